@@ -1,0 +1,56 @@
+namespace Isthmus.Core.Names;
+
+/// <summary>Labels of Kubernetes and Istio that carry meaning for a mesh (Istio "Resource Labels").</summary>
+public static class Labels
+{
+    public const string Network = "topology.istio.io/network";
+    public const string Cluster = "topology.istio.io/cluster";
+    public const string Subzone = "topology.istio.io/subzone";
+    public const string Region = "topology.kubernetes.io/region";
+    public const string Zone = "topology.kubernetes.io/zone";
+    public const string GatewayPort = "networking.istio.io/gatewayPort";
+    public const string Locality = "istio-locality";
+    public const string Injection = "istio-injection";
+    public const string Revision = "istio.io/rev";
+    public const string Inject = "sidecar.istio.io/inject";
+    public const string TlsMode = "security.istio.io/tlsMode";
+    public const string CanonicalName = "service.istio.io/canonical-name";
+    public const string CanonicalRevision = "service.istio.io/canonical-revision";
+    /// <summary>Marks a Secret as a remote secret when its value is <c>true</c>.</summary>
+    public const string MultiCluster = "istio/multiCluster";
+    public const string IstioConfig = "istio.io/config";
+    public const string ServiceName = "kubernetes.io/service-name";
+    public const string NamespaceName = "kubernetes.io/metadata.name";
+}
+
+/// <summary>Annotations of Istio that carry meaning for a mesh (Istio "Resource Annotations").</summary>
+public static class Annotations
+{
+    public const string ControlPlaneClusters = "topology.istio.io/controlPlaneClusters";
+    public const string NodeSelector = "traffic.istio.io/nodeSelector";
+    public const string ExportTo = "networking.istio.io/exportTo";
+    public const string ClusterName = "networking.istio.io/cluster";
+    public const string InjectTemplates = "inject.istio.io/templates";
+    public const string ProxyConfig = "proxy.istio.io/config";
+    public const string InjectionStatus = "sidecar.istio.io/status";
+}
+
+/// <summary>Names of objects that other people's scripts rely on.</summary>
+public static class WellKnown
+{
+    public const string SystemNamespace = "istio-system";
+    public const string Istiod = "istiod";
+    public const string RootCertConfigMap = "istio-ca-root-cert";
+    public const string RootCertKey = "root-cert.pem";
+    public const string CaCerts = "cacerts";
+    public const string SelfSignedCa = "istio-ca-secret";
+    public const string ReaderServiceAccount = "istio-reader-service-account";
+    public const string RemoteSecretPrefix = "istio-remote-secret-";
+    public const string TokenAudience = "istio-ca";
+    public const string DefaultTrustDomain = "cluster.local";
+    public const string DefaultDomainSuffix = "cluster.local";
+    /// <summary>The suffix of Isthmus' own API groups, images and domains.</summary>
+    public const string OwnDomain = "isthmus.internal";
+    /// <summary>The image of every role of this program; its tag is the version.</summary>
+    public const string OwnImage = OwnDomain + "/isthmus";
+}

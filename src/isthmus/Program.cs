@@ -1,0 +1,3 @@
+using Isthmus;
+
+return await CommandLine.RunAsync(args);

@@ -1,0 +1,23 @@
+using System.Runtime.CompilerServices;
+using Xunit;
+
+namespace Isthmus.Testing;
+
+/// <summary>Compares text with <c>golden/{file}.{test}.{name}.txt</c> beside the test. <c>./test --accept</c> rewrites them.</summary>
+public static class Golden
+{
+    public static void Verify(string actual, string name, [CallerFilePath] string file = "", [CallerMemberName] string test = "")
+    {
+        var path = Path.Combine(Path.GetDirectoryName(file)!, "golden", $"{Path.GetFileNameWithoutExtension(file)}.{test}.{name}.txt");
+        actual = actual.ReplaceLineEndings("\n").TrimEnd() + "\n";
+        if (Environment.GetEnvironmentVariable("ISTHMUS_ACCEPT") == "1")
+        {
+            Assert.True(Environment.GetEnvironmentVariable("CI") is null, "Goldens are never accepted in CI.");
+            Directory.CreateDirectory(Path.GetDirectoryName(path)!);
+            File.WriteAllText(path, actual);
+            return;
+        }
+        Assert.True(File.Exists(path), $"No golden yet: run ./test --accept, then read {path} before you commit it.");
+        Assert.Equal(File.ReadAllText(path), actual);
+    }
+}

@@ -1,0 +1,85 @@
+using Isthmus.Core.Collections;
+
+namespace Isthmus.Mesh.Model;
+
+public enum ClientTlsMode { Disable, Simple, Mutual, IstioMutual }
+
+public sealed record ClientTls(
+    ClientTlsMode Mode,
+    string ClientCertificate,
+    string PrivateKey,
+    string CaCertificates,
+    string CredentialName,
+    ValueList<string> SubjectAltNames,
+    string Sni,
+    bool InsecureSkipVerify);
+
+public enum LbAlgorithm { LeastRequest, RoundRobin, Random, Passthrough, Hash }
+
+public enum HashKey { Header, Cookie, SourceIp, QueryParameter }
+
+public sealed record HashPolicy(HashKey Key, string Name, string Path, TimeSpan? Ttl, ulong MinimumRingSize, ulong MaglevTableSize);
+
+public sealed record LoadBalancing(LbAlgorithm? Algorithm, HashPolicy? Hash, LocalityLbSetting? Locality, TimeSpan? Warmup);
+
+/// <summary>Null: the proxy's default.</summary>
+public sealed record ConnectionPool(
+    int? MaxConnections,
+    TimeSpan? ConnectTimeout,
+    TcpKeepalive? Keepalive,
+    int? Http1MaxPending,
+    int? Http2MaxRequests,
+    int? MaxRequestsPerConnection,
+    int? MaxRetries,
+    TimeSpan? IdleTimeout,
+    bool? UpgradeToHttp2,
+    bool UseClientProtocol);
+
+public sealed record TcpKeepalive(uint? Probes, TimeSpan? Time, TimeSpan? Interval);
+
+public sealed record OutlierPolicy(
+    uint? Consecutive5xx,
+    uint? ConsecutiveGatewayErrors,
+    uint? ConsecutiveLocalOriginFailures,
+    bool SplitLocalOrigin,
+    TimeSpan? Interval,
+    TimeSpan? BaseEjectionTime,
+    uint? MaxEjectionPercent,
+    uint MinHealthPercent);
+
+public sealed record TrafficPolicy(LoadBalancing? Balancing, ConnectionPool? Pool, OutlierPolicy? Outlier, ClientTls? Tls, ValueList<PortPolicy> Ports)
+{
+    public static readonly TrafficPolicy None = new(null, null, null, null, default);
+
+    /// <summary>This policy with what <paramref name="over"/> sets in its place: how a subset refines its rule.</summary>
+    public TrafficPolicy MergedWith(TrafficPolicy? over) => over is null
+        ? this
+        : new(over.Balancing ?? Balancing, over.Pool ?? Pool, over.Outlier ?? Outlier, over.Tls ?? Tls, over.Ports.IsEmpty ? Ports : over.Ports);
+
+    /// <summary>The policy of one port: a port's own settings replace the whole policy.</summary>
+    public TrafficPolicy ForPort(int port)
+    {
+        foreach (var own in Ports)
+        {
+            if (own.Port == port) return own.Policy;
+        }
+        return this;
+    }
+}
+
+public sealed record PortPolicy(int Port, TrafficPolicy Policy);
+
+public sealed record Subset(string Name, ValueMap<string> Labels, TrafficPolicy? Policy);
+
+public sealed record DestinationRule(
+    ObjectRef Source,
+    string Host,
+    TrafficPolicy Policy,
+    ValueList<Subset> Subsets,
+    ValueList<string> ExportTo,
+    ValueMap<string> WorkloadSelector,
+    long CreatedAt)
+{
+    public string Namespace => Source.Namespace;
+    public string Name => Source.Name;
+}

@@ -1,0 +1,77 @@
+using Isthmus.Core.Collections;
+using Isthmus.Core.Names;
+
+namespace Isthmus.Mesh.Model;
+
+public enum OutboundPolicy { AllowAny, RegistryOnly }
+
+/// <summary>Mesh-wide settings (the <c>mesh</c> key of ConfigMap <c>istio</c>; Istio's MeshConfig). Defaults are Istio's.</summary>
+public sealed record MeshConfig
+{
+    public static readonly MeshConfig Default = new();
+
+    public string TrustDomain { get; init; } = WellKnown.DefaultTrustDomain;
+    public ValueList<string> TrustDomainAliases { get; init; }
+    public string RootNamespace { get; init; } = WellKnown.SystemNamespace;
+    public OutboundPolicy OutboundTrafficPolicy { get; init; } = OutboundPolicy.AllowAny;
+    /// <summary>Where proxies write access logs; empty: nowhere.</summary>
+    public string AccessLogFile { get; init; } = "";
+    /// <summary>Envoy's format text; empty: Istio's default.</summary>
+    public string AccessLogFormat { get; init; } = "";
+    public bool AccessLogJson { get; init; }
+    public bool EnableAutoMtls { get; init; } = true;
+    public bool EnablePrometheusMerge { get; init; } = true;
+    public TimeSpan ConnectTimeout { get; init; } = TimeSpan.FromSeconds(10);
+    /// <summary>How long inbound listeners wait for a protocol's first bytes; zero: without end.</summary>
+    public TimeSpan ProtocolDetectionTimeout { get; init; }
+    public LocalityLbSetting LocalityLb { get; init; } = LocalityLbSetting.Default;
+    public ValueList<ServiceSetting> ServiceSettings { get; init; }
+    public ValueList<string> DefaultServiceExportTo { get; init; }
+    public ValueList<string> DefaultVirtualServiceExportTo { get; init; }
+    public ValueList<string> DefaultDestinationRuleExportTo { get; init; }
+    public HttpRetry? DefaultHttpRetry { get; init; }
+    public string IngressSelector { get; init; } = "";
+    public string MeshId { get; init; } = "";
+    public string DiscoveryAddress { get; init; } = "";
+    /// <summary>defaultConfig as it was written, for the injector: JSON text with sorted keys.</summary>
+    public string DefaultProxyConfig { get; init; } = "{}";
+
+    /// <summary>The trust domain and its aliases, the domain itself first.</summary>
+    public IEnumerable<string> TrustDomains => TrustDomainAliases.Prepend(TrustDomain).Distinct();
+}
+
+public sealed record ServiceSetting(ValueList<string> Hosts, bool ClusterLocal);
+
+/// <param name="Distribute">From-locality pattern → to-locality pattern → percent.</param>
+/// <param name="Failover">From region → to region.</param>
+public sealed record LocalityLbSetting(
+    bool Enabled,
+    ValueList<LocalityDistribution> Distribute,
+    ValueList<RegionFailover> Failover,
+    ValueList<string> FailoverPriority)
+{
+    public static readonly LocalityLbSetting Default = new(true, default, default, default);
+}
+
+public sealed record LocalityDistribution(string From, ValueMap<uint> To);
+
+public sealed record RegionFailover(string From, string To);
+
+/// <summary>Static facts about networks (the <c>meshNetworks</c> key of ConfigMap <c>istio</c>).</summary>
+public sealed record MeshNetworks(ValueMap<MeshNetwork> Networks)
+{
+    public static readonly MeshNetworks None = new(default(ValueMap<MeshNetwork>));
+}
+
+public sealed record MeshNetwork(ValueList<NetworkEndpoints> Endpoints, ValueList<StaticGateway> Gateways);
+
+/// <summary>One of the two is set.</summary>
+public sealed record NetworkEndpoints(string FromCidr, string FromRegistry);
+
+/// <summary>Either an address or the FQDN of a Service of the clusters in the network.</summary>
+public sealed record StaticGateway(string Address, string RegistryServiceName, int Port, Locality Locality);
+
+/// <summary>What is known about the connection to one cluster's API server. Its objects stay, whatever this says.</summary>
+/// <param name="IsConfig">Istio's resources are read from it.</param>
+/// <param name="LastContact">Unix seconds of the last word from its API server; 0: never.</param>
+public sealed record ClusterContact(string Cluster, bool IsConfig, bool Connected, bool Synced, long LastContact, string Secret = "");

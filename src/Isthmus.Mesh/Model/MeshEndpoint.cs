@@ -1,0 +1,74 @@
+using Isthmus.Core.Collections;
+
+namespace Isthmus.Mesh.Model;
+
+/// <summary>Region, zone and subzone; empty parts are unknown. Ordered by its text, as endpoints are grouped.</summary>
+public readonly record struct Locality(string Region, string Zone, string Subzone) : IComparable<Locality>
+{
+    public static readonly Locality Unknown = new("", "", "");
+
+    public bool IsUnknown => string.IsNullOrEmpty(Region) && string.IsNullOrEmpty(Zone) && string.IsNullOrEmpty(Subzone);
+
+    /// <summary>Parses <c>region/zone/subzone</c>; dots stand for slashes when there are none (labels cannot hold slashes).</summary>
+    public static Locality Parse(string? text)
+    {
+        if (string.IsNullOrEmpty(text)) return Unknown;
+        var parts = text.Split(text.Contains('/', StringComparison.Ordinal) ? '/' : '.', 3);
+        return new(parts[0], parts.Length > 1 ? parts[1] : "", parts.Length > 2 ? parts[2] : "");
+    }
+
+    public int CompareTo(Locality other) => string.CompareOrdinal(ToString(), other.ToString());
+
+    public override string ToString() =>
+        !string.IsNullOrEmpty(Subzone) ? $"{Region}/{Zone}/{Subzone}" : !string.IsNullOrEmpty(Zone) ? $"{Region}/{Zone}" : Region ?? "";
+}
+
+/// <param name="Service">The service's port number: what endpoints are joined by across clusters.</param>
+/// <param name="Target">The port at the workload.</param>
+/// <param name="Mtls">The workload accepts mesh TLS on it, PeerAuthentication considered.</param>
+public readonly record struct EndpointPort(int Service, int Target, bool Mtls);
+
+/// <summary>Who runs behind an address.</summary>
+public sealed record WorkloadName(string Name, string Namespace, string CanonicalName, string CanonicalRevision);
+
+public enum EndpointHealth { Ready, NotReady, Draining }
+
+/// <summary>One address that serves a host.</summary>
+/// <param name="Address">IP address, a host name (DNS services) or <c>unix://PATH</c>; empty: reachable through a gateway only.</param>
+/// <param name="Network">The network it is in; empty when there are none.</param>
+/// <param name="Labels">The workload's labels with cluster, network and locality added, as subsets select by them.</param>
+/// <param name="PodHostname">spec.hostname of a Pod with a subdomain, for its own DNS name; empty otherwise.</param>
+/// <param name="Source">The EndpointSlice or ServiceEntry that names it.</param>
+public sealed record MeshEndpoint(
+    string Hostname,
+    string Cluster,
+    string Address,
+    ValueList<EndpointPort> Ports,
+    string Network,
+    Locality Locality,
+    ValueMap<string> Labels,
+    WorkloadName Workload,
+    string ServiceAccount,
+    uint Weight,
+    EndpointHealth Health,
+    string PodHostname,
+    ObjectRef Source)
+{
+    public EndpointPort? Port(int servicePort)
+    {
+        foreach (var port in Ports)
+        {
+            if (port.Service == servicePort) return port;
+        }
+        return null;
+    }
+}
+
+/// <summary>An address through which a network is entered. It counts only while <see cref="Ready"/>.</summary>
+/// <param name="Cluster">The cluster of its Service; empty for addresses from meshNetworks.</param>
+/// <param name="Address">An IP address; or a host name that is resolved elsewhere (<see cref="IsHostname"/>).</param>
+/// <param name="Ready">The gateway's Service has a ready endpoint in its cluster; always true for addresses from meshNetworks.</param>
+public sealed record NetworkGateway(string Network, string Cluster, string Address, int Port, bool Ready, ObjectRef Source)
+{
+    public bool IsHostname => !System.Net.IPAddress.TryParse(Address, out _);
+}

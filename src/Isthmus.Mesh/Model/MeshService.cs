@@ -1,0 +1,109 @@
+using Isthmus.Core.Collections;
+
+namespace Isthmus.Mesh.Model;
+
+/// <summary>How a proxy finds the endpoints of a service.</summary>
+public enum Resolution
+{
+    /// <summary>The control plane sends them.</summary>
+    Endpoints,
+    /// <summary>The proxy resolves the endpoints' host names, and balances over every address.</summary>
+    Dns,
+    /// <summary>The proxy resolves one host name and uses the address of the moment.</summary>
+    DnsRoundRobin,
+    /// <summary>The address that the application dialled (headless, or a ServiceEntry with resolution NONE).</summary>
+    Original,
+}
+
+/// <param name="Name">The port's name; empty when it has none.</param>
+/// <param name="TargetPort">Port number or name at the workload; empty when it equals <paramref name="Number"/>.</param>
+/// <param name="NodePort">0 when there is none.</param>
+public sealed record ServicePort(string Name, int Number, Protocol Protocol, string TargetPort = "", int NodePort = 0);
+
+/// <summary>One cluster's Service object, reduced to what a mesh needs.</summary>
+/// <param name="ClusterIps">Empty when headless, of type ExternalName or not yet allocated.</param>
+/// <param name="ExternalAddresses">Load balancer addresses or host names, then spec.externalIPs.</param>
+/// <param name="GatewayNetwork">The network that this Service is the entry to; empty when it is no gateway.</param>
+/// <param name="GatewayPort">The port of that entry as seen from outside.</param>
+/// <param name="GatewayNodes">Label selector of the Nodes whose addresses are the entry (NodePort gateways); null when not asked for.</param>
+/// <param name="CreatedAt">Unix seconds: the oldest definition wins.</param>
+public sealed record ClusterService(
+    ObjectRef Source,
+    string Hostname,
+    ValueList<ServicePort> Ports,
+    ValueList<string> ClusterIps,
+    bool Headless,
+    string ExternalName,
+    ValueMap<string> Selector,
+    ValueMap<string> Labels,
+    ValueList<string> ExportTo,
+    ValueList<string> ExternalAddresses,
+    string GatewayNetwork,
+    int GatewayPort,
+    ValueMap<string>? GatewayNodes,
+    bool PublishNotReady,
+    long CreatedAt)
+{
+    public string Cluster => Source.Cluster;
+    public string Namespace => Source.Namespace;
+    public string Name => Source.Name;
+}
+
+/// <summary>
+/// A host of the mesh: the Services of this name and namespace in every cluster, or a ServiceEntry's host.
+/// Ports, labels and resolution come from the first definition, in the order config cluster, then cluster ID.
+/// </summary>
+/// <param name="Name">The Service's name; the host name for ServiceEntries.</param>
+/// <param name="Vips">Cluster ID → addresses by which that cluster's workloads reach the host: its ClusterIPs, or what was allocated there.</param>
+/// <param name="Addresses">Addresses valid in every cluster (ServiceEntry, CIDRs included).</param>
+/// <param name="Allocated">Cluster ID → the address our allocator owns for this host there; absent where the host has its own.</param>
+/// <param name="ServiceAccounts">SPIFFE IDs that ServiceEntries name beside those of the endpoints (subjectAltNames).</param>
+/// <param name="Clusters">IDs of the clusters that define it, in order of precedence.</param>
+/// <param name="ExportTo">Namespaces that see it: <c>*</c>, <c>.</c>, <c>~</c> or names; empty is everybody.</param>
+/// <param name="ClusterLocal">Each cluster sees only its own endpoints.</param>
+public sealed record MeshService(
+    string Hostname,
+    string Name,
+    string Namespace,
+    ValueList<ServicePort> Ports,
+    Resolution Resolution,
+    ValueMap<ValueList<string>> Vips,
+    ValueList<string> Addresses,
+    ValueMap<string> Allocated,
+    ValueList<string> ServiceAccounts,
+    ValueList<string> Clusters,
+    ValueMap<string> Labels,
+    ValueList<string> ExportTo,
+    bool External,
+    bool FromServiceEntry,
+    bool ClusterLocal,
+    ValueList<ObjectRef> Sources)
+{
+    public bool Headless => Resolution == Resolution.Original && !FromServiceEntry;
+
+    public ServicePort? Port(int number)
+    {
+        foreach (var port in Ports)
+        {
+            if (port.Number == number) return port;
+        }
+        return null;
+    }
+
+    /// <summary>Whether workloads of <paramref name="ns"/> may see it.</summary>
+    public bool VisibleTo(string ns) => Visibility.Allows(ExportTo, Namespace, ns);
+}
+
+/// <summary>exportTo of Services and of Istio's resources.</summary>
+public static class Visibility
+{
+    public static bool Allows(ValueList<string> exportTo, string owner, string asking)
+    {
+        if (exportTo.IsEmpty) return true;
+        foreach (var target in exportTo)
+        {
+            if (target == "*" || target == asking || (target == "." && owner == asking)) return true;
+        }
+        return false;
+    }
+}

@@ -1,0 +1,120 @@
+using Google.Protobuf.WellKnownTypes;
+using Isthmus.Core.Collections;
+using Isthmus.Core.Names;
+
+namespace Isthmus.Mesh.Model;
+
+public enum ProxyKind { Sidecar, Router }
+
+/// <summary>Who a proxy says it is: its node ID <c>type~ip~name.namespace~domain</c> and Istio's node metadata.</summary>
+/// <param name="Domain">The DNS domain of its namespace, <c>NAMESPACE.svc.cluster.local</c>.</param>
+/// <param name="Network">Empty: every endpoint counts as directly reachable.</param>
+/// <param name="NetworkView">Networks whose endpoints it asks for; empty: all.</param>
+public sealed record ProxyIdentity(
+    ProxyKind Kind,
+    string Name,
+    string Namespace,
+    string Domain,
+    string Cluster,
+    string Network,
+    ValueList<string> NetworkView,
+    ValueList<string> Addresses,
+    ValueMap<string> Labels,
+    string ServiceAccount,
+    string WorkloadName,
+    string NodeName,
+    string InterceptionMode,
+    bool DnsCapture,
+    bool DnsAutoAllocate,
+    string MeshId,
+    string Version,
+    Locality Locality)
+{
+    private const int MaxLabels = 512;
+
+    /// <summary>How debug pages and the CLI call it.</summary>
+    public string Id => $"{Name}.{Namespace}";
+
+    /// <summary>Reads a node message. On failure <paramref name="error"/> says what is wrong with it.</summary>
+    public static ProxyIdentity? TryRead(string nodeId, Struct? metadata, Locality locality, out string error)
+    {
+        var parts = nodeId.Split('~');
+        if (parts.Length != 4)
+        {
+            error = $"node ID '{Shorten(nodeId)}' must have 4 parts: type~ip~name.namespace~domain";
+            return null;
+        }
+        ProxyKind? kind = parts[0] switch { "sidecar" => ProxyKind.Sidecar, "router" => ProxyKind.Router, _ => null };
+        if (kind is not { } known)
+        {
+            error = $"node type '{Shorten(parts[0])}' is neither sidecar nor router";
+            return null;
+        }
+        var fields = metadata?.Fields ?? new();
+        var addresses = List(fields, "INSTANCE_IPS");
+        if (addresses.IsEmpty) addresses = [parts[1]];
+        addresses = addresses.Where(address => System.Net.IPAddress.TryParse(address, out _)).ToValueList();
+        if (addresses.IsEmpty)
+        {
+            error = $"node '{Shorten(nodeId)}' names no valid IP address";
+            return null;
+        }
+        var dot = parts[2].LastIndexOf('.');
+        var ns = Text(fields, "NAMESPACE") is { Length: > 0 } named ? named : dot < 0 ? "" : parts[2][(dot + 1)..];
+        var name = Text(fields, "NAME") is { Length: > 0 } ownName ? ownName : dot < 0 ? parts[2] : parts[2][..dot];
+        error = "";
+        return new(
+            known, name, ns, parts[3],
+            Text(fields, "CLUSTER_ID"),
+            Text(fields, "NETWORK"),
+            List(fields, "REQUESTED_NETWORK_VIEW"),
+            addresses,
+            Map(fields, "LABELS"),
+            Text(fields, "SERVICE_ACCOUNT"),
+            Text(fields, "WORKLOAD_NAME"),
+            Text(fields, "NODE_NAME"),
+            Text(fields, "INTERCEPTION_MODE"),
+            Flag(fields, "DNS_CAPTURE"),
+            Flag(fields, "DNS_AUTO_ALLOCATE"),
+            Text(fields, "MESH_ID"),
+            Text(fields, "ISTIO_VERSION"),
+            locality);
+    }
+
+    /// <summary>The network of its endpoint label, else the one it names itself.</summary>
+    public string EffectiveNetwork => Network.Length > 0 ? Network : Labels.TryGetValue(Core.Names.Labels.Network, out var label) ? label : "";
+
+    private static string Shorten(string text) => text.Length <= 80 ? text : text[..80] + "…";
+
+    private static string Text(IDictionary<string, Value> fields, string key) => fields.TryGetValue(key, out var value)
+        ? value.KindCase switch
+        {
+            Value.KindOneofCase.StringValue => value.StringValue,
+            Value.KindOneofCase.BoolValue => value.BoolValue ? "true" : "false",
+            Value.KindOneofCase.NumberValue => value.NumberValue.ToString(System.Globalization.CultureInfo.InvariantCulture),
+            _ => "",
+        }
+        : "";
+
+    private static bool Flag(IDictionary<string, Value> fields, string key) =>
+        Text(fields, key) is { } text && (text == "1" || string.Equals(text, "true", StringComparison.OrdinalIgnoreCase));
+
+    /// <summary>String lists may come as lists or as comma-separated text.</summary>
+    private static ValueList<string> List(IDictionary<string, Value> fields, string key)
+    {
+        if (!fields.TryGetValue(key, out var value)) return default;
+        var items = value.KindCase == Value.KindOneofCase.ListValue
+            ? value.ListValue.Values.Select(item => item.StringValue)
+            : Text(fields, key).Split(',', StringSplitOptions.TrimEntries);
+        return items.Where(item => item.Length > 0).ToValueList();
+    }
+
+    private static ValueMap<string> Map(IDictionary<string, Value> fields, string key)
+    {
+        if (!fields.TryGetValue(key, out var value) || value.KindCase != Value.KindOneofCase.StructValue) return default;
+        return value.StructValue.Fields.Take(MaxLabels)
+            .Where(field => field.Value.KindCase == Value.KindOneofCase.StringValue)
+            .Select(field => KeyValuePair.Create(field.Key, field.Value.StringValue))
+            .ToValueMap();
+    }
+}

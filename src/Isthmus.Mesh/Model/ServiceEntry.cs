@@ -1,0 +1,41 @@
+using Isthmus.Core.Collections;
+
+namespace Isthmus.Mesh.Model;
+
+public enum EntryResolution { None, Static, Dns, DnsRoundRobin }
+
+/// <summary>An endpoint of a ServiceEntry, or a WorkloadEntry.</summary>
+/// <param name="Address">IP address, host name or <c>unix://PATH</c>; empty when only its network's gateway reaches it.</param>
+/// <param name="Ports">Port name → port at the workload.</param>
+public sealed record EntryEndpoint(
+    string Address,
+    ValueMap<int> Ports,
+    ValueMap<string> Labels,
+    string Network,
+    string Locality,
+    uint Weight,
+    string ServiceAccount);
+
+public sealed record ServiceEntry(
+    ObjectRef Source,
+    ValueList<string> Hosts,
+    ValueList<string> Addresses,
+    ValueList<ServicePort> Ports,
+    bool External,
+    EntryResolution Resolution,
+    ValueList<EntryEndpoint> Endpoints,
+    ValueMap<string> WorkloadSelector,
+    ValueList<string> ExportTo,
+    ValueList<string> SubjectAltNames,
+    long CreatedAt)
+{
+    public string Namespace => Source.Namespace;
+    public string Name => Source.Name;
+}
+
+/// <summary>A workload outside Kubernetes.</summary>
+public sealed record WorkloadEntry(ObjectRef Source, EntryEndpoint Endpoint, long CreatedAt)
+{
+    public string Namespace => Source.Namespace;
+    public string Name => Source.Name;
+}

@@ -1,0 +1,33 @@
+using Isthmus.Core.Collections;
+
+namespace Isthmus.Mesh.Model;
+
+/// <param name="Port">0: every port that no other listener names.</param>
+/// <param name="Hosts">As written: <c>namespace/host</c> with <c>*</c>, <c>.</c> and <c>~</c>.</param>
+public sealed record SidecarEgress(int Port, string PortName, Protocol Protocol, string Bind, ValueList<string> Hosts);
+
+/// <param name="DefaultEndpoint"><c>127.0.0.1:PORT</c>, <c>0.0.0.0:PORT</c> or <c>unix:///PATH</c>; empty: the captured port itself.</param>
+public sealed record SidecarIngress(int Port, string PortName, Protocol Protocol, string Bind, string DefaultEndpoint);
+
+/// <summary>What proxies of a namespace (or the selected ones) see and accept.</summary>
+public sealed record Sidecar(
+    ObjectRef Source,
+    ValueMap<string> Selector,
+    ValueList<SidecarIngress> Ingress,
+    ValueList<SidecarEgress> Egress,
+    OutboundPolicy? OutboundTrafficPolicy,
+    long CreatedAt)
+{
+    public string Namespace => Source.Namespace;
+    public string Name => Source.Name;
+}
+
+public enum MtlsMode { Unset, Disable, Permissive, Strict }
+
+/// <summary>Which TLS the selected workloads accept.</summary>
+/// <param name="Ports">Port at the workload, as text → mode.</param>
+public sealed record PeerAuthentication(ObjectRef Source, ValueMap<string> Selector, MtlsMode Mode, ValueMap<MtlsMode> Ports, long CreatedAt)
+{
+    public string Namespace => Source.Namespace;
+    public string Name => Source.Name;
+}

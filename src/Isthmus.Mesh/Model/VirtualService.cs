@@ -1,0 +1,111 @@
+using Isthmus.Core.Collections;
+
+namespace Isthmus.Mesh.Model;
+
+public enum MatchKind { Exact, Prefix, Regex, Present }
+
+/// <summary>How a text is compared; <see cref="MatchKind.Present"/> asks only whether there is one.</summary>
+public readonly record struct StringMatch(MatchKind Kind, string Value);
+
+/// <param name="Port">0: the service's only port.</param>
+public sealed record Destination(string Host, string Subset, int Port);
+
+public sealed record RouteDestination(Destination Destination, int Weight, HeaderChanges? Headers);
+
+public sealed record HeaderChange(ValueMap<string> Set, ValueMap<string> Add, ValueList<string> Remove)
+{
+    public bool IsEmpty => Set.Count == 0 && Add.Count == 0 && Remove.IsEmpty;
+}
+
+public sealed record HeaderChanges(HeaderChange Request, HeaderChange Response);
+
+public sealed record HttpMatch(
+    string Name,
+    StringMatch? Uri,
+    bool IgnoreUriCase,
+    StringMatch? Scheme,
+    StringMatch? Method,
+    StringMatch? Authority,
+    ValueMap<StringMatch> Headers,
+    ValueMap<StringMatch> WithoutHeaders,
+    ValueMap<StringMatch> QueryParams,
+    int Port,
+    ValueMap<string> SourceLabels,
+    string SourceNamespace,
+    ValueList<string> Gateways);
+
+/// <param name="Port">0: unchanged. <paramref name="FromRequest"/>: keep the request's port.</param>
+public sealed record HttpRedirect(string Uri, string Authority, string Scheme, int Port, bool FromRequest, int Code);
+
+public sealed record DirectResponse(int Status, string Body, bool IsBytes);
+
+public sealed record HttpRewrite(string Uri, string Authority);
+
+/// <param name="RetryOn">Envoy's conditions, comma separated; empty: the mesh's default.</param>
+/// <param name="RemoteLocalities">Retries may leave the locality.</param>
+public sealed record HttpRetry(int Attempts, TimeSpan? PerTryTimeout, string RetryOn, bool? RemoteLocalities);
+
+/// <param name="Percent">Of the requests, 0 to 100.</param>
+public sealed record FaultDelay(TimeSpan Delay, double Percent);
+
+public sealed record FaultAbort(int HttpStatus, string GrpcStatus, double Percent);
+
+public sealed record HttpFault(FaultDelay? Delay, FaultAbort? Abort);
+
+public sealed record HttpMirror(Destination Destination, double Percent);
+
+public sealed record CorsPolicy(
+    ValueList<StringMatch> Origins,
+    ValueList<string> Methods,
+    ValueList<string> Headers,
+    ValueList<string> ExposeHeaders,
+    TimeSpan? MaxAge,
+    bool? Credentials);
+
+public sealed record HttpRoute(
+    string Name,
+    ValueList<HttpMatch> Matches,
+    ValueList<RouteDestination> Destinations,
+    HttpRedirect? Redirect,
+    DirectResponse? Direct,
+    HttpRewrite? Rewrite,
+    TimeSpan? Timeout,
+    HttpRetry? Retries,
+    HttpFault? Fault,
+    ValueList<HttpMirror> Mirrors,
+    CorsPolicy? Cors,
+    HeaderChanges? Headers,
+    ObjectName? Delegate);
+
+public readonly record struct ObjectName(string Namespace, string Name);
+
+/// <summary>What an L4 route looks at; empty lists match everything.</summary>
+public sealed record L4Match(
+    ValueList<string> SniHosts,
+    ValueList<string> DestinationSubnets,
+    int Port,
+    ValueMap<string> SourceLabels,
+    string SourceNamespace,
+    ValueList<string> Gateways);
+
+/// <summary>A <c>tls</c> or <c>tcp</c> route.</summary>
+public sealed record L4Route(ValueList<L4Match> Matches, ValueList<RouteDestination> Destinations);
+
+/// <summary>Routing of hosts. Gateways are <c>namespace/name</c>, or <c>mesh</c> for sidecars.</summary>
+/// <param name="CreatedAt">Unix seconds: where two claim a host, the older one has it.</param>
+public sealed record VirtualService(
+    ObjectRef Source,
+    ValueList<string> Hosts,
+    ValueList<string> Gateways,
+    ValueList<string> ExportTo,
+    ValueList<HttpRoute> Http,
+    ValueList<L4Route> Tls,
+    ValueList<L4Route> Tcp,
+    long CreatedAt)
+{
+    public const string MeshGateway = "mesh";
+
+    public string Namespace => Source.Namespace;
+    public string Name => Source.Name;
+    public bool ForSidecars => Gateways.Contains(MeshGateway);
+}

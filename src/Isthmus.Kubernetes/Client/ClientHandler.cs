@@ -1,0 +1,55 @@
+using System.Net;
+using System.Net.Security;
+using System.Security.Cryptography.X509Certificates;
+
+namespace Isthmus.Kubernetes.Client;
+
+internal static class ClientHandler
+{
+    internal static SocketsHttpHandler Create(ClusterAccess access)
+    {
+        var handler = new SocketsHttpHandler
+        {
+            UseCookies = false,
+            AllowAutoRedirect = false,
+            AutomaticDecompression = DecompressionMethods.None,
+            EnableMultipleHttp2Connections = true,
+            ConnectTimeout = TimeSpan.FromSeconds(10),
+            // A peer that vanished without a FIN must not leave a watch hanging for ever.
+            KeepAlivePingDelay = TimeSpan.FromSeconds(15),
+            KeepAlivePingTimeout = TimeSpan.FromSeconds(10),
+            PooledConnectionLifetime = Timeout.InfiniteTimeSpan,
+            UseProxy = access.Proxy is not null,
+            Proxy = access.Proxy is { } proxy ? new WebProxy(proxy) : null,
+        };
+        var tls = handler.SslOptions;
+        tls.TargetHost = access.TlsServerName;
+        if (access.InsecureSkipTlsVerify) tls.RemoteCertificateValidationCallback = (_, _, _, _) => true;
+        else if (access.CertificateAuthority is { } pem) tls.CertificateChainPolicy = Trust(pem);
+        if (access is { ClientCertificate: { } chain, ClientKey: { } key }) tls.ClientCertificateContext = ClientCertificate(chain, key);
+        return handler;
+    }
+
+    private static X509ChainPolicy Trust(string pem)
+    {
+        var policy = new X509ChainPolicy
+        {
+            TrustMode = X509ChainTrustMode.CustomRootTrust,
+            RevocationMode = X509RevocationMode.NoCheck,
+            DisableCertificateDownloads = true,
+        };
+        policy.CustomTrustStore.ImportFromPem(pem);
+        return policy;
+    }
+
+    private static SslStreamCertificateContext ClientCertificate(string chain, string key)
+    {
+        using var pair = X509Certificate2.CreateFromPem(chain, key);
+        // SslStream cannot use an ephemeral key on every platform; a PKCS#12 round trip gives one it can.
+        var leaf = X509CertificateLoader.LoadPkcs12(pair.Export(X509ContentType.Pkcs12), null);
+        var all = new X509Certificate2Collection();
+        all.ImportFromPem(chain);
+        var intermediates = new X509Certificate2Collection(all.Skip(1).ToArray());
+        return SslStreamCertificateContext.Create(leaf, intermediates, offline: true);
+    }
+}

@@ -1,0 +1,260 @@
+using System.Net;
+using System.Net.Http.Headers;
+using System.Runtime.CompilerServices;
+using System.Text;
+using System.Text.Json;
+using System.Text.Json.Nodes;
+using Isthmus.Kubernetes.Objects;
+
+namespace Isthmus.Kubernetes.Client;
+
+/// <summary>Options of a list or watch (meta/v1 ListOptions).</summary>
+public sealed record ListOptions
+{
+    public string? LabelSelector { get; init; }
+    public string? FieldSelector { get; init; }
+    public string? ResourceVersion { get; init; }
+    public int? Limit { get; init; }
+    public string? Continue { get; init; }
+    public int? TimeoutSeconds { get; init; }
+}
+
+/// <summary>One page of a list.</summary>
+public sealed record ResourceList<T>(IReadOnlyList<T> Items, string ResourceVersion, string Continue);
+
+public enum WatchEventType { Added, Modified, Deleted, Bookmark }
+
+/// <summary>One event of a watch. <see cref="ResourceVersion"/> is where to resume after it.</summary>
+public readonly record struct WatchEvent<T>(WatchEventType Type, T Object, string ResourceVersion);
+
+public enum PatchType { Json, Merge, Strategic, Apply }
+
+/// <summary>A client of one API server: JSON in, JSON or typed views out. Failures are <see cref="KubeException"/>.</summary>
+public sealed class KubeClient : IDisposable
+{
+    private readonly HttpClient _http;
+
+    public KubeClient(ClusterAccess access, string userAgent = "isthmus")
+    {
+        Access = access;
+        _http = new HttpClient(ClientHandler.Create(access))
+        {
+            BaseAddress = access.Server,
+            Timeout = Timeout.InfiniteTimeSpan, // watches last; requests get their own limit below
+            DefaultRequestVersion = HttpVersion.Version20,
+            DefaultVersionPolicy = HttpVersionPolicy.RequestVersionOrLower,
+        };
+        _http.DefaultRequestHeaders.UserAgent.ParseAdd(userAgent);
+        if (access.Impersonate is { } user) _http.DefaultRequestHeaders.Add("Impersonate-User", user);
+    }
+
+    public ClusterAccess Access { get; }
+
+    /// <summary>The limit of every request but a watch or a log.</summary>
+    public TimeSpan RequestTimeout { get; init; } = TimeSpan.FromSeconds(30);
+
+    /// <summary>Sent as <c>fieldManager</c> with writes.</summary>
+    public string FieldManager { get; init; } = "isthmus";
+
+    public void Dispose() => _http.Dispose();
+
+    /// <summary>The object, or null when there is none.</summary>
+    public Task<JsonObject?> FindAsync(ResourceKind kind, string? ns, string name, CancellationToken stop) =>
+        FindAsync<JsonObject>(kind, ns, name, stop);
+
+    /// <inheritdoc cref="FindAsync(ResourceKind, string?, string, CancellationToken)"/>
+    public async Task<T?> FindAsync<T>(ResourceKind kind, string? ns, string name, CancellationToken stop) where T : class
+    {
+        try { return await GetAsync<T>(kind, ns, name, stop); }
+        catch (KubeException e) when (e.IsNotFound) { return null; }
+    }
+
+    public Task<JsonObject> GetAsync(ResourceKind kind, string? ns, string name, CancellationToken stop) =>
+        GetAsync<JsonObject>(kind, ns, name, stop);
+
+    public async Task<T> GetAsync<T>(ResourceKind kind, string? ns, string name, CancellationToken stop) where T : class =>
+        Parse<T>(await SendAsync(HttpMethod.Get, kind.Path(ns, name), null, null, stop));
+
+    /// <summary>One page; <see cref="ListAllAsync"/> follows the continue token.</summary>
+    public async Task<ResourceList<T>> ListAsync<T>(ResourceKind kind, string? ns, ListOptions options, CancellationToken stop) where T : class
+    {
+        var bytes = await SendAsync(HttpMethod.Get, kind.Path(ns) + Query(options, watch: false), null, null, stop);
+        return ListReader.Read<T>(bytes, kind);
+    }
+
+    public async Task<IReadOnlyList<T>> ListAllAsync<T>(ResourceKind kind, string? ns, ListOptions options, CancellationToken stop) where T : class
+    {
+        var items = new List<T>();
+        var page = await ListAsync<T>(kind, ns, options with { Limit = options.Limit ?? 500 }, stop);
+        items.AddRange(page.Items);
+        while (page.Continue.Length > 0)
+        {
+            page = await ListAsync<T>(kind, ns, options with { Limit = options.Limit ?? 500, Continue = page.Continue }, stop);
+            items.AddRange(page.Items);
+        }
+        return items;
+    }
+
+    /// <summary>Events from <see cref="ListOptions.ResourceVersion"/> on; ends when the server ends the stream. 410 is a <see cref="KubeException"/>.</summary>
+    public async IAsyncEnumerable<WatchEvent<T>> WatchAsync<T>(
+        ResourceKind kind, string? ns, ListOptions options, [EnumeratorCancellation] CancellationToken stop) where T : class
+    {
+        using var request = await RequestAsync(HttpMethod.Get, kind.Path(ns) + Query(options, watch: true), stop);
+        using var response = await _http.SendAsync(request, HttpCompletionOption.ResponseHeadersRead, stop);
+        await ThrowIfFailedAsync(response, request, stop);
+        await using var body = await response.Content.ReadAsStreamAsync(stop);
+        await foreach (var line in LineReader.ReadAsync(body, stop))
+        {
+            if (WatchReader.Read<T>(line.Span) is { } read) yield return read;
+        }
+    }
+
+    /// <summary>Creates the object in the namespace that it names.</summary>
+    public Task<JsonObject> CreateAsync(ResourceKind kind, JsonObject value, CancellationToken stop) =>
+        CreateAsync(kind, NamespaceOf(value), value, stop);
+
+    public async Task<JsonObject> CreateAsync(
+        ResourceKind kind, string? ns, JsonObject value, CancellationToken stop, string? name = null, string? subresource = null) =>
+        Parse<JsonObject>(await SendAsync(HttpMethod.Post, kind.Path(ns, name, subresource) + WriteQuery(), value, "application/json", stop));
+
+    public async Task<JsonObject> ReplaceAsync(ResourceKind kind, JsonObject value, CancellationToken stop, string? subresource = null) =>
+        Parse<JsonObject>(await SendAsync(
+            HttpMethod.Put, kind.Path(NamespaceOf(value), NameOf(value), subresource) + WriteQuery(), value, "application/json", stop));
+
+    public async Task<JsonObject> PatchAsync(
+        ResourceKind kind, string? ns, string name, JsonNode patch, PatchType type, CancellationToken stop, string? subresource = null, bool force = false)
+    {
+        var contentType = type switch
+        {
+            PatchType.Json => "application/json-patch+json",
+            PatchType.Merge => "application/merge-patch+json",
+            PatchType.Strategic => "application/strategic-merge-patch+json",
+            _ => "application/apply-patch+yaml",
+        };
+        var query = WriteQuery() + (force ? "&force=true" : "");
+        return Parse<JsonObject>(await SendAsync(HttpMethod.Patch, kind.Path(ns, name, subresource) + query, patch, contentType, stop));
+    }
+
+    /// <summary>
+    /// Creates the object, or merges it into the one that is there so that every field given here holds (JSON merge patch, lists replaced).
+    /// </summary>
+    public async Task<JsonObject> ApplyAsync(ResourceKind kind, JsonObject value, CancellationToken stop)
+    {
+        var (ns, name) = (NamespaceOf(value), NameOf(value));
+        if (await FindAsync(kind, ns, name, stop) is null)
+        {
+            try { return await CreateAsync(kind, ns, value, stop); }
+            catch (KubeException e) when (e.IsAlreadyExists) { /* somebody was faster: merge */ }
+        }
+        return await PatchAsync(kind, ns, name, value, PatchType.Merge, stop);
+    }
+
+    /// <summary>False when there was nothing to delete.</summary>
+    public async Task<bool> DeleteAsync(
+        ResourceKind kind, string? ns, string name, CancellationToken stop, int? gracePeriodSeconds = null, string propagation = "Background", string? uid = null)
+    {
+        var options = new JsonObject { ["kind"] = "DeleteOptions", ["apiVersion"] = "v1", ["propagationPolicy"] = propagation };
+        if (gracePeriodSeconds is { } grace) options["gracePeriodSeconds"] = grace;
+        if (uid is not null) options["preconditions"] = new JsonObject { ["uid"] = uid };
+        try
+        {
+            await SendAsync(HttpMethod.Delete, kind.Path(ns, name), options, "application/json", stop);
+            return true;
+        }
+        catch (KubeException e) when (e.IsNotFound)
+        {
+            return false;
+        }
+    }
+
+    /// <summary>Any other request, for example <c>/version</c>; the body of the answer.</summary>
+    public Task<byte[]> RawAsync(HttpMethod method, string path, JsonNode? body, CancellationToken stop) =>
+        SendAsync(method, path, body, body is null ? null : "application/json", stop);
+
+    /// <summary>A long answer as it comes, for example a log. The caller disposes it.</summary>
+    public async Task<Stream> StreamAsync(string path, CancellationToken stop)
+    {
+        using var request = await RequestAsync(HttpMethod.Get, path, stop);
+        var response = await _http.SendAsync(request, HttpCompletionOption.ResponseHeadersRead, stop);
+        await ThrowIfFailedAsync(response, request, stop);
+        return await response.Content.ReadAsStreamAsync(stop);
+    }
+
+    private async Task<byte[]> SendAsync(HttpMethod method, string path, JsonNode? body, string? contentType, CancellationToken stop)
+    {
+        using var limit = CancellationTokenSource.CreateLinkedTokenSource(stop);
+        limit.CancelAfter(RequestTimeout);
+        using var request = await RequestAsync(method, path, stop);
+        if (body is not null)
+        {
+            request.Content = new ByteArrayContent(Encoding.UTF8.GetBytes(body.ToJsonString()));
+            request.Content.Headers.ContentType = new MediaTypeHeaderValue(contentType!);
+        }
+        try
+        {
+            using var response = await _http.SendAsync(request, HttpCompletionOption.ResponseContentRead, limit.Token);
+            await ThrowIfFailedAsync(response, request, limit.Token);
+            return await response.Content.ReadAsByteArrayAsync(limit.Token);
+        }
+        catch (OperationCanceledException e) when (!stop.IsCancellationRequested)
+        {
+            throw new HttpRequestException($"{Access.Server} did not answer within {RequestTimeout.TotalSeconds:0} s ({method} {path})", e);
+        }
+    }
+
+    private async ValueTask<HttpRequestMessage> RequestAsync(HttpMethod method, string path, CancellationToken stop)
+    {
+        // A relative URI keeps a path prefix of the server address (API servers behind a proxy have one).
+        var prefix = Access.Server.AbsolutePath.TrimEnd('/');
+        var request = new HttpRequestMessage(method, prefix + path)
+        {
+            Version = _http.DefaultRequestVersion,
+            VersionPolicy = _http.DefaultVersionPolicy,
+        };
+        request.Headers.Accept.ParseAdd("application/json");
+        var token = Access.TokenFile is { } file ? (await File.ReadAllTextAsync(file, stop)).Trim() : Access.Token;
+        if (token is null && Access.Exec is { } exec) token = await ExecCredentials.TokenAsync(exec, stop);
+        if (!string.IsNullOrEmpty(token)) request.Headers.Authorization = new("Bearer", token);
+        else if (Access.Username is { } user)
+        {
+            request.Headers.Authorization = new("Basic", Convert.ToBase64String(Encoding.UTF8.GetBytes($"{user}:{Access.Password}")));
+        }
+        return request;
+    }
+
+    private static async Task ThrowIfFailedAsync(HttpResponseMessage response, HttpRequestMessage request, CancellationToken stop)
+    {
+        if (response.IsSuccessStatusCode) return;
+        var body = await response.Content.ReadAsStringAsync(stop);
+        throw KubeException.From(response.StatusCode, body, $"{request.Method} {request.RequestUri}");
+    }
+
+    private string WriteQuery() => $"?fieldManager={FieldManager}";
+
+    private static string Query(ListOptions options, bool watch)
+    {
+        var query = new StringBuilder();
+        void Add(string key, string? value)
+        {
+            if (!string.IsNullOrEmpty(value)) query.Append(query.Length == 0 ? '?' : '&').Append(key).Append('=').Append(Uri.EscapeDataString(value));
+        }
+        Add("labelSelector", options.LabelSelector);
+        Add("fieldSelector", options.FieldSelector);
+        Add("resourceVersion", options.ResourceVersion);
+        Add("limit", options.Limit?.ToString());
+        Add("continue", options.Continue);
+        Add("timeoutSeconds", options.TimeoutSeconds?.ToString());
+        if (!watch) return query.ToString();
+        Add("watch", "true");
+        Add("allowWatchBookmarks", "true");
+        return query.ToString();
+    }
+
+    private static T Parse<T>(ReadOnlySpan<byte> json) =>
+        JsonSerializer.Deserialize(json, KubeJson.Of<T>()) ?? throw new InvalidDataException("The API server answered null.");
+
+    private static string NameOf(JsonObject value) =>
+        (string?)value["metadata"]?["name"] ?? throw new ArgumentException("The object has no metadata.name.", nameof(value));
+
+    private static string? NamespaceOf(JsonObject value) => (string?)value["metadata"]?["namespace"];
+}

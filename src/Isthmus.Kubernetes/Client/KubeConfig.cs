@@ -1,0 +1,180 @@
+using System.Text;
+using System.Text.Json.Nodes;
+using Isthmus.Core.Collections;
+using Isthmus.Core.Problems;
+using Isthmus.Kubernetes.Yaml;
+
+namespace Isthmus.Kubernetes.Client;
+
+/// <summary>Reads kubeconfig files as kubectl does: <c>--kubeconfig</c>, else every file in <c>$KUBECONFIG</c>, else <c>~/.kube/config</c>.</summary>
+public static class KubeConfig
+{
+    private const string ServiceAccountFolder = "/var/run/secrets/kubernetes.io/serviceaccount";
+
+    /// <summary>The files that apply, whether they exist or not.</summary>
+    public static IReadOnlyList<string> Files(string? explicitFile, Func<string, string?> environment)
+    {
+        if (!string.IsNullOrEmpty(explicitFile)) return [explicitFile];
+        if (environment("KUBECONFIG") is { Length: > 0 } list)
+        {
+            return list.Split(':', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries);
+        }
+        return [Path.Combine(environment("HOME") ?? "/", ".kube", "config")];
+    }
+
+    /// <summary>Loads and merges the files (the first that says something wins) and picks the context.</summary>
+    public static ClusterAccess Load(string? explicitFile, string? context, Func<string, string?> environment)
+    {
+        var files = Files(explicitFile, environment);
+        var existing = files.Where(File.Exists).ToList();
+        if (existing.Count == 0)
+        {
+            if (explicitFile is null && context is null && InCluster(environment) is { } inside) return inside;
+            throw new ProblemException($"kubeconfig {string.Join(":", files)}", "does not exist", "give --kubeconfig, set KUBECONFIG, or make a cluster with 'isthmus lab up'");
+        }
+        var merged = new JsonObject();
+        foreach (var file in existing) Merge(merged, ReadFile(file), Path.GetDirectoryName(Path.GetFullPath(file))!);
+        return Pick(merged, context, string.Join(":", existing));
+    }
+
+    /// <summary>Names of the contexts in file order.</summary>
+    public static IReadOnlyList<string> Contexts(string? explicitFile, Func<string, string?> environment)
+    {
+        var merged = new JsonObject();
+        foreach (var file in Files(explicitFile, environment).Where(File.Exists)) Merge(merged, ReadFile(file), "/");
+        return [.. Entries(merged, "contexts").Select(entry => (string?)entry["name"] ?? "")];
+    }
+
+    /// <summary>Reads one kubeconfig text; paths in it are left as they are.</summary>
+    public static ClusterAccess Parse(string text, string? context, string source) =>
+        Pick(YamlText.Parse(text, source) as JsonObject
+            ?? throw new ProblemException(source, "is not a kubeconfig: it should be a YAML mapping with clusters, users and contexts"), context, source);
+
+    /// <summary>The account of the Pod this process runs in, or null outside of one.</summary>
+    public static ClusterAccess? InCluster(Func<string, string?> environment)
+    {
+        if (environment("KUBERNETES_SERVICE_HOST") is not { Length: > 0 } host) return null;
+        var token = Path.Combine(ServiceAccountFolder, "token");
+        if (!File.Exists(token)) return null;
+        return new ClusterAccess
+        {
+            Server = new Uri($"https://{host}:{environment("KUBERNETES_SERVICE_PORT") ?? "443"}"),
+            CertificateAuthority = File.ReadAllText(Path.Combine(ServiceAccountFolder, "ca.crt")),
+            TokenFile = token,
+            Namespace = File.Exists($"{ServiceAccountFolder}/namespace") ? File.ReadAllText($"{ServiceAccountFolder}/namespace").Trim() : "default",
+            Name = "in-cluster",
+        };
+    }
+
+    private static JsonObject ReadFile(string file)
+    {
+        try
+        {
+            return YamlText.Parse(File.ReadAllText(file), file) as JsonObject ?? [];
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            throw new ProblemException($"kubeconfig {file}", e.Message, "check the file and its permissions", e);
+        }
+    }
+
+    private static void Merge(JsonObject into, JsonObject file, string folder)
+    {
+        foreach (var list in (string[])["clusters", "users", "contexts"])
+        {
+            var target = into[list] as JsonArray ?? (JsonArray)(into[list] = new JsonArray())!;
+            foreach (var entry in Entries(file, list))
+            {
+                if (target.Any(known => (string?)known?["name"] == (string?)entry["name"])) continue;
+                var copy = (JsonObject)entry.DeepClone();
+                foreach (var key in (string[])["certificate-authority", "client-certificate", "client-key", "tokenFile"])
+                {
+                    foreach (var part in (string[])["cluster", "user"])
+                    {
+                        // A relative path is relative to the file that says it.
+                        if (copy[part] is JsonObject owner && (string?)owner[key] is { Length: > 0 } path) owner[key] = Path.Combine(folder, path);
+                    }
+                }
+                target.Add((JsonNode)copy);
+            }
+        }
+        if (string.IsNullOrEmpty((string?)into["current-context"])) into["current-context"] = file["current-context"]?.DeepClone();
+    }
+
+    private static ClusterAccess Pick(JsonObject config, string? context, string source)
+    {
+        var name = context ?? (string?)config["current-context"];
+        if (string.IsNullOrEmpty(name))
+            throw new ProblemException($"kubeconfig {source}", "has no current-context", "give --context or run 'kubectl config use-context NAME'");
+        var found = Entry(config, "contexts", name)?["context"] as JsonObject;
+        if (found is null)
+        {
+            var known = string.Join(", ", Entries(config, "contexts").Select(entry => (string?)entry["name"]));
+            throw new ProblemException($"kubeconfig {source}", $"context \"{name}\" does not exist", known.Length == 0 ? "it has no contexts" : $"contexts are: {known}");
+        }
+        var clusterName = (string?)found["cluster"] ?? "";
+        var userName = (string?)found["user"] ?? "";
+        var cluster = Entry(config, "clusters", clusterName)?["cluster"] as JsonObject
+            ?? throw new ProblemException($"kubeconfig {source}", $"contexts[{name}].context.cluster: cluster \"{clusterName}\" does not exist", "add it or mend the context");
+        var user = Entry(config, "users", userName)?["user"] as JsonObject ?? [];
+        return Access(cluster, user, $"kubeconfig {source}", name) with { Namespace = (string?)found["namespace"] is { Length: > 0 } ns ? ns : "default" };
+    }
+
+    private static ClusterAccess Access(JsonObject cluster, JsonObject user, string source, string name)
+    {
+        var server = (string?)cluster["server"] ?? "";
+        if (!Uri.TryCreate(server, UriKind.Absolute, out var uri) || uri.Scheme is not ("http" or "https"))
+            throw new ProblemException(source, $"clusters[].cluster.server \"{server}\" is not an http(s) address", "give the address of the API server, for example https://10.0.0.1:6443");
+        var proxy = (string?)cluster["proxy-url"];
+        if (!string.IsNullOrEmpty(proxy) && !Uri.TryCreate(proxy, UriKind.Absolute, out _))
+            throw new ProblemException(source, $"clusters[].cluster.proxy-url \"{proxy}\" is not an address", "give one such as http://127.0.0.1:8080 or remove it");
+        return new ClusterAccess
+        {
+            Name = name,
+            Server = uri,
+            Proxy = string.IsNullOrEmpty(proxy) ? null : new Uri(proxy),
+            TlsServerName = (string?)cluster["tls-server-name"],
+            InsecureSkipTlsVerify = (bool?)cluster["insecure-skip-tls-verify"] ?? false,
+            CertificateAuthority = Pem(cluster, "certificate-authority", source),
+            Token = (string?)user["token"],
+            TokenFile = (string?)user["tokenFile"],
+            ClientCertificate = Pem(user, "client-certificate", source),
+            ClientKey = Pem(user, "client-key", source),
+            Username = (string?)user["username"],
+            Password = (string?)user["password"],
+            Impersonate = (string?)user["as"],
+            Exec = user["exec"] is JsonObject exec ? Exec(exec) : null,
+        };
+    }
+
+    private static ExecCredential Exec(JsonObject exec) => new(
+        (string?)exec["apiVersion"] ?? "",
+        (string?)exec["command"] ?? "",
+        (exec["args"] as JsonArray ?? []).Select(arg => arg?.ToString() ?? "").ToValueList(),
+        (exec["env"] as JsonArray ?? []).Select(env => KeyValuePair.Create((string?)env?["name"] ?? "", (string?)env?["value"] ?? "")).ToValueMap());
+
+    private static string? Pem(JsonObject owner, string key, string source)
+    {
+        if ((string?)owner[$"{key}-data"] is { Length: > 0 } data)
+        {
+            var bytes = new byte[data.Length];
+            if (!Convert.TryFromBase64String(data, bytes, out var length))
+                throw new ProblemException(source, $"{key}-data is not base64", "copy the kubeconfig again");
+            return Encoding.UTF8.GetString(bytes, 0, length);
+        }
+        if ((string?)owner[key] is not { Length: > 0 } path) return null;
+        try
+        {
+            return File.ReadAllText(path);
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            throw new ProblemException(source, $"{key} \"{path}\": {e.Message}", "check the file and its permissions", e);
+        }
+    }
+
+    private static IEnumerable<JsonObject> Entries(JsonObject config, string list) => (config[list] as JsonArray ?? []).OfType<JsonObject>();
+
+    private static JsonObject? Entry(JsonObject config, string list, string name) =>
+        Entries(config, list).FirstOrDefault(entry => (string?)entry["name"] == name);
+}

@@ -1,0 +1,39 @@
+using System.Net;
+using System.Text.Json.Nodes;
+
+namespace Isthmus.Kubernetes.Client;
+
+/// <summary>An API server answered with a failure (meta/v1 Status).</summary>
+public sealed class KubeException : Exception
+{
+    public KubeException(HttpStatusCode code, string reason, string message, JsonObject? status) : base(message) =>
+        (Code, Reason, Status) = ((int)code, reason, status);
+
+    public int Code { get; }
+
+    /// <summary>For example <c>NotFound</c>, <c>AlreadyExists</c>, <c>Conflict</c>, <c>Forbidden</c>, <c>Invalid</c>, <c>Expired</c>.</summary>
+    public string Reason { get; }
+
+    public JsonObject? Status { get; }
+
+    public bool IsNotFound => Code == 404;
+
+    public bool IsConflict => Code == 409 && Reason == "Conflict";
+
+    public bool IsAlreadyExists => Code == 409 && Reason == "AlreadyExists";
+
+    /// <summary>The version asked for is no longer kept: list again.</summary>
+    public bool IsExpired => Code == 410;
+
+    /// <summary>Seconds to wait before another try, when the server says so.</summary>
+    public int? RetryAfterSeconds => (int?)Status?["details"]?["retryAfterSeconds"];
+
+    internal static KubeException From(HttpStatusCode code, string body, string request)
+    {
+        JsonObject? status = null;
+        try { status = JsonNode.Parse(body) as JsonObject; }
+        catch (System.Text.Json.JsonException) { /* not a Status: the text itself is the message */ }
+        var message = (string?)status?["message"] ?? (body.Length is > 0 and < 500 ? body.Trim() : $"{(int)code} {code}");
+        return new(code, (string?)status?["reason"] ?? "", status is null ? $"{request}: {message}" : message, status);
+    }
+}

@@ -1,0 +1,121 @@
+using System.Text;
+using System.Text.Json;
+using System.Text.Json.Nodes;
+using static Isthmus.Kubernetes.Yaml.YamlScalar;
+
+namespace Isthmus.Kubernetes.Yaml;
+
+/// <summary>Prints JSON trees as block-style YAML that <see cref="YamlText"/> and other people's parsers read back unchanged.</summary>
+internal static class YamlPrinter
+{
+    internal static string Print(JsonNode? node)
+    {
+        var text = new StringBuilder();
+        Write(text, node, 0, inline: false);
+        if (text.Length == 0 || text[^1] != '\n') text.Append('\n');
+        return text.ToString();
+    }
+
+    private static void Write(StringBuilder text, JsonNode? node, int indent, bool inline)
+    {
+        switch (node)
+        {
+            case JsonObject { Count: 0 }:
+                text.Append("{}\n");
+                break;
+            case JsonArray { Count: 0 }:
+                text.Append("[]\n");
+                break;
+            case JsonObject map:
+                foreach (var (key, value) in map)
+                {
+                    if (!inline) text.Append(' ', indent);
+                    inline = false;
+                    text.Append(Scalar(key)).Append(':');
+                    Value(text, value, indent, listIndent: indent);
+                }
+                break;
+            case JsonArray list:
+                foreach (var item in list)
+                {
+                    if (!inline) text.Append(' ', indent);
+                    inline = false;
+                    text.Append('-');
+                    if (item is JsonObject { Count: > 0 } or JsonArray { Count: > 0 })
+                    {
+                        text.Append(' ');
+                        Write(text, item, indent + 2, inline: true);
+                    }
+                    else
+                    {
+                        Value(text, item, indent, listIndent: indent + 2);
+                    }
+                }
+                break;
+            default:
+                text.Append(Leaf(node)).Append('\n');
+                break;
+        }
+    }
+
+    private static void Value(StringBuilder text, JsonNode? value, int indent, int listIndent)
+    {
+        switch (value)
+        {
+            case JsonObject { Count: > 0 }:
+                text.Append('\n');
+                Write(text, value, indent + 2, inline: false);
+                break;
+            case JsonArray { Count: > 0 }:
+                text.Append('\n');
+                Write(text, value, listIndent, inline: false);
+                break;
+            case JsonValue leaf when leaf.GetValueKind() == JsonValueKind.String && IsBlock(leaf.GetValue<string>()):
+                Block(text, leaf.GetValue<string>(), indent + 2);
+                break;
+            default:
+                text.Append(' ');
+                Write(text, value, indent, inline: true);
+                break;
+        }
+    }
+
+    /// <summary>A literal block keeps certificates and scripts readable; only text that it can hold exactly.</summary>
+    private static bool IsBlock(string text) =>
+        text.Contains('\n', StringComparison.Ordinal) && text[0] is not (' ' or '\n') && !text.Any(c => c is '\r' or '\t' or '\u0085' or '\u2028' or '\u2029' || (char.IsControl(c) && c != '\n'))
+        && !text.Contains(" \n", StringComparison.Ordinal);
+
+    private static void Block(StringBuilder text, string value, int indent)
+    {
+        var body = value.TrimEnd('\n');
+        var trailing = value.Length - body.Length;
+        text.Append(trailing switch { 0 => " |-\n", 1 => " |\n", _ => " |+\n" });
+        foreach (var line in body.Split('\n'))
+        {
+            if (line.Length > 0) text.Append(' ', indent).Append(line);
+            text.Append('\n');
+        }
+        for (var i = 1; i < trailing; i++) text.Append('\n');
+    }
+
+    private static string Leaf(JsonNode? node) => node?.GetValueKind() switch
+    {
+        null or JsonValueKind.Null => "null",
+        JsonValueKind.String => Scalar(node.GetValue<string>()),
+        _ => node.ToJsonString(),
+    };
+
+    private static string Scalar(string text)
+    {
+        if (text.Length == 0) return "\"\"";
+        var plain = Kind(text) == ScalarKind.Text
+            && text[0] is not ('-' or '?' or ':' or ',' or '[' or ']' or '{' or '}' or '#' or '&' or '*' or '!' or '|' or '>' or '\'' or '"' or '%' or '@' or '`' or ' ' or '=' or '<')
+            && text[^1] is not (' ' or ':')
+            && !text.Contains(": ", StringComparison.Ordinal) && !text.Contains(" #", StringComparison.Ordinal)
+            && !text.Any(c => char.IsControl(c) || c is '\u0085' or '\u2028' or '\u2029' or '\ufeff');
+        if (plain) return text;
+        return text.Any(c => char.IsControl(c) || c is '\u0085' or '\u2028' or '\u2029' or '\ufeff')
+            ? $"\"{JsonEncodedText.Encode(text, System.Text.Encodings.Web.JavaScriptEncoder.UnsafeRelaxedJsonEscaping)}\""
+            : $"'{text.Replace("'", "''", StringComparison.Ordinal)}'";
+    }
+}

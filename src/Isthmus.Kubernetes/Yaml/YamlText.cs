@@ -1,0 +1,189 @@
+using System.Globalization;
+using System.Text;
+using System.Text.Json.Nodes;
+using Isthmus.Core.Problems;
+using YamlDotNet.Core;
+using YamlDotNet.Core.Events;
+
+namespace Isthmus.Kubernetes.Yaml;
+
+/// <summary>YAML to and from JSON trees, by events, without reflection. Scalars follow YAML 1.1 as Kubernetes does (sigs.k8s.io/yaml).</summary>
+public static class YamlText
+{
+    private const int DeepestNesting = 100;
+    private const int MostAliases = 1000;
+
+    /// <summary>Every document; empty documents are left out. Malformed text is a <see cref="ProblemException"/> with line and column.</summary>
+    public static IReadOnlyList<JsonNode> ParseAll(string text, string source)
+    {
+        try
+        {
+            var documents = new List<JsonNode>();
+            var parser = new Parser(new StringReader(text));
+            parser.Consume<StreamStart>();
+            while (parser.Accept<DocumentStart>(out _))
+            {
+                parser.Consume<DocumentStart>();
+                if (new Composer(parser).Read(0) is { } document) documents.Add(document);
+                parser.Consume<DocumentEnd>();
+            }
+            return documents;
+        }
+        catch (YamlException e)
+        {
+            throw new ProblemException($"{source}:{e.Start.Line}:{e.Start.Column}", $"is not valid YAML: {Reason(e)}", "mend the file and try again", e);
+        }
+    }
+
+    /// <summary>The only document, or null when the text is empty.</summary>
+    public static JsonNode? Parse(string text, string source)
+    {
+        var documents = ParseAll(text, source);
+        return documents.Count <= 1
+            ? documents.FirstOrDefault()
+            : throw new ProblemException(source, $"holds {documents.Count} YAML documents where one is expected");
+    }
+
+    public static string Print(JsonNode? node) => YamlPrinter.Print(node);
+
+    private static string Reason(YamlException e) => e.InnerException?.Message ?? e.Message;
+
+    private sealed class Composer(IParser parser)
+    {
+        private readonly Dictionary<AnchorName, JsonNode?> _anchors = [];
+        private int _aliases;
+
+        internal JsonNode? Read(int depth)
+        {
+            if (depth > DeepestNesting) throw new YamlException(parser.Current!.Start, parser.Current.End, $"nesting is deeper than {DeepestNesting}");
+            switch (parser.Current)
+            {
+                case AnchorAlias alias:
+                    parser.MoveNext();
+                    // Aliases of aliases grow without bound; a limit is what keeps a small file small.
+                    if (++_aliases > MostAliases) throw new YamlException(alias.Start, alias.End, $"more than {MostAliases} aliases");
+                    if (!_anchors.TryGetValue(alias.Value, out var anchored)) throw new YamlException(alias.Start, alias.End, $"unknown alias '*{alias.Value}'");
+                    return anchored?.DeepClone();
+                case Scalar scalar:
+                    parser.MoveNext();
+                    return Keep(scalar.Anchor, YamlScalar.Resolve(scalar));
+                case SequenceStart sequence:
+                    parser.MoveNext();
+                    var list = new JsonArray();
+                    while (parser.Current is not SequenceEnd) list.Add(Read(depth + 1));
+                    parser.MoveNext();
+                    return Keep(sequence.Anchor, list);
+                case MappingStart mapping:
+                    parser.MoveNext();
+                    return Keep(mapping.Anchor, Mapping(depth));
+                default:
+                    throw new YamlException($"unexpected {parser.Current?.GetType().Name ?? "end of text"}");
+            }
+        }
+
+        private JsonObject Mapping(int depth)
+        {
+            var map = new JsonObject();
+            JsonObject? merged = null;
+            while (parser.Current is not MappingEnd)
+            {
+                var at = parser.Current!;
+                if (at is not (Scalar or AnchorAlias)) throw new YamlException(at.Start, at.End, "only a scalar can be a key");
+                var merge = at is Scalar { Value: "<<", Style: ScalarStyle.Plain };
+                var key = KeyText(at, depth);
+                var value = Read(depth + 1);
+                if (merge && value is JsonObject other) merged = other;
+                else if (!map.TryAdd(key, value)) throw new YamlException(at.Start, at.End, $"key \"{key}\" is given twice");
+            }
+            parser.MoveNext();
+            if (merged is null) return map;
+            foreach (var (key, value) in merged) map.TryAdd(key, value?.DeepClone());
+            return map;
+        }
+
+        private string KeyText(ParsingEvent at, int depth)
+        {
+            if (at is Scalar scalar)
+            {
+                parser.MoveNext();
+                return scalar.Style == ScalarStyle.Plain && YamlScalar.Resolve(scalar) is JsonValue { } value && value.TryGetValue(out bool flag)
+                    ? (flag ? "true" : "false")
+                    : scalar.Value;
+            }
+            return Read(depth + 1)?.ToString() ?? "null";
+        }
+
+        private JsonNode? Keep(AnchorName anchor, JsonNode? node)
+        {
+            if (!anchor.IsEmpty) _anchors[anchor] = node;
+            return node;
+        }
+    }
+}
+
+internal static class YamlScalar
+{
+    internal static JsonNode? Resolve(Scalar scalar)
+    {
+        if (scalar.Style != ScalarStyle.Plain || scalar.Tag == "tag:yaml.org,2002:str") return JsonValue.Create(scalar.Value);
+        var text = scalar.Value;
+        return Kind(text) switch
+        {
+            ScalarKind.Null => null,
+            ScalarKind.True => JsonValue.Create(true),
+            ScalarKind.False => JsonValue.Create(false),
+            ScalarKind.Integer => Integer(text),
+            ScalarKind.Float => Float(text),
+            _ => JsonValue.Create(text),
+        };
+    }
+
+    internal enum ScalarKind { Text, Null, True, False, Integer, Float }
+
+    /// <summary>What a plain scalar would be read as; anything but text must be quoted when it is meant as text.</summary>
+    internal static ScalarKind Kind(string text)
+    {
+        switch (text)
+        {
+            case "" or "~" or "null" or "Null" or "NULL": return ScalarKind.Null;
+            case "true" or "True" or "TRUE" or "yes" or "Yes" or "YES" or "on" or "On" or "ON" or "y" or "Y": return ScalarKind.True;
+            case "false" or "False" or "FALSE" or "no" or "No" or "NO" or "off" or "Off" or "OFF" or "n" or "N": return ScalarKind.False;
+        }
+        if (!char.IsAsciiDigit(text[0]) && text[0] is not ('+' or '-' or '.')) return ScalarKind.Text;
+        if (Integer(text) is not null) return ScalarKind.Integer;
+        return Float(text) is not null ? ScalarKind.Float : ScalarKind.Text;
+    }
+
+    private static JsonValue? Integer(string text)
+    {
+        var sign = text[0] is '-' ? -1 : 1;
+        var digits = (text[0] is '-' or '+' ? text[1..] : text).Replace("_", "", StringComparison.Ordinal);
+        if (digits.Length == 0) return null;
+        if (digits.StartsWith("0x", StringComparison.OrdinalIgnoreCase))
+            return long.TryParse(digits.AsSpan(2), NumberStyles.AllowHexSpecifier, CultureInfo.InvariantCulture, out var hex) ? JsonValue.Create(sign * hex) : null;
+        if (digits.StartsWith("0o", StringComparison.OrdinalIgnoreCase) || (digits.Length > 1 && digits[0] == '0' && digits.All(char.IsAsciiDigit)))
+            return Octal(digits.TrimStart('0').TrimStart('o', 'O')) is { } octal ? JsonValue.Create(sign * octal) : null;
+        if (!digits.All(char.IsAsciiDigit)) return null;
+        return long.TryParse(text.Replace("_", "", StringComparison.Ordinal), NumberStyles.AllowLeadingSign, CultureInfo.InvariantCulture, out var number)
+            ? JsonValue.Create(number)
+            : ulong.TryParse(digits, out var large) && sign > 0 ? JsonValue.Create(large) : null;
+    }
+
+    private static long? Octal(string digits)
+    {
+        if (digits.Length > 20) return null;
+        long value = 0;
+        foreach (var digit in digits)
+        {
+            if (digit is < '0' or > '7') return null;
+            value = value * 8 + (digit - '0');
+        }
+        return value;
+    }
+
+    private static JsonValue? Float(string text)
+    {
+        if (text is "." or "-" or "+" || text.Any(c => !char.IsAsciiDigit(c) && c is not ('.' or '-' or '+' or 'e' or 'E'))) return null;
+        return double.TryParse(text, NumberStyles.Float, CultureInfo.InvariantCulture, out var number) && double.IsFinite(number) ? JsonValue.Create(number) : null;
+    }
+}

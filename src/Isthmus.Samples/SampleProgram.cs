@@ -1,0 +1,55 @@
+using System.Net;
+using System.Net.Sockets;
+using Isthmus.Core.Problems;
+using Isthmus.Samples.Http;
+using Isthmus.Samples.HttpBin;
+
+namespace Isthmus.Samples;
+
+/// <summary>The programs behind the sample images: <c>isthmus sample NAME …</c>.</summary>
+public static class SampleProgram
+{
+    private const string Usage = "helloworld, httpbin, tcp-echo or sleep";
+
+    /// <returns>The exit code of the sample; 2 for a wrong command line.</returns>
+    public static async Task<int> RunAsync(string[] args, CancellationToken stop)
+    {
+        try
+        {
+            return await DispatchAsync(args, stop).ConfigureAwait(false);
+        }
+        catch (ProblemException problem)
+        {
+            await Console.Error.WriteLineAsync(problem.Message).ConfigureAwait(false);
+            return 2;
+        }
+    }
+
+    private static Task<int> DispatchAsync(string[] args, CancellationToken stop) => args switch
+    {
+        ["helloworld", .. var rest] => HelloWorldProgram.RunAsync(rest, stop),
+        ["httpbin", .. var rest] => HttpBinProgram.RunAsync(rest, stop),
+        ["tcp-echo", .. var rest] => TcpEchoProgram.RunAsync(rest, stop),
+        ["sleep", .. var rest] => SleepProgram.RunAsync(rest, stop),
+        [var name, ..] => throw new ProblemException("sample", $"'{name}' is not a sample", $"choose {Usage}"),
+        [] => throw new ProblemException("sample", "no sample named", $"choose {Usage}"),
+    };
+
+    /// <summary>Serves until told to stop; a port that cannot be had is the user's problem, named as such.</summary>
+    internal static async Task<int> ServeAsync(string program, HttpHandler handler, IPEndPoint address, CancellationToken stop)
+    {
+        using var output = new StreamWriter(Console.OpenStandardOutput()) { AutoFlush = true };
+        using var server = new HttpServer(program, handler, TimeProvider.System, output);
+        try
+        {
+            server.Bind(address.Address, address.Port);
+        }
+        catch (SocketException e)
+        {
+            throw new ProblemException(program, $"cannot listen at port {address.Port}: {e.Message}", "choose another port, or end the program that has it", e);
+        }
+        lock (output) output.WriteLine($"{program} listening at port {address.Port}");
+        await server.RunAsync(stop).ConfigureAwait(false);
+        return 0;
+    }
+}

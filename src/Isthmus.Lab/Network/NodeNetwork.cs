@@ -10,10 +10,10 @@ internal sealed class NodeNetwork : IDisposable
 {
     private readonly OuterNetwork _outer;
     private readonly RouteNetlink _netlink;
-    private readonly string _path;
+    private readonly string? _path;
     private ValueList<NodePeer> _peers = [];
 
-    private NodeNetwork(OuterNetwork outer, ClusterSettings settings, string path, NamespaceHandle handle, RouteNetlink netlink)
+    private NodeNetwork(OuterNetwork outer, ClusterSettings settings, string? path, NamespaceHandle handle, RouteNetlink netlink)
     {
         _outer = outer;
         Settings = settings;
@@ -26,9 +26,10 @@ internal sealed class NodeNetwork : IDisposable
 
     internal NamespaceHandle Handle { get; }
 
-    internal static async Task<NodeNetwork> CreateAsync(OuterNetwork outer, ClusterSettings settings, string path, CancellationToken stop)
+    /// <param name="path">Where the namespace is kept; null: it lives as long as this object.</param>
+    internal static async Task<NodeNetwork> CreateAsync(OuterNetwork outer, ClusterSettings settings, string? path, CancellationToken stop)
     {
-        var handle = NamespaceHandle.CreateNetwork(path);
+        var handle = path is null ? NamespaceHandle.CreateNetwork() : NamespaceHandle.CreateNetwork(path);
         var netlink = NamespaceThread.Run(handle, () =>
         {
             NetworkSysctls.Forward();
@@ -71,7 +72,7 @@ internal sealed class NodeNetwork : IDisposable
         _outer.Detach(Settings.Address);
         _netlink.Dispose();
         Handle.Dispose();
-        NamespaceHandle.Unbind(_path);
+        if (_path is not null) NamespaceHandle.Unbind(_path);
     }
 
     private Task LoadRulesAsync(CancellationToken stop) => NftTransaction.LoadAsync(

@@ -20,9 +20,10 @@ internal sealed class OuterNetwork : IDisposable
         _netlink = netlink;
     }
 
-    internal static OuterNetwork Create(string namespacePath)
+    /// <param name="namespacePath">Where the namespace is kept; null: it lives as long as this object.</param>
+    internal static OuterNetwork Create(string? namespacePath)
     {
-        var @switch = NamespaceHandle.CreateNetwork(namespacePath);
+        var @switch = namespacePath is null ? NamespaceHandle.CreateNetwork() : NamespaceHandle.CreateNetwork(namespacePath);
         var netlink = NamespaceThread.Run(@switch, () =>
         {
             NetworkSysctls.KeepBridgeOutOfNetfilter();

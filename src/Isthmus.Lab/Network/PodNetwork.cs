@@ -8,9 +8,10 @@ namespace Isthmus.Lab.Network;
 /// <summary>
 /// Connects Pods to their node, each by a link of its own without a bridge: all that a Pod sends crosses the node's IP
 /// hooks, so Services work and callees see their callers' addresses. Used in the node's network namespace; links outlive
-/// the process, and a later one finds them again (<see cref="Attached"/>).
+/// the process, and a later one finds them again (<see cref="AttachedAsync"/>).
 /// </summary>
-internal sealed class PodNetwork : IDisposable
+/// <param name="node">The node's own address: what Pods see when the node calls them.</param>
+internal sealed class PodNetwork(IPAddress node) : IDisposable
 {
     /// <summary>Every Pod's gateway: an address of the node that exists on no wire.</summary>
     internal static readonly IPAddress Gateway = IPAddress.Parse("169.254.1.1");
@@ -34,7 +35,7 @@ internal sealed class PodNetwork : IDisposable
             _netlink.CreateVeth(link, pod, "eth0", Addresses.HardwareAddress(address));
             ConfigureInside(pod, address);
             _netlink.SetUp(link);
-            _netlink.SetRoute(Host(address), link);
+            _netlink.SetRoute(Host(address), link, node);
         }
         finally
         {

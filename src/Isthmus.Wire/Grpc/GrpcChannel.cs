@@ -1,0 +1,244 @@
+using System.Buffers;
+using System.Globalization;
+using System.IO.Pipelines;
+using System.Net;
+using System.Net.Http.Headers;
+using System.Net.Security;
+using Google.Protobuf;
+
+namespace Isthmus.Wire.Grpc;
+
+/// <summary>How a channel reaches its server.</summary>
+/// <param name="Address"><c>https://host:port</c>, or <c>http://host:port</c> for plain HTTP/2.</param>
+public sealed record GrpcChannelSettings(Uri Address)
+{
+    /// <summary>Used with <c>https</c>; the ALPN is set by the channel.</summary>
+    public SslClientAuthenticationOptions? Tls { get; init; }
+
+    /// <summary>Opens the transport (TLS comes on top of it); null means an ordinary TCP connection.</summary>
+    public Func<DnsEndPoint, CancellationToken, ValueTask<Stream>>? Connect { get; init; }
+
+    public TimeSpan ConnectTimeout { get; init; } = TimeSpan.FromSeconds(10);
+
+    /// <summary>How long a connection with open calls may be silent before it is probed. Servers may end connections that probe more often than they like.</summary>
+    public TimeSpan KeepAlive { get; init; } = TimeSpan.FromSeconds(30);
+
+    /// <summary>The largest message accepted, in bytes.</summary>
+    public int MaxMessage { get; init; } = GrpcFraming.DefaultMaxMessage;
+}
+
+/// <summary>Metadata and time limit of one call.</summary>
+public sealed record GrpcCallOptions
+{
+    public IReadOnlyList<KeyValuePair<string, string>> Headers { get; init; } = [];
+
+    public TimeSpan? Timeout { get; init; }
+}
+
+/// <summary>The client side: one HTTP/2 connection (made when needed) to one server.</summary>
+public sealed class GrpcChannel : IDisposable
+{
+    private readonly GrpcChannelSettings _settings;
+    private readonly HttpMessageInvoker _http;
+
+    public GrpcChannel(GrpcChannelSettings settings)
+    {
+        _settings = settings;
+        var handler = new SocketsHttpHandler
+        {
+            UseProxy = false,
+            UseCookies = false,
+            AllowAutoRedirect = false,
+            ActivityHeadersPropagator = null,
+            ConnectTimeout = settings.ConnectTimeout,
+            EnableMultipleHttp2Connections = true,
+            PooledConnectionIdleTimeout = TimeSpan.FromMinutes(5),
+            KeepAlivePingDelay = settings.KeepAlive,
+            KeepAlivePingTimeout = TimeSpan.FromSeconds(10),
+            KeepAlivePingPolicy = HttpKeepAlivePingPolicy.WithActiveRequests,
+        };
+        if (settings.Tls is not null) handler.SslOptions = settings.Tls;
+        if (settings.Connect is { } connect) handler.ConnectCallback = (context, stop) => connect(context.DnsEndPoint, stop);
+        _http = new(handler);
+    }
+
+    /// <exception cref="GrpcException">The call did not end well, or never began.</exception>
+    public async Task<TResponse> UnaryAsync<TRequest, TResponse>(
+        GrpcMethod<TRequest, TResponse> method, TRequest request, GrpcCallOptions options, CancellationToken stop)
+        where TRequest : class, IMessage<TRequest>
+        where TResponse : class, IMessage<TResponse>
+    {
+        await using var call = Open(method, options, stop);
+        await call.WriteAsync(request, stop).ConfigureAwait(false);
+        call.Complete();
+        var response = await call.ReadAsync(stop).ConfigureAwait(false)
+            ?? throw new GrpcException(GrpcCode.Internal, $"{method.Path}: the server ended the call without a response");
+        if (await call.ReadAsync(stop).ConfigureAwait(false) is not null)
+            throw new GrpcException(GrpcCode.Internal, $"{method.Path}: the server sent more than one response");
+        return response;
+    }
+
+    /// <summary>Opens a call with streams both ways. Returns at once; failures show when it is used.</summary>
+    public GrpcDuplex<TRequest, TResponse> Open<TRequest, TResponse>(
+        GrpcMethod<TRequest, TResponse> method, GrpcCallOptions options, CancellationToken stop)
+        where TRequest : class, IMessage<TRequest>
+        where TResponse : class, IMessage<TResponse>
+    {
+        var content = new DuplexContent();
+        var request = new HttpRequestMessage(HttpMethod.Post, new Uri(_settings.Address, method.Path))
+        {
+            Version = HttpVersion.Version20,
+            VersionPolicy = HttpVersionPolicy.RequestVersionExact,
+            Content = content,
+        };
+        request.Headers.TE.Add(new TransferCodingWithQualityHeaderValue("trailers"));
+        request.Headers.TryAddWithoutValidation("user-agent", "isthmus-grpc");
+        if (options.Timeout is { } timeout) request.Headers.TryAddWithoutValidation(GrpcText.Timeout, GrpcText.FormatTimeout(timeout));
+        foreach (var (name, value) in options.Headers) request.Headers.TryAddWithoutValidation(name, value);
+        return new(_http, request, content, method.Responses, _settings.MaxMessage, options.Timeout, stop);
+    }
+
+    public void Dispose() => _http.Dispose();
+}
+
+/// <summary>An open call: one reader and one writer may use it at the same time.</summary>
+public sealed class GrpcDuplex<TRequest, TResponse> : IAsyncDisposable
+    where TRequest : class, IMessage<TRequest>
+    where TResponse : class, IMessage<TResponse>
+{
+    private readonly HttpRequestMessage _request;
+    private readonly DuplexContent _content;
+    private readonly MessageParser<TResponse> _parser;
+    private readonly int _maxMessage;
+    private readonly TimeSpan? _timeout;
+    private readonly CancellationTokenSource _stop;
+    private readonly Task<HttpResponseMessage> _response;
+    private readonly ArrayBufferWriter<byte> _frame = new(512);
+    private PipeReader? _reader;
+
+    internal GrpcDuplex(
+        HttpMessageInvoker http, HttpRequestMessage request, DuplexContent content, MessageParser<TResponse> parser,
+        int maxMessage, TimeSpan? timeout, CancellationToken stop)
+    {
+        (_request, _content, _parser, _maxMessage, _timeout) = (request, content, parser, maxMessage, timeout);
+        _stop = CancellationTokenSource.CreateLinkedTokenSource(stop);
+        if (timeout is { } span) _stop.CancelAfter(span);
+        _response = SendAsync(http);
+    }
+
+    /// <exception cref="GrpcException">The call has ended.</exception>
+    public async ValueTask WriteAsync(TRequest message, CancellationToken stop)
+    {
+        try
+        {
+            var stream = await _content.Opened.WaitAsync(stop).ConfigureAwait(false);
+            _frame.ResetWrittenCount();
+            GrpcFraming.Write(_frame, message);
+            await stream.WriteAsync(_frame.WrittenMemory, stop).ConfigureAwait(false);
+            await stream.FlushAsync(stop).ConfigureAwait(false);
+        }
+        catch (Exception e) when (IsTransport(e, stop))
+        {
+            // The status in the response says more than the broken request stream.
+            if (await StatusAsync().ConfigureAwait(false) is { } known) throw known;
+            throw Translate(e);
+        }
+    }
+
+    /// <summary>Says that no more requests come.</summary>
+    public void Complete() => _content.Finish();
+
+    /// <summary>The next response; null when the call ended with OK.</summary>
+    /// <exception cref="GrpcException">The call ended otherwise.</exception>
+    public async ValueTask<TResponse?> ReadAsync(CancellationToken stop)
+    {
+        try
+        {
+            var response = await _response.WaitAsync(stop).ConfigureAwait(false);
+            if (_reader is null)
+            {
+                if (StatusOf(response, response.Headers) is { } early) return early.Code == GrpcCode.Ok ? null : throw early;
+                CheckHead(response);
+                _reader = PipeReader.Create(await response.Content.ReadAsStreamAsync(stop).ConfigureAwait(false));
+            }
+            if (await GrpcFraming.ReadAsync(_reader, _parser, _maxMessage, stop).ConfigureAwait(false) is { } message) return message;
+            var end = StatusOf(response, response.TrailingHeaders)
+                ?? new GrpcException(GrpcCode.Unknown, "the server ended the call without a status");
+            return end.Code == GrpcCode.Ok ? null : throw end;
+        }
+        catch (Exception e) when (IsTransport(e, stop))
+        {
+            throw Translate(e);
+        }
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        _content.Finish();
+        await _stop.CancelAsync().ConfigureAwait(false);
+        try
+        {
+            using var response = await _response.ConfigureAwait(false);
+            if (_reader is not null) await _reader.CompleteAsync().ConfigureAwait(false);
+        }
+        // The caller has seen the failure already or does not want to.
+        catch (Exception e) when (e is HttpRequestException or OperationCanceledException or IOException)
+        {
+        }
+        _request.Dispose();
+        _stop.Dispose();
+    }
+
+    private async Task<HttpResponseMessage> SendAsync(HttpMessageInvoker http)
+    {
+        try
+        {
+            return await http.SendAsync(_request, _stop.Token).ConfigureAwait(false);
+        }
+        catch (Exception e)
+        {
+            _content.Fail(e);
+            throw;
+        }
+    }
+
+    private async Task<GrpcException?> StatusAsync()
+    {
+        if (!_response.IsCompletedSuccessfully) return null;
+        var response = await _response.ConfigureAwait(false);
+        return StatusOf(response, response.Headers) ?? StatusOf(response, response.TrailingHeaders);
+    }
+
+    private bool IsTransport(Exception e, CancellationToken stop) =>
+        !stop.IsCancellationRequested && e is HttpRequestException or IOException or OperationCanceledException or InvalidOperationException or ObjectDisposedException;
+
+    private GrpcException Translate(Exception e) => e switch
+    {
+        OperationCanceledException when _timeout is { } timeout =>
+            new(GrpcCode.DeadlineExceeded, string.Create(CultureInfo.InvariantCulture, $"no answer within {timeout.TotalSeconds} s"), e),
+        OperationCanceledException => new(GrpcCode.Cancelled, "the call was cancelled", e),
+        _ => new(GrpcCode.Unavailable, $"{_request.RequestUri?.GetLeftPart(UriPartial.Authority)}: {Innermost(e)}", e),
+    };
+
+    private static string Innermost(Exception e) =>
+        e.InnerException is { } inner && inner.Message != e.Message ? $"{e.Message} {Innermost(inner)}" : e.Message;
+
+    private static void CheckHead(HttpResponseMessage response)
+    {
+        if (response.StatusCode != HttpStatusCode.OK)
+            throw new GrpcException(GrpcText.FromHttpStatus((int)response.StatusCode), $"the server answered with HTTP status {(int)response.StatusCode}");
+        var type = response.Content.Headers.ContentType?.MediaType;
+        if (type is null || !type.StartsWith(GrpcText.ContentType, StringComparison.OrdinalIgnoreCase))
+            throw new GrpcException(GrpcCode.Unknown, $"the server answered with content type '{type}', which is not gRPC");
+    }
+
+    private static GrpcException? StatusOf(HttpResponseMessage response, HttpResponseHeaders headers)
+    {
+        if (!headers.TryGetValues(GrpcText.Status, out var values)) return null;
+        var code = int.TryParse(values.First(), NumberStyles.None, CultureInfo.InvariantCulture, out var number) && number is >= 0 and <= 16
+            ? (GrpcCode)number
+            : GrpcCode.Unknown;
+        var text = headers.TryGetValues(GrpcText.Message, out var messages) ? GrpcText.DecodeMessage(messages.First()) : "";
+        return new(code, text.Length > 0 || code == GrpcCode.Ok ? text : $"HTTP status {(int)response.StatusCode}, no message");
+    }
+}

@@ -1,0 +1,76 @@
+using System.Buffers;
+using System.Buffers.Binary;
+using System.IO.Pipelines;
+using Google.Protobuf;
+
+namespace Isthmus.Wire.Grpc;
+
+/// <summary>Length-prefixed messages (gRPC over HTTP/2): one flag byte, four bytes of length, the message.</summary>
+internal static class GrpcFraming
+{
+    public const int HeaderSize = 5;
+
+    /// <summary>The limit of most gRPC libraries for one received message, in bytes.</summary>
+    public const int DefaultMaxMessage = 4 * 1024 * 1024;
+
+    public static void Write(IBufferWriter<byte> output, IMessage message)
+    {
+        var size = message.CalculateSize();
+        var header = output.GetSpan(HeaderSize);
+        header[0] = 0;
+        BinaryPrimitives.WriteUInt32BigEndian(header[1..], (uint)size);
+        output.Advance(HeaderSize);
+        message.WriteTo(output);
+    }
+
+    /// <summary>The next message; null at a clean end of the stream.</summary>
+    /// <exception cref="GrpcException">The bytes are no message, or one larger than <paramref name="limit"/>.</exception>
+    public static async ValueTask<T?> ReadAsync<T>(PipeReader input, MessageParser<T> parser, int limit, CancellationToken stop)
+        where T : class, IMessage<T>
+    {
+        while (true)
+        {
+            var read = await input.ReadAsync(stop).ConfigureAwait(false);
+            var buffer = read.Buffer;
+            if (TryTake(ref buffer, limit, out var body))
+            {
+                try
+                {
+                    return parser.ParseFrom(body);
+                }
+                catch (InvalidProtocolBufferException e)
+                {
+                    throw new GrpcException(GrpcCode.InvalidArgument, $"message is no {typeof(T).Name}: {e.Message}", e);
+                }
+                finally
+                {
+                    input.AdvanceTo(buffer.Start);
+                }
+            }
+            if (read.IsCompleted)
+            {
+                var rest = buffer.Length;
+                input.AdvanceTo(buffer.End);
+                return rest == 0 ? null : throw new GrpcException(GrpcCode.Internal, $"stream ended inside a message ({rest} bytes of it came)");
+            }
+            input.AdvanceTo(buffer.Start, buffer.End);
+        }
+    }
+
+    private static bool TryTake(ref ReadOnlySequence<byte> buffer, int limit, out ReadOnlySequence<byte> body)
+    {
+        body = default;
+        if (buffer.Length < HeaderSize) return false;
+        Span<byte> header = stackalloc byte[HeaderSize];
+        buffer.Slice(0, HeaderSize).CopyTo(header);
+        if (header[0] != 0)
+            throw new GrpcException(GrpcCode.Unimplemented, $"compressed messages are not supported (flag {header[0]}); use identity encoding");
+        var length = BinaryPrimitives.ReadUInt32BigEndian(header[1..]);
+        if (length > limit)
+            throw new GrpcException(GrpcCode.ResourceExhausted, $"received message of {length} bytes is larger than the limit of {limit}");
+        if (buffer.Length < HeaderSize + length) return false;
+        body = buffer.Slice(HeaderSize, length);
+        buffer = buffer.Slice(HeaderSize + length);
+        return true;
+    }
+}

@@ -1,0 +1,131 @@
+using System.Globalization;
+using System.IO.Pipelines;
+using Google.Protobuf;
+using Microsoft.AspNetCore.Builder;
+using Microsoft.AspNetCore.Http;
+using Microsoft.AspNetCore.Http.Features;
+using Microsoft.AspNetCore.Routing;
+using Microsoft.AspNetCore.Server.Kestrel.Core.Features;
+using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Logging;
+
+namespace Isthmus.Wire.Grpc;
+
+/// <summary>gRPC methods as endpoints of a Kestrel server whose listener speaks HTTP/2.</summary>
+public static partial class GrpcServer
+{
+    /// <summary>One request, one response.</summary>
+    public static IEndpointConventionBuilder MapUnary<TRequest, TResponse>(
+        this IEndpointRouteBuilder endpoints, GrpcMethod<TRequest, TResponse> method,
+        Func<GrpcCall, TRequest, Task<TResponse>> handler, int maxMessage = GrpcFraming.DefaultMaxMessage)
+        where TRequest : class, IMessage<TRequest>
+        where TResponse : class, IMessage<TResponse> =>
+        endpoints.MapPost(method.Path, (RequestDelegate)(http => RunAsync(http, async call =>
+        {
+            var reader = new GrpcReader<TRequest>(http.Request.BodyReader, method.Requests, maxMessage);
+            var request = await reader.ReadAsync(call.Stop).ConfigureAwait(false)
+                ?? throw new GrpcException(GrpcCode.InvalidArgument, $"{method.Path}: the request message is missing");
+            var response = await handler(call, request).ConfigureAwait(false);
+            await new GrpcWriter<TResponse>(http.Response.BodyWriter).WriteAsync(response, call.Stop).ConfigureAwait(false);
+        })));
+
+    /// <summary>Requests and responses flow independently; the call ends when the handler does.</summary>
+    public static IEndpointConventionBuilder MapDuplex<TRequest, TResponse>(
+        this IEndpointRouteBuilder endpoints, GrpcMethod<TRequest, TResponse> method,
+        Func<GrpcCall, GrpcReader<TRequest>, GrpcWriter<TResponse>, Task> handler, int maxMessage = GrpcFraming.DefaultMaxMessage)
+        where TRequest : class, IMessage<TRequest>
+        where TResponse : class, IMessage<TResponse> =>
+        endpoints.MapPost(method.Path, (RequestDelegate)(http => RunAsync(http, async call =>
+        {
+            // Clients wait for the headers before they believe that the stream stands.
+            await http.Response.StartAsync(call.Stop).ConfigureAwait(false);
+            await http.Response.BodyWriter.FlushAsync(call.Stop).ConfigureAwait(false);
+            await handler(call, new(http.Request.BodyReader, method.Requests, maxMessage), new(http.Response.BodyWriter)).ConfigureAwait(false);
+        })));
+
+    private static async Task RunAsync(HttpContext http, Func<GrpcCall, Task> body)
+    {
+        if (!(http.Request.ContentType ?? "").StartsWith(GrpcText.ContentType, StringComparison.OrdinalIgnoreCase))
+        {
+            http.Response.StatusCode = StatusCodes.Status415UnsupportedMediaType;
+            return;
+        }
+        // A quiet stream is healthy, however long it lasts; each message has its own limit.
+        if (http.Features.Get<IHttpMinRequestBodyDataRateFeature>() is { } rate) rate.MinDataRate = null;
+        if (http.Features.Get<IHttpMaxRequestBodySizeFeature>() is { IsReadOnly: false } size) size.MaxRequestBodySize = null;
+        http.Response.ContentType = GrpcText.ContentType;
+
+        var timeout = GrpcText.ParseTimeout(http.Request.Headers[GrpcText.Timeout]);
+        var time = http.RequestServices?.GetService<TimeProvider>() ?? TimeProvider.System;
+        using var deadline = timeout is { } span ? new CancellationTokenSource(span, time) : null;
+        using var stop = CancellationTokenSource.CreateLinkedTokenSource(http.RequestAborted, deadline?.Token ?? default);
+        var (code, detail) = await EndAsync(http, new GrpcCall(http, stop.Token), body, deadline).ConfigureAwait(false);
+        if (http.RequestAborted.IsCancellationRequested) return;
+        http.Response.AppendTrailer(GrpcText.Status, ((int)code).ToString(CultureInfo.InvariantCulture));
+        if (detail.Length > 0) http.Response.AppendTrailer(GrpcText.Message, GrpcText.EncodeMessage(detail));
+    }
+
+    private static async Task<(GrpcCode Code, string Detail)> EndAsync(
+        HttpContext http, GrpcCall call, Func<GrpcCall, Task> body, CancellationTokenSource? deadline)
+    {
+        try
+        {
+            await body(call).ConfigureAwait(false);
+            return (GrpcCode.Ok, "");
+        }
+        catch (GrpcException e)
+        {
+            return (e.Code, e.Detail);
+        }
+        catch (OperationCanceledException) when (deadline is { IsCancellationRequested: true })
+        {
+            return (GrpcCode.DeadlineExceeded, "the deadline of the call has passed");
+        }
+        catch (OperationCanceledException)
+        {
+            return (http.RequestAborted.IsCancellationRequested ? GrpcCode.Cancelled : GrpcCode.Unavailable, "the server ended the call");
+        }
+        // The client broke the connection: nobody is left to answer.
+        catch (IOException) when (http.RequestAborted.IsCancellationRequested)
+        {
+            return (GrpcCode.Cancelled, "");
+        }
+#pragma warning disable CA1031 // The edge of a unit of work: a bug in a handler ends its own call only.
+        catch (Exception e)
+#pragma warning restore CA1031
+        {
+            if (http.RequestServices?.GetService<ILoggerFactory>()?.CreateLogger("grpc") is { } log) HandlerFailed(log, http.Request.Path, e);
+            return (GrpcCode.Internal, "internal error");
+        }
+    }
+
+    [LoggerMessage(Level = LogLevel.Error, Message = "gRPC handler of {Path} failed")]
+    private static partial void HandlerFailed(ILogger log, string path, Exception cause);
+}
+
+/// <summary>The messages of one direction, in order.</summary>
+public sealed class GrpcReader<T> where T : class, IMessage<T>
+{
+    private readonly PipeReader _input;
+    private readonly MessageParser<T> _parser;
+    private readonly int _limit;
+
+    internal GrpcReader(PipeReader input, MessageParser<T> parser, int limit) => (_input, _parser, _limit) = (input, parser, limit);
+
+    /// <summary>The next message; null when the peer has ended its side.</summary>
+    public ValueTask<T?> ReadAsync(CancellationToken stop) => GrpcFraming.ReadAsync(_input, _parser, _limit, stop);
+}
+
+/// <summary>Sends the messages of one direction. One writer at a time.</summary>
+public sealed class GrpcWriter<T> where T : class, IMessage<T>
+{
+    private readonly PipeWriter _output;
+
+    internal GrpcWriter(PipeWriter output) => _output = output;
+
+    public async ValueTask WriteAsync(T message, CancellationToken stop)
+    {
+        GrpcFraming.Write(_output, message);
+        await _output.FlushAsync(stop).ConfigureAwait(false);
+    }
+}

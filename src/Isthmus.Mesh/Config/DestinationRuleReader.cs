@@ -1,0 +1,157 @@
+using Isthmus.Core.Collections;
+using Isthmus.Mesh.Model;
+
+namespace Isthmus.Mesh.Config;
+
+internal static class DestinationRuleReader
+{
+    public static DestinationRule Read(ObjectRef source, Field spec, long createdAt)
+    {
+        HostNames.Check(spec["host"], spec["host"].Text);
+        return new(
+            source,
+            VirtualServiceReader.Qualify(spec["host"].Text, source.Namespace),
+            ReadPolicy(spec["trafficPolicy"]) ?? TrafficPolicy.None,
+            spec["subsets"].Items.Select(ReadSubset).ToValueList(),
+            HostNames.ReadExportTo(spec["exportTo"]),
+            spec["workloadSelector"]["matchLabels"].TextMap,
+            createdAt);
+    }
+
+    private static Subset ReadSubset(Field subset)
+    {
+        var name = subset["name"].Text;
+        if (!HostNames.IsLabel(name)) subset["name"].Error(name.Length == 0 ? "subset name cannot be empty" : $"subset name is invalid: {name}");
+        return new(name, HostNames.ReadLabels(subset["labels"]), ReadPolicy(subset["trafficPolicy"]));
+    }
+
+    private static TrafficPolicy? ReadPolicy(Field policy)
+    {
+        if (!policy.Exists) return null;
+        var ports = new List<PortPolicy>();
+        foreach (var port in policy["portLevelSettings"].Items)
+        {
+            var number = port["port"]["number"];
+            if (number.Integer is not (>= 1 and <= 65535)) number.Error($"port number {number.Integer ?? 0} must be in the range 1..65535");
+            ports.Add(new(number.Int ?? 0, ReadOne(port, default)));
+        }
+        return ReadOne(policy, ports.ToValueList());
+    }
+
+    private static TrafficPolicy ReadOne(Field policy, ValueList<PortPolicy> ports) => new(
+        policy["loadBalancer"].Exists ? ReadBalancing(policy["loadBalancer"]) : null,
+        policy["connectionPool"].Exists ? ReadPool(policy["connectionPool"]) : null,
+        policy["outlierDetection"].Exists ? ReadOutlier(policy["outlierDetection"]) : null,
+        policy["tls"].Exists ? ReadTls(policy["tls"]) : null,
+        ports);
+
+    private static LoadBalancing ReadBalancing(Field lb)
+    {
+        LbAlgorithm? algorithm = lb["simple"].Text switch
+        {
+            "ROUND_ROBIN" => LbAlgorithm.RoundRobin,
+            "RANDOM" => LbAlgorithm.Random,
+            "PASSTHROUGH" => LbAlgorithm.Passthrough,
+            "LEAST_CONN" or "LEAST_REQUEST" => LbAlgorithm.LeastRequest,
+            _ => null,
+        };
+        var hash = lb["consistentHash"].Exists ? ReadHash(lb["consistentHash"]) : null;
+        if (lb["simple"].Exists && hash is not null) lb.Error("only one of simple and consistentHash may be set");
+        return new(
+            hash is null ? algorithm : LbAlgorithm.Hash, hash,
+            lb["localityLbSetting"].Exists ? ReadLocality(lb["localityLbSetting"]) : null,
+            lb["warmupDurationSecs"].Duration(Durations.OneMillisecond));
+    }
+
+    private static HashPolicy? ReadHash(Field hash)
+    {
+        var ring = (ulong)Math.Max(0, hash["minimumRingSize"].Integer ?? hash["ringHash"]["minimumRingSize"].Integer ?? 0);
+        var maglev = hash["maglev"].Exists ? (ulong)Math.Max(1, hash["maglev"]["tableSize"].Integer ?? 65537) : 0;
+        if (hash["httpHeaderName"].Text is { Length: > 0 } header) return new(HashKey.Header, header, "", null, ring, maglev);
+        if (hash["httpCookie"].Exists)
+        {
+            if (hash["httpCookie"]["name"].Text.Length == 0) hash["httpCookie"]["name"].Error("name required for HttpCookie");
+            return new(HashKey.Cookie, hash["httpCookie"]["name"].Text, hash["httpCookie"]["path"].Text, hash["httpCookie"]["ttl"].Duration(), ring, maglev);
+        }
+        if (hash["httpQueryParameterName"].Text is { Length: > 0 } parameter) return new(HashKey.QueryParameter, parameter, "", null, ring, maglev);
+        return hash["useSourceIp"].Flag == true ? new(HashKey.SourceIp, "", "", null, ring, maglev) : null;
+    }
+
+    public static LocalityLbSetting ReadLocality(Field locality)
+    {
+        var distribute = new List<LocalityDistribution>();
+        foreach (var from in locality["distribute"].Items)
+        {
+            var total = from["to"].Members.Sum(member => member.Value.Integer ?? 0);
+            if (total != 100) from["to"].Error($"total locality weight {total} != 100");
+            distribute.Add(new(from["from"].Text, from["to"].Members.Select(member => KeyValuePair.Create(member.Key, member.Value.UInt ?? 0)).ToValueMap()));
+        }
+        var failover = new List<RegionFailover>();
+        foreach (var rule in locality["failover"].Items)
+        {
+            var (from, to) = (rule["from"].Text, rule["to"].Text);
+            if (from.Length == 0 || to.Length == 0 || from.Contains('/', StringComparison.Ordinal) || to.Contains('/', StringComparison.Ordinal)) rule.Error("locality lb failover only specify region");
+            else if (from == to) rule.Error("locality lb failover settings must specify different regions");
+            failover.Add(new(from, to));
+        }
+        var priority = locality["failoverPriority"].Texts;
+        if (distribute.Count > 0 && failover.Count > 0) locality.Error("can not simultaneously specify 'distribute' and 'failover'");
+        if (distribute.Count > 0 && !priority.IsEmpty) locality.Error("can not simultaneously specify 'distribute' and 'failoverPriority'");
+        return new(locality["enabled"].Flag ?? true, distribute.ToValueList(), failover.ToValueList(), priority);
+    }
+
+    private static ConnectionPool ReadPool(Field pool)
+    {
+        var (tcp, http) = (pool["tcp"], pool["http"]);
+        if (!tcp.Exists && !http.Exists) pool.Error("connection pool must have at least one field");
+        NotNegative(http["http1MaxPendingRequests"], "http1 max pending requests");
+        NotNegative(http["http2MaxRequests"], "http2 max requests");
+        NotNegative(http["maxRequestsPerConnection"], "max requests per connection");
+        NotNegative(http["maxRetries"], "max retries");
+        NotNegative(tcp["maxConnections"], "max connections");
+        var keepalive = tcp["tcpKeepalive"];
+        return new(
+            tcp["maxConnections"].Int, tcp["connectTimeout"].Duration(Durations.OneMillisecond),
+            keepalive.Exists ? new(keepalive["probes"].UInt, keepalive["time"].Duration(), keepalive["interval"].Duration()) : null,
+            http["http1MaxPendingRequests"].Int, http["http2MaxRequests"].Int, http["maxRequestsPerConnection"].Int, http["maxRetries"].Int,
+            http["idleTimeout"].Duration(),
+            http["h2UpgradePolicy"].Text switch { "UPGRADE" => true, "DO_NOT_UPGRADE" => false, _ => null },
+            http["useClientProtocol"].Flag ?? false);
+    }
+
+    private static void NotNegative(Field field, string name)
+    {
+        if (field.Integer is < 0) field.Error($"{name} must be non-negative");
+    }
+
+    private static OutlierPolicy ReadOutlier(Field outlier)
+    {
+        foreach (var name in (string[])["maxEjectionPercent", "minHealthPercent"])
+        {
+            if (outlier[name].Integer is < 0 or > 100) outlier[name].Error($"percentage {outlier[name].Integer} is not in range 0..100");
+        }
+        var split = outlier["splitExternalLocalOriginErrors"].Flag ?? false;
+        if (!split && outlier["consecutiveLocalOriginFailures"].Integer is > 0)
+        {
+            outlier["consecutiveLocalOriginFailures"].Error("outlier detection consecutive local origin failures is specified, but split external local origin errors is not enabled");
+        }
+        return new(
+            outlier["consecutive5xxErrors"].UInt ?? outlier["consecutiveErrors"].UInt, outlier["consecutiveGatewayErrors"].UInt, outlier["consecutiveLocalOriginFailures"].UInt, split,
+            outlier["interval"].Duration(Durations.OneMillisecond), outlier["baseEjectionTime"].Duration(Durations.OneMillisecond),
+            outlier["maxEjectionPercent"].UInt is > 0 and var percent ? percent : null, outlier["minHealthPercent"].UInt ?? 0);
+    }
+
+    private static ClientTls ReadTls(Field tls)
+    {
+        var mode = tls["mode"].Text switch { "SIMPLE" => ClientTlsMode.Simple, "MUTUAL" => ClientTlsMode.Mutual, "ISTIO_MUTUAL" => ClientTlsMode.IstioMutual, _ => ClientTlsMode.Disable };
+        var read = new ClientTls(
+            mode, tls["clientCertificate"].Text, tls["privateKey"].Text, tls["caCertificates"].Text, tls["credentialName"].Text,
+            tls["subjectAltNames"].Texts, tls["sni"].Text, tls["insecureSkipVerify"].Flag ?? false);
+        if (mode == ClientTlsMode.Mutual && read.CredentialName.Length == 0)
+        {
+            if (read.ClientCertificate.Length == 0) tls["clientCertificate"].Error("client certificate required for mutual tls");
+            if (read.PrivateKey.Length == 0) tls["privateKey"].Error("private key required for mutual tls");
+        }
+        return read;
+    }
+}

@@ -1,0 +1,110 @@
+using System.Globalization;
+using System.Text.Json;
+using System.Text.Json.Nodes;
+using Isthmus.Core.Collections;
+
+namespace Isthmus.Mesh.Config;
+
+/// <summary>A place in an object: its value, its path and where complaints go. Reading what is absent gives defaults.</summary>
+internal readonly record struct Field(JsonNode? Node, string Path, Findings Findings)
+{
+    public bool Exists => Node is not null;
+
+    public Field this[string name] => new((Node as JsonObject)?[name], ObjectSchema.Join(Path, name), Findings);
+
+    public IEnumerable<Field> Items
+    {
+        get
+        {
+            if (Node is not JsonArray items) yield break;
+            for (var i = 0; i < items.Count; i++) yield return new(items[i], $"{Path}[{i}]", Findings);
+        }
+    }
+
+    public IEnumerable<KeyValuePair<string, Field>> Members
+    {
+        get
+        {
+            if (Node is not JsonObject members) yield break;
+            foreach (var (name, value) in members) yield return new(name, new(value, $"{Path}[{name}]", Findings));
+        }
+    }
+
+    public string Text => Node?.GetValueKind() == JsonValueKind.String ? Node.GetValue<string>() : "";
+
+    public bool? Flag => Node?.GetValueKind() switch { JsonValueKind.True => true, JsonValueKind.False => false, _ => null };
+
+    public double? Number => Node?.GetValueKind() == JsonValueKind.Number
+        && double.TryParse(Node.ToJsonString(), NumberStyles.Float, CultureInfo.InvariantCulture, out var number) ? number : null;
+
+    public long? Integer => Number is { } number && number == Math.Floor(number) && Math.Abs(number) < 9e15 ? (long)number : null;
+
+    /// <summary>A whole number that fits; others are clamped, the schema has complained about them.</summary>
+    public int? Int => Integer is { } value ? (int)Math.Clamp(value, int.MinValue, int.MaxValue) : null;
+
+    public uint? UInt => Integer is { } value ? (uint)Math.Clamp(value, 0, uint.MaxValue) : null;
+
+    public ValueList<string> Texts => Items.Select(item => item.Text).ToValueList();
+
+    public ValueMap<string> TextMap => Members.Select(member => KeyValuePair.Create(member.Key, member.Value.Text)).ToValueMap();
+
+    /// <summary>A duration; complains about what is none. <paramref name="minimum"/>: the least that is allowed.</summary>
+    public TimeSpan? Duration(TimeSpan? minimum = null)
+    {
+        if (!Exists || Node!.GetValueKind() != JsonValueKind.String) return null;
+        if (!Durations.TryParse(Text, out var value))
+        {
+            Error($"\"{Text}\" is not a duration", "write it like 10s, 1m30s or 250ms");
+            return null;
+        }
+        if (minimum is { } least && value < least) Error("duration must be greater than 1ms");
+        return value;
+    }
+
+    public void Error(string message, string remedy = "") => Findings.Error(Path, message, remedy);
+
+    public void Warn(string message, string remedy = "") => Findings.Warn(Path, message, remedy);
+}
+
+/// <summary>Durations as Go and protobuf's JSON write them.</summary>
+public static class Durations
+{
+    public static readonly TimeSpan OneMillisecond = TimeSpan.FromMilliseconds(1);
+
+    public static bool TryParse(string text, out TimeSpan duration)
+    {
+        duration = default;
+        if (text.Length is 0 or > 64) return false;
+        var rest = text.AsSpan();
+        var negative = rest[0] == '-';
+        if (rest[0] is '-' or '+') rest = rest[1..];
+        if (rest is "0") return true;
+        double seconds = 0;
+        if (rest.IsEmpty) return false;
+        while (!rest.IsEmpty)
+        {
+            var digits = 0;
+            while (digits < rest.Length && (char.IsAsciiDigit(rest[digits]) || rest[digits] == '.')) digits++;
+            if (digits == 0 || !double.TryParse(rest[..digits], NumberStyles.AllowDecimalPoint, CultureInfo.InvariantCulture, out var amount)) return false;
+            rest = rest[digits..];
+            var unit = 0;
+            while (unit < rest.Length && !char.IsAsciiDigit(rest[unit]) && rest[unit] != '.') unit++;
+            double? factor = rest[..unit] switch
+            {
+                "h" => 3600,
+                "m" => 60,
+                "s" => 1,
+                "ms" => 1e-3,
+                "us" or "µs" => 1e-6,
+                "ns" => 1e-9,
+                _ => null,
+            };
+            if (factor is null) return false;
+            seconds += amount * factor.Value;
+            rest = rest[unit..];
+        }
+        if (seconds > TimeSpan.FromDays(36500).TotalSeconds) return false;
+        duration = TimeSpan.FromTicks((long)Math.Round((negative ? -seconds : seconds) * TimeSpan.TicksPerSecond));
+        return true;
+    }
+}

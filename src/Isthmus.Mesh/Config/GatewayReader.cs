@@ -1,0 +1,104 @@
+using Isthmus.Core.Collections;
+using Isthmus.Mesh.Model;
+
+namespace Isthmus.Mesh.Config;
+
+internal static class GatewayReader
+{
+    private static readonly string[] KnownCiphers =
+    [
+        "ECDHE-ECDSA-AES128-GCM-SHA256", "ECDHE-RSA-AES128-GCM-SHA256", "ECDHE-ECDSA-CHACHA20-POLY1305", "ECDHE-RSA-CHACHA20-POLY1305",
+        "ECDHE-ECDSA-AES256-GCM-SHA384", "ECDHE-RSA-AES256-GCM-SHA384", "ECDHE-ECDSA-AES128-SHA", "ECDHE-RSA-AES128-SHA",
+        "ECDHE-ECDSA-AES256-SHA", "ECDHE-RSA-AES256-SHA", "AES128-GCM-SHA256", "AES256-GCM-SHA384", "AES128-SHA", "AES256-SHA",
+    ];
+
+    public static Gateway Read(ObjectRef source, Field spec, long createdAt)
+    {
+        var servers = spec["servers"].Items.Select(ReadServer).ToValueList();
+        if (servers.IsEmpty) spec["servers"].Error("gateway must have at least one server");
+        var names = new HashSet<string>();
+        foreach (var server in spec["servers"].Items)
+        {
+            var name = server["port"]["name"];
+            if (name.Text.Length > 0 && !names.Add(name.Text)) name.Error($"port names in servers must be unique: duplicate name {name.Text}");
+        }
+        return new(source, spec["selector"].TextMap, servers, createdAt);
+    }
+
+    private static GatewayServer ReadServer(Field server)
+    {
+        var port = server["port"];
+        if (!port.Exists) port.Error("port is required");
+        var protocol = Protocols.Parse(port["protocol"].Text);
+        if (protocol is null or Protocol.Udp)
+        {
+            port["protocol"].Error($"invalid protocol \"{port["protocol"].Text}\", supported protocols are HTTP, HTTP2, GRPC, GRPC-WEB, MONGO, REDIS, MYSQL, TCP, TLS, HTTPS");
+        }
+        CheckPortNumber(port["number"]);
+        if (port["name"].Text.Length == 0) port["name"].Error("port name must be set");
+        var hosts = server["hosts"].Texts;
+        if (hosts.IsEmpty) server["hosts"].Error("server config must contain at least one host", "use \"*\" for every host");
+        foreach (var host in server["hosts"].Items) CheckHost(host);
+        var tls = server["tls"].Exists ? ReadTls(server["tls"]) : null;
+        var known = protocol ?? Protocol.Tcp;
+        if (known.IsTls() && tls is null) server["tls"].Error("server must have TLS settings for HTTPS/TLS protocols");
+        if (known.IsHttp() && tls is { HttpsRedirect: false }) server["tls"].Error("server cannot have TLS settings for plain text HTTP ports");
+        if (known == Protocol.Https && tls?.Mode is ServerTlsMode.AutoPassthrough) server["tls"]["mode"].Error("AUTO_PASSTHROUGH needs protocol TLS");
+        return new(port["number"].Int ?? 0, port["name"].Text, known, port["targetPort"].Int ?? 0, server["bind"].Text, hosts, tls);
+    }
+
+    private static void CheckPortNumber(Field number)
+    {
+        if ((number.Integer ?? 0) is < 0 or > 65535) number.Error($"port number {number.Integer} must be in the range 1..65535");
+    }
+
+    /// <summary>A Gateway's host is <c>host</c> or <c>namespace/host</c>, where the namespace may be <c>*</c> or <c>.</c>.</summary>
+    private static void CheckHost(Field host)
+    {
+        var slash = host.Text.IndexOf('/', StringComparison.Ordinal);
+        var ns = slash < 0 ? "*" : host.Text[..slash];
+        if (ns is not ("*" or ".") && !HostNames.IsLabel(ns)) host.Error($"namespace \"{ns}\" of host \"{host.Text}\" is invalid");
+        HostNames.Check(host, slash < 0 ? host.Text : host.Text[(slash + 1)..], allowIp: true);
+    }
+
+    private static ServerTls ReadTls(Field tls)
+    {
+        var mode = tls["mode"].Text switch
+        {
+            "SIMPLE" => ServerTlsMode.Simple,
+            "MUTUAL" => ServerTlsMode.Mutual,
+            "AUTO_PASSTHROUGH" => ServerTlsMode.AutoPassthrough,
+            "ISTIO_MUTUAL" => ServerTlsMode.IstioMutual,
+            "OPTIONAL_MUTUAL" => ServerTlsMode.OptionalMutual,
+            _ => ServerTlsMode.Passthrough,
+        };
+        var read = new ServerTls(
+            mode, tls["httpsRedirect"].Flag ?? false,
+            tls["serverCertificate"].Text, tls["privateKey"].Text, tls["caCertificates"].Text, tls["credentialName"].Text,
+            tls["subjectAltNames"].Texts, tls["minProtocolVersion"].Text, tls["maxProtocolVersion"].Text, tls["cipherSuites"].Texts);
+        var named = read.CredentialName.Length > 0;
+        var modeName = tls["mode"].Text;
+        if (mode is ServerTlsMode.Simple or ServerTlsMode.Mutual or ServerTlsMode.OptionalMutual && !named)
+        {
+            if (read.ServerCertificate.Length == 0) tls["serverCertificate"].Error($"{modeName} TLS requires a server certificate", "set credentialName, or serverCertificate and privateKey");
+            if (read.PrivateKey.Length == 0) tls["privateKey"].Error($"{modeName} TLS requires a private key");
+            if (mode is not ServerTlsMode.Simple && read.CaCertificates.Length == 0) tls["caCertificates"].Error($"{modeName} TLS requires a client CA bundle");
+        }
+        if (mode == ServerTlsMode.IstioMutual && (named || read.ServerCertificate.Length + read.PrivateKey.Length + read.CaCertificates.Length > 0))
+        {
+            tls.Error("ISTIO_MUTUAL TLS cannot have certificates of its own: the proxy's are used");
+        }
+        CheckCiphers(tls["cipherSuites"]);
+        return read;
+    }
+
+    private static void CheckCiphers(Field ciphers)
+    {
+        var seen = new HashSet<string>();
+        foreach (var cipher in ciphers.Items)
+        {
+            if (!KnownCiphers.Contains(cipher.Text)) cipher.Warn($"ignoring invalid cipher suites: [{cipher.Text}]");
+            else if (!seen.Add(cipher.Text)) cipher.Warn($"ignoring duplicate cipher suites: [{cipher.Text}]");
+        }
+    }
+}

@@ -1,0 +1,87 @@
+using System.Net;
+using Isthmus.Core.Collections;
+
+namespace Isthmus.Mesh.Config;
+
+/// <summary>Rules for host names in Istio's resources.</summary>
+internal static class HostNames
+{
+    private const int MaxName = 253;
+
+    /// <summary>Why a name, with an optional leading <c>*.</c> or a lone <c>*</c>, is no domain name; null when it is one.</summary>
+    public static string? WhyInvalid(string name, bool allowWildcard = true)
+    {
+        if (name.Length == 0) return "empty domain name not allowed";
+        if (name.Length > MaxName) return $"domain name \"{name[..40]}…\" too long (max {MaxName})";
+        if (name == "*" && allowWildcard) return null;
+        var rest = allowWildcard && name.StartsWith("*.", StringComparison.Ordinal) ? name[2..]
+            : allowWildcard && name.StartsWith("*-", StringComparison.Ordinal) ? name[2..] : name;
+        if (rest.EndsWith('.')) rest = rest[..^1];
+        var labels = rest.Split('.');
+        for (var i = 0; i < labels.Length; i++)
+        {
+            if (!IsLabel(labels[i])) return $"domain name \"{string.Join('.', labels[i..])}\" invalid (label \"{labels[i]}\" invalid)";
+        }
+        return null;
+    }
+
+    public static bool IsLabel(string label)
+    {
+        if (label.Length is 0 or > 63 || label[0] == '-' || label[^1] == '-') return false;
+        foreach (var c in label)
+        {
+            if (!char.IsAsciiLetterOrDigit(c) && c != '-') return false;
+        }
+        return true;
+    }
+
+    public static bool IsIp(string text) => text.Contains('.', StringComparison.Ordinal) && text.Split('.').Length == 4 && IPAddress.TryParse(text, out _)
+        || text.Contains(':', StringComparison.Ordinal) && IPAddress.TryParse(text, out _);
+
+    public static void Check(Field field, string name, bool allowWildcard = true, bool allowIp = false)
+    {
+        if (allowIp && IsIp(name)) return;
+        if (WhyInvalid(name, allowWildcard) is { } why) field.Error(why, "host names are letters, digits and dashes, separated by dots");
+    }
+
+    /// <summary>Whether every name that <paramref name="inner"/> stands for is one of <paramref name="outer"/>'s.</summary>
+    public static bool Covers(string outer, string inner)
+    {
+        if (outer == "*" || outer == inner) return true;
+        if (!outer.StartsWith('*')) return false;
+        return inner.EndsWith(outer[1..], StringComparison.Ordinal);
+    }
+
+    public static ValueList<string> ReadExportTo(Field exportTo)
+    {
+        var targets = exportTo.Texts;
+        if (targets.Count > 1 && targets.Contains("*")) exportTo.Error("cannot have both public (*) and non-public exportTo values for a resource");
+        foreach (var item in exportTo.Items)
+        {
+            if (item.Text is "*" or "." or "~") continue;
+            if (!IsLabel(item.Text)) item.Error($"invalid namespace name \"{item.Text}\"", "use *, ., ~ or the name of a namespace");
+        }
+        return targets;
+    }
+
+    public static ValueMap<string> ReadLabels(Field labels)
+    {
+        foreach (var (key, value) in labels.Members)
+        {
+            var name = key[(key.LastIndexOf('/') + 1)..];
+            if (!IsTag(name) || name.Length == 0) value.Error($"invalid tag key: \"{key}\"");
+            if (!IsTag(value.Text)) value.Error($"invalid tag value: \"{value.Text}\"");
+        }
+        return labels.TextMap;
+    }
+
+    private static bool IsTag(string text)
+    {
+        if (text.Length > 63) return false;
+        foreach (var c in text)
+        {
+            if (!char.IsAsciiLetterOrDigit(c) && c is not ('-' or '_' or '.')) return false;
+        }
+        return text.Length == 0 || (char.IsAsciiLetterOrDigit(text[0]) && char.IsAsciiLetterOrDigit(text[^1]));
+    }
+}

@@ -1,0 +1,214 @@
+using System.Text.RegularExpressions;
+using Isthmus.Core.Collections;
+using Isthmus.Mesh.Model;
+
+namespace Isthmus.Mesh.Config;
+
+internal static class HttpRouteReader
+{
+    private static readonly string[] Methods = ["GET", "HEAD", "POST", "PUT", "DELETE", "CONNECT", "OPTIONS", "TRACE", "PATCH", "*"];
+
+    private static readonly string[] RetryConditions =
+    [
+        "5xx", "gateway-error", "reset", "connect-failure", "retriable-4xx", "refused-stream", "retriable-status-codes", "retriable-headers",
+        "envoy-ratelimited", "http3-post-connect-failure", "cancelled", "deadline-exceeded", "internal", "resource-exhausted", "unavailable",
+    ];
+
+    public static HttpRoute Read(Field route, string ns, bool isDelegate)
+    {
+        var destinations = ReadDestinations(route["route"], ns);
+        var delegateTo = route["delegate"].Exists ? new ObjectName(route["delegate"]["namespace"].Text is { Length: > 0 } named ? named : ns, route["delegate"]["name"].Text) : (ObjectName?)null;
+        CheckAction(route, destinations.Count, isDelegate);
+        return new(
+            route["name"].Text,
+            route["match"].Items.Select(match => ReadMatch(match, ns)).ToValueList(),
+            destinations,
+            route["redirect"].Exists ? ReadRedirect(route["redirect"]) : null,
+            route["directResponse"].Exists ? ReadDirect(route["directResponse"]) : null,
+            route["rewrite"].Exists ? new(route["rewrite"]["uri"].Text, route["rewrite"]["authority"].Text) : null,
+            route["timeout"].Duration(route["timeout"].Text is "0" or "0s" ? null : Durations.OneMillisecond),
+            route["retries"].Exists ? ReadRetries(route["retries"]) : null,
+            route["fault"].Exists ? ReadFault(route["fault"]) : null,
+            ReadMirrors(route, ns),
+            route["corsPolicy"].Exists ? ReadCors(route["corsPolicy"]) : null,
+            route["headers"].Exists ? ReadHeaders(route["headers"]) : null,
+            delegateTo);
+    }
+
+    private static void CheckAction(Field route, int destinations, bool isDelegate)
+    {
+        var redirects = route["redirect"].Exists;
+        var delegates = route["delegate"].Exists;
+        var direct = route["directResponse"].Exists;
+        if (delegates && isDelegate) route["delegate"].Error("delegate HTTP route cannot contain delegate");
+        if (redirects && destinations > 0) route["redirect"].Error("HTTP route cannot contain both route and redirect");
+        if (direct && (destinations > 0 || redirects)) route["directResponse"].Error("HTTP route cannot contain both directResponse and route or redirect");
+        if (redirects && route["fault"].Exists) route["fault"].Error("HTTP route cannot contain both fault and redirect");
+        if (redirects && route["rewrite"].Exists) route["rewrite"].Error("HTTP route rule cannot contain both rewrite and redirect");
+        if (delegates && destinations > 0) route["delegate"].Error("HTTP route cannot contain both delegate and route");
+        if (destinations == 0 && !redirects && !direct && (!delegates || isDelegate)) route.Error("HTTP route or redirect is required");
+    }
+
+    /// <summary>Weights of one destination may be absent; of several they must be meant.</summary>
+    public static ValueList<RouteDestination> ReadDestinations(Field routes, string ns)
+    {
+        var read = new List<RouteDestination>();
+        foreach (var route in routes.Items)
+        {
+            var weight = route["weight"].Int ?? 0;
+            if (weight is < 0) route["weight"].Error($"percentage {weight} is not in range 0..100");
+            read.Add(new(ReadDestination(route["destination"], ns), weight, route["headers"].Exists ? ReadHeaders(route["headers"]) : null));
+        }
+        var total = read.Sum(route => (long)route.Weight);
+        if (read.Count > 1 && total == 0) routes.Error("total destination weight = 0", "give each destination its share");
+        else if (read.Count > 1 && total != 100) routes.Warn($"total destination weight {total} != 100", "weights are shares of their sum");
+        return read.ToValueList();
+    }
+
+    private static Destination ReadDestination(Field destination, string ns)
+    {
+        if (!destination.Exists) destination.Error("destination is required");
+        else if (destination["host"].Text != "*") HostNames.Check(destination["host"], destination["host"].Text, allowWildcard: false);
+        var port = destination["port"]["number"];
+        if (port.Exists && port.Integer is < 1 or > 65535) port.Error($"port number {port.Integer} must be in the range 1..65535");
+        return new(VirtualServiceReader.Qualify(destination["host"].Text, ns), destination["subset"].Text, port.Int ?? 0);
+    }
+
+    private static HttpMatch ReadMatch(Field match, string ns)
+    {
+        var headers = StringMaps(match["headers"], "headers");
+        foreach (var (name, field) in match["headers"].Members)
+        {
+            if (name.Length == 0) field.Error("header name must not be empty");
+        }
+        return new(
+            match["name"].Text, ReadString(match["uri"], "uri"), match["ignoreUriCase"].Flag ?? false,
+            ReadString(match["scheme"], "scheme"), ReadString(match["method"], "method"), ReadString(match["authority"], "authority"),
+            headers, StringMaps(match["withoutHeaders"], "withoutHeaders"), StringMaps(match["queryParams"], "queryParams"),
+            match["port"].Int ?? 0, match["sourceLabels"].TextMap, match["sourceNamespace"].Text,
+            match["gateways"].Exists ? VirtualServiceReader.ReadGateways(match["gateways"], ns) : default);
+    }
+
+    private static ValueMap<StringMatch> StringMaps(Field map, string name) =>
+        map.Members.Select(member => KeyValuePair.Create(member.Key, ReadString(member.Value, name) ?? new(MatchKind.Present, ""))).ToValueMap();
+
+    private static StringMatch? ReadString(Field match, string name)
+    {
+        if (!match.Exists) return null;
+        if (match["exact"].Exists) return new(MatchKind.Exact, match["exact"].Text);
+        if (match["prefix"].Exists)
+        {
+            if (match["prefix"].Text.Length == 0) match["prefix"].Error($"\"{name}\": prefix string match should not be empty");
+            return new(MatchKind.Prefix, match["prefix"].Text);
+        }
+        if (!match["regex"].Exists) return new(MatchKind.Present, "");
+        CheckRegex(match["regex"], name);
+        return new(MatchKind.Regex, match["regex"].Text);
+    }
+
+    private static void CheckRegex(Field regex, string name)
+    {
+        const int longest = 1024;
+        if (regex.Text.Length is 0 or > longest)
+        {
+            regex.Error(regex.Text.Length == 0 ? $"\"{name}\": regex string match should not be empty" : $"\"{name}\": regex is too big, max length allowed is {longest}");
+            return;
+        }
+        try
+        {
+            _ = new Regex(regex.Text, RegexOptions.NonBacktracking | RegexOptions.CultureInvariant);
+        }
+        catch (Exception bad) when (bad is ArgumentException or NotSupportedException)
+        {
+            regex.Error($"\"{name}\": error parsing regexp: {bad.Message}; Istio uses RE2 style regex-based match (https://github.com/google/re2/wiki/Syntax)");
+        }
+    }
+
+    private static HttpRedirect ReadRedirect(Field redirect)
+    {
+        var code = redirect["redirectCode"].Int ?? 301;
+        if (redirect["redirectCode"].Exists && code is not (301 or 302 or 303 or 307 or 308)) redirect["redirectCode"].Error($"redirect code {code} is not one of 301, 302, 303, 307, 308");
+        return new(redirect["uri"].Text, redirect["authority"].Text, redirect["scheme"].Text, redirect["port"].Int ?? 0, redirect["derivePort"].Text == "FROM_REQUEST_PORT", code);
+    }
+
+    private static DirectResponse ReadDirect(Field direct)
+    {
+        var status = direct["status"].Int ?? 0;
+        if (status is < 100 or > 599) direct["status"].Error($"HTTP status {status} is not in range 100-599");
+        var bytes = direct["body"]["bytes"];
+        return new(status, bytes.Exists ? bytes.Text : direct["body"]["string"].Text, bytes.Exists);
+    }
+
+    private static HttpRetry ReadRetries(Field retries)
+    {
+        var attempts = retries["attempts"].Int ?? 0;
+        if (attempts < 0) retries["attempts"].Error("attempts cannot be negative");
+        foreach (var condition in retries["retryOn"].Text.Split(',', StringSplitOptions.TrimEntries | StringSplitOptions.RemoveEmptyEntries))
+        {
+            if (!RetryConditions.Contains(condition) && !(int.TryParse(condition, out var code) && code is >= 100 and < 600))
+            {
+                retries["retryOn"].Error($"\"{condition}\" is not a valid retryOn policy");
+            }
+        }
+        return new(Math.Max(attempts, 0), retries["perTryTimeout"].Duration(Durations.OneMillisecond), retries["retryOn"].Text, retries["retryRemoteLocalities"].Flag);
+    }
+
+    private static double ReadPercent(Field owner, string name)
+    {
+        var field = owner[name]["value"];
+        if (!owner[name].Exists) return owner["percent"].Number ?? 100;
+        var value = field.Number ?? 0;
+        if (value is not 0 and (< 0.0001 or > 100)) field.Error($"percentage {value:0.####} is neither 0.0, nor in range [0.0001, 100.0]");
+        return value;
+    }
+
+    private static HttpFault ReadFault(Field fault)
+    {
+        if (!fault["delay"].Exists && !fault["abort"].Exists) fault.Error("HTTP fault injection must have an abort and/or a delay");
+        FaultDelay? delay = null;
+        FaultAbort? abort = null;
+        if (fault["delay"] is { Exists: true } d) delay = new(d["fixedDelay"].Duration(Durations.OneMillisecond) ?? TimeSpan.Zero, ReadPercent(d, "percentage"));
+        if (fault["abort"] is { Exists: true } a)
+        {
+            var status = a["httpStatus"];
+            if (status.Exists && status.Integer is < 200 or > 599) status.Error($"HTTP status {status.Integer} is not in range 200-599");
+            if (!status.Exists && !a["grpcStatus"].Exists) a.Error("HTTP fault abort needs httpStatus or grpcStatus");
+            abort = new(status.Int ?? 0, a["grpcStatus"].Text, ReadPercent(a, "percentage"));
+        }
+        return new(delay, abort);
+    }
+
+    private static ValueList<HttpMirror> ReadMirrors(Field route, string ns)
+    {
+        var mirrors = new List<HttpMirror>();
+        if (route["mirror"].Exists)
+        {
+            var percent = route["mirrorPercentage"]["value"];
+            if (percent.Number is > 100) percent.Error($"mirror_percentage must have a max value of 100 (it has {percent.Number:0.000000})");
+            mirrors.Add(new(ReadDestination(route["mirror"], ns), percent.Number ?? route["mirrorPercent"].Number ?? route["mirror_percent"].Number ?? 100));
+        }
+        foreach (var mirror in route["mirrors"].Items) mirrors.Add(new(ReadDestination(mirror["destination"], ns), mirror["percentage"]["value"].Number ?? 100));
+        return mirrors.ToValueList();
+    }
+
+    private static CorsPolicy ReadCors(Field cors)
+    {
+        foreach (var method in cors["allowMethods"].Items)
+        {
+            if (!Methods.Contains(method.Text)) method.Error($"\"{method.Text}\" is not a supported HTTP method");
+        }
+        var age = cors["maxAge"].Duration();
+        if (age is { } given && given.Ticks % TimeSpan.TicksPerSecond != 0)
+        {
+            if (given.Ticks % TimeSpan.TicksPerMillisecond != 0) cors["maxAge"].Error("only durations to ms precision are supported");
+            cors["maxAge"].Error("max_age duration is accurate only to seconds precision");
+        }
+        var origins = cors["allowOrigin"].Texts.Select(origin => new StringMatch(MatchKind.Exact, origin))
+            .Concat(cors["allowOrigins"].Items.Select(origin => ReadString(origin, "corsAllowOrigins") ?? new(MatchKind.Present, "")));
+        return new(origins.ToValueList(), cors["allowMethods"].Texts, cors["allowHeaders"].Texts, cors["exposeHeaders"].Texts, age, cors["allowCredentials"].Flag);
+    }
+
+    private static HeaderChanges ReadHeaders(Field headers) => new(ReadChange(headers["request"]), ReadChange(headers["response"]));
+
+    private static HeaderChange ReadChange(Field change) => new(change["set"].TextMap, change["add"].TextMap, change["remove"].Texts);
+}

@@ -1,0 +1,64 @@
+using System.Globalization;
+using System.Text.Json.Nodes;
+using Isthmus.Core.Collections;
+using Isthmus.Core.Problems;
+using Isthmus.Mesh.Model;
+
+namespace Isthmus.Mesh.Config;
+
+/// <summary>What one of Istio's objects came to.</summary>
+/// <param name="Value">A record of <see cref="Model"/> (Gateway, VirtualService …); null when the object has errors or its kind is not read.</param>
+public sealed record IstioObject(ObjectRef Source, IstioKind? Kind, object? Value, ValueList<Problem> Problems)
+{
+    public bool IsValid => Problems.All(problem => problem.Severity != Severity.Error);
+}
+
+/// <summary>Reads Istio's objects.</summary>
+public static class IstioConfig
+{
+    /// <param name="cluster">The cluster that the object is in.</param>
+    public static IstioObject Read(JsonObject @object, string cluster)
+    {
+        var apiVersion = TextOf(@object["apiVersion"]);
+        var kindName = TextOf(@object["kind"]);
+        var source = new ObjectRef(cluster, kindName, TextOf(@object["metadata"]?["namespace"]), TextOf(@object["metadata"]?["name"]));
+        var name = source.Namespace.Length == 0 ? $"{kindName} {source.Name}" : $"{kindName} {source.Namespace}/{source.Name}";
+        var findings = new Findings(name);
+        var kind = IstioKind.Find(apiVersion, kindName);
+        if (kind is null)
+        {
+            findings.Error("kind", $"\"{kindName}\" of \"{apiVersion}\" is not one of Istio's kinds");
+            return new(source, null, null, findings.Problems);
+        }
+        var spec = new Field(@object["spec"], "spec", findings);
+        if (spec.Node is { } node) kind.Spec?.Check(node, "spec", findings);
+        if (findings.HasErrors) return new(source, kind, null, findings.Problems);
+        var value = ReadSpec(kind, source, spec.Exists ? spec : spec with { Node = new JsonObject() }, CreatedAt(@object));
+        return new(source, kind, findings.HasErrors ? null : value, findings.Problems);
+    }
+
+    private static object? ReadSpec(IstioKind kind, ObjectRef source, Field spec, long createdAt) => kind.Kind switch
+    {
+        "Gateway" => GatewayReader.Read(source, spec, createdAt),
+        "VirtualService" => VirtualServiceReader.Read(source, spec, createdAt),
+        "DestinationRule" => DestinationRuleReader.Read(source, spec, createdAt),
+        "ServiceEntry" => ServiceEntryReader.Read(source, spec, createdAt),
+        "WorkloadEntry" => ServiceEntryReader.ReadWorkload(source, spec, createdAt),
+        "Sidecar" => SidecarReader.Read(source, spec, createdAt),
+        "PeerAuthentication" => PeerAuthenticationReader.Read(source, spec, createdAt),
+        _ => null,
+    };
+
+    private static long CreatedAt(JsonObject @object) =>
+        DateTimeOffset.TryParse(TextOf(@object["metadata"]?["creationTimestamp"]), CultureInfo.InvariantCulture, DateTimeStyles.AssumeUniversal, out var time)
+            ? time.ToUnixTimeSeconds() : 0;
+
+    private static string TextOf(JsonNode? node) => node is JsonValue value && value.TryGetValue<string>(out var text) ? text : "";
+}
+
+/// <summary>The check that admission and <c>analyze</c> share.</summary>
+public static class Validation
+{
+    /// <summary>Errors and warnings of one object of Istio's groups, each with the path of its field; empty when there is nothing to say.</summary>
+    public static IReadOnlyList<Problem> Check(JsonObject @object) => IstioConfig.Read(@object, "").Problems;
+}

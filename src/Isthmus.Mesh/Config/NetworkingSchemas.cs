@@ -1,0 +1,128 @@
+namespace Isthmus.Mesh.Config;
+
+using static Schema;
+
+/// <summary>The specs of networking.istio.io (Istio API reference, "Traffic Management").</summary>
+internal static class NetworkingSchemas
+{
+    private static readonly Schema Port = Object(("number", Unsigned), ("name", Text), ("protocol", Text), ("targetPort", Unsigned));
+
+    private static readonly Schema StringMatch = Object(("exact", Text), ("prefix", Text), ("regex", Text));
+
+    private static readonly Schema Destination = Object(("host", Text), ("subset", Text), ("port", Object(("number", Unsigned))));
+
+    private static readonly Schema HeaderOperations = Object(("set", TextMap), ("add", TextMap), ("remove", Texts));
+
+    private static readonly Schema Headers = Object(("request", HeaderOperations), ("response", HeaderOperations));
+
+    private static readonly Schema WeightedDestination = Object(("destination", Destination), ("weight", Integer), ("headers", Headers));
+
+    private static readonly Schema Percent = Object(("value", Number));
+
+    private static readonly Schema ServerTls = Object(
+        ("httpsRedirect", Flag),
+        ("mode", OneOf("PASSTHROUGH", "SIMPLE", "MUTUAL", "AUTO_PASSTHROUGH", "ISTIO_MUTUAL", "OPTIONAL_MUTUAL")),
+        ("serverCertificate", Text), ("privateKey", Text), ("caCertificates", Text), ("caCrl", Text), ("credentialName", Text),
+        ("subjectAltNames", Texts), ("verifyCertificateSpki", Texts), ("verifyCertificateHash", Texts),
+        ("minProtocolVersion", OneOf("TLS_AUTO", "TLSV1_0", "TLSV1_1", "TLSV1_2", "TLSV1_3")),
+        ("maxProtocolVersion", OneOf("TLS_AUTO", "TLSV1_0", "TLSV1_1", "TLSV1_2", "TLSV1_3")),
+        ("cipherSuites", Texts));
+
+    public static readonly ObjectSchema Gateway = Object(
+        ("selector", TextMap),
+        ("servers", List(Object(
+            ("bind", Text), ("defaultEndpoint", Text), ("hosts", Texts), ("name", Text), ("port", Port), ("tls", ServerTls)))));
+
+    private static readonly Schema HttpMatch = Object(
+        ("name", Text), ("uri", StringMatch), ("ignoreUriCase", Flag), ("scheme", StringMatch), ("method", StringMatch), ("authority", StringMatch),
+        ("headers", Map(StringMatch)), ("withoutHeaders", Map(StringMatch)), ("queryParams", Map(StringMatch)),
+        ("port", Unsigned), ("sourceLabels", TextMap), ("sourceNamespace", Text), ("gateways", Texts), ("statPrefix", Text));
+
+    private static readonly Schema Fault = Object(
+        ("delay", Object(("fixedDelay", Duration), ("exponentialDelay", Duration), ("percent", Integer), ("percentage", Percent))),
+        ("abort", Object(("httpStatus", Integer), ("grpcStatus", Text), ("http2Error", Text), ("percentage", Percent))));
+
+    private static readonly Schema Cors = Object(
+        ("allowOrigin", Texts), ("allowOrigins", List(StringMatch)), ("allowMethods", Texts), ("allowHeaders", Texts),
+        ("exposeHeaders", Texts), ("maxAge", Duration), ("allowCredentials", Flag));
+
+    private static readonly Schema HttpRoute = Object(
+        ("name", Text), ("match", List(HttpMatch)), ("route", List(WeightedDestination)),
+        ("redirect", Object(("uri", Text), ("authority", Text), ("scheme", Text), ("port", Unsigned), ("derivePort", OneOf("FROM_PROTOCOL_DEFAULT", "FROM_REQUEST_PORT")), ("redirectCode", Unsigned))),
+        ("directResponse", Object(("status", Unsigned), ("body", Object(("string", Text), ("bytes", Text))))),
+        ("rewrite", Object(("uri", Text), ("authority", Text), ("uriRegexRewrite", Object(("match", Text), ("rewrite", Text))))),
+        ("timeout", Duration),
+        ("retries", Object(("attempts", Integer), ("perTryTimeout", Duration), ("retryOn", Text), ("retryRemoteLocalities", Flag))),
+        ("fault", Fault), ("mirror", Destination), ("mirrorPercent", Unsigned), ("mirrorPercentage", Percent), ("mirror_percent", Unsigned),
+        ("mirrors", List(Object(("destination", Destination), ("percentage", Percent)))),
+        ("corsPolicy", Cors), ("headers", Headers), ("delegate", Object(("name", Text), ("namespace", Text))));
+
+    private static Schema L4Route(bool tls) => Object(
+        ("match", List(Object(
+            [("destinationSubnets", Texts), ("port", Unsigned), ("sourceLabels", TextMap), ("sourceNamespace", Text), ("gateways", Texts), .. tls ? (IEnumerable<(string, Schema)>)[("sniHosts", Texts)] : [("sourceSubnet", Text)]]))),
+        ("route", List(Object(("destination", Destination), ("weight", Integer)))));
+
+    public static readonly ObjectSchema VirtualService = Object(
+        ("hosts", Texts), ("gateways", Texts), ("exportTo", Texts),
+        ("http", List(HttpRoute)), ("tls", List(L4Route(true))), ("tcp", List(L4Route(false))));
+
+    private static readonly Schema LocalityLb = Object(
+        ("enabled", Flag),
+        ("distribute", List(Object(("from", Text), ("to", Map(Unsigned))))),
+        ("failover", List(Object(("from", Text), ("to", Text)))),
+        ("failoverPriority", Texts));
+
+    private static readonly (string, Schema)[] PolicyFields =
+    [
+        ("loadBalancer", Object(
+            ("simple", OneOf("UNSPECIFIED", "LEAST_CONN", "RANDOM", "PASSTHROUGH", "ROUND_ROBIN", "LEAST_REQUEST")),
+            ("consistentHash", Object(
+                ("httpHeaderName", Text), ("httpCookie", Object(("name", Text), ("path", Text), ("ttl", Duration))), ("useSourceIp", Flag),
+                ("httpQueryParameterName", Text), ("minimumRingSize", Integer),
+                ("ringHash", Object(("minimumRingSize", Integer))), ("maglev", Object(("tableSize", Integer))))),
+            ("localityLbSetting", LocalityLb), ("warmupDurationSecs", Duration))),
+        ("connectionPool", Object(
+            ("tcp", Object(("maxConnections", Integer), ("connectTimeout", Duration), ("maxConnectionDuration", Duration), ("idleTimeout", Duration),
+                ("tcpKeepalive", Object(("probes", Unsigned), ("time", Duration), ("interval", Duration))))),
+            ("http", Object(("http1MaxPendingRequests", Integer), ("http2MaxRequests", Integer), ("maxRequestsPerConnection", Integer), ("maxRetries", Integer),
+                ("idleTimeout", Duration), ("h2UpgradePolicy", OneOf("DEFAULT", "DO_NOT_UPGRADE", "UPGRADE")), ("useClientProtocol", Flag), ("maxConcurrentStreams", Integer))))),
+        ("outlierDetection", Object(
+            ("consecutiveErrors", Integer), ("splitExternalLocalOriginErrors", Flag), ("consecutiveLocalOriginFailures", Unsigned), ("consecutiveGatewayErrors", Unsigned),
+            ("consecutive5xxErrors", Unsigned), ("interval", Duration), ("baseEjectionTime", Duration), ("maxEjectionPercent", Integer), ("minHealthPercent", Integer))),
+        ("tls", Object(
+            ("mode", OneOf("DISABLE", "SIMPLE", "MUTUAL", "ISTIO_MUTUAL")), ("clientCertificate", Text), ("privateKey", Text), ("caCertificates", Text), ("caCrl", Text),
+            ("credentialName", Text), ("subjectAltNames", Texts), ("sni", Text), ("insecureSkipVerify", Flag))),
+        ("tunnel", Object(("protocol", Text), ("targetHost", Text), ("targetPort", Unsigned))),
+    ];
+
+    private static readonly Schema Policy = Object(
+        [.. PolicyFields, ("portLevelSettings", List(Object([("port", Object(("number", Unsigned))), .. PolicyFields])))]);
+
+    public static readonly ObjectSchema DestinationRule = Object(
+        ("host", Text), ("trafficPolicy", Policy), ("exportTo", Texts), ("workloadSelector", Object(("matchLabels", TextMap))),
+        ("subsets", List(Object(("name", Text), ("labels", TextMap), ("trafficPolicy", Policy)))));
+
+    private static readonly (string, Schema)[] EndpointFields =
+        [("address", Text), ("ports", Map(Unsigned)), ("labels", TextMap), ("network", Text), ("locality", Text), ("weight", Unsigned), ("serviceAccount", Text)];
+
+    public static readonly ObjectSchema WorkloadEntry = Object(EndpointFields);
+
+    public static readonly ObjectSchema ServiceEntry = Object(
+        ("hosts", Texts), ("addresses", Texts), ("ports", List(Port)), ("location", OneOf("MESH_EXTERNAL", "MESH_INTERNAL")),
+        ("resolution", OneOf("NONE", "STATIC", "DNS", "DNS_ROUND_ROBIN")), ("endpoints", List(Object(EndpointFields))),
+        ("workloadSelector", Object(("labels", TextMap))), ("exportTo", Texts), ("subjectAltNames", Texts));
+
+    public static readonly ObjectSchema Sidecar = Object(
+        ("workloadSelector", Object(("labels", TextMap))),
+        ("ingress", List(Object(("port", Port), ("bind", Text), ("captureMode", OneOf("DEFAULT", "IPTABLES", "NONE")), ("defaultEndpoint", Text), ("tls", ServerTls)))),
+        ("egress", List(Object(("port", Port), ("bind", Text), ("captureMode", OneOf("DEFAULT", "IPTABLES", "NONE")), ("hosts", Texts)))),
+        ("outboundTrafficPolicy", Object(("mode", OneOf("REGISTRY_ONLY", "ALLOW_ANY")), ("egressProxy", Destination))));
+
+    public static readonly ObjectSchema PeerAuthentication = Object(
+        ("selector", Object(("matchLabels", TextMap))),
+        ("mtls", Object(("mode", OneOf("UNSET", "DISABLE", "PERMISSIVE", "STRICT")))),
+        ("portLevelMtls", Map(Object(("mode", OneOf("UNSET", "DISABLE", "PERMISSIVE", "STRICT"))))));
+
+    public static readonly ObjectSchema WorkloadGroup = Object(
+        ("metadata", Object(("labels", TextMap), ("annotations", TextMap))), ("template", Object(EndpointFields)), ("probe", Anything));
+}

@@ -1,0 +1,124 @@
+using System.Net;
+using Isthmus.Core.Collections;
+using Isthmus.Core.Net;
+using Isthmus.Mesh.Model;
+
+namespace Isthmus.Mesh.Config;
+
+internal static class ServiceEntryReader
+{
+    private const string UnixScheme = "unix://";
+
+    public static ServiceEntry Read(ObjectRef source, Field spec, long createdAt)
+    {
+        var resolution = spec["resolution"].Text switch
+        {
+            "STATIC" => EntryResolution.Static,
+            "DNS" => EntryResolution.Dns,
+            "DNS_ROUND_ROBIN" => EntryResolution.DnsRoundRobin,
+            _ => EntryResolution.None,
+        };
+        var ports = ReadPorts(spec["ports"]);
+        var portNames = ports.Select(port => port.Name).ToHashSet();
+        var endpoints = spec["endpoints"].Items.Select(endpoint => ReadEndpoint(endpoint, portNames, resolution)).ToValueList();
+        CheckHosts(spec, resolution, endpoints.Count);
+        CheckAddresses(spec["addresses"], resolution);
+        if (spec["workloadSelector"].Exists && !endpoints.IsEmpty) spec.Error("only one of WorkloadSelector or Endpoints is allowed in Service Entry");
+        if (resolution == EntryResolution.None && !endpoints.IsEmpty) spec["endpoints"].Error("no endpoints should be provided for resolution type none");
+        if (resolution == EntryResolution.DnsRoundRobin && endpoints.Count > 1) spec["endpoints"].Warn("DNS_ROUND_ROBIN uses one endpoint only", "use resolution DNS");
+        return new(
+            source, spec["hosts"].Texts, spec["addresses"].Texts, ports,
+            spec["location"].Text != "MESH_INTERNAL", resolution, endpoints,
+            spec["workloadSelector"]["labels"].TextMap, HostNames.ReadExportTo(spec["exportTo"]), spec["subjectAltNames"].Texts, createdAt);
+    }
+
+    private static void CheckHosts(Field spec, EntryResolution resolution, int endpoints)
+    {
+        if (!spec["hosts"].Items.Any()) spec["hosts"].Error("service entry must have at least one host");
+        foreach (var host in spec["hosts"].Items)
+        {
+            if (host.Text == "*") host.Error("invalid host *", "name the domain, such as *.example.com");
+            else HostNames.Check(host, host.Text);
+            if (resolution is EntryResolution.Dns or EntryResolution.DnsRoundRobin && endpoints == 0 && host.Text.StartsWith('*'))
+            {
+                host.Error($"hosts must be FQDN if no endpoints are provided for resolution mode {(resolution == EntryResolution.Dns ? "DNS" : "DNS_ROUND_ROBIN")}");
+            }
+        }
+    }
+
+    private static void CheckAddresses(Field addresses, EntryResolution resolution)
+    {
+        foreach (var address in addresses.Items)
+        {
+            var isRange = address.Text.Contains('/', StringComparison.Ordinal);
+            if (!Cidr.TryParse(address.Text, out _) || (!isRange && !HostNames.IsIp(address.Text)))
+            {
+                address.Error(isRange ? $"{address.Text} is not a valid CIDR block" : $"{address.Text} is not a valid IP");
+            }
+            else if (isRange && resolution is EntryResolution.Dns or EntryResolution.DnsRoundRobin)
+            {
+                address.Error("CIDR addresses are allowed only for NONE/STATIC resolution types");
+            }
+        }
+    }
+
+    private static ValueList<ServicePort> ReadPorts(Field ports)
+    {
+        var read = new List<ServicePort>();
+        var (names, numbers) = (new HashSet<string>(), new HashSet<int>());
+        foreach (var port in ports.Items)
+        {
+            var number = port["number"].Int ?? 0;
+            var name = port["name"].Text;
+            if (!names.Add(name)) port["name"].Error($"service entry port name \"{name}\" already defined");
+            if (!numbers.Add(number)) port["number"].Error($"service entry port {number} already defined");
+            if (number is < 1 or > 65535) port["number"].Error($"port number {number} must be in the range 1..65535");
+            var protocol = Protocol.Auto;
+            if (port["protocol"].Text is { Length: > 0 } text)
+            {
+                if (Protocols.Parse(text) is { } known) protocol = known;
+                else port["protocol"].Error($"invalid protocol \"{text}\", supported protocols are HTTP, HTTPS, GRPC, HTTP2, MONGO, TCP, TLS");
+            }
+            else protocol = Protocols.Of("TCP", null, name, number);
+            var target = port["targetPort"].Int ?? 0;
+            read.Add(new(name, number, protocol, target == 0 ? "" : $"{target}"));
+        }
+        return read.ToValueList();
+    }
+
+    public static WorkloadEntry ReadWorkload(ObjectRef source, Field spec, long createdAt)
+    {
+        if (spec["address"].Text.Length == 0 && spec["network"].Text.Length == 0) spec["address"].Error("address must be set");
+        return new(source, ReadEndpoint(spec, null, EntryResolution.Dns), createdAt);
+    }
+
+    /// <param name="portNames">The ports that may be named; null: any.</param>
+    private static EntryEndpoint ReadEndpoint(Field endpoint, HashSet<string>? portNames, EntryResolution resolution)
+    {
+        var address = endpoint["address"].Text;
+        if (address.StartsWith(UnixScheme, StringComparison.Ordinal))
+        {
+            var path = address[UnixScheme.Length..];
+            if (!path.StartsWith('/') && !path.StartsWith('@')) endpoint["address"].Error($"unix domain socket \"{path}\" must be an absolute path or abstract (@name)");
+            if (endpoint["ports"].Exists) endpoint["ports"].Error("cannot specify ports when address is a Unix domain socket");
+        }
+        else if (address.Length > 0) CheckAddress(endpoint["address"], resolution);
+        foreach (var (name, port) in endpoint["ports"].Members)
+        {
+            if (portNames is not null && !portNames.Contains(name)) port.Error($"endpoint port {port.Integer} is not defined by the service entry", $"the entry's ports are {string.Join(", ", portNames)}");
+            else if (port.Integer is < 1 or > 65535) port.Error($"port number {port.Integer} must be in the range 1..65535");
+        }
+        return new(
+            address,
+            endpoint["ports"].Members.Select(port => KeyValuePair.Create(port.Key, port.Value.Int ?? 0)).ToValueMap(),
+            HostNames.ReadLabels(endpoint["labels"]),
+            endpoint["network"].Text, endpoint["locality"].Text, endpoint["weight"].UInt is > 0 and var weight ? weight : 1, endpoint["serviceAccount"].Text);
+    }
+
+    private static void CheckAddress(Field address, EntryResolution resolution)
+    {
+        if (HostNames.IsIp(address.Text)) return;
+        if (resolution == EntryResolution.Static) address.Error($"invalid endpoint address \"{address.Text}\": STATIC resolution needs an IP address or unix socket");
+        else if (HostNames.WhyInvalid(address.Text, false) is not null) address.Error($"endpoint address \"{address.Text}\" is not a valid FQDN or an IP address");
+    }
+}

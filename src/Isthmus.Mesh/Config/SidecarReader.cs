@@ -1,0 +1,98 @@
+using System.Globalization;
+using Isthmus.Core.Collections;
+using Isthmus.Mesh.Model;
+
+namespace Isthmus.Mesh.Config;
+
+internal static class SidecarReader
+{
+    private const string EndpointForm = "sidecar: defaultEndpoint must be of form 127.0.0.1:<port>,0.0.0.0:<port>,[::1]:port,[::]:port,unix://filepath or unset";
+
+    public static Sidecar Read(ObjectRef source, Field spec, long createdAt)
+    {
+        if (!spec["egress"].Exists && !spec["ingress"].Exists && !spec["outboundTrafficPolicy"].Exists) spec.Error("sidecar: empty configuration provided");
+        var egress = spec["egress"].Items.Select(ReadEgress).ToValueList();
+        for (var i = 0; i < egress.Count - 1; i++)
+        {
+            if (egress[i].Port == 0) spec["egress"].Error("sidecar: the egress listener with empty port should be the last listener in the list");
+        }
+        return new(
+            source, spec["workloadSelector"]["labels"].TextMap,
+            spec["ingress"].Items.Select(ReadIngress).ToValueList(), egress,
+            spec["outboundTrafficPolicy"]["mode"].Text switch { "REGISTRY_ONLY" => OutboundPolicy.RegistryOnly, "ALLOW_ANY" => OutboundPolicy.AllowAny, _ => null },
+            createdAt);
+    }
+
+    private static SidecarEgress ReadEgress(Field egress)
+    {
+        if (!egress["hosts"].Items.Any()) egress["hosts"].Error("sidecar: egress listener must contain at least one host");
+        foreach (var host in egress["hosts"].Items)
+        {
+            var slash = host.Text.IndexOf('/', StringComparison.Ordinal);
+            if (slash < 0)
+            {
+                host.Error("host must be of form namespace/dnsName", $"write */{host.Text} for every namespace");
+                continue;
+            }
+            var ns = host.Text[..slash];
+            if (ns is not ("*" or "." or "~") && !HostNames.IsLabel(ns)) host.Error($"invalid namespace \"{ns}\"");
+            HostNames.Check(host, host.Text[(slash + 1)..]);
+        }
+        var port = egress["port"];
+        return new(port["number"].Int ?? 0, port["name"].Text, ReadProtocol(port), egress["bind"].Text, egress["hosts"].Texts);
+    }
+
+    private static SidecarIngress ReadIngress(Field ingress)
+    {
+        var port = ingress["port"];
+        if (port["number"].Integer is not (>= 1 and <= 65535)) port["number"].Error($"sidecar: port number {port["number"].Integer ?? 0} must be in the range 1..65535");
+        var endpoint = ingress["defaultEndpoint"].Text;
+        if (endpoint.Length > 0 && !IsDefaultEndpoint(endpoint)) ingress["defaultEndpoint"].Error(EndpointForm);
+        return new(port["number"].Int ?? 0, port["name"].Text, ReadProtocol(port), ingress["bind"].Text, endpoint);
+    }
+
+    private static Protocol ReadProtocol(Field port)
+    {
+        if (!port.Exists) return Protocol.Auto;
+        if (port["protocol"].Text.Length == 0) return Protocols.Of("TCP", null, port["name"].Text, port["number"].Int ?? 0);
+        if (Protocols.Parse(port["protocol"].Text) is { } known) return known;
+        port["protocol"].Error($"invalid protocol \"{port["protocol"].Text}\"");
+        return Protocol.Auto;
+    }
+
+    private static bool IsDefaultEndpoint(string endpoint)
+    {
+        if (endpoint.StartsWith("unix://", StringComparison.Ordinal)) return endpoint.Length > "unix://".Length;
+        var colon = endpoint.LastIndexOf(':');
+        return colon > 0 && endpoint[..colon] is "127.0.0.1" or "0.0.0.0" or "[::1]" or "[::]"
+            && int.TryParse(endpoint[(colon + 1)..], NumberStyles.None, CultureInfo.InvariantCulture, out var port) && port is >= 1 and <= 65535;
+    }
+}
+
+internal static class PeerAuthenticationReader
+{
+    public static PeerAuthentication Read(ObjectRef source, Field spec, long createdAt)
+    {
+        var selector = spec["selector"]["matchLabels"].TextMap;
+        if (selector.Count == 0 && spec["portLevelMtls"].Members.Any())
+        {
+            spec["portLevelMtls"].Error("mesh/namespace peer authentication cannot have port level mTLS", "add a selector");
+        }
+        foreach (var (name, field) in spec["portLevelMtls"].Members)
+        {
+            if (!int.TryParse(name, NumberStyles.None, CultureInfo.InvariantCulture, out var port) || port is < 1 or > 65535) field.Error($"port \"{name}\" must be a number in the range 1..65535");
+        }
+        return new(
+            source, selector, ReadMode(spec["mtls"]["mode"]),
+            spec["portLevelMtls"].Members.Select(member => KeyValuePair.Create(member.Key, ReadMode(member.Value["mode"]))).ToValueMap(),
+            createdAt);
+    }
+
+    private static MtlsMode ReadMode(Field mode) => mode.Text switch
+    {
+        "DISABLE" => MtlsMode.Disable,
+        "PERMISSIVE" => MtlsMode.Permissive,
+        "STRICT" => MtlsMode.Strict,
+        _ => MtlsMode.Unset,
+    };
+}

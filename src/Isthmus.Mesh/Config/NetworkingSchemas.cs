@@ -1,6 +1,6 @@
-namespace Isthmus.Mesh.Config;
+using static Isthmus.Mesh.Config.Schema;
 
-using static Schema;
+namespace Isthmus.Mesh.Config;
 
 /// <summary>The specs of networking.istio.io (Istio API reference, "Traffic Management").</summary>
 internal static class NetworkingSchemas

@@ -1,6 +1,6 @@
-namespace Isthmus.Mesh.Config;
+using static Isthmus.Mesh.Config.Schema;
 
-using static Schema;
+namespace Isthmus.Mesh.Config;
 
 /// <summary>The specs of security.istio.io that are checked by shape so far (Istio API reference, "Security").</summary>
 internal static class SecuritySchemas

@@ -63,6 +63,17 @@ public sealed class ClusterPki : IDisposable
         return new(directory, ca, server, await TokenKeyAsync(directory, stop));
     }
 
+    /// <summary>Loads what <see cref="EnsureAsync"/> made.</summary>
+    /// <exception cref="ProblemException">Something is missing or cannot be read.</exception>
+    public static ClusterPki Load(string clusterDirectory)
+    {
+        var directory = Path.Combine(clusterDirectory, PkiNames.Directory);
+        var ca = Load(directory, PkiNames.Ca) ?? throw Missing(directory, PkiNames.Ca + ".crt");
+        var server = Load(directory, PkiNames.ApiServer) ?? throw Missing(directory, PkiNames.ApiServer + ".crt");
+        var path = Path.Combine(directory, PkiNames.ServiceAccountKey);
+        return new(directory, ca, server, File.Exists(path) ? ReadKey(path) : throw Missing(directory, PkiNames.ServiceAccountKey));
+    }
+
     public void Dispose()
     {
         Ca.Dispose();
@@ -105,26 +116,27 @@ public sealed class ClusterPki : IDisposable
     private static async Task<ECDsa> TokenKeyAsync(string directory, CancellationToken stop)
     {
         var path = Path.Combine(directory, PkiNames.ServiceAccountKey);
+        if (File.Exists(path)) return ReadKey(path);
         var key = ECDsa.Create(ECCurve.NamedCurves.nistP256);
-        if (!File.Exists(path))
-        {
-            await PrivateFile.WriteAsync(path, key.ExportPkcs8PrivateKeyPem() + "\n", stop);
-        }
-        else
-        {
-            try
-            {
-                key.ImportFromPem(await File.ReadAllTextAsync(path, stop));
-            }
-            catch (Exception e) when (e is CryptographicException or ArgumentException)
-            {
-                key.Dispose();
-                throw Unreadable(path, e);
-            }
-        }
+        await PrivateFile.WriteAsync(path, key.ExportPkcs8PrivateKeyPem() + "\n", stop);
         await PrivateFile.WriteAsync(
             Path.Combine(directory, PkiNames.ServiceAccountPublicKey), key.ExportSubjectPublicKeyInfoPem() + "\n", stop);
         return key;
+    }
+
+    private static ECDsa ReadKey(string path)
+    {
+        var key = ECDsa.Create();
+        try
+        {
+            key.ImportFromPem(File.ReadAllText(path));
+            return key;
+        }
+        catch (Exception e) when (e is CryptographicException or ArgumentException)
+        {
+            key.Dispose();
+            throw Unreadable(path, e);
+        }
     }
 
     private static async Task StoreAsync(string directory, string name, X509Certificate2 certificate, CancellationToken stop)
@@ -183,6 +195,9 @@ public sealed class ClusterPki : IDisposable
             }
         }
     }
+
+    private static ProblemException Missing(string directory, string file) =>
+        new(Path.Combine(directory, file), "is missing", "Delete the cluster and create it again.");
 
     private static ProblemException Unreadable(string path, Exception cause) => new(
         path, $"is not a usable PEM file: {cause.Message}",

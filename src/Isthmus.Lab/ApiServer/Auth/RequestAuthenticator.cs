@@ -1,0 +1,70 @@
+using System.Runtime.CompilerServices;
+using System.Security.Cryptography.X509Certificates;
+using Isthmus.Core.Collections;
+using Microsoft.AspNetCore.Http;
+
+namespace Isthmus.Lab.ApiServer.Auth;
+
+/// <summary>Client certificate, else bearer token, else anonymous; then impersonation, for callers that may.</summary>
+internal sealed class RequestAuthenticator(
+    X509Certificate2 ca, TokenVerifier tokens, IAuthorizer authorizer, ApiServerSettings settings, TimeProvider time) : IAuthenticator
+{
+    private const string Authenticated = "system:authenticated";
+    private const string Bearer = "Bearer ";
+
+    // One entry lives as long as its connection's certificate: chains are built once for each connection.
+    private readonly ConditionalWeakTable<X509Certificate2, CertificateVerdict> _verdicts = [];
+
+    private sealed record CertificateVerdict(UserIdentity? User, DateTimeOffset Until);
+
+    public ValueTask<UserIdentity?> AuthenticateAsync(HttpContext context, CancellationToken stop)
+    {
+        var caller = Caller(context);
+        return new(caller is null ? null : Impersonation.Apply(caller, context.Request.Headers, authorizer));
+    }
+
+    private UserIdentity? Caller(HttpContext context)
+    {
+        if (context.Connection.ClientCertificate is { } certificate) return FromCertificate(certificate);
+        var header = context.Request.Headers.Authorization.ToString();
+        if (!header.StartsWith(Bearer, StringComparison.OrdinalIgnoreCase)) return UserIdentity.Anonymous;
+        var token = header[Bearer.Length..].Trim();
+        if (token.Length == 0) return UserIdentity.Anonymous;
+        return tokens.Verify(token, [settings.Issuer]).User is { } user ? WithGroup(user, Authenticated) : null;
+    }
+
+    private UserIdentity? FromCertificate(X509Certificate2 certificate)
+    {
+        var verdict = _verdicts.GetValue(certificate, Judge);
+        return verdict.Until > time.GetUtcNow() ? verdict.User : null;
+    }
+
+    private CertificateVerdict Judge(X509Certificate2 certificate)
+    {
+        using var chain = new X509Chain();
+        chain.ChainPolicy.TrustMode = X509ChainTrustMode.CustomRootTrust;
+        chain.ChainPolicy.CustomTrustStore.Add(ca);
+        chain.ChainPolicy.RevocationMode = X509RevocationMode.NoCheck;
+        chain.ChainPolicy.DisableCertificateDownloads = true;
+        chain.ChainPolicy.VerificationTime = time.GetUtcNow().UtcDateTime;
+        chain.ChainPolicy.ApplicationPolicy.Add(new("1.3.6.1.5.5.7.3.2"));
+        var until = new DateTimeOffset(certificate.NotAfter.ToUniversalTime());
+        return new(chain.Build(certificate) ? Read(certificate) : null, until);
+    }
+
+    private static UserIdentity? Read(X509Certificate2 certificate)
+    {
+        var name = "";
+        var groups = new List<string>();
+        foreach (var part in certificate.SubjectName.EnumerateRelativeDistinguishedNames(reversed: false))
+        {
+            if (part.HasMultipleElements) continue;
+            if (part.GetSingleElementType().Value == "2.5.4.3") name = part.GetSingleElementValue() ?? "";
+            if (part.GetSingleElementType().Value == "2.5.4.10") groups.Add(part.GetSingleElementValue() ?? "");
+        }
+        return name.Length == 0 ? null : new(name, "", [.. groups, Authenticated], default);
+    }
+
+    private static UserIdentity WithGroup(UserIdentity user, string group) =>
+        user.Groups.Contains(group) ? user : user with { Groups = [.. user.Groups, group] };
+}

@@ -1,0 +1,61 @@
+using System.Text.Json.Nodes;
+using Isthmus.Core.Collections;
+
+namespace Isthmus.Lab.ApiServer.Auth;
+
+/// <summary>Keeps the rules of ClusterRoles that have an <c>aggregationRule</c> equal to the union of the roles that it selects.</summary>
+internal sealed class RoleAggregation(IObjectStore store) : IServerTask
+{
+    public async Task RunAsync(CancellationToken stop)
+    {
+        while (!stop.IsCancellationRequested)
+        {
+            try
+            {
+                await FollowAsync(stop);
+            }
+            catch (CompactedException)
+            {
+                // Fell behind the kept changes: begin again from the current list.
+            }
+        }
+    }
+
+    /// <summary>One pass over all roles.</summary>
+    public async Task ReconcileAsync(CancellationToken stop)
+    {
+        var all = store.List(Resources.ClusterRoles).Items.Select(stored => (stored.Name, stored.Labels, Tree: stored.Parse())).ToList();
+        foreach (var role in all.Where(role => role.Tree["aggregationRule"] is JsonObject))
+        {
+            var selectors = Json.Objects(role.Tree.At("aggregationRule", "clusterRoleSelectors")).Select(Selectors.Read).ToList();
+            var rules = all
+                .Where(part => part.Name != role.Name && selectors.Any(selector => selector!.Matches(part.Labels)))
+                .OrderBy(part => part.Name, StringComparer.Ordinal)
+                .SelectMany(part => PolicyRule.ListFromJson(part.Tree["rules"]))
+                .Distinct()
+                .ToValueList();
+            if (rules == PolicyRule.ListFromJson(role.Tree["rules"])) continue;
+            await store.ChangeAsync(Resources.ClusterRoles, "", role.Name, tree => SetRules(tree, rules), stop);
+        }
+    }
+
+    private async Task FollowAsync(CancellationToken stop)
+    {
+        var watch = store.Watch(Resources.ClusterRoles, store.Revision);
+        while (true)
+        {
+            await ReconcileAsync(stop);
+            await watch.WaitAsync(stop);
+            while (watch.TryRead(out _))
+            {
+                // Each pass looks at everything: changes only say that another is due.
+            }
+        }
+    }
+
+    private static bool SetRules(JsonObject role, ValueList<PolicyRule> rules)
+    {
+        role["rules"] = new JsonArray([.. rules.Select(rule => rule.ToJson())]);
+        return true;
+    }
+}

@@ -126,6 +126,24 @@ internal sealed unsafe class RouteNetlink : IDisposable
             .Route(Inet, (byte)range.PrefixLength, TableLocal, 0, ScopeHost, TypeLocal, 0)
             .Address(RouteTo, range.Base).Number(RouteDevice, IndexOf("lo")), $"make {range} foreign", LinuxException.ESrch);
 
+    /// <summary>What <see cref="SetLocalRange"/> made local, by this process or an earlier one.</summary>
+    internal List<Cidr> LocalRanges()
+    {
+        var ranges = new List<Cidr>();
+        Exchange(new NetlinkMessage(NetlinkMessage.GetRoute, NetlinkMessage.Dump).Route(Inet, 0, TableLocal, 0, 0, 0, 0), "list local routes", reply =>
+        {
+            if (reply.Type != NetlinkMessage.NewRoute || reply.Body.Length < 12) return;
+            if (reply.Body[4] != TableLocal || reply.Body[5] != ProtocolStatic || reply.Body[7] != TypeLocal) return;
+            var prefixLength = reply.Body[1];
+            var attributes = reply.Body[12..];
+            while (NetlinkReply.TryReadAttribute(ref attributes, out var type, out var value))
+            {
+                if (type == RouteTo && value.Length == 4) ranges.Add(Cidr.Parse($"{new IPAddress(value)}/{prefixLength}"));
+            }
+        });
+        return ranges;
+    }
+
     internal NetworkLink? FindLink(string name) => Links().Find(link => link.Name == name);
 
     internal List<NetworkLink> Links()

@@ -23,6 +23,8 @@ internal sealed class GrpcRig : IAsyncDisposable
 
     public GrpcChannel Channel { get; private set; } = null!;
 
+    public Uri Address => new(_app.Urls.First());
+
     public static async Task<GrpcRig> StartAsync(Action<IEndpointRouteBuilder> map, int maxMessage = 4 * 1024 * 1024)
     {
         var builder = WebApplication.CreateSlimBuilder();

@@ -1,0 +1,160 @@
+using Isthmus.Wire.Envoy;
+using Isthmus.Wire.Grpc;
+
+namespace Isthmus.Wire.Xds;
+
+/// <summary>What a client remembers of its delta subscriptions, over reconnections; decides what to say and does no I/O. Not thread-safe.</summary>
+public sealed class DeltaClient
+{
+    private readonly Node _node;
+    private readonly IXdsSink _sink;
+    private readonly TimeProvider _time;
+    private readonly SortedDictionary<(int Rank, string Url), TypeState> _types = [];
+
+    /// <param name="wildcards">The types of which everything is wanted; others are wanted by name when the sink says so.</param>
+    public DeltaClient(Node node, IEnumerable<string> wildcards, IXdsSink sink, TimeProvider time)
+    {
+        (_node, _sink, _time) = (node, sink, time);
+        foreach (var url in wildcards) State(url).Wildcard = true;
+    }
+
+    /// <summary>Removals that wait until what refers to them is gone (see <see cref="Settle"/>).</summary>
+    public bool IsUnsettled => _types.Values.Any(t => t.Removals.Count > 0);
+
+    public IReadOnlyList<XdsTypeStatus> Types =>
+        [.. _types.Values.Select(t => new XdsTypeStatus(t.Url, t.Version, t.Nonce, t.Known.Count, t.Rejected, t.Received))];
+
+    /// <summary>The first requests of a new stream: all subscriptions, with what is held already.</summary>
+    public IReadOnlyList<DeltaDiscoveryRequest> Open()
+    {
+        var requests = new List<DeltaDiscoveryRequest>();
+        foreach (var type in _types.Values)
+        {
+            type.Asked = false;
+            if (Ask(type) is { } request) requests.Add(request);
+        }
+        if (requests.Count > 0) requests[0].Node = _node;
+        return requests;
+    }
+
+    /// <summary>Hands a response to the sink; returns what to send back.</summary>
+    public IReadOnlyList<DeltaDiscoveryRequest> Receive(DeltaDiscoveryResponse response)
+    {
+        if (!_types.TryGetValue(Key(response.TypeUrl), out var type) || !type.Asked) return [];
+        type.Received = _time.GetUtcNow();
+        var (changed, refused) = Read(type, response);
+        foreach (var resource in changed) type.Removals.Remove(resource.Name);
+        IReadOnlyList<string> removed = [.. response.RemovedResources];
+        if (IsReferredTo(type.Url))
+        {
+            type.Removals.UnionWith(removed);
+            removed = [];
+        }
+        var verdict = _sink.Apply(new(type.Url, response.SystemVersionInfo, changed, removed));
+        refused.AddRange(verdict.Rejected);
+        var bad = refused.Select(r => r.Name).ToHashSet(StringComparer.Ordinal);
+        foreach (var resource in changed)
+            if (!bad.Contains(resource.Name)) type.Known[resource.Name] = resource.Version;
+        foreach (var name in response.RemovedResources) type.Known.Remove(name);
+
+        type.Nonce = response.Nonce;
+        type.Rejected = string.Join("; ", refused.Select(r => $"{r.Name}: {r.Reason}"));
+        if (refused.Count == 0) type.Version = response.SystemVersionInfo;
+        var answer = new DeltaDiscoveryRequest { TypeUrl = type.Url, ResponseNonce = response.Nonce };
+        if (refused.Count > 0) answer.ErrorDetail = new() { Code = (int)GrpcCode.InvalidArgument, Message = type.Rejected };
+        return [answer, .. Want(verdict)];
+    }
+
+    /// <summary>Removes clusters and endpoints that left while the stream was busy: call it when it has become quiet. Returns what to send.</summary>
+    public IReadOnlyList<DeltaDiscoveryRequest> Settle()
+    {
+        var requests = new List<DeltaDiscoveryRequest>();
+        foreach (var type in _types.Values.Where(t => t.Removals.Count > 0).ToArray())
+        {
+            IReadOnlyList<string> removed = [.. type.Removals];
+            type.Removals.Clear();
+            requests.AddRange(Want(_sink.Apply(new(type.Url, type.Version, [], removed))));
+        }
+        return requests;
+    }
+
+    /// <summary>Routes and listeners refer to clusters: taking the cluster first would fail requests in between.</summary>
+    private static bool IsReferredTo(string url) => url is TypeUrls.Cluster or TypeUrls.Endpoints;
+
+    private static (List<XdsResource> Changed, List<XdsRejection> Refused) Read(TypeState type, DeltaDiscoveryResponse response)
+    {
+        var changed = new List<XdsResource>(response.Resources.Count);
+        var refused = new List<XdsRejection>();
+        foreach (var resource in response.Resources)
+        {
+            if (resource.Resource_ is null) refused.Add(new(resource.Name, "resource without a body"));
+            else if (resource.Resource_.TypeUrl != response.TypeUrl)
+                refused.Add(new(resource.Name, $"resource of type {resource.Resource_.TypeUrl} in a response of type {response.TypeUrl}"));
+            // What was on its way when we lost interest is not for us any more.
+            else if (type.Wildcard || type.Names.Contains(resource.Name)) changed.Add(new(resource.Name, resource.Version, resource.Resource_));
+        }
+        return (changed, refused);
+    }
+
+    private List<DeltaDiscoveryRequest> Want(XdsVerdict verdict)
+    {
+        var requests = new List<DeltaDiscoveryRequest>();
+        foreach (var (url, names) in verdict.Wanted.OrderBy(w => TypeUrls.Rank(w.Key)))
+        {
+            var type = State(url);
+            var added = names.Where(n => !type.Names.Contains(n)).ToArray();
+            var left = type.Names.Where(n => !names.Contains(n)).ToArray();
+            if (added.Length == 0 && left.Length == 0) continue;
+            foreach (var name in left)
+            {
+                type.Names.Remove(name);
+                type.Known.Remove(name);
+                type.Removals.Remove(name);
+            }
+            type.Names.UnionWith(added);
+            if (!type.Asked)
+            {
+                if (Ask(type) is { } first) requests.Add(first);
+                continue;
+            }
+            requests.Add(new() { TypeUrl = url, ResourceNamesSubscribe = { added }, ResourceNamesUnsubscribe = { left } });
+        }
+        return requests;
+    }
+
+    private static DeltaDiscoveryRequest? Ask(TypeState type)
+    {
+        if (!type.Wildcard && type.Names.Count == 0) return null;
+        type.Asked = true;
+        var request = new DeltaDiscoveryRequest { TypeUrl = type.Url };
+        // An empty first subscription is a wildcard; beside names it must be spelt out.
+        if (type.Wildcard && type.Names.Count > 0) request.ResourceNamesSubscribe.Add("*");
+        request.ResourceNamesSubscribe.Add(type.Names);
+        foreach (var (name, version) in type.Known) request.InitialResourceVersions.Add(name, version);
+        return request;
+    }
+
+    private TypeState State(string url)
+    {
+        if (!_types.TryGetValue(Key(url), out var type)) _types[Key(url)] = type = new(url);
+        return type;
+    }
+
+    private static (int Rank, string Url) Key(string url) => (TypeUrls.Rank(url), url);
+
+    private sealed class TypeState(string url)
+    {
+        public string Url { get; } = url;
+        public bool Wildcard { get; set; }
+        public HashSet<string> Names { get; } = new(StringComparer.Ordinal);
+        /// <summary>Name to version of what the sink has accepted.</summary>
+        public Dictionary<string, string> Known { get; } = new(StringComparer.Ordinal);
+        public HashSet<string> Removals { get; } = new(StringComparer.Ordinal);
+        /// <summary>The type has been asked for on this stream.</summary>
+        public bool Asked { get; set; }
+        public string Nonce { get; set; } = "";
+        public string Version { get; set; } = "";
+        public string Rejected { get; set; } = "";
+        public DateTimeOffset Received { get; set; }
+    }
+}

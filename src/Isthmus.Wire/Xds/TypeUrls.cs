@@ -1,0 +1,30 @@
+namespace Isthmus.Wire.Xds;
+
+/// <summary>The type URLs of discovery, and the order in which changes of one moment are sent and applied.</summary>
+public static class TypeUrls
+{
+    public const string Prefix = "type.googleapis.com/";
+    public const string Cluster = Prefix + "envoy.config.cluster.v3.Cluster";
+    public const string Endpoints = Prefix + "envoy.config.endpoint.v3.ClusterLoadAssignment";
+    public const string Listener = Prefix + "envoy.config.listener.v3.Listener";
+    public const string Route = Prefix + "envoy.config.route.v3.RouteConfiguration";
+    public const string Secret = Prefix + "envoy.extensions.transport_sockets.tls.v3.Secret";
+    public const string ExtensionConfig = Prefix + "envoy.config.core.v3.TypedExtensionConfig";
+    public const string NameTable = Prefix + "istio.networking.nds.v1.NameTable";
+    public const string ProxyConfig = Prefix + "istio.mesh.v1alpha1.ProxyConfig";
+
+    /// <summary>Istio's debug resources carry no googleapis prefix; the resource's name is that of the page.</summary>
+    public const string Debug = "istio.io/debug";
+
+    private static readonly string[] Order = [Cluster, Endpoints, Listener, Route, NameTable, ExtensionConfig, Secret];
+
+    /// <summary>Who is used comes before who uses it: clusters, endpoints, listeners, routes, then the rest (Istio's push order).</summary>
+    public static int Rank(string typeUrl)
+    {
+        var index = Array.IndexOf(Order, typeUrl);
+        return index < 0 ? Order.Length : index;
+    }
+
+    /// <summary>Types whose empty subscription means "everything I should have".</summary>
+    public static bool IsWildcard(string typeUrl) => typeUrl is Cluster or Listener or NameTable or ProxyConfig;
+}

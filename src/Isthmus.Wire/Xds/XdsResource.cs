@@ -1,0 +1,39 @@
+using System.Collections.Frozen;
+using System.Diagnostics.CodeAnalysis;
+using Google.Protobuf.WellKnownTypes;
+
+namespace Isthmus.Wire.Xds;
+
+/// <summary>One resource, encoded once and shared by every stream that sends it. Nobody may change <see cref="Body"/>.</summary>
+/// <param name="Version">Equal versions mean equal bytes; a hash of the bytes serves well. Opaque to clients.</param>
+public sealed record XdsResource(string Name, string Version, Any Body);
+
+/// <summary>The resources of one type as one client sees them at one moment.</summary>
+public interface IXdsResources
+{
+    /// <summary>What a wildcard subscription gets.</summary>
+    IReadOnlyCollection<XdsResource> All { get; }
+
+    /// <summary>What a subscription by name gets, also beyond <see cref="All"/>.</summary>
+    bool TryGet(string name, [NotNullWhen(true)] out XdsResource? resource);
+}
+
+/// <summary>A fixed set of resources.</summary>
+public sealed class XdsResourceMap(IEnumerable<XdsResource> resources) : IXdsResources
+{
+    private readonly FrozenDictionary<string, XdsResource> _byName = resources.ToFrozenDictionary(r => r.Name, StringComparer.Ordinal);
+
+    public static XdsResourceMap Empty { get; } = new([]);
+
+    public IReadOnlyCollection<XdsResource> All => _byName.Values;
+
+    public bool TryGet(string name, [NotNullWhen(true)] out XdsResource? resource) => _byName.TryGetValue(name, out resource);
+}
+
+/// <summary>Everything one client should have at one moment. Keep the same <see cref="IXdsResources"/> object where nothing changed: then the type is not looked at.</summary>
+/// <param name="Version">The version of the push, shown as version_info and system_version_info.</param>
+/// <param name="Types">By type URL; a type that is missing here is never answered.</param>
+public sealed record XdsSnapshot(string Version, IReadOnlyDictionary<string, IXdsResources> Types)
+{
+    public static XdsSnapshot Empty { get; } = new("", FrozenDictionary<string, IXdsResources>.Empty);
+}

@@ -1,0 +1,140 @@
+using System.Threading.Channels;
+using Google.Protobuf;
+using Isthmus.Wire.Envoy;
+using Isthmus.Wire.Grpc;
+using Microsoft.AspNetCore.Routing;
+
+namespace Isthmus.Wire.Xds;
+
+/// <summary>The methods of the aggregated discovery service.</summary>
+public static class AdsMethods
+{
+    private const string Service = "envoy.service.discovery.v3.AggregatedDiscoveryService";
+
+    public static GrpcMethod<DiscoveryRequest, DiscoveryResponse> StateOfTheWorld { get; } =
+        new(Service, "StreamAggregatedResources", DiscoveryRequest.Parser, DiscoveryResponse.Parser);
+
+    public static GrpcMethod<DeltaDiscoveryRequest, DeltaDiscoveryResponse> Delta { get; } =
+        new(Service, "DeltaAggregatedResources", DeltaDiscoveryRequest.Parser, DeltaDiscoveryResponse.Parser);
+}
+
+/// <param name="ControlPlane">Shown to clients; null says nothing.</param>
+/// <param name="MaxMessage">The largest request accepted, in bytes.</param>
+public sealed record XdsServerSettings(ControlPlane? ControlPlane = null, int MaxMessage = 4 * 1024 * 1024);
+
+/// <summary>Serves aggregated discovery, delta and state of the world, from <see cref="IXdsFeeds"/>; knows subscriptions, not meshes.</summary>
+public sealed class XdsServer(IXdsFeeds feeds, XdsServerSettings settings, Random random)
+{
+    /// <summary>Held while <see cref="Random"/> is used: streams begin on many threads.</summary>
+    private readonly Lock _randomLock = new();
+
+    public void Map(IEndpointRouteBuilder endpoints)
+    {
+        endpoints.MapDuplex(AdsMethods.Delta, ServeDeltaAsync, settings.MaxMessage);
+        endpoints.MapDuplex(AdsMethods.StateOfTheWorld, ServeSotwAsync, settings.MaxMessage);
+    }
+
+    private Task ServeDeltaAsync(GrpcCall call, GrpcReader<DeltaDiscoveryRequest> requests, GrpcWriter<DeltaDiscoveryResponse> responses) =>
+        ServeAsync(call, requests, responses, delta: true, request => request.Node, observe =>
+        {
+            var stream = new DeltaStream(NoncePrefix(), observe);
+            return (request => Named(stream.Receive(request)), snapshot => Named(stream.Update(snapshot)));
+        });
+
+    private IReadOnlyList<DeltaDiscoveryResponse> Named(IReadOnlyList<DeltaDiscoveryResponse> responses)
+    {
+        foreach (var response in responses) response.ControlPlane = settings.ControlPlane;
+        return responses;
+    }
+
+    private Task ServeSotwAsync(GrpcCall call, GrpcReader<DiscoveryRequest> requests, GrpcWriter<DiscoveryResponse> responses) =>
+        ServeAsync(call, requests, responses, delta: false, request => request.Node, observe =>
+        {
+            var stream = new SotwStream(NoncePrefix(), settings.ControlPlane, observe);
+            return (stream.Receive, stream.Update);
+        });
+
+    private async Task ServeAsync<TRequest, TResponse>(
+        GrpcCall call, GrpcReader<TRequest> requests, GrpcWriter<TResponse> responses, bool delta, Func<TRequest, Node?> nodeOf,
+        Func<Action<XdsEvent>, (Func<TRequest, IReadOnlyList<TResponse>> Receive, Func<XdsSnapshot, IReadOnlyList<TResponse>> Update)> open)
+        where TRequest : class, IMessage<TRequest>
+        where TResponse : class, IMessage<TResponse>
+    {
+        if (await requests.ReadAsync(call.Stop).ConfigureAwait(false) is not { } first) return;
+        var node = nodeOf(first);
+        if (string.IsNullOrEmpty(node?.Id))
+            throw new GrpcException(GrpcCode.InvalidArgument, "the first request of a stream must carry the node with its id");
+        await using var feed = await feeds.OpenAsync(new(node, call, delta), call.Stop).ConfigureAwait(false);
+        var (receive, update) = open(feed.Observe);
+
+        using var ended = CancellationTokenSource.CreateLinkedTokenSource(call.Stop);
+        // Few, so that a client that floods us waits in its own socket; snapshots do not queue, the newest wins.
+        var events = Channel.CreateBounded<(TRequest? Request, XdsSnapshot? Snapshot)>(16);
+        var reading = ReadRequestsAsync(requests, events.Writer, ended.Token);
+        var watching = WatchAsync(feed, events.Writer, ended.Token);
+        try
+        {
+            await WriteAsync(receive(first), responses, call.Stop).ConfigureAwait(false);
+            await foreach (var (request, snapshot) in events.Reader.ReadAllAsync(call.Stop).ConfigureAwait(false))
+                await WriteAsync(request is not null ? receive(request) : update(snapshot!), responses, call.Stop).ConfigureAwait(false);
+        }
+        finally
+        {
+            await ended.CancelAsync().ConfigureAwait(false);
+            await Task.WhenAll(reading, watching).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        }
+    }
+
+    private static async Task ReadRequestsAsync<TRequest>(
+        GrpcReader<TRequest> requests, ChannelWriter<(TRequest?, XdsSnapshot?)> events, CancellationToken stop)
+        where TRequest : class, IMessage<TRequest>
+    {
+        try
+        {
+            while (await requests.ReadAsync(stop).ConfigureAwait(false) is { } request)
+                await events.WriteAsync((request, null), stop).ConfigureAwait(false);
+            events.TryComplete();
+        }
+        catch (Exception e)
+        {
+            // The serving loop throws it on: it decides how the stream ends.
+            events.TryComplete(e);
+            throw;
+        }
+    }
+
+    private static async Task WatchAsync<TRequest>(IXdsFeed feed, ChannelWriter<(TRequest?, XdsSnapshot?)> events, CancellationToken stop)
+        where TRequest : class
+    {
+        try
+        {
+            for (XdsSnapshot? last = null; ;)
+            {
+                last = await feed.NextAsync(last, stop).ConfigureAwait(false);
+                await events.WriteAsync((null, last), stop).ConfigureAwait(false);
+            }
+        }
+        catch (ChannelClosedException)
+        {
+            // The client has ended its side.
+        }
+        catch (Exception e)
+        {
+            events.TryComplete(e);
+            throw;
+        }
+    }
+
+    private static async ValueTask WriteAsync<TResponse>(IReadOnlyList<TResponse> answers, GrpcWriter<TResponse> responses, CancellationToken stop)
+        where TResponse : class, IMessage<TResponse>
+    {
+        foreach (var answer in answers) await responses.WriteAsync(answer, stop).ConfigureAwait(false);
+    }
+
+    private string NoncePrefix()
+    {
+        Span<byte> bytes = stackalloc byte[6];
+        lock (_randomLock) random.NextBytes(bytes);
+        return Convert.ToHexStringLower(bytes);
+    }
+}

@@ -1,0 +1,119 @@
+using System.Globalization;
+using System.Text.Json.Nodes;
+using Isthmus.Core.Names;
+using Isthmus.Core.Problems;
+using Isthmus.Kubernetes.Yaml;
+
+namespace Isthmus.ControlPlane.Injection;
+
+/// <summary>Everything that a template reads about one Pod, worked out once.</summary>
+internal sealed class InjectionInputs
+{
+    private readonly JsonObject _annotations;
+
+    internal InjectionInputs(JsonObject pod, string ns, InjectorValues values, InjectionPath path)
+    {
+        Values = values;
+        Pod = pod;
+        Namespace = ns;
+        Path = path;
+        Labels = pod["metadata"]?["labels"] as JsonObject ?? [];
+        _annotations = pod["metadata"]?["annotations"] as JsonObject ?? [];
+        ProxyConfig = MergedConfig();
+        var (kind, apiVersion, name) = Workload();
+        (WorkloadName, Owner) = (name, $"kubernetes://apis/{apiVersion}/namespaces/{ns}/{kind.ToLowerInvariant()}s/{name}");
+    }
+
+    internal InjectorValues Values { get; }
+    internal JsonObject Pod { get; }
+    internal string Namespace { get; }
+    internal InjectionPath Path { get; }
+    internal JsonObject Labels { get; }
+    internal string WorkloadName { get; }
+    internal string Owner { get; }
+
+    /// <summary>The mesh's default configuration with the Pod's annotation merged over it.</summary>
+    internal JsonObject ProxyConfig { get; }
+
+    internal string ClusterId => Path.Cluster ?? Values.ClusterId;
+
+    internal string Network => Label(Core.Names.Labels.Network) ?? Path.Network ?? Values.Network;
+
+    internal string InterceptionMode => Annotation("sidecar.istio.io/interceptionMode") ?? ProxyConfig["interceptionMode"]?.ToString() ?? "REDIRECT";
+
+    internal bool HoldApplication => (bool?)ProxyConfig["holdApplicationUntilProxyStarts"] ?? Values.HoldApplication;
+
+    internal int StatusPort => Number("status.sidecar.istio.io/port") ?? (int?)ProxyConfig["statusPort"] ?? Ports.AgentStatus;
+
+    internal IEnumerable<KeyValuePair<string, string>> ProxyMetadata =>
+        (ProxyConfig["proxyMetadata"] as JsonObject ?? []).Select(entry => KeyValuePair.Create(entry.Key, entry.Value?.ToString() ?? "")).OrderBy(entry => entry.Key, StringComparer.Ordinal);
+
+    internal string? Annotation(string name) => _annotations[name]?.ToString();
+
+    internal string? Label(string name) => Labels[name]?.ToString() is { Length: > 0 } value ? value : null;
+
+    internal int? Number(string annotation)
+    {
+        if (Annotation(annotation) is not { Length: > 0 } text) return null;
+        return int.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out var number) ? number : throw Bad(annotation, text, "should be a number");
+    }
+
+    /// <summary>A list of ports, or <c>*</c>; anything else names the annotation and is refused.</summary>
+    internal string PortList(string annotation, string fallback)
+    {
+        if (Annotation(annotation) is not { } text) return fallback;
+        if (text == "*") return text;
+        foreach (var port in text.Split(',', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries))
+        {
+            if (!ushort.TryParse(port, NumberStyles.None, CultureInfo.InvariantCulture, out _)) throw Bad(annotation, text, $"'{port}' is not a port number");
+        }
+        return text;
+    }
+
+    /// <summary>A list of CIDRs, or <c>*</c>.</summary>
+    internal string RangeList(string annotation, string fallback)
+    {
+        if (Annotation(annotation) is not { } text) return fallback;
+        foreach (var range in text.Split(',', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries))
+        {
+            if (range != "*" && !Core.Net.Cidr.TryParse(range, out _)) throw Bad(annotation, text, $"'{range}' is not a CIDR");
+        }
+        return text;
+    }
+
+    internal static ProblemException Bad(string annotation, string value, string why) =>
+        new(new Problem("ISM0101", "Pod", $"metadata.annotations[{annotation}]", $"invalid value '{value}': {why}", "mend or remove the annotation"));
+
+    private JsonObject MergedConfig()
+    {
+        var config = (JsonObject)Values.DefaultConfig.DeepClone();
+        if (Annotation(Annotations.ProxyConfig) is not { Length: > 0 } text) return config;
+        JsonNode? own;
+        try { own = YamlText.Parse(text, Annotations.ProxyConfig); }
+        catch (ProblemException e) { throw Bad(Annotations.ProxyConfig, text, e.Problem.Message); }
+        if (own is not JsonObject overrides) throw Bad(Annotations.ProxyConfig, text, "should be a YAML mapping of ProxyConfig fields");
+        foreach (var (key, value) in overrides)
+        {
+            if (key == "proxyMetadata" && value is JsonObject added && config[key] is JsonObject known)
+            {
+                foreach (var (name, entry) in added) known[name] = entry?.DeepClone();
+            }
+            else
+            {
+                config[key] = value?.DeepClone();
+            }
+        }
+        return config;
+    }
+
+    /// <summary>The Deployment behind a ReplicaSet with a template hash, the owner itself otherwise, the Pod when it has none.</summary>
+    private (string Kind, string ApiVersion, string Name) Workload()
+    {
+        var name = Pod["metadata"]?["name"]?.ToString() ?? Pod["metadata"]?["generateName"]?.ToString().TrimEnd('-') ?? "";
+        var owner = (Pod["metadata"]?["ownerReferences"] as JsonArray)?.OfType<JsonObject>().FirstOrDefault(candidate => (bool?)candidate["controller"] ?? false);
+        if (owner is null) return ("Pod", "v1", name);
+        var (kind, apiVersion, ownerName) = (owner["kind"]?.ToString() ?? "", owner["apiVersion"]?.ToString() ?? "", owner["name"]?.ToString() ?? "");
+        if (kind != "ReplicaSet" || Label("pod-template-hash") is not { } hash) return (kind, apiVersion, ownerName);
+        return ownerName.EndsWith($"-{hash}", StringComparison.Ordinal) ? ("Deployment", apiVersion, ownerName[..^(hash.Length + 1)]) : (kind, apiVersion, ownerName);
+    }
+}

@@ -1,0 +1,83 @@
+using System.Text.Json.Nodes;
+using Isthmus.Core.Names;
+
+namespace Isthmus.ControlPlane.Injection;
+
+/// <summary>
+/// What the injector needs beside the Pod: the values of the installation (ConfigMap <c>istio-sidecar-injector</c>, key <c>values</c>)
+/// and the mesh's default proxy configuration (ConfigMap <c>istio</c>). Read-only trees; a new snapshot replaces them whole.
+/// </summary>
+public sealed record InjectorValues(JsonObject Values, JsonObject DefaultConfig, string TrustDomain)
+{
+    public static readonly InjectorValues Empty = new([], [], WellKnown.DefaultTrustDomain);
+
+    private JsonNode? Global(params ReadOnlySpan<string> path)
+    {
+        JsonNode? node = Values["global"];
+        foreach (var step in path) node = (node as JsonObject)?[step];
+        return node;
+    }
+
+    private string Text(string fallback, params ReadOnlySpan<string> path) => Global(path)?.ToString() is { Length: > 0 } text ? text : fallback;
+
+    public string IstioNamespace => Text(WellKnown.SystemNamespace, "istioNamespace");
+    public string Revision => Values["revision"]?.ToString() ?? "";
+    public string ClusterId => Text("Kubernetes", "multiCluster", "clusterName");
+    public string Network => Text("", "network");
+    public string MeshId => Text(TrustDomain, "meshID");
+    public string ClusterDomain => Text(WellKnown.DefaultDomainSuffix, "proxy", "clusterDomain");
+    public string JwtPolicy => Text("third-party-jwt", "jwtPolicy");
+    public string CertProvider => Text("istiod", "pilotCertProvider");
+    public string PullPolicy => Text("", "imagePullPolicy");
+    public string ProxyLogLevel => Text("warning", "proxy", "logLevel");
+    public string ComponentLogLevel => Text("misc:error", "proxy", "componentLogLevel");
+    public string AgentLogLevel => Text("default:info", "logging", "level");
+    public string CaAddress => Text($"{IstiodHost}:{Ports.DiscoveryTls}", "caAddress");
+    public string IstiodHost => $"{(Revision.Length == 0 ? WellKnown.Istiod : $"{WellKnown.Istiod}-{Revision}")}.{IstioNamespace}.svc";
+    public bool HoldApplication => (bool?)Global("proxy", "holdApplicationUntilProxyStarts") ?? false;
+    public JsonObject ProxyResources => Global("proxy", "resources") as JsonObject ?? [];
+    public int ReadinessInitialDelay => (int?)Global("proxy", "readinessInitialDelaySeconds") ?? 1;
+    public int ReadinessPeriod => (int?)Global("proxy", "readinessPeriodSeconds") ?? 2;
+    public int ReadinessFailures => (int?)Global("proxy", "readinessFailureThreshold") ?? 30;
+    public string IncludeIpRanges => Text("*", "proxy", "includeIPRanges");
+    public string ExcludeIpRanges => Text("", "proxy", "excludeIPRanges");
+    public string ExcludeInboundPorts => Text("", "proxy", "excludeInboundPorts");
+    public string ExcludeOutboundPorts => Text("", "proxy", "excludeOutboundPorts");
+
+    /// <summary>The image of the proxy, given as a whole (<c>a/b:c</c>) or as a name below hub and tag.</summary>
+    public string ProxyImage => Image(Text("isthmus", "proxy", "image"));
+
+    public string InitImage => Image(Text("isthmus", "proxy_init", "image"));
+
+    private string Image(string name) =>
+        name.Contains('/', StringComparison.Ordinal) ? name : $"{Text(WellKnown.OwnDomain, "hub")}/{name}:{Text("latest", "tag")}";
+}
+
+/// <summary>Values that a remote cluster's webhook puts into its path: <c>/inject/cluster/cluster2/net/network2</c>.</summary>
+/// <param name="Cluster">Overrides the cluster ID; null keeps it.</param>
+/// <param name="Network">Overrides the network; null keeps it.</param>
+/// <param name="Environment">Other pairs, as environment variables in upper case.</param>
+public sealed record InjectionPath(string? Cluster, string? Network, IReadOnlyList<KeyValuePair<string, string>> Environment)
+{
+    private const string Prefix = "/inject";
+
+    public static readonly InjectionPath Default = new(null, null, []);
+
+    /// <summary>An odd trailing key is ignored; <c>--slash--</c> stands for a slash in a value (Istio's injection URL format).</summary>
+    public static InjectionPath Parse(string path)
+    {
+        var parts = path[Math.Min(Prefix.Length, path.Length)..].Split('/', StringSplitOptions.RemoveEmptyEntries);
+        var (cluster, network, others) = ((string?)null, (string?)null, new List<KeyValuePair<string, string>>());
+        for (var i = 0; i + 1 < parts.Length; i += 2)
+        {
+            var value = Uri.UnescapeDataString(parts[i + 1]).Replace("--slash--", "/", StringComparison.Ordinal);
+            switch (parts[i])
+            {
+                case "cluster": cluster = value; break;
+                case "net": network = value; break;
+                default: others.Add(new(parts[i].ToUpperInvariant(), value)); break;
+            }
+        }
+        return new(cluster, network, others);
+    }
+}

@@ -1,0 +1,110 @@
+using System.Text.Json.Nodes;
+using Isthmus.Core.Names;
+
+namespace Isthmus.ControlPlane.Injection;
+
+/// <summary>Adds the proxy to a Pod: a pure function of the Pod, the values and the webhook's path.</summary>
+public static class PodInjector
+{
+    private static readonly HashSet<string> NeverInjected = new(StringComparer.Ordinal) { "kube-system", "kube-public", "kube-node-lease", "local-path-storage" };
+
+    /// <summary>The injected Pod, or null when the Pod is to be left alone. A bad annotation is a <see cref="Core.Problems.ProblemException"/>.</summary>
+    public static JsonObject? Inject(JsonObject pod, string ns, InjectorValues values, InjectionPath path)
+    {
+        if (NeverInjected.Contains(ns) || !Wanted(pod)) return null;
+        var injected = (JsonObject)pod.DeepClone();
+        var inputs = new InjectionInputs(pod, ns, values, path);
+        var gateway = (inputs.Annotation(Annotations.InjectTemplates) ?? "sidecar").Split(',').Contains("gateway");
+        var spec = injected["spec"] as JsonObject ?? (JsonObject)(injected["spec"] = new JsonObject())!;
+
+        var probers = !gateway && inputs.Annotation(ProbeRewrite.Annotation) != "false" ? ProbeRewrite.Apply(injected, inputs.StatusPort) : [];
+        var proxy = ProxyContainer.Build(inputs, gateway);
+        if (probers.Count > 0)
+            ((JsonArray)proxy["env"]!).Add((JsonNode)new JsonObject { ["name"] = ProbeRewrite.Variable, ["value"] = probers.ToJsonString() });
+        var overrides = AddProxy(spec, proxy, first: !gateway && inputs.HoldApplication);
+        AddVolumes(spec);
+        if (!gateway && inputs.InterceptionMode != "NONE") AddInit(spec, InitContainer.Build(inputs));
+        var security = spec["securityContext"] as JsonObject ?? (JsonObject)(spec["securityContext"] = new JsonObject())!;
+        security["fsGroup"] ??= ProxyUser.Id;
+        Describe(injected, inputs, gateway, overrides, init: !gateway && inputs.InterceptionMode != "NONE");
+        return injected;
+    }
+
+    /// <summary>The webhook's selectors chose the Pod already; what they cannot see is decided here.</summary>
+    private static bool Wanted(JsonObject pod)
+    {
+        if ((bool?)pod["spec"]?["hostNetwork"] ?? false) return false;
+        var label = pod["metadata"]?["labels"]?[Labels.Inject]?.ToString();
+        var annotation = pod["metadata"]?["annotations"]?[Labels.Inject]?.ToString();
+        return (label ?? annotation) is not ("false" or "no" or "off" or "n");
+    }
+
+    /// <summary>A container of that name in the Pod is merged with ours: what the user gave wins. Returns what the user gave.</summary>
+    private static JsonObject? AddProxy(JsonObject spec, JsonObject proxy, bool first)
+    {
+        var containers = spec["containers"] as JsonArray ?? (JsonArray)(spec["containers"] = new JsonArray())!;
+        var given = containers.OfType<JsonObject>().FirstOrDefault(container => container["name"]?.ToString() == ProxyContainer.Name);
+        if (given is null)
+        {
+            if (first) containers.Insert(0, proxy);
+            else containers.Add((JsonNode)proxy);
+            return null;
+        }
+        var overrides = (JsonObject)given.DeepClone();
+        if (overrides["image"]?.ToString() == "auto") overrides.Remove("image");
+        ContainerMerge.Over(proxy, overrides);
+        containers[containers.IndexOf(given)] = proxy;
+        return overrides;
+    }
+
+    private static void AddVolumes(JsonObject spec)
+    {
+        var volumes = spec["volumes"] as JsonArray ?? (JsonArray)(spec["volumes"] = new JsonArray())!;
+        foreach (var volume in ProxyContainer.Volumes().Select(volume => volume!.DeepClone()))
+        {
+            if (!volumes.Any(known => known?["name"]?.ToString() == volume["name"]!.ToString())) volumes.Add(volume);
+        }
+    }
+
+    /// <summary>First of all: another init container must find its traffic captured or not at all, never half.</summary>
+    private static void AddInit(JsonObject spec, JsonObject init)
+    {
+        var containers = spec["initContainers"] as JsonArray ?? (JsonArray)(spec["initContainers"] = new JsonArray())!;
+        if (containers.OfType<JsonObject>().FirstOrDefault(container => container["name"]?.ToString() == InitContainer.Name) is { } old) containers.Remove(old);
+        containers.Add((JsonNode)init);
+    }
+
+    private static void Describe(JsonObject pod, InjectionInputs inputs, bool gateway, JsonObject? overrides, bool init)
+    {
+        var metadata = (JsonObject)pod["metadata"]!;
+        var labels = metadata["labels"] as JsonObject ?? (JsonObject)(metadata["labels"] = new JsonObject())!;
+        var annotations = metadata["annotations"] as JsonObject ?? (JsonObject)(metadata["annotations"] = new JsonObject())!;
+        var revision = inputs.Values.Revision.Length == 0 ? "default" : inputs.Values.Revision;
+        if (gateway) labels[Labels.Revision] ??= revision;
+        else labels[Labels.TlsMode] ??= "istio";
+        labels[Labels.CanonicalName] ??= inputs.Label("app.kubernetes.io/name") ?? inputs.Label("app") ?? inputs.WorkloadName;
+        labels[Labels.CanonicalRevision] ??= inputs.Label("app.kubernetes.io/version") ?? inputs.Label("version") ?? "latest";
+        if (inputs.Network.Length > 0) labels[Labels.Network] ??= inputs.Network;
+
+        if (!gateway && Application(inputs) is { } application)
+        {
+            annotations["kubectl.kubernetes.io/default-container"] ??= application;
+            annotations["kubectl.kubernetes.io/default-logs-container"] ??= application;
+        }
+        annotations["prometheus.io/path"] ??= "/stats/prometheus";
+        annotations["prometheus.io/port"] ??= inputs.StatusPort.ToString(System.Globalization.CultureInfo.InvariantCulture);
+        annotations["prometheus.io/scrape"] ??= "true";
+        if (overrides is not null) annotations["proxy.istio.io/overrides"] = new JsonObject { ["containers"] = new JsonArray(overrides.DeepClone()) }.ToJsonString();
+        annotations[Annotations.InjectionStatus] = new JsonObject
+        {
+            ["initContainers"] = init ? new JsonArray(InitContainer.Name) : null,
+            ["containers"] = new JsonArray(ProxyContainer.Name),
+            ["volumes"] = new JsonArray([.. ProxyContainer.Volumes().Select(volume => volume!["name"]!.DeepClone())]),
+            ["imagePullSecrets"] = null,
+            ["revision"] = revision,
+        }.ToJsonString();
+    }
+
+    private static string? Application(InjectionInputs inputs) =>
+        (inputs.Pod["spec"]?["containers"] as JsonArray ?? []).Select(container => container?["name"]?.ToString()).FirstOrDefault(name => name != ProxyContainer.Name);
+}

@@ -1,0 +1,209 @@
+using System.Globalization;
+using System.Text.Json;
+using System.Text.Json.Nodes;
+using Isthmus.Core.Names;
+
+namespace Isthmus.ControlPlane.Injection;
+
+/// <summary>The <c>istio-proxy</c> container and its volumes, for sidecars and gateways (Istio's templates <c>sidecar</c> and <c>gateway</c>).</summary>
+internal static class ProxyContainer
+{
+    internal const string Name = "istio-proxy";
+
+    internal static JsonObject Build(InjectionInputs inputs, bool gateway)
+    {
+        var container = new JsonObject
+        {
+            ["name"] = Name,
+            ["image"] = inputs.Annotation("sidecar.istio.io/proxyImage") ?? inputs.Values.ProxyImage,
+            ["args"] = Arguments(inputs, gateway),
+            ["ports"] = new JsonArray(new JsonObject { ["name"] = "http-envoy-prom", ["containerPort"] = Ports.ProxyMetrics, ["protocol"] = "TCP" }),
+            ["env"] = Environment(inputs),
+            ["volumeMounts"] = Mounts(),
+            ["readinessProbe"] = Readiness(inputs),
+        };
+        if (inputs.Values.PullPolicy.Length > 0) container["imagePullPolicy"] = inputs.Values.PullPolicy;
+        if (gateway) return container;
+        container["resources"] = Resources(inputs);
+        container["securityContext"] = Security(inputs);
+        // The application must not start before the proxy can carry its traffic.
+        if (inputs.HoldApplication)
+            container["lifecycle"] = new JsonObject { ["postStart"] = new JsonObject { ["exec"] = new JsonObject { ["command"] = new JsonArray("pilot-agent", "wait") } } };
+        return container;
+    }
+
+    internal static JsonArray Volumes() =>
+    [
+        new JsonObject { ["name"] = "workload-socket", ["emptyDir"] = new JsonObject() },
+        new JsonObject { ["name"] = "workload-certs", ["emptyDir"] = new JsonObject() },
+        new JsonObject { ["name"] = "istio-envoy", ["emptyDir"] = new JsonObject { ["medium"] = "Memory" } },
+        new JsonObject { ["name"] = "istio-data", ["emptyDir"] = new JsonObject() },
+        new JsonObject
+        {
+            ["name"] = "istio-podinfo",
+            ["downwardAPI"] = new JsonObject
+            {
+                ["items"] = new JsonArray(Field("labels", "metadata.labels"), Field("annotations", "metadata.annotations")),
+            },
+        },
+        new JsonObject
+        {
+            ["name"] = "istio-token",
+            ["projected"] = new JsonObject
+            {
+                ["sources"] = new JsonArray(new JsonObject
+                {
+                    ["serviceAccountToken"] = new JsonObject { ["audience"] = WellKnown.TokenAudience, ["expirationSeconds"] = 43200, ["path"] = "istio-token" },
+                }),
+            },
+        },
+        new JsonObject { ["name"] = "istiod-ca-cert", ["configMap"] = new JsonObject { ["name"] = WellKnown.RootCertConfigMap } },
+    ];
+
+    internal static JsonObject Resources(InjectionInputs inputs)
+    {
+        var (limits, requests) = (new JsonObject(), new JsonObject());
+        void Take(JsonObject into, string resource, string annotation)
+        {
+            if (inputs.Annotation(annotation) is { Length: > 0 } amount) into[resource] = amount;
+        }
+        Take(requests, "cpu", "sidecar.istio.io/proxyCPU");
+        Take(requests, "memory", "sidecar.istio.io/proxyMemory");
+        Take(limits, "cpu", "sidecar.istio.io/proxyCPULimit");
+        Take(limits, "memory", "sidecar.istio.io/proxyMemoryLimit");
+        // As in Istio, one annotation replaces all defaults.
+        if (limits.Count + requests.Count == 0) return (JsonObject)inputs.Values.ProxyResources.DeepClone();
+        var resources = new JsonObject();
+        if (limits.Count > 0) resources["limits"] = limits;
+        if (requests.Count > 0) resources["requests"] = requests;
+        return resources;
+    }
+
+    private static JsonArray Arguments(InjectionInputs inputs, bool gateway)
+    {
+        var values = inputs.Values;
+        JsonArray arguments =
+        [
+            "proxy", gateway ? "router" : "sidecar",
+            "--domain", $"$(POD_NAMESPACE).svc.{values.ClusterDomain}",
+            $"--proxyLogLevel={inputs.Annotation("sidecar.istio.io/logLevel") ?? values.ProxyLogLevel}",
+            $"--proxyComponentLogLevel={inputs.Annotation("sidecar.istio.io/componentLogLevel") ?? values.ComponentLogLevel}",
+            $"--log_output_level={inputs.Annotation("sidecar.istio.io/agentLogLevel") ?? values.AgentLogLevel}",
+        ];
+        if (gateway) return arguments;
+        arguments.Add("--concurrency");
+        arguments.Add(((int?)inputs.ProxyConfig["concurrency"] ?? 2).ToString(CultureInfo.InvariantCulture));
+        return arguments;
+    }
+
+    private static JsonArray Environment(InjectionInputs inputs)
+    {
+        var values = inputs.Values;
+        JsonArray env =
+        [
+            Value("JWT_POLICY", values.JwtPolicy),
+            Value("PILOT_CERT_PROVIDER", values.CertProvider),
+            Value("CA_ADDR", values.CaAddress),
+            FromField("POD_NAME", "metadata.name"),
+            FromField("POD_NAMESPACE", "metadata.namespace"),
+            FromField("INSTANCE_IP", "status.podIP"),
+            FromField("SERVICE_ACCOUNT", "spec.serviceAccountName"),
+            FromField("HOST_IP", "status.hostIP"),
+            Value("PROXY_CONFIG", ConfigText(inputs)),
+            Value("ISTIO_META_POD_PORTS", PodPorts(inputs)),
+            Value("ISTIO_META_APP_CONTAINERS", string.Join(",", Applications(inputs).Select(container => container["name"]?.ToString()))),
+            Value("ISTIO_META_INTERCEPTION_MODE", inputs.InterceptionMode),
+            FromField("ISTIO_META_NODE_NAME", "spec.nodeName"),
+            Value("ISTIO_META_WORKLOAD_NAME", inputs.WorkloadName),
+            Value("ISTIO_META_OWNER", inputs.Owner),
+            Value("ISTIO_META_MESH_ID", values.MeshId),
+            Value("TRUST_DOMAIN", values.TrustDomain),
+        ];
+        foreach (var (name, value) in inputs.ProxyMetadata) env.Add((JsonNode)Value(name, value));
+        env.Add((JsonNode)Value("ISTIO_META_CLUSTER_ID", inputs.ClusterId));
+        if (inputs.Network.Length > 0) env.Add((JsonNode)Value("ISTIO_META_NETWORK", inputs.Network));
+        foreach (var (name, value) in inputs.Path.Environment) env.Add((JsonNode)Value(name, value));
+        return env;
+    }
+
+    /// <summary>Only what differs from the proxy's built-in defaults, as one line of JSON.</summary>
+    private static string ConfigText(InjectionInputs inputs)
+    {
+        var config = (JsonObject)inputs.ProxyConfig.DeepClone();
+        if (config["proxyMetadata"] is JsonObject { Count: 0 }) config.Remove("proxyMetadata");
+        if (inputs.Values.MeshId != inputs.Values.TrustDomain) config["meshId"] = inputs.Values.MeshId;
+        // A control plane under another name or namespace is not where the proxy would look for it.
+        var discovery = $"{inputs.Values.IstiodHost}:{Ports.DiscoveryTls}";
+        if (config["discoveryAddress"] is null && discovery != $"{WellKnown.Istiod}.{WellKnown.SystemNamespace}.svc:{Ports.DiscoveryTls}") config["discoveryAddress"] = discovery;
+        return config.ToJsonString() + "\n";
+    }
+
+    private static string PodPorts(InjectionInputs inputs)
+    {
+        var ports = new JsonArray();
+        foreach (var container in Applications(inputs))
+        {
+            foreach (var port in container["ports"] as JsonArray ?? [])
+            {
+                var entry = new JsonObject();
+                foreach (var field in (string[])["name", "containerPort", "hostPort", "protocol"])
+                {
+                    if (port?[field] is { } value) entry[field] = value.DeepClone();
+                }
+                ports.Add((JsonNode)entry);
+            }
+        }
+        return ports.ToJsonString();
+    }
+
+    private static IEnumerable<JsonObject> Applications(InjectionInputs inputs) =>
+        (inputs.Pod["spec"]?["containers"] as JsonArray ?? []).OfType<JsonObject>().Where(container => container["name"]?.ToString() != Name);
+
+    private static JsonArray Mounts() =>
+    [
+        Mount("workload-socket", "/var/run/secrets/workload-spiffe-uds"),
+        Mount("workload-certs", "/var/run/secrets/workload-spiffe-credentials"),
+        Mount("istiod-ca-cert", "/var/run/secrets/istio"),
+        Mount("istio-data", "/var/lib/istio/data"),
+        Mount("istio-envoy", "/etc/istio/proxy"),
+        Mount("istio-token", "/var/run/secrets/tokens"),
+        Mount("istio-podinfo", "/etc/istio/pod"),
+    ];
+
+    private static JsonObject Readiness(InjectionInputs inputs) => new()
+    {
+        ["httpGet"] = new JsonObject { ["path"] = "/healthz/ready", ["port"] = Ports.ProxyReady },
+        ["initialDelaySeconds"] = inputs.Number("readiness.status.sidecar.istio.io/initialDelaySeconds") ?? inputs.Values.ReadinessInitialDelay,
+        ["timeoutSeconds"] = 3,
+        ["periodSeconds"] = inputs.Number("readiness.status.sidecar.istio.io/periodSeconds") ?? inputs.Values.ReadinessPeriod,
+        ["failureThreshold"] = inputs.Number("readiness.status.sidecar.istio.io/failureThreshold") ?? inputs.Values.ReadinessFailures,
+    };
+
+    private static JsonObject Security(InjectionInputs inputs)
+    {
+        var transparent = inputs.InterceptionMode == "TPROXY";
+        var capabilities = new JsonObject { ["drop"] = new JsonArray("ALL") };
+        // NET_RAW lets the proxy mark its own sockets, which is how capture leaves them alone where UID 1337 is not mapped.
+        capabilities["add"] = transparent ? new JsonArray("NET_ADMIN", "NET_RAW") : new JsonArray("NET_RAW");
+        return new JsonObject
+        {
+            ["capabilities"] = capabilities,
+            ["privileged"] = false,
+            ["runAsUser"] = transparent ? 0 : ProxyUser.Id,
+            ["runAsGroup"] = ProxyUser.Id,
+            ["runAsNonRoot"] = !transparent,
+            ["readOnlyRootFilesystem"] = true,
+            ["allowPrivilegeEscalation"] = false,
+        };
+    }
+
+    private static JsonObject Field(string path, string field) =>
+        new() { ["path"] = path, ["fieldRef"] = new JsonObject { ["fieldPath"] = field } };
+
+    private static JsonObject Mount(string name, string path) => new() { ["name"] = name, ["mountPath"] = path };
+
+    private static JsonObject Value(string name, string value) => new() { ["name"] = name, ["value"] = value };
+
+    private static JsonObject FromField(string name, string field) =>
+        new() { ["name"] = name, ["valueFrom"] = new JsonObject { ["fieldRef"] = new JsonObject { ["fieldPath"] = field } } };
+}

@@ -1,0 +1,53 @@
+using System.Text.Json.Nodes;
+using Isthmus.Core.Names;
+using Isthmus.Kubernetes.Objects;
+using Isthmus.Mesh.Config;
+using Isthmus.Operate.Install.Render;
+
+namespace Isthmus.Operate.Install;
+
+/// <summary>Objects of one component, applied together and waited for before the next.</summary>
+public sealed record Component(string Name, IReadOnlyList<JsonObject> Objects);
+
+/// <summary>From a merged spec to the objects of each component, in the order of installation. Pure.</summary>
+public static class Manifests
+{
+    public static IReadOnlyList<Component> Render(OperatorSpec spec)
+    {
+        var components = new List<Component>();
+        void Add(string name, IEnumerable<JsonObject> objects)
+        {
+            if (objects.ToList() is { Count: > 0 } list) components.Add(new(name, list));
+        }
+        var external = (bool?)spec.Value("global", "externalIstiod") ?? false;
+        if (spec.Enabled("base"))
+            Add("Istio core", IstioCrds.All.Select(crd => (JsonObject)crd.DeepClone()).Concat(Reader(spec, external, "Base")));
+        else if (spec.Enabled("istiodRemote"))
+            Add("Istio core", Reader(spec, external: true, "IstiodRemote"));
+        if (spec.Enabled("pilot"))
+            Add("Istiod", IstiodObjects.Build(spec).Append(WebhookObjects.Injector(spec, "Pilot", InjectionPath(spec), "")).Concat(Validator(spec)));
+        if (spec.Enabled("istiodRemote")) Add("Istiod remote", RemoteObjects.Build(spec));
+        foreach (var (list, egress) in (ReadOnlySpan<(string, bool)>)[("ingressGateways", false), ("egressGateways", true)])
+        {
+            var gateways = spec.Gateways(list).Where(gateway => (bool?)gateway["enabled"] ?? false).SelectMany(gateway => GatewayObjects.Build(spec, gateway, egress));
+            Add(egress ? "Egress gateways" : "Ingress gateways", gateways);
+        }
+        return components;
+    }
+
+    /// <summary>The kind of an object, as far as Isthmus knows it: built-in, or one of Istio's.</summary>
+    public static ResourceKind? KindOf(JsonObject value)
+    {
+        var (apiVersion, kind) = (value["apiVersion"]?.ToString() ?? "", value["kind"]?.ToString() ?? "");
+        return Kinds.Find(apiVersion, kind);
+    }
+
+    private static IEnumerable<JsonObject> Reader(OperatorSpec spec, bool external, string component) =>
+        ReaderObjects.Build(spec.Namespace, spec.Revision, external, () => ObjectLabels.Make(spec, component, ("app", "istio-reader")));
+
+    private static IEnumerable<JsonObject> Validator(OperatorSpec spec) =>
+        (bool?)spec.Value("global", "configValidation") ?? true ? [WebhookObjects.Validator(spec)] : [];
+
+    private static string InjectionPath(OperatorSpec spec) =>
+        spec.Value("istiodRemote", "injectionPath")?.ToString() is { Length: > 0 } path ? path : "/inject";
+}

@@ -1,0 +1,102 @@
+using System.Text.Json.Nodes;
+using Isthmus.Core.Names;
+using Isthmus.Core.Problems;
+using Isthmus.Kubernetes.Yaml;
+
+namespace Isthmus.Operate.Install;
+
+/// <summary>What to install: profile, files and <c>--set</c> flags merged into one IstioOperator spec (install.istio.io/v1alpha1).</summary>
+public sealed class OperatorSpec
+{
+    private const string ApiVersion = "install.istio.io/v1alpha1";
+
+    private OperatorSpec(JsonObject spec, string name, string profile) => (Spec, Name, Profile) = (spec, name, profile);
+
+    /// <summary>The merged spec.</summary>
+    public JsonObject Spec { get; }
+
+    /// <summary>metadata.name of the last file that has one; owns what is installed.</summary>
+    public string Name { get; }
+
+    public string Profile { get; }
+
+    public string Revision => Spec["revision"]?.ToString() ?? "";
+
+    public string RevisionOrDefault => Revision.Length == 0 ? "default" : Revision;
+
+    public string Namespace => Value("global", "istioNamespace")?.ToString() is { Length: > 0 } ns ? ns : WellKnown.SystemNamespace;
+
+    public JsonObject Values => (JsonObject)Spec["values"]!;
+
+    public JsonObject MeshConfig => Spec["meshConfig"] as JsonObject ?? [];
+
+    public string Network => Value("global", "network")?.ToString() ?? "";
+
+    public string ClusterName => Value("global", "multiCluster", "clusterName")?.ToString() is { Length: > 0 } name ? name : "Kubernetes";
+
+    public string TrustDomain => MeshConfig["trustDomain"]?.ToString() is { Length: > 0 } domain ? domain : WellKnown.DefaultTrustDomain;
+
+    /// <summary>A field below <c>values</c>, or null.</summary>
+    public JsonNode? Value(params ReadOnlySpan<string> path)
+    {
+        JsonNode? node = Spec["values"];
+        foreach (var step in path) node = (node as JsonObject)?[step];
+        return node;
+    }
+
+    public JsonObject Component(string name) => Spec["components"]?[name] as JsonObject ?? [];
+
+    public bool Enabled(string component) => (bool?)Component(component)["enabled"] ?? false;
+
+    public IEnumerable<JsonObject> Gateways(string list) => (Spec["components"]?[list] as JsonArray ?? []).OfType<JsonObject>();
+
+    /// <summary>The image of a component: spec.hub/tag win over values.global, a whole image name wins over both.</summary>
+    public string Image(string name)
+    {
+        if (name.Contains('/', StringComparison.Ordinal)) return name;
+        var hub = First(Spec["hub"], Value("global", "hub"), WellKnown.OwnDomain);
+        var tag = First(Spec["tag"], Value("global", "tag"), BuildVersion.Current);
+        return $"{hub}/{name}:{tag}";
+    }
+
+    private static string First(JsonNode? one, JsonNode? other, string fallback) =>
+        one?.ToString() is { Length: > 0 } a ? a : other?.ToString() is { Length: > 0 } b ? b : fallback;
+
+    /// <summary>Merges, left to right: the profile's defaults, the files' specs, the flags. Unknown fields are problems.</summary>
+    public static OperatorSpec Build(IReadOnlyList<(string Source, string Text)> files, IReadOnlyList<string> sets, string? revision)
+    {
+        var overlays = files.SelectMany(file => ReadFile(file.Text, file.Source)).ToList();
+        var flags = new JsonObject();
+        foreach (var set in sets) SetFlag.Apply(flags, set);
+        var profile = flags["profile"]?.ToString() ?? overlays.Select(overlay => overlay.Spec["profile"]?.ToString()).LastOrDefault(name => !string.IsNullOrEmpty(name)) ?? "default";
+
+        var spec = Profiles.Load(profile);
+        foreach (var overlay in overlays) Overlay.Merge(spec, overlay.Spec);
+        Overlay.Merge(spec, flags);
+        if (!string.IsNullOrEmpty(revision)) spec["revision"] = revision;
+        var problems = OperatorSchema.Check(spec).ToList();
+        if (problems.Count > 0)
+            throw new ProblemException(problems[0] with { Object = overlays.Count > 0 ? overlays[^1].Source : "--set" });
+        var name = overlays.Select(overlay => overlay.Name).LastOrDefault(candidate => candidate.Length > 0) ?? "";
+        return new(spec, name, profile);
+    }
+
+    private static IEnumerable<(string Source, string Name, JsonObject Spec)> ReadFile(string text, string source)
+    {
+        foreach (var document in YamlText.ParseAll(text, source))
+        {
+            if (document is not JsonObject operation)
+                throw new ProblemException(source, "is not an IstioOperator: a YAML mapping is expected", $"start it with 'apiVersion: {ApiVersion}' and 'kind: IstioOperator'");
+            if (operation["kind"]?.ToString() != "IstioOperator")
+                throw new ProblemException(source, $"kind: '{operation["kind"]}' is not IstioOperator", "give a file whose kind is IstioOperator; other objects are applied with kubectl");
+            if (operation["apiVersion"]?.ToString() is var version && version != ApiVersion)
+                throw new ProblemException(source, $"apiVersion: '{version}' is not {ApiVersion}", $"write 'apiVersion: {ApiVersion}'");
+            foreach (var (field, _) in operation)
+            {
+                if (field is not ("apiVersion" or "kind" or "metadata" or "spec" or "status"))
+                    throw new ProblemException(source, $"unknown field \"{field}\" in IstioOperator", "fields are apiVersion, kind, metadata and spec");
+            }
+            yield return (source, operation["metadata"]?["name"]?.ToString() ?? "", operation["spec"] as JsonObject ?? []);
+        }
+    }
+}

@@ -1,0 +1,241 @@
+using System.Globalization;
+using System.Text.Json.Nodes;
+using Isthmus.Core.Names;
+using Isthmus.Kubernetes.Yaml;
+using static Isthmus.Operate.Install.Render.ObjectLabels;
+using static Isthmus.Operate.Install.Render.Rbac;
+
+namespace Isthmus.Operate.Install.Render;
+
+/// <summary>The control plane: account, rights, configuration, Service, Deployment (chart <c>istio-control/istio-discovery</c>).</summary>
+internal static class IstiodObjects
+{
+    private const string Component = "Pilot";
+    private const string All = "get list watch create update patch delete";
+
+    internal static IEnumerable<JsonObject> Build(OperatorSpec spec)
+    {
+        var names = new Names(spec);
+        JsonObject Labelled() => Make(spec, Component, ("app", "istiod"));
+        yield return ServiceAccount(names.Account, names.Namespace, Labelled());
+        yield return ClusterRole(names.ClusterRole, Labelled(), ClusterRules());
+        yield return ClusterRoleBinding(names.ClusterRole, Labelled(), names.Account, names.Namespace);
+        yield return Role(names.Account, names.Namespace, Labelled(), NamespaceRules());
+        yield return RoleBinding(names.Account, names.Namespace, Labelled(), names.Account);
+        yield return MeshConfigMap(spec, names);
+        if (!((bool?)spec.Value("global", "omitSidecarInjectorConfigMap") ?? false)) yield return InjectorConfigMap(spec, names);
+        yield return Service(spec, names);
+        yield return Deployment(spec, names);
+    }
+
+    internal sealed class Names(OperatorSpec spec)
+    {
+        internal string Namespace { get; } = spec.Namespace;
+        internal string Suffix { get; } = spec.Revision.Length == 0 ? "" : $"-{spec.Revision}";
+        internal string Istiod => $"istiod{Suffix}";
+        internal string Account => Istiod;
+        internal string ClusterRole => $"istiod-clusterrole{Suffix}-{Namespace}";
+        internal string MeshConfigMap => $"istio{Suffix}";
+        internal string InjectorConfigMap => $"istio-sidecar-injector{Suffix}";
+        internal string Host => $"{Istiod}.{Namespace}.svc";
+    }
+
+    private static JsonObject[] ClusterRules() =>
+    [
+        Rule("core", "namespaces nodes pods services endpoints", "get list watch"),
+        Rule("discovery.k8s.io", "endpointslices", "get list watch"),
+        Rule("apps", "deployments replicasets", "get list watch"),
+        Rule("networking.istio.io security.istio.io telemetry.istio.io extensions.istio.io", "*", "get list watch update patch"),
+        Rule("apiextensions.k8s.io", "customresourcedefinitions", "get list watch"),
+        Rule("admissionregistration.k8s.io", "mutatingwebhookconfigurations validatingwebhookconfigurations", "get list watch update patch"),
+        // istio-ca-root-cert in every namespace.
+        Rule("core", "configmaps", "get list watch create update patch"),
+        Rule("core", "events", "create patch"),
+        Rule("authentication.k8s.io", "tokenreviews", "create"),
+        Rule("authorization.k8s.io", "subjectaccessreviews", "create"),
+        Rule("multicluster.x-k8s.io", "serviceexports serviceimports", "get list watch create delete"),
+    ];
+
+    private static JsonObject[] NamespaceRules() =>
+    [
+        Rule("core", "secrets configmaps", All),
+        Rule("coordination.k8s.io", "leases", All),
+        Rule("networking.istio.io", "gateways", "create"),
+    ];
+
+    private static JsonObject MeshConfigMap(OperatorSpec spec, Names names)
+    {
+        var mesh = (JsonObject)spec.MeshConfig.DeepClone();
+        mesh["trustDomain"] ??= WellKnown.DefaultTrustDomain;
+        mesh["rootNamespace"] ??= names.Namespace;
+        var proxy = mesh["defaultConfig"] as JsonObject ?? (JsonObject)(mesh["defaultConfig"] = new JsonObject())!;
+        proxy["discoveryAddress"] ??= $"{names.Host}:{Ports.DiscoveryTls}";
+        if (spec.Value("global", "meshID")?.ToString() is { Length: > 0 } meshId) proxy["meshId"] ??= meshId;
+        var networks = spec.Value("global", "meshNetworks") as JsonObject ?? [];
+        var map = Object("v1", "ConfigMap", names.MeshConfigMap, names.Namespace, Make(spec, Component));
+        map["data"] = new JsonObject
+        {
+            ["mesh"] = YamlText.Print(mesh),
+            ["meshNetworks"] = YamlText.Print(new JsonObject { ["networks"] = networks.DeepClone() }),
+        };
+        return map;
+    }
+
+    private static JsonObject InjectorConfigMap(OperatorSpec spec, Names names)
+    {
+        var global = (JsonObject)spec.Value("global")!.DeepClone();
+        // spec.hub and spec.tag decide the images of components; the injector must agree with them.
+        if (spec.Spec["hub"] is { } hub) global["hub"] = hub.DeepClone();
+        if ((spec.Spec["tag"] ?? spec.Value("global", "tag")) is { } tag) global["tag"] = tag.DeepClone();
+        else global["tag"] = BuildVersion.Current;
+        var values = new JsonObject { ["global"] = global, ["revision"] = spec.Revision };
+        foreach (var part in (string[])["sidecarInjectorWebhook", "istio_cni"])
+        {
+            if (spec.Value(part) is { } value) values[part] = value.DeepClone();
+        }
+        var map = Object("v1", "ConfigMap", names.InjectorConfigMap, names.Namespace, Make(spec, Component));
+        map["data"] = new JsonObject { ["values"] = values.ToJsonString(new System.Text.Json.JsonSerializerOptions { WriteIndented = true, TypeInfoResolver = Kubernetes.Objects.KubeJson.Default }) };
+        return map;
+    }
+
+    private static JsonObject Service(OperatorSpec spec, Names names)
+    {
+        var service = Object("v1", "Service", names.Istiod, names.Namespace, Make(spec, Component, ("app", "istiod"), ("istio", "pilot")));
+        var selector = new JsonObject { ["app"] = "istiod" };
+        if (spec.Revision.Length == 0) selector["istio"] = "pilot";
+        else selector[Labels.Revision] = spec.Revision;
+        service["spec"] = new JsonObject
+        {
+            ["ports"] = new JsonArray(
+                Port("grpc-xds", Ports.DiscoveryPlain, Ports.DiscoveryPlain),
+                Port("https-dns", Ports.DiscoveryTls, Ports.DiscoveryTls),
+                Port("https-webhook", 443, Ports.Webhook),
+                Port("http-monitoring", Ports.DiscoveryMonitoring, Ports.DiscoveryMonitoring)),
+            ["selector"] = selector,
+        };
+        return service;
+    }
+
+    internal static JsonObject Port(string name, int port, int target) =>
+        new() { ["name"] = name, ["port"] = port, ["protocol"] = "TCP", ["targetPort"] = target };
+
+    private static JsonObject Deployment(OperatorSpec spec, Names names)
+    {
+        var k8s = spec.Component("pilot")["k8s"] as JsonObject;
+        var deployment = Object("apps/v1", "Deployment", names.Istiod, names.Namespace, Make(spec, Component, ("app", "istiod"), ("istio", "pilot")));
+        var selector = new JsonObject { ["app"] = "istiod" };
+        if (spec.Revision.Length == 0) selector["istio"] = "pilot";
+        else selector[Labels.Revision] = spec.Revision;
+        var podLabels = Make(spec, Component, ("app", "istiod"), (Labels.Inject, "false"));
+        // Without this a Service of the default revision would also send to Pods of others.
+        if (spec.Revision.Length == 0) podLabels["istio"] = "pilot";
+        var template = new JsonObject
+        {
+            ["metadata"] = new JsonObject
+            {
+                ["labels"] = podLabels,
+                ["annotations"] = new JsonObject
+                {
+                    ["prometheus.io/port"] = Ports.DiscoveryMonitoring.ToString(CultureInfo.InvariantCulture),
+                    ["prometheus.io/scrape"] = "true",
+                    [Labels.Inject] = "false",
+                },
+            },
+            ["spec"] = PodSpec(spec, names),
+        };
+        deployment["spec"] = new JsonObject
+        {
+            ["replicas"] = (int?)k8s?["replicaCount"] ?? (int?)spec.Value("pilot", "replicaCount") ?? 1,
+            ["strategy"] = new JsonObject { ["rollingUpdate"] = new JsonObject { ["maxSurge"] = "100%", ["maxUnavailable"] = "25%" } },
+            ["selector"] = new JsonObject { ["matchLabels"] = selector },
+            ["template"] = template,
+        };
+        WorkloadSettings.Apply((JsonObject)template["spec"]!, (JsonObject)template["metadata"]!, k8s);
+        return deployment;
+    }
+
+    private static JsonObject PodSpec(OperatorSpec spec, Names names)
+    {
+        var container = new JsonObject
+        {
+            ["name"] = "discovery",
+            ["image"] = spec.Image(spec.Value("pilot", "image")?.ToString() ?? "isthmus"),
+            ["args"] = Strings(
+                "discovery", $"--monitoringAddr=:{Ports.DiscoveryMonitoring}",
+                $"--log_output_level={spec.Value("global", "logging", "level")?.ToString() ?? "default:info"}",
+                "--domain", spec.Value("global", "proxy", "clusterDomain")?.ToString() ?? WellKnown.DefaultDomainSuffix),
+            ["ports"] = new JsonArray(ContainerPort(Ports.DiscoveryHttp), ContainerPort(Ports.DiscoveryPlain), ContainerPort(Ports.DiscoveryTls), ContainerPort(Ports.Webhook)),
+            ["readinessProbe"] = new JsonObject
+            {
+                ["httpGet"] = new JsonObject { ["path"] = "/ready", ["port"] = Ports.DiscoveryHttp },
+                ["initialDelaySeconds"] = 1, ["periodSeconds"] = 3, ["timeoutSeconds"] = 5,
+            },
+            ["env"] = Environment(spec, names),
+            ["resources"] = new JsonObject { ["requests"] = new JsonObject { ["cpu"] = "100m", ["memory"] = "256Mi" } },
+            ["securityContext"] = new JsonObject
+            {
+                ["allowPrivilegeEscalation"] = false, ["readOnlyRootFilesystem"] = true, ["runAsUser"] = ProxyUser.Id, ["runAsGroup"] = ProxyUser.Id,
+                ["runAsNonRoot"] = true, ["capabilities"] = new JsonObject { ["drop"] = Strings("ALL") },
+            },
+            ["volumeMounts"] = new JsonArray(Mount("istio-token", "/var/run/secrets/tokens"), Mount("local-certs", "/var/run/secrets/istio-dns"),
+                Mount("istio-kubeconfig", "/var/run/secrets/remote")),
+        };
+        if (spec.Value("global", "imagePullPolicy")?.ToString() is { Length: > 0 } policy) container["imagePullPolicy"] = policy;
+        return new JsonObject
+        {
+            ["serviceAccountName"] = names.Account,
+            ["securityContext"] = new JsonObject { ["fsGroup"] = ProxyUser.Id },
+            ["containers"] = new JsonArray(container),
+            ["volumes"] = new JsonArray(
+                new JsonObject { ["name"] = "local-certs", ["emptyDir"] = new JsonObject { ["medium"] = "Memory" } },
+                GatewayObjects.TokenVolume(),
+                new JsonObject { ["name"] = "istio-kubeconfig", ["secret"] = new JsonObject { ["secretName"] = "istio-kubeconfig", ["optional"] = true } }),
+        };
+    }
+
+    private static JsonArray Environment(OperatorSpec spec, Names names)
+    {
+        JsonArray env =
+        [
+            Value("REVISION", spec.RevisionOrDefault),
+            Value("JWT_POLICY", spec.Value("global", "jwtPolicy")?.ToString() ?? "third-party-jwt"),
+            Value("PILOT_CERT_PROVIDER", spec.Value("global", "pilotCertProvider")?.ToString() ?? "istiod"),
+            Field("POD_NAME", "metadata.name"),
+            Field("POD_NAMESPACE", "metadata.namespace"),
+            Field("SERVICE_ACCOUNT", "spec.serviceAccountName"),
+            Value("KUBECONFIG", "/var/run/secrets/remote/config"),
+            Value("ISTIOD_ADDR", $"{names.Host}:{Ports.DiscoveryTls}"),
+            Value("CLUSTER_ID", spec.ClusterName),
+            Value("MESH_CONFIG_MAP", names.MeshConfigMap),
+            Value("INJECTOR_CONFIG_MAP", names.InjectorConfigMap),
+            Value("INJECTION_WEBHOOK_CONFIG_NAME", WebhookObjects.InjectorName(spec)),
+            Value("VALIDATION_WEBHOOK_CONFIG_NAME", WebhookObjects.ValidatorName(spec)),
+        ];
+        if ((bool?)spec.Value("global", "externalIstiod") ?? false) env.Add((JsonNode)Value("EXTERNAL_ISTIOD", "true"));
+        foreach (var (name, value) in spec.Value("pilot", "env") as JsonObject ?? [])
+        {
+            Remove(env, name);
+            env.Add((JsonNode)Value(name, value?.ToString() ?? ""));
+        }
+        foreach (var entry in (spec.Component("pilot")["k8s"]?["env"] as JsonArray ?? []).OfType<JsonObject>())
+        {
+            Remove(env, entry["name"]?.ToString() ?? "");
+            env.Add(entry.DeepClone());
+        }
+        return env;
+    }
+
+    private static void Remove(JsonArray env, string name)
+    {
+        if (env.FirstOrDefault(entry => entry?["name"]?.ToString() == name) is { } known) env.Remove(known);
+    }
+
+    internal static JsonObject ContainerPort(int port) => new() { ["containerPort"] = port, ["protocol"] = "TCP" };
+
+    internal static JsonObject Value(string name, string value) => new() { ["name"] = name, ["value"] = value };
+
+    internal static JsonObject Field(string name, string path) =>
+        new() { ["name"] = name, ["valueFrom"] = new JsonObject { ["fieldRef"] = new JsonObject { ["fieldPath"] = path } } };
+
+    internal static JsonObject Mount(string name, string path) => new() { ["name"] = name, ["mountPath"] = path, ["readOnly"] = name != "local-certs" };
+}

@@ -1,0 +1,48 @@
+using System.Text.Json.Nodes;
+using static Isthmus.Operate.Install.Render.ObjectLabels;
+
+namespace Isthmus.Operate.Install.Render;
+
+/// <summary>Rules, roles and bindings as compact builders.</summary>
+internal static class Rbac
+{
+    private const string Group = "rbac.authorization.k8s.io";
+    private const string Version = Group + "/v1";
+
+    /// <summary>One rule from space-separated words.</summary>
+    internal static JsonObject Rule(string groups, string resources, string verbs) => new()
+    {
+        ["apiGroups"] = Strings(groups.Length == 0 ? [""] : groups.Split(' ').Select(group => group == "core" ? "" : group).ToArray()),
+        ["resources"] = Strings(resources.Split(' ')),
+        ["verbs"] = Strings(verbs.Split(' ')),
+    };
+
+    internal static JsonObject ServiceAccount(string name, string ns, JsonObject labels) => Object("v1", "ServiceAccount", name, ns, labels);
+
+    internal static JsonObject ClusterRole(string name, JsonObject labels, params ReadOnlySpan<JsonObject> rules) => Role("ClusterRole", name, null, labels, rules);
+
+    internal static JsonObject Role(string name, string ns, JsonObject labels, params ReadOnlySpan<JsonObject> rules) => Role("Role", name, ns, labels, rules);
+
+    internal static JsonObject ClusterRoleBinding(string name, JsonObject labels, string account, string accountNs) =>
+        Binding("ClusterRoleBinding", "ClusterRole", name, null, labels, account, accountNs);
+
+    internal static JsonObject RoleBinding(string name, string ns, JsonObject labels, string account) =>
+        Binding("RoleBinding", "Role", name, ns, labels, account, ns);
+
+    private static JsonObject Role(string kind, string name, string? ns, JsonObject labels, ReadOnlySpan<JsonObject> rules)
+    {
+        var list = new JsonArray();
+        foreach (var rule in rules) list.Add((JsonNode)rule);
+        var role = Object(Version, kind, name, ns, labels);
+        role["rules"] = list;
+        return role;
+    }
+
+    private static JsonObject Binding(string kind, string roleKind, string name, string? ns, JsonObject labels, string account, string accountNs)
+    {
+        var binding = Object(Version, kind, name, ns, labels);
+        binding["roleRef"] = new JsonObject { ["apiGroup"] = Group, ["kind"] = roleKind, ["name"] = name };
+        binding["subjects"] = new JsonArray(new JsonObject { ["kind"] = "ServiceAccount", ["name"] = account, ["namespace"] = accountNs });
+        return binding;
+    }
+}

@@ -1,0 +1,47 @@
+using System.Text.Json.Nodes;
+using Isthmus.Core.Names;
+using static Isthmus.Operate.Install.Render.Rbac;
+
+namespace Isthmus.Operate.Install.Render;
+
+/// <summary>The account that control planes of other clusters use here (chart <c>base</c>), with the least rights that discovery needs.</summary>
+public static class ReaderObjects
+{
+    private const string Read = "get list watch";
+    private const string IstioGroups = "networking.istio.io security.istio.io telemetry.istio.io extensions.istio.io";
+
+    /// <param name="revision">Empty for the default revision.</param>
+    /// <param name="externalControlPlane">A control plane elsewhere also writes root certificates and patches webhooks here.</param>
+    public static IEnumerable<JsonObject> Build(string ns, string revision, bool externalControlPlane, Func<JsonObject> labels)
+    {
+        var role = revision.Length == 0 ? $"istio-reader-clusterrole-{ns}" : $"istio-reader-clusterrole-{revision}-{ns}";
+        yield return ServiceAccount(WellKnown.ReaderServiceAccount, ns, labels());
+        // Istio's role reads every Secret of the cluster. Discovery does not need them, so ours does not.
+        JsonObject[] rules =
+        [
+            Rule(IstioGroups, "*", Read),
+            Rule("core", "endpoints pods services nodes replicationcontrollers namespaces", Read),
+            Rule("discovery.k8s.io", "endpointslices", Read),
+            Rule("apps", "replicasets", Read),
+            Rule("apiextensions.k8s.io", "customresourcedefinitions", Read),
+            Rule("gateway.networking.k8s.io", "gateways", Read),
+            Rule("multicluster.x-k8s.io", "serviceexports", "get list watch create delete"),
+            Rule("multicluster.x-k8s.io", "serviceimports", Read),
+            Rule("authentication.k8s.io", "tokenreviews", "create"),
+            Rule("authorization.k8s.io", "subjectaccessreviews", "create"),
+        ];
+        if (externalControlPlane)
+        {
+            rules =
+            [
+                .. rules,
+                Rule("core", "configmaps", "create get list watch update patch"),
+                Rule("coordination.k8s.io", "leases", "create get list watch update patch"),
+                Rule("admissionregistration.k8s.io", "mutatingwebhookconfigurations", "get list watch update patch"),
+                Rule("admissionregistration.k8s.io", "validatingwebhookconfigurations", "get list watch update patch"),
+            ];
+        }
+        yield return ClusterRole(role, labels(), rules);
+        yield return ClusterRoleBinding(role, labels(), WellKnown.ReaderServiceAccount, ns);
+    }
+}

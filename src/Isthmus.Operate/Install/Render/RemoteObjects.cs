@@ -1,0 +1,61 @@
+using System.Net;
+using System.Text.Json.Nodes;
+using Isthmus.Core.Names;
+using Isthmus.Core.Problems;
+using static Isthmus.Operate.Install.Render.ObjectLabels;
+
+namespace Isthmus.Operate.Install.Render;
+
+/// <summary>What a cluster needs whose control plane is elsewhere: a Service that leads there, and the injection webhook (chart <c>istiod-remote</c>).</summary>
+internal static class RemoteObjects
+{
+    private const string Component = "IstiodRemote";
+
+    internal static IEnumerable<JsonObject> Build(OperatorSpec spec)
+    {
+        var address = spec.Value("global", "remotePilotAddress")?.ToString() ?? "";
+        var url = spec.Value("istiodRemote", "injectionURL")?.ToString() ?? "";
+        if (address.Length == 0 && url.Length == 0)
+            throw new ProblemException("spec.values.global.remotePilotAddress", "is missing: proxies here would not find their control plane",
+                "give the address of the gateway in front of the primary's istiod (or spec.values.istiodRemote.injectionURL)");
+        if (address.Length > 0)
+        {
+            foreach (var item in Discovery(spec, address)) yield return item;
+        }
+        yield return WebhookObjects.Injector(spec, Component, Path(spec), url);
+    }
+
+    /// <summary>Where it is not given it follows from the cluster's name and network: without it Pods would claim to be the primary's.</summary>
+    private static string Path(OperatorSpec spec)
+    {
+        if (spec.Value("istiodRemote", "injectionPath")?.ToString() is { Length: > 0 } given) return given;
+        var path = $"/inject/cluster/{Escape(spec.ClusterName)}";
+        return spec.Network.Length == 0 ? path : $"{path}/net/{Escape(spec.Network)}";
+    }
+
+    private static string Escape(string value) => value.Replace("/", "--slash--", StringComparison.Ordinal);
+
+    private static IEnumerable<JsonObject> Discovery(OperatorSpec spec, string address)
+    {
+        var name = new IstiodObjects.Names(spec).Istiod;
+        var service = Object("v1", "Service", name, spec.Namespace, Make(spec, Component, ("app", "istiod")));
+        var ports = new JsonArray(
+            IstiodObjects.Port("tcp-istiod", Ports.DiscoveryTls, Ports.DiscoveryTls),
+            IstiodObjects.Port("tcp-webhook", 443, Ports.Webhook));
+        var isAddress = IPAddress.TryParse(address, out _);
+        service["spec"] = isAddress
+            ? new JsonObject { ["ports"] = ports }
+            : new JsonObject { ["ports"] = ports, ["type"] = "ExternalName", ["externalName"] = address };
+        yield return service;
+        if (!isAddress) yield break;
+        var endpoints = Object("v1", "Endpoints", name, spec.Namespace, Make(spec, Component, ("app", "istiod")));
+        endpoints["subsets"] = new JsonArray(new JsonObject
+        {
+            ["addresses"] = new JsonArray(new JsonObject { ["ip"] = address }),
+            ["ports"] = new JsonArray(
+                new JsonObject { ["name"] = "tcp-istiod", ["port"] = Ports.DiscoveryTls, ["protocol"] = "TCP" },
+                new JsonObject { ["name"] = "tcp-webhook", ["port"] = Ports.Webhook, ["protocol"] = "TCP" }),
+        });
+        yield return endpoints;
+    }
+}

@@ -1,0 +1,98 @@
+using System.Text.Json.Nodes;
+using Isthmus.Core.Names;
+using static Isthmus.Operate.Install.Render.ObjectLabels;
+
+namespace Isthmus.Operate.Install.Render;
+
+/// <summary>The injection and validation webhooks. The control plane fills in the CA bundle once it has one.</summary>
+internal static class WebhookObjects
+{
+    internal static string InjectorName(OperatorSpec spec) =>
+        "istio-sidecar-injector" + Revision(spec) + (spec.Namespace == WellKnown.SystemNamespace ? "" : $"-{spec.Namespace}");
+
+    internal static string ValidatorName(OperatorSpec spec) => $"istio-validator{Revision(spec)}-{spec.Namespace}";
+
+    /// <param name="path">The webhook's path, <c>/inject</c> or with the remote cluster's parameters.</param>
+    /// <param name="url">An address instead of the Service; empty for the Service.</param>
+    internal static JsonObject Injector(OperatorSpec spec, string component, string path, string url)
+    {
+        var configuration = Object("admissionregistration.k8s.io/v1", "MutatingWebhookConfiguration", InjectorName(spec), null,
+            Make(spec, component, ("app", "sidecar-injector")));
+        var revision = spec.RevisionOrDefault;
+        JsonObject Webhook(string name, JsonArray namespaces, JsonArray objects) => new()
+        {
+            ["name"] = name,
+            ["clientConfig"] = Client(spec, path, url),
+            ["sideEffects"] = "None",
+            ["rules"] = new JsonArray(new JsonObject
+            {
+                ["operations"] = Strings("CREATE"), ["apiGroups"] = Strings(""), ["apiVersions"] = Strings("v1"), ["resources"] = Strings("pods"),
+            }),
+            ["failurePolicy"] = "Fail",
+            ["reinvocationPolicy"] = "Never",
+            ["admissionReviewVersions"] = Strings("v1"),
+            ["namespaceSelector"] = new JsonObject { ["matchExpressions"] = namespaces },
+            ["objectSelector"] = new JsonObject { ["matchExpressions"] = objects },
+        };
+        var webhooks = new JsonArray(
+            Webhook("rev.namespace.sidecar-injector.istio.io",
+                [In(Labels.Revision, revision), Absent(Labels.Injection)],
+                [NotIn(Labels.Inject, "false")]),
+            Webhook("rev.object.sidecar-injector.istio.io",
+                [Absent(Labels.Revision), Absent(Labels.Injection)],
+                [NotIn(Labels.Inject, "false"), In(Labels.Revision, revision)]));
+        if (spec.Revision.Length == 0 || spec.Values["defaultRevision"]?.ToString() == spec.Revision)
+        {
+            webhooks.Add((JsonNode)Webhook("namespace.sidecar-injector.istio.io",
+                [In(Labels.Injection, "enabled")],
+                [NotIn(Labels.Inject, "false")]));
+            webhooks.Add((JsonNode)Webhook("object.sidecar-injector.istio.io",
+                [Absent(Labels.Injection), Absent(Labels.Revision)],
+                [In(Labels.Inject, "true"), Absent(Labels.Revision)]));
+        }
+        configuration["webhooks"] = webhooks;
+        return configuration;
+    }
+
+    internal static JsonObject Validator(OperatorSpec spec)
+    {
+        var configuration = Object("admissionregistration.k8s.io/v1", "ValidatingWebhookConfiguration", ValidatorName(spec), null,
+            Make(spec, "Pilot", ("app", "istiod"), ("istio", "istiod")));
+        configuration["webhooks"] = new JsonArray(new JsonObject
+        {
+            ["name"] = "rev.validation.istio.io",
+            ["clientConfig"] = Client(spec, "/validate", ""),
+            ["rules"] = new JsonArray(new JsonObject
+            {
+                ["operations"] = Strings("CREATE", "UPDATE"),
+                ["apiGroups"] = Strings("security.istio.io", "networking.istio.io", "telemetry.istio.io", "extensions.istio.io"),
+                ["apiVersions"] = Strings("*"),
+                ["resources"] = Strings("*"),
+            }),
+            // Ignore until the control plane answers: it raises this to Fail when it has put its CA bundle in.
+            ["failurePolicy"] = "Ignore",
+            ["sideEffects"] = "None",
+            ["admissionReviewVersions"] = Strings("v1"),
+            // The default revision checks every object; another one only those that ask for it.
+            ["objectSelector"] = spec.Revision.Length == 0
+                ? new JsonObject()
+                : new JsonObject { ["matchExpressions"] = new JsonArray(In(Labels.Revision, spec.Revision)) },
+        });
+        return configuration;
+    }
+
+    private static JsonObject Client(OperatorSpec spec, string path, string url) => url.Length > 0
+        ? new JsonObject { ["url"] = url }
+        : new JsonObject
+        {
+            ["service"] = new JsonObject { ["name"] = $"istiod{Revision(spec)}", ["namespace"] = spec.Namespace, ["path"] = path, ["port"] = 443 },
+        };
+
+    private static string Revision(OperatorSpec spec) => spec.Revision.Length == 0 ? "" : $"-{spec.Revision}";
+
+    private static JsonObject In(string key, string value) => new() { ["key"] = key, ["operator"] = "In", ["values"] = Strings(value) };
+
+    private static JsonObject NotIn(string key, string value) => new() { ["key"] = key, ["operator"] = "NotIn", ["values"] = Strings(value) };
+
+    private static JsonObject Absent(string key) => new() { ["key"] = key, ["operator"] = "DoesNotExist" };
+}

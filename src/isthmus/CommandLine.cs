@@ -1,11 +1,99 @@
+using System.CommandLine;
+using System.Runtime.InteropServices;
+using Isthmus.Commands;
+using Isthmus.Core.Problems;
+using Isthmus.Kubernetes.Client;
+
 namespace Isthmus;
 
 /// <summary>Chooses the command by the first word, so that one command never pays for building the others.</summary>
 internal static class CommandLine
 {
-    internal static Task<int> RunAsync(string[] args)
+    /// <summary>What a shell reports for a command that Ctrl-C ended.</summary>
+    private const int Interrupted = 130;
+
+    /// <summary>Processes of a mesh and of the lab: started by Pods and by the lab, not by people.</summary>
+    private static readonly Dictionary<string, Func<string[], CancellationToken, Task<int>>> Roles = new(StringComparer.Ordinal)
     {
-        Console.Error.WriteLine($"isthmus: unknown command '{(args.Length > 0 ? args[0] : "")}'");
-        return Task.FromResult(2);
+        ["sample"] = Samples.SampleProgram.RunAsync,
+    };
+
+    /// <summary>Commands for people, in the order of the help text.</summary>
+    private static readonly (string Name, Func<Command> Build)[] Commands =
+    [
+        ("install", InstallCommand.Build),
+        ("uninstall", UninstallCommand.Build),
+        ("manifest", ManifestCommand.Build),
+        ("profile", ProfileCommand.Build),
+        ("create-remote-secret", CreateRemoteSecretCommand.Build),
+        ("version", VersionCommand.Build),
+        ("experimental", ExperimentalCommand.Build),
+    ];
+
+    internal static async Task<int> RunAsync(string[] args)
+    {
+        using var stop = new CancellationTokenSource();
+        using var interrupt = PosixSignalRegistration.Create(PosixSignal.SIGINT, context => Cancel(context, stop));
+        using var terminate = PosixSignalRegistration.Create(PosixSignal.SIGTERM, context => Cancel(context, stop));
+        try
+        {
+            if (args.Length > 0 && Roles.TryGetValue(args[0], out var role)) return await role(args[1..], stop.Token);
+            var line = BuildRoot(args).Parse(args);
+            if (line.Errors.Count > 0) return WrongUse(args, line);
+            return await line.InvokeAsync(new InvocationConfiguration { EnableDefaultExceptionHandler = false, ProcessTerminationTimeout = null }, stop.Token);
+        }
+        catch (ProblemException e)
+        {
+            return Fail(e.Message);
+        }
+        catch (KubeException e)
+        {
+            return Fail(e.Message);
+        }
+        catch (HttpRequestException e)
+        {
+            return Fail($"the API server cannot be reached: {e.Message} (check that the cluster runs, and the address in the kubeconfig)");
+        }
+        catch (OperationCanceledException) when (stop.IsCancellationRequested)
+        {
+            await Console.Error.WriteLineAsync("Interrupted.");
+            return Interrupted;
+        }
+    }
+
+    /// <summary>Only the command at hand is built, unless the line does not begin with one (help, a global option first).</summary>
+    private static RootCommand BuildRoot(string[] args)
+    {
+        var root = new RootCommand("Joins Kubernetes clusters into one service mesh, and proves that it works.");
+        GlobalOptions.AddTo(root);
+        var first = args.FirstOrDefault(arg => Commands.Any(command => command.Name == arg) || arg is "x" or "pc" or "ps");
+        var wanted = first switch { "x" => "experimental", "pc" => "proxy-config", "ps" => "proxy-status", _ => first };
+        foreach (var (name, build) in Commands)
+        {
+            if (wanted is null || name == wanted) root.Subcommands.Add(build());
+        }
+        return root;
+    }
+
+    /// <summary>One line that says what is wrong; the whole help text would push it off the screen.</summary>
+    private static int WrongUse(string[] args, ParseResult line)
+    {
+        var unknown = args.Length > 0 && line.CommandResult.Command is RootCommand && !args[0].StartsWith('-');
+        Console.Error.WriteLine(unknown ? $"Error: unknown command \"{args[0]}\"" : $"Error: {line.Errors[0].Message.TrimEnd('.')}");
+        var path = line.CommandResult.Command is RootCommand ? "" : $" {line.CommandResult.Command.Name}";
+        Console.Error.WriteLine($"Run 'isthmus{path} --help' for usage.");
+        return 2;
+    }
+
+    private static int Fail(string message)
+    {
+        Console.Error.WriteLine($"Error: {message}");
+        return 1;
+    }
+
+    private static void Cancel(PosixSignalContext context, CancellationTokenSource stop)
+    {
+        context.Cancel = true;
+        stop.Cancel();
     }
 }

@@ -64,8 +64,8 @@ internal static class InitContainer
     private static void Optional(JsonArray arguments, string flag, string value)
     {
         if (value.Length == 0) return;
-        arguments.Add(flag);
-        arguments.Add(value);
+        arguments.Add((JsonNode)flag);
+        arguments.Add((JsonNode)value);
     }
 
     private static string Text(int number) => number.ToString(System.Globalization.CultureInfo.InvariantCulture);

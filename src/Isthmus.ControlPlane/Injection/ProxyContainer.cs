@@ -91,8 +91,8 @@ internal static class ProxyContainer
             $"--log_output_level={inputs.Annotation("sidecar.istio.io/agentLogLevel") ?? values.AgentLogLevel}",
         ];
         if (gateway) return arguments;
-        arguments.Add("--concurrency");
-        arguments.Add(((int?)inputs.ProxyConfig["concurrency"] ?? 2).ToString(CultureInfo.InvariantCulture));
+        arguments.Add((JsonNode)"--concurrency");
+        arguments.Add((JsonNode)((int?)inputs.ProxyConfig["concurrency"] ?? 2).ToString(CultureInfo.InvariantCulture));
         return arguments;
     }
 

@@ -160,14 +160,17 @@ internal static class YamlScalar
         var digits = (text[0] is '-' or '+' ? text[1..] : text).Replace("_", "", StringComparison.Ordinal);
         if (digits.Length == 0) return null;
         if (digits.StartsWith("0x", StringComparison.OrdinalIgnoreCase))
-            return long.TryParse(digits.AsSpan(2), NumberStyles.AllowHexSpecifier, CultureInfo.InvariantCulture, out var hex) ? JsonValue.Create(sign * hex) : null;
+            return long.TryParse(digits.AsSpan(2), NumberStyles.AllowHexSpecifier, CultureInfo.InvariantCulture, out var hex) ? Number(sign * hex) : null;
         if (digits.StartsWith("0o", StringComparison.OrdinalIgnoreCase) || (digits.Length > 1 && digits[0] == '0' && digits.All(char.IsAsciiDigit)))
-            return Octal(digits.TrimStart('0').TrimStart('o', 'O')) is { } octal ? JsonValue.Create(sign * octal) : null;
+            return Octal(digits.TrimStart('0').TrimStart('o', 'O')) is { } octal ? Number(sign * octal) : null;
         if (!digits.All(char.IsAsciiDigit)) return null;
         return long.TryParse(text.Replace("_", "", StringComparison.Ordinal), NumberStyles.AllowLeadingSign, CultureInfo.InvariantCulture, out var number)
-            ? JsonValue.Create(number)
+            ? Number(number)
             : ulong.TryParse(digits, out var large) && sign > 0 ? JsonValue.Create(large) : null;
     }
+
+    /// <summary>Backed by text, as from a JSON parser: such a value converts to int as well as to long.</summary>
+    private static JsonValue Number(long number) => (JsonValue)JsonNode.Parse(number.ToString(CultureInfo.InvariantCulture))!;
 
     private static long? Octal(string digits)
     {

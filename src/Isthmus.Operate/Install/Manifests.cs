@@ -1,5 +1,4 @@
 using System.Text.Json.Nodes;
-using Isthmus.Core.Names;
 using Isthmus.Kubernetes.Objects;
 using Isthmus.Mesh.Config;
 using Isthmus.Operate.Install.Render;
@@ -21,7 +20,7 @@ public static class Manifests
         }
         var external = (bool?)spec.Value("global", "externalIstiod") ?? false;
         if (spec.Enabled("base"))
-            Add("Istio core", IstioCrds.All.Select(crd => (JsonObject)crd.DeepClone()).Concat(Reader(spec, external, "Base")));
+            Add("Istio core", IstioCrds.All.Select(Labelled).Concat(Reader(spec, external, "Base")));
         else if (spec.Enabled("istiodRemote"))
             Add("Istio core", Reader(spec, external: true, "IstiodRemote"));
         if (spec.Enabled("pilot"))
@@ -40,6 +39,17 @@ public static class Manifests
     {
         var (apiVersion, kind) = (value["apiVersion"]?.ToString() ?? "", value["kind"]?.ToString() ?? "");
         return Kinds.Find(apiVersion, kind);
+    }
+
+    /// <summary>Definitions belong to no revision: all of them share one set.</summary>
+    private static JsonObject Labelled(JsonObject crd)
+    {
+        var copy = (JsonObject)crd.DeepClone();
+        var labels = copy["metadata"]!["labels"] as JsonObject ?? (JsonObject)(copy["metadata"]!["labels"] = new JsonObject())!;
+        labels["app"] = "istio-pilot";
+        labels[ObjectLabels.Release] = "istio";
+        labels[ObjectLabels.Component] = "Base";
+        return copy;
     }
 
     private static IEnumerable<JsonObject> Reader(OperatorSpec spec, bool external, string component) =>

@@ -80,6 +80,8 @@ public static class SetFlag
         if (text.Length >= 2 && text[0] == '"' && text[^1] == '"') return JsonValue.Create(text[1..^1]);
         if (text is "true" or "false") return JsonValue.Create(text == "true");
         if (text == "null") return null;
-        return long.TryParse(text, NumberStyles.AllowLeadingSign, CultureInfo.InvariantCulture, out var number) ? JsonValue.Create(number) : JsonValue.Create(text);
+        return long.TryParse(text, NumberStyles.AllowLeadingSign, CultureInfo.InvariantCulture, out var number)
+            ? JsonNode.Parse(number.ToString(CultureInfo.InvariantCulture))
+            : JsonValue.Create(text);
     }
 }

@@ -1,0 +1,126 @@
+using System.Text.Json.Nodes;
+using Isthmus.Core.Problems;
+using Isthmus.Kubernetes.Client;
+using Isthmus.Kubernetes.Objects;
+
+namespace Isthmus.Operate.Install;
+
+/// <summary>Puts objects into a cluster in an order that works and tells when they are in effect.</summary>
+public sealed class Applier(KubeClient client, TimeProvider time)
+{
+    private static readonly TimeSpan PollInterval = TimeSpan.FromMilliseconds(50);
+
+    /// <summary>Definitions first, workloads last; within a rank the given order stays.</summary>
+    private static int Rank(JsonObject value) => value["kind"]?.ToString() switch
+    {
+        "Namespace" => 0,
+        "CustomResourceDefinition" => 1,
+        "ServiceAccount" => 2,
+        "ClusterRole" or "Role" => 3,
+        "ClusterRoleBinding" or "RoleBinding" => 4,
+        "ConfigMap" or "Secret" => 5,
+        "Service" or "Endpoints" => 6,
+        "Deployment" => 8,
+        // A webhook that fails closed before its server is up would refuse that server's own Pods.
+        "MutatingWebhookConfiguration" or "ValidatingWebhookConfiguration" => 9,
+        _ => 7,
+    };
+
+    /// <summary>Applies the objects; those of one rank side by side.</summary>
+    public async Task ApplyAsync(IReadOnlyList<JsonObject> objects, CancellationToken stop)
+    {
+        foreach (var rank in objects.GroupBy(Rank).OrderBy(group => group.Key))
+        {
+            await Task.WhenAll(rank.Select(value => ApplyAsync(value, stop)));
+            if (rank.Key == 1) await Task.WhenAll(rank.Select(crd => EstablishedAsync(crd, stop)));
+        }
+    }
+
+    private async Task ApplyAsync(JsonObject value, CancellationToken stop)
+    {
+        var kind = KindOf(value);
+        try
+        {
+            var copy = (JsonObject)value.DeepClone();
+            if (value["kind"]?.ToString() is "MutatingWebhookConfiguration" or "ValidatingWebhookConfiguration") await KeepCaBundleAsync(kind, copy, stop);
+            await client.ApplyAsync(kind, copy, stop);
+        }
+        catch (KubeException e)
+        {
+            throw new ProblemException($"{value["kind"]} {Name(value)} in {client.Access.Name}", e.Message,
+                e.Code == 403 ? "use a kubeconfig user with the rights of cluster-admin" : "", e);
+        }
+    }
+
+    /// <summary>Lists are replaced by a merge patch; the bundle that the control plane put in must survive a second install.</summary>
+    private async Task KeepCaBundleAsync(ResourceKind kind, JsonObject value, CancellationToken stop)
+    {
+        if (await client.FindAsync(kind, null, value["metadata"]!["name"]!.ToString(), stop) is not { } existing) return;
+        foreach (var webhook in (value["webhooks"] as JsonArray ?? []).OfType<JsonObject>())
+        {
+            var known = (existing["webhooks"] as JsonArray ?? []).FirstOrDefault(candidate => candidate?["name"]?.ToString() == webhook["name"]?.ToString());
+            if (known?["clientConfig"]?["caBundle"] is not { } bundle) continue;
+            webhook["clientConfig"]!["caBundle"] = bundle.DeepClone();
+            webhook["failurePolicy"] = known["failurePolicy"]?.DeepClone();
+        }
+    }
+
+    private async Task EstablishedAsync(JsonObject crd, CancellationToken stop)
+    {
+        var name = crd["metadata"]!["name"]!.ToString();
+        while (true)
+        {
+            var current = await client.GetAsync(Kinds.CustomResourceDefinition, null, name, stop);
+            if ((current["status"]?["conditions"] as JsonArray ?? []).Any(condition => condition?["type"]?.ToString() == "Established" && condition["status"]?.ToString() == "True")) return;
+            await Task.Delay(PollInterval, time, stop);
+        }
+    }
+
+    /// <summary>Waits until every Deployment runs its newest Pods. On time-out the reason of the first Pod that is not ready is told.</summary>
+    public async Task ReadyAsync(IReadOnlyList<JsonObject> objects, TimeSpan limit, CancellationToken stop)
+    {
+        using var deadline = CancellationTokenSource.CreateLinkedTokenSource(stop);
+        deadline.CancelAfter(limit);
+        foreach (var deployment in objects.Where(value => value["kind"]?.ToString() == "Deployment"))
+        {
+            var (ns, name) = (deployment["metadata"]!["namespace"]!.ToString(), deployment["metadata"]!["name"]!.ToString());
+            try
+            {
+                while (!RolledOut(await client.GetAsync<Deployment>(Kinds.Deployment, ns, name, deadline.Token))) await Task.Delay(PollInterval, time, deadline.Token);
+            }
+            catch (OperationCanceledException e) when (!stop.IsCancellationRequested)
+            {
+                throw new ProblemException($"Deployment {ns}/{name} in {client.Access.Name}", $"is not ready after {limit.TotalSeconds:0} s: {await WhyAsync(ns, deployment, stop)}",
+                    $"look at it with 'kubectl --context={client.Access.Name} -n {ns} describe deployment {name}', then run the command again", e);
+            }
+        }
+    }
+
+    private static bool RolledOut(Deployment deployment)
+    {
+        var wanted = deployment.Spec.Replicas ?? 1;
+        var status = deployment.Status;
+        return status.ObservedGeneration >= deployment.Metadata.Generation && status.UpdatedReplicas >= wanted
+            && status.Replicas <= status.UpdatedReplicas && status.AvailableReplicas >= wanted;
+    }
+
+    private async Task<string> WhyAsync(string ns, JsonObject deployment, CancellationToken stop)
+    {
+        var selector = string.Join(",", (deployment["spec"]!["selector"]!["matchLabels"] as JsonObject ?? []).Select(label => $"{label.Key}={label.Value}"));
+        var pods = await client.ListAllAsync<Pod>(Kinds.Pod, ns, new ListOptions { LabelSelector = selector }, stop);
+        if (pods.Count == 0) return "it has no Pods";
+        var pod = pods.FirstOrDefault(candidate => !candidate.Status.IsReady);
+        if (pod is null) return "its Pods are ready, but not all of the newest template";
+        var waiting = pod.Status.InitContainerStatuses.Concat(pod.Status.ContainerStatuses).FirstOrDefault(status => !status.Ready);
+        var reason = waiting?.State.Waiting is { } state ? $"{state.Reason} {state.Message}".Trim()
+            : waiting?.State.Terminated is { } ended ? $"exited with {ended.ExitCode}"
+            : pod.Status.Phase == "Pending" ? "it is pending" : "its readiness probe fails";
+        return $"Pod {pod.Metadata.Name}: {(waiting is null ? "" : $"container {waiting.Name}: ")}{reason}";
+    }
+
+    internal static ResourceKind KindOf(JsonObject value) => Manifests.KindOf(value)
+        ?? throw new NotSupportedException($"kind {value["apiVersion"]}/{value["kind"]} is not known to the installer");
+
+    internal static string Name(JsonObject value) =>
+        value["metadata"]?["namespace"]?.ToString() is { Length: > 0 } ns ? $"{ns}/{value["metadata"]!["name"]}" : value["metadata"]?["name"]?.ToString() ?? "";
+}

@@ -1,0 +1,26 @@
+using System.Runtime.CompilerServices;
+using System.Text.Json.Nodes;
+using Isthmus.Kubernetes.Client;
+using Isthmus.Kubernetes.Objects;
+
+namespace Isthmus.Operate.Install;
+
+/// <summary>Finds installed objects by their labels.</summary>
+internal static class Installed
+{
+    /// <summary>Every kind that an installation makes; workloads first, so that nothing makes new objects while others go.</summary>
+    internal static readonly IReadOnlyList<ResourceKind> KindsInOrder =
+    [
+        Kinds.MutatingWebhookConfiguration, Kinds.ValidatingWebhookConfiguration, Kinds.Deployment, Kinds.Service, Kinds.Endpoints, Kinds.ConfigMap,
+        Kinds.RoleBinding, Kinds.Role, Kinds.ClusterRoleBinding, Kinds.ClusterRole, Kinds.ServiceAccount, Kinds.CustomResourceDefinition,
+    ];
+
+    internal static async IAsyncEnumerable<(ResourceKind Kind, JsonObject Item)> FindAsync(
+        KubeClient client, string selector, [EnumeratorCancellation] CancellationToken stop)
+    {
+        foreach (var kind in KindsInOrder)
+        {
+            foreach (var item in await client.ListAllAsync<JsonObject>(kind, null, new ListOptions { LabelSelector = selector }, stop)) yield return (kind, item);
+        }
+    }
+}

@@ -1,0 +1,79 @@
+using System.Text.Json.Nodes;
+using Isthmus.Core.Names;
+using Isthmus.Kubernetes.Client;
+using Isthmus.Kubernetes.Objects;
+using Isthmus.Operate.Install.Render;
+
+namespace Isthmus.Operate.Install;
+
+/// <summary>Told what happens, so that a terminal can show it.</summary>
+public interface IInstallProgress
+{
+    void Started(string component);
+
+    void Finished(string component, TimeSpan took);
+
+    void Note(string text);
+}
+
+/// <summary>Installs what a spec says into one cluster: namespace, components in order, removal of what an earlier install of the same name left.</summary>
+public sealed class Installer(KubeClient client, TimeProvider time, IInstallProgress progress)
+{
+    public async Task InstallAsync(OperatorSpec spec, TimeSpan readiness, CancellationToken stop)
+    {
+        var applier = new Applier(client, time);
+        var components = Manifests.Render(spec);
+        await EnsureNamespaceAsync(spec, stop);
+        foreach (var component in components)
+        {
+            var begun = time.GetTimestamp();
+            progress.Started(component.Name);
+            await applier.ApplyAsync(component.Objects, stop);
+            await applier.ReadyAsync(component.Objects, readiness, stop);
+            progress.Finished(component.Name, time.GetElapsedTime(begun));
+        }
+        await PruneAsync(spec, components, stop);
+    }
+
+    /// <summary>The network label is set when it is missing, whoever made the namespace; a different one is the user's and stays.</summary>
+    private async Task EnsureNamespaceAsync(OperatorSpec spec, CancellationToken stop)
+    {
+        var existing = await client.FindAsync<Namespace>(Kinds.Namespace, null, spec.Namespace, stop);
+        if (existing is null)
+        {
+            var metadata = new JsonObject { ["name"] = spec.Namespace };
+            if (spec.Network.Length > 0) metadata["labels"] = new JsonObject { [Labels.Network] = spec.Network };
+            await client.CreateAsync(Kinds.Namespace, new JsonObject { ["apiVersion"] = "v1", ["kind"] = "Namespace", ["metadata"] = metadata }, stop);
+            return;
+        }
+        // A gateway of another network beside a control plane does not move the cluster into it.
+        if (spec.Network.Length == 0 || !(spec.Enabled("pilot") || spec.Enabled("istiodRemote"))) return;
+        if (existing.Metadata.Labels.TryGetValue(Labels.Network, out var network))
+        {
+            if (network != spec.Network)
+                progress.Note($"Namespace {spec.Namespace} has the label {Labels.Network}={network} but values.global.network is {spec.Network}; the label decides. "
+                    + $"To change it: kubectl label namespace {spec.Namespace} {Labels.Network}={spec.Network} --overwrite");
+            return;
+        }
+        var patch = new JsonObject { ["metadata"] = new JsonObject { ["labels"] = new JsonObject { [Labels.Network] = spec.Network } } };
+        await client.PatchAsync(Kinds.Namespace, null, spec.Namespace, patch, PatchType.Merge, stop);
+        progress.Note($"Labelled namespace {spec.Namespace} with {Labels.Network}={spec.Network}.");
+    }
+
+    /// <summary>Objects of an earlier install of the same name and revision that this one no longer has.</summary>
+    private async Task PruneAsync(OperatorSpec spec, IReadOnlyList<Component> components, CancellationToken stop)
+    {
+        var wanted = components.SelectMany(component => component.Objects).Select(Identity).ToHashSet(StringComparer.Ordinal);
+        var owner = spec.Name.Length == 0 ? "unknown" : spec.Name;
+        var selector = $"{ObjectLabels.Owner}={owner},{Labels.Revision}={spec.RevisionOrDefault},{ObjectLabels.Release}=istio";
+        await foreach (var (kind, item) in Installed.FindAsync(client, selector, stop))
+        {
+            // Losing the definitions would lose every Istio object with them.
+            if (kind == Kinds.CustomResourceDefinition || wanted.Contains(Identity(item))) continue;
+            await client.DeleteAsync(kind, item["metadata"]!["namespace"]?.ToString(), item["metadata"]!["name"]!.ToString(), stop);
+            progress.Note($"Removed {item["kind"]} {Applier.Name(item)}, which is no longer part of the installation.");
+        }
+    }
+
+    private static string Identity(JsonObject value) => $"{value["kind"]}/{Applier.Name(value)}";
+}

@@ -1,0 +1,38 @@
+using System.CommandLine;
+using Isthmus.Core.Problems;
+using Isthmus.Operate.RemoteSecrets;
+
+namespace Isthmus.Commands;
+
+internal static class CreateRemoteSecretCommand
+{
+    internal static Command Build()
+    {
+        var name = new Option<string?>("--name") { Description = "Name of this cluster, as the other control plane is to call it" };
+        var type = new Option<string>("--type") { Description = "remote or config", DefaultValueFactory = _ => "remote" };
+        var server = new Option<string?>("--server") { Description = "Address of the API server, when the one in the kubeconfig is not reachable from the other cluster" };
+        var account = new Option<string?>("--service-account") { Description = "ServiceAccount whose token the Secret holds" };
+        var secret = new Option<string?>("--secret-name") { Description = "Token Secret of the account to use" };
+        var create = new Option<bool>("--create-service-account") { Description = "Create the account and its rights when they are missing", DefaultValueFactory = _ => true };
+        var auth = new Option<string>("--auth-type") { Description = "bearer-token", DefaultValueFactory = _ => "bearer-token" };
+        var manifests = new Option<string?>("--manifests", "-d") { Hidden = true };
+        var command = new Command("create-remote-secret", "Print the Secret by which a control plane in another cluster reaches this one.")
+        {
+            name, type, server, account, secret, create, auth, manifests,
+        };
+        command.SetAction(async (line, stop) =>
+        {
+            if (line.GetValue(auth) is { } kind and not "bearer-token")
+                throw new ProblemException("--auth-type", $"'{kind}' is not supported: control planes refuse credentials that run programs", "use bearer-token");
+            using var client = GlobalOptions.Client(line);
+            var request = new RemoteSecretRequest
+            {
+                Name = line.GetValue(name), Type = line.GetValue(type)!, Server = line.GetValue(server), ServiceAccount = line.GetValue(account),
+                SecretName = line.GetValue(secret), CreateServiceAccount = line.GetValue(create), Namespace = line.GetValue(GlobalOptions.IstioNamespace)!,
+            };
+            Console.Write(await new RemoteSecret(client, TimeProvider.System, note => Console.Error.WriteLine(note)).MakeAsync(request, stop));
+            return 0;
+        });
+        return command;
+    }
+}

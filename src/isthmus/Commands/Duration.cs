@@ -1,0 +1,37 @@
+using System.Globalization;
+using Isthmus.Core.Problems;
+
+namespace Isthmus.Commands;
+
+/// <summary>Durations as Go and kubectl write them: <c>90s</c>, <c>5m</c>, <c>1h30m</c>, <c>500ms</c>.</summary>
+internal static class Duration
+{
+    internal static TimeSpan Parse(string text, string flag)
+    {
+        var (total, number) = (TimeSpan.Zero, "");
+        for (var i = 0; i < text.Length; i++)
+        {
+            if (char.IsAsciiDigit(text[i]) || text[i] == '.')
+            {
+                number += text[i];
+                continue;
+            }
+            var unit = text[i] == 'm' && i + 1 < text.Length && text[i + 1] == 's' ? "ms" : text[i].ToString();
+            if (unit == "ms") i++;
+            if (!double.TryParse(number, NumberStyles.AllowDecimalPoint, CultureInfo.InvariantCulture, out var value)) throw Bad(text, flag);
+            total += unit switch
+            {
+                "h" => TimeSpan.FromHours(value),
+                "m" => TimeSpan.FromMinutes(value),
+                "s" => TimeSpan.FromSeconds(value),
+                "ms" => TimeSpan.FromMilliseconds(value),
+                _ => throw Bad(text, flag),
+            };
+            number = "";
+        }
+        return number.Length == 0 && text.Length > 0 ? total : throw Bad(text, flag);
+    }
+
+    private static ProblemException Bad(string text, string flag) =>
+        new(flag, $"'{text}' is not a duration", "write it as a number and a unit, for example 90s or 5m");
+}

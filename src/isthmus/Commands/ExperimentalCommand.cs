@@ -1,0 +1,15 @@
+using System.CommandLine;
+
+namespace Isthmus.Commands;
+
+/// <summary><c>isthmus x COMMAND</c>: where older guides find commands that are at the top level today.</summary>
+internal static class ExperimentalCommand
+{
+    internal static Command Build()
+    {
+        var command = new Command("experimental", "Commands under the names that older guides use.") { CreateRemoteSecretCommand.Build() };
+        command.Aliases.Add("x");
+        command.Aliases.Add("exp");
+        return command;
+    }
+}

@@ -1,0 +1,33 @@
+using System.CommandLine;
+using Isthmus.Core.Names;
+using Isthmus.Kubernetes.Client;
+
+namespace Isthmus.Commands;
+
+/// <summary>Options that every command takes, before or after its name, spelt as in istioctl.</summary>
+internal static class GlobalOptions
+{
+    internal static readonly Option<string?> Context = new("--context") { Description = "Context of the kubeconfig to use", Recursive = true };
+
+    internal static readonly Option<string?> Kubeconfig = new("--kubeconfig", "-c") { Description = "Kubernetes configuration file", Recursive = true };
+
+    internal static readonly Option<string> IstioNamespace = new("--istioNamespace", "-i")
+    {
+        Description = "Namespace of the control plane", Recursive = true, DefaultValueFactory = _ => WellKnown.SystemNamespace,
+    };
+
+    internal static readonly Option<string?> Namespace = new("--namespace", "-n") { Description = "Namespace of the objects asked for", Recursive = true };
+
+    internal static void AddTo(RootCommand root)
+    {
+        root.Options.Add(Context);
+        root.Options.Add(Kubeconfig);
+        root.Options.Add(IstioNamespace);
+        root.Options.Add(Namespace);
+    }
+
+    internal static ClusterAccess Access(ParseResult line) =>
+        KubeConfig.Load(line.GetValue(Kubeconfig), line.GetValue(Context), Environment.GetEnvironmentVariable);
+
+    internal static KubeClient Client(ParseResult line) => new(Access(line), "isthmus");
+}

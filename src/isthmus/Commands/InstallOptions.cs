@@ -1,0 +1,51 @@
+using System.CommandLine;
+using Isthmus.Core.Problems;
+using Isthmus.Operate.Install;
+
+namespace Isthmus.Commands;
+
+/// <summary>The options that say what to install, shared by install, manifest and uninstall.</summary>
+internal sealed class InstallOptions
+{
+    internal Option<string[]> Files { get; } = new("--filename", "-f")
+    {
+        Description = "File with an IstioOperator; may be given several times, later ones win; '-' reads standard input",
+    };
+
+    internal Option<string[]> Sets { get; } = new("--set", "-s")
+    {
+        Description = "Override a value, for example --set values.global.network=network1 or --set profile=demo",
+    };
+
+    internal Option<string?> Revision { get; } = new("--revision", "-r") { Description = "Revision of the control plane" };
+
+    internal Option<string?> Manifests { get; } = new("--manifests", "-d") { Description = "Ignored: the manifests are built in", Hidden = true };
+
+    internal void AddTo(Command command)
+    {
+        command.Options.Add(Files);
+        command.Options.Add(Sets);
+        command.Options.Add(Revision);
+        command.Options.Add(Manifests);
+    }
+
+    internal bool ReadsStandardInput(ParseResult line) => (line.GetValue(Files) ?? []).Contains("-");
+
+    internal OperatorSpec Read(ParseResult line)
+    {
+        var files = (line.GetValue(Files) ?? []).SelectMany(list => list.Split(',')).Select(file => (file, ReadFile(file))).ToList();
+        return OperatorSpec.Build(files, line.GetValue(Sets) ?? [], line.GetValue(Revision));
+    }
+
+    private static string ReadFile(string file)
+    {
+        try
+        {
+            return file == "-" ? Console.In.ReadToEnd() : File.ReadAllText(file);
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            throw new ProblemException($"-f {file}", e.Message, "check the file's name and permissions", e);
+        }
+    }
+}

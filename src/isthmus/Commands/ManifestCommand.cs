@@ -1,0 +1,25 @@
+using System.CommandLine;
+using Isthmus.Kubernetes.Yaml;
+using Isthmus.Operate.Install;
+
+namespace Isthmus.Commands;
+
+internal static class ManifestCommand
+{
+    internal static Command Build()
+    {
+        var options = new InstallOptions();
+        var generate = new Command("generate", "Print the objects that 'install' would apply.");
+        options.AddTo(generate);
+        generate.SetAction(line =>
+        {
+            foreach (var value in Manifests.Render(options.Read(line)).SelectMany(component => component.Objects))
+            {
+                Console.Write(YamlText.Print(value));
+                Console.WriteLine("---");
+            }
+            return 0;
+        });
+        return new Command("manifest", "Print manifests.") { generate };
+    }
+}

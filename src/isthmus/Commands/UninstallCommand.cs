@@ -1,0 +1,46 @@
+using System.CommandLine;
+using Isthmus.Core.Problems;
+using Isthmus.Operate.Install;
+
+namespace Isthmus.Commands;
+
+internal static class UninstallCommand
+{
+    internal static Command Build()
+    {
+        var options = new InstallOptions();
+        var yes = new Option<bool>("--skip-confirmation", "-y") { Description = "Do not ask" };
+        var purge = new Option<bool>("--purge") { Description = "Remove all revisions, with definitions and everything that control planes made" };
+        var command = new Command("uninstall", "Remove an installation from a cluster. The namespace and the Secret cacerts stay.") { yes, purge };
+        options.AddTo(command);
+        command.SetAction(async (line, stop) =>
+        {
+            var (file, revision) = (line.GetValue(options.Files) is { Length: > 0 }, line.GetValue(options.Revision));
+            if (!line.GetValue(purge) && !file && revision is null)
+                throw new ProblemException("uninstall", "must be told what to remove", "give --revision NAME, -f FILE, or --purge for everything");
+            using var client = GlobalOptions.Client(line);
+            var uninstaller = new Uninstaller(client);
+            var plan = line.GetValue(purge) ? await uninstaller.PlanPurgeAsync(stop)
+                : file ? await uninstaller.PlanSpecAsync(options.Read(line), stop)
+                : await uninstaller.PlanRevisionAsync(revision!, stop);
+            if (plan.Count == 0)
+            {
+                Console.WriteLine($"Nothing to remove: no installation found in {client.Access.Name}.");
+                return 0;
+            }
+            if (!line.GetValue(yes))
+            {
+                foreach (var removal in plan) Console.WriteLine($"  {removal}");
+                if (!await Question.AskAsync($"{plan.Count} objects will be removed from the cluster {client.Access.Name}. Proceed?", stop))
+                {
+                    Console.WriteLine("Cancelled.");
+                    return 1;
+                }
+            }
+            await uninstaller.RunAsync(plan, removal => Console.WriteLine($"  Removed {removal}."), stop);
+            Console.WriteLine("✔ Uninstall complete");
+            return 0;
+        });
+        return command;
+    }
+}

@@ -95,8 +95,12 @@ public abstract class KindStrategy
 /// <summary>Where the scale subresource finds its numbers: dotted paths as in CRDs (`.spec.replicas`).</summary>
 public sealed record ScaleFields(string SpecReplicas, string StatusReplicas, string? Selector);
 
-/// <summary>A kind without peculiarities.</summary>
-public sealed class PlainStrategy : KindStrategy
+/// <summary>A kind without peculiarities beyond these.</summary>
+public sealed class PlainStrategy(bool hasGeneration = false, bool createOnUpdate = false, bool deleteReturnsObject = false) : KindStrategy
 {
-    public static readonly PlainStrategy Instance = new();
+    public override bool HasGeneration => hasGeneration;
+
+    public override bool CreateOnUpdate => createOnUpdate;
+
+    public override bool DeleteReturnsObject => deleteReturnsObject;
 }

@@ -1,6 +1,6 @@
 namespace Isthmus.Lab.ApiServer;
 
-/// <summary>What a field holds on the wire.</summary>
+/// <summary>What a field holds.</summary>
 public enum FieldType
 {
     String,
@@ -16,6 +16,9 @@ public enum FieldType
     Duration,
     IntOrString,
 
+    /// <summary>A list of strings as the value of a map.</summary>
+    StringList,
+
     /// <summary>Any JSON: raw extensions, the schema of a custom resource.</summary>
     Any,
 }
@@ -28,31 +31,45 @@ public enum FieldShape
 }
 
 /// <summary>One field of a built-in type.</summary>
-/// <param name="Number">Field number in protobuf.</param>
+/// <param name="Number">Field number in protobuf; 0 where the type has no protobuf form.</param>
 /// <param name="TypeName">Name of the message, or empty.</param>
+/// <param name="Inline">On the wire a message of its own, in JSON part of the one that holds it.</param>
 /// <param name="MergeKey">Lists that strategic merge patches merge by this key; empty: merged as a set when <paramref name="Merges"/>.</param>
+/// <param name="RetainKeys">A strategic merge patch may say which keys remain.</param>
 public sealed record FieldSchema(string Name, int Number, FieldType Type, FieldShape Shape, string TypeName, bool Inline, bool Merges, string MergeKey, bool RetainKeys)
 {
     /// <summary>Keys of a list in server-side apply; empty for atomic lists and sets.</summary>
     public IReadOnlyList<string> ListKeys { get; init; } = [];
 
-    public bool Atomic { get; init; }
+    /// <summary>A strategic merge patch replaces the value whole.</summary>
+    public bool Replaces { get; init; }
+
+    /// <summary>A list without duplicates or order.</summary>
+    public bool Set { get; init; }
 }
 
 /// <summary>A built-in type: its fields in the order of its declaration. Shared by decoding, patches, OpenAPI and protobuf.</summary>
 public sealed class TypeSchema(string name, IReadOnlyList<FieldSchema> fields, Func<string, TypeSchema?> lookup)
 {
-    private readonly Dictionary<string, FieldSchema> _byName = fields.ToDictionary(field => field.Name);
-    private readonly Dictionary<int, FieldSchema> _byNumber = fields.DistinctBy(field => field.Number).ToDictionary(field => field.Number);
+    private readonly Dictionary<string, FieldSchema> _byName = fields.DistinctBy(field => field.Name).ToDictionary(field => field.Name);
+    private Dictionary<int, FieldSchema>? _byNumber;
 
     /// <summary>`core/v1.Pod`.</summary>
     public string Name { get; } = name;
 
+    /// <summary>As JSON shows them.</summary>
     public IReadOnlyList<FieldSchema> Fields { get; } = fields;
+
+    /// <summary>As protobuf carries them, with inlined messages as fields.</summary>
+    public IReadOnlyList<FieldSchema> WireFields { get; init; } = fields;
+
+    /// <summary>Server-side apply sees the whole as one value.</summary>
+    public bool Atomic { get; init; }
 
     public FieldSchema? Field(string fieldName) => _byName.GetValueOrDefault(fieldName);
 
-    public FieldSchema? Field(int number) => _byNumber.GetValueOrDefault(number);
+    public FieldSchema? WireField(int number) =>
+        (_byNumber ??= WireFields.DistinctBy(field => field.Number).ToDictionary(field => field.Number)).GetValueOrDefault(number);
 
     public TypeSchema? TypeOf(FieldSchema field) => field.TypeName.Length == 0 ? null : lookup(field.TypeName);
 }

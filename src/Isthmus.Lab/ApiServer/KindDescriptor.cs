@@ -66,8 +66,14 @@ public sealed record KindDescriptor
 
     public required KindStrategy Strategy { get; init; }
 
+    /// <summary>Where the scale subresource finds its numbers; the strategy may say otherwise.</summary>
+    public ScaleFields? Scale { get; init; }
+
     /// <summary>Columns of tables; null means Name and Age.</summary>
     public ITableFormat? Table { get; init; }
+
+    /// <summary>Paths that field selectors may name, beyond metadata.name and metadata.namespace and what the strategy adds.</summary>
+    public ValueList<string> FieldLabels { get; init; }
 
     public bool IsCustom { get; init; }
 

@@ -18,6 +18,9 @@ public sealed record ApiServerSettings(string Cluster, string Directory, string 
     /// <summary>A write is on disk before it is acknowledged, not only safe from a crash of this process.</summary>
     public bool SurvivePowerLoss { get; init; }
 
+    /// <summary>Without TLS: for tests on a loopback address only.</summary>
+    public bool PlainHttp { get; init; }
+
     public string PkiPath(string file) => Path.Combine(Directory, "pki", file);
 }
 

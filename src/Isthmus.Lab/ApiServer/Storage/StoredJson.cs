@@ -17,7 +17,9 @@ internal static class StoredJson
     internal static StoredObject Write(JsonObject o, long revision)
     {
         var metadata = (JsonObject)o["metadata"]!;
-        metadata["resourceVersion"] = revision.ToString(CultureInfo.InvariantCulture);
+        // A dry run has no revision yet.
+        if (revision == 0) metadata.Remove("resourceVersion");
+        else metadata["resourceVersion"] = revision.ToString(CultureInfo.InvariantCulture);
         var buffer = new ArrayBufferWriter<byte>(1024);
         int bodyStart;
         using (var writer = new Utf8JsonWriter(buffer, Options))

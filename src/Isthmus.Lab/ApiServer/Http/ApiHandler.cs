@@ -1,0 +1,185 @@
+using System.Text.Json.Nodes;
+using Isthmus.Lab.ApiServer.Discovery;
+using Isthmus.Lab.ApiServer.OpenApi;
+using Isthmus.Lab.ApiServer.Registry;
+using Microsoft.AspNetCore.Http;
+using Microsoft.AspNetCore.Http.Features;
+
+namespace Isthmus.Lab.ApiServer.Http;
+
+/// <summary>Every request comes through here: authentication, authorization, routing, and one place where refusals become answers.</summary>
+internal sealed partial class ApiHandler
+{
+    private static readonly GroupResource NamespacesResource = new("", "namespaces");
+    private readonly ApiServerContext _context;
+    private readonly ApiServerParts _parts;
+    private readonly ReadEndpoint _reads;
+    private readonly WatchEndpoint _watches;
+    private readonly WriteEndpoint _writes;
+    private readonly DeleteEndpoint _deletes;
+    private readonly VirtualEndpoint _virtual;
+    private readonly NonResourceEndpoint _others;
+
+    internal ApiHandler(ApiServerContext context, ApiServerParts parts, ObjectRegistry registry, DiscoveryDocuments discovery, OpenApiDocuments openApi)
+    {
+        _context = context;
+        _parts = parts;
+        _reads = new(context);
+        _watches = new(context);
+        _writes = new(context, registry);
+        _deletes = new(context, registry, _reads);
+        _virtual = new(context, parts);
+        _others = new(discovery, openApi);
+    }
+
+    internal async Task HandleAsync(HttpContext http)
+    {
+        http.Response.Headers["Audit-Id"] = Guid.NewGuid().ToString();
+        if (http.Features.Get<IHttpMaxRequestBodySizeFeature>() is { IsReadOnly: false } size) size.MaxRequestBodySize = null;
+        try
+        {
+            await RouteAsync(http);
+        }
+        catch (ApiException e)
+        {
+            if (e.Code == 403) http.Response.Headers.XContentTypeOptions = "nosniff";
+            await RefuseAsync(http, e);
+        }
+        catch (Exception e) when (http.RequestAborted.IsCancellationRequested || e is BadHttpRequestException)
+        {
+            // The client is gone or does not speak HTTP: nobody reads an answer.
+        }
+        catch (Storage.SqliteException e)
+        {
+            await RefuseAsync(http, new ApiException(500, "InternalError", e.Message));
+        }
+    }
+
+    private static Task RefuseAsync(HttpContext http, ApiException e)
+    {
+        if (!http.Response.HasStarted) return Responses.StatusAsync(http, e);
+        http.Abort();
+        return Task.CompletedTask;
+    }
+
+    private async Task RouteAsync(HttpContext http)
+    {
+        var path = http.Request.Path.Value ?? "/";
+        var user = await _parts.Authenticator.AuthenticateAsync(http, http.RequestAborted) ?? throw ApiException.Unauthorized();
+        var target = RequestTarget.Parse(path);
+        var attributes = Attributes(http, user, target, path);
+        Authorize(attributes);
+        if (!target.IsResource)
+        {
+            await _others.HandleAsync(http, path);
+            return;
+        }
+        if (!_context.Kinds.HasGroupVersion(target.Group, target.Version) && !_virtual.HasGroupVersion(target.Group, target.Version))
+        {
+            await Responses.TextAsync(http, 404, "404 page not found\n");
+            return;
+        }
+        if (await _virtual.TryHandleAsync(http, target, attributes)) return;
+        var kind = _context.Kinds.Find(target.Group, target.Version, target.Resource) ?? throw ApiException.NoSuchResource();
+        if (kind.Namespaced ? target.Name.Length > 0 && target.Namespace.Length == 0 : target.Namespace.Length > 0 && kind.Plural != "namespaces")
+            throw ApiException.NoSuchResource();
+        await DispatchAsync(new Call(http, target, kind.Namespaced ? attributes : attributes with { Namespace = "" }, kind));
+    }
+
+    private void Authorize(RequestAttributes attributes)
+    {
+        var decision = _parts.Authorizer.Authorize(attributes);
+        if (decision.Allowed) return;
+        throw Refusal(attributes, decision.Reason);
+    }
+
+    /// <summary>403 in the words of a real server.</summary>
+    internal static ApiException Refusal(RequestAttributes attributes, string reason)
+    {
+        var suffix = reason.Length > 0 ? $": {reason}" : "";
+        if (!attributes.IsResourceRequest)
+            return new(403, "Forbidden", $"forbidden: User \"{attributes.User.Name}\" cannot {attributes.Verb} path \"{attributes.Path}\"{suffix}");
+        var where = attributes.Namespace.Length > 0 ? $"in the namespace \"{attributes.Namespace}\"" : "at the cluster scope";
+        return ApiException.Forbidden(attributes.Group, attributes.Resource, attributes.Name,
+            $"User \"{attributes.User.Name}\" cannot {attributes.Verb} resource \"{attributes.FullResource}\" in API group \"{attributes.Group}\" {where}{suffix}");
+    }
+
+    private static RequestAttributes Attributes(HttpContext http, UserIdentity user, RequestTarget target, string path)
+    {
+        var method = http.Request.Method;
+        if (!target.IsResource)
+            return new(user, method.ToLowerInvariant(), "", "", "", "", "", "", path, false);
+        var verb = Verb(method, http, target);
+        var name = target.Name;
+        if (name.Length == 0 && verb is "list" or "watch" or "deletecollection") name = NameInSelector(http);
+        return new(user, verb, target.Group, target.Version, target.Resource, target.Subresource, target.Namespace, name, path, true);
+    }
+
+    private static string Verb(string method, HttpContext http, RequestTarget target) => method switch
+    {
+        "GET" or "HEAD" when target.IsWatchPath => "watch",
+        "GET" or "HEAD" when target.Name.Length > 0 => "get",
+        "GET" or "HEAD" => http.Request.Query["watch"].ToString() is "true" or "1" ? "watch" : "list",
+        "POST" => "create",
+        "PUT" => "update",
+        "PATCH" => "patch",
+        "DELETE" => target.Name.Length > 0 ? "delete" : "deletecollection",
+        _ => method.ToLowerInvariant(),
+    };
+
+    private static string NameInSelector(HttpContext http)
+    {
+        foreach (var term in http.Request.Query["fieldSelector"].ToString().Split(','))
+            if (term.StartsWith("metadata.name=", StringComparison.Ordinal)) return term["metadata.name=".Length..].TrimStart('=');
+        return "";
+    }
+
+    private Task DispatchAsync(Call call)
+    {
+        var (kind, target) = (call.Kind, call.Target);
+        var method = call.Http.Request.Method;
+        if (method is "HEAD" or "OPTIONS" or "TRACE" or "CONNECT") throw ApiException.MethodNotAllowed();
+        if (target.Subresource.Length > 0) return SubresourceAsync(call);
+        var verb = call.Attributes.Verb;
+        if (!kind.Verbs.Contains(verb) && !(verb == "watch" && kind.Verbs.Contains("list"))) throw ApiException.MethodNotAllowed();
+        var onObject = target.Name.Length > 0;
+        switch (verb)
+        {
+            case "get":
+                return _reads.GetAsync(call);
+            case "list":
+                return _reads.ListAsync(call);
+            case "watch":
+                return _watches.WatchAsync(call);
+            case "create" when !onObject:
+                if (kind.Namespaced && target.Namespace.Length == 0)
+                    throw ApiException.MethodNotAllowed();
+                return _writes.CreateAsync(call);
+            case "update" when onObject:
+                return _writes.UpdateAsync(call);
+            case "patch" when onObject:
+                return _writes.PatchAsync(call);
+            case "delete":
+                return _deletes.DeleteAsync(call);
+            case "deletecollection":
+                return _deletes.DeleteCollectionAsync(call);
+            default:
+                throw kind.IsCustom ? ApiException.BadRequest("name must be provided") : ApiException.MethodNotAllowed();
+        }
+    }
+
+    private Task SubresourceAsync(Call call)
+    {
+        var subresource = call.Kind.Subresource(call.Target.Subresource) ?? throw ApiException.NoSuchResource();
+        if (!subresource.Verbs.Contains(call.Attributes.Verb))
+            throw call.Kind.IsCustom
+                ? new ApiException(405, "MethodNotAllowed", $"{call.Attributes.Verb} is not supported on resources of kind \"{call.Kind.Plural}.{call.Kind.Group}\"", call.Kind.Group, call.Kind.Plural)
+                : ApiException.MethodNotAllowed();
+        return call.Attributes.Verb switch
+        {
+            "get" => _reads.GetAsync(call),
+            "update" => _writes.UpdateAsync(call),
+            _ => _writes.PatchAsync(call),
+        };
+    }
+}

@@ -1,0 +1,87 @@
+using System.Text.Json.Nodes;
+
+namespace Isthmus.Lab.ApiServer.Registry;
+
+/// <summary>The scale subresource: a view of an object's replicas.</summary>
+public static class Scales
+{
+    public static ScaleFields? Fields(KindDescriptor kind) => kind.Strategy.Scale ?? kind.Scale;
+
+    public static JsonObject Of(KindDescriptor kind, JsonObject o)
+    {
+        var fields = Fields(kind) ?? throw ApiException.NoSuchResource();
+        var metadata = new JsonObject();
+        foreach (var name in (string[])["name", "namespace", "uid", "resourceVersion", "creationTimestamp"])
+            if (o["metadata"]?[name] is { } value) metadata[name] = value.DeepClone();
+        var spec = new JsonObject();
+        if (Number(o, fields.SpecReplicas) is { } wanted and not 0) spec["replicas"] = wanted;
+        var status = new JsonObject { ["replicas"] = Number(o, fields.StatusReplicas) ?? 0 };
+        if (Selector(o, fields) is { Length: > 0 } selector) status["selector"] = selector;
+        return new() { ["kind"] = "Scale", ["apiVersion"] = "autoscaling/v1", ["metadata"] = metadata, ["spec"] = spec, ["status"] = status };
+    }
+
+    /// <summary>Takes the replicas of a Scale over into the object.</summary>
+    public static JsonObject Apply(KindDescriptor kind, JsonObject o, JsonObject scale)
+    {
+        var replicas = (long?)scale["spec"]?["replicas"] ?? 0;
+        if (replicas < 0)
+            throw ApiException.Invalid("autoscaling", "Scale", Metadata.Name(o), [FieldError.Invalid("spec.replicas", replicas, "must be greater than or equal to 0")]);
+        var path = Fields(kind)!.SpecReplicas.TrimStart('.').Split('.');
+        var at = o;
+        foreach (var part in path[..^1])
+        {
+            if (at[part] is not JsonObject next) at[part] = next = [];
+            at = next;
+        }
+        at[path[^1]] = replicas;
+        if (Metadata.Text(scale, "resourceVersion") is { Length: > 0 } version) Metadata.Of(o)["resourceVersion"] = version;
+        return o;
+    }
+
+    private static long? Number(JsonObject o, string path) => At(o, path) is JsonValue value && value.TryGetValue<long>(out var number) ? number
+        : At(o, path) is JsonValue small && small.TryGetValue<int>(out var i) ? i : null;
+
+    private static JsonNode? At(JsonObject o, string path)
+    {
+        JsonNode? node = o;
+        foreach (var part in path.TrimStart('.').Split('.')) node = (node as JsonObject)?[part];
+        return node;
+    }
+
+    private static string? Selector(JsonObject o, ScaleFields fields) =>
+        fields.Selector is { } path ? (string?)At(o, path)
+        : o["spec"]?["selector"] is not JsonObject selector ? null
+        : selector.ContainsKey("matchLabels") || selector.ContainsKey("matchExpressions") ? SelectorText.Of(selector)
+        : SelectorText.OfMap(selector);
+}
+
+/// <summary>Selectors of objects as the text that query parameters and Scale use.</summary>
+public static class SelectorText
+{
+    public static string OfMap(JsonObject labels) =>
+        string.Join(",", labels.OrderBy(pair => pair.Key, StringComparer.Ordinal).Select(pair => $"{pair.Key}={(string?)pair.Value}"));
+
+    /// <param name="selector">matchLabels and matchExpressions.</param>
+    public static string Of(JsonObject selector)
+    {
+        var terms = new List<(string Key, string Text)>();
+        if (selector["matchLabels"] is JsonObject labels)
+            terms.AddRange(labels.Select(pair => (pair.Key, $"{pair.Key}={(string?)pair.Value}")));
+        if (selector["matchExpressions"] is JsonArray expressions)
+            terms.AddRange(expressions.OfType<JsonObject>().Select(Expression));
+        return string.Join(",", terms.OrderBy(term => term.Key, StringComparer.Ordinal).Select(term => term.Text));
+    }
+
+    private static (string, string) Expression(JsonObject expression)
+    {
+        var key = (string?)expression["key"] ?? "";
+        var values = string.Join(",", (expression["values"] as JsonArray ?? []).Select(value => (string?)value).Order(StringComparer.Ordinal));
+        return (key, (string?)expression["operator"] switch
+        {
+            "In" => $"{key} in ({values})",
+            "NotIn" => $"{key} notin ({values})",
+            "Exists" => key,
+            _ => $"!{key}",
+        });
+    }
+}

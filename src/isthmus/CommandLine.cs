@@ -15,6 +15,7 @@ internal static class CommandLine
     /// <summary>Processes of a mesh and of the lab: started by Pods and by the lab, not by people.</summary>
     private static readonly Dictionary<string, Func<string[], CancellationToken, Task<int>>> Roles = new(StringComparer.Ordinal)
     {
+        ["lab-apiserver"] = Lab.ApiServerProgram.RunAsync,
         ["sample"] = Samples.SampleProgram.RunAsync,
     };
 

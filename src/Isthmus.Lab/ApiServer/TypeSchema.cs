@@ -49,27 +49,42 @@ public sealed record FieldSchema(string Name, int Number, FieldType Type, FieldS
 }
 
 /// <summary>A built-in type: its fields in the order of its declaration. Shared by decoding, patches, OpenAPI and protobuf.</summary>
-public sealed class TypeSchema(string name, IReadOnlyList<FieldSchema> fields, Func<string, TypeSchema?> lookup)
+/// <param name="wireFields">As protobuf carries them, with inlined messages as fields.</param>
+public sealed class TypeSchema(string name, IReadOnlyList<FieldSchema> wireFields, Func<string, TypeSchema?> lookup)
 {
-    private readonly Dictionary<string, FieldSchema> _byName = fields.DistinctBy(field => field.Name).ToDictionary(field => field.Name);
-    private Dictionary<int, FieldSchema>? _byNumber;
+    private readonly Lazy<Shape> _shape = new(() => new(wireFields, lookup));
 
     /// <summary>`core/v1.Pod`.</summary>
     public string Name { get; } = name;
 
-    /// <summary>As JSON shows them.</summary>
-    public IReadOnlyList<FieldSchema> Fields { get; } = fields;
+    /// <summary>As JSON shows them: the fields of an inlined message are the type's own.</summary>
+    public IReadOnlyList<FieldSchema> Fields => _shape.Value.Fields;
 
-    /// <summary>As protobuf carries them, with inlined messages as fields.</summary>
-    public IReadOnlyList<FieldSchema> WireFields { get; init; } = fields;
+    public IReadOnlyList<FieldSchema> WireFields { get; } = wireFields;
 
     /// <summary>Server-side apply sees the whole as one value.</summary>
     public bool Atomic { get; init; }
 
-    public FieldSchema? Field(string fieldName) => _byName.GetValueOrDefault(fieldName);
+    public FieldSchema? Field(string fieldName) => _shape.Value.ByName.GetValueOrDefault(fieldName);
 
-    public FieldSchema? WireField(int number) =>
-        (_byNumber ??= WireFields.DistinctBy(field => field.Number).ToDictionary(field => field.Number)).GetValueOrDefault(number);
+    public FieldSchema? WireField(int number) => _shape.Value.ByNumber.GetValueOrDefault(number);
 
     public TypeSchema? TypeOf(FieldSchema field) => field.TypeName.Length == 0 ? null : lookup(field.TypeName);
+
+    // Types refer to each other in circles across packages: they are tied together on first use, not while they are read.
+    private sealed class Shape
+    {
+        internal Shape(IReadOnlyList<FieldSchema> wireFields, Func<string, TypeSchema?> lookup)
+        {
+            Fields = [.. wireFields.SelectMany(field => field.Inline ? [.. lookup(field.TypeName)?.Fields ?? []] : new[] { field })];
+            ByName = Fields.DistinctBy(field => field.Name).ToDictionary(field => field.Name);
+            ByNumber = wireFields.DistinctBy(field => field.Number).ToDictionary(field => field.Number);
+        }
+
+        internal IReadOnlyList<FieldSchema> Fields { get; }
+
+        internal Dictionary<string, FieldSchema> ByName { get; }
+
+        internal Dictionary<int, FieldSchema> ByNumber { get; }
+    }
 }

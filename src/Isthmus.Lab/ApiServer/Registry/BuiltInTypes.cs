@@ -48,12 +48,8 @@ public static class BuiltInTypes
     {
         if (head.Length == 0) return;
         var words = head.Split(' ');
-        types[words[0]] = new TypeSchema($"{package}.{words[0]}", Flatten(fields), Find) { Atomic = words.Contains("atomic"), WireFields = fields };
+        types[words[0]] = new TypeSchema($"{package}.{words[0]}", fields, Find) { Atomic = words.Contains("atomic") };
     }
-
-    /// <summary>JSON shows the fields of an inlined message as the message's own.</summary>
-    private static List<FieldSchema> Flatten(List<FieldSchema> fields) =>
-        [.. fields.SelectMany(field => field.Inline ? [.. Find(field.TypeName)?.Fields ?? []] : new[] { field })];
 
     private static FieldSchema Field(string[] words, string package)
     {

@@ -1,5 +1,6 @@
 using System.Text.Json.Nodes;
-using Isthmus.Kubernetes.Objects;
+using ObjectSelector = Isthmus.Kubernetes.Objects.LabelSelector;
+using ObjectSelectorTerm = Isthmus.Kubernetes.Objects.LabelSelectorRequirement;
 
 namespace Isthmus.Lab.ApiServer;
 
@@ -7,12 +8,12 @@ namespace Isthmus.Lab.ApiServer;
 internal static class Selectors
 {
     /// <summary>Null for a missing selector, whose meaning (everything or nothing) its owner knows.</summary>
-    public static LabelSelector? Read(JsonNode? node) => node is not JsonObject selector ? null : new()
+    public static ObjectSelector? Read(JsonNode? node) => node is not JsonObject selector ? null : new()
     {
         MatchLabels = Json.Map(selector["matchLabels"]).ToDictionary(),
         MatchExpressions =
         [
-            .. Json.Objects(selector["matchExpressions"]).Select(term => new LabelSelectorRequirement
+            .. Json.Objects(selector["matchExpressions"]).Select(term => new ObjectSelectorTerm
             {
                 Key = Json.Text(term["key"]),
                 Operator = Json.Text(term["operator"]),
@@ -21,5 +22,5 @@ internal static class Selectors
         ],
     };
 
-    public static bool IsEmpty(LabelSelector selector) => selector.MatchLabels.Count == 0 && selector.MatchExpressions.Count == 0;
+    public static bool IsEmpty(ObjectSelector selector) => selector.MatchLabels.Count == 0 && selector.MatchExpressions.Count == 0;
 }

@@ -1,0 +1,99 @@
+using System.Net;
+using System.Net.Sockets;
+using System.Text.Json.Nodes;
+
+namespace Isthmus.Lab.ApiServer.Admission;
+
+/// <summary>
+/// Connects to a Service of this cluster from the node's network. It goes to a ready endpoint itself, not through the ClusterIP:
+/// that works before the node's rules know the Service, and says plainly when there is nobody to answer.
+/// </summary>
+internal sealed class ServiceEndpoints(IObjectStore store, Random random)
+{
+    private const int MaxAttempts = 3;
+    private const string ServiceLabel = "kubernetes.io/service-name";
+
+    /// <exception cref="WebhookCallException">No such Service or port, no ready endpoint, or nobody answers.</exception>
+    public async Task<NetworkStream> DialAsync(string ns, string service, int port, CancellationToken stop)
+    {
+        var candidates = Find(ns, service, port);
+        lock (random) // guards the shared generator
+        {
+            random.Shuffle(candidates);
+        }
+        for (var i = 0; ; i++)
+        {
+            try
+            {
+                return await DialAsync(candidates[i], stop);
+            }
+            catch (WebhookCallException) when (i + 1 < Math.Min(candidates.Length, MaxAttempts))
+            {
+                // Another endpoint may answer; the last one's failure is reported.
+            }
+        }
+    }
+
+    public static async Task<NetworkStream> DialAsync(EndPoint to, CancellationToken stop)
+    {
+        var socket = new Socket(SocketType.Stream, ProtocolType.Tcp) { NoDelay = true };
+        try
+        {
+            await socket.ConnectAsync(to, stop);
+            return new NetworkStream(socket, ownsSocket: true);
+        }
+        catch (SocketException e)
+        {
+            socket.Dispose();
+            var shown = to is DnsEndPoint name ? $"{name.Host}:{name.Port}" : to.ToString();
+            throw new WebhookCallException($"dial tcp {shown}: connect: {Words(e)}", e);
+        }
+        catch (OperationCanceledException)
+        {
+            socket.Dispose();
+            throw;
+        }
+    }
+
+    /// <summary>Addresses of ready endpoints for a port of a Service; never empty.</summary>
+    internal EndPoint[] Find(string ns, string service, int port)
+    {
+        var spec = store.Find(Resources.Services, ns, service)?.Parse()["spec"]
+            ?? throw new WebhookCallException($"service \"{service}\" not found");
+        var held = Json.Objects(spec["ports"]).FirstOrDefault(p => Json.Whole(p["port"]) == port)
+            ?? throw new WebhookCallException($"no service port {port} found for service \"{service}\"");
+        if (spec.TextAt("type") == "ExternalName") return [new DnsEndPoint(spec.TextAt("externalName"), port)];
+        var name = Json.Text(held["name"]);
+        var found = Slices(ns, service, name);
+        return found.Length > 0 ? found : throw new WebhookCallException($"no endpoints available for service \"{service}\"");
+    }
+
+    private EndPoint[] Slices(string ns, string service, string portName)
+    {
+        var found = new List<EndPoint>();
+        foreach (var stored in store.List(Resources.EndpointSlices, ns).Items)
+        {
+            if (stored.Labels.GetValueOrDefault(ServiceLabel) != service) continue;
+            var slice = stored.Parse();
+            var port = Json.Objects(slice["ports"]).FirstOrDefault(p => Json.Text(p["name"]) == portName);
+            if (Json.Whole(port?["port"]) is not { } number) continue;
+            foreach (var endpoint in Json.Objects(slice["endpoints"]).Where(IsReady))
+                foreach (var address in Json.Texts(endpoint["addresses"]))
+                    if (IPAddress.TryParse(address, out var ip)) found.Add(new IPEndPoint(ip, (int)number));
+        }
+        return [.. found];
+    }
+
+    // An endpoint that does not say is ready.
+    private static bool IsReady(JsonObject endpoint) => Json.Truth(endpoint.At("conditions", "ready")) != false;
+
+    private static string Words(SocketException e) => e.SocketErrorCode switch
+    {
+        SocketError.ConnectionRefused => "connection refused",
+        SocketError.HostUnreachable => "no route to host",
+        SocketError.NetworkUnreachable => "network is unreachable",
+        SocketError.TimedOut => "connection timed out",
+        SocketError.HostNotFound => "no such host",
+        _ => e.Message,
+    };
+}

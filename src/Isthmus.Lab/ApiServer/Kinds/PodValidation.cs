@@ -1,0 +1,86 @@
+using System.Text.Json.Nodes;
+
+namespace Isthmus.Lab.ApiServer.Kinds;
+
+/// <summary>Validates Pod specs, on their own and inside templates.</summary>
+internal static class PodValidation
+{
+    /// <param name="path">Where the spec is: <c>spec</c> or <c>spec.template.spec</c>.</param>
+    public static IEnumerable<FieldError> Spec(JsonObject spec, string path)
+    {
+        IEnumerable<FieldError>[] checks =
+        [
+            Volumes(spec, $"{path}.volumes"),
+            ContainerValidation.All(spec, path),
+            Check.OneOf($"{path}.restartPolicy", spec["restartPolicy"], "Always", "OnFailure", "Never"),
+            Check.OneOf($"{path}.dnsPolicy", spec["dnsPolicy"] ?? "ClusterFirst", "ClusterFirstWithHostNet", "ClusterFirst", "Default", "None"),
+            Check.NonNegative($"{path}.terminationGracePeriodSeconds", spec["terminationGracePeriodSeconds"]),
+            Optional($"{path}.serviceAccountName", spec["serviceAccountName"], ObjectNames.SubdomainProblem),
+            Optional($"{path}.nodeName", spec["nodeName"], ObjectNames.SubdomainProblem),
+            Optional($"{path}.hostname", spec["hostname"], ObjectNames.LabelProblem),
+            Optional($"{path}.subdomain", spec["subdomain"], ObjectNames.LabelProblem),
+            ContainerValidation.Security(spec["securityContext"], $"{path}.securityContext"),
+            Tolerations(spec, $"{path}.tolerations"),
+        ];
+        return checks.SelectMany(errors => errors);
+    }
+
+    private static IEnumerable<FieldError> Optional(string field, JsonNode? node, Func<string, string?> problemOf) =>
+        Json.Text(node) is { Length: > 0 } name && problemOf(name) is { } problem ? [FieldError.Invalid(field, name, problem)] : [];
+
+    private static IEnumerable<FieldError> Volumes(JsonObject spec, string path)
+    {
+        var names = new HashSet<string>(StringComparer.Ordinal);
+        var i = 0;
+        foreach (var volume in Json.Objects(spec["volumes"]))
+        {
+            var at = $"{path}[{i++}]";
+            foreach (var error in Check.Name($"{at}.name", volume["name"], ObjectNames.LabelProblem)) yield return error;
+            if (Json.Text(volume["name"]) is { Length: > 0 } name && !names.Add(name)) yield return FieldError.Duplicate($"{at}.name", name);
+            foreach (var extra in volume.Where(pair => pair.Key != "name" && pair.Value is not null).Skip(1))
+                yield return FieldError.Forbidden($"{at}.{extra.Key}", "may not specify more than 1 volume type");
+            foreach (var error in Source(volume, at)) yield return error;
+        }
+    }
+
+    private static IEnumerable<FieldError> Source(JsonObject volume, string at)
+    {
+        if (volume["configMap"] is JsonObject map && Json.Text(map["name"]).Length == 0) yield return FieldError.Required($"{at}.configMap.name");
+        if (volume["secret"] is JsonObject secret && Json.Text(secret["secretName"]).Length == 0) yield return FieldError.Required($"{at}.secret.secretName");
+        if (volume["hostPath"] is JsonObject host)
+        {
+            if (Json.Text(host["path"]).Length == 0) yield return FieldError.Required($"{at}.hostPath.path");
+            foreach (var error in Check.OneOf($"{at}.hostPath.type", host["type"] ?? "",
+                "", "BlockDevice", "CharDevice", "Directory", "DirectoryOrCreate", "File", "FileOrCreate", "Socket")) yield return error;
+        }
+        if (volume["persistentVolumeClaim"] is JsonObject claim && Json.Text(claim["claimName"]).Length == 0)
+            yield return FieldError.Required($"{at}.persistentVolumeClaim.claimName");
+        var i = 0;
+        foreach (var source in Json.Objects(volume.At("projected", "sources")))
+        {
+            var field = $"{at}.projected.sources[{i++}]";
+            if (source["serviceAccountToken"] is not JsonObject token) continue;
+            if (Json.Text(token["path"]).Length == 0) yield return FieldError.Required($"{field}.serviceAccountToken.path");
+            if (Json.Whole(token["expirationSeconds"]) is < 600 and var seconds)
+                yield return FieldError.Invalid($"{field}.serviceAccountToken.expirationSeconds", seconds, "may not specify a duration less than 10 minutes");
+        }
+    }
+
+    private static IEnumerable<FieldError> Tolerations(JsonObject spec, string path)
+    {
+        var i = 0;
+        foreach (var toleration in Json.Objects(spec["tolerations"]))
+        {
+            var at = $"{path}[{i++}]";
+            var op = Json.Text(toleration["operator"]);
+            if (op is not ("" or "Equal" or "Exists")) yield return FieldError.NotSupported($"{at}.operator", op, ["Equal", "Exists"]);
+            if (op == "Exists" && Json.Text(toleration["value"]).Length > 0)
+                yield return FieldError.Invalid($"{at}.operator", op, "value must be empty when `operator` is 'Exists'");
+            var effect = Json.Text(toleration["effect"]);
+            if (effect is not ("" or "NoSchedule" or "PreferNoSchedule" or "NoExecute"))
+                yield return FieldError.NotSupported($"{at}.effect", effect, ["NoSchedule", "PreferNoSchedule", "NoExecute"]);
+            if (toleration["tolerationSeconds"] is not null && effect != "NoExecute")
+                yield return FieldError.Invalid($"{at}.effect", effect, "effect must be 'NoExecute' when `tolerationSeconds` is set");
+        }
+    }
+}

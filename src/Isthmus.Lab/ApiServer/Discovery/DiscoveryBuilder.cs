@@ -88,7 +88,7 @@ internal sealed class DiscoveryBuilder
                     ["responseKind"] = sub.ResponseKind(),
                     ["verbs"] = Texts(sub.Verbs),
                 })]);
-            resources.Add(node);
+            resources.Add((JsonNode)node);
         }
         return new() { ["version"] = version, ["resources"] = resources, ["freshness"] = "Current" };
     }

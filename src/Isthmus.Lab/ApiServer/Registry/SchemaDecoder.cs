@@ -151,7 +151,7 @@ public static class SchemaDecoder
         {
             if (reader.TokenType != JsonTokenType.StartArray) throw Wrong(ref reader, path, "[]string");
             var list = new JsonArray();
-            while (reader.Read() && reader.TokenType != JsonTokenType.EndArray) list.Add(Text(ref reader, path));
+            while (reader.Read() && reader.TokenType != JsonTokenType.EndArray) list.Add((JsonNode)Text(ref reader, path));
             return list;
         }
 

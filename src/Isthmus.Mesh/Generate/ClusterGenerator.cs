@@ -1,0 +1,168 @@
+using Google.Protobuf.WellKnownTypes;
+using Isthmus.Core.Collections;
+using Isthmus.Mesh.Model;
+using Isthmus.Wire.Envoy.Clusters;
+using Isthmus.Wire.Envoy.Upstreams;
+using DiscoveryType = Isthmus.Wire.Envoy.Clusters.Cluster.Types.DiscoveryType;
+
+namespace Isthmus.Mesh.Generate;
+
+/// <summary>CDS: one cluster for each port and subset of a host, and the few that every proxy has.</summary>
+public static class ClusterGenerator
+{
+    private const uint MaxStreams = 1073741824;
+
+    internal const string HttpOptions = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions";
+
+    public static IEnumerable<Cluster> Outbound(ClusterInputs inputs)
+    {
+        foreach (var port in inputs.Service.Ports)
+        {
+            if (port.Protocol == Protocol.Udp) continue;
+            yield return One(inputs, port, null, false);
+            if (inputs.SniPassthrough) yield return One(inputs, port, null, true);
+            foreach (var subset in inputs.Rule?.Subsets ?? default)
+            {
+                yield return One(inputs, port, subset, false);
+                if (inputs.SniPassthrough) yield return One(inputs, port, subset, true);
+            }
+        }
+    }
+
+    /// <summary>Clusters that are there without any service.</summary>
+    public static IEnumerable<Cluster> Static(ProxyKind kind, MeshConfig mesh)
+    {
+        yield return new() { Name = ResourceNames.BlackHole, Type = DiscoveryType.Static, ConnectTimeout = Parts.Duration(mesh.ConnectTimeout) };
+        if (kind == ProxyKind.Router) yield break;
+        yield return OriginalDestination(ResourceNames.Passthrough, mesh);
+        var inbound = OriginalDestination(ResourceNames.InboundPassthrough, mesh);
+        inbound.UpstreamBindConfig = InboundBind();
+        yield return inbound;
+    }
+
+    /// <summary>The clusters to the workload's own ports.</summary>
+    public static IEnumerable<Cluster> Inbound(InboundScope inbound, MeshConfig mesh)
+    {
+        foreach (var port in inbound.Ports)
+        {
+            var name = ResourceNames.Inbound(port.Port);
+            var cluster = new Cluster { Name = name, ConnectTimeout = Parts.Duration(mesh.ConnectTimeout) };
+            ClusterPolicy.SetLimits(cluster, null);
+            if (port.DefaultEndpoint.Length == 0)
+            {
+                cluster.Type = DiscoveryType.OriginalDst;
+                cluster.LbPolicy = Cluster.Types.LbPolicy.ClusterProvided;
+                cluster.CleanupInterval = Parts.Duration(TimeSpan.FromSeconds(60));
+                cluster.UpstreamBindConfig = InboundBind();
+            }
+            else SetDefaultEndpoint(cluster, port.DefaultEndpoint);
+            SetProtocol(cluster, port.Protocol);
+            var services = new ListValue();
+            services.Values.AddRange(port.Hosts.Select(host => ServiceValue(host.Hostname, host.Name, host.Namespace)));
+            cluster.Metadata = Parts.Metadata(("istio", Parts.Fields(("services", new Value { ListValue = services }))));
+            yield return cluster;
+        }
+    }
+
+    private static Cluster One(ClusterInputs inputs, ServicePort port, Subset? subset, bool sni)
+    {
+        var (service, rule) = (inputs.Service, inputs.Rule);
+        var policy = (rule?.Policy ?? TrafficPolicy.None).MergedWith(subset?.Policy).ForPort(port.Number);
+        var subsetName = subset?.Name ?? "";
+        var cluster = new Cluster
+        {
+            Name = sni ? ResourceNames.Sni(port.Number, subsetName, service.Hostname) : ResourceNames.Outbound(port.Number, subsetName, service.Hostname),
+            ConnectTimeout = Parts.Duration(policy.Pool?.ConnectTimeout ?? inputs.Mesh.ConnectTimeout),
+            LbPolicy = Cluster.Types.LbPolicy.LeastRequest,
+        };
+        SetDiscovery(cluster, inputs, port, subset);
+        if (!sni) SetProtocol(cluster, port.Protocol);
+        ClusterPolicy.Apply(cluster, inputs, port, policy);
+        if (!sni) ClusterPolicy.ApplyTls(cluster, inputs, port, subsetName, policy);
+        cluster.Metadata = Describe(service, port, subsetName, rule);
+        return cluster;
+    }
+
+    private static void SetDiscovery(Cluster cluster, ClusterInputs inputs, ServicePort port, Subset? subset)
+    {
+        switch (inputs.Service.Resolution)
+        {
+            // A gateway has no original destination, so that it gets even headless endpoints by name.
+            case Resolution.Original when inputs.Scope.Kind == ProxyKind.Sidecar:
+                cluster.Type = DiscoveryType.OriginalDst;
+                cluster.LbPolicy = Cluster.Types.LbPolicy.ClusterProvided;
+                break;
+            case Resolution.Dns or Resolution.DnsRoundRobin:
+                cluster.Type = inputs.Service.Resolution == Resolution.Dns ? DiscoveryType.StrictDns : DiscoveryType.LogicalDns;
+                cluster.DnsLookupFamily = Cluster.Types.DnsLookupFamily.V4Only;
+                cluster.DnsRefreshRate = Parts.Duration(TimeSpan.FromSeconds(60));
+                cluster.RespectDnsTtl = true;
+                cluster.LoadAssignment = EndpointGenerator.Inline(inputs, port.Number, subset, cluster.Name);
+                break;
+            default:
+                cluster.Type = DiscoveryType.Eds;
+                cluster.EdsClusterConfig = new() { EdsConfig = Parts.Ads, ServiceName = cluster.Name };
+                break;
+        }
+    }
+
+    internal static void SetProtocol(Cluster cluster, Protocol protocol)
+    {
+        if (protocol.IsHttp2())
+        {
+            cluster.TypedExtensionProtocolOptions[HttpOptions] = Parts.Pack(new HttpProtocolOptions
+            {
+                ExplicitHttpConfig = new() { Http2ProtocolOptions = new() { MaxConcurrentStreams = MaxStreams } },
+            });
+        }
+        else if (protocol == Protocol.Auto) cluster.TypedExtensionProtocolOptions[HttpOptions] = Parts.Pack(UseDownstream());
+    }
+
+    internal static HttpProtocolOptions UseDownstream() => new()
+    {
+        UseDownstreamProtocolConfig = new() { HttpProtocolOptions = new(), Http2ProtocolOptions = new() { MaxConcurrentStreams = MaxStreams } },
+    };
+
+    private static Wire.Envoy.Metadata Describe(MeshService service, ServicePort port, string subset, DestinationRule? rule)
+    {
+        var services = new ListValue { Values = { ServiceValue(service.Hostname, service.Name, service.Namespace) } };
+        var fields = Parts.Fields(("default_original_port", Value.ForNumber(port.Number)), ("services", new Value { ListValue = services }));
+        if (subset.Length > 0) fields.Fields["subset"] = Value.ForString(subset);
+        if (rule is not null) fields.Fields["config"] = Parts.ConfigPath(rule.Source, "destination-rule");
+        return Parts.Metadata(("istio", fields));
+    }
+
+    private static Value ServiceValue(string host, string name, string ns) =>
+        Value.ForStruct(Parts.Fields(("host", Value.ForString(host)), ("name", Value.ForString(name)), ("namespace", Value.ForString(ns))));
+
+    private static Cluster OriginalDestination(string name, MeshConfig mesh)
+    {
+        var cluster = new Cluster
+        {
+            Name = name,
+            Type = DiscoveryType.OriginalDst,
+            ConnectTimeout = Parts.Duration(mesh.ConnectTimeout),
+            LbPolicy = Cluster.Types.LbPolicy.ClusterProvided,
+        };
+        ClusterPolicy.SetLimits(cluster, null);
+        cluster.TypedExtensionProtocolOptions[HttpOptions] = Parts.Pack(UseDownstream());
+        return cluster;
+    }
+
+    /// <summary>What the proxy itself sends to its application must not be captured again: the capture rules know this source.</summary>
+    private static Wire.Envoy.BindConfig InboundBind() => new() { SourceAddress = new() { Address = "127.0.0.6", PortValue = 0 } };
+
+    private static void SetDefaultEndpoint(Cluster cluster, string endpoint)
+    {
+        var unix = endpoint.StartsWith("unix://", StringComparison.Ordinal);
+        var colon = endpoint.LastIndexOf(':');
+        var address = unix ? Parts.Address(endpoint, 0) : Parts.Address("127.0.0.1", int.Parse(endpoint[(colon + 1)..], System.Globalization.CultureInfo.InvariantCulture));
+        if (unix) cluster.UpstreamBindConfig = InboundBind();
+        cluster.Type = DiscoveryType.Static;
+        cluster.LoadAssignment = new()
+        {
+            ClusterName = cluster.Name,
+            Endpoints = { new Wire.Envoy.Endpoints.LocalityLbEndpoints { LbEndpoints = { new Wire.Envoy.Endpoints.LbEndpoint { Endpoint = new() { Address = address } } } } },
+        };
+    }
+}

@@ -1,0 +1,201 @@
+using Google.Protobuf.WellKnownTypes;
+using Isthmus.Mesh.Model;
+using Isthmus.Wire.Envoy.Clusters;
+using Isthmus.Wire.Envoy.Upstreams;
+
+namespace Isthmus.Mesh.Generate;
+
+/// <summary>Limits, balancing, outlier detection and TLS of a cluster: defaults, then what a DestinationRule says.</summary>
+internal static class ClusterPolicy
+{
+    private const uint MinimumRingSize = 1024;
+
+    public static void Apply(Cluster cluster, ClusterInputs inputs, ServicePort port, TrafficPolicy policy)
+    {
+        SetLimits(cluster, policy.Pool);
+        ApplyPool(cluster, port, policy.Pool);
+        var locality = policy.Balancing?.Locality ?? inputs.Mesh.LocalityLb;
+        cluster.CommonLbConfig = new();
+        if (locality.Enabled) cluster.CommonLbConfig.LocalityWeightedLbConfig = new();
+        else cluster.CommonLbConfig.HealthyPanicThreshold = new();
+        ApplyBalancing(cluster, policy.Balancing);
+        if (policy.Outlier is { } outlier) ApplyOutlier(cluster, outlier);
+        else if (cluster.Type == Cluster.Types.DiscoveryType.Eds && !inputs.Service.External) ApplyDefaultOutlier(cluster);
+    }
+
+    public static void SetLimits(Cluster cluster, ConnectionPool? pool) => cluster.CircuitBreakers = new()
+    {
+        Thresholds =
+        {
+            new CircuitBreakers.Types.Thresholds
+            {
+                MaxConnections = Limit(pool?.MaxConnections),
+                MaxPendingRequests = Limit(pool?.Http1MaxPending),
+                MaxRequests = Limit(pool?.Http2MaxRequests),
+                MaxRetries = Limit(pool?.MaxRetries),
+                TrackRemaining = true,
+            },
+        },
+    };
+
+    private static uint Limit(int? value) => value is > 0 ? (uint)value : uint.MaxValue;
+
+    private static void ApplyPool(Cluster cluster, ServicePort port, ConnectionPool? pool)
+    {
+        if (pool is null) return;
+        if (pool.Keepalive is { } keepalive)
+        {
+            cluster.UpstreamConnectionOptions = new()
+            {
+                TcpKeepalive = new()
+                {
+                    KeepaliveProbes = keepalive.Probes,
+                    KeepaliveTime = Seconds(keepalive.Time),
+                    KeepaliveInterval = Seconds(keepalive.Interval),
+                },
+            };
+        }
+        if (pool.UseClientProtocol) cluster.TypedExtensionProtocolOptions[ClusterGenerator.HttpOptions] = Parts.Pack(ClusterGenerator.UseDownstream());
+        else if (pool.UpgradeToHttp2 == true && port.Protocol == Protocol.Http) ClusterGenerator.SetProtocol(cluster, Protocol.Http2);
+        if (pool.IdleTimeout is null && pool.MaxRequestsPerConnection is not > 0) return;
+        var options = cluster.TypedExtensionProtocolOptions.TryGetValue(ClusterGenerator.HttpOptions, out var packed)
+            ? packed.Unpack<HttpProtocolOptions>()
+            : new() { ExplicitHttpConfig = new() { HttpProtocolOptions = new() } };
+        options.CommonHttpProtocolOptions = new();
+        if (pool.IdleTimeout is { } idle) options.CommonHttpProtocolOptions.IdleTimeout = Parts.Duration(idle);
+        if (pool.MaxRequestsPerConnection is > 0 and var most) options.CommonHttpProtocolOptions.MaxRequestsPerConnection = (uint)most;
+        cluster.TypedExtensionProtocolOptions[ClusterGenerator.HttpOptions] = Parts.Pack(options);
+    }
+
+    private static uint? Seconds(TimeSpan? span) => span is { } given ? (uint)given.TotalSeconds : null;
+
+    private static void ApplyBalancing(Cluster cluster, LoadBalancing? balancing)
+    {
+        if (balancing is null || cluster.LbPolicy == Cluster.Types.LbPolicy.ClusterProvided) return;
+        var slowStart = balancing.Warmup is { } warmup ? new Cluster.Types.SlowStartConfig { SlowStartWindow = Parts.Duration(warmup) } : null;
+        switch (balancing.Algorithm)
+        {
+            case LbAlgorithm.RoundRobin:
+                cluster.LbPolicy = Cluster.Types.LbPolicy.RoundRobin;
+                if (slowStart is not null) cluster.RoundRobinLbConfig = new() { SlowStartConfig = slowStart };
+                break;
+            case LbAlgorithm.Random:
+                cluster.LbPolicy = Cluster.Types.LbPolicy.Random;
+                break;
+            case LbAlgorithm.Passthrough:
+                cluster.LbPolicy = Cluster.Types.LbPolicy.ClusterProvided;
+                cluster.Type = Cluster.Types.DiscoveryType.OriginalDst;
+                cluster.EdsClusterConfig = null;
+                break;
+            case LbAlgorithm.Hash when balancing.Hash is { } hash:
+                ApplyHash(cluster, hash);
+                break;
+            default:
+                if (slowStart is not null) cluster.LeastRequestLbConfig = new() { SlowStartConfig = slowStart };
+                break;
+        }
+    }
+
+    private static void ApplyHash(Cluster cluster, HashPolicy hash)
+    {
+        if (hash.MaglevTableSize > 0)
+        {
+            cluster.LbPolicy = Cluster.Types.LbPolicy.Maglev;
+            cluster.MaglevLbConfig = new() { TableSize = hash.MaglevTableSize };
+            return;
+        }
+        cluster.LbPolicy = Cluster.Types.LbPolicy.RingHash;
+        cluster.RingHashLbConfig = new() { MinimumRingSize = hash.MinimumRingSize > 0 ? hash.MinimumRingSize : MinimumRingSize };
+    }
+
+    private static void ApplyOutlier(Cluster cluster, OutlierPolicy policy)
+    {
+        var outlier = new OutlierDetection { EnforcingSuccessRate = 0 };
+        if (policy.Consecutive5xx is { } errors)
+        {
+            outlier.Consecutive5Xx = errors;
+            outlier.EnforcingConsecutive5Xx = errors > 0 ? 100u : 0;
+        }
+        if (policy.ConsecutiveGatewayErrors is { } gatewayErrors)
+        {
+            outlier.ConsecutiveGatewayFailure = gatewayErrors;
+            outlier.EnforcingConsecutiveGatewayFailure = gatewayErrors > 0 ? 100u : 0;
+        }
+        if (policy.SplitLocalOrigin)
+        {
+            outlier.SplitExternalLocalOriginErrors = true;
+            if (policy.ConsecutiveLocalOriginFailures is { } failures)
+            {
+                outlier.ConsecutiveLocalOriginFailure = failures;
+                outlier.EnforcingConsecutiveLocalOriginFailure = failures > 0 ? 100u : 0;
+            }
+            outlier.EnforcingLocalOriginSuccessRate = 0;
+        }
+        if (policy.Interval is { } interval) outlier.Interval = Parts.Duration(interval);
+        if (policy.BaseEjectionTime is { } ejection) outlier.BaseEjectionTime = Parts.Duration(ejection);
+        if (policy.MaxEjectionPercent is { } percent) outlier.MaxEjectionPercent = percent;
+        cluster.OutlierDetection = outlier;
+        cluster.CommonLbConfig.HealthyPanicThreshold = new() { Value = policy.MinHealthPercent };
+    }
+
+    /// <summary>
+    /// What Istio lacks, so that a dead gateway or Pod stops costing retries before the control plane knows of it: whoever fails to
+    /// connect three times in a row is left alone for some seconds. Only failures of the connection count, never an answer: a gateway
+    /// must not pay for a service behind it. All may be ejected, and when nothing is left everything is tried again (panic under 1 %).
+    /// Priorities by locality stay tied to a DestinationRule's own outlierDetection, as in Istio.
+    /// </summary>
+    private static void ApplyDefaultOutlier(Cluster cluster)
+    {
+        cluster.OutlierDetection = new()
+        {
+            SplitExternalLocalOriginErrors = true,
+            ConsecutiveLocalOriginFailure = 3,
+            EnforcingConsecutiveLocalOriginFailure = 100,
+            EnforcingLocalOriginSuccessRate = 0,
+            EnforcingConsecutive5Xx = 0,
+            EnforcingConsecutiveGatewayFailure = 0,
+            EnforcingSuccessRate = 0,
+            Interval = Parts.Duration(TimeSpan.FromSeconds(1)),
+            BaseEjectionTime = Parts.Duration(TimeSpan.FromSeconds(5)),
+            MaxEjectionTime = Parts.Duration(TimeSpan.FromSeconds(30)),
+            MaxEjectionPercent = 100,
+        };
+        cluster.CommonLbConfig.HealthyPanicThreshold = new() { Value = 1 };
+    }
+
+    public static void ApplyTls(Cluster cluster, ClusterInputs inputs, ServicePort port, string subset, TrafficPolicy policy)
+    {
+        var service = inputs.Service;
+        var sni = ResourceNames.Sni(port.Number, subset, service.Hostname);
+        var http2 = port.Protocol.IsHttp2() || (policy.Pool?.UpgradeToHttp2 == true && port.Protocol == Protocol.Http);
+        if (policy.Tls is { } tls)
+        {
+            cluster.TransportSocket = tls.Mode switch
+            {
+                ClientTlsMode.Disable => null,
+                ClientTlsMode.IstioMutual => TlsContexts.Mesh(tls.Sni.Length > 0 ? tls.Sni : sni, tls.SubjectAltNames.IsEmpty ? inputs.Identities : tls.SubjectAltNames, http2),
+                _ => TlsContexts.Client(tls, http2),
+            };
+            return;
+        }
+        if (!inputs.Mesh.EnableAutoMtls || service.External) return;
+        if (cluster.Type == Cluster.Types.DiscoveryType.OriginalDst)
+        {
+            if (inputs.HasMtls) cluster.TransportSocket = TlsContexts.Mesh(sni, inputs.Identities, http2);
+            return;
+        }
+        if (cluster.Type != Cluster.Types.DiscoveryType.Eds && !inputs.HasMtls) return;
+        cluster.TransportSocketMatches.Add(new Cluster.Types.TransportSocketMatch
+        {
+            Name = "tlsMode-istio",
+            Match = Parts.Fields(("tlsMode", Value.ForString("istio"))),
+            TransportSocket = TlsContexts.Mesh(sni, inputs.Identities, http2),
+        });
+        cluster.TransportSocketMatches.Add(new Cluster.Types.TransportSocketMatch
+        {
+            Name = "tlsMode-disabled",
+            Match = new(),
+            TransportSocket = TlsContexts.Raw,
+        });
+    }
+}

@@ -1,0 +1,175 @@
+using Google.Protobuf.WellKnownTypes;
+using Isthmus.Mesh.Model;
+using Isthmus.Wire.Envoy.Endpoints;
+using HealthStatus = Isthmus.Wire.Envoy.HealthStatus;
+using Locality = Isthmus.Mesh.Model.Locality;
+
+namespace Isthmus.Mesh.Generate;
+
+/// <summary>EDS: the members of a cluster as one proxy reaches them, those of other networks through their gateways.</summary>
+public static class EndpointGenerator
+{
+    private const string SocketMatch = "envoy.transport_socket_match";
+
+    private static readonly Struct MtlsMatch = Parts.Fields(("tlsMode", Value.ForString("istio")));
+
+    /// <summary>Every assignment of a host: one for each port and subset, as <see cref="ClusterGenerator.Outbound"/> names them.</summary>
+    public static IEnumerable<ClusterLoadAssignment> All(EndpointInputs inputs, bool sniPassthrough)
+    {
+        if (!HasAssignments(inputs.Service, inputs.Scope.Kind)) yield break;
+        foreach (var port in inputs.Service.Ports)
+        {
+            if (port.Protocol == Protocol.Udp) continue;
+            yield return One(inputs, port.Number, null, false);
+            if (sniPassthrough) yield return One(inputs, port.Number, null, true);
+            foreach (var subset in inputs.Rule?.Subsets ?? default)
+            {
+                yield return One(inputs, port.Number, subset, false);
+                if (sniPassthrough) yield return One(inputs, port.Number, subset, true);
+            }
+        }
+    }
+
+    /// <summary>Whether clusters of the service take their endpoints from here.</summary>
+    public static bool HasAssignments(MeshService service, ProxyKind kind) =>
+        service.Resolution == Resolution.Endpoints || (service.Resolution == Resolution.Original && kind == ProxyKind.Router);
+
+    public static ClusterLoadAssignment One(EndpointInputs inputs, int port, Subset? subset, bool sni)
+    {
+        var host = inputs.Service.Hostname;
+        var assignment = new ClusterLoadAssignment
+        {
+            ClusterName = sni ? ResourceNames.Sni(port, subset?.Name ?? "", host) : ResourceNames.Outbound(port, subset?.Name ?? "", host),
+        };
+        var policy = (inputs.Rule?.Policy ?? TrafficPolicy.None).MergedWith(subset?.Policy).ForPort(port);
+        var plain = policy.Tls is { Mode: ClientTlsMode.Disable };
+        var members = inputs.Endpoints
+            .Where(endpoint => IsMember(endpoint, inputs, port, subset) && (!sni || (!plain && endpoint.Port(port)!.Value.Mtls)))
+            .GroupBy(endpoint => endpoint.Locality)
+            .OrderBy(group => group.Key);
+        foreach (var group in members)
+        {
+            var locality = SplitHorizon(inputs, port, group, plain);
+            if (locality is null) continue;
+            locality.Locality = Parts.Locality(group.Key);
+            assignment.Endpoints.Add(locality);
+        }
+        Localities.Apply(assignment, inputs, policy);
+        return assignment;
+    }
+
+    private static bool IsMember(MeshEndpoint endpoint, EndpointInputs inputs, int port, Subset? subset)
+    {
+        if (endpoint.Health != EndpointHealth.Ready || endpoint.Port(port) is null) return false;
+        if (subset is not null && !Selectors.Matches(subset.Labels, endpoint.Labels)) return false;
+        if (inputs.Service.ClusterLocal && endpoint.Cluster != inputs.Scope.Cluster) return false;
+        return inputs.Scope.NetworkView.IsEmpty || endpoint.Network.Length == 0 || inputs.Scope.NetworkView.Contains(endpoint.Network);
+    }
+
+    /// <summary>The endpoints of one locality: near ones as they are, far ones as weights of the gateways of their network.</summary>
+    private static LocalityLbEndpoints? SplitHorizon(EndpointInputs inputs, int port, IEnumerable<MeshEndpoint> endpoints, bool plain)
+    {
+        var gateways = inputs.Gateways;
+        var result = new LocalityLbEndpoints();
+        var far = new SortedDictionary<(string Address, int Port), ulong>(AddressOrder);
+        ulong total = 0;
+        foreach (var endpoint in endpoints)
+        {
+            var target = endpoint.Port(port)!.Value;
+            var weight = Math.Min(uint.MaxValue, (ulong)Math.Max(1, endpoint.Weight) * gateways.Scale);
+            if (IsDirect(inputs.Scope.Network, endpoint.Network, gateways))
+            {
+                if (endpoint.Address.Length == 0) continue;
+                result.LbEndpoints.Add(Direct(endpoint, target, (uint)weight, target.Mtls && !plain));
+                total += weight;
+            }
+            else if (target.Mtls && !plain) // a gateway forwards by SNI alone: without mesh TLS there is none
+            {
+                var entries = gateways.For(endpoint.Network, endpoint.Cluster);
+                foreach (var entry in entries)
+                {
+                    var key = (entry.Address, entry.Port);
+                    far[key] = far.GetValueOrDefault(key) + weight / (ulong)entries.Count;
+                }
+            }
+        }
+        foreach (var ((address, gatewayPort), weight) in far)
+        {
+            var bounded = (uint)Math.Clamp(weight, 1, uint.MaxValue);
+            result.LbEndpoints.Add(Gateway(address, gatewayPort, bounded, inputs.Scope.Cluster));
+            total += bounded;
+        }
+        if (result.LbEndpoints.Count == 0) return null;
+        result.LoadBalancingWeight = (uint)Math.Min(uint.MaxValue, total);
+        return result;
+    }
+
+    private static readonly Comparer<(string Address, int Port)> AddressOrder = Comparer<(string Address, int Port)>.Create((a, b) =>
+    {
+        var order = string.CompareOrdinal(a.Address, b.Address);
+        return order != 0 ? order : a.Port.CompareTo(b.Port);
+    });
+
+    /// <summary>Reached by its own address: same network, networks unknown, or a network that nobody names an entry for.</summary>
+    private static bool IsDirect(string own, string other, GatewayTable gateways) =>
+        gateways.IsEmpty || own.Length == 0 || other.Length == 0 || own == other || !gateways.Knows(other);
+
+    private static LbEndpoint Direct(MeshEndpoint endpoint, EndpointPort target, uint weight, bool mtls)
+    {
+        var workload = endpoint.Workload;
+        var made = new LbEndpoint
+        {
+            Endpoint = new() { Address = Parts.Address(endpoint.Address, target.Target) },
+            HealthStatus = HealthStatus.Healthy,
+            LoadBalancingWeight = weight,
+            Metadata = Workload($"{workload.Name};{workload.Namespace};{workload.CanonicalName};{workload.CanonicalRevision};{endpoint.Cluster}"),
+        };
+        if (mtls) made.Metadata.FilterMetadata[SocketMatch] = MtlsMatch;
+        return made;
+    }
+
+    private static LbEndpoint Gateway(string address, int port, uint weight, string cluster)
+    {
+        var made = new LbEndpoint
+        {
+            Endpoint = new() { Address = Parts.Address(address, port) },
+            LoadBalancingWeight = weight,
+            Metadata = Workload($";;;;{cluster}"),
+        };
+        made.Metadata.FilterMetadata[SocketMatch] = MtlsMatch;
+        return made;
+    }
+
+    private static Wire.Envoy.Metadata Workload(string name) => Parts.Metadata(("istio", Parts.Fields(("workload", Value.ForString(name)))));
+
+    /// <summary>The assignment that a DNS cluster carries in itself.</summary>
+    internal static ClusterLoadAssignment Inline(ClusterInputs inputs, int port, Subset? subset, string clusterName)
+    {
+        var assignment = new ClusterLoadAssignment { ClusterName = clusterName };
+        var members = inputs.Members
+            .Where(endpoint => endpoint.Port(port) is not null && (subset is null || Selectors.Matches(subset.Labels, endpoint.Labels)))
+            .GroupBy(endpoint => endpoint.Locality)
+            .OrderBy(group => group.Key);
+        foreach (var group in members)
+        {
+            var locality = new LocalityLbEndpoints { Locality = Parts.Locality(group.Key) };
+            uint total = 0;
+            foreach (var endpoint in group)
+            {
+                var weight = Math.Max(1, endpoint.Weight);
+                locality.LbEndpoints.Add(new LbEndpoint
+                {
+                    Endpoint = new() { Address = Parts.Address(endpoint.Address, endpoint.Port(port)!.Value.Target) },
+                    LoadBalancingWeight = weight,
+                    Metadata = Workload($";;;;{endpoint.Cluster}"),
+                });
+                total += weight;
+            }
+            locality.LoadBalancingWeight = total;
+            assignment.Endpoints.Add(locality);
+        }
+        var policy = (inputs.Rule?.Policy ?? TrafficPolicy.None).MergedWith(subset?.Policy).ForPort(port);
+        Localities.Apply(assignment, inputs.Scope, inputs.Mesh, inputs.Members, policy, port);
+        return assignment;
+    }
+}

@@ -1,0 +1,65 @@
+using Isthmus.Core.Collections;
+using Isthmus.Mesh.Model;
+
+namespace Isthmus.Mesh.Generate;
+
+/// <summary>All that the listeners and routes of a gateway depend on, the services behind AUTO_PASSTHROUGH aside.</summary>
+/// <param name="Routings">VirtualServices bound to one of its Gateways (delegates merged in), oldest first.</param>
+/// <param name="Destinations">Every host that those name and the mesh knows.</param>
+public sealed record GatewayInputs(
+    ProxyScope Scope,
+    MeshConfig Mesh,
+    GatewayScope Gateway,
+    ValueList<VirtualService> Routings,
+    ValueMap<DestinationShape> Destinations);
+
+/// <summary>A server together with the Gateway it belongs to.</summary>
+internal sealed record BoundServer(Gateway Gateway, GatewayServer Server)
+{
+    public ServerTlsMode? TlsMode => Server.Tls is { HttpsRedirect: true, Mode: ServerTlsMode.Passthrough } && Server.Protocol.IsHttp() ? null : Server.Tls?.Mode;
+
+    /// <summary>TLS is ended here and HTTP spoken inside.</summary>
+    public bool IsHttps => Server.Protocol == Protocol.Https && TlsMode is not (ServerTlsMode.Passthrough or ServerTlsMode.AutoPassthrough or null);
+
+    public bool IsHttp => Server.Protocol.IsHttp() || IsHttps;
+
+    public bool IsAutoPassthrough => TlsMode == ServerTlsMode.AutoPassthrough;
+
+    /// <summary>Its hosts without their namespaces.</summary>
+    public IEnumerable<string> HostNames => Server.Hosts.Select(host => host[(host.IndexOf('/', StringComparison.Ordinal) + 1)..]);
+
+    /// <summary>Whether a VirtualService in <paramref name="ns"/> may claim <paramref name="host"/> here.</summary>
+    public bool Admits(string host, string ns)
+    {
+        foreach (var entry in Server.Hosts)
+        {
+            var slash = entry.IndexOf('/', StringComparison.Ordinal);
+            var owner = slash < 0 ? "*" : entry[..slash];
+            if (owner != "*" && (owner == "." ? Gateway.Namespace : owner) != ns) continue;
+            var wanted = slash < 0 ? entry : entry[(slash + 1)..];
+            if (Hosts.Covers(wanted, host) || Hosts.Covers(host, wanted)) return true;
+        }
+        return false;
+    }
+}
+
+/// <summary>Comparison of host names that may begin with a wildcard.</summary>
+public static class Hosts
+{
+    /// <summary>Whether every name that <paramref name="inner"/> stands for is one of <paramref name="outer"/>'s.</summary>
+    public static bool Covers(string outer, string inner)
+    {
+        if (outer == "*" || outer == inner) return true;
+        return outer.StartsWith('*') && inner.EndsWith(outer[1..], StringComparison.Ordinal);
+    }
+
+    /// <summary>The wildcards that could cover a name, most specific first: <c>*.b.c</c>, <c>*.c</c>, <c>*</c>.</summary>
+    public static IEnumerable<string> Wildcards(string name)
+    {
+        for (var dot = name.IndexOf('.', StringComparison.Ordinal); dot >= 0; dot = name.IndexOf('.', dot + 1))
+        {
+            if (dot > 0 || !name.StartsWith('.')) yield return "*" + name[dot..];
+        }
+        yield return "*";
+    }
+}

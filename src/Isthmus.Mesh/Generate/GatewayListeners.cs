@@ -1,0 +1,149 @@
+using Google.Protobuf;
+using Isthmus.Core.Collections;
+using Isthmus.Mesh.Model;
+using Isthmus.Wire.Envoy;
+using Isthmus.Wire.Envoy.ListenerFilters;
+using Isthmus.Wire.Envoy.Listeners;
+
+namespace Isthmus.Mesh.Generate;
+
+/// <summary>A gateway's listener. When <paramref name="SniHosts"/> is not empty, a chain for each service port that they cover is appended.</summary>
+public sealed record GatewayListener(Listener Listener, ValueList<string> SniHosts, ValueList<ObjectRef> Sources);
+
+/// <summary>LDS of gateways: one listener for each port that some Gateway serves and the workload has.</summary>
+public static class GatewayListeners
+{
+    public static IEnumerable<GatewayListener> Of(GatewayInputs inputs)
+    {
+        foreach (var (port, servers) in ByTargetPort(inputs.Gateway))
+        {
+            var listener = new Listener
+            {
+                Name = ResourceNames.Listener(port.Bind, port.Target),
+                Address = Parts.Address(port.Bind, port.Target),
+                TrafficDirection = TrafficDirection.Outbound,
+            };
+            if (Parts.AccessLog(inputs.Mesh, onlyUnmatched: true) is { } log) listener.AccessLog.Add(log);
+            if (servers.Any(server => server.Server.Tls is not null && !server.Server.Protocol.IsHttp()))
+            {
+                listener.ListenerFilters.Add(OutboundListeners.Inspector("envoy.filters.listener.tls_inspector", new TlsInspector()));
+            }
+            AddChains(listener, servers, inputs, port.Target);
+            var sniHosts = servers.Where(server => server.IsAutoPassthrough).SelectMany(server => server.HostNames).Distinct().Order(StringComparer.Ordinal).ToValueList();
+            if (listener.FilterChains.Count == 0 && sniHosts.IsEmpty) continue; // nothing leads anywhere
+            yield return new(listener, sniHosts, Sources(servers, inputs));
+        }
+    }
+
+    /// <summary>The chains by which an AUTO_PASSTHROUGH port tells one service's ports and subsets apart: by SNI, mesh TLS only, never ended.</summary>
+    public static IEnumerable<FilterChain> SniChains(MeshService service, DestinationRule? rule, MeshConfig mesh)
+    {
+        foreach (var port in service.Ports)
+        {
+            if (port.Protocol == Protocol.Udp) continue;
+            yield return SniChain(ResourceNames.Sni(port.Number, "", service.Hostname), mesh);
+            foreach (var subset in rule?.Subsets ?? default) yield return SniChain(ResourceNames.Sni(port.Number, subset.Name, service.Hostname), mesh);
+        }
+    }
+
+    /// <summary>Whether an AUTO_PASSTHROUGH server with these hosts leads to the service.</summary>
+    public static bool Exposes(ValueList<string> sniHosts, MeshService service) => !service.External && sniHosts.Any(host => Hosts.Covers(host, service.Hostname));
+
+    /// <summary>The encoded listener with its services' encoded chains.</summary>
+    public static ByteString Assemble(GatewayListener listener, IEnumerable<ByteString> sniChains) =>
+        Assembled.Of(listener.Listener, Listener.FilterChainsFieldNumber, sniChains);
+
+    private static FilterChain SniChain(string name, MeshConfig mesh) => new()
+    {
+        FilterChainMatch = new() { ServerNames = { name }, ApplicationProtocols = { TlsContexts.MeshAlpns } },
+        Filters = { Parts.TcpProxy(name, mesh) },
+    };
+
+    /// <summary>Servers by where their Service's port leads; a port that no Service of the gateway has is not served.</summary>
+    internal static IEnumerable<KeyValuePair<(string Bind, int Target), List<BoundServer>>> ByTargetPort(GatewayScope scope)
+    {
+        var ports = new SortedDictionary<(string Bind, int Target), List<BoundServer>>(Comparer<(string Bind, int Target)>.Create((a, b) =>
+            a.Target != b.Target ? a.Target.CompareTo(b.Target) : string.CompareOrdinal(a.Bind, b.Bind)));
+        foreach (var gateway in scope.Gateways)
+        {
+            foreach (var server in gateway.Servers)
+            {
+                var targets = server.TargetPort > 0
+                    ? [server.TargetPort]
+                    : scope.Ports.Where(port => port.Service == server.Port).Select(port => port.Target).Distinct();
+                foreach (var target in targets)
+                {
+                    var key = (server.Bind.Length > 0 ? server.Bind : ResourceNames.AnyAddress, target);
+                    (ports.TryGetValue(key, out var servers) ? servers : ports[key] = []).Add(new(gateway, server));
+                }
+            }
+        }
+        return ports;
+    }
+
+    private static void AddChains(Listener listener, List<BoundServer> servers, GatewayInputs inputs, int target)
+    {
+        var plainDone = false;
+        foreach (var bound in servers)
+        {
+            if (bound.IsAutoPassthrough) continue;
+            if (bound.Server.Protocol.IsHttp())
+            {
+                // Every plain HTTP server of a port shares one route table.
+                if (!plainDone) listener.FilterChains.Add(HttpChain(listener.Name, $"http.{target}", null, [], inputs.Mesh));
+                plainDone = true;
+            }
+            else if (bound.IsHttps)
+            {
+                listener.FilterChains.Add(HttpChain(
+                    listener.Name, GatewayRoutes.HttpsName(bound), TlsContexts.GatewayServer(bound.Server.Tls!, inputs.Mesh, true), ServerNames(bound), inputs.Mesh));
+            }
+            else AddL4(listener, bound, inputs);
+        }
+    }
+
+    private static FilterChain HttpChain(string listener, string route, TransportSocket? tls, IReadOnlyList<string> names, MeshConfig mesh)
+    {
+        var chain = new FilterChain { Filters = { HttpConnections.Gateway($"outbound_{listener}", route, mesh) }, TransportSocket = tls };
+        if (names.Count > 0) chain.FilterChainMatch = new() { ServerNames = { names } };
+        return chain;
+    }
+
+    private static List<string> ServerNames(BoundServer bound)
+    {
+        var names = bound.HostNames.Distinct().ToList();
+        return names.Contains("*") ? [] : names;
+    }
+
+    /// <summary>TCP, TLS passed through, and TLS ended with TCP inside: the VirtualServices' tcp and tls routes.</summary>
+    private static void AddL4(Listener listener, BoundServer bound, GatewayInputs inputs)
+    {
+        var passthrough = bound.TlsMode == ServerTlsMode.Passthrough;
+        var tls = bound.TlsMode is null || passthrough ? null : TlsContexts.GatewayServer(bound.Server.Tls!, inputs.Mesh, true);
+        var port = new ServicePort(bound.Server.PortName, bound.Server.Port, passthrough ? Protocol.Tls : Protocol.Tcp);
+        foreach (var routing in inputs.Routings)
+        {
+            if (!routing.Gateways.Contains(bound.Gateway.FullName)) continue;
+            var admitted = routing.Hosts.Where(host => bound.Admits(host, routing.Namespace)).ToList();
+            if (admitted.Count == 0) continue;
+            var usable = passthrough ? routing with { Tcp = default } : routing with { Tls = default };
+            foreach (var chain in L4Routes.Chains(inputs.Scope, usable, port, default, bound.Gateway.FullName))
+            {
+                var names = chain.ServerNames.Where(name => bound.HostNames.Any(host => Hosts.Covers(host, name) || Hosts.Covers(name, host))).ToValueList();
+                if (names.IsEmpty && !chain.ServerNames.IsEmpty) continue;
+                if (tls is not null) names = ServerNames(bound).ToValueList();
+                var built = OutboundListeners.Chain(chain with { ServerNames = names }, inputs.Mesh);
+                built.TransportSocket = tls;
+                if (!listener.FilterChains.Any(known => Equals(known.FilterChainMatch, built.FilterChainMatch))) listener.FilterChains.Add(built);
+            }
+        }
+    }
+
+    private static ValueList<ObjectRef> Sources(List<BoundServer> servers, GatewayInputs inputs)
+    {
+        var names = servers.Select(server => server.Gateway.FullName).ToHashSet();
+        return servers.Select(server => server.Gateway.Source)
+            .Concat(inputs.Routings.Where(routing => routing.Gateways.Any(names.Contains)).Select(routing => routing.Source))
+            .Distinct().Order().ToValueList();
+    }
+}

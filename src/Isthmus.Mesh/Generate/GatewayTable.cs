@@ -1,0 +1,50 @@
+using Isthmus.Core.Collections;
+using Isthmus.Mesh.Model;
+
+namespace Isthmus.Mesh.Generate;
+
+/// <summary>
+/// The entries to every network. A network is known from its first gateway on, ready or not; only ready addresses carry traffic,
+/// so that the death of the last gateway takes its endpoints away instead of leaking addresses of a foreign network.
+/// </summary>
+public sealed record GatewayTable(ValueMap<ValueList<NetworkGateway>> Ready, ValueList<string> Known, uint Scale)
+{
+    public static readonly GatewayTable Empty = new(default, default, 1);
+
+    public bool IsEmpty => Known.IsEmpty;
+
+    public bool Knows(string network) => Known.Contains(network);
+
+    /// <param name="gateways">With addresses, not host names; those that are not ready count for <see cref="Known"/> only.</param>
+    public static GatewayTable Of(IEnumerable<NetworkGateway> gateways)
+    {
+        var all = gateways.ToList();
+        if (all.Count == 0) return Empty;
+        var ready = all
+            .Where(gateway => gateway is { Ready: true, Address.Length: > 0, IsHostname: false })
+            .DistinctBy(gateway => (gateway.Network, gateway.Cluster, gateway.Address, gateway.Port))
+            .OrderBy(gateway => gateway.Address, StringComparer.Ordinal).ThenBy(gateway => gateway.Port)
+            .ToList();
+        var byNetwork = ready.GroupBy(gateway => gateway.Network).ToDictionary(group => group.Key, group => group.ToValueList());
+        // Weights are divided among the gateways of a network or of a cluster in it: scaled by this, every division is whole.
+        var counts = byNetwork.Values.Select(group => group.Count)
+            .Concat(ready.GroupBy(gateway => (gateway.Network, gateway.Cluster)).Select(group => group.Count()));
+        ulong scale = 1;
+        foreach (var count in counts) scale = Math.Min(uint.MaxValue, scale / GreatestDivisor(scale, (ulong)count) * (ulong)count);
+        return new(byNetwork.ToValueMap(), all.Select(gateway => gateway.Network).Distinct().Order(StringComparer.Ordinal).ToValueList(), (uint)scale);
+    }
+
+    /// <summary>The ready entries for endpoints of one cluster in a network: the cluster's own first, else every one of the network.</summary>
+    public IReadOnlyList<NetworkGateway> For(string network, string cluster)
+    {
+        if (!Ready.TryGetValue(network, out var all)) return [];
+        var own = all.Where(gateway => gateway.Cluster == cluster).ToList();
+        return own.Count > 0 ? own : all;
+    }
+
+    private static ulong GreatestDivisor(ulong a, ulong b)
+    {
+        while (b != 0) (a, b) = (b, a % b);
+        return a;
+    }
+}

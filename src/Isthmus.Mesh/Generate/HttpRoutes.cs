@@ -1,0 +1,185 @@
+using Google.Protobuf.WellKnownTypes;
+using Isthmus.Core.Collections;
+using Isthmus.Mesh.Model;
+using Isthmus.Wire.Envoy.Retries;
+using Isthmus.Wire.Envoy.Routes;
+using HttpRoute = Isthmus.Mesh.Model.HttpRoute;
+
+namespace Isthmus.Mesh.Generate;
+
+/// <summary>Routes of a virtual host: the default one, or those of a VirtualService.</summary>
+internal static class HttpRoutes
+{
+    private const string DefaultRetryOn = "connect-failure,refused-stream,unavailable,cancelled,retriable-status-codes";
+
+    /// <param name="Gateway"><c>mesh</c> or the gateway's full name, as matches name it.</param>
+    /// <param name="Port">Of the listener.</param>
+    internal sealed record Context(ProxyScope Scope, MeshConfig Mesh, int Port, string Gateway, ValueMap<DestinationShape> Destinations);
+
+    public static Route Default(string hostname, Context context)
+    {
+        var action = new RouteAction
+        {
+            Cluster = ResourceNames.Outbound(context.Port, "", hostname),
+            Timeout = Parts.Zero,
+            RetryPolicy = Retry(null, context.Mesh),
+            MaxStreamDuration = RouteGenerator.Unlimited,
+        };
+        AddHash(action, new(hostname, "", context.Port), context);
+        return new()
+        {
+            Name = "default",
+            Match = new() { Prefix = "/" },
+            Decorator = new() { Operation = ResourceNames.HostPort(hostname, context.Port) + "/*" },
+            Route_ = action,
+        };
+    }
+
+    public static IEnumerable<Route> Of(VirtualService routing, Context context)
+    {
+        foreach (var http in routing.Http)
+        {
+            if (http.Matches.IsEmpty)
+            {
+                yield return One(routing, http, null, context);
+                yield break; // what follows can never match
+            }
+            foreach (var match in http.Matches)
+            {
+                if (!RouteMatches.Applies(match, context)) continue;
+                yield return One(routing, http, match, context);
+                if (RouteMatches.IsEverything(match)) yield break;
+            }
+        }
+    }
+
+    private static Route One(VirtualService routing, HttpRoute http, HttpMatch? match, Context context)
+    {
+        var route = new Route
+        {
+            Name = match is { Name.Length: > 0 } ? (http.Name.Length > 0 ? $"{http.Name}.{match.Name}" : match.Name) : http.Name,
+            Match = RouteMatches.Build(match),
+            Metadata = Parts.Metadata(("istio", Parts.Fields(("config", Parts.ConfigPath(routing.Source, "virtual-service"))))),
+            Decorator = new() { Operation = Operation(routing, http, match, context) },
+        };
+        if (http.Redirect is { } redirect) route.Redirect = RouteActions.Redirect(redirect);
+        else if (http.Direct is { } direct) route.DirectResponse = RouteActions.Direct(direct);
+        else route.Route_ = Forward(http, match, context);
+        RouteActions.AddHeaders(route, http.Headers);
+        if (http.Fault is { } fault) route.TypedPerFilterConfig["envoy.filters.http.fault"] = Parts.Pack(RouteActions.Fault(fault));
+        return route;
+    }
+
+    private static string Operation(VirtualService routing, HttpRoute http, HttpMatch? match, Context context)
+    {
+        var path = match?.Uri switch
+        {
+            { Kind: MatchKind.Exact or MatchKind.Regex } uri => uri.Value,
+            { Kind: MatchKind.Prefix } uri => uri.Value + "*",
+            _ => "/*",
+        };
+        if (http.Destinations.Count != 1) return ResourceNames.HostPort(routing.Name, context.Port) + path;
+        var destination = http.Destinations[0].Destination;
+        return ResourceNames.HostPort(destination.Host, PortOf(destination, context)) + path;
+    }
+
+    private static RouteAction Forward(HttpRoute http, HttpMatch? match, Context context)
+    {
+        var timeout = http.Timeout is { } given ? Parts.Duration(given) : Parts.Zero;
+        var action = new RouteAction { Timeout = timeout, MaxGrpcTimeout = timeout, RetryPolicy = Retry(http.Retries, context.Mesh) };
+        var used = http.Destinations.Where(destination => destination.Weight > 0 || http.Destinations.Count == 1).ToList();
+        if (used.Count == 1)
+        {
+            action.Cluster = Cluster(used[0].Destination, context);
+            RouteActions.AddDestinationHeaders(action, used[0].Headers);
+        }
+        else
+        {
+            action.WeightedClusters = new();
+            action.WeightedClusters.Clusters.AddRange(used.Select(destination => RouteActions.Weighted(destination, Cluster(destination.Destination, context))));
+        }
+        if (http.Rewrite is { } rewrite) RouteActions.Rewrite(action, rewrite, match);
+        if (http.Headers?.Request.Set is { } set && RouteActions.HostHeader(set) is { } host) action.HostRewriteLiteral = host;
+        foreach (var mirror in http.Mirrors)
+        {
+            action.RequestMirrorPolicies.Add(new RouteAction.Types.RequestMirrorPolicy
+            {
+                Cluster = Cluster(mirror.Destination, context),
+                RuntimeFraction = new() { DefaultValue = Parts.PerMillion(mirror.Percent) },
+                TraceSampled = false,
+            });
+        }
+        if (http.Cors is { } cors) action.Cors = RouteActions.Cors(cors);
+        foreach (var destination in used) AddHash(action, destination.Destination, context);
+        return action;
+    }
+
+    private static string Cluster(Destination destination, Context context) =>
+        ResourceNames.Outbound(PortOf(destination, context), destination.Subset, destination.Host);
+
+    /// <summary>The port that is named, else the service's only one, else the listener's.</summary>
+    private static int PortOf(Destination destination, Context context)
+    {
+        if (destination.Port > 0) return destination.Port;
+        return context.Destinations.TryGetValue(destination.Host, out var shape) && shape.Ports.Count == 1 ? shape.Ports[0] : context.Port;
+    }
+
+    /// <summary>The key that the destination's rule hashes by: balancing is the cluster's, its key the route's.</summary>
+    private static void AddHash(RouteAction action, Destination destination, Context context)
+    {
+        if (!context.Destinations.TryGetValue(destination.Host, out var shape) || shape.Rule is not { } rule) return;
+        var subset = rule.Subsets.FirstOrDefault(candidate => candidate.Name == destination.Subset);
+        var policy = rule.Policy.MergedWith(subset?.Policy).ForPort(PortOf(destination, context));
+        if (policy.Balancing?.Hash is not { } hash) return;
+        action.HashPolicy.Add(hash.Key switch
+        {
+            HashKey.Header => new() { Header = new() { HeaderName = hash.Name } },
+            HashKey.Cookie => new() { Cookie = new() { Name = hash.Name, Path = hash.Path, Ttl = hash.Ttl is { } ttl ? Parts.Duration(ttl) : null } },
+            HashKey.QueryParameter => new() { QueryParameter = new() { Name = hash.Name } },
+            _ => new RouteAction.Types.HashPolicy { ConnectionProperties = new() { SourceIp = true } },
+        });
+    }
+
+    internal static RetryPolicy? Retry(HttpRetry? own, MeshConfig mesh)
+    {
+        var retry = own ?? mesh.DefaultHttpRetry;
+        if (retry is { Attempts: 0 }) return null;
+        var policy = new RetryPolicy
+        {
+            NumRetries = (uint)(retry?.Attempts ?? 2),
+            HostSelectionRetryMaxAttempts = 5,
+            RetryHostPredicate =
+            {
+                new RetryPolicy.Types.RetryHostPredicate
+                {
+                    Name = "envoy.retry_host_predicates.previous_hosts",
+                    TypedConfig = Parts.Pack(new PreviousHostsPredicate()),
+                },
+            },
+        };
+        SetConditions(policy, retry?.RetryOn is { Length: > 0 } conditions ? conditions : DefaultRetryOn + ",503");
+        if (retry?.PerTryTimeout is { } perTry) policy.PerTryTimeout = Parts.Duration(perTry);
+        if (retry?.RemoteLocalities == true)
+        {
+            policy.RetryPriority = new()
+            {
+                Name = "envoy.retry_priorities.previous_priorities",
+                TypedConfig = Parts.Pack(new PreviousPrioritiesConfig { UpdateFrequency = 2 }),
+            };
+        }
+        return policy;
+    }
+
+    /// <summary>Status codes among the conditions move to a list of their own.</summary>
+    private static void SetConditions(RetryPolicy policy, string text)
+    {
+        var names = new List<string>();
+        foreach (var condition in text.Split(',', StringSplitOptions.TrimEntries | StringSplitOptions.RemoveEmptyEntries))
+        {
+            if (uint.TryParse(condition, System.Globalization.NumberStyles.None, System.Globalization.CultureInfo.InvariantCulture, out var code)) policy.RetriableStatusCodes.Add(code);
+            else names.Add(condition);
+        }
+        if (policy.RetriableStatusCodes.Count > 0 && !names.Contains("retriable-status-codes")) names.Add("retriable-status-codes");
+        policy.RetryOn = string.Join(',', names);
+    }
+}

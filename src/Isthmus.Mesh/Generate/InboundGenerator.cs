@@ -1,0 +1,146 @@
+using Google.Protobuf;
+using Isthmus.Mesh.Model;
+using Isthmus.Wire.Envoy;
+using Isthmus.Wire.Envoy.Listeners;
+using Isthmus.Wire.Envoy.ListenerFilters;
+using Isthmus.Wire.Envoy.Routes;
+
+namespace Isthmus.Mesh.Generate;
+
+/// <summary>The inbound listener of a sidecar: chains for its ports, and a catch-all for ports that no Service names.</summary>
+public static class InboundGenerator
+{
+    private const int Port = Core.Names.Ports.Inbound;
+
+    public static Listener Listener(InboundScope inbound, MeshConfig mesh)
+    {
+        var listener = new Listener
+        {
+            Name = ResourceNames.VirtualInbound,
+            Address = Parts.Address(ResourceNames.AnyAddress, Port),
+            TrafficDirection = TrafficDirection.Inbound,
+            ListenerFiltersTimeout = Parts.Duration(mesh.ProtocolDetectionTimeout),
+            ContinueOnListenerFiltersTimeout = true,
+        };
+        if (Parts.AccessLog(mesh, onlyUnmatched: true) is { } log) listener.AccessLog.Add(log);
+        listener.FilterChains.Add(new FilterChain
+        {
+            Name = ResourceNames.VirtualInbound + "-blackhole",
+            FilterChainMatch = new() { DestinationPort = Port },
+            Filters = { Parts.TcpProxy(ResourceNames.BlackHole, mesh, log: false) },
+        });
+        listener.FilterChains.AddRange(Chains(null, inbound.CatchAll, mesh));
+        foreach (var port in inbound.Ports) listener.FilterChains.AddRange(Chains(port, port.Mode, mesh));
+        AddInspectors(listener, inbound);
+        return listener;
+    }
+
+    /// <summary>The chains of one port by what it speaks and which TLS it accepts; <paramref name="port"/> null: every other port.</summary>
+    private static IEnumerable<FilterChain> Chains(InboundPort? port, MtlsMode mode, MeshConfig mesh)
+    {
+        var protocol = port?.Protocol ?? Protocol.Auto;
+        var mtls = mode == MtlsMode.Disable ? null : TlsContexts.MeshServer(mesh);
+        if (protocol == Protocol.Auto)
+        {
+            if (mtls is not null) yield return Http(port, "tls", TlsContexts.MeshHttpAlpns, mtls, mesh);
+            if (mode != MtlsMode.Strict) yield return Http(port, "raw_buffer", TlsContexts.PlainHttpAlpns, null, mesh);
+            if (mtls is not null) yield return Tcp(port, "tls", mode == MtlsMode.Strict ? [] : TlsContexts.MeshTcpAlpns, mtls, mesh);
+            if (mode != MtlsMode.Strict) yield return Tcp(port, "raw_buffer", [], null, mesh);
+            if (mode != MtlsMode.Strict) yield return Tcp(port, "tls", [], null, mesh);
+            yield break;
+        }
+        string[] alpns = mode == MtlsMode.Permissive ? TlsContexts.MeshAlpns : [];
+        if (protocol.IsHttp())
+        {
+            if (mtls is not null) yield return Http(port, "tls", alpns, mtls, mesh);
+            if (mode != MtlsMode.Strict) yield return Http(port, "raw_buffer", [], null, mesh);
+            yield break;
+        }
+        if (mtls is not null) yield return Tcp(port, "tls", alpns, mtls, mesh);
+        if (mode == MtlsMode.Permissive) yield return Tcp(port, "tls", [], null, mesh); // the application's own TLS
+        if (mode != MtlsMode.Strict) yield return Tcp(port, "raw_buffer", [], null, mesh);
+    }
+
+    private static FilterChain Http(InboundPort? port, string transport, string[] alpns, TransportSocket? tls, MeshConfig mesh)
+    {
+        var prefix = port is null ? ResourceNames.InboundPassthrough : $"inbound_{ResourceNames.Listener(ResourceNames.AnyAddress, port.Port)}";
+        var filter = HttpConnections.Inbound(prefix, Routes(port), port?.Protocol ?? Protocol.Auto, mesh);
+        return Chain(port, port is null ? ResourceNames.VirtualInbound + "-catchall-http" : null, transport, alpns, tls, filter);
+    }
+
+    private static FilterChain Tcp(InboundPort? port, string transport, string[] alpns, TransportSocket? tls, MeshConfig mesh) =>
+        Chain(port, port is null ? ResourceNames.VirtualInbound : null, transport, alpns, tls, Parts.TcpProxy(ClusterOf(port), mesh));
+
+    private static FilterChain Chain(InboundPort? port, string? name, string transport, string[] alpns, TransportSocket? tls, Filter filter)
+    {
+        var match = new FilterChainMatch { TransportProtocol = transport };
+        if (port is null) match.PrefixRanges.Add(new CidrRange { AddressPrefix = ResourceNames.AnyAddress, PrefixLen = 0 });
+        else match.DestinationPort = (uint)port.Port;
+        match.ApplicationProtocols.AddRange(alpns);
+        return new()
+        {
+            Name = name ?? ResourceNames.Listener(ResourceNames.AnyAddress, port!.Port),
+            FilterChainMatch = match,
+            Filters = { filter },
+            TransportSocket = tls,
+        };
+    }
+
+    private static string ClusterOf(InboundPort? port) => port is null ? ResourceNames.InboundPassthrough : ResourceNames.Inbound(port.Port);
+
+    private static RouteConfiguration Routes(InboundPort? port)
+    {
+        var host = port is { Hosts.IsEmpty: false } ? ResourceNames.HostPort(port.Hosts[0].Hostname, port.Hosts[0].ServicePort) : $":{port?.Port ?? 0}";
+        var cluster = ClusterOf(port);
+        return new()
+        {
+            Name = cluster,
+            ValidateClusters = false,
+            VirtualHosts =
+            {
+                new VirtualHost
+                {
+                    Name = $"inbound|http|{(port is null || port.Hosts.IsEmpty ? port?.Port ?? 0 : port.Hosts[0].ServicePort)}",
+                    Domains = { "*" },
+                    Routes =
+                    {
+                        new Route
+                        {
+                            Name = "default",
+                            Match = new() { Prefix = "/" },
+                            Decorator = new() { Operation = host + "/*" },
+                            Route_ = new() { Cluster = cluster, Timeout = Parts.Zero, MaxStreamDuration = RouteGenerator.Unlimited },
+                        },
+                    },
+                },
+            },
+        };
+    }
+
+    private static void AddInspectors(Listener listener, InboundScope inbound)
+    {
+        var needTls = inbound.CatchAll != MtlsMode.Disable || inbound.Ports.Any(port => port.Mode != MtlsMode.Disable);
+        var needHttp = inbound.CatchAll != MtlsMode.Strict || inbound.Ports.Any(port => port.Protocol == Protocol.Auto && port.Mode != MtlsMode.Strict);
+        listener.ListenerFilters.Add(Inspector("envoy.filters.listener.original_dst", new OriginalDst(), []));
+        if (needTls)
+        {
+            var without = inbound.Ports.Where(port => port.Mode == MtlsMode.Disable).Select(port => port.Port);
+            listener.ListenerFilters.Add(Inspector("envoy.filters.listener.tls_inspector", new TlsInspector(), without.Append(Port)));
+        }
+        if (needHttp)
+        {
+            var without = inbound.Ports.Where(port => port.Protocol != Protocol.Auto || port.Mode == MtlsMode.Strict).Select(port => port.Port);
+            listener.ListenerFilters.Add(Inspector("envoy.filters.listener.http_inspector", new HttpInspector(), without.Append(Port)));
+        }
+    }
+
+    private static ListenerFilter Inspector(string name, IMessage config, IEnumerable<int> disabled)
+    {
+        var filter = new ListenerFilter { Name = name, TypedConfig = Parts.Pack(config) };
+        var ranges = disabled.Distinct().Order()
+            .Select(port => new ListenerFilterChainMatchPredicate { DestinationPortRange = new() { Start = port, End = port + 1 } }).ToList();
+        if (ranges.Count == 1) filter.FilterDisabled = ranges[0];
+        else if (ranges.Count > 1) filter.FilterDisabled = new() { OrMatch = new() { Rules = { ranges } } };
+        return filter;
+    }
+}

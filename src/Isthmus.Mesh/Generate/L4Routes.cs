@@ -1,0 +1,56 @@
+using Isthmus.Core.Collections;
+using Isthmus.Mesh.Model;
+
+namespace Isthmus.Mesh.Generate;
+
+/// <summary>The tcp and tls routes of a VirtualService as chains.</summary>
+internal static class L4Routes
+{
+    /// <param name="gateway"><c>mesh</c>, or the gateway's full name.</param>
+    public static IEnumerable<TcpChain> Chains(ProxyScope scope, VirtualService rule, ServicePort port, ValueList<string> ranges, string gateway)
+    {
+        if (port.Protocol.IsTls() || !rule.Tls.IsEmpty)
+        {
+            foreach (var route in rule.Tls)
+            {
+                foreach (var match in route.Matches)
+                {
+                    if (!Applies(match, scope, port.Number, gateway)) continue;
+                    var names = match.SniHosts.Contains("*") ? default : match.SniHosts;
+                    yield return new(names, match.DestinationSubnets.IsEmpty ? ranges : match.DestinationSubnets, Target(route, rule, port.Number), Protocol.Tcp);
+                }
+            }
+        }
+        foreach (var route in rule.Tcp)
+        {
+            if (route.Matches.IsEmpty)
+            {
+                yield return new(default, ranges, Target(route, rule, port.Number), Protocol.Tcp);
+                continue;
+            }
+            foreach (var match in route.Matches)
+            {
+                if (!Applies(match, scope, port.Number, gateway)) continue;
+                yield return new(default, match.DestinationSubnets.IsEmpty ? ranges : match.DestinationSubnets, Target(route, rule, port.Number), Protocol.Tcp);
+            }
+        }
+    }
+
+    private static bool Applies(L4Match match, ProxyScope scope, int port, string gateway) =>
+        (match.Port == 0 || match.Port == port)
+        && (match.Gateways.IsEmpty || match.Gateways.Contains(gateway))
+        && (match.SourceNamespace.Length == 0 || match.SourceNamespace == scope.Namespace)
+        && Selectors.Matches(match.SourceLabels, scope.RuleLabels);
+
+    private static TcpTarget Target(L4Route route, VirtualService rule, int port)
+    {
+        var clusters = route.Destinations
+            .Where(destination => destination.Weight > 0 || route.Destinations.Count == 1)
+            .Select(destination => new WeightedName(Cluster(destination.Destination, port), Math.Max(1, destination.Weight)))
+            .ToValueList();
+        return new(clusters.Count == 1 ? clusters[0].Cluster : $"{rule.Name}.{rule.Namespace}", clusters);
+    }
+
+    private static string Cluster(Destination destination, int port) =>
+        ResourceNames.Outbound(destination.Port > 0 ? destination.Port : port, destination.Subset, destination.Host);
+}

@@ -1,0 +1,121 @@
+using Google.Protobuf;
+using Isthmus.Core.Names;
+using Isthmus.Mesh.Model;
+using Isthmus.Wire.Envoy;
+using Isthmus.Wire.Envoy.ListenerFilters;
+using Isthmus.Wire.Envoy.Listeners;
+using Isthmus.Wire.Envoy.NetworkFilters;
+
+namespace Isthmus.Mesh.Generate;
+
+/// <summary>LDS, outbound: what the capture hands over, told apart by its original destination.</summary>
+public static class OutboundListeners
+{
+    /// <summary>The listener that captured connections arrive at, and where those go that no other listener wants.</summary>
+    public static Listener Virtual(MeshConfig mesh, OutboundPolicy policy)
+    {
+        var listener = Common(ResourceNames.VirtualOutbound, ResourceNames.AnyAddress, Ports.Outbound, mesh);
+        listener.UseOriginalDst = true;
+        listener.FilterChains.Add(new FilterChain
+        {
+            Name = ResourceNames.VirtualOutbound + "-blackhole", // dialled directly: would loop
+            FilterChainMatch = new() { DestinationPort = Ports.Outbound },
+            Filters = { Parts.TcpProxy(ResourceNames.BlackHole, mesh, log: false) },
+        });
+        listener.FilterChains.Add(new FilterChain
+        {
+            Name = ResourceNames.VirtualOutbound + "-catchall-tcp",
+            Filters = { Parts.TcpProxy(Fallback(policy), mesh) },
+        });
+        return listener;
+    }
+
+    public static Listener Build(OutboundListener plan, MeshConfig mesh, OutboundPolicy policy)
+    {
+        var listener = Common(plan.Name, plan.Address, plan.Port, mesh);
+        listener.BindToPort = false;
+        var hasHttp = plan.RouteName.Length > 0;
+        var ordered = plan.Chains.Where(chain => !chain.IsDefault).ToList();
+        var last = plan.Chains.FirstOrDefault(chain => chain.IsDefault);
+        foreach (var chain in ordered) listener.FilterChains.Add(Chain(chain, mesh));
+        if (hasHttp)
+        {
+            listener.FilterChains.Add(new FilterChain
+            {
+                FilterChainMatch = new() { TransportProtocol = "raw_buffer", ApplicationProtocols = { TlsContexts.PlainHttpAlpns } },
+                Filters = { HttpConnections.Outbound($"outbound_{plan.Name}", plan.RouteName, plan.HttpProtocol, mesh) },
+            });
+        }
+        if (last is not null && !hasHttp && ordered.Count == 0) listener.FilterChains.Add(Chain(last, mesh));
+        else if (last is not null) listener.DefaultFilterChain = Chain(last, mesh);
+        else if (plan.Address == ResourceNames.AnyAddress || hasHttp)
+        {
+            listener.DefaultFilterChain = new()
+            {
+                Name = "PassthroughFilterChain",
+                FilterChainMatch = new(),
+                Filters = { Parts.TcpProxy(Fallback(policy), mesh) },
+            };
+        }
+        AddInspectors(listener, hasHttp, ordered.Any(chain => !chain.ServerNames.IsEmpty));
+        return listener;
+    }
+
+    internal static FilterChain Chain(TcpChain chain, MeshConfig mesh)
+    {
+        var built = new FilterChain();
+        if (!chain.IsDefault)
+        {
+            built.FilterChainMatch = new();
+            built.FilterChainMatch.ServerNames.AddRange(chain.ServerNames);
+            foreach (var range in chain.Ranges)
+            {
+                var (prefix, length) = ServiceAddresses.Range(range);
+                built.FilterChainMatch.PrefixRanges.Add(new CidrRange { AddressPrefix = prefix, PrefixLen = length });
+            }
+        }
+        if (chain.Protocol == Protocol.Mongo)
+        {
+            built.Filters.Add(new Filter { Name = "envoy.filters.network.mongo_proxy", TypedConfig = Parts.Pack(new MongoProxy { StatPrefix = chain.Target.StatPrefix }) });
+        }
+        built.Filters.Add(Proxy(chain.Target, mesh));
+        return built;
+    }
+
+    private static Filter Proxy(TcpTarget target, MeshConfig mesh)
+    {
+        if (target.Clusters.Count == 1) return Parts.TcpProxy(target.Clusters[0].Cluster, mesh, statPrefix: target.StatPrefix);
+        var proxy = new TcpProxy { StatPrefix = target.StatPrefix, WeightedClusters = new() };
+        foreach (var (cluster, weight) in target.Clusters)
+        {
+            proxy.WeightedClusters.Clusters.Add(new TcpProxy.Types.WeightedCluster.Types.ClusterWeight { Name = cluster, Weight = (uint)weight });
+        }
+        if (Parts.AccessLog(mesh) is { } log) proxy.AccessLog.Add(log);
+        return Parts.TcpFilter(proxy);
+    }
+
+    private static string Fallback(OutboundPolicy policy) => policy == OutboundPolicy.RegistryOnly ? ResourceNames.BlackHole : ResourceNames.Passthrough;
+
+    private static Listener Common(string name, string address, int port, MeshConfig mesh)
+    {
+        var listener = new Listener
+        {
+            Name = name,
+            Address = Parts.Address(address, port),
+            TrafficDirection = TrafficDirection.Outbound,
+        };
+        if (Parts.AccessLog(mesh, onlyUnmatched: true) is { } log) listener.AccessLog.Add(log);
+        return listener;
+    }
+
+    private static void AddInspectors(Listener listener, bool http, bool tls)
+    {
+        if (http || tls) listener.ListenerFilters.Add(Inspector("envoy.filters.listener.tls_inspector", new TlsInspector()));
+        if (!http) return;
+        listener.ListenerFilters.Add(Inspector("envoy.filters.listener.http_inspector", new HttpInspector()));
+        listener.ListenerFiltersTimeout = Parts.Zero;
+        listener.ContinueOnListenerFiltersTimeout = true;
+    }
+
+    internal static ListenerFilter Inspector(string name, IMessage config) => new() { Name = name, TypedConfig = Parts.Pack(config) };
+}

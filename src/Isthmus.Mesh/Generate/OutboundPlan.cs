@@ -1,0 +1,131 @@
+using Isthmus.Core.Collections;
+using Isthmus.Core.Net;
+using Isthmus.Mesh.Model;
+
+namespace Isthmus.Mesh.Generate;
+
+/// <summary>Where a TCP chain leads: weighted clusters, most often one.</summary>
+public sealed record TcpTarget(string StatPrefix, ValueList<WeightedName> Clusters);
+
+public readonly record struct WeightedName(string Cluster, int Weight);
+
+/// <summary>A chain of an outbound listener. Without names and ranges it takes what no other chain takes.</summary>
+public sealed record TcpChain(ValueList<string> ServerNames, ValueList<string> Ranges, TcpTarget Target, Protocol Protocol)
+{
+    public bool IsDefault => ServerNames.IsEmpty && Ranges.IsEmpty;
+}
+
+/// <summary>What one outbound listener is to be.</summary>
+/// <param name="RouteName">The route table of its HTTP; empty when it has none.</param>
+/// <param name="HttpProtocol">What the HTTP side is declared to speak; <see cref="Protocol.Auto"/> when it is sniffed.</param>
+/// <param name="Sources">The objects behind it.</param>
+public sealed record OutboundListener(string Address, int Port, string RouteName, Protocol HttpProtocol, ValueList<TcpChain> Chains, ValueList<ObjectRef> Sources)
+{
+    public string Name => ResourceNames.Listener(Address, Port);
+}
+
+/// <summary>A host that a scope sees, with what its listeners need.</summary>
+/// <param name="Endpoints">Only for headless hosts: their addresses are dialled directly.</param>
+/// <param name="L4">The VirtualService whose tcp or tls routes apply, or null.</param>
+public sealed record VisibleHost(MeshService Service, ValueList<MeshEndpoint> Endpoints, VirtualService? L4);
+
+/// <summary>Decides which outbound listeners a scope has. Where two hosts want the same, hosts of the own cluster come first, then order of name.</summary>
+public static class OutboundPlan
+{
+    public static IReadOnlyList<OutboundListener> Of(ProxyScope scope, IEnumerable<VisibleHost> hosts)
+    {
+        var drafts = new SortedDictionary<(string Address, int Port), Draft>(Comparer<(string Address, int Port)>.Create((a, b) =>
+            a.Port != b.Port ? a.Port.CompareTo(b.Port) : string.CompareOrdinal(a.Address, b.Address)));
+        foreach (var host in hosts.OrderBy(host => !ServiceAddresses.IsLocal(host.Service, scope)).ThenBy(host => host.Service.Hostname, StringComparer.Ordinal))
+        {
+            foreach (var port in host.Service.Ports)
+            {
+                if (port.Protocol != Protocol.Udp) Add(drafts, scope, host, port);
+            }
+        }
+        return [.. drafts.Values.Select(draft => draft.Finish())];
+    }
+
+    private static void Add(SortedDictionary<(string, int), Draft> drafts, ProxyScope scope, VisibleHost host, ServicePort port)
+    {
+        if (port.Protocol.IsHttp())
+        {
+            Get(drafts, ResourceNames.AnyAddress, port.Number).AddHttp(ResourceNames.Port(port.Number), port.Protocol, host.Service);
+            return;
+        }
+        var addresses = BindAddresses(host, scope, port.Number);
+        foreach (var bind in addresses)
+        {
+            var isRange = ServiceAddresses.IsRange(bind);
+            var draft = Get(drafts, isRange ? ResourceNames.AnyAddress : bind, port.Number);
+            if (port.Protocol == Protocol.Auto && !isRange && bind != ResourceNames.AnyAddress)
+            {
+                draft.AddHttp(ResourceNames.HostPort(host.Service.Hostname, port.Number), Protocol.Auto, host.Service);
+            }
+            foreach (var chain in Chains(scope, host, port, isRange ? bind : null, bind == ResourceNames.AnyAddress)) draft.AddChain(chain, host.Service);
+        }
+    }
+
+    /// <summary>Addresses to listen on; ranges share the wildcard. A headless host without known endpoints takes the whole port.</summary>
+    private static IEnumerable<string> BindAddresses(VisibleHost host, ProxyScope scope, int port)
+    {
+        if (host.Service.Headless)
+        {
+            var pods = host.Endpoints
+                .Where(endpoint => endpoint.Health == EndpointHealth.Ready && endpoint.Address.Length > 0 && endpoint.Port(port) is not null)
+                .Where(endpoint => scope.Network.Length == 0 || endpoint.Network.Length == 0 || endpoint.Network == scope.Network)
+                .Select(endpoint => endpoint.Address).Distinct().ToList();
+            return pods.Count > 0 ? pods : [ResourceNames.AnyAddress];
+        }
+        var addresses = ServiceAddresses.For(host.Service, scope);
+        return addresses.IsEmpty ? [ResourceNames.AnyAddress] : addresses.Items.Where(address => Cidr.TryParse(address, out _));
+    }
+
+    private static IEnumerable<TcpChain> Chains(ProxyScope scope, VisibleHost host, ServicePort port, string? range, bool wildcard)
+    {
+        var service = host.Service;
+        ValueList<string> ranges = range is null ? default : [range];
+        if (host.L4 is { } rule)
+        {
+            var any = false;
+            foreach (var chain in L4Routes.Chains(scope, rule, port, ranges, VirtualService.MeshGateway))
+            {
+                any |= chain.IsDefault;
+                yield return chain;
+            }
+            if (any || (!rule.Tls.IsEmpty && wildcard)) yield break;
+        }
+        var name = ResourceNames.Outbound(port.Number, "", service.Hostname);
+        // On the wildcard only a name tells TLS hosts apart.
+        ValueList<string> names = wildcard && port.Protocol.IsTls() ? [service.Hostname] : default;
+        yield return new(names, ranges, new(name, [new(name, 1)]), port.Protocol);
+    }
+
+    private static Draft Get(SortedDictionary<(string, int), Draft> drafts, string address, int port) =>
+        drafts.TryGetValue((address, port), out var draft) ? draft : drafts[(address, port)] = new(address, port);
+
+    private sealed class Draft(string address, int port)
+    {
+        private readonly List<TcpChain> _chains = [];
+        private readonly List<ObjectRef> _sources = [];
+        private string _route = "";
+        private Protocol _protocol = Protocol.Http;
+
+        public void AddHttp(string route, Protocol protocol, MeshService service)
+        {
+            _sources.AddRange(service.Sources);
+            if (_route.Length > 0) return;
+            (_route, _protocol) = (route, protocol);
+        }
+
+        /// <summary>Of several chains for the same traffic the first stays.</summary>
+        public void AddChain(TcpChain chain, MeshService service)
+        {
+            if (_chains.Any(known => known.ServerNames == chain.ServerNames && known.Ranges == chain.Ranges)) return;
+            _chains.Add(chain);
+            _sources.AddRange(service.Sources);
+        }
+
+        public OutboundListener Finish() => new(address, port, _route, _protocol, _chains.ToValueList(), _sources.Distinct().Order().ToValueList());
+    }
+}

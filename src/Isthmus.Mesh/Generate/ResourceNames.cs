@@ -1,0 +1,41 @@
+using System.Diagnostics.CodeAnalysis;
+using System.Globalization;
+
+namespace Isthmus.Mesh.Generate;
+
+/// <summary>Names of clusters, listeners and routes as Istio's tools and other proxies expect them.</summary>
+public static class ResourceNames
+{
+    public const string BlackHole = "BlackHoleCluster";
+    public const string Passthrough = "PassthroughCluster";
+    public const string InboundPassthrough = "InboundPassthroughClusterIpv4";
+    public const string VirtualOutbound = "virtualOutbound";
+    public const string VirtualInbound = "virtualInbound";
+    public const string AnyAddress = "0.0.0.0";
+
+    public static string Outbound(int port, string subset, string host) => string.Create(CultureInfo.InvariantCulture, $"outbound|{port}|{subset}|{host}");
+
+    /// <summary>The SNI of mesh TLS, and the gateway's cluster that it leads to; an empty subset leaves <c>_._</c>.</summary>
+    public static string Sni(int port, string subset, string host) => string.Create(CultureInfo.InvariantCulture, $"outbound_.{port}_.{subset}_.{host}");
+
+    public static string Inbound(int port) => string.Create(CultureInfo.InvariantCulture, $"inbound|{port}||");
+
+    public static string Listener(string address, int port) => string.Create(CultureInfo.InvariantCulture, $"{address}_{port}");
+
+    /// <summary>The route table of a port that is sniffed, and the virtual host of a service's port.</summary>
+    public static string HostPort(string host, int port) => string.Create(CultureInfo.InvariantCulture, $"{host}:{port}");
+
+    public static string Port(int port) => port.ToString(CultureInfo.InvariantCulture);
+
+    /// <summary>Takes <c>outbound|PORT|SUBSET|HOST</c> or <c>outbound_.PORT_.SUBSET_.HOST</c> apart.</summary>
+    public static bool TryParseOutbound(string name, out int port, [NotNullWhen(true)] out string? subset, [NotNullWhen(true)] out string? host, out bool sni)
+    {
+        (port, subset, host) = (0, null, null);
+        sni = name.StartsWith("outbound_.", StringComparison.Ordinal);
+        var parts = sni ? name.Split("_.", 4) : name.Split('|', 4);
+        if (parts.Length != 4 || parts[0] != "outbound") return false;
+        if (!int.TryParse(parts[1], NumberStyles.None, CultureInfo.InvariantCulture, out port)) return false;
+        (subset, host) = (parts[2], parts[3]);
+        return true;
+    }
+}

@@ -1,0 +1,134 @@
+using System.Globalization;
+using Google.Protobuf;
+using Isthmus.Core.Collections;
+using Isthmus.Mesh.Model;
+using Isthmus.Wire.Envoy;
+using Isthmus.Wire.Envoy.HttpFilters;
+using Isthmus.Wire.Envoy.Routes;
+using CorsPolicy = Isthmus.Wire.Envoy.Routes.CorsPolicy;
+
+namespace Isthmus.Mesh.Generate;
+
+/// <summary>What happens to a request that matched.</summary>
+internal static class RouteActions
+{
+    public static RedirectAction Redirect(HttpRedirect redirect)
+    {
+        var action = new RedirectAction
+        {
+            HostRedirect = redirect.Authority,
+            PathRedirect = redirect.Uri,
+            PortRedirect = (uint)redirect.Port,
+            ResponseCode = redirect.Code switch
+            {
+                302 => RedirectAction.Types.RedirectResponseCode.Found,
+                303 => RedirectAction.Types.RedirectResponseCode.SeeOther,
+                307 => RedirectAction.Types.RedirectResponseCode.TemporaryRedirect,
+                308 => RedirectAction.Types.RedirectResponseCode.PermanentRedirect,
+                _ => RedirectAction.Types.RedirectResponseCode.MovedPermanently,
+            },
+        };
+        if (redirect.Scheme.Length > 0) action.SchemeRedirect = redirect.Scheme;
+        return action;
+    }
+
+    public static DirectResponseAction Direct(DirectResponse direct)
+    {
+        var action = new DirectResponseAction { Status = (uint)direct.Status };
+        if (direct.Body.Length > 0) action.Body = direct.IsBytes ? new() { InlineBytes = Bytes(direct.Body) } : new() { InlineString = direct.Body };
+        return action;
+    }
+
+    private static ByteString Bytes(string base64)
+    {
+        var buffer = new byte[base64.Length];
+        return Convert.TryFromBase64String(base64, buffer, out var length) ? ByteString.CopyFrom(buffer, 0, length) : ByteString.CopyFromUtf8(base64);
+    }
+
+    public static void Rewrite(RouteAction action, HttpRewrite rewrite, HttpMatch? match)
+    {
+        if (rewrite.Authority.Length > 0) action.HostRewriteLiteral = rewrite.Authority;
+        if (rewrite.Uri.Length == 0) return;
+        // An exact or regular match is replaced as a whole, a prefix as far as it reaches.
+        if (match?.Uri is { Kind: MatchKind.Regex } uri) action.RegexRewrite = new() { Pattern = RouteMatches.Regex(uri.Value), Substitution = rewrite.Uri };
+        else action.PrefixRewrite = rewrite.Uri;
+    }
+
+    public static WeightedCluster.Types.ClusterWeight Weighted(RouteDestination destination, string cluster)
+    {
+        var weighted = new WeightedCluster.Types.ClusterWeight { Name = cluster, Weight = (uint)destination.Weight };
+        if (destination.Headers is not { } headers) return weighted;
+        weighted.RequestHeadersToAdd.AddRange(Added(headers.Request));
+        weighted.RequestHeadersToRemove.AddRange(headers.Request.Remove);
+        weighted.ResponseHeadersToAdd.AddRange(Added(headers.Response));
+        weighted.ResponseHeadersToRemove.AddRange(headers.Response.Remove);
+        if (HostHeader(headers.Request.Set) is { } host) weighted.HostRewriteLiteral = host;
+        return weighted;
+    }
+
+    /// <summary>Header changes of a lone destination need a weighted cluster of one: an action has none itself.</summary>
+    public static void AddDestinationHeaders(RouteAction action, HeaderChanges? headers)
+    {
+        if (headers is null || (headers.Request.IsEmpty && headers.Response.IsEmpty)) return;
+        var only = Weighted(new(new("", "", 0), 1, headers), action.Cluster);
+        action.WeightedClusters = new() { Clusters = { only } };
+    }
+
+    public static void AddHeaders(Route route, HeaderChanges? headers)
+    {
+        if (headers is null) return;
+        route.RequestHeadersToAdd.AddRange(Added(headers.Request));
+        route.RequestHeadersToRemove.AddRange(headers.Request.Remove);
+        route.ResponseHeadersToAdd.AddRange(Added(headers.Response));
+        route.ResponseHeadersToRemove.AddRange(headers.Response.Remove);
+    }
+
+    /// <summary>Setting Host is a rewrite: proxies do not let it be added.</summary>
+    public static string? HostHeader(ValueMap<string> set) =>
+        set.FirstOrDefault(header => header.Key.Equals("host", StringComparison.OrdinalIgnoreCase) || header.Key == ":authority").Value;
+
+    private static IEnumerable<HeaderValueOption> Added(HeaderChange change) =>
+        change.Set.Where(header => !header.Key.Equals("host", StringComparison.OrdinalIgnoreCase) && header.Key != ":authority")
+            .Select(header => new HeaderValueOption { Header = new() { Key = header.Key, Value = header.Value }, Append = false })
+            .Concat(change.Add.Select(header => new HeaderValueOption { Header = new() { Key = header.Key, Value = header.Value }, Append = true }));
+
+    public static HTTPFault Fault(HttpFault fault)
+    {
+        var made = new HTTPFault();
+        if (fault.Delay is { } delay) made.Delay = new() { FixedDelay = Parts.Duration(delay.Delay), Percentage = Parts.PerMillion(delay.Percent) };
+        if (fault.Abort is { } abort)
+        {
+            made.Abort = new() { Percentage = Parts.PerMillion(abort.Percent) };
+            if (abort.GrpcStatus.Length > 0) made.Abort.GrpcStatus = GrpcStatus(abort.GrpcStatus);
+            else made.Abort.HttpStatus = (uint)abort.HttpStatus;
+        }
+        return made;
+    }
+
+    private static uint GrpcStatus(string text)
+    {
+        string[] names =
+        [
+            "OK", "CANCELLED", "UNKNOWN", "INVALID_ARGUMENT", "DEADLINE_EXCEEDED", "NOT_FOUND", "ALREADY_EXISTS", "PERMISSION_DENIED", "RESOURCE_EXHAUSTED",
+            "FAILED_PRECONDITION", "ABORTED", "OUT_OF_RANGE", "UNIMPLEMENTED", "INTERNAL", "UNAVAILABLE", "DATA_LOSS", "UNAUTHENTICATED",
+        ];
+        if (uint.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out var code)) return code;
+        var known = Array.IndexOf(names, text.ToUpperInvariant());
+        return known < 0 ? 2 : (uint)known;
+    }
+
+    public static CorsPolicy Cors(Model.CorsPolicy cors)
+    {
+        var made = new CorsPolicy
+        {
+            AllowMethods = string.Join(',', cors.Methods),
+            AllowHeaders = string.Join(',', cors.Headers),
+            ExposeHeaders = string.Join(',', cors.ExposeHeaders),
+            MaxAge = cors.MaxAge is { } age ? ((long)age.TotalSeconds).ToString(CultureInfo.InvariantCulture) : "",
+            AllowCredentials = cors.Credentials,
+            FilterEnabled = new() { DefaultValue = new() { Numerator = 100 } },
+        };
+        made.AllowOriginStringMatch.AddRange(cors.Origins.Select(RouteMatches.Text));
+        return made;
+    }
+}

@@ -1,0 +1,117 @@
+using Google.Protobuf;
+using Isthmus.Core.Collections;
+using Isthmus.Mesh.Model;
+using Isthmus.Wire.Envoy.Routes;
+
+namespace Isthmus.Mesh.Generate;
+
+/// <summary>What a route needs to know of a destination: its ports, and the hash key its rule balances by.</summary>
+public sealed record DestinationShape(ValueList<int> Ports, DestinationRule? Rule);
+
+/// <summary>All that one virtual host of a sidecar depends on.</summary>
+/// <param name="Routing">The VirtualService that claims the host (its delegates merged in), or null.</param>
+/// <param name="Destinations">Every host that the routes name and the mesh knows, the own one included.</param>
+/// <param name="Sniffed">The route table belongs to this host alone.</param>
+public sealed record VirtualHostInputs(
+    ProxyScope Scope,
+    MeshConfig Mesh,
+    MeshService Service,
+    int Port,
+    VirtualService? Routing,
+    ValueMap<DestinationShape> Destinations,
+    bool Sniffed);
+
+/// <summary>RDS of sidecars: one virtual host for each host of a port, so that a table is assembled from parts that are encoded once.</summary>
+public static class RouteGenerator
+{
+    internal static readonly RouteAction.Types.MaxStreamDuration Unlimited = new() { MaxStreamDuration_ = Parts.Zero, GrpcTimeoutHeaderMax = Parts.Zero };
+
+    public static VirtualHost VirtualHost(VirtualHostInputs inputs)
+    {
+        var host = new VirtualHost
+        {
+            Name = ResourceNames.HostPort(inputs.Service.Hostname, inputs.Port),
+            IncludeRequestAttemptCount = true,
+        };
+        if (inputs.Sniffed) host.Domains.Add("*");
+        else host.Domains.AddRange(Domains(inputs.Service.Hostname, inputs.Scope, ServiceAddresses.For(inputs.Service, inputs.Scope), inputs.Port));
+        var context = new HttpRoutes.Context(inputs.Scope, inputs.Mesh, inputs.Port, VirtualService.MeshGateway, inputs.Destinations);
+        if (inputs.Routing is { Http.IsEmpty: false } routing) host.Routes.AddRange(HttpRoutes.Of(routing, context));
+        else host.Routes.Add(HttpRoutes.Default(inputs.Service.Hostname, context));
+        return host;
+    }
+
+    /// <summary>A virtual host that a VirtualService makes for a name that no service has.</summary>
+    public static VirtualHost NameOnly(string name, VirtualService routing, ProxyScope scope, MeshConfig mesh, int port, ValueMap<DestinationShape> destinations)
+    {
+        var host = new VirtualHost { Name = ResourceNames.HostPort(name, port), IncludeRequestAttemptCount = true };
+        host.Domains.AddRange(Domains(name, scope, default, port));
+        host.Routes.AddRange(HttpRoutes.Of(routing, new(scope, mesh, port, VirtualService.MeshGateway, destinations)));
+        return host;
+    }
+
+    /// <summary>Where requests go whose host nobody knows.</summary>
+    public static VirtualHost Fallback(OutboundPolicy policy)
+    {
+        var open = policy == OutboundPolicy.AllowAny;
+        var route = new Route { Name = open ? "allow_any" : "block_all", Match = new() { Prefix = "/" } };
+        if (open) route.Route_ = new() { Cluster = ResourceNames.Passthrough, Timeout = Parts.Zero, MaxGrpcTimeout = Parts.Zero };
+        else route.DirectResponse = new() { Status = 502 };
+        return new() { Name = route.Name, Domains = { "*" }, Routes = { route }, IncludeRequestAttemptCount = true };
+    }
+
+    /// <summary>The encoded table: <paramref name="hosts"/> are encoded virtual hosts.</summary>
+    public static ByteString Table(string name, IEnumerable<ByteString> hosts) =>
+        Assembled.Of(new RouteConfiguration { Name = name, ValidateClusters = false }, RouteConfiguration.VirtualHostsFieldNumber, hosts);
+
+    /// <summary>The names by which workloads of the scope may call a host, each with and without the port.</summary>
+    public static IEnumerable<string> Domains(string hostname, ProxyScope scope, ValueList<string> addresses, int port)
+    {
+        foreach (var name in Names(hostname, scope).Concat(addresses.Items.Where(address => !ServiceAddresses.IsRange(address))))
+        {
+            yield return name;
+            yield return ResourceNames.HostPort(name, port);
+        }
+    }
+
+    /// <summary>The full name and what resolv.conf's search list lets applications leave out.</summary>
+    private static IEnumerable<string> Names(string hostname, ProxyScope scope)
+    {
+        yield return hostname;
+        // The scope's domain is NAMESPACE.svc.SUFFIX.
+        var suffix = scope.Domain.IndexOf(".svc.", StringComparison.Ordinal);
+        if (suffix < 0) yield break;
+        var shared = scope.Domain[suffix..];
+        if (!hostname.EndsWith(shared, StringComparison.Ordinal)) yield break;
+        var local = hostname[..^shared.Length];
+        var dot = local.IndexOf('.', StringComparison.Ordinal);
+        if (dot < 0) yield break;
+        if (local[(dot + 1)..] == scope.Domain[..suffix]) yield return local[..dot];
+        yield return local + ".svc";
+        yield return local;
+    }
+}
+
+/// <summary>Messages put together from parts that were encoded before.</summary>
+public static class Assembled
+{
+    /// <param name="shell">The message without the repeated field.</param>
+    /// <param name="field">The number of the repeated message field.</param>
+    public static ByteString Of(IMessage shell, int field, IEnumerable<ByteString> parts)
+    {
+        var items = parts as IReadOnlyCollection<ByteString> ?? [.. parts];
+        var tag = WireFormat.MakeTag(field, WireFormat.WireType.LengthDelimited);
+        var size = shell.CalculateSize();
+        foreach (var part in items) size += CodedOutputStream.ComputeRawVarint32Size(tag) + CodedOutputStream.ComputeLengthSize(part.Length) + part.Length;
+        var bytes = new byte[size];
+        var output = new CodedOutputStream(bytes);
+        shell.WriteTo(output);
+        foreach (var part in items)
+        {
+            output.WriteTag(tag);
+            output.WriteBytes(part);
+        }
+        output.CheckNoSpaceLeft();
+        return UnsafeByteOperations.UnsafeWrap(bytes);
+    }
+}

@@ -1,0 +1,73 @@
+using Isthmus.Mesh.Model;
+using Isthmus.Wire.Envoy;
+using Isthmus.Wire.Envoy.Routes;
+using StringMatch = Isthmus.Mesh.Model.StringMatch;
+
+namespace Isthmus.Mesh.Generate;
+
+/// <summary>What requests a route is for.</summary>
+internal static class RouteMatches
+{
+    /// <summary>What is known when routes are made: gateway, port, and who asks.</summary>
+    public static bool Applies(HttpMatch match, HttpRoutes.Context context) =>
+        (match.Gateways.IsEmpty || match.Gateways.Contains(context.Gateway))
+        && (match.Port == 0 || match.Port == context.Port)
+        && (match.SourceNamespace.Length == 0 || match.SourceNamespace == context.Scope.Namespace)
+        && Selectors.Matches(match.SourceLabels, context.Scope.RuleLabels);
+
+    /// <summary>Every request that reaches the route matches.</summary>
+    public static bool IsEverything(HttpMatch match) =>
+        match.Uri is null or { Kind: MatchKind.Prefix, Value: "/" } or { Kind: MatchKind.Regex, Value: ".*" or "*" }
+        && match.Method is null && match.Scheme is null && match.Authority is null
+        && match.Headers.Count == 0 && match.WithoutHeaders.Count == 0 && match.QueryParams.Count == 0;
+
+    public static RouteMatch Build(HttpMatch? match)
+    {
+        if (match is null) return new() { Prefix = "/" };
+        var built = new RouteMatch { Prefix = "/", CaseSensitive = !match.IgnoreUriCase };
+        if (match.Uri is { } uri)
+        {
+            if (uri.Kind == MatchKind.Exact) built.Path = uri.Value;
+            else if (uri.Kind == MatchKind.Prefix) built.Prefix = uri.Value;
+            else if (uri.Kind == MatchKind.Regex) built.SafeRegex = Regex(uri.Value);
+        }
+        foreach (var (name, value) in match.Headers) built.Headers.Add(Header(name, value));
+        foreach (var (name, value) in match.WithoutHeaders)
+        {
+            var header = Header(name, value);
+            header.InvertMatch = true;
+            built.Headers.Add(header);
+        }
+        if (match.Method is { } method) built.Headers.Add(Header(":method", method));
+        if (match.Authority is { } authority) built.Headers.Add(Header(":authority", authority));
+        if (match.Scheme is { } scheme) built.Headers.Add(Header(":scheme", scheme));
+        foreach (var (name, value) in match.QueryParams) built.QueryParameters.Add(Query(name, value));
+        return built;
+    }
+
+    public static RegexMatcher Regex(string regex) => new() { GoogleRe2 = new(), Regex = regex };
+
+    public static StringMatcher Text(StringMatch match) => match.Kind switch
+    {
+        MatchKind.Prefix => new() { Prefix = match.Value },
+        MatchKind.Regex => new() { SafeRegex = Regex(match.Value) },
+        MatchKind.Present => new() { SafeRegex = Regex(".*") },
+        _ => new StringMatcher { Exact = match.Value },
+    };
+
+    private static HeaderMatcher Header(string name, StringMatch value)
+    {
+        var header = new HeaderMatcher { Name = name };
+        if (value.Kind == MatchKind.Present) header.PresentMatch = true;
+        else header.StringMatch = Text(value);
+        return header;
+    }
+
+    private static QueryParameterMatcher Query(string name, StringMatch value)
+    {
+        var query = new QueryParameterMatcher { Name = name };
+        if (value.Kind == MatchKind.Present) query.PresentMatch = true;
+        else query.StringMatch = Text(value);
+        return query;
+    }
+}

@@ -1,0 +1,43 @@
+using System.Net;
+using Isthmus.Core.Collections;
+using Isthmus.Mesh.Model;
+
+namespace Isthmus.Mesh.Generate;
+
+/// <summary>By which addresses the workloads of a scope know a host.</summary>
+public static class ServiceAddresses
+{
+    /// <summary>
+    /// The cluster's own addresses first. A host that this cluster lacks has the address that was allocated for it here (the foreign
+    /// one may be somebody else's here); a proxy without DNS capture, whose applications cannot learn that address, gets the foreign
+    /// one as Istio does. Empty for headless hosts and for hosts that only a name leads to.
+    /// </summary>
+    public static ValueList<string> For(MeshService service, ProxyScope scope)
+    {
+        if (service.Headless) return default;
+        if (service.Vips.TryGetValue(scope.Cluster, out var own) && !own.IsEmpty) return [own[0]];
+        if (!service.Addresses.IsEmpty) return service.Addresses;
+        if (MayUseAllocated(service, scope) && service.Allocated.TryGetValue(scope.Cluster, out var allocated)) return [allocated];
+        foreach (var cluster in service.Clusters)
+        {
+            if (service.Vips.TryGetValue(cluster, out var foreign) && !foreign.IsEmpty) return [foreign[0]];
+        }
+        return default;
+    }
+
+    /// <summary>Whether this cluster has the host itself, so that its addresses cannot be mistaken for another's.</summary>
+    public static bool IsLocal(MeshService service, ProxyScope scope) => service.Vips.ContainsKey(scope.Cluster) || !service.Addresses.IsEmpty;
+
+    public static bool IsRange(string address) => address.Contains('/', StringComparison.Ordinal);
+
+    /// <summary>The range as prefix and length; a bare address is a range of one.</summary>
+    public static (string Prefix, uint Length) Range(string address)
+    {
+        var slash = address.IndexOf('/', StringComparison.Ordinal);
+        return slash < 0 ? (address, IsV6(address) ? 128u : 32u) : (address[..slash], uint.Parse(address[(slash + 1)..], System.Globalization.CultureInfo.InvariantCulture));
+    }
+
+    private static bool MayUseAllocated(MeshService service, ProxyScope scope) => scope.DnsCapture && (!service.FromServiceEntry || scope.DnsAutoAllocate);
+
+    private static bool IsV6(string address) => IPAddress.TryParse(address, out var ip) && ip.AddressFamily == System.Net.Sockets.AddressFamily.InterNetworkV6;
+}

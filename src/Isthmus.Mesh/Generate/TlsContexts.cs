@@ -1,0 +1,158 @@
+using Isthmus.Core.Collections;
+using Isthmus.Mesh.Model;
+using Isthmus.Wire.Envoy;
+using Validation = Isthmus.Wire.Envoy.CertificateValidationContext;
+
+namespace Isthmus.Mesh.Generate;
+
+/// <summary>TLS towards servers and clients: the mesh's own, and what rules and gateways ask for.</summary>
+internal static class TlsContexts
+{
+    public const string Tls = "envoy.transport_sockets.tls";
+    public const string RawBuffer = "envoy.transport_sockets.raw_buffer";
+
+    /// <summary>The ALPNs by which a server tells mesh TLS from the application's own.</summary>
+    public static readonly string[] MeshAlpns = ["istio", "istio-peer-exchange", "istio-http/1.0", "istio-http/1.1", "istio-h2"];
+
+    public static readonly string[] MeshHttpAlpns = ["istio-http/1.0", "istio-http/1.1", "istio-h2"];
+
+    public static readonly string[] MeshTcpAlpns = ["istio-peer-exchange", "istio"];
+
+    public static readonly string[] PlainHttpAlpns = ["http/1.1", "h2c"];
+
+    private static readonly string[] Ciphers =
+    [
+        "ECDHE-ECDSA-AES256-GCM-SHA384", "ECDHE-RSA-AES256-GCM-SHA384", "ECDHE-ECDSA-AES128-GCM-SHA256",
+        "ECDHE-RSA-AES128-GCM-SHA256", "AES256-GCM-SHA384", "AES128-GCM-SHA256",
+    ];
+
+    private static readonly TransportSocket RawSocket = new()
+    {
+        Name = RawBuffer,
+        TypedConfig = Parts.Pack(new RawBuffer()),
+    };
+
+    public static TransportSocket Raw => RawSocket;
+
+    /// <summary>Mesh TLS to a service: our certificate, the mesh's roots, the identities that may answer.</summary>
+    /// <remarks>Never <c>istio-peer-exchange</c>: who offers it must speak its header exchange.</remarks>
+    public static TransportSocket Mesh(string sni, IEnumerable<string> identities, bool http2)
+    {
+        var context = new UpstreamTlsContext { CommonTlsContext = MeshCommon(identities.Select(id => new StringMatcher { Exact = id }), []), Sni = sni };
+        context.CommonTlsContext.TlsParams = ClientVersions();
+        context.CommonTlsContext.AlpnProtocols.Add("istio");
+        if (http2) context.CommonTlsContext.AlpnProtocols.Add("h2");
+        return Socket(context);
+    }
+
+    /// <summary>TLS as a DestinationRule asks for it, other than the mesh's.</summary>
+    public static TransportSocket Client(ClientTls tls, bool http2)
+    {
+        var common = new CommonTlsContext { TlsParams = ClientVersions() };
+        if (tls.Mode == ClientTlsMode.Mutual)
+        {
+            common.TlsCertificateSdsSecretConfigs.Add(tls.CredentialName.Length > 0
+                ? Kubernetes(tls.CredentialName)
+                : new() { Name = $"file-cert:{tls.ClientCertificate}~{tls.PrivateKey}", SdsConfig = Parts.Agent });
+        }
+        var validation = new Validation();
+        validation.MatchSubjectAltNames.AddRange(tls.SubjectAltNames.Select(name => new StringMatcher { Exact = name }));
+        var root = tls.CredentialName.Length > 0 && !tls.InsecureSkipVerify ? Kubernetes(tls.CredentialName + "-cacert")
+            : tls.CaCertificates.Length > 0 ? new SdsSecretConfig { Name = $"file-root:{tls.CaCertificates}", SdsConfig = Parts.Agent } : null;
+        if (root is null) common.ValidationContext = validation;
+        else common.CombinedValidationContext = new() { DefaultValidationContext = validation, ValidationContextSdsSecretConfig = root };
+        if (http2) common.AlpnProtocols.Add("h2");
+        return Socket(new UpstreamTlsContext { CommonTlsContext = common, Sni = tls.Sni });
+    }
+
+    /// <summary>Mesh TLS from a client: a certificate of one of our trust domains is required.</summary>
+    public static TransportSocket MeshServer(MeshConfig mesh)
+    {
+        var prefixes = mesh.TrustDomains.Select(domain => new StringMatcher { Prefix = $"spiffe://{domain}/" });
+        var context = new DownstreamTlsContext { CommonTlsContext = MeshCommon(prefixes, ["h2", "http/1.1"]), RequireClientCertificate = true };
+        context.CommonTlsContext.TlsParams = ServerVersions();
+        return Socket(context);
+    }
+
+    /// <summary>TLS that a gateway's server ends.</summary>
+    public static TransportSocket GatewayServer(ServerTls tls, MeshConfig mesh, bool http)
+    {
+        string[] alpn = http ? ["h2", "http/1.1"] : [];
+        var context = new DownstreamTlsContext { RequireClientCertificate = tls.Mode is ServerTlsMode.Mutual or ServerTlsMode.IstioMutual };
+        if (tls.Mode == ServerTlsMode.IstioMutual)
+        {
+            context.CommonTlsContext = MeshCommon(tls.SubjectAltNames.Select(name => new StringMatcher { Exact = name }), alpn);
+            context.CommonTlsContext.TlsParams = Versions(tls);
+            return Socket(context);
+        }
+        var common = new CommonTlsContext { TlsParams = Versions(tls) };
+        common.AlpnProtocols.AddRange(alpn);
+        common.TlsCertificateSdsSecretConfigs.Add(tls.CredentialName.Length > 0
+            ? Kubernetes(tls.CredentialName)
+            : new() { Name = $"file-cert:{tls.ServerCertificate}~{tls.PrivateKey}", SdsConfig = Parts.Agent });
+        if (tls.Mode is ServerTlsMode.Mutual or ServerTlsMode.OptionalMutual)
+        {
+            var names = new Validation();
+            names.MatchSubjectAltNames.AddRange(tls.SubjectAltNames.Select(name => new StringMatcher { Exact = name }));
+            common.CombinedValidationContext = new()
+            {
+                DefaultValidationContext = names,
+                ValidationContextSdsSecretConfig = tls.CredentialName.Length > 0
+                    ? Kubernetes(tls.CredentialName + "-cacert")
+                    : new() { Name = $"file-root:{tls.CaCertificates}", SdsConfig = Parts.Agent },
+            };
+        }
+        context.CommonTlsContext = common;
+        return Socket(context);
+    }
+
+    private static CommonTlsContext MeshCommon(IEnumerable<StringMatcher> names, IEnumerable<string> alpn)
+    {
+        var expected = new Validation();
+        expected.MatchSubjectAltNames.AddRange(names);
+        var common = new CommonTlsContext
+        {
+            TlsCertificateSdsSecretConfigs = { new SdsSecretConfig { Name = "default", SdsConfig = Parts.Agent } },
+            CombinedValidationContext = new()
+            {
+                DefaultValidationContext = expected,
+                ValidationContextSdsSecretConfig = new() { Name = "ROOTCA", SdsConfig = Parts.Agent },
+            },
+        };
+        common.AlpnProtocols.AddRange(alpn);
+        return common;
+    }
+
+    private static SdsSecretConfig Kubernetes(string name) => new() { Name = $"kubernetes://{name}", SdsConfig = Parts.Ads };
+
+    private static TlsParameters ClientVersions() => new()
+    {
+        TlsMinimumProtocolVersion = TlsParameters.Types.TlsProtocol.Tlsv12,
+        TlsMaximumProtocolVersion = TlsParameters.Types.TlsProtocol.Tlsv13,
+    };
+
+    private static TlsParameters ServerVersions()
+    {
+        var versions = ClientVersions();
+        versions.CipherSuites.AddRange(Ciphers);
+        return versions;
+    }
+
+    private static TlsParameters? Versions(ServerTls tls)
+    {
+        var versions = new TlsParameters { TlsMinimumProtocolVersion = Version(tls.MinVersion), TlsMaximumProtocolVersion = Version(tls.MaxVersion) };
+        versions.CipherSuites.AddRange(tls.CipherSuites.Distinct());
+        return versions.CalculateSize() == 0 ? null : versions;
+    }
+
+    private static TlsParameters.Types.TlsProtocol Version(string name) => name switch
+    {
+        "TLSV1_0" => TlsParameters.Types.TlsProtocol.Tlsv10,
+        "TLSV1_1" => TlsParameters.Types.TlsProtocol.Tlsv11,
+        "TLSV1_2" => TlsParameters.Types.TlsProtocol.Tlsv12,
+        "TLSV1_3" => TlsParameters.Types.TlsProtocol.Tlsv13,
+        _ => TlsParameters.Types.TlsProtocol.TlsAuto,
+    };
+
+    private static TransportSocket Socket(Google.Protobuf.IMessage context) => new() { Name = Tls, TypedConfig = Parts.Pack(context) };
+}

@@ -1,0 +1,83 @@
+using System.Text.Json.Nodes;
+using System.Text.RegularExpressions;
+using Isthmus.Core.Collections;
+using Isthmus.Core.Net;
+using Isthmus.Core.Problems;
+using Isthmus.Lab.Network;
+
+namespace Isthmus.Lab.Supervisor;
+
+/// <summary>What somebody wants of a cluster; the rest is chosen by <see cref="ClusterPlan"/>.</summary>
+/// <param name="Context">Empty: the same as the name.</param>
+/// <param name="Network">Empty: one of its own.</param>
+public sealed record ClusterRequest(string Name, string Context = "", string Network = "", string Region = "", string Zone = "")
+{
+    public JsonObject ToJson() => new() { ["name"] = Name, ["context"] = Context, ["network"] = Network, ["region"] = Region, ["zone"] = Zone };
+
+    internal static ClusterRequest FromJson(JsonNode? json) => new(
+        Text(json, "name"), Text(json, "context"), Text(json, "network"), Text(json, "region"), Text(json, "zone"));
+
+    private static string Text(JsonNode? json, string field) =>
+        (json as JsonObject)?[field] is JsonValue value && value.TryGetValue<string>(out var text) ? text : "";
+}
+
+/// <summary>Chooses addresses and ranges for new clusters.</summary>
+public static partial class ClusterPlan
+{
+    // The node's name, <cluster>-control-plane, has to stay a valid host name label.
+    private const int LongestName = 63 - 14;
+
+    /// <summary>The settings of a new cluster beside those that exist.</summary>
+    /// <exception cref="ProblemException">The name is wrong or taken, or the outer network is full.</exception>
+    public static ClusterSettings Plan(ClusterRequest request, ValueList<ClusterSettings> existing)
+    {
+        CheckName(request.Name);
+        if (existing.Any(cluster => cluster.Name == request.Name))
+        {
+            throw new ProblemException($"cluster {request.Name}", "exists already", $"choose another name, or delete it first: isthmus lab delete cluster --name {request.Name}");
+        }
+        var context = request.Context.Length > 0 ? request.Context : request.Name;
+        if (existing.FirstOrDefault(cluster => cluster.Context == context) is { } same)
+        {
+            throw new ProblemException($"cluster {request.Name}", $"would have the context '{context}', which cluster {same.Name} has", "choose another name");
+        }
+        var ordinal = Enumerable.Range(1, ClusterSettings.MaxClusters).FirstOrDefault(number => existing.All(cluster => cluster.Ordinal != number));
+        if (ordinal == 0) throw new ProblemException($"cluster {request.Name}", $"there are {existing.Count} clusters, more do not fit the outer network", "delete one first");
+        var network = request.Network.Length > 0 ? request.Network : request.Name;
+        return ClusterSettings.Default(request.Name, ordinal) with
+        {
+            Context = context,
+            Network = network,
+            PodRange = FreePodRange(network, existing),
+            Region = request.Region,
+            Zone = request.Zone,
+        };
+    }
+
+    /// <summary>The other clusters of the same network.</summary>
+    internal static ValueList<NodePeer> Peers(ClusterSettings cluster, IEnumerable<ClusterSettings> all) => all
+        .Where(other => other.Name != cluster.Name && other.Network == cluster.Network)
+        .OrderBy(other => other.Ordinal)
+        .Select(other => new NodePeer(other.Address, other.PodRange)).ToValueList();
+
+    private static void CheckName(string name)
+    {
+        if (name.Length is 0 or > LongestName || !ClusterName().IsMatch(name))
+        {
+            throw new ProblemException($"cluster '{name}'", "is not a valid name",
+                $"use lower-case letters, digits and '-', beginning and ending with a letter or digit, at most {LongestName} characters");
+        }
+    }
+
+    // Isolated networks may use equal ranges, and do, so that nothing relies on their being different.
+    private static Cidr FreePodRange(string network, ValueList<ClusterSettings> existing)
+    {
+        var taken = existing.Where(cluster => cluster.Network == network).Select(cluster => cluster.PodRange).ToHashSet();
+        return Enumerable.Range(0, ClusterSettings.MaxClusters + 1)
+            .Select(number => 244 + number < 256 ? Cidr.Parse($"10.{244 + number}.0.0/16") : Cidr.Parse($"10.{number}.0.0/16"))
+            .First(range => !taken.Contains(range));
+    }
+
+    [GeneratedRegex("^[a-z0-9]([-a-z0-9]*[a-z0-9])?$", RegexOptions.CultureInvariant)]
+    private static partial Regex ClusterName();
+}

@@ -1,0 +1,143 @@
+using System.Net.Sockets;
+using System.Text;
+using System.Text.Json;
+using System.Text.Json.Nodes;
+using Isthmus.Core.Problems;
+using Isthmus.Kubernetes.Client;
+using Microsoft.Extensions.Logging;
+
+namespace Isthmus.Lab.Supervisor;
+
+/// <summary>
+/// Answers commands at the supervisor's socket: one JSON line asks, then lines with steps, then one with the result or
+/// the error. Who may open the socket may command the lab: its directory is 0700.
+/// </summary>
+internal sealed partial class ControlServer(LabSupervisor lab, string path, Action onStop, ILogger log)
+{
+    private const int LongestRequest = 1 << 20;
+
+    private readonly Socket _listener = Listen(path);
+
+    internal async Task RunAsync(CancellationToken stop)
+    {
+        try
+        {
+            while (true) _ = ServeAsync(await _listener.AcceptAsync(stop), stop);
+        }
+        catch (OperationCanceledException) when (stop.IsCancellationRequested)
+        {
+        }
+        finally
+        {
+            _listener.Dispose();
+        }
+    }
+
+    private static Socket Listen(string path)
+    {
+        // Left by a supervisor that was killed: a live one would have been found before this one was started.
+        File.Delete(path);
+        var listener = new Socket(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified);
+        listener.Bind(new UnixDomainSocketEndPoint(path));
+        File.SetUnixFileMode(path, UnixFileMode.UserRead | UnixFileMode.UserWrite);
+        listener.Listen();
+        return listener;
+    }
+
+    private async Task ServeAsync(Socket client, CancellationToken stop)
+    {
+        await using var stream = new NetworkStream(client, ownsSocket: true);
+        using var one = new SemaphoreSlim(1);
+        async Task SendAsync(JsonObject answer)
+        {
+            // Clusters report their steps side by side.
+            await one.WaitAsync(stop);
+            try
+            {
+                await stream.WriteAsync(Encoding.UTF8.GetBytes(answer.ToJsonString() + "\n"), stop);
+            }
+            finally
+            {
+                one.Release();
+            }
+        }
+        try
+        {
+            var request = await ReadAsync(stream, stop);
+            await SendAsync(new JsonObject { ["result"] = await HandleAsync(request, step => SendAsync(new JsonObject { ["step"] = step.ToJson() }), stop) });
+            if ((string?)request["operation"] == "stop") onStop();
+        }
+        catch (ProblemException e)
+        {
+            await TrySendAsync(SendAsync, ErrorOf(e.Problem));
+        }
+        catch (Exception e) when (e is KubeException or HttpRequestException or JsonException or InvalidDataException or InvalidOperationException)
+        {
+            LogFailed(e.Message);
+            await TrySendAsync(SendAsync, ErrorOf(new Problem("", "lab", "", e.Message)));
+        }
+        catch (Exception e) when (e is IOException or OperationCanceledException)
+        {
+            // Either the caller went away, or the machine refused something: the first sees nothing, the second is told.
+            LogFailed(e.Message);
+            await TrySendAsync(SendAsync, ErrorOf(new Problem("", "lab", "", e.Message)));
+        }
+    }
+
+    private async Task<JsonNode> HandleAsync(JsonNode request, Func<LabStep, Task> report, CancellationToken stop)
+    {
+        switch ((string?)request["operation"])
+        {
+            case "status":
+                return await lab.StatusAsync(stop);
+            case "create":
+                var wanted = (request["clusters"] as JsonArray ?? []).Select(ClusterRequest.FromJson).ToList();
+                await lab.CreateAsync(wanted, (bool?)request["mustBeNew"] ?? false, (bool?)request["wait"] ?? true, report, stop);
+                return new JsonObject();
+            case "delete":
+                await lab.DeleteAsync((string?)request["name"] ?? "", stop);
+                return new JsonObject();
+            case "stop":
+                await lab.StopAsync();
+                return new JsonObject();
+            case var other:
+                throw new ProblemException("lab", $"the supervisor does not know the operation '{other}'", "it may be of another version: isthmus lab down, then isthmus lab up");
+        }
+    }
+
+    private static async Task<JsonNode> ReadAsync(NetworkStream stream, CancellationToken stop)
+    {
+        var buffer = new byte[4096];
+        var length = 0;
+        while (true)
+        {
+            var read = await stream.ReadAsync(buffer.AsMemory(length), stop);
+            if (read == 0) throw new IOException("the caller closed before it asked");
+            var end = buffer.AsSpan(length, read).IndexOf((byte)'\n');
+            if (end >= 0) return JsonNode.Parse(buffer.AsSpan(0, length + end)) ?? throw new JsonException("the request is null");
+            length += read;
+            if (length > LongestRequest) throw new InvalidDataException($"the request is longer than {LongestRequest} bytes");
+            if (length == buffer.Length) Array.Resize(ref buffer, buffer.Length * 2);
+        }
+    }
+
+    private async Task TrySendAsync(Func<JsonObject, Task> send, JsonObject answer)
+    {
+        try
+        {
+            await send(answer);
+        }
+        catch (Exception e) when (e is IOException or OperationCanceledException)
+        {
+            LogFailed(e.Message);
+        }
+    }
+
+    private static JsonObject ErrorOf(Problem problem) => new()
+    {
+        ["error"] = new JsonObject { ["object"] = problem.Object, ["message"] = problem.Message, ["remedy"] = problem.Remedy },
+    };
+
+    [LoggerMessage(Level = LogLevel.Warning, Message = "A command failed: {Error}")]
+    private partial void LogFailed(string error);
+}

@@ -1,0 +1,116 @@
+using System.Net.Sockets;
+using System.Runtime.CompilerServices;
+using System.Text;
+using System.Text.Json.Nodes;
+using Isthmus.Core.Problems;
+using Isthmus.Lab.Linux;
+
+namespace Isthmus.Lab.Supervisor;
+
+/// <summary>A command's side of the supervisor's socket. Each call is a connection of its own.</summary>
+public sealed class LabClient(LabHome home)
+{
+    private const int SolSocket = 1, SoPeerCredentials = 17;
+
+    public LabHome Home => home;
+
+    /// <summary>The supervisor's PID on this machine, or null when there is none.</summary>
+    public int? FindSupervisor()
+    {
+        using var socket = TryConnect();
+        return socket is null ? null : PeerOf(socket);
+    }
+
+    /// <summary>As <c>lab status -o json</c> prints it.</summary>
+    public Task<JsonNode> StatusAsync(CancellationToken stop) => AskAsync(new JsonObject { ["operation"] = "status" }, null, stop);
+
+    /// <param name="mustBeNew">A cluster that exists is an error; otherwise it is waited for.</param>
+    /// <param name="wait">Until nodes and DNS are ready, not only the API servers.</param>
+    /// <exception cref="ProblemException">What went wrong, in the supervisor's words.</exception>
+    public Task CreateAsync(IEnumerable<ClusterRequest> clusters, bool mustBeNew, bool wait, Action<LabStep> onStep, CancellationToken stop)
+    {
+        var wanted = new JsonArray();
+        foreach (var cluster in clusters) wanted.Add((JsonNode)cluster.ToJson());
+        return AskAsync(new JsonObject { ["operation"] = "create", ["clusters"] = wanted, ["mustBeNew"] = mustBeNew, ["wait"] = wait }, onStep, stop);
+    }
+
+    public Task DeleteAsync(string name, CancellationToken stop) => AskAsync(new JsonObject { ["operation"] = "delete", ["name"] = name }, null, stop);
+
+    /// <summary>
+    /// Ends the lab's processes, Pods first, and returns when all of them are gone; one that does not answer within
+    /// <paramref name="patience"/> is killed, and everything in it with it. False when none was running.
+    /// </summary>
+    public async Task<bool> StopAsync(TimeSpan patience, TimeProvider time, CancellationToken stop)
+    {
+        if (FindSupervisor() is not { } id || PidHandle.TryOpen(id) is not { } supervisor) return false;
+        using (supervisor)
+        {
+            using var limit = CancellationTokenSource.CreateLinkedTokenSource(stop);
+            limit.CancelAfter(patience);
+            try
+            {
+                await AskAsync(new JsonObject { ["operation"] = "stop" }, null, limit.Token);
+            }
+            catch (Exception e) when (e is IOException or ProblemException or OperationCanceledException && !stop.IsCancellationRequested)
+            {
+                supervisor.Signal(Signals.Kill);
+            }
+            var begun = time.GetTimestamp();
+            while (!supervisor.HasExited)
+            {
+                if (time.GetElapsedTime(begun) > patience) supervisor.Signal(Signals.Kill);
+                await Task.Delay(TimeSpan.FromMilliseconds(10), time, stop);
+            }
+            return true;
+        }
+    }
+
+    private async Task<JsonNode> AskAsync(JsonObject request, Action<LabStep>? onStep, CancellationToken stop)
+    {
+        using var socket = TryConnect() ?? throw new ProblemException("lab", "is not running", "start it: isthmus lab up");
+        await using var stream = new NetworkStream(socket);
+        await stream.WriteAsync(Encoding.UTF8.GetBytes(request.ToJsonString() + "\n"), stop);
+        await foreach (var line in LinesAsync(stream, stop))
+        {
+            var answer = JsonNode.Parse(line)!;
+            if (answer["step"] is { } step) onStep?.Invoke(LabStep.FromJson(step));
+            if (answer["result"] is { } result) return result.DeepClone();
+            if (answer["error"] is { } error)
+            {
+                throw new ProblemException((string?)error["object"] ?? "", (string?)error["message"] ?? "", (string?)error["remedy"] ?? "");
+            }
+        }
+        throw new ProblemException("lab", "the supervisor ended while it was asked", $"look at {home.Log("supervisor")}");
+    }
+
+    private static async IAsyncEnumerable<string> LinesAsync(NetworkStream stream, [EnumeratorCancellation] CancellationToken stop)
+    {
+        using var reader = new StreamReader(stream, Encoding.UTF8, leaveOpen: true);
+        while (await reader.ReadLineAsync(stop) is { } line) yield return line;
+    }
+
+    private Socket? TryConnect()
+    {
+        if (!File.Exists(home.Socket)) return null;
+        var socket = new Socket(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified);
+        try
+        {
+            socket.Connect(new UnixDomainSocketEndPoint(home.Socket));
+            return socket;
+        }
+        catch (SocketException)
+        {
+            // A file without a listener: its supervisor was killed.
+            socket.Dispose();
+            return null;
+        }
+    }
+
+    private static int PeerOf(Socket socket)
+    {
+        // struct ucred; the kernel translates the PID into the reader's PID namespace.
+        var credentials = new byte[12];
+        socket.GetRawSocketOption(SolSocket, SoPeerCredentials, credentials);
+        return BitConverter.ToInt32(credentials);
+    }
+}

@@ -1,0 +1,111 @@
+using System.Text.Json.Nodes;
+using Isthmus.Core.Collections;
+using Isthmus.Kubernetes.Client;
+using Isthmus.Lab.Linux;
+using Isthmus.Lab.Network;
+using Isthmus.Lab.Pki;
+using Microsoft.Extensions.Logging;
+
+namespace Isthmus.Lab.Supervisor;
+
+/// <summary>One running cluster: its directory, its node's network, its two processes.</summary>
+internal sealed class LabCluster : IAsyncDisposable
+{
+    private readonly LabHome _home;
+    private readonly NodeNetwork _network;
+    private readonly SupervisedProcess _apiServer;
+    private readonly SupervisedProcess _node;
+
+    private LabCluster(LabHome home, NodeNetwork network, KubeClient client, SupervisedProcess apiServer, SupervisedProcess node)
+    {
+        _home = home;
+        _network = network;
+        Client = client;
+        _apiServer = apiServer;
+        _node = node;
+    }
+
+    internal ClusterSettings Settings => _network.Settings;
+
+    /// <summary>The administrator, without proxy.</summary>
+    internal KubeClient Client { get; }
+
+    /// <summary>Makes or finds the cluster's files, builds its network and starts its processes.</summary>
+    internal static async Task<LabCluster> StartAsync(
+        LabHome home, ClusterSettings settings, OuterNetwork outer, SelfCommand self, TimeProvider time, ILogger log, CancellationToken stop)
+    {
+        var directory = home.Cluster(settings.Name);
+        Directory.CreateDirectory(directory, UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute);
+        await File.WriteAllTextAsync(Path.Combine(directory, ClusterSettings.FileName), settings.ToJson().ToJsonString(), stop);
+        using var pki = await ClusterPki.EnsureAsync(directory, settings.Name, settings.Address, time, stop);
+        var kubeconfig = Path.Combine(directory, "kubeconfig");
+        await Kubeconfig.WriteAsync(kubeconfig, pki, settings.Context, settings.Server, null, stop);
+
+        var network = await NodeNetwork.CreateAsync(outer, settings, NamespacePaths.Node(settings.Name), stop);
+        var client = new KubeClient(KubeConfig.Parse(await File.ReadAllTextAsync(kubeconfig, stop), null, kubeconfig), "isthmus-lab");
+        string[] arguments = ["--cluster", settings.Name, "--dir", directory, "--address", settings.Address.ToString()];
+        return new LabCluster(home, network, client, Process("apiserver"), Process("node"));
+
+        SupervisedProcess Process(string role) => new(
+            $"{settings.Name}-{role}", network.Handle, self.With([$"lab-{role}", .. arguments]), home.Log($"{settings.Name}-{role}"), time, log);
+    }
+
+    internal Task SetPeersAsync(ValueList<NodePeer> peers, CancellationToken stop) => _network.SetPeersAsync(peers, stop);
+
+    /// <summary>Ends Pods first, then what ran them; the directory stays.</summary>
+    internal async Task StopAsync(TimeSpan grace, TimeProvider time)
+    {
+        // Without the node nobody starts a container again that ends now.
+        await _node.StopAsync(TimeSpan.FromSeconds(1));
+        await PodProcesses.StopAsync(Namespaces(), [.. new[] { _apiServer.ProcessId }.OfType<int>()], grace, time);
+        await _apiServer.StopAsync(TimeSpan.FromSeconds(2));
+        foreach (var path in PodNamespaces()) NamespaceHandle.Unbind(path);
+    }
+
+    internal void DeleteFiles()
+    {
+        var directory = _home.Cluster(Settings.Name);
+        if (Directory.Exists(directory)) Directory.Delete(directory, recursive: true);
+        foreach (var log in Directory.EnumerateFiles(_home.Logs, $"{Settings.Name}-*")) File.Delete(log);
+    }
+
+    /// <summary>What <c>isthmus lab status</c> shows.</summary>
+    internal async Task<JsonObject> StatusAsync(CancellationToken stop)
+    {
+        var (state, pods) = await Readiness.StateAsync(Client, Settings, stop);
+        return new JsonObject
+        {
+            ["name"] = Settings.Name,
+            ["context"] = Settings.Context,
+            ["state"] = state,
+            ["server"] = Settings.Server.OriginalString,
+            ["network"] = Settings.Network,
+            ["podRange"] = Settings.PodRange.ToString(),
+            ["serviceRange"] = Settings.ServiceRange.ToString(),
+            ["loadBalancerPool"] = Settings.LoadBalancerPool.ToString(),
+            ["node"] = Settings.NodeName,
+            ["address"] = Settings.Address.ToString(),
+            ["region"] = Settings.Region,
+            ["zone"] = Settings.Zone,
+            ["apiServerPid"] = _apiServer.ProcessId,
+            ["apiServerRestarts"] = _apiServer.Restarts,
+            ["nodePid"] = _node.ProcessId,
+            ["nodeRestarts"] = _node.Restarts,
+            ["pods"] = pods,
+        };
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        await _node.DisposeAsync();
+        await _apiServer.DisposeAsync();
+        Client.Dispose();
+        _network.Dispose();
+    }
+
+    private List<string> Namespaces() => [NamespacePaths.Node(Settings.Name), .. PodNamespaces()];
+
+    private IEnumerable<string> PodNamespaces() => Directory.Exists(NamespacePaths.Directory)
+        ? Directory.GetFiles(NamespacePaths.Directory, NamespacePaths.PodPrefix(Settings.Name) + "*")
+        : [];
+}

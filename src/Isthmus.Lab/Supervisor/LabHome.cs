@@ -1,0 +1,71 @@
+using Isthmus.Core.Problems;
+
+namespace Isthmus.Lab.Supervisor;
+
+/// <summary>The lab's directory on the machine (0700): all that is left of a lab whose supervisor was killed.</summary>
+public sealed record LabHome(string Directory)
+{
+    // sockaddr_un holds 108 bytes with the final zero.
+    private const int LongestSocketPath = 107;
+
+    /// <summary>By <c>ISTHMUS_LAB_HOME</c>, else below <c>XDG_STATE_HOME</c>, else below <c>~/.local/state</c>.</summary>
+    /// <exception cref="ProblemException">No directory follows from the environment, or an unusable one.</exception>
+    public static LabHome Locate(Func<string, string?> environment)
+    {
+        if (environment("ISTHMUS_LAB_HOME") is { Length: > 0 } given) return Checked(given, "ISTHMUS_LAB_HOME");
+        if (environment("XDG_STATE_HOME") is { Length: > 0 } state) return Checked(Path.Combine(state, "isthmus/lab"), "XDG_STATE_HOME");
+        if (environment("HOME") is { Length: > 0 } home) return Checked(Path.Combine(home, ".local/state/isthmus/lab"), "HOME");
+        throw new ProblemException("environment", "says nowhere to keep the lab's state: HOME is not set", "set ISTHMUS_LAB_HOME to a directory");
+    }
+
+    /// <summary>Where commands reach the supervisor.</summary>
+    public string Socket => Path.Combine(Directory, "supervisor.sock");
+
+    /// <summary>Which clusters there are; written by the supervisor alone.</summary>
+    public string LabFile => Path.Combine(Directory, "lab.json");
+
+    /// <summary>The kubeconfig files that have entries of this lab, one on each line.</summary>
+    public string KubeconfigList => Path.Combine(Directory, "kubeconfigs");
+
+    public string Logs => Path.Combine(Directory, "logs");
+
+    public string Clusters => Path.Combine(Directory, "clusters");
+
+    public string Cluster(string name) => Path.Combine(Clusters, name);
+
+    public string Log(string name) => Path.Combine(Logs, $"{name}.log");
+
+    public bool Exists => System.IO.Directory.Exists(Directory);
+
+    public void Create()
+    {
+        const UnixFileMode ownerOnly = UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute;
+        try
+        {
+            System.IO.Directory.CreateDirectory(Directory, ownerOnly);
+            // An older directory may have had other rights.
+            File.SetUnixFileMode(Directory, ownerOnly);
+            System.IO.Directory.CreateDirectory(Logs, ownerOnly);
+            System.IO.Directory.CreateDirectory(Clusters, ownerOnly);
+        }
+        catch (Exception e) when (e is UnauthorizedAccessException or IOException)
+        {
+            throw new ProblemException(Directory, $"cannot be made: {e.Message}", "set ISTHMUS_LAB_HOME to a directory that you may write", e);
+        }
+    }
+
+    private static LabHome Checked(string path, string variable)
+    {
+        if (!Path.IsPathRooted(path)) throw new ProblemException(variable, $"'{path}' is not an absolute path", "give one that begins with /");
+        var home = new LabHome(Path.GetFullPath(path).TrimEnd('/'));
+        if (home.Directory is "" or "/run" || home.Directory.StartsWith("/run/", StringComparison.Ordinal) || home.Directory.StartsWith("/proc/", StringComparison.Ordinal))
+        {
+            throw new ProblemException(variable, $"'{path}' cannot hold the lab's state: inside the lab /run is another file system", "choose a directory outside /run");
+        }
+        if (System.Text.Encoding.UTF8.GetByteCount(home.Socket) > LongestSocketPath)
+        {
+            throw new ProblemException(variable, $"'{home.Socket}' is too long for a socket (at most {LongestSocketPath} bytes)", "set ISTHMUS_LAB_HOME to a shorter path");
+        }
+        return home;
+    }
+}

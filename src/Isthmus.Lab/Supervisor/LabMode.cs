@@ -1,0 +1,43 @@
+using Isthmus.Core.Collections;
+
+namespace Isthmus.Lab.Supervisor;
+
+/// <summary>With which identity the lab runs.</summary>
+public enum LabModeKind
+{
+    /// <summary>Real root, without a user namespace.</summary>
+    Root,
+
+    /// <summary>A user namespace with a range of UIDs: like root.</summary>
+    Mapped,
+
+    /// <summary>A user namespace with one UID: containers cannot have others.</summary>
+    Single,
+}
+
+/// <summary>A way to enter the lab's namespaces that was tried and works.</summary>
+public sealed record LabMode(LabModeKind Kind)
+{
+    /// <summary>What unshare(1) is told besides the namespaces that every mode has.</summary>
+    public ValueList<string> UserArguments => Kind switch
+    {
+        LabModeKind.Root => [],
+        LabModeKind.Mapped => ["--user", "--map-root-user", "--map-auto"],
+        _ => ["--user", "--map-root-user"],
+    };
+
+    /// <summary>The whole command line that runs <paramref name="command"/> as PID 1 of a new lab.</summary>
+    public string[] Enter(IReadOnlyList<string> command) =>
+    [
+        "unshare", .. UserArguments,
+        "--net", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc", "--uts", "--ipc", "--cgroup",
+        "--", .. command,
+    ];
+
+    public override string ToString() => Kind switch
+    {
+        LabModeKind.Root => "root",
+        LabModeKind.Mapped => "rootless (a range of user IDs)",
+        _ => "rootless (one user ID)",
+    };
+}

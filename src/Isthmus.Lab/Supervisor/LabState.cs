@@ -1,0 +1,41 @@
+using System.Text.Json;
+using System.Text.Json.Nodes;
+using Isthmus.Core.Collections;
+using Isthmus.Core.Problems;
+using Isthmus.Lab.Network;
+
+namespace Isthmus.Lab.Supervisor;
+
+/// <summary>The lab as its file says: what a next supervisor resumes.</summary>
+/// <param name="ProxyPort">The port of the HTTP proxy on the machine's loopback; kubeconfigs name it, so it is kept.</param>
+/// <param name="Clusters">In the order of creation.</param>
+public sealed record LabState(int ProxyPort, ValueList<ClusterSettings> Clusters)
+{
+    public static readonly LabState Empty = new(0, []);
+
+    /// <summary>Empty when there is no lab.</summary>
+    /// <exception cref="ProblemException">The file is damaged.</exception>
+    public static LabState Load(LabHome home)
+    {
+        if (!File.Exists(home.LabFile)) return Empty;
+        try
+        {
+            var json = JsonNode.Parse(File.ReadAllText(home.LabFile)) as JsonObject;
+            var clusters = (json?["clusters"] as JsonArray ?? []).Select(cluster => ClusterSettings.FromJson(cluster, home.LabFile));
+            return new((int?)json?["proxyPort"] ?? 0, clusters.ToValueList());
+        }
+        catch (Exception e) when (e is JsonException or IOException or InvalidOperationException or FormatException)
+        {
+            throw new ProblemException(home.LabFile, $"is damaged: {e.Message}", "remove the lab: isthmus lab down", e);
+        }
+    }
+
+    internal void Save(LabHome home)
+    {
+        var draft = home.LabFile + ".new";
+        var clusters = new JsonArray();
+        foreach (var cluster in Clusters) clusters.Add((JsonNode)cluster.ToJson());
+        File.WriteAllText(draft, new JsonObject { ["proxyPort"] = ProxyPort, ["clusters"] = clusters }.ToJsonString());
+        File.Move(draft, home.LabFile, overwrite: true);
+    }
+}

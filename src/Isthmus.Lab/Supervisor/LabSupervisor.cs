@@ -1,0 +1,247 @@
+using System.Text.Json.Nodes;
+using Isthmus.Core.Collections;
+using Isthmus.Core.Problems;
+using Isthmus.Lab.Linux;
+using Isthmus.Lab.Network;
+using Microsoft.Extensions.Logging;
+
+namespace Isthmus.Lab.Supervisor;
+
+/// <summary>What the supervisor is given at its start.</summary>
+/// <param name="Image">What the system components run.</param>
+internal sealed record SupervisorSettings(LabHome Home, LabModeKind Mode, int ProxyPort, SelfCommand Self, string Image);
+
+/// <summary>The lab: the outer network and the clusters on it. Runs inside the lab's namespaces.</summary>
+internal sealed partial class LabSupervisor : IAsyncDisposable
+{
+    private static readonly TimeSpan StepLimit = TimeSpan.FromSeconds(90);
+    private static readonly TimeSpan PodGrace = TimeSpan.FromSeconds(3);
+
+    private readonly SupervisorSettings _settings;
+    private readonly TimeProvider _time;
+    private readonly ILogger _log;
+    private readonly OuterNetwork _outer;
+    private readonly NamespaceHandle _own;
+    // One change of the set of clusters at a time; waiting for a cluster to become ready happens outside of it.
+    private readonly SemaphoreSlim _change = new(1);
+    private readonly Dictionary<string, LabCluster> _clusters = new(StringComparer.Ordinal);
+    private LabState _state;
+
+    private LabSupervisor(SupervisorSettings settings, OuterNetwork outer, NamespaceHandle own, LabState state, TimeProvider time, ILogger log)
+    {
+        _settings = settings;
+        _outer = outer;
+        _own = own;
+        _state = state;
+        _time = time;
+        _log = log;
+    }
+
+    /// <summary>Builds the outer network and resumes the clusters that an earlier supervisor left.</summary>
+    internal static async Task<LabSupervisor> StartAsync(SupervisorSettings settings, TimeProvider time, ILogger log, CancellationToken stop)
+    {
+        var state = LabState.Load(settings.Home) with { ProxyPort = settings.ProxyPort };
+        var outer = OuterNetwork.Create(NamespacePaths.Switch);
+        var own = NamespaceHandle.OfThread(NamespaceKinds.Network);
+        outer.Attach(own, ClusterSettings.SupervisorAddress);
+        var supervisor = new LabSupervisor(settings, outer, own, state, time, log);
+        supervisor.DropStrayDirectories();
+        foreach (var cluster in state.Clusters) await supervisor.AddAsync(cluster, stop);
+        await supervisor.JoinAsync(stop);
+        state.Save(settings.Home);
+        return supervisor;
+    }
+
+    /// <summary>Creates clusters that do not exist and waits for all that are named.</summary>
+    /// <param name="mustBeNew">A cluster that exists is an error.</param>
+    /// <exception cref="ProblemException">A request is wrong, or a cluster did not become ready.</exception>
+    internal async Task CreateAsync(
+        IReadOnlyList<ClusterRequest> requests, bool mustBeNew, bool wait, Func<LabStep, Task> report, CancellationToken stop)
+    {
+        var fresh = new List<LabCluster>();
+        await _change.WaitAsync(stop);
+        try
+        {
+            foreach (var settings in PlanAll(requests, mustBeNew))
+            {
+                var begun = _time.GetTimestamp();
+                _state = _state with { Clusters = [.. _state.Clusters, settings] };
+                _state.Save(_settings.Home);
+                try
+                {
+                    fresh.Add(await AddAsync(settings, stop));
+                }
+                catch
+                {
+                    Forget(settings.Name);
+                    throw;
+                }
+                await report(new(settings.Name, "network and keys", Since(begun), true));
+            }
+            await JoinAsync(stop);
+        }
+        finally
+        {
+            _change.Release();
+        }
+        var begunAll = _time.GetTimestamp();
+        await Task.WhenAll(requests.Select(request => PrepareAsync(_clusters[request.Name], wait, begunAll, report, stop)));
+    }
+
+    /// <exception cref="ProblemException">There is no such cluster.</exception>
+    internal async Task DeleteAsync(string name, CancellationToken stop)
+    {
+        await _change.WaitAsync(stop);
+        try
+        {
+            if (!_clusters.Remove(name, out var cluster))
+            {
+                var known = _state.Clusters.IsEmpty ? "there is none" : $"there are: {string.Join(", ", _state.Clusters.Select(other => other.Name))}";
+                throw new ProblemException($"cluster {name}", $"does not exist ({known})", "isthmus lab status lists the clusters");
+            }
+            await cluster.StopAsync(PodGrace, _time);
+            await cluster.DisposeAsync();
+            Forget(name);
+            cluster.DeleteFiles();
+            await JoinAsync(stop);
+            LogDeleted(name);
+        }
+        finally
+        {
+            _change.Release();
+        }
+    }
+
+    internal async Task<JsonObject> StatusAsync(CancellationToken stop)
+    {
+        var clusters = new JsonArray();
+        var states = await Task.WhenAll(_state.Clusters.Where(c => _clusters.ContainsKey(c.Name)).Select(c => _clusters[c.Name].StatusAsync(stop)));
+        foreach (var state in states) clusters.Add((JsonNode)state);
+        return new JsonObject
+        {
+            ["running"] = true,
+            ["mode"] = _settings.Mode.ToString().ToLowerInvariant(),
+            ["home"] = _settings.Home.Directory,
+            ["proxy"] = $"http://127.0.0.1:{_settings.ProxyPort}",
+            ["clusters"] = clusters,
+        };
+    }
+
+    /// <summary>Ends all Pods and processes; files stay for whoever asked to decide about.</summary>
+    internal async Task StopAsync()
+    {
+        await _change.WaitAsync();
+        try
+        {
+            await Task.WhenAll(_clusters.Values.Select(cluster => cluster.StopAsync(PodGrace, _time)));
+        }
+        finally
+        {
+            _change.Release();
+        }
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        foreach (var cluster in _clusters.Values) await cluster.DisposeAsync();
+        _own.Dispose();
+        _outer.Dispose();
+        _change.Dispose();
+    }
+
+    private List<ClusterSettings> PlanAll(IReadOnlyList<ClusterRequest> requests, bool mustBeNew)
+    {
+        var planned = _state.Clusters;
+        var fresh = new List<ClusterSettings>();
+        foreach (var request in requests)
+        {
+            var existing = planned.FirstOrDefault(cluster => cluster.Name == request.Name);
+            if (existing is not null && !mustBeNew)
+            {
+                CheckSame(request, existing);
+                continue;
+            }
+            var settings = ClusterPlan.Plan(request, planned);
+            planned = [.. planned, settings];
+            fresh.Add(settings);
+        }
+        return fresh;
+    }
+
+    private static void CheckSame(ClusterRequest wanted, ClusterSettings existing)
+    {
+        Check("network", wanted.Network, existing.Network);
+        Check("region", wanted.Region, existing.Region);
+        Check("zone", wanted.Zone, existing.Zone);
+
+        void Check(string what, string wants, string has)
+        {
+            if (wants.Length == 0 || wants == has) return;
+            throw new ProblemException($"cluster {existing.Name}", $"exists with {what} '{has}', not '{wants}'",
+                $"delete it first (isthmus lab delete cluster --name {existing.Name}), or leave the option out");
+        }
+    }
+
+    private async Task<LabCluster> AddAsync(ClusterSettings settings, CancellationToken stop)
+    {
+        var cluster = await LabCluster.StartAsync(_settings.Home, settings, _outer, _settings.Self, _time, _log, stop);
+        _clusters.Add(settings.Name, cluster);
+        LogStarted(settings.Name, settings.Address.ToString(), settings.Network);
+        return cluster;
+    }
+
+    private async Task JoinAsync(CancellationToken stop)
+    {
+        foreach (var cluster in _clusters.Values) await cluster.SetPeersAsync(ClusterPlan.Peers(cluster.Settings, _state.Clusters), stop);
+    }
+
+    private void Forget(string name)
+    {
+        _state = _state with { Clusters = _state.Clusters.Where(cluster => cluster.Name != name).ToValueList() };
+        _state.Save(_settings.Home);
+    }
+
+    // Half-made by a supervisor that was killed before it wrote the lab's file.
+    private void DropStrayDirectories()
+    {
+        foreach (var directory in Directory.EnumerateDirectories(_settings.Home.Clusters))
+        {
+            if (_state.Clusters.All(cluster => cluster.Name != Path.GetFileName(directory))) Directory.Delete(directory, recursive: true);
+        }
+    }
+
+    private async Task PrepareAsync(LabCluster cluster, bool wait, long begun, Func<LabStep, Task> report, CancellationToken stop)
+    {
+        var name = cluster.Settings.Name;
+        await StepAsync("API server ready", token => Readiness.ApiServerAsync(cluster.Client, token), "apiserver");
+        await StepAsync("system components applied", token => SystemComponents.EnsureAsync(cluster.Client, cluster.Settings, _settings.Image, token), "apiserver");
+        if (!wait) return;
+        await StepAsync("node ready", token => Readiness.NodeAsync(cluster.Client, cluster.Settings, token), "node");
+        await StepAsync("DNS ready", token => Readiness.DeploymentAsync(cluster.Client, SystemComponents.Namespace, SystemComponents.Dns, token), "node");
+
+        async Task StepAsync(string text, Func<CancellationToken, Task> action, string log)
+        {
+            await report(new(name, text, 0, false));
+            using var patience = CancellationTokenSource.CreateLinkedTokenSource(stop);
+            patience.CancelAfter(StepLimit);
+            try
+            {
+                await action(patience.Token);
+            }
+            catch (OperationCanceledException) when (!stop.IsCancellationRequested)
+            {
+                throw new ProblemException($"cluster {name}", $"'{text}' was not reached within {StepLimit.TotalSeconds:0} s",
+                    $"look at {_settings.Home.Log($"{name}-{log}")}; isthmus lab down removes everything");
+            }
+            await report(new(name, text, Since(begun), true));
+        }
+    }
+
+    private double Since(long begun) => _time.GetElapsedTime(begun).TotalMilliseconds;
+
+    [LoggerMessage(Level = LogLevel.Information, Message = "Cluster {Name} started at {Address}, network {Network}")]
+    private partial void LogStarted(string name, string address, string network);
+
+    [LoggerMessage(Level = LogLevel.Information, Message = "Cluster {Name} deleted")]
+    private partial void LogDeleted(string name);
+}

@@ -1,0 +1,62 @@
+using Isthmus.Core.Collections;
+using Isthmus.Lab.Linux;
+using Isthmus.Lab.Network;
+
+namespace Isthmus.Lab.Supervisor;
+
+/// <summary>One process as /proc shows it.</summary>
+/// <param name="Network">Identity of its network namespace, for example <c>net:[4026532001]</c>.</param>
+/// <param name="IsInit">It is PID 1 of a PID namespace of its own.</param>
+internal sealed record ProcessEntry(int Id, string Network, bool IsInit);
+
+/// <summary>Finds processes by the network namespace they live in, which no container can leave.</summary>
+internal static class PodProcesses
+{
+    private static readonly TimeSpan Poll = TimeSpan.FromMilliseconds(20);
+
+    /// <summary>Ends every process of the namespaces but <paramref name="except"/>: asks first, then kills.</summary>
+    internal static async Task StopAsync(IReadOnlyList<string> namespaces, int[] except, TimeSpan grace, TimeProvider time)
+    {
+        var networks = namespaces.Where(File.Exists).Select(Identity).ToHashSet(StringComparer.Ordinal);
+        List<ProcessEntry> Left() => [.. List().Where(process => networks.Contains(process.Network) && !except.Contains(process.Id))];
+
+        // unshare --fork swallows the signal, so it goes to the PID 1 inside; the others end with it.
+        foreach (var process in Left().Where(process => process.IsInit)) ProcessImage.Kill(process.Id, Signals.Term);
+        var begun = time.GetTimestamp();
+        while (Left().Exists(process => process.IsInit) && time.GetElapsedTime(begun) < grace) await Task.Delay(Poll, time);
+        foreach (var process in Left()) ProcessImage.Kill(process.Id, Signals.Kill);
+        while (Left().Count > 0 && time.GetElapsedTime(begun) < grace + TimeSpan.FromSeconds(2)) await Task.Delay(Poll, time);
+    }
+
+    internal static IEnumerable<ProcessEntry> List()
+    {
+        foreach (var directory in Directory.EnumerateDirectories("/proc"))
+        {
+            if (!int.TryParse(Path.GetFileName(directory.AsSpan()), out var id)) continue;
+            if (Read(directory, id) is { } entry) yield return entry;
+        }
+    }
+
+    private static ProcessEntry? Read(string directory, int id)
+    {
+        try
+        {
+            // A zombie has no namespaces any more: the link cannot be read.
+            var network = new FileInfo(Path.Combine(directory, "ns/net")).LinkTarget;
+            if (network is null) return null;
+            var ids = File.ReadLines(Path.Combine(directory, "status")).FirstOrDefault(line => line.StartsWith("NSpid:", StringComparison.Ordinal));
+            var numbers = ids?.Split('\t', StringSplitOptions.RemoveEmptyEntries) ?? [];
+            return new(id, network, numbers.Length > 2 && numbers[^1].Trim() == "1");
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            return null;
+        }
+    }
+
+    private static string Identity(string path)
+    {
+        using var handle = NamespaceHandle.OpenNetwork(path);
+        return NamespaceThread.Run(handle, () => new FileInfo("/proc/thread-self/ns/net").LinkTarget ?? "");
+    }
+}

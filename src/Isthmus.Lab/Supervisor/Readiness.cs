@@ -1,0 +1,67 @@
+using System.Text.Json.Nodes;
+using Isthmus.Kubernetes.Client;
+using Isthmus.Kubernetes.Objects;
+using Isthmus.Lab.Network;
+
+namespace Isthmus.Lab.Supervisor;
+
+/// <summary>Whether a cluster can be used.</summary>
+internal static class Readiness
+{
+    private static readonly TimeSpan Poll = TimeSpan.FromMilliseconds(25);
+
+    internal static Task ApiServerAsync(KubeClient client, CancellationToken stop) => UntilAsync(async () =>
+    {
+        await client.RawAsync(HttpMethod.Get, "/readyz", null, stop);
+        return true;
+    }, stop);
+
+    internal static Task NodeAsync(KubeClient client, ClusterSettings settings, CancellationToken stop) =>
+        UntilAsync(() => IsNodeReadyAsync(client, settings, stop), stop);
+
+    internal static Task DeploymentAsync(KubeClient client, string ns, string name, CancellationToken stop) => UntilAsync(async () =>
+        await client.FindAsync(Kinds.Deployment, ns, name, stop) is { } deployment
+            && (int?)deployment["status"]?["availableReplicas"] is > 0, stop);
+
+    /// <summary>One word for the cluster and its number of Pods, null when it does not tell.</summary>
+    internal static async Task<(string State, int? Pods)> StateAsync(KubeClient client, ClusterSettings settings, CancellationToken stop)
+    {
+        using var patience = CancellationTokenSource.CreateLinkedTokenSource(stop);
+        patience.CancelAfter(TimeSpan.FromSeconds(2));
+        try
+        {
+            var ready = await IsNodeReadyAsync(client, settings, patience.Token);
+            var pods = await client.ListAllAsync<PartialObject>(Kinds.Pod, null, new ListOptions(), patience.Token);
+            return (ready ? "ready" : "node not ready", pods.Count);
+        }
+        catch (Exception e) when (IsNotYet(e) || (e is OperationCanceledException && !stop.IsCancellationRequested))
+        {
+            return ("API server not ready", null);
+        }
+    }
+
+    private static async Task<bool> IsNodeReadyAsync(KubeClient client, ClusterSettings settings, CancellationToken stop)
+    {
+        if (await client.FindAsync(Kinds.Node, null, settings.NodeName, stop) is not { } node) return false;
+        var conditions = node["status"]?["conditions"] as JsonArray ?? [];
+        return conditions.Any(condition => (string?)condition?["type"] == "Ready" && (string?)condition?["status"] == "True");
+    }
+
+    private static async Task UntilAsync(Func<Task<bool>> holds, CancellationToken stop)
+    {
+        while (true)
+        {
+            try
+            {
+                if (await holds()) return;
+            }
+            catch (Exception e) when (IsNotYet(e))
+            {
+                // The server starts, or starts again.
+            }
+            await Task.Delay(Poll, stop);
+        }
+    }
+
+    private static bool IsNotYet(Exception e) => e is HttpRequestException or KubeException or IOException or System.Net.Sockets.SocketException;
+}

@@ -1,0 +1,130 @@
+using System.Diagnostics;
+using Isthmus.Core.Collections;
+using Isthmus.Lab.Linux;
+using Microsoft.Extensions.Logging;
+
+namespace Isthmus.Lab.Supervisor;
+
+/// <summary>A process that must run: started in a network namespace, started again with back-off when it ends, its words kept in a file.</summary>
+internal sealed partial class SupervisedProcess : IAsyncDisposable
+{
+    private static readonly TimeSpan FirstBackoff = TimeSpan.FromMilliseconds(100);
+    private static readonly TimeSpan LongestBackoff = TimeSpan.FromSeconds(10);
+    private static readonly TimeSpan Healthy = TimeSpan.FromSeconds(20);
+    private const long LongestLog = 16 << 20;
+
+    private readonly CancellationTokenSource _stop = new();
+    private readonly ILogger _log;
+    private readonly string _name;
+    private readonly string _logFile;
+    private readonly NamespaceHandle _network;
+    private readonly TimeProvider _time;
+    private readonly ValueList<string> _command;
+    private readonly Task _running;
+    private volatile Process? _process;
+    private int _restarts;
+
+    internal SupervisedProcess(string name, NamespaceHandle network, IEnumerable<string> command, string logFile, TimeProvider time, ILogger log)
+    {
+        _name = name;
+        _network = network;
+        _command = command.ToValueList();
+        _logFile = logFile;
+        _time = time;
+        _log = log;
+        _running = RunAsync();
+    }
+
+    /// <summary>Null while it is down.</summary>
+    internal int? ProcessId => _process?.Id;
+
+    internal int Restarts => Volatile.Read(ref _restarts);
+
+    /// <summary>Asks it to end and ends it if it does not within <paramref name="patience"/>; it is not started again.</summary>
+    internal async Task StopAsync(TimeSpan patience)
+    {
+        await _stop.CancelAsync();
+        if (_process is { } process)
+        {
+            Signal(process, Signals.Term);
+            try
+            {
+                await _running.WaitAsync(patience, _time);
+            }
+            catch (TimeoutException)
+            {
+                Signal(process, Signals.Kill);
+            }
+        }
+        await _running;
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        await StopAsync(TimeSpan.FromSeconds(1));
+        _stop.Dispose();
+    }
+
+    private async Task RunAsync()
+    {
+        await Task.Yield();
+        var backoff = FirstBackoff;
+        while (!_stop.IsCancellationRequested)
+        {
+            var begun = _time.GetTimestamp();
+            int code;
+            using (var process = Start())
+            {
+                _process = process;
+                await process.WaitForExitAsync(CancellationToken.None);
+                _process = null;
+                code = process.ExitCode;
+            }
+            if (_stop.IsCancellationRequested) return;
+            if (_time.GetElapsedTime(begun) > Healthy) backoff = FirstBackoff;
+            LogEnded(_name, code, backoff.TotalSeconds, _logFile);
+            Interlocked.Increment(ref _restarts);
+            try
+            {
+                await Task.Delay(backoff, _time, _stop.Token);
+            }
+            catch (OperationCanceledException)
+            {
+                return;
+            }
+            backoff = TimeSpan.FromTicks(Math.Min(backoff.Ticks * 2, LongestBackoff.Ticks));
+        }
+    }
+
+    private Process Start()
+    {
+        if (File.Exists(_logFile) && new FileInfo(_logFile).Length > LongestLog) File.Move(_logFile, _logFile + ".1", overwrite: true);
+        // The shell only opens the files: a pipe through this process would break when this process does.
+        var start = new ProcessStartInfo("/bin/sh", ["-c", "exec >>\"$0\" 2>&1 </dev/null; exec \"$@\"", _logFile, .. _command]);
+        foreach (var (key, value) in ProcessEnvironment.Ours) start.Environment[key] = value;
+        start.Environment["PATH"] = Programs.SearchPath(start.Environment["PATH"]);
+        return NamespaceThread.Run(_network, () => Process.Start(start)!);
+    }
+
+    private static void Signal(Process process, int signal)
+    {
+        // The process object reaps, so the number is this process's until its end was seen.
+        if (!process.HasExited) ProcessImage.Kill(process.Id, signal);
+    }
+
+    [LoggerMessage(Level = LogLevel.Warning, Message = "{Process} ended with code {Code}; starting it again in {Seconds:0.0} s (its log: {File})")]
+    private partial void LogEnded(string process, int code, double seconds, string file);
+}
+
+/// <summary>Settings of the .NET runtime for the lab's own processes: many of them share one machine.</summary>
+public static class ProcessEnvironment
+{
+    public static readonly ValueList<(string Key, string Value)> Ours =
+    [
+        ("DOTNET_TieredPGO", "0"),
+        ("DOTNET_gcServer", "0"),
+        ("DOTNET_gcConcurrent", "0"),
+        ("DOTNET_NOLOGO", "1"),
+        ("DOTNET_EnableDiagnostics", "0"),
+    ];
+}

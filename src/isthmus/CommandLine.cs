@@ -17,11 +17,13 @@ internal static class CommandLine
     {
         ["lab-apiserver"] = Lab.ApiServerProgram.RunAsync,
         ["sample"] = Samples.SampleProgram.RunAsync,
+        ["lab-supervisor"] = Lab.SupervisorProgram.RunAsync,
     };
 
     /// <summary>Commands for people, in the order of the help text.</summary>
     private static readonly (string Name, Func<Command> Build)[] Commands =
     [
+        ("lab", LabCommand.Build),
         ("install", InstallCommand.Build),
         ("uninstall", UninstallCommand.Build),
         ("manifest", ManifestCommand.Build),
@@ -65,6 +67,7 @@ internal static class CommandLine
     /// <summary>Only the command at hand is built, unless the line does not begin with one (help, a global option first).</summary>
     private static RootCommand BuildRoot(string[] args)
     {
+        if (Environment.GetEnvironmentVariable("ISTHMUS_INVOKED_AS") == "kind") return KindCommand.BuildRoot();
         var root = new RootCommand("Joins Kubernetes clusters into one service mesh, and proves that it works.");
         GlobalOptions.AddTo(root);
         var first = args.FirstOrDefault(arg => Commands.Any(command => command.Name == arg) || arg is "x" or "pc" or "ps");

@@ -63,7 +63,8 @@ internal sealed partial class ControlServer(LabSupervisor lab, string path, Acti
         }
         try
         {
-            var request = await ReadAsync(stream, stop);
+            // A look whether somebody is here: connected and gone.
+            if (await ReadAsync(stream, stop) is not { } request) return;
             await SendAsync(new JsonObject { ["result"] = await HandleAsync(request, step => SendAsync(new JsonObject { ["step"] = step.ToJson() }), stop) });
             if ((string?)request["operation"] == "stop") onStop();
         }
@@ -105,14 +106,14 @@ internal sealed partial class ControlServer(LabSupervisor lab, string path, Acti
         }
     }
 
-    private static async Task<JsonNode> ReadAsync(NetworkStream stream, CancellationToken stop)
+    private static async Task<JsonNode?> ReadAsync(NetworkStream stream, CancellationToken stop)
     {
         var buffer = new byte[4096];
         var length = 0;
         while (true)
         {
             var read = await stream.ReadAsync(buffer.AsMemory(length), stop);
-            if (read == 0) throw new IOException("the caller closed before it asked");
+            if (read == 0) return length == 0 ? null : throw new IOException("the caller closed before it had asked");
             var end = buffer.AsSpan(length, read).IndexOf((byte)'\n');
             if (end >= 0) return JsonNode.Parse(buffer.AsSpan(0, length + end)) ?? throw new JsonException("the request is null");
             length += read;

@@ -29,6 +29,8 @@ public static class LabLauncher
         var start = new ProcessStartInfo("/bin/sh", ["-c", "exec >>\"$0\" 2>&1 </dev/null; cd /; exec setsid \"$@\"", log, .. command]);
         foreach (var (key, value) in ProcessEnvironment.Ours) start.Environment[key] = value;
         start.Environment["PATH"] = Programs.SearchPath(start.Environment["PATH"]);
+        // Names that the command was called by mean nothing to the lab's processes.
+        start.Environment.Remove("ISTHMUS_INVOKED_AS");
         var written = File.Exists(log) ? new FileInfo(log).Length : 0;
         using var process = Process.Start(start)!;
 

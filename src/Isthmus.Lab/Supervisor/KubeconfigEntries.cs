@@ -1,0 +1,76 @@
+using System.Text.Json.Nodes;
+using Isthmus.Core.Problems;
+
+namespace Isthmus.Lab.Supervisor;
+
+/// <summary>Adds a cluster to a kubeconfig and takes it out again, leaving everything else as it is.</summary>
+public static class KubeconfigEntries
+{
+    private static readonly string[] Lists = ["clusters", "contexts", "users"];
+
+    /// <summary>Adds the only cluster, context and user of <paramref name="addition"/> at the end, or in place of those of the same name.</summary>
+    /// <param name="mayReplace">Whether an entry of the same name may go; it is given the old <c>cluster</c>.</param>
+    /// <exception cref="ProblemException">An entry of the same name belongs to somebody else.</exception>
+    public static void Add(JsonObject config, JsonObject addition, bool makeCurrent, Func<JsonObject, bool> mayReplace, string source)
+    {
+        var name = (string?)addition["current-context"] ?? throw new ArgumentException("the addition has no context", nameof(addition));
+        if (Find(config, "clusters", name)?["cluster"] is JsonObject old && !mayReplace(old))
+        {
+            throw new ProblemException(source, $"has a cluster '{name}' already, of somebody else: {(string?)old["server"]}",
+                "rename it, or write to another file with --kubeconfig FILE");
+        }
+        config["apiVersion"] ??= "v1";
+        config["kind"] ??= "Config";
+        foreach (var list in Lists)
+        {
+            var entries = config[list] as JsonArray ?? (JsonArray)(config[list] = new JsonArray())!;
+            var added = Find(addition, list, name)!.DeepClone();
+            var at = IndexOf(entries, name);
+            if (at >= 0) entries[at] = added;
+            else entries.Add(added);
+        }
+        if (makeCurrent || (string?)config["current-context"] is not { Length: > 0 }) config["current-context"] = name;
+    }
+
+    /// <summary>
+    /// Removes the clusters that <paramref name="isOurs"/> knows, with the contexts that point at them, under whatever name,
+    /// and the users that only those used. False when there was none.
+    /// </summary>
+    public static bool Remove(JsonObject config, Func<JsonObject, bool> isOurs)
+    {
+        var clusters = Take(config, "clusters", entry => entry["cluster"] is JsonObject cluster && isOurs(cluster)).Select(NameOf).ToHashSet();
+        if (clusters.Count == 0) return false;
+        var contexts = Take(config, "contexts", entry => clusters.Contains((string?)entry["context"]?["cluster"]));
+        var users = contexts.Select(entry => (string?)entry["context"]?["user"]).ToHashSet();
+        var stillUsed = Entries(config, "contexts").Select(entry => (string?)entry["context"]?["user"]).ToHashSet();
+        Take(config, "users", entry => users.Contains(NameOf(entry)) && !stillUsed.Contains(NameOf(entry)));
+        var names = contexts.Select(NameOf).ToHashSet();
+        if (names.Contains((string?)config["current-context"])) config["current-context"] = "";
+        return true;
+    }
+
+    /// <summary>Whether nothing is left in it that anybody could use.</summary>
+    public static bool IsEmpty(JsonObject config) => Lists.All(list => !Entries(config, list).Any());
+
+    private static List<JsonObject> Take(JsonObject config, string list, Predicate<JsonObject> which)
+    {
+        var taken = Entries(config, list).Where(entry => which(entry)).ToList();
+        foreach (var entry in taken) ((JsonArray)config[list]!).Remove(entry);
+        return taken;
+    }
+
+    private static IEnumerable<JsonObject> Entries(JsonObject config, string list) => (config[list] as JsonArray ?? []).OfType<JsonObject>();
+
+    private static JsonObject? Find(JsonObject config, string list, string name) => Entries(config, list).FirstOrDefault(entry => NameOf(entry) == name);
+
+    private static int IndexOf(JsonArray entries, string name)
+    {
+        for (var i = 0; i < entries.Count; i++)
+        {
+            if (entries[i] is JsonObject entry && NameOf(entry) == name) return i;
+        }
+        return -1;
+    }
+
+    private static string? NameOf(JsonObject entry) => entry["name"] is JsonValue value && value.TryGetValue<string>(out var name) ? name : null;
+}

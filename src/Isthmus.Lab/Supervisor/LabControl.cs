@@ -1,0 +1,153 @@
+using System.Diagnostics;
+using Isthmus.Core.Collections;
+using Isthmus.Core.Problems;
+using Isthmus.Lab.Network;
+
+namespace Isthmus.Lab.Supervisor;
+
+/// <summary>How a lab is brought up.</summary>
+/// <param name="MustBeNew">A cluster that exists is an error instead of being waited for.</param>
+/// <param name="Wait">Until nodes and DNS are ready, not only the API servers.</param>
+/// <param name="Kubeconfig">The file for the entries; null: as kubectl chooses it.</param>
+/// <param name="MakeCurrent">Whether the first cluster becomes the current context also where there is one.</param>
+public sealed record LabUpSettings(ValueList<ClusterRequest> Clusters, bool MustBeNew, bool Wait, string? Kubeconfig, bool MakeCurrent);
+
+/// <summary>The lab as commands on the machine see it: start, extend, remove.</summary>
+/// <param name="ask">Asks a yes-or-no question; null: yes to everything.</param>
+/// <param name="say">Tells what is worth a line.</param>
+public sealed class LabControl(LabHome home, Func<string, string?> environment, Func<string, bool>? ask, Action<string> say, TimeProvider time)
+{
+    private static readonly TimeSpan StopPatience = TimeSpan.FromSeconds(20);
+
+    public LabClient Client { get; } = new(home);
+
+    private readonly UserKubeconfig _kubeconfig = new(home, environment, time);
+
+    /// <summary>The clusters as the state file has them, running or not, in the order of creation.</summary>
+    public LabState State => LabState.Load(home);
+
+    /// <summary>The kubeconfig of one cluster, with the proxy.</summary>
+    public Task<string> RenderKubeconfigAsync(ClusterSettings cluster, CancellationToken stop) => _kubeconfig.RenderAsync(cluster, State.ProxyPort, stop);
+
+    /// <summary>Writes the entries of a cluster that exists, and makes it current.</summary>
+    public Task ExportKubeconfigAsync(ClusterSettings cluster, string? file, CancellationToken stop) =>
+        _kubeconfig.AddAsync(_kubeconfig.Target(file), [cluster], State.ProxyPort, makeCurrent: true, stop);
+
+    /// <summary>
+    /// Starts a supervisor unless one runs (it resumes the clusters of an earlier one), creates what is missing, waits, and
+    /// writes the kubeconfig. When it is interrupted, what it made is removed.
+    /// </summary>
+    /// <exception cref="ProblemException">Something of the machine or of the request is in the way.</exception>
+    public async Task UpAsync(LabUpSettings settings, Action<LabStep> onStep, CancellationToken stop)
+    {
+        var before = State.Clusters.Select(cluster => cluster.Name).ToHashSet();
+        var file = _kubeconfig.Target(settings.Kubeconfig);
+        // The file is read before anything is started: a name that cannot be written must not cost a cluster.
+        var started = await EnsureSupervisorAsync(onStep, stop);
+        try
+        {
+            await Client.CreateAsync(settings.Clusters, settings.MustBeNew, settings.Wait, onStep, stop);
+            var all = State;
+            var wanted = settings.Clusters.Select(request => request.Name).ToHashSet();
+            await _kubeconfig.AddAsync(file, [.. all.Clusters.Where(cluster => wanted.Contains(cluster.Name))], all.ProxyPort, settings.MakeCurrent, stop);
+        }
+        catch (OperationCanceledException) when (stop.IsCancellationRequested)
+        {
+            await UndoAsync(started && before.Count == 0, settings.Clusters.Select(request => request.Name).Where(name => !before.Contains(name)));
+            throw;
+        }
+    }
+
+    /// <summary>Starts the supervisor where none runs. True when it was started now.</summary>
+    public async Task<bool> EnsureSupervisorAsync(Action<LabStep> onStep, CancellationToken stop)
+    {
+        if (Client.FindSupervisor() is not null) return false;
+        var begun = time.GetTimestamp();
+        await Programs.EnsureAsync(ask, say, stop);
+        var mode = await Preflight.RunAsync(stop);
+        onStep(new("", $"machine checked: {mode}", Since(begun), true));
+        begun = time.GetTimestamp();
+        home.Create();
+        await LabLauncher.StartAsync(home, mode, SelfCommand.Current(), time, stop);
+        onStep(new("", "supervisor started", Since(begun), true));
+        return true;
+    }
+
+    /// <summary>Removes one cluster, and the lab with the last.</summary>
+    /// <exception cref="ProblemException">There is no such cluster.</exception>
+    public async Task DeleteClusterAsync(string name, CancellationToken stop)
+    {
+        var state = State;
+        if (Client.FindSupervisor() is null && state.Clusters.Any(cluster => cluster.Name == name))
+        {
+            // Its supervisor was killed: only files are left of it.
+            await _kubeconfig.RemoveAsync(_kubeconfig.Authorities([name]), stop);
+            await RemoveDirectoryAsync(home.Cluster(name), stop);
+            state = state with { Clusters = state.Clusters.Where(cluster => cluster.Name != name).ToValueList() };
+            state.Save(home);
+        }
+        else
+        {
+            var authorities = _kubeconfig.Authorities([name]);
+            await Client.DeleteAsync(name, stop);
+            await _kubeconfig.RemoveAsync(authorities, stop);
+        }
+        if (State.Clusters.IsEmpty) await DownAsync(stop);
+    }
+
+    /// <summary>Removes the lab without a trace. False when there was none.</summary>
+    public async Task<bool> DownAsync(CancellationToken stop)
+    {
+        if (!home.Exists) return false;
+        var stopped = await Client.StopAsync(StopPatience, time, stop);
+        var clusters = Directory.Exists(home.Clusters) ? Directory.EnumerateDirectories(home.Clusters).Select(path => Path.GetFileName(path)!).ToList() : [];
+        await _kubeconfig.RemoveAsync(_kubeconfig.Authorities(clusters), stop);
+        // Only what is ours: the directory itself may be one that the user chose.
+        var had = stopped || clusters.Count > 0 || File.Exists(home.LabFile);
+        await RemoveDirectoryAsync(home.Clusters, stop);
+        await RemoveDirectoryAsync(home.Logs, stop);
+        foreach (var file in (string[])[home.Socket, home.LabFile, home.LabFile + ".new", home.KubeconfigList]) File.Delete(file);
+        RemoveEmpty(home.Directory);
+        if (Path.GetDirectoryName(home.Directory) is { } parent && Path.GetFileName(parent) == "isthmus") RemoveEmpty(parent);
+        return had;
+    }
+
+    private async Task UndoAsync(bool everything, IEnumerable<string> clusters)
+    {
+        say("interrupted: removing what was made");
+        if (everything)
+        {
+            await DownAsync(CancellationToken.None);
+            return;
+        }
+        foreach (var name in clusters)
+        {
+            if (State.Clusters.Any(cluster => cluster.Name == name)) await DeleteClusterAsync(name, CancellationToken.None);
+        }
+    }
+
+    private static void RemoveEmpty(string directory)
+    {
+        if (!Directory.EnumerateFileSystemEntries(directory).Any()) Directory.Delete(directory);
+    }
+
+    private static async Task RemoveDirectoryAsync(string path, CancellationToken stop)
+    {
+        if (!Directory.Exists(path)) return;
+        try
+        {
+            Directory.Delete(path, recursive: true);
+        }
+        catch (Exception e) when (e is UnauthorizedAccessException or IOException)
+        {
+            // Files of mapped users: only a user namespace with the same range may delete them.
+            var start = new ProcessStartInfo("unshare", ["--user", "--map-root-user", "--map-auto", "rm", "-rf", "--", path]) { RedirectStandardError = true };
+            using var process = Process.Start(start)!;
+            var words = await process.StandardError.ReadToEndAsync(stop);
+            await process.WaitForExitAsync(stop);
+            if (Directory.Exists(path)) throw new ProblemException(path, $"cannot be removed: {e.Message} {words.Trim()}".Trim(), $"remove it as root: rm -rf {path}", e);
+        }
+    }
+
+    private double Since(long begun) => time.GetElapsedTime(begun).TotalMilliseconds;
+}

@@ -1,0 +1,139 @@
+using System.Text;
+using System.Text.Json.Nodes;
+using Isthmus.Core.Problems;
+using Isthmus.Kubernetes.Client;
+using Isthmus.Kubernetes.Yaml;
+using Isthmus.Lab.Network;
+using Isthmus.Lab.Pki;
+
+namespace Isthmus.Lab.Supervisor;
+
+/// <summary>The lab's entries in the user's kubeconfig files, kept as kind and kubectl do: under a lock file, 0600, replaced whole.</summary>
+public sealed class UserKubeconfig(LabHome home, Func<string, string?> environment, TimeProvider time)
+{
+    private static readonly TimeSpan LockPatience = TimeSpan.FromSeconds(5);
+
+    /// <summary>The file that new entries go to: the given one, else the first of <c>$KUBECONFIG</c> that exists, else its last, else <c>~/.kube/config</c>.</summary>
+    public string Target(string? explicitFile)
+    {
+        var files = KubeConfig.Files(explicitFile, environment);
+        return Path.GetFullPath(files.FirstOrDefault(File.Exists) ?? files[^1]);
+    }
+
+    /// <summary>Adds the clusters in this order; the first becomes current where <paramref name="makeCurrent"/> or where none is.</summary>
+    /// <exception cref="ProblemException">The file is malformed, locked, not writable, or has somebody else's cluster of that name.</exception>
+    public async Task AddAsync(string file, IReadOnlyList<ClusterSettings> clusters, int proxyPort, bool makeCurrent, CancellationToken stop)
+    {
+        var additions = new List<JsonObject>();
+        foreach (var cluster in clusters) additions.Add((JsonObject)YamlText.Parse(await RenderAsync(cluster, proxyPort, stop), cluster.Name)!);
+        await EditAsync(file, config =>
+        {
+            for (var i = 0; i < additions.Count; i++) KubeconfigEntries.Add(config, additions[i], makeCurrent && i == 0, IsLabs, file);
+            return true;
+        }, stop);
+        Record(file);
+    }
+
+    /// <summary>The kubeconfig of one cluster, as a user needs it.</summary>
+    public async Task<string> RenderAsync(ClusterSettings cluster, int proxyPort, CancellationToken stop)
+    {
+        using var pki = await ClusterPki.EnsureAsync(home.Cluster(cluster.Name), cluster.Name, cluster.Address, time, stop);
+        return await Kubeconfig.RenderAsync(pki, cluster.Context, cluster.Server, new Uri($"http://127.0.0.1:{proxyPort}"), stop);
+    }
+
+    /// <summary>What identifies clusters of this lab in kubeconfigs: their CA certificates. Read before the files go.</summary>
+    public HashSet<string> Authorities(IEnumerable<string> clusterNames)
+    {
+        var known = new HashSet<string>(StringComparer.Ordinal);
+        foreach (var name in clusterNames)
+        {
+            var path = Path.Combine(home.Cluster(name), PkiNames.Directory, PkiNames.Ca + ".crt");
+            if (File.Exists(path)) known.Add(Convert.ToBase64String(Encoding.ASCII.GetBytes(File.ReadAllText(path))));
+        }
+        return known;
+    }
+
+    /// <summary>Removes what has one of these CA certificates from every file that ever got an entry, and from those that apply now.</summary>
+    public async Task RemoveAsync(HashSet<string> authorities, CancellationToken stop)
+    {
+        if (authorities.Count == 0) return;
+        var recorded = File.Exists(home.KubeconfigList) ? await File.ReadAllLinesAsync(home.KubeconfigList, stop) : [];
+        foreach (var file in recorded.Concat(KubeConfig.Files(null, environment).Select(Path.GetFullPath)).Distinct().Where(File.Exists))
+        {
+            await EditAsync(file, config => KubeconfigEntries.Remove(config, cluster => authorities.Contains((string?)cluster["certificate-authority-data"] ?? "")), stop);
+        }
+    }
+
+    private static bool IsLabs(JsonObject cluster) =>
+        Uri.TryCreate((string?)cluster["server"], UriKind.Absolute, out var server)
+        && System.Net.IPAddress.TryParse(server.Host, out var address) && ClusterSettings.OuterRange.Contains(address);
+
+    private void Record(string file)
+    {
+        var known = File.Exists(home.KubeconfigList) ? File.ReadAllLines(home.KubeconfigList) : [];
+        if (!known.Contains(file)) File.AppendAllText(home.KubeconfigList, file + "\n");
+    }
+
+    private async Task EditAsync(string file, Func<JsonObject, bool> edit, CancellationToken stop)
+    {
+        var target = File.ResolveLinkTarget(file, returnFinalTarget: true)?.FullName ?? file;
+        var existed = File.Exists(target);
+        try
+        {
+            Directory.CreateDirectory(Path.GetDirectoryName(target)!, UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute);
+            await using var guard = await LockAsync(target + ".lock", stop);
+            var config = existed ? Read(target) : [];
+            if (!edit(config)) return;
+            // A file that only ever had our entries, and that was not there before, leaves no trace.
+            if (KubeconfigEntries.IsEmpty(config) && IsBare(config)) File.Delete(target);
+            else await PrivateFile.WriteAsync(target, YamlText.Print(config), stop);
+        }
+        catch (Exception e) when (e is UnauthorizedAccessException or IOException)
+        {
+            throw new ProblemException($"kubeconfig {file}", $"cannot be changed: {e.Message}", "check its permissions, or use another file with --kubeconfig FILE", e);
+        }
+    }
+
+    private static bool IsBare(JsonObject config) => config.All(entry =>
+        entry.Key is "apiVersion" or "kind" or "clusters" or "contexts" or "users" or "current-context"
+        || (entry.Key is "preferences" or "extensions" && entry.Value is null or JsonObject { Count: 0 }));
+
+    private static JsonObject Read(string file)
+    {
+        var text = File.ReadAllText(file);
+        if (text.AsSpan().Trim().IsEmpty) return [];
+        return YamlText.Parse(text, file) as JsonObject
+            ?? throw new ProblemException($"kubeconfig {file}", "is not a mapping of clusters, users and contexts", "mend it, or use another file with --kubeconfig FILE");
+    }
+
+    // The name and the way of client-go's lock, so that kubectl and kind wait for us and we for them.
+    private async Task<FileLock> LockAsync(string path, CancellationToken stop)
+    {
+        var begun = time.GetTimestamp();
+        while (true)
+        {
+            try
+            {
+                new FileStream(path, FileMode.CreateNew, FileAccess.Write).Dispose();
+                return new FileLock(path);
+            }
+            catch (IOException e) when (File.Exists(path))
+            {
+                if (time.GetElapsedTime(begun) > LockPatience)
+                {
+                    throw new ProblemException(path, "is held by another program", "if none runs, delete the file", e);
+                }
+                await Task.Delay(TimeSpan.FromMilliseconds(20), time, stop);
+            }
+        }
+    }
+
+    private sealed class FileLock(string path) : IAsyncDisposable
+    {
+        public ValueTask DisposeAsync()
+        {
+            File.Delete(path);
+            return ValueTask.CompletedTask;
+        }
+    }
+}

@@ -1,0 +1,43 @@
+using System.CommandLine;
+using Isthmus.Core.Problems;
+using Isthmus.Lab.Supervisor;
+
+namespace Isthmus.Commands;
+
+/// <summary><c>isthmus lab</c>: clusters on this machine.</summary>
+internal static class LabCommand
+{
+    internal static Command Build() => new("lab", "Kubernetes clusters on this one machine, without Docker: Pods are processes in namespaces.")
+    {
+        LabUpCommand.Build(),
+        LabDownCommand.Build(),
+        LabStatusCommand.Build(),
+        LabShellCommand.Build(),
+        LabClusterCommand.BuildCreate(),
+        LabClusterCommand.BuildDelete(),
+    };
+
+    /// <param name="yes">Questions are not asked.</param>
+    internal static LabControl Control(bool yes)
+    {
+        // Without a terminal nobody can answer: what was asked for is done.
+        var ask = yes || Console.IsInputRedirected ? null
+            : new Func<string, bool>(text => Question.AskAsync(text, CancellationToken.None).GetAwaiter().GetResult());
+        return new(LabHome.Locate(Environment.GetEnvironmentVariable), Environment.GetEnvironmentVariable, ask,
+            text => Console.Error.WriteLine($"isthmus lab: {text}"), TimeProvider.System);
+    }
+
+    /// <summary>Reads <c>cluster1=A,cluster2=B</c>.</summary>
+    /// <exception cref="ProblemException">A pair is malformed or names a cluster twice.</exception>
+    internal static Dictionary<string, string> Pairs(string[] values, string option)
+    {
+        var pairs = new Dictionary<string, string>(StringComparer.Ordinal);
+        foreach (var text in values.SelectMany(value => value.Split(',', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries)))
+        {
+            var equals = text.IndexOf('=', StringComparison.Ordinal);
+            if (equals < 1 || equals == text.Length - 1) throw new ProblemException(option, $"'{text}' is not CLUSTER=VALUE", $"for example {option} cluster1=A,cluster2=A");
+            if (!pairs.TryAdd(text[..equals], text[(equals + 1)..])) throw new ProblemException(option, $"names '{text[..equals]}' twice", "name each cluster once");
+        }
+        return pairs;
+    }
+}

@@ -1,0 +1,18 @@
+using System.CommandLine;
+
+namespace Isthmus.Commands;
+
+/// <summary><c>isthmus lab down</c>.</summary>
+internal static class LabDownCommand
+{
+    internal static Command Build()
+    {
+        var command = new Command("down", "Remove all clusters and every trace of them.");
+        command.SetAction(async (_, stop) =>
+        {
+            Console.WriteLine(await LabCommand.Control(yes: true).DownAsync(stop) ? "The lab is removed." : "There is no lab.");
+            return 0;
+        });
+        return command;
+    }
+}

@@ -1,0 +1,31 @@
+using System.CommandLine;
+using Isthmus.Core.Problems;
+using Isthmus.Lab.Supervisor;
+
+namespace Isthmus.Commands;
+
+/// <summary><c>isthmus lab shell</c>: a shell or a program in the lab's networks.</summary>
+internal static class LabShellCommand
+{
+    internal static Command Build()
+    {
+        var cluster = new Option<string?>("--cluster") { Description = "In the network of this cluster's node; without: on the outer network" };
+        var program = new Argument<string[]>("command") { Description = "A program instead of a shell, after --", Arity = ArgumentArity.ZeroOrMore };
+        var command = new Command("shell", "Open a shell inside the lab.") { cluster, program };
+        command.SetAction((line, _) => Task.FromResult(Run(line.GetValue(cluster), line.GetValue(program) ?? [])));
+        return command;
+    }
+
+    private static int Run(string? cluster, string[] program)
+    {
+        var control = LabCommand.Control(yes: true);
+        if (control.Client.FindSupervisor() is not { } supervisor) throw new ProblemException("lab", "is not running", "start it: isthmus lab up");
+        var clusters = control.State.Clusters;
+        if (cluster is not null && clusters.All(known => known.Name != cluster))
+        {
+            throw new ProblemException($"cluster {cluster}", "does not exist", $"there are: {string.Join(", ", clusters.Select(known => known.Name))}");
+        }
+        LabShell.Enter(supervisor, control.Client.Home, clusters, cluster, program);
+        return 1;
+    }
+}

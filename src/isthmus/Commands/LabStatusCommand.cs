@@ -1,0 +1,73 @@
+using System.CommandLine;
+using System.Text.Json;
+using System.Text.Json.Nodes;
+using Isthmus.Core.Problems;
+using Isthmus.Kubernetes.Yaml;
+using Isthmus.Lab.Supervisor;
+
+namespace Isthmus.Commands;
+
+/// <summary><c>isthmus lab status</c>.</summary>
+internal static class LabStatusCommand
+{
+    private static readonly JsonWriterOptions Indented = new() { Indented = true };
+
+    internal static Command Build()
+    {
+        var output = new Option<string>("--output", "-o") { Description = "table, json or yaml", DefaultValueFactory = _ => "table" };
+        var command = new Command("status", "Show the clusters, their addresses, ranges and processes.") { output };
+        command.SetAction(async (line, stop) =>
+        {
+            var format = line.GetValue(output)!;
+            if (format is not ("table" or "json" or "yaml")) throw new ProblemException("--output", $"'{format}' is unknown", "give table, json or yaml");
+            var control = LabCommand.Control(yes: true);
+            var status = control.Client.FindSupervisor() is null ? Stopped(control) : await control.Client.StatusAsync(stop);
+            Console.Write(format switch
+            {
+                "json" => Json(status),
+                "yaml" => YamlText.Print(status),
+                _ => Table(status),
+            });
+            return 0;
+        });
+        return command;
+    }
+
+    private static JsonObject Stopped(LabControl control)
+    {
+        var clusters = new JsonArray();
+        foreach (var cluster in control.State.Clusters)
+        {
+            var json = cluster.ToJson();
+            json["state"] = "stopped";
+            json["server"] = cluster.Server.OriginalString;
+            clusters.Add((JsonNode)json);
+        }
+        return new JsonObject { ["running"] = false, ["home"] = control.Client.Home.Directory, ["clusters"] = clusters };
+    }
+
+    private static string Json(JsonNode status)
+    {
+        using var buffer = new MemoryStream();
+        using (var writer = new Utf8JsonWriter(buffer, Indented)) status.WriteTo(writer);
+        return System.Text.Encoding.UTF8.GetString(buffer.ToArray()) + "\n";
+    }
+
+    private static string Table(JsonNode status)
+    {
+        var clusters = status["clusters"] as JsonArray ?? [];
+        if (clusters.Count == 0) return (bool?)status["running"] == true ? "The lab runs, without clusters.\n" : "There is no lab. Start one with: isthmus lab up\n";
+        string[] columns = ["NAME", "CONTEXT", "STATE", "SERVER", "NETWORK", "POD RANGE", "LOAD BALANCER POOL", "PODS", "PIDS"];
+        var rows = clusters.Select(cluster => (string[])[
+            Text(cluster, "name"), Text(cluster, "context"), Text(cluster, "state"), Text(cluster, "server"), Text(cluster, "network"),
+            Text(cluster, "podRange"), Text(cluster, "loadBalancerPool"), Text(cluster, "pods"), $"{Text(cluster, "apiServerPid")},{Text(cluster, "nodePid")}"]).Prepend(columns).ToList();
+        var widths = columns.Select((_, i) => rows.Max(row => row[i].Length)).ToArray();
+        var lines = rows.Select(row => string.Join("   ", row.Select((cell, i) => cell.PadRight(widths[i]))).TrimEnd());
+        var summary = (bool?)status["running"] == true
+            ? $"Lab: {status["mode"]}, proxy {status["proxy"]}, state in {status["home"]}"
+            : $"The lab is not running (its supervisor ended); its state is in {status["home"]}. Resume it with 'isthmus lab up' or remove it with 'isthmus lab down'.";
+        return $"{summary}\n{string.Join('\n', lines)}\n";
+    }
+
+    private static string Text(JsonNode? cluster, string field) => cluster?[field]?.ToString() is { Length: > 0 } text ? text : "-";
+}

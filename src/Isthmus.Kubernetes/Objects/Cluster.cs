@@ -17,6 +17,7 @@ public sealed class NamespaceSpec
 public sealed class NamespaceStatus
 {
     public string Phase { get; init => field = value ?? ""; } = "";
+    public List<Condition> Conditions { get; init => field = value ?? []; } = [];
 }
 
 /// <summary>core/v1 Node.</summary>

@@ -1,0 +1,67 @@
+using Isthmus.Kubernetes.Client;
+using Isthmus.Lab.Controllers.Framework;
+using Isthmus.Lab.Controllers.Identity;
+using Isthmus.Lab.Controllers.Lifecycle;
+using Isthmus.Lab.Controllers.Network;
+using Isthmus.Lab.Controllers.Nodes;
+using Isthmus.Lab.Controllers.Workloads;
+
+namespace Isthmus.Lab.Controllers;
+
+/// <summary>The composition root of a cluster's controllers (the role of kube-controller-manager, kube-scheduler and MetalLB).</summary>
+public static class ClusterControllers
+{
+    private static readonly TimeSpan Retry = TimeSpan.FromMilliseconds(200);
+
+    /// <summary>Runs all controllers against one API server until stopped. The server may come up later, and may go away and come back.</summary>
+    public static async Task RunAsync(KubeClient client, ControllerSettings settings, CancellationToken stop)
+    {
+        var view = new ClusterView(client, settings.Time);
+        var events = new EventRecorder(client, settings.Time, settings.Log);
+        var runtime = new Runtime(client, view, events, settings);
+        Controller[] controllers =
+        [
+            new Scheduler(runtime), new DeploymentController(runtime), new ReplicaSetController(runtime),
+            new EndpointController(runtime), new MirrorController(runtime), new LoadBalancerController(runtime),
+            new AccountController(runtime), new TokenSecretController(runtime), new NamespaceController(runtime),
+        ];
+        await Task.WhenAll(view.RunAsync(stop), events.RunAsync(stop), EnsureKindsAsync(client, settings, stop), StartAsync(view, controllers, settings, stop));
+    }
+
+    /// <summary>Nobody decides before everybody has seen everything: half a list looks like a cluster with half of its Pods.</summary>
+    private static async Task StartAsync(ClusterView view, Controller[] controllers, ControllerSettings settings, CancellationToken stop)
+    {
+        try
+        {
+            await view.Synced.WaitAsync(stop);
+        }
+        catch (OperationCanceledException) when (stop.IsCancellationRequested)
+        {
+            return;
+        }
+        settings.Log("controllers: in step with the API server");
+        await Task.WhenAll(controllers.Select(controller => controller.RunAsync(stop)));
+    }
+
+    private static async Task EnsureKindsAsync(KubeClient client, ControllerSettings settings, CancellationToken stop)
+    {
+        while (true)
+        {
+            try
+            {
+                await MetalLbKinds.EnsureAsync(client, stop);
+                return;
+            }
+            catch (OperationCanceledException) when (stop.IsCancellationRequested)
+            {
+                return;
+            }
+            catch (Exception e) when (e is KubeException or HttpRequestException or IOException)
+            {
+                settings.Log($"controllers: cannot define the kinds of {MetalLbKinds.Namespace} yet: {e.Message}");
+                try { await Task.Delay(Retry, settings.Time, stop); }
+                catch (OperationCanceledException) { return; }
+            }
+        }
+    }
+}

@@ -1,0 +1,35 @@
+using Isthmus.Kubernetes.Watch;
+
+namespace Isthmus.Lab.Controllers.Framework;
+
+/// <summary>One controller: keys come in from the lists that it listens to, each is reconciled by one worker at a time, again after a failure.</summary>
+internal abstract class Controller(string name, Runtime runtime)
+{
+    private readonly WorkQueue<string> _queue = new(runtime.Time);
+
+    /// <summary>The name under which it writes events and log lines, for example <c>replicaset-controller</c>.</summary>
+    internal string Name => name;
+
+    protected Runtime Runtime => runtime;
+
+    protected ClusterView View => runtime.View;
+
+    protected virtual int Workers => 4;
+
+    /// <summary>Runs until stopped.</summary>
+    internal virtual Task RunAsync(CancellationToken stop) =>
+        _queue.RunAsync(Workers, ReconcileAsync, (key, e) => runtime.Log($"{name}: {key}: {e.Message}; trying again"), stop);
+
+    /// <summary>Brings the cluster nearer to what the object of this key asks for.</summary>
+    protected abstract Task ReconcileAsync(string key, CancellationToken stop);
+
+    protected void Enqueue(string key) => _queue.Add(key);
+
+    protected void EnqueueAfter(string key, TimeSpan delay) => _queue.AddAfter(key, delay);
+
+    protected async Task DoAsync(string key, Plan plan, CancellationToken stop)
+    {
+        await runtime.DoAsync(name, plan, stop);
+        if (plan.Again is { } again) EnqueueAfter(key, again);
+    }
+}

@@ -1,0 +1,49 @@
+using Isthmus.Kubernetes.Objects;
+
+namespace Isthmus.Lab.Controllers.Framework;
+
+/// <summary>What controllers ask about a Pod.</summary>
+internal static class PodStates
+{
+    /// <summary>Neither finished nor on its way out.</summary>
+    internal static bool IsActive(Pod pod) => pod.Status.Phase is not ("Succeeded" or "Failed") && pod.Metadata.DeletionTimestamp is null;
+
+    internal static bool IsFinished(Pod pod) => pod.Status.Phase is "Succeeded" or "Failed";
+
+    internal static DateTimeOffset? ReadySince(Pod pod)
+    {
+        foreach (var condition in pod.Status.Conditions)
+            if (condition is { Type: "Ready", Status: "True" }) return condition.LastTransitionTime ?? DateTimeOffset.UnixEpoch;
+        return null;
+    }
+
+    /// <summary>Ready for at least this long.</summary>
+    internal static bool IsAvailable(Pod pod, int minReadySeconds, DateTimeOffset now) =>
+        ReadySince(pod) is { } since && (minReadySeconds == 0 || since.AddSeconds(minReadySeconds) <= now);
+
+    /// <summary>How long until a ready Pod counts as available; null when no wait would make it so.</summary>
+    internal static TimeSpan? UntilAvailable(IEnumerable<Pod> pods, int minReadySeconds, DateTimeOffset now)
+    {
+        if (minReadySeconds == 0) return null;
+        TimeSpan? soonest = null;
+        foreach (var pod in pods)
+        {
+            if (ReadySince(pod) is not { } since || since.AddSeconds(minReadySeconds) <= now) continue;
+            var wait = since.AddSeconds(minReadySeconds) - now;
+            if (soonest is null || wait < soonest) soonest = wait;
+        }
+        return soonest;
+    }
+
+    /// <summary>Whether the Pod tolerates the taint.</summary>
+    internal static bool Tolerates(PodSpec pod, Taint taint)
+    {
+        foreach (var toleration in pod.Tolerations)
+        {
+            if (toleration.Effect.Length > 0 && toleration.Effect != taint.Effect) continue;
+            if (toleration.Key.Length > 0 && toleration.Key != taint.Key) continue;
+            if (toleration.Operator == "Exists" || (toleration.Key.Length > 0 && toleration.Value == taint.Value)) return true;
+        }
+        return false;
+    }
+}

@@ -1,0 +1,77 @@
+using System.Globalization;
+using System.Text.Json.Nodes;
+using Isthmus.Kubernetes.Objects;
+using Isthmus.Lab.Controllers.Framework;
+
+namespace Isthmus.Lab.Controllers.Workloads;
+
+/// <summary>What one ReplicaSet needs: Pods made or removed, Pods adopted or released, its status written.</summary>
+public static class ReplicaSetPlan
+{
+    /// <summary>As in Kubernetes: more in one go would not be seen to fail.</summary>
+    private const int MostAtOnce = 500;
+
+    private const string DeletionCost = "controller.kubernetes.io/pod-deletion-cost";
+
+    /// <param name="pods">All Pods of the namespace.</param>
+    public static Plan For(ReplicaSet set, IEnumerable<Pod> pods, DateTimeOffset now)
+    {
+        var (owned, writes) = Ownership.Claim(Kinds.ReplicaSet, set, set.Spec.Selector, Kinds.Pod, pods.Where(pod => !PodStates.IsFinished(pod)));
+        var active = owned.Where(PodStates.IsActive).ToList();
+        var wanted = set.Spec.Replicas ?? 1;
+        if (set.Metadata.DeletionTimestamp is null)
+        {
+            for (var missing = Math.Min(wanted - active.Count, MostAtOnce); missing > 0; missing--)
+                writes.Add(Write.Create(Kinds.Pod, PodTemplates.Pod(set.Spec.Template, Kinds.ReplicaSet, set)));
+            if (active.Count > wanted)
+                writes.AddRange(Victims(active, active.Count - wanted).Take(MostAtOnce).Select(pod => Write.Delete(Kinds.Pod, pod)));
+        }
+        var status = Status(set, active, now);
+        if (!Tree.Holds(status, Present(set.Status))) writes.Add(Write.Status(Kinds.ReplicaSet, set, status));
+        return new() { Writes = writes, Again = PodStates.UntilAvailable(active, set.Spec.MinReadySeconds, now) };
+    }
+
+    /// <summary>The Pods to delete first: those that serve least.</summary>
+    internal static IEnumerable<Pod> Victims(IReadOnlyList<Pod> active, int count)
+    {
+        var onNode = active.CountBy(pod => pod.Spec.NodeName).ToDictionary(pair => pair.Key, pair => pair.Value, StringComparer.Ordinal);
+        return active
+            .OrderBy(pod => pod.Spec.NodeName.Length > 0)
+            .ThenBy(pod => pod.Status.Phase switch { "Pending" => 0, "Unknown" => 1, _ => 2 })
+            .ThenBy(pod => pod.Status.IsReady)
+            .ThenBy(Cost)
+            .ThenByDescending(pod => onNode[pod.Spec.NodeName])
+            .ThenByDescending(pod => PodStates.ReadySince(pod) ?? DateTimeOffset.MaxValue)
+            .ThenByDescending(pod => pod.Status.ContainerStatuses.Sum(container => container.RestartCount))
+            .ThenByDescending(pod => pod.Metadata.CreationTimestamp)
+            .ThenBy(pod => pod.Metadata.Name, StringComparer.Ordinal)
+            .Take(count);
+    }
+
+    private static int Cost(Pod pod) =>
+        pod.Metadata.Annotations.TryGetValue(DeletionCost, out var text)
+        && int.TryParse(text, NumberStyles.AllowLeadingSign, CultureInfo.InvariantCulture, out var cost) ? cost : 0;
+
+    private static JsonObject Status(ReplicaSet set, List<Pod> active, DateTimeOffset now)
+    {
+        var labels = set.Spec.Template["metadata"]?["labels"] as JsonObject ?? [];
+        var labelled = active.Count(pod => labels.All(label => pod.Metadata.Labels.TryGetValue(label.Key, out var value) && value == (string?)label.Value));
+        return new()
+        {
+            ["replicas"] = active.Count,
+            ["fullyLabeledReplicas"] = Some(labelled),
+            ["readyReplicas"] = Some(active.Count(pod => pod.Status.IsReady)),
+            ["availableReplicas"] = Some(active.Count(pod => PodStates.IsAvailable(pod, set.Spec.MinReadySeconds, now))),
+            ["observedGeneration"] = set.Metadata.Generation,
+        };
+    }
+
+    private static JsonObject Present(ReplicaSetStatus status) => new()
+    {
+        ["replicas"] = status.Replicas, ["fullyLabeledReplicas"] = Some(status.FullyLabeledReplicas), ["readyReplicas"] = Some(status.ReadyReplicas),
+        ["availableReplicas"] = Some(status.AvailableReplicas), ["observedGeneration"] = status.ObservedGeneration,
+    };
+
+    /// <summary>Zero is left out, as the API server does; in a merge patch null takes the field away.</summary>
+    internal static JsonNode? Some(int count) => count == 0 ? null : count;
+}

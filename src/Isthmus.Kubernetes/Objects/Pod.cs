@@ -119,7 +119,7 @@ public sealed class ContainerPort
     [JsonPropertyName("containerPort")]
     public int Number { get; init; }
     public int? HostPort { get; init; }
-    public string Protocol { get; init => field = value ?? ""; } = "TCP";
+    public string Protocol { get; init => field = value ?? "TCP"; } = "TCP";
 }
 
 public sealed class ResourceRequirements

@@ -11,7 +11,7 @@ public sealed class Service : KubeObject
 
 public sealed class ServiceSpec
 {
-    public string Type { get; init => field = value ?? ""; } = "ClusterIP";
+    public string Type { get; init => field = value ?? "ClusterIP"; } = "ClusterIP";
     /// <summary>An address, <c>None</c> for a headless Service, or empty.</summary>
     public string ClusterIP { get; init => field = value ?? ""; } = "";
     public List<string> ClusterIPs { get; init => field = value ?? []; } = [];
@@ -34,7 +34,7 @@ public sealed class ServicePort
     public int Port { get; init; }
     /// <summary>A number, the name of a container port, or null for the same number as <see cref="Port"/>.</summary>
     public JsonNode? TargetPort { get; init; }
-    public string Protocol { get; init => field = value ?? ""; } = "TCP";
+    public string Protocol { get; init => field = value ?? "TCP"; } = "TCP";
     public int NodePort { get; init; }
     public string AppProtocol { get; init => field = value ?? ""; } = "";
 }
@@ -58,7 +58,7 @@ public sealed class LoadBalancerIngress
 /// <summary>discovery.k8s.io/v1 EndpointSlice.</summary>
 public sealed class EndpointSlice : KubeObject
 {
-    public string AddressType { get; init => field = value ?? ""; } = "IPv4";
+    public string AddressType { get; init => field = value ?? "IPv4"; } = "IPv4";
     public List<SliceEndpoint> Endpoints { get; init => field = value ?? []; } = [];
     public List<SlicePort> Ports { get; init => field = value ?? []; } = [];
 }
@@ -84,7 +84,7 @@ public sealed class SlicePort
 {
     public string Name { get; init => field = value ?? ""; } = "";
     public int? Port { get; init; }
-    public string Protocol { get; init => field = value ?? ""; } = "TCP";
+    public string Protocol { get; init => field = value ?? "TCP"; } = "TCP";
     public string AppProtocol { get; init => field = value ?? ""; } = "";
 }
 

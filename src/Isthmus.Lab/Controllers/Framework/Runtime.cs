@@ -27,7 +27,7 @@ internal sealed class Runtime(KubeClient client, ClusterView view, EventRecorder
         switch (write.Verb)
         {
             case WriteVerb.Create:
-                return await client.CreateAsync(write.Kind, write.Namespace, (JsonObject)write.Body!, stop);
+                return await client.CreateAsync(write.Kind, write.Namespace, (JsonObject)Tree.WithoutNulls(write.Body)!, stop);
             case WriteVerb.Patch:
                 try
                 {

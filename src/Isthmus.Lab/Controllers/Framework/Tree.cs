@@ -26,6 +26,23 @@ internal static class Tree
 
     internal static JsonArray Strings(IEnumerable<string> items) => [.. items.Select(item => (JsonNode)item)];
 
+    /// <summary>A copy without fields that are null.</summary>
+    internal static JsonNode? WithoutNulls(JsonNode? node)
+    {
+        switch (node)
+        {
+            case JsonObject map:
+                var kept = new JsonObject();
+                foreach (var (key, value) in map)
+                    if (value is not null) kept[key] = WithoutNulls(value);
+                return kept;
+            case JsonArray list:
+                return new JsonArray([.. list.Select(WithoutNulls)]);
+            default:
+                return node?.DeepClone();
+        }
+    }
+
     /// <summary>True when every field of <paramref name="patch"/> already stands in <paramref name="present"/>: merging it would change nothing.</summary>
     internal static bool Holds(JsonNode? patch, JsonNode? present)
     {

@@ -15,7 +15,7 @@ public sealed class DeploymentPlan
     private readonly List<ReplicaSet> _sets;
     private readonly int _wanted;
     private readonly bool _oldPodsRun;
-    private ReplicaSet? _newest;
+    private readonly ReplicaSet? _newest;
 
     private DeploymentPlan(Deployment deployment, IEnumerable<ReplicaSet> sets, bool oldPodsRun, DateTimeOffset now)
     {

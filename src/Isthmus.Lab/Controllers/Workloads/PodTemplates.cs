@@ -48,25 +48,9 @@ internal static class PodTemplates
 
     private static JsonObject Essence(JsonObject template)
     {
-        var essence = (JsonObject)WithoutNulls(template)!;
+        var essence = (JsonObject)Tree.WithoutNulls(template)!;
         (essence["metadata"]?["labels"] as JsonObject)?.Remove(HashLabel);
         return essence;
-    }
-
-    private static JsonNode? WithoutNulls(JsonNode? node)
-    {
-        switch (node)
-        {
-            case JsonObject map:
-                var kept = new JsonObject();
-                foreach (var (key, value) in map)
-                    if (value is not null) kept[key] = WithoutNulls(value);
-                return kept;
-            case JsonArray list:
-                return new JsonArray([.. list.Select(WithoutNulls)]);
-            default:
-                return node?.DeepClone();
-        }
     }
 
     private static void Canonical(JsonNode? node, StringBuilder text)

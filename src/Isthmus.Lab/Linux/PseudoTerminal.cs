@@ -44,13 +44,16 @@ internal sealed unsafe class PseudoTerminal : IDisposable
     }
 
     /// <summary>Tells the programs on the slave (SIGWINCH) how large the terminal is, in characters.</summary>
-    internal void Resize(ushort columns, ushort rows)
+    internal void Resize(ushort columns, ushort rows) => Resize(_master, columns, rows);
+
+    /// <summary>As <see cref="Resize(ushort, ushort)"/>, for a master that somebody else opened.</summary>
+    internal static void Resize(SafeFileHandle master, ushort columns, ushort rows)
     {
         ushort* size = stackalloc ushort[4];
         size[0] = rows;
         size[1] = columns;
         size[2] = size[3] = 0;
-        LinuxException.Check(Libc.IoControl((int)_master.DangerousGetHandle(), SetWindowSize, size), "resize the pseudo terminal");
+        LinuxException.Check(Libc.IoControl((int)master.DangerousGetHandle(), SetWindowSize, size), "resize the pseudo terminal");
     }
 
     public void Dispose() => _master.Dispose();

@@ -1,0 +1,156 @@
+using Isthmus.Core.Problems;
+using Isthmus.Kubernetes.Client;
+using Isthmus.Kubernetes.Objects;
+using Isthmus.Kubernetes.Watch;
+using Isthmus.Lab.Linux;
+using Isthmus.Lab.Network;
+using Isthmus.Lab.Node;
+using Isthmus.Lab.Node.Api;
+using Isthmus.Lab.Node.Env;
+using Isthmus.Lab.Node.Images;
+using Isthmus.Lab.Node.Pods;
+using Isthmus.Lab.Node.Probes;
+using Isthmus.Lab.Node.Processes;
+using Isthmus.Lab.Node.Server;
+using Isthmus.Lab.Pki;
+using Isthmus.Lab.ServiceProxy;
+using Microsoft.Extensions.Logging;
+
+namespace Isthmus.Lab;
+
+/// <summary>
+/// <c>isthmus lab-node --cluster NAME --dir DIR --address IP</c>: kubelet and kube-proxy of one node. Runs in the node's
+/// network namespace. Pods and rules outlive it; the next one finds them.
+/// </summary>
+public static class NodeProgram
+{
+    private const string Usage = "usage: isthmus lab-node --cluster NAME --dir DIR [--address IP]";
+
+    public static async Task<int> RunAsync(string[] args, CancellationToken stop)
+    {
+        var options = Parse(args);
+        var cluster = ClusterSettings.Load(options.Directory);
+        using var logs = LoggerFactory.Create(builder => builder.AddSimpleConsole(console =>
+        {
+            console.SingleLine = true;
+            console.TimestampFormat = "yyyy-MM-dd'T'HH:mm:ss.fff'Z' ";
+            console.UseUtcTimestamp = true;
+        }).SetMinimumLevel(LogLevel.Information));
+        await RunAsync(options.Directory, cluster, logs.CreateLogger("node"), TimeProvider.System, new Random(), stop);
+        return 0;
+    }
+
+    private static async Task RunAsync(string directory, ClusterSettings cluster, ILogger log, TimeProvider time, Random random, CancellationToken stop)
+    {
+        var settings = Settings(directory, cluster);
+        NodeDirectories.Prepare(settings);
+        // The node's own address, so that a Pod on its network and its processes take the same way.
+        using var client = new KubeClient(Access(directory, cluster), "kubelet") { FieldManager = "kubelet" };
+        var api = new KubeNodeApi(client, time);
+        using var reactor = new Reactor();
+        using var probes = new ProbeRunner(reactor);
+        using var network = new PodNetwork(cluster.Address);
+        var images = ImageCatalogue.Standard;
+        var capacity = NodeObject.Measure();
+        var events = new EventRecorder(api, settings.NodeName, time, random, log);
+        var node = new NodeContext(settings, api, network, new AddressPool(settings.PodRange), images, events, reactor, probes, capacity,
+            IdMap.Read(), IdMap.Read("/proc/self/gid_map"), random, time, log);
+        using var end = CancellationTokenSource.CreateLinkedTokenSource(stop);
+        var pods = new PodSet(node, end.Token);
+        pods.KeepAddresses();
+        var proxy = new NodeServiceProxy(client, ServiceProxySettings.Of(cluster), time, log);
+        Task[] parts =
+        [
+            api.RunAsync(pods.Refresh, end.Token),
+            events.RunAsync(end.Token),
+            new NodeObject(client, cluster, capacity, images, time, log).RunAsync(end.Token),
+            proxy.RunAsync(end.Token),
+            new NodeServer(node, pods, Path.Combine(directory, "node.sock")).RunAsync(end.Token),
+            WatchPodsAsync(client, settings.NodeName, api, pods, time, end.Token),
+        ];
+        try
+        {
+            // None of them ends by itself: one that does has failed, and the supervisor starts us again.
+            await await Task.WhenAny(parts);
+        }
+        finally
+        {
+            await end.CancelAsync();
+            await Task.WhenAll(parts.Select(Settled));
+            await pods.WhenStoppedAsync();
+        }
+    }
+
+    private static async Task WatchPodsAsync(KubeClient client, string nodeName, KubeNodeApi api, PodSet pods, TimeProvider time, CancellationToken stop)
+    {
+        await api.Synced.WaitAsync(stop);
+        var informer = new Informer<Pod>(client, Kinds.Pod, new InformerSettings { FieldSelector = $"spec.nodeName={nodeName}" }, time);
+        var first = true;
+        await informer.RunAsync(async changes =>
+        {
+            foreach (var change in changes)
+            {
+                // A name may have come to mean another Pod between two lists.
+                if (change.Before is { } before && before.Metadata.Uid != change.Object?.Metadata.Uid) pods.Remove(before.Metadata.Uid);
+                if (change.Object is { } pod) pods.Apply(pod);
+            }
+            if (!first) return;
+            first = false;
+            await pods.CollectOrphansAsync();
+        }, stop);
+    }
+
+    private static NodeSettings Settings(string directory, ClusterSettings cluster)
+    {
+        var runtime = Path.GetFullPath(Path.Combine(Path.GetDirectoryName(typeof(object).Assembly.Location)!, "../../.."));
+        var home = Path.GetFullPath(Path.Combine(directory, "../.."));
+        return new(
+            cluster.Name, cluster.NodeName, cluster.Address, Path.Combine(directory, "node"), AppContext.BaseDirectory.TrimEnd('/'), runtime,
+            cluster.NodePodRange, cluster.DnsAddress, [home]);
+    }
+
+    private static ClusterAccess Access(string directory, ClusterSettings cluster)
+    {
+        string Read(string file) => File.ReadAllText(Path.Combine(directory, PkiNames.Directory, file));
+        try
+        {
+            return new()
+            {
+                Server = cluster.Server,
+                CertificateAuthority = Read($"{PkiNames.Ca}.crt"),
+                ClientCertificate = Read($"{PkiNames.Node}.crt"),
+                ClientKey = Read($"{PkiNames.Node}.key"),
+                Name = cluster.Name,
+            };
+        }
+        catch (IOException e)
+        {
+            throw new ProblemException(directory, $"the node's certificate cannot be read: {e.Message}", "run isthmus lab down and isthmus lab up", e);
+        }
+    }
+
+    private static async Task Settled(Task task)
+    {
+        try
+        {
+            await task;
+        }
+        catch (Exception e) when (e is OperationCanceledException or LinuxException or HttpRequestException or KubeException)
+        {
+            // The first failure is what RunAsync throws; these follow from it.
+        }
+    }
+
+    private static (string Cluster, string Directory) Parse(string[] args)
+    {
+        var values = new Dictionary<string, string>(StringComparer.Ordinal);
+        for (var i = 0; i < args.Length; i += 2)
+        {
+            if (args[i] is not ("--cluster" or "--dir" or "--address") || i + 1 == args.Length)
+                throw new ProblemException("lab-node", $"'{args[i]}' is not understood or lacks its value", Usage);
+            values[args[i]] = args[i + 1];
+        }
+        if (!values.TryGetValue("--dir", out var directory)) throw new ProblemException("lab-node", "--dir is missing", Usage);
+        return (values.GetValueOrDefault("--cluster", ""), Path.GetFullPath(directory));
+    }
+}

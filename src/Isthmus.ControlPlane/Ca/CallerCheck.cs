@@ -1,0 +1,66 @@
+using System.Text.Json.Nodes;
+using Isthmus.Core.Identity;
+using Isthmus.ControlPlane.Clusters;
+using Isthmus.Kubernetes.Client;
+using Isthmus.Kubernetes.Objects;
+using Isthmus.Wire.Grpc;
+using Isthmus.Wire.Tls;
+using Microsoft.Extensions.Logging;
+
+namespace Isthmus.ControlPlane.Ca;
+
+/// <summary>
+/// Who calls: a SPIFFE certificate of this mesh, or a service account token that the API server of the cluster it names confirms
+/// (TokenReview, audience <c>istio-ca</c>).
+/// </summary>
+public sealed partial class CallerCheck(ClusterSet clusters, DiscoverySettings settings, Func<string> trustDomain, ILogger<CallerCheck> log)
+{
+    private const string AccountPrefix = "system:serviceaccount:";
+
+    /// <summary>The caller's identity. A caller who cannot prove one is <c>Unauthenticated</c>.</summary>
+    public async Task<SpiffeId> RequireAsync(GrpcCall call, CancellationToken stop)
+    {
+        var bearer = Bearer(call.Header("authorization"));
+        // The TLS handshake has checked that the certificate leads to our root.
+        if (call.ClientCertificate is { } certificate && SubjectNames.Of(certificate).Identity is { } proven) return proven;
+        var (identity, why) = await ReviewAsync(bearer, call.Header("clusterid") ?? "", stop);
+        if (identity is not null) return identity;
+        Refused(log, call.Peer?.ToString() ?? "", why);
+        throw new GrpcException(GrpcCode.Unauthenticated, "request authenticate failure");
+    }
+
+    private async Task<(SpiffeId? Identity, string Why)> ReviewAsync(string? token, string clusterId, CancellationToken stop)
+    {
+        if (string.IsNullOrEmpty(token)) return (null, "neither a client certificate nor a bearer token was given");
+        if (clusters.ClientOf(clusterId) is not { } client)
+            return (null, $"cluster '{clusterId}' is unknown here: its remote secret is missing, or the proxy's CLUSTER_ID differs from the secret's key");
+        JsonObject review;
+        try
+        {
+            review = await client.CreateAsync(Kinds.TokenReview, new JsonObject
+            {
+                ["apiVersion"] = "authentication.k8s.io/v1",
+                ["kind"] = "TokenReview",
+                ["spec"] = new JsonObject { ["token"] = token, ["audiences"] = new JsonArray([.. settings.TokenAudiences.Select(audience => (JsonNode)JsonValue.Create(audience)!)]) },
+            }, stop);
+        }
+        catch (Exception e) when (e is KubeException or HttpRequestException)
+        {
+            return (null, $"the API server of cluster '{clusterId}' could not review the token: {e.Message}");
+        }
+        var status = review["status"];
+        if (!((bool?)status?["authenticated"] ?? false)) return (null, $"cluster '{clusterId}' rejects the token: {status?["error"]}");
+        var user = status?["user"]?["username"]?.ToString() ?? "";
+        var groups = (status?["user"]?["groups"] as JsonArray ?? []).Select(group => group?.ToString());
+        var parts = user.StartsWith(AccountPrefix, StringComparison.Ordinal) ? user[AccountPrefix.Length..].Split(':') : [];
+        return parts is [{ Length: > 0 } ns, { Length: > 0 } account] && groups.Contains("system:serviceaccounts")
+            ? (new SpiffeId(trustDomain(), ns, account), "")
+            : (null, $"'{user}' is not a service account");
+    }
+
+    private static string? Bearer(string? header) =>
+        header is not null && header.StartsWith("Bearer ", StringComparison.OrdinalIgnoreCase) ? header["Bearer ".Length..].Trim() : null;
+
+    [LoggerMessage(Level = LogLevel.Warning, Message = "Caller {Peer} refused: {Why}")]
+    private static partial void Refused(ILogger log, string peer, string why);
+}

@@ -1,0 +1,70 @@
+using System.Net.Security;
+using System.Security.Authentication;
+using System.Security.Cryptography.X509Certificates;
+using Isthmus.Wire.Tls;
+using Microsoft.AspNetCore.Server.Kestrel.Https;
+
+namespace Isthmus.ControlPlane.Ca;
+
+/// <summary>The control plane's own certificate, signed by its CA, and the check of its clients'. Follows the CA.</summary>
+public sealed class ServingTls(CaState ca, DiscoverySettings settings, TimeProvider time)
+{
+    private static readonly TimeSpan Lifetime = TimeSpan.FromDays(365);
+    private static readonly TimeSpan RenewBefore = TimeSpan.FromDays(30);
+
+    private readonly Lock _guard = new(); // guards _made
+    private (CaSnapshot Ca, SslStreamCertificateContext Context, DateTimeOffset End)? _made;
+
+    /// <summary>Names under which proxies and API servers call (Istio's list).</summary>
+    public IReadOnlyList<string> Names
+    {
+        get
+        {
+            var ns = settings.Namespace;
+            return [.. new[] { $"{settings.ServiceName}.{ns}.svc", $"istiod.{ns}.svc", $"istiod-remote.{ns}.svc", $"istio-pilot.{ns}.svc", "localhost" }
+                .Concat(settings.CustomHosts).Distinct(StringComparer.Ordinal)];
+        }
+    }
+
+    /// <param name="clients">Ask clients for a certificate; one that does not lead to our root ends the handshake.</param>
+    public TlsHandshakeCallbackOptions Options(bool clients, IEnumerable<SslApplicationProtocol> protocols) => new()
+    {
+        OnConnection = _ => ValueTask.FromResult(new SslServerAuthenticationOptions
+        {
+            ServerCertificateContext = Context(),
+            EnabledSslProtocols = SslProtocols.Tls12 | SslProtocols.Tls13,
+            ApplicationProtocols = [.. protocols],
+            ClientCertificateRequired = clients,
+            CertificateRevocationCheckMode = X509RevocationMode.NoCheck,
+            RemoteCertificateValidationCallback = (_, certificate, chain, _) => certificate is null || Trusted((X509Certificate2)certificate, chain),
+        }),
+    };
+
+    private bool Trusted(X509Certificate2 certificate, X509Chain? chain)
+    {
+        if (ca.Current is not { } current) return false;
+        var sent = chain?.ChainPolicy.ExtraStore.Concat(chain.ChainElements.Select(element => element.Certificate)) ?? [];
+        return current.Bundle.Trust.Reject(certificate, sent, CertificateUse.Client, time.GetUtcNow()) is null;
+    }
+
+    private SslStreamCertificateContext Context()
+    {
+        var current = ca.Current ?? throw new AuthenticationException("The CA is not loaded yet.");
+        var now = time.GetUtcNow();
+        lock (_guard)
+        {
+            if (_made is { } made && made.Ca == current && made.End - now > RenewBefore) return made.Context;
+            using var key = Keys.Create(KeyKind.EcP256);
+            var end = Earlier(now + Lifetime, current.Bundle.Issuer.Certificate.NotAfter.ToUniversalTime());
+            using var leaf = current.Bundle.Issuer.IssueLeaf(new(
+                new PublicKey(key), new([], [.. Names], []), now.AddMinutes(-2), end));
+            using var joined = Keys.Join(leaf, key);
+            var usable = X509CertificateLoader.LoadPkcs12(joined.Export(X509ContentType.Pkcs12), null);
+            var context = SslStreamCertificateContext.Create(usable, [.. current.Bundle.Intermediates], offline: true);
+            _made = (current, context, end);
+            return context;
+        }
+    }
+
+    private static DateTimeOffset Earlier(DateTimeOffset one, DateTimeOffset other) => one < other ? one : other;
+}

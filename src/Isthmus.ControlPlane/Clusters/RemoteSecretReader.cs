@@ -1,0 +1,77 @@
+using System.Text;
+using Isthmus.Core.Names;
+using Isthmus.Core.Problems;
+using Isthmus.Kubernetes.Client;
+using Isthmus.Kubernetes.Objects;
+
+namespace Isthmus.ControlPlane.Clusters;
+
+/// <summary>A cluster that a remote secret names: equal values mean that nothing has to be done.</summary>
+/// <param name="Secret">The Secret, <c>namespace/name</c>.</param>
+public sealed record RemoteCluster(string Id, string Secret, ClusterAccess Access);
+
+/// <summary>Reads remote secrets. Their kubeconfigs come from elsewhere: nothing in them may run a program or read a file here.</summary>
+public static class RemoteSecretReader
+{
+    /// <summary>The clusters of one Secret (each data key is one) and what is wrong with those that are left out.</summary>
+    public static (IReadOnlyList<RemoteCluster> Clusters, IReadOnlyList<(string Cluster, Problem Problem)> Problems) Read(Secret secret, string ownCluster)
+    {
+        var (clusters, problems) = (new List<RemoteCluster>(), new List<(string, Problem)>());
+        foreach (var id in secret.Data.Keys.Order(StringComparer.Ordinal))
+        {
+            // A control plane knows its own cluster already.
+            if (id == ownCluster) continue;
+            try
+            {
+                clusters.Add(new(id, secret.Key, Access(secret, id)));
+            }
+            catch (ProblemException e)
+            {
+                problems.Add((id, new("ISM0301", $"Secret {secret.Key}", $"data[{id}]", e.Problem.Object.Length == 0 ? e.Problem.Message : $"{Detail(e.Problem)}",
+                    $"make it again with 'isthmus create-remote-secret --name={id}' and apply it here")));
+            }
+        }
+        return (clusters, problems);
+    }
+
+    private static string Detail(Problem problem) => problem.Path.Length == 0 ? problem.Message : $"{problem.Path}: {problem.Message}";
+
+    private static ClusterAccess Access(Secret secret, string id)
+    {
+        var bytes = secret.Bytes(id) ?? throw new ProblemException("", "is not base64");
+        if (bytes.Length == 0) throw new ProblemException("", "is empty: a kubeconfig is expected");
+        var text = Encoding.UTF8.GetString(bytes);
+        Refuse(text, $"data[{id}]");
+        return KubeConfig.Parse(text, null, $"data[{id}]") with { Name = id };
+    }
+
+    /// <summary>Checked on the tree before anything is resolved, so that no file is opened on behalf of a Secret (Istio's sanitising rules).</summary>
+    private static void Refuse(string text, string source)
+    {
+        var config = Kubernetes.Yaml.YamlText.Parse(text, source) as System.Text.Json.Nodes.JsonObject
+            ?? throw new ProblemException("", "is not a kubeconfig: it should be a YAML mapping with clusters, users and contexts");
+        foreach (var entry in config["users"] as System.Text.Json.Nodes.JsonArray ?? [])
+        {
+            var user = entry?["user"] as System.Text.Json.Nodes.JsonObject ?? [];
+            foreach (var (field, why) in (ReadOnlySpan<(string, string)>)
+            [
+                ("exec", "would run a program in the control plane"),
+                ("auth-provider", "would run a credential plugin in the control plane"),
+                ("tokenFile", "would read a file of the control plane"),
+                ("client-certificate", "would read a file of the control plane"),
+                ("client-key", "would read a file of the control plane"),
+            ])
+            {
+                if (user.ContainsKey(field)) throw new ProblemException(new Problem("", "", $"users[{entry?["name"]}].user.{field}", why + " and is refused"));
+            }
+        }
+        foreach (var entry in config["clusters"] as System.Text.Json.Nodes.JsonArray ?? [])
+        {
+            if (entry?["cluster"] is System.Text.Json.Nodes.JsonObject cluster && cluster.ContainsKey("certificate-authority"))
+                throw new ProblemException(new Problem("", "", $"clusters[{entry["name"]}].cluster.certificate-authority", "would read a file of the control plane and is refused; use certificate-authority-data"));
+        }
+    }
+
+    /// <summary>The selector of remote secrets.</summary>
+    public const string Selector = Labels.MultiCluster + "=true";
+}

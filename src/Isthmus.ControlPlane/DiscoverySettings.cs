@@ -1,0 +1,88 @@
+using System.Globalization;
+using Isthmus.Core.Collections;
+using Isthmus.Core.Names;
+using Isthmus.Core.Problems;
+
+namespace Isthmus.ControlPlane;
+
+/// <summary>What a control plane is told at its start: flags and environment of the <c>istiod</c> container (Istio's names).</summary>
+public sealed record DiscoverySettings
+{
+    public string ClusterId { get; init; } = "Kubernetes";
+    public string Namespace { get; init; } = WellKnown.SystemNamespace;
+    public string PodName { get; init; } = "istiod";
+    public string Revision { get; init; } = "default";
+    public string DomainSuffix { get; init; } = WellKnown.DefaultDomainSuffix;
+    public string MeshConfigMap { get; init; } = "istio";
+    public string InjectorConfigMap { get; init; } = "istio-sidecar-injector";
+    public string InjectionWebhook { get; init; } = "istio-sidecar-injector";
+    public string ValidationWebhook { get; init; } = "istio-validator-istio-system";
+    /// <summary>Manage remote clusters too: root certificates and webhook bundles there.</summary>
+    public bool ExternalIstiod { get; init; }
+    /// <summary>A kubeconfig file of the configuration cluster; used when it exists, else the Pod's own account.</summary>
+    public string KubeconfigFile { get; init; } = "";
+    public TimeSpan RemoteClusterTimeout { get; init; } = TimeSpan.FromSeconds(30);
+    public ValueList<string> TokenAudiences { get; init; } = [WellKnown.TokenAudience];
+    /// <summary>More DNS names for the serving certificate.</summary>
+    public ValueList<string> CustomHosts { get; init; }
+    public TimeSpan DefaultCertificateLifetime { get; init; } = TimeSpan.FromHours(24);
+    public TimeSpan LongestCertificateLifetime { get; init; } = TimeSpan.FromDays(90);
+    public TimeSpan DebounceAfter { get; init; } = TimeSpan.FromMilliseconds(100);
+    public TimeSpan DebounceMax { get; init; } = TimeSpan.FromSeconds(10);
+    public int MonitoringPort { get; init; } = Ports.DiscoveryMonitoring;
+
+    /// <summary>The name of its Service.</summary>
+    public string ServiceName => Revision is "default" or "" ? WellKnown.Istiod : $"{WellKnown.Istiod}-{Revision}";
+
+    public static DiscoverySettings Read(string[] args, Func<string, string?> environment)
+    {
+        string Text(string name, string fallback) => environment(name) is { Length: > 0 } value ? value : fallback;
+        var ns = Text("POD_NAMESPACE", WellKnown.SystemNamespace);
+        var settings = new DiscoverySettings
+        {
+            ClusterId = Text("CLUSTER_ID", "Kubernetes"),
+            Namespace = ns,
+            PodName = Text("POD_NAME", "istiod"),
+            Revision = Text("REVISION", "default"),
+            MeshConfigMap = Text("MESH_CONFIG_MAP", "istio"),
+            InjectorConfigMap = Text("INJECTOR_CONFIG_MAP", "istio-sidecar-injector"),
+            InjectionWebhook = Text("INJECTION_WEBHOOK_CONFIG_NAME", "istio-sidecar-injector"),
+            ValidationWebhook = Text("VALIDATION_WEBHOOK_CONFIG_NAME", $"istio-validator-{ns}"),
+            ExternalIstiod = Text("EXTERNAL_ISTIOD", "false") == "true",
+            KubeconfigFile = Text("KUBECONFIG", ""),
+            TokenAudiences = Text("TOKEN_AUDIENCES", WellKnown.TokenAudience).Split(',', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries).ToValueList(),
+            CustomHosts = Text("ISTIOD_CUSTOM_HOST", "").Split(',', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries).ToValueList(),
+            RemoteClusterTimeout = Span(environment, "PILOT_REMOTE_CLUSTER_TIMEOUT", TimeSpan.FromSeconds(30)),
+            DebounceAfter = Span(environment, "PILOT_DEBOUNCE_AFTER", TimeSpan.FromMilliseconds(100)),
+            DebounceMax = Span(environment, "PILOT_DEBOUNCE_MAX", TimeSpan.FromSeconds(10)),
+            DefaultCertificateLifetime = Span(environment, "DEFAULT_WORKLOAD_CERT_TTL", TimeSpan.FromHours(24)),
+            LongestCertificateLifetime = Span(environment, "MAX_WORKLOAD_CERT_TTL", TimeSpan.FromDays(90)),
+        };
+        for (var i = 0; i < args.Length; i++)
+        {
+            var (name, value) = args[i].Split('=', 2) is [var left, var right] ? (left, right) : (args[i], i + 1 < args.Length ? args[i + 1] : "");
+            if (name == "--domain") settings = settings with { DomainSuffix = value };
+            if (name == "--monitoringAddr" && int.TryParse(value.AsSpan(value.LastIndexOf(':') + 1), NumberStyles.None, CultureInfo.InvariantCulture, out var port))
+                settings = settings with { MonitoringPort = port };
+        }
+        return settings;
+    }
+
+    /// <summary>Go's spelling of durations: one number with one unit is all that these settings use.</summary>
+    private static TimeSpan Span(Func<string, string?> environment, string name, TimeSpan fallback)
+    {
+        if (environment(name) is not { Length: > 0 } text) return fallback;
+        var digits = text.TrimEnd('h', 'm', 's');
+        if (!double.TryParse(digits, NumberStyles.AllowDecimalPoint, CultureInfo.InvariantCulture, out var number))
+            throw new ProblemException(name, $"'{text}' is not a duration", "write it as a number and a unit, for example 100ms, 30s or 24h");
+        return text[digits.Length..] switch
+        {
+            "ms" => TimeSpan.FromMilliseconds(number),
+            "s" or "" => TimeSpan.FromSeconds(number),
+            "m" => TimeSpan.FromMinutes(number),
+            "h" => TimeSpan.FromHours(number),
+            "h0m0s" => TimeSpan.FromHours(number),
+            _ => throw new ProblemException(name, $"'{text}' is not a duration", "write it as a number and a unit, for example 100ms, 30s or 24h"),
+        };
+    }
+}

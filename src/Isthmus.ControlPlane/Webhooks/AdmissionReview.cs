@@ -1,0 +1,67 @@
+using System.Text;
+using System.Text.Json;
+using System.Text.Json.Nodes;
+using Isthmus.Core.Problems;
+using Microsoft.AspNetCore.Http;
+
+namespace Isthmus.ControlPlane.Webhooks;
+
+/// <summary>One question of an API server (admission.k8s.io/v1).</summary>
+public sealed record AdmissionQuestion(string Uid, string Namespace, string Operation, JsonObject? Object, JsonObject? OldObject);
+
+/// <summary>The answer: allowed or not, with a patch or a message.</summary>
+public sealed record AdmissionAnswer(bool Allowed, JsonArray? Patch = null, string Message = "", IReadOnlyList<string>? Warnings = null);
+
+/// <summary>Reads and writes AdmissionReviews; bytes come from the network and are limited.</summary>
+public static class AdmissionReview
+{
+    /// <summary>An object in etcd is at most 1.5 MiB; a review holds it twice at most. Bytes.</summary>
+    private const int Longest = 8 << 20;
+
+    public static async Task HandleAsync(HttpContext http, Func<AdmissionQuestion, AdmissionAnswer> answer)
+    {
+        if (http.Request.ContentLength is null or > Longest)
+        {
+            http.Response.StatusCode = StatusCodes.Status413PayloadTooLarge;
+            return;
+        }
+        JsonNode? review;
+        try { review = await JsonNode.ParseAsync(http.Request.Body, cancellationToken: http.RequestAborted); }
+        catch (JsonException e)
+        {
+            await RefuseAsync(http, $"the body is not JSON: {e.Message}");
+            return;
+        }
+        if (review?["request"] is not JsonObject request || request["uid"]?.ToString() is not { Length: > 0 } uid)
+        {
+            await RefuseAsync(http, "the body is not an AdmissionReview: request.uid is missing");
+            return;
+        }
+        var question = new AdmissionQuestion(uid, request["namespace"]?.ToString() ?? "", request["operation"]?.ToString() ?? "",
+            request["object"] as JsonObject, request["oldObject"] as JsonObject);
+        AdmissionAnswer result;
+        try { result = answer(question); }
+        catch (ProblemException e) { result = new(false, Message: e.Message); }
+        http.Response.ContentType = "application/json";
+        await http.Response.WriteAsync(Write(uid, review["apiVersion"]?.ToString() ?? "admission.k8s.io/v1", result).ToJsonString(), http.RequestAborted);
+    }
+
+    private static JsonObject Write(string uid, string apiVersion, AdmissionAnswer answer)
+    {
+        var response = new JsonObject { ["uid"] = uid, ["allowed"] = answer.Allowed };
+        if (answer.Patch is { Count: > 0 } patch)
+        {
+            response["patchType"] = "JSONPatch";
+            response["patch"] = Convert.ToBase64String(Encoding.UTF8.GetBytes(patch.ToJsonString()));
+        }
+        if (answer.Message.Length > 0) response["status"] = new JsonObject { ["message"] = answer.Message, ["code"] = 400, ["reason"] = "BadRequest" };
+        if (answer.Warnings is { Count: > 0 } warnings) response["warnings"] = new JsonArray([.. warnings.Select(text => (JsonNode)JsonValue.Create(text)!)]);
+        return new JsonObject { ["apiVersion"] = apiVersion, ["kind"] = "AdmissionReview", ["response"] = response };
+    }
+
+    private static Task RefuseAsync(HttpContext http, string why)
+    {
+        http.Response.StatusCode = StatusCodes.Status400BadRequest;
+        return http.Response.WriteAsync(why + "\n", http.RequestAborted);
+    }
+}

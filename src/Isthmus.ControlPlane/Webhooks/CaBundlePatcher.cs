@@ -1,0 +1,75 @@
+using System.Text;
+using System.Text.Json.Nodes;
+using Isthmus.ControlPlane.Ca;
+using Isthmus.Core.Names;
+using Isthmus.Kubernetes.Client;
+using Isthmus.Kubernetes.Objects;
+using Isthmus.Kubernetes.Watch;
+using Microsoft.Extensions.Logging;
+
+namespace Isthmus.ControlPlane.Webhooks;
+
+/// <summary>Keeps the CA bundle of this revision's webhooks in one cluster, so that its API server trusts us; then validation may fail closed.</summary>
+public sealed partial class CaBundlePatcher(KubeClient client, string revision, bool validating, CaState ca, TimeProvider time, ILogger<CaBundlePatcher> log)
+{
+    private const string Injector = "sidecar-injector.istio.io";
+    private const string Validator = "validation.istio.io";
+
+    private readonly WorkQueue<(ResourceKind Kind, string Name)> _queue = new(time);
+
+    public async Task RunAsync(CancellationToken stop)
+    {
+        var selector = new InformerSettings { LabelSelector = $"{Labels.Revision}={revision}" };
+        List<WatchedList<JsonObject>> lists = [];
+        foreach (var kind in validating ? (ResourceKind[])[Kinds.MutatingWebhookConfiguration, Kinds.ValidatingWebhookConfiguration] : [Kinds.MutatingWebhookConfiguration])
+        {
+            lists.Add(new WatchedList<JsonObject>(client, kind, selector, time).Listen(change => { if (change.Object is not null) _queue.Add((kind, change.Key)); }));
+        }
+        void Again(CaSnapshot _)
+        {
+            foreach (var list in lists)
+            {
+                foreach (var item in list.Items) _queue.Add((list.Informer.Kind, item["metadata"]!["name"]!.ToString()));
+            }
+        }
+        ca.Changed += Again;
+        try { await Task.WhenAll([.. lists.Select(list => list.RunAsync(stop)), WorkAsync(lists, stop)]); }
+        finally { ca.Changed -= Again; }
+    }
+
+    private async Task WorkAsync(IReadOnlyList<WatchedList<JsonObject>> lists, CancellationToken stop)
+    {
+        await ca.Ready.WaitAsync(stop);
+        await _queue.RunAsync(1, async (item, token) =>
+        {
+            if (lists.First(list => list.Informer.Kind == item.Kind).Find(item.Name) is not { } configuration || ca.Current is not { } current) return;
+            var patch = Patch(configuration, Convert.ToBase64String(Encoding.UTF8.GetBytes(current.RootsPem)));
+            if (patch.Count == 0) return;
+            await client.PatchAsync(item.Kind, null, item.Name, patch, PatchType.Json, token);
+            Patched(log, item.Name, client.Access.Name);
+        }, (item, error) => PatchFailed(log, item.Name, client.Access.Name, error.Message), stop);
+    }
+
+    private static JsonArray Patch(JsonObject configuration, string bundle)
+    {
+        var patch = new JsonArray();
+        var webhooks = configuration["webhooks"] as JsonArray ?? [];
+        for (var i = 0; i < webhooks.Count; i++)
+        {
+            var name = webhooks[i]?["name"]?.ToString() ?? "";
+            var validator = name.EndsWith(Validator, StringComparison.Ordinal);
+            if (!validator && !name.EndsWith(Injector, StringComparison.Ordinal)) continue;
+            if (webhooks[i]?["clientConfig"]?["caBundle"]?.ToString() != bundle)
+                patch.Add((JsonNode)new JsonObject { ["op"] = "add", ["path"] = $"/webhooks/{i}/clientConfig/caBundle", ["value"] = bundle });
+            if (validator && webhooks[i]?["failurePolicy"]?.ToString() != "Fail")
+                patch.Add((JsonNode)new JsonObject { ["op"] = "add", ["path"] = $"/webhooks/{i}/failurePolicy", ["value"] = "Fail" });
+        }
+        return patch;
+    }
+
+    [LoggerMessage(Level = LogLevel.Information, Message = "Webhook configuration {Name} of {Cluster} trusts our CA")]
+    private static partial void Patched(ILogger log, string name, string cluster);
+
+    [LoggerMessage(Level = LogLevel.Warning, Message = "Webhook configuration {Name} of {Cluster} not patched: {Error}")]
+    private static partial void PatchFailed(ILogger log, string name, string cluster, string error);
+}

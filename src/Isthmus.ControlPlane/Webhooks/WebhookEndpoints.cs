@@ -1,0 +1,55 @@
+using System.Text.Json.Nodes;
+using Isthmus.ControlPlane.Injection;
+using Isthmus.Core.Problems;
+using Isthmus.Mesh.Config;
+using Microsoft.AspNetCore.Builder;
+using Microsoft.AspNetCore.Http;
+using Microsoft.AspNetCore.Routing;
+using Microsoft.Extensions.Logging;
+
+namespace Isthmus.ControlPlane.Webhooks;
+
+/// <summary>Injection (<c>/inject/…</c>) and validation (<c>/validate</c>), as API servers call them.</summary>
+public sealed partial class WebhookEndpoints(Func<InjectorValues> values, ILogger<WebhookEndpoints> log)
+{
+    public IEndpointConventionBuilder[] Map(IEndpointRouteBuilder endpoints) =>
+    [
+        endpoints.MapPost("/inject/{**path}", (RequestDelegate)(http => AdmissionReview.HandleAsync(http, question => Inject(question, http.Request.Path)))),
+        endpoints.MapPost("/validate", (RequestDelegate)(http => AdmissionReview.HandleAsync(http, Validate))),
+    ];
+
+    private AdmissionAnswer Inject(AdmissionQuestion question, string path)
+    {
+        if (question.Object is not { } pod) return new(false, Message: "request.object is missing");
+        try
+        {
+            var ns = question.Namespace.Length > 0 ? question.Namespace : pod["metadata"]?["namespace"]?.ToString() ?? "";
+            if (PodInjector.Inject(pod, ns, values(), InjectionPath.Parse(path)) is not { } injected) return new(true);
+            Injected(log, ns, pod["metadata"]?["name"]?.ToString() ?? pod["metadata"]?["generateName"]?.ToString() ?? "");
+            return new(true, JsonPatchDiff.Between(pod, injected));
+        }
+        catch (ProblemException e)
+        {
+            return new(false, Message: $"failed to run injection template: {e.Message}");
+        }
+    }
+
+    /// <summary>An object that breaks a rule is refused with every path at once; warnings are passed on.</summary>
+    private static AdmissionAnswer Validate(AdmissionQuestion question)
+    {
+        if (question.Object is not { } value) return new(true);
+        var problems = Validation.Check(value);
+        var warnings = problems.Where(problem => problem.Severity == Severity.Warning).Select(Text).ToList();
+        var errors = problems.Where(problem => problem.Severity == Severity.Error).Select(Text).ToList();
+        return errors.Count == 0 ? new(true, Warnings: warnings) : new(false, Message: $"configuration is invalid: {string.Join("; ", errors)}", Warnings: warnings);
+    }
+
+    private static string Text(Problem problem)
+    {
+        var where = problem.Path.Length == 0 ? "" : $"{problem.Path}: ";
+        return problem.Remedy.Length == 0 ? where + problem.Message : $"{where}{problem.Message} ({problem.Remedy})";
+    }
+
+    [LoggerMessage(Level = LogLevel.Information, Message = "Injected Pod {Namespace}/{Name}")]
+    private static partial void Injected(ILogger log, string @namespace, string name);
+}

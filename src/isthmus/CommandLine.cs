@@ -29,6 +29,9 @@ internal static class CommandLine
         ("manifest", ManifestCommand.Build),
         ("profile", ProfileCommand.Build),
         ("create-remote-secret", CreateRemoteSecretCommand.Build),
+        ("remote-clusters", RemoteClustersCommand.Build),
+        ("proxy-status", ProxyStatusCommand.Build),
+        ("proxy-config", ProxyConfigCommand.Build),
         ("version", VersionCommand.Build),
         ("experimental", ExperimentalCommand.Build),
     ];

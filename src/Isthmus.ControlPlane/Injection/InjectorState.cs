@@ -1,0 +1,65 @@
+using System.Text.Json;
+using System.Text.Json.Nodes;
+using Isthmus.Core.Names;
+using Isthmus.Core.Problems;
+using Isthmus.Kubernetes.Client;
+using Isthmus.Kubernetes.Objects;
+using Isthmus.Kubernetes.Watch;
+using Isthmus.Kubernetes.Yaml;
+using Microsoft.Extensions.Logging;
+
+namespace Isthmus.ControlPlane.Injection;
+
+/// <summary>Owns the injector's values: follows the ConfigMaps of mesh and injector; a version that cannot be read leaves the last one in force.</summary>
+public sealed partial class InjectorState(KubeClient client, DiscoverySettings settings, TimeProvider time, ILogger<InjectorState> log)
+{
+    private readonly TaskCompletionSource _ready = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    private volatile InjectorValues _current = InjectorValues.Empty;
+
+    public InjectorValues Current => _current;
+
+    public Task Ready => _ready.Task;
+
+    public async Task RunAsync(CancellationToken stop)
+    {
+        var informer = new Informer<ConfigMap>(client, Kinds.ConfigMap, new InformerSettings { Namespace = settings.Namespace }, time);
+        await informer.RunAsync(changes =>
+        {
+            foreach (var change in changes)
+            {
+                if (change.Object is { } map) Take(map);
+            }
+            _ready.TrySetResult();
+            return ValueTask.CompletedTask;
+        }, stop);
+    }
+
+    private void Take(ConfigMap map)
+    {
+        try
+        {
+            if (map.Metadata.Name == settings.MeshConfigMap) _current = WithMesh(map.Data.GetValueOrDefault("mesh") ?? "");
+            if (map.Metadata.Name == settings.InjectorConfigMap) _current = _current with { Values = Parse(map.Data.GetValueOrDefault("values") ?? "{}") };
+        }
+        catch (Exception e) when (e is ProblemException or JsonException or InvalidOperationException)
+        {
+            NotRead(log, map.Key, e.Message);
+        }
+    }
+
+    private InjectorValues WithMesh(string text)
+    {
+        var mesh = YamlText.Parse(text, "mesh") as JsonObject ?? [];
+        return _current with
+        {
+            DefaultConfig = (JsonObject)(mesh["defaultConfig"] as JsonObject ?? []).DeepClone(),
+            TrustDomain = mesh["trustDomain"]?.ToString() is { Length: > 0 } domain ? domain : WellKnown.DefaultTrustDomain,
+        };
+    }
+
+    private static JsonObject Parse(string text) =>
+        JsonNode.Parse(text) as JsonObject ?? throw new ProblemException("data[values]", "is not a JSON object");
+
+    [LoggerMessage(Level = LogLevel.Error, Message = "ConfigMap {Map} not taken over, the last good one stays in force: {Error}")]
+    private static partial void NotRead(ILogger log, string map, string error);
+}

@@ -1,0 +1,50 @@
+using System.Text.Json.Nodes;
+
+namespace Isthmus.Operate.Diagnose;
+
+/// <summary>Reads Envoy's <c>/config_dump</c> (admin v3, proto JSON) as trees, whichever proxy wrote it.</summary>
+public sealed class ConfigDump(JsonNode dump)
+{
+    private IEnumerable<JsonObject> Parts(string type) =>
+        (dump["configs"] as JsonArray ?? []).OfType<JsonObject>().Where(part => part["@type"]?.ToString().EndsWith($".{type}", StringComparison.Ordinal) ?? false);
+
+    /// <summary>Field names come in snake case (Envoy) or camel case (protobuf's own JSON).</summary>
+    private static JsonNode? Field(JsonNode? node, string snake)
+    {
+        if (node is not JsonObject map) return null;
+        if (map[snake] is { } value) return value;
+        var words = snake.Split('_');
+        return map[words[0] + string.Concat(words.Skip(1).Select(word => char.ToUpperInvariant(word[0]) + word[1..]))];
+    }
+
+    public static JsonNode? At(JsonNode? node, params ReadOnlySpan<string> path)
+    {
+        foreach (var step in path) node = int.TryParse(step, out var index) ? (node as JsonArray)?.ElementAtOrDefault(index) : Field(node, step);
+        return node;
+    }
+
+    public IReadOnlyList<JsonObject> Clusters => [.. Items("ClustersConfigDump", ["static_clusters", "dynamic_active_clusters"], "cluster")];
+
+    public IReadOnlyList<JsonObject> Routes => [.. Items("RoutesConfigDump", ["static_route_configs", "dynamic_route_configs"], "route_config")];
+
+    public IReadOnlyList<JsonObject> Endpoints => [.. Items("EndpointsConfigDump", ["static_endpoint_configs", "dynamic_endpoint_configs"], "endpoint_config")];
+
+    public IReadOnlyList<JsonObject> Listeners =>
+    [
+        .. Items("ListenersConfigDump", ["static_listeners"], "listener"),
+        .. Parts("ListenersConfigDump").SelectMany(part => At(part, "dynamic_listeners") as JsonArray ?? [])
+            .Select(item => At(item, "active_state", "listener")).OfType<JsonObject>(),
+    ];
+
+    /// <summary>Secrets with their state; keys are never in a dump.</summary>
+    public IReadOnlyList<(JsonObject Secret, string State, string Updated)> Secrets =>
+    [
+        .. Parts("SecretsConfigDump").SelectMany(part => (IEnumerable<(string List, string State)>)[("dynamic_active_secrets", "ACTIVE"), ("dynamic_warming_secrets", "WARMING"), ("static_secrets", "ACTIVE")]
+            is var lists ? lists.SelectMany(list => (At(part, list.List) as JsonArray ?? []).Select(item => (Item: item, list.State))) : [])
+            .Select(item => (At(item.Item, "secret") as JsonObject, item.State, At(item.Item, "last_updated")?.ToString() ?? ""))
+            .Where(item => item.Item1 is not null).Select(item => (item.Item1!, item.State, item.Item3)),
+    ];
+
+    private IEnumerable<JsonObject> Items(string type, string[] lists, string field) =>
+        Parts(type).SelectMany(part => lists.SelectMany(list => At(part, list) as JsonArray ?? [])).Select(item => At(item, field)).OfType<JsonObject>();
+}

@@ -1,0 +1,67 @@
+using System.Text.Json;
+using System.Text.Json.Nodes;
+using Isthmus.Core.Problems;
+using Isthmus.Kubernetes.Client;
+using Isthmus.Kubernetes.Objects;
+
+namespace Isthmus.Operate.Diagnose;
+
+/// <summary>Asks running control planes and proxies what they hold, through the API server (exec of <c>pilot-agent request</c>), as istioctl does.</summary>
+public sealed class MeshQuery(KubeClient client, string istioNamespace)
+{
+    /// <summary>Control planes that are ready, by name.</summary>
+    public async Task<IReadOnlyList<Pod>> ControlPlanesAsync(CancellationToken stop)
+    {
+        var pods = await client.ListAllAsync<Pod>(Kinds.Pod, istioNamespace, new ListOptions { LabelSelector = "app=istiod" }, stop);
+        var ready = pods.Where(pod => pod.Status.IsReady && pod.Metadata.DeletionTimestamp is null).OrderBy(pod => pod.Metadata.Name, StringComparer.Ordinal).ToList();
+        return ready.Count > 0 ? ready
+            : throw new ProblemException($"namespace {istioNamespace} in {client.Access.Name}",
+                pods.Count == 0 ? "has no control plane (no Pod with label app=istiod)" : $"has no control plane that is ready: {string.Join(", ", pods.Select(pod => pod.Metadata.Name))}",
+                pods.Count == 0 ? "install one with 'isthmus install', or give --istioNamespace" : $"look at it with 'kubectl -n {istioNamespace} describe pod -l app=istiod'");
+    }
+
+    /// <summary>The answer of each control plane to a debug path, as JSON.</summary>
+    public async Task<IReadOnlyList<(string Pod, JsonNode Answer)>> AskControlPlanesAsync(string path, CancellationToken stop)
+    {
+        var pods = await ControlPlanesAsync(stop);
+        return await Task.WhenAll(pods.Select(async pod =>
+            (pod.Metadata.Name, await AskAsync(pod.Metadata.Namespace, pod.Metadata.Name, "discovery", ["pilot-discovery", "request", "GET", path], stop))));
+    }
+
+    /// <summary>The answer of a proxy's admin interface, as JSON.</summary>
+    public async Task<JsonNode> AskProxyAsync(string ns, string pod, string path, CancellationToken stop) =>
+        await AskAsync(ns, pod, "istio-proxy", ["pilot-agent", "request", "GET", path], stop);
+
+    /// <summary>The Pod that a user means by <c>NAME[.NAMESPACE]</c>, <c>deployment/NAME[.NAMESPACE]</c> or a Deployment's name.</summary>
+    public async Task<(string Namespace, string Pod)> ResolvePodAsync(string reference, string? ns, CancellationToken stop)
+    {
+        var (kind, name) = reference.Split('/', 2) is [var left, var right] ? (left, right) : ("", reference);
+        // A Pod's name has no dots in practice, so the first dot begins the namespace.
+        if (name.IndexOf('.', StringComparison.Ordinal) is var dot and > 0) (name, ns) = (name[..dot], name[(dot + 1)..]);
+        ns ??= client.Access.Namespace;
+        if (kind is "" or "pod" or "pods" or "po" && await client.FindAsync<Pod>(Kinds.Pod, ns, name, stop) is not null) return (ns, name);
+        if (kind is "" or "deployment" or "deploy" or "deployments" && await client.FindAsync<Deployment>(Kinds.Deployment, ns, name, stop) is { } deployment)
+        {
+            var pods = await client.ListAllAsync<Pod>(Kinds.Pod, ns, new ListOptions(), stop);
+            var chosen = pods.Where(pod => deployment.Spec.Selector.Matches(pod.Metadata.Labels) && pod.Metadata.DeletionTimestamp is null)
+                .OrderByDescending(pod => pod.Status.IsReady).FirstOrDefault();
+            if (chosen is not null) return (ns, chosen.Metadata.Name);
+        }
+        throw new ProblemException($"Pod {ns}/{name} in {client.Access.Name}", "does not exist", $"list Pods with 'kubectl --context={client.Access.Name} -n {ns} get pods'; name one as POD.NAMESPACE");
+    }
+
+    private async Task<JsonNode> AskAsync(string ns, string pod, string container, string[] command, CancellationToken stop)
+    {
+        var result = await PodExec.RunAsync(client.Access, ns, pod, container, command, stop);
+        if (result.ExitCode != 0)
+            throw new ProblemException($"Pod {ns}/{pod}", $"'{string.Join(' ', command)}' failed: {(result.Error.Length > 0 ? result.Error.Trim() : $"exit code {result.ExitCode}")}");
+        try
+        {
+            return JsonNode.Parse(result.Output) ?? new JsonObject();
+        }
+        catch (JsonException e)
+        {
+            throw new ProblemException($"Pod {ns}/{pod}", $"'{string.Join(' ', command)}' answered something that is not JSON: {e.Message}", "", e);
+        }
+    }
+}

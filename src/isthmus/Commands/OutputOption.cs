@@ -1,0 +1,38 @@
+using System.CommandLine;
+using System.Text.Json;
+using System.Text.Json.Nodes;
+using Isthmus.Core.Problems;
+using Isthmus.Kubernetes.Objects;
+using Isthmus.Kubernetes.Yaml;
+
+namespace Isthmus.Commands;
+
+/// <summary><c>-o table|json|yaml</c>.</summary>
+internal sealed class OutputOption
+{
+    private static readonly JsonSerializerOptions Indented = new() { WriteIndented = true, IndentSize = 4, TypeInfoResolver = KubeJson.Default };
+
+    internal Option<string> Option { get; } = new("--output", "-o")
+    {
+        Description = "table (or short), json or yaml", DefaultValueFactory = _ => "table",
+    };
+
+    /// <summary>Prints the tree in the format asked for, or calls <paramref name="table"/>.</summary>
+    internal void Write(ParseResult line, Func<JsonNode> tree, Action table)
+    {
+        switch (line.GetValue(Option))
+        {
+            case "table" or "short":
+                table();
+                break;
+            case "json":
+                Console.WriteLine(tree().ToJsonString(Indented));
+                break;
+            case "yaml":
+                Console.Write(YamlText.Print(tree()));
+                break;
+            case { } other:
+                throw new ProblemException("--output", $"'{other}' is not a format", "use table, json or yaml");
+        }
+    }
+}

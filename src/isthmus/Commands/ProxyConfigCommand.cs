@@ -1,0 +1,152 @@
+using System.CommandLine;
+using System.Text.Json.Nodes;
+using Isthmus.Core.Problems;
+using Isthmus.Operate.Diagnose;
+
+namespace Isthmus.Commands;
+
+/// <summary><c>isthmus proxy-config KIND POD[.NAMESPACE]</c>: what a running proxy holds.</summary>
+internal static class ProxyConfigCommand
+{
+    internal static Command Build()
+    {
+        var command = new Command("proxy-config", "Show what a running proxy holds.")
+        {
+            Part("clusters", ["cluster", "c", "cds"], "Destinations", Clusters),
+            Part("listeners", ["listener", "l", "lds"], "Listeners and where they lead", Listeners),
+            Part("routes", ["route", "r", "rds"], "HTTP routes", Routes),
+            Endpoints(),
+            Part("secrets", ["secret", "s"], "Certificates and trust; never keys", Secrets),
+            Part("all", [], "Everything: the whole configuration dump as JSON", (_, dump, output, line) => Console.WriteLine(dump.ToJsonString())),
+            RootCaCompare(),
+        };
+        command.Aliases.Add("pc");
+        return command;
+    }
+
+    private sealed record Filters(Option<string?> Fqdn, Option<int?> Port, Option<string?> Subset, Option<string?> Direction, Option<string?> Name, Option<string?> Address, Option<string?> Cluster, Option<string?> Status)
+    {
+        internal static Filters Make(Command command)
+        {
+            var filters = new Filters(
+                new("--fqdn") { Description = "Only this service" }, new("--port") { Description = "Only this port" }, new("--subset") { Description = "Only this subset" },
+                new("--direction") { Description = "Only inbound or outbound" }, new("--name") { Description = "Only the route of this name" },
+                new("--address") { Description = "Only this address" }, new("--cluster") { Description = "Only this cluster" }, new("--status") { Description = "Only this status, for example healthy" });
+            foreach (var option in (Option[])[filters.Fqdn, filters.Port, filters.Subset, filters.Direction, filters.Name, filters.Address, filters.Cluster, filters.Status]) command.Options.Add(option);
+            return filters;
+        }
+    }
+
+    private static Command Part(string name, string[] aliases, string description, Action<Filters, JsonNode, OutputOption, ParseResult> show)
+    {
+        var (pod, output) = (new Argument<string>("pod") { Description = "POD[.NAMESPACE] or deployment/NAME[.NAMESPACE]" }, new OutputOption());
+        var command = new Command(name, description) { pod, output.Option };
+        foreach (var alias in aliases) command.Aliases.Add(alias);
+        var filters = Filters.Make(command);
+        command.SetAction(async (line, stop) =>
+        {
+            show(filters, await DumpAsync(line, line.GetValue(pod)!, "config_dump?include_eds", stop), output, line);
+            return 0;
+        });
+        return command;
+    }
+
+    private static async Task<JsonNode> DumpAsync(ParseResult line, string reference, string path, CancellationToken stop)
+    {
+        using var client = GlobalOptions.Client(line);
+        var query = new MeshQuery(client, line.GetValue(GlobalOptions.IstioNamespace)!);
+        var (ns, pod) = await query.ResolvePodAsync(reference, line.GetValue(GlobalOptions.Namespace), stop);
+        return await query.AskProxyAsync(ns, pod, path, stop);
+    }
+
+    private static void Clusters(Filters filters, JsonNode dump, OutputOption output, ParseResult line)
+    {
+        var chosen = new ConfigDump(dump).Clusters.Where(cluster =>
+        {
+            var (direction, port, subset, host) = ProxyTables.Split(cluster["name"]?.ToString() ?? "");
+            return Wanted(line, filters.Fqdn, host) && Wanted(line, filters.Subset, subset) && Wanted(line, filters.Direction, direction)
+                && (line.GetValue(filters.Port) is not { } wanted || port == wanted.ToString(System.Globalization.CultureInfo.InvariantCulture));
+        }).ToList();
+        Show(output, line, chosen, () => ProxyTables.Clusters(chosen));
+    }
+
+    private static void Listeners(Filters filters, JsonNode dump, OutputOption output, ParseResult line)
+    {
+        var chosen = new ConfigDump(dump).Listeners.Where(listener =>
+            Wanted(line, filters.Address, ConfigDump.At(listener, "address", "socket_address", "address")?.ToString() ?? "")
+            && (line.GetValue(filters.Port) is not { } port || (int?)ConfigDump.At(listener, "address", "socket_address", "port_value") == port)).ToList();
+        Show(output, line, chosen, () => ProxyTables.Listeners(chosen));
+    }
+
+    private static void Routes(Filters filters, JsonNode dump, OutputOption output, ParseResult line)
+    {
+        var chosen = new ConfigDump(dump).Routes.Where(route => Wanted(line, filters.Name, route["name"]?.ToString() ?? "")).ToList();
+        Show(output, line, chosen, () => ProxyTables.Routes(chosen));
+    }
+
+    private static void Secrets(Filters filters, JsonNode dump, OutputOption output, ParseResult line)
+    {
+        var parsed = new ConfigDump(dump);
+        Show(output, line, [.. parsed.Secrets.Select(secret => secret.Secret)], () => ProxyTables.Secrets(parsed, TimeProvider.System.GetUtcNow()));
+    }
+
+    private static Command Endpoints()
+    {
+        var (pod, output) = (new Argument<string>("pod") { Description = "POD[.NAMESPACE] or deployment/NAME[.NAMESPACE]" }, new OutputOption());
+        var command = new Command("endpoints", "Addresses behind each destination, with their health as this proxy sees it") { pod, output.Option };
+        foreach (var alias in (string[])["endpoint", "ep"]) command.Aliases.Add(alias);
+        var filters = Filters.Make(command);
+        command.SetAction(async (line, stop) =>
+        {
+            var clusters = await DumpAsync(line, line.GetValue(pod)!, "clusters?format=json", stop);
+            var (header, rows) = ProxyTables.Endpoints(clusters, name =>
+                Wanted(line, filters.Cluster, name) && (line.GetValue(filters.Fqdn) is null || Wanted(line, filters.Fqdn, ProxyTables.Split(name).Host)));
+            rows = [.. rows.Where(row => Wanted(line, filters.Address, row[0].Split(':')[0])
+                && (line.GetValue(filters.Port) is not { } port || row[0].EndsWith($":{port}", StringComparison.Ordinal))
+                && (line.GetValue(filters.Status) is not { } status || string.Equals(row[1], status, StringComparison.OrdinalIgnoreCase)))];
+            var names = rows.Select(row => row[3]).ToHashSet(StringComparer.Ordinal);
+            output.Write(line, () => new JsonArray([.. (ConfigDump.At(clusters, "cluster_statuses") as JsonArray ?? []).Where(cluster => names.Contains(cluster?["name"]?.ToString() ?? "")).Select(cluster => cluster!.DeepClone())]),
+                () => TextTable.Write(header, rows));
+            return 0;
+        });
+        return command;
+    }
+
+    private static Command RootCaCompare()
+    {
+        var (one, other) = (new Argument<string>("pod1"), new Argument<string>("pod2"));
+        var command = new Command("rootca-compare", "Tell whether two Pods trust each other.") { one, other };
+        command.SetAction(async (line, stop) =>
+        {
+            var roots = new List<(string Pod, string? Root)>();
+            foreach (var pod in (string[])[line.GetValue(one)!, line.GetValue(other)!])
+            {
+                var dump = new ConfigDump(await DumpAsync(line, pod, "config_dump", stop));
+                var root = dump.Secrets.Select(entry => entry.Secret).FirstOrDefault(secret => secret["name"]?.ToString() == "ROOTCA");
+                roots.Add((pod, ConfigDump.At(root, "validation_context", "trusted_ca", "inline_bytes")?.ToString()));
+            }
+            foreach (var (pod, root) in roots)
+            {
+                if (root is null) throw new ProblemException($"Pod {pod}", "has no ROOTCA yet", "check that its proxy is ready");
+            }
+            if (roots[0].Root == roots[1].Root)
+            {
+                Console.WriteLine($"Both [{roots[0].Pod}] and [{roots[1].Pod}] have the identical ROOTCA, theoretically the connectivity between them is available");
+                return 0;
+            }
+            foreach (var (pod, root) in roots) Console.WriteLine($"{pod}: {ProxyTables.Certificate(root)?.Subject}, SHA-256 {ProxyTables.Certificate(root)?.GetCertHashString(System.Security.Cryptography.HashAlgorithmName.SHA256)}");
+            throw new ProblemException($"{roots[0].Pod} and {roots[1].Pod}", "have different roots, so mutual TLS between them fails", "give both clusters a 'cacerts' Secret of one root, restart their control planes, then their workloads");
+        });
+        return command;
+    }
+
+    private static bool Wanted(ParseResult line, Option<string?> option, string value) =>
+        line.GetValue(option) is not { } wanted || string.Equals(wanted, value, StringComparison.OrdinalIgnoreCase);
+
+    private static void Show(OutputOption output, ParseResult line, IReadOnlyList<JsonObject> chosen, Func<(string[] Header, IReadOnlyList<string[]> Rows)> table) =>
+        output.Write(line, () => new JsonArray([.. chosen.Select(item => item.DeepClone())]), () =>
+        {
+            var (header, rows) = table();
+            TextTable.Write(header, rows);
+        });
+}

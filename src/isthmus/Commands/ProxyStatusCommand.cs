@@ -1,0 +1,41 @@
+using System.CommandLine;
+using System.Text.Json.Nodes;
+using Isthmus.Operate.Diagnose;
+
+namespace Isthmus.Commands;
+
+internal static class ProxyStatusCommand
+{
+    private static readonly string[] Types = ["cluster", "listener", "endpoint", "route", "extensionconfig"];
+
+    internal static Command Build()
+    {
+        var output = new OutputOption();
+        var pod = new Argument<string?>("pod") { Description = "Only this proxy", Arity = ArgumentArity.ZeroOrOne };
+        var command = new Command("proxy-status", "Show for each proxy whether it has taken what its control plane sent.") { pod, output.Option };
+        command.Aliases.Add("ps");
+        command.SetAction(async (line, stop) =>
+        {
+            using var client = GlobalOptions.Client(line);
+            var answers = await new MeshQuery(client, line.GetValue(GlobalOptions.IstioNamespace)!).AskControlPlanesAsync("/debug/syncz", stop);
+            var rows = answers.SelectMany(answer => (answer.Answer as JsonArray ?? []).OfType<JsonObject>().Select(proxy => (answer.Pod, Proxy: proxy)))
+                .Where(row => line.GetValue(pod) is not { } wanted || (row.Proxy["proxy"]?.ToString() ?? "").StartsWith(wanted, StringComparison.Ordinal))
+                .OrderBy(row => row.Proxy["proxy"]?.ToString(), StringComparer.Ordinal).ToList();
+            output.Write(line, () => new JsonArray([.. rows.Select(row => row.Proxy.DeepClone())]), () => TextTable.Write(
+                ["NAME", "CLUSTER", "CDS", "LDS", "EDS", "RDS", "ECDS", "ISTIOD", "VERSION"],
+                [.. rows.Select(row => (string[])
+                [
+                    row.Proxy["proxy"]?.ToString() ?? "", row.Proxy["cluster_id"]?.ToString() ?? "",
+                    .. Types.Select(type => State(row.Proxy, type)), row.Pod, row.Proxy["istio_version"]?.ToString() ?? "",
+                ])]));
+            return 0;
+        });
+        return command;
+    }
+
+    private static string State(JsonObject proxy, string type)
+    {
+        var (sent, acked) = (proxy[$"{type}_sent"]?.ToString() ?? "", proxy[$"{type}_acked"]?.ToString() ?? "");
+        return sent.Length == 0 ? "NOT SENT" : sent == acked ? "SYNCED" : acked.Length == 0 ? "STALE (Never Acknowledged)" : "STALE";
+    }
+}

@@ -24,6 +24,7 @@ internal static class CommandLine
     private static readonly (string Name, Func<Command> Build)[] Commands =
     [
         ("lab", LabCommand.Build),
+        ("ca", CaCommand.Build),
         ("install", InstallCommand.Build),
         ("uninstall", UninstallCommand.Build),
         ("manifest", ManifestCommand.Build),

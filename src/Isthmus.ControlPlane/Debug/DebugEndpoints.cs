@@ -1,0 +1,44 @@
+using System.Globalization;
+using System.Net;
+using System.Text.Json.Nodes;
+using Isthmus.ControlPlane.Clusters;
+using Microsoft.AspNetCore.Builder;
+using Microsoft.AspNetCore.Http;
+using Microsoft.AspNetCore.Routing;
+
+namespace Isthmus.ControlPlane.Debug;
+
+/// <summary>What a control plane tells about itself under <c>/debug</c>, to callers in its own Pod only (istiod's paths and JSON).</summary>
+public sealed class DebugEndpoints(ClusterSet clusters, IReadOnlyDictionary<string, Func<HttpContext, JsonNode>> pages)
+{
+    public IEnumerable<IEndpointConventionBuilder> Map(IEndpointRouteBuilder endpoints)
+    {
+        foreach (var (path, page) in pages.Append(new("clusterz", _ => Clusters())).Append(new("list", _ => List())))
+        {
+            yield return endpoints.MapGet($"/debug/{path}", (RequestDelegate)(http => AnswerAsync(http, page)));
+        }
+    }
+
+    private static async Task AnswerAsync(HttpContext http, Func<HttpContext, JsonNode> page)
+    {
+        // Nothing here needs to be seen from elsewhere: 'kubectl exec' and port-forward arrive on the loopback.
+        if (http.Connection.RemoteIpAddress is not { } caller || !IPAddress.IsLoopback(caller))
+        {
+            http.Response.StatusCode = StatusCodes.Status403Forbidden;
+            await http.Response.WriteAsync("debug pages answer in the control plane's own Pod only: use 'kubectl exec' or 'kubectl port-forward'\n", http.RequestAborted);
+            return;
+        }
+        http.Response.ContentType = "application/json";
+        await http.Response.WriteAsync(page(http).ToJsonString() + "\n", http.RequestAborted);
+    }
+
+    private JsonArray Clusters() => new([.. clusters.Status().Select(cluster =>
+    {
+        var line = new JsonObject { ["id"] = cluster.Id, ["secretName"] = cluster.Secret, ["syncStatus"] = cluster.Status };
+        if (cluster.LastContact is { } contact) line["lastContact"] = contact.ToString("O", CultureInfo.InvariantCulture);
+        if (cluster.Error.Length > 0) line["message"] = cluster.Error;
+        return (JsonNode)line;
+    })]);
+
+    private JsonArray List() => new([.. pages.Keys.Append("clusterz").Append("list").Order(StringComparer.Ordinal).Select(name => (JsonNode)JsonValue.Create($"/debug/{name}")!)]);
+}

@@ -1,0 +1,88 @@
+using System.Security.Cryptography;
+using Isthmus.Core.Problems;
+using Isthmus.Wire.Tls;
+
+namespace Isthmus.Operate.Certificates;
+
+/// <summary>What certificates are made with.</summary>
+public sealed record CaRequest(KeyKind Key, int Days, string Organization = "Istio");
+
+/// <summary>
+/// Makes the mesh's root and an intermediate CA for each cluster, in files of the names that Istio's certificate tool writes,
+/// so that either can go on with what the other made.
+/// </summary>
+public sealed class CaFiles(string folder, TimeProvider time)
+{
+    public const string RootKey = "root-key.pem";
+    public const string RootCert = "root-cert.pem";
+    public static readonly IReadOnlyList<string> ClusterFiles = ["ca-cert.pem", "ca-key.pem", "root-cert.pem", "cert-chain.pem"];
+
+    private const UnixFileMode Private = UnixFileMode.UserRead | UnixFileMode.UserWrite;
+    private static readonly TimeSpan Backdate = TimeSpan.FromMinutes(2);
+
+    /// <summary>Writes <c>root-key.pem</c> and <c>root-cert.pem</c>; an existing root is never overwritten.</summary>
+    public void MakeRoot(CaRequest request)
+    {
+        var path = Path.Combine(folder, RootKey);
+        if (File.Exists(path))
+            throw new ProblemException(path, "exists already; another root would end the trust of everything that it signed", "use it, or choose another --dir");
+        var now = time.GetUtcNow();
+        using var root = Issuer.SelfSigned(new(request.Organization, "Root CA"), Keys.Create(request.Key), now - Backdate, now.AddDays(request.Days));
+        Write(RootKey, Keys.ToPem(root.Key), Private);
+        Write(RootCert, CertificateText.Write(root.Certificate));
+    }
+
+    /// <summary>Writes the four files of <c>cacerts</c> into a folder of the cluster's name.</summary>
+    public void MakeIntermediate(string cluster, CaRequest request, string istioNamespace)
+    {
+        if (cluster.Length == 0 || cluster.IndexOfAny(['/', '\0']) >= 0 || cluster is "." or "..")
+            throw new ProblemException("cluster", $"'{cluster}' cannot be the name of a folder", "give the cluster's name, for example cluster1");
+        using var root = LoadRoot();
+        var existing = Path.Combine(folder, cluster, "ca-key.pem");
+        if (File.Exists(existing)) throw new ProblemException(existing, "exists already", "use it, or remove the folder first");
+        var now = time.GetUtcNow();
+        var names = new SubjectNames([], [$"istiod.{istioNamespace}.svc"], []);
+        var end = now.AddDays(request.Days);
+        if (end > root.Certificate.NotAfter.ToUniversalTime()) end = root.Certificate.NotAfter.ToUniversalTime();
+        using var intermediate = root.IssueIntermediate(new(request.Organization, "Intermediate CA", cluster), Keys.Create(request.Key), names, now - Backdate, end);
+        var (certificate, rootText) = (CertificateText.Write(intermediate.Certificate), CertificateText.Write(root.Certificate));
+        Write(Path.Combine(cluster, "ca-key.pem"), Keys.ToPem(intermediate.Key), Private);
+        Write(Path.Combine(cluster, "ca-cert.pem"), certificate);
+        Write(Path.Combine(cluster, "root-cert.pem"), rootText);
+        Write(Path.Combine(cluster, "cert-chain.pem"), certificate + rootText);
+    }
+
+    private Issuer LoadRoot()
+    {
+        var (keyPath, certPath) = (Path.Combine(folder, RootKey), Path.Combine(folder, RootCert));
+        if (!File.Exists(keyPath) || !File.Exists(certPath))
+            throw new ProblemException(folder, $"has no {RootKey} and {RootCert}", "make the root first with 'isthmus ca root', or name its folder with --dir");
+        var certificate = CertificateText.Read(Read(certPath), certPath)[0];
+        var key = Keys.FromPem(Read(keyPath), keyPath);
+        if (Keys.Match(certificate, key)) return new(certificate, key);
+        throw new ProblemException(keyPath, $"does not belong to {certPath}", "put back the pair that was made together");
+    }
+
+    private static string Read(string path)
+    {
+        try { return File.ReadAllText(path); }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException) { throw new ProblemException(path, e.Message, "check its permissions", e); }
+    }
+
+    private void Write(string name, string text, UnixFileMode? mode = null)
+    {
+        var path = Path.Combine(folder, name);
+        try
+        {
+            Directory.CreateDirectory(Path.GetDirectoryName(path)!);
+            var options = new FileStreamOptions { Mode = FileMode.CreateNew, Access = FileAccess.Write };
+            if (mode is { } bits) options.UnixCreateMode = bits;
+            using var file = new StreamWriter(path, options);
+            file.Write(text);
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            throw new ProblemException(path, e.Message, "choose another --dir or remove what is in the way", e);
+        }
+    }
+}

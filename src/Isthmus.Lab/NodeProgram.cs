@@ -1,17 +1,18 @@
+using System.Runtime.InteropServices;
 using Isthmus.Core.Problems;
 using Isthmus.Kubernetes.Client;
 using Isthmus.Kubernetes.Objects;
 using Isthmus.Kubernetes.Watch;
 using Isthmus.Lab.Linux;
 using Isthmus.Lab.Network;
-using Isthmus.Lab.Node;
-using Isthmus.Lab.Node.Api;
-using Isthmus.Lab.Node.Env;
-using Isthmus.Lab.Node.Images;
-using Isthmus.Lab.Node.Pods;
-using Isthmus.Lab.Node.Probes;
-using Isthmus.Lab.Node.Processes;
-using Isthmus.Lab.Node.Server;
+using Isthmus.Lab.Nodes;
+using Isthmus.Lab.Nodes.Api;
+using Isthmus.Lab.Nodes.Env;
+using Isthmus.Lab.Nodes.Images;
+using Isthmus.Lab.Nodes.Pods;
+using Isthmus.Lab.Nodes.Probes;
+using Isthmus.Lab.Nodes.Processes;
+using Isthmus.Lab.Nodes.Server;
 using Isthmus.Lab.Pki;
 using Isthmus.Lab.ServiceProxy;
 using Microsoft.Extensions.Logging;
@@ -102,7 +103,7 @@ public static class NodeProgram
 
     private static NodeSettings Settings(string directory, ClusterSettings cluster)
     {
-        var runtime = Path.GetFullPath(Path.Combine(Path.GetDirectoryName(typeof(object).Assembly.Location)!, "../../.."));
+        var runtime = Path.GetFullPath(Path.Combine(RuntimeEnvironment.GetRuntimeDirectory(), "../../..")).TrimEnd('/');
         var home = Path.GetFullPath(Path.Combine(directory, "../.."));
         return new(
             cluster.Name, cluster.NodeName, cluster.Address, Path.Combine(directory, "node"), AppContext.BaseDirectory.TrimEnd('/'), runtime,

@@ -1,0 +1,88 @@
+using System.Globalization;
+using Isthmus.Core.Collections;
+using Isthmus.Core.Names;
+using Isthmus.Kubernetes.Objects;
+using Isthmus.Lab.Nodes.Processes;
+
+namespace Isthmus.Lab.Nodes.Containers;
+
+/// <summary>As whom a container runs and what it may do.</summary>
+/// <param name="User">The UID inside the lab; where only one is mapped it is 0 although the Pod may have said 1337.</param>
+/// <param name="Capabilities">Without CAP_, lower case, sorted.</param>
+internal sealed record ContainerIdentity(long User, long Group, ValueList<long> Groups, ValueList<string> Capabilities, bool NoNewPrivileges)
+{
+    /// <summary>What every container has, unless it drops it. As container runtimes do, without mknod and raw sockets: those would let it leave the mesh.</summary>
+    internal static readonly ValueList<string> Usual =
+        ["chown", "dac_override", "fowner", "fsetid", "kill", "net_bind_service", "setgid", "setpcap", "setuid", "sys_chroot"];
+
+    /// <summary>What a container may ask for on top. Nothing that reaches beyond its namespaces.</summary>
+    internal static readonly ValueList<string> Grantable =
+        ["audit_write", "ipc_lock", "net_admin", "net_broadcast", "net_raw", "setfcap", "sys_nice", "sys_ptrace"];
+
+    /// <summary>Decides from the Pod, the image's default user and the ids that exist here.</summary>
+    /// <exception cref="IdentityException">The Pod asks for what the lab refuses.</exception>
+    internal static ContainerIdentity Decide(PodSecurityContext? pod, SecurityContext? own, long imageUser, IdMap users, IdMap groups)
+    {
+        var user = own?.RunAsUser ?? pod?.RunAsUser ?? imageUser;
+        if ((own?.RunAsNonRoot ?? pod?.RunAsNonRoot) == true && user == 0)
+            throw new IdentityException("container has runAsNonRoot and image will run as root");
+        var asked = own?.RunAsUser ?? pod?.RunAsUser;
+        var capabilities = Allowed(own).ToHashSet(StringComparer.Ordinal);
+        if (!users.Contains(user))
+        {
+            var isProxy = user == ProxyUser.Id;
+            if (asked is not null && !isProxy)
+                throw new IdentityException(
+                    $"runAsUser {user} is not available: this lab has only one user id (rootless without newuidmap). "
+                    + "Install uidmap and give yourself a range in /etc/subuid and /etc/subgid, or leave runAsUser out");
+            // The proxy keeps its own traffic out of its capture by a mark, for which it needs this.
+            if (isProxy) capabilities.Add("net_raw");
+            user = 0;
+        }
+        var group = own?.RunAsGroup ?? pod?.RunAsGroup ?? 0;
+        ValueList<long> more = [.. (pod?.SupplementalGroups ?? []).Concat(pod?.FsGroup is { } fs ? [fs] : []).Where(groups.Contains).Distinct().Order()];
+        return new(user, groups.Contains(group) ? group : 0, more, [.. capabilities.Order(StringComparer.Ordinal)],
+            own?.AllowPrivilegeEscalation == false || users.IsSingle);
+    }
+
+    /// <summary>The words that make setpriv start a program so.</summary>
+    /// <param name="canSetGroups">False in a user namespace with a single id, where the kernel denies it.</param>
+    internal IEnumerable<string> ToSetPriv(bool canSetGroups)
+    {
+        yield return "setpriv";
+        if (canSetGroups)
+        {
+            yield return $"--reuid={User.ToString(CultureInfo.InvariantCulture)}";
+            yield return $"--regid={Group.ToString(CultureInfo.InvariantCulture)}";
+            yield return Groups.IsEmpty ? "--clear-groups" : $"--groups={string.Join(',', Groups)}";
+        }
+        yield return "--inh-caps=-all";
+        yield return "--bounding-set=-all" + string.Concat(Capabilities.Select(one => ",+" + one));
+        if (NoNewPrivileges) yield return "--no-new-privs";
+        yield return "--";
+    }
+
+    private static IEnumerable<string> Allowed(SecurityContext? own)
+    {
+        if (own?.Privileged == true) return Usual.Concat(Grantable);
+        var drop = (own?.Capabilities?.Drop ?? []).Select(Plain).ToHashSet(StringComparer.Ordinal);
+        var add = (own?.Capabilities?.Add ?? []).Select(Plain).ToList();
+        var kept = drop.Contains("all") ? [] : Usual.Where(one => !drop.Contains(one));
+        if (add.Contains("all")) return kept.Concat(Usual).Concat(Grantable).Where(one => drop.Contains("all") || !drop.Contains(one));
+        foreach (var one in add)
+        {
+            if (!Usual.Contains(one) && !Grantable.Contains(one))
+                throw new IdentityException($"capability {one.ToUpperInvariant()} is refused: it reaches beyond the Pod. Grantable: {string.Join(", ", Grantable).ToUpperInvariant()}");
+        }
+        return kept.Concat(add);
+    }
+
+    private static string Plain(string capability)
+    {
+        var name = capability.ToLowerInvariant();
+        return name.StartsWith("cap_", StringComparison.Ordinal) ? name[4..] : name;
+    }
+}
+
+/// <summary>A Pod asks to be somebody, or to be allowed something, that the lab refuses: CreateContainerConfigError.</summary>
+internal sealed class IdentityException(string message) : Exception(message);

@@ -1,0 +1,78 @@
+using System.Globalization;
+using Isthmus.Lab.Linux;
+using Isthmus.Lab.Nodes.Processes;
+
+namespace Isthmus.Lab.Nodes.Containers;
+
+/// <summary>A running container, started by us or by the node that ran here before.</summary>
+internal sealed class ContainerProcess : IDisposable
+{
+    private const int KilledExitCode = 128 + Signals.Kill;
+
+    private readonly PidHandle _outer;
+    private readonly string _exitFile;
+
+    private ContainerProcess(ProcessIdentity identity, PidHandle outer, string exitFile)
+    {
+        Identity = identity;
+        _outer = outer;
+        _exitFile = exitFile;
+    }
+
+    internal ProcessIdentity Identity { get; }
+
+    internal PidHandle Outer => _outer;
+
+    /// <summary>One that was just started: even if it is over already, it is our child and has a status to take.</summary>
+    internal static ContainerProcess Started(ProcessIdentity identity, string exitFile) =>
+        new(identity, PidHandle.TryOpen(identity.Process) ?? throw new LaunchException($"process {identity.Process} vanished"), exitFile);
+
+    /// <summary>Null when that process is gone.</summary>
+    internal static ContainerProcess? TryAttach(ProcessIdentity identity, string exitFile)
+    {
+        var handle = PidHandle.TryOpen(identity.Process);
+        if (handle is null) return null;
+        // Checked after opening: from here on the number cannot come to mean another process.
+        if (identity.IsAlive()) return new(identity, handle, exitFile);
+        handle.Dispose();
+        return null;
+    }
+
+    internal async Task<int> WaitAsync(Reactor reactor, CancellationToken stop)
+    {
+        await reactor.ReadableAsync(_outer.Descriptor, stop);
+        _ = Spawn.Reap(Identity.Process);
+        return ReadExitCode(_exitFile) ?? KilledExitCode;
+    }
+
+    /// <summary>Null when the container was killed together with those around it.</summary>
+    internal static int? ReadExitCode(string exitFile) =>
+        File.Exists(exitFile) && int.TryParse(File.ReadAllText(exitFile).AsSpan().Trim(), NumberStyles.None, CultureInfo.InvariantCulture, out var code) ? code : null;
+
+    /// <summary>The container's own PID 1, as the lab numbers it; null before it runs or when it has ended.</summary>
+    internal int? FindInit() =>
+        ProcessIdentity.Children(Identity.Process).Select(maker => ProcessIdentity.Children(maker)).FirstOrDefault(inner => inner.Count > 0)?[0];
+
+    /// <summary>Signals the container's PID 1, not the processes around it: <c>unshare</c> swallows SIGTERM.</summary>
+    internal void Signal(int signal)
+    {
+        if (FindInit() is not { } init) return;
+        using var handle = PidHandle.TryOpen(init);
+        handle?.Signal(signal);
+    }
+
+    /// <summary>Ends everything in the container: the kernel kills a PID namespace with its PID 1.</summary>
+    internal void Kill()
+    {
+        if (FindInit() is { } init)
+        {
+            using var handle = PidHandle.TryOpen(init);
+            if (handle?.Signal(Signals.Kill) == true) return;
+        }
+        // No PID 1 yet: the one that makes the namespace takes its child along.
+        foreach (var maker in ProcessIdentity.Children(Identity.Process)) ProcessImage.Kill(maker, Signals.Kill);
+        if (ProcessIdentity.Children(Identity.Process).Count == 0) _outer.Signal(Signals.Kill);
+    }
+
+    public void Dispose() => _outer.Dispose();
+}

@@ -1,0 +1,65 @@
+using Isthmus.Core.Collections;
+
+namespace Isthmus.Lab.Nodes.Images;
+
+/// <summary>What an image brings besides the machine's own programs.</summary>
+public enum RootKind
+{
+    /// <summary>The machine's root file system and nothing else.</summary>
+    Machine,
+
+    /// <summary>Also this build at /opt/isthmus, the .NET runtime at /opt/dotnet, and our programs' names in /usr/local/bin.</summary>
+    Runtime,
+}
+
+/// <summary>An image that the lab can run: a name, and which program it stands for.</summary>
+/// <param name="Pattern">A repository without tag: exact, or <c>*/name</c> for any registry and path.</param>
+/// <param name="Entrypoint">What runs before the arguments; a container's <c>command</c> replaces it.</param>
+/// <param name="Arguments">Arguments when the container gives none.</param>
+/// <param name="User">The user when the Pod names none.</param>
+/// <param name="Summary">What it is, for people who asked for an image that is not there.</param>
+public sealed record Image(
+    string Pattern, RootKind Root, ValueList<string> Entrypoint, ValueList<string> Arguments, string Summary)
+{
+    public ValueMap<string> Environment { get; init; }
+
+    public long User { get; init; }
+
+    public string WorkingDirectory { get; init; } = "/";
+}
+
+/// <summary>The name of an image taken apart: <c>registry/path:tag@digest</c>, with Docker's short forms written out.</summary>
+/// <param name="Repository">For example <c>docker.io/library/nginx</c>.</param>
+/// <param name="Tag"><c>latest</c> when neither tag nor digest is given.</param>
+public sealed record ImageName(string Repository, string Tag, string Digest)
+{
+    private const int LongestName = 255;
+
+    /// <summary>False when the text is no image name: then the container's reason is InvalidImageName.</summary>
+    public static bool TryParse(string text, out ImageName name)
+    {
+        name = new("", "", "");
+        if (text.Length is 0 or > LongestName || text.Any(letter => letter <= ' ' || letter > '~')) return false;
+        var at = text.IndexOf('@', StringComparison.Ordinal);
+        var digest = at < 0 ? "" : text[(at + 1)..];
+        var rest = at < 0 ? text : text[..at];
+        var colon = rest.LastIndexOf(':');
+        var tagged = colon > rest.LastIndexOf('/');
+        var repository = tagged ? rest[..colon] : rest;
+        var tag = tagged ? rest[(colon + 1)..] : digest.Length > 0 ? "" : "latest";
+        if (repository.Length == 0 || (tagged && tag.Length == 0) || repository.Split('/').Any(part => part.Length == 0)) return false;
+        if (repository.Any(letter => !char.IsAsciiLetterOrDigit(letter) && !"._-/:".Contains(letter, StringComparison.Ordinal))) return false;
+        name = new(Qualify(repository), tag, digest);
+        return true;
+    }
+
+    public override string ToString() => $"{Repository}{(Tag.Length > 0 ? ":" + Tag : "")}{(Digest.Length > 0 ? "@" + Digest : "")}";
+
+    private static string Qualify(string repository)
+    {
+        var slash = repository.IndexOf('/', StringComparison.Ordinal);
+        if (slash < 0) return $"docker.io/library/{repository}";
+        var host = repository[..slash];
+        return host.Contains('.', StringComparison.Ordinal) || host.Contains(':', StringComparison.Ordinal) || host == "localhost" ? repository : $"docker.io/{repository}";
+    }
+}

@@ -1,0 +1,42 @@
+using System.Security.Cryptography;
+using System.Text;
+using Isthmus.Core.Collections;
+
+namespace Isthmus.Lab.Nodes.Images;
+
+/// <summary>All images that a lab has. Nothing is ever pulled: a name is looked up here.</summary>
+public sealed class ImageCatalogue(ValueList<Image> images)
+{
+    /// <summary>Our own programs and the samples that come with us.</summary>
+    public static ImageCatalogue Standard { get; } = new([.. OwnImages.All.Items, .. SampleImages.All.Items]);
+
+    public ValueList<Image> Images => images;
+
+    /// <summary>The image of that name, whatever its tag or digest; null when there is none. An exact name goes before a pattern.</summary>
+    public Image? Find(ImageName name)
+    {
+        Image? byPattern = null;
+        foreach (var image in images)
+        {
+            if (image.Pattern == name.Repository) return image;
+            if (byPattern is null && Matches(image.Pattern, name.Repository)) byPattern = image;
+        }
+        return byPattern;
+    }
+
+    /// <summary>Says that an image is not there and what is.</summary>
+    public string Missing(string asked) =>
+        $"image \"{asked}\" is not in the lab's catalogue, and the lab pulls nothing. It has: "
+        + string.Join("; ", images.Select(image => $"{image.Pattern} ({image.Summary})"))
+        + $". To run a program of this machine use image {OwnImages.MachineRoot} with a command.";
+
+    /// <summary>An id in the form of a repository digest. Tags of one image are the same program.</summary>
+    public static string IdOf(Image image)
+    {
+        var hash = SHA256.HashData(Encoding.UTF8.GetBytes(image.Pattern));
+        return $"{image.Pattern.Replace("*/", "isthmus.internal/", StringComparison.Ordinal)}@sha256:{Convert.ToHexStringLower(hash)}";
+    }
+
+    private static bool Matches(string pattern, string repository) =>
+        pattern.StartsWith("*/", StringComparison.Ordinal) && repository.EndsWith(pattern[1..], StringComparison.Ordinal);
+}

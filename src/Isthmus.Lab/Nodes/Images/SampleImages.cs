@@ -1,0 +1,32 @@
+using Isthmus.Core.Collections;
+
+namespace Isthmus.Lab.Nodes.Images;
+
+/// <summary>Images of well-known samples, so that their manifests run as they are. The only place besides the samples that knows their names.</summary>
+public static class SampleImages
+{
+    // These images' own user, where the manifests rely on it not being root.
+    private const long CurlUser = 100;
+
+    public static ValueList<Image> All { get; } =
+    [
+        Sample("docker.io/istio/examples-helloworld-v1", "helloworld", "v1", "answers on 5000"),
+        Sample("docker.io/istio/examples-helloworld-v2", "helloworld", "v2", "answers on 5000"),
+        Sample("*/httpbin", "httpbin", "", "request echo on 80"),
+        Sample("docker.io/mccutchen/go-httpbin", "httpbin", "", "request echo on 80"),
+        Shell("docker.io/curlimages/curl", ["curl"]) with { User = CurlUser },
+        Shell("docker.io/governmentpaas/curl-ssl", []),
+        Shell("docker.io/tutum/curl", []),
+        Shell("docker.io/pstauffer/curl", []),
+        Shell("docker.io/appropriate/curl", ["curl"]),
+    ];
+
+    private static Image Sample(string pattern, string name, string version, string summary) =>
+        new(pattern, RootKind.Runtime, [.. OwnImages.Program.Items, "sample", name], version.Length > 0 ? ["--version", version] : [], $"our {name}: {summary}")
+        {
+            Environment = version.Length > 0 ? new([new("SERVICE_VERSION", version)]) : default,
+        };
+
+    private static Image Shell(string pattern, ValueList<string> entrypoint) =>
+        new(pattern, RootKind.Runtime, entrypoint, ["/bin/sh"], "the machine's shell and curl");
+}

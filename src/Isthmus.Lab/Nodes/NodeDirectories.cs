@@ -1,0 +1,27 @@
+using Isthmus.Lab.Nodes.Images;
+using Isthmus.Lab.Nodes.Pods;
+
+namespace Isthmus.Lab.Nodes;
+
+/// <summary>Makes the directories that a node works in.</summary>
+internal static class NodeDirectories
+{
+    private const UnixFileMode Private = UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute;
+
+    internal static void Prepare(NodeSettings settings)
+    {
+        Directory.CreateDirectory(settings.State, Private);
+        foreach (var directory in new[] { settings.PodDirectories, settings.LogDirectories, settings.RootDirectory, settings.NamesDirectory })
+            Directory.CreateDirectory(directory);
+        foreach (var (name, words) in OwnImages.Names) WriteName(Path.Combine(settings.NamesDirectory, name), words);
+    }
+
+    private static void WriteName(string path, string words)
+    {
+        var program = string.Join(' ', OwnImages.Program);
+        var draft = path + ".new";
+        File.WriteAllText(draft, $"#!/bin/sh\nexec {program}{(words.Length > 0 ? " " + words : "")} \"$@\"\n");
+        File.SetUnixFileMode(draft, (UnixFileMode)0b111_101_101);
+        File.Move(draft, path, overwrite: true);
+    }
+}

@@ -1,0 +1,97 @@
+using System.Globalization;
+using Isthmus.Core.Collections;
+using Isthmus.Kubernetes.Objects;
+using Isthmus.Lab.Nodes.Containers;
+using Isthmus.Lab.Nodes.Env;
+using Isthmus.Lab.Nodes.Images;
+using Isthmus.Lab.Nodes.Root;
+using Isthmus.Lab.Nodes.Volumes;
+
+namespace Isthmus.Lab.Nodes.Pods;
+
+/// <summary>Decides everything about the start of one container: command, environment, root, mounts.</summary>
+internal sealed class LaunchPlan(NodeContext node)
+{
+    private const string SearchPath = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+    private const int TerminalGroup = 5;
+
+    /// <exception cref="StartException">Something that the Pod names is missing or refused.</exception>
+    internal LaunchRequest Make(
+        Pod pod, PodSandbox sandbox, PodVolumes volumes, ContainerSlot slot, PodFacts facts, Image image, ContainerIdentity identity, int attempt)
+    {
+        var container = slot.Spec;
+        try
+        {
+            var environment = new EnvironmentBuilder(facts, node.Api).Build(container, ImageEnvironment(pod, container, image, identity));
+            var mounts = volumes.Mounts(pod.Spec, container, environment).Concat(OwnMounts(pod, container, image, slot.Files, attempt)).ToValueList();
+            var readOnly = container.SecurityContext?.ReadOnlyRootFilesystem == true;
+            var root = new RootSpec(
+                node.Settings.RootDirectory, mounts, image.Root == RootKind.Runtime ? Links() : default, node.Settings.Hidden, !readOnly,
+                node.Groups.Contains(TerminalGroup) ? TerminalGroup : null);
+            return new(
+                root, Command(container, image, environment), environment.ToValueMap(),
+                container.WorkingDir.Length > 0 ? container.WorkingDir : image.WorkingDirectory, identity, node.CanSetGroups,
+                pod.Spec.HostNetwork ? node.Settings.NodeName : PodFiles.HostName(pod), sandbox.Network, slot.Files, attempt, container.Tty, container.Stdin);
+        }
+        catch (Exception e) when (e is ConfigurationException or VolumeException)
+        {
+            throw new StartException("CreateContainerConfigError", e.Message);
+        }
+    }
+
+    private static ValueList<string> Command(Container container, Image image, Dictionary<string, string> environment)
+    {
+        // A command of the container's own replaces the image's entrypoint and its default arguments.
+        IEnumerable<string> program = container.Command.Count > 0 ? container.Command : image.Entrypoint;
+        IEnumerable<string> arguments = container.Args.Count > 0 ? container.Args : container.Command.Count > 0 ? [] : image.Arguments;
+        ValueList<string> words = [.. program.Concat(arguments).Select(word => Expansion.Expand(word, environment))];
+        return words.IsEmpty ? throw new StartException("CreateContainerError", "no command specified") : words;
+    }
+
+    private static Dictionary<string, string> ImageEnvironment(Pod pod, Container container, Image image, ContainerIdentity identity)
+    {
+        var values = new Dictionary<string, string>(StringComparer.Ordinal)
+        {
+            ["PATH"] = SearchPath,
+            ["HOSTNAME"] = PodFiles.HostName(pod),
+            ["HOME"] = identity.User == 0 ? "/root" : "/",
+        };
+        if (container.Tty) values["TERM"] = "xterm";
+        if (image.Root == RootKind.Runtime) AddRuntime(values, container);
+        foreach (var (name, value) in image.Environment) values[name] = value;
+        return values;
+    }
+
+    // Dozens of our processes share a small machine: no server garbage collector, no diagnostics pipe in a read-only /tmp.
+    private static void AddRuntime(Dictionary<string, string> values, Container container)
+    {
+        values["DOTNET_ROOT"] = OwnImages.RuntimeDirectory;
+        values["DOTNET_gcServer"] = "0";
+        values["DOTNET_TieredPGO"] = "0";
+        values["DOTNET_EnableDiagnostics"] = "0";
+        // There is no cgroup to tell the runtime of its limits.
+        if (Quantity.Read(container.Resources.Limits.GetValueOrDefault("memory")) is { } bytes)
+            values["DOTNET_GCHeapHardLimit"] = ((long)(bytes * 3 / 4)).ToString("X", CultureInfo.InvariantCulture);
+        if (Quantity.Read(container.Resources.Limits.GetValueOrDefault("cpu")) is { } cpus && cpus < Environment.ProcessorCount)
+            values["DOTNET_PROCESSOR_COUNT"] = Math.Max(1, (int)Math.Ceiling(cpus)).ToString(CultureInfo.InvariantCulture);
+    }
+
+    private IEnumerable<RootMount> OwnMounts(Pod pod, Container container, Image image, ContainerFiles files, int attempt)
+    {
+        var directory = Path.Combine(node.Settings.PodDirectory(pod.Metadata.Uid), "etc");
+        foreach (var name in new[] { "hosts", "resolv.conf", "hostname" })
+        {
+            if (container.VolumeMounts.All(mount => mount.MountPath != $"/etc/{name}"))
+                yield return new(Path.Combine(directory, name), $"/etc/{name}", ReadOnly: false, IsFile: true);
+        }
+        var message = container.TerminationMessagePath.Length > 0 ? container.TerminationMessagePath : "/dev/termination-log";
+        yield return new(files.TerminationMessage(attempt), message, ReadOnly: false, IsFile: true);
+        if (image.Root != RootKind.Runtime) yield break;
+        yield return new(node.Settings.Build, OwnImages.BuildDirectory, ReadOnly: true);
+        yield return new(node.Settings.Dotnet, OwnImages.RuntimeDirectory, ReadOnly: true);
+        yield return new(node.Settings.NamesDirectory, OwnImages.NamesDirectory, ReadOnly: true);
+    }
+
+    private static ValueMap<string> Links() =>
+        OwnImages.Names.Keys.Select(name => new KeyValuePair<string, string>($"/usr/local/bin/{name}", $"{OwnImages.NamesDirectory}/{name}")).ToValueMap();
+}

@@ -1,0 +1,18 @@
+using Isthmus.Lab.Network;
+using Isthmus.Lab.Nodes.Api;
+using Isthmus.Lab.Nodes.Env;
+using Isthmus.Lab.Nodes.Images;
+using Isthmus.Lab.Nodes.Probes;
+using Isthmus.Lab.Nodes.Processes;
+using Microsoft.Extensions.Logging;
+
+namespace Isthmus.Lab.Nodes.Pods;
+
+/// <summary>What all Pods of one node share.</summary>
+internal sealed record NodeContext(
+    NodeSettings Settings, INodeApi Api, PodNetwork Network, AddressPool Addresses, ImageCatalogue Images, EventRecorder Events,
+    Reactor Reactor, ProbeRunner Probes, NodeCapacity Capacity, IdMap Users, IdMap Groups, Random Random, TimeProvider Time, ILogger Log)
+{
+    /// <summary>Where several group ids exist, they may be chosen; with a single one the kernel denies even that.</summary>
+    internal bool CanSetGroups => !Groups.IsSingle;
+}

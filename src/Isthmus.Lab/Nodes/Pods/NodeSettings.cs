@@ -1,0 +1,43 @@
+using System.Net;
+using Isthmus.Core.Collections;
+using Isthmus.Core.Net;
+
+namespace Isthmus.Lab.Nodes.Pods;
+
+/// <summary>Given at start.</summary>
+/// <param name="Cluster">Name of the cluster.</param>
+/// <param name="NodeName">Pods with this <c>spec.nodeName</c> are ours.</param>
+/// <param name="Address">The node's address, which Pods see as their host's.</param>
+/// <param name="State">Directory for what must survive us: records, volumes, logs.</param>
+/// <param name="Build">Directory of this build, shown to containers of our own images.</param>
+/// <param name="Dotnet">Root of the .NET runtime, shown to them too.</param>
+/// <param name="PodRange">The node's part of the cluster's Pod addresses.</param>
+/// <param name="DnsAddress">The cluster's DNS server.</param>
+/// <param name="Hidden">Directories that no container may see.</param>
+internal sealed record NodeSettings(
+    string Cluster, string NodeName, IPAddress Address, string State, string Build, string Dotnet, Cidr PodRange, IPAddress DnsAddress, ValueList<string> Hidden)
+{
+    /// <summary>The domain of the cluster's Services.</summary>
+    public string Domain { get; init; } = "cluster.local";
+
+    /// <summary>How long a terminating Pod waits, at most, until no Service sends to it any more.</summary>
+    public TimeSpan EndpointsLeave { get; init; } = TimeSpan.FromSeconds(2);
+
+    /// <summary>And then until those who were told so have acted on it: rules and proxies follow the API within this time.</summary>
+    public TimeSpan EndpointsSettle { get; init; } = TimeSpan.FromMilliseconds(300);
+
+    internal string PodDirectory(string uid) => Path.Combine(State, "pods", uid);
+
+    internal string PodDirectories => Path.Combine(State, "pods");
+
+    internal string LogDirectories => Path.Combine(State, "logs");
+
+    /// <summary>As kubelets name them: <c>namespace_name_uid</c>.</summary>
+    internal string LogDirectory(string ns, string name, string uid) => Path.Combine(LogDirectories, $"{ns}_{name}_{uid}");
+
+    /// <summary>The mount point of containers' roots; each container's thread sees only its own mount there.</summary>
+    internal string RootDirectory => Path.Combine(State, "root");
+
+    /// <summary>Scripts that give our binary other names inside containers.</summary>
+    internal string NamesDirectory => Path.Combine(State, "names");
+}

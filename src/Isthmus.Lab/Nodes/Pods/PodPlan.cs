@@ -1,0 +1,103 @@
+using Isthmus.Core.Collections;
+
+namespace Isthmus.Lab.Nodes.Pods;
+
+internal enum ContainerRole { Init, Sidecar, Main }
+
+internal enum RunState { NeverRan, Running, Ended }
+
+/// <summary>What deciding needs to know of a container.</summary>
+/// <param name="Started">Running, and its startup probe has succeeded.</param>
+/// <param name="NotBefore">Back-off: it must not be started earlier.</param>
+internal sealed record ContainerFacts(string Name, ContainerRole Role, RunState State, bool Started, int ExitCode, DateTimeOffset NotBefore);
+
+/// <summary>What to do for a Pod that should run.</summary>
+/// <param name="Start">Containers to start now.</param>
+/// <param name="StopSidecars">The work is done: sidecars have no reason to live.</param>
+/// <param name="Initialized">Init containers have done their work.</param>
+/// <param name="Wake">When to decide again although nothing happens.</param>
+/// <param name="Outcome">Succeeded or Failed when the Pod is at its end; empty otherwise.</param>
+internal sealed record PodDecision(ValueList<string> Start, bool StopSidecars, bool Initialized, DateTimeOffset? Wake, string Outcome);
+
+/// <summary>Which containers of a Pod run when: Kubernetes' rules for init containers, sidecars and restarts.</summary>
+internal static class PodPlan
+{
+    /// <param name="restartPolicy">Always, OnFailure or Never.</param>
+    /// <param name="initialized">Init containers have done their work in this sandbox before.</param>
+    /// <param name="containers">Init containers and sidecars in their order, then the others.</param>
+    internal static PodDecision Decide(string restartPolicy, bool initialized, IReadOnlyList<ContainerFacts> containers, DateTimeOffset now)
+    {
+        var plan = new Builder(now);
+        if (!initialized) initialized = Initialize(restartPolicy, containers, plan);
+        else RestartSidecars(containers, plan);
+        if (initialized) RunMain(restartPolicy, containers, plan);
+        return plan.ToDecision(initialized);
+    }
+
+    private static bool Initialize(string restartPolicy, IReadOnlyList<ContainerFacts> containers, Builder plan)
+    {
+        foreach (var one in containers.Where(one => one.Role != ContainerRole.Main))
+        {
+            if (one.Role == ContainerRole.Sidecar)
+            {
+                if (one.State != RunState.Running) plan.StartWhenAllowed(one);
+                if (one is not { State: RunState.Running, Started: true }) return false;
+                continue;
+            }
+            if (one is { State: RunState.Ended, ExitCode: 0 }) continue;
+            if (one.State == RunState.Running) return false;
+            if (one.State == RunState.Ended && restartPolicy == "Never") plan.Finish("Failed", containers);
+            else plan.StartWhenAllowed(one);
+            return false;
+        }
+        return true;
+    }
+
+    private static void RestartSidecars(IReadOnlyList<ContainerFacts> containers, Builder plan)
+    {
+        if (containers.All(one => one.Role != ContainerRole.Main || one.State == RunState.Ended)) return;
+        foreach (var one in containers.Where(one => one is { Role: ContainerRole.Sidecar, State: not RunState.Running })) plan.StartWhenAllowed(one);
+    }
+
+    private static void RunMain(string restartPolicy, IReadOnlyList<ContainerFacts> containers, Builder plan)
+    {
+        var finished = true;
+        foreach (var one in containers.Where(one => one.Role == ContainerRole.Main))
+        {
+            if (one.State == RunState.Ended && !Restarts(restartPolicy, one.ExitCode)) continue;
+            finished = false;
+            if (one.State != RunState.Running) plan.StartWhenAllowed(one);
+        }
+        if (!finished) return;
+        plan.Finish(containers.Any(one => one.Role == ContainerRole.Main && one.ExitCode != 0) ? "Failed" : "Succeeded", containers);
+    }
+
+    private static bool Restarts(string policy, int exitCode) => policy switch
+    {
+        "Never" => false,
+        "OnFailure" => exitCode != 0,
+        _ => true,
+    };
+
+    private sealed class Builder(DateTimeOffset now)
+    {
+        private readonly List<string> _start = [];
+        private DateTimeOffset? _wake;
+        private bool _stopSidecars;
+        private string _outcome = "";
+
+        internal void StartWhenAllowed(ContainerFacts one)
+        {
+            if (one.NotBefore <= now) _start.Add(one.Name);
+            else if (_wake is null || one.NotBefore < _wake) _wake = one.NotBefore;
+        }
+
+        internal void Finish(string outcome, IReadOnlyList<ContainerFacts> containers)
+        {
+            _stopSidecars = true;
+            if (containers.All(one => one.State != RunState.Running)) _outcome = outcome;
+        }
+
+        internal PodDecision ToDecision(bool initialized) => new([.. _start], _stopSidecars, initialized, _wake, _outcome);
+    }
+}

@@ -1,0 +1,118 @@
+using System.Globalization;
+using System.Net;
+using System.Net.Sockets;
+using System.Text.Json.Nodes;
+using Isthmus.Kubernetes.Objects;
+using Isthmus.Lab.Nodes.Containers;
+using Isthmus.Lab.Nodes.Processes;
+
+namespace Isthmus.Lab.Nodes.Probes;
+
+/// <summary>The result of one attempt.</summary>
+internal readonly record struct ProbeResult(bool Success, string Message);
+
+/// <summary>Whom a probe or hook asks.</summary>
+internal sealed record ProbeTarget(string PodIp, Container Container, ContainerProcess Process, ContainerIdentity Identity, bool CanSetGroups);
+
+/// <summary>Performs probes and hooks from the node's network namespace, which is where this process runs.</summary>
+internal sealed class ProbeRunner(Reactor reactor) : IDisposable
+{
+    private const int LongestMessage = 1024;
+
+    private readonly HttpClient _http = new(new SocketsHttpHandler
+    {
+        AllowAutoRedirect = false,
+        UseProxy = false,
+        UseCookies = false,
+        PooledConnectionLifetime = TimeSpan.Zero,
+        // A probe asks whether somebody answers, not who: as Kubernetes does.
+        SslOptions = { RemoteCertificateValidationCallback = (_, _, _, _) => true },
+    })
+    { Timeout = Timeout.InfiniteTimeSpan };
+
+    internal Task<ProbeResult> RunAsync(Probe probe, ProbeTarget target, CancellationToken stop) =>
+        RunAsync(probe.Exec, probe.HttpGet, probe.TcpSocket, probe.Grpc, target, TimeSpan.FromSeconds(Math.Max(1, probe.TimeoutSeconds)), stop);
+
+    /// <summary>A hook is an attempt with all the time that is left.</summary>
+    internal async Task<ProbeResult> RunAsync(LifecycleHandler hook, ProbeTarget target, TimeSpan limit, TimeProvider time, CancellationToken stop)
+    {
+        if (hook.Sleep is { } sleep)
+        {
+            await Task.Delay(TimeSpan.FromSeconds(sleep.Seconds), time, stop);
+            return new(true, "");
+        }
+        return await RunAsync(hook.Exec, hook.HttpGet, hook.TcpSocket, null, target, limit, stop);
+    }
+
+    public void Dispose() => _http.Dispose();
+
+    private async Task<ProbeResult> RunAsync(
+        ExecAction? exec, HttpGetAction? http, TcpSocketAction? tcp, GrpcAction? grpc, ProbeTarget target, TimeSpan limit, CancellationToken stop)
+    {
+        using var timeout = CancellationTokenSource.CreateLinkedTokenSource(stop);
+        timeout.CancelAfter(limit);
+        try
+        {
+            if (exec is not null) return await ExecAsync(exec, target, timeout.Token);
+            if (http is not null) return await HttpAsync(http, target, timeout.Token);
+            if (tcp is not null) return await TcpAsync(tcp, target, timeout.Token);
+            if (grpc is not null) return await GrpcProbe.AskAsync(_http, target.PodIp, grpc, timeout.Token);
+            return new(true, "");
+        }
+        catch (OperationCanceledException) when (!stop.IsCancellationRequested)
+        {
+            return new(false, $"timed out after {limit.TotalSeconds.ToString("0.#", CultureInfo.InvariantCulture)} s");
+        }
+        catch (Exception e) when (e is HttpRequestException or IOException or SocketException or InvalidDataException or UriFormatException)
+        {
+            return new(false, e.InnerException is { } inner ? $"{e.Message}: {inner.Message}" : e.Message);
+        }
+    }
+
+    private async Task<ProbeResult> ExecAsync(ExecAction exec, ProbeTarget target, CancellationToken stop)
+    {
+        var (code, output) = await ContainerExec.RunAsync(reactor, target.Process, target.Identity, target.CanSetGroups, exec.Command, stop);
+        return new(code == 0, Shorten(output));
+    }
+
+    private async Task<ProbeResult> HttpAsync(HttpGetAction get, ProbeTarget target, CancellationToken stop)
+    {
+        var host = get.Host.Length > 0 ? get.Host : target.PodIp;
+        var scheme = get.Scheme.Equals("HTTPS", StringComparison.OrdinalIgnoreCase) ? "https" : "http";
+        var path = get.Path.StartsWith('/') ? get.Path : "/" + get.Path;
+        using var request = new HttpRequestMessage(HttpMethod.Get, new Uri($"{scheme}://{host}:{Port(get.Port, target.Container)}{path}"));
+        request.Headers.TryAddWithoutValidation("User-Agent", "kube-probe/1.32");
+        request.Headers.TryAddWithoutValidation("Accept", "*/*");
+        request.Headers.ConnectionClose = true;
+        foreach (var header in get.HttpHeaders)
+        {
+            if (header.Name.Equals("Host", StringComparison.OrdinalIgnoreCase)) request.Headers.Host = header.Value;
+            else
+            {
+                request.Headers.Remove(header.Name);
+                request.Headers.TryAddWithoutValidation(header.Name, header.Value);
+            }
+        }
+        using var response = await _http.SendAsync(request, HttpCompletionOption.ResponseHeadersRead, stop);
+        var code = (int)response.StatusCode;
+        return code is >= 200 and < 400 ? new(true, "") : new(false, $"HTTP probe failed with statuscode: {code}");
+    }
+
+    private static async Task<ProbeResult> TcpAsync(TcpSocketAction tcp, ProbeTarget target, CancellationToken stop)
+    {
+        using var socket = new Socket(SocketType.Stream, ProtocolType.Tcp);
+        await socket.ConnectAsync(tcp.Host.Length > 0 ? tcp.Host : target.PodIp, Port(tcp.Port, target.Container), stop);
+        return new(true, "");
+    }
+
+    /// <summary>A number, or the name of one of the container's ports.</summary>
+    internal static int Port(JsonNode? port, Container container)
+    {
+        var text = port?.ToString() ?? "";
+        if (int.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out var number) && number is > 0 and <= IPEndPoint.MaxPort) return number;
+        return container.Ports.FirstOrDefault(one => one.Name == text)?.Number
+            ?? throw new InvalidDataException($"port \"{text}\" is neither a number nor a port of container {container.Name}");
+    }
+
+    private static string Shorten(string text) => text.Length <= LongestMessage ? text.TrimEnd() : text[..LongestMessage];
+}

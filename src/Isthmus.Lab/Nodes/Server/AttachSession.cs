@@ -1,0 +1,69 @@
+using System.Net.WebSockets;
+using System.Threading.Channels;
+using Isthmus.Lab.Linux;
+using Isthmus.Lab.Nodes.Pods;
+using Isthmus.Lab.Nodes.Processes;
+
+namespace Isthmus.Lab.Nodes.Server;
+
+/// <summary>Connects a client with the main program of a container. Its output goes on into the log, too.</summary>
+internal sealed class AttachSession(Reactor reactor, RunningContainer running, bool closesInput, ChannelSocket socket)
+{
+    private const int QueueLength = 256;
+
+    internal async Task RunAsync(Func<int> exitCode, CancellationToken stop)
+    {
+        using var over = CancellationTokenSource.CreateLinkedTokenSource(stop);
+        // A client that does not keep up loses the oldest output; the container must not wait for it.
+        var queue = Channel.CreateBounded<(byte[] Bytes, bool IsError)>(new BoundedChannelOptions(QueueLength) { FullMode = BoundedChannelFullMode.DropOldest });
+        using var subscription = running.Pump.Listen((bytes, isError) => queue.Writer.TryWrite((bytes.ToArray(), isError)));
+        var input = ReceiveAsync(over.Token);
+        var output = SendAsync(queue.Reader, over.Token);
+        if (await Task.WhenAny(running.Ended.Task, input) != input)
+        {
+            queue.Writer.TryComplete();
+            await Quietly(output);
+            await socket.FinishAsync(ChannelProtocol.Exited(exitCode()), stop);
+        }
+        await over.CancelAsync();
+        await Quietly(input);
+        await Quietly(output);
+        if (closesInput) running.Input?.Dispose();
+    }
+
+    private async Task SendAsync(ChannelReader<(byte[] Bytes, bool IsError)> queue, CancellationToken stop)
+    {
+        await foreach (var (bytes, isError) in queue.ReadAllAsync(stop)) await socket.SendAsync(isError ? ChannelProtocol.Error : ChannelProtocol.Output, bytes, stop);
+    }
+
+    private async Task ReceiveAsync(CancellationToken stop)
+    {
+        try
+        {
+            while (await socket.ReceiveAsync(stop) is { } message)
+            {
+                if (running.Input is not { IsClosed: false } target) continue;
+                if (message.Channel == ChannelProtocol.Resize && running.IsTerminal && ExecSession.TryReadSize(message.Bytes.Span, out var columns, out var rows))
+                    PseudoTerminal.Resize(target, columns, rows);
+                else if (message is { Channel: ChannelProtocol.Input, IsEnd: true } && closesInput && !running.IsTerminal) target.Dispose();
+                else if (message.Channel == ChannelProtocol.Input) await Descriptors.WriteAsync(reactor, target, message.Bytes, stop);
+            }
+        }
+        catch (WebSocketException)
+        {
+            // It went without a word.
+        }
+    }
+
+    private static async Task Quietly(Task task)
+    {
+        try
+        {
+            await task;
+        }
+        catch (Exception e) when (e is OperationCanceledException or WebSocketException or IOException)
+        {
+            // It was told to end.
+        }
+    }
+}

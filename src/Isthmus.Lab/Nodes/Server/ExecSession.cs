@@ -1,0 +1,116 @@
+using System.Net.WebSockets;
+using System.Text.Json;
+using System.Text.Json.Nodes;
+using Isthmus.Lab.Linux;
+using Isthmus.Lab.Nodes.Containers;
+using Isthmus.Lab.Nodes.Processes;
+using Microsoft.Win32.SafeHandles;
+
+namespace Isthmus.Lab.Nodes.Server;
+
+/// <summary>Connects a program inside a container with the channels of a client.</summary>
+internal sealed class ExecSession(Reactor reactor, ContainerExec exec, ChannelSocket socket)
+{
+    private static readonly TimeSpan QuietEnd = TimeSpan.FromMilliseconds(100);
+
+    private long _copied;
+
+    internal async Task RunAsync(CancellationToken stop)
+    {
+        using var over = CancellationTokenSource.CreateLinkedTokenSource(stop);
+        var input = ReceiveAsync(over.Token);
+        var output = Task.WhenAll(
+            CopyAsync(exec.Output, ChannelProtocol.Output, over.Token),
+            exec.Errors is { } errors ? CopyAsync(errors, ChannelProtocol.Error, over.Token) : Task.CompletedTask);
+        // A client that leaves hangs up a terminal; a program on pipes goes on until it notices.
+        var exited = exec.WaitAsync(reactor, stop);
+        if (await Task.WhenAny(exited, input) == input)
+        {
+            await over.CancelAsync();
+            await Quietly(output);
+            _ = exited.ContinueWith(_ => exec.Dispose(), TaskScheduler.Default);
+            return;
+        }
+        await DrainAsync(output);
+        await over.CancelAsync();
+        await socket.FinishAsync(ChannelProtocol.Exited(await exited), stop);
+        await Quietly(input);
+        exec.Dispose();
+    }
+
+    /// <summary>Waits for the last output. A program that it left behind may hold the pipes for ever: silence is an end too.</summary>
+    private async Task DrainAsync(Task output)
+    {
+        while (true)
+        {
+            var before = Interlocked.Read(ref _copied);
+            if (await Task.WhenAny(output, Task.Delay(QuietEnd)) == output || Interlocked.Read(ref _copied) == before) return;
+        }
+    }
+
+    private async Task CopyAsync(SafeFileHandle from, byte channel, CancellationToken stop)
+    {
+        var buffer = new byte[32 * 1024];
+        while (await Descriptors.ReadAsync(reactor, from, buffer, stop) is var read and > 0)
+        {
+            await socket.SendAsync(channel, buffer.AsMemory(0, read), stop);
+            Interlocked.Add(ref _copied, read);
+        }
+    }
+
+    /// <summary>Completes when the client is gone.</summary>
+    private async Task ReceiveAsync(CancellationToken stop)
+    {
+        try
+        {
+            while (await socket.ReceiveAsync(stop) is { } message)
+            {
+                if (message is { Channel: ChannelProtocol.Input, IsEnd: true }) exec.Input?.Dispose();
+                else if (message.Channel == ChannelProtocol.Resize) Resize(exec.Terminal, message.Bytes.Span);
+                else if (message.Channel == ChannelProtocol.Input) await WriteAsync(message.Bytes, stop);
+            }
+        }
+        catch (WebSocketException)
+        {
+            // It went without a word.
+        }
+    }
+
+    private async Task WriteAsync(ReadOnlyMemory<byte> bytes, CancellationToken stop)
+    {
+        var target = exec.Terminal is null ? exec.Input : exec.Output;
+        if (target is { IsClosed: false }) await Descriptors.WriteAsync(reactor, target, bytes, stop);
+    }
+
+    /// <summary>Ignores what is no size: it comes from outside.</summary>
+    internal static void Resize(PseudoTerminal? terminal, ReadOnlySpan<byte> json)
+    {
+        if (terminal is not null && TryReadSize(json, out var columns, out var rows)) terminal.Resize(columns, rows);
+    }
+
+    internal static bool TryReadSize(ReadOnlySpan<byte> json, out ushort columns, out ushort rows)
+    {
+        (columns, rows) = (0, 0);
+        try
+        {
+            var size = JsonNode.Parse(json) as JsonObject;
+            return size?["Width"] is JsonValue width && width.TryGetValue(out columns) && size["Height"] is JsonValue height && height.TryGetValue(out rows);
+        }
+        catch (JsonException)
+        {
+            return false;
+        }
+    }
+
+    private static async Task Quietly(Task task)
+    {
+        try
+        {
+            await task;
+        }
+        catch (Exception e) when (e is OperationCanceledException or WebSocketException or IOException)
+        {
+            // It was told to end.
+        }
+    }
+}

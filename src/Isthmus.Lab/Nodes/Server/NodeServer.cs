@@ -1,0 +1,151 @@
+using System.Globalization;
+using System.Net.WebSockets;
+using System.Text;
+using Isthmus.Lab.Nodes.Containers;
+using Isthmus.Lab.Nodes.Logs;
+using Isthmus.Lab.Nodes.Pods;
+using Microsoft.AspNetCore.Builder;
+using Microsoft.AspNetCore.Hosting;
+using Microsoft.AspNetCore.Http;
+using Microsoft.AspNetCore.Server.Kestrel.Core;
+using Microsoft.Extensions.Logging;
+
+namespace Isthmus.Lab.Nodes.Server;
+
+/// <summary>What the API server asks the node for: logs, commands in containers, tunnels to ports. HTTP over a Unix socket that only its owner may open.</summary>
+internal sealed class NodeServer(NodeContext node, PodSet pods, string socketPath)
+{
+    internal async Task RunAsync(CancellationToken stop)
+    {
+        File.Delete(socketPath);
+        var builder = WebApplication.CreateEmptyBuilder(new());
+        builder.Logging.ClearProviders();
+        builder.WebHost.UseKestrelCore().ConfigureKestrel(options => options.ListenUnixSocket(socketPath, listen => listen.Protocols = HttpProtocols.Http1));
+        await using var app = builder.Build();
+        app.UseWebSockets();
+        app.Run(http => HandleAsync(http, stop));
+        await app.StartAsync(stop);
+        File.SetUnixFileMode(socketPath, UnixFileMode.UserRead | UnixFileMode.UserWrite);
+        try
+        {
+            await Task.Delay(Timeout.Infinite, stop);
+        }
+        catch (OperationCanceledException)
+        {
+            using var soon = new CancellationTokenSource(TimeSpan.FromSeconds(1));
+            await app.StopAsync(soon.Token);
+        }
+    }
+
+    private async Task HandleAsync(HttpContext http, CancellationToken stop)
+    {
+        using var both = CancellationTokenSource.CreateLinkedTokenSource(stop, http.RequestAborted);
+        var words = (http.Request.Path.Value ?? "").Split('/', StringSplitOptions.RemoveEmptyEntries);
+        try
+        {
+            await (words switch
+            {
+                ["containerLogs", var ns, var pod, var container] => LogsAsync(http, ns, pod, container, both.Token),
+                ["exec", var ns, var pod, var container] => ExecAsync(http, ns, pod, container, both.Token),
+                ["attach", var ns, var pod, var container] => AttachAsync(http, ns, pod, container, both.Token),
+                ["portForward", var ns, var pod] => PortForward.ServeAsync(http, Worker(ns, pod), both.Token),
+                ["healthz"] => http.Response.WriteAsync("ok", both.Token),
+                _ => FailAsync(http, 404, "no such path"),
+            });
+        }
+        catch (NotThereException e)
+        {
+            await FailAsync(http, 404, e.Message);
+        }
+        catch (Exception e) when (e is OperationCanceledException or WebSocketException or IOException && http.Response.HasStarted)
+        {
+            // The client left in the middle.
+        }
+    }
+
+    private PodWorker Worker(string ns, string pod) => pods.Find(ns, pod) ?? throw new NotThereException($"pod {ns}/{pod} is not on this node");
+
+    private async Task LogsAsync(HttpContext http, string ns, string podName, string container, CancellationToken stop)
+    {
+        var worker = Worker(ns, podName);
+        var previous = Flag(http, "previous");
+        var found = await worker.AskAsync(slots => slots.FirstOrDefault(slot => slot.Spec.Name == container) is not { } slot
+            ? null
+            : new { slot.Files, slot.Record, Live = slot.Running?.Pump.Log, slot.WaitingReason });
+        if (found is null) throw new NotThereException($"container {container} is not in pod {podName}");
+        if (found.Record is null)
+        {
+            await FailAsync(http, 400, $"container \"{container}\" in pod \"{podName}\" is waiting to start: {found.WaitingReason}");
+            return;
+        }
+        var attempt = found.Record.Attempt - (previous ? 1 : 0);
+        var path = found.Files.Log(attempt);
+        if (attempt < 0 || (previous && !File.Exists(path)))
+        {
+            await FailAsync(http, 400, $"previous terminated container \"{container}\" in pod \"{podName}\" not found");
+            return;
+        }
+        http.Response.ContentType = "text/plain";
+        // Headers go at once: a follower of a silent log must see that it is connected.
+        await http.Response.StartAsync(stop);
+        await LogReader.CopyAsync(path, previous ? null : found.Live, Query(http), http.Response.Body, stop);
+    }
+
+    private LogQuery Query(HttpContext http)
+    {
+        DateTimeOffset? since = Number(http, "sinceSeconds") is { } seconds ? node.Time.GetUtcNow() - TimeSpan.FromSeconds(seconds)
+            : DateTimeOffset.TryParse(http.Request.Query["sinceTime"], CultureInfo.InvariantCulture, DateTimeStyles.AssumeUniversal, out var time) ? time : null;
+        return new(Flag(http, "follow"), Number(http, "tailLines"), since, Flag(http, "timestamps"), Number(http, "limitBytes"));
+    }
+
+    private async Task ExecAsync(HttpContext http, string ns, string podName, string container, CancellationToken stop)
+    {
+        var worker = Worker(ns, podName);
+        var running = await RunningAsync(worker, container);
+        using var socket = new ChannelSocket(await http.WebSockets.AcceptWebSocketAsync(ChannelProtocol.V5));
+        var command = http.Request.Query["command"].OfType<string>().ToList();
+        ContainerExec exec;
+        try
+        {
+            if (running is null) throw new LaunchException($"container {container} is not running");
+            if (command.Count == 0) throw new LaunchException("no command given");
+            exec = ContainerExec.Start(running.Process, running.Identity, node.CanSetGroups, command, Flag(http, "stdin"), Flag(http, "tty"));
+        }
+        catch (LaunchException e)
+        {
+            await socket.FinishAsync(ChannelProtocol.Failed(e.Message), stop);
+            return;
+        }
+        await new ExecSession(node.Reactor, exec, socket).RunAsync(stop);
+    }
+
+    private async Task AttachAsync(HttpContext http, string ns, string podName, string container, CancellationToken stop)
+    {
+        var worker = Worker(ns, podName);
+        var found = await worker.AskAsync(slots => slots.FirstOrDefault(slot => slot.Spec.Name == container));
+        using var socket = new ChannelSocket(await http.WebSockets.AcceptWebSocketAsync(ChannelProtocol.V5));
+        if (found?.Running is not { } running)
+        {
+            await socket.FinishAsync(ChannelProtocol.Failed($"container {container} is not running"), stop);
+            return;
+        }
+        await new AttachSession(node.Reactor, running, Flag(http, "stdin") && found.Spec.StdinOnce, socket).RunAsync(() => found.Record?.End?.ExitCode ?? 0, stop);
+    }
+
+    private static Task<RunningContainer?> RunningAsync(PodWorker worker, string container) =>
+        worker.AskAsync(slots => slots.FirstOrDefault(slot => slot.Spec.Name == container)?.Running);
+
+    private static bool Flag(HttpContext http, string name) => http.Request.Query[name] == "true" || http.Request.Query[name] == "1";
+
+    private static long? Number(HttpContext http, string name) =>
+        long.TryParse(http.Request.Query[name], NumberStyles.None, CultureInfo.InvariantCulture, out var number) ? number : null;
+
+    internal static async Task FailAsync(HttpContext http, int code, string message)
+    {
+        http.Response.StatusCode = code;
+        http.Response.ContentType = "text/plain";
+        await http.Response.Body.WriteAsync(Encoding.UTF8.GetBytes(message));
+    }
+
+    private sealed class NotThereException(string message) : Exception(message);
+}

@@ -1,0 +1,151 @@
+using System.Diagnostics;
+using System.Net;
+using System.Text.Json;
+using System.Text.Json.Nodes;
+using Isthmus.Core.Net;
+using Isthmus.Kubernetes.Objects;
+using Isthmus.Kubernetes.Yaml;
+using Isthmus.Lab.Linux;
+using Isthmus.Lab.Network;
+using Isthmus.Lab.Nodes;
+using Isthmus.Lab.Nodes.Containers;
+using Isthmus.Lab.Nodes.Env;
+using Isthmus.Lab.Nodes.Images;
+using Isthmus.Lab.Nodes.Pods;
+using Isthmus.Lab.Nodes.Probes;
+using Isthmus.Lab.Nodes.Processes;
+using Microsoft.Extensions.Logging.Abstractions;
+using Xunit;
+
+namespace Isthmus.Tests.Mesh.Lab.Nodes;
+
+/// <summary>
+/// A node that takes its Pods from the test. It mounts and makes namespaces, so it needs a mount namespace of its own:
+/// <c>unshare -mnpf --mount-proc</c> (with <c>-Ur</c> as an ordinary user) and ISTHMUS_TEST_NAMESPACE=1 to say so.
+/// </summary>
+internal sealed class NodeRig : IAsyncDisposable
+{
+    private readonly CancellationTokenSource _stop = new();
+    private readonly Reactor _reactor = new();
+    private readonly ProbeRunner _probes;
+    private readonly Task _events;
+
+    private NodeRig(string state, MemoryNodeApi api)
+    {
+        Api = api;
+        State = state;
+        var address = IPAddress.Parse("172.18.0.2");
+        var settings = new NodeSettings(
+            "rig", "rig-control-plane", address, state, AppContext.BaseDirectory, DotnetRoot(), Cidr.Parse("10.244.0.0/24"), IPAddress.Parse("10.96.0.10"), [state]);
+        NodeDirectories.Prepare(settings);
+        _probes = new ProbeRunner(_reactor);
+        var events = new EventRecorder(api, settings.NodeName, TimeProvider.System, new Random(1), NullLogger.Instance);
+        Context = new(settings, api, new PodNetwork(address), new AddressPool(settings.PodRange), ImageCatalogue.Standard, events, _reactor, _probes,
+            new NodeCapacity(2, 1 << 30), IdMap.Read(), IdMap.Read("/proc/self/gid_map"), new Random(2), TimeProvider.System, NullLogger.Instance);
+        Pods = new(Context, _stop.Token);
+        _events = events.RunAsync(_stop.Token);
+        Pods.KeepAddresses();
+    }
+
+    internal MemoryNodeApi Api { get; }
+
+    internal string State { get; }
+
+    internal NodeContext Context { get; }
+
+    internal PodSet Pods { get; }
+
+    internal static NodeRig Start(string? state = null, MemoryNodeApi? api = null)
+    {
+        if (Environment.GetEnvironmentVariable("ISTHMUS_TEST_NAMESPACE") != "1")
+            Assert.Skip("needs namespaces of its own: run under unshare -mnpf --mount-proc (with -Ur as a user) and set ISTHMUS_TEST_NAMESPACE=1");
+        Directory.CreateDirectory("/run/netns");
+        if (Directory.GetFiles("/run/netns").Length == 0 && state is null) SetUpNode();
+        return new(state ?? Directory.CreateTempSubdirectory("rig-").FullName, api ?? new());
+    }
+
+    internal Pod Apply(string yaml)
+    {
+        var json = (JsonObject)YamlText.ParseAll(yaml, "test")[0]!;
+        var meta = (JsonObject)json["metadata"]!;
+        meta["namespace"] ??= "default";
+        meta["uid"] ??= $"uid-{meta["name"]}";
+        return Apply(json);
+    }
+
+    internal Pod Apply(JsonObject json)
+    {
+        var pod = json.Deserialize(KubeJson.Of<Pod>())!;
+        Pods.Apply(pod);
+        return pod;
+    }
+
+    internal async Task<JsonObject> StatusAsync(string pod, Func<JsonObject, bool> wanted, double seconds = 20)
+    {
+        var clock = Stopwatch.StartNew();
+        while (clock.Elapsed.TotalSeconds < seconds)
+        {
+            if (Api.Statuses.TryGetValue(pod, out var status) && wanted(status)) return status;
+            await Task.Delay(5, TestContext.Current.CancellationToken);
+        }
+        var last = Api.Statuses.GetValueOrDefault(pod)?.ToJsonString() ?? "no status";
+        throw new TimeoutException($"{pod}: {last}\nevents: {string.Join('\n', Api.Events.Select(e => $"{e["reason"]}: {e["message"]}"))}\nlogs:\n{AllLogs()}");
+    }
+
+    internal Task<JsonObject> PhaseAsync(string pod, string phase) => StatusAsync(pod, status => (string?)status["phase"] == phase);
+
+    internal Task<JsonObject> ReadyAsync(string pod) => StatusAsync(pod, status =>
+        status["conditions"]!.AsArray().Any(one => (string?)one!["type"] == "Ready" && (string?)one["status"] == "True"));
+
+    internal async Task<string> LogAsync(string pod, string container, int attempt = 0)
+    {
+        var path = Context.Settings.LogDirectory("default", pod, $"uid-{pod}") + $"/{container}/{attempt}.log";
+        using var text = new MemoryStream();
+        if (File.Exists(path)) await Isthmus.Lab.Nodes.Logs.LogReader.CopyAsync(path, null, new(false, null, null, false, null), text, CancellationToken.None);
+        return System.Text.Encoding.UTF8.GetString(text.ToArray());
+    }
+
+    internal async Task<(int Code, string Output)> ExecAsync(string pod, string container, params string[] command)
+    {
+        var worker = Pods.Find("default", pod)!;
+        var running = await worker.AskAsync(slots => slots.First(slot => slot.Spec.Name == container).Running!);
+        return await ContainerExec.RunAsync(_reactor, running.Process, running.Identity, Context.CanSetGroups, command, TestContext.Current.CancellationToken);
+    }
+
+    /// <summary>Ends this node as a crash would: nothing is tidied up.</summary>
+    internal async Task CrashAsync()
+    {
+        await _stop.CancelAsync();
+        await Pods.WhenStoppedAsync();
+        Context.Network.Dispose();
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        foreach (var directory in Directory.Exists(Context.Settings.PodDirectories) ? Directory.GetDirectories(Context.Settings.PodDirectories) : [])
+            Pods.Remove(Path.GetFileName(directory));
+        await CrashAsync();
+        // Whatever did not end in time is an orphan of the next look.
+        await new PodSet(Context with { Network = new PodNetwork(Context.Settings.Address) }, CancellationToken.None).CollectOrphansAsync();
+        try { await _events; } catch (OperationCanceledException) { }
+        _probes.Dispose();
+        _reactor.Dispose();
+        _stop.Dispose();
+        Directory.Delete(State, recursive: true);
+    }
+
+    private string AllLogs() => string.Join('\n', Directory.EnumerateFiles(State, "*.log", SearchOption.AllDirectories).Select(path => $"{path}:\n{File.ReadAllText(path)}"));
+
+    // The test's own network namespace plays the node.
+    private static void SetUpNode()
+    {
+        NetworkSysctls.Forward();
+        NetworkSysctls.AllowLowPorts();
+        using var netlink = RouteNetlink.Open();
+        netlink.SetUp("lo");
+        netlink.AddAddress("lo", PodNetwork.Gateway, 32);
+        netlink.AddAddress("lo", IPAddress.Parse("172.18.0.2"), 32);
+    }
+
+    internal static string DotnetRoot() => Path.GetFullPath(Path.Combine(Path.GetDirectoryName(typeof(object).Assembly.Location)!, "../../.."));
+}

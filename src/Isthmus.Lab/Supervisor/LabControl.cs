@@ -42,14 +42,18 @@ public sealed class LabControl(LabHome home, Func<string, string?> environment, 
     {
         var before = State.Clusters.Select(cluster => cluster.Name).ToHashSet();
         var file = _kubeconfig.Target(settings.Kubeconfig);
-        // The file is read before anything is started: a name that cannot be written must not cost a cluster.
         var started = await EnsureSupervisorAsync(onStep, stop);
         try
         {
             await Client.CreateAsync(settings.Clusters, settings.MustBeNew, settings.Wait, onStep, stop);
-            var all = State;
-            var wanted = settings.Clusters.Select(request => request.Name).ToHashSet();
-            await _kubeconfig.AddAsync(file, [.. all.Clusters.Where(cluster => wanted.Contains(cluster.Name))], all.ProxyPort, settings.MakeCurrent, stop);
+            await WriteKubeconfigAsync(settings, file, stop);
+        }
+        catch (ProblemException) when (Client.FindSupervisor() is not null)
+        {
+            // What did come up can be looked at with kubectl; a lab without clusters is of no use to anybody.
+            if (State.Clusters.IsEmpty) await DownAsync(stop);
+            else await WriteKubeconfigAsync(settings, file, stop);
+            throw;
         }
         catch (OperationCanceledException) when (stop.IsCancellationRequested)
         {
@@ -110,6 +114,13 @@ public sealed class LabControl(LabHome home, Func<string, string?> environment, 
         RemoveEmpty(home.Directory);
         if (Path.GetDirectoryName(home.Directory) is { } parent && Path.GetFileName(parent) == "isthmus") RemoveEmpty(parent);
         return had;
+    }
+
+    private Task WriteKubeconfigAsync(LabUpSettings settings, string file, CancellationToken stop)
+    {
+        var state = State;
+        var wanted = settings.Clusters.Select(request => request.Name).ToHashSet();
+        return _kubeconfig.AddAsync(file, [.. state.Clusters.Where(cluster => wanted.Contains(cluster.Name))], state.ProxyPort, settings.MakeCurrent, stop);
     }
 
     private async Task UndoAsync(bool everything, IEnumerable<string> clusters)

@@ -1,0 +1,38 @@
+using System.ComponentModel;
+using System.Diagnostics;
+using Isthmus.Core.Problems;
+
+namespace Isthmus.Proxy.Capture;
+
+/// <summary>Loads a ruleset with the nft program.</summary>
+internal static class Nft
+{
+    private static readonly string[] Places = ["/usr/sbin/nft", "/sbin/nft", "/usr/bin/nft", "/usr/local/sbin/nft"];
+
+    /// <exception cref="ProblemException">nft is missing, may not do it, or does not like the rules.</exception>
+    public static async Task LoadAsync(string rules, CancellationToken stop)
+    {
+        // The PATH of a container often lacks the sbin directories.
+        var program = Places.FirstOrDefault(File.Exists) ?? "nft";
+        var start = new ProcessStartInfo(program, ["-f", "-"]) { RedirectStandardInput = true, RedirectStandardError = true };
+        try
+        {
+            using var process = Process.Start(start) ?? throw new ProblemException(program, "could not be started");
+            var errors = process.StandardError.ReadToEndAsync(stop);
+            await process.StandardInput.WriteAsync(rules.AsMemory(), stop).ConfigureAwait(false);
+            process.StandardInput.Close();
+            var said = await errors.ConfigureAwait(false);
+            await process.WaitForExitAsync(stop).ConfigureAwait(false);
+            if (process.ExitCode != 0) throw Refused(said.Trim());
+        }
+        catch (Win32Exception e)
+        {
+            throw new ProblemException("traffic capture", "the program nft was not found", "install the package nftables", e);
+        }
+    }
+
+    private static ProblemException Refused(string said) =>
+        said.Contains("Operation not permitted", StringComparison.Ordinal)
+            ? new("traffic capture", "the kernel does not permit nftables rules in this network namespace", "run as root with the capability NET_ADMIN")
+            : new("traffic capture", $"nft refused the rules: {said}", "the kernel needs nf_tables with NAT and redirect");
+}

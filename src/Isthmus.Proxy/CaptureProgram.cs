@@ -1,0 +1,33 @@
+using System.Collections;
+using Isthmus.Core.Problems;
+using Isthmus.Proxy.Capture;
+
+namespace Isthmus.Proxy;
+
+/// <summary><c>isthmus istio-iptables …</c>: makes the traffic of this network namespace pass through the proxy. Takes Istio's flags; run again it replaces what it made.</summary>
+public static class CaptureProgram
+{
+    public static async Task<int> RunAsync(string[] args, CancellationToken stop)
+    {
+        try
+        {
+            var environment = Environment.GetEnvironmentVariables().Cast<DictionaryEntry>()
+                .ToDictionary(e => (string)e.Key, e => (string?)e.Value ?? "", StringComparer.Ordinal);
+            var settings = CaptureSettings.Parse(args, environment);
+            var rules = CaptureRules.Write(settings, CaptureHost.Read());
+            if (settings.DryRun)
+            {
+                Console.Write(rules);
+                return 0;
+            }
+            await Nft.LoadAsync(rules, stop).ConfigureAwait(false);
+            Console.Write(rules);
+            return 0;
+        }
+        catch (ProblemException e)
+        {
+            await Console.Error.WriteLineAsync($"error: {e.Message}").ConfigureAwait(false);
+            return 1;
+        }
+    }
+}

@@ -1,3 +1,4 @@
+using Isthmus.Lab.ApiServer.Streaming;
 using Microsoft.AspNetCore.Http;
 
 namespace Isthmus.Lab.ApiServer;
@@ -9,7 +10,7 @@ public static class Composition
     public static KindStrategy? Strategy(ApiServerContext context, string group, string kind) => null;
 
     public static ApiServerParts Parts(ApiServerContext context) =>
-        new(new EverybodyIsAdministrator(), new EverythingIsAllowed(), [], [], [], []);
+        new(new EverybodyIsAdministrator(), new EverythingIsAllowed(), [], [], StreamingResources.All(context), []);
 
     private sealed class EverybodyIsAdministrator : IAuthenticator
     {

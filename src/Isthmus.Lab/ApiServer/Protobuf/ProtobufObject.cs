@@ -58,7 +58,7 @@ internal readonly struct ProtobufObject
             return;
         }
         var packed = new WireReader(reader.Bytes());
-        while (packed.HasMore) list.Add(Number(field.Type, (long)packed.Varint()));
+        while (packed.HasMore) list.Add((JsonNode)Number(field.Type, (long)packed.Varint()));
     }
 
     private void Entry(JsonObject result, FieldSchema field, TypeSchema type, ReadOnlySpan<byte> bytes, int depth)

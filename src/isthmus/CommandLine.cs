@@ -17,6 +17,7 @@ internal static class CommandLine
     {
         ["lab-apiserver"] = Lab.ApiServerProgram.RunAsync,
         ["lab-node"] = Lab.NodeProgram.RunAsync,
+        ["proxy"] = Proxy.ProxyProgram.RunAsync,
         ["sample"] = Samples.SampleProgram.RunAsync,
         ["lab-supervisor"] = Lab.SupervisorProgram.RunAsync,
     };

@@ -1,0 +1,67 @@
+using System.Net;
+using System.Net.Security;
+using Isthmus.ControlPlane.Ca;
+using Isthmus.Core.Names;
+using Microsoft.AspNetCore.Builder;
+using Microsoft.AspNetCore.Hosting;
+using Microsoft.AspNetCore.Http;
+using Microsoft.AspNetCore.Server.Kestrel.Core;
+using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Logging;
+
+namespace Isthmus.ControlPlane;
+
+/// <summary>The control plane's ports, and which endpoints answer on which of them.</summary>
+internal static class Listening
+{
+    internal static WebApplicationBuilder Builder(DiscoverySettings settings, ServingTls tls)
+    {
+        var builder = WebApplication.CreateSlimBuilder();
+        builder.Logging.ClearProviders();
+        builder.Logging.AddSimpleConsole(options =>
+        {
+            options.SingleLine = true;
+            options.TimestampFormat = "yyyy-MM-ddTHH:mm:ss.fffZ ";
+            options.UseUtcTimestamp = true;
+        });
+        builder.Logging.AddFilter("Microsoft", LogLevel.Warning);
+        builder.WebHost.ConfigureKestrel(kestrel =>
+        {
+            kestrel.AddServerHeader = false;
+            kestrel.Limits.Http2.MaxStreamsPerConnection = 1000;
+            kestrel.Limits.Http2.KeepAlivePingDelay = TimeSpan.FromSeconds(30);
+            kestrel.ListenAnyIP(Ports.DiscoveryHttp, listen => listen.Protocols = HttpProtocols.Http1);
+            kestrel.ListenAnyIP(settings.MonitoringPort, listen => listen.Protocols = HttpProtocols.Http1);
+            // Without authentication, so it is not for others.
+            kestrel.Listen(IPAddress.Loopback, Ports.DiscoveryPlain, listen => listen.Protocols = HttpProtocols.Http2);
+            kestrel.ListenAnyIP(Ports.DiscoveryTls, listen =>
+            {
+                listen.Protocols = HttpProtocols.Http2;
+                listen.UseHttps(tls.Options(clients: true, [SslApplicationProtocol.Http2]));
+            });
+            kestrel.ListenAnyIP(Ports.Webhook, listen =>
+            {
+                listen.Protocols = HttpProtocols.Http1AndHttp2;
+                listen.UseHttps(tls.Options(clients: false, [SslApplicationProtocol.Http2, SslApplicationProtocol.Http11]));
+            });
+        });
+        return builder;
+    }
+
+    /// <summary>Lets a request through only where its path belongs: a webhook is not to be had on the debug port, nor the reverse.</summary>
+    internal static void Separate(WebApplication app, DiscoverySettings settings) => app.Use((http, next) =>
+    {
+        var path = http.Request.Path;
+        var port = http.Connection.LocalPort;
+        var belongs = port switch
+        {
+            Ports.Webhook => path.StartsWithSegments("/inject") || path == "/validate",
+            Ports.DiscoveryTls or Ports.DiscoveryPlain => http.Request.Protocol == "HTTP/2" && !path.StartsWithSegments("/debug"),
+            _ when port == settings.MonitoringPort => path.StartsWithSegments("/metrics") || path.StartsWithSegments("/debug"),
+            _ => path.StartsWithSegments("/debug") || path == "/ready" || path.StartsWithSegments("/metrics"),
+        };
+        if (belongs) return next(http);
+        http.Response.StatusCode = StatusCodes.Status404NotFound;
+        return Task.CompletedTask;
+    });
+}

@@ -25,6 +25,7 @@ internal static class CommandLine
     /// <summary>Commands for people, in the order of the help text.</summary>
     private static readonly (string Name, Func<Command> Build)[] Commands =
     [
+        ("quickstart", QuickstartCommand.Build),
         ("lab", LabCommand.Build),
         ("ca", CaCommand.Build),
         ("install", InstallCommand.Build),

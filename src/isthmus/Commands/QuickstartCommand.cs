@@ -1,0 +1,123 @@
+using System.CommandLine;
+using System.Globalization;
+using Isthmus.Core.Collections;
+using Isthmus.Core.Problems;
+using Isthmus.Kubernetes.Client;
+using Isthmus.Lab.Supervisor;
+using Isthmus.Quickstart;
+
+namespace Isthmus.Commands;
+
+/// <summary><c>isthmus quickstart</c>: from nothing to two clusters that answer each other, with the proof.</summary>
+internal static class QuickstartCommand
+{
+    private const int CallsPerCluster = 20;
+
+    internal static Command Build()
+    {
+        var yes = new Option<bool>("--yes", "-y") { Description = "Install programs that are missing on this machine without asking" };
+        var command = new Command("quickstart", "Start two clusters on this machine, make them one mesh, and show that they answer each other.") { yes };
+        command.SetAction(async (line, stop) =>
+        {
+            var begun = TimeProvider.System.GetTimestamp();
+            var control = LabCommand.Control(line.GetValue(yes));
+            var requests = Enumerable.Range(1, 2).Select(number => new ClusterRequest($"cluster{number}")).ToValueList();
+            await LabProgress.RunAsync(onStep => control.UpAsync(new(requests, MustBeNew: false, Wait: false, line.GetValue(GlobalOptions.Kubeconfig), MakeCurrent: true), onStep, stop));
+            var clusters = requests.Select((request, index) => new QuickstartCluster(request.Name, index + 1,
+                new KubeClient(KubeConfig.Load(line.GetValue(GlobalOptions.Kubeconfig), request.Name, Environment.GetEnvironmentVariable), "isthmus-quickstart"))).ToList();
+            try
+            {
+                return await RunAsync(clusters, Path.Combine(control.Client.Home.Directory, "quickstart"), begun, stop);
+            }
+            finally
+            {
+                foreach (var cluster in clusters) cluster.Dispose();
+            }
+        });
+        return command;
+    }
+
+    private static async Task<int> RunAsync(List<QuickstartCluster> clusters, string folder, long begun, CancellationToken stop)
+    {
+        var mesh = new QuickstartMesh(clusters, folder, TimeProvider.System);
+        await StepAsync("root and intermediate CAs", () => Task.Run(mesh.MakeCertificates, stop));
+        await StepAsync("namespaces and CA Secrets", () => mesh.PrepareAsync(stop));
+        await StepAsync("remote secrets exchanged", () => mesh.ExchangeSecretsAsync(stop));
+        await StepAsync("control planes", () => mesh.InstallControlPlanesAsync(stop));
+        await Task.WhenAll(
+            StepAsync("east-west gateways", () => mesh.InstallGatewaysAsync(stop)),
+            StepAsync("helloworld and sleep", async () =>
+            {
+                await mesh.DeploySamplesAsync(stop);
+                await mesh.SamplesReadyAsync(stop);
+            }));
+        await StepAsync("first answers from both clusters", () => FirstAnswersAsync(mesh, clusters, stop));
+        Console.WriteLine(Line("everything", TimeProvider.System.GetElapsedTime(begun)));
+        Console.WriteLine();
+        var complete = await ShowAsync(mesh, clusters, stop);
+        Console.WriteLine("""
+
+            Everything stays up. Look around with:
+              kubectl --context=cluster1 get pods -A
+              ./isthmus remote-clusters --context=cluster1
+              ./isthmus proxy-config endpoints deploy/sleep.sample --context=cluster1
+            Remove it without a trace with:
+              ./isthmus lab down
+            """);
+        return complete ? 0 : 1;
+    }
+
+    private static async Task StepAsync(string text, Func<Task> work)
+    {
+        var begun = TimeProvider.System.GetTimestamp();
+        if (!Console.IsOutputRedirected) Console.Write($"… {text}\r");
+        await work();
+        Console.WriteLine(Line(text, TimeProvider.System.GetElapsedTime(begun)));
+    }
+
+    private static string Line(string text, TimeSpan took) =>
+        string.Create(CultureInfo.InvariantCulture, $"{(Console.IsOutputRedirected ? "" : "\e[K✔ ")}{"mesh",-12} {text,-34} {took.TotalSeconds:0.00} s");
+
+    /// <summary>Asks until each cluster has heard of every version: endpoints of the other cluster take a moment to arrive.</summary>
+    private static async Task FirstAnswersAsync(QuickstartMesh mesh, List<QuickstartCluster> clusters, CancellationToken stop)
+    {
+        using var limit = CancellationTokenSource.CreateLinkedTokenSource(stop);
+        limit.CancelAfter(TimeSpan.FromSeconds(60));
+        await Task.WhenAll(clusters.Select(async cluster =>
+        {
+            var seen = new HashSet<string>(StringComparer.Ordinal);
+            var last = "";
+            try
+            {
+                while (seen.Count < clusters.Count)
+                {
+                    last = await mesh.CallAsync(cluster, 4, limit.Token);
+                    seen.UnionWith(CallEvidence.Versions(last).Keys);
+                }
+            }
+            catch (OperationCanceledException e) when (!stop.IsCancellationRequested)
+            {
+                throw new ProblemException($"calls from {cluster.Name}", $"were answered by {(seen.Count == 0 ? "nobody" : string.Join(", ", seen))} within 60 s; the last answer: {last.Trim()}",
+                    $"see ./isthmus remote-clusters --context={cluster.Name} and kubectl --context={cluster.Name} -n sample logs deploy/sleep -c istio-proxy", e);
+            }
+        }));
+    }
+
+    private static async Task<bool> ShowAsync(QuickstartMesh mesh, List<QuickstartCluster> clusters, CancellationToken stop)
+    {
+        var answers = await Task.WhenAll(clusters.Select(cluster => mesh.CallAsync(cluster, CallsPerCluster, stop)));
+        var logs = await Task.WhenAll(clusters.Select(cluster => mesh.LogsAsync(cluster, stop)));
+        var rows = clusters.SelectMany(cluster => CallEvidence.Rows(cluster.Name, logs)).ToList();
+        TextTable.Write(["FROM", "ANSWERED BY", "IN", "CALLS", "PATH", "CALLER SEEN BY THE CALLEE"], [.. rows.Select(row => (string[])
+            [row.From, row.Version, row.In, row.Calls.ToString(CultureInfo.InvariantCulture), row.Path, row.Caller])]);
+        Console.WriteLine();
+        var complete = true;
+        foreach (var (cluster, text) in clusters.Zip(answers))
+        {
+            var versions = CallEvidence.Versions(text);
+            Console.WriteLine($"{cluster.Name}: {versions.Values.Sum()} of {CallsPerCluster} calls answered: {string.Join(", ", versions.OrderBy(version => version.Key, StringComparer.Ordinal).Select(version => $"{version.Value} × {version.Key}"))}");
+            complete &= versions.Values.Sum() == CallsPerCluster && versions.Count == clusters.Count;
+        }
+        return complete;
+    }
+}

@@ -1,6 +1,7 @@
 using System.Net;
-using System.Security.Cryptography.X509Certificates;
+using Isthmus.Core.Problems;
 using Isthmus.Lab.ApiServer;
+using Isthmus.Lab.Pki;
 
 namespace Isthmus.Lab;
 
@@ -15,25 +16,15 @@ public static class ApiServerProgram
             await Console.Error.WriteLineAsync($"isthmus lab-apiserver: {problem}");
             return 2;
         }
-        X509Certificate2? certificate;
         try
         {
-            certificate = ServingCertificate(settings);
-        }
-        catch (Exception e) when (e is IOException or System.Security.Cryptography.CryptographicException)
-        {
-            await Console.Error.WriteLineAsync($"isthmus lab-apiserver: cannot read the serving certificate {settings.PkiPath("apiserver.crt")}: {e.Message}");
-            return 1;
-        }
-        try
-        {
+            using var pki = await ClusterPki.EnsureAsync(settings.Directory, settings.Cluster, IPAddress.Parse(settings.Address), TimeProvider.System, stop);
+            var certificate = settings.PlainHttp ? null : pki.ApiServer;
             // Chance here makes names and addresses, no secrets: those come from the system's generator.
             await using var host = ApiServerHost.Build(settings, certificate, TimeProvider.System, new Random(), Endpoints(settings));
             await host.StartAsync(stop);
             await Console.Out.WriteLineAsync($"API server of {settings.Cluster} listens on {string.Join(", ", host.Addresses)}");
-            var controllers = settings.PlainHttp ? Task.Delay(Timeout.Infinite, stop) : Controllers.ControllersProgram.RunAsync(settings, stop);
-            await Task.WhenAny(host.Running, controllers, Task.Delay(Timeout.Infinite, stop));
-            if (controllers.IsFaulted) await controllers;
+            await Task.WhenAny(host.Running, Task.Delay(Timeout.Infinite, stop));
             if (!stop.IsCancellationRequested) await host.Running;
             await Task.Delay(Timeout.Infinite, stop);
         }
@@ -41,7 +32,7 @@ public static class ApiServerProgram
         {
             return 0;
         }
-        catch (Exception e) when (e is IOException or ApiServer.Storage.SqliteException)
+        catch (Exception e) when (e is IOException or ApiServer.Storage.SqliteException or ProblemException)
         {
             await Console.Error.WriteLineAsync($"isthmus lab-apiserver: {e.Message}");
             return 1;
@@ -56,9 +47,6 @@ public static class ApiServerProgram
         if (!IPAddress.IsLoopback(address)) endpoints.Add(new(address, settings.Port));
         return endpoints;
     }
-
-    private static X509Certificate2? ServingCertificate(ApiServerSettings settings) =>
-        settings.PlainHttp ? null : X509Certificate2.CreateFromPemFile(settings.PkiPath("apiserver.crt"), settings.PkiPath("apiserver.key"));
 
     private static ApiServerSettings? Parse(string[] args, out string problem)
     {

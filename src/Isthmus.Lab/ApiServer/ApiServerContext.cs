@@ -1,3 +1,4 @@
+using System.Text.Json.Nodes;
 using System.Security.Cryptography.X509Certificates;
 
 namespace Isthmus.Lab.ApiServer;
@@ -40,4 +41,9 @@ public sealed record ApiServerParts(
     IReadOnlyList<IAdmissionPlugin> Admission,
     IReadOnlyList<IVirtualResource> Virtual,
     IReadOnlyList<IStreamingResource> Streaming,
-    IReadOnlyList<IServerTask> Tasks);
+    IReadOnlyList<IServerTask> Tasks)
+{
+    /// <summary>Documents served at fixed paths besides the API, with their media types.</summary>
+    public IReadOnlyDictionary<string, (string MediaType, JsonObject Body)> Documents { get; init; } =
+        new Dictionary<string, (string, JsonObject)>();
+}

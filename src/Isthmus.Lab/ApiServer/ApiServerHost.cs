@@ -55,14 +55,7 @@ public sealed class ApiServerHost : IAsyncDisposable
     {
         await _bootstrap.RunAsync(stop);
         await _app.StartAsync(stop);
-        _running = RunTasksAsync();
-    }
-
-    /// <summary>The first task that ends, ends the server: its failure must not go unseen while the others run.</summary>
-    private async Task RunTasksAsync()
-    {
-        var tasks = _tasks.Select(task => task.RunAsync(_stopping.Token)).Append(Task.Delay(Timeout.Infinite, _stopping.Token)).ToList();
-        await await Task.WhenAny(tasks);
+        _running = Task.WhenAll(_tasks.Select(task => task.RunAsync(_stopping.Token)));
     }
 
     /// <summary>The addresses that are listened on: tests ask for port 0.</summary>

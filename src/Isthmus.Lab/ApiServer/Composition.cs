@@ -1,5 +1,8 @@
-using Isthmus.Lab.ApiServer.Streaming;
-using Microsoft.AspNetCore.Http;
+using Isthmus.Lab.ApiServer.Admission;
+using Isthmus.Lab.ApiServer.Auth;
+using Isthmus.Lab.ApiServer.CustomResources;
+using Isthmus.Lab.ApiServer.Kinds;
+using Isthmus.Lab.Pki;
 
 namespace Isthmus.Lab.ApiServer;
 
@@ -7,20 +10,26 @@ namespace Isthmus.Lab.ApiServer;
 public static class Composition
 {
     /// <summary>The strategy of a built-in kind, or null for a plain one.</summary>
-    public static KindStrategy? Strategy(ApiServerContext context, string group, string kind) => null;
+    public static KindStrategy? Strategy(ApiServerContext context, string group, string kind) =>
+        new BuiltInStrategies(context).For(group, kind);
 
-    public static ApiServerParts Parts(ApiServerContext context) =>
-        new(new EverybodyIsAdministrator(), new EverythingIsAllowed(), [], [], StreamingResources.All(context), []);
-
-    private sealed class EverybodyIsAdministrator : IAuthenticator
+    /// <exception cref="Core.Problems.ProblemException">The cluster's keys are missing or damaged.</exception>
+    public static ApiServerParts Parts(ApiServerContext context)
     {
-        private static readonly UserIdentity Administrator = new("kubernetes-admin", "", ["system:masters", "system:authenticated"], default);
-
-        public ValueTask<UserIdentity?> AuthenticateAsync(HttpContext context, CancellationToken stop) => new(Administrator);
-    }
-
-    private sealed class EverythingIsAllowed : IAuthorizer
-    {
-        public AuthorizationDecision Authorize(RequestAttributes attributes) => AuthorizationDecision.Allow();
+        var (store, time) = (context.Store, context.Time);
+        DefinitionKinds.RegisterStored(context);
+        var auth = new AuthParts(context, ClusterPki.Load(context.Settings.Directory));
+        IAdmissionPlugin[] ofPods = [new ServiceAccountAdmission(store, context.Random), new PodPlacementAdmission(store)];
+        var webhooks = new WebhookAdmission(store, context.Kinds, new WebhookCaller(new ServiceEndpoints(store, context.Random)), ofPods);
+        return new(
+            auth.Authenticator,
+            auth.Authorizer,
+            [new NamespaceLifecycle(), .. ofPods, auth.Escalation, webhooks],
+            [.. auth.Reviews, new PodBindingResource(store, time), new PodEvictionResource(store, time)],
+            [],
+            [auth.Aggregation, new DefinitionController(store, context.Kinds, time)])
+        {
+            Documents = auth.Documents(),
+        };
     }
 }

@@ -42,8 +42,14 @@ internal sealed class AuthParts
 
     public IReadOnlyList<IVirtualResource> Reviews { get; }
 
-    /// <summary><c>/.well-known/openid-configuration</c></summary>
-    public JsonObject OpenIdConfiguration() => new()
+    /// <summary>How others check the tokens that are issued here: OpenID discovery and the public key.</summary>
+    public IReadOnlyDictionary<string, (string MediaType, JsonObject Body)> Documents() => new Dictionary<string, (string, JsonObject)>
+    {
+        ["/.well-known/openid-configuration"] = ("application/json", OpenIdConfiguration()),
+        ["/openid/v1/jwks"] = ("application/jwk-set+json", _signer.KeySet()),
+    };
+
+    private JsonObject OpenIdConfiguration() => new()
     {
         ["issuer"] = _settings.Issuer,
         ["jwks_uri"] = $"https://{_settings.Address}:{_settings.Port}/openid/v1/jwks",
@@ -51,7 +57,4 @@ internal sealed class AuthParts
         ["subject_types_supported"] = new JsonArray("public"),
         ["id_token_signing_alg_values_supported"] = new JsonArray("ES256"),
     };
-
-    /// <summary><c>/openid/v1/jwks</c>, served as <c>application/jwk-set+json</c>.</summary>
-    public JsonObject KeySet() => _signer.KeySet();
 }

@@ -12,6 +12,11 @@ internal sealed class RequestAuthenticator(
     private const string Authenticated = "system:authenticated";
     private const string Bearer = "Bearer ";
 
+    // Plain HTTP has no certificates; it is served to tests on the loopback only, where a caller without a token is the administrator.
+    private readonly UserIdentity _stranger = settings.PlainHttp
+        ? new("kubernetes-admin", "", [Pki.PkiNames.Masters, Authenticated], default)
+        : UserIdentity.Anonymous;
+
     // One entry lives as long as its connection's certificate: chains are built once for each connection.
     private readonly ConditionalWeakTable<X509Certificate2, CertificateVerdict> _verdicts = [];
 
@@ -27,9 +32,9 @@ internal sealed class RequestAuthenticator(
     {
         if (context.Connection.ClientCertificate is { } certificate) return FromCertificate(certificate);
         var header = context.Request.Headers.Authorization.ToString();
-        if (!header.StartsWith(Bearer, StringComparison.OrdinalIgnoreCase)) return UserIdentity.Anonymous;
+        if (!header.StartsWith(Bearer, StringComparison.OrdinalIgnoreCase)) return _stranger;
         var token = header[Bearer.Length..].Trim();
-        if (token.Length == 0) return UserIdentity.Anonymous;
+        if (token.Length == 0) return _stranger;
         return tokens.Verify(token, [settings.Issuer]).User is { } user ? WithGroup(user, Authenticated) : null;
     }
 

@@ -29,7 +29,7 @@ internal sealed partial class ApiHandler
         _writes = new(context, registry);
         _deletes = new(context, registry, _reads);
         _virtual = new(context, parts);
-        _others = new(discovery, openApi);
+        _others = new(parts, discovery, openApi);
     }
 
     internal async Task HandleAsync(HttpContext http)
@@ -52,12 +52,6 @@ internal sealed partial class ApiHandler
         catch (Storage.SqliteException e)
         {
             await RefuseAsync(http, new ApiException(500, "InternalError", e.Message));
-        }
-        catch (Exception e)
-        {
-            // Our own mistake: the client learns that, the log learns where, and the server goes on.
-            await Console.Error.WriteLineAsync($"{http.Request.Method} {http.Request.Path}: {e}");
-            await RefuseAsync(http, ApiException.Internal(e.Message));
         }
     }
 

@@ -6,7 +6,7 @@ using Microsoft.AspNetCore.Http;
 namespace Isthmus.Lab.ApiServer.Http;
 
 /// <summary>Discovery, OpenAPI, version and health.</summary>
-internal sealed class NonResourceEndpoint(DiscoveryDocuments discovery, OpenApiDocuments openApi)
+internal sealed class NonResourceEndpoint(ApiServerParts parts, DiscoveryDocuments discovery, OpenApiDocuments openApi)
 {
     private static readonly string[] Checks = ["ping", "log", "store", "informer-sync"];
 
@@ -14,6 +14,11 @@ internal sealed class NonResourceEndpoint(DiscoveryDocuments discovery, OpenApiD
     {
         if (http.Request.Method != "GET") throw ApiException.MethodNotAllowed();
         var trimmed = path.Length > 1 ? path.TrimEnd('/') : path;
+        if (parts.Documents.TryGetValue(trimmed, out var document))
+        {
+            http.Response.ContentType = document.MediaType;
+            return http.Response.Body.WriteAsync(JsonText.ToBytes(document.Body), http.RequestAborted).AsTask();
+        }
         return trimmed switch
         {
             "/version" => Responses.TreeAsync(http, 200, Version(), Accept.Of(http.Request) with { Form = OutputForm.Json, Pretty = true }),

@@ -1,3 +1,5 @@
+using Isthmus.Lab.ApiServer.CustomResources;
+
 namespace Isthmus.Lab.ApiServer.Kinds;
 
 /// <summary>Which built-in kind has rules of its own.</summary>
@@ -40,6 +42,7 @@ internal sealed class BuiltInStrategies(ApiServerContext context)
         (Resources.RbacGroup, "ClusterRoleBinding") => new BindingStrategy(clusterWide: true),
         (Resources.AdmissionGroup, "MutatingWebhookConfiguration") => new WebhookConfigurationStrategy(mutating: true),
         (Resources.AdmissionGroup, "ValidatingWebhookConfiguration") => new WebhookConfigurationStrategy(mutating: false),
+        (Resources.ExtensionsGroup, "CustomResourceDefinition") => new DefinitionStrategy(context.Kinds),
         _ => null,
     };
 }

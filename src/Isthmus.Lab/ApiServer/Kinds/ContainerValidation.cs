@@ -1,4 +1,5 @@
 using System.Text.Json.Nodes;
+using Isthmus.Lab.ApiServer.Registry;
 
 namespace Isthmus.Lab.ApiServer.Kinds;
 
@@ -171,10 +172,10 @@ internal static class ContainerValidation
         if (container.At("resources", "requests") is not JsonObject requests) yield break;
         foreach (var (resource, node) in requests)
         {
-            if (!Quantity.TryParse(Text(node), out var asked)) continue;
+            if (Quantity.Nanos(Text(node)) is not { } asked) continue;
             var limit = Text(container.At("resources", "limits", resource));
             if (asked < 0) yield return FieldError.Invalid($"{at}.resources.requests[{resource}]", Text(node), Check.NotNegative);
-            else if (Quantity.TryParse(limit, out var most) && asked > most)
+            else if (Quantity.Nanos(limit) is { } most && asked > most)
                 yield return FieldError.Invalid($"{at}.resources.requests", Text(node), $"must be less than or equal to {resource} limit of {limit}");
         }
 

@@ -1,4 +1,6 @@
+using System.Numerics;
 using System.Text.Json.Nodes;
+using Isthmus.Lab.ApiServer.Registry;
 
 namespace Isthmus.Lab.ApiServer.Kinds;
 
@@ -89,7 +91,7 @@ internal static class QosClass
         return guaranteed && any ? "Guaranteed" : any ? "Burstable" : "BestEffort";
     }
 
-    private static decimal Amount(JsonObject container, string kind, string resource) =>
+    private static BigInteger Amount(JsonObject container, string kind, string resource) =>
         container.At("resources", kind, resource) is { } node
-        && Quantity.TryParse(Json.TextOrNull(node) ?? node.ToJsonString(), out var amount) ? amount : 0;
+        && Quantity.Nanos(Json.TextOrNull(node) ?? node.ToJsonString()) is { } amount ? amount : 0;
 }

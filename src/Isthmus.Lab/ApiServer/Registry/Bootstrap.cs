@@ -1,5 +1,7 @@
 using System.Text.Json.Nodes;
 using Isthmus.Core.Collections;
+using Isthmus.Lab.ApiServer.Auth;
+using Isthmus.Lab.ApiServer.CustomResources;
 
 namespace Isthmus.Lab.ApiServer.Registry;
 
@@ -8,10 +10,21 @@ internal sealed class Bootstrap(ApiServerContext context, ObjectRegistry registr
 {
     private static readonly UserIdentity Self = new("system:apiserver", "", ["system:masters", "system:authenticated"], ValueMap<ValueList<string>>.Empty);
 
+    private static readonly (string Name, int Value, string About)[] PriorityClasses =
+    [
+        ("system-cluster-critical", 2_000_000_000, "Used for system critical pods that must run in the cluster, but can be moved to another node if necessary."),
+        ("system-node-critical", 2_000_001_000, "Used for system critical pods that must not be moved from their current node."),
+    ];
+
     internal async Task RunAsync(CancellationToken stop)
     {
-        foreach (var name in (string[])["default", "kube-system", "kube-public", "kube-node-lease"])
+        await BootstrapPolicy.EnsureAsync(context.Store, context.Time.GetUtcNow(), stop);
+        foreach (var name in (string[])["default", "kube-system", "kube-public", "kube-node-lease", LoadBalancerDefinitions.Namespace])
             await EnsureAsync("", "v1", "namespaces", "", new() { ["metadata"] = new JsonObject { ["name"] = name } }, stop);
+        foreach (var (name, value, about) in PriorityClasses)
+            await EnsureAsync("scheduling.k8s.io", "v1", "priorityclasses", "", PriorityClass(name, value, about), stop);
+        foreach (var definition in LoadBalancerDefinitions.All())
+            await EnsureAsync("apiextensions.k8s.io", "v1", "customresourcedefinitions", "", definition, stop);
         await EnsureAsync("", "v1", "services", "default", Service(), stop);
         await EnsureAsync("", "v1", "endpoints", "default", Endpoints(), stop);
         await EnsureAsync("discovery.k8s.io", "v1", "endpointslices", "default", Slice(), stop);
@@ -23,7 +36,7 @@ internal sealed class Bootstrap(ApiServerContext context, ObjectRegistry registr
         var name = Metadata.Name(o);
         (o["kind"], o["apiVersion"]) = (kind.Kind, kind.ApiVersion);
         var exists = context.Store.Find(kind.Storage, ns, name) is not null;
-        if (exists && plural is "namespaces" or "services") return;
+        if (exists && plural is not ("endpoints" or "endpointslices")) return;
         var attributes = new RequestAttributes(Self, exists ? "update" : "create", group, version, plural, "", ns, name, "", true);
         var request = new WriteRequest
         {
@@ -43,6 +56,13 @@ internal sealed class Bootstrap(ApiServerContext context, ObjectRegistry registr
             if (name != "metadata") old[name] = value?.DeepClone();
         return old;
     }
+
+    private static JsonObject PriorityClass(string name, int value, string about) => new()
+    {
+        ["metadata"] = new JsonObject { ["name"] = name },
+        ["value"] = value,
+        ["description"] = about,
+    };
 
     private JsonObject Service() => new()
     {

@@ -1,0 +1,171 @@
+using System.Text.Json.Nodes;
+using Isthmus.Core.Collections;
+
+namespace Isthmus.Lab.ApiServer.CustomResources;
+
+/// <summary>Accepts the names of definitions and establishes them; empties those that are being deleted.</summary>
+internal sealed class DefinitionController(IObjectStore store, KindRegistry kinds, TimeProvider time) : IServerTask
+{
+    private static readonly TimeSpan CleanupPause = TimeSpan.FromMilliseconds(200);
+
+    public async Task RunAsync(CancellationToken stop)
+    {
+        while (!stop.IsCancellationRequested)
+        {
+            try
+            {
+                await FollowAsync(stop);
+            }
+            catch (CompactedException)
+            {
+                // Fell behind the kept changes: begin again from the current list.
+            }
+        }
+    }
+
+    /// <summary>One pass over all definitions.</summary>
+    /// <returns>True when a deleted one still has objects: another pass is due even without a change.</returns>
+    public async Task<bool> ReconcileAsync(CancellationToken stop)
+    {
+        var waiting = false;
+        foreach (var stored in store.List(Resources.Definitions).Items)
+        {
+            var definition = stored.Parse();
+            if (definition.TextAt("metadata", "deletionTimestamp").Length > 0) waiting |= await CleanUpAsync(stored, definition, stop);
+            else await AcceptAsync(stored, stop);
+        }
+        return waiting;
+    }
+
+    private async Task FollowAsync(CancellationToken stop)
+    {
+        var watch = store.Watch(Resources.Definitions, store.Revision);
+        while (true)
+        {
+            var waiting = await ReconcileAsync(stop);
+            var change = watch.WaitAsync(stop);
+            await (waiting ? Task.WhenAny(change, Task.Delay(CleanupPause, time, stop)) : change);
+            while (watch.TryRead(out _))
+            {
+                // Each pass looks at everything: changes only say that another is due.
+            }
+        }
+    }
+
+    private async Task AcceptAsync(StoredObject stored, CancellationToken stop)
+    {
+        // Two writes, as clients that watch for the steps expect.
+        await store.ChangeAsync(Resources.Definitions, "", stored.Name, AcceptNames, stop);
+        await store.ChangeAsync(Resources.Definitions, "", stored.Name, Establish, stop);
+    }
+
+    private bool AcceptNames(JsonObject definition)
+    {
+        var conflict = Conflict(definition);
+        var accepted = Accepted(definition);
+        var changed = !JsonNode.DeepEquals(definition.At("status", "acceptedNames"), accepted);
+        if (changed) definition.Ensure("status")["acceptedNames"] = accepted;
+        changed |= conflict is { } found
+            ? DefinitionConditions.Set(definition, DefinitionConditions.NamesAccepted, false, found.Reason, found.Message, time.GetUtcNow())
+            : DefinitionConditions.Set(definition, DefinitionConditions.NamesAccepted, true, "NoConflicts", "no conflicts found", time.GetUtcNow());
+        if (conflict is not null && !DefinitionConditions.IsTrue(definition, DefinitionConditions.Established))
+            changed |= DefinitionConditions.Set(definition, DefinitionConditions.Established, false, "NotAccepted", "not all names are accepted", time.GetUtcNow());
+        return changed;
+    }
+
+    private bool Establish(JsonObject definition) =>
+        DefinitionConditions.IsTrue(definition, DefinitionConditions.NamesAccepted)
+        && !DefinitionConditions.IsTrue(definition, DefinitionConditions.Established)
+        && DefinitionConditions.Set(definition, DefinitionConditions.Established, true, "InitialNamesAccepted", "the initial names have been accepted", time.GetUtcNow());
+
+    /// <summary>The names asked for, without short names that somebody else has.</summary>
+    private JsonObject Accepted(JsonObject definition)
+    {
+        var accepted = (JsonObject)definition.At("spec", "names")!.DeepClone();
+        var (_, others) = Others(definition);
+        var free = Json.Texts(accepted["shortNames"]).Where(name => !others.Contains(name)).ToValueList();
+        if (free.IsEmpty) accepted.Remove("shortNames");
+        else accepted["shortNames"] = Json.Array(free);
+        return accepted;
+    }
+
+    private (string Reason, string Message)? Conflict(JsonObject definition)
+    {
+        var names = definition.At("spec", "names");
+        var (otherKinds, otherNames) = Others(definition);
+        if (Taken(otherNames, names.TextAt("plural")) is { } plural) return ("PluralConflict", plural);
+        if (Taken(otherNames, names.TextAt("singular")) is { } singular) return ("SingularConflict", singular);
+        foreach (var shortName in Json.Texts(names.At("shortNames")))
+            if (Taken(otherNames, shortName) is { } text) return ("ShortNamesConflict", text);
+        if (Taken(otherKinds, names.TextAt("kind")) is { } kind) return ("KindConflict", kind);
+        return Taken(otherKinds, names.TextAt("listKind")) is { } list ? ("ListKindConflict", list) : null;
+    }
+
+    private static string? Taken(HashSet<string> names, string name) => names.Contains(name) ? $"\"{name}\" is already in use" : null;
+
+    /// <summary>Kinds and resource names of everything else in the same group.</summary>
+    private (HashSet<string> Kinds, HashSet<string> Names) Others(JsonObject definition)
+    {
+        var resource = DefinitionKinds.ResourceOf(definition);
+        var others = kinds.All.Where(kind => kind.Group == resource.Group && kind.Plural != resource.Plural).ToList();
+        return ([.. others.SelectMany(kind => (string[])[kind.Kind, kind.ListKind])],
+            [.. others.SelectMany(kind => kind.ShortNames.Append(kind.Plural).Append(kind.Singular))]);
+    }
+
+    /// <returns>True while objects are left.</returns>
+    private async Task<bool> CleanUpAsync(StoredObject stored, JsonObject definition, CancellationToken stop)
+    {
+        if (!Json.Texts(definition.At("metadata", "finalizers")).Contains(DefinitionStrategy.CleanupFinalizer)) return false;
+        var resource = DefinitionKinds.ResourceOf(definition);
+        var left = store.List(resource).Items;
+        foreach (var instance in left) await DeleteAsync(resource, instance, stop);
+        left = store.List(resource).Items;
+        if (left.Count == 0)
+        {
+            await FinishAsync(stored.Name, stop);
+            return false;
+        }
+        await store.ChangeAsync(Resources.Definitions, "", stored.Name, tree =>
+            DefinitionConditions.Set(tree, DefinitionConditions.Terminating, true, "InstanceDeletionInProgress", $"CustomResource deletion is in progress: {left.Count} remaining", time.GetUtcNow()), stop);
+        return true;
+    }
+
+    private async Task DeleteAsync(GroupResource resource, StoredObject instance, CancellationToken stop)
+    {
+        var tree = instance.Parse();
+        if (Json.Texts(tree.At("metadata", "finalizers")).IsEmpty)
+        {
+            await store.DeleteAsync(resource, instance, null, stop);
+            return;
+        }
+        await store.ChangeAsync(resource, instance.Namespace, instance.Name, Mark, stop);
+    }
+
+    private bool Mark(JsonObject instance)
+    {
+        var metadata = instance.Ensure("metadata");
+        if (Json.Text(metadata["deletionTimestamp"]).Length > 0) return false;
+        metadata["deletionTimestamp"] = Stamp.Time(time.GetUtcNow());
+        metadata["deletionGracePeriodSeconds"] = 0;
+        if (Json.Whole(metadata["generation"]) is { } generation) metadata["generation"] = generation + 1;
+        return true;
+    }
+
+    private async Task FinishAsync(string name, CancellationToken stop)
+    {
+        while (store.Find(Resources.Definitions, "", name) is { } current)
+        {
+            var tree = current.Parse();
+            var rest = Json.Texts(tree.At("metadata", "finalizers")).Where(finalizer => finalizer != DefinitionStrategy.CleanupFinalizer).ToValueList();
+            DefinitionConditions.Set(tree, DefinitionConditions.Terminating, false, "InstanceDeletionCompleted", "removed all instances", time.GetUtcNow());
+            if (rest.IsEmpty)
+            {
+                tree["metadata"]!.AsObject().Remove("finalizers");
+                if (await store.DeleteAsync(Resources.Definitions, current, tree, stop) is not null) return;
+                continue;
+            }
+            tree["metadata"]!["finalizers"] = Json.Array(rest);
+            if (await store.UpdateAsync(Resources.Definitions, tree, current, stop) is not null) return;
+        }
+    }
+}

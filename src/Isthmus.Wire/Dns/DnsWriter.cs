@@ -62,6 +62,16 @@ public ref struct DnsWriter
         return true;
     }
 
+    /// <summary>A CNAME record without any object for it.</summary>
+    public bool TryAlias(ReadOnlySpan<char> name, uint ttl, ReadOnlySpan<char> target)
+    {
+        var start = _offset;
+        if (!TryHead(name, DnsType.CNAME, DnsQuestion.Internet, ttl, out var length) || !TryName(target)) return Undo(start);
+        BinaryPrimitives.WriteUInt16BigEndian(_output[length..], (ushort)(_offset - length - 2));
+        Count((int)DnsSection.Answer);
+        return true;
+    }
+
     /// <summary>Adds header and OPT record; returns the length of the message.</summary>
     public int Finish(bool truncated)
     {

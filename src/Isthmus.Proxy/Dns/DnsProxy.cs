@@ -1,0 +1,179 @@
+using System.Net;
+using System.Net.Sockets;
+using Isthmus.Core.Problems;
+
+namespace Isthmus.Proxy.Dns;
+
+/// <summary>The sidecar's name server, UDP and TCP: names of the mesh from the table, all others from the servers of resolv.conf.</summary>
+internal sealed class DnsProxy(IPEndPoint address, Upstream upstream, TimeProvider time, Random random)
+{
+    private const int MaxForwards = 512, MaxConnections = 64;
+    private static readonly TimeSpan Idle = TimeSpan.FromSeconds(10);
+
+    private readonly SemaphoreSlim _forwards = new(MaxForwards), _connections = new(MaxConnections);
+    private volatile NameTables? _table;
+    private long _answered, _forwarded, _dropped;
+
+    /// <summary>The table in use; null until the first has come.</summary>
+    public NameTables? Table
+    {
+        get => _table;
+        set => _table = value;
+    }
+
+    /// <summary>Queries answered from the table, passed on, and not answered because too many were waiting.</summary>
+    public (long Answered, long Forwarded, long Dropped) Counts =>
+        (Interlocked.Read(ref _answered), Interlocked.Read(ref _forwarded), Interlocked.Read(ref _dropped));
+
+    /// <summary>Serves until <paramref name="stop"/>.</summary>
+    /// <exception cref="ProblemException">The address is in use.</exception>
+    public async Task RunAsync(CancellationToken stop)
+    {
+        using var udp = new Socket(address.AddressFamily, SocketType.Dgram, ProtocolType.Udp);
+        using var tcp = new Socket(address.AddressFamily, SocketType.Stream, ProtocolType.Tcp);
+        try
+        {
+            tcp.SetSocketOption(SocketOptionLevel.Socket, SocketOptionName.ReuseAddress, true);
+            udp.Bind(address);
+            tcp.Bind(address);
+            tcp.Listen(64);
+        }
+        catch (SocketException e)
+        {
+            throw new ProblemException($"port {address.Port}", $"the DNS proxy cannot listen on {address}: {e.Message}", "end the program that uses it, or turn DNS capture off", e);
+        }
+        var done = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+        // A thread that does nothing else answers in half the time of the shared pool.
+        new Thread(() => ServeUdp(udp, done, stop)) { IsBackground = true, Name = "dns" }.Start();
+        using var closing = stop.Register(udp.Close);
+        await AcceptAsync(tcp, stop).ConfigureAwait(false);
+        await done.Task.ConfigureAwait(false);
+    }
+
+    private void ServeUdp(Socket socket, TaskCompletionSource done, CancellationToken stop)
+    {
+        var (query, answer) = (new byte[4096], new byte[4096]);
+        var from = new SocketAddress(address.AddressFamily);
+        var own = new Random(random.Next());
+        try
+        {
+            while (!stop.IsCancellationRequested)
+            {
+                try
+                {
+                    var received = query.AsSpan(0, socket.ReceiveFrom(query, SocketFlags.None, from));
+                    var decision = DnsResponder.Answer(received, _table, udp: true, own, answer, out var length);
+                    if (decision == DnsDecision.Forward) Forward(socket, received.ToArray(), from);
+                    else if (decision == DnsDecision.Answered)
+                    {
+                        Interlocked.Increment(ref _answered);
+                        socket.SendTo(answer.AsSpan(0, length), SocketFlags.None, from);
+                    }
+                }
+                // An asker that went away comes back as an error of the next call; the others still wait.
+                catch (SocketException) when (!stop.IsCancellationRequested)
+                {
+                }
+            }
+            done.TrySetResult();
+        }
+        catch (Exception e) when (e is ObjectDisposedException or SocketException && stop.IsCancellationRequested)
+        {
+            done.TrySetResult();
+        }
+#pragma warning disable CA1031 // The thread's edge: the failure goes to whoever awaits the server.
+        catch (Exception e)
+#pragma warning restore CA1031
+        {
+            done.TrySetException(e);
+        }
+    }
+
+    private void Forward(Socket socket, byte[] query, SocketAddress from)
+    {
+        if (!_forwards.Wait(0))
+        {
+            Interlocked.Increment(ref _dropped);
+            return;
+        }
+        Interlocked.Increment(ref _forwarded);
+        var back = new SocketAddress(from.Family, from.Size);
+        from.Buffer.Span[..from.Size].CopyTo(back.Buffer.Span);
+        // Bounded by the semaphore and by the upstream's patience; it lets no exception out.
+        _ = Task.Run(async () =>
+        {
+            try
+            {
+                if (await upstream.AskAsync(query, tcp: false, CancellationToken.None).ConfigureAwait(false) is { } answer)
+                    socket.SendTo(answer, SocketFlags.None, back);
+            }
+            catch (Exception e) when (e is SocketException or ObjectDisposedException)
+            {
+                // The asker or the server is gone.
+            }
+            finally
+            {
+                _forwards.Release();
+            }
+        });
+    }
+
+    private async Task AcceptAsync(Socket listener, CancellationToken stop)
+    {
+        var open = new List<Task>();
+        try
+        {
+            while (true)
+            {
+                await _connections.WaitAsync(stop).ConfigureAwait(false);
+                var socket = await listener.AcceptAsync(stop).ConfigureAwait(false);
+                open.RemoveAll(t => t.IsCompleted);
+                open.Add(ServeTcpAsync(socket, stop));
+            }
+        }
+        catch (OperationCanceledException)
+        {
+            await Task.WhenAll(open).ConfigureAwait(false);
+        }
+    }
+
+    private async Task ServeTcpAsync(Socket socket, CancellationToken stop)
+    {
+        using var limit = CancellationTokenSource.CreateLinkedTokenSource(stop);
+        try
+        {
+            await using var stream = new NetworkStream(socket, ownsSocket: true);
+            using var idle = time.CreateTimer(_ => limit.Cancel(), null, Idle, Timeout.InfiniteTimeSpan);
+            while (await TcpFraming.ReadAsync(stream, limit.Token).ConfigureAwait(false) is { } query)
+            {
+                idle.Change(Idle, Timeout.InfiniteTimeSpan);
+                if (await AnswerTcpAsync(query, limit.Token).ConfigureAwait(false) is not { } answer) break;
+                await TcpFraming.WriteAsync(stream, answer, limit.Token).ConfigureAwait(false);
+            }
+        }
+        catch (Exception e) when (e is IOException or OperationCanceledException or SocketException)
+        {
+            // The asker is gone or too slow.
+        }
+        finally
+        {
+            _connections.Release();
+        }
+    }
+
+    private async ValueTask<ReadOnlyMemory<byte>?> AnswerTcpAsync(byte[] query, CancellationToken stop)
+    {
+        var buffer = new byte[16 * 1024];
+        switch (DnsResponder.Answer(query, _table, udp: false, random, buffer, out var length))
+        {
+            case DnsDecision.Answered:
+                Interlocked.Increment(ref _answered);
+                return buffer.AsMemory(0, length);
+            case DnsDecision.Forward:
+                Interlocked.Increment(ref _forwarded);
+                return await upstream.AskAsync(query, tcp: true, stop).ConfigureAwait(false) is { } answer ? answer : null;
+            default:
+                return null;
+        }
+    }
+}

@@ -1,0 +1,92 @@
+using System.Buffers.Binary;
+using System.Net.Sockets;
+using Isthmus.Wire.Dns;
+
+namespace Isthmus.Proxy.Dns;
+
+/// <summary>What to do with a query.</summary>
+internal enum DnsDecision
+{
+    /// <summary>The answer was written.</summary>
+    Answered,
+    /// <summary>Others know.</summary>
+    Forward,
+    /// <summary>It is no query: silence.</summary>
+    Drop,
+}
+
+/// <summary>Decides about one query from the current table, without allocating.</summary>
+internal static class DnsResponder
+{
+    /// <summary>Seconds; as Istio's DNS proxy says.</summary>
+    public const uint TimeToLive = 30;
+
+    /// <param name="table">Null before the first has come: then nothing may be said about any name.</param>
+    /// <param name="udp">Over UDP the answer is as long as the asker takes; over TCP as long as it needs.</param>
+    /// <param name="length">Of the answer in <paramref name="output"/>.</param>
+    public static DnsDecision Answer(ReadOnlySpan<byte> query, NameTables? table, bool udp, Random random, Span<byte> output, out int length)
+    {
+        length = 0;
+        if (query.Length < DnsHeader.Size || DnsHeader.Read(query).IsResponse) return DnsDecision.Drop;
+        if (!DnsHeader.IsPlainQuery(query)) return Refuse(query, DnsCode.NotImplemented, output, out length);
+        Span<char> text = stackalloc char[DnsName.MaxText];
+        var offset = DnsHeader.Size;
+        var size = DnsName.Read(query, ref offset, text);
+        if (size < 0 || offset + 4 > query.Length) return Refuse(query, DnsCode.FormatError, output, out length);
+        var name = text[..size];
+        var type = (DnsType)BinaryPrimitives.ReadUInt16BigEndian(query[offset..]);
+        var @class = BinaryPrimitives.ReadUInt16BigEndian(query[(offset + 2)..]);
+        if (table is null) return Refuse(query, DnsCode.ServerFailure, output, out length);
+        if (@class != DnsQuestion.Internet || type is not (DnsType.A or DnsType.AAAA)) return DnsDecision.Forward;
+        if (table.Find(name, out var target) is not { } addresses) return DnsDecision.Forward;
+
+        var edns = ReadEdns(query, offset + 4);
+        var limit = udp ? Math.Clamp(edns ?? DnsMessage.PlainUdpSize, DnsMessage.PlainUdpSize, 4096) : output.Length;
+        length = Write(query, name, type, target, addresses, edns is not null, random, output[..Math.Min(limit, output.Length)]);
+        return DnsDecision.Answered;
+    }
+
+    private static int Write(
+        ReadOnlySpan<byte> query, ReadOnlySpan<char> name, DnsType type, int target, NameAddresses addresses, bool edns, Random random, Span<byte> output)
+    {
+        var writer = new DnsWriter(output, DnsHeader.Read(query).Answer(DnsCode.NoError, authoritative: true, recursionAvailable: true), edns ? Ours : null);
+        if (!writer.TryQuestion(name, type)) return writer.Finish(truncated: true);
+        var owner = name;
+        if (target > 0)
+        {
+            owner = name[..target];
+            if (!writer.TryAlias(name, TimeToLive, owner)) return writer.Finish(truncated: true);
+        }
+        var all = addresses.Of(type == DnsType.A ? AddressFamily.InterNetwork : AddressFamily.InterNetworkV6);
+        // Starting anywhere spreads clients that take the first.
+        var first = all.Length > 1 ? random.Next(all.Length) : 0;
+        for (var i = 0; i < all.Length; i++)
+            if (!writer.TryAddress(owner, TimeToLive, all[(first + i) % all.Length])) return writer.Finish(truncated: true);
+        return writer.Finish(truncated: false);
+    }
+
+    private static Edns Ours { get; } = new(4096);
+
+    /// <summary>An answer that repeats the question and says only a code.</summary>
+    private static DnsDecision Refuse(ReadOnlySpan<byte> query, DnsCode code, Span<byte> output, out int length)
+    {
+        var offset = DnsHeader.Size;
+        Span<char> text = stackalloc char[DnsName.MaxText];
+        var question = DnsHeader.IsPlainQuery(query) && DnsName.Read(query, ref offset, text) >= 0 && offset + 4 <= query.Length;
+        length = question ? offset + 4 : DnsHeader.Size;
+        query[..length].CopyTo(output);
+        output[4..DnsHeader.Size].Clear();
+        if (question) output[5] = 1;
+        BinaryPrimitives.WriteUInt16BigEndian(output[2..], DnsHeader.Read(query).Answer(code, authoritative: false, recursionAvailable: true).Flags);
+        return DnsDecision.Answered;
+    }
+
+    /// <summary>The size that the OPT record names, when it is the first additional record, where everybody puts it.</summary>
+    private static int? ReadEdns(ReadOnlySpan<byte> query, int offset)
+    {
+        if (BinaryPrimitives.ReadUInt32BigEndian(query[6..]) != 0 || BinaryPrimitives.ReadUInt16BigEndian(query[10..]) == 0) return null;
+        if (offset + 5 > query.Length || query[offset] != 0) return null;
+        if ((DnsType)BinaryPrimitives.ReadUInt16BigEndian(query[(offset + 1)..]) != DnsType.OPT) return null;
+        return BinaryPrimitives.ReadUInt16BigEndian(query[(offset + 3)..]);
+    }
+}

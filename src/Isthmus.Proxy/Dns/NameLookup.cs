@@ -19,7 +19,7 @@ internal sealed class NameLookup(ResolverSettings settings, Upstream upstream, F
         var silent = false;
         foreach (var candidate in settings.Candidates(name))
         {
-            if (DnsName.Write(candidate, stackalloc byte[DnsName.MaxWire + 1]) < 0) continue;
+            if (!IsName(candidate)) continue;
             var both = await Task.WhenAll(AskAsync(candidate, DnsType.A, stop), AskAsync(candidate, DnsType.AAAA, stop)).ConfigureAwait(false);
             var records = both.SelectMany(m => m?.Answers.Items ?? []).ToArray();
             var addresses = records.Select(r => r.Content).OfType<AddressContent>().Select(a => a.Address).Distinct().ToArray();
@@ -45,6 +45,12 @@ internal sealed class NameLookup(ResolverSettings settings, Upstream upstream, F
         var answer = DnsMessage.TryRead(bytes);
         if (answer is not { Header.IsTruncated: true }) return answer;
         return await upstream.AskAsync(query, tcp: true, stop).ConfigureAwait(false) is { } whole ? DnsMessage.TryRead(whole) : answer;
+    }
+
+    private static bool IsName(string text)
+    {
+        Span<byte> wire = stackalloc byte[DnsName.MaxWire + 1];
+        return DnsName.Write(text, wire) >= 0;
     }
 
     private ushort NextId()

@@ -24,7 +24,9 @@ public static class ApiServerProgram
             await using var host = ApiServerHost.Build(settings, certificate, TimeProvider.System, new Random(), Endpoints(settings));
             await host.StartAsync(stop);
             await Console.Out.WriteLineAsync($"API server of {settings.Cluster} listens on {string.Join(", ", host.Addresses)}");
-            await Task.WhenAny(host.Running, Task.Delay(Timeout.Infinite, stop));
+            var controllers = settings.PlainHttp ? Task.Delay(Timeout.Infinite, stop) : Controllers.ControllersProgram.RunAsync(settings, stop);
+            await Task.WhenAny(host.Running, controllers, Task.Delay(Timeout.Infinite, stop));
+            if (controllers.IsFaulted) await controllers;
             if (!stop.IsCancellationRequested) await host.Running;
             await Task.Delay(Timeout.Infinite, stop);
         }

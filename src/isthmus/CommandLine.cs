@@ -16,6 +16,7 @@ internal static class CommandLine
     private static readonly Dictionary<string, Func<string[], CancellationToken, Task<int>>> Roles = new(StringComparer.Ordinal)
     {
         ["lab-apiserver"] = Lab.ApiServerProgram.RunAsync,
+        ["lab-node"] = Lab.NodeProgram.RunAsync,
         ["sample"] = Samples.SampleProgram.RunAsync,
         ["lab-supervisor"] = Lab.SupervisorProgram.RunAsync,
     };

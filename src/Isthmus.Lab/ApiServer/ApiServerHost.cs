@@ -55,7 +55,14 @@ public sealed class ApiServerHost : IAsyncDisposable
     {
         await _bootstrap.RunAsync(stop);
         await _app.StartAsync(stop);
-        _running = Task.WhenAll(_tasks.Select(task => task.RunAsync(_stopping.Token)));
+        _running = RunTasksAsync();
+    }
+
+    /// <summary>The first task that ends, ends the server: its failure must not go unseen while the others run.</summary>
+    private async Task RunTasksAsync()
+    {
+        var tasks = _tasks.Select(task => task.RunAsync(_stopping.Token)).Append(Task.Delay(Timeout.Infinite, _stopping.Token)).ToList();
+        await await Task.WhenAny(tasks);
     }
 
     /// <summary>The addresses that are listened on: tests ask for port 0.</summary>

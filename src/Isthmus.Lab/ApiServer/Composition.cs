@@ -2,6 +2,7 @@ using Isthmus.Lab.ApiServer.Admission;
 using Isthmus.Lab.ApiServer.Auth;
 using Isthmus.Lab.ApiServer.CustomResources;
 using Isthmus.Lab.ApiServer.Kinds;
+using Isthmus.Lab.ApiServer.Streaming;
 using Isthmus.Lab.Pki;
 
 namespace Isthmus.Lab.ApiServer;
@@ -26,7 +27,7 @@ public static class Composition
             auth.Authorizer,
             [new NamespaceLifecycle(), .. ofPods, auth.Escalation, webhooks],
             [.. auth.Reviews, new PodBindingResource(store, time), new PodEvictionResource(store, time)],
-            [],
+            StreamingResources.All(context),
             [auth.Aggregation, new DefinitionController(store, context.Kinds, time)])
         {
             Documents = auth.Documents(),

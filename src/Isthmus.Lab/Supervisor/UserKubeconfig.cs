@@ -76,7 +76,7 @@ public sealed class UserKubeconfig(LabHome home, Func<string, string?> environme
 
     private async Task EditAsync(string file, Func<JsonObject, bool> edit, CancellationToken stop)
     {
-        var target = File.ResolveLinkTarget(file, returnFinalTarget: true)?.FullName ?? file;
+        var target = new FileInfo(file).LinkTarget is null ? file : File.ResolveLinkTarget(file, returnFinalTarget: true)!.FullName;
         var existed = File.Exists(target);
         try
         {

@@ -53,6 +53,12 @@ internal sealed partial class ApiHandler
         {
             await RefuseAsync(http, new ApiException(500, "InternalError", e.Message));
         }
+        catch (Exception e)
+        {
+            // Our own mistake: the client learns that, the log learns where, and the server goes on.
+            await Console.Error.WriteLineAsync($"{http.Request.Method} {http.Request.Path}: {e}");
+            await RefuseAsync(http, ApiException.Internal(e.Message));
+        }
     }
 
     private static Task RefuseAsync(HttpContext http, ApiException e)

@@ -64,7 +64,7 @@ internal sealed class DeleteEndpoint(ApiServerContext context, ObjectRegistry re
         var request = call.Write("DeleteOptions");
         foreach (var name in (string[])["gracePeriodSeconds", "propagationPolicy", "preconditions", "orphanDependents"])
             if (options[name] is { } value) request.Options[name] = value.DeepClone();
-        var grace = (long?)options["gracePeriodSeconds"] ?? call.Number("gracePeriodSeconds");
+        var grace = Json.Whole(options["gracePeriodSeconds"]) ?? call.Number("gracePeriodSeconds");
         if (grace < 0) grace = 1;
         var orphan = (bool?)options["orphanDependents"] ?? (call.Query("orphanDependents") is { Length: > 0 } text ? text is "true" or "1" : null);
         var policy = (string?)options["propagationPolicy"] ?? call.Query("propagationPolicy");

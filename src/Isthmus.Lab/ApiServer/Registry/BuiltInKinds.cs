@@ -91,7 +91,7 @@ public static class BuiltInKinds
             Storage = new(storage is null ? gv.Group : GroupVersion.Parse(storage).Group, words[1]),
             StorageApiVersion = storage ?? "",
             Schema = BuiltInTypes.Find($"{BuiltInTypes.Package(gv.Group, gv.Version)}.{kind}"),
-            Table = BuiltInTables.Find(gv, kind),
+            Table = BuiltInTables.Find(kind),
             FieldLabels = Option(options, "fields")?.Split(',').ToValueList() ?? [],
             Scale = options.Contains("scale") ? ReplicasScale : null,
             Strategy = strategyOf(gv.Group, kind)

@@ -7,7 +7,7 @@ internal static class Generations
 {
     internal static void Update(KindDescriptor kind, JsonObject old, JsonObject next)
     {
-        var generation = (long?)Metadata.Of(old)["generation"] ?? 1;
+        var generation = Json.Whole(Metadata.Of(old)["generation"]) ?? 1;
         Metadata.Of(next)["generation"] = Same(kind, old, next) ? generation : generation + 1;
     }
 

@@ -96,7 +96,7 @@ public sealed partial class ObjectRegistry(ApiServerContext context, IReadOnlyLi
         if (request.IsApply) SetManaged(next, managed);
         else ManagedFields.Update(old, next, request, context.Time.GetUtcNow(), managed);
         if (IsSame(old, next)) return new(current);
-        if (Metadata.IsDeleted(next) && Metadata.Finalizers(next).Count == 0 && (long?)Metadata.Of(next)["deletionGracePeriodSeconds"] is null or 0 && kind.Strategy.MayRemove(next))
+        if (Metadata.IsDeleted(next) && Metadata.Finalizers(next).Count == 0 && Json.Whole(Metadata.Of(next)["deletionGracePeriodSeconds"]) is null or 0 && kind.Strategy.MayRemove(next))
             return await RemoveAsync(request, current, next, stop) is { } removed ? new(removed, Removed: true) : null;
         return await StoreAsync(request, current, next, stop) is { } stored ? new(stored) : null;
     }

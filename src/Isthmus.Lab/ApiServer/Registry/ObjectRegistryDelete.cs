@@ -43,7 +43,7 @@ public sealed partial class ObjectRegistry
     private async Task<WriteResult?> DeleteAgainAsync(
         WriteRequest request, DeleteRequest delete, StoredObject current, JsonObject old, JsonObject next, long grace, CancellationToken stop)
     {
-        var remaining = (long?)Metadata.Of(old)["deletionGracePeriodSeconds"] ?? 0;
+        var remaining = Json.Whole(Metadata.Of(old)["deletionGracePeriodSeconds"]) ?? 0;
         if (grace == 0 && Metadata.Finalizers(old).Count == 0 && request.Kind.Strategy.MayRemove(old))
             return await RemoveAsync(request, current, null, stop) is { } removed ? new(removed, Removed: true) : null;
         if (delete.GracePeriodSeconds is null || grace >= remaining) return new(current);
@@ -56,7 +56,7 @@ public sealed partial class ObjectRegistry
         var metadata = Metadata.Of(o);
         metadata["deletionTimestamp"] = ApiTime.Seconds(now.AddSeconds(grace));
         metadata["deletionGracePeriodSeconds"] = grace;
-        if (metadata["generation"] is { } generation) metadata["generation"] = (long)generation + 1;
+        if (Json.Whole(metadata["generation"]) is { } generation) metadata["generation"] = generation + 1;
         MetadataOrder.Sort(metadata);
     }
 

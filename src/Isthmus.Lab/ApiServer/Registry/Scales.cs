@@ -23,7 +23,7 @@ public static class Scales
     /// <summary>Takes the replicas of a Scale over into the object.</summary>
     public static JsonObject Apply(KindDescriptor kind, JsonObject o, JsonObject scale)
     {
-        var replicas = (long?)scale["spec"]?["replicas"] ?? 0;
+        var replicas = Json.Whole(scale.At("spec", "replicas")) ?? 0;
         if (replicas < 0)
             throw ApiException.Invalid("autoscaling", "Scale", Metadata.Name(o), [FieldError.Invalid("spec.replicas", replicas, "must be greater than or equal to 0")]);
         var path = Fields(kind)!.SpecReplicas.TrimStart('.').Split('.');
@@ -38,8 +38,7 @@ public static class Scales
         return o;
     }
 
-    private static long? Number(JsonObject o, string path) => At(o, path) is JsonValue value && value.TryGetValue<long>(out var number) ? number
-        : At(o, path) is JsonValue small && small.TryGetValue<int>(out var i) ? i : null;
+    private static long? Number(JsonObject o, string path) => Json.Whole(At(o, path));
 
     private static JsonNode? At(JsonObject o, string path)
     {

@@ -1,0 +1,135 @@
+using System.Collections.Concurrent;
+using System.Globalization;
+using System.Net.Sockets;
+using System.Text;
+using System.Text.Json.Nodes;
+using Isthmus.Lab.ApiServer.Streaming.Spdy;
+using Microsoft.AspNetCore.Http;
+
+namespace Isthmus.Lab.ApiServer.Streaming;
+
+/// <summary><c>pods/x/portforward</c>: SPDY, directly or tunnelled in a WebSocket. Each connection is a pair of streams, data and error.</summary>
+internal sealed class PortForwardResource(NodeConnection node) : IStreamingResource
+{
+    private const string Protocol = "portforward.k8s.io", Tunnelled = "SPDY/3.1+portforward.k8s.io";
+
+    public VirtualResourceDescriptor Descriptor { get; } = StreamingResources.Describe("portforward", "PodPortForwardOptions", "create", "get");
+
+    public async Task HandleAsync(HttpContext http, RequestAttributes attributes, JsonObject parent, CancellationToken stop)
+    {
+        var pod = StreamingResources.Parse(parent);
+        var (webSocket, spdy) = (Upgrades.IsWebSocket(http.Request), Upgrades.IsSpdy(http.Request));
+        if (!webSocket && !spdy) throw ApiException.BadRequest("Upgrade request required");
+        StreamingResources.RequireNode(pod);
+        var ours = webSocket ? Tunnelled : Protocol;
+        if (Upgrades.Choose(http.Request, webSocket ? "Sec-WebSocket-Protocol" : "X-Stream-Protocol-Version", [ours]) is null)
+            throw ApiException.BadRequest($"unable to upgrade: the server supports {ours}");
+        await using var transport = webSocket ? new WebSocketStream(await Upgrades.ToWebSocketAsync(http, Tunnelled)) : await Upgrades.ToSpdyAsync(http, Protocol);
+        using var connection = new SpdyConnection(transport);
+        using var over = CancellationTokenSource.CreateLinkedTokenSource(stop);
+        var path = $"/portForward/{pod.Metadata.Namespace}/{pod.Metadata.Name}?port=";
+        var accepting = AcceptAsync(connection, path, over.Token);
+        try
+        {
+            await connection.RunAsync(stop);
+        }
+        catch (InvalidDataException)
+        {
+            // It speaks something else: the connection ends.
+        }
+        await over.CancelAsync();
+        await accepting;
+    }
+
+    private async Task AcceptAsync(SpdyConnection connection, string path, CancellationToken stop)
+    {
+        var halves = new Dictionary<string, SpdyStream>(StringComparer.Ordinal);
+        var forwards = new ConcurrentDictionary<Task, bool>();
+        try
+        {
+            await foreach (var stream in connection.OpenedAsync(stop))
+            {
+                var headers = stream.Headers;
+                // Old clients number no requests: then a data stream follows its error stream.
+                var pair = headers.GetValueOrDefault("requestid") ?? (headers.GetValueOrDefault("streamtype") == "error" ? stream.Id : stream.Id - 2).ToString(CultureInfo.InvariantCulture);
+                if (!halves.Remove(pair, out var other))
+                {
+                    halves[pair] = stream;
+                    continue;
+                }
+                var (data, error) = headers.GetValueOrDefault("streamtype") == "data" ? (stream, other) : (other, stream);
+                var forward = ForwardAsync(connection, data, error, path, stop);
+                forwards[forward] = true;
+                _ = forward.ContinueWith(done => forwards.TryRemove(done, out var _), TaskScheduler.Default);
+            }
+        }
+        catch (OperationCanceledException)
+        {
+            // The connection is over.
+        }
+        await Task.WhenAll(forwards.Keys);
+    }
+
+    private async Task ForwardAsync(SpdyConnection connection, SpdyStream data, SpdyStream error, string path, CancellationToken stop)
+    {
+        try
+        {
+            var port = data.Headers.GetValueOrDefault("port", "");
+            var (tunnel, message) = int.TryParse(port, NumberStyles.None, CultureInfo.InvariantCulture, out var number)
+                ? await TryOpenAsync(path + number.ToString(CultureInfo.InvariantCulture), stop)
+                : (null, $"'{port}' is no port");
+            if (tunnel is null) await error.SendAsync(Encoding.UTF8.GetBytes(message), stop);
+            else await CopyAsync(data, tunnel, stop);
+            await error.EndAsync(stop);
+            await data.EndAsync(stop);
+        }
+        catch (Exception e) when (e is IOException or OperationCanceledException or ObjectDisposedException)
+        {
+            // The client left.
+        }
+        connection.Forget(data);
+        connection.Forget(error);
+    }
+
+    private async Task<(NetworkStream? Tunnel, string Error)> TryOpenAsync(string path, CancellationToken stop)
+    {
+        try
+        {
+            return await node.OpenTunnelAsync(path, stop);
+        }
+        catch (Exception e) when (e is SocketException or IOException)
+        {
+            return (null, $"the node cannot be reached: {e.Message}");
+        }
+    }
+
+    private static async Task CopyAsync(SpdyStream data, NetworkStream tunnel, CancellationToken stop)
+    {
+        await using var owned = tunnel;
+        using var over = CancellationTokenSource.CreateLinkedTokenSource(stop);
+        var toPod = ToPodAsync(data, tunnel, over.Token);
+        var buffer = new byte[32 * 1024];
+        try
+        {
+            while (await tunnel.ReadAsync(buffer, over.Token) is var read and > 0) await data.SendAsync(buffer.AsMemory(0, read).ToArray(), over.Token);
+        }
+        finally
+        {
+            await over.CancelAsync();
+            await toPod;
+        }
+    }
+
+    private static async Task ToPodAsync(SpdyStream data, NetworkStream tunnel, CancellationToken stop)
+    {
+        try
+        {
+            while (await data.ReceiveAsync(stop) is { } bytes) await tunnel.WriteAsync(bytes, stop);
+            tunnel.Socket.Shutdown(SocketShutdown.Send);
+        }
+        catch (Exception e) when (e is IOException or SocketException or OperationCanceledException)
+        {
+            // The Pod closed first.
+        }
+    }
+}

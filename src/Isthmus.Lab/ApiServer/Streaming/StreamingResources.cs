@@ -1,0 +1,43 @@
+using System.Text.Json;
+using System.Text.Json.Nodes;
+using Isthmus.Kubernetes.Objects;
+using Microsoft.AspNetCore.Http;
+
+namespace Isthmus.Lab.ApiServer.Streaming;
+
+/// <summary>The subresources of a Pod that only its node can answer.</summary>
+public static class StreamingResources
+{
+    public static IReadOnlyList<IStreamingResource> All(ApiServerContext context)
+    {
+        var node = new NodeConnection(context.Settings);
+        return [new LogResource(node), new RemoteCommandResource(node, "exec", "PodExecOptions"), new RemoteCommandResource(node, "attach", "PodAttachOptions"), new PortForwardResource(node)];
+    }
+
+    internal static VirtualResourceDescriptor Describe(string subresource, string kind, params ReadOnlySpan<string> verbs) =>
+        new("", "v1", "pods", "", kind, subresource, true, [.. verbs]);
+
+    internal static Pod Parse(JsonObject parent) =>
+        parent.Deserialize(KubeJson.Of<Pod>()) ?? throw ApiException.Internal("the Pod cannot be read");
+
+    /// <summary>The container that is asked for, or the one that there is.</summary>
+    internal static string ContainerOf(HttpContext http, Pod pod)
+    {
+        var asked = http.Request.Query["container"].ToString();
+        var names = pod.Spec.Containers.Select(one => one.Name).ToList();
+        if (asked.Length > 0)
+        {
+            if (names.Contains(asked) || pod.Spec.InitContainers.Exists(one => one.Name == asked)) return asked;
+            throw ApiException.BadRequest($"container {asked} is not valid for pod {pod.Metadata.Name}");
+        }
+        if (names.Count == 1) return names[0];
+        if (pod.Metadata.Annotations.TryGetValue("kubectl.kubernetes.io/default-container", out var usual) && names.Contains(usual)) return usual;
+        var init = pod.Spec.InitContainers.Count > 0 ? $" or one of the init containers: [{string.Join(' ', pod.Spec.InitContainers.Select(one => one.Name))}]" : "";
+        throw ApiException.BadRequest($"a container name must be specified for pod {pod.Metadata.Name}, choose one of: [{string.Join(' ', names)}]{init}");
+    }
+
+    internal static void RequireNode(Pod pod)
+    {
+        if (pod.Spec.NodeName.Length == 0) throw ApiException.BadRequest($"pod {pod.Metadata.Name} does not have a host assigned");
+    }
+}

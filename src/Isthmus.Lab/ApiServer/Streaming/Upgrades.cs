@@ -1,0 +1,55 @@
+using System.Net.WebSockets;
+using System.Security.Cryptography;
+using System.Text;
+using Microsoft.AspNetCore.Http;
+using Microsoft.AspNetCore.Http.Features;
+
+namespace Isthmus.Lab.ApiServer.Streaming;
+
+/// <summary>Turns a request into what its client asks to upgrade to.</summary>
+internal static class Upgrades
+{
+    private const string WebSocketKey = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
+
+    internal static bool IsWebSocket(HttpRequest request) => request.Headers.Upgrade.ToString().Equals("websocket", StringComparison.OrdinalIgnoreCase);
+
+    internal static bool IsSpdy(HttpRequest request) => request.Headers.Upgrade.ToString().Equals("SPDY/3.1", StringComparison.OrdinalIgnoreCase);
+
+    /// <summary>The first of ours that the client offers; null when it offers none of them.</summary>
+    internal static string? Choose(HttpRequest request, string header, ReadOnlySpan<string> ours)
+    {
+        var offered = request.Headers[header].SelectMany(line => (line ?? "").Split(',', StringSplitOptions.TrimEntries | StringSplitOptions.RemoveEmptyEntries)).ToHashSet(StringComparer.Ordinal);
+        foreach (var one in ours)
+        {
+            if (offered.Contains(one)) return one;
+        }
+        return null;
+    }
+
+    internal static async Task<WebSocket> ToWebSocketAsync(HttpContext http, string protocol)
+    {
+        var key = http.Request.Headers.SecWebSocketKey.ToString();
+        if (http.Request.Headers.SecWebSocketVersion != "13" || key.Length is 0 or > 100) throw ApiException.BadRequest("a WebSocket handshake of version 13 is needed");
+        var upgrade = Upgradable(http);
+        http.Response.Headers.Upgrade = "websocket";
+        http.Response.Headers.SecWebSocketAccept = Accept(key);
+        http.Response.Headers.SecWebSocketProtocol = protocol;
+        return WebSocket.CreateFromStream(await upgrade.UpgradeAsync(), new WebSocketCreationOptions { IsServer = true, SubProtocol = protocol });
+    }
+
+    internal static async Task<Stream> ToSpdyAsync(HttpContext http, string protocol)
+    {
+        var upgrade = Upgradable(http);
+        http.Response.Headers.Upgrade = "SPDY/3.1";
+        http.Response.Headers["X-Stream-Protocol-Version"] = protocol;
+        return await upgrade.UpgradeAsync();
+    }
+
+    private static IHttpUpgradeFeature Upgradable(HttpContext http) =>
+        http.Features.Get<IHttpUpgradeFeature>() is { IsUpgradableRequest: true } upgrade ? upgrade : throw ApiException.BadRequest("Upgrade request required");
+
+    // SHA-1 is what the handshake prescribes (RFC 6455, 4.2.2); nothing secret hangs on it.
+#pragma warning disable CA5350
+    private static string Accept(string key) => Convert.ToBase64String(SHA1.HashData(Encoding.ASCII.GetBytes(key + WebSocketKey)));
+#pragma warning restore CA5350
+}

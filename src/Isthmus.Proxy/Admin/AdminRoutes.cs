@@ -1,0 +1,112 @@
+using Isthmus.Proxy.Http;
+using Isthmus.Proxy.Telemetry;
+using Microsoft.Extensions.Logging;
+
+namespace Isthmus.Proxy.Admin;
+
+/// <summary>The admin interface: what Envoy's answers, in Envoy's shapes.</summary>
+internal sealed class AdminRoutes(DataPlane plane)
+{
+    private readonly CancellationTokenSource _quit = new();
+
+    /// <summary>Cancelled when somebody asked the process to end.</summary>
+    public CancellationToken Quit => _quit.Token;
+
+    /// <summary>The program's own log, whose level can be changed; null when there is none.</summary>
+    public ProcessLog? Log { get; set; }
+
+    public async ValueTask<AdminReply?> HandleAsync(RequestHead request, CancellationToken stop)
+    {
+        var target = request.TargetText;
+        var question = target.IndexOf('?', StringComparison.Ordinal);
+        var path = question < 0 ? target : target[..question];
+        var query = Query(question < 0 ? "" : target[(question + 1)..]);
+        return path switch
+        {
+            "/config_dump" => AdminReply.Json(ConfigDumps.Write(plane, query)),
+            "/clusters" => query.GetValueOrDefault("format") == "json" ? AdminReply.Json(ClusterDumps.Json(plane)) : AdminReply.Text(ClusterDumps.Text(plane)),
+            "/listeners" => query.GetValueOrDefault("format") == "json" ? AdminReply.Json(ListenerDumps.Json(plane)) : AdminReply.Text(ListenerDumps.Text(plane)),
+            "/certs" => AdminReply.Json(CertificateDumps.Json(plane)),
+            "/server_info" => AdminReply.Json(ServerDumps.Info(plane)),
+            "/stats" => query.GetValueOrDefault("format") == "prometheus" ? Metrics() : AdminReply.Text(StatsText.Plain(plane, query.GetValueOrDefault("filter", ""))),
+            "/logging" => Logging(request, query),
+            "/quitquitquit" when IsPost(request) => await QuitAsync().ConfigureAwait(false),
+            "/drain_listeners" when IsPost(request) => DrainListeners(),
+            "/quitquitquit" or "/drain_listeners" => AdminReply.Text("Method Not Allowed\n", 405),
+            "/" or "/help" => AdminReply.Text(Help),
+            _ => await HandleReadyAsync(request, stop).ConfigureAwait(false) ?? await HandleMetricsAsync(request, stop).ConfigureAwait(false),
+        };
+    }
+
+    public ValueTask<AdminReply?> HandleReadyAsync(RequestHead request, CancellationToken stop) => ValueTask.FromResult(request.TargetText switch
+    {
+        "/ready" or "/healthz/ready" => plane.IsReady ? AdminReply.Text("LIVE\n") : AdminReply.Text(plane.Connections.IsDraining ? "DRAINING\n" : "PRE_INITIALIZING\n", 503),
+        _ => null,
+    });
+
+    public ValueTask<AdminReply?> HandleMetricsAsync(RequestHead request, CancellationToken stop) =>
+        ValueTask.FromResult(request.Target.StartsWith("/stats/prometheus"u8) ? Metrics() : null);
+
+    private AdminReply Metrics() => new(200, "text/plain; version=0.0.4; charset=utf-8", System.Text.Encoding.UTF8.GetBytes(StatsText.Prometheus(plane)));
+
+    private AdminReply Logging(RequestHead request, Dictionary<string, string> query)
+    {
+        if (Log is null) return AdminReply.Text("there is no log\n", 404);
+        if (query.Count > 0)
+        {
+            if (!IsPost(request)) return AdminReply.Text("Method Not Allowed\n", 405);
+            // Levels are kept for the whole process: one that is asked for a single logger holds for all.
+            foreach (var (name, value) in query)
+            {
+                foreach (var part in name == "paths" ? value.Split(',') : [value])
+                {
+                    var colon = part.IndexOf(':', StringComparison.Ordinal);
+                    if (ProcessLog.ParseLevel(colon < 0 ? part : part[(colon + 1)..]) is not { } level) return AdminReply.Text($"error: unknown logger level {part}\n", 400);
+                    Log.Level = level;
+                }
+            }
+        }
+        return AdminReply.Text("active loggers:\n" + string.Concat(Log.Categories.Select(c => $"  {c}: {ProcessLog.Name(Log.Level)}\n")));
+    }
+
+    private async ValueTask<AdminReply> QuitAsync()
+    {
+        await _quit.CancelAsync().ConfigureAwait(false);
+        return AdminReply.Text("OK\n");
+    }
+
+    private AdminReply DrainListeners()
+    {
+        plane.CloseListeners();
+        return AdminReply.Text("OK\n");
+    }
+
+    private static bool IsPost(RequestHead request) => request.Method == "POST";
+
+    private static Dictionary<string, string> Query(string text)
+    {
+        var query = new Dictionary<string, string>(StringComparer.Ordinal);
+        foreach (var pair in text.Split('&', StringSplitOptions.RemoveEmptyEntries))
+        {
+            var equals = pair.IndexOf('=', StringComparison.Ordinal);
+            query[Uri.UnescapeDataString(equals < 0 ? pair : pair[..equals])] = equals < 0 ? "" : Uri.UnescapeDataString(pair[(equals + 1)..]);
+        }
+        return query;
+    }
+
+    private const string Help = """
+        admin commands are:
+          /certs: print certs on machine
+          /clusters: upstream cluster status
+          /config_dump: dump current configs (experimental)
+          /drain_listeners (POST): drain listeners
+          /listeners: print listener info
+          /logging (POST): query/change logging levels
+          /quitquitquit (POST): exit the server
+          /ready: print server state, return 200 if LIVE, otherwise return 503
+          /server_info: print server version/status information
+          /stats: print server stats
+          /stats/prometheus: print server stats in prometheus format
+
+        """;
+}

@@ -1,0 +1,119 @@
+using System.Globalization;
+using System.Net;
+using System.Net.Sockets;
+using System.Text;
+using Isthmus.Core.Problems;
+using Isthmus.Proxy.Http;
+using Isthmus.Proxy.Tcp;
+
+namespace Isthmus.Proxy.Admin;
+
+/// <summary>An answer of the admin interface.</summary>
+internal sealed record AdminReply(int Status, string ContentType, ReadOnlyMemory<byte> Body)
+{
+    public static AdminReply Text(string text, int status = 200) => new(status, "text/plain; charset=UTF-8", Encoding.UTF8.GetBytes(text));
+
+    public static AdminReply Json(string json) => new(200, "application/json", Encoding.UTF8.GetBytes(json));
+}
+
+/// <summary>Answers a request, or returns null when the path is not its.</summary>
+internal delegate ValueTask<AdminReply?> AdminHandler(RequestHead request, CancellationToken stop);
+
+/// <summary>A small HTTP server for the proxy's own endpoints, on the same codec as the traffic: no other server has to be loaded for it.</summary>
+internal sealed class AdminServer(IPEndPoint address, ISocketFactory sockets, params IReadOnlyList<AdminHandler> handlers)
+{
+    private const int MaxConnections = 64;
+
+    private int _connections;
+
+    /// <summary>Opens the socket and serves until <paramref name="stop"/>.</summary>
+    /// <exception cref="ProblemException">The address is in use or not allowed.</exception>
+    public async Task RunAsync(CancellationToken stop)
+    {
+        using var listener = sockets.Create(address.AddressFamily);
+        try
+        {
+            listener.SetSocketOption(SocketOptionLevel.Socket, SocketOptionName.ReuseAddress, true);
+            listener.Bind(address);
+            listener.Listen(64);
+        }
+        catch (SocketException e)
+        {
+            throw new ProblemException($"port {address.Port}", $"cannot listen on {address}: {e.Message}", "End the program that uses it, or choose another port.", e);
+        }
+        while (!stop.IsCancellationRequested)
+        {
+            Socket socket;
+            try
+            {
+                socket = await listener.AcceptAsync(stop).ConfigureAwait(false);
+            }
+            catch (OperationCanceledException)
+            {
+                return;
+            }
+            catch (SocketException)
+            {
+                continue;
+            }
+            if (Interlocked.Increment(ref _connections) > MaxConnections)
+            {
+                Interlocked.Decrement(ref _connections);
+                socket.Dispose();
+                continue;
+            }
+            // Ends with its socket, which the token closes; it lets no exception out.
+            _ = Task.Run(() => ServeAsync(new SocketTransport(socket), stop), CancellationToken.None);
+        }
+    }
+
+    private async Task ServeAsync(SocketTransport transport, CancellationToken stop)
+    {
+        using var closing = stop.UnsafeRegister(static t => ((SocketTransport)t!).Abort(), transport);
+        using var stream = new Http1Downstream(transport, HttpLimits.Default);
+        var response = new ResponseHead();
+        try
+        {
+            while (await stream.ReadHeadAsync().ConfigureAwait(false))
+            {
+                while (!(await stream.ReadBodyAsync().ConfigureAwait(false)).IsEmpty)
+                {
+                    // Bodies mean nothing here.
+                }
+                await ReplyAsync(stream, response, await HandleAsync(stream.Request, stop).ConfigureAwait(false)).ConfigureAwait(false);
+                if (stream.MustClose) break;
+            }
+            await transport.CloseWriteAsync().ConfigureAwait(false);
+        }
+        catch (Exception e) when (e is TransportException or HttpMessageException or OperationCanceledException)
+        {
+            // The client is gone or speaks something else.
+        }
+        finally
+        {
+            transport.Abort();
+            Interlocked.Decrement(ref _connections);
+        }
+    }
+
+    private async ValueTask<AdminReply> HandleAsync(RequestHead request, CancellationToken stop)
+    {
+        foreach (var handler in handlers)
+            if (await handler(request, stop).ConfigureAwait(false) is { } reply) return reply;
+        return AdminReply.Text("not found\n", 404);
+    }
+
+    private static async ValueTask ReplyAsync(Http1Downstream stream, ResponseHead response, AdminReply reply)
+    {
+        response.Clear();
+        response.Status = reply.Status;
+        response.Headers.Add("content-type"u8, reply.ContentType);
+        response.Headers.Add("cache-control"u8, "no-cache, max-age=0"u8);
+        response.Headers.Add("x-content-type-options"u8, "nosniff"u8);
+        response.Headers.Add("content-length"u8, reply.Body.Length.ToString(CultureInfo.InvariantCulture));
+        response.Body = reply.Body.IsEmpty || stream.Request.Method == "HEAD" ? BodyKind.None : BodyKind.Length;
+        await stream.SendHeadAsync(response).ConfigureAwait(false);
+        await stream.SendBodyAsync(reply.Body).ConfigureAwait(false);
+        await stream.EndAsync(null).ConfigureAwait(false);
+    }
+}

@@ -1,0 +1,126 @@
+using System.Globalization;
+using System.Text;
+using Isthmus.Proxy.Balancing;
+using Isthmus.Proxy.Snapshot;
+using Isthmus.Proxy.Telemetry;
+
+namespace Isthmus.Proxy.Admin;
+
+/// <summary>Statistics as text: Envoy's names, and Istio's standard metrics for Prometheus.</summary>
+internal static class StatsText
+{
+    public static string Plain(DataPlane plane, string filter)
+    {
+        var lines = new List<string>();
+        foreach (var (name, value) in Server(plane)) lines.Add($"{name}: {value}");
+        foreach (var cluster in plane.State.Current.Clusters.Values)
+            foreach (var (name, value, _) in Cluster(cluster)) lines.Add($"cluster.{cluster.Config.Name}.{name}: {value}");
+        var match = filter.Length > 0 ? TextMatch.CompileRegex(filter, whole: false) : null;
+        return string.Concat(lines.Order(StringComparer.Ordinal).Where(l => match?.IsMatch(l) ?? true).Select(l => l + "\n"));
+    }
+
+    public static string Prometheus(DataPlane plane)
+    {
+        var text = new StringBuilder();
+        WriteMesh(text, plane.MeshMetrics);
+        foreach (var (name, value) in Server(plane))
+        {
+            var metric = $"envoy_{name.Replace('.', '_')}";
+            text.Append($"# TYPE {metric} {(name.EndsWith("_total", StringComparison.Ordinal) || name.Contains("ended", StringComparison.Ordinal) ? "counter" : "gauge")}\n{metric}{{}} {value}\n");
+        }
+        var clusters = plane.State.Current.Clusters.Values.OrderBy(c => c.Config.Name, StringComparer.Ordinal).ToArray();
+        var names = clusters.Length == 0 ? [] : Cluster(clusters[0]).Select(s => (s.Name, s.IsGauge)).ToArray();
+        for (var i = 0; i < names.Length; i++)
+        {
+            text.Append($"# TYPE envoy_cluster_{names[i].Name} {(names[i].IsGauge ? "gauge" : "counter")}\n");
+            foreach (var cluster in clusters)
+                text.Append($"envoy_cluster_{names[i].Name}{{cluster_name=\"{Escape(cluster.Config.Name)}\"}} {Cluster(cluster)[i].Value}\n");
+        }
+        return text.ToString();
+    }
+
+    private static IEnumerable<(string Name, long Value)> Server(DataPlane plane)
+    {
+        yield return ("server.live", plane.IsReady ? 1 : 0);
+        yield return ("server.state", plane.Connections.IsDraining ? 1 : plane.IsReady ? 0 : 2);
+        yield return ("server.uptime", (long)(plane.Ports.Time.GetUtcNow() - plane.Started).TotalSeconds);
+        yield return ("server.memory_allocated", GC.GetTotalMemory(false));
+        yield return ("listener_manager.total_listeners_active", plane.State.Current.Listeners.Count);
+        yield return ("listener_manager.listeners_not_opened", plane.ListenerFailures.Count);
+        yield return ("cluster_manager.active_clusters", plane.State.Current.Clusters.Count);
+        yield return ("isthmus.snapshot_version", plane.State.Current.Version);
+        yield return ("isthmus.resources_rejected", plane.State.Rejections.Count);
+        yield return ("isthmus.resource_notes", Notes(plane.State.Current));
+        yield return ("isthmus.access_log_lines_dropped_total", plane.DroppedLogLines);
+        yield return ("downstream_cx_active", plane.Report.Active);
+        yield return ("downstream_cx_total", plane.Report.Total);
+        foreach (var reason in System.Enum.GetValues<EndReason>())
+            if (plane.Report.Ends(reason) is > 0 and var count) yield return ($"isthmus.ended_{SnakeCase(reason.ToString())}", count);
+    }
+
+    private static long Notes(ProxySnapshot snapshot) =>
+        snapshot.Listeners.Values.Sum(l => l.Notes.Count) + snapshot.Clusters.Values.Sum(c => c.Config.Notes.Count) + snapshot.Routes.Values.Sum(r => r.Notes.Count);
+
+    private static (string Name, long Value, bool IsGauge)[] Cluster(ClusterState cluster)
+    {
+        var c = cluster.Counters;
+        return
+        [
+            ("upstream_cx_active", c.ActiveConnections, true), ("upstream_cx_total", c.Connects, false), ("upstream_cx_connect_fail", c.ConnectFailures, false),
+            ("upstream_cx_connect_timeout", c.ConnectTimeouts, false), ("upstream_cx_ssl_fail", c.TlsFailures, false), ("upstream_cx_overflow", c.Overflows, false),
+            ("upstream_cx_none_healthy", c.NoHost, false), ("upstream_cx_tx_bytes_total", c.BytesSent, false), ("upstream_cx_rx_bytes_total", c.BytesReceived, false),
+            ("upstream_rq_active", c.ActiveRequests, true), ("upstream_rq_total", c.Requests, false), ("upstream_rq_2xx", c.Completed2xx, false),
+            ("upstream_rq_3xx", c.Completed3xx, false), ("upstream_rq_4xx", c.Completed4xx, false), ("upstream_rq_5xx", c.Completed5xx, false),
+            ("upstream_rq_retry", c.Retries, false), ("upstream_rq_retry_success", c.RetrySuccesses, false), ("upstream_rq_retry_overflow", c.RetryOverflows, false),
+            ("upstream_rq_timeout", c.Timeouts, false), ("membership_total", cluster.Hosts.All.Count, true),
+            ("outlier_detection_ejections_total", cluster.Ejections, false),
+        ];
+    }
+
+    private static void WriteMesh(StringBuilder text, MeshMetrics metrics)
+    {
+        var http = Merge(metrics.Http);
+        var tcp = Merge(metrics.Tcp);
+        Counter(text, "istio_requests_total", http, c => c.Requests);
+        WriteHistogram(text, "istio_request_duration_milliseconds", http, c => c.Duration);
+        WriteHistogram(text, "istio_request_bytes", http, c => c.RequestBytes);
+        WriteHistogram(text, "istio_response_bytes", http, c => c.ResponseBytes);
+        Counter(text, "istio_tcp_connections_opened_total", tcp, c => c.Opened);
+        Counter(text, "istio_tcp_connections_closed_total", tcp, c => c.Closed);
+        Counter(text, "istio_tcp_received_bytes_total", tcp, c => c.ReceivedBytes);
+        Counter(text, "istio_tcp_sent_bytes_total", tcp, c => c.SentBytes);
+    }
+
+    // Endpoints come and go with equal labels: they are one series.
+    private static List<(string Labels, MeshCounts[] Counts)> Merge(IEnumerable<MeshCounts> all) =>
+        [.. all.GroupBy(c => string.Join(',', c.Labels.Pairs.Select(p => $"{p.Key}=\"{Escape(p.Value)}\"")), StringComparer.Ordinal).Select(g => (g.Key, g.ToArray()))];
+
+    private static void Counter(StringBuilder text, string name, List<(string Labels, MeshCounts[] Counts)> series, Func<MeshCounts, long> value)
+    {
+        if (series.Count == 0) return;
+        text.Append($"# TYPE {name} counter\n");
+        foreach (var (labels, counts) in series) text.Append($"{name}{{{labels}}} {counts.Sum(value)}\n");
+    }
+
+    private static void WriteHistogram(StringBuilder text, string name, List<(string Labels, MeshCounts[] Counts)> series, Func<MeshCounts, Histogram> histogram)
+    {
+        if (series.Count == 0) return;
+        text.Append($"# TYPE {name} histogram\n");
+        foreach (var (labels, counts) in series)
+        {
+            var total = 0L;
+            for (var i = 0; i < Histogram.Bounds.Length; i++)
+            {
+                total += counts.Sum(c => histogram(c).Count(i));
+                text.Append($"{name}_bucket{{{labels},le=\"{Histogram.Bounds[i].ToString(CultureInfo.InvariantCulture)}\"}} {total}\n");
+            }
+            total += counts.Sum(c => histogram(c).Count(Histogram.Bounds.Length));
+            text.Append($"{name}_bucket{{{labels},le=\"+Inf\"}} {total}\n");
+            text.Append($"{name}_sum{{{labels}}} {counts.Sum(c => histogram(c).Sum).ToString(CultureInfo.InvariantCulture)}\n{name}_count{{{labels}}} {total}\n");
+        }
+    }
+
+    private static string SnakeCase(string name) => string.Concat(name.Select((c, i) => char.IsAsciiLetterUpper(c) ? (i > 0 ? "_" : "") + char.ToLowerInvariant(c) : c.ToString()));
+
+    private static string Escape(string value) => value.Replace("\\", "\\\\", StringComparison.Ordinal).Replace("\"", "\\\"", StringComparison.Ordinal).Replace("\n", "\\n", StringComparison.Ordinal);
+}

@@ -1,0 +1,197 @@
+using System.Collections.Concurrent;
+using System.Net;
+using Isthmus.Core.Collections;
+using Isthmus.Proxy.Snapshot;
+
+namespace Isthmus.Proxy.Balancing;
+
+/// <summary>A cluster at work: its hosts, what is in progress, what has failed. Lives as long as its resource stays equal.</summary>
+internal sealed class ClusterState
+{
+    private static readonly TimeSpan LeastAvoidance = TimeSpan.FromMilliseconds(500);
+    private static readonly TimeSpan MostAvoidance = TimeSpan.FromSeconds(10);
+
+    private readonly TimeProvider _time;
+    private readonly Random _random;
+    private readonly OutlierDetector? _outliers;
+    private readonly ConcurrentDictionary<EndPoint, Host> _destinations = new();
+    private volatile HostSet _hosts = HostSet.Empty;
+    private LoadAssignment _assignment = LoadAssignment.Empty;
+    private long _impairedUntil;
+
+    public ClusterState(ClusterSnapshot config, TimeProvider time, Random random)
+    {
+        Config = config;
+        _time = time;
+        _random = random;
+        _outliers = config.Outlier is null ? null : new OutlierDetector(config.Outlier, time);
+        if (config.Inline is not null) Update(config.Inline);
+    }
+
+    public ClusterSnapshot Config { get; }
+
+    public ClusterCounters Counters { get; } = new();
+
+    public HostSet Hosts => _hosts;
+
+    public LoadAssignment Assignment => _assignment;
+
+    public long Ejections => _outliers?.Ejections ?? 0;
+
+    /// <summary>Every host, those of original destinations included.</summary>
+    public IEnumerable<Host> AllHosts => Config.Kind == ClusterKind.OriginalDst ? _destinations.Values : _hosts.All;
+
+    /// <summary>Takes new endpoints: hosts that stay keep their state, those that left get no new work from now on.</summary>
+    public void Update(LoadAssignment assignment)
+    {
+        var known = new Dictionary<(string, ValueMap<string>), Host>();
+        foreach (var host in _hosts.All) known.TryAdd(Key(host.Endpoint), host);
+        var kept = new HashSet<Host>();
+        var localities = new List<(LocalityEndpoints, IReadOnlyList<Host>)>();
+        foreach (var locality in assignment.Localities)
+        {
+            var hosts = new List<Host>();
+            foreach (var endpoint in locality.Endpoints)
+            {
+                if (known.TryGetValue(Key(endpoint), out var host)) host.Endpoint = endpoint;
+                else known[Key(endpoint)] = host = new Host(endpoint);
+                kept.Add(host);
+                hosts.Add(host);
+            }
+            localities.Add((locality, hosts));
+        }
+        var old = _hosts;
+        _assignment = assignment;
+        _hosts = new HostSet(localities, Config.WeightLocalities);
+        foreach (var host in old.All)
+            if (!kept.Contains(host)) host.Remove();
+    }
+
+    /// <summary>Chooses a host for a request; null when there is none to use.</summary>
+    /// <param name="destination">Where the client wanted to go; only clusters of original destinations look at it.</param>
+    public Host? Pick(IReadOnlyList<Host>? tried, ulong? hash, EndPoint? destination)
+    {
+        var now = _time.GetTimestamp();
+        if (Config.Kind != ClusterKind.OriginalDst)
+            return _hosts.Pick(new(now, tried, hash), Config.Policy, _random, Volatile.Read(ref _impairedUntil), Config.PanicThreshold);
+        if (destination is null) return null;
+        return _destinations.GetOrAdd(destination, static d => new Host(new Endpoint(d, 1, EndpointHealth.Healthy, ValueMap<string>.Empty, Workload.Unknown, false)));
+    }
+
+    /// <summary>Takes a place among the cluster's requests; false when the circuit breaker is open.</summary>
+    public bool TryBeginRequest()
+    {
+        if (Interlocked.Increment(ref Counters.ActiveRequests) <= Config.Limits.Requests) return true;
+        Interlocked.Decrement(ref Counters.ActiveRequests);
+        Interlocked.Increment(ref Counters.Overflows);
+        return false;
+    }
+
+    public void EndRequest() => Interlocked.Decrement(ref Counters.ActiveRequests);
+
+    /// <summary>Takes a place among the cluster's connections; false when the circuit breaker is open.</summary>
+    public bool TryBeginConnection()
+    {
+        if (Interlocked.Increment(ref Counters.ActiveConnections) <= Config.Limits.Connections) return true;
+        Interlocked.Decrement(ref Counters.ActiveConnections);
+        Interlocked.Increment(ref Counters.Overflows);
+        return false;
+    }
+
+    public void EndConnection() => Interlocked.Decrement(ref Counters.ActiveConnections);
+
+    public bool TryBeginRetry()
+    {
+        if (Interlocked.Increment(ref Counters.ActiveRetries) <= Config.Limits.Retries) return true;
+        Interlocked.Decrement(ref Counters.ActiveRetries);
+        Interlocked.Increment(ref Counters.RetryOverflows);
+        return false;
+    }
+
+    public void EndRetry() => Interlocked.Decrement(ref Counters.ActiveRetries);
+
+    /// <summary>
+    /// Notes that a host could not be reached. Others are preferred for a while, the longer the failure took to show: a refusal costs
+    /// little to find out again, a timeout costs its caller seconds.
+    /// </summary>
+    public void ConnectFailed(Host host, TimeSpan took)
+    {
+        Interlocked.Increment(ref Counters.ConnectFailures);
+        Interlocked.Increment(ref host.Counters.ConnectFailures);
+        var avoidance = took * 2;
+        if (avoidance < LeastAvoidance) avoidance = LeastAvoidance;
+        if (avoidance > MostAvoidance) avoidance = MostAvoidance;
+        var until = _time.GetTimestamp() + (long)(avoidance.TotalSeconds * _time.TimestampFrequency);
+        host.Avoid(until);
+        Impair(until);
+        if (_outliers is not null) Impair(_outliers.Report(host, AttemptResult.ConnectFailed, _hosts.All));
+    }
+
+    /// <summary>Notes the status of an answer, or 0 for a connection that carried something else.</summary>
+    public void Answered(Host host, int status)
+    {
+        Interlocked.Increment(ref host.Counters.Requests);
+        if (status >= 500) Interlocked.Increment(ref host.Counters.Errors);
+        else Interlocked.Increment(ref host.Counters.Successes);
+        if (_outliers is null) return;
+        var result = status switch { 502 or 503 or 504 => AttemptResult.GatewayError, >= 500 => AttemptResult.ServerError, _ => AttemptResult.Success };
+        Impair(_outliers.Report(host, result, _hosts.All));
+    }
+
+    /// <summary>Closes what has been idle for too long and forgets original destinations that nobody asks for.</summary>
+    public void Sweep()
+    {
+        foreach (var host in AllHosts) host.Pools.Sweep(_time, Config.IdleTimeout);
+        if (Config.Kind != ClusterKind.OriginalDst) return;
+        foreach (var (address, host) in _destinations)
+            if (host.Active == 0 && host.Connections == 0) _destinations.TryRemove(new(address, host));
+    }
+
+    /// <summary>The cluster is gone or was replaced: idle connections close, busy ones end by themselves.</summary>
+    public void Retire()
+    {
+        foreach (var host in AllHosts) host.Remove();
+    }
+
+    private void Impair(long until)
+    {
+        long seen;
+        while ((seen = Volatile.Read(ref _impairedUntil)) < until)
+            if (Interlocked.CompareExchange(ref _impairedUntil, until, seen) == seen) return;
+    }
+
+    private static (string, ValueMap<string>) Key(Endpoint endpoint) => (endpoint.AddressText, endpoint.TransportMatch);
+}
+
+/// <summary>Counts of one cluster since it appeared, named as Envoy's statistics.</summary>
+internal sealed class ClusterCounters
+{
+    public long ActiveRequests;
+    public long ActiveConnections;
+    public long ActiveRetries;
+    public long Connects;
+    public long ConnectFailures;
+    public long ConnectTimeouts;
+    public long TlsFailures;
+    public long Requests;
+    public long Completed2xx;
+    public long Completed3xx;
+    public long Completed4xx;
+    public long Completed5xx;
+    public long Retries;
+    public long RetrySuccesses;
+    public long RetryOverflows;
+    public long Overflows;
+    public long NoHost;
+    public long Timeouts;
+    public long BytesSent;
+    public long BytesReceived;
+
+    public void Count(int status)
+    {
+        if (status >= 500) Interlocked.Increment(ref Completed5xx);
+        else if (status >= 400) Interlocked.Increment(ref Completed4xx);
+        else if (status >= 300) Interlocked.Increment(ref Completed3xx);
+        else if (status >= 200) Interlocked.Increment(ref Completed2xx);
+    }
+}

@@ -1,0 +1,92 @@
+using System.Net;
+
+namespace Isthmus.Proxy.Balancing;
+
+/// <summary>
+/// What this proxy knows of one upstream address: load, failures, pooled connections. It outlives configuration updates as long as
+/// the address stays.
+/// </summary>
+internal sealed class Host(Endpoint endpoint)
+{
+    private volatile Endpoint _endpoint = endpoint;
+    private volatile bool _removed;
+    private long _ejectedUntil;
+    private long _avoidUntil;
+    private int _active;
+    private int _connections;
+
+    public Endpoint Endpoint { get => _endpoint; set => _endpoint = value; }
+
+    public EndPoint Address => _endpoint.Address;
+
+    /// <summary>The connections kept for later requests, by what they were opened for.</summary>
+    public Http.ConnectionPools Pools { get; } = new();
+
+    public HostCounters Counters { get; } = new();
+
+    /// <summary>Requests or TCP connections in progress.</summary>
+    public int Active => Volatile.Read(ref _active);
+
+    public int Connections => Volatile.Read(ref _connections);
+
+    /// <summary>The address left the cluster: nothing new is sent to it.</summary>
+    public bool IsRemoved => _removed;
+
+    /// <summary>Timestamp (of the <see cref="TimeProvider"/>) until which outlier detection keeps it out.</summary>
+    public long EjectedUntil => Volatile.Read(ref _ejectedUntil);
+
+    /// <summary>Consecutive failures and the number of ejections; guarded by the cluster's outlier detector.</summary>
+    public OutlierMemory Outlier { get; } = new();
+
+    public bool IsEjected(long now) => EjectedUntil > now;
+
+    /// <summary>It failed to connect a moment ago: others are tried first while there are any.</summary>
+    public bool IsAvoided(long now) => Volatile.Read(ref _avoidUntil) > now;
+
+    public void Begin() => Interlocked.Increment(ref _active);
+
+    public void End() => Interlocked.Decrement(ref _active);
+
+    public void Connected()
+    {
+        Interlocked.Increment(ref _connections);
+        Volatile.Write(ref _avoidUntil, 0);
+    }
+
+    public void Disconnected() => Interlocked.Decrement(ref _connections);
+
+    public void Avoid(long until) => Volatile.Write(ref _avoidUntil, until);
+
+    public void Eject(long until) => Volatile.Write(ref _ejectedUntil, until);
+
+    /// <summary>Retires the host: idle connections close now, busy ones when their request is done.</summary>
+    public void Remove()
+    {
+        _removed = true;
+        Pools.CloseIdle();
+    }
+
+    /// <summary>Undoes <see cref="Remove"/> for an address that comes back.</summary>
+    public void Restore() => _removed = false;
+}
+
+/// <summary>Counts of one host since it appeared, as <c>/clusters</c> shows them.</summary>
+internal sealed class HostCounters
+{
+    public long Connects;
+    public long ConnectFailures;
+    public long Requests;
+    public long Successes;
+    public long Errors;
+    public long Timeouts;
+}
+
+/// <summary>Outlier detection's memory of one host.</summary>
+internal sealed class OutlierMemory
+{
+    public int Consecutive5xx;
+    public int ConsecutiveGateway;
+    public int ConsecutiveLocal;
+    public int Ejections;
+    public long LastEjectedUntil;
+}

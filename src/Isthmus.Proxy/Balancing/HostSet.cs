@@ -1,0 +1,229 @@
+namespace Isthmus.Proxy.Balancing;
+
+/// <summary>How a cluster spreads its requests.</summary>
+internal enum BalancingPolicy { RoundRobin, LeastRequest, Random, Hash }
+
+/// <summary>What a choice of host depends on besides the hosts.</summary>
+/// <param name="Now">Timestamp of the clock.</param>
+/// <param name="Tried">Hosts that failed this very request; they come last.</param>
+/// <param name="Hash">Key of the request for consistent hashing; null when it has none.</param>
+internal readonly record struct PickInputs(long Now, IReadOnlyList<Host>? Tried, ulong? Hash);
+
+/// <summary>The hosts of a cluster at one moment, arranged for choosing. Immutable but for what the hosts themselves remember.</summary>
+internal sealed class HostSet
+{
+    private const double Overprovisioning = 1.4;
+
+    internal readonly record struct Entry(Host Host, double Weight, int Locality);
+
+    private readonly Priority[] _priorities;
+    private readonly bool _hasUnhealthy;
+
+    private sealed class Priority(Entry[] entries, double[] localityWeights, bool equalWeights)
+    {
+        public readonly Entry[] Entries = entries;
+        public readonly double[] LocalityWeights = localityWeights;
+        public readonly bool EqualWeights = equalWeights;
+        public readonly double[] Cumulative = Sum(entries);
+        public long Turn;
+
+        private static double[] Sum(Entry[] entries)
+        {
+            var sums = new double[entries.Length];
+            var total = 0.0;
+            for (var i = 0; i < entries.Length; i++) sums[i] = total += entries[i].Weight;
+            return sums;
+        }
+    }
+
+    /// <summary>Arranges the hosts; with <paramref name="weightLocalities"/> a locality's own weight decides its share.</summary>
+    public HostSet(IReadOnlyList<(LocalityEndpoints Locality, IReadOnlyList<Host> Hosts)> localities, bool weightLocalities)
+    {
+        All = [.. localities.SelectMany(l => l.Hosts).Distinct()];
+        _hasUnhealthy = All.Any(h => h.Endpoint.Health != EndpointHealth.Healthy);
+        _priorities = [.. localities.GroupBy(l => l.Locality.Priority).OrderBy(g => g.Key).Select(g => Arrange([.. g], weightLocalities)).Where(p => p.Entries.Length > 0)];
+    }
+
+    public static readonly HostSet Empty = new([], false);
+
+    public IReadOnlyList<Host> All { get; }
+
+    /// <summary>Chooses a host, or null when none may be used.</summary>
+    /// <param name="impairedUntil">Up to this timestamp some host may be ejected or avoided; after it every choice is quick.</param>
+    /// <param name="panicThreshold">Percentage of healthy hosts below which health is ignored; null: only when none is healthy; 0: never.</param>
+    public Host? Pick(PickInputs inputs, BalancingPolicy policy, Random random, long impairedUntil, double? panicThreshold)
+    {
+        if (_priorities.Length == 0) return null;
+        if (!_hasUnhealthy && impairedUntil <= inputs.Now && inputs.Tried is not { Count: > 0 })
+            return Choose(_priorities[0], policy, inputs.Hash, random);
+        return PickCarefully(inputs, policy, random, panicThreshold);
+    }
+
+    private Host? PickCarefully(PickInputs inputs, BalancingPolicy policy, Random random, double? panicThreshold)
+    {
+        // Each pass asks for less: fresh hosts, then those that just failed to connect, then those this request already tried.
+        return PickAmong(inputs, policy, random, avoidable: false, triable: false)
+            ?? PickAmong(inputs, policy, random, avoidable: true, triable: false)
+            ?? PickAmong(inputs, policy, random, avoidable: true, triable: true)
+            ?? (panicThreshold is 0 ? null : Panic(inputs, policy, random));
+    }
+
+    private Host? Panic(PickInputs inputs, BalancingPolicy policy, Random random)
+    {
+        var first = _priorities[0];
+        var untried = new List<Entry>();
+        foreach (var entry in first.Entries)
+            if (!IsTried(inputs, entry.Host)) untried.Add(entry);
+        return Choose(untried.Count > 0 ? new Priority([.. untried], first.LocalityWeights, false) : first, policy, inputs.Hash, random);
+    }
+
+    private Host? PickAmong(PickInputs inputs, BalancingPolicy policy, Random random, bool avoidable, bool triable)
+    {
+        Span<double> health = _priorities.Length <= 16 ? stackalloc double[_priorities.Length] : new double[_priorities.Length];
+        Span<int> usable = _priorities.Length <= 16 ? stackalloc int[_priorities.Length] : new int[_priorities.Length];
+        var total = 0.0;
+        for (var p = 0; p < _priorities.Length; p++)
+        {
+            var healthy = 0;
+            foreach (var entry in _priorities[p].Entries)
+            {
+                if (IsHealthy(entry.Host, inputs.Now)) healthy++;
+                if (IsUsable(entry.Host, inputs, avoidable, triable)) usable[p]++;
+            }
+            // Envoy's rule: a priority keeps all its traffic until less than 1/1.4 of it is healthy, then it spills over.
+            health[p] = usable[p] == 0 ? 0 : Math.Min(1, Overprovisioning * healthy / _priorities[p].Entries.Length);
+            health[p] = Math.Min(health[p], 1 - total);
+            total += health[p];
+        }
+        if (total <= 0) return null;
+        var at = random.NextDouble() * total;
+        var chosen = 0;
+        while (chosen < _priorities.Length - 1 && (at -= health[chosen]) >= 0) chosen++;
+        while (usable[chosen] == 0) chosen = (chosen + 1) % _priorities.Length;
+        return Choose(Narrow(_priorities[chosen], inputs, avoidable, triable), policy, inputs.Hash, random);
+    }
+
+    private static Priority Narrow(Priority from, PickInputs inputs, bool avoidable, bool triable)
+    {
+        var count = new int[from.LocalityWeights.Length];
+        var healthy = new int[from.LocalityWeights.Length];
+        var weights = new double[from.LocalityWeights.Length];
+        var kept = new List<Entry>();
+        foreach (var entry in from.Entries)
+        {
+            count[entry.Locality]++;
+            if (IsHealthy(entry.Host, inputs.Now)) healthy[entry.Locality]++;
+            if (!IsUsable(entry.Host, inputs, avoidable, triable)) continue;
+            kept.Add(entry);
+            weights[entry.Locality] += entry.Weight;
+        }
+        // A locality keeps its share while most of it is healthy; what remains of it carries that share.
+        for (var i = 0; i < kept.Count; i++)
+        {
+            var locality = kept[i].Locality;
+            if (from.LocalityWeights[locality] <= 0) continue;
+            var share = from.LocalityWeights[locality] * Math.Min(1, Overprovisioning * healthy[locality] / count[locality]);
+            kept[i] = kept[i] with { Weight = share * kept[i].Weight / weights[locality] };
+        }
+        return new Priority([.. kept], from.LocalityWeights, from.EqualWeights && kept.Count == from.Entries.Length);
+    }
+
+    private static bool IsHealthy(Host host, long now) => host.Endpoint.Health == EndpointHealth.Healthy && !host.IsEjected(now);
+
+    private static bool IsTried(PickInputs inputs, Host host)
+    {
+        if (inputs.Tried is not { } tried) return false;
+        for (var i = 0; i < tried.Count; i++)
+            if (ReferenceEquals(tried[i], host)) return true;
+        return false;
+    }
+
+    private static bool IsUsable(Host host, PickInputs inputs, bool avoidable, bool triable) =>
+        IsHealthy(host, inputs.Now) && (avoidable || !host.IsAvoided(inputs.Now)) && (triable || !IsTried(inputs, host));
+
+    private static Host? Choose(Priority from, BalancingPolicy policy, ulong? hash, Random random)
+    {
+        if (from.Entries.Length <= 1) return from.Entries.Length == 0 ? null : from.Entries[0].Host;
+        switch (policy)
+        {
+            case BalancingPolicy.Hash when hash is { } key:
+                return Rendezvous(from.Entries, key);
+            case BalancingPolicy.RoundRobin:
+                var turn = Interlocked.Increment(ref from.Turn);
+                // Steps of the golden ratio visit weighted hosts as evenly as their weights allow.
+                return from.EqualWeights ? from.Entries[turn % from.Entries.Length].Host : At(from, turn * 0.6180339887498949 % 1.0);
+            case BalancingPolicy.LeastRequest:
+                var first = At(from, random.NextDouble());
+                var second = At(from, random.NextDouble());
+                return second.Active < first.Active ? second : first;
+            default:
+                return At(from, random.NextDouble());
+        }
+    }
+
+    private static Host At(Priority from, double share)
+    {
+        var target = share * from.Cumulative[^1];
+        var at = Array.BinarySearch(from.Cumulative, target);
+        if (at < 0) at = ~at;
+        else at++;
+        return from.Entries[Math.Min(at, from.Entries.Length - 1)].Host;
+    }
+
+    // Weighted rendezvous hashing: each key has its own order of hosts, and losing one host moves only that host's keys.
+    private static Host Rendezvous(Entry[] entries, ulong key)
+    {
+        var best = entries[0].Host;
+        var bestScore = double.NegativeInfinity;
+        foreach (var entry in entries)
+        {
+            var mixed = Mix(key ^ StableHash.Of(entry.Host.Endpoint.AddressText));
+            var unit = ((mixed >> 11) + 0.5) / (1UL << 53);
+            var score = -entry.Weight / Math.Log(unit);
+            if (score <= bestScore) continue;
+            bestScore = score;
+            best = entry.Host;
+        }
+        return best;
+    }
+
+    private static ulong Mix(ulong x)
+    {
+        x = (x ^ (x >> 30)) * 0xbf58476d1ce4e5b9;
+        x = (x ^ (x >> 27)) * 0x94d049bb133111eb;
+        return x ^ (x >> 31);
+    }
+
+    private static Priority Arrange((LocalityEndpoints Locality, IReadOnlyList<Host> Hosts)[] localities, bool weightLocalities)
+    {
+        var entries = new List<Entry>();
+        var weights = new double[localities.Length];
+        for (var i = 0; i < localities.Length; i++)
+        {
+            var (locality, hosts) = localities[i];
+            // A locality without weight gets no traffic when localities are weighted (Envoy), unless none has one.
+            var weighted = weightLocalities && localities.Any(l => l.Locality.Weight > 0);
+            if (weighted && locality.Weight == 0) continue;
+            weights[i] = weighted ? locality.Weight : 0;
+            var sum = hosts.Sum(h => (double)Math.Max(1, h.Endpoint.Weight));
+            foreach (var host in hosts)
+            {
+                var own = Math.Max(1, host.Endpoint.Weight);
+                entries.Add(new(host, weighted ? locality.Weight * own / sum : own, i));
+            }
+        }
+        var equal = entries.Count > 0 && entries.All(e => Math.Abs(e.Weight - entries[0].Weight) < 1e-9);
+        return new Priority([.. entries], weights, equal);
+    }
+}
+
+/// <summary>A hash that is the same in every process (FNV-1a, 64 bit), for decisions that proxies must agree on.</summary>
+internal static class StableHash
+{
+    public static ulong Of(ReadOnlySpan<char> text)
+    {
+        var hash = 14695981039346656037;
+        foreach (var c in text) hash = (hash ^ c) * 1099511628211;
+        return hash;
+    }
+}

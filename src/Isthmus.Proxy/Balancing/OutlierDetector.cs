@@ -1,0 +1,74 @@
+namespace Isthmus.Proxy.Balancing;
+
+/// <summary>When a host that fails is kept out for a while (Envoy's <c>OutlierDetection</c>; zero counts switch a rule off).</summary>
+/// <param name="MaxPercent">Share of a cluster's hosts that may be out at once; one always may.</param>
+/// <param name="SplitLocal">Failures to reach a host are counted apart from its answers.</param>
+internal sealed record OutlierSettings(
+    int Consecutive5xx, int ConsecutiveGateway, int ConsecutiveLocal, TimeSpan BaseEjection, TimeSpan MaxEjection, int MaxPercent, bool SplitLocal);
+
+/// <summary>How one attempt at a host ended, as far as its health is concerned.</summary>
+internal enum AttemptResult { Success, ServerError, GatewayError, ConnectFailed }
+
+/// <summary>Counts failures of the hosts of one cluster and ejects those that fail too often in a row.</summary>
+internal sealed class OutlierDetector(OutlierSettings settings, TimeProvider time)
+{
+    private readonly Lock _lock = new();   // guards the hosts' outlier memories and the count of ejections
+    private long _ejections;
+
+    public long Ejections => Interlocked.Read(ref _ejections);
+
+    /// <summary>Notes an attempt; returns the timestamp until which the host is now ejected, or 0.</summary>
+    public long Report(Host host, AttemptResult result, IReadOnlyList<Host> all)
+    {
+        // Answers that pass through a gateway are those of services behind it, never the gateway's own.
+        if (host.Endpoint.IsGateway && result is AttemptResult.ServerError or AttemptResult.GatewayError) result = AttemptResult.Success;
+        lock (_lock)
+        {
+            return Count(host.Outlier, result) ? TryEject(host, all) : 0;
+        }
+    }
+
+    private bool Count(OutlierMemory memory, AttemptResult result)
+    {
+        switch (result)
+        {
+            case AttemptResult.Success:
+                memory.Consecutive5xx = memory.ConsecutiveGateway = memory.ConsecutiveLocal = 0;
+                return false;
+            case AttemptResult.ConnectFailed when settings.SplitLocal:
+                return Reached(ref memory.ConsecutiveLocal, settings.ConsecutiveLocal);
+            case AttemptResult.ServerError:
+                memory.ConsecutiveGateway = 0;
+                memory.ConsecutiveLocal = 0;
+                return Reached(ref memory.Consecutive5xx, settings.Consecutive5xx);
+            default:
+                if (result == AttemptResult.GatewayError) memory.ConsecutiveLocal = 0;
+                return Reached(ref memory.ConsecutiveGateway, settings.ConsecutiveGateway) | Reached(ref memory.Consecutive5xx, settings.Consecutive5xx);
+        }
+    }
+
+    private static bool Reached(ref int count, int limit) => ++count >= limit && limit > 0;
+
+    private long TryEject(Host host, IReadOnlyList<Host> all)
+    {
+        var now = time.GetTimestamp();
+        if (host.IsEjected(now)) return 0;
+        var ejected = all.Count(h => h.IsEjected(now));
+        if (ejected > 0 && ejected * 100 >= settings.MaxPercent * all.Count) return 0;
+        var memory = host.Outlier;
+        memory.Consecutive5xx = memory.ConsecutiveGateway = memory.ConsecutiveLocal = 0;
+        // Each quiet stretch as long as an ejection takes one step of the growing penalty back.
+        if (memory.Ejections > 0)
+        {
+            var quiet = time.GetElapsedTime(memory.LastEjectedUntil, now);
+            memory.Ejections = Math.Max(0, memory.Ejections - (int)(quiet / settings.BaseEjection));
+        }
+        memory.Ejections++;
+        var length = settings.BaseEjection * memory.Ejections;
+        if (length > settings.MaxEjection) length = settings.MaxEjection;
+        memory.LastEjectedUntil = now + (long)(length.TotalSeconds * time.TimestampFrequency);
+        host.Eject(memory.LastEjectedUntil);
+        Interlocked.Increment(ref _ejections);
+        return memory.LastEjectedUntil;
+    }
+}

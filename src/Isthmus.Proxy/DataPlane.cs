@@ -1,0 +1,107 @@
+using Isthmus.Proxy.Admin;
+using Isthmus.Proxy.Http;
+using Isthmus.Proxy.Listeners;
+using Isthmus.Proxy.Snapshot;
+using Isthmus.Proxy.Tcp;
+using Isthmus.Proxy.Telemetry;
+using Isthmus.Proxy.Tls;
+using Microsoft.Extensions.Logging;
+
+namespace Isthmus.Proxy;
+
+/// <summary>The composition root of the data plane: everything is made here, by production and tests alike.</summary>
+internal sealed class DataPlane : IDisposable
+{
+    private readonly ProxyPorts _ports;
+    private readonly ActivityWatch _watch;
+    private readonly AccessLogWriter _accessLogs;
+    private readonly ListenerSockets _sockets;
+    private int _sweeps;
+
+    private DataPlane(ProxySettings settings, ProxyPorts ports, ISecretSource secrets, ILogFiles logFiles, ILoggerFactory logs)
+    {
+        _ports = ports;
+        Settings = settings;
+        Secrets = secrets;
+        State = new SnapshotState(ports, secrets);
+        Connections = new Connections();
+        _watch = new ActivityWatch(ports.Time);
+        _accessLogs = new AccessLogWriter(logFiles);
+        MeshMetrics = new MeshMetrics(settings.Identity);
+        Report = new Report(_accessLogs, MeshMetrics);
+        var connector = new UpstreamConnector(new Dialer(ports.Sockets, ports.Time), secrets, ports.Time);
+        var tcp = new TcpProxy(State, connector, _watch, Report, ports);
+        var http = new HttpServer(new HttpParts(
+            State, new HttpUpstreams(connector, ports.Time), _watch, Report, secrets, ports, settings.Identity, Connections, new DateField(ports.Time)));
+        var handler = new ConnectionHandler(new Inspector(ports.Time), secrets, tcp, http, Report, ports, logs.CreateLogger<ConnectionHandler>());
+        _sockets = new ListenerSockets(ports.Sockets, Connections, handler.HandleAsync, logs.CreateLogger<ListenerSockets>());
+        State.Published += snapshot =>
+        {
+            handler.Publish(snapshot);
+            _sockets.Apply(snapshot);
+            Connections.Publish(snapshot);
+        };
+        _watch.Each(Housekeeping);
+        Started = ports.Time.GetUtcNow();
+        Admin = new AdminRoutes(this);
+    }
+
+    public ProxySettings Settings { get; }
+
+    public ISecretSource Secrets { get; }
+
+    /// <summary>Where configuration goes in.</summary>
+    public SnapshotState State { get; }
+
+    public Connections Connections { get; }
+
+    public Report Report { get; }
+
+    public MeshMetrics MeshMetrics { get; }
+
+    public AdminRoutes Admin { get; }
+
+    public DateTimeOffset Started { get; }
+
+    public ProxyPorts Ports => _ports;
+
+    public long DroppedLogLines => _accessLogs.Dropped;
+
+    public IReadOnlyDictionary<string, string> ListenerFailures => _sockets.Failures;
+
+    /// <summary>Configuration of the first listeners has arrived and their sockets are open.</summary>
+    public bool IsReady => !Connections.IsDraining && State.Current.Listeners.Count > 0 && _sockets.Failures.Count == 0;
+
+    public static DataPlane Build(ProxySettings settings, ProxyPorts ports, ISecretSource secrets, ILogFiles logFiles, ILoggerFactory logs) =>
+        new(settings, ports, secrets, logFiles, logs);
+
+    /// <summary>Stops accepting, lets what is in progress come to its end for at most <paramref name="longest"/>, cuts the rest.</summary>
+    public async Task DrainAsync(TimeSpan longest)
+    {
+        _sockets.Close();
+        using var over = new CancellationTokenSource();
+        var deadline = Task.Delay(longest, _ports.Time, over.Token);
+        await Connections.DrainAsync(deadline, _ports.Time).ConfigureAwait(false);
+        await over.CancelAsync().ConfigureAwait(false);
+    }
+
+    /// <summary>Stops accepting, and leaves what is in progress alone.</summary>
+    public void CloseListeners() => _sockets.Close();
+
+    public void Dispose()
+    {
+        _sockets.Dispose();
+        Connections.Cut();
+        State.Dispose();
+        _watch.Dispose();
+        _accessLogs.Dispose();
+    }
+
+    private void Housekeeping()
+    {
+        if (_sockets.Failures.Count > 0) _sockets.Apply(State.Current);
+        // Kept connections are looked at every few seconds: often enough to close what hosts closed, seldom enough to cost nothing.
+        if (Interlocked.Increment(ref _sweeps) % 5 != 0) return;
+        foreach (var cluster in State.Current.Clusters.Values) cluster.Sweep();
+    }
+}

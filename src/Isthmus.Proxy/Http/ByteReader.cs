@@ -1,0 +1,75 @@
+using System.Buffers;
+using Isthmus.Proxy.Tcp;
+
+namespace Isthmus.Proxy.Http;
+
+/// <summary>Bytes read from a transport and not yet consumed, in one pooled buffer.</summary>
+internal sealed class ByteReader(Transport transport) : IDisposable
+{
+    private const int SmallBuffer = 4096;
+    private const int LargeBuffer = 32 * 1024;
+
+    private byte[]? _buffer;
+    private int _start;
+    private int _end;
+
+    public int Buffered => _end - _start;
+
+    public ReadOnlyMemory<byte> Available => _buffer is null ? default : _buffer.AsMemory(_start, _end - _start);
+
+    public ReadOnlySpan<byte> Span => _buffer is null ? default : _buffer.AsSpan(_start, _end - _start);
+
+    public void Consume(int count) => _start += count;
+
+    /// <summary>Reads more behind what is buffered; 0 at the end of the stream.</summary>
+    public async ValueTask<int> FillAsync()
+    {
+        MakeRoom();
+        var count = await transport.ReadAsync(_buffer.AsMemory(_end)).ConfigureAwait(false);
+        _end += count;
+        return count;
+    }
+
+    public void Dispose()
+    {
+        if (_buffer is null) return;
+        ArrayPool<byte>.Shared.Return(_buffer);
+        _buffer = null;
+        _start = _end = 0;
+    }
+
+    private void MakeRoom()
+    {
+        if (_buffer is null)
+        {
+            _buffer = ArrayPool<byte>.Shared.Rent(SmallBuffer);
+            return;
+        }
+        if (_start == _end)
+        {
+            // A full small buffer is the sign of a bulk transfer: read that in larger pieces.
+            if (_end == _buffer.Length && _buffer.Length < LargeBuffer) Replace(LargeBuffer);
+            _start = _end = 0;
+            return;
+        }
+        if (_end < _buffer.Length) return;
+        if (_start > 0)
+        {
+            _buffer.AsSpan(_start, _end - _start).CopyTo(_buffer);
+            _end -= _start;
+            _start = 0;
+            return;
+        }
+        Replace(_buffer.Length * 2);
+    }
+
+    private void Replace(int size)
+    {
+        var next = ArrayPool<byte>.Shared.Rent(size);
+        _buffer.AsSpan(_start, _end - _start).CopyTo(next);
+        ArrayPool<byte>.Shared.Return(_buffer!);
+        _buffer = next;
+        _end -= _start;
+        _start = 0;
+    }
+}

@@ -1,0 +1,33 @@
+using Isthmus.Proxy.Snapshot;
+
+namespace Isthmus.Proxy.Http;
+
+/// <summary>Cross-origin rules of a route (Envoy's cors filter).</summary>
+internal static class Cors
+{
+    /// <summary>Answers a preflight of an allowed origin; other requests go on.</summary>
+    public static bool TryPreflight(RequestHead request, CorsSettings cors, ResponseHead response)
+    {
+        if (request.Method != "OPTIONS" || !request.Headers.Contains("access-control-request-method"u8) || AllowedOrigin(request, cors) is not { } origin) return false;
+        response.Clear();
+        response.Status = 200;
+        response.Headers.Add("access-control-allow-origin"u8, origin);
+        if (cors.Credentials) response.Headers.Add("access-control-allow-credentials"u8, "true"u8);
+        if (cors.Methods.Length > 0) response.Headers.Add("access-control-allow-methods"u8, cors.Methods);
+        if (cors.Headers.Length > 0) response.Headers.Add("access-control-allow-headers"u8, cors.Headers);
+        if (cors.MaxAge.Length > 0) response.Headers.Add("access-control-max-age"u8, cors.MaxAge);
+        return true;
+    }
+
+    /// <summary>Marks the answer to a request of an allowed origin.</summary>
+    public static void Mark(RequestHead request, CorsSettings cors, ResponseHead response)
+    {
+        if (AllowedOrigin(request, cors) is not { } origin) return;
+        response.Headers.Set("access-control-allow-origin"u8, origin);
+        if (cors.Credentials) response.Headers.Set("access-control-allow-credentials"u8, "true"u8);
+        if (cors.Expose.Length > 0) response.Headers.Set("access-control-expose-headers"u8, cors.Expose);
+    }
+
+    private static string? AllowedOrigin(RequestHead request, CorsSettings cors) =>
+        request.Headers.GetString("origin"u8) is { Length: > 0 } origin && cors.Origins.Any(o => o.IsMatch(origin)) ? origin : null;
+}

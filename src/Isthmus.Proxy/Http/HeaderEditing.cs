@@ -1,0 +1,69 @@
+using System.Text;
+using Isthmus.Proxy.Snapshot;
+using Isthmus.Proxy.Telemetry;
+
+namespace Isthmus.Proxy.Http;
+
+/// <summary>Applies header edits of routes, and rewrites of path and host.</summary>
+internal static class HeaderEditing
+{
+    public static void Request(RequestHead request, HeaderEdits edits, TrafficRecord record)
+    {
+        if (edits.IsEmpty) return;
+        foreach (var name in edits.RequestRemove)
+            if (!name.AsSpan().SequenceEqual("host"u8)) request.Headers.Remove(name);
+        foreach (var edit in edits.Request)
+        {
+            if (edit.Name.AsSpan().SequenceEqual("host"u8) || edit.Name.AsSpan().SequenceEqual(":authority"u8)) request.Authority = Value(edit, record);
+            else Apply(request.Headers, edit, record);
+        }
+    }
+
+    public static void Response(ResponseHead response, HeaderEdits edits, TrafficRecord record)
+    {
+        if (edits.IsEmpty) return;
+        foreach (var name in edits.ResponseRemove) response.Headers.Remove(name);
+        foreach (var edit in edits.Response) Apply(response.Headers, edit, record);
+    }
+
+    /// <summary>The path and host that the upstream sees.</summary>
+    public static void Rewrite(RequestHead request, RouteSnapshot route, ForwardAct act, WeightedTarget target, TrafficRecord record)
+    {
+        if (RewritePath(request.Target, route.Path, act.PrefixRewrite, act.PathRewrite) is { } path)
+        {
+            record.OriginalPath = request.TargetText;
+            request.Headers.Set("x-envoy-original-path"u8, request.Target);
+            request.SetTarget(path);
+        }
+        var host = target.HostRewrite ?? act.HostRewrite ?? (act.HostRewriteHeader is { } name ? request.Headers.GetString(Encoding.ASCII.GetBytes(name)) : null);
+        if (host is null) return;
+        if (act.AppendForwardedHost) request.Headers.Add("x-forwarded-host"u8, request.Authority);
+        request.Authority = host;
+    }
+
+    /// <summary>A rewritten target with its query; null when nothing is rewritten.</summary>
+    public static byte[]? RewritePath(ReadOnlySpan<byte> target, PathMatch match, string? prefix, RegexRewrite? regex)
+    {
+        if (prefix is null && regex is null) return null;
+        var question = target.IndexOf((byte)'?');
+        var path = question < 0 ? target : target[..question];
+        var query = question < 0 ? default : target[question..];
+        if (regex is not null)
+            return [.. Encoding.UTF8.GetBytes(regex.Pattern.Replace(Encoding.UTF8.GetString(path), regex.Substitution)), .. query];
+        return [.. Encoding.UTF8.GetBytes(prefix!), .. path[Math.Min(path.Length, match.RewrittenLength(path))..], .. query];
+    }
+
+    private static void Apply(HeaderBlock headers, HeaderEdit edit, TrafficRecord record)
+    {
+        var exists = headers.Contains(edit.Name);
+        switch (edit.Action)
+        {
+            case EditAction.Append: headers.Add(edit.Name, Value(edit, record)); break;
+            case EditAction.AddIfAbsent when !exists: headers.Add(edit.Name, Value(edit, record)); break;
+            case EditAction.Overwrite: headers.Set(edit.Name, Value(edit, record)); break;
+            case EditAction.OverwriteIfExists when exists: headers.Set(edit.Name, Value(edit, record)); break;
+        }
+    }
+
+    private static string Value(HeaderEdit edit, TrafficRecord record) => edit.Format is null ? edit.Value : edit.Format.Format(record);
+}

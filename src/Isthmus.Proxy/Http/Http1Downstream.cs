@@ -1,0 +1,173 @@
+using Isthmus.Proxy.Tcp;
+
+namespace Isthmus.Proxy.Http;
+
+/// <summary>The server's side of an HTTP/1.x connection: one request after another, pipelined ones included.</summary>
+internal sealed class Http1Downstream : DownstreamStream, IDisposable
+{
+    private const int LargePiece = 8 * 1024;
+    private const int FlushAt = 32 * 1024;
+
+    private readonly Transport _transport;
+    private readonly HttpLimits _limits;
+    private readonly ByteReader _reader;
+    private readonly BodyReader _body;
+    private readonly ByteWriter _writer = new();
+    private BodyKind _sending;
+    private bool _owesContinue;
+
+    public Http1Downstream(Transport transport, HttpLimits limits)
+    {
+        _transport = transport;
+        _limits = limits;
+        _reader = new ByteReader(transport);
+        _body = new BodyReader(_reader, limits);
+    }
+
+    public override HeaderBlock RequestTrailers => _body.Trailers;
+
+    public override bool IsRequestComplete => _body.IsDone;
+
+    /// <summary>Bytes of another request are here already.</summary>
+    public bool HasMore => _reader.Buffered > 0;
+
+    /// <summary>Reads the next head; false when the client closed instead.</summary>
+    /// <exception cref="HttpMessageException">The head breaks the protocol.</exception>
+    public async ValueTask<bool> ReadHeadAsync()
+    {
+        IsResponseStarted = false;
+        BytesReceived = BytesSent = 0;
+        while (true)
+        {
+            // An empty line before a request is to be ignored (RFC 9112 section 2.2).
+            while (_reader.Span.StartsWith("\r\n"u8)) _reader.Consume(2);
+            var end = HeadParser.FindEnd(_reader.Span);
+            if (end > _limits.HeadBytes || (end < 0 && _reader.Buffered > _limits.HeadBytes)) throw new HttpMessageException(431, "http1.headers_too_large");
+            if (end > 0)
+            {
+                HeadParser.ParseRequest(_reader.Span[..end], Request, _limits);
+                _reader.Consume(end);
+                break;
+            }
+            if (_reader.Buffered == 0) _reader.Dispose();
+            if (await _reader.FillAsync().ConfigureAwait(false) == 0) return false;
+        }
+        _body.Begin(Request.Body, Request.ContentLength);
+        _owesContinue = Request.ExpectsContinue && Request.Body != BodyKind.None;
+        MustClose = !Request.KeepAlive;
+        return true;
+    }
+
+    /// <summary>The connection starts with the preface of HTTP/2; reads until that is certain.</summary>
+    public async ValueTask<bool> IsHttp2Async()
+    {
+        var preface = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"u8.ToArray();
+        while (true)
+        {
+            var seen = _reader.Span;
+            if (seen.Length >= preface.Length) return seen.StartsWith(preface);
+            if (!seen.SequenceEqual(preface.AsSpan(0, seen.Length))) return false;
+            if (await _reader.FillAsync().ConfigureAwait(false) == 0) return false;
+        }
+    }
+
+    public override async ValueTask<ReadOnlyMemory<byte>> ReadBodyAsync()
+    {
+        if (_owesContinue)
+        {
+            _owesContinue = false;
+            await _transport.WriteAsync("HTTP/1.1 100 Continue\r\n\r\n"u8.ToArray()).ConfigureAwait(false);
+        }
+        var piece = await _body.ReadAsync().ConfigureAwait(false);
+        BytesReceived += piece.Length;
+        return piece;
+    }
+
+    public override ValueTask SendHeadAsync(ResponseHead head)
+    {
+        IsResponseStarted = true;
+        // A client that was not told to go on will not send the body: the next bytes cannot be told apart.
+        if (_owesContinue || !_body.IsDone) MustClose = true;
+        _sending = head.Body switch
+        {
+            BodyKind.UntilClose or BodyKind.Stream or BodyKind.Chunked => Request.Version == HttpVersions.Http11 ? BodyKind.Chunked : BodyKind.UntilClose,
+            _ => head.Body,
+        };
+        if (_sending == BodyKind.UntilClose) MustClose = true;
+        _writer.Write("HTTP/1.1 "u8);
+        _writer.WriteNumber(head.Status);
+        _writer.Write(" "u8);
+        _writer.Write(ReasonPhrases.Get(head.Status));
+        _writer.Write("\r\n"u8);
+        head.Headers.WriteTo(_writer);
+        if (head.Status == 101)
+        {
+            MustClose = true;
+        }
+        else
+        {
+            if (_sending == BodyKind.Chunked) _writer.Write("transfer-encoding: chunked\r\n"u8);
+            else if (_sending == BodyKind.None && Request.Method != "HEAD" && head.Status is not (204 or 304) && head.Status >= 200 && !head.Headers.Contains("content-length"u8))
+                _writer.Write("content-length: 0\r\n"u8);
+            if (MustClose) _writer.Write("connection: close\r\n"u8);
+            else if (Request.Version == HttpVersions.Http10) _writer.Write("connection: keep-alive\r\n"u8);
+        }
+        _writer.Write("\r\n"u8);
+        return ValueTask.CompletedTask;
+    }
+
+    public override async ValueTask SendBodyAsync(ReadOnlyMemory<byte> piece)
+    {
+        if (piece.IsEmpty || _sending == BodyKind.None) return;
+        BytesSent += piece.Length;
+        if (_sending == BodyKind.Chunked)
+        {
+            _writer.WriteHex(piece.Length);
+            _writer.Write("\r\n"u8);
+        }
+        if (piece.Length < LargePiece)
+        {
+            _writer.Write(piece.Span);
+            if (_writer.Length >= FlushAt) await FlushAsync().ConfigureAwait(false);
+        }
+        else
+        {
+            await FlushAsync().ConfigureAwait(false);
+            await _transport.WriteAsync(piece).ConfigureAwait(false);
+        }
+        if (_sending == BodyKind.Chunked) _writer.Write("\r\n"u8);
+    }
+
+    public override ValueTask EndAsync(HeaderBlock? trailers)
+    {
+        if (_sending == BodyKind.Chunked)
+        {
+            _writer.Write("0\r\n"u8);
+            trailers?.WriteTo(_writer);
+            _writer.Write("\r\n"u8);
+        }
+        return FlushAsync();
+    }
+
+    public override async ValueTask FlushAsync()
+    {
+        if (_writer.Length == 0) return;
+        await _transport.WriteAsync(_writer.Written).ConfigureAwait(false);
+        _writer.Clear();
+    }
+
+    public override void Reset() => _transport.Abort(reset: true);
+
+    public override (Transport Transport, ReadOnlyMemory<byte> Extra)? TakeOver()
+    {
+        var rest = _reader.Available.ToArray();
+        _reader.Consume(rest.Length);
+        return (_transport, rest);
+    }
+
+    public void Dispose()
+    {
+        _reader.Dispose();
+        _writer.Dispose();
+    }
+}

@@ -1,0 +1,192 @@
+using System.Net;
+using Isthmus.Proxy.Balancing;
+using Isthmus.Proxy.Tcp;
+
+namespace Isthmus.Proxy.Http;
+
+/// <summary>The client's side of an HTTP/1.1 connection to a host, kept between requests in the host's pool.</summary>
+internal sealed class Http1Upstream : UpstreamStream, IPooledConnection
+{
+    private const int LargePiece = 8 * 1024;
+
+    private readonly Transport _transport;
+    private readonly ClusterState _cluster;
+    private readonly Host _host;
+    private readonly string _key;
+    private readonly TimeProvider _time;
+    private readonly ByteReader _reader;
+    private readonly BodyReader _body;
+    private readonly ByteWriter _writer = new();
+    private string _method = "";
+    private BodyKind _sending;
+    private int _requests;
+    private int _closed;
+    private bool _isRequestDone;
+    private bool _hasHead;
+    private bool _keepAlive;
+
+    public Http1Upstream(Transport transport, ClusterState cluster, Host host, string key, TimeProvider time)
+    {
+        _transport = transport;
+        _cluster = cluster;
+        _host = host;
+        _key = key;
+        _time = time;
+        _reader = new ByteReader(transport);
+        _body = new BodyReader(_reader, HttpLimits.Default);
+    }
+
+    public override EndPoint? Local => _transport.Local;
+
+    public override TlsPeer? Peer => _transport.Peer;
+
+    public override bool IsReused => _requests > 1;
+
+    public override HeaderBlock ResponseTrailers => _body.Trailers;
+
+    public override bool WouldBlock => !_body.IsDone && !_body.HasBuffered;
+
+    public bool IsQuiet => _reader.Buffered == 0 && _transport.IsQuiet;
+
+    public long IdleSince { get; set; }
+
+    /// <summary>Prepares for another request.</summary>
+    public void Begin()
+    {
+        _requests++;
+        _isRequestDone = _hasHead = _keepAlive = false;
+    }
+
+    public override ValueTask SendHeadAsync(RequestHead head)
+    {
+        _method = head.Method;
+        _sending = head.Body is BodyKind.Stream ? BodyKind.Chunked : head.Body;
+        _writer.Write(System.Text.Encoding.ASCII.GetBytes(head.Method));
+        _writer.Write(" "u8);
+        _writer.Write(head.Target);
+        _writer.Write(" HTTP/1.1\r\nhost: "u8);
+        _writer.Write(System.Text.Encoding.UTF8.GetBytes(head.Authority));
+        _writer.Write("\r\n"u8);
+        head.Headers.WriteTo(_writer);
+        if (_sending == BodyKind.Chunked) _writer.Write("transfer-encoding: chunked\r\n"u8);
+        if (head.Upgrade.Length > 0)
+        {
+            _writer.Write("connection: Upgrade\r\nupgrade: "u8);
+            _writer.Write(System.Text.Encoding.ASCII.GetBytes(head.Upgrade));
+            _writer.Write("\r\n"u8);
+        }
+        _writer.Write("\r\n"u8);
+        return ValueTask.CompletedTask;
+    }
+
+    public override async ValueTask SendBodyAsync(ReadOnlyMemory<byte> piece)
+    {
+        if (piece.IsEmpty) return;
+        if (_sending == BodyKind.Chunked)
+        {
+            _writer.WriteHex(piece.Length);
+            _writer.Write("\r\n"u8);
+        }
+        if (piece.Length < LargePiece)
+        {
+            _writer.Write(piece.Span);
+        }
+        else
+        {
+            await FlushAsync().ConfigureAwait(false);
+            await _transport.WriteAsync(piece).ConfigureAwait(false);
+        }
+        if (_sending == BodyKind.Chunked) _writer.Write("\r\n"u8);
+        if (_writer.Length >= LargePiece) await FlushAsync().ConfigureAwait(false);
+    }
+
+    public override async ValueTask EndAsync(HeaderBlock? trailers)
+    {
+        if (_sending == BodyKind.Chunked)
+        {
+            _writer.Write("0\r\n"u8);
+            trailers?.WriteTo(_writer);
+            _writer.Write("\r\n"u8);
+        }
+        await FlushAsync().ConfigureAwait(false);
+        _isRequestDone = true;
+    }
+
+    public override async ValueTask FlushAsync()
+    {
+        if (_writer.Length == 0) return;
+        await _transport.WriteAsync(_writer.Written).ConfigureAwait(false);
+        _writer.Clear();
+    }
+
+    public override async ValueTask ReceiveHeadAsync(ResponseHead into)
+    {
+        while (true)
+        {
+            var end = HeadParser.FindEnd(_reader.Span);
+            if (end < 0)
+            {
+                if (_reader.Buffered > HttpLimits.Default.HeadBytes) throw new HttpMessageException(502, "http1.headers_too_large");
+                if (await _reader.FillAsync().ConfigureAwait(false) == 0)
+                    throw new TransportException(TransportFailure.Reset, "closed before the answer");
+                continue;
+            }
+            HeadParser.ParseResponse(_reader.Span[..end], _method, into, HttpLimits.Default);
+            _reader.Consume(end);
+            // Interim answers are for us: 100 was given to the client already, others nobody waits for.
+            if (into.Status is >= 200 or 101) break;
+        }
+        _hasHead = true;
+        _keepAlive = into.KeepAlive && into.Body != BodyKind.UntilClose && into.Status != 101;
+        _body.Begin(into.Body, into.ContentLength);
+    }
+
+    public override async ValueTask<ReadOnlyMemory<byte>> ReceiveBodyAsync()
+    {
+        try
+        {
+            return await _body.ReadAsync().ConfigureAwait(false);
+        }
+        catch (HttpMessageException e)
+        {
+            throw new HttpMessageException(502, e.Detail);
+        }
+    }
+
+    public override void Release()
+    {
+        var isClean = _isRequestDone && _hasHead && _keepAlive && _body.IsDone && _reader.Buffered <= _body.Lent;
+        var limit = _cluster.Config.MaxRequestsPerConnection;
+        if (!isClean || _host.IsRemoved || (limit > 0 && _requests >= limit))
+        {
+            Close();
+            return;
+        }
+        _body.Settle();
+        _reader.Dispose();
+        _writer.Dispose();
+        IdleSince = _time.GetTimestamp();
+        _host.Pools.Put(_key, this);
+        // The host may have left in this moment, and then nobody closes what was put back.
+        if (_host.IsRemoved) _host.Pools.CloseIdle();
+    }
+
+    public override void Abort() => _transport.Abort(reset: true);
+
+    public override (Transport Transport, ReadOnlyMemory<byte> Extra)? TakeOver()
+    {
+        var rest = _reader.Available.ToArray();
+        _reader.Consume(rest.Length);
+        return (_transport, rest);
+    }
+
+    public void Close()
+    {
+        if (Interlocked.Exchange(ref _closed, 1) != 0) return;
+        _transport.Abort();
+        _reader.Dispose();
+        _writer.Dispose();
+        _cluster.EndConnection();
+        UpstreamConnector.Release(_host);
+    }
+}

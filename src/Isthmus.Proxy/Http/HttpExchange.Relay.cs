@@ -1,0 +1,178 @@
+using Isthmus.Proxy.Balancing;
+using Isthmus.Proxy.Snapshot;
+using Isthmus.Proxy.Tcp;
+using Isthmus.Proxy.Telemetry;
+
+namespace Isthmus.Proxy.Http;
+
+/// <summary>The way back: the answer's head is edited, its body copied, an upgraded connection becomes a tunnel.</summary>
+internal sealed partial class HttpExchange
+{
+    private static readonly TimeSpan LingerTime = TimeSpan.FromSeconds(1);
+
+    private async ValueTask RelayAsync(RouteSnapshot route, WeightedTarget target, ClusterState cluster, UpstreamStream upstream, RequestBody? body)
+    {
+        _record.Status = _response.Status;
+        _record.Details = "via_upstream";
+        PrepareResponse(route, target);
+        if (body is { IsPumping: true } && _response.Body is BodyKind.None) stream.MustClose = true;
+        await stream.SendHeadAsync(_response).ConfigureAwait(false);
+        while (true)
+        {
+            if (upstream.WouldBlock) await stream.FlushAsync().ConfigureAwait(false);
+            ReadOnlyMemory<byte> piece;
+            try
+            {
+                piece = await upstream.ReceiveBodyAsync().ConfigureAwait(false);
+            }
+            catch (Exception e) when (e is TransportException or HttpMessageException)
+            {
+                if (body?.Failure is not null) _record.Reason = EndReason.ClientClosed;
+                else _record.Reason = Volatile.Read(ref _timedOut) != 0 ? EndReason.UpstreamTimeout : EndReason.UpstreamReset;
+                _record.Details = "upstream_reset_after_response_started{connection_termination}";
+                // The client must see that the answer is not whole.
+                stream.Reset();
+                return;
+            }
+            if (piece.IsEmpty) break;
+            Interlocked.Add(ref cluster.Counters.BytesReceived, piece.Length);
+            await stream.SendBodyAsync(piece).ConfigureAwait(false);
+        }
+        await stream.EndAsync(upstream.ResponseTrailers.Count > 0 ? upstream.ResponseTrailers : null).ConfigureAwait(false);
+    }
+
+    private void PrepareResponse(RouteSnapshot route, WeightedTarget target)
+    {
+        var headers = _response.Headers;
+        TakePeerAnswer(headers);
+        HeaderEditing.Response(_response, target.Edits, _record);
+        HeaderEditing.Response(_response, route.Edits, _record);
+        HeaderEditing.Response(_response, _decision.Host!.Edits, _record);
+        HeaderEditing.Response(_response, _decision.Table.Edits, _record);
+        if (_action.HasCors && route.Cors is not null) Cors.Mark(Request, route.Cors, _response);
+        Span<byte> number = stackalloc byte[20];
+        System.Buffers.Text.Utf8Formatter.TryFormat((long)_record.ResponseAfter!.Value.TotalMilliseconds, number, out var length);
+        headers.Set("x-envoy-upstream-service-time"u8, number[..length]);
+        if (_decision.Host!.AttemptCountInResponse) headers.Set("x-envoy-attempt-count"u8, AttemptText(_record.Attempts));
+        if (connection.Listener.Direction == Direction.Inbound && route.Operation.Length > 0) headers.Set("x-envoy-decorator-operation"u8, route.Operation);
+        SetCommonFields();
+    }
+
+    private void TakePeerAnswer(HeaderBlock headers)
+    {
+        if (connection.Listener.Direction != Direction.Outbound) return;
+        headers.Remove("x-envoy-decorator-operation"u8);
+        if (!_action.ExchangesMetadata) return;
+        _peerMetadata = headers.GetString("x-envoy-peer-metadata"u8) ?? "";
+        headers.Remove("x-envoy-peer-metadata"u8);
+        headers.Remove("x-envoy-peer-metadata-id"u8);
+    }
+
+    /// <summary>After 101 the bytes belong to the two ends.</summary>
+    private async ValueTask TunnelAsync(UpstreamStream upstream)
+    {
+        _record.Status = 101;
+        _record.Details = "via_upstream";
+        SetCommonFields();
+        await stream.SendHeadAsync(_response).ConfigureAwait(false);
+        await stream.FlushAsync().ConfigureAwait(false);
+        if (stream.TakeOver() is not { } down || upstream.TakeOver() is not { } up)
+        {
+            stream.Reset();
+            return;
+        }
+        if (!up.Extra.IsEmpty) await down.Transport.WriteAsync(up.Extra).ConfigureAwait(false);
+        using var watched = parts.Watch.Add(_action.StreamIdleTimeout, TimeSpan.Zero, _ => down.Transport.Abort(reset: true));
+        var relay = new Relay(down.Transport, up.Transport, watched, parts.Ports.Time);
+        if (!down.Extra.IsEmpty) await up.Transport.WriteAsync(down.Extra).ConfigureAwait(false);
+        var end = await relay.RunAsync().ConfigureAwait(false);
+        _record.Reason = end switch
+        {
+            RelayEnd.DownstreamReset => EndReason.ClientClosed,
+            RelayEnd.UpstreamReset => EndReason.UpstreamReset,
+            _ => watched.IsExpired ? EndReason.IdleTimeout : EndReason.Completed,
+        };
+        upstream.Abort();
+    }
+
+    // The answer is over. A request that is not ends with it: the rest of its body has nobody to go to.
+    private async ValueTask SettleAsync(RequestBody? body)
+    {
+        if (body is { IsPumping: true })
+        {
+            _upstream?.Abort();
+            await LingerAsync(body).ConfigureAwait(false);
+        }
+        if (body is not null) await body.FinishAsync().ConfigureAwait(false);
+        Detach();
+    }
+
+    // A close with unread bytes becomes a reset, which may overtake the answer: give the client a moment to read it.
+    private async ValueTask LingerAsync(RequestBody body)
+    {
+        stream.MustClose = true;
+        try
+        {
+            await connection.Transport.CloseWriteAsync().ConfigureAwait(false);
+        }
+        catch (TransportException)
+        {
+            // The client is gone already.
+        }
+        await Task.WhenAny(body.FinishAsync(), Task.Delay(LingerTime, parts.Ports.Time)).ConfigureAwait(false);
+        connection.Transport.Abort();
+        await body.FinishAsync().ConfigureAwait(false);
+    }
+
+    private void Mirror(ForwardAct act, RequestBody? body)
+    {
+        foreach (var mirror in act.Mirrors)
+        {
+            // Only what can be sent twice is mirrored.
+            if (body is { IsStreaming: true } || !mirror.Fraction.Hits(parts.Ports.Random) || !_snapshot.Clusters.TryGetValue(mirror.Cluster, out var cluster)) continue;
+            var copy = new RequestHead();
+            copy.CopyFrom(Request);
+            copy.Authority = Shadow(Request.Authority);
+            var bytes = body?.Buffered.ToArray();
+            // Nobody waits for a mirrored request: it reports to nobody and lets no exception out.
+            _ = Task.Run(() => MirrorAsync(cluster, copy, bytes));
+        }
+    }
+
+    private async Task MirrorAsync(ClusterState cluster, RequestHead request, byte[]? body)
+    {
+        if (cluster.Pick(null, null, connection.Destination) is not { } host) return;
+        host.Begin();
+        UpstreamStream? upstream = null;
+        try
+        {
+            upstream = await parts.Upstreams.OpenAsync(cluster, host, request.Version, _action.AlpnOverride, fresh: false).ConfigureAwait(false);
+            using var timer = parts.Ports.Time.CreateTimer(static u => ((UpstreamStream)u!).Abort(), upstream, TimeSpan.FromSeconds(15), Timeout.InfiniteTimeSpan);
+            await upstream.SendHeadAsync(request).ConfigureAwait(false);
+            if (body is not null) await upstream.SendBodyAsync(body).ConfigureAwait(false);
+            await upstream.EndAsync(null).ConfigureAwait(false);
+            var response = new ResponseHead();
+            await upstream.ReceiveHeadAsync(response).ConfigureAwait(false);
+            cluster.Answered(host, response.Status);
+            while (!(await upstream.ReceiveBodyAsync().ConfigureAwait(false)).IsEmpty)
+            {
+                // Read to its end so that the connection can be kept.
+            }
+        }
+        catch (Exception e) when (e is TransportException or HttpMessageException or OverflowException)
+        {
+            Interlocked.Increment(ref host.Counters.Errors);
+        }
+        finally
+        {
+            upstream?.Release();
+            host.End();
+        }
+    }
+
+    private static string Shadow(string authority)
+    {
+        var colon = authority.LastIndexOf(':');
+        return colon > 0 ? $"{authority[..colon]}-shadow{authority[colon..]}" : $"{authority}-shadow";
+    }
+}

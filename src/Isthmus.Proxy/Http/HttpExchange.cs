@@ -1,0 +1,229 @@
+using Isthmus.Proxy.Listeners;
+using Isthmus.Proxy.Policy;
+using Isthmus.Proxy.Snapshot;
+using Isthmus.Proxy.Tcp;
+using Isthmus.Proxy.Telemetry;
+using Isthmus.Proxy.Tls;
+
+namespace Isthmus.Proxy.Http;
+
+/// <summary>What exchanges work with.</summary>
+internal sealed record HttpParts(
+    SnapshotState State, HttpUpstreams Upstreams, ActivityWatch Watch, Report Report, ISecretSource Secrets, ProxyPorts Ports, ProxyIdentity Identity,
+    Connections Connections, DateField Date);
+
+/// <summary>
+/// One request from head to end, in order: prepare, check policies, find the route, then redirect, answer or forward. Reused for each
+/// request of a connection.
+/// </summary>
+internal sealed partial class HttpExchange(HttpParts parts, Downstream connection, DownstreamStream stream)
+{
+    private readonly ResponseHead _response = new();
+    private readonly TrafficRecord _record = new();
+    private RouteDecision _decision;
+    private HttpAction _action = null!;
+    private ProxySnapshot _snapshot = ProxySnapshot.Empty;
+    private string _scheme = "http";
+    private string _peerMetadata = "";
+    private bool _tellsPeer;
+
+    private RequestHead Request => stream.Request;
+
+    /// <summary>Handles the request whose head was just read.</summary>
+    public async ValueTask RunAsync(HttpAction action)
+    {
+        _action = action;
+        _snapshot = parts.State.Current;
+        _decision = default;
+        Begin();
+        try
+        {
+            await HandleAsync().ConfigureAwait(false);
+        }
+        catch (HttpMessageException e)
+        {
+            // Upstream failures are settled where they happen: what arrives here is the client's.
+            _record.Reason = EndReason.ClientProtocolError;
+            if (!stream.IsResponseStarted) await ReplyAsync(e.Status, "", e.Detail, EndReason.ClientProtocolError, closes: true).ConfigureAwait(false);
+            else stream.Reset();
+        }
+        catch (TransportException)
+        {
+            _record.Reason = EndReason.ClientClosed;
+            _record.Details = "downstream_remote_disconnect";
+            stream.Reset();
+        }
+        Finish();
+    }
+
+    /// <summary>Answers a head that could not be read.</summary>
+    public async ValueTask RefuseAsync(HttpAction action, HttpMessageException fault)
+    {
+        _action = action;
+        Begin();
+        Request.Headers.Clear();
+        await ReplyAsync(fault.Status, fault.Detail, fault.Detail, EndReason.ClientProtocolError, closes: true).ConfigureAwait(false);
+        Finish();
+    }
+
+    private void Begin()
+    {
+        _record.Clear();
+        _record.Start = parts.Ports.Time.GetUtcNow();
+        _record.StartedAt = parts.Ports.Time.GetTimestamp();
+        _record.Request = Request;
+        _record.Response = _response;
+        _record.DownstreamLocal = connection.Destination;
+        _record.DownstreamRemote = connection.Source;
+        _record.DownstreamPeer = connection.Peer;
+        _record.ServerName = connection.Facts.ServerName;
+        _record.ChainName = connection.Chain?.Name ?? "";
+        _response.Clear();
+    }
+
+    private void Finish()
+    {
+        _record.Duration = parts.Ports.Time.GetElapsedTime(_record.StartedAt);
+        _record.BytesReceived = stream.BytesReceived;
+        _record.BytesSent = stream.BytesSent;
+        _record.PeerMetadata = _peerMetadata;
+        parts.Report.Http(connection, _record, _action.AccessLogs);
+    }
+
+    private async ValueTask HandleAsync()
+    {
+        if (Request.Version == HttpVersions.Http10 && !_action.AcceptHttp10)
+        {
+            await ReplyAsync(426, "", "low_version", EndReason.ClientProtocolError, closes: true).ConfigureAwait(false);
+            return;
+        }
+        if (Request.Authority.Length == 0) Request.Authority = _action.DefaultHost;
+        if (RequestPreparation.NormalizePath(Request, _action) is > 0 and var refusal)
+        {
+            if (refusal == 307) await RedirectToPathAsync().ConfigureAwait(false);
+            else await ReplyAsync(refusal, "", "path_normalization_failed", EndReason.ClientProtocolError).ConfigureAwait(false);
+            return;
+        }
+        TakePeerMetadata();
+        RequestPreparation.Apply(Request, connection, _action, parts.Secrets, parts.Ports.Random);
+        _scheme = Request.Headers.Get("x-forwarded-proto"u8).SequenceEqual("https"u8) ? "https" : "http";
+        if (Denial() is { } rule)
+        {
+            await ReplyAsync(403, LocalReply.Denied, $"rbac_access_denied_matched_policy[{rule}]", EndReason.DeniedByPolicy).ConfigureAwait(false);
+            return;
+        }
+        var table = _action.Routes ?? _snapshot.Routes.GetValueOrDefault(_action.RouteName);
+        if (table is not null) _decision = RouteDecision.For(table, Request, _scheme, parts.Ports.Random);
+        if (_decision.Route is not { } route)
+        {
+            await ReplyAsync(404, "", "route_not_found", EndReason.RouteNotFound).ConfigureAwait(false);
+            return;
+        }
+        _record.RouteName = route.Name;
+        await ActAsync(route).ConfigureAwait(false);
+    }
+
+    private async ValueTask ActAsync(RouteSnapshot route)
+    {
+        if (_decision.Host!.RequireTls && _scheme != "https")
+        {
+            LocalReply.PrepareRedirect(_response, Request, route, new RedirectAct(301, "https", "", 0, null, null, null, false), _scheme);
+            await SendOwnAsync(default, "", EndReason.DirectResponse).ConfigureAwait(false);
+            return;
+        }
+        if (_action.HasCors && route.Cors is { } cors && Cors.TryPreflight(Request, cors, _response))
+        {
+            await SendOwnAsync(default, "", EndReason.DirectResponse).ConfigureAwait(false);
+            return;
+        }
+        if (await InjectFaultAsync(route.Fault ?? _action.Fault).ConfigureAwait(false)) return;
+        switch (route.Act)
+        {
+            case RedirectAct redirect:
+                LocalReply.PrepareRedirect(_response, Request, route, redirect, _scheme);
+                await SendOwnAsync(default, "direct_response", EndReason.DirectResponse).ConfigureAwait(false);
+                return;
+            case DirectAct direct:
+                var body = LocalReply.Prepare(_response, Request, direct.Status, System.Text.Encoding.UTF8.GetString(direct.Body));
+                await SendOwnAsync(body, "direct_response", EndReason.DirectResponse).ConfigureAwait(false);
+                return;
+            default:
+                await ForwardAsync(route, (ForwardAct)route.Act).ConfigureAwait(false);
+                return;
+        }
+    }
+
+    private string? Denial()
+    {
+        if (_action.Policies.Count == 0) return null;
+        var facts = new PolicyFacts(Request, _scheme, connection.Peer, connection.Source, connection.Source.Address, connection.Destination, connection.Facts.ServerName);
+        foreach (var policy in _action.Policies)
+            if (policy.Decide(facts) is { IsAllowed: false } verdict) return verdict.Rule.Length > 0 ? verdict.Rule : "none";
+        return null;
+    }
+
+    private async ValueTask<bool> InjectFaultAsync(FaultSettings? fault)
+    {
+        if (fault is null || !fault.Headers.All(h => h.IsMatch(Request, _scheme))) return false;
+        if (fault.Delay > TimeSpan.Zero && fault.DelayShare.Hits(parts.Ports.Random))
+        {
+            _record.DelayInjected = true;
+            await Task.Delay(fault.Delay, parts.Ports.Time).ConfigureAwait(false);
+        }
+        if (fault.AbortStatus == 0 || !fault.AbortShare.Hits(parts.Ports.Random)) return false;
+        await ReplyAsync(fault.AbortStatus, LocalReply.FaultAbort, "fault_filter_abort", EndReason.FaultInjected).ConfigureAwait(false);
+        return true;
+    }
+
+    // Peers of the mesh tell who they are in fields of their own, which neither application sees.
+    private void TakePeerMetadata()
+    {
+        _tellsPeer = false;
+        _peerMetadata = "";
+        if (!_action.ExchangesMetadata || connection.Listener.Direction != Direction.Inbound) return;
+        _tellsPeer = Request.Headers.Contains("x-envoy-peer-metadata-id"u8);
+        _peerMetadata = Request.Headers.GetString("x-envoy-peer-metadata"u8) ?? "";
+        Request.Headers.Remove("x-envoy-peer-metadata"u8);
+        Request.Headers.Remove("x-envoy-peer-metadata-id"u8);
+    }
+
+    private async ValueTask RedirectToPathAsync()
+    {
+        _response.Clear();
+        _response.Status = 307;
+        _response.Headers.Add("location"u8, $"{_scheme}://{Request.Authority}{Request.TargetText}");
+        await SendOwnAsync(default, "path_normalization_failed", EndReason.DirectResponse).ConfigureAwait(false);
+    }
+
+    /// <summary>Answers with a text of our own.</summary>
+    private async ValueTask ReplyAsync(int status, string text, string details, EndReason reason, bool closes = false)
+    {
+        var body = LocalReply.Prepare(_response, Request, status, text);
+        if (closes) stream.MustClose = true;
+        await SendOwnAsync(body, details, reason).ConfigureAwait(false);
+    }
+
+    private async ValueTask SendOwnAsync(ReadOnlyMemory<byte> body, string details, EndReason reason)
+    {
+        _record.Reason = reason;
+        _record.Details = details;
+        _record.Status = _response.Status;
+        SetCommonFields();
+        await stream.SendHeadAsync(_response).ConfigureAwait(false);
+        await stream.SendBodyAsync(body).ConfigureAwait(false);
+        await stream.EndAsync(null).ConfigureAwait(false);
+    }
+
+    private void SetCommonFields()
+    {
+        var headers = _response.Headers;
+        if (_action.ServerField == ServerField.Overwrite || (_action.ServerField == ServerField.AppendIfAbsent && !headers.Contains("server"u8)))
+            headers.Set("server"u8, _action.ServerName);
+        if (!headers.Contains("date"u8)) headers.Add("date"u8, parts.Date.Now);
+        if (_action.RequestIdInResponse && Request.Headers.IndexOf("x-request-id"u8) is >= 0 and var at) headers.Set("x-request-id"u8, Request.Headers.Value(at));
+        if (parts.Connections.IsDraining) stream.MustClose = true;
+        if (!_tellsPeer || parts.Identity.PeerMetadata.Length == 0) return;
+        headers.Set("x-envoy-peer-metadata"u8, parts.Identity.PeerMetadata);
+        headers.Set("x-envoy-peer-metadata-id"u8, parts.Identity.NodeId);
+    }
+}

@@ -1,0 +1,101 @@
+using System.Globalization;
+using System.Text;
+using Isthmus.Proxy.Snapshot;
+
+namespace Isthmus.Proxy.Http;
+
+/// <summary>Answers that the proxy gives itself, with Envoy's texts.</summary>
+internal static class LocalReply
+{
+    public const string NoHealthyUpstream = "no healthy upstream";
+    public const string UpstreamTimeout = "upstream request timeout";
+    public const string Denied = "RBAC: access denied";
+    public const string FaultAbort = "fault filter abort";
+
+    public static string UpstreamReset(string reason, bool isRetried, string transportFailure) =>
+        "upstream connect error or disconnect/reset before headers. " + (isRetried ? "retried and the latest " : "") + "reset reason: " + reason +
+        (transportFailure.Length > 0 ? $", transport failure reason: {transportFailure}" : "");
+
+    /// <summary>Fills in the head of an answer with that text. gRPC clients get a status that they understand.</summary>
+    public static ReadOnlyMemory<byte> Prepare(ResponseHead head, RequestHead request, int status, string body)
+    {
+        head.Clear();
+        if (request.Headers.Get("content-type"u8).StartsWith("application/grpc"u8))
+        {
+            head.Status = 200;
+            head.Headers.Add("content-type"u8, "application/grpc"u8);
+            head.Headers.Add("grpc-status"u8, GrpcStatus(status).ToString(CultureInfo.InvariantCulture));
+            if (body.Length > 0) head.Headers.Add("grpc-message"u8, Uri.EscapeDataString(body).Replace("%20", " ", StringComparison.Ordinal));
+            head.Body = BodyKind.None;
+            return default;
+        }
+        head.Status = status;
+        var bytes = Encoding.UTF8.GetBytes(body);
+        if (bytes.Length > 0)
+        {
+            head.Headers.Add("content-length"u8, bytes.Length.ToString(CultureInfo.InvariantCulture));
+            head.Headers.Add("content-type"u8, "text/plain"u8);
+        }
+        head.Body = bytes.Length == 0 || request.Method == "HEAD" ? BodyKind.None : BodyKind.Length;
+        head.ContentLength = bytes.Length;
+        return head.Body == BodyKind.None ? default : bytes;
+    }
+
+    /// <summary>Sets <c>location</c> and the status of a redirect.</summary>
+    public static void PrepareRedirect(ResponseHead head, RequestHead request, RouteSnapshot route, RedirectAct act, string scheme)
+    {
+        head.Clear();
+        head.Status = act.Status;
+        head.Body = BodyKind.None;
+        head.Headers.Add("location"u8, Location(request, route, act, scheme));
+    }
+
+    private static string Location(RequestHead request, RouteSnapshot route, RedirectAct act, string scheme)
+    {
+        var newScheme = act.Scheme.Length > 0 ? act.Scheme : scheme;
+        var colon = request.Authority.LastIndexOf(':');
+        var hasPort = colon > 0 && !request.Authority[colon..].Contains(']', StringComparison.Ordinal);
+        var host = act.Host.Length > 0 ? act.Host : hasPort ? request.Authority[..colon] : request.Authority;
+        // A port goes along unless host, scheme or the port itself is replaced.
+        var port = act.Port > 0 ? $":{act.Port}" : act.Host.Length == 0 && act.Scheme.Length == 0 && hasPort ? request.Authority[colon..] : "";
+        if ((newScheme == "http" && port == ":80") || (newScheme == "https" && port == ":443")) port = "";
+        var target = request.TargetText;
+        var question = target.IndexOf('?', StringComparison.Ordinal);
+        var path = question < 0 ? target : target[..question];
+        var query = question < 0 || act.StripQuery ? "" : target[question..];
+        if (act.Path is not null)
+        {
+            path = act.Path;
+            if (path.Contains('?', StringComparison.Ordinal)) query = "";
+        }
+        else if (HeaderEditing.RewritePath(Encoding.UTF8.GetBytes(path), route.Path, act.PrefixRewrite, act.PathRewrite) is { } rewritten)
+        {
+            path = Encoding.UTF8.GetString(rewritten);
+        }
+        return $"{newScheme}://{host}{port}{path}{query}";
+    }
+
+    private static int GrpcStatus(int status) => status switch
+    {
+        400 => 13, 401 => 16, 403 => 7, 404 => 12, 429 or 502 or 503 or 504 => 14, _ => 2,
+    };
+}
+
+/// <summary>The <c>date</c> field, made once a second.</summary>
+internal sealed class DateField(TimeProvider time)
+{
+    private volatile Made _made = new(0, []);
+
+    private sealed record Made(long Second, byte[] Text);
+
+    public ReadOnlySpan<byte> Now
+    {
+        get
+        {
+            var now = time.GetUtcNow();
+            var second = now.ToUnixTimeSeconds();
+            if (_made.Second != second) _made = new(second, Encoding.ASCII.GetBytes(now.ToString("R", CultureInfo.InvariantCulture)));
+            return _made.Text;
+        }
+    }
+}

@@ -1,0 +1,103 @@
+using Isthmus.Proxy.Tcp;
+
+namespace Isthmus.Proxy.Http;
+
+/// <summary>
+/// The body of a request on its way up. A small one is read whole before anything is sent, so that it can be sent again to another
+/// host; a larger one, or one of unknown length, streams and is sent once.
+/// </summary>
+internal sealed class RequestBody : IDisposable
+{
+    private const int MaxBuffered = 64 * 1024;
+
+    private readonly DownstreamStream _from;
+    private readonly ByteWriter _buffer = new();
+    private Task _pump = Task.CompletedTask;
+
+    private RequestBody(DownstreamStream from, bool isStreaming)
+    {
+        _from = from;
+        IsStreaming = isStreaming;
+    }
+
+    /// <summary>It can be sent only once.</summary>
+    public bool IsStreaming { get; }
+
+    /// <summary>Why the client's side of the body failed; null while it did not.</summary>
+    public Exception? Failure { get; private set; }
+
+    public bool IsPumping => !_pump.IsCompleted;
+
+    public ReadOnlyMemory<byte> Buffered => _buffer.Written;
+
+    /// <summary>Reads the body when it is small.</summary>
+    /// <exception cref="TransportException">The client is gone.</exception>
+    /// <exception cref="HttpMessageException">The client broke the protocol.</exception>
+    public static async ValueTask<RequestBody?> TakeAsync(DownstreamStream from)
+    {
+        var request = from.Request;
+        if (request.Body == BodyKind.None) return null;
+        if (request.Body != BodyKind.Length || request.ContentLength > MaxBuffered) return new(from, isStreaming: true);
+        var body = new RequestBody(from, isStreaming: false);
+        while (true)
+        {
+            var piece = await from.ReadBodyAsync().ConfigureAwait(false);
+            if (piece.IsEmpty) return body;
+            body._buffer.Write(piece.Span);
+        }
+    }
+
+    /// <summary>Sends the body, or begins to.</summary>
+    /// <exception cref="TransportException">The host is gone.</exception>
+    public async ValueTask SendAsync(UpstreamStream to)
+    {
+        if (!IsStreaming)
+        {
+            await to.SendBodyAsync(_buffer.Written).ConfigureAwait(false);
+            await to.EndAsync(Trailers).ConfigureAwait(false);
+            return;
+        }
+        await to.FlushAsync().ConfigureAwait(false);
+        _pump = PumpAsync(to);
+    }
+
+    /// <summary>Waits until nothing moves any more. Both ends must be over or aborted.</summary>
+    public Task FinishAsync() => _pump;
+
+    public void Dispose() => _buffer.Dispose();
+
+    private HeaderBlock? Trailers => _from.RequestTrailers.Count > 0 ? _from.RequestTrailers : null;
+
+    private async Task PumpAsync(UpstreamStream to)
+    {
+        while (true)
+        {
+            ReadOnlyMemory<byte> piece;
+            try
+            {
+                piece = await _from.ReadBodyAsync().ConfigureAwait(false);
+            }
+            catch (Exception e) when (e is TransportException or HttpMessageException)
+            {
+                Failure = e;
+                to.Abort();
+                return;
+            }
+            try
+            {
+                if (piece.IsEmpty)
+                {
+                    await to.EndAsync(Trailers).ConfigureAwait(false);
+                    return;
+                }
+                await to.SendBodyAsync(piece).ConfigureAwait(false);
+                await to.FlushAsync().ConfigureAwait(false);
+            }
+            catch (TransportException)
+            {
+                // Whoever waits for the answer sees the end too, or an answer that came early.
+                return;
+            }
+        }
+    }
+}

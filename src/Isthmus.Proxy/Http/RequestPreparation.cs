@@ -1,0 +1,130 @@
+using System.Buffers.Text;
+using System.Net;
+using System.Text;
+using Isthmus.Proxy.Listeners;
+using Isthmus.Proxy.Snapshot;
+using Isthmus.Proxy.Tcp;
+using Isthmus.Proxy.Telemetry;
+using Isthmus.Proxy.Tls;
+
+namespace Isthmus.Proxy.Http;
+
+/// <summary>What happens to every request before it is routed: fields of the mesh are set or taken away, the path is normalised.</summary>
+internal static class RequestPreparation
+{
+    private static readonly byte[][] ControlFields =
+    [
+        [.. "x-envoy-retry-on"u8], [.. "x-envoy-max-retries"u8], [.. "x-envoy-upstream-rq-timeout-ms"u8], [.. "x-envoy-upstream-rq-per-try-timeout-ms"u8],
+        [.. "x-envoy-expected-rq-timeout-ms"u8], [.. "x-envoy-upstream-alt-stat-name"u8], [.. "x-envoy-force-trace"u8], [.. "x-envoy-internal"u8],
+        [.. "x-envoy-decorator-operation"u8], [.. "x-envoy-ip-tags"u8], [.. "x-envoy-original-path"u8],
+    ];
+
+    public static void Apply(RequestHead request, Downstream connection, HttpAction action, ISecretSource secrets, Random random)
+    {
+        var headers = request.Headers;
+        var isTls = connection.Peer is not null;
+        if (action.UseRemoteAddress)
+        {
+            foreach (var field in ControlFields) headers.Remove(field);
+            headers.Remove("x-forwarded-proto"u8);
+            if (!action.SkipXffAppend) AppendForwardedFor(headers, connection.Source.Address);
+        }
+        if (!headers.Contains("x-forwarded-proto"u8)) headers.Add("x-forwarded-proto"u8, isTls ? "https"u8 : "http"u8);
+        SetRequestId(headers, action, random);
+        SetClientCertificate(headers, connection, action, secrets);
+        if (connection.Listener.Direction == Direction.Inbound) headers.Remove("x-envoy-decorator-operation"u8);
+        if (action.StripPort && request.Authority.LastIndexOf(':') is > 0 and var colon && !request.Authority[colon..].Contains(']', StringComparison.Ordinal))
+            request.Authority = request.Authority[..colon];
+        if (action.Via.Length > 0) headers.Add("via"u8, action.Via);
+    }
+
+    /// <summary>
+    /// Normalises the path as the connection manager asks. Returns a status to refuse the request with, or 0; a redirect's target is in
+    /// the request afterwards.
+    /// </summary>
+    public static int NormalizePath(RequestHead request, HttpAction action)
+    {
+        var target = request.Target;
+        var query = target.IndexOf((byte)'?');
+        var path = query < 0 ? target : target[..query];
+        var isRedirect = false;
+        if (action.EscapedSlashes != EscapedSlashes.Keep && HasEscapedSlash(path))
+        {
+            if (action.EscapedSlashes == EscapedSlashes.Reject) return 400;
+            isRedirect = action.EscapedSlashes == EscapedSlashes.Redirect;
+            Replace(request, Paths.Unescape(path), query);
+        }
+        if (action.NormalizePath && path[0] == '/' && Paths.NeedsWork(path))
+        {
+            if (Paths.Normalize(path) is not { } normal) return 400;
+            Replace(request, normal, query);
+        }
+        if (action.MergeSlashes && request.Target.IndexOf("//"u8) >= 0)
+        {
+            var now = request.Target;
+            var end = now.IndexOf((byte)'?');
+            Replace(request, Paths.MergeSlashes(end < 0 ? now : now[..end]), end);
+        }
+        return isRedirect ? 307 : 0;
+    }
+
+    private static bool HasEscapedSlash(ReadOnlySpan<byte> path) =>
+        path.IndexOf("%2F"u8) >= 0 || path.IndexOf("%2f"u8) >= 0 || path.IndexOf("%5C"u8) >= 0 || path.IndexOf("%5c"u8) >= 0;
+
+    private static void Replace(RequestHead request, byte[] path, int query)
+    {
+        var tail = query < 0 ? default : request.Target[query..];
+        request.SetTarget([.. path, .. tail]);
+    }
+
+    private static void AppendForwardedFor(HeaderBlock headers, IPAddress address)
+    {
+        var client = address.ToString();
+        var before = headers.GetJoined("x-forwarded-for"u8);
+        headers.Set("x-forwarded-for"u8, before is null ? client : $"{before},{client}");
+        if (before is null) headers.Set("x-envoy-external-address"u8, client);
+    }
+
+    private static void SetRequestId(HeaderBlock headers, HttpAction action, Random random)
+    {
+        var isEdge = action.UseRemoteAddress && !action.KeepExternalRequestId;
+        if (!action.GenerateRequestId || (!isEdge && headers.Contains("x-request-id"u8))) return;
+        Span<byte> bytes = stackalloc byte[16];
+        random.NextBytes(bytes);
+        bytes[7] = (byte)((bytes[7] & 0x0f) | 0x40);
+        bytes[8] = (byte)((bytes[8] & 0x3f) | 0x80);
+        Span<byte> text = stackalloc byte[36];
+        Utf8Formatter.TryFormat(new Guid(bytes), text, out _);
+        headers.Set("x-request-id"u8, text);
+    }
+
+    // The field tells who called. Only a client that proved itself may add to it, and only in modes that forward it is it believed.
+    private static void SetClientCertificate(HeaderBlock headers, Downstream connection, HttpAction action, ISecretSource secrets)
+    {
+        if (action.ClientCert == ClientCertMode.AlwaysForwardOnly) return;
+        if (action.ClientCert == ClientCertMode.Sanitize || connection.Peer is not { Sha256.Length: > 0 } peer)
+        {
+            headers.Remove("x-forwarded-client-cert"u8);
+            return;
+        }
+        if (action.ClientCert == ClientCertMode.ForwardOnly) return;
+        var own = connection.Chain?.Tls is { } tls ? secrets.FindCertificate(tls.Certificate)?.Self.Identity : null;
+        var element = Element(peer, own, action.ClientCertFields);
+        var before = action.ClientCert == ClientCertMode.AppendForward ? headers.GetJoined("x-forwarded-client-cert"u8) : null;
+        headers.Set("x-forwarded-client-cert"u8, before is null ? element : $"{before},{element}");
+    }
+
+    private static string Element(TlsPeer peer, string? own, ClientCertFields fields)
+    {
+        var element = new StringBuilder();
+        if (!string.IsNullOrEmpty(own)) element.Append("By=").Append(own).Append(';');
+        element.Append("Hash=").Append(peer.Sha256);
+        if (fields.Cert) element.Append(";Cert=\"").Append(Uri.EscapeDataString(peer.Pem + "\n")).Append('"');
+        if (fields.Chain) element.Append(";Chain=\"").Append(Uri.EscapeDataString(peer.Pem + "\n")).Append('"');
+        if (fields.Subject) element.Append(";Subject=\"").Append(peer.Subject.Replace("\"", "\\\"", StringComparison.Ordinal)).Append('"');
+        if (fields.Uri) element.Append(";URI=").Append(peer.Identity);
+        if (fields.Dns)
+            foreach (var name in peer.DnsNames) element.Append(";DNS=").Append(name);
+        return element.ToString();
+    }
+}

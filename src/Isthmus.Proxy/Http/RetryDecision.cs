@@ -1,0 +1,50 @@
+using System.Buffers.Text;
+using Isthmus.Proxy.Snapshot;
+
+namespace Isthmus.Proxy.Http;
+
+/// <summary>How one attempt at a host ended.</summary>
+internal enum AttemptEnd { Answered, ConnectFailed, Reset, ProtocolError, Timeout, Overflow }
+
+/// <summary>Whether a failed attempt is worth another: a pure function.</summary>
+internal static class RetryDecision
+{
+    public static bool IsRetriable(RetrySettings? retry, AttemptEnd end, RequestHead request, ResponseHead response, bool wasReused)
+    {
+        if (end == AttemptEnd.Answered) return retry is not null && IsRetriable(retry, response);
+        if (end == AttemptEnd.Reset)
+        {
+            // A kept connection that closes in the moment of its reuse says nothing about the host, and an idempotent request may
+            // always be sent again (RFC 9110 section 9.2.2); with a retry policy also after a fresh connection broke.
+            if (request.IsIdempotent && (wasReused || retry is { Retries: > 0 })) return true;
+            return retry is not null && (retry.On & (RetryOn.Reset | RetryOn.ServerError)) != 0;
+        }
+        if (retry is null) return false;
+        return end switch
+        {
+            AttemptEnd.ConnectFailed => (retry.On & (RetryOn.ConnectFailure | RetryOn.Reset | RetryOn.ServerError)) != 0,
+            AttemptEnd.Timeout => (retry.On & (RetryOn.GatewayError | RetryOn.ServerError)) != 0 || retry.StatusCodes.Contains(504),
+            _ => (retry.On & (RetryOn.Reset | RetryOn.ServerError)) != 0,
+        };
+    }
+
+    private static bool IsRetriable(RetrySettings retry, ResponseHead response)
+    {
+        var status = response.Status;
+        if ((retry.On & RetryOn.ServerError) != 0 && status >= 500) return true;
+        if ((retry.On & RetryOn.GatewayError) != 0 && status is >= 502 and <= 504) return true;
+        if ((retry.On & RetryOn.StatusCodes) != 0 && retry.StatusCodes.Contains(status)) return true;
+        if ((retry.On & RetryOn.Retriable4xx) != 0 && status == 409) return true;
+        return Utf8Parser.TryParse(response.Headers.Get("grpc-status"u8), out int grpc, out _) && (retry.On & GrpcCondition(grpc)) != 0;
+    }
+
+    private static RetryOn GrpcCondition(int status) => status switch
+    {
+        1 => RetryOn.GrpcCancelled,
+        4 => RetryOn.GrpcDeadline,
+        8 => RetryOn.GrpcExhausted,
+        13 => RetryOn.GrpcInternal,
+        14 => RetryOn.GrpcUnavailable,
+        _ => RetryOn.None,
+    };
+}

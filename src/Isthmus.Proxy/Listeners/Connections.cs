@@ -1,0 +1,58 @@
+using System.Collections.Concurrent;
+using Isthmus.Proxy.Snapshot;
+
+namespace Isthmus.Proxy.Listeners;
+
+/// <summary>The open connections and the tasks that handle them; the owner of both.</summary>
+internal sealed class Connections
+{
+    private static readonly TimeSpan DrainStep = TimeSpan.FromMilliseconds(100);
+
+    private readonly ConcurrentDictionary<Downstream, Task> _open = new();
+    private volatile bool _isDraining;
+
+    public int Count => _open.Count;
+
+    /// <summary>New requests are answered with <c>connection: close</c>, idle connections end.</summary>
+    public bool IsDraining => _isDraining;
+
+    public void Add(Downstream connection, Func<Task> handle)
+    {
+        _open[connection] = Task.CompletedTask;
+        var task = Task.Run(async () =>
+        {
+            try
+            {
+                await handle().ConfigureAwait(false);
+            }
+            finally
+            {
+                _open.TryRemove(connection, out _);
+            }
+        });
+        // It may be over already, and must then not come back.
+        _open.TryUpdate(connection, task, Task.CompletedTask);
+    }
+
+    public void Publish(ProxySnapshot snapshot)
+    {
+        foreach (var connection in _open.Keys) connection.SnapshotChanged?.Invoke(snapshot);
+    }
+
+    /// <summary>Asks all to end as soon as they are idle, again and again until <paramref name="deadline"/>, then cuts the rest.</summary>
+    public async Task DrainAsync(Task deadline, TimeProvider time)
+    {
+        _isDraining = true;
+        while (!_open.IsEmpty && !deadline.IsCompleted)
+        {
+            foreach (var connection in _open.Keys) connection.DrainRequested?.Invoke();
+            await Task.WhenAny(deadline, Task.Delay(DrainStep, time)).ConfigureAwait(false);
+        }
+        Cut();
+    }
+
+    public void Cut()
+    {
+        foreach (var connection in _open.Keys) connection.Socket.Abort(reset: true);
+    }
+}

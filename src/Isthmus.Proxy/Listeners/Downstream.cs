@@ -1,0 +1,33 @@
+using System.Net;
+using Isthmus.Proxy.Snapshot;
+using Isthmus.Proxy.Tcp;
+
+namespace Isthmus.Proxy.Listeners;
+
+/// <summary>An accepted connection with everything known of it: what handlers and policies work with.</summary>
+internal sealed class Downstream(SocketTransport socket, ListenerSnapshot listener, IPEndPoint destination, IPEndPoint source)
+{
+    public SocketTransport Socket { get; } = socket;
+
+    public ListenerSnapshot Listener { get; set; } = listener;
+
+    /// <summary>Where the client wanted to go, before any redirection.</summary>
+    public IPEndPoint Destination { get; } = destination;
+
+    public IPEndPoint Source { get; } = source;
+
+    public ConnectionFacts Facts { get; set; }
+
+    public FilterChainSnapshot? Chain { get; set; }
+
+    /// <summary>The bytes as the handler sees them: TLS taken off when the filter chain says so.</summary>
+    public Transport Transport { get; set; } = socket;
+
+    /// <summary>Ends the connection if nothing is in progress; called again and again while draining. Set by whoever handles the connection.</summary>
+    public Action? DrainRequested { get; set; }
+
+    /// <summary>Configuration changed: ends early what is no longer allowed. Set by whoever handles the connection.</summary>
+    public Action<ProxySnapshot>? SnapshotChanged { get; set; }
+
+    public TlsPeer? Peer => Transport.Peer;
+}

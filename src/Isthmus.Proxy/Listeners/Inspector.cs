@@ -1,0 +1,125 @@
+using System.Buffers;
+using System.Net.Sockets;
+using Isthmus.Proxy.Snapshot;
+using Isthmus.Proxy.Tcp;
+using Isthmus.Wire.Tls;
+
+namespace Isthmus.Proxy.Listeners;
+
+/// <summary>What the first bytes of a connection said.</summary>
+/// <param name="Timeout">The client was silent for as long as it may be.</param>
+/// <param name="IsClosed">The client closed before it said enough.</param>
+internal readonly record struct Inspection(
+    string TransportProtocol, string ServerName, IReadOnlyList<string> Protocols, bool Timeout, bool IsClosed);
+
+/// <summary>Looks at the first bytes of a connection, puts them back, and tells the protocol (Envoy's tls_inspector and http_inspector).</summary>
+internal sealed class Inspector(TimeProvider time)
+{
+    /// <summary>How long a client may be silent before its protocol counts as one in which the server speaks first.</summary>
+    private static readonly TimeSpan Silence = TimeSpan.FromSeconds(1);
+
+    /// <summary>The same where going on blindly means leaving the mesh: a client that opened a connection ahead of its need is likelier.</summary>
+    private static readonly TimeSpan LongSilence = TimeSpan.FromSeconds(10);
+
+    private static readonly string[] Http11 = ["http/1.1"];
+    private static readonly string[] Http10 = ["http/1.0"];
+    private static readonly string[] H2c = ["h2c"];
+
+    public async ValueTask<Inspection> InspectAsync(SocketTransport transport, ListenerSnapshot listener, int destinationPort, CancellationToken stop)
+    {
+        var wantsTls = listener.InspectTls?.Contains(destinationPort) ?? false;
+        var wantsHttp = listener.InspectHttp?.Contains(destinationPort) ?? false;
+        var result = new Inspection("raw_buffer", "", [], false, false);
+        if ((!wantsTls && !wantsHttp) || !listener.Chains.NeedsBytes(destinationPort)) return result;
+        var buffer = ArrayPool<byte>.Shared.Rent(4096);
+        var length = 0;
+        using var limit = CancellationTokenSource.CreateLinkedTokenSource(stop);
+        using var timer = time.CreateTimer(static l => ((CancellationTokenSource)l!).Cancel(), limit, Patience(listener), System.Threading.Timeout.InfiniteTimeSpan);
+        try
+        {
+            while (true)
+            {
+                var count = await transport.Socket.ReceiveAsync(buffer.AsMemory(length), SocketFlags.None, limit.Token).ConfigureAwait(false);
+                length += count;
+                var decided = Decide(buffer.AsSpan(0, length), wantsTls, wantsHttp, ref result);
+                if (decided || count == 0) return result with { IsClosed = count == 0 && length == 0 };
+                if (length == buffer.Length && !Grow(ref buffer)) return result;
+            }
+        }
+        catch (OperationCanceledException) when (!stop.IsCancellationRequested)
+        {
+            return result with { Timeout = true };
+        }
+        catch (SocketException e)
+        {
+            throw TransportException.From(e);
+        }
+        finally
+        {
+            if (length > 0) transport.Unread(buffer.AsSpan(0, length).ToArray());
+            ArrayPool<byte>.Shared.Return(buffer);
+        }
+    }
+
+    /// <summary>Whether the bytes settle the protocol; fills in what they say.</summary>
+    internal static bool Decide(ReadOnlySpan<byte> bytes, bool wantsTls, bool wantsHttp, ref Inspection result)
+    {
+        if (bytes.IsEmpty) return false;
+        if (wantsTls)
+        {
+            switch (ClientHello.TryRead(bytes, out var hello))
+            {
+                case HelloStatus.Incomplete:
+                    return false;
+                case HelloStatus.Complete:
+                    result = result with { TransportProtocol = "tls", ServerName = hello!.ServerName ?? "", Protocols = hello.ApplicationProtocols };
+                    return true;
+            }
+        }
+        if (!wantsHttp) return true;
+        switch (LookForHttp(bytes))
+        {
+            case HttpLook.Maybe: return false;
+            case HttpLook.H2c: result = result with { Protocols = H2c }; return true;
+            case HttpLook.Http11: result = result with { Protocols = Http11 }; return true;
+            case HttpLook.Http10: result = result with { Protocols = Http10 }; return true;
+            default: return true;
+        }
+    }
+
+    private enum HttpLook { No, Maybe, Http10, Http11, H2c }
+
+    private static HttpLook LookForHttp(ReadOnlySpan<byte> bytes)
+    {
+        var preface = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"u8;
+        if (bytes.StartsWith(preface)) return HttpLook.H2c;
+        if (bytes.Length < preface.Length && preface.StartsWith(bytes)) return HttpLook.Maybe;
+        var space = bytes.IndexOf((byte)' ');
+        var method = space < 0 ? bytes : bytes[..space];
+        if (method.Length > 32 || method.IsEmpty || method.ContainsAnyExceptInRange((byte)'A', (byte)'Z')) return HttpLook.No;
+        if (space < 0) return HttpLook.Maybe;
+        var end = bytes.IndexOf("\r\n"u8);
+        if (end < 0) return bytes.Contains((byte)'\n') ? HttpLook.No : HttpLook.Maybe;
+        var line = bytes[..end];
+        return line.EndsWith(" HTTP/1.1"u8) ? HttpLook.Http11 : line.EndsWith(" HTTP/1.0"u8) ? HttpLook.Http10 : HttpLook.No;
+    }
+
+    private static TimeSpan Patience(ListenerSnapshot listener)
+    {
+        if (listener.InspectionTimeout > TimeSpan.Zero) return listener.InspectionTimeout;
+        if (listener.Direction == Direction.Inbound) return Silence;
+        var byDefault = listener.Chains.All[^1];
+        var leaves = byDefault.Action is TcpAction tcp && tcp.Targets.Any(t => t.Cluster is "PassthroughCluster" or "BlackHoleCluster");
+        return leaves || byDefault.Action is HttpAction ? LongSilence : Silence;
+    }
+
+    private static bool Grow(ref byte[] buffer)
+    {
+        if (buffer.Length >= ClientHello.MaxSize) return false;
+        var next = ArrayPool<byte>.Shared.Rent(buffer.Length * 2);
+        buffer.CopyTo(next, 0);
+        ArrayPool<byte>.Shared.Return(buffer);
+        buffer = next;
+        return true;
+    }
+}

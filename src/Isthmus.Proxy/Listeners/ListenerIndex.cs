@@ -1,0 +1,25 @@
+using System.Net;
+using Isthmus.Proxy.Snapshot;
+
+namespace Isthmus.Proxy.Listeners;
+
+/// <summary>The listeners of a snapshot by address, for handing a redirected connection to the one it was meant for.</summary>
+internal sealed class ListenerIndex
+{
+    private readonly Dictionary<IPEndPoint, ListenerSnapshot> _byAddress = [];
+
+    public ListenerIndex(ProxySnapshot snapshot)
+    {
+        Snapshot = snapshot;
+        foreach (var listener in snapshot.Listeners.Values)
+            if (!listener.HandOff && listener.Direction != Direction.Inbound) _byAddress.TryAdd(listener.Address, listener);
+    }
+
+    public ProxySnapshot Snapshot { get; }
+
+    /// <summary>The listener of exactly that address, else the one of any address with that port, else null.</summary>
+    public ListenerSnapshot? Find(IPEndPoint destination) =>
+        _byAddress.TryGetValue(destination, out var exact) ? exact
+        : _byAddress.TryGetValue(new IPEndPoint(IPAddress.Any, destination.Port), out var any) ? any
+        : _byAddress.GetValueOrDefault(new IPEndPoint(IPAddress.IPv6Any, destination.Port));
+}

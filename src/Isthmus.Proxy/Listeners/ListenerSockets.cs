@@ -1,0 +1,173 @@
+using System.Net;
+using System.Net.Sockets;
+using Isthmus.Proxy.Snapshot;
+using Isthmus.Proxy.Tcp;
+using Microsoft.Extensions.Logging;
+
+namespace Isthmus.Proxy.Listeners;
+
+/// <summary>The listening sockets: opened and closed as listeners come and go, kept while only their contents change.</summary>
+internal sealed partial class ListenerSockets(
+    ISocketFactory sockets, Connections connections, Func<Downstream, CancellationToken, Task> handle, ILogger log) : IDisposable
+{
+    private const int Backlog = 4096;
+    private const int SolIp = 0;
+    private const int SolIpv6 = 41;
+    private const int OriginalDestination = 80;
+
+    private readonly Dictionary<string, Bound> _bound = new(StringComparer.Ordinal);
+    private readonly CancellationTokenSource _stop = new();
+    private readonly Lock _lock = new();   // guards _bound
+    private volatile bool _isClosed;
+
+    private sealed class Bound(Socket socket, ListenerSnapshot listener)
+    {
+        public readonly Socket Socket = socket;
+        public volatile ListenerSnapshot Listener = listener;
+        public long Accepted;
+    }
+
+    /// <summary>Listeners that could not be opened, with the reason.</summary>
+    public IReadOnlyDictionary<string, string> Failures { get; private set; } = new Dictionary<string, string>();
+
+    /// <summary>Opens, changes and closes sockets so that they are those of the snapshot. Called again later it retries what failed.</summary>
+    public void Apply(ProxySnapshot snapshot)
+    {
+        lock (_lock)
+        {
+            if (_isClosed) return;
+            var wanted = snapshot.Listeners.Values.Where(l => l.BindToPort).ToDictionary(l => l.Name, StringComparer.Ordinal);
+            foreach (var (name, bound) in _bound.ToArray())
+            {
+                if (wanted.TryGetValue(name, out var listener) && listener.SameSocket(bound.Listener)) bound.Listener = listener;
+                else Close(name, bound);
+            }
+            var failures = new Dictionary<string, string>(StringComparer.Ordinal);
+            foreach (var (name, listener) in wanted)
+                if (!_bound.ContainsKey(name) && Open(listener) is { } failure) failures[name] = failure;
+            Failures = failures;
+        }
+    }
+
+    /// <summary>Stops accepting; open connections are not touched.</summary>
+    public void Close()
+    {
+        lock (_lock)
+        {
+            _isClosed = true;
+            foreach (var (name, bound) in _bound.ToArray()) Close(name, bound);
+        }
+    }
+
+    public void Dispose()
+    {
+        Close();
+        _stop.Cancel();
+        _stop.Dispose();
+    }
+
+    private string? Open(ListenerSnapshot listener)
+    {
+        var socket = sockets.Create(listener.Address.AddressFamily);
+        try
+        {
+            socket.SetSocketOption(SocketOptionLevel.Socket, SocketOptionName.ReuseAddress, true);
+            socket.Bind(listener.Address);
+            socket.Listen(Backlog);
+        }
+        catch (SocketException e)
+        {
+            socket.Dispose();
+            LogNotOpened(listener.Name, listener.Address, e.Message);
+            return $"{listener.Address}: {e.Message}";
+        }
+        var bound = new Bound(socket, listener);
+        _bound[listener.Name] = bound;
+        // Ends when the socket is closed; it lets no exception out.
+        _ = Task.Run(() => AcceptAsync(bound));
+        LogOpened(listener.Name, listener.Address);
+        return null;
+    }
+
+    private void Close(string name, Bound bound)
+    {
+        _bound.Remove(name);
+        bound.Socket.Dispose();
+        LogClosed(name, Interlocked.Read(ref bound.Accepted));
+    }
+
+    private async Task AcceptAsync(Bound bound)
+    {
+        while (true)
+        {
+            Socket socket;
+            try
+            {
+                socket = await bound.Socket.AcceptAsync().ConfigureAwait(false);
+            }
+            catch (Exception e) when (e is ObjectDisposedException or SocketException { SocketErrorCode: SocketError.OperationAborted or SocketError.InvalidArgument })
+            {
+                return;
+            }
+            catch (SocketException e)
+            {
+                // The client went away in the queue, or descriptors ran out: the next one may do better.
+                LogAcceptFailed(bound.Listener.Name, e.Message);
+                if (e.SocketErrorCode is SocketError.TooManyOpenSockets) await Task.Yield();
+                continue;
+            }
+            Interlocked.Increment(ref bound.Accepted);
+            Begin(socket, bound.Listener);
+        }
+    }
+
+    private void Begin(Socket socket, ListenerSnapshot listener)
+    {
+        Downstream connection;
+        try
+        {
+            socket.NoDelay = true;
+            var local = (IPEndPoint)socket.LocalEndPoint!;
+            var source = (IPEndPoint)socket.RemoteEndPoint!;
+            var destination = listener.RestoreOriginalDestination ? FindOriginalDestination(socket) ?? local : local;
+            connection = new Downstream(new SocketTransport(socket), listener, destination, source);
+        }
+        catch (SocketException)
+        {
+            socket.Dispose();
+            return;
+        }
+        connections.Add(connection, () => handle(connection, _stop.Token));
+    }
+
+    /// <summary>Where a redirected connection was meant to go; null when it was not redirected.</summary>
+    private static IPEndPoint? FindOriginalDestination(Socket socket)
+    {
+        try
+        {
+            if (socket.AddressFamily == AddressFamily.InterNetwork)
+            {
+                Span<byte> v4 = stackalloc byte[16];
+                return socket.GetRawSocketOption(SolIp, OriginalDestination, v4) < 8 ? null : new IPEndPoint(new IPAddress(v4.Slice(4, 4)), (v4[2] << 8) | v4[3]);
+            }
+            Span<byte> v6 = stackalloc byte[28];
+            return socket.GetRawSocketOption(SolIpv6, OriginalDestination, v6) < 24 ? null : new IPEndPoint(new IPAddress(v6.Slice(8, 16)), (v6[2] << 8) | v6[3]);
+        }
+        catch (SocketException)
+        {
+            return null;
+        }
+    }
+
+    [LoggerMessage(Level = LogLevel.Information, Message = "Listener {Name} opened on {Address}")]
+    private partial void LogOpened(string name, IPEndPoint address);
+
+    [LoggerMessage(Level = LogLevel.Information, Message = "Listener {Name} closed after {Accepted} connections")]
+    private partial void LogClosed(string name, long accepted);
+
+    [LoggerMessage(Level = LogLevel.Error, Message = "Listener {Name} could not be opened on {Address}: {Reason}")]
+    private partial void LogNotOpened(string name, IPEndPoint address, string reason);
+
+    [LoggerMessage(Level = LogLevel.Debug, Message = "Listener {Name} could not accept a connection: {Reason}")]
+    private partial void LogAcceptFailed(string name, string reason);
+}

@@ -1,0 +1,151 @@
+using System.Net;
+using Isthmus.Core.Net;
+using Isthmus.Proxy.Http;
+using Isthmus.Proxy.Snapshot;
+using Isthmus.Proxy.Tcp;
+using Isthmus.Wire.Envoy;
+using Isthmus.Wire.Envoy.Rbac;
+
+namespace Isthmus.Proxy.Policy;
+
+/// <summary>What an authorization rule may look at.</summary>
+/// <param name="Request">Null for a TCP connection: rules about requests then do not match.</param>
+internal readonly record struct PolicyFacts(
+    RequestHead? Request, string Scheme, TlsPeer? Peer, IPEndPoint Source, IPAddress RemoteAddress, IPEndPoint Destination, string ServerName);
+
+/// <summary>The answer of one policy filter.</summary>
+/// <param name="Rule">The rule that decided; empty when none matched.</param>
+internal readonly record struct Verdict(bool IsAllowed, string Rule);
+
+/// <summary>One rbac filter: rules compiled to predicates, decided without any I/O.</summary>
+internal sealed class RbacPolicy
+{
+    private readonly RBAC.Types.Action _action;
+    private readonly (string Name, Func<PolicyFacts, bool> Matches)[] _rules;
+
+    private RbacPolicy(RBAC.Types.Action action, (string, Func<PolicyFacts, bool>)[] rules)
+    {
+        _action = action;
+        _rules = rules;
+    }
+
+    /// <summary>Compiles the rules of a filter; null when it only watches (shadow rules, action LOG).</summary>
+    /// <exception cref="ResourceException">A rule that cannot be decided here: guessing would open or close what should not be.</exception>
+    public static RbacPolicy? From(RBAC? rules)
+    {
+        if (rules is null || rules.Action == RBAC.Types.Action.Log) return null;
+        return new(rules.Action, [.. rules.Policies.OrderBy(p => p.Key, StringComparer.Ordinal).Select(p => (p.Key, Rule(p.Value)))]);
+    }
+
+    public Verdict Decide(in PolicyFacts facts)
+    {
+        foreach (var (name, matches) in _rules)
+            if (matches(facts)) return new(_action == RBAC.Types.Action.Allow, name);
+        return new(_action == RBAC.Types.Action.Deny, "");
+    }
+
+    private static Func<PolicyFacts, bool> Rule(Wire.Envoy.Rbac.Policy policy)
+    {
+        var permissions = policy.Permissions.Select(Permission).ToArray();
+        var principals = policy.Principals.Select(Principal).ToArray();
+        return facts => Array.Exists(permissions, p => p(facts)) && Array.Exists(principals, p => p(facts));
+    }
+
+    private static Func<PolicyFacts, bool> Permission(Permission permission)
+    {
+        switch (permission.RuleCase)
+        {
+            case Wire.Envoy.Rbac.Permission.RuleOneofCase.AndRules: return All(permission.AndRules.Rules.Select(Permission));
+            case Wire.Envoy.Rbac.Permission.RuleOneofCase.OrRules: return AnyOf(permission.OrRules.Rules.Select(Permission));
+            case Wire.Envoy.Rbac.Permission.RuleOneofCase.NotRule: return Not(Permission(permission.NotRule));
+            case Wire.Envoy.Rbac.Permission.RuleOneofCase.Any: return _ => true;
+            case Wire.Envoy.Rbac.Permission.RuleOneofCase.Header: return Header(permission.Header);
+            case Wire.Envoy.Rbac.Permission.RuleOneofCase.UrlPath: return Path(permission.UrlPath);
+            case Wire.Envoy.Rbac.Permission.RuleOneofCase.DestinationIp:
+                var range = Range(permission.DestinationIp);
+                return facts => range.Contains(facts.Destination.Address);
+            case Wire.Envoy.Rbac.Permission.RuleOneofCase.DestinationPort:
+                var port = (int)permission.DestinationPort;
+                return facts => facts.Destination.Port == port;
+            case Wire.Envoy.Rbac.Permission.RuleOneofCase.DestinationPortRange:
+                var ports = permission.DestinationPortRange;
+                return facts => facts.Destination.Port >= ports.Start && facts.Destination.Port < ports.End;
+            case Wire.Envoy.Rbac.Permission.RuleOneofCase.RequestedServerName:
+                var name = TextMatch.From(permission.RequestedServerName);
+                return facts => name.IsMatch(facts.ServerName);
+            case Wire.Envoy.Rbac.Permission.RuleOneofCase.Metadata: return Metadata(permission.Metadata);
+            default: throw new ResourceException($"rbac permission {permission.RuleCase} is not supported");
+        }
+    }
+
+    private static Func<PolicyFacts, bool> Principal(Principal principal)
+    {
+        switch (principal.IdentifierCase)
+        {
+            case Wire.Envoy.Rbac.Principal.IdentifierOneofCase.AndIds: return All(principal.AndIds.Ids.Select(Principal));
+            case Wire.Envoy.Rbac.Principal.IdentifierOneofCase.OrIds: return AnyOf(principal.OrIds.Ids.Select(Principal));
+            case Wire.Envoy.Rbac.Principal.IdentifierOneofCase.NotId: return Not(Principal(principal.NotId));
+            case Wire.Envoy.Rbac.Principal.IdentifierOneofCase.Any: return _ => true;
+            case Wire.Envoy.Rbac.Principal.IdentifierOneofCase.Authenticated: return Authenticated(principal.Authenticated.PrincipalName);
+            case Wire.Envoy.Rbac.Principal.IdentifierOneofCase.DirectRemoteIp:
+                var direct = Range(principal.DirectRemoteIp);
+                return facts => direct.Contains(facts.Source.Address);
+            case Wire.Envoy.Rbac.Principal.IdentifierOneofCase.RemoteIp:
+                var remote = Range(principal.RemoteIp);
+                return facts => remote.Contains(facts.RemoteAddress);
+            case Wire.Envoy.Rbac.Principal.IdentifierOneofCase.Header: return Header(principal.Header);
+            case Wire.Envoy.Rbac.Principal.IdentifierOneofCase.UrlPath: return Path(principal.UrlPath);
+            case Wire.Envoy.Rbac.Principal.IdentifierOneofCase.Metadata: return Metadata(principal.Metadata);
+            default: throw new ResourceException($"rbac principal {principal.IdentifierCase} is not supported");
+        }
+    }
+
+    private static Func<PolicyFacts, bool> Authenticated(StringMatcher? name)
+    {
+        if (name is null) return facts => facts.Peer is { Sha256.Length: > 0 };
+        var match = TextMatch.From(name);
+        return facts =>
+        {
+            if (facts.Peer is not { Sha256.Length: > 0 } peer) return false;
+            if (peer.Uris.Count > 0) return peer.Uris.Any(match.IsMatch);
+            return peer.DnsNames.Count > 0 ? peer.DnsNames.Any(match.IsMatch) : match.IsMatch(peer.Subject);
+        };
+    }
+
+    private static Func<PolicyFacts, bool> Header(Wire.Envoy.Routes.HeaderMatcher matcher)
+    {
+        var match = RouteDecoder.Header(matcher);
+        return facts => facts.Request is not null && match.IsMatch(facts.Request, facts.Scheme);
+    }
+
+    private static Func<PolicyFacts, bool> Path(PathMatcher matcher)
+    {
+        var match = TextMatch.From(matcher.Path);
+        return facts =>
+        {
+            if (facts.Request is not { } request) return false;
+            var target = request.TargetText;
+            var end = target.IndexOfAny(['?', '#']);
+            return match.IsMatch(end < 0 ? target : target[..end]);
+        };
+    }
+
+    // Metadata comes from token checks, which do not run here: what asks for it finds nothing.
+    private static Func<PolicyFacts, bool> Metadata(MetadataMatcher matcher) => _ => matcher.Invert;
+
+    private static Cidr Range(CidrRange range) => ListenerDecoder.Range(range);
+
+    private static Func<PolicyFacts, bool> All(IEnumerable<Func<PolicyFacts, bool>> rules)
+    {
+        var all = rules.ToArray();
+        return facts => Array.TrueForAll(all, r => r(facts));
+    }
+
+    private static Func<PolicyFacts, bool> AnyOf(IEnumerable<Func<PolicyFacts, bool>> rules)
+    {
+        var all = rules.ToArray();
+        return facts => Array.Exists(all, r => r(facts));
+    }
+
+    private static Func<PolicyFacts, bool> Not(Func<PolicyFacts, bool> rule) => facts => !rule(facts);
+}

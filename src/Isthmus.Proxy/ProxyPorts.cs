@@ -1,0 +1,69 @@
+using System.Net;
+using System.Net.Sockets;
+
+namespace Isthmus.Proxy;
+
+/// <summary>Everything of the world that the data plane touches, and all that a test may replace.</summary>
+internal sealed record ProxyPorts(TimeProvider Time, Random Random, ISocketFactory Sockets, INameResolver Resolver);
+
+/// <summary>Makes sockets; a test makes them inside another network namespace.</summary>
+internal interface ISocketFactory
+{
+    Socket Create(AddressFamily family);
+}
+
+/// <summary>Turns a host name into addresses.</summary>
+internal interface INameResolver
+{
+    /// <returns>The addresses, none when the name does not exist, and how long they may be kept (zero: unknown).</returns>
+    ValueTask<(IReadOnlyList<IPAddress> Addresses, TimeSpan TimeToLive)> ResolveAsync(string name, CancellationToken stop);
+}
+
+/// <summary>Stream sockets of the namespace that this process lives in.</summary>
+internal sealed class ProcessSockets : ISocketFactory
+{
+    public Socket Create(AddressFamily family) =>
+        new(family, SocketType.Stream, family == AddressFamily.Unix ? ProtocolType.Unspecified : ProtocolType.Tcp);
+}
+
+/// <summary>The resolver of the operating system.</summary>
+internal sealed class SystemResolver : INameResolver
+{
+    public async ValueTask<(IReadOnlyList<IPAddress> Addresses, TimeSpan TimeToLive)> ResolveAsync(string name, CancellationToken stop)
+    {
+        try
+        {
+            return (await System.Net.Dns.GetHostAddressesAsync(name, stop).ConfigureAwait(false), TimeSpan.Zero);
+        }
+        catch (SocketException e) when (e.SocketErrorCode is SocketError.HostNotFound or SocketError.NoData or SocketError.TryAgain)
+        {
+            return ([], TimeSpan.Zero);
+        }
+    }
+}
+
+/// <summary>Random numbers from any thread: each has a generator of its own.</summary>
+internal sealed class ThreadRandom : Random
+{
+    [ThreadStatic] private static Random? _own;
+
+    public override int Next() => Own.Next();
+
+    public override int Next(int maxValue) => Own.Next(maxValue);
+
+    public override int Next(int minValue, int maxValue) => Own.Next(minValue, maxValue);
+
+    public override long NextInt64() => Own.NextInt64();
+
+    public override long NextInt64(long maxValue) => Own.NextInt64(maxValue);
+
+    public override long NextInt64(long minValue, long maxValue) => Own.NextInt64(minValue, maxValue);
+
+    public override double NextDouble() => Own.NextDouble();
+
+    public override void NextBytes(byte[] buffer) => Own.NextBytes(buffer);
+
+    public override void NextBytes(Span<byte> buffer) => Own.NextBytes(buffer);
+
+    private static Random Own => _own ??= new Random();
+}

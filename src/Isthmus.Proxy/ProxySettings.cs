@@ -1,0 +1,20 @@
+using System.Net;
+using Isthmus.Core.Names;
+using Isthmus.Proxy.Telemetry;
+
+namespace Isthmus.Proxy;
+
+/// <summary>What the data plane is told at start.</summary>
+/// <param name="Admin">Where the admin interface listens; null: nowhere.</param>
+/// <param name="Metrics">Where this proxy's own metrics are served; null: nowhere.</param>
+/// <param name="Status">Where metrics and health for the outside are served; null: nowhere.</param>
+/// <param name="Ready">Where readiness is served; null: nowhere.</param>
+/// <param name="DrainTime">How long connections may go on after the order to stop.</param>
+internal sealed record ProxySettings(
+    ProxyIdentity Identity, string Role, IPEndPoint? Admin, IPEndPoint? Metrics, IPEndPoint? Status, IPEndPoint? Ready, TimeSpan DrainTime)
+{
+    public static ProxySettings Default(ProxyIdentity identity, string role) => new(
+        identity, role,
+        new(IPAddress.Loopback, Ports.ProxyAdmin), new(IPAddress.Any, Ports.ProxyMetrics), new(IPAddress.Any, Ports.AgentStatus), new(IPAddress.Any, Ports.ProxyReady),
+        TimeSpan.FromSeconds(5));
+}

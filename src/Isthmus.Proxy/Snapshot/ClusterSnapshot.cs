@@ -1,0 +1,192 @@
+using System.Net;
+using Google.Protobuf;
+using Google.Protobuf.WellKnownTypes;
+using Isthmus.Core.Collections;
+using Isthmus.Proxy.Balancing;
+using Isthmus.Wire.Envoy.Clusters;
+using Isthmus.Wire.Envoy.Upstreams;
+
+namespace Isthmus.Proxy.Snapshot;
+
+internal enum ClusterKind { Static, StrictDns, LogicalDns, Eds, OriginalDst }
+
+/// <summary>The HTTP version spoken to a cluster's hosts.</summary>
+internal enum UpstreamHttp { Http1, Http2, AsDownstream }
+
+/// <summary>A transport socket for endpoints whose labels include all of <paramref name="Match"/>.</summary>
+internal sealed record SocketMatch(string Name, ValueMap<string> Match, TlsSettings? Tls);
+
+/// <summary>Bounds on simultaneous use of a cluster (circuit breakers).</summary>
+internal sealed record CircuitLimits(long Connections, long Pending, long Requests, long Retries)
+{
+    /// <summary>Envoy's defaults.</summary>
+    public static readonly CircuitLimits Default = new(1024, 1024, 1024, 3);
+}
+
+/// <summary>A cluster as its resource says, decoded once.</summary>
+internal sealed record ClusterSnapshot(
+    string Name, ClusterKind Kind, string AssignmentName, TimeSpan ConnectTimeout, BalancingPolicy Policy, bool WeightLocalities,
+    double? PanicThreshold, CircuitLimits Limits, OutlierSettings? Outlier, ValueList<SocketMatch> SocketMatches, TlsSettings? Tls,
+    UpstreamHttp Http, IPAddress? BindAddress, LoadAssignment? Inline, ValueList<DnsTarget> DnsTargets, TimeSpan DnsRefresh,
+    int MaxRequestsPerConnection, TimeSpan IdleTimeout, KeepaliveSettings? Keepalive, ServiceName Service, ValueList<string> Notes, Cluster Resource)
+{
+    private ByteString? _bytes;
+
+    public ByteString Bytes => _bytes ??= Resource.ToByteString();
+
+    public IEnumerable<string> Secrets => SocketMatches.Select(m => m.Tls).Append(Tls).SelectMany(t => t?.Secrets ?? []).Distinct();
+
+    /// <summary>The transport socket for an endpoint: the first match whose labels it has, else the cluster's own.</summary>
+    public SocketMatch? SocketFor(Endpoint endpoint)
+    {
+        foreach (var match in SocketMatches)
+            if (match.Match.All(want => endpoint.TransportMatch.TryGetValue(want.Key, out var has) && has == want.Value)) return match;
+        return null;
+    }
+}
+
+/// <summary>A name to resolve and the endpoint properties its addresses get.</summary>
+internal sealed record DnsTarget(string Hostname, int Port, Endpoint Template, LocalityEndpoints Locality);
+
+/// <summary>Times in seconds; zero: the system's.</summary>
+internal sealed record KeepaliveSettings(int Time, int Interval, int Probes);
+
+/// <summary>The mesh service that a cluster stands for (Istio's cluster metadata); empty when none.</summary>
+internal sealed record ServiceName(string Host, string Name, string Namespace)
+{
+    public static readonly ServiceName None = new("", "", "");
+}
+
+/// <summary>Decodes CDS resources.</summary>
+internal static class ClusterDecoder
+{
+    private const string HttpOptions = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions";
+
+    /// <exception cref="ResourceException">The resource cannot be used.</exception>
+    public static ClusterSnapshot Decode(Cluster cluster)
+    {
+        if (cluster.Name.Length == 0) throw new ResourceException("a cluster without a name");
+        var notes = new List<string>();
+        var kind = Kind(cluster);
+        var options = cluster.TypedExtensionProtocolOptions.TryGetValue(HttpOptions, out var any) && any.TryUnpack(out HttpProtocolOptions http) ? http : null;
+        var inline = kind is ClusterKind.Static ? EndpointDecoder.Decode(cluster.LoadAssignment ?? new()) : null;
+        var targets = kind is ClusterKind.StrictDns or ClusterKind.LogicalDns ? EndpointDecoder.DecodeDns(cluster.LoadAssignment ?? new()) : [];
+        Note(cluster, notes);
+        return new(
+            cluster.Name, kind,
+            cluster.EdsClusterConfig?.ServiceName is { Length: > 0 } service ? service : cluster.Name,
+            cluster.ConnectTimeout?.ToTimeSpan() ?? TimeSpan.FromSeconds(5),
+            Policy(cluster, notes),
+            cluster.CommonLbConfig?.LocalityWeightedLbConfig is not null,
+            cluster.CommonLbConfig?.HealthyPanicThreshold?.Value,
+            Limits(cluster.CircuitBreakers),
+            Outlier(cluster.OutlierDetection),
+            cluster.TransportSocketMatches.Select(Match).ToValueList(),
+            TlsSettings.From(cluster.TransportSocket, downstream: false),
+            Http(options),
+            Bind(cluster),
+            inline, targets,
+            cluster.DnsRefreshRate?.ToTimeSpan() ?? TimeSpan.FromSeconds(5),
+            (int)(options?.CommonHttpProtocolOptions?.MaxRequestsPerConnection ?? 0u),
+            options?.CommonHttpProtocolOptions?.IdleTimeout?.ToTimeSpan() ?? TimeSpan.FromHours(1),
+            Keepalive(cluster),
+            Service(cluster),
+            notes.ToValueList(),
+            cluster);
+    }
+
+    private static ClusterKind Kind(Cluster cluster)
+    {
+        if (cluster.ClusterDiscoveryTypeCase == Cluster.ClusterDiscoveryTypeOneofCase.ClusterType)
+            throw new ResourceException($"cluster type '{cluster.ClusterType.Name}' is not supported");
+        return cluster.Type switch
+        {
+            Cluster.Types.DiscoveryType.Static => ClusterKind.Static,
+            Cluster.Types.DiscoveryType.StrictDns => ClusterKind.StrictDns,
+            Cluster.Types.DiscoveryType.LogicalDns => ClusterKind.LogicalDns,
+            Cluster.Types.DiscoveryType.Eds => ClusterKind.Eds,
+            Cluster.Types.DiscoveryType.OriginalDst => ClusterKind.OriginalDst,
+            _ => throw new ResourceException($"discovery type {(int)cluster.Type} is not supported"),
+        };
+    }
+
+    private static BalancingPolicy Policy(Cluster cluster, List<string> notes)
+    {
+        switch (cluster.LbPolicy)
+        {
+            case Cluster.Types.LbPolicy.RoundRobin: return BalancingPolicy.RoundRobin;
+            case Cluster.Types.LbPolicy.LeastRequest: return BalancingPolicy.LeastRequest;
+            case Cluster.Types.LbPolicy.Random: return BalancingPolicy.Random;
+            case Cluster.Types.LbPolicy.RingHash or Cluster.Types.LbPolicy.Maglev: return BalancingPolicy.Hash;
+            case Cluster.Types.LbPolicy.ClusterProvided: return BalancingPolicy.RoundRobin;
+            default:
+                notes.Add($"lb_policy {cluster.LbPolicy}: least request is used");
+                return BalancingPolicy.LeastRequest;
+        }
+    }
+
+    private static CircuitLimits Limits(CircuitBreakers? breakers)
+    {
+        var thresholds = breakers?.Thresholds.FirstOrDefault(t => t.Priority == Wire.Envoy.RoutingPriority.Default);
+        if (thresholds is null) return CircuitLimits.Default;
+        var none = CircuitLimits.Default;
+        return new(thresholds.MaxConnections ?? none.Connections, thresholds.MaxPendingRequests ?? none.Pending,
+            thresholds.MaxRequests ?? none.Requests, thresholds.MaxRetries ?? none.Retries);
+    }
+
+    private static OutlierSettings? Outlier(OutlierDetection? detection)
+    {
+        if (detection is null) return null;
+        static int Rule(uint? count, uint? enforcing, uint defaultCount, uint defaultEnforcing) =>
+            (enforcing ?? defaultEnforcing) == 0 ? 0 : (int)(count ?? defaultCount);
+        return new(
+            Rule(detection.Consecutive5Xx, detection.EnforcingConsecutive5Xx, 5, 100),
+            Rule(detection.ConsecutiveGatewayFailure, detection.EnforcingConsecutiveGatewayFailure, 5, 0),
+            Rule(detection.ConsecutiveLocalOriginFailure, detection.EnforcingConsecutiveLocalOriginFailure, 5, 100),
+            detection.BaseEjectionTime?.ToTimeSpan() ?? TimeSpan.FromSeconds(30),
+            detection.MaxEjectionTime?.ToTimeSpan() ?? TimeSpan.FromSeconds(300),
+            (int)(detection.MaxEjectionPercent ?? 10u),
+            detection.SplitExternalLocalOriginErrors);
+    }
+
+    private static SocketMatch Match(Cluster.Types.TransportSocketMatch match) => new(
+        match.Name,
+        EndpointDecoder.Labels(match.Match),
+        TlsSettings.From(match.TransportSocket, downstream: false));
+
+    private static UpstreamHttp Http(HttpProtocolOptions? options) => options?.UpstreamProtocolOptionsCase switch
+    {
+        HttpProtocolOptions.UpstreamProtocolOptionsOneofCase.ExplicitHttpConfig =>
+            options.ExplicitHttpConfig.Http2ProtocolOptions is not null ? UpstreamHttp.Http2 : UpstreamHttp.Http1,
+        HttpProtocolOptions.UpstreamProtocolOptionsOneofCase.UseDownstreamProtocolConfig => UpstreamHttp.AsDownstream,
+        HttpProtocolOptions.UpstreamProtocolOptionsOneofCase.AutoConfig => UpstreamHttp.AsDownstream,
+        _ => UpstreamHttp.Http1,
+    };
+
+    private static IPAddress? Bind(Cluster cluster)
+    {
+        if (cluster.UpstreamBindConfig?.SourceAddress?.Address is not { Length: > 0 } text) return null;
+        return IPAddress.TryParse(text, out var address) ? address : throw new ResourceException($"upstream_bind_config: '{text}' is not an IP address");
+    }
+
+    private static KeepaliveSettings? Keepalive(Cluster cluster) => cluster.UpstreamConnectionOptions?.TcpKeepalive is { } keepalive
+        ? new((int)(keepalive.KeepaliveTime ?? 0u), (int)(keepalive.KeepaliveInterval ?? 0u), (int)(keepalive.KeepaliveProbes ?? 0u))
+        : null;
+
+    private static ServiceName Service(Cluster cluster)
+    {
+        if (cluster.Metadata?.FilterMetadata.TryGetValue("istio", out var istio) != true) return ServiceName.None;
+        if (!istio!.Fields.TryGetValue("services", out var services) || services.ListValue is not { Values.Count: > 0 } list) return ServiceName.None;
+        var fields = list.Values[0].StructValue?.Fields;
+        string Text(string name) => fields is not null && fields.TryGetValue(name, out var value) ? value.StringValue : "";
+        return new(Text("host"), Text("name"), Text("namespace"));
+    }
+
+    private static void Note(Cluster cluster, List<string> notes)
+    {
+        if (cluster.HealthChecks.Count > 0) notes.Add("health_checks are ignored");
+        if (cluster.LoadBalancingPolicy is not null) notes.Add("load_balancing_policy is ignored");
+        foreach (var filter in cluster.Filters)
+            if (filter.Name is not "istio.metadata_exchange") notes.Add($"network filter '{filter.Name}' is ignored");
+    }
+}

@@ -1,0 +1,91 @@
+using System.Text.Json;
+using System.Text.Json.Nodes;
+using Google.Protobuf;
+using Google.Protobuf.WellKnownTypes;
+using Isthmus.Core.Problems;
+using Isthmus.Wire;
+using Isthmus.Wire.Envoy.Clusters;
+using Isthmus.Wire.Envoy.Endpoints;
+using Isthmus.Wire.Envoy.Listeners;
+using Isthmus.Wire.Envoy.Routes;
+
+namespace Isthmus.Proxy.Snapshot;
+
+/// <summary>Reads resources from <c>cds.json</c>, <c>eds.json</c>, <c>rds.json</c> and <c>lds.json</c> of a directory: arrays of protojson, in place of a control plane.</summary>
+internal static class DirectorySource
+{
+    private static readonly (string File, string TypeUrl, MessageDescriptorSource Parser)[] Kinds =
+    [
+        ("cds.json", TypeUrls.Cluster, new(json => WireTypes.Lenient.Parse<Cluster>(json), m => ((Cluster)m).Name)),
+        ("eds.json", TypeUrls.Endpoints, new(json => WireTypes.Lenient.Parse<ClusterLoadAssignment>(json), m => ((ClusterLoadAssignment)m).ClusterName)),
+        ("rds.json", TypeUrls.Route, new(json => WireTypes.Lenient.Parse<RouteConfiguration>(json), m => ((RouteConfiguration)m).Name)),
+        ("lds.json", TypeUrls.Listener, new(json => WireTypes.Lenient.Parse<Listener>(json), m => ((Listener)m).Name)),
+    ];
+
+    private sealed record MessageDescriptorSource(Func<string, IMessage> Parse, Func<IMessage, string> Name);
+
+    /// <summary>Reads every file that exists, in the order in which a control plane sends them.</summary>
+    /// <param name="notes">Is told what was left out because its type is not known.</param>
+    /// <exception cref="ProblemException">A file is not an array of such resources.</exception>
+    public static IReadOnlyList<ResourceUpdate> Read(string directory, Action<string> notes)
+    {
+        if (!Directory.Exists(directory))
+            throw new ProblemException(directory, "there is no such directory", "Give a directory with cds.json, eds.json, rds.json and lds.json.");
+        var updates = new List<ResourceUpdate>();
+        foreach (var (file, typeUrl, parser) in Kinds)
+        {
+            var path = Path.Combine(directory, file);
+            if (!File.Exists(path)) continue;
+            updates.Add(new(typeUrl, [.. Resources(path, typeUrl, parser, notes)], [], "file"));
+        }
+        return updates;
+    }
+
+    private static IEnumerable<NamedResource> Resources(string path, string typeUrl, MessageDescriptorSource parser, Action<string> notes)
+    {
+        JsonArray array;
+        try
+        {
+            array = JsonNode.Parse(File.ReadAllText(path)) as JsonArray ?? throw new ProblemException(path, "a JSON array of resources is expected");
+        }
+        catch (JsonException e)
+        {
+            throw new ProblemException(path, $"this is not JSON: {e.Message}", "", e);
+        }
+        for (var i = 0; i < array.Count; i++)
+        {
+            var node = Replace(array[i], unknown => notes($"{path}[{i}]: {unknown} is not known"));
+            IMessage message;
+            try
+            {
+                message = parser.Parse(node?.ToJsonString() ?? "{}");
+            }
+            catch (Exception e) when (e is InvalidProtocolBufferException or InvalidOperationException or FormatException)
+            {
+                throw new ProblemException($"{path}[{i}]", $"this is no resource of {typeUrl}: {e.Message}", "", e);
+            }
+            yield return new(parser.Name(message), "file", new Any { TypeUrl = typeUrl, Value = message.ToByteString() });
+        }
+    }
+
+    // JSON can only be packed into an Any whose type is known. Others keep their name by a stand-in, so that they are refused or noted by it.
+    private static JsonNode? Replace(JsonNode? node, Action<string> unknown)
+    {
+        switch (node)
+        {
+            case JsonObject item when item["@type"]?.GetValue<string>() is { } type && WireTypes.Registry.Find(type[(type.LastIndexOf('/') + 1)..]) is null:
+                unknown(type);
+                return new JsonObject { ["@type"] = "type.googleapis.com/google.protobuf.StringValue", ["value"] = type };
+            case JsonObject item:
+                var copy = new JsonObject();
+                foreach (var (name, value) in item) copy[name] = Replace(value, unknown);
+                return copy;
+            case JsonArray list:
+                var all = new JsonArray();
+                foreach (var value in list) all.Add(Replace(value, unknown));
+                return all;
+            default:
+                return node?.DeepClone();
+        }
+    }
+}

@@ -1,0 +1,74 @@
+using System.Net;
+using System.Net.Sockets;
+using Google.Protobuf.WellKnownTypes;
+using Isthmus.Core.Collections;
+using Isthmus.Proxy.Balancing;
+using Isthmus.Wire.Envoy;
+using Isthmus.Wire.Envoy.Endpoints;
+using Endpoint = Isthmus.Proxy.Balancing.Endpoint;
+
+namespace Isthmus.Proxy.Snapshot;
+
+/// <summary>Decodes EDS resources and the endpoints inside clusters.</summary>
+internal static class EndpointDecoder
+{
+    private const string SocketMatchMetadata = "envoy.transport_socket_match";
+
+    /// <exception cref="ResourceException">An endpoint cannot be used.</exception>
+    public static LoadAssignment Decode(ClusterLoadAssignment assignment) => new(
+        assignment.ClusterName,
+        assignment.Endpoints.Select(group => Locality(group) with { Endpoints = group.LbEndpoints.Select(Decode).ToValueList() }).ToValueList());
+
+    /// <summary>Decodes endpoints that are names; plain addresses among them resolve to themselves.</summary>
+    /// <exception cref="ResourceException">An endpoint cannot be used.</exception>
+    public static ValueList<DnsTarget> DecodeDns(ClusterLoadAssignment assignment) =>
+        (from @group in assignment.Endpoints
+         from endpoint in @group.LbEndpoints
+         let socket = endpoint.Endpoint?.Address?.SocketAddress ?? throw new ResourceException("a DNS endpoint without a socket address")
+         let template = Properties(endpoint, new IPEndPoint(IPAddress.None, 0))
+         select new DnsTarget(socket.Address, (int)socket.PortValue, template, Locality(@group))).ToValueList();
+
+    public static ValueMap<string> Labels(Struct? labels) => labels is null
+        ? ValueMap<string>.Empty
+        : labels.Fields.ToDictionary(f => f.Key, f => f.Value.KindCase == Value.KindOneofCase.StringValue ? f.Value.StringValue : f.Value.ToString()).ToValueMap();
+
+    /// <exception cref="ResourceException">No address that can be connected to.</exception>
+    public static EndPoint Address(Address? address)
+    {
+        switch (address?.AddressCase)
+        {
+            case Wire.Envoy.Address.AddressOneofCase.SocketAddress when address.SocketAddress.Protocol == Wire.Envoy.SocketAddress.Types.Protocol.Tcp:
+                var socket = address.SocketAddress;
+                if (!IPAddress.TryParse(socket.Address, out var ip)) throw new ResourceException($"'{socket.Address}' is not an IP address");
+                if (socket.PortValue > 65535) throw new ResourceException($"port {socket.PortValue} is out of range");
+                return new IPEndPoint(ip, (int)socket.PortValue);
+            case Wire.Envoy.Address.AddressOneofCase.Pipe:
+                return new UnixDomainSocketEndPoint(address.Pipe.Path);
+            default:
+                throw new ResourceException("an address that is neither a TCP socket nor a pipe");
+        }
+    }
+
+    private static Endpoint Decode(LbEndpoint endpoint) => Properties(endpoint, Address(endpoint.Endpoint?.Address));
+
+    private static Endpoint Properties(LbEndpoint endpoint, EndPoint address)
+    {
+        var metadata = endpoint.Metadata?.FilterMetadata;
+        Struct? Section(string name) => metadata is not null && metadata.TryGetValue(name, out var section) ? section : null;
+        var told = Section("istio")?.Fields.TryGetValue("workload", out var value) == true ? value.StringValue : null;
+        var workload = told is null ? Workload.Unknown : Workload.Parse(told);
+        var health = endpoint.HealthStatus switch
+        {
+            HealthStatus.Unhealthy or HealthStatus.Timeout => EndpointHealth.Unhealthy,
+            HealthStatus.Draining => EndpointHealth.Draining,
+            _ => EndpointHealth.Healthy,
+        };
+        // A gateway of another network is told as a workload without a name.
+        var isGateway = told is not null && workload.Name.Length == 0 && workload.Namespace.Length == 0;
+        return new(address, (int)Math.Min(endpoint.LoadBalancingWeight ?? 1u, int.MaxValue), health, Labels(Section(SocketMatchMetadata)), workload, isGateway);
+    }
+
+    private static LocalityEndpoints Locality(LocalityLbEndpoints group) => new(
+        group.Locality?.Region ?? "", group.Locality?.Zone ?? "", group.Locality?.SubZone ?? "",
+        (int)group.Priority, (int)Math.Min(group.LoadBalancingWeight ?? 0u, int.MaxValue), []);
+}

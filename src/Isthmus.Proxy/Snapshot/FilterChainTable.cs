@@ -1,0 +1,149 @@
+using System.Net;
+using Isthmus.Core.Net;
+
+namespace Isthmus.Proxy.Snapshot;
+
+/// <summary>What is known of a connection when its filter chain is chosen.</summary>
+/// <param name="Destination">Where the client wanted to go, before any redirection.</param>
+/// <param name="ServerName">From the ClientHello, lower case; empty when none.</param>
+/// <param name="TransportProtocol"><c>tls</c> or <c>raw_buffer</c>.</param>
+/// <param name="ApplicationProtocols">From the ClientHello's ALPN, or what plain bytes looked like.</param>
+internal readonly record struct ConnectionFacts(
+    IPEndPoint Destination, IPEndPoint Source, string ServerName, string TransportProtocol, IReadOnlyList<string> ApplicationProtocols);
+
+/// <summary>
+/// The filter chains of a listener, arranged for Envoy's order of choice: destination port, destination range, server name, transport
+/// protocol, application protocol, direct source, kind of source, source range, source port. The most specific entry of each step wins and
+/// there is no way back to a less specific one.
+/// </summary>
+internal sealed class FilterChainTable
+{
+    private readonly Dictionary<int, List<(Cidr? Range, NameNode Names)>> _ports = [];
+    private readonly FilterChainSnapshot? _default;
+
+    private sealed class NameNode
+    {
+        public readonly Dictionary<string, List<FilterChainSnapshot>> Exact = new(StringComparer.Ordinal);
+        public readonly Dictionary<string, List<FilterChainSnapshot>> Suffix = new(StringComparer.Ordinal);
+        public readonly List<FilterChainSnapshot> Any = [];
+    }
+
+    public FilterChainTable(IReadOnlyList<FilterChainSnapshot> chains, FilterChainSnapshot? byDefault)
+    {
+        All = byDefault is null ? chains : [.. chains, byDefault];
+        _default = byDefault;
+        foreach (var chain in chains)
+        {
+            if (!_ports.TryGetValue(chain.Match.DestinationPort, out var ranges)) _ports[chain.Match.DestinationPort] = ranges = [];
+            if (chain.Match.DestinationRanges.IsEmpty) AddName(Node(ranges, null), chain);
+            foreach (var range in chain.Match.DestinationRanges) AddName(Node(ranges, range), chain);
+        }
+        foreach (var ranges in _ports.Values) ranges.Sort((a, b) => (b.Range?.PrefixLength ?? -1) - (a.Range?.PrefixLength ?? -1));
+    }
+
+    /// <summary>Every chain, the default one last.</summary>
+    public IReadOnlyList<FilterChainSnapshot> All { get; }
+
+    public FilterChainSnapshot? Find(in ConnectionFacts facts) => Match(facts) ?? _default;
+
+    /// <summary>Whether any chain for that destination port looks beyond addresses, so that waiting for the client's bytes can pay.</summary>
+    public bool NeedsBytes(int port)
+    {
+        foreach (var chain in All)
+            if (chain.Match.DestinationPort is 0 || chain.Match.DestinationPort == port)
+                if (!chain.Match.ServerNames.IsEmpty || chain.Match.TransportProtocol.Length > 0 || !chain.Match.ApplicationProtocols.IsEmpty) return true;
+        return false;
+    }
+
+    private FilterChainSnapshot? Match(in ConnectionFacts facts)
+    {
+        if (!_ports.TryGetValue(facts.Destination.Port, out var ranges) && !_ports.TryGetValue(0, out ranges)) return null;
+        foreach (var (range, names) in ranges)
+            if (range is null || range.Value.Contains(facts.Destination.Address)) return MatchNames(names, facts);
+        return null;
+    }
+
+    private static FilterChainSnapshot? MatchNames(NameNode names, in ConnectionFacts facts)
+    {
+        var name = facts.ServerName;
+        if (name.Length > 0)
+        {
+            if (names.Exact.TryGetValue(name, out var exact)) return MatchRest(exact, facts);
+            if (names.Suffix.Count > 0)
+                for (var dot = name.IndexOf('.', StringComparison.Ordinal); dot >= 0; dot = name.IndexOf('.', dot + 1))
+                    if (names.Suffix.TryGetValue(name[dot..], out var suffix)) return MatchRest(suffix, facts);
+        }
+        return MatchRest(names.Any, facts);
+    }
+
+    private static FilterChainSnapshot? MatchRest(List<FilterChainSnapshot> chains, ConnectionFacts facts)
+    {
+        var left = Narrow(chains, c => c.Match.TransportProtocol == facts.TransportProtocol, c => c.Match.TransportProtocol.Length == 0);
+        left = ByProtocol(left, facts.ApplicationProtocols);
+        left = ByRange(left, c => c.Match.DirectSourceRanges, facts.Source.Address);
+        var isLocal = IPAddress.IsLoopback(facts.Source.Address) || facts.Source.Address.Equals(facts.Destination.Address);
+        left = Narrow(left, c => c.Match.SourceKind == (isLocal ? SourceKind.Local : SourceKind.External), c => c.Match.SourceKind == SourceKind.Any);
+        left = ByRange(left, c => c.Match.SourceRanges, facts.Source.Address);
+        left = Narrow(left, c => c.Match.SourcePorts.Contains(facts.Source.Port), c => c.Match.SourcePorts.IsEmpty);
+        return left.Count > 0 ? left[0] : null;
+    }
+
+    private static List<FilterChainSnapshot> Narrow(List<FilterChainSnapshot> chains, Predicate<FilterChainSnapshot> specific, Predicate<FilterChainSnapshot> open)
+    {
+        if (chains.Count == 0) return chains;
+        var exact = chains.FindAll(specific);
+        return exact.Count > 0 ? exact : chains.FindAll(open);
+    }
+
+    private static List<FilterChainSnapshot> ByProtocol(List<FilterChainSnapshot> chains, IReadOnlyList<string> protocols)
+    {
+        foreach (var protocol in protocols)
+        {
+            var exact = chains.FindAll(c => c.Match.ApplicationProtocols.Contains(protocol));
+            if (exact.Count > 0) return exact;
+        }
+        return chains.FindAll(c => c.Match.ApplicationProtocols.IsEmpty);
+    }
+
+    private static List<FilterChainSnapshot> ByRange(List<FilterChainSnapshot> chains, Func<FilterChainSnapshot, IReadOnlyList<Cidr>> ranges, IPAddress address)
+    {
+        if (chains.Count == 0) return chains;
+        int Specificity(FilterChainSnapshot chain)
+        {
+            var list = ranges(chain);
+            if (list.Count == 0) return -1;
+            var best = -2;
+            foreach (var range in list)
+                if (range.Contains(address)) best = Math.Max(best, range.PrefixLength);
+            return best;
+        }
+        var most = chains.Max(Specificity);
+        return most == -2 ? [] : chains.FindAll(c => Specificity(c) == most);
+    }
+
+    private static NameNode Node(List<(Cidr? Range, NameNode Names)> ranges, Cidr? range)
+    {
+        foreach (var (has, names) in ranges)
+            if (Nullable.Equals(has, range)) return names;
+        var node = new NameNode();
+        ranges.Add((range, node));
+        return node;
+    }
+
+    private static void AddName(NameNode node, FilterChainSnapshot chain)
+    {
+        if (chain.Match.ServerNames.IsEmpty) node.Any.Add(chain);
+        foreach (var name in chain.Match.ServerNames.Select(n => n.ToLowerInvariant()))
+        {
+            if (name == "*") node.Any.Add(chain);
+            else if (name.StartsWith("*.", StringComparison.Ordinal)) List(node.Suffix, name[1..]).Add(chain);
+            else List(node.Exact, name).Add(chain);
+        }
+    }
+
+    private static List<FilterChainSnapshot> List(Dictionary<string, List<FilterChainSnapshot>> map, string key)
+    {
+        if (!map.TryGetValue(key, out var list)) map[key] = list = [];
+        return list;
+    }
+}

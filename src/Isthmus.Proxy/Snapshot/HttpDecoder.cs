@@ -1,0 +1,92 @@
+using Google.Protobuf.WellKnownTypes;
+using Isthmus.Core.Collections;
+using Isthmus.Proxy.Policy;
+using Isthmus.Wire.Envoy.HttpFilters;
+using Isthmus.Wire.Envoy.NetworkFilters;
+using Manager = Isthmus.Wire.Envoy.NetworkFilters.HttpConnectionManager;
+
+namespace Isthmus.Proxy.Snapshot;
+
+/// <summary>Decodes HTTP connection managers.</summary>
+internal static class HttpDecoder
+{
+    /// <exception cref="ResourceException">The connection manager cannot be used.</exception>
+    public static HttpAction Decode(Manager http, List<string> notes)
+    {
+        var filters = new Filters();
+        foreach (var filter in http.HttpFilters) Take(filter, filters, notes);
+        if (!filters.HasRouter) throw new ResourceException($"http_connection_manager '{http.StatPrefix}' has no router filter");
+        var inline = http.RouteSpecifierCase == Manager.RouteSpecifierOneofCase.RouteConfig ? RouteDecoder.Decode(http.RouteConfig) : null;
+        if (inline is null && http.Rds?.RouteConfigName is not { Length: > 0 })
+            throw new ResourceException($"http_connection_manager '{http.StatPrefix}' has no routes");
+        if (http.LocalReplyConfig is not null) notes.Add("local_reply_config is ignored");
+        var common = http.CommonHttpProtocolOptions;
+        var cert = http.SetCurrentClientCertDetails;
+        return new(
+            http.StatPrefix, inline is null ? http.Rds.RouteConfigName : inline.Name, inline,
+            http.ServerName.Length > 0 ? http.ServerName : "envoy",
+            (ServerField)(int)http.ServerHeaderTransformation,
+            http.UseRemoteAddress ?? false, (int)http.XffNumTrustedHops, http.SkipXffAppend,
+            (ClientCertMode)(int)http.ForwardClientCertDetails,
+            new(cert?.Subject ?? false, cert?.Cert ?? false, cert?.Chain ?? false, cert?.Dns ?? false, cert?.Uri ?? false),
+            http.UpgradeConfigs.Where(u => u.Enabled ?? true).Select(u => u.UpgradeType.ToLowerInvariant()).ToValueList(),
+            Time(http.StreamIdleTimeout, TimeSpan.FromMinutes(5)),
+            Time(common?.IdleTimeout, TimeSpan.FromHours(1)),
+            Time(http.RequestTimeout, TimeSpan.Zero),
+            Time(http.RequestHeadersTimeout, TimeSpan.Zero),
+            Time(common?.MaxConnectionDuration, TimeSpan.Zero),
+            (int)(common?.MaxRequestsPerConnection ?? 0u),
+            http.NormalizePath ?? false, http.MergeSlashes,
+            http.PathWithEscapedSlashesAction switch
+            {
+                Manager.Types.PathWithEscapedSlashesAction.RejectRequest => EscapedSlashes.Reject,
+                Manager.Types.PathWithEscapedSlashesAction.UnescapeAndRedirect => EscapedSlashes.Redirect,
+                Manager.Types.PathWithEscapedSlashesAction.UnescapeAndForward => EscapedSlashes.Forward,
+                _ => EscapedSlashes.Keep,
+            },
+            http.HttpProtocolOptions?.AcceptHttp10 ?? false, http.HttpProtocolOptions?.DefaultHostForHttp10 ?? "",
+            http.GenerateRequestId ?? true, http.PreserveExternalRequestId, http.AlwaysSetRequestIdInResponse,
+            http.StripMatchingHostPort || http.StripAnyHostPort, http.Via,
+            filters.Alpn, filters.ExchangesMetadata, filters.Policies, filters.Fault, filters.HasCors,
+            (int)Math.Clamp(http.MaxRequestHeadersKb ?? 60u, 1, 8192) * 1024,
+            ListenerDecoder.AccessLogs(http.AccessLog, notes));
+    }
+
+    private sealed class Filters
+    {
+        public bool HasRouter;
+        public bool HasCors;
+        public bool ExchangesMetadata;
+        public FaultSettings? Fault;
+        public ValueMap<ValueList<string>> Alpn = new([]);
+        public readonly List<RbacPolicy> Policies = [];
+    }
+
+    private static void Take(HttpFilter filter, Filters into, List<string> notes)
+    {
+        if (filter.Disabled) return;
+        var config = filter.TypedConfig;
+        if (filter.ConfigTypeCase == HttpFilter.ConfigTypeOneofCase.ConfigDiscovery)
+            throw new ResourceException($"http filter '{filter.Name}': configuration by discovery is not supported");
+        if (config.TryUnpack(out Router _)) into.HasRouter = true;
+        else if (config.TryUnpack(out Wire.Istio.Alpn.FilterConfig alpn)) into.Alpn = Alpn(alpn);
+        else if (config.TryUnpack(out HTTPFault fault)) into.Fault = RouteDecoder.Fault(fault);
+        else if (config.TryUnpack(out Cors _)) into.HasCors = true;
+        else if (config.TryUnpack(out Wire.Envoy.HttpFilters.RBAC rbac))
+        {
+            if (RbacPolicy.From(rbac.Rules) is { } policy) into.Policies.Add(policy);
+        }
+        else if (filter.Name == "istio.metadata_exchange") into.ExchangesMetadata = true;
+        else if (filter.Name is "istio.stats" or "envoy.filters.http.grpc_stats")
+        {
+            // Metrics are always kept; these filters only choose labels.
+        }
+        else if (filter.IsOptional || filter.Name is "envoy.filters.http.grpc_web") notes.Add($"http filter '{filter.Name}' is ignored");
+        else throw new ResourceException($"http filter '{filter.Name}' with {config?.TypeUrl} is not supported");
+    }
+
+    private static ValueMap<ValueList<string>> Alpn(Wire.Istio.Alpn.FilterConfig config) => new(config.AlpnOverride.Select(o =>
+        KeyValuePair.Create(o.UpstreamProtocol.ToString().ToUpperInvariant(), o.AlpnOverride_.ToValueList())));
+
+    private static TimeSpan Time(Duration? duration, TimeSpan otherwise) => duration?.ToTimeSpan() ?? otherwise;
+}

@@ -1,0 +1,179 @@
+using System.Net;
+using Isthmus.Core.Collections;
+using Isthmus.Core.Net;
+using Isthmus.Proxy.Policy;
+using Isthmus.Proxy.Telemetry;
+using Isthmus.Wire.Envoy;
+using Isthmus.Wire.Envoy.AccessLoggers;
+using Isthmus.Wire.Envoy.Listeners;
+using Isthmus.Wire.Envoy.NetworkFilters;
+
+namespace Isthmus.Proxy.Snapshot;
+
+/// <summary>Decodes LDS resources.</summary>
+internal static class ListenerDecoder
+{
+    /// <exception cref="ResourceException">The resource cannot be used.</exception>
+    public static ListenerSnapshot Decode(Listener listener)
+    {
+        if (listener.Name.Length == 0) throw new ResourceException("a listener without a name");
+        var notes = new List<string>();
+        if (EndpointDecoder.Address(listener.Address) is not IPEndPoint address)
+            throw new ResourceException("address: only TCP sockets are supported");
+        if (listener.AdditionalAddresses.Count > 0) notes.Add("additional_addresses are ignored");
+        PortPredicate? tls = null;
+        PortPredicate? http = null;
+        var restores = listener.UseOriginalDst ?? false;
+        foreach (var filter in listener.ListenerFilters)
+        {
+            if (Is(filter, "tls_inspector", "TlsInspector")) tls = Enabled(filter.FilterDisabled);
+            else if (Is(filter, "http_inspector", "HttpInspector")) http = Enabled(filter.FilterDisabled);
+            else if (Is(filter, "original_dst", "OriginalDst")) restores = true;
+            else throw new ResourceException($"listener filter '{filter.Name}' is not supported");
+        }
+        if (listener.FilterChains.Count == 0 && listener.DefaultFilterChain is null) throw new ResourceException("no filter chains specified");
+        var chains = listener.FilterChains.Select(c => Chain(c, notes)).ToArray();
+        var byDefault = listener.DefaultFilterChain is null ? null : Chain(listener.DefaultFilterChain, notes);
+        return new(
+            listener.Name, address, listener.BindToPort ?? true, listener.UseOriginalDst ?? false, restores,
+            listener.TrafficDirection switch
+            {
+                TrafficDirection.Inbound => Direction.Inbound,
+                TrafficDirection.Outbound => Direction.Outbound,
+                _ => Direction.Unknown,
+            },
+            tls, http,
+            listener.ListenerFiltersTimeout?.ToTimeSpan() ?? TimeSpan.FromSeconds(15),
+            listener.ContinueOnListenerFiltersTimeout,
+            new FilterChainTable(chains, byDefault),
+            AccessLogs(listener.AccessLog, notes),
+            notes.Distinct().ToValueList(),
+            listener);
+    }
+
+    public static Cidr Range(CidrRange range)
+    {
+        var text = $"{range.AddressPrefix}/{range.PrefixLen ?? 0}";
+        return Cidr.TryParse(text, out var cidr) ? cidr : throw new ResourceException($"'{text}' is not an address range");
+    }
+
+    public static ValueList<AccessLogSnapshot> AccessLogs(IEnumerable<AccessLog> logs, List<string> notes)
+    {
+        var decoded = new List<AccessLogSnapshot>();
+        foreach (var log in logs)
+        {
+            if (!log.TypedConfig.TryUnpack(out FileAccessLog file))
+            {
+                notes.Add($"access log '{log.Name}' is ignored");
+                continue;
+            }
+            var format = file.LogFormat?.FormatCase switch
+            {
+                SubstitutionFormatString.FormatOneofCase.JsonFormat => LogFormat.ParseJson(file.LogFormat.JsonFormat),
+                SubstitutionFormatString.FormatOneofCase.TextFormatSource => LogFormat.ParseText(file.LogFormat.TextFormatSource.InlineString),
+                _ => LogFormat.ParseText(DefaultFormat),
+            };
+            if (Filter(log.Filter) is { } filter) decoded.Add(new(file.Path, format, filter.Flags, filter.Least));
+            else notes.Add($"access log '{log.Name}': its filter is not supported, so it is ignored");
+        }
+        return decoded.ToValueList();
+    }
+
+    private const string DefaultFormat =
+        "[%START_TIME%] \"%REQ(:METHOD)% %REQ(X-ENVOY-ORIGINAL-PATH?:PATH)% %PROTOCOL%\" %RESPONSE_CODE% %RESPONSE_FLAGS% %BYTES_RECEIVED% %BYTES_SENT% " +
+        "%DURATION% %RESP(X-ENVOY-UPSTREAM-SERVICE-TIME)% \"%REQ(X-FORWARDED-FOR)%\" \"%REQ(USER-AGENT)%\" \"%REQ(X-REQUEST-ID)%\" \"%REQ(:AUTHORITY)%\" \"%UPSTREAM_HOST%\"\n";
+
+    private static (ValueList<string> Flags, int Least)? Filter(AccessLogFilter? filter) => filter?.FilterSpecifierCase switch
+    {
+        null => ([], 0),
+        AccessLogFilter.FilterSpecifierOneofCase.ResponseFlagFilter => (filter.ResponseFlagFilter.Flags.ToValueList(), 0),
+        AccessLogFilter.FilterSpecifierOneofCase.StatusCodeFilter when filter.StatusCodeFilter.Comparison.Op == ComparisonFilter.Types.Op.Ge =>
+            ([], (int)filter.StatusCodeFilter.Comparison.Value.DefaultValue),
+        AccessLogFilter.FilterSpecifierOneofCase.NotHealthCheckFilter => ([], 0),
+        _ => null,
+    };
+
+    private static bool Is(ListenerFilter filter, string shortName, string type) =>
+        filter.TypedConfig is { TypeUrl.Length: > 0 } any ? any.TypeUrl.EndsWith($".{type}", StringComparison.Ordinal) : filter.Name.EndsWith(shortName, StringComparison.Ordinal);
+
+    private static PortPredicate Enabled(ListenerFilterChainMatchPredicate? disabled)
+    {
+        if (disabled is null) return PortPredicate.All;
+        var predicate = Predicate(disabled);
+        return new(port => !predicate(port));
+    }
+
+    private static Func<int, bool> Predicate(ListenerFilterChainMatchPredicate predicate)
+    {
+        switch (predicate.RuleCase)
+        {
+            case ListenerFilterChainMatchPredicate.RuleOneofCase.OrMatch:
+                var any = predicate.OrMatch.Rules.Select(Predicate).ToArray();
+                return port => Array.Exists(any, p => p(port));
+            case ListenerFilterChainMatchPredicate.RuleOneofCase.AndMatch:
+                var all = predicate.AndMatch.Rules.Select(Predicate).ToArray();
+                return port => Array.TrueForAll(all, p => p(port));
+            case ListenerFilterChainMatchPredicate.RuleOneofCase.NotMatch:
+                var not = Predicate(predicate.NotMatch);
+                return port => !not(port);
+            case ListenerFilterChainMatchPredicate.RuleOneofCase.AnyMatch:
+                return _ => true;
+            case ListenerFilterChainMatchPredicate.RuleOneofCase.DestinationPortRange:
+                var range = predicate.DestinationPortRange;
+                return port => port >= range.Start && port < range.End;
+            default:
+                throw new ResourceException("filter_disabled: an empty predicate");
+        }
+    }
+
+    private static FilterChainSnapshot Chain(FilterChain chain, List<string> notes)
+    {
+        var policies = new List<RbacPolicy>();
+        ChainAction? action = null;
+        foreach (var filter in chain.Filters)
+        {
+            if (filter.TypedConfig.TryUnpack(out TcpProxy tcp)) action = Tcp(tcp, notes);
+            else if (filter.TypedConfig.TryUnpack(out HttpConnectionManager http)) action = HttpDecoder.Decode(http, notes);
+            else if (filter.TypedConfig.TryUnpack(out RBAC rbac))
+            {
+                if (RbacPolicy.From(rbac.Rules) is { } policy) policies.Add(policy);
+            }
+            else if (filter.Name is "istio.metadata_exchange" or "istio.stats" or "envoy.filters.network.mongo_proxy" or "envoy.filters.network.sni_cluster")
+            {
+                if (filter.Name.StartsWith("envoy.", StringComparison.Ordinal)) notes.Add($"network filter '{filter.Name}' is ignored");
+            }
+            else throw new ResourceException($"filter chain '{chain.Name}': network filter '{filter.Name}' is not supported");
+        }
+        if (action is null) throw new ResourceException($"filter chain '{chain.Name}' ends in neither tcp_proxy nor http_connection_manager");
+        return new(chain.Name, Match(chain.FilterChainMatch ?? new()), TlsSettings.From(chain.TransportSocket, downstream: true), action, policies);
+    }
+
+    private static ChainMatch Match(FilterChainMatch match) => new(
+        (int)(match.DestinationPort ?? 0u),
+        match.PrefixRanges.Select(Range).ToValueList(),
+        match.ServerNames.ToValueList(),
+        match.TransportProtocol,
+        match.ApplicationProtocols.ToValueList(),
+        match.DirectSourcePrefixRanges.Select(Range).ToValueList(),
+        match.SourcePrefixRanges.Select(Range).ToValueList(),
+        match.SourcePorts.Select(p => (int)p).ToValueList(),
+        match.SourceType switch
+        {
+            FilterChainMatch.Types.ConnectionSourceType.SameIpOrLoopback => SourceKind.Local,
+            FilterChainMatch.Types.ConnectionSourceType.External => SourceKind.External,
+            _ => SourceKind.Any,
+        });
+
+    private static TcpAction Tcp(TcpProxy tcp, List<string> notes)
+    {
+        if (tcp.TunnelingConfig is not null) throw new ResourceException("tcp_proxy: tunneling_config is not supported");
+        if (tcp.MetadataMatch is not null) notes.Add("tcp_proxy: metadata_match is ignored");
+        ValueList<TcpTarget> targets = tcp.ClusterSpecifierCase == TcpProxy.ClusterSpecifierOneofCase.WeightedClusters
+            ? tcp.WeightedClusters.Clusters.Select(c => new TcpTarget(c.Name, (int)Math.Min(c.Weight, int.MaxValue))).ToValueList()
+            : [new(tcp.Cluster, 1)];
+        if (targets.Sum(t => (long)t.Weight) == 0) throw new ResourceException("tcp_proxy: the sum of weights is zero");
+        return new(
+            tcp.StatPrefix, targets, tcp.IdleTimeout?.ToTimeSpan() ?? TimeSpan.FromHours(1), (int)(tcp.MaxConnectAttempts ?? 0u),
+            tcp.MaxDownstreamConnectionDuration?.ToTimeSpan() ?? TimeSpan.Zero, AccessLogs(tcp.AccessLog, notes));
+    }
+}

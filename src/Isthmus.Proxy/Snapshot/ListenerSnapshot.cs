@@ -1,0 +1,85 @@
+using System.Net;
+using Isthmus.Core.Collections;
+using Isthmus.Core.Net;
+using Isthmus.Proxy.Policy;
+using Isthmus.Proxy.Telemetry;
+using Isthmus.Wire.Envoy.Listeners;
+
+namespace Isthmus.Proxy.Snapshot;
+
+internal enum Direction { Unknown, Inbound, Outbound }
+
+/// <summary>A listener as its resource says, decoded once. Equal resources are equal listeners and keep their sockets.</summary>
+/// <param name="InspectTls">For which destination ports the server name and ALPN of a ClientHello are read; null: never.</param>
+/// <param name="InspectHttp">For which destination ports plain bytes are looked at for HTTP; null: never.</param>
+/// <param name="InspectionTimeout">How long inspection may wait for bytes; zero: this proxy's own limit.</param>
+internal sealed record ListenerSnapshot(
+    string Name, IPEndPoint Address, bool BindToPort, bool HandOff, bool RestoreOriginalDestination, Direction Direction,
+    PortPredicate? InspectTls, PortPredicate? InspectHttp, TimeSpan InspectionTimeout, bool ContinueOnTimeout,
+    FilterChainTable Chains, ValueList<AccessLogSnapshot> AccessLogs, ValueList<string> Notes, Listener Resource)
+{
+    /// <summary>Whether a change needs no new socket.</summary>
+    public bool SameSocket(ListenerSnapshot other) => Address.Equals(other.Address) && BindToPort == other.BindToPort;
+}
+
+/// <summary>A set of destination ports (listener filter predicates with the double negation taken out).</summary>
+internal sealed class PortPredicate(Func<int, bool> contains)
+{
+    public static readonly PortPredicate All = new(_ => true);
+
+    public bool Contains(int port) => contains(port);
+}
+
+/// <summary>What must hold for a filter chain to take a connection; empty lists and zero hold always.</summary>
+internal sealed record ChainMatch(
+    int DestinationPort, ValueList<Cidr> DestinationRanges, ValueList<string> ServerNames, string TransportProtocol, ValueList<string> ApplicationProtocols,
+    ValueList<Cidr> DirectSourceRanges, ValueList<Cidr> SourceRanges, ValueList<int> SourcePorts, SourceKind SourceKind);
+
+internal enum SourceKind { Any, Local, External }
+
+internal sealed record FilterChainSnapshot(string Name, ChainMatch Match, TlsSettings? Tls, ChainAction Action, IReadOnlyList<RbacPolicy> Policies);
+
+/// <summary>What a filter chain does with the bytes.</summary>
+internal abstract record ChainAction;
+
+/// <summary>Copies bytes to a cluster.</summary>
+internal sealed record TcpAction(
+    string StatPrefix, ValueList<TcpTarget> Targets, TimeSpan IdleTimeout, int ConnectAttempts, TimeSpan MaxDuration, ValueList<AccessLogSnapshot> AccessLogs) : ChainAction
+{
+    public long TotalWeight { get; } = Targets.Sum(t => (long)t.Weight);
+}
+
+internal sealed record TcpTarget(string Cluster, int Weight);
+
+/// <summary>Speaks HTTP and routes each request.</summary>
+internal sealed record HttpAction(
+    string StatPrefix, string RouteName, RouteTable? Routes, string ServerName, ServerField ServerField, bool UseRemoteAddress, int TrustedHops, bool SkipXffAppend,
+    ClientCertMode ClientCert, ClientCertFields ClientCertFields, ValueList<string> Upgrades, TimeSpan StreamIdleTimeout, TimeSpan IdleTimeout,
+    TimeSpan RequestTimeout, TimeSpan HeadersTimeout, TimeSpan MaxDuration, int MaxRequests, bool NormalizePath, bool MergeSlashes, EscapedSlashes EscapedSlashes,
+    bool AcceptHttp10, string DefaultHost, bool GenerateRequestId, bool KeepExternalRequestId, bool RequestIdInResponse, bool StripPort, string Via,
+    ValueMap<ValueList<string>> AlpnOverride, bool ExchangesMetadata, IReadOnlyList<RbacPolicy> Policies, FaultSettings? Fault, bool HasCors,
+    int HeadBytes, ValueList<AccessLogSnapshot> AccessLogs) : ChainAction;
+
+internal enum ServerField { Overwrite, AppendIfAbsent, PassThrough }
+
+/// <summary>What happens to <c>x-forwarded-client-cert</c> (Envoy's ForwardClientCertDetails).</summary>
+internal enum ClientCertMode { Sanitize, ForwardOnly, AppendForward, SanitizeSet, AlwaysForwardOnly }
+
+internal sealed record ClientCertFields(bool Subject, bool Cert, bool Chain, bool Dns, bool Uri);
+
+internal enum EscapedSlashes { Keep, Reject, Redirect, Forward }
+
+/// <summary>An access log: where, how, and which ends it takes.</summary>
+/// <param name="Flags">Only ends with one of these response flags; empty: all.</param>
+internal sealed record AccessLogSnapshot(string Path, LogFormat Format, ValueList<string> Flags, int LeastStatus)
+{
+    public bool Takes(TrafficRecord record)
+    {
+        if (LeastStatus > 0 && record.Status < LeastStatus) return false;
+        if (Flags.IsEmpty) return true;
+        var flags = record.Flags;
+        foreach (var flag in Flags)
+            if (flags.Contains(flag, StringComparison.Ordinal)) return true;
+        return false;
+    }
+}

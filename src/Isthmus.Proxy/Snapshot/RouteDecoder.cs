@@ -1,0 +1,291 @@
+using System.Collections.Frozen;
+using System.Text;
+using Isthmus.Core.Collections;
+using Isthmus.Proxy.Telemetry;
+using Isthmus.Wire.Envoy;
+using Isthmus.Wire.Envoy.HttpFilters;
+using Isthmus.Wire.Envoy.Routes;
+
+namespace Isthmus.Proxy.Snapshot;
+
+/// <summary>Decodes RDS resources and the routes inside connection managers.</summary>
+internal static class RouteDecoder
+{
+    /// <exception cref="ResourceException">The resource cannot be used.</exception>
+    public static RouteTable Decode(RouteConfiguration table)
+    {
+        var notes = new List<string>();
+        var exact = new Dictionary<string, VirtualHostSnapshot>(StringComparer.Ordinal);
+        var suffixes = new List<(string, VirtualHostSnapshot)>();
+        var prefixes = new List<(string, VirtualHostSnapshot)>();
+        VirtualHostSnapshot? any = null;
+        foreach (var resource in table.VirtualHosts)
+        {
+            var host = Host(resource, notes);
+            foreach (var domain in resource.Domains.Select(d => d.ToLowerInvariant()))
+            {
+                var isNew = domain switch
+                {
+                    "*" => any is null,
+                    _ when domain.StartsWith('*') => suffixes.All(s => s.Item1 != domain[1..]),
+                    _ when domain.EndsWith('*') => prefixes.All(p => p.Item1 != domain[..^1]),
+                    _ => !exact.ContainsKey(domain),
+                };
+                if (!isNew) throw new ResourceException($"route '{table.Name}': only unique values for domains are permitted; duplicate entry of domain {domain}");
+                if (domain == "*") any = host;
+                else if (domain.StartsWith('*')) suffixes.Add((domain[1..], host));
+                else if (domain.EndsWith('*')) prefixes.Add((domain[..^1], host));
+                else exact.Add(domain, host);
+            }
+        }
+        suffixes.Sort((a, b) => b.Item1.Length - a.Item1.Length);
+        prefixes.Sort((a, b) => b.Item1.Length - a.Item1.Length);
+        var edits = Edits(table.RequestHeadersToAdd, table.RequestHeadersToRemove, table.ResponseHeadersToAdd, table.ResponseHeadersToRemove);
+        return new(table.Name, exact.ToFrozenDictionary(StringComparer.Ordinal), [.. suffixes], [.. prefixes], any, edits, table.IgnorePortInHostMatching,
+            notes.Distinct().ToValueList(), table);
+    }
+
+    public static HeaderMatch Header(HeaderMatcher matcher)
+    {
+        var value = matcher.HeaderMatchSpecifierCase switch
+        {
+            HeaderMatcher.HeaderMatchSpecifierOneofCase.ExactMatch => TextMatch.Exact(matcher.ExactMatch),
+            HeaderMatcher.HeaderMatchSpecifierOneofCase.PrefixMatch => TextMatch.Prefix(matcher.PrefixMatch),
+            HeaderMatcher.HeaderMatchSpecifierOneofCase.StringMatch => TextMatch.From(matcher.StringMatch),
+            _ => null,
+        };
+        if (matcher.Name.Length == 0) throw new ResourceException("a header matcher without a name");
+        var range = matcher.HeaderMatchSpecifierCase == HeaderMatcher.HeaderMatchSpecifierOneofCase.RangeMatch
+            ? (matcher.RangeMatch.Start, matcher.RangeMatch.End) : ((long, long)?)null;
+        var present = matcher.HeaderMatchSpecifierCase != HeaderMatcher.HeaderMatchSpecifierOneofCase.PresentMatch || matcher.PresentMatch;
+        return new(matcher.Name.ToLowerInvariant(), value, range, present, matcher.InvertMatch, matcher.TreatMissingHeaderAsEmpty);
+    }
+
+    public static Fraction Fraction(FractionalPercent? percent) => percent is null ? new(1_000_000) : new((int)Math.Min(1_000_000, percent.Denominator switch
+    {
+        FractionalPercent.Types.DenominatorType.Million => (long)percent.Numerator,
+        FractionalPercent.Types.DenominatorType.TenThousand => percent.Numerator * 100L,
+        _ => percent.Numerator * 10_000L,
+    }));
+
+    public static HeaderEdits Edits(
+        IEnumerable<HeaderValueOption> requestAdd, IEnumerable<string> requestRemove, IEnumerable<HeaderValueOption> responseAdd, IEnumerable<string> responseRemove)
+    {
+        var edits = new HeaderEdits(
+            [.. requestAdd.Select(Edit)], [.. requestRemove.Select(Name)], [.. responseAdd.Select(Edit)], [.. responseRemove.Select(Name)]);
+        return edits.IsEmpty ? HeaderEdits.None : edits;
+    }
+
+    private static byte[] Name(string name) => Encoding.ASCII.GetBytes(name.ToLowerInvariant());
+
+    private static HeaderEdit Edit(HeaderValueOption option)
+    {
+        var value = option.Header.Value.Length > 0 ? option.Header.Value : option.Header.RawValue.ToStringUtf8();
+        var action = option.Append is { } append
+            ? append ? EditAction.Append : EditAction.Overwrite
+            : option.AppendAction switch
+            {
+                HeaderValueOption.Types.HeaderAppendAction.AddIfAbsent => EditAction.AddIfAbsent,
+                HeaderValueOption.Types.HeaderAppendAction.OverwriteIfExistsOrAdd => EditAction.Overwrite,
+                HeaderValueOption.Types.HeaderAppendAction.OverwriteIfExists => EditAction.OverwriteIfExists,
+                _ => EditAction.Append,
+            };
+        return new(Name(option.Header.Key), value, value.Contains('%', StringComparison.Ordinal) ? LogFormat.ParseText(value) : null, action);
+    }
+
+    private static VirtualHostSnapshot Host(VirtualHost host, List<string> notes)
+    {
+        var retry = host.RetryPolicy is null ? null : Retry(host.RetryPolicy, notes);
+        return new(
+            host.Name,
+            [.. host.Routes.Select(r => Route(r, host, retry, notes))],
+            host.RequireTls != VirtualHost.Types.TlsRequirementType.None,
+            host.IncludeRequestAttemptCount, host.IncludeAttemptCountInResponse,
+            Edits(host.RequestHeadersToAdd, host.RequestHeadersToRemove, host.ResponseHeadersToAdd, host.ResponseHeadersToRemove));
+    }
+
+    private static RouteSnapshot Route(Route route, VirtualHost host, RetrySettings? retry, List<string> notes)
+    {
+        var match = route.Match ?? new();
+        RouteAct act = route.ActionCase switch
+        {
+            Wire.Envoy.Routes.Route.ActionOneofCase.Route_ => Forward(route.Route_, retry, notes),
+            Wire.Envoy.Routes.Route.ActionOneofCase.Redirect => Redirect(route.Redirect),
+            Wire.Envoy.Routes.Route.ActionOneofCase.DirectResponse => new DirectAct((int)route.DirectResponse.Status, Text(route.DirectResponse.Body)),
+            _ => throw new ResourceException($"route '{route.Name}' of '{host.Name}': action {route.ActionCase} is not supported"),
+        };
+        return new(
+            route.Name, Path(match),
+            [.. match.Headers.Select(Header)],
+            [.. match.QueryParameters.Select(Query)],
+            match.Grpc is not null,
+            match.RuntimeFraction is { } runtime ? Fraction(runtime.DefaultValue) : null,
+            act, route.Decorator?.Operation ?? "",
+            Edits(route.RequestHeadersToAdd, route.RequestHeadersToRemove, route.ResponseHeadersToAdd, route.ResponseHeadersToRemove),
+            Fault(route, host), Cors(route, host));
+    }
+
+    private static PathMatch Path(RouteMatch match)
+    {
+        var sensitive = match.CaseSensitive ?? true;
+        return match.PathSpecifierCase switch
+        {
+            RouteMatch.PathSpecifierOneofCase.Prefix => new(PathMatchKind.Prefix, match.Prefix, sensitive, null),
+            RouteMatch.PathSpecifierOneofCase.Path => new(PathMatchKind.Exact, match.Path, sensitive, null),
+            RouteMatch.PathSpecifierOneofCase.SafeRegex => new(PathMatchKind.Regex, match.SafeRegex.Regex, sensitive, TextMatch.CompileRegex(match.SafeRegex.Regex, !sensitive)),
+            RouteMatch.PathSpecifierOneofCase.PathSeparatedPrefix => new(PathMatchKind.SeparatedPrefix, match.PathSeparatedPrefix, sensitive, null),
+            _ => throw new ResourceException($"path match {match.PathSpecifierCase} is not supported"),
+        };
+    }
+
+    private static QueryMatch Query(QueryParameterMatcher matcher) => new(
+        matcher.Name,
+        matcher.QueryParameterMatchSpecifierCase == QueryParameterMatcher.QueryParameterMatchSpecifierOneofCase.StringMatch ? TextMatch.From(matcher.StringMatch) : null);
+
+    private static ForwardAct Forward(RouteAction action, RetrySettings? inherited, List<string> notes)
+    {
+        IReadOnlyList<WeightedTarget> targets = action.ClusterSpecifierCase switch
+        {
+            RouteAction.ClusterSpecifierOneofCase.Cluster => [new(action.Cluster, 1, null, HeaderEdits.None)],
+            RouteAction.ClusterSpecifierOneofCase.WeightedClusters => [.. action.WeightedClusters.Clusters.Select(Target)],
+            RouteAction.ClusterSpecifierOneofCase.ClusterHeader => [],
+            _ => throw new ResourceException($"cluster specifier {action.ClusterSpecifierCase} is not supported"),
+        };
+        if (action.ClusterSpecifierCase == RouteAction.ClusterSpecifierOneofCase.WeightedClusters && targets.Sum(t => (long)t.Weight) == 0)
+            throw new ResourceException("weighted_clusters: the sum of weights is zero");
+        if (action.MetadataMatch is not null) notes.Add("metadata_match is ignored");
+        if (action.HedgePolicy is not null) notes.Add("hedge_policy is ignored");
+        if (action.InternalRedirectPolicy is not null) notes.Add("internal_redirect_policy is ignored");
+        return new(
+            targets, action.ClusterHeader.ToLowerInvariant(),
+            action.Timeout?.ToTimeSpan() ?? TimeSpan.FromSeconds(15),
+            action.IdleTimeout?.ToTimeSpan() ?? TimeSpan.Zero,
+            action.RetryPolicy is null ? inherited : Retry(action.RetryPolicy, notes),
+            action.PrefixRewrite.Length > 0 ? action.PrefixRewrite : null,
+            Rewrite(action.RegexRewrite),
+            action.HostRewriteLiteral.Length > 0 ? action.HostRewriteLiteral : null,
+            action.HostRewriteHeader.Length > 0 ? action.HostRewriteHeader.ToLowerInvariant() : null,
+            action.AppendXForwardedHost,
+            [.. action.RequestMirrorPolicies.Select(m => new MirrorSettings(m.Cluster, Fraction(m.RuntimeFraction?.DefaultValue)))],
+            [.. action.HashPolicy.Select(Hash).OfType<HashKey>()],
+            action.ClusterNotFoundResponseCode switch
+            {
+                RouteAction.Types.ClusterNotFoundResponseCode.NotFound => 404,
+                RouteAction.Types.ClusterNotFoundResponseCode.InternalServerError => 500,
+                _ => 503,
+            },
+            action.UpgradeConfigs.Where(u => u.Enabled ?? true).Select(u => u.UpgradeType.ToLowerInvariant()).ToValueList());
+    }
+
+    private static WeightedTarget Target(WeightedCluster.Types.ClusterWeight weight) => new(
+        weight.Name, (int)Math.Min(weight.Weight ?? 0u, int.MaxValue),
+        weight.HostRewriteLiteral.Length > 0 ? weight.HostRewriteLiteral : null,
+        Edits(weight.RequestHeadersToAdd, weight.RequestHeadersToRemove, weight.ResponseHeadersToAdd, weight.ResponseHeadersToRemove));
+
+    private static HashKey? Hash(RouteAction.Types.HashPolicy policy) => policy.PolicySpecifierCase switch
+    {
+        RouteAction.Types.HashPolicy.PolicySpecifierOneofCase.Header => new(HashSource.Header, policy.Header.HeaderName.ToLowerInvariant(), default, "", policy.Terminal),
+        RouteAction.Types.HashPolicy.PolicySpecifierOneofCase.Cookie =>
+            new(HashSource.Cookie, policy.Cookie.Name, policy.Cookie.Ttl?.ToTimeSpan() ?? default, policy.Cookie.Path, policy.Terminal),
+        RouteAction.Types.HashPolicy.PolicySpecifierOneofCase.ConnectionProperties => new(HashSource.SourceIp, "", default, "", policy.Terminal),
+        RouteAction.Types.HashPolicy.PolicySpecifierOneofCase.QueryParameter => new(HashSource.Query, policy.QueryParameter.Name, default, "", policy.Terminal),
+        _ => null,
+    };
+
+    private static RegexRewrite? Rewrite(RegexMatchAndSubstitute? rewrite)
+    {
+        if (rewrite?.Pattern is null) return null;
+        // RE2 writes groups as \1; $ has a meaning only here.
+        var substitution = rewrite.Substitution.Replace("$", "$$", StringComparison.Ordinal);
+        for (var group = 0; group < 10; group++) substitution = substitution.Replace($"\\{group}", $"${{{group}}}", StringComparison.Ordinal);
+        return new(TextMatch.CompileRegex(rewrite.Pattern.Regex, whole: false), substitution);
+    }
+
+    private static RetrySettings Retry(RetryPolicy policy, List<string> notes)
+    {
+        var on = RetryOn.None;
+        var codes = policy.RetriableStatusCodes.Select(c => (int)c).ToHashSet();
+        foreach (var word in policy.RetryOn.Split(',', StringSplitOptions.TrimEntries | StringSplitOptions.RemoveEmptyEntries))
+        {
+            if (int.TryParse(word, out var code)) codes.Add(code);
+            else if (Condition(word) is { } condition) on |= condition;
+            else notes.Add($"retry_on '{word}' is ignored");
+        }
+        var backoff = policy.RetryBackOff?.BaseInterval?.ToTimeSpan() ?? TimeSpan.FromMilliseconds(25);
+        return new(
+            on, (int)(policy.NumRetries ?? 1u), policy.PerTryTimeout?.ToTimeSpan() ?? TimeSpan.Zero,
+            policy.RetryHostPredicate.Any(p => p.Name == "envoy.retry_host_predicates.previous_hosts" || p.TypedConfig?.TypeUrl.EndsWith("PreviousHostsPredicate", StringComparison.Ordinal) == true),
+            codes, backoff, policy.RetryBackOff?.MaxInterval?.ToTimeSpan() ?? backoff * 10);
+    }
+
+    private static RetryOn? Condition(string word) => word switch
+    {
+        "connect-failure" => RetryOn.ConnectFailure,
+        "refused-stream" => RetryOn.RefusedStream,
+        "reset" => RetryOn.Reset,
+        "reset-before-request" => RetryOn.ResetBeforeRequest,
+        "gateway-error" => RetryOn.GatewayError,
+        "5xx" => RetryOn.ServerError | RetryOn.Reset | RetryOn.ConnectFailure | RetryOn.RefusedStream,
+        "retriable-status-codes" => RetryOn.StatusCodes,
+        "retriable-4xx" => RetryOn.Retriable4xx,
+        "cancelled" => RetryOn.GrpcCancelled,
+        "deadline-exceeded" => RetryOn.GrpcDeadline,
+        "internal" => RetryOn.GrpcInternal,
+        "resource-exhausted" => RetryOn.GrpcExhausted,
+        "unavailable" => RetryOn.GrpcUnavailable,
+        _ => null,
+    };
+
+    private static RedirectAct Redirect(RedirectAction redirect) => new(
+        redirect.ResponseCode switch
+        {
+            RedirectAction.Types.RedirectResponseCode.Found => 302,
+            RedirectAction.Types.RedirectResponseCode.SeeOther => 303,
+            RedirectAction.Types.RedirectResponseCode.TemporaryRedirect => 307,
+            RedirectAction.Types.RedirectResponseCode.PermanentRedirect => 308,
+            _ => 301,
+        },
+        redirect.HttpsRedirect ? "https" : redirect.SchemeRedirect, redirect.HostRedirect, (int)redirect.PortRedirect,
+        redirect.PathRedirect.Length > 0 ? redirect.PathRedirect : null,
+        redirect.PrefixRewrite.Length > 0 ? redirect.PrefixRewrite : null,
+        Rewrite(redirect.RegexRewrite), redirect.StripQuery);
+
+    private static byte[] Text(DataSource? source) => source?.SpecifierCase switch
+    {
+        null or DataSource.SpecifierOneofCase.None => [],
+        DataSource.SpecifierOneofCase.InlineString => Encoding.UTF8.GetBytes(source.InlineString),
+        DataSource.SpecifierOneofCase.InlineBytes => source.InlineBytes.ToByteArray(),
+        _ => throw new ResourceException("direct_response: only an inline body is supported"),
+    };
+
+    private static FaultSettings? Fault(Route route, VirtualHost host)
+    {
+        const string name = "envoy.filters.http.fault";
+        if (!route.TypedPerFilterConfig.TryGetValue(name, out var any) && !host.TypedPerFilterConfig.TryGetValue(name, out any)) return null;
+        return any.TryUnpack(out HTTPFault fault) ? Fault(fault) : null;
+    }
+
+    public static FaultSettings? Fault(HTTPFault fault)
+    {
+        if (fault.Delay is null && fault.Abort is null) return null;
+        var status = fault.Abort is null ? 0 : fault.Abort.HttpStatus > 0 ? (int)fault.Abort.HttpStatus : fault.Abort.GrpcStatus > 0 ? 200 : 503;
+        return new(
+            fault.Delay?.FixedDelay?.ToTimeSpan() ?? TimeSpan.Zero, fault.Delay is null ? new(0) : Fraction(fault.Delay.Percentage ?? new()),
+            status, fault.Abort is null ? new(0) : Fraction(fault.Abort.Percentage ?? new()),
+            [.. fault.Headers.Select(Header)]);
+    }
+
+    private static CorsSettings? Cors(Route route, VirtualHost host)
+    {
+        const string name = "envoy.filters.http.cors";
+        if ((route.TypedPerFilterConfig.TryGetValue(name, out var any) || host.TypedPerFilterConfig.TryGetValue(name, out any)) &&
+            any.TryUnpack(out Wire.Envoy.HttpFilters.CorsPolicy typed))
+        {
+            return new([.. typed.AllowOriginStringMatch.Select(TextMatch.From)], typed.AllowMethods, typed.AllowHeaders, typed.ExposeHeaders, typed.MaxAge,
+                typed.AllowCredentials ?? false);
+        }
+        if (route.Route_?.Cors is not { } cors || cors.FilterEnabled?.DefaultValue?.Numerator == 0) return null;
+        return new([.. cors.AllowOriginStringMatch.Select(TextMatch.From)], cors.AllowMethods, cors.AllowHeaders, cors.ExposeHeaders, cors.MaxAge,
+            cors.AllowCredentials ?? false);
+    }
+}

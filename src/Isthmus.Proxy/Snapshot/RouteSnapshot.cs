@@ -1,0 +1,125 @@
+using System.Collections.Frozen;
+using System.Text.RegularExpressions;
+using Isthmus.Core.Collections;
+using Isthmus.Proxy.Telemetry;
+using Isthmus.Wire.Envoy.Routes;
+
+namespace Isthmus.Proxy.Snapshot;
+
+/// <summary>Which request goes where (one RDS resource, or the routes inside a connection manager), arranged for lookup.</summary>
+internal sealed class RouteTable(
+    string name, FrozenDictionary<string, VirtualHostSnapshot> exact, (string Suffix, VirtualHostSnapshot Host)[] suffixes,
+    (string Prefix, VirtualHostSnapshot Host)[] prefixes, VirtualHostSnapshot? any, HeaderEdits edits, bool ignorePort, ValueList<string> notes,
+    RouteConfiguration resource)
+{
+    private readonly FrozenDictionary<string, VirtualHostSnapshot>.AlternateLookup<ReadOnlySpan<char>> _exact = exact.GetAlternateLookup<ReadOnlySpan<char>>();
+
+    public string Name => name;
+
+    public HeaderEdits Edits => edits;
+
+    public ValueList<string> Notes => notes;
+
+    public RouteConfiguration Resource => resource;
+
+    public IEnumerable<VirtualHostSnapshot> Hosts =>
+        exact.Values.Concat(suffixes.Select(s => s.Host)).Concat(prefixes.Select(p => p.Host)).Concat(any is null ? [] : [any]).Distinct();
+
+    /// <summary>Envoy's order: the exact name, the longest <c>*suffix</c>, the longest <c>prefix*</c>, then <c>*</c>.</summary>
+    public VirtualHostSnapshot? Find(ReadOnlySpan<char> authority)
+    {
+        if (ignorePort && authority.LastIndexOf(':') is > 0 and var colon && !authority[colon..].Contains(']')) authority = authority[..colon];
+        Span<char> lower = authority.Length <= 256 ? stackalloc char[authority.Length] : new char[authority.Length];
+        authority.ToLowerInvariant(lower);
+        if (_exact.TryGetValue(lower, out var host)) return host;
+        foreach (var (suffix, found) in suffixes)
+            if (lower.Length > suffix.Length && lower.EndsWith(suffix, StringComparison.Ordinal)) return found;
+        foreach (var (prefix, found) in prefixes)
+            if (lower.Length > prefix.Length && lower.StartsWith(prefix, StringComparison.Ordinal)) return found;
+        return any;
+    }
+}
+
+internal sealed record VirtualHostSnapshot(
+    string Name, IReadOnlyList<RouteSnapshot> Routes, bool RequireTls, bool IncludeAttemptCount, bool AttemptCountInResponse, HeaderEdits Edits);
+
+/// <summary>One route: what it matches and what it does.</summary>
+internal sealed record RouteSnapshot(
+    string Name, PathMatch Path, IReadOnlyList<HeaderMatch> Headers, IReadOnlyList<QueryMatch> Queries, bool GrpcOnly, Fraction? Runtime,
+    RouteAct Act, string Operation, HeaderEdits Edits, FaultSettings? Fault, CorsSettings? Cors);
+
+internal abstract record RouteAct;
+
+/// <summary>Sends the request on. Zero times mean: no limit.</summary>
+internal sealed record ForwardAct(
+    IReadOnlyList<WeightedTarget> Targets, string ClusterHeader, TimeSpan Timeout, TimeSpan IdleTimeout, RetrySettings? Retry, string? PrefixRewrite,
+    RegexRewrite? PathRewrite, string? HostRewrite, string? HostRewriteHeader, bool AppendForwardedHost,
+    IReadOnlyList<MirrorSettings> Mirrors, IReadOnlyList<HashKey> HashKeys, int NotFoundStatus, ValueList<string> Upgrades) : RouteAct
+{
+    public long TotalWeight { get; } = Targets.Sum(t => (long)t.Weight);
+}
+
+internal sealed record RedirectAct(
+    int Status, string Scheme, string Host, int Port, string? Path, string? PrefixRewrite, RegexRewrite? PathRewrite, bool StripQuery) : RouteAct;
+
+internal sealed record DirectAct(int Status, byte[] Body) : RouteAct;
+
+internal sealed record WeightedTarget(string Cluster, int Weight, string? HostRewrite, HeaderEdits Edits);
+
+internal sealed record MirrorSettings(string Cluster, Fraction Fraction);
+
+internal sealed record RegexRewrite(Regex Pattern, string Substitution);
+
+/// <summary>A share of requests as a whole number out of a million.</summary>
+internal sealed record Fraction(int PerMillion)
+{
+    public bool Hits(Random random) => PerMillion >= 1_000_000 || (PerMillion > 0 && random.Next(1_000_000) < PerMillion);
+}
+
+/// <summary>When a failed request is tried again.</summary>
+/// <param name="On">Conditions, as Envoy names them.</param>
+internal sealed record RetrySettings(
+    RetryOn On, int Retries, TimeSpan PerTryTimeout, bool OtherHosts, IReadOnlySet<int> StatusCodes, TimeSpan BackoffBase, TimeSpan BackoffMax);
+
+[Flags]
+internal enum RetryOn
+{
+    None = 0,
+    ConnectFailure = 1,
+    RefusedStream = 2,
+    Reset = 4,
+    GatewayError = 8,
+    ServerError = 16,
+    StatusCodes = 32,
+    Retriable4xx = 64,
+    GrpcCancelled = 128,
+    GrpcDeadline = 256,
+    GrpcInternal = 512,
+    GrpcExhausted = 1024,
+    GrpcUnavailable = 2048,
+    ResetBeforeRequest = 4096,
+}
+
+internal enum HashSource { Header, Cookie, SourceIp, Query }
+
+internal sealed record HashKey(HashSource Source, string Name, TimeSpan CookieTtl, string CookiePath, bool Terminal);
+
+internal sealed record FaultSettings(
+    TimeSpan Delay, Fraction DelayShare, int AbortStatus, Fraction AbortShare, IReadOnlyList<HeaderMatch> Headers);
+
+internal sealed record CorsSettings(
+    IReadOnlyList<TextMatch> Origins, string Methods, string Headers, string Expose, string MaxAge, bool Credentials);
+
+/// <summary>Fields to add, replace and remove on one way; empty for most.</summary>
+internal sealed record HeaderEdits(
+    IReadOnlyList<HeaderEdit> Request, IReadOnlyList<byte[]> RequestRemove, IReadOnlyList<HeaderEdit> Response, IReadOnlyList<byte[]> ResponseRemove)
+{
+    public static readonly HeaderEdits None = new([], [], [], []);
+
+    public bool IsEmpty => Request.Count == 0 && RequestRemove.Count == 0 && Response.Count == 0 && ResponseRemove.Count == 0;
+}
+
+internal enum EditAction { Append, AddIfAbsent, Overwrite, OverwriteIfExists }
+
+/// <param name="Format">How to make the value from the request when it has operators such as <c>%DOWNSTREAM_REMOTE_ADDRESS%</c>.</param>
+internal sealed record HeaderEdit(byte[] Name, string Value, LogFormat? Format, EditAction Action);

@@ -1,0 +1,103 @@
+using System.Security.Authentication;
+using Google.Protobuf;
+using Google.Protobuf.WellKnownTypes;
+using Isthmus.Core.Collections;
+using Isthmus.Wire.Envoy;
+
+namespace Isthmus.Proxy.Snapshot;
+
+/// <summary>A TLS context of either side. Certificates and roots are named here and come from the secret source.</summary>
+/// <param name="Certificate">Name of the secret with the certificate and key; empty when none is shown.</param>
+/// <param name="Root">Name of the secret with the roots; empty when the peer is not checked against any.</param>
+/// <param name="Peers">Names of which the peer's certificate must have one; empty: any.</param>
+/// <param name="RequirePeer">Server side: a client without a certificate is refused.</param>
+/// <param name="Sni">Client side: the server name sent.</param>
+internal sealed record TlsSettings(
+    string Certificate, string Root, IReadOnlyList<TextMatch> Peers, ValueList<string> Alpn, bool RequirePeer, string Sni, SslProtocols Protocols)
+{
+    public IEnumerable<string> Secrets => new[] { Certificate, Root }.Where(s => s.Length > 0);
+
+    public static TlsSettings From(DownstreamTlsContext context) =>
+        Common(context.CommonTlsContext ?? new(), "") with { RequirePeer = context.RequireClientCertificate ?? false };
+
+    public static TlsSettings From(UpstreamTlsContext context) => Common(context.CommonTlsContext ?? new(), context.Sni);
+
+    /// <summary>Reads a transport socket; null means plain bytes.</summary>
+    /// <exception cref="ResourceException">A kind of transport socket that is not known: treating it as plain could leak.</exception>
+    public static TlsSettings? From(TransportSocket? socket, bool downstream)
+    {
+        if (socket is null) return null;
+        var config = socket.TypedConfig ?? new Any();
+        if (socket.Name == "envoy.transport_sockets.raw_buffer" || config.TypeUrl.EndsWith(".RawBuffer", StringComparison.Ordinal)) return null;
+        if (downstream && config.TryUnpack(out DownstreamTlsContext server)) return From(server);
+        if (!downstream && config.TryUnpack(out UpstreamTlsContext client)) return From(client);
+        throw new ResourceException($"transport socket '{socket.Name}' with {config.TypeUrl} is not supported");
+    }
+
+    private static TlsSettings Common(CommonTlsContext common, string sni)
+    {
+        var validation = common.ValidationContextTypeCase switch
+        {
+            CommonTlsContext.ValidationContextTypeOneofCase.CombinedValidationContext => common.CombinedValidationContext.DefaultValidationContext,
+            CommonTlsContext.ValidationContextTypeOneofCase.ValidationContext => common.ValidationContext,
+            _ => null,
+        };
+        var root = common.ValidationContextTypeCase switch
+        {
+            CommonTlsContext.ValidationContextTypeOneofCase.CombinedValidationContext =>
+                common.CombinedValidationContext.ValidationContextSdsSecretConfig?.Name ?? "",
+            CommonTlsContext.ValidationContextTypeOneofCase.ValidationContextSdsSecretConfig => common.ValidationContextSdsSecretConfig.Name,
+            _ => FileRoot(validation),
+        };
+        if (common.TlsCertificates.Count > 0 && common.TlsCertificates[0].CertificateChain?.Filename is not { Length: > 0 })
+            throw new ResourceException("inline TLS certificates are not supported: name a secret or files");
+        var certificate = common.TlsCertificateSdsSecretConfigs.Count > 0 ? common.TlsCertificateSdsSecretConfigs[0].Name
+            : common.TlsCertificates.Count > 0 ? $"file-cert:{common.TlsCertificates[0].CertificateChain.Filename}~{common.TlsCertificates[0].PrivateKey?.Filename}"
+            : "";
+        var peers = new List<TextMatch>();
+        if (validation is not null)
+        {
+            peers.AddRange(validation.MatchSubjectAltNames.Select(TextMatch.From));
+            peers.AddRange(validation.MatchTypedSubjectAltNames.Select(m => TextMatch.From(m.Matcher)));
+        }
+        return new(certificate, root, peers, common.AlpnProtocols.ToValueList(), false, sni, Versions(common.TlsParams));
+    }
+
+    private static string FileRoot(CertificateValidationContext? validation)
+    {
+        if (validation?.TrustedCa is not { } ca) return "";
+        return ca.Filename.Length > 0 ? $"file-root:{ca.Filename}" : throw new ResourceException("an inline trusted_ca is not supported: name a secret or a file");
+    }
+
+    // TLS 1.2 is the least, whatever a resource asks for.
+    private static SslProtocols Versions(TlsParameters? parameters)
+    {
+        var least = parameters?.TlsMinimumProtocolVersion ?? TlsParameters.Types.TlsProtocol.TlsAuto;
+        var most = parameters?.TlsMaximumProtocolVersion ?? TlsParameters.Types.TlsProtocol.TlsAuto;
+        var protocols = SslProtocols.None;
+        if (least != TlsParameters.Types.TlsProtocol.Tlsv13) protocols |= SslProtocols.Tls12;
+        if (most is TlsParameters.Types.TlsProtocol.TlsAuto or TlsParameters.Types.TlsProtocol.Tlsv13) protocols |= SslProtocols.Tls13;
+        return protocols;
+    }
+}
+
+internal static class AnyExtensions
+{
+    /// <summary>Unpacks when the type is the one asked for and the bytes are well formed.</summary>
+    /// <exception cref="ResourceException">The bytes are not of the type that they claim.</exception>
+    public static bool TryUnpack<T>(this Any? any, out T message)
+        where T : class, IMessage<T>, new()
+    {
+        message = new T();
+        if (any is null || !any.Is(message.Descriptor)) return false;
+        try
+        {
+            message.MergeFrom(any.Value);
+            return true;
+        }
+        catch (InvalidProtocolBufferException e)
+        {
+            throw new ResourceException($"{any.TypeUrl}: {e.Message}", e);
+        }
+    }
+}

@@ -1,0 +1,66 @@
+using System.Net;
+using System.Net.Sockets;
+using Isthmus.Core.Names;
+using Isthmus.Proxy.Snapshot;
+
+namespace Isthmus.Proxy.Tcp;
+
+/// <summary>Opens connections to upstream hosts. They carry the proxy's mark, so that traffic capture leaves them alone.</summary>
+internal sealed class Dialer(ISocketFactory sockets, TimeProvider time)
+{
+    private const int SolSocket = 1;
+    private const int SoMark = 36;
+
+    private volatile bool _mayMark = true;
+
+    /// <exception cref="TransportException">The host could not be reached in time.</exception>
+    public async ValueTask<SocketTransport> ConnectAsync(EndPoint address, IPAddress? source, TimeSpan timeout, KeepaliveSettings? keepalive)
+    {
+        var socket = sockets.Create(address.AddressFamily);
+        try
+        {
+            if (address is IPEndPoint) Prepare(socket, source, keepalive);
+            using var limit = new CancellationTokenSource(timeout, time);
+            await socket.ConnectAsync(address, limit.Token).ConfigureAwait(false);
+            return new SocketTransport(socket);
+        }
+        catch (SocketException e)
+        {
+            socket.Dispose();
+            throw TransportException.From(e);
+        }
+        catch (OperationCanceledException e)
+        {
+            socket.Dispose();
+            throw new TransportException(TransportFailure.TimedOut, "connection timeout", e);
+        }
+    }
+
+    private void Prepare(Socket socket, IPAddress? source, KeepaliveSettings? keepalive)
+    {
+        socket.NoDelay = true;
+        Mark(socket);
+        if (keepalive is not null)
+        {
+            socket.SetSocketOption(SocketOptionLevel.Socket, SocketOptionName.KeepAlive, true);
+            if (keepalive.Time > 0) socket.SetSocketOption(SocketOptionLevel.Tcp, SocketOptionName.TcpKeepAliveTime, keepalive.Time);
+            if (keepalive.Interval > 0) socket.SetSocketOption(SocketOptionLevel.Tcp, SocketOptionName.TcpKeepAliveInterval, keepalive.Interval);
+            if (keepalive.Probes > 0) socket.SetSocketOption(SocketOptionLevel.Tcp, SocketOptionName.TcpKeepAliveRetryCount, keepalive.Probes);
+        }
+        if (source is not null && source.AddressFamily == socket.AddressFamily) socket.Bind(new IPEndPoint(source, 0));
+    }
+
+    // Without CAP_NET_RAW or CAP_NET_ADMIN marks are refused; capture then goes by user id.
+    private void Mark(Socket socket)
+    {
+        if (!_mayMark) return;
+        try
+        {
+            socket.SetRawSocketOption(SolSocket, SoMark, BitConverter.GetBytes(ProxyUser.Mark));
+        }
+        catch (SocketException)
+        {
+            _mayMark = false;
+        }
+    }
+}

@@ -1,0 +1,80 @@
+using System.Buffers;
+
+namespace Isthmus.Proxy.Tcp;
+
+/// <summary>How a relay ended.</summary>
+internal enum RelayEnd { Completed, DownstreamReset, UpstreamReset, Aborted }
+
+/// <summary>Copies bytes between two transports, each direction until its own end: closing one half leaves the other open.</summary>
+internal sealed class Relay(Transport downstream, Transport upstream, IActivity activity, TimeProvider time)
+{
+    private const int FirstBuffer = 4 * 1024;
+    private const int BulkBuffer = 64 * 1024;
+
+    private long _received;
+    private long _sent;
+    private int _end = -1;
+    private long _lastAt = time.GetTimestamp();
+    private volatile bool _lastWasUp;
+
+    /// <summary>Bytes from downstream to upstream.</summary>
+    public long Received => Interlocked.Read(ref _received);
+
+    /// <summary>Bytes from upstream to downstream.</summary>
+    public long Sent => Interlocked.Read(ref _sent);
+
+    /// <summary>Nothing has moved for so long, and the last bytes went to the client: no answer is awaited.</summary>
+    public bool IsStill(TimeSpan idle) => !_lastWasUp && time.GetElapsedTime(Volatile.Read(ref _lastAt)) >= idle;
+
+    public async ValueTask<RelayEnd> RunAsync()
+    {
+        var up = PumpAsync(downstream, upstream, isUp: true);
+        var down = PumpAsync(upstream, downstream, isUp: false);
+        await up.ConfigureAwait(false);
+        await down.ConfigureAwait(false);
+        return _end < 0 ? RelayEnd.Completed : (RelayEnd)_end;
+    }
+
+    private async Task PumpAsync(Transport from, Transport to, bool isUp)
+    {
+        var buffer = ArrayPool<byte>.Shared.Rent(FirstBuffer);
+        var reading = true;
+        try
+        {
+            while (true)
+            {
+                reading = true;
+                var count = await from.ReadAsync(buffer).ConfigureAwait(false);
+                if (count == 0) break;
+                activity.Touch();
+                _lastWasUp = isUp;
+                Volatile.Write(ref _lastAt, time.GetTimestamp());
+                if (isUp) Interlocked.Add(ref _received, count);
+                else Interlocked.Add(ref _sent, count);
+                reading = false;
+                await to.WriteAsync(buffer.AsMemory(0, count)).ConfigureAwait(false);
+                if (count < buffer.Length || buffer.Length >= BulkBuffer) continue;
+                // Full reads mean a bulk transfer, which larger pieces make cheaper.
+                ArrayPool<byte>.Shared.Return(buffer);
+                buffer = ArrayPool<byte>.Shared.Rent(BulkBuffer);
+            }
+            reading = false;
+            await to.CloseWriteAsync().ConfigureAwait(false);
+        }
+        catch (TransportException e)
+        {
+            var broken = reading ? from : to;
+            var end = e.Failure == TransportFailure.Aborted ? RelayEnd.Aborted : ReferenceEquals(broken, downstream) ? RelayEnd.DownstreamReset : RelayEnd.UpstreamReset;
+            // The first failure tells the story; the other direction then fails because we end it.
+            if (Interlocked.CompareExchange(ref _end, (int)end, -1) == -1)
+            {
+                downstream.Abort(reset: true);
+                upstream.Abort(reset: true);
+            }
+        }
+        finally
+        {
+            ArrayPool<byte>.Shared.Return(buffer);
+        }
+    }
+}

@@ -1,0 +1,169 @@
+using System.Net;
+using System.Net.Sockets;
+
+namespace Isthmus.Proxy.Tcp;
+
+/// <summary>A connected stream socket. Bytes that were read to inspect the protocol can be put back in front.</summary>
+internal sealed class SocketTransport(Socket socket) : Transport
+{
+    private ReadOnlyMemory<byte> _peeked;
+    private EndPoint? _local;
+    private EndPoint? _remote;
+
+    public Socket Socket { get; } = socket;
+
+    /// <summary>Remembered, because a closed socket cannot be asked and the access log is written after the close.</summary>
+    public override EndPoint? Local => _local ??= Ask(static s => s.LocalEndPoint);
+
+    public override EndPoint? Remote => _remote ??= Ask(static s => s.RemoteEndPoint);
+
+    public override bool IsQuiet
+    {
+        get
+        {
+            if (!_peeked.IsEmpty) return false;
+            try
+            {
+                return !Socket.Poll(0, SelectMode.SelectRead);
+            }
+            catch (Exception e) when (e is SocketException or ObjectDisposedException)
+            {
+                return false;
+            }
+        }
+    }
+
+    /// <summary>Puts bytes that were already read in front of what is still to come.</summary>
+    public void Unread(ReadOnlyMemory<byte> bytes) => _peeked = bytes;
+
+    /// <summary>Takes the put-back bytes, for a copy loop that works on the socket itself.</summary>
+    public ReadOnlyMemory<byte> TakeUnread()
+    {
+        var peeked = _peeked;
+        _peeked = default;
+        return peeked;
+    }
+
+    public override ValueTask<int> ReadAsync(Memory<byte> into)
+    {
+        if (_peeked.IsEmpty) return ReceiveAsync(into);
+        var count = Math.Min(into.Length, _peeked.Length);
+        _peeked[..count].CopyTo(into);
+        _peeked = _peeked[count..];
+        return ValueTask.FromResult(count);
+    }
+
+    public override async ValueTask WriteAsync(ReadOnlyMemory<byte> bytes)
+    {
+        try
+        {
+            while (!bytes.IsEmpty) bytes = bytes[await Socket.SendAsync(bytes, SocketFlags.None).ConfigureAwait(false)..];
+        }
+        catch (SocketException e)
+        {
+            throw TransportException.From(e);
+        }
+        catch (ObjectDisposedException e)
+        {
+            throw new TransportException(TransportFailure.Aborted, "closed", e);
+        }
+    }
+
+    public override ValueTask CloseWriteAsync()
+    {
+        try
+        {
+            Socket.Shutdown(SocketShutdown.Send);
+            return ValueTask.CompletedTask;
+        }
+        catch (SocketException e)
+        {
+            throw TransportException.From(e);
+        }
+        catch (ObjectDisposedException e)
+        {
+            throw new TransportException(TransportFailure.Aborted, "closed", e);
+        }
+    }
+
+    public override void Abort(bool reset = false)
+    {
+        try
+        {
+            _ = Local;
+            _ = Remote;
+            if (reset) Socket.LingerState = new LingerOption(true, 0);
+        }
+        catch (Exception e) when (e is SocketException or ObjectDisposedException)
+        {
+            // Already closed, which is what was asked for.
+        }
+        Socket.Dispose();
+    }
+
+    private async ValueTask<int> ReceiveAsync(Memory<byte> into)
+    {
+        try
+        {
+            return await Socket.ReceiveAsync(into, SocketFlags.None).ConfigureAwait(false);
+        }
+        catch (SocketException e)
+        {
+            throw TransportException.From(e);
+        }
+        catch (ObjectDisposedException e)
+        {
+            throw new TransportException(TransportFailure.Aborted, "closed", e);
+        }
+    }
+
+    private EndPoint? Ask(Func<Socket, EndPoint?> question)
+    {
+        try
+        {
+            return question(Socket);
+        }
+        catch (Exception e) when (e is SocketException or ObjectDisposedException)
+        {
+            return null;
+        }
+    }
+}
+
+/// <summary>Presents a transport as the stream that <see cref="System.Net.Security.SslStream"/> wants.</summary>
+internal sealed class TransportStream(Transport inner) : Stream
+{
+    public override bool CanRead => true;
+
+    public override bool CanWrite => true;
+
+    public override bool CanSeek => false;
+
+    public override long Length => throw new NotSupportedException();
+
+    public override long Position { get => throw new NotSupportedException(); set => throw new NotSupportedException(); }
+
+    public override ValueTask<int> ReadAsync(Memory<byte> buffer, CancellationToken cancellationToken = default) => inner.ReadAsync(buffer);
+
+    public override Task<int> ReadAsync(byte[] buffer, int offset, int count, CancellationToken cancellationToken) =>
+        inner.ReadAsync(buffer.AsMemory(offset, count)).AsTask();
+
+    public override ValueTask WriteAsync(ReadOnlyMemory<byte> buffer, CancellationToken cancellationToken = default) => inner.WriteAsync(buffer);
+
+    public override Task WriteAsync(byte[] buffer, int offset, int count, CancellationToken cancellationToken) =>
+        inner.WriteAsync(buffer.AsMemory(offset, count)).AsTask();
+
+    public override Task FlushAsync(CancellationToken cancellationToken) => Task.CompletedTask;
+
+    public override int Read(byte[] buffer, int offset, int count) => throw new NotSupportedException("Only asynchronous reads are used.");
+
+    public override void Write(byte[] buffer, int offset, int count) => throw new NotSupportedException("Only asynchronous writes are used.");
+
+    public override void Flush()
+    {
+    }
+
+    public override long Seek(long offset, SeekOrigin origin) => throw new NotSupportedException();
+
+    public override void SetLength(long value) => throw new NotSupportedException();
+}

@@ -1,0 +1,147 @@
+using Isthmus.Proxy.Balancing;
+using Isthmus.Proxy.Listeners;
+using Isthmus.Proxy.Snapshot;
+using Isthmus.Proxy.Telemetry;
+
+namespace Isthmus.Proxy.Tcp;
+
+/// <summary>Carries a connection's bytes to a host of a cluster and back.</summary>
+internal sealed class TcpProxy(SnapshotState state, UpstreamConnector connector, ActivityWatch watch, Report report, ProxyPorts ports)
+{
+    /// <summary>Nothing has been sent yet, so another host is as good: that many are tried.</summary>
+    private const int LeastAttempts = 3;
+
+    private static readonly TimeSpan DrainIdle = TimeSpan.FromMilliseconds(500);
+
+    public async Task RunAsync(Downstream connection, TcpAction action, long start)
+    {
+        var record = new TrafficRecord
+        {
+            Start = ports.Time.GetUtcNow() - ports.Time.GetElapsedTime(start),
+            StartedAt = start,
+            DownstreamLocal = connection.Destination,
+            DownstreamRemote = connection.Source,
+            DownstreamPeer = connection.Peer,
+            ServerName = connection.Facts.ServerName,
+            ChainName = connection.Chain!.Name,
+            ClusterName = Choose(action, ports.Random).Cluster,
+        };
+        await CarryAsync(connection, action, record).ConfigureAwait(false);
+        record.Duration = ports.Time.GetElapsedTime(start);
+        report.Tcp(connection, record, action.AccessLogs);
+    }
+
+    internal static TcpTarget Choose(TcpAction action, Random random)
+    {
+        if (action.Targets.Count == 1) return action.Targets[0];
+        var at = random.NextInt64(action.TotalWeight);
+        foreach (var target in action.Targets)
+            if ((at -= target.Weight) < 0) return target;
+        return action.Targets[^1];
+    }
+
+    private async ValueTask CarryAsync(Downstream connection, TcpAction action, TrafficRecord record)
+    {
+        if (!state.Current.Clusters.TryGetValue(record.ClusterName, out var cluster))
+        {
+            record.Reason = EndReason.ClusterNotFound;
+            return;
+        }
+        record.Cluster = cluster;
+        if (!cluster.TryBeginConnection())
+        {
+            record.Reason = EndReason.Overflow;
+            return;
+        }
+        try
+        {
+            if (await ConnectAsync(connection, action, cluster, record).ConfigureAwait(false) is not { } upstream) return;
+            await CopyAsync(connection, action, upstream, record).ConfigureAwait(false);
+        }
+        finally
+        {
+            cluster.EndConnection();
+        }
+    }
+
+    private async ValueTask<Transport?> ConnectAsync(Downstream connection, TcpAction action, ClusterState cluster, TrafficRecord record)
+    {
+        List<Host>? tried = null;
+        var attempts = Math.Max(action.ConnectAttempts, LeastAttempts);
+        for (var attempt = 1; attempt <= attempts; attempt++)
+        {
+            if (cluster.Pick(tried, StableHash.Of(connection.Source.Address.ToString()), connection.Destination) is not { } host || tried?.Contains(host) == true) break;
+            record.Host = host;
+            record.Attempts = attempt;
+            try
+            {
+                var upstream = await connector.ConnectAsync(cluster, host, null).ConfigureAwait(false);
+                record.UpstreamLocal = upstream.Local;
+                record.UpstreamPeer = upstream.Peer;
+                record.TransportFailure = "";
+                return upstream;
+            }
+            catch (TransportException e)
+            {
+                record.TransportFailure = UpstreamConnector.Describe(e);
+                (tried ??= []).Add(host);
+            }
+        }
+        record.Reason = tried is null ? EndReason.NoHealthyUpstream : EndReason.ConnectFailed;
+        record.RetriesExhausted = record.Attempts > 1;
+        if (tried is null) Interlocked.Increment(ref cluster.Counters.NoHost);
+        return null;
+    }
+
+    private async ValueTask CopyAsync(Downstream connection, TcpAction action, Transport upstream, TrafficRecord record)
+    {
+        var host = record.Host!;
+        var ended = EndReason.Completed;
+        void Cut(EndReason reason)
+        {
+            ended = reason;
+            upstream.Abort(reset: true);
+            connection.Transport.Abort(reset: true);
+        }
+        using var watched = watch.Add(action.IdleTimeout, action.MaxDuration, isOld => Cut(isOld ? EndReason.DurationLimit : EndReason.IdleTimeout));
+        var relay = new Relay(connection.Transport, upstream, watched, ports.Time);
+        connection.DrainRequested = () =>
+        {
+            // Inside TLS nothing can be said to the peers: end when the last bytes were an answer and all has been still since.
+            if (relay.IsStill(DrainIdle)) Cut(EndReason.Draining);
+        };
+        connection.SnapshotChanged = snapshot =>
+        {
+            if (IsForbidden(connection, snapshot)) Cut(EndReason.DeniedByPolicy);
+        };
+        host.Begin();
+        try
+        {
+            var end = await relay.RunAsync().ConfigureAwait(false);
+            record.Reason = ended != EndReason.Completed ? ended : end switch
+            {
+                RelayEnd.DownstreamReset => EndReason.ClientClosed,
+                RelayEnd.UpstreamReset => EndReason.UpstreamReset,
+                _ => EndReason.Completed,
+            };
+        }
+        finally
+        {
+            record.BytesReceived = relay.Received;
+            record.BytesSent = relay.Sent;
+            upstream.Abort();
+            host.End();
+            UpstreamConnector.Release(host);
+            if (record.Cluster is { } cluster)
+            {
+                Interlocked.Add(ref cluster.Counters.BytesSent, relay.Received);
+                Interlocked.Add(ref cluster.Counters.BytesReceived, relay.Sent);
+                cluster.Answered(host, 0);
+            }
+        }
+    }
+
+    private static bool IsForbidden(Downstream connection, ProxySnapshot snapshot) =>
+        snapshot.Listeners.TryGetValue(connection.Listener.Name, out var listener) && !ReferenceEquals(listener, connection.Listener) &&
+        listener.Chains.Find(connection.Facts) is { } chain && ConnectionHandler.Denial(connection, chain) is not null;
+}

@@ -1,0 +1,64 @@
+using System.Net;
+using System.Net.Sockets;
+
+namespace Isthmus.Proxy.Tcp;
+
+/// <summary>
+/// One byte stream in both directions: a socket or TLS on one. Reads and writes may overlap each other, not themselves.
+/// There are no tokens on the hot path: whoever wants to end a transport early calls <see cref="Abort"/>, and pending calls then fail.
+/// </summary>
+internal abstract class Transport
+{
+    public abstract EndPoint? Local { get; }
+
+    public abstract EndPoint? Remote { get; }
+
+    /// <summary>What the TLS handshake found; null on a plain transport.</summary>
+    public virtual TlsPeer? Peer => null;
+
+    /// <summary>Reads what is there; 0 at the end of the peer's stream.</summary>
+    /// <exception cref="TransportException">The peer reset, or the transport was aborted.</exception>
+    public abstract ValueTask<int> ReadAsync(Memory<byte> into);
+
+    /// <exception cref="TransportException">The peer reset, or the transport was aborted.</exception>
+    public abstract ValueTask WriteAsync(ReadOnlyMemory<byte> bytes);
+
+    /// <summary>Ends our direction and leaves the other open.</summary>
+    /// <exception cref="TransportException">The peer reset, or the transport was aborted.</exception>
+    public abstract ValueTask CloseWriteAsync();
+
+    /// <summary>True when nothing has arrived and the peer has not closed: the connection may be used for another request.</summary>
+    public abstract bool IsQuiet { get; }
+
+    /// <summary>Closes at once, with a reset when <paramref name="reset"/>. May be called at any time and more than once.</summary>
+    public abstract void Abort(bool reset = false);
+}
+
+/// <summary>What the other side of a TLS connection proved and agreed to.</summary>
+/// <param name="Uris">URI names of its certificate, the SPIFFE identity first.</param>
+/// <param name="Alpn">Empty when none was negotiated.</param>
+/// <param name="Sha256">Hex digest of its certificate, lower case; empty without one.</param>
+internal sealed record TlsPeer(
+    IReadOnlyList<string> Uris, IReadOnlyList<string> DnsNames, string Subject, string Sha256, string Alpn, string ServerName, string Pem)
+{
+    public string Identity => Uris.Count > 0 ? Uris[0] : "";
+}
+
+/// <summary>The other side, or the network between, ended a byte stream.</summary>
+internal sealed class TransportException(TransportFailure failure, string detail, Exception? cause = null) : IOException(detail, cause)
+{
+    public TransportFailure Failure { get; } = failure;
+
+    public static TransportException From(SocketException e) => new(
+        e.SocketErrorCode switch
+        {
+            SocketError.ConnectionReset or SocketError.Shutdown or SocketError.ConnectionAborted => TransportFailure.Reset,
+            SocketError.OperationAborted or SocketError.Interrupted => TransportFailure.Aborted,
+            SocketError.ConnectionRefused => TransportFailure.Refused,
+            SocketError.TimedOut => TransportFailure.TimedOut,
+            _ => TransportFailure.Unreachable,
+        },
+        e.Message, e);
+}
+
+internal enum TransportFailure { Reset, Aborted, Refused, TimedOut, Unreachable, Tls }

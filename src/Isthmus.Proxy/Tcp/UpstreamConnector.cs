@@ -1,0 +1,54 @@
+using System.Net;
+using Isthmus.Proxy.Balancing;
+using Isthmus.Proxy.Snapshot;
+using Isthmus.Proxy.Tls;
+
+namespace Isthmus.Proxy.Tcp;
+
+/// <summary>Opens transports to the hosts of clusters, with the TLS that the endpoint asks for, and keeps the books of host and cluster.</summary>
+internal sealed class UpstreamConnector(Dialer dialer, ISecretSource secrets, TimeProvider time)
+{
+    /// <summary>Connects to a host. The caller must call <see cref="Release"/> once for each success.</summary>
+    /// <param name="alpn">The protocols to offer over TLS; null: those of the cluster.</param>
+    /// <exception cref="TransportException">The host could not be reached, or is not who it should be.</exception>
+    public async ValueTask<Transport> ConnectAsync(ClusterState cluster, Host host, IReadOnlyList<string>? alpn)
+    {
+        var config = cluster.Config;
+        var start = time.GetTimestamp();
+        Interlocked.Increment(ref cluster.Counters.Connects);
+        Interlocked.Increment(ref host.Counters.Connects);
+        SocketTransport? socket = null;
+        try
+        {
+            socket = await dialer.ConnectAsync(host.Address, config.BindAddress, config.ConnectTimeout, config.Keepalive).ConfigureAwait(false);
+            var match = config.SocketFor(host.Endpoint);
+            var tls = match is null ? config.Tls : match.Tls;
+            Transport transport = tls is null
+                ? socket
+                : await TlsTransport.ConnectAsync(socket, tls, alpn ?? tls.Alpn, secrets, config.ConnectTimeout, time).ConfigureAwait(false);
+            host.Connected();
+            return transport;
+        }
+        catch (TransportException e)
+        {
+            socket?.Abort();
+            if (e.Failure == TransportFailure.TimedOut) Interlocked.Increment(ref cluster.Counters.ConnectTimeouts);
+            if (e.Failure == TransportFailure.Tls) Interlocked.Increment(ref cluster.Counters.TlsFailures);
+            cluster.ConnectFailed(host, time.GetElapsedTime(start));
+            throw;
+        }
+    }
+
+    public static void Release(Host host) => host.Disconnected();
+
+    /// <summary>Envoy's text for why a connection failed.</summary>
+    public static string Describe(TransportException e) => e.Failure switch
+    {
+        TransportFailure.Tls => e.Message,
+        TransportFailure.Refused => "delayed_connect_error:_111",
+        TransportFailure.TimedOut => "connection_timeout",
+        TransportFailure.Reset => "connection_reset",
+        TransportFailure.Unreachable => $"immediate_connect_error:_{e.Message.Replace(' ', '_')}",
+        _ => "",
+    };
+}

@@ -1,0 +1,129 @@
+using System.Collections.Concurrent;
+using System.Text;
+using Isthmus.Core.Collections;
+using Isthmus.Proxy.Http;
+using Isthmus.Proxy.Snapshot;
+
+namespace Isthmus.Proxy.Telemetry;
+
+/// <summary>Opens the files that access logs are written to.</summary>
+internal interface ILogFiles
+{
+    /// <exception cref="IOException">The file cannot be opened.</exception>
+    /// <exception cref="UnauthorizedAccessException">The file may not be written.</exception>
+    Stream Open(string path);
+}
+
+/// <summary>Files and the standard streams of this process; the latter by their handles, because a container's may be no path that opens.</summary>
+internal sealed class ProcessLogFiles : ILogFiles
+{
+    public Stream Open(string path) => path switch
+    {
+        "/dev/stdout" => Console.OpenStandardOutput(),
+        "/dev/stderr" => Console.OpenStandardError(),
+        _ => new FileStream(path, FileMode.Append, FileAccess.Write, FileShare.ReadWrite, bufferSize: 0),
+    };
+}
+
+/// <summary>Writes access logs. A line costs its request a copy into a buffer; the writing happens elsewhere, and what a slow disk cannot take is dropped and counted.</summary>
+internal sealed class AccessLogWriter(ILogFiles files) : IDisposable
+{
+    private const int MaxWaiting = 4 * 1024 * 1024;
+
+    private readonly ConcurrentDictionary<string, LogFile> _files = new(StringComparer.Ordinal);
+
+    [ThreadStatic] private static StringBuilder? _line;
+
+    /// <summary>Lines that were lost.</summary>
+    public long Dropped => _files.Values.Sum(f => Interlocked.Read(ref f.Dropped));
+
+    public void Write(ValueList<AccessLogSnapshot> logs, TrafficRecord record)
+    {
+        foreach (var log in logs)
+        {
+            if (!log.Takes(record)) continue;
+            var line = _line ??= new StringBuilder(512);
+            line.Clear();
+            log.Format.Write(record, line);
+            _files.GetOrAdd(log.Path, static (path, files) => new LogFile(files, path), files).Append(line);
+        }
+    }
+
+    /// <summary>Writes what waits.</summary>
+    public void Dispose()
+    {
+        foreach (var file in _files.Values) file.Drain();
+    }
+
+    private sealed class LogFile(ILogFiles files, string path)
+    {
+        private readonly Lock _lock = new();        // guards the waiting buffer
+        private readonly Lock _writing = new();     // one writer at a time, so that lines stay in order
+        private ByteWriter _waiting = new();
+        private ByteWriter _spare = new();
+        private Stream? _stream;
+        private bool _isScheduled;
+        public long Dropped;
+
+        public void Append(StringBuilder line)
+        {
+            var schedule = false;
+            lock (_lock)
+            {
+                if (_waiting.Length > MaxWaiting)
+                {
+                    Interlocked.Increment(ref Dropped);
+                    return;
+                }
+                foreach (var chunk in line.GetChunks())
+                {
+                    var span = _waiting.Reserve(Encoding.UTF8.GetMaxByteCount(chunk.Length));
+                    _waiting.Commit(Encoding.UTF8.GetBytes(chunk.Span, span));
+                }
+                if (!_isScheduled) _isScheduled = schedule = true;
+            }
+            if (schedule) ThreadPool.UnsafeQueueUserWorkItem(static f => f.Drain(), this, preferLocal: false);
+        }
+
+        public void Drain()
+        {
+            lock (_writing)
+            {
+                while (true)
+                {
+                    ByteWriter full;
+                    lock (_lock)
+                    {
+                        if (_waiting.Length == 0)
+                        {
+                            _isScheduled = false;
+                            return;
+                        }
+                        full = _waiting;
+                        _waiting = _spare;
+                    }
+                    WriteOut(full.Written.Span);
+                    full.Dispose();
+                    _spare = full;
+                }
+            }
+        }
+
+        private void WriteOut(ReadOnlySpan<byte> bytes)
+        {
+            try
+            {
+                _stream ??= files.Open(path);
+                _stream.Write(bytes);
+                _stream.Flush();
+            }
+            catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+            {
+                // Nobody can be told through the log itself: the count in the statistics tells.
+                Interlocked.Add(ref Dropped, bytes.Count((byte)'\n'));
+                _stream?.Dispose();
+                _stream = null;
+            }
+        }
+    }
+}

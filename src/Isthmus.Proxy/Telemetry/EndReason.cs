@@ -1,0 +1,50 @@
+namespace Isthmus.Proxy.Telemetry;
+
+/// <summary>Why a connection or request ended. Each ends with exactly one; access log, metrics and tests read this value.</summary>
+internal enum EndReason
+{
+    Completed,
+    NoFilterChain,
+    RouteNotFound,
+    ClusterNotFound,
+    NoHealthyUpstream,
+    ConnectFailed,
+    UpstreamReset,
+    UpstreamTimeout,
+    UpstreamProtocolError,
+    Overflow,
+    ClientClosed,
+    ClientProtocolError,
+    ClientTlsFailed,
+    DeniedByPolicy,
+    FaultInjected,
+    DirectResponse,
+    IdleTimeout,
+    DurationLimit,
+    Draining,
+    Bug,
+}
+
+/// <summary>Envoy's names for how things end (access log operator RESPONSE_FLAGS).</summary>
+internal static class EndReasons
+{
+    public static string Flag(EndReason reason) => reason switch
+    {
+        EndReason.NoFilterChain or EndReason.RouteNotFound => "NR",
+        EndReason.ClusterNotFound => "NC",
+        EndReason.NoHealthyUpstream => "UH",
+        EndReason.ConnectFailed => "UF",
+        EndReason.UpstreamReset => "UC",
+        EndReason.UpstreamTimeout => "UT",
+        EndReason.UpstreamProtocolError => "UPE",
+        EndReason.Overflow => "UO",
+        EndReason.ClientClosed => "DC",
+        EndReason.ClientProtocolError => "DPE",
+        EndReason.FaultInjected => "FI",
+        EndReason.IdleTimeout => "SI",
+        EndReason.DurationLimit => "DT",
+        EndReason.Draining => "DC",
+        EndReason.Bug => "LR",
+        _ => "",
+    };
+}

@@ -1,0 +1,134 @@
+using System.Collections.Concurrent;
+using Isthmus.Core.Identity;
+using Isthmus.Proxy.Balancing;
+using Isthmus.Proxy.Snapshot;
+
+namespace Isthmus.Proxy.Telemetry;
+
+/// <summary>The labels of Istio's standard metrics that both request and TCP metrics have, in the order in which they are written.</summary>
+internal sealed record MeshLabels(IReadOnlyList<KeyValuePair<string, string>> Pairs);
+
+/// <summary>Counts behind one set of labels.</summary>
+internal sealed class MeshCounts(MeshLabels labels)
+{
+    public MeshLabels Labels { get; } = labels;
+
+    public long Requests;
+    public long Opened;
+    public long Closed;
+    public long ReceivedBytes;
+    public long SentBytes;
+
+    public Histogram Duration { get; } = new();
+
+    public Histogram RequestBytes { get; } = new();
+
+    public Histogram ResponseBytes { get; } = new();
+}
+
+/// <summary>Istio's standard metrics (<c>istio_requests_total</c> and its siblings) of this proxy.</summary>
+internal sealed class MeshMetrics(ProxyIdentity identity)
+{
+    private const string Unknown = "unknown";
+
+    // What decides the labels, cheap to compare: most are references to things that live long.
+    private readonly record struct Key(
+        ClusterState? Cluster, string ClusterName, Endpoint? Endpoint, Direction Direction, string Peer, string PeerMetadata, string UpstreamPeer,
+        int Status, EndReason Reason, bool Exhausted, string Grpc, int Version);
+
+    private readonly ConcurrentDictionary<Key, MeshCounts> _http = new();
+    private readonly ConcurrentDictionary<Key, MeshCounts> _tcp = new();
+
+    public IEnumerable<MeshCounts> Http => _http.Values;
+
+    public IEnumerable<MeshCounts> Tcp => _tcp.Values;
+
+    public void Request(Direction direction, TrafficRecord r)
+    {
+        var counts = _http.GetOrAdd(KeyOf(direction, r, r.Response?.Headers.GetString("grpc-status"u8) ?? ""), static (k, s) => new(s.Self.Labels(k, s.Record)), (Self: this, Record: r));
+        Interlocked.Increment(ref counts.Requests);
+        counts.Duration.Add(r.Duration.TotalMilliseconds);
+        counts.RequestBytes.Add(r.BytesReceived);
+        counts.ResponseBytes.Add(r.BytesSent);
+    }
+
+    public void Connection(Direction direction, TrafficRecord r)
+    {
+        var counts = _tcp.GetOrAdd(KeyOf(direction, r, ""), static (k, s) => new(s.Self.Labels(k, s.Record)), (Self: this, Record: r));
+        Interlocked.Increment(ref counts.Opened);
+        Interlocked.Increment(ref counts.Closed);
+        Interlocked.Add(ref counts.ReceivedBytes, r.BytesReceived);
+        Interlocked.Add(ref counts.SentBytes, r.BytesSent);
+    }
+
+    private static Key KeyOf(Direction direction, TrafficRecord r, string grpc) => new(
+        r.Cluster, r.ClusterName, direction == Direction.Inbound ? null : r.Host?.Endpoint, direction, r.DownstreamPeer?.Identity ?? "", r.PeerMetadata,
+        r.UpstreamPeer?.Identity ?? "", r.Status, r.Reason, r.RetriesExhausted, grpc, r.Request?.Version ?? 0);
+
+    private MeshLabels Labels(Key key, TrafficRecord r)
+    {
+        var isInbound = key.Direction == Direction.Inbound;
+        var own = new Party(
+            identity.Workload, identity.Namespace, Principal(isInbound ? r.DownstreamPeer is null ? "" : OwnPrincipal : r.UpstreamPeer is null ? "" : OwnPrincipal),
+            identity.App, identity.Version, identity.CanonicalName, identity.CanonicalRevision, identity.Cluster);
+        var peerText = isInbound ? key.Peer : key.UpstreamPeer;
+        var peer = PeerMetadataText.Read(key.PeerMetadata) is { } told
+            ? told with { Principal = Principal(peerText) }
+            : FromEndpoint(key.Endpoint, peerText);
+        var (source, destination) = isInbound ? (peer, own) : (own, peer);
+        var service = key.Cluster?.Config.Service ?? ServiceName.None;
+        var host = service.Host.Length > 0 ? service.Host : key.ClusterName is "PassthroughCluster" or "BlackHoleCluster" ? key.ClusterName
+            : key.ClusterName.StartsWith("InboundPassthroughCluster", StringComparison.Ordinal) ? key.ClusterName : Unknown;
+        var pairs = new List<KeyValuePair<string, string>>
+        {
+            new("reporter", isInbound ? "destination" : "source"),
+        };
+        source.Write("source", pairs);
+        destination.Write("destination", pairs);
+        pairs.Add(new("destination_service", host));
+        pairs.Add(new("destination_service_name", service.Name.Length > 0 ? service.Name : host));
+        pairs.Add(new("destination_service_namespace", service.Namespace.Length > 0 ? service.Namespace : isInbound ? Or(identity.Namespace) : Unknown));
+        if (r.Request is not null)
+        {
+            pairs.Add(new("request_protocol", key.Grpc.Length > 0 ? "grpc" : "http"));
+            pairs.Add(new("response_code", key.Status.ToString(System.Globalization.CultureInfo.InvariantCulture)));
+            pairs.Add(new("grpc_response_status", key.Grpc));
+        }
+        else
+        {
+            pairs.Add(new("request_protocol", "tcp"));
+        }
+        pairs.Add(new("response_flags", r.Flags));
+        pairs.Add(new("connection_security_policy", isInbound ? r.DownstreamPeer is { Sha256.Length: > 0 } ? "mutual_tls" : "none" : Unknown));
+        return new(pairs);
+    }
+
+    private string OwnPrincipal => identity.ServiceAccount.Length == 0 ? "" : new SpiffeId("cluster.local", identity.Namespace, identity.ServiceAccount).ToString();
+
+    private static Party FromEndpoint(Endpoint? endpoint, string principal)
+    {
+        var workload = endpoint?.Workload ?? Workload.Unknown;
+        var ns = workload.Namespace.Length > 0 ? workload.Namespace : SpiffeId.TryParse(principal, out var id) ? id.Namespace : "";
+        return new(workload.Name, ns, Principal(principal), workload.CanonicalName, workload.CanonicalRevision, workload.CanonicalName, workload.CanonicalRevision, workload.Cluster);
+    }
+
+    private static string Principal(string identity) => identity;
+
+    internal static string Or(string text) => text.Length > 0 ? text : Unknown;
+
+    internal sealed record Party(
+        string Workload, string Namespace, string Principal, string App, string Version, string CanonicalName, string CanonicalRevision, string Cluster)
+    {
+        public void Write(string prefix, List<KeyValuePair<string, string>> into)
+        {
+            into.Add(new($"{prefix}_workload", Or(Workload)));
+            into.Add(new($"{prefix}_workload_namespace", Or(Namespace)));
+            into.Add(new($"{prefix}_principal", Or(Principal)));
+            into.Add(new($"{prefix}_app", Or(App)));
+            into.Add(new($"{prefix}_version", Or(Version)));
+            into.Add(new($"{prefix}_canonical_service", Or(CanonicalName)));
+            into.Add(new($"{prefix}_canonical_revision", CanonicalRevision.Length > 0 ? CanonicalRevision : CanonicalName.Length > 0 ? "latest" : Unknown));
+            into.Add(new($"{prefix}_cluster", Or(Cluster)));
+        }
+    }
+}

@@ -1,0 +1,76 @@
+using System.Collections.Concurrent;
+using System.Globalization;
+using Microsoft.Extensions.Logging;
+
+namespace Isthmus.Proxy.Telemetry;
+
+/// <summary>The program's own log: one line for each message on standard error, with a level that can be changed while it runs.</summary>
+internal sealed class ProcessLog(TextWriter writer, TimeProvider time) : ILoggerFactory
+{
+    private readonly ConcurrentDictionary<string, Category> _categories = new(StringComparer.Ordinal);
+    private readonly Lock _lock = new();   // guards the writer
+    private volatile int _level = (int)LogLevel.Warning;
+
+    public LogLevel Level
+    {
+        get => (LogLevel)_level;
+        set => _level = (int)value;
+    }
+
+    public IEnumerable<string> Categories => _categories.Keys.Order(StringComparer.Ordinal);
+
+    /// <summary>Reads a level as Envoy and Istio name them.</summary>
+    public static LogLevel? ParseLevel(string name) => name.ToLowerInvariant() switch
+    {
+        "trace" => LogLevel.Trace,
+        "debug" => LogLevel.Debug,
+        "info" => LogLevel.Information,
+        "warning" or "warn" => LogLevel.Warning,
+        "error" => LogLevel.Error,
+        "critical" or "fatal" => LogLevel.Critical,
+        "off" or "none" => LogLevel.None,
+        _ => null,
+    };
+
+    public static string Name(LogLevel level) => level switch
+    {
+        LogLevel.Trace => "trace",
+        LogLevel.Debug => "debug",
+        LogLevel.Information => "info",
+        LogLevel.Warning => "warning",
+        LogLevel.Error => "error",
+        LogLevel.Critical => "critical",
+        _ => "off",
+    };
+
+    public ILogger CreateLogger(string categoryName) =>
+        _categories.GetOrAdd(categoryName[(categoryName.LastIndexOf('.') + 1)..], static (name, log) => new Category(log, name), this);
+
+    public void AddProvider(ILoggerProvider provider) => throw new NotSupportedException("There is one destination.");
+
+    public void Dispose() => writer.Flush();
+
+    private void Write(LogLevel level, string category, string message, Exception? exception)
+    {
+        var line = $"{time.GetUtcNow().UtcDateTime.ToString("yyyy-MM-dd'T'HH:mm:ss.ffffff'Z'", CultureInfo.InvariantCulture)}\t{Name(level)}\t{category}\t{message}";
+        lock (_lock)
+        {
+            writer.WriteLine(line);
+            if (exception is not null) writer.WriteLine(exception);
+            writer.Flush();
+        }
+    }
+
+    private sealed class Category(ProcessLog log, string name) : ILogger
+    {
+        public IDisposable? BeginScope<TState>(TState state)
+            where TState : notnull => null;
+
+        public bool IsEnabled(LogLevel logLevel) => logLevel >= log.Level && logLevel != LogLevel.None;
+
+        public void Log<TState>(LogLevel logLevel, EventId eventId, TState state, Exception? exception, Func<TState, Exception?, string> formatter)
+        {
+            if (IsEnabled(logLevel)) log.Write(logLevel, name, formatter(state, exception), exception);
+        }
+    }
+}

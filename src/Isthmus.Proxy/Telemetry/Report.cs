@@ -1,0 +1,53 @@
+using Isthmus.Core.Collections;
+using Isthmus.Proxy.Listeners;
+using Isthmus.Proxy.Snapshot;
+
+namespace Isthmus.Proxy.Telemetry;
+
+/// <summary>The one place where ends are reported: each connection and each request gets its access log lines and is counted once.</summary>
+internal sealed class Report(AccessLogWriter logs, MeshMetrics metrics)
+{
+    private readonly long[] _ends = new long[System.Enum.GetValues<EndReason>().Length];
+    private long _active;
+    private long _total;
+
+    /// <summary>Connections open now.</summary>
+    public long Active => Interlocked.Read(ref _active);
+
+    /// <summary>Connections accepted since the start.</summary>
+    public long Total => Interlocked.Read(ref _total);
+
+    /// <summary>How many connections and requests ended for that reason.</summary>
+    public long Ends(EndReason reason) => Interlocked.Read(ref _ends[(int)reason]);
+
+    public void Opened()
+    {
+        Interlocked.Increment(ref _active);
+        Interlocked.Increment(ref _total);
+    }
+
+    public void Closed() => Interlocked.Decrement(ref _active);
+
+    /// <summary>A connection that ended before it came to TCP or HTTP.</summary>
+    public void Connection(Downstream connection, TrafficRecord record, ValueList<AccessLogSnapshot> to)
+    {
+        Interlocked.Increment(ref _ends[(int)record.Reason]);
+        logs.Write(to, record);
+        if (connection.Chain?.Action is TcpAction tcp && record.Reason != EndReason.NoFilterChain) logs.Write(tcp.AccessLogs, record);
+    }
+
+    public void Tcp(Downstream connection, TrafficRecord record, ValueList<AccessLogSnapshot> to)
+    {
+        Interlocked.Increment(ref _ends[(int)record.Reason]);
+        metrics.Connection(connection.Listener.Direction, record);
+        logs.Write(to, record);
+        logs.Write(connection.Listener.AccessLogs, record);
+    }
+
+    public void Http(Downstream connection, TrafficRecord record, ValueList<AccessLogSnapshot> to)
+    {
+        Interlocked.Increment(ref _ends[(int)record.Reason]);
+        metrics.Request(connection.Listener.Direction, record);
+        logs.Write(to, record);
+    }
+}

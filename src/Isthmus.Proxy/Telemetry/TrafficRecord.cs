@@ -1,0 +1,105 @@
+using System.Net;
+using Isthmus.Proxy.Balancing;
+using Isthmus.Proxy.Http;
+using Isthmus.Proxy.Snapshot;
+using Isthmus.Proxy.Tcp;
+
+namespace Isthmus.Proxy.Telemetry;
+
+/// <summary>What is known of one request or TCP connection when it ends: the source of its access log line and metrics. Reused for each request.</summary>
+internal sealed class TrafficRecord
+{
+    public DateTimeOffset Start { get; set; }
+
+    /// <summary>Timestamp of the clock at the start.</summary>
+    public long StartedAt { get; set; }
+
+    public TimeSpan Duration { get; set; }
+
+    /// <summary>From the start until the first byte of the upstream's answer; null when none came.</summary>
+    public TimeSpan? ResponseAfter { get; set; }
+
+    /// <summary>Null for a TCP connection.</summary>
+    public RequestHead? Request { get; set; }
+
+    public ResponseHead? Response { get; set; }
+
+    public int Status { get; set; }
+
+    public EndReason Reason { get; set; }
+
+    /// <summary>Retries were allowed and none is left.</summary>
+    public bool RetriesExhausted { get; set; }
+
+    public bool DelayInjected { get; set; }
+
+    public string Details { get; set; } = "";
+
+    public string TerminationDetails { get; set; } = "";
+
+    public string TransportFailure { get; set; } = "";
+
+    public string OriginalPath { get; set; } = "";
+
+    public long BytesReceived { get; set; }
+
+    public long BytesSent { get; set; }
+
+    public int Attempts { get; set; }
+
+    public Host? Host { get; set; }
+
+    public ClusterState? Cluster { get; set; }
+
+    /// <summary>The cluster's name, also when there is no such cluster.</summary>
+    public string ClusterName { get; set; } = "";
+
+    public EndPoint? UpstreamLocal { get; set; }
+
+    public TlsPeer? UpstreamPeer { get; set; }
+
+    public EndPoint? DownstreamLocal { get; set; }
+
+    public EndPoint? DownstreamRemote { get; set; }
+
+    public TlsPeer? DownstreamPeer { get; set; }
+
+    public string ServerName { get; set; } = "";
+
+    public string RouteName { get; set; } = "";
+
+    public string ChainName { get; set; } = "";
+
+    public string PeerMetadata { get; set; } = "";
+
+    public string Flags
+    {
+        get
+        {
+            var flag = EndReasons.Flag(Reason);
+            if (DelayInjected) flag = flag.Length == 0 ? "DI" : $"DI,{flag}";
+            if (RetriesExhausted) flag = flag.Length == 0 ? "URX" : $"{flag},URX";
+            return flag.Length == 0 ? "-" : flag;
+        }
+    }
+
+    public void Clear()
+    {
+        Start = default;
+        StartedAt = 0;
+        Duration = default;
+        ResponseAfter = null;
+        Request = null;
+        Response = null;
+        Status = 0;
+        Reason = EndReason.Completed;
+        RetriesExhausted = DelayInjected = false;
+        Details = TerminationDetails = TransportFailure = OriginalPath = ClusterName = RouteName = PeerMetadata = "";
+        BytesReceived = BytesSent = 0;
+        Attempts = 0;
+        Host = null;
+        Cluster = null;
+        UpstreamLocal = null;
+        UpstreamPeer = null;
+    }
+}

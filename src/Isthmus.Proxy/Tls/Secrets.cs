@@ -1,0 +1,113 @@
+using System.Net.Security;
+using System.Security.Cryptography;
+using System.Security.Cryptography.X509Certificates;
+using Isthmus.Core.Problems;
+using Isthmus.Proxy.Tcp;
+
+namespace Isthmus.Proxy.Tls;
+
+/// <summary>Where certificates and roots come from, by the names that resources use (<c>default</c>, <c>ROOTCA</c>, <c>file-cert:…</c>).</summary>
+internal interface ISecretSource
+{
+    /// <summary>The certificate to show; null until it is there.</summary>
+    CertificateSecret? FindCertificate(string name);
+
+    /// <summary>The roots to trust; null until they are there.</summary>
+    RootSecret? FindRoots(string name);
+
+    /// <summary>Raised after a secret came or changed, on any thread.</summary>
+    event Action<string>? Changed;
+
+    /// <summary>What may be shown of all secrets: never a private key.</summary>
+    IReadOnlyList<SecretView> View();
+}
+
+/// <summary>The public part of a secret.</summary>
+internal sealed record SecretView(string Name, string Version, DateTimeOffset Updated, string CertificateChainPem, string RootsPem);
+
+/// <summary>A certificate with its key and the intermediates to send along.</summary>
+internal sealed class CertificateSecret
+{
+    private CertificateSecret(string name, SslStreamCertificateContext context, X509Certificate2 leaf, string chainPem)
+    {
+        Name = name;
+        Context = context;
+        Leaf = leaf;
+        ChainPem = chainPem;
+        Self = PeerCertificates.Read(leaf, "", "");
+    }
+
+    public string Name { get; }
+
+    public SslStreamCertificateContext Context { get; }
+
+    public X509Certificate2 Leaf { get; }
+
+    /// <summary>The certificates without the key.</summary>
+    public string ChainPem { get; }
+
+    /// <summary>The identity that it proves, as a peer would see it.</summary>
+    public TlsPeer Self { get; }
+
+    /// <exception cref="ProblemException">Not PEM, or the key is not the certificate's.</exception>
+    public static CertificateSecret Load(string name, string chainPem, string keyPem)
+    {
+        try
+        {
+            var leaf = X509Certificate2.CreateFromPem(chainPem, keyPem);
+            var all = new X509Certificate2Collection();
+            all.ImportFromPem(chainPem);
+            var intermediates = new X509Certificate2Collection(all.Skip(1).Where(c => c.Subject != c.Issuer).ToArray());
+            return new(name, SslStreamCertificateContext.Create(leaf, intermediates, offline: true), leaf, chainPem);
+        }
+        catch (Exception e) when (e is CryptographicException or ArgumentException)
+        {
+            throw new ProblemException($"secret {name}", $"the certificate chain and key cannot be used: {e.Message}", "Check that both are PEM and belong together.", e);
+        }
+    }
+}
+
+/// <summary>The roots that a peer's certificate must lead to.</summary>
+internal sealed class RootSecret
+{
+    private RootSecret(string name, X509Certificate2Collection roots, string pem)
+    {
+        Name = name;
+        Roots = roots;
+        Pem = pem;
+    }
+
+    public string Name { get; }
+
+    public X509Certificate2Collection Roots { get; }
+
+    public string Pem { get; }
+
+    /// <exception cref="ProblemException">Not PEM, or no certificate in it.</exception>
+    public static RootSecret Load(string name, string pem)
+    {
+        var roots = new X509Certificate2Collection();
+        try
+        {
+            roots.ImportFromPem(pem);
+        }
+        catch (CryptographicException e)
+        {
+            throw new ProblemException($"secret {name}", $"the root certificates cannot be read: {e.Message}", "Check that the text is PEM.", e);
+        }
+        if (roots.Count == 0) throw new ProblemException($"secret {name}", "there is no certificate in it", "Put at least one root certificate there, as PEM.");
+        return new(name, roots, pem);
+    }
+
+    public X509ChainPolicy Policy()
+    {
+        var policy = new X509ChainPolicy
+        {
+            TrustMode = X509ChainTrustMode.CustomRootTrust,
+            RevocationMode = X509RevocationMode.NoCheck,
+            DisableCertificateDownloads = true,
+        };
+        policy.CustomTrustStore.AddRange(Roots);
+        return policy;
+    }
+}

@@ -1,0 +1,192 @@
+using System.Net;
+using Isthmus.Core.Collections;
+using Isthmus.Core.Live;
+using Isthmus.Core.Names;
+using Isthmus.Core.Net;
+using Isthmus.Mesh.Config;
+using Isthmus.Mesh.Model;
+
+namespace Isthmus.ControlPlane.Derive;
+
+/// <summary>Where endpoints come from, and what is known about each: EndpointSlices and ServiceEntries.</summary>
+internal sealed class EndpointDerivation(MeshSources sources, PolicyIndex policies)
+{
+    public EndpointSet OfSlice(Reader read, SliceFacts slice)
+    {
+        var (cluster, ns) = (slice.Source.Cluster, slice.Source.Namespace);
+        if (read.Get(sources.Services, new ObjectKey(cluster, ns, slice.Service)) is not { } service) return new("", default);
+        var ports = Join(service, slice.Ports);
+        var context = Context(read, cluster, ns);
+        var endpoints = new List<MeshEndpoint>(slice.Addresses.Count);
+        foreach (var address in slice.Addresses) endpoints.Add(OfAddress(read, service, slice, address, ports, context));
+        return new(service.Hostname, endpoints.ToValueList());
+    }
+
+    /// <summary>Service port numbers to target ports: the slice knows the names that they have in this cluster only.</summary>
+    private static List<(int Service, int Target)> Join(ClusterService service, ValueMap<int> targets)
+    {
+        var joined = new List<(int, int)>(service.Ports.Count);
+        foreach (var port in service.Ports)
+        {
+            if (targets.TryGetValue(port.Name, out var target)) joined.Add((port.Number, target));
+        }
+        return joined;
+    }
+
+    private sealed record Surroundings(
+        MeshSettings Settings, string SystemNetwork, ValueList<PeerAuthentication> MeshPolicies, ValueList<PeerAuthentication> LocalPolicies);
+
+    private Surroundings Context(Reader read, string cluster, string ns)
+    {
+        var settings = read.Get(sources.Settings, "") ?? MeshSettings.Default;
+        var root = settings.Mesh.RootNamespace;
+        return new(
+            settings, read.Get(sources.Namespaces, new ObjectKey(cluster, "", root))?.Network ?? "",
+            read.Get(policies.PeersByNamespace, root), root == ns ? default : read.Get(policies.PeersByNamespace, ns));
+    }
+
+    private MeshEndpoint OfAddress(Reader read, ClusterService service, SliceFacts slice, SliceAddress address, List<(int Service, int Target)> ports, Surroundings context)
+    {
+        var cluster = slice.Source.Cluster;
+        var pod = address.Pod is { } key ? read.Get(sources.Pods, key) : null;
+        var node = pod?.Node is { Length: > 0 } named ? named : address.Node;
+        var locality = LocalityOf(read, cluster, node, pod?.Labels ?? default);
+        var labels = pod?.Labels ?? default;
+        var network = NetworkOf(cluster, address.Address, labels, context);
+        var accepts = labels.TryGetValue(Labels.TlsMode, out var mode) && mode == "istio";
+        var policy = accepts ? MtlsPolicy.Resolve(context.MeshPolicies, context.LocalPolicies, labels) : MtlsPolicy.Default;
+        return new(
+            service.Hostname, cluster, address.Address,
+            ports.Select(port => new EndpointPort(port.Service, port.Target, accepts && policy.ForPort(port.Target) != MtlsMode.Disable)).ToValueList(),
+            network, locality, Augment(labels, cluster, network, locality),
+            pod is null ? new("", "", "", "") : new(
+                pod.Workload, pod.Source.Namespace, labels.Items.GetValueOrDefault(Labels.CanonicalName, ""), labels.Items.GetValueOrDefault(Labels.CanonicalRevision, "")),
+            pod?.ServiceAccount ?? "", 1,
+            HealthOf(service, address, pod),
+            pod is { Hostname.Length: > 0 } && pod.Subdomain == service.Name ? pod.Hostname : address.Hostname,
+            slice.Source);
+    }
+
+    /// <summary>A Pod that the watch has not told of yet takes no traffic: whether it speaks mesh TLS is not known either.</summary>
+    private static EndpointHealth HealthOf(ClusterService service, SliceAddress address, PodFacts? pod)
+    {
+        if (address.Pod is not null && pod is null) return EndpointHealth.NotReady;
+        return service.PublishNotReady && address.Health == EndpointHealth.NotReady ? EndpointHealth.Ready : address.Health;
+    }
+
+    private Locality LocalityOf(Reader read, string cluster, string node, ValueMap<string> labels)
+    {
+        if (labels.TryGetValue(Labels.Locality, out var own)) return Locality.Parse(own);
+        return node.Length > 0 && read.Get(sources.Nodes, new ObjectKey(cluster, "", node)) is { } known ? known.Locality : Locality.Unknown;
+    }
+
+    /// <summary>The endpoint's label, then the system namespace's, then meshNetworks (Istio 1.20's order).</summary>
+    private static string NetworkOf(string cluster, string address, ValueMap<string> labels, Surroundings context)
+    {
+        if (labels.TryGetValue(Labels.Network, out var own)) return own;
+        if (context.SystemNetwork.Length > 0) return context.SystemNetwork;
+        var networks = context.Settings.Networks.Networks;
+        foreach (var (name, network) in networks)
+        {
+            if (network.Endpoints.Any(endpoints => endpoints.FromRegistry == cluster)) return name;
+        }
+        if (!IPAddress.TryParse(address, out var ip)) return "";
+        foreach (var (name, network) in networks)
+        {
+            if (network.Endpoints.Any(endpoints => Cidr.TryParse(endpoints.FromCidr, out var range) && range.Contains(ip))) return name;
+        }
+        return "";
+    }
+
+    private static ValueMap<string> Augment(ValueMap<string> labels, string cluster, string network, Locality locality)
+    {
+        var all = labels.Items.ToBuilder();
+        all[Labels.Cluster] = cluster;
+        if (network.Length > 0) all[Labels.Network] = network;
+        if (!string.IsNullOrEmpty(locality.Region)) all[Labels.Region] = locality.Region;
+        if (!string.IsNullOrEmpty(locality.Zone)) all[Labels.Zone] = locality.Zone;
+        if (!string.IsNullOrEmpty(locality.Subzone)) all[Labels.Subzone] = locality.Subzone;
+        return all.ToImmutable().ToValueMap();
+    }
+
+    /// <summary>The endpoints of a ServiceEntry for each of its hosts: its own, or the WorkloadEntries it selects, or the host's own name.</summary>
+    public IEnumerable<EndpointSet> OfEntry(Reader read, ServiceEntry entry)
+    {
+        var context = Context(read, entry.Source.Cluster, entry.Namespace);
+        var named = new List<(EntryEndpoint Endpoint, string Name, ObjectRef Source)>();
+        if (entry.WorkloadSelector.Count > 0)
+        {
+            foreach (var workload in read.Get(policies.WorkloadsByNamespace, entry.Namespace))
+            {
+                if (Selectors.Matches(entry.WorkloadSelector, workload.Endpoint.Labels)) named.Add((workload.Endpoint, workload.Name, workload.Source));
+            }
+        }
+        else named.AddRange(entry.Endpoints.Select(endpoint => (endpoint, "", entry.Source)));
+        var byName = entry.Resolution is EntryResolution.Dns or EntryResolution.DnsRoundRobin;
+        foreach (var host in entry.Hosts)
+        {
+            var endpoints = named.Select(item => OfEntryEndpoint(entry, host, item.Endpoint, item.Name, item.Source, context)).ToList();
+            if (endpoints.Count == 0 && byName) endpoints.Add(OfEntryEndpoint(entry, host, new(host, default, default, "", "", 1, ""), "", entry.Source, context) with { Cluster = "" });
+            yield return new(host, endpoints.ToValueList());
+        }
+    }
+
+    private static MeshEndpoint OfEntryEndpoint(ServiceEntry entry, string host, EntryEndpoint endpoint, string name, ObjectRef source, Surroundings context)
+    {
+        var cluster = entry.Source.Cluster;
+        var locality = Locality.Parse(endpoint.Locality.Length > 0 ? endpoint.Locality : endpoint.Labels.Items.GetValueOrDefault(Labels.Locality));
+        // An entry is no member of its cluster's Pod network: only what it says itself counts, or a range that holds it.
+        var network = endpoint.Network.Length > 0 ? endpoint.Network : NetworkOf("", endpoint.Address, endpoint.Labels, context with { SystemNetwork = "" });
+        var accepts = endpoint.Labels.TryGetValue(Labels.TlsMode, out var mode) && mode == "istio";
+        var policy = accepts ? MtlsPolicy.Resolve(context.MeshPolicies, context.LocalPolicies, endpoint.Labels) : MtlsPolicy.Default;
+        var ports = entry.Ports.Select(port => (port.Number, Target: TargetOf(port, endpoint)))
+            .Select(port => new EndpointPort(port.Number, port.Target, accepts && policy.ForPort(port.Target) != MtlsMode.Disable));
+        return new(
+            host, cluster, endpoint.Address, ports.ToValueList(), network, locality, Augment(endpoint.Labels, cluster, network, locality),
+            name.Length == 0 ? new("", "", "", "") : new(
+                name, source.Namespace, endpoint.Labels.Items.GetValueOrDefault(Labels.CanonicalName, ""), endpoint.Labels.Items.GetValueOrDefault(Labels.CanonicalRevision, "")),
+            endpoint.ServiceAccount, endpoint.Weight, EndpointHealth.Ready, "", source);
+    }
+
+    private static int TargetOf(ServicePort port, EntryEndpoint endpoint)
+    {
+        if (endpoint.Ports.TryGetValue(port.Name, out var own) && own > 0) return own;
+        return int.TryParse(port.TargetPort, System.Globalization.CultureInfo.InvariantCulture, out var target) ? target : port.Number;
+    }
+
+    /// <summary>Everything behind a host, cluster by cluster, and who that may be.</summary>
+    public HostEndpoints Gather(Reader read, ValueList<EndpointSet> sets, MeshService? service)
+    {
+        var mesh = (read.Get(sources.Settings, "") ?? MeshSettings.Default).Mesh;
+        var all = sets.SelectMany(set => set.Endpoints)
+            .OrderBy(endpoint => endpoint.Cluster, StringComparer.Ordinal).ThenBy(endpoint => endpoint.Address, AddressOrder.Instance).ToValueList();
+        var identities = new SortedSet<string>(StringComparer.Ordinal);
+        var allMtls = all.Count > 0;
+        foreach (var endpoint in all)
+        {
+            if (endpoint.Ports.Any(port => !port.Mtls)) allMtls = false;
+            if (endpoint.ServiceAccount.Length == 0) continue;
+            var ns = endpoint.Workload.Namespace.Length > 0 ? endpoint.Workload.Namespace : service?.Namespace ?? endpoint.Source.Namespace;
+            foreach (var domain in mesh.TrustDomains) identities.Add($"spiffe://{domain}/ns/{ns}/sa/{endpoint.ServiceAccount}");
+        }
+        identities.UnionWith(service?.ServiceAccounts ?? default);
+        return new(all, identities.ToValueList(), allMtls);
+    }
+}
+
+/// <summary>IP addresses by number, so that .9 comes before .10; others after them by text.</summary>
+internal sealed class AddressOrder : IComparer<string>
+{
+    public static readonly AddressOrder Instance = new();
+
+    public int Compare(string? x, string? y)
+    {
+        var first = IPAddress.TryParse(x, out var a);
+        var second = IPAddress.TryParse(y, out var b);
+        if (!first || !second) return first != second ? (first ? -1 : 1) : string.CompareOrdinal(x, y);
+        Span<byte> left = stackalloc byte[16], right = stackalloc byte[16];
+        a!.TryWriteBytes(left, out var leftLength);
+        b!.TryWriteBytes(right, out var rightLength);
+        return leftLength != rightLength ? leftLength.CompareTo(rightLength) : left[..leftLength].SequenceCompareTo(right[..rightLength]);
+    }
+}

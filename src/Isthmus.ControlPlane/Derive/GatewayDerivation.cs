@@ -1,0 +1,86 @@
+using Isthmus.Core.Collections;
+using Isthmus.Core.Live;
+using Isthmus.Core.Names;
+using Isthmus.Mesh.Generate;
+using Isthmus.Mesh.Model;
+
+namespace Isthmus.ControlPlane.Derive;
+
+/// <summary>One place that entries of networks come from.</summary>
+internal sealed record GatewaySet(ValueList<NetworkGateway> Gateways);
+
+/// <summary>The entries of networks: labelled Services, and what meshNetworks names.</summary>
+internal sealed class GatewayDerivation(MeshSources sources, Live<string, ValueList<NodeFacts>> nodesByCluster, Live<ClusterHost, ReadyCount> ready)
+{
+    /// <summary>A labelled Service without any address still makes its network known, so that nobody dials addresses in it directly.</summary>
+    public GatewaySet OfService(Reader read, ClusterService service)
+    {
+        var isReady = read.Get(ready, new ClusterHost(service.Cluster, service.Hostname)) is { Count: > 0 };
+        var entries = Addresses(read, service).Select(entry => new NetworkGateway(service.GatewayNetwork, service.Cluster, entry.Address, entry.Port, isReady, service.Source)).ToValueList();
+        return new(entries.IsEmpty ? [new(service.GatewayNetwork, service.Cluster, "", service.GatewayPort, false, service.Source)] : entries);
+    }
+
+    private IEnumerable<(string Address, int Port)> Addresses(Reader read, ClusterService service)
+    {
+        if (service.GatewayNodes is { } selector)
+        {
+            var nodePort = service.Ports.FirstOrDefault(port => port.Number == service.GatewayPort)?.NodePort ?? 0;
+            if (nodePort == 0) yield break;
+            foreach (var node in read.Get(nodesByCluster, service.Cluster))
+            {
+                if (!Selectors.Matches(selector, node.Labels)) continue;
+                foreach (var address in node.ExternalAddresses) yield return (address, nodePort);
+            }
+            yield break;
+        }
+        foreach (var address in service.ExternalAddresses.Items.SelectMany(address => Resolve(read, address))) yield return (address, service.GatewayPort);
+    }
+
+    /// <summary>A host name stands for the addresses it has; unresolved it stands for none.</summary>
+    private IEnumerable<string> Resolve(Reader read, string address)
+    {
+        if (address.Length == 0) return [];
+        if (System.Net.IPAddress.TryParse(address, out _)) return [address];
+        return read.Get(sources.ResolvedHosts, address)?.Addresses ?? default;
+    }
+
+    public GatewaySet OfNetworks(Reader read, MeshSettings settings)
+    {
+        var found = new List<NetworkGateway>();
+        var source = new ObjectRef("", "ConfigMap", settings.Mesh.RootNamespace, "istio");
+        foreach (var (name, network) in settings.Networks.Networks)
+        {
+            foreach (var gateway in network.Gateways)
+            {
+                if (gateway.Address.Length > 0)
+                {
+                    found.AddRange(Resolve(read, gateway.Address).Select(address => new NetworkGateway(name, "", address, gateway.Port, true, source)));
+                    continue;
+                }
+                foreach (var registry in network.Endpoints.Where(endpoints => endpoints.FromRegistry.Length > 0)) found.AddRange(OfRegistry(read, name, registry.FromRegistry, gateway));
+            }
+        }
+        return new(found.ToValueList());
+    }
+
+    private IEnumerable<NetworkGateway> OfRegistry(Reader read, string network, string cluster, StaticGateway gateway)
+    {
+        var parts = gateway.RegistryServiceName.Split('.');
+        if (parts.Length < 2 || read.Get(sources.Services, new ObjectKey(cluster, parts[1], parts[0])) is not { } service) return [];
+        var isReady = read.Get(ready, new ClusterHost(cluster, service.Hostname)) is { Count: > 0 };
+        return service.ExternalAddresses.Items.SelectMany(address => Resolve(read, address))
+            .Select(address => new NetworkGateway(network, cluster, address, gateway.Port, isReady, service.Source));
+    }
+
+    public static GatewayTable Table(ValueList<GatewaySet> sets) => GatewayTable.Of(sets.SelectMany(set => set.Gateways));
+
+    /// <summary>Host names of gateways, for whoever resolves them into <see cref="MeshSources.ResolvedHosts"/>.</summary>
+    public static IEnumerable<string> HostNames(MeshSources sources) =>
+        sources.Services.Items.Values.Where(service => service.GatewayNetwork.Length > 0).SelectMany(service => service.ExternalAddresses)
+            .Concat((sources.Settings.Items.GetValueOrDefault("") ?? MeshSettings.Default).Networks.Networks.Values.SelectMany(network => network.Gateways).Select(gateway => gateway.Address))
+            .Where(address => address.Length > 0 && !System.Net.IPAddress.TryParse(address, out _))
+            .Distinct();
+}
+
+/// <summary>How many ready endpoints a host has in one cluster.</summary>
+internal sealed record ReadyCount(int Count);

@@ -1,0 +1,123 @@
+using Isthmus.Core.Collections;
+using Isthmus.Core.Live;
+using Isthmus.Core.Names;
+using Isthmus.Core.Problems;
+using Isthmus.Mesh.Generate;
+using Isthmus.Mesh.Model;
+
+namespace Isthmus.ControlPlane.Derive;
+
+/// <summary>Makes one host of the Services of the same name and namespace in every cluster, and of ServiceEntries.</summary>
+internal sealed class HostDerivation(MeshSources sources)
+{
+    private static readonly string[] DefaultClusterLocal = ["*.kube-system.svc.", "kubernetes.default.svc."];
+
+    /// <summary>
+    /// The first definition (config cluster, then cluster ID) supplies ports, labels and type; the others their addresses.
+    /// Endpoints are joined by port number, so that a port's name may differ; a port that only another cluster has is left out.
+    /// </summary>
+    public MeshService Merge(Reader read, ValueList<ClusterService> services)
+    {
+        var ordered = services.OrderBy(service => read.Get(sources.Clusters, service.Cluster) is not { IsConfig: true })
+            .ThenBy(service => service.Cluster, StringComparer.Ordinal).ToList();
+        var first = ordered[0];
+        var mesh = Settings(read).Mesh;
+        return new(
+            first.Hostname, first.Name, first.Namespace, first.Ports,
+            first.ExternalName.Length > 0 ? Resolution.Dns : first.Headless ? Resolution.Original : Resolution.Endpoints,
+            ordered.Where(service => !service.ClusterIps.IsEmpty).Select(service => KeyValuePair.Create(service.Cluster, service.ClusterIps)).ToValueMap(),
+            default, default, default,
+            ordered.Select(service => service.Cluster).ToValueList(),
+            first.Labels,
+            first.ExportTo.IsEmpty ? mesh.DefaultServiceExportTo : first.ExportTo,
+            first.ExternalName.Length > 0, false, IsClusterLocal(first.Hostname, mesh),
+            ordered.Select(service => service.Source).ToValueList());
+    }
+
+    /// <summary>The oldest entry of a host supplies what can be only one; addresses, ports and accounts of all are united.</summary>
+    public MeshService MergeEntries(Reader read, string host, ValueList<ServiceEntry> entries)
+    {
+        var ordered = entries.OrderBy(entry => entry.CreatedAt).ThenBy(entry => entry.Source).ToList();
+        var first = ordered[0];
+        var mesh = Settings(read).Mesh;
+        var same = ordered.Where(entry => entry.Namespace == first.Namespace).ToList();
+        return new(
+            host, host, first.Namespace,
+            same.SelectMany(entry => entry.Ports).DistinctBy(port => port.Number).ToValueList(),
+            first.Resolution switch
+            {
+                EntryResolution.Static => Resolution.Endpoints,
+                EntryResolution.Dns => Resolution.Dns,
+                EntryResolution.DnsRoundRobin => Resolution.DnsRoundRobin,
+                _ => Resolution.Original,
+            },
+            default, same.SelectMany(entry => entry.Addresses).Distinct().ToValueList(), default,
+            same.SelectMany(entry => entry.SubjectAltNames).Distinct().ToValueList(),
+            default, default,
+            first.ExportTo.IsEmpty ? mesh.DefaultServiceExportTo : first.ExportTo,
+            first.External, true, IsClusterLocal(host, mesh),
+            same.Select(entry => entry.Source).ToValueList());
+    }
+
+    /// <summary>
+    /// Whether the host needs an address of ours: no cluster's workloads could reach it by one otherwise, or some cluster lacks it.
+    /// ServiceEntries that are a wildcard or have resolution NONE have none: nobody could tell which name was meant.
+    /// </summary>
+    public bool NeedsAddress(MeshService service, IEnumerable<string> clusters)
+    {
+        if (service.FromServiceEntry) return service.Addresses.IsEmpty && service.Resolution != Resolution.Original && !service.Hostname.StartsWith('*');
+        if (service.Resolution != Resolution.Endpoints || service.ClusterLocal) return false;
+        return clusters.Any(cluster => !service.Vips.ContainsKey(cluster));
+    }
+
+    /// <summary>The host with its allocated address for every cluster that lacks one.</summary>
+    public MeshService WithAllocated(MeshService service, string? address, IEnumerable<string> clusters)
+    {
+        if (address is null || !NeedsAddress(service, clusters)) return service;
+        return service with
+        {
+            Allocated = clusters.Where(cluster => !service.Vips.ContainsKey(cluster)).Select(cluster => KeyValuePair.Create(cluster, address)).ToValueMap(),
+        };
+    }
+
+    /// <summary>Definitions of a host that do not fit together: the mesh works on, but not as somebody meant.</summary>
+    public IEnumerable<Problem> Disagreements(Reader read, ValueList<ClusterService> services)
+    {
+        if (services.Count < 2) yield break;
+        var merged = Merge(read, services);
+        var first = services.First(service => service.Source == merged.Sources[0]);
+        foreach (var other in services.Where(service => service.Source != first.Source))
+        {
+            var name = $"Service {other.Namespace}/{other.Name}";
+            if (other.Headless != first.Headless)
+            {
+                yield return new("IST0170", name, "spec.clusterIP", $"is {(other.Headless ? "" : "not ")}headless in {other.Cluster} but {(first.Headless ? "" : "not ")}in {first.Cluster}", "make both the same", Severity.Warning);
+            }
+            foreach (var port in other.Ports)
+            {
+                if (first.Ports.FirstOrDefault(known => known.Number == port.Number) is not { } known)
+                {
+                    yield return new("IST0170", name, "spec.ports", $"port {port.Number} of {other.Cluster} does not exist in {first.Cluster}, whose definition counts: its endpoints get no traffic", "give both the same ports", Severity.Warning);
+                }
+                else if (known.Name != port.Name)
+                {
+                    yield return new("IST0170", name, "spec.ports", $"port {port.Number} is named '{port.Name}' in {other.Cluster} and '{known.Name}' in {first.Cluster}; joined by number", "use one name: other meshes join by name", Severity.Warning);
+                }
+            }
+        }
+    }
+
+    private MeshSettings Settings(Reader read) => read.Get(sources.Settings, "") ?? MeshSettings.Default;
+
+    /// <summary>Users' settings first; some hosts are local unless a setting says otherwise.</summary>
+    private static bool IsClusterLocal(string host, MeshConfig mesh)
+    {
+        foreach (var setting in mesh.ServiceSettings)
+        {
+            if (setting.ClusterLocal && setting.Hosts.Any(pattern => Hosts.Covers(pattern, host))) return true;
+        }
+        var byDefault = host == $"{WellKnown.Istiod}.{mesh.RootNamespace}.svc.{WellKnown.DefaultDomainSuffix}"
+            || DefaultClusterLocal.Any(part => part.StartsWith('*') ? host.Contains(part[1..], StringComparison.Ordinal) : host.StartsWith(part, StringComparison.Ordinal));
+        return byDefault && !mesh.ServiceSettings.Any(setting => !setting.ClusterLocal && setting.Hosts.Any(pattern => Hosts.Covers(pattern, host)));
+    }
+}

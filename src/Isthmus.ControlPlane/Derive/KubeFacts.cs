@@ -1,0 +1,143 @@
+using System.Globalization;
+using System.Text.Json;
+using System.Text.Json.Nodes;
+using Isthmus.Core.Collections;
+using Isthmus.Core.Names;
+using Isthmus.Kubernetes.Objects;
+using Isthmus.Mesh.Model;
+using ServicePort = Isthmus.Mesh.Model.ServicePort;
+
+namespace Isthmus.ControlPlane.Derive;
+
+/// <summary>Reduces Kubernetes objects to what a mesh looks at, so that every other change stops here.</summary>
+public static class KubeFacts
+{
+    private static readonly string[] PlaceLabels = [Labels.Region, Labels.Zone, Labels.Subzone, OldRegion, OldZone];
+    private const string OldRegion = "failure-domain.beta.kubernetes.io/region";
+    private const string OldZone = "failure-domain.beta.kubernetes.io/zone";
+
+    public static ClusterService Of(string cluster, Service service, string domainSuffix = WellKnown.DefaultDomainSuffix)
+    {
+        var (meta, spec) = (service.Metadata, service.Spec);
+        var isExternalName = spec.Type == "ExternalName";
+        var ips = spec.ClusterIPs.Count > 0 ? spec.ClusterIPs : spec.ClusterIP.Length > 0 ? [spec.ClusterIP] : [];
+        return new(
+            new(cluster, "Service", meta.Namespace, meta.Name),
+            $"{meta.Name}.{meta.Namespace}.svc.{domainSuffix}",
+            spec.Ports.Select(Port).ToValueList(),
+            isExternalName ? default : ips.Where(ip => ip is not ("None" or "")).ToValueList(),
+            !isExternalName && spec.ClusterIP == "None",
+            isExternalName ? spec.ExternalName : "",
+            spec.Selector.ToValueMap(),
+            meta.Labels.ToValueMap(),
+            Split(meta.Annotations.GetValueOrDefault(Annotations.ExportTo)),
+            ExternalAddresses(service),
+            meta.Labels.GetValueOrDefault(Labels.Network, ""),
+            GatewayPort(meta.Labels),
+            GatewayNodes(service),
+            spec.PublishNotReadyAddresses,
+            meta.CreationTimestamp?.ToUnixTimeSeconds() ?? 0);
+    }
+
+    private static ServicePort Port(Kubernetes.Objects.ServicePort port)
+    {
+        var target = port.TargetPort is JsonValue value ? value.ToString() : "";
+        return new(port.Name, port.Port, Protocols.Of(port.Protocol, port.AppProtocol, port.Name, port.Port), target, port.NodePort);
+    }
+
+    private static ValueList<string> ExternalAddresses(Service service)
+    {
+        if (service.Spec.Type == "NodePort" && service.Metadata.Annotations.ContainsKey(Annotations.NodeSelector)) return default;
+        return service.Status.LoadBalancer.Ingress
+            .Select(ingress => ingress.Ip.Length > 0 ? ingress.Ip : ingress.Hostname)
+            .Concat(service.Spec.ExternalIPs)
+            .Where(address => address.Length > 0).Distinct().ToValueList();
+    }
+
+    private static int GatewayPort(Dictionary<string, string> labels) =>
+        labels.TryGetValue(Labels.GatewayPort, out var text) && int.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out var port) && port is > 0 and <= 65535
+            ? port : Ports.EastWest;
+
+    /// <summary>The Nodes that an annotated NodePort gateway is entered by; an annotation that is no JSON object selects none.</summary>
+    private static ValueMap<string>? GatewayNodes(Service service)
+    {
+        if (!service.Metadata.Annotations.TryGetValue(Annotations.NodeSelector, out var text)) return null;
+        try
+        {
+            return JsonNode.Parse(text) is JsonObject selector
+                ? selector.Select(pair => KeyValuePair.Create(pair.Key, pair.Value?.ToString() ?? "")).ToValueMap()
+                : null;
+        }
+        catch (JsonException)
+        {
+            return null;
+        }
+    }
+
+    public static PodFacts Of(string cluster, Pod pod)
+    {
+        var meta = pod.Metadata;
+        var ips = pod.Status.PodIPs.Count > 0 ? pod.Status.PodIPs.Select(ip => ip.Ip) : [pod.Status.PodIP];
+        var ports = new Dictionary<string, int>();
+        foreach (var port in pod.Spec.Containers.Concat(pod.Spec.InitContainers).SelectMany(container => container.Ports))
+        {
+            if (port.Name.Length > 0) ports.TryAdd(port.Name, port.Number);
+        }
+        return new(
+            new(cluster, "Pod", meta.Namespace, meta.Name),
+            meta.Labels.ToValueMap(),
+            pod.Spec.ServiceAccountName.Length > 0 ? pod.Spec.ServiceAccountName : "default",
+            pod.Spec.NodeName,
+            ips.Where(ip => ip.Length > 0).ToValueList(),
+            WorkloadOf(pod),
+            pod.Spec.Hostname, pod.Spec.Subdomain,
+            ports.ToValueMap());
+    }
+
+    /// <summary>A ReplicaSet's name is its Deployment's and the template's hash.</summary>
+    private static string WorkloadOf(Pod pod)
+    {
+        var owner = pod.Metadata.OwnerReferences.FirstOrDefault(reference => reference.Controller == true);
+        if (owner is null) return pod.Metadata.Name;
+        if (owner.Kind != "ReplicaSet" || !pod.Metadata.Labels.TryGetValue("pod-template-hash", out var hash)) return owner.Name;
+        return owner.Name.EndsWith("-" + hash, StringComparison.Ordinal) ? owner.Name[..^(hash.Length + 1)] : owner.Name;
+    }
+
+    public static NodeFacts Of(string cluster, Node node)
+    {
+        var labels = node.Metadata.Labels;
+        var locality = new Locality(
+            labels.GetValueOrDefault(Labels.Region) ?? labels.GetValueOrDefault(OldRegion, ""),
+            labels.GetValueOrDefault(Labels.Zone) ?? labels.GetValueOrDefault(OldZone, ""),
+            labels.GetValueOrDefault(Labels.Subzone, ""));
+        // Nodes change all the time; these fields do not. All labels are kept: gateways may select by any.
+        return new(
+            new(cluster, "Node", "", node.Metadata.Name), locality, labels.Where(label => !PlaceLabels.Contains(label.Key)).ToValueMap(),
+            node.Status.Addresses.Where(address => address.Type == "ExternalIP").Select(address => address.Address).ToValueList());
+    }
+
+    public static NamespaceFacts Of(string cluster, Namespace ns) => new(
+        new(cluster, "Namespace", "", ns.Metadata.Name), ns.Metadata.Labels.GetValueOrDefault(Labels.Network, ""), ns.Metadata.Labels.ToValueMap());
+
+    /// <summary>Null for slices that no Service owns, or whose addresses are no IP addresses.</summary>
+    public static SliceFacts? Of(string cluster, EndpointSlice slice)
+    {
+        if (slice.AddressType is not ("IPv4" or "IPv6") || !slice.Metadata.Labels.TryGetValue(Labels.ServiceName, out var service)) return null;
+        var addresses = new List<SliceAddress>();
+        foreach (var endpoint in slice.Endpoints)
+        {
+            var pod = endpoint.TargetRef is { Kind: "Pod" } target ? new ObjectKey(cluster, target.Namespace.Length > 0 ? target.Namespace : slice.Metadata.Namespace, target.Name) : (ObjectKey?)null;
+            foreach (var address in endpoint.Addresses) addresses.Add(new(address, Health(endpoint.Conditions), pod, endpoint.NodeName, endpoint.Zone, endpoint.Hostname));
+        }
+        var ports = slice.Ports.Where(port => port.Port is not null).GroupBy(port => port.Name)
+            .Select(group => KeyValuePair.Create(group.Key, group.First().Port!.Value));
+        return new(new(cluster, "EndpointSlice", slice.Metadata.Namespace, slice.Metadata.Name), service, addresses.ToValueList(), ports.ToValueMap());
+    }
+
+    /// <summary>An unset condition means ready; one that terminates takes no new work, serving or not.</summary>
+    private static EndpointHealth Health(SliceConditions conditions) =>
+        conditions.Terminating == true ? EndpointHealth.Draining : conditions.Ready ?? true ? EndpointHealth.Ready : EndpointHealth.NotReady;
+
+    private static ValueList<string> Split(string? text) =>
+        (text ?? "").Split(',', StringSplitOptions.TrimEntries | StringSplitOptions.RemoveEmptyEntries).ToValueList();
+}

@@ -1,0 +1,155 @@
+using Isthmus.Core.Collections;
+using Isthmus.Core.Live;
+using Isthmus.Mesh.Generate;
+using Isthmus.Mesh.Model;
+
+namespace Isthmus.ControlPlane.Derive;
+
+/// <summary>
+/// Every arrow from Kubernetes objects to the mesh model, over all clusters. Adding a cluster adds keys, removing one takes them away;
+/// losing contact with one changes nothing but its <see cref="ClusterContact"/>. One writer: who stages and commits is the owner.
+/// </summary>
+public sealed class MeshGraph
+{
+    private readonly HostDerivation _hosts;
+    private readonly Live<string, ClusterIds> _clusterIds;
+
+    public MeshGraph()
+    {
+        Graph = new();
+        Sources = new(Graph);
+        var policies = new PolicyIndex(Sources);
+        _hosts = new(Sources);
+        // Hosts whose definition names none of its clusters must still know which clusters there are.
+        _clusterIds = Sources.Clusters.GroupBy(_ => "", "clusters together")
+            .Derive((_, contacts) => One("", new ClusterIds(contacts.Select(contact => contact.Cluster).Order(StringComparer.Ordinal).ToValueList())), "cluster ids");
+
+        var byHost = Sources.Services.GroupBy(service => service.Hostname, "services by host");
+        var ofKube = byHost.Derive((read, services) => One(services[0].Hostname, _hosts.Merge(read, services)), "hosts of services");
+        var ofEntries = Sources.ServiceEntries
+            .Derive((_, entry) => entry.Hosts.Distinct().Select(host => KeyValuePair.Create((entry.Source, host), new EntryHost(host, entry))), "entries and hosts")
+            .GroupBy(item => item.Host, "entries by host")
+            .Derive((read, items) => One(items[0].Host, _hosts.MergeEntries(read, items[0].Host, items.Select(item => item.Entry).ToValueList())), "hosts of entries");
+        Unaddressed = ofKube.UnionWith(ofEntries, "hosts before allocation");
+        AddressNeeds = Unaddressed.Derive(Needs, "address needs");
+        Services = Unaddressed.Derive(Addressed, "hosts");
+        Disagreements = byHost.Derive((read, services) => _hosts.Disagreements(read, services).ToValueList() is { IsEmpty: false } problems
+            ? One(services[0].Hostname, new ObjectProblems(problems)) : [], "disagreements");
+
+        var endpoints = new EndpointDerivation(Sources, policies);
+        var ofSlices = Sources.Slices.Derive((read, slice) => One((slice.Source, ""), endpoints.OfSlice(read, slice)), "endpoints of slices");
+        var ofEntryHosts = Sources.ServiceEntries.Derive((read, entry) => endpoints.OfEntry(read, entry)
+            .Select(set => KeyValuePair.Create((entry.Source, set.Hostname), set)), "endpoints of entries");
+        var external = Sources.Services.Derive(ExternalNames, "endpoints of external names");
+        var sets = ofSlices.UnionWith(ofEntryHosts, "slices and entries").UnionWith(external, "endpoint sets");
+        Endpoints = sets.GroupByMany(set => set.Hostname.Length > 0 ? [set.Hostname] : (IEnumerable<string>)[], "endpoint sets by host")
+            .Derive((read, group) => One(group[0].Hostname, endpoints.Gather(read, group, read.Get(Services, group[0].Hostname))), "endpoints");
+
+        var ready = ofSlices.GroupByMany(set => set.Hostname.Length > 0 && set.Endpoints.Count > 0 ? [new ClusterHost(set.Endpoints[0].Cluster, set.Hostname)] : (IEnumerable<ClusterHost>)[], "sets by cluster and host")
+            .Derive((_, group) => One(
+                new ClusterHost(group.First(set => set.Endpoints.Count > 0).Endpoints[0].Cluster, group[0].Hostname),
+                // Whether there is one is all that counts: a second Pod of a gateway must not touch everybody's endpoints.
+                new ReadyCount(group.Any(set => set.Endpoints.Any(endpoint => endpoint.Health == EndpointHealth.Ready)) ? 1 : 0)), "ready hosts");
+        var nodes = Sources.Nodes.GroupBy(node => node.Source.Cluster, "nodes by cluster");
+        var entries = new GatewayDerivation(Sources, nodes, ready);
+        var ofServices = Sources.Services.Derive((read, service) => service.GatewayNetwork.Length > 0 ? One(service.Source, entries.OfService(read, service)) : [], "gateways of services");
+        var ofNetworks = Sources.Settings.Derive((read, settings) => One(new ObjectRef("", "ConfigMap", "", "istio"), entries.OfNetworks(read, settings)), "gateways of meshNetworks");
+        GatewaySets = ofServices.UnionWith(ofNetworks, "gateway sets");
+        GatewayTables = GatewaySets.GroupBy(_ => "", "gateways together").Derive((_, all) => One("", GatewayDerivation.Table(all)), "gateway table");
+
+        Routings = Sources.VirtualServices.Derive(Routing, "routings");
+        RoutingsByHost = Routings.GroupByMany(routing => routing.Hosts.Items.Select(host => host), "routings by host");
+        RulesByHost = Sources.DestinationRules.GroupBy(rule => new RuleKey(rule.Namespace, rule.Host), "rules by host");
+        SidecarsByNamespace = Sources.Sidecars.GroupBy(sidecar => sidecar.Namespace, "sidecars by namespace");
+        PeersByNamespace = policies.PeersByNamespace;
+        ServicesByNamespace = Sources.Services.GroupBy(service => (service.Cluster, service.Namespace), "services by namespace");
+    }
+
+    public LiveGraph Graph { get; }
+
+    public MeshSources Sources { get; }
+
+    /// <summary>The hosts of the mesh, by host name.</summary>
+    public Live<string, MeshService> Services { get; }
+
+    /// <summary>What is behind each host.</summary>
+    public Live<string, HostEndpoints> Endpoints { get; }
+
+    /// <summary>The entries of networks, under the empty key.</summary>
+    public Live<string, GatewayTable> GatewayTables { get; }
+
+    /// <summary>VirtualServices with their delegates merged in.</summary>
+    public Live<ObjectKey, VirtualService> Routings { get; }
+
+    public Live<string, ValueList<VirtualService>> RoutingsByHost { get; }
+
+    /// <summary>DestinationRules by their own namespace and host, wildcards as written.</summary>
+    public Live<RuleKey, ValueList<DestinationRule>> RulesByHost { get; }
+
+    public Live<string, ValueList<Sidecar>> SidecarsByNamespace { get; }
+
+    public Live<string, ValueList<PeerAuthentication>> PeersByNamespace { get; }
+
+    /// <summary>By cluster and namespace: who selects a workload.</summary>
+    public Live<(string Cluster, string Namespace), ValueList<ClusterService>> ServicesByNamespace { get; }
+
+    /// <summary>Where clusters define one host differently.</summary>
+    public Live<string, ObjectProblems> Disagreements { get; }
+
+    internal Live<string, MeshService> Unaddressed { get; }
+
+    /// <summary>Hosts that need an address of the allocator.</summary>
+    internal Live<string, AddressNeed> AddressNeeds { get; }
+
+    internal Live<ObjectRef, GatewaySet> GatewaySets { get; }
+
+    /// <summary>The entries of networks as they were found, those that are not ready included.</summary>
+    public IEnumerable<NetworkGateway> Gateways => GatewaySets.Items.Values.SelectMany(set => set.Gateways);
+
+    /// <summary>Host names of gateways that somebody must resolve into <see cref="MeshSources.ResolvedHosts"/>.</summary>
+    public IEnumerable<string> GatewayHostNames => GatewayDerivation.HostNames(Sources);
+
+    private IEnumerable<KeyValuePair<string, AddressNeed>> Needs(Reader read, MeshService service) =>
+        _hosts.NeedsAddress(service, Clusters(read)) ? One(service.Hostname, new AddressNeed(service.Hostname)) : [];
+
+    private IEnumerable<KeyValuePair<string, MeshService>> Addressed(Reader read, MeshService service) =>
+        One(service.Hostname, _hosts.WithAllocated(service, read.Get(Sources.Allocated, service.Hostname)?.Address, Clusters(read)));
+
+    private ValueList<string> Clusters(Reader read) => read.Get(_clusterIds, "")?.Ids ?? default;
+
+    private static IEnumerable<KeyValuePair<(ObjectRef, string), EndpointSet>> ExternalNames(Reader read, ClusterService service)
+    {
+        if (service.ExternalName.Length == 0) return [];
+        var ports = service.Ports.Select(port => new EndpointPort(port.Number, port.Number, false)).ToValueList();
+        var endpoint = new MeshEndpoint(
+            service.Hostname, "", service.ExternalName, ports, "", Locality.Unknown, default, new("", "", "", ""), "", 1, EndpointHealth.Ready, "", service.Source);
+        return One((service.Source, ""), new EndpointSet(service.Hostname, [endpoint]));
+    }
+
+    private IEnumerable<KeyValuePair<ObjectKey, VirtualService>> Routing(Reader read, VirtualService routing)
+    {
+        var source = routing.Source;
+        var mesh = (read.Get(Sources.Settings, "") ?? MeshSettings.Default).Mesh;
+        var merged = Delegation.Merge(routing, name => read.Get(Sources.VirtualServices, new ObjectKey(source.Cluster, name.Namespace, name.Name)));
+        if (merged.ExportTo.IsEmpty) merged = merged with { ExportTo = mesh.DefaultVirtualServiceExportTo };
+        return One(new ObjectKey(source.Cluster, source.Namespace, source.Name), merged);
+    }
+
+    private static KeyValuePair<TKey, T>[] One<TKey, T>(TKey key, T value) => [KeyValuePair.Create(key, value)];
+}
+
+/// <summary>Where a DestinationRule is looked up: its namespace and its host as written.</summary>
+public readonly record struct RuleKey(string Namespace, string Host) : IComparable<RuleKey>
+{
+    public int CompareTo(RuleKey other)
+    {
+        var order = string.CompareOrdinal(Namespace, other.Namespace);
+        return order != 0 ? order : string.CompareOrdinal(Host, other.Host);
+    }
+}
+
+internal sealed record AddressNeed(string Hostname);
+
+internal sealed record EntryHost(string Host, ServiceEntry Entry);
+
+internal sealed record ClusterIds(ValueList<string> Ids);

@@ -1,0 +1,49 @@
+using Isthmus.Core.Live;
+using Isthmus.Mesh.Model;
+
+namespace Isthmus.ControlPlane.Derive;
+
+/// <summary>What the outside world writes into the graph. The cluster is part of every key of what a cluster has.</summary>
+public sealed class MeshSources(LiveGraph graph)
+{
+    public Source<ObjectKey, ClusterService> Services { get; } = new(graph, "services");
+    public Source<ObjectKey, SliceFacts> Slices { get; } = new(graph, "slices");
+    public Source<ObjectKey, PodFacts> Pods { get; } = new(graph, "pods");
+    /// <summary>Keyed with an empty namespace, as Namespaces are.</summary>
+    public Source<ObjectKey, NodeFacts> Nodes { get; } = new(graph, "nodes");
+    public Source<ObjectKey, NamespaceFacts> Namespaces { get; } = new(graph, "namespaces");
+
+    /// <summary>One item, under the empty key.</summary>
+    public Source<string, MeshSettings> Settings { get; } = new(graph, "settings");
+
+    // Istio's resources of the config cluster.
+    public Source<ObjectKey, Gateway> Gateways { get; } = new(graph, "gateways");
+    public Source<ObjectKey, VirtualService> VirtualServices { get; } = new(graph, "virtual services");
+    public Source<ObjectKey, DestinationRule> DestinationRules { get; } = new(graph, "destination rules");
+    public Source<ObjectKey, ServiceEntry> ServiceEntries { get; } = new(graph, "service entries");
+    public Source<ObjectKey, WorkloadEntry> WorkloadEntries { get; } = new(graph, "workload entries");
+    public Source<ObjectKey, Sidecar> Sidecars { get; } = new(graph, "sidecars");
+    public Source<ObjectKey, PeerAuthentication> PeerAuthentications { get; } = new(graph, "peer authentications");
+
+    /// <summary>Why objects were rejected or what is odd about them.</summary>
+    public Source<ObjectRef, ObjectProblems> Problems { get; } = new(graph, "problems");
+
+    /// <summary>By cluster ID. A cluster that is away stays, with its last contact.</summary>
+    public Source<string, ClusterContact> Clusters { get; } = new(graph, "clusters");
+
+    /// <summary>Host name → addresses, resolved by somebody else.</summary>
+    public Source<string, HostAddresses> ResolvedHosts { get; } = new(graph, "resolved hosts");
+
+    /// <summary>Host → the address that the allocator gave it.</summary>
+    public Source<string, AllocatedAddress> Allocated { get; } = new(graph, "allocated addresses");
+}
+
+/// <summary>Istio's resources by what asks for them.</summary>
+internal sealed class PolicyIndex(MeshSources sources)
+{
+    public Live<string, Core.Collections.ValueList<PeerAuthentication>> PeersByNamespace { get; } =
+        sources.PeerAuthentications.GroupBy(policy => policy.Namespace);
+
+    public Live<string, Core.Collections.ValueList<WorkloadEntry>> WorkloadsByNamespace { get; } =
+        sources.WorkloadEntries.GroupBy(workload => workload.Namespace);
+}

@@ -1,0 +1,206 @@
+using System.Collections.Concurrent;
+using System.Net;
+using System.Text.Json.Nodes;
+using Isthmus.Core.Collections;
+using Isthmus.Core.Live;
+using Isthmus.Core.Problems;
+using Isthmus.Kubernetes.Objects;
+using Isthmus.Mesh.Config;
+using Isthmus.Mesh.Model;
+
+namespace Isthmus.ControlPlane.Derive;
+
+/// <summary>
+/// Stages what watches tell, and commits it together with the addresses that it makes necessary. All methods belong to one thread,
+/// except <see cref="VersionOf"/> and reading collections.
+/// </summary>
+public sealed class MeshWriter
+{
+    private readonly ConcurrentDictionary<ObjectRef, string> _versions = new();
+    private MeshChanges _changes = new();
+
+    public MeshWriter(MeshGraph mesh, AddressAllocator allocator)
+    {
+        (Mesh, Allocator) = (mesh, allocator);
+        mesh.Graph.Committed += _ => Collect();
+    }
+
+    public MeshGraph Mesh { get; }
+
+    public AddressAllocator Allocator { get; }
+
+    private MeshSources Sources => Mesh.Sources;
+
+    /// <summary>The resourceVersion that an object had when it was last staged; empty when unknown. From any thread.</summary>
+    public string VersionOf(ObjectRef source) => _versions.GetValueOrDefault(source, "");
+
+    public void Put(string cluster, Service service) => Put(Sources.Services, cluster, service, KubeFacts.Of(cluster, service), "Service");
+
+    public void Put(string cluster, Pod pod) => Put(Sources.Pods, cluster, pod, KubeFacts.Of(cluster, pod), "Pod");
+
+    public void Put(string cluster, Node node) => Put(Sources.Nodes, cluster, node, KubeFacts.Of(cluster, node), "Node");
+
+    public void Put(string cluster, Namespace ns) => Put(Sources.Namespaces, cluster, ns, KubeFacts.Of(cluster, ns), "Namespace");
+
+    public void Put(string cluster, EndpointSlice slice)
+    {
+        if (KubeFacts.Of(cluster, slice) is { } facts) Put(Sources.Slices, cluster, slice, facts, "EndpointSlice");
+        else Remove(cluster, Kinds.EndpointSlice, slice.Metadata.Namespace, slice.Metadata.Name);
+    }
+
+    /// <summary>One of the five kinds above is gone.</summary>
+    public void Remove(string cluster, ResourceKind kind, string ns, string name)
+    {
+        var key = new ObjectKey(cluster, ns, name);
+        _versions.TryRemove(new(cluster, kind.Kind, ns, name), out _);
+        switch (kind.Kind)
+        {
+            case "Service": Sources.Services.Remove(key); break;
+            case "Pod": Sources.Pods.Remove(key); break;
+            case "Node": Sources.Nodes.Remove(key); break;
+            case "Namespace": Sources.Namespaces.Remove(key); break;
+            case "EndpointSlice": Sources.Slices.Remove(key); break;
+            default: throw new ArgumentException($"{kind.Kind} is none of the graph's kinds", nameof(kind));
+        }
+    }
+
+    /// <summary>One of Istio's objects. One that has errors changes nothing but the problems: the last good one stays.</summary>
+    public void PutConfig(string cluster, JsonObject @object)
+    {
+        var read = IstioConfig.Read(@object, cluster);
+        _versions[read.Source] = (string?)@object["metadata"]?["resourceVersion"] ?? "";
+        if (read.Problems.IsEmpty) Sources.Problems.Remove(read.Source);
+        else Sources.Problems.Put(read.Source, new(read.Problems));
+        var key = new ObjectKey(cluster, read.Source.Namespace, read.Source.Name);
+        switch (read.Value)
+        {
+            case Gateway gateway: Sources.Gateways.Put(key, gateway); break;
+            case VirtualService routing: Sources.VirtualServices.Put(key, routing); break;
+            case DestinationRule rule: Sources.DestinationRules.Put(key, rule); break;
+            case ServiceEntry entry: Sources.ServiceEntries.Put(key, entry); break;
+            case WorkloadEntry workload: Sources.WorkloadEntries.Put(key, workload); break;
+            case Sidecar sidecar: Sources.Sidecars.Put(key, sidecar); break;
+            case PeerAuthentication policy: Sources.PeerAuthentications.Put(key, policy); break;
+            default: break;
+        }
+    }
+
+    public void RemoveConfig(string cluster, string kind, string ns, string name)
+    {
+        var key = new ObjectKey(cluster, ns, name);
+        Sources.Problems.Remove(new(cluster, kind, ns, name));
+        _versions.TryRemove(new(cluster, kind, ns, name), out _);
+        switch (kind)
+        {
+            case "Gateway": Sources.Gateways.Remove(key); break;
+            case "VirtualService": Sources.VirtualServices.Remove(key); break;
+            case "DestinationRule": Sources.DestinationRules.Remove(key); break;
+            case "ServiceEntry": Sources.ServiceEntries.Remove(key); break;
+            case "WorkloadEntry": Sources.WorkloadEntries.Remove(key); break;
+            case "Sidecar": Sources.Sidecars.Remove(key); break;
+            case "PeerAuthentication": Sources.PeerAuthentications.Remove(key); break;
+            default: break;
+        }
+    }
+
+    /// <summary>The documents <c>mesh</c> and <c>meshNetworks</c>, parsed; returns what is wrong with them.</summary>
+    public ValueList<Problem> PutSettings(string cluster, JsonNode? mesh, JsonNode? networks)
+    {
+        var (config, problems) = MeshConfigReader.ReadMesh(mesh);
+        var (meshNetworks, more) = MeshConfigReader.ReadNetworks(networks);
+        var all = problems.Concat(more).ToValueList();
+        var source = new ObjectRef(cluster, "ConfigMap", config.RootNamespace, "istio");
+        if (all.IsEmpty) Sources.Problems.Remove(source);
+        else Sources.Problems.Put(source, new(all));
+        Sources.Settings.Put("", new(config, meshNetworks));
+        return all;
+    }
+
+    /// <summary>A cluster joins, or what is known about the connection to it changes.</summary>
+    public void PutContact(ClusterContact contact) => Sources.Clusters.Put(contact.Cluster, contact);
+
+    /// <summary>A cluster left the mesh: everything that it told goes with it.</summary>
+    public void RemoveCluster(string cluster)
+    {
+        Mesh.Graph.Commit(); // what is staged of it must be seen to be removed
+        RemoveOf(Sources.Services, cluster);
+        RemoveOf(Sources.Slices, cluster);
+        RemoveOf(Sources.Pods, cluster);
+        RemoveOf(Sources.Nodes, cluster);
+        RemoveOf(Sources.Namespaces, cluster);
+        RemoveOf(Sources.Gateways, cluster);
+        RemoveOf(Sources.VirtualServices, cluster);
+        RemoveOf(Sources.DestinationRules, cluster);
+        RemoveOf(Sources.ServiceEntries, cluster);
+        RemoveOf(Sources.WorkloadEntries, cluster);
+        RemoveOf(Sources.Sidecars, cluster);
+        RemoveOf(Sources.PeerAuthentications, cluster);
+        foreach (var source in Sources.Problems.Items.Keys.Where(source => source.Cluster == cluster)) Sources.Problems.Remove(source);
+        Sources.Clusters.Remove(cluster);
+        foreach (var source in _versions.Keys.Where(source => source.Cluster == cluster)) _versions.TryRemove(source, out _);
+    }
+
+    public void PutResolved(string host, ValueList<string> addresses) => Sources.ResolvedHosts.Put(host, new(addresses));
+
+    /// <summary>Makes what was staged one revision, addresses allocated, and tells what came of it.</summary>
+    public MeshChanges Commit()
+    {
+        Mesh.Graph.Commit();
+        if (Allocate()) Mesh.Graph.Commit();
+        var changes = _changes;
+        _changes = new();
+        return changes;
+    }
+
+    private bool Allocate()
+    {
+        if (!_needsChanged) return false;
+        _needsChanged = false;
+        var addresses = Allocator.Reconcile(Mesh.AddressNeeds.Items.Keys, Taken());
+        var staged = false;
+        foreach (var (host, address) in addresses)
+        {
+            var next = new AllocatedAddress(address);
+            if (Sources.Allocated.Items.TryGetValue(host, out var known) && known == next) continue;
+            Sources.Allocated.Put(host, next);
+            staged = true;
+        }
+        foreach (var host in Sources.Allocated.Items.Keys.Where(host => !addresses.ContainsKey(host)))
+        {
+            Sources.Allocated.Remove(host);
+            staged = true;
+        }
+        return staged;
+    }
+
+    private bool _needsChanged;
+
+    /// <summary>Addresses of our range that objects name themselves.</summary>
+    private HashSet<IPAddress> Taken() => Mesh.Unaddressed.Items.Values
+        .SelectMany(service => service.Addresses.Concat(service.Vips.Values.SelectMany(ips => ips)))
+        .Where(address => address.StartsWith("240.240.", StringComparison.Ordinal))
+        .Select(address => IPAddress.TryParse(address, out var ip) ? ip : IPAddress.None).ToHashSet();
+
+    private void Collect()
+    {
+        _needsChanged |= Mesh.AddressNeeds.Changed.Count > 0 || Mesh.Unaddressed.Changed.Any(host => Mesh.Unaddressed.Items.TryGetValue(host, out var service) && !service.Addresses.IsEmpty);
+        _changes.Services.UnionWith(Mesh.Services.Changed);
+        _changes.Endpoints.UnionWith(Mesh.Endpoints.Changed);
+        _changes.Gateways |= Mesh.GatewayTables.Changed.Count > 0;
+        _changes.Config |= Sources.Settings.Changed.Count > 0 || Sources.Gateways.Changed.Count > 0 || Mesh.Routings.Changed.Count > 0
+            || Sources.DestinationRules.Changed.Count > 0 || Sources.Sidecars.Changed.Count > 0 || Sources.PeerAuthentications.Changed.Count > 0;
+        _changes.Scopes |= Mesh.ServicesByNamespace.Changed.Count > 0 || Sources.Pods.Changed.Count > 0 || Sources.Nodes.Changed.Count > 0;
+    }
+
+    private void Put<T>(Source<ObjectKey, T> source, string cluster, KubeObject @object, T facts, string kind) where T : IEquatable<T>
+    {
+        var meta = @object.Metadata;
+        _versions[new(cluster, kind, meta.Namespace, meta.Name)] = meta.ResourceVersion;
+        source.Put(new(cluster, meta.Namespace, meta.Name), facts);
+    }
+
+    private static void RemoveOf<T>(Source<ObjectKey, T> source, string cluster) where T : IEquatable<T>
+    {
+        foreach (var key in source.Items.Keys.Where(key => key.Cluster == cluster)) source.Remove(key);
+    }
+}

@@ -1,0 +1,52 @@
+using Google.Protobuf;
+using Isthmus.Core.Collections;
+using Isthmus.Mesh.Generate;
+using Isthmus.Mesh.Model;
+using Isthmus.Wire.Xds;
+
+namespace Isthmus.ControlPlane.Push;
+
+/// <summary>Listeners and routes of a gateway scope.</summary>
+internal sealed class GatewayPart(ProxyScope scope, GatewayScope gateway)
+{
+    private readonly Dictionary<string, (MeshService Service, DestinationRule? Rule, MeshConfig Mesh, List<ByteString> Chains)> _chains = new(StringComparer.Ordinal);
+    private readonly ValueList<string> _sniHosts = gateway.Gateways
+        .SelectMany(item => item.Servers)
+        .Where(server => server.Tls is { Mode: ServerTlsMode.AutoPassthrough })
+        .SelectMany(server => server.Hosts)
+        .Select(host => host[(host.IndexOf('/', StringComparison.Ordinal) + 1)..]).Distinct().ToValueList();
+
+    public ResourceSet Listeners { get; private set; } = ResourceSet.Empty;
+
+    public ResourceSet Routes { get; private set; } = ResourceSet.Empty;
+
+    /// <summary>Whether some port leads to the service by SNI, so that its clusters are needed in that form too.</summary>
+    public bool ExposesBySni(MeshService service) => GatewayListeners.Exposes(_sniHosts, service);
+
+    public void Update(MeshView view, IEnumerable<ClusterInputs> hosts)
+    {
+        var routings = view.RoutingsOf(gateway, scope);
+        var inputs = new GatewayInputs(scope, view.Mesh, gateway, routings, view.ShapesOf(routings, null, scope));
+        var visible = hosts.OrderBy(host => host.Service.Hostname, StringComparer.Ordinal).ToList();
+        var listeners = GatewayListeners.Of(inputs).Select(listener => Encode(listener, visible, view.Mesh)).ToList();
+        Listeners = Listeners.ReplacedBy(listeners);
+        Routes = Routes.ReplacedBy([.. GatewayRoutes.Of(inputs).Select(item => EncodedResource.Of(TypeUrls.Route, item.Table.Name, item.Table, item.Sources))]);
+        foreach (var gone in _chains.Keys.Except(visible.Select(host => host.Service.Hostname)).ToList()) _chains.Remove(gone);
+    }
+
+    private EncodedResource Encode(GatewayListener listener, List<ClusterInputs> visible, MeshConfig mesh)
+    {
+        if (listener.SniHosts.IsEmpty) return EncodedResource.Of(TypeUrls.Listener, listener.Listener.Name, listener.Listener, listener.Sources);
+        var chains = visible.Where(host => GatewayListeners.Exposes(listener.SniHosts, host.Service)).SelectMany(host => ChainsOf(host, mesh)).ToList();
+        return EncodedResource.Of(TypeUrls.Listener, listener.Listener.Name, GatewayListeners.Assemble(listener, chains), listener.Sources);
+    }
+
+    private List<ByteString> ChainsOf(ClusterInputs host, MeshConfig mesh)
+    {
+        var name = host.Service.Hostname;
+        if (_chains.TryGetValue(name, out var known) && ReferenceEquals(known.Service, host.Service) && ReferenceEquals(known.Rule, host.Rule) && ReferenceEquals(known.Mesh, mesh)) return known.Chains;
+        List<ByteString> chains = [.. GatewayListeners.SniChains(host.Service, host.Rule, mesh).Select(chain => chain.ToByteString())];
+        _chains[name] = (host.Service, host.Rule, mesh, chains);
+        return chains;
+    }
+}

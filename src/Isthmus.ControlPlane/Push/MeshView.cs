@@ -1,0 +1,113 @@
+using System.Collections.Immutable;
+using Isthmus.ControlPlane.Derive;
+using Isthmus.Core.Collections;
+using Isthmus.Mesh.Generate;
+using Isthmus.Mesh.Model;
+
+namespace Isthmus.ControlPlane.Push;
+
+/// <summary>The mesh at one revision: immutable, read from any thread.</summary>
+public sealed record MeshView(
+    long Revision,
+    MeshSettings Settings,
+    GatewayTable Gateways,
+    ImmutableDictionary<string, MeshService> Services,
+    ImmutableDictionary<string, HostEndpoints> Endpoints,
+    ImmutableDictionary<ObjectKey, VirtualService> Routings,
+    ImmutableDictionary<string, ValueList<VirtualService>> RoutingsByHost,
+    ImmutableDictionary<RuleKey, ValueList<DestinationRule>> Rules,
+    ImmutableDictionary<ObjectKey, Gateway> GatewayObjects,
+    ImmutableDictionary<string, ValueList<Sidecar>> Sidecars,
+    ImmutableDictionary<string, ValueList<PeerAuthentication>> Peers,
+    ImmutableDictionary<(string Cluster, string Namespace), ValueList<ClusterService>> ClusterServices,
+    ImmutableDictionary<ObjectKey, PodFacts> Pods,
+    ImmutableDictionary<ObjectKey, NodeFacts> Nodes)
+{
+    public MeshConfig Mesh => Settings.Mesh;
+
+    public static MeshView Of(MeshGraph mesh) => new(
+        mesh.Graph.Revision,
+        mesh.Sources.Settings.Items.GetValueOrDefault("") ?? MeshSettings.Default,
+        mesh.GatewayTables.Items.GetValueOrDefault("") ?? GatewayTable.Empty,
+        mesh.Services.Items, mesh.Endpoints.Items, mesh.Routings.Items, mesh.RoutingsByHost.Items, mesh.RulesByHost.Items,
+        mesh.Sources.Gateways.Items, mesh.SidecarsByNamespace.Items, mesh.PeersByNamespace.Items, mesh.ServicesByNamespace.Items,
+        mesh.Sources.Pods.Items, mesh.Sources.Nodes.Items);
+
+    public HostEndpoints EndpointsOf(string host) => Endpoints.GetValueOrDefault(host) ?? HostEndpoints.None;
+
+    /// <summary>
+    /// The DestinationRule that a scope's traffic to a host follows: the client's namespace before the service's before the root's,
+    /// in each the most specific host; an exact rule is never merged with a wildcard.
+    /// </summary>
+    public DestinationRule? RuleFor(MeshService service, ProxyScope scope) =>
+        RuleIn(scope.Namespace, service.Hostname, scope)
+        ?? (service.Namespace != scope.Namespace ? RuleIn(service.Namespace, service.Hostname, scope) : null)
+        ?? (Mesh.RootNamespace != scope.Namespace && Mesh.RootNamespace != service.Namespace ? RuleIn(Mesh.RootNamespace, service.Hostname, scope) : null);
+
+    private DestinationRule? RuleIn(string ns, string host, ProxyScope scope)
+    {
+        if (Pick(Rules.GetValueOrDefault(new(ns, host)), scope) is { } exact) return exact;
+        foreach (var wildcard in Hosts.Wildcards(host))
+        {
+            if (wildcard != host && Pick(Rules.GetValueOrDefault(new(ns, wildcard)), scope) is { } rule) return rule;
+        }
+        return null;
+    }
+
+    /// <summary>The oldest that the scope sees; one for selected workloads beats one for all.</summary>
+    private DestinationRule? Pick(ValueList<DestinationRule> rules, ProxyScope scope) => rules
+        .Where(rule => Visibility.Allows(rule.ExportTo.IsEmpty ? Mesh.DefaultDestinationRuleExportTo : rule.ExportTo, rule.Namespace, scope.Namespace))
+        .Where(rule => rule.WorkloadSelector.Count == 0 || (rule.Namespace == scope.Namespace && Selectors.Matches(rule.WorkloadSelector, scope.RuleLabels)))
+        .OrderBy(rule => rule.WorkloadSelector.Count == 0).ThenBy(rule => rule.CreatedAt).ThenBy(rule => rule.Source)
+        .FirstOrDefault();
+
+    /// <summary>The VirtualService that routes a host for sidecars of a scope: the most specific host, then the oldest.</summary>
+    public VirtualService? RoutingFor(string host, ProxyScope scope)
+    {
+        if (Oldest(host, scope) is { } exact) return exact;
+        foreach (var wildcard in Hosts.Wildcards(host))
+        {
+            if (wildcard != host && Oldest(wildcard, scope) is { } routing) return routing;
+        }
+        return null;
+    }
+
+    private VirtualService? Oldest(string host, ProxyScope scope) => RoutingsByHost.GetValueOrDefault(host)
+        .Where(routing => routing.ForSidecars && Visibility.Allows(routing.ExportTo, routing.Namespace, scope.Namespace))
+        .OrderBy(routing => routing.CreatedAt).ThenBy(routing => routing.Source)
+        .FirstOrDefault();
+
+    /// <summary>The VirtualServices bound to some of a gateway's Gateways, oldest first.</summary>
+    public ValueList<VirtualService> RoutingsOf(GatewayScope gateway, ProxyScope scope)
+    {
+        var names = gateway.Gateways.Select(item => item.FullName).ToHashSet(StringComparer.Ordinal);
+        return Routings.Values
+            .Where(routing => routing.Gateways.Any(names.Contains) && Visibility.Allows(routing.ExportTo, routing.Namespace, scope.Namespace))
+            .OrderBy(routing => routing.CreatedAt).ThenBy(routing => routing.Source).ToValueList();
+    }
+
+    /// <summary>What routes need to know of the hosts that they name.</summary>
+    public ValueMap<DestinationShape> ShapesOf(IEnumerable<VirtualService?> routings, MeshService? own, ProxyScope scope)
+    {
+        var shapes = new Dictionary<string, DestinationShape>(StringComparer.Ordinal);
+        if (own is not null) shapes[own.Hostname] = Shape(own, scope);
+        foreach (var host in routings.OfType<VirtualService>().SelectMany(routing => routing.Http).SelectMany(Destinations))
+        {
+            if (!shapes.ContainsKey(host) && Services.TryGetValue(host, out var service)) shapes[host] = Shape(service, scope);
+        }
+        return shapes.ToValueMap();
+    }
+
+    private static IEnumerable<string> Destinations(HttpRoute route) =>
+        route.Destinations.Select(destination => destination.Destination.Host).Concat(route.Mirrors.Select(mirror => mirror.Destination.Host));
+
+    private DestinationShape Shape(MeshService service, ProxyScope scope)
+    {
+        var rule = RuleFor(service, scope);
+        // Only a rule that hashes shapes a route; others change without touching it.
+        var hashes = rule is not null && (Hashes(rule.Policy) || rule.Subsets.Any(subset => subset.Policy is { } policy && Hashes(policy)));
+        return new(service.Ports.Select(port => port.Number).ToValueList(), hashes ? rule : null);
+    }
+
+    private static bool Hashes(TrafficPolicy policy) => policy.Balancing?.Hash is not null || policy.Ports.Any(port => port.Policy.Balancing?.Hash is not null);
+}

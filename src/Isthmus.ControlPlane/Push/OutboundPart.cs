@@ -1,0 +1,133 @@
+using Google.Protobuf;
+using Isthmus.Core.Collections;
+using Isthmus.Mesh.Generate;
+using Isthmus.Mesh.Model;
+using Isthmus.Wire.Xds;
+
+namespace Isthmus.ControlPlane.Push;
+
+/// <summary>Outbound listeners, route tables and the name table of a sidecar scope.</summary>
+internal sealed class OutboundPart(ProxyScope scope)
+{
+    private readonly Dictionary<string, (OutboundListener Plan, MeshConfig Mesh, EncodedResource Made)> _listeners = new(StringComparer.Ordinal);
+    private readonly Dictionary<(string Host, int Port), (VirtualHostInputs Inputs, ByteString Made)> _virtualHosts = [];
+    private readonly Dictionary<string, (ValueList<string> Domains, List<ByteString> Parts, EncodedResource Made)> _tables = new(StringComparer.Ordinal);
+
+    public ResourceSet Listeners { get; private set; } = ResourceSet.Empty;
+
+    public ResourceSet Routes { get; private set; } = ResourceSet.Empty;
+
+    public ResourceSet Names { get; private set; } = ResourceSet.Empty;
+
+    public void Update(MeshView view, IEnumerable<MeshService> services)
+    {
+        var hosts = services.Select(service => new VisibleHost(service, service.Headless ? view.EndpointsOf(service.Hostname).Endpoints : default, L4For(view, service))).ToList();
+        var policy = scope.Sidecar?.OutboundTrafficPolicy ?? view.Mesh.OutboundTrafficPolicy;
+        var plans = OutboundPlan.Of(scope, hosts);
+        UpdateListeners(plans, view.Mesh, policy);
+        UpdateRoutes(plans, hosts, view, policy);
+        var names = NameTableGenerator.Build(scope, hosts);
+        Names = Names.ReplacedBy([EncodedResource.Of(TypeUrls.NameTable, "", names, default)]);
+    }
+
+    private VirtualService? L4For(MeshView view, MeshService service) =>
+        view.RoutingFor(service.Hostname, scope) is { } routing && (!routing.Tls.IsEmpty || !routing.Tcp.IsEmpty) ? routing : null;
+
+    private void UpdateListeners(IReadOnlyList<OutboundListener> plans, MeshConfig mesh, OutboundPolicy policy)
+    {
+        var settings = mesh with { OutboundTrafficPolicy = policy };
+        var made = new List<EncodedResource>
+        {
+            EncodedResource.Of(TypeUrls.Listener, ResourceNames.VirtualOutbound, OutboundListeners.Virtual(mesh, policy), scope.Sidecar is { } sidecar ? [sidecar.Source] : default),
+        };
+        foreach (var plan in plans)
+        {
+            if (!_listeners.TryGetValue(plan.Name, out var last) || last.Plan != plan || last.Mesh != settings)
+            {
+                last = (plan, settings, EncodedResource.Of(TypeUrls.Listener, plan.Name, OutboundListeners.Build(plan, mesh, policy), plan.Sources));
+                _listeners[plan.Name] = last;
+            }
+            made.Add(last.Made);
+        }
+        foreach (var name in _listeners.Keys.Except(plans.Select(plan => plan.Name)).ToList()) _listeners.Remove(name);
+        Listeners = Listeners.ReplacedBy(made);
+    }
+
+    private void UpdateRoutes(IReadOnlyList<OutboundListener> plans, List<VisibleHost> hosts, MeshView view, OutboundPolicy policy)
+    {
+        var used = new HashSet<(string, int)>();
+        var made = new List<EncodedResource>();
+        var byPort = hosts.SelectMany(host => host.Service.Ports.Where(port => port.Protocol.IsHttp()).Select(port => (port.Number, host.Service)))
+            .GroupBy(item => item.Number, item => item.Service).ToDictionary(group => group.Key, group => group.ToList());
+        var byName = hosts.ToDictionary(host => host.Service.Hostname, host => host.Service, StringComparer.Ordinal);
+        foreach (var name in plans.Where(plan => plan.RouteName.Length > 0).Select(plan => (plan.RouteName, plan.Port)).Distinct())
+        {
+            var sniffed = name.RouteName.Contains(':', StringComparison.Ordinal);
+            var members = sniffed ? [byName[name.RouteName[..name.RouteName.LastIndexOf(':')]]] : byPort.GetValueOrDefault(name.Port) ?? [];
+            made.Add(Table(name.RouteName, name.Port, members, sniffed, view, policy, used));
+        }
+        foreach (var stale in _virtualHosts.Keys.Where(key => !used.Contains(key)).ToList()) _virtualHosts.Remove(stale);
+        foreach (var stale in _tables.Keys.Except(made.Select(table => table.Resource.Name)).ToList()) _tables.Remove(stale);
+        Routes = Routes.ReplacedBy(made);
+    }
+
+    private EncodedResource Table(string name, int port, List<MeshService> members, bool sniffed, MeshView view, OutboundPolicy policy, HashSet<(string, int)> used)
+    {
+        var parts = new List<ByteString>();
+        var origins = new List<ObjectRef>();
+        var domains = new HashSet<string>(StringComparer.Ordinal);
+        // The cluster's own hosts first: a foreign address must not take the domain of one that is somebody here.
+        foreach (var service in members.OrderBy(service => !ServiceAddresses.IsLocal(service, scope)).ThenBy(service => service.Hostname, StringComparer.Ordinal))
+        {
+            used.Add((service.Hostname, port));
+            var inputs = Inputs(service, port, sniffed, view);
+            if (!_virtualHosts.TryGetValue((service.Hostname, port), out var last) || last.Inputs != inputs)
+            {
+                last = (inputs, RouteGenerator.VirtualHost(inputs).ToByteString());
+                _virtualHosts[(service.Hostname, port)] = last;
+            }
+            parts.Add(sniffed ? last.Made : Unclash(last.Made, inputs, domains));
+            origins.AddRange(service.Sources);
+            if (inputs.Routing is { } routing) origins.Add(routing.Source);
+        }
+        if (!sniffed)
+        {
+            if (port == 80) AddNameOnly(parts, origins, domains, view, port);
+            parts.Add(RouteGenerator.Fallback(policy).ToByteString());
+        }
+        if (_tables.TryGetValue(name, out var known) && known.Parts.SequenceEqual(parts)) return known.Made;
+        var made = EncodedResource.Of(TypeUrls.Route, name, RouteGenerator.Table(name, parts), origins.Distinct().Order().ToValueList());
+        _tables[name] = (default, parts, made);
+        return made;
+    }
+
+    private VirtualHostInputs Inputs(MeshService service, int port, bool sniffed, MeshView view)
+    {
+        var routing = view.RoutingFor(service.Hostname, scope) is { Http.IsEmpty: false } found ? found : null;
+        return new(scope, view.Mesh, service, port, routing, view.ShapesOf([routing], service, scope), sniffed);
+    }
+
+    /// <summary>A table must not name a domain twice: who comes first has it.</summary>
+    private static ByteString Unclash(ByteString made, VirtualHostInputs inputs, HashSet<string> domains)
+    {
+        var own = RouteGenerator.Domains(inputs.Service.Hostname, inputs.Scope, ServiceAddresses.For(inputs.Service, inputs.Scope), inputs.Port);
+        var clashes = own.Where(domain => !domains.Add(domain)).ToHashSet(StringComparer.Ordinal);
+        if (clashes.Count == 0) return made;
+        var host = Wire.Envoy.Routes.VirtualHost.Parser.ParseFrom(made);
+        foreach (var clash in clashes) host.Domains.Remove(clash);
+        return host.ToByteString();
+    }
+
+    /// <summary>Names that only a VirtualService knows are served on port 80, as Istio does.</summary>
+    private void AddNameOnly(List<ByteString> parts, List<ObjectRef> origins, HashSet<string> domains, MeshView view, int port)
+    {
+        foreach (var host in view.RoutingsByHost.Keys.Order(StringComparer.Ordinal))
+        {
+            if (view.Services.ContainsKey(host) || view.RoutingFor(host, scope) is not { Http.IsEmpty: false } routing || !routing.Hosts.Contains(host)) continue;
+            if (host.StartsWith('*') && view.Services.Keys.Any(name => Hosts.Covers(host, name))) continue;
+            if (!domains.Add(host)) continue;
+            parts.Add(RouteGenerator.NameOnly(host, routing, scope, view.Mesh, port, view.ShapesOf([routing], null, scope)).ToByteString());
+            origins.Add(routing.Source);
+        }
+    }
+}

@@ -1,0 +1,94 @@
+using Isthmus.Mesh.Model;
+using Isthmus.Wire.Xds;
+
+namespace Isthmus.ControlPlane.Push;
+
+/// <summary>What was sent to a proxy of one type, and what it said.</summary>
+/// <param name="Acked">The last nonce that it accepted; equal to <paramref name="Sent"/> when it is in sync.</param>
+/// <param name="Error">Why it rejected the last response; empty when it did not.</param>
+public sealed record TypeSync(string TypeUrl, string Sent, string Acked, string Version, string Error, DateTimeOffset SentAt, DateTimeOffset AckedAt);
+
+/// <summary>A connected proxy, for proxy-status.</summary>
+public sealed record ProxyStatus(ProxyIdentity Proxy, DateTimeOffset Since, IReadOnlyList<TypeSync> Types);
+
+/// <summary>One proxy's stream: holds the newest snapshot only, so that a slow proxy skips what is between and never holds up anybody.</summary>
+public sealed class ProxyFeed : IXdsFeed
+{
+    private readonly Lock _guard = new(); // guards the fields below
+    private readonly Dictionary<string, TypeSync> _types = new(StringComparer.Ordinal);
+    private readonly Action<ProxyFeed> _left;
+    private readonly TimeProvider _time;
+    private XdsSnapshot? _snapshot;
+    private TaskCompletionSource _changed = new(TaskCreationOptions.RunContinuationsAsynchronously);
+
+    internal ProxyFeed(ProxyIdentity proxy, TimeProvider time, Action<ProxyFeed> left)
+    {
+        (Proxy, _time, _left) = (proxy, time, left);
+        Since = time.GetUtcNow();
+    }
+
+    public ProxyIdentity Proxy { get; }
+
+    public DateTimeOffset Since { get; }
+
+    /// <summary>The newest snapshot; null before the first.</summary>
+    public XdsSnapshot? Snapshot
+    {
+        get { lock (_guard) return _snapshot; }
+    }
+
+    /// <summary>What the publisher shares with others of this proxy's kind; its thread only.</summary>
+    internal PublishedProxy? Published { get; set; }
+
+    public ProxyStatus Status
+    {
+        get { lock (_guard) return new(Proxy, Since, [.. _types.Values.OrderBy(type => TypeUrls.Rank(type.TypeUrl))]); }
+    }
+
+    internal void Offer(XdsSnapshot snapshot)
+    {
+        TaskCompletionSource changed;
+        lock (_guard)
+        {
+            _snapshot = snapshot;
+            (changed, _changed) = (_changed, new(TaskCreationOptions.RunContinuationsAsynchronously));
+        }
+        changed.SetResult();
+    }
+
+    public async ValueTask<XdsSnapshot> NextAsync(XdsSnapshot? last, CancellationToken stop)
+    {
+        while (true)
+        {
+            Task changed;
+            lock (_guard)
+            {
+                if (_snapshot is { } snapshot && !ReferenceEquals(snapshot, last)) return snapshot;
+                changed = _changed.Task;
+            }
+            await changed.WaitAsync(stop).ConfigureAwait(false);
+        }
+    }
+
+    public void Observe(XdsEvent happened)
+    {
+        var now = _time.GetUtcNow();
+        lock (_guard)
+        {
+            var last = _types.GetValueOrDefault(happened.TypeUrl) ?? new(happened.TypeUrl, "", "", "", "", default, default);
+            _types[happened.TypeUrl] = happened.Kind switch
+            {
+                XdsEventKind.Sent => last with { Sent = happened.Nonce, Version = happened.Version, SentAt = now },
+                XdsEventKind.Acknowledged => last with { Acked = happened.Nonce, Error = "", AckedAt = now },
+                XdsEventKind.Rejected => last with { Error = happened.Detail },
+                _ => last,
+            };
+        }
+    }
+
+    public ValueTask DisposeAsync()
+    {
+        _left(this);
+        return ValueTask.CompletedTask;
+    }
+}

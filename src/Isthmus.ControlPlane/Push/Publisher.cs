@@ -1,0 +1,177 @@
+using System.Collections.Immutable;
+using System.Globalization;
+using Isthmus.ControlPlane.Derive;
+using Isthmus.Core.Collections;
+using Isthmus.Mesh.Generate;
+using Isthmus.Mesh.Model;
+using Isthmus.Wire.Xds;
+
+namespace Isthmus.ControlPlane.Push;
+
+/// <summary>Which shared parts a proxy was last given, to tell whether it needs something new.</summary>
+internal sealed class PublishedProxy(ResolvedProxy resolved, ScopeView view, InboundResources? inbound)
+{
+    public ResolvedProxy Resolved { get; } = resolved;
+    public ScopeView View { get; } = view;
+    public InboundResources? Inbound { get; set; } = inbound;
+    public (ResourceSet Clusters, ResourceSet Endpoints, ResourceSet Listeners, ResourceSet Routes, ResourceSet Names, InboundResources? Inbound) Given { get; set; }
+    public ImmutableDictionary<string, IXdsResources> Types { get; set; } = ImmutableDictionary<string, IXdsResources>.Empty;
+}
+
+/// <summary>The encoded inbound side of a sidecar.</summary>
+internal sealed record InboundResources(ResourceSet Clusters, ResourceSet Listeners);
+
+/// <summary>Turns revisions of the mesh into every proxy's snapshot. Not thread-safe: one thread calls it.</summary>
+public sealed class Publisher(TimeProvider time)
+{
+    private sealed record ViewKey(ProxyScope Scope, GatewayScope? Gateway);
+
+    private readonly Dictionary<ViewKey, ScopeView> _views = [];
+    private readonly Dictionary<(InboundScope Scope, MeshConfig Mesh), InboundResources> _inbound = [];
+    private readonly HashSet<ProxyFeed> _proxies = [];
+    private MeshView? _mesh;
+    private PolicyInterest _interest = new(default, false);
+    private long _counter;
+
+    /// <summary>The connected proxies.</summary>
+    public IReadOnlyCollection<ProxyFeed> Proxies => _proxies;
+
+    public int Scopes => _views.Count;
+
+    /// <summary>Hosts made again since the start, over all scopes.</summary>
+    public long Built => _views.Values.Sum(view => view.Built);
+
+    /// <summary>A proxy connects: it gets what is published now, or the first publication.</summary>
+    public void Join(ProxyFeed proxy)
+    {
+        _proxies.Add(proxy);
+        if (_mesh is not { } mesh) return;
+        Attach(proxy, mesh, ScopeResolver.Resolve(proxy.Proxy, mesh, _interest));
+        Offer(proxy, Version());
+    }
+
+    public void Leave(ProxyFeed proxy)
+    {
+        _proxies.Remove(proxy);
+        if (proxy.Published is { } published && _proxies.All(other => other.Published?.View != published.View)) _views.Remove(new(published.Resolved.Scope, published.Resolved.Gateway));
+        proxy.Published = null;
+    }
+
+    /// <summary>Endpoints of some hosts changed (<paramref name="hosts"/> null: of all): nothing else is looked at.</summary>
+    public void PublishEndpoints(MeshView mesh, IReadOnlyCollection<string>? hosts)
+    {
+        if (_mesh is null) return; // the first publication is a full one
+        _mesh = mesh;
+        Parallel.ForEach(_views.Values, view => view.UpdateEndpoints(mesh, hosts ?? [.. mesh.Services.Keys]));
+        OfferAll();
+    }
+
+    /// <param name="changes">Null: everything may have changed.</param>
+    public void PublishAll(MeshView mesh, MeshChanges? changes)
+    {
+        var first = _mesh is null;
+        _mesh = mesh;
+        if (first || changes is null || changes.Config) _interest = PolicyInterest.Of(mesh);
+        if (first || changes is null || changes.Config || changes.Scopes) Reattach(mesh);
+        Parallel.ForEach(_views.Values, view => view.UpdateAll(mesh, first ? null : changes));
+        OfferAll();
+    }
+
+    /// <summary>The objects that shaped a resource of a proxy; null when it has no such resource.</summary>
+    public ValueList<ObjectRef>? OriginsOf(ProxyFeed proxy, string typeUrl, string name)
+    {
+        if (proxy.Published is not { } published) return null;
+        ResourceSet?[] sets = typeUrl switch
+        {
+            TypeUrls.Cluster => [published.View.Clusters, published.Inbound?.Clusters],
+            TypeUrls.Endpoints => [published.View.Endpoints],
+            TypeUrls.Listener => [published.View.Listeners, published.Inbound?.Listeners],
+            TypeUrls.Route => [published.View.Routes],
+            TypeUrls.NameTable => [published.View.Names],
+            _ => [],
+        };
+        foreach (var set in sets)
+        {
+            if (set is not null && set.Items.TryGetValue(name, out var resource)) return resource.Origins;
+        }
+        return null;
+    }
+
+    /// <summary>Gives proxies their new scopes. What is no longer used goes only after everybody has moved, so that shared parts survive.</summary>
+    private void Reattach(MeshView mesh)
+    {
+        foreach (var proxy in _proxies)
+        {
+            var next = ScopeResolver.Resolve(proxy.Proxy, mesh, _interest);
+            if (proxy.Published is { } published && published.Resolved == next) published.Inbound = InboundOf(next, mesh.Mesh);
+            else Attach(proxy, mesh, next);
+        }
+        var views = _proxies.Select(proxy => proxy.Published!.View).ToHashSet();
+        foreach (var key in _views.Where(entry => !views.Contains(entry.Value)).Select(entry => entry.Key).ToList()) _views.Remove(key);
+        var inbound = _proxies.Select(proxy => proxy.Published!.Inbound).ToHashSet();
+        foreach (var key in _inbound.Where(entry => !inbound.Contains(entry.Value)).Select(entry => entry.Key).ToList()) _inbound.Remove(key);
+    }
+
+    private void Attach(ProxyFeed proxy, MeshView mesh, ResolvedProxy resolved)
+    {
+        var key = new ViewKey(resolved.Scope, resolved.Gateway);
+        if (!_views.TryGetValue(key, out var view))
+        {
+            _views[key] = view = new(resolved.Scope, resolved.Gateway);
+            view.UpdateAll(mesh, null);
+        }
+        proxy.Published = new(resolved, view, InboundOf(resolved, mesh.Mesh));
+    }
+
+    private InboundResources? InboundOf(ResolvedProxy resolved, MeshConfig mesh)
+    {
+        if (resolved.Inbound is not { } scope) return null;
+        return _inbound.TryGetValue((scope, mesh), out var made) ? made : _inbound[(scope, mesh)] = MakeInbound(scope, mesh);
+    }
+
+    private static InboundResources MakeInbound(InboundScope scope, MeshConfig mesh)
+    {
+        var clusters = InboundClusters(scope, mesh);
+        var listener = InboundGenerator.Listener(scope, mesh);
+        return new(ResourceSet.Empty.With([], clusters), ResourceSet.Empty.With([], [EncodedResource.Of(TypeUrls.Listener, listener.Name, listener, default)]));
+    }
+
+    private static IEnumerable<EncodedResource> InboundClusters(InboundScope scope, MeshConfig mesh) =>
+        ClusterGenerator.Inbound(scope, mesh).Select(cluster => EncodedResource.Of(TypeUrls.Cluster, cluster.Name, cluster, default));
+
+    private void OfferAll()
+    {
+        var version = Version();
+        foreach (var proxy in _proxies) Offer(proxy, version);
+    }
+
+    private string Version() =>
+        $"{time.GetUtcNow().ToString("yyyy-MM-dd'T'HH:mm:ss'Z'", CultureInfo.InvariantCulture)}/{(++_counter).ToString(CultureInfo.InvariantCulture)}";
+
+    /// <summary>A snapshot for the proxy if anything in it is new; types that did not change keep their very object.</summary>
+    private static void Offer(ProxyFeed proxy, string version)
+    {
+        if (proxy.Published is not { } published) return;
+        var view = published.View;
+        var now = (view.Clusters, view.Endpoints, view.Listeners, view.Routes, view.Names, published.Inbound);
+        if (now == published.Given) return;
+        var (last, types) = (published.Given, published.Types);
+        var isSidecar = published.Resolved.Scope.Kind == ProxyKind.Sidecar;
+        if (!ReferenceEquals(now.Clusters, last.Clusters) || !ReferenceEquals(now.Inbound, last.Inbound)) types = types.SetItem(TypeUrls.Cluster, Over(view.Clusters, published.Inbound?.Clusters));
+        if (!ReferenceEquals(now.Endpoints, last.Endpoints)) types = types.SetItem(TypeUrls.Endpoints, view.Endpoints);
+        if (!ReferenceEquals(now.Listeners, last.Listeners) || !ReferenceEquals(now.Inbound, last.Inbound)) types = types.SetItem(TypeUrls.Listener, Listeners(proxy.Proxy, view, published));
+        if (!ReferenceEquals(now.Routes, last.Routes)) types = types.SetItem(TypeUrls.Route, view.Routes);
+        if (isSidecar && !ReferenceEquals(now.Names, last.Names)) types = types.SetItem(TypeUrls.NameTable, view.Names);
+        (published.Given, published.Types) = (now, types);
+        proxy.Offer(new(version, types));
+    }
+
+    private static IXdsResources Over(ResourceSet shared, ResourceSet? own) => own is null ? shared : new OverlaySet(shared, own, ImmutableHashSet<string>.Empty);
+
+    /// <summary>A proxy has no outbound listener for its own address: what it sends to itself must reach its application.</summary>
+    private static IXdsResources Listeners(ProxyIdentity proxy, ScopeView view, PublishedProxy published)
+    {
+        var own = view.Listeners.Items.Keys.Where(name => proxy.Addresses.Any(address => name.StartsWith(address + "_", StringComparison.Ordinal))).ToImmutableHashSet(StringComparer.Ordinal);
+        return published.Inbound is null && own.Count == 0 ? view.Listeners : new OverlaySet(view.Listeners, published.Inbound?.Listeners ?? ResourceSet.Empty, own);
+    }
+}

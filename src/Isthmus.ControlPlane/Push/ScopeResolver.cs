@@ -1,0 +1,152 @@
+using System.Globalization;
+using Isthmus.ControlPlane.Derive;
+using Isthmus.Core.Collections;
+using Isthmus.Mesh.Model;
+
+namespace Isthmus.ControlPlane.Push;
+
+/// <summary>What one proxy gets, as keys of what is shared.</summary>
+/// <param name="Inbound">For sidecars.</param>
+/// <param name="Gateway">For gateways.</param>
+public sealed record ResolvedProxy(ProxyScope Scope, InboundScope? Inbound, GatewayScope? Gateway);
+
+/// <summary>Which labels and places the mesh's policies look at: nothing else of a proxy goes into its scope.</summary>
+internal sealed record PolicyInterest(ValueList<string> LabelKeys, bool Localities)
+{
+    public static PolicyInterest Of(MeshView view)
+    {
+        var keys = new SortedSet<string>(StringComparer.Ordinal);
+        foreach (var routing in view.Routings.Values)
+        {
+            keys.UnionWith(routing.Http.SelectMany(route => route.Matches).SelectMany(match => match.SourceLabels.Keys));
+            keys.UnionWith(routing.Tls.Concat(routing.Tcp).SelectMany(route => route.Matches).SelectMany(match => match.SourceLabels.Keys));
+        }
+        var localities = !view.Mesh.LocalityLb.Distribute.IsEmpty;
+        foreach (var rule in view.Rules.Values.SelectMany(rules => rules))
+        {
+            keys.UnionWith(rule.WorkloadSelector.Keys);
+            foreach (var policy in Policies(rule))
+            {
+                localities |= policy.Outlier is not null || policy.Balancing?.Locality is not null;
+                keys.UnionWith(Keys(policy.Balancing?.Locality));
+            }
+        }
+        keys.UnionWith(Keys(view.Mesh.LocalityLb));
+        return new(keys.ToValueList(), localities);
+    }
+
+    private static IEnumerable<TrafficPolicy> Policies(DestinationRule rule) =>
+        rule.Subsets.Select(subset => subset.Policy).Append(rule.Policy).OfType<TrafficPolicy>().SelectMany(policy => policy.Ports.Select(port => port.Policy).Append(policy));
+
+    private static IEnumerable<string> Keys(LocalityLbSetting? setting) =>
+        setting is null ? [] : setting.FailoverPriority.Select(label => label.Split('=', 2)[0]);
+}
+
+/// <summary>Finds what a proxy's view depends on.</summary>
+internal static class ScopeResolver
+{
+    public static ResolvedProxy Resolve(ProxyIdentity proxy, MeshView view, PolicyInterest interest)
+    {
+        var pod = view.Pods.GetValueOrDefault(new ObjectKey(proxy.Cluster, proxy.Namespace, proxy.Name));
+        var labels = pod?.Labels ?? proxy.Labels;
+        var sidecar = proxy.Kind == ProxyKind.Sidecar ? SidecarFor(proxy.Namespace, labels, view) : null;
+        var scope = new ProxyScope(
+            proxy.Kind, proxy.Cluster, proxy.Network, proxy.NetworkView, proxy.Namespace, proxy.Domain, proxy.DnsCapture, proxy.DnsAutoAllocate,
+            interest.Localities ? LocalityOf(proxy, pod, view) : Locality.Unknown,
+            interest.LabelKeys.Where(labels.ContainsKey).Select(key => KeyValuePair.Create(key, labels[key])).ToValueMap(),
+            sidecar);
+        var services = view.ClusterServices.GetValueOrDefault((proxy.Cluster, proxy.Namespace))
+            .Where(service => service.Selector.Count > 0 && Selectors.Matches(service.Selector, labels))
+            .OrderBy(service => service.CreatedAt).ThenBy(service => service.Name, StringComparer.Ordinal).ToList();
+        return proxy.Kind == ProxyKind.Sidecar
+            ? new(scope, Inbound(services, pod, labels, proxy.Namespace, sidecar, view), null)
+            : new(scope, null, GatewaysOf(services, pod, labels, view));
+    }
+
+    private static Locality LocalityOf(ProxyIdentity proxy, PodFacts? pod, MeshView view)
+    {
+        if (!proxy.Locality.IsUnknown) return proxy.Locality;
+        if (pod is not null && pod.Labels.TryGetValue(Core.Names.Labels.Locality, out var own)) return Locality.Parse(own);
+        var node = pod?.Node is { Length: > 0 } named ? named : proxy.NodeName;
+        return view.Nodes.GetValueOrDefault(new ObjectKey(proxy.Cluster, "", node))?.Locality ?? Locality.Unknown;
+    }
+
+    /// <summary>One that selects the workload, then the namespace's own, then the root namespace's; the oldest of each.</summary>
+    private static Sidecar? SidecarFor(string ns, ValueMap<string> labels, MeshView view)
+    {
+        var local = view.Sidecars.GetValueOrDefault(ns).OrderBy(sidecar => sidecar.CreatedAt).ThenBy(sidecar => sidecar.Source).ToList();
+        return local.FirstOrDefault(sidecar => sidecar.Selector.Count > 0 && Selectors.Matches(sidecar.Selector, labels))
+            ?? local.FirstOrDefault(sidecar => sidecar.Selector.Count == 0)
+            ?? view.Sidecars.GetValueOrDefault(view.Mesh.RootNamespace).Where(sidecar => sidecar.Selector.Count == 0)
+                .OrderBy(sidecar => sidecar.CreatedAt).ThenBy(sidecar => sidecar.Source).FirstOrDefault();
+    }
+
+    private static InboundScope Inbound(List<ClusterService> services, PodFacts? pod, ValueMap<string> labels, string ns, Sidecar? sidecar, MeshView view)
+    {
+        var root = view.Mesh.RootNamespace;
+        var mtls = MtlsPolicy.Resolve(view.Peers.GetValueOrDefault(root), root == ns ? default : view.Peers.GetValueOrDefault(ns), labels);
+        var ports = new SortedDictionary<int, InboundPort>();
+        if (sidecar is { Ingress.IsEmpty: false })
+        {
+            foreach (var ingress in sidecar.Ingress) ports[ingress.Port] = new(ingress.Port, ingress.Protocol, mtls.ForPort(ingress.Port), default, ingress.DefaultEndpoint);
+            return new(ports.Values.ToValueList(), mtls.Mode);
+        }
+        foreach (var service in services)
+        {
+            foreach (var port in service.Ports)
+            {
+                if (port.Protocol == Protocol.Udp || TargetOf(port, pod) is not { } target) continue;
+                var host = new InboundHost(service.Hostname, service.Name, service.Namespace, port.Number);
+                ports[target] = ports.TryGetValue(target, out var known)
+                    ? known.Hosts.Any(other => other.Hostname == host.Hostname) ? known : known with { Hosts = known.Hosts.Append(host).ToValueList() }
+                    : new(target, port.Protocol, mtls.ForPort(target), [host]);
+            }
+        }
+        return new(ports.Values.ToValueList(), mtls.Mode);
+    }
+
+    /// <summary>The port at the workload; null when it is named and the workload has no port of that name.</summary>
+    private static int? TargetOf(ServicePort port, PodFacts? pod)
+    {
+        if (port.TargetPort.Length == 0) return port.Number;
+        if (int.TryParse(port.TargetPort, NumberStyles.None, CultureInfo.InvariantCulture, out var number)) return number;
+        return pod is not null && pod.Ports.TryGetValue(port.TargetPort, out var named) ? named : null;
+    }
+
+    private static GatewayScope GatewaysOf(List<ClusterService> services, PodFacts? pod, ValueMap<string> labels, MeshView view)
+    {
+        var gateways = view.GatewayObjects.Values.Where(gateway => Selectors.Matches(gateway.Selector, labels))
+            .OrderBy(gateway => gateway.CreatedAt).ThenBy(gateway => gateway.Source).ToValueList();
+        var ports = services.SelectMany(service => service.Ports).Where(port => port.Protocol != Protocol.Udp)
+            .Select(port => (port.Number, Target: TargetOf(port, pod))).Where(port => port.Target is not null)
+            .Select(port => new PortMapping(port.Number, port.Target!.Value)).Distinct().ToValueList();
+        return new(gateways, ports);
+    }
+}
+
+/// <summary>Which hosts a Sidecar resource lets its proxies see.</summary>
+internal static class SidecarHosts
+{
+    public static bool Sees(ProxyScope scope, MeshService service)
+    {
+        if (!service.VisibleTo(scope.Namespace)) return false;
+        if (scope.Sidecar is not { Egress.IsEmpty: false } sidecar) return true;
+        foreach (var egress in sidecar.Egress)
+        {
+            if (egress.Port != 0 && service.Port(egress.Port) is null) continue;
+            foreach (var entry in egress.Hosts)
+            {
+                if (Selects(entry, scope.Namespace, service)) return true;
+            }
+        }
+        return false;
+    }
+
+    private static bool Selects(string entry, string own, MeshService service)
+    {
+        var slash = entry.IndexOf('/', StringComparison.Ordinal);
+        var ns = entry[..Math.Max(0, slash)];
+        if (ns == "~" || (ns is not ("*" or "") && (ns == "." ? own : ns) != service.Namespace)) return false;
+        return Mesh.Generate.Hosts.Covers(entry[(slash + 1)..], service.Hostname);
+    }
+}

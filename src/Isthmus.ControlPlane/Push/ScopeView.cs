@@ -1,0 +1,157 @@
+using System.Collections.Immutable;
+using Google.Protobuf;
+using Isthmus.ControlPlane.Derive;
+using Isthmus.Core.Collections;
+using Isthmus.Mesh.Generate;
+using Isthmus.Mesh.Model;
+using Isthmus.Wire.Envoy.Clusters;
+using Isthmus.Wire.Xds;
+
+namespace Isthmus.ControlPlane.Push;
+
+/// <summary>The resources that all proxies of one scope share. Each is remembered with its inputs and made again only when those differ.</summary>
+internal sealed class ScopeView(ProxyScope scope, GatewayScope? gateway)
+{
+    private readonly SortedDictionary<string, HostPart> _hosts = new(StringComparer.Ordinal);
+    private readonly OutboundPart _outbound = new(scope);
+    private readonly GatewayPart? _gateway = gateway is null ? null : new(scope, gateway);
+    private MeshConfig? _mesh;
+
+    public ProxyScope Scope => scope;
+
+    public ResourceSet Clusters { get; private set; } = ResourceSet.Empty;
+
+    public ResourceSet Endpoints { get; private set; } = ResourceSet.Empty;
+
+    public ResourceSet Listeners { get; private set; } = ResourceSet.Empty;
+
+    public ResourceSet Routes { get; private set; } = ResourceSet.Empty;
+
+    public ResourceSet Names { get; private set; } = ResourceSet.Empty;
+
+    /// <summary>Hosts made again since the start: what a change costs.</summary>
+    public long Built { get; private set; }
+
+    /// <summary>What is known of one visible host.</summary>
+    private sealed class HostPart
+    {
+        public required ClusterInputs Clusters { get; set; }
+        public required ImmutableArray<EncodedResource> ClusterResources { get; set; }
+        public EndpointInputs? Endpoints { get; set; }
+        public ImmutableArray<EncodedResource> EndpointResources { get; set; } = [];
+    }
+
+    /// <summary>Endpoints alone, at once: clusters of these hosts go along, because new endpoints may bring new identities.</summary>
+    public void UpdateEndpoints(MeshView view, IEnumerable<string> hosts) => UpdateHosts(view, hosts);
+
+    public void UpdateAll(MeshView view, MeshChanges? changes)
+    {
+        // Rules and settings may touch any host; otherwise only those that changed are looked at.
+        var everything = changes is null || changes.Config || _mesh is null || changes.Gateways;
+        var touched = everything ? view.Services.Keys.Union(_hosts.Keys) : changes!.Services.Union(changes.Endpoints);
+        UpdateHosts(view, touched);
+        if (!Equals(_mesh, view.Mesh))
+        {
+            _mesh = view.Mesh;
+            SetStatic(view.Mesh);
+        }
+        var visible = _hosts.Values.Select(part => part.Clusters.Service);
+        if (_gateway is null)
+        {
+            if (!everything && changes!.Services.Count == 0 && !changes.Endpoints.Any(host => _hosts.TryGetValue(host, out var part) && part.Clusters.Service.Headless)) return;
+            _outbound.Update(view, visible);
+            (Listeners, Routes, Names) = (_outbound.Listeners, _outbound.Routes, _outbound.Names);
+        }
+        else
+        {
+            if (!everything && changes!.Services.Count == 0) return;
+            _gateway.Update(view, _hosts.Values.Select(part => part.Clusters));
+            (Listeners, Routes) = (_gateway.Listeners, _gateway.Routes);
+        }
+    }
+
+    private void SetStatic(MeshConfig mesh)
+    {
+        var fixedOnes = ClusterGenerator.Static(scope.Kind, mesh).Select(cluster => EncodedResource.Of(TypeUrls.Cluster, cluster.Name, cluster, default));
+        Clusters = Clusters.With([], fixedOnes);
+    }
+
+    private void UpdateHosts(MeshView view, IEnumerable<string> hosts)
+    {
+        var (goneClusters, newClusters) = (new List<string>(), new List<EncodedResource>());
+        var (goneEndpoints, newEndpoints) = (new List<string>(), new List<EncodedResource>());
+        foreach (var host in hosts)
+        {
+            var known = _hosts.GetValueOrDefault(host);
+            if (!view.Services.TryGetValue(host, out var service) || !SidecarHosts.Sees(scope, service))
+            {
+                if (known is null) continue;
+                _hosts.Remove(host);
+                goneClusters.AddRange(known.ClusterResources.Select(NameOf));
+                goneEndpoints.AddRange(known.EndpointResources.Select(NameOf));
+                continue;
+            }
+            var behind = view.EndpointsOf(host);
+            var rule = view.RuleFor(service, scope);
+            var inputs = ClusterInputsOf(view, service, rule, behind);
+            if (known is null || !Same(known.Clusters, inputs))
+            {
+                var made = MakeClusters(inputs);
+                if (known is not null) goneClusters.AddRange(known.ClusterResources.Select(NameOf));
+                newClusters.AddRange(made);
+                if (known is null) _hosts[host] = known = new() { Clusters = inputs, ClusterResources = made };
+                else (known.Clusters, known.ClusterResources) = (inputs, made);
+            }
+            if (!EndpointGenerator.HasAssignments(service, scope.Kind))
+            {
+                goneEndpoints.AddRange(known.EndpointResources.Select(NameOf));
+                (known.Endpoints, known.EndpointResources) = (null, []);
+                continue;
+            }
+            var next = new EndpointInputs(scope, view.Mesh, service, rule, behind.Endpoints, view.Gateways);
+            if (known.Endpoints is { } last && Same(last, next) && Equals(last.Rule, rule)) continue;
+            var assignments = MakeEndpoints(next, inputs.SniPassthrough);
+            goneEndpoints.AddRange(known.EndpointResources.Select(NameOf));
+            newEndpoints.AddRange(assignments);
+            (known.Endpoints, known.EndpointResources) = (next, assignments);
+        }
+        Clusters = Clusters.With(goneClusters, newClusters);
+        Endpoints = Endpoints.With(goneEndpoints, newEndpoints);
+    }
+
+    private ClusterInputs ClusterInputsOf(MeshView view, MeshService service, DestinationRule? rule, HostEndpoints behind)
+    {
+        var isDns = service.Resolution is Resolution.Dns or Resolution.DnsRoundRobin;
+        return new(scope, view.Mesh, service, rule, behind.Identities, isDns ? behind.Endpoints : default, behind.AllMtls, _gateway?.ExposesBySni(service) == true);
+    }
+
+    /// <summary>Equality of inputs, cheapest parts first; records compare by content, and what did not change is mostly the same object.</summary>
+    private static bool Same(ClusterInputs a, ClusterInputs b) =>
+        ReferenceEquals(a.Service, b.Service) && ReferenceEquals(a.Rule, b.Rule) && ReferenceEquals(a.Mesh, b.Mesh) && a.HasMtls == b.HasMtls
+            && a.SniPassthrough == b.SniPassthrough && a.Identities == b.Identities && a.Members == b.Members
+        || a == b;
+
+    private static bool Same(EndpointInputs a, EndpointInputs b) =>
+        ReferenceEquals(a.Service, b.Service) && ReferenceEquals(a.Rule, b.Rule) && ReferenceEquals(a.Mesh, b.Mesh)
+            && ReferenceEquals(a.Gateways, b.Gateways) && a.Endpoints == b.Endpoints
+        || a == b;
+
+    private ImmutableArray<EncodedResource> MakeClusters(ClusterInputs inputs)
+    {
+        Built++;
+        var origins = Origins(inputs.Service, inputs.Rule);
+        return [.. ClusterGenerator.Outbound(inputs).Select(cluster => EncodedResource.Of(TypeUrls.Cluster, cluster.Name, cluster, origins))];
+    }
+
+    private ImmutableArray<EncodedResource> MakeEndpoints(EndpointInputs inputs, bool sniPassthrough)
+    {
+        Built++;
+        var origins = inputs.Endpoints.Select(endpoint => endpoint.Source).Concat(Origins(inputs.Service, inputs.Rule)).Distinct().Order().ToValueList();
+        return [.. EndpointGenerator.All(inputs, sniPassthrough).Select(assignment => EncodedResource.Of(TypeUrls.Endpoints, assignment.ClusterName, assignment, origins))];
+    }
+
+    private static ValueList<ObjectRef> Origins(MeshService service, DestinationRule? rule) =>
+        rule is null ? service.Sources : service.Sources.Append(rule.Source).ToValueList();
+
+    private static string NameOf(EncodedResource encoded) => encoded.Resource.Name;
+}

@@ -17,6 +17,8 @@ internal static class CommandLine
     {
         ["lab-apiserver"] = Lab.ApiServerProgram.RunAsync,
         ["lab-node"] = Lab.NodeProgram.RunAsync,
+        ["proxy"] = Proxy.ProxyProgram.RunAsync,
+        ["istio-iptables"] = Proxy.CaptureProgram.RunAsync,
         ["sample"] = Samples.SampleProgram.RunAsync,
         ["lab-supervisor"] = Lab.SupervisorProgram.RunAsync,
     };

@@ -1,0 +1,246 @@
+using Isthmus.Proxy.Telemetry;
+using Isthmus.Tests.Mesh.Lab;
+using Xunit;
+using static Isthmus.Tests.Mesh.Proxy.TestResources;
+
+namespace Isthmus.Tests.Mesh.Proxy;
+
+/// <summary>
+/// Proxies fed from files, without any control plane: a caller in one network, a service in another whose Pods have the same
+/// addresses, a gateway between them.
+/// </summary>
+public sealed class DataPlaneAloneTests
+{
+    private const string Caller = "spiffe://cluster.local/ns/shop/sa/caller";
+    private const string Callee = "spiffe://cluster.local/ns/stock/sa/orders";
+    private const string Host = "orders.stock.svc.cluster.local";
+    private const string GatewayAddress = "172.18.0.3:15443";
+
+    private static CancellationToken Stop => TestContext.Current.CancellationToken;
+
+    [Fact]
+    public async Task Curl_reaches_a_server_in_the_other_network_and_the_server_sees_who_calls()
+    {
+        await using var network = TestNetwork.Create();
+        using var mesh = await Mesh.CreateAsync(network);
+        var answer = await mesh.Client.Pod.RunAsync("curl", "-sS", "-m", "10", "--resolve", $"{Host}:8000:10.96.7.7", "-i", $"http://{Host}:8000/stock?item=1");
+        Assert.Contains("HTTP/1.1 200 OK", answer);
+        Assert.Contains("served-by: orders", answer);
+        Assert.Contains("path: /stock?item=1", answer);
+        Assert.Contains($"x-forwarded-client-cert: By={Callee};Hash=", answer);
+        Assert.Contains($"URI={Caller}", answer);
+        Assert.Contains("x-envoy-attempt-count: 1", answer);
+        Assert.Contains("x-request-id: ", answer);
+        Assert.Contains("server: envoy", answer);
+
+        var caller = await mesh.Client.WaitForLogAsync("/stock?item=1");
+        Assert.Equal($"\"GET /stock?item=1 HTTP/1.1\" 200 - via_upstream - {GatewayAddress} outbound|8000||{Host} 10.96.7.7:8000 -", caller);
+        var callee = await mesh.Server.WaitForLogAsync("/stock?item=1");
+        Assert.Equal($"\"GET /stock?item=1 HTTP/1.1\" 200 - via_upstream - 10.244.0.10:8000 inbound|8000|| 10.244.0.10:8000 outbound_.8000_._.{Host}", callee);
+    }
+
+    [Fact]
+    public async Task The_gateway_carries_many_requests_on_one_connection_without_ending_TLS()
+    {
+        await using var network = TestNetwork.Create();
+        using var mesh = await Mesh.CreateAsync(network);
+        var url = $"http://{Host}:8000/";
+        var answer = await mesh.Client.Pod.RunAsync("curl", "-sS", "-m", "10", "--resolve", $"{Host}:8000:10.96.7.7", url, url, url, url);
+        Assert.Equal(4, answer.Split("served-by: orders").Length - 1);
+        var cluster = mesh.Client.Plane.State.Current.Clusters[$"outbound|8000||{Host}"];
+        Assert.Equal((4L, 1L), (cluster.Counters.Requests, cluster.Counters.Connects));
+        Assert.Equal(1, mesh.Gateway.Plane.Report.Total);
+    }
+
+    [Fact]
+    public async Task A_server_that_speaks_first_is_heard_through_the_mesh()
+    {
+        await using var network = TestNetwork.Create();
+        using var mesh = await Mesh.CreateAsync(network);
+        mesh.Server.Pod.ServeTcp(7000, "greeting");
+        // The connection the server sees comes from its own sidecar.
+        Assert.Equal("greeting 127.0.0.6", await mesh.Client.Pod.AskAsync("10.96.7.5", 7000, 5));
+        Assert.Contains("outbound|7000||", await mesh.Client.WaitForLogAsync("outbound|7000||"));
+    }
+
+    [Fact]
+    public async Task Inbound_plain_bytes_mesh_TLS_and_the_applications_own_TLS_are_told_apart()
+    {
+        await using var network = TestNetwork.Create();
+        using var mesh = await Mesh.CreateAsync(network);
+        // Plain, from a neighbour without a proxy.
+        var plain = await mesh.Neighbour.RunAsync("curl", "-sS", "-m", "10", "http://10.244.0.10:8000/plain");
+        Assert.Contains("served-by: orders", plain);
+        Assert.DoesNotContain("x-forwarded-client-cert", plain);
+        // The application's own TLS arrives untouched.
+        using var own = new OwnTlsServer(mesh.Server.Pod, 7000);
+        var tls = await mesh.Neighbour.RunAsync("curl", "-sS", "-k", "-m", "10", "https://10.244.0.10:7000/own");
+        Assert.Contains("the application's own TLS", tls);
+        Assert.Contains("inbound|7000||", await mesh.Server.WaitForLogAsync("inbound|7000||"));
+    }
+
+    [Fact]
+    public async Task A_silent_client_of_a_plain_port_is_served_after_a_moment()
+    {
+        await using var network = TestNetwork.Create();
+        using var mesh = await Mesh.CreateAsync(network);
+        mesh.Server.Pod.ServeTcp(7000, "greeting");
+        Assert.Equal("greeting 127.0.0.6", await mesh.Neighbour.AskAsync("10.244.0.10", 7000, 5));
+    }
+
+    [Fact]
+    public async Task A_callee_of_another_root_is_refused_with_a_reason_that_the_log_names()
+    {
+        await using var network = TestNetwork.Create();
+        using var mesh = await Mesh.CreateAsync(network, otherRoot: true);
+        var answer = await mesh.Client.Pod.RunAsync("curl", "-sS", "-m", "10", "--resolve", $"{Host}:8000:10.96.7.7", "-i", $"http://{Host}:8000/");
+        Assert.Contains("HTTP/1.1 503 Service Unavailable", answer);
+        Assert.Contains("upstream connect error or disconnect/reset before headers", answer);
+        var line = await mesh.Client.WaitForLogAsync("503");
+        Assert.Contains(" 503 UF,URX ", line);
+        Assert.Contains("CERTIFICATE_VERIFY_FAILED", line);
+    }
+
+    [Fact]
+    public async Task Without_the_gateway_the_local_endpoint_carries_on_and_nobody_notices()
+    {
+        await using var network = TestNetwork.Create();
+        using var mesh = await Mesh.CreateAsync(network, withLocal: true);
+        async Task<string> AskAsync() => await mesh.Client.Pod.RunAsync("curl", "-sS", "-m", "10", "--resolve", $"{Host}:8000:10.96.7.7", "-w", "%{http_code}", $"http://{Host}:8000/");
+        var answers = new List<string>();
+        for (var i = 0; i < 20; i++) answers.Add(await AskAsync());
+        Assert.Contains(answers, a => a.Contains("served-by: orders", StringComparison.Ordinal));
+        Assert.Contains(answers, a => a.Contains("served-by: local", StringComparison.Ordinal));
+
+        mesh.Gateway.Plane.CloseListeners();
+        mesh.Gateway.Plane.Connections.Cut();
+        for (var i = 0; i < 20; i++) answers.Add(await AskAsync());
+        Assert.All(answers, a => Assert.EndsWith("200", a));
+        Assert.All(answers.Skip(20), a => Assert.Contains("served-by: local", a));
+    }
+
+    [Fact]
+    public async Task A_draining_proxy_finishes_what_it_has_and_asks_clients_to_leave()
+    {
+        await using var network = TestNetwork.Create();
+        using var mesh = await Mesh.CreateAsync(network);
+        Assert.Contains("served-by", await mesh.Neighbour.RunAsync("curl", "-sS", "-m", "10", "http://10.244.0.10:8000/"));
+        await mesh.Server.Plane.DrainAsync(TimeSpan.FromSeconds(5));
+        Assert.Equal(0, mesh.Server.Plane.Connections.Count);
+        Assert.Equal(0, mesh.Server.Plane.Report.Active);
+        Assert.Equal(0, mesh.Server.Plane.Report.Ends(EndReason.Bug));
+    }
+
+    private sealed class Mesh : IDisposable
+    {
+        private readonly CancellationTokenSource _stop = CancellationTokenSource.CreateLinkedTokenSource(Stop);
+
+        internal required TestProxy Client { get; init; }
+
+        internal required TestProxy Gateway { get; init; }
+
+        internal required TestProxy Server { get; init; }
+
+        /// <summary>A Pod beside the server, without a proxy.</summary>
+        internal required TestPod Neighbour { get; init; }
+
+        internal static async Task<Mesh> CreateAsync(TestNetwork network, bool otherRoot = false, bool withLocal = false)
+        {
+            var one = await network.NodeAsync(1);
+            var two = await network.NodeAsync(2);
+            var authority = new TestAuthority();
+            var other = otherRoot ? new TestAuthority() : authority;
+            // The same address in both networks, on purpose.
+            var mesh = new Mesh
+            {
+                Client = new TestProxy(await one.PodAsync("10.244.0.10"), authority.Issue("cluster1", Caller)),
+                Gateway = new TestProxy(two.Self, authority.Issue("cluster2", "spiffe://cluster.local/ns/istio-system/sa/gateway")),
+                Server = new TestProxy(await two.PodAsync("10.244.0.10"), other.Issue("cluster2", Callee)),
+                Neighbour = await two.PodAsync("10.244.0.11"),
+            };
+            mesh.Server.Pod.ServeHttp(8000, "orders", mesh._stop.Token);
+            var local = withLocal ? await one.PodAsync("10.244.0.12") : null;
+            local?.ServeHttp(8000, "local", mesh._stop.Token);
+            mesh.LoadClient(withLocal);
+            mesh.LoadGateway();
+            mesh.LoadServer();
+            await mesh.Client.CaptureAsync();
+            await mesh.Server.CaptureAsync();
+            return mesh;
+        }
+
+        private void LoadClient(bool withLocal)
+        {
+            string Cluster(int port) => MeshCluster($"outbound|{port}||{Host}", $"outbound_.{port}_._.{Host}", Callee);
+            var http = Http("\"rds\": {\"config_source\": {\"ads\": {}}, \"route_config_name\": \"8000\"}", "\"use_remote_address\": false");
+            string[] local = withLocal ? ["10.244.0.12:8000"] : [];
+            Client.Load(
+                Array(Cluster(8000), Cluster(7000), OriginalDestination("PassthroughCluster")),
+                Array(Endpoints($"outbound|8000||{Host}", [$"+{GatewayAddress}", .. local]), Endpoints($"outbound|7000||{Host}", $"+{GatewayAddress}")),
+                Array(Route("8000", Host, $"outbound|8000||{Host}")),
+                Array(
+                    $$$"""
+                    {"name": "virtualOutbound", "address": {"socket_address": {"address": "0.0.0.0", "port_value": 15001}}, "use_original_dst": true, "traffic_direction": "OUTBOUND",
+                     "filter_chains": [{"filters": [{{{Tcp("PassthroughCluster")}}}]}]}
+                    """,
+                    $$$"""
+                    {"name": "0.0.0.0_8000", "address": {"socket_address": {"address": "0.0.0.0", "port_value": 8000}}, "bind_to_port": false, "traffic_direction": "OUTBOUND",
+                     "listener_filters": [{{{TlsInspector}}}, {{{HttpInspector}}}], "listener_filters_timeout": "0s", "continue_on_listener_filters_timeout": true,
+                     "filter_chains": [{"filter_chain_match": {"transport_protocol": "raw_buffer", "application_protocols": ["http/1.1", "h2c"]},
+                       "filters": [{{{http}}}]}],
+                     "default_filter_chain": {"filters": [{{{Tcp("PassthroughCluster")}}}]}}
+                    """,
+                    $$$"""
+                    {"name": "10.96.7.5_7000", "address": {"socket_address": {"address": "10.96.7.5", "port_value": 7000}}, "bind_to_port": false, "traffic_direction": "OUTBOUND",
+                     "filter_chains": [{"filters": [{{{Tcp($"outbound|7000||{Host}")}}}]}]}
+                    """));
+        }
+
+        private void LoadGateway()
+        {
+            string Chain(int port) =>
+                $$$"""{"filter_chain_match": {"server_names": ["outbound_.{{{port}}}_._.{{{Host}}}"], "application_protocols": {{{MeshProtocols}}} }, "filters": [{{{Tcp($"outbound_.{port}_._.{Host}")}}}]}""";
+            Gateway.Load(
+                Array(RawCluster($"outbound_.8000_._.{Host}"), RawCluster($"outbound_.7000_._.{Host}")),
+                Array(Endpoints($"outbound_.8000_._.{Host}", "10.244.0.10:8000"), Endpoints($"outbound_.7000_._.{Host}", "10.244.0.10:7000")),
+                Array(),
+                Array(
+                    $$$"""
+                    {"name": "0.0.0.0_15443", "address": {"socket_address": {"address": "0.0.0.0", "port_value": 15443}}, "traffic_direction": "OUTBOUND",
+                     "listener_filters": [{{{TlsInspector}}}], "filter_chains": [{{{Chain(8000)}}}, {{{Chain(7000)}}}]}
+                    """));
+        }
+
+        private void LoadServer()
+        {
+            string Http8000() => Http(InlineRoute("inbound|8000||"), """
+                "forward_client_cert_details": "APPEND_FORWARD", "set_current_client_cert_details": {"subject": true, "dns": true, "uri": true}, "server_name": "istio-envoy"
+                """);
+            Server.Load(
+                Array(OriginalDestination("inbound|8000||", "127.0.0.6"), OriginalDestination("inbound|7000||", "127.0.0.6"), OriginalDestination("InboundPassthroughClusterIpv4", "127.0.0.6")),
+                Array(), Array(),
+                Array(
+                    $$$"""
+                    {"name": "virtualInbound", "address": {"socket_address": {"address": "0.0.0.0", "port_value": 15006}}, "traffic_direction": "INBOUND",
+                     "listener_filters": [{"name": "envoy.filters.listener.original_dst", "typed_config": {"@type": "type.googleapis.com/envoy.extensions.filters.listener.original_dst.v3.OriginalDst"}}, {{{TlsInspector}}}, {{{HttpInspector}}}],
+                     "listener_filters_timeout": "0s", "continue_on_listener_filters_timeout": true,
+                     "filter_chains": [
+                       {"name": "virtualInbound", "filter_chain_match": {"prefix_ranges": [{"address_prefix": "0.0.0.0", "prefix_len": 0}], "transport_protocol": "raw_buffer"}, "filters": [{{{Tcp("InboundPassthroughClusterIpv4")}}}]},
+                       {"name": "0.0.0.0_8000", "filter_chain_match": {"destination_port": 8000, "transport_protocol": "tls", "application_protocols": {{{MeshProtocols}}} }, "filters": [{{{Http8000()}}}], {{{ServerTls("h2", "http/1.1")}}} },
+                       {"name": "0.0.0.0_8000", "filter_chain_match": {"destination_port": 8000, "transport_protocol": "raw_buffer"}, "filters": [{{{Http8000()}}}]},
+                       {"name": "0.0.0.0_7000", "filter_chain_match": {"destination_port": 7000, "transport_protocol": "tls", "application_protocols": {{{MeshProtocols}}} }, "filters": [{{{Tcp("inbound|7000||")}}}], {{{ServerTls("istio-peer-exchange", "h2", "http/1.1")}}} },
+                       {"name": "0.0.0.0_7000", "filter_chain_match": {"destination_port": 7000, "transport_protocol": "tls"}, "filters": [{{{Tcp("inbound|7000||")}}}]},
+                       {"name": "0.0.0.0_7000", "filter_chain_match": {"destination_port": 7000, "transport_protocol": "raw_buffer"}, "filters": [{{{Tcp("inbound|7000||")}}}]}]}
+                    """));
+        }
+
+        public void Dispose()
+        {
+            _stop.Cancel();
+            Client.Dispose();
+            Gateway.Dispose();
+            Server.Dispose();
+            _stop.Dispose();
+        }
+    }
+}

@@ -21,7 +21,9 @@ internal sealed class TokenSigner(ECDsa key)
     {
         var header = new JsonObject { ["alg"] = "ES256", ["kid"] = _keyId };
         var text = $"{Encode(header)}.{Encode(claims.ToJson())}";
-        var signature = key.SignData(Encoding.ASCII.GetBytes(text), HashAlgorithmName.SHA256);
+        byte[] signature;
+        // A key is no thread-safe object; requests are many.
+        lock (key) signature = key.SignData(Encoding.ASCII.GetBytes(text), HashAlgorithmName.SHA256);
         return $"{text}.{Base64Url.EncodeToString(signature)}";
     }
 
@@ -33,8 +35,13 @@ internal sealed class TokenSigner(ECDsa key)
         if (parts.Length != 3 || Decode(parts[0]) is not { } header || Decode(parts[1]) is not { } payload) return new(null, false);
         if (TokenClaims.FromJson(payload) is not { } claims || !issuers.Contains(claims.Issuer)) return new(null, false);
         var genuine = Json.Text(header["alg"]) == "ES256" && Bytes(parts[2]) is { Length: 64 } signature
-            && key.VerifyData(Encoding.ASCII.GetBytes($"{parts[0]}.{parts[1]}"), signature, HashAlgorithmName.SHA256);
+            && IsSigned(Encoding.ASCII.GetBytes($"{parts[0]}.{parts[1]}"), signature);
         return genuine ? new(claims, false) : new(null, true);
+    }
+
+    private bool IsSigned(byte[] text, byte[] signature)
+    {
+        lock (key) return key.VerifyData(text, signature, HashAlgorithmName.SHA256);
     }
 
     /// <summary>The public key as served at <c>/openid/v1/jwks</c>.</summary>

@@ -21,7 +21,7 @@ public sealed record CaSnapshot(string Source, CaBundle Bundle, string RootsPem,
 /// Owns the CA: the Secret <c>cacerts</c> when there is one, else a root of its own in <c>istio-ca-secret</c>.
 /// A bundle that does not hold together never replaces one that does.
 /// </summary>
-public sealed partial class CaState(KubeClient client, string ns, string trustDomain, TimeProvider time, ILogger<CaState> log)
+public sealed partial class CaState(KubeClient client, string ns, Func<string> trustDomain, TimeProvider time, ILogger<CaState> log)
 {
     private const int RootYears = 10;
 
@@ -104,7 +104,7 @@ public sealed partial class CaState(KubeClient client, string ns, string trustDo
                 return;
             }
             var now = time.GetUtcNow();
-            using var issuer = Issuer.SelfSigned(new(trustDomain), Keys.Create(KeyKind.Rsa2048), now.AddMinutes(-2), now.AddYears(RootYears));
+            using var issuer = Issuer.SelfSigned(new(trustDomain()), Keys.Create(KeyKind.Rsa2048), now.AddMinutes(-2), now.AddYears(RootYears));
             var secret = new JsonObject
             {
                 ["apiVersion"] = "v1",

@@ -7,7 +7,7 @@ using Microsoft.AspNetCore.Server.Kestrel.Https;
 namespace Isthmus.ControlPlane.Ca;
 
 /// <summary>The control plane's own certificate, signed by its CA, and the check of its clients'. Follows the CA.</summary>
-public sealed class ServingTls(CaState ca, DiscoverySettings settings, TimeProvider time)
+public sealed class ServingTls(Func<CaSnapshot?> ca, DiscoverySettings settings, TimeProvider time)
 {
     private static readonly TimeSpan Lifetime = TimeSpan.FromDays(365);
     private static readonly TimeSpan RenewBefore = TimeSpan.FromDays(30);
@@ -42,14 +42,14 @@ public sealed class ServingTls(CaState ca, DiscoverySettings settings, TimeProvi
 
     private bool Trusted(X509Certificate2 certificate, X509Chain? chain)
     {
-        if (ca.Current is not { } current) return false;
+        if (ca() is not { } current) return false;
         var sent = chain?.ChainPolicy.ExtraStore.Concat(chain.ChainElements.Select(element => element.Certificate)) ?? [];
         return current.Bundle.Trust.Reject(certificate, sent, CertificateUse.Client, time.GetUtcNow()) is null;
     }
 
     private SslStreamCertificateContext Context()
     {
-        var current = ca.Current ?? throw new AuthenticationException("The CA is not loaded yet.");
+        var current = ca() ?? throw new AuthenticationException("The CA is not loaded yet.");
         var now = time.GetUtcNow();
         lock (_guard)
         {

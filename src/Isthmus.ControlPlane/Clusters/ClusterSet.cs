@@ -135,7 +135,7 @@ public sealed partial class ClusterSet(
                 _watches = _watches.SetItem(id, watch);
                 continue;
             }
-            Retire(watch, forget: true);
+            Retire(watch);
         }
         foreach (var (id, cluster) in wanted)
         {
@@ -156,13 +156,13 @@ public sealed partial class ClusterSet(
         if (old is not null) _retiring.Add(watch.Synced.ContinueWith(_ => old.DisposeAsync().AsTask(), TaskScheduler.Default).Unwrap());
     }
 
-    private void Retire(ClusterWatch watch, bool forget)
+    private void Retire(ClusterWatch watch)
     {
         ClusterLeft(log, watch.Id);
         _retiring.Add(Task.Run(async () =>
         {
             await watch.DisposeAsync();
-            if (forget && !_watches.ContainsKey(watch.Id)) objects.Remove(watch.Id);
+            if (!_watches.ContainsKey(watch.Id)) await objects.Remove(watch.Id);
         }));
         Changed?.Invoke(watch.Id, null);
     }

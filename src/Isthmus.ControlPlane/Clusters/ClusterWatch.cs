@@ -78,13 +78,12 @@ public sealed class ClusterWatch : IAsyncDisposable
         var informer = new Informer<T>(Client, kind, new InformerSettings { Namespace = ns }, _time);
         var first = true;
         _informers.Add((informer.Synced, () => informer.LastContact, () => informer.LastError));
-        _tasks.Add(Task.Run(() => informer.RunAsync(changes =>
+        _tasks.Add(Task.Run(() => informer.RunAsync(async changes =>
         {
             // The first list replaces what an earlier watch of the cluster, with other credentials, had brought.
-            if (first) _objects.Replace(Id, kind, [.. changes.Where(change => change.Object is not null).Select(change => KeyValuePair.Create(change.Key, change.Object!))]);
-            else _objects.Apply(Id, kind, changes);
+            if (first) await _objects.Replace(Id, kind, [.. changes.Where(change => change.Object is not null).Select(change => KeyValuePair.Create(change.Key, change.Object!))]);
+            else await _objects.Apply(Id, kind, changes);
             first = false;
-            return ValueTask.CompletedTask;
         }, _stop.Token)));
     }
 
@@ -97,7 +96,7 @@ public sealed class ClusterWatch : IAsyncDisposable
             var contact = Contact;
             if (_told is not null && _told with { LastContact = contact.LastContact } == contact) continue;
             _told = contact;
-            _objects.Contact(contact);
+            await _objects.Contact(contact);
         }
         while (await timer.WaitForNextTickAsync(stop));
     }

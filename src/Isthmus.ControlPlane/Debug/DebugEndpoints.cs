@@ -9,17 +9,17 @@ using Microsoft.AspNetCore.Routing;
 namespace Isthmus.ControlPlane.Debug;
 
 /// <summary>What a control plane tells about itself under <c>/debug</c>, to callers in its own Pod only (istiod's paths and JSON).</summary>
-public sealed class DebugEndpoints(ClusterSet clusters, IReadOnlyDictionary<string, Func<HttpContext, JsonNode>> pages)
+public sealed class DebugEndpoints(ClusterSet clusters, IReadOnlyDictionary<string, Func<HttpContext, Task<JsonNode>>> pages)
 {
-    public IEnumerable<IEndpointConventionBuilder> Map(IEndpointRouteBuilder endpoints)
+    public void Map(IEndpointRouteBuilder endpoints)
     {
-        foreach (var (path, page) in pages.Append(new("clusterz", _ => Clusters())).Append(new("list", _ => List())))
+        foreach (var (path, page) in pages.Append(new("clusterz", _ => Task.FromResult<JsonNode>(Clusters()))).Append(new("list", _ => Task.FromResult<JsonNode>(List()))))
         {
-            yield return endpoints.MapGet($"/debug/{path}", (RequestDelegate)(http => AnswerAsync(http, page)));
+            endpoints.MapGet($"/debug/{path}", (RequestDelegate)(http => AnswerAsync(http, page)));
         }
     }
 
-    private static async Task AnswerAsync(HttpContext http, Func<HttpContext, JsonNode> page)
+    private static async Task AnswerAsync(HttpContext http, Func<HttpContext, Task<JsonNode>> page)
     {
         // Nothing here needs to be seen from elsewhere: 'kubectl exec' and port-forward arrive on the loopback.
         if (http.Connection.RemoteIpAddress is not { } caller || !IPAddress.IsLoopback(caller))
@@ -29,7 +29,7 @@ public sealed class DebugEndpoints(ClusterSet clusters, IReadOnlyDictionary<stri
             return;
         }
         http.Response.ContentType = "application/json";
-        await http.Response.WriteAsync(page(http).ToJsonString() + "\n", http.RequestAborted);
+        await http.Response.WriteAsync((await page(http)).ToJsonString() + "\n", http.RequestAborted);
     }
 
     private JsonArray Clusters() => new([.. clusters.Status().Select(cluster =>

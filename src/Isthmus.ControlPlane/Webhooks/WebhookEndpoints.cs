@@ -12,11 +12,11 @@ namespace Isthmus.ControlPlane.Webhooks;
 /// <summary>Injection (<c>/inject/…</c>) and validation (<c>/validate</c>), as API servers call them.</summary>
 public sealed partial class WebhookEndpoints(Func<InjectorValues> values, ILogger<WebhookEndpoints> log)
 {
-    public IEndpointConventionBuilder[] Map(IEndpointRouteBuilder endpoints) =>
-    [
-        endpoints.MapPost("/inject/{**path}", (RequestDelegate)(http => AdmissionReview.HandleAsync(http, question => Inject(question, http.Request.Path)))),
-        endpoints.MapPost("/validate", (RequestDelegate)(http => AdmissionReview.HandleAsync(http, Validate))),
-    ];
+    public void Map(IEndpointRouteBuilder endpoints)
+    {
+        endpoints.MapPost("/inject/{**path}", (RequestDelegate)(http => AdmissionReview.HandleAsync(http, question => Inject(question, http.Request.Path))));
+        endpoints.MapPost("/validate", (RequestDelegate)(http => AdmissionReview.HandleAsync(http, Validate)));
+    }
 
     private AdmissionAnswer Inject(AdmissionQuestion question, string path)
     {

@@ -1,0 +1,158 @@
+using Isthmus.ControlPlane.Ca;
+using Isthmus.ControlPlane.Clusters;
+using Isthmus.ControlPlane.Debug;
+using Isthmus.ControlPlane.Derive;
+using Isthmus.ControlPlane.Injection;
+using Isthmus.ControlPlane.Push;
+using Isthmus.ControlPlane.Webhooks;
+using Isthmus.Kubernetes.Client;
+using Isthmus.Wire.Envoy;
+using Isthmus.Wire.Xds;
+using Microsoft.AspNetCore.Builder;
+using Microsoft.AspNetCore.Hosting;
+using Microsoft.AspNetCore.Http;
+using Microsoft.AspNetCore.Routing;
+using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Logging;
+
+namespace Isthmus.ControlPlane;
+
+/// <summary>What a control plane takes from its surroundings; all that a test may replace.</summary>
+public sealed record ControlPlanePorts(TimeProvider Time, Random Random, ClusterAccess ConfigCluster);
+
+/// <summary>One control plane: every part of it is made here, and runs until stopped.</summary>
+public sealed partial class ControlPlane : IAsyncDisposable
+{
+    private readonly WebApplication _app;
+    private readonly ILoggerFactory _logs;
+    private readonly PushEngine _engine;
+    private readonly ClusterSet _clusters;
+    private readonly CaState _ca;
+    private readonly InjectorState _injector;
+    private readonly DiscoverySettings _settings;
+    private readonly ControlPlanePorts _ports;
+    private readonly KubeClient _client;
+    private readonly Dictionary<string, CancellationTokenSource> _remoteWork = new(StringComparer.Ordinal);
+    private volatile bool _ready;
+
+    private ControlPlane(DiscoverySettings settings, ControlPlanePorts ports)
+    {
+        (_settings, _ports) = (settings, ports);
+        _client = new KubeClient(ports.ConfigCluster, "isthmus-discovery");
+        var tlsSource = new CaHolder();
+        var tls = new ServingTls(() => tlsSource.State?.Current, settings, ports.Time);
+        var builder = Listening.Builder(settings, tls);
+        builder.Services.AddSingleton(ports.Time);
+        _app = builder.Build();
+        _logs = _app.Services.GetRequiredService<ILoggerFactory>();
+
+        _injector = new(_client, settings, ports.Time, _logs.CreateLogger<InjectorState>());
+        _ca = new(_client, settings.Namespace, () => _injector.Current.TrustDomain, ports.Time, _logs.CreateLogger<CaState>());
+        tlsSource.State = _ca;
+        var mesh = new MeshGraph();
+        _engine = new(new(mesh, new()), new(settings.DebounceAfter, settings.DebounceMax), ports.Time, _logs.CreateLogger<PushEngine>());
+        var objects = new MeshObjects(settings, change => _engine.PostAsync(change, CancellationToken.None), _logs.CreateLogger<MeshObjects>());
+        var config = new ClusterWatch(settings.ClusterId, "", ports.ConfigCluster, isConfig: true, settings.Namespace, objects, ports.Time);
+        _clusters = new(settings, config, objects, ports.Time, _logs.CreateLogger<ClusterSet>());
+        _clusters.Changed += RemoteChanged;
+        MapEndpoints();
+    }
+
+    /// <summary>Makes a control plane; nothing runs and no port is open before <see cref="RunAsync"/>.</summary>
+    public static ControlPlane Build(DiscoverySettings settings, ControlPlanePorts ports) => new(settings, ports);
+
+    public async Task RunAsync(CancellationToken stop)
+    {
+        using var ended = CancellationTokenSource.CreateLinkedTokenSource(stop);
+        var tasks = new List<Task>
+        {
+            _engine.RunAsync(ended.Token),
+            _injector.RunAsync(ended.Token),
+            _clusters.RunAsync(ended.Token),
+            LoadCaAsync(ended.Token),
+            new RootDistribution(_client, _ca, _ports.Time, _logs.CreateLogger<RootDistribution>()).RunAsync(ended.Token),
+            new CaBundlePatcher(_client, _settings.Revision, validating: true, _ca, _ports.Time, _logs.CreateLogger<CaBundlePatcher>()).RunAsync(ended.Token),
+            BecomeReadyAsync(ended.Token),
+            _app.RunAsync(ended.Token),
+        };
+        // A part that ends on its own takes the process with it: Kubernetes starts it again, whole.
+        var first = await Task.WhenAny(tasks.Where((_, index) => index != BecomeReadyIndex));
+        await ended.CancelAsync();
+        await Task.WhenAll(tasks).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        if (!stop.IsCancellationRequested) await first;
+    }
+
+    private const int BecomeReadyIndex = 6;
+
+    public async ValueTask DisposeAsync()
+    {
+        foreach (var work in _remoteWork.Values) await work.CancelAsync();
+        await _clusters.DisposeAsync();
+        await _app.DisposeAsync();
+        _client.Dispose();
+    }
+
+    /// <summary>The trust domain of the mesh settings decides what the first root is called.</summary>
+    private async Task LoadCaAsync(CancellationToken stop)
+    {
+        await _injector.Ready.WaitAsync(stop);
+        await _ca.RunAsync(stop);
+    }
+
+    private async Task BecomeReadyAsync(CancellationToken stop)
+    {
+        await Task.WhenAll(_injector.Ready, _ca.Ready).WaitAsync(stop);
+        await _clusters.ReadyAsync(stop);
+        await _engine.MarkReadyAsync(stop);
+        _ready = true;
+        NowReady(_logs.CreateLogger<ControlPlane>(), _settings.ClusterId, _settings.Revision);
+    }
+
+    private void MapEndpoints()
+    {
+        Listening.Separate(_app, _settings);
+        var callers = new CallerCheck(_clusters, _settings, () => _injector.Current.TrustDomain, _logs.CreateLogger<CallerCheck>());
+        new CertificateEndpoint(_ca, callers, _settings, _ports.Time, _logs.CreateLogger<CertificateEndpoint>()).Map(_app);
+        var identity = Identity(_settings);
+        new XdsServer(new AuthorizedFeeds(new MeshFeeds(_engine), callers, _settings), new XdsServerSettings(identity), _ports.Random).Map(_app);
+        new WebhookEndpoints(() => _injector.Current, _logs.CreateLogger<WebhookEndpoints>()).Map(_app);
+        new DebugEndpoints(_clusters, MeshPages.All(_engine)).Map(_app);
+        _app.MapGet("/ready", (RequestDelegate)(http =>
+        {
+            http.Response.StatusCode = _ready ? StatusCodes.Status200OK : StatusCodes.Status503ServiceUnavailable;
+            return http.Response.WriteAsync(_ready ? "ok\n" : $"not ready{(_ca.Problem is { } problem ? $": {problem}" : "")}\n", http.RequestAborted);
+        }));
+    }
+
+    /// <summary>Shown to proxies with each response, as istiod does.</summary>
+    private static Wire.Envoy.ControlPlane Identity(DiscoverySettings settings) => new()
+    {
+        Identifier = new System.Text.Json.Nodes.JsonObject
+        {
+            ["Component"] = "istiod", ["ID"] = settings.PodName,
+            ["Info"] = new System.Text.Json.Nodes.JsonObject { ["version"] = typeof(ControlPlane).Assembly.GetName().Version?.ToString(3) ?? "" },
+        }.ToJsonString(),
+    };
+
+    /// <summary>With EXTERNAL_ISTIOD the remote clusters' trust and webhooks are ours too.</summary>
+    private void RemoteChanged(string cluster, ClusterWatch? watch)
+    {
+        if (_remoteWork.Remove(cluster, out var old))
+        {
+            old.Cancel();
+            old.Dispose();
+        }
+        if (watch is null || !_settings.ExternalIstiod) return;
+        var stop = new CancellationTokenSource();
+        _remoteWork[cluster] = stop;
+        _ = Task.Run(() => RemoteManagement.RunAsync(watch.Client, _settings, _ca, _ports.Time, _logs, stop.Token), stop.Token);
+    }
+
+    [LoggerMessage(Level = LogLevel.Information, Message = "Ready: control plane of cluster {Cluster}, revision {Revision}")]
+    private static partial void NowReady(ILogger log, string cluster, string revision);
+
+    private sealed class CaHolder
+    {
+        internal CaState? State { get; set; }
+    }
+}

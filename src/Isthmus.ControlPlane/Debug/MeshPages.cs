@@ -1,0 +1,81 @@
+using System.Globalization;
+using System.Text.Json.Nodes;
+using Isthmus.ControlPlane.Push;
+using Isthmus.Wire.Xds;
+using Microsoft.AspNetCore.Http;
+
+namespace Isthmus.ControlPlane.Debug;
+
+/// <summary>Debug pages about mesh and proxies, with istiod's names and JSON keys where it has them.</summary>
+internal static class MeshPages
+{
+    private static readonly (string Key, string TypeUrl)[] Types =
+        [("cluster", TypeUrls.Cluster), ("listener", TypeUrls.Listener), ("route", TypeUrls.Route), ("endpoint", TypeUrls.Endpoint)];
+
+    internal static Dictionary<string, Func<HttpContext, Task<JsonNode>>> All(PushEngine engine) => new(StringComparer.Ordinal)
+    {
+        ["syncz"] = _ => Task.FromResult<JsonNode>(Sync(engine)),
+        ["networkz"] = http => engine.AskAsync<JsonNode>(writer => Networks(writer.Mesh), http.RequestAborted),
+        ["registryz"] = http => engine.AskAsync<JsonNode>(writer => Registry(writer.Mesh), http.RequestAborted),
+        ["endpointShardz"] = http => engine.AskAsync<JsonNode>(writer => Shards(writer.Mesh), http.RequestAborted),
+        ["live"] = http => engine.AskAsync<JsonNode>(writer => Live(writer.Mesh, http.Request.Query.ContainsKey("verify")), http.RequestAborted),
+    };
+
+    private static JsonArray Sync(PushEngine engine) => new([.. engine.Proxies.Select(feed =>
+    {
+        var status = feed.Status;
+        var line = new JsonObject
+        {
+            ["cluster_id"] = status.Proxy.Cluster, ["proxy"] = status.Proxy.Id, ["proxy_type"] = status.Proxy.Kind.ToString(),
+            ["istio_version"] = status.Proxy.Version, ["since"] = status.Since.ToString("O", CultureInfo.InvariantCulture),
+        };
+        foreach (var (key, url) in Types)
+        {
+            if (status.Types.FirstOrDefault(type => type.TypeUrl == url) is not { } sync) continue;
+            line[$"{key}_sent"] = sync.Sent;
+            line[$"{key}_acked"] = sync.Acked;
+            if (sync.Error.Length > 0) line[$"{key}_error"] = sync.Error;
+        }
+        return (JsonNode)line;
+    })]);
+
+    private static JsonArray Networks(Derive.MeshGraph mesh) => new([.. mesh.Gateways
+        .OrderBy(gateway => gateway.Network, StringComparer.Ordinal).ThenBy(gateway => gateway.Address, StringComparer.Ordinal)
+        .Select(gateway => (JsonNode)new JsonObject
+        {
+            ["Network"] = gateway.Network, ["Cluster"] = gateway.Cluster, ["Addr"] = gateway.Address, ["Port"] = gateway.Port,
+            ["Ready"] = gateway.Ready, ["Source"] = gateway.Source.ToString(),
+        })]);
+
+    private static JsonArray Registry(Derive.MeshGraph mesh) => new([.. mesh.Services.Items.OrderBy(item => item.Key, StringComparer.Ordinal).Select(item =>
+        (JsonNode)new JsonObject
+        {
+            ["hostname"] = item.Key,
+            ["ports"] = new JsonArray([.. item.Value.Ports.Select(port => (JsonNode)new JsonObject { ["name"] = port.Name, ["port"] = port.Number, ["protocol"] = port.Protocol.ToString() })]),
+            ["clusterVIPs"] = new JsonObject(item.Value.Vips.Select(vip => KeyValuePair.Create(vip.Key, (JsonNode?)new JsonArray([.. vip.Value.Select(ip => (JsonNode)JsonValue.Create(ip)!)])))),
+        })]);
+
+    private static JsonObject Shards(Derive.MeshGraph mesh) => new(mesh.Endpoints.Items.OrderBy(item => item.Key, StringComparer.Ordinal).Select(host =>
+        KeyValuePair.Create(host.Key, (JsonNode?)new JsonObject(host.Value.Endpoints.GroupBy(endpoint => endpoint.Cluster, StringComparer.Ordinal).Select(shard =>
+            KeyValuePair.Create($"Kubernetes/{shard.Key}", (JsonNode?)new JsonArray([.. shard.Select(endpoint => (JsonNode)new JsonObject
+            {
+                ["Address"] = endpoint.Address, ["Network"] = endpoint.Network, ["Locality"] = endpoint.Locality.ToString(), ["Health"] = endpoint.Health.ToString(),
+                ["ServiceAccount"] = endpoint.ServiceAccount, ["Workload"] = endpoint.Workload.Name, ["Source"] = endpoint.Source.ToString(),
+                ["Ports"] = new JsonArray([.. endpoint.Ports.Select(port => (JsonNode)new JsonObject { ["service"] = port.Service, ["target"] = port.Target, ["mtls"] = port.Mtls })]),
+            })])))))));
+
+    private static JsonObject Live(Derive.MeshGraph mesh, bool verify)
+    {
+        var page = new JsonObject
+        {
+            ["revision"] = mesh.Graph.Revision,
+            ["failures"] = mesh.Graph.Failures,
+            ["collections"] = new JsonArray([.. mesh.Graph.Nodes.Select(node => (JsonNode)new JsonObject
+            {
+                ["name"] = node.Name, ["items"] = node.Count, ["failures"] = node.Failures, ["lastFailure"] = node.LastFailure?.Message,
+            })]),
+        };
+        if (verify) page["differences"] = new JsonArray([.. mesh.Graph.Verify().Select(text => (JsonNode)JsonValue.Create(text)!)]);
+        return page;
+    }
+}

@@ -1,0 +1,32 @@
+using Isthmus.Core.Problems;
+using Isthmus.Kubernetes.Client;
+
+namespace Isthmus.ControlPlane;
+
+/// <summary><c>isthmus discovery</c>: the control plane's process.</summary>
+public static class DiscoveryProgram
+{
+    public static async Task<int> RunAsync(string[] args, CancellationToken stop)
+    {
+        var settings = DiscoverySettings.Read(args, Environment.GetEnvironmentVariable);
+        await using var controlPlane = ControlPlane.Build(settings, new(TimeProvider.System, new Random(), Access(settings)));
+        try
+        {
+            await controlPlane.RunAsync(stop);
+            return 0;
+        }
+        catch (IOException e) when (e.InnerException is Microsoft.AspNetCore.Connections.AddressInUseException)
+        {
+            throw new ProblemException("discovery", e.Message, "stop the program that listens there", e);
+        }
+    }
+
+    /// <summary>A mounted kubeconfig names the configuration cluster; without one it is the cluster that we run in.</summary>
+    private static ClusterAccess Access(DiscoverySettings settings)
+    {
+        if (settings.KubeconfigFile.Length > 0 && File.Exists(settings.KubeconfigFile))
+            return KubeConfig.Load(settings.KubeconfigFile, null, Environment.GetEnvironmentVariable);
+        return KubeConfig.InCluster(Environment.GetEnvironmentVariable)
+            ?? throw new ProblemException("discovery", "runs in no Pod and has no kubeconfig", "set KUBECONFIG to a file for the configuration cluster");
+    }
+}

@@ -73,7 +73,7 @@ public sealed partial class ControlPlane : IAsyncDisposable
             new RootDistribution(_client, _ca, _ports.Time, _logs.CreateLogger<RootDistribution>()).RunAsync(ended.Token),
             new CaBundlePatcher(_client, _settings.Revision, validating: true, _ca, _ports.Time, _logs.CreateLogger<CaBundlePatcher>()).RunAsync(ended.Token),
             BecomeReadyAsync(ended.Token),
-            _app.RunAsync(ended.Token),
+            ServeAsync(ended.Token),
         };
         // A part that ends on its own takes the process with it: Kubernetes starts it again, whole.
         var first = await Task.WhenAny(tasks.Where((_, index) => index != BecomeReadyIndex));
@@ -90,6 +90,13 @@ public sealed partial class ControlPlane : IAsyncDisposable
         await _clusters.DisposeAsync();
         await _app.DisposeAsync();
         _client.Dispose();
+    }
+
+    private async Task ServeAsync(CancellationToken stop)
+    {
+        await _app.StartAsync(stop);
+        await Task.Delay(Timeout.Infinite, stop).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        await _app.StopAsync(CancellationToken.None);
     }
 
     /// <summary>The trust domain of the mesh settings decides what the first root is called.</summary>

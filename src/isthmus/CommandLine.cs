@@ -15,6 +15,8 @@ internal static class CommandLine
     /// <summary>Processes of a mesh and of the lab: started by Pods and by the lab, not by people.</summary>
     private static readonly Dictionary<string, Func<string[], CancellationToken, Task<int>>> Roles = new(StringComparer.Ordinal)
     {
+        ["discovery"] = global::Isthmus.ControlPlane.DiscoveryProgram.RunAsync,
+        ["request"] = RequestRole.RunAsync,
         ["lab-apiserver"] = Lab.ApiServerProgram.RunAsync,
         ["lab-node"] = Lab.NodeProgram.RunAsync,
         ["proxy"] = Proxy.ProxyProgram.RunAsync,

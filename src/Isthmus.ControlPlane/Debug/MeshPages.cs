@@ -10,7 +10,7 @@ namespace Isthmus.ControlPlane.Debug;
 internal static class MeshPages
 {
     private static readonly (string Key, string TypeUrl)[] Types =
-        [("cluster", TypeUrls.Cluster), ("listener", TypeUrls.Listener), ("route", TypeUrls.Route), ("endpoint", TypeUrls.Endpoint)];
+        [("cluster", TypeUrls.Cluster), ("listener", TypeUrls.Listener), ("route", TypeUrls.Route), ("endpoint", TypeUrls.Endpoints)];
 
     internal static Dictionary<string, Func<HttpContext, Task<JsonNode>>> All(PushEngine engine) => new(StringComparer.Ordinal)
     {

@@ -1,0 +1,34 @@
+using System.Globalization;
+using Isthmus.Core.Names;
+using Isthmus.Core.Problems;
+
+namespace Isthmus.Commands;
+
+/// <summary><c>request METHOD PATH</c> in a Pod: asks its proxy's admin interface or its control plane's debug pages (pilot-agent, pilot-discovery).</summary>
+internal static class RequestRole
+{
+    internal static async Task<int> RunAsync(string[] args, CancellationToken stop)
+    {
+        if (args is not [var method, var path, .. var rest])
+            throw new ProblemException("request", "needs a method and a path", "for example: pilot-agent request GET /config_dump");
+        path = "/" + path.TrimStart('/');
+        var port = path.StartsWith("/debug", StringComparison.Ordinal) ? Ports.DiscoveryHttp : Ports.ProxyAdmin;
+        if (rest is ["--port", var text] && !int.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out port))
+            throw new ProblemException("--port", $"'{text}' is not a number", "for example --port 15000");
+        using var http = new HttpClient { Timeout = TimeSpan.FromSeconds(30) };
+        using var request = new HttpRequestMessage(new HttpMethod(method.ToUpperInvariant()), $"http://127.0.0.1:{port}{path}");
+        try
+        {
+            using var response = await http.SendAsync(request, HttpCompletionOption.ResponseHeadersRead, stop);
+            await using var output = Console.OpenStandardOutput();
+            await response.Content.CopyToAsync(output, stop);
+            if (response.IsSuccessStatusCode) return 0;
+            await Console.Error.WriteLineAsync($"Error: {request.RequestUri} answered {(int)response.StatusCode}");
+            return 1;
+        }
+        catch (HttpRequestException e)
+        {
+            throw new ProblemException($"http://127.0.0.1:{port}", $"does not answer: {e.Message}", "the process of this Pod is starting, or does not serve this port", e);
+        }
+    }
+}

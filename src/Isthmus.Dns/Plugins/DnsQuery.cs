@@ -1,0 +1,49 @@
+using System.Net;
+using Isthmus.Wire.Dns;
+
+namespace Isthmus.Dns.Plugins;
+
+/// <summary>One question on its way through the plugins of its zone.</summary>
+/// <param name="Name">The name in lower case, without final dot: for looking up. Answers carry the asker's spelling.</param>
+/// <param name="OverTcp">Whether it came over TCP: it is passed on in the same way.</param>
+/// <param name="Depth">How many times an answer already sent us on to another name.</param>
+public sealed record DnsQuery(DnsMessage Message, string Name, IPEndPoint Client, bool OverTcp, int Depth = 0)
+{
+    public DnsQuestion Question => Message.Questions[0];
+
+    public DnsType Type => Question.Type;
+}
+
+/// <summary>An answer, and whether it may be kept: what comes out of our own memory need not be.</summary>
+public readonly record struct DnsReply(DnsMessage Message, bool Local = false);
+
+/// <summary>Answers a question, or leaves it to what comes after.</summary>
+public delegate ValueTask<DnsReply> DnsHandler(DnsQuery query, CancellationToken stop);
+
+/// <summary>Recurring parts of answers.</summary>
+internal static class Replies
+{
+    internal static DnsReply Failure(DnsQuery query, DnsCode code) => new(query.Message.Answer(code));
+
+    /// <summary>An answer of which we are the authority. Without records it says so by the zone's SOA.</summary>
+    internal static DnsMessage Authoritative(DnsQuery query, DnsCode code, IEnumerable<DnsRecord> answers, string zone, uint ttl)
+    {
+        var message = query.Message.Answer(code, authoritative: true);
+        message = message with { Answers = [.. answers] };
+        return message.Answers.IsEmpty ? message with { Authorities = [Authority(zone, ttl)] } : message;
+    }
+
+    internal static DnsRecord Authority(string zone, uint ttl) => new(zone, ttl, new AuthorityContent(
+        Below("ns.dns", zone), Below("hostmaster", zone), 1, 7200, 1800, 86400, ttl));
+
+    internal static string Below(string name, string zone) => zone.Length == 0 ? name : $"{name}.{zone}";
+
+    /// <summary>The longest of the zones that the name lies in; null when it is in none.</summary>
+    internal static string? Match(IEnumerable<string> zones, string name)
+    {
+        string? best = null;
+        foreach (var zone in zones)
+            if (DnsName.IsWithin(name, zone) && (best is null || zone.Length > best.Length)) best = zone;
+        return best;
+    }
+}

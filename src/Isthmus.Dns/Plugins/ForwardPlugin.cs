@@ -1,0 +1,91 @@
+using System.Net;
+using Isthmus.Dns.Config;
+using Isthmus.Wire.Dns;
+
+namespace Isthmus.Dns.Plugins;
+
+/// <summary>Asks other DNS servers, another one when the first does not answer.</summary>
+internal sealed class ForwardPlugin(ForwardPlan plan, TimeProvider time, Random random, DnsMetrics metrics, DnsHandler next)
+{
+    private static readonly TimeSpan GiveUpAfter = TimeSpan.FromSeconds(5);
+
+    private volatile Resolved _resolved = new([], []);
+    private int _turn;
+    private int _underWay;
+
+    /// <param name="Stamps">When each file was written last.</param>
+    private sealed record Resolved(IReadOnlyList<Upstream> Upstreams, IReadOnlyList<DateTime> Stamps);
+
+    internal async ValueTask<DnsReply> AnswerAsync(DnsQuery query, CancellationToken stop)
+    {
+        if (!DnsName.IsWithin(query.Name, plan.From) || Replies.Match(plan.Except, query.Name) is not null) return await next(query, stop);
+        if (plan.MaxConcurrent > 0 && Interlocked.Increment(ref _underWay) > plan.MaxConcurrent)
+        {
+            Interlocked.Decrement(ref _underWay);
+            return Replies.Failure(query, DnsCode.Refused);
+        }
+        try
+        {
+            return await ForwardAsync(query, stop);
+        }
+        finally
+        {
+            if (plan.MaxConcurrent > 0) Interlocked.Decrement(ref _underWay);
+        }
+    }
+
+    private async ValueTask<DnsReply> ForwardAsync(DnsQuery query, CancellationToken stop)
+    {
+        var upstreams = Upstreams();
+        var began = time.GetTimestamp();
+        var first = First(upstreams.Count);
+        var alive = Enumerable.Range(0, upstreams.Count).Select(i => upstreams[(first + i) % upstreams.Count]).OrderBy(upstream => upstream.IsDown(plan.MaxFails, plan.HealthCheck)).ToList();
+        foreach (var upstream in alive)
+        {
+            if (time.GetElapsedTime(began) > GiveUpAfter) break;
+            var answer = await upstream.AskAsync(query.Message, plan.ForceTcp || query.OverTcp, NewId(), stop);
+            metrics.Forwarded(answer is null);
+            if (answer is null) continue;
+            // The asker's own id and question; flags and records are the other server's.
+            var header = new DnsHeader(query.Message.Header.Id, answer.Header.Flags);
+            return new(answer with { Header = header, Questions = query.Message.Questions, Edns = query.Message.Edns is null ? null : new Edns(1232) });
+        }
+        return Replies.Failure(query, DnsCode.ServerFailure);
+    }
+
+    private int First(int count)
+    {
+        if (count < 2 || plan.Policy == ForwardPolicy.Sequential) return 0;
+        if (plan.Policy == ForwardPolicy.RoundRobin) return (int)((uint)Interlocked.Increment(ref _turn) % (uint)count);
+        lock (random) return random.Next(count);
+    }
+
+    private ushort NewId()
+    {
+        lock (random) return (ushort)random.Next(65536);
+    }
+
+    /// <summary>The servers to ask; files are read again when they change.</summary>
+    internal IReadOnlyList<Upstream> Upstreams()
+    {
+        var stamps = plan.To.Select(target => target.StartsWith('/') ? File.GetLastWriteTimeUtc(target) : DateTime.UnixEpoch).ToList();
+        var known = _resolved;
+        if (known.Upstreams.Count > 0 && known.Stamps.SequenceEqual(stamps)) return known.Upstreams;
+        var made = plan.To.SelectMany(Addresses).Distinct()
+            .Select(address => known.Upstreams.FirstOrDefault(upstream => upstream.Address.Equals(address)) ?? new Upstream(address, time)).ToList();
+        _resolved = new(made, stamps);
+        return made;
+    }
+
+    private static IEnumerable<IPEndPoint> Addresses(string target)
+    {
+        if (!target.StartsWith('/')) return [IPEndPoint.Parse(target)];
+        if (!File.Exists(target)) return [];
+        return from line in File.ReadLines(target).Take(1000)
+               let words = line.Split((char[])[' ', '\t'], StringSplitOptions.RemoveEmptyEntries)
+               where words.Length > 1 && words[0] == "nameserver"
+               let address = IPAddress.TryParse(words[1], out var parsed) ? parsed : null
+               where address is not null
+               select new IPEndPoint(address, 53);
+    }
+}

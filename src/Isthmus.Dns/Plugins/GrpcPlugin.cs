@@ -1,0 +1,50 @@
+using Google.Protobuf;
+using Google.Protobuf.WellKnownTypes;
+using Isthmus.Dns.Config;
+using Isthmus.Wire.Dns;
+using Isthmus.Wire.Grpc;
+
+namespace Isthmus.Dns.Plugins;
+
+/// <summary>Asks a program that speaks <c>coredns.dns.DnsService</c>: the whole message goes there and comes back as bytes.</summary>
+internal sealed class GrpcPlugin : IDisposable
+{
+    private static readonly TimeSpan AnswerWithin = TimeSpan.FromSeconds(2);
+
+    // DnsPacket has one field, `bytes msg = 1`: on the wire that is what BytesValue is.
+    private static readonly GrpcMethod<BytesValue, BytesValue> Query = new("coredns.dns.DnsService", "Query", BytesValue.Parser, BytesValue.Parser);
+
+    private readonly GrpcPlan _plan;
+    private readonly DnsHandler _next;
+    private readonly List<GrpcChannel> _channels;
+
+    internal GrpcPlugin(GrpcPlan plan, DnsHandler next)
+    {
+        (_plan, _next) = (plan, next);
+        _channels = [.. plan.To.Select(target => new GrpcChannel(new(new Uri($"http://{target}")) { ConnectTimeout = AnswerWithin }))];
+    }
+
+    public void Dispose()
+    {
+        foreach (var channel in _channels) channel.Dispose();
+    }
+
+    internal async ValueTask<DnsReply> AnswerAsync(DnsQuery query, CancellationToken stop)
+    {
+        if (!DnsName.IsWithin(query.Name, _plan.From)) return await _next(query, stop);
+        var packet = new BytesValue { Value = ByteString.CopyFrom(query.Message.ToBytes()) };
+        foreach (var channel in _channels)
+        {
+            try
+            {
+                var answer = await channel.UnaryAsync(Query, packet, new() { Timeout = AnswerWithin }, stop);
+                if (DnsMessage.TryRead(answer.Value.Span) is { } message) return new(message with { Header = new(query.Message.Header.Id, message.Header.Flags) });
+            }
+            catch (GrpcException)
+            {
+                // The next one may be there.
+            }
+        }
+        return Replies.Failure(query, DnsCode.ServerFailure);
+    }
+}

@@ -1,0 +1,37 @@
+using Isthmus.Dns.Cluster;
+using Isthmus.Dns.Config;
+using Isthmus.Wire.Dns;
+
+namespace Isthmus.Dns.Plugins;
+
+/// <summary>Answers names of the cluster from memory.</summary>
+internal sealed class KubernetesPlugin(KubernetesPlan plan, ClusterNames names, Func<bool> synced, DnsHandler ask, DnsHandler next)
+{
+    /// <summary>Aliases of aliases end somewhere, or here.</summary>
+    private const int MaxDepth = 8;
+
+    internal ValueTask<DnsReply> AnswerAsync(DnsQuery query, CancellationToken stop)
+    {
+        if (Replies.Match(plan.Zones, query.Name) is not { } zone) return next(query, stop);
+        // Before the first list, "does not exist" would be a lie that others keep.
+        if (!synced()) return new(Replies.Failure(query, DnsCode.ServerFailure));
+        if (names.Find(zone, query.Name, query.Question.Name, query.Type) is not { } answer)
+        {
+            if (plan.Fallthrough is { } through && (through.IsEmpty || Replies.Match(through, query.Name) is not null)) return next(query, stop);
+            return new(new DnsReply(Replies.Authoritative(query, DnsCode.NameError, [], zone, plan.Ttl), Local: true));
+        }
+        if (answer.Alias is not null) return FollowAsync(query, answer, zone, stop);
+        var message = Replies.Authoritative(query, DnsCode.NoError, answer.Answers, zone, plan.Ttl);
+        return new(new DnsReply(message with { Additionals = [.. answer.Additionals] }, Local: true));
+    }
+
+    private async ValueTask<DnsReply> FollowAsync(DnsQuery query, ClusterAnswer answer, string zone, CancellationToken stop)
+    {
+        var message = Replies.Authoritative(query, DnsCode.NoError, answer.Answers, zone, plan.Ttl);
+        if (query.Depth >= MaxDepth) return new(message, Local: true);
+        var question = new DnsQuestion(answer.Alias!, query.Type);
+        var onward = query with { Message = query.Message with { Questions = [question] }, Name = answer.Alias!.ToLowerInvariant(), Depth = query.Depth + 1 };
+        var target = await ask(onward, stop);
+        return new(message with { Answers = [.. message.Answers, .. target.Message.Answers] }, Local: true);
+    }
+}

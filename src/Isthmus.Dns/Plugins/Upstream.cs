@@ -1,0 +1,100 @@
+using System.Buffers.Binary;
+using System.Net;
+using System.Net.Sockets;
+using Isthmus.Wire.Dns;
+
+namespace Isthmus.Dns.Plugins;
+
+/// <summary>Another DNS server: asks it, and remembers when it last failed.</summary>
+internal sealed class Upstream(IPEndPoint address, TimeProvider time)
+{
+    private static readonly TimeSpan AnswerWithin = TimeSpan.FromSeconds(2);
+
+    private int _fails;
+    private long _failedAt;
+
+    internal IPEndPoint Address => address;
+
+    /// <summary>Down after several failures in a row; after a while it is tried again.</summary>
+    internal bool IsDown(int maxFails, TimeSpan rest) =>
+        maxFails > 0 && Volatile.Read(ref _fails) >= maxFails && time.GetElapsedTime(Interlocked.Read(ref _failedAt)) < rest;
+
+    /// <summary>The answer, or null when there was none in time or it was none.</summary>
+    internal async ValueTask<DnsMessage?> AskAsync(DnsMessage query, bool tcp, ushort id, CancellationToken stop)
+    {
+        using var limit = CancellationTokenSource.CreateLinkedTokenSource(stop);
+        limit.CancelAfter(AnswerWithin);
+        try
+        {
+            var message = query with { Header = DnsHeader.Query(id, query.Header.RecursionDesired) };
+            var answer = tcp ? await AskTcpAsync(message, limit.Token) : await AskUdpAsync(message, limit.Token);
+            if (answer is not null) Volatile.Write(ref _fails, 0);
+            else Failed();
+            return answer;
+        }
+        catch (Exception e) when (e is SocketException || (e is OperationCanceledException && !stop.IsCancellationRequested))
+        {
+            Failed();
+            return null;
+        }
+    }
+
+    private void Failed()
+    {
+        Interlocked.Exchange(ref _failedAt, time.GetTimestamp());
+        Interlocked.Increment(ref _fails);
+    }
+
+    private async ValueTask<DnsMessage?> AskUdpAsync(DnsMessage query, CancellationToken stop)
+    {
+        // A socket of its own for each question: its random port is what makes forged answers hard (RFC 5452).
+        using var socket = new Socket(address.AddressFamily, SocketType.Dgram, ProtocolType.Udp);
+        await socket.ConnectAsync(address, stop);
+        await socket.SendAsync(query.ToBytes(), stop);
+        var buffer = new byte[query.Edns is { UdpSize: > DnsMessage.PlainUdpSize } edns ? edns.UdpSize : DnsMessage.PlainUdpSize];
+        while (true)
+        {
+            var read = await socket.ReceiveAsync(buffer, stop);
+            // Anything else than the answer to this very question is noise, or an attempt.
+            if (Accept(query, buffer.AsSpan(0, read)) is { } answer) return answer;
+        }
+    }
+
+    private async ValueTask<DnsMessage?> AskTcpAsync(DnsMessage query, CancellationToken stop)
+    {
+        using var socket = new Socket(address.AddressFamily, SocketType.Stream, ProtocolType.Tcp) { NoDelay = true };
+        await socket.ConnectAsync(address, stop);
+        var bytes = query.ToBytes();
+        var framed = new byte[bytes.Length + 2];
+        BinaryPrimitives.WriteUInt16BigEndian(framed, (ushort)bytes.Length);
+        bytes.CopyTo(framed, 2);
+        await SendAllAsync(socket, framed, stop);
+        var length = new byte[2];
+        if (!await ReadAllAsync(socket, length, stop)) return null;
+        var answer = new byte[BinaryPrimitives.ReadUInt16BigEndian(length)];
+        return await ReadAllAsync(socket, answer, stop) ? Accept(query, answer) : null;
+    }
+
+    private static DnsMessage? Accept(DnsMessage query, ReadOnlySpan<byte> bytes)
+    {
+        if (DnsMessage.TryRead(bytes) is not { Header.IsResponse: true } answer || answer.Header.Id != query.Header.Id) return null;
+        var same = answer.Questions.Count == 1 && answer.Questions[0].Type == query.Questions[0].Type && DnsName.Same(answer.Questions[0].Name, query.Questions[0].Name);
+        return same ? answer : null;
+    }
+
+    private static async ValueTask SendAllAsync(Socket socket, ReadOnlyMemory<byte> bytes, CancellationToken stop)
+    {
+        while (bytes.Length > 0) bytes = bytes[await socket.SendAsync(bytes, stop)..];
+    }
+
+    internal static async ValueTask<bool> ReadAllAsync(Socket socket, Memory<byte> into, CancellationToken stop)
+    {
+        while (into.Length > 0)
+        {
+            var read = await socket.ReceiveAsync(into, stop);
+            if (read == 0) return false;
+            into = into[read..];
+        }
+        return true;
+    }
+}

@@ -9,7 +9,7 @@ namespace Isthmus.Samples;
 /// <summary>The programs behind the sample images: <c>isthmus sample NAME …</c>.</summary>
 public static class SampleProgram
 {
-    private const string Usage = "helloworld, httpbin, tcp-echo or sleep";
+    private const string Usage = "helloworld, httpbin, tcp-echo, nslookup or sleep";
 
     /// <returns>The exit code of the sample; 2 for a wrong command line.</returns>
     public static async Task<int> RunAsync(string[] args, CancellationToken stop)
@@ -30,6 +30,7 @@ public static class SampleProgram
         ["helloworld", .. var rest] => HelloWorldProgram.RunAsync(rest, stop),
         ["httpbin", .. var rest] => HttpBinProgram.RunAsync(rest, stop),
         ["tcp-echo", .. var rest] => TcpEchoProgram.RunAsync(rest, stop),
+        ["nslookup", .. var rest] => NslookupProgram.RunAsync(rest, stop),
         ["sleep", .. var rest] => SleepProgram.RunAsync(rest, stop),
         [var name, ..] => throw new ProblemException("sample", $"'{name}' is not a sample", $"choose {Usage}"),
         [] => throw new ProblemException("sample", "no sample named", $"choose {Usage}"),

@@ -4,7 +4,7 @@ using Isthmus.Dns.Config;
 namespace Isthmus.Dns.Server;
 
 /// <summary>Looks at the Corefile twice a second and puts changes into effect. One that cannot be used is reported once; the last good one stays.</summary>
-internal sealed class CorefileWatch(string path, int port, Func<string, string?> environment, DnsServer server, TimeProvider time, Action<string> log, Func<string, CancellationToken, Task> complain)
+public sealed class CorefileWatch(string path, int port, Func<string, string?> environment, DnsServer server, TimeProvider time, Action<string> log, Func<string, CancellationToken, Task> complain)
 {
     /// <summary>Kubelets swap a symbolic link, which file watchers do not see reliably; reading a small file costs nothing.</summary>
     private static readonly TimeSpan Interval = TimeSpan.FromMilliseconds(500);
@@ -12,7 +12,7 @@ internal sealed class CorefileWatch(string path, int port, Func<string, string?>
     private string _text = "";
 
     /// <exception cref="ProblemException">The file cannot be read or used.</exception>
-    internal async Task StartAsync()
+    public async Task StartAsync()
     {
         try
         {
@@ -29,7 +29,7 @@ internal sealed class CorefileWatch(string path, int port, Func<string, string?>
         }
     }
 
-    internal async Task RunAsync(CancellationToken stop)
+    public async Task RunAsync(CancellationToken stop)
     {
         using var timer = new PeriodicTimer(Interval, time);
         try
@@ -42,7 +42,7 @@ internal sealed class CorefileWatch(string path, int port, Func<string, string?>
         }
     }
 
-    internal async Task LookAsync(CancellationToken stop)
+    public async Task LookAsync(CancellationToken stop)
     {
         string text;
         try

@@ -90,6 +90,9 @@ public sealed class DnsServer : IAsyncDisposable
             zones.Dispose();
         }
         foreach (var cluster in _clusters) await cluster.DisposeAsync();
+        _pages.Clear();
+        _listeners.Clear();
+        _clusters.Clear();
     }
 
     /// <summary>Whether the same source serves: a line number that moved changes nothing.</summary>

@@ -1,0 +1,170 @@
+using System.Buffers.Binary;
+using System.Net;
+using System.Net.Sockets;
+using System.Text;
+using Isthmus.Core.Problems;
+using Isthmus.Wire.Dns;
+
+namespace Isthmus.Samples;
+
+/// <summary><c>nslookup [-type=TYPE] NAME [SERVER]</c>, with the output of BIND's tool, for root file systems that have none.</summary>
+public static class NslookupProgram
+{
+    private const int DnsPort = 53;
+    private const int Tries = 2;
+    private static readonly TimeSpan AnswerWithin = TimeSpan.FromSeconds(2);
+
+    /// <summary>What was asked on the command line.</summary>
+    private sealed record Request(string Name, IReadOnlyList<DnsType> Types, IPEndPoint Server);
+
+    internal static async Task<int> RunAsync(string[] args, CancellationToken stop)
+    {
+        var settings = ResolverSettings.Load();
+        var request = await ParseAsync(args, settings, stop).ConfigureAwait(false);
+        await using var output = new StreamWriter(Console.OpenStandardOutput());
+        await output.WriteAsync($"Server:\t\t{request.Server.Address}\nAddress:\t{request.Server.Address}#{request.Server.Port}\n\n").ConfigureAwait(false);
+        var (failed, text) = (true, "");
+        // As in BIND's nslookup the first candidate that exists wins, for all types.
+        foreach (var name in settings.Candidates(request.Name))
+        {
+            var answers = new List<(DnsType Type, DnsMessage? Message)>();
+            foreach (var type in request.Types) answers.Add((type, await AskAsync(name, type, request.Server, stop).ConfigureAwait(false)));
+            if (answers.All(answer => answer.Message is null))
+            {
+                text = ";; connection timed out; no servers could be reached\n";
+                break;
+            }
+            (failed, text) = Print(name, answers);
+            if (answers.All(answer => answer.Message?.Header.Code != DnsCode.NameError)) break;
+        }
+        await output.WriteAsync(text + "\n").ConfigureAwait(false);
+        return failed ? 1 : 0;
+    }
+
+    /// <summary>The answers as text, and whether they count as a failure.</summary>
+    public static (bool Failed, string Text) Print(string name, IReadOnlyList<(DnsType Type, DnsMessage? Message)> answers)
+    {
+        var text = new StringBuilder();
+        if (answers.FirstOrDefault(answer => answer.Message?.Header.Code is not (null or DnsCode.NoError)).Message is { } refused)
+            return (true, $"** server can't find {name}: {CodeName(refused.Header.Code)}\n");
+        var known = answers.Select(answer => answer.Message).OfType<DnsMessage>().ToList();
+        if (known.All(message => message.Answers.IsEmpty)) return (false, $"*** Can't find {name}: No answer\n");
+        if (known.Any(message => !message.Answers.IsEmpty && !message.Header.IsAuthoritative)) text.Append("Non-authoritative answer:\n");
+        var seen = new HashSet<string>(StringComparer.Ordinal);
+        foreach (var record in known.SelectMany(message => message.Answers.Items))
+        {
+            var line = Line(record);
+            if (seen.Add(line)) text.Append(line);
+        }
+        return (false, text.ToString());
+    }
+
+    private static string Line(DnsRecord record) => record.Content switch
+    {
+        AddressContent address => $"Name:\t{record.Name}\nAddress: {address.Address}\n",
+        NameContent { Kind: DnsType.CNAME } alias => $"{record.Name}\tcanonical name = {alias.Target}.\n",
+        NameContent { Kind: DnsType.PTR } pointer => $"{record.Name}\tname = {pointer.Target}.\n",
+        NameContent server => $"{record.Name}\tnameserver = {server.Target}.\n",
+        ServiceContent service => $"{record.Name}\tservice = {service.Priority} {service.Weight} {service.Port} {service.Target}.\n",
+        MailContent mail => $"{record.Name}\tmail exchanger = {mail.Preference} {mail.Exchange}.\n",
+        TextContent words => $"{record.Name}\ttext = {string.Join(' ', words.Texts.Select(part => $"\"{part}\""))}\n",
+        AuthorityContent soa => $"{record.Name}\n\torigin = {soa.PrimaryServer}\n\tmail addr = {soa.Mailbox}\n\tserial = {soa.Serial}\n\trefresh = {soa.Refresh}\n\tretry = {soa.Retry}\n\texpire = {soa.Expire}\n\tminimum = {soa.Minimum}\n",
+        _ => $"{record.Name}\trecord of type {record.Type}\n",
+    };
+
+    private static string CodeName(DnsCode code) => code switch
+    {
+        DnsCode.NameError => "NXDOMAIN", DnsCode.ServerFailure => "SERVFAIL", DnsCode.Refused => "REFUSED",
+        DnsCode.NotImplemented => "NOTIMP", DnsCode.FormatError => "FORMERR", _ => code.ToString(),
+    };
+
+    private static async Task<DnsMessage?> AskAsync(string name, DnsType type, IPEndPoint server, CancellationToken stop)
+    {
+        var query = DnsMessage.Query((ushort)new Random().Next(65536), new DnsQuestion(name, type), new Edns(1232));
+        byte[] bytes;
+        try
+        {
+            bytes = query.ToBytes();
+        }
+        catch (ArgumentException e)
+        {
+            throw new ProblemException("nslookup", e.Message, "give a domain name", e);
+        }
+        for (var attempt = 0; attempt < Tries; attempt++)
+        {
+            using var limit = CancellationTokenSource.CreateLinkedTokenSource(stop);
+            limit.CancelAfter(AnswerWithin);
+            try
+            {
+                var answer = await UdpAsync(bytes, query.Header.Id, server, limit.Token).ConfigureAwait(false);
+                return answer.Header.IsTruncated ? await TcpAsync(bytes, query.Header.Id, server, limit.Token).ConfigureAwait(false) ?? answer : answer;
+            }
+            catch (Exception e) when (e is SocketException || (e is OperationCanceledException && !stop.IsCancellationRequested))
+            {
+                // Nobody there, or not in time: once more, then it is said.
+            }
+        }
+        return null;
+    }
+
+    private static async Task<DnsMessage> UdpAsync(byte[] query, ushort id, IPEndPoint server, CancellationToken stop)
+    {
+        using var socket = new Socket(server.AddressFamily, SocketType.Dgram, ProtocolType.Udp);
+        await socket.ConnectAsync(server, stop).ConfigureAwait(false);
+        await socket.SendAsync(query, stop).ConfigureAwait(false);
+        var buffer = new byte[DnsMessage.MaxSize];
+        while (true)
+        {
+            var read = await socket.ReceiveAsync(buffer, stop).ConfigureAwait(false);
+            if (DnsMessage.TryRead(buffer.AsSpan(0, read)) is { Header.IsResponse: true } answer && answer.Header.Id == id) return answer;
+        }
+    }
+
+    private static async Task<DnsMessage?> TcpAsync(byte[] query, ushort id, IPEndPoint server, CancellationToken stop)
+    {
+        using var socket = new Socket(server.AddressFamily, SocketType.Stream, ProtocolType.Tcp);
+        await socket.ConnectAsync(server, stop).ConfigureAwait(false);
+        var framed = new byte[query.Length + 2];
+        BinaryPrimitives.WriteUInt16BigEndian(framed, (ushort)query.Length);
+        query.CopyTo(framed, 2);
+        await using var stream = new NetworkStream(socket);
+        await stream.WriteAsync(framed, stop).ConfigureAwait(false);
+        var length = new byte[2];
+        await stream.ReadExactlyAsync(length, stop).ConfigureAwait(false);
+        var answer = new byte[BinaryPrimitives.ReadUInt16BigEndian(length)];
+        await stream.ReadExactlyAsync(answer, stop).ConfigureAwait(false);
+        return DnsMessage.TryRead(answer) is { Header.IsResponse: true } message && message.Header.Id == id ? message : null;
+    }
+
+    private static async Task<Request> ParseAsync(string[] args, ResolverSettings settings, CancellationToken stop)
+    {
+        var aliases = new Dictionary<string, string>
+        {
+            ["-type"] = "type", ["-ty"] = "type", ["-q"] = "type", ["-query"] = "type", ["-querytype"] = "type", ["-port"] = "port",
+            ["-timeout"] = "timeout", ["-retry"] = "retry",
+        };
+        var options = Options.Parse("nslookup", args, aliases);
+        if (options.Words.Count is 0 or > 2) throw new ProblemException("nslookup", "one name is needed, and perhaps a server", "usage: nslookup [-type=TYPE] NAME [SERVER]");
+        DnsType[] types = [DnsType.A, DnsType.AAAA];
+        if (options["type"] is { } text)
+            types = [Enum.TryParse<DnsType>(text, ignoreCase: true, out var type) && Enum.IsDefined(type) && type != DnsType.OPT ? type
+                : throw new ProblemException("nslookup", $"'{text}' is not a record type", "try a, aaaa, cname, mx, ns, ptr, soa, srv or txt")];
+        var name = options.Words[0];
+        if (IPAddress.TryParse(name, out var reverse)) (name, types) = (ReverseName(reverse) + ".", [DnsType.PTR]);
+        var port = options.Port("port", DnsPort);
+        if (options.Words.Count == 1) return new(name, types, new(settings.Servers[0], port));
+        if (IPAddress.TryParse(options.Words[1], out var server)) return new(name, types, new(server, port));
+        foreach (var candidate in settings.Candidates(options.Words[1]))
+            if (await AskAsync(candidate, DnsType.A, new(settings.Servers[0], DnsPort), stop).ConfigureAwait(false) is { } answer
+                && answer.Answers.Items.Select(record => record.Content).OfType<AddressContent>().FirstOrDefault() is { } found) return new(name, types, new(found.Address, port));
+        throw new ProblemException("nslookup", $"couldn't get address for '{options.Words[1]}': not found", "give the server's address");
+    }
+
+    private static string ReverseName(IPAddress address)
+    {
+        var bytes = address.GetAddressBytes();
+        return bytes.Length == 4
+            ? $"{bytes[3]}.{bytes[2]}.{bytes[1]}.{bytes[0]}.in-addr.arpa"
+            : string.Join('.', Convert.ToHexStringLower(bytes).Reverse()) + ".ip6.arpa";
+    }
+}

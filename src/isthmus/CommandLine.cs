@@ -21,6 +21,7 @@ internal static class CommandLine
         ["lab-node"] = Lab.NodeProgram.RunAsync,
         ["proxy"] = Proxy.ProxyProgram.RunAsync,
         ["istio-iptables"] = Proxy.CaptureProgram.RunAsync,
+        ["dns"] = Dns.DnsProgram.RunAsync,
         ["sample"] = Samples.SampleProgram.RunAsync,
         ["lab-supervisor"] = Lab.SupervisorProgram.RunAsync,
     };

@@ -18,13 +18,15 @@ internal static class SystemComponents
         foreach (var value in Objects(settings, image))
         {
             var kind = Kinds.Find((string)value["apiVersion"]!, (string)value["kind"]!)!;
+            // Looked for first: a second Service of the same address is refused for its address, not for its name.
+            if (await client.FindAsync(kind, (string?)value["metadata"]!["namespace"], (string)value["metadata"]!["name"]!, stop) is not null) continue;
             try
             {
                 await client.CreateAsync(kind, value, stop);
             }
             catch (KubeException e) when (e.IsAlreadyExists)
             {
-                // An earlier start of the same cluster made it.
+                // Somebody was faster.
             }
         }
     }

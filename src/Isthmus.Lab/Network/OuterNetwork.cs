@@ -13,6 +13,8 @@ internal sealed class OuterNetwork : IDisposable
 
     private readonly NamespaceHandle _switch;
     private readonly RouteNetlink _netlink;
+    // Guards _netlink: clusters start side by side.
+    private readonly Lock _guard = new();
 
     private OuterNetwork(NamespaceHandle @switch, RouteNetlink netlink)
     {
@@ -38,17 +40,23 @@ internal sealed class OuterNetwork : IDisposable
     internal void Attach(NamespaceHandle network, IPAddress address)
     {
         var port = PortName(address);
-        _netlink.DeleteLink(port);
-        _netlink.CreateVeth(port, network, "eth0", Addresses.HardwareAddress(address));
-        _netlink.SetMaster(port, Bridge);
-        _netlink.SetUp(port);
+        lock (_guard)
+        {
+            _netlink.DeleteLink(port);
+            _netlink.CreateVeth(port, network, "eth0", Addresses.HardwareAddress(address));
+            _netlink.SetMaster(port, Bridge);
+            _netlink.SetUp(port);
+        }
         using var inside = RouteNetlink.Open(network);
         inside.SetUp("lo");
         inside.AddAddress("eth0", address, ClusterSettings.OuterRange.PrefixLength);
         inside.SetUp("eth0");
     }
 
-    internal void Detach(IPAddress address) => _netlink.DeleteLink(PortName(address));
+    internal void Detach(IPAddress address)
+    {
+        lock (_guard) _netlink.DeleteLink(PortName(address));
+    }
 
     public void Dispose()
     {

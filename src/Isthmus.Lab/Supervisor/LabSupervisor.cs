@@ -46,7 +46,7 @@ internal sealed partial class LabSupervisor : IAsyncDisposable
         outer.Attach(own, ClusterSettings.SupervisorAddress);
         var supervisor = new LabSupervisor(settings, outer, own, state, time, log);
         supervisor.DropStrayDirectories();
-        foreach (var cluster in state.Clusters) await supervisor.AddAsync(cluster, stop);
+        await supervisor.AddAsync(state.Clusters, _ => Task.CompletedTask, stop);
         await supervisor.JoinAsync(stop);
         state.Save(settings.Home);
         return supervisor;
@@ -58,26 +58,14 @@ internal sealed partial class LabSupervisor : IAsyncDisposable
     internal async Task CreateAsync(
         IReadOnlyList<ClusterRequest> requests, bool mustBeNew, bool wait, Func<LabStep, Task> report, CancellationToken stop)
     {
-        var fresh = new List<LabCluster>();
         await _change.WaitAsync(stop);
         try
         {
-            foreach (var settings in PlanAll(requests, mustBeNew))
-            {
-                var begun = _time.GetTimestamp();
-                _state = _state with { Clusters = [.. _state.Clusters, settings] };
-                _state.Save(_settings.Home);
-                try
-                {
-                    fresh.Add(await AddAsync(settings, stop));
-                }
-                catch
-                {
-                    Forget(settings.Name);
-                    throw;
-                }
-                await report(new(settings.Name, "network and keys", Since(begun), true));
-            }
+            var planned = PlanAll(requests, mustBeNew);
+            // Written first: what is begun and then killed is found by the next supervisor.
+            _state = _state with { Clusters = [.. _state.Clusters, .. planned] };
+            _state.Save(_settings.Home);
+            await AddAsync(planned, report, stop);
             await JoinAsync(stop);
         }
         finally
@@ -182,11 +170,30 @@ internal sealed partial class LabSupervisor : IAsyncDisposable
         }
     }
 
-    private async Task<LabCluster> AddAsync(ClusterSettings settings, CancellationToken stop)
+    // Side by side; one that fails is forgotten, the others stay.
+    private async Task AddAsync(IReadOnlyList<ClusterSettings> clusters, Func<LabStep, Task> report, CancellationToken stop)
     {
+        var starting = clusters.ToDictionary(settings => settings.Name, settings => StartOneAsync(settings, report, stop));
+        try
+        {
+            await Task.WhenAll(starting.Values);
+        }
+        finally
+        {
+            foreach (var (name, task) in starting)
+            {
+                if (task.IsCompletedSuccessfully) _clusters.Add(name, await task);
+                else Forget(name);
+            }
+        }
+    }
+
+    private async Task<LabCluster> StartOneAsync(ClusterSettings settings, Func<LabStep, Task> report, CancellationToken stop)
+    {
+        var begun = _time.GetTimestamp();
         var cluster = await LabCluster.StartAsync(_settings.Home, settings, _outer, _settings.Self, _time, _log, stop);
-        _clusters.Add(settings.Name, cluster);
         LogStarted(settings.Name, settings.Address.ToString(), settings.Network);
+        await report(new(settings.Name, "network and keys", Since(begun), true));
         return cluster;
     }
 

@@ -1,0 +1,150 @@
+using System.Diagnostics;
+using System.Text.Json.Nodes;
+using Isthmus.Lab.Linux;
+using Isthmus.Lab.Supervisor;
+using Xunit;
+
+namespace Isthmus.Tests.Mesh.Lab;
+
+/// <summary>What a command said and how it ended.</summary>
+internal sealed record Outcome(int Code, string Output, string Errors)
+{
+    internal string Expect(int code)
+    {
+        Assert.True(Code == code, $"exit code {Code} instead of {code}\n{Output}\n{Errors}");
+        return Output;
+    }
+}
+
+/// <summary>A lab of its own in a directory of its own, driven by the commands that people type; removed in any case.</summary>
+internal sealed class LabRig : IAsyncDisposable
+{
+    private readonly string _directory = Directory.CreateTempSubdirectory("isthmus-lab-").FullName;
+    private readonly string _program = FindProgram();
+
+    internal LabHome Home => new(Path.Combine(_directory, "lab"));
+
+    internal string Kubeconfig => Path.Combine(_directory, "kubeconfig");
+
+    internal static async Task<LabRig> CreateAsync()
+    {
+        try
+        {
+            await Preflight.RunAsync(TestContext.Current.CancellationToken);
+        }
+        catch (Core.Problems.ProblemException e)
+        {
+            Assert.Skip(e.Message);
+        }
+        return new LabRig();
+    }
+
+    internal Task<Outcome> IsthmusAsync(params string[] arguments) => RunAsync("dotnet", [_program, .. arguments], null);
+
+    internal Task<Outcome> KindAsync(params string[] arguments) => RunAsync("dotnet", [_program, .. arguments], "kind");
+
+    internal Task<Outcome> KubectlAsync(params string[] arguments) => RunAsync("kubectl", arguments, null);
+
+    internal async Task<JsonNode> StatusAsync() => JsonNode.Parse((await IsthmusAsync("lab", "status", "-o", "json")).Expect(0))!;
+
+    /// <summary>The lab's PID 1 as this machine counts.</summary>
+    internal int Supervisor => new LabClient(Home).FindSupervisor() ?? throw new InvalidOperationException("the lab does not run");
+
+    /// <summary>Every process of the lab: those in its PID namespace.</summary>
+    internal List<int> Processes()
+    {
+        var root = Namespace(Supervisor, "pid");
+        return [.. Directory.EnumerateDirectories("/proc").Select(path => int.TryParse(Path.GetFileName(path), out var id) ? id : 0)
+            .Where(id => id > 0 && (Namespace(id, "pid") == root || IsBelow(id)))];
+
+        // Pods have PID namespaces of their own: they are known by their mount of the lab's names.
+        bool IsBelow(int id) => Namespace(id, "pid") is { } other && other != Namespace(Environment.ProcessId, "pid") && Ancestors(id).Contains(Supervisor);
+    }
+
+    /// <summary>Identities of the network namespaces of these processes.</summary>
+    internal static HashSet<string> Networks(IEnumerable<int> processes) => [.. processes.Select(id => Namespace(id, "net")).OfType<string>()];
+
+    internal static bool Exists(int process) => PidHandle.TryOpen(process) is { } handle && Dispose(handle);
+
+    /// <summary>Kernels take namespaces down a moment after their last process.</summary>
+    internal static async Task EventuallyAsync(Func<bool> holds, string what)
+    {
+        var begun = TimeProvider.System.GetTimestamp();
+        while (!holds())
+        {
+            Assert.True(TimeProvider.System.GetElapsedTime(begun) < TimeSpan.FromSeconds(10), $"not within 10 s: {what}");
+            await Task.Delay(20, TestContext.Current.CancellationToken);
+        }
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        await IsthmusAsync("lab", "down");
+        Directory.Delete(_directory, recursive: true);
+    }
+
+    private async Task<Outcome> RunAsync(string program, string[] arguments, string? invokedAs)
+    {
+        var start = new ProcessStartInfo(program, arguments) { RedirectStandardOutput = true, RedirectStandardError = true, RedirectStandardInput = true };
+        start.Environment["ISTHMUS_LAB_HOME"] = Home.Directory;
+        start.Environment["KUBECONFIG"] = Kubeconfig;
+        if (invokedAs is not null) start.Environment["ISTHMUS_INVOKED_AS"] = invokedAs;
+        using var process = Process.Start(start)!;
+        process.StandardInput.Close();
+        var output = process.StandardOutput.ReadToEndAsync();
+        var errors = process.StandardError.ReadToEndAsync();
+        using var patience = new CancellationTokenSource(TimeSpan.FromSeconds(120));
+        await process.WaitForExitAsync(patience.Token);
+        return new(process.ExitCode, await output, await errors);
+    }
+
+    private static string FindProgram()
+    {
+        // artifacts/bin/Isthmus.Tests.Mesh/CONFIGURATION/ → artifacts/bin/isthmus/CONFIGURATION/isthmus.dll
+        var own = new DirectoryInfo(AppContext.BaseDirectory);
+        var program = Path.Combine(own.Parent!.Parent!.FullName, "isthmus", own.Name, "isthmus.dll");
+        Assert.SkipUnless(File.Exists(program), $"the program is not built: dotnet build src/isthmus ({program})");
+        return program;
+    }
+
+    private static List<int> Ancestors(int id)
+    {
+        var ancestors = new List<int>();
+        while (id > 1 && ReadParent(id) is { } parent and > 0)
+        {
+            ancestors.Add(parent);
+            id = parent;
+        }
+        return ancestors;
+    }
+
+    private static int? ReadParent(int id)
+    {
+        try
+        {
+            var line = File.ReadLines($"/proc/{id}/status").FirstOrDefault(text => text.StartsWith("PPid:", StringComparison.Ordinal));
+            return line is null ? null : int.Parse(line.AsSpan(5));
+        }
+        catch (IOException)
+        {
+            return null;
+        }
+    }
+
+    private static string? Namespace(int id, string kind)
+    {
+        try
+        {
+            return new FileInfo($"/proc/{id}/ns/{kind}").LinkTarget;
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            return null;
+        }
+    }
+
+    private static bool Dispose(PidHandle handle)
+    {
+        using (handle) return !handle.HasExited;
+    }
+}

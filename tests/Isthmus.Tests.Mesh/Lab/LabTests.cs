@@ -1,0 +1,130 @@
+using System.Text.Json.Nodes;
+using Isthmus.Lab.Linux;
+using Xunit;
+
+namespace Isthmus.Tests.Mesh.Lab;
+
+public sealed class LabTests
+{
+    [Fact]
+    public async Task Two_clusters_come_up_isolated_and_go_without_a_trace()
+    {
+        await using var rig = await LabRig.CreateAsync();
+        (await rig.IsthmusAsync("lab", "up", "--clusters", "2", "--no-wait")).Expect(0);
+        var clusters = (JsonArray)(await rig.StatusAsync())["clusters"]!;
+        Assert.Equal(["https://172.18.0.2:6443", "https://172.18.0.3:6443"], clusters.Select(cluster => (string)cluster!["server"]!));
+        Assert.Equal(clusters[0]!["podRange"]!.ToString(), clusters[1]!["podRange"]!.ToString());
+        Assert.Contains("kube-system", (await rig.KubectlAsync("--context", "cluster1", "get", "namespaces", "-o", "name")).Expect(0));
+        Assert.Contains("kube-system", (await rig.KubectlAsync("--context", "cluster2", "get", "namespaces", "-o", "name")).Expect(0));
+        Assert.Equal("cluster1\ncluster2\n", (await rig.KubectlAsync("config", "get-contexts", "-o", "name")).Expect(0));
+        Assert.Equal(UnixFileMode.UserRead | UnixFileMode.UserWrite, File.GetUnixFileMode(rig.Kubeconfig));
+        Assert.Equal(UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute, File.GetUnixFileMode(rig.Home.Directory));
+
+        var processes = rig.Processes();
+        Assert.True(processes.Count >= 5, $"supervisor, API servers and nodes: {processes.Count} processes");
+        var networks = LabRig.Networks(processes);
+        (await rig.IsthmusAsync("lab", "down")).Expect(0);
+        await NothingIsLeftAsync(processes, networks);
+        Assert.False(Directory.Exists(rig.Home.Directory));
+        Assert.False(File.Exists(rig.Kubeconfig));
+        Assert.Contains("There is no lab", (await rig.IsthmusAsync("lab", "down")).Expect(0));
+    }
+
+    [Fact]
+    public async Task After_SIGKILL_only_files_are_left_and_the_next_up_resumes_them()
+    {
+        await using var rig = await LabRig.CreateAsync();
+        (await rig.IsthmusAsync("lab", "up", "--clusters", "1", "--no-wait")).Expect(0);
+        (await rig.KubectlAsync("annotate", "namespace", "default", "survives=yes")).Expect(0);
+        var processes = rig.Processes();
+        var networks = LabRig.Networks(processes);
+        ProcessImage.Kill(rig.Supervisor, Signals.Kill);
+        await NothingIsLeftAsync(processes, networks);
+        Assert.False((bool)(await rig.StatusAsync())["running"]!);
+
+        (await rig.IsthmusAsync("lab", "up", "--clusters", "1", "--no-wait")).Expect(0);
+        Assert.Equal("yes", (await rig.KubectlAsync("get", "namespace", "default", "-o", "jsonpath={.metadata.annotations.survives}")).Expect(0));
+        ProcessImage.Kill(rig.Supervisor, Signals.Kill);
+        (await rig.IsthmusAsync("lab", "down")).Expect(0);
+        Assert.False(Directory.Exists(rig.Home.Directory));
+        Assert.False(File.Exists(rig.Kubeconfig));
+    }
+
+    [Fact]
+    public async Task A_second_up_changes_nothing_and_processes_that_die_are_started_again()
+    {
+        await using var rig = await LabRig.CreateAsync();
+        (await rig.IsthmusAsync("lab", "up", "--clusters", "1", "--no-wait")).Expect(0);
+        var first = rig.Supervisor;
+        (await rig.IsthmusAsync("lab", "up", "--clusters", "1", "--no-wait")).Expect(0);
+        Assert.Equal(first, rig.Supervisor);
+
+        var inside = (int)(await rig.StatusAsync())["clusters"]![0]!["apiServerPid"]!;
+        (await rig.IsthmusAsync("lab", "shell", "--", "kill", "-9", inside.ToString())).Expect(0);
+        (await rig.IsthmusAsync("lab", "up", "--clusters", "1", "--no-wait")).Expect(0);
+        var after = (await rig.StatusAsync())["clusters"]![0]!;
+        Assert.NotEqual(inside, (int)after["apiServerPid"]!);
+        Assert.Equal(1, (int)after["apiServerRestarts"]!);
+    }
+
+    [Fact]
+    public async Task Clusters_are_added_and_removed_one_by_one_and_the_last_takes_the_lab_along()
+    {
+        await using var rig = await LabRig.CreateAsync();
+        (await rig.IsthmusAsync("lab", "create", "cluster", "--name", "one", "--network", "n", "--no-wait")).Expect(0);
+        (await rig.IsthmusAsync("lab", "create", "cluster", "--name", "two", "--network", "n", "--no-wait")).Expect(0);
+        var routes = (await rig.IsthmusAsync("lab", "shell", "--cluster", "one", "--", "ip", "route")).Expect(0);
+        Assert.Contains("10.245.0.0/16 via 172.18.0.3 dev eth0", routes);
+        (await rig.IsthmusAsync("lab", "delete", "cluster", "--name", "two")).Expect(0);
+        Assert.DoesNotContain("10.245.0.0/16", (await rig.IsthmusAsync("lab", "shell", "--cluster", "one", "--", "ip", "route")).Expect(0));
+        Assert.Equal("one\n", (await rig.KubectlAsync("config", "get-contexts", "-o", "name")).Expect(0));
+        (await rig.IsthmusAsync("lab", "delete", "cluster", "--name", "one")).Expect(0);
+        Assert.False(Directory.Exists(rig.Home.Directory));
+    }
+
+    [Fact]
+    public async Task Scripts_written_for_kind_keep_working()
+    {
+        await using var rig = await LabRig.CreateAsync();
+        var created = await rig.KindAsync("create", "cluster", "--name", "cluster1", "--image", "kindest/node:v1.32.0", "--wait", "0s");
+        created.Expect(0);
+        Assert.Contains("--image kindest/node:v1.32.0 is not used", created.Errors);
+        Assert.Equal("cluster1\n", (await rig.KindAsync("get", "clusters")).Expect(0));
+        (await rig.KubectlAsync("config", "set-cluster", "kind-cluster1", "--server=https://172.18.0.2:6443")).Expect(0);
+        (await rig.KubectlAsync("config", "rename-context", "kind-cluster1", "cluster1")).Expect(0);
+        Assert.Contains("kube-system", (await rig.KubectlAsync("--context=cluster1", "get", "namespaces", "-o", "name")).Expect(0));
+        var copy = Path.Combine(Path.GetDirectoryName(rig.Kubeconfig)!, "copy");
+        await File.WriteAllTextAsync(copy, (await rig.KindAsync("get", "kubeconfig", "--name", "cluster1")).Expect(0), TestContext.Current.CancellationToken);
+        Assert.Contains("kube-system", (await rig.KubectlAsync($"--kubeconfig={copy}", "get", "namespaces", "-o", "name")).Expect(0));
+        (await rig.KindAsync("delete", "cluster", "--name", "cluster1")).Expect(0);
+        Assert.False(File.Exists(rig.Kubeconfig));
+    }
+
+    [Theory]
+    [InlineData("0 is not between", "lab", "up", "--clusters", "0")]
+    [InlineData("names 'cluster9'", "lab", "up", "--network", "cluster9=A")]
+    [InlineData("is not CLUSTER=VALUE", "lab", "up", "--zone", "cluster1")]
+    [InlineData("not a valid name", "lab", "create", "cluster", "--name", "Not_A_Name")]
+    [InlineData("does not exist", "lab", "delete", "cluster", "--name", "nobody")]
+    [InlineData("is not running", "lab", "shell")]
+    [InlineData("'xml' is unknown", "lab", "status", "-o", "xml")]
+    public async Task A_wrong_request_is_one_clear_error_and_leaves_nothing(string words, params string[] arguments)
+    {
+        await using var rig = await LabRig.CreateAsync();
+        var refused = await rig.IsthmusAsync(arguments);
+        Assert.NotEqual(0, refused.Code);
+        Assert.Contains(words, refused.Errors);
+        Assert.DoesNotContain("   at ", refused.Errors);
+        Assert.False(Directory.Exists(rig.Home.Directory));
+    }
+
+    private static async Task NothingIsLeftAsync(List<int> processes, HashSet<string> networks)
+    {
+        await LabRig.EventuallyAsync(() => processes.All(process => !LabRig.Exists(process)), "the end of every process");
+        await LabRig.EventuallyAsync(() => !networks.Overlaps(LabRig.Networks(PidsOfAll())), "the end of every network namespace");
+        Assert.DoesNotContain("isthmus-lab-", await File.ReadAllTextAsync("/proc/self/mountinfo", TestContext.Current.CancellationToken));
+    }
+
+    private static IEnumerable<int> PidsOfAll() =>
+        Directory.EnumerateDirectories("/proc").Select(path => int.TryParse(Path.GetFileName(path), out var id) ? id : 0).Where(id => id > 0);
+}

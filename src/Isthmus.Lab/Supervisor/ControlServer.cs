@@ -93,7 +93,10 @@ internal sealed partial class ControlServer(LabSupervisor lab, string path, Acti
                 return await lab.StatusAsync(stop);
             case "create":
                 var wanted = (request["clusters"] as JsonArray ?? []).Select(ClusterRequest.FromJson).ToList();
-                await lab.CreateAsync(wanted, (bool?)request["mustBeNew"] ?? false, (bool?)request["wait"] ?? true, report, stop);
+                await lab.CreateAsync(wanted, (bool?)request["mustBeNew"] ?? false, report, stop);
+                return new JsonObject();
+            case "wait":
+                await lab.WaitAsync((request["names"] as JsonArray ?? []).Select(name => (string?)name ?? ""), report, stop);
                 return new JsonObject();
             case "delete":
                 await lab.DeleteAsync((string?)request["name"] ?? "", stop);

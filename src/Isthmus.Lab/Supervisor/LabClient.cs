@@ -24,14 +24,22 @@ public sealed class LabClient(LabHome home)
     /// <summary>As <c>lab status -o json</c> prints it.</summary>
     public Task<JsonNode> StatusAsync(CancellationToken stop) => AskAsync(new JsonObject { ["operation"] = "status" }, null, stop);
 
+    /// <summary>Creates clusters and returns when their API servers answer.</summary>
     /// <param name="mustBeNew">A cluster that exists is an error; otherwise it is waited for.</param>
-    /// <param name="wait">Until nodes and DNS are ready, not only the API servers.</param>
     /// <exception cref="ProblemException">What went wrong, in the supervisor's words.</exception>
-    public Task CreateAsync(IEnumerable<ClusterRequest> clusters, bool mustBeNew, bool wait, Action<LabStep> onStep, CancellationToken stop)
+    public Task CreateAsync(IEnumerable<ClusterRequest> clusters, bool mustBeNew, Action<LabStep> onStep, CancellationToken stop)
     {
         var wanted = new JsonArray();
         foreach (var cluster in clusters) wanted.Add((JsonNode)cluster.ToJson());
-        return AskAsync(new JsonObject { ["operation"] = "create", ["clusters"] = wanted, ["mustBeNew"] = mustBeNew, ["wait"] = wait }, onStep, stop);
+        return AskAsync(new JsonObject { ["operation"] = "create", ["clusters"] = wanted, ["mustBeNew"] = mustBeNew }, onStep, stop);
+    }
+
+    /// <summary>Returns when nodes and DNS of these clusters are ready.</summary>
+    public Task WaitAsync(IEnumerable<string> names, Action<LabStep> onStep, CancellationToken stop)
+    {
+        var wanted = new JsonArray();
+        foreach (var name in names) wanted.Add((JsonNode)JsonValue.Create(name));
+        return AskAsync(new JsonObject { ["operation"] = "wait", ["names"] = wanted }, onStep, stop);
     }
 
     public Task DeleteAsync(string name, CancellationToken stop) => AskAsync(new JsonObject { ["operation"] = "delete", ["name"] = name }, null, stop);

@@ -45,8 +45,10 @@ public sealed class LabControl(LabHome home, Func<string, string?> environment, 
         var started = await EnsureSupervisorAsync(onStep, stop);
         try
         {
-            await Client.CreateAsync(settings.Clusters, settings.MustBeNew, settings.Wait, onStep, stop);
+            await Client.CreateAsync(settings.Clusters, settings.MustBeNew, onStep, stop);
+            // Before the longer wait: whoever looks on can use kubectl meanwhile.
             await WriteKubeconfigAsync(settings, file, stop);
+            if (settings.Wait) await Client.WaitAsync(settings.Clusters.Select(request => request.Name), onStep, stop);
         }
         catch (ProblemException) when (Client.FindSupervisor() is not null)
         {
@@ -110,6 +112,7 @@ public sealed class LabControl(LabHome home, Func<string, string?> environment, 
         var had = stopped || clusters.Count > 0 || File.Exists(home.LabFile);
         await RemoveDirectoryAsync(home.Clusters, stop);
         await RemoveDirectoryAsync(home.Logs, stop);
+        await RemoveDirectoryAsync(home.Quickstart, stop);
         foreach (var file in (string[])[home.Socket, home.LabFile, home.LabFile + ".new", home.KubeconfigList]) File.Delete(file);
         RemoveEmpty(home.Directory);
         if (Path.GetDirectoryName(home.Directory) is { } parent && Path.GetFileName(parent) == "isthmus") RemoveEmpty(parent);

@@ -31,6 +31,9 @@ public sealed record LabHome(string Directory)
 
     public string Clusters => Path.Combine(Directory, "clusters");
 
+    /// <summary>Certificates and files that <c>isthmus quickstart</c> makes.</summary>
+    public string Quickstart => Path.Combine(Directory, "quickstart");
+
     public string Cluster(string name) => Path.Combine(Clusters, name);
 
     public string Log(string name) => Path.Combine(Logs, $"{name}.log");

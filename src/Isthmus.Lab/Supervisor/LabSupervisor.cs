@@ -52,11 +52,10 @@ internal sealed partial class LabSupervisor : IAsyncDisposable
         return supervisor;
     }
 
-    /// <summary>Creates clusters that do not exist and waits for all that are named.</summary>
+    /// <summary>Creates clusters that do not exist and waits for the API servers of all that are named.</summary>
     /// <param name="mustBeNew">A cluster that exists is an error.</param>
-    /// <exception cref="ProblemException">A request is wrong, or a cluster did not become ready.</exception>
-    internal async Task CreateAsync(
-        IReadOnlyList<ClusterRequest> requests, bool mustBeNew, bool wait, Func<LabStep, Task> report, CancellationToken stop)
+    /// <exception cref="ProblemException">A request is wrong, or a cluster's API server did not become ready.</exception>
+    internal async Task CreateAsync(IReadOnlyList<ClusterRequest> requests, bool mustBeNew, Func<LabStep, Task> report, CancellationToken stop)
     {
         await _change.WaitAsync(stop);
         try
@@ -72,8 +71,28 @@ internal sealed partial class LabSupervisor : IAsyncDisposable
         {
             _change.Release();
         }
-        var begunAll = _time.GetTimestamp();
-        await Task.WhenAll(requests.Select(request => PrepareAsync(_clusters[request.Name], wait, begunAll, report, stop)));
+        var begun = _time.GetTimestamp();
+        await Task.WhenAll(requests.Select(async request =>
+        {
+            var cluster = _clusters[request.Name];
+            await StepAsync(cluster, "API server ready", "apiserver", token => Readiness.ApiServerAsync(cluster.Client, token), begun, report, stop);
+            await StepAsync(cluster, "system components applied", "apiserver",
+                token => SystemComponents.EnsureAsync(cluster.Client, cluster.Settings, _settings.Image, token), begun, report, stop);
+        }));
+    }
+
+    /// <summary>Waits until the clusters can run Pods that find each other by name.</summary>
+    /// <exception cref="ProblemException">A cluster did not become ready in time, or is gone.</exception>
+    internal Task WaitAsync(IEnumerable<string> names, Func<LabStep, Task> report, CancellationToken stop)
+    {
+        var begun = _time.GetTimestamp();
+        return Task.WhenAll(names.Select(async name =>
+        {
+            var cluster = _clusters.GetValueOrDefault(name) ?? throw new ProblemException($"cluster {name}", "does not exist", "isthmus lab status lists the clusters");
+            await StepAsync(cluster, "node ready", "node", token => Readiness.NodeAsync(cluster.Client, cluster.Settings, token), begun, report, stop);
+            await StepAsync(cluster, "DNS ready", "node",
+                token => Readiness.DeploymentAsync(cluster.Client, SystemComponents.Namespace, SystemComponents.Dns, token), begun, report, stop);
+        }));
     }
 
     /// <exception cref="ProblemException">There is no such cluster.</exception>
@@ -217,31 +236,23 @@ internal sealed partial class LabSupervisor : IAsyncDisposable
         }
     }
 
-    private async Task PrepareAsync(LabCluster cluster, bool wait, long begun, Func<LabStep, Task> report, CancellationToken stop)
+    private async Task StepAsync(
+        LabCluster cluster, string text, string log, Func<CancellationToken, Task> action, long begun, Func<LabStep, Task> report, CancellationToken stop)
     {
         var name = cluster.Settings.Name;
-        await StepAsync("API server ready", token => Readiness.ApiServerAsync(cluster.Client, token), "apiserver");
-        await StepAsync("system components applied", token => SystemComponents.EnsureAsync(cluster.Client, cluster.Settings, _settings.Image, token), "apiserver");
-        if (!wait) return;
-        await StepAsync("node ready", token => Readiness.NodeAsync(cluster.Client, cluster.Settings, token), "node");
-        await StepAsync("DNS ready", token => Readiness.DeploymentAsync(cluster.Client, SystemComponents.Namespace, SystemComponents.Dns, token), "node");
-
-        async Task StepAsync(string text, Func<CancellationToken, Task> action, string log)
+        await report(new(name, text, 0, false));
+        using var patience = CancellationTokenSource.CreateLinkedTokenSource(stop);
+        patience.CancelAfter(StepLimit);
+        try
         {
-            await report(new(name, text, 0, false));
-            using var patience = CancellationTokenSource.CreateLinkedTokenSource(stop);
-            patience.CancelAfter(StepLimit);
-            try
-            {
-                await action(patience.Token);
-            }
-            catch (OperationCanceledException) when (!stop.IsCancellationRequested)
-            {
-                throw new ProblemException($"cluster {name}", $"'{text}' was not reached within {StepLimit.TotalSeconds:0} s",
-                    $"look at {_settings.Home.Log($"{name}-{log}")}; isthmus lab down removes everything");
-            }
-            await report(new(name, text, Since(begun), true));
+            await action(patience.Token);
         }
+        catch (OperationCanceledException) when (!stop.IsCancellationRequested)
+        {
+            throw new ProblemException($"cluster {name}", $"'{text}' was not reached within {StepLimit.TotalSeconds:0} s",
+                $"look at {_settings.Home.Log($"{name}-{log}")}; isthmus lab down removes everything");
+        }
+        await report(new(name, text, Since(begun), true));
     }
 
     private double Since(long begun) => _time.GetElapsedTime(begun).TotalMilliseconds;

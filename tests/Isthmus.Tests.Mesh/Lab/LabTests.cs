@@ -105,7 +105,7 @@ public sealed class LabTests
     [InlineData("names 'cluster9'", "lab", "up", "--network", "cluster9=A")]
     [InlineData("is not CLUSTER=VALUE", "lab", "up", "--zone", "cluster1")]
     [InlineData("not a valid name", "lab", "create", "cluster", "--name", "Not_A_Name")]
-    [InlineData("does not exist", "lab", "delete", "cluster", "--name", "nobody")]
+    [InlineData("is not running", "lab", "delete", "cluster", "--name", "nobody")]
     [InlineData("is not running", "lab", "shell")]
     [InlineData("'xml' is unknown", "lab", "status", "-o", "xml")]
     public async Task A_wrong_request_is_one_clear_error_and_leaves_nothing(string words, params string[] arguments)

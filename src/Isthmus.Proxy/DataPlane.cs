@@ -70,7 +70,7 @@ internal sealed class DataPlane : IDisposable
     public IReadOnlyDictionary<string, string> ListenerFailures => _sockets.Failures;
 
     /// <summary>Configuration of the first listeners has arrived and their sockets are open.</summary>
-    public bool IsReady => !Connections.IsDraining && State.Current.Listeners.Count > 0 && _sockets.Failures.Count == 0;
+    public bool IsReady => !Connections.IsDraining && State.HasListeners && _sockets.Failures.Count == 0;
 
     public static DataPlane Build(ProxySettings settings, ProxyPorts ports, ISecretSource secrets, ILogFiles logFiles, ILoggerFactory logs) =>
         new(settings, ports, secrets, logFiles, logs);

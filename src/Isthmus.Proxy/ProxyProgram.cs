@@ -1,6 +1,8 @@
+using System.Collections;
 using System.Net;
 using Isthmus.Core.Problems;
 using Isthmus.Proxy.Admin;
+using Isthmus.Proxy.Agent;
 using Isthmus.Proxy.Snapshot;
 using Isthmus.Proxy.Telemetry;
 using Isthmus.Proxy.Tls;
@@ -22,7 +24,10 @@ public static class ProxyProgram
             ?? throw new ProblemException("--proxyLogLevel", $"'{arguments.LogLevel}' is no level", "Use trace, debug, info, warning, error, critical or off.");
         var ports = new ProxyPorts(time, new ThreadRandom(), new ProcessSockets(), new SystemResolver());
         if (arguments.XdsDirectory.Length == 0)
-            throw new ProblemException("isthmus proxy", "there is no control plane to ask", "Give --xds-dir DIR with resources in files.");
+        {
+            var environment = Environment.GetEnvironmentVariables().Cast<DictionaryEntry>().ToDictionary(e => (string)e.Key, e => (string?)e.Value ?? "", StringComparer.Ordinal);
+            return await AgentRun.RunAsync(AgentSettings.Read(arguments.Role, arguments.Domain, environment), environment, ports, log, stop).ConfigureAwait(false);
+        }
         return await RunFromFilesAsync(arguments, ports, log, stop).ConfigureAwait(false);
     }
 

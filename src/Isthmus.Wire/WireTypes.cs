@@ -56,6 +56,7 @@ public static class WireTypes
         Envoy.TypeTracingV3Reflection.Descriptor,
         Envoy.TypeV3Reflection.Descriptor,
         Rpc.GoogleRpcReflection.Descriptor,
+        Rpc.GrpcHealthReflection.Descriptor,
         Istio.Alpn.AlpnReflection.Descriptor,
         Istio.Authn.AuthenticationReflection.Descriptor,
         Istio.Authn.AuthnReflection.Descriptor,

@@ -47,6 +47,8 @@ internal sealed class AdminRoutes(DataPlane plane)
     public ValueTask<AdminReply?> HandleMetricsAsync(RequestHead request, CancellationToken stop) =>
         ValueTask.FromResult(request.Target.StartsWith("/stats/prometheus"u8) ? Metrics() : null);
 
+    public ValueTask<AdminReply?> MetricsAsync() => ValueTask.FromResult<AdminReply?>(Metrics());
+
     private AdminReply Metrics() => new(200, "text/plain; version=0.0.4; charset=utf-8", System.Text.Encoding.UTF8.GetBytes(StatsText.Prometheus(plane)));
 
     private AdminReply Logging(RequestHead request, Dictionary<string, string> query)

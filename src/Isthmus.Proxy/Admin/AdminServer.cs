@@ -63,11 +63,11 @@ internal sealed class AdminServer(IPEndPoint address, ISocketFactory sockets, pa
                 continue;
             }
             // Ends with its socket, which the token closes; it lets no exception out.
-            _ = Task.Run(() => ServeAsync(new SocketTransport(socket), stop), CancellationToken.None);
+            _ = Task.Run(() => ServeAsync(new SocketTransport(socket), (socket.RemoteEndPoint as IPEndPoint)?.Address, stop), CancellationToken.None);
         }
     }
 
-    private async Task ServeAsync(SocketTransport transport, CancellationToken stop)
+    private async Task ServeAsync(SocketTransport transport, IPAddress? peer, CancellationToken stop)
     {
         using var closing = stop.UnsafeRegister(static t => ((SocketTransport)t!).Abort(), transport);
         using var stream = new Http1Downstream(transport, HttpLimits.Default);
@@ -80,6 +80,7 @@ internal sealed class AdminServer(IPEndPoint address, ISocketFactory sockets, pa
                 {
                     // Bodies mean nothing here.
                 }
+                stream.Request.Peer = peer;
                 await ReplyAsync(stream, response, await HandleAsync(stream.Request, stop).ConfigureAwait(false)).ConfigureAwait(false);
                 if (stream.MustClose) break;
             }

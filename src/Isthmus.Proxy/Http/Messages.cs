@@ -43,6 +43,9 @@ internal sealed class RequestHead
 
     public HeaderBlock Headers { get; } = new();
 
+    /// <summary>Who asks, where that matters (the proxy's own endpoints); null elsewhere.</summary>
+    public System.Net.IPAddress? Peer { get; set; }
+
     public BodyKind Body { get; set; }
 
     /// <summary>Bytes of the body when <see cref="Body"/> is <see cref="BodyKind.Length"/>.</summary>

@@ -26,6 +26,7 @@ internal sealed class SnapshotState : IDisposable
     private readonly Dictionary<(string Type, string Name), Rejection> _rejections = [];
     private readonly Dictionary<string, string> _versions = new(StringComparer.Ordinal);
     private volatile ProxySnapshot _current = ProxySnapshot.Empty;
+    private volatile bool _hasListeners;
     private bool _disposed;
 
     /// <summary>A resource that is in use and perhaps a newer one that still waits.</summary>
@@ -47,6 +48,9 @@ internal sealed class SnapshotState : IDisposable
     }
 
     public ProxySnapshot Current => _current;
+
+    /// <summary>The first listeners have come and are all in use. There may be none: a gateway that nobody uses yet is ready, too.</summary>
+    public bool HasListeners => _hasListeners;
 
     /// <summary>Raised inside the writer after a snapshot was published; handlers must be quick.</summary>
     public event Action<ProxySnapshot>? Published;
@@ -188,6 +192,7 @@ internal sealed class SnapshotState : IDisposable
         changed |= _current.Clusters.Count != _clusters.Values.Count(c => c.Active is not null)
             || _current.Listeners.Count != _listeners.Values.Count(c => c.Active is not null) || _current.Routes.Count != _routes.Count;
         if (changed) Publish();
+        if (!_hasListeners) _hasListeners = _versions.ContainsKey(TypeUrls.Listener) && _listeners.Values.All(l => l.Active is not null);
         return UpdateWanted();
     }
 

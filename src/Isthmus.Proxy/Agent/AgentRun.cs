@@ -1,0 +1,71 @@
+using System.Net;
+using Isthmus.Core.Names;
+using Isthmus.Proxy.Dns;
+using Isthmus.Proxy.Telemetry;
+using Isthmus.Wire.Xds;
+
+namespace Isthmus.Proxy.Agent;
+
+/// <summary>A proxy with its agent: certificates and configuration from the control plane, the data plane, the DNS proxy, the status port.</summary>
+internal static class AgentRun
+{
+    private const string PodInfo = "/etc/istio/pod", WorkloadCredentials = "/var/run/secrets/workload-spiffe-credentials", MountedCertificates = "/etc/certs";
+
+    /// <summary>Runs until <paramref name="stop"/> or until it is told to quit, then drains.</summary>
+    public static async Task<int> RunAsync(AgentSettings settings, IReadOnlyDictionary<string, string> environment, ProxyPorts ports, ProcessLog log, CancellationToken stop)
+    {
+        var (time, random) = (ports.Time, ports.Random);
+        var (labels, annotations) = (PodFile("labels"), PodFile("annotations"));
+        var node = AgentNode.Build(settings, labels, annotations);
+        var resolver = ResolverSettings.Parse(File.Exists("/etc/resolv.conf") ? await File.ReadAllTextAsync("/etc/resolv.conf", stop).ConfigureAwait(false) : "");
+        var upstream = new Upstream([.. resolver.Servers], time);
+        var names = new NameLookup(resolver, upstream, static () => File.Exists("/etc/hosts") ? File.ReadAllText("/etc/hosts") : "", random);
+        var dial = new ControlPlaneDial(settings, names, time);
+
+        var mounted = Mounted(environment);
+        var files = new FileSecrets(mounted, time, log.CreateLogger("secrets"));
+        var authority = mounted.Length > 0 ? null : new CertificateClient(settings, dial, time);
+        var secrets = new WorkloadSecrets(settings, authority, files, time, random, log.CreateLogger("secrets"));
+
+        var proxy = ProxySettings.Default(AgentNode.Identity(settings, node, labels), settings.Role) with
+        {
+            Status = new(IPAddress.Any, settings.StatusPort),
+            DrainTime = settings.DrainTime,
+        };
+        using var plane = DataPlane.Build(proxy, ports with { Resolver = new MarkedResolver(names) }, secrets, new ProcessLogFiles(), log);
+        var dns = settings.CaptureDns ? new DnsProxy(new(IPAddress.Loopback, Ports.SidecarDns), upstream, time, random) : null;
+        var sink = new SnapshotSink(plane.State, table =>
+        {
+            if (dns is not null) dns.Table = NameTables.Build(table, settings.Namespace, settings.Domain, resolver.Search);
+        });
+        string[] wildcards = [TypeUrls.Cluster, TypeUrls.Listener, .. dns is null ? [] : new[] { TypeUrls.NameTable }];
+        var discovery = new XdsClient(new(node, wildcards, () => dial.Open(settings.Discovery), dial.HeadersAsync), sink, time, random, log.CreateLogger("xds"));
+
+        using var prober = new AppProber(settings.Address);
+        using var quit = CancellationTokenSource.CreateLinkedTokenSource(stop);
+        var status = new StatusRoutes(
+            AppProbe.ReadAll(settings.ApplicationProbes), prober, AppMetrics.Read(settings.ApplicationMetrics), () => plane.Admin.MetricsAsync(), quit.Cancel);
+
+        // Configuration and certificates go on while connections drain; only then these end, too.
+        using var end = new CancellationTokenSource();
+        Task[] beside = [secrets.RunAsync(end.Token), discovery.RunAsync(end.Token), .. dns is null ? [] : new[] { dns.RunAsync(end.Token) }];
+        var serving = ProxyProgram.ServeAsync(plane, log, [status.HandleAsync], quit.Token);
+        // None of them ends by itself but by failing, and then the process does.
+        var first = await Task.WhenAny([serving, .. beside]).ConfigureAwait(false);
+        if (first != serving) await first.ConfigureAwait(false);
+        await serving.ConfigureAwait(false);
+        await end.CancelAsync().ConfigureAwait(false);
+        await Task.WhenAll(beside).ConfigureAwait(false);
+        return 0;
+    }
+
+    private static IReadOnlyDictionary<string, string> PodFile(string name) =>
+        DownwardFile.Parse(File.Exists($"{PodInfo}/{name}") ? File.ReadAllText($"{PodInfo}/{name}") : "");
+
+    /// <summary>Where certificates are mounted in place of a CA that is asked; empty when nowhere.</summary>
+    private static string Mounted(IReadOnlyDictionary<string, string> environment)
+    {
+        if (environment.GetValueOrDefault("FILE_MOUNTED_CERTS") == "true") return MountedCertificates;
+        return File.Exists($"{WorkloadCredentials}/cert-chain.pem") ? WorkloadCredentials : "";
+    }
+}

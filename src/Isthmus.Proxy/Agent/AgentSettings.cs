@@ -1,0 +1,172 @@
+using System.Globalization;
+using System.Text.Json;
+using System.Text.Json.Nodes;
+using Isthmus.Core.Collections;
+using Isthmus.Core.Names;
+using Isthmus.Core.Problems;
+
+namespace Isthmus.Proxy.Agent;
+
+/// <summary>An address of the control plane: <c>host:port</c>.</summary>
+internal sealed record ServerAddress(string Host, int Port)
+{
+    /// <summary>By convention 15010 is the plain port.</summary>
+    public bool IsPlain => Port == Ports.DiscoveryPlain;
+
+    public static ServerAddress Parse(string text, string source)
+    {
+        var colon = text.LastIndexOf(':');
+        return colon > 0 && int.TryParse(text.AsSpan(colon + 1), NumberStyles.None, CultureInfo.InvariantCulture, out var port) && port is > 0 and <= 65535
+            ? new(text[..colon].Trim('[', ']'), port)
+            : throw new ProblemException(source, $"'{text}' is no address of a control plane", "write HOST:PORT, for example istiod.istio-system.svc:15012");
+    }
+
+    public override string ToString() => $"{Host}:{Port}";
+}
+
+/// <summary>What the agent is told by its environment (Istio's injected variables and mounted files).</summary>
+internal sealed record AgentSettings
+{
+    /// <summary>The release whose proxies this one stands in for; control planes switch behaviour by it.</summary>
+    public const string CompatibleRelease = "1.20.8";
+
+    private const string MetadataPrefix = "ISTIO_META_", JsonMetadataPrefix = "ISTIO_METAJSON_";
+
+    public required string Role { get; init; }
+    public required string PodName { get; init; }
+    public required string Namespace { get; init; }
+    public required string Address { get; init; }
+    public required string Domain { get; init; }
+    public required string ServiceAccount { get; init; }
+    public required string ClusterId { get; init; }
+    public required string TrustDomain { get; init; }
+    public required ServerAddress Discovery { get; init; }
+    public required ServerAddress CertificateAuthority { get; init; }
+    /// <summary>The name the server's certificate must carry; empty: the host of the address.</summary>
+    public required string ServerName { get; init; }
+    /// <summary>Where the bearer token lies; empty: callers prove themselves otherwise.</summary>
+    public required string TokenFile { get; init; }
+    /// <summary>The roots that the control plane's certificate must lead to.</summary>
+    public required string RootFile { get; init; }
+    public required TimeSpan CertificateLifetime { get; init; }
+    /// <summary>Which part of the lifetime is left when a new certificate is fetched.</summary>
+    public required double RenewalRatio { get; init; }
+    public required bool EllipticKeys { get; init; }
+    public required bool CaptureDns { get; init; }
+    public required int StatusPort { get; init; }
+    public required TimeSpan DrainTime { get; init; }
+    /// <summary>JSON of the application's own probes, by the path that replaces them.</summary>
+    public required string ApplicationProbes { get; init; }
+    /// <summary>Where the application serves its metrics, JSON; empty: nowhere.</summary>
+    public required string ApplicationMetrics { get; init; }
+    /// <summary>Node metadata from ISTIO_META_ variables.</summary>
+    public required ValueMap<string> Metadata { get; init; }
+    /// <summary>Node metadata from ISTIO_METAJSON_ variables: JSON text.</summary>
+    public required ValueMap<string> JsonMetadata { get; init; }
+    /// <summary>The proxy configuration as JSON text, with defaults filled in.</summary>
+    public required string ProxyConfig { get; init; }
+
+    /// <exception cref="ProblemException">A variable is missing or cannot be read.</exception>
+    public static AgentSettings Read(string role, string domain, IReadOnlyDictionary<string, string> environment)
+    {
+        var config = ReadConfig(environment.GetValueOrDefault("PROXY_CONFIG", ""));
+        var discovery = config["discoveryAddress"]!.GetValue<string>();
+        var ns = Required(environment, "POD_NAMESPACE");
+        return new()
+        {
+            Role = role,
+            PodName = Required(environment, "POD_NAME"),
+            Namespace = ns,
+            Address = Required(environment, "INSTANCE_IP"),
+            Domain = domain.Length > 0 ? domain : $"{ns}.svc.{WellKnown.DefaultDomainSuffix}",
+            ServiceAccount = environment.GetValueOrDefault("SERVICE_ACCOUNT", ""),
+            // Istio's own fallback, for a Pod that nobody told.
+            ClusterId = environment.GetValueOrDefault("ISTIO_META_CLUSTER_ID", "Kubernetes"),
+            TrustDomain = environment.GetValueOrDefault("TRUST_DOMAIN", WellKnown.DefaultTrustDomain),
+            Discovery = ServerAddress.Parse(discovery, "PROXY_CONFIG discoveryAddress"),
+            CertificateAuthority = ServerAddress.Parse(NotEmpty(environment, "CA_ADDR") ?? discovery, "CA_ADDR"),
+            ServerName = environment.GetValueOrDefault("ISTIOD_SAN", ""),
+            TokenFile = TokenOf(environment.GetValueOrDefault("JWT_POLICY", "third-party-jwt")),
+            RootFile = NotEmpty(environment, "XDS_ROOT_CA") ?? NotEmpty(environment, "CA_ROOT_CA") ?? RootsOf(environment.GetValueOrDefault("PILOT_CERT_PROVIDER", "istiod")),
+            CertificateLifetime = Duration(environment, "SECRET_TTL", TimeSpan.FromHours(24)),
+            RenewalRatio = Ratio(environment, "SECRET_GRACE_PERIOD_RATIO", 0.5),
+            EllipticKeys = environment.GetValueOrDefault("ECC_SIGNATURE_ALGORITHM") == "ECDSA",
+            CaptureDns = role == "sidecar" && bool.TryParse(environment.GetValueOrDefault("ISTIO_META_DNS_CAPTURE"), out var dns) && dns,
+            StatusPort = config["statusPort"]!.GetValue<int>(),
+            DrainTime = GoDuration.Parse(config["terminationDrainDuration"]!.GetValue<string>())
+                ?? throw new ProblemException("PROXY_CONFIG terminationDrainDuration", "is no duration", "for example 5s"),
+            ApplicationProbes = environment.GetValueOrDefault("ISTIO_KUBE_APP_PROBERS", ""),
+            ApplicationMetrics = environment.GetValueOrDefault("ISTIO_PROMETHEUS_ANNOTATIONS", ""),
+            Metadata = Prefixed(environment, MetadataPrefix),
+            JsonMetadata = Prefixed(environment, JsonMetadataPrefix),
+            ProxyConfig = config.ToJsonString(),
+        };
+    }
+
+    private static JsonObject ReadConfig(string text)
+    {
+        var config = new JsonObject
+        {
+            ["binaryPath"] = "/usr/local/bin/envoy",
+            ["configPath"] = "./etc/istio/proxy",
+            ["controlPlaneAuthPolicy"] = "MUTUAL_TLS",
+            ["discoveryAddress"] = $"{WellKnown.Istiod}.{WellKnown.SystemNamespace}.svc:{Ports.DiscoveryTls}",
+            ["drainDuration"] = "45s",
+            ["proxyAdminPort"] = Ports.ProxyAdmin,
+            ["serviceCluster"] = "istio-proxy",
+            ["statNameLength"] = 189,
+            ["statusPort"] = Ports.AgentStatus,
+            ["terminationDrainDuration"] = "5s",
+        };
+        if (text.Trim().Length == 0) return config;
+        try
+        {
+            if (JsonNode.Parse(text) is not JsonObject given) throw new ProblemException("PROXY_CONFIG", "a JSON object is expected");
+            foreach (var (name, value) in given) config[name] = value?.DeepClone();
+            // Touched here, so that a wrong type is told now and by name.
+            _ = config["discoveryAddress"]!.GetValue<string>();
+            _ = config["statusPort"]!.GetValue<int>();
+            _ = config["terminationDrainDuration"]!.GetValue<string>();
+            return config;
+        }
+        catch (Exception e) when (e is JsonException or InvalidOperationException or FormatException or NullReferenceException)
+        {
+            throw new ProblemException("PROXY_CONFIG", $"cannot be read: {e.Message}", "it is ProxyConfig as JSON", e);
+        }
+    }
+
+    private static ValueMap<string> Prefixed(IReadOnlyDictionary<string, string> environment, string prefix) =>
+        new(environment.Where(e => e.Key.StartsWith(prefix, StringComparison.Ordinal) && e.Key.Length > prefix.Length)
+            .Select(e => KeyValuePair.Create(e.Key[prefix.Length..], e.Value)));
+
+    private static string TokenOf(string policy) => policy switch
+    {
+        "third-party-jwt" => "/var/run/secrets/tokens/istio-token",
+        "first-party-jwt" => "/var/run/secrets/kubernetes.io/serviceaccount/token",
+        "none" or "" => "",
+        _ => throw new ProblemException("JWT_POLICY", $"'{policy}' is not known", "use third-party-jwt, first-party-jwt or none"),
+    };
+
+    private static string RootsOf(string provider) => provider switch
+    {
+        "istiod" or "custom" => $"/var/run/secrets/istio/{WellKnown.RootCertKey}",
+        "kubernetes" => "/var/run/secrets/kubernetes.io/serviceaccount/ca.crt",
+        _ => throw new ProblemException("PILOT_CERT_PROVIDER", $"'{provider}' is not known", "use istiod or kubernetes"),
+    };
+
+    private static string Required(IReadOnlyDictionary<string, string> environment, string name) =>
+        NotEmpty(environment, name) ?? throw new ProblemException(name, "the environment variable is missing", "it is set by injection; isthmus proxy runs inside an injected Pod");
+
+    private static string? NotEmpty(IReadOnlyDictionary<string, string> environment, string name) =>
+        environment.TryGetValue(name, out var value) && value.Length > 0 ? value : null;
+
+    private static TimeSpan Duration(IReadOnlyDictionary<string, string> environment, string name, TimeSpan otherwise) =>
+        NotEmpty(environment, name) is not { } text ? otherwise
+        : GoDuration.Parse(text) is { } value && value > TimeSpan.Zero ? value
+        : throw new ProblemException(name, $"'{text}' is no duration", "for example 24h0m0s");
+
+    private static double Ratio(IReadOnlyDictionary<string, string> environment, string name, double otherwise) =>
+        NotEmpty(environment, name) is not { } text ? otherwise
+        : double.TryParse(text, NumberStyles.Float, CultureInfo.InvariantCulture, out var value) && value is > 0 and < 1 ? value
+        : throw new ProblemException(name, $"'{text}' is no ratio", "use a number between 0 and 1");
+}

@@ -1,0 +1,133 @@
+using System.Net;
+using System.Net.Security;
+using System.Net.Sockets;
+using Isthmus.Wire.Grpc;
+using Isthmus.Wire.Rpc;
+
+namespace Isthmus.Proxy.Agent;
+
+/// <summary>Asks the application what the kubelet wants to know, past the proxy, as if it came from the passthrough address.</summary>
+internal sealed class AppProber : IDisposable
+{
+    private static readonly GrpcMethod<HealthCheckRequest, HealthCheckResponse> Health = new(
+        "grpc.health.v1.Health", "Check", HealthCheckRequest.Parser, HealthCheckResponse.Parser);
+
+    // Traffic from here is left alone by the capture (Istio).
+    private static readonly IPAddress Passthrough = IPAddress.Parse("127.0.0.6");
+
+    private readonly string _address;
+    private readonly HttpMessageInvoker _http;
+
+    /// <param name="address">The Pod's address.</param>
+    public AppProber(string address)
+    {
+        _address = address;
+        _http = new(new SocketsHttpHandler
+        {
+            UseProxy = false,
+            UseCookies = false,
+            AllowAutoRedirect = false,
+            ActivityHeadersPropagator = null,
+            // Each probe is a new connection, as the kubelet's.
+            PooledConnectionLifetime = TimeSpan.Zero,
+            ConnectCallback = async (context, stop) => new NetworkStream(await ConnectAsync(context.DnsEndPoint.Host, context.DnsEndPoint.Port, stop).ConfigureAwait(false), ownsSocket: true),
+            // The kubelet does not check certificates of applications either.
+            SslOptions = new SslClientAuthenticationOptions { RemoteCertificateValidationCallback = static (_, _, _, _) => true },
+        });
+    }
+
+    /// <summary>The application's HTTP status, 200 for an open port or a serving gRPC service, 500 for a failure.</summary>
+    public async ValueTask<(int Status, string Text)> ProbeAsync(AppProbe probe, CancellationToken stop)
+    {
+        using var limit = CancellationTokenSource.CreateLinkedTokenSource(stop);
+        limit.CancelAfter(probe.Timeout);
+        try
+        {
+            return probe.Kind switch
+            {
+                AppProbeKind.Tcp => await TcpAsync(probe, limit.Token).ConfigureAwait(false),
+                AppProbeKind.Grpc => await GrpcAsync(probe, limit.Token).ConfigureAwait(false),
+                _ => await HttpAsync(probe, limit.Token).ConfigureAwait(false),
+            };
+        }
+        catch (OperationCanceledException) when (!stop.IsCancellationRequested)
+        {
+            return (500, $"no answer from port {probe.Port} within {probe.Timeout.TotalSeconds} s\n");
+        }
+        catch (Exception e) when (e is HttpRequestException or SocketException or IOException or GrpcException)
+        {
+            return (500, $"port {probe.Port}: {e.Message}\n");
+        }
+    }
+
+    /// <summary>The body at a path of the application; null when it does not answer well.</summary>
+    public async ValueTask<string?> GetTextAsync(int port, string path, TimeSpan timeout, CancellationToken stop)
+    {
+        using var limit = CancellationTokenSource.CreateLinkedTokenSource(stop);
+        limit.CancelAfter(timeout);
+        try
+        {
+            using var request = new HttpRequestMessage(HttpMethod.Get, $"http://{Host("")}:{port}{path}");
+            using var response = await _http.SendAsync(request, limit.Token).ConfigureAwait(false);
+            return response.IsSuccessStatusCode ? await response.Content.ReadAsStringAsync(limit.Token).ConfigureAwait(false) : null;
+        }
+        catch (Exception e) when (e is HttpRequestException or OperationCanceledException && !stop.IsCancellationRequested)
+        {
+            return null;
+        }
+    }
+
+    public void Dispose() => _http.Dispose();
+
+    private async ValueTask<(int, string)> HttpAsync(AppProbe probe, CancellationToken stop)
+    {
+        using var request = new HttpRequestMessage(HttpMethod.Get, $"{(probe.Tls ? "https" : "http")}://{Host(probe.Host)}:{probe.Port}{probe.Path}");
+        request.Headers.TryAddWithoutValidation("user-agent", "kube-probe/isthmus");
+        foreach (var (name, value) in probe.Headers)
+        {
+            if (name.Equals("host", StringComparison.OrdinalIgnoreCase)) request.Headers.Host = value;
+            else request.Headers.TryAddWithoutValidation(name, value);
+        }
+        using var response = await _http.SendAsync(request, stop).ConfigureAwait(false);
+        return ((int)response.StatusCode, "");
+    }
+
+    private async ValueTask<(int, string)> TcpAsync(AppProbe probe, CancellationToken stop)
+    {
+        using var socket = await ConnectAsync(Host(probe.Host), probe.Port, stop).ConfigureAwait(false);
+        return (200, "");
+    }
+
+    private async ValueTask<(int, string)> GrpcAsync(AppProbe probe, CancellationToken stop)
+    {
+        using var channel = new GrpcChannel(new(new Uri($"http://{Host("")}:{probe.Port}"))
+        {
+            Connect = async (server, token) => new NetworkStream(await ConnectAsync(server.Host, server.Port, token).ConfigureAwait(false), ownsSocket: true),
+        });
+        var answer = await channel.UnaryAsync(Health, new() { Service = probe.Path }, new(), stop).ConfigureAwait(false);
+        return answer.Status == HealthCheckResponse.Types.ServingStatus.Serving ? (200, "") : (500, $"gRPC health is {answer.Status}\n");
+    }
+
+    private string Host(string host)
+    {
+        var name = host.Length == 0 || host == "localhost" ? _address : host;
+        return name.Contains(':', StringComparison.Ordinal) ? $"[{name}]" : name;
+    }
+
+    private static async ValueTask<Socket> ConnectAsync(string host, int port, CancellationToken stop)
+    {
+        if (!IPAddress.TryParse(host.Trim('[', ']'), out var address)) throw new SocketException((int)SocketError.HostNotFound);
+        var socket = MarkedSocket.Stream(address.AddressFamily);
+        try
+        {
+            if (address.AddressFamily == AddressFamily.InterNetwork) socket.Bind(new IPEndPoint(Passthrough, 0));
+            await socket.ConnectAsync(new IPEndPoint(address, port), stop).ConfigureAwait(false);
+            return socket;
+        }
+        catch
+        {
+            socket.Dispose();
+            throw;
+        }
+    }
+}

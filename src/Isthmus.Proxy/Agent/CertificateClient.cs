@@ -1,0 +1,50 @@
+using Isthmus.Core.Identity;
+using Isthmus.Core.Problems;
+using Isthmus.Wire.Grpc;
+using Isthmus.Wire.Istio;
+using Isthmus.Wire.Tls;
+
+namespace Isthmus.Proxy.Agent;
+
+/// <summary>A certificate as the CA gave it, with its key.</summary>
+/// <param name="ChainPem">The leaf and what leads towards the root.</param>
+/// <param name="RootPem">What the CA names as the root of trust.</param>
+internal sealed record IssuedCertificate(string ChainPem, string KeyPem, string RootPem, DateTimeOffset NotBefore, DateTimeOffset NotAfter)
+{
+    public override string ToString() => $"certificate valid until {NotAfter:u}";
+}
+
+/// <summary>Asks the control plane's CA for a certificate; the key never leaves this process.</summary>
+internal sealed class CertificateClient(AgentSettings settings, ControlPlaneDial dial, TimeProvider time)
+{
+    private static readonly GrpcMethod<IstioCertificateRequest, IstioCertificateResponse> Method = new(
+        "istio.v1.auth.IstioCertificateService", "CreateCertificate", IstioCertificateRequest.Parser, IstioCertificateResponse.Parser);
+
+    /// <exception cref="GrpcException">The CA refused or could not be reached.</exception>
+    /// <exception cref="ProblemException">What it answered cannot be used.</exception>
+    /// <exception cref="IOException">Token or roots cannot be read (yet).</exception>
+    public async Task<IssuedCertificate> FetchAsync(CancellationToken stop)
+    {
+        using var key = Keys.Create(settings.EllipticKeys ? KeyKind.EcP256 : KeyKind.Rsa2048);
+        var identity = new SpiffeId(settings.TrustDomain, settings.Namespace, settings.ServiceAccount.Length > 0 ? settings.ServiceAccount : "default");
+        var request = new IstioCertificateRequest
+        {
+            Csr = SigningRequest.Create(key, identity),
+            ValidityDuration = (long)settings.CertificateLifetime.TotalSeconds,
+        };
+        using var channel = dial.Open(settings.CertificateAuthority);
+        var options = new GrpcCallOptions { Headers = await dial.HeadersAsync(stop).ConfigureAwait(false), Timeout = TimeSpan.FromSeconds(10) };
+        var response = await channel.UnaryAsync(Method, request, options, stop).ConfigureAwait(false);
+        if (response.CertChain.Count < 2)
+            throw new ProblemException("CA", $"it answered with {response.CertChain.Count} certificates, a leaf and a root are needed");
+        string[] chain = [.. response.CertChain.Take(response.CertChain.Count - 1).Select(WithLineFeed)];
+        var root = WithLineFeed(response.CertChain[^1]);
+        var certificates = CertificateText.Read(string.Concat(chain), "CA");
+        if (!Keys.Match(certificates[0], key)) throw new ProblemException("CA", "it answered with a certificate for another key");
+        if (TrustBundle.FromPem(root, "CA").Reject(certificates[0], certificates.Skip(1), CertificateUse.Any, time.GetUtcNow()) is { } reason)
+            throw new ProblemException("CA", $"it answered with a certificate that does not lead to the root beside it: {reason}");
+        return new(string.Concat(chain), Keys.ToPem(key), root, certificates[0].NotBefore.ToUniversalTime(), certificates[0].NotAfter.ToUniversalTime());
+    }
+
+    private static string WithLineFeed(string pem) => pem.EndsWith('\n') ? pem : pem + "\n";
+}

@@ -1,0 +1,84 @@
+using System.Collections.Concurrent;
+using Isthmus.Core.Problems;
+using Isthmus.Proxy.Tls;
+using Microsoft.Extensions.Logging;
+
+namespace Isthmus.Proxy.Agent;
+
+/// <summary>
+/// Secrets in mounted files: those that resources name by path (<c>file-cert:CHAIN~KEY</c>, <c>file-root:FILE</c>), and <c>default</c> and
+/// <c>ROOTCA</c> when a directory is given. Files are looked at again when <see cref="Refresh"/> is called, and the last good content stays.
+/// </summary>
+internal sealed partial class FileSecrets(string directory, TimeProvider time, ILogger log)
+{
+    private readonly ConcurrentDictionary<string, Entry> _entries = new(StringComparer.Ordinal);
+
+    private sealed record Entry(string Stamp, CertificateSecret? Certificate, RootSecret? Roots, DateTimeOffset Updated);
+
+    public CertificateSecret? FindCertificate(string name) => Find(name)?.Certificate;
+
+    public RootSecret? FindRoots(string name) => Find(name)?.Roots;
+
+    /// <summary>Reads what changed; returns its names.</summary>
+    public IReadOnlyList<string> Refresh()
+    {
+        var changed = new List<string>();
+        foreach (var (name, entry) in _entries)
+        {
+            var next = Load(name, entry);
+            if (ReferenceEquals(next, entry) || next is null) continue;
+            _entries[name] = next;
+            changed.Add(name);
+        }
+        return changed;
+    }
+
+    public IEnumerable<SecretView> View() => _entries
+        .Where(e => e.Value.Certificate is not null || e.Value.Roots is not null)
+        .Select(e => new SecretView(e.Key, "file", e.Value.Updated, e.Value.Certificate?.ChainPem ?? "", e.Value.Roots?.Pem ?? ""));
+
+    private Entry? Find(string name)
+    {
+        if (_entries.TryGetValue(name, out var entry)) return entry;
+        return Load(name, null) is { } loaded ? _entries.GetOrAdd(name, loaded) : null;
+    }
+
+    /// <summary>The same entry when nothing changed; null when the name is not of a file.</summary>
+    private Entry? Load(string name, Entry? last)
+    {
+        if (Files(name) is not { } files) return null;
+        // The stamp of a file that is not there yet is part of it: it is noticed when it comes.
+        var stamp = string.Join(' ', files.Select(f => new FileInfo(f) is { Exists: true } i ? $"{i.LastWriteTimeUtc.Ticks}/{i.Length}/{i.ResolveLinkTarget(true)?.FullName}" : "-"));
+        if (last?.Stamp == stamp) return last;
+        try
+        {
+            if (!files.All(File.Exists)) return (last ?? new("", null, null, default)) with { Stamp = stamp };
+            return files.Length == 2
+                ? new(stamp, CertificateSecret.Load(name, File.ReadAllText(files[0]), File.ReadAllText(files[1])), null, time.GetUtcNow())
+                : new(stamp, null, RootSecret.Load(name, File.ReadAllText(files[0])), time.GetUtcNow());
+        }
+        // Files that are being replaced are read again next time.
+        catch (Exception e) when (e is ProblemException or IOException or UnauthorizedAccessException)
+        {
+            Unusable(log, name, e.Message);
+            return (last ?? new("", null, null, default)) with { Stamp = stamp };
+        }
+    }
+
+    private string[]? Files(string name)
+    {
+        const string certificate = "file-cert:", roots = "file-root:";
+        if (name.StartsWith(certificate, StringComparison.Ordinal) && name[certificate.Length..].Split('~') is [var chain, var key]) return [chain, key];
+        if (name.StartsWith(roots, StringComparison.Ordinal)) return [name[roots.Length..]];
+        if (directory.Length == 0) return null;
+        return name switch
+        {
+            "default" => [Path.Combine(directory, "cert-chain.pem"), Path.Combine(directory, "key.pem")],
+            "ROOTCA" => [Path.Combine(directory, "root-cert.pem")],
+            _ => null,
+        };
+    }
+
+    [LoggerMessage(Level = LogLevel.Warning, Message = "Secret {Name} cannot be used: {Reason}")]
+    private static partial void Unusable(ILogger log, string name, string reason);
+}

@@ -1,0 +1,21 @@
+using System.Net;
+using System.Net.Sockets;
+using Isthmus.Proxy.Dns;
+
+namespace Isthmus.Proxy.Agent;
+
+/// <summary>The data plane's name resolution, past its own traffic capture.</summary>
+internal sealed class MarkedResolver(NameLookup names) : INameResolver
+{
+    public async ValueTask<(IReadOnlyList<IPAddress> Addresses, TimeSpan TimeToLive)> ResolveAsync(string name, CancellationToken stop)
+    {
+        try
+        {
+            return await names.ResolveAsync(name, stop).ConfigureAwait(false);
+        }
+        catch (SocketException)
+        {
+            return ([], TimeSpan.Zero);
+        }
+    }
+}

@@ -1,0 +1,51 @@
+using Google.Protobuf;
+using Isthmus.Proxy.Snapshot;
+using Isthmus.Wire.Istio;
+using Isthmus.Wire.Xds;
+
+namespace Isthmus.Proxy.Agent;
+
+/// <summary>Hands what the control plane sends to the data plane and to the DNS proxy, and tells what they need by name.</summary>
+internal sealed class SnapshotSink(SnapshotState state, Action<NameTable> names) : IXdsSink
+{
+    private (IReadOnlyList<string> Names, IReadOnlySet<string> Set) _endpoints = ([], new HashSet<string>()), _routes = ([], new HashSet<string>());
+
+    public XdsVerdict Apply(XdsBatch batch)
+    {
+        IReadOnlyList<XdsRejection> rejected;
+        if (batch.TypeUrl == Wire.Xds.TypeUrls.NameTable) rejected = [.. ApplyNames(batch)];
+        else
+        {
+            var update = new ResourceUpdate(batch.TypeUrl, [.. batch.Changed.Select(r => new NamedResource(r.Name, r.Version, r.Body))], batch.Removed, batch.Version);
+            rejected = [.. state.Apply(update).Select(r => new XdsRejection(r.Name, r.Message))];
+        }
+        return new(rejected, new Dictionary<string, IReadOnlySet<string>>(StringComparer.Ordinal)
+        {
+            [Wire.Xds.TypeUrls.Endpoints] = Set(ref _endpoints, state.WantedEndpoints),
+            [Wire.Xds.TypeUrls.Route] = Set(ref _routes, state.WantedRoutes),
+        });
+    }
+
+    private IEnumerable<XdsRejection> ApplyNames(XdsBatch batch)
+    {
+        foreach (var resource in batch.Changed)
+        {
+            XdsRejection? rejection = null;
+            try
+            {
+                names(NameTable.Parser.ParseFrom(resource.Body.Value));
+            }
+            catch (InvalidProtocolBufferException e)
+            {
+                rejection = new(resource.Name, e.Message);
+            }
+            if (rejection is not null) yield return rejection;
+        }
+    }
+
+    private static IReadOnlySet<string> Set(ref (IReadOnlyList<string> Names, IReadOnlySet<string> Set) last, IReadOnlyList<string> names)
+    {
+        if (!ReferenceEquals(last.Names, names)) last = (names, names.ToHashSet(StringComparer.Ordinal));
+        return last.Set;
+    }
+}

@@ -1,0 +1,70 @@
+using System.Globalization;
+using System.Net;
+using System.Text;
+using System.Text.Json;
+using System.Text.Json.Nodes;
+using Isthmus.Core.Problems;
+using Isthmus.Proxy.Admin;
+using Isthmus.Proxy.Http;
+
+namespace Isthmus.Proxy.Agent;
+
+/// <summary>The agent's part of port 15020: the application's probes, its metrics beside ours, and the order to end.</summary>
+internal sealed class StatusRoutes(
+    IReadOnlyDictionary<string, AppProbe> probes, AppProber prober, AppMetrics? metrics, Func<ValueTask<AdminReply?>> ownMetrics, Action quit)
+{
+    public async ValueTask<AdminReply?> HandleAsync(RequestHead request, CancellationToken stop)
+    {
+        var target = request.TargetText;
+        var path = target.IndexOf('?', StringComparison.Ordinal) is >= 0 and var at ? target[..at] : target;
+        if (probes.TryGetValue(path, out var probe))
+        {
+            var (status, text) = await prober.ProbeAsync(probe, stop).ConfigureAwait(false);
+            return AdminReply.Text(text, status);
+        }
+        return path switch
+        {
+            "/quitquitquit" => Quit(request),
+            "/stats/prometheus" when metrics is not null => await MergedAsync(metrics, stop).ConfigureAwait(false),
+            _ => null,
+        };
+    }
+
+    private AdminReply Quit(RequestHead request)
+    {
+        if (request.Peer is null || !IPAddress.IsLoopback(request.Peer)) return AdminReply.Text("Only requests from localhost are allowed\n", 403);
+        if (request.Method != "POST") return AdminReply.Text("Method Not Allowed\n", 405);
+        quit();
+        return AdminReply.Text("OK\n");
+    }
+
+    private async ValueTask<AdminReply?> MergedAsync(AppMetrics from, CancellationToken stop)
+    {
+        if (await ownMetrics().ConfigureAwait(false) is not { } own) return null;
+        var application = await prober.GetTextAsync(from.Port, from.Path, TimeSpan.FromSeconds(2), stop).ConfigureAwait(false);
+        if (string.IsNullOrEmpty(application)) return own;
+        return own with { Body = Encoding.UTF8.GetBytes($"{Encoding.UTF8.GetString(own.Body.Span).TrimEnd('\n')}\n{application}") };
+    }
+}
+
+/// <summary>Where the application serves its own metrics.</summary>
+internal sealed record AppMetrics(int Port, string Path)
+{
+    /// <summary>Reads <c>ISTIO_PROMETHEUS_ANNOTATIONS</c>; null when the application is not to be scraped.</summary>
+    /// <exception cref="ProblemException">It is not that.</exception>
+    public static AppMetrics? Read(string json)
+    {
+        if (json.Length == 0) return null;
+        try
+        {
+            var given = JsonNode.Parse(json)!.AsObject();
+            if (given["scrape"]?.ToString() != "true") return null;
+            var port = int.Parse(given["port"]?.ToString() is { Length: > 0 } text ? text : "80", CultureInfo.InvariantCulture);
+            return new(port, given["path"]?.ToString() is { Length: > 0 } path ? path : "/metrics");
+        }
+        catch (Exception e) when (e is JsonException or InvalidOperationException or FormatException or OverflowException or NullReferenceException)
+        {
+            throw new ProblemException("ISTIO_PROMETHEUS_ANNOTATIONS", $"cannot be read: {e.Message}", "it is written by injection", e);
+        }
+    }
+}

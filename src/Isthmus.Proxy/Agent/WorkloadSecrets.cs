@@ -1,0 +1,123 @@
+using Isthmus.Core.Problems;
+using Isthmus.Proxy.Tls;
+using Isthmus.Wire.Grpc;
+using Microsoft.Extensions.Logging;
+
+namespace Isthmus.Proxy.Agent;
+
+/// <summary>The secrets of this workload, in the process: <c>default</c> and <c>ROOTCA</c> from the mesh's CA, renewed in time, others from mounted files.</summary>
+internal sealed partial class WorkloadSecrets(
+    AgentSettings settings, CertificateClient? authority, FileSecrets files, TimeProvider time, Random random, ILogger log) : ISecretSource
+{
+    private const string Default = "default", Root = "ROOTCA";
+    private static readonly TimeSpan FirstPause = TimeSpan.FromMilliseconds(200), LongestPause = TimeSpan.FromSeconds(30), Look = TimeSpan.FromSeconds(15);
+
+    private sealed record State(CertificateSecret? Certificate, RootSecret? Roots, string IssuedRoot, DateTimeOffset Updated);
+
+    private volatile State _state = new(null, null, "", default);
+
+    public event Action<string>? Changed;
+
+    public CertificateSecret? FindCertificate(string name) =>
+        name == Default && authority is not null ? _state.Certificate : files.FindCertificate(name);
+
+    public RootSecret? FindRoots(string name) => name == Root && authority is not null ? _state.Roots : files.FindRoots(name);
+
+    public IReadOnlyList<SecretView> View()
+    {
+        var (state, version) = (_state, $"{_state.Updated.ToUnixTimeSeconds()}");
+        var views = new List<SecretView>(files.View());
+        if (state.Certificate is { } certificate) views.Add(new(Default, version, state.Updated, certificate.ChainPem, ""));
+        if (state.Roots is { } roots) views.Add(new(Root, version, state.Updated, "", roots.Pem));
+        return views;
+    }
+
+    /// <summary>Fetches, renews and re-reads until <paramref name="stop"/>.</summary>
+    public async Task RunAsync(CancellationToken stop)
+    {
+        try
+        {
+            await Task.WhenAll(RenewAsync(stop), WatchAsync(stop)).ConfigureAwait(false);
+        }
+        catch (OperationCanceledException) when (stop.IsCancellationRequested)
+        {
+        }
+    }
+
+    /// <summary>When to fetch the next: a little before the set part of the lifetime, so that proxies that began together do not come together.</summary>
+    internal static DateTimeOffset RenewalTime(DateTimeOffset notBefore, DateTimeOffset notAfter, double ratio, double chance)
+    {
+        var lifetime = notAfter - notBefore;
+        return notAfter - lifetime * ratio - lifetime * 0.05 * chance;
+    }
+
+    private async Task RenewAsync(CancellationToken stop)
+    {
+        if (authority is null) return;
+        for (var failures = 0; ;)
+        {
+            TimeSpan pause;
+            try
+            {
+                var issued = await authority.FetchAsync(stop).ConfigureAwait(false);
+                Publish(CertificateSecret.Load(Default, issued.ChainPem, issued.KeyPem), issued.RootPem);
+                var renewal = RenewalTime(issued.NotBefore, issued.NotAfter, settings.RenewalRatio, random.NextDouble());
+                Fetched(log, issued.NotAfter, renewal);
+                failures = 0;
+                pause = renewal - time.GetUtcNow();
+            }
+            catch (Exception e) when (e is GrpcException or ProblemException or IOException or UnauthorizedAccessException)
+            {
+                pause = TimeSpan.FromMilliseconds(Math.Min(LongestPause.TotalMilliseconds, FirstPause.TotalMilliseconds * Math.Pow(2, failures++)) * (0.5 + random.NextDouble() / 2));
+                NotFetched(log, settings.CertificateAuthority.ToString(), e.Message, pause);
+            }
+            // Timers take at most some weeks; waking up early only fetches early.
+            await Task.Delay(TimeSpan.FromMilliseconds(Math.Clamp(pause.TotalMilliseconds, 50, TimeSpan.FromDays(20).TotalMilliseconds)), time, stop).ConfigureAwait(false);
+        }
+    }
+
+    /// <summary>Mounted files are replaced while we run, the roots among them; looking is cheaper than a watch, of which a machine has few.</summary>
+    private async Task WatchAsync(CancellationToken stop)
+    {
+        using var timer = new PeriodicTimer(Look, time);
+        do
+        {
+            foreach (var name in files.Refresh()) Changed?.Invoke(name);
+            var state = _state;
+            if (state.IssuedRoot.Length > 0 && RootsWith(state.IssuedRoot) is { } roots && roots.Pem != state.Roots?.Pem)
+            {
+                _state = state with { Roots = roots, Updated = time.GetUtcNow() };
+                Changed?.Invoke(Root);
+            }
+        }
+        while (await timer.WaitForNextTickAsync(stop).ConfigureAwait(false));
+    }
+
+    private void Publish(CertificateSecret certificate, string issuedRoot)
+    {
+        _state = new(certificate, RootsWith(issuedRoot), issuedRoot, time.GetUtcNow());
+        Changed?.Invoke(Default);
+        Changed?.Invoke(Root);
+    }
+
+    /// <summary>The CA's root and those that are mounted: while roots change, both are in use.</summary>
+    private RootSecret RootsWith(string issuedRoot)
+    {
+        try
+        {
+            var mounted = File.Exists(settings.RootFile) ? File.ReadAllText(settings.RootFile) : "";
+            if (mounted.Contains(issuedRoot.Trim(), StringComparison.Ordinal)) return RootSecret.Load(Root, mounted);
+            return RootSecret.Load(Root, issuedRoot + mounted);
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException or ProblemException)
+        {
+            return RootSecret.Load(Root, issuedRoot);
+        }
+    }
+
+    [LoggerMessage(Level = LogLevel.Information, Message = "Got a workload certificate valid until {NotAfter}; it is renewed at {Renewal}")]
+    private static partial void Fetched(ILogger log, DateTimeOffset notAfter, DateTimeOffset renewal);
+
+    [LoggerMessage(Level = LogLevel.Warning, Message = "No workload certificate from {Authority}: {Reason}; next attempt in {Pause}")]
+    private static partial void NotFetched(ILogger log, string authority, string reason, TimeSpan pause);
+}

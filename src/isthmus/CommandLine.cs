@@ -20,6 +20,7 @@ internal static class CommandLine
         ["lab-apiserver"] = Lab.ApiServerProgram.RunAsync,
         ["lab-node"] = Lab.NodeProgram.RunAsync,
         ["proxy"] = Proxy.ProxyProgram.RunAsync,
+        ["wait"] = Proxy.WaitProgram.RunAsync,
         ["istio-iptables"] = Proxy.CaptureProgram.RunAsync,
         ["dns"] = Dns.DnsProgram.RunAsync,
         ["sample"] = Samples.SampleProgram.RunAsync,

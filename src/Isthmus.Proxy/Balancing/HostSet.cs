@@ -1,7 +1,7 @@
 namespace Isthmus.Proxy.Balancing;
 
 /// <summary>How a cluster spreads its requests.</summary>
-internal enum BalancingPolicy { RoundRobin, LeastRequest, Random, Hash }
+public enum BalancingPolicy { RoundRobin, LeastRequest, Random, Hash }
 
 /// <summary>What a choice of host depends on besides the hosts.</summary>
 /// <param name="Now">Timestamp of the clock.</param>

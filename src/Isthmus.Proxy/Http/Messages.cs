@@ -3,7 +3,7 @@ using System.Text;
 namespace Isthmus.Proxy.Http;
 
 /// <summary>How the length of a message body is told (RFC 9112 section 6.3).</summary>
-internal enum BodyKind
+public enum BodyKind
 {
     None,
     /// <summary>By <c>content-length</c>.</summary>

@@ -4,7 +4,7 @@ using Isthmus.Proxy.Snapshot;
 namespace Isthmus.Proxy.Http;
 
 /// <summary>How one attempt at a host ended.</summary>
-internal enum AttemptEnd { Answered, ConnectFailed, Reset, ProtocolError, Timeout, Overflow }
+public enum AttemptEnd { Answered, ConnectFailed, Reset, ProtocolError, Timeout, Overflow }
 
 /// <summary>Whether a failed attempt is worth another: a pure function.</summary>
 internal static class RetryDecision

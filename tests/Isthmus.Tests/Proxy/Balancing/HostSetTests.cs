@@ -1,0 +1,114 @@
+using System.Net;
+using Isthmus.Core.Collections;
+using Isthmus.Proxy.Balancing;
+using Xunit;
+
+namespace Isthmus.Tests.Proxy.Balancing;
+
+public sealed class HostSetTests
+{
+    [Theory]
+    [InlineData(BalancingPolicy.RoundRobin)]
+    [InlineData(BalancingPolicy.Random)]
+    [InlineData(BalancingPolicy.LeastRequest)]
+    public void Hosts_get_their_share_by_weight(BalancingPolicy policy)
+    {
+        var (set, hosts) = Set((0, [(1, false), (3, false)]));
+        var counts = Count(set, policy, 8000);
+        Assert.InRange(counts[hosts[0]], 1700, 2300);
+    }
+
+    [Fact]
+    public void Equal_hosts_take_strict_turns()
+    {
+        var (set, hosts) = Set((0, [(1, false), (1, false), (1, false)]));
+        Assert.All(Count(set, BalancingPolicy.RoundRobin, 300).Values, n => Assert.Equal(100, n));
+        Assert.Equal(3, hosts.Count);
+    }
+
+    [Fact]
+    public void The_busier_of_two_gets_less()
+    {
+        var (set, hosts) = Set((0, [(1, false), (1, false)]));
+        for (var i = 0; i < 10; i++) hosts[0].Begin();
+        Assert.InRange(Count(set, BalancingPolicy.LeastRequest, 1000)[hosts[1]], 700, 800);
+    }
+
+    [Fact]
+    public void A_host_that_was_tried_comes_last_and_a_lower_priority_before_it()
+    {
+        var (set, hosts) = Set((0, [(1, false)]), (1, [(1, false)]));
+        Assert.Same(hosts[0], set.Pick(new(0, null, null), BalancingPolicy.Random, new Random(1), 0, null));
+        Assert.Same(hosts[1], set.Pick(new(0, [hosts[0]], null), BalancingPolicy.Random, new Random(1), 0, null));
+        Assert.NotNull(set.Pick(new(0, hosts, null), BalancingPolicy.Random, new Random(1), 0, null));
+    }
+
+    [Fact]
+    public void Ejected_hosts_are_left_out_until_nobody_else_is_there()
+    {
+        var (set, hosts) = Set((0, [(1, false), (1, false)]));
+        hosts[0].Eject(100);
+        Assert.All(Enumerable.Range(0, 50), _ => Assert.Same(hosts[1], set.Pick(new(50, null, null), BalancingPolicy.Random, new Random(), 100, null)));
+        hosts[1].Eject(100);
+        Assert.NotNull(set.Pick(new(50, null, null), BalancingPolicy.Random, new Random(1), 100, null));
+        Assert.Null(set.Pick(new(50, null, null), BalancingPolicy.Random, new Random(1), 100, 0));
+        Assert.Contains(hosts[0], Enumerable.Range(0, 50).Select(_ => set.Pick(new(101, null, null), BalancingPolicy.Random, new Random(), 100, null)));
+    }
+
+    [Fact]
+    public void Traffic_spills_over_when_less_than_five_sevenths_are_healthy()
+    {
+        var (set, hosts) = Set((0, [(1, false), (1, false), (1, false), (1, false)]), (1, [(1, false)]));
+        hosts[0].Eject(100);
+        hosts[1].Eject(100);
+        var random = new Random(3);
+        var spilled = Enumerable.Range(0, 4000).Count(_ => set.Pick(new(1, null, null), BalancingPolicy.Random, random, 100, null) == hosts[4]);
+        Assert.InRange(spilled, 1080, 1320);   // 1 - 1.4 * 2/4 = 30 %
+    }
+
+    [Fact]
+    public void A_key_keeps_its_host_when_another_leaves()
+    {
+        var (all, hosts) = Set((0, [(1, false), (1, false), (1, false)]));
+        var before = Enumerable.Range(0, 300).Select(k => all.Pick(new(0, null, (ulong)k * 7919), BalancingPolicy.Hash, new Random(1), 0, null)).ToArray();
+        hosts[2].Eject(100);
+        var after = Enumerable.Range(0, 300).Select(k => all.Pick(new(0, null, (ulong)k * 7919), BalancingPolicy.Hash, new Random(1), 100, null)).ToArray();
+        for (var k = 0; k < 300; k++)
+            if (before[k] != hosts[2]) Assert.Same(before[k], after[k]);
+        Assert.Equal(3, before.Distinct().Count());
+    }
+
+    [Fact]
+    public void A_gateway_is_never_ejected_for_the_answers_of_services_behind_it()
+    {
+        var (set, hosts) = Set((0, [(1, true), (1, false)]));
+        var settings = new OutlierSettings(3, 0, 0, TimeSpan.FromSeconds(30), TimeSpan.FromSeconds(300), 100, false);
+        var detector = new OutlierDetector(settings, TimeProvider.System);
+        for (var i = 0; i < 10; i++)
+            foreach (var host in hosts) detector.Report(host, AttemptResult.ServerError, set.All);
+        var now = TimeProvider.System.GetTimestamp();
+        Assert.Equal((false, true), (hosts[0].IsEjected(now), hosts[1].IsEjected(now)));
+        for (var i = 0; i < 3; i++) detector.Report(hosts[0], AttemptResult.ConnectFailed, set.All);
+        Assert.True(hosts[0].IsEjected(TimeProvider.System.GetTimestamp()));
+    }
+
+    private static Dictionary<Host, int> Count(HostSet set, BalancingPolicy policy, int times)
+    {
+        var random = new Random(11);
+        return Enumerable.Range(0, times).Select(_ => set.Pick(new(0, null, null), policy, random, 0, null)!).CountBy(h => h).ToDictionary();
+    }
+
+    private static (HostSet Set, IReadOnlyList<Host> Hosts) Set(params (int Priority, (int Weight, bool IsGateway)[] Hosts)[] localities)
+    {
+        var all = new List<Host>();
+        var groups = new List<(LocalityEndpoints, IReadOnlyList<Host>)>();
+        foreach (var (priority, hosts) in localities)
+        {
+            var made = hosts.Select((h, i) => new Host(new Endpoint(new IPEndPoint(IPAddress.Loopback, 1000 + all.Count + i), h.Weight, EndpointHealth.Healthy,
+                ValueMap<string>.Empty, Workload.Unknown, h.IsGateway))).ToArray();
+            groups.Add((new LocalityEndpoints("", "", "", priority, 0, []), made));
+            all.AddRange(made);
+        }
+        return (new HostSet(groups, false), all);
+    }
+}

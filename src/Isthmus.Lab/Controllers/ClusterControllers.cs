@@ -23,7 +23,7 @@ public static class ClusterControllers
         [
             new Scheduler(runtime), new DeploymentController(runtime), new ReplicaSetController(runtime),
             new EndpointController(runtime), new MirrorController(runtime), new LoadBalancerController(runtime),
-            new AccountController(runtime), new TokenSecretController(runtime), new NamespaceController(runtime),
+            new AccountController(runtime), new TokenSecretController(runtime), new NamespaceController(runtime), new GarbageCollector(runtime),
         ];
         await Task.WhenAll(view.RunAsync(stop), events.RunAsync(stop), EnsureKindsAsync(client, settings, stop), StartAsync(view, controllers, settings, stop));
     }

@@ -86,11 +86,23 @@ internal sealed partial class ApiHandler
             return;
         }
         if (await _virtual.TryHandleAsync(http, target, attributes)) return;
-        var kind = _context.Kinds.Find(target.Group, target.Version, target.Resource) ?? throw ApiException.NoSuchResource();
-        if (kind.Namespaced ? target.Name.Length > 0 && target.Namespace.Length == 0 : target.Namespace.Length > 0 && kind.Plural != "namespaces")
+        var kind = _context.Kinds.Find(target.Group, target.Version, target.Resource);
+        if (kind is null || !Fits(kind, target))
+        {
+            // Custom resources are served by another part of a real server, which knows no Status for paths that nobody defined.
+            if (!_context.Kinds.All.Any(other => other.Group == target.Group && !other.IsCustom) && !_virtual.HasGroupVersion(target.Group, target.Version))
+            {
+                await Responses.TextAsync(http, 404, "404 page not found\n");
+                return;
+            }
             throw ApiException.NoSuchResource();
+        }
         await DispatchAsync(new Call(http, target, kind.Namespaced ? attributes : attributes with { Namespace = "" }, kind));
     }
+
+    /// <summary>The path has a namespace exactly where the kind needs one.</summary>
+    private static bool Fits(KindDescriptor kind, RequestTarget target) =>
+        kind.Namespaced ? target.Name.Length == 0 || target.Namespace.Length > 0 : target.Namespace.Length == 0 || kind.Plural == "namespaces";
 
     private void Authorize(RequestAttributes attributes)
     {

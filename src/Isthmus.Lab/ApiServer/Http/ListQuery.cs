@@ -60,14 +60,18 @@ internal sealed class ListQuery(Call call, IObjectStore store)
 
     private void CheckMatch(string match, long? version, string token)
     {
-        if (match.Length == 0) return;
-        string? why = null;
-        if (call.Query("sendInitialEvents").Length == 0 && version is null) why = "resourceVersionMatch is forbidden unless resourceVersion is provided";
-        else if (token.Length > 0) why = "resourceVersionMatch is forbidden when continue is provided";
-        else if (match == "Exact" && version == 0) why = "resourceVersionMatch \"exact\" is forbidden for resourceVersion \"0\"";
-        if (why is not null) throw ApiException.Invalid("meta.k8s.io", "ListOptions", "", [FieldError.Forbidden("resourceVersionMatch", why)]);
-        if (match is not ("Exact" or "NotOlderThan"))
-            throw ApiException.Invalid("meta.k8s.io", "ListOptions", "", [FieldError.NotSupported("resourceVersionMatch", match, ["Exact", "NotOlderThan"])]);
+        if (match.Length == 0)
+        {
+            if (token.Length > 0 && version is not (null or 0)) throw ApiException.BadRequest("specifying resource version is not allowed when using continue");
+            return;
+        }
+        var errors = new List<FieldError>();
+        if (call.Query("sendInitialEvents").Length == 0 && version is null)
+            errors.Add(FieldError.Forbidden("resourceVersionMatch", "resourceVersionMatch is forbidden unless resourceVersion is provided"));
+        if (token.Length > 0) errors.Add(FieldError.Forbidden("resourceVersionMatch", "resourceVersionMatch is forbidden when continue is provided"));
+        if (match is not ("Exact" or "NotOlderThan")) errors.Add(FieldError.NotSupported("resourceVersionMatch", match, ["Exact", "NotOlderThan", ""]));
+        if (match == "Exact" && version == 0) errors.Add(FieldError.Forbidden("resourceVersionMatch", "resourceVersionMatch \"exact\" is forbidden for resourceVersion \"0\""));
+        if (errors.Count > 0) throw ApiException.Invalid("meta.k8s.io", "ListOptions", "", errors);
     }
 
     private ListPage Continue(string token, long limit)

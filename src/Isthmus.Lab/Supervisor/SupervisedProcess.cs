@@ -76,6 +76,8 @@ internal sealed partial class SupervisedProcess : IAsyncDisposable
             using (var process = Start())
             {
                 _process = process;
+                // A stop that came while it was starting has not seen it.
+                if (_stop.IsCancellationRequested) Signal(process, Signals.Kill);
                 await process.WaitForExitAsync(CancellationToken.None);
                 _process = null;
                 code = process.ExitCode;
@@ -108,8 +110,15 @@ internal sealed partial class SupervisedProcess : IAsyncDisposable
 
     private static void Signal(Process process, int signal)
     {
-        // The process object reaps, so the number is this process's until its end was seen.
-        if (!process.HasExited) ProcessImage.Kill(process.Id, signal);
+        try
+        {
+            // The process object reaps, so the number is this process's until its end was seen.
+            if (!process.HasExited) ProcessImage.Kill(process.Id, signal);
+        }
+        catch (InvalidOperationException)
+        {
+            // It ended meanwhile, and its object is disposed.
+        }
     }
 
     [LoggerMessage(Level = LogLevel.Warning, Message = "{Process} ended with code {Code}; starting it again in {Seconds:0.0} s (its log: {File})")]

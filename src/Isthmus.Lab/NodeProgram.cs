@@ -25,6 +25,7 @@ namespace Isthmus.Lab;
 /// </summary>
 public static class NodeProgram
 {
+    private const int MinThreads = 16;
     private const string Usage = "usage: isthmus lab-node --cluster NAME --dir DIR [--address IP]";
 
     public static async Task<int> RunAsync(string[] args, CancellationToken stop)
@@ -49,7 +50,7 @@ public static class NodeProgram
         using var client = new KubeClient(Access(directory, cluster), "kubelet") { FieldManager = "kubelet" };
         var api = new KubeNodeApi(client, time);
         using var reactor = new Reactor();
-        using var probes = new ProbeRunner(reactor);
+        using var probes = new ProbeRunner(reactor, time);
         using var network = new PodNetwork(cluster.Address);
         var images = ImageCatalogue.Standard;
         var capacity = NodeObject.Measure();
@@ -59,6 +60,9 @@ public static class NodeProgram
         using var end = CancellationTokenSource.CreateLinkedTokenSource(stop);
         var pods = new PodSet(node, end.Token);
         pods.KeepAddresses();
+        // Pods start side by side, each with short blocking steps: file system, namespaces.
+        ThreadPool.SetMinThreads(MinThreads, MinThreads);
+        var warming = WarmUp.RunAsync(node);
         var proxy = new NodeServiceProxy(client, ServiceProxySettings.Of(cluster), time, log);
         Task[] parts =
         [
@@ -71,6 +75,7 @@ public static class NodeProgram
         ];
         try
         {
+            await warming;
             // None of them ends by itself: one that does has failed, and the supervisor starts us again.
             await await Task.WhenAny(parts);
         }
@@ -85,7 +90,7 @@ public static class NodeProgram
     private static async Task WatchPodsAsync(KubeClient client, string nodeName, KubeNodeApi api, PodSet pods, TimeProvider time, CancellationToken stop)
     {
         await api.Synced.WaitAsync(stop);
-        var informer = new Informer<Pod>(client, Kinds.Pod, new InformerSettings { FieldSelector = $"spec.nodeName={nodeName}" }, time);
+        var informer = new Informer<Pod>(client, Kinds.Pod, KubeNodeApi.Watching with { FieldSelector = $"spec.nodeName={nodeName}" }, time);
         var first = true;
         await informer.RunAsync(async changes =>
         {

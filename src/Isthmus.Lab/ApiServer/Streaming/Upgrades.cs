@@ -34,7 +34,8 @@ internal static class Upgrades
         http.Response.Headers.Upgrade = "websocket";
         http.Response.Headers.SecWebSocketAccept = Accept(key);
         http.Response.Headers.SecWebSocketProtocol = protocol;
-        return WebSocket.CreateFromStream(await upgrade.UpgradeAsync(), new WebSocketCreationOptions { IsServer = true, SubProtocol = protocol });
+        // The protocol is not told to the WebSocket: the runtime refuses the slash in some of Kubernetes' names.
+        return WebSocket.CreateFromStream(await upgrade.UpgradeAsync(), new WebSocketCreationOptions { IsServer = true });
     }
 
     internal static async Task<Stream> ToSpdyAsync(HttpContext http, string protocol)

@@ -9,9 +9,12 @@ namespace Isthmus.Lab.Nodes.Api;
 /// <summary>The node's view of its cluster through the Kubernetes API: copies of what Pods refer to, kept by watches.</summary>
 internal sealed class KubeNodeApi(KubeClient client, TimeProvider time) : INodeApi
 {
-    private readonly WatchedList<ConfigMap> _configMaps = new(client, Kinds.ConfigMap, new(), time);
-    private readonly WatchedList<Secret> _secrets = new(client, Kinds.Secret, new(), time);
-    private readonly WatchedList<Service> _services = new(client, Kinds.Service, new(), time);
+    private readonly WatchedList<ConfigMap> _configMaps = new(client, Kinds.ConfigMap, Watching, time);
+    private readonly WatchedList<Secret> _secrets = new(client, Kinds.Secret, Watching, time);
+    private readonly WatchedList<Service> _services = new(client, Kinds.Service, Watching, time);
+
+    /// <summary>The API server is on the same machine and starts together with the node: there is no reason to stay away from it for long.</summary>
+    internal static InformerSettings Watching { get; } = new() { LongestBackoff = TimeSpan.FromMilliseconds(500) };
 
     /// <summary>Completes when everything has been read once: a Pod must not start without what is there.</summary>
     internal Task Synced => Task.WhenAll(_configMaps.Synced, _secrets.Synced, _services.Synced);

@@ -26,27 +26,29 @@ internal sealed class ContainerExec : IDisposable
     internal PseudoTerminal? Terminal { get; private init; }
 
     /// <exception cref="LaunchException">The container has ended.</exception>
-    internal static ContainerExec Start(
-        ContainerProcess container, ContainerIdentity identity, bool canSetGroups, IReadOnlyList<string> command, bool input, bool terminal)
+    internal static async Task<ContainerExec> StartAsync(
+        ContainerProcess container, ContainerIdentity identity, bool canSetGroups, IReadOnlyList<string> command, bool input, bool terminal, TimeProvider time)
     {
-        if (container.FindInit() is not { } init) throw new LaunchException("container not running");
+        if (await container.FindProgramAsync(time) is not { } init) throw new LaunchException("container not running");
         try
         {
             return terminal
                 ? StartOnTerminal(init, identity, canSetGroups, command)
                 : StartOnPipes(init, identity, canSetGroups, command, input);
         }
-        catch (IOException e)
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
+            // It ends just now: its files in /proc go one after the other.
             throw new LaunchException(e.Message, e);
         }
     }
 
     /// <summary>Runs a command to its end and returns its exit code and output. When stopped it is killed.</summary>
     internal static async Task<(int Code, string Output)> RunAsync(
-        Reactor reactor, ContainerProcess container, ContainerIdentity identity, bool canSetGroups, IReadOnlyList<string> command, CancellationToken stop)
+        Reactor reactor, ContainerProcess container, ContainerIdentity identity, bool canSetGroups, IReadOnlyList<string> command, TimeProvider time,
+        CancellationToken stop)
     {
-        using var exec = Start(container, identity, canSetGroups, command, input: false, terminal: false);
+        using var exec = await StartAsync(container, identity, canSetGroups, command, input: false, terminal: false, time);
         var output = new StringBuilder();
         try
         {

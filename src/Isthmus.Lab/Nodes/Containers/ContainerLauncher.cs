@@ -24,13 +24,28 @@ internal sealed class LaunchException(string message, Exception? cause = null) :
 /// </summary>
 internal static class ContainerLauncher
 {
-    // The shell's own notices ("Killed") stay out of the container's log; 3 is the exit file.
-    private const string Outer = "exec 9>&2 2>/dev/null; \"$@\" 2>&9 9>&- 3>&- 4>&-; s=$?; exec 9>&-; echo $s >&3";
+    // 3 is the exit file, 9 the container's standard error: the shell's own notices ("Killed") stay out of the log, and
+    // what unshare has to say goes before the exit code.
+    private const string Outer = "exec 9>&2 2>/dev/null; \"$@\" 2>&3 4>&-; s=$?; exec 9>&-; echo $s >&3";
 
     // Runs as PID 1. A read-only /proc keeps the machine's settings out of reach of a container whose root is the machine's.
-    private const string Inner = "mount -n -t proc -o ro,nosuid,nodev,noexec proc /proc || exit 128; cd -- \"$1\" || exit 128; shift; exec \"$@\"";
+    private const string Inner = "exec 2>&9 9>&- 3>&-; mount -n -t proc -o ro,nosuid,nodev,noexec proc /proc || exit 128; cd -- \"$1\" || exit 128; shift; exec \"$@\"";
 
     internal const int TerminalDescriptor = 4;
+
+    /// <summary>Whether a container's PID 1 has yet to become the container's program.</summary>
+    internal static bool IsPreparing(int init)
+    {
+        try
+        {
+            var line = File.ReadAllText($"/proc/{init}/cmdline");
+            return line.Contains(Inner, StringComparison.Ordinal) || line.StartsWith("setpriv\0", StringComparison.Ordinal) || line.StartsWith("setsid\0-c\0setpriv\0", StringComparison.Ordinal);
+        }
+        catch (IOException)
+        {
+            return false; // it has ended
+        }
+    }
 
     internal static async Task<int> StartAsync(LaunchRequest request)
     {

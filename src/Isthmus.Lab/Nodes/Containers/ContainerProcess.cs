@@ -9,6 +9,8 @@ internal sealed class ContainerProcess : IDisposable
 {
     private const int KilledExitCode = 128 + Signals.Kill;
 
+    private static readonly TimeSpan Preparation = TimeSpan.FromSeconds(5);
+
     private readonly PidHandle _outer;
     private readonly string _exitFile;
 
@@ -46,12 +48,30 @@ internal sealed class ContainerProcess : IDisposable
     }
 
     /// <summary>Null when the container was killed together with those around it.</summary>
-    internal static int? ReadExitCode(string exitFile) =>
-        File.Exists(exitFile) && int.TryParse(File.ReadAllText(exitFile).AsSpan().Trim(), NumberStyles.None, CultureInfo.InvariantCulture, out var code) ? code : null;
+    internal static int? ReadExitCode(string exitFile)
+    {
+        if (!File.Exists(exitFile)) return null;
+        var lines = File.ReadAllText(exitFile).Split('\n', StringSplitOptions.RemoveEmptyEntries);
+        if (lines.Length == 0 || !int.TryParse(lines[^1], NumberStyles.None, CultureInfo.InvariantCulture, out var code)) return null;
+        // unshare cannot end itself by SIGKILL as its child did: it complains and exits with 1.
+        return code == 1 && lines[0].Contains("sigprocmask unblock failed", StringComparison.Ordinal) ? KilledExitCode : code;
+    }
 
     /// <summary>The container's own PID 1, as the lab numbers it; null before it runs or when it has ended.</summary>
     internal int? FindInit() =>
         ProcessIdentity.Children(Identity.Process).Select(maker => ProcessIdentity.Children(maker)).FirstOrDefault(inner => inner.Count > 0)?[0];
+
+    /// <summary>As <see cref="FindInit"/>, once it has become the container's program: before, it is a shell that prepares, deaf to signals.</summary>
+    internal async Task<int?> FindProgramAsync(TimeProvider time)
+    {
+        var began = time.GetTimestamp();
+        while (!_outer.HasExited && time.GetElapsedTime(began) < Preparation)
+        {
+            if (FindInit() is { } init && !ContainerLauncher.IsPreparing(init)) return init;
+            await Task.Delay(TimeSpan.FromMilliseconds(2), time);
+        }
+        return FindInit();
+    }
 
     /// <summary>Signals the container's PID 1, not the processes around it: <c>unshare</c> swallows SIGTERM.</summary>
     internal void Signal(int signal)

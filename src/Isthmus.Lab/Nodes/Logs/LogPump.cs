@@ -18,19 +18,24 @@ internal sealed class LogPump(Reactor reactor, LogFile log)
         return new Subscription(this, listener);
     }
 
-    /// <summary>Runs until all writers of the pipe are gone.</summary>
+    /// <summary>Runs until all writers of the pipe are gone, or stopped.</summary>
     internal async Task RunAsync(SafeFileHandle pipe, bool isError, CancellationToken stop)
     {
         using var _ = pipe;
         var buffer = new byte[LogLine.LongestPart];
         var kept = 0;
-        while (true)
+        try
         {
-            var read = await Descriptors.ReadAsync(reactor, pipe, buffer.AsMemory(kept), stop);
-            if (read == 0) break;
-            Tell(buffer.AsMemory(kept, read), isError);
-            kept = WriteLines(buffer, kept + read, isError);
-            log.Flush();
+            while (await Descriptors.ReadAsync(reactor, pipe, buffer.AsMemory(kept), stop) is var read and > 0)
+            {
+                Tell(buffer.AsMemory(kept, read), isError);
+                kept = WriteLines(buffer, kept + read, isError);
+                log.Flush();
+            }
+        }
+        catch (OperationCanceledException)
+        {
+            // We go; what is in the pipe waits there for whoever comes next.
         }
         if (kept > 0) log.WriteLine(buffer.AsSpan(0, kept), isError, isPart: false);
         log.Flush();

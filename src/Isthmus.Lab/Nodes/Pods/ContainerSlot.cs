@@ -35,7 +35,10 @@ internal sealed class ContainerSlot(Container spec, ContainerRole role, Containe
 
     internal bool Ready => Running is not null && Started && (Spec.ReadinessProbe is null || ProbedReady);
 
-    internal RunState State => Running is not null ? RunState.Running : Record?.End is not null ? RunState.Ended : RunState.NeverRan;
+    /// <summary>The last run was in a sandbox that is no more: what it did there counts no longer.</summary>
+    internal bool IsStale { get; set; }
+
+    internal RunState State => Running is not null ? RunState.Running : Record?.End is not null && !IsStale ? RunState.Ended : RunState.NeverRan;
 
     internal ContainerFacts ToFacts() => new(Spec.Name, role, State, Started, Record?.End?.ExitCode ?? 0, NotBefore);
 
@@ -72,6 +75,7 @@ internal sealed class RunningContainer(
     {
         cancel.Cancel();
         cancel.Dispose();
+        pump.Log.Dispose();
         Input?.Dispose();
         process.Dispose();
     }

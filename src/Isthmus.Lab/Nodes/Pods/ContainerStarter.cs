@@ -82,8 +82,9 @@ internal sealed class ContainerStarter(NodeContext node)
             output.Dispose();
             output = terminal;
         }
-        var copying = Task.WhenAll(pump.RunAsync(output, false, CancellationToken.None), pump.RunAsync(errors, true, CancellationToken.None));
-        return new RunningContainer(process, pump, copying, identity, new CancellationTokenSource())
+        var cancel = new CancellationTokenSource();
+        var copying = Task.WhenAll(pump.RunAsync(output, false, cancel.Token), pump.RunAsync(errors, true, cancel.Token));
+        return new RunningContainer(process, pump, copying, identity, cancel)
         {
             IsTerminal = terminal is not null,
             Input = terminal is not null ? FindTerminal(process) : input,
@@ -108,7 +109,7 @@ internal sealed class ContainerStarter(NodeContext node)
         }
     }
 
-    private static void MakePipes(ContainerSlot slot, int attempt)
+    internal static void MakePipes(ContainerSlot slot, int attempt)
     {
         var files = slot.Files;
         Directory.CreateDirectory(files.Directory);

@@ -16,6 +16,9 @@ internal static class CrashBackOff
         return (current, Grow(current));
     }
 
+    /// <summary>The delay that was in force when <paramref name="next"/> became the one that follows.</summary>
+    internal static TimeSpan Before(TimeSpan next) => next <= First ? TimeSpan.Zero : next == Longest ? Longest : next / 2;
+
     internal static TimeSpan Grow(TimeSpan current) =>
         current == TimeSpan.Zero ? First : current * 2 > Longest ? Longest : current * 2;
 }

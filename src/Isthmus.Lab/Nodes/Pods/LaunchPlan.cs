@@ -12,8 +12,11 @@ namespace Isthmus.Lab.Nodes.Pods;
 /// <summary>Decides everything about the start of one container: command, environment, root, mounts.</summary>
 internal sealed class LaunchPlan(NodeContext node)
 {
-    private const string SearchPath = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
-    private const int TerminalGroup = 5;
+    internal const string SearchPath = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+    internal const int TerminalGroup = 5;
+
+    // People expect the output of the machine's own, where it has one.
+    private static readonly bool HostHasLookup = File.Exists("/usr/bin/nslookup");
 
     /// <exception cref="StartException">Something that the Pod names is missing or refused.</exception>
     internal LaunchRequest Make(
@@ -92,6 +95,6 @@ internal sealed class LaunchPlan(NodeContext node)
         yield return new(node.Settings.NamesDirectory, OwnImages.NamesDirectory, ReadOnly: true);
     }
 
-    private static ValueMap<string> Links() =>
-        OwnImages.Names.Keys.Select(name => new KeyValuePair<string, string>($"/usr/local/bin/{name}", $"{OwnImages.NamesDirectory}/{name}")).ToValueMap();
+    internal static ValueMap<string> Links() =>
+        OwnImages.Names.Keys.Where(name => name != "nslookup" || !HostHasLookup).Select(name => new KeyValuePair<string, string>($"/usr/local/bin/{name}", $"{OwnImages.NamesDirectory}/{name}")).ToValueMap();
 }

@@ -62,10 +62,11 @@ internal static class PodStatusView
     {
         var ours = new List<(string Type, bool Holds, string Reason, string Message)>();
         var done = inputs.Outcome == "Succeeded";
+        var initialized = inputs.Initialized || inputs.Containers.All(one => one.Role == ContainerRole.Main);
         ours.Add(("PodReadyToStartContainers", inputs.HasSandbox, "", ""));
         var incomplete = inputs.Containers.Where(one => IsIncomplete(one, inputs.Initialized)).Select(one => one.Name).ToList();
         ours.Add(done ? ("Initialized", true, "PodCompleted", "")
-            : inputs.Initialized ? ("Initialized", true, "", "")
+            : initialized ? ("Initialized", true, "", "")
             : ("Initialized", false, "ContainersNotInitialized", $"containers with incomplete status: [{string.Join(' ', incomplete)}]"));
         var unready = inputs.Containers.Where(one => one.Role != ContainerRole.Init && !one.Ready).Select(one => one.Name).ToList();
         var containers = done ? (false, "PodCompleted", "")

@@ -139,6 +139,7 @@ internal sealed partial class PodWorker
         running.IsStopping = true;
         _node.Events.Tell(_pod, false, "Killing", $"{why} {slot.Spec.Name}", slot.Spec);
         if (slot.Spec.Lifecycle?.PreStop is { } hook) await PreStopAsync(slot, running, hook, graceOver);
+        await running.Process.FindProgramAsync(_node.Time);
         running.Process.Signal(Signals.Term);
         try
         {
@@ -157,7 +158,7 @@ internal sealed partial class PodWorker
         using var over = CancellationTokenSource.CreateLinkedTokenSource(graceOver, running.Stopped);
         try
         {
-            var result = await _node.Probes.RunAsync(hook, target, Timeout.InfiniteTimeSpan, _node.Time, over.Token);
+            var result = await _node.Probes.RunAsync(hook, target, Timeout.InfiniteTimeSpan, over.Token);
             if (!result.Success) _node.Events.Tell(_pod, true, "FailedPreStopHook", $"PreStopHook failed: {result.Message}", slot.Spec);
         }
         catch (OperationCanceledException)

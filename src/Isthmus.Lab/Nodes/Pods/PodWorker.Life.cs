@@ -17,10 +17,14 @@ internal sealed partial class PodWorker
     {
         if (_pod.Status.Phase is "Succeeded" or "Failed") _outcome = _pod.Status.Phase;
         var record = StateFile.Read(PodSandbox.RecordFile(_directory), NodeJson.Default.PodRecord);
-        _initialized = record is { Initialized: true } && PodSandbox.IsOfThisBoot(record);
+        var lives = record is not null && PodSandbox.IsOfThisBoot(record);
+        _initialized = lives && record!.Initialized;
         foreach (var slot in _slots)
         {
             slot.Record = StateFile.Read(slot.Files.Record, NodeJson.Default.ContainerRecord);
+            // In a new sandbox the work of init containers (rules, files on tmpfs) must be done again.
+            slot.IsStale = !lives && slot.Record is not null && _outcome.Length == 0 && (slot.Role != ContainerRole.Main || _pod.Spec.RestartPolicy != "Never");
+            if (slot.Record is { End: { } ended } && !slot.IsStale) Hold(slot, ended.FinishedAt + CrashBackOff.Before(TimeSpan.FromSeconds(slot.Record.BackOffSeconds)));
             if (slot.Record is not { End: null } open) continue;
             try
             {
@@ -38,6 +42,8 @@ internal sealed partial class PodWorker
                 // It cannot be taken over: it counts as ended below.
             }
             RecordEnd(slot, ContainerProcess.ReadExitCode(slot.Files.Exit(open.Attempt)), "ContainerStatusUnknown");
+            // The lab ended, not the container by itself: that is no crash.
+            if (slot.IsStale) (slot.NotBefore, slot.WaitingReason, slot.WaitingMessage) = (default, "ContainerCreating", "");
         }
     }
 
@@ -90,12 +96,20 @@ internal sealed partial class PodWorker
         var record = slot.Record!;
         var (delay, next) = CrashBackOff.After(TimeSpan.FromSeconds(record.BackOffSeconds), ranFor);
         ContainerStarter.Remember(slot, record with { BackOffSeconds = next.TotalSeconds });
-        slot.NotBefore = _node.Time.GetUtcNow() + delay;
-        if (!WillRestart(slot) || delay == TimeSpan.Zero) return;
+        Hold(slot, _node.Time.GetUtcNow() + delay);
+        if (slot.WaitingReason != "CrashLoopBackOff") return;
         var who = $"{slot.Spec.Name} in pod {_pod.Metadata.Name}_{_pod.Metadata.Namespace}({_pod.Metadata.Uid})";
-        slot.WaitingReason = "CrashLoopBackOff";
-        slot.WaitingMessage = $"back-off {Text(delay)} restarting failed container={slot.Spec.Name} pod={_pod.Metadata.Name}_{_pod.Metadata.Namespace}({_pod.Metadata.Uid})";
         _node.Events.Tell(_pod, true, "BackOff", $"Back-off restarting failed container {who}", slot.Spec);
+    }
+
+    /// <summary>Keeps a container that has ended from running again before a time.</summary>
+    private void Hold(ContainerSlot slot, DateTimeOffset until)
+    {
+        slot.NotBefore = until;
+        var left = until - _node.Time.GetUtcNow();
+        if (left <= TimeSpan.Zero || !WillRestart(slot)) return;
+        slot.WaitingReason = "CrashLoopBackOff";
+        slot.WaitingMessage = $"back-off {Text(left)} restarting failed container={slot.Spec.Name} pod={_pod.Metadata.Name}_{_pod.Metadata.Namespace}({_pod.Metadata.Uid})";
     }
 
     private bool WillRestart(ContainerSlot slot)
@@ -110,9 +124,11 @@ internal sealed partial class PodWorker
         };
     }
 
-    private static string Text(TimeSpan delay) => delay.TotalSeconds >= 60
-        ? $"{(int)delay.TotalMinutes}m{delay.Seconds}s"
-        : $"{(int)delay.TotalSeconds}s";
+    private static string Text(TimeSpan delay)
+    {
+        var seconds = (int)Math.Ceiling(delay.TotalSeconds);
+        return seconds >= 60 ? $"{seconds / 60}m{seconds % 60}s" : $"{seconds}s";
+    }
 
     private static string TerminationMessage(ContainerSlot slot, int attempt, int code)
     {
@@ -144,7 +160,7 @@ internal sealed partial class PodWorker
     {
         try
         {
-            var result = await _node.Probes.RunAsync(hook, target, Timeout.InfiniteTimeSpan, _node.Time, running.Stopped);
+            var result = await _node.Probes.RunAsync(hook, target, Timeout.InfiniteTimeSpan, running.Stopped);
             _mail.Writer.TryWrite(() =>
             {
                 if (slot.Running != running) return;

@@ -226,7 +226,7 @@ internal sealed partial class PodWorker
             _node.Events.Tell(_pod, false, "Created", $"Created container: {container.Name}", container);
             _node.Events.Tell(_pod, false, "Started", $"Started container {container.Name}", container);
             (slot.WaitingReason, slot.WaitingMessage, slot.StartBackOff) = ("", "", TimeSpan.Zero);
-            (slot.Started, slot.ProbedReady) = (false, false);
+            (slot.Started, slot.ProbedReady, slot.IsStale) = (false, false, false);
             Watch(slot, running);
             BeginLife(slot, running, adopted: false);
         }

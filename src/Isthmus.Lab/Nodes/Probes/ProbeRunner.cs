@@ -15,7 +15,7 @@ internal readonly record struct ProbeResult(bool Success, string Message);
 internal sealed record ProbeTarget(string PodIp, Container Container, ContainerProcess Process, ContainerIdentity Identity, bool CanSetGroups);
 
 /// <summary>Performs probes and hooks from the node's network namespace, which is where this process runs.</summary>
-internal sealed class ProbeRunner(Reactor reactor) : IDisposable
+internal sealed class ProbeRunner(Reactor reactor, TimeProvider time) : IDisposable
 {
     private const int LongestMessage = 1024;
 
@@ -34,7 +34,7 @@ internal sealed class ProbeRunner(Reactor reactor) : IDisposable
         RunAsync(probe.Exec, probe.HttpGet, probe.TcpSocket, probe.Grpc, target, TimeSpan.FromSeconds(Math.Max(1, probe.TimeoutSeconds)), stop);
 
     /// <summary>A hook is an attempt with all the time that is left.</summary>
-    internal async Task<ProbeResult> RunAsync(LifecycleHandler hook, ProbeTarget target, TimeSpan limit, TimeProvider time, CancellationToken stop)
+    internal async Task<ProbeResult> RunAsync(LifecycleHandler hook, ProbeTarget target, TimeSpan limit, CancellationToken stop)
     {
         if (hook.Sleep is { } sleep)
         {
@@ -63,7 +63,7 @@ internal sealed class ProbeRunner(Reactor reactor) : IDisposable
         {
             return new(false, $"timed out after {limit.TotalSeconds.ToString("0.#", CultureInfo.InvariantCulture)} s");
         }
-        catch (Exception e) when (e is HttpRequestException or IOException or SocketException or InvalidDataException or UriFormatException)
+        catch (Exception e) when (e is HttpRequestException or IOException or SocketException or InvalidDataException or UriFormatException or LaunchException)
         {
             return new(false, e.InnerException is { } inner ? $"{e.Message}: {inner.Message}" : e.Message);
         }
@@ -71,7 +71,7 @@ internal sealed class ProbeRunner(Reactor reactor) : IDisposable
 
     private async Task<ProbeResult> ExecAsync(ExecAction exec, ProbeTarget target, CancellationToken stop)
     {
-        var (code, output) = await ContainerExec.RunAsync(reactor, target.Process, target.Identity, target.CanSetGroups, exec.Command, stop);
+        var (code, output) = await ContainerExec.RunAsync(reactor, target.Process, target.Identity, target.CanSetGroups, exec.Command, time, stop);
         return new(code == 0, Shorten(output));
     }
 

@@ -90,6 +90,8 @@ internal sealed class RootFileSystem(RootSpec spec)
     {
         Mounts.Tmpfs($"{_root}/dev", SmallTmpfs);
         DeviceFiles.Build($"{_root}/dev", spec.TerminalGroup);
+        // In a user namespace the kernel lets a container mount a /proc only where it sees one; the new one covers it.
+        Mounts.Bind("/proc", $"{_root}/proc", recursive: true);
         // Refused where the machine's own /sys is partly covered (inside containers): an empty /sys then.
         _ = Libc.Mount("sysfs", $"{_root}/sys", "sysfs", Libc.MsRdOnly | Libc.MsNoSuid | Libc.MsNoDev | Libc.MsNoExec, null);
         foreach (var path in Fresh) Mounts.Tmpfs(_root + path, path == "/run" ? "mode=0755,size=64m" : FreshTmpfs);

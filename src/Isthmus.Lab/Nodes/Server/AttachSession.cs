@@ -10,6 +10,7 @@ namespace Isthmus.Lab.Nodes.Server;
 internal sealed class AttachSession(Reactor reactor, RunningContainer running, bool closesInput, ChannelSocket socket)
 {
     private const int QueueLength = 256;
+    private static readonly TimeSpan LeaveWithin = TimeSpan.FromSeconds(2);
 
     internal async Task RunAsync(Func<int> exitCode, CancellationToken stop)
     {
@@ -24,6 +25,7 @@ internal sealed class AttachSession(Reactor reactor, RunningContainer running, b
             queue.Writer.TryComplete();
             await Quietly(output);
             await socket.FinishAsync(ChannelProtocol.Exited(exitCode()), stop);
+            await Task.WhenAny(input, Task.Delay(LeaveWithin, CancellationToken.None));
         }
         await over.CancelAsync();
         await Quietly(input);

@@ -12,6 +12,7 @@ namespace Isthmus.Lab.Nodes.Server;
 internal sealed class ExecSession(Reactor reactor, ContainerExec exec, ChannelSocket socket)
 {
     private static readonly TimeSpan QuietEnd = TimeSpan.FromMilliseconds(100);
+    private static readonly TimeSpan LeaveWithin = TimeSpan.FromSeconds(2);
 
     private long _copied;
 
@@ -32,9 +33,12 @@ internal sealed class ExecSession(Reactor reactor, ContainerExec exec, ChannelSo
             return;
         }
         await DrainAsync(output);
-        await over.CancelAsync();
+        // Cancelling the receiver would abort the WebSocket, and with it what we have yet to say.
         await socket.FinishAsync(ChannelProtocol.Exited(await exited), stop);
+        await Task.WhenAny(input, Task.Delay(LeaveWithin, CancellationToken.None));
+        await over.CancelAsync();
         await Quietly(input);
+        await Quietly(output);
         exec.Dispose();
     }
 

@@ -109,7 +109,7 @@ internal sealed class NodeServer(NodeContext node, PodSet pods, string socketPat
         {
             if (running is null) throw new LaunchException($"container {container} is not running");
             if (command.Count == 0) throw new LaunchException("no command given");
-            exec = ContainerExec.Start(running.Process, running.Identity, node.CanSetGroups, command, Flag(http, "stdin"), Flag(http, "tty"));
+            exec = await ContainerExec.StartAsync(running.Process, running.Identity, node.CanSetGroups, command, Flag(http, "stdin"), Flag(http, "tty"), node.Time);
         }
         catch (LaunchException e)
         {

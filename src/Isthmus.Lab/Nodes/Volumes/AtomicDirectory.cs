@@ -1,3 +1,4 @@
+using System.Runtime.InteropServices;
 using Isthmus.Lab.Linux;
 
 namespace Isthmus.Lab.Nodes.Volumes;
@@ -15,7 +16,7 @@ internal sealed record ProjectedFile(byte[] Content, int Mode)
 /// Replaces the files of a directory all at once, as Kubernetes does: the files live in a directory of their own,
 /// <c>..data</c> is a link to it that is renamed over, and the visible names are links through <c>..data</c>.
 /// </summary>
-internal static class AtomicDirectory
+internal static partial class AtomicDirectory
 {
     private const string Current = "..data";
 
@@ -36,7 +37,8 @@ internal static class AtomicDirectory
         var draft = link + "_tmp";
         File.Delete(draft);
         File.CreateSymbolicLink(draft, fresh);
-        File.Move(draft, link, overwrite: true);
+        // File.Move does not move a link to a directory.
+        LinuxException.Check(Rename(draft, link), $"rename {draft}");
         Link(directory, files.Keys);
         if (old is not null) Directory.Delete(Path.Combine(directory, old), recursive: true);
         return true;
@@ -85,6 +87,9 @@ internal static class AtomicDirectory
         }
         foreach (var name in wanted) File.CreateSymbolicLink(Path.Combine(directory, name), $"{Current}/{name}");
     }
+
+    [LibraryImport("libc", EntryPoint = "rename", SetLastError = true, StringMarshalling = StringMarshalling.Utf8)]
+    private static partial int Rename(string from, string to);
 
     private static bool IsSame(string at, IReadOnlyDictionary<string, ProjectedFile> files)
     {

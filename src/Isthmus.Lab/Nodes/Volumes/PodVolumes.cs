@@ -88,9 +88,11 @@ internal sealed class PodVolumes(string directory, INodeApi api, TimeProvider ti
 
     private static void MakeEmpty(EmptyDirVolume empty, string path, long? group)
     {
-        if (Directory.Exists(path)) return;
+        var isMemory = empty.Medium == "Memory";
+        // After the lab was down the directory is there and what was mounted on it is not.
+        if (Directory.Exists(path) && (!isMemory || IsMounted(path))) return;
         Directory.CreateDirectory(path);
-        if (empty.Medium == "Memory")
+        if (isMemory)
         {
             var size = Quantity.Read(empty.SizeLimit) is { } bytes ? $",size={bytes:0}" : "";
             Linux.Mounts.Tmpfs(path, $"mode=0777{size}");
@@ -103,6 +105,8 @@ internal sealed class PodVolumes(string directory, INodeApi api, TimeProvider ti
         }
         File.SetUnixFileMode(path, mode);
     }
+
+    private static bool IsMounted(string path) => File.ReadLines("/proc/self/mountinfo").Any(line => line.Split(' ', 6)[4] == path);
 
     private static void CheckHostPath(string name, HostPathVolume host)
     {

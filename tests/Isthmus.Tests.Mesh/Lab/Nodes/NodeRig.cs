@@ -20,11 +20,13 @@ using Xunit;
 namespace Isthmus.Tests.Mesh.Lab.Nodes;
 
 /// <summary>
-/// A node that takes its Pods from the test. It mounts and makes namespaces, so it needs a mount namespace of its own:
-/// <c>unshare -mnpf --mount-proc</c> (with <c>-Ur</c> as an ordinary user) and ISTHMUS_TEST_NAMESPACE=1 to say so.
+/// A node that takes its Pods from the test. It mounts and makes namespaces, so it needs some of its own, as <c>./test</c>
+/// makes them: <c>unshare -mnpf --mount-proc</c> (with <c>-Ur</c> as an ordinary user) and ISTHMUS_TEST_NAMESPACE=1 to say so.
 /// </summary>
 internal sealed class NodeRig : IAsyncDisposable
 {
+    private static readonly Lazy<bool> SetUp = new(SetUpNode);
+
     private readonly CancellationTokenSource _stop = new();
     private readonly Reactor _reactor = new();
     private readonly ProbeRunner _probes;
@@ -38,7 +40,7 @@ internal sealed class NodeRig : IAsyncDisposable
         var settings = new NodeSettings(
             "rig", "rig-control-plane", address, state, AppContext.BaseDirectory, DotnetRoot(), Cidr.Parse("10.244.0.0/24"), IPAddress.Parse("10.96.0.10"), [state]);
         NodeDirectories.Prepare(settings);
-        _probes = new ProbeRunner(_reactor);
+        _probes = new ProbeRunner(_reactor, TimeProvider.System);
         var events = new EventRecorder(api, settings.NodeName, TimeProvider.System, new Random(1), NullLogger.Instance);
         Context = new(settings, api, new PodNetwork(address), new AddressPool(settings.PodRange), ImageCatalogue.Standard, events, _reactor, _probes,
             new NodeCapacity(2, 1 << 30), IdMap.Read(), IdMap.Read("/proc/self/gid_map"), new Random(2), TimeProvider.System, NullLogger.Instance);
@@ -59,8 +61,7 @@ internal sealed class NodeRig : IAsyncDisposable
     {
         if (Environment.GetEnvironmentVariable("ISTHMUS_TEST_NAMESPACE") != "1")
             Assert.Skip("needs namespaces of its own: run under unshare -mnpf --mount-proc (with -Ur as a user) and set ISTHMUS_TEST_NAMESPACE=1");
-        Directory.CreateDirectory("/run/netns");
-        if (Directory.GetFiles("/run/netns").Length == 0 && state is null) SetUpNode();
+        SetUp.Value.ToString();
         return new(state ?? Directory.CreateTempSubdirectory("rig-").FullName, api ?? new());
     }
 
@@ -109,7 +110,7 @@ internal sealed class NodeRig : IAsyncDisposable
     {
         var worker = Pods.Find("default", pod)!;
         var running = await worker.AskAsync(slots => slots.First(slot => slot.Spec.Name == container).Running!);
-        return await ContainerExec.RunAsync(_reactor, running.Process, running.Identity, Context.CanSetGroups, command, TestContext.Current.CancellationToken);
+        return await ContainerExec.RunAsync(_reactor, running.Process, running.Identity, Context.CanSetGroups, command, TimeProvider.System, TestContext.Current.CancellationToken);
     }
 
     /// <summary>Ends this node as a crash would: nothing is tidied up.</summary>
@@ -136,15 +137,19 @@ internal sealed class NodeRig : IAsyncDisposable
 
     private string AllLogs() => string.Join('\n', Directory.EnumerateFiles(State, "*.log", SearchOption.AllDirectories).Select(path => $"{path}:\n{File.ReadAllText(path)}"));
 
-    // The test's own network namespace plays the node.
-    private static void SetUpNode()
+    // The test's own network namespace plays the node, once for all tests.
+    private static bool SetUpNode()
     {
+        Mounts.MakePrivate("/");
+        Mounts.Tmpfs("/run");
+        Directory.CreateDirectory("/run/netns");
         NetworkSysctls.Forward();
         NetworkSysctls.AllowLowPorts();
         using var netlink = RouteNetlink.Open();
         netlink.SetUp("lo");
         netlink.AddAddress("lo", PodNetwork.Gateway, 32);
         netlink.AddAddress("lo", IPAddress.Parse("172.18.0.2"), 32);
+        return true;
     }
 
     internal static string DotnetRoot() => Path.GetFullPath(Path.Combine(Path.GetDirectoryName(typeof(object).Assembly.Location)!, "../../.."));

@@ -1,0 +1,39 @@
+using Isthmus.Lab.Nodes.Containers;
+using Isthmus.Lab.Nodes.Processes;
+using Isthmus.Lab.Nodes.Root;
+using Microsoft.Extensions.Logging;
+
+namespace Isthmus.Lab.Nodes.Pods;
+
+/// <summary>
+/// Runs one container that does nothing while the API server is still starting: the first Pod should not wait until all
+/// of this is compiled, and a machine that refuses a step of it should say so at once.
+/// </summary>
+internal static partial class WarmUp
+{
+    internal static async Task RunAsync(NodeContext node)
+    {
+        var directory = Path.Combine(node.Settings.State, "warm-up");
+        var slot = new ContainerSlot(new() { Name = "warm-up" }, ContainerRole.Main, new ContainerFiles(directory, directory));
+        var terminals = node.Groups.Contains(LaunchPlan.TerminalGroup) ? LaunchPlan.TerminalGroup : (int?)null;
+        var root = new RootSpec(node.Settings.RootDirectory, [], LaunchPlan.Links(), node.Settings.Hidden, true, terminals);
+        var identity = ContainerIdentity.Decide(null, null, 0, node.Users, node.Groups);
+        try
+        {
+            ContainerStarter.MakePipes(slot, 0);
+            var process = await ContainerLauncher.StartAsync(new(
+                root, ["true"], new([new("PATH", LaunchPlan.SearchPath)]), "/", identity, node.CanSetGroups, "warm-up", null, slot.Files, 0, false, false));
+            using var started = ContainerProcess.Started(ProcessIdentity.Of(process), slot.Files.Exit(0));
+            var code = await started.WaitAsync(node.Reactor, CancellationToken.None);
+            if (code != 0) Failed(node.Log, $"exit code {code}: {await File.ReadAllTextAsync(slot.Files.Exit(0))}");
+        }
+        catch (Exception e) when (e is LaunchException or IOException or UnauthorizedAccessException)
+        {
+            Failed(node.Log, e.Message);
+        }
+        if (Directory.Exists(directory)) Directory.Delete(directory, recursive: true);
+    }
+
+    [LoggerMessage(Level = LogLevel.Error, Message = "a first container could not run, so Pods will not either: {Error}")]
+    private static partial void Failed(ILogger log, string error);
+}

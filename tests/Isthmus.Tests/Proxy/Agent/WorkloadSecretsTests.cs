@@ -1,0 +1,167 @@
+using System.Net;
+using System.Security.Cryptography.X509Certificates;
+using Isthmus.Proxy.Agent;
+using Isthmus.Proxy.Dns;
+using Isthmus.Wire.Grpc;
+using Isthmus.Wire.Istio;
+using Isthmus.Wire.Tls;
+using Microsoft.AspNetCore.Builder;
+using Microsoft.AspNetCore.Hosting;
+using Microsoft.AspNetCore.Server.Kestrel.Core;
+using Microsoft.Extensions.Logging;
+using Microsoft.Extensions.Logging.Abstractions;
+using Xunit;
+
+namespace Isthmus.Tests.Proxy.Agent;
+
+public sealed class WorkloadSecretsTests : IDisposable
+{
+    private static readonly GrpcMethod<IstioCertificateRequest, IstioCertificateResponse> Method = new(
+        "istio.v1.auth.IstioCertificateService", "CreateCertificate", IstioCertificateRequest.Parser, IstioCertificateResponse.Parser);
+
+    private readonly string _directory = Directory.CreateTempSubdirectory("isthmus-test-").FullName;
+    private readonly DateTimeOffset _now = TimeProvider.System.GetUtcNow();
+    private readonly Issuer _root;
+    private readonly Issuer _intermediate;
+
+    public WorkloadSecretsTests()
+    {
+        _root = Issuer.SelfSigned(new("Istio", "Root CA"), Keys.Create(KeyKind.EcP256), _now.AddDays(-1), _now.AddDays(9));
+        _intermediate = _root.IssueIntermediate(new("Istio", "Intermediate CA"), Keys.Create(KeyKind.EcP256), SubjectNames.None, _now.AddDays(-1), _now.AddDays(9));
+        File.WriteAllText(Path.Combine(_directory, "root-cert.pem"), CertificateText.Write(_root.Certificate));
+        File.WriteAllText(Path.Combine(_directory, "token"), "secret-token\n");
+    }
+
+    private static CancellationToken Stop => TestContext.Current.CancellationToken;
+
+    [Fact]
+    public async Task Certificate_and_roots_come_from_the_ca_with_token_and_cluster()
+    {
+        string? caller = null;
+        await using var ca = await ServeAsync(["istiod.istio-system.svc"], (call, request) =>
+        {
+            caller = $"{call.Header("authorization")} {call.Header("clusterid")} {request.ValidityDuration}";
+            return Answer(request, _intermediate, CertificateText.Write(_intermediate.Certificate), CertificateText.Write(_root.Certificate));
+        });
+        var secrets = Secrets(ca.Port);
+        using var stop = CancellationTokenSource.CreateLinkedTokenSource(Stop);
+        var arrived = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+        secrets.Changed += name =>
+        {
+            if (name == "ROOTCA") arrived.TrySetResult();
+        };
+        var running = secrets.RunAsync(stop.Token);
+        await arrived.Task.WaitAsync(TimeSpan.FromSeconds(20), Stop);
+
+        Assert.Equal("Bearer secret-token cluster1 86400", caller);
+        Assert.Equal(["spiffe://cluster.local/ns/sample/sa/shop"], SubjectNames.Of(secrets.FindCertificate("default")!.Leaf).Uris);
+        Assert.Equal(_root.Certificate.Thumbprint, Assert.Single(secrets.FindRoots("ROOTCA")!.Roots).Thumbprint);
+        Assert.DoesNotContain(secrets.View(), v => (v.CertificateChainPem + v.RootsPem).Contains("PRIVATE", StringComparison.Ordinal));
+        await stop.CancelAsync();
+        await running;
+    }
+
+    [Fact]
+    public async Task Control_plane_with_another_root_or_another_name_is_refused()
+    {
+        await using var ca = await ServeAsync(["somebody.else"], (_, request) => Answer(request, _intermediate, "", CertificateText.Write(_root.Certificate)));
+        var name = await Assert.ThrowsAsync<GrpcException>(() => Client(ca.Port).FetchAsync(Stop));
+        Assert.Contains("is for somebody.else and not for istiod.istio-system.svc", name.Message, StringComparison.Ordinal);
+
+        using var other = Issuer.SelfSigned(new("Other"), Keys.Create(KeyKind.EcP256), _now.AddDays(-1), _now.AddDays(1));
+        File.WriteAllText(Path.Combine(_directory, "root-cert.pem"), CertificateText.Write(other.Certificate));
+        var root = await Assert.ThrowsAsync<GrpcException>(() => Client(ca.Port).FetchAsync(Stop));
+        Assert.Contains("not trusted: unknown authority", root.Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task Refusal_of_the_ca_is_told_in_its_words()
+    {
+        await using var ca = await ServeAsync(["istiod.istio-system.svc"], (_, _) => throw new GrpcException(GrpcCode.Unauthenticated, "request authenticate failure"));
+        var e = await Assert.ThrowsAsync<GrpcException>(() => Client(ca.Port).FetchAsync(Stop));
+        Assert.Equal((GrpcCode.Unauthenticated, "request authenticate failure"), (e.Code, e.Detail));
+    }
+
+    [Fact]
+    public void Mounted_files_are_read_again_when_they_change_and_broken_ones_leave_the_last_good()
+    {
+        var files = new FileSecrets("", TimeProvider.System, NullLogger.Instance);
+        var path = Path.Combine(_directory, "ca.pem");
+        var name = $"file-root:{path}";
+        Assert.Null(files.FindRoots(name));
+        File.WriteAllText(path, CertificateText.Write(_root.Certificate));
+        Assert.Equal([name], files.Refresh());
+        Assert.Single(files.FindRoots(name)!.Roots);
+
+        File.WriteAllText(path, CertificateText.Write(_root.Certificate) + CertificateText.Write(_intermediate.Certificate));
+        files.Refresh();
+        Assert.Equal(2, files.FindRoots(name)!.Roots.Count);
+        File.WriteAllText(path, "broken");
+        files.Refresh();
+        Assert.Equal(2, files.FindRoots(name)!.Roots.Count);
+        Assert.Null(files.FindRoots("unknown"));
+    }
+
+    public void Dispose()
+    {
+        _root.Dispose();
+        _intermediate.Dispose();
+        Directory.Delete(_directory, recursive: true);
+    }
+
+    private Task<IstioCertificateResponse> Answer(IstioCertificateRequest request, Issuer issuer, params string[] above)
+    {
+        var leaf = issuer.IssueLeaf(new(SigningRequest.Check(request.Csr), new(["spiffe://cluster.local/ns/sample/sa/shop"], [], []), _now.AddMinutes(-2), _now.AddSeconds(request.ValidityDuration)));
+        return Task.FromResult(new IstioCertificateResponse { CertChain = { above.Where(a => a.Length > 0).Prepend(CertificateText.Write(leaf)) } });
+    }
+
+    private CertificateClient Client(int port)
+    {
+        var settings = Settings(port);
+        return new(settings, Dial(settings), TimeProvider.System);
+    }
+
+    private WorkloadSecrets Secrets(int port)
+    {
+        var settings = Settings(port);
+        return new(settings, new(settings, Dial(settings), TimeProvider.System), new("", TimeProvider.System, NullLogger.Instance), TimeProvider.System, new(1), NullLogger.Instance);
+    }
+
+    private static ControlPlaneDial Dial(AgentSettings settings) => new(
+        settings, new(new([], [], 1), new([], TimeProvider.System), () => "127.0.0.1 istiod.istio-system.svc\n", new(1)), TimeProvider.System);
+
+    private AgentSettings Settings(int port) => AgentSettings.Read("sidecar", "", new Dictionary<string, string>
+    {
+        ["POD_NAME"] = "shop-1", ["POD_NAMESPACE"] = "sample", ["INSTANCE_IP"] = "10.0.0.1", ["SERVICE_ACCOUNT"] = "shop", ["ISTIO_META_CLUSTER_ID"] = "cluster1",
+        ["CA_ADDR"] = $"istiod.istio-system.svc:{port}", ["ECC_SIGNATURE_ALGORITHM"] = "ECDSA", ["CA_ROOT_CA"] = Path.Combine(_directory, "root-cert.pem"),
+    }) with { TokenFile = Path.Combine(_directory, "token") };
+
+    private async Task<Served> ServeAsync(string[] names, Func<GrpcCall, IstioCertificateRequest, Task<IstioCertificateResponse>> handler)
+    {
+        using var key = Keys.Create(KeyKind.EcP256);
+        var leaf = _intermediate.IssueLeaf(new(PublicKey.CreateFromSubjectPublicKeyInfo(key.ExportSubjectPublicKeyInfo(), out _), new([], names, []), _now.AddMinutes(-2), _now.AddDays(1)));
+        var builder = WebApplication.CreateSlimBuilder();
+        builder.Logging.ClearProviders();
+        builder.WebHost.UseKestrelHttpsConfiguration();
+        builder.WebHost.ConfigureKestrel(kestrel => kestrel.Listen(IPAddress.Loopback, 0, listen =>
+        {
+            listen.Protocols = HttpProtocols.Http2;
+            listen.UseHttps(https =>
+            {
+                https.ServerCertificate = Keys.Join(leaf, key);
+                https.ServerCertificateChain = [_intermediate.Certificate];
+            });
+        }));
+        var app = builder.Build();
+        app.MapUnary(Method, handler);
+        await app.StartAsync(Stop);
+        return new(app);
+    }
+
+    private sealed class Served(WebApplication app) : IAsyncDisposable
+    {
+        public int Port => new Uri(app.Urls.First()).Port;
+
+        public ValueTask DisposeAsync() => app.DisposeAsync();
+    }
+}

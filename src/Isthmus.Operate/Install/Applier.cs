@@ -96,6 +96,30 @@ public sealed class Applier(KubeClient client, TimeProvider time)
         }
     }
 
+    /// <summary>Waits until the control plane has put its CA bundle into the webhooks among the objects.</summary>
+    public async Task TrustedAsync(IReadOnlyList<JsonObject> objects, TimeSpan limit, CancellationToken stop)
+    {
+        using var deadline = CancellationTokenSource.CreateLinkedTokenSource(stop);
+        deadline.CancelAfter(limit);
+        foreach (var configuration in objects.Where(value => value["kind"]?.ToString() == "MutatingWebhookConfiguration"))
+        {
+            var name = configuration["metadata"]!["name"]!.ToString();
+            try
+            {
+                while (!(await client.GetAsync(Kinds.MutatingWebhookConfiguration, null, name, deadline.Token) is { } current
+                    && (current["webhooks"] as JsonArray ?? []).All(webhook => webhook?["clientConfig"]?["caBundle"]?.ToString() is { Length: > 0 })))
+                {
+                    await Task.Delay(PollInterval, time, deadline.Token);
+                }
+            }
+            catch (OperationCanceledException e) when (!stop.IsCancellationRequested)
+            {
+                throw new ProblemException($"MutatingWebhookConfiguration {name} in {client.Access.Name}", $"got no CA bundle within {limit.TotalSeconds:0} s",
+                    "the control plane's log says why: kubectl -n istio-system logs deploy/istiod", e);
+            }
+        }
+    }
+
     private static bool RolledOut(Deployment deployment)
     {
         var wanted = deployment.Spec.Replicas ?? 1;

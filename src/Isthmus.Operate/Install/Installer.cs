@@ -30,6 +30,8 @@ public sealed class Installer(KubeClient client, TimeProvider time, IInstallProg
             progress.Started(component.Name);
             await applier.ApplyAsync(component.Objects, stop);
             await applier.ReadyAsync(component.Objects, readiness, stop);
+            // Pods that are made next must find a webhook that the API server trusts.
+            if (spec.Enabled("pilot") && component.Objects.Any(value => value["kind"]?.ToString() == "Deployment")) await applier.TrustedAsync(component.Objects, readiness, stop);
             progress.Finished(component.Name, time.GetElapsedTime(begun));
         }
         await PruneAsync(spec, components, stop);
@@ -70,6 +72,8 @@ public sealed class Installer(KubeClient client, TimeProvider time, IInstallProg
         {
             // Losing the definitions would lose every Istio object with them.
             if (kind == Kinds.CustomResourceDefinition || wanted.Contains(Identity(item))) continue;
+            // Endpoints of a Service with a selector carry its labels, but a controller makes them.
+            if (kind == Kinds.Endpoints && wanted.Contains($"Service/{Applier.Name(item)}")) continue;
             await client.DeleteAsync(kind, item["metadata"]!["namespace"]?.ToString(), item["metadata"]!["name"]!.ToString(), stop);
             progress.Note($"Removed {item["kind"]} {Applier.Name(item)}, which is no longer part of the installation.");
         }

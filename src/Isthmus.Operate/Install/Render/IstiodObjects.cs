@@ -168,7 +168,7 @@ internal static class IstiodObjects
             ["readinessProbe"] = new JsonObject
             {
                 ["httpGet"] = new JsonObject { ["path"] = "/ready", ["port"] = Ports.DiscoveryHttp },
-                ["initialDelaySeconds"] = 1, ["periodSeconds"] = 3, ["timeoutSeconds"] = 5,
+                ["periodSeconds"] = 1, ["timeoutSeconds"] = 5,
             },
             ["env"] = Environment(spec, names),
             ["resources"] = new JsonObject { ["requests"] = new JsonObject { ["cpu"] = "100m", ["memory"] = "256Mi" } },

@@ -56,7 +56,8 @@ public static class GatewayListeners
     private static FilterChain SniChain(string name, MeshConfig mesh) => new()
     {
         FilterChainMatch = new() { ServerNames = { name }, ApplicationProtocols = { TlsContexts.MeshAlpns } },
-        Filters = { Parts.TcpProxy(name, mesh) },
+        // Proxies keep their connections for hours: without a line at the beginning the log would be silent about calls that went through.
+        Filters = { Parts.TcpProxy(name, mesh, logConnected: true) },
     };
 
     /// <summary>Servers by where their Service's port leads; a port that no Service of the gateway has is not served.</summary>

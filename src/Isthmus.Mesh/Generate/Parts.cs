@@ -132,9 +132,11 @@ internal static class Parts
         ("requested_server_name", Value.ForString("%REQUESTED_SERVER_NAME%")),
         ("route_name", Value.ForString("%ROUTE_NAME%")));
 
-    public static Envoy.Listeners.Filter TcpProxy(string cluster, MeshConfig mesh, bool log = true, string? statPrefix = null)
+    /// <param name="logConnected">Log a connection when it stands as well as when it has ended.</param>
+    public static Envoy.Listeners.Filter TcpProxy(string cluster, MeshConfig mesh, bool log = true, string? statPrefix = null, bool logConnected = false)
     {
         var proxy = new TcpProxy { StatPrefix = statPrefix ?? cluster, Cluster = cluster };
+        if (logConnected && mesh.AccessLogFile.Length > 0) proxy.AccessLogOptions = new() { FlushAccessLogOnConnected = true };
         if (log && AccessLog(mesh) is { } accessLog) proxy.AccessLog.Add(accessLog);
         return TcpFilter(proxy);
     }

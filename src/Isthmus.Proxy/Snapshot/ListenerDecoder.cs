@@ -174,6 +174,7 @@ internal static class ListenerDecoder
         if (targets.Sum(t => (long)t.Weight) == 0) throw new ResourceException("tcp_proxy: the sum of weights is zero");
         return new(
             tcp.StatPrefix, targets, tcp.IdleTimeout?.ToTimeSpan() ?? TimeSpan.FromHours(1), (int)(tcp.MaxConnectAttempts ?? 0u),
-            tcp.MaxDownstreamConnectionDuration?.ToTimeSpan() ?? TimeSpan.Zero, AccessLogs(tcp.AccessLog, notes));
+            tcp.MaxDownstreamConnectionDuration?.ToTimeSpan() ?? TimeSpan.Zero, AccessLogs(tcp.AccessLog, notes),
+            tcp.AccessLogOptions?.FlushAccessLogOnConnected ?? false);
     }
 }

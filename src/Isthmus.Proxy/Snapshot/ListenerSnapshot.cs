@@ -44,7 +44,8 @@ internal abstract record ChainAction;
 
 /// <summary>Copies bytes to a cluster.</summary>
 internal sealed record TcpAction(
-    string StatPrefix, ValueList<TcpTarget> Targets, TimeSpan IdleTimeout, int ConnectAttempts, TimeSpan MaxDuration, ValueList<AccessLogSnapshot> AccessLogs) : ChainAction
+    string StatPrefix, ValueList<TcpTarget> Targets, TimeSpan IdleTimeout, int ConnectAttempts, TimeSpan MaxDuration, ValueList<AccessLogSnapshot> AccessLogs,
+    bool LogConnected = false) : ChainAction
 {
     public long TotalWeight { get; } = Targets.Sum(t => (long)t.Weight);
 }

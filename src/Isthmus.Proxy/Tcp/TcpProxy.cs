@@ -56,6 +56,7 @@ internal sealed class TcpProxy(SnapshotState state, UpstreamConnector connector,
         try
         {
             if (await ConnectAsync(connection, action, cluster, record).ConfigureAwait(false) is not { } upstream) return;
+            if (action.LogConnected) report.Connected(record, action.AccessLogs);
             await CopyAsync(connection, action, upstream, record).ConfigureAwait(false);
         }
         finally

@@ -44,6 +44,9 @@ internal sealed class Report(AccessLogWriter logs, MeshMetrics metrics)
         logs.Write(connection.Listener.AccessLogs, record);
     }
 
+    /// <summary>Logs a connection that stands now; another line follows when it has ended.</summary>
+    public void Connected(TrafficRecord record, ValueList<AccessLogSnapshot> to) => logs.Write(to, record);
+
     public void Http(Downstream connection, TrafficRecord record, ValueList<AccessLogSnapshot> to)
     {
         Interlocked.Increment(ref _ends[(int)record.Reason]);

@@ -91,7 +91,7 @@ internal static class QuickstartCommand
             {
                 while (seen.Count < clusters.Count)
                 {
-                    last = await mesh.CallAsync(cluster, 4, limit.Token);
+                    last = await mesh.CallAsync(cluster, 4, CallEvidence.WaitingAgent, limit.Token);
                     seen.UnionWith(CallEvidence.Versions(last).Keys);
                 }
             }
@@ -105,7 +105,7 @@ internal static class QuickstartCommand
 
     private static async Task<bool> ShowAsync(QuickstartMesh mesh, List<QuickstartCluster> clusters, CancellationToken stop)
     {
-        var answers = await Task.WhenAll(clusters.Select(cluster => mesh.CallAsync(cluster, CallsPerCluster, stop)));
+        var answers = await Task.WhenAll(clusters.Select(cluster => mesh.CallAsync(cluster, CallsPerCluster, CallEvidence.Agent(cluster.Name), stop)));
         var logs = await Task.WhenAll(clusters.Select(cluster => mesh.LogsAsync(cluster, stop)));
         var rows = clusters.SelectMany(cluster => CallEvidence.Rows(cluster.Name, logs)).ToList();
         TextTable.Write(["FROM", "ANSWERED BY", "IN", "CALLS", "PATH", "CALLER SEEN BY THE CALLEE"], [.. rows.Select(row => (string[])

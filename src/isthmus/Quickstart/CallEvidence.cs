@@ -18,8 +18,11 @@ internal sealed record ClusterLogs(string Cluster, IReadOnlyList<(string Version
 /// <summary>Puts together what the logs say about the calls of one caller: evidence, not configuration.</summary>
 internal static partial class CallEvidence
 {
-    /// <summary>The user agent by which the calls from a cluster are found again.</summary>
+    /// <summary>The user agent by which the counted calls from a cluster are found again.</summary>
     internal static string Agent(string cluster) => $"isthmus-quickstart/{cluster}";
+
+    /// <summary>The user agent of calls that only wait for the mesh to be ready.</summary>
+    internal const string WaitingAgent = "isthmus-quickstart-waiting";
 
     internal static IReadOnlyList<CallRow> Rows(string caller, IReadOnlyList<ClusterLogs> logs)
     {

@@ -77,11 +77,11 @@ internal sealed class QuickstartMesh(IReadOnlyList<QuickstartCluster> clusters, 
     });
 
     /// <summary>The caller of a cluster asks <paramref name="times"/> times, on one connection after the other; what it got, line by line.</summary>
-    internal async Task<string> CallAsync(QuickstartCluster cluster, int times, CancellationToken stop)
+    internal async Task<string> CallAsync(QuickstartCluster cluster, int times, string agent, CancellationToken stop)
     {
         var pods = await cluster.Client.ListAllAsync<Pod>(Kinds.Pod, SampleNamespace, new ListOptions { LabelSelector = "app=sleep" }, stop);
         var pod = pods.FirstOrDefault(candidate => candidate.Status.IsReady) ?? throw new ProblemException($"{cluster.Name}: Pod with app=sleep", "is not ready");
-        var script = $"for i in $(seq {times}); do curl -sS -m 5 -A {CallEvidence.Agent(cluster.Name)} helloworld.{SampleNamespace}:5000/hello 2>&1 || echo; done";
+        var script = $"for i in $(seq {times}); do curl -sS -m 5 -A {agent} helloworld.{SampleNamespace}:5000/hello 2>&1 || echo; done";
         var result = await PodExec.RunAsync(cluster.Client.Access, SampleNamespace, pod.Metadata.Name, "sleep", ["sh", "-c", script], stop);
         return result.Output;
     }

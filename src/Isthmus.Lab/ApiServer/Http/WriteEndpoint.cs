@@ -61,7 +61,7 @@ internal sealed class WriteEndpoint(ApiServerContext context, ObjectRegistry reg
         {
             if (call.Query("fieldManager").Length == 0)
                 throw ApiException.Invalid("meta.k8s.io", "PatchOptions", "", [FieldError.Required("fieldManager", "is required for apply patch")]);
-            var applied = ServerSideApply.Decode(body, call.Kind, validation, call.Warnings);
+            var applied = ServerSideApply.Decode(body, call.Kind, call.Attributes.Name, call.Attributes.Namespace);
             result = await registry.UpdateAsync(request,
                 o => ServerSideApply.Merge(o, applied, call.Kind, request, call.Flag("force"), context.Time.GetUtcNow()), call.Attributes.Subresource.Length == 0, call.Stop);
         }

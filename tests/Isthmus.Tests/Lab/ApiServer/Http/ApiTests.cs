@@ -1,0 +1,143 @@
+using System.Text.Json.Nodes;
+using Xunit;
+
+namespace Isthmus.Tests.Lab.ApiServer.Http;
+
+/// <summary>What clients see over HTTPS: one server for all of these, a namespace for each.</summary>
+public class ApiTests(RunningApiServer server) : IClassFixture<RunningApiServer>
+{
+    private const string Table = "application/json;as=Table;v=v1;g=meta.k8s.io,application/json";
+
+    [Fact]
+    public async Task A_write_that_changes_nothing_keeps_the_version()
+    {
+        var maps = await MapsAsync();
+        var created = await server.SendAsync("POST", maps, """{"metadata":{"name":"a"},"data":{"k":"v"}}""");
+        var again = await server.SendAsync("PATCH", $"{maps}/a", """{"data":{"k":"v"}}""", "application/merge-patch+json");
+        Assert.Equal((201, 200), (created.Code, again.Code));
+        Assert.Equal(Version(created.Body), Version(again.Body));
+    }
+
+    [Fact]
+    public async Task A_stale_version_is_a_conflict_and_a_dry_run_changes_nothing()
+    {
+        var maps = await MapsAsync();
+        await server.SendAsync("POST", maps, """{"metadata":{"name":"a"}}""");
+        var dry = await server.SendAsync("PUT", $"{maps}/a?dryRun=All", """{"metadata":{"name":"a"},"data":{"x":"y"}}""");
+        Assert.Equal("y", (string?)dry.Body["data"]!["x"]);
+        Assert.Null((await server.SendAsync("GET", $"{maps}/a")).Body["data"]);
+        var stale = await server.SendAsync("PUT", $"{maps}/a", """{"metadata":{"name":"a","resourceVersion":"1"}}""");
+        Assert.Equal((409, "Conflict"), (stale.Code, (string?)stale.Body["reason"]));
+    }
+
+    [Fact]
+    public async Task Chunks_of_a_list_stay_at_their_first_version()
+    {
+        var maps = await MapsAsync();
+        foreach (var name in (string[])["a", "b", "c", "d"]) await server.SendAsync("POST", maps, $$"""{"metadata": {"name": "{{name}}" } }""");
+        var first = (await server.SendAsync("GET", $"{maps}?limit=3")).Body;
+        Assert.Equal(1, (int)first["metadata"]!["remainingItemCount"]!);
+        await server.SendAsync("DELETE", $"{maps}/d");
+        var second = (await server.SendAsync("GET", $"{maps}?limit=3&continue={first["metadata"]!["continue"]}")).Body;
+        Assert.Equal("d", (string?)Assert.Single((JsonArray)second["items"]!)!["metadata"]!["name"]);
+        Assert.Equal(Version(first), Version(second));
+    }
+
+    [Fact]
+    public async Task Objects_come_into_and_go_out_of_a_selection()
+    {
+        var maps = await MapsAsync();
+        var start = Version((await server.SendAsync("GET", maps)).Body);
+        await server.SendAsync("POST", maps, """{"metadata":{"name":"a"},"data":{"k":"1"}}""");
+        await server.SendAsync("PATCH", $"{maps}/a", """{"metadata":{"labels":{"in":"yes"}}}""", "application/merge-patch+json");
+        var last = await server.SendAsync("PATCH", $"{maps}/a", """{"metadata":{"labels":{"in":null}},"data":{"k":"2"}}""", "application/merge-patch+json");
+        var events = await server.WatchAsync($"{maps}?watch=1&timeoutSeconds=1&labelSelector=in&resourceVersion={start}");
+        Assert.Equal(["ADDED", "DELETED"], events.Select(e => (string?)e["type"]));
+        Assert.Equal("1", (string?)events[1]["object"]!["data"]!["k"]);
+        Assert.Equal(Version(last.Body), Version((JsonObject)events[1]["object"]!));
+    }
+
+    [Fact]
+    public async Task A_watch_that_asks_for_initial_events_hears_when_they_end()
+    {
+        var maps = await MapsAsync();
+        await server.SendAsync("POST", maps, """{"metadata":{"name":"a"}}""");
+        var events = await server.WatchAsync($"{maps}?watch=1&timeoutSeconds=1&sendInitialEvents=true&resourceVersionMatch=NotOlderThan&allowWatchBookmarks=true");
+        Assert.Equal(["ADDED", "BOOKMARK"], events.Take(2).Select(e => (string?)e["type"]));
+        Assert.Equal("true", (string?)events[1]["object"]!["metadata"]!["annotations"]!["k8s.io/initial-events-end"]);
+    }
+
+    [Fact]
+    public async Task Finalizers_hold_an_object_until_the_last_one_is_removed()
+    {
+        var maps = await MapsAsync();
+        await server.SendAsync("POST", maps, """{"metadata":{"name":"a","finalizers":["example.com/hold"]}}""");
+        var deleted = await server.SendAsync("DELETE", $"{maps}/a");
+        Assert.NotNull(deleted.Body["metadata"]!["deletionTimestamp"]);
+        Assert.Equal(422, (await server.SendAsync("PATCH", $"{maps}/a", """{"metadata":{"finalizers":["example.com/hold","example.com/more"]}}""", "application/merge-patch+json")).Code);
+        Assert.Equal(200, (await server.SendAsync("PATCH", $"{maps}/a", """{"metadata":{"finalizers":null}}""", "application/merge-patch+json")).Code);
+        Assert.Equal(404, (await server.SendAsync("GET", $"{maps}/a")).Code);
+    }
+
+    [Theory]
+    [InlineData("""{"metadata":{"name":"Bad_Name"}}""", "", 422, "a lowercase RFC 1123 subdomain")]
+    [InlineData("""{"metadata":{"name":"a"},"foo":1}""", "?fieldValidation=Strict", 400, "strict decoding error: unknown field \"foo\"")]
+    [InlineData("""{"kind":"Secret","apiVersion":"v1","metadata":{"name":"a"}}""", "", 400, "cannot be handled as a ConfigMap")]
+    [InlineData("""{"metadata":{"name":"a","namespace":"other"}}""", "", 400, "does not match the namespace sent on the request")]
+    [InlineData("""{"metadata":{"name":"a"},"data":{"k":1}}""", "", 400, "cannot unmarshal number into Go struct field ConfigMap.data of type string")]
+    [InlineData("{", "", 400, "the object provided is unrecognized")]
+    [InlineData("""{"metadata":{"name":"a"}}""", "?dryRun=Some", 422, "dryRun: Unsupported value")]
+    public async Task A_bad_object_gets_one_clear_answer(string body, string query, int code, string says)
+    {
+        var answer = await server.SendAsync("POST", await MapsAsync() + query, body);
+        Assert.Equal(code, answer.Code);
+        Assert.Contains(says, (string?)answer.Body["message"], StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task Tables_have_cells_and_partial_objects()
+    {
+        var maps = await MapsAsync();
+        await server.SendAsync("POST", maps, """{"metadata":{"name":"a"},"data":{"k":"v"}}""");
+        var table = (await server.SendAsync("GET", maps, accept: Table)).Body;
+        Assert.Equal(["Name", "Data", "Age"], ((JsonArray)table["columnDefinitions"]!).Select(column => (string?)column!["name"]));
+        var row = ((JsonArray)table["rows"]!)[0]!;
+        Assert.Equal(("a", 1, "PartialObjectMetadata"), ((string?)row["cells"]![0], (int)row["cells"]![1]!, (string?)row["object"]!["kind"]));
+    }
+
+    [Fact]
+    public async Task Discovery_is_answered_from_its_tag_until_it_changes()
+    {
+        using var request = new HttpRequestMessage(HttpMethod.Get, "/apis");
+        request.Headers.TryAddWithoutValidation("Accept", "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList,application/json");
+        using var first = await server.Admin.SendAsync(request, TestContext.Current.CancellationToken);
+        Assert.Equal("application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList", first.Content.Headers.NonValidated["Content-Type"].ToString());
+        using var again = new HttpRequestMessage(HttpMethod.Get, "/apis");
+        again.Headers.TryAddWithoutValidation("Accept", "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList,application/json");
+        again.Headers.TryAddWithoutValidation("If-None-Match", first.Headers.NonValidated["ETag"].ToString());
+        using var second = await server.Admin.SendAsync(again, TestContext.Current.CancellationToken);
+        Assert.Equal(304, (int)second.StatusCode);
+    }
+
+    [Theory]
+    [InlineData("/version", 200)]
+    [InlineData("/readyz", 200)]
+    [InlineData("/api", 403)]
+    [InlineData("/api/v1/pods", 403)]
+    public async Task Strangers_may_ask_for_health_and_version_only(string path, int code) =>
+        Assert.Equal(code, (int)(await server.Anonymous.GetAsync(path, TestContext.Current.CancellationToken)).StatusCode);
+
+    [Theory]
+    [InlineData("/apis/nosuch.io/v1/things", "")]
+    [InlineData("/api/v1/nosuchs", "the server could not find the requested resource")]
+    [InlineData("/api/v1/namespaces/nosuch", "namespaces \"nosuch\" not found")]
+    public async Task What_does_not_exist_is_404_in_the_right_form(string path, string message)
+    {
+        var answer = await server.SendAsync("GET", path);
+        Assert.Equal((404, message), (answer.Code, (string?)answer.Body["message"] ?? ""));
+    }
+
+    private static string? Version(JsonObject o) => (string?)o["metadata"]!["resourceVersion"];
+
+    private async Task<string> MapsAsync() => $"/api/v1/namespaces/{await server.NamespaceAsync()}/configmaps";
+}

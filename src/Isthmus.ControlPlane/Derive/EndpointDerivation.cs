@@ -131,6 +131,19 @@ internal sealed class EndpointDerivation(MeshSources sources, PolicyIndex polici
         }
     }
 
+    /// <summary>WorkloadEntries that a Service of their own cluster selects, beside its Pods.</summary>
+    public EndpointSet? OfWorkloads(Reader read, ClusterService service)
+    {
+        if (service.Selector.Count == 0) return null;
+        var selected = read.Get(policies.WorkloadsByNamespace, service.Namespace)
+            .Where(workload => workload.Source.Cluster == service.Cluster && Selectors.Matches(service.Selector, workload.Endpoint.Labels)).ToList();
+        if (selected.Count == 0) return null;
+        var context = Context(read, service.Cluster, service.Namespace);
+        var asEntry = new ServiceEntry(
+            service.Source, [service.Hostname], default, service.Ports, false, EntryResolution.Static, default, default, default, default, service.CreatedAt);
+        return new(service.Hostname, selected.Select(workload => OfEntryEndpoint(asEntry, service.Hostname, workload.Endpoint, workload.Name, workload.Source, context)).ToValueList());
+    }
+
     private static MeshEndpoint OfEntryEndpoint(ServiceEntry entry, string host, EntryEndpoint endpoint, string name, ObjectRef source, Surroundings context)
     {
         var cluster = entry.Source.Cluster;

@@ -41,7 +41,9 @@ public sealed class MeshGraph
         var ofEntryHosts = Sources.ServiceEntries.Derive((read, entry) => endpoints.OfEntry(read, entry)
             .Select(set => KeyValuePair.Create((entry.Source, set.Hostname), set)), "endpoints of entries");
         var external = Sources.Services.Derive(ExternalNames, "endpoints of external names");
-        var sets = ofSlices.UnionWith(ofEntryHosts, "slices and entries").UnionWith(external, "endpoint sets");
+        var ofWorkloads = Sources.Services.Derive(
+            (read, service) => endpoints.OfWorkloads(read, service) is { } set ? One((service.Source, "workloads"), set) : [], "endpoints of workloads");
+        var sets = ofSlices.UnionWith(ofEntryHosts, "slices and entries").UnionWith(external, "and external names").UnionWith(ofWorkloads, "endpoint sets");
         Endpoints = sets.GroupByMany(set => set.Hostname.Length > 0 ? [set.Hostname] : (IEnumerable<string>)[], "endpoint sets by host")
             .Derive((read, group) => One(group[0].Hostname, endpoints.Gather(read, group, read.Get(Services, group[0].Hostname))), "endpoints");
 

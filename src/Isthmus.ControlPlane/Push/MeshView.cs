@@ -36,13 +36,13 @@ public sealed record MeshView(
     public HostEndpoints EndpointsOf(string host) => Endpoints.GetValueOrDefault(host) ?? HostEndpoints.None;
 
     /// <summary>
-    /// The DestinationRule that a scope's traffic to a host follows: the client's namespace before the service's before the root's,
-    /// in each the most specific host; an exact rule is never merged with a wildcard.
+    /// The DestinationRule that a scope's traffic to a host follows: the client's namespace (unless that is the root's) before the
+    /// service's before the root's, in each the most specific host; an exact rule is never merged with a wildcard.
     /// </summary>
     public DestinationRule? RuleFor(MeshService service, ProxyScope scope) =>
-        RuleIn(scope.Namespace, service.Hostname, scope)
+        (scope.Namespace != Mesh.RootNamespace ? RuleIn(scope.Namespace, service.Hostname, scope) : null)
         ?? (service.Namespace != scope.Namespace ? RuleIn(service.Namespace, service.Hostname, scope) : null)
-        ?? (Mesh.RootNamespace != scope.Namespace && Mesh.RootNamespace != service.Namespace ? RuleIn(Mesh.RootNamespace, service.Hostname, scope) : null);
+        ?? (Mesh.RootNamespace != service.Namespace ? RuleIn(Mesh.RootNamespace, service.Hostname, scope) : null);
 
     private DestinationRule? RuleIn(string ns, string host, ProxyScope scope)
     {

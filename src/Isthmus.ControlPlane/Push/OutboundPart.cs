@@ -57,7 +57,7 @@ internal sealed class OutboundPart(ProxyScope scope)
     {
         var used = new HashSet<(string, int)>();
         var made = new List<EncodedResource>();
-        var byPort = hosts.SelectMany(host => host.Service.Ports.Where(port => port.Protocol.IsHttp()).Select(port => (port.Number, host.Service)))
+        var byPort = hosts.SelectMany(host => host.Service.Ports.Where(port => port.Protocol.IsHttp() || port.Protocol == Protocol.Auto).Select(port => (port.Number, host.Service)))
             .GroupBy(item => item.Number, item => item.Service).ToDictionary(group => group.Key, group => group.ToList());
         var byName = hosts.ToDictionary(host => host.Service.Hostname, host => host.Service, StringComparer.Ordinal);
         foreach (var name in plans.Where(plan => plan.RouteName.Length > 0).Select(plan => (plan.RouteName, plan.Port)).Distinct())
@@ -123,8 +123,8 @@ internal sealed class OutboundPart(ProxyScope scope)
     {
         foreach (var host in view.RoutingsByHost.Keys.Order(StringComparer.Ordinal))
         {
-            if (view.Services.ContainsKey(host) || view.RoutingFor(host, scope) is not { Http.IsEmpty: false } routing || !routing.Hosts.Contains(host)) continue;
-            if (host.StartsWith('*') && view.Services.Keys.Any(name => Hosts.Covers(host, name))) continue;
+            if (view.Services.GetValueOrDefault(host)?.Port(port) is not null || view.RoutingFor(host, scope) is not { Http.IsEmpty: false } routing || !routing.Hosts.Contains(host)) continue;
+            if (host.StartsWith('*') && view.Services.Values.Any(service => Hosts.Covers(host, service.Hostname) && service.Port(port) is not null)) continue;
             if (!domains.Add(host)) continue;
             parts.Add(RouteGenerator.NameOnly(host, routing, scope, view.Mesh, port, view.ShapesOf([routing], null, scope)).ToByteString());
             origins.Add(routing.Source);

@@ -67,7 +67,7 @@ public static class ClusterGenerator
     private static Cluster One(ClusterInputs inputs, ServicePort port, Subset? subset, bool sni)
     {
         var (service, rule) = (inputs.Service, inputs.Rule);
-        var policy = (rule?.Policy ?? TrafficPolicy.None).MergedWith(subset?.Policy).ForPort(port.Number);
+        var policy = TrafficPolicy.Effective(rule, subset, port.Number);
         var subsetName = subset?.Name ?? "";
         var cluster = new Cluster
         {
@@ -76,7 +76,8 @@ public static class ClusterGenerator
             LbPolicy = Cluster.Types.LbPolicy.LeastRequest,
         };
         SetDiscovery(cluster, inputs, port, subset);
-        if (!sni) SetProtocol(cluster, port.Protocol);
+        // A gateway never sniffs: what it forwards as HTTP it was told to.
+        if (port.Protocol != Protocol.Auto || inputs.Scope.Kind == ProxyKind.Sidecar) SetProtocol(cluster, port.Protocol);
         ClusterPolicy.Apply(cluster, inputs, port, policy);
         if (!sni) ClusterPolicy.ApplyTls(cluster, inputs, port, subsetName, policy);
         cluster.Metadata = Describe(service, port, subsetName, rule);

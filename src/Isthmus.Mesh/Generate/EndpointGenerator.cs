@@ -41,7 +41,7 @@ public static class EndpointGenerator
         {
             ClusterName = sni ? ResourceNames.Sni(port, subset?.Name ?? "", host) : ResourceNames.Outbound(port, subset?.Name ?? "", host),
         };
-        var policy = (inputs.Rule?.Policy ?? TrafficPolicy.None).MergedWith(subset?.Policy).ForPort(port);
+        var policy = TrafficPolicy.Effective(inputs.Rule, subset, port);
         var plain = policy.Tls is { Mode: ClientTlsMode.Disable };
         var members = inputs.Endpoints
             .Where(endpoint => IsMember(endpoint, inputs, port, subset) && (!sni || (!plain && endpoint.Port(port)!.Value.Mtls)))
@@ -168,7 +168,7 @@ public static class EndpointGenerator
             locality.LoadBalancingWeight = total;
             assignment.Endpoints.Add(locality);
         }
-        var policy = (inputs.Rule?.Policy ?? TrafficPolicy.None).MergedWith(subset?.Policy).ForPort(port);
+        var policy = TrafficPolicy.Effective(inputs.Rule, subset, port);
         Localities.Apply(assignment, inputs.Scope, inputs.Mesh, inputs.Members, policy, port);
         return assignment;
     }

@@ -113,9 +113,9 @@ internal static class HttpConnections
     private static void AddFilters(HttpConnectionManager manager, Protocol protocol, bool client)
     {
         manager.HttpFilters.Add(MetadataExchange);
-        if (client) manager.HttpFilters.Add(AlpnOverride);
         if (protocol == Protocol.GrpcWeb) manager.HttpFilters.Add(GrpcWebFilter);
         if (protocol is Protocol.Grpc or Protocol.GrpcWeb) manager.HttpFilters.Add(GrpcStatsFilter);
+        if (client) manager.HttpFilters.Add(AlpnOverride);
         manager.HttpFilters.Add(Fault);
         manager.HttpFilters.Add(Cors);
         manager.HttpFilters.Add(RouterFilter);

@@ -129,7 +129,7 @@ internal static class HttpRoutes
     {
         if (!context.Destinations.TryGetValue(destination.Host, out var shape) || shape.Rule is not { } rule) return;
         var subset = rule.Subsets.FirstOrDefault(candidate => candidate.Name == destination.Subset);
-        var policy = rule.Policy.MergedWith(subset?.Policy).ForPort(PortOf(destination, context));
+        var policy = TrafficPolicy.Effective(rule, subset, PortOf(destination, context));
         if (policy.Balancing?.Hash is not { } hash) return;
         action.HashPolicy.Add(hash.Key switch
         {

@@ -17,7 +17,7 @@ internal static class L4Routes
                 {
                     if (!Applies(match, scope, port.Number, gateway)) continue;
                     var names = match.SniHosts.Contains("*") ? default : match.SniHosts;
-                    yield return new(names, match.DestinationSubnets.IsEmpty ? ranges : match.DestinationSubnets, Target(route, rule, port.Number), Protocol.Tcp);
+                    yield return new(names, match.DestinationSubnets.IsEmpty ? ranges : match.DestinationSubnets, Target(route, rule, port.Number), Protocol.Tcp, rule.Source);
                 }
             }
         }
@@ -25,13 +25,13 @@ internal static class L4Routes
         {
             if (route.Matches.IsEmpty)
             {
-                yield return new(default, ranges, Target(route, rule, port.Number), Protocol.Tcp);
+                yield return new(default, ranges, Target(route, rule, port.Number), Protocol.Tcp, rule.Source);
                 continue;
             }
             foreach (var match in route.Matches)
             {
                 if (!Applies(match, scope, port.Number, gateway)) continue;
-                yield return new(default, match.DestinationSubnets.IsEmpty ? ranges : match.DestinationSubnets, Target(route, rule, port.Number), Protocol.Tcp);
+                yield return new(default, match.DestinationSubnets.IsEmpty ? ranges : match.DestinationSubnets, Target(route, rule, port.Number), Protocol.Tcp, rule.Source);
             }
         }
     }

@@ -32,7 +32,7 @@ internal static class Localities
     {
         var rule = rules.FirstOrDefault(candidate => Matches(candidate.From, own));
         if (rule is null) return;
-        var taken = new HashSet<LocalityLbEndpoints>();
+        var taken = new HashSet<LocalityLbEndpoints>(ReferenceEqualityComparer.Instance); // messages hash by content, and this changes it
         foreach (var (pattern, percent) in rule.To.OrderByDescending(target => target.Key.Length).ThenBy(target => target.Key, StringComparer.Ordinal))
         {
             var matched = assignment.Endpoints.Where(group => !taken.Contains(group) && Matches(pattern, Of(group))).ToList();

@@ -74,6 +74,7 @@ public static class OutboundListeners
                 built.FilterChainMatch.PrefixRanges.Add(new CidrRange { AddressPrefix = prefix, PrefixLen = length });
             }
         }
+        if (chain.Rule is { } rule) built.Metadata = Parts.Metadata(("istio", Parts.Fields(("config", Parts.ConfigPath(rule, "virtual-service")))));
         if (chain.Protocol == Protocol.Mongo)
         {
             built.Filters.Add(new Filter { Name = "envoy.filters.network.mongo_proxy", TypedConfig = Parts.Pack(new MongoProxy { StatPrefix = chain.Target.StatPrefix }) });

@@ -10,7 +10,8 @@ public sealed record TcpTarget(string StatPrefix, ValueList<WeightedName> Cluste
 public readonly record struct WeightedName(string Cluster, int Weight);
 
 /// <summary>A chain of an outbound listener. Without names and ranges it takes what no other chain takes.</summary>
-public sealed record TcpChain(ValueList<string> ServerNames, ValueList<string> Ranges, TcpTarget Target, Protocol Protocol)
+/// <param name="Rule">The VirtualService that made it, or null.</param>
+public sealed record TcpChain(ValueList<string> ServerNames, ValueList<string> Ranges, TcpTarget Target, Protocol Protocol, ObjectRef? Rule = null)
 {
     public bool IsDefault => ServerNames.IsEmpty && Ranges.IsEmpty;
 }

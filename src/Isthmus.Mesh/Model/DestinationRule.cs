@@ -51,6 +51,10 @@ public sealed record TrafficPolicy(LoadBalancing? Balancing, ConnectionPool? Poo
 {
     public static readonly TrafficPolicy None = new(null, null, null, null, default);
 
+    /// <summary>What holds for one port of a subset: the subset's policy over the rule's, each as it is for that port.</summary>
+    public static TrafficPolicy Effective(DestinationRule? rule, Subset? subset, int port) =>
+        (rule?.Policy ?? None).ForPort(port).MergedWith(subset?.Policy?.ForPort(port));
+
     /// <summary>This policy with what <paramref name="over"/> sets in its place: how a subset refines its rule.</summary>
     public TrafficPolicy MergedWith(TrafficPolicy? over) => over is null
         ? this

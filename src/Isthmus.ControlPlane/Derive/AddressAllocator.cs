@@ -13,6 +13,7 @@ public sealed class AddressAllocator
 {
     private const uint Base = 0xF0F00000; // 240.240.0.0
     private const uint Size = 1 << 16;
+    private const int Usable = 256 * 254;
 
     private readonly Dictionary<string, uint> _byHost = new(StringComparer.Ordinal);
     private readonly Dictionary<uint, string> _byAddress = [];
@@ -74,7 +75,7 @@ public sealed class AddressAllocator
     private void Give(string host, IReadOnlySet<IPAddress> taken)
     {
         var start = Hash(host);
-        for (uint step = 0; step < Size; step++)
+        for (uint step = 0; step < Size && _byAddress.Count + taken.Count < Usable; step++)
         {
             var offset = (start + step) % Size;
             if (!IsUsable(offset) || _byAddress.ContainsKey(offset) || taken.Contains(Address(offset))) continue;

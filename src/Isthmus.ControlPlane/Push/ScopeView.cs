@@ -48,7 +48,7 @@ internal sealed class ScopeView(ProxyScope scope, GatewayScope? gateway)
     {
         // Rules and settings may touch any host; otherwise only those that changed are looked at.
         var everything = changes is null || changes.Config || _mesh is null || changes.Gateways;
-        var touched = everything ? view.Services.Keys.Union(_hosts.Keys) : changes!.Services.Union(changes.Endpoints);
+        HashSet<string> touched = everything ? [.. view.Services.Keys, .. _hosts.Keys] : [.. changes!.Services, .. changes.Endpoints];
         UpdateHosts(view, touched);
         if (!Equals(_mesh, view.Mesh))
         {

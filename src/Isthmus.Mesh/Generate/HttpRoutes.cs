@@ -131,13 +131,14 @@ internal static class HttpRoutes
         var subset = rule.Subsets.FirstOrDefault(candidate => candidate.Name == destination.Subset);
         var policy = TrafficPolicy.Effective(rule, subset, PortOf(destination, context));
         if (policy.Balancing?.Hash is not { } hash) return;
-        action.HashPolicy.Add(hash.Key switch
+        var policyOfKey = hash.Key switch
         {
             HashKey.Header => new() { Header = new() { HeaderName = hash.Name } },
             HashKey.Cookie => new() { Cookie = new() { Name = hash.Name, Path = hash.Path, Ttl = hash.Ttl is { } ttl ? Parts.Duration(ttl) : null } },
             HashKey.QueryParameter => new() { QueryParameter = new() { Name = hash.Name } },
             _ => new RouteAction.Types.HashPolicy { ConnectionProperties = new() { SourceIp = true } },
-        });
+        };
+        if (!action.HashPolicy.Contains(policyOfKey)) action.HashPolicy.Add(policyOfKey);
     }
 
     internal static RetryPolicy? Retry(HttpRetry? own, MeshConfig mesh)

@@ -1,0 +1,156 @@
+using System.Text.Json.Nodes;
+using Isthmus.ControlPlane.Derive;
+using Isthmus.ControlPlane.Push;
+using Isthmus.Core.Collections;
+using Isthmus.Kubernetes.Objects;
+using Isthmus.Kubernetes.Yaml;
+using Isthmus.Mesh.Model;
+using Isthmus.Wire.Envoy.Clusters;
+using Isthmus.Wire.Envoy.Endpoints;
+using Isthmus.Wire.Envoy.Listeners;
+using Isthmus.Wire.Envoy.Routes;
+using Isthmus.Wire.Istio;
+using Isthmus.Wire.Xds;
+
+namespace Isthmus.Tests.ControlPlane;
+
+/// <summary>A mesh of a few clusters, written as the watches would, with proxies that look at it.</summary>
+internal sealed class MeshRig
+{
+    public const string Namespace = "shop";
+
+    public MeshRig(params string[] clusters)
+    {
+        Writer = new(new(), new());
+        Writer.PutSettings("c1", null, null);
+        foreach (var cluster in clusters) Join(cluster);
+    }
+
+    public MeshWriter Writer { get; }
+
+    public MeshGraph Mesh => Writer.Mesh;
+
+    public Publisher Publisher { get; } = new(TimeProvider.System);
+
+    /// <summary>A cluster with one network of its name, a system namespace and one Node.</summary>
+    public void Join(string cluster)
+    {
+        Writer.PutContact(new(cluster, cluster == "c1", true, true, 1));
+        Writer.Put(cluster, new Namespace { Metadata = new() { Name = "istio-system", Labels = { ["topology.istio.io/network"] = $"net-{cluster}" } } });
+        Writer.Put(cluster, new Node { Metadata = new() { Name = "node", Labels = { ["topology.kubernetes.io/region"] = cluster, ["topology.kubernetes.io/zone"] = "z1" } } });
+    }
+
+    public void Service(string cluster, string name, string ip, string port = "http", int number = 80, int target = 8080, Dictionary<string, string>? labels = null, string? external = null) => Writer.Put(cluster, new Service
+    {
+        Metadata = new() { Name = name, Namespace = Namespace, Labels = labels ?? [] },
+        Spec = new()
+        {
+            Type = external is null ? "ClusterIP" : "LoadBalancer",
+            ClusterIP = ip,
+            ClusterIPs = ip == "None" ? ["None"] : [ip],
+            Selector = { ["app"] = name },
+            Ports = { new() { Name = port, Port = number, TargetPort = JsonValue.Create(target) } },
+        },
+        Status = new() { LoadBalancer = new() { Ingress = external is { Length: > 0 } ? [new() { Ip = external }] : [] } },
+    });
+
+    public void Pod(string cluster, string app, string name, string ip, bool mtls = true, Dictionary<string, string>? labels = null)
+    {
+        var all = new Dictionary<string, string>(labels ?? []) { ["app"] = app };
+        if (mtls) all["security.istio.io/tlsMode"] = "istio";
+        Writer.Put(cluster, new Pod
+        {
+            Metadata = new() { Name = name, Namespace = Namespace, Labels = all },
+            Spec = new() { NodeName = "node", ServiceAccountName = app },
+            Status = new() { PodIP = ip, PodIPs = { new() { Ip = ip } } },
+        });
+    }
+
+    /// <param name="pods">Names and addresses of Pods; a name that begins with ! is not ready.</param>
+    public void Slice(string cluster, string service, int target, string port, params (string Pod, string Ip)[] pods) => Writer.Put(cluster, new EndpointSlice
+    {
+        Metadata = new() { Name = service + "-1", Namespace = Namespace, Labels = { ["kubernetes.io/service-name"] = service } },
+        Endpoints = [.. pods.Select(pod => new SliceEndpoint
+        {
+            Addresses = [pod.Ip],
+            Conditions = new() { Ready = !pod.Pod.StartsWith('!') },
+            NodeName = "node",
+            TargetRef = new() { Kind = "Pod", Namespace = Namespace, Name = pod.Pod.TrimStart('!') },
+        })],
+        Ports = { new() { Name = port, Port = target } },
+    });
+
+    /// <summary>A Service with ready Pods in one cluster.</summary>
+    public void App(string cluster, string name, string ip, params string[] pods) => AppOn(cluster, name, ip, "http", 80, pods);
+
+    public void AppOn(string cluster, string name, string ip, string port, int number, params string[] pods)
+    {
+        Service(cluster, name, ip, port, number);
+        foreach (var pod in pods) Pod(cluster, name, $"{name}-{pod}", pod);
+        Slice(cluster, name, 8080, port, [.. pods.Select(pod => ($"{name}-{pod}", pod))]);
+    }
+
+    /// <summary>The entry to a cluster's network.</summary>
+    public void EastWest(string cluster, string external, bool ready = true)
+    {
+        Service(cluster, "eastwest", "10.96.0.99", "tls", 15443, 15443, new() { ["topology.istio.io/network"] = $"net-{cluster}" }, external);
+        Pod(cluster, "eastwest", "eastwest-0", "10.244.0.99", mtls: false);
+        Slice(cluster, "eastwest", 15443, "tls", ((ready ? "" : "!") + "eastwest-0", "10.244.0.99"));
+    }
+
+    public void Config(string yaml)
+    {
+        foreach (var document in YamlText.ParseAll(yaml, "test")) Writer.PutConfig("c1", document.AsObject());
+    }
+
+    public ProxyFeed Sidecar(string cluster, string name = "client", string ip = "10.244.0.7", bool dnsCapture = true, string ns = Namespace) => Connect(new(
+        ProxyKind.Sidecar, name, ns, $"{ns}.svc.cluster.local", cluster, $"net-{cluster}", default, [ip], default, "default", name, "node", "REDIRECT", dnsCapture, false, "", "", Locality.Unknown));
+
+    public ProxyFeed Router(string cluster, string app) => Connect(new(
+        ProxyKind.Router, $"{app}-0", Namespace, $"{Namespace}.svc.cluster.local", cluster, $"net-{cluster}", [$"net-{cluster}"], ["10.244.0.99"],
+        new Dictionary<string, string> { ["app"] = app }.ToValueMap(), "default", app, "node", "NONE", false, false, "", "", Locality.Unknown));
+
+    private ProxyFeed Connect(ProxyIdentity identity)
+    {
+        var feed = new ProxyFeed(identity, TimeProvider.System, _ => { });
+        Publisher.Join(feed);
+        return feed;
+    }
+
+    /// <summary>Commits and pushes as the engine would when all is quiet.</summary>
+    public MeshChanges Push()
+    {
+        var changes = Writer.Commit();
+        Publisher.PublishAll(MeshView.Of(Mesh), changes);
+        return changes;
+    }
+
+    public static Cluster? Cluster(ProxyFeed proxy, string name) => Read(proxy, TypeUrls.Cluster, name, Isthmus.Wire.Envoy.Clusters.Cluster.Parser.ParseFrom);
+
+    public static Listener? Listener(ProxyFeed proxy, string name) => Read(proxy, TypeUrls.Listener, name, Isthmus.Wire.Envoy.Listeners.Listener.Parser.ParseFrom);
+
+    public static RouteConfiguration? Route(ProxyFeed proxy, string name) => Read(proxy, TypeUrls.Route, name, RouteConfiguration.Parser.ParseFrom);
+
+    public static NameTable Names(ProxyFeed proxy) => Read(proxy, TypeUrls.NameTable, "", NameTable.Parser.ParseFrom)!;
+
+    /// <summary>The addresses of a cluster's endpoints with their weights, in the order they are sent.</summary>
+    public static IReadOnlyList<string> Endpoints(ProxyFeed proxy, string name) =>
+        [.. Read(proxy, TypeUrls.Endpoints, name, ClusterLoadAssignment.Parser.ParseFrom)?.Endpoints.SelectMany(group => group.LbEndpoints)
+            .Select(endpoint => $"{endpoint.Endpoint.Address.SocketAddress.Address}:{endpoint.Endpoint.Address.SocketAddress.PortValue}={endpoint.LoadBalancingWeight}") ?? []];
+
+    public static string OutboundName(string service, int port = 80, string subset = "") => $"outbound|{port}|{subset}|{service}.{Namespace}.svc.cluster.local";
+
+    /// <summary>Everything a proxy has, as type and name → version.</summary>
+    public static SortedDictionary<string, string> Versions(ProxyFeed proxy)
+    {
+        var all = new SortedDictionary<string, string>(StringComparer.Ordinal);
+        foreach (var (type, resources) in proxy.Snapshot!.Types)
+        {
+            foreach (var resource in resources.All) all[$"{type}/{resource.Name}"] = resource.Version;
+        }
+        return all;
+    }
+
+    private static T? Read<T>(ProxyFeed proxy, string type, string name, Func<Google.Protobuf.ByteString, T> parse) where T : class =>
+        proxy.Snapshot!.Types[type].TryGet(name, out var resource) ? parse(resource.Body.Value) : null;
+}

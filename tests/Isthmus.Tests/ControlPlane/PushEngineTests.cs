@@ -1,0 +1,102 @@
+using Isthmus.ControlPlane.Derive;
+using Isthmus.ControlPlane.Push;
+using Isthmus.Mesh.Model;
+using Isthmus.Wire.Xds;
+using Microsoft.Extensions.Logging.Abstractions;
+using Xunit;
+
+namespace Isthmus.Tests.ControlPlane;
+
+public sealed class PushEngineTests
+{
+    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(20);
+
+    [Fact]
+    public async Task Endpoints_go_at_once_while_configuration_waits_for_quiet()
+    {
+        var rig = new MeshRig("c1");
+        using var stop = new CancellationTokenSource(Patience);
+        var never = new PushSettings(TimeSpan.FromHours(1), TimeSpan.FromHours(2));
+        var engine = new PushEngine(rig.Writer, never, TimeProvider.System, NullLogger<PushEngine>.Instance);
+        var running = engine.RunAsync(stop.Token);
+        await engine.PostAsync(_ => rig.App("c1", "orders", "10.96.0.10", "10.244.0.1"), stop.Token);
+        var proxy = engine.Connect(Identity);
+        await engine.MarkReadyAsync(stop.Token);
+        var first = await proxy.NextAsync(null, stop.Token);
+        Assert.Equal(["10.244.0.1:8080=1"], MeshRig.Endpoints(proxy, MeshRig.OutboundName("orders")));
+
+        await engine.PostAsync(_ => rig.App("c1", "other", "10.96.0.11"), stop.Token);
+        await engine.PostAsync(_ =>
+        {
+            rig.Pod("c1", "orders", "orders-2", "10.244.0.2");
+            rig.Slice("c1", "orders", 8080, "http", ("orders-10.244.0.1", "10.244.0.1"), ("orders-2", "10.244.0.2"));
+        }, stop.Token);
+        var second = await proxy.NextAsync(first, stop.Token);
+        while (MeshRig.Endpoints(proxy, MeshRig.OutboundName("orders")).Count < 2) second = await proxy.NextAsync(second, stop.Token);
+        Assert.Same(first.Types[TypeUrls.Listener], second.Types[TypeUrls.Listener]);
+        Assert.Same(first.Types[TypeUrls.Route], second.Types[TypeUrls.Route]);
+        await stop.CancelAsync();
+        await running;
+    }
+
+    [Fact]
+    public async Task A_proxy_that_comes_before_the_mesh_is_known_waits_for_it()
+    {
+        var rig = new MeshRig("c1");
+        using var stop = new CancellationTokenSource(Patience);
+        var engine = new PushEngine(rig.Writer, PushSettings.Default, TimeProvider.System, NullLogger<PushEngine>.Instance);
+        var running = engine.RunAsync(stop.Token);
+        var proxy = engine.Connect(Identity);
+        await engine.AskAsync(_ => 0, stop.Token);
+        Assert.Null(proxy.Snapshot);
+        await engine.MarkReadyAsync(stop.Token);
+        Assert.NotEmpty((await proxy.NextAsync(null, stop.Token)).Types[TypeUrls.Cluster].All);
+        await proxy.DisposeAsync();
+        Assert.Empty(engine.Proxies);
+        await stop.CancelAsync();
+        await running;
+    }
+
+    [Fact]
+    public async Task A_change_that_cannot_be_staged_is_counted_and_the_others_go_on()
+    {
+        var rig = new MeshRig("c1");
+        using var stop = new CancellationTokenSource(Patience);
+        var engine = new PushEngine(rig.Writer, PushSettings.Default, TimeProvider.System, NullLogger<PushEngine>.Instance);
+        var running = engine.RunAsync(stop.Token);
+        await engine.PostAsync(_ => throw new InvalidOperationException("a bug"), stop.Token);
+        await engine.PostAsync(_ => rig.App("c1", "orders", "10.96.0.10", "10.244.0.1"), stop.Token);
+        Assert.True(await engine.AskAsync(writer => writer.Mesh.Services.Items.ContainsKey("orders.shop.svc.cluster.local"), stop.Token));
+        Assert.Equal(1, engine.Failures);
+        await stop.CancelAsync();
+        await running;
+    }
+
+    [Fact]
+    public void What_a_proxy_said_is_told_type_by_type()
+    {
+        var feed = new ProxyFeed(Identity, TimeProvider.System, _ => { });
+        feed.Observe(new(XdsEventKind.Sent, TypeUrls.Cluster, "n1", "v1", 3, ""));
+        Assert.Equal(("n1", ""), (feed.Status.Types[0].Sent, feed.Status.Types[0].Acked));
+        feed.Observe(new(XdsEventKind.Acknowledged, TypeUrls.Cluster, "n1", "v1", 0, ""));
+        feed.Observe(new(XdsEventKind.Sent, TypeUrls.Listener, "n2", "v1", 3, ""));
+        feed.Observe(new(XdsEventKind.Rejected, TypeUrls.Listener, "n2", "v1", 0, "no such filter"));
+        Assert.Equal("n1", feed.Status.Types[0].Acked);
+        Assert.Equal("no such filter", feed.Status.Types[1].Error);
+    }
+
+    [Fact]
+    public void Debouncing_waits_for_quiet_but_never_longer_than_the_limit()
+    {
+        var start = DateTimeOffset.UnixEpoch;
+        var debounce = new Debounce(PushSettings.Default);
+        Assert.Null(debounce.Due);
+        for (var i = 0; i < 200; i++) debounce = debounce.Changed(start + TimeSpan.FromMilliseconds(90 * i));
+        Assert.Equal(start + TimeSpan.FromSeconds(10), debounce.Due);
+        Assert.Equal(start + TimeSpan.FromMilliseconds(100), new Debounce(PushSettings.Default).Changed(start).Due);
+        Assert.False(new Debounce(PushSettings.Default).Changed(start).IsDue(start));
+    }
+
+    private static ProxyIdentity Identity { get; } = new(
+        ProxyKind.Sidecar, "client", MeshRig.Namespace, "shop.svc.cluster.local", "c1", "net-c1", default, ["10.244.0.7"], default, "default", "client", "node", "REDIRECT", true, false, "", "", Locality.Unknown);
+}

@@ -1,0 +1,154 @@
+using System.Text.Json.Nodes;
+using FsCheck;
+using FsCheck.Fluent;
+using Isthmus.Core.Problems;
+using Isthmus.Kubernetes.Yaml;
+using Isthmus.Mesh.Config;
+using Isthmus.Mesh.Model;
+using Xunit;
+
+namespace Isthmus.Tests.Mesh;
+
+public sealed class IstioConfigTests
+{
+    [Theory]
+    [InlineData("Gateway", "servers: []", "spec.servers", "gateway must have at least one server")]
+    [InlineData("Gateway", "servers: [{port: {number: 80, name: a, protocol: FOO}, hosts: ['*']}]", "spec.servers[0].port.protocol", "invalid protocol \"FOO\"")]
+    [InlineData("Gateway", "servers: [{port: {number: 443, name: a, protocol: HTTPS}, hosts: ['*']}]", "spec.servers[0].tls", "server must have TLS settings for HTTPS/TLS protocols")]
+    [InlineData("Gateway", "servers: [{port: {number: 443, name: a, protocol: HTTPS}, hosts: ['*'], tls: {mode: SIMPLE}}]", "spec.servers[0].tls.privateKey", "SIMPLE TLS requires a private key")]
+    [InlineData("Gateway", "servers: [{port: {number: 80, name: a, protocol: HTTP}}]", "spec.servers[0].hosts", "server config must contain at least one host")]
+    [InlineData("Gateway", "servers: [{port: {number: x, name: a, protocol: HTTP}, hosts: ['*']}]", "spec.servers[0].port.number", "must be an integer, not a string")]
+    [InlineData("VirtualService", "hosts: [a]", "spec", "http, tcp or tls must be provided in virtual service")]
+    [InlineData("VirtualService", "hosts: ['*']\nhttp: [{route: [{destination: {host: a}}]}]", "spec.hosts[0]", "wildcard host * is not allowed for virtual services bound to the mesh gateway")]
+    [InlineData("VirtualService", "hosts: ['foo_bar!']\nhttp: [{route: [{destination: {host: a}}]}]", "spec.hosts[0]", "domain name \"foo_bar!\" invalid (label \"foo_bar!\" invalid)")]
+    [InlineData("VirtualService", "hosts: [a]\nhttp: [{redirect: {uri: /}, route: [{destination: {host: a}}]}]", "spec.http[0].redirect", "HTTP route cannot contain both route and redirect")]
+    [InlineData("VirtualService", "hosts: [a]\nhttp: [{route: [{destination: {host: a}}], timeout: 0.5ms}]", "spec.http[0].timeout", "duration must be greater than 1ms")]
+    [InlineData("VirtualService", "hosts: [a]\nhttp: [{route: [{destination: {host: a}}], retries: {attempts: -1}}]", "spec.http[0].retries.attempts", "attempts cannot be negative")]
+    [InlineData("VirtualService", "hosts: [a]\nhttp: [{route: [{destination: {host: a}}], match: [{headers: {x: {regex: '[a'}}}]}]", "spec.http[0].match[0].headers[x].regex", "\"headers\": error parsing regexp")]
+    [InlineData("VirtualService", "hosts: [a.com]\ntls: [{match: [{sniHosts: [b.com]}], route: [{destination: {host: a}}]}]", "spec.tls[0].match[0].sniHosts[0]", "SNI host \"b.com\" is not a compatible subset")]
+    [InlineData("DestinationRule", "trafficPolicy: {}", "spec.host", "empty domain name not allowed")]
+    [InlineData("DestinationRule", "host: a\ntrafficPolicy: {tls: {mode: MUTUAL}}", "spec.trafficPolicy.tls.clientCertificate", "client certificate required for mutual tls")]
+    [InlineData("DestinationRule", "host: a\nsubsets: [{name: V_1!}]", "spec.subsets[0].name", "subset name is invalid: V_1!")]
+    [InlineData("DestinationRule", "host: a\ntrafficPolicy: {connectionPool: {}}", "spec.trafficPolicy.connectionPool", "connection pool must have at least one field")]
+    [InlineData("DestinationRule", "host: a\ntrafficPolicy: {loadBalancer: {localityLbSetting: {distribute: [{from: r1, to: {r1: 90}}]}}}", "spec.trafficPolicy.loadBalancer.localityLbSetting.distribute[0].to", "total locality weight 90 != 100")]
+    [InlineData("ServiceEntry", "ports: [{number: 80, name: http, protocol: HTTP}]", "spec.hosts", "service entry must have at least one host")]
+    [InlineData("ServiceEntry", "hosts: ['*']", "spec.hosts[0]", "invalid host *")]
+    [InlineData("ServiceEntry", "hosts: [a.com]\naddresses: [1.2.3]", "spec.addresses[0]", "1.2.3 is not a valid IP")]
+    [InlineData("ServiceEntry", "hosts: [a.com]\nresolution: STATIC\nports: [{number: 80, name: http, protocol: HTTP}]\nendpoints: [{address: 1.1.1.1, ports: {nope: 70000}}]", "spec.endpoints[0].ports[nope]", "endpoint port 70000 is not defined by the service entry")]
+    [InlineData("WorkloadEntry", "labels: {a: b}", "spec.address", "address must be set")]
+    [InlineData("Sidecar", "{}", "spec", "sidecar: empty configuration provided")]
+    [InlineData("Sidecar", "egress: [{hosts: [a.com]}]", "spec.egress[0].hosts[0]", "host must be of form namespace/dnsName")]
+    [InlineData("PeerAuthentication", "portLevelMtls: {'80': {mode: STRICT}}", "spec.portLevelMtls", "mesh/namespace peer authentication cannot have port level mTLS")]
+    [InlineData("PeerAuthentication", "mtls: {mode: SOMETIMES}", "spec.mtls.mode", "unsupported value \"SOMETIMES\"")]
+    public void A_mistake_is_named_with_the_path_of_its_field(string kind, string spec, string path, string message)
+    {
+        var problem = Assert.Single(Validation.Check(Object(kind, spec)), problem => problem.Path == path);
+        Assert.StartsWith(message, problem.Message, StringComparison.Ordinal);
+        Assert.Equal(Severity.Error, problem.Severity);
+        Assert.Equal($"{kind} shop/x", problem.Object);
+    }
+
+    [Fact]
+    public void An_unknown_field_is_a_warning_that_names_it()
+    {
+        var problem = Assert.Single(Validation.Check(Object("Gateway", "servers: [{port: {number: 80, name: a, protocol: HTTP}, host: ['*'], hosts: ['*']}]")));
+        Assert.Equal(("spec.servers[0].host", Severity.Warning), (problem.Path, problem.Severity));
+    }
+
+    [Fact]
+    public void A_gateway_reads_as_it_is_meant()
+    {
+        var read = IstioConfig.Read(Object("Gateway", "selector: {app: edge}\nservers: [{port: {number: 15443, name: tls, protocol: TLS}, tls: {mode: AUTO_PASSTHROUGH}, hosts: ['*.local']}]"), "c1");
+        var gateway = Assert.IsType<Gateway>(read.Value);
+        Assert.Empty(read.Problems);
+        var server = Assert.Single(gateway.Servers);
+        Assert.Equal((15443, Protocol.Tls, ServerTlsMode.AutoPassthrough), (server.Port, server.Protocol, server.Tls!.Mode));
+    }
+
+    [Fact]
+    public void Short_names_are_qualified_by_the_namespace_of_the_resource()
+    {
+        var routing = (VirtualService)IstioConfig.Read(Object("VirtualService", "hosts: [orders]\nhttp: [{route: [{destination: {host: orders, subset: v1}}]}]"), "c1").Value!;
+        Assert.Equal("orders.shop.svc.cluster.local", routing.Hosts[0]);
+        Assert.Equal(new("orders.shop.svc.cluster.local", "v1", 0), routing.Http[0].Destinations[0].Destination);
+        Assert.True(routing.ForSidecars);
+    }
+
+    [Fact]
+    public void Every_kind_of_the_base_chart_has_a_CRD_with_one_stored_version()
+    {
+        Assert.Equal(15, IstioCrds.All.Count);
+        foreach (var crd in IstioCrds.All)
+        {
+            var versions = crd["spec"]!["versions"]!.AsArray();
+            Assert.Single(versions, version => (bool)version!["storage"]!);
+            Assert.All(versions, version => Assert.Equal("object", (string)version!["schema"]!["openAPIV3Schema"]!["properties"]!["spec"]!["type"]!));
+            Assert.Equal($"{crd["spec"]!["names"]!["plural"]}.{crd["spec"]!["group"]}", (string)crd["metadata"]!["name"]!);
+        }
+    }
+
+    [Theory]
+    [InlineData("10s", 10)]
+    [InlineData("1m30s", 90)]
+    [InlineData("250ms", 0.25)]
+    [InlineData("1.5h", 5400)]
+    [InlineData("0s", 0)]
+    public void Durations_are_read_as_Go_writes_them(string text, double seconds)
+    {
+        Assert.True(Durations.TryParse(text, out var duration));
+        Assert.Equal(seconds, duration.TotalSeconds, 6);
+    }
+
+    [Theory]
+    [InlineData("")]
+    [InlineData("10")]
+    [InlineData("s")]
+    [InlineData("1 s")]
+    [InlineData("1d")]
+    [InlineData("999999999999999999999999h")]
+    public void What_is_no_duration_is_refused(string text) => Assert.False(Durations.TryParse(text, out _));
+
+    [Fact]
+    public void Mesh_settings_keep_defaults_where_they_are_silent_or_wrong()
+    {
+        var (config, problems) = MeshConfigReader.ReadMesh(YamlText.Parse("trustDomain: example.org\ntrustDomainAliases: [old.example]\nconnectTimeout: soon\nserviceSettings: [{settings: {clusterLocal: true}, hosts: ['*.shop.svc.cluster.local']}]\ndefaultConfig: {meshId: m1}", "mesh"));
+        Assert.Equal(["example.org", "old.example"], config.TrustDomains);
+        Assert.Equal(TimeSpan.FromSeconds(10), config.ConnectTimeout);
+        Assert.Equal("m1", config.MeshId);
+        Assert.True(config.ServiceSettings[0].ClusterLocal);
+        Assert.Equal("connectTimeout", Assert.Single(problems).Path);
+    }
+
+    [Fact]
+    public void Whatever_an_object_holds_reading_it_ends_with_problems_not_with_an_exception()
+    {
+        var leaf = Gen.Elements<object?>("x", "*", "-1", "10s", "a/b", "STATIC", 0, -5, 443, 1e300, true, null, "", "[a");
+        string[] names =
+        [
+            "hosts", "servers", "port", "number", "name", "protocol", "tls", "mode", "http", "route", "destination", "host", "match", "uri", "regex", "exact", "weight", "retries", "attempts",
+            "timeout", "subsets", "labels", "trafficPolicy", "connectionPool", "tcp", "outlierDetection", "loadBalancer", "consistentHash", "endpoints", "ports", "address", "addresses",
+            "resolution", "egress", "ingress", "defaultEndpoint", "selector", "matchLabels", "portLevelMtls", "80", "fault", "abort", "corsPolicy", "maxAge", "localityLbSetting", "distribute", "to",
+        ];
+        Gen<JsonNode?> Tree(int depth) => depth == 0
+            ? leaf.Select(value => (JsonNode?)JsonValue.Create(value))
+            : Gen.OneOf(
+                leaf.Select(value => (JsonNode?)JsonValue.Create(value)),
+                Tree(depth - 1).ListOf(3).Select(items => (JsonNode?)new JsonArray([.. items.Take(3).Select(item => item?.DeepClone())])),
+                Gen.Zip(Gen.Elements(names), Tree(depth - 1)).ListOf(5).Select(items => (JsonNode?)new JsonObject(items.Take(6).DistinctBy(item => item.Item1).Select(item => KeyValuePair.Create(item.Item1, item.Item2?.DeepClone())))));
+        var objects = Gen.Zip(Gen.Elements(IstioKind.All.Select(kind => kind).ToArray()), Tree(4));
+        Prop.ForAll(Arb.From(objects), item =>
+        {
+            var @object = new JsonObject { ["apiVersion"] = $"{item.Item1.Group}/{item.Item1.StoredVersion}", ["kind"] = item.Item1.Kind, ["metadata"] = new JsonObject { ["name"] = "x", ["namespace"] = "shop" }, ["spec"] = item.Item2?.DeepClone() };
+            var read = IstioConfig.Read(@object, "c1");
+            Assert.Equal(read.IsValid || read.Value is null, true);
+            MeshConfigReader.ReadMesh(item.Item2);
+            MeshConfigReader.ReadNetworks(item.Item2);
+        }).QuickCheckThrowOnFailure();
+    }
+
+    private static JsonObject Object(string kind, string spec)
+    {
+        var group = kind == "PeerAuthentication" ? "security.istio.io/v1beta1" : "networking.istio.io/v1alpha3";
+        return new() { ["apiVersion"] = group, ["kind"] = kind, ["metadata"] = new JsonObject { ["name"] = "x", ["namespace"] = "shop" }, ["spec"] = YamlText.Parse(spec, "spec") };
+    }
+}

@@ -68,9 +68,9 @@ internal sealed class DefinitionController(IObjectStore store, KindRegistry kind
         changed |= conflict is { } found
             ? DefinitionConditions.Set(definition, DefinitionConditions.NamesAccepted, false, found.Reason, found.Message, time.GetUtcNow())
             : DefinitionConditions.Set(definition, DefinitionConditions.NamesAccepted, true, "NoConflicts", "no conflicts found", time.GetUtcNow());
-        if (conflict is not null && !DefinitionConditions.IsTrue(definition, DefinitionConditions.Established))
-            changed |= DefinitionConditions.Set(definition, DefinitionConditions.Established, false, "NotAccepted", "not all names are accepted", time.GetUtcNow());
-        return changed;
+        if (DefinitionConditions.IsTrue(definition, DefinitionConditions.Established)) return changed;
+        var (reason, message) = conflict is null ? ("Installing", "the initial names have been accepted") : ("NotAccepted", "not all names are accepted");
+        return changed | DefinitionConditions.Set(definition, DefinitionConditions.Established, false, reason, message, time.GetUtcNow());
     }
 
     private bool Establish(JsonObject definition) =>
@@ -126,7 +126,7 @@ internal sealed class DefinitionController(IObjectStore store, KindRegistry kind
             return false;
         }
         await store.ChangeAsync(Resources.Definitions, "", stored.Name, tree =>
-            DefinitionConditions.Set(tree, DefinitionConditions.Terminating, true, "InstanceDeletionInProgress", $"CustomResource deletion is in progress: {left.Count} remaining", time.GetUtcNow()), stop);
+            DefinitionConditions.Set(tree, DefinitionConditions.Terminating, true, "InstanceDeletionInProgress", "CustomResource deletion is in progress", time.GetUtcNow()), stop);
         return true;
     }
 

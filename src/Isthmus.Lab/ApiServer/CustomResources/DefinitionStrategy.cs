@@ -5,7 +5,7 @@ using Isthmus.Lab.ApiServer.Kinds;
 namespace Isthmus.Lab.ApiServer.CustomResources;
 
 /// <summary>CustomResourceDefinitions. As soon as one is stored as established, its kinds are served.</summary>
-internal sealed class DefinitionStrategy(KindRegistry kinds) : KindStrategy
+internal sealed class DefinitionStrategy(KindRegistry kinds, TimeProvider time) : KindStrategy
 {
     public const string CleanupFinalizer = "customresourcecleanup.apiextensions.k8s.io";
 
@@ -59,6 +59,8 @@ internal sealed class DefinitionStrategy(KindRegistry kinds) : KindStrategy
         var metadata = o.Ensure("metadata");
         var finalizers = Json.Texts(metadata["finalizers"]);
         if (!finalizers.Contains(CleanupFinalizer)) metadata["finalizers"] = Json.Array([.. finalizers, CleanupFinalizer]);
+        DefinitionConditions.Set(o, DefinitionConditions.Terminating, true, "InstanceDeletionPending",
+            "CustomResourceDefinition marked for deletion; CustomResource deletion will begin soon", time.GetUtcNow());
         return true;
     }
 

@@ -42,7 +42,7 @@ internal sealed class BuiltInStrategies(ApiServerContext context)
         (Resources.RbacGroup, "ClusterRoleBinding") => new BindingStrategy(clusterWide: true),
         (Resources.AdmissionGroup, "MutatingWebhookConfiguration") => new WebhookConfigurationStrategy(mutating: true),
         (Resources.AdmissionGroup, "ValidatingWebhookConfiguration") => new WebhookConfigurationStrategy(mutating: false),
-        (Resources.ExtensionsGroup, "CustomResourceDefinition") => new DefinitionStrategy(context.Kinds),
+        (Resources.ExtensionsGroup, "CustomResourceDefinition") => new DefinitionStrategy(context.Kinds, context.Time),
         _ => null,
     };
 }

@@ -21,9 +21,18 @@ internal sealed class RoleAggregation(IObjectStore store) : IServerTask
         }
     }
 
-    /// <summary>One pass over all roles.</summary>
+    /// <summary>Passes over all roles until nothing changes: aggregated roles may be parts of others.</summary>
     public async Task ReconcileAsync(CancellationToken stop)
     {
+        while (await PassAsync(stop))
+        {
+            // What was written may be part of what was looked at before.
+        }
+    }
+
+    private async Task<bool> PassAsync(CancellationToken stop)
+    {
+        var changed = false;
         var all = store.List(Resources.ClusterRoles).Items.Select(stored => (stored.Name, stored.Labels, Tree: stored.Parse())).ToList();
         foreach (var role in all.Where(role => role.Tree["aggregationRule"] is JsonObject))
         {
@@ -36,7 +45,9 @@ internal sealed class RoleAggregation(IObjectStore store) : IServerTask
                 .ToValueList();
             if (rules == PolicyRule.ListFromJson(role.Tree["rules"])) continue;
             await store.ChangeAsync(Resources.ClusterRoles, "", role.Name, tree => SetRules(tree, rules), stop);
+            changed = true;
         }
+        return changed;
     }
 
     private async Task FollowAsync(CancellationToken stop)

@@ -19,11 +19,15 @@ public static class ClusterControllers
         var view = new ClusterView(client, settings.Time);
         var events = new EventRecorder(client, settings.Time, settings.Log);
         var runtime = new Runtime(client, view, events, settings);
+        var revisions = view.Watch<Kubernetes.Objects.ControllerRevision>(Kubernetes.Objects.Kinds.ControllerRevision);
+        var jobs = view.Watch<Kubernetes.Objects.Job>(Kubernetes.Objects.Kinds.Job);
         Controller[] controllers =
         [
             new Scheduler(runtime), new DeploymentController(runtime), new ReplicaSetController(runtime),
             new EndpointController(runtime), new MirrorController(runtime), new LoadBalancerController(runtime),
             new AccountController(runtime), new TokenSecretController(runtime), new NamespaceController(runtime), new GarbageCollector(runtime),
+            new StatefulSetController(runtime, revisions), new DaemonSetController(runtime, revisions),
+            new JobController(runtime, jobs), new CronJobController(runtime, jobs), new DisruptionController(runtime), new NodeLifecycleController(runtime),
         ];
         await Task.WhenAll(view.RunAsync(stop), events.RunAsync(stop), EnsureKindsAsync(client, settings, stop), StartAsync(view, controllers, settings, stop));
     }

@@ -30,6 +30,11 @@ public static class Placement
         return new(null, $"0/{nodes.Count} nodes are available{(details.Length > 0 ? ": " + details : "")}.");
     }
 
+    /// <summary>Whether the node's taints and labels allow the Pod, ready or not: what a daemon asks.</summary>
+    public static bool Suits(Pod pod, Node node) =>
+        node.Spec.Taints.All(taint => taint.Effect is not ("NoSchedule" or "NoExecute") || PodStates.Tolerates(pod.Spec, taint))
+        && pod.Spec.NodeSelector.All(pair => node.Metadata.Labels.GetValueOrDefault(pair.Key) == pair.Value) && NodeAffinityHolds(pod, node);
+
     private static string? Obstacle(Pod pod, Node node, IReadOnlyCollection<Pod> present, IReadOnlyList<Node> nodes, Func<string, IReadOnlyCollection<Pod>> podsOf)
     {
         if (!node.Status.IsReady) return "node(s) were not ready";

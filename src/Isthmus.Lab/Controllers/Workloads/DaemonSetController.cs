@@ -1,0 +1,55 @@
+using Isthmus.Kubernetes.Client;
+using Isthmus.Kubernetes.Objects;
+using Isthmus.Kubernetes.Watch;
+using Isthmus.Lab.Controllers.Framework;
+
+namespace Isthmus.Lab.Controllers.Workloads;
+
+/// <summary>Keeps one Pod of each DaemonSet on every node that fits.</summary>
+internal sealed class DaemonSetController : Controller
+{
+    private readonly WatchedList<DaemonSet> _sets;
+    private readonly WatchedList<ControllerRevision> _revisions;
+    private readonly PodWriter _pods;
+
+    internal DaemonSetController(Runtime runtime, WatchedList<ControllerRevision> revisions) : base("daemonset-controller", runtime)
+    {
+        _pods = new(runtime, Name);
+        _revisions = revisions;
+        _sets = View.Watch<DaemonSet>(Kinds.DaemonSet);
+        _sets.Listen(change =>
+        {
+            if (change.Object is null) _pods.Forget(change.Key);
+            else Enqueue(change.Key);
+        });
+        View.Pods.Listen(change =>
+        {
+            foreach (var pod in (Pod?[])[change.Object, change.Before])
+                if (pod is not null && Tree.ControllerOf(pod) is { Kind: "DaemonSet" } owner) Enqueue($"{pod.Metadata.Namespace}/{owner.Name}");
+        });
+        View.Nodes.Listen(_ =>
+        {
+            foreach (var set in _sets.Items) Enqueue(set.Key);
+        });
+    }
+
+    protected override async Task ReconcileAsync(string key, CancellationToken stop)
+    {
+        if (_sets.Find(key) is not { } set) return;
+        if (!_pods.Settled(key))
+        {
+            EnqueueAfter(key, Expectations.Patience);
+            return;
+        }
+        var history = _revisions.Items.Where(revision => Tree.ControllerOf(revision)?.Uid == set.Metadata.Uid).ToList();
+        var plan = DaemonSetPlan.For(set, View.PodsByNamespace[set.Metadata.Namespace], [.. View.Nodes.Items], history, Runtime.Now);
+        foreach (var write in plan.Writes.Where(write => write.Verb == WriteVerb.Create && write.Kind != Kinds.Pod))
+        {
+            try { await Runtime.DoAsync(write, stop); }
+            catch (KubeException e) when (e.IsAlreadyExists) { /* that is what was wanted */ }
+        }
+        var rest = plan with { Writes = [.. plan.Writes.Where(write => write.Verb != WriteVerb.Create || write.Kind == Kinds.Pod)] };
+        await _pods.DoAsync(Kinds.DaemonSet, set, rest, stop);
+        if (plan.Again is { } again) EnqueueAfter(key, again);
+    }
+}

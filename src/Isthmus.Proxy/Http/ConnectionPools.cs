@@ -1,3 +1,5 @@
+using Isthmus.Proxy.Http.H2;
+
 namespace Isthmus.Proxy.Http;
 
 /// <summary>A kept-alive connection to one host, ready for another request.</summary>
@@ -16,6 +18,29 @@ internal sealed class ConnectionPools
 {
     private readonly Lock _lock = new();   // guards the stacks
     private readonly Dictionary<string, List<IPooledConnection>> _idle = new(StringComparer.Ordinal);
+
+    private readonly Dictionary<string, H2Client> _shared = new(StringComparer.Ordinal);
+
+    /// <summary>Held while a connection that will be shared is opened.</summary>
+    public SemaphoreSlim Opening { get; } = new(1, 1);
+
+    /// <summary>The connection that requests of that kind share; null when there is none or it takes no more.</summary>
+    public H2Client? FindShared(string key)
+    {
+        lock (_lock) return _shared.TryGetValue(key, out var client) && client.IsQuiet ? client : null;
+    }
+
+    /// <summary>Makes a connection the shared one; the one before takes no more requests.</summary>
+    public void Share(string key, H2Client client)
+    {
+        H2Client? before;
+        lock (_lock)
+        {
+            _shared.Remove(key, out before);
+            _shared[key] = client;
+        }
+        before?.Close();
+    }
 
     public int Idle
     {
@@ -54,6 +79,7 @@ internal sealed class ConnectionPools
     public void CloseIdle()
     {
         foreach (var connection in TakeWhere(_ => true)) connection.Close();
+        foreach (var client in TakeShared(_ => true)) client.Close();
     }
 
     /// <summary>Closes those that the host has closed, and those idle for longer than <paramref name="idle"/>.</summary>
@@ -62,6 +88,23 @@ internal sealed class ConnectionPools
         var now = time.GetTimestamp();
         foreach (var connection in TakeWhere(c => !c.IsQuiet || (idle > TimeSpan.Zero && time.GetElapsedTime(c.IdleSince, now) >= idle)))
             connection.Close();
+        foreach (var client in TakeShared(c => !c.IsQuiet || (idle > TimeSpan.Zero && !c.IsBusy && time.GetElapsedTime(c.IdleSince, now) >= idle)))
+            client.Close();
+    }
+
+    private List<H2Client> TakeShared(Predicate<H2Client> which)
+    {
+        var taken = new List<H2Client>();
+        lock (_lock)
+        {
+            foreach (var (key, client) in _shared.ToArray())
+            {
+                if (!which(client)) continue;
+                _shared.Remove(key);
+                taken.Add(client);
+            }
+        }
+        return taken;
     }
 
     private List<IPooledConnection> TakeWhere(Predicate<IPooledConnection> which)

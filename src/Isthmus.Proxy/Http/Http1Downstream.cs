@@ -8,6 +8,8 @@ internal sealed class Http1Downstream : DownstreamStream, IDisposable
     private const int LargePiece = 8 * 1024;
     private const int FlushAt = 32 * 1024;
 
+    private static readonly TimeSpan LingerTime = TimeSpan.FromSeconds(1);
+
     private readonly Transport _transport;
     private readonly HttpLimits _limits;
     private readonly ByteReader _reader;
@@ -58,15 +60,21 @@ internal sealed class Http1Downstream : DownstreamStream, IDisposable
         return true;
     }
 
-    /// <summary>The connection starts with the preface of HTTP/2; reads until that is certain.</summary>
-    public async ValueTask<bool> IsHttp2Async()
+    /// <summary>The bytes read and not used, for another protocol.</summary>
+    public ByteReader Reader => _reader;
+
+    /// <summary>The connection starts with the preface of HTTP/2; reads until that is certain, and past it.</summary>
+    public async ValueTask<bool> TryTakePrefaceAsync()
     {
-        var preface = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"u8.ToArray();
         while (true)
         {
             var seen = _reader.Span;
-            if (seen.Length >= preface.Length) return seen.StartsWith(preface);
-            if (!seen.SequenceEqual(preface.AsSpan(0, seen.Length))) return false;
+            if (seen.StartsWith(H2.H2.Preface))
+            {
+                _reader.Consume(H2.H2.Preface.Length);
+                return true;
+            }
+            if (!H2.H2.Preface.StartsWith(seen)) return false;
             if (await _reader.FillAsync().ConfigureAwait(false) == 0) return false;
         }
     }
@@ -157,6 +165,22 @@ internal sealed class Http1Downstream : DownstreamStream, IDisposable
     }
 
     public override void Reset() => _transport.Abort(reset: true);
+
+    // A close with unread bytes becomes a reset, which may overtake the answer: give the client a moment to read it.
+    public override async ValueTask AbandonRequestAsync(Task reading, TimeProvider time)
+    {
+        try
+        {
+            await _transport.CloseWriteAsync().ConfigureAwait(false);
+        }
+        catch (TransportException)
+        {
+            // The client is gone already.
+        }
+        await Task.WhenAny(reading, Task.Delay(LingerTime, time)).ConfigureAwait(false);
+        _transport.Abort();
+        await reading.ConfigureAwait(false);
+    }
 
     public override (Transport Transport, ReadOnlyMemory<byte> Extra)? TakeOver()
     {

@@ -114,7 +114,7 @@ internal sealed partial class HttpExchange
             _record.Attempts = attempt;
             await AttemptAsync(act, cluster, host, body, attempt, fresh).ConfigureAwait(false);
             // Everyone has one retry for a kept connection that closed in the moment of its reuse.
-            fresh = _attempt == AttemptEnd.Reset && _upstream is { IsReused: true };
+            fresh = _attempt is AttemptEnd.Reset or AttemptEnd.Refused && _upstream is { IsReused: true };
             var isRetriable = Volatile.Read(ref _timedOut) != 1 && CanSendAgain(body) && RetryDecision.IsRetriable(act.Retry, _attempt, Request, _response, fresh);
             if (!isRetriable || attempt > Math.Max(retries, fresh ? 1 : 0) || !cluster.TryBeginRetry())
             {
@@ -199,6 +199,13 @@ internal sealed partial class HttpExchange
         {
             _attempt = AttemptEnd.ConnectFailed;
             _resetReason = e.Failure == TransportFailure.TimedOut ? "connection timeout" : "connection failure";
+            return;
+        }
+        if (e.Failure == TransportFailure.Refused)
+        {
+            _attempt = AttemptEnd.Refused;
+            _resetReason = "remote refused stream reset";
+            _failure = "";
             return;
         }
         if (!_upstream.IsReused) cluster.Answered(host, 502);

@@ -8,8 +8,6 @@ namespace Isthmus.Proxy.Http;
 /// <summary>The way back: the answer's head is edited, its body copied, an upgraded connection becomes a tunnel.</summary>
 internal sealed partial class HttpExchange
 {
-    private static readonly TimeSpan LingerTime = TimeSpan.FromSeconds(1);
-
     private async ValueTask RelayAsync(RouteSnapshot route, WeightedTarget target, ClusterState cluster, UpstreamStream upstream, RequestBody? body)
     {
         _record.Status = _response.Status;
@@ -101,27 +99,11 @@ internal sealed partial class HttpExchange
         if (body is { IsPumping: true })
         {
             _upstream?.Abort();
-            await LingerAsync(body).ConfigureAwait(false);
+            stream.MustClose = true;
+            await stream.AbandonRequestAsync(body.FinishAsync(), parts.Ports.Time).ConfigureAwait(false);
         }
         if (body is not null) await body.FinishAsync().ConfigureAwait(false);
         Detach();
-    }
-
-    // A close with unread bytes becomes a reset, which may overtake the answer: give the client a moment to read it.
-    private async ValueTask LingerAsync(RequestBody body)
-    {
-        stream.MustClose = true;
-        try
-        {
-            await connection.Transport.CloseWriteAsync().ConfigureAwait(false);
-        }
-        catch (TransportException)
-        {
-            // The client is gone already.
-        }
-        await Task.WhenAny(body.FinishAsync(), Task.Delay(LingerTime, parts.Ports.Time)).ConfigureAwait(false);
-        connection.Transport.Abort();
-        await body.FinishAsync().ConfigureAwait(false);
     }
 
     private void Mirror(ForwardAct act, RequestBody? body)

@@ -1,3 +1,4 @@
+using Isthmus.Proxy.Http.H2;
 using Isthmus.Proxy.Listeners;
 using Isthmus.Proxy.Snapshot;
 using Isthmus.Proxy.Tcp;
@@ -17,6 +18,11 @@ internal sealed class HttpServer(HttpParts parts)
         {
             if (Volatile.Read(ref isIdle)) connection.Transport.Abort();
         };
+        if (await IsHttp2Async(connection, stream).ConfigureAwait(false))
+        {
+            await RunHttp2Async(connection, action, stream.Reader, watched).ConfigureAwait(false);
+            return;
+        }
         var exchange = new HttpExchange(parts, connection, stream);
         for (var requests = 1; ; requests++)
         {
@@ -31,6 +37,31 @@ internal sealed class HttpServer(HttpParts parts)
             if (stream.MustClose || !stream.IsRequestComplete) break;
         }
         await CloseAsync(connection.Transport).ConfigureAwait(false);
+    }
+
+    private static async ValueTask<bool> IsHttp2Async(Downstream connection, Http1Downstream stream)
+    {
+        try
+        {
+            return connection.Peer?.Alpn is null or "" or "h2" && await stream.TryTakePrefaceAsync().ConfigureAwait(false);
+        }
+        catch (TransportException)
+        {
+            // It left without a request, which the reading of the first one will see again.
+            return false;
+        }
+    }
+
+    private async Task RunHttp2Async(Downstream connection, HttpAction action, ByteReader reader, IActivity activity)
+    {
+        var server = new H2Server(connection.Transport, stream =>
+        {
+            activity.Touch();
+            action = Refresh(connection, action);
+            return new HttpExchange(parts, connection, stream).RunAsync(action).AsTask();
+        });
+        connection.DrainRequested = server.Drain;
+        await server.RunAsync(reader).ConfigureAwait(false);
     }
 
     private static async ValueTask<bool> ReadAsync(Http1Downstream stream, HttpExchange exchange, HttpAction action)

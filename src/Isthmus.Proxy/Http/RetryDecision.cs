@@ -4,7 +4,7 @@ using Isthmus.Proxy.Snapshot;
 namespace Isthmus.Proxy.Http;
 
 /// <summary>How one attempt at a host ended.</summary>
-public enum AttemptEnd { Answered, ConnectFailed, Reset, ProtocolError, Timeout, Overflow }
+public enum AttemptEnd { Answered, ConnectFailed, Refused, Reset, ProtocolError, Timeout, Overflow }
 
 /// <summary>Whether a failed attempt is worth another: a pure function.</summary>
 internal static class RetryDecision
@@ -23,6 +23,7 @@ internal static class RetryDecision
         return end switch
         {
             AttemptEnd.ConnectFailed => (retry.On & (RetryOn.ConnectFailure | RetryOn.Reset | RetryOn.ServerError)) != 0,
+            AttemptEnd.Refused => (retry.On & (RetryOn.RefusedStream | RetryOn.ConnectFailure | RetryOn.Reset | RetryOn.ServerError)) != 0,
             AttemptEnd.Timeout => (retry.On & (RetryOn.GatewayError | RetryOn.ServerError)) != 0 || retry.StatusCodes.Contains(504),
             _ => (retry.On & (RetryOn.Reset | RetryOn.ServerError)) != 0,
         };

@@ -42,6 +42,9 @@ internal abstract class DownstreamStream
     /// <summary>Cuts the answer short so that the client notices.</summary>
     public abstract void Reset();
 
+    /// <summary>After the answer: makes the client stop sending a body that nobody wants, until <paramref name="reading"/> has ended.</summary>
+    public abstract ValueTask AbandonRequestAsync(Task reading, TimeProvider time);
+
     /// <summary>Gives up HTTP: the transport and the bytes read beyond the request. Null when the version has no such thing.</summary>
     public abstract (Transport Transport, ReadOnlyMemory<byte> Extra)? TakeOver();
 }

@@ -73,6 +73,20 @@ internal sealed class SnapshotState : IDisposable
         }
     }
 
+    /// <summary>
+    /// Clusters and listeners have been told, and the sockets they ask for can be served. A gateway may have no listener yet, or one that
+    /// waits for a certificate of its own; a sidecar without its listeners would let its Pod's traffic fall.
+    /// </summary>
+    public bool IsReady(bool isSidecar)
+    {
+        lock (_lock)
+        {
+            if (!_versions.ContainsKey(TypeUrls.Cluster) || !_versions.ContainsKey(TypeUrls.Listener)) return false;
+            var bound = _listeners.Values.Where(l => (l.Active ?? l.Waiting)!.BindToPort).ToArray();
+            return isSidecar ? bound.Length > 0 && bound.All(l => l.Active is not null) : bound.Length == 0 || bound.Any(l => l.Active is not null);
+        }
+    }
+
     /// <summary>Takes a change and returns what was refused, each with its reason (the text of the NACK).</summary>
     public IReadOnlyList<Rejection> Apply(ResourceUpdate update)
     {

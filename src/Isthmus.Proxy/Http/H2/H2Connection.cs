@@ -1,0 +1,592 @@
+using System.Buffers.Binary;
+using Isthmus.Proxy.Tcp;
+
+namespace Isthmus.Proxy.Http.H2;
+
+/// <summary>One HTTP/2 connection of either side: frames, windows, streams (RFC 9113). What its peer may make it hold is bounded.</summary>
+internal abstract class H2Connection(Transport transport)
+{
+    private const int MaxQueued = 1024 * 1024;
+    private const int MaxResets = 500;
+
+    private readonly Lock _lock = new();   // guards streams, windows and the outgoing bytes
+    private readonly Dictionary<int, H2Stream> _streams = [];
+    private readonly HpackDecoder _hpack = new(H2.HeaderTable, H2.MaxHeaderBlock);
+    private readonly ByteWriter _headerBlock = new();
+    private ByteWriter _out = new();
+    private ByteWriter _spare = new();
+    private TaskCompletionSource? _windowOpened;
+    private Task _flushing = Task.CompletedTask;
+    private bool _isFlushing;
+    private long _sendWindow = H2.DefaultWindow;
+    private int _initialSendWindow = H2.DefaultWindow;
+    private int _peerMaxFrame = H2.MaxFrame;
+    private int _receiveWindow = H2.ConnectionWindow;
+    private int _unannounced;
+    private int _headersOf;
+    private bool _headersEndStream;
+    private int _resets;
+    private Exception? _failure;
+
+    protected Transport Transport => transport;
+
+    protected Lock Guard => _lock;
+
+    /// <summary>Streams that the peer allows us to open.</summary>
+    protected int PeerMaxStreams { get; private set; } = 100;
+
+    /// <summary>The peer will not take new streams, or the connection is over.</summary>
+    public bool IsClosing { get; protected set; }
+
+    public int StreamCount
+    {
+        get
+        {
+            lock (_lock) return _streams.Count;
+        }
+    }
+
+    /// <summary>Sends our settings and opens the connection's window.</summary>
+    protected void Greet(bool isClient)
+    {
+        lock (_lock)
+        {
+            if (isClient) _out.Write(H2.Preface);
+            Span<byte> settings = stackalloc byte[18];
+            WriteSetting(settings, 3, isClient ? 0u : H2.MaxStreams);
+            WriteSetting(settings[6..], 4, H2.StreamWindow);
+            WriteSetting(settings[12..], isClient ? 2 : 6, isClient ? 0u : H2.MaxHeaderBlock);
+            WriteFrame(H2Frame.Settings, H2Flags.None, 0, settings);
+            WriteWindowUpdate(0, H2.ConnectionWindow - H2.DefaultWindow);
+            Flush();
+        }
+    }
+
+    /// <summary>Reads frames until the connection ends; then every stream has ended, too.</summary>
+    protected async Task ReadAllAsync(ByteReader reader)
+    {
+        Exception failure = new TransportException(TransportFailure.Reset, "the connection was closed");
+        try
+        {
+            while (await TryFillAsync(reader, H2.FrameHeader).ConfigureAwait(false))
+            {
+                var length = ReadLength(reader.Span);
+                if (length > H2.MaxFrame) throw new H2ConnectionException(H2Error.FrameSize, $"a frame of {length} bytes");
+                if (!await TryFillAsync(reader, H2.FrameHeader + length).ConfigureAwait(false)) break;
+                Handle(reader.Span[..(H2.FrameHeader + length)]);
+                reader.Consume(H2.FrameHeader + length);
+            }
+        }
+        catch (H2ConnectionException e)
+        {
+            SendGoAway(e.Error, e.Message);
+            failure = e;
+            await _flushing.ConfigureAwait(false);
+        }
+        catch (TransportException e)
+        {
+            failure = e;
+        }
+        FailAll(failure);
+    }
+
+    /// <summary>A request's head has arrived.</summary>
+    protected abstract void OnHead(int id, H2HeadFields fields, bool isLast);
+
+    /// <summary>Fields after a body, or another head, have arrived for a stream that exists.</summary>
+    protected abstract void OnMoreFields(H2Stream stream, H2HeadFields fields, bool isLast);
+
+    /// <summary>Whether the peer may open a stream of that number now.</summary>
+    protected abstract bool MayOpen(int id);
+
+    protected virtual void OnStreamGone()
+    {
+    }
+
+    protected H2Stream AddStream(int id)
+    {
+        lock (_lock)
+        {
+            var stream = new H2Stream(this, id, _initialSendWindow);
+            _streams.Add(id, stream);
+            if (_failure is not null) stream.Fail(_failure);
+            return stream;
+        }
+    }
+
+    /// <summary>Forgets a stream; one that is not over is reset.</summary>
+    public void Close(H2Stream stream, H2Error error)
+    {
+        lock (_lock)
+        {
+            if (!_streams.Remove(stream.Id)) return;
+            if (!stream.HasSentEnd || !stream.HasReceivedEnd)
+            {
+                WriteReset(stream.Id, error);
+                Flush();
+            }
+        }
+        stream.Fail(new TransportException(TransportFailure.Aborted, "the stream was closed"));
+        stream.Discard();
+        OnStreamGone();
+    }
+
+    /// <summary>Resets a stream without forgetting it: whoever works with it sees its end.</summary>
+    public void Reset(H2Stream stream, H2Error error)
+    {
+        lock (_lock)
+        {
+            if (!_streams.ContainsKey(stream.Id)) return;
+            WriteReset(stream.Id, error);
+            stream.HasSentEnd = true;
+            Flush();
+        }
+        stream.Fail(new TransportException(TransportFailure.Aborted, "the stream was reset"));
+    }
+
+    /// <summary>Sends a header block that was encoded already.</summary>
+    /// <exception cref="TransportException">The stream or the connection is over.</exception>
+    public void SendHeaders(H2Stream stream, ReadOnlySpan<byte> block, bool isLast)
+    {
+        lock (_lock)
+        {
+            Check(stream);
+            var first = true;
+            while (true)
+            {
+                var part = block.Length > _peerMaxFrame ? block[.._peerMaxFrame] : block;
+                block = block[part.Length..];
+                var flags = block.IsEmpty ? H2Flags.EndHeaders : H2Flags.None;
+                if (first && isLast) flags |= H2Flags.EndStream;
+                WriteFrame(first ? H2Frame.Headers : H2Frame.Continuation, flags, stream.Id, part);
+                first = false;
+                if (block.IsEmpty) break;
+            }
+            if (isLast) stream.HasSentEnd = true;
+        }
+    }
+
+    /// <summary>Sends data as fast as the peer's windows allow.</summary>
+    /// <exception cref="TransportException">The stream or the connection is over.</exception>
+    public async ValueTask SendDataAsync(H2Stream stream, ReadOnlyMemory<byte> data, bool isLast)
+    {
+        while (true)
+        {
+            Task wait;
+            lock (_lock)
+            {
+                Check(stream);
+                var room = (int)Math.Min(Math.Min(_sendWindow, stream.SendWindow), Math.Min(_peerMaxFrame, data.Length));
+                if (room > 0 || data.IsEmpty)
+                {
+                    if (_out.Length > MaxQueued)
+                    {
+                        Flush();
+                        wait = _flushing;
+                    }
+                    else
+                    {
+                        room = Math.Max(0, room);
+                        var ends = isLast && room == data.Length;
+                        WriteFrame(H2Frame.Data, ends ? H2Flags.EndStream : H2Flags.None, stream.Id, data.Span[..room]);
+                        _sendWindow -= room;
+                        stream.SendWindow -= room;
+                        data = data[room..];
+                        if (ends) stream.HasSentEnd = true;
+                        if (data.IsEmpty) return;
+                        continue;
+                    }
+                }
+                else
+                {
+                    Flush();
+                    wait = (_windowOpened ??= new(TaskCreationOptions.RunContinuationsAsynchronously)).Task;
+                }
+            }
+            await wait.ConfigureAwait(false);
+        }
+    }
+
+    public void RequestFlush()
+    {
+        lock (_lock) Flush();
+    }
+
+    /// <summary>The reader of a stream has passed bytes on: the peer may send as many again.</summary>
+    public void Consumed(H2Stream? stream, int bytes)
+    {
+        lock (_lock)
+        {
+            _unannounced += bytes;
+            if (_unannounced >= H2.ConnectionWindow / 4)
+            {
+                WriteWindowUpdate(0, _unannounced);
+                _receiveWindow += _unannounced;
+                _unannounced = 0;
+                Flush();
+            }
+            if (stream is null || stream.HasReceivedEnd || !_streams.ContainsKey(stream.Id)) return;
+            stream.Unannounced += bytes;
+            if (stream.Unannounced < H2.StreamWindow / 4) return;
+            WriteWindowUpdate(stream.Id, stream.Unannounced);
+            stream.ReceiveWindow += stream.Unannounced;
+            stream.Unannounced = 0;
+            Flush();
+        }
+    }
+
+    public void SendGoAway(H2Error error, string why)
+    {
+        lock (_lock)
+        {
+            IsClosing = true;
+            var text = System.Text.Encoding.UTF8.GetBytes(why.Length > 64 ? why[..64] : why);
+            var payload = new byte[8 + text.Length];
+            BinaryPrimitives.WriteInt32BigEndian(payload, LastPeerStream);
+            BinaryPrimitives.WriteInt32BigEndian(payload.AsSpan(4), (int)error);
+            text.CopyTo(payload, 8);
+            WriteFrame(H2Frame.GoAway, H2Flags.None, 0, payload);
+            Flush();
+        }
+    }
+
+    protected int LastPeerStream { get; set; }
+
+    /// <summary>What was sent so far is on its way, or the connection is over.</summary>
+    protected Task Flushed
+    {
+        get
+        {
+            lock (_lock) return _flushing;
+        }
+    }
+
+    private void Handle(ReadOnlySpan<byte> frame)
+    {
+        var type = (H2Frame)frame[3];
+        var flags = (H2Flags)frame[4];
+        var id = BinaryPrimitives.ReadInt32BigEndian(frame[5..]) & 0x7fffffff;
+        var payload = frame[H2.FrameHeader..];
+        if (_headersOf != 0 && (type != H2Frame.Continuation || id != _headersOf)) throw Broken("a frame between parts of a header block");
+        try
+        {
+            switch (type)
+            {
+                case H2Frame.Data: HandleData(id, flags, payload); break;
+                case H2Frame.Headers: HandleHeaders(id, flags, payload); break;
+                case H2Frame.Continuation: HandleContinuation(id, flags, payload); break;
+                case H2Frame.Reset: HandleReset(id, payload); break;
+                case H2Frame.Settings: HandleSettings(id, flags, payload); break;
+                case H2Frame.Ping: HandlePing(id, flags, payload); break;
+                case H2Frame.GoAway: HandleGoAway(payload); break;
+                case H2Frame.WindowUpdate: HandleWindowUpdate(id, payload); break;
+                case H2Frame.PushPromise: throw Broken("a push that was not allowed");
+            }
+        }
+        catch (H2StreamException e)
+        {
+            H2Stream? stream;
+            lock (_lock)
+            {
+                _streams.TryGetValue(e.Stream, out stream);
+                WriteReset(e.Stream, e.Error);
+                if (stream is not null) stream.HasSentEnd = true;
+                Flush();
+            }
+            stream?.Fail(new TransportException(TransportFailure.Reset, e.Message));
+        }
+    }
+
+    private void HandleData(int id, H2Flags flags, ReadOnlySpan<byte> payload)
+    {
+        if (id == 0) throw Broken("data without a stream");
+        var data = Unpad(flags, payload);
+        H2Stream? stream;
+        lock (_lock)
+        {
+            _receiveWindow -= payload.Length;
+            if (_receiveWindow < 0) throw new H2ConnectionException(H2Error.FlowControl, "more data than allowed");
+            if (_streams.TryGetValue(id, out stream))
+            {
+                stream.ReceiveWindow -= payload.Length;
+                if (stream.ReceiveWindow < 0) throw new H2StreamException(id, H2Error.FlowControl, "more data than allowed");
+            }
+            else if (IsIdle(id))
+            {
+                throw Broken("data for a stream that was never opened");
+            }
+        }
+        // Padding, and what arrives for a stream that is over, is passed on at once.
+        var nobodys = stream is null || stream.HasReceivedEnd ? payload.Length : payload.Length - data.Length;
+        if (nobodys > 0) Consumed(null, nobodys);
+        if (stream is null) return;
+        if (stream.HasReceivedEnd) throw new H2StreamException(id, H2Error.StreamClosed, "data after the end");
+        stream.Arrive(data, flags.HasFlag(H2Flags.EndStream));
+    }
+
+    /// <summary>Whether neither side has used that number yet.</summary>
+    protected abstract bool IsIdle(int id);
+
+    private void HandleHeaders(int id, H2Flags flags, ReadOnlySpan<byte> payload)
+    {
+        if (id == 0) throw Broken("headers without a stream");
+        var block = Unpad(flags, payload);
+        if (flags.HasFlag(H2Flags.Priority))
+        {
+            if (block.Length < 5) throw new H2ConnectionException(H2Error.FrameSize, "a priority that is too short");
+            block = block[5..];
+        }
+        _headersOf = id;
+        _headersEndStream = flags.HasFlag(H2Flags.EndStream);
+        _headerBlock.Clear();
+        Collect(block, flags);
+    }
+
+    private void HandleContinuation(int id, H2Flags flags, ReadOnlySpan<byte> payload)
+    {
+        if (_headersOf == 0 || id != _headersOf) throw Broken("a continuation of nothing");
+        if (payload.IsEmpty && !flags.HasFlag(H2Flags.EndHeaders)) throw new H2ConnectionException(H2Error.EnhanceYourCalm, "an empty continuation");
+        Collect(payload, flags);
+    }
+
+    private void Collect(ReadOnlySpan<byte> block, H2Flags flags)
+    {
+        if (_headerBlock.Length + block.Length > H2.MaxHeaderBlock) throw new H2ConnectionException(H2Error.EnhanceYourCalm, "header block too large");
+        _headerBlock.Write(block);
+        if (!flags.HasFlag(H2Flags.EndHeaders)) return;
+        var id = _headersOf;
+        _headersOf = 0;
+        var fields = new H2HeadFields(id);
+        _hpack.Decode(_headerBlock.Written.Span, fields.Add);
+        H2Stream? stream;
+        lock (_lock) _streams.TryGetValue(id, out stream);
+        if (stream is not null)
+        {
+            if (stream.HasReceivedEnd) throw new H2StreamException(id, H2Error.StreamClosed, "headers after the end");
+            OnMoreFields(stream, fields, _headersEndStream);
+            return;
+        }
+        if (MayOpen(id)) OnHead(id, fields, _headersEndStream);
+    }
+
+    private void HandleReset(int id, ReadOnlySpan<byte> payload)
+    {
+        if (payload.Length != 4 || id == 0) throw new H2ConnectionException(H2Error.FrameSize, "a reset that is none");
+        if (IsIdle(id)) throw Broken("a reset of a stream that was never opened");
+        H2Stream? stream;
+        lock (_lock) _streams.TryGetValue(id, out stream);
+        if (stream is null) return;
+        // Opening and resetting streams costs the client little and us much more.
+        if (++_resets > MaxResets && _resets > LastPeerStream / 4) throw new H2ConnectionException(H2Error.EnhanceYourCalm, "too many resets");
+        var error = (H2Error)BinaryPrimitives.ReadInt32BigEndian(payload);
+        lock (_lock) stream.HasSentEnd = true;
+        stream.Fail(new TransportException(error == H2Error.RefusedStream ? TransportFailure.Refused : TransportFailure.Reset, $"reset by peer: {error}"));
+    }
+
+    private void HandleSettings(int id, H2Flags flags, ReadOnlySpan<byte> payload)
+    {
+        if (id != 0 || payload.Length % 6 != 0) throw new H2ConnectionException(H2Error.FrameSize, "settings that are none");
+        if (flags.HasFlag(H2Flags.Ack)) return;
+        lock (_lock)
+        {
+            for (; !payload.IsEmpty; payload = payload[6..]) Apply(BinaryPrimitives.ReadUInt16BigEndian(payload), BinaryPrimitives.ReadUInt32BigEndian(payload[2..]));
+            WriteFrame(H2Frame.Settings, H2Flags.Ack, 0, default);
+            Bound();
+            OpenWindow();
+            Flush();
+        }
+        OnStreamGone();
+    }
+
+    private void Apply(int setting, uint value)
+    {
+        switch (setting)
+        {
+            case 3:
+                PeerMaxStreams = (int)Math.Min(value, int.MaxValue);
+                break;
+            case 4:
+                if (value > int.MaxValue) throw new H2ConnectionException(H2Error.FlowControl, "a window that is too large");
+                foreach (var stream in _streams.Values) stream.SendWindow += (int)value - _initialSendWindow;
+                _initialSendWindow = (int)value;
+                break;
+            case 5:
+                if (value is < 16384 or > 16777215) throw Broken("a frame size out of range");
+                _peerMaxFrame = (int)Math.Min(value, 64 * 1024);
+                break;
+        }
+    }
+
+    private void HandlePing(int id, H2Flags flags, ReadOnlySpan<byte> payload)
+    {
+        if (payload.Length != 8 || id != 0) throw new H2ConnectionException(H2Error.FrameSize, "a ping that is none");
+        if (flags.HasFlag(H2Flags.Ack)) return;
+        lock (_lock)
+        {
+            WriteFrame(H2Frame.Ping, H2Flags.Ack, 0, payload);
+            Bound();
+            Flush();
+        }
+    }
+
+    private void HandleGoAway(ReadOnlySpan<byte> payload)
+    {
+        if (payload.Length < 8) throw new H2ConnectionException(H2Error.FrameSize, "a goaway that is too short");
+        var last = BinaryPrimitives.ReadInt32BigEndian(payload) & 0x7fffffff;
+        H2Stream[] refused;
+        lock (_lock)
+        {
+            IsClosing = true;
+            refused = [.. _streams.Values.Where(s => IsOurs(s.Id) && s.Id > last)];
+        }
+        foreach (var stream in refused) stream.Fail(new TransportException(TransportFailure.Refused, "the peer goes away and did not take the stream"));
+        OnStreamGone();
+    }
+
+    protected abstract bool IsOurs(int id);
+
+    private void HandleWindowUpdate(int id, ReadOnlySpan<byte> payload)
+    {
+        if (payload.Length != 4) throw new H2ConnectionException(H2Error.FrameSize, "a window update that is none");
+        var more = BinaryPrimitives.ReadInt32BigEndian(payload) & 0x7fffffff;
+        lock (_lock)
+        {
+            if (more == 0)
+            {
+                if (id == 0) throw Broken("a window update of nothing");
+                throw new H2StreamException(id, H2Error.Protocol, "a window update of nothing");
+            }
+            if (id == 0)
+            {
+                _sendWindow += more;
+                if (_sendWindow > int.MaxValue) throw new H2ConnectionException(H2Error.FlowControl, "a window that is too large");
+            }
+            else if (_streams.TryGetValue(id, out var stream))
+            {
+                stream.SendWindow += more;
+                if (stream.SendWindow > int.MaxValue) throw new H2StreamException(id, H2Error.FlowControl, "a window that is too large");
+            }
+            OpenWindow();
+        }
+    }
+
+    private void OpenWindow()
+    {
+        _windowOpened?.TrySetResult();
+        _windowOpened = null;
+    }
+
+    private void FailAll(Exception failure)
+    {
+        H2Stream[] streams;
+        lock (_lock)
+        {
+            IsClosing = true;
+            _failure = failure;
+            streams = [.. _streams.Values];
+            OpenWindow();
+        }
+        foreach (var stream in streams) stream.Fail(failure);
+        OnStreamGone();
+    }
+
+    private void Check(H2Stream stream)
+    {
+        if (_failure is not null) throw H2Stream.Translate(_failure);
+        if (stream.Failure is { } failure) throw H2Stream.Translate(failure);
+    }
+
+    // A peer that asks and does not read what we answer must not fill our memory.
+    private void Bound()
+    {
+        if (_out.Length > MaxQueued) throw new H2ConnectionException(H2Error.EnhanceYourCalm, "answers are not being read");
+    }
+
+    private void Flush()
+    {
+        if (_isFlushing || _out.Length == 0) return;
+        _isFlushing = true;
+        _flushing = Task.Run(FlushAllAsync);
+    }
+
+    private async Task FlushAllAsync()
+    {
+        while (true)
+        {
+            ByteWriter full;
+            lock (_lock)
+            {
+                if (_out.Length == 0)
+                {
+                    _isFlushing = false;
+                    return;
+                }
+                full = _out;
+                _out = _spare;
+            }
+            try
+            {
+                await transport.WriteAsync(full.Written).ConfigureAwait(false);
+            }
+            catch (TransportException e)
+            {
+                lock (_lock) _failure ??= e;
+                // The reading loop sees the end as well, and tells the streams.
+                transport.Abort();
+            }
+            full.Dispose();
+            _spare = full;
+        }
+    }
+
+    private void WriteReset(int id, H2Error error)
+    {
+        Span<byte> payload = stackalloc byte[4];
+        BinaryPrimitives.WriteInt32BigEndian(payload, (int)error);
+        WriteFrame(H2Frame.Reset, H2Flags.None, id, payload);
+    }
+
+    private void WriteWindowUpdate(int id, int more)
+    {
+        Span<byte> payload = stackalloc byte[4];
+        BinaryPrimitives.WriteInt32BigEndian(payload, more);
+        WriteFrame(H2Frame.WindowUpdate, H2Flags.None, id, payload);
+    }
+
+    private void WriteFrame(H2Frame type, H2Flags flags, int id, ReadOnlySpan<byte> payload)
+    {
+        var span = _out.Reserve(H2.FrameHeader + payload.Length);
+        span[0] = (byte)(payload.Length >> 16);
+        span[1] = (byte)(payload.Length >> 8);
+        span[2] = (byte)payload.Length;
+        span[3] = (byte)type;
+        span[4] = (byte)flags;
+        BinaryPrimitives.WriteInt32BigEndian(span[5..], id);
+        payload.CopyTo(span[H2.FrameHeader..]);
+        _out.Commit(H2.FrameHeader + payload.Length);
+    }
+
+    private static void WriteSetting(Span<byte> at, int setting, uint value)
+    {
+        BinaryPrimitives.WriteUInt16BigEndian(at, (ushort)setting);
+        BinaryPrimitives.WriteUInt32BigEndian(at[2..], value);
+    }
+
+    private static ReadOnlySpan<byte> Unpad(H2Flags flags, ReadOnlySpan<byte> payload)
+    {
+        if (!flags.HasFlag(H2Flags.Padded)) return payload;
+        if (payload.IsEmpty || payload[0] >= payload.Length) throw Broken("more padding than frame");
+        return payload[1..^payload[0]];
+    }
+
+    private static int ReadLength(ReadOnlySpan<byte> frame) => (frame[0] << 16) | (frame[1] << 8) | frame[2];
+
+    private static async ValueTask<bool> TryFillAsync(ByteReader reader, int count)
+    {
+        while (reader.Buffered < count)
+            if (await reader.FillAsync().ConfigureAwait(false) == 0) return false;
+        return true;
+    }
+
+    private static H2ConnectionException Broken(string what) => new(H2Error.Protocol, what);
+}

@@ -1,0 +1,154 @@
+using System.Buffers.Text;
+using System.Text;
+
+namespace Isthmus.Proxy.Http.H2;
+
+/// <summary>
+/// The fields of one header block. A block that breaks the rules (RFC 9113 section 8.2) is still decoded to its end, because the
+/// decoder's state needs it; what is wrong is kept and ends the stream afterwards.
+/// </summary>
+internal sealed class H2HeadFields(int stream)
+{
+    private readonly HeaderBlock _fields = new();
+    private string? _fault;
+    private string? _method;
+    private string? _scheme;
+    private string? _authority;
+    private byte[]? _path;
+    private int _status;
+    private string? _cookies;
+
+    public void Add(ReadOnlySpan<byte> name, ReadOnlySpan<byte> value)
+    {
+        if (name.IsEmpty || value.ContainsAny((byte)'\r', (byte)'\n', (byte)0)) Fault("a field with characters that it may not have");
+        else if (name[0] == ':') AddPseudo(name, value);
+        else if (!IsName(name)) Fault("a field name with characters that it may not have");
+        else if (IsOfOneHop(name, value)) Fault("a field that only HTTP/1 has");
+        else if (name.SequenceEqual("cookie"u8)) _cookies = _cookies is null ? Encoding.Latin1.GetString(value) : $"{_cookies}; {Encoding.Latin1.GetString(value)}";
+        else if (_fields.Count >= HttpLimits.Default.Fields) Fault("more fields than allowed");
+        else _fields.Add(name, value.Trim(" \t"u8));
+    }
+
+    /// <summary>Fills in a request.</summary>
+    /// <exception cref="H2StreamException">It is not a request.</exception>
+    public void ToRequest(RequestHead head, bool isLast)
+    {
+        head.Clear();
+        if (_status != 0 || _method is null || _scheme is null || _path is null) Fault("a request without method, scheme or path");
+        if (_method == "CONNECT") Fault("CONNECT is not supported");
+        if (_path is not null && !(_path.Length > 0 && (_path[0] == '/' || (_path is [(byte)'*'] && _method == "OPTIONS")))) Fault("a path that is none");
+        Check();
+        head.Method = _method!;
+        head.Version = HttpVersions.Http2;
+        head.SetTarget(_path);
+        if (_cookies is not null) _fields.Add("cookie"u8, Encoding.Latin1.GetBytes(_cookies));
+        var host = _fields.GetString("host"u8);
+        if (_fields.Remove("host"u8) > 1 || (host is not null && _authority is not null && !string.Equals(host, _authority, StringComparison.OrdinalIgnoreCase))) Fault("two hosts");
+        head.Authority = _authority ?? host ?? "";
+        if (head.Authority.Length == 0 || head.Authority.AsSpan().ContainsAny(" ,/\\@?#")) Fault("an authority that is none");
+        var length = Length();
+        Check();
+        head.Headers.CopyFrom(_fields);
+        head.ContentLength = Math.Max(0, length);
+        head.Body = isLast || length == 0 ? BodyKind.None : length > 0 ? BodyKind.Length : BodyKind.Stream;
+        head.KeepAlive = true;
+        if (isLast && length > 0) throw new H2StreamException(stream, H2Error.Protocol, "a length without a body");
+    }
+
+    /// <summary>Fills in an answer.</summary>
+    /// <exception cref="H2StreamException">It is not an answer.</exception>
+    public void ToResponse(ResponseHead head, string method, bool isLast)
+    {
+        head.Clear();
+        if (_method is not null || _scheme is not null || _path is not null || _status < 100) Fault("an answer without a status");
+        var length = Length();
+        Check();
+        head.Status = _status;
+        head.Version = HttpVersions.Http2;
+        head.Headers.CopyFrom(_fields);
+        var bodiless = isLast || method == "HEAD" || _status is < 200 or 204 or 304;
+        head.ContentLength = length;
+        head.Body = bodiless ? BodyKind.None : length > 0 ? BodyKind.Length : length == 0 ? BodyKind.None : BodyKind.Stream;
+        head.KeepAlive = true;
+    }
+
+    /// <summary>Fills in the fields after a body.</summary>
+    /// <exception cref="H2StreamException">They are not such fields.</exception>
+    public void ToTrailers(HeaderBlock trailers)
+    {
+        if (_method is not null || _scheme is not null || _path is not null || _authority is not null || _status != 0) Fault("a pseudo field after the body");
+        Check();
+        trailers.CopyFrom(_fields);
+    }
+
+    /// <summary>The status of an answer's head; 0 when there is none.</summary>
+    public int Status => _status;
+
+    private void AddPseudo(ReadOnlySpan<byte> name, ReadOnlySpan<byte> value)
+    {
+        var isRepeated = false;
+        if (_fields.Count > 0 || _cookies is not null) Fault("a pseudo field after others");
+        else if (name.SequenceEqual(":method"u8)) isRepeated = Set(ref _method, value, IsName);
+        else if (name.SequenceEqual(":scheme"u8)) isRepeated = Set(ref _scheme, value, static _ => true);
+        else if (name.SequenceEqual(":authority"u8)) isRepeated = Set(ref _authority, value, static _ => true);
+        else if (name.SequenceEqual(":path"u8))
+        {
+            isRepeated = _path is not null;
+            _path = value.ToArray();
+            if (value.ContainsAnyInRange((byte)0, (byte)0x20) || value.Contains((byte)'#')) Fault("a path with characters that it may not have");
+        }
+        else if (name.SequenceEqual(":status"u8))
+        {
+            isRepeated = _status != 0;
+            if (value.Length != 3 || !Utf8Parser.TryParse(value, out _status, out var used) || used != 3) Fault("a status that is none");
+        }
+        else Fault("a pseudo field that does not exist");
+        if (isRepeated) Fault("a pseudo field twice");
+    }
+
+    private bool Set(ref string? field, ReadOnlySpan<byte> value, Func<byte[], bool> isValid)
+    {
+        if (field is not null) return true;
+        var bytes = value.ToArray();
+        if (!isValid(bytes)) Fault("a pseudo field with characters that it may not have");
+        field = Encoding.UTF8.GetString(bytes);
+        return false;
+    }
+
+    private long Length()
+    {
+        var at = _fields.IndexOf("content-length"u8);
+        if (at < 0) return -1;
+        var value = _fields.Value(at);
+        if (value.IsEmpty || value.Length > 18 || value.ContainsAnyExceptInRange((byte)'0', (byte)'9') || !Utf8Parser.TryParse(value, out long length, out _))
+        {
+            Fault("a length that is none");
+            return -1;
+        }
+        for (var i = at + 1; i < _fields.Count; i++)
+            if (_fields.Name(i).SequenceEqual("content-length"u8)) Fault("two lengths");
+        return length;
+    }
+
+    private static bool IsName(byte[] name) => IsName(name.AsSpan(), allowUpper: true);
+
+    private static bool IsName(ReadOnlySpan<byte> name) => IsName(name, allowUpper: false);
+
+    private static bool IsName(ReadOnlySpan<byte> name, bool allowUpper)
+    {
+        foreach (var b in name)
+            if (!char.IsAsciiLetterOrDigit((char)b) && "!#$%&'*+-.^_`|~"u8.IndexOf(b) < 0 || (!allowUpper && b is >= (byte)'A' and <= (byte)'Z')) return false;
+        return true;
+    }
+
+    private static bool IsOfOneHop(ReadOnlySpan<byte> name, ReadOnlySpan<byte> value) =>
+        name.SequenceEqual("connection"u8) || name.SequenceEqual("keep-alive"u8) || name.SequenceEqual("proxy-connection"u8) ||
+        name.SequenceEqual("transfer-encoding"u8) || name.SequenceEqual("upgrade"u8) || (name.SequenceEqual("te"u8) && !value.SequenceEqual("trailers"u8));
+
+    private void Fault(string what) => _fault ??= what;
+
+    private void Check()
+    {
+        if (_fault is not null) throw new H2StreamException(stream, H2Error.Protocol, _fault);
+    }
+}

@@ -1,0 +1,79 @@
+namespace Isthmus.Proxy.Http.H2;
+
+/// <summary>Error codes of HTTP/2 (RFC 9113 section 7).</summary>
+internal enum H2Error
+{
+    None = 0,
+    Protocol = 1,
+    Internal = 2,
+    FlowControl = 3,
+    StreamClosed = 5,
+    FrameSize = 6,
+    RefusedStream = 7,
+    Cancel = 8,
+    Compression = 9,
+    EnhanceYourCalm = 11,
+    Http11Required = 13,
+}
+
+/// <summary>Frame types of HTTP/2 (RFC 9113 section 6).</summary>
+internal enum H2Frame : byte
+{
+    Data = 0,
+    Headers = 1,
+    Priority = 2,
+    Reset = 3,
+    Settings = 4,
+    PushPromise = 5,
+    Ping = 6,
+    GoAway = 7,
+    WindowUpdate = 8,
+    Continuation = 9,
+}
+
+[Flags]
+internal enum H2Flags : byte
+{
+    None = 0,
+    EndStream = 1,
+    Ack = 1,
+    EndHeaders = 4,
+    Padded = 8,
+    Priority = 32,
+}
+
+internal static class H2
+{
+    public const int FrameHeader = 9;
+    public const int MaxFrame = 16 * 1024;
+    public const int DefaultWindow = 65535;
+
+    /// <summary>What we let a peer send on one stream before we have passed it on.</summary>
+    public const int StreamWindow = 256 * 1024;
+
+    /// <summary>The same for all streams of a connection together.</summary>
+    public const int ConnectionWindow = 1024 * 1024;
+
+    /// <summary>Streams that a client may have open.</summary>
+    public const int MaxStreams = 1024;
+
+    public const int MaxHeaderBlock = 64 * 1024;
+
+    public const int HeaderTable = 4096;
+
+    public static ReadOnlySpan<byte> Preface => "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"u8;
+}
+
+/// <summary>The peer broke the protocol so that the whole connection ends.</summary>
+internal sealed class H2ConnectionException(H2Error error, string what) : Exception(what)
+{
+    public H2Error Error { get; } = error;
+}
+
+/// <summary>The peer broke the protocol on one stream.</summary>
+internal sealed class H2StreamException(int stream, H2Error error, string what) : Exception(what)
+{
+    public int Stream { get; } = stream;
+
+    public H2Error Error { get; } = error;
+}

@@ -1,0 +1,175 @@
+using System.Buffers;
+using Isthmus.Proxy.Tcp;
+
+namespace Isthmus.Proxy.Http.H2;
+
+/// <summary>One stream of a connection: what arrived and was not read yet, and what may still be sent.</summary>
+internal sealed class H2Stream(H2Connection connection, int id, int sendWindow)
+{
+    private readonly Lock _lock = new();   // guards everything below
+    private readonly Queue<(byte[] Buffer, int Length)> _arrived = new();
+    private TaskCompletionSource? _waiting;
+    private byte[]? _lent;
+    private int _lentLength;
+    private bool _hasEnded;
+    private Exception? _failure;
+    private long _expected = -1;
+    private long _received;
+
+    public int Id => id;
+
+    /// <summary>Guarded by the connection's lock, as all windows are.</summary>
+    public long SendWindow { get; set; } = sendWindow;
+
+    /// <summary>Bytes that the peer may still send; used by the reading loop alone.</summary>
+    public int ReceiveWindow { get; set; } = H2.StreamWindow;
+
+    /// <summary>Bytes passed on and not yet announced; guarded by the connection.</summary>
+    public int Unannounced { get; set; }
+
+    public bool HasSentEnd { get; set; }
+
+    /// <summary>Fields after the body.</summary>
+    public HeaderBlock Trailers { get; } = new();
+
+    public bool IsEnded
+    {
+        get
+        {
+            lock (_lock) return _hasEnded && _arrived.Count == 0 && _lent is null;
+        }
+    }
+
+    /// <summary>All that the peer sends has arrived.</summary>
+    public bool HasReceivedEnd
+    {
+        get
+        {
+            lock (_lock) return _hasEnded;
+        }
+    }
+
+    public bool WouldBlock
+    {
+        get
+        {
+            lock (_lock) return _arrived.Count == 0 && !_hasEnded && _failure is null;
+        }
+    }
+
+    /// <summary>The head of the answer, for the client's side; completed by the reading loop.</summary>
+    public TaskCompletionSource Head { get; } = new(TaskCreationOptions.RunContinuationsAsynchronously);
+
+    public ResponseHead Response { get; } = new();
+
+    /// <summary>The method of the request, which decides whether its answer has a body.</summary>
+    public string Method { get; set; } = "";
+
+    /// <summary>The length that <c>content-length</c> promised: a body of another length could hide a request further on.</summary>
+    public void Expect(long length) => _expected = length;
+
+    public void Arrive(ReadOnlySpan<byte> data, bool isLast)
+    {
+        _received += data.Length;
+        if (_expected >= 0 && (_received > _expected || (isLast && _received != _expected)))
+            throw new H2StreamException(id, H2Error.Protocol, "the body is not as long as content-length says");
+        lock (_lock)
+        {
+            if (data.Length > 0)
+            {
+                var buffer = ArrayPool<byte>.Shared.Rent(data.Length);
+                data.CopyTo(buffer);
+                _arrived.Enqueue((buffer, data.Length));
+            }
+            if (isLast) _hasEnded = true;
+            Wake();
+        }
+    }
+
+    public void End() => Arrive(default, isLast: true);
+
+    public void Fail(Exception failure)
+    {
+        lock (_lock)
+        {
+            _failure ??= failure;
+            Wake();
+        }
+        Head.TrySetException(failure);
+        // Nobody may be waiting for the head any more.
+        _ = Head.Task.Exception;
+    }
+
+    public bool HasFailed
+    {
+        get
+        {
+            lock (_lock) return _failure is not null;
+        }
+    }
+
+    public Exception? Failure
+    {
+        get
+        {
+            lock (_lock) return _failure;
+        }
+    }
+
+    /// <summary>The next piece, valid until the next call; empty at the end.</summary>
+    /// <exception cref="TransportException">The stream or its connection ended before.</exception>
+    public async ValueTask<ReadOnlyMemory<byte>> ReadAsync()
+    {
+        GiveBack();
+        while (true)
+        {
+            Task wait;
+            lock (_lock)
+            {
+                if (_arrived.TryDequeue(out var piece))
+                {
+                    _lent = piece.Buffer;
+                    _lentLength = piece.Length;
+                    return piece.Buffer.AsMemory(0, piece.Length);
+                }
+                if (_failure is not null) throw Translate(_failure);
+                if (_hasEnded) return default;
+                wait = (_waiting ??= new(TaskCreationOptions.RunContinuationsAsynchronously)).Task;
+            }
+            await wait.ConfigureAwait(false);
+        }
+    }
+
+    /// <summary>Frees what nobody will read, and the peer's room with it.</summary>
+    public void Discard()
+    {
+        GiveBack();
+        var bytes = 0;
+        lock (_lock)
+        {
+            while (_arrived.TryDequeue(out var piece))
+            {
+                bytes += piece.Length;
+                ArrayPool<byte>.Shared.Return(piece.Buffer);
+            }
+        }
+        if (bytes > 0) connection.Consumed(null, bytes);
+    }
+
+    public static TransportException Translate(Exception failure) =>
+        failure as TransportException ?? new TransportException(TransportFailure.Reset, failure.Message, failure);
+
+    private void GiveBack()
+    {
+        if (_lent is null) return;
+        ArrayPool<byte>.Shared.Return(_lent);
+        lock (_lock) _lent = null;
+        connection.Consumed(this, _lentLength);
+    }
+
+    private void Wake()
+    {
+        _waiting?.TrySetResult();
+        _waiting = null;
+    }
+}

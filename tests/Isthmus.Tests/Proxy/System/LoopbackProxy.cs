@@ -1,0 +1,155 @@
+using System.Net;
+using System.Net.Sockets;
+using System.Text;
+using Google.Protobuf;
+using Google.Protobuf.WellKnownTypes;
+using Isthmus.Proxy;
+using Isthmus.Proxy.Snapshot;
+using Isthmus.Proxy.Telemetry;
+using Isthmus.Proxy.Tls;
+using Isthmus.Wire;
+using Isthmus.Wire.Envoy.Clusters;
+using Isthmus.Wire.Envoy.Endpoints;
+using Isthmus.Wire.Envoy.Listeners;
+using Isthmus.Wire.Envoy.Routes;
+using Microsoft.Extensions.Logging.Abstractions;
+using Xunit;
+
+namespace Isthmus.Tests.Proxy.System;
+
+/// <summary>A real data plane with one HTTP listener on the loopback interface.</summary>
+internal sealed class LoopbackProxy : IDisposable
+{
+    private readonly StringBuilder _log = new();
+
+    /// <param name="clusters">CDS resources as JSON; endpoints inline or by <see cref="Endpoints"/>.</param>
+    /// <param name="route">The action of the only route, as JSON.</param>
+    /// <param name="filters">HTTP filters before the router, each followed by a comma.</param>
+    internal LoopbackProxy(string[] clusters, string route, string filters = "", string more = "")
+    {
+        Port = FreePort();
+        var ports = new ProxyPorts(TimeProvider.System, new ThreadRandom(), new ProcessSockets(), new SystemResolver());
+        Plane = DataPlane.Build(ProxySettings.Default(ProxyIdentity.Unknown, "router"), ports, new NoSecrets(), new Log(_log), NullLoggerFactory.Instance);
+        Apply(TypeUrls.Cluster, [.. clusters.Select(c => WireTypes.Strict.Parse<Cluster>(c))], m => ((Cluster)m).Name);
+        Route(route);
+        Apply(TypeUrls.Listener, [WireTypes.Strict.Parse<Listener>($$$"""
+            {"name": "in", "traffic_direction": "OUTBOUND", "address": {"socket_address": {"address": "127.0.0.1", "port_value": {{{Port}}} } },
+             "filter_chains": [{"filters": [{"name": "http", "typed_config": {"@type": "type.googleapis.com/envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager",
+               "stat_prefix": "in", "rds": {"config_source": {"ads": {} }, "route_config_name": "r"}, "upgrade_configs": [{"upgrade_type": "websocket"}], "normalize_path": true, {{{more}}}
+               "access_log": [{"name": "f", "typed_config": {"@type": "type.googleapis.com/envoy.extensions.access_loggers.file.v3.FileAccessLog", "path": "log",
+                 "log_format": {"text_format_source": {"inline_string": "%REQ(:METHOD)% %RESPONSE_CODE% %RESPONSE_FLAGS% %RESPONSE_CODE_DETAILS%\n"} } } }],
+               "http_filters": [{{{filters}}} {"name": "envoy.filters.http.router", "typed_config": {"@type": "type.googleapis.com/envoy.extensions.filters.http.router.v3.Router"} }] } }] }] }
+            """)], m => ((Listener)m).Name);
+        Assert.Empty(Plane.ListenerFailures);
+    }
+
+    internal int Port { get; }
+
+    internal DataPlane Plane { get; }
+
+    internal string LogText
+    {
+        get
+        {
+            lock (_log) return _log.ToString();
+        }
+    }
+
+    internal void Route(string action) => Apply(TypeUrls.Route, [WireTypes.Strict.Parse<RouteConfiguration>(
+        $$"""{"name": "r", "virtual_hosts": [{"name": "all", "domains": ["*"], "include_request_attempt_count": true, "routes": [{"name": "only", "match": {"prefix": "/"}, {{action}} }] }] }""")],
+        m => ((RouteConfiguration)m).Name);
+
+    internal void Endpoints(string cluster, params int[] ports)
+    {
+        var assignment = new ClusterLoadAssignment { ClusterName = cluster };
+        var group = new LocalityLbEndpoints();
+        foreach (var port in ports)
+            group.LbEndpoints.Add(new LbEndpoint { Endpoint = new() { Address = new() { SocketAddress = new() { Address = "127.0.0.1", PortValue = (uint)port } } } });
+        assignment.Endpoints.Add(group);
+        Apply(TypeUrls.Endpoints, [assignment], m => ((ClusterLoadAssignment)m).ClusterName);
+    }
+
+    internal static string Cluster(string name, bool http2 = false, string more = "") =>
+        $$"""
+        {"name": "{{name}}", "type": "EDS", "connect_timeout": "1s", "eds_cluster_config": {"eds_config": {"ads": {} } } {{more}} {{(http2 ? Http2 : "")}} }
+        """;
+
+    private const string Http2 = """
+        , "typed_extension_protocol_options": {"envoy.extensions.upstreams.http.v3.HttpProtocolOptions": {"@type": "type.googleapis.com/envoy.extensions.upstreams.http.v3.HttpProtocolOptions",
+          "explicit_http_config": {"http2_protocol_options": {} } } }
+        """;
+
+    /// <summary>Sends bytes as they are and reads until the proxy closes or says nothing for a while.</summary>
+    internal async Task<string> RawAsync(string text, bool closes = true)
+    {
+        using var socket = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
+        await socket.ConnectAsync(IPAddress.Loopback, Port, TestContext.Current.CancellationToken);
+        await socket.SendAsync(Encoding.Latin1.GetBytes(text), SocketFlags.None);
+        if (closes) socket.Shutdown(SocketShutdown.Send);
+        var all = new StringBuilder();
+        var buffer = new byte[16 * 1024];
+        using var patience = new CancellationTokenSource(TimeSpan.FromSeconds(5));
+        while (await socket.ReceiveAsync(buffer, SocketFlags.None, patience.Token) is > 0 and var count) all.Append(Encoding.Latin1.GetString(buffer, 0, count));
+        return all.ToString();
+    }
+
+    internal static int FreePort()
+    {
+        using var socket = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
+        socket.Bind(new IPEndPoint(IPAddress.Loopback, 0));
+        return ((IPEndPoint)socket.LocalEndPoint!).Port;
+    }
+
+    public void Dispose() => Plane.Dispose();
+
+    private void Apply(string typeUrl, IReadOnlyList<IMessage> messages, Func<IMessage, string> name) =>
+        Assert.Empty(Plane.State.Apply(new(typeUrl, [.. messages.Select(m => new NamedResource(name(m), "1", new Any { TypeUrl = typeUrl, Value = m.ToByteString() }))], [], "1")));
+
+    private sealed class Log(StringBuilder into) : Stream, ILogFiles
+    {
+        public Stream Open(string path) => this;
+
+        public override void Write(ReadOnlySpan<byte> buffer)
+        {
+            lock (into) into.Append(Encoding.UTF8.GetString(buffer));
+        }
+
+        public override void Write(byte[] buffer, int offset, int count) => Write(buffer.AsSpan(offset, count));
+
+        public override bool CanRead => false;
+
+        public override bool CanSeek => false;
+
+        public override bool CanWrite => true;
+
+        public override long Length => throw new NotSupportedException();
+
+        public override long Position { get => throw new NotSupportedException(); set => throw new NotSupportedException(); }
+
+        public override void Flush()
+        {
+        }
+
+        public override int Read(byte[] buffer, int offset, int count) => throw new NotSupportedException();
+
+        public override long Seek(long offset, SeekOrigin origin) => throw new NotSupportedException();
+
+        public override void SetLength(long value) => throw new NotSupportedException();
+    }
+}
+
+/// <summary>A proxy without any certificate.</summary>
+internal sealed class NoSecrets : ISecretSource
+{
+    public event Action<string>? Changed
+    {
+        add { }
+        remove { }
+    }
+
+    public CertificateSecret? FindCertificate(string name) => null;
+
+    public RootSecret? FindRoots(string name) => null;
+
+    public IReadOnlyList<SecretView> View() => [];
+}

@@ -1,0 +1,54 @@
+using System.Net;
+using Microsoft.AspNetCore.Builder;
+using Microsoft.AspNetCore.Hosting;
+using Microsoft.AspNetCore.Hosting.Server;
+using Microsoft.AspNetCore.Hosting.Server.Features;
+using Microsoft.AspNetCore.Http;
+using Microsoft.AspNetCore.Http.Features;
+using Microsoft.AspNetCore.Server.Kestrel.Core;
+using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Logging;
+
+namespace Isthmus.Tests.Proxy.System;
+
+/// <summary>An HTTP server by other hands, to talk to from behind the proxy.</summary>
+internal sealed class OriginServer : IAsyncDisposable
+{
+    private readonly WebApplication _app;
+
+    private OriginServer(WebApplication app) => _app = app;
+
+    internal int Port { get; private set; }
+
+    internal static async Task<OriginServer> StartAsync(HttpProtocols protocols, RequestDelegate handle)
+    {
+        var builder = WebApplication.CreateSlimBuilder();
+        builder.Logging.ClearProviders();
+        builder.WebHost.ConfigureKestrel(o => o.Listen(IPAddress.Loopback, 0, l => l.Protocols = protocols));
+        var app = builder.Build();
+        app.Run(handle);
+        await app.StartAsync();
+        var address = app.Services.GetRequiredService<IServer>().Features.Get<IServerAddressesFeature>()!.Addresses.First();
+        return new(app) { Port = new Uri(address).Port };
+    }
+
+    /// <summary>Sends the body back as it comes, and the number of its bytes after it.</summary>
+    internal static async Task EchoAsync(HttpContext context)
+    {
+        context.Response.Headers["seen-protocol"] = context.Request.Protocol;
+        context.Response.Headers["seen-path"] = context.Request.Path + context.Request.QueryString;
+        if (context.Response.SupportsTrailers()) context.Response.DeclareTrailer("total");
+        await context.Response.StartAsync();
+        var buffer = new byte[16 * 1024];
+        var total = 0L;
+        while (await context.Request.Body.ReadAsync(buffer) is > 0 and var count)
+        {
+            total += count;
+            await context.Response.Body.WriteAsync(buffer.AsMemory(0, count));
+            await context.Response.Body.FlushAsync();
+        }
+        if (context.Response.SupportsTrailers()) context.Response.AppendTrailer("total", total.ToString(global::System.Globalization.CultureInfo.InvariantCulture));
+    }
+
+    public async ValueTask DisposeAsync() => await _app.DisposeAsync();
+}

@@ -1,3 +1,4 @@
+using System.Collections.Concurrent;
 using System.Text.Json.Nodes;
 using Isthmus.Core.Collections;
 using Isthmus.Core.Problems;
@@ -15,7 +16,7 @@ internal sealed record SupervisorSettings(LabHome Home, LabModeKind Mode, int Pr
 internal sealed partial class LabSupervisor : IAsyncDisposable
 {
     private static readonly TimeSpan StepLimit = TimeSpan.FromSeconds(90);
-    private static readonly TimeSpan PodGrace = TimeSpan.FromSeconds(3);
+    private static readonly TimeSpan PodGrace = TimeSpan.FromSeconds(2);
 
     private readonly SupervisorSettings _settings;
     private readonly TimeProvider _time;
@@ -24,7 +25,7 @@ internal sealed partial class LabSupervisor : IAsyncDisposable
     private readonly NamespaceHandle _own;
     // One change of the set of clusters at a time; waiting for a cluster to become ready happens outside of it.
     private readonly SemaphoreSlim _change = new(1);
-    private readonly Dictionary<string, LabCluster> _clusters = new(StringComparer.Ordinal);
+    private readonly ConcurrentDictionary<string, LabCluster> _clusters = new(StringComparer.Ordinal);
     private LabState _state;
 
     private LabSupervisor(SupervisorSettings settings, OuterNetwork outer, NamespaceHandle own, LabState state, TimeProvider time, ILogger log)
@@ -74,7 +75,7 @@ internal sealed partial class LabSupervisor : IAsyncDisposable
         var begun = _time.GetTimestamp();
         await Task.WhenAll(requests.Select(async request =>
         {
-            var cluster = _clusters[request.Name];
+            var cluster = Running(request.Name);
             await StepAsync(cluster, "API server ready", "apiserver", token => Readiness.ApiServerAsync(cluster.Client, token), begun, report, stop);
             await StepAsync(cluster, "system components applied", "apiserver",
                 token => SystemComponents.EnsureAsync(cluster.Client, cluster.Settings, _settings.Image, token), begun, report, stop);
@@ -88,7 +89,7 @@ internal sealed partial class LabSupervisor : IAsyncDisposable
         var begun = _time.GetTimestamp();
         return Task.WhenAll(names.Select(async name =>
         {
-            var cluster = _clusters.GetValueOrDefault(name) ?? throw new ProblemException($"cluster {name}", "does not exist", "isthmus lab status lists the clusters");
+            var cluster = Running(name);
             await StepAsync(cluster, "node ready", "node", token => Readiness.NodeAsync(cluster.Client, cluster.Settings, token), begun, report, stop);
             await StepAsync(cluster, "DNS ready", "node",
                 token => Readiness.DeploymentAsync(cluster.Client, SystemComponents.Namespace, SystemComponents.Dns, token), begun, report, stop);
@@ -101,7 +102,7 @@ internal sealed partial class LabSupervisor : IAsyncDisposable
         await _change.WaitAsync(stop);
         try
         {
-            if (!_clusters.Remove(name, out var cluster))
+            if (!_clusters.TryRemove(name, out var cluster))
             {
                 var known = _state.Clusters.IsEmpty ? "there is none" : $"there are: {string.Join(", ", _state.Clusters.Select(other => other.Name))}";
                 throw new ProblemException($"cluster {name}", $"does not exist ({known})", "isthmus lab status lists the clusters");
@@ -122,7 +123,7 @@ internal sealed partial class LabSupervisor : IAsyncDisposable
     internal async Task<JsonObject> StatusAsync(CancellationToken stop)
     {
         var clusters = new JsonArray();
-        var states = await Task.WhenAll(_state.Clusters.Where(c => _clusters.ContainsKey(c.Name)).Select(c => _clusters[c.Name].StatusAsync(stop)));
+        var states = await Task.WhenAll(_state.Clusters.Select(settings => _clusters.GetValueOrDefault(settings.Name)).OfType<LabCluster>().Select(cluster => cluster.StatusAsync(stop)));
         foreach (var state in states) clusters.Add((JsonNode)state);
         return new JsonObject
         {
@@ -155,6 +156,9 @@ internal sealed partial class LabSupervisor : IAsyncDisposable
         _outer.Dispose();
         _change.Dispose();
     }
+
+    private LabCluster Running(string name) =>
+        _clusters.GetValueOrDefault(name) ?? throw new ProblemException($"cluster {name}", "does not exist", "isthmus lab status lists the clusters");
 
     private List<ClusterSettings> PlanAll(IReadOnlyList<ClusterRequest> requests, bool mustBeNew)
     {
@@ -201,7 +205,7 @@ internal sealed partial class LabSupervisor : IAsyncDisposable
         {
             foreach (var (name, task) in starting)
             {
-                if (task.IsCompletedSuccessfully) _clusters.Add(name, await task);
+                if (task.IsCompletedSuccessfully) _clusters[name] = await task;
                 else Forget(name);
             }
         }

@@ -83,19 +83,40 @@ internal sealed class LabRig : IAsyncDisposable
         Directory.Delete(_directory, recursive: true);
     }
 
+    /// <summary>Begins a command and leaves it to the test.</summary>
+    internal Process Begin(params string[] arguments) => Process.Start(Prepare("dotnet", [_program, .. arguments], null))!;
+
+    /// <summary>Asks until the answer has <paramref name="words"/>.</summary>
+    internal static async Task<string> UntilAsync(Func<Task<Outcome>> ask, string words, double seconds = 30)
+    {
+        var begun = TimeProvider.System.GetTimestamp();
+        while (true)
+        {
+            var answer = await ask();
+            if (answer.Output.Contains(words, StringComparison.Ordinal)) return answer.Output;
+            Assert.True(TimeProvider.System.GetElapsedTime(begun).TotalSeconds < seconds, $"no '{words}' within {seconds} s; the last answer: {answer.Output}{answer.Errors}");
+            await Task.Delay(100, TestContext.Current.CancellationToken);
+        }
+    }
+
     private async Task<Outcome> RunAsync(string program, string[] arguments, string? invokedAs)
     {
-        var start = new ProcessStartInfo(program, arguments) { RedirectStandardOutput = true, RedirectStandardError = true, RedirectStandardInput = true };
-        start.Environment["ISTHMUS_LAB_HOME"] = Home.Directory;
-        start.Environment["KUBECONFIG"] = Kubeconfig;
-        if (invokedAs is not null) start.Environment["ISTHMUS_INVOKED_AS"] = invokedAs;
-        using var process = Process.Start(start)!;
+        using var process = Process.Start(Prepare(program, arguments, invokedAs))!;
         process.StandardInput.Close();
         var output = process.StandardOutput.ReadToEndAsync();
         var errors = process.StandardError.ReadToEndAsync();
         using var patience = new CancellationTokenSource(TimeSpan.FromSeconds(120));
         await process.WaitForExitAsync(patience.Token);
         return new(process.ExitCode, await output, await errors);
+    }
+
+    private ProcessStartInfo Prepare(string program, string[] arguments, string? invokedAs)
+    {
+        var start = new ProcessStartInfo(program, arguments) { RedirectStandardOutput = true, RedirectStandardError = true, RedirectStandardInput = true };
+        start.Environment["ISTHMUS_LAB_HOME"] = Home.Directory;
+        start.Environment["KUBECONFIG"] = Kubeconfig;
+        if (invokedAs is not null) start.Environment["ISTHMUS_INVOKED_AS"] = invokedAs;
+        return start;
     }
 
     private static string FindProgram()

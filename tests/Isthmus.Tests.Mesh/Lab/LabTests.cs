@@ -100,6 +100,21 @@ public sealed class LabTests
         Assert.False(File.Exists(rig.Kubeconfig));
     }
 
+    [Fact]
+    public async Task An_interrupted_up_removes_what_it_made()
+    {
+        await using var rig = await LabRig.CreateAsync();
+        using var up = rig.Begin("lab", "up", "--clusters", "2");
+        await LabRig.EventuallyAsync(() => Directory.Exists(rig.Home.Cluster("cluster2")), "the second cluster's directory");
+        var supervisor = rig.Supervisor;
+        ProcessImage.Kill(up.Id, Signals.Int);
+        await up.WaitForExitAsync(TestContext.Current.CancellationToken);
+        Assert.Equal(130, up.ExitCode);
+        await LabRig.EventuallyAsync(() => !LabRig.Exists(supervisor), "the supervisor's end");
+        Assert.False(Directory.Exists(rig.Home.Directory));
+        Assert.False(File.Exists(rig.Kubeconfig));
+    }
+
     [Theory]
     [InlineData("0 is not between", "lab", "up", "--clusters", "0")]
     [InlineData("names 'cluster9'", "lab", "up", "--network", "cluster9=A")]

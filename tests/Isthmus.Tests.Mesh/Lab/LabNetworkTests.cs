@@ -1,0 +1,84 @@
+using Xunit;
+
+namespace Isthmus.Tests.Mesh.Lab;
+
+/// <summary>Networks of whole labs, seen from Pods.</summary>
+public sealed class LabNetworkTests
+{
+    private const string Server = """
+        apiVersion: v1
+        kind: Pod
+        metadata: {name: server, labels: {app: echo}}
+        spec:
+          terminationGracePeriodSeconds: 0
+          containers:
+          - name: echo
+            image: host.lab.internal/rootfs
+            command: [python3, -c, "import http.server,socketserver\nclass H(http.server.BaseHTTPRequestHandler):\n  def do_GET(self):\n    b=(NAME+' '+self.client_address[0]+'\\n').encode()\n    self.send_response(200);self.send_header('Content-Length',str(len(b)));self.end_headers();self.wfile.write(b)\nNAME='CLUSTER'\nsocketserver.ThreadingTCPServer(('',8080),H).serve_forever()"]
+        ---
+        apiVersion: v1
+        kind: Service
+        metadata: {name: echo}
+        spec:
+          type: LoadBalancer
+          selector: {app: echo}
+          ports: [{port: 80, targetPort: 8080, nodePort: 30080}]
+        """;
+
+    [Fact]
+    public async Task Isolated_clusters_meet_only_at_node_and_load_balancer_addresses()
+    {
+        await using var rig = await LabRig.CreateAsync();
+        (await rig.IsthmusAsync("lab", "up", "--clusters", "2")).Expect(0);
+        await DeployAsync(rig);
+        Assert.Contains("cluster1 ", await CallAsync(rig, "cluster1", "echo.default.svc.cluster.local"));
+        Assert.Contains("cluster2 ", await CallAsync(rig, "cluster2", "echo"), StringComparison.Ordinal);
+        var balancer = await BalancerAsync(rig, "cluster1");
+        Assert.Contains("cluster1 172.18.0.3", await CallAsync(rig, "cluster2", balancer));
+        Assert.Contains("cluster1 172.18.0.3", await CallAsync(rig, "cluster2", "172.18.0.2:30080"));
+        // Both Pods have the same address: each cluster means its own.
+        Assert.Equal(await PodAddressAsync(rig, "cluster1"), await PodAddressAsync(rig, "cluster2"));
+        Assert.Contains("cluster2 ", await CallAsync(rig, "cluster2", $"{await PodAddressAsync(rig, "cluster1")}:8080"));
+    }
+
+    [Fact]
+    public async Task In_a_flat_network_Pods_reach_each_other_and_ClusterIPs_stay_private()
+    {
+        await using var rig = await LabRig.CreateAsync();
+        (await rig.IsthmusAsync("lab", "up", "--clusters", "2", "--flat")).Expect(0);
+        await DeployAsync(rig);
+        var (here, there) = (await PodAddressAsync(rig, "cluster1"), await PodAddressAsync(rig, "cluster2"));
+        Assert.Contains($"cluster2 {here}", await CallAsync(rig, "cluster1", $"{there}:8080"));
+        Assert.Contains($"cluster1 {there}", await CallAsync(rig, "cluster2", $"{here}:8080"));
+        var service = (await rig.KubectlAsync("--context=cluster2", "get", "service", "echo", "-o", "jsonpath={.spec.clusterIP}")).Expect(0);
+        Assert.DoesNotContain("cluster2 ", await CallAsync(rig, "cluster1", service));
+    }
+
+    private static async Task DeployAsync(LabRig rig)
+    {
+        foreach (var cluster in (string[])["cluster1", "cluster2"])
+        {
+            var file = Path.Combine(rig.Home.Directory, $"{cluster}.yaml");
+            await File.WriteAllTextAsync(file, Server.Replace("CLUSTER", cluster, StringComparison.Ordinal), TestContext.Current.CancellationToken);
+            (await rig.KubectlAsync($"--context={cluster}", "apply", "-f", file)).Expect(0);
+            File.Delete(file);
+        }
+        foreach (var cluster in (string[])["cluster1", "cluster2"])
+        {
+            (await rig.KubectlAsync($"--context={cluster}", "wait", "--for=condition=Ready", "pod/server", "--timeout=60s")).Expect(0);
+            await LabRig.UntilAsync(() => rig.KubectlAsync($"--context={cluster}", "exec", "server", "--", "curl", "-sS", "--max-time", "2", "echo"), cluster);
+        }
+    }
+
+    private static async Task<string> CallAsync(LabRig rig, string cluster, string target)
+    {
+        var answer = await rig.KubectlAsync($"--context={cluster}", "exec", "server", "--", "curl", "-sS", "--max-time", "3", $"http://{target}/");
+        return answer.Output + answer.Errors;
+    }
+
+    private static async Task<string> PodAddressAsync(LabRig rig, string cluster) =>
+        (await rig.KubectlAsync($"--context={cluster}", "get", "pod", "server", "-o", "jsonpath={.status.podIP}")).Expect(0);
+
+    private static Task<string> BalancerAsync(LabRig rig, string cluster) => LabRig.UntilAsync(
+        () => rig.KubectlAsync($"--context={cluster}", "get", "service", "echo", "-o", "jsonpath={.status.loadBalancer.ingress[0].ip}"), "172.18.");
+}

@@ -119,7 +119,7 @@ internal sealed class LabRig : IAsyncDisposable
         return start;
     }
 
-    private static string FindProgram()
+    internal static string FindProgram()
     {
         // artifacts/bin/Isthmus.Tests.Mesh/CONFIGURATION/ → artifacts/bin/isthmus/CONFIGURATION/isthmus.dll
         var own = new DirectoryInfo(AppContext.BaseDirectory);

@@ -30,11 +30,12 @@ internal sealed class RequestAuthenticator(
 
     private UserIdentity? Caller(HttpContext context)
     {
-        if (context.Connection.ClientCertificate is { } certificate) return FromCertificate(certificate);
+        // A certificate of somebody else's is no harm where a token speaks for the caller.
+        var certificate = context.Connection.ClientCertificate;
+        if (certificate is not null && FromCertificate(certificate) is { } known) return known;
         var header = context.Request.Headers.Authorization.ToString();
-        if (!header.StartsWith(Bearer, StringComparison.OrdinalIgnoreCase)) return _stranger;
-        var token = header[Bearer.Length..].Trim();
-        if (token.Length == 0) return _stranger;
+        var token = header.StartsWith(Bearer, StringComparison.OrdinalIgnoreCase) ? header[Bearer.Length..].Trim() : "";
+        if (token.Length == 0) return certificate is null ? _stranger : null;
         return tokens.Verify(token, [settings.Issuer]).User is { } user ? WithGroup(user, Authenticated) : null;
     }
 

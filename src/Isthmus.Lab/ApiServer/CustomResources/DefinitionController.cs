@@ -25,38 +25,48 @@ internal sealed class DefinitionController(IObjectStore store, KindRegistry kind
 
     /// <summary>One pass over all definitions.</summary>
     /// <returns>True when a deleted one still has objects: another pass is due even without a change.</returns>
-    public async Task<bool> ReconcileAsync(CancellationToken stop)
+    public async Task<bool> ReconcileAsync(CancellationToken stop) =>
+        (await ReconcileAsync(store.List(Resources.Definitions).Items.Select(stored => stored.Name), stop)).Emptying;
+
+    /// <summary>Looks at some definitions only: their schemas are large, and most are settled.</summary>
+    private async Task<(HashSet<string> Unsettled, bool Emptying)> ReconcileAsync(IEnumerable<string> names, CancellationToken stop)
     {
-        var waiting = false;
-        foreach (var stored in store.List(Resources.Definitions).Items)
+        var unsettled = new HashSet<string>(StringComparer.Ordinal);
+        var emptying = false;
+        foreach (var name in names)
         {
+            if (store.Find(Resources.Definitions, "", name) is not { } stored) continue;
             var definition = stored.Parse();
-            if (definition.TextAt("metadata", "deletionTimestamp").Length > 0) waiting |= await CleanUpAsync(stored, definition, stop);
-            else await AcceptAsync(stored, stop);
+            var deleted = definition.TextAt("metadata", "deletionTimestamp").Length > 0;
+            var established = !deleted && await AcceptAsync(stored, stop);
+            var left = deleted && await CleanUpAsync(stored, definition, stop);
+            emptying |= left;
+            if (deleted ? left : !established) unsettled.Add(name);
         }
-        return waiting;
+        return (unsettled, emptying);
     }
 
     private async Task FollowAsync(CancellationToken stop)
     {
         var watch = store.Watch(Resources.Definitions, store.Revision);
+        var due = store.List(Resources.Definitions).Items.Select(stored => stored.Name).ToHashSet(StringComparer.Ordinal);
         while (true)
         {
-            var waiting = await ReconcileAsync(stop);
+            // One without its names may get them when another goes: it is looked at again with every change.
+            (due, var emptying) = await ReconcileAsync(due, stop);
             var change = watch.WaitAsync(stop);
-            await (waiting ? Task.WhenAny(change, Task.Delay(CleanupPause, time, stop)) : change);
-            while (watch.TryRead(out _))
-            {
-                // Each pass looks at everything: changes only say that another is due.
-            }
+            await (emptying ? Task.WhenAny(change, Task.Delay(CleanupPause, time, stop)) : change);
+            while (watch.TryRead(out var changed)) due.Add(changed.Object.Name);
         }
     }
 
-    private async Task AcceptAsync(StoredObject stored, CancellationToken stop)
+    /// <returns>True when the definition is established.</returns>
+    private async Task<bool> AcceptAsync(StoredObject stored, CancellationToken stop)
     {
         // Two writes, as clients that watch for the steps expect.
         await store.ChangeAsync(Resources.Definitions, "", stored.Name, AcceptNames, stop);
-        await store.ChangeAsync(Resources.Definitions, "", stored.Name, Establish, stop);
+        var last = await store.ChangeAsync(Resources.Definitions, "", stored.Name, Establish, stop);
+        return last is not null && DefinitionConditions.IsTrue(last.Parse(), DefinitionConditions.NamesAccepted);
     }
 
     private bool AcceptNames(JsonObject definition)

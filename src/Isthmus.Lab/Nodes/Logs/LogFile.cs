@@ -20,6 +20,9 @@ internal sealed class LogFile : IDisposable
         _stream = Append(path);
     }
 
+    /// <summary>How often it has been rotated since it was opened here.</summary>
+    internal int Rotations { get; private set; }
+
     /// <summary>No more will be written.</summary>
     internal bool IsComplete { get; private set; }
 
@@ -77,6 +80,7 @@ internal sealed class LogFile : IDisposable
         File.Move(_path, $"{_path}.1", overwrite: true);
         File.Delete($"{_path}.{KeptFiles}");
         _stream = Append(_path);
+        Rotations++;
     }
 
     private void Announce()

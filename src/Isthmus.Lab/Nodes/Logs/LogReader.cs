@@ -14,6 +14,7 @@ internal static class LogReader
     {
         var left = query.LimitBytes ?? long.MaxValue;
         var skip = query.Tail is { } tail ? Math.Max(0, CountLines(path) - tail) : 0;
+        var rotations = live?.Rotations ?? 0;
         var files = LogFile.Files(path);
         FileStream? current = null;
         try
@@ -25,7 +26,7 @@ internal static class LogReader
                 (skip, left) = await CopyFileAsync(current, query, to, skip, left, stop);
             }
             await to.FlushAsync(stop);
-            if (query.Follow && live is not null) await FollowAsync(path, live, current, query, to, left, stop);
+            if (query.Follow && live is not null) await FollowAsync(path, live, rotations, current, query, to, left, stop);
         }
         finally
         {
@@ -33,18 +34,21 @@ internal static class LogReader
         }
     }
 
-    private static async Task FollowAsync(string path, LogFile live, FileStream? current, LogQuery query, Stream to, long left, CancellationToken stop)
+    private static async Task FollowAsync(
+        string path, LogFile live, int rotations, FileStream? current, LogQuery query, Stream to, long left, CancellationToken stop)
     {
-        var mine = current;
+        var (mine, read) = (current, rotations);
         while (left > 0)
         {
-            var (changed, complete) = (live.Changed, live.IsComplete);
+            // Taken before reading: what changes meanwhile is seen in the next round.
+            var (changed, complete, now) = (live.Changed, live.IsComplete, live.Rotations);
             if (mine is not null) (_, left) = await CopyFileAsync(mine, query, to, 0, left, stop);
-            // Rotated under us: the rest of the old file has just been read, so go on with the new one.
-            if (mine is null || HasRotated(path, mine))
+            for (; read < now && left > 0; read++)
             {
+                // It was rotated, so the old file has just been read to its end: go on with the next one.
                 if (mine is not null && mine != current) await mine.DisposeAsync();
-                mine = File.Exists(path) ? Open(path) : null;
+                var next = now - read - 1 > 0 ? $"{path}.{now - read - 1}" : path;
+                mine = File.Exists(next) ? Open(next) : null;
                 if (mine is not null) (_, left) = await CopyFileAsync(mine, query, to, 0, left, stop);
             }
             await to.FlushAsync(stop);
@@ -53,8 +57,6 @@ internal static class LogReader
         }
         if (mine is not null && mine != current) await mine.DisposeAsync();
     }
-
-    private static bool HasRotated(string path, FileStream mine) => !File.Exists(path) || new FileInfo(path).Length < mine.Position;
 
     private static async Task<(long Skip, long Left)> CopyFileAsync(FileStream file, LogQuery query, Stream to, long skip, long left, CancellationToken stop)
     {
@@ -78,6 +80,8 @@ internal static class LogReader
                 left -= Append(output, line, query);
             }
             kept = length - start;
+            // We write no such lines; whatever did, its rest must not stop the reader.
+            if (kept == buffer.Length) kept = 0;
             buffer.AsSpan(start, kept).CopyTo(buffer);
             await to.WriteAsync(output.GetBuffer().AsMemory(0, (int)Math.Min(output.Length, output.Length + Math.Min(0, left))), stop);
             output.SetLength(0);

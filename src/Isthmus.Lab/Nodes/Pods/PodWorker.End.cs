@@ -95,18 +95,18 @@ internal sealed partial class PodWorker
     private async Task EndpointsLeaveAsync(CancellationToken graceOver)
     {
         if (_gone || _sandbox is not { Network: not null } sandbox) return;
-        var began = _node.Time.GetTimestamp();
+        using var limit = CancellationTokenSource.CreateLinkedTokenSource(graceOver);
+        limit.CancelAfter(_node.Settings.EndpointsLeave);
         try
         {
             var served = false;
-            while (await _node.Api.IsReadyEndpointAsync(_pod.Metadata.Namespace, sandbox.Record.Address, graceOver)
-                && _node.Time.GetElapsedTime(began) < _node.Settings.EndpointsLeave)
+            while (await _node.Api.IsReadyEndpointAsync(_pod.Metadata.Namespace, sandbox.Record.Address, limit.Token))
             {
                 served = true;
-                await Task.Delay(TimeSpan.FromMilliseconds(20), _node.Time, graceOver);
+                await Task.Delay(TimeSpan.FromMilliseconds(20), _node.Time, limit.Token);
             }
             // Also when the endpoint was gone at the first look: it may have left only now.
-            if (served || _pod.Status.IsReady) await Task.Delay(_node.Settings.EndpointsSettle, _node.Time, graceOver);
+            if (served || _pod.Status.IsReady) await Task.Delay(_node.Settings.EndpointsSettle, _node.Time, limit.Token);
         }
         catch (Exception e) when (e is KubeException or HttpRequestException or IOException or OperationCanceledException)
         {

@@ -20,7 +20,12 @@ internal sealed class NodeServer(NodeContext node, PodSet pods, string socketPat
         File.Delete(socketPath);
         var builder = WebApplication.CreateEmptyBuilder(new());
         builder.Logging.ClearProviders();
-        builder.WebHost.UseKestrelCore().ConfigureKestrel(options => options.ListenUnixSocket(socketPath, listen => listen.Protocols = HttpProtocols.Http1));
+        builder.WebHost.UseKestrelCore().ConfigureKestrel(options =>
+        {
+            options.ListenUnixSocket(socketPath, listen => listen.Protocols = HttpProtocols.Http1);
+            // Who follows a log may stop reading it for as long as he likes.
+            options.Limits.MinResponseDataRate = null;
+        });
         await using var app = builder.Build();
         app.UseWebSockets();
         app.Run(http => HandleAsync(http, stop));

@@ -35,9 +35,9 @@ public sealed class LogReaderTests : IDisposable
         log.Flush();
         using var seen = new MemoryStream();
         var following = LogReader.CopyAsync(File1, log, new(true, null, null, false, null), seen, TestContext.Current.CancellationToken);
-        var big = new byte[1 << 20];
+        var big = new byte[LogLine.LongestPart];
         big.AsSpan().Fill((byte)'x');
-        for (var i = 0; i < 11; i++)
+        for (var i = 0; i < 11 * 1024 / 16; i++)
         {
             log.WriteLine(big, false, false);
             log.Flush();
@@ -49,6 +49,7 @@ public sealed class LogReaderTests : IDisposable
         var text = Encoding.UTF8.GetString(seen.ToArray());
         Assert.StartsWith("first\n", text, StringComparison.Ordinal);
         Assert.EndsWith("last\n", text, StringComparison.Ordinal);
+        Assert.Equal(11 * 1024 / 16 + 2, text.Count(letter => letter == '\n'));
         Assert.True(File.Exists(File1 + ".1"));
         Assert.EndsWith("last\n", await ReadAsync(new(false, 3, null, false, null)), StringComparison.Ordinal);
     }

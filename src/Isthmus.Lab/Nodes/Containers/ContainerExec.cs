@@ -77,12 +77,18 @@ internal sealed class ContainerExec : IDisposable
         _ = Spawn.Reap(_process.Id);
     }
 
-    public void Dispose()
+    /// <summary>Leaves the program alone with itself.</summary>
+    internal void CloseStreams()
     {
         Input?.Dispose();
         Output.Dispose();
         Errors?.Dispose();
         Terminal?.Dispose();
+    }
+
+    public void Dispose()
+    {
+        CloseStreams();
         _process.Dispose();
     }
 

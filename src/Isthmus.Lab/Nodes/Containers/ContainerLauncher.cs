@@ -25,11 +25,12 @@ internal sealed class LaunchException(string message, Exception? cause = null) :
 internal static class ContainerLauncher
 {
     // 3 is the exit file, 9 the container's standard error: the shell's own notices ("Killed") stay out of the log, and
-    // what unshare has to say goes before the exit code.
-    private const string Outer = "exec 9>&2 2>/dev/null; \"$@\" 2>&3 4>&-; s=$?; exec 9>&-; echo $s >&3";
+    // what unshare has to say goes before the exit code. A terminal's master at 4 must not be redirected here: the shell
+    // would keep it under another number.
+    private const string Outer = "exec 9>&2 2>/dev/null; \"$@\" 2>&3; s=$?; exec 9>&-; echo $s >&3";
 
     // Runs as PID 1. A read-only /proc keeps the machine's settings out of reach of a container whose root is the machine's.
-    private const string Inner = "exec 2>&9 9>&- 3>&-; mount -n -t proc -o ro,nosuid,nodev,noexec proc /proc || exit 128; cd -- \"$1\" || exit 128; shift; exec \"$@\"";
+    private const string Inner = "exec 2>&9 9>&- 3>&- 4>&-; mount -n -t proc -o ro,nosuid,nodev,noexec proc /proc || exit 128; cd -- \"$1\" || exit 128; shift; exec \"$@\"";
 
     internal const int TerminalDescriptor = 4;
 

@@ -53,7 +53,17 @@ internal sealed class ContainerStarter(NodeContext node)
         }
         Remember(slot, record);
         slot.Files.Prune(attempt);
-        return Run(slot, ContainerProcess.Started(record.Process, slot.Files.Exit(attempt)), record, identity, output, errors, input);
+        var process = ContainerProcess.Started(record.Process, slot.Files.Exit(attempt));
+        try
+        {
+            return Run(slot, process, record, identity, output, errors, input);
+        }
+        catch
+        {
+            process.Kill();
+            process.Dispose();
+            throw;
+        }
     }
 
     /// <summary>Takes over a container that an earlier node started; null when it has ended.</summary>

@@ -18,18 +18,30 @@ internal sealed class ExecSession(Reactor reactor, ContainerExec exec, ChannelSo
 
     internal async Task RunAsync(CancellationToken stop)
     {
+        var exited = exec.WaitAsync(reactor, CancellationToken.None);
+        try
+        {
+            await ServeAsync(exited, stop);
+        }
+        finally
+        {
+            // A client that leaves hangs up a terminal; a program on pipes goes on until it notices.
+            exec.CloseStreams();
+            _ = exited.ContinueWith(_ => exec.Dispose(), TaskScheduler.Default);
+        }
+    }
+
+    private async Task ServeAsync(Task<int> exited, CancellationToken stop)
+    {
         using var over = CancellationTokenSource.CreateLinkedTokenSource(stop);
         var input = ReceiveAsync(over.Token);
         var output = Task.WhenAll(
             CopyAsync(exec.Output, ChannelProtocol.Output, over.Token),
             exec.Errors is { } errors ? CopyAsync(errors, ChannelProtocol.Error, over.Token) : Task.CompletedTask);
-        // A client that leaves hangs up a terminal; a program on pipes goes on until it notices.
-        var exited = exec.WaitAsync(reactor, stop);
         if (await Task.WhenAny(exited, input) == input)
         {
             await over.CancelAsync();
             await Quietly(output);
-            _ = exited.ContinueWith(_ => exec.Dispose(), TaskScheduler.Default);
             return;
         }
         await DrainAsync(output);
@@ -39,7 +51,6 @@ internal sealed class ExecSession(Reactor reactor, ContainerExec exec, ChannelSo
         await over.CancelAsync();
         await Quietly(input);
         await Quietly(output);
-        exec.Dispose();
     }
 
     /// <summary>Waits for the last output. A program that it left behind may hold the pipes for ever: silence is an end too.</summary>

@@ -12,7 +12,7 @@ internal sealed class AttachSession(Reactor reactor, RunningContainer running, b
     private const int QueueLength = 256;
     private static readonly TimeSpan LeaveWithin = TimeSpan.FromSeconds(2);
 
-    internal async Task RunAsync(Func<int> exitCode, CancellationToken stop)
+    internal async Task RunAsync(CancellationToken stop)
     {
         using var over = CancellationTokenSource.CreateLinkedTokenSource(stop);
         // A client that does not keep up loses the oldest output; the container must not wait for it.
@@ -22,9 +22,10 @@ internal sealed class AttachSession(Reactor reactor, RunningContainer running, b
         var output = SendAsync(queue.Reader, over.Token);
         if (await Task.WhenAny(running.Ended.Task, input) != input)
         {
+            // How it ended is in the Pod's status; to a client that is attached an end is an end.
             queue.Writer.TryComplete();
             await Quietly(output);
-            await socket.FinishAsync(ChannelProtocol.Exited(exitCode()), stop);
+            await socket.FinishAsync(ChannelProtocol.Exited(0), stop);
             await Task.WhenAny(input, Task.Delay(LeaveWithin, CancellationToken.None));
         }
         await over.CancelAsync();

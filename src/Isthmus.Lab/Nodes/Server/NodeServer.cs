@@ -134,7 +134,7 @@ internal sealed class NodeServer(NodeContext node, PodSet pods, string socketPat
             await socket.FinishAsync(ChannelProtocol.Failed($"container {container} is not running"), stop);
             return;
         }
-        await new AttachSession(node.Reactor, running, Flag(http, "stdin") && found.Spec.StdinOnce, socket).RunAsync(() => found.Record?.End?.ExitCode ?? 0, stop);
+        await new AttachSession(node.Reactor, running, Flag(http, "stdin") && found.Spec.StdinOnce, socket).RunAsync(stop);
     }
 
     private static Task<RunningContainer?> RunningAsync(PodWorker worker, string container) =>

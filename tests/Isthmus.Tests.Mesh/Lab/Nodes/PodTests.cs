@@ -38,6 +38,17 @@ public sealed class PodTests
     }
 
     [Fact]
+    public async Task A_terminal_of_a_container_is_logged_and_nothing_else_is_inherited()
+    {
+        await using var rig = NodeRig.Start();
+        rig.Apply(Yaml("a", "tty; exec sleep 1000", "    tty: true\n    stdin: true"));
+        await rig.ReadyAsync("a");
+        await Until(async () => (await rig.LogAsync("a", "main")).Contains("/dev/pts/0"));
+        var (_, listed) = await rig.ExecAsync("a", "main", "sh", "-c", "ls /proc/1/fd | tr '\\n' ' '");
+        Assert.Equal("0 1 2 ", listed);
+    }
+
+    [Fact]
     public async Task Starting_a_Pod_takes_milliseconds()
     {
         await using var rig = NodeRig.Start();

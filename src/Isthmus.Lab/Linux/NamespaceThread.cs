@@ -5,7 +5,8 @@ namespace Isthmus.Lab.Linux;
 /// <summary>
 /// Runs code on a thread of its own that first enters namespaces, and that ends afterwards: namespaces belong to
 /// threads, so a thread of the pool that entered one would leak it into other people's work. Sockets made and
-/// processes started there stay in those namespaces and are used from any thread.
+/// processes started there stay in those namespaces and are used from any thread. The code that runs there must neither
+/// start threads nor queue work: what comes of it would live in the namespaces too.
 /// </summary>
 internal static class NamespaceThread
 {
@@ -48,7 +49,11 @@ internal static class NamespaceThread
         return result;
     }
 
-    /// <summary>As <see cref="Run{T}(ReadOnlySpan{NamespaceHandle}, Func{T})"/>, without holding a thread of the pool meanwhile.</summary>
+    /// <summary>
+    /// As <see cref="Run{T}(ReadOnlySpan{NamespaceHandle}, Func{T})"/>, without holding a thread of the pool meanwhile. A thread
+    /// in between tells the result: work that is queued from inside the namespaces could make the pool start a worker
+    /// there, and a new thread inherits the namespaces of its maker, for ever.
+    /// </summary>
     internal static Task<T> RunAsync<T>(NamespaceHandle[] namespaces, Func<T> body)
     {
         var done = new TaskCompletionSource<T>(TaskCreationOptions.RunContinuationsAsynchronously);
@@ -56,16 +61,14 @@ internal static class NamespaceThread
         {
             try
             {
-                if (Array.Exists(namespaces, n => n.Kind == NamespaceKinds.Mount)) OwnFileSystemContext();
-                foreach (var one in namespaces) one.Enter();
-                done.SetResult(body());
+                done.SetResult(Run(namespaces, body));
             }
             catch (Exception e)
             {
                 done.SetException(e);
             }
         })
-        { IsBackground = true, Name = "namespace" };
+        { IsBackground = true, Name = "namespace-wait" };
         thread.Start();
         return done.Task;
     }

@@ -3,6 +3,7 @@ using Isthmus.Kubernetes.Objects;
 using Isthmus.Lab.Linux;
 using Isthmus.Lab.Network;
 using Isthmus.Lab.Nodes.Containers;
+using Isthmus.Lab.Nodes.Processes;
 
 namespace Isthmus.Lab.Nodes.Pods;
 
@@ -115,8 +116,8 @@ internal sealed class PodSandbox : IDisposable
 
     private static string Boot()
     {
-        // The lab's namespaces end with it, so its own mount namespace is part of the time in which a record holds.
-        var boot = File.ReadAllText("/proc/sys/kernel/random/boot_id").Trim();
-        return $"{boot}/{new FileInfo("/proc/self/ns/pid").LinkTarget}";
+        // The lab's namespaces end with it: its first process is part of the time in which a record holds.
+        var first = ProcessIdentity.Of(1);
+        return $"{first.Boot}/{first.StartTicks}";
     }
 }

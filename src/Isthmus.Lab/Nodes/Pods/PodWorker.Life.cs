@@ -44,6 +44,7 @@ internal sealed partial class PodWorker
             RecordEnd(slot, ContainerProcess.ReadExitCode(slot.Files.Exit(open.Attempt)), "ContainerStatusUnknown");
             // The lab ended, not the container by itself: that is no crash.
             if (slot.IsStale) (slot.NotBefore, slot.WaitingReason, slot.WaitingMessage) = (default, "ContainerCreating", "");
+            if (slot.IsStale) ContainerStarter.Remember(slot, slot.Record! with { BackOffSeconds = 0 });
         }
     }
 

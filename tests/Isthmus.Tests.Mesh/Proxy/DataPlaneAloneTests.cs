@@ -1,5 +1,13 @@
+using System.Net;
+using System.Net.Sockets;
+using Google.Protobuf;
+using Google.Protobuf.WellKnownTypes;
+using Isthmus.Proxy.Snapshot;
 using Isthmus.Proxy.Telemetry;
+using Isthmus.Proxy.Tls;
 using Isthmus.Tests.Mesh.Lab;
+using Isthmus.Wire;
+using Isthmus.Wire.Envoy.Endpoints;
 using Xunit;
 using static Isthmus.Tests.Mesh.Proxy.TestResources;
 
@@ -120,6 +128,34 @@ public sealed class DataPlaneAloneTests
     }
 
     [Fact]
+    public async Task Under_a_steady_load_neither_a_drained_gateway_nor_a_callee_that_leaves_costs_a_request()
+    {
+        await using var network = TestNetwork.Create();
+        using var mesh = await Mesh.CreateAsync(network, withLocal: true);
+        using var over = CancellationTokenSource.CreateLinkedTokenSource(Stop);
+        var load = Enumerable.Range(0, 4).Select(_ => mesh.AskUntilAsync(over.Token)).ToArray();
+        var pace = TimeSpan.FromMilliseconds(400);
+        async Task WaitAsync() => await Task.Delay(pace, Stop);
+
+        await WaitAsync();
+        await mesh.Gateway.Plane.DrainAsync(TimeSpan.FromSeconds(5));
+        await WaitAsync();
+        mesh.RestartGateway();
+        await mesh.WaitForAsync("orders");
+        // The control plane takes the endpoints away first, then the Pod stops.
+        mesh.Client.Plane.State.Apply(mesh.OnlyLocal());
+        await mesh.Server.Plane.DrainAsync(TimeSpan.FromSeconds(5));
+        await WaitAsync();
+        await over.CancelAsync();
+        var answers = (await Task.WhenAll(load)).SelectMany(a => a).ToArray();
+        Assert.True(answers.Length > 100, $"only {answers.Length} answers");
+        Assert.All(answers, a => Assert.StartsWith("OK served-by: ", a));
+        Assert.Contains(answers, a => a.EndsWith("orders", StringComparison.Ordinal));
+        Assert.Contains(answers, a => a.EndsWith("local", StringComparison.Ordinal));
+        Assert.Equal(0, mesh.Client.Plane.Report.Ends(EndReason.Bug));
+    }
+
+    [Fact]
     public async Task A_draining_proxy_finishes_what_it_has_and_asks_clients_to_leave()
     {
         await using var network = TestNetwork.Create();
@@ -137,7 +173,9 @@ public sealed class DataPlaneAloneTests
 
         internal required TestProxy Client { get; init; }
 
-        internal required TestProxy Gateway { get; init; }
+        internal required TestProxy Gateway { get; set; }
+
+        internal required ISecretSource GatewaySecrets { get; init; }
 
         internal required TestProxy Server { get; init; }
 
@@ -150,11 +188,13 @@ public sealed class DataPlaneAloneTests
             var two = await network.NodeAsync(2);
             var authority = new TestAuthority();
             var other = otherRoot ? new TestAuthority() : authority;
+            var gatewaySecrets = authority.Issue("cluster2", "spiffe://cluster.local/ns/istio-system/sa/gateway");
             // The same address in both networks, on purpose.
             var mesh = new Mesh
             {
+                GatewaySecrets = gatewaySecrets,
                 Client = new TestProxy(await one.PodAsync("10.244.0.10"), authority.Issue("cluster1", Caller)),
-                Gateway = new TestProxy(two.Self, authority.Issue("cluster2", "spiffe://cluster.local/ns/istio-system/sa/gateway")),
+                Gateway = new TestProxy(two.Self, gatewaySecrets),
                 Server = new TestProxy(await two.PodAsync("10.244.0.10"), other.Issue("cluster2", Callee)),
                 Neighbour = await two.PodAsync("10.244.0.11"),
             };
@@ -167,6 +207,67 @@ public sealed class DataPlaneAloneTests
             await mesh.Client.CaptureAsync();
             await mesh.Server.CaptureAsync();
             return mesh;
+        }
+
+        internal void RestartGateway()
+        {
+            var pod = Gateway.Pod;
+            Gateway.Dispose();
+            Gateway = new TestProxy(pod, GatewaySecrets);
+            LoadGateway();
+        }
+
+        /// <summary>The change that takes the other network's endpoint away.</summary>
+        internal ResourceUpdate OnlyLocal()
+        {
+            var assignment = WireTypes.Strict.Parse<ClusterLoadAssignment>(Endpoints($"outbound|8000||{Host}", "10.244.0.12:8000"));
+            return new(TypeUrls.Endpoints, [new(assignment.ClusterName, "2", new Any { TypeUrl = TypeUrls.Endpoints, Value = assignment.ToByteString() })], [], "2");
+        }
+
+        /// <summary>Asks again and again over kept connections, and tells each answer's status and who gave it.</summary>
+        internal async Task<IReadOnlyList<string>> AskUntilAsync(CancellationToken over)
+        {
+            var answers = new List<string>();
+            using var client = NewClient();
+            while (!over.IsCancellationRequested)
+            {
+                try
+                {
+                    answers.Add(await AskAsync(client, Stop));
+                }
+                catch (HttpRequestException e)
+                {
+                    answers.Add(e.Message);
+                }
+                await Task.Delay(10, Stop);
+            }
+            return answers;
+        }
+
+        internal async Task WaitForAsync(string name)
+        {
+            using var client = NewClient();
+            for (var i = 0; i < 500 && !(await AskAsync(client, Stop)).EndsWith(name, StringComparison.Ordinal); i++) await Task.Delay(10, Stop);
+        }
+
+        private static async Task<string> AskAsync(HttpClient client, CancellationToken stop)
+        {
+            using var answer = await client.GetAsync($"http://{Host}:8000/load", stop);
+            return $"{answer.StatusCode} {(await answer.Content.ReadAsStringAsync(stop)).Split('\n')[0]}";
+        }
+
+        private HttpClient NewClient()
+        {
+            var sockets = new NamespaceSockets(Client.Pod.Handle);
+            return new(new SocketsHttpHandler
+            {
+                ConnectCallback = async (_, stop) =>
+                {
+                    var socket = sockets.Create(AddressFamily.InterNetwork);
+                    await socket.ConnectAsync(IPEndPoint.Parse("10.96.7.7:8000"), stop);
+                    return new NetworkStream(socket, ownsSocket: true);
+                },
+            });
         }
 
         private void LoadClient(bool withLocal)

@@ -65,9 +65,6 @@ internal sealed class Host(Endpoint endpoint)
         _removed = true;
         Pools.CloseIdle();
     }
-
-    /// <summary>Undoes <see cref="Remove"/> for an address that comes back.</summary>
-    public void Restore() => _removed = false;
 }
 
 /// <summary>Counts of one host since it appeared, as <c>/clusters</c> shows them.</summary>

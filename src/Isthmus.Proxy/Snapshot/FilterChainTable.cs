@@ -19,6 +19,7 @@ internal readonly record struct ConnectionFacts(
 internal sealed class FilterChainTable
 {
     private readonly Dictionary<int, List<(Cidr? Range, NameNode Names)>> _ports = [];
+    private readonly HashSet<int> _looksDeeper = [];
     private readonly FilterChainSnapshot? _default;
 
     private sealed class NameNode
@@ -31,6 +32,8 @@ internal sealed class FilterChainTable
     public FilterChainTable(IReadOnlyList<FilterChainSnapshot> chains, FilterChainSnapshot? byDefault)
     {
         All = byDefault is null ? chains : [.. chains, byDefault];
+        foreach (var match in chains.Select(c => c.Match))
+            if (!match.ServerNames.IsEmpty || match.TransportProtocol.Length > 0 || !match.ApplicationProtocols.IsEmpty) _looksDeeper.Add(match.DestinationPort);
         _default = byDefault;
         foreach (var chain in chains)
         {
@@ -47,13 +50,7 @@ internal sealed class FilterChainTable
     public FilterChainSnapshot? Find(in ConnectionFacts facts) => Match(facts) ?? _default;
 
     /// <summary>Whether any chain for that destination port looks beyond addresses, so that waiting for the client's bytes can pay.</summary>
-    public bool NeedsBytes(int port)
-    {
-        foreach (var chain in All)
-            if (chain.Match.DestinationPort is 0 || chain.Match.DestinationPort == port)
-                if (!chain.Match.ServerNames.IsEmpty || chain.Match.TransportProtocol.Length > 0 || !chain.Match.ApplicationProtocols.IsEmpty) return true;
-        return false;
-    }
+    public bool NeedsBytes(int port) => _looksDeeper.Contains(port) || _looksDeeper.Contains(0);
 
     private FilterChainSnapshot? Match(in ConnectionFacts facts)
     {

@@ -1,0 +1,105 @@
+using System.Security.Cryptography;
+using System.Security.Cryptography.X509Certificates;
+using System.Text;
+using System.Text.Json.Nodes;
+using Isthmus.Proxy;
+using Isthmus.Proxy.Admin;
+using Isthmus.Proxy.Http;
+using Isthmus.Proxy.Snapshot;
+using Isthmus.Proxy.Telemetry;
+using Isthmus.Proxy.Tls;
+using Microsoft.Extensions.Logging.Abstractions;
+using Xunit;
+
+namespace Isthmus.Tests.Proxy.Admin;
+
+public sealed class DumpTests : IDisposable
+{
+    private readonly string _directory = Directory.CreateTempSubdirectory("isthmus-dump").FullName;
+    private readonly DataPlane _plane;
+    private readonly string _key;
+
+    public DumpTests()
+    {
+        using var key = ECDsa.Create();
+        _key = key.ExportPkcs8PrivateKeyPem();
+        var request = new CertificateRequest("CN=own", key, HashAlgorithmName.SHA256);
+        var names = new SubjectAlternativeNameBuilder();
+        names.AddUri(new Uri("spiffe://cluster.local/ns/shop/sa/own"));
+        request.CertificateExtensions.Add(names.Build());
+        using var certificate = request.CreateSelfSigned(DateTimeOffset.UtcNow.AddDays(-1), DateTimeOffset.UtcNow.AddDays(30));
+        File.WriteAllText(Path.Combine(_directory, "cert-chain.pem"), certificate.ExportCertificatePem());
+        File.WriteAllText(Path.Combine(_directory, "key.pem"), _key);
+        File.WriteAllText(Path.Combine(_directory, "root-cert.pem"), certificate.ExportCertificatePem());
+        File.WriteAllText(Path.Combine(_directory, "cds.json"), """
+            [{"name": "fixed", "type": "STATIC", "health_checks": [{"timeout": "1s"}], "transport_socket": {"name": "tls", "typed_config": {
+               "@type": "type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.UpstreamTlsContext", "common_tls_context": {
+                 "tls_certificate_sds_secret_configs": [{"name": "default"}], "validation_context_sds_secret_config": {"name": "ROOTCA"}}}},
+              "load_assignment": {"cluster_name": "fixed", "endpoints": [{"lb_endpoints": [{"endpoint": {"address": {"socket_address": {"address": "10.1.1.1", "port_value": 80}}}}]}]}},
+             {"name": "waits", "type": "EDS"},
+             {"name": "odd", "type": "STATIC", "filters": [{"name": "x", "typed_config": {"@type": "type.googleapis.com/nobody.knows.This"}}]}]
+            """);
+        var ports = new ProxyPorts(TimeProvider.System, new Random(1), new ProcessSockets(), new SystemResolver());
+        _plane = DataPlane.Build(ProxySettings.Default(ProxyIdentity.Unknown with { NodeId = "sidecar~1.2.3.4~p.n~n.svc" }, "sidecar"), ports, new DirectorySecrets(_directory, TimeProvider.System),
+            new ProcessLogFiles(), NullLoggerFactory.Instance);
+        foreach (var update in DirectorySource.Read(_directory, _ => { })) Assert.Empty(_plane.State.Apply(update));
+    }
+
+    [Fact]
+    public async Task The_dump_shows_everything_and_no_private_key()
+    {
+        var text = await GetAsync("/config_dump?include_eds");
+        var dump = JsonNode.Parse(text)!["configs"]!.AsArray();
+        Assert.Equal(["Bootstrap", "Clusters", "Endpoints", "Listeners", "Routes", "Secrets"],
+            dump.Select(c => c!["@type"]!.GetValue<string>().Split('.')[^1].Replace("ConfigDump", "", StringComparison.Ordinal)));
+        var clusters = dump[1]!;
+        Assert.Equal(["fixed", "odd"], clusters["dynamic_active_clusters"]!.AsArray().Select(c => c!["cluster"]!["name"]!.GetValue<string>()));
+        Assert.Equal("waits", clusters["dynamic_warming_clusters"]![0]!["cluster"]!["name"]!.GetValue<string>());
+        Assert.Equal("health_checks are ignored", clusters["dynamic_active_clusters"]![0]!["isthmus_notes"]![0]!.GetValue<string>());
+        Assert.Contains("spiffe://cluster.local/ns/shop/sa/own", await GetAsync("/certs"), StringComparison.Ordinal);
+        var body = _key.Split('\n')[1];
+        foreach (var path in new[] { "/config_dump", "/certs", "/clusters", "/stats", "/server_info" })
+        {
+            var all = await GetAsync(path);
+            Assert.DoesNotContain(body, all, StringComparison.Ordinal);
+            Assert.DoesNotContain(Convert.ToBase64String(Encoding.UTF8.GetBytes(_key))[..40], all, StringComparison.Ordinal);
+        }
+    }
+
+    [Fact]
+    public async Task A_part_of_the_dump_can_be_asked_for()
+    {
+        var part = JsonNode.Parse(await GetAsync("/config_dump?resource=dynamic_active_clusters"))!["configs"]!.AsArray();
+        Assert.Equal(2, part.Count);
+        Assert.Contains("fixed::10.1.1.1:80::health_flags::healthy", await GetAsync("/clusters"), StringComparison.Ordinal);
+        Assert.Contains("\"address\": \"10.1.1.1\"", await GetAsync("/clusters?format=json"), StringComparison.Ordinal);
+        Assert.Contains("envoy_cluster_membership_total{cluster_name=\"fixed\"} 1", await GetAsync("/stats/prometheus"), StringComparison.Ordinal);
+        Assert.Contains("isthmus.resource_notes: 2", await GetAsync("/stats?filter=isthmus"), StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task What_changes_something_must_be_posted()
+    {
+        Assert.Equal(405, (await HandleAsync("GET", "/quitquitquit"))!.Status);
+        Assert.False(_plane.Admin.Quit.IsCancellationRequested);
+        Assert.Equal(200, (await HandleAsync("POST", "/quitquitquit"))!.Status);
+        Assert.True(_plane.Admin.Quit.IsCancellationRequested);
+        Assert.Equal(503, (await HandleAsync("GET", "/ready"))!.Status);
+        Assert.Null(await HandleAsync("GET", "/nothing"));
+    }
+
+    public void Dispose()
+    {
+        _plane.Dispose();
+        Directory.Delete(_directory, recursive: true);
+    }
+
+    private async Task<string> GetAsync(string path) => Encoding.UTF8.GetString((await HandleAsync("GET", path))!.Body.Span);
+
+    private async Task<AdminReply?> HandleAsync(string method, string path)
+    {
+        var request = new RequestHead { Method = method };
+        request.SetTarget(Encoding.ASCII.GetBytes(path));
+        return await _plane.Admin.HandleAsync(request, TestContext.Current.CancellationToken);
+    }
+}

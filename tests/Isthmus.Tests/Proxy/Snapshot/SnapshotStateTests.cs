@@ -1,0 +1,188 @@
+using System.Net;
+using Google.Protobuf;
+using Google.Protobuf.WellKnownTypes;
+using Isthmus.Proxy;
+using Isthmus.Proxy.Snapshot;
+using Isthmus.Proxy.Tls;
+using Isthmus.Wire;
+using Isthmus.Wire.Envoy.Clusters;
+using Isthmus.Wire.Envoy.Endpoints;
+using Isthmus.Wire.Envoy.Listeners;
+using Isthmus.Wire.Envoy.Routes;
+using Xunit;
+
+namespace Isthmus.Tests.Proxy.Snapshot;
+
+public sealed class SnapshotStateTests
+{
+    private const string Http = """
+        {"name": "l", "address": {"socket_address": {"address": "127.0.0.1", "port_value": 1}}, "filter_chains": [{"filters": [{"name": "h", "typed_config": {
+          "@type": "type.googleapis.com/envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager", "rds": {"route_config_name": "r"},
+          "http_filters": [{"name": "router", "typed_config": {"@type": "type.googleapis.com/envoy.extensions.filters.http.router.v3.Router"}}]}}]}]}
+        """;
+
+    private readonly WaitingSecrets _secrets = new();
+    private readonly Resolver _resolver = new();
+    private readonly SnapshotState _state;
+
+    public SnapshotStateTests() => _state = new(new ProxyPorts(TimeProvider.System, new Random(1), new ProcessSockets(), _resolver), _secrets);
+
+    [Fact]
+    public void A_cluster_waits_for_its_endpoints_and_keeps_its_hosts_while_they_change()
+    {
+        Apply<Cluster>(TypeUrls.Cluster, Eds("a"));
+        Assert.Empty(_state.Current.Clusters);
+        Assert.Equal(["a"], _state.WantedEndpoints);
+        Apply<ClusterLoadAssignment>(TypeUrls.Endpoints, Endpoints("a", 1, 2));
+        var cluster = _state.Current.Clusters["a"];
+        var kept = cluster.Hosts.All[1];
+        var version = _state.Current.Version;
+        Apply<ClusterLoadAssignment>(TypeUrls.Endpoints, Endpoints("a", 2, 3));
+        Assert.Equal(["127.0.0.1:2", "127.0.0.1:3"], cluster.Hosts.All.Select(h => h.Endpoint.AddressText));
+        Assert.Same(kept, cluster.Hosts.All[0]);
+        // Endpoints alone change no snapshot: nothing that holds one has to look again.
+        Assert.Equal(version, _state.Current.Version);
+    }
+
+    [Fact]
+    public void An_equal_resource_changes_nothing_and_a_changed_one_replaces_its_cluster()
+    {
+        Apply<ClusterLoadAssignment>(TypeUrls.Endpoints, Endpoints("a", 1));
+        Apply<Cluster>(TypeUrls.Cluster, Eds("a"));
+        var before = _state.Current;
+        Apply<Cluster>(TypeUrls.Cluster, Eds("a"));
+        Assert.Same(before, _state.Current);
+        Apply<Cluster>(TypeUrls.Cluster, Eds("a", """, "connect_timeout": "3s" """));
+        Assert.NotSame(before.Clusters["a"], _state.Current.Clusters["a"]);
+        Assert.True(before.Clusters["a"].Hosts.All[0].IsRemoved);
+        _state.Apply(new(TypeUrls.Cluster, [], ["a"], "2"));
+        Assert.Empty(_state.Current.Clusters);
+        Assert.Empty(_state.WantedEndpoints);
+    }
+
+    [Fact]
+    public void A_bad_resource_is_refused_alone_and_its_last_good_version_stays()
+    {
+        Apply<RouteConfiguration>(TypeUrls.Route, Route("r", "x"), Route("s", "x"));
+        var good = _state.Current.Routes["r"];
+        var rejected = _state.Apply(Update<RouteConfiguration>(TypeUrls.Route, Route("r", "("), Route("s", "y")));
+        var one = Assert.Single(rejected);
+        Assert.Equal("r", one.Name);
+        Assert.Contains("regular expression '('", one.Message, StringComparison.Ordinal);
+        Assert.Same(good, _state.Current.Routes["r"]);
+        Assert.Single(_state.Rejections);
+        Apply<RouteConfiguration>(TypeUrls.Route, Route("r", "z"));
+        Assert.Empty(_state.Rejections);
+    }
+
+    [Theory]
+    [InlineData("""{"name": "c", "cluster_type": {"name": "envoy.clusters.aggregate"}}""", "cluster type 'envoy.clusters.aggregate' is not supported")]
+    [InlineData("""{"name": "c", "transport_socket": {"name": "quic"}}""", "transport socket 'quic'")]
+    [InlineData("""{"name": "c", "type": "STATIC", "load_assignment": {"endpoints": [{"lb_endpoints": [{"endpoint": {"address": {"socket_address": {"address": "name"}}}}]}]}}""", "'name' is not an IP address")]
+    [InlineData("""{"name": "c", "upstream_bind_config": {"source_address": {"address": "x"}}}""", "upstream_bind_config")]
+    public void What_cannot_be_done_is_refused_with_its_reason(string json, string reason) =>
+        Assert.Contains(reason, Assert.Single(_state.Apply(Update<Cluster>(TypeUrls.Cluster, json))).Message, StringComparison.Ordinal);
+
+    [Fact]
+    public void Bytes_that_are_no_resource_are_refused() =>
+        Assert.Single(_state.Apply(new(TypeUrls.Cluster, [new("c", "1", new Any { TypeUrl = TypeUrls.Cluster, Value = ByteString.CopyFrom(255, 255, 255) })], [], "1")));
+
+    [Fact]
+    public void A_listener_waits_for_its_routes_and_certificates()
+    {
+        Apply<Listener>(TypeUrls.Listener, Http);
+        Assert.Equal(["r"], _state.WantedRoutes);
+        Assert.Empty(_state.Current.Listeners);
+        Apply<RouteConfiguration>(TypeUrls.Route, Route("r", "x"));
+        Assert.Single(_state.Current.Listeners);
+        Apply<Listener>(TypeUrls.Listener, """
+            {"name": "t", "address": {"socket_address": {"address": "127.0.0.1", "port_value": 2}}, "filter_chains": [{"filters": [{"name": "t", "typed_config": {
+              "@type": "type.googleapis.com/envoy.extensions.filters.network.tcp_proxy.v3.TcpProxy", "cluster": "c"}}],
+              "transport_socket": {"name": "tls", "typed_config": {"@type": "type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.DownstreamTlsContext",
+                "common_tls_context": {"tls_certificate_sds_secret_configs": [{"name": "default"}]}}}}]}
+            """);
+        Assert.False(_state.Current.Listeners.ContainsKey("t"));
+        _secrets.Come();
+        Assert.True(_state.Current.Listeners.ContainsKey("t"));
+    }
+
+    [Fact]
+    public void A_sidecar_is_ready_with_its_listeners_and_a_gateway_without_any()
+    {
+        Assert.False(_state.IsReady(isSidecar: false));
+        Apply<Cluster>(TypeUrls.Cluster);
+        Apply<Listener>(TypeUrls.Listener);
+        Assert.Equal((false, true), (_state.IsReady(isSidecar: true), _state.IsReady(isSidecar: false)));
+        Apply<Listener>(TypeUrls.Listener, Http);
+        Assert.False(_state.IsReady(isSidecar: true));
+        Apply<RouteConfiguration>(TypeUrls.Route, Route("r", "x"));
+        Assert.True(_state.IsReady(isSidecar: true));
+    }
+
+    [Fact]
+    public async Task A_cluster_of_names_waits_for_their_addresses_and_keeps_the_last_ones()
+    {
+        var published = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+        _state.Published += _ => published.TrySetResult();
+        Apply<Cluster>(TypeUrls.Cluster, """
+            {"name": "d", "type": "STRICT_DNS", "dns_refresh_rate": "60s", "load_assignment": {"endpoints": [{"lb_endpoints": [
+              {"endpoint": {"address": {"socket_address": {"address": "shop.example", "port_value": 80}}}}, {"endpoint": {"address": {"socket_address": {"address": "10.9.9.9", "port_value": 81}}}}]}]}}
+            """);
+        Assert.Empty(_state.Current.Clusters);
+        _resolver.Answer.SetResult();
+        await published.Task.WaitAsync(TimeSpan.FromSeconds(10), TestContext.Current.CancellationToken);
+        Assert.Equal(["10.1.1.1:80", "10.1.1.2:80", "10.9.9.9:81"], _state.Current.Clusters["d"].Hosts.All.Select(h => h.Endpoint.AddressText).Order());
+    }
+
+    private void Apply<T>(string typeUrl, params string[] resources)
+        where T : IMessage<T>, new() => Assert.Empty(_state.Apply(Update<T>(typeUrl, resources)));
+
+    private static ResourceUpdate Update<T>(string typeUrl, params string[] resources)
+        where T : IMessage<T>, new() => new(typeUrl, [.. resources.Select(json =>
+        {
+            var message = WireTypes.Strict.Parse<T>(json);
+            var name = message switch { Cluster c => c.Name, Listener l => l.Name, RouteConfiguration r => r.Name, ClusterLoadAssignment a => a.ClusterName, _ => "" };
+            return new NamedResource(name, "1", new Any { TypeUrl = typeUrl, Value = message.ToByteString() });
+        })], [], "1");
+
+    private static string Eds(string name, string more = "") => $$"""{"name": "{{name}}", "type": "EDS", "eds_cluster_config": {"eds_config": {"ads": {} } } {{more}} }""";
+
+    private static string Endpoints(string name, params int[] ports) =>
+        $$"""{"cluster_name": "{{name}}", "endpoints": [{"lb_endpoints": [{{string.Join(',', ports.Select(p => $$"""{"endpoint": {"address": {"socket_address": {"address": "127.0.0.1", "port_value": {{p}} } } } }"""))}}] }] }""";
+
+    private static string Route(string name, string regex) =>
+        $$"""{"name": "{{name}}", "virtual_hosts": [{"name": "v", "domains": ["*"], "routes": [{"match": {"safe_regex": {"regex": "{{regex}}"} }, "route": {"cluster": "c"} }] }] }""";
+
+    private sealed class WaitingSecrets : ISecretSource
+    {
+        private CertificateSecret? _certificate;
+
+        public event Action<string>? Changed;
+
+        internal void Come()
+        {
+            using var key = global::System.Security.Cryptography.ECDsa.Create();
+            var request = new global::System.Security.Cryptography.X509Certificates.CertificateRequest("CN=x", key, global::System.Security.Cryptography.HashAlgorithmName.SHA256);
+            using var certificate = request.CreateSelfSigned(DateTimeOffset.UtcNow.AddDays(-1), DateTimeOffset.UtcNow.AddDays(1));
+            _certificate = CertificateSecret.Load("default", certificate.ExportCertificatePem(), key.ExportPkcs8PrivateKeyPem());
+            Changed?.Invoke("default");
+        }
+
+        public CertificateSecret? FindCertificate(string name) => name == "default" ? _certificate : null;
+
+        public RootSecret? FindRoots(string name) => null;
+
+        public IReadOnlyList<SecretView> View() => [];
+    }
+
+    private sealed class Resolver : INameResolver
+    {
+        internal TaskCompletionSource Answer { get; } = new();
+
+        public async ValueTask<(IReadOnlyList<IPAddress> Addresses, TimeSpan TimeToLive)> ResolveAsync(string name, CancellationToken stop)
+        {
+            await Answer.Task.WaitAsync(stop);
+            return ([IPAddress.Parse("10.1.1.1"), IPAddress.Parse("10.1.1.2")], TimeSpan.Zero);
+        }
+    }
+}

@@ -48,7 +48,7 @@ public sealed class ApiServerHost : IAsyncDisposable
         var registry = new ObjectRegistry(context, parts.Admission);
         var virtuals = parts.Virtual.Select(v => v.Descriptor).Concat(parts.Streaming.Select(s => s.Descriptor)).ToList();
         var handler = new ApiHandler(context, parts, registry, new DiscoveryDocuments(context, virtuals), new OpenApiDocuments(context));
-        return new(App(settings, certificate, endpoints, handler), store, context, parts.Tasks, new Bootstrap(context, registry));
+        return new(App(settings, certificate, endpoints, handler), store, context, [.. parts.Tasks, new EventExpiry(store, time)], new Bootstrap(context, registry));
     }
 
     public async Task StartAsync(CancellationToken stop)

@@ -33,7 +33,18 @@ internal sealed class ObjectFile : IDisposable
 
     internal void Commit() => _commit.Run();
 
-    internal void Rollback() => _rollback.Run();
+    /// <summary>After some errors SQLite has rolled back by itself.</summary>
+    internal void TryRollback()
+    {
+        try
+        {
+            _rollback.Run();
+        }
+        catch (SqliteException)
+        {
+            // There was no transaction any more: that is what was wanted.
+        }
+    }
 
     internal void Write(GroupResource resource, ObjectChange change)
     {

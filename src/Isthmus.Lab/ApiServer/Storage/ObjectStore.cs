@@ -20,12 +20,11 @@ public sealed class ObjectStore : IObjectStore, IDisposable
     private Snapshot _snapshot = new(0, ImmutableDictionary<GroupResource, ResourceObjects>.Empty);
     private long _published;
     private long _compacted;
-    private volatile Exception? _failure;
 
     /// <param name="path">The database file; made when it does not exist.</param>
     /// <param name="keptChanges">How many changes watches and continued lists may lag.</param>
     /// <exception cref="SqliteException">The file cannot be opened or read.</exception>
-    public ObjectStore(string path, bool survivePowerLoss, int keptChanges = 8192)
+    public ObjectStore(string path, bool survivePowerLoss, int keptChanges = 4096)
     {
         _keptChanges = keptChanges;
         _file = new(path, survivePowerLoss);
@@ -99,7 +98,6 @@ public sealed class ObjectStore : IObjectStore, IDisposable
     private Task<StoredObject?> Enqueue(PendingWrite write, CancellationToken stop)
     {
         stop.ThrowIfCancellationRequested();
-        if (_failure is { } failure) throw new SqliteException($"the store cannot write: {failure.Message}");
         _queue.Add(write, stop);
         return write.Done.Task;
     }
@@ -160,7 +158,7 @@ public sealed class ObjectStore : IObjectStore, IDisposable
             }
             catch (SqliteException e)
             {
-                _failure = e;
+                // Nothing of this batch happened. A full disk may have room for the next one.
                 foreach (var write in batch) write.Done.TrySetException(new SqliteException($"the store cannot write: {e.Message}"));
             }
             batch.Clear();
@@ -215,7 +213,7 @@ public sealed class ObjectStore : IObjectStore, IDisposable
         }
         catch (SqliteException)
         {
-            _file.Rollback();
+            _file.TryRollback();
             throw;
         }
         Volatile.Write(ref _snapshot, next);

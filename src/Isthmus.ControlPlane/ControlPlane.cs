@@ -26,6 +26,7 @@ public sealed partial class ControlPlane : IAsyncDisposable
     private readonly WebApplication _app;
     private readonly ILoggerFactory _logs;
     private readonly PushEngine _engine;
+    private readonly AddressTable _addresses;
     private readonly ClusterSet _clusters;
     private readonly CaState _ca;
     private readonly InjectorState _injector;
@@ -50,7 +51,10 @@ public sealed partial class ControlPlane : IAsyncDisposable
         _ca = new(_client, settings.Namespace, () => _injector.Current.TrustDomain, ports.Time, _logs.CreateLogger<CaState>());
         tlsSource.State = _ca;
         var mesh = new MeshGraph();
-        _engine = new(new(mesh, new()), new(settings.DebounceAfter, settings.DebounceMax), ports.Time, _logs.CreateLogger<PushEngine>());
+        var writer = new MeshWriter(mesh, new());
+        writer.HoldAllocation();
+        _engine = new(writer, new(settings.DebounceAfter, settings.DebounceMax), ports.Time, _logs.CreateLogger<PushEngine>());
+        _addresses = new(_client, settings.Namespace, _engine, ports.Time, _logs.CreateLogger<AddressTable>());
         var objects = new MeshObjects(settings, change => _engine.PostAsync(change, CancellationToken.None), _logs.CreateLogger<MeshObjects>());
         var config = new ClusterWatch(settings.ClusterId, "", ports.ConfigCluster, isConfig: true, settings.Namespace, objects, ports.Time);
         _clusters = new(settings, config, objects, ports.Time, _logs.CreateLogger<ClusterSet>());
@@ -74,6 +78,7 @@ public sealed partial class ControlPlane : IAsyncDisposable
             new CaBundlePatcher(_client, _settings.Revision, validating: true, _ca, _ports.Time, _logs.CreateLogger<CaBundlePatcher>()).RunAsync(ended.Token),
             BecomeReadyAsync(ended.Token),
             ServeAsync(ended.Token),
+            _addresses.RunAsync(ended.Token),
         };
         // A part that ends on its own takes the process with it: Kubernetes starts it again, whole.
         var first = await Task.WhenAny(tasks.Where((_, index) => index != BecomeReadyIndex));
@@ -108,7 +113,7 @@ public sealed partial class ControlPlane : IAsyncDisposable
 
     private async Task BecomeReadyAsync(CancellationToken stop)
     {
-        await Task.WhenAll(_injector.Ready, _ca.Ready).WaitAsync(stop);
+        await Task.WhenAll(_injector.Ready, _ca.Ready, _addresses.Loaded).WaitAsync(stop);
         await _clusters.ReadyAsync(stop);
         await _engine.MarkReadyAsync(stop);
         _ready = true;

@@ -29,6 +29,14 @@ public sealed class MeshWriter
 
     public AddressAllocator Allocator { get; }
 
+    /// <summary>False while an earlier table may still be imported: addresses given before would not be the ones that are remembered.</summary>
+    public bool Allocates { get; private set; } = true;
+
+    /// <summary>Gives no addresses before <see cref="StartAllocating"/>.</summary>
+    public void HoldAllocation() => Allocates = false;
+
+    public void StartAllocating() => (Allocates, _needsChanged) = (true, true);
+
     private MeshSources Sources => Mesh.Sources;
 
     /// <summary>The resourceVersion that an object had when it was last staged; empty when unknown. From any thread.</summary>
@@ -154,7 +162,7 @@ public sealed class MeshWriter
 
     private bool Allocate()
     {
-        if (!_needsChanged) return false;
+        if (!_needsChanged || !Allocates) return false;
         _needsChanged = false;
         var addresses = Allocator.Reconcile(Mesh.AddressNeeds.Items.Keys, Taken());
         var staged = false;

@@ -45,6 +45,17 @@ public sealed class AddressAllocatorTests
     }
 
     [Fact]
+    public void A_large_table_is_kept_in_parts_that_come_together_again()
+    {
+        var allocator = new AddressAllocator();
+        allocator.Reconcile(Enumerable.Range(0, 9000).Select(i => $"h{i}.shop.svc.cluster.local"), Nothing);
+        var parts = AddressTable.Split(allocator.Export());
+        Assert.Equal(["isthmus-addresses", "isthmus-addresses-1", "isthmus-addresses-2"], parts.Keys.Order());
+        Assert.Equal(allocator.Export().ToArray(), parts.Values.SelectMany(part => part).OrderBy(item => item.Key, StringComparer.Ordinal).ToArray());
+        Assert.All(parts.Values, part => Assert.True(part.Sum(item => item.Key.Length + item.Value.Length + 8) < 1 << 19));
+    }
+
+    [Fact]
     public void A_broken_table_is_taken_over_as_far_as_it_makes_sense()
     {
         var allocator = new AddressAllocator();

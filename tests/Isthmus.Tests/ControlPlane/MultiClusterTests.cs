@@ -40,6 +40,21 @@ public sealed class MultiClusterTests
     }
 
     [Fact]
+    public void No_address_is_given_while_an_earlier_table_may_still_come()
+    {
+        var rig = new MeshRig("c1", "c2");
+        rig.Writer.HoldAllocation();
+        rig.App("c2", "b", "10.96.0.10", "10.244.0.1");
+        var client = rig.Sidecar("c1");
+        rig.Push();
+        Assert.Empty(rig.Writer.Allocator.Export());
+        rig.Writer.Allocator.Import(new Dictionary<string, string> { ["b.shop.svc.cluster.local"] = "240.240.7.7" });
+        rig.Writer.StartAllocating();
+        rig.Push();
+        Assert.Equal(["240.240.7.7"], Names(client).Table["b.shop.svc.cluster.local"].Ips);
+    }
+
+    [Fact]
     public void A_proxy_without_DNS_capture_gets_the_foreign_address_but_never_in_place_of_a_local_one()
     {
         var rig = new MeshRig("c1", "c2");

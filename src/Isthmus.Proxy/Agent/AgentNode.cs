@@ -1,11 +1,10 @@
+using System.Globalization;
 using System.Text.Json;
 using System.Text.Json.Nodes;
-using Google.Protobuf;
 using Google.Protobuf.WellKnownTypes;
 using Isthmus.Core.Names;
 using Isthmus.Core.Problems;
 using Isthmus.Proxy.Telemetry;
-using Isthmus.Wire;
 using Isthmus.Wire.Envoy;
 
 namespace Isthmus.Proxy.Agent;
@@ -36,7 +35,7 @@ internal static class AgentNode
         {
             Id = $"{settings.Role}~{settings.Address}~{settings.PodName}.{settings.Namespace}~{settings.Domain}",
             Cluster = $"{CanonicalName(settings, labels)}.{settings.Namespace}",
-            Metadata = WireTypes.Strict.Parse<Struct>(metadata.ToJsonString()),
+            Metadata = ToStruct(metadata),
             UserAgentName = "isthmus",
             UserAgentBuildVersion = new() { Version = new() { MajorNumber = version[0], MinorNumber = version[1], Patch = version[2] } },
         };
@@ -51,6 +50,27 @@ internal static class AgentNode
             settings.ClusterId, settings.ServiceAccount, "");
         return identity with { PeerMetadata = PeerMetadataText.Write(identity) };
     }
+
+    // Not by protojson: the registry that it needs costs a fifth of a second of processor time.
+    private static Struct ToStruct(JsonObject values)
+    {
+        var result = new Struct();
+        foreach (var (name, value) in values) result.Fields[name] = ToValue(value);
+        return result;
+    }
+
+    private static Value ToValue(JsonNode? node) => node switch
+    {
+        null => Value.ForNull(),
+        JsonObject values => Value.ForStruct(ToStruct(values)),
+        JsonArray items => Value.ForList([.. items.Select(ToValue)]),
+        _ => node.GetValueKind() switch
+        {
+            JsonValueKind.Number => Value.ForNumber(double.Parse(node.ToJsonString(), CultureInfo.InvariantCulture)),
+            JsonValueKind.True or JsonValueKind.False => Value.ForBool(node.GetValue<bool>()),
+            _ => Value.ForString(node.GetValue<string>()),
+        },
+    };
 
     private static string OwnVersion => typeof(AgentNode).Assembly.GetName().Version?.ToString(3) ?? "0.0.0";
 

@@ -2,6 +2,7 @@ using System.Security.Authentication;
 using Google.Protobuf;
 using Google.Protobuf.WellKnownTypes;
 using Isthmus.Core.Collections;
+using Isthmus.Wire;
 using Isthmus.Wire.Envoy;
 
 namespace Isthmus.Proxy.Snapshot;
@@ -89,7 +90,7 @@ internal static class AnyExtensions
         where T : class, IMessage<T>, new()
     {
         message = new T();
-        if (any is null || !any.Is(message.Descriptor)) return false;
+        if (any is null || !TypeNames.IsNamedBy<T>(any.TypeUrl)) return false;
         try
         {
             message.MergeFrom(any.Value);

@@ -60,6 +60,11 @@ public sealed class WireTypesTests
     public void Listener_as_others_write_it_reads_strictly_and_writes_the_same(string json) => RoundTrip<Listener>(json);
 
     [Fact]
+    public void Names_that_are_written_down_are_those_of_the_descriptors() => Assert.All(
+        TypeNames.Written,
+        written => Assert.Equal(((IMessage)Activator.CreateInstance(written.Key)!).Descriptor.FullName, written.Value));
+
+    [Fact]
     public void Field_from_a_newer_sender_survives_our_hands()
     {
         var known = new TcpProxy { StatPrefix = "x" }.ToByteArray();

@@ -133,7 +133,7 @@ public sealed class WorkloadSecretsTests : IDisposable
     private AgentSettings Settings(int port) => AgentSettings.Read("sidecar", "", new Dictionary<string, string>
     {
         ["POD_NAME"] = "shop-1", ["POD_NAMESPACE"] = "sample", ["INSTANCE_IP"] = "10.0.0.1", ["SERVICE_ACCOUNT"] = "shop", ["ISTIO_META_CLUSTER_ID"] = "cluster1",
-        ["CA_ADDR"] = $"istiod.istio-system.svc:{port}", ["ECC_SIGNATURE_ALGORITHM"] = "ECDSA", ["CA_ROOT_CA"] = Path.Combine(_directory, "root-cert.pem"),
+        ["CA_ADDR"] = $"istiod.istio-system.svc:{port}", ["CA_ROOT_CA"] = Path.Combine(_directory, "root-cert.pem"),
     }) with { TokenFile = Path.Combine(_directory, "token") };
 
     private async Task<Served> ServeAsync(string[] names, Func<GrpcCall, IstioCertificateRequest, Task<IstioCertificateResponse>> handler)

@@ -39,7 +39,7 @@ internal sealed class ForwardPlugin(ForwardPlan plan, TimeProvider time, Random 
         var upstreams = Upstreams();
         var began = time.GetTimestamp();
         var first = First(upstreams.Count);
-        var alive = Enumerable.Range(0, upstreams.Count).Select(i => upstreams[(first + i) % upstreams.Count]).OrderBy(upstream => upstream.IsDown(plan.MaxFails, plan.HealthCheck)).ToList();
+        var alive = Enumerable.Range(0, upstreams.Count).Select(i => upstreams[(first + i) % upstreams.Count]).Where(upstream => !upstream.IsDown(plan.MaxFails, plan.HealthCheck));
         foreach (var upstream in alive)
         {
             if (time.GetElapsedTime(began) > GiveUpAfter) break;

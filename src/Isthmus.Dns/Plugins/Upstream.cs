@@ -10,39 +10,55 @@ internal sealed class Upstream(IPEndPoint address, TimeProvider time)
 {
     private static readonly TimeSpan AnswerWithin = TimeSpan.FromSeconds(2);
 
+    private static readonly TimeSpan LongestRest = TimeSpan.FromSeconds(30);
+
+    private readonly Lock _guard = new(); // guards the two below
     private int _fails;
     private long _failedAt;
 
     internal IPEndPoint Address => address;
 
-    /// <summary>Down after several failures in a row; after a while it is tried again.</summary>
-    internal bool IsDown(int maxFails, TimeSpan rest) =>
-        maxFails > 0 && Volatile.Read(ref _fails) >= maxFails && time.GetElapsedTime(Interlocked.Read(ref _failedAt)) < rest;
+    /// <summary>Down after several failures in a row; tried again after a rest that doubles, so that a server that is never there costs little.</summary>
+    internal bool IsDown(int maxFails, TimeSpan rest)
+    {
+        lock (_guard)
+        {
+            if (maxFails == 0 || _fails < maxFails) return false;
+            var longer = TimeSpan.FromTicks(Math.Min(rest.Ticks << Math.Min(_fails - maxFails, 16), LongestRest.Ticks));
+            return time.GetElapsedTime(_failedAt) < longer;
+        }
+    }
 
     /// <summary>The answer, or null when there was none in time or it was none.</summary>
     internal async ValueTask<DnsMessage?> AskAsync(DnsMessage query, bool tcp, ushort id, CancellationToken stop)
     {
         using var limit = CancellationTokenSource.CreateLinkedTokenSource(stop);
         limit.CancelAfter(AnswerWithin);
+        var began = time.GetTimestamp();
         try
         {
             var message = query with { Header = DnsHeader.Query(id, query.Header.RecursionDesired) };
             var answer = tcp ? await AskTcpAsync(message, limit.Token) : await AskUdpAsync(message, limit.Token);
-            if (answer is not null) Volatile.Write(ref _fails, 0);
-            else Failed();
+            if (answer is null) Failed(began);
+            else lock (_guard) _fails = 0;
             return answer;
         }
         catch (Exception e) when (e is SocketException || (e is OperationCanceledException && !stop.IsCancellationRequested))
         {
-            Failed();
+            Failed(began);
             return null;
         }
     }
 
-    private void Failed()
+    /// <summary>Many questions that fail together are one failure: only one that began after the last counts anew.</summary>
+    private void Failed(long began)
     {
-        Interlocked.Exchange(ref _failedAt, time.GetTimestamp());
-        Interlocked.Increment(ref _fails);
+        lock (_guard)
+        {
+            if (_fails > 0 && began <= _failedAt) return;
+            _failedAt = time.GetTimestamp();
+            _fails++;
+        }
     }
 
     private async ValueTask<DnsMessage?> AskUdpAsync(DnsMessage query, CancellationToken stop)

@@ -18,7 +18,7 @@ public static class OwnImages
     public static readonly ValueMap<string> Names = new(
     [
         new("isthmus", ""), new("istioctl", ""), new("pilot-agent", ""), new("pilot-discovery", ""), new("istio-iptables", "istio-iptables"),
-        new("coredns", "dns"), new("nslookup", "sample nslookup"),
+        new("coredns", "dns"), new("nslookup", "sample nslookup"), new("gunicorn", "sample httpbin"),
     ]);
 
     public static ValueList<Image> All { get; } =

@@ -13,6 +13,7 @@ public static class SampleImages
         Sample("docker.io/istio/examples-helloworld-v1", "helloworld", "v1", "answers on 5000"),
         Sample("docker.io/istio/examples-helloworld-v2", "helloworld", "v2", "answers on 5000"),
         Sample("*/httpbin", "httpbin", "", "request echo on 80"),
+        Sample("docker.io/istio/tcp-echo-server", "tcp-echo", "", "lines come back with a prefix"),
         Sample("docker.io/mccutchen/go-httpbin", "httpbin", "", "request echo on 80"),
         Shell("docker.io/curlimages/curl", ["curl"]) with { User = CurlUser },
         Shell("docker.io/governmentpaas/curl-ssl", []),

@@ -3,9 +3,11 @@ using System.Text.Json.Nodes;
 namespace Isthmus.Lab.ApiServer.CustomResources;
 
 /// <summary>Objects of a definition: pruned, defaulted and validated by the schema of their version.</summary>
-/// <param name="hasScale">The path of the replicas must hold a number.</param>
+/// <param name="replicasPath">Must hold a number; null without a scale subresource.</param>
 internal sealed class CustomStrategy(StructuralSchema schema, string? replicasPath) : KindStrategy
 {
+    private const int MaxErrors = 100;
+
     public override bool HasGeneration => true;
 
     public override bool UnconditionalUpdate => false;
@@ -25,6 +27,15 @@ internal sealed class CustomStrategy(StructuralSchema schema, string? replicasPa
         if (wrong && schema.HasRules)
             errors.Add(new("FieldValueInvalid", "<nil>",
                 "Invalid value: \"null\": some validation rules were not checked because the object was invalid; correct the existing errors to complete validation"));
+        if (errors.Count == 0) errors.AddRange(SchemaRules.Validate(o, null, schema, "").Take(MaxErrors));
         return errors;
+    }
+
+    public override IEnumerable<FieldError> ValidateUpdate(JsonObject old, JsonObject next, WriteContext context)
+    {
+        if (!schema.HasRules || SchemaValidation.Validate(next, schema).Count > 0) return [];
+        // What fails without the old object was reported already.
+        var known = SchemaRules.Validate(next, null, schema, "").ToHashSet();
+        return SchemaRules.Validate(next, old, schema, "").Where(error => !known.Contains(error)).Take(MaxErrors);
     }
 }

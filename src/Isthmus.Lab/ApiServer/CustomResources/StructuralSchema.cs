@@ -32,6 +32,7 @@ internal sealed class StructuralSchema
         AnyOf = Many(source["anyOf"]);
         OneOf = Many(source["oneOf"]);
         Not = source["not"] is JsonObject not ? Read(not) : null;
+        Rules = SchemaRule.Read(source["x-kubernetes-validations"]);
         HasRules = source["x-kubernetes-validations"] is JsonArray { Count: > 0 }
             || Properties.Values.Append(Additional).Append(Items).Any(child => child?.HasRules == true);
     }
@@ -82,7 +83,10 @@ internal sealed class StructuralSchema
 
     public StructuralSchema? Not { get; }
 
-    /// <summary>CEL rules are somewhere below: stored, not evaluated.</summary>
+    /// <summary>The rules of <c>x-kubernetes-validations</c> that can be evaluated here.</summary>
+    public ValueList<SchemaRule> Rules { get; }
+
+    /// <summary>Rules are here or somewhere below, evaluated or not.</summary>
     public bool HasRules { get; }
 
     public long? Whole(string limit) => Json.Whole(Source[limit]);

@@ -1,0 +1,81 @@
+using System.Text.Json.Nodes;
+using Isthmus.Core.Collections;
+
+namespace Isthmus.Lab.ApiServer.CustomResources;
+
+/// <summary>
+/// One of <c>x-kubernetes-validations</c>. A rule that uses more of CEL than is evaluated here is kept and never fails:
+/// an object may pass that another server refuses, never the reverse.
+/// </summary>
+internal sealed record SchemaRule(CelNode Rule, string Text, string Message, string Reason, string FieldPath, bool NeedsOld)
+{
+    public static ValueList<SchemaRule> Read(JsonNode? list) => Json.Objects(list).Select(One).OfType<SchemaRule>().ToValueList();
+
+    private static SchemaRule? One(JsonObject rule)
+    {
+        var text = Json.Text(rule["rule"]).Trim();
+        try
+        {
+            var needsOld = CelTokens.Read(text).Any(token => token is { Kind: CelTokenKind.Name, Text: "oldSelf" });
+            // The old value comes as an optional there, which has functions of its own.
+            if (needsOld && Json.Truth(rule["optionalOldSelf"]) == true) return null;
+            return new(CelParser.Parse(text), text, Json.Text(rule["message"]), Json.Text(rule["reason"]), Json.Text(rule["fieldPath"]), needsOld);
+        }
+        catch (CelUnsupportedException)
+        {
+            return null;
+        }
+    }
+
+    public FieldError? Check(JsonNode? self, JsonNode? old, string path, string type)
+    {
+        if (NeedsOld && old is null) return null;
+        var budget = new CelScope.Budget();
+        var scope = new CelScope(new(null, "oldSelf", CelValues.Of(old), budget), "self", CelValues.Of(self), budget);
+        var field = FieldPath.Length == 0 ? path : path.Length == 0 ? FieldPath.TrimStart('.') : path + FieldPath;
+        try
+        {
+            if (Rule.Truth(scope)) return null;
+        }
+        catch (CelFailureException e)
+        {
+            return new("FieldValueInvalid", path, $"Invalid value: \"{type}\": {e.Message} evaluating rule: {(Message.Length > 0 ? Message : Text)}");
+        }
+        var message = Message.Length > 0 ? Message : $"failed rule: {Text}";
+        return Reason switch
+        {
+            "FieldValueForbidden" => FieldError.Forbidden(field, message),
+            "FieldValueRequired" => FieldError.Required(field, message),
+            "FieldValueDuplicate" => new(Reason, field, $"Duplicate value: \"{type}\""),
+            _ => new("FieldValueInvalid", field, $"Invalid value: \"{type}\": {message}"),
+        };
+    }
+}
+
+/// <summary>Evaluates the rules of a schema over an object, on an update together with the object before.</summary>
+internal static class SchemaRules
+{
+    public static IEnumerable<FieldError> Validate(JsonNode? self, JsonNode? old, StructuralSchema schema, string path)
+    {
+        if (!schema.HasRules || self is null) yield break;
+        foreach (var rule in schema.Rules)
+            if (rule.Check(self, old, path, schema.Type.Length > 0 ? schema.Type : "object") is { } error) yield return error;
+        switch (self)
+        {
+            case JsonObject o:
+                foreach (var (key, value) in o)
+                    if (schema.Of(key) is { HasRules: true } property)
+                        foreach (var error in Validate(value, old.At(key), property, path.Length == 0 ? key : $"{path}.{key}")) yield return error;
+                break;
+            case JsonArray list when schema.Items is { HasRules: true } items:
+                for (var i = 0; i < list.Count; i++)
+                    foreach (var error in Validate(list[i], Before(list[i], old as JsonArray, schema), items, $"{path}[{i}]")) yield return error;
+                break;
+        }
+    }
+
+    /// <summary>Which old item an item was: only lists with keys can say.</summary>
+    private static JsonObject? Before(JsonNode? item, JsonArray? old, StructuralSchema schema) =>
+        old is null || schema.ListType != "map" ? null
+        : Json.Objects(old).FirstOrDefault(held => schema.ListKeys.All(key => JsonNode.DeepEquals(held[key], item.At(key))));
+}

@@ -140,7 +140,7 @@ public sealed class IstioConfigTests
         {
             var @object = new JsonObject { ["apiVersion"] = $"{item.Item1.Group}/{item.Item1.StoredVersion}", ["kind"] = item.Item1.Kind, ["metadata"] = new JsonObject { ["name"] = "x", ["namespace"] = "shop" }, ["spec"] = item.Item2?.DeepClone() };
             var read = IstioConfig.Read(@object, "c1");
-            Assert.Equal(read.IsValid || read.Value is null, true);
+            Assert.True(read.IsValid || read.Value is null);
             MeshConfigReader.ReadMesh(item.Item2);
             MeshConfigReader.ReadNetworks(item.Item2);
         }).QuickCheckThrowOnFailure();

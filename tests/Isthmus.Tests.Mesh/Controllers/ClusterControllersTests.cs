@@ -25,7 +25,7 @@ public class ClusterControllersTests
             && web.Status is { UpdatedReplicas: 3, Replicas: 3, AvailableReplicas: 3 } && web.Metadata.Annotations["deployment.kubernetes.io/revision"] == "2");
         Assert.Contains(done.Status.Conditions, condition => condition is { Type: "Progressing", Reason: "NewReplicaSetAvailable" });
         var service = await cluster.UntilAsync<Service>(Kinds.Service, service => service.Status.LoadBalancer.Ingress.Count == 1);
-        Assert.Equal("192.0.2.0", service.Status.LoadBalancer.Ingress[0].Ip);
+        Assert.Equal("192.0.2.1", service.Status.LoadBalancer.Ingress[0].Ip);
 
         await cluster.Client.DeleteAsync(Kinds.Namespace, null, "shop", CancellationToken.None);
         await cluster.UntilGoneAsync(Kinds.Namespace, "shop");

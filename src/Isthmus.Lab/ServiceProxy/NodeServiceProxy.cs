@@ -1,4 +1,5 @@
 using System.Collections.Concurrent;
+using System.ComponentModel;
 using System.Net;
 using System.Threading.Channels;
 using Isthmus.Core.Collections;
@@ -77,7 +78,7 @@ public sealed partial class NodeServiceProxy(KubeClient client, ServiceProxySett
             foreach (var flow in stale) await StaleFlows.ForgetAsync(flow, stop);
             LogApplied(wanted.Count, stale.Count, time.GetElapsedTime(begun).TotalMilliseconds);
         }
-        catch (IOException e)
+        catch (Exception e) when (e is IOException or Win32Exception)
         {
             LogFailed(e.Message);
             _applied = null;

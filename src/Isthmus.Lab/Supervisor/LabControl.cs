@@ -31,7 +31,7 @@ public sealed class LabControl(LabHome home, Func<string, string?> environment, 
 
     /// <summary>Writes the entries of a cluster that exists, and makes it current.</summary>
     public Task ExportKubeconfigAsync(ClusterSettings cluster, string? file, CancellationToken stop) =>
-        _kubeconfig.AddAsync(_kubeconfig.Target(file), [cluster], State.ProxyPort, makeCurrent: true, stop);
+        _kubeconfig.AddAsync(_kubeconfig.Target(file), [cluster], State.ProxyPort, cluster.Context, stop);
 
     /// <summary>
     /// Starts a supervisor unless one runs (it resumes the clusters of an earlier one), creates what is missing, waits, and
@@ -47,14 +47,14 @@ public sealed class LabControl(LabHome home, Func<string, string?> environment, 
         {
             await Client.CreateAsync(settings.Clusters, settings.MustBeNew, onStep, stop);
             // Before the longer wait: whoever looks on can use kubectl meanwhile.
-            await WriteKubeconfigAsync(settings, file, stop);
+            await WriteKubeconfigAsync(settings, file, started, stop);
             if (settings.Wait) await Client.WaitAsync(settings.Clusters.Select(request => request.Name), onStep, stop);
         }
         catch (ProblemException) when (Client.FindSupervisor() is not null)
         {
             // What did come up can be looked at with kubectl; a lab without clusters is of no use to anybody.
             if (State.Clusters.IsEmpty) await DownAsync(stop);
-            else await WriteKubeconfigAsync(settings, file, stop);
+            else await WriteKubeconfigAsync(settings, file, started, stop);
             throw;
         }
         catch (OperationCanceledException) when (stop.IsCancellationRequested)
@@ -68,15 +68,17 @@ public sealed class LabControl(LabHome home, Func<string, string?> environment, 
     public async Task<bool> EnsureSupervisorAsync(Action<LabStep> onStep, CancellationToken stop)
     {
         if (Client.FindSupervisor() is not null) return false;
-        var begun = time.GetTimestamp();
-        await Programs.EnsureAsync(ask, say, stop);
-        var mode = await Preflight.RunAsync(stop);
-        onStep(new("", $"machine checked: {mode}", Since(begun), true));
-        begun = time.GetTimestamp();
         home.Create();
-        await LabLauncher.StartAsync(home, mode, SelfCommand.Current(), time, stop);
-        onStep(new("", "supervisor started", Since(begun), true));
-        return true;
+        try
+        {
+            return await StartSupervisorAsync(onStep, stop);
+        }
+        catch (Exception) when (State.Clusters.IsEmpty)
+        {
+            // Whatever was in the way: nothing was made that would be worth keeping.
+            await DownAsync(CancellationToken.None);
+            throw;
+        }
     }
 
     /// <summary>Removes one cluster, and the lab with the last.</summary>
@@ -113,17 +115,50 @@ public sealed class LabControl(LabHome home, Func<string, string?> environment, 
         await RemoveDirectoryAsync(home.Clusters, stop);
         await RemoveDirectoryAsync(home.Logs, stop);
         await RemoveDirectoryAsync(home.Quickstart, stop);
-        foreach (var file in (string[])[home.Socket, home.LabFile, home.LabFile + ".new", home.KubeconfigList]) File.Delete(file);
+        foreach (var file in (string[])[home.Socket, home.LabFile, home.LabFile + ".new", home.KubeconfigList, home.Lock]) File.Delete(file);
         RemoveEmpty(home.Directory);
         if (Path.GetDirectoryName(home.Directory) is { } parent && Path.GetFileName(parent) == "isthmus") RemoveEmpty(parent);
         return had;
     }
 
-    private Task WriteKubeconfigAsync(LabUpSettings settings, string file, CancellationToken stop)
+    private async Task<bool> StartSupervisorAsync(Action<LabStep> onStep, CancellationToken stop)
+    {
+        using var one = await LockAsync(stop);
+        if (Client.FindSupervisor() is not null) return false;
+        var begun = time.GetTimestamp();
+        await Programs.EnsureAsync(ask, say, stop);
+        var mode = await Preflight.RunAsync(stop);
+        onStep(new("", $"machine checked: {mode}", Since(begun), true));
+        begun = time.GetTimestamp();
+        await LabLauncher.StartAsync(home, mode, SelfCommand.Current(), time, stop);
+        onStep(new("", "supervisor started", Since(begun), true));
+        return true;
+    }
+
+    // Two commands that start a supervisor at once would take each other's socket away.
+    private async Task<FileStream> LockAsync(CancellationToken stop)
+    {
+        while (true)
+        {
+            try
+            {
+                return new FileStream(home.Lock, FileMode.OpenOrCreate, FileAccess.ReadWrite, FileShare.None);
+            }
+            catch (IOException) when (File.Exists(home.Lock))
+            {
+                await Task.Delay(TimeSpan.FromMilliseconds(50), time, stop);
+            }
+        }
+    }
+
+    private Task WriteKubeconfigAsync(LabUpSettings settings, string file, bool isNewSupervisor, CancellationToken stop)
     {
         var state = State;
         var wanted = settings.Clusters.Select(request => request.Name).ToHashSet();
-        return _kubeconfig.AddAsync(file, [.. state.Clusters.Where(cluster => wanted.Contains(cluster.Name))], state.ProxyPort, settings.MakeCurrent, stop);
+        var current = state.Clusters.FirstOrDefault(cluster => cluster.Name == settings.Clusters[0].Name)?.Context;
+        // A new supervisor may have another proxy port: then the entries of all clusters are wrong.
+        return _kubeconfig.AddAsync(
+            file, [.. state.Clusters.Where(cluster => isNewSupervisor || wanted.Contains(cluster.Name))], state.ProxyPort, settings.MakeCurrent ? current : null, stop);
     }
 
     private async Task UndoAsync(bool everything, IEnumerable<string> clusters)

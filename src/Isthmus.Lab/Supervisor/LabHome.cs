@@ -24,6 +24,9 @@ public sealed record LabHome(string Directory)
     /// <summary>Which clusters there are; written by the supervisor alone.</summary>
     public string LabFile => Path.Combine(Directory, "lab.json");
 
+    /// <summary>Held by a command while it starts a supervisor.</summary>
+    public string Lock => Path.Combine(Directory, "lock");
+
     /// <summary>The kubeconfig files that have entries of this lab, one on each line.</summary>
     public string KubeconfigList => Path.Combine(Directory, "kubeconfigs");
 

@@ -15,7 +15,7 @@ internal sealed record SupervisorSettings(LabHome Home, LabModeKind Mode, int Pr
 /// <summary>The lab: the outer network and the clusters on it. Runs inside the lab's namespaces.</summary>
 internal sealed partial class LabSupervisor : IAsyncDisposable
 {
-    private static readonly TimeSpan StepLimit = TimeSpan.FromSeconds(90);
+    private static readonly TimeSpan StepLimit = TimeSpan.FromSeconds(180);
     private static readonly TimeSpan PodGrace = TimeSpan.FromSeconds(2);
 
     private readonly SupervisorSettings _settings;

@@ -18,15 +18,16 @@ internal static class SystemComponents
         foreach (var value in Objects(settings, image))
         {
             var kind = Kinds.Find((string)value["apiVersion"]!, (string)value["kind"]!)!;
-            // Looked for first: a second Service of the same address is refused for its address, not for its name.
-            if (await client.FindAsync(kind, (string?)value["metadata"]!["namespace"], (string)value["metadata"]!["name"]!, stop) is not null) continue;
+            async Task<bool> IsThereAsync() => await client.FindAsync(kind, (string?)value["metadata"]!["namespace"], (string)value["metadata"]!["name"]!, stop) is not null;
+            if (await IsThereAsync()) continue;
             try
             {
                 await client.CreateAsync(kind, value, stop);
             }
-            catch (KubeException e) when (e.IsAlreadyExists)
+            catch (KubeException)
             {
-                // Somebody was faster.
+                // Another command was faster. Which error says so depends on the kind: a Service's address is taken before its name.
+                if (!await IsThereAsync()) throw;
             }
         }
     }

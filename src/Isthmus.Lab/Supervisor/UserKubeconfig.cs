@@ -20,15 +20,15 @@ public sealed class UserKubeconfig(LabHome home, Func<string, string?> environme
         return Path.GetFullPath(files.FirstOrDefault(File.Exists) ?? files[^1]);
     }
 
-    /// <summary>Adds the clusters in this order; the first becomes current where <paramref name="makeCurrent"/> or where none is.</summary>
+    /// <summary>Adds the clusters in this order; that with the context <paramref name="current"/> becomes current, the first where none is.</summary>
     /// <exception cref="ProblemException">The file is malformed, locked, not writable, or has somebody else's cluster of that name.</exception>
-    public async Task AddAsync(string file, IReadOnlyList<ClusterSettings> clusters, int proxyPort, bool makeCurrent, CancellationToken stop)
+    public async Task AddAsync(string file, IReadOnlyList<ClusterSettings> clusters, int proxyPort, string? current, CancellationToken stop)
     {
         var additions = new List<JsonObject>();
         foreach (var cluster in clusters) additions.Add((JsonObject)YamlText.Parse(await RenderAsync(cluster, proxyPort, stop), cluster.Name)!);
         await EditAsync(file, config =>
         {
-            for (var i = 0; i < additions.Count; i++) KubeconfigEntries.Add(config, additions[i], makeCurrent && i == 0, IsLabs, file);
+            foreach (var addition in additions) KubeconfigEntries.Add(config, addition, (string?)addition["current-context"] == current, IsLabs, file);
             return true;
         }, stop);
         Record(file);

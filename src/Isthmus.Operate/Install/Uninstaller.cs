@@ -1,5 +1,6 @@
 using System.Text.Json.Nodes;
 using Isthmus.Core.Names;
+using Isthmus.Core.Problems;
 using Isthmus.Kubernetes.Client;
 using Isthmus.Kubernetes.Objects;
 using Isthmus.Operate.Install.Render;
@@ -49,8 +50,25 @@ public sealed class Uninstaller(KubeClient client)
         }
     }
 
+    private static readonly TimeSpan PodPatience = TimeSpan.FromSeconds(60);
+
     /// <summary>Pods still write things (root certificates, locks) until they are gone.</summary>
     private async Task GoneAsync(Removal deployment, CancellationToken stop)
+    {
+        using var limit = CancellationTokenSource.CreateLinkedTokenSource(stop);
+        limit.CancelAfter(PodPatience);
+        try
+        {
+            await PodsGoneAsync(deployment, limit.Token);
+        }
+        catch (OperationCanceledException e) when (!stop.IsCancellationRequested)
+        {
+            throw new ProblemException($"Deployment {deployment.Namespace}/{deployment.Name} in {client.Access.Name}", $"is removed, but its Pods are still there after {PodPatience.TotalSeconds:0} s",
+                $"see why with 'kubectl --context={client.Access.Name} -n {deployment.Namespace} get pods', then run the command again", e);
+        }
+    }
+
+    private async Task PodsGoneAsync(Removal deployment, CancellationToken stop)
     {
         while ((await client.ListAllAsync<Pod>(Kinds.Pod, deployment.Namespace, new ListOptions(), stop))
             .Any(pod => pod.Metadata.Name.StartsWith($"{deployment.Name}-", StringComparison.Ordinal) && pod.Metadata.OwnerReferences.Any(owner => owner.Kind == "ReplicaSet" && owner.Name.StartsWith($"{deployment.Name}-", StringComparison.Ordinal))))

@@ -86,6 +86,9 @@ internal sealed class LabRig : IAsyncDisposable
     /// <summary>Begins a command and leaves it to the test.</summary>
     internal Process Begin(params string[] arguments) => Process.Start(Prepare("dotnet", [_program, .. arguments], null))!;
 
+    /// <summary>Begins kubectl and leaves it to the test.</summary>
+    internal Process BeginKubectl(params string[] arguments) => Process.Start(Prepare("kubectl", arguments, null))!;
+
     /// <summary>Asks until the answer has <paramref name="words"/>.</summary>
     internal static async Task<string> UntilAsync(Func<Task<Outcome>> ask, string words, double seconds = 30)
     {

@@ -1,0 +1,80 @@
+using System.Diagnostics;
+using System.Globalization;
+using System.Runtime.CompilerServices;
+using Isthmus.Tests.Mesh.Lab;
+using Xunit;
+
+namespace Isthmus.Tests.Mesh.Mesh;
+
+/// <summary>Two clusters on two networks as the quickstart joins them, made when the first test asks and shared by all of a class.</summary>
+public sealed class MeshRig : IAsyncLifetime
+{
+    internal static readonly string[] Clusters = ["cluster1", "cluster2"];
+
+    private LabRig? _lab;
+
+    public ValueTask InitializeAsync() => ValueTask.CompletedTask;
+
+    public async ValueTask DisposeAsync()
+    {
+        if (_lab is not null) await _lab.DisposeAsync();
+    }
+
+    /// <summary>Only a test can be skipped, so the tests begin the lab, not the fixture.</summary>
+    internal async Task<LabRig> LabAsync()
+    {
+        if (_lab is not null) return _lab;
+        _lab = await LabRig.CreateAsync();
+        (await _lab.IsthmusAsync("quickstart", "--yes")).Expect(0);
+        return _lab;
+    }
+
+    internal async Task<string> KubectlAsync(string cluster, string words) =>
+        (await (await LabAsync()).KubectlAsync([$"--context={cluster}", .. words.Split(' ')])).Expect(0);
+
+    /// <summary>What a script in a container wrote; a script that fails fails the test.</summary>
+    internal async Task<string> ScriptAsync(string cluster, string ns, string workload, string container, string script) =>
+        (await (await LabAsync()).KubectlAsync($"--context={cluster}", "-n", ns, "exec", workload, "-c", container, "--", "bash", "-c", script)).Expect(0);
+
+    /// <summary>Applies those documents of a file beside the tests that are for the cluster: a document may name one in an annotation.</summary>
+    internal async Task ApplyAsync(string cluster, string file)
+    {
+        var documents = (await File.ReadAllTextAsync(Path.Combine(Folder(), file))).Split("\n---\n")
+            .Where(text => Clusters.All(name => name == cluster || !text.Contains($"in-cluster: {name}", StringComparison.Ordinal)));
+        await WithFileAsync(string.Join("\n---\n", documents), path => KubectlAsync(cluster, $"apply -f {path}"));
+    }
+
+    internal async Task WithFileAsync(string text, Func<string, Task> use)
+    {
+        var path = Path.Combine((await LabAsync()).Home.Directory, $"{Guid.NewGuid():N}.yaml");
+        await File.WriteAllTextAsync(path, text);
+        await use(path);
+        File.Delete(path);
+    }
+
+    /// <summary>Waits for the workloads of a namespace.</summary>
+    internal async Task ReadyAsync(string cluster, string ns)
+    {
+        foreach (var name in (await KubectlAsync(cluster, $"-n {ns} get deployments -o name")).Split('\n', StringSplitOptions.RemoveEmptyEntries))
+            await KubectlAsync(cluster, $"-n {ns} rollout status {name} --timeout=90s");
+    }
+
+    /// <summary>Asks for a short time until the answer is as wanted: news between clusters takes a moment.</summary>
+    internal static async Task<string> UntilAsync(Func<Task<string>> ask, Func<string, bool> wanted, string what)
+    {
+        var begun = Stopwatch.GetTimestamp();
+        while (true)
+        {
+            var answer = await ask();
+            if (wanted(answer)) return answer;
+            Assert.True(Stopwatch.GetElapsedTime(begun) < TimeSpan.FromSeconds(30), $"not within 30 s: {what}\nthe last answer: {answer}");
+            await Task.Delay(100, TestContext.Current.CancellationToken);
+        }
+    }
+
+    internal static void Note(string text) => TestContext.Current.TestOutputHelper?.WriteLine(text);
+
+    internal static string Seconds(TimeSpan time) => time.TotalSeconds.ToString("0.00 s", CultureInfo.InvariantCulture);
+
+    private static string Folder([CallerFilePath] string path = "") => Path.GetDirectoryName(path)!;
+}

@@ -1,0 +1,101 @@
+using System.Collections.Concurrent;
+using System.Diagnostics;
+using System.Globalization;
+using Isthmus.Tests.Mesh.Lab;
+using Xunit;
+
+namespace Isthmus.Tests.Mesh.Mesh;
+
+/// <summary>One answer under load.</summary>
+/// <param name="At">Since the load began.</param>
+/// <param name="Version">Which version answered; empty when none did.</param>
+/// <param name="Text">What the caller wrote.</param>
+internal sealed record LoadAnswer(TimeSpan At, string Cluster, int Code, string Version, string Text);
+
+/// <summary>25 requests a second from each cluster's caller, until told to stop.</summary>
+internal sealed class SteadyLoad : IAsyncDisposable
+{
+    private const int PerRound = 150;
+    private const string Mark = "CODE ";
+
+    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(60);
+
+    private readonly LabRig _lab;
+    private readonly long _begun = Stopwatch.GetTimestamp();
+    private readonly ConcurrentQueue<LoadAnswer> _answers = [];
+    private readonly Task[] _callers;
+    private volatile bool _enough;
+
+    internal SteadyLoad(LabRig lab)
+    {
+        _lab = lab;
+        _callers = [.. MeshRig.Clusters.Select(cluster => Task.Run(() => CallAsync(cluster)))];
+    }
+
+    internal TimeSpan Now => Stopwatch.GetElapsedTime(_begun);
+
+    /// <summary>Waits until a cluster's caller hears these versions and no others: 20 answers in a row.</summary>
+    /// <returns>When the first such answer came.</returns>
+    internal async Task<TimeSpan> UntilHeardAsync(string cluster, TimeSpan cause, params string[] versions)
+    {
+        const int row = 20;
+        while (true)
+        {
+            var recent = _answers.Where(answer => answer.Cluster == cluster && answer.At > cause).ToList();
+            var last = recent.TakeLast(row).ToList();
+            if (last.Count == row && last.Select(answer => answer.Version).Distinct().Order().SequenceEqual(versions)) return Since(recent, versions) - cause;
+            Assert.True(Now - cause < Patience, $"{cluster} did not hear {string.Join(" and ", versions)} alone within {Patience.TotalSeconds} s; last: {string.Join("; ", last.Select(answer => answer.Text))}");
+            await Task.Delay(50, TestContext.Current.CancellationToken);
+        }
+    }
+
+    /// <summary>Ends after at least so many answers, and gives them all.</summary>
+    internal async Task<IReadOnlyList<LoadAnswer>> FinishAsync(int atLeast)
+    {
+        while (_answers.Count < atLeast && !_callers.Any(caller => caller.IsCompleted)) await Task.Delay(100, TestContext.Current.CancellationToken);
+        _enough = true;
+        await Task.WhenAll(_callers);
+        return [.. _answers];
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        _enough = true;
+        await Task.WhenAll(_callers).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+    }
+
+    /// <summary>A version that came is there since its first answer; one that left, since the first answer after its last.</summary>
+    private static TimeSpan Since(List<LoadAnswer> answers, string[] versions)
+    {
+        var lastOther = answers.FindLastIndex(answer => !versions.Contains(answer.Version));
+        if (lastOther >= 0) return answers[lastOther + 1].At;
+        return versions.Max(version => answers.First(answer => answer.Version == version).At);
+    }
+
+    private async Task CallAsync(string cluster)
+    {
+        while (!_enough)
+        {
+            using var process = _lab.BeginKubectl($"--context={cluster}", "-n", "sample", "exec", "deploy/sleep", "-c", "sleep", "--",
+                "curl", "-sS", "-N", "-m", "10", "--rate", "25/s", "-w", Mark + @"%{http_code} %{time_total} %{errormsg}\n", $"helloworld:5000/hello?[1-{PerRound}]");
+            process.StandardInput.Close();
+            var errors = process.StandardError.ReadToEndAsync();
+            var heard = 0;
+            for (var body = ""; await process.StandardOutput.ReadLineAsync() is { } line;)
+            {
+                var mark = line.IndexOf(Mark, StringComparison.Ordinal);
+                body += mark < 0 ? line : line[..mark];
+                if (mark < 0) continue;
+                var words = line[(mark + Mark.Length)..].Split(' ');
+                _answers.Enqueue(new(Now, cluster, int.Parse(words[0], CultureInfo.InvariantCulture), Version(body), $"{body} {line[mark..]}"));
+                body = "";
+                heard++;
+            }
+            await process.WaitForExitAsync();
+            Assert.True(heard == PerRound, $"{cluster}: {heard} of {PerRound} answers; {await errors}");
+        }
+    }
+
+    /// <summary>"Hello version: v1, instance: …"</summary>
+    private static string Version(string body) => body.Split("version: ") is [_, var rest] ? rest.Split(',')[0] : "";
+}

@@ -46,11 +46,12 @@ public sealed class LabClient(LabHome home)
 
     /// <summary>
     /// Ends the lab's processes, Pods first, and returns when all of them are gone; one that does not answer within
-    /// <paramref name="patience"/> is killed, and everything in it with it. False when none was running.
+    /// <paramref name="patience"/> is killed, and everything in it with it; so is one that does not listen yet, whose starter was
+    /// interrupted. False when none was running.
     /// </summary>
     public async Task<bool> StopAsync(TimeSpan patience, TimeProvider time, CancellationToken stop)
     {
-        if (FindSupervisor() is not { } id || PidHandle.TryOpen(id) is not { } supervisor) return false;
+        if (FindSupervisor() is not { } id || PidHandle.TryOpen(id) is not { } supervisor) return await StraySupervisors.KillAsync(home, time, stop);
         using (supervisor)
         {
             using var limit = CancellationTokenSource.CreateLinkedTokenSource(stop);

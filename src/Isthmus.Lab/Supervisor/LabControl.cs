@@ -129,6 +129,8 @@ public sealed class LabControl(LabHome home, Func<string, string?> environment, 
         await Programs.EnsureAsync(ask, say, stop);
         var mode = await Preflight.RunAsync(stop);
         onStep(new("", $"machine checked: {mode}", Since(begun), true));
+        // One that an interrupted command left half started would be a second lab in the same directory.
+        await StraySupervisors.KillAsync(home, time, stop);
         begun = time.GetTimestamp();
         await LabLauncher.StartAsync(home, mode, SelfCommand.Current(), time, stop);
         onStep(new("", "supervisor started", Since(begun), true));

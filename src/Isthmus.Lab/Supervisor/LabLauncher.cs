@@ -10,6 +10,9 @@ namespace Isthmus.Lab.Supervisor;
 /// <summary>Starts a supervisor on the machine, in namespaces of its own, detached from the command that started it.</summary>
 public static class LabLauncher
 {
+    // How a supervisor can be told from other processes: see StraySupervisors.
+    internal const string Verb = "lab-supervisor", HomeFlag = "--home";
+
     private static readonly TimeSpan Patience = TimeSpan.FromSeconds(20);
 
     /// <summary>Returns when the supervisor answers at its socket. The directory must exist (<see cref="LabHome.Create"/>).</summary>
@@ -22,7 +25,7 @@ public static class LabLauncher
         ProcessImage.KeepOpen(descriptor);
 
         string[] command = mode.Enter(self.With(
-            "lab-supervisor", "--home", home.Directory, "--mode", mode.Kind.ToString().ToLowerInvariant(),
+            Verb, HomeFlag, home.Directory, "--mode", mode.Kind.ToString().ToLowerInvariant(),
             "--listen-fd", descriptor.ToString(CultureInfo.InvariantCulture), "--proxy-port", port.ToString(CultureInfo.InvariantCulture)));
         var log = home.Log("supervisor");
         // A session of its own: closing the terminal must not end the lab.

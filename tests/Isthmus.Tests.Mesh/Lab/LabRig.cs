@@ -61,6 +61,11 @@ internal sealed class LabRig : IAsyncDisposable
         bool IsBelow(int id) => Namespace(id, "pid") is { } other && other != Namespace(Environment.ProcessId, "pid") && Ancestors(id).Contains(Supervisor);
     }
 
+    /// <summary>Processes that were started as a supervisor of this directory, whether they answer or not.</summary>
+    internal List<string> Supervisors() => [.. Directory.EnumerateDirectories("/proc").Select(path => Path.Combine(path, "cmdline")).Where(File.Exists)
+        .Select(path => { try { return File.ReadAllText(path); } catch (IOException) { return ""; } })
+        .Where(line => line.Contains("lab-supervisor", StringComparison.Ordinal) && line.Contains(Home.Directory, StringComparison.Ordinal))];
+
     /// <summary>Identities of the network namespaces of these processes.</summary>
     internal static HashSet<string> Networks(IEnumerable<int> processes) => [.. processes.Select(id => Namespace(id, "net")).OfType<string>()];
 

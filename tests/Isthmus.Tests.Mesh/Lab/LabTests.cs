@@ -115,6 +115,19 @@ public sealed class LabTests
         Assert.False(File.Exists(rig.Kubeconfig));
     }
 
+    [Fact]
+    public async Task Down_removes_a_supervisor_that_its_killed_starter_left_before_it_listened()
+    {
+        await using var rig = await LabRig.CreateAsync();
+        using var up = rig.Begin("lab", "up", "--clusters", "1");
+        await LabRig.EventuallyAsync(() => File.Exists(rig.Home.Log("supervisor")), "the supervisor's process");
+        ProcessImage.Kill(up.Id, Signals.Kill);
+        await up.WaitForExitAsync(TestContext.Current.CancellationToken);
+        Assert.Contains("The lab is removed.", (await rig.IsthmusAsync("lab", "down")).Expect(0));
+        Assert.Empty(rig.Supervisors());
+        Assert.False(Directory.Exists(rig.Home.Directory));
+    }
+
     [Theory]
     [InlineData("0 is not between", "lab", "up", "--clusters", "0")]
     [InlineData("names 'cluster9'", "lab", "up", "--network", "cluster9=A")]

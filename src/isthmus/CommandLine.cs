@@ -27,6 +27,8 @@ internal static class CommandLine
         ["lab-supervisor"] = Lab.SupervisorProgram.RunAsync,
     };
 
+    internal static IReadOnlyCollection<string> RoleNames => Roles.Keys;
+
     /// <summary>Commands for people, in the order of the help text.</summary>
     private static readonly (string Name, Func<Command> Build)[] Commands =
     [
@@ -77,7 +79,7 @@ internal static class CommandLine
     }
 
     /// <summary>Only the command at hand is built, unless the line does not begin with one (help, a global option first).</summary>
-    private static RootCommand BuildRoot(string[] args)
+    internal static RootCommand BuildRoot(string[] args)
     {
         if (Environment.GetEnvironmentVariable("ISTHMUS_INVOKED_AS") == "kind") return KindCommand.BuildRoot();
         var root = new RootCommand("Joins Kubernetes clusters into one service mesh, and proves that it works.");

@@ -1,0 +1,59 @@
+using System.Diagnostics;
+using System.Globalization;
+using Isthmus.ControlPlane.Push;
+using Isthmus.Tests.ControlPlane;
+using Isthmus.Wire.Xds;
+
+namespace Isthmus.Bench;
+
+/// <summary>One endpoint of the other cluster comes or goes among N services: from the staged object to the bytes that a sidecar here is sent.</summary>
+internal static class GraphBench
+{
+    private const int Changes = 2000;
+
+    internal static void Run()
+    {
+        Console.WriteLine("graph: one endpoint change → encoded bytes of a sidecar in the other cluster");
+        Console.WriteLine("services   build all ms   median µs   99 % µs   bytes");
+        foreach (var services in (int[])[100, 1000, 5000]) Measure(services);
+    }
+
+    private static void Measure(int services)
+    {
+        var begun = Stopwatch.GetTimestamp();
+        var rig = new MeshRig("c1", "c2");
+        rig.EastWest("c1", "172.18.201.1");
+        rig.EastWest("c2", "172.18.202.1");
+        for (var i = 0; i < services; i++)
+        {
+            var (high, low) = (i / 200, i % 200);
+            rig.App("c1", $"app{i}", $"10.96.{100 + high}.{low + 1}", $"10.244.{high}.{low + 1}", $"10.245.{high}.{low + 1}");
+            rig.App("c2", $"app{i}", $"10.96.{100 + high}.{low + 1}", $"10.246.{high}.{low + 1}", $"10.247.{high}.{low + 1}");
+        }
+        var near = rig.Sidecar("c1");
+        _ = rig.Sidecar("c2");
+        rig.Push();
+        var all = Stopwatch.GetElapsedTime(begun).TotalMilliseconds;
+
+        var random = new Random(1);
+        var times = new double[Changes];
+        var bytes = 0;
+        for (var i = -Changes; i < Changes; i++) // the first half warms up
+        {
+            var service = random.Next(services);
+            var (high, low) = (service / 200, service % 200);
+            var ready = i % 2 == 0;
+            var start = Stopwatch.GetTimestamp();
+            rig.Slice("c2", $"app{service}", 8080, "http", ($"app{service}-10.246.{high}.{low + 1}", $"10.246.{high}.{low + 1}"), ($"{(ready ? "" : "!")}app{service}-10.247.{high}.{low + 1}", $"10.247.{high}.{low + 1}"));
+            var changes = rig.Writer.Commit();
+            rig.Publisher.PublishEndpoints(MeshView.Of(rig.Mesh), changes.Endpoints);
+            near.Snapshot!.Types[TypeUrls.Endpoints].TryGet(MeshRig.OutboundName($"app{service}"), out var resource);
+            var took = Stopwatch.GetElapsedTime(start).TotalMicroseconds;
+            if (i < 0) continue;
+            times[i] = took;
+            bytes = resource!.Body.Value.Length;
+        }
+        Array.Sort(times);
+        Console.WriteLine(string.Create(CultureInfo.InvariantCulture, $"{services,8}   {all,12:0}   {times[Changes / 2],9:0}   {times[Changes * 99 / 100],7:0}   {bytes,5}"));
+    }
+}

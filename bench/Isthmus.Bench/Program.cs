@@ -1,0 +1,20 @@
+namespace Isthmus.Bench;
+
+internal static class Program
+{
+    private static async Task<int> Main(string[] args)
+    {
+        if (args.Length != 2)
+        {
+            await Console.Error.WriteLineAsync("Start this with bench/run.");
+            return 2;
+        }
+        switch (args[0])
+        {
+            case "graph": GraphBench.Run(); return 0;
+            case "proxy": await ProxyBench.RunAsync(args[1]); return 0;
+            case "quickstart": return await QuickstartBench.RunAsync(args[1]);
+            default: await Console.Error.WriteLineAsync($"'{args[0]}' is no benchmark: see bench/run --help"); return 2;
+        }
+    }
+}

@@ -1,0 +1,68 @@
+using System.Collections;
+using System.Reflection;
+using System.Text.RegularExpressions;
+using Isthmus.Mesh.Model;
+using Xunit;
+
+namespace Isthmus.Tests.Architecture;
+
+/// <summary>Rules that every source file keeps.</summary>
+public sealed partial class SourceTests
+{
+    private const int LongestFile = 400;
+
+    /// <summary>The samples themselves, the images that stand for them, and the quickstart.</summary>
+    private static readonly string[] KnowsSamples = ["src/Isthmus.Samples/", "src/Isthmus.Lab/Nodes/Images/", "src/isthmus/Quickstart/", "src/isthmus/Commands/QuickstartCommand.cs"];
+
+    [Fact]
+    public void No_file_is_longer_than_somebody_can_read()
+    {
+        var worst = Repository.Sources("src").Concat(Repository.Sources("tests")).OrderByDescending(file => file.Lines.Count).Take(3).ToList();
+        Assert.True(worst[0].Lines.Count <= LongestFile, string.Join('\n', worst.Select(file => $"{file.Lines.Count} lines: {file.Path}")));
+    }
+
+    [Fact]
+    public void Nothing_but_the_samples_and_the_quickstart_knows_the_name_of_a_sample()
+    {
+        var found =
+            from file in Repository.Sources("src")
+            where !KnowsSamples.Any(allowed => file.Path.StartsWith(allowed, StringComparison.Ordinal))
+            from line in file.Lines
+            where SampleName().IsMatch(line)
+            select $"{file.Path}: {line.Trim()}";
+        Assert.Empty(found);
+    }
+
+    [Fact]
+    public void Namespaces_follow_folders()
+    {
+        var found =
+            from file in Repository.Sources("src")
+            let declared = file.Lines.FirstOrDefault(line => line.StartsWith("namespace ", StringComparison.Ordinal))
+            where declared is not null
+            let folder = Path.GetDirectoryName(file.Path)!["src/".Length..].Replace('/', '.')
+            let expected = folder == "isthmus" || folder.StartsWith("isthmus.", StringComparison.Ordinal) ? "I" + folder[1..] : folder
+            where declared != $"namespace {expected};"
+            select $"{file.Path}: {declared}";
+        Assert.Empty(found);
+    }
+
+    /// <summary>Records are compared to tell whether anything changed: a member that compares by reference would always say yes.</summary>
+    [Fact]
+    public void Records_of_the_mesh_compare_by_value_to_the_last_member()
+    {
+        var found =
+            from type in typeof(MeshService).Assembly.GetTypes()
+            where type.Namespace is "Isthmus.Mesh.Model" or "Isthmus.Mesh.Generate" && type.GetMethod("PrintMembers", BindingFlags.Instance | BindingFlags.NonPublic | BindingFlags.Public) is not null
+            from field in type.GetFields(BindingFlags.Instance | BindingFlags.NonPublic | BindingFlags.Public)
+            where ComparesByReference(field.FieldType)
+            select $"{type.Name}.{field.Name}: {field.FieldType}";
+        Assert.Empty(found);
+    }
+
+    private static bool ComparesByReference(Type type) =>
+        type != typeof(string) && typeof(IEnumerable).IsAssignableFrom(type) && type.Namespace != "Isthmus.Core.Collections" && !type.Namespace!.StartsWith("Isthmus.Wire", StringComparison.Ordinal);
+
+    [GeneratedRegex("helloworld|httpbin|tcp-echo|app=sleep|deploy(ment)?/sleep", RegexOptions.IgnoreCase)]
+    private static partial Regex SampleName();
+}

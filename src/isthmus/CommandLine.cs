@@ -40,6 +40,7 @@ internal static class CommandLine
         ("manifest", ManifestCommand.Build),
         ("profile", ProfileCommand.Build),
         ("create-remote-secret", CreateRemoteSecretCommand.Build),
+        ("verify", VerifyCommand.Build),
         ("remote-clusters", RemoteClustersCommand.Build),
         ("proxy-status", ProxyStatusCommand.Build),
         ("proxy-config", ProxyConfigCommand.Build),

@@ -1,0 +1,136 @@
+using System.Text.Json.Nodes;
+using Isthmus.Core.Collections;
+using Isthmus.Core.Names;
+using Isthmus.Core.Problems;
+using Isthmus.Kubernetes.Client;
+using Isthmus.Kubernetes.Objects;
+using Isthmus.Kubernetes.Yaml;
+
+namespace Isthmus.Operate.Diagnose;
+
+/// <summary>One east-west gateway Service.</summary>
+public sealed record GatewayFacts(string Name, string Network, ValueList<string> Addresses, int ReadyEndpoints, bool HasPort);
+
+/// <summary>One line of a control plane's <c>/debug/clusterz</c>.</summary>
+public sealed record WatchedCluster(string Id, string Secret, string Status, string Message);
+
+/// <summary>What one cluster tells about its part in a mesh: read once, judged by <see cref="MeshVerification"/>.</summary>
+/// <param name="Context">The context of the kubeconfig it was read through.</param>
+/// <param name="Error">Why its API server could not be asked; empty when it could. Then nothing below is known.</param>
+/// <param name="Name">What its control plane calls it.</param>
+/// <param name="HasIstio">The system namespace exists.</param>
+/// <param name="ControlPlanes">Control plane Pods by name, and whether they are ready.</param>
+/// <param name="NetworkLabel">The label of the system namespace; empty when it has none.</param>
+/// <param name="RootFingerprint">SHA-256 of the root certificates that proxies trust; empty when they are not there yet.</param>
+/// <param name="UntrustedWebhooks">Injection webhooks without a CA bundle, or with another CA's.</param>
+public sealed record ClusterFacts(
+    string Context,
+    string Error,
+    string Name = "",
+    bool HasIstio = false,
+    ValueMap<bool> ControlPlanes = default,
+    string NetworkLabel = "",
+    string MeshId = "",
+    string TrustDomain = "",
+    string RootFingerprint = "",
+    ValueList<GatewayFacts> Gateways = default,
+    bool ExposesServices = false,
+    ValueList<WatchedCluster> Watched = default,
+    ValueList<string> UntrustedWebhooks = default);
+
+/// <summary>Reads <see cref="ClusterFacts"/> through API servers; changes nothing.</summary>
+public sealed class MeshFactsReader(string istioNamespace)
+{
+    private static readonly ResourceKind Gateway = new("networking.istio.io", "v1beta1", "Gateway", "gateways", true);
+
+    public async Task<ClusterFacts> ReadAsync(string context, ClusterAccess access, CancellationToken stop)
+    {
+        using var client = new KubeClient(access, "isthmus-verify") { RequestTimeout = TimeSpan.FromSeconds(4) };
+        try
+        {
+            return await ReadAsync(context, client, stop);
+        }
+        catch (HttpRequestException e)
+        {
+            return new(context, $"{access.Server} cannot be reached: {e.InnerException?.Message ?? e.Message}");
+        }
+        catch (KubeException e)
+        {
+            return new(context, e.Message);
+        }
+    }
+
+    private async Task<ClusterFacts> ReadAsync(string context, KubeClient client, CancellationToken stop)
+    {
+        var ns = await client.FindAsync<Namespace>(Kinds.Namespace, null, istioNamespace, stop);
+        if (ns is null) return new(context, "");
+        var pods = await client.ListAllAsync<Pod>(Kinds.Pod, istioNamespace, new ListOptions { LabelSelector = "app=istiod" }, stop);
+        var mesh = await MeshAsync(client, stop);
+        var root = (await client.FindAsync<ConfigMap>(Kinds.ConfigMap, istioNamespace, WellKnown.RootCertConfigMap, stop))?.Data.GetValueOrDefault(WellKnown.RootCertKey) ?? "";
+        return new(context, "", ClusterName(pods), true,
+            pods.Where(pod => pod.Metadata.DeletionTimestamp is null).Select(pod => KeyValuePair.Create(pod.Metadata.Name, pod.Status.IsReady)).ToValueMap(),
+            ns.Metadata.Labels.GetValueOrDefault(Labels.Network) ?? "",
+            (string?)mesh["defaultConfig"]?["meshId"] ?? "",
+            (string?)mesh["trustDomain"] ?? WellKnown.DefaultTrustDomain,
+            root.Length == 0 ? "" : Convert.ToHexString(System.Security.Cryptography.SHA256.HashData(System.Text.Encoding.UTF8.GetBytes(root.Trim())))[..16],
+            await GatewaysAsync(client, stop),
+            await ExposesAsync(client, stop),
+            await WatchedAsync(client, pods, stop),
+            await UntrustedAsync(client, root, stop));
+    }
+
+    private static string ClusterName(IReadOnlyList<Pod> controlPlanes) =>
+        controlPlanes.SelectMany(pod => pod.Spec.Containers).SelectMany(container => container.Env).FirstOrDefault(env => env.Name == "CLUSTER_ID")?.Value ?? "";
+
+    private async Task<JsonObject> MeshAsync(KubeClient client, CancellationToken stop)
+    {
+        var map = await client.FindAsync<ConfigMap>(Kinds.ConfigMap, istioNamespace, "istio", stop);
+        try { return YamlText.Parse(map?.Data.GetValueOrDefault("mesh") ?? "", "mesh") as JsonObject ?? []; }
+        catch (ProblemException) { return []; }
+    }
+
+    private static async Task<ValueList<GatewayFacts>> GatewaysAsync(KubeClient client, CancellationToken stop)
+    {
+        var gateways = new List<GatewayFacts>();
+        foreach (var service in await client.ListAllAsync<Service>(Kinds.Service, null, new ListOptions { LabelSelector = Labels.Network }, stop))
+        {
+            var slices = await client.ListAllAsync<EndpointSlice>(Kinds.EndpointSlice, service.Metadata.Namespace, new ListOptions { LabelSelector = $"{Labels.ServiceName}={service.Metadata.Name}" }, stop);
+            var port = int.TryParse(service.Metadata.Labels.GetValueOrDefault(Labels.GatewayPort), out var own) ? own : Ports.EastWest;
+            gateways.Add(new(service.Key, service.Metadata.Labels[Labels.Network],
+                service.Status.LoadBalancer.Ingress.Select(ingress => ingress.Ip.Length > 0 ? ingress.Ip : ingress.Hostname).Concat(service.Spec.ExternalIPs).ToValueList(),
+                slices.SelectMany(slice => slice.Endpoints).Count(endpoint => endpoint.Conditions.Ready ?? true),
+                service.Spec.Ports.Any(candidate => candidate.Port == port)));
+        }
+        return gateways.ToValueList();
+    }
+
+    private static async Task<bool> ExposesAsync(KubeClient client, CancellationToken stop)
+    {
+        try
+        {
+            var gateways = await client.ListAllAsync<JsonObject>(Gateway, null, new ListOptions(), stop);
+            return gateways.Any(gateway => (gateway["spec"]?["servers"] as JsonArray ?? []).Any(server => server?["tls"]?["mode"]?.ToString() == "AUTO_PASSTHROUGH"));
+        }
+        catch (KubeException e) when (e.IsNotFound)
+        {
+            return false; // no definitions: a remote cluster
+        }
+    }
+
+    private async Task<ValueList<WatchedCluster>> WatchedAsync(KubeClient client, IReadOnlyList<Pod> pods, CancellationToken stop)
+    {
+        if (!pods.Any(pod => pod.Status.IsReady)) return [];
+        var answers = await new MeshQuery(client, istioNamespace).AskControlPlanesAsync("/debug/clusterz", stop);
+        return answers.SelectMany(answer => (answer.Answer as JsonArray ?? []).OfType<JsonObject>())
+            .Select(line => new WatchedCluster(line["id"]?.ToString() ?? "", line["secretName"]?.ToString() ?? "", line["syncStatus"]?.ToString() ?? "", line["message"]?.ToString() ?? ""))
+            .Distinct().ToValueList();
+    }
+
+    private static async Task<ValueList<string>> UntrustedAsync(KubeClient client, string root, CancellationToken stop)
+    {
+        var bundle = Convert.ToBase64String(System.Text.Encoding.UTF8.GetBytes(root));
+        var configurations = await client.ListAllAsync<JsonObject>(Kinds.MutatingWebhookConfiguration, null, new ListOptions { LabelSelector = "app=sidecar-injector" }, stop);
+        return configurations.Where(configuration => (configuration["webhooks"] as JsonArray ?? []).Any(webhook => webhook?["clientConfig"]?["caBundle"]?.ToString() != bundle))
+            .Select(configuration => configuration["metadata"]!["name"]!.ToString()).ToValueList();
+    }
+}

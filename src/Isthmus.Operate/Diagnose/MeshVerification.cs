@@ -1,0 +1,128 @@
+using Isthmus.Core.Names;
+using Isthmus.Core.Problems;
+
+namespace Isthmus.Operate.Diagnose;
+
+/// <summary>One check of one thing: what was looked at, and what is wrong with it (null: nothing).</summary>
+public sealed record Check(string Cluster, string What, string Found, Problem? Problem);
+
+/// <summary>Judges whether clusters form one mesh: a pure function of what they told.</summary>
+public static class MeshVerification
+{
+    public static IReadOnlyList<Check> Run(IReadOnlyList<ClusterFacts> clusters)
+    {
+        var checks = new List<Check>();
+        foreach (var cluster in clusters)
+        {
+            checks.Add(new(cluster.Context, "API server", cluster.Error.Length == 0 ? "reachable" : "not reachable", cluster.Error.Length == 0 ? null
+                : Wrong("ISM1001", cluster, "", cluster.Error, "start the cluster, or mend its entry in the kubeconfig")));
+        }
+        var members = clusters.Where(cluster => cluster.Error.Length == 0).ToList();
+        foreach (var cluster in members) checks.AddRange(Alone(cluster, members));
+        checks.AddRange(Together(members));
+        return checks;
+    }
+
+    private static IEnumerable<Check> Alone(ClusterFacts cluster, List<ClusterFacts> members)
+    {
+        if (!cluster.HasIstio)
+        {
+            yield return new(cluster.Context, "control plane", "none", Wrong("ISM1002", cluster, "", "has no system namespace: nothing is installed", "run 'isthmus install'"));
+            yield break;
+        }
+        var ready = cluster.ControlPlanes.Count(pod => pod.Value);
+        if (cluster.ControlPlanes.Count > 0)
+        {
+            yield return new(cluster.Context, "control plane", $"{ready} of {cluster.ControlPlanes.Count} ready", ready > 0 ? null
+                : Wrong("ISM1003", cluster, "", $"no control plane is ready: {string.Join(", ", cluster.ControlPlanes.Keys)}", "look at it with 'kubectl -n istio-system describe pod -l app=istiod'"));
+        }
+        else if (members.All(other => other == cluster || other.ControlPlanes.Count == 0))
+        {
+            yield return new(cluster.Context, "control plane", "none", Wrong("ISM1003", cluster, "", "has no control plane, nor has any other cluster", "run 'isthmus install' in one of them"));
+        }
+        foreach (var webhook in cluster.UntrustedWebhooks)
+        {
+            yield return new(cluster.Context, "injection webhook", webhook, Wrong("ISM1004", cluster, $"MutatingWebhookConfiguration {webhook}", "its caBundle is not the root that proxies here trust, so Pods cannot be injected",
+                "the control plane writes it: see its log; in a remote cluster it needs the annotation topology.istio.io/controlPlaneClusters"));
+        }
+        if (cluster.UntrustedWebhooks.IsEmpty) yield return new(cluster.Context, "injection webhook", "trusted", null);
+        foreach (var gateway in cluster.Gateways) yield return GatewayCheck(cluster, gateway);
+    }
+
+    private static Check GatewayCheck(ClusterFacts cluster, GatewayFacts gateway)
+    {
+        Problem? problem = null;
+        if (gateway.Addresses.IsEmpty)
+            problem = Wrong("ISM1005", cluster, $"Service {gateway.Name}", "has no external address, so other networks cannot reach this one", "give the cluster a load balancer, or set spec.externalIPs");
+        else if (gateway.ReadyEndpoints == 0)
+            problem = Wrong("ISM1006", cluster, $"Service {gateway.Name}", "has no ready Pod behind it", "look at the gateway's Deployment");
+        else if (!gateway.HasPort)
+            problem = Wrong("ISM1007", cluster, $"Service {gateway.Name}", $"has no port {Ports.EastWest}", $"add the port, or name another one with the label {Labels.GatewayPort}");
+        return new(cluster.Context, "gateway", $"{gateway.Name} of {gateway.Network} at {(gateway.Addresses.IsEmpty ? "no address" : string.Join(",", gateway.Addresses))}", problem);
+    }
+
+    private static IEnumerable<Check> Together(List<ClusterFacts> members)
+    {
+        var installed = members.Where(cluster => cluster.HasIstio).ToList();
+        foreach (var check in Same(installed, "root of trust", "ISM1010", cluster => cluster.RootFingerprint,
+            "proxies of clusters with different roots refuse each other", "give all clusters a 'cacerts' Secret of one root, then restart control planes and workloads")) yield return check;
+        foreach (var check in Same(installed, "trust domain", "ISM1011", cluster => cluster.TrustDomain,
+            "identities of another trust domain are refused", "set meshConfig.trustDomain alike, or name the other in trustDomainAliases")) yield return check;
+        foreach (var check in Same(installed.Where(cluster => cluster.MeshId.Length > 0).ToList(), "mesh ID", "ISM1012", cluster => cluster.MeshId,
+            "the clusters say that they belong to different meshes", "set values.global.meshID alike")) yield return check;
+
+        var networks = installed.Select(cluster => cluster.NetworkLabel).Distinct().ToList();
+        foreach (var cluster in installed)
+        {
+            if (networks.Count > 1 && cluster.NetworkLabel.Length == 0)
+            {
+                yield return new(cluster.Context, "network", "not named", Wrong("ISM1013", cluster, "Namespace istio-system", $"lacks the label {Labels.Network} while other clusters have it",
+                    $"kubectl --context={cluster.Context} label namespace istio-system {Labels.Network}=NAME"));
+                continue;
+            }
+            yield return new(cluster.Context, "network", cluster.NetworkLabel.Length == 0 ? "one for all" : cluster.NetworkLabel, null);
+            if (networks.Count < 2) continue;
+            if (installed.All(other => other.Gateways.All(gateway => gateway.Network != cluster.NetworkLabel)))
+                yield return new(cluster.Context, "gateway", "none", Wrong("ISM1014", cluster, "", $"network {cluster.NetworkLabel} has no east-west gateway, so other networks cannot call it",
+                    $"samples/multicluster/gen-eastwest-gateway.sh --network {cluster.NetworkLabel} | isthmus install -y -f -"));
+            if (cluster.ControlPlanes.Count > 0 && !cluster.ExposesServices)
+                yield return new(cluster.Context, "exposed services", "none", Wrong("ISM1015", cluster, "", "no Gateway with AUTO_PASSTHROUGH exposes its services to other networks",
+                    $"kubectl --context={cluster.Context} apply -n istio-system -f samples/multicluster/expose-services.yaml"));
+        }
+        foreach (var check in Watches(installed)) yield return check;
+    }
+
+    /// <summary>Every control plane must watch every other cluster of the mesh.</summary>
+    private static IEnumerable<Check> Watches(List<ClusterFacts> installed)
+    {
+        foreach (var cluster in installed.Where(cluster => cluster.ControlPlanes.Any(pod => pod.Value)))
+        {
+            foreach (var watched in cluster.Watched)
+            {
+                var broken = watched.Status != "synced" || watched.Message.Length > 0;
+                yield return new(cluster.Context, "remote cluster", $"{watched.Id} {watched.Status}", !broken ? null
+                    : Wrong("ISM1020", cluster, $"Secret {watched.Secret}", watched.Message.Length > 0 ? watched.Message : $"cluster {watched.Id} is {watched.Status}", "mend the cause; the control plane keeps trying"));
+            }
+            foreach (var other in installed.Where(other => other != cluster && other.Name.Length > 0 && cluster.Watched.All(watched => watched.Id != other.Name)))
+            {
+                yield return new(cluster.Context, "remote cluster", $"{other.Name} unknown", Wrong("ISM1021", cluster, "", $"its control plane does not watch {other.Name}, so services there are unknown here",
+                    $"isthmus create-remote-secret --context={other.Context} --name={other.Name} | kubectl apply -f - --context={cluster.Context}"));
+            }
+        }
+    }
+
+    private static IEnumerable<Check> Same(List<ClusterFacts> clusters, string what, string code, Func<ClusterFacts, string> value, string why, string remedy)
+    {
+        if (clusters.Count == 0) yield break;
+        var first = clusters[0];
+        foreach (var cluster in clusters)
+        {
+            var differs = value(cluster) != value(first);
+            yield return new(cluster.Context, what, value(cluster).Length == 0 ? "not there yet" : value(cluster), !differs ? null
+                : Wrong(code, cluster, "", $"differs from {first.Context}'s ({value(first)}): {why}", remedy));
+        }
+    }
+
+    private static Problem Wrong(string code, ClusterFacts cluster, string @object, string message, string remedy) =>
+        new(code, @object.Length == 0 ? $"cluster {cluster.Context}" : $"{@object} in {cluster.Context}", "", message, remedy);
+}

@@ -1,0 +1,52 @@
+using System.CommandLine;
+using System.Text.Json.Nodes;
+using Isthmus.Core.Problems;
+using Isthmus.Kubernetes.Client;
+using Isthmus.Operate.Diagnose;
+
+namespace Isthmus.Commands;
+
+/// <summary><c>isthmus verify</c>: do these clusters form one mesh? Reads only.</summary>
+internal static class VerifyCommand
+{
+    internal static Command Build()
+    {
+        var contexts = new Option<string[]>("--contexts") { Description = "Contexts of the mesh's clusters, separated by commas; all contexts of the kubeconfig when left out", AllowMultipleArgumentsPerToken = true };
+        var output = new OutputOption();
+        var command = new Command("verify", "Check that clusters form one mesh: reads only, exits non-zero when something is wrong.") { contexts, output.Option };
+        command.SetAction(async (line, stop) =>
+        {
+            var names = (line.GetValue(contexts) ?? []).SelectMany(list => list.Split(',', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries)).ToList();
+            if (names.Count == 0 && line.GetValue(GlobalOptions.Context) is { } one) names = [one];
+            if (names.Count == 0) names = [.. KubeConfig.Contexts(line.GetValue(GlobalOptions.Kubeconfig), Environment.GetEnvironmentVariable)];
+            if (names.Count == 0) throw new ProblemException("verify", "the kubeconfig has no contexts", "make clusters with 'isthmus lab up', or name a kubeconfig with --kubeconfig");
+            var reader = new MeshFactsReader(line.GetValue(GlobalOptions.IstioNamespace)!);
+            var facts = await Task.WhenAll(names.Select(name =>
+                reader.ReadAsync(name, KubeConfig.Load(line.GetValue(GlobalOptions.Kubeconfig), name, Environment.GetEnvironmentVariable), stop)));
+            var checks = MeshVerification.Run(facts);
+            output.Write(line, () => Tree(checks), () => Show(checks));
+            return checks.Any(check => check.Problem is not null) ? 1 : 0;
+        });
+        return command;
+    }
+
+    private static void Show(IReadOnlyList<Check> checks)
+    {
+        TextTable.Write(["CLUSTER", "CHECK", "FOUND", "RESULT"], [.. checks.Select(check => (string[])
+            [check.Cluster, check.What, check.Found, check.Problem is null ? "ok" : check.Problem.Code])]);
+        var problems = checks.Select(check => check.Problem).OfType<Problem>().ToList();
+        Console.WriteLine();
+        foreach (var problem in problems) Console.WriteLine($"{problem.Code} {problem}");
+        Console.WriteLine(problems.Count == 0 ? "✔ The clusters form one mesh." : $"✘ {problems.Count} of {checks.Count} checks failed.");
+    }
+
+    private static JsonArray Tree(IReadOnlyList<Check> checks) => new([.. checks.Select(check =>
+    {
+        var item = new JsonObject { ["cluster"] = check.Cluster, ["check"] = check.What, ["found"] = check.Found, ["ok"] = check.Problem is null };
+        if (check.Problem is { } problem)
+        {
+            item["problem"] = new JsonObject { ["code"] = problem.Code, ["object"] = problem.Object, ["message"] = problem.Message, ["remedy"] = problem.Remedy };
+        }
+        return (JsonNode)item;
+    })]);
+}

@@ -1,0 +1,68 @@
+using Isthmus.Core.Collections;
+using Isthmus.Operate.Diagnose;
+using Xunit;
+
+namespace Isthmus.Tests.Operate.Diagnose;
+
+public sealed class MeshVerificationTests
+{
+    private static ClusterFacts Healthy(int number, string network) => new(
+        $"c{number}", "", $"east{number}", true, new ValueMap<bool>([new($"istiod-{number}", true)]), network, "mesh1", "cluster.local", "AB12",
+        [new GatewayFacts("istio-system/gw", network, [$"172.18.0.{number}"], 1, true)], true,
+        [new WatchedCluster($"east{3 - number}", "istio-system/remote", "synced", "")], []);
+
+    private static IEnumerable<string> Codes(params ClusterFacts[] clusters) =>
+        MeshVerification.Run(clusters).Select(check => check.Problem?.Code).OfType<string>();
+
+    [Fact]
+    public void Two_networks_with_gateways_and_mutual_secrets_are_one_mesh() => Assert.Empty(Codes(Healthy(1, "n1"), Healthy(2, "n2")));
+
+    [Fact]
+    public void One_network_needs_no_gateway()
+    {
+        var (one, two) = (Healthy(1, "n") with { Gateways = [], ExposesServices = false }, Healthy(2, "n") with { Gateways = [], ExposesServices = false });
+        Assert.Empty(Codes(one, two));
+    }
+
+    [Fact]
+    public void A_cluster_without_a_control_plane_of_its_own_is_fine_beside_one_that_has_one()
+    {
+        var remote = Healthy(2, "n1") with { ControlPlanes = default, Watched = [], Gateways = [] };
+        Assert.Empty(Codes(Healthy(1, "n1"), remote));
+    }
+
+    public static TheoryData<string, string> Faults => new()
+    {
+        { "unreachable", "ISM1001" }, { "nothing installed", "ISM1002" }, { "not ready", "ISM1003" }, { "webhook", "ISM1004" }, { "no address", "ISM1005" },
+        { "no endpoint", "ISM1006" }, { "no port", "ISM1007" }, { "other root", "ISM1010" }, { "other domain", "ISM1011" }, { "other mesh", "ISM1012" },
+        { "no label", "ISM1013" }, { "no gateway", "ISM1014" }, { "not exposed", "ISM1015" }, { "bad token", "ISM1020" }, { "no secret", "ISM1021" },
+    };
+
+    [Theory]
+    [MemberData(nameof(Faults))]
+    public void Each_fault_is_named_by_its_own_code(string fault, string code)
+    {
+        var two = Healthy(2, "n2");
+        var gateway = two.Gateways[0];
+        two = fault switch
+        {
+            "unreachable" => new ClusterFacts("c2", "refused"),
+            "nothing installed" => new ClusterFacts("c2", ""),
+            "not ready" => two with { ControlPlanes = new ValueMap<bool>([new("istiod-2", false)]) },
+            "webhook" => two with { UntrustedWebhooks = ["istio-sidecar-injector"] },
+            "no address" => two with { Gateways = [gateway with { Addresses = [] }] },
+            "no endpoint" => two with { Gateways = [gateway with { ReadyEndpoints = 0 }] },
+            "no port" => two with { Gateways = [gateway with { HasPort = false }] },
+            "other root" => two with { RootFingerprint = "CD34" },
+            "other domain" => two with { TrustDomain = "td2" },
+            "other mesh" => two with { MeshId = "mesh2" },
+            "no label" => two with { NetworkLabel = "" },
+            "no gateway" => two with { Gateways = [] },
+            "not exposed" => two with { ExposesServices = false },
+            "bad token" => two with { Watched = [new("east1", "istio-system/remote", "syncing", "rejects the token")] },
+            _ => two with { Watched = [] },
+        };
+        var checks = MeshVerification.Run([Healthy(1, "n1"), two]);
+        Assert.Contains(checks, check => check.Problem?.Code == code && check.Problem.Remedy.Length > 0);
+    }
+}

@@ -89,7 +89,8 @@ internal sealed class LabRig : IAsyncDisposable
     }
 
     /// <summary>Begins a command and leaves it to the test.</summary>
-    internal Process Begin(params string[] arguments) => Process.Start(Prepare("dotnet", [_program, .. arguments], null))!;
+    /// <remarks>A shell that runs the tests in the background has them ignore Ctrl-C, and children inherit that.</remarks>
+    internal Process Begin(params string[] arguments) => Process.Start(Prepare("env", ["--default-signal=INT", "dotnet", _program, .. arguments], null))!;
 
     /// <summary>Begins kubectl and leaves it to the test.</summary>
     internal Process BeginKubectl(params string[] arguments) => Process.Start(Prepare("kubectl", arguments, null))!;

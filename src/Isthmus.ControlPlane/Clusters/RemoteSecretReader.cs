@@ -1,8 +1,11 @@
+using System.Security.Cryptography;
 using System.Text;
+using System.Text.Json.Nodes;
 using Isthmus.Core.Names;
 using Isthmus.Core.Problems;
 using Isthmus.Kubernetes.Client;
 using Isthmus.Kubernetes.Objects;
+using Isthmus.Kubernetes.Yaml;
 
 namespace Isthmus.ControlPlane.Clusters;
 
@@ -42,17 +45,27 @@ public static class RemoteSecretReader
         if (bytes.Length == 0) throw new ProblemException("", "is empty: a kubeconfig is expected");
         var text = Encoding.UTF8.GetString(bytes);
         Refuse(text, $"data[{id}]");
-        return KubeConfig.Parse(text, null, $"data[{id}]") with { Name = id };
+        var access = KubeConfig.Parse(text, null, $"data[{id}]") with { Name = id };
+        try
+        {
+            // Certificates and keys are first read by whoever connects, and a watch is no place to find out that they are none.
+            using var probe = new KubeClient(access);
+        }
+        catch (CryptographicException e)
+        {
+            throw new ProblemException("", $"has a certificate or key that cannot be read: {e.Message}", "", e);
+        }
+        return access;
     }
 
     /// <summary>Checked on the tree before anything is resolved, so that no file is opened on behalf of a Secret (Istio's sanitising rules).</summary>
     private static void Refuse(string text, string source)
     {
-        var config = Kubernetes.Yaml.YamlText.Parse(text, source) as System.Text.Json.Nodes.JsonObject
+        var config = YamlText.Parse(text, source) as JsonObject
             ?? throw new ProblemException("", "is not a kubeconfig: it should be a YAML mapping with clusters, users and contexts");
-        foreach (var entry in config["users"] as System.Text.Json.Nodes.JsonArray ?? [])
+        foreach (var entry in (config["users"] as JsonArray ?? []).OfType<JsonObject>())
         {
-            var user = entry?["user"] as System.Text.Json.Nodes.JsonObject ?? [];
+            var user = entry["user"] as JsonObject ?? [];
             foreach (var (field, why) in (ReadOnlySpan<(string, string)>)
             [
                 ("exec", "would run a program in the control plane"),
@@ -62,12 +75,12 @@ public static class RemoteSecretReader
                 ("client-key", "would read a file of the control plane"),
             ])
             {
-                if (user.ContainsKey(field)) throw new ProblemException(new Problem("", "", $"users[{entry?["name"]}].user.{field}", why + " and is refused"));
+                if (user.ContainsKey(field)) throw new ProblemException(new Problem("", "", $"users[{entry["name"]}].user.{field}", why + " and is refused"));
             }
         }
-        foreach (var entry in config["clusters"] as System.Text.Json.Nodes.JsonArray ?? [])
+        foreach (var entry in (config["clusters"] as JsonArray ?? []).OfType<JsonObject>())
         {
-            if (entry?["cluster"] is System.Text.Json.Nodes.JsonObject cluster && cluster.ContainsKey("certificate-authority"))
+            if (entry["cluster"] is JsonObject cluster && cluster.ContainsKey("certificate-authority"))
                 throw new ProblemException(new Problem("", "", $"clusters[{entry["name"]}].cluster.certificate-authority", "would read a file of the control plane and is refused; use certificate-authority-data"));
         }
     }

@@ -42,7 +42,7 @@ public static class KubeConfig
     {
         var merged = new JsonObject();
         foreach (var file in Files(explicitFile, environment).Where(File.Exists)) Merge(merged, ReadFile(file), "/");
-        return [.. Entries(merged, "contexts").Select(entry => (string?)entry["name"] ?? "")];
+        return [.. Entries(merged, "contexts").Select(entry => Text(entry, "name") ?? "")];
     }
 
     /// <summary>Reads one kubeconfig text; paths in it are left as they are.</summary>
@@ -85,47 +85,47 @@ public static class KubeConfig
             var target = into[list] as JsonArray ?? (JsonArray)(into[list] = new JsonArray())!;
             foreach (var entry in Entries(file, list))
             {
-                if (target.Any(known => (string?)known?["name"] == (string?)entry["name"])) continue;
+                if (target.Any(known => Text(known, "name") == Text(entry, "name"))) continue;
                 var copy = (JsonObject)entry.DeepClone();
                 foreach (var key in (string[])["certificate-authority", "client-certificate", "client-key", "tokenFile"])
                 {
                     foreach (var part in (string[])["cluster", "user"])
                     {
                         // A relative path is relative to the file that says it.
-                        if (copy[part] is JsonObject owner && (string?)owner[key] is { Length: > 0 } path) owner[key] = Path.Combine(folder, path);
+                        if (copy[part] is JsonObject owner && Text(owner, key) is { Length: > 0 } path) owner[key] = Path.Combine(folder, path);
                     }
                 }
                 target.Add((JsonNode)copy);
             }
         }
-        if (string.IsNullOrEmpty((string?)into["current-context"])) into["current-context"] = file["current-context"]?.DeepClone();
+        if (string.IsNullOrEmpty(Text(into, "current-context"))) into["current-context"] = file["current-context"]?.DeepClone();
     }
 
     private static ClusterAccess Pick(JsonObject config, string? context, string source)
     {
-        var name = context ?? (string?)config["current-context"];
+        var name = context ?? Text(config, "current-context");
         if (string.IsNullOrEmpty(name))
             throw new ProblemException($"kubeconfig {source}", "has no current-context", "give --context or run 'kubectl config use-context NAME'");
         var found = Entry(config, "contexts", name)?["context"] as JsonObject;
         if (found is null)
         {
-            var known = string.Join(", ", Entries(config, "contexts").Select(entry => (string?)entry["name"]));
+            var known = string.Join(", ", Entries(config, "contexts").Select(entry => Text(entry, "name")));
             throw new ProblemException($"kubeconfig {source}", $"context \"{name}\" does not exist", known.Length == 0 ? "it has no contexts" : $"contexts are: {known}");
         }
-        var clusterName = (string?)found["cluster"] ?? "";
-        var userName = (string?)found["user"] ?? "";
+        var clusterName = Text(found, "cluster") ?? "";
+        var userName = Text(found, "user") ?? "";
         var cluster = Entry(config, "clusters", clusterName)?["cluster"] as JsonObject
             ?? throw new ProblemException($"kubeconfig {source}", $"contexts[{name}].context.cluster: cluster \"{clusterName}\" does not exist", "add it or mend the context");
         var user = Entry(config, "users", userName)?["user"] as JsonObject ?? [];
-        return Access(cluster, user, $"kubeconfig {source}", name) with { Namespace = (string?)found["namespace"] is { Length: > 0 } ns ? ns : "default" };
+        return Access(cluster, user, $"kubeconfig {source}", name) with { Namespace = Text(found, "namespace") is { Length: > 0 } ns ? ns : "default" };
     }
 
     private static ClusterAccess Access(JsonObject cluster, JsonObject user, string source, string name)
     {
-        var server = (string?)cluster["server"] ?? "";
+        var server = Text(cluster, "server") ?? "";
         if (!Uri.TryCreate(server, UriKind.Absolute, out var uri) || uri.Scheme is not ("http" or "https"))
             throw new ProblemException(source, $"clusters[].cluster.server \"{server}\" is not an http(s) address", "give the address of the API server, for example https://10.0.0.1:6443");
-        var proxy = (string?)cluster["proxy-url"];
+        var proxy = Text(cluster, "proxy-url");
         if (!string.IsNullOrEmpty(proxy) && !Uri.TryCreate(proxy, UriKind.Absolute, out _))
             throw new ProblemException(source, $"clusters[].cluster.proxy-url \"{proxy}\" is not an address", "give one such as http://127.0.0.1:8080 or remove it");
         return new ClusterAccess
@@ -133,36 +133,36 @@ public static class KubeConfig
             Name = name,
             Server = uri,
             Proxy = string.IsNullOrEmpty(proxy) ? null : new Uri(proxy),
-            TlsServerName = (string?)cluster["tls-server-name"],
-            InsecureSkipTlsVerify = (bool?)cluster["insecure-skip-tls-verify"] ?? false,
+            TlsServerName = Text(cluster, "tls-server-name"),
+            InsecureSkipTlsVerify = Flag(cluster, "insecure-skip-tls-verify"),
             CertificateAuthority = Pem(cluster, "certificate-authority", source),
-            Token = (string?)user["token"],
-            TokenFile = (string?)user["tokenFile"],
+            Token = Text(user, "token"),
+            TokenFile = Text(user, "tokenFile"),
             ClientCertificate = Pem(user, "client-certificate", source),
             ClientKey = Pem(user, "client-key", source),
-            Username = (string?)user["username"],
-            Password = (string?)user["password"],
-            Impersonate = (string?)user["as"],
+            Username = Text(user, "username"),
+            Password = Text(user, "password"),
+            Impersonate = Text(user, "as"),
             Exec = user["exec"] is JsonObject exec ? Exec(exec) : null,
         };
     }
 
     private static ExecCredential Exec(JsonObject exec) => new(
-        (string?)exec["apiVersion"] ?? "",
-        (string?)exec["command"] ?? "",
+        Text(exec, "apiVersion") ?? "",
+        Text(exec, "command") ?? "",
         (exec["args"] as JsonArray ?? []).Select(arg => arg?.ToString() ?? "").ToValueList(),
-        (exec["env"] as JsonArray ?? []).Select(env => KeyValuePair.Create((string?)env?["name"] ?? "", (string?)env?["value"] ?? "")).ToValueMap());
+        (exec["env"] as JsonArray ?? []).Select(env => KeyValuePair.Create(Text(env, "name") ?? "", Text(env, "value") ?? "")).ToValueMap());
 
     private static string? Pem(JsonObject owner, string key, string source)
     {
-        if ((string?)owner[$"{key}-data"] is { Length: > 0 } data)
+        if (Text(owner, $"{key}-data") is { Length: > 0 } data)
         {
             var bytes = new byte[data.Length];
             if (!Convert.TryFromBase64String(data, bytes, out var length))
                 throw new ProblemException(source, $"{key}-data is not base64", "copy the kubeconfig again");
             return Encoding.UTF8.GetString(bytes, 0, length);
         }
-        if ((string?)owner[key] is not { Length: > 0 } path) return null;
+        if (Text(owner, key) is not { Length: > 0 } path) return null;
         try
         {
             return File.ReadAllText(path);
@@ -176,5 +176,20 @@ public static class KubeConfig
     private static IEnumerable<JsonObject> Entries(JsonObject config, string list) => (config[list] as JsonArray ?? []).OfType<JsonObject>();
 
     private static JsonObject? Entry(JsonObject config, string list, string name) =>
-        Entries(config, list).FirstOrDefault(entry => (string?)entry["name"] == name);
+        Entries(config, list).FirstOrDefault(entry => Text(entry, "name") == name);
+
+    // Kubeconfigs come from elsewhere too (remote secrets): any shape must end in words. Values stay out of them: one may be a credential.
+    private static string? Text(JsonNode? owner, string key) => (owner as JsonObject)?[key] switch
+    {
+        null => null,
+        JsonValue value when value.TryGetValue(out string? text) => text,
+        var other => throw new ProblemException(new Problem("", "kubeconfig", key, $"should be text, not {other.GetValueKind()}", "quote the value or copy the kubeconfig again")),
+    };
+
+    private static bool Flag(JsonObject owner, string key) => owner[key] switch
+    {
+        null => false,
+        JsonValue value when value.TryGetValue(out bool flag) => flag,
+        var other => throw new ProblemException(new Problem("", "kubeconfig", key, $"should be true or false, not {other.GetValueKind()}", "write true or false, without quotes")),
+    };
 }

@@ -11,7 +11,7 @@ namespace Isthmus.Kubernetes.Yaml;
 public static class YamlText
 {
     private const int DeepestNesting = 100;
-    private const int MostAliases = 1000;
+    private const int MostAliased = 100_000;
 
     /// <summary>Every document; empty documents are left out. Malformed text is a <see cref="ProblemException"/> with line and column.</summary>
     public static IReadOnlyList<JsonNode> ParseAll(string text, string source)
@@ -33,6 +33,11 @@ public static class YamlText
         {
             throw new ProblemException($"{source}:{e.Start.Line}:{e.Start.Column}", $"is not valid YAML: {Reason(e)}", "mend the file and try again", e);
         }
+        catch (InvalidOperationException e)
+        {
+            // The scanner loses its way in some malformed text (ScanPlainScalar) and has no position to offer.
+            throw new ProblemException(source, "is not valid YAML: it cannot be read to its end", "mend the file and try again", e);
+        }
     }
 
     /// <summary>The only document, or null when the text is empty.</summary>
@@ -50,32 +55,35 @@ public static class YamlText
 
     private sealed class Composer(IParser parser)
     {
-        private readonly Dictionary<AnchorName, JsonNode?> _anchors = [];
-        private int _aliases;
+        private readonly Dictionary<AnchorName, (JsonNode? Node, int Size)> _anchors = [];
+        private int _nodes, _aliased;
 
         internal JsonNode? Read(int depth)
         {
             if (depth > DeepestNesting) throw new YamlException(parser.Current!.Start, parser.Current.End, $"nesting is deeper than {DeepestNesting}");
+            var before = _nodes;
             switch (parser.Current)
             {
                 case AnchorAlias alias:
                     parser.MoveNext();
-                    // Aliases of aliases grow without bound; a limit is what keeps a small file small.
-                    if (++_aliases > MostAliases) throw new YamlException(alias.Start, alias.End, $"more than {MostAliases} aliases");
                     if (!_anchors.TryGetValue(alias.Value, out var anchored)) throw new YamlException(alias.Start, alias.End, $"unknown alias '*{alias.Value}'");
-                    return anchored?.DeepClone();
+                    // Aliases of aliases grow exponentially: what they copy is counted, not how many they are.
+                    if (anchored.Size > MostAliased - _aliased) throw new YamlException(alias.Start, alias.End, $"aliases stand for more than {MostAliased} values");
+                    _aliased += anchored.Size;
+                    _nodes += anchored.Size;
+                    return anchored.Node?.DeepClone();
                 case Scalar scalar:
                     parser.MoveNext();
-                    return Keep(scalar.Anchor, YamlScalar.Resolve(scalar));
+                    return Keep(scalar.Anchor, YamlScalar.Resolve(scalar), before);
                 case SequenceStart sequence:
                     parser.MoveNext();
                     var list = new JsonArray();
                     while (parser.Current is not SequenceEnd) list.Add(Read(depth + 1));
                     parser.MoveNext();
-                    return Keep(sequence.Anchor, list);
+                    return Keep(sequence.Anchor, list, before);
                 case MappingStart mapping:
                     parser.MoveNext();
-                    return Keep(mapping.Anchor, Mapping(depth));
+                    return Keep(mapping.Anchor, Mapping(depth), before);
                 default:
                     throw new YamlException($"unexpected {parser.Current?.GetType().Name ?? "end of text"}");
             }
@@ -113,9 +121,10 @@ public static class YamlText
             return Read(depth + 1)?.ToString() ?? "null";
         }
 
-        private JsonNode? Keep(AnchorName anchor, JsonNode? node)
+        private JsonNode? Keep(AnchorName anchor, JsonNode? node, int before)
         {
-            if (!anchor.IsEmpty) _anchors[anchor] = node;
+            _nodes++;
+            if (!anchor.IsEmpty) _anchors[anchor] = (node, _nodes - before);
             return node;
         }
     }

@@ -22,6 +22,10 @@ internal static class OperatorSchema
     internal static IEnumerable<Problem> Check(JsonObject spec)
     {
         foreach (var problem in Unknown(spec, Spec, "spec")) yield return problem;
+        foreach (var field in (string[])["components", "meshConfig", "values"])
+        {
+            if (spec[field] is { } node and not JsonObject) yield return new("ISM0202", "", $"spec.{field}", $"'{node}' should be a mapping", "write it as fields below the name");
+        }
         if (spec["components"] is not JsonObject components) yield break;
         foreach (var problem in Unknown(components, Components, "spec.components")) yield return problem;
         foreach (var (name, value) in components)
@@ -29,11 +33,12 @@ internal static class OperatorSchema
             var path = $"spec.components.{name}";
             if (name is "ingressGateways" or "egressGateways")
             {
+                if (value is not (null or JsonArray)) yield return new("ISM0202", "", path, "should be a list of gateways", "begin each with '- name:'");
                 var index = 0;
                 foreach (var gateway in value as JsonArray ?? [])
                 {
                     foreach (var problem in One(gateway, Gateway, $"{path}[{index}]")) yield return problem;
-                    if (gateway?["name"]?.ToString() is null or "")
+                    if (gateway is JsonObject fields && fields["name"]?.ToString() is null or "")
                         yield return new("ISM0201", "", $"{path}[{index}].name", "is missing", "name the gateway, for example istio-eastwestgateway");
                     index++;
                 }

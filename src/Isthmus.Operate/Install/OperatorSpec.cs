@@ -71,12 +71,15 @@ public sealed class OperatorSpec
         var profile = flags["profile"]?.ToString() ?? overlays.Select(overlay => overlay.Spec["profile"]?.ToString()).LastOrDefault(name => !string.IsNullOrEmpty(name)) ?? "default";
 
         var spec = Profiles.Load(profile);
-        foreach (var overlay in overlays) Overlay.Merge(spec, overlay.Spec);
+        foreach (var overlay in overlays)
+        {
+            // Each on its own: after the merge neither the file nor a place in a list is the user's.
+            Refuse(overlay.Spec, overlay.Source);
+            Overlay.Merge(spec, overlay.Spec);
+        }
         Overlay.Merge(spec, flags);
         if (!string.IsNullOrEmpty(revision)) spec["revision"] = revision;
-        var problems = OperatorSchema.Check(spec).ToList();
-        if (problems.Count > 0)
-            throw new ProblemException(problems[0] with { Object = overlays.Count > 0 ? overlays[^1].Source : "--set" });
+        Refuse(spec, "--set");
         var name = overlays.Select(overlay => overlay.Name).LastOrDefault(candidate => candidate.Length > 0) ?? "";
         return new(spec, name, profile);
     }
@@ -96,7 +99,19 @@ public sealed class OperatorSpec
                 if (field is not ("apiVersion" or "kind" or "metadata" or "spec" or "status"))
                     throw new ProblemException(source, $"unknown field \"{field}\" in IstioOperator", "fields are apiVersion, kind, metadata and spec");
             }
-            yield return (source, operation["metadata"]?["name"]?.ToString() ?? "", operation["spec"] as JsonObject ?? []);
+            yield return (source, Mapping(operation, "metadata", source)["name"]?.ToString() ?? "", Mapping(operation, "spec", source));
         }
     }
+
+    private static void Refuse(JsonObject spec, string source)
+    {
+        if (OperatorSchema.Check(spec).FirstOrDefault() is { } problem) throw new ProblemException(problem with { Object = source });
+    }
+
+    private static JsonObject Mapping(JsonObject operation, string field, string source) => operation[field] switch
+    {
+        null => [],
+        JsonObject mapping => mapping,
+        var other => throw new ProblemException(new Problem("ISM0202", source, field, $"should be a mapping, not {other.GetValueKind()}", "write it as fields below the name")),
+    };
 }

@@ -1,0 +1,138 @@
+using System.Text.Json.Nodes;
+using Isthmus.ControlPlane.Injection;
+using Isthmus.Core.Problems;
+using Isthmus.Kubernetes.Yaml;
+using Xunit;
+
+namespace Isthmus.Tests.ControlPlane;
+
+public sealed class PodInjectorTests
+{
+    private static readonly InjectorValues Values = new(
+        (JsonObject)JsonNode.Parse("""{"global":{"network":"network1","multiCluster":{"clusterName":"cluster1"}}}""")!, [], "cluster.local");
+
+    [Fact]
+    public void Labels_annotations_and_volumes_are_those_of_Istio()
+    {
+        var pod = Inject();
+        Assert.Equal("istio", Label(pod, "security.istio.io/tlsMode"));
+        Assert.Equal("shop", Label(pod, "service.istio.io/canonical-name"));
+        Assert.Equal("v7", Label(pod, "service.istio.io/canonical-revision"));
+        Assert.Equal("network1", Label(pod, "topology.istio.io/network"));
+        Assert.Equal("web", Annotation(pod, "kubectl.kubernetes.io/default-container"));
+        Assert.Equal("15020", Annotation(pod, "prometheus.io/port"));
+        Assert.Equal("default", JsonNode.Parse(Annotation(pod, "sidecar.istio.io/status")!)!["revision"]!.ToString());
+        Assert.Equal(["workload-socket", "workload-certs", "istio-envoy", "istio-data", "istio-podinfo", "istio-token", "istiod-ca-cert"], Names(pod, "volumes").TakeLast(7));
+        Assert.Equal(1337, (int)pod["spec"]!["securityContext"]!["fsGroup"]!);
+    }
+
+    [Fact]
+    public void The_proxy_is_told_its_cluster_its_workload_and_its_ports()
+    {
+        var proxy = Proxy(Inject());
+        Assert.Equal(["proxy", "sidecar", "--domain", "$(POD_NAMESPACE).svc.cluster.local"], proxy["args"]!.AsArray().Take(4).Select(argument => argument!.ToString()));
+        Assert.Equal(1337, (int)proxy["securityContext"]!["runAsUser"]!);
+        Assert.Equal("cluster1", Variable(proxy, "ISTIO_META_CLUSTER_ID"));
+        Assert.Equal("shop-deploy", Variable(proxy, "ISTIO_META_WORKLOAD_NAME"));
+        Assert.Equal("kubernetes://apis/apps/v1/namespaces/trade/deployments/shop-deploy", Variable(proxy, "ISTIO_META_OWNER"));
+        Assert.Equal("web", Variable(proxy, "ISTIO_META_APP_CONTAINERS"));
+        var names = proxy["env"]!.AsArray().Select(entry => entry!["name"]!.ToString()).ToList();
+        Assert.Equal(["JWT_POLICY", "PILOT_CERT_PROVIDER", "CA_ADDR", "POD_NAME", "POD_NAMESPACE", "INSTANCE_IP", "SERVICE_ACCOUNT", "HOST_IP", "PROXY_CONFIG"], names.Take(9));
+    }
+
+    [Fact]
+    public void The_path_changes_cluster_and_network_alone()
+    {
+        var (here, there) = (Inject(), Inject(path: "/inject/cluster/cluster2/net/network2"));
+        Assert.Equal(("cluster2", "network2", "network2"),
+            (Variable(Proxy(there), "ISTIO_META_CLUSTER_ID"), Variable(Proxy(there), "ISTIO_META_NETWORK"), Label(there, "topology.istio.io/network")));
+        Assert.Equal(here.ToJsonString(), there.ToJsonString().Replace("cluster2", "cluster1", StringComparison.Ordinal).Replace("network2", "network1", StringComparison.Ordinal));
+    }
+
+    [Fact]
+    public void A_network_that_the_Pod_names_wins() =>
+        Assert.Equal("mine", Variable(Proxy(Inject(labels: "topology.istio.io/network: mine")), "ISTIO_META_NETWORK"));
+
+    [Fact]
+    public void Capture_follows_the_annotations()
+    {
+        var init = Inject()["spec"]!["initContainers"]![0]!;
+        Assert.Equal(["istio-iptables", "-p", "15001", "-z", "15006", "-u", "1337", "-m", "REDIRECT", "-i", "*", "-x", "", "-b", "*", "-d", "15090,15021,15020"],
+            init["args"]!.AsArray().Take(17).Select(argument => argument!.ToString()));
+        var changed = Inject("traffic.sidecar.istio.io/excludeOutboundPorts: '99'")["spec"]!["initContainers"]![0]!["args"]!.AsArray().Select(argument => argument!.ToString()).ToList();
+        Assert.Equal("99", changed[changed.IndexOf("-o") + 1]);
+    }
+
+    [Fact]
+    public void Probes_go_through_the_agent_and_the_originals_are_kept_for_it()
+    {
+        var pod = Inject();
+        var probe = pod["spec"]!["containers"]!.AsArray().Single(container => container!["name"]!.ToString() == "web")!["readinessProbe"]!["httpGet"]!;
+        Assert.Equal(("/app-health/web/readyz", 15020), (probe["path"]!.ToString(), (int)probe["port"]!));
+        Assert.Contains("/ready", Variable(Proxy(pod), "ISTIO_KUBE_APP_PROBERS"));
+    }
+
+    [Fact]
+    public void A_held_application_comes_after_the_proxy_and_stays_the_default_container()
+    {
+        var pod = Inject("proxy.istio.io/config: 'holdApplicationUntilProxyStarts: true'");
+        Assert.Equal(["istio-proxy", "web"], Names(pod, "containers"));
+        Assert.NotNull(Proxy(pod)["lifecycle"]?["postStart"]);
+        Assert.Equal("web", Annotation(pod, "kubectl.kubernetes.io/default-container"));
+    }
+
+    [Theory]
+    [InlineData("sidecar.istio.io/inject: 'false'", "", "", "trade")]
+    [InlineData("", "sidecar.istio.io/inject: 'false'", "", "trade")]
+    [InlineData("", "", "hostNetwork: true", "trade")]
+    [InlineData("", "", "", "kube-system")]
+    public void Some_Pods_are_left_alone(string annotations, string labels, string spec, string ns) =>
+        Assert.Null(PodInjector.Inject(Pod(annotations, labels, spec), ns, Values, InjectionPath.Default));
+
+    [Fact]
+    public void An_injection_of_before_does_not_stop_one() => Assert.Equal(["web", "istio-proxy"], Names(Inject("sidecar.istio.io/status: '{}'"), "containers"));
+
+    [Theory]
+    [InlineData("status.sidecar.istio.io/port: x")]
+    [InlineData("traffic.sidecar.istio.io/excludeOutboundPorts: '70000'")]
+    [InlineData("traffic.sidecar.istio.io/includeOutboundIPRanges: nowhere")]
+    [InlineData("proxy.istio.io/config: '[1]'")]
+    public void A_bad_annotation_is_refused_by_its_name(string annotation)
+    {
+        var problem = Assert.Throws<ProblemException>(() => Inject(annotation));
+        Assert.Contains($"metadata.annotations[{annotation[..annotation.IndexOf(':')]}]", problem.Message);
+    }
+
+    private static JsonObject Inject(string annotations = "", string labels = "", string path = "/inject") =>
+        PodInjector.Inject(Pod(annotations, labels, ""), "trade", Values, InjectionPath.Parse(path))!;
+
+    private static JsonObject Pod(string annotations, string labels, string spec) => (JsonObject)YamlText.Parse($$$"""
+        metadata:
+          generateName: shop-deploy-5d8-
+          ownerReferences: [{apiVersion: apps/v1, kind: ReplicaSet, name: shop-deploy-5d8, controller: true}]
+          annotations:
+            {{{annotations}}}
+          labels:
+            app: shop
+            version: v7
+            pod-template-hash: 5d8
+            {{{labels}}}
+        spec:
+          {{{spec}}}
+          containers:
+          - name: web
+            image: any
+            ports: [{containerPort: 8080}]
+            readinessProbe: {httpGet: {path: /ready, port: 8080}}
+        """, "test")!;
+
+    private static IEnumerable<string> Names(JsonObject pod, string list) => pod["spec"]![list]!.AsArray().Select(entry => entry!["name"]!.ToString());
+
+    private static JsonNode Proxy(JsonObject pod) => pod["spec"]!["containers"]!.AsArray().Single(container => container!["name"]!.ToString() == "istio-proxy")!;
+
+    private static string? Variable(JsonNode proxy, string name) => proxy["env"]!.AsArray().Single(entry => entry!["name"]!.ToString() == name)!["value"]?.ToString();
+
+    private static string? Label(JsonObject pod, string name) => pod["metadata"]!["labels"]?[name]?.ToString();
+
+    private static string? Annotation(JsonObject pod, string name) => pod["metadata"]!["annotations"]?[name]?.ToString();
+}

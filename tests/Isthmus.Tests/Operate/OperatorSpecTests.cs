@@ -1,0 +1,86 @@
+using Isthmus.Core.Problems;
+using Isthmus.Operate.Install;
+using Xunit;
+
+namespace Isthmus.Tests.Operate;
+
+public sealed class OperatorSpecTests
+{
+    private const string Head = "apiVersion: install.istio.io/v1alpha1\nkind: IstioOperator\n";
+
+    [Fact]
+    public void Flags_win_over_files_and_files_over_the_profile()
+    {
+        var spec = OperatorSpec.Build(
+            [("a.yaml", Head + "metadata:\n  name: mine\nspec:\n  values:\n    global:\n      network: from-file\n      meshID: mesh9\n")],
+            ["values.global.network=from-flag", "spec.meshConfig.trustDomain=old.example"], "blue");
+        Assert.Equal("from-flag", spec.Network);
+        Assert.Equal("mesh9", spec.Value("global", "meshID")?.ToString());
+        Assert.Equal("old.example", spec.TrustDomain);
+        Assert.Equal(("mine", "blue", "default"), (spec.Name, spec.RevisionOrDefault, spec.Profile));
+    }
+
+    [Fact]
+    public void Gateways_merge_by_their_names_across_files()
+    {
+        const string file = Head + "spec:\n  profile: empty\n  components:\n    ingressGateways:\n    - name: eastwest\n      ";
+        var spec = OperatorSpec.Build([("a.yaml", file + "enabled: true\n"), ("b.yaml", file + "label:\n        app: x\n")], [], null);
+        var gateway = Assert.Single(spec.Gateways("ingressGateways"), gateway => gateway["name"]!.ToString() == "eastwest");
+        Assert.True((bool)gateway["enabled"]!);
+        Assert.Equal("x", gateway["label"]!["app"]!.ToString());
+    }
+
+    [Theory]
+    [InlineData(Head + "spec:\n  valuez: {}\n", "unknown field \"valuez\" in spec")]
+    [InlineData(Head + "spec:\n  components:\n    pilot:\n      enabeld: true\n", "unknown field \"enabeld\" in spec.components.pilot")]
+    [InlineData(Head + "spec:\n  components:\n    pilot:\n      enabled: \"yes\"\n", "spec.components.pilot.enabled: 'yes' is not true or false")]
+    [InlineData(Head + "spec:\n  components:\n    ingressGateways:\n    - enabled: true\n", "spec.components.ingressGateways[0].name: is missing")]
+    [InlineData(Head + "spec:\n  components:\n    ingressGateways: 5\n", "should be a list of gateways")]
+    [InlineData(Head + "spec:\n  components: 5\n", "spec.components: '5' should be a mapping")]
+    [InlineData(Head + "spec:\n  values: text\n", "spec.values: 'text' should be a mapping")]
+    [InlineData(Head + "spec: text\n", "spec: should be a mapping")]
+    [InlineData(Head + "metadata: text\nspec: {}\n", "metadata: should be a mapping")]
+    [InlineData(Head + "specs: {}\n", "unknown field \"specs\"")]
+    [InlineData("kind: Service\n", "is not IstioOperator")]
+    [InlineData("apiVersion: install.istio.io/v2\nkind: IstioOperator\n", "is not install.istio.io/v1alpha1")]
+    [InlineData("- a\n", "a YAML mapping is expected")]
+    [InlineData("a: [\n", "is not valid YAML")]
+    public void A_wrong_file_is_refused_with_its_name_and_the_field(string text, string words)
+    {
+        var problem = Assert.Throws<ProblemException>(() => OperatorSpec.Build([("mesh.yaml", text)], [], null));
+        Assert.Contains(words, problem.Message);
+        Assert.StartsWith("mesh.yaml", problem.Message);
+    }
+
+    [Theory]
+    [InlineData("nothing", "is not of the form path=value")]
+    [InlineData("a[x]=1", "list index")]
+    [InlineData("a[5000]=1", "list index")]
+    [InlineData("components.ingressGateways.name=x", "is below something that is not a mapping")]
+    public void A_wrong_flag_is_refused_with_the_flag(string flag, string words)
+    {
+        var problem = Assert.Throws<ProblemException>(() =>
+        {
+            var spec = new System.Text.Json.Nodes.JsonObject();
+            SetFlag.Apply(spec, "components.ingressGateways[0].enabled=true");
+            SetFlag.Apply(spec, flag);
+        });
+        Assert.Contains(words, problem.Message);
+        Assert.Contains($"--set {flag}", problem.Message);
+    }
+
+    [Theory]
+    [InlineData("a.b=1", """{"a":{"b":1}}""")]
+    [InlineData("a.b=\"1\"", """{"a":{"b":"1"}}""")]
+    [InlineData("a=true", """{"a":true}""")]
+    [InlineData("a=x=y", """{"a":"x=y"}""")]
+    [InlineData("a.example\\.com/b=c", """{"a":{"example.com/b":"c"}}""")]
+    [InlineData("a[1].b=c", """{"a":[null,{"b":"c"}]}""")]
+    [InlineData("spec.values.x=1", """{"values":{"x":1}}""")]
+    public void A_flag_puts_its_value_where_the_path_says(string flag, string expected)
+    {
+        var spec = new System.Text.Json.Nodes.JsonObject();
+        SetFlag.Apply(spec, flag);
+        Assert.Equal(expected, spec.ToJsonString());
+    }
+}

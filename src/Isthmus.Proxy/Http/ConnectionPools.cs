@@ -21,8 +21,13 @@ internal sealed class ConnectionPools
 
     private readonly Dictionary<string, H2Client> _shared = new(StringComparer.Ordinal);
 
+    private int _turn;
+
     /// <summary>Held while a connection that will be shared is opened.</summary>
     public SemaphoreSlim Opening { get; } = new(1, 1);
+
+    /// <summary>Counts up, for taking turns; never negative.</summary>
+    public int NextTurn() => Interlocked.Increment(ref _turn) & int.MaxValue;
 
     /// <summary>The connection that requests of that kind share; null when there is none or it takes no more.</summary>
     public H2Client? FindShared(string key)

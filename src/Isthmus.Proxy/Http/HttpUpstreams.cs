@@ -1,3 +1,4 @@
+using System.Collections.Frozen;
 using Isthmus.Core.Collections;
 using Isthmus.Proxy.Balancing;
 using Isthmus.Proxy.Http.H2;
@@ -9,6 +10,11 @@ namespace Isthmus.Proxy.Http;
 /// <summary>Opens exchanges with hosts: on a kept connection where there is one, else on a new one.</summary>
 internal sealed class HttpUpstreams(UpstreamConnector connector, TimeProvider time)
 {
+    private const int MostTurns = 8;
+
+    private static readonly FrozenDictionary<string, string[]> Turns = ((string[])["HTTP2", "HTTP11", "HTTP10"]).ToFrozenDictionary(
+        kind => kind, kind => (string[])[kind, .. Enumerable.Range(2, MostTurns - 1).Select(turn => $"{kind} {turn}")]);
+
     /// <param name="fresh">A kept connection just failed: open a new one.</param>
     /// <exception cref="TransportException">The host could not be reached, or is not who it should be.</exception>
     /// <exception cref="OverflowException">The cluster has as many connections as it may have.</exception>
@@ -22,16 +28,38 @@ internal sealed class HttpUpstreams(UpstreamConnector connector, TimeProvider ti
         };
         var key = isHttp2 ? "HTTP2" : downstreamVersion == HttpVersions.Http10 ? "HTTP10" : "HTTP11";
         IReadOnlyList<string>? alpn = alpnOverride.TryGetValue(key, out var list) ? list : null;
-        if (isHttp2) return await OpenHttp2Async(cluster, host, key, alpn, fresh).ConfigureAwait(false);
-        if (!fresh && host.Pools.Take(key) is Http1Upstream kept)
-        {
-            kept.Begin();
-            return kept;
-        }
-        var opened = new Http1Upstream(await ConnectAsync(cluster, host, alpn).ConfigureAwait(false), cluster, host, key, time);
-        opened.Begin();
-        return opened;
+        var turn = Turn(host, Turns[key]);
+        return isHttp2 ? await OpenHttp2Async(cluster, host, turn, alpn, fresh).ConfigureAwait(false)
+            : await OpenHttp1Async(cluster, host, turn, alpn, fresh).ConfigureAwait(false);
     }
+
+    private async ValueTask<UpstreamStream> OpenHttp1Async(ClusterState cluster, Host host, string key, IReadOnlyList<string>? alpn, bool fresh)
+    {
+        var upstream = fresh ? null : host.Pools.Take(key) as Http1Upstream;
+        try
+        {
+            upstream ??= new Http1Upstream(await ConnectAsync(cluster, host, alpn).ConfigureAwait(false), cluster, host, key, time);
+        }
+        catch (OverflowException) when (!fresh && OtherTurns(key).Select(host.Pools.Take).FirstOrDefault(kept => kept is not null) is Http1Upstream other)
+        {
+            upstream = other;
+        }
+        upstream.Begin();
+        return upstream;
+    }
+
+    /// <summary>
+    /// A gateway of weight N stands for N workloads, and chooses one of them for each connection, not for each request:
+    /// requests take turns on several connections.
+    /// </summary>
+    private static string Turn(Host host, string[] turns)
+    {
+        var connections = host.Endpoint.IsGateway ? Math.Clamp(host.Endpoint.Weight, 1, turns.Length) : 1;
+        return turns[connections == 1 ? 0 : host.Pools.NextTurn() % connections];
+    }
+
+    /// <summary>Where no more connections may be opened, any that there is will do.</summary>
+    private static string[] OtherTurns(string key) => Turns[key.Split(' ')[0]];
 
     private async ValueTask<UpstreamStream> OpenHttp2Async(ClusterState cluster, Host host, string key, IReadOnlyList<string>? alpn, bool fresh)
     {
@@ -44,6 +72,10 @@ internal sealed class HttpUpstreams(UpstreamConnector connector, TimeProvider ti
             var client = new H2Client(await ConnectAsync(cluster, host, alpn).ConfigureAwait(false), cluster, host, time);
             host.Pools.Share(key, client);
             return client.TryOpen() ?? throw new TransportException(TransportFailure.Reset, "the connection was closed");
+        }
+        catch (OverflowException) when (OtherTurns(key).Select(turn => host.Pools.FindShared(turn)?.TryOpen()).FirstOrDefault(stream => stream is not null) is { } other)
+        {
+            return other;
         }
         finally
         {

@@ -40,6 +40,63 @@ public sealed class MeshTests(MeshRig mesh) : IClassFixture<MeshRig>
         AllAnswered(await load.FinishAsync(0));
     }
 
+    [Fact]
+    public async Task Services_of_other_names_ports_and_protocols_answer_across_clusters()
+    {
+        await ShopAsync();
+        // One address, two services: HTTP and raw TCP go where the name says.
+        await HearsAsync("curl -sS -m 5 ledger.shop:8085/hello", "version: ledger,");
+        await HearsAsync("curl -sS -m 5 billing.shop:8085/hello", "version: billing,");
+        await HearsAsync("exec 3<>/dev/tcp/ledger.shop/7085; timeout 5 cat <&3", "ledger speaks");
+        await HearsAsync("exec 3<>/dev/tcp/billing.shop/7085; timeout 5 cat <&3", "billing speaks");
+        // Several ports; on two the client speaks first, on one the server.
+        await HearsAsync("exec 3<>/dev/tcp/wire.shop/7001; echo one >&3; timeout 5 head -1 <&3", "from-cluster2 one");
+        await HearsAsync("exec 3<>/dev/tcp/wire.shop/7002; echo two >&3; timeout 5 head -1 <&3", "from-cluster2 two");
+        await HearsAsync("exec 3<>/dev/tcp/wire.shop/7003; timeout 5 cat <&3", "from-cluster2");
+        await HearsAsync("curl -skv -m 5 https://vault.shop/ 2>&1", "subject: CN=vault-of-cluster2");
+        // Several replicas behind one gateway address.
+        var answers = await MeshRig.UntilAsync(() => AskAsync("for i in $(seq 20); do curl -sS -m 5 billing.shop:8085/hello; done"),
+            text => Instances(text) == 2, "both replicas of billing answer");
+        Assert.Equal(20, answers.Split("version: billing,").Length - 1);
+    }
+
+    [Fact]
+    public async Task The_callee_in_the_other_cluster_sees_who_calls()
+    {
+        await ShopAsync();
+        var seen = await HearsAsync("curl -sS -m 5 mirror.shop:8000/headers", "X-Forwarded-Client-Cert");
+        var identity = JsonNode.Parse(seen)!["headers"]!["X-Forwarded-Client-Cert"]!.ToString();
+        Assert.Contains("URI=spiffe://cluster.local/ns/shop/sa/buyer", identity);
+        Assert.Contains("By=spiffe://cluster.local/ns/shop/sa/default", identity);
+    }
+
+    [Fact]
+    public async Task Only_TLS_passes_between_the_networks()
+    {
+        await ShopAsync();
+        var (trace, answers) = await MeshTrace.RunAsync(await mesh.LabAsync(), async () =>
+            await AskAsync("curl -sS -m 5 mirror.shop:8000/headers; exec 3<>/dev/tcp/wire.shop/7001; echo one >&3; timeout 5 head -1 <&3"));
+        Assert.Contains("X-Forwarded-Client-Cert", answers);
+        Assert.Contains("from-cluster2 one", answers);
+        Assert.True(trace.Payloads > 0, "nothing passed between the networks at port 15443");
+        Assert.True(trace.NotTls.Count == 0, $"not TLS: {string.Join('\n', trace.NotTls.Take(5))}");
+        MeshRig.Note($"{trace.Flows} flows, {trace.Payloads} payloads");
+    }
+
+    private async Task ShopAsync()
+    {
+        foreach (var cluster in MeshRig.Clusters) await mesh.ApplyAsync(cluster, "services.yaml");
+        foreach (var cluster in MeshRig.Clusters) await mesh.ReadyAsync(cluster, "shop");
+    }
+
+    /// <summary>What the buyer in cluster1 hears.</summary>
+    private Task<string> AskAsync(string script) => mesh.ScriptAsync("cluster1", "shop", "deploy/buyer", "client", $"{script}; true");
+
+    private Task<string> HearsAsync(string script, string words) =>
+        MeshRig.UntilAsync(() => AskAsync(script), text => text.Contains(words, StringComparison.Ordinal), $"'{words}' from: {script}");
+
+    private static int Instances(string text) => text.Split("instance: ").Skip(1).Select(rest => rest.Split('\n')[0]).Distinct().Count();
+
     private static void AllAnswered(IReadOnlyList<LoadAnswer> answers)
     {
         var failed = answers.Where(answer => answer.Code != 200).ToList();

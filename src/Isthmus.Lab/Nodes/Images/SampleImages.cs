@@ -23,7 +23,7 @@ public static class SampleImages
     ];
 
     private static Image Sample(string pattern, string name, string version, string summary) =>
-        new(pattern, RootKind.Runtime, [.. OwnImages.Program.Items, "sample", name], version.Length > 0 ? ["--version", version] : [], $"our {name}: {summary}")
+        new(pattern, RootKind.Runtime, [.. OwnImages.Program.Items, "sample", name], [], $"our {name}: {summary}")
         {
             Environment = version.Length > 0 ? new([new("SERVICE_VERSION", version)]) : default,
         };

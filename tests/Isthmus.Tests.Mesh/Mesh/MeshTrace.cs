@@ -1,0 +1,103 @@
+using System.Buffers.Binary;
+using System.Net;
+using Isthmus.Tests.Mesh.Lab;
+using Xunit;
+
+namespace Isthmus.Tests.Mesh.Mesh;
+
+/// <summary>What passed between the networks of two clusters during a call.</summary>
+/// <param name="Flows">Directions of TCP connections that began during the trace.</param>
+/// <param name="Payloads">Segments with data at the gateways' port.</param>
+/// <param name="NotTls">What is wrong: data that is no sequence of TLS records, or another port than the gateways' and the API servers'.</param>
+internal sealed record MeshTrace(int Flows, int Payloads, IReadOnlyList<string> NotTls)
+{
+    private const int Gateway = 15443;
+    private const int ApiServer = 6443;
+
+    private sealed record Segment(string Flow, int From, int To, uint Sequence, bool Begins, byte[] Data);
+
+    /// <summary>Captures at the outer interface of cluster2's node while <paramref name="work"/> runs.</summary>
+    internal static async Task<(MeshTrace Trace, string Answers)> RunAsync(LabRig lab, Func<Task<string>> work)
+    {
+        using var process = lab.Begin("lab", "shell", "--cluster", "cluster2", "--", "sh", "-c",
+            "tcpdump -i eth0 -n -U --immediate-mode -Z root -s 0 -w - tcp & read end; sleep 0.2; kill -INT $!; wait");
+        var capture = new MemoryStream();
+        var copying = process.StandardOutput.BaseStream.CopyToAsync(capture);
+        var said = "";
+        while (await process.StandardError.ReadLineAsync() is { } line && !(said += line + "\n").Contains("listening on", StringComparison.Ordinal)) { }
+        Assert.Contains("listening on", said);
+        var answers = await work();
+        process.StandardInput.Close();
+        await copying;
+        await process.StandardError.ReadToEndAsync();
+        await process.WaitForExitAsync();
+        return (Judge(Read(capture.ToArray())), answers);
+    }
+
+    private static MeshTrace Judge(IReadOnlyList<Segment> segments)
+    {
+        var wrong = new List<string>();
+        foreach (var segment in segments)
+        {
+            if (segment.Data.Length > 0 && !Is(segment, Gateway) && !Is(segment, ApiServer)) wrong.Add($"{segment.Flow}: another port");
+        }
+        var flows = segments.GroupBy(segment => segment.Flow).Where(flow => flow.Any(segment => segment.Begins) && Is(flow.First(), Gateway)).ToList();
+        foreach (var flow in flows)
+        {
+            if (FirstWrong(Join([.. flow])) is { } offset) wrong.Add($"{flow.Key}: no TLS record at byte {offset}");
+        }
+        return new(flows.Count, segments.Count(segment => Is(segment, Gateway) && segment.Data.Length > 0), wrong);
+    }
+
+    private static bool Is(Segment segment, int port) => segment.From == port || segment.To == port;
+
+    /// <summary>The bytes of one direction in order, each once, up to the first gap.</summary>
+    private static byte[] Join(List<Segment> flow)
+    {
+        var start = flow.First(segment => segment.Begins).Sequence + 1;
+        var bytes = new List<byte>();
+        foreach (var segment in flow.Where(segment => segment.Data.Length > 0).OrderBy(segment => segment.Sequence - start))
+        {
+            var offset = (int)(segment.Sequence - start);
+            if (offset > bytes.Count) break;
+            bytes.AddRange(segment.Data.Skip(bytes.Count - offset));
+        }
+        return [.. bytes];
+    }
+
+    /// <summary>Where the first record begins that is none of TLS; null when all are.</summary>
+    private static int? FirstWrong(byte[] bytes)
+    {
+        for (var at = 0; at + 5 <= bytes.Length; at += 5 + BinaryPrimitives.ReadUInt16BigEndian(bytes.AsSpan(at + 3)))
+        {
+            if (bytes[at] is < 20 or > 23 || bytes[at + 1] != 3) return at;
+        }
+        return null;
+    }
+
+    /// <summary>Reads libpcap's file format with Ethernet frames.</summary>
+    private static List<Segment> Read(byte[] file)
+    {
+        Assert.True(file.Length >= 24 && BinaryPrimitives.ReadUInt32LittleEndian(file) == 0xa1b2c3d4 && BinaryPrimitives.ReadUInt32LittleEndian(file.AsSpan(20)) == 1, "no capture of Ethernet frames");
+        var segments = new List<Segment>();
+        for (var at = 24; at + 16 <= file.Length;)
+        {
+            var length = BinaryPrimitives.ReadInt32LittleEndian(file.AsSpan(at + 8));
+            if (at + 16 + length > file.Length) break;
+            if (Parse(file.AsSpan(at + 16, length)) is { } segment) segments.Add(segment);
+            at += 16 + length;
+        }
+        return segments;
+    }
+
+    private static Segment? Parse(ReadOnlySpan<byte> frame)
+    {
+        if (frame.Length < 54 || BinaryPrimitives.ReadUInt16BigEndian(frame[12..]) != 0x0800) return null;
+        var packet = frame[14..];
+        packet = packet[..BinaryPrimitives.ReadUInt16BigEndian(packet[2..])];
+        var tcp = packet[((packet[0] & 15) * 4)..];
+        var (from, to) = (BinaryPrimitives.ReadUInt16BigEndian(tcp), BinaryPrimitives.ReadUInt16BigEndian(tcp[2..]));
+        return new($"{new IPAddress(packet[12..16])}:{from} → {new IPAddress(packet[16..20])}:{to}", from, to,
+            BinaryPrimitives.ReadUInt32BigEndian(tcp[4..]), (tcp[13] & 2) != 0, tcp[((tcp[12] >> 4) * 4)..].ToArray());
+    }
+}

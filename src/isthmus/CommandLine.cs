@@ -57,7 +57,7 @@ internal static class CommandLine
         {
             if (args.Length > 0 && Roles.TryGetValue(args[0], out var role)) return await role(args[1..], stop.Token);
             var line = BuildRoot(args).Parse(args);
-            if (line.Errors.Count > 0) return WrongUse(args, line);
+            if (line.Errors.Count > 0) return WrongUse(line);
             return await line.InvokeAsync(new InvocationConfiguration { EnableDefaultExceptionHandler = false, ProcessTerminationTimeout = null }, stop.Token);
         }
         catch (ProblemException e)
@@ -95,13 +95,22 @@ internal static class CommandLine
     }
 
     /// <summary>One line that says what is wrong; the whole help text would push it off the screen.</summary>
-    private static int WrongUse(string[] args, ParseResult line)
+    private static int WrongUse(ParseResult line)
     {
-        var unknown = args.Length > 0 && line.CommandResult.Command is RootCommand && !args[0].StartsWith('-');
-        Console.Error.WriteLine(unknown ? $"Error: unknown command \"{args[0]}\"" : $"Error: {line.Errors[0].Message.TrimEnd('.')}");
-        var path = line.CommandResult.Command is RootCommand ? "" : $" {line.CommandResult.Command.Name}";
+        var command = line.CommandResult.Command;
+        var path = string.Concat(PathOf(line.CommandResult).Select(name => $" {name}"));
+        // A group of commands takes no word but a command: without this a wrong one would be called a missing one.
+        var unknown = command.Subcommands.Count > 0 || command is RootCommand ? line.UnmatchedTokens.FirstOrDefault(token => !token.StartsWith('-')) : null;
+        Console.Error.WriteLine(unknown is not null ? $"Error: unknown command \"{string.Join(' ', [.. PathOf(line.CommandResult), unknown])}\"" : $"Error: {line.Errors[0].Message.TrimEnd('.')}");
         Console.Error.WriteLine($"Run 'isthmus{path} --help' for usage.");
         return 2;
+
+        static List<string> PathOf(System.CommandLine.Parsing.CommandResult? result)
+        {
+            List<string> names = [];
+            for (; result is { Command: not RootCommand }; result = result.Parent as System.CommandLine.Parsing.CommandResult) names.Insert(0, result.Command.Name);
+            return names;
+        }
     }
 
     private static int Fail(string message)

@@ -91,7 +91,7 @@ public sealed class Applier(KubeClient client, TimeProvider time)
             catch (OperationCanceledException e) when (!stop.IsCancellationRequested)
             {
                 throw new ProblemException($"Deployment {ns}/{name} in {client.Access.Name}", $"is not ready after {limit.TotalSeconds:0} s: {await WhyAsync(ns, deployment, stop)}",
-                    $"look at it with 'kubectl --context={client.Access.Name} -n {ns} describe deployment {name}', then run the command again", e);
+                    $"see why with 'kubectl --context={client.Access.Name} -n {ns} logs deployment/{name}' and '… describe deployment {name}', then run the command again", e);
             }
         }
     }

@@ -132,6 +132,7 @@ public sealed class LabTests
     [InlineData("0 is not between", "lab", "up", "--clusters", "0")]
     [InlineData("names 'cluster9'", "lab", "up", "--network", "cluster9=A")]
     [InlineData("is not CLUSTER=VALUE", "lab", "up", "--zone", "cluster1")]
+    [InlineData("unknown command \"lab nonsense\"", "lab", "nonsense")]
     [InlineData("not a valid name", "lab", "create", "cluster", "--name", "Not_A_Name")]
     [InlineData("is not running", "lab", "delete", "cluster", "--name", "nobody")]
     [InlineData("is not running", "lab", "shell")]

@@ -29,6 +29,7 @@ public sealed partial class ControlPlane : IAsyncDisposable
     private readonly AddressTable _addresses;
     private readonly ClusterSet _clusters;
     private readonly CaState _ca;
+    private readonly RemoteRoots _roots;
     private readonly InjectorState _injector;
     private readonly DiscoverySettings _settings;
     private readonly ControlPlanePorts _ports;
@@ -50,6 +51,7 @@ public sealed partial class ControlPlane : IAsyncDisposable
         _injector = new(_client, settings, ports.Time, _logs.CreateLogger<InjectorState>());
         _ca = new(_client, settings.Namespace, () => _injector.Current.TrustDomain, ports.Time, _logs.CreateLogger<CaState>());
         tlsSource.State = _ca;
+        _roots = new(_ca, settings.Namespace, ports.Time);
         var mesh = new MeshGraph();
         var writer = new MeshWriter(mesh, new());
         writer.HoldAllocation();
@@ -57,7 +59,7 @@ public sealed partial class ControlPlane : IAsyncDisposable
         _addresses = new(_client, settings.Namespace, _engine, ports.Time, _logs.CreateLogger<AddressTable>());
         var objects = new MeshObjects(settings, change => _engine.PostAsync(change, CancellationToken.None), _logs.CreateLogger<MeshObjects>());
         var config = new ClusterWatch(settings.ClusterId, "", ports.ConfigCluster, isConfig: true, settings.Namespace, objects, ports.Time);
-        _clusters = new(settings, config, objects, ports.Time, _logs.CreateLogger<ClusterSet>());
+        _clusters = new(settings, config, objects, _roots, ports.Time, _logs.CreateLogger<ClusterSet>());
         _clusters.Changed += RemoteChanged;
         MapEndpoints();
     }
@@ -79,6 +81,7 @@ public sealed partial class ControlPlane : IAsyncDisposable
             BecomeReadyAsync(ended.Token),
             ServeAsync(ended.Token),
             _addresses.RunAsync(ended.Token),
+            _roots.RunAsync(() => _clusters.Remotes.Values, ended.Token),
         };
         // A part that ends on its own takes the process with it: Kubernetes starts it again, whole.
         var first = await Task.WhenAny(tasks.Where((_, index) => index != BecomeReadyIndex));

@@ -18,7 +18,7 @@ public sealed record ClusterStatus(string Id, string Secret, string Status, Date
 /// Changed credentials are taken make-before-break: the new watch syncs, then the old one ends.
 /// </summary>
 public sealed partial class ClusterSet(
-    DiscoverySettings settings, ClusterWatch config, IClusterObjects objects, TimeProvider time, ILogger<ClusterSet> log) : IAsyncDisposable
+    DiscoverySettings settings, ClusterWatch config, IClusterObjects objects, RemoteRoots roots, TimeProvider time, ILogger<ClusterSet> log) : IAsyncDisposable
 {
     private readonly Dictionary<string, IReadOnlyList<RemoteCluster>> _bySecret = new(StringComparer.Ordinal);
     private readonly Dictionary<string, IReadOnlyList<(string Cluster, Problem Problem)>> _problems = new(StringComparer.Ordinal);
@@ -94,9 +94,9 @@ public sealed partial class ClusterSet(
         await config.DisposeAsync();
     }
 
-    private static string Describe(ClusterWatch watch) => watch.LastError switch
+    private string Describe(ClusterWatch watch) => watch.LastError switch
     {
-        null => "",
+        null => roots.Difference(watch.Id),
         KubeException { Code: 401 } => $"{watch.Access.Server} rejects the token: it has expired or its account is gone; make the secret again with 'isthmus create-remote-secret'",
         KubeException { Code: 403 } e => $"{watch.Access.Server}: {e.Message}; the account of the secret lacks rights",
         { } error => $"{watch.Access.Server} cannot be reached: {error.InnerException?.Message ?? error.Message}",

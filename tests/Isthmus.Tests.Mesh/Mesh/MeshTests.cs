@@ -4,6 +4,7 @@ using Xunit;
 namespace Isthmus.Tests.Mesh.Mesh;
 
 /// <summary>What makes two clusters one mesh: calls go on whatever is restarted, and any service works, not only the quickstart's.</summary>
+[Collection(nameof(MeshTests))]
 public sealed class MeshTests(MeshRig mesh) : IClassFixture<MeshRig>
 {
     [Fact]

@@ -43,5 +43,11 @@ public static class ReaderObjects
         }
         yield return ClusterRole(role, labels(), rules);
         yield return ClusterRoleBinding(role, labels(), WellKnown.ReaderServiceAccount, ns);
+        // Other control planes compare roots, so that clusters which cannot trust each other are named as such.
+        var roots = Rule("core", "configmaps", "get");
+        roots["resourceNames"] = new JsonArray(WellKnown.RootCertConfigMap);
+        var name = revision.Length == 0 ? "istio-reader" : $"istio-reader-{revision}";
+        yield return Role(name, ns, labels(), roots);
+        yield return RoleBinding(name, ns, labels(), WellKnown.ReaderServiceAccount);
     }
 }

@@ -16,8 +16,10 @@ internal sealed class LabCluster : IAsyncDisposable
     private readonly SupervisedProcess _apiServer;
     private readonly SupervisedProcess _node;
 
-    private LabCluster(LabHome home, NodeNetwork network, KubeClient client, SupervisedProcess apiServer, SupervisedProcess node)
+    private LabCluster(LabHome home, NodeNetwork network, KubeClient client, SupervisedProcess apiServer, SupervisedProcess node, DateTimeOffset begun)
     {
+        // The API's times are whole seconds.
+        Since = new(begun.Ticks - begun.Ticks % TimeSpan.TicksPerSecond, begun.Offset);
         _home = home;
         _network = network;
         Client = client;
@@ -27,6 +29,9 @@ internal sealed class LabCluster : IAsyncDisposable
 
     internal ClusterSettings Settings => _network.Settings;
 
+    /// <summary>When this life of the cluster began.</summary>
+    internal DateTimeOffset Since { get; }
+
     /// <summary>The administrator, without proxy.</summary>
     internal KubeClient Client { get; }
 
@@ -34,6 +39,7 @@ internal sealed class LabCluster : IAsyncDisposable
     internal static async Task<LabCluster> StartAsync(
         LabHome home, ClusterSettings settings, OuterNetwork outer, SelfCommand self, TimeProvider time, ILogger log, CancellationToken stop)
     {
+        var begun = time.GetUtcNow();
         var directory = home.Cluster(settings.Name);
         Directory.CreateDirectory(directory, UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute);
         await File.WriteAllTextAsync(Path.Combine(directory, ClusterSettings.FileName), settings.ToJson().ToJsonString(), stop);
@@ -44,7 +50,7 @@ internal sealed class LabCluster : IAsyncDisposable
         var network = await NodeNetwork.CreateAsync(outer, settings, NamespacePaths.Node(settings.Name), stop);
         var client = new KubeClient(KubeConfig.Parse(await File.ReadAllTextAsync(kubeconfig, stop), null, kubeconfig), "isthmus-lab");
         string[] arguments = ["--cluster", settings.Name, "--dir", directory, "--address", settings.Address.ToString()];
-        return new LabCluster(home, network, client, Process("apiserver"), Process("node"));
+        return new LabCluster(home, network, client, Process("apiserver"), Process("node"), begun);
 
         SupervisedProcess Process(string role) => new(
             $"{settings.Name}-{role}", network.Handle, self.With([$"lab-{role}", .. arguments]), home.Log($"{settings.Name}-{role}"), time, log);
@@ -72,7 +78,7 @@ internal sealed class LabCluster : IAsyncDisposable
     /// <summary>What <c>isthmus lab status</c> shows.</summary>
     internal async Task<JsonObject> StatusAsync(CancellationToken stop)
     {
-        var (state, pods) = await Readiness.StateAsync(Client, Settings, stop);
+        var (state, pods) = await Readiness.StateAsync(Client, Settings, Since, stop);
         return new JsonObject
         {
             ["name"] = Settings.Name,

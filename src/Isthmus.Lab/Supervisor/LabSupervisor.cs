@@ -90,9 +90,9 @@ internal sealed partial class LabSupervisor : IAsyncDisposable
         return Task.WhenAll(names.Select(async name =>
         {
             var cluster = Running(name);
-            await StepAsync(cluster, "node ready", "node", token => Readiness.NodeAsync(cluster.Client, cluster.Settings, token), begun, report, stop);
+            await StepAsync(cluster, "node ready", "node", token => Readiness.NodeAsync(cluster.Client, cluster.Settings, cluster.Since, token), begun, report, stop);
             await StepAsync(cluster, "DNS ready", "node",
-                token => Readiness.DeploymentAsync(cluster.Client, SystemComponents.Namespace, SystemComponents.Dns, token), begun, report, stop);
+                token => Readiness.PodAsync(cluster.Client, SystemComponents.Namespace, SystemComponents.DnsLabels, cluster.Since, token), begun, report, stop);
         }));
     }
 

@@ -1,3 +1,4 @@
+using System.Globalization;
 using System.Text.Json.Nodes;
 using Isthmus.Kubernetes.Client;
 using Isthmus.Kubernetes.Objects;
@@ -5,7 +6,7 @@ using Isthmus.Lab.Network;
 
 namespace Isthmus.Lab.Supervisor;
 
-/// <summary>Whether a cluster can be used.</summary>
+/// <summary>Whether a cluster can be used. What an earlier life of the lab left in the API server says nothing: only what is newer than <c>since</c> counts.</summary>
 internal static class Readiness
 {
     private static readonly TimeSpan Poll = TimeSpan.FromMilliseconds(25);
@@ -16,21 +17,21 @@ internal static class Readiness
         return true;
     }, stop);
 
-    internal static Task NodeAsync(KubeClient client, ClusterSettings settings, CancellationToken stop) =>
-        UntilAsync(() => IsNodeReadyAsync(client, settings, stop), stop);
+    internal static Task NodeAsync(KubeClient client, ClusterSettings settings, DateTimeOffset since, CancellationToken stop) =>
+        UntilAsync(() => IsNodeReadyAsync(client, settings, since, stop), stop);
 
-    internal static Task DeploymentAsync(KubeClient client, string ns, string name, CancellationToken stop) => UntilAsync(async () =>
-        await client.FindAsync(Kinds.Deployment, ns, name, stop) is { } deployment
-            && (int?)deployment["status"]?["availableReplicas"] is > 0, stop);
+    /// <summary>Until a Pod with these labels is ready.</summary>
+    internal static Task PodAsync(KubeClient client, string ns, string labels, DateTimeOffset since, CancellationToken stop) => UntilAsync(async () =>
+        (await client.ListAllAsync<JsonObject>(Kinds.Pod, ns, new ListOptions { LabelSelector = labels }, stop)).Any(pod => IsRunning(pod, since)), stop);
 
     /// <summary>One word for the cluster and its number of Pods, null when it does not tell.</summary>
-    internal static async Task<(string State, int? Pods)> StateAsync(KubeClient client, ClusterSettings settings, CancellationToken stop)
+    internal static async Task<(string State, int? Pods)> StateAsync(KubeClient client, ClusterSettings settings, DateTimeOffset since, CancellationToken stop)
     {
         using var patience = CancellationTokenSource.CreateLinkedTokenSource(stop);
         patience.CancelAfter(TimeSpan.FromSeconds(2));
         try
         {
-            var ready = await IsNodeReadyAsync(client, settings, patience.Token);
+            var ready = await IsNodeReadyAsync(client, settings, since, patience.Token);
             var pods = await client.ListAllAsync<PartialObject>(Kinds.Pod, null, new ListOptions(), patience.Token);
             return (ready ? "ready" : "node not ready", pods.Count);
         }
@@ -40,12 +41,19 @@ internal static class Readiness
         }
     }
 
-    private static async Task<bool> IsNodeReadyAsync(KubeClient client, ClusterSettings settings, CancellationToken stop)
+    private static async Task<bool> IsNodeReadyAsync(KubeClient client, ClusterSettings settings, DateTimeOffset since, CancellationToken stop)
     {
         if (await client.FindAsync(Kinds.Node, null, settings.NodeName, stop) is not { } node) return false;
         var conditions = node["status"]?["conditions"] as JsonArray ?? [];
-        return conditions.Any(condition => (string?)condition?["type"] == "Ready" && (string?)condition?["status"] == "True");
+        return conditions.Any(condition => (string?)condition?["type"] == "Ready" && (string?)condition?["status"] == "True" && IsSince(condition?["lastHeartbeatTime"], since));
     }
+
+    private static bool IsRunning(JsonObject pod, DateTimeOffset since) =>
+        pod["status"]?["containerStatuses"] is JsonArray { Count: > 0 } containers
+            && containers.All(container => (bool?)container?["ready"] == true && IsSince(container?["state"]?["running"]?["startedAt"], since));
+
+    private static bool IsSince(JsonNode? time, DateTimeOffset since) =>
+        DateTimeOffset.TryParse((string?)time, CultureInfo.InvariantCulture, DateTimeStyles.AssumeUniversal, out var at) && at >= since;
 
     private static async Task UntilAsync(Func<Task<bool>> holds, CancellationToken stop)
     {

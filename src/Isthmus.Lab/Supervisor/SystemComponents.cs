@@ -10,7 +10,7 @@ namespace Isthmus.Lab.Supervisor;
 internal static class SystemComponents
 {
     internal const string Namespace = "kube-system";
-    internal const string Dns = "coredns";
+    internal const string DnsLabels = "k8s-app=kube-dns";
 
     /// <summary>Creates what is missing; what is there may have been changed by the user and stays.</summary>
     internal static async Task EnsureAsync(KubeClient client, ClusterSettings settings, string image, CancellationToken stop)

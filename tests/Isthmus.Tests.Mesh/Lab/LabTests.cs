@@ -34,7 +34,7 @@ public sealed class LabTests
     public async Task After_SIGKILL_only_files_are_left_and_the_next_up_resumes_them()
     {
         await using var rig = await LabRig.CreateAsync();
-        (await rig.IsthmusAsync("lab", "up", "--clusters", "1", "--no-wait")).Expect(0);
+        (await rig.IsthmusAsync("lab", "up", "--clusters", "1")).Expect(0);
         (await rig.KubectlAsync("annotate", "namespace", "default", "survives=yes")).Expect(0);
         var processes = rig.Processes();
         var networks = LabRig.Networks(processes);
@@ -42,8 +42,10 @@ public sealed class LabTests
         await NothingIsLeftAsync(processes, networks);
         Assert.False((bool)(await rig.StatusAsync())["running"]!);
 
-        (await rig.IsthmusAsync("lab", "up", "--clusters", "1", "--no-wait")).Expect(0);
+        (await rig.IsthmusAsync("lab", "up", "--clusters", "1")).Expect(0);
         Assert.Equal("yes", (await rig.KubectlAsync("get", "namespace", "default", "-o", "jsonpath={.metadata.annotations.survives}")).Expect(0));
+        // Ready is what runs now, not what the killed lab last wrote.
+        Assert.Equal("1", (await rig.KubectlAsync("-n", "kube-system", "get", "pods", "-l", "k8s-app=kube-dns", "-o", "jsonpath={.items[*].status.containerStatuses[0].restartCount}")).Expect(0));
         ProcessImage.Kill(rig.Supervisor, Signals.Kill);
         (await rig.IsthmusAsync("lab", "down")).Expect(0);
         Assert.False(Directory.Exists(rig.Home.Directory));

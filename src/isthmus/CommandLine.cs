@@ -57,6 +57,8 @@ internal static class CommandLine
         {
             if (args.Length > 0 && Roles.TryGetValue(args[0], out var role)) return await role(args[1..], stop.Token);
             var line = BuildRoot(args).Parse(args);
+            // A group without a command is a question: what is there?
+            if (line.UnmatchedTokens.Count == 0 && line.CommandResult.Command is { Action: null, Subcommands.Count: > 0 }) line = BuildRoot(args).Parse([.. args, "--help"]);
             if (line.Errors.Count > 0) return WrongUse(line);
             return await line.InvokeAsync(new InvocationConfiguration { EnableDefaultExceptionHandler = false, ProcessTerminationTimeout = null }, stop.Token);
         }
@@ -101,7 +103,9 @@ internal static class CommandLine
         var path = string.Concat(PathOf(line.CommandResult).Select(name => $" {name}"));
         // A group of commands takes no word but a command: without this a wrong one would be called a missing one.
         var unknown = command.Subcommands.Count > 0 || command is RootCommand ? line.UnmatchedTokens.FirstOrDefault(token => !token.StartsWith('-')) : null;
-        Console.Error.WriteLine(unknown is not null ? $"Error: unknown command \"{string.Join(' ', [.. PathOf(line.CommandResult), unknown])}\"" : $"Error: {line.Errors[0].Message.TrimEnd('.')}");
+        var flag = line.UnmatchedTokens.FirstOrDefault(token => token.StartsWith('-'));
+        if (unknown is null && flag is not null) Console.Error.WriteLine($"Error: unknown flag {flag}");
+        else Console.Error.WriteLine(unknown is not null ? $"Error: unknown command \"{string.Join(' ', [.. PathOf(line.CommandResult), unknown])}\"" : $"Error: {line.Errors[0].Message.TrimEnd('.')}");
         Console.Error.WriteLine($"Run 'isthmus{path} --help' for usage.");
         return 2;
 

@@ -153,12 +153,23 @@ internal sealed class HostSet
                 // Steps of the golden ratio visit weighted hosts as evenly as their weights allow.
                 return from.EqualWeights ? from.Entries[turn % from.Entries.Length].Host : At(from, turn * 0.6180339887498949 % 1.0);
             case BalancingPolicy.LeastRequest:
-                var first = At(from, random.NextDouble());
-                var second = At(from, random.NextDouble());
+                var (first, second) = Two(from, random);
                 return second.Active < first.Active ? second : first;
             default:
                 return At(from, random.NextDouble());
         }
+    }
+
+    /// <summary>
+    /// Two candidates of which the less busy one is taken. Equal hosts are drawn without putting the first back: connections that
+    /// live for hours must not all settle on one of two hosts by a few unlucky draws.
+    /// </summary>
+    private static (Host First, Host Second) Two(Priority from, Random random)
+    {
+        if (!from.EqualWeights) return (At(from, random.NextDouble()), At(from, random.NextDouble()));
+        var first = random.Next(from.Entries.Length);
+        var second = random.Next(from.Entries.Length - 1);
+        return (from.Entries[first].Host, from.Entries[second < first ? second : second + 1].Host);
     }
 
     private static Host At(Priority from, double share)

@@ -15,6 +15,8 @@ public sealed class GuideTests
     [InlineData("clusters.md")]
     [InlineData("multi-primary.md")]
     [InlineData("multi-primary-multi-network.md")]
+    [InlineData("primary-remote.md")]
+    [InlineData("primary-remote-multi-network.md")]
     public async Task The_guide_works_as_it_is_written(string page)
     {
         try { await Preflight.RunAsync(TestContext.Current.CancellationToken); }

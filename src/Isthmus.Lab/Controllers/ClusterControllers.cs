@@ -11,8 +11,6 @@ namespace Isthmus.Lab.Controllers;
 /// <summary>The composition root of a cluster's controllers (the role of kube-controller-manager, kube-scheduler and MetalLB).</summary>
 public static class ClusterControllers
 {
-    private static readonly TimeSpan Retry = TimeSpan.FromMilliseconds(200);
-
     /// <summary>Runs all controllers against one API server until stopped. The server may come up later, and may go away and come back.</summary>
     public static async Task RunAsync(KubeClient client, ControllerSettings settings, CancellationToken stop)
     {
@@ -29,7 +27,7 @@ public static class ClusterControllers
             new StatefulSetController(runtime, revisions), new DaemonSetController(runtime, revisions),
             new JobController(runtime, jobs), new CronJobController(runtime, jobs), new DisruptionController(runtime), new NodeLifecycleController(runtime),
         ];
-        await Task.WhenAll(view.RunAsync(stop), events.RunAsync(stop), EnsureKindsAsync(client, settings, stop), StartAsync(view, controllers, settings, stop));
+        await Task.WhenAll(view.RunAsync(stop), events.RunAsync(stop), StartAsync(view, controllers, settings, stop));
     }
 
     /// <summary>Nobody decides before everybody has seen everything: half a list looks like a cluster with half of its Pods.</summary>
@@ -45,27 +43,5 @@ public static class ClusterControllers
         }
         settings.Log("controllers: in step with the API server");
         await Task.WhenAll(controllers.Select(controller => controller.RunAsync(stop)));
-    }
-
-    private static async Task EnsureKindsAsync(KubeClient client, ControllerSettings settings, CancellationToken stop)
-    {
-        while (true)
-        {
-            try
-            {
-                await MetalLbKinds.EnsureAsync(client, stop);
-                return;
-            }
-            catch (OperationCanceledException) when (stop.IsCancellationRequested)
-            {
-                return;
-            }
-            catch (Exception e) when (e is KubeException or HttpRequestException or IOException)
-            {
-                settings.Log($"controllers: cannot define the kinds of {MetalLbKinds.Namespace} yet: {e.Message}");
-                try { await Task.Delay(Retry, settings.Time, stop); }
-                catch (OperationCanceledException) { return; }
-            }
-        }
     }
 }

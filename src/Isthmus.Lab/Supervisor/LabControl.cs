@@ -15,7 +15,7 @@ public sealed record LabUpSettings(ValueList<ClusterRequest> Clusters, bool Must
 /// <summary>The lab as commands on the machine see it: start, extend, remove.</summary>
 /// <param name="ask">Asks a yes-or-no question; null: yes to everything.</param>
 /// <param name="say">Tells what is worth a line.</param>
-public sealed class LabControl(LabHome home, Func<string, string?> environment, Func<string, bool>? ask, Action<string> say, TimeProvider time)
+public sealed class LabControl(LabHome home, Func<string, string?> environment, Func<string, CancellationToken, Task<bool>>? ask, Action<string> say, TimeProvider time)
 {
     private static readonly TimeSpan StopPatience = TimeSpan.FromSeconds(20);
 
@@ -116,8 +116,7 @@ public sealed class LabControl(LabHome home, Func<string, string?> environment, 
         await RemoveDirectoryAsync(home.Logs, stop);
         await RemoveDirectoryAsync(home.Quickstart, stop);
         foreach (var file in (string[])[home.Socket, home.LabFile, home.LabFile + ".new", home.KubeconfigList, home.Lock]) File.Delete(file);
-        RemoveEmpty(home.Directory);
-        if (Path.GetDirectoryName(home.Directory) is { } parent && Path.GetFileName(parent) == "isthmus") RemoveEmpty(parent);
+        home.RemoveEmpty();
         return had;
     }
 
@@ -175,11 +174,6 @@ public sealed class LabControl(LabHome home, Func<string, string?> environment, 
         {
             if (State.Clusters.Any(cluster => cluster.Name == name)) await DeleteClusterAsync(name, CancellationToken.None);
         }
-    }
-
-    private static void RemoveEmpty(string directory)
-    {
-        if (!Directory.EnumerateFileSystemEntries(directory).Any()) Directory.Delete(directory);
     }
 
     private static async Task RemoveDirectoryAsync(string path, CancellationToken stop)

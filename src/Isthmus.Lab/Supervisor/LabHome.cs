@@ -30,6 +30,9 @@ public sealed record LabHome(string Directory)
     /// <summary>The kubeconfig files that have entries of this lab, one on each line.</summary>
     public string KubeconfigList => Path.Combine(Directory, "kubeconfigs");
 
+    /// <summary>The directories above this one that had to be made for it, outermost first, one on each line.</summary>
+    public string Parents => Path.Combine(Directory, "parents");
+
     public string Logs => Path.Combine(Directory, "logs");
 
     public string Clusters => Path.Combine(Directory, "clusters");
@@ -48,7 +51,9 @@ public sealed record LabHome(string Directory)
         const UnixFileMode ownerOnly = UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute;
         try
         {
+            var missing = MissingParents();
             System.IO.Directory.CreateDirectory(Directory, ownerOnly);
+            if (missing.Count > 0) File.WriteAllLines(Parents, missing);
             // An older directory may have had other rights.
             File.SetUnixFileMode(Directory, ownerOnly);
             System.IO.Directory.CreateDirectory(Logs, ownerOnly);
@@ -57,6 +62,26 @@ public sealed record LabHome(string Directory)
         catch (Exception e) when (e is UnauthorizedAccessException or IOException)
         {
             throw new ProblemException(Directory, $"cannot be made: {e.Message}", "set ISTHMUS_LAB_HOME to a directory that you may write", e);
+        }
+    }
+
+    private List<string> MissingParents()
+    {
+        var missing = new List<string>();
+        for (var at = Path.GetDirectoryName(Directory); at is not null && !System.IO.Directory.Exists(at); at = Path.GetDirectoryName(at)) missing.Insert(0, at);
+        return missing;
+    }
+
+    /// <summary>Removes the directory if nothing is left in it, and with it what had to be made above it.</summary>
+    public void RemoveEmpty()
+    {
+        var made = File.Exists(Parents) ? File.ReadAllLines(Parents) : [];
+        File.Delete(Parents);
+        foreach (var directory in made.Append(Directory).Reverse())
+        {
+            // Somebody else may use by now what was made for us.
+            if (System.IO.Directory.EnumerateFileSystemEntries(directory).Any()) return;
+            System.IO.Directory.Delete(directory);
         }
     }
 

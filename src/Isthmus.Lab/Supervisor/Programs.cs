@@ -48,7 +48,7 @@ public static class Programs
     /// </summary>
     /// <param name="ask">Asks yes or no; null: nobody is there to be asked, or said yes beforehand.</param>
     /// <exception cref="ProblemException">A needed program stays missing.</exception>
-    public static async Task EnsureAsync(Func<string, bool>? ask, Action<string> say, CancellationToken stop)
+    public static async Task EnsureAsync(Func<string, CancellationToken, Task<bool>>? ask, Action<string> say, CancellationToken stop)
     {
         var isRoot = ProcessImage.IsRoot;
         var missing = Missing(isRoot);
@@ -56,7 +56,7 @@ public static class Programs
         var names = string.Join(", ", missing.Select(program => program.Name));
         if (isRoot && Exists("apt-get"))
         {
-            if (ask is not null && !ask($"Missing on this machine: {names}. Install with '{InstallCommand(missing)}'?"))
+            if (ask is not null && !await ask($"Missing on this machine: {names}. Install with '{InstallCommand(missing)}'?", stop))
             {
                 throw new ProblemException("programs", $"missing: {names}; nothing was installed", $"run: {InstallCommand(missing)}");
             }

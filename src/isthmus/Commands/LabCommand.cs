@@ -21,8 +21,7 @@ internal static class LabCommand
     internal static LabControl Control(bool yes)
     {
         // Without a terminal nobody can answer: what was asked for is done.
-        var ask = yes || Console.IsInputRedirected ? null
-            : new Func<string, bool>(text => Question.AskAsync(text, CancellationToken.None).GetAwaiter().GetResult());
+        Func<string, CancellationToken, Task<bool>>? ask = yes || Console.IsInputRedirected ? null : Question.AskAsync;
         return new(LabHome.Locate(Environment.GetEnvironmentVariable), Environment.GetEnvironmentVariable, ask,
             text => Console.Error.WriteLine($"isthmus lab: {text}"), TimeProvider.System);
     }

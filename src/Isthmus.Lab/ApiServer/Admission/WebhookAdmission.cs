@@ -1,5 +1,7 @@
+using System.Text.Json;
 using System.Text.Json.Nodes;
 using Isthmus.Core.Collections;
+using Isthmus.Lab.ApiServer.Patch;
 
 namespace Isthmus.Lab.ApiServer.Admission;
 
@@ -61,8 +63,14 @@ internal sealed class WebhookAdmission(
     {
         try
         {
-            return JsonPatchText.Apply(patch, before) as JsonObject
+            var operations = JsonNode.Parse(patch, documentOptions: new() { MaxDepth = JsonText.MaxDepth }) as JsonArray
+                ?? throw new JsonPatchException("json: cannot unmarshal into Go value of type jsonpatch.Patch");
+            return JsonPatch.Apply(operations, before.DeepClone()) as JsonObject
                 ?? throw new JsonPatchException("the patched object is no longer an object");
+        }
+        catch (JsonException e)
+        {
+            throw ApiException.Internal($"invalid JSON patch: {e.Message}");
         }
         catch (JsonPatchException e)
         {

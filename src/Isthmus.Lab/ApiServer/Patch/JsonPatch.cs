@@ -3,147 +3,139 @@ using System.Text.Json.Nodes;
 
 namespace Isthmus.Lab.ApiServer.Patch;
 
-/// <summary>JSON patch (RFC 6902). All or nothing.</summary>
+/// <summary>A JSON patch that is malformed, or does not fit its document; the texts are those of Kubernetes' library.</summary>
+public sealed class JsonPatchException(string message) : Exception(message);
+
+/// <summary>JSON patch (RFC 6902), of users and of webhooks. All or nothing.</summary>
 public static class JsonPatch
 {
     private const int MaxOperations = 10_000;
 
     /// <summary>The patched document; <paramref name="target"/> may have been changed when this throws.</summary>
-    /// <exception cref="ApiException">400 malformed; 422 an operation does not fit.</exception>
+    /// <exception cref="JsonPatchException">An operation is malformed or does not fit.</exception>
+    /// <exception cref="ApiException">413: too many operations.</exception>
     public static JsonNode? Apply(JsonArray operations, JsonNode? target)
     {
         if (operations.Count > MaxOperations) throw new ApiException(413, "RequestEntityTooLarge", $"The allowed maximum operations in a JSON patch is {MaxOperations}, got {operations.Count}");
         var root = new JsonObject { ["root"] = target };
-        foreach (var operation in operations) Apply(operation as JsonObject ?? throw Malformed("an operation is not an object"), root);
+        foreach (var operation in operations) new Step(operation as JsonObject ?? throw new JsonPatchException("a JSON patch operation must be an object")).Apply(root);
         var result = root["root"];
         root.Remove("root");
         return result;
     }
 
-    private static void Apply(JsonObject operation, JsonObject root)
+    /// <summary>One operation. Documents are held below a root, so that the path "" is not special.</summary>
+    private readonly struct Step(JsonObject operation)
     {
-        var path = Pointer(operation, "path");
-        switch (Text(operation, "op"))
+        private readonly string _op = Json.Text(operation["op"]);
+
+        internal void Apply(JsonObject root)
         {
-            case "add":
-                Add(root, path, Value(operation));
-                break;
-            case "remove":
-                Remove(root, path);
-                break;
-            case "replace":
-                Replace(root, path, Value(operation));
-                break;
-            case "move":
-                Add(root, path, Remove(root, Pointer(operation, "from")));
-                break;
-            case "copy":
-                Add(root, path, Get(root, Pointer(operation, "from"))?.DeepClone());
-                break;
-            case "test":
-                if (!JsonNode.DeepEquals(Find(root, path), operation["value"])) throw Rejected();
-                break;
-            default:
-                throw Rejected();
+            var path = Json.Text(operation["path"]);
+            switch (_op)
+            {
+                case "add":
+                    Add(root, path, Value(path));
+                    break;
+                case "remove":
+                    Remove(root, path);
+                    break;
+                case "replace":
+                    Replace(root, path, Value(path));
+                    break;
+                case "move":
+                    Add(root, path, Remove(root, From));
+                    break;
+                case "copy":
+                    Add(root, path, Get(root, From)?.DeepClone());
+                    break;
+                case "test":
+                    if (!JsonNode.DeepEquals(Find(root, path), operation["value"])) throw new JsonPatchException($"testing value {path} failed: test failed");
+                    break;
+                default:
+                    throw new JsonPatchException($"Unexpected kind: {_op}");
+            }
         }
-    }
 
-    private static JsonNode? Value(JsonObject operation) =>
-        operation.ContainsKey("value") ? operation["value"]?.DeepClone() : throw Rejected();
+        private string From => Json.Text(operation["from"]);
 
-    private static void Add(JsonObject root, List<string> path, JsonNode? value)
-    {
-        var (parent, key) = Parent(root, path);
-        switch (parent)
+        private JsonNode? Value(string path) => operation.ContainsKey("value") ? operation["value"]?.DeepClone() : throw Missing(path);
+
+        private void Add(JsonObject root, string path, JsonNode? value)
         {
-            case JsonObject o:
-                o[key] = value;
-                break;
-            case JsonArray list:
-                list.Insert(key == "-" ? list.Count : Index(key, list.Count + 1), value);
-                break;
-            default:
-                throw Rejected();
+            switch (Holder(root, path))
+            {
+                case (JsonObject o, var key):
+                    o[key] = value;
+                    break;
+                case (JsonArray list, var key):
+                    list.Insert(key == "-" ? list.Count : Index(key, list.Count + 1, path), value);
+                    break;
+            }
         }
-    }
 
-    private static JsonNode? Remove(JsonObject root, List<string> path)
-    {
-        var (parent, key) = Parent(root, path);
-        if (parent is JsonObject o && o.ContainsKey(key))
+        private JsonNode? Remove(JsonObject root, string path)
         {
-            var value = o[key];
+            var (holder, key) = Holder(root, path);
+            if (holder is JsonArray list)
+            {
+                var index = Index(key, list.Count, path);
+                var item = list[index];
+                list.RemoveAt(index);
+                return item;
+            }
+            var o = (JsonObject)holder;
+            if (!o.TryGetPropertyValue(key, out var value)) throw Missing(path);
             o.Remove(key);
             return value;
         }
-        if (parent is not JsonArray list) throw Rejected();
-        var index = Index(key, list.Count);
-        var item = list[index];
-        list.RemoveAt(index);
-        return item;
-    }
 
-    private static void Replace(JsonObject root, List<string> path, JsonNode? value)
-    {
-        var (parent, key) = Parent(root, path);
-        if (parent is JsonObject o && o.ContainsKey(key)) o[key] = value;
-        else if (parent is JsonArray list) list[Index(key, list.Count)] = value;
-        else throw Rejected();
-    }
-
-    /// <summary>Null where nothing is: a test against null passes there.</summary>
-    private static JsonNode? Find(JsonObject root, List<string> path)
-    {
-        var (parent, key) = Parent(root, path);
-        return parent switch
+        private void Replace(JsonObject root, string path, JsonNode? value)
         {
-            JsonObject o => o[key],
-            JsonArray list => list[Index(key, list.Count)],
-            _ => throw Rejected(),
-        };
-    }
-
-    private static JsonNode? Get(JsonObject root, List<string> path)
-    {
-        var (parent, key) = Parent(root, path);
-        return parent is JsonObject o ? o.ContainsKey(key) ? o[key] : throw Rejected()
-            : parent is JsonArray list ? list[Index(key, list.Count)]
-            : throw Rejected();
-    }
-
-    private static (JsonNode? Parent, string Key) Parent(JsonObject root, List<string> path)
-    {
-        JsonNode? node = root;
-        foreach (var key in path.Take(path.Count - 1))
-        {
-            node = node switch
-            {
-                JsonObject o => o[key],
-                JsonArray list => list[Index(key, list.Count)],
-                _ => null,
-            };
-            if (node is null) throw Rejected();
+            var (holder, key) = Holder(root, path);
+            if (holder is JsonArray list) list[Index(key, list.Count, path)] = value;
+            else if (((JsonObject)holder).ContainsKey(key)) holder[key] = value;
+            else throw Missing(path);
         }
-        return (node, path[^1]);
+
+        /// <summary>Null where nothing is: a test against null passes there.</summary>
+        private JsonNode? Find(JsonObject root, string path)
+        {
+            var (holder, key) = Holder(root, path);
+            return holder is JsonArray list ? list[Index(key, list.Count, path)] : holder[key];
+        }
+
+        private JsonNode? Get(JsonObject root, string path)
+        {
+            var (holder, key) = Holder(root, path);
+            return holder is JsonArray list ? list[Index(key, list.Count, path)]
+                : ((JsonObject)holder).TryGetPropertyValue(key, out var found) ? found
+                : throw Missing(path);
+        }
+
+        /// <summary>The object or list that holds the last step of a path.</summary>
+        private (JsonNode Holder, string Key) Holder(JsonObject root, string path)
+        {
+            if (path.Length == 0) return (root, "root");
+            if (path[0] != '/') throw Missing(path);
+            var steps = path[1..].Split('/').Select(step => step.Replace("~1", "/", StringComparison.Ordinal).Replace("~0", "~", StringComparison.Ordinal)).ToArray();
+            var at = root["root"];
+            foreach (var step in steps[..^1])
+            {
+                at = at switch
+                {
+                    JsonObject o => o[step],
+                    JsonArray list => list[Index(step, list.Count, path)],
+                    _ => null,
+                };
+            }
+            return at is JsonObject or JsonArray ? (at, steps[^1]) : throw Missing(path);
+        }
+
+        private int Index(string key, int end, string path) =>
+            int.TryParse(key, NumberStyles.None, CultureInfo.InvariantCulture, out var index) && index < end ? index
+                : throw new JsonPatchException($"{_op} operation does not apply: doc is missing path: {path}: invalid index referenced");
+
+        private JsonPatchException Missing(string path) => new($"{_op} operation does not apply: doc is missing path: {path}: missing value");
     }
-
-    private static int Index(string key, int end) =>
-        int.TryParse(key, NumberStyles.None, CultureInfo.InvariantCulture, out var index) && index < end ? index : throw Rejected();
-
-    private static List<string> Pointer(JsonObject operation, string name)
-    {
-        var text = Text(operation, name);
-        var path = new List<string> { "root" };
-        if (text.Length == 0) return path;
-        if (text[0] != '/') throw Rejected();
-        path.AddRange(text[1..].Split('/').Select(part => part.Replace("~1", "/", StringComparison.Ordinal).Replace("~0", "~", StringComparison.Ordinal)));
-        return path;
-    }
-
-    private static string Text(JsonObject operation, string name) =>
-        operation[name] is JsonValue value && value.TryGetValue<string>(out var text) ? text : throw Rejected();
-
-    private static ApiException Malformed(string why) => ApiException.BadRequest($"error decoding patch: {why}");
-
-    private static ApiException Rejected() => new(422, "Invalid", "the server rejected our request due to an error in our request");
 }

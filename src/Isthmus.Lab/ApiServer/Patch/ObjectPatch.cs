@@ -31,14 +31,28 @@ internal static class ObjectPatch
             case Json:
                 if (parsed is not JsonArray operations)
                     throw ApiException.BadRequest("error decoding patch: json: cannot unmarshal object into Go value of type []handlers.jsonPatchOp");
-                return JsonPatch.Apply(operations, current) as JsonObject
-                    ?? throw new ApiException(422, "Invalid", "the server rejected our request due to an error in our request");
+                return Patched(operations, current) ?? throw Rejected();
             case Merge:
                 return MergePatch.Apply(Object(parsed), current);
             default:
                 return StrategicMergePatch.Apply(Object(parsed), current, kind.Schema);
         }
     }
+
+    private static JsonObject? Patched(JsonArray operations, JsonObject current)
+    {
+        try
+        {
+            return JsonPatch.Apply(operations, current) as JsonObject;
+        }
+        catch (JsonPatchException)
+        {
+            // A real API server tells no more either.
+            throw Rejected();
+        }
+    }
+
+    private static ApiException Rejected() => new(422, "Invalid", "the server rejected our request due to an error in our request");
 
     private static JsonObject Object(JsonNode? patch) =>
         patch as JsonObject ?? throw ApiException.BadRequest("error decoding patch: json: cannot unmarshal array into Go value of type map[string]interface {}");

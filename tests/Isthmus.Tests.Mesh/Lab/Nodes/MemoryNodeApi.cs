@@ -9,6 +9,7 @@ namespace Isthmus.Tests.Mesh.Lab.Nodes;
 internal sealed class MemoryNodeApi : INodeApi
 {
     private readonly Lock _guard = new();
+    private int _readinessQuestions;
 
     internal ConcurrentDictionary<string, ConfigMap> ConfigMaps { get; } = new();
 
@@ -54,8 +55,14 @@ internal sealed class MemoryNodeApi : INodeApi
         return Task.CompletedTask;
     }
 
-    public Task<bool> IsReadyEndpointAsync(string ns, string podIp, CancellationToken stop) =>
-        Task.FromResult(ReadyAddresses.GetValueOrDefault(podIp));
+    /// <summary>How often the node asked whether somebody may still send to one of its Pods.</summary>
+    internal int ReadinessQuestions => _readinessQuestions;
+
+    public Task<bool> IsReadyEndpointAsync(string ns, string podIp, CancellationToken stop)
+    {
+        Interlocked.Increment(ref _readinessQuestions);
+        return Task.FromResult(ReadyAddresses.GetValueOrDefault(podIp));
+    }
 
     public Task WriteEventAsync(JsonObject value, CancellationToken stop)
     {

@@ -1,7 +1,6 @@
 using System.Buffers.Binary;
 using System.Net;
 using Isthmus.Tests.Mesh.Lab;
-using Xunit;
 
 namespace Isthmus.Tests.Mesh.Mesh;
 
@@ -19,19 +18,9 @@ internal sealed record MeshTrace(int Flows, int Payloads, IReadOnlyList<string> 
     /// <summary>Captures at the outer interface of cluster2's node while <paramref name="work"/> runs.</summary>
     internal static async Task<(MeshTrace Trace, string Answers)> RunAsync(LabRig lab, Func<Task<string>> work)
     {
-        using var process = lab.Begin("lab", "shell", "--cluster", "cluster2", "--", "sh", "-c",
-            "tcpdump -i eth0 -n -U --immediate-mode -Z root -s 0 -w - tcp & read end; sleep 0.2; kill -INT $!; wait");
-        var capture = new MemoryStream();
-        var copying = process.StandardOutput.BaseStream.CopyToAsync(capture);
-        var said = "";
-        while (await process.StandardError.ReadLineAsync() is { } line && !(said += line + "\n").Contains("listening on", StringComparison.Ordinal)) { }
-        Assert.Contains("listening on", said);
+        using var capture = PacketCapture.Start(lab.Supervisor, "cluster2", "eth0");
         var answers = await work();
-        process.StandardInput.Close();
-        await copying;
-        await process.StandardError.ReadToEndAsync();
-        await process.WaitForExitAsync();
-        return (Judge(Read(capture.ToArray())), answers);
+        return (Judge([.. capture.End().Select(frame => Parse(frame)).OfType<Segment>()]), answers);
     }
 
     private static MeshTrace Judge(IReadOnlyList<Segment> segments)
@@ -73,21 +62,6 @@ internal sealed record MeshTrace(int Flows, int Payloads, IReadOnlyList<string> 
             if (bytes[at] is < 20 or > 23 || bytes[at + 1] != 3) return at;
         }
         return null;
-    }
-
-    /// <summary>Reads libpcap's file format with Ethernet frames.</summary>
-    private static List<Segment> Read(byte[] file)
-    {
-        Assert.True(file.Length >= 24 && BinaryPrimitives.ReadUInt32LittleEndian(file) == 0xa1b2c3d4 && BinaryPrimitives.ReadUInt32LittleEndian(file.AsSpan(20)) == 1, "no capture of Ethernet frames");
-        var segments = new List<Segment>();
-        for (var at = 24; at + 16 <= file.Length;)
-        {
-            var length = BinaryPrimitives.ReadInt32LittleEndian(file.AsSpan(at + 8));
-            if (at + 16 + length > file.Length) break;
-            if (Parse(file.AsSpan(at + 16, length)) is { } segment) segments.Add(segment);
-            at += 16 + length;
-        }
-        return segments;
     }
 
     private static Segment? Parse(ReadOnlySpan<byte> frame)

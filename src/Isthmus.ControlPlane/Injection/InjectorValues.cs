@@ -36,9 +36,13 @@ public sealed record InjectorValues(JsonObject Values, JsonObject DefaultConfig,
     public string IstiodHost => $"{(Revision.Length == 0 ? WellKnown.Istiod : $"{WellKnown.Istiod}-{Revision}")}.{IstioNamespace}.svc";
     public bool HoldApplication => (bool?)Global("proxy", "holdApplicationUntilProxyStarts") ?? false;
     public JsonObject ProxyResources => Global("proxy", "resources") as JsonObject ?? [];
-    public int ReadinessInitialDelay => (int?)Global("proxy", "readinessInitialDelaySeconds") ?? 1;
+    public int ReadinessInitialDelay => (int?)Global("proxy", "readinessInitialDelaySeconds") ?? 0;
     public int ReadinessPeriod => (int?)Global("proxy", "readinessPeriodSeconds") ?? 2;
     public int ReadinessFailures => (int?)Global("proxy", "readinessFailureThreshold") ?? 30;
+
+    /// <summary>How many seconds the proxy has to become ready before it is started again; null: no startup probe.</summary>
+    public int? StartupFailures => (bool?)Global("proxy", "startupProbe")?["enabled"] ?? true ? (int?)Global("proxy", "startupProbe")?["failureThreshold"] ?? 600 : null;
+
     public string IncludeIpRanges => Text("*", "proxy", "includeIPRanges");
     public string ExcludeIpRanges => Text("", "proxy", "excludeIPRanges");
     public string ExcludeInboundPorts => Text("", "proxy", "excludeInboundPorts");

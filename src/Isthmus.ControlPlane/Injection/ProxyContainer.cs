@@ -22,6 +22,7 @@ internal static class ProxyContainer
             ["volumeMounts"] = Mounts(),
             ["readinessProbe"] = Readiness(inputs),
         };
+        if (inputs.Values.StartupFailures is { } failures) container["startupProbe"] = Startup(failures);
         if (inputs.Values.PullPolicy.Length > 0) container["imagePullPolicy"] = inputs.Values.PullPolicy;
         if (gateway) return container;
         container["resources"] = Resources(inputs);
@@ -169,6 +170,16 @@ internal static class ProxyContainer
         Mount("istio-token", "/var/run/secrets/tokens"),
         Mount("istio-podinfo", "/etc/istio/pod"),
     ];
+
+    /// <summary>Looks every second until the proxy is ready once; only then the slower readiness probe begins.</summary>
+    private static JsonObject Startup(int failures) => new()
+    {
+        ["httpGet"] = new JsonObject { ["path"] = "/healthz/ready", ["port"] = Ports.ProxyReady },
+        ["initialDelaySeconds"] = 0,
+        ["timeoutSeconds"] = 3,
+        ["periodSeconds"] = 1,
+        ["failureThreshold"] = failures,
+    };
 
     private static JsonObject Readiness(InjectionInputs inputs) => new()
     {

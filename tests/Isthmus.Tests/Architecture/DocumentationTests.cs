@@ -65,6 +65,8 @@ public sealed partial class DocumentationTests
         foreach (var word in words)
         {
             if (word is "…" or "--") break;
+            // Standard input as a file.
+            if (word == "-") continue;
             if (word.StartsWith('-'))
             {
                 var name = word.Split('=')[0];

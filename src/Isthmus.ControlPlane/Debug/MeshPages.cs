@@ -18,6 +18,7 @@ internal static class MeshPages
         ["networkz"] = http => engine.AskAsync<JsonNode>(writer => Networks(writer.Mesh), http.RequestAborted),
         ["registryz"] = http => engine.AskAsync<JsonNode>(writer => Registry(writer.Mesh), http.RequestAborted),
         ["endpointShardz"] = http => engine.AskAsync<JsonNode>(writer => Shards(writer.Mesh), http.RequestAborted),
+        ["problemz"] = http => engine.AskAsync<JsonNode>(writer => Problems(writer.Mesh), http.RequestAborted),
         ["live"] = http => engine.AskAsync<JsonNode>(writer => Live(writer.Mesh, http.Request.Query.ContainsKey("verify")), http.RequestAborted),
     };
 
@@ -63,6 +64,16 @@ internal static class MeshPages
                 ["ServiceAccount"] = endpoint.ServiceAccount, ["Workload"] = endpoint.Workload.Name, ["Source"] = endpoint.Source.ToString(),
                 ["Ports"] = new JsonArray([.. endpoint.Ports.Select(port => (JsonNode)new JsonObject { ["service"] = port.Service, ["target"] = port.Target, ["mtls"] = port.Mtls })]),
             })])))))));
+
+    /// <summary>Objects that were refused or are odd, and hosts that clusters define differently.</summary>
+    private static JsonArray Problems(Derive.MeshGraph mesh) => new([.. mesh.Sources.Problems.Items.OrderBy(item => item.Key)
+        .SelectMany(item => item.Value.Problems.Select(problem => (item.Key.Cluster, Problem: problem)))
+        .Concat(mesh.Disagreements.Items.OrderBy(item => item.Key, StringComparer.Ordinal).SelectMany(item => item.Value.Problems.Select(problem => (Cluster: "", Problem: problem))))
+        .Select(item => (JsonNode)new JsonObject
+        {
+            ["code"] = item.Problem.Code, ["severity"] = item.Problem.Severity.ToString(), ["cluster"] = item.Cluster, ["object"] = item.Problem.Object,
+            ["path"] = item.Problem.Path, ["message"] = item.Problem.Message, ["remedy"] = item.Problem.Remedy,
+        })]);
 
     private static JsonObject Live(Derive.MeshGraph mesh, bool verify)
     {

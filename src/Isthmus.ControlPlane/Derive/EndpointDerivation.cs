@@ -64,7 +64,7 @@ internal sealed class EndpointDerivation(MeshSources sources, PolicyIndex polici
             pod?.ServiceAccount ?? "", 1,
             HealthOf(service, address, pod),
             pod is { Hostname.Length: > 0 } && pod.Subdomain == service.Name ? pod.Hostname : address.Hostname,
-            slice.Source);
+            slice.Source) { PodName = address.Pod?.Name ?? "" };
     }
 
     /// <summary>A Pod that the watch has not told of yet takes no traffic: whether it speaks mesh TLS is not known either.</summary>

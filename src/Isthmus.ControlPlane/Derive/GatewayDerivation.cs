@@ -16,7 +16,7 @@ internal sealed class GatewayDerivation(MeshSources sources, Live<string, ValueL
     public GatewaySet OfService(Reader read, ClusterService service)
     {
         var isReady = read.Get(ready, new ClusterHost(service.Cluster, service.Hostname)) is { Count: > 0 };
-        var entries = Addresses(read, service).Select(entry => new NetworkGateway(service.GatewayNetwork, service.Cluster, entry.Address, entry.Port, isReady, service.Source)).ToValueList();
+        var entries = Addresses(read, service).Select(entry => new NetworkGateway(service.GatewayNetwork, service.Cluster, entry.Address, entry.Port, isReady, service.Source) { Weight = service.GatewayWeight }).ToValueList();
         return new(entries.IsEmpty ? [new(service.GatewayNetwork, service.Cluster, "", service.GatewayPort, false, service.Source)] : entries);
     }
 
@@ -26,11 +26,10 @@ internal sealed class GatewayDerivation(MeshSources sources, Live<string, ValueL
         {
             var nodePort = service.Ports.FirstOrDefault(port => port.Number == service.GatewayPort)?.NodePort ?? 0;
             if (nodePort == 0) yield break;
-            foreach (var node in read.Get(nodesByCluster, service.Cluster))
-            {
-                if (!Selectors.Matches(selector, node.Labels)) continue;
-                foreach (var address in node.ExternalAddresses) yield return (address, nodePort);
-            }
+            var nodes = read.Get(nodesByCluster, service.Cluster).Where(node => Selectors.Matches(selector, node.Labels)).ToList();
+            // Clusters on one machine or in one data centre have Nodes without external addresses: there the internal ones are all there is.
+            var hasExternal = nodes.Any(node => !node.ExternalAddresses.IsEmpty);
+            foreach (var address in nodes.SelectMany(node => hasExternal ? node.ExternalAddresses : node.InternalAddresses)) yield return (address, nodePort);
             yield break;
         }
         foreach (var address in service.ExternalAddresses.Items.SelectMany(address => Resolve(read, address))) yield return (address, service.GatewayPort);
@@ -69,7 +68,7 @@ internal sealed class GatewayDerivation(MeshSources sources, Live<string, ValueL
         if (parts.Length < 2 || read.Get(sources.Services, new ObjectKey(cluster, parts[1], parts[0])) is not { } service) return [];
         var isReady = read.Get(ready, new ClusterHost(cluster, service.Hostname)) is { Count: > 0 };
         return service.ExternalAddresses.Items.SelectMany(address => Resolve(read, address))
-            .Select(address => new NetworkGateway(network, cluster, address, gateway.Port, isReady, service.Source));
+            .Select(address => new NetworkGateway(network, cluster, address, gateway.Port, isReady, service.Source) { Weight = service.GatewayWeight });
     }
 
     public static GatewayTable Table(ValueList<GatewaySet> sets) => GatewayTable.Of(sets.SelectMany(set => set.Gateways));

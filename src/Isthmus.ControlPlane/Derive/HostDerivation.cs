@@ -13,8 +13,8 @@ internal sealed class HostDerivation(MeshSources sources)
     private static readonly string[] DefaultClusterLocal = ["*.kube-system.svc.", "kubernetes.default.svc."];
 
     /// <summary>
-    /// The first definition (config cluster, then cluster ID) supplies ports, labels and type; the others their addresses.
-    /// Endpoints are joined by port number, so that a port's name may differ; a port that only another cluster has is left out.
+    /// The first definition (config cluster, then cluster ID) supplies labels, type and ports; the others their addresses, and the ports
+    /// that it lacks. Endpoints are joined by port number, so that a port's name may differ.
     /// </summary>
     public MeshService Merge(Reader read, ValueList<ClusterService> services)
     {
@@ -23,7 +23,7 @@ internal sealed class HostDerivation(MeshSources sources)
         var first = ordered[0];
         var mesh = Settings(read).Mesh;
         return new(
-            first.Hostname, first.Name, first.Namespace, first.Ports,
+            first.Hostname, first.Name, first.Namespace, ordered.SelectMany(service => service.Ports).DistinctBy(port => port.Number).ToValueList(),
             first.ExternalName.Length > 0 ? Resolution.Dns : first.Headless ? Resolution.Original : Resolution.Endpoints,
             ordered.Where(service => !service.ClusterIps.IsEmpty).Select(service => KeyValuePair.Create(service.Cluster, service.ClusterIps)).ToValueMap(),
             default, default, default,
@@ -95,14 +95,23 @@ internal sealed class HostDerivation(MeshSources sources)
             }
             foreach (var port in other.Ports)
             {
-                if (first.Ports.FirstOrDefault(known => known.Number == port.Number) is not { } known)
+                if (merged.Port(port.Number) is not { } known) continue;
+                if (first.Ports.All(own => own.Number != port.Number))
                 {
-                    yield return new("IST0170", name, "spec.ports", $"port {port.Number} of {other.Cluster} does not exist in {first.Cluster}, whose definition counts: its endpoints get no traffic", "give both the same ports", Severity.Warning);
+                    yield return new("IST0170", name, "spec.ports", $"port {port.Number} of {other.Cluster} does not exist in {first.Cluster}: it is served by the clusters that have it", "give both the same ports", Severity.Warning);
+                }
+                else if (known.Protocol != port.Protocol)
+                {
+                    yield return new("IST0170", name, "spec.ports", $"port {port.Number} speaks {port.Protocol} in {other.Cluster} but {known.Protocol} in {first.Cluster}, whose definition counts", "name the port alike in both, or give both the same appProtocol", Severity.Warning);
                 }
                 else if (known.Name != port.Name)
                 {
                     yield return new("IST0170", name, "spec.ports", $"port {port.Number} is named '{port.Name}' in {other.Cluster} and '{known.Name}' in {first.Cluster}; joined by number", "use one name: other meshes join by name", Severity.Warning);
                 }
+            }
+            foreach (var port in first.Ports.Where(port => other.Ports.All(known => known.Number != port.Number)))
+            {
+                yield return new("IST0170", name, "spec.ports", $"port {port.Number} of {first.Cluster} does not exist in {other.Cluster}: it is served by the clusters that have it", "give both the same ports", Severity.Warning);
             }
         }
     }

@@ -19,7 +19,7 @@ public sealed record PodFacts(
     ValueMap<int> Ports);
 
 /// <param name="Labels">Only those that say where it is.</param>
-public sealed record NodeFacts(ObjectRef Source, Locality Locality, ValueMap<string> Labels, ValueList<string> ExternalAddresses);
+public sealed record NodeFacts(ObjectRef Source, Locality Locality, ValueMap<string> Labels, ValueList<string> ExternalAddresses, ValueList<string> InternalAddresses = default);
 
 /// <param name="Network">Its network label; empty when it has none.</param>
 public sealed record NamespaceFacts(ObjectRef Source, string Network, ValueMap<string> Labels);

@@ -36,8 +36,12 @@ public static class KubeFacts
             GatewayPort(meta.Labels),
             GatewayNodes(service),
             spec.PublishNotReadyAddresses,
-            meta.CreationTimestamp?.ToUnixTimeSeconds() ?? 0);
+            meta.CreationTimestamp?.ToUnixTimeSeconds() ?? 0) { GatewayWeight = GatewayWeight(meta.Annotations) };
     }
+
+    /// <summary>A weight that is no number counts as none given.</summary>
+    private static uint GatewayWeight(Dictionary<string, string> annotations) =>
+        annotations.TryGetValue(Annotations.GatewayWeight, out var text) && uint.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out var weight) && weight <= 1000 ? weight : 1;
 
     private static ServicePort Port(Kubernetes.Objects.ServicePort port)
     {
@@ -113,8 +117,10 @@ public static class KubeFacts
         // Nodes change all the time; these fields do not. All labels are kept: gateways may select by any.
         return new(
             new(cluster, "Node", "", node.Metadata.Name), locality, labels.Where(label => !PlaceLabels.Contains(label.Key)).ToValueMap(),
-            node.Status.Addresses.Where(address => address.Type == "ExternalIP").Select(address => address.Address).ToValueList());
+            Addresses(node, "ExternalIP"), Addresses(node, "InternalIP"));
     }
+
+    private static ValueList<string> Addresses(Node node, string type) => node.Status.Addresses.Where(address => address.Type == type).Select(address => address.Address).ToValueList();
 
     public static NamespaceFacts Of(string cluster, Namespace ns) => new(
         new(cluster, "Namespace", "", ns.Metadata.Name), ns.Metadata.Labels.GetValueOrDefault(Labels.Network, ""), ns.Metadata.Labels.ToValueMap());

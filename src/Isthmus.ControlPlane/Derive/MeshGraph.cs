@@ -30,23 +30,43 @@ public sealed class MeshGraph
             .Derive((_, entry) => entry.Hosts.Distinct().Select(host => KeyValuePair.Create((entry.Source, host), new EntryHost(host, entry))), "entries and hosts")
             .GroupBy(item => item.Host, "entries by host")
             .Derive((read, items) => One(items[0].Host, _hosts.MergeEntries(read, items[0].Host, items.Select(item => item.Entry).ToValueList())), "hosts of entries");
-        Unaddressed = ofKube.UnionWith(ofEntries, "hosts before allocation");
-        AddressNeeds = Unaddressed.Derive(Needs, "address needs");
-        Services = Unaddressed.Derive(Addressed, "hosts");
         Disagreements = byHost.Derive((read, services) => _hosts.Disagreements(read, services).ToValueList() is { IsEmpty: false } problems
             ? One(services[0].Hostname, new ObjectProblems(problems)) : [], "disagreements");
 
         var endpoints = new EndpointDerivation(Sources, policies);
         var ofSlices = Sources.Slices.Derive((read, slice) => One((slice.Source, ""), endpoints.OfSlice(read, slice)), "endpoints of slices");
+        GatewaySets = EntriesOfNetworks(ofSlices);
+        GatewayTables = GatewaySets.GroupBy(_ => "", "gateways together").Derive((_, all) => One("", GatewayDerivation.Table(all)), "gateway table");
+
         var ofEntryHosts = Sources.ServiceEntries.Derive((read, entry) => endpoints.OfEntry(read, entry)
             .Select(set => KeyValuePair.Create((entry.Source, set.Hostname), set)), "endpoints of entries");
         var external = Sources.Services.Derive(ExternalNames, "endpoints of external names");
         var ofWorkloads = Sources.Services.Derive(
             (read, service) => endpoints.OfWorkloads(read, service) is { } set ? One((service.Source, "workloads"), set) : [], "endpoints of workloads");
-        var sets = ofSlices.UnionWith(ofEntryHosts, "slices and entries").UnionWith(external, "and external names").UnionWith(ofWorkloads, "endpoint sets");
-        Endpoints = sets.GroupByMany(set => set.Hostname.Length > 0 ? [set.Hostname] : (IEnumerable<string>)[], "endpoint sets by host")
-            .Derive((read, group) => One(group[0].Hostname, endpoints.Gather(read, group, read.Get(Services, group[0].Hostname))), "endpoints");
+        var sets = ofSlices.UnionWith(ofEntryHosts, "slices and entries").UnionWith(external, "and external names").UnionWith(ofWorkloads, "endpoint sets")
+            .GroupByMany(set => set.Hostname.Length > 0 ? [set.Hostname] : (IEnumerable<string>)[], "endpoint sets by host");
+        var pods = new HeadlessPods(ofKube, GatewayTables);
+        var podHosts = sets.Derive((read, group) => pods.Of(read, group), "pods of headless hosts");
 
+        Unaddressed = ofKube.UnionWith(ofEntries, "hosts of objects")
+            .UnionWith(podHosts.Derive((_, pod) => One(pod.Service.Hostname, pod.Service), "hosts of pods"), "hosts before allocation");
+        AddressNeeds = Unaddressed.Derive(Needs, "address needs");
+        Services = Unaddressed.Derive(Addressed, "hosts");
+        Endpoints = sets.Derive((read, group) => One(group[0].Hostname, endpoints.Gather(read, group, read.Get(Services, group[0].Hostname))), "endpoints of hosts")
+            .UnionWith(podHosts.Derive((read, pod) => One(
+                pod.Service.Hostname, endpoints.Gather(read, [new(pod.Service.Hostname, pod.Endpoints)], pod.Service)), "endpoints of pods"), "endpoints");
+
+        Routings = Sources.VirtualServices.Derive(Routing, "routings");
+        RoutingsByHost = Routings.GroupByMany(routing => routing.Hosts.Items.Select(host => host), "routings by host");
+        RulesByHost = Sources.DestinationRules.GroupBy(rule => new RuleKey(rule.Namespace, rule.Host), "rules by host");
+        SidecarsByNamespace = Sources.Sidecars.GroupBy(sidecar => sidecar.Namespace, "sidecars by namespace");
+        PeersByNamespace = policies.PeersByNamespace;
+        ServicesByNamespace = Sources.Services.GroupBy(service => (service.Cluster, service.Namespace), "services by namespace");
+    }
+
+    /// <summary>The entries of networks: labelled Services while they are ready, and what meshNetworks names.</summary>
+    private Live<ObjectRef, GatewaySet> EntriesOfNetworks(Live<(ObjectRef, string), EndpointSet> ofSlices)
+    {
         var ready = ofSlices.GroupByMany(set => set.Hostname.Length > 0 && set.Endpoints.Count > 0 ? [new ClusterHost(set.Endpoints[0].Cluster, set.Hostname)] : (IEnumerable<ClusterHost>)[], "sets by cluster and host")
             .Derive((_, group) => One(
                 new ClusterHost(group.First(set => set.Endpoints.Count > 0).Endpoints[0].Cluster, group[0].Hostname),
@@ -56,15 +76,7 @@ public sealed class MeshGraph
         var entries = new GatewayDerivation(Sources, nodes, ready);
         var ofServices = Sources.Services.Derive((read, service) => service.GatewayNetwork.Length > 0 ? One(service.Source, entries.OfService(read, service)) : [], "gateways of services");
         var ofNetworks = Sources.Settings.Derive((read, settings) => One(new ObjectRef("", "ConfigMap", "", "istio"), entries.OfNetworks(read, settings)), "gateways of meshNetworks");
-        GatewaySets = ofServices.UnionWith(ofNetworks, "gateway sets");
-        GatewayTables = GatewaySets.GroupBy(_ => "", "gateways together").Derive((_, all) => One("", GatewayDerivation.Table(all)), "gateway table");
-
-        Routings = Sources.VirtualServices.Derive(Routing, "routings");
-        RoutingsByHost = Routings.GroupByMany(routing => routing.Hosts.Items.Select(host => host), "routings by host");
-        RulesByHost = Sources.DestinationRules.GroupBy(rule => new RuleKey(rule.Namespace, rule.Host), "rules by host");
-        SidecarsByNamespace = Sources.Sidecars.GroupBy(sidecar => sidecar.Namespace, "sidecars by namespace");
-        PeersByNamespace = policies.PeersByNamespace;
-        ServicesByNamespace = Sources.Services.GroupBy(service => (service.Cluster, service.Namespace), "services by namespace");
+        return ofServices.UnionWith(ofNetworks, "gateway sets");
     }
 
     public LiveGraph Graph { get; }

@@ -39,7 +39,15 @@ public sealed record MeshView(
     /// The DestinationRule that a scope's traffic to a host follows: the client's namespace (unless that is the root's) before the
     /// service's before the root's, in each the most specific host; an exact rule is never merged with a wildcard.
     /// </summary>
-    public DestinationRule? RuleFor(MeshService service, ProxyScope scope) =>
+    public DestinationRule? RuleFor(MeshService service, ProxyScope scope)
+    {
+        if (service.Pod is not { } pod) return RuleOf(service, scope);
+        // A Pod without a rule of its own follows its headless host's, whose subsets say nothing about one Pod.
+        return RuleOf(service, scope) ?? RuleOf(service with { Hostname = pod.PlainName }, scope)
+            ?? (RuleOf(service with { Hostname = pod.Hostname }, scope) is { } rule ? rule with { Subsets = default } : null);
+    }
+
+    private DestinationRule? RuleOf(MeshService service, ProxyScope scope) =>
         (scope.Namespace != Mesh.RootNamespace ? RuleIn(scope.Namespace, service.Hostname, scope) : null)
         ?? (service.Namespace != scope.Namespace ? RuleIn(service.Namespace, service.Hostname, scope) : null)
         ?? (Mesh.RootNamespace != service.Namespace ? RuleIn(Mesh.RootNamespace, service.Hostname, scope) : null);
@@ -60,6 +68,10 @@ public sealed record MeshView(
         .Where(rule => rule.WorkloadSelector.Count == 0 || (rule.Namespace == scope.Namespace && Selectors.Matches(rule.WorkloadSelector, scope.RuleLabels)))
         .OrderBy(rule => rule.WorkloadSelector.Count == 0).ThenBy(rule => rule.CreatedAt).ThenBy(rule => rule.Source)
         .FirstOrDefault();
+
+    /// <summary>The VirtualService that routes a service; a Pod's may name it with or without its cluster.</summary>
+    public VirtualService? RoutingFor(MeshService service, ProxyScope scope) =>
+        RoutingFor(service.Hostname, scope) ?? (service.Pod is { } pod ? RoutingFor(pod.PlainName, scope) : null);
 
     /// <summary>The VirtualService that routes a host for sidecars of a scope: the most specific host, then the oldest.</summary>
     public VirtualService? RoutingFor(string host, ProxyScope scope)

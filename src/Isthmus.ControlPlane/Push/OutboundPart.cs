@@ -21,7 +21,7 @@ internal sealed class OutboundPart(ProxyScope scope)
 
     public void Update(MeshView view, IEnumerable<MeshService> services)
     {
-        var hosts = services.Select(service => new VisibleHost(service, service.Headless ? view.EndpointsOf(service.Hostname).Endpoints : default, L4For(view, service))).ToList();
+        var hosts = services.Select(service => new VisibleHost(service, service.Headless || service.Pod is not null ? view.EndpointsOf(service.Hostname).Endpoints : default, L4For(view, service))).ToList();
         var policy = scope.Sidecar?.OutboundTrafficPolicy ?? view.Mesh.OutboundTrafficPolicy;
         var plans = OutboundPlan.Of(scope, hosts);
         UpdateListeners(plans, view.Mesh, policy);
@@ -31,7 +31,7 @@ internal sealed class OutboundPart(ProxyScope scope)
     }
 
     private VirtualService? L4For(MeshView view, MeshService service) =>
-        view.RoutingFor(service.Hostname, scope) is { } routing && (!routing.Tls.IsEmpty || !routing.Tcp.IsEmpty) ? routing : null;
+        view.RoutingFor(service, scope) is { } routing && (!routing.Tls.IsEmpty || !routing.Tcp.IsEmpty) ? routing : null;
 
     private void UpdateListeners(IReadOnlyList<OutboundListener> plans, MeshConfig mesh, OutboundPolicy policy)
     {
@@ -57,7 +57,8 @@ internal sealed class OutboundPart(ProxyScope scope)
     {
         var used = new HashSet<(string, int)>();
         var made = new List<EncodedResource>();
-        var byPort = hosts.SelectMany(host => host.Service.Ports.Where(port => port.Protocol.IsHttp() || port.Protocol == Protocol.Auto).Select(port => (port.Number, host.Service)))
+        // Pods of headless hosts have tables of their own: whoever dialled one means it, whatever the request's host says.
+        var byPort = hosts.Where(host => host.Service.Pod is null).SelectMany(host => host.Service.Ports.Where(port => port.Protocol.IsHttp() || port.Protocol == Protocol.Auto).Select(port => (port.Number, host.Service)))
             .GroupBy(item => item.Number, item => item.Service).ToDictionary(group => group.Key, group => group.ToList());
         var byName = hosts.ToDictionary(host => host.Service.Hostname, host => host.Service, StringComparer.Ordinal);
         foreach (var name in plans.Where(plan => plan.RouteName.Length > 0).Select(plan => (plan.RouteName, plan.Port)).Distinct())
@@ -103,7 +104,7 @@ internal sealed class OutboundPart(ProxyScope scope)
 
     private VirtualHostInputs Inputs(MeshService service, int port, bool sniffed, MeshView view)
     {
-        var routing = view.RoutingFor(service.Hostname, scope) is { Http.IsEmpty: false } found ? found : null;
+        var routing = view.RoutingFor(service, scope) is { Http.IsEmpty: false } found ? found : null;
         return new(scope, view.Mesh, service, port, routing, view.ShapesOf([routing], service, scope), sniffed);
     }
 

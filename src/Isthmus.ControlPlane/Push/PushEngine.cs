@@ -129,7 +129,7 @@ public sealed partial class PushEngine(MeshWriter writer, PushSettings settings,
 
     /// <summary>Headless hosts have their endpoints' addresses in listeners and names too.</summary>
     private bool NeedsMore(MeshChanges changes) =>
-        changes.Endpoints.Any(host => writer.Mesh.Services.Items.TryGetValue(host, out var service) && service.Headless);
+        changes.Endpoints.Any(host => writer.Mesh.Services.Items.TryGetValue(host, out var service) && (service.Headless || service.Pod is not null));
 
     private void Stage(Action<MeshWriter> change)
     {

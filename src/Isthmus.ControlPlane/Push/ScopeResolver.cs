@@ -129,24 +129,32 @@ internal static class SidecarHosts
 {
     public static bool Sees(ProxyScope scope, MeshService service)
     {
-        if (!service.VisibleTo(scope.Namespace)) return false;
+        if (!service.VisibleTo(scope.Namespace) || (service.Pod is { } behind && !Needs(scope, behind))) return false;
         if (scope.Sidecar is not { Egress.IsEmpty: false } sidecar) return true;
         foreach (var egress in sidecar.Egress)
         {
             if (egress.Port != 0 && service.Port(egress.Port) is null) continue;
             foreach (var entry in egress.Hosts)
             {
-                if (Selects(entry, scope.Namespace, service)) return true;
+                if (Selects(entry, scope.Namespace, service.Namespace, service.Pod?.Hostname ?? service.Hostname)) return true;
             }
         }
         return false;
     }
 
-    private static bool Selects(string entry, string own, MeshService service)
+    /// <summary>
+    /// A Pod is a host of its own to those who cannot dial it: sidecars of other networks, if their applications can learn the address
+    /// that stands for it; and to the gateways of its network, which know it by SNI.
+    /// </summary>
+    private static bool Needs(ProxyScope scope, HeadlessPod pod) => scope.Kind == ProxyKind.Router
+        ? scope.Network == pod.Network
+        : scope.DnsCapture && scope.Network.Length > 0 && scope.Network != pod.Network && (scope.NetworkView.IsEmpty || scope.NetworkView.Contains(pod.Network));
+
+    private static bool Selects(string entry, string own, string ns, string host)
     {
         var slash = entry.IndexOf('/', StringComparison.Ordinal);
-        var ns = entry[..Math.Max(0, slash)];
-        if (ns == "~" || (ns is not ("*" or "") && (ns == "." ? own : ns) != service.Namespace)) return false;
-        return Mesh.Generate.Hosts.Covers(entry[(slash + 1)..], service.Hostname);
+        var wanted = entry[..Math.Max(0, slash)];
+        if (wanted == "~" || (wanted is not ("*" or "") && (wanted == "." ? own : wanted) != ns)) return false;
+        return Mesh.Generate.Hosts.Covers(entry[(slash + 1)..], host);
     }
 }

@@ -58,7 +58,7 @@ internal sealed class ScopeView(ProxyScope scope, GatewayScope? gateway)
         var visible = _hosts.Values.Select(part => part.Clusters.Service);
         if (_gateway is null)
         {
-            if (!everything && changes!.Services.Count == 0 && !changes.Endpoints.Any(host => _hosts.TryGetValue(host, out var part) && part.Clusters.Service.Headless)) return;
+            if (!everything && changes!.Services.Count == 0 && !changes.Endpoints.Any(host => _hosts.TryGetValue(host, out var part) && (part.Clusters.Service.Headless || part.Clusters.Service.Pod is not null))) return;
             _outbound.Update(view, visible);
             (Listeners, Routes, Names) = (_outbound.Listeners, _outbound.Routes, _outbound.Names);
         }
@@ -83,7 +83,8 @@ internal sealed class ScopeView(ProxyScope scope, GatewayScope? gateway)
         foreach (var host in hosts)
         {
             var known = _hosts.GetValueOrDefault(host);
-            if (!view.Services.TryGetValue(host, out var service) || !SidecarHosts.Sees(scope, service))
+            if (!view.Services.TryGetValue(host, out var service) || !SidecarHosts.Sees(scope, service)
+                || (service.Pod is not null && _gateway?.ExposesBySni(service) == false))
             {
                 if (known is null) continue;
                 _hosts.Remove(host);

@@ -33,6 +33,8 @@ public static class Annotations
     public const string InjectTemplates = "inject.istio.io/templates";
     public const string ProxyConfig = "proxy.istio.io/config";
     public const string InjectionStatus = "sidecar.istio.io/status";
+    /// <summary>On a gateway Service: its share among the gateways of its network, 1 when absent; 0 takes it out.</summary>
+    public const string GatewayWeight = "networking." + WellKnown.OwnDomain + "/gateway-weight";
 }
 
 /// <summary>Names of objects that other people's scripts rely on.</summary>

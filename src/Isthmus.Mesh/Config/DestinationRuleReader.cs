@@ -95,8 +95,7 @@ internal static class DestinationRuleReader
             failover.Add(new(from, to));
         }
         var priority = locality["failoverPriority"].Texts;
-        if (distribute.Count > 0 && failover.Count > 0) locality.Error("can not simultaneously specify 'distribute' and 'failover'");
-        if (distribute.Count > 0 && !priority.IsEmpty) locality.Error("can not simultaneously specify 'distribute' and 'failoverPriority'");
+        // Both at once have a meaning here (shares first, failover for what they cannot carry), other than in Istio, which refuses it.
         return new(locality["enabled"].Flag ?? true, distribute.ToValueList(), failover.ToValueList(), priority);
     }
 

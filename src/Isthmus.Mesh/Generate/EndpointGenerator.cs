@@ -86,10 +86,11 @@ public static class EndpointGenerator
             else if (target.Mtls && !plain) // a gateway forwards by SNI alone: without mesh TLS there is none
             {
                 var entries = gateways.For(endpoint.Network, endpoint.Cluster);
+                var shares = GatewayTable.Total(entries);
                 foreach (var entry in entries)
                 {
                     var key = (entry.Address, entry.Port);
-                    far[key] = far.GetValueOrDefault(key) + weight / (ulong)entries.Count;
+                    far[key] = far.GetValueOrDefault(key) + weight * entry.Weight / shares;
                 }
             }
         }
@@ -111,7 +112,7 @@ public static class EndpointGenerator
     });
 
     /// <summary>Reached by its own address: same network, networks unknown, or a network that nobody names an entry for.</summary>
-    private static bool IsDirect(string own, string other, GatewayTable gateways) =>
+    internal static bool IsDirect(string own, string other, GatewayTable gateways) =>
         gateways.IsEmpty || own.Length == 0 || other.Length == 0 || own == other || !gateways.Knows(other);
 
     private static LbEndpoint Direct(MeshEndpoint endpoint, EndpointPort target, uint weight, bool mtls)
@@ -169,7 +170,7 @@ public static class EndpointGenerator
             assignment.Endpoints.Add(locality);
         }
         var policy = TrafficPolicy.Effective(inputs.Rule, subset, port);
-        Localities.Apply(assignment, inputs.Scope, inputs.Mesh, inputs.Members, policy, port);
+        Localities.Apply(assignment, inputs.Scope, inputs.Mesh, inputs.Members, GatewayTable.Empty, policy);
         return assignment;
     }
 }

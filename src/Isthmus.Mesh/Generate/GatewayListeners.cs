@@ -46,8 +46,8 @@ public static class GatewayListeners
         }
     }
 
-    /// <summary>Whether an AUTO_PASSTHROUGH server with these hosts leads to the service.</summary>
-    public static bool Exposes(ValueList<string> sniHosts, MeshService service) => !service.External && sniHosts.Any(host => Hosts.Covers(host, service.Hostname));
+    /// <summary>Whether an AUTO_PASSTHROUGH server with these hosts leads to the service; who names a headless host means its Pods too.</summary>
+    public static bool Exposes(ValueList<string> sniHosts, MeshService service) => !service.External && sniHosts.Any(host => Hosts.Covers(host, service.Hostname) || (service.Pod is { } pod && Hosts.Covers(host, pod.Hostname)));
 
     /// <summary>The encoded listener with its services' encoded chains.</summary>
     public static ByteString Assemble(GatewayListener listener, IEnumerable<ByteString> sniChains) =>

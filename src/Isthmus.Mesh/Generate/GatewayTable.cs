@@ -21,16 +21,16 @@ public sealed record GatewayTable(ValueMap<ValueList<NetworkGateway>> Ready, Val
         var all = gateways.ToList();
         if (all.Count == 0) return Empty;
         var ready = all
-            .Where(gateway => gateway is { Ready: true, Address.Length: > 0, IsHostname: false })
+            .Where(gateway => gateway is { Ready: true, Address.Length: > 0, IsHostname: false, Weight: > 0 })
             .DistinctBy(gateway => (gateway.Network, gateway.Cluster, gateway.Address, gateway.Port))
             .OrderBy(gateway => gateway.Address, StringComparer.Ordinal).ThenBy(gateway => gateway.Port)
             .ToList();
         var byNetwork = ready.GroupBy(gateway => gateway.Network).ToDictionary(group => group.Key, group => group.ToValueList());
         // Weights are divided among the gateways of a network or of a cluster in it: scaled by this, every division is whole.
-        var counts = byNetwork.Values.Select(group => group.Count)
-            .Concat(ready.GroupBy(gateway => (gateway.Network, gateway.Cluster)).Select(group => group.Count()));
+        var shares = byNetwork.Values.Select(group => Total(group))
+            .Concat(ready.GroupBy(gateway => (gateway.Network, gateway.Cluster)).Select(Total));
         ulong scale = 1;
-        foreach (var count in counts) scale = Math.Min(uint.MaxValue, scale / GreatestDivisor(scale, (ulong)count) * (ulong)count);
+        foreach (var share in shares) scale = Math.Min(uint.MaxValue, scale / GreatestDivisor(scale, share) * share);
         return new(byNetwork.ToValueMap(), all.Select(gateway => gateway.Network).Distinct().Order(StringComparer.Ordinal).ToValueList(), (uint)scale);
     }
 
@@ -41,6 +41,9 @@ public sealed record GatewayTable(ValueMap<ValueList<NetworkGateway>> Ready, Val
         var own = all.Where(gateway => gateway.Cluster == cluster).ToList();
         return own.Count > 0 ? own : all;
     }
+
+    /// <summary>The weights of gateways together.</summary>
+    public static ulong Total(IEnumerable<NetworkGateway> gateways) => gateways.Aggregate(0ul, (sum, gateway) => sum + gateway.Weight);
 
     private static ulong GreatestDivisor(ulong a, ulong b)
     {

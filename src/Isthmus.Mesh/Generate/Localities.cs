@@ -6,37 +6,43 @@ using Locality = Isthmus.Mesh.Model.Locality;
 
 namespace Isthmus.Mesh.Generate;
 
-/// <summary>Preference of near localities: by priority (only with outlier detection, which lets a proxy leave one) or by shares.</summary>
+/// <summary>
+/// Preference of near localities: by priority (only with outlier detection, which lets a proxy leave one), by shares, or both at once:
+/// then the shares divide the traffic, and what the localities that have shares cannot carry goes to the others in order of failover.
+/// </summary>
 internal static class Localities
 {
     private const int Levels = 4;
 
-    public static void Apply(ClusterLoadAssignment assignment, EndpointInputs inputs, TrafficPolicy policy) =>
-        Apply(assignment, inputs.Scope, inputs.Mesh, inputs.Endpoints, policy, 0);
+    public static void Apply(ClusterLoadAssignment assignment, EndpointInputs inputs, TrafficPolicy policy) => Apply(
+        assignment, inputs.Scope, inputs.Mesh, inputs.Endpoints.Where(member => EndpointGenerator.IsDirect(inputs.Scope.Network, member.Network, inputs.Gateways)), inputs.Gateways, policy);
 
-    public static void Apply(ClusterLoadAssignment assignment, ProxyScope scope, MeshConfig mesh, ValueList<MeshEndpoint> members, TrafficPolicy policy, int port)
+    /// <param name="members">Endpoints that are dialled directly: only they are known by their address.</param>
+    public static void Apply(ClusterLoadAssignment assignment, ProxyScope scope, MeshConfig mesh, IEnumerable<MeshEndpoint> members, GatewayTable gateways, TrafficPolicy policy)
     {
         var setting = policy.Balancing?.Locality ?? mesh.LocalityLb;
         if (!setting.Enabled || scope.Locality.IsUnknown || assignment.Endpoints.Count == 0) return;
-        if (!setting.Distribute.IsEmpty)
-        {
-            Distribute(assignment, scope.Locality, setting.Distribute);
-            return;
-        }
-        if (policy.Outlier is null) return;
-        if (!setting.FailoverPriority.IsEmpty) ByLabels(assignment, scope, members, setting.FailoverPriority);
-        else ByLocality(assignment, scope.Locality, setting.Failover);
+        var rule = setting.Distribute.FirstOrDefault(candidate => Matches(candidate.From, scope.Locality));
+        var sharing = rule is null ? [] : Distribute(assignment, rule);
+        // Who asks for shares alone means those localities and no other.
+        var fails = policy.Outlier is not null && (setting.Distribute.IsEmpty || !setting.Failover.IsEmpty || !setting.FailoverPriority.IsEmpty);
+        if (rule is not null && !fails) Keep(assignment, sharing);
+        if (!fails) return;
+        var others = assignment.Endpoints.Where(group => !sharing.Contains(group)).ToList();
+        var ordered = setting.FailoverPriority.IsEmpty
+            ? others.Select(group => (Priority: Distance(Of(group), scope.Locality, setting.Failover), Group: group)).ToList()
+            : ByLabels(others, new Matching(scope, members, gateways), setting.FailoverPriority);
+        Arrange(assignment, [.. assignment.Endpoints.Where(sharing.Contains)], ordered);
     }
 
-    private static void Distribute(ClusterLoadAssignment assignment, Locality own, ValueList<LocalityDistribution> rules)
+    /// <summary>Sets the weights of the localities that the rule gives a share, and returns them.</summary>
+    private static HashSet<LocalityLbEndpoints> Distribute(ClusterLoadAssignment assignment, LocalityDistribution rule)
     {
-        var rule = rules.FirstOrDefault(candidate => Matches(candidate.From, own));
-        if (rule is null) return;
         var taken = new HashSet<LocalityLbEndpoints>(ReferenceEqualityComparer.Instance); // messages hash by content, and this changes it
         foreach (var (pattern, percent) in rule.To.OrderByDescending(target => target.Key.Length).ThenBy(target => target.Key, StringComparer.Ordinal))
         {
             var matched = assignment.Endpoints.Where(group => !taken.Contains(group) && Matches(pattern, Of(group))).ToList();
-            if (matched.Count == 0) continue;
+            if (matched.Count == 0 || percent == 0) continue;
             var total = matched.Sum(group => (double)(group.LoadBalancingWeight ?? 0));
             foreach (var group in matched)
             {
@@ -44,15 +50,14 @@ internal static class Localities
                 group.LoadBalancingWeight = (uint)Math.Max(1, Math.Ceiling(percent * (double)(group.LoadBalancingWeight ?? 0) / total));
             }
         }
-        var left = assignment.Endpoints.Where(taken.Contains).ToList();
-        assignment.Endpoints.Clear();
-        assignment.Endpoints.AddRange(left);
+        return taken;
     }
 
-    private static void ByLocality(ClusterLoadAssignment assignment, Locality own, ValueList<RegionFailover> failover)
+    private static void Keep(ClusterLoadAssignment assignment, HashSet<LocalityLbEndpoints> kept)
     {
-        var priorities = assignment.Endpoints.Select(group => Distance(Of(group), own, failover)).ToList();
-        Compact(assignment, priorities);
+        var left = assignment.Endpoints.Where(kept.Contains).ToList();
+        assignment.Endpoints.Clear();
+        assignment.Endpoints.AddRange(left);
     }
 
     private static int Distance(Locality other, Locality own, ValueList<RegionFailover> failover)
@@ -64,52 +69,78 @@ internal static class Localities
         return rule is null || rule.To == other.Region ? Levels - 1 : Levels;
     }
 
-    /// <summary>Priority is how many of the listed labels do not match, counted from the first that differs.</summary>
-    private static void ByLabels(ClusterLoadAssignment assignment, ProxyScope scope, ValueList<MeshEndpoint> members, ValueList<string> labels)
+    /// <summary>Priority is how many of the listed labels do not match, counted from the first that differs; a locality is split by it.</summary>
+    private static List<(int Priority, LocalityLbEndpoints Group)> ByLabels(List<LocalityLbEndpoints> localities, Matching matching, ValueList<string> labels)
     {
-        var byAddress = members.GroupBy(member => member.Address).ToDictionary(group => group.Key, group => group.First());
         var groups = new List<(int Priority, LocalityLbEndpoints Group)>();
-        foreach (var group in assignment.Endpoints)
+        foreach (var group in localities)
         {
-            foreach (var part in group.LbEndpoints.GroupBy(endpoint => Priority(endpoint, byAddress, scope, labels)))
+            foreach (var part in group.LbEndpoints.GroupBy(endpoint => matching.Misses(endpoint, group, labels)))
             {
-                var split = new LocalityLbEndpoints { Locality = group.Locality, LoadBalancingWeight = (uint)part.Sum(endpoint => endpoint.LoadBalancingWeight ?? 1) };
+                var split = new LocalityLbEndpoints { Locality = group.Locality, LoadBalancingWeight = (uint)Math.Min(uint.MaxValue, part.Sum(endpoint => (long)(endpoint.LoadBalancingWeight ?? 1))) };
                 split.LbEndpoints.AddRange(part);
                 groups.Add((part.Key, split));
             }
         }
+        return [.. groups.OrderBy(item => item.Priority)];
+    }
+
+    /// <summary>Those with shares first, then the others. Priorities must have no gaps: a proxy walks them one by one.</summary>
+    private static void Arrange(ClusterLoadAssignment assignment, List<LocalityLbEndpoints> sharing, List<(int Priority, LocalityLbEndpoints Group)> others)
+    {
+        var levels = others.Select(item => item.Priority).Distinct().Order().ToList();
+        var first = sharing.Count > 0 ? 1 : 0;
+        foreach (var (priority, group) in others) group.Priority = (uint)(first + levels.IndexOf(priority));
         assignment.Endpoints.Clear();
-        var ordered = groups.OrderBy(item => item.Priority).ToList();
-        assignment.Endpoints.AddRange(ordered.Select(item => item.Group));
-        Compact(assignment, ordered.Select(item => item.Priority).ToList());
+        assignment.Endpoints.AddRange(sharing);
+        assignment.Endpoints.AddRange(others.Select(item => item.Group));
     }
 
-    private static int Priority(LbEndpoint endpoint, Dictionary<string, MeshEndpoint> byAddress, ProxyScope scope, ValueList<string> labels)
+    /// <summary>How well endpoints fit a client by labels. A gateway has no workload's labels: its network, cluster and place are what is known.</summary>
+    private sealed class Matching(ProxyScope scope, IEnumerable<MeshEndpoint> members, GatewayTable gateways)
     {
-        var known = byAddress.GetValueOrDefault(endpoint.Endpoint.Address?.SocketAddress?.Address ?? "");
-        for (var i = 0; i < labels.Count; i++)
+        private readonly Dictionary<string, MeshEndpoint> _members = members.GroupBy(member => member.Address).ToDictionary(group => group.Key, group => group.First());
+        private readonly Dictionary<(string Address, uint Port), NetworkGateway> _gateways = gateways.Ready.Values.SelectMany(all => all)
+            .GroupBy(gateway => (gateway.Address, (uint)gateway.Port)).ToDictionary(group => group.Key, group => group.First());
+
+        public int Misses(LbEndpoint endpoint, LocalityLbEndpoints group, ValueList<string> labels)
         {
-            var (key, wanted) = labels[i].Split('=', 2) is [var name, var value] ? (name, value) : (labels[i], OwnLabel(scope, labels[i]));
-            if (wanted is null || known is null || !known.Labels.TryGetValue(key, out var has) || has != wanted) return labels.Count - i;
+            for (var i = 0; i < labels.Count; i++)
+            {
+                var (key, wanted) = labels[i].Split('=', 2) is [var name, var value] ? (name, value) : (labels[i], OwnLabel(labels[i]));
+                if (wanted is null || LabelOf(endpoint, group, key) != wanted) return labels.Count - i;
+            }
+            return 0;
         }
-        return 0;
-    }
 
-    private static string? OwnLabel(ProxyScope scope, string key) => key switch
-    {
-        Labels.Network => scope.Network,
-        Labels.Cluster => scope.Cluster,
-        Labels.Region => scope.Locality.Region,
-        Labels.Zone => scope.Locality.Zone,
-        Labels.Subzone => scope.Locality.Subzone,
-        _ => scope.RuleLabels.TryGetValue(key, out var value) ? value : null,
-    };
+        private string? LabelOf(LbEndpoint endpoint, LocalityLbEndpoints group, string key)
+        {
+            var socket = endpoint.Endpoint.Address?.SocketAddress;
+            var address = socket?.Address ?? "";
+            if (_gateways.TryGetValue((address, socket?.PortValue ?? 0), out var gateway))
+            {
+                return key switch
+                {
+                    Labels.Network => gateway.Network,
+                    Labels.Cluster => gateway.Cluster,
+                    Labels.Region => group.Locality?.Region,
+                    Labels.Zone => group.Locality?.Zone,
+                    Labels.Subzone => group.Locality?.SubZone,
+                    _ => null,
+                };
+            }
+            return _members.GetValueOrDefault(address)?.Labels.Items.GetValueOrDefault(key);
+        }
 
-    /// <summary>Priorities must have no gaps: a proxy walks them one by one.</summary>
-    private static void Compact(ClusterLoadAssignment assignment, List<int> priorities)
-    {
-        var levels = priorities.Distinct().Order().ToList();
-        for (var i = 0; i < assignment.Endpoints.Count; i++) assignment.Endpoints[i].Priority = (uint)levels.IndexOf(priorities[i]);
+        private string? OwnLabel(string key) => key switch
+        {
+            Labels.Network => scope.Network,
+            Labels.Cluster => scope.Cluster,
+            Labels.Region => scope.Locality.Region,
+            Labels.Zone => scope.Locality.Zone,
+            Labels.Subzone => scope.Locality.Subzone,
+            _ => scope.RuleLabels.TryGetValue(key, out var value) ? value : null,
+        };
     }
 
     private static Locality Of(LocalityLbEndpoints group) => new(group.Locality?.Region ?? "", group.Locality?.Zone ?? "", group.Locality?.SubZone ?? "");

@@ -7,14 +7,17 @@ namespace Isthmus.Mesh.Generate;
 /// <summary>NDS: the names that a sidecar's DNS server answers itself.</summary>
 public static class NameTableGenerator
 {
-    /// <param name="hosts">What the scope sees; endpoints matter for headless hosts only.</param>
+    /// <param name="hosts">What the scope sees; endpoints matter for headless hosts and their Pods only.</param>
     public static NameTable Build(ProxyScope scope, IEnumerable<VisibleHost> hosts)
     {
         var table = new NameTable();
-        foreach (var host in hosts)
+        var all = hosts.ToList();
+        var far = all.Where(host => host.Service.Pod is not null).ToLookup(host => host.Service.Pod!.Hostname, StringComparer.Ordinal);
+        foreach (var host in all)
         {
             var service = host.Service;
-            if (service.Headless) AddHeadless(table, scope, host);
+            if (service.Pod is not null) continue; // with its headless host
+            if (service.Headless) AddHeadless(table, host, Near(scope, host).Concat(far[service.Hostname].SelectMany(pod => Far(scope, pod))).ToList());
             else
             {
                 var addresses = ServiceAddresses.For(service, scope).Items.Where(address => !ServiceAddresses.IsRange(address)).ToList();
@@ -24,24 +27,48 @@ public static class NameTableGenerator
         return table;
     }
 
-    /// <summary>Endpoints of the own network only: no gateway stands in for an address that is dialled. The own cluster's come first.</summary>
-    private static void AddHeadless(NameTable table, ProxyScope scope, VisibleHost host)
+    /// <param name="Name">Its label in DNS; empty when it has none.</param>
+    /// <param name="FullName">The name with its cluster in it; empty while there are no networks to tell apart.</param>
+    private readonly record struct Member(string Address, string Name, string FullName, string Cluster);
+
+    /// <summary>Endpoints that are dialled directly.</summary>
+    private static IEnumerable<Member> Near(ProxyScope scope, VisibleHost host) => host.Endpoints
+        .Where(endpoint => endpoint.Health == EndpointHealth.Ready && endpoint.Address.Length > 0)
+        .Where(endpoint => scope.Network.Length == 0 || endpoint.Network.Length == 0 || endpoint.Network == scope.Network)
+        .Where(endpoint => !host.Service.ClusterLocal || endpoint.Cluster == scope.Cluster)
+        .OrderBy(endpoint => endpoint.Cluster != scope.Cluster).ThenBy(endpoint => endpoint.Cluster, StringComparer.Ordinal)
+        .Select(endpoint => new Member(endpoint.Address, endpoint.PodHostname,
+            endpoint.Network.Length > 0 && endpoint.PodHostname.Length > 0 ? HeadlessPod.NameOf(endpoint.PodHostname, endpoint.Cluster, host.Service.Hostname) : "", endpoint.Cluster));
+
+    /// <summary>A Pod behind a gateway: the address that was allocated for it stands in.</summary>
+    private static IEnumerable<Member> Far(ProxyScope scope, VisibleHost host)
     {
-        var reachable = host.Endpoints
-            .Where(endpoint => endpoint.Health == EndpointHealth.Ready && endpoint.Address.Length > 0)
-            .Where(endpoint => scope.Network.Length == 0 || endpoint.Network.Length == 0 || endpoint.Network == scope.Network)
-            .Where(endpoint => !host.Service.ClusterLocal || endpoint.Cluster == scope.Cluster)
-            .OrderBy(endpoint => endpoint.Cluster != scope.Cluster).ThenBy(endpoint => endpoint.Cluster, StringComparer.Ordinal)
-            .ToList();
-        if (reachable.Count == 0) return;
-        table.Table[host.Service.Hostname] = Entry(host.Service, reachable.Select(endpoint => endpoint.Address).Distinct());
-        foreach (var named in reachable.Where(endpoint => endpoint.PodHostname.Length > 0).GroupBy(endpoint => endpoint.PodHostname))
+        if (host.Endpoints.FirstOrDefault(endpoint => endpoint.Health == EndpointHealth.Ready) is not { } endpoint) return [];
+        return ServiceAddresses.For(host.Service, scope).Items.Select(address => new Member(address, endpoint.PodHostname, host.Service.Hostname, endpoint.Cluster));
+    }
+
+    /// <summary>The headless host has the addresses of all; a Pod's name means the nearest Pod that has it: own cluster, own network, others by cluster.</summary>
+    private static void AddHeadless(NameTable table, VisibleHost host, List<Member> members)
+    {
+        if (members.Count == 0) return;
+        var service = host.Service;
+        table.Table[service.Hostname] = Entry(service, members.Select(member => member.Address).Distinct());
+        foreach (var named in members.Where(member => member.Name.Length > 0).GroupBy(member => member.Name))
         {
             var first = named.First().Cluster;
-            var entry = Entry(host.Service, named.Where(endpoint => endpoint.Cluster == first).Select(endpoint => endpoint.Address).Distinct());
-            entry.Shortname = $"{named.Key}.{host.Service.Name}";
-            table.Table[$"{named.Key}.{host.Service.Hostname}"] = entry;
+            table.Table[$"{named.Key}.{service.Hostname}"] = Named(service, named.Key, named.Where(member => member.Cluster == first));
         }
+        foreach (var full in members.Where(member => member.FullName.Length > 0).GroupBy(member => member.FullName))
+        {
+            table.Table[full.Key] = Named(service, full.Key[..^(service.Hostname.Length + 1)], full);
+        }
+    }
+
+    private static NameTable.Types.NameInfo Named(MeshService service, string name, IEnumerable<Member> members)
+    {
+        var entry = Entry(service, members.Select(member => member.Address).Distinct());
+        entry.Shortname = $"{name}.{service.Name}";
+        return entry;
     }
 
     private static NameTable.Types.NameInfo Entry(MeshService service, IEnumerable<string> addresses)

@@ -37,24 +37,28 @@ public static class OutboundPlan
     {
         var drafts = new SortedDictionary<(string Address, int Port), Draft>(Comparer<(string Address, int Port)>.Create((a, b) =>
             a.Port != b.Port ? a.Port.CompareTo(b.Port) : string.CompareOrdinal(a.Address, b.Address)));
-        foreach (var host in hosts.OrderBy(host => !ServiceAddresses.IsLocal(host.Service, scope)).ThenBy(host => host.Service.Hostname, StringComparer.Ordinal))
+        var all = hosts.ToList();
+        var byPods = all.Where(host => host.Service.Pod is not null).Select(host => host.Service.Pod!.Hostname).ToHashSet(StringComparer.Ordinal);
+        foreach (var host in all.OrderBy(host => !ServiceAddresses.IsLocal(host.Service, scope)).ThenBy(host => host.Service.Hostname, StringComparer.Ordinal))
         {
             foreach (var port in host.Service.Ports)
             {
-                if (port.Protocol != Protocol.Udp) Add(drafts, scope, host, port);
+                if (port.Protocol == Protocol.Udp) continue;
+                if (host.Service.Pod is not null) AddPod(drafts, scope, host, port);
+                else Add(drafts, scope, host, port, byPods.Contains(host.Service.Hostname));
             }
         }
         return [.. drafts.Values.Select(draft => draft.Finish())];
     }
 
-    private static void Add(SortedDictionary<(string, int), Draft> drafts, ProxyScope scope, VisibleHost host, ServicePort port)
+    private static void Add(SortedDictionary<(string, int), Draft> drafts, ProxyScope scope, VisibleHost host, ServicePort port, bool hasPods)
     {
         if (port.Protocol.IsHttp())
         {
             Get(drafts, ResourceNames.AnyAddress, port.Number).AddHttp(ResourceNames.Port(port.Number), port.Protocol, host.Service);
             return;
         }
-        var addresses = BindAddresses(host, scope, port.Number);
+        var addresses = BindAddresses(host, scope, port.Number, hasPods);
         foreach (var bind in addresses)
         {
             var isRange = ServiceAddresses.IsRange(bind);
@@ -67,8 +71,22 @@ public static class OutboundPlan
         }
     }
 
-    /// <summary>Addresses to listen on; ranges share the wildcard. A headless host without known endpoints takes the whole port.</summary>
-    private static IEnumerable<string> BindAddresses(VisibleHost host, ProxyScope scope, int port)
+    /// <summary>The address that stands for a Pod of another network leads to it and nowhere else, so that its HTTP shares no listener.</summary>
+    private static void AddPod(SortedDictionary<(string, int), Draft> drafts, ProxyScope scope, VisibleHost host, ServicePort port)
+    {
+        foreach (var address in ServiceAddresses.For(host.Service, scope))
+        {
+            var draft = Get(drafts, address, port.Number);
+            if (port.Protocol.IsHttp() || port.Protocol == Protocol.Auto) draft.AddHttp(ResourceNames.HostPort(host.Service.Hostname, port.Number), port.Protocol, host.Service);
+            foreach (var chain in Chains(scope, host, port, null, false)) draft.AddChain(chain, host.Service);
+        }
+    }
+
+    /// <summary>
+    /// Addresses to listen on; ranges share the wildcard. A headless host without known endpoints takes the whole port, unless all it has
+    /// are Pods of other networks, which have addresses of their own.
+    /// </summary>
+    private static IEnumerable<string> BindAddresses(VisibleHost host, ProxyScope scope, int port, bool hasPods)
     {
         if (host.Service.Headless)
         {
@@ -76,7 +94,7 @@ public static class OutboundPlan
                 .Where(endpoint => endpoint.Health == EndpointHealth.Ready && endpoint.Address.Length > 0 && endpoint.Port(port) is not null)
                 .Where(endpoint => scope.Network.Length == 0 || endpoint.Network.Length == 0 || endpoint.Network == scope.Network)
                 .Select(endpoint => endpoint.Address).Distinct().ToList();
-            return pods.Count > 0 ? pods : [ResourceNames.AnyAddress];
+            return pods.Count > 0 || hasPods ? pods : [ResourceNames.AnyAddress];
         }
         var addresses = ServiceAddresses.For(host.Service, scope);
         return addresses.IsEmpty ? [ResourceNames.AnyAddress] : addresses.Items.Where(address => Cidr.TryParse(address, out _));

@@ -42,6 +42,7 @@ public sealed record MeshConfig
 
 public sealed record ServiceSetting(ValueList<string> Hosts, bool ClusterLocal);
 
+/// <summary>With shares and failover both, the shares divide the traffic, and failover orders the localities that take what they cannot carry.</summary>
 /// <param name="Distribute">From-locality pattern → to-locality pattern → percent.</param>
 /// <param name="Failover">From region → to region.</param>
 public sealed record LocalityLbSetting(

@@ -54,6 +54,9 @@ public sealed record MeshEndpoint(
     string PodHostname,
     ObjectRef Source)
 {
+    /// <summary>The Pod's own name; empty when there is no Pod.</summary>
+    public string PodName { get; init; } = "";
+
     public EndpointPort? Port(int servicePort)
     {
         foreach (var port in Ports)
@@ -70,5 +73,8 @@ public sealed record MeshEndpoint(
 /// <param name="Ready">The gateway's Service has a ready endpoint in its cluster; always true for addresses from meshNetworks.</param>
 public sealed record NetworkGateway(string Network, string Cluster, string Address, int Port, bool Ready, ObjectRef Source)
 {
+    /// <summary>Its share among the gateways of its network; 0 takes it out.</summary>
+    public uint Weight { get; init; } = 1;
+
     public bool IsHostname => !System.Net.IPAddress.TryParse(Address, out _);
 }

@@ -44,6 +44,9 @@ public sealed record ClusterService(
     bool PublishNotReady,
     long CreatedAt)
 {
+    /// <summary>The share of a gateway among those of its network; 0 takes it out.</summary>
+    public uint GatewayWeight { get; init; } = 1;
+
     public string Cluster => Source.Cluster;
     public string Namespace => Source.Namespace;
     public string Name => Source.Name;
@@ -79,6 +82,9 @@ public sealed record MeshService(
     bool ClusterLocal,
     ValueList<ObjectRef> Sources)
 {
+    /// <summary>Set when the host is one Pod of a headless Service.</summary>
+    public HeadlessPod? Pod { get; init; }
+
     public bool Headless => Resolution == Resolution.Original && !FromServiceEntry;
 
     public ServicePort? Port(int number)
@@ -92,6 +98,23 @@ public sealed record MeshService(
 
     /// <summary>Whether workloads of <paramref name="ns"/> may see it.</summary>
     public bool VisibleTo(string ns) => Visibility.Allows(ExportTo, Namespace, ns);
+}
+
+/// <summary>What makes a host one Pod of a headless Service: other networks reach that Pod by it, through a gateway.</summary>
+/// <param name="Hostname">The headless host.</param>
+/// <param name="Name">The Pod's label in DNS.</param>
+public sealed record HeadlessPod(string Hostname, string Name, string Cluster, string Network)
+{
+    /// <summary>The name that the Pod has inside its own cluster.</summary>
+    public string PlainName => $"{Name}.{Hostname}";
+
+    /// <summary>The name that no other Pod of the mesh has: the cluster stands in it, as in the names of Kubernetes' MCS API.</summary>
+    public string FullName => NameOf(Name, Cluster, Hostname);
+
+    public static string NameOf(string pod, string cluster, string hostname) => $"{pod}.{Label(cluster)}.{hostname}";
+
+    /// <summary>A cluster ID as a label of a DNS name.</summary>
+    public static string Label(string cluster) => string.Concat(cluster.Select(c => char.IsAsciiLetterOrDigit(c) ? char.ToLowerInvariant(c) : '-')).Trim('-');
 }
 
 /// <summary>exportTo of Services and of Istio's resources.</summary>

@@ -36,7 +36,11 @@ public sealed record ClusterFacts(
     ValueList<GatewayFacts> Gateways = default,
     bool ExposesServices = false,
     ValueList<WatchedCluster> Watched = default,
-    ValueList<string> UntrustedWebhooks = default);
+    ValueList<string> UntrustedWebhooks = default)
+{
+    /// <summary>What the control planes find odd or wrong: objects that they refused, and hosts that clusters define differently.</summary>
+    public ValueList<Problem> Problems { get; init; }
+}
 
 /// <summary>Reads <see cref="ClusterFacts"/> through API servers; changes nothing.</summary>
 public sealed class MeshFactsReader(string istioNamespace)
@@ -76,7 +80,7 @@ public sealed class MeshFactsReader(string istioNamespace)
             await GatewaysAsync(client, stop),
             await ExposesAsync(client, stop),
             await WatchedAsync(client, pods, stop),
-            await UntrustedAsync(client, root, stop));
+            await UntrustedAsync(client, root, stop)) { Problems = await ProblemsAsync(client, pods, stop) };
     }
 
     private static string ClusterName(IReadOnlyList<Pod> controlPlanes) =>
@@ -123,6 +127,16 @@ public sealed class MeshFactsReader(string istioNamespace)
         var answers = await new MeshQuery(client, istioNamespace).AskControlPlanesAsync("/debug/clusterz", stop);
         return answers.SelectMany(answer => (answer.Answer as JsonArray ?? []).OfType<JsonObject>())
             .Select(line => new WatchedCluster(line["id"]?.ToString() ?? "", line["secretName"]?.ToString() ?? "", line["syncStatus"]?.ToString() ?? "", line["message"]?.ToString() ?? ""))
+            .Distinct().ToValueList();
+    }
+
+    private async Task<ValueList<Problem>> ProblemsAsync(KubeClient client, IReadOnlyList<Pod> pods, CancellationToken stop)
+    {
+        if (!pods.Any(pod => pod.Status.IsReady)) return [];
+        var answers = await new MeshQuery(client, istioNamespace).AskControlPlanesAsync("/debug/problemz", stop);
+        return answers.SelectMany(answer => (answer.Answer as JsonArray ?? []).OfType<JsonObject>())
+            .Select(line => new Problem(line["code"]?.ToString() ?? "", line["object"]?.ToString() ?? "", line["path"]?.ToString() ?? "", line["message"]?.ToString() ?? "",
+                line["remedy"]?.ToString() ?? "", Enum.TryParse<Severity>(line["severity"]?.ToString(), out var severity) ? severity : Severity.Error))
             .Distinct().ToValueList();
     }
 

@@ -47,6 +47,7 @@ public static class MeshVerification
         }
         if (cluster.UntrustedWebhooks.IsEmpty) yield return new(cluster.Context, "injection webhook", "trusted", null);
         foreach (var gateway in cluster.Gateways) yield return GatewayCheck(cluster, gateway);
+        foreach (var problem in cluster.Problems) yield return new(cluster.Context, "configuration", problem.Object, problem);
     }
 
     private static Check GatewayCheck(ClusterFacts cluster, GatewayFacts gateway)

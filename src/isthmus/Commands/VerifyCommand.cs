@@ -25,27 +25,31 @@ internal static class VerifyCommand
                 reader.ReadAsync(name, KubeConfig.Load(line.GetValue(GlobalOptions.Kubeconfig), name, Environment.GetEnvironmentVariable), stop)));
             var checks = MeshVerification.Run(facts);
             output.Write(line, () => Tree(checks), () => Show(checks));
-            return checks.Any(check => check.Problem is not null) ? 1 : 0;
+            return checks.Any(Fails) ? 1 : 0;
         });
         return command;
     }
 
+    /// <summary>A warning is something to know, and no reason to doubt the mesh.</summary>
+    private static bool Fails(Check check) => check.Problem is { Severity: Severity.Error };
+
     private static void Show(IReadOnlyList<Check> checks)
     {
         TextTable.Write(["CLUSTER", "CHECK", "FOUND", "RESULT"], [.. checks.Select(check => (string[])
-            [check.Cluster, check.What, check.Found, check.Problem is null ? "ok" : check.Problem.Code])]);
+            [check.Cluster, check.What, check.Found, check.Problem is null ? "ok" : Fails(check) ? check.Problem.Code : $"{check.Problem.Code} (warning)"])]);
         var problems = checks.Select(check => check.Problem).OfType<Problem>().ToList();
         Console.WriteLine();
         foreach (var problem in problems) Console.WriteLine($"{problem.Code} {problem}");
-        Console.WriteLine(problems.Count == 0 ? "✔ The clusters form one mesh." : $"✘ {problems.Count} of {checks.Count} checks failed.");
+        var failed = checks.Count(Fails);
+        Console.WriteLine(failed == 0 ? "✔ The clusters form one mesh." : $"✘ {failed} of {checks.Count} checks failed.");
     }
 
     private static JsonArray Tree(IReadOnlyList<Check> checks) => new([.. checks.Select(check =>
     {
-        var item = new JsonObject { ["cluster"] = check.Cluster, ["check"] = check.What, ["found"] = check.Found, ["ok"] = check.Problem is null };
+        var item = new JsonObject { ["cluster"] = check.Cluster, ["check"] = check.What, ["found"] = check.Found, ["ok"] = !Fails(check) };
         if (check.Problem is { } problem)
         {
-            item["problem"] = new JsonObject { ["code"] = problem.Code, ["object"] = problem.Object, ["message"] = problem.Message, ["remedy"] = problem.Remedy };
+            item["problem"] = new JsonObject { ["code"] = problem.Code, ["object"] = problem.Object, ["message"] = problem.Message, ["remedy"] = problem.Remedy, ["severity"] = problem.Severity.ToString() };
         }
         return (JsonNode)item;
     })]);

@@ -54,14 +54,14 @@ internal sealed class MeshRig
         Status = new() { LoadBalancer = new() { Ingress = external is { Length: > 0 } ? [new() { Ip = external }] : [] } },
     });
 
-    public void Pod(string cluster, string app, string name, string ip, bool mtls = true, Dictionary<string, string>? labels = null)
+    public void Pod(string cluster, string app, string name, string ip, bool mtls = true, Dictionary<string, string>? labels = null, bool named = false)
     {
         var all = new Dictionary<string, string>(labels ?? []) { ["app"] = app };
         if (mtls) all["security.istio.io/tlsMode"] = "istio";
         Writer.Put(cluster, new Pod
         {
             Metadata = new() { Name = name, Namespace = Namespace, Labels = all },
-            Spec = new() { NodeName = "node", ServiceAccountName = app },
+            Spec = new() { NodeName = "node", ServiceAccountName = app, Hostname = named ? name : "", Subdomain = named ? app : "" },
             Status = new() { PodIP = ip, PodIPs = { new() { Ip = ip } } },
         });
     }
@@ -82,6 +82,14 @@ internal sealed class MeshRig
 
     /// <summary>A Service with ready Pods in one cluster.</summary>
     public void App(string cluster, string name, string ip, params string[] pods) => AppOn(cluster, name, ip, "http", 80, pods);
+
+    /// <summary>A headless Service whose Pods have names of their own: NAME-0, NAME-1 …</summary>
+    public void StatefulApp(string cluster, string name, string port, int number, params string[] ips)
+    {
+        Service(cluster, name, "None", port, number);
+        for (var i = 0; i < ips.Length; i++) Pod(cluster, name, $"{name}-{i}", ips[i], named: true);
+        Slice(cluster, name, 8080, port, [.. ips.Select((ip, i) => ($"{name}-{i}", ip))]);
+    }
 
     public void AppOn(string cluster, string name, string ip, string port, int number, params string[] pods)
     {

@@ -31,6 +31,14 @@ public sealed class MeshVerificationTests
         Assert.Empty(Codes(Healthy(1, "n1"), remote));
     }
 
+    [Fact]
+    public void What_control_planes_find_odd_is_told_as_they_tell_it()
+    {
+        var odd = new Core.Problems.Problem("IST0170", "Service shop/orders", "spec.ports", "port 80 is named 'web' in c2 and 'http' in c1; joined by number", "", Core.Problems.Severity.Warning);
+        var check = Assert.Single(MeshVerification.Run([Healthy(1, "n1") with { Problems = [odd] }, Healthy(2, "n2")]), check => check.Problem is not null);
+        Assert.Equal(("c1", "Service shop/orders", odd), (check.Cluster, check.Found, check.Problem));
+    }
+
     public static TheoryData<string, string> Faults => new()
     {
         { "unreachable", "ISM1001" }, { "nothing installed", "ISM1002" }, { "not ready", "ISM1003" }, { "webhook", "ISM1004" }, { "no address", "ISM1005" },

@@ -1,0 +1,50 @@
+using Isthmus.Core.Collections;
+using Isthmus.Core.Live;
+using Isthmus.Mesh.Generate;
+using Isthmus.Mesh.Model;
+
+namespace Isthmus.ControlPlane.Derive;
+
+/// <summary>A host that is one Pod, and what is behind it.</summary>
+internal sealed record PodHost(MeshService Service, ValueList<MeshEndpoint> Endpoints);
+
+/// <summary>
+/// Makes a host of every Pod behind a headless Service that other networks enter through a gateway. The Pod's own address means nothing
+/// there, and a gateway tells destinations apart by SNI alone: so each Pod needs a name of its own, and an address that stands for it.
+/// </summary>
+internal sealed class HeadlessPods(Live<string, MeshService> services, Live<string, GatewayTable> gateways)
+{
+    public IEnumerable<KeyValuePair<string, PodHost>> Of(Reader read, ValueList<EndpointSet> sets)
+    {
+        if (read.Get(services, sets[0].Hostname) is not { Headless: true, ClusterLocal: false } service) return [];
+        var table = read.Get(gateways, "") ?? GatewayTable.Empty;
+        return sets.SelectMany(set => set.Endpoints)
+            .Where(endpoint => endpoint.Network.Length > 0 && table.Knows(endpoint.Network) && endpoint.Ports.Any(port => port.Mtls))
+            .Select(endpoint => (Pod: PodOf(service, endpoint), Endpoint: endpoint))
+            .Where(item => item.Pod.Name.Length > 0)
+            .GroupBy(item => item.Pod)
+            .Select(group => Make(service, group.Key, group.Select(item => item.Endpoint)))
+            .DistinctBy(host => host.Service.Hostname)
+            .Select(host => KeyValuePair.Create(host.Service.Hostname, host));
+    }
+
+    /// <summary>Pods without a host name of their own (those of Deployments) are told apart by the names of their objects.</summary>
+    private static HeadlessPod PodOf(MeshService service, MeshEndpoint endpoint) => new(
+        service.Hostname,
+        endpoint.PodHostname.Length > 0 ? endpoint.PodHostname : endpoint.PodName.Replace('.', '-'),
+        endpoint.Cluster, endpoint.Network);
+
+    private static PodHost Make(MeshService service, HeadlessPod pod, IEnumerable<MeshEndpoint> endpoints)
+    {
+        var host = service with
+        {
+            Hostname = pod.FullName,
+            Resolution = Resolution.Endpoints,
+            Vips = default,
+            Clusters = [pod.Cluster],
+            Sources = service.Sources.Where(source => source.Cluster == pod.Cluster).ToValueList(),
+            Pod = pod,
+        };
+        return new(host, endpoints.Select(endpoint => endpoint with { Hostname = host.Hostname }).ToValueList());
+    }
+}

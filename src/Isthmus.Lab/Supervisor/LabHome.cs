@@ -30,8 +30,8 @@ public sealed record LabHome(string Directory)
     /// <summary>The kubeconfig files that have entries of this lab, one on each line.</summary>
     public string KubeconfigList => Path.Combine(Directory, "kubeconfigs");
 
-    /// <summary>The directories above this one that had to be made for it, outermost first, one on each line.</summary>
-    public string Parents => Path.Combine(Directory, "parents");
+    /// <summary>The directories outside this one that had to be made, outermost first, one on each line.</summary>
+    private string MadeList => Path.Combine(Directory, "made");
 
     public string Logs => Path.Combine(Directory, "logs");
 
@@ -51,9 +51,9 @@ public sealed record LabHome(string Directory)
         const UnixFileMode ownerOnly = UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute;
         try
         {
-            var missing = MissingParents();
+            var missing = Missing(Path.GetDirectoryName(Directory));
             System.IO.Directory.CreateDirectory(Directory, ownerOnly);
-            if (missing.Count > 0) File.WriteAllLines(Parents, missing);
+            File.AppendAllLines(MadeList, missing);
             // An older directory may have had other rights.
             File.SetUnixFileMode(Directory, ownerOnly);
             System.IO.Directory.CreateDirectory(Logs, ownerOnly);
@@ -65,24 +65,31 @@ public sealed record LabHome(string Directory)
         }
     }
 
-    private List<string> MissingParents()
+    /// <summary>Makes a directory outside of this one, which goes with the lab unless something is in it by then.</summary>
+    public void CreateOutside(string directory)
     {
-        var missing = new List<string>();
-        for (var at = Path.GetDirectoryName(Directory); at is not null && !System.IO.Directory.Exists(at); at = Path.GetDirectoryName(at)) missing.Insert(0, at);
-        return missing;
+        var missing = Missing(directory);
+        System.IO.Directory.CreateDirectory(directory, UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute);
+        if (Exists && missing.Count > 0) File.AppendAllLines(MadeList, missing);
     }
 
-    /// <summary>Removes the directory if nothing is left in it, and with it what had to be made above it.</summary>
+    /// <summary>Removes the directory if nothing is left in it, and with it what had to be made for it.</summary>
     public void RemoveEmpty()
     {
-        var made = File.Exists(Parents) ? File.ReadAllLines(Parents) : [];
-        File.Delete(Parents);
-        foreach (var directory in made.Append(Directory).Reverse())
+        var made = File.Exists(MadeList) ? File.ReadAllLines(MadeList) : [];
+        File.Delete(MadeList);
+        foreach (var directory in made.Append(Directory).Reverse().Where(System.IO.Directory.Exists))
         {
             // Somebody else may use by now what was made for us.
-            if (System.IO.Directory.EnumerateFileSystemEntries(directory).Any()) return;
-            System.IO.Directory.Delete(directory);
+            if (!System.IO.Directory.EnumerateFileSystemEntries(directory).Any()) System.IO.Directory.Delete(directory);
         }
+    }
+
+    private static List<string> Missing(string? directory)
+    {
+        var missing = new List<string>();
+        for (var at = directory; at is not null && !System.IO.Directory.Exists(at); at = Path.GetDirectoryName(at)) missing.Insert(0, at);
+        return missing;
     }
 
     private static LabHome Checked(string path, string variable)

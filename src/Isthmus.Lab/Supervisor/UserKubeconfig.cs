@@ -80,7 +80,7 @@ public sealed class UserKubeconfig(LabHome home, Func<string, string?> environme
         var existed = File.Exists(target);
         try
         {
-            Directory.CreateDirectory(Path.GetDirectoryName(target)!, UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute);
+            home.CreateOutside(Path.GetDirectoryName(target)!);
             await using var guard = await LockAsync(target + ".lock", stop);
             var config = existed ? Read(target) : [];
             if (!edit(config)) return;

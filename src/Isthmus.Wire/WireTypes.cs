@@ -64,6 +64,7 @@ public static class WireTypes
         Istio.MetadataExchangeReflection.Descriptor,
         Istio.NdsReflection.Descriptor,
         Istio.Stats.StatsReflection.Descriptor,
+        Istio.TcpClusterRewriteReflection.Descriptor,
         Envoy.Udpa.UdpaTypeV1Reflection.Descriptor,
         Envoy.XdsTypes.XdsTypeV3Reflection.Descriptor,
         WrappersReflection.Descriptor,

@@ -23,6 +23,7 @@ public sealed class MeshSources(LiveGraph graph)
     public Source<ObjectKey, ServiceEntry> ServiceEntries { get; } = new(graph, "service entries");
     public Source<ObjectKey, WorkloadEntry> WorkloadEntries { get; } = new(graph, "workload entries");
     public Source<ObjectKey, Sidecar> Sidecars { get; } = new(graph, "sidecars");
+    public Source<ObjectKey, EnvoyFilter> EnvoyFilters { get; } = new(graph, "envoy filters");
     public Source<ObjectKey, PeerAuthentication> PeerAuthentications { get; } = new(graph, "peer authentications");
 
     /// <summary>Why objects were rejected or what is odd about them.</summary>

@@ -88,6 +88,7 @@ public sealed class MeshWriter
             case ServiceEntry entry: Sources.ServiceEntries.Put(key, entry); break;
             case WorkloadEntry workload: Sources.WorkloadEntries.Put(key, workload); break;
             case Sidecar sidecar: Sources.Sidecars.Put(key, sidecar); break;
+            case EnvoyFilter filter: Sources.EnvoyFilters.Put(key, filter); break;
             case PeerAuthentication policy: Sources.PeerAuthentications.Put(key, policy); break;
             default: break;
         }
@@ -106,6 +107,7 @@ public sealed class MeshWriter
             case "ServiceEntry": Sources.ServiceEntries.Remove(key); break;
             case "WorkloadEntry": Sources.WorkloadEntries.Remove(key); break;
             case "Sidecar": Sources.Sidecars.Remove(key); break;
+            case "EnvoyFilter": Sources.EnvoyFilters.Remove(key); break;
             case "PeerAuthentication": Sources.PeerAuthentications.Remove(key); break;
             default: break;
         }
@@ -142,6 +144,7 @@ public sealed class MeshWriter
         RemoveOf(Sources.ServiceEntries, cluster);
         RemoveOf(Sources.WorkloadEntries, cluster);
         RemoveOf(Sources.Sidecars, cluster);
+        RemoveOf(Sources.EnvoyFilters, cluster);
         RemoveOf(Sources.PeerAuthentications, cluster);
         foreach (var source in Sources.Problems.Items.Keys.Where(source => source.Cluster == cluster)) Sources.Problems.Remove(source);
         Sources.Clusters.Remove(cluster);
@@ -196,7 +199,7 @@ public sealed class MeshWriter
         _changes.Endpoints.UnionWith(Mesh.Endpoints.Changed);
         _changes.Gateways |= Mesh.GatewayTables.Changed.Count > 0;
         _changes.Config |= Sources.Settings.Changed.Count > 0 || Sources.Gateways.Changed.Count > 0 || Mesh.Routings.Changed.Count > 0
-            || Sources.DestinationRules.Changed.Count > 0 || Sources.Sidecars.Changed.Count > 0 || Sources.PeerAuthentications.Changed.Count > 0;
+            || Sources.DestinationRules.Changed.Count > 0 || Sources.Sidecars.Changed.Count > 0 || Sources.EnvoyFilters.Changed.Count > 0 || Sources.PeerAuthentications.Changed.Count > 0;
         _changes.Scopes |= Mesh.ServicesByNamespace.Changed.Count > 0 || Sources.Pods.Changed.Count > 0 || Sources.Nodes.Changed.Count > 0;
     }
 

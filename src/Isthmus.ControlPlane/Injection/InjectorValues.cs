@@ -46,6 +46,7 @@ public sealed record InjectorValues(JsonObject Values, JsonObject DefaultConfig,
     public string IncludeIpRanges => Text("*", "proxy", "includeIPRanges");
     public string ExcludeIpRanges => Text("", "proxy", "excludeIPRanges");
     public string ExcludeInboundPorts => Text("", "proxy", "excludeInboundPorts");
+    public IEnumerable<string> DnsSearches => (Global("podDNSSearchNamespaces") as JsonArray ?? []).OfType<JsonValue>().Select(search => search.ToString());
     public string ExcludeOutboundPorts => Text("", "proxy", "excludeOutboundPorts");
 
     /// <summary>The image of the proxy, given as a whole (<c>a/b:c</c>) or as a name below hub and tag.</summary>

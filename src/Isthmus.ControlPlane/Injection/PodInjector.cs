@@ -23,6 +23,7 @@ public static class PodInjector
             ((JsonArray)proxy["env"]!).Add((JsonNode)new JsonObject { ["name"] = ProbeRewrite.Variable, ["value"] = probers.ToJsonString() });
         var overrides = AddProxy(spec, proxy, first: !gateway && inputs.HoldApplication);
         AddVolumes(spec);
+        if (!gateway) AddSearches(spec, ns, values);
         if (!gateway && inputs.InterceptionMode != "NONE") AddInit(spec, InitContainer.Build(inputs));
         var security = spec["securityContext"] as JsonObject ?? (JsonObject)(spec["securityContext"] = new JsonObject())!;
         security["fsGroup"] ??= ProxyUser.Id;
@@ -55,6 +56,20 @@ public static class PodInjector
         ContainerMerge.Over(proxy, overrides);
         containers[containers.IndexOf(given)] = proxy;
         return overrides;
+    }
+
+    // The two forms in which Istio's files name the Pod's own namespace.
+    private static readonly string[] OwnNamespace = ["{{ valueOrDefault .DeploymentMeta.Namespace \"default\" }}", "{{ .DeploymentMeta.Namespace }}"];
+
+    /// <summary>Domains in which the Pod's resolver looks too (values.global.podDNSSearchNamespaces).</summary>
+    private static void AddSearches(JsonObject spec, string ns, InjectorValues values)
+    {
+        var wanted = values.DnsSearches.Select(search => OwnNamespace.Aggregate(search, (text, own) => text.Replace(own, ns, StringComparison.Ordinal)))
+            .Where(search => !search.Contains("{{", StringComparison.Ordinal)).ToList();
+        if (wanted.Count == 0) return;
+        var config = spec["dnsConfig"] as JsonObject ?? (JsonObject)(spec["dnsConfig"] = new JsonObject())!;
+        var searches = config["searches"] as JsonArray ?? (JsonArray)(config["searches"] = new JsonArray())!;
+        foreach (var search in wanted.Where(search => !searches.Any(known => known?.ToString() == search))) searches.Add((JsonNode)search);
     }
 
     private static void AddVolumes(JsonObject spec)

@@ -17,6 +17,7 @@ public sealed record MeshView(
     ImmutableDictionary<string, ValueList<VirtualService>> RoutingsByHost,
     ImmutableDictionary<RuleKey, ValueList<DestinationRule>> Rules,
     ImmutableDictionary<ObjectKey, Gateway> GatewayObjects,
+    ImmutableDictionary<ObjectKey, EnvoyFilter> Filters,
     ImmutableDictionary<string, ValueList<Sidecar>> Sidecars,
     ImmutableDictionary<string, ValueList<PeerAuthentication>> Peers,
     ImmutableDictionary<(string Cluster, string Namespace), ValueList<ClusterService>> ClusterServices,
@@ -30,7 +31,7 @@ public sealed record MeshView(
         mesh.Sources.Settings.Items.GetValueOrDefault("") ?? MeshSettings.Default,
         mesh.GatewayTables.Items.GetValueOrDefault("") ?? GatewayTable.Empty,
         mesh.Services.Items, mesh.Endpoints.Items, mesh.Routings.Items, mesh.RoutingsByHost.Items, mesh.RulesByHost.Items,
-        mesh.Sources.Gateways.Items, mesh.SidecarsByNamespace.Items, mesh.PeersByNamespace.Items, mesh.ServicesByNamespace.Items,
+        mesh.Sources.Gateways.Items, mesh.Sources.EnvoyFilters.Items, mesh.SidecarsByNamespace.Items, mesh.PeersByNamespace.Items, mesh.ServicesByNamespace.Items,
         mesh.Sources.Pods.Items, mesh.Sources.Nodes.Items);
 
     public HostEndpoints EndpointsOf(string host) => Endpoints.GetValueOrDefault(host) ?? HostEndpoints.None;

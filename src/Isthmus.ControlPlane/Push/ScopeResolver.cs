@@ -60,7 +60,7 @@ internal static class ScopeResolver
             .OrderBy(service => service.CreatedAt).ThenBy(service => service.Name, StringComparer.Ordinal).ToList();
         return proxy.Kind == ProxyKind.Sidecar
             ? new(scope, Inbound(services, pod, labels, proxy.Namespace, sidecar, view), null)
-            : new(scope, null, GatewaysOf(services, pod, labels, view));
+            : new(scope, null, GatewaysOf(proxy, services, pod, labels, view));
     }
 
     private static Locality LocalityOf(ProxyIdentity proxy, PodFacts? pod, MeshView view)
@@ -113,15 +113,22 @@ internal static class ScopeResolver
         return pod is not null && pod.Ports.TryGetValue(port.TargetPort, out var named) ? named : null;
     }
 
-    private static GatewayScope GatewaysOf(List<ClusterService> services, PodFacts? pod, ValueMap<string> labels, MeshView view)
+    private static GatewayScope GatewaysOf(ProxyIdentity proxy, List<ClusterService> services, PodFacts? pod, ValueMap<string> labels, MeshView view)
     {
         var gateways = view.GatewayObjects.Values.Where(gateway => Selectors.Matches(gateway.Selector, labels))
             .OrderBy(gateway => gateway.CreatedAt).ThenBy(gateway => gateway.Source).ToValueList();
         var ports = services.SelectMany(service => service.Ports).Where(port => port.Protocol != Protocol.Udp)
             .Select(port => (port.Number, Target: TargetOf(port, pod))).Where(port => port.Target is not null)
             .Select(port => new PortMapping(port.Number, port.Target!.Value)).Distinct().ToValueList();
-        return new(gateways, ports);
+        return proxy.SniDnat ? new(gateways, ports, true, RewritesFor(proxy, labels, view)) : new(gateways, ports);
     }
+
+    /// <summary>Each patch puts its filter directly behind sni_cluster, so that the newest comes first.</summary>
+    private static ValueList<SniRewrite> RewritesFor(ProxyIdentity proxy, ValueMap<string> labels, MeshView view) => view.Filters.Values
+        .Where(filter => filter.Namespace == proxy.Namespace || filter.Namespace == view.Mesh.RootNamespace)
+        .Where(filter => Selectors.Matches(filter.Selector, labels))
+        .OrderBy(filter => filter.Namespace != view.Mesh.RootNamespace).ThenBy(filter => filter.CreatedAt).ThenBy(filter => filter.Source)
+        .SelectMany(filter => filter.Rewrites).Reverse().ToValueList();
 }
 
 /// <summary>Which hosts a Sidecar resource lets its proxies see.</summary>

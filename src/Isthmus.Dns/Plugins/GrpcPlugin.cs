@@ -12,7 +12,7 @@ internal sealed class GrpcPlugin : IDisposable
     private static readonly TimeSpan AnswerWithin = TimeSpan.FromSeconds(2);
 
     // DnsPacket has one field, `bytes msg = 1`: on the wire that is what BytesValue is.
-    private static readonly GrpcMethod<BytesValue, BytesValue> Query = new("coredns.dns.DnsService", "Query", BytesValue.Parser, BytesValue.Parser);
+    internal static readonly GrpcMethod<BytesValue, BytesValue> Query = new("coredns.dns.DnsService", "Query", BytesValue.Parser, BytesValue.Parser);
 
     private readonly GrpcPlan _plan;
     private readonly DnsHandler _next;

@@ -45,6 +45,7 @@ public static class IstioConfig
         "ServiceEntry" => ServiceEntryReader.Read(source, spec, createdAt),
         "WorkloadEntry" => ServiceEntryReader.ReadWorkload(source, spec, createdAt),
         "Sidecar" => SidecarReader.Read(source, spec, createdAt),
+        "EnvoyFilter" => EnvoyFilterReader.Read(source, spec, createdAt),
         "PeerAuthentication" => PeerAuthenticationReader.Read(source, spec, createdAt),
         _ => null,
     };

@@ -20,13 +20,25 @@ public static class ClusterGenerator
         {
             if (port.Protocol == Protocol.Udp) continue;
             yield return One(inputs, port, null, false);
-            if (inputs.SniPassthrough) yield return One(inputs, port, null, true);
+            if (PassesThrough(inputs, port, null)) yield return One(inputs, port, null, true);
             foreach (var subset in inputs.Rule?.Subsets ?? default)
             {
                 yield return One(inputs, port, subset, false);
-                if (inputs.SniPassthrough) yield return One(inputs, port, subset, true);
+                if (PassesThrough(inputs, port, subset)) yield return One(inputs, port, subset, true);
             }
         }
+    }
+
+    /// <summary>
+    /// Whether the port gets a cluster by SNI, which carries the caller's mesh TLS on. EDS leaves out endpoints that would not understand it
+    /// one by one; a DNS cluster carries its endpoints itself and is left out as a whole.
+    /// </summary>
+    private static bool PassesThrough(ClusterInputs inputs, ServicePort port, Subset? subset)
+    {
+        if (!inputs.SniPassthrough) return false;
+        if (inputs.Service.Resolution is not (Resolution.Dns or Resolution.DnsRoundRobin)) return true;
+        var tls = TrafficPolicy.Effective(inputs.Rule, subset, port.Number).Tls;
+        return tls is { Mode: ClientTlsMode.IstioMutual } || (tls is null && inputs.HasMtls);
     }
 
     /// <summary>Clusters that are there without any service.</summary>

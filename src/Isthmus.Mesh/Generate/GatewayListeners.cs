@@ -29,7 +29,7 @@ public static class GatewayListeners
                 listener.ListenerFilters.Add(OutboundListeners.Inspector("envoy.filters.listener.tls_inspector", new TlsInspector()));
             }
             AddChains(listener, servers, inputs, port.Target);
-            var sniHosts = servers.Where(server => server.IsAutoPassthrough).SelectMany(server => server.HostNames).Distinct().Order(StringComparer.Ordinal).ToValueList();
+            var sniHosts = inputs.Gateway.SniDnat ? default : servers.Where(server => server.IsAutoPassthrough).SelectMany(server => server.HostNames).Distinct().Order(StringComparer.Ordinal).ToValueList();
             if (listener.FilterChains.Count == 0 && sniHosts.IsEmpty) continue; // nothing leads anywhere
             yield return new(listener, sniHosts, Sources(servers, inputs));
         }
@@ -87,7 +87,11 @@ public static class GatewayListeners
         var plainDone = false;
         foreach (var bound in servers)
         {
-            if (bound.IsAutoPassthrough) continue;
+            if (bound.IsAutoPassthrough)
+            {
+                if (inputs.Gateway.SniDnat) AddOnce(listener, SniDnat.Chain(bound, target, inputs));
+                continue;
+            }
             if (bound.Server.Protocol.IsHttp())
             {
                 // Every plain HTTP server of a port shares one route table.
@@ -135,10 +139,20 @@ public static class GatewayListeners
                 if (tls is not null) names = ServerNames(bound).ToValueList();
                 var built = OutboundListeners.Chain(chain with { ServerNames = names }, inputs.Mesh);
                 built.TransportSocket = tls;
-                if (!listener.FilterChains.Any(known => Equals(known.FilterChainMatch, built.FilterChainMatch))) listener.FilterChains.Add(built);
+                AddOnce(listener, built);
             }
         }
     }
+
+    /// <summary>Two chains that match alike would make the whole listener unusable.</summary>
+    private static void AddOnce(Listener listener, FilterChain chain)
+    {
+        if (!listener.FilterChains.Any(known => Equals(known.FilterChainMatch, chain.FilterChainMatch))) listener.FilterChains.Add(chain);
+    }
+
+    /// <summary>Whether the gateway needs the service's clusters by SNI.</summary>
+    public static bool Exposes(GatewayScope gateway, ValueList<string> sniHosts, MeshService service) =>
+        gateway.SniDnat ? SniDnat.Exposes(gateway, service) : Exposes(sniHosts, service);
 
     private static ValueList<ObjectRef> Sources(List<BoundServer> servers, GatewayInputs inputs)
     {

@@ -32,6 +32,9 @@ public sealed record ProxyIdentity(
 {
     private const int MaxLabels = 512;
 
+    /// <summary>A gateway of replicated control planes: AUTO_PASSTHROUGH in the form of Istio up to 1.10 (ROUTER_MODE).</summary>
+    public bool SniDnat { get; init; }
+
     /// <summary>How debug pages and the CLI call it.</summary>
     public string Id => $"{Name}.{Namespace}";
 
@@ -78,7 +81,10 @@ public sealed record ProxyIdentity(
             Flag(fields, "DNS_AUTO_ALLOCATE"),
             Text(fields, "MESH_ID"),
             Text(fields, "ISTIO_VERSION"),
-            locality);
+            locality)
+        {
+            SniDnat = known == ProxyKind.Router && Text(fields, "ROUTER_MODE") == "sni-dnat",
+        };
     }
 
     /// <summary>The network of its endpoint label, else the one it names itself.</summary>

@@ -37,6 +37,8 @@ public sealed record InboundScope(ValueList<InboundPort> Ports, MtlsMode CatchAl
 /// <summary>What a gateway serves.</summary>
 /// <param name="Gateways">The Gateways that select it, oldest first.</param>
 /// <param name="Ports">Service port → port at the workload, over the Services that select it.</param>
-public sealed record GatewayScope(ValueList<Gateway> Gateways, ValueList<PortMapping> Ports);
+/// <param name="SniDnat">AUTO_PASSTHROUGH takes the older form: one chain that leads to the cluster named by the SNI, whatever that is.</param>
+/// <param name="Rewrites">How such a name is changed first, in this order.</param>
+public sealed record GatewayScope(ValueList<Gateway> Gateways, ValueList<PortMapping> Ports, bool SniDnat = false, ValueList<SniRewrite> Rewrites = default);
 
 public readonly record struct PortMapping(int Service, int Target);

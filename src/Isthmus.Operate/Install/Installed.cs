@@ -2,6 +2,7 @@ using System.Runtime.CompilerServices;
 using System.Text.Json.Nodes;
 using Isthmus.Kubernetes.Client;
 using Isthmus.Kubernetes.Objects;
+using Isthmus.Mesh.Config;
 
 namespace Isthmus.Operate.Install;
 
@@ -12,6 +13,7 @@ internal static class Installed
     internal static readonly IReadOnlyList<ResourceKind> KindsInOrder =
     [
         Kinds.MutatingWebhookConfiguration, Kinds.ValidatingWebhookConfiguration, Kinds.Deployment, Kinds.Service, Kinds.Endpoints, Kinds.ConfigMap,
+        Manifests.ResourceOf(IstioKind.Gateway), Manifests.ResourceOf(IstioKind.DestinationRule), Manifests.ResourceOf(IstioKind.EnvoyFilter),
         Kinds.RoleBinding, Kinds.Role, Kinds.ClusterRoleBinding, Kinds.ClusterRole, Kinds.ServiceAccount, Kinds.CustomResourceDefinition,
     ];
 
@@ -20,7 +22,20 @@ internal static class Installed
     {
         foreach (var kind in KindsInOrder)
         {
-            foreach (var item in await client.ListAllAsync<JsonObject>(kind, null, new ListOptions { LabelSelector = selector }, stop)) yield return (kind, item);
+            foreach (var item in await ListAsync(client, kind, selector, stop)) yield return (kind, item);
+        }
+    }
+
+    /// <summary>Where a definition is missing there are no objects of its kind.</summary>
+    private static async Task<IReadOnlyList<JsonObject>> ListAsync(KubeClient client, ResourceKind kind, string selector, CancellationToken stop)
+    {
+        try
+        {
+            return await client.ListAllAsync<JsonObject>(kind, null, new ListOptions { LabelSelector = selector }, stop);
+        }
+        catch (KubeException e) when (e.Code == 404)
+        {
+            return [];
         }
     }
 }

@@ -29,8 +29,10 @@ public static class Manifests
         foreach (var (list, egress) in (ReadOnlySpan<(string, bool)>)[("ingressGateways", false), ("egressGateways", true)])
         {
             var gateways = spec.Gateways(list).Where(gateway => (bool?)gateway["enabled"] ?? false).SelectMany(gateway => GatewayObjects.Build(spec, gateway, egress));
+            if (!egress && gateways.Any() && ReplicatedObjects.GatewaysEnabled(spec)) gateways = gateways.Concat(ReplicatedObjects.GatewayObjects(spec));
             Add(egress ? "Egress gateways" : "Ingress gateways", gateways);
         }
+        if (ReplicatedObjects.DnsEnabled(spec)) Add("Addons", ReplicatedObjects.DnsObjects(spec));
         return components;
     }
 
@@ -38,8 +40,11 @@ public static class Manifests
     public static ResourceKind? KindOf(JsonObject value)
     {
         var (apiVersion, kind) = (value["apiVersion"]?.ToString() ?? "", value["kind"]?.ToString() ?? "");
-        return Kinds.Find(apiVersion, kind);
+        return Kinds.Find(apiVersion, kind) ?? (IstioKind.Find(apiVersion, kind) is { } istio ? ResourceOf(istio, apiVersion[(apiVersion.IndexOf('/', StringComparison.Ordinal) + 1)..]) : null);
     }
+
+    /// <param name="version">The stored one when left out.</param>
+    internal static ResourceKind ResourceOf(IstioKind kind, string? version = null) => new(kind.Group, version ?? kind.StoredVersion, kind.Kind, kind.Plural, true);
 
     /// <summary>Definitions belong to no revision: all of them share one set.</summary>
     private static JsonObject Labelled(JsonObject crd)

@@ -7,6 +7,7 @@ using Isthmus.Wire.Envoy;
 using Isthmus.Wire.Envoy.AccessLoggers;
 using Isthmus.Wire.Envoy.Listeners;
 using Isthmus.Wire.Envoy.NetworkFilters;
+using Isthmus.Wire.Istio;
 
 namespace Isthmus.Proxy.Snapshot;
 
@@ -130,15 +131,19 @@ internal static class ListenerDecoder
     {
         var policies = new List<RbacPolicy>();
         ChainAction? action = null;
+        var bySni = false;
+        var rewrites = new List<ClusterRewrite>();
         foreach (var filter in chain.Filters)
         {
-            if (filter.TypedConfig.TryUnpack(out TcpProxy tcp)) action = Tcp(tcp, notes);
+            if (filter.TypedConfig.TryUnpack(out TcpProxy tcp)) action = Tcp(tcp, notes) with { BySni = bySni ? new(rewrites.ToValueList()) : null };
             else if (filter.TypedConfig.TryUnpack(out HttpConnectionManager http)) action = HttpDecoder.Decode(http, notes);
             else if (filter.TypedConfig.TryUnpack(out RBAC rbac))
             {
                 if (RbacPolicy.From(rbac.Rules) is { } policy) policies.Add(policy);
             }
-            else if (filter.Name is "istio.metadata_exchange" or "istio.stats" or "envoy.filters.network.mongo_proxy" or "envoy.filters.network.sni_cluster")
+            else if (filter.Name == "envoy.filters.network.sni_cluster") bySni = true;
+            else if (filter.TypedConfig.TryUnpack(out TcpClusterRewrite rewrite)) rewrites.Add(new(TextMatch.CompileRegex(rewrite.ClusterPattern, whole: false), rewrite.ClusterReplacement));
+            else if (filter.Name is "istio.metadata_exchange" or "istio.stats" or "envoy.filters.network.mongo_proxy")
             {
                 if (filter.Name.StartsWith("envoy.", StringComparison.Ordinal)) notes.Add($"network filter '{filter.Name}' is ignored");
             }

@@ -1,4 +1,5 @@
 using System.Net;
+using System.Text.RegularExpressions;
 using Isthmus.Core.Collections;
 using Isthmus.Core.Net;
 using Isthmus.Proxy.Policy;
@@ -45,12 +46,35 @@ internal abstract record ChainAction;
 /// <summary>Copies bytes to a cluster.</summary>
 internal sealed record TcpAction(
     string StatPrefix, ValueList<TcpTarget> Targets, TimeSpan IdleTimeout, int ConnectAttempts, TimeSpan MaxDuration, ValueList<AccessLogSnapshot> AccessLogs,
-    bool LogConnected = false) : ChainAction
+    bool LogConnected = false, SniTarget? BySni = null) : ChainAction
 {
     public long TotalWeight { get; } = Targets.Sum(t => (long)t.Weight);
 }
 
 internal sealed record TcpTarget(string Cluster, int Weight);
+
+/// <summary>The SNI names the cluster, changed by each rewrite in turn.</summary>
+internal sealed record SniTarget(ValueList<ClusterRewrite> Rewrites)
+{
+    /// <summary>Null when the client sent no name.</summary>
+    public string? Cluster(string serverName) => serverName.Length == 0 ? null : Rewrites.Aggregate(serverName, (name, rewrite) => rewrite.Apply(name));
+}
+
+/// <summary>Replaces every match of a pattern in a cluster's name (Istio's tcp_cluster_rewrite).</summary>
+internal sealed class ClusterRewrite(Regex pattern, string replacement) : IEquatable<ClusterRewrite>
+{
+    public string Apply(string name) => pattern.Replace(name, replacement);
+
+    public bool Equals(ClusterRewrite? other) => other is not null && pattern.ToString() == other.Pattern && replacement == other.Replacement;
+
+    public override bool Equals(object? obj) => Equals(obj as ClusterRewrite);
+
+    public override int GetHashCode() => HashCode.Combine(Pattern, replacement);
+
+    private string Pattern => pattern.ToString();
+
+    private string Replacement => replacement;
+}
 
 /// <summary>Speaks HTTP and routes each request.</summary>
 internal sealed record HttpAction(

@@ -24,7 +24,7 @@ internal sealed class TcpProxy(SnapshotState state, UpstreamConnector connector,
             DownstreamPeer = connection.Peer,
             ServerName = connection.Facts.ServerName,
             ChainName = connection.Chain!.Name,
-            ClusterName = Choose(action, ports.Random).Cluster,
+            ClusterName = action.BySni?.Cluster(connection.Facts.ServerName) ?? Choose(action, ports.Random).Cluster,
         };
         await CarryAsync(connection, action, record).ConfigureAwait(false);
         record.Duration = ports.Time.GetElapsedTime(start);

@@ -103,6 +103,15 @@ public sealed class PodInjectorTests
         Assert.Contains($"metadata.annotations[{annotation[..annotation.IndexOf(':')]}]", problem.Message);
     }
 
+    [Fact]
+    public void Pods_search_the_domains_that_the_installation_names()
+    {
+        var values = Values with { Values = (JsonObject)JsonNode.Parse("""{"global":{"podDNSSearchNamespaces":["global","{{ valueOrDefault .DeploymentMeta.Namespace \"default\" }}.global","{{ .Other }}"]}}""")! };
+        var pod = PodInjector.Inject(Pod("", "", ""), "trade", values, InjectionPath.Parse("/inject"))!;
+        Assert.Equal(["global", "trade.global"], pod["spec"]!["dnsConfig"]!["searches"]!.AsArray().Select(search => search!.ToString()));
+        Assert.Null(Inject()["spec"]!["dnsConfig"]);
+    }
+
     private static JsonObject Inject(string annotations = "", string labels = "", string path = "/inject") =>
         PodInjector.Inject(Pod(annotations, labels, ""), "trade", Values, InjectionPath.Parse(path))!;
 

@@ -18,7 +18,7 @@ public static class OwnImages
     public static readonly ValueMap<string> Names = new(
     [
         new("isthmus", ""), new("istioctl", ""), new("pilot-agent", ""), new("pilot-discovery", ""), new("istio-iptables", "istio-iptables"),
-        new("coredns", "dns"), new("nslookup", "sample nslookup"), new("gunicorn", "sample httpbin"),
+        new("coredns", "dns"), new("plugin", "coredns-plugin"), new("nslookup", "sample nslookup"), new("gunicorn", "sample httpbin"),
     ]);
 
     public static ValueList<Image> All { get; } =
@@ -28,7 +28,7 @@ public static class OwnImages
         new("*/pilot", RootKind.Runtime, Program, [], "our control plane"),
         new("*/coredns", RootKind.Runtime, [.. Program, "dns"], [], "our DNS server"),
         new("docker.io/coredns/coredns", RootKind.Runtime, [.. Program, "dns"], [], "our DNS server"),
-        new("*/coredns-plugin", RootKind.Runtime, [.. Program, "dns"], [], "our DNS server"),
+        new("*/coredns-plugin", RootKind.Runtime, [.. Program, "coredns-plugin"], [], "our istio-coredns-plugin"),
         new(MachineRoot, RootKind.Machine, [], ["/bin/sh"], "the machine's own programs, read-only: give a command"),
     ];
 }

@@ -25,7 +25,7 @@ internal static class GatewayObjects
         yield return Role($"{name}-sds", ns, Labelled(), Rule("core", "secrets", "get watch list"));
         yield return RoleBinding($"{name}-sds", ns, Labelled(), $"{name}-service-account");
         yield return Service(spec, gateway, name, ns, egress, identity, Labelled());
-        yield return Deployment(spec, name, ns, k8s, Ports(spec, gateway, name, egress), identity, Labelled);
+        yield return Deployment(spec, name, ns, k8s, Ports(spec, gateway, name, egress), identity, Labelled, JoinsClusters(spec, identity));
     }
 
     private static Dictionary<string, string> Identity(string name, JsonObject gateway, bool egress)
@@ -53,7 +53,21 @@ internal static class GatewayObjects
         return service;
     }
 
+    /// <summary>Whether it is the entry for calls of other clusters to names of the global zone (replicated control planes).</summary>
+    private static bool JoinsClusters(OperatorSpec spec, Dictionary<string, string> identity) =>
+        ReplicatedObjects.GatewaysEnabled(spec) && identity["istio"] == "ingressgateway";
+
     private static List<JsonObject> Ports(OperatorSpec spec, JsonObject gateway, string name, bool egress)
+    {
+        var ports = GivenPorts(spec, gateway, name, egress);
+        if (JoinsClusters(spec, Identity(name, gateway, egress)) && ports.All(port => port["port"]?.ToString() != EastWest))
+            ports.Add(IstiodObjects.Port("tls", Core.Names.Ports.EastWest, Core.Names.Ports.EastWest));
+        return ports;
+    }
+
+    private static readonly string EastWest = Core.Names.Ports.EastWest.ToString(System.Globalization.CultureInfo.InvariantCulture);
+
+    private static List<JsonObject> GivenPorts(OperatorSpec spec, JsonObject gateway, string name, bool egress)
     {
         var given = gateway["k8s"]?["service"]?["ports"] as JsonArray ?? spec.Value("gateways", name, "ports") as JsonArray;
         if (given is { Count: > 0 })
@@ -72,7 +86,7 @@ internal static class GatewayObjects
     }
 
     private static JsonObject Deployment(
-        OperatorSpec spec, string name, string ns, JsonObject? k8s, List<JsonObject> ports, Dictionary<string, string> identity, Func<JsonObject> labels)
+        OperatorSpec spec, string name, string ns, JsonObject? k8s, List<JsonObject> ports, Dictionary<string, string> identity, Func<JsonObject> labels, bool joinsClusters)
     {
         var deployment = Object("apps/v1", "Deployment", name, ns, labels());
         var podLabels = labels();
@@ -84,6 +98,7 @@ internal static class GatewayObjects
         };
         var containerPorts = new JsonArray([.. ports.Select(port => (JsonNode)IstiodObjects.ContainerPort((int?)port["targetPort"] ?? (int)port["port"]!))]);
         var env = new JsonArray(IstiodObjects.Value("ISTIO_META_UNPRIVILEGED_POD", "true"));
+        if (joinsClusters) env.Add((JsonNode)IstiodObjects.Value(ReplicatedObjects.RouterMode, ReplicatedObjects.SniDnat));
         foreach (var entry in k8s?["env"] as JsonArray ?? []) env.Add(entry?.DeepClone());
         var container = new JsonObject
         {

@@ -1,0 +1,109 @@
+using System.Globalization;
+using System.Net;
+using System.Text.Json.Nodes;
+using Google.Protobuf;
+using Google.Protobuf.WellKnownTypes;
+using Isthmus.Core.Problems;
+using Isthmus.Dns.Plugins;
+using Isthmus.Dns.ServiceEntries;
+using Isthmus.Kubernetes.Client;
+using Isthmus.Kubernetes.Objects;
+using Isthmus.Kubernetes.Watch;
+using Isthmus.Wire.Dns;
+using Isthmus.Wire.Grpc;
+using Microsoft.AspNetCore.Builder;
+using Microsoft.AspNetCore.Hosting;
+using Microsoft.AspNetCore.Server.Kestrel.Core;
+using Microsoft.Extensions.DependencyInjection;
+
+namespace Isthmus.Dns;
+
+/// <summary><c>isthmus coredns-plugin</c>: tells CoreDNS' plugin <c>grpc</c> the addresses of the cluster's ServiceEntries (istio-coredns-plugin).</summary>
+public static class CorednsPluginProgram
+{
+    private const string Usage = "flags: --listen ADDRESS:PORT, --default-address ADDRESS";
+
+    private static readonly ResourceKind ServiceEntries = new("networking.istio.io", "v1beta1", "ServiceEntry", "serviceentries", true);
+
+    /// <returns>0 when told to stop; 2 for a wrong command line.</returns>
+    public static async Task<int> RunAsync(string[] args, CancellationToken stop)
+    {
+        if (Parse(args) is not var (listen, byDefault)) return 2;
+        var access = KubeConfig.InCluster(Environment.GetEnvironmentVariable) ?? KubeConfig.Load(null, null, Environment.GetEnvironmentVariable);
+        await using var output = new StreamWriter(Console.OpenStandardOutput()) { AutoFlush = true };
+        var time = TimeProvider.System;
+        void Log(string line)
+        {
+            var stamp = time.GetUtcNow().UtcDateTime.ToString("yyyy-MM-dd'T'HH:mm:ss.ffffff'Z'", CultureInfo.InvariantCulture);
+            // One writer for all threads.
+            lock (output) output.WriteLine($"{stamp}\tinfo\t{line}");
+        }
+        var answers = new EntryAnswers(Log);
+        await using var app = Server(listen, answers);
+        try
+        {
+            await app.StartAsync(stop);
+        }
+        catch (IOException e)
+        {
+            throw new ProblemException($"--listen {listen}", e.Message, "stop the program that listens there, or name another port", e);
+        }
+        Log($"Answering DnsService queries at {listen}");
+        using var client = new KubeClient(access, "istio-coredns-plugin");
+        await WatchAsync(client, answers, byDefault, time, Log, stop);
+        await app.StopAsync(CancellationToken.None);
+        return 0;
+    }
+
+    private static WebApplication Server(IPEndPoint listen, EntryAnswers answers)
+    {
+        var builder = WebApplication.CreateEmptyBuilder(new());
+        builder.Services.AddRoutingCore();
+        builder.WebHost.UseKestrelCore().ConfigureKestrel(options => options.Listen(listen, endpoint => endpoint.Protocols = HttpProtocols.Http2));
+        builder.WebHost.UseShutdownTimeout(TimeSpan.FromSeconds(1));
+        var app = builder.Build();
+        app.UseRouting();
+        app.MapUnary(GrpcPlugin.Query, (_, packet) => Task.FromResult(Answer(answers, packet)), maxMessage: 2 * DnsMessage.MaxSize);
+        return app;
+    }
+
+    private static BytesValue Answer(EntryAnswers answers, BytesValue packet)
+    {
+        if (DnsMessage.TryRead(packet.Value.Span) is not { } query) throw new GrpcException(GrpcCode.InvalidArgument, "the packet holds no DNS message");
+        return new BytesValue { Value = ByteString.CopyFrom(answers.Answer(query).ToBytes()) };
+    }
+
+    private static async Task WatchAsync(KubeClient client, EntryAnswers answers, IPAddress? byDefault, TimeProvider time, Action<string> log, CancellationToken stop)
+    {
+        var entries = new SortedDictionary<string, JsonObject>(StringComparer.Ordinal);
+        await new Informer<JsonObject>(client, ServiceEntries, new InformerSettings(), time).RunAsync(changes =>
+        {
+            foreach (var change in changes)
+            {
+                if (change.Object is { } entry) entries[change.Key] = entry;
+                else entries.Remove(change.Key);
+            }
+            log($"Have {entries.Count} service entries");
+            answers.Update(EntryTable.Of(entries.Values, byDefault));
+            return ValueTask.CompletedTask;
+        }, stop);
+    }
+
+    private static (IPEndPoint Listen, IPAddress? ByDefault)? Parse(string[] args)
+    {
+        var listen = new IPEndPoint(IPAddress.Loopback, 8053);
+        IPAddress? byDefault = null;
+        for (var i = 0; i < args.Length; i++)
+        {
+            var (name, value) = args[i].TrimStart('-').Split('=', 2) is [var left, var right] ? (left, right) : (args[i].TrimStart('-'), i + 1 < args.Length ? args[++i] : null);
+            if (name == "listen" && IPEndPoint.TryParse(value ?? "", out var endpoint)) listen = endpoint;
+            else if (name == "default-address" && IPAddress.TryParse(value, out var address)) byDefault = address;
+            else
+            {
+                Console.Error.WriteLine($"isthmus coredns-plugin: {args[i]}: unknown flag, or its value is missing or wrong ({Usage})");
+                return null;
+            }
+        }
+        return (listen, byDefault);
+    }
+}

@@ -1,0 +1,43 @@
+using Isthmus.Mesh.Model;
+using Isthmus.Wire.Envoy.Listeners;
+using Isthmus.Wire.Envoy.NetworkFilters;
+using Isthmus.Wire.Istio;
+
+namespace Isthmus.Mesh.Generate;
+
+/// <summary>
+/// AUTO_PASSTHROUGH in the form of Istio up to 1.10, which replicated control planes need: one chain for all names of a server, and the SNI,
+/// rewritten where a filter says so, names the cluster. A name that leads nowhere ends in <c>BlackHoleCluster</c>, or in no cluster at all.
+/// </summary>
+internal static class SniDnat
+{
+    public static FilterChain Chain(BoundServer bound, int port, GatewayInputs inputs)
+    {
+        var chain = new FilterChain();
+        var names = bound.HostNames.Distinct().ToList();
+        if (!names.Contains("*")) chain.FilterChainMatch = new() { ServerNames = { names } };
+        chain.Filters.Add(new Filter { Name = "envoy.filters.network.sni_cluster", TypedConfig = Parts.Pack(new SniCluster()) });
+        foreach (var rewrite in inputs.Gateway.Rewrites.Where(rewrite => rewrite.AppliesTo(port)))
+        {
+            chain.Filters.Add(new Filter
+            {
+                Name = "envoy.filters.network.tcp_cluster_rewrite",
+                TypedConfig = Parts.Pack(new TcpClusterRewrite { ClusterPattern = rewrite.Pattern, ClusterReplacement = rewrite.Replacement }),
+            });
+        }
+        // The log says when a connection stands, not only when it ends: it may last for hours.
+        chain.Filters.Add(Parts.TcpProxy(ResourceNames.BlackHole, inputs.Mesh, logConnected: true));
+        return chain;
+    }
+
+    /// <summary>
+    /// Whether the gateway needs the service's clusters by SNI: services of the mesh that the servers' names cover, and with a rewrite,
+    /// whose outcome only a connection shows, every service of the mesh.
+    /// </summary>
+    public static bool Exposes(GatewayScope gateway, MeshService service)
+    {
+        if (service.External) return false;
+        var servers = gateway.Gateways.SelectMany(item => item.Servers.Select(server => new BoundServer(item, server))).Where(bound => bound.IsAutoPassthrough).ToList();
+        return servers.Count > 0 && (!gateway.Rewrites.IsEmpty || servers.Any(bound => bound.HostNames.Any(host => Hosts.Covers(host, service.Hostname))));
+    }
+}

@@ -47,24 +47,31 @@ internal sealed class EndpointDerivation(MeshSources sources, PolicyIndex polici
 
     private MeshEndpoint OfAddress(Reader read, ClusterService service, SliceFacts slice, SliceAddress address, List<(int Service, int Target)> ports, Surroundings context)
     {
-        var cluster = slice.Source.Cluster;
         var pod = address.Pod is { } key ? read.Get(sources.Pods, key) : null;
-        var node = pod?.Node is { Length: > 0 } named ? named : address.Node;
-        var locality = LocalityOf(read, cluster, node, pod?.Labels ?? default);
+        return OfPod(read, service.Hostname, pod, slice.Source.Cluster, address.Address, ports, context, address.Node) with
+        {
+            Health = HealthOf(service, address, pod),
+            PodHostname = pod is { Hostname.Length: > 0 } && pod.Subdomain == service.Name ? pod.Hostname : address.Hostname,
+            Source = slice.Source,
+            PodName = address.Pod?.Name ?? "",
+        };
+    }
+
+    private MeshEndpoint OfPod(
+        Reader read, string host, PodFacts? pod, string cluster, string address, List<(int Service, int Target)> ports, Surroundings context, string otherNode = "")
+    {
         var labels = pod?.Labels ?? default;
-        var network = NetworkOf(cluster, address.Address, labels, context);
+        var locality = LocalityOf(read, cluster, pod?.Node is { Length: > 0 } named ? named : otherNode, labels);
+        var network = NetworkOf(cluster, address, labels, context);
         var accepts = labels.TryGetValue(Labels.TlsMode, out var mode) && mode == "istio";
         var policy = accepts ? MtlsPolicy.Resolve(context.MeshPolicies, context.LocalPolicies, labels) : MtlsPolicy.Default;
         return new(
-            service.Hostname, cluster, address.Address,
+            host, cluster, address,
             ports.Select(port => new EndpointPort(port.Service, port.Target, accepts && policy.ForPort(port.Target) != MtlsMode.Disable)).ToValueList(),
             network, locality, Augment(labels, cluster, network, locality),
             pod is null ? new("", "", "", "") : new(
                 pod.Workload, pod.Source.Namespace, labels.Items.GetValueOrDefault(Labels.CanonicalName, ""), labels.Items.GetValueOrDefault(Labels.CanonicalRevision, "")),
-            pod?.ServiceAccount ?? "", 1,
-            HealthOf(service, address, pod),
-            pod is { Hostname.Length: > 0 } && pod.Subdomain == service.Name ? pod.Hostname : address.Hostname,
-            slice.Source) { PodName = address.Pod?.Name ?? "" };
+            pod?.ServiceAccount ?? "", 1, EndpointHealth.NotReady, "", new(cluster, "", "", ""));
     }
 
     /// <summary>A Pod that the watch has not told of yet takes no traffic: whether it speaks mesh TLS is not known either.</summary>
@@ -109,7 +116,7 @@ internal sealed class EndpointDerivation(MeshSources sources, PolicyIndex polici
         return all.ToImmutable().ToValueMap();
     }
 
-    /// <summary>The endpoints of a ServiceEntry for each of its hosts: its own, or the WorkloadEntries it selects, or the host's own name.</summary>
+    /// <summary>The endpoints of a ServiceEntry for each of its hosts: its own, or the WorkloadEntries and Pods it selects, or the host's own name.</summary>
     public IEnumerable<EndpointSet> OfEntry(Reader read, ServiceEntry entry)
     {
         var context = Context(read, entry.Source.Cluster, entry.Namespace);
@@ -125,9 +132,27 @@ internal sealed class EndpointDerivation(MeshSources sources, PolicyIndex polici
         var byName = entry.Resolution is EntryResolution.Dns or EntryResolution.DnsRoundRobin;
         foreach (var host in entry.Hosts)
         {
-            var endpoints = named.Select(item => OfEntryEndpoint(entry, host, item.Endpoint, item.Name, item.Source, context)).ToList();
+            var endpoints = named.Select(item => OfEntryEndpoint(entry, host, item.Endpoint, item.Name, item.Source, context)).Concat(SelectedPods(read, entry, host)).ToList();
             if (endpoints.Count == 0 && byName) endpoints.Add(OfEntryEndpoint(entry, host, new(host, default, default, "", "", 1, ""), "", entry.Source, context) with { Cluster = "" });
             yield return new(host, endpoints.ToValueList());
+        }
+    }
+
+    /// <summary>The Pods of the entry's namespace, in every cluster, that it selects.</summary>
+    private IEnumerable<MeshEndpoint> SelectedPods(Reader read, ServiceEntry entry, string host)
+    {
+        if (entry.WorkloadSelector.Count == 0) yield break;
+        foreach (var pod in read.Get(policies.PodsByNamespace, entry.Namespace))
+        {
+            if (pod.Addresses.IsEmpty || !Selectors.Matches(entry.WorkloadSelector, pod.Labels)) continue;
+            var (cluster, ns) = (pod.Source.Cluster, pod.Source.Namespace);
+            var isReady = read.Get(sources.PodReadiness, new ObjectKey(cluster, ns, pod.Source.Name)) is { IsReady: true };
+            var ports = entry.Ports.Select(port => (port.Number, int.TryParse(port.TargetPort, System.Globalization.CultureInfo.InvariantCulture, out var target) ? target : port.Number)).ToList();
+            yield return OfPod(read, host, pod, cluster, pod.Addresses[0], ports, Context(read, cluster, ns)) with
+            {
+                Health = isReady ? EndpointHealth.Ready : EndpointHealth.NotReady,
+                Source = entry.Source,
+            };
         }
     }
 

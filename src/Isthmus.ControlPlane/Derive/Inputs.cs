@@ -18,7 +18,10 @@ public sealed record PodFacts(
     string Subdomain,
     ValueMap<int> Ports);
 
-/// <param name="Labels">Only those that say where it is.</param>
+/// <summary>Whether a Pod serves and stays.</summary>
+public sealed record PodReadiness(bool IsReady);
+
+/// <param name="Labels">All: NodePort gateways may select by any.</param>
 public sealed record NodeFacts(ObjectRef Source, Locality Locality, ValueMap<string> Labels, ValueList<string> ExternalAddresses, ValueList<string> InternalAddresses = default);
 
 /// <param name="Network">Its network label; empty when it has none.</param>

@@ -12,7 +12,6 @@ namespace Isthmus.ControlPlane.Derive;
 /// <summary>Reduces Kubernetes objects to what a mesh looks at, so that every other change stops here.</summary>
 public static class KubeFacts
 {
-    private static readonly string[] PlaceLabels = [Labels.Region, Labels.Zone, Labels.Subzone, OldRegion, OldZone];
     private const string OldRegion = "failure-domain.beta.kubernetes.io/region";
     private const string OldZone = "failure-domain.beta.kubernetes.io/zone";
 
@@ -116,7 +115,7 @@ public static class KubeFacts
             labels.GetValueOrDefault(Labels.Subzone, ""));
         // Nodes change all the time; these fields do not. All labels are kept: gateways may select by any.
         return new(
-            new(cluster, "Node", "", node.Metadata.Name), locality, labels.Where(label => !PlaceLabels.Contains(label.Key)).ToValueMap(),
+            new(cluster, "Node", "", node.Metadata.Name), locality, labels.ToValueMap(),
             Addresses(node, "ExternalIP"), Addresses(node, "InternalIP"));
     }
 

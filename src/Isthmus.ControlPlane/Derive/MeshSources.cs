@@ -9,6 +9,8 @@ public sealed class MeshSources(LiveGraph graph)
     public Source<ObjectKey, ClusterService> Services { get; } = new(graph, "services");
     public Source<ObjectKey, SliceFacts> Slices { get; } = new(graph, "slices");
     public Source<ObjectKey, PodFacts> Pods { get; } = new(graph, "pods");
+    /// <summary>Apart from the rest of a Pod: it comes and goes, and few look at it.</summary>
+    public Source<ObjectKey, PodReadiness> PodReadiness { get; } = new(graph, "pod readiness");
     /// <summary>Keyed with an empty namespace, as Namespaces are.</summary>
     public Source<ObjectKey, NodeFacts> Nodes { get; } = new(graph, "nodes");
     public Source<ObjectKey, NamespaceFacts> Namespaces { get; } = new(graph, "namespaces");
@@ -44,6 +46,9 @@ internal sealed class PolicyIndex(MeshSources sources)
 {
     public Live<string, Core.Collections.ValueList<PeerAuthentication>> PeersByNamespace { get; } =
         sources.PeerAuthentications.GroupBy(policy => policy.Namespace);
+
+    public Live<string, Core.Collections.ValueList<PodFacts>> PodsByNamespace { get; } =
+        sources.Pods.GroupBy(pod => pod.Source.Namespace, "pods by namespace");
 
     public Live<string, Core.Collections.ValueList<WorkloadEntry>> WorkloadsByNamespace { get; } =
         sources.WorkloadEntries.GroupBy(workload => workload.Namespace);

@@ -44,7 +44,11 @@ public sealed class MeshWriter
 
     public void Put(string cluster, Service service) => Put(Sources.Services, cluster, service, KubeFacts.Of(cluster, service), "Service");
 
-    public void Put(string cluster, Pod pod) => Put(Sources.Pods, cluster, pod, KubeFacts.Of(cluster, pod), "Pod");
+    public void Put(string cluster, Pod pod)
+    {
+        Put(Sources.Pods, cluster, pod, KubeFacts.Of(cluster, pod), "Pod");
+        Sources.PodReadiness.Put(new(cluster, pod.Metadata.Namespace, pod.Metadata.Name), new(pod.Status.IsReady && pod.Metadata.DeletionTimestamp is null));
+    }
 
     public void Put(string cluster, Node node) => Put(Sources.Nodes, cluster, node, KubeFacts.Of(cluster, node), "Node");
 
@@ -64,7 +68,10 @@ public sealed class MeshWriter
         switch (kind.Kind)
         {
             case "Service": Sources.Services.Remove(key); break;
-            case "Pod": Sources.Pods.Remove(key); break;
+            case "Pod":
+                Sources.Pods.Remove(key);
+                Sources.PodReadiness.Remove(key);
+                break;
             case "Node": Sources.Nodes.Remove(key); break;
             case "Namespace": Sources.Namespaces.Remove(key); break;
             case "EndpointSlice": Sources.Slices.Remove(key); break;
@@ -136,6 +143,7 @@ public sealed class MeshWriter
         RemoveOf(Sources.Services, cluster);
         RemoveOf(Sources.Slices, cluster);
         RemoveOf(Sources.Pods, cluster);
+        RemoveOf(Sources.PodReadiness, cluster);
         RemoveOf(Sources.Nodes, cluster);
         RemoveOf(Sources.Namespaces, cluster);
         RemoveOf(Sources.Gateways, cluster);

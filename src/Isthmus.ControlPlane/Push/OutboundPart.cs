@@ -111,7 +111,7 @@ internal sealed class OutboundPart(ProxyScope scope)
     /// <summary>A table must not name a domain twice: who comes first has it.</summary>
     private static ByteString Unclash(ByteString made, VirtualHostInputs inputs, HashSet<string> domains)
     {
-        var own = RouteGenerator.Domains(inputs.Service.Hostname, inputs.Scope, ServiceAddresses.For(inputs.Service, inputs.Scope), inputs.Port);
+        var own = RouteGenerator.Domains(inputs.Service, inputs.Scope, inputs.Port);
         var clashes = own.Where(domain => !domains.Add(domain)).ToHashSet(StringComparer.Ordinal);
         if (clashes.Count == 0) return made;
         var host = Wire.Envoy.Routes.VirtualHost.Parser.ParseFrom(made);

@@ -59,7 +59,7 @@ internal static class ScopeResolver
             .Where(service => service.Selector.Count > 0 && Selectors.Matches(service.Selector, labels))
             .OrderBy(service => service.CreatedAt).ThenBy(service => service.Name, StringComparer.Ordinal).ToList();
         return proxy.Kind == ProxyKind.Sidecar
-            ? new(scope, Inbound(services, pod, labels, proxy.Namespace, sidecar, view), null)
+            ? new(scope, Inbound(services, pod, labels, scope, view), null)
             : new(scope, null, GatewaysOf(proxy, services, pod, labels, view));
     }
 
@@ -81,12 +81,13 @@ internal static class ScopeResolver
                 .OrderBy(sidecar => sidecar.CreatedAt).ThenBy(sidecar => sidecar.Source).FirstOrDefault();
     }
 
-    private static InboundScope Inbound(List<ClusterService> services, PodFacts? pod, ValueMap<string> labels, string ns, Sidecar? sidecar, MeshView view)
+    private static InboundScope Inbound(List<ClusterService> services, PodFacts? pod, ValueMap<string> labels, ProxyScope scope, MeshView view)
     {
+        var ns = scope.Namespace;
         var root = view.Mesh.RootNamespace;
         var mtls = MtlsPolicy.Resolve(view.Peers.GetValueOrDefault(root), root == ns ? default : view.Peers.GetValueOrDefault(ns), labels);
         var ports = new SortedDictionary<int, InboundPort>();
-        if (sidecar is { Ingress.IsEmpty: false })
+        if (scope.Sidecar is { Ingress.IsEmpty: false } sidecar)
         {
             foreach (var ingress in sidecar.Ingress) ports[ingress.Port] = new(ingress.Port, ingress.Protocol, mtls.ForPort(ingress.Port), default, ingress.DefaultEndpoint);
             return new(ports.Values.ToValueList(), mtls.Mode);
@@ -99,11 +100,15 @@ internal static class ScopeResolver
                 var host = new InboundHost(service.Hostname, service.Name, service.Namespace, port.Number);
                 ports[target] = ports.TryGetValue(target, out var known)
                     ? known.Hosts.Any(other => other.Hostname == host.Hostname) ? known : known with { Hosts = known.Hosts.Append(host).ToValueList() }
-                    : new(target, port.Protocol, mtls.ForPort(target), [host]);
+                    : new(target, port.Protocol, mtls.ForPort(target), [host], "", LimitsOf(host, scope, view));
             }
         }
         return new(ports.Values.ToValueList(), mtls.Mode);
     }
+
+    private static InboundLimits? LimitsOf(InboundHost host, ProxyScope scope, MeshView view) =>
+        view.Services.GetValueOrDefault(host.Hostname) is { } service && view.RuleFor(service, scope) is { } rule && rule.Policy != TrafficPolicy.None
+            ? new(rule.Source, rule.Policy.ForPort(host.ServicePort).Pool) : null;
 
     /// <summary>The port at the workload; null when it is named and the workload has no port of that name.</summary>
     private static int? TargetOf(ServicePort port, PodFacts? pod)

@@ -58,8 +58,9 @@ public static class ClusterGenerator
         foreach (var port in inbound.Ports)
         {
             var name = ResourceNames.Inbound(port.Port);
-            var cluster = new Cluster { Name = name, ConnectTimeout = Parts.Duration(mesh.ConnectTimeout) };
-            ClusterPolicy.SetLimits(cluster, null);
+            var pool = port.Limits?.Pool;
+            var cluster = new Cluster { Name = name, ConnectTimeout = Parts.Duration(pool?.ConnectTimeout ?? mesh.ConnectTimeout) };
+            ClusterPolicy.SetLimits(cluster, pool);
             if (port.DefaultEndpoint.Length == 0)
             {
                 cluster.Type = DiscoveryType.OriginalDst;
@@ -69,9 +70,13 @@ public static class ClusterGenerator
             }
             else SetDefaultEndpoint(cluster, port.DefaultEndpoint);
             SetProtocol(cluster, port.Protocol);
+            // Which HTTP is spoken to the application is its port's business, not a client's rule's.
+            ClusterPolicy.ApplyPool(cluster, port.Protocol, pool is null ? null : pool with { UpgradeToHttp2 = null, UseClientProtocol = false });
             var services = new ListValue();
             services.Values.AddRange(port.Hosts.Select(host => ServiceValue(host.Hostname, host.Name, host.Namespace)));
-            cluster.Metadata = Parts.Metadata(("istio", Parts.Fields(("services", new Value { ListValue = services }))));
+            var fields = Parts.Fields(("services", new Value { ListValue = services }));
+            if (port.Limits is { } limits) fields.Fields["config"] = Parts.ConfigPath(limits.Rule, "destination-rule");
+            cluster.Metadata = Parts.Metadata(("istio", fields));
             yield return cluster;
         }
     }

@@ -13,11 +13,9 @@ internal static class ClusterPolicy
     public static void Apply(Cluster cluster, ClusterInputs inputs, ServicePort port, TrafficPolicy policy)
     {
         SetLimits(cluster, policy.Pool);
-        ApplyPool(cluster, port, policy.Pool);
+        ApplyPool(cluster, port.Protocol, policy.Pool);
         var locality = policy.Balancing?.Locality ?? inputs.Mesh.LocalityLb;
-        cluster.CommonLbConfig = new();
-        if (locality.Enabled) cluster.CommonLbConfig.LocalityWeightedLbConfig = new();
-        else cluster.CommonLbConfig.HealthyPanicThreshold = new();
+        if (locality.Enabled) cluster.CommonLbConfig = new() { LocalityWeightedLbConfig = new() };
         ApplyBalancing(cluster, policy.Balancing);
         if (policy.Outlier is { } outlier) ApplyOutlier(cluster, outlier);
         else if (cluster.Type == Cluster.Types.DiscoveryType.Eds && !inputs.Service.External) ApplyDefaultOutlier(cluster);
@@ -40,7 +38,7 @@ internal static class ClusterPolicy
 
     private static uint Limit(int? value) => value is > 0 ? (uint)value : uint.MaxValue;
 
-    private static void ApplyPool(Cluster cluster, ServicePort port, ConnectionPool? pool)
+    public static void ApplyPool(Cluster cluster, Protocol protocol, ConnectionPool? pool)
     {
         if (pool is null) return;
         if (pool.Keepalive is { } keepalive)
@@ -56,7 +54,7 @@ internal static class ClusterPolicy
             };
         }
         if (pool.UseClientProtocol) cluster.TypedExtensionProtocolOptions[ClusterGenerator.HttpOptions] = Parts.Pack(ClusterGenerator.UseDownstream());
-        else if (pool.UpgradeToHttp2 == true && port.Protocol == Protocol.Http) ClusterGenerator.SetProtocol(cluster, Protocol.Http2);
+        else if (pool.UpgradeToHttp2 == true && protocol == Protocol.Http) ClusterGenerator.SetProtocol(cluster, Protocol.Http2);
         if (pool.IdleTimeout is null && pool.MaxRequestsPerConnection is not > 0) return;
         var options = cluster.TypedExtensionProtocolOptions.TryGetValue(ClusterGenerator.HttpOptions, out var packed)
             ? packed.Unpack<HttpProtocolOptions>()
@@ -135,6 +133,7 @@ internal static class ClusterPolicy
         if (policy.BaseEjectionTime is { } ejection) outlier.BaseEjectionTime = Parts.Duration(ejection);
         if (policy.MaxEjectionPercent is { } percent) outlier.MaxEjectionPercent = percent;
         cluster.OutlierDetection = outlier;
+        cluster.CommonLbConfig ??= new();
         cluster.CommonLbConfig.HealthyPanicThreshold = new() { Value = policy.MinHealthPercent };
     }
 
@@ -160,6 +159,7 @@ internal static class ClusterPolicy
             MaxEjectionTime = Parts.Duration(TimeSpan.FromSeconds(30)),
             MaxEjectionPercent = 100,
         };
+        cluster.CommonLbConfig ??= new();
         cluster.CommonLbConfig.HealthyPanicThreshold = new() { Value = 1 };
     }
 

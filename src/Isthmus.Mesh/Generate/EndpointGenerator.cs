@@ -20,10 +20,10 @@ public static class EndpointGenerator
         foreach (var port in inputs.Service.Ports)
         {
             if (port.Protocol == Protocol.Udp) continue;
-            yield return One(inputs, port.Number, null, false);
-            if (sniPassthrough) yield return One(inputs, port.Number, null, true);
-            foreach (var subset in inputs.Rule?.Subsets ?? default)
+            foreach (var subset in inputs.Rule?.Subsets.Prepend(null) ?? [null])
             {
+                // Who goes where the application dialled asks for no endpoints.
+                if (TrafficPolicy.Effective(inputs.Rule, subset, port.Number).Balancing?.Algorithm == LbAlgorithm.Passthrough) continue;
                 yield return One(inputs, port.Number, subset, false);
                 if (sniPassthrough) yield return One(inputs, port.Number, subset, true);
             }
@@ -42,14 +42,14 @@ public static class EndpointGenerator
             ClusterName = sni ? ResourceNames.Sni(port, subset?.Name ?? "", host) : ResourceNames.Outbound(port, subset?.Name ?? "", host),
         };
         var policy = TrafficPolicy.Effective(inputs.Rule, subset, port);
-        var plain = policy.Tls is { Mode: ClientTlsMode.Disable };
+        var tls = policy.Tls?.Mode;
         var members = inputs.Endpoints
-            .Where(endpoint => IsMember(endpoint, inputs, port, subset) && (!sni || (!plain && endpoint.Port(port)!.Value.Mtls)))
+            .Where(endpoint => IsMember(endpoint, inputs, port, subset) && (!sni || SpeaksMeshTls(endpoint.Port(port)!.Value, tls)))
             .GroupBy(endpoint => endpoint.Locality)
             .OrderBy(group => group.Key);
         foreach (var group in members)
         {
-            var locality = SplitHorizon(inputs, port, group, plain);
+            var locality = SplitHorizon(inputs, port, group, tls);
             if (locality is null) continue;
             locality.Locality = Parts.Locality(group.Key);
             assignment.Endpoints.Add(locality);
@@ -57,6 +57,9 @@ public static class EndpointGenerator
         Localities.Apply(assignment, inputs, policy);
         return assignment;
     }
+
+    /// <summary>By what the workload says of itself, unless a rule asks for mesh TLS or forbids it.</summary>
+    private static bool SpeaksMeshTls(EndpointPort port, ClientTlsMode? rule) => rule == ClientTlsMode.IstioMutual || (port.Mtls && rule != ClientTlsMode.Disable);
 
     private static bool IsMember(MeshEndpoint endpoint, EndpointInputs inputs, int port, Subset? subset)
     {
@@ -67,7 +70,7 @@ public static class EndpointGenerator
     }
 
     /// <summary>The endpoints of one locality: near ones as they are, far ones as weights of the gateways of their network.</summary>
-    private static LocalityLbEndpoints? SplitHorizon(EndpointInputs inputs, int port, IEnumerable<MeshEndpoint> endpoints, bool plain)
+    private static LocalityLbEndpoints? SplitHorizon(EndpointInputs inputs, int port, IEnumerable<MeshEndpoint> endpoints, ClientTlsMode? tls)
     {
         var gateways = inputs.Gateways;
         var result = new LocalityLbEndpoints();
@@ -80,10 +83,10 @@ public static class EndpointGenerator
             if (IsDirect(inputs.Scope.Network, endpoint.Network, gateways))
             {
                 if (endpoint.Address.Length == 0) continue;
-                result.LbEndpoints.Add(Direct(endpoint, target, (uint)weight, target.Mtls && !plain));
+                result.LbEndpoints.Add(Direct(endpoint, target, (uint)weight, target.Mtls && tls != ClientTlsMode.Disable));
                 total += weight;
             }
-            else if (target.Mtls && !plain) // a gateway forwards by SNI alone: without mesh TLS there is none
+            else if (SpeaksMeshTls(target, tls)) // a gateway forwards by SNI alone: without mesh TLS there is none
             {
                 var entries = gateways.For(endpoint.Network, endpoint.Cluster);
                 var shares = GatewayTable.Total(entries);

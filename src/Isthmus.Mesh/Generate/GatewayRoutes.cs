@@ -74,7 +74,8 @@ public static class GatewayRoutes
     {
         var made = new VirtualHost { Name = ResourceNames.HostPort(host, bound.Server.Port), IncludeRequestAttemptCount = true };
         made.Domains.Add(host);
-        if (host != "*") made.Domains.Add(host + ":*");
+        // A name cannot have a wildcard at both ends.
+        if (host != "*") made.Domains.Add(host.StartsWith('*') ? ResourceNames.HostPort(host, bound.Server.Port) : host + ":*");
         if (bound.Server.Tls is { HttpsRedirect: true }) made.RequireTls = VirtualHost.Types.TlsRequirementType.All;
         return made;
     }

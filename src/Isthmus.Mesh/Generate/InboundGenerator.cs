@@ -65,13 +65,22 @@ public static class InboundGenerator
     {
         var prefix = port is null ? ResourceNames.InboundPassthrough : $"inbound_{ResourceNames.Listener(ResourceNames.AnyAddress, port.Port)}";
         var filter = HttpConnections.Inbound(prefix, Routes(port), port?.Protocol ?? Protocol.Auto, mesh);
-        return Chain(port, port is null ? ResourceNames.VirtualInbound + "-catchall-http" : null, transport, alpns, tls, filter);
+        return Chain(port, port is null ? ResourceNames.VirtualInbound + "-catchall-http" : null, transport, alpns, tls, [filter]);
     }
 
     private static FilterChain Tcp(InboundPort? port, string transport, string[] alpns, TransportSocket? tls, MeshConfig mesh) =>
-        Chain(port, port is null ? ResourceNames.VirtualInbound : null, transport, alpns, tls, Parts.TcpProxy(ClusterOf(port), mesh));
+        Chain(port, port is null ? ResourceNames.VirtualInbound : null, transport, alpns, tls, TcpFilters(port, mesh));
 
-    private static FilterChain Chain(InboundPort? port, string? name, string transport, string[] alpns, TransportSocket? tls, Filter filter)
+    private static List<Filter> TcpFilters(InboundPort? port, MeshConfig mesh)
+    {
+        var filters = new List<Filter>();
+        if (port?.Protocol == Protocol.Mongo) filters.Add(Parts.Mongo(ClusterOf(port)));
+        filters.Add(Parts.TcpProxy(ClusterOf(port), mesh));
+        return filters;
+    }
+
+
+    private static FilterChain Chain(InboundPort? port, string? name, string transport, string[] alpns, TransportSocket? tls, List<Filter> filters)
     {
         var match = new FilterChainMatch { TransportProtocol = transport };
         if (port is null) match.PrefixRanges.Add(new CidrRange { AddressPrefix = ResourceNames.AnyAddress, PrefixLen = 0 });
@@ -81,7 +90,7 @@ public static class InboundGenerator
         {
             Name = name ?? ResourceNames.Listener(ResourceNames.AnyAddress, port!.Port),
             FilterChainMatch = match,
-            Filters = { filter },
+            Filters = { filters },
             TransportSocket = tls,
         };
     }

@@ -77,7 +77,7 @@ public static class OutboundListeners
         if (chain.Rule is { } rule) built.Metadata = Parts.Metadata(("istio", Parts.Fields(("config", Parts.ConfigPath(rule, "virtual-service")))));
         if (chain.Protocol == Protocol.Mongo)
         {
-            built.Filters.Add(new Filter { Name = "envoy.filters.network.mongo_proxy", TypedConfig = Parts.Pack(new MongoProxy { StatPrefix = chain.Target.StatPrefix }) });
+            built.Filters.Add(Parts.Mongo(chain.Target.StatPrefix));
         }
         built.Filters.Add(Proxy(chain.Target, mesh));
         return built;

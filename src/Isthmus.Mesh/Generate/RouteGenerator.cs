@@ -34,7 +34,7 @@ public static class RouteGenerator
             IncludeRequestAttemptCount = true,
         };
         if (inputs.Sniffed) host.Domains.Add("*");
-        else host.Domains.AddRange(Domains(inputs.Service.Hostname, inputs.Scope, ServiceAddresses.For(inputs.Service, inputs.Scope), inputs.Port));
+        else host.Domains.AddRange(Domains(inputs.Service, inputs.Scope, inputs.Port));
         var context = new HttpRoutes.Context(inputs.Scope, inputs.Mesh, inputs.Port, VirtualService.MeshGateway, inputs.Destinations);
         if (inputs.Routing is { Http.IsEmpty: false } routing) host.Routes.AddRange(HttpRoutes.Of(routing, context));
         else host.Routes.Add(HttpRoutes.Default(inputs.Service.Hostname, context));
@@ -45,7 +45,7 @@ public static class RouteGenerator
     public static VirtualHost NameOnly(string name, VirtualService routing, ProxyScope scope, MeshConfig mesh, int port, ValueMap<DestinationShape> destinations)
     {
         var host = new VirtualHost { Name = ResourceNames.HostPort(name, port), IncludeRequestAttemptCount = true };
-        host.Domains.AddRange(Domains(name, scope, default, port));
+        host.Domains.AddRange(WithPort(Names(name, scope), port));
         host.Routes.AddRange(HttpRoutes.Of(routing, new(scope, mesh, port, VirtualService.MeshGateway, destinations)));
         return host;
     }
@@ -64,15 +64,15 @@ public static class RouteGenerator
     public static ByteString Table(string name, IEnumerable<ByteString> hosts) =>
         Assembled.Of(new RouteConfiguration { Name = name, ValidateClusters = false }, RouteConfiguration.VirtualHostsFieldNumber, hosts);
 
-    /// <summary>The names by which workloads of the scope may call a host, each with and without the port.</summary>
-    public static IEnumerable<string> Domains(string hostname, ProxyScope scope, ValueList<string> addresses, int port)
+    /// <summary>The names by which workloads of the scope may call a host, each with and without the port. The Pods of a headless one have names below it.</summary>
+    public static IEnumerable<string> Domains(MeshService service, ProxyScope scope, int port)
     {
-        foreach (var name in Names(hostname, scope).Concat(addresses.Items.Where(address => !ServiceAddresses.IsRange(address))))
-        {
-            yield return name;
-            yield return ResourceNames.HostPort(name, port);
-        }
+        var names = Names(service.Hostname, scope);
+        if (service.Headless) names = names.Concat(names.Select(name => "*." + name));
+        return WithPort(names.Concat(ServiceAddresses.For(service, scope).Items.Where(address => !ServiceAddresses.IsRange(address))), port);
     }
+
+    private static IEnumerable<string> WithPort(IEnumerable<string> names, int port) => names.SelectMany(name => (string[])[name, ResourceNames.HostPort(name, port)]);
 
     /// <summary>The full name and what resolv.conf's search list lets applications leave out.</summary>
     private static IEnumerable<string> Names(string hostname, ProxyScope scope)

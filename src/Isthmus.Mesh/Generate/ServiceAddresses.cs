@@ -18,6 +18,7 @@ public static class ServiceAddresses
         if (service.Vips.TryGetValue(scope.Cluster, out var own) && !own.IsEmpty) return [own[0]];
         if (!service.Addresses.IsEmpty) return service.Addresses;
         if (MayUseAllocated(service, scope) && service.Allocated.TryGetValue(scope.Cluster, out var allocated)) return [allocated];
+        if (service.ClusterLocal) return default; // another cluster's address leads to endpoints that do not count here
         foreach (var cluster in service.Clusters)
         {
             if (service.Vips.TryGetValue(cluster, out var foreign) && !foreign.IsEmpty) return [foreign[0]];

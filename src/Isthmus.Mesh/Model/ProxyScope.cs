@@ -26,7 +26,11 @@ public sealed record ProxyScope(
 /// <param name="Port">At the workload.</param>
 /// <param name="Hosts">Every Service (host, service port) that leads to it; the first names the route's operation.</param>
 /// <param name="DefaultEndpoint">Where a Sidecar's ingress listener forwards; empty: the captured port.</param>
-public sealed record InboundPort(int Port, Protocol Protocol, MtlsMode Mode, ValueList<InboundHost> Hosts, string DefaultEndpoint = "");
+/// <param name="Limits">What a DestinationRule of the first host says of connections; null when there is none.</param>
+public sealed record InboundPort(int Port, Protocol Protocol, MtlsMode Mode, ValueList<InboundHost> Hosts, string DefaultEndpoint = "", InboundLimits? Limits = null);
+
+/// <summary>A DestinationRule holds for the workload behind its host too, as far as connections go.</summary>
+public sealed record InboundLimits(ObjectRef Rule, ConnectionPool? Pool);
 
 public readonly record struct InboundHost(string Hostname, string Name, string Namespace, int ServicePort);
 

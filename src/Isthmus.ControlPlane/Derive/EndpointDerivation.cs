@@ -28,7 +28,7 @@ internal sealed class EndpointDerivation(MeshSources sources, PolicyIndex polici
         var joined = new List<(int, int)>(service.Ports.Count);
         foreach (var port in service.Ports)
         {
-            if (targets.TryGetValue(port.Name, out var target)) joined.Add((port.Number, target));
+            if (port.Protocol != Protocol.Udp && targets.TryGetValue(port.Name, out var target)) joined.Add((port.Number, target));
         }
         return joined;
     }

@@ -23,7 +23,7 @@ internal sealed class HostDerivation(MeshSources sources)
         var first = ordered[0];
         var mesh = Settings(read).Mesh;
         return new(
-            first.Hostname, first.Name, first.Namespace, ordered.SelectMany(service => service.Ports).DistinctBy(port => port.Number).ToValueList(),
+            first.Hostname, first.Name, first.Namespace, United(ordered.SelectMany(service => service.Ports)),
             first.ExternalName.Length > 0 ? Resolution.Dns : first.Headless ? Resolution.Original : Resolution.Endpoints,
             ordered.Where(service => !service.ClusterIps.IsEmpty).Select(service => KeyValuePair.Create(service.Cluster, service.ClusterIps)).ToValueMap(),
             default, default, default,
@@ -43,7 +43,7 @@ internal sealed class HostDerivation(MeshSources sources)
         var same = ordered.Where(entry => entry.Namespace == first.Namespace).ToList();
         return new(
             host, host, first.Namespace,
-            same.SelectMany(entry => entry.Ports).DistinctBy(port => port.Number).ToValueList(),
+            United(same.SelectMany(entry => entry.Ports)),
             first.Resolution switch
             {
                 EntryResolution.Static => Resolution.Endpoints,
@@ -115,6 +115,9 @@ internal sealed class HostDerivation(MeshSources sources)
             }
         }
     }
+
+    /// <summary>The first port of each number; UDP has numbers of its own.</summary>
+    private static ValueList<ServicePort> United(IEnumerable<ServicePort> ports) => ports.DistinctBy(port => (port.Number, port.Protocol == Protocol.Udp)).ToValueList();
 
     private MeshSettings Settings(Reader read) => read.Get(sources.Settings, "") ?? MeshSettings.Default;
 

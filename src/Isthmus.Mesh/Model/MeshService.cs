@@ -87,11 +87,12 @@ public sealed record MeshService(
 
     public bool Headless => Resolution == Resolution.Original && !FromServiceEntry;
 
+    /// <summary>The port of this number; UDP is never looked at, it passes by the proxies.</summary>
     public ServicePort? Port(int number)
     {
         foreach (var port in Ports)
         {
-            if (port.Number == number) return port;
+            if (port.Number == number && port.Protocol != Protocol.Udp) return port;
         }
         return null;
     }

@@ -3,6 +3,7 @@ using Isthmus.ControlPlane.Clusters;
 using Isthmus.ControlPlane.Debug;
 using Isthmus.ControlPlane.Derive;
 using Isthmus.ControlPlane.Injection;
+using Isthmus.ControlPlane.LastKnown;
 using Isthmus.ControlPlane.Push;
 using Isthmus.ControlPlane.Webhooks;
 using Isthmus.Kubernetes.Client;
@@ -28,6 +29,7 @@ public sealed partial class ControlPlane : IAsyncDisposable
     private readonly PushEngine _engine;
     private readonly AddressTable _addresses;
     private readonly ClusterSet _clusters;
+    private readonly LastKnownGood _lastKnown;
     private readonly CaState _ca;
     private readonly RemoteRoots _roots;
     private readonly InjectorState _injector;
@@ -58,9 +60,10 @@ public sealed partial class ControlPlane : IAsyncDisposable
         _engine = new(writer, new(settings.DebounceAfter, settings.DebounceMax), ports.Time, _logs.CreateLogger<PushEngine>());
         _addresses = new(_client, settings.Namespace, _engine, ports.Time, _logs.CreateLogger<AddressTable>());
         var objects = new MeshObjects(settings, change => _engine.PostAsync(change, CancellationToken.None), _logs.CreateLogger<MeshObjects>());
-        var config = new ClusterWatch(settings.ClusterId, "", ports.ConfigCluster, isConfig: true, settings.Namespace, objects, ports.Time);
+        var config = new ClusterWatch(new(settings.ClusterId, 0), "", ports.ConfigCluster, isConfig: true, settings.Namespace, objects, ports.Time);
         _clusters = new(settings, config, objects, _roots, ports.Time, _logs.CreateLogger<ClusterSet>());
         _clusters.Changed += RemoteChanged;
+        _lastKnown = new(new(_client, settings.Namespace, ports.Time), _clusters, objects, _engine, ports.Time, _logs.CreateLogger<LastKnownGood>());
         MapEndpoints();
     }
 
@@ -82,6 +85,7 @@ public sealed partial class ControlPlane : IAsyncDisposable
             ServeAsync(ended.Token),
             _addresses.RunAsync(ended.Token),
             _roots.RunAsync(() => _clusters.Remotes.Values, ended.Token),
+            _lastKnown.RunAsync(ended.Token),
         };
         // A part that ends on its own takes the process with it: Kubernetes starts it again, whole.
         var first = await Task.WhenAny(tasks.Where((_, index) => index != BecomeReadyIndex));
@@ -116,7 +120,7 @@ public sealed partial class ControlPlane : IAsyncDisposable
 
     private async Task BecomeReadyAsync(CancellationToken stop)
     {
-        await Task.WhenAll(_injector.Ready, _ca.Ready, _addresses.Loaded).WaitAsync(stop);
+        await Task.WhenAll(_injector.Ready, _ca.Ready, _addresses.Loaded, _lastKnown.Restored).WaitAsync(stop);
         await _clusters.ReadyAsync(stop);
         await _engine.MarkReadyAsync(stop);
         _ready = true;
@@ -131,7 +135,8 @@ public sealed partial class ControlPlane : IAsyncDisposable
         var identity = Identity(_settings);
         new XdsServer(new AuthorizedFeeds(new MeshFeeds(_engine), callers, _settings), new XdsServerSettings(identity), _ports.Random).Map(_app);
         new WebhookEndpoints(() => _injector.Current, _logs.CreateLogger<WebhookEndpoints>()).Map(_app);
-        new DebugEndpoints(_clusters, MeshPages.All(_engine)).Map(_app);
+        new DebugEndpoints(_clusters, _lastKnown, MeshPages.All(_engine).Append(SourcePage.For(_engine, _clusters)).ToDictionary(StringComparer.Ordinal)).Map(_app);
+        new MetricsPage(_engine, _clusters, _lastKnown, _ports.Time).Map(_app);
         _app.MapGet("/ready", (RequestDelegate)(http =>
         {
             http.Response.StatusCode = _ready ? StatusCodes.Status200OK : StatusCodes.Status503ServiceUnavailable;

@@ -7,12 +7,6 @@ using Microsoft.Extensions.Logging;
 
 namespace Isthmus.ControlPlane.Clusters;
 
-/// <summary>One line of <c>remote-clusters</c>.</summary>
-/// <param name="Status"><c>synced</c>, <c>syncing</c>, <c>timeout</c> (not reached in time; still being tried) or <c>invalid</c>.</param>
-/// <param name="LastContact">When its API server last said something; null: never.</param>
-/// <param name="Error">What is wrong; empty when nothing is.</param>
-public sealed record ClusterStatus(string Id, string Secret, string Status, DateTimeOffset? LastContact, string Error);
-
 /// <summary>
 /// The clusters of the mesh: the configuration cluster, and those named by remote secrets. The only owner of watches.
 /// Changed credentials are taken make-before-break: the new watch syncs, then the old one ends.
@@ -20,20 +14,29 @@ public sealed record ClusterStatus(string Id, string Secret, string Status, Date
 public sealed partial class ClusterSet(
     DiscoverySettings settings, ClusterWatch config, IClusterObjects objects, RemoteRoots roots, TimeProvider time, ILogger<ClusterSet> log) : IAsyncDisposable
 {
+    /// <summary>How long proxies wait for news of a cluster of which only a snapshot is known.</summary>
+    private static readonly TimeSpan SnapshotPatience = TimeSpan.FromSeconds(2);
+    private static readonly TimeSpan SnapshotPoll = TimeSpan.FromMilliseconds(20);
+
     private readonly Dictionary<string, IReadOnlyList<RemoteCluster>> _bySecret = new(StringComparer.Ordinal);
     private readonly Dictionary<string, IReadOnlyList<(string Cluster, Problem Problem)>> _problems = new(StringComparer.Ordinal);
     private volatile ImmutableDictionary<string, ClusterWatch> _watches = ImmutableDictionary<string, ClusterWatch>.Empty;
     private readonly Dictionary<string, DateTimeOffset> _since = new(StringComparer.Ordinal);
-    private readonly Lock _guard = new(); // guards _since and _problems, which status pages read
+    private readonly Dictionary<string, ClusterWatch> _next = new(StringComparer.Ordinal);
+    private readonly Lock _guard = new(); // guards what is above, and the order of changes to _watches
     private readonly TaskCompletionSource _secretsSeen = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private readonly List<Task> _retiring = [];
+    private long _watchesBegun;
 
     public ClusterWatch Config => config;
 
     /// <summary>The watches of remote clusters, by cluster ID.</summary>
     public IReadOnlyDictionary<string, ClusterWatch> Remotes => _watches;
 
-    /// <summary>Raised when a remote cluster's watch begins, and (null) when the cluster has left.</summary>
+    /// <summary>Completes when the remote secrets have been read once.</summary>
+    public Task SecretsSeen => _secretsSeen.Task;
+
+    /// <summary>Raised when a remote cluster's watch begins to count, and (null) when the cluster has left.</summary>
     public event Action<string, ClusterWatch?>? Changed;
 
     /// <summary>The client of a cluster by its ID, for token reviews; null when the cluster is unknown.</summary>
@@ -55,12 +58,24 @@ public sealed partial class ClusterSet(
         }, stop);
     }
 
-    /// <summary>Ready once the own cluster is known, and every remote one is or has had its time: an absent cluster must not hold up the others.</summary>
+    /// <summary>A Secret names the cluster, even if the rest of it makes no sense at the moment.</summary>
+    public bool IsNamed(string cluster)
+    {
+        lock (_guard)
+        {
+            return _bySecret.Values.Any(clusters => clusters.Any(item => item.Id == cluster)) || _problems.Values.Any(problems => problems.Any(item => item.Cluster == cluster));
+        }
+    }
+
+    /// <summary>
+    /// Ready once the own cluster is known, and every remote one is or has had its time: an absent cluster must not hold up the others.
+    /// One that is served from a snapshot has until its first failure.
+    /// </summary>
     public async Task ReadyAsync(CancellationToken stop)
     {
         await config.Synced.WaitAsync(stop);
         await _secretsSeen.Task.WaitAsync(stop);
-        var remotes = Task.WhenAll(_watches.Values.Select(watch => watch.Synced));
+        var remotes = Task.WhenAll(_watches.Values.Select(watch => ServedAsync(watch, stop)));
         if (settings.RemoteClusterTimeout <= TimeSpan.Zero) await remotes.WaitAsync(stop);
         else
         {
@@ -69,38 +84,36 @@ public sealed partial class ClusterSet(
         }
     }
 
+    private async Task ServedAsync(ClusterWatch watch, CancellationToken stop)
+    {
+        if (watch.SnapshotOf is null)
+        {
+            await watch.Synced.WaitAsync(stop);
+            return;
+        }
+        var begun = time.GetTimestamp();
+        while (!watch.Synced.IsCompleted && watch.LastError is null && time.GetElapsedTime(begun) < SnapshotPatience) await Task.Delay(SnapshotPoll, time, stop);
+    }
+
     public IReadOnlyList<ClusterStatus> Status()
     {
         var now = time.GetUtcNow();
         lock (_guard)
         {
-            var lines = _watches.Values.Select(watch =>
-            {
-                var contact = watch.Contact;
-                var status = contact.Synced ? "synced" : now - _since.GetValueOrDefault(watch.Id, now) > settings.RemoteClusterTimeout ? "timeout" : "syncing";
-                return new ClusterStatus(watch.Id, watch.Secret, status,
-                    contact.LastContact == 0 ? null : DateTimeOffset.FromUnixTimeSeconds(contact.LastContact), Describe(watch));
-            });
+            var lines = _watches.Values.Select(watch => ClusterStatus.Of(
+                watch, _next.GetValueOrDefault(watch.Id), now - _since.GetValueOrDefault(watch.Id, now) > settings.RemoteClusterTimeout, roots.Difference(watch.Id)));
             var invalid = _problems.SelectMany(secret => secret.Value.Select(problem =>
-                new ClusterStatus(problem.Cluster, secret.Key, "invalid", null, problem.Problem.ToString())));
+                new ClusterStatus(problem.Cluster, secret.Key, "invalid", ClusterSource.Nothing, null, null, problem.Problem.ToString())));
             return [.. lines.Concat(invalid).OrderBy(line => line.Id, StringComparer.Ordinal)];
         }
     }
 
     public async ValueTask DisposeAsync()
     {
-        foreach (var watch in _watches.Values) await watch.DisposeAsync();
+        foreach (var watch in _watches.Values.Concat(_next.Values)) await watch.DisposeAsync();
         await Task.WhenAll(_retiring).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
         await config.DisposeAsync();
     }
-
-    private string Describe(ClusterWatch watch) => watch.LastError switch
-    {
-        null => roots.Difference(watch.Id),
-        KubeException { Code: 401 } => $"{watch.Access.Server} rejects the token: it has expired or its account is gone; make the secret again with 'isthmus create-remote-secret'",
-        KubeException { Code: 403 } e => $"{watch.Access.Server}: {e.Message}; the account of the secret lacks rights",
-        { } error => $"{watch.Access.Server} cannot be reached: {error.InnerException?.Message ?? error.Message}",
-    };
 
     private void Read(string key, Secret? secret)
     {
@@ -125,50 +138,93 @@ public sealed partial class ClusterSet(
         {
             if (!wanted.TryAdd(cluster.Id, cluster)) ClusterNamedTwice(log, cluster.Id, cluster.Secret, wanted[cluster.Id].Secret);
         }
-        foreach (var (id, watch) in _watches)
-        {
-            if (wanted.ContainsKey(id)) continue;
-            _watches = _watches.Remove(id);
-            // The last good value of a cluster whose secret became unreadable stays: only its removal takes it away.
-            if (_problems.Values.Any(problems => problems.Any(problem => problem.Cluster == id)))
-            {
-                _watches = _watches.SetItem(id, watch);
-                continue;
-            }
-            Retire(watch);
-        }
-        foreach (var (id, cluster) in wanted)
-        {
-            if (_watches.TryGetValue(id, out var current) && current.Access == cluster.Access && current.Secret == cluster.Secret) continue;
-            Begin(cluster, current);
-        }
+        // The last good value of a cluster whose secret became unreadable stays: only its removal takes it away.
+        foreach (var (id, watch) in _watches.Where(watch => !wanted.ContainsKey(watch.Key) && !IsNamed(watch.Key))) Retire(watch);
+        foreach (var cluster in wanted.Values) Follow(cluster);
     }
 
-    private void Begin(RemoteCluster cluster, ClusterWatch? old)
+    private void Follow(RemoteCluster cluster)
     {
-        var watch = new ClusterWatch(cluster.Id, cluster.Secret, cluster.Access, isConfig: false, settings.Namespace, objects, time);
-        lock (_guard) _since[cluster.Id] = time.GetUtcNow();
+        ClusterWatch? begun = null, given = null;
+        lock (_guard)
+        {
+            var (current, next) = (_watches.GetValueOrDefault(cluster.Id), _next.GetValueOrDefault(cluster.Id));
+            if (next is not null ? Serves(next, cluster) : current is not null && Serves(current, cluster)) return;
+            given = next;
+            _next.Remove(cluster.Id);
+            // Credentials that were taken back before they ever worked leave everything as it was.
+            if (current is null || !Serves(current, cluster)) begun = Begin(cluster, current);
+        }
+        if (given is not null) _retiring.Add(given.DisposeAsync().AsTask());
+        if (begun is not null) ClusterBegun(log, cluster.Id, cluster.Secret, cluster.Access.Server);
+        if (begun is not null && _watches.GetValueOrDefault(cluster.Id) == begun) Changed?.Invoke(cluster.Id, begun);
+    }
+
+    private static bool Serves(ClusterWatch watch, RemoteCluster cluster) => watch.Access == cluster.Access && watch.Secret == cluster.Secret;
+
+    /// <summary>A watch that is up goes on feeding until the new one has listed everything: no endpoint leaves in between, whatever the new credentials are worth.</summary>
+    private ClusterWatch Begin(RemoteCluster cluster, ClusterWatch? current)
+    {
+        var watch = new ClusterWatch(new(cluster.Id, ++_watchesBegun), cluster.Secret, cluster.Access, isConfig: false, settings.Namespace, objects, time);
+        if (current?.Contact.Synced == true)
+        {
+            _next[cluster.Id] = watch;
+            _retiring.Add(PromoteAsync(watch));
+            return watch;
+        }
+        watch.SnapshotOf = current?.SnapshotOf;
+        _since[cluster.Id] = time.GetUtcNow();
         _watches = _watches.SetItem(cluster.Id, watch);
         watch.Start();
-        ClusterBegun(log, cluster.Id, cluster.Secret, cluster.Access.Server);
-        Changed?.Invoke(cluster.Id, watch);
-        // The old watch goes on feeding until the new one has listed everything: no endpoint leaves in between.
-        if (old is not null) _retiring.Add(watch.Synced.ContinueWith(_ => old.DisposeAsync().AsTask(), TaskScheduler.Default).Unwrap());
+        if (current is not null) _retiring.Add(current.DisposeAsync().AsTask());
+        return watch;
+    }
+
+    private async Task PromoteAsync(ClusterWatch watch)
+    {
+        await watch.Synced;
+        ClusterWatch? old;
+        lock (_guard)
+        {
+            if (!_next.Remove(watch.Id, out var next)) return;
+            if (next != watch)
+            {
+                _next[watch.Id] = next;
+                return;
+            }
+            old = _watches.GetValueOrDefault(watch.Id);
+            _since[watch.Id] = time.GetUtcNow();
+            _watches = _watches.SetItem(watch.Id, watch);
+        }
+        watch.Start();
+        CredentialsChanged(log, watch.Id, watch.Secret, watch.Access.Server);
+        Changed?.Invoke(watch.Id, watch);
+        if (old is not null) await old.DisposeAsync();
     }
 
     private void Retire(ClusterWatch watch)
     {
+        ClusterWatch? next;
+        lock (_guard)
+        {
+            _watches = _watches.Remove(watch.Id);
+            _next.Remove(watch.Id, out next);
+        }
         ClusterLeft(log, watch.Id);
         _retiring.Add(Task.Run(async () =>
         {
             await watch.DisposeAsync();
-            if (!_watches.ContainsKey(watch.Id)) await objects.Remove(watch.Id);
+            if (next is not null) await next.DisposeAsync();
+            await objects.Remove((next ?? watch).Watch);
         }));
         Changed?.Invoke(watch.Id, null);
     }
 
     [LoggerMessage(Level = LogLevel.Information, Message = "Watching cluster {Cluster} of Secret {Secret} at {Server}")]
     private static partial void ClusterBegun(ILogger log, string cluster, string secret, Uri server);
+
+    [LoggerMessage(Level = LogLevel.Information, Message = "Cluster {Cluster} is watched with the changed credentials of Secret {Secret} at {Server}")]
+    private static partial void CredentialsChanged(ILogger log, string cluster, string secret, Uri server);
 
     [LoggerMessage(Level = LogLevel.Information, Message = "Cluster {Cluster} has left the mesh: its remote secret is gone")]
     private static partial void ClusterLeft(ILogger log, string cluster);

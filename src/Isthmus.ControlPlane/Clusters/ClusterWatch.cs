@@ -17,27 +17,32 @@ public sealed class ClusterWatch : IAsyncDisposable
     private readonly CancellationTokenSource _stop = new();
     private readonly List<(Task Synced, Func<DateTimeOffset?> LastContact, Func<Exception?> LastError)> _informers = [];
     private readonly List<Task> _tasks = [];
+    private readonly WatchId _id;
     private ClusterContact? _told;
+    private long _snapshotOf;
 
-    public ClusterWatch(string id, string secret, ClusterAccess access, bool isConfig, string istioNamespace, IClusterObjects objects, TimeProvider time)
+    /// <param name="id">The cluster, and which watch of it this is.</param>
+    public ClusterWatch(WatchId id, string secret, ClusterAccess access, bool isConfig, string istioNamespace, IClusterObjects objects, TimeProvider time)
     {
-        (Id, Secret, Access, IsConfig, _objects, _time) = (id, secret, access, isConfig, objects, time);
+        (_id, Secret, Access, IsConfig, _objects, _time) = (id, secret, access, isConfig, objects, time);
         Client = new KubeClient(access, "isthmus-discovery");
-        Watch<Service>(Kinds.Service);
-        Watch<EndpointSlice>(Kinds.EndpointSlice);
-        Watch<Pod>(Kinds.Pod);
-        Watch<Node>(Kinds.Node);
-        Watch<Namespace>(Kinds.Namespace);
+        Add<Service>(Kinds.Service);
+        Add<EndpointSlice>(Kinds.EndpointSlice);
+        Add<Pod>(Kinds.Pod);
+        Add<Node>(Kinds.Node);
+        Add<Namespace>(Kinds.Namespace);
         if (!isConfig) return;
         // Istio's resources are read from the configuration cluster only.
         foreach (var kind in IstioKind.Effective)
         {
-            Watch<JsonObject>(new ResourceKind(kind.Group, kind.StoredVersion, kind.Kind, kind.Plural, true));
+            Add<JsonObject>(new ResourceKind(kind.Group, kind.StoredVersion, kind.Kind, kind.Plural, true));
         }
-        Watch<ConfigMap>(Kinds.ConfigMap, istioNamespace);
+        Add<ConfigMap>(Kinds.ConfigMap, istioNamespace);
     }
 
-    public string Id { get; }
+    public string Id => _id.Cluster;
+
+    internal WatchId Watch => _id;
 
     /// <summary>The Secret that names the cluster; empty for the configuration cluster.</summary>
     public string Secret { get; }
@@ -54,15 +59,26 @@ public sealed class ClusterWatch : IAsyncDisposable
     /// <summary>Why the API server could not be reached last; null while all watches are up.</summary>
     public Exception? LastError => _informers.Select(informer => informer.LastError()).FirstOrDefault(error => error is not null);
 
+    /// <summary>When its API server said something last; null: never to this watch.</summary>
+    public DateTimeOffset? LastContact => _informers.Select(informer => informer.LastContact()).Max();
+
+    /// <summary>What an earlier control plane knew of the cluster stands in until <see cref="Synced"/>, confirmed at this time; null: nothing does.</summary>
+    public DateTimeOffset? SnapshotOf
+    {
+        get => Volatile.Read(ref _snapshotOf) is var ticks and > 0 ? new DateTimeOffset(ticks, TimeSpan.Zero) : null;
+        set => Volatile.Write(ref _snapshotOf, value?.UtcTicks ?? 0);
+    }
+
     public ClusterContact Contact
     {
         get
         {
-            var last = _informers.Select(informer => informer.LastContact()).Max();
+            var last = LastContact;
             return new(Id, IsConfig, Connected: LastError is null && last is not null, Synced.IsCompletedSuccessfully, last?.ToUnixTimeSeconds() ?? 0, Secret);
         }
     }
 
+    /// <summary>From now on this watch tells how the contact to its cluster is.</summary>
     public void Start() => _tasks.Add(TellContactAsync(_stop.Token));
 
     public async ValueTask DisposeAsync()
@@ -73,7 +89,7 @@ public sealed class ClusterWatch : IAsyncDisposable
         _stop.Dispose();
     }
 
-    private void Watch<T>(ResourceKind kind, string? ns = null) where T : class
+    private void Add<T>(ResourceKind kind, string? ns = null) where T : class
     {
         var informer = new Informer<T>(Client, kind, new InformerSettings { Namespace = ns }, _time);
         var first = true;
@@ -81,8 +97,8 @@ public sealed class ClusterWatch : IAsyncDisposable
         _tasks.Add(Task.Run(() => informer.RunAsync(async changes =>
         {
             // The first list replaces what an earlier watch of the cluster, with other credentials, had brought.
-            if (first) await _objects.Replace(Id, kind, [.. changes.Where(change => change.Object is not null).Select(change => KeyValuePair.Create(change.Key, change.Object!))]);
-            else await _objects.Apply(Id, kind, changes);
+            if (first) await _objects.Replace(_id, kind, [.. changes.Where(change => change.Object is not null).Select(change => KeyValuePair.Create(change.Key, change.Object!))]);
+            else await _objects.Apply(_id, kind, changes);
             first = false;
         }, _stop.Token)));
     }

@@ -1,5 +1,8 @@
 using System.Text.Json.Nodes;
 using Isthmus.ControlPlane.Derive;
+using Isthmus.ControlPlane.LastKnown;
+using Isthmus.Core.Collections;
+using Isthmus.Core.Live;
 using Isthmus.Core.Problems;
 using Isthmus.Kubernetes.Objects;
 using Isthmus.Kubernetes.Watch;
@@ -14,18 +17,24 @@ namespace Isthmus.ControlPlane.Clusters;
 /// <param name="post">Runs the closure on the writer's thread.</param>
 public sealed partial class MeshObjects(DiscoverySettings settings, Func<Action<MeshWriter>, ValueTask> post, ILogger<MeshObjects> log) : IClusterObjects
 {
-    // Touched by the writer's thread only.
+    // Both are touched by the writer's thread only.
     private readonly Dictionary<(string Cluster, string Kind), HashSet<string>> _known = [];
+    private readonly Dictionary<(string Cluster, string Kind), long> _speakers = [];
 
-    public ValueTask Replace<T>(string cluster, ResourceKind kind, IReadOnlyList<KeyValuePair<string, T>> items) where T : class => post(writer =>
+    public ValueTask Replace<T>(WatchId watch, ResourceKind kind, IReadOnlyList<KeyValuePair<string, T>> items) where T : class => post(writer =>
     {
+        var (cluster, number) = watch;
+        if (_speakers.TryGetValue((cluster, kind.Kind), out var speaker) && speaker > number) return;
+        _speakers[(cluster, kind.Kind)] = number;
         var known = Known(cluster, kind);
         foreach (var gone in known.Except(items.Select(item => item.Key)).ToList()) Remove(writer, cluster, kind, gone, known);
         foreach (var (key, value) in items) Put(writer, cluster, kind, key, value, known);
     });
 
-    public ValueTask Apply<T>(string cluster, ResourceKind kind, IReadOnlyList<Change<T>> changes) where T : class => post(writer =>
+    public ValueTask Apply<T>(WatchId watch, ResourceKind kind, IReadOnlyList<Change<T>> changes) where T : class => post(writer =>
     {
+        var cluster = watch.Cluster;
+        if (_speakers.GetValueOrDefault((cluster, kind.Kind)) != watch.Number) return;
         var known = Known(cluster, kind);
         foreach (var change in changes)
         {
@@ -34,13 +43,40 @@ public sealed partial class MeshObjects(DiscoverySettings settings, Func<Action<
         }
     });
 
-    public ValueTask Remove(string cluster) => post(writer =>
+    public ValueTask Remove(WatchId watch) => post(writer =>
     {
-        foreach (var key in _known.Keys.Where(key => key.Cluster == cluster).ToList()) _known.Remove(key);
-        writer.RemoveCluster(cluster);
+        if (_speakers.Any(speaker => speaker.Key.Cluster == watch.Cluster && speaker.Value > watch.Number)) return;
+        foreach (var key in _known.Keys.Where(key => key.Cluster == watch.Cluster).ToList()) _known.Remove(key);
+        foreach (var key in _speakers.Keys.Where(key => key.Cluster == watch.Cluster).ToList()) _speakers.Remove(key);
+        writer.RemoveCluster(watch.Cluster);
     });
 
     public ValueTask Contact(ClusterContact contact) => post(writer => writer.PutContact(contact));
+
+    /// <summary>Takes what an earlier control plane knew of a cluster, kind by kind, until a watch has listed the kind: its list takes away what is gone.</summary>
+    /// <param name="wanted">Asked on the writer's thread: the cluster may have left meanwhile.</param>
+    public ValueTask Restore(ClusterSnapshot snapshot, Func<bool> wanted) => post(writer =>
+    {
+        if (!wanted()) return;
+        var sources = writer.Mesh.Sources;
+        Restore(snapshot.Cluster, Kinds.Service, snapshot.Services, service => service.Source, sources.Services);
+        Restore(snapshot.Cluster, Kinds.EndpointSlice, snapshot.Slices, slice => slice.Source, sources.Slices);
+        Restore(snapshot.Cluster, Kinds.Pod, snapshot.Pods, pod => pod.Source, sources.Pods);
+        Restore(snapshot.Cluster, Kinds.Node, snapshot.Nodes, node => node.Source, sources.Nodes);
+        Restore(snapshot.Cluster, Kinds.Namespace, snapshot.Namespaces, ns => ns.Source, sources.Namespaces);
+    });
+
+    private void Restore<T>(string cluster, ResourceKind kind, ValueList<T> items, Func<T, ObjectRef> sourceOf, Source<ObjectKey, T> into) where T : IEquatable<T>
+    {
+        if (_speakers.ContainsKey((cluster, kind.Kind))) return;
+        var known = Known(cluster, kind);
+        foreach (var item in items)
+        {
+            var source = sourceOf(item);
+            known.Add(source.Namespace.Length == 0 ? source.Name : $"{source.Namespace}/{source.Name}");
+            into.Put(new(cluster, source.Namespace, source.Name), item);
+        }
+    }
 
     private HashSet<string> Known(string cluster, ResourceKind kind) =>
         _known.TryGetValue((cluster, kind.Kind), out var known) ? known : _known[(cluster, kind.Kind)] = new(StringComparer.Ordinal);

@@ -2,6 +2,7 @@ using System.Globalization;
 using System.Net;
 using System.Text.Json.Nodes;
 using Isthmus.ControlPlane.Clusters;
+using Isthmus.ControlPlane.LastKnown;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Routing;
@@ -9,7 +10,7 @@ using Microsoft.AspNetCore.Routing;
 namespace Isthmus.ControlPlane.Debug;
 
 /// <summary>What a control plane tells about itself under <c>/debug</c>, to callers in its own Pod only (istiod's paths and JSON).</summary>
-public sealed class DebugEndpoints(ClusterSet clusters, IReadOnlyDictionary<string, Func<HttpContext, Task<JsonNode>>> pages)
+public sealed class DebugEndpoints(ClusterSet clusters, LastKnownGood lastKnown, IReadOnlyDictionary<string, Func<HttpContext, Task<JsonNode>>> pages)
 {
     public void Map(IEndpointRouteBuilder endpoints)
     {
@@ -35,7 +36,14 @@ public sealed class DebugEndpoints(ClusterSet clusters, IReadOnlyDictionary<stri
     private JsonArray Clusters() => new([.. clusters.Status().Select(cluster =>
     {
         var line = new JsonObject { ["id"] = cluster.Id, ["secretName"] = cluster.Secret, ["syncStatus"] = cluster.Status };
+        line["source"] = cluster.Source.ToString().ToLowerInvariant();
         if (cluster.LastContact is { } contact) line["lastContact"] = contact.ToString("O", CultureInfo.InvariantCulture);
+        if (cluster.Confirmed is { } confirmed) line["confirmed"] = confirmed.ToString("O", CultureInfo.InvariantCulture);
+        if (lastKnown.Kept.GetValueOrDefault(cluster.Id) is { } kept)
+        {
+            line["snapshot"] = kept.Problem.Length > 0 ? new JsonObject { ["problem"] = kept.Problem }
+                : new JsonObject { ["confirmed"] = kept.Saved.ToString("O", CultureInfo.InvariantCulture), ["bytes"] = kept.Bytes };
+        }
         if (cluster.Error.Length > 0) line["message"] = cluster.Error;
         return (JsonNode)line;
     })]);

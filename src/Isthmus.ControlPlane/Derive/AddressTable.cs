@@ -1,4 +1,5 @@
 using System.Text.Json.Nodes;
+using Isthmus.ControlPlane.Clusters;
 using Isthmus.ControlPlane.Push;
 using Isthmus.Core.Collections;
 using Isthmus.Core.Names;
@@ -67,7 +68,7 @@ public sealed partial class AddressTable(KubeClient client, string ns, PushEngin
             if (refused > 0) LogRefused(refused);
             return true;
         }
-        catch (Exception e) when (IsTrouble(e, stop))
+        catch (Exception e) when (ApiTrouble.Is(e, stop))
         {
             LogUnreadable(e.Message);
             return false;
@@ -91,7 +92,7 @@ public sealed partial class AddressTable(KubeClient client, string ns, PushEngin
             }
             return true;
         }
-        catch (Exception e) when (IsTrouble(e, stop))
+        catch (Exception e) when (ApiTrouble.Is(e, stop))
         {
             LogNotSaved(e.Message);
             return false;
@@ -107,14 +108,10 @@ public sealed partial class AddressTable(KubeClient client, string ns, PushEngin
         {
             ["apiVersion"] = "v1",
             ["kind"] = "ConfigMap",
-            ["metadata"] = new JsonObject { ["name"] = name, ["namespace"] = ns, ["labels"] = new JsonObject { [Label] = "true" } },
+            ["metadata"] = new JsonObject { ["name"] = name, ["namespace"] = ns, ["labels"] = new JsonObject { [Label] = "true", [$"{WellKnown.OwnDomain}/made-by"] = "discovery" } },
             ["data"] = data,
         };
     }
-
-    /// <summary>What an API server that is away, slow or strict may do to us.</summary>
-    private static bool IsTrouble(Exception e, CancellationToken stop) =>
-        e is KubeException or HttpRequestException or IOException or System.Text.Json.JsonException || (e is OperationCanceledException && !stop.IsCancellationRequested);
 
     [LoggerMessage(Level = LogLevel.Warning, Message = "The table of allocated addresses could not be read, trying again: {Error}")]
     private partial void LogUnreadable(string error);

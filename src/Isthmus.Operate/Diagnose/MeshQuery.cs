@@ -28,6 +28,22 @@ public sealed class MeshQuery(KubeClient client, string istioNamespace)
             (pod.Metadata.Name, await AskAsync(pod.Metadata.Namespace, pod.Metadata.Name, "discovery", ["pilot-discovery", "request", "GET", path], stop))));
     }
 
+    /// <summary>
+    /// Where the control plane that a proxy is connected to has its addresses from. Null when there is none to ask here: what
+    /// the proxy holds can be shown without.
+    /// </summary>
+    public async Task<JsonNode?> AskSourcesAsync(string proxy, CancellationToken stop)
+    {
+        try
+        {
+            return (await AskControlPlanesAsync($"/debug/sourcez?proxyID={proxy}", stop)).Select(answer => answer.Answer).FirstOrDefault(answer => (bool?)answer["connected"] == true);
+        }
+        catch (ProblemException)
+        {
+            return null;
+        }
+    }
+
     /// <summary>The answer of a proxy's admin interface, as JSON.</summary>
     public async Task<JsonNode> AskProxyAsync(string ns, string pod, string path, CancellationToken stop) =>
         await AskAsync(ns, pod, "istio-proxy", ["pilot-agent", "request", "GET", path], stop);

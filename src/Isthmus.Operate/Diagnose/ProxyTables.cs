@@ -56,7 +56,7 @@ public static class ProxyTables
     }
 
     /// <param name="clusters">The admin interface's <c>/clusters?format=json</c>, which knows health.</param>
-    public static (string[] Header, IReadOnlyList<string[]> Rows) Endpoints(JsonNode clusters, Func<string, bool> clusterMatches)
+    public static (string[] Header, IReadOnlyList<string[]> Rows) Endpoints(JsonNode clusters, EndpointSources sources, Func<string, bool> clusterMatches)
     {
         var rows = new List<string[]>();
         foreach (var cluster in (At(clusters, "cluster_statuses") as JsonArray ?? []).OfType<JsonObject>())
@@ -68,10 +68,19 @@ public static class ProxyTables
                 var socket = At(host, "address", "socket_address");
                 var address = socket is null ? $"unix://{At(host, "address", "pipe", "path")}" : $"{At(socket, "address")}:{At(socket, "port_value")}";
                 var failed = (bool?)At(host, "health_status", "failed_outlier_check") ?? false;
-                rows.Add([address, At(host, "health_status", "eds_health_status")?.ToString() ?? "HEALTHY", failed ? "FAILED" : "OK", name]);
+                rows.Add([address, At(host, "health_status", "eds_health_status")?.ToString() ?? "HEALTHY", failed ? "FAILED" : "OK", name, sources.Of(At(socket, "address")?.ToString() ?? "")]);
             }
         }
-        return (["ENDPOINT", "STATUS", "OUTLIER CHECK", "CLUSTER"], Sorted(rows, 3, 0));
+        return (["ENDPOINT", "STATUS", "OUTLIER CHECK", "CLUSTER", "KNOWN FROM"], Sorted(rows, 3, 0));
+    }
+
+    /// <summary>A cluster of the admin interface's answer, each host with the clusters that told of it.</summary>
+    public static JsonNode WithSources(JsonNode cluster, EndpointSources sources)
+    {
+        var copy = cluster.DeepClone();
+        foreach (var host in (At(copy, "host_statuses") as JsonArray ?? []).OfType<JsonObject>())
+            host["known_from"] = sources.Json(At(host, "address", "socket_address", "address")?.ToString() ?? "");
+        return copy;
     }
 
     public static (string[] Header, IReadOnlyList<string[]> Rows) Secrets(ConfigDump dump, DateTimeOffset now)

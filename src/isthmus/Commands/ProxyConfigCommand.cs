@@ -98,14 +98,18 @@ internal static class ProxyConfigCommand
         var filters = Filters.Make(command);
         command.SetAction(async (line, stop) =>
         {
-            var clusters = await DumpAsync(line, line.GetValue(pod)!, "clusters?format=json", stop);
-            var (header, rows) = ProxyTables.Endpoints(clusters, name =>
-                Wanted(line, filters.Cluster, name) && (line.GetValue(filters.Fqdn) is null || Wanted(line, filters.Fqdn, ProxyTables.Split(name).Host)));
+            using var client = GlobalOptions.Client(line);
+            var query = new MeshQuery(client, line.GetValue(GlobalOptions.IstioNamespace)!);
+            var (ns, name) = await query.ResolvePodAsync(line.GetValue(pod)!, line.GetValue(GlobalOptions.Namespace), stop);
+            var clusters = await query.AskProxyAsync(ns, name, "clusters?format=json", stop);
+            var sources = new EndpointSources(await query.AskSourcesAsync($"{name}.{ns}", stop), TimeProvider.System.GetUtcNow());
+            var (header, rows) = ProxyTables.Endpoints(clusters, sources, cluster =>
+                Wanted(line, filters.Cluster, cluster) && (line.GetValue(filters.Fqdn) is null || Wanted(line, filters.Fqdn, ProxyTables.Split(cluster).Host)));
             rows = [.. rows.Where(row => Wanted(line, filters.Address, row[0].Split(':')[0])
                 && (line.GetValue(filters.Port) is not { } port || row[0].EndsWith($":{port}", StringComparison.Ordinal))
                 && (line.GetValue(filters.Status) is not { } status || string.Equals(row[1], status, StringComparison.OrdinalIgnoreCase)))];
             var names = rows.Select(row => row[3]).ToHashSet(StringComparer.Ordinal);
-            output.Write(line, () => new JsonArray([.. (ConfigDump.At(clusters, "cluster_statuses") as JsonArray ?? []).Where(cluster => names.Contains(cluster?["name"]?.ToString() ?? "")).Select(cluster => cluster!.DeepClone())]),
+            output.Write(line, () => new JsonArray([.. (ConfigDump.At(clusters, "cluster_statuses") as JsonArray ?? []).Where(cluster => names.Contains(cluster?["name"]?.ToString() ?? "")).Select(cluster => ProxyTables.WithSources(cluster!, sources))]),
                 () => TextTable.Write(header, rows));
             return 0;
         });

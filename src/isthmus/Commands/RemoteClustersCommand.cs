@@ -1,5 +1,4 @@
 using System.CommandLine;
-using System.Globalization;
 using System.Text.Json.Nodes;
 using Isthmus.Operate.Diagnose;
 
@@ -16,6 +15,7 @@ internal static class RemoteClustersCommand
             using var client = GlobalOptions.Client(line);
             var answers = await new MeshQuery(client, line.GetValue(GlobalOptions.IstioNamespace)!).AskControlPlanesAsync("/debug/clusterz", stop);
             var rows = answers.SelectMany(answer => (answer.Answer as JsonArray ?? []).OfType<JsonObject>().Select(cluster => (answer.Pod, Cluster: cluster))).ToList();
+            var now = TimeProvider.System.GetUtcNow();
             output.Write(line,
                 () => new JsonArray([.. rows.Select(row =>
                 {
@@ -23,20 +23,14 @@ internal static class RemoteClustersCommand
                     copy["istiod"] = row.Pod;
                     return (JsonNode)copy;
                 })]),
-                () => TextTable.Write(["NAME", "SECRET", "STATUS", "ISTIOD", "LAST CONTACT", "MESSAGE"], [.. rows.Select(row => (string[])
+                () => TextTable.Write(["NAME", "SECRET", "STATUS", "ISTIOD", "LAST CONTACT", "SERVED FROM", "MESSAGE"], [.. rows.Select(row => (string[])
                 [
                     row.Cluster["id"]?.ToString() ?? "", row.Cluster["secretName"]?.ToString() ?? "", row.Cluster["syncStatus"]?.ToString() ?? "", row.Pod,
-                    Age(row.Cluster["lastContact"]?.ToString()), row.Cluster["message"]?.ToString() ?? "",
+                    EndpointSources.Since(row.Cluster["lastContact"]?.ToString(), now), EndpointSources.Freshness(row.Cluster["source"]?.ToString(), row.Cluster["confirmed"]?.ToString(), now),
+                    row.Cluster["message"]?.ToString() ?? row.Cluster["snapshot"]?["problem"]?.ToString() ?? "",
                 ])]));
             return 0;
         });
         return command;
-    }
-
-    private static string Age(string? time)
-    {
-        if (!DateTimeOffset.TryParse(time, CultureInfo.InvariantCulture, out var parsed)) return "never";
-        var age = TimeProvider.System.GetUtcNow() - parsed;
-        return age.TotalSeconds < 120 ? $"{Math.Max(0, age.TotalSeconds):0}s ago" : age.TotalMinutes < 120 ? $"{age.TotalMinutes:0}m ago" : $"{age.TotalHours:0}h ago";
     }
 }

@@ -1,0 +1,34 @@
+using Isthmus.Kubernetes.Client;
+
+namespace Isthmus.ControlPlane.Clusters;
+
+/// <summary>One line of <c>remote-clusters</c>.</summary>
+/// <param name="Status"><c>synced</c>, <c>syncing</c>, <c>timeout</c> (not reached in time; still being tried) or <c>invalid</c>.</param>
+/// <param name="Source">Where what is served of the cluster comes from.</param>
+/// <param name="LastContact">When its API server last said something; null: never since this control plane began.</param>
+/// <param name="Confirmed">Up to when what is served is known to be true; null: nothing is served.</param>
+/// <param name="Error">What is wrong; empty when nothing is.</param>
+public sealed record ClusterStatus(string Id, string Secret, string Status, ClusterSource Source, DateTimeOffset? LastContact, DateTimeOffset? Confirmed, string Error)
+{
+    internal static ClusterStatus Of(ClusterWatch watch, ClusterWatch? next, bool timedOut, string rootDifference)
+    {
+        var error = watch.LastError;
+        var isSynced = watch.Contact.Synced;
+        var source = isSynced ? error is null ? ClusterSource.Live : ClusterSource.Memory : watch.SnapshotOf is null ? ClusterSource.Nothing : ClusterSource.Snapshot;
+        return new(
+            watch.Id, watch.Secret, isSynced ? "synced" : timedOut ? "timeout" : "syncing", source, watch.LastContact,
+            source switch { ClusterSource.Nothing => null, ClusterSource.Snapshot => watch.SnapshotOf, _ => watch.LastContact },
+            error is not null ? Describe(watch, error)
+                : next?.LastError is { } refused ? $"the changed credentials do not work, those before them stay in force: {Describe(next, refused)}" : rootDifference);
+    }
+
+    private static string Describe(ClusterWatch watch, Exception error) => error switch
+    {
+        KubeException { Code: 401 } => $"{watch.Access.Server} rejects the token: it has expired or its account is gone; make the secret again with 'isthmus create-remote-secret'",
+        KubeException { Code: 403 } e => $"{watch.Access.Server}: {e.Message}; the account of the secret lacks rights",
+        _ => $"{watch.Access.Server} cannot be reached: {error.InnerException?.Message ?? error.Message}",
+    };
+}
+
+/// <summary>Where what is served of a remote cluster comes from: its API server now, what it said before it went away, or what an earlier control plane kept.</summary>
+public enum ClusterSource { Nothing, Live, Memory, Snapshot }

@@ -1,0 +1,37 @@
+using System.Collections.Immutable;
+using Isthmus.ControlPlane.Derive;
+using Isthmus.Core.Collections;
+using Isthmus.Mesh.Model;
+
+namespace Isthmus.ControlPlane.LastKnown;
+
+/// <summary>
+/// Everything that a cluster told about what serves where: enough to serve it without the cluster's API server. The facts that a mesh
+/// looks at and nothing more, so there is no Secret in it, no environment and no command line of a Pod. In key order.
+/// </summary>
+public sealed record ClusterSnapshot(
+    string Cluster,
+    ValueList<ClusterService> Services,
+    ValueList<SliceFacts> Slices,
+    ValueList<PodFacts> Pods,
+    ValueList<NodeFacts> Nodes,
+    ValueList<NamespaceFacts> Namespaces)
+{
+    public static ClusterSnapshot Of(SnapshotInputs inputs, string cluster) => new(
+        cluster, Pick(inputs.Services, cluster), Pick(inputs.Slices, cluster), Pick(inputs.Pods, cluster), Pick(inputs.Nodes, cluster), Pick(inputs.Namespaces, cluster));
+
+    private static ValueList<T> Pick<T>(ImmutableDictionary<ObjectKey, T> items, string cluster) =>
+        items.Where(item => item.Key.Cluster == cluster).OrderBy(item => item.Key).Select(item => item.Value).ToValueList();
+}
+
+/// <summary>The collections that snapshots are made of, at one revision. The same references mean that nothing changed.</summary>
+public sealed record SnapshotInputs(
+    ImmutableDictionary<ObjectKey, ClusterService> Services,
+    ImmutableDictionary<ObjectKey, SliceFacts> Slices,
+    ImmutableDictionary<ObjectKey, PodFacts> Pods,
+    ImmutableDictionary<ObjectKey, NodeFacts> Nodes,
+    ImmutableDictionary<ObjectKey, NamespaceFacts> Namespaces)
+{
+    public static SnapshotInputs Of(MeshSources sources) =>
+        new(sources.Services.Items, sources.Slices.Items, sources.Pods.Items, sources.Nodes.Items, sources.Namespaces.Items);
+}

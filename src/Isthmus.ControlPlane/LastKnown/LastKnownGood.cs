@@ -1,0 +1,186 @@
+using System.Collections.Concurrent;
+using Isthmus.ControlPlane.Clusters;
+using Isthmus.ControlPlane.Push;
+using Isthmus.Core.Problems;
+using Microsoft.Extensions.Logging;
+
+namespace Isthmus.ControlPlane.LastKnown;
+
+/// <summary>What is kept of one cluster: when it was written, how large, and what was wrong with what was found.</summary>
+public sealed record KeptSnapshot(DateTimeOffset Saved, long Bytes, string Problem);
+
+/// <summary>
+/// Keeps what remote clusters tell in the configuration cluster, so that a control plane that starts while one of their API servers is
+/// away serves what was true last. Written soon after a change, but a cluster that changes all the time costs little; dropped when the
+/// cluster's remote secret goes.
+/// </summary>
+public sealed partial class LastKnownGood(SnapshotStore store, ClusterSet clusters, MeshObjects objects, PushEngine engine, TimeProvider time, ILogger<LastKnownGood> log)
+{
+    private static readonly TimeSpan Tick = TimeSpan.FromSeconds(1);
+
+    /// <summary>Between two writes of one cluster, for each part.</summary>
+    private static readonly TimeSpan WriteInterval = TimeSpan.FromSeconds(10);
+
+    private static readonly TimeSpan ConfirmInterval = TimeSpan.FromMinutes(1);
+
+    private readonly TaskCompletionSource _restored = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    private readonly ConcurrentDictionary<string, KeptSnapshot> _kept = new(StringComparer.Ordinal);
+    private readonly Dictionary<string, Entry> _entries = new(StringComparer.Ordinal);
+    private Dictionary<string, StoredSnapshot> _found = new(StringComparer.Ordinal);
+
+    /// <summary>Completes when every cluster that is named by a remote secret and has a snapshot is served from it.</summary>
+    public Task Restored => _restored.Task;
+
+    /// <summary>By cluster. From any thread.</summary>
+    public IReadOnlyDictionary<string, KeptSnapshot> Kept => _kept;
+
+    /// <summary>Writes that failed since the start.</summary>
+    public long Failures { get; private set; }
+
+    private sealed class Entry
+    {
+        internal SnapshotInputs? Inputs { get; set; }
+        internal string Generation { get; set; } = "";
+        internal DateTimeOffset NotBefore { get; set; }
+        internal DateTimeOffset Confirmed { get; set; }
+    }
+
+    public async Task RunAsync(CancellationToken stop)
+    {
+        try
+        {
+            while (!await TryAsync(LoadAsync, stop).ConfigureAwait(false)) await Task.Delay(Tick, time, stop).ConfigureAwait(false);
+            await clusters.SecretsSeen.WaitAsync(stop).ConfigureAwait(false);
+            await RestoreAsync().ConfigureAwait(false);
+            _restored.TrySetResult();
+            using var timer = new PeriodicTimer(Tick, time);
+            while (await timer.WaitForNextTickAsync(stop).ConfigureAwait(false))
+            {
+                await RestoreAsync().ConfigureAwait(false);
+                await TryAsync(DropAsync, stop).ConfigureAwait(false);
+                await TryAsync(SaveAsync, stop).ConfigureAwait(false);
+            }
+        }
+        catch (OperationCanceledException) when (stop.IsCancellationRequested)
+        {
+        }
+    }
+
+    private async Task LoadAsync(CancellationToken stop)
+    {
+        var (found, problems) = await store.LoadAsync(stop).ConfigureAwait(false);
+        foreach (var (cluster, problem) in problems) Ignore(cluster, problem);
+        foreach (var snapshot in found) _kept[snapshot.Cluster] = new(snapshot.Confirmed, snapshot.Encoded.Size, "");
+        _found = found.ToDictionary(snapshot => snapshot.Cluster, StringComparer.Ordinal);
+    }
+
+    /// <summary>Each snapshot that was found counts once, until its cluster has spoken itself.</summary>
+    private async Task RestoreAsync()
+    {
+        foreach (var (cluster, watch) in clusters.Remotes)
+        {
+            if (!_found.Remove(cluster, out var stored)) continue;
+            try
+            {
+                var snapshot = SnapshotCodec.Decode(cluster, stored.Encoded);
+                watch.SnapshotOf = stored.Confirmed;
+                await objects.Restore(snapshot, () => clusters.Remotes.ContainsKey(cluster)).ConfigureAwait(false);
+                LogRestored(cluster, snapshot.Services.Count, snapshot.Pods.Count, stored.Confirmed);
+            }
+            catch (ProblemException e)
+            {
+                Ignore(cluster, SnapshotMaps.Ignored(stored.Maps[0], e));
+            }
+        }
+    }
+
+    private async Task DropAsync(CancellationToken stop)
+    {
+        foreach (var cluster in store.Clusters.Where(cluster => !clusters.IsNamed(cluster)))
+        {
+            await store.DropAsync(cluster, stop).ConfigureAwait(false);
+            _found.Remove(cluster);
+            _entries.Remove(cluster);
+            _kept.TryRemove(cluster, out _);
+            LogDropped(cluster);
+        }
+    }
+
+    private async Task SaveAsync(CancellationToken stop)
+    {
+        var inputs = await engine.AskAsync(writer => SnapshotInputs.Of(writer.Mesh.Sources), stop).ConfigureAwait(false);
+        foreach (var (cluster, watch) in clusters.Remotes)
+        {
+            // Only what the cluster itself has said whole in this life: a snapshot is never made from a snapshot.
+            if (!watch.Contact.Synced || watch.LastContact is not { } contact) continue;
+            var entry = _entries.TryGetValue(cluster, out var known) ? known : _entries[cluster] = new();
+            if (entry.Inputs != inputs && time.GetUtcNow() >= entry.NotBefore) await WriteAsync(cluster, entry, inputs, contact, stop).ConfigureAwait(false);
+            else if (entry.Generation.Length > 0 && contact - entry.Confirmed > ConfirmInterval) await ConfirmAsync(cluster, entry, contact, stop).ConfigureAwait(false);
+        }
+    }
+
+    private async Task WriteAsync(string cluster, Entry entry, SnapshotInputs inputs, DateTimeOffset contact, CancellationToken stop)
+    {
+        var encoded = SnapshotCodec.Encode(ClusterSnapshot.Of(inputs, cluster));
+        if (encoded.Generation == entry.Generation)
+        {
+            entry.Inputs = inputs;
+            return;
+        }
+        entry.NotBefore = time.GetUtcNow() + WriteInterval * Math.Max(1, encoded.Chunks.Count);
+        if (encoded.Chunks.Count > SnapshotCodec.MostChunks)
+        {
+            LogTooLarge(cluster, encoded.Size);
+            return;
+        }
+        await store.SaveAsync(cluster, encoded, contact, stop).ConfigureAwait(false);
+        (entry.Inputs, entry.Generation, entry.Confirmed) = (inputs, encoded.Generation, contact);
+        _kept[cluster] = new(contact, encoded.Size, "");
+    }
+
+    private async Task ConfirmAsync(string cluster, Entry entry, DateTimeOffset contact, CancellationToken stop)
+    {
+        if (await store.ConfirmAsync(cluster, contact, stop).ConfigureAwait(false))
+        {
+            entry.Confirmed = contact;
+            _kept[cluster] = _kept.GetValueOrDefault(cluster, new(contact, 0, "")) with { Saved = contact };
+        }
+        else (entry.Inputs, entry.Generation) = (null, "");
+    }
+
+    private void Ignore(string cluster, Problem problem)
+    {
+        LogIgnored(problem.ToString());
+        _kept[cluster] = new(DateTimeOffset.MinValue, 0, problem.ToString());
+    }
+
+    private async Task<bool> TryAsync(Func<CancellationToken, Task> step, CancellationToken stop)
+    {
+        try
+        {
+            await step(stop).ConfigureAwait(false);
+            return true;
+        }
+        catch (Exception e) when (ApiTrouble.Is(e, stop))
+        {
+            Failures++;
+            LogTrouble(e.Message);
+            return false;
+        }
+    }
+
+    [LoggerMessage(Level = LogLevel.Information, Message = "Cluster {Cluster} is served as it was known at {Confirmed:O}, with {Services} services and {Pods} pods, until its API server answers")]
+    private partial void LogRestored(string cluster, int services, int pods, DateTimeOffset confirmed);
+
+    [LoggerMessage(Level = LogLevel.Information, Message = "Dropped the snapshot of cluster {Cluster}: no remote secret names it")]
+    private partial void LogDropped(string cluster);
+
+    [LoggerMessage(Level = LogLevel.Warning, Message = "{Problem}")]
+    private partial void LogIgnored(string problem);
+
+    [LoggerMessage(Level = LogLevel.Warning, Message = "The snapshot of cluster {Cluster} has {Bytes} bytes, more than are kept; it would not survive a restart of the control plane")]
+    private partial void LogTooLarge(string cluster, long bytes);
+
+    [LoggerMessage(Level = LogLevel.Warning, Message = "Snapshots of clusters could not be read or written, trying again: {Error}")]
+    private partial void LogTrouble(string error);
+}

@@ -1,0 +1,81 @@
+using System.Text.Json;
+using System.Text.Json.Serialization;
+using System.Text.Json.Serialization.Metadata;
+using Isthmus.ControlPlane.Derive;
+using Isthmus.Core.Collections;
+using Isthmus.Mesh.Model;
+
+namespace Isthmus.ControlPlane.LastKnown;
+
+/// <summary>
+/// Snapshots as JSON: the records as they are, so that a fact which is added to them is kept too. What is missing or null where it
+/// may not be is refused.
+/// </summary>
+[JsonSourceGenerationOptions(
+    PropertyNamingPolicy = JsonKnownNamingPolicy.CamelCase,
+    IgnoreReadOnlyProperties = true,
+    RespectNullableAnnotations = true,
+    RespectRequiredConstructorParameters = true,
+    Converters =
+    [
+        typeof(ListConverter<string>), typeof(ListConverter<ServicePort>), typeof(ListConverter<SliceAddress>), typeof(ListConverter<ClusterService>),
+        typeof(ListConverter<SliceFacts>), typeof(ListConverter<PodFacts>), typeof(ListConverter<NodeFacts>), typeof(ListConverter<NamespaceFacts>),
+        typeof(MapConverter<string>), typeof(MapConverter<int>), typeof(WordConverter<Protocol>), typeof(WordConverter<EndpointHealth>),
+    ])]
+[JsonSerializable(typeof(ClusterSnapshot))]
+[JsonSerializable(typeof(ServicePort))]
+[JsonSerializable(typeof(SliceAddress))]
+[JsonSerializable(typeof(int))]
+internal sealed partial class SnapshotJson : JsonSerializerContext;
+
+internal sealed class ListConverter<T> : JsonConverter<ValueList<T>>
+{
+    public override ValueList<T> Read(ref Utf8JsonReader reader, Type typeToConvert, JsonSerializerOptions options)
+    {
+        if (reader.TokenType != JsonTokenType.StartArray) throw new JsonException("a list is expected");
+        var type = (JsonTypeInfo<T>)options.GetTypeInfo(typeof(T));
+        var items = new List<T>();
+        while (reader.Read() && reader.TokenType != JsonTokenType.EndArray) items.Add(JsonSerializer.Deserialize(ref reader, type) ?? throw new JsonException("a list holds null"));
+        return items.ToValueList();
+    }
+
+    public override void Write(Utf8JsonWriter writer, ValueList<T> value, JsonSerializerOptions options)
+    {
+        var type = (JsonTypeInfo<T>)options.GetTypeInfo(typeof(T));
+        writer.WriteStartArray();
+        foreach (var item in value) JsonSerializer.Serialize(writer, item, type);
+        writer.WriteEndArray();
+    }
+}
+
+internal sealed class MapConverter<T> : JsonConverter<ValueMap<T>>
+{
+    public override ValueMap<T> Read(ref Utf8JsonReader reader, Type typeToConvert, JsonSerializerOptions options)
+    {
+        if (reader.TokenType != JsonTokenType.StartObject) throw new JsonException("a mapping is expected");
+        var type = (JsonTypeInfo<T>)options.GetTypeInfo(typeof(T));
+        var items = new Dictionary<string, T>(StringComparer.Ordinal);
+        while (reader.Read() && reader.TokenType == JsonTokenType.PropertyName)
+        {
+            var key = reader.GetString()!;
+            reader.Read();
+            items[key] = JsonSerializer.Deserialize(ref reader, type) ?? throw new JsonException("a mapping holds null");
+        }
+        return items.ToValueMap();
+    }
+
+    public override void Write(Utf8JsonWriter writer, ValueMap<T> value, JsonSerializerOptions options)
+    {
+        var type = (JsonTypeInfo<T>)options.GetTypeInfo(typeof(T));
+        writer.WriteStartObject();
+        foreach (var (key, item) in value)
+        {
+            writer.WritePropertyName(key);
+            JsonSerializer.Serialize(writer, item, type);
+        }
+        writer.WriteEndObject();
+    }
+}
+
+/// <summary>Enumerations by name; a number could be one that does not exist.</summary>
+internal sealed class WordConverter<T>() : JsonStringEnumConverter<T>(null, allowIntegerValues: false) where T : struct, Enum;

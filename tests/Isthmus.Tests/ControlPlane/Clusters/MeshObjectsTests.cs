@@ -1,0 +1,143 @@
+using Isthmus.ControlPlane;
+using Isthmus.ControlPlane.Clusters;
+using Isthmus.ControlPlane.LastKnown;
+using Isthmus.Kubernetes.Objects;
+using Isthmus.Kubernetes.Watch;
+using Microsoft.Extensions.Logging.Abstractions;
+using Xunit;
+using static Isthmus.Tests.ControlPlane.MeshRig;
+
+namespace Isthmus.Tests.ControlPlane.Clusters;
+
+public sealed class MeshObjectsTests
+{
+    private static readonly ResourceKind[] All = [Kinds.Service, Kinds.EndpointSlice, Kinds.Pod, Kinds.Node, Kinds.Namespace];
+
+    [Fact]
+    public async Task A_snapshot_serves_until_the_cluster_speaks_and_leaves_nothing_stale()
+    {
+        var (rig, objects) = Make();
+        await objects.Restore(Snapshot(), () => true);
+        var client = rig.Sidecar("c1");
+        rig.Push();
+        Assert.Equal(["10.244.0.1:8080=1", "172.18.202.1:15443=2"], Endpoints(client, OutboundName("orders")));
+
+        // Its API server is back: one Pod has gone, and with it its part of the slice; everything else is listed again.
+        foreach (var kind in All) await ListAsync(objects, new("c2", 1), kind, Before, except: "orders-10.244.0.3");
+        rig.Push();
+        Assert.Equal(["10.244.0.1:8080=1", "172.18.202.1:15443=1"], Endpoints(client, OutboundName("orders")));
+        Assert.DoesNotContain(rig.Mesh.Sources.Pods.Items.Keys, key => key.Name == "orders-10.244.0.3");
+        Assert.Empty(rig.Mesh.Graph.Verify());
+    }
+
+    [Fact]
+    public async Task A_snapshot_never_takes_the_place_of_what_the_cluster_said_itself()
+    {
+        var (rig, objects) = Make();
+        await objects.Replace<Pod>(new("c2", 1), Kinds.Pod, []);
+        await objects.Restore(Snapshot(), () => true);
+        rig.Push();
+        Assert.DoesNotContain(rig.Mesh.Sources.Pods.Items.Keys, key => key.Cluster == "c2");
+        Assert.Contains(rig.Mesh.Sources.Services.Items.Keys, key => key.Cluster == "c2");
+    }
+
+    [Fact]
+    public async Task A_cluster_that_left_before_its_snapshot_was_taken_stays_away()
+    {
+        var (rig, objects) = Make();
+        await objects.Restore(Snapshot(), () => false);
+        rig.Push();
+        Assert.DoesNotContain(rig.Mesh.Sources.Services.Items.Keys, key => key.Cluster == "c2");
+    }
+
+    [Fact]
+    public async Task The_newest_watch_that_listed_a_kind_is_heard_and_older_ones_are_not()
+    {
+        var (rig, objects) = Make();
+        var (old, young) = (new WatchId("c2", 1), new WatchId("c2", 2));
+        Pod pod = new() { Metadata = new() { Name = "p", Namespace = MeshRig.Namespace } };
+        await objects.Replace<Pod>(old, Kinds.Pod, [new("shop/p", pod)]);
+        await objects.Replace<Pod>(young, Kinds.Pod, []);
+        await objects.Apply<Pod>(old, Kinds.Pod, [new("shop/p", pod, null)]);
+        await objects.Replace<Pod>(old, Kinds.Pod, [new("shop/p", pod)]);
+        rig.Push();
+        Assert.DoesNotContain(rig.Mesh.Sources.Pods.Items.Keys, key => key.Cluster == "c2");
+
+        await objects.Apply<Pod>(young, Kinds.Pod, [new("shop/p", pod, null)]);
+        await objects.Remove(old);
+        rig.Push();
+        Assert.Contains(rig.Mesh.Sources.Pods.Items.Keys, key => key.Cluster == "c2");
+        await objects.Remove(young);
+        rig.Push();
+        Assert.DoesNotContain(rig.Mesh.Sources.Pods.Items.Keys, key => key.Cluster == "c2");
+    }
+
+    private static (MeshRig Rig, MeshObjects Objects) Make()
+    {
+        var rig = new MeshRig("c1");
+        rig.App("c1", "orders", "10.96.0.10", "10.244.0.1");
+        rig.Writer.PutContact(new("c2", false, false, false, 0));
+        return (rig, new(new DiscoverySettings { ClusterId = "c1" }, change => { change(rig.Writer); return ValueTask.CompletedTask; }, NullLogger<MeshObjects>.Instance));
+    }
+
+    /// <summary>What a control plane before this one knew, by way of its encoding.</summary>
+    private static ClusterSnapshot Snapshot()
+    {
+        var before = new MeshRig("c1", "c2");
+        Before(before, null);
+        before.Push();
+        return SnapshotCodec.Decode("c2", SnapshotCodec.Encode(ClusterSnapshot.Of(SnapshotInputs.Of(before.Mesh.Sources), "c2")));
+    }
+
+    private static void Before(MeshRig rig, string? except)
+    {
+        rig.App("c2", "orders", "10.96.0.11", [.. ((string[])["10.244.0.2", "10.244.0.3"]).Where(ip => $"orders-{ip}" != except)]);
+        rig.EastWest("c2", "172.18.202.1");
+    }
+
+    private static ValueTask ListAsync(MeshObjects objects, WatchId watch, ResourceKind kind, Action<MeshRig, string?> build, string except)
+    {
+        var now = new MeshRig("c2");
+        build(now, except);
+        now.Push();
+        var recorder = new ObjectsOf(now, objects, watch);
+        return recorder.ReplaceAsync(kind);
+    }
+
+    /// <summary>Lists again what a rig holds, as Kubernetes objects of the least kind that make the same facts.</summary>
+    private sealed class ObjectsOf(MeshRig rig, MeshObjects objects, WatchId watch)
+    {
+        internal ValueTask ReplaceAsync(ResourceKind kind) => kind.Kind switch
+        {
+            "Pod" => Put(kind, rig.Mesh.Sources.Pods.Items.Values.Select(pod => new Pod
+            {
+                Metadata = new() { Name = pod.Source.Name, Namespace = pod.Source.Namespace, Labels = pod.Labels.ToDictionary() },
+                Spec = new() { NodeName = pod.Node, ServiceAccountName = pod.ServiceAccount },
+                Status = new() { PodIP = pod.Addresses[0], PodIPs = { new() { Ip = pod.Addresses[0] } } },
+            })),
+            "EndpointSlice" => Put(kind, rig.Mesh.Sources.Slices.Items.Values.Select(slice => new EndpointSlice
+            {
+                Metadata = new() { Name = slice.Source.Name, Namespace = slice.Source.Namespace, Labels = { ["kubernetes.io/service-name"] = slice.Service } },
+                Endpoints = [.. slice.Addresses.Select(address => new SliceEndpoint
+                {
+                    Addresses = [address.Address], Conditions = new() { Ready = true }, NodeName = address.Node, TargetRef = new() { Kind = "Pod", Namespace = MeshRig.Namespace, Name = address.Pod!.Value.Name },
+                })],
+                Ports = [.. slice.Ports.Select(port => new SlicePort { Name = port.Key, Port = port.Value })],
+            })),
+            "Service" => Put(kind, rig.Mesh.Sources.Services.Items.Values.Select(service => new Service
+            {
+                Metadata = new() { Name = service.Name, Namespace = service.Namespace, Labels = service.Labels.ToDictionary() },
+                Spec = new()
+                {
+                    Type = service.ExternalAddresses.IsEmpty ? "ClusterIP" : "LoadBalancer", ClusterIP = service.ClusterIps[0], ClusterIPs = [.. service.ClusterIps],
+                    Selector = service.Selector.ToDictionary(), Ports = [.. service.Ports.Select(port => new Kubernetes.Objects.ServicePort { Name = port.Name, Port = port.Number })],
+                },
+                Status = new() { LoadBalancer = new() { Ingress = [.. service.ExternalAddresses.Select(ip => new LoadBalancerIngress { Ip = ip })] } },
+            })),
+            "Node" => Put(kind, rig.Mesh.Sources.Nodes.Items.Values.Select(node => new Node { Metadata = new() { Name = node.Source.Name, Labels = { ["topology.kubernetes.io/region"] = node.Locality.Region, ["topology.kubernetes.io/zone"] = node.Locality.Zone } } })),
+            _ => Put(kind, rig.Mesh.Sources.Namespaces.Items.Values.Select(ns => new Namespace { Metadata = new() { Name = ns.Source.Name, Labels = ns.Labels.ToDictionary() } })),
+        };
+
+        private ValueTask Put<T>(ResourceKind kind, IEnumerable<T> items) where T : KubeObject => objects.Replace<T>(watch, kind, [.. items.Select(item => KeyValuePair.Create(item.Key, item))]);
+    }
+}

@@ -1,0 +1,196 @@
+using System.IO.Compression;
+using System.Security.Cryptography;
+using System.Text;
+using System.Text.Json.Nodes;
+using FsCheck;
+using FsCheck.Fluent;
+using Isthmus.ControlPlane.Derive;
+using Isthmus.ControlPlane.LastKnown;
+using Isthmus.Core.Collections;
+using Isthmus.Core.Problems;
+using Isthmus.Kubernetes.Objects;
+using Isthmus.Mesh.Model;
+using Xunit;
+using ServicePort = Isthmus.Mesh.Model.ServicePort;
+
+namespace Isthmus.Tests.ControlPlane.LastKnown;
+
+public sealed class SnapshotCodecTests
+{
+    private static readonly DateTimeOffset Noon = new(2026, 1, 2, 12, 0, 0, TimeSpan.Zero);
+
+    [Fact]
+    public void Whatever_a_cluster_tells_comes_back_from_config_maps_as_it_was() => Prop.ForAll(Arb.From(Snapshots), snapshot =>
+    {
+        var (found, problems, loose) = SnapshotMaps.Read(Maps(snapshot));
+        var stored = Assert.Single(found);
+        Assert.Empty(problems);
+        Assert.Empty(loose);
+        Assert.Equal((snapshot.Cluster, Noon), (stored.Cluster, stored.Confirmed));
+        Assert.Equal(snapshot, SnapshotCodec.Decode(snapshot.Cluster, stored.Encoded));
+    }).QuickCheckThrowOnFailure();
+
+    [Fact]
+    public void A_large_snapshot_is_kept_in_parts_that_config_maps_can_hold()
+    {
+        var snapshot = Large();
+        var maps = Maps(snapshot);
+        Assert.True(maps.Count > 3, $"{maps.Count} maps");
+        Assert.All(maps, map => Assert.True(map.BinaryData.Values.Sum(text => text.Length) < 1 << 20));
+        Assert.Equal(snapshot, SnapshotCodec.Decode("east", Assert.Single(SnapshotMaps.Read(Enumerable.Reverse(maps)).Found).Encoded));
+    }
+
+    [Fact]
+    public void Parts_that_are_missing_or_from_another_time_make_no_snapshot()
+    {
+        var maps = Maps(Large());
+        var part = maps[1];
+        var (found, problems, loose) = SnapshotMaps.Read(maps.Where(map => map != part));
+        Assert.Empty(found);
+        Assert.Contains("lacks its part", Assert.Single(problems).Problem.Message);
+        Assert.Equal(maps.Count - 2, loose.Count);
+
+        part.BinaryData[part.BinaryData.Keys.Single()] = Maps(Large(seed: 2))[1].BinaryData.Values.Single();
+        var mixed = Assert.Single(SnapshotMaps.Read(maps).Found);
+        Assert.Throws<ProblemException>(() => SnapshotCodec.Decode("east", mixed.Encoded));
+    }
+
+    [Theory]
+    [InlineData("cluster", "west", "a name that is not its own")]
+    [InlineData("cluster", "", "a name that is not its own")]
+    [InlineData("parts", "0", "'0' parts")]
+    [InlineData("parts", "-1", "'-1' parts")]
+    [InlineData("parts", "1000000000", "'1000000000' parts")]
+    [InlineData("parts", "two", "'two' parts")]
+    [InlineData("confirmed", "yesterday", "when it was confirmed")]
+    [InlineData("generation", "../../x", "lacks its part")]
+    public void An_index_that_makes_no_sense_is_a_problem_of_its_own(string key, string value, string words)
+    {
+        var maps = Maps(Empty("east"));
+        maps.Single(map => map.Data.Count > 0).Data[key] = value;
+        var (found, problems, _) = SnapshotMaps.Read([.. maps, .. Maps(Empty("north"))]);
+        Assert.Equal("north", Assert.Single(found).Cluster);
+        var problem = Assert.Single(problems).Problem;
+        Assert.Contains(words, problem.Message);
+        Assert.StartsWith("ConfigMap istio-system/isthmus-last-known-", problem.Object);
+    }
+
+    [Theory]
+    [InlineData("null", "null")]
+    [InlineData("{}", "another version or damaged")]
+    [InlineData("[]", "another version or damaged")]
+    [InlineData("""{"cluster":"east","services":[null],"slices":[],"pods":[],"nodes":[],"namespaces":[]}""", "another version or damaged")]
+    [InlineData("""{"cluster":"east","services":{},"slices":[],"pods":[],"nodes":[],"namespaces":[]}""", "another version or damaged")]
+    [InlineData("""{"cluster":"west","services":[],"slices":[],"pods":[],"nodes":[],"namespaces":[]}""", "of cluster 'west'")]
+    [InlineData("""{"cluster":"east","services":[],"slices":[],"pods":[],"nodes":[],"namespaces":[{"source":{"cluster":"west","kind":"Namespace","namespace":"","name":"n"},"network":"","labels":{}}]}""", "does not belong")]
+    [InlineData("""{"cluster":"east","services":[],"slices":[],"pods":[],"nodes":[],"namespaces":[{"source":{"cluster":"east","kind":"Namespace","namespace":"","name":"n"},"network":null,"labels":{}}]}""", "another version or damaged")]
+    [InlineData("""{"cluster":"east","services":[],"slices":[{"source":{"cluster":"east","kind":"EndpointSlice","namespace":"n","name":"s"},"service":"s","addresses":[{"address":"1.2.3.4","health":7,"pod":null,"node":"","zone":"","hostname":""}],"ports":{}}],"pods":[],"nodes":[],"namespaces":[]}""", "another version or damaged")]
+    [InlineData("""{"cluster":"east","services":[],"slices":[{"source":{"cluster":"east","kind":"EndpointSlice","namespace":"n","name":"s"},"service":"s","addresses":[{"address":"there","health":"Ready","pod":null,"node":"","zone":"","hostname":""}],"ports":{}}],"pods":[],"nodes":[],"namespaces":[]}""", "no IP address")]
+    [InlineData("""{"cluster":"east","services":[],"slices":[{"source":{"cluster":"east","kind":"EndpointSlice","namespace":"n","name":"s"},"service":"s","addresses":[],"ports":{"http":70000}}],"pods":[],"nodes":[],"namespaces":[]}""", "70000 is no port")]
+    public void Content_that_is_not_ours_is_refused_with_the_reason(string text, string words)
+    {
+        var problem = Assert.Throws<ProblemException>(() => SnapshotCodec.Decode("east", Pack(Encoding.UTF8.GetBytes(text)))).Problem;
+        Assert.Contains(words, problem.Message);
+    }
+
+    [Fact]
+    public void Any_bytes_are_refused_and_none_does_harm() => Prop.ForAll(Arb.From(Gen.Choose(0, 255).Select(value => (byte)value).ArrayOf()), bytes =>
+    {
+        Assert.Throws<ProblemException>(() => SnapshotCodec.Decode("east", new("0123456789abcdef", [bytes])));
+        Assert.Throws<ProblemException>(() => SnapshotCodec.Decode("east", Pack(bytes)));
+    }).QuickCheckThrowOnFailure();
+
+    private static ClusterSnapshot Empty(string cluster) => new(cluster, default, default, default, default, default);
+
+    private static ClusterSnapshot Large(int seed = 1)
+    {
+        var random = new Random(seed);
+        string Noise() => Convert.ToHexString(Enumerable.Range(0, 500).Select(_ => (byte)random.Next(256)).ToArray());
+        return Empty("east") with
+        {
+            Namespaces = Enumerable.Range(0, 4000).Select(i => new NamespaceFacts(new("east", "Namespace", "", $"n{i}"), "", new Dictionary<string, string> { ["noise"] = Noise() }.ToValueMap())).ToValueList(),
+        };
+    }
+
+    private static EncodedSnapshot Pack(byte[] text)
+    {
+        var packed = new MemoryStream();
+        using (var gzip = new GZipStream(packed, CompressionLevel.Fastest, leaveOpen: true)) gzip.Write(text);
+        return new(Convert.ToHexStringLower(SHA256.HashData(text))[..16], [packed.ToArray()]);
+    }
+
+    private static List<ConfigMap> Maps(ClusterSnapshot snapshot)
+    {
+        var encoded = SnapshotCodec.Encode(snapshot);
+        return [.. SnapshotMaps.Parts("istio-system", snapshot.Cluster, encoded).Append(SnapshotMaps.IndexOf("istio-system", snapshot.Cluster, encoded, Noon)).Select(Typed)];
+    }
+
+    private static ConfigMap Typed(JsonObject map) => new()
+    {
+        Metadata = new() { Name = map["metadata"]!["name"]!.ToString(), Namespace = "istio-system", Labels = { [SnapshotMaps.Label] = map["metadata"]!["labels"]![SnapshotMaps.Label]!.ToString() } },
+        Data = Texts(map["data"]),
+        BinaryData = Texts(map["binaryData"]),
+    };
+
+    private static Dictionary<string, string> Texts(JsonNode? node) => (node as JsonObject ?? []).ToDictionary(item => item.Key, item => item.Value!.ToString());
+
+    // Every kind of fact with every field filled: one that is added to a record and not kept shows here.
+    private static readonly Gen<string> Word = Gen.Elements("", "a", "web", "Ä€𝄞", "with \"quotes\"", "10.244.0.9", "line\nbreak", "\u0000");
+    private static readonly Gen<string> Name = Gen.Elements("web", "api-7", "node.example");
+    private static readonly Gen<string> Ip = Gen.Elements("10.0.0.1", "10.0.0.200", "fd00::1");
+    private static readonly Gen<int> PortNumber = Gen.Choose(1, 65535);
+    private static readonly Gen<ValueMap<string>> Labels = Pairs(Word);
+    private static readonly Gen<ValueList<string>> Words = List(Word);
+
+    private static Gen<ValueList<T>> List<T>(Gen<T> of) => of.ListOf().Select(items => items.ToValueList());
+
+    private static Gen<ValueMap<T>> Pairs<T>(Gen<T> of) => of.ListOf().Select(items => items.Select((item, i) => KeyValuePair.Create($"k{i}", item)).ToValueMap());
+
+    private static Gen<ObjectRef> Source(string cluster, string kind) => from ns in Word from name in Name select new ObjectRef(cluster, kind, ns, name);
+
+    private static Gen<ClusterService> Services(string cluster) =>
+        from source in Source(cluster, "Service")
+        from texts in Word.ListOf(4)
+        from ports in List(from name in Word from number in PortNumber from protocol in Gen.Elements(Enum.GetValues<Protocol>()) from target in Word from node in PortNumber select new ServicePort(name, number, protocol, target, node))
+        from lists in Words.ListOf(3)
+        from maps in Labels.ListOf(3)
+        from flags in Gen.Elements(true, false).ListOf(3)
+        from port in PortNumber
+        select new ClusterService(source, texts[0], ports, lists[0], flags[0], texts[1], maps[0], maps[1], lists[1], lists[2], texts[2], port, flags[1] ? maps[2] : null, flags[2], port);
+
+    private static Gen<SliceFacts> Slices(string cluster) =>
+        from source in Source(cluster, "EndpointSlice")
+        from service in Word
+        from addresses in List(
+            from ip in Ip
+            from health in Gen.Elements(Enum.GetValues<EndpointHealth>())
+            from pod in Gen.Elements<ObjectKey?>(null, new ObjectKey(cluster, "shop", "web-1"))
+            from texts in Word.ListOf(3)
+            select new SliceAddress(ip, health, pod, texts[0], texts[1], texts[2]))
+        from ports in Pairs(PortNumber)
+        select new SliceFacts(source, service, addresses, ports);
+
+    private static Gen<PodFacts> Pods(string cluster) =>
+        from source in Source(cluster, "Pod")
+        from labels in Labels
+        from texts in Word.ListOf(5)
+        from addresses in List(Ip)
+        from ports in Pairs(PortNumber)
+        select new PodFacts(source, labels, texts[0], texts[1], addresses, texts[2], texts[3], texts[4], ports);
+
+    private static Gen<NodeFacts> Nodes(string cluster) =>
+        from source in Source(cluster, "Node") from texts in Word.ListOf(3) from labels in Labels from addresses in List(Ip)
+        select new NodeFacts(source, new(texts[0], texts[1], texts[2]), labels, addresses);
+
+    private static Gen<NamespaceFacts> Namespaces(string cluster) =>
+        from source in Source(cluster, "Namespace") from network in Word from labels in Labels select new NamespaceFacts(source, network, labels);
+
+    private static Gen<ClusterSnapshot> Snapshots =>
+        from cluster in Gen.Elements("east", "West_2.example", new string('x', 200))
+        from services in List(Services(cluster))
+        from slices in List(Slices(cluster))
+        from pods in List(Pods(cluster))
+        from nodes in List(Nodes(cluster))
+        from namespaces in List(Namespaces(cluster))
+        select new ClusterSnapshot(cluster, services, slices, pods, nodes, namespaces);
+}

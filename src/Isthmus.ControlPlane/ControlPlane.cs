@@ -96,6 +96,8 @@ public sealed partial class ControlPlane : IAsyncDisposable
 
     private const int BecomeReadyIndex = 6;
 
+    private static readonly TimeSpan StreamPatience = TimeSpan.FromSeconds(1);
+
     public async ValueTask DisposeAsync()
     {
         foreach (var work in _remoteWork.Values) await work.CancelAsync();
@@ -108,7 +110,9 @@ public sealed partial class ControlPlane : IAsyncDisposable
     {
         await _app.StartAsync(stop);
         await Task.Delay(Timeout.Infinite, stop).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
-        await _app.StopAsync(CancellationToken.None);
+        // Proxies keep a stream as long as it stands: one that this control plane no longer feeds must end, so that they go to another.
+        using var patience = new CancellationTokenSource(StreamPatience, _ports.Time);
+        await _app.StopAsync(patience.Token);
     }
 
     /// <summary>The trust domain of the mesh settings decides what the first root is called.</summary>

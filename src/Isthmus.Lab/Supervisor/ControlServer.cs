@@ -101,6 +101,12 @@ internal sealed partial class ControlServer(LabSupervisor lab, string path, Acti
             case "delete":
                 await lab.DeleteAsync((string?)request["name"] ?? "", stop);
                 return new JsonObject();
+            case "break":
+                await lab.BreakAsync((string?)request["name"] ?? "", PartOf(request), stop);
+                return new JsonObject();
+            case "mend":
+                await lab.MendAsync((string?)request["name"] ?? "", PartOf(request), report, stop);
+                return new JsonObject();
             case "stop":
                 await lab.StopAsync();
                 return new JsonObject();
@@ -108,6 +114,8 @@ internal sealed partial class ControlServer(LabSupervisor lab, string path, Acti
                 throw new ProblemException("lab", $"the supervisor does not know the operation '{other}'", "it may be of another version: isthmus lab down, then isthmus lab up");
         }
     }
+
+    private static LabPart PartOf(JsonNode request) => (string?)request["part"] == nameof(LabPart.Cluster) ? LabPart.Cluster : LabPart.ApiServer;
 
     private static async Task<JsonNode?> ReadAsync(NetworkStream stream, CancellationToken stop)
     {

@@ -44,6 +44,14 @@ public sealed class LabClient(LabHome home)
 
     public Task DeleteAsync(string name, CancellationToken stop) => AskAsync(new JsonObject { ["operation"] = "delete", ["name"] = name }, null, stop);
 
+    /// <summary>Takes a part of a cluster away as a fault would.</summary>
+    public Task BreakAsync(string name, LabPart part, CancellationToken stop) =>
+        AskAsync(new JsonObject { ["operation"] = "break", ["name"] = name, ["part"] = part.ToString() }, null, stop);
+
+    /// <summary>Brings it back, and returns when it answers.</summary>
+    public Task MendAsync(string name, LabPart part, Action<LabStep> onStep, CancellationToken stop) =>
+        AskAsync(new JsonObject { ["operation"] = "mend", ["name"] = name, ["part"] = part.ToString() }, onStep, stop);
+
     /// <summary>
     /// Ends the lab's processes, Pods first, and returns when all of them are gone; one that does not answer within
     /// <paramref name="patience"/> is killed, and everything in it with it; so is one that does not listen yet, whose starter was

@@ -8,6 +8,9 @@ using Microsoft.Extensions.Logging;
 
 namespace Isthmus.Lab.Supervisor;
 
+/// <summary>What of a cluster can be taken away and brought back.</summary>
+public enum LabPart { ApiServer, Cluster }
+
 /// <summary>One running cluster: its directory, its node's network, its two processes.</summary>
 internal sealed class LabCluster : IAsyncDisposable
 {
@@ -18,8 +21,7 @@ internal sealed class LabCluster : IAsyncDisposable
 
     private LabCluster(LabHome home, NodeNetwork network, KubeClient client, SupervisedProcess apiServer, SupervisedProcess node, DateTimeOffset begun)
     {
-        // The API's times are whole seconds.
-        Since = new(begun.Ticks - begun.Ticks % TimeSpan.TicksPerSecond, begun.Offset);
+        Since = WholeSeconds(begun);
         _home = home;
         _network = network;
         Client = client;
@@ -30,7 +32,7 @@ internal sealed class LabCluster : IAsyncDisposable
     internal ClusterSettings Settings => _network.Settings;
 
     /// <summary>When this life of the cluster began.</summary>
-    internal DateTimeOffset Since { get; }
+    internal DateTimeOffset Since { get; private set; }
 
     /// <summary>The administrator, without proxy.</summary>
     internal KubeClient Client { get; }
@@ -67,6 +69,31 @@ internal sealed class LabCluster : IAsyncDisposable
         await _apiServer.StopAsync(TimeSpan.FromSeconds(2));
         foreach (var path in PodNamespaces()) NamespaceHandle.Unbind(path);
     }
+
+    /// <summary>Takes a part away as a fault would: the API server's process, or everything at once as if the power failed.</summary>
+    internal async Task BreakAsync(LabPart part, TimeProvider time, CancellationToken stop)
+    {
+        if (part == LabPart.Cluster)
+        {
+            await _node.HoldAsync(stop);
+            await PodProcesses.StopAsync(Namespaces(), [.. new[] { _apiServer.ProcessId }.OfType<int>()], TimeSpan.Zero, time);
+        }
+        await _apiServer.HoldAsync(stop);
+        if (part != LabPart.Cluster) return;
+        foreach (var path in PodNamespaces()) NamespaceHandle.Unbind(path);
+    }
+
+    /// <summary>False when the part was not away.</summary>
+    internal bool Mend(LabPart part, TimeProvider time)
+    {
+        var mended = _apiServer.Release();
+        if (part != LabPart.Cluster) return mended;
+        Since = WholeSeconds(time.GetUtcNow());
+        return _node.Release() | mended;
+    }
+
+    // The API's times are whole seconds.
+    private static DateTimeOffset WholeSeconds(DateTimeOffset time) => new(time.Ticks - time.Ticks % TimeSpan.TicksPerSecond, time.Offset);
 
     internal void DeleteFiles()
     {

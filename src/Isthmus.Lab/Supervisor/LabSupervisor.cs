@@ -120,6 +120,25 @@ internal sealed partial class LabSupervisor : IAsyncDisposable
         }
     }
 
+    /// <summary>Takes a part of a cluster away, for tests of what a mesh does then.</summary>
+    /// <exception cref="ProblemException">There is no such cluster.</exception>
+    internal async Task BreakAsync(string name, LabPart part, CancellationToken stop)
+    {
+        await Running(name).BreakAsync(part, _time, stop);
+        LogBroken(name, part);
+    }
+
+    /// <summary>Brings back what <see cref="BreakAsync"/> took, and returns when it answers.</summary>
+    /// <exception cref="ProblemException">There is no such cluster, nothing of it is away, or it does not come back.</exception>
+    internal async Task MendAsync(string name, LabPart part, Func<LabStep, Task> report, CancellationToken stop)
+    {
+        var cluster = Running(name);
+        if (!cluster.Mend(part, _time)) throw new ProblemException($"cluster {name}", "was not stopped", $"stop it with 'isthmus lab stop {part.ToString().ToLowerInvariant()} --cluster {name}'");
+        LogMended(name, part);
+        await StepAsync(cluster, "API server ready", "apiserver", token => Readiness.ApiServerAsync(cluster.Client, token), _time.GetTimestamp(), report, stop);
+        if (part == LabPart.Cluster) await WaitAsync([name], report, stop);
+    }
+
     internal async Task<JsonObject> StatusAsync(CancellationToken stop)
     {
         var clusters = new JsonArray();
@@ -263,6 +282,12 @@ internal sealed partial class LabSupervisor : IAsyncDisposable
 
     [LoggerMessage(Level = LogLevel.Information, Message = "Cluster {Name} started at {Address}, network {Network}")]
     private partial void LogStarted(string name, string address, string network);
+
+    [LoggerMessage(Level = LogLevel.Information, Message = "Cluster {Name}: {Part} stopped by request")]
+    private partial void LogBroken(string name, LabPart part);
+
+    [LoggerMessage(Level = LogLevel.Information, Message = "Cluster {Name}: {Part} started again by request")]
+    private partial void LogMended(string name, LabPart part);
 
     [LoggerMessage(Level = LogLevel.Information, Message = "Cluster {Name} deleted")]
     private partial void LogDeleted(string name);

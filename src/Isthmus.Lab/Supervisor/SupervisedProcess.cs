@@ -22,7 +22,15 @@ internal sealed partial class SupervisedProcess : IAsyncDisposable
     private readonly ValueList<string> _command;
     private readonly Task _running;
     private volatile Process? _process;
+    private volatile Hold? _hold;
     private int _restarts;
+
+    /// <summary>Somebody wants the process to be down.</summary>
+    private sealed class Hold
+    {
+        internal TaskCompletionSource Down { get; } = new(TaskCreationOptions.RunContinuationsAsynchronously);
+        internal TaskCompletionSource Over { get; } = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    }
 
     internal SupervisedProcess(string name, NamespaceHandle network, IEnumerable<string> command, string logFile, TimeProvider time, ILogger log)
     {
@@ -59,6 +67,17 @@ internal sealed partial class SupervisedProcess : IAsyncDisposable
         await _running;
     }
 
+    /// <summary>Kills it, as a fault would, and keeps it down until <see cref="Release"/>.</summary>
+    internal async Task HoldAsync(CancellationToken stop)
+    {
+        var hold = Interlocked.CompareExchange(ref _hold, new(), null) ?? _hold;
+        if (_process is { } process) Signal(process, Signals.Kill);
+        if (hold is not null) await hold.Down.Task.WaitAsync(stop);
+    }
+
+    /// <summary>False when it was not held.</summary>
+    internal bool Release() => Interlocked.Exchange(ref _hold, null)?.Over.TrySetResult() ?? false;
+
     public async ValueTask DisposeAsync()
     {
         await StopAsync(TimeSpan.FromSeconds(1));
@@ -71,18 +90,26 @@ internal sealed partial class SupervisedProcess : IAsyncDisposable
         var backoff = FirstBackoff;
         while (!_stop.IsCancellationRequested)
         {
+            if (_hold is { } hold)
+            {
+                hold.Down.TrySetResult();
+                await hold.Over.Task.WaitAsync(_stop.Token).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+                backoff = FirstBackoff;
+                continue;
+            }
             var begun = _time.GetTimestamp();
             int code;
             using (var process = Start())
             {
                 _process = process;
                 // A stop that came while it was starting has not seen it.
-                if (_stop.IsCancellationRequested) Signal(process, Signals.Kill);
+                if (_stop.IsCancellationRequested || _hold is not null) Signal(process, Signals.Kill);
                 await process.WaitForExitAsync(CancellationToken.None);
                 _process = null;
                 code = process.ExitCode;
             }
             if (_stop.IsCancellationRequested) return;
+            if (_hold is not null) continue;
             if (_time.GetElapsedTime(begun) > Healthy) backoff = FirstBackoff;
             LogEnded(_name, code, backoff.TotalSeconds, _logFile);
             Interlocked.Increment(ref _restarts);

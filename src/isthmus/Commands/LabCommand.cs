@@ -15,6 +15,8 @@ internal static class LabCommand
         LabShellCommand.Build(),
         LabClusterCommand.BuildCreate(),
         LabClusterCommand.BuildDelete(),
+        LabFaultCommand.BuildStop(),
+        LabFaultCommand.BuildStart(),
     };
 
     /// <param name="yes">Questions are not asked.</param>

@@ -1,0 +1,41 @@
+using System.CommandLine;
+using Isthmus.Lab.Supervisor;
+
+namespace Isthmus.Commands;
+
+/// <summary><c>isthmus lab stop</c> and <c>isthmus lab start</c>: parts of clusters that fail and return.</summary>
+internal static class LabFaultCommand
+{
+    internal static Command BuildStop() => new("stop", "Take something of a cluster away, as a fault would.")
+    {
+        Part("apiserver", "Kill the API server and its controllers; Pods go on.", LabPart.ApiServer, StopAsync),
+        Part("cluster", "Kill everything of the cluster, as if the power failed.", LabPart.Cluster, StopAsync),
+    };
+
+    internal static Command BuildStart() => new("start", "Bring back what 'lab stop' took away.")
+    {
+        Part("apiserver", "Start the API server again, and wait until it answers.", LabPart.ApiServer, StartAsync),
+        Part("cluster", "Start the cluster again, and wait until its node and DNS are ready.", LabPart.Cluster, StartAsync),
+    };
+
+    private static Command Part(string name, string description, LabPart part, Func<string, LabPart, CancellationToken, Task> run)
+    {
+        var cluster = new Option<string>("--cluster") { Description = "Name of the cluster", Required = true };
+        var command = new Command(name, description) { cluster };
+        command.SetAction(async (line, stop) =>
+        {
+            await run(line.GetValue(cluster)!, part, stop);
+            return 0;
+        });
+        return command;
+    }
+
+    private static async Task StopAsync(string cluster, LabPart part, CancellationToken stop)
+    {
+        await LabCommand.Control(yes: true).Client.BreakAsync(cluster, part, stop);
+        Console.WriteLine(part == LabPart.Cluster ? $"Cluster {cluster} is down." : $"The API server of cluster {cluster} is down; its Pods go on.");
+    }
+
+    private static async Task StartAsync(string cluster, LabPart part, CancellationToken stop) =>
+        await LabProgress.RunAsync(onStep => LabCommand.Control(yes: true).Client.MendAsync(cluster, part, onStep, stop));
+}

@@ -3,6 +3,7 @@ using System.Runtime.InteropServices;
 using Isthmus.Commands;
 using Isthmus.Core.Problems;
 using Isthmus.Kubernetes.Client;
+using Isthmus.Operate.MeshFile;
 
 namespace Isthmus;
 
@@ -35,6 +36,7 @@ internal static class CommandLine
     [
         ("quickstart", QuickstartCommand.Build),
         ("lab", LabCommand.Build),
+        ("mesh", MeshCommand.Build),
         ("ca", CaCommand.Build),
         ("install", InstallCommand.Build),
         ("uninstall", UninstallCommand.Build),
@@ -66,6 +68,11 @@ internal static class CommandLine
         catch (ProblemException e)
         {
             return Fail(e.Message);
+        }
+        catch (MeshProblemsException e)
+        {
+            foreach (var problem in e.Problems) Fail(problem.ToString());
+            return 1;
         }
         catch (KubeException e)
         {

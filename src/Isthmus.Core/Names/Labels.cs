@@ -35,6 +35,8 @@ public static class Annotations
     public const string InjectionStatus = "sidecar.istio.io/status";
     /// <summary>On a gateway Service: its share among the gateways of its network, 1 when absent; 0 takes it out.</summary>
     public const string GatewayWeight = "networking." + WellKnown.OwnDomain + "/gateway-weight";
+    /// <summary>The mesh whose file made the object: it goes when the file no longer asks for it.</summary>
+    public const string Mesh = WellKnown.OwnDomain + "/mesh";
 }
 
 /// <summary>Names of objects that other people's scripts rely on.</summary>

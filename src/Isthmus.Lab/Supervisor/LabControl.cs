@@ -114,7 +114,7 @@ public sealed class LabControl(LabHome home, Func<string, string?> environment, 
         var had = stopped || clusters.Count > 0 || File.Exists(home.LabFile);
         await RemoveDirectoryAsync(home.Clusters, stop);
         await RemoveDirectoryAsync(home.Logs, stop);
-        await RemoveDirectoryAsync(home.Quickstart, stop);
+        await RemoveDirectoryAsync(home.Mesh, stop);
         foreach (var file in (string[])[home.Socket, home.LabFile, home.LabFile + ".new", home.KubeconfigList, home.Lock]) File.Delete(file);
         home.RemoveEmpty();
         return had;

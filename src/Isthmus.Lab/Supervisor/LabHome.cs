@@ -37,8 +37,8 @@ public sealed record LabHome(string Directory)
 
     public string Clusters => Path.Combine(Directory, "clusters");
 
-    /// <summary>Certificates and files that <c>isthmus quickstart</c> makes.</summary>
-    public string Quickstart => Path.Combine(Directory, "quickstart");
+    /// <summary>The mesh file of a lab that was brought up as a mesh, and its certificates.</summary>
+    public string Mesh => Path.Combine(Directory, "mesh");
 
     public string Cluster(string name) => Path.Combine(Clusters, name);
 

@@ -11,7 +11,8 @@ public sealed record CaRequest(KeyKind Key, int Days, string Organization = "Ist
 /// Makes the mesh's root and an intermediate CA for each cluster, in files of the names that Istio's certificate tool writes,
 /// so that either can go on with what the other made.
 /// </summary>
-public sealed class CaFiles(string folder, TimeProvider time)
+/// <param name="rootCert">A root that lies elsewhere, with <paramref name="rootKey"/>.</param>
+public sealed class CaFiles(string folder, TimeProvider time, string? rootCert = null, string? rootKey = null)
 {
     public const string RootKey = "root-key.pem";
     public const string RootCert = "root-cert.pem";
@@ -54,7 +55,7 @@ public sealed class CaFiles(string folder, TimeProvider time)
 
     private Issuer LoadRoot()
     {
-        var (keyPath, certPath) = (Path.Combine(folder, RootKey), Path.Combine(folder, RootCert));
+        var (keyPath, certPath) = (rootKey ?? Path.Combine(folder, RootKey), rootCert ?? Path.Combine(folder, RootCert));
         if (!File.Exists(keyPath) || !File.Exists(certPath))
             throw new ProblemException(folder, $"has no {RootKey} and {RootCert}", "make the root first with 'isthmus ca root', or name its folder with --dir");
         var certificate = CertificateText.Read(Read(certPath), certPath)[0];

@@ -1,4 +1,3 @@
-using System.Runtime.CompilerServices;
 using System.Text.Json.Nodes;
 using Isthmus.Kubernetes.Client;
 using Isthmus.Kubernetes.Objects;
@@ -14,16 +13,14 @@ internal static class Installed
     [
         Kinds.MutatingWebhookConfiguration, Kinds.ValidatingWebhookConfiguration, Kinds.Deployment, Kinds.Service, Kinds.Endpoints, Kinds.ConfigMap,
         Manifests.ResourceOf(IstioKind.Gateway), Manifests.ResourceOf(IstioKind.DestinationRule), Manifests.ResourceOf(IstioKind.EnvoyFilter),
-        Kinds.RoleBinding, Kinds.Role, Kinds.ClusterRoleBinding, Kinds.ClusterRole, Kinds.ServiceAccount, Kinds.CustomResourceDefinition,
+        Kinds.RoleBinding, Kinds.Role, Kinds.ClusterRoleBinding, Kinds.ClusterRole, Kinds.ServiceAccount, Kinds.Secret, Kinds.CustomResourceDefinition,
     ];
 
-    internal static async IAsyncEnumerable<(ResourceKind Kind, JsonObject Item)> FindAsync(
-        KubeClient client, string selector, [EnumeratorCancellation] CancellationToken stop)
+    /// <summary>Everything with these labels, in <see cref="KindsInOrder"/>.</summary>
+    internal static async Task<IReadOnlyList<(ResourceKind Kind, JsonObject Item)>> ListAsync(KubeClient client, string selector, CancellationToken stop)
     {
-        foreach (var kind in KindsInOrder)
-        {
-            foreach (var item in await ListAsync(client, kind, selector, stop)) yield return (kind, item);
-        }
+        var lists = await Task.WhenAll(KindsInOrder.Select(async kind => (await ListAsync(client, kind, selector, stop)).Select(item => (kind, item))));
+        return [.. lists.SelectMany(list => list)];
     }
 
     /// <summary>Where a definition is missing there are no objects of its kind.</summary>

@@ -63,19 +63,27 @@ public sealed class Installer(KubeClient client, TimeProvider time, IInstallProg
     }
 
     /// <summary>Objects of an earlier install of the same name and revision that this one no longer has.</summary>
-    private async Task PruneAsync(OperatorSpec spec, IReadOnlyList<Component> components, CancellationToken stop)
+    public async Task<IReadOnlyList<Removal>> ExtraAsync(OperatorSpec spec, IReadOnlyList<Component> components, CancellationToken stop)
     {
         var wanted = components.SelectMany(component => component.Objects).Select(Identity).ToHashSet(StringComparer.Ordinal);
         var owner = spec.Name.Length == 0 ? "unknown" : spec.Name;
         var selector = $"{ObjectLabels.Owner}={owner},{Labels.Revision}={spec.RevisionOrDefault},{ObjectLabels.Release}=istio";
-        await foreach (var (kind, item) in Installed.FindAsync(client, selector, stop))
-        {
+        var extra =
+            from found in await Installed.ListAsync(client, selector, stop)
             // Losing the definitions would lose every Istio object with them.
-            if (kind == Kinds.CustomResourceDefinition || wanted.Contains(Identity(item))) continue;
+            where found.Kind != Kinds.CustomResourceDefinition && !wanted.Contains(Identity(found.Item))
             // Endpoints of a Service with a selector carry its labels, but a controller makes them.
-            if (kind == Kinds.Endpoints && wanted.Contains($"Service/{Applier.Name(item)}")) continue;
-            await client.DeleteAsync(kind, item["metadata"]!["namespace"]?.ToString(), item["metadata"]!["name"]!.ToString(), stop);
-            progress.Note($"Removed {item["kind"]} {Applier.Name(item)}, which is no longer part of the installation.");
+            where found.Kind != Kinds.Endpoints || !wanted.Contains($"Service/{Applier.Name(found.Item)}")
+            select Removal.Of(found.Kind, found.Item);
+        return [.. extra];
+    }
+
+    private async Task PruneAsync(OperatorSpec spec, IReadOnlyList<Component> components, CancellationToken stop)
+    {
+        foreach (var removal in await ExtraAsync(spec, components, stop))
+        {
+            await client.DeleteAsync(removal.Kind, removal.Namespace, removal.Name, stop);
+            progress.Note($"Removed {removal}, which is no longer part of the installation.");
         }
     }
 

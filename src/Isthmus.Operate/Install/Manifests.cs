@@ -11,6 +11,9 @@ public sealed record Component(string Name, IReadOnlyList<JsonObject> Objects);
 /// <summary>From a merged spec to the objects of each component, in the order of installation. Pure.</summary>
 public static class Manifests
 {
+    /// <summary>The component after which Pods can be injected.</summary>
+    public const string ControlPlane = "Istiod";
+
     public static IReadOnlyList<Component> Render(OperatorSpec spec)
     {
         var components = new List<Component>();
@@ -24,7 +27,7 @@ public static class Manifests
         else if (spec.Enabled("istiodRemote"))
             Add("Istio core", Reader(spec, external: true, "IstiodRemote"));
         if (spec.Enabled("pilot"))
-            Add("Istiod", IstiodObjects.Build(spec).Append(WebhookObjects.Injector(spec, "Pilot", InjectionPath(spec), "")).Concat(Validator(spec)));
+            Add(ControlPlane, IstiodObjects.Build(spec).Append(WebhookObjects.Injector(spec, "Pilot", InjectionPath(spec), "")).Concat(Validator(spec)));
         if (spec.Enabled("istiodRemote")) Add("Istiod remote", RemoteObjects.Build(spec));
         foreach (var (list, egress) in (ReadOnlySpan<(string, bool)>)[("ingressGateways", false), ("egressGateways", true)])
         {

@@ -10,6 +10,9 @@ namespace Isthmus.Operate.Install;
 /// <summary>One object that an uninstall will remove.</summary>
 public sealed record Removal(ResourceKind Kind, string? Namespace, string Name)
 {
+    internal static Removal Of(ResourceKind kind, JsonObject value) =>
+        new(kind, value["metadata"]!["namespace"]?.ToString(), value["metadata"]!["name"]!.ToString());
+
     public override string ToString() => Namespace is null ? $"{Kind.Kind} {Name}" : $"{Kind.Kind} {Namespace}/{Name}";
 }
 
@@ -32,7 +35,7 @@ public sealed class Uninstaller(KubeClient client)
         var plan = new List<Removal>();
         foreach (var value in Manifests.Render(spec).SelectMany(component => component.Objects))
         {
-            var removal = Removal(Applier.KindOf(value), value);
+            var removal = Removal.Of(Applier.KindOf(value), value);
             if (removal.Kind != Kinds.CustomResourceDefinition && await client.FindAsync(removal.Kind, removal.Namespace, removal.Name, stop) is not null) plan.Add(removal);
         }
         return [.. plan.OrderBy(removal => Installed.KindsInOrder.ToList().IndexOf(removal.Kind))];
@@ -40,13 +43,32 @@ public sealed class Uninstaller(KubeClient client)
 
     public async Task RunAsync(IReadOnlyList<Removal> plan, Action<Removal> removed, CancellationToken stop)
     {
-        foreach (var removal in plan)
+        await StopAsync(plan, removed, stop);
+        await RemoveAsync(plan, removed, stop);
+    }
+
+    /// <summary>Ends what still writes: webhooks and workloads, whose Pods are waited for. Until they are gone they would make anew what is removed.</summary>
+    public async Task StopAsync(IReadOnlyList<Removal> plan, Action<Removal> removed, CancellationToken stop)
+    {
+        await DeleteAsync(plan.Where(IsActive), removed, stop);
+        await Task.WhenAll(plan.Where(removal => removal.Kind == Kinds.Deployment).Select(removal => GoneAsync(removal, stop)));
+    }
+
+    /// <summary>Removes the rest.</summary>
+    public Task RemoveAsync(IReadOnlyList<Removal> plan, Action<Removal> removed, CancellationToken stop) =>
+        DeleteAsync(plan.Where(removal => !IsActive(removal)), removed, stop);
+
+    private static bool IsActive(Removal removal) =>
+        removal.Kind == Kinds.MutatingWebhookConfiguration || removal.Kind == Kinds.ValidatingWebhookConfiguration || removal.Kind == Kinds.Deployment;
+
+    /// <summary>Those of one kind side by side.</summary>
+    private async Task DeleteAsync(IEnumerable<Removal> plan, Action<Removal> removed, CancellationToken stop)
+    {
+        foreach (var kind in plan.GroupBy(removal => removal.Kind))
         {
-            if (await client.DeleteAsync(removal.Kind, removal.Namespace, removal.Name, stop)) removed(removal);
-        }
-        foreach (var removal in plan.Where(removal => removal.Kind == Kinds.Deployment))
-        {
-            await GoneAsync(removal, stop);
+            var removals = kind.ToList();
+            var done = await Task.WhenAll(removals.Select(removal => client.DeleteAsync(removal.Kind, removal.Namespace, removal.Name, stop)));
+            foreach (var (removal, _) in removals.Zip(done).Where(pair => pair.Second)) removed(removal);
         }
     }
 
@@ -79,9 +101,7 @@ public sealed class Uninstaller(KubeClient client)
 
     private async Task<IReadOnlyList<Removal>> PlanAsync(string selector, CancellationToken stop)
     {
-        var plan = new List<Removal>();
-        await foreach (var (kind, item) in Installed.FindAsync(client, selector, stop)) plan.Add(Removal(kind, item));
-        return plan;
+        return [.. (await Installed.ListAsync(client, selector, stop)).Select(found => Removal.Of(found.Kind, found.Item))];
     }
 
     /// <summary>What a running control plane writes: root certificates everywhere, its own CA, leader locks, its tables.</summary>
@@ -89,16 +109,13 @@ public sealed class Uninstaller(KubeClient client)
     {
         var plan = new List<Removal>();
         foreach (var map in await client.ListAllAsync<JsonObject>(Kinds.ConfigMap, null, new ListOptions { LabelSelector = $"{Labels.IstioConfig}=true" }, stop))
-            plan.Add(Removal(Kinds.ConfigMap, map));
+            plan.Add(Removal.Of(Kinds.ConfigMap, map));
         foreach (var map in await client.ListAllAsync<JsonObject>(Kinds.ConfigMap, null, new ListOptions { LabelSelector = $"{WellKnown.OwnDomain}/made-by=discovery" }, stop))
-            plan.Add(Removal(Kinds.ConfigMap, map));
+            plan.Add(Removal.Of(Kinds.ConfigMap, map));
         foreach (var secret in await client.ListAllAsync<JsonObject>(Kinds.Secret, null, new ListOptions { FieldSelector = $"metadata.name={WellKnown.SelfSignedCa}" }, stop))
-            plan.Add(Removal(Kinds.Secret, secret));
+            plan.Add(Removal.Of(Kinds.Secret, secret));
         foreach (var lease in await client.ListAllAsync<JsonObject>(Kinds.Lease, null, new ListOptions { LabelSelector = $"{WellKnown.OwnDomain}/made-by=discovery" }, stop))
-            plan.Add(Removal(Kinds.Lease, lease));
+            plan.Add(Removal.Of(Kinds.Lease, lease));
         return plan;
     }
-
-    private static Removal Removal(ResourceKind kind, JsonObject value) =>
-        new(kind, value["metadata"]!["namespace"]?.ToString(), value["metadata"]!["name"]!.ToString());
 }

@@ -7,13 +7,14 @@ namespace Isthmus.Commands;
 /// <summary>Shows what a lab is doing: a live table on a terminal, one line for each finished step elsewhere.</summary>
 internal static class LabProgress
 {
-    internal static async Task RunAsync(Func<Action<LabStep>, Task> work)
+    /// <param name="whole">What is shown for steps that belong to no cluster.</param>
+    internal static async Task RunAsync(Func<Action<LabStep>, Task> work, string whole = "lab")
     {
         if (Console.IsOutputRedirected || !AnsiConsole.Profile.Capabilities.Ansi)
         {
             await work(step =>
             {
-                if (step.IsDone) Console.WriteLine($"{Place(step),-12} {step.Text,-28} {Seconds(step)}");
+                if (step.IsDone) Console.WriteLine($"{Place(step, whole),-12} {step.Text,-34} {Seconds(step)}");
             });
             return;
         }
@@ -25,7 +26,7 @@ internal static class LabProgress
             await work(step =>
             {
                 var mark = step.IsDone ? "[green]✔[/]" : "[yellow]…[/]";
-                var cells = new[] { $"{mark} {Markup.Escape(Place(step))}", Markup.Escape(step.Text), step.IsDone ? Seconds(step) : "" };
+                var cells = new[] { $"{mark} {Markup.Escape(Place(step, whole))}", Markup.Escape(step.Text), step.IsDone ? Seconds(step) : "" };
                 if (rows.TryGetValue((step.Cluster, step.Text), out var row))
                 {
                     for (var i = 0; i < cells.Length; i++) table.UpdateCell(row, i, cells[i]);
@@ -40,7 +41,7 @@ internal static class LabProgress
         });
     }
 
-    private static string Place(LabStep step) => step.Cluster.Length == 0 ? "lab" : step.Cluster;
+    private static string Place(LabStep step, string whole) => step.Cluster.Length == 0 ? whole : step.Cluster;
 
     private static string Seconds(LabStep step) => string.Create(CultureInfo.InvariantCulture, $"{step.Milliseconds / 1000:0.00} s");
 }

@@ -4,6 +4,7 @@ using Isthmus.Core.Collections;
 using Isthmus.Core.Problems;
 using Isthmus.Lab.Network;
 using Isthmus.Lab.Supervisor;
+using Isthmus.Operate.MeshFile;
 
 namespace Isthmus.Commands;
 
@@ -18,21 +19,46 @@ internal static class LabUpCommand
     private static readonly Option<bool> NoWait = new("--no-wait") { Description = "Return when the API servers answer" };
     private static readonly Option<bool> Yes = new("--yes", "-y") { Description = "Install what is missing without asking" };
 
+    private static readonly Option<string?> Topology = new("--topology") { Description = $"Make them one mesh, too: {string.Join(", ", Topologies.Names)}, or a mesh file" };
+    private static readonly Option<string> Timeout = new("--timeout") { Description = "How long the mesh of a topology may take, for example 90s or 5m", DefaultValueFactory = _ => "5m" };
+
     internal static Command Build()
     {
-        var command = new Command("up", "Start clusters, or those that are missing, and wait until they can be used.") { Clusters, Network, Flat, Region, Zone, NoWait, Yes };
+        var command = new Command("up", "Start clusters, or those that are missing, and wait until they can be used.") { Clusters, Topology, Network, Flat, Region, Zone, NoWait, Timeout, Yes };
         command.SetAction(async (line, stop) =>
         {
             var control = LabCommand.Control(line.GetValue(Yes));
-            var requests = Requests(line, control.State);
-            var settings = new LabUpSettings(requests, MustBeNew: false, !line.GetValue(NoWait), line.GetValue(GlobalOptions.Kubeconfig), MakeCurrent: true);
+            var mesh = Mesh(line, control.Client.Home);
+            var requests = mesh is null ? Requests(line, control.State) : LabMesh.Requests(mesh);
+            var settings = new LabUpSettings(requests, MustBeNew: false, mesh is null && !line.GetValue(NoWait), line.GetValue(GlobalOptions.Kubeconfig), MakeCurrent: true);
             await LabProgress.RunAsync(onStep => control.UpAsync(settings, onStep, stop));
+            if (mesh is not null)
+            {
+                var limit = Duration.Parse(line.GetValue(Timeout)!, Timeout.Name);
+                using var links = await MeshInput.OpenAsync(mesh, line.GetValue(GlobalOptions.Kubeconfig), stop);
+                await MeshCommand.UpAsync(mesh, links, new(limit), _ => Task.FromResult(true), stop);
+                Console.WriteLine($"Its file: {mesh.Source}");
+            }
             var extra = control.State.Clusters.Select(cluster => cluster.Name).Except(requests.Select(request => request.Name)).ToList();
             if (extra.Count > 0) Console.WriteLine($"Also running: {string.Join(", ", extra)}.");
             Console.WriteLine($"Contexts: {string.Join(", ", control.State.Clusters.Select(cluster => cluster.Context))}. Remove everything with: isthmus lab down");
             return 0;
         });
         return command;
+    }
+
+    /// <summary>Null: bare clusters.</summary>
+    private static MeshSpec? Mesh(ParseResult line, LabHome home)
+    {
+        if (line.GetValue(Topology) is not { Length: > 0 } topology) return null;
+        foreach (var option in (Option[])[Network, Flat, Region, Zone])
+        {
+            if (line.GetResult(option) is not null) throw new ProblemException(option.Name, "contradicts --topology, which says it", "leave it out, or write a mesh file that says so");
+        }
+        if (!topology.Contains('/', StringComparison.Ordinal) && !topology.EndsWith(".yaml", StringComparison.Ordinal) && !topology.EndsWith(".yml", StringComparison.Ordinal))
+            return LabMesh.Write(home, Topologies.Write(topology, line.GetValue(Clusters) ?? 2));
+        return line.GetValue(Clusters) is null ? MeshInput.Read(topology)
+            : throw new ProblemException(Clusters.Name, $"contradicts the file {topology}, which names its clusters", "leave it out");
     }
 
     private static ValueList<ClusterRequest> Requests(ParseResult line, LabState earlier)

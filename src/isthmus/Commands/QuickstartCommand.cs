@@ -1,9 +1,7 @@
 using System.CommandLine;
 using System.Globalization;
-using Isthmus.Core.Collections;
 using Isthmus.Core.Problems;
-using Isthmus.Kubernetes.Client;
-using Isthmus.Lab.Supervisor;
+using Isthmus.Operate.MeshFile;
 using Isthmus.Quickstart;
 
 namespace Isthmus.Commands;
@@ -12,6 +10,7 @@ namespace Isthmus.Commands;
 internal static class QuickstartCommand
 {
     private const int CallsPerCluster = 20;
+    private static readonly TimeSpan Patience = TimeSpan.FromMinutes(5);
 
     internal static Command Build()
     {
@@ -21,40 +20,28 @@ internal static class QuickstartCommand
         {
             var begun = TimeProvider.System.GetTimestamp();
             var control = LabCommand.Control(line.GetValue(yes));
-            var requests = Enumerable.Range(1, 2).Select(number => new ClusterRequest($"cluster{number}")).ToValueList();
-            await LabProgress.RunAsync(onStep => control.UpAsync(new(requests, MustBeNew: false, Wait: false, line.GetValue(GlobalOptions.Kubeconfig), MakeCurrent: true), onStep, stop));
-            var clusters = requests.Select((request, index) => new QuickstartCluster(request.Name, index + 1,
-                new KubeClient(KubeConfig.Load(line.GetValue(GlobalOptions.Kubeconfig), request.Name, Environment.GetEnvironmentVariable), "isthmus-quickstart"))).ToList();
-            try
-            {
-                return await RunAsync(clusters, Path.Combine(control.Client.Home.Directory, "quickstart"), begun, stop);
-            }
-            finally
-            {
-                foreach (var cluster in clusters) cluster.Dispose();
-            }
+            var mesh = LabMesh.Write(control.Client.Home, Topologies.Write("multi-primary-multi-network", 2, QuickstartMesh.Install()));
+            await LabProgress.RunAsync(onStep => control.UpAsync(new(LabMesh.Requests(mesh), MustBeNew: false, Wait: false, line.GetValue(GlobalOptions.Kubeconfig), MakeCurrent: true), onStep, stop));
+            using var links = await MeshInput.OpenAsync(mesh, line.GetValue(GlobalOptions.Kubeconfig), stop);
+            return await RunAsync(mesh, links, begun, stop);
         });
         return command;
     }
 
-    private static async Task<int> RunAsync(List<QuickstartCluster> clusters, string folder, long begun, CancellationToken stop)
+    private static async Task<int> RunAsync(MeshSpec mesh, MeshLinks links, long begun, CancellationToken stop)
     {
-        var mesh = new QuickstartMesh(clusters, folder, TimeProvider.System);
-        await StepAsync("root and intermediate CAs", () => Task.Run(mesh.MakeCertificates, stop));
-        await StepAsync("namespaces and CA Secrets", () => mesh.PrepareAsync(stop));
-        await StepAsync("remote secrets exchanged", () => mesh.ExchangeSecretsAsync(stop));
-        await StepAsync("control planes", () => mesh.InstallControlPlanesAsync(stop));
-        await Task.WhenAll(
-            StepAsync("east-west gateways", () => mesh.InstallGatewaysAsync(stop)),
-            StepAsync("helloworld and sleep", async () =>
-            {
-                await mesh.DeploySamplesAsync(stop);
-                await mesh.SamplesReadyAsync(stop);
-            }));
-        await StepAsync("first answers from both clusters", () => FirstAnswersAsync(mesh, clusters, stop));
+        var clusters = links.All.Select((link, index) => new QuickstartCluster(link, index + 1)).ToList();
+        var samples = new QuickstartMesh(clusters, TimeProvider.System);
+        var design = new MeshDesign(mesh);
+        var plan = await new MeshPlanner(design, links, TimeProvider.System).PlanAsync(stop);
+        // The first answers say more than the control planes could.
+        var settings = new MeshRunSettings(Patience, (link, stopped) => samples.DeploySamplesAsync(link.Name, stopped), AwaitWatches: false);
+        await MeshSteps.RunAsync(progress => new MeshRun(design, links, plan, settings, progress, TimeProvider.System).RunAsync(stop));
+        await StepAsync("helloworld and sleep", () => samples.ReadyAsync(stop));
+        await StepAsync("first answers from both clusters", () => FirstAnswersAsync(samples, clusters, stop));
         Console.WriteLine(Line("everything", TimeProvider.System.GetElapsedTime(begun)));
         Console.WriteLine();
-        var complete = await ShowAsync(mesh, clusters, stop);
+        var complete = await ShowAsync(samples, clusters, stop);
         Console.WriteLine("""
 
             Everything stays up. Look around with:

@@ -1,0 +1,80 @@
+using System.Globalization;
+using System.Text.Json.Nodes;
+using Isthmus.Core.Names;
+using Isthmus.Kubernetes.Yaml;
+
+namespace Isthmus.Operate.Install;
+
+/// <summary>The entry from other networks into one: what samples/multicluster has for people, for programs.</summary>
+public static class EastWestGateway
+{
+    public const string Name = "istio-eastwestgateway";
+
+    /// <summary>The value of the label <c>istio</c> by which Gateway objects select it.</summary>
+    private const string Selector = "eastwestgateway";
+
+    /// <summary>What <c>gen-eastwest-gateway.sh --network</c> prints.</summary>
+    public static JsonObject Operator(string network, string revision, JsonObject k8s)
+    {
+        var own = new JsonObject
+        {
+            // The services of this network only: traffic that came in here does not leave for another network again.
+            ["env"] = new JsonArray(new JsonObject { ["name"] = "ISTIO_META_REQUESTED_NETWORK_VIEW", ["value"] = network }),
+            ["service"] = new JsonObject
+            {
+                ["ports"] = new JsonArray(
+                    Port("status-port", Ports.ProxyReady), Port("tls", Ports.EastWest), Port("tls-istiod", Ports.DiscoveryTls), Port("tls-webhook", Ports.Webhook)),
+            },
+        };
+        Overlay.Merge(own, k8s);
+        var spec = new JsonObject
+        {
+            ["profile"] = "empty",
+            ["components"] = new JsonObject
+            {
+                ["ingressGateways"] = new JsonArray(new JsonObject
+                {
+                    ["name"] = Name,
+                    ["label"] = new JsonObject { ["istio"] = Selector, ["app"] = Name, [Labels.Network] = network },
+                    ["enabled"] = true,
+                    ["k8s"] = own,
+                }),
+            },
+            ["values"] = new JsonObject
+            {
+                ["gateways"] = new JsonObject { ["istio-ingressgateway"] = new JsonObject { ["injectionTemplate"] = "gateway" } },
+                ["global"] = new JsonObject { ["network"] = network },
+            },
+        };
+        if (revision.Length > 0) spec["revision"] = revision;
+        return new JsonObject
+        {
+            ["apiVersion"] = "install.istio.io/v1alpha1",
+            ["kind"] = "IstioOperator",
+            ["metadata"] = new JsonObject { ["name"] = "eastwest" },
+            ["spec"] = spec,
+        };
+    }
+
+    /// <summary>Lets other networks reach every service of the mesh: <c>expose-services.yaml</c>.</summary>
+    public static IReadOnlyList<JsonObject> ExposeServices() => Read("expose-services.yaml");
+
+    /// <summary>Lets other clusters reach the control plane: <c>expose-istiod.yaml</c>, or the same for one revision.</summary>
+    public static IReadOnlyList<JsonObject> ExposeControlPlane(string revision) =>
+        revision.Length == 0 ? Read("expose-istiod.yaml") : Read("expose-istiod-rev.yaml.tmpl", revision);
+
+    private static IReadOnlyList<JsonObject> Read(string name, string revision = "")
+    {
+        using var stream = typeof(EastWestGateway).Assembly.GetManifestResourceStream($"multicluster/{name}")!;
+        using var reader = new StreamReader(stream);
+        var objects = YamlText.ParseAll(reader.ReadToEnd().Replace("{{.Revision}}", revision, StringComparison.Ordinal), name).OfType<JsonObject>().ToList();
+        foreach (var value in objects) value["metadata"]!["namespace"] = WellKnown.SystemNamespace;
+        return objects;
+    }
+
+    private static JsonObject Port(string name, int number) =>
+        new() { ["name"] = name, ["port"] = Number(number), ["targetPort"] = Number(number) };
+
+    /// <summary>As a parser makes it: other readers take it as any width of integer.</summary>
+    private static JsonNode Number(int number) => JsonNode.Parse(number.ToString(CultureInfo.InvariantCulture))!;
+}

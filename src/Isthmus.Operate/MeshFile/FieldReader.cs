@@ -1,0 +1,114 @@
+using System.Text.Json;
+using System.Text.Json.Nodes;
+using Isthmus.Core.Collections;
+using Isthmus.Core.Problems;
+
+namespace Isthmus.Operate.MeshFile;
+
+/// <summary>One mapping of a file. What is wrong with a field is collected and reading goes on, so that all mistakes are told at once.</summary>
+internal sealed class FieldReader(JsonObject fields, string path, string source, List<Problem> problems)
+{
+    internal string Path => path;
+
+    internal string At(string field) => path.Length == 0 ? field : $"{path}.{field}";
+
+    internal bool Has(string field) => fields[field] is not null;
+
+    /// <summary>Refuses fields that nobody reads.</summary>
+    internal FieldReader Only(params ReadOnlySpan<string> known)
+    {
+        var names = known.ToArray();
+        foreach (var (field, _) in fields)
+        {
+            if (names.Contains(field)) continue;
+            var near = names.FirstOrDefault(name => string.Equals(name, field, StringComparison.OrdinalIgnoreCase) || name.StartsWith(field, StringComparison.OrdinalIgnoreCase) || field.StartsWith(name, StringComparison.OrdinalIgnoreCase));
+            Wrong("ISM0301", At(field), "is no field of a mesh file", near is null ? $"fields here are: {string.Join(", ", names)}" : $"did you mean '{near}'?");
+        }
+        return this;
+    }
+
+    /// <summary>A number or a boolean where text belongs is taken as it was written: nobody quotes a name such as 1.</summary>
+    internal string Text(string field, string fallback = "") => fields[field] switch
+    {
+        null => fallback,
+        JsonValue value => value.ToString(),
+        var other => Unfit(field, other, "text", fallback),
+    };
+
+    internal string Required(string field, string remedy)
+    {
+        var text = Text(field);
+        if (text.Length == 0 && fields[field] is null or JsonValue) Wrong("ISM0302", At(field), "is missing", remedy);
+        return text;
+    }
+
+    internal int Number(string field, int least, int most, int fallback)
+    {
+        if (fields[field] is not { } node) return fallback;
+        if (node is JsonValue value && value.TryGetValue(out int number) && number >= least && number <= most) return number;
+        Wrong("ISM0303", At(field), $"'{node}' is not a whole number between {least} and {most}", "write one without quotes");
+        return fallback;
+    }
+
+    internal JsonObject Free(string field) => fields[field] switch
+    {
+        null => [],
+        JsonObject mapping => (JsonObject)mapping.DeepClone(),
+        var other => Unfit<JsonObject>(field, other, "a mapping", []),
+    };
+
+    internal FieldReader Mapping(string field) => new(fields[field] switch
+    {
+        null => [],
+        JsonObject mapping => mapping,
+        var other => Unfit<JsonObject>(field, other, "a mapping", []),
+    }, At(field), source, problems);
+
+    /// <summary>The items of a list that are mappings; others are problems.</summary>
+    internal IEnumerable<FieldReader> Mappings(string field)
+    {
+        var index = 0;
+        foreach (var item in List(field))
+        {
+            var at = $"{At(field)}[{index++}]";
+            if (item is JsonObject mapping) yield return new(mapping, at, source, problems);
+            else Wrong("ISM0303", at, $"'{item}' is not a mapping", "write its fields below a dash");
+        }
+    }
+
+    internal ValueList<string> Texts(string field)
+    {
+        // One name instead of a list of one: what is meant is clear.
+        if (fields[field] is JsonValue one) return [one.ToString()];
+        var texts = new List<string>();
+        foreach (var (item, index) in List(field).Select((item, index) => (item, index)))
+        {
+            if (item is JsonValue value) texts.Add(value.ToString());
+            else Wrong("ISM0303", $"{At(field)}[{index}]", $"'{item}' is not text", "write one name behind each dash");
+        }
+        return texts.ToValueList();
+    }
+
+    internal void Wrong(string code, string at, string message, string remedy) => problems.Add(new(code, source, at, message, remedy));
+
+    private JsonArray List(string field) => fields[field] switch
+    {
+        null => [],
+        JsonArray list => list,
+        var other => Unfit<JsonArray>(field, other, "a list", []),
+    };
+
+    private T Unfit<T>(string field, JsonNode node, string wanted, T fallback)
+    {
+        var shown = node.ToJsonString();
+        Wrong("ISM0303", At(field), $"{(shown.Length > 60 ? shown[..60] + "…" : shown)} should be {wanted}, not {Name(node)}", $"write {wanted} here");
+        return fallback;
+    }
+
+    private static string Name(JsonNode node) => node.GetValueKind() switch
+    {
+        JsonValueKind.Object => "a mapping",
+        JsonValueKind.Array => "a list",
+        _ => "a single value",
+    };
+}

@@ -1,0 +1,32 @@
+namespace Isthmus.Operate.MeshFile;
+
+/// <summary>Told what happens to which cluster, so that a terminal can show it. Called by one at a time.</summary>
+public interface IMeshProgress
+{
+    /// <param name="cluster">Empty: the mesh as a whole.</param>
+    void Started(string cluster, string step);
+
+    void Finished(string cluster, string step, TimeSpan took);
+
+    void Note(string cluster, string text);
+}
+
+/// <summary>Measures steps and tells of them, one at a time.</summary>
+internal sealed class StepLog(IMeshProgress progress, TimeProvider time)
+{
+    // Steps of several clusters end at the same moment; whoever shows them need not care.
+    private readonly Lock _one = new();
+
+    internal async Task RunAsync(string cluster, string step, Func<Task> work)
+    {
+        var begun = time.GetTimestamp();
+        lock (_one) progress.Started(cluster, step);
+        await work();
+        lock (_one) progress.Finished(cluster, step, time.GetElapsedTime(begun));
+    }
+
+    internal void Note(string cluster, string text)
+    {
+        lock (_one) progress.Note(cluster, text);
+    }
+}

@@ -1,0 +1,127 @@
+using System.Text.Json.Nodes;
+using Isthmus.Core.Problems;
+using Isthmus.Operate.Install;
+
+namespace Isthmus.Operate.MeshFile;
+
+/// <summary>What contradicts itself in a mesh file: a pure function of what was read. Names that are missing were told of before.</summary>
+internal static class MeshCheck
+{
+    /// <summary>Fields of <c>values.global</c> that the rest of the file decides, and by what.</summary>
+    private static readonly (string Field, string By)[] Decided =
+    [
+        ("meshID", "metadata.name"), ("network", "the cluster's network"), ("multiCluster", "the cluster's name"),
+        ("istioNamespace", "the design: it is istio-system in every cluster"), ("remotePilotAddress", "the primary's gateway"),
+    ];
+
+    internal static IEnumerable<Problem> Run(MeshSpec mesh) =>
+        Twice(mesh).Concat(Networks(mesh)).Concat(Primaries(mesh)).Concat(Gateways(mesh)).Concat(Installs(mesh));
+
+    private static IEnumerable<Problem> Twice(MeshSpec mesh)
+    {
+        foreach (var (index, name, first) in Repeated(mesh.Clusters.Select(cluster => cluster.Name)))
+            yield return Wrong(mesh, "ISM0311", $"spec.clusters[{index}].name", $"'{name}' is the name of spec.clusters[{first}] already", "give each cluster a name of its own");
+        foreach (var (index, name, first) in Repeated(mesh.Clusters.Select(cluster => cluster.Context)))
+            yield return Wrong(mesh, "ISM0311", $"spec.clusters[{index}].context", $"'{name}' is the context of spec.clusters[{first}] already", "name the context that leads to this cluster");
+        foreach (var (index, name, first) in Repeated(mesh.Networks.Select(network => network.Name)))
+            yield return Wrong(mesh, "ISM0311", $"spec.networks[{index}].name", $"'{name}' is the name of spec.networks[{first}] already", "give each network a name of its own");
+    }
+
+    private static IEnumerable<(int Index, string Name, int First)> Repeated(IEnumerable<string> names)
+    {
+        var seen = new Dictionary<string, int>(StringComparer.Ordinal);
+        foreach (var (name, index) in names.Select((name, index) => (name, index)))
+        {
+            if (name.Length > 0 && !seen.TryAdd(name, index)) yield return (index, name, seen[name]);
+        }
+    }
+
+    private static IEnumerable<Problem> Networks(MeshSpec mesh)
+    {
+        var names = mesh.Networks.Select(network => network.Name).ToList();
+        for (var i = 0; i < mesh.Clusters.Count; i++)
+        {
+            if (mesh.Clusters[i].Network.Length > 0 && !names.Contains(mesh.Clusters[i].Network))
+                yield return Wrong(mesh, "ISM0312", $"spec.clusters[{i}].network", $"'{mesh.Clusters[i].Network}' is none of spec.networks", $"networks are: {string.Join(", ", names)}");
+        }
+        for (var i = 0; i < mesh.Networks.Count; i++)
+        {
+            if (mesh.Clusters.All(cluster => cluster.Network != mesh.Networks[i].Name) && mesh.Networks.Count > 1)
+                yield return Wrong(mesh, "ISM0313", $"spec.networks[{i}].name", $"no cluster is in network '{mesh.Networks[i].Name}'", "put one into it, or remove it");
+        }
+    }
+
+    private static IEnumerable<Problem> Primaries(MeshSpec mesh)
+    {
+        var primaries = mesh.Clusters.Where(cluster => cluster.IsPrimary).Select(cluster => cluster.Name).ToList();
+        if (primaries.Count == 0 && !mesh.Clusters.IsEmpty)
+            yield return Wrong(mesh, "ISM0314", "spec.clusters", "no cluster is a primary: nobody would configure the proxies", "remove 'primaries' from one of them");
+        for (var i = 0; i < mesh.Clusters.Count; i++)
+        {
+            for (var j = 0; j < mesh.Clusters[i].Primaries.Count; j++)
+            {
+                var (path, primary) = ($"spec.clusters[{i}].primaries[{j}]", mesh.Clusters[i].Primaries[j]);
+                if (primary == mesh.Clusters[i].Name)
+                    yield return Wrong(mesh, "ISM0315", path, $"'{primary}' is the cluster itself, beside others", "a cluster is either a primary or has primaries: remove one or the other");
+                else if (mesh.Clusters.All(cluster => cluster.Name != primary))
+                    yield return Wrong(mesh, "ISM0315", path, $"'{primary}' is no cluster of this file", $"primaries are: {string.Join(", ", primaries)}");
+                else if (!primaries.Contains(primary))
+                    yield return Wrong(mesh, "ISM0315", path, $"'{primary}' is a remote itself", $"primaries are: {string.Join(", ", primaries)}");
+                else if (mesh.Clusters[i].Primaries.Take(j).Contains(primary))
+                    yield return Wrong(mesh, "ISM0311", path, $"'{primary}' is named twice", "name each primary once");
+            }
+        }
+    }
+
+    private static IEnumerable<Problem> Gateways(MeshSpec mesh)
+    {
+        for (var i = 0; i < mesh.Networks.Count; i++)
+        {
+            for (var j = 0; j < mesh.Networks[i].Gateway.Clusters.Count; j++)
+            {
+                var name = mesh.Networks[i].Gateway.Clusters[j];
+                if (mesh.Clusters.All(cluster => cluster.Name != name || cluster.Network != mesh.Networks[i].Name))
+                    yield return Wrong(mesh, "ISM0316", $"spec.networks[{i}].gateway.clusters[{j}]", $"'{name}' is no cluster of network '{mesh.Networks[i].Name}'",
+                        $"its clusters are: {string.Join(", ", mesh.Clusters.Where(cluster => cluster.Network == mesh.Networks[i].Name).Select(cluster => cluster.Name))}");
+            }
+            if (mesh.Networks[i].Gateway.Service.ContainsKey("ports") || mesh.Networks[i].Gateway.Service.ContainsKey("selector"))
+                yield return Wrong(mesh, "ISM0316", $"spec.networks[{i}].gateway.service", "sets ports or selector, which follow from the mesh", "remove them");
+        }
+        // A remote finds its control plane through the gateway beside it.
+        for (var i = 0; i < mesh.Clusters.Count; i++)
+        {
+            foreach (var primary in mesh.Clusters[i].Primaries.Where(name => mesh.Clusters.Any(cluster => cluster.Name == name && mesh.Networks.Any(network => network.Name == cluster.Network))).Select(mesh.Cluster))
+            {
+                var gateway = mesh.NetworkOf(primary).Gateway;
+                if (!gateway.Clusters.IsEmpty && !gateway.Clusters.Contains(primary.Name))
+                    yield return Wrong(mesh, "ISM0317", $"spec.clusters[{i}].primaries", $"'{primary.Name}' runs no east-west gateway, through which this cluster would reach its control plane",
+                        $"add it to the gateway's clusters of network '{primary.Network}'");
+            }
+        }
+    }
+
+    private static IEnumerable<Problem> Installs(MeshSpec mesh)
+    {
+        foreach (var problem in Install(mesh, "spec.install", mesh.Install)) yield return problem;
+        for (var i = 0; i < mesh.Clusters.Count; i++)
+        {
+            foreach (var problem in Install(mesh, $"spec.clusters[{i}].install", mesh.Clusters[i].Install)) yield return problem;
+        }
+    }
+
+    private static IEnumerable<Problem> Install(MeshSpec mesh, string path, JsonObject install)
+    {
+        foreach (var problem in OperatorSchema.Check(install))
+            yield return problem with { Object = mesh.Source, Path = path + problem.Path["spec".Length..], Message = problem.Message.Replace("in spec", $"in {path}", StringComparison.Ordinal) };
+        if (install["profile"]?.ToString() is { Length: > 0 } profile && !Profiles.Names.Contains(profile))
+            yield return Wrong(mesh, "ISM0318", $"{path}.profile", $"'{profile}' is no profile", $"profiles are: {string.Join(", ", Profiles.Names)}");
+        var global = install["values"]?["global"] as JsonObject ?? [];
+        foreach (var (field, remedy) in Decided)
+        {
+            if (global[field] is { } value) yield return Wrong(mesh, "ISM0319", $"{path}.values.global.{field}", $"'{value}' would contradict the mesh file", $"remove it: it follows from {remedy}");
+        }
+        if (install["revision"] is { } revision) yield return Wrong(mesh, "ISM0319", $"{path}.revision", $"'{revision}' would contradict the mesh file", "write spec.revision instead");
+    }
+
+    private static Problem Wrong(MeshSpec mesh, string code, string path, string message, string remedy) => new(code, mesh.Source, path, message, remedy);
+}

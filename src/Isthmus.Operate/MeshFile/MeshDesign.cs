@@ -1,0 +1,105 @@
+using System.Text.Json.Nodes;
+using Isthmus.Core.Collections;
+using Isthmus.Core.Names;
+using Isthmus.Core.Problems;
+using Isthmus.Kubernetes.Yaml;
+using Isthmus.Operate.Install;
+
+namespace Isthmus.Operate.MeshFile;
+
+/// <summary>A control plane that watches a cluster: <paramref name="Watcher"/> holds the credentials of <paramref name="Watched"/>.</summary>
+public sealed record Watch(string Watched, string Watcher);
+
+/// <summary>What every cluster must have for the mesh of a file: pure, the same objects that the guides make by hand.</summary>
+public sealed class MeshDesign(MeshSpec mesh)
+{
+    private readonly bool _hasNetworks = mesh.Clusters.Select(cluster => cluster.Network).Distinct().Count() > 1;
+
+    public MeshSpec Mesh => mesh;
+
+    /// <summary>Other clusters take their configuration from this one's control plane.</summary>
+    public bool ServesOthers(ClusterSpec cluster) => mesh.Clusters.Any(other => other.Primaries.Contains(cluster.Name));
+
+    /// <summary>A gateway is needed where other networks call, and where other clusters reach the control plane.</summary>
+    public bool HasGateway(ClusterSpec cluster) =>
+        (_hasNetworks || ServesOthers(cluster)) && (mesh.NetworkOf(cluster).Gateway.Clusters is var only && (only.IsEmpty || only.Contains(cluster.Name)));
+
+    /// <summary>Only control planes sign: a key is of no use to a cluster without one.</summary>
+    public static bool HasAuthority(ClusterSpec cluster) => cluster.IsPrimary;
+
+    /// <summary>Every control plane watches all other clusters.</summary>
+    public IEnumerable<Watch> Watches() =>
+        from watcher in mesh.Clusters
+        where watcher.IsPrimary
+        from watched in mesh.Clusters
+        where watched.Name != watcher.Name
+        select new Watch(watched.Name, watcher.Name);
+
+    public JsonObject Namespace(ClusterSpec cluster)
+    {
+        var metadata = new JsonObject { ["name"] = WellKnown.SystemNamespace, ["labels"] = new JsonObject { [Labels.Network] = cluster.Network } };
+        if (!cluster.IsPrimary) metadata["annotations"] = new JsonObject { [Annotations.ControlPlaneClusters] = string.Join(",", cluster.Primaries) };
+        return new JsonObject { ["apiVersion"] = "v1", ["kind"] = "Namespace", ["metadata"] = metadata };
+    }
+
+    /// <param name="discoveryAddress">Of the primary's gateway, for a cluster that has no control plane.</param>
+    public OperatorSpec Installation(ClusterSpec cluster, string discoveryAddress)
+    {
+        var global = new JsonObject
+        {
+            ["meshID"] = mesh.Name, ["network"] = cluster.Network, ["multiCluster"] = new JsonObject { ["clusterName"] = cluster.Name },
+        };
+        var facts = new JsonObject { ["values"] = new JsonObject { ["global"] = global } };
+        if (cluster.IsPrimary)
+        {
+            if (ServesOthers(cluster)) facts["values"]!["pilot"] = new JsonObject { ["env"] = new JsonObject { ["EXTERNAL_ISTIOD"] = "true" } };
+        }
+        else
+        {
+            facts["profile"] = "remote";
+            global["remotePilotAddress"] = discoveryAddress;
+        }
+        return OperatorSpec.Build([File(mesh.Install), File(cluster.Install), File(facts)], [], mesh.Revision);
+    }
+
+    public OperatorSpec Gateway(ClusterSpec cluster)
+    {
+        var gateway = mesh.NetworkOf(cluster).Gateway;
+        var k8s = new JsonObject();
+        if (gateway.Replicas != 1) k8s["replicaCount"] = gateway.Replicas;
+        if (gateway.Service.Count > 0) k8s["service"] = gateway.Service.DeepClone();
+        if (gateway.ServiceAnnotations.Count > 0) k8s["serviceAnnotations"] = gateway.ServiceAnnotations.DeepClone();
+        var file = EastWestGateway.Operator(cluster.Network, mesh.Revision, k8s);
+        // Images come from where the control plane's do.
+        foreach (var field in (string[])["hub", "tag"])
+        {
+            if ((cluster.Install[field] ?? mesh.Install[field]) is { } value) file["spec"]![field] = value.DeepClone();
+        }
+        return OperatorSpec.Build([(mesh.Source, YamlText.Print(file))], [], null);
+    }
+
+    /// <summary>What the gateway lets in: services of the mesh, and the control plane where others need it.</summary>
+    public IReadOnlyList<JsonObject> Exposure(ClusterSpec cluster)
+    {
+        // A cluster without a control plane has no configuration: its gateway reads the primary's.
+        if (!cluster.IsPrimary) return [];
+        var objects = new List<JsonObject>();
+        if (_hasNetworks) objects.AddRange(EastWestGateway.ExposeServices());
+        if (ServesOthers(cluster)) objects.AddRange(EastWestGateway.ExposeControlPlane(mesh.Revision));
+        return [.. objects.Select(Owned)];
+    }
+
+    /// <summary>Marks an object as made for this mesh, so that it can go with it.</summary>
+    public JsonObject Owned(JsonObject value)
+    {
+        var metadata = (JsonObject)value["metadata"]!;
+        var annotations = metadata["annotations"] as JsonObject ?? (JsonObject)(metadata["annotations"] = new JsonObject())!;
+        annotations[Annotations.Mesh] = mesh.Name;
+        return value;
+    }
+
+    private (string Source, string Text) File(JsonObject spec) => (mesh.Source, YamlText.Print(new JsonObject
+    {
+        ["apiVersion"] = "install.istio.io/v1alpha1", ["kind"] = "IstioOperator", ["spec"] = spec.DeepClone(),
+    }));
+}

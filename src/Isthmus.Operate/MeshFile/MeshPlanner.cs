@@ -1,0 +1,135 @@
+using System.Text.Json.Nodes;
+using Isthmus.Core.Collections;
+using Isthmus.Core.Names;
+using Isthmus.Core.Problems;
+using Isthmus.Kubernetes.Client;
+using Isthmus.Kubernetes.Objects;
+using Isthmus.Operate.Install;
+using Isthmus.Operate.Install.Render;
+
+namespace Isthmus.Operate.MeshFile;
+
+/// <summary>Compares live clusters with a mesh file. Reads only.</summary>
+public sealed class MeshPlanner(MeshDesign design, MeshLinks links, TimeProvider time)
+{
+    /// <summary>Stands for an address that nobody knows before the gateway is there.</summary>
+    private const string UnknownAddress = "0.0.0.0";
+
+    /// <exception cref="MeshProblemsException">The files of the CAs are not fit for this mesh.</exception>
+    public async Task<MeshPlan> PlanAsync(CancellationToken stop)
+    {
+        var trust = new MeshTrust(design.Mesh, time);
+        var clusters = await Task.WhenAll(links.All.Select(link => ClusterAsync(link, trust, stop)));
+        var faults = trust.Check().Concat(clusters.SelectMany(cluster => cluster.Problems)).ToList();
+        if (faults.Count > 0) throw new MeshProblemsException(faults);
+        return new([.. trust.Plan(), .. clusters.SelectMany(cluster => cluster.Changes)], [.. clusters.SelectMany(cluster => cluster.Notes)]);
+    }
+
+    private sealed record Findings(IReadOnlyList<Change> Changes, IReadOnlyList<string> Notes, IReadOnlyList<Problem> Problems);
+
+    private async Task<Findings> ClusterAsync(ClusterLink link, MeshTrust trust, CancellationToken stop)
+    {
+        var cluster = link.Cluster;
+        var work = new List<Task<IEnumerable<Change>>> { ObjectsAsync(link, Part.Namespace, [design.Namespace(cluster)], stop), SecretsAsync(link, stop) };
+        var problems = new List<Problem>();
+        if (MeshDesign.HasAuthority(cluster))
+        {
+            if (trust.CaSecret(cluster) is { } secret) work.Add(ObjectsAsync(link, Part.Namespace, [secret], stop));
+            else work.Add(NewAuthorityAsync(link, trust.BeginsNewRoot, problems, stop));
+        }
+        work.Add(InstallationAsync(link, cluster.IsPrimary ? Part.ControlPlane : Part.RemoteInstallation, design.Installation(cluster, await DiscoveryAsync(cluster, stop)), stop));
+        if (design.HasGateway(cluster)) work.Add(InstallationAsync(link, Part.Gateway, design.Gateway(cluster), stop));
+        else work.Add(UnwantedGatewayAsync(link, stop));
+        work.Add(ObjectsAsync(link, Part.Exposure, design.Exposure(cluster), stop));
+        var changes = (await Task.WhenAll(work)).SelectMany(found => found).ToList();
+        return new(changes, await NotesAsync(link, stop), problems);
+    }
+
+    /// <summary>The primary's gateway as it is now: what follows from an address that is not there yet is new anyway.</summary>
+    private async Task<string> DiscoveryAsync(ClusterSpec cluster, CancellationToken stop) =>
+        cluster.IsPrimary ? "" : await GatewayAddress.FindAsync(links[cluster.Primaries[0]], stop) ?? UnknownAddress;
+
+    private static async Task<IEnumerable<Change>> ObjectsAsync(ClusterLink link, string part, IReadOnlyList<JsonObject> wanted, CancellationToken stop) =>
+        (await Task.WhenAll(wanted.Select(value => ObjectAsync(link, part, value, stop)))).OfType<Change>();
+
+    private static async Task<Change?> ObjectAsync(ClusterLink link, string part, JsonObject wanted, CancellationToken stop)
+    {
+        var kind = Applier.KindOf(wanted);
+        var name = $"{kind.Kind} {Applier.Name(wanted)}";
+        var live = await link.Client.FindAsync(kind, wanted["metadata"]!["namespace"]?.ToString(), wanted["metadata"]!["name"]!.ToString(), stop);
+        if (live is null) return new(link.Name, part, ChangeKind.Create, name, []);
+        var fields = ObjectDifference.Find(wanted, live);
+        if (fields.Count == 0) return null;
+        // A key that differs is told of, never shown.
+        if (kind == Kinds.Secret) fields = [.. fields.Select(field => field with { Wanted = "(secret)", Found = field.Found.Length == 0 ? "" : "(another secret)" })];
+        return new(link.Name, part, ChangeKind.Change, name, fields.ToValueList());
+    }
+
+    private async Task<IEnumerable<Change>> InstallationAsync(ClusterLink link, string part, OperatorSpec spec, CancellationToken stop)
+    {
+        var components = Manifests.Render(spec);
+        var changes = ObjectsAsync(link, part, [.. components.SelectMany(component => component.Objects)], stop);
+        var extra = await new Installer(link.Client, time, Unheard.Instance).ExtraAsync(spec, components, stop);
+        return (await changes).Concat(extra.Select(removal => new Change(link.Name, part, ChangeKind.Remove, removal.ToString(), [], "no longer part of the installation")));
+    }
+
+    /// <summary>A gateway that the file had before.</summary>
+    private static async Task<IEnumerable<Change>> UnwantedGatewayAsync(ClusterLink link, CancellationToken stop)
+    {
+        var found = await Installed.ListAsync(link.Client, $"{ObjectLabels.Owner}=eastwest,{ObjectLabels.Release}=istio", stop);
+        return found.Select(item => Change.Remove(link.Name, Part.Gateway, Removal.Of(item.Kind, item.Item), "the file asks for no gateway here"));
+    }
+
+    private async Task<IEnumerable<Change>> SecretsAsync(ClusterLink link, CancellationToken stop)
+    {
+        var check = new RemoteSecretCheck(links);
+        var wanted = design.Watches().Where(watch => watch.Watcher == link.Name).ToList();
+        var changes = await Task.WhenAll(wanted.Select(watch => check.CompareAsync(watch, stop)));
+        var extra = (await RemoteSecretsAsync(link, stop)).Where(secret => IsOurs(secret) && wanted.All(watch => RemoteSecretCheck.Name(watch.Watched) != secret.Metadata.Name));
+        return changes.OfType<Change>().Concat(extra.Select(secret => Change.Remove(link.Name, Part.RemoteSecrets, new(Kinds.Secret, secret.Metadata.Namespace, secret.Metadata.Name), "the file no longer has its cluster")));
+    }
+
+    private bool IsOurs(Secret secret) => secret.Metadata.Annotations.GetValueOrDefault(Annotations.Mesh) == design.Mesh.Name;
+
+    private static Task<IReadOnlyList<Secret>> RemoteSecretsAsync(ClusterLink link, CancellationToken stop) =>
+        link.Client.ListAllAsync<Secret>(Kinds.Secret, WellKnown.SystemNamespace, new ListOptions { LabelSelector = $"{Labels.MultiCluster}=true" }, stop);
+
+    /// <summary>Files that are missing must not silently replace a CA that workloads trust.</summary>
+    private async Task<IEnumerable<Change>> NewAuthorityAsync(ClusterLink link, bool beginsNewRoot, List<Problem> problems, CancellationToken stop)
+    {
+        var exists = await link.Client.FindAsync(Kinds.Secret, WellKnown.SystemNamespace, WellKnown.CaCerts, stop) is not null;
+        if (exists && beginsNewRoot)
+        {
+            problems.Add(new("ISM0332", design.Mesh.Source, "spec.trust.directory", $"'{design.Mesh.Trust.Directory}' has no root, but '{link.Name}' has the Secret {WellKnown.SystemNamespace}/{WellKnown.CaCerts}: a new root would end the trust of everything that it signed",
+                $"put the root there, name the cluster's files in 'certificates', or remove the Secret: kubectl --context={link.Cluster.Context} -n {WellKnown.SystemNamespace} delete secret {WellKnown.CaCerts}"));
+        }
+        return [new(link.Name, Part.Namespace, exists ? ChangeKind.Change : ChangeKind.Create, $"Secret {WellKnown.SystemNamespace}/{WellKnown.CaCerts}", [])];
+    }
+
+    private async Task<IReadOnlyList<string>> NotesAsync(ClusterLink link, CancellationToken stop)
+    {
+        var notes = new List<string>();
+        var wanted = design.Watches().Where(watch => watch.Watcher == link.Name).Select(watch => RemoteSecretCheck.Name(watch.Watched)).ToHashSet(StringComparer.Ordinal);
+        notes.AddRange((await RemoteSecretsAsync(link, stop)).Where(secret => !IsOurs(secret) && !wanted.Contains(secret.Metadata.Name))
+            .Select(secret => $"{link.Name}: Secret {secret.Key} names a cluster that is not in the file; it stays"));
+        foreach (var (label, place) in (IEnumerable<(string, string)>)[(Labels.Region, link.Cluster.Region), (Labels.Zone, link.Cluster.Zone)])
+        {
+            if (place.Length == 0) continue;
+            var nodes = await link.Client.ListAllAsync<JsonObject>(Kinds.Node, null, new ListOptions { LabelSelector = $"{label}!={place}" }, stop);
+            if (nodes.Count > 0) notes.Add($"{link.Name}: Node {nodes[0]["metadata"]!["name"]} has {label}={nodes[0]["metadata"]!["labels"]?[label]?.ToString() ?? "(none)"} instead of {place}; the Node decides");
+        }
+        return notes;
+    }
+}
+
+/// <summary>Nobody looks on.</summary>
+internal sealed class Unheard : IInstallProgress
+{
+    internal static readonly Unheard Instance = new();
+
+    public void Started(string component) { }
+
+    public void Finished(string component, TimeSpan took) { }
+
+    public void Note(string text) { }
+}

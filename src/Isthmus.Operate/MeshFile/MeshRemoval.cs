@@ -1,0 +1,74 @@
+using System.Text.Json.Nodes;
+using Isthmus.Core.Names;
+using Isthmus.Core.Problems;
+using Isthmus.Kubernetes.Client;
+using Isthmus.Kubernetes.Objects;
+using Isthmus.Operate.Install;
+
+namespace Isthmus.Operate.MeshFile;
+
+/// <summary>Takes a mesh away again: everything that an <c>up</c> or its control planes made. Files of certificates stay.</summary>
+public sealed class MeshRemoval(MeshDesign design, MeshLinks links, TimeSpan limit, IMeshProgress progress, TimeProvider time)
+{
+    private readonly StepLog _steps = new(progress, time);
+
+    /// <summary>What will go, by cluster.</summary>
+    public async Task<IReadOnlyList<(ClusterLink Link, IReadOnlyList<Removal> Removals)>> PlanAsync(CancellationToken stop) =>
+        await Task.WhenAll(links.All.Select(async link => (link, await ClusterAsync(link, stop))));
+
+    public async Task RunAsync(IReadOnlyList<(ClusterLink Link, IReadOnlyList<Removal> Removals)> plan, CancellationToken stop)
+    {
+        var begun = plan.Where(cluster => cluster.Removals.Count > 0).ToList();
+        // Control planes elsewhere write into this cluster too: all of them end before anything that they made goes.
+        await Task.WhenAll(begun.Select(cluster => _steps.RunAsync(cluster.Link.Name, "control plane and gateways stopped",
+            () => new Uninstaller(cluster.Link.Client).StopAsync(cluster.Removals, _ => { }, stop))));
+        await Task.WhenAll(begun.Select(cluster => _steps.RunAsync(cluster.Link.Name, "objects removed", async () =>
+        {
+            // What was made between plan and stop is removed with the rest.
+            var rest = cluster.Removals.Concat(await ClusterAsync(cluster.Link, stop)).Distinct().ToList();
+            await new Uninstaller(cluster.Link.Client).RemoveAsync(rest, _ => { }, stop);
+            await ReleaseNamespaceAsync(cluster.Link, stop);
+            if (rest.Exists(removal => removal.Kind == Kinds.Namespace)) await GoneAsync(cluster.Link, stop);
+        })));
+    }
+
+    private async Task<IReadOnlyList<Removal>> ClusterAsync(ClusterLink link, CancellationToken stop)
+    {
+        var purge = await new Uninstaller(link.Client).PlanPurgeAsync(stop);
+        var secrets = await link.Client.ListAllAsync<Secret>(Kinds.Secret, WellKnown.SystemNamespace, new ListOptions(), stop);
+        var remote = design.Watches().Where(watch => watch.Watcher == link.Name).Select(watch => RemoteSecretCheck.Name(watch.Watched)).ToHashSet(StringComparer.Ordinal);
+        var own = secrets.Where(secret => IsOurs(secret.Metadata) || remote.Contains(secret.Metadata.Name))
+            .Select(secret => new Removal(Kinds.Secret, secret.Metadata.Namespace, secret.Metadata.Name));
+        var ns = await link.Client.FindAsync<Namespace>(Kinds.Namespace, null, WellKnown.SystemNamespace, stop);
+        var last = ns is not null && IsOurs(ns.Metadata) ? [new Removal(Kinds.Namespace, null, WellKnown.SystemNamespace)] : (IReadOnlyList<Removal>)[];
+        return [.. own.Concat(purge).Distinct(), .. last];
+    }
+
+    private bool IsOurs(ObjectMeta metadata) => metadata.Annotations.GetValueOrDefault(Annotations.Mesh) == design.Mesh.Name;
+
+    /// <summary>A namespace that somebody else made stays, without what was written on it.</summary>
+    private async Task ReleaseNamespaceAsync(ClusterLink link, CancellationToken stop)
+    {
+        var ns = await link.Client.FindAsync<Namespace>(Kinds.Namespace, null, WellKnown.SystemNamespace, stop);
+        if (ns is null || IsOurs(ns.Metadata)) return;
+        var metadata = new JsonObject();
+        if (ns.Metadata.Labels.GetValueOrDefault(Labels.Network) == link.Cluster.Network) metadata["labels"] = new JsonObject { [Labels.Network] = null };
+        if (ns.Metadata.Annotations.GetValueOrDefault(Annotations.ControlPlaneClusters) == string.Join(",", link.Cluster.Primaries) && !link.Cluster.IsPrimary)
+            metadata["annotations"] = new JsonObject { [Annotations.ControlPlaneClusters] = null };
+        if (metadata.Count > 0) await link.Client.PatchAsync(Kinds.Namespace, null, WellKnown.SystemNamespace, new JsonObject { ["metadata"] = metadata }, PatchType.Merge, stop);
+    }
+
+    private async Task GoneAsync(ClusterLink link, CancellationToken stop)
+    {
+        using var deadline = CancellationTokenSource.CreateLinkedTokenSource(stop);
+        deadline.CancelAfter(limit);
+        try
+        {
+            while (await link.Client.FindAsync(Kinds.Namespace, null, WellKnown.SystemNamespace, deadline.Token) is not null) await Task.Delay(TimeSpan.FromMilliseconds(50), time, deadline.Token);
+        }
+        catch (OperationCanceledException e) when (!stop.IsCancellationRequested)
+        {
+            throw new ProblemException($"Namespace {WellKnown.SystemNamespace} in {link.Name}", $"is still there after {limit.TotalSeconds:0} s", $"see what it waits for: kubectl --context={link.Cluster.Context} get namespace {WellKnown.SystemNamespace} -o yaml", e);
+        }
+    }
+}

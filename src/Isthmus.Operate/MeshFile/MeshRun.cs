@@ -1,0 +1,165 @@
+using System.Text.Json.Nodes;
+using Isthmus.Core.Names;
+using Isthmus.Core.Problems;
+using Isthmus.Kubernetes.Client;
+using Isthmus.Kubernetes.Objects;
+using Isthmus.Kubernetes.Yaml;
+using Isthmus.Operate.Diagnose;
+using Isthmus.Operate.Install;
+using Isthmus.Operate.RemoteSecrets;
+
+namespace Isthmus.Operate.MeshFile;
+
+/// <summary>How a mesh is brought up.</summary>
+/// <param name="Limit">For all of it.</param>
+/// <param name="OnControlPlane">What else can be done in a cluster once its Pods are injected, beside the gateways.</param>
+/// <param name="AwaitWatches">Until every control plane has heard of every cluster.</param>
+public sealed record MeshRunSettings(TimeSpan Limit, Func<ClusterLink, CancellationToken, Task>? OnControlPlane = null, bool AwaitWatches = true);
+
+/// <summary>Makes live clusters as a mesh file says, all of them side by side: only what a plan found to be different is touched.</summary>
+public sealed class MeshRun(MeshDesign design, MeshLinks links, MeshPlan plan, MeshRunSettings settings, IMeshProgress progress, TimeProvider time)
+{
+    private readonly StepLog _steps = new(progress, time);
+    private readonly long _begun = time.GetTimestamp();
+
+    /// <exception cref="MeshProblemsException">What did not come about, in every cluster.</exception>
+    public async Task RunAsync(CancellationToken stop)
+    {
+        var trust = new MeshTrust(design.Mesh, time);
+        if (plan.Touches("", Part.Certificates)) await _steps.RunAsync("", "root and intermediate CAs", () => Task.Run(trust.Make, stop));
+        await EachAsync(link => PrepareAsync(link, trust, stop));
+        var installed = new Dictionary<string, Task>(StringComparer.Ordinal);
+        // Primaries first: remotes wait for the gateways of theirs.
+        foreach (var link in links.All.OrderByDescending(link => link.Cluster.IsPrimary))
+            installed[link.Name] = link.Cluster.IsPrimary ? PrimaryAsync(link, stop) : RemoteAsync(link, installed, stop);
+        await AllAsync([.. installed.Values, .. links.All.Select(link => SecretAsync(link, stop))], stop);
+        if (!settings.AwaitWatches) return;
+        await AllAsync([.. links.All.Where(link => link.Cluster.IsPrimary && design.Watches().Any(watch => watch.Watcher == link.Name)).Select(link => WatchingAsync(link, stop))], stop);
+    }
+
+    private TimeSpan Remaining => settings.Limit - time.GetElapsedTime(_begun) is var left && left > TimeSpan.Zero ? left : TimeSpan.Zero;
+
+    private Task EachAsync(Func<ClusterLink, Task> work) => Task.WhenAll(links.All.Select(work));
+
+    /// <summary>What fails in one cluster does not stop the others; all of it is told at the end.</summary>
+    private static async Task AllAsync(IReadOnlyList<Task> work, CancellationToken stop)
+    {
+        try
+        {
+            await Task.WhenAll(work);
+        }
+        catch (Exception) when (!stop.IsCancellationRequested)
+        {
+            var causes = work.Select(task => task.Exception?.InnerException).OfType<Exception>().ToList();
+            if (causes.Find(cause => cause is not (ProblemException or KubeException or HttpRequestException)) is not null) throw;
+            throw new MeshProblemsException([.. causes.Select(cause => cause is ProblemException known ? known.Problem : new Problem("", "", "", cause.Message)).Distinct()]);
+        }
+    }
+
+    private async Task PrepareAsync(ClusterLink link, MeshTrust trust, CancellationToken stop)
+    {
+        foreach (var removal in plan.Changes.Where(change => change.Cluster == link.Name).Select(change => change.Removal).OfType<Removal>())
+        {
+            await link.Client.DeleteAsync(removal.Kind, removal.Namespace, removal.Name, stop);
+            _steps.Note(link.Name, $"Removed {removal}.");
+        }
+        if (!plan.Touches(link.Name, Part.Namespace)) return;
+        await _steps.RunAsync(link.Name, "namespace and CA Secret", async () =>
+        {
+            var ns = design.Namespace(link.Cluster);
+            if (await link.Client.FindAsync(Kinds.Namespace, null, WellKnown.SystemNamespace, stop) is null) ns = design.Owned(ns);
+            await link.Client.ApplyAsync(Kinds.Namespace, ns, stop);
+            if (MeshDesign.HasAuthority(link.Cluster)) await link.Client.ApplyAsync(Kinds.Secret, design.Owned(trust.CaSecret(link.Cluster)!), stop);
+        });
+    }
+
+    /// <summary>Gives the credentials of a cluster to those control planes that lack them.</summary>
+    private async Task SecretAsync(ClusterLink link, CancellationToken stop)
+    {
+        var lacking = design.Watches().Where(watch => watch.Watched == link.Name)
+            .Where(watch => plan.Changes.Any(change => change.Cluster == watch.Watcher && change.Object == RemoteSecretCheck.Describe(link.Name))).ToList();
+        if (lacking.Count == 0) return;
+        await _steps.RunAsync(link.Name, $"credentials for {string.Join(", ", lacking.Select(watch => watch.Watcher))}", async () =>
+        {
+            var request = new RemoteSecretRequest { Name = link.Name, Server = link.Server };
+            var text = await new RemoteSecret(link.Client, time, _ => { }).MakeAsync(request, stop);
+            var secret = design.Owned((JsonObject)YamlText.ParseAll(text, link.Name)[0]);
+            await Task.WhenAll(lacking.Select(watch => links[watch.Watcher].Client.ApplyAsync(Kinds.Secret, (JsonObject)secret.DeepClone(), stop)));
+        });
+    }
+
+    private async Task PrimaryAsync(ClusterLink link, CancellationToken stop)
+    {
+        // The gateways of the profile and those between networks come up side by side.
+        var ready = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+        var installation = InstallAsync(link, Part.ControlPlane, design.Installation(link.Cluster, ""), ready.SetResult, stop);
+        if (await Task.WhenAny(installation, ready.Task) == installation) await installation;
+        await Task.WhenAll(installation, GatewayAsync(link, stop), settings.OnControlPlane?.Invoke(link, stop) ?? Task.CompletedTask);
+    }
+
+    private async Task RemoteAsync(ClusterLink link, Dictionary<string, Task> installed, CancellationToken stop)
+    {
+        await Task.WhenAll(link.Cluster.Primaries.Select(primary => installed[primary]));
+        var address = await GatewayAddress.AwaitAsync(links[link.Cluster.Primaries[0]], Remaining, time, stop);
+        var spec = design.Installation(link.Cluster, address);
+        await InstallAsync(link, Part.RemoteInstallation, spec, () => { }, stop);
+        // Pods that are made next must find a webhook that the API server trusts; the primary sees to that.
+        await new Applier(link.Client, time).TrustedAsync([.. Manifests.Render(spec).SelectMany(component => component.Objects)], Remaining, stop);
+        await Task.WhenAll(GatewayAsync(link, stop), settings.OnControlPlane?.Invoke(link, stop) ?? Task.CompletedTask);
+    }
+
+    private async Task GatewayAsync(ClusterLink link, CancellationToken stop)
+    {
+        if (!design.HasGateway(link.Cluster)) return;
+        await Task.WhenAll(InstallAsync(link, Part.Gateway, design.Gateway(link.Cluster), () => { }, stop), ExposeAsync(link, stop));
+        await GatewayAddress.AwaitAsync(link, Remaining, time, stop);
+    }
+
+    private Task ExposeAsync(ClusterLink link, CancellationToken stop) => plan.Touches(link.Name, Part.Exposure)
+        ? new Applier(link.Client, time).ApplyAsync(design.Exposure(link.Cluster), stop)
+        : Task.CompletedTask;
+
+    /// <summary>Installs what differs; what is there already is waited for.</summary>
+    private async Task InstallAsync(ClusterLink link, string part, OperatorSpec spec, Action onControlPlane, CancellationToken stop)
+    {
+        if (plan.Touches(link.Name, part))
+        {
+            await _steps.RunAsync(link.Name, part, () => new Installer(link.Client, time, new Heard(this, link.Name, onControlPlane)).InstallAsync(spec, Remaining, stop));
+            return;
+        }
+        await new Applier(link.Client, time).ReadyAsync([.. Manifests.Render(spec).SelectMany(component => component.Objects)], Remaining, stop);
+    }
+
+    /// <summary>A mesh stands when every control plane has heard of every cluster, not when the last object is written.</summary>
+    private async Task WatchingAsync(ClusterLink link, CancellationToken stop)
+    {
+        var wanted = design.Watches().Where(watch => watch.Watcher == link.Name).Select(watch => watch.Watched).ToList();
+        var query = new MeshQuery(link.Client, WellKnown.SystemNamespace);
+        await _steps.RunAsync(link.Name, $"watches {string.Join(", ", wanted)}", async () =>
+        {
+            while (true)
+            {
+                var answers = await query.AskControlPlanesAsync("/debug/clusterz", stop);
+                var lines = answers.SelectMany(answer => (answer.Answer as JsonArray ?? []).OfType<JsonObject>()).ToList();
+                var missing = wanted.Where(name => !lines.Exists(line => line["id"]?.ToString() == name && line["syncStatus"]?.ToString() == "synced")).ToList();
+                if (missing.Count == 0) return;
+                if (Remaining == TimeSpan.Zero)
+                    throw new ProblemException($"control plane of {link.Name}", $"does not see {string.Join(", ", missing)} after {settings.Limit.TotalSeconds:0} s: {string.Join("; ", lines.Select(line => line["message"]?.ToString()).Where(text => text is { Length: > 0 }))}",
+                        $"see 'isthmus remote-clusters --context={link.Cluster.Context}'");
+                await Task.Delay(TimeSpan.FromMilliseconds(100), time, stop);
+            }
+        });
+    }
+
+    private sealed class Heard(MeshRun run, string cluster, Action onControlPlane) : IInstallProgress
+    {
+        public void Started(string component) { }
+
+        public void Finished(string component, TimeSpan took)
+        {
+            if (component == Manifests.ControlPlane) onControlPlane();
+        }
+
+        public void Note(string text) => run._steps.Note(cluster, text);
+    }
+}

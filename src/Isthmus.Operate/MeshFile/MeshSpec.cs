@@ -1,0 +1,50 @@
+using System.Text.Json.Nodes;
+using Isthmus.Core.Collections;
+using Isthmus.Core.Names;
+
+namespace Isthmus.Operate.MeshFile;
+
+/// <summary>A mesh as one file says it (<c>kind: Mesh</c>): read by <see cref="MeshReader"/>, and valid when it comes from there.</summary>
+/// <param name="Source">The file's name, for messages.</param>
+/// <param name="Name">The mesh ID.</param>
+/// <param name="Revision">Of every control plane; empty for the default one.</param>
+/// <param name="Install">Fields of an IstioOperator spec for every control plane.</param>
+public sealed record MeshSpec(
+    string Source, string Name, string Revision, TrustSpec Trust, ValueList<NetworkSpec> Networks, ValueList<ClusterSpec> Clusters, JsonObject Install)
+{
+    public const string ApiVersion = $"mesh.{WellKnown.OwnDomain}/v1alpha1";
+    public const string Kind = "Mesh";
+
+    public NetworkSpec NetworkOf(ClusterSpec cluster) => Networks.First(network => network.Name == cluster.Network);
+
+    public ClusterSpec Cluster(string name) => Clusters.First(cluster => cluster.Name == name);
+}
+
+/// <summary>Where the certificate authorities of the clusters come from.</summary>
+/// <param name="Directory">Of the root and of a folder for each cluster; what is missing there is made.</param>
+/// <param name="RootCertificate">A root made elsewhere that signs the intermediates; empty: the one in <paramref name="Directory"/>.</param>
+public sealed record TrustSpec(string Directory, string RootCertificate = "", string RootKey = "");
+
+/// <summary>Places whose Pods reach each other directly.</summary>
+public sealed record NetworkSpec(string Name, GatewaySpec Gateway);
+
+/// <summary>The east-west gateways into a network.</summary>
+/// <param name="Clusters">Which clusters of the network run one; empty: all.</param>
+/// <param name="Service">Fields of their Service's spec, for example its type.</param>
+public sealed record GatewaySpec(ValueList<string> Clusters, int Replicas, JsonObject Service, JsonObject ServiceAnnotations)
+{
+    public static GatewaySpec Default => new([], 1, [], []);
+}
+
+/// <summary>One cluster of the mesh.</summary>
+/// <param name="Context">Of the kubeconfig.</param>
+/// <param name="Region">Of its Nodes; <c>lab up</c> gives it to them.</param>
+/// <param name="Server">The API server's address as Pods of other clusters reach it; empty: the one in the kubeconfig.</param>
+/// <param name="Primaries">The clusters whose control planes serve this one; empty: it has its own.</param>
+/// <param name="Certificates">A folder with the four files of its CA, made elsewhere; empty: as <see cref="TrustSpec"/> says.</param>
+/// <param name="Install">Fields of an IstioOperator spec for this cluster, over those of the mesh.</param>
+public sealed record ClusterSpec(
+    string Name, string Context, string Network, string Region, string Zone, string Server, ValueList<string> Primaries, string Certificates, JsonObject Install)
+{
+    public bool IsPrimary => Primaries.IsEmpty;
+}

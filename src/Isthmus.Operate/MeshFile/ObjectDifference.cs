@@ -1,0 +1,95 @@
+using System.Globalization;
+using System.Text.Json;
+using System.Text.Json.Nodes;
+
+namespace Isthmus.Operate.MeshFile;
+
+/// <summary>One field that a cluster has otherwise than the file says.</summary>
+/// <param name="Found">Empty: the field is not there.</param>
+public sealed record FieldDifference(string Path, string Wanted, string Found);
+
+/// <summary>
+/// Compares an object as it is wanted with the one that is there, by meaning: what nobody asked for (defaults, status, what controllers
+/// and other people added) is no difference, nor is another way to write the same quantity.
+/// </summary>
+public static class ObjectDifference
+{
+    private const int MostShown = 80;
+
+    public static IReadOnlyList<FieldDifference> Find(JsonObject wanted, JsonObject live)
+    {
+        var found = new List<FieldDifference>();
+        foreach (var (field, value) in wanted)
+        {
+            if (field is "apiVersion" or "kind") continue;
+            Compare(value, live[field], field, found);
+        }
+        return found;
+    }
+
+    private static void Compare(JsonNode? wanted, JsonNode? live, string path, List<FieldDifference> found)
+    {
+        // API servers leave out what is empty.
+        if (live is null && IsEmpty(wanted)) return;
+        switch (wanted, live)
+        {
+            case (JsonObject mapping, JsonObject other):
+                foreach (var (field, value) in mapping)
+                {
+                    if (!IsTheControlPlanes(path, field, value, other[field])) Compare(value, other[field], $"{path}.{field}", found);
+                }
+                return;
+            case (JsonArray list, JsonArray other) when list.Count == other.Count:
+                for (var i = 0; i < list.Count; i++) Compare(list[i], other[i], $"{path}[{i}]", found);
+                return;
+            case (JsonObject mapping, null):
+                foreach (var (field, value) in mapping) Compare(value, null, $"{path}.{field}", found);
+                return;
+        }
+        if (JsonNode.DeepEquals(wanted, live) || SameQuantity(path, wanted, live)) return;
+        found.Add(new(path, Show(wanted), live is null ? "" : Show(live)));
+    }
+
+    /// <summary>The validation webhook is installed to fail open; the control plane closes it once it serves.</summary>
+    private static bool IsTheControlPlanes(string path, string field, JsonNode? wanted, JsonNode? live) =>
+        field == "failurePolicy" && path.StartsWith("webhooks[", StringComparison.Ordinal) && wanted?.ToString() == "Ignore" && live?.ToString() == "Fail";
+
+    private static bool IsEmpty(JsonNode? node) => node switch
+    {
+        null => true,
+        JsonObject mapping => mapping.All(field => IsEmpty(field.Value)),
+        JsonArray list => list.Count == 0,
+        _ => node.GetValueKind() switch
+        {
+            JsonValueKind.String => node.ToString().Length == 0,
+            JsonValueKind.False => true,
+            JsonValueKind.Number => node.ToJsonString() == "0",
+            _ => false,
+        },
+    };
+
+    /// <summary>API servers write quantities in their shortest form: 1024Mi comes back as 1Gi.</summary>
+    private static bool SameQuantity(string path, JsonNode? wanted, JsonNode? live) =>
+        path.Contains(".resources.", StringComparison.Ordinal) && wanted is JsonValue && live is JsonValue
+        && Quantity(wanted.ToString()) is { } one && one == Quantity(live.ToString());
+
+    private static decimal? Quantity(string text)
+    {
+        var digits = text.Length;
+        while (digits > 0 && !char.IsAsciiDigit(text[digits - 1])) digits--;
+        if (!decimal.TryParse(text.AsSpan(0, digits), NumberStyles.AllowDecimalPoint, CultureInfo.InvariantCulture, out var number)) return null;
+        decimal? unit = text[digits..] switch
+        {
+            "" => 1m, "m" => 0.001m, "k" => 1e3m, "M" => 1e6m, "G" => 1e9m, "T" => 1e12m,
+            "Ki" => 1024m, "Mi" => 1048576m, "Gi" => 1073741824m, "Ti" => 1099511627776m,
+            _ => null,
+        };
+        return number * unit;
+    }
+
+    private static string Show(JsonNode? node)
+    {
+        var text = node is null ? "null" : node is JsonValue value && value.GetValueKind() == JsonValueKind.String ? node.ToString().ReplaceLineEndings("\\n") : node.ToJsonString();
+        return text.Length > MostShown ? text[..MostShown] + "…" : text;
+    }
+}

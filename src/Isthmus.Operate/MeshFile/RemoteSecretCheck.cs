@@ -1,0 +1,70 @@
+using System.Text;
+using System.Text.Json.Nodes;
+using Isthmus.Core.Collections;
+using Isthmus.Core.Names;
+using Isthmus.Core.Problems;
+using Isthmus.Kubernetes.Client;
+using Isthmus.Kubernetes.Objects;
+
+namespace Isthmus.Operate.MeshFile;
+
+/// <summary>
+/// Judges a remote secret by what it does: its text cannot be known beforehand, because the token in it is made by the cluster.
+/// </summary>
+internal sealed class RemoteSecretCheck(MeshLinks links)
+{
+    internal static string Name(string watched) => WellKnown.RemoteSecretPrefix + watched;
+
+    internal static string Describe(string watched) => $"Secret {WellKnown.SystemNamespace}/{Name(watched)}";
+
+    /// <summary>Null: the watcher reaches the watched cluster with it.</summary>
+    internal async Task<Change?> CompareAsync(Watch watch, CancellationToken stop)
+    {
+        var live = await links[watch.Watcher].Client.FindAsync<Secret>(Kinds.Secret, WellKnown.SystemNamespace, Name(watch.Watched), stop);
+        if (live is null) return new(watch.Watcher, Part.RemoteSecrets, ChangeKind.Create, Describe(watch.Watched), []);
+        var faults = await FaultsAsync(live, links[watch.Watched], stop);
+        return faults.Count == 0 ? null : new(watch.Watcher, Part.RemoteSecrets, ChangeKind.Change, Describe(watch.Watched), faults.ToValueList());
+    }
+
+    private static async Task<List<FieldDifference>> FaultsAsync(Secret live, ClusterLink watched, CancellationToken stop)
+    {
+        var faults = new List<FieldDifference>();
+        if (live.Metadata.Labels.GetValueOrDefault(Labels.MultiCluster) is var label && label != "true") faults.Add(new($"metadata.labels.{Labels.MultiCluster}", "true", label ?? ""));
+        var path = $"data.{watched.Name}";
+        if (live.Bytes(watched.Name) is not { Length: > 0 } bytes) return [.. faults, new(path, "a kubeconfig", "")];
+        ClusterAccess access;
+        try { access = KubeConfig.Parse(Encoding.UTF8.GetString(bytes), null, Name(watched.Name)); }
+        catch (ProblemException e) { return [.. faults, new(path, "a kubeconfig", e.Message)]; }
+        var server = access.Server.ToString().TrimEnd('/');
+        if (server != watched.Server) faults.Add(new($"{path}: server", watched.Server, server));
+        if (await RootAsync(watched, stop) is { Length: > 0 } root && access.CertificateAuthority?.Trim() is var authority && authority != root)
+            faults.Add(new($"{path}: certificate-authority-data", "the CA of the cluster", authority is null ? "" : "another CA"));
+        if (!await IsAcceptedAsync(access.Token, watched, stop)) faults.Add(new($"{path}: token", "a token that the cluster accepts", access.Token is null ? "" : "one that it refuses"));
+        return faults;
+    }
+
+    private static async Task<string> RootAsync(ClusterLink watched, CancellationToken stop)
+    {
+        var map = await watched.Client.FindAsync<ConfigMap>(Kinds.ConfigMap, "kube-system", "kube-root-ca.crt", stop);
+        return map?.Data.GetValueOrDefault("ca.crt")?.Trim() ?? "";
+    }
+
+    /// <summary>Asked through the address of the kubeconfig: the one in the secret may be reachable from Pods only.</summary>
+    private static async Task<bool> IsAcceptedAsync(string? token, ClusterLink watched, CancellationToken stop)
+    {
+        if (token is null) return false;
+        using var client = new KubeClient(watched.Client.Access with
+        {
+            Token = token, TokenFile = null, ClientCertificate = null, ClientKey = null, Username = null, Password = null, Exec = null, Impersonate = null,
+        }, "isthmus-mesh");
+        try
+        {
+            await client.ListAsync<JsonObject>(Kinds.Namespace, null, new ListOptions { Limit = 1 }, stop);
+            return true;
+        }
+        catch (KubeException e) when (e.Code is 401 or 403)
+        {
+            return false;
+        }
+    }
+}

@@ -1,0 +1,48 @@
+using System.Globalization;
+using System.Text.Json.Nodes;
+using Isthmus.Core.Problems;
+using Isthmus.Kubernetes.Yaml;
+
+namespace Isthmus.Operate.MeshFile;
+
+/// <summary>The topologies that have names, as mesh files: there is no other way to make one.</summary>
+public static class Topologies
+{
+    private sealed record Shape(int Fewest, bool HasRemotes, bool HasNetworks);
+
+    private static readonly IReadOnlyDictionary<string, Shape> Shapes = new Dictionary<string, Shape>(StringComparer.Ordinal)
+    {
+        ["multi-primary"] = new(1, HasRemotes: false, HasNetworks: false),
+        ["multi-primary-multi-network"] = new(1, HasRemotes: false, HasNetworks: true),
+        ["primary-remote"] = new(2, HasRemotes: true, HasNetworks: false),
+        ["primary-remote-multi-network"] = new(2, HasRemotes: true, HasNetworks: true),
+    };
+
+    public static IReadOnlyList<string> Names { get; } = [.. Shapes.Keys];
+
+    /// <summary>A mesh of <c>cluster1</c>, <c>cluster2</c>, … The first is the primary where only one is.</summary>
+    /// <param name="install">Fields of an IstioOperator spec for every control plane.</param>
+    public static string Write(string name, int clusters, JsonObject? install = null)
+    {
+        if (!Shapes.TryGetValue(name, out var shape))
+            throw new ProblemException($"topology '{name}'", "is unknown", $"topologies are: {string.Join(", ", Names)}; a file has a '/' or ends in .yaml");
+        if (clusters < shape.Fewest) throw new ProblemException("--clusters", $"{clusters} are too few for {name}", $"give {shape.Fewest} or more");
+        var spec = new JsonObject { ["trust"] = new JsonObject { ["directory"] = "certs" } };
+        if (install is { Count: > 0 }) spec["install"] = install.DeepClone();
+        spec["networks"] = new JsonArray([.. Enumerable.Range(1, shape.HasNetworks ? clusters : 1).Select(number => (JsonNode)new JsonObject { ["name"] = Numbered("network", number) })]);
+        spec["clusters"] = new JsonArray([.. Enumerable.Range(1, clusters).Select(number => (JsonNode)Cluster(number, shape))]);
+        return YamlText.Print(new JsonObject
+        {
+            ["apiVersion"] = MeshSpec.ApiVersion, ["kind"] = MeshSpec.Kind, ["metadata"] = new JsonObject { ["name"] = "mesh1" }, ["spec"] = spec,
+        });
+    }
+
+    private static JsonObject Cluster(int number, Shape shape)
+    {
+        var cluster = new JsonObject { ["name"] = Numbered("cluster", number), ["network"] = Numbered("network", shape.HasNetworks ? number : 1) };
+        if (shape.HasRemotes && number > 1) cluster["primaries"] = new JsonArray(Numbered("cluster", 1));
+        return cluster;
+    }
+
+    private static string Numbered(string word, int number) => string.Create(CultureInfo.InvariantCulture, $"{word}{number}");
+}

@@ -1,0 +1,169 @@
+using System.CommandLine;
+using System.Globalization;
+using System.Text.Json.Nodes;
+using Isthmus.Core.Problems;
+using Isthmus.Operate.Install;
+using Isthmus.Operate.MeshFile;
+
+namespace Isthmus.Commands;
+
+/// <summary><c>isthmus mesh</c>: many clusters as one file says.</summary>
+internal static class MeshCommand
+{
+    internal static Command Build() => new("mesh", "Make the clusters of a kubeconfig one mesh, as one file says.")
+    {
+        BuildPlan(), BuildUp(), BuildDiff(), BuildDown(), BuildTemplate(),
+    };
+
+    private static Option<string> File() => new("--filename", "-f") { Description = "The mesh file; '-' reads standard input", Required = true };
+
+    private static Option<string> Timeout() => new("--timeout") { Description = "How long all of it may take, for example 90s or 5m", DefaultValueFactory = _ => "5m" };
+
+    private static Option<bool> Yes() => new("--skip-confirmation", "-y") { Description = "Do not ask" };
+
+    private static Command BuildPlan()
+    {
+        var (file, output) = (File(), new OutputOption());
+        var command = new Command("plan", "Show what 'mesh up' would do, and do nothing.") { file, output.Option };
+        command.SetAction(async (line, stop) =>
+        {
+            var (mesh, plan) = await CompareAsync(line, file, stop);
+            output.Write(line, () => plan.ToJson(mesh), () =>
+            {
+                MeshPlanTable.Show(mesh, plan);
+                Console.WriteLine(plan.IsEmpty ? "Nothing to do: the clusters are as the file says." : $"{plan.Changes.Count} changes. To make them: isthmus mesh up -f {line.GetValue(file)}");
+            });
+            return 0;
+        });
+        return command;
+    }
+
+    private static Command BuildDiff()
+    {
+        var (file, output) = (File(), new OutputOption());
+        var command = new Command("diff", "Show which live objects are not as the file says; exits with 1 when there are any.") { file, output.Option };
+        command.SetAction(async (line, stop) =>
+        {
+            var (mesh, plan) = await CompareAsync(line, file, stop);
+            output.Write(line, () => plan.ToJson(mesh), () =>
+            {
+                MeshPlanTable.ShowDifferences(plan);
+                Console.WriteLine(plan.IsEmpty ? "✔ No difference: the clusters are as the file says." : $"✘ {plan.Changes.Count} objects are not as the file says.");
+            });
+            return plan.IsEmpty ? 0 : 1;
+        });
+        return command;
+    }
+
+    private static Command BuildUp()
+    {
+        var (file, timeout, yes) = (File(), Timeout(), Yes());
+        var command = new Command("up", "Make the clusters as the file says. What is so already stays as it is.") { file, timeout, yes };
+        command.SetAction(async (line, stop) =>
+        {
+            var limit = Duration.Parse(line.GetValue(timeout)!, "--timeout");
+            NobodyToAsk(line, file, yes);
+            var mesh = MeshInput.Read(line.GetValue(file)!);
+            using var links = await MeshInput.OpenAsync(mesh, line.GetValue(GlobalOptions.Kubeconfig), stop);
+            return await UpAsync(mesh, links, new(limit), async plan =>
+            {
+                MeshPlanTable.Show(mesh, plan);
+                return plan.IsEmpty || line.GetValue(yes) || await Question.AskAsync($"{plan.Changes.Count} changes will be made to {string.Join(", ", mesh.Clusters.Select(cluster => cluster.Context))}. Proceed?", stop);
+            }, stop);
+        });
+        return command;
+    }
+
+    /// <summary>Plans, asks, makes, and says so.</summary>
+    /// <param name="agreed">Shown the plan; false ends it.</param>
+    internal static async Task<int> UpAsync(MeshSpec mesh, MeshLinks links, MeshRunSettings settings, Func<MeshPlan, Task<bool>> agreed, CancellationToken stop)
+    {
+        var begun = TimeProvider.System.GetTimestamp();
+        var design = new MeshDesign(mesh);
+        var plan = await new MeshPlanner(design, links, TimeProvider.System).PlanAsync(stop);
+        var asked = TimeProvider.System.GetTimestamp();
+        if (!await agreed(plan))
+        {
+            Console.WriteLine("Cancelled.");
+            return 1;
+        }
+        // The time that a person takes to answer is not ours.
+        begun += TimeProvider.System.GetTimestamp() - asked;
+        try
+        {
+            await MeshSteps.RunAsync(progress => new MeshRun(design, links, plan, settings, progress, TimeProvider.System).RunAsync(stop));
+        }
+        catch (OperationCanceledException) when (stop.IsCancellationRequested)
+        {
+            await Console.Error.WriteLineAsync("What was made so far stays. Run the command again to go on, or take it away with 'isthmus mesh down'.");
+            throw;
+        }
+        Console.WriteLine(string.Create(CultureInfo.InvariantCulture, $"✔ Mesh {mesh.Name} is as the file says ({TimeProvider.System.GetElapsedTime(begun).TotalSeconds:0.0} s)"));
+        return 0;
+    }
+
+    private static Command BuildDown()
+    {
+        var (file, timeout, yes) = (File(), Timeout(), Yes());
+        var command = new Command("down", "Remove the mesh from its clusters: every object, with definitions and everything made from them.") { file, timeout, yes };
+        command.SetAction(async (line, stop) =>
+        {
+            var limit = Duration.Parse(line.GetValue(timeout)!, "--timeout");
+            NobodyToAsk(line, file, yes);
+            var mesh = MeshInput.Read(line.GetValue(file)!);
+            using var links = await MeshInput.OpenAsync(mesh, line.GetValue(GlobalOptions.Kubeconfig), stop);
+            MeshRemoval Removal(IMeshProgress progress) => new(new MeshDesign(mesh), links, limit, progress, TimeProvider.System);
+            var plan = await Removal(new MeshSteps(_ => { })).PlanAsync(stop);
+            var count = plan.Sum(cluster => cluster.Removals.Count);
+            if (count == 0)
+            {
+                Console.WriteLine($"Nothing to remove: there is no mesh in {string.Join(", ", mesh.Clusters.Select(cluster => cluster.Context))}.");
+                return 0;
+            }
+            if (!line.GetValue(yes))
+            {
+                TextTable.Write(["CLUSTER", "OBJECTS"], [.. plan.SelectMany(cluster => Summary(cluster.Removals).Select(text => (string[])[cluster.Link.Name, text]))]);
+                if (!await Question.AskAsync($"{count} objects will be removed, and everything that belongs to their definitions. Proceed?", stop))
+                {
+                    Console.WriteLine("Cancelled.");
+                    return 1;
+                }
+            }
+            await MeshSteps.RunAsync(progress => Removal(progress).RunAsync(plan, stop));
+            Console.WriteLine($"✔ Mesh {mesh.Name} is removed ({count} objects)");
+            return 0;
+        });
+        return command;
+    }
+
+    private static Command BuildTemplate()
+    {
+        var name = new Argument<string>("topology") { Description = string.Join(", ", Topologies.Names) };
+        var clusters = new Option<int>("--clusters") { Description = "How many clusters", DefaultValueFactory = _ => 2 };
+        var profile = new Option<string?>("--profile") { Description = "Profile of the control planes, for example minimal" };
+        var command = new Command("template", "Print the mesh file of a topology, to begin with.") { name, clusters, profile };
+        command.SetAction(line =>
+        {
+            var install = line.GetValue(profile) is { Length: > 0 } wanted ? new JsonObject { ["profile"] = wanted } : null;
+            Console.Write(Topologies.Write(line.GetValue(name)!, line.GetValue(clusters), install));
+            return 0;
+        });
+        return command;
+    }
+
+    private static IEnumerable<string> Summary(IReadOnlyList<Removal> removals) =>
+        removals.GroupBy(removal => removal.Kind.Kind).Select(kind => kind.Count() == 1 ? kind.First().ToString() : $"{kind.Count()} × {kind.Key}");
+
+    private static void NobodyToAsk(ParseResult line, Option<string> file, Option<bool> yes)
+    {
+        if (line.GetValue(file) == "-" && !line.GetValue(yes))
+            throw new ProblemException("-f -", "standard input is the file, so the question cannot be asked", "add -y");
+    }
+
+    private static async Task<(MeshSpec, MeshPlan)> CompareAsync(ParseResult line, Option<string> file, CancellationToken stop)
+    {
+        var mesh = MeshInput.Read(line.GetValue(file)!);
+        using var links = await MeshInput.OpenAsync(mesh, line.GetValue(GlobalOptions.Kubeconfig), stop);
+        return (mesh, await new MeshPlanner(new MeshDesign(mesh), links, TimeProvider.System).PlanAsync(stop));
+    }
+}

@@ -1,0 +1,54 @@
+using System.Globalization;
+using Isthmus.Operate.MeshFile;
+
+namespace Isthmus.Commands;
+
+/// <summary>A plan for people: one line for each part of a cluster, or one for each object that differs.</summary>
+internal static class MeshPlanTable
+{
+    private const int MostNamed = 3;
+
+    internal static void Show(MeshSpec mesh, MeshPlan plan)
+    {
+        var networks = mesh.Clusters.Select(cluster => cluster.Network).Distinct().Count();
+        Console.WriteLine($"Mesh {mesh.Name}: {Count(mesh.Clusters.Count, "cluster")}, {Count(networks, "network")}, {Count(mesh.Clusters.Count(cluster => cluster.IsPrimary), "control plane")}.");
+        if (!plan.IsEmpty)
+        {
+            TextTable.Write(["CLUSTER", "PART", "ACTION", "OBJECTS"], [.. plan.Changes.GroupBy(change => (change.Cluster, change.Part, change.Kind)).Select(group => (string[])
+                [Place(group.Key.Cluster), group.Key.Part, Action(group.Key.Kind), Objects([.. group])])]);
+        }
+        ShowNotes(plan);
+    }
+
+    internal static void ShowDifferences(MeshPlan plan)
+    {
+        if (!plan.IsEmpty)
+        {
+            TextTable.Write(["CLUSTER", "PART", "LIVE", "OBJECT", "DIFFERENCE"], [.. plan.Changes.SelectMany(Lines)]);
+        }
+        ShowNotes(plan);
+    }
+
+    private static IEnumerable<string[]> Lines(Change change)
+    {
+        var state = change.Kind switch { ChangeKind.Create => "missing", ChangeKind.Remove => "unexpected", _ => "different" };
+        string[] line = [Place(change.Cluster), change.Part, state, change.Object];
+        if (change.Fields.IsEmpty) return [[.. line, change.Why]];
+        return change.Fields.Select(field => (string[])[.. line, $"{field.Path}: {(field.Found.Length == 0 ? "missing" : field.Found)}, the file has {field.Wanted}"]);
+    }
+
+    private static void ShowNotes(MeshPlan plan)
+    {
+        foreach (var note in plan.Notes) Console.WriteLine($"Note: {note}.");
+    }
+
+    private static string Objects(IReadOnlyList<Change> changes) => changes.Count <= MostNamed
+        ? string.Join(", ", changes.Select(change => change.Object))
+        : string.Join(", ", changes.GroupBy(change => change.Object.Split(' ')[0]).Select(kind => kind.Count() == 1 ? kind.First().Object : $"{kind.Count()} × {kind.Key}"));
+
+    private static string Place(string cluster) => cluster.Length == 0 ? "(files)" : cluster;
+
+    private static string Action(ChangeKind kind) => kind.ToString().ToLowerInvariant();
+
+    private static string Count(int number, string word) => string.Create(CultureInfo.InvariantCulture, $"{number} {word}{(number == 1 ? "" : "s")}");
+}

@@ -1,0 +1,28 @@
+using Isthmus.Lab.Supervisor;
+using Isthmus.Operate.MeshFile;
+
+namespace Isthmus.Commands;
+
+/// <summary>Shows the steps towards a mesh as those towards a lab are shown; what is worth a line follows at the end.</summary>
+internal sealed class MeshSteps(Action<LabStep> onStep) : IMeshProgress
+{
+    private readonly List<string> _notes = [];
+
+    internal static async Task RunAsync(Func<IMeshProgress, Task> work)
+    {
+        List<string> notes = [];
+        await LabProgress.RunAsync(async onStep =>
+        {
+            var steps = new MeshSteps(onStep);
+            notes = steps._notes;
+            await work(steps);
+        }, whole: "mesh");
+        foreach (var note in notes) Console.WriteLine($"  {note}");
+    }
+
+    public void Started(string cluster, string step) => onStep(new(cluster, step, 0, false));
+
+    public void Finished(string cluster, string step, TimeSpan took) => onStep(new(cluster, step, took.TotalMilliseconds, true));
+
+    public void Note(string cluster, string text) => _notes.Add(cluster.Length == 0 ? text : $"{cluster}: {text}");
+}

@@ -1,0 +1,77 @@
+using System.Diagnostics;
+using System.Text.Json.Nodes;
+using Isthmus.Kubernetes.Yaml;
+using Isthmus.Operate.Install;
+using Isthmus.Operate.MeshFile;
+using Isthmus.Tests.Architecture;
+using Xunit;
+
+namespace Isthmus.Tests.Operate.MeshFile;
+
+public sealed class MeshDesignTests
+{
+    [Fact]
+    public void Every_control_plane_watches_every_other_cluster_and_remotes_watch_none()
+    {
+        var design = Design("  clusters: [{name: a}, {name: b}, {name: c, primaries: [a]}]\n");
+        Assert.Equal([new("b", "a"), new("c", "a"), new("a", "b"), new("c", "b")], design.Watches());
+    }
+
+    [Theory]
+    [InlineData("  clusters: [{name: a}, {name: b}]\n", "")]
+    [InlineData("  networks: [{name: n}, {name: m}]\n  clusters: [{name: a, network: n}, {name: b, network: m}, {name: c, network: m}]\n", "a b c")]
+    [InlineData("  networks: [{name: n}, {name: m, gateway: {clusters: [c]}}]\n  clusters: [{name: a, network: n}, {name: b, network: m}, {name: c, network: m}]\n", "a c")]
+    [InlineData("  clusters: [{name: a}, {name: b, primaries: [a]}]\n", "a")]
+    public void Gateways_stand_where_other_networks_or_remotes_call(string spec, string clusters)
+    {
+        var design = Design(spec);
+        Assert.Equal(clusters, string.Join(" ", design.Mesh.Clusters.Where(design.HasGateway).Select(cluster => cluster.Name)));
+    }
+
+    [Fact]
+    public void A_remote_gets_the_profile_the_annotation_and_the_address_and_its_primary_serves_others()
+    {
+        var design = Design("  clusters: [{name: a}, {name: b, primaries: [a]}]\n");
+        var (primary, remote) = (design.Mesh.Cluster("a"), design.Mesh.Cluster("b"));
+        var installation = design.Installation(remote, "192.0.2.7");
+        Assert.Equal(("remote", "192.0.2.7", "b"), (installation.Profile, installation.Value("global", "remotePilotAddress")!.ToString(), installation.ClusterName));
+        Assert.Equal("true", design.Installation(primary, "").Value("pilot", "env", "EXTERNAL_ISTIOD")!.ToString());
+        Assert.Equal("a", design.Namespace(remote)["metadata"]!["annotations"]!["topology.istio.io/controlPlaneClusters"]!.ToString());
+        Assert.Equal(["Gateway istiod-gateway", "VirtualService istiod-vs"], design.Exposure(primary).Select(value => $"{value["kind"]} {value["metadata"]!["name"]}"));
+        Assert.False(MeshDesign.HasAuthority(remote));
+    }
+
+    [Fact]
+    public void What_a_cluster_sets_wins_over_what_the_mesh_sets_and_the_file_decides_names()
+    {
+        var design = Design("  install: {profile: minimal, meshConfig: {accessLogFile: /dev/stdout}}\n  clusters: [{name: a}, {name: b, install: {meshConfig: {accessLogFile: /tmp/x}}}]\n");
+        var installation = design.Installation(design.Mesh.Cluster("b"), "");
+        Assert.Equal(("minimal", "/tmp/x", "b", "mesh1"), (installation.Profile, installation.MeshConfig["accessLogFile"]!.ToString(), installation.ClusterName, installation.Value("global", "meshID")!.ToString()));
+    }
+
+    /// <summary>People have the script, programs the class: two texts of one thing.</summary>
+    [Theory]
+    [InlineData("")]
+    [InlineData("blue")]
+    public async Task The_gateway_is_what_the_script_for_people_prints(string revision)
+    {
+        var start = new ProcessStartInfo("sh", [Repository.At("samples/multicluster/gen-eastwest-gateway.sh"), "--network", "north", .. revision.Length == 0 ? (string[])[] : ["--revision", revision]]) { RedirectStandardOutput = true };
+        using var script = Process.Start(start)!;
+        var printed = YamlText.Parse(await script.StandardOutput.ReadToEndAsync(TestContext.Current.CancellationToken), "script");
+        Assert.True(JsonNode.DeepEquals(printed, YamlText.Parse(YamlText.Print(EastWestGateway.Operator("north", revision, [])), "class")));
+    }
+
+    public static TheoryData<string, int> All => [.. Topologies.Names.SelectMany(name => new[] { 2, 3, 5 }.Select(clusters => (name, clusters)))];
+
+    [Theory]
+    [MemberData(nameof(All))]
+    public void Every_topology_is_a_valid_mesh_file(string name, int clusters)
+    {
+        var mesh = MeshReader.Read(Topologies.Write(name, clusters), "mesh.yaml", "");
+        Assert.Equal(clusters, mesh.Clusters.Count);
+        Assert.Equal(name.EndsWith("multi-network", StringComparison.Ordinal) ? clusters : 1, mesh.Networks.Count);
+        Assert.Equal(name.StartsWith("primary-remote", StringComparison.Ordinal) ? clusters - 1 : 0, mesh.Clusters.Count(cluster => !cluster.IsPrimary));
+    }
+
+    private static MeshDesign Design(string spec) => new(MeshReaderTests.Read(spec));
+}

@@ -27,11 +27,10 @@ internal sealed class FieldReader(JsonObject fields, string path, string source,
         return this;
     }
 
-    /// <summary>A number or a boolean where text belongs is taken as it was written: nobody quotes a name such as 1.</summary>
     internal string Text(string field, string fallback = "") => fields[field] switch
     {
         null => fallback,
-        JsonValue value => value.ToString(),
+        JsonValue value => Text(value, At(field)),
         var other => Unfit(field, other, "text", fallback),
     };
 
@@ -79,17 +78,24 @@ internal sealed class FieldReader(JsonObject fields, string path, string source,
     internal ValueList<string> Texts(string field)
     {
         // One name instead of a list of one: what is meant is clear.
-        if (fields[field] is JsonValue one) return [one.ToString()];
+        if (fields[field] is JsonValue one) return [Text(one, At(field))];
         var texts = new List<string>();
         foreach (var (item, index) in List(field).Select((item, index) => (item, index)))
         {
-            if (item is JsonValue value) texts.Add(value.ToString());
+            if (item is JsonValue value) texts.Add(Text(value, $"{At(field)}[{index}]"));
             else Wrong("ISM0303", $"{At(field)}[{index}]", $"'{item}' is not text", "write one name behind each dash");
         }
         return texts.ToValueList();
     }
 
     internal void Wrong(string code, string at, string message, string remedy) => problems.Add(new(code, source, at, message, remedy));
+
+    /// <summary>YAML reads n as false and 010 as 8: what was written is lost.</summary>
+    private string Text(JsonValue value, string at)
+    {
+        if (value.GetValueKind() != JsonValueKind.String) Wrong("ISM0303", at, $"'{value}' should be text, but YAML reads it as {Name(value)}", "put quotes around it");
+        return value.ToString();
+    }
 
     private JsonArray List(string field) => fields[field] switch
     {
@@ -109,6 +115,8 @@ internal sealed class FieldReader(JsonObject fields, string path, string source,
     {
         JsonValueKind.Object => "a mapping",
         JsonValueKind.Array => "a list",
-        _ => "a single value",
+        JsonValueKind.True or JsonValueKind.False => "a boolean",
+        JsonValueKind.Number => "a number",
+        _ => "text",
     };
 }

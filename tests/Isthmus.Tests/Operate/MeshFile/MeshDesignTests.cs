@@ -19,8 +19,8 @@ public sealed class MeshDesignTests
 
     [Theory]
     [InlineData("  clusters: [{name: a}, {name: b}]\n", "")]
-    [InlineData("  networks: [{name: n}, {name: m}]\n  clusters: [{name: a, network: n}, {name: b, network: m}, {name: c, network: m}]\n", "a b c")]
-    [InlineData("  networks: [{name: n}, {name: m, gateway: {clusters: [c]}}]\n  clusters: [{name: a, network: n}, {name: b, network: m}, {name: c, network: m}]\n", "a c")]
+    [InlineData("  networks: [{name: x}, {name: m}]\n  clusters: [{name: a, network: x}, {name: b, network: m}, {name: c, network: m}]\n", "a b c")]
+    [InlineData("  networks: [{name: x}, {name: m, gateway: {clusters: [c]}}]\n  clusters: [{name: a, network: x}, {name: b, network: m}, {name: c, network: m}]\n", "a c")]
     [InlineData("  clusters: [{name: a}, {name: b, primaries: [a]}]\n", "a")]
     public void Gateways_stand_where_other_networks_or_remotes_call(string spec, string clusters)
     {

@@ -16,6 +16,7 @@ internal sealed class DataPlane : IDisposable
     private readonly ActivityWatch _watch;
     private readonly AccessLogWriter _accessLogs;
     private readonly ListenerSockets _sockets;
+    private readonly ConnectionHandler _handler;
     private int _sweeps;
 
     private DataPlane(ProxySettings settings, ProxyPorts ports, ISecretSource secrets, ILogFiles logFiles, ILoggerFactory logs)
@@ -33,11 +34,11 @@ internal sealed class DataPlane : IDisposable
         var tcp = new TcpProxy(State, connector, _watch, Report, ports);
         var http = new HttpServer(new HttpParts(
             State, new HttpUpstreams(connector, ports.Time), _watch, Report, secrets, ports, settings.Identity, Connections, new DateField(ports.Time)));
-        var handler = new ConnectionHandler(new Inspector(ports.Time), secrets, tcp, http, Report, ports, logs.CreateLogger<ConnectionHandler>());
-        _sockets = new ListenerSockets(ports.Sockets, Connections, handler.HandleAsync, logs.CreateLogger<ListenerSockets>());
+        _handler = new ConnectionHandler(new Inspector(ports.Time), secrets, tcp, http, Report, ports, logs.CreateLogger<ConnectionHandler>());
+        _sockets = new ListenerSockets(ports.Sockets, Connections, _handler.HandleAsync, logs.CreateLogger<ListenerSockets>());
         State.Published += snapshot =>
         {
-            handler.Publish(snapshot);
+            _handler.Publish(snapshot);
             _sockets.Apply(snapshot);
             Connections.Publish(snapshot);
         };
@@ -74,6 +75,9 @@ internal sealed class DataPlane : IDisposable
 
     public static DataPlane Build(ProxySettings settings, ProxyPorts ports, ISecretSource secrets, ILogFiles logFiles, ILoggerFactory logs) =>
         new(settings, ports, secrets, logFiles, logs);
+
+    /// <summary>Handles a connection that came by no listening socket, as if one had accepted it.</summary>
+    public void Take(Downstream connection, CancellationToken stop) => Connections.Add(connection, () => _handler.HandleAsync(connection, stop));
 
     /// <summary>Stops accepting, lets what is in progress come to its end for at most <paramref name="longest"/>, cuts the rest.</summary>
     public async Task DrainAsync(TimeSpan longest)

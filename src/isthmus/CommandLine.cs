@@ -44,6 +44,7 @@ internal static class CommandLine
         ("profile", ProfileCommand.Build),
         ("create-remote-secret", CreateRemoteSecretCommand.Build),
         ("verify", VerifyCommand.Build),
+        ("trace", TraceCommand.Build),
         ("remote-clusters", RemoteClustersCommand.Build),
         ("proxy-status", ProxyStatusCommand.Build),
         ("proxy-config", ProxyConfigCommand.Build),

@@ -12,7 +12,11 @@ namespace Isthmus.Operate.Diagnose;
 public sealed record GatewayFacts(string Name, string Network, ValueList<string> Addresses, int ReadyEndpoints, bool HasPort);
 
 /// <summary>One line of a control plane's <c>/debug/clusterz</c>.</summary>
-public sealed record WatchedCluster(string Id, string Secret, string Status, string Message);
+public sealed record WatchedCluster(string Id, string Secret, string Status, string Message)
+{
+    public static WatchedCluster Read(JsonObject line) =>
+        new(line["id"]?.ToString() ?? "", line["secretName"]?.ToString() ?? "", line["syncStatus"]?.ToString() ?? "", line["message"]?.ToString() ?? "");
+}
 
 /// <summary>What one cluster tells about its part in a mesh: read once, judged by <see cref="MeshVerification"/>.</summary>
 /// <param name="Context">The context of the kubeconfig it was read through.</param>
@@ -126,8 +130,7 @@ public sealed class MeshFactsReader(string istioNamespace)
         if (!pods.Any(pod => pod.Status.IsReady)) return [];
         var answers = await new MeshQuery(client, istioNamespace).AskControlPlanesAsync("/debug/clusterz", stop);
         return answers.SelectMany(answer => (answer.Answer as JsonArray ?? []).OfType<JsonObject>())
-            .Select(line => new WatchedCluster(line["id"]?.ToString() ?? "", line["secretName"]?.ToString() ?? "", line["syncStatus"]?.ToString() ?? "", line["message"]?.ToString() ?? ""))
-            .Distinct().ToValueList();
+            .Select(WatchedCluster.Read).Distinct().ToValueList();
     }
 
     private async Task<ValueList<Problem>> ProblemsAsync(KubeClient client, IReadOnlyList<Pod> pods, CancellationToken stop)

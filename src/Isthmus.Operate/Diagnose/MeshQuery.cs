@@ -46,7 +46,11 @@ public sealed class MeshQuery(KubeClient client, string istioNamespace)
 
     /// <summary>The answer of a proxy's admin interface, as JSON.</summary>
     public async Task<JsonNode> AskProxyAsync(string ns, string pod, string path, CancellationToken stop) =>
-        await AskAsync(ns, pod, "istio-proxy", ["pilot-agent", "request", "GET", path], stop);
+        await AskProxyAsync(ns, pod, "GET", path, stop);
+
+    /// <summary>The same for other methods than GET.</summary>
+    public async Task<JsonNode> AskProxyAsync(string ns, string pod, string method, string path, CancellationToken stop) =>
+        await AskAsync(ns, pod, "istio-proxy", ["pilot-agent", "request", method, path], stop);
 
     /// <summary>The Pod that a user means by <c>NAME[.NAMESPACE]</c>, <c>deployment/NAME[.NAMESPACE]</c> or a Deployment's name.</summary>
     public async Task<(string Namespace, string Pod)> ResolvePodAsync(string reference, string? ns, CancellationToken stop)

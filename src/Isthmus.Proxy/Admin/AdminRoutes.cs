@@ -8,12 +8,19 @@ namespace Isthmus.Proxy.Admin;
 internal sealed class AdminRoutes(DataPlane plane)
 {
     private readonly CancellationTokenSource _quit = new();
+    private readonly Trace.TraceRoutes _trace = new(plane);
 
     /// <summary>Cancelled when somebody asked the process to end.</summary>
     public CancellationToken Quit => _quit.Token;
 
     /// <summary>The program's own log, whose level can be changed; null when there is none.</summary>
     public ProcessLog? Log { get; set; }
+
+    /// <summary>The names that the sidecar's DNS proxy answers; null when there is none.</summary>
+    public Func<Dns.NameTables?>? Names { get; set; }
+
+    /// <summary>How names without a final dot are completed.</summary>
+    public Dns.ResolverSettings Resolver { get; set; } = new([], [], 1);
 
     public async ValueTask<AdminReply?> HandleAsync(RequestHead request, CancellationToken stop)
     {
@@ -32,7 +39,10 @@ internal sealed class AdminRoutes(DataPlane plane)
             "/logging" => Logging(request, query),
             "/quitquitquit" when IsPost(request) => await QuitAsync().ConfigureAwait(false),
             "/drain_listeners" when IsPost(request) => DrainListeners(),
-            "/quitquitquit" or "/drain_listeners" => AdminReply.Text("Method Not Allowed\n", 405),
+            "/inspect" => await _trace.InspectAsync(query, Names, Resolver, stop).ConfigureAwait(false),
+            "/call" when IsPost(request) => await _trace.CallAsync(query, stop).ConfigureAwait(false),
+            "/recent" => _trace.Recent(query),
+            "/quitquitquit" or "/drain_listeners" or "/call" => AdminReply.Text("Method Not Allowed\n", 405),
             "/" or "/help" => AdminReply.Text(Help),
             _ => await HandleReadyAsync(request, stop).ConfigureAwait(false) ?? await HandleMetricsAsync(request, stop).ConfigureAwait(false),
         };
@@ -98,14 +108,17 @@ internal sealed class AdminRoutes(DataPlane plane)
 
     private const string Help = """
         admin commands are:
+          /call (POST): make a traced call as the application would, past capture (to, authority, path, id)
           /certs: print certs on machine
           /clusters: upstream cluster status
           /config_dump: dump current configs (experimental)
           /drain_listeners (POST): drain listeners
+          /inspect: configuration, clusters, listening ports and the answer for a name (host), in one
           /listeners: print listener info
           /logging (POST): query/change logging levels
           /quitquitquit (POST): exit the server
           /ready: print server state, return 200 if LIVE, otherwise return 503
+          /recent: traced requests (id) and TCP connections that passed lately
           /server_info: print server version/status information
           /stats: print server stats
           /stats/prometheus: print server stats in prometheus format

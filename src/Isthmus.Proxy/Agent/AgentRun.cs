@@ -34,6 +34,8 @@ internal static class AgentRun
         };
         using var plane = DataPlane.Build(proxy, ports with { Resolver = new MarkedResolver(names) }, secrets, new ProcessLogFiles(), log);
         var dns = settings.CaptureDns ? new DnsProxy(new(IPAddress.Loopback, Ports.SidecarDns), upstream, time, random) : null;
+        plane.Admin.Names = dns is null ? null : () => dns.Table;
+        plane.Admin.Resolver = resolver;
         var sink = new SnapshotSink(plane.State, table =>
         {
             if (dns is not null) dns.Table = NameTables.Build(table, settings.Namespace, settings.Domain, resolver.Search);

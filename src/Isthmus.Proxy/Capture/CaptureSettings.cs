@@ -14,6 +14,9 @@ internal sealed record Choice<T>(bool All, ValueList<T> Items)
     public static Choice<T> Everything { get; } = new(true, []);
 }
 
+/// <summary>A reason for which a connection is not captured, and the annotation that gives it.</summary>
+internal sealed record CaptureException(string Annotation, string What);
+
 /// <summary>Which traffic goes through the proxy, from the flags of Istio's init container.</summary>
 internal sealed record CaptureSettings
 {
@@ -98,6 +101,19 @@ internal sealed record CaptureSettings
             or "log_output_level" or "probe-timeout" or "iptables-probe-port" or "network-namespace" or "output-paths" or "host-ip" or "host-ipv4-loopback-cidr" => this,
         _ => throw new ProblemException(flag, "is no flag of traffic capture", "see Istio's istio-iptables for the flags"),
     };
+
+    /// <summary>Why a connection of the application goes past the proxy, in the order of the rules (<see cref="CaptureRules"/>); null when it does not.</summary>
+    public CaptureException? ExceptionFor(System.Net.IPEndPoint destination)
+    {
+        if (ExcludedOutboundPorts.Contains(destination.Port)) return new("traffic.sidecar.istio.io/excludeOutboundPorts", $"port {destination.Port} is excluded");
+        if (System.Net.IPAddress.IsLoopback(destination.Address)) return new("", "it is an address of the Pod itself");
+        foreach (var range in ExcludedOutboundRanges)
+            if (range.Contains(destination.Address)) return new("traffic.sidecar.istio.io/excludeOutboundIPRanges", $"{range} is excluded");
+        if (OutboundPorts.All || OutboundPorts.Items.Contains(destination.Port) || OutboundRanges.All) return null;
+        foreach (var range in OutboundRanges.Items)
+            if (range.Contains(destination.Address)) return null;
+        return new("traffic.sidecar.istio.io/includeOutboundIPRanges", $"only {string.Join(", ", OutboundRanges.Items)} is captured");
+    }
 
     private static Choice<T> Chosen<T>(string flag, string value, Func<string, string, T> parse) =>
         value == "*" ? Choice<T>.Everything : new(false, List(flag, value, parse));

@@ -29,5 +29,8 @@ internal sealed class Downstream(SocketTransport socket, ListenerSnapshot listen
     /// <summary>Configuration changed: ends early what is no longer allowed. Set by whoever handles the connection.</summary>
     public Action<ProxySnapshot>? SnapshotChanged { get; set; }
 
+    /// <summary>Told of the end of the connection, or of each request on it. Set by whoever opened the connection to look at it.</summary>
+    public Action<Telemetry.TrafficRecord>? Ended { get; init; }
+
     public TlsPeer? Peer => Transport.Peer;
 }

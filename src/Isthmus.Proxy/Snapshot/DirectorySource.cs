@@ -69,7 +69,7 @@ internal static class DirectorySource
     }
 
     // JSON can only be packed into an Any whose type is known. Others keep their name by a stand-in, so that they are refused or noted by it.
-    private static JsonNode? Replace(JsonNode? node, Action<string> unknown)
+    internal static JsonNode? Replace(JsonNode? node, Action<string> unknown)
     {
         switch (node)
         {

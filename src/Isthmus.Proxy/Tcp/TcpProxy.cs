@@ -56,7 +56,7 @@ internal sealed class TcpProxy(SnapshotState state, UpstreamConnector connector,
         try
         {
             if (await ConnectAsync(connection, action, cluster, record).ConfigureAwait(false) is not { } upstream) return;
-            if (action.LogConnected) report.Connected(record, action.AccessLogs);
+            report.Connected(connection, record, action, ports.Time.GetElapsedTime(record.StartedAt));
             await CopyAsync(connection, action, upstream, record).ConfigureAwait(false);
         }
         finally

@@ -11,6 +11,9 @@ internal sealed class Report(AccessLogWriter logs, MeshMetrics metrics)
     private long _active;
     private long _total;
 
+    /// <summary>What traces ask for.</summary>
+    public RecentTraffic Recent { get; } = new();
+
     /// <summary>Connections open now.</summary>
     public long Active => Interlocked.Read(ref _active);
 
@@ -32,6 +35,8 @@ internal sealed class Report(AccessLogWriter logs, MeshMetrics metrics)
     public void Connection(Downstream connection, TrafficRecord record, ValueList<AccessLogSnapshot> to)
     {
         Interlocked.Increment(ref _ends[(int)record.Reason]);
+        Recent.Tcp(connection, record, record.Duration, standing: false);
+        connection.Ended?.Invoke(record);
         logs.Write(to, record);
         if (connection.Chain?.Action is TcpAction tcp && record.Reason != EndReason.NoFilterChain) logs.Write(tcp.AccessLogs, record);
     }
@@ -40,17 +45,25 @@ internal sealed class Report(AccessLogWriter logs, MeshMetrics metrics)
     {
         Interlocked.Increment(ref _ends[(int)record.Reason]);
         metrics.Connection(connection.Listener.Direction, record);
+        Recent.Tcp(connection, record, record.Duration, standing: false);
+        connection.Ended?.Invoke(record);
         logs.Write(to, record);
         logs.Write(connection.Listener.AccessLogs, record);
     }
 
-    /// <summary>Logs a connection that stands now; another line follows when it has ended.</summary>
-    public void Connected(TrafficRecord record, ValueList<AccessLogSnapshot> to) => logs.Write(to, record);
+    /// <summary>Notes a connection that stands now, and logs it where that is asked for; another line follows when it has ended.</summary>
+    public void Connected(Downstream connection, TrafficRecord record, TcpAction action, TimeSpan after)
+    {
+        Recent.Tcp(connection, record, after, standing: true);
+        if (action.LogConnected) logs.Write(action.AccessLogs, record);
+    }
 
     public void Http(Downstream connection, TrafficRecord record, ValueList<AccessLogSnapshot> to)
     {
         Interlocked.Increment(ref _ends[(int)record.Reason]);
         metrics.Request(connection.Listener.Direction, record);
+        Recent.Http(connection, record);
+        connection.Ended?.Invoke(record);
         logs.Write(to, record);
     }
 }

@@ -11,18 +11,15 @@ internal static class VerifyCommand
 {
     internal static Command Build()
     {
-        var contexts = new Option<string[]>("--contexts") { Description = "Contexts of the mesh's clusters, separated by commas; all contexts of the kubeconfig when left out", AllowMultipleArgumentsPerToken = true };
+        var contexts = new MeshContexts();
         var output = new OutputOption();
-        var command = new Command("verify", "Check that clusters form one mesh: reads only, exits non-zero when something is wrong.") { contexts, output.Option };
+        var command = new Command("verify", "Check that clusters form one mesh: reads only, exits non-zero when something is wrong.") { contexts.Option, output.Option };
         command.SetAction(async (line, stop) =>
         {
-            var names = (line.GetValue(contexts) ?? []).SelectMany(list => list.Split(',', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries)).ToList();
-            if (names.Count == 0 && line.GetValue(GlobalOptions.Context) is { } one) names = [one];
-            if (names.Count == 0) names = [.. KubeConfig.Contexts(line.GetValue(GlobalOptions.Kubeconfig), Environment.GetEnvironmentVariable)];
-            if (names.Count == 0) throw new ProblemException("verify", "the kubeconfig has no contexts", "make clusters with 'isthmus lab up', or name a kubeconfig with --kubeconfig");
+            var names = line.GetValue(GlobalOptions.Context) is { } one && line.GetResult(contexts.Option) is null ? [one] : contexts.Names(line);
             var reader = new MeshFactsReader(line.GetValue(GlobalOptions.IstioNamespace)!);
             var facts = await Task.WhenAll(names.Select(name =>
-                reader.ReadAsync(name, KubeConfig.Load(line.GetValue(GlobalOptions.Kubeconfig), name, Environment.GetEnvironmentVariable), stop)));
+                reader.ReadAsync(name, MeshContexts.Load(line, name), stop)));
             var checks = MeshVerification.Run(facts);
             output.Write(line, () => Tree(checks), () => Show(checks));
             return checks.Any(Fails) ? 1 : 0;

@@ -1,0 +1,73 @@
+using Isthmus.Core.Collections;
+using Isthmus.Core.Problems;
+
+namespace Isthmus.Operate.Diagnose.Tracing;
+
+/// <summary>Puts together what configuration says and what the call for real came to.</summary>
+internal static class CallJudgement
+{
+    /// <summary>Codes of warnings that explain a failure further on: then the first hop that goes wrong is theirs.</summary>
+    private static readonly HashSet<string> Explaining = ["ISM2012", "ISM2013", "ISM2014", "ISM2020", "ISM1020", "ISM1021"];
+
+    public static CallTrace Judge(TraceFacts facts, CallTrace trace)
+    {
+        if (trace.Failure is not null) trace = Promote(trace);
+        if (facts.Call is not { } call) return trace;
+        if (call.Answered && call.Status < 500)
+        {
+            return Append(Soften(trace, call), HopStatus.Ok, call, null);
+        }
+        if (trace.Failure is not null) return Append(trace, HopStatus.Failed, call, null);
+        if (trace.Hops.Any(hop => hop.Status == HopStatus.Warning && hop.Problem is { } problem && Explaining.Contains(problem.Code))) return Append(Promote(trace), HopStatus.Failed, call, null);
+        return Append(trace, HopStatus.Failed, call, Blame(facts, trace, call));
+    }
+
+    /// <summary>A warning that explains the failure after it becomes the failure.</summary>
+    private static CallTrace Promote(CallTrace trace)
+    {
+        var hops = trace.Hops.ToList();
+        var at = hops.FindIndex(hop => hop.Status == HopStatus.Warning && hop.Way == 0 && hop.Problem is { } problem && Explaining.Contains(problem.Code));
+        if (at < 0) return trace;
+        hops[at] = hops[at] with { Status = HopStatus.Failed, Problem = hops[at].Problem! with { Severity = Severity.Error } };
+        return trace with { Hops = hops.ToValueList() };
+    }
+
+    /// <summary>The call got through: what seemed to stop every call did not. Ways that it did not take may still be wrong.</summary>
+    private static CallTrace Soften(CallTrace trace, MadeCall call)
+    {
+        var taken = trace.Ways.ToList().FindIndex(way => call.Upstream.Length > 0 && way.Title.Contains(call.Upstream, StringComparison.Ordinal)) + 1;
+        return trace with
+        {
+            Hops = trace.Hops.Select(hop => hop.Status == HopStatus.Failed && ((hop.Way == 0 && hop.Name is not ("cluster" or "endpoints")) || (hop.Way > 0 && (hop.Way == taken || trace.Ways.Count == 1)))
+                ? hop with { Status = HopStatus.Warning } : hop).ToValueList(),
+        };
+    }
+
+    private static CallTrace Append(CallTrace trace, HopStatus status, MadeCall call, Problem? problem)
+    {
+        var said = call.Status > 0 ? $"{call.Status}" : call.Answered ? "connected" : call.Detail.Length > 0 ? call.Detail : "no answer";
+        var details = new List<Fact>();
+        if (call.Upstream.Length > 0) details.Add(new("went to", call.Upstream));
+        if (call.Flags is { Length: > 0 } and not "-") details.Add(new("flags", call.Flags));
+        if (call.Status > 0 && call.Detail.Length > 0) details.Add(new("detail", call.Detail));
+        return trace with { Hops = trace.Hops.Append(new("call", 0, status, FormattableString.Invariant($"{call.What} → {said} in {call.Milliseconds:0.#} ms"), details.ToValueList(), problem)).ToValueList() };
+    }
+
+    /// <summary>Configuration is right and the call failed: whoever saw it fail says where.</summary>
+    private static Problem Blame(TraceFacts facts, CallTrace trace, MadeCall call)
+    {
+        var callee = facts.Sightings.All.FirstOrDefault(sighting => sighting.IsRequest);
+        if (callee is { Flags: "-" } && call.Status >= 500)
+            return Faults.Of("ISM2073", callee.Proxy.ToString(), "", $"its application answered {call.Status}: the call arrived, and the mesh did its part", $"kubectl --context={callee.Proxy.Context} -n {callee.Proxy.Namespace} logs {callee.Proxy.Name}");
+        if (callee is { } seen)
+            return Faults.Of("ISM2074", seen.Proxy.ToString(), "", $"its proxy could not hand the call to the application: {seen.Flags} {seen.TransportFailure} {seen.Details}".TrimEnd(), $"kubectl --context={seen.Proxy.Context} -n {seen.Proxy.Namespace} logs {seen.Proxy.Name}");
+        var way = trace.Ways.FirstOrDefault(candidate => call.Upstream.Length > 0 && candidate.Title.Contains(call.Upstream, StringComparison.Ordinal));
+        var where = way is null ? call.Upstream.Length > 0 ? $"address {call.Upstream}" : facts.Client.ToString() : way.Title;
+        if (call.Status >= 500 && call.Flags is "-" or "")
+            return Faults.Of("ISM2073", where, "", $"answered {call.Status}", "look at the application there");
+        var gateway = facts.Sightings.All.FirstOrDefault(sighting => !sighting.IsRequest && sighting.Flags is not "-");
+        if (gateway is not null)
+            return Faults.Of("ISM2075", gateway.Proxy.ToString(), "", $"could not reach {gateway.Upstream}: {gateway.Flags} {gateway.TransportFailure}".TrimEnd(), "look at the Pod there, and at the network between");
+        return Faults.Of("ISM2076", where, "", $"the caller's proxy did not get through: {call.Flags} {call.Detail}".TrimEnd(), "configuration is right on the whole way: look at the network between, and at firewalls");
+    }
+}

@@ -1,0 +1,50 @@
+using System.Text.Json.Nodes;
+using Isthmus.Core.Collections;
+
+namespace Isthmus.Operate.Diagnose.Tracing;
+
+/// <summary>Reads what proxies say about a call: pure, from their JSON.</summary>
+internal static class CallReading
+{
+    /// <param name="answer">Of the caller's proxy to <c>/call</c>.</param>
+    /// <param name="sightings">Of the other proxies.</param>
+    public static MadeCall Read(WantedCall wanted, JsonNode answer, IReadOnlyList<Sighting> sightings)
+    {
+        var seen = answer["seen"];
+        var (status, error) = ((int?)answer["status"] ?? 0, Text(answer["error"]));
+        var flags = Text(seen?["flags"]);
+        var detail = string.Join("; ", ((string[])[error, Text(seen?["details"]), Text(seen?["transport_failure"])]).Where(text => text.Length > 0).Distinct());
+        var ended = flags is "" or "-";
+        var answered = wanted.Kind == "tcp" ? error.Length == 0 && ended : status > 0 && ended;
+        // What the proxy itself says with a status is no answer of the application.
+        if (answered && status >= 400 && detail.StartsWith("rbac_access_denied", StringComparison.Ordinal)) answered = false;
+        var what = wanted.Kind == "tcp" ? $"connect to {wanted.To}" : $"GET {wanted.Path} of {wanted.Authority}{(wanted.Kind == "tls" ? " over TLS" : "")}";
+        return new(what, answered, status, (double?)answer["took_ms"] ?? 0, Text(seen?["upstream"]), flags, detail, Times(answer, sightings).ToValueList());
+    }
+
+    public static IEnumerable<Sighting> Sightings(PodRef proxy, JsonNode recent) => (recent as JsonArray ?? []).OfType<JsonObject>().Select(item => new Sighting(
+        proxy, Text(item["id"]).Length > 0, (double?)item["duration_ms"] ?? 0, (double?)item["response_after_ms"], (int?)item["status"] ?? 0, Text(item["flags"]), Text(item["details"]),
+        Text(item["transport_failure"]), Text(item["upstream"]), Text(item["upstream_local"]), Text(item["downstream_remote"]), Text(item["server_name"])));
+
+    /// <summary>Of all that gateways saw, what belongs to the call: its connection is the one that the callee's proxy was called on.</summary>
+    public static IReadOnlyList<Sighting> Related(IReadOnlyList<Sighting> all, JsonNode answer)
+    {
+        var local = Text(answer["seen"]?["upstream_local"]);
+        var requests = all.Where(sighting => sighting.IsRequest).ToList();
+        var passed = all.Where(sighting => !sighting.IsRequest && (requests.Any(request => request.DownstreamRemote.Length > 0 && request.DownstreamRemote == sighting.UpstreamLocal)
+            || (local.Length > 0 && sighting.DownstreamRemote == local)));
+        return [.. requests, .. passed.GroupBy(sighting => (sighting.Proxy, sighting.DownstreamRemote)).Select(group => group.Last())];
+    }
+
+    private static IEnumerable<TimedHop> Times(JsonNode answer, IReadOnlyList<Sighting> sightings)
+    {
+        if (answer["seen"] is { } own)
+            yield return new("caller's proxy", (double?)own["duration_ms"] ?? 0, $"{(int?)own["attempts"] ?? 0} attempt(s)" + ((double?)own["response_after_ms"] is { } first ? FormattableString.Invariant($", first byte of the answer after {first:0.#} ms") : ""));
+        foreach (var sighting in sightings.Where(sighting => !sighting.IsRequest))
+            yield return new($"gateway {sighting.Proxy}", sighting.Milliseconds, $"connected {sighting.Upstream} for {sighting.ServerName}");
+        foreach (var sighting in sightings.Where(sighting => sighting.IsRequest))
+            yield return new($"callee's proxy, {sighting.Proxy}", sighting.Milliseconds, $"answered {sighting.Status}" + (sighting.ResponseAfter is { } after ? FormattableString.Invariant($", the application began to after {after:0.#} ms") : ""));
+    }
+
+    private static string Text(JsonNode? node) => node?.ToString() ?? "";
+}

@@ -1,0 +1,100 @@
+using Isthmus.Core.Names;
+using Isthmus.Core.Problems;
+using Isthmus.Kubernetes.Objects;
+using Isthmus.Mesh.Generate;
+using Isthmus.Mesh.Model;
+
+namespace Isthmus.Operate.Diagnose.Tracing;
+
+/// <summary>What can be wrong with the gateway of a network.</summary>
+internal sealed partial class Causes
+{
+    public Problem GatewayWithoutPods(ClusterService gateway)
+    {
+        NeedPods(gateway.Service.Metadata.Namespace);
+        return Empty(gateway, gateway.Service.Spec.Ports.FirstOrDefault()?.Port ?? 0);
+    }
+
+    /// <summary>Why no gateway of a network can be used; null when nothing is wrong with it.</summary>
+    private Problem? GatewayOf(string network, ClusterObjects behind)
+    {
+        var all = facts.Clusters.SelectMany(cluster => cluster.Services.Where(service => service.Metadata.Labels.ContainsKey(Labels.Network)).Select(service => new ClusterService(cluster, service))).ToList();
+        var own = all.Where(gateway => gateway.Service.Metadata.Labels[Labels.Network] == network).ToList();
+        if (own.Count == 0)
+        {
+            if (facts.Home.MeshNetworks["networks"]?[network]?["gateways"] is not null) return null;
+            if (all.FirstOrDefault(gateway => gateway.Cluster == behind) is { } other) return OtherNetwork(other, behind, network);
+            return Faults.Of("ISM1014", $"cluster {behind.Context}", "", $"network {network} has no east-west gateway: no Service has the label {Labels.Network}={network}",
+                $"samples/multicluster/gen-eastwest-gateway.sh --network {network} | isthmus install -y -f - --context={behind.Context}");
+        }
+        Problem? last = null;
+        foreach (var gateway in own)
+        {
+            NeedPods(gateway.Service.Metadata.Namespace);
+            var port = int.TryParse(gateway.Service.Metadata.Labels.GetValueOrDefault(Labels.GatewayPort), out var named) ? named : Core.Names.Ports.EastWest;
+            if (!gateway.Pods.Any(pod => pod.Status.IsReady)) last = GatewayWithoutPods(gateway);
+            else if (gateway.Service.Metadata.Annotations.ContainsKey(Annotations.NodeSelector)) return null;
+            else if (gateway.Service.Status.LoadBalancer.Ingress.Count + gateway.Service.Spec.ExternalIPs.Count == 0)
+                last = Faults.Of("ISM1005", gateway.Name, "status.loadBalancer", $"has no external address, so other networks cannot reach {network}", "give the cluster a load balancer, or set spec.externalIPs");
+            else if (gateway.Port(port) is null)
+                last = Faults.Of("ISM1007", gateway.Name, "spec.ports", $"has no port {port}", $"add it, or name another one with the label {Labels.GatewayPort}");
+            else return null;
+        }
+        return last;
+    }
+
+    /// <summary>Gateway and Pods of one cluster name different networks: the one that most say is believed.</summary>
+    private static Problem OtherNetwork(ClusterService gateway, ClusterObjects cluster, string network)
+    {
+        var said = gateway.Service.Metadata.Labels[Labels.Network];
+        var proxies = cluster.Pods.Select(pod => ClusterObjects.Sidecar(pod)?.Env.FirstOrDefault(env => env.Name == "ISTIO_META_NETWORK")?.Value).Where(value => !string.IsNullOrEmpty(value)).ToList();
+        if (proxies.Count > 0 && proxies.Count(value => value == said) > proxies.Count / 2 && cluster.Network != said)
+        {
+            return Faults.Of("ISM1016", $"Namespace {WellKnown.SystemNamespace} in {cluster.Context}", $"metadata.labels[{Labels.Network}]", $"says {cluster.Network}, while the gateway and the proxies of the cluster say {said}: so nobody finds a gateway for {network}",
+                $"kubectl --context={cluster.Context} label namespace {WellKnown.SystemNamespace} {Labels.Network}={said} --overwrite");
+        }
+        return Faults.Of("ISM1016", gateway.Name, $"metadata.labels[{Labels.Network}]", $"says {said}, while the Pods of the cluster are in {network}: so nobody finds a gateway for {network}",
+            $"kubectl --context={cluster.Context} -n {gateway.Service.Metadata.Namespace} label service {gateway.Service.Metadata.Name} {Labels.Network}={network} --overwrite");
+    }
+
+    /// <summary>Why the gateway's proxy does not open the port.</summary>
+    public Problem GatewayWithoutListener(ClusterObjects cluster, Pod pod, int port)
+    {
+        var passing = PassingGateways(cluster).ToList();
+        if (passing.Count == 0)
+        {
+            return Faults.Of("ISM1015", $"cluster {cluster.Context}", "Gateway", $"no Gateway with tls.mode AUTO_PASSTHROUGH exposes its services, so {PodRef.Of(cluster, pod)} opens no port {port}",
+                $"kubectl --context={cluster.Context} apply -n {WellKnown.SystemNamespace} -f samples/multicluster/expose-services.yaml");
+        }
+        var (gateway, at) = passing[0];
+        var name = $"Gateway {gateway.FullName} in {at.Context}";
+        if (!Selectors.Matches(gateway.Selector, Core.Collections.ValueMap.ToValueMap(pod.Metadata.Labels)))
+            return Faults.Of("ISM2052", name, "spec.selector", $"{gateway.Selector} does not select {PodRef.Of(cluster, pod)}, which has {Text(pod.Metadata.Labels.Where(pair => gateway.Selector.ContainsKey(pair.Key)).ToDictionary())}", "mend the selector, or the labels of the gateway");
+        if (gateway.Servers.All(server => server.Port != port))
+            return Faults.Of("ISM2053", name, "spec.servers[*].port.number", $"opens {string.Join(", ", gateway.Servers.Select(server => server.Port))}, and calls arrive at {port}", $"add a server for port {port}, or set targetPort of the gateway's Service");
+        return Faults.Of("ISM2054", PodRef.Of(cluster, pod).ToString(), "", $"its proxy has not been told of {name}", $"isthmus proxy-status --context={cluster.Context}");
+    }
+
+    /// <summary>Why the gateway has no way for a server name.</summary>
+    public Problem GatewayWithoutChain(ClusterObjects cluster, Pod pod, string sni)
+    {
+        ResourceNames.TryParseOutbound(sni, out var port, out _, out var fqdn, out _);
+        var passing = PassingGateways(cluster).Where(found => Selectors.Matches(found.Gateway.Selector, Core.Collections.ValueMap.ToValueMap(pod.Metadata.Labels))).ToList();
+        if (passing.Count == 0) return GatewayWithoutListener(cluster, pod, Core.Names.Ports.EastWest);
+        var hosts = passing.SelectMany(found => found.Gateway.Servers).Where(server => server.Tls?.Mode == ServerTlsMode.AutoPassthrough).SelectMany(server => server.Hosts).ToList();
+        if (fqdn is not null && !hosts.Any(host => Hosts.Covers(host[(host.IndexOf('/', StringComparison.Ordinal) + 1)..], fqdn)))
+        {
+            return Faults.Of("ISM2055", $"Gateway {passing[0].Gateway.FullName} in {passing[0].At.Context}", "spec.servers[*].hosts", $"lets {string.Join(", ", hosts)} pass, and not {fqdn}", "add the host, or *.local");
+        }
+        if (facts.Host(fqdn ?? "")?.In(cluster) is not { } service)
+            return Faults.Of("ISM2043", $"Service of {fqdn}", "", $"does not exist in {cluster.Context}, so its gateway knows no way for {sni}", $"create it in {cluster.Context}, too");
+        if (service.Port(port) is null)
+            return Faults.Of(NoSuchPort, service.Name, "spec.ports", $"has no port {port}: it has {Ports(service.Service)}", "give the Services of all clusters the same ports");
+        return Faults.Of("ISM2054", PodRef.Of(cluster, pod).ToString(), "", $"its proxy has no filter chain for {sni}", $"isthmus proxy-status --context={cluster.Context}");
+    }
+
+    /// <summary>Gateway objects that let mesh traffic pass, of the cluster itself or of its primary.</summary>
+    private IEnumerable<(Gateway Gateway, ClusterObjects At)> PassingGateways(ClusterObjects cluster) =>
+        (HasControlPlane(cluster) ? [cluster] : facts.Clusters.Where(HasControlPlane)).SelectMany(at => at.Istio<Gateway>()
+            .Where(gateway => gateway.Servers.Any(server => server.Tls?.Mode == ServerTlsMode.AutoPassthrough)).Select(gateway => (gateway, at)));
+}

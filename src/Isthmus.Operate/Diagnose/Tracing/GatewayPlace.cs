@@ -1,0 +1,51 @@
+using System.Net;
+using System.Text.Json.Nodes;
+using Isthmus.Core.Names;
+using Isthmus.Kubernetes.Objects;
+
+namespace Isthmus.Operate.Diagnose.Tracing;
+
+/// <summary>An entry to a network, and how it is known.</summary>
+/// <param name="Service">The Service behind it; null when none of these clusters has it.</param>
+/// <param name="How">Where its address comes from.</param>
+/// <param name="Label">What says that it is the gateway of that network.</param>
+internal sealed record GatewayPlace(ClusterObjects? Cluster, ClusterService? Service, IPEndPoint Address, string Network, string How, string Label)
+{
+    /// <summary>The gateway at an address; null when nobody calls it one.</summary>
+    public static GatewayPlace? Find(TraceFacts facts, IPEndPoint address)
+    {
+        var configured = ByMeshNetworks(facts, address.Address.ToString());
+        foreach (var cluster in facts.Clusters)
+        {
+            foreach (var service in cluster.Services)
+            {
+                var network = service.Metadata.Labels.GetValueOrDefault(Labels.Network);
+                if ((network is null && configured is null) || AddressSource(cluster, service, address) is not { } how) continue;
+                var place = new ClusterService(cluster, service);
+                return network is not null ? new(cluster, place, address, network, how, $"label {Labels.Network}={network}")
+                    : new(cluster, place, address, configured!, how, $"meshNetworks of {facts.Home.Context}");
+            }
+        }
+        return configured is null ? null : new(null, null, address, configured, $"meshNetworks of {facts.Home.Context}", $"meshNetworks of {facts.Home.Context}");
+    }
+
+    private static string? AddressSource(ClusterObjects cluster, Service service, IPEndPoint address)
+    {
+        var (ip, port) = (address.Address.ToString(), address.Port);
+        var named = service.Metadata.Labels.GetValueOrDefault(Labels.GatewayPort);
+        if (service.Spec.Ports.Any(candidate => candidate.Port == port))
+        {
+            var by = named is null ? "" : $", port by label {Labels.GatewayPort}";
+            if (service.Status.LoadBalancer.Ingress.Any(ingress => ingress.Ip == ip)) return $"status.loadBalancer{by}";
+            if (service.Spec.ExternalIPs.Contains(ip)) return $"spec.externalIPs{by}";
+            // A host name was resolved by the control plane; its address is only there.
+            if (service.Status.LoadBalancer.Ingress.Any(ingress => ingress.Hostname.Length > 0)) return $"host name {service.Status.LoadBalancer.Ingress.First(ingress => ingress.Hostname.Length > 0).Hostname} of status.loadBalancer{by}";
+        }
+        return service.Spec.Ports.Any(candidate => candidate.NodePort == port && port > 0) && cluster.Pods.Any(pod => pod.Status.HostIP == ip)
+            ? $"address of a node and its NodePort (annotation {Annotations.NodeSelector})" : null;
+    }
+
+    private static string? ByMeshNetworks(TraceFacts facts, string ip) =>
+        (facts.Home.MeshNetworks["networks"] as JsonObject ?? []).FirstOrDefault(network =>
+            (network.Value?["gateways"] as JsonArray ?? []).Any(gateway => gateway?["address"]?.ToString() == ip)).Key;
+}

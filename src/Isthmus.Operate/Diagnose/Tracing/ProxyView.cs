@@ -1,0 +1,189 @@
+using System.Globalization;
+using System.Net;
+using System.Security.Cryptography.X509Certificates;
+using System.Text;
+using System.Text.Json.Nodes;
+using Google.Protobuf;
+using Isthmus.Proxy.Balancing;
+using Isthmus.Proxy.Listeners;
+using Isthmus.Proxy.Snapshot;
+using Isthmus.Wire;
+using ClusterLoadAssignment = Isthmus.Wire.Envoy.Endpoints.ClusterLoadAssignment;
+using Isthmus.Wire.Tls;
+using static Isthmus.Operate.Diagnose.ConfigDump;
+using Cluster = Isthmus.Wire.Envoy.Clusters.Cluster;
+using Listener = Isthmus.Wire.Envoy.Listeners.Listener;
+using RouteConfiguration = Isthmus.Wire.Envoy.Routes.RouteConfiguration;
+
+namespace Isthmus.Operate.Diagnose.Tracing;
+
+/// <summary>A certificate that a proxy shows, with what it sends beside it.</summary>
+internal sealed record ShownCertificate(X509Certificate2 Leaf, IReadOnlyList<X509Certificate2> Rest)
+{
+    public string Identity => SubjectNames.Of(Leaf).Uris.FirstOrDefault() ?? Leaf.Subject;
+
+    public DateTimeOffset Expires => Leaf.NotAfter.ToUniversalTime();
+}
+
+/// <summary>What the applications of a Pod get for a name.</summary>
+/// <param name="By"><c>sidecar</c>, <c>upstream</c>, or empty when nobody knows it.</param>
+internal sealed record NameAnswer(string Host, string Name, IReadOnlyList<IPAddress> Addresses, string By);
+
+/// <summary>A running proxy's configuration, decoded by the proxy's own decoders: so its own tables decide.</summary>
+internal sealed class ProxyView
+{
+    private readonly Dictionary<string, ShownCertificate> _certificates = new(StringComparer.Ordinal);
+    private readonly Dictionary<string, TrustBundle> _roots = new(StringComparer.Ordinal);
+    private readonly HashSet<(string Cluster, string Address)> _ejected = [];
+    private readonly List<string> _unread = [];
+
+    private ProxyView()
+    {
+    }
+
+    public ProxySnapshot Snapshot { get; private init; } = ProxySnapshot.Empty;
+
+    /// <summary>Listeners by the address that a redirected connection wanted.</summary>
+    public ListenerIndex Index { get; private init; } = new(ProxySnapshot.Empty);
+
+    /// <summary>Where programs of the Pod accept connections; null when the proxy cannot tell.</summary>
+    public IReadOnlyList<IPEndPoint>? Listening { get; private init; }
+
+    public NameAnswer? Name { get; private init; }
+
+    /// <summary>The sidecar answers names itself; null when it cannot tell.</summary>
+    public bool? CapturesDns { get; private init; }
+
+    /// <summary>It can be asked to make a call and what it saw of one.</summary>
+    public bool CanCall { get; private init; }
+
+    /// <summary>Resources that were refused or that this program could not read, each with the reason.</summary>
+    public IReadOnlyList<string> Unread => _unread;
+
+    public ShownCertificate? Certificate(string secret) => _certificates.GetValueOrDefault(secret);
+
+    public TrustBundle? Roots(string secret) => _roots.GetValueOrDefault(secret);
+
+    public bool IsEjected(string cluster, Endpoint endpoint) => _ejected.Contains((cluster, endpoint.AddressText));
+
+    /// <summary>The listener of all that comes in.</summary>
+    public ListenerSnapshot? Inbound => Snapshot.Listeners.Values.FirstOrDefault(l => l is { Direction: Direction.Inbound, BindToPort: true } && l.Address.Port == Core.Names.Ports.Inbound);
+
+    /// <summary>The listener of all that goes out, which hands connections on.</summary>
+    public ListenerSnapshot? Outbound => Snapshot.Listeners.Values.FirstOrDefault(l => l is { HandOff: true, Direction: Direction.Outbound });
+
+    /// <param name="inspection">The answer of <c>/inspect</c>, or an object of the same shape made of <c>/config_dump</c> and <c>/clusters</c>.</param>
+    public static ProxyView Read(JsonNode inspection, TimeProvider time, Random random)
+    {
+        var dump = new ConfigDump(inspection["config_dump"] ?? new JsonObject());
+        var pod = inspection["pod"];
+        var unread = new List<string>();
+        var snapshot = Decode(dump, inspection["clusters"], unread, time, random);
+        var view = new ProxyView
+        {
+            Snapshot = snapshot,
+            Index = new(snapshot),
+            Listening = (pod?["listening"] as JsonArray)?.Select(at => IPEndPoint.TryParse(at?.ToString() ?? "", out var point) ? point : null).OfType<IPEndPoint>().ToList(),
+            Name = pod?["name"] is { } name ? new(Text(name["host"]), Text(name["name"]), Addresses(name["addresses"]), Text(name["by"])) : null,
+            CapturesDns = (bool?)pod?["dns_capture"],
+            CanCall = pod is not null,
+        };
+        view._unread.AddRange(unread);
+        view.ReadSecrets(dump);
+        view.ReadHealth(inspection["clusters"]);
+        return view;
+    }
+
+    private static ProxySnapshot Decode(ConfigDump dump, JsonNode? statuses, List<string> unread, TimeProvider time, Random random)
+    {
+        T? Try<T>(JsonObject json, Func<T> decode)
+            where T : class
+        {
+            try
+            {
+                return decode();
+            }
+            catch (Exception e) when (e is ResourceException or InvalidProtocolBufferException or InvalidOperationException)
+            {
+                unread.Add($"{json["name"] ?? json["cluster_name"]}: {e.Message}");
+                return null;
+            }
+        }
+        var assignments = new Dictionary<string, LoadAssignment>(StringComparer.Ordinal);
+        foreach (var json in dump.Endpoints)
+            if (Try(json, () => EndpointDecoder.Decode(Message<ClusterLoadAssignment>(json))) is { } assignment) assignments.TryAdd(assignment.Cluster, assignment);
+        var clusters = new Dictionary<string, ClusterState>(StringComparer.Ordinal);
+        foreach (var json in dump.Clusters)
+        {
+            if (Try(json, () => ClusterDecoder.Decode(Message<Cluster>(json))) is not { } config) continue;
+            var cluster = new ClusterState(config, time, random);
+            if (config.Kind == ClusterKind.Eds && assignments.TryGetValue(config.AssignmentName, out var known)) cluster.Update(known);
+            if (config.Kind is ClusterKind.StrictDns or ClusterKind.LogicalDns) cluster.Update(Resolved(config, statuses));
+            clusters[config.Name] = cluster;
+        }
+        var listeners = new Dictionary<string, ListenerSnapshot>(StringComparer.Ordinal);
+        foreach (var json in dump.Listeners)
+            if (Try(json, () => ListenerDecoder.Decode(Message<Listener>(json))) is { } listener) listeners[listener.Name] = listener;
+        var routes = new Dictionary<string, RouteTable>(StringComparer.Ordinal);
+        foreach (var json in dump.Routes)
+            if (Try(json, () => RouteDecoder.Decode(Message<RouteConfiguration>(json))) is { } route) routes[route.Name] = route;
+        return new(1, listeners, clusters, routes);
+    }
+
+    /// <summary>Addresses that a proxy resolved stand in its host list only; each gets the properties of the first name.</summary>
+    private static LoadAssignment Resolved(ClusterSnapshot config, JsonNode? statuses)
+    {
+        if (config.DnsTargets.IsEmpty) return LoadAssignment.Empty;
+        var first = config.DnsTargets[0];
+        var hosts = Hosts(statuses).Where(host => host.Cluster == config.Name).Select(host => IPEndPoint.TryParse(host.Address, out var point) ? point : null).OfType<IPEndPoint>();
+        return new(config.Name, [first.Locality with { Endpoints = [.. hosts.Select(point =>
+            (config.DnsTargets.FirstOrDefault(target => target.Hostname == point.Address.ToString() && target.Port == point.Port) ?? first).Template with { Address = point })] }]);
+    }
+
+    private static T Message<T>(JsonObject json)
+        where T : IMessage<T>, new()
+    {
+        var copy = (JsonObject)DirectorySource.Replace(json, static _ => { })!;
+        copy.Remove("@type");
+        return WireTypes.Lenient.Parse<T>(copy.ToJsonString());
+    }
+
+    private void ReadSecrets(ConfigDump dump)
+    {
+        foreach (var (secret, _, _) in dump.Secrets)
+        {
+            var name = Text(secret["name"]);
+            var chain = Pem(At(secret, "tls_certificate", "certificate_chain", "inline_bytes"));
+            if (chain.Count > 0) _certificates[name] = new(chain[0], [.. chain.Skip(1)]);
+            var roots = Pem(At(secret, "validation_context", "trusted_ca", "inline_bytes"));
+            if (roots.Count > 0) _roots[name] = new(roots);
+        }
+    }
+
+    private void ReadHealth(JsonNode? clusters)
+    {
+        foreach (var (cluster, address, ejected) in Hosts(clusters))
+            if (ejected) _ejected.Add((cluster, address));
+    }
+
+    private static IEnumerable<(string Cluster, string Address, bool Ejected)> Hosts(JsonNode? clusters) =>
+        from cluster in (At(clusters, "cluster_statuses") as JsonArray ?? []).OfType<JsonObject>()
+        from host in (At(cluster, "host_statuses") as JsonArray ?? []).OfType<JsonObject>()
+        let socket = At(host, "address", "socket_address")
+        where socket is not null
+        select (Text(cluster["name"]), string.Create(CultureInfo.InvariantCulture, $"{At(socket, "address")}:{At(socket, "port_value")}"),
+            (bool?)At(host, "health_status", "failed_outlier_check") ?? false);
+
+    private static X509Certificate2Collection Pem(JsonNode? base64)
+    {
+        var certificates = new X509Certificate2Collection();
+        try { certificates.ImportFromPem(Encoding.UTF8.GetString(Convert.FromBase64String(Text(base64)))); }
+        catch (Exception e) when (e is FormatException or System.Security.Cryptography.CryptographicException) { }
+        return certificates;
+    }
+
+    private static List<IPAddress> Addresses(JsonNode? list) =>
+        [.. (list as JsonArray ?? []).Select(item => IPAddress.TryParse(Text(item), out var address) ? address : null).OfType<IPAddress>()];
+
+    private static string Text(JsonNode? node) => node?.ToString() ?? "";
+}

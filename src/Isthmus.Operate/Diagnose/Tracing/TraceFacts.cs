@@ -1,0 +1,124 @@
+using System.Net;
+using Isthmus.Core.Names;
+using Isthmus.Core.Problems;
+using Isthmus.Kubernetes.Objects;
+using Isthmus.Mesh.Model;
+using Service = Isthmus.Kubernetes.Objects.Service;
+using ServicePort = Isthmus.Kubernetes.Objects.ServicePort;
+
+namespace Isthmus.Operate.Diagnose.Tracing;
+
+/// <summary>A Pod of a mesh.</summary>
+internal readonly record struct PodRef(string Context, string Namespace, string Name)
+{
+    public static PodRef Of(ClusterObjects cluster, Pod pod) => new(cluster.Context, pod.Metadata.Namespace, pod.Metadata.Name);
+
+    public override string ToString() => $"Pod {Namespace}/{Name} in {Context}";
+}
+
+/// <summary>A Service in one cluster.</summary>
+internal sealed record ClusterService(ClusterObjects Cluster, Service Service)
+{
+    public string Name => $"Service {Service.Key} in {Cluster.Context}";
+
+    public IReadOnlyList<Pod> Pods => Cluster.Behind(Service);
+
+    public ServicePort? Port(int number) => Service.Spec.Ports.FirstOrDefault(port => port.Port == number && port.Protocol != "UDP");
+}
+
+/// <summary>A host of the mesh: the Services of one name in all clusters, or a ServiceEntry.</summary>
+internal sealed record MeshHost(string Fqdn, string Namespace, string Name, IReadOnlyList<ClusterService> Services, IReadOnlyList<ServiceEntry> Entries)
+{
+    public ClusterService? In(ClusterObjects cluster) => Services.FirstOrDefault(service => service.Cluster == cluster);
+}
+
+/// <summary>All that a walk knows; it says itself what it misses, and is walked again with more.</summary>
+internal sealed class TraceFacts(IReadOnlyList<ClusterObjects> clusters, PodRef client, TraceTarget target, DateTimeOffset now)
+{
+    public IReadOnlyList<ClusterObjects> Clusters { get; } = clusters;
+
+    public PodRef Client { get; } = client;
+
+    public TraceTarget Target { get; } = target;
+
+    public DateTimeOffset Now { get; } = now;
+
+    /// <summary>Proxies that answered.</summary>
+    public Dictionary<PodRef, ProxyView> Proxies { get; } = [];
+
+    /// <summary>Proxies that did not, and why.</summary>
+    public Dictionary<PodRef, string> Silent { get; } = [];
+
+    /// <summary>What the control planes of a cluster watch, by its context; a cluster without one is missing.</summary>
+    public Dictionary<string, IReadOnlyList<WatchedCluster>> Watched { get; } = new(StringComparer.Ordinal);
+
+    /// <summary>The call that was made; null when none was.</summary>
+    public MadeCall? Call { get; set; }
+
+    /// <summary>Who saw what of the call, by the address that the one before connected from.</summary>
+    public CallSightings Sightings { get; set; } = CallSightings.None;
+
+    public ClusterObjects Home => Clusters.First(cluster => cluster.Context == Client.Context);
+
+    public Pod ClientPod => Home.Pods.First(pod => pod.Metadata.Name == Client.Name && pod.Metadata.Namespace == Client.Namespace);
+
+    /// <summary>The mesh host that a name means to a Pod of a namespace; null when there is none.</summary>
+    public MeshHost? Host(string name, string ns)
+    {
+        var suffix = $".svc.{WellKnown.DefaultDomainSuffix}";
+        var bare = name.EndsWith(suffix, StringComparison.Ordinal) ? name[..^suffix.Length] : name.EndsWith(".svc", StringComparison.Ordinal) ? name[..^4] : name;
+        var parts = bare.Split('.');
+        if (parts.Length == 1) return ByName(parts[0], ns) ?? ByEntry(name);
+        // In front of a Service's name stands at most the name of one of its Pods.
+        return (parts.Length == 2 ? ByName(parts[0], parts[1]) ?? (ByName(parts[1], ns) is { } own && IsHeadless(own) ? own : null) : null)
+            ?? (parts.Length == 3 ? ByName(parts[1], parts[2]) : null) ?? ByEntry(name);
+    }
+
+    /// <summary>The host that a proxy's cluster stands for.</summary>
+    public MeshHost? Host(string fqdn) => Host(fqdn, "");
+
+    public ClusterObjects? ById(string id) => Clusters.FirstOrDefault(cluster => cluster.Id == id);
+
+    /// <summary>The Pod behind an address in a network; the cluster that the endpoint's proxy named first.</summary>
+    public (ClusterObjects Cluster, Pod Pod)? PodAt(IPAddress address, string clusterId, string network)
+    {
+        var text = address.ToString();
+        foreach (var cluster in Clusters.OrderByDescending(cluster => cluster.Id == clusterId))
+            if ((cluster.Id == clusterId || clusterId.Length == 0) && cluster.PodAt(text) is { } pod && (clusterId.Length > 0 || cluster.NetworkOf(pod) == network)) return (cluster, pod);
+        return null;
+    }
+
+    private MeshHost? ByName(string name, string ns)
+    {
+        var services = Clusters.Select(cluster => cluster.Service(ns, name) is { } service ? new ClusterService(cluster, service) : null).OfType<ClusterService>()
+            .OrderByDescending(service => service.Cluster == Home).ToList();
+        return services.Count == 0 ? null : new($"{name}.{ns}.svc.{WellKnown.DefaultDomainSuffix}", ns, name, services, []);
+    }
+
+    private MeshHost? ByEntry(string host)
+    {
+        var entries = Home.Istio<ServiceEntry>().Where(entry => entry.Hosts.Any(pattern => Covers(pattern, host))).ToList();
+        return entries.Count == 0 ? null : new(host, entries[0].Namespace, host, [], entries);
+    }
+
+    private static bool IsHeadless(MeshHost host) => host.Services.Any(service => service.Service.Spec.ClusterIP == "None");
+
+    private static bool Covers(string pattern, string host) =>
+        pattern == host || (pattern.StartsWith("*.", StringComparison.Ordinal) && host.EndsWith(pattern[1..], StringComparison.Ordinal)) || pattern == "*";
+}
+
+/// <summary>What proxies remember of a traced call.</summary>
+internal sealed record CallSightings(IReadOnlyList<Sighting> All)
+{
+    public static readonly CallSightings None = new([]);
+}
+
+/// <summary>One proxy's memory of a request or connection.</summary>
+internal sealed record Sighting(
+    PodRef Proxy, bool IsRequest, double Milliseconds, double? ResponseAfter, int Status, string Flags, string Details, string TransportFailure, string Upstream,
+    string UpstreamLocal, string DownstreamRemote, string ServerName);
+
+internal static class Faults
+{
+    public static Problem Of(string code, string @object, string path, string message, string remedy) => new(code, @object, path, message, remedy);
+}

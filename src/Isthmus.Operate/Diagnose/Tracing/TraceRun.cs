@@ -1,0 +1,180 @@
+using System.Globalization;
+using System.Net;
+using System.Text.Json.Nodes;
+using Isthmus.Core.Names;
+using Isthmus.Core.Problems;
+using Isthmus.Kubernetes.Client;
+using Isthmus.Kubernetes.Objects;
+
+namespace Isthmus.Operate.Diagnose.Tracing;
+
+/// <summary>How a trace is made.</summary>
+/// <param name="MakeCall">Make the call for real, too.</param>
+/// <param name="Timeout">How long the call may take.</param>
+public sealed record TraceRequest(string Pod, string? Namespace, TraceTarget Target, bool MakeCall, TimeSpan Timeout);
+
+/// <summary>Fetches what a walk asks for until it asks for nothing more, and makes the call meanwhile.</summary>
+/// <param name="clusters">The clusters of the mesh; the first is the caller's.</param>
+public sealed class TraceRun(IReadOnlyList<ClusterAccess> clusters, string istioNamespace, TimeProvider time, Random random) : IDisposable
+{
+    /// <summary>Client, gateway, callee, and a service that a route leads to: more rounds than a way has proxies mean that something comes and goes.</summary>
+    private const int MostRounds = 8;
+
+    private readonly Dictionary<string, KubeClient> _clients = clusters.ToDictionary(access => access.Name, access => new KubeClient(access, "isthmus-trace"), StringComparer.Ordinal);
+
+    public void Dispose()
+    {
+        foreach (var client in _clients.Values) client.Dispose();
+    }
+
+    public async Task<CallTrace> RunAsync(TraceRequest request, CancellationToken stop)
+    {
+        var home = clusters[0].Name;
+        var (ns, pod) = await ResolveAsync(request, home, stop);
+        var client = new PodRef(home, ns, pod);
+        var host = request.Target.Host;
+        var guess = !IPAddress.TryParse(host, out _) && host.Split('.') is { Length: > 1 } parts ? parts[1] : ns;
+        var reading = Task.WhenAll(clusters.Select(access => ClusterObjectsReader.ReadAsync(access.Name, _clients[access.Name], istioNamespace, [ns, istioNamespace, guess], stop)));
+        var inspecting = InspectAsync(client, host, stop);
+        var facts = new TraceFacts(await reading, client, request.Target, time.GetUtcNow());
+        if (facts.Home.Error.Length > 0) throw new ProblemException($"cluster {home}", facts.Home.Error);
+        if (ClusterObjects.Sidecar(facts.ClientPod) is not null) Take(facts, client, await inspecting);
+        return await WalkAsync(facts, request, stop);
+    }
+
+    private async Task<CallTrace> WalkAsync(TraceFacts facts, TraceRequest request, CancellationToken stop)
+    {
+        var id = random.NextInt64().ToString("x16", CultureInfo.InvariantCulture);
+        Task<JsonNode?>? calling = null;
+        var walk = new TraceWalk(facts);
+        var trace = walk.Run();
+        var called = walk.WantedCall;
+        for (var round = 0; round < MostRounds; round++)
+        {
+            if (request.MakeCall && called is not null) calling ??= CallAsync(facts.Client, called, id, request.Timeout, stop);
+            if (walk.IsComplete) break;
+            await FetchAsync(facts, walk, stop);
+            walk = new TraceWalk(facts);
+            trace = walk.Run();
+            called ??= walk.WantedCall;
+        }
+        if (calling is null || await calling is not { } answer) return trace;
+        var sightings = await Task.WhenAll(facts.Proxies.Where(proxy => proxy.Key != facts.Client && proxy.Value.CanCall).Select(proxy => RecentAsync(proxy.Key, id, stop)));
+        facts.Sightings = new(CallReading.Related([.. sightings.SelectMany(list => list)], answer));
+        facts.Call = CallReading.Read(called!, answer, facts.Sightings.All);
+        walk = new TraceWalk(facts);
+        trace = walk.Run();
+        if (walk.IsComplete) return trace;
+        await FetchAsync(facts, walk, stop);
+        return new TraceWalk(facts).Run();
+    }
+
+    private async Task<(string Namespace, string Pod)> ResolveAsync(TraceRequest request, string home, CancellationToken stop)
+    {
+        try
+        {
+            return await new MeshQuery(_clients[home], istioNamespace).ResolvePodAsync(request.Pod, request.Namespace, stop);
+        }
+        catch (ProblemException e)
+        {
+            foreach (var other in clusters.Skip(1))
+            {
+                if (await ExistsAsync(other.Name, request, stop))
+                    throw new ProblemException($"Pod {request.Pod}", $"is not in {home}, but in {other.Name}", $"add --context={other.Name}", e);
+            }
+            throw;
+        }
+    }
+
+    private async Task<bool> ExistsAsync(string context, TraceRequest request, CancellationToken stop)
+    {
+        try
+        {
+            await new MeshQuery(_clients[context], istioNamespace).ResolvePodAsync(request.Pod, request.Namespace, stop);
+            return true;
+        }
+        catch (Exception e) when (e is ProblemException or KubeException or HttpRequestException)
+        {
+            return false;
+        }
+    }
+
+    private async Task FetchAsync(TraceFacts facts, TraceWalk walk, CancellationToken stop)
+    {
+        var proxies = walk.WantedProxies.Select(async pod => (pod, await InspectAsync(pod, "", stop))).ToList();
+        var pods = facts.Clusters.Where(cluster => cluster.Error.Length == 0).SelectMany(cluster => walk.WantedNamespaces.Where(ns => !cluster.PodNamespaces.Contains(ns)).Select(async ns =>
+            (cluster, ns, await ClusterObjectsReader.PodsAsync(_clients[cluster.Context], ns, stop)))).ToList();
+        var watches = walk.WantedWatches.Where(context => !facts.Watched.ContainsKey(context)).Select(async context => (context, await WatchedAsync(context, stop))).ToList();
+        foreach (var (pod, answer) in await Task.WhenAll(proxies)) Take(facts, pod, answer);
+        foreach (var (cluster, ns, found) in await Task.WhenAll(pods)) cluster.AddPods(ns, found);
+        foreach (var (context, watched) in await Task.WhenAll(watches)) facts.Watched[context] = watched;
+    }
+
+    private void Take(TraceFacts facts, PodRef pod, (JsonNode? Answer, string Error) found)
+    {
+        if (found.Answer is { } answer) facts.Proxies[pod] = ProxyView.Read(answer, time, random);
+        else facts.Silent[pod] = found.Error;
+    }
+
+    /// <summary>Everything of a proxy; of one that only knows Envoy's interface what that has.</summary>
+    private async Task<(JsonNode? Answer, string Error)> InspectAsync(PodRef pod, string host, CancellationToken stop)
+    {
+        var query = new MeshQuery(_clients[pod.Context], istioNamespace);
+        try
+        {
+            return (await query.AskProxyAsync(pod.Namespace, pod.Name, $"/inspect?host={Uri.EscapeDataString(host)}", stop), "");
+        }
+        catch (Exception e) when (e is ProblemException or KubeException or HttpRequestException)
+        {
+            try
+            {
+                var dump = query.AskProxyAsync(pod.Namespace, pod.Name, "/config_dump?include_eds", stop);
+                var clusters = query.AskProxyAsync(pod.Namespace, pod.Name, "/clusters?format=json", stop);
+                return (new JsonObject { ["config_dump"] = await dump, ["clusters"] = await clusters }, "");
+            }
+            catch (Exception again) when (again is ProblemException or KubeException or HttpRequestException)
+            {
+                return (null, again.Message);
+            }
+        }
+    }
+
+    private async Task<JsonNode?> CallAsync(PodRef client, WantedCall call, string id, TimeSpan timeout, CancellationToken stop)
+    {
+        var path = string.Create(CultureInfo.InvariantCulture, $"/call?to={Uri.EscapeDataString(call.To.ToString())}&kind={call.Kind}&authority={Uri.EscapeDataString(call.Authority)}&path={Uri.EscapeDataString(call.Path)}&id={id}&timeout={(int)timeout.TotalMilliseconds}");
+        try
+        {
+            return await new MeshQuery(_clients[client.Context], istioNamespace).AskProxyAsync(client.Namespace, client.Name, "POST", path, stop);
+        }
+        catch (Exception e) when (e is ProblemException or KubeException or HttpRequestException)
+        {
+            return new JsonObject { ["error"] = $"the caller's proxy could not be asked to call: {e.Message}" };
+        }
+    }
+
+    private async Task<IEnumerable<Sighting>> RecentAsync(PodRef proxy, string id, CancellationToken stop)
+    {
+        try
+        {
+            return CallReading.Sightings(proxy, await new MeshQuery(_clients[proxy.Context], istioNamespace).AskProxyAsync(proxy.Namespace, proxy.Name, $"/recent?id={id}", stop));
+        }
+        catch (Exception e) when (e is ProblemException or KubeException or HttpRequestException)
+        {
+            return []; // without it only the time at this hop is missing
+        }
+    }
+
+    private async Task<IReadOnlyList<WatchedCluster>> WatchedAsync(string context, CancellationToken stop)
+    {
+        try
+        {
+            var answers = await new MeshQuery(_clients[context], istioNamespace).AskControlPlanesAsync("/debug/clusterz", stop);
+            return [.. answers.SelectMany(answer => (answer.Answer as JsonArray ?? []).OfType<JsonObject>()).Select(WatchedCluster.Read)];
+        }
+        catch (Exception e) when (e is ProblemException or KubeException or HttpRequestException)
+        {
+            // Nothing is said about clusters then, rather than that none is watched.
+            return [.. clusters.Select(access => new WatchedCluster(access.Name, "", "synced", ""))];
+        }
+    }
+}

@@ -1,0 +1,92 @@
+using System.Globalization;
+using System.Text;
+using System.Text.Json.Nodes;
+using Isthmus.Core.Problems;
+
+namespace Isthmus.Operate.Diagnose.Tracing;
+
+/// <summary>Shows a trace to people and to programs.</summary>
+public static class TraceText
+{
+    /// <param name="details">Show what was found out at hops that are in order, too.</param>
+    public static string Write(CallTrace trace, bool details)
+    {
+        var text = new StringBuilder();
+        text.Append(CultureInfo.InvariantCulture, $"{trace.Client} in {trace.Cluster} → {trace.Target}\n\n");
+        var width = trace.Hops.Select(hop => hop.Name.Length).DefaultIfEmpty(0).Max() + 2;
+        var before = trace.Hops.TakeWhile(hop => hop.Name != "call").Where(hop => hop.Way == 0);
+        foreach (var hop in before) Write(text, hop, "", width, details, trace.Failure);
+        for (var way = 1; way <= trace.Ways.Count; way++)
+        {
+            var last = way == trace.Ways.Count;
+            var share = trace.Ways[way - 1].Percent;
+            text.Append(CultureInfo.InvariantCulture, $"  {(last ? "└" : "├")}─ {(share > 0 ? $"{share} %: " : "")}{trace.Ways[way - 1].Title}\n");
+            foreach (var hop in trace.Hops.Where(hop => hop.Way == way)) Write(text, hop, last ? "     " : "  │  ", width, details, trace.Failure);
+        }
+        foreach (var hop in trace.Hops.Where(hop => hop.Name == "call")) Write(text, hop, "", width, details, trace.Failure);
+        if (trace.Call is { Times.IsEmpty: false } call)
+            foreach (var time in call.Times) text.Append(CultureInfo.InvariantCulture, $"  {new string(' ', width)}{time.Milliseconds,8:0.0} ms  {time.Where}: {time.What}\n");
+        Conclude(text, trace);
+        return text.ToString();
+    }
+
+    public static JsonObject Tree(CallTrace trace)
+    {
+        var tree = new JsonObject
+        {
+            ["client"] = trace.Client, ["cluster"] = trace.Cluster, ["target"] = trace.Target, ["succeeds"] = trace.Succeeds,
+            ["hops"] = new JsonArray([.. trace.Hops.Select(hop => (JsonNode)Tree(hop))]),
+            ["ways"] = new JsonArray([.. trace.Ways.Select(way => (JsonNode)new JsonObject { ["title"] = way.Title, ["percent"] = way.Percent })]),
+        };
+        if (trace.Failure?.Problem is { } problem) tree["cause"] = Tree(problem);
+        if (trace.Call is not { } call) return tree;
+        tree["call"] = new JsonObject
+        {
+            ["what"] = call.What, ["answered"] = call.Answered, ["status"] = call.Status, ["milliseconds"] = call.Milliseconds, ["upstream"] = call.Upstream,
+            ["flags"] = call.Flags, ["detail"] = call.Detail,
+            ["times"] = new JsonArray([.. call.Times.Select(time => (JsonNode)new JsonObject { ["where"] = time.Where, ["milliseconds"] = time.Milliseconds, ["what"] = time.What })]),
+        };
+        return tree;
+    }
+
+    private static JsonObject Tree(Hop hop)
+    {
+        var tree = new JsonObject { ["hop"] = hop.Name, ["way"] = hop.Way, ["status"] = hop.Status.ToString().ToLowerInvariant(), ["summary"] = hop.Summary };
+        if (!hop.Facts.IsEmpty) tree["facts"] = new JsonArray([.. hop.Facts.Select(fact => (JsonNode)new JsonObject { ["name"] = fact.Name, ["value"] = fact.Value })]);
+        if (hop.Problem is { } problem) tree["problem"] = Tree(problem);
+        return tree;
+    }
+
+    private static JsonObject Tree(Problem problem) => new()
+    {
+        ["code"] = problem.Code, ["object"] = problem.Object, ["field"] = problem.Path, ["message"] = problem.Message, ["remedy"] = problem.Remedy,
+    };
+
+    private static void Write(StringBuilder text, Hop hop, string indent, int width, bool details, Hop? failure)
+    {
+        var mark = hop.Status switch { HopStatus.Ok => "✔", HopStatus.Warning => "!", HopStatus.Failed => "✘", _ => "?" };
+        text.Append(CultureInfo.InvariantCulture, $"{indent}{mark} {hop.Name.PadRight(width)}{hop.Summary}\n");
+        var margin = indent + new string(' ', width + 2);
+        if (details || hop.Status is HopStatus.Failed or HopStatus.Warning)
+            foreach (var fact in hop.Facts) text.Append(CultureInfo.InvariantCulture, $"{margin}{fact.Name}: {fact.Value}\n");
+        if (hop.Problem is { } problem && !ReferenceEquals(hop, failure)) text.Append(CultureInfo.InvariantCulture, $"{margin}{problem.Code} {Sentence(problem)}\n");
+    }
+
+    private static void Conclude(StringBuilder text, CallTrace trace)
+    {
+        text.Append('\n');
+        if (trace.Failure is not { } failure)
+        {
+            text.Append(trace.Call is null ? "✔ The call would get through; it was not made.\n" : "✔ The call gets through.\n");
+            return;
+        }
+        text.Append(CultureInfo.InvariantCulture, $"✘ It goes wrong at: {failure.Name}{(failure.Way > 0 ? $", {trace.Ways[failure.Way - 1].Title}" : "")}\n");
+        if (failure.Problem is not { } problem) return;
+        text.Append(CultureInfo.InvariantCulture, $"  object  {problem.Object}\n");
+        if (problem.Path.Length > 0) text.Append(CultureInfo.InvariantCulture, $"  field   {problem.Path}\n");
+        text.Append(CultureInfo.InvariantCulture, $"  cause   {problem.Message} ({problem.Code})\n");
+        if (problem.Remedy.Length > 0) text.Append(CultureInfo.InvariantCulture, $"  remedy  {problem.Remedy}\n");
+    }
+
+    private static string Sentence(Problem problem) => $"{problem.Object}{(problem.Path.Length > 0 ? $", {problem.Path}" : "")}: {problem.Message}{(problem.Remedy.Length > 0 ? $" ({problem.Remedy})" : "")}";
+}

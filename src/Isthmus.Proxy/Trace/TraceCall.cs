@@ -1,0 +1,168 @@
+using System.Globalization;
+using System.Net;
+using System.Net.Security;
+using System.Net.Sockets;
+using System.Security.Authentication;
+using System.Text;
+using System.Text.Json.Nodes;
+using Isthmus.Proxy.Admin;
+using Isthmus.Proxy.Listeners;
+using Isthmus.Proxy.Snapshot;
+using Isthmus.Proxy.Tcp;
+using Isthmus.Proxy.Telemetry;
+
+namespace Isthmus.Proxy.Trace;
+
+internal enum CallKind
+{
+    Http,
+    /// <summary>HTTP inside the application's own TLS.</summary>
+    Tls,
+    /// <summary>A connection that says nothing.</summary>
+    Tcp,
+}
+
+/// <summary>A call that the application could make.</summary>
+/// <param name="Id">The mark under which proxies remember it.</param>
+internal sealed record CallRequest(IPEndPoint To, string Authority, string Method, string Path, string Id, CallKind Kind, TimeSpan Timeout)
+{
+    /// <summary>Nothing in it ends a line or a word of a request head.</summary>
+    public bool IsWellFormed => ((string[])[Authority, Method, Path, Id]).All(text => text.All(c => c is > ' ' and not '\u007f')) && Path.StartsWith('/') && Method.Length > 0;
+
+    public string Head => string.Create(CultureInfo.InvariantCulture,
+        $"{Method} {Path} HTTP/1.1\r\nhost: {Authority}\r\nuser-agent: isthmus-trace\r\naccept: */*\r\n{Encoding.ASCII.GetString(RecentTraffic.Mark)}: {Id}\r\nconnection: close\r\n\r\n");
+}
+
+/// <summary>
+/// Gives the data plane a connection as the kernel would after redirecting one of the application's, and speaks to it as the application
+/// would. Programs in this Pod can do the same by connecting, so it opens no new way.
+/// </summary>
+internal sealed class TraceCall(DataPlane plane)
+{
+    private const int LongestAnswer = 64 * 1024, ShownBody = 256;
+
+    public async Task<JsonObject> RunAsync(CallRequest call, CancellationToken stop)
+    {
+        var time = plane.Ports.Time;
+        var result = new JsonObject { ["to"] = call.To.ToString(), ["at"] = DumpJson.Time(time.GetUtcNow()) };
+        if (plane.State.Current.Listeners.Values.FirstOrDefault(l => l is { HandOff: true, Direction: Direction.Outbound }) is not { } listener)
+        {
+            result["error"] = "the proxy has no outbound listener";
+            return result;
+        }
+        using var limit = CancellationTokenSource.CreateLinkedTokenSource(stop);
+        using var timer = time.CreateTimer(static l => ((CancellationTokenSource)l!).Cancel(), limit, call.Timeout, Timeout.InfiniteTimeSpan);
+        var ended = new TaskCompletionSource<SeenTraffic>(TaskCreationOptions.RunContinuationsAsynchronously);
+        var (ours, theirs) = await PairAsync(limit.Token).ConfigureAwait(false);
+        using var client = ours;
+        var source = new IPEndPoint(OwnAddress() ?? IPAddress.Loopback, ((IPEndPoint)ours.LocalEndPoint!).Port);
+        plane.Take(new Downstream(new SocketTransport(theirs), listener, call.To, source)
+        {
+            Ended = record => ended.TrySetResult(SeenTraffic.From(call.Id, Direction.Outbound, record, record.Duration, false)),
+        }, stop);
+        var start = time.GetTimestamp();
+        try
+        {
+            await SpeakAsync(call, client, result, limit.Token).ConfigureAwait(false);
+        }
+        catch (OperationCanceledException) when (!stop.IsCancellationRequested)
+        {
+            result["error"] = string.Create(CultureInfo.InvariantCulture, $"no answer within {call.Timeout.TotalSeconds:0.#} s");
+        }
+        catch (Exception e) when (e is SocketException or IOException or AuthenticationException)
+        {
+            result["error"] = e.Message;
+        }
+        result["took_ms"] = Math.Round(time.GetElapsedTime(start).TotalMilliseconds, 3);
+        client.Close();
+        await Task.WhenAny(ended.Task, Task.Delay(TimeSpan.FromSeconds(1), time, stop)).ConfigureAwait(false);
+        if (ended.Task.IsCompletedSuccessfully) result["seen"] = TraceRoutes.Json(await ended.Task.ConfigureAwait(false));
+        return result;
+    }
+
+    private static async Task SpeakAsync(CallRequest call, Socket client, JsonObject result, CancellationToken stop)
+    {
+        if (call.Kind == CallKind.Tcp)
+        {
+            client.Shutdown(SocketShutdown.Send);
+            var rest = new byte[ShownBody];
+            result["received"] = await client.ReceiveAsync(rest, SocketFlags.None, stop).ConfigureAwait(false);
+            return;
+        }
+        Stream stream = new NetworkStream(client, ownsSocket: false);
+        await using var plain = stream.ConfigureAwait(false);
+        if (call.Kind == CallKind.Tls) stream = await TlsAsync(call, stream, result, stop).ConfigureAwait(false);
+        await stream.WriteAsync(Encoding.ASCII.GetBytes(call.Head), stop).ConfigureAwait(false);
+        Describe(await ReadAsync(stream, stop).ConfigureAwait(false), result);
+    }
+
+    // The question is whether the call arrives and who answers; whether the application trusts the answer is the application's to say.
+#pragma warning disable CA5359
+    private static async Task<Stream> TlsAsync(CallRequest call, Stream stream, JsonObject result, CancellationToken stop)
+    {
+        var tls = new SslStream(stream);
+        await tls.AuthenticateAsClientAsync(new SslClientAuthenticationOptions
+        {
+            TargetHost = HostOf(call.Authority),
+            RemoteCertificateValidationCallback = static (_, _, _, _) => true,
+        }, stop).ConfigureAwait(false);
+        result["certificate"] = tls.RemoteCertificate?.Subject ?? "";
+        return tls;
+    }
+#pragma warning restore CA5359
+
+    private static async Task<byte[]> ReadAsync(Stream stream, CancellationToken stop)
+    {
+        var buffer = new byte[LongestAnswer];
+        var length = 0;
+        while (length < buffer.Length && await stream.ReadAsync(buffer.AsMemory(length), stop).ConfigureAwait(false) is > 0 and var count) length += count;
+        return buffer[..length];
+    }
+
+    private static void Describe(byte[] answer, JsonObject result)
+    {
+        var end = answer.AsSpan().IndexOf("\r\n\r\n"u8);
+        var lines = Encoding.ASCII.GetString(answer, 0, end < 0 ? answer.Length : end).Split("\r\n");
+        if (lines[0].Split(' ', 3) is not [var version, var code, ..] || !version.StartsWith("HTTP/", StringComparison.Ordinal)
+            || !int.TryParse(code, NumberStyles.None, CultureInfo.InvariantCulture, out var status))
+        {
+            result["error"] = answer.Length == 0 ? "the connection was closed without an answer" : "the answer is not HTTP";
+            return;
+        }
+        result["status"] = status;
+        result["headers"] = new JsonObject(lines.Skip(1).Select(line => line.Split(':', 2)).Where(parts => parts.Length == 2)
+            .DistinctBy(parts => parts[0], StringComparer.OrdinalIgnoreCase).Select(parts => KeyValuePair.Create(parts[0], (JsonNode?)JsonValue.Create(parts[1].Trim()))));
+        var body = answer.AsSpan(end < 0 ? answer.Length : end + 4);
+        result["body"] = Encoding.UTF8.GetString(body[..Math.Min(body.Length, ShownBody)]);
+    }
+
+    /// <summary>Two ends of one connection over the loopback.</summary>
+    private async Task<(Socket Ours, Socket Theirs)> PairAsync(CancellationToken stop)
+    {
+        using var listener = plane.Ports.Sockets.Create(AddressFamily.InterNetwork);
+        listener.Bind(new IPEndPoint(IPAddress.Loopback, 0));
+        listener.Listen(1);
+        var ours = plane.Ports.Sockets.Create(AddressFamily.InterNetwork);
+        try
+        {
+            await ours.ConnectAsync(listener.LocalEndPoint!, stop).ConfigureAwait(false);
+            while (true)
+            {
+                var theirs = await listener.AcceptAsync(stop).ConfigureAwait(false);
+                theirs.NoDelay = true;
+                if (theirs.RemoteEndPoint!.Equals(ours.LocalEndPoint)) return (ours, theirs);
+                theirs.Dispose();
+            }
+        }
+        catch
+        {
+            ours.Dispose();
+            throw;
+        }
+    }
+
+    private IPAddress? OwnAddress() =>
+        plane.Settings.Identity.NodeId.Split('~') is { Length: > 1 } parts && IPAddress.TryParse(parts[1], out var address) ? address : null;
+
+    private static string HostOf(string authority) => authority.LastIndexOf(':') is > 0 and var colon ? authority[..colon] : authority;
+}

@@ -1,0 +1,90 @@
+using System.Globalization;
+using System.Net;
+using System.Text.Json.Nodes;
+using Isthmus.Proxy.Admin;
+using Isthmus.Proxy.Dns;
+using Isthmus.Proxy.Telemetry;
+
+namespace Isthmus.Proxy.Trace;
+
+/// <summary>What <c>isthmus trace</c> asks of a proxy beyond Envoy's admin interface: everything at once, a call for real, what passed.</summary>
+internal sealed class TraceRoutes(DataPlane plane)
+{
+    private static readonly TimeSpan LongestCall = TimeSpan.FromSeconds(30);
+
+    /// <summary>Configuration with endpoints, hosts with their health, listening ports, and what this Pod's applications get for a name.</summary>
+    public async ValueTask<AdminReply> InspectAsync(IReadOnlyDictionary<string, string> query, Func<NameTables?>? names, ResolverSettings resolver, CancellationToken stop)
+    {
+        var extra = new JsonObject
+        {
+            ["listening"] = DumpJson.List(ListeningPorts.Read().Select(at => (JsonNode)JsonValue.Create(at.ToString()))),
+            ["ready"] = plane.IsReady,
+            ["dns_capture"] = names is not null,
+            ["search"] = DumpJson.List(resolver.Search.Select(domain => (JsonNode)JsonValue.Create(domain))),
+        };
+        if (query.GetValueOrDefault("host", "") is { Length: > 0 } host) extra["name"] = await NameAsync(host, names?.Invoke(), resolver, stop).ConfigureAwait(false);
+        var dump = ConfigDumps.Write(plane, new Dictionary<string, string> { ["include_eds"] = "" });
+        return AdminReply.Json($"{{\"config_dump\":{dump},\"clusters\":{ClusterDumps.Json(plane)},\"pod\":{extra.ToJsonString()}}}\n");
+    }
+
+    /// <summary>Makes a call of this Pod's application: everything after the kernel's redirection is the real way.</summary>
+    public async ValueTask<AdminReply> CallAsync(IReadOnlyDictionary<string, string> query, CancellationToken stop)
+    {
+        if (!IPEndPoint.TryParse(query.GetValueOrDefault("to", ""), out var to) || to.Port == 0) return AdminReply.Text("to=IP:PORT is needed\n", 400);
+        var timeout = int.TryParse(query.GetValueOrDefault("timeout", "5000"), NumberStyles.None, CultureInfo.InvariantCulture, out var ms) && ms > 0
+            ? TimeSpan.FromMilliseconds(Math.Min(ms, LongestCall.TotalMilliseconds)) : LongestCall;
+        var kind = query.GetValueOrDefault("kind", "http") switch { "tcp" => CallKind.Tcp, "tls" => CallKind.Tls, _ => CallKind.Http };
+        var wanted = new CallRequest(to, query.GetValueOrDefault("authority", to.ToString()), query.GetValueOrDefault("method", "GET"),
+            query.GetValueOrDefault("path", "/"), query.GetValueOrDefault("id", ""), kind, timeout);
+        if (!wanted.IsWellFormed) return AdminReply.Text("authority, method, path and id may have no spaces or control characters\n", 400);
+        return AdminReply.Json(DumpJson.Text(await new TraceCall(plane).RunAsync(wanted, stop).ConfigureAwait(false)));
+    }
+
+    /// <summary>Requests with the mark <c>id</c>, and TCP connections.</summary>
+    public AdminReply Recent(IReadOnlyDictionary<string, string> query)
+    {
+        var id = query.GetValueOrDefault("id", "");
+        return AdminReply.Json(DumpJson.Text(DumpJson.List(plane.Report.Recent.Find(seen => seen.Id == id || seen.Id.Length == 0).Select(Json))));
+    }
+
+    public static JsonObject Json(SeenTraffic seen)
+    {
+        var json = new JsonObject
+        {
+            ["direction"] = seen.Direction.ToString().ToLowerInvariant(), ["start"] = DumpJson.Time(seen.Start), ["duration_ms"] = Math.Round(seen.Duration.TotalMilliseconds, 3),
+            ["standing"] = seen.Standing, ["status"] = seen.Status, ["flags"] = seen.Flags, ["attempts"] = seen.Attempts,
+        };
+        if (seen.ResponseAfter is { } after) json["response_after_ms"] = Math.Round(after.TotalMilliseconds, 3);
+        foreach (var (name, value) in (IEnumerable<(string, string)>)
+        [
+            ("id", seen.Id), ("details", seen.Details), ("transport_failure", seen.TransportFailure), ("route", seen.Route), ("cluster", seen.Cluster), ("upstream", seen.Upstream),
+            ("upstream_local", seen.UpstreamLocal), ("upstream_peer", seen.UpstreamPeer), ("downstream_remote", seen.DownstreamRemote),
+            ("downstream_peer", seen.DownstreamPeer), ("server_name", seen.ServerName),
+        ])
+            if (value.Length > 0) json[name] = value;
+        return json;
+    }
+
+    // The order of a resolver: each candidate first at the sidecar's table, then at the servers of resolv.conf.
+    private async ValueTask<JsonObject> NameAsync(string host, NameTables? table, ResolverSettings resolver, CancellationToken stop)
+    {
+        var tried = new JsonArray();
+        var answer = new JsonObject { ["host"] = host, ["tried"] = tried };
+        foreach (var candidate in resolver.Candidates(host))
+        {
+            tried.Add((JsonNode)JsonValue.Create(candidate));
+            if (table?.Find(candidate, out _) is { } known) return Answered(answer, candidate, known.V4.Concat(known.V6), "sidecar");
+            var (addresses, _) = await plane.Ports.Resolver.ResolveAsync(IPAddress.TryParse(candidate, out _) ? candidate : candidate + ".", stop).ConfigureAwait(false);
+            if (addresses.Count > 0) return Answered(answer, candidate, addresses, "upstream");
+        }
+        return Answered(answer, "", [], "");
+    }
+
+    private static JsonObject Answered(JsonObject answer, string name, IEnumerable<IPAddress> addresses, string by)
+    {
+        answer["name"] = name;
+        answer["addresses"] = DumpJson.List(addresses.Select(address => (JsonNode)JsonValue.Create(address.ToString())));
+        answer["by"] = by;
+        return answer;
+    }
+}

@@ -1,0 +1,35 @@
+using System.CommandLine;
+using Isthmus.Kubernetes.Client;
+using Isthmus.Operate.Diagnose.Tracing;
+
+namespace Isthmus.Commands;
+
+/// <summary><c>isthmus trace POD[.NAMESPACE] HOST[:PORT][/PATH]</c>: the way of a call, hop by hop, and where it goes wrong.</summary>
+internal static class TraceCommand
+{
+    internal static Command Build()
+    {
+        var pod = new Argument<string>("pod") { Description = "The caller: POD[.NAMESPACE] or deployment/NAME[.NAMESPACE], in the cluster of --context" };
+        var target = new Argument<string>("target") { Description = "What it calls: [http://|https://|tcp://]HOST[:PORT][/PATH], as the application would write it" };
+        var contexts = new MeshContexts();
+        var output = new OutputOption();
+        var noCall = new Option<bool>("--no-call") { Description = "Only look at configuration: do not make the call for real (a GET)" };
+        var timeout = new Option<string>("--timeout") { Description = "How long the call may take", DefaultValueFactory = _ => "5s" };
+        var verbose = new Option<bool>("--verbose", "-v") { Description = "Show what was found at every hop, not only at those that go wrong" };
+        var command = new Command("trace", "Follow a call hop by hop through the live configuration of all proxies on its way, make it, and name the first thing that goes wrong.")
+        {
+            pod, target, contexts.Option, noCall, timeout, verbose, output.Option,
+        };
+        command.SetAction(async (line, stop) =>
+        {
+            var request = new TraceRequest(line.GetValue(pod)!, line.GetValue(GlobalOptions.Namespace), TraceTarget.Parse(line.GetValue(target)!), !line.GetValue(noCall), Duration.Parse(line.GetValue(timeout)!, "--timeout"));
+            var home = MeshContexts.Load(line, line.GetValue(GlobalOptions.Context));
+            List<ClusterAccess> clusters = [home, .. contexts.Names(line).Where(name => name != home.Name).Select(name => MeshContexts.Load(line, name))];
+            using var run = new TraceRun(clusters, line.GetValue(GlobalOptions.IstioNamespace)!, TimeProvider.System, new Random());
+            var trace = await run.RunAsync(request, stop);
+            output.Write(line, () => TraceText.Tree(trace), () => Console.Write(TraceText.Write(trace, line.GetValue(verbose))));
+            return trace.Succeeds ? 0 : 1;
+        });
+        return command;
+    }
+}

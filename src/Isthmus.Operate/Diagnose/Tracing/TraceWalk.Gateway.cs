@@ -66,7 +66,7 @@ internal sealed partial class TraceWalk
             Fail("gateway chain", $"{listener.Name}: none for this SNI", _causes.GatewayWithoutChain(cluster, pod, tls.Sni));
             return;
         }
-        var name = action.Targets[0].Cluster;
+        var name = action.BySni?.Cluster(tls.Sni) ?? action.Targets[0].Cluster;
         Ok("gateway chain", $"{listener.Name} → {name}", ("pod", PodRef.Of(cluster, pod).ToString()), ("chain", chain.Name));
         if (!view.Snapshot.Clusters.TryGetValue(name, out var local))
         {

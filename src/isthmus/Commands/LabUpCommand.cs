@@ -53,7 +53,7 @@ internal static class LabUpCommand
         if (line.GetValue(Topology) is not { Length: > 0 } topology) return null;
         foreach (var option in (Option[])[Network, Flat, Region, Zone])
         {
-            if (line.GetResult(option) is not null) throw new ProblemException(option.Name, "contradicts --topology, which says it", "leave it out, or write a mesh file that says so");
+            if (line.GetResult(option) is { Implicit: false }) throw new ProblemException(option.Name, "contradicts --topology, which says it", "leave it out, or write a mesh file that says so");
         }
         if (!topology.Contains('/', StringComparison.Ordinal) && !topology.EndsWith(".yaml", StringComparison.Ordinal) && !topology.EndsWith(".yml", StringComparison.Ordinal))
             return LabMesh.Write(home, Topologies.Write(topology, line.GetValue(Clusters) ?? 2));

@@ -1,0 +1,100 @@
+using System.Diagnostics;
+using System.Text;
+using System.Text.RegularExpressions;
+using Isthmus.Lab.Supervisor;
+using Xunit;
+
+namespace Isthmus.Tests.Mesh.Guides;
+
+/// <summary>A folder that looks like the repository and a lab of its own, for commands as people type them.</summary>
+internal sealed class GuideShell : IAsyncDisposable
+{
+    private static readonly TimeSpan Patience = TimeSpan.FromMinutes(6);
+    private readonly string _folder = Directory.CreateTempSubdirectory("isthmus-guide-").FullName;
+    private int _typed;
+
+    private GuideShell()
+    {
+        foreach (var name in (string[])["samples", "tools", "manifests", "bin"]) Directory.CreateSymbolicLink(Path.Combine(_folder, name), Path.Combine(Root(), name));
+    }
+
+    /// <summary>Where the pages are.</summary>
+    internal static string Pages => Path.Combine(Root(), "docs", "guides");
+
+    internal static async Task<GuideShell> CreateAsync()
+    {
+        try { await Preflight.RunAsync(TestContext.Current.CancellationToken); }
+        catch (Core.Problems.ProblemException e) { Assert.Skip(e.Message); }
+        return new();
+    }
+
+    /// <summary>What a command says and how it ends.</summary>
+    internal async Task<(int Code, string Output)> RunAsync(string command)
+    {
+        var file = Path.Combine(_folder, ".said");
+        var code = await BashAsync($"{{ PATH=$PWD/bin:$PATH; {command}\n}} >.said 2>&1", Patience);
+        return (code, await File.ReadAllTextAsync(file));
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        await BashAsync("bin/isthmus lab down", TimeSpan.FromSeconds(60));
+        Directory.Delete(_folder, recursive: true);
+    }
+
+    internal async Task TypeAsync(IReadOnlyList<GuideBlock> blocks)
+    {
+        // One shell may type several pages.
+        var first = _typed;
+        _typed += blocks.Count;
+        var script = new StringBuilder("set -e -o pipefail\n");
+        for (var i = 0; i < blocks.Count; i++)
+        {
+            await File.WriteAllTextAsync(Path.Combine(_folder, $".block{first + i}"), blocks[i].Script);
+            script.Append($"exec >.output{first + i} 2>&1; . ./.block{first + i}; touch .done{first + i}\n");
+        }
+        await File.WriteAllTextAsync(Path.Combine(_folder, ".all"), script.ToString());
+        await BashAsync(". ./.all", Patience);
+        for (var i = 0; i < blocks.Count; i++)
+        {
+            var block = blocks[i];
+            var path = Path.Combine(_folder, $".output{first + i}");
+            var output = File.Exists(path) ? await File.ReadAllTextAsync(path) : "";
+            var where = $"docs/guides/{block.Page}:{block.Line}";
+            Assert.True(File.Exists(Path.Combine(_folder, $".done{first + i}")), $"{where} failed:\n{block.Script}\nIt said:\n{output}");
+            var lines = output.Split('\n').Select(line => line.TrimEnd()).ToList();
+            foreach (var expected in block.Expected.Where(line => line.Length > 0))
+            {
+                var pattern = new Regex("^" + Regex.Escape(expected).Replace("…", ".*", StringComparison.Ordinal) + "$");
+                Assert.True(lines.Exists(line => pattern.IsMatch(line)), $"{where}: no line '{expected}' in the output of\n{block.Script}\nIt said:\n{output}");
+            }
+        }
+    }
+
+    private async Task<int> BashAsync(string script, TimeSpan patience)
+    {
+        var start = new ProcessStartInfo("bash", ["-c", script]) { WorkingDirectory = _folder, RedirectStandardInput = true };
+        start.Environment["ISTHMUS_LAB_HOME"] = Path.Combine(_folder, ".lab");
+        start.Environment["KUBECONFIG"] = Path.Combine(_folder, ".kubeconfig");
+        using var process = Process.Start(start)!;
+        process.StandardInput.Close();
+        using var limit = new CancellationTokenSource(patience);
+        try
+        {
+            await process.WaitForExitAsync(limit.Token);
+        }
+        catch (OperationCanceledException)
+        {
+            process.Kill(entireProcessTree: true);
+            await process.WaitForExitAsync(CancellationToken.None);
+        }
+        return process.ExitCode;
+    }
+
+    private static string Root()
+    {
+        var folder = new DirectoryInfo(AppContext.BaseDirectory);
+        while (folder is not null && !File.Exists(Path.Combine(folder.FullName, "Isthmus.slnx"))) folder = folder.Parent;
+        return folder?.FullName ?? throw new InvalidOperationException("the tests run outside of the repository");
+    }
+}

@@ -48,6 +48,8 @@ internal sealed class GuideShell : IAsyncDisposable
         var first = _typed;
         _typed += blocks.Count;
         var script = new StringBuilder("set -e -o pipefail\n");
+        // What the first block exports is gone with its shell.
+        if (first > 0) script.Append("PATH=$PWD/bin:$PATH\n");
         for (var i = 0; i < blocks.Count; i++)
         {
             await File.WriteAllTextAsync(Path.Combine(_folder, $".block{first + i}"), blocks[i].Script);

@@ -15,6 +15,8 @@ internal sealed class ClusterObjects(SortedDictionary<string, string> objects)
     private static readonly string[] RandomAnnotations =
         ["kubectl.kubernetes.io/last-applied-configuration", "deployment.kubernetes.io/revision", "kubernetes.io/service-account.uid", "isthmus.internal/mesh"];
 
+    private const int MostShown = 1500;
+
     internal int Count => objects.Count;
 
     internal IEnumerable<string> Names => objects.Keys;
@@ -24,13 +26,17 @@ internal sealed class ClusterObjects(SortedDictionary<string, string> objects)
         var (code, output) = await shell.RunAsync($"kubectl --context={cluster} get \"$(kubectl --context={cluster} api-resources --verbs=list -o name | paste -sd,)\" -A -o json");
         Assert.True(code == 0, output);
         var objects = new SortedDictionary<string, string>(StringComparer.Ordinal);
-        foreach (var item in JsonNode.Parse(output)!["items"]!.AsArray().OfType<JsonObject>())
+        foreach (var listed in JsonNode.Parse(output)!["items"]!.AsArray().OfType<JsonObject>())
         {
+            var item = listed;
             var kind = item["kind"]!.ToString();
             if (Passing.Contains(kind)) continue;
             var metadata = item["metadata"]!.AsObject();
-            var name = $"{kind} {(metadata["namespace"] is { } ns ? $"{ns}/" : "")}{metadata["name"]}";
-            Strip(item, kind, metadata);
+            // What a control plane saw is kept in maps with names of their own.
+            var own = metadata["labels"]?["isthmus.internal/made-by"] is not null;
+            var name = $"{kind} {(metadata["namespace"] is { } ns ? $"{ns}/" : "")}{(own ? "(made by the control plane)" : metadata["name"])}";
+            if (own) item = new JsonObject { ["metadata"] = new JsonObject() };
+            else Strip(item, kind, metadata);
             objects[name] = Sorted(item).ToJsonString();
         }
         return new(objects);
@@ -38,7 +44,7 @@ internal sealed class ClusterObjects(SortedDictionary<string, string> objects)
 
     /// <summary>Objects that only one side has, and those that say something else there; empty when both are alike.</summary>
     internal string Differences(ClusterObjects other) => string.Join('\n',
-        Names.Union(other.Names).Order(StringComparer.Ordinal).Where(name => Text(name) != other.Text(name)).Select(name => $"{name}:\n  {Text(name)}\n  {other.Text(name)}"));
+        Names.Union(other.Names).Order(StringComparer.Ordinal).Where(name => Text(name) != other.Text(name)).Select(name => $"{name}:\n  {Shown(name)}\n  {other.Shown(name)}"));
 
     internal ClusterObjects Without(params ReadOnlySpan<string> names)
     {
@@ -49,6 +55,8 @@ internal sealed class ClusterObjects(SortedDictionary<string, string> objects)
 
     private string Text(string name) => objects.GetValueOrDefault(name, "(none)");
 
+    private string Shown(string name) => Text(name) is { Length: > MostShown } text ? text[..MostShown] + "…" : Text(name);
+
     private static void Strip(JsonObject item, string kind, JsonObject metadata)
     {
         item.Remove("status");
@@ -58,8 +66,8 @@ internal sealed class ClusterObjects(SortedDictionary<string, string> objects)
             foreach (var annotation in RandomAnnotations) annotations.Remove(annotation);
             if (annotations.Count == 0) metadata.Remove("annotations");
         }
-        // Which keys are there, not what they hold; a control plane's own tables grow with what it saw.
-        if (kind is "Secret" || (kind is "ConfigMap" && metadata["name"]!.ToString() is "istio-ca-root-cert" or "kube-root-ca.crt") || metadata["labels"]?["isthmus.internal/made-by"] is not null) Mask(item, "data");
+        // Which keys are there, not what they hold.
+        if (kind is "Secret" || (kind is "ConfigMap" && metadata["name"]!.ToString() is "istio-ca-root-cert" or "kube-root-ca.crt")) Mask(item, "data");
         if (item["spec"] is JsonObject spec && kind is "Service")
         {
             foreach (var field in (string[])["clusterIP", "clusterIPs", "healthCheckNodePort"]) spec.Remove(field);

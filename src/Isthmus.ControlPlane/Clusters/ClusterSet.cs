@@ -101,9 +101,9 @@ public sealed partial class ClusterSet(
         lock (_guard)
         {
             var lines = _watches.Values.Select(watch => ClusterStatus.Of(
-                watch, _next.GetValueOrDefault(watch.Id), now - _since.GetValueOrDefault(watch.Id, now) > settings.RemoteClusterTimeout, roots.Difference(watch.Id)));
+                watch, _next.GetValueOrDefault(watch.Id), now - _since.GetValueOrDefault(watch.Id, now) > settings.RemoteClusterTimeout, roots.Difference(watch.Id), now));
             var invalid = _problems.SelectMany(secret => secret.Value.Select(problem =>
-                new ClusterStatus(problem.Cluster, secret.Key, "invalid", ClusterSource.Nothing, null, null, problem.Problem.ToString())));
+                ClusterStatus.Invalid(problem.Cluster, secret.Key, problem.Problem.ToString())));
             return [.. lines.Concat(invalid).OrderBy(line => line.Id, StringComparer.Ordinal)];
         }
     }

@@ -7,19 +7,27 @@ namespace Isthmus.ControlPlane.Clusters;
 /// <param name="Source">Where what is served of the cluster comes from.</param>
 /// <param name="LastContact">When its API server last said something; null: never since this control plane began.</param>
 /// <param name="Confirmed">Up to when what is served is known to be true; null: nothing is served.</param>
+/// <param name="Expires">When the credentials of the Secret expire; null: they do not, or do not tell.</param>
 /// <param name="Error">What is wrong; empty when nothing is.</param>
-public sealed record ClusterStatus(string Id, string Secret, string Status, ClusterSource Source, DateTimeOffset? LastContact, DateTimeOffset? Confirmed, string Error)
+/// <param name="Warning">What will be wrong if nobody does anything.</param>
+public sealed record ClusterStatus(
+    string Id, string Secret, string Status, ClusterSource Source, DateTimeOffset? LastContact, DateTimeOffset? Confirmed, DateTimeOffset? Expires, string Error, string Warning)
 {
-    internal static ClusterStatus Of(ClusterWatch watch, ClusterWatch? next, bool timedOut, string rootDifference)
+    internal static ClusterStatus Invalid(string id, string secret, string error) => new(id, secret, "invalid", ClusterSource.Nothing, null, null, null, error, "");
+
+    internal static ClusterStatus Of(ClusterWatch watch, ClusterWatch? next, bool timedOut, string rootDifference, DateTimeOffset now)
     {
         var error = watch.LastError;
+        var lifetime = CredentialLifetime.Of(watch.Access);
         var isSynced = watch.Contact.Synced;
         var source = isSynced ? error is null ? ClusterSource.Live : ClusterSource.Memory : watch.SnapshotOf is null ? ClusterSource.Nothing : ClusterSource.Snapshot;
         return new(
             watch.Id, watch.Secret, isSynced ? "synced" : timedOut ? "timeout" : "syncing", source, watch.LastContact,
             source switch { ClusterSource.Nothing => null, ClusterSource.Snapshot => watch.SnapshotOf, _ => watch.LastContact },
+            lifetime?.Expires,
             error is not null ? Describe(watch, error)
-                : next?.LastError is { } refused ? $"the changed credentials do not work, those before them stay in force: {Describe(next, refused)}" : rootDifference);
+                : next?.LastError is { } refused ? $"the changed credentials do not work, those before them stay in force: {Describe(next, refused)}" : rootDifference,
+            lifetime is { } life && life.IsEnding(now) ? $"its credentials {(life.Expires <= now ? "expired" : "expire")} at {life.Expires.ToUniversalTime():u}; make others with 'isthmus create-remote-secret --name={watch.Id} --rotate' and apply them here" : "");
     }
 
     private static string Describe(ClusterWatch watch, Exception error) => error switch

@@ -37,13 +37,15 @@ public sealed class DebugEndpoints(ClusterSet clusters, LastKnownGood lastKnown,
     {
         var line = new JsonObject { ["id"] = cluster.Id, ["secretName"] = cluster.Secret, ["syncStatus"] = cluster.Status };
         line["source"] = cluster.Source.ToString().ToLowerInvariant();
-        if (cluster.LastContact is { } contact) line["lastContact"] = contact.ToString("O", CultureInfo.InvariantCulture);
-        if (cluster.Confirmed is { } confirmed) line["confirmed"] = confirmed.ToString("O", CultureInfo.InvariantCulture);
+        if (cluster.LastContact is { } contact) line["lastContact"] = contact.UtcDateTime.ToString("O", CultureInfo.InvariantCulture);
+        if (cluster.Confirmed is { } confirmed) line["confirmed"] = confirmed.UtcDateTime.ToString("O", CultureInfo.InvariantCulture);
         if (lastKnown.Kept.GetValueOrDefault(cluster.Id) is { } kept)
         {
             line["snapshot"] = kept.Problem.Length > 0 ? new JsonObject { ["problem"] = kept.Problem }
-                : new JsonObject { ["confirmed"] = kept.Saved.ToString("O", CultureInfo.InvariantCulture), ["bytes"] = kept.Bytes };
+                : new JsonObject { ["confirmed"] = kept.Saved.UtcDateTime.ToString("O", CultureInfo.InvariantCulture), ["bytes"] = kept.Bytes };
         }
+        if (cluster.Expires is { } expires) line["credentialsExpire"] = expires.UtcDateTime.ToString("O", CultureInfo.InvariantCulture);
+        if (cluster.Warning.Length > 0) line["warning"] = cluster.Warning;
         if (cluster.Error.Length > 0) line["message"] = cluster.Error;
         return (JsonNode)line;
     })]);

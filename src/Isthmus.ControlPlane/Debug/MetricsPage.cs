@@ -28,6 +28,8 @@ internal sealed class MetricsPage(PushEngine engine, ClusterSet clusters, LastKn
             all.Select(cluster => ($"cluster=\"{Escape(cluster.Id)}\",source=\"{cluster.Source.ToString().ToLowerInvariant()}\"", 1.0)));
         Family(text, "isthmus_remote_cluster_age_seconds", "gauge", "Time since the cluster confirmed what is served of it.",
             all.Where(cluster => cluster.Confirmed is not null).Select(cluster => ($"cluster=\"{Escape(cluster.Id)}\"", Math.Max(0, (now - cluster.Confirmed!.Value).TotalSeconds))));
+        Family(text, "isthmus_remote_cluster_credentials_expire_seconds", "gauge", "When the credentials of a cluster expire, as a Unix time; absent when they do not.",
+            all.Where(cluster => cluster.Expires is not null).Select(cluster => ($"cluster=\"{Escape(cluster.Id)}\"", (double)cluster.Expires!.Value.ToUnixTimeSeconds())));
         Family(text, "isthmus_cluster_endpoints", "gauge", "Endpoints that each cluster contributes.",
             engine.Mesh.Endpoints.Items.Values.SelectMany(host => host.Endpoints).CountBy(endpoint => endpoint.Cluster)
                 .OrderBy(item => item.Key, StringComparer.Ordinal).Select(item => ($"cluster=\"{Escape(item.Key)}\"", (double)item.Value)));

@@ -23,7 +23,7 @@ internal static class SourcePage
             ["connected"] = proxy is not null,
             ["clusters"] = new JsonObject(clusters.Status().Where(cluster => cluster.Source != ClusterSource.Nothing).Select(cluster => KeyValuePair.Create(cluster.Id, (JsonNode?)new JsonObject
             {
-                ["source"] = cluster.Source.ToString().ToLowerInvariant(), ["confirmed"] = cluster.Confirmed?.ToString("O", CultureInfo.InvariantCulture),
+                ["source"] = cluster.Source.ToString().ToLowerInvariant(), ["confirmed"] = cluster.Confirmed?.UtcDateTime.ToString("O", CultureInfo.InvariantCulture),
             })).Append(new(clusters.Config.Id, new JsonObject { ["source"] = "live" })).DistinctBy(item => item.Key)),
             ["addresses"] = new JsonObject(addresses.Select(item => KeyValuePair.Create(item.Key, (JsonNode?)new JsonArray([.. item.Value.Select(cluster => (JsonNode)JsonValue.Create(cluster)!)])))),
         };

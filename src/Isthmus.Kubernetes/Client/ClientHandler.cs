@@ -16,8 +16,8 @@ internal static class ClientHandler
             EnableMultipleHttp2Connections = true,
             ConnectTimeout = TimeSpan.FromSeconds(10),
             // A peer that vanished without a FIN must not leave a watch hanging for ever.
-            KeepAlivePingDelay = TimeSpan.FromSeconds(15),
-            KeepAlivePingTimeout = TimeSpan.FromSeconds(10),
+            KeepAlivePingDelay = TimeSpan.FromSeconds(10),
+            KeepAlivePingTimeout = TimeSpan.FromSeconds(5),
             PooledConnectionLifetime = Timeout.InfiniteTimeSpan,
             UseProxy = access.Proxy is not null,
             Proxy = access.Proxy is { } proxy ? new WebProxy(proxy) : null,

@@ -96,12 +96,14 @@ public sealed class KubeClient : IDisposable
     }
 
     /// <summary>Events from <see cref="ListOptions.ResourceVersion"/> on; ends when the server ends the stream. 410 is a <see cref="KubeException"/>.</summary>
+    /// <param name="onOpen">Called when the server has accepted the watch: events may be long in coming.</param>
     public async IAsyncEnumerable<WatchEvent<T>> WatchAsync<T>(
-        ResourceKind kind, string? ns, ListOptions options, [EnumeratorCancellation] CancellationToken stop) where T : class
+        ResourceKind kind, string? ns, ListOptions options, [EnumeratorCancellation] CancellationToken stop, Action? onOpen = null) where T : class
     {
         using var request = await RequestAsync(HttpMethod.Get, kind.Path(ns) + Query(options, watch: true), stop);
         using var response = await _http.SendAsync(request, HttpCompletionOption.ResponseHeadersRead, stop);
         await ThrowIfFailedAsync(response, request, stop);
+        onOpen?.Invoke();
         await using var body = await response.Content.ReadAsStreamAsync(stop);
         await foreach (var line in LineReader.ReadAsync(body, stop))
         {

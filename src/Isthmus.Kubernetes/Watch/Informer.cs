@@ -52,9 +52,7 @@ public sealed class Informer<T>(KubeClient client, ResourceKind kind, InformerSe
             try
             {
                 version ??= await ListAsync(onChanges, stop);
-                Connected();
-                backoff = settings.FirstBackoff;
-                version = await WatchAsync(version, onChanges, stop);
+                version = await WatchAsync(version, onChanges, () => backoff = settings.FirstBackoff, stop);
             }
             catch (KubeException e) when (e.IsExpired)
             {
@@ -99,10 +97,10 @@ public sealed class Informer<T>(KubeClient client, ResourceKind kind, InformerSe
         return page.ResourceVersion;
     }
 
-    private async Task<string> WatchAsync(string version, Func<IReadOnlyList<Change<T>>, ValueTask> onChanges, CancellationToken stop)
+    private async Task<string> WatchAsync(string version, Func<IReadOnlyList<Change<T>>, ValueTask> onChanges, Action onOpen, CancellationToken stop)
     {
         var options = new ListOptions { LabelSelector = settings.LabelSelector, FieldSelector = settings.FieldSelector, ResourceVersion = version, TimeoutSeconds = 600 };
-        await foreach (var change in client.WatchAsync<T>(kind, settings.Namespace, options, stop))
+        await foreach (var change in client.WatchAsync<T>(kind, settings.Namespace, options, stop, () => { Connected(); onOpen(); }))
         {
             Connected();
             if (change.ResourceVersion.Length > 0) version = change.ResourceVersion;

@@ -12,10 +12,11 @@ namespace Isthmus.Operate.Diagnose;
 public sealed record GatewayFacts(string Name, string Network, ValueList<string> Addresses, int ReadyEndpoints, bool HasPort);
 
 /// <summary>One line of a control plane's <c>/debug/clusterz</c>.</summary>
-public sealed record WatchedCluster(string Id, string Secret, string Status, string Message)
+/// <param name="Warning">What will be wrong if nobody does anything.</param>
+public sealed record WatchedCluster(string Id, string Secret, string Status, string Message, string Warning = "")
 {
-    public static WatchedCluster Read(JsonObject line) =>
-        new(line["id"]?.ToString() ?? "", line["secretName"]?.ToString() ?? "", line["syncStatus"]?.ToString() ?? "", line["message"]?.ToString() ?? "");
+    public static WatchedCluster Read(JsonObject line) => new(
+        line["id"]?.ToString() ?? "", line["secretName"]?.ToString() ?? "", line["syncStatus"]?.ToString() ?? "", line["message"]?.ToString() ?? "", line["warning"]?.ToString() ?? "");
 }
 
 /// <summary>What one cluster tells about its part in a mesh: read once, judged by <see cref="MeshVerification"/>.</summary>

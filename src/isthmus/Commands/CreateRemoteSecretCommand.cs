@@ -15,10 +15,12 @@ internal static class CreateRemoteSecretCommand
         var secret = new Option<string?>("--secret-name") { Description = "Token Secret of the account to use" };
         var create = new Option<bool>("--create-service-account") { Description = "Create the account and its rights when they are missing", DefaultValueFactory = _ => true };
         var auth = new Option<string>("--auth-type") { Description = "bearer-token", DefaultValueFactory = _ => "bearer-token" };
+        var rotate = new Option<bool>("--rotate") { Description = "Make a new token even if there is one; the earlier one stays valid until you delete it" };
+        var duration = new Option<string?>("--token-duration") { Description = "A token that expires, for example 720h; make the next one before with --rotate" };
         var manifests = new Option<string?>("--manifests", "-d") { Hidden = true };
         var command = new Command("create-remote-secret", "Print the Secret by which a control plane in another cluster reaches this one.")
         {
-            name, type, server, account, secret, create, auth, manifests,
+            name, type, server, account, secret, create, auth, rotate, duration, manifests,
         };
         command.SetAction(async (line, stop) =>
         {
@@ -29,6 +31,7 @@ internal static class CreateRemoteSecretCommand
             {
                 Name = line.GetValue(name), Type = line.GetValue(type)!, Server = line.GetValue(server), ServiceAccount = line.GetValue(account),
                 SecretName = line.GetValue(secret), CreateServiceAccount = line.GetValue(create), Namespace = line.GetValue(GlobalOptions.IstioNamespace)!,
+                Rotate = line.GetValue(rotate), TokenDuration = line.GetValue(duration) is { } text ? Duration.Parse(text, "--token-duration") : null,
             };
             Console.Write(await new RemoteSecret(client, TimeProvider.System, note => Console.Error.WriteLine(note)).MakeAsync(request, stop));
             return 0;

@@ -27,7 +27,7 @@ internal static class RemoteClustersCommand
                 [
                     row.Cluster["id"]?.ToString() ?? "", row.Cluster["secretName"]?.ToString() ?? "", row.Cluster["syncStatus"]?.ToString() ?? "", row.Pod,
                     EndpointSources.Since(row.Cluster["lastContact"]?.ToString(), now), EndpointSources.Freshness(row.Cluster["source"]?.ToString(), row.Cluster["confirmed"]?.ToString(), now),
-                    row.Cluster["message"]?.ToString() ?? row.Cluster["snapshot"]?["problem"]?.ToString() ?? "",
+                    row.Cluster["message"]?.ToString() ?? row.Cluster["warning"]?.ToString() ?? row.Cluster["snapshot"]?["problem"]?.ToString() ?? "",
                 ])]));
             return 0;
         });

@@ -26,10 +26,11 @@ internal sealed class SteadyLoad : IAsyncDisposable
     private readonly Task[] _callers;
     private volatile bool _enough;
 
-    internal SteadyLoad(LabRig lab)
+    /// <param name="clusters">Where callers are; none: in every cluster. A caller needs its cluster's API server all the time.</param>
+    internal SteadyLoad(LabRig lab, params string[] clusters)
     {
         _lab = lab;
-        _callers = [.. MeshRig.Clusters.Select(cluster => Task.Run(() => CallAsync(cluster)))];
+        _callers = [.. (clusters.Length == 0 ? MeshRig.Clusters : clusters).Select(cluster => Task.Run(() => CallAsync(cluster)))];
     }
 
     internal TimeSpan Now => Stopwatch.GetElapsedTime(_begun);

@@ -58,15 +58,15 @@ internal sealed class PodSandbox : IDisposable
 
     public void Dispose() => Network?.Dispose();
 
-    internal static bool IsOfThisBoot(PodRecord record) => record.Boot == Boot();
+    /// <summary>What was done in it still holds: neither the lab nor the cluster's power was off since.</summary>
+    internal static bool Lives(PodRecord record, string path) =>
+        // A plain file of that name is what an ended lab left: the namespace itself is gone.
+        record.Boot == Boot() && (record.HostNetwork || IsMountPoint(path));
 
     private static PodSandbox? TryReopen(PodRecord record, string path)
     {
-        if (!IsOfThisBoot(record)) return null;
-        if (record.HostNetwork) return new(record, null, path);
-        // A plain file of that name is what an ended lab left: the namespace itself is gone.
-        if (!IsMountPoint(path)) return null;
-        return new(record, NamespaceHandle.Open(path, NamespaceKinds.Network), path);
+        if (!Lives(record, path)) return null;
+        return record.HostNetwork ? new(record, null, path) : new(record, NamespaceHandle.Open(path, NamespaceKinds.Network), path);
     }
 
     private static async Task<PodSandbox> CreateAsync(

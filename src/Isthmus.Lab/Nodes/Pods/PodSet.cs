@@ -2,6 +2,7 @@ using System.Collections.Concurrent;
 using System.Net;
 using Isthmus.Kubernetes.Objects;
 using Isthmus.Lab.Linux;
+using Isthmus.Lab.Network;
 using Isthmus.Lab.Nodes.Containers;
 using Isthmus.Lab.Nodes.Volumes;
 using Isthmus.Lab.Nodes.Processes;
@@ -101,7 +102,7 @@ internal sealed partial class PodSet(NodeContext node, CancellationToken stop)
 
     private IEnumerable<PodRecord> Records() => Directories(node.Settings.PodDirectories)
         .Select(directory => StateFile.Read(PodSandbox.RecordFile(directory), NodeJson.Default.PodRecord))
-        .OfType<PodRecord>().Where(PodSandbox.IsOfThisBoot);
+        .OfType<PodRecord>().Where(record => PodSandbox.Lives(record, NamespacePaths.Pod(node.Settings.Cluster, record.Uid)));
 
     private static IEnumerable<string> Directories(string path) => Directory.Exists(path) ? Directory.GetDirectories(path) : [];
 

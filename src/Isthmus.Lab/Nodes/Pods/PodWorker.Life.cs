@@ -17,7 +17,7 @@ internal sealed partial class PodWorker
     {
         if (_pod.Status.Phase is "Succeeded" or "Failed") _outcome = _pod.Status.Phase;
         var record = StateFile.Read(PodSandbox.RecordFile(_directory), NodeJson.Default.PodRecord);
-        var lives = record is not null && PodSandbox.IsOfThisBoot(record);
+        var lives = record is not null && PodSandbox.Lives(record, NetworkPath);
         _initialized = lives && record!.Initialized;
         foreach (var slot in _slots)
         {

@@ -1,0 +1,53 @@
+using System.Buffers.Text;
+using System.Security.Cryptography;
+using System.Security.Cryptography.X509Certificates;
+using System.Text;
+using System.Text.Json;
+using System.Text.Json.Nodes;
+
+namespace Isthmus.Kubernetes.Client;
+
+/// <summary>How long a credential is good for, as far as it says so itself.</summary>
+/// <param name="Issued">Null when it does not say.</param>
+public readonly record struct CredentialLifetime(DateTimeOffset? Issued, DateTimeOffset Expires)
+{
+    private static readonly TimeSpan WarningOfUnknown = TimeSpan.FromDays(7);
+
+    /// <summary>Less than a fifth of its life is left: time to make another.</summary>
+    public bool IsEnding(DateTimeOffset now) => Expires - now < (Issued is { } issued && issued < Expires ? (Expires - issued) / 5 : WarningOfUnknown);
+
+    /// <summary>Null for credentials that do not expire, or do not tell.</summary>
+    public static CredentialLifetime? Of(ClusterAccess access) =>
+        OfToken(access.Token) is { } token ? token : access.ClientCertificate is { } pem ? OfCertificate(pem) : null;
+
+    /// <summary>The claims of a JSON Web Token, which is for its API server to verify; any other token tells nothing.</summary>
+    private static CredentialLifetime? OfToken(string? token)
+    {
+        if (token?.Split('.') is not [_, var payload, _]) return null;
+        try
+        {
+            var claims = JsonNode.Parse(Base64Url.DecodeFromChars(payload)) as JsonObject;
+            return Time(claims?["exp"]) is { } expires ? new(Time(claims?["iat"]), expires) : null;
+        }
+        catch (Exception e) when (e is FormatException or JsonException or ArgumentException or DecoderFallbackException)
+        {
+            return null;
+        }
+    }
+
+    private static DateTimeOffset? Time(JsonNode? claim) =>
+        claim is JsonValue value && value.TryGetValue<long>(out var seconds) && seconds > 0 && seconds < 253402300800 ? DateTimeOffset.FromUnixTimeSeconds(seconds) : null;
+
+    private static CredentialLifetime? OfCertificate(string pem)
+    {
+        try
+        {
+            using var certificate = X509Certificate2.CreateFromPem(pem);
+            return new(certificate.NotBefore.ToUniversalTime(), certificate.NotAfter.ToUniversalTime());
+        }
+        catch (CryptographicException)
+        {
+            return null;
+        }
+    }
+}

@@ -1,0 +1,68 @@
+using System.Text.Json.Nodes;
+using Isthmus.Tests.Mesh.Lab;
+using Xunit;
+
+namespace Isthmus.Tests.Mesh.Mesh;
+
+/// <summary>Faults of a mesh and what it tells about them, by the commands that people have.</summary>
+internal sealed class FaultRig(MeshRig mesh, LabRig lab)
+{
+    internal async Task LabAsync(params string[] words) => (await lab.IsthmusAsync(["lab", .. words])).Expect(0);
+
+    /// <summary>Cuts a cluster's node off from another's, in both directions; each keeps its API server and its clients on the machine.</summary>
+    internal async Task CutAsync(string cluster, string other)
+    {
+        var (address, pool) = await PlaceAsync(other);
+        await LabAsync("shell", "--cluster", cluster, "--", "nft", $$"""
+            table inet isthmus-fault {
+                chain in { type filter hook prerouting priority -300; ip saddr { {{address}}, {{pool}} } drop; }
+                chain out { type filter hook postrouting priority 300; ip daddr { {{address}}, {{pool}} } drop; }
+            }
+            """);
+    }
+
+    internal Task HealAsync(string cluster) => LabAsync("shell", "--cluster", cluster, "--", "nft", "delete table inet isthmus-fault");
+
+    /// <summary>Ends a workload's Pods at once, without a word to them.</summary>
+    internal async Task KillAsync(string cluster, string ns, string deployment)
+    {
+        await mesh.KubectlAsync(cluster, $"-n {ns} delete pod -l app={deployment} --force --grace-period=0");
+        await mesh.KubectlAsync(cluster, $"-n {ns} rollout status deployment/{deployment} --timeout=90s");
+    }
+
+    internal async Task RestartAsync(string cluster, string ns, string deployment)
+    {
+        await mesh.KubectlAsync(cluster, $"-n {ns} rollout restart deployment/{deployment}");
+        await mesh.KubectlAsync(cluster, $"-n {ns} rollout status deployment/{deployment} --timeout=90s");
+    }
+
+    /// <summary>Waits until a cluster's control planes have what they serve of another from there: live, memory or snapshot.</summary>
+    internal Task ServedFromAsync(string cluster, string other, string source) => MeshRig.UntilAsync(
+        async () => (await lab.IsthmusAsync("remote-clusters", $"--context={cluster}", "-o", "json")).Output,
+        text => text.StartsWith('[') && JsonNode.Parse(text) is JsonArray { Count: > 0 } lines
+            && lines.All(line => line!["id"]!.ToString() != other || line["source"]?.ToString() == source) && lines.Any(line => line!["id"]!.ToString() == other),
+        $"{cluster} serves {other} from {source}");
+
+    /// <summary>Waits until the caller's proxy has addresses that its control plane knows of a cluster from there.</summary>
+    internal Task KnownFromAsync(string cluster, string words) => MeshRig.UntilAsync(
+        async () => (await lab.IsthmusAsync("proxy-config", "endpoints", "deploy/sleep.sample", $"--context={cluster}", "--fqdn", "helloworld.sample.svc.cluster.local")).Output,
+        text => text.Contains(words, StringComparison.Ordinal), $"the caller in {cluster} has endpoints known from: {words}");
+
+    /// <summary>What increments made equals what everything from scratch makes, in every control plane; and the clusters form one mesh.</summary>
+    internal async Task AgreesAsync()
+    {
+        foreach (var cluster in MeshRig.Clusters)
+        {
+            var page = JsonNode.Parse((await lab.KubectlAsync($"--context={cluster}", "-n", "istio-system", "exec", "deploy/istiod", "--", "pilot-discovery", "request", "GET", "/debug/live?verify")).Expect(0))!;
+            Assert.True(page["differences"]!.AsArray().Count == 0, $"{cluster}: {page["differences"]}");
+            Assert.Equal(0, (int)page["failures"]!);
+        }
+        await MeshRig.UntilAsync(async () => (await lab.IsthmusAsync("verify", "--contexts", string.Join(',', MeshRig.Clusters))).Output, text => text.Contains("form one mesh", StringComparison.Ordinal), "verify is content");
+    }
+
+    private async Task<(string Address, string Pool)> PlaceAsync(string cluster)
+    {
+        var place = (await lab.StatusAsync())["clusters"]!.AsArray().Single(item => item!["name"]!.ToString() == cluster)!;
+        return (place["address"]!.ToString(), place["loadBalancerPool"]!.ToString());
+    }
+}

@@ -1,0 +1,43 @@
+using Xunit;
+
+namespace Isthmus.Tests.Mesh.Mesh;
+
+/// <summary>
+/// The same load from inside the caller's Pod, so that it goes on while the API server of its cluster is away; what it heard is read
+/// when the API server is back. Each request waits for the one before.
+/// </summary>
+internal sealed class InnerLoad(MeshRig mesh, string cluster) : IAsyncDisposable
+{
+    private const string File = "/tmp/isthmus-load";
+
+    private bool _runs;
+
+    internal async Task BeginAsync()
+    {
+        await mesh.ScriptAsync(cluster, "sample", "deploy/sleep", "sleep",
+            $"rm -f {File}*; setsid sh -c 'echo $$ > {File}.pid; exec curl -sS -N -m 10 --rate 25/s -w \"CODE %{{http_code}} %{{errormsg}}\\n\" \"helloworld:5000/hello?[1-100000]\"' > {File} 2>&1 < /dev/null & sleep 0.5");
+        _runs = true;
+    }
+
+    /// <summary>Ends it, and gives the codes that it got in order.</summary>
+    internal async Task<IReadOnlyList<string>> FinishAsync()
+    {
+        _runs = false;
+        // The number may have become another's only in a new container, whose /tmp is empty.
+        var text = await mesh.ScriptAsync(cluster, "sample", "deploy/sleep", "sleep", $"kill $(cat {File}.pid); grep -ao 'CODE .*' {File}; rm -f {File}*");
+        return [.. text.Split('\n', StringSplitOptions.RemoveEmptyEntries).Select(line => line["CODE ".Length..].Trim())];
+    }
+
+    internal async Task FinishAndCheckAsync()
+    {
+        var codes = await FinishAsync();
+        var failed = codes.Where(code => code != "200").ToList();
+        Assert.True(codes.Count > 0 && failed.Count == 0, $"inside {cluster}: {failed.Count} of {codes.Count} failed, the first: {string.Join("; ", failed.Take(5))}");
+        MeshRig.Note($"inside {cluster}: {codes.Count} answers, all 200");
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        if (_runs) await FinishAsync();
+    }
+}

@@ -4,6 +4,7 @@ using Isthmus.ControlPlane.Debug;
 using Isthmus.ControlPlane.Derive;
 using Isthmus.ControlPlane.Injection;
 using Isthmus.ControlPlane.LastKnown;
+using Isthmus.ControlPlane.Mcs;
 using Isthmus.ControlPlane.Push;
 using Isthmus.ControlPlane.Webhooks;
 using Isthmus.Kubernetes.Client;
@@ -54,13 +55,13 @@ public sealed partial class ControlPlane : IAsyncDisposable
         _ca = new(_client, settings.Namespace, () => _injector.Current.TrustDomain, ports.Time, _logs.CreateLogger<CaState>());
         tlsSource.State = _ca;
         _roots = new(_ca, settings.Namespace, ports.Time);
-        var mesh = new MeshGraph();
+        var mesh = new MeshGraph(settings.MultiCluster);
         var writer = new MeshWriter(mesh, new());
         writer.HoldAllocation();
         _engine = new(writer, new(settings.DebounceAfter, settings.DebounceMax), ports.Time, _logs.CreateLogger<PushEngine>());
         _addresses = new(_client, settings.Namespace, _engine, ports.Time, _logs.CreateLogger<AddressTable>());
         var objects = new MeshObjects(settings, change => _engine.PostAsync(change, CancellationToken.None), _logs.CreateLogger<MeshObjects>());
-        var config = new ClusterWatch(new(settings.ClusterId, 0), "", ports.ConfigCluster, isConfig: true, settings.Namespace, objects, ports.Time);
+        var config = new ClusterWatch(new(settings.ClusterId, 0), "", ports.ConfigCluster, isConfig: true, settings.Namespace, settings.MultiCluster, objects, ports.Time);
         _clusters = new(settings, config, objects, _roots, ports.Time, _logs.CreateLogger<ClusterSet>());
         _clusters.Changed += RemoteChanged;
         _lastKnown = new(new(_client, settings.Namespace, ports.Time), _clusters, objects, _engine, ports.Time, _logs.CreateLogger<LastKnownGood>());
@@ -86,6 +87,7 @@ public sealed partial class ControlPlane : IAsyncDisposable
             _addresses.RunAsync(ended.Token),
             _roots.RunAsync(() => _clusters.Remotes.Values, ended.Token),
             _lastKnown.RunAsync(ended.Token),
+            new MultiClusterController(_client, _settings, _engine, _ports.Time, _logs.CreateLogger<MultiClusterController>()).RunAsync(ended.Token),
         };
         // A part that ends on its own takes the process with it: Kubernetes starts it again, whole.
         var first = await Task.WhenAny(tasks.Where((_, index) => index != BecomeReadyIndex));

@@ -2,6 +2,7 @@ using System.Globalization;
 using Isthmus.Core.Collections;
 using Isthmus.Core.Names;
 using Isthmus.Core.Problems;
+using Isthmus.Mesh.Model;
 
 namespace Isthmus.ControlPlane;
 
@@ -29,6 +30,7 @@ public sealed record DiscoverySettings
     public TimeSpan LongestCertificateLifetime { get; init; } = TimeSpan.FromDays(90);
     public TimeSpan DebounceAfter { get; init; } = TimeSpan.FromMilliseconds(100);
     public TimeSpan DebounceMax { get; init; } = TimeSpan.FromSeconds(10);
+    public MultiClusterSettings MultiCluster { get; init; } = MultiClusterSettings.Default;
     public int MonitoringPort { get; init; } = Ports.DiscoveryMonitoring;
 
     /// <summary>The name of its Service.</summary>
@@ -55,6 +57,10 @@ public sealed record DiscoverySettings
             RemoteClusterTimeout = Span(environment, "PILOT_REMOTE_CLUSTER_TIMEOUT", TimeSpan.FromSeconds(30)),
             DebounceAfter = Span(environment, "PILOT_DEBOUNCE_AFTER", TimeSpan.FromMilliseconds(100)),
             DebounceMax = Span(environment, "PILOT_DEBOUNCE_MAX", TimeSpan.FromSeconds(10)),
+            MultiCluster = new(
+                Text("ENABLE_MCS_HOST", "true") == "true", Text("ENABLE_MCS_SERVICE_DISCOVERY", "false") == "true",
+                Text("ENABLE_MCS_CLUSTER_LOCAL", "false") == "true", Text("ENABLE_MCS_AUTO_EXPORT", "false") == "true",
+                Text("MCS_API_GROUP", MultiClusterSettings.Default.ApiGroup), Text("MCS_API_VERSION", MultiClusterSettings.Default.ApiVersion)),
             DefaultCertificateLifetime = Span(environment, "DEFAULT_WORKLOAD_CERT_TTL", TimeSpan.FromHours(24)),
             LongestCertificateLifetime = Span(environment, "MAX_WORKLOAD_CERT_TTL", TimeSpan.FromDays(90)),
         };

@@ -14,6 +14,7 @@ using Isthmus.Lab.Nodes.Probes;
 using Isthmus.Lab.Nodes.Processes;
 using Isthmus.Lab.Nodes.Server;
 using Isthmus.Lab.Pki;
+using Isthmus.Lab.Nodes.Volumes;
 using Isthmus.Lab.ServiceProxy;
 using Microsoft.Extensions.Logging;
 
@@ -70,6 +71,7 @@ public static class NodeProgram
             events.RunAsync(end.Token),
             new NodeObject(client, cluster, capacity, images, time, log).RunAsync(end.Token),
             proxy.RunAsync(end.Token),
+            ClaimDirectories.RunAsync(client, settings.ClaimDirectories, KubeNodeApi.Watching, time, end.Token),
             new NodeServer(node, pods, Path.Combine(directory, "node.sock")).RunAsync(end.Token),
             WatchPodsAsync(client, settings.NodeName, api, pods, time, end.Token),
         ];

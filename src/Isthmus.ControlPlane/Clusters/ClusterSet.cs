@@ -165,7 +165,7 @@ public sealed partial class ClusterSet(
     /// <summary>A watch that is up goes on feeding until the new one has listed everything: no endpoint leaves in between, whatever the new credentials are worth.</summary>
     private ClusterWatch Begin(RemoteCluster cluster, ClusterWatch? current)
     {
-        var watch = new ClusterWatch(new(cluster.Id, ++_watchesBegun), cluster.Secret, cluster.Access, isConfig: false, settings.Namespace, objects, time);
+        var watch = new ClusterWatch(new(cluster.Id, ++_watchesBegun), cluster.Secret, cluster.Access, isConfig: false, settings.Namespace, settings.MultiCluster, objects, time);
         if (current?.Contact.Synced == true)
         {
             _next[cluster.Id] = watch;

@@ -1,3 +1,4 @@
+using Isthmus.ControlPlane.Derive;
 using Isthmus.Kubernetes.Client;
 using Isthmus.Kubernetes.Objects;
 using Isthmus.Kubernetes.Watch;
@@ -11,18 +12,20 @@ namespace Isthmus.ControlPlane.Clusters;
 public sealed class ClusterWatch : IAsyncDisposable
 {
     private static readonly TimeSpan ContactInterval = TimeSpan.FromSeconds(1);
+    private static readonly TimeSpan AnswerInterval = TimeSpan.FromMilliseconds(20);
 
     private readonly IClusterObjects _objects;
     private readonly TimeProvider _time;
     private readonly CancellationTokenSource _stop = new();
     private readonly List<(Task Synced, Func<DateTimeOffset?> LastContact, Func<Exception?> LastError)> _informers = [];
+    private readonly List<Task> _optional = [];
     private readonly List<Task> _tasks = [];
     private readonly WatchId _id;
     private ClusterContact? _told;
     private long _snapshotOf;
 
     /// <param name="id">The cluster, and which watch of it this is.</param>
-    public ClusterWatch(WatchId id, string secret, ClusterAccess access, bool isConfig, string istioNamespace, IClusterObjects objects, TimeProvider time)
+    public ClusterWatch(WatchId id, string secret, ClusterAccess access, bool isConfig, string istioNamespace, MultiClusterSettings multiCluster, IClusterObjects objects, TimeProvider time)
     {
         (_id, Secret, Access, IsConfig, _objects, _time) = (id, secret, access, isConfig, objects, time);
         Client = new KubeClient(access, "isthmus-discovery");
@@ -31,6 +34,7 @@ public sealed class ClusterWatch : IAsyncDisposable
         Add<Pod>(Kinds.Pod);
         Add<Node>(Kinds.Node);
         Add<Namespace>(Kinds.Namespace);
+        foreach (var kind in MultiClusterFacts.KindsOf(multiCluster)) WatchIfServed<JsonObject>(kind);
         if (!isConfig) return;
         // Istio's resources are read from the configuration cluster only.
         foreach (var kind in IstioKind.Effective)
@@ -53,8 +57,8 @@ public sealed class ClusterWatch : IAsyncDisposable
 
     public KubeClient Client { get; }
 
-    /// <summary>Completes when every kind has been listed once.</summary>
-    public Task Synced => Task.WhenAll(_informers.Select(informer => informer.Synced));
+    /// <summary>Completes when every kind has been listed once, as far as the cluster has it.</summary>
+    public Task Synced => Task.WhenAll(_informers.Select(informer => informer.Synced).Concat(_optional));
 
     /// <summary>Why the API server could not be reached last; null while all watches are up.</summary>
     public Exception? LastError => _informers.Select(informer => informer.LastError()).FirstOrDefault(error => error is not null);
@@ -92,8 +96,26 @@ public sealed class ClusterWatch : IAsyncDisposable
     private void Add<T>(ResourceKind kind, string? ns = null) where T : class
     {
         var informer = new Informer<T>(Client, kind, new InformerSettings { Namespace = ns }, _time);
-        var first = true;
         _informers.Add((informer.Synced, () => informer.LastContact, () => informer.LastError));
+        Run(informer, kind);
+    }
+
+    /// <summary>A kind that a cluster may lack, or that an account may not be allowed to read: neither says anything about the cluster's health.</summary>
+    private void WatchIfServed<T>(ResourceKind kind) where T : class
+    {
+        var informer = new Informer<T>(Client, kind, new InformerSettings { LongestBackoff = TimeSpan.FromSeconds(2) }, _time);
+        _optional.Add(AnsweredAsync(informer));
+        Run(informer, kind);
+    }
+
+    private async Task AnsweredAsync<T>(Informer<T> informer) where T : class
+    {
+        while (!informer.Synced.IsCompleted && informer.LastError is not KubeException { Code: 403 or 404 }) await Task.Delay(AnswerInterval, _time, _stop.Token);
+    }
+
+    private void Run<T>(Informer<T> informer, ResourceKind kind) where T : class
+    {
+        var first = true;
         _tasks.Add(Task.Run(() => informer.RunAsync(async changes =>
         {
             // The first list replaces what an earlier watch of the cluster, with other credentials, had brought.

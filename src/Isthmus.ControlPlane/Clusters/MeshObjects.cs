@@ -92,6 +92,7 @@ public sealed partial class MeshObjects(DiscoverySettings settings, Func<Action<
             case Node node: writer.Put(cluster, node); break;
             case Namespace ns: writer.Put(cluster, ns); break;
             case ConfigMap map: Settings(writer, cluster, map); break;
+            case JsonObject export when MultiClusterFacts.Kinds.Contains(kind.Kind): writer.PutMultiCluster(cluster, Versioned(kind, export)); break;
             case JsonObject config: writer.PutConfig(cluster, Versioned(kind, config)); break;
             default: throw new NotSupportedException($"{kind} is not a kind of the mesh");
         }
@@ -110,7 +111,8 @@ public sealed partial class MeshObjects(DiscoverySettings settings, Func<Action<
         known.Remove(key);
         var (ns, name) = key.Split('/', 2) is [var left, var right] ? (left, right) : ("", key);
         if (kind == Kinds.ConfigMap) return; // the last good settings stay
-        if (IstioKind.Effective.Any(istio => istio.Kind == kind.Kind && istio.Group == kind.Group)) writer.RemoveConfig(cluster, kind.Kind, ns, name);
+        if (MultiClusterFacts.Kinds.Contains(kind.Kind)) writer.RemoveMultiCluster(cluster, kind.Kind, ns, name);
+        else if (IstioKind.Effective.Any(istio => istio.Kind == kind.Kind && istio.Group == kind.Group)) writer.RemoveConfig(cluster, kind.Kind, ns, name);
         else writer.Remove(cluster, kind, ns, name);
     }
 

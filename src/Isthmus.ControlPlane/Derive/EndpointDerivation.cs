@@ -9,7 +9,7 @@ using Isthmus.Mesh.Model;
 namespace Isthmus.ControlPlane.Derive;
 
 /// <summary>Where endpoints come from, and what is known about each: EndpointSlices and ServiceEntries.</summary>
-internal sealed class EndpointDerivation(MeshSources sources, PolicyIndex policies)
+internal sealed class EndpointDerivation(MeshSources sources, PolicyIndex policies, MultiClusterHosts exports)
 {
     public EndpointSet OfSlice(Reader read, SliceFacts slice)
     {
@@ -17,8 +17,9 @@ internal sealed class EndpointDerivation(MeshSources sources, PolicyIndex polici
         if (read.Get(sources.Services, new ObjectKey(cluster, ns, slice.Service)) is not { } service) return new("", default);
         var ports = Join(service, slice.Ports);
         var context = Context(read, cluster, ns);
+        var withheld = exports.IsWithheld(read, service);
         var endpoints = new List<MeshEndpoint>(slice.Addresses.Count);
-        foreach (var address in slice.Addresses) endpoints.Add(OfAddress(read, service, slice, address, ports, context));
+        foreach (var address in slice.Addresses) endpoints.Add(OfAddress(read, service, slice, address, ports, context) with { Withheld = withheld });
         return new(service.Hostname, endpoints.ToValueList());
     }
 

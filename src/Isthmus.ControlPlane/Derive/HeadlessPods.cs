@@ -19,7 +19,7 @@ internal sealed class HeadlessPods(Live<string, MeshService> services, Live<stri
         if (read.Get(services, sets[0].Hostname) is not { Headless: true, ClusterLocal: false } service) return [];
         var table = read.Get(gateways, "") ?? GatewayTable.Empty;
         return sets.SelectMany(set => set.Endpoints)
-            .Where(endpoint => endpoint.Network.Length > 0 && table.Knows(endpoint.Network) && endpoint.Ports.Any(port => port.Mtls))
+            .Where(endpoint => !endpoint.Withheld && endpoint.Network.Length > 0 && table.Knows(endpoint.Network) && endpoint.Ports.Any(port => port.Mtls))
             .Select(endpoint => (Pod: PodOf(service, endpoint), Endpoint: endpoint))
             .Where(item => item.Pod.Name.Length > 0)
             .GroupBy(item => item.Pod)

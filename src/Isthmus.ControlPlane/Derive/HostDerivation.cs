@@ -8,7 +8,7 @@ using Isthmus.Mesh.Model;
 namespace Isthmus.ControlPlane.Derive;
 
 /// <summary>Makes one host of the Services of the same name and namespace in every cluster, and of ServiceEntries.</summary>
-internal sealed class HostDerivation(MeshSources sources)
+internal sealed class HostDerivation(MeshSources sources, MultiClusterSettings multiCluster)
 {
     private static readonly string[] DefaultClusterLocal = ["*.kube-system.svc.", "kubernetes.default.svc."];
 
@@ -30,7 +30,7 @@ internal sealed class HostDerivation(MeshSources sources)
             ordered.Select(service => service.Cluster).ToValueList(),
             first.Labels,
             first.ExportTo.IsEmpty ? mesh.DefaultServiceExportTo : first.ExportTo,
-            first.ExternalName.Length > 0, false, IsClusterLocal(first.Hostname, mesh),
+            first.ExternalName.Length > 0, false, multiCluster.ClusterLocal || IsClusterLocal(first.Hostname, mesh),
             ordered.Select(service => service.Source).ToValueList());
     }
 
@@ -119,10 +119,12 @@ internal sealed class HostDerivation(MeshSources sources)
     /// <summary>The first port of each number; UDP has numbers of its own.</summary>
     private static ValueList<ServicePort> United(IEnumerable<ServicePort> ports) => ports.DistinctBy(port => (port.Number, port.Protocol == Protocol.Udp)).ToValueList();
 
+    public bool IsClusterLocal(Reader read, string host) => IsClusterLocal(host, Settings(read).Mesh);
+
     private MeshSettings Settings(Reader read) => read.Get(sources.Settings, "") ?? MeshSettings.Default;
 
     /// <summary>Users' settings first; some hosts are local unless a setting says otherwise.</summary>
-    private static bool IsClusterLocal(string host, MeshConfig mesh)
+    public static bool IsClusterLocal(string host, MeshConfig mesh)
     {
         foreach (var setting in mesh.ServiceSettings)
         {

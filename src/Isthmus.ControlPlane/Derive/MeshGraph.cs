@@ -14,18 +14,20 @@ public sealed class MeshGraph
     private readonly HostDerivation _hosts;
     private readonly Live<string, ClusterIds> _clusterIds;
 
-    public MeshGraph()
+    public MeshGraph(MultiClusterSettings? multiCluster = null)
     {
         Graph = new();
         Sources = new(Graph);
         var policies = new PolicyIndex(Sources);
-        _hosts = new(Sources);
+        _hosts = new(Sources, multiCluster ?? MultiClusterSettings.Default);
+        var exports = new MultiClusterHosts(Sources, multiCluster ?? MultiClusterSettings.Default, _hosts);
         // Hosts whose definition names none of its clusters must still know which clusters there are.
         _clusterIds = Sources.Clusters.GroupBy(_ => "", "clusters together")
             .Derive((_, contacts) => One("", new ClusterIds(contacts.Select(contact => contact.Cluster).Order(StringComparer.Ordinal).ToValueList())), "cluster ids");
 
         var byHost = Sources.Services.GroupBy(service => service.Hostname, "services by host");
         var ofKube = byHost.Derive((read, services) => One(services[0].Hostname, _hosts.Merge(read, services)), "hosts of services");
+        var ofExports = byHost.Derive((read, services) => exports.HostOf(read, services, Clusters(read)) is { } host ? One(host.Hostname, host) : [], "hosts of exports");
         var ofEntries = Sources.ServiceEntries
             .Derive((_, entry) => entry.Hosts.Distinct().Select(host => KeyValuePair.Create((entry.Source, host), new EntryHost(host, entry))), "entries and hosts")
             .GroupBy(item => item.Host, "entries by host")
@@ -33,7 +35,7 @@ public sealed class MeshGraph
         Disagreements = byHost.Derive((read, services) => _hosts.Disagreements(read, services).ToValueList() is { IsEmpty: false } problems
             ? One(services[0].Hostname, new ObjectProblems(problems)) : [], "disagreements");
 
-        var endpoints = new EndpointDerivation(Sources, policies);
+        var endpoints = new EndpointDerivation(Sources, policies, exports);
         var ofSlices = Sources.Slices.Derive((read, slice) => One((slice.Source, ""), endpoints.OfSlice(read, slice)), "endpoints of slices");
         GatewaySets = EntriesOfNetworks(ofSlices);
         GatewayTables = GatewaySets.GroupBy(_ => "", "gateways together").Derive((_, all) => One("", GatewayDerivation.Table(all)), "gateway table");
@@ -48,11 +50,13 @@ public sealed class MeshGraph
         var pods = new HeadlessPods(ofKube, GatewayTables);
         var podHosts = sets.Derive((read, group) => pods.Of(read, group), "pods of headless hosts");
 
-        Unaddressed = ofKube.UnionWith(ofEntries, "hosts of objects")
+        Unaddressed = ofKube.UnionWith(ofEntries, "hosts of objects").UnionWith(ofExports, "and of exports")
             .UnionWith(podHosts.Derive((_, pod) => One(pod.Service.Hostname, pod.Service), "hosts of pods"), "hosts before allocation");
         AddressNeeds = Unaddressed.Derive(Needs, "address needs");
         Services = Unaddressed.Derive(Addressed, "hosts");
         Endpoints = sets.Derive((read, group) => One(group[0].Hostname, endpoints.Gather(read, group, read.Get(Services, group[0].Hostname))), "endpoints of hosts")
+            .UnionWith(sets.Derive((read, group) => read.Get(ofKube, group[0].Hostname) is { } service && read.Get(ofExports, MultiClusterSettings.HostOf(service.Name, service.Namespace)) is { } host
+                ? One(host.Hostname, endpoints.Gather(read, [MultiClusterHosts.EndpointsOf(host, group)], host)) : [], "endpoints of exports"), "and of exports")
             .UnionWith(podHosts.Derive((read, pod) => One(
                 pod.Service.Hostname, endpoints.Gather(read, [new(pod.Service.Hostname, pod.Endpoints)], pod.Service)), "endpoints of pods"), "endpoints");
 
@@ -119,6 +123,9 @@ public sealed class MeshGraph
 
     /// <summary>The entries of networks as they were found, those that are not ready included.</summary>
     public IEnumerable<NetworkGateway> Gateways => GatewaySets.Items.Values.SelectMany(set => set.Gateways);
+
+    /// <summary>Whether MeshConfig, or Istio's defaults, keep a host to each cluster.</summary>
+    public bool IsClusterLocal(string host) => HostDerivation.IsClusterLocal(host, (Sources.Settings.Items.GetValueOrDefault("") ?? MeshSettings.Default).Mesh);
 
     /// <summary>Host names of gateways that somebody must resolve into <see cref="MeshSources.ResolvedHosts"/>.</summary>
     public IEnumerable<string> GatewayHostNames => GatewayDerivation.HostNames(Sources);

@@ -28,6 +28,10 @@ public sealed class MeshSources(LiveGraph graph)
     public Source<ObjectKey, EnvoyFilter> EnvoyFilters { get; } = new(graph, "envoy filters");
     public Source<ObjectKey, PeerAuthentication> PeerAuthentications { get; } = new(graph, "peer authentications");
 
+    // Kubernetes' multi-cluster services API, of every cluster.
+    public Source<ObjectKey, ServiceExport> Exports { get; } = new(graph, "service exports");
+    public Source<ObjectKey, ServiceImport> Imports { get; } = new(graph, "service imports");
+
     /// <summary>Why objects were rejected or what is odd about them.</summary>
     public Source<ObjectRef, ObjectProblems> Problems { get; } = new(graph, "problems");
 

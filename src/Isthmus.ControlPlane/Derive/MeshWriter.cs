@@ -79,6 +79,20 @@ public sealed class MeshWriter
         }
     }
 
+    /// <summary>A ServiceExport or ServiceImport.</summary>
+    public void PutMultiCluster(string cluster, JsonObject @object)
+    {
+        var (export, import) = MultiClusterFacts.Of(cluster, @object);
+        if (export is not null) Sources.Exports.Put(MultiClusterFacts.Key(export.Source), export);
+        if (import is not null) Sources.Imports.Put(MultiClusterFacts.Key(import.Source), import);
+    }
+
+    public void RemoveMultiCluster(string cluster, string kind, string ns, string name)
+    {
+        if (kind == MultiClusterFacts.Export) Sources.Exports.Remove(new(cluster, ns, name));
+        else Sources.Imports.Remove(new(cluster, ns, name));
+    }
+
     /// <summary>One of Istio's objects. One that has errors changes nothing but the problems: the last good one stays.</summary>
     public void PutConfig(string cluster, JsonObject @object)
     {
@@ -146,6 +160,8 @@ public sealed class MeshWriter
         RemoveOf(Sources.PodReadiness, cluster);
         RemoveOf(Sources.Nodes, cluster);
         RemoveOf(Sources.Namespaces, cluster);
+        RemoveOf(Sources.Exports, cluster);
+        RemoveOf(Sources.Imports, cluster);
         RemoveOf(Sources.Gateways, cluster);
         RemoveOf(Sources.VirtualServices, cluster);
         RemoveOf(Sources.DestinationRules, cluster);

@@ -42,6 +42,7 @@ public sealed record MeshView(
     /// </summary>
     public DestinationRule? RuleFor(MeshService service, ProxyScope scope)
     {
+        if (service.ExportOf.Length > 0) return RuleOf(service, scope) ?? RuleOf(service with { Hostname = service.ExportOf }, scope);
         if (service.Pod is not { } pod) return RuleOf(service, scope);
         // A Pod without a rule of its own follows its headless host's, whose subsets say nothing about one Pod.
         return RuleOf(service, scope) ?? RuleOf(service with { Hostname = pod.PlainName }, scope)

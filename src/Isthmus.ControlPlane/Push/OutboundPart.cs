@@ -61,11 +61,13 @@ internal sealed class OutboundPart(ProxyScope scope)
         var byPort = hosts.Where(host => host.Service.Pod is null).SelectMany(host => host.Service.Ports.Where(port => port.Protocol.IsHttp() || port.Protocol == Protocol.Auto).Select(port => (port.Number, host.Service)))
             .GroupBy(item => item.Number, item => item.Service).ToDictionary(group => group.Key, group => group.ToList());
         var byName = hosts.ToDictionary(host => host.Service.Hostname, host => host.Service, StringComparer.Ordinal);
-        foreach (var name in plans.Where(plan => plan.RouteName.Length > 0).Select(plan => (plan.RouteName, plan.Port)).Distinct())
+        foreach (var name in plans.Where(plan => plan.RouteName.Length > 0).Select(plan => plan.RouteName).Distinct())
         {
-            var sniffed = name.RouteName.Contains(':', StringComparison.Ordinal);
-            var members = sniffed ? [byName[name.RouteName[..name.RouteName.LastIndexOf(':')]]] : byPort.GetValueOrDefault(name.Port) ?? [];
-            made.Add(Table(name.RouteName, name.Port, members, sniffed, view, policy, used));
+            // A port's table, or HOST:PORT where the host has one for itself.
+            var colon = name.LastIndexOf(':');
+            var port = int.Parse(name.AsSpan(colon + 1), System.Globalization.CultureInfo.InvariantCulture);
+            var members = colon > 0 ? [byName[name[..colon]]] : byPort.GetValueOrDefault(port) ?? [];
+            made.Add(Table(name, port, members, colon > 0, view, policy, used));
         }
         foreach (var stale in _virtualHosts.Keys.Where(key => !used.Contains(key)).ToList()) _virtualHosts.Remove(stale);
         foreach (var stale in _tables.Keys.Except(made.Select(table => table.Resource.Name)).ToList()) _tables.Remove(stale);

@@ -17,6 +17,8 @@ public static class Kinds
     public static readonly ResourceKind ReplicaSet = new("apps", "v1", "ReplicaSet", "replicasets", true);
     public static readonly ResourceKind StatefulSet = new("apps", "v1", "StatefulSet", "statefulsets", true);
     public static readonly ResourceKind DaemonSet = new("apps", "v1", "DaemonSet", "daemonsets", true);
+    public static readonly ResourceKind PersistentVolumeClaim = new("", "v1", "PersistentVolumeClaim", "persistentvolumeclaims", true);
+    public static readonly ResourceKind PersistentVolume = new("", "v1", "PersistentVolume", "persistentvolumes", false);
     public static readonly ResourceKind ControllerRevision = new("apps", "v1", "ControllerRevision", "controllerrevisions", true);
     public static readonly ResourceKind Job = new("batch", "v1", "Job", "jobs", true);
     public static readonly ResourceKind CronJob = new("batch", "v1", "CronJob", "cronjobs", true);
@@ -37,7 +39,7 @@ public static class Kinds
     public static readonly IReadOnlyList<ResourceKind> All =
     [
         Pod, Service, Endpoints, Node, Namespace, Secret, ConfigMap, ServiceAccount, Event, EndpointSlice, Deployment, ReplicaSet,
-        StatefulSet, DaemonSet, ControllerRevision, Job, CronJob, Lease, Role, RoleBinding, ClusterRole, ClusterRoleBinding, TokenReview,
+        StatefulSet, DaemonSet, ControllerRevision, PersistentVolumeClaim, PersistentVolume, Job, CronJob, Lease, Role, RoleBinding, ClusterRole, ClusterRoleBinding, TokenReview,
         SubjectAccessReview, SelfSubjectAccessReview, CustomResourceDefinition, MutatingWebhookConfiguration,
         ValidatingWebhookConfiguration, PodDisruptionBudget, HorizontalPodAutoscaler,
     ];

@@ -25,6 +25,8 @@ namespace Isthmus.Kubernetes.Objects;
 [JsonSerializable(typeof(StatefulSet))]
 [JsonSerializable(typeof(DaemonSet))]
 [JsonSerializable(typeof(ControllerRevision))]
+[JsonSerializable(typeof(PersistentVolumeClaim))]
+[JsonSerializable(typeof(PersistentVolume))]
 [JsonSerializable(typeof(Job))]
 [JsonSerializable(typeof(CronJob))]
 [JsonSerializable(typeof(PodDisruptionBudget))]

@@ -4,6 +4,7 @@ using Isthmus.Lab.Controllers.Identity;
 using Isthmus.Lab.Controllers.Lifecycle;
 using Isthmus.Lab.Controllers.Network;
 using Isthmus.Lab.Controllers.Nodes;
+using Isthmus.Lab.Controllers.Storage;
 using Isthmus.Lab.Controllers.Workloads;
 
 namespace Isthmus.Lab.Controllers;
@@ -25,7 +26,7 @@ public static class ClusterControllers
             new EndpointController(runtime), new MirrorController(runtime), new LoadBalancerController(runtime),
             new AccountController(runtime), new TokenSecretController(runtime), new NamespaceController(runtime), new GarbageCollector(runtime),
             new StatefulSetController(runtime, revisions), new DaemonSetController(runtime, revisions),
-            new JobController(runtime, jobs), new CronJobController(runtime, jobs), new DisruptionController(runtime), new NodeLifecycleController(runtime),
+            new JobController(runtime, jobs), new CronJobController(runtime, jobs), new DisruptionController(runtime), new VolumeClaimController(runtime), new NodeLifecycleController(runtime),
         ];
         await Task.WhenAll(view.RunAsync(stop), events.RunAsync(stop), StartAsync(view, controllers, settings, stop));
     }

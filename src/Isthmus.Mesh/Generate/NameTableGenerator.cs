@@ -17,7 +17,7 @@ public static class NameTableGenerator
         {
             var service = host.Service;
             if (service.Pod is not null) continue; // with its headless host
-            if (service.Headless) AddHeadless(table, host, Near(scope, host).Concat(far[service.Hostname].SelectMany(pod => Far(scope, pod))).ToList());
+            if (service.Headless) AddHeadless(table, host, Near(scope, host).Concat(Pods(far, service).SelectMany(pod => Far(scope, pod, service))).ToList());
             else
             {
                 var addresses = ServiceAddresses.For(service, scope).Items.Where(address => !ServiceAddresses.IsRange(address)).ToList();
@@ -35,16 +35,20 @@ public static class NameTableGenerator
     private static IEnumerable<Member> Near(ProxyScope scope, VisibleHost host) => host.Endpoints
         .Where(endpoint => endpoint.Health == EndpointHealth.Ready && endpoint.Address.Length > 0)
         .Where(endpoint => scope.Network.Length == 0 || endpoint.Network.Length == 0 || endpoint.Network == scope.Network)
-        .Where(endpoint => !host.Service.ClusterLocal || endpoint.Cluster == scope.Cluster)
+        .Where(endpoint => !(host.Service.ClusterLocal || endpoint.Withheld) || endpoint.Cluster == scope.Cluster)
         .OrderBy(endpoint => endpoint.Cluster != scope.Cluster).ThenBy(endpoint => endpoint.Cluster, StringComparer.Ordinal)
         .Select(endpoint => new Member(endpoint.Address, endpoint.PodHostname,
             endpoint.Network.Length > 0 && endpoint.PodHostname.Length > 0 ? HeadlessPod.NameOf(endpoint.PodHostname, endpoint.Cluster, host.Service.Hostname) : "", endpoint.Cluster));
 
+    /// <summary>An exported headless host has the Pods of the clusters that export it.</summary>
+    private static IEnumerable<VisibleHost> Pods(ILookup<string, VisibleHost> far, MeshService service) => service.ExportOf.Length == 0
+        ? far[service.Hostname] : far[service.ExportOf].Where(host => service.Clusters.Contains(host.Service.Pod!.Cluster));
+
     /// <summary>A Pod behind a gateway: the address that was allocated for it stands in.</summary>
-    private static IEnumerable<Member> Far(ProxyScope scope, VisibleHost host)
+    private static IEnumerable<Member> Far(ProxyScope scope, VisibleHost host, MeshService service)
     {
         if (host.Endpoints.FirstOrDefault(endpoint => endpoint.Health == EndpointHealth.Ready) is not { } endpoint) return [];
-        return ServiceAddresses.For(host.Service, scope).Items.Select(address => new Member(address, endpoint.PodHostname, host.Service.Hostname, endpoint.Cluster));
+        return ServiceAddresses.For(host.Service, scope).Items.Select(address => new Member(address, endpoint.PodHostname, HeadlessPod.NameOf(host.Service.Pod!.Name, endpoint.Cluster, service.Hostname), endpoint.Cluster));
     }
 
     /// <summary>The headless host has the addresses of all; a Pod's name means the nearest Pod that has it: own cluster, own network, others by cluster.</summary>

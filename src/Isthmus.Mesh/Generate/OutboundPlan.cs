@@ -71,12 +71,21 @@ public static class OutboundPlan
         }
     }
 
-    /// <summary>The address that stands for a Pod of another network leads to it and nowhere else, so that its HTTP shares no listener.</summary>
+    /// <summary>
+    /// The address that stands for a Pod of another network leads to it and nowhere else, so that its HTTP shares no listener. It answers
+    /// at the Pod's own port too: that is what is dialled of a headless Service's Pod that is near.
+    /// </summary>
     private static void AddPod(SortedDictionary<(string, int), Draft> drafts, ProxyScope scope, VisibleHost host, ServicePort port)
     {
+        var own = host.Endpoints.IsEmpty ? null : host.Endpoints[0].Port(port.Number);
         foreach (var address in ServiceAddresses.For(host.Service, scope))
         {
-            var draft = Get(drafts, address, port.Number);
+            Bind(Get(drafts, address, port.Number));
+            if (own is { Target: var target } && host.Service.Port(target) is null) Bind(Get(drafts, address, target));
+        }
+
+        void Bind(Draft draft)
+        {
             if (port.Protocol.IsHttp() || port.Protocol == Protocol.Auto) draft.AddHttp(ResourceNames.HostPort(host.Service.Hostname, port.Number), port.Protocol, host.Service);
             foreach (var chain in Chains(scope, host, port, null, false)) draft.AddChain(chain, host.Service);
         }
@@ -92,11 +101,13 @@ public static class OutboundPlan
         {
             var pods = host.Endpoints
                 .Where(endpoint => endpoint.Health == EndpointHealth.Ready && endpoint.Address.Length > 0 && endpoint.Port(port) is not null)
+                .Where(endpoint => !endpoint.Withheld || endpoint.Cluster == scope.Cluster)
                 .Where(endpoint => scope.Network.Length == 0 || endpoint.Network.Length == 0 || endpoint.Network == scope.Network)
                 .Select(endpoint => endpoint.Address).Distinct().ToList();
             return pods.Count > 0 || hasPods ? pods : [ResourceNames.AnyAddress];
         }
         var addresses = ServiceAddresses.For(host.Service, scope);
+        if (addresses.IsEmpty && host.Service.ExportOf.Length > 0) return []; // known by name only: nothing on the wire says that it is meant
         return addresses.IsEmpty ? [ResourceNames.AnyAddress] : addresses.Items.Where(address => Cidr.TryParse(address, out _));
     }
 

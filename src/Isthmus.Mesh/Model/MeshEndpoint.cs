@@ -57,6 +57,9 @@ public sealed record MeshEndpoint(
     /// <summary>The Pod's own name; empty when there is no Pod.</summary>
     public string PodName { get; init; } = "";
 
+    /// <summary>For callers of its own cluster alone: that does not export the service.</summary>
+    public bool Withheld { get; init; }
+
     public EndpointPort? Port(int servicePort)
     {
         foreach (var port in Ports)

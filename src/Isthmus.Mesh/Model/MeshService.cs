@@ -85,6 +85,9 @@ public sealed record MeshService(
     /// <summary>Set when the host is one Pod of a headless Service.</summary>
     public HeadlessPod? Pod { get; init; }
 
+    /// <summary>Set when the host is what clusters exported of another: that one's name.</summary>
+    public string ExportOf { get; init; } = "";
+
     public bool Headless => Resolution == Resolution.Original && !FromServiceEntry;
 
     /// <summary>The port of this number; UDP is never looked at, it passes by the proxies.</summary>

@@ -52,7 +52,16 @@ public sealed class LabNetworkTests
         Assert.Contains($"cluster1 {there}", await CallAsync(rig, "cluster2", $"{here}:8080"));
         var service = (await rig.KubectlAsync("--context=cluster2", "get", "service", "echo", "-o", "jsonpath={.spec.clusterIP}")).Expect(0);
         Assert.DoesNotContain("cluster2 ", await CallAsync(rig, "cluster1", service));
+        Assert.Equal($"echo reply from {there}", (await rig.KubectlAsync("--context=cluster1", "exec", "server", "--", "timeout", "5", "perl", "-MSocket", "-e", Ping, there)).Expect(0).Trim());
     }
+
+    /// <summary>What the program ping does without privileges; not every machine has it.</summary>
+    private const string Ping = """
+        socket(my $s, PF_INET, SOCK_DGRAM, 1) or die "no ping socket: $!";
+        send($s, pack("C2 n3 a8", 8, 0, 0, 0, 1, "isthmus!"), 0, pack_sockaddr_in(0, inet_aton($ARGV[0]))) or die "cannot send: $!";
+        my $from = recv($s, my $reply, 1500, 0) or die "no reply: $!";
+        print "echo reply from ", inet_ntoa((unpack_sockaddr_in($from))[1]) if unpack("C", $reply) == 0;
+        """;
 
     private static async Task DeployAsync(LabRig rig)
     {

@@ -7,17 +7,21 @@ using Xunit;
 namespace Isthmus.Tests.Mesh.Mesh;
 
 /// <summary>Two clusters on two networks as the quickstart joins them, made when the first test asks and shared by all of a class.</summary>
-public sealed class MeshRig : IAsyncLifetime
+public class MeshRig : IAsyncLifetime
 {
     internal static readonly string[] Clusters = ["cluster1", "cluster2"];
 
     private LabRig? _lab;
+
+    /// <summary>What <c>lab up</c> is told before the quickstart joins the clusters.</summary>
+    protected virtual string[] Up => [];
 
     public ValueTask InitializeAsync() => ValueTask.CompletedTask;
 
     public async ValueTask DisposeAsync()
     {
         if (_lab is not null) await _lab.DisposeAsync();
+        GC.SuppressFinalize(this);
     }
 
     /// <summary>Only a test can be skipped, so the tests begin the lab, not the fixture.</summary>
@@ -25,6 +29,7 @@ public sealed class MeshRig : IAsyncLifetime
     {
         if (_lab is not null) return _lab;
         _lab = await LabRig.CreateAsync();
+        if (Up.Length > 0) (await _lab.IsthmusAsync(["lab", "up", .. Up])).Expect(0);
         (await _lab.IsthmusAsync("quickstart", "--yes")).Expect(0);
         return _lab;
     }
@@ -55,7 +60,7 @@ public sealed class MeshRig : IAsyncLifetime
     /// <summary>Waits for the workloads of a namespace.</summary>
     internal async Task ReadyAsync(string cluster, string ns)
     {
-        foreach (var name in (await KubectlAsync(cluster, $"-n {ns} get deployments -o name")).Split('\n', StringSplitOptions.RemoveEmptyEntries))
+        foreach (var name in (await KubectlAsync(cluster, $"-n {ns} get deployments,statefulsets -o name")).Split('\n', StringSplitOptions.RemoveEmptyEntries))
             await KubectlAsync(cluster, $"-n {ns} rollout status {name} --timeout=90s");
     }
 

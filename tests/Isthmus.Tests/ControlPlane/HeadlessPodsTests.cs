@@ -80,6 +80,7 @@ public sealed class HeadlessPodsTests
         rig.Push();
         var address = Assert.Single(Names(client).Table["ledger-0.ledger.shop.svc.cluster.local"].Ips);
         Assert.NotNull(Listener(client, $"{address}_80"));
+        Assert.NotNull(Listener(client, $"{address}_8080")); // what is dialled of a Pod that is near
         var host = Assert.Single(Route(client, "ledger-0.c2.ledger.shop.svc.cluster.local:80")!.VirtualHosts);
         Assert.Equal(["*"], host.Domains);
         Assert.Equal("outbound|80||ledger-0.c2.ledger.shop.svc.cluster.local", host.Routes[0].Route_.Cluster);

@@ -19,9 +19,13 @@ internal sealed class MeshRig
 {
     public const string Namespace = "shop";
 
-    public MeshRig(params string[] clusters)
+    public MeshRig(params string[] clusters) : this(MultiClusterSettings.Default, clusters)
     {
-        Writer = new(new(), new());
+    }
+
+    public MeshRig(MultiClusterSettings multiCluster, params string[] clusters)
+    {
+        Writer = new(new(multiCluster), new());
         Writer.PutSettings("c1", null, null);
         foreach (var cluster in clusters) Join(cluster);
     }

@@ -55,10 +55,22 @@ internal abstract class WorkloadStrategy : ObjectStrategy
 
     private static IEnumerable<FieldError> ValidateTemplate(JsonObject spec)
     {
-        if (spec.At("template", "spec") is not JsonObject pod) yield break;
+        if (spec.At("template", "spec") is not JsonObject template) yield break;
+        var pod = WithClaims(template, spec);
         foreach (var error in PodValidation.Spec(pod, "spec.template.spec")) yield return error;
         if (Json.Text(pod["restartPolicy"]) is ("OnFailure" or "Never") and var policy)
             yield return FieldError.NotSupported("spec.template.spec.restartPolicy", policy, ["Always"]);
+    }
+
+    /// <summary>Containers of a StatefulSet may mount its claims as if the template had volumes of their names.</summary>
+    private static JsonObject WithClaims(JsonObject template, JsonObject spec)
+    {
+        var claims = Json.Objects(spec["volumeClaimTemplates"]).Select(claim => Json.Text(claim.At("metadata", "name"))).ToHashSet(StringComparer.Ordinal);
+        if (claims.Count == 0) return template;
+        var pod = (JsonObject)template.DeepClone();
+        var volumes = Json.Objects(pod["volumes"]).Where(volume => !claims.Contains(Json.Text(volume["name"]))).Select(volume => volume.DeepClone());
+        pod["volumes"] = new JsonArray([.. volumes, .. claims.Select(name => (JsonNode)new JsonObject { ["name"] = name, ["emptyDir"] = new JsonObject() })]);
+        return pod;
     }
 
     private static string GoSelector(JsonNode? selector)

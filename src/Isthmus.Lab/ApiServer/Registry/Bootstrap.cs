@@ -2,6 +2,7 @@ using System.Text.Json.Nodes;
 using Isthmus.Core.Collections;
 using Isthmus.Lab.ApiServer.Auth;
 using Isthmus.Lab.ApiServer.CustomResources;
+using Isthmus.Lab.Controllers.Storage;
 
 namespace Isthmus.Lab.ApiServer.Registry;
 
@@ -23,6 +24,7 @@ internal sealed class Bootstrap(ApiServerContext context, ObjectRegistry registr
             await EnsureAsync("", "v1", "namespaces", "", new() { ["metadata"] = new JsonObject { ["name"] = name } }, stop);
         foreach (var (name, value, about) in PriorityClasses)
             await EnsureAsync("scheduling.k8s.io", "v1", "priorityclasses", "", PriorityClass(name, value, about), stop);
+        await EnsureAsync("storage.k8s.io", "v1", "storageclasses", "", StorageClass(), stop);
         foreach (var definition in LoadBalancerDefinitions.All())
             await EnsureAsync("apiextensions.k8s.io", "v1", "customresourcedefinitions", "", definition, stop);
         await EnsureAsync("", "v1", "services", "default", Service(), stop);
@@ -62,6 +64,12 @@ internal sealed class Bootstrap(ApiServerContext context, ObjectRegistry registr
         ["metadata"] = new JsonObject { ["name"] = name },
         ["value"] = value,
         ["description"] = about,
+    };
+
+    private static JsonObject StorageClass() => new()
+    {
+        ["metadata"] = new JsonObject { ["name"] = VolumeClaimPlan.Class, ["annotations"] = new JsonObject { ["storageclass.kubernetes.io/is-default-class"] = "true" } },
+        ["provisioner"] = VolumeClaimPlan.Provisioner,
     };
 
     private JsonObject Service() => new()

@@ -8,8 +8,6 @@ namespace Isthmus.Lab.Controllers.Workloads;
 /// <summary>Keeps the Pods of StatefulSets.</summary>
 internal sealed class StatefulSetController : Controller
 {
-    internal static readonly ResourceKind Claim = new("", "v1", "PersistentVolumeClaim", "persistentvolumeclaims", true);
-
     private readonly WatchedList<StatefulSet> _sets;
     private readonly WatchedList<ControllerRevision> _revisions;
     private readonly PodWriter _pods;

@@ -150,7 +150,7 @@ public sealed class StatefulSetPlan
             metadata["name"] = $"{(string?)metadata["name"]}-{_set.Metadata.Name}-{ordinal}";
             metadata["namespace"] = _set.Metadata.Namespace;
             metadata["labels"] = Tree.Map(_set.Spec.Selector.MatchLabels);
-            _writes.Add(Write.Create(StatefulSetController.Claim, claim));
+            _writes.Add(Write.Create(Kinds.PersistentVolumeClaim, claim));
         }
     }
 

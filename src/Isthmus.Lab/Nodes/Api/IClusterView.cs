@@ -10,6 +10,8 @@ internal interface IClusterView
 
     Secret? Secret(string ns, string name);
 
+    PersistentVolumeClaim? Claim(string ns, string name);
+
     IEnumerable<Service> Services();
 }
 

@@ -11,25 +11,29 @@ internal sealed class KubeNodeApi(KubeClient client, TimeProvider time) : INodeA
 {
     private readonly WatchedList<ConfigMap> _configMaps = new(client, Kinds.ConfigMap, Watching, time);
     private readonly WatchedList<Secret> _secrets = new(client, Kinds.Secret, Watching, time);
+    private readonly WatchedList<PersistentVolumeClaim> _claims = new(client, Kinds.PersistentVolumeClaim, Watching, time);
     private readonly WatchedList<Service> _services = new(client, Kinds.Service, Watching, time);
 
     /// <summary>The API server is on the same machine and starts together with the node: there is no reason to stay away from it for long.</summary>
     internal static InformerSettings Watching { get; } = new() { LongestBackoff = TimeSpan.FromMilliseconds(500) };
 
     /// <summary>Completes when everything has been read once: a Pod must not start without what is there.</summary>
-    internal Task Synced => Task.WhenAll(_configMaps.Synced, _secrets.Synced, _services.Synced);
+    internal Task Synced => Task.WhenAll(_configMaps.Synced, _secrets.Synced, _claims.Synced, _services.Synced);
 
-    /// <param name="onChange">Told the namespace in which a ConfigMap or Secret changed.</param>
+    /// <param name="onChange">Told the namespace in which a ConfigMap, Secret or claim changed.</param>
     internal Task RunAsync(Action<string> onChange, CancellationToken stop)
     {
         _configMaps.Listen(change => onChange((change.Object ?? change.Before!).Metadata.Namespace));
         _secrets.Listen(change => onChange((change.Object ?? change.Before!).Metadata.Namespace));
-        return Task.WhenAll(_configMaps.RunAsync(stop), _secrets.RunAsync(stop), _services.RunAsync(stop));
+        _claims.Listen(change => onChange((change.Object ?? change.Before!).Metadata.Namespace));
+        return Task.WhenAll(_configMaps.RunAsync(stop), _secrets.RunAsync(stop), _claims.RunAsync(stop), _services.RunAsync(stop));
     }
 
     public ConfigMap? ConfigMap(string ns, string name) => _configMaps.Find(ns, name);
 
     public Secret? Secret(string ns, string name) => _secrets.Find(ns, name);
+
+    public PersistentVolumeClaim? Claim(string ns, string name) => _claims.Find(ns, name);
 
     public IEnumerable<Service> Services() => _services.Items;
 

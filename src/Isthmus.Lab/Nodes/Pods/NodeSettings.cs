@@ -30,6 +30,9 @@ internal sealed record NodeSettings(
 
     internal string PodDirectories => Path.Combine(State, "pods");
 
+    /// <summary>The directories behind persistent volumes, by the volume's name.</summary>
+    internal string ClaimDirectories => Path.Combine(State, "claims");
+
     internal string LogDirectories => Path.Combine(State, "logs");
 
     /// <summary>As kubelets name them: <c>namespace_name_uid</c>.</summary>

@@ -39,7 +39,7 @@ internal sealed partial class PodWorker
         _node = node;
         _pod = pod;
         _directory = node.Settings.PodDirectory(pod.Metadata.Uid);
-        _volumes = new PodVolumes(Path.Combine(_directory, "volumes"), node.Api, node.Time);
+        _volumes = new PodVolumes(Path.Combine(_directory, "volumes"), node.Settings.ClaimDirectories, node.Api, node.Time);
         _starter = new ContainerStarter(node);
         _publisher = new StatusPublisher(node, pod.Metadata.Uid);
         _startedAt = pod.Status.StartTime ?? node.Time.GetUtcNow();

@@ -12,8 +12,10 @@ internal static class GrpcProbe
     private const int Serving = 1, HeaderSize = 5;
     private const uint ServiceTag = 1 << 3 | 2, StatusTag = 1 << 3;
 
-    internal static async Task<ProbeResult> AskAsync(HttpClient http, string podIp, GrpcAction grpc, CancellationToken stop)
+    internal static async Task<ProbeResult> AskAsync(string podIp, GrpcAction grpc, CancellationToken stop)
     {
+        // A connection for each attempt, as Kubernetes has it: a kept one would ask the process that was there before.
+        using var http = new HttpClient(new SocketsHttpHandler { UseProxy = false, UseCookies = false, AllowAutoRedirect = false }) { Timeout = Timeout.InfiniteTimeSpan };
         using var request = new HttpRequestMessage(HttpMethod.Post, new Uri($"http://{podIp}:{grpc.Port}/grpc.health.v1.Health/Check"))
         {
             Version = HttpVersion.Version20,

@@ -56,7 +56,7 @@ internal sealed class ProbeRunner(Reactor reactor, TimeProvider time) : IDisposa
             if (exec is not null) return await ExecAsync(exec, target, timeout.Token);
             if (http is not null) return await HttpAsync(http, target, timeout.Token);
             if (tcp is not null) return await TcpAsync(tcp, target, timeout.Token);
-            if (grpc is not null) return await GrpcProbe.AskAsync(_http, target.PodIp, grpc, timeout.Token);
+            if (grpc is not null) return await GrpcProbe.AskAsync(target.PodIp, grpc, timeout.Token);
             return new(true, "");
         }
         catch (OperationCanceledException) when (!stop.IsCancellationRequested)

@@ -7,12 +7,15 @@ using Isthmus.Lab.Nodes.Root;
 namespace Isthmus.Lab.Nodes.Volumes;
 
 /// <summary>The volumes of one Pod: directories below its own, made before its containers and kept up to date while they run.</summary>
-internal sealed class PodVolumes(string directory, INodeApi api, TimeProvider time)
+internal sealed class PodVolumes(string directory, string claims, INodeApi api, TimeProvider time)
 {
     /// <summary>The only paths of the machine that a hostPath volume may show, always read-only.</summary>
     private static readonly string[] SharedPaths = ["/etc/localtime", "/etc/os-release", "/etc/ssl/certs", "/usr/share", "/lib/modules"];
 
     private readonly Dictionary<(string Volume, string Path), AccountToken> _tokens = [];
+
+    /// <summary>Where the volumes are that are claims.</summary>
+    private readonly Dictionary<string, string> _claimed = new(StringComparer.Ordinal);
 
     /// <summary>Makes what is missing and refreshes what changed. Safe to call again and again.</summary>
     /// <param name="group">The Pod's fsGroup where that group exists here.</param>
@@ -28,6 +31,11 @@ internal sealed class PodVolumes(string directory, INodeApi api, TimeProvider ti
             if (renew is { } at && (next is null || at < next)) next = at;
             var path = PathOf(volume.Name);
             if (content.Files(volume, account => _tokens[(volume.Name, account.Path)].Text) is { } files) AtomicDirectory.Write(path, files, group);
+            else if (volume.PersistentVolumeClaim?["claimName"]?.ToString() is { } claim)
+            {
+                if (!_claimed.ContainsKey(volume.Name))
+                    _claimed[volume.Name] = ClaimDirectories.Of(api.Claim(facts.Pod.Metadata.Namespace, claim), claim, claims, at => { MakeEmpty(new(), at, group); return at; });
+            }
             else MakeOther(volume, path, group);
         }
         return next;
@@ -44,8 +52,9 @@ internal sealed class PodVolumes(string directory, INodeApi api, TimeProvider ti
             var isHost = volume.HostPath is not null;
             var source = isHost ? volume.HostPath!.Path : PathOf(volume.Name);
             var sub = mount.SubPathExpr.Length > 0 ? Expansion.Expand(mount.SubPathExpr, environment) : mount.SubPath;
-            if (sub.Length > 0) source = SubPath(source, sub, create: volume.EmptyDir is not null);
-            var readOnly = mount.ReadOnly || isHost || volume.EmptyDir is null;
+            var isClaim = volume.PersistentVolumeClaim is not null;
+            if (sub.Length > 0) source = SubPath(source, sub, create: volume.EmptyDir is not null || isClaim);
+            var readOnly = mount.ReadOnly || isHost || (isClaim ? volume.PersistentVolumeClaim?["readOnly"]?.ToString() == "true" : volume.EmptyDir is null);
             yield return new(source, Path.GetFullPath("/" + mount.MountPath), readOnly, File.Exists(source));
         }
     }
@@ -58,7 +67,7 @@ internal sealed class PodVolumes(string directory, INodeApi api, TimeProvider ti
         Directory.Delete(directory, recursive: true);
     }
 
-    private string PathOf(string volume) => Path.Combine(directory, volume);
+    private string PathOf(string volume) => _claimed.GetValueOrDefault(volume) ?? Path.Combine(directory, volume);
 
     private async Task<DateTimeOffset?> ObtainTokensAsync(Pod pod, Volume volume, CancellationToken stop)
     {
@@ -83,7 +92,7 @@ internal sealed class PodVolumes(string directory, INodeApi api, TimeProvider ti
     {
         if (volume.EmptyDir is { } empty) MakeEmpty(empty, path, group);
         else if (volume.HostPath is { } host) CheckHostPath(volume.Name, host);
-        else throw new VolumeException($"volume {volume.Name}: the lab has only emptyDir, configMap, secret, projected, downwardAPI and a few read-only hostPaths");
+        else throw new VolumeException($"volume {volume.Name}: the lab has only emptyDir, persistentVolumeClaim, configMap, secret, projected, downwardAPI and a few read-only hostPaths");
     }
 
     private static void MakeEmpty(EmptyDirVolume empty, string path, long? group)

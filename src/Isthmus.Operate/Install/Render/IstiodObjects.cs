@@ -53,7 +53,7 @@ internal static class IstiodObjects
         Rule("core", "events", "create patch"),
         Rule("authentication.k8s.io", "tokenreviews", "create"),
         Rule("authorization.k8s.io", "subjectaccessreviews", "create"),
-        Rule("multicluster.x-k8s.io", "serviceexports serviceimports", "get list watch create delete"),
+        Rule("multicluster.x-k8s.io", "serviceexports serviceexports/status serviceimports serviceimports/status", "get list watch create update patch delete"),
     ];
 
     private static JsonObject[] NamespaceRules() =>

@@ -29,6 +29,8 @@ internal sealed class MemoryNodeApi : INodeApi
 
     public Secret? Secret(string ns, string name) => Secrets.GetValueOrDefault($"{ns}/{name}");
 
+    public PersistentVolumeClaim? Claim(string ns, string name) => null;
+
     public IEnumerable<Service> Services() =>
     [
         new()

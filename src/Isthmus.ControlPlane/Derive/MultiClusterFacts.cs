@@ -1,0 +1,58 @@
+using System.Globalization;
+using System.Text.Json.Nodes;
+using Isthmus.Core.Collections;
+using Isthmus.Core.Names;
+using Isthmus.Kubernetes.Objects;
+using Isthmus.Mesh.Model;
+
+namespace Isthmus.ControlPlane.Derive;
+
+/// <summary>Reads the objects of Kubernetes' multi-cluster services API.</summary>
+public static class MultiClusterFacts
+{
+    public const string Export = "ServiceExport";
+    public const string Import = "ServiceImport";
+
+    /// <summary>Marks what our controller made, so that it touches nobody else's.</summary>
+    public const string ManagedLabel = "multicluster." + WellKnown.OwnDomain + "/managed";
+
+    public static readonly ValueList<string> Kinds = [Export, Import];
+
+    public static IReadOnlyList<ResourceKind> KindsOf(MultiClusterSettings settings) => [ExportKind(settings), ImportKind(settings)];
+
+    public static ResourceKind ExportKind(MultiClusterSettings settings) => new(settings.ApiGroup, settings.ApiVersion, Export, "serviceexports", true);
+
+    public static ResourceKind ImportKind(MultiClusterSettings settings) => new(settings.ApiGroup, settings.ApiVersion, Import, "serviceimports", true);
+
+    public static ObjectKey Key(ObjectRef source) => new(source.Cluster, source.Namespace, source.Name);
+
+    /// <summary>One of the two is null.</summary>
+    public static (ServiceExport? Export, ServiceImport? Import) Of(string cluster, JsonObject @object)
+    {
+        var meta = @object["metadata"];
+        var kind = Text(@object["kind"]);
+        var source = new ObjectRef(cluster, kind, Text(meta?["namespace"]), Text(meta?["name"]));
+        if (kind == Export)
+        {
+            var created = DateTimeOffset.TryParse(Text(meta?["creationTimestamp"]), CultureInfo.InvariantCulture, out var time) ? time.ToUnixTimeSeconds() : 0;
+            var conditions = Items(@object["status"]?["conditions"]).OfType<JsonObject>()
+                .Select(item => new ExportCondition(Text(item["type"]), Text(item["status"]) == "True", Text(item["reason"]), Text(item["message"]))).ToValueList();
+            return (new(source, created, conditions), null);
+        }
+        var ips = Items(@object["spec"]?["ips"]).Select(Text).Where(ip => System.Net.IPAddress.TryParse(ip, out _)).ToValueList();
+        var managed = Text(meta?["labels"]?[ManagedLabel]) == "true";
+        return (null, new(source, ips, managed, managed ? ContentOf(@object) : ""));
+    }
+
+    /// <summary>What our controller writes into an import, in one order, to tell whether it has to write again.</summary>
+    public static string ContentOf(JsonObject import)
+    {
+        var spec = import["spec"];
+        var ports = Items(spec?["ports"]).Select(port => $"{Text(port?["name"])}:{Text(port?["port"])}/{Text(port?["protocol"])}");
+        return $"{Text(spec?["type"])} {string.Join(',', Items(spec?["ips"]).Select(Text))} {string.Join(',', ports)} {string.Join(',', Items(import["status"]?["clusters"]).Select(item => Text(item?["cluster"])))}";
+    }
+
+    private static IEnumerable<JsonNode?> Items(JsonNode? node) => node as JsonArray ?? [];
+
+    private static string Text(JsonNode? node) => node?.ToString() ?? "";
+}

@@ -1,0 +1,38 @@
+using Isthmus.Core.Collections;
+using Isthmus.Core.Live;
+using Isthmus.Mesh.Model;
+
+namespace Isthmus.ControlPlane.Derive;
+
+/// <summary>Makes a host below clusterset.local of the Services that some clusters export (Kubernetes' multi-cluster services API).</summary>
+internal sealed class MultiClusterHosts(MeshSources sources, MultiClusterSettings settings, HostDerivation hosts)
+{
+    /// <summary>Whether a cluster's endpoints of its Service are for that cluster alone, because it does not export it.</summary>
+    public bool IsWithheld(Reader read, ClusterService service) => settings.Discovery && !IsExported(read, service);
+
+    /// <summary>The Services of the exporting clusters as one host; null when none exports it.</summary>
+    public MeshService? HostOf(Reader read, ValueList<ClusterService> services, IEnumerable<string> clusters)
+    {
+        if (!settings.Host) return null;
+        var exported = services.Where(service => service.ExternalName.Length == 0 && IsExported(read, service)).ToValueList();
+        if (exported.IsEmpty || hosts.IsClusterLocal(read, exported[0].Hostname)) return null;
+        var merged = hosts.Merge(read, exported);
+        return merged with
+        {
+            Hostname = MultiClusterSettings.HostOf(merged.Name, merged.Namespace),
+            // Addresses that another controller of the API gave; ours come from the allocator.
+            Vips = merged.Headless ? default : clusters
+                .Select(cluster => KeyValuePair.Create(cluster, read.Get(sources.Imports, new ObjectKey(cluster, merged.Namespace, merged.Name)) is { Managed: false } import ? import.Ips : default))
+                .Where(item => !item.Value.IsEmpty).ToValueMap(),
+            ClusterLocal = false,
+            ExportOf = merged.Hostname,
+        };
+    }
+
+    /// <summary>What is behind the exported host: the endpoints of the exporting clusters.</summary>
+    public static EndpointSet EndpointsOf(MeshService host, ValueList<EndpointSet> sets) => new(
+        host.Hostname,
+        sets.SelectMany(set => set.Endpoints).Where(endpoint => host.Clusters.Contains(endpoint.Cluster)).Select(endpoint => endpoint with { Hostname = host.Hostname }).ToValueList());
+
+    private bool IsExported(Reader read, ClusterService service) => read.Get(sources.Exports, new ObjectKey(service.Cluster, service.Namespace, service.Name)) is not null;
+}

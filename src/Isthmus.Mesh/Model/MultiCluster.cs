@@ -1,0 +1,28 @@
+using Isthmus.Core.Collections;
+
+namespace Isthmus.Mesh.Model;
+
+/// <summary>How Kubernetes' multi-cluster services API is treated (Istio's ENABLE_MCS_* and MCS_API_*).</summary>
+/// <param name="Host">Exported services have a host <c>NAME.NAMESPACE.svc.clusterset.local</c> (Istio: off by default, and only together with <paramref name="Discovery"/>).</param>
+/// <param name="Discovery">Endpoints are seen by other clusters only if their own cluster exports the service.</param>
+/// <param name="ClusterLocal">Hosts below cluster.local are each cluster's own; the way to others is clusterset.local.</param>
+/// <param name="AutoExport">Every service that is not cluster-local is exported.</param>
+public sealed record MultiClusterSettings(bool Host, bool Discovery, bool ClusterLocal, bool AutoExport, string ApiGroup, string ApiVersion)
+{
+    public static readonly MultiClusterSettings Default = new(true, false, false, false, "multicluster.x-k8s.io", "v1alpha1");
+
+    public const string Domain = "clusterset.local";
+
+    /// <summary>The host of the cluster set for a Service.</summary>
+    public static string HostOf(string name, string ns) => $"{name}.{ns}.svc.{Domain}";
+}
+
+/// <summary>One condition of a <see cref="ServiceExport"/>.</summary>
+public readonly record struct ExportCondition(string Type, bool Status, string Reason, string Message);
+
+/// <summary>A cluster offers its Service of this name to the others.</summary>
+/// <param name="CreatedAt">Unix seconds: of exports that contradict each other the oldest wins.</param>
+public sealed record ServiceExport(ObjectRef Source, long CreatedAt, ValueList<ExportCondition> Conditions);
+
+/// <param name="Managed">Made by our own controller: what stands in it comes from here.</param>
+public sealed record ServiceImport(ObjectRef Source, ValueList<string> Ips, bool Managed, string Content);

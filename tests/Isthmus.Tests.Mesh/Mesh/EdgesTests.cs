@@ -1,0 +1,239 @@
+using System.Runtime.CompilerServices;
+using System.Text.Json.Nodes;
+using Xunit;
+
+namespace Isthmus.Tests.Mesh.Mesh;
+
+/// <summary>The mesh of the quickstart with its clusters in different regions.</summary>
+public sealed class PlacedMeshRig : MeshRig
+{
+    protected override string[] Up => ["--clusters", "2", "--region", "cluster1=eu,cluster2=us", "--zone", "cluster1=eu-1,cluster2=us-1"];
+}
+
+/// <summary>Where clusters differ and networks end: Pods by name, ports, places, gateways of other kinds.</summary>
+[Collection(nameof(EdgesTests))]
+public sealed class EdgesTests(PlacedMeshRig mesh) : IClassFixture<PlacedMeshRig>
+{
+    [Fact]
+    public async Task A_pod_of_a_stateful_set_is_reached_by_name_through_the_far_gateway()
+    {
+        await EdgeAsync();
+        // Own cluster first; then the only one of the name; then whichever is named.
+        await HearsAsync("curl -sS -m 5 ring-0.ring:5000/hello", "in-cluster1, instance: ring-0");
+        foreach (var pod in (string[])["ring-1", "ring-2"])
+        {
+            await HearsAsync($"curl -sS -m 5 {pod}.ring:5000/hello", $"in-cluster2, instance: {pod}");
+            await HearsAsync($"curl -sS -m 5 -H 'Host: ring' {pod}.ring.edge.svc.cluster.local:5000/hello", $"in-cluster2, instance: {pod}");
+            await HearsAsync($"exec 3<>/dev/tcp/{pod}.ring/7085; timeout 5 cat <&3", "in-cluster2");
+        }
+        await HearsAsync("curl -sS -m 5 ring-0.cluster2.ring:5000/hello", "in-cluster2, instance: ring-0");
+        // The headless name has all four; Pods without names of their own are reached by theirs.
+        await HearsAsync("for ip in $(getent ahostsv4 ring | cut -d' ' -f1 | sort -u); do curl -sS -m 5 $ip:5000/hello; done",
+            text => Instances(text).SequenceEqual(["in-cluster1 ring-0", "in-cluster2 ring-0", "in-cluster2 ring-1", "in-cluster2 ring-2"]), "all four Pods, each at its own address");
+        await HearsAsync("exec 3<>/dev/tcp/feed/7001; echo one >&3; timeout 5 head -1 <&3", "fed one");
+
+        var before = await AskAsync("getent ahostsv4 ring-1.ring | head -1");
+        await mesh.ScriptAsync("cluster2", "edge", "ring-1", "web", "echo kept > /data/file");
+        await mesh.KubectlAsync("cluster2", "-n edge delete pod ring-1");
+        await mesh.KubectlAsync("cluster2", "-n edge rollout status statefulset/ring --timeout=90s");
+        await HearsAsync("curl -sS -m 5 ring-1.ring:5000/hello", "in-cluster2, instance: ring-1");
+        Assert.Equal(before, await AskAsync("getent ahostsv4 ring-1.ring | head -1"));
+        Assert.Equal("kept", (await mesh.ScriptAsync("cluster2", "edge", "ring-1", "web", "cat /data/file")).Trim());
+    }
+
+    [Fact]
+    public async Task A_stateful_set_scales_in_order_and_its_claims_can_be_given_back()
+    {
+        await EdgeAsync();
+        await mesh.KubectlAsync("cluster2", "-n edge scale statefulset/ring --replicas=2");
+        await MeshRig.UntilAsync(() => mesh.KubectlAsync("cluster2", "-n edge get pods -l app=ring -o name"), text => !text.Contains("ring-2", StringComparison.Ordinal), "ring-2 leaves");
+        await mesh.KubectlAsync("cluster2", "-n edge delete pvc data-ring-2");
+        await MeshRig.UntilAsync(() => mesh.KubectlAsync("cluster2", "get pv"), text => !text.Contains("data-ring-2", StringComparison.Ordinal), "its volume leaves");
+        await MeshRig.UntilAsync(() => AskAsync("getent ahostsv4 ring-2.ring || echo none"), text => text.Trim() == "none", "its name leaves");
+        await mesh.KubectlAsync("cluster2", "-n edge scale statefulset/ring --replicas=3");
+        await mesh.KubectlAsync("cluster2", "-n edge rollout status statefulset/ring --timeout=90s");
+        await HearsAsync("curl -sS -m 5 ring-2.ring:5000/hello", "in-cluster2, instance: ring-2");
+    }
+
+    [Fact]
+    public async Task Ports_that_differ_work_and_are_told_of()
+    {
+        await EdgeAsync();
+        await HearsAsync("for i in $(seq 12); do curl -sS -m 5 desk:8085/hello; done", text => text.Contains("in-cluster1", StringComparison.Ordinal) && text.Contains("in-cluster2", StringComparison.Ordinal), "both clusters answer");
+        await HearsAsync("exec 3<>/dev/tcp/desk/7085; timeout 5 cat <&3", "desk of cluster2");
+        var verified = (await (await mesh.LabAsync()).IsthmusAsync("verify", "-o", "json")).Expect(0);
+        var told = JsonNode.Parse(verified)!.AsArray().Select(check => check!["problem"]?["message"]?.ToString() ?? "").ToList();
+        Assert.Contains(told, message => message.Contains("port 8085 is named 'http-web' in cluster2 and 'http-pages' in cluster1", StringComparison.Ordinal));
+        Assert.Contains(told, message => message.Contains("port 7085 of cluster2 does not exist in cluster1", StringComparison.Ordinal));
+    }
+
+    [Fact]
+    public async Task The_own_region_answers_while_it_can_and_the_other_one_then()
+    {
+        await EdgeAsync();
+        await ApplyAsync("trafficPolicy: {outlierDetection: {consecutive5xxErrors: 3}}");
+        await HearsAsync("for i in $(seq 20); do curl -sS -m 5 desk:8085/hello; done", text => Versions(text).SequenceEqual(["in-cluster1"]), "only the own region");
+        await mesh.KubectlAsync("cluster1", "-n edge scale deployment/desk --replicas=0");
+        await HearsAsync("for i in $(seq 5); do curl -sS -m 5 desk:8085/hello; done", text => Versions(text).SequenceEqual(["in-cluster2"]), "the other region");
+        await mesh.KubectlAsync("cluster1", "-n edge scale deployment/desk --replicas=1");
+        await mesh.KubectlAsync("cluster1", "-n edge rollout status deployment/desk --timeout=90s");
+
+        // Shares, and a way out for what they cannot carry.
+        await ApplyAsync("trafficPolicy: {outlierDetection: {consecutive5xxErrors: 3}, loadBalancer: {localityLbSetting: {distribute: [{from: eu/*, to: {'us/*': 100}}], failover: [{from: eu, to: us}]}}}");
+        await HearsAsync("for i in $(seq 20); do curl -sS -m 5 desk:8085/hello; done", text => Versions(text).SequenceEqual(["in-cluster2"]), "the region with the share");
+        await mesh.KubectlAsync("cluster2", "-n edge scale deployment/desk --replicas=0");
+        await HearsAsync("for i in $(seq 5); do curl -sS -m 5 desk:8085/hello; done", text => Versions(text).SequenceEqual(["in-cluster1"]), "what is left");
+        await mesh.KubectlAsync("cluster2", "-n edge scale deployment/desk --replicas=1");
+        await mesh.KubectlAsync("cluster1", "-n edge delete destinationrule desk");
+        await mesh.ReadyAsync("cluster2", "edge");
+
+        async Task ApplyAsync(string spec) => await mesh.WithFileAsync($$"""
+            apiVersion: networking.istio.io/v1beta1
+            kind: DestinationRule
+            metadata: {name: desk, namespace: edge}
+            spec:
+              host: desk
+              {{spec}}
+            """, path => mesh.KubectlAsync("cluster1", $"apply -f {path}"));
+    }
+
+    [Fact]
+    public async Task A_gateway_on_node_ports_made_by_hand_takes_over_from_one_that_is_taken_out()
+    {
+        await EdgeAsync();
+        await mesh.WithFileAsync("""
+            apiVersion: v1
+            kind: Service
+            metadata:
+              name: by-hand
+              namespace: istio-system
+              labels: {topology.istio.io/network: network2, networking.istio.io/gatewayPort: "16443"}
+              annotations: {traffic.istio.io/nodeSelector: '{}'}
+            spec:
+              type: NodePort
+              selector: {istio: eastwestgateway}
+              ports: [{name: tls, port: 16443, targetPort: 15443, nodePort: 31443}]
+            """, path => mesh.KubectlAsync("cluster2", $"apply -f {path}"));
+        await mesh.KubectlAsync("cluster2", "-n istio-system annotate service istio-eastwestgateway networking.isthmus.internal/gateway-weight=0");
+        var lab = await mesh.LabAsync();
+        await MeshRig.UntilAsync(async () => (await lab.IsthmusAsync("proxy-config", "endpoints", "deploy/asker.edge", "--context=cluster1", "--cluster", "outbound|7085||desk.edge.svc.cluster.local")).Output,
+            text => text.Contains(":31443", StringComparison.Ordinal) && !text.Contains(":15443", StringComparison.Ordinal), "the node's port is the only entry");
+        await HearsAsync("exec 3<>/dev/tcp/desk/7085; timeout 5 cat <&3", "desk of cluster2");
+        await mesh.KubectlAsync("cluster2", "-n istio-system annotate service istio-eastwestgateway networking.isthmus.internal/gateway-weight-");
+        await mesh.KubectlAsync("cluster2", "-n istio-system delete service by-hand");
+        await HearsAsync("exec 3<>/dev/tcp/desk/7085; timeout 5 cat <&3", "desk of cluster2");
+    }
+
+    [Fact]
+    public async Task A_host_that_is_made_cluster_local_is_each_clusters_own()
+    {
+        await EdgeAsync();
+        var map = JsonNode.Parse(await mesh.KubectlAsync("cluster1", "-n istio-system get configmap istio -o json"))!;
+        var written = map["data"]!["mesh"]!.ToString();
+        await PatchAsync(written + "\nserviceSettings:\n- settings: {clusterLocal: true}\n  hosts: [desk.edge.svc.cluster.local]\n");
+        await HearsAsync("for i in $(seq 20); do curl -sS -m 5 desk:8085/hello; done", text => Versions(text).SequenceEqual(["in-cluster1"]), "only the own cluster");
+        await PatchAsync(written);
+        await HearsAsync("for i in $(seq 20); do curl -sS -m 5 desk:8085/hello; done", text => Versions(text).Count == 2, "both clusters");
+
+        async Task PatchAsync(string text)
+        {
+            map["metadata"]!.AsObject().Remove("resourceVersion");
+            map["data"]!["mesh"] = text;
+            await mesh.WithFileAsync(map.ToJsonString(), path => mesh.KubectlAsync("cluster1", $"replace -f {path}"));
+        }
+    }
+
+    [Fact]
+    public async Task An_export_gives_a_service_a_name_and_an_address_in_the_cluster_set()
+    {
+        await EdgeAsync();
+        await mesh.WithFileAsync(Export("desk") + "\n---\n" + Export("ring") + "\n---\n" + Export("nobody"), path => mesh.KubectlAsync("cluster2", $"apply -f {path}"));
+        await HearsAsync("for i in $(seq 10); do curl -sS -m 5 desk.edge.svc.clusterset.local:8085/hello; done", text => Versions(text).SequenceEqual(["in-cluster2"]) && Instances(text).Count == 10, "the exporting cluster");
+        await HearsAsync("curl -sS -m 5 ring-0.cluster2.ring.edge.svc.clusterset.local:5000/hello", "in-cluster2, instance: ring-0");
+        var import = await MeshRig.UntilAsync(() => mesh.KubectlAsync("cluster1", "-n edge get serviceimports -o jsonpath={.items[0].metadata.name}:{.items[0].spec.ips[0]}:{.items[0].status.clusters[0].cluster}"),
+            text => text.StartsWith("desk:240.240.", StringComparison.Ordinal) && text.EndsWith(":cluster2", StringComparison.Ordinal), "the import in the other cluster");
+        Assert.Contains(import.Split(':')[1], await AskAsync("getent ahostsv4 desk.edge.svc.clusterset.local"), StringComparison.Ordinal);
+        await MeshRig.UntilAsync(() => mesh.KubectlAsync("cluster2", "-n edge get serviceexports"), text => Line(text, "desk").Contains("True") && Line(text, "nobody").Contains("False"), "conditions");
+        await mesh.KubectlAsync("cluster2", "-n edge delete serviceexports --all");
+        await HearsAsync("getent ahostsv4 desk.edge.svc.clusterset.local || echo none", text => text.Trim() == "none", "the name leaves");
+        await MeshRig.UntilAsync(() => mesh.KubectlAsync("cluster1", "-n edge get serviceimports -o name"), text => text.Trim().Length == 0, "the imports leave");
+
+        static string Export(string name) => $"apiVersion: multicluster.x-k8s.io/v1alpha1\nkind: ServiceExport\nmetadata: {{name: {name}, namespace: edge}}";
+
+        static string[] Line(string table, string name) => table.Split('\n').First(line => line.StartsWith(name + " ", StringComparison.Ordinal)).Split(' ');
+    }
+
+    [Fact]
+    public async Task Daemon_sets_and_jobs_do_their_work()
+    {
+        await mesh.WithFileAsync(Work, path => mesh.KubectlAsync("cluster1", $"apply -f {path}"));
+        await mesh.KubectlAsync("cluster1", "-n work rollout status daemonset/watcher --timeout=60s");
+        await mesh.KubectlAsync("cluster1", "-n work wait --for=condition=complete job/thrice --timeout=60s");
+        Assert.Contains("done", await mesh.KubectlAsync("cluster1", "-n work logs -l job-name=thrice --tail=-1"), StringComparison.Ordinal);
+        await mesh.KubectlAsync("cluster1", "-n work wait --for=condition=failed job/failing --timeout=60s");
+        await mesh.KubectlAsync("cluster1", "delete namespace work");
+    }
+
+    private const string Work = """
+        apiVersion: v1
+        kind: Namespace
+        metadata: {name: work}
+        ---
+        apiVersion: apps/v1
+        kind: DaemonSet
+        metadata: {name: watcher, namespace: work}
+        spec:
+          selector: {matchLabels: {app: watcher}}
+          template:
+            metadata: {labels: {app: watcher}}
+            spec:
+              terminationGracePeriodSeconds: 0
+              containers: [{name: main, image: host.lab.internal/rootfs, command: [sleep, infinity]}]
+        ---
+        apiVersion: batch/v1
+        kind: Job
+        metadata: {name: thrice, namespace: work}
+        spec:
+          completions: 3
+          parallelism: 2
+          template:
+            spec:
+              restartPolicy: Never
+              containers: [{name: main, image: host.lab.internal/rootfs, command: [echo, done]}]
+        ---
+        apiVersion: batch/v1
+        kind: Job
+        metadata: {name: failing, namespace: work}
+        spec:
+          backoffLimit: 0
+          template:
+            spec:
+              restartPolicy: Never
+              containers: [{name: main, image: host.lab.internal/rootfs, command: ["false"]}]
+        """;
+
+    private bool _applied;
+
+    private async Task EdgeAsync()
+    {
+        if (_applied) return;
+        foreach (var cluster in MeshRig.Clusters) await mesh.KubectlAsync(cluster, $"apply -f {Definitions()}");
+        await Task.WhenAll(MeshRig.Clusters.Select(cluster => mesh.ApplyAsync(cluster, "edges.yaml")));
+        await Task.WhenAll(MeshRig.Clusters.Select(cluster => mesh.ReadyAsync(cluster, "edge")));
+        _applied = true;
+    }
+
+    private static string Definitions([CallerFilePath] string path = "") => Path.GetFullPath(Path.Combine(Path.GetDirectoryName(path)!, "../../../samples/multicluster/mcs-crds.yaml"));
+
+    /// <summary>What the asker in cluster1 hears.</summary>
+    private Task<string> AskAsync(string script) => mesh.ScriptAsync("cluster1", "edge", "deploy/asker", "client", $"{script}; true");
+
+    private Task<string> HearsAsync(string script, string words) => HearsAsync(script, text => text.Contains(words, StringComparison.Ordinal), words);
+
+    private Task<string> HearsAsync(string script, Func<string, bool> wanted, string what) => MeshRig.UntilAsync(() => AskAsync(script), wanted, $"'{what}' from: {script}");
+
+    private static List<string> Instances(string text) => [.. text.Split('\n').Where(line => line.StartsWith("Hello version: ", StringComparison.Ordinal))
+        .Select(line => line["Hello version: ".Length..].Replace(", instance:", "", StringComparison.Ordinal)).Order(StringComparer.Ordinal)];
+
+    private static List<string> Versions(string text) => [.. Instances(text).Select(line => line.Split(' ')[0]).Distinct()];
+}

@@ -37,7 +37,7 @@ public sealed partial class ControlPlane : IAsyncDisposable
     private readonly DiscoverySettings _settings;
     private readonly ControlPlanePorts _ports;
     private readonly KubeClient _client;
-    private readonly Dictionary<string, CancellationTokenSource> _remoteWork = new(StringComparer.Ordinal);
+    private readonly ManagedRemotes _managed;
     private volatile bool _ready;
 
     private ControlPlane(DiscoverySettings settings, ControlPlanePorts ports)
@@ -62,8 +62,9 @@ public sealed partial class ControlPlane : IAsyncDisposable
         _addresses = new(_client, settings.Namespace, _engine, ports.Time, _logs.CreateLogger<AddressTable>());
         var objects = new MeshObjects(settings, change => _engine.PostAsync(change, CancellationToken.None), _logs.CreateLogger<MeshObjects>());
         var config = new ClusterWatch(new(settings.ClusterId, 0), "", ports.ConfigCluster, isConfig: true, settings.Namespace, settings.MultiCluster, objects, ports.Time);
-        _clusters = new(settings, config, objects, _roots, ports.Time, _logs.CreateLogger<ClusterSet>());
-        _clusters.Changed += RemoteChanged;
+        _managed = new(settings, _ca, ports.Time, _logs);
+        _clusters = new(settings, config, objects, _roots, _managed, ports.Time, _logs.CreateLogger<ClusterSet>());
+        _clusters.Changed += _managed.Changed;
         _lastKnown = new(new(_client, settings.Namespace, ports.Time), _clusters, objects, _engine, ports.Time, _logs.CreateLogger<LastKnownGood>());
         MapEndpoints();
     }
@@ -80,9 +81,8 @@ public sealed partial class ControlPlane : IAsyncDisposable
             _injector.RunAsync(ended.Token),
             _clusters.RunAsync(ended.Token),
             LoadCaAsync(ended.Token),
-            new RootDistribution(_client, _ca, _ports.Time, _logs.CreateLogger<RootDistribution>()).RunAsync(ended.Token),
-            new CaBundlePatcher(_client, _settings.Revision, validating: true, _ca, _ports.Time, _logs.CreateLogger<CaBundlePatcher>()).RunAsync(ended.Token),
             BecomeReadyAsync(ended.Token),
+            new ClusterDuties(_client, _settings, validating: true, _ca, _ports.Time, _logs).RunAsync(ended.Token),
             ServeAsync(ended.Token),
             _addresses.RunAsync(ended.Token),
             _roots.RunAsync(() => _clusters.Remotes.Values, ended.Token),
@@ -96,13 +96,13 @@ public sealed partial class ControlPlane : IAsyncDisposable
         if (!stop.IsCancellationRequested) await first;
     }
 
-    private const int BecomeReadyIndex = 6;
+    private const int BecomeReadyIndex = 4;
 
     private static readonly TimeSpan StreamPatience = TimeSpan.FromSeconds(1);
 
     public async ValueTask DisposeAsync()
     {
-        foreach (var work in _remoteWork.Values) await work.CancelAsync();
+        await _managed.DisposeAsync();
         await _clusters.DisposeAsync();
         await _app.DisposeAsync();
         _client.Dispose();
@@ -159,20 +159,6 @@ public sealed partial class ControlPlane : IAsyncDisposable
             ["Info"] = new System.Text.Json.Nodes.JsonObject { ["version"] = typeof(ControlPlane).Assembly.GetName().Version?.ToString(3) ?? "" },
         }.ToJsonString(),
     };
-
-    /// <summary>With EXTERNAL_ISTIOD the remote clusters' trust and webhooks are ours too.</summary>
-    private void RemoteChanged(string cluster, ClusterWatch? watch)
-    {
-        if (_remoteWork.Remove(cluster, out var old))
-        {
-            old.Cancel();
-            old.Dispose();
-        }
-        if (watch is null || !_settings.ExternalIstiod) return;
-        var stop = new CancellationTokenSource();
-        _remoteWork[cluster] = stop;
-        _ = Task.Run(() => RemoteManagement.RunAsync(watch.Client, _settings, _ca, _ports.Time, _logs, stop.Token), stop.Token);
-    }
 
     [LoggerMessage(Level = LogLevel.Information, Message = "Ready: control plane of cluster {Cluster}, revision {Revision}")]
     private static partial void NowReady(ILogger log, string cluster, string revision);

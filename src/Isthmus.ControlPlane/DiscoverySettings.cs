@@ -18,8 +18,8 @@ public sealed record DiscoverySettings
     public string InjectorConfigMap { get; init; } = "istio-sidecar-injector";
     public string InjectionWebhook { get; init; } = "istio-sidecar-injector";
     public string ValidationWebhook { get; init; } = "istio-validator-istio-system";
-    /// <summary>Manage remote clusters too: root certificates and webhook bundles there.</summary>
-    public bool ExternalIstiod { get; init; }
+    /// <summary>Look after remote clusters that name us: root certificates and webhook bundles there. Unset is as true: the annotation there decides.</summary>
+    public bool? ExternalIstiod { get; init; }
     /// <summary>A kubeconfig file of the configuration cluster; used when it exists, else the Pod's own account.</summary>
     public string KubeconfigFile { get; init; } = "";
     public TimeSpan RemoteClusterTimeout { get; init; } = TimeSpan.FromSeconds(30);
@@ -50,7 +50,7 @@ public sealed record DiscoverySettings
             InjectorConfigMap = Text("INJECTOR_CONFIG_MAP", "istio-sidecar-injector"),
             InjectionWebhook = Text("INJECTION_WEBHOOK_CONFIG_NAME", "istio-sidecar-injector"),
             ValidationWebhook = Text("VALIDATION_WEBHOOK_CONFIG_NAME", $"istio-validator-{ns}"),
-            ExternalIstiod = Text("EXTERNAL_ISTIOD", "false") == "true",
+            ExternalIstiod = Flag(environment, "EXTERNAL_ISTIOD"),
             KubeconfigFile = Text("KUBECONFIG", ""),
             TokenAudiences = Text("TOKEN_AUDIENCES", WellKnown.TokenAudience).Split(',', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries).ToValueList(),
             CustomHosts = Text("ISTIOD_CUSTOM_HOST", "").Split(',', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries).ToValueList(),
@@ -73,6 +73,15 @@ public sealed record DiscoverySettings
         }
         return settings;
     }
+
+    /// <summary>Go's spelling of truth; null when it is not set.</summary>
+    private static bool? Flag(Func<string, string?> environment, string name) => environment(name) switch
+    {
+        null or "" => null,
+        "1" or "t" or "T" or "true" or "TRUE" or "True" => true,
+        "0" or "f" or "F" or "false" or "FALSE" or "False" => false,
+        var other => throw new ProblemException(name, $"'{other}' is not true or false", "write true or false"),
+    };
 
     /// <summary>Go's spelling of durations: one number with one unit is all that these settings use.</summary>
     private static TimeSpan Span(Func<string, string?> environment, string name, TimeSpan fallback)

@@ -1,3 +1,4 @@
+using System.Collections.Concurrent;
 using System.Text.Json.Nodes;
 using Isthmus.Core.Names;
 using Isthmus.Kubernetes.Client;
@@ -13,6 +14,12 @@ public sealed partial class RootDistribution(KubeClient client, CaState ca, Time
     private static readonly HashSet<string> Ignored = new(StringComparer.Ordinal) { "kube-system", "kube-public", "kube-node-lease", "local-path-storage" };
 
     private readonly WorkQueue<string> _queue = new(time);
+    private readonly ConcurrentDictionary<string, Exception> _failed = new(StringComparer.Ordinal);
+    private volatile WatchedList<Namespace>? _namespaces;
+    private volatile WatchedList<ConfigMap>? _maps;
+
+    /// <summary>What went wrong last and has not gone right since; null when all is well.</summary>
+    public Exception? LastError => _namespaces?.Informer.LastError ?? _maps?.Informer.LastError ?? _failed.Values.FirstOrDefault();
 
     public async Task RunAsync(CancellationToken stop)
     {
@@ -24,6 +31,7 @@ public sealed partial class RootDistribution(KubeClient client, CaState ca, Time
         {
             foreach (var item in namespaces.Items) _queue.Add(item.Metadata.Name);
         }
+        (_namespaces, _maps) = (namespaces, maps);
         ca.Changed += Again;
         try
         {
@@ -43,21 +51,25 @@ public sealed partial class RootDistribution(KubeClient client, CaState ca, Time
         await _queue.RunAsync(2, async (name, token) =>
         {
             if (Ignored.Contains(name) || ca.Current is not { } current) return;
-            if (namespaces.Find(name) is not { } item || item.Status.Phase == "Terminating") return;
-            if (maps.Find(name, WellKnown.RootCertConfigMap)?.Data.GetValueOrDefault(WellKnown.RootCertKey) == current.RootsPem) return;
-            await client.ApplyAsync(Kinds.ConfigMap, new JsonObject
-            {
-                ["apiVersion"] = "v1",
-                ["kind"] = "ConfigMap",
-                ["metadata"] = new JsonObject { ["name"] = WellKnown.RootCertConfigMap, ["namespace"] = name, ["labels"] = new JsonObject { [Labels.IstioConfig] = "true" } },
-                ["data"] = new JsonObject { [WellKnown.RootCertKey] = current.RootsPem },
-            }, token);
+            if (namespaces.Find(name) is { Status.Phase: not "Terminating" } && maps.Find(name, WellKnown.RootCertConfigMap)?.Data.GetValueOrDefault(WellKnown.RootCertKey) != current.RootsPem)
+                await WriteAsync(name, current, token);
+            _failed.TryRemove(name, out _);
         }, (name, error) =>
         {
             // A namespace that is going away, or has gone, needs nothing any more.
-            if (error is not KubeException { Code: 403 or 404 }) WriteFailed(log, name, client.Access.Name, error.Message);
+            if (namespaces.Find(name) is not { Status.Phase: not "Terminating" } || error is KubeException { Code: 404 }) return;
+            if (!_failed.TryGetValue(name, out var known) || known.Message != error.Message) WriteFailed(log, name, client.Access.Name, error.Message);
+            _failed[name] = error;
         }, stop);
     }
+
+    private Task WriteAsync(string name, CaSnapshot current, CancellationToken stop) => client.ApplyAsync(Kinds.ConfigMap, new JsonObject
+    {
+        ["apiVersion"] = "v1",
+        ["kind"] = "ConfigMap",
+        ["metadata"] = new JsonObject { ["name"] = WellKnown.RootCertConfigMap, ["namespace"] = name, ["labels"] = new JsonObject { [Labels.IstioConfig] = "true" } },
+        ["data"] = new JsonObject { [WellKnown.RootCertKey] = current.RootsPem },
+    }, stop);
 
     [LoggerMessage(Level = LogLevel.Warning, Message = "Root certificate not written into namespace {Namespace} of {Cluster}: {Error}")]
     private static partial void WriteFailed(ILogger log, string @namespace, string cluster, string error);

@@ -12,7 +12,7 @@ namespace Isthmus.ControlPlane.Clusters;
 /// Changed credentials are taken make-before-break: the new watch syncs, then the old one ends.
 /// </summary>
 public sealed partial class ClusterSet(
-    DiscoverySettings settings, ClusterWatch config, IClusterObjects objects, RemoteRoots roots, TimeProvider time, ILogger<ClusterSet> log) : IAsyncDisposable
+    DiscoverySettings settings, ClusterWatch config, IClusterObjects objects, RemoteRoots roots, ManagedRemotes managed, TimeProvider time, ILogger<ClusterSet> log) : IAsyncDisposable
 {
     /// <summary>How long proxies wait for news of a cluster of which only a snapshot is known.</summary>
     private static readonly TimeSpan SnapshotPatience = TimeSpan.FromSeconds(2);
@@ -101,7 +101,8 @@ public sealed partial class ClusterSet(
         lock (_guard)
         {
             var lines = _watches.Values.Select(watch => ClusterStatus.Of(
-                watch, _next.GetValueOrDefault(watch.Id), now - _since.GetValueOrDefault(watch.Id, now) > settings.RemoteClusterTimeout, roots.Difference(watch.Id), now));
+                watch, _next.GetValueOrDefault(watch.Id), now - _since.GetValueOrDefault(watch.Id, now) > settings.RemoteClusterTimeout,
+                roots.Difference(watch.Id) is { Length: > 0 } difference ? difference : managed.Problem(watch.Id), now));
             var invalid = _problems.SelectMany(secret => secret.Value.Select(problem =>
                 ClusterStatus.Invalid(problem.Cluster, secret.Key, problem.Problem.ToString())));
             return [.. lines.Concat(invalid).OrderBy(line => line.Id, StringComparer.Ordinal)];

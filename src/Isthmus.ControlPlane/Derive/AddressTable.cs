@@ -108,7 +108,7 @@ public sealed partial class AddressTable(KubeClient client, string ns, PushEngin
         {
             ["apiVersion"] = "v1",
             ["kind"] = "ConfigMap",
-            ["metadata"] = new JsonObject { ["name"] = name, ["namespace"] = ns, ["labels"] = new JsonObject { [Label] = "true", [$"{WellKnown.OwnDomain}/made-by"] = "discovery" } },
+            ["metadata"] = new JsonObject { ["name"] = name, ["namespace"] = ns, ["labels"] = new JsonObject { [Label] = "true", [Labels.MadeBy] = Labels.Discovery } },
             ["data"] = data,
         };
     }

@@ -16,6 +16,11 @@ public sealed partial class CaBundlePatcher(KubeClient client, string revision, 
     private const string Validator = "validation.istio.io";
 
     private readonly WorkQueue<(ResourceKind Kind, string Name)> _queue = new(time);
+    private IReadOnlyList<WatchedList<JsonObject>> _lists = [];
+    private volatile Exception? _failed;
+
+    /// <summary>What went wrong last and has not gone right since; null when all is well.</summary>
+    public Exception? LastError => _lists.Select(list => list.Informer.LastError).FirstOrDefault(error => error is not null) ?? _failed;
 
     public async Task RunAsync(CancellationToken stop)
     {
@@ -25,6 +30,7 @@ public sealed partial class CaBundlePatcher(KubeClient client, string revision, 
         {
             lists.Add(new WatchedList<JsonObject>(client, kind, selector, time).Listen(change => { if (change.Object is not null) _queue.Add((kind, change.Key)); }));
         }
+        _lists = lists;
         void Again(CaSnapshot _)
         {
             foreach (var list in lists)
@@ -44,10 +50,17 @@ public sealed partial class CaBundlePatcher(KubeClient client, string revision, 
         {
             if (lists.First(list => list.Informer.Kind == item.Kind).Find(item.Name) is not { } configuration || ca.Current is not { } current) return;
             var patch = Patch(configuration, Convert.ToBase64String(Encoding.UTF8.GetBytes(current.RootsPem)));
-            if (patch.Count == 0) return;
-            await client.PatchAsync(item.Kind, null, item.Name, patch, PatchType.Json, token);
-            Patched(log, item.Name, client.Access.Name);
-        }, (item, error) => PatchFailed(log, item.Name, client.Access.Name, error.Message), stop);
+            if (patch.Count > 0)
+            {
+                await client.PatchAsync(item.Kind, null, item.Name, patch, PatchType.Json, token);
+                Patched(log, item.Name, client.Access.Name);
+            }
+            _failed = null;
+        }, (item, error) =>
+        {
+            if (_failed?.Message != error.Message) PatchFailed(log, item.Name, client.Access.Name, error.Message);
+            _failed = error;
+        }, stop);
     }
 
     private static JsonArray Patch(JsonObject configuration, string bundle)

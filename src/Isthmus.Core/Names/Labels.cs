@@ -21,6 +21,9 @@ public static class Labels
     public const string IstioConfig = "istio.io/config";
     public const string ServiceName = "kubernetes.io/service-name";
     public const string NamespaceName = "kubernetes.io/metadata.name";
+    /// <summary>On objects that a running control plane makes, with the value <see cref="Discovery"/>: an uninstall finds them by it.</summary>
+    public const string MadeBy = WellKnown.OwnDomain + "/made-by";
+    public const string Discovery = "discovery";
 }
 
 /// <summary>Annotations of Istio that carry meaning for a mesh (Istio "Resource Annotations").</summary>

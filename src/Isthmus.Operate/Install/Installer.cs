@@ -33,11 +33,12 @@ public sealed class Installer(KubeClient client, TimeProvider time, IInstallProg
             // Pods that are made next must find a webhook that the API server trusts.
             if (spec.Enabled("pilot") && component.Objects.Any(value => value["kind"]?.ToString() == "Deployment")) await applier.TrustedAsync(component.Objects, readiness, stop);
             progress.Finished(component.Name, time.GetElapsedTime(begun));
+            // Once the rights are there, and before gateways, which are injected.
+            if (component == components[0]) await EnsureControlPlaneAsync(spec, stop);
         }
         await PruneAsync(spec, components, stop);
     }
 
-    /// <summary>The network label is set when it is missing, whoever made the namespace; a different one is the user's and stays.</summary>
     private async Task EnsureNamespaceAsync(OperatorSpec spec, CancellationToken stop)
     {
         var existing = await client.FindAsync<Namespace>(Kinds.Namespace, null, spec.Namespace, stop);
@@ -46,8 +47,31 @@ public sealed class Installer(KubeClient client, TimeProvider time, IInstallProg
             var metadata = new JsonObject { ["name"] = spec.Namespace };
             if (spec.Network.Length > 0) metadata["labels"] = new JsonObject { [Labels.Network] = spec.Network };
             await client.CreateAsync(Kinds.Namespace, new JsonObject { ["apiVersion"] = "v1", ["kind"] = "Namespace", ["metadata"] = metadata }, stop);
-            return;
         }
+        else
+        {
+            await EnsureNetworkAsync(spec, existing, stop);
+        }
+    }
+
+    /// <summary>
+    /// Without the annotation no control plane would look after a remote cluster, and its Pods would wait for ever. Older guides do not know it;
+    /// when somebody set it, even to nothing, it stays.
+    /// </summary>
+    private async Task EnsureControlPlaneAsync(OperatorSpec spec, CancellationToken stop)
+    {
+        if (!spec.Enabled("istiodRemote") || spec.Enabled("pilot")) return;
+        var ns = await client.GetAsync<Namespace>(Kinds.Namespace, null, spec.Namespace, stop);
+        if (ns.Metadata.Annotations.ContainsKey(Annotations.ControlPlaneClusters)) return;
+        var patch = new JsonObject { ["metadata"] = new JsonObject { ["annotations"] = new JsonObject { [Annotations.ControlPlaneClusters] = "*" } } };
+        await client.PatchAsync(Kinds.Namespace, null, spec.Namespace, patch, PatchType.Merge, stop);
+        progress.Note($"Annotated namespace {spec.Namespace} with {Annotations.ControlPlaneClusters}=*: there will be no control plane here; any that has a remote secret for this cluster "
+            + $"writes root certificates and webhook trust. To name one: kubectl annotate namespace {spec.Namespace} {Annotations.ControlPlaneClusters}=CLUSTER --overwrite");
+    }
+
+    /// <summary>The network label is set when it is missing, whoever made the namespace; a different one is the user's and stays.</summary>
+    private async Task EnsureNetworkAsync(OperatorSpec spec, Namespace existing, CancellationToken stop)
+    {
         // A gateway of another network beside a control plane does not move the cluster into it.
         if (spec.Network.Length == 0 || !(spec.Enabled("pilot") || spec.Enabled("istiodRemote"))) return;
         if (existing.Metadata.Labels.TryGetValue(Labels.Network, out var network))

@@ -110,11 +110,11 @@ public sealed class Uninstaller(KubeClient client)
         var plan = new List<Removal>();
         foreach (var map in await client.ListAllAsync<JsonObject>(Kinds.ConfigMap, null, new ListOptions { LabelSelector = $"{Labels.IstioConfig}=true" }, stop))
             plan.Add(Removal.Of(Kinds.ConfigMap, map));
-        foreach (var map in await client.ListAllAsync<JsonObject>(Kinds.ConfigMap, null, new ListOptions { LabelSelector = $"{WellKnown.OwnDomain}/made-by=discovery" }, stop))
+        foreach (var map in await client.ListAllAsync<JsonObject>(Kinds.ConfigMap, null, new ListOptions { LabelSelector = $"{Labels.MadeBy}={Labels.Discovery}" }, stop))
             plan.Add(Removal.Of(Kinds.ConfigMap, map));
         foreach (var secret in await client.ListAllAsync<JsonObject>(Kinds.Secret, null, new ListOptions { FieldSelector = $"metadata.name={WellKnown.SelfSignedCa}" }, stop))
             plan.Add(Removal.Of(Kinds.Secret, secret));
-        foreach (var lease in await client.ListAllAsync<JsonObject>(Kinds.Lease, null, new ListOptions { LabelSelector = $"{WellKnown.OwnDomain}/made-by=discovery" }, stop))
+        foreach (var lease in await client.ListAllAsync<JsonObject>(Kinds.Lease, null, new ListOptions { LabelSelector = $"{Labels.MadeBy}={Labels.Discovery}" }, stop))
             plan.Add(Removal.Of(Kinds.Lease, lease));
         return plan;
     }

@@ -10,6 +10,7 @@ public sealed class GuideTests
     [InlineData("multi-primary.md")]
     [InlineData("multi-primary-multi-network.md")]
     [InlineData("primary-remote.md")]
+    [InlineData("primary-remote-older-form.md")]
     [InlineData("primary-remote-multi-network.md")]
     [InlineData("mesh-file.md")]
     public async Task The_guide_works_as_it_is_written(string page)

@@ -1,0 +1,142 @@
+using System.Net;
+using System.Text.Json.Nodes;
+using Isthmus.ControlPlane.Clusters;
+using Isthmus.Kubernetes.Client;
+using Isthmus.Kubernetes.Objects;
+using Isthmus.Lab.ApiServer;
+using Isthmus.Lab.Pki;
+using Microsoft.Extensions.Logging.Abstractions;
+using Xunit;
+
+namespace Isthmus.Tests.ControlPlane;
+
+/// <summary>Leases in the lab's own API server, with terms of a second so that nobody waits for long.</summary>
+public sealed class LeaderElectionTests : IAsyncLifetime
+{
+    private const string Lease = "some-work";
+    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(30);
+
+    private readonly string _directory = Directory.CreateTempSubdirectory("isthmus-election-").FullName;
+    private readonly CancellationTokenSource _stop = new();
+    private ClusterPki _pki = null!;
+    private ApiServerHost _host = null!;
+    private KubeClient _client = null!;
+
+    private int _leading;
+    private int _most;
+
+    public async ValueTask InitializeAsync()
+    {
+        var pki = _pki = await ClusterPki.EnsureAsync(_directory, "test", IPAddress.Loopback, TimeProvider.System, CancellationToken.None);
+        _host = ApiServerHost.Build(new("test", _directory, "127.0.0.1"), pki.ApiServer, TimeProvider.System, new Random(1), [new IPEndPoint(IPAddress.Loopback, 0)]);
+        await _host.StartAsync(CancellationToken.None);
+        var (certificate, key) = await pki.ReadPairAsync(PkiNames.Controllers, CancellationToken.None);
+        _client = new KubeClient(new ClusterAccess { Server = new Uri(_host.Addresses.First()), CertificateAuthority = pki.CaPem, ClientCertificate = certificate, ClientKey = key });
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        await _stop.CancelAsync();
+        _client.Dispose();
+        await _host.DisposeAsync();
+        _pki.Dispose();
+        _stop.Dispose();
+        Directory.Delete(_directory, recursive: true);
+    }
+
+    [Fact]
+    public async Task One_leads_at_a_time_and_the_next_takes_over_when_the_leader_stops()
+    {
+        using var stopFirst = new CancellationTokenSource();
+        var (first, second) = (Election("first"), Election("second"));
+        var running = first.RunAsync(WorkAsync, stopFirst.Token);
+        await UntilAsync(() => first.Leading);
+        var other = second.RunAsync(WorkAsync, _stop.Token);
+        Assert.Equal("first", await HolderAsync());
+        await stopFirst.CancelAsync();
+        await running;
+        await UntilAsync(() => second.Leading);
+        Assert.Equal("second", await HolderAsync());
+        Assert.Equal(1, _most);
+        await _stop.CancelAsync();
+        await other;
+        Assert.Equal("", await HolderAsync());
+    }
+
+    [Fact]
+    public async Task A_lease_whose_holder_died_is_taken_over_only_after_its_time_as_we_saw_it_pass()
+    {
+        // The clock of the dead one was a day ahead: that must not matter.
+        await WriteAsync("dead", DateTimeOffset.UtcNow.AddDays(1), seconds: 2);
+        var begun = TimeProvider.System.GetTimestamp();
+        var election = Election("heir");
+        var running = election.RunAsync(WorkAsync, _stop.Token);
+        await UntilAsync(() => election.Leading);
+        Assert.True(TimeProvider.System.GetElapsedTime(begun) >= TimeSpan.FromSeconds(2));
+        Assert.Equal(1, (int?)(await _client.GetAsync(Kinds.Lease, "default", Lease, CancellationToken.None))["spec"]!["leaseTransitions"]);
+        await _stop.CancelAsync();
+        await running;
+    }
+
+    [Fact]
+    public async Task A_leader_who_finds_its_lease_in_other_hands_stops_its_work_and_leads_again_when_it_may()
+    {
+        var election = Election("first");
+        var running = election.RunAsync(WorkAsync, _stop.Token);
+        await UntilAsync(() => election.Leading);
+        await WriteAsync("thief", DateTimeOffset.UtcNow, seconds: 1);
+        await UntilAsync(() => !election.Leading);
+        Assert.Equal(0, _leading);
+        await UntilAsync(() => election.Leading);
+        Assert.Equal("first", await HolderAsync());
+        await _stop.CancelAsync();
+        await running;
+    }
+
+    [Fact]
+    public async Task The_same_identity_leads_again_at_once_after_its_death()
+    {
+        await WriteAsync("first", DateTimeOffset.UtcNow, seconds: 3600);
+        var election = Election("first");
+        var running = election.RunAsync(WorkAsync, _stop.Token);
+        await UntilAsync(() => election.Leading);
+        await _stop.CancelAsync();
+        await running;
+    }
+
+    [Fact]
+    public async Task An_error_of_the_work_ends_the_election_and_lets_the_lease_go()
+    {
+        var election = Election("first");
+        await Assert.ThrowsAsync<InvalidDataException>(() => election.RunAsync(_ => Task.FromException(new InvalidDataException("broken")), _stop.Token));
+        Assert.Equal("", await HolderAsync());
+    }
+
+    private LeaderElection Election(string identity) => new(_client, new LeaseTerms("default", Lease, identity)
+    {
+        Duration = TimeSpan.FromSeconds(1), Deadline = TimeSpan.FromMilliseconds(800), RenewEvery = TimeSpan.FromMilliseconds(100), TryEvery = TimeSpan.FromMilliseconds(50),
+    }, TimeProvider.System, NullLogger.Instance);
+
+    private async Task WorkAsync(CancellationToken stop)
+    {
+        _most = Math.Max(_most, Interlocked.Increment(ref _leading));
+        await Task.Delay(Timeout.Infinite, stop).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        Interlocked.Decrement(ref _leading);
+    }
+
+    private async Task<string?> HolderAsync() => (string?)(await _client.GetAsync(Kinds.Lease, "default", Lease, CancellationToken.None))["spec"]?["holderIdentity"] ?? "";
+
+    private async Task WriteAsync(string holder, DateTimeOffset renewed, int seconds) => await _client.ApplyAsync(Kinds.Lease, new JsonObject
+    {
+        ["apiVersion"] = "coordination.k8s.io/v1",
+        ["kind"] = "Lease",
+        ["metadata"] = new JsonObject { ["name"] = Lease, ["namespace"] = "default" },
+        ["spec"] = new JsonObject { ["holderIdentity"] = holder, ["leaseDurationSeconds"] = seconds, ["renewTime"] = $"{renewed.UtcDateTime:yyyy-MM-ddTHH:mm:ss.ffffff}Z" },
+    }, CancellationToken.None);
+
+    private static async Task UntilAsync(Func<bool> holds)
+    {
+        using var limit = new CancellationTokenSource(Patience);
+        while (!holds()) await Task.Delay(10, limit.Token);
+    }
+}

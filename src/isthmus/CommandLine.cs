@@ -40,6 +40,7 @@ internal static class CommandLine
         ("ca", CaCommand.Build),
         ("install", InstallCommand.Build),
         ("uninstall", UninstallCommand.Build),
+        ("tag", TagCommand.Build),
         ("manifest", ManifestCommand.Build),
         ("profile", ProfileCommand.Build),
         ("create-remote-secret", CreateRemoteSecretCommand.Build),

@@ -7,6 +7,7 @@ public sealed class GuideTests
 {
     [Theory]
     [InlineData("clusters.md")]
+    [InlineData("revisions.md")]
     [InlineData("multi-primary.md")]
     [InlineData("multi-primary-multi-network.md")]
     [InlineData("primary-remote.md")]

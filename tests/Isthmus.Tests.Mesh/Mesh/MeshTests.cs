@@ -42,6 +42,44 @@ public sealed class MeshTests(MeshRig mesh) : IClassFixture<MeshRig>
     }
 
     [Fact]
+    public async Task A_primary_moves_to_another_revision_and_back_without_losing_a_request()
+    {
+        const string revision = """
+            apiVersion: install.istio.io/v1alpha1
+            kind: IstioOperator
+            spec: {profile: minimal, revision: canary, values: {global: {meshID: mesh1, network: network1, multiCluster: {clusterName: cluster1}}}}
+            """;
+        var lab = await mesh.LabAsync();
+        await using var load = new SteadyLoad(lab);
+        foreach (var cluster in MeshRig.Clusters) await load.UntilHeardAsync(cluster, TimeSpan.Zero, "v1", "v2");
+        await mesh.WithFileAsync(revision, async path => (await lab.IsthmusAsync("install", "--context=cluster1", "-y", "-f", path)).Expect(0));
+        (await lab.IsthmusAsync("tag", "set", "next", "--revision", "canary", "--context=cluster1")).Expect(0);
+        await MoveAsync("canary", "-n sample label --overwrite namespace sample istio-injection- istio.io/rev=next");
+        await MoveAsync("default", "-n sample label --overwrite namespace sample istio-injection=enabled istio.io/rev-");
+        var gone = (await lab.IsthmusAsync("uninstall", "--revision", "canary", "-y", "--context=cluster1")).Expect(0);
+        Assert.Contains("Removed MutatingWebhookConfiguration istio-revision-tag-next.", gone);
+        foreach (var cluster in MeshRig.Clusters) await load.UntilHeardAsync(cluster, load.Now, "v1", "v2");
+        AllAnswered(await load.FinishAsync(0));
+    }
+
+    /// <summary>A service and the gateway of cluster1 come anew with proxies of another control plane.</summary>
+    private async Task MoveAsync(string revision, string label)
+    {
+        await mesh.KubectlAsync("cluster1", label);
+        await RestartAsync("cluster1", "sample", "helloworld-v1");
+        var rev = $$"""{"spec":{"template":{"metadata":{"labels":{"istio.io/rev":"{{revision}}"} } } } }""".Replace(" ", "", StringComparison.Ordinal);
+        await mesh.KubectlAsync("cluster1", $"-n istio-system patch deployment istio-eastwestgateway -p {rev}");
+        await mesh.KubectlAsync("cluster1", "-n istio-system rollout status deployment/istio-eastwestgateway --timeout=90s");
+        var lab = await mesh.LabAsync();
+        await MeshRig.UntilAsync(async () => (await lab.IsthmusAsync("proxy-status", "--context=cluster1")).Expect(0), text =>
+        {
+            // Proxies that still drain ask their old control plane to the end.
+            var moved = text.Split('\n').Where(line => line.StartsWith("helloworld-v1-", StringComparison.Ordinal) || line.StartsWith("istio-eastwestgateway-", StringComparison.Ordinal)).ToList();
+            return moved.Count == 2 && moved.TrueForAll(line => line.Contains("istiod-canary-", StringComparison.Ordinal) == (revision == "canary"));
+        }, $"the proxies ask revision {revision}");
+    }
+
+    [Fact]
     public async Task Services_of_other_names_ports_and_protocols_answer_across_clusters()
     {
         await ShopAsync();

@@ -18,41 +18,47 @@ internal static class WebhookObjects
     {
         var configuration = Object("admissionregistration.k8s.io/v1", "MutatingWebhookConfiguration", InjectorName(spec), null,
             Make(spec, component, ("app", "sidecar-injector")));
-        var revision = spec.RevisionOrDefault;
-        JsonObject Webhook(string name, JsonArray namespaces, JsonArray objects) => new()
-        {
-            ["name"] = name,
-            ["clientConfig"] = Client(spec, path, url),
-            ["sideEffects"] = "None",
-            ["rules"] = new JsonArray(new JsonObject
-            {
-                ["operations"] = Strings("CREATE"), ["apiGroups"] = Strings(""), ["apiVersions"] = Strings("v1"), ["resources"] = Strings("pods"),
-            }),
-            ["failurePolicy"] = "Fail",
-            ["reinvocationPolicy"] = "Never",
-            ["admissionReviewVersions"] = Strings("v1"),
-            ["namespaceSelector"] = new JsonObject { ["matchExpressions"] = namespaces },
-            ["objectSelector"] = new JsonObject { ["matchExpressions"] = objects },
-        };
-        var webhooks = new JsonArray(
-            Webhook("rev.namespace.sidecar-injector.istio.io",
-                [In(Labels.Revision, revision), Absent(Labels.Injection)],
-                [NotIn(Labels.Inject, "false")]),
-            Webhook("rev.object.sidecar-injector.istio.io",
-                [Absent(Labels.Revision), Absent(Labels.Injection)],
-                [NotIn(Labels.Inject, "false"), In(Labels.Revision, revision)]));
-        if (spec.Revision.Length == 0 || spec.Values["defaultRevision"]?.ToString() == spec.Revision)
-        {
-            webhooks.Add((JsonNode)Webhook("namespace.sidecar-injector.istio.io",
-                [In(Labels.Injection, "enabled")],
-                [NotIn(Labels.Inject, "false")]));
-            webhooks.Add((JsonNode)Webhook("object.sidecar-injector.istio.io",
-                [Absent(Labels.Injection), Absent(Labels.Revision)],
-                [In(Labels.Inject, "true"), Absent(Labels.Revision)]));
-        }
-        configuration["webhooks"] = webhooks;
+        var isDefault = spec.Revision.Length == 0 || spec.Values["defaultRevision"]?.ToString() == spec.Revision;
+        configuration["webhooks"] = Injectors(spec.RevisionOrDefault, isDefault, Client(spec, path, url));
         return configuration;
     }
+
+    /// <param name="name">What the label <c>istio.io/rev</c> must say: a revision or a tag.</param>
+    /// <param name="isDefault">Whether namespaces and Pods that only ask for injection are meant too.</param>
+    internal static JsonArray Injectors(string name, bool isDefault, JsonObject client)
+    {
+        var webhooks = new JsonArray(
+            Injector("rev.namespace.sidecar-injector.istio.io", client,
+                [In(Labels.Revision, name), Absent(Labels.Injection)],
+                [NotIn(Labels.Inject, "false")]),
+            Injector("rev.object.sidecar-injector.istio.io", client,
+                [Absent(Labels.Revision), Absent(Labels.Injection)],
+                [NotIn(Labels.Inject, "false"), In(Labels.Revision, name)]));
+        if (!isDefault) return webhooks;
+        webhooks.Add((JsonNode)Injector("namespace.sidecar-injector.istio.io", client,
+            [In(Labels.Injection, "enabled")],
+            [NotIn(Labels.Inject, "false")]));
+        webhooks.Add((JsonNode)Injector("object.sidecar-injector.istio.io", client,
+            [Absent(Labels.Injection), Absent(Labels.Revision)],
+            [In(Labels.Inject, "true"), Absent(Labels.Revision)]));
+        return webhooks;
+    }
+
+    private static JsonObject Injector(string name, JsonObject client, JsonArray namespaces, JsonArray objects) => new()
+    {
+        ["name"] = name,
+        ["clientConfig"] = client.DeepClone(),
+        ["sideEffects"] = "None",
+        ["rules"] = new JsonArray(new JsonObject
+        {
+            ["operations"] = Strings("CREATE"), ["apiGroups"] = Strings(""), ["apiVersions"] = Strings("v1"), ["resources"] = Strings("pods"),
+        }),
+        ["failurePolicy"] = "Fail",
+        ["reinvocationPolicy"] = "Never",
+        ["admissionReviewVersions"] = Strings("v1"),
+        ["namespaceSelector"] = new JsonObject { ["matchExpressions"] = namespaces },
+        ["objectSelector"] = new JsonObject { ["matchExpressions"] = objects },
+    };
 
     internal static JsonObject Validator(OperatorSpec spec)
     {

@@ -1,0 +1,133 @@
+using System.Text.Json.Nodes;
+using System.Text.RegularExpressions;
+using Isthmus.Core.Collections;
+using Isthmus.Core.Names;
+using Isthmus.Core.Problems;
+using Isthmus.Kubernetes.Client;
+using Isthmus.Kubernetes.Objects;
+using Isthmus.Operate.Install.Render;
+
+namespace Isthmus.Operate.Install;
+
+/// <summary>A name for a revision that namespaces use in its place.</summary>
+/// <param name="Namespaces">Those whose label <c>istio.io/rev</c> is the tag.</param>
+public sealed record RevisionTag(string Name, string Revision, ValueList<string> Namespaces);
+
+/// <summary>
+/// Revision tags of one cluster: namespaces keep their label <c>istio.io/rev=TAG</c> while the tag moves from one revision of the control
+/// plane to the next. A tag is an injection webhook of its own that calls the revision. (istioctl reference: <c>istioctl tag</c>.)
+/// </summary>
+public sealed partial class RevisionTags(KubeClient client)
+{
+    /// <summary>The tag that stands for namespaces with <c>istio-injection=enabled</c>.</summary>
+    public const string Default = "default";
+
+    private const string TagLabel = "istio.io/tag";
+    private const string Deactivated = "istio.io/deactivated";
+
+    public async Task<IReadOnlyList<RevisionTag>> ListAsync(CancellationToken stop)
+    {
+        var namespaces = await client.ListAllAsync<Namespace>(Kinds.Namespace, null, new ListOptions(), stop);
+        var tags = await client.ListAllAsync<JsonObject>(Kinds.MutatingWebhookConfiguration, null, new ListOptions { LabelSelector = TagLabel }, stop);
+        return [.. tags.Select(tag => Read(tag, namespaces)).OrderBy(tag => tag.Name, StringComparer.Ordinal)];
+    }
+
+    /// <summary>The webhook that would make the tag.</summary>
+    /// <exception cref="ProblemException">The name is taken or unusable, or there is no such revision.</exception>
+    public async Task<JsonObject> GenerateAsync(string tag, string revision, bool overwrite, CancellationToken stop)
+    {
+        if (tag.Length > 63 || !LabelValue().IsMatch(tag))
+            throw new ProblemException($"tag {tag}", "is no name for a tag", "use lower-case letters, digits and '-', beginning and ending with a letter or digit, at most 63 of them");
+        var injectors = (await client.ListAllAsync<JsonObject>(Kinds.MutatingWebhookConfiguration, null, new ListOptions { LabelSelector = Labels.Revision }, stop)).ToList();
+        var revisions = injectors.Where(one => Label(one, TagLabel).Length == 0).ToLookup(one => Label(one, Labels.Revision), StringComparer.Ordinal);
+        if (tag != Default && revisions.Contains(tag))
+            throw new ProblemException($"tag {tag}", "a revision has this name", "choose another name: namespaces could not tell the two apart");
+        var existing = injectors.FirstOrDefault(one => Label(one, TagLabel) == tag);
+        if (existing is not null && !overwrite && Label(existing, Labels.Revision) != revision)
+            throw new ProblemException($"tag {tag}", $"points to revision {Label(existing, Labels.Revision)} already", "give --overwrite to move it");
+        var injector = revisions[revision].FirstOrDefault() ?? throw NoRevision(revision, [.. revisions.Select(group => group.Key)]);
+        return Webhook(tag, revision, injector);
+    }
+
+    /// <summary>Makes or moves a tag. New Pods follow it; those that run keep their proxies until they are made anew.</summary>
+    /// <returns>What else was done, in a sentence each.</returns>
+    public async Task<IReadOnlyList<string>> SetAsync(string tag, string revision, bool overwrite, CancellationToken stop)
+    {
+        var webhook = await GenerateAsync(tag, revision, overwrite, stop);
+        // Whole, not merged: an older one may have had more webhooks.
+        var existing = await client.FindAsync(Kinds.MutatingWebhookConfiguration, null, (string)webhook["metadata"]!["name"]!, stop);
+        if (existing is null)
+        {
+            await client.CreateAsync(Kinds.MutatingWebhookConfiguration, webhook, stop);
+        }
+        else
+        {
+            webhook["metadata"]!["resourceVersion"] = existing["metadata"]!["resourceVersion"]?.DeepClone();
+            await client.ReplaceAsync(Kinds.MutatingWebhookConfiguration, webhook, stop);
+        }
+        return tag == Default && revision != Default ? await DeactivateDefaultAsync(stop) : [];
+    }
+
+    /// <summary>Removes a tag. Namespaces that use it get no sidecars into new Pods any more.</summary>
+    /// <exception cref="ProblemException">There is no such tag.</exception>
+    public async Task RemoveAsync(RevisionTag tag, CancellationToken stop)
+    {
+        foreach (var one in await client.ListAllAsync<JsonObject>(Kinds.MutatingWebhookConfiguration, null, new ListOptions { LabelSelector = $"{TagLabel}={tag.Name}" }, stop))
+            await client.DeleteAsync(Kinds.MutatingWebhookConfiguration, null, (string)one["metadata"]!["name"]!, stop);
+    }
+
+    /// <exception cref="ProblemException">There is no such tag.</exception>
+    public async Task<RevisionTag> FindAsync(string name, CancellationToken stop) =>
+        (await ListAsync(stop)).FirstOrDefault(tag => tag.Name == name)
+        ?? throw new ProblemException($"tag {name}", $"does not exist in {client.Access.Name}", "list those that do with 'isthmus tag list'");
+
+    /// <summary>Two webhooks that match the same namespaces would both inject.</summary>
+    private async Task<IReadOnlyList<string>> DeactivateDefaultAsync(CancellationToken stop)
+    {
+        var done = new List<string>();
+        var injectors = await client.ListAllAsync<JsonObject>(Kinds.MutatingWebhookConfiguration, null, new ListOptions { LabelSelector = $"{Labels.Revision}={Default},!{TagLabel}" }, stop);
+        foreach (var injector in injectors)
+        {
+            var patch = new JsonArray();
+            for (var i = 0; i < (injector["webhooks"] as JsonArray ?? []).Count; i++)
+            {
+                var never = new JsonObject { ["matchLabels"] = new JsonObject { [Deactivated] = "never-match" } };
+                patch.Add((JsonNode)new JsonObject { ["op"] = "add", ["path"] = $"/webhooks/{i}/namespaceSelector", ["value"] = never });
+            }
+            var name = (string)injector["metadata"]!["name"]!;
+            await client.PatchAsync(Kinds.MutatingWebhookConfiguration, null, name, patch, PatchType.Json, stop);
+            done.Add($"MutatingWebhookConfiguration {name} of the revision without a name matches nothing any more: the tag took its place (installing that revision again undoes this).");
+        }
+        return done;
+    }
+
+    private static JsonObject Webhook(string tag, string revision, JsonObject injector)
+    {
+        var ns = injector["webhooks"]?[0]?["clientConfig"]?["service"]?["namespace"]?.ToString() ?? WellKnown.SystemNamespace;
+        var labels = new JsonObject
+        {
+            ["app"] = "sidecar-injector", [Labels.Revision] = revision, [TagLabel] = tag, [ObjectLabels.Component] = "Pilot", [ObjectLabels.Release] = "istio",
+        };
+        var name = $"istio-revision-tag-{tag}" + (ns == WellKnown.SystemNamespace ? "" : $"-{ns}");
+        var webhook = ObjectLabels.Object("admissionregistration.k8s.io/v1", "MutatingWebhookConfiguration", name, null, labels);
+        webhook["webhooks"] = WebhookObjects.Injectors(tag, tag == Default, (JsonObject)injector["webhooks"]![0]!["clientConfig"]!);
+        return webhook;
+    }
+
+    private static RevisionTag Read(JsonObject webhook, IReadOnlyList<Namespace> namespaces)
+    {
+        var name = Label(webhook, TagLabel);
+        var users = namespaces.Where(ns => ns.Metadata.Labels.GetValueOrDefault(Labels.Revision) == name
+            || (name == Default && ns.Metadata.Labels.GetValueOrDefault(Labels.Injection) == "enabled"));
+        return new(name, Label(webhook, Labels.Revision), users.Select(ns => ns.Metadata.Name).Order(StringComparer.Ordinal).ToValueList());
+    }
+
+    private ProblemException NoRevision(string revision, IReadOnlyList<string> known) => new(
+        $"revision {revision}", $"is not installed in {client.Access.Name}",
+        known.Count == 0 ? "install it with 'isthmus install --revision NAME'" : $"install it with 'isthmus install --revision {revision}', or take one of: {string.Join(", ", known.Order(StringComparer.Ordinal))}");
+
+    private static string Label(JsonObject value, string name) => value["metadata"]?["labels"]?[name]?.ToString() ?? "";
+
+    [GeneratedRegex("^[a-z0-9]([a-z0-9-]*[a-z0-9])?$")]
+    private static partial Regex LabelValue();
+}

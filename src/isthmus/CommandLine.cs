@@ -46,6 +46,8 @@ internal static class CommandLine
         ("create-remote-secret", CreateRemoteSecretCommand.Build),
         ("verify", VerifyCommand.Build),
         ("trace", TraceCommand.Build),
+        ("analyze", AnalyzeCommand.Build),
+        ("global", GlobalCommand.Build),
         ("remote-clusters", RemoteClustersCommand.Build),
         ("proxy-status", ProxyStatusCommand.Build),
         ("proxy-config", ProxyConfigCommand.Build),

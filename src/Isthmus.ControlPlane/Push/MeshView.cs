@@ -51,7 +51,7 @@ public sealed record MeshView(
 
     private DestinationRule? RuleOf(MeshService service, ProxyScope scope) =>
         (scope.Namespace != Mesh.RootNamespace ? RuleIn(scope.Namespace, service.Hostname, scope) : null)
-        ?? (service.Namespace != scope.Namespace ? RuleIn(service.Namespace, service.Hostname, scope) : null)
+        ?? (service.Namespace != scope.Namespace || scope.Namespace == Mesh.RootNamespace ? RuleIn(service.Namespace, service.Hostname, scope) : null)
         ?? (Mesh.RootNamespace != service.Namespace ? RuleIn(Mesh.RootNamespace, service.Hostname, scope) : null);
 
     private DestinationRule? RuleIn(string ns, string host, ProxyScope scope)

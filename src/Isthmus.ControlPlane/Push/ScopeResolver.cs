@@ -125,15 +125,8 @@ internal static class ScopeResolver
         var ports = services.SelectMany(service => service.Ports).Where(port => port.Protocol != Protocol.Udp)
             .Select(port => (port.Number, Target: TargetOf(port, pod))).Where(port => port.Target is not null)
             .Select(port => new PortMapping(port.Number, port.Target!.Value)).Distinct().ToValueList();
-        return proxy.SniDnat ? new(gateways, ports, true, RewritesFor(proxy, labels, view)) : new(gateways, ports);
+        return proxy.SniDnat ? new(gateways, ports, true, EnvoyFilter.RewritesFor(view.Filters.Values, proxy.Namespace, view.Mesh.RootNamespace, labels)) : new(gateways, ports);
     }
-
-    /// <summary>Each patch puts its filter directly behind sni_cluster, so that the newest comes first.</summary>
-    private static ValueList<SniRewrite> RewritesFor(ProxyIdentity proxy, ValueMap<string> labels, MeshView view) => view.Filters.Values
-        .Where(filter => filter.Namespace == proxy.Namespace || filter.Namespace == view.Mesh.RootNamespace)
-        .Where(filter => Selectors.Matches(filter.Selector, labels))
-        .OrderBy(filter => filter.Namespace != view.Mesh.RootNamespace).ThenBy(filter => filter.CreatedAt).ThenBy(filter => filter.Source)
-        .SelectMany(filter => filter.Rewrites).Reverse().ToValueList();
 }
 
 /// <summary>Which hosts a Sidecar resource lets its proxies see.</summary>

@@ -1,3 +1,4 @@
+using System.Text.RegularExpressions;
 using Isthmus.Core.Collections;
 
 namespace Isthmus.Mesh.Model;
@@ -8,6 +9,12 @@ public sealed record EnvoyFilter(ObjectRef Source, ValueMap<string> Selector, Va
 {
     public string Namespace => Source.Namespace;
     public string Name => Source.Name;
+
+    /// <summary>The rewrites of a workload in the order of its filters: each patch puts its filter directly behind sni_cluster, so that the newest comes first.</summary>
+    public static ValueList<SniRewrite> RewritesFor(IEnumerable<EnvoyFilter> filters, string ns, string rootNamespace, ValueMap<string> labels) => filters
+        .Where(filter => (filter.Namespace == ns || filter.Namespace == rootNamespace) && Selectors.Matches(filter.Selector, labels))
+        .OrderBy(filter => filter.Namespace != rootNamespace).ThenBy(filter => filter.CreatedAt).ThenBy(filter => filter.Source)
+        .SelectMany(filter => filter.Rewrites).Reverse().ToValueList();
 }
 
 /// <param name="Port">The listener's port; 0: every one.</param>
@@ -15,4 +22,6 @@ public sealed record EnvoyFilter(ObjectRef Source, ValueMap<string> Selector, Va
 public sealed record SniRewrite(int Port, string Pattern, string Replacement)
 {
     public bool AppliesTo(int port) => Port == 0 || Port == port;
+
+    public string Apply(string cluster) => Regex.Replace(cluster, Pattern, Replacement, RegexOptions.NonBacktracking | RegexOptions.CultureInvariant);
 }

@@ -46,8 +46,9 @@ public static class Manifests
         return Kinds.Find(apiVersion, kind) ?? (IstioKind.Find(apiVersion, kind) is { } istio ? ResourceOf(istio, apiVersion[(apiVersion.IndexOf('/', StringComparison.Ordinal) + 1)..]) : null);
     }
 
+    /// <summary>One of Istio's kinds as a resource.</summary>
     /// <param name="version">The stored one when left out.</param>
-    internal static ResourceKind ResourceOf(IstioKind kind, string? version = null) => new(kind.Group, version ?? kind.StoredVersion, kind.Kind, kind.Plural, true);
+    public static ResourceKind ResourceOf(IstioKind kind, string? version = null) => new(kind.Group, version ?? kind.StoredVersion, kind.Kind, kind.Plural, true);
 
     /// <summary>Definitions belong to no revision: all of them share one set.</summary>
     private static JsonObject Labelled(JsonObject crd)

@@ -1,6 +1,7 @@
 using System.CommandLine;
 using System.Text.Json.Nodes;
 using Isthmus.Core.Problems;
+using Isthmus.Kubernetes.Client;
 using Isthmus.Operate.Diagnose;
 
 namespace Isthmus.Commands;
@@ -51,9 +52,16 @@ internal static class ProxyConfigCommand
         return command;
     }
 
-    private static async Task<JsonNode> DumpAsync(ParseResult line, string reference, string path, CancellationToken stop)
+    /// <summary>A context of the kubeconfig before the first slash names another cluster.</summary>
+    private static (string? Context, string Reference) Elsewhere(ParseResult line, string reference)
     {
-        using var client = GlobalOptions.Client(line);
+        var slash = reference.IndexOf('/', StringComparison.Ordinal);
+        return slash > 0 && MeshContexts.All(line).Contains(reference[..slash]) ? (reference[..slash], reference[(slash + 1)..]) : (null, reference);
+    }
+
+    private static async Task<JsonNode> DumpAsync(ParseResult line, string reference, string path, CancellationToken stop, string? context = null)
+    {
+        using var client = new KubeClient(MeshContexts.Load(line, context ?? line.GetValue(GlobalOptions.Context)), "isthmus");
         var query = new MeshQuery(client, line.GetValue(GlobalOptions.IstioNamespace)!);
         var (ns, pod) = await query.ResolvePodAsync(reference, line.GetValue(GlobalOptions.Namespace), stop);
         return await query.AskProxyAsync(ns, pod, path, stop);
@@ -118,14 +126,16 @@ internal static class ProxyConfigCommand
 
     private static Command RootCaCompare()
     {
-        var (one, other) = (new Argument<string>("pod1"), new Argument<string>("pod2"));
+        const string where = "POD[.NAMESPACE] or deployment/NAME[.NAMESPACE], in another cluster with its context in front: CONTEXT/POD.NAMESPACE";
+        var (one, other) = (new Argument<string>("pod1") { Description = where }, new Argument<string>("pod2") { Description = where });
         var command = new Command("rootca-compare", "Tell whether two Pods trust each other.") { one, other };
         command.SetAction(async (line, stop) =>
         {
             var roots = new List<(string Pod, string? Root)>();
             foreach (var pod in (string[])[line.GetValue(one)!, line.GetValue(other)!])
             {
-                var dump = new ConfigDump(await DumpAsync(line, pod, "config_dump", stop));
+                var (context, reference) = Elsewhere(line, pod);
+                var dump = new ConfigDump(await DumpAsync(line, reference, "config_dump", stop, context));
                 var root = dump.Secrets.Select(entry => entry.Secret).FirstOrDefault(secret => secret["name"]?.ToString() == "ROOTCA");
                 roots.Add((pod, ConfigDump.At(root, "validation_context", "trusted_ca", "inline_bytes")?.ToString()));
             }

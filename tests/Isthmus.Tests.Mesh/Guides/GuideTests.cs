@@ -14,6 +14,7 @@ public sealed class GuideTests
     [InlineData("primary-remote-older-form.md")]
     [InlineData("primary-remote-multi-network.md")]
     [InlineData("mesh-file.md")]
+    [InlineData("replicated-control-planes.md")]
     public async Task The_guide_works_as_it_is_written(string page)
     {
         await using var shell = await GuideShell.CreateAsync();

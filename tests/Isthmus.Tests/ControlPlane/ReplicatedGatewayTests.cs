@@ -110,6 +110,22 @@ public sealed class ReplicatedGatewayTests
     }
 
     [Fact]
+    public void A_gateway_follows_rules_of_the_root_namespace_for_hosts_of_that_namespace()
+    {
+        var rig = new MeshRig("c1");
+        rig.Config(Entry);
+        rig.Config("""
+            apiVersion: networking.istio.io/v1alpha3
+            kind: ServiceEntry
+            metadata: {name: orders, namespace: istio-system}
+            spec: {hosts: [orders.shop.global], location: MESH_INTERNAL, ports: [{name: http, number: 80, protocol: http}], resolution: DNS, addresses: [240.0.0.3], endpoints: [{address: orders.shop.svc.cluster.local}]}
+            """);
+        var caller = rig.Sidecar("c1", ns: "istio-system");
+        rig.Push();
+        Assert.NotNull(MeshRig.Cluster(caller, "outbound|80||orders.shop.global")!.TransportSocket);
+    }
+
+    [Fact]
     public void A_caller_reaches_the_address_of_the_entry_through_the_other_gateway_over_mesh_tls()
     {
         var (rig, _) = Rig();

@@ -1,0 +1,18 @@
+using Isthmus.Core.Problems;
+
+namespace Isthmus.Operate.Diagnose.Analysis;
+
+/// <summary>Everything that is known to go wrong between the objects of one or more clusters. Pure.</summary>
+public static class Analysis
+{
+    public static IReadOnlyList<Finding> Run(IReadOnlyList<AnalyzedCluster> clusters) =>
+    [
+        .. clusters.Where(cluster => cluster.Error.Length > 0)
+            .Select(cluster => new Finding(cluster.Context, new("ISM1400", $"cluster {cluster.Context}", "", $"cannot be read: {cluster.Error}", "check that it runs, and the kubeconfig"))),
+        .. clusters.SelectMany(cluster => cluster.Complaints.Select(problem => new Finding(cluster.Context, problem))),
+        .. StubDomain.Check(clusters),
+        // Several ServiceEntries may end at the same hole.
+        .. GlobalHosts.Check(clusters).DistinctBy(finding => (finding.Cluster, finding.Problem)),
+        .. TrustAnalysis.Check(clusters),
+    ];
+}

@@ -1,0 +1,110 @@
+using System.Text;
+using System.Text.Json.Nodes;
+using Isthmus.Core.Collections;
+using Isthmus.Core.Names;
+using Isthmus.Core.Problems;
+using Isthmus.Kubernetes.Client;
+using Isthmus.Kubernetes.Objects;
+using Isthmus.Mesh.Config;
+using Isthmus.Operate.Install;
+
+namespace Isthmus.Operate.Diagnose.Analysis;
+
+/// <summary>Reads what analysis looks at through API servers; changes nothing.</summary>
+/// <param name="proxies">Also ask proxies what they trust, at most this many in each cluster.</param>
+public sealed class AnalysisReader(string istioNamespace, int proxies)
+{
+    private const int AtOnce = 8;
+
+    public async Task<AnalyzedCluster> ReadAsync(string context, ClusterAccess access, CancellationToken stop)
+    {
+        using var client = new KubeClient(access, "isthmus-analyze") { RequestTimeout = TimeSpan.FromSeconds(10) };
+        try
+        {
+            return await ReadAsync(context, client, stop);
+        }
+        catch (HttpRequestException e)
+        {
+            return AnalyzedCluster.Unreadable(context, $"{access.Server} cannot be reached: {e.InnerException?.Message ?? e.Message}");
+        }
+        catch (KubeException e)
+        {
+            return AnalyzedCluster.Unreadable(context, e.Message);
+        }
+    }
+
+    private async Task<AnalyzedCluster> ReadAsync(string context, KubeClient client, CancellationToken stop)
+    {
+        var kinds = (ResourceKind[])[Kinds.Service, Kinds.Pod, Kinds.Node, .. IstioKind.All.Where(kind => kind.Kind != "IstioOperator").Select(kind => Manifests.ResourceOf(kind))];
+        var lists = await Task.WhenAll(kinds.Select(kind => ListAsync(client, kind, stop)));
+        var objects = lists.SelectMany(list => list).ToList();
+        if (await client.FindAsync(Kinds.ConfigMap, "kube-system", "coredns", stop) is { } dns) objects.Add(Typed(dns, Kinds.ConfigMap));
+        return AnalyzedCluster.From(context, objects, await TrustAsync(client, [.. objects.Where(value => value["kind"]?.ToString() == "Pod")], stop), istioNamespace);
+    }
+
+    private static async Task<IReadOnlyList<JsonObject>> ListAsync(KubeClient client, ResourceKind kind, CancellationToken stop)
+    {
+        try
+        {
+            return [.. (await client.ListAllAsync<JsonObject>(kind, null, new ListOptions(), stop)).Select(value => Typed(value, kind))];
+        }
+        catch (KubeException e) when (e.IsNotFound)
+        {
+            return []; // no definitions: a cluster without a control plane
+        }
+    }
+
+    /// <summary>Items of a list do not say what they are.</summary>
+    private static JsonObject Typed(JsonObject value, ResourceKind kind)
+    {
+        value["apiVersion"] ??= kind.ApiVersion;
+        value["kind"] ??= kind.Kind;
+        return value;
+    }
+
+    private async Task<TrustFacts> TrustAsync(KubeClient client, IReadOnlyList<JsonObject> pods, CancellationToken stop)
+    {
+        if (await client.FindAsync<Namespace>(Kinds.Namespace, null, istioNamespace, stop) is null) return TrustFacts.None;
+        var given = await client.FindAsync<Secret>(Kinds.Secret, istioNamespace, WellKnown.CaCerts, stop);
+        var own = await client.FindAsync<Secret>(Kinds.Secret, istioNamespace, WellKnown.SelfSignedCa, stop);
+        var maps = await client.ListAllAsync<ConfigMap>(Kinds.ConfigMap, null, new ListOptions { FieldSelector = $"metadata.name={WellKnown.RootCertConfigMap}" }, stop);
+        var roots = maps.ToDictionary(map => map.Metadata.Namespace, map => Root.Of(map.Data.GetValueOrDefault(WellKnown.RootCertKey)), StringComparer.Ordinal);
+        var deployments = await client.ListAllAsync<Deployment>(Kinds.Deployment, istioNamespace, new ListOptions { LabelSelector = "app=istiod" }, stop);
+        var controlPlanes = pods.Where(pod => pod["metadata"]?["namespace"]?.ToString() == istioNamespace && pod["metadata"]?["labels"]?["app"]?.ToString() == "istiod");
+        return new(true,
+            Root.Of(Text(given, "root-cert.pem") ?? Text(given, "ca.crt")), given?.Metadata.CreationTimestamp, Root.Of(Text(own, "ca-cert.pem")), own?.Metadata.CreationTimestamp,
+            roots.GetValueOrDefault(istioNamespace), deployments.Select(deployment => deployment.Metadata.CreationTimestamp).Min(), controlPlanes.Select(Started).Min(),
+            roots.Where(root => root.Key != istioNamespace && root.Value.IsKnown).ToValueMap(), await ProxiesAsync(client, pods, stop));
+    }
+
+    private static string? Text(Secret? secret, string key) => secret?.Bytes(key) is { } bytes ? Encoding.UTF8.GetString(bytes) : null;
+
+    private static DateTimeOffset? Started(JsonObject pod) => DateTimeOffset.TryParse(pod["status"]?["startTime"]?.ToString(), out var time) ? time : null;
+
+    private async Task<ValueList<ProxyTrust>> ProxiesAsync(KubeClient client, IReadOnlyList<JsonObject> pods, CancellationToken stop)
+    {
+        var asked = pods.Where(pod => pod["metadata"]?["deletionTimestamp"] is null && pod["status"]?["phase"]?.ToString() == "Running"
+            && (pod["spec"]?["containers"] as JsonArray ?? []).Any(container => container?["name"]?.ToString() == "istio-proxy")).Take(proxies);
+        var query = new MeshQuery(client, istioNamespace);
+        var found = new List<ProxyTrust>();
+        foreach (var some in asked.Chunk(AtOnce)) found.AddRange((await Task.WhenAll(some.Select(pod => ProxyAsync(query, pod, stop)))).OfType<ProxyTrust>());
+        return found.ToValueList();
+    }
+
+    /// <summary>Null for a proxy that does not answer: whether it is well is not the question here.</summary>
+    private static async Task<ProxyTrust?> ProxyAsync(MeshQuery query, JsonObject pod, CancellationToken stop)
+    {
+        var (ns, name) = (pod["metadata"]!["namespace"]!.ToString(), pod["metadata"]!["name"]!.ToString());
+        try
+        {
+            var dump = new ConfigDump(await query.AskProxyAsync(ns, name, "config_dump", stop));
+            var root = dump.Secrets.Select(entry => entry.Secret).FirstOrDefault(secret => secret["name"]?.ToString() == "ROOTCA");
+            var bytes = ConfigDump.At(root, "validation_context", "trusted_ca", "inline_bytes")?.ToString() ?? "";
+            return new(ns, name, Started(pod), Root.Of(Encoding.UTF8.GetString(Convert.FromBase64String(bytes))));
+        }
+        catch (Exception e) when (e is ProblemException or HttpRequestException or KubeException or FormatException)
+        {
+            return null;
+        }
+    }
+}

@@ -1,0 +1,86 @@
+using System.Text.Json;
+using System.Text.Json.Nodes;
+using Isthmus.Core.Names;
+using Isthmus.Core.Problems;
+using Isthmus.Kubernetes.Objects;
+using Isthmus.Mesh.Config;
+
+namespace Isthmus.Operate.Diagnose.Analysis;
+
+/// <summary>The objects of one cluster that analysis looks at.</summary>
+public sealed class AnalyzedCluster
+{
+    private readonly List<Service> _services = [];
+    private readonly List<Pod> _pods = [];
+    private readonly List<Node> _nodes = [];
+    private readonly List<IstioObject> _istio = [];
+
+    private AnalyzedCluster(string context) => Context = context;
+
+    /// <summary>The context of the kubeconfig that leads to it.</summary>
+    public string Context { get; }
+
+    /// <summary>Why it could not be read; empty when it could. Then everything else is empty.</summary>
+    public string Error { get; private init; } = "";
+
+    public string RootNamespace { get; private init; } = WellKnown.SystemNamespace;
+
+    public IReadOnlyList<Service> Services => _services;
+
+    public IReadOnlyList<Pod> Pods => _pods;
+
+    public IReadOnlyList<Node> Nodes => _nodes;
+
+    /// <summary>The Corefile of the cluster's DNS; empty when it has none that is known.</summary>
+    public string Corefile { get; private set; } = "";
+
+    /// <summary>Where its proxies' trust comes from.</summary>
+    public TrustFacts Trust { get; init; } = TrustFacts.None;
+
+    /// <summary>Istio's objects that can be read, of one kind.</summary>
+    public IEnumerable<T> Istio<T>() => _istio.Select(read => read.Value).OfType<T>();
+
+    /// <summary>What is wrong with Istio's objects, each by itself.</summary>
+    public IEnumerable<Problem> Complaints => _istio.SelectMany(read => read.Problems);
+
+    public Service? Service(string ns, string name) => _services.FirstOrDefault(service => service.Metadata.Name == name && service.Metadata.Namespace == ns);
+
+    public static AnalyzedCluster Unreadable(string context, string error) => new(context) { Error = error };
+
+    /// <param name="objects">Services, Pods, Nodes, ConfigMaps and Istio's objects; others are passed over.</param>
+    public static AnalyzedCluster From(string context, IEnumerable<JsonObject> objects, TrustFacts? trust = null, string rootNamespace = WellKnown.SystemNamespace)
+    {
+        var cluster = new AnalyzedCluster(context) { Trust = trust ?? TrustFacts.None, RootNamespace = rootNamespace };
+        foreach (var value in objects) cluster.Add(value);
+        return cluster;
+    }
+
+    /// <summary>The same with one more object.</summary>
+    public AnalyzedCluster With(JsonObject value)
+    {
+        var next = new AnalyzedCluster(Context) { Error = Error, RootNamespace = RootNamespace, Trust = Trust, Corefile = Corefile };
+        next._services.AddRange(_services);
+        next._pods.AddRange(_pods);
+        next._nodes.AddRange(_nodes);
+        next._istio.AddRange(_istio);
+        next.Add(value);
+        return next;
+    }
+
+    private void Add(JsonObject value)
+    {
+        switch (value["kind"]?.ToString())
+        {
+            case "Service" when value["apiVersion"]?.ToString() == "v1": _services.Add(Read<Service>(value)); break;
+            case "Pod": _pods.Add(Read<Pod>(value)); break;
+            case "Node": _nodes.Add(Read<Node>(value)); break;
+            case "ConfigMap":
+                if (value["metadata"]?["namespace"]?.ToString() == "kube-system" && value["metadata"]?["name"]?.ToString() == "coredns") Corefile = value["data"]?["Corefile"]?.ToString() ?? "";
+                break;
+            case { } kind when IstioKind.Find(value["apiVersion"]?.ToString() ?? "", kind) is not null: _istio.Add(IstioConfig.Read(value, Context)); break;
+            default: break;
+        }
+    }
+
+    private static T Read<T>(JsonObject value) => value.Deserialize(KubeJson.Of<T>())!;
+}

@@ -1,0 +1,22 @@
+using Isthmus.Core.Problems;
+
+namespace Isthmus.Operate.Diagnose.Analysis;
+
+/// <summary>Whether names of the global zone reach the server that knows them. Pure.</summary>
+public static class StubDomain
+{
+    private const string Server = "istiocoredns";
+
+    public static IEnumerable<Finding> Check(IReadOnlyList<AnalyzedCluster> clusters)
+    {
+        foreach (var cluster in clusters)
+        {
+            // Without a Corefile the cluster's DNS is another program, of which nothing is known.
+            if (cluster.Service(cluster.RootNamespace, Server) is not { } service || cluster.Corefile.Length == 0) continue;
+            if (cluster.Corefile.Contains(service.Spec.ClusterIP, StringComparison.Ordinal)) continue;
+            yield return new(cluster.Context, new("ISM1408", "ConfigMap kube-system/coredns", "data[Corefile]",
+                $"forwards no zone to {Server} ({service.Spec.ClusterIP}), so that names of the global zone do not resolve",
+                $"add the block 'global:53 {{ errors; cache 30; forward . {service.Spec.ClusterIP}:53 }}', one directive on a line", Severity.Warning));
+        }
+    }
+}

@@ -1,0 +1,73 @@
+using System.Globalization;
+using Isthmus.Core.Names;
+using Isthmus.Core.Problems;
+
+namespace Isthmus.Operate.Diagnose.Analysis;
+
+/// <summary>Why proxies do not trust each other, and since when. Pure.</summary>
+public static class TrustAnalysis
+{
+    private static readonly string Restart = "kubectl --context={0} -n istio-system rollout restart deployment istiod, then restart the workloads";
+
+    public static IEnumerable<Finding> Check(IReadOnlyList<AnalyzedCluster> clusters)
+    {
+        var installed = clusters.Where(cluster => cluster.Trust is { HasIstio: true, InForce.IsKnown: true }).ToList();
+        foreach (var cluster in installed)
+        {
+            foreach (var finding in ControlPlane(cluster).Concat(Leftovers(cluster))) yield return finding;
+        }
+        foreach (var other in installed.Skip(1).Where(other => other.Trust.InForce != installed[0].Trust.InForce))
+        {
+            var why = string.Join("; ", new[] { installed[0], other }.Select(cluster => $"{cluster.Context}: {Origin(cluster.Trust)}"));
+            yield return Wrong(other, "ISM1454", "ConfigMap istio-system/istio-ca-root-cert",
+                $"the root {other.Trust.InForce} differs from {installed[0].Context}'s {installed[0].Trust.InForce}, so proxies of the two refuse each other ({why})",
+                "give both clusters a 'cacerts' Secret of one root, restart control planes, then workloads");
+        }
+    }
+
+    /// <summary>The control plane does not use the root that it was given.</summary>
+    private static IEnumerable<Finding> ControlPlane(AnalyzedCluster cluster)
+    {
+        var trust = cluster.Trust;
+        if (!trust.Given.IsKnown)
+        {
+            if (trust.Own.IsKnown && trust.Own == trust.InForce && trust is { OwnAt: { } made, InstalledAt: { } installed } && made < installed.AddMinutes(-1))
+                yield return Wrong(cluster, "ISM1452", $"Secret istio-system/{WellKnown.SelfSignedCa}",
+                    $"is older ({Time(made)}) than the installation ({Time(installed)}): an old istio-system was left, and its root {trust.Own} is in force again",
+                    $"if that is not meant, delete the Secret and restart: kubectl --context={cluster.Context} -n istio-system delete secret {WellKnown.SelfSignedCa}; {For(cluster)}", Severity.Warning);
+            yield break;
+        }
+        if (trust.Given == trust.InForce) yield break;
+        var late = trust is { GivenAt: { } given, ControlPlaneStarted: { } started } && given > started;
+        yield return Wrong(cluster, "ISM1451", "Secret istio-system/cacerts",
+            late || trust.Own == trust.InForce
+                ? $"came after the control plane ({Time(trust.GivenAt)}; the control plane runs since {Time(trust.ControlPlaneStarted)}): the root {trust.InForce}{(trust.Own == trust.InForce ? " that it made itself" : "")} is still in force instead of {trust.Given}"
+                : $"holds the root {trust.Given}, but {trust.InForce} is in force",
+            For(cluster));
+    }
+
+    /// <summary>Namespaces and Pods that still trust what was before.</summary>
+    private static IEnumerable<Finding> Leftovers(AnalyzedCluster cluster)
+    {
+        foreach (var (ns, root) in cluster.Trust.Namespaces.Where(item => item.Value != cluster.Trust.InForce))
+        {
+            yield return Wrong(cluster, "ISM1453", $"ConfigMap {ns}/{WellKnown.RootCertConfigMap}", $"names the root {root}, while {cluster.Trust.InForce} is in force: an earlier installation left it",
+                "the control plane writes it anew when it may; see its log, or delete the ConfigMap");
+        }
+        foreach (var proxy in cluster.Trust.Proxies.Where(proxy => proxy.Root.IsKnown && proxy.Root != cluster.Trust.InForce))
+        {
+            yield return Wrong(cluster, "ISM1455", $"Pod {proxy.Namespace}/{proxy.Pod}", $"trusts the root {proxy.Root}, while {cluster.Trust.InForce} is in force: it was started {Time(proxy.Started)}, before the root changed",
+                $"kubectl --context={cluster.Context} -n {proxy.Namespace} delete pod {proxy.Pod}");
+        }
+    }
+
+    private static string Origin(TrustFacts trust) =>
+        trust.InForce == trust.Given ? "from Secret cacerts" : trust.InForce == trust.Own ? "made by the control plane itself, there was no cacerts when it started" : "of unknown origin";
+
+    private static string For(AnalyzedCluster cluster) => string.Format(CultureInfo.InvariantCulture, Restart, cluster.Context);
+
+    private static string Time(DateTimeOffset? at) => at is { } known ? known.UtcDateTime.ToString("yyyy-MM-dd HH:mm:ss'Z'", CultureInfo.InvariantCulture) : "at an unknown time";
+
+    private static Finding Wrong(AnalyzedCluster cluster, string code, string @object, string message, string remedy, Severity severity = Severity.Error) =>
+        new(cluster.Context, new(code, @object, "", message, remedy, severity));
+}

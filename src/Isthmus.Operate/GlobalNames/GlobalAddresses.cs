@@ -1,0 +1,47 @@
+using System.Net;
+using System.Text;
+using Isthmus.Mesh.Model;
+using Isthmus.Operate.Diagnose.Analysis;
+
+namespace Isthmus.Operate.GlobalNames;
+
+/// <summary>Addresses for hosts of the global zone: the same in every cluster, taken by nobody else in any.</summary>
+public static class GlobalAddresses
+{
+    // 240.128.0.0/16: reserved, so nobody routes it; beside 240.240.0.0/16, which the control plane gives out.
+    private const uint First = 0xF0800000;
+    private const uint Count = 1 << 16;
+
+    /// <summary>The address that the host has in the clusters already, when it is one and nobody else's; else one that is free in all of them.</summary>
+    public static IPAddress Choose(string host, IReadOnlyList<AnalyzedCluster> clusters)
+    {
+        var taken = clusters.SelectMany(cluster => cluster.Istio<ServiceEntry>().Where(entry => !entry.Hosts.Contains(host))).SelectMany(Addresses).ToHashSet();
+        var own = clusters.SelectMany(cluster => cluster.Istio<ServiceEntry>().Where(entry => entry.Hosts.Contains(host))).SelectMany(Addresses).Distinct().Where(address => !taken.Contains(address)).ToList();
+        if (own.Count == 1 && IsOurs(own[0])) return own[0];
+        taken.UnionWith(own);
+        // Where to begin follows from the name alone, so that clusters which cannot see each other mostly agree.
+        var start = Hash(host) % Count;
+        for (uint i = 0; i < Count; i++)
+        {
+            var offset = (start + i) % Count;
+            if ((offset & 0xFF) is 0 or 0xFF) continue;
+            var address = At(offset);
+            if (!taken.Contains(address)) return address;
+        }
+        throw new Core.Problems.ProblemException("addresses for the global zone", $"all of {At(0)}/16 are taken", "remove ServiceEntries that nobody uses");
+    }
+
+    private static bool IsOurs(IPAddress address) => address.GetAddressBytes() is [240, 128, _, _];
+
+    private static IEnumerable<IPAddress> Addresses(ServiceEntry entry) =>
+        entry.Addresses.Select(text => IPAddress.TryParse(text.Split('/')[0], out var address) ? address : null).OfType<IPAddress>();
+
+    private static IPAddress At(uint offset)
+    {
+        var number = First + offset;
+        return new([(byte)(number >> 24), (byte)(number >> 16), (byte)(number >> 8), (byte)number]);
+    }
+
+    /// <summary>FNV-1a: the same on every machine and in every version.</summary>
+    private static uint Hash(string text) => Encoding.UTF8.GetBytes(text).Aggregate(2166136261u, (hash, unit) => (hash ^ unit) * 16777619u);
+}

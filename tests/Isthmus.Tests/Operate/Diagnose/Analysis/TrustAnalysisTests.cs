@@ -1,0 +1,60 @@
+using Isthmus.Core.Collections;
+using Isthmus.Operate.Diagnose.Analysis;
+using Xunit;
+
+namespace Isthmus.Tests.Operate.Diagnose.Analysis;
+
+/// <summary>How roots come to differ, as people meet it.</summary>
+public sealed class TrustAnalysisTests
+{
+    private static readonly DateTimeOffset Noon = new(2030, 1, 1, 12, 0, 0, TimeSpan.Zero);
+    private static readonly Root Ours = new("AAAA"), Made = new("BBBB"), Before = new("CCCC");
+
+    private static readonly TrustFacts Good = new(true, Ours, Noon, Root.None, null, Ours, Noon.AddMinutes(1), Noon.AddMinutes(1),
+        new Dictionary<string, Root> { ["shop"] = Ours }.ToValueMap(), [new ProxyTrust("shop", "orders-0", Noon.AddMinutes(2), Ours)]);
+
+    [Fact]
+    public void One_root_everywhere_is_well() => Assert.Empty(Run(Good, Good));
+
+    [Fact]
+    public void A_control_plane_that_was_installed_before_cacerts_is_named()
+    {
+        var finding = Run(Good with { GivenAt = Noon.AddMinutes(5), Own = Made, OwnAt = Noon.AddMinutes(1), InForce = Made, Namespaces = default, Proxies = default }).Single();
+        Assert.Equal("ISM1451", finding.Problem.Code);
+        Assert.Contains("came after the control plane", finding.Problem.Message, StringComparison.Ordinal);
+        Assert.Contains("that it made itself", finding.Problem.Message, StringComparison.Ordinal);
+        Assert.Contains("rollout restart deployment istiod", finding.Problem.Remedy, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void A_root_that_an_old_istio_system_left_is_named()
+    {
+        var finding = Run(Good with { Given = Root.None, GivenAt = null, Own = Made, OwnAt = Noon.AddDays(-3), InForce = Made, Namespaces = default, Proxies = default }).Single();
+        Assert.Equal("ISM1452", finding.Problem.Code);
+        Assert.Contains("an old istio-system was left", finding.Problem.Message, StringComparison.Ordinal);
+        // One that this installation made itself is no leftover.
+        Assert.Empty(Run(Good with { Given = Root.None, Own = Made, OwnAt = Noon.AddMinutes(1), InForce = Made, Namespaces = default, Proxies = default }));
+    }
+
+    [Fact]
+    public void Pods_and_namespaces_of_before_are_named_one_by_one()
+    {
+        var findings = Run(Good with
+        {
+            Namespaces = new Dictionary<string, Root> { ["shop"] = Before }.ToValueMap(),
+            Proxies = [new ProxyTrust("shop", "orders-0", Noon.AddDays(-1), Before), new ProxyTrust("shop", "stock-0", Noon, Ours), new ProxyTrust("shop", "silent-0", Noon, Root.None)],
+        });
+        Assert.Equal([("ISM1453", "ConfigMap shop/istio-ca-root-cert"), ("ISM1455", "Pod shop/orders-0")], findings.Select(finding => (finding.Problem.Code, finding.Problem.Object)));
+    }
+
+    [Fact]
+    public void Clusters_of_different_roots_are_told_where_each_root_comes_from()
+    {
+        var finding = Run(Good, Good with { Given = Root.None, Own = Made, OwnAt = Noon.AddMinutes(1), InForce = Made, Namespaces = default, Proxies = default }).Single();
+        Assert.Equal(("c2", "ISM1454"), (finding.Cluster, finding.Problem.Code));
+        Assert.Contains("c1: from Secret cacerts; c2: made by the control plane itself", finding.Problem.Message, StringComparison.Ordinal);
+    }
+
+    private static List<Finding> Run(params TrustFacts[] trust) =>
+        [.. TrustAnalysis.Check([.. trust.Select((facts, index) => AnalyzedCluster.From($"c{index + 1}", [], facts))])];
+}

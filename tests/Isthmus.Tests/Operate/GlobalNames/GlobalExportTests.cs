@@ -1,0 +1,67 @@
+using System.Net;
+using Isthmus.Core.Problems;
+using Isthmus.Operate.Diagnose.Analysis;
+using Isthmus.Operate.GlobalNames;
+using Xunit;
+using static Isthmus.Tests.Operate.Diagnose.Analysis.ReplicatedClusters;
+
+namespace Isthmus.Tests.Operate.GlobalNames;
+
+public sealed class GlobalExportTests
+{
+    [Fact]
+    public void Both_clusters_get_an_entry_with_one_address_and_the_call_arrives()
+    {
+        var (one, two) = (One(Rule), Two(Rule, Orders));
+        var plan = GlobalExport.Plan(two, two.Service("shop", "orders")!, [one], "global");
+        Assert.Equal(["two", "one"], plan.Select(item => item.Cluster));
+        Assert.Single(plan.Select(item => item.Object["spec"]!["addresses"]![0]!.ToString()).Distinct());
+        Assert.Equal("""[{"address":"172.18.202.1","ports":{"http":15443}}]""", plan[1].Object["spec"]!["endpoints"]!.ToJsonString());
+        Assert.Empty(Analysis.Run([one.With(plan[1].Object), two.With(plan[0].Object)]));
+        Assert.All(plan, item => Assert.Empty(Isthmus.Mesh.Config.Validation.Check(item.Object)));
+    }
+
+    [Fact]
+    public void A_second_export_changes_nothing()
+    {
+        var (one, two) = (One(Rule), Two(Rule, Orders));
+        var first = GlobalExport.Plan(two, two.Service("shop", "orders")!, [one], "global");
+        Assert.Equal(first, GlobalExport.Plan(two.With(first[0].Object), two.Service("shop", "orders")!, [one.With(first[1].Object)], "global"));
+    }
+
+    [Fact]
+    public void Hundreds_of_hosts_have_addresses_of_their_own_whatever_others_took()
+    {
+        var cluster = One(Rule);
+        var taken = new HashSet<IPAddress>();
+        for (var i = 0; i < 300; i++)
+        {
+            // Somebody else sits where the host would have begun.
+            if (i % 3 == 0)
+            {
+                var wanted = GlobalAddresses.Choose($"s{i}.shop.global", [cluster]);
+                cluster = cluster.With((System.Text.Json.Nodes.JsonObject)Kubernetes.Yaml.YamlText.Parse(Entry("{address: 203.0.113.7}", $"other{i}.example", vip: wanted.ToString(), name: $"o{i}"), "test")!.DeepClone());
+                taken.Add(wanted);
+            }
+            var address = GlobalAddresses.Choose($"s{i}.shop.global", [cluster]);
+            Assert.True(taken.Add(address), $"{address} was given twice");
+            cluster = cluster.With((System.Text.Json.Nodes.JsonObject)Kubernetes.Yaml.YamlText.Parse(Entry("{address: 203.0.113.7}", $"s{i}.shop.global", vip: address.ToString(), name: $"s{i}"), "test")!.DeepClone());
+        }
+    }
+
+    [Fact]
+    public void An_address_that_another_cluster_gave_to_somebody_else_is_not_kept()
+    {
+        var kept = GlobalAddresses.Choose("orders.shop.global", [Two(Orders)]);
+        var one = One(Rule, Entry("{address: 203.0.113.7}", "else.shop.global", vip: kept.ToString(), name: "else"));
+        Assert.NotEqual(kept, GlobalAddresses.Choose("orders.shop.global", [Two(Orders, Entry(vip: kept.ToString())), one]));
+    }
+
+    [Fact]
+    public void A_cluster_without_a_gateway_for_the_zone_is_told_what_to_install()
+    {
+        var two = Two(Orders);
+        var problem = Assert.Throws<ProblemException>(() => GlobalExport.Plan(two, two.Service("shop", "orders")!, [], "everywhere"));
+        Assert.Contains("values-istio-multicluster-gateways.yaml", problem.Message, StringComparison.Ordinal);
+    }
+}

@@ -20,7 +20,9 @@ using Microsoft.Extensions.Logging;
 namespace Isthmus.ControlPlane;
 
 /// <summary>What a control plane takes from its surroundings; all that a test may replace.</summary>
-public sealed record ControlPlanePorts(TimeProvider Time, Random Random, ClusterAccess ConfigCluster);
+/// <param name="ConfigCluster">The cluster whose proxies, webhooks and Istio resources are ours.</param>
+/// <param name="Home">The cluster that runs our Pod, where it is another one: CA, settings of mesh and injector, and remote secrets if so told, are there.</param>
+public sealed record ControlPlanePorts(TimeProvider Time, Random Random, ClusterAccess ConfigCluster, ClusterAccess? Home = null);
 
 /// <summary>One control plane: every part of it is made here, and runs until stopped.</summary>
 public sealed partial class ControlPlane : IAsyncDisposable
@@ -37,6 +39,7 @@ public sealed partial class ControlPlane : IAsyncDisposable
     private readonly DiscoverySettings _settings;
     private readonly ControlPlanePorts _ports;
     private readonly KubeClient _client;
+    private readonly KubeClient _home;
     private readonly ManagedRemotes _managed;
     private volatile bool _ready;
 
@@ -44,6 +47,7 @@ public sealed partial class ControlPlane : IAsyncDisposable
     {
         (_settings, _ports) = (settings, ports);
         _client = new KubeClient(ports.ConfigCluster, "isthmus-discovery");
+        _home = ports.Home is { } home ? new KubeClient(home, "isthmus-discovery") : _client;
         var tlsSource = new CaHolder();
         var tls = new ServingTls(() => tlsSource.State?.Current, settings, ports.Time);
         var builder = Listening.Builder(settings, tls);
@@ -51,8 +55,8 @@ public sealed partial class ControlPlane : IAsyncDisposable
         _app = builder.Build();
         _logs = _app.Services.GetRequiredService<ILoggerFactory>();
 
-        _injector = new(_client, settings, ports.Time, _logs.CreateLogger<InjectorState>());
-        _ca = new(_client, settings.Namespace, () => _injector.Current.TrustDomain, ports.Time, _logs.CreateLogger<CaState>());
+        _injector = new(_home, settings, ports.Time, _logs.CreateLogger<InjectorState>());
+        _ca = new(_home, settings.Namespace, () => _injector.Current.TrustDomain, ports.Time, _logs.CreateLogger<CaState>());
         tlsSource.State = _ca;
         _roots = new(_ca, settings.Namespace, ports.Time);
         var mesh = new MeshGraph(settings.MultiCluster);
@@ -61,9 +65,9 @@ public sealed partial class ControlPlane : IAsyncDisposable
         _engine = new(writer, new(settings.DebounceAfter, settings.DebounceMax), ports.Time, _logs.CreateLogger<PushEngine>());
         _addresses = new(_client, settings.Namespace, _engine, ports.Time, _logs.CreateLogger<AddressTable>());
         var objects = new MeshObjects(settings, change => _engine.PostAsync(change, CancellationToken.None), _logs.CreateLogger<MeshObjects>());
-        var config = new ClusterWatch(new(settings.ClusterId, 0), "", ports.ConfigCluster, isConfig: true, settings.Namespace, settings.MultiCluster, objects, ports.Time);
+        var config = new ClusterWatch(new(settings.ClusterId, 0), "", ports.ConfigCluster, isConfig: true, settings.Namespace, settings.MultiCluster, objects, ports.Time, _home);
         _managed = new(settings, _ca, ports.Time, _logs);
-        _clusters = new(settings, config, objects, _roots, _managed, ports.Time, _logs.CreateLogger<ClusterSet>());
+        _clusters = new(settings, config, settings.SecretsAtHome ? _home : _client, objects, _roots, _managed, ports.Time, _logs.CreateLogger<ClusterSet>());
         _clusters.Changed += _managed.Changed;
         _lastKnown = new(new(_client, settings.Namespace, ports.Time), _clusters, objects, _engine, ports.Time, _logs.CreateLogger<LastKnownGood>());
         MapEndpoints();
@@ -106,6 +110,7 @@ public sealed partial class ControlPlane : IAsyncDisposable
         await _clusters.DisposeAsync();
         await _app.DisposeAsync();
         _client.Dispose();
+        _home.Dispose();
     }
 
     private async Task ServeAsync(CancellationToken stop)

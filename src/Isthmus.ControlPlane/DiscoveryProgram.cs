@@ -9,7 +9,7 @@ public static class DiscoveryProgram
     public static async Task<int> RunAsync(string[] args, CancellationToken stop)
     {
         var settings = DiscoverySettings.Read(args, Environment.GetEnvironmentVariable);
-        await using var controlPlane = ControlPlane.Build(settings, new(TimeProvider.System, new Random(), Access(settings)));
+        await using var controlPlane = ControlPlane.Build(settings, Ports(settings));
         try
         {
             await controlPlane.RunAsync(stop);
@@ -22,11 +22,16 @@ public static class DiscoveryProgram
     }
 
     /// <summary>A mounted kubeconfig names the configuration cluster; without one it is the cluster that we run in.</summary>
-    private static ClusterAccess Access(DiscoverySettings settings)
+    private static ControlPlanePorts Ports(DiscoverySettings settings)
     {
+        var own = KubeConfig.InCluster(Environment.GetEnvironmentVariable);
         if (settings.KubeconfigFile.Length > 0 && File.Exists(settings.KubeconfigFile))
-            return KubeConfig.Load(settings.KubeconfigFile, null, Environment.GetEnvironmentVariable);
-        return KubeConfig.InCluster(Environment.GetEnvironmentVariable)
-            ?? throw new ProblemException("discovery", "runs in no Pod and has no kubeconfig", "set KUBECONFIG to a file for the configuration cluster");
+            return new(TimeProvider.System, new Random(), KubeConfig.Load(settings.KubeconfigFile, null, Environment.GetEnvironmentVariable), own);
+        // Acting on the wrong cluster would be worse than not to act.
+        if (settings.SecretsAtHome)
+            throw new ProblemException("discovery", $"is to serve another cluster (LOCAL_CLUSTER_SECRET_WATCHER), but {settings.KubeconfigFile} does not exist",
+                $"make it with 'isthmus create-remote-secret --type=config -i {settings.Namespace}' in that cluster and apply it here");
+        return new(TimeProvider.System, new Random(), own
+            ?? throw new ProblemException("discovery", "runs in no Pod and has no kubeconfig", "set KUBECONFIG to a file for the configuration cluster"));
     }
 }

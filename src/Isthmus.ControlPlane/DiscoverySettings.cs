@@ -20,6 +20,8 @@ public sealed record DiscoverySettings
     public string ValidationWebhook { get; init; } = "istio-validator-istio-system";
     /// <summary>Look after remote clusters that name us: root certificates and webhook bundles there. Unset is as true: the annotation there decides.</summary>
     public bool? ExternalIstiod { get; init; }
+    /// <summary>Remote secrets are beside our Pod, not in the configuration cluster, where that is another one (Istio: LOCAL_CLUSTER_SECRET_WATCHER).</summary>
+    public bool SecretsAtHome { get; init; }
     /// <summary>A kubeconfig file of the configuration cluster; used when it exists, else the Pod's own account.</summary>
     public string KubeconfigFile { get; init; } = "";
     public TimeSpan RemoteClusterTimeout { get; init; } = TimeSpan.FromSeconds(30);
@@ -52,6 +54,7 @@ public sealed record DiscoverySettings
             ValidationWebhook = Text("VALIDATION_WEBHOOK_CONFIG_NAME", $"istio-validator-{ns}"),
             ExternalIstiod = Flag(environment, "EXTERNAL_ISTIOD"),
             KubeconfigFile = Text("KUBECONFIG", ""),
+            SecretsAtHome = Flag(environment, "LOCAL_CLUSTER_SECRET_WATCHER") ?? false,
             TokenAudiences = Text("TOKEN_AUDIENCES", WellKnown.TokenAudience).Split(',', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries).ToValueList(),
             CustomHosts = Text("ISTIOD_CUSTOM_HOST", "").Split(',', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries).ToValueList(),
             RemoteClusterTimeout = Span(environment, "PILOT_REMOTE_CLUSTER_TIMEOUT", TimeSpan.FromSeconds(30)),

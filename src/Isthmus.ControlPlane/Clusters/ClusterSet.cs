@@ -1,4 +1,5 @@
 using System.Collections.Immutable;
+using Isthmus.Core.Names;
 using Isthmus.Core.Problems;
 using Isthmus.Kubernetes.Client;
 using Isthmus.Kubernetes.Objects;
@@ -12,7 +13,7 @@ namespace Isthmus.ControlPlane.Clusters;
 /// Changed credentials are taken make-before-break: the new watch syncs, then the old one ends.
 /// </summary>
 public sealed partial class ClusterSet(
-    DiscoverySettings settings, ClusterWatch config, IClusterObjects objects, RemoteRoots roots, ManagedRemotes managed, TimeProvider time, ILogger<ClusterSet> log) : IAsyncDisposable
+    DiscoverySettings settings, ClusterWatch config, KubeClient secrets, IClusterObjects objects, RemoteRoots roots, ManagedRemotes managed, TimeProvider time, ILogger<ClusterSet> log) : IAsyncDisposable
 {
     /// <summary>How long proxies wait for news of a cluster of which only a snapshot is known.</summary>
     private static readonly TimeSpan SnapshotPatience = TimeSpan.FromSeconds(2);
@@ -47,7 +48,7 @@ public sealed partial class ClusterSet(
     public async Task RunAsync(CancellationToken stop)
     {
         config.Start();
-        var informer = new Informer<Secret>(config.Client, Kinds.Secret,
+        var informer = new Informer<Secret>(secrets, Kinds.Secret,
             new InformerSettings { Namespace = settings.Namespace, LabelSelector = RemoteSecretReader.Selector }, time);
         await informer.RunAsync(changes =>
         {
@@ -122,7 +123,8 @@ public sealed partial class ClusterSet(
         {
             _bySecret.Remove(key);
             _problems.Remove(key);
-            if (secret is null) return;
+            // The kubeconfig of our own configuration cluster bears the same label.
+            if (secret is null || secret.Metadata.Name == WellKnown.ConfigSecret) return;
             var (clusters, problems) = RemoteSecretReader.Read(secret, settings.ClusterId);
             _bySecret[key] = clusters;
             if (problems.Count == 0) return;

@@ -25,7 +25,8 @@ public sealed class ClusterWatch : IAsyncDisposable
     private long _snapshotOf;
 
     /// <param name="id">The cluster, and which watch of it this is.</param>
-    public ClusterWatch(WatchId id, string secret, ClusterAccess access, bool isConfig, string istioNamespace, MultiClusterSettings multiCluster, IClusterObjects objects, TimeProvider time)
+    /// <param name="home">Where the settings of the mesh are, for the configuration cluster of a control plane that runs elsewhere.</param>
+    public ClusterWatch(WatchId id, string secret, ClusterAccess access, bool isConfig, string istioNamespace, MultiClusterSettings multiCluster, IClusterObjects objects, TimeProvider time, KubeClient? home = null)
     {
         (_id, Secret, Access, IsConfig, _objects, _time) = (id, secret, access, isConfig, objects, time);
         Client = new KubeClient(access, "isthmus-discovery");
@@ -41,7 +42,7 @@ public sealed class ClusterWatch : IAsyncDisposable
         {
             Add<JsonObject>(new ResourceKind(kind.Group, kind.StoredVersion, kind.Kind, kind.Plural, true));
         }
-        Add<ConfigMap>(Kinds.ConfigMap, istioNamespace);
+        Add<ConfigMap>(Kinds.ConfigMap, istioNamespace, home);
     }
 
     public string Id => _id.Cluster;
@@ -93,9 +94,9 @@ public sealed class ClusterWatch : IAsyncDisposable
         _stop.Dispose();
     }
 
-    private void Add<T>(ResourceKind kind, string? ns = null) where T : class
+    private void Add<T>(ResourceKind kind, string? ns = null, KubeClient? elsewhere = null) where T : class
     {
-        var informer = new Informer<T>(Client, kind, new InformerSettings { Namespace = ns }, _time);
+        var informer = new Informer<T>(elsewhere ?? Client, kind, new InformerSettings { Namespace = ns }, _time);
         _informers.Add((informer.Synced, () => informer.LastContact, () => informer.LastError));
         Run(informer, kind);
     }

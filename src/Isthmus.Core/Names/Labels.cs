@@ -53,6 +53,8 @@ public static class WellKnown
     public const string SelfSignedCa = "istio-ca-secret";
     public const string ReaderServiceAccount = "istio-reader-service-account";
     public const string RemoteSecretPrefix = "istio-remote-secret-";
+    /// <summary>Holds the kubeconfig of the cluster whose control plane runs elsewhere, beside that control plane.</summary>
+    public const string ConfigSecret = "istio-kubeconfig";
     public const string TokenAudience = "istio-ca";
     public const string DefaultTrustDomain = "cluster.local";
     public const string DefaultDomainSuffix = "cluster.local";

@@ -45,6 +45,9 @@ public sealed record ClusterFacts(
 {
     /// <summary>What the control planes find odd or wrong: objects that they refused, and hosts that clusters define differently.</summary>
     public ValueList<Problem> Problems { get; init; }
+
+    /// <summary>Where proxies here find a control plane that runs elsewhere; empty when it runs here, or nobody said.</summary>
+    public ValueList<string> ControlPlaneAt { get; init; }
 }
 
 /// <summary>Reads <see cref="ClusterFacts"/> through API servers; changes nothing.</summary>
@@ -76,7 +79,8 @@ public sealed class MeshFactsReader(string istioNamespace)
         var pods = await client.ListAllAsync<Pod>(Kinds.Pod, istioNamespace, new ListOptions { LabelSelector = "app=istiod" }, stop);
         var mesh = await MeshAsync(client, stop);
         var root = (await client.FindAsync<ConfigMap>(Kinds.ConfigMap, istioNamespace, WellKnown.RootCertConfigMap, stop))?.Data.GetValueOrDefault(WellKnown.RootCertKey) ?? "";
-        return new(context, "", ClusterName(pods), true,
+        var elsewhere = await ElsewhereAsync(client, stop);
+        return new(context, "", pods.Count > 0 ? ClusterName(pods) : elsewhere.Name, true,
             pods.Where(pod => pod.Metadata.DeletionTimestamp is null).Select(pod => KeyValuePair.Create(pod.Metadata.Name, pod.Status.IsReady)).ToValueMap(),
             ns.Metadata.Labels.GetValueOrDefault(Labels.Network) ?? "",
             (string?)mesh["defaultConfig"]?["meshId"] ?? "",
@@ -85,11 +89,26 @@ public sealed class MeshFactsReader(string istioNamespace)
             await GatewaysAsync(client, stop),
             await ExposesAsync(client, stop),
             await WatchedAsync(client, pods, stop),
-            await UntrustedAsync(client, root, stop)) { Problems = await ProblemsAsync(client, pods, stop) };
+            await UntrustedAsync(client, root, stop)) { Problems = await ProblemsAsync(client, pods, stop), ControlPlaneAt = elsewhere.At };
     }
 
     private static string ClusterName(IReadOnlyList<Pod> controlPlanes) =>
         controlPlanes.SelectMany(pod => pod.Spec.Containers).SelectMany(container => container.Env).FirstOrDefault(env => env.Name == "CLUSTER_ID")?.Value ?? "";
+
+    /// <summary>A cluster whose control plane is elsewhere says so by a Service without Pods, and in its webhook's path what it is called.</summary>
+    private async Task<(string Name, ValueList<string> At)> ElsewhereAsync(KubeClient client, CancellationToken stop)
+    {
+        foreach (var service in await client.ListAllAsync<Service>(Kinds.Service, istioNamespace, new ListOptions { LabelSelector = "app=istiod" }, stop))
+        {
+            if (service.Spec.Selector.Count > 0) continue;
+            var endpoints = await client.FindAsync(Kinds.Endpoints, istioNamespace, service.Metadata.Name, stop);
+            var at = (endpoints?["subsets"] as JsonArray ?? []).SelectMany(subset => subset?["addresses"] as JsonArray ?? []).Select(address => address?["ip"]?.ToString() ?? "");
+            var configurations = await client.ListAllAsync<JsonObject>(Kinds.MutatingWebhookConfiguration, null, new ListOptions { LabelSelector = "app=sidecar-injector" }, stop);
+            var path = configurations.Select(item => item["webhooks"]?[0]?["clientConfig"]).FirstOrDefault(config => config?["service"]?["namespace"]?.ToString() == istioNamespace)?["service"]?["path"]?.ToString() ?? "";
+            return (path.Split('/') is ["", "inject", "cluster", var name, ..] ? name : "", service.Spec.ExternalName.Length > 0 ? [service.Spec.ExternalName] : at.ToValueList());
+        }
+        return ("", []);
+    }
 
     private async Task<JsonObject> MeshAsync(KubeClient client, CancellationToken stop)
     {

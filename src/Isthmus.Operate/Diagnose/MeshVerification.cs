@@ -36,6 +36,10 @@ public static class MeshVerification
             yield return new(cluster.Context, "control plane", $"{ready} of {cluster.ControlPlanes.Count} ready", ready > 0 ? null
                 : Wrong("ISM1003", cluster, "", $"no control plane is ready: {string.Join(", ", cluster.ControlPlanes.Keys)}", "look at it with 'kubectl -n istio-system describe pod -l app=istiod'"));
         }
+        else if (!cluster.ControlPlaneAt.IsEmpty)
+        {
+            yield return new(cluster.Context, "control plane", $"elsewhere, at {string.Join(",", cluster.ControlPlaneAt)}", null);
+        }
         else if (members.All(other => other == cluster || other.ControlPlanes.Count == 0))
         {
             yield return new(cluster.Context, "control plane", "none", Wrong("ISM1003", cluster, "", "has no control plane, nor has any other cluster", "run 'isthmus install' in one of them"));

@@ -60,7 +60,7 @@ public sealed class Installer(KubeClient client, TimeProvider time, IInstallProg
     /// </summary>
     private async Task EnsureControlPlaneAsync(OperatorSpec spec, CancellationToken stop)
     {
-        if (!spec.Enabled("istiodRemote") || spec.Enabled("pilot")) return;
+        if (!spec.Enabled("istiodRemote") || spec.Enabled("pilot") || spec.IsConfigCluster) return;
         var ns = await client.GetAsync<Namespace>(Kinds.Namespace, null, spec.Namespace, stop);
         if (ns.Metadata.Annotations.ContainsKey(Annotations.ControlPlaneClusters)) return;
         var patch = new JsonObject { ["metadata"] = new JsonObject { ["annotations"] = new JsonObject { [Annotations.ControlPlaneClusters] = "*" } } };
@@ -91,7 +91,7 @@ public sealed class Installer(KubeClient client, TimeProvider time, IInstallProg
     {
         var wanted = components.SelectMany(component => component.Objects).Select(Identity).ToHashSet(StringComparer.Ordinal);
         var owner = spec.Name.Length == 0 ? "unknown" : spec.Name;
-        var selector = $"{ObjectLabels.Owner}={owner},{Labels.Revision}={spec.RevisionOrDefault},{ObjectLabels.Release}=istio";
+        var selector = $"{ObjectLabels.Owner}={owner},{ObjectLabels.OwnerNamespace}={spec.Namespace},{Labels.Revision}={spec.RevisionOrDefault},{ObjectLabels.Release}=istio";
         var extra =
             from found in await Installed.ListAsync(client, selector, stop)
             // Losing the definitions would lose every Istio object with them.

@@ -25,10 +25,10 @@ public static class Manifests
         if (spec.Enabled("base"))
             Add("Istio core", IstioCrds.All.Select(Labelled).Concat(Reader(spec, external, "Base")));
         else if (spec.Enabled("istiodRemote"))
-            Add("Istio core", Reader(spec, external: true, "IstiodRemote"));
+            Add("Istio core", (spec.IsConfigCluster ? IstioCrds.All.Select(Labelled) : []).Concat(Reader(spec, external: true, "IstiodRemote")));
         if (spec.Enabled("pilot"))
-            Add(ControlPlane, IstiodObjects.Build(spec).Append(WebhookObjects.Injector(spec, "Pilot", InjectionPath(spec), "")).Concat(Validator(spec)));
-        if (spec.Enabled("istiodRemote")) Add("Istiod remote", RemoteObjects.Build(spec));
+            Add(ControlPlane, IstiodObjects.Build(spec).Concat(Webhooks(spec)));
+        if (spec.Enabled("istiodRemote")) Add("Istiod remote", RemoteObjects.Build(spec).Concat(spec.IsConfigCluster ? IstiodObjects.Rights(spec).Concat(Validator(spec)) : []));
         foreach (var (list, egress) in (ReadOnlySpan<(string, bool)>)[("ingressGateways", false), ("egressGateways", true)])
         {
             var gateways = spec.Gateways(list).Where(gateway => (bool?)gateway["enabled"] ?? false).SelectMany(gateway => GatewayObjects.Build(spec, gateway, egress));
@@ -63,6 +63,10 @@ public static class Manifests
 
     private static IEnumerable<JsonObject> Reader(OperatorSpec spec, bool external, string component) =>
         ReaderObjects.Build(spec.Namespace, spec.Revision, external, () => ObjectLabels.Make(spec, component, ("app", "istio-reader")));
+
+    /// <summary>None for a control plane that serves another cluster: the webhooks are there.</summary>
+    private static IEnumerable<JsonObject> Webhooks(OperatorSpec spec) =>
+        (bool?)spec.Value("global", "operatorManageWebhooks") ?? false ? [] : Validator(spec).Prepend(WebhookObjects.Injector(spec, "Pilot", InjectionPath(spec), ""));
 
     private static IEnumerable<JsonObject> Validator(OperatorSpec spec) =>
         (bool?)spec.Value("global", "configValidation") ?? true ? [WebhookObjects.Validator(spec)] : [];

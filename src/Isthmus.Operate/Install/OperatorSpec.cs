@@ -36,6 +36,9 @@ public sealed class OperatorSpec
 
     public string TrustDomain => MeshConfig["trustDomain"]?.ToString() is { Length: > 0 } domain ? domain : WellKnown.DefaultTrustDomain;
 
+    /// <summary>A control plane elsewhere reads the mesh's configuration here.</summary>
+    public bool IsConfigCluster => (bool?)Value("global", "configCluster") ?? false;
+
     /// <summary>A field below <c>values</c>, or null.</summary>
     public JsonNode? Value(params ReadOnlySpan<string> path)
     {

@@ -127,7 +127,7 @@ public sealed partial class RemoteSecret(KubeClient client, TimeProvider time, A
             {
                 ["annotations"] = new JsonObject { [Annotations.ClusterName] = name },
                 ["labels"] = new JsonObject { [Labels.MultiCluster] = "true" },
-                ["name"] = config ? "istio-kubeconfig" : WellKnown.RemoteSecretPrefix + name,
+                ["name"] = config ? WellKnown.ConfigSecret : WellKnown.RemoteSecretPrefix + name,
                 ["namespace"] = request.Namespace,
             },
             ["stringData"] = new JsonObject { [config ? "config" : name] = YamlText.Print(kubeconfig) },

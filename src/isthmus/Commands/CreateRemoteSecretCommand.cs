@@ -30,7 +30,7 @@ internal static class CreateRemoteSecretCommand
             var request = new RemoteSecretRequest
             {
                 Name = line.GetValue(name), Type = line.GetValue(type)!, Server = line.GetValue(server), ServiceAccount = line.GetValue(account),
-                SecretName = line.GetValue(secret), CreateServiceAccount = line.GetValue(create), Namespace = line.GetValue(GlobalOptions.IstioNamespace)!,
+                SecretName = line.GetValue(secret), CreateServiceAccount = line.GetValue(create), Namespace = line.GetValue(GlobalOptions.Namespace) ?? line.GetValue(GlobalOptions.IstioNamespace)!,
                 Rotate = line.GetValue(rotate), TokenDuration = line.GetValue(duration) is { } text ? Duration.Parse(text, "--token-duration") : null,
             };
             Console.Write(await new RemoteSecret(client, TimeProvider.System, note => Console.Error.WriteLine(note)).MakeAsync(request, stop));

@@ -16,16 +16,23 @@ internal static class IstiodObjects
     internal static IEnumerable<JsonObject> Build(OperatorSpec spec)
     {
         var names = new Names(spec);
+        return Rights(spec)
+            .Append(MeshConfigMap(spec, names))
+            .Concat((bool?)spec.Value("global", "omitSidecarInjectorConfigMap") ?? false ? [] : [InjectorConfigMap(spec, names)])
+            .Append(Service(spec, names))
+            .Append(Deployment(spec, names));
+    }
+
+    /// <summary>The account of a control plane and what it may do, also where the control plane itself runs in another cluster.</summary>
+    internal static IEnumerable<JsonObject> Rights(OperatorSpec spec)
+    {
+        var names = new Names(spec);
         JsonObject Labelled() => Make(spec, Component, ("app", "istiod"));
         yield return ServiceAccount(names.Account, names.Namespace, Labelled());
         yield return ClusterRole(names.ClusterRole, Labelled(), ClusterRules());
         yield return ClusterRoleBinding(names.ClusterRole, Labelled(), names.Account, names.Namespace);
         yield return Role(names.Account, names.Namespace, Labelled(), NamespaceRules());
         yield return RoleBinding(names.Account, names.Namespace, Labelled(), names.Account);
-        yield return MeshConfigMap(spec, names);
-        if (!((bool?)spec.Value("global", "omitSidecarInjectorConfigMap") ?? false)) yield return InjectorConfigMap(spec, names);
-        yield return Service(spec, names);
-        yield return Deployment(spec, names);
     }
 
     internal sealed class Names(OperatorSpec spec)
@@ -189,7 +196,7 @@ internal static class IstiodObjects
             ["volumes"] = new JsonArray(
                 new JsonObject { ["name"] = "local-certs", ["emptyDir"] = new JsonObject { ["medium"] = "Memory" } },
                 GatewayObjects.TokenVolume(),
-                new JsonObject { ["name"] = "istio-kubeconfig", ["secret"] = new JsonObject { ["secretName"] = "istio-kubeconfig", ["optional"] = true } }),
+                new JsonObject { ["name"] = "istio-kubeconfig", ["secret"] = new JsonObject { ["secretName"] = WellKnown.ConfigSecret, ["optional"] = true } }),
         };
     }
 

@@ -7,6 +7,7 @@ namespace Isthmus.Operate.Install.Render;
 public static class ObjectLabels
 {
     public const string Owner = "install.operator.istio.io/owning-resource";
+    public const string OwnerNamespace = "install.operator.istio.io/owning-resource-namespace";
     public const string Component = "operator.istio.io/component";
     public const string Release = "release";
 
@@ -16,6 +17,8 @@ public static class ObjectLabels
         foreach (var (key, value) in more) labels[key] = value;
         labels[Labels.Revision] = spec.RevisionOrDefault;
         labels[Owner] = spec.Name.Length == 0 ? "unknown" : spec.Name;
+        // Two control planes in one cluster, each in a namespace of its own, are two installations.
+        labels[OwnerNamespace] = spec.Namespace;
         labels[Component] = component;
         labels[Release] = "istio";
         return labels;

@@ -67,7 +67,7 @@ internal static class WebhookObjects
         configuration["webhooks"] = new JsonArray(new JsonObject
         {
             ["name"] = "rev.validation.istio.io",
-            ["clientConfig"] = Client(spec, "/validate", ""),
+            ["clientConfig"] = Client(spec, "/validate", spec.Value("base", "validationURL")?.ToString() ?? ""),
             ["rules"] = new JsonArray(new JsonObject
             {
                 ["operations"] = Strings("CREATE", "UPDATE"),

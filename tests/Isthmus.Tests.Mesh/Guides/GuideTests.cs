@@ -13,6 +13,7 @@ public sealed class GuideTests
     [InlineData("primary-remote.md")]
     [InlineData("primary-remote-older-form.md")]
     [InlineData("primary-remote-multi-network.md")]
+    [InlineData("external-control-plane.md")]
     [InlineData("mesh-file.md")]
     [InlineData("replicated-control-planes.md")]
     public async Task The_guide_works_as_it_is_written(string page)

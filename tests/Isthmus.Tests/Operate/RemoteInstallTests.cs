@@ -1,0 +1,73 @@
+using System.Text.Json.Nodes;
+using Isthmus.Core.Problems;
+using Isthmus.Operate.Install;
+using Xunit;
+
+namespace Isthmus.Tests.Operate;
+
+/// <summary>What is installed into clusters whose control plane is elsewhere, and beside control planes of other clusters.</summary>
+public sealed class RemoteInstallTests
+{
+    [Fact]
+    public void Pods_of_a_remote_cluster_are_injected_as_its_own_although_nobody_gave_a_path()
+    {
+        var objects = Render("profile=remote", "values.global.remotePilotAddress=172.18.201.2", "values.global.multiCluster.clusterName=east/1", "values.global.network=net-1");
+        Assert.All(Webhooks(objects), webhook => Assert.Equal("/inject/cluster/east--slash--1/net/net-1", (string?)webhook["clientConfig"]!["service"]!["path"]));
+    }
+
+    [Fact]
+    public void A_given_path_or_address_of_the_injector_is_taken_as_it_is()
+    {
+        var path = Render("profile=remote", "values.global.remotePilotAddress=172.18.201.2", "values.istiodRemote.injectionPath=/inject/cluster/c9/team/t");
+        Assert.All(Webhooks(path), webhook => Assert.Equal("/inject/cluster/c9/team/t", (string?)webhook["clientConfig"]!["service"]!["path"]));
+        var url = Render("profile=remote", "values.istiodRemote.injectionURL=https://mesh.example.org:15017/inject/cluster/c9");
+        Assert.All(Webhooks(url), webhook => Assert.Equal("https://mesh.example.org:15017/inject/cluster/c9", (string?)webhook["clientConfig"]!["url"]));
+        Assert.DoesNotContain(url, value => (string?)value["kind"] == "Service");
+    }
+
+    [Fact]
+    public void A_remote_cluster_without_any_way_to_a_control_plane_is_refused_in_words()
+    {
+        var error = Assert.Throws<ProblemException>(() => Render("profile=remote"));
+        Assert.Contains("remotePilotAddress", error.Message);
+    }
+
+    [Fact]
+    public void Proxies_find_the_control_plane_by_its_usual_name_and_both_ports_lead_to_the_gateway()
+    {
+        var objects = Render("profile=remote", "values.global.remotePilotAddress=172.18.201.2", "revision=blue");
+        var service = Assert.Single(objects, value => (string?)value["kind"] == "Service");
+        Assert.Equal("istiod-blue", (string?)service["metadata"]!["name"]);
+        Assert.Null(service["spec"]!["selector"]);
+        Assert.Equal(["15012>15012", "443>15017"], ((JsonArray)service["spec"]!["ports"]!).Select(port => $"{port!["port"]}>{port["targetPort"]}"));
+        var endpoints = Assert.Single(objects, value => (string?)value["kind"] == "Endpoints");
+        Assert.Equal("172.18.201.2", (string?)endpoints["subsets"]![0]!["addresses"]![0]!["ip"]);
+    }
+
+    [Fact]
+    public void A_cluster_that_holds_the_configuration_of_its_mesh_has_definitions_validation_and_the_rights_of_a_control_plane()
+    {
+        var objects = Render("profile=external", "values.global.remotePilotAddress=172.18.201.2", "values.global.configCluster=true", "values.global.istioNamespace=control");
+        string[] names = [.. objects.Select(value => $"{value["kind"]}/{value["metadata"]!["name"]}")];
+        Assert.Contains("CustomResourceDefinition/virtualservices.networking.istio.io", names);
+        Assert.Contains("ValidatingWebhookConfiguration/istio-validator-control", names);
+        Assert.Contains("ServiceAccount/istiod", names);
+        Assert.Contains("ClusterRole/istiod-clusterrole-control", names);
+        Assert.DoesNotContain(names, name => name.StartsWith("Deployment/", StringComparison.Ordinal));
+    }
+
+    [Fact]
+    public void A_control_plane_for_another_cluster_makes_no_webhooks_here_and_does_not_own_what_others_installed()
+    {
+        var external = Render("profile=empty", "components.pilot.enabled=true", "values.global.istioNamespace=control", "values.global.operatorManageWebhooks=true", "values.global.configValidation=false");
+        Assert.DoesNotContain(external, value => ((string?)value["kind"])!.EndsWith("WebhookConfiguration", StringComparison.Ordinal));
+        const string Owner = "install.operator.istio.io/owning-resource-namespace";
+        Assert.All(external, value => Assert.Equal("control", (string?)value["metadata"]!["labels"]![Owner]));
+        Assert.All(Render("profile=minimal").Where(value => (string?)value["kind"] != "CustomResourceDefinition"), value => Assert.Equal("istio-system", (string?)value["metadata"]!["labels"]![Owner]));
+    }
+
+    private static List<JsonObject> Render(params string[] sets) => [.. Manifests.Render(OperatorSpec.Build([], sets, null)).SelectMany(component => component.Objects)];
+
+    private static IEnumerable<JsonNode> Webhooks(IEnumerable<JsonObject> objects) =>
+        ((JsonArray)Assert.Single(objects, value => (string?)value["kind"] == "MutatingWebhookConfiguration")["webhooks"]!).Select(webhook => webhook!);
+}

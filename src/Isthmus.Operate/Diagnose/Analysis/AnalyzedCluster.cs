@@ -13,7 +13,8 @@ public sealed class AnalyzedCluster
     private readonly List<Service> _services = [];
     private readonly List<Pod> _pods = [];
     private readonly List<Node> _nodes = [];
-    private readonly List<IstioObject> _istio = [];
+    private readonly List<object> _istio = [];
+    private readonly List<Problem> _complaints = [];
 
     private AnalyzedCluster(string context) => Context = context;
 
@@ -38,10 +39,10 @@ public sealed class AnalyzedCluster
     public TrustFacts Trust { get; init; } = TrustFacts.None;
 
     /// <summary>Istio's objects that can be read, of one kind.</summary>
-    public IEnumerable<T> Istio<T>() => _istio.Select(read => read.Value).OfType<T>();
+    public IEnumerable<T> Istio<T>() => _istio.OfType<T>();
 
     /// <summary>What is wrong with Istio's objects, each by itself.</summary>
-    public IEnumerable<Problem> Complaints => _istio.SelectMany(read => read.Problems);
+    public IEnumerable<Problem> Complaints => _complaints;
 
     public Service? Service(string ns, string name) => _services.FirstOrDefault(service => service.Metadata.Name == name && service.Metadata.Namespace == ns);
 
@@ -55,6 +56,16 @@ public sealed class AnalyzedCluster
         return cluster;
     }
 
+    /// <summary>A cluster whose objects were read already.</summary>
+    /// <param name="istio">Records of Istio's objects, as <see cref="IstioConfig"/> reads them.</param>
+    public static AnalyzedCluster Of(string context, IEnumerable<Service> services, IEnumerable<object> istio)
+    {
+        var cluster = new AnalyzedCluster(context);
+        cluster._services.AddRange(services);
+        cluster._istio.AddRange(istio);
+        return cluster;
+    }
+
     /// <summary>The same with one more object.</summary>
     public AnalyzedCluster With(JsonObject value)
     {
@@ -63,6 +74,7 @@ public sealed class AnalyzedCluster
         next._pods.AddRange(_pods);
         next._nodes.AddRange(_nodes);
         next._istio.AddRange(_istio);
+        next._complaints.AddRange(_complaints);
         next.Add(value);
         return next;
     }
@@ -77,7 +89,11 @@ public sealed class AnalyzedCluster
             case "ConfigMap":
                 if (value["metadata"]?["namespace"]?.ToString() == "kube-system" && value["metadata"]?["name"]?.ToString() == "coredns") Corefile = value["data"]?["Corefile"]?.ToString() ?? "";
                 break;
-            case { } kind when IstioKind.Find(value["apiVersion"]?.ToString() ?? "", kind) is not null: _istio.Add(IstioConfig.Read(value, Context)); break;
+            case { } kind when IstioKind.Find(value["apiVersion"]?.ToString() ?? "", kind) is not null:
+                var read = IstioConfig.Read(value, Context);
+                if (read.Value is not null) _istio.Add(read.Value);
+                _complaints.AddRange(read.Problems);
+                break;
             default: break;
         }
     }

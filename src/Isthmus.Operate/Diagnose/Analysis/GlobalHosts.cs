@@ -33,12 +33,23 @@ public static class GlobalHosts
     /// <param name="everybody">Clusters whose addresses a new entry must not take.</param>
     public static Finding? Arrival(AnalyzedCluster owner, GlobalEntry gateway, string host, int port, IReadOnlyList<AnalyzedCluster> everybody)
     {
-        Finding Wrong(string code, string message, string remedy, JsonObject? missing = null) => new(
-            owner.Context, new(code, $"Service {gateway.Service}", "", message, remedy), missing is null ? null : new(owner.Context, missing));
         if (!gateway.Takes(host))
-            return Wrong("ISM1401", $"takes only calls for {string.Join(", ", gateway.Hosts)} at port {gateway.Port}: one for {host} finds no filter chain, and callers get 503",
-                $"add \"{host}\" to the hosts of the Gateway's AUTO_PASSTHROUGH server");
-        var target = gateway.Target(host);
+        {
+            return new(owner.Context, new("ISM1401", $"Service {gateway.Service}", "",
+                $"takes only calls for {string.Join(", ", gateway.Hosts)} at port {gateway.Port}: one for {host} finds no filter chain, and callers get 503",
+                $"add \"{host}\" to the hosts of the Gateway's AUTO_PASSTHROUGH server"));
+        }
+        return Arrival(owner, gateway.Service, gateway.ByName, host, gateway.Target(host), port, everybody);
+    }
+
+    /// <summary>The same when it is known already where the gateway leads the call.</summary>
+    /// <param name="gateway">Namespace and name of its Service.</param>
+    /// <param name="byName">It goes where the SNI says.</param>
+    /// <param name="target">The host that it leads to.</param>
+    public static Finding? Arrival(AnalyzedCluster owner, string gateway, bool byName, string host, string target, int port, IReadOnlyList<AnalyzedCluster> everybody)
+    {
+        Finding Wrong(string code, string message, string remedy, JsonObject? missing = null) => new(
+            owner.Context, new(code, $"Service {gateway}", "", message, remedy), missing is null ? null : new(owner.Context, missing));
         if (Ports(owner, target) is { } ports)
         {
             return ports.Contains(port) ? null : Wrong("ISM1403",
@@ -48,7 +59,7 @@ public static class GlobalHosts
         if (target != host)
             return Wrong("ISM1402", $"rewrites {host} to {target}, which does not exist there: callers get 503", $"check the host's name, or create the Service in {owner.Context}");
         var rewrite = "or let the gateway rewrite such names (values.global.multiCluster.includeEnvoyFilter=true)";
-        if (gateway.ByName && OwnService(owner, host) is { } service)
+        if (byName && OwnService(owner, host) is { } service)
             return Wrong("ISM1404",
                 $"goes where the SNI says, and no cluster is called outbound_.{port}_._.{host} there: it does not rewrite the name, and {owner.Context} has no ServiceEntry {host}. Callers get 503",
                 $"apply the ServiceEntry in {owner.Context}, {rewrite}", GlobalExport.Local(service, host, GlobalAddresses.Choose(host, everybody)));

@@ -16,7 +16,7 @@ public static class TrustAnalysis
         {
             foreach (var finding in ControlPlane(cluster).Concat(Leftovers(cluster))) yield return finding;
         }
-        foreach (var other in installed.Skip(1).Where(other => other.Trust.InForce != installed[0].Trust.InForce))
+        foreach (var other in installed.Skip(1).Where(other => !other.Trust.InForce.Shares(installed[0].Trust.InForce)))
         {
             var why = string.Join("; ", new[] { installed[0], other }.Select(cluster => $"{cluster.Context}: {Origin(cluster.Trust)}"));
             yield return Wrong(other, "ISM1454", "ConfigMap istio-system/istio-ca-root-cert",
@@ -37,7 +37,7 @@ public static class TrustAnalysis
                     $"if that is not meant, delete the Secret and restart: kubectl --context={cluster.Context} -n istio-system delete secret {WellKnown.SelfSignedCa}; {For(cluster)}", Severity.Warning);
             yield break;
         }
-        if (trust.Given == trust.InForce) yield break;
+        if (trust.Given.Shares(trust.InForce)) yield break;
         var late = trust is { GivenAt: { } given, ControlPlaneStarted: { } started } && given > started;
         yield return Wrong(cluster, "ISM1451", "Secret istio-system/cacerts",
             late || trust.Own == trust.InForce
@@ -49,12 +49,12 @@ public static class TrustAnalysis
     /// <summary>Namespaces and Pods that still trust what was before.</summary>
     private static IEnumerable<Finding> Leftovers(AnalyzedCluster cluster)
     {
-        foreach (var (ns, root) in cluster.Trust.Namespaces.Where(item => item.Value != cluster.Trust.InForce))
+        foreach (var (ns, root) in cluster.Trust.Namespaces.Where(item => !item.Value.Shares(cluster.Trust.InForce)))
         {
             yield return Wrong(cluster, "ISM1453", $"ConfigMap {ns}/{WellKnown.RootCertConfigMap}", $"names the root {root}, while {cluster.Trust.InForce} is in force: an earlier installation left it",
                 "the control plane writes it anew when it may; see its log, or delete the ConfigMap");
         }
-        foreach (var proxy in cluster.Trust.Proxies.Where(proxy => proxy.Root.IsKnown && proxy.Root != cluster.Trust.InForce))
+        foreach (var proxy in cluster.Trust.Proxies.Where(proxy => proxy.Root.IsKnown && !proxy.Root.Shares(cluster.Trust.InForce)))
         {
             yield return Wrong(cluster, "ISM1455", $"Pod {proxy.Namespace}/{proxy.Pod}", $"trusts the root {proxy.Root}, while {cluster.Trust.InForce} is in force: it was started {Time(proxy.Started)}, before the root changed",
                 $"kubectl --context={cluster.Context} -n {proxy.Namespace} delete pod {proxy.Pod}");

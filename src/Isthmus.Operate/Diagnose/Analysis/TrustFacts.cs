@@ -5,7 +5,7 @@ using Isthmus.Wire.Tls;
 
 namespace Isthmus.Operate.Diagnose.Analysis;
 
-/// <summary>A root as somebody has it: the SHA-256 of its certificates; empty when there is none or it cannot be read.</summary>
+/// <summary>A root as somebody has it, or several in a bundle: the SHA-256 of the certificates, joined by plus signs; empty when there is none or it cannot be read.</summary>
 public readonly record struct Root(string Fingerprint)
 {
     public static readonly Root None = new("");
@@ -25,6 +25,9 @@ public readonly record struct Root(string Fingerprint)
             return None;
         }
     }
+
+    /// <summary>Whether some certificate is a root for both, so that one trusts what the other's CA signs.</summary>
+    public bool Shares(Root other) => IsKnown && other.IsKnown && Fingerprint.Split('+').Intersect(other.Fingerprint.Split('+')).Any();
 
     public override string ToString() => IsKnown ? Fingerprint[..Math.Min(16, Fingerprint.Length)] : "none";
 }

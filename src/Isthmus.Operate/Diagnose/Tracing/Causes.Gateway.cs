@@ -3,6 +3,7 @@ using Isthmus.Core.Problems;
 using Isthmus.Kubernetes.Objects;
 using Isthmus.Mesh.Generate;
 using Isthmus.Mesh.Model;
+using Isthmus.Operate.Diagnose.Analysis;
 
 namespace Isthmus.Operate.Diagnose.Tracing;
 
@@ -91,6 +92,19 @@ internal sealed partial class Causes
         if (service.Port(port) is null)
             return Faults.Of(NoSuchPort, service.Name, "spec.ports", $"has no port {port}: it has {Ports(service.Service)}", "give the Services of all clusters the same ports");
         return Faults.Of("ISM2054", PodRef.Of(cluster, pod).ToString(), "", $"its proxy has no filter chain for {sni}", $"isthmus proxy-status --context={cluster.Context}");
+    }
+
+    /// <summary>Why the cluster that an SNI names, rewritten, does not exist at a gateway that goes by names; with the object that would make it.</summary>
+    public Problem NameWithoutCluster(ClusterService gateway, Pod pod, string sni, string cluster)
+    {
+        var owner = gateway.Cluster;
+        if (!ResourceNames.TryParseOutbound(sni, out var port, out _, out var host, out _) || !ResourceNames.TryParseOutbound(cluster, out _, out _, out var target, out _))
+            return GatewayWithoutChain(owner, pod, sni);
+        var all = facts.Clusters.Select(candidate => AnalyzedCluster.Of(candidate.Context, candidate.Services, candidate.Istio<object>())).ToList();
+        var found = GlobalHosts.Arrival(all.First(candidate => candidate.Context == owner.Context), gateway.Service.Key, true, host, target, port, all);
+        if (found is null) return GatewayWithoutChain(owner, pod, sni);
+        var apply = found.Missing is { } missing ? $": kubectl --context={missing.Cluster} apply -f - <<< '{missing.Object.ToJsonString()}'" : "";
+        return found.Problem with { Object = $"{found.Problem.Object} in {owner.Context}", Remedy = found.Problem.Remedy + apply };
     }
 
     /// <summary>Gateway objects that let mesh traffic pass, of the cluster itself or of its primary.</summary>

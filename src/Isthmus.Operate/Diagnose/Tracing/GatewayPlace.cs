@@ -1,7 +1,10 @@
 using System.Net;
 using System.Text.Json.Nodes;
+using Isthmus.Core.Collections;
 using Isthmus.Core.Names;
 using Isthmus.Kubernetes.Objects;
+using Isthmus.Mesh.Model;
+using Service = Isthmus.Kubernetes.Objects.Service;
 
 namespace Isthmus.Operate.Diagnose.Tracing;
 
@@ -26,7 +29,30 @@ internal sealed record GatewayPlace(ClusterObjects? Cluster, ClusterService? Ser
                     : new(cluster, place, address, configured!, how, $"meshNetworks of {facts.Home.Context}");
             }
         }
+        if (configured is null && ByEntry(facts, address) is { } entry) return entry;
         return configured is null ? null : new(null, null, address, configured, $"meshNetworks of {facts.Home.Context}", $"meshNetworks of {facts.Home.Context}");
+    }
+
+    /// <summary>A gateway that a ServiceEntry of the caller's cluster names, and that passes calls of other clusters on (replicated control planes).</summary>
+    private static GatewayPlace? ByEntry(TraceFacts facts, IPEndPoint address)
+    {
+        var ip = address.Address.ToString();
+        if (facts.Home.Istio<ServiceEntry>().FirstOrDefault(entry => !entry.External && entry.Endpoints.Any(endpoint => endpoint.Address == ip)) is not { } entry) return null;
+        var places =
+            from cluster in facts.Clusters
+            from service in cluster.Services
+            where service.Spec.Selector.Count > 0 && Passes(cluster, service)
+            let how = AddressSource(cluster, service, address)
+            where how is not null
+            select new GatewayPlace(cluster, new(cluster, service), address, cluster.Context, how, $"endpoint of ServiceEntry {entry.Namespace}/{entry.Name}");
+        return places.FirstOrDefault();
+    }
+
+    private static bool Passes(ClusterObjects cluster, Service service)
+    {
+        var labels = service.Spec.Selector.ToValueMap();
+        return cluster.Istio<Gateway>().Any(gateway => Selectors.Matches(gateway.Selector, labels)
+            && gateway.Servers.Any(server => server.Tls is { Mode: ServerTlsMode.AutoPassthrough } && service.Spec.Ports.Any(port => port.Port == server.Port)));
     }
 
     private static string? AddressSource(ClusterObjects cluster, Service service, IPEndPoint address)

@@ -70,7 +70,7 @@ internal sealed partial class TraceWalk
         Ok("gateway chain", $"{listener.Name} → {name}", ("pod", PodRef.Of(cluster, pod).ToString()), ("chain", chain.Name));
         if (!view.Snapshot.Clusters.TryGetValue(name, out var local))
         {
-            Fail("gateway endpoints", $"{name} does not exist", _causes.GatewayWithoutChain(cluster, pod, tls.Sni));
+            Fail("gateway endpoints", $"{name} does not exist", action.BySni is null ? _causes.GatewayWithoutChain(cluster, pod, tls.Sni) : _causes.NameWithoutCluster(service, pod, tls.Sni, name));
             return;
         }
         WalkGatewayEndpoints(way, cluster, pod, view, local);

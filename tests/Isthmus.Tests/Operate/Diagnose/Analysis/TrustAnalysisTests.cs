@@ -42,7 +42,7 @@ public sealed class TrustAnalysisTests
         var findings = Run(Good with
         {
             Namespaces = new Dictionary<string, Root> { ["shop"] = Before }.ToValueMap(),
-            Proxies = [new ProxyTrust("shop", "orders-0", Noon.AddDays(-1), Before), new ProxyTrust("shop", "stock-0", Noon, Ours), new ProxyTrust("shop", "silent-0", Noon, Root.None)],
+            Proxies = [new ProxyTrust("shop", "orders-0", Noon.AddDays(-1), Before), new ProxyTrust("shop", "stock-0", Noon, Ours), new ProxyTrust("shop", "silent-0", Noon, Root.None), new ProxyTrust("shop", "both-0", Noon, new("AAAA+CCCC"))],
         });
         Assert.Equal([("ISM1453", "ConfigMap shop/istio-ca-root-cert"), ("ISM1455", "Pod shop/orders-0")], findings.Select(finding => (finding.Problem.Code, finding.Problem.Object)));
     }

@@ -20,7 +20,8 @@ internal static class Program
             var only = words.Count == 3 ? words[2] : "";
             foreach (var recorded in recordings.Cases.Where(recorded => recorded.Name.Contains(only, StringComparison.Ordinal)))
             {
-                report.Add(recorded.Name, Comparison.Of(recorded, World.Of(recordings, recorded).View(recorded.Node)));
+                var world = World.Of(recordings, recorded);
+                report.Add(recorded.Name, Comparison.Of(recorded, world.View(recorded.Node)), world.Problems);
             }
             return report.Finish(all: only.Length == 0);
         }

@@ -81,7 +81,8 @@ internal sealed class Recordings
     public string Input(string scenario, string file)
     {
         var path = Path.Combine(_folder, "inputs", scenario, file);
-        return File.Exists(path) ? File.ReadAllText(path) : throw new ProblemException(path, "does not exist", Remedy);
+        // A bare n is false to kubectl and to us; the recorder's reader took it for text.
+        return File.Exists(path) ? File.ReadAllText(path).Replace("[n]", "['n']", StringComparison.Ordinal) : throw new ProblemException(path, "does not exist", Remedy);
     }
 
     public bool HasInput(string scenario, string file) => File.Exists(Path.Combine(_folder, "inputs", scenario, file));

@@ -54,13 +54,15 @@ internal sealed class Report(Explanations explained, bool verbose)
     private const int Shown = 110;
 
     private readonly Dictionary<(string Type, string Path, string Recorded, string Ours), (int Count, string Example)> _open = [];
+    private readonly SortedSet<string> _problems = new(StringComparer.Ordinal);
     private int _unexplained;
     private bool _begun;
 
-    public void Add(string name, IReadOnlyList<TypeResult> results)
+    public void Add(string name, IReadOnlyList<TypeResult> results, IEnumerable<string> problems)
     {
         if (!_begun) Console.WriteLine($"{"case",-68} {"type",-4} {"same",5} {"meant",6} {"open",5}  reasons");
         _begun = true;
+        _problems.UnionWith(problems);
         foreach (var result in results)
         {
             var (intended, open) = (new SortedDictionary<string, int>(StringComparer.Ordinal), 0);
@@ -90,6 +92,7 @@ internal sealed class Report(Explanations explained, bool verbose)
             if (recorded.Length > 0) Console.WriteLine($"      recorded {Cut(recorded)}");
             if (ours.Length > 0) Console.WriteLine($"      ours     {Cut(ours)}");
         }
+        foreach (var problem in _problems) Console.WriteLine($"input: {problem}");
         var stale = all ? explained.Rows.Where(row => row.Used == 0).Select(row => row.Id).ToList() : [];
         if (stale.Count > 0) Console.WriteLine($"These rows of the page explain nothing any more: {string.Join(", ", stale)}");
         Console.WriteLine(_unexplained == 0 ? "Every difference is explained." : $"{_unexplained} differences are not explained.");

@@ -66,6 +66,9 @@ internal sealed class World
         return all;
     }
 
+    /// <summary>What our control plane refused or found odd among the inputs.</summary>
+    public IEnumerable<string> Problems => _writer.Mesh.Sources.Problems.Items.Values.SelectMany(found => found.Problems).Select(problem => problem.ToString());
+
     private void Load(string cluster, Objects objects, bool isConfig)
     {
         _writer.PutContact(new(cluster, isConfig, true, true, 1));

@@ -32,8 +32,9 @@ internal sealed class DataPlane : IDisposable
         Report = new Report(_accessLogs, MeshMetrics);
         var connector = new UpstreamConnector(new Dialer(ports.Sockets, ports.Time), secrets, ports.Time);
         var tcp = new TcpProxy(State, connector, _watch, Report, ports);
+        var upstreams = new HttpUpstreams(connector, ports.Time);
         var http = new HttpServer(new HttpParts(
-            State, new HttpUpstreams(connector, ports.Time), _watch, Report, secrets, ports, settings.Identity, Connections, new DateField(ports.Time)));
+            State, upstreams, _watch, Report, secrets, ports, settings.Identity, Connections, new DateField(ports.Time), new KeyStore(State, upstreams, ports.Time)));
         _handler = new ConnectionHandler(new Inspector(ports.Time), secrets, tcp, http, Report, ports, logs.CreateLogger<ConnectionHandler>());
         _sockets = new ListenerSockets(ports.Sockets, Connections, _handler.HandleAsync, logs.CreateLogger<ListenerSockets>());
         State.Published += snapshot =>

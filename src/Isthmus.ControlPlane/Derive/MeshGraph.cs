@@ -65,6 +65,8 @@ public sealed class MeshGraph
         RulesByHost = Sources.DestinationRules.GroupBy(rule => new RuleKey(rule.Namespace, rule.Host), "rules by host");
         SidecarsByNamespace = Sources.Sidecars.GroupBy(sidecar => sidecar.Namespace, "sidecars by namespace");
         PeersByNamespace = policies.PeersByNamespace;
+        AuthorizationsByNamespace = Sources.AuthorizationPolicies.GroupBy(policy => policy.Namespace, "authorizations by namespace");
+        TokensByNamespace = Sources.RequestAuthentications.GroupBy(policy => policy.Namespace, "request authentications by namespace");
         ServicesByNamespace = Sources.Services.GroupBy(service => (service.Cluster, service.Namespace), "services by namespace");
     }
 
@@ -107,6 +109,10 @@ public sealed class MeshGraph
     public Live<string, ValueList<Sidecar>> SidecarsByNamespace { get; }
 
     public Live<string, ValueList<PeerAuthentication>> PeersByNamespace { get; }
+
+    public Live<string, ValueList<AuthorizationPolicy>> AuthorizationsByNamespace { get; }
+
+    public Live<string, ValueList<RequestAuthentication>> TokensByNamespace { get; }
 
     /// <summary>By cluster and namespace: who selects a workload.</summary>
     public Live<(string Cluster, string Namespace), ValueList<ClusterService>> ServicesByNamespace { get; }

@@ -27,6 +27,8 @@ public sealed class MeshSources(LiveGraph graph)
     public Source<ObjectKey, Sidecar> Sidecars { get; } = new(graph, "sidecars");
     public Source<ObjectKey, EnvoyFilter> EnvoyFilters { get; } = new(graph, "envoy filters");
     public Source<ObjectKey, PeerAuthentication> PeerAuthentications { get; } = new(graph, "peer authentications");
+    public Source<ObjectKey, AuthorizationPolicy> AuthorizationPolicies { get; } = new(graph, "authorization policies");
+    public Source<ObjectKey, RequestAuthentication> RequestAuthentications { get; } = new(graph, "request authentications");
 
     // Kubernetes' multi-cluster services API, of every cluster.
     public Source<ObjectKey, ServiceExport> Exports { get; } = new(graph, "service exports");

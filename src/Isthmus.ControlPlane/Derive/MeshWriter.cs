@@ -111,6 +111,8 @@ public sealed class MeshWriter
             case Sidecar sidecar: Sources.Sidecars.Put(key, sidecar); break;
             case EnvoyFilter filter: Sources.EnvoyFilters.Put(key, filter); break;
             case PeerAuthentication policy: Sources.PeerAuthentications.Put(key, policy); break;
+            case AuthorizationPolicy policy: Sources.AuthorizationPolicies.Put(key, policy); break;
+            case RequestAuthentication policy: Sources.RequestAuthentications.Put(key, policy); break;
             default: break;
         }
     }
@@ -130,6 +132,8 @@ public sealed class MeshWriter
             case "Sidecar": Sources.Sidecars.Remove(key); break;
             case "EnvoyFilter": Sources.EnvoyFilters.Remove(key); break;
             case "PeerAuthentication": Sources.PeerAuthentications.Remove(key); break;
+            case "AuthorizationPolicy": Sources.AuthorizationPolicies.Remove(key); break;
+            case "RequestAuthentication": Sources.RequestAuthentications.Remove(key); break;
             default: break;
         }
     }
@@ -170,6 +174,8 @@ public sealed class MeshWriter
         RemoveOf(Sources.Sidecars, cluster);
         RemoveOf(Sources.EnvoyFilters, cluster);
         RemoveOf(Sources.PeerAuthentications, cluster);
+        RemoveOf(Sources.AuthorizationPolicies, cluster);
+        RemoveOf(Sources.RequestAuthentications, cluster);
         foreach (var source in Sources.Problems.Items.Keys.Where(source => source.Cluster == cluster)) Sources.Problems.Remove(source);
         Sources.Clusters.Remove(cluster);
         foreach (var source in _versions.Keys.Where(source => source.Cluster == cluster)) _versions.TryRemove(source, out _);
@@ -224,6 +230,8 @@ public sealed class MeshWriter
         _changes.Gateways |= Mesh.GatewayTables.Changed.Count > 0;
         _changes.Config |= Sources.Settings.Changed.Count > 0 || Sources.Gateways.Changed.Count > 0 || Mesh.Routings.Changed.Count > 0
             || Sources.DestinationRules.Changed.Count > 0 || Sources.Sidecars.Changed.Count > 0 || Sources.EnvoyFilters.Changed.Count > 0 || Sources.PeerAuthentications.Changed.Count > 0;
+        _changes.Scopes |= Sources.AuthorizationPolicies.Changed.Count > 0 || Sources.RequestAuthentications.Changed.Count > 0
+            || (Sources.RequestAuthentications.Items.Count > 0 && Mesh.Services.Changed.Count > 0); // the way to an issuer's keys may be among them
         _changes.Scopes |= Mesh.ServicesByNamespace.Changed.Count > 0 || Sources.Pods.Changed.Count > 0 || Sources.Nodes.Changed.Count > 0;
     }
 

@@ -45,7 +45,7 @@ internal sealed class GatewayPart(ProxyScope scope, GatewayScope gateway)
     {
         var name = host.Service.Hostname;
         if (_chains.TryGetValue(name, out var known) && ReferenceEquals(known.Service, host.Service) && ReferenceEquals(known.Rule, host.Rule) && ReferenceEquals(known.Mesh, mesh)) return known.Chains;
-        List<ByteString> chains = [.. GatewayListeners.SniChains(host.Service, host.Rule, mesh).Select(chain => chain.ToByteString())];
+        List<ByteString> chains = [.. GatewayListeners.SniChains(host.Service, host.Rule, mesh, gateway.Security).Select(chain => chain.ToByteString())];
         _chains[name] = (host.Service, host.Rule, mesh, chains);
         return chains;
     }

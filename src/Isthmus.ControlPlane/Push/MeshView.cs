@@ -1,6 +1,7 @@
 using System.Collections.Immutable;
 using Isthmus.ControlPlane.Derive;
 using Isthmus.Core.Collections;
+using Isthmus.Core.Names;
 using Isthmus.Mesh.Generate;
 using Isthmus.Mesh.Model;
 
@@ -20,6 +21,8 @@ public sealed record MeshView(
     ImmutableDictionary<ObjectKey, EnvoyFilter> Filters,
     ImmutableDictionary<string, ValueList<Sidecar>> Sidecars,
     ImmutableDictionary<string, ValueList<PeerAuthentication>> Peers,
+    ImmutableDictionary<string, ValueList<AuthorizationPolicy>> Authorizations,
+    ImmutableDictionary<string, ValueList<RequestAuthentication>> Tokens,
     ImmutableDictionary<(string Cluster, string Namespace), ValueList<ClusterService>> ClusterServices,
     ImmutableDictionary<ObjectKey, PodFacts> Pods,
     ImmutableDictionary<ObjectKey, NodeFacts> Nodes)
@@ -31,10 +34,32 @@ public sealed record MeshView(
         mesh.Sources.Settings.Items.GetValueOrDefault("") ?? MeshSettings.Default,
         mesh.GatewayTables.Items.GetValueOrDefault("") ?? GatewayTable.Empty,
         mesh.Services.Items, mesh.Endpoints.Items, mesh.Routings.Items, mesh.RoutingsByHost.Items, mesh.RulesByHost.Items,
-        mesh.Sources.Gateways.Items, mesh.Sources.EnvoyFilters.Items, mesh.SidecarsByNamespace.Items, mesh.PeersByNamespace.Items, mesh.ServicesByNamespace.Items,
+        mesh.Sources.Gateways.Items, mesh.Sources.EnvoyFilters.Items, mesh.SidecarsByNamespace.Items, mesh.PeersByNamespace.Items, mesh.AuthorizationsByNamespace.Items, mesh.TokensByNamespace.Items, mesh.ServicesByNamespace.Items,
         mesh.Sources.Pods.Items, mesh.Sources.Nodes.Items);
 
     public HostEndpoints EndpointsOf(string host) => Endpoints.GetValueOrDefault(host) ?? HostEndpoints.None;
+
+    /// <summary>What a workload of a scope asks of its callers: by policies of the root namespace and of its own.</summary>
+    public WorkloadSecurity? SecurityOf(ProxyScope scope, ValueMap<string> labels)
+    {
+        var security = WorkloadSecurity.Of(Of(Authorizations, scope.Namespace), Of(Tokens, scope.Namespace), labels, uri => ClusterOf(uri, scope));
+        return ReferenceEquals(security, WorkloadSecurity.None) ? null : security;
+    }
+
+    private IEnumerable<T> Of<T>(ImmutableDictionary<string, ValueList<T>> policies, string ns) =>
+        Mesh.RootNamespace == ns ? policies.GetValueOrDefault(ns) : policies.GetValueOrDefault(Mesh.RootNamespace).Concat(policies.GetValueOrDefault(ns));
+
+    /// <summary>The cluster that leads to a URI's host, which may be named as short as in the scope's namespace; empty when the mesh knows none.</summary>
+    private string ClusterOf(string uri, ProxyScope scope)
+    {
+        if (!Uri.TryCreate(uri, UriKind.Absolute, out var parsed)) return "";
+        var suffix = scope.Domain.IndexOf(".svc.", StringComparison.Ordinal) is > 0 and var at ? scope.Domain[(at + 1)..] : WellKnown.DefaultDomainSuffix;
+        foreach (var host in (string[])[parsed.Host, $"{parsed.Host}.{scope.Namespace}.{suffix}", $"{parsed.Host}.{suffix}", $"{parsed.Host}{suffix[3..]}"])
+        {
+            if (Services.TryGetValue(host, out var service) && service.Port(parsed.Port) is not null && SidecarHosts.Sees(scope, service)) return ResourceNames.Outbound(parsed.Port, "", host);
+        }
+        return "";
+    }
 
     /// <summary>
     /// The DestinationRule that a scope's traffic to a host follows: the client's namespace (unless that is the root's) before the

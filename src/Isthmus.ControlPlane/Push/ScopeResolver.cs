@@ -60,7 +60,7 @@ internal static class ScopeResolver
             .OrderBy(service => service.CreatedAt).ThenBy(service => service.Name, StringComparer.Ordinal).ToList();
         return proxy.Kind == ProxyKind.Sidecar
             ? new(scope, Inbound(services, pod, labels, scope, view), null)
-            : new(scope, null, GatewaysOf(proxy, services, pod, labels, view));
+            : new(scope, null, GatewaysOf(proxy, services, pod, labels, scope, view));
     }
 
     private static Locality LocalityOf(ProxyIdentity proxy, PodFacts? pod, MeshView view)
@@ -90,7 +90,7 @@ internal static class ScopeResolver
         if (scope.Sidecar is { Ingress.IsEmpty: false } sidecar)
         {
             foreach (var ingress in sidecar.Ingress) ports[ingress.Port] = new(ingress.Port, ingress.Protocol, mtls.ForPort(ingress.Port), default, ingress.DefaultEndpoint);
-            return new(ports.Values.ToValueList(), mtls.Mode);
+            return new(ports.Values.ToValueList(), mtls.Mode, view.SecurityOf(scope, labels));
         }
         foreach (var service in services)
         {
@@ -103,7 +103,7 @@ internal static class ScopeResolver
                     : new(target, port.Protocol, mtls.ForPort(target), [host], "", LimitsOf(host, scope, view));
             }
         }
-        return new(ports.Values.ToValueList(), mtls.Mode);
+        return new(ports.Values.ToValueList(), mtls.Mode, view.SecurityOf(scope, labels));
     }
 
     private static InboundLimits? LimitsOf(InboundHost host, ProxyScope scope, MeshView view) =>
@@ -118,14 +118,16 @@ internal static class ScopeResolver
         return pod is not null && pod.Ports.TryGetValue(port.TargetPort, out var named) ? named : null;
     }
 
-    private static GatewayScope GatewaysOf(ProxyIdentity proxy, List<ClusterService> services, PodFacts? pod, ValueMap<string> labels, MeshView view)
+    private static GatewayScope GatewaysOf(ProxyIdentity proxy, List<ClusterService> services, PodFacts? pod, ValueMap<string> labels, ProxyScope scope, MeshView view)
     {
         var gateways = view.GatewayObjects.Values.Where(gateway => Selectors.Matches(gateway.Selector, labels))
             .OrderBy(gateway => gateway.CreatedAt).ThenBy(gateway => gateway.Source).ToValueList();
         var ports = services.SelectMany(service => service.Ports).Where(port => port.Protocol != Protocol.Udp)
             .Select(port => (port.Number, Target: TargetOf(port, pod))).Where(port => port.Target is not null)
             .Select(port => new PortMapping(port.Number, port.Target!.Value)).Distinct().ToValueList();
-        return proxy.SniDnat ? new(gateways, ports, true, EnvoyFilter.RewritesFor(view.Filters.Values, proxy.Namespace, view.Mesh.RootNamespace, labels)) : new(gateways, ports);
+        return new(
+            gateways, ports, proxy.SniDnat, proxy.SniDnat ? EnvoyFilter.RewritesFor(view.Filters.Values, proxy.Namespace, view.Mesh.RootNamespace, labels) : default,
+            view.SecurityOf(scope, labels));
     }
 }
 

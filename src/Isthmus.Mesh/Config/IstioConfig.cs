@@ -33,11 +33,11 @@ public static class IstioConfig
         var spec = new Field(@object["spec"], "spec", findings);
         if (spec.Node is { } node) kind.Spec?.Check(node, "spec", findings);
         if (findings.HasErrors) return new(source, kind, null, findings.Problems);
-        var value = ReadSpec(kind, source, spec.Exists ? spec : spec with { Node = new JsonObject() }, CreatedAt(@object));
+        var value = ReadSpec(kind, source, spec.Exists ? spec : spec with { Node = new JsonObject() }, @object, CreatedAt(@object));
         return new(source, kind, findings.HasErrors ? null : value, findings.Problems);
     }
 
-    private static object? ReadSpec(IstioKind kind, ObjectRef source, Field spec, long createdAt) => kind.Kind switch
+    private static object? ReadSpec(IstioKind kind, ObjectRef source, Field spec, JsonObject @object, long createdAt) => kind.Kind switch
     {
         "Gateway" => GatewayReader.Read(source, spec, createdAt),
         "VirtualService" => VirtualServiceReader.Read(source, spec, createdAt),
@@ -47,6 +47,8 @@ public static class IstioConfig
         "Sidecar" => SidecarReader.Read(source, spec, createdAt),
         "EnvoyFilter" => EnvoyFilterReader.Read(source, spec, createdAt),
         "PeerAuthentication" => PeerAuthenticationReader.Read(source, spec, createdAt),
+        "AuthorizationPolicy" => AuthorizationPolicyReader.Read(source, spec, TextOf(@object["metadata"]?["annotations"]?["istio.io/dry-run"]) == "true", createdAt),
+        "RequestAuthentication" => RequestAuthenticationReader.Read(source, spec, createdAt),
         _ => null,
     };
 

@@ -42,7 +42,7 @@ public sealed record IstioKind(string Group, string Kind, string Plural, string[
 
     /// <summary>The kinds that shape what proxies get today: what the control plane watches in the config cluster.</summary>
     public static readonly IReadOnlyList<IstioKind> Effective =
-        [Gateway, VirtualService, DestinationRule, ServiceEntry, WorkloadEntry, Sidecar, EnvoyFilter, PeerAuthentication];
+        [Gateway, VirtualService, DestinationRule, ServiceEntry, WorkloadEntry, Sidecar, EnvoyFilter, PeerAuthentication, AuthorizationPolicy, RequestAuthentication];
 
     public string StoredVersion => Versions[0];
 

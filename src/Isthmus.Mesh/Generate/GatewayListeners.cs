@@ -36,13 +36,15 @@ public static class GatewayListeners
     }
 
     /// <summary>The chains by which an AUTO_PASSTHROUGH port tells one service's ports and subsets apart: by SNI, mesh TLS only, never ended.</summary>
-    public static IEnumerable<FilterChain> SniChains(MeshService service, DestinationRule? rule, MeshConfig mesh)
+    /// <param name="security">Only policies that select this very gateway hold here: the others are for who can see the caller, at the end of its TLS.</param>
+    public static IEnumerable<FilterChain> SniChains(MeshService service, DestinationRule? rule, MeshConfig mesh, WorkloadSecurity? security = null)
     {
+        var policies = security?.Policies.Where(policy => policy.Selector.Count > 0).ToValueList() ?? default;
         foreach (var port in service.Ports)
         {
             if (port.Protocol == Protocol.Udp) continue;
-            yield return SniChain(ResourceNames.Sni(port.Number, "", service.Hostname), mesh);
-            foreach (var subset in rule?.Subsets ?? default) yield return SniChain(ResourceNames.Sni(port.Number, subset.Name, service.Hostname), mesh);
+            yield return SniChain(ResourceNames.Sni(port.Number, "", service.Hostname), mesh, policies);
+            foreach (var subset in rule?.Subsets ?? default) yield return SniChain(ResourceNames.Sni(port.Number, subset.Name, service.Hostname), mesh, policies);
         }
     }
 
@@ -53,11 +55,11 @@ public static class GatewayListeners
     public static ByteString Assemble(GatewayListener listener, IEnumerable<ByteString> sniChains) =>
         Assembled.Of(listener.Listener, Listener.FilterChainsFieldNumber, sniChains);
 
-    private static FilterChain SniChain(string name, MeshConfig mesh) => new()
+    private static FilterChain SniChain(string name, MeshConfig mesh, ValueList<AuthorizationPolicy> policies) => new()
     {
         FilterChainMatch = new() { ServerNames = { name }, ApplicationProtocols = { TlsContexts.MeshAlpns } },
         // Proxies keep their connections for hours: without a line at the beginning the log would be silent about calls that went through.
-        Filters = { Parts.TcpProxy(name, mesh, logConnected: true) },
+        Filters = { Authorizations.Tcp(policies, mesh), Parts.TcpProxy(name, mesh, logConnected: true) },
     };
 
     /// <summary>Servers by where their Service's port leads; a port that no Service of the gateway has is not served.</summary>
@@ -95,23 +97,30 @@ public static class GatewayListeners
             if (bound.Server.Protocol.IsHttp())
             {
                 // Every plain HTTP server of a port shares one route table.
-                if (!plainDone) listener.FilterChains.Add(HttpChain(listener.Name, $"http.{target}", null, [], inputs.Mesh));
+                if (!plainDone) listener.FilterChains.Add(HttpChain(listener.Name, $"http.{target}", null, [], inputs));
                 plainDone = true;
             }
             else if (bound.IsHttps)
             {
                 listener.FilterChains.Add(HttpChain(
-                    listener.Name, GatewayRoutes.HttpsName(bound), TlsContexts.GatewayServer(bound.Server.Tls!, inputs.Mesh, true), ServerNames(bound), inputs.Mesh));
+                    listener.Name, GatewayRoutes.HttpsName(bound), TlsContexts.GatewayServer(bound.Server.Tls!, inputs.Mesh, true), ServerNames(bound), inputs));
             }
             else AddL4(listener, bound, inputs);
         }
     }
 
-    private static FilterChain HttpChain(string listener, string route, TransportSocket? tls, IReadOnlyList<string> names, MeshConfig mesh)
+    private static FilterChain HttpChain(string listener, string route, TransportSocket? tls, IReadOnlyList<string> names, GatewayInputs inputs)
     {
-        var chain = new FilterChain { Filters = { HttpConnections.Gateway($"outbound_{listener}", route, mesh) }, TransportSocket = tls };
+        var chain = new FilterChain { Filters = { HttpConnections.Gateway($"outbound_{listener}", route, inputs.Mesh, inputs.Gateway.Security) }, TransportSocket = tls };
         if (names.Count > 0) chain.FilterChainMatch = new() { ServerNames = { names } };
         return chain;
+    }
+
+    private static void AddFirst(FilterChain chain, IEnumerable<Filter> filters)
+    {
+        List<Filter> all = [.. filters, .. chain.Filters];
+        chain.Filters.Clear();
+        chain.Filters.AddRange(all);
     }
 
     private static List<string> ServerNames(BoundServer bound)
@@ -139,6 +148,7 @@ public static class GatewayListeners
                 if (tls is not null) names = ServerNames(bound).ToValueList();
                 var built = OutboundListeners.Chain(chain with { ServerNames = names }, inputs.Mesh);
                 built.TransportSocket = tls;
+                if (inputs.Gateway.Security is { } security) AddFirst(built, Authorizations.Tcp(security.Policies, inputs.Mesh));
                 AddOnce(listener, built);
             }
         }

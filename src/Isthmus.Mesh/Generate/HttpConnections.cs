@@ -69,7 +69,7 @@ internal static class HttpConnections
         return Filter(manager);
     }
 
-    public static Listeners.Filter Inbound(string statPrefix, RouteConfiguration routes, Protocol protocol, MeshConfig mesh)
+    public static Listeners.Filter Inbound(string statPrefix, RouteConfiguration routes, Protocol protocol, MeshConfig mesh, WorkloadSecurity? security = null)
     {
         var manager = Common(statPrefix, mesh);
         manager.RouteConfig = routes;
@@ -78,11 +78,12 @@ internal static class HttpConnections
         manager.ForwardClientCertDetails = HttpConnectionManager.Types.ForwardClientCertDetails.AppendForward;
         manager.SetCurrentClientCertDetails = new() { Subject = true, Dns = true, Uri = true };
         if (protocol.IsHttp2()) manager.Http2ProtocolOptions = new();
+        AddSecurity(manager, security, mesh);
         AddFilters(manager, protocol, false);
         return Filter(manager);
     }
 
-    public static Listeners.Filter Gateway(string statPrefix, string routeName, MeshConfig mesh)
+    public static Listeners.Filter Gateway(string statPrefix, string routeName, MeshConfig mesh, WorkloadSecurity? security = null)
     {
         var manager = Common(statPrefix, mesh);
         manager.Rds = new() { ConfigSource = Parts.Ads, RouteConfigName = routeName };
@@ -91,8 +92,17 @@ internal static class HttpConnections
         manager.HttpProtocolOptions = new();
         manager.ForwardClientCertDetails = HttpConnectionManager.Types.ForwardClientCertDetails.SanitizeSet;
         manager.SetCurrentClientCertDetails = new() { Subject = true, Cert = true, Dns = true, Uri = true };
+        AddSecurity(manager, security, mesh);
         AddFilters(manager, Protocol.Http, true);
         return Filter(manager);
+    }
+
+    /// <summary>Before everything else: what is refused leaves no other trace.</summary>
+    private static void AddSecurity(HttpConnectionManager manager, WorkloadSecurity? security, MeshConfig mesh)
+    {
+        if (security is null) return;
+        manager.HttpFilters.AddRange(TokenChecks.Http(security.Tokens));
+        manager.HttpFilters.AddRange(Authorizations.Http(security.Policies, mesh));
     }
 
     private static HttpConnectionManager Common(string statPrefix, MeshConfig mesh)

@@ -29,53 +29,58 @@ public static class InboundGenerator
             FilterChainMatch = new() { DestinationPort = Port },
             Filters = { Parts.TcpProxy(ResourceNames.BlackHole, mesh, log: false) },
         });
-        listener.FilterChains.AddRange(Chains(null, inbound.CatchAll, mesh));
-        foreach (var port in inbound.Ports) listener.FilterChains.AddRange(Chains(port, port.Mode, mesh));
+        var context = new Context(mesh, inbound.Security);
+        listener.FilterChains.AddRange(Chains(null, inbound.CatchAll, context));
+        foreach (var port in inbound.Ports) listener.FilterChains.AddRange(Chains(port, port.Mode, context));
         AddInspectors(listener, inbound);
         return listener;
     }
 
+    /// <summary>What chains are made with.</summary>
+    private sealed record Context(MeshConfig Mesh, WorkloadSecurity? Security);
+
     /// <summary>The chains of one port by what it speaks and which TLS it accepts; <paramref name="port"/> null: every other port.</summary>
-    private static IEnumerable<FilterChain> Chains(InboundPort? port, MtlsMode mode, MeshConfig mesh)
+    private static IEnumerable<FilterChain> Chains(InboundPort? port, MtlsMode mode, Context context)
     {
         var protocol = port?.Protocol ?? Protocol.Auto;
-        var mtls = mode == MtlsMode.Disable ? null : TlsContexts.MeshServer(mesh);
+        var mtls = mode == MtlsMode.Disable ? null : TlsContexts.MeshServer(context.Mesh);
         if (protocol == Protocol.Auto)
         {
-            if (mtls is not null) yield return Http(port, "tls", TlsContexts.MeshHttpAlpns, mtls, mesh);
-            if (mode != MtlsMode.Strict) yield return Http(port, "raw_buffer", TlsContexts.PlainHttpAlpns, null, mesh);
-            if (mtls is not null) yield return Tcp(port, "tls", mode == MtlsMode.Strict ? [] : TlsContexts.MeshTcpAlpns, mtls, mesh);
-            if (mode != MtlsMode.Strict) yield return Tcp(port, "raw_buffer", [], null, mesh);
-            if (mode != MtlsMode.Strict) yield return Tcp(port, "tls", [], null, mesh);
+            if (mtls is not null) yield return Http(port, "tls", TlsContexts.MeshHttpAlpns, mtls, context);
+            if (mode != MtlsMode.Strict) yield return Http(port, "raw_buffer", TlsContexts.PlainHttpAlpns, null, context);
+            if (mtls is not null) yield return Tcp(port, "tls", mode == MtlsMode.Strict ? [] : TlsContexts.MeshTcpAlpns, mtls, context);
+            if (mode != MtlsMode.Strict) yield return Tcp(port, "raw_buffer", [], null, context);
+            if (mode != MtlsMode.Strict) yield return Tcp(port, "tls", [], null, context);
             yield break;
         }
         string[] alpns = mode == MtlsMode.Permissive ? TlsContexts.MeshAlpns : [];
         if (protocol.IsHttp())
         {
-            if (mtls is not null) yield return Http(port, "tls", alpns, mtls, mesh);
-            if (mode != MtlsMode.Strict) yield return Http(port, "raw_buffer", [], null, mesh);
+            if (mtls is not null) yield return Http(port, "tls", alpns, mtls, context);
+            if (mode != MtlsMode.Strict) yield return Http(port, "raw_buffer", [], null, context);
             yield break;
         }
-        if (mtls is not null) yield return Tcp(port, "tls", alpns, mtls, mesh);
-        if (mode == MtlsMode.Permissive) yield return Tcp(port, "tls", [], null, mesh); // the application's own TLS
-        if (mode != MtlsMode.Strict) yield return Tcp(port, "raw_buffer", [], null, mesh);
+        if (mtls is not null) yield return Tcp(port, "tls", alpns, mtls, context);
+        if (mode == MtlsMode.Permissive) yield return Tcp(port, "tls", [], null, context); // the application's own TLS
+        if (mode != MtlsMode.Strict) yield return Tcp(port, "raw_buffer", [], null, context);
     }
 
-    private static FilterChain Http(InboundPort? port, string transport, string[] alpns, TransportSocket? tls, MeshConfig mesh)
+    private static FilterChain Http(InboundPort? port, string transport, string[] alpns, TransportSocket? tls, Context context)
     {
         var prefix = port is null ? ResourceNames.InboundPassthrough : $"inbound_{ResourceNames.Listener(ResourceNames.AnyAddress, port.Port)}";
-        var filter = HttpConnections.Inbound(prefix, Routes(port), port?.Protocol ?? Protocol.Auto, mesh);
+        var filter = HttpConnections.Inbound(prefix, Routes(port), port?.Protocol ?? Protocol.Auto, context.Mesh, context.Security);
         return Chain(port, port is null ? ResourceNames.VirtualInbound + "-catchall-http" : null, transport, alpns, tls, [filter]);
     }
 
-    private static FilterChain Tcp(InboundPort? port, string transport, string[] alpns, TransportSocket? tls, MeshConfig mesh) =>
-        Chain(port, port is null ? ResourceNames.VirtualInbound : null, transport, alpns, tls, TcpFilters(port, mesh));
+    private static FilterChain Tcp(InboundPort? port, string transport, string[] alpns, TransportSocket? tls, Context context) =>
+        Chain(port, port is null ? ResourceNames.VirtualInbound : null, transport, alpns, tls, TcpFilters(port, context));
 
-    private static List<Filter> TcpFilters(InboundPort? port, MeshConfig mesh)
+    private static List<Filter> TcpFilters(InboundPort? port, Context context)
     {
         var filters = new List<Filter>();
+        if (context.Security is { } security) filters.AddRange(Authorizations.Tcp(security.Policies, context.Mesh));
         if (port?.Protocol == Protocol.Mongo) filters.Add(Parts.Mongo(ClusterOf(port)));
-        filters.Add(Parts.TcpProxy(ClusterOf(port), mesh));
+        filters.Add(Parts.TcpProxy(ClusterOf(port), context.Mesh));
         return filters;
     }
 

@@ -36,13 +36,15 @@ public readonly record struct InboundHost(string Hostname, string Name, string N
 
 /// <summary>What a sidecar accepts: workloads behind the same Services with the same policies share it.</summary>
 /// <param name="CatchAll">The mode of ports that no Service names.</param>
-public sealed record InboundScope(ValueList<InboundPort> Ports, MtlsMode CatchAll);
+/// <param name="Security">What it asks of callers; null: nothing.</param>
+public sealed record InboundScope(ValueList<InboundPort> Ports, MtlsMode CatchAll, WorkloadSecurity? Security = null);
 
 /// <summary>What a gateway serves.</summary>
 /// <param name="Gateways">The Gateways that select it, oldest first.</param>
 /// <param name="Ports">Service port → port at the workload, over the Services that select it.</param>
 /// <param name="SniDnat">AUTO_PASSTHROUGH takes the older form: one chain that leads to the cluster named by the SNI, whatever that is.</param>
 /// <param name="Rewrites">How such a name is changed first, in this order.</param>
-public sealed record GatewayScope(ValueList<Gateway> Gateways, ValueList<PortMapping> Ports, bool SniDnat = false, ValueList<SniRewrite> Rewrites = default);
+public sealed record GatewayScope(ValueList<Gateway> Gateways, ValueList<PortMapping> Ports, bool SniDnat = false, ValueList<SniRewrite> Rewrites = default,
+    WorkloadSecurity? Security = null);
 
 public readonly record struct PortMapping(int Service, int Target);

@@ -10,7 +10,7 @@ namespace Isthmus.Proxy.Http;
 /// <summary>What exchanges work with.</summary>
 internal sealed record HttpParts(
     SnapshotState State, HttpUpstreams Upstreams, ActivityWatch Watch, Report Report, ISecretSource Secrets, ProxyPorts Ports, ProxyIdentity Identity,
-    Connections Connections, DateField Date);
+    Connections Connections, DateField Date, KeyStore Keys);
 
 /// <summary>
 /// One request from head to end, in order: prepare, check policies, find the route, then redirect, answer or forward. Reused for each
@@ -24,6 +24,7 @@ internal sealed partial class HttpExchange(HttpParts parts, Downstream connectio
     private HttpAction _action = null!;
     private ProxySnapshot _snapshot = ProxySnapshot.Empty;
     private string _scheme = "http";
+    private RequestMetadata? _metadata;
     private string _peerMetadata = "";
     private bool _tellsPeer;
 
@@ -35,6 +36,7 @@ internal sealed partial class HttpExchange(HttpParts parts, Downstream connectio
         _action = action;
         _snapshot = parts.State.Current;
         _decision = default;
+        _metadata = null;
         Begin();
         try
         {
@@ -107,6 +109,7 @@ internal sealed partial class HttpExchange(HttpParts parts, Downstream connectio
         TakePeerMetadata();
         RequestPreparation.Apply(Request, connection, _action, parts.Secrets, parts.Ports.Random);
         _scheme = Request.Headers.Get("x-forwarded-proto"u8).SequenceEqual("https"u8) ? "https" : "http";
+        if (_action.Tokens.Count > 0 && await RefuseTokensAsync().ConfigureAwait(false)) return;
         if (Denial() is { } rule)
         {
             await ReplyAsync(403, LocalReply.Denied, $"rbac_access_denied_matched_policy[{rule}]", EndReason.DeniedByPolicy).ConfigureAwait(false);
@@ -153,10 +156,27 @@ internal sealed partial class HttpExchange(HttpParts parts, Downstream connectio
         }
     }
 
+    private async ValueTask<bool> RefuseTokensAsync()
+    {
+        foreach (var check in _action.Tokens)
+        {
+            var verdict = await check.DecideAsync(Request, _scheme, parts.Keys.GetAsync, parts.Ports.Time.GetUtcNow()).ConfigureAwait(false);
+            _metadata = verdict.Metadata ?? _metadata;
+            if (verdict.Status == 0) continue;
+            var body = LocalReply.Prepare(_response, Request, verdict.Status, verdict.Failure);
+            var realm = $"{_scheme}://{Request.Authority}{Request.TargetText.Split('?')[0]}".Replace("\"", "", StringComparison.Ordinal).Replace("\\", "", StringComparison.Ordinal);
+            _response.Headers.Add("www-authenticate"u8, $"Bearer realm=\"{realm}\", error=\"invalid_token\"");
+            await SendOwnAsync(body, $"jwt_authn_access_denied{{{verdict.Failure.Replace(' ', '_')}}}", EndReason.Unauthorized).ConfigureAwait(false);
+            return true;
+        }
+        return false;
+    }
+
     private string? Denial()
     {
         if (_action.Policies.Count == 0) return null;
-        var facts = new PolicyFacts(Request, _scheme, connection.Peer, connection.Source, connection.Source.Address, connection.Destination, connection.Facts.ServerName);
+        var facts = new PolicyFacts(Request, _scheme, connection.Peer, connection.Source,
+            RequestPreparation.RemoteAddress(Request.Headers, connection, _action), connection.Destination, connection.Facts.ServerName, _metadata);
         foreach (var policy in _action.Policies)
             if (policy.Decide(facts) is { IsAllowed: false } verdict) return verdict.Rule.Length > 0 ? verdict.Rule : "none";
         return null;

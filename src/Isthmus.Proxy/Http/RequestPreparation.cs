@@ -39,6 +39,18 @@ internal static class RequestPreparation
     }
 
     /// <summary>
+    /// Who the request came from in the first place, as far as those are to be believed who passed it on: the field's last entry is
+    /// the peer of the hop before this proxy, or of this proxy itself where it appends.
+    /// </summary>
+    public static IPAddress RemoteAddress(HeaderBlock headers, Downstream connection, HttpAction action)
+    {
+        if (headers.GetJoined("x-forwarded-for"u8) is not { } field || (action.UseRemoteAddress && action.SkipXffAppend)) return connection.Source.Address;
+        var hops = field.Split(',', StringSplitOptions.TrimEntries);
+        var at = hops.Length - 1 - action.TrustedHops;
+        return at >= 0 && IPAddress.TryParse(hops[at], out var address) ? address : connection.Source.Address;
+    }
+
+    /// <summary>
     /// Normalises the path as the connection manager asks. Returns a status to refuse the request with, or 0; a redirect's target is in
     /// the request afterwards.
     /// </summary>

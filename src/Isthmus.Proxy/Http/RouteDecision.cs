@@ -63,7 +63,7 @@ internal readonly record struct RouteDecision(RouteTable Table, VirtualHostSnaps
         return null;
     }
 
-    private static string? Query(RequestHead request, string name)
+    internal static string? Query(RequestHead request, string name)
     {
         var target = request.TargetText;
         var question = target.IndexOf('?', StringComparison.Ordinal);

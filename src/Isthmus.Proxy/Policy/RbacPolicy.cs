@@ -9,9 +9,11 @@ using Isthmus.Wire.Envoy.Rbac;
 namespace Isthmus.Proxy.Policy;
 
 /// <summary>What an authorization rule may look at.</summary>
+/// <param name="Metadata">What token checks found out; null when none ran.</param>
 /// <param name="Request">Null for a TCP connection: rules about requests then do not match.</param>
 internal readonly record struct PolicyFacts(
-    RequestHead? Request, string Scheme, TlsPeer? Peer, IPEndPoint Source, IPAddress RemoteAddress, IPEndPoint Destination, string ServerName);
+    RequestHead? Request, string Scheme, TlsPeer? Peer, IPEndPoint Source, IPAddress RemoteAddress, IPEndPoint Destination, string ServerName,
+    RequestMetadata? Metadata = null);
 
 /// <summary>The answer of one policy filter.</summary>
 /// <param name="Rule">The rule that decided; empty when none matched.</param>
@@ -130,8 +132,13 @@ internal sealed class RbacPolicy
         };
     }
 
-    // Metadata comes from token checks, which do not run here: what asks for it finds nothing.
-    private static Func<PolicyFacts, bool> Metadata(MetadataMatcher matcher) => _ => matcher.Invert;
+    // Where no filter found anything out, nothing matches.
+    private static Func<PolicyFacts, bool> Metadata(MetadataMatcher matcher)
+    {
+        var (filter, path, inverted) = (matcher.Filter, matcher.Path.Select(segment => segment.Key).ToArray(), matcher.Invert);
+        var matches = RequestMetadata.Matcher(matcher.Value);
+        return facts => matches(facts.Metadata?.Find(filter, path)) != inverted;
+    }
 
     private static Cidr Range(CidrRange range) => ListenerDecoder.Range(range);
 

@@ -47,7 +47,7 @@ internal static class HttpDecoder
             http.HttpProtocolOptions?.AcceptHttp10 ?? false, http.HttpProtocolOptions?.DefaultHostForHttp10 ?? "",
             http.GenerateRequestId ?? true, http.PreserveExternalRequestId, http.AlwaysSetRequestIdInResponse,
             http.StripMatchingHostPort || http.StripAnyHostPort, http.Via,
-            filters.Alpn, filters.ExchangesMetadata, filters.Policies, filters.Fault, filters.HasCors,
+            filters.Alpn, filters.ExchangesMetadata, filters.Tokens, filters.Policies, filters.Fault, filters.HasCors,
             (int)Math.Clamp(http.MaxRequestHeadersKb ?? 60u, 1, 8192) * 1024,
             ListenerDecoder.AccessLogs(http.AccessLog, notes));
     }
@@ -59,6 +59,7 @@ internal static class HttpDecoder
         public bool ExchangesMetadata;
         public FaultSettings? Fault;
         public ValueMap<ValueList<string>> Alpn = new([]);
+        public readonly List<TokenCheck> Tokens = [];
         public readonly List<RbacPolicy> Policies = [];
     }
 
@@ -75,6 +76,11 @@ internal static class HttpDecoder
         else if (config.TryUnpack(out Wire.Envoy.HttpFilters.RBAC rbac))
         {
             if (RbacPolicy.From(rbac.Rules) is { } policy) into.Policies.Add(policy);
+        }
+        else if (config.TryUnpack(out JwtAuthentication tokens)) into.Tokens.Add(new(tokens));
+        else if (config.TryUnpack(out Wire.Istio.Authn.FilterConfig _))
+        {
+            // What tokens say is told to policies by the check of tokens itself.
         }
         else if (filter.Name == "istio.metadata_exchange") into.ExchangesMetadata = true;
         else if (filter.Name is "istio.stats" or "envoy.filters.http.grpc_stats")

@@ -82,7 +82,7 @@ internal sealed record HttpAction(
     ClientCertMode ClientCert, ClientCertFields ClientCertFields, ValueList<string> Upgrades, TimeSpan StreamIdleTimeout, TimeSpan IdleTimeout,
     TimeSpan RequestTimeout, TimeSpan HeadersTimeout, TimeSpan MaxDuration, int MaxRequests, bool NormalizePath, bool MergeSlashes, EscapedSlashes EscapedSlashes,
     bool AcceptHttp10, string DefaultHost, bool GenerateRequestId, bool KeepExternalRequestId, bool RequestIdInResponse, bool StripPort, string Via,
-    ValueMap<ValueList<string>> AlpnOverride, bool ExchangesMetadata, IReadOnlyList<RbacPolicy> Policies, FaultSettings? Fault, bool HasCors,
+    ValueMap<ValueList<string>> AlpnOverride, bool ExchangesMetadata, IReadOnlyList<TokenCheck> Tokens, IReadOnlyList<RbacPolicy> Policies, FaultSettings? Fault, bool HasCors,
     int HeadBytes, ValueList<AccessLogSnapshot> AccessLogs) : ChainAction;
 
 internal enum ServerField { Overwrite, AppendIfAbsent, PassThrough }

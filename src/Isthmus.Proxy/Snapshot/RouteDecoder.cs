@@ -125,6 +125,11 @@ internal static class RouteDecoder
             Fault(route, host), Cors(route, host));
     }
 
+    /// <summary>What requests something is for, other than by chance or by gRPC.</summary>
+    public static RequestMatch Match(RouteMatch? match) => match is null
+        ? new(new(PathMatchKind.Prefix, "/", true, null), [], [])
+        : new(Path(match), [.. match.Headers.Select(Header)], [.. match.QueryParameters.Select(Query)]);
+
     private static PathMatch Path(RouteMatch match)
     {
         var sensitive = match.CaseSensitive ?? true;

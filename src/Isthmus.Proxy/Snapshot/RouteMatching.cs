@@ -82,3 +82,19 @@ internal sealed class QueryMatch(string name, TextMatch? value)
         return false;
     }
 }
+
+/// <summary>Path, header fields and query parameters together.</summary>
+internal sealed class RequestMatch(PathMatch path, HeaderMatch[] headers, QueryMatch[] queries)
+{
+    public bool IsMatch(RequestHead request, string scheme)
+    {
+        var target = request.Target;
+        var question = target.IndexOf((byte)'?');
+        if (!path.IsMatch(question < 0 ? target : target[..question])) return false;
+        foreach (var header in headers)
+            if (!header.IsMatch(request, scheme)) return false;
+        foreach (var query in queries)
+            if (!query.IsMatch(request.Target)) return false;
+        return true;
+    }
+}

@@ -1,4 +1,5 @@
 using System.Text.Json.Nodes;
+using Isthmus.Testing;
 using Xunit;
 
 namespace Isthmus.Tests.Mesh.Mesh;
@@ -108,6 +109,43 @@ public sealed class MeshTests(MeshRig mesh) : IClassFixture<MeshRig>
         Assert.Contains("URI=spiffe://cluster.local/ns/shop/sa/buyer", identity);
         Assert.Contains("By=spiffe://cluster.local/ns/shop/sa/default", identity);
     }
+
+    [Fact]
+    public async Task The_callees_cluster_decides_who_of_another_cluster_may_call()
+    {
+        await ShopAsync();
+        using var bank = new TokenMint();
+        var token = bank.Sign(new() { ["iss"] = "bank", ["sub"] = "ann" });
+        var status = "-sS -m 5 -o /dev/null -w %{http_code} mirror.shop:8000/headers";
+        await HearsAsync($"curl {status}", "200");
+        await mesh.WithFileAsync(Policy("cluster.local/ns/shop/sa/nobody", ""), path => mesh.KubectlAsync("cluster2", $"apply -f {path}"));
+        await HearsAsync("curl -sS -m 5 mirror.shop:8000/headers", "RBAC: access denied");
+        await HearsAsync("exec 3<>/dev/tcp/wire.shop/7001; echo one >&3; timeout 5 head -1 <&3", "from-cluster2 one"); // it selects one workload
+
+        await mesh.WithFileAsync(Policy("cluster.local/ns/shop/sa/buyer", bank.Keys), path => mesh.KubectlAsync("cluster2", $"apply -f {path}"));
+        await HearsAsync($"curl {status} -H 'authorization: Bearer {token}'", "200");
+        Assert.Equal("403", await AskAsync($"curl {status}"));
+        Assert.Equal("401", await AskAsync($"curl {status} -H 'authorization: Bearer {token[..^8]}AAAAAAAA'"));
+        await mesh.KubectlAsync("cluster2", "-n shop delete authorizationpolicy/mirror requestauthentication/mirror");
+        await HearsAsync($"curl {status}", "200");
+    }
+
+    /// <summary>Only the principal may call the mirror, and where there are keys only with a token.</summary>
+    private static string Policy(string principal, string keys) => $$"""
+        apiVersion: security.istio.io/v1
+        kind: AuthorizationPolicy
+        metadata: {name: mirror, namespace: shop}
+        spec:
+          selector: {matchLabels: {app: mirror} }
+          rules: [{from: [{source: {principals: ['{{principal}}']{{(keys.Length > 0 ? ", requestPrincipals: [bank/ann]" : "")}} } }] }]
+        ---
+        apiVersion: security.istio.io/v1
+        kind: RequestAuthentication
+        metadata: {name: mirror, namespace: shop}
+        spec:
+          selector: {matchLabels: {app: mirror} }
+          jwtRules: [{issuer: bank, jwks: '{{(keys.Length > 0 ? keys : """{"keys":[]}""")}}'}]
+        """;
 
     [Fact]
     public async Task Only_TLS_passes_between_the_networks()

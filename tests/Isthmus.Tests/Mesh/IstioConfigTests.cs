@@ -40,6 +40,17 @@ public sealed class IstioConfigTests
     [InlineData("Sidecar", "egress: [{hosts: [a.com]}]", "spec.egress[0].hosts[0]", "host must be of form namespace/dnsName")]
     [InlineData("PeerAuthentication", "portLevelMtls: {'80': {mode: STRICT}}", "spec.portLevelMtls", "mesh/namespace peer authentication cannot have port level mTLS")]
     [InlineData("PeerAuthentication", "mtls: {mode: SOMETIMES}", "spec.mtls.mode", "unsupported value \"SOMETIMES\"")]
+    [InlineData("AuthorizationPolicy", "action: MAYBE", "spec.action", "unsupported value \"MAYBE\"")]
+    [InlineData("AuthorizationPolicy", "action: CUSTOM", "spec.provider", "CUSTOM needs the name of a provider")]
+    [InlineData("AuthorizationPolicy", "rules: [{from: []}]", "spec.rules[0].from", "\"from\" cannot be empty")]
+    [InlineData("AuthorizationPolicy", "rules: [{to: [{operation: {}}]}]", "spec.rules[0].to[0].operation", "an operation must have at least one field")]
+    [InlineData("AuthorizationPolicy", "rules: [{from: [{source: {ipBlocks: [10.0.0]}}]}]", "spec.rules[0].from[0].source.ipBlocks[0]", "\"10.0.0\" is not a valid IP or CIDR block")]
+    [InlineData("AuthorizationPolicy", "rules: [{to: [{operation: {ports: [http]}}]}]", "spec.rules[0].to[0].operation.ports[0]", "\"http\" is not a port")]
+    [InlineData("AuthorizationPolicy", "rules: [{when: [{key: request.header, values: [a]}]}]", "spec.rules[0].when[0].key", "unknown condition key \"request.header\"")]
+    [InlineData("AuthorizationPolicy", "rules: [{when: [{key: source.ip}]}]", "spec.rules[0].when[0].values", "a condition needs values or notValues")]
+    [InlineData("RequestAuthentication", "jwtRules: [{jwksUri: 'http://a'}]", "spec.jwtRules[0].issuer", "issuer must be set")]
+    [InlineData("RequestAuthentication", "jwtRules: [{issuer: a, jwksUri: a.example}]", "spec.jwtRules[0].jwksUri", "\"a.example\" is no http or https URI")]
+    [InlineData("RequestAuthentication", "jwtRules: [{issuer: a, jwks: '{}'}]", "spec.jwtRules[0].jwks", "is no JSON object with a list \"keys\"")]
     public void A_mistake_is_named_with_the_path_of_its_field(string kind, string spec, string path, string message)
     {
         var problem = Assert.Single(Validation.Check(Object(kind, spec)), problem => problem.Path == path);
@@ -148,7 +159,7 @@ public sealed class IstioConfigTests
 
     private static JsonObject Object(string kind, string spec)
     {
-        var group = kind == "PeerAuthentication" ? "security.istio.io/v1beta1" : "networking.istio.io/v1alpha3";
+        var group = kind is "PeerAuthentication" or "AuthorizationPolicy" or "RequestAuthentication" ? "security.istio.io/v1beta1" : "networking.istio.io/v1alpha3";
         return new() { ["apiVersion"] = group, ["kind"] = kind, ["metadata"] = new JsonObject { ["name"] = "x", ["namespace"] = "shop" }, ["spec"] = YamlText.Parse(spec, "spec") };
     }
 }

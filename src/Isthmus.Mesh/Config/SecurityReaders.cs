@@ -1,0 +1,145 @@
+using System.Globalization;
+using System.Text.Json;
+using System.Text.Json.Nodes;
+using Isthmus.Core.Collections;
+using Isthmus.Core.Net;
+using Isthmus.Mesh.Model;
+
+namespace Isthmus.Mesh.Config;
+
+internal static class AuthorizationPolicyReader
+{
+    private static readonly string[] SimpleKeys =
+    [
+        RuleKeys.Principal, RuleKeys.Namespace, RuleKeys.SourceIp, RuleKeys.RemoteIp, RuleKeys.RequestPrincipal, RuleKeys.Audiences, RuleKeys.Presenter,
+        RuleKeys.DestinationIp, RuleKeys.DestinationPort, RuleKeys.Sni,
+    ];
+
+    public static AuthorizationPolicy Read(ObjectRef source, Field spec, bool dryRun, long createdAt)
+    {
+        var action = spec["action"].Text switch { "DENY" => PolicyAction.Deny, "AUDIT" => PolicyAction.Audit, "CUSTOM" => PolicyAction.Custom, _ => PolicyAction.Allow };
+        if (action == PolicyAction.Custom)
+        {
+            if (spec["provider"]["name"].Text.Length == 0) spec["provider"].Error("CUSTOM needs the name of a provider");
+            else spec["action"].Warn("external authorization is not supported: requests that match are denied", "use ALLOW or DENY");
+        }
+        else if (spec["provider"].Exists) spec["provider"].Error("only the action CUSTOM has a provider");
+        if (action == PolicyAction.Deny && spec["rules"].Exists && !spec["rules"].Items.Any()) spec["rules"].Warn("DENY without rules denies nothing");
+        return new(
+            source, spec["selector"]["matchLabels"].TextMap, action, spec["rules"].Items.Select(ReadRule).ToValueList(),
+            dryRun, createdAt);
+    }
+
+    private static AuthorizationRule ReadRule(Field rule)
+    {
+        if (rule["from"].Exists && !rule["from"].Items.Any()) rule["from"].Error("\"from\" cannot be empty");
+        if (rule["to"].Exists && !rule["to"].Items.Any()) rule["to"].Error("\"to\" cannot be empty");
+        return new(
+            rule["from"].Items.Select(from => ReadSource(from["source"])).ToValueList(),
+            rule["to"].Items.Select(to => ReadOperation(to["operation"])).ToValueList(),
+            rule["when"].Items.Select(ReadCondition).ToValueList());
+    }
+
+    // The order of fields is that of the filters that are made of them.
+    private static ValueList<RuleTerm> ReadSource(Field source) => Terms(source, "a source",
+        (RuleKeys.Principal, "principals", "notPrincipals"), (RuleKeys.RequestPrincipal, "requestPrincipals", "notRequestPrincipals"),
+        (RuleKeys.Namespace, "namespaces", "notNamespaces"), (RuleKeys.RemoteIp, "remoteIpBlocks", "notRemoteIpBlocks"), (RuleKeys.SourceIp, "ipBlocks", "notIpBlocks"));
+
+    private static ValueList<RuleTerm> ReadOperation(Field operation) => Terms(operation, "an operation",
+        (RuleKeys.Host, "hosts", "notHosts"), (RuleKeys.Method, "methods", "notMethods"), (RuleKeys.Path, "paths", "notPaths"), (RuleKeys.DestinationPort, "ports", "notPorts"));
+
+    private static ValueList<RuleTerm> Terms(Field item, string name, params ReadOnlySpan<(string Key, string Values, string NotValues)> fields)
+    {
+        var terms = new List<RuleTerm>();
+        foreach (var (key, values, notValues) in fields)
+        {
+            if (item[values].Exists || item[notValues].Exists) terms.Add(Term(key, item[values], item[notValues]));
+        }
+        if (terms.Count == 0) item.Error($"{name} must have at least one field", "leave the whole entry out where everything is meant");
+        return terms.ToValueList();
+    }
+
+    private static RuleTerm ReadCondition(Field condition)
+    {
+        var key = condition["key"].Text;
+        var isKnown = SimpleKeys.Contains(key) || IsIndexed(key, RuleKeys.Header) || IsIndexed(key, RuleKeys.Claims) || IsIndexed(key, RuleKeys.Metadata);
+        if (!isKnown) condition["key"].Error($"unknown condition key \"{key}\"", $"use one of {string.Join(", ", SimpleKeys)}, {RuleKeys.Header}[NAME], {RuleKeys.Claims}[NAME]");
+        if (!condition["values"].Items.Any() && !condition["notValues"].Items.Any()) condition["values"].Error("a condition needs values or notValues");
+        return Term(key, condition["values"], condition["notValues"]);
+    }
+
+    private static RuleTerm Term(string key, Field values, Field notValues)
+    {
+        foreach (var list in (Field[])[values, notValues])
+        {
+            if (list.Exists && !list.Items.Any()) list.Error("must not be an empty list");
+            foreach (var value in list.Items) CheckValue(key, value);
+        }
+        return new(key, values.Texts, notValues.Texts);
+    }
+
+    private static void CheckValue(string key, Field value)
+    {
+        switch (key)
+        {
+            case RuleKeys.SourceIp or RuleKeys.RemoteIp or RuleKeys.DestinationIp when !Cidr.TryParse(value.Text, out _) || !(value.Text.Contains('/', StringComparison.Ordinal) || HostNames.IsIp(value.Text)):
+                value.Error($"\"{value.Text}\" is not a valid IP or CIDR block");
+                break;
+            case RuleKeys.DestinationPort when !int.TryParse(value.Text, NumberStyles.None, CultureInfo.InvariantCulture, out var port) || port is < 1 or > 65535:
+                value.Error($"\"{value.Text}\" is not a port in the range 1..65535");
+                break;
+            default:
+                if (value.Text.Length == 0) value.Error("must not be empty");
+                break;
+        }
+    }
+
+    private static bool IsIndexed(string key, string root) =>
+        key.StartsWith(root, StringComparison.Ordinal) && key.EndsWith(']') && key.IndexOf('[', StringComparison.Ordinal) is > 0 and var open && key.Length > open + 2;
+}
+
+internal static class RequestAuthenticationReader
+{
+    private const int MaxJwks = 1 << 20;
+
+    public static RequestAuthentication Read(ObjectRef source, Field spec, long createdAt) =>
+        new(source, spec["selector"]["matchLabels"].TextMap, spec["jwtRules"].Items.Select(ReadRule).ToValueList(), createdAt);
+
+    private static TokenRule ReadRule(Field rule)
+    {
+        if (rule["issuer"].Text.Length == 0) rule["issuer"].Error("issuer must be set");
+        var uri = rule["jwksUri"].Exists ? rule["jwksUri"] : rule["jwks_uri"];
+        var keys = rule["jwks"];
+        if (uri.Text.Length > 0 && keys.Text.Length > 0) rule.Error("only one of jwksUri and jwks may be set");
+        if (uri.Text.Length > 0 && !(Uri.TryCreate(uri.Text, UriKind.Absolute, out var parsed) && parsed.Scheme is "http" or "https")) uri.Error($"\"{uri.Text}\" is no http or https URI");
+        if (keys.Text.Length > 0 && !IsKeySet(keys.Text)) keys.Error("is no JSON object with a list \"keys\" (RFC 7517)");
+        if (uri.Text.Length == 0 && keys.Text.Length == 0) rule.Warn("neither jwks nor jwksUri: an issuer is not asked where its keys are, so that every token is refused", "set jwks or jwksUri");
+        foreach (var header in rule["fromHeaders"].Items)
+        {
+            if (header["name"].Text.Length == 0) header["name"].Error("location header name must be set");
+        }
+        foreach (var claim in rule["outputClaimToHeaders"].Items)
+        {
+            if (claim["header"].Text.Length == 0 || claim["claim"].Text.Length == 0) claim.Error("header and claim must be set");
+        }
+        return new(
+            rule["issuer"].Text, rule["audiences"].Texts, uri.Text, keys.Text,
+            rule["fromHeaders"].Items.Select(header => new TokenHeader(header["name"].Text, header["prefix"].Text)).ToValueList(),
+            rule["fromParams"].Texts, rule["fromCookies"].Texts, rule["outputPayloadToHeader"].Text,
+            rule["outputClaimToHeaders"].Items.Select(claim => new ClaimHeader(claim["header"].Text, claim["claim"].Text)).ToValueList(),
+            rule["forwardOriginalToken"].Flag ?? false);
+    }
+
+    private static bool IsKeySet(string text)
+    {
+        if (text.Length > MaxJwks) return false;
+        try
+        {
+            return JsonNode.Parse(text) is JsonObject set && set["keys"] is JsonArray;
+        }
+        catch (JsonException)
+        {
+            return false;
+        }
+    }
+}

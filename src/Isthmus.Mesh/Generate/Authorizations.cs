@@ -1,0 +1,206 @@
+using System.Globalization;
+using System.Text;
+using Isthmus.Core.Collections;
+using Isthmus.Mesh.Model;
+using Isthmus.Wire.Envoy;
+using Isthmus.Wire.Envoy.Rbac;
+using Isthmus.Wire.Envoy.Routes;
+using HttpFilter = Isthmus.Wire.Envoy.NetworkFilters.HttpFilter;
+using HttpRbac = Isthmus.Wire.Envoy.HttpFilters.RBAC;
+using NetworkRbac = Isthmus.Wire.Envoy.NetworkFilters.RBAC;
+
+namespace Isthmus.Mesh.Generate;
+
+/// <summary>AuthorizationPolicies as rbac filters: one for each action, in the order in which they decide.</summary>
+internal static class Authorizations
+{
+    private static readonly PolicyAction[] Order = [PolicyAction.Custom, PolicyAction.Audit, PolicyAction.Deny, PolicyAction.Allow];
+
+    public static IEnumerable<HttpFilter> Http(ValueList<AuthorizationPolicy> policies, MeshConfig mesh) => ByAction(policies, mesh, false)
+        .Select(made => new HttpFilter
+        {
+            Name = "envoy.filters.http.rbac",
+            TypedConfig = Parts.Pack(new HttpRbac { Rules = made.Rules, ShadowRules = made.Shadow, ShadowRulesStatPrefix = ShadowPrefix(made.Action) }),
+        });
+
+    public static IEnumerable<Wire.Envoy.Listeners.Filter> Tcp(ValueList<AuthorizationPolicy> policies, MeshConfig mesh) => ByAction(policies, mesh, true)
+        .Select(made => new Wire.Envoy.Listeners.Filter
+        {
+            Name = "envoy.filters.network.rbac",
+            TypedConfig = Parts.Pack(new NetworkRbac { Rules = made.Rules, ShadowRules = made.Shadow, ShadowRulesStatPrefix = ShadowPrefix(made.Action), StatPrefix = "tcp." }),
+        });
+
+    private static string ShadowPrefix(PolicyAction action) => action is PolicyAction.Deny or PolicyAction.Custom ? "istio_dry_run_deny_" : "istio_dry_run_allow_";
+
+    private static IEnumerable<(PolicyAction Action, RBAC? Rules, RBAC? Shadow)> ByAction(ValueList<AuthorizationPolicy> policies, MeshConfig mesh, bool tcp)
+    {
+        foreach (var action in Order)
+        {
+            var own = policies.Where(policy => policy.Action == action).ToList();
+            if (own.Count > 0) yield return (action, Rules(action, [.. own.Where(policy => !policy.DryRun)], mesh, tcp), Rules(action, [.. own.Where(policy => policy.DryRun)], mesh, tcp));
+        }
+    }
+
+    private static RBAC? Rules(PolicyAction action, List<AuthorizationPolicy> policies, MeshConfig mesh, bool tcp)
+    {
+        if (policies.Count == 0) return null;
+        // An external judge that nobody asks has not agreed.
+        var rules = new RBAC { Action = action switch { PolicyAction.Allow => RBAC.Types.Action.Allow, PolicyAction.Audit => RBAC.Types.Action.Log, _ => RBAC.Types.Action.Deny } };
+        foreach (var policy in policies)
+        {
+            var name = $"ns[{policy.Namespace}]-policy[{policy.Name}]-rule[";
+            if (policy.Rules.IsEmpty) rules.Policies[name + "0]"] = Never();
+            for (var i = 0; i < policy.Rules.Count; i++)
+            {
+                if (One(policy.Rules[i], action, mesh, tcp) is { } made) rules.Policies[string.Create(CultureInfo.InvariantCulture, $"{name}{i}]")] = made;
+            }
+        }
+        return rules;
+    }
+
+    private static Policy Never() => new() { Permissions = { new Permission { NotRule = new() { Any = true } } }, Principals = { new Principal { NotId = new() { Any = true } } } };
+
+    /// <summary>
+    /// Null for a rule that a TCP connection can never meet. What denies is kept without the parts that only requests have:
+    /// rather too much is denied than too little.
+    /// </summary>
+    private static Policy? One(AuthorizationRule rule, PolicyAction action, MeshConfig mesh, bool tcp)
+    {
+        var asksForRequest = rule.From.Concat(rule.To).SelectMany(terms => terms).Concat(rule.When).Any(term => RuleKeys.IsOfRequest(term.Key));
+        if (tcp && asksForRequest && action == PolicyAction.Allow) return null;
+        var callers = rule.When.Where(term => RuleKeys.IsOfCaller(term.Key)).ToList();
+        var calls = rule.When.Where(term => !RuleKeys.IsOfCaller(term.Key)).ToList();
+        var policy = new Policy();
+        foreach (var to in rule.To.IsEmpty ? [default] : rule.To.Items)
+        {
+            var all = to.Concat(calls).Where(term => !tcp || !RuleKeys.IsOfRequest(term.Key)).SelectMany(Permissions).ToList();
+            policy.Permissions.Add(new Permission { AndRules = new() { Rules = { all.Count > 0 ? all : [new() { Any = true }] } } });
+        }
+        foreach (var from in rule.From.IsEmpty ? [default] : rule.From.Items)
+        {
+            var all = from.Concat(callers).Where(term => !tcp || !RuleKeys.IsOfRequest(term.Key)).SelectMany(term => Principals(term, mesh)).ToList();
+            policy.Principals.Add(new Principal { AndIds = new() { Ids = { all.Count > 0 ? all : [new() { Any = true }] } } });
+        }
+        return policy;
+    }
+
+    private static IEnumerable<Permission> Permissions(RuleTerm term)
+    {
+        if (!term.Values.IsEmpty) yield return new() { OrRules = new() { Rules = { term.Values.Select(value => PermissionOf(term.Key, value)) } } };
+        if (!term.NotValues.IsEmpty) yield return new() { NotRule = new() { OrRules = new() { Rules = { term.NotValues.Select(value => PermissionOf(term.Key, value)) } } } };
+    }
+
+    private static Permission PermissionOf(string key, string value) => key switch
+    {
+        RuleKeys.Host => new() { Header = Header(":authority", value, ignoreCase: true) },
+        RuleKeys.Method => new() { Header = Header(":method", value) },
+        RuleKeys.Path => new() { UrlPath = new() { Path = PathText(value) } },
+        RuleKeys.DestinationPort => new() { DestinationPort = uint.Parse(value, CultureInfo.InvariantCulture) },
+        RuleKeys.DestinationIp => new() { DestinationIp = Range(value) },
+        RuleKeys.Sni => new() { RequestedServerName = Text(value) },
+        _ => new() { Metadata = FilterMetadata(key, value) },
+    };
+
+    private static IEnumerable<Principal> Principals(RuleTerm term, MeshConfig mesh)
+    {
+        var (values, notValues) = term.Key == RuleKeys.Principal ? (InTrustDomains(term.Values, mesh), InTrustDomains(term.NotValues, mesh)) : (term.Values, term.NotValues);
+        if (!values.IsEmpty) yield return new() { OrIds = new() { Ids = { values.Select(value => PrincipalOf(term.Key, value)) } } };
+        if (!notValues.IsEmpty) yield return new() { NotId = new() { OrIds = new() { Ids = { notValues.Select(value => PrincipalOf(term.Key, value)) } } } };
+    }
+
+    private static Principal PrincipalOf(string key, string value) => key switch
+    {
+        RuleKeys.Principal => Authenticated(IdentityText(value)),
+        RuleKeys.Namespace => Authenticated(Regex($".*/ns/{Escape(value).Replace("\\*", ".*", StringComparison.Ordinal)}/.*")),
+        RuleKeys.SourceIp => new() { DirectRemoteIp = Range(value) },
+        RuleKeys.RemoteIp => new() { RemoteIp = Range(value) },
+        RuleKeys.RequestPrincipal or RuleKeys.Audiences or RuleKeys.Presenter => new() { Metadata = TokenMetadata(new() { StringMatch = Text(value) }, key) },
+        _ when key.StartsWith(RuleKeys.Claims, StringComparison.Ordinal) => new()
+        {
+            Metadata = TokenMetadata(new() { ListMatch = new() { OneOf = new() { StringMatch = Text(value) } } }, [RuleKeys.Claims, .. Indexes(key)]),
+        },
+        _ => new() { Header = Header(Indexes(key)[0], value) },
+    };
+
+    /// <summary>An identity of one of the mesh's trust domains is meant in all of them.</summary>
+    private static ValueList<string> InTrustDomains(ValueList<string> identities, MeshConfig mesh)
+    {
+        var all = mesh.TrustDomains.ToList();
+        return identities.SelectMany(identity =>
+        {
+            var slash = identity.IndexOf('/', StringComparison.Ordinal);
+            var domain = slash < 0 ? "" : identity[..slash];
+            return all.Contains(domain) || domain == Core.Names.WellKnown.DefaultTrustDomain ? all.Select(other => other + identity[slash..]) : [identity];
+        }).Distinct().ToValueList();
+    }
+
+    private static Principal Authenticated(StringMatcher name) => new() { Authenticated = new() { PrincipalName = name } };
+
+    private static MetadataMatcher TokenMetadata(ValueMatcher value, params ReadOnlySpan<string> path) => Metadata("istio_authn", value, path);
+
+    /// <summary><c>experimental.envoy.filters.NAME[KEY]</c>; a value in brackets is looked for in a list.</summary>
+    private static MetadataMatcher FilterMetadata(string key, string value)
+    {
+        var filter = key["experimental.".Length..key.IndexOf('[', StringComparison.Ordinal)];
+        return value.StartsWith('[') && value.EndsWith(']')
+            ? Metadata(filter, new() { ListMatch = new() { OneOf = new() { StringMatch = Text(value[1..^1]) } } }, [.. Indexes(key)])
+            : Metadata(filter, new() { StringMatch = Text(value) }, [.. Indexes(key)]);
+    }
+
+    private static MetadataMatcher Metadata(string filter, ValueMatcher value, params ReadOnlySpan<string> path)
+    {
+        var matcher = new MetadataMatcher { Filter = filter, Value = value };
+        foreach (var key in path) matcher.Path.Add(new MetadataMatcher.Types.PathSegment { Key = key });
+        return matcher;
+    }
+
+    /// <summary>What stands in brackets behind a key, one after the other.</summary>
+    private static List<string> Indexes(string key) => [.. key[(key.IndexOf('[', StringComparison.Ordinal) + 1)..^1].Split("][")];
+
+    private static HeaderMatcher Header(string name, string value, bool ignoreCase = false)
+    {
+        var header = new HeaderMatcher { Name = name };
+        if (value == "*") header.PresentMatch = true;
+        else if (ignoreCase || value.StartsWith('*'))
+        {
+            header.StringMatch = Text(value);
+            header.StringMatch.IgnoreCase = ignoreCase;
+        }
+        else if (value.EndsWith('*')) header.PrefixMatch = value[..^1];
+        else header.ExactMatch = value;
+        return header;
+    }
+
+    private static StringMatcher Text(string value, string prefix = "") =>
+        value == "*" ? Regex(".+")
+        : value.StartsWith('*') ? (prefix.Length == 0 ? new() { Suffix = value[1..] } : Regex($"{Escape(prefix)}.*{Escape(value[1..])}"))
+        : value.EndsWith('*') ? new() { Prefix = prefix + value[..^1] }
+        : new() { Exact = prefix + value };
+
+    private static StringMatcher IdentityText(string value) => Text(value, "spiffe://");
+
+    /// <summary>A path may be a template: <c>{*}</c> stands for one segment, <c>{**}</c> for any rest.</summary>
+    private static StringMatcher PathText(string value) => value.Contains("{*}", StringComparison.Ordinal) || value.Contains("{**}", StringComparison.Ordinal)
+        ? Regex(Escape(value).Replace("\\{\\*\\*\\}", ".*", StringComparison.Ordinal).Replace("\\{\\*\\}", "[^/]+", StringComparison.Ordinal))
+        : Text(value);
+
+    private static StringMatcher Regex(string regex) => new() { SafeRegex = RouteMatches.Regex(regex) };
+
+    /// <summary>RE2 takes a backslash before punctuation only.</summary>
+    private static string Escape(string text)
+    {
+        var escaped = new StringBuilder(text.Length);
+        foreach (var c in text)
+        {
+            if (".+*?()|[]{}^$\\".Contains(c, StringComparison.Ordinal)) escaped.Append('\\');
+            escaped.Append(c);
+        }
+        return escaped.ToString();
+    }
+
+    private static CidrRange Range(string value)
+    {
+        var (prefix, length) = ServiceAddresses.Range(value);
+        return new() { AddressPrefix = prefix, PrefixLen = length };
+    }
+}

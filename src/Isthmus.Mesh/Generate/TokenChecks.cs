@@ -1,0 +1,79 @@
+using System.Globalization;
+using Google.Protobuf.WellKnownTypes;
+using Isthmus.Core.Collections;
+using Isthmus.Mesh.Model;
+using Isthmus.Wire.Envoy.HttpFilters;
+using Isthmus.Wire.Istio.Authn;
+using HttpFilter = Isthmus.Wire.Envoy.NetworkFilters.HttpFilter;
+
+namespace Isthmus.Mesh.Generate;
+
+/// <summary>RequestAuthentications as filters: one that checks tokens, one that tells policies what they say.</summary>
+internal static class TokenChecks
+{
+    private static readonly Duration FetchTimeout = Parts.Duration(TimeSpan.FromSeconds(5));
+    private static readonly Duration KeysKept = Parts.Duration(TimeSpan.FromMinutes(20));
+
+    public static IEnumerable<HttpFilter> Http(ValueList<IssuedTokens> tokens)
+    {
+        if (tokens.IsEmpty) yield break;
+        var check = new JwtAuthentication { BypassCorsPreflight = true };
+        var names = new List<string>();
+        foreach (var issued in tokens)
+        {
+            var name = string.Create(CultureInfo.InvariantCulture, $"origins-{names.Count}");
+            check.Providers[name] = Provider(issued);
+            names.Add(name);
+        }
+        check.Rules.Add(new RequirementRule { Match = new() { Prefix = "/" }, Requires = Requirement(names) });
+        yield return new() { Name = "envoy.filters.http.jwt_authn", TypedConfig = Parts.Pack(check) };
+        var policy = new Policy { OriginIsOptional = true, PrincipalBinding = PrincipalBinding.UseOrigin };
+        policy.Origins.AddRange(tokens.Select(issued => new OriginAuthenticationMethod { Jwt = new() { Issuer = issued.Rule.Issuer } }));
+        yield return new()
+        {
+            Name = "istio_authn",
+            TypedConfig = Parts.Pack(new FilterConfig { Policy = policy, SkipValidateTrustDomain = true, DisableClearRouteCache = true }),
+        };
+    }
+
+    /// <summary>One valid token, or none at all.</summary>
+    private static JwtRequirement Requirement(List<string> names)
+    {
+        var any = new JwtRequirementOrList();
+        any.Requirements.AddRange(names.Select(name => new JwtRequirement { ProviderName = name }));
+        if (names.Count == 1) any.Requirements.Add(new JwtRequirement { AllowMissing = new() });
+        else
+        {
+            var none = new JwtRequirementAndList();
+            none.Requirements.AddRange(names.Select(name => new JwtRequirement
+            {
+                RequiresAny = new() { Requirements = { new JwtRequirement { ProviderName = name }, new JwtRequirement { AllowMissing = new() } } },
+            }));
+            any.Requirements.Add(new JwtRequirement { RequiresAll = none });
+        }
+        return new() { RequiresAny = any };
+    }
+
+    private static JwtProvider Provider(IssuedTokens issued)
+    {
+        var rule = issued.Rule;
+        var provider = new JwtProvider { Issuer = rule.Issuer, Forward = rule.Forward, ForwardPayloadHeader = rule.PayloadHeader, PayloadInMetadata = rule.Issuer };
+        provider.Audiences.AddRange(rule.Audiences);
+        provider.FromHeaders.AddRange(rule.FromHeaders.Select(header => new JwtHeader { Name = header.Name, ValuePrefix = header.Prefix }));
+        provider.FromParams.AddRange(rule.FromParams);
+        provider.FromCookies.AddRange(rule.FromCookies);
+        provider.ClaimToHeaders.AddRange(rule.ClaimHeaders.Select(claim => new JwtClaimToHeader { HeaderName = claim.Header, ClaimName = claim.Claim }));
+        if (issued.Cluster.Length > 0)
+        {
+            provider.RemoteJwks = new()
+            {
+                HttpUri = new() { Uri = rule.JwksUri, Cluster = issued.Cluster, Timeout = FetchTimeout },
+                CacheDuration = KeysKept,
+                AsyncFetch = new() { FastListener = true },
+            };
+        }
+        // Without the way to its keys nothing an issuer signed can be believed.
+        else provider.LocalJwks = new() { InlineString = rule.Jwks.Length > 0 ? rule.Jwks : "{\"keys\":[]}" };
+        return provider;
+    }
+}

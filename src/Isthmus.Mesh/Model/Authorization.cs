@@ -1,0 +1,96 @@
+using Isthmus.Core.Collections;
+
+namespace Isthmus.Mesh.Model;
+
+public enum PolicyAction { Allow, Deny, Audit, Custom }
+
+/// <summary>One thing that a rule looks at, and the values it may or must not have: exact, <c>prefix*</c>, <c>*suffix</c>, or <c>*</c> for any.</summary>
+/// <param name="Key">A key of a rule's <c>when</c>; <see cref="RuleKeys"/> names those that <c>from</c> and <c>to</c> have fields for.</param>
+public sealed record RuleTerm(string Key, ValueList<string> Values, ValueList<string> NotValues);
+
+/// <summary>Keys of <see cref="RuleTerm"/>.</summary>
+public static class RuleKeys
+{
+    public const string Principal = "source.principal";
+    public const string Namespace = "source.namespace";
+    public const string SourceIp = "source.ip";
+    public const string RemoteIp = "remote.ip";
+    public const string RequestPrincipal = "request.auth.principal";
+    public const string Audiences = "request.auth.audiences";
+    public const string Presenter = "request.auth.presenter";
+    public const string Claims = "request.auth.claims";
+    public const string Header = "request.headers";
+    public const string DestinationIp = "destination.ip";
+    public const string DestinationPort = "destination.port";
+    public const string Sni = "connection.sni";
+    public const string Metadata = "experimental.envoy.filters.";
+    // Fields of a rule's operation that no condition can name.
+    public const string Host = "host";
+    public const string Method = "method";
+    public const string Path = "path";
+
+    /// <summary>Only a request has it: a TCP connection cannot be judged by it.</summary>
+    public static bool IsOfRequest(string key) => key is Host or Method or Path || key.StartsWith("request.", StringComparison.Ordinal);
+
+    /// <summary>Who calls, rather than what is called.</summary>
+    public static bool IsOfCaller(string key) =>
+        key.StartsWith("source.", StringComparison.Ordinal) || key.StartsWith("remote.", StringComparison.Ordinal) || key.StartsWith("request.", StringComparison.Ordinal);
+}
+
+/// <summary>A request matches when one of the callers, one of the operations and every condition does; an empty list asks nothing.</summary>
+public sealed record AuthorizationRule(ValueList<ValueList<RuleTerm>> From, ValueList<ValueList<RuleTerm>> To, ValueList<RuleTerm> When);
+
+/// <summary>Who may call what, at the callee.</summary>
+/// <param name="DryRun">Watched, not enforced.</param>
+public sealed record AuthorizationPolicy(
+    ObjectRef Source, ValueMap<string> Selector, PolicyAction Action, ValueList<AuthorizationRule> Rules, bool DryRun, long CreatedAt)
+{
+    public string Namespace => Source.Namespace;
+    public string Name => Source.Name;
+}
+
+public readonly record struct TokenHeader(string Name, string Prefix);
+
+public readonly record struct ClaimHeader(string Header, string Claim);
+
+/// <summary>How tokens of one issuer are found and checked.</summary>
+/// <param name="Jwks">The issuer's keys themselves; empty: they are at <paramref name="JwksUri"/>.</param>
+public sealed record TokenRule(
+    string Issuer,
+    ValueList<string> Audiences,
+    string JwksUri,
+    string Jwks,
+    ValueList<TokenHeader> FromHeaders,
+    ValueList<string> FromParams,
+    ValueList<string> FromCookies,
+    string PayloadHeader,
+    ValueList<ClaimHeader> ClaimHeaders,
+    bool Forward);
+
+/// <summary>Which tokens requests may carry: one that is there must be valid, none need be.</summary>
+public sealed record RequestAuthentication(ObjectRef Source, ValueMap<string> Selector, ValueList<TokenRule> Rules, long CreatedAt)
+{
+    public string Namespace => Source.Namespace;
+    public string Name => Source.Name;
+}
+
+/// <summary>What a workload asks of those who call it.</summary>
+/// <param name="Policies">The policies that select it, in order of namespace and name.</param>
+public sealed record WorkloadSecurity(ValueList<AuthorizationPolicy> Policies, ValueList<IssuedTokens> Tokens)
+{
+    public static readonly WorkloadSecurity None = new(default, default);
+
+    /// <summary>Those of the root namespace and of the workload's own that select it.</summary>
+    public static WorkloadSecurity Of(
+        IEnumerable<AuthorizationPolicy> policies, IEnumerable<RequestAuthentication> tokens, ValueMap<string> labels, Func<string, string> clusterOf)
+    {
+        var chosen = policies.Where(policy => Selectors.Matches(policy.Selector, labels)).OrderBy(policy => policy.Source).ToValueList();
+        var issued = tokens.Where(policy => Selectors.Matches(policy.Selector, labels)).OrderBy(policy => policy.CreatedAt).ThenBy(policy => policy.Source)
+            .SelectMany(policy => policy.Rules).OrderBy(rule => rule.Issuer, StringComparer.Ordinal)
+            .Select(rule => new IssuedTokens(rule, rule.Jwks.Length > 0 ? "" : clusterOf(rule.JwksUri))).ToValueList();
+        return chosen.IsEmpty && issued.IsEmpty ? None : new(chosen, issued);
+    }
+}
+
+/// <param name="Cluster">By which cluster the issuer's keys are fetched; empty: they are given, or nobody knows the way to them.</param>
+public sealed record IssuedTokens(TokenRule Rule, string Cluster);

@@ -1,0 +1,84 @@
+using System.Text.Json.Nodes;
+using Isthmus.Proxy.Snapshot;
+using Isthmus.Wire.Envoy;
+
+namespace Isthmus.Proxy.Policy;
+
+/// <summary>What filters found out about a request, for the policies behind them: filter → values.</summary>
+internal sealed class RequestMetadata
+{
+    private const string AuthFilter = "istio_authn";
+
+    private readonly JsonObject _filters;
+
+    private RequestMetadata(JsonObject filters) => _filters = filters;
+
+    /// <param name="verified">Tokens that hold, each with the name under which its filter keeps its claims (empty: nowhere).</param>
+    public static RequestMetadata Of(IReadOnlyList<(WebToken Token, string Key)> verified)
+    {
+        var filters = new JsonObject();
+        var payloads = new JsonObject();
+        foreach (var (token, key) in verified)
+            if (key.Length > 0) payloads[key] = token.Claims.DeepClone();
+        filters["envoy.filters.http.jwt_authn"] = payloads;
+        // Who the request comes from is told by one token.
+        if (verified.Count > 0) filters[AuthFilter] = Authenticated(verified[0].Token);
+        return new(filters);
+    }
+
+    public JsonNode? Find(string filter, IReadOnlyList<string> path)
+    {
+        var at = _filters[filter];
+        foreach (var key in path) at = (at as JsonObject)?[key];
+        return at;
+    }
+
+    /// <exception cref="ResourceException">A kind of match that is not known.</exception>
+    public static Func<JsonNode?, bool> Matcher(ValueMatcher? matcher)
+    {
+        switch (matcher?.MatchPatternCase)
+        {
+            case ValueMatcher.MatchPatternOneofCase.StringMatch:
+                var text = TextMatch.From(matcher.StringMatch);
+                return node => WebToken.Strings(node).Any(text.IsMatch);
+            case ValueMatcher.MatchPatternOneofCase.PresentMatch:
+                var wanted = matcher.PresentMatch;
+                return node => node is not null == wanted;
+            case ValueMatcher.MatchPatternOneofCase.BoolMatch:
+                var flag = matcher.BoolMatch;
+                return node => node is JsonValue value && value.TryGetValue<bool>(out var has) && has == flag;
+            case ValueMatcher.MatchPatternOneofCase.ListMatch when matcher.ListMatch.OneOf is { } item:
+                var one = Matcher(item);
+                return node => node is JsonArray items && items.Any(one);
+            case ValueMatcher.MatchPatternOneofCase.OrMatch:
+                var all = matcher.OrMatch.ValueMatchers.Select(Matcher).ToArray();
+                return node => Array.Exists(all, matches => matches(node));
+            default:
+                throw new ResourceException($"a metadata matcher by {matcher?.MatchPatternCase.ToString() ?? "nothing"} is not supported");
+        }
+    }
+
+    /// <summary>As Istio's policies look at it. A principal names its issuer and its subject, or there is none.</summary>
+    private static JsonObject Authenticated(WebToken token)
+    {
+        var told = new JsonObject { ["request.auth.claims"] = Claims(token.Claims) };
+        if (token.Issuer.Length > 0 && token.Subject.Length > 0) told["request.auth.principal"] = $"{token.Issuer}/{token.Subject}";
+        var audiences = token.Audiences.Select(audience => (JsonNode)audience).ToArray();
+        if (audiences.Length > 0) told["request.auth.audiences"] = new JsonArray(audiences);
+        if (WebToken.StringOf(token.Claims["azp"]) is { Length: > 0 } presenter) told["request.auth.presenter"] = presenter;
+        return told;
+    }
+
+    /// <summary>Claims as lists of texts: a text is a list of its words.</summary>
+    private static JsonObject Claims(JsonObject claims)
+    {
+        var lists = new JsonObject();
+        foreach (var (name, value) in claims)
+        {
+            if (value is JsonObject nested) lists[name] = Claims(nested);
+            else if (value is JsonArray items) lists[name] = new JsonArray([.. WebToken.Strings(items).Select(item => (JsonNode)item)]);
+            else if (WebToken.StringOf(value) is { Length: > 0 } text) lists[name] = new JsonArray([.. text.Split(' ', StringSplitOptions.RemoveEmptyEntries).Select(word => (JsonNode)word)]);
+        }
+        return lists;
+    }
+}

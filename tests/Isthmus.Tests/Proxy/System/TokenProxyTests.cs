@@ -1,0 +1,57 @@
+using System.Text.Json.Nodes;
+using Isthmus.Testing;
+using Microsoft.AspNetCore.Http;
+using Microsoft.AspNetCore.Server.Kestrel.Core;
+using Xunit;
+
+namespace Isthmus.Tests.Proxy.System;
+
+/// <summary>Tokens and policies that look at them, with keys that another server gives out.</summary>
+public sealed class TokenProxyTests
+{
+    private const string Filters = """
+        {"name": "envoy.filters.http.jwt_authn", "typed_config": {"@type": "type.googleapis.com/envoy.extensions.filters.http.jwt_authn.v3.JwtAuthentication",
+          "providers": {"origins-0": {"issuer": "bank", "remote_jwks": {"http_uri": {"uri": "http://keys.bank:8080/all?of=them", "cluster": "keys", "timeout": "5s"} } } },
+          "rules": [{"match": {"prefix": "/"}, "requires": {"requires_any": {"requirements": [{"provider_name": "origins-0"}, {"allow_missing": {} }] } } }] } },
+        {"name": "istio_authn", "typed_config": {"@type": "type.googleapis.com/istio.envoy.config.filter.http.authn.v2alpha1.FilterConfig"} },
+        {"name": "envoy.filters.http.rbac", "typed_config": {"@type": "type.googleapis.com/envoy.extensions.filters.http.rbac.v3.RBAC", "rules": {"policies": {"tellers": {
+          "permissions": [{"any": true}],
+          "principals": [{"metadata": {"filter": "istio_authn", "path": [{"key": "request.auth.claims"}, {"key": "groups"}],
+            "value": {"list_match": {"one_of": {"string_match": {"exact": "tellers"} } } } } }]} } } } },
+        """;
+
+    [Fact]
+    public async Task A_token_opens_what_its_claims_allow_and_its_keys_are_fetched_once()
+    {
+        using var mint = new TokenMint();
+        var asked = new List<string>();
+        await using var keys = await OriginServer.StartAsync(HttpProtocols.Http1, context =>
+        {
+            lock (asked) asked.Add($"{context.Request.Host}{context.Request.Path}{context.Request.QueryString}");
+            return context.Response.WriteAsync(mint.Keys);
+        });
+        await using var origin = await OriginServer.StartAsync(HttpProtocols.Http1, context => context.Response.WriteAsync("money"));
+        using var proxy = new LoopbackProxy([LoopbackProxy.Cluster("up"), LoopbackProxy.Cluster("keys")], """ "route": {"cluster": "up"} """, Filters);
+        proxy.Endpoints("up", origin.Port);
+        proxy.Endpoints("keys", keys.Port);
+
+        Assert.Equal((403, "RBAC: access denied"), await AskAsync(proxy, null));
+        Assert.Equal((200, "money"), await AskAsync(proxy, mint.Sign(new() { ["iss"] = "bank", ["sub"] = "ann", ["groups"] = new JsonArray("cleaners", "tellers") })));
+        Assert.Equal((403, "RBAC: access denied"), await AskAsync(proxy, mint.Sign(new() { ["iss"] = "bank", ["sub"] = "bob", ["groups"] = new JsonArray("cleaners") })));
+        using var thief = new TokenMint();
+        Assert.Equal((401, "Jwt verification fails"), await AskAsync(proxy, thief.Sign(new() { ["iss"] = "bank", ["sub"] = "ann", ["groups"] = "tellers" })));
+        Assert.Equal(["keys.bank:8080/all?of=them"], asked);
+        for (var i = 0; i < 200 && !proxy.LogText.Contains("401", StringComparison.Ordinal); i++) await Task.Delay(5, TestContext.Current.CancellationToken);
+        Assert.Contains("GET 401 UAEX jwt_authn_access_denied{Jwt_verification_fails}", proxy.LogText);
+    }
+
+    private static async Task<(int, string)> AskAsync(LoopbackProxy proxy, string? token)
+    {
+        using var client = new HttpClient();
+        using var request = new HttpRequestMessage(HttpMethod.Get, $"http://127.0.0.1:{proxy.Port}/safe");
+        if (token is not null) request.Headers.Authorization = new("Bearer", token);
+        using var response = await client.SendAsync(request, TestContext.Current.CancellationToken);
+        if ((int)response.StatusCode == 401) Assert.Contains("realm=", response.Headers.WwwAuthenticate.ToString());
+        return ((int)response.StatusCode, await response.Content.ReadAsStringAsync(TestContext.Current.CancellationToken));
+    }
+}

@@ -147,7 +147,8 @@ internal sealed class EndpointDerivation(MeshSources sources, PolicyIndex polici
         {
             if (pod.Addresses.IsEmpty || !Selectors.Matches(entry.WorkloadSelector, pod.Labels)) continue;
             var (cluster, ns) = (pod.Source.Cluster, pod.Source.Namespace);
-            var isReady = read.Get(sources.PodReadiness, new ObjectKey(cluster, ns, pod.Source.Name)) is { IsReady: true };
+            // Of a Pod that is remembered from before a restart nothing is known to be wrong.
+            var isReady = read.Get(sources.PodReadiness, new ObjectKey(cluster, ns, pod.Source.Name)) is not { IsReady: false };
             var ports = entry.Ports.Select(port => (port.Number, int.TryParse(port.TargetPort, System.Globalization.CultureInfo.InvariantCulture, out var target) ? target : port.Number)).ToList();
             yield return OfPod(read, host, pod, cluster, pod.Addresses[0], ports, Context(read, cluster, ns)) with
             {

@@ -64,6 +64,7 @@ public sealed partial class MeshObjects(DiscoverySettings settings, Func<Action<
         Restore(snapshot.Cluster, Kinds.Pod, snapshot.Pods, pod => pod.Source, sources.Pods);
         Restore(snapshot.Cluster, Kinds.Node, snapshot.Nodes, node => node.Source, sources.Nodes);
         Restore(snapshot.Cluster, Kinds.Namespace, snapshot.Namespaces, ns => ns.Source, sources.Namespaces);
+        Restore(snapshot.Cluster, MultiClusterFacts.ExportKind(settings.MultiCluster), snapshot.Exports, export => export.Source, sources.Exports);
     });
 
     private void Restore<T>(string cluster, ResourceKind kind, ValueList<T> items, Func<T, ObjectRef> sourceOf, Source<ObjectKey, T> into) where T : IEquatable<T>

@@ -15,10 +15,12 @@ public sealed record ClusterSnapshot(
     ValueList<SliceFacts> Slices,
     ValueList<PodFacts> Pods,
     ValueList<NodeFacts> Nodes,
-    ValueList<NamespaceFacts> Namespaces)
+    ValueList<NamespaceFacts> Namespaces,
+    ValueList<ServiceExport> Exports = default)
 {
     public static ClusterSnapshot Of(SnapshotInputs inputs, string cluster) => new(
-        cluster, Pick(inputs.Services, cluster), Pick(inputs.Slices, cluster), Pick(inputs.Pods, cluster), Pick(inputs.Nodes, cluster), Pick(inputs.Namespaces, cluster));
+        cluster, Pick(inputs.Services, cluster), Pick(inputs.Slices, cluster), Pick(inputs.Pods, cluster), Pick(inputs.Nodes, cluster), Pick(inputs.Namespaces, cluster),
+        Pick(inputs.Exports, cluster));
 
     private static ValueList<T> Pick<T>(ImmutableDictionary<ObjectKey, T> items, string cluster) =>
         items.Where(item => item.Key.Cluster == cluster).OrderBy(item => item.Key).Select(item => item.Value).ToValueList();
@@ -30,8 +32,9 @@ public sealed record SnapshotInputs(
     ImmutableDictionary<ObjectKey, SliceFacts> Slices,
     ImmutableDictionary<ObjectKey, PodFacts> Pods,
     ImmutableDictionary<ObjectKey, NodeFacts> Nodes,
-    ImmutableDictionary<ObjectKey, NamespaceFacts> Namespaces)
+    ImmutableDictionary<ObjectKey, NamespaceFacts> Namespaces,
+    ImmutableDictionary<ObjectKey, ServiceExport> Exports)
 {
     public static SnapshotInputs Of(MeshSources sources) =>
-        new(sources.Services.Items, sources.Slices.Items, sources.Pods.Items, sources.Nodes.Items, sources.Namespaces.Items);
+        new(sources.Services.Items, sources.Slices.Items, sources.Pods.Items, sources.Nodes.Items, sources.Namespaces.Items, sources.Exports.Items);
 }

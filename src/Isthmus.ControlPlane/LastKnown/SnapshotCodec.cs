@@ -83,6 +83,7 @@ public static class SnapshotCodec
         foreach (var source in snapshot.Pods.Select(item => item.Source)) Own(cluster, "Pod", source);
         foreach (var source in snapshot.Nodes.Select(item => item.Source)) Own(cluster, "Node", source);
         foreach (var source in snapshot.Namespaces.Select(item => item.Source)) Own(cluster, "Namespace", source);
+        foreach (var source in snapshot.Exports.Select(item => item.Source)) Own(cluster, "ServiceExport", source);
         foreach (var service in snapshot.Services)
         {
             foreach (var port in service.Ports) Port(service.Source, port.Number);

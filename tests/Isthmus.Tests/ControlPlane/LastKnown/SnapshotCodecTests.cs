@@ -156,7 +156,7 @@ public sealed class SnapshotCodecTests
         from maps in Labels.ListOf(3)
         from flags in Gen.Elements(true, false).ListOf(3)
         from port in PortNumber
-        select new ClusterService(source, texts[0], ports, lists[0], flags[0], texts[1], maps[0], maps[1], lists[1], lists[2], texts[2], port, flags[1] ? maps[2] : null, flags[2], port);
+        select new ClusterService(source, texts[0], ports, lists[0], flags[0], texts[1], maps[0], maps[1], lists[1], lists[2], texts[2], port, flags[1] ? maps[2] : null, flags[2], port) { GatewayWeight = (uint)port };
 
     private static Gen<SliceFacts> Slices(string cluster) =>
         from source in Source(cluster, "EndpointSlice")
@@ -192,5 +192,12 @@ public sealed class SnapshotCodecTests
         from pods in List(Pods(cluster))
         from nodes in List(Nodes(cluster))
         from namespaces in List(Namespaces(cluster))
-        select new ClusterSnapshot(cluster, services, slices, pods, nodes, namespaces);
+        from exports in List(Exports(cluster))
+        select new ClusterSnapshot(cluster, services, slices, pods, nodes, namespaces, exports);
+
+    private static Gen<ServiceExport> Exports(string cluster) =>
+        from source in Source(cluster, "ServiceExport")
+        from created in PortNumber
+        from conditions in List(from texts in Word.ListOf(3) from status in Gen.Elements(true, false) select new ExportCondition(texts[0], status, texts[1], texts[2]))
+        select new ServiceExport(source, created, conditions);
 }

@@ -55,7 +55,7 @@ public static class CorednsPluginProgram
         return 0;
     }
 
-    private static WebApplication Server(IPEndPoint listen, EntryAnswers answers)
+    internal static WebApplication Server(IPEndPoint listen, EntryAnswers answers)
     {
         var builder = WebApplication.CreateEmptyBuilder(new());
         builder.Services.AddRoutingCore();

@@ -162,7 +162,7 @@ public static class GatewayListeners
 
     /// <summary>Whether the gateway needs the service's clusters by SNI.</summary>
     public static bool Exposes(GatewayScope gateway, ValueList<string> sniHosts, MeshService service) =>
-        gateway.SniDnat ? SniDnat.Exposes(gateway, service) : Exposes(sniHosts, service);
+        gateway.SniDnat ? SniDnat.Exposes(gateway, sniHosts, service) : Exposes(sniHosts, service);
 
     private static ValueList<ObjectRef> Sources(List<BoundServer> servers, GatewayInputs inputs)
     {

@@ -1,3 +1,4 @@
+using Isthmus.Core.Collections;
 using Isthmus.Mesh.Model;
 using Isthmus.Wire.Envoy.Listeners;
 using Isthmus.Wire.Envoy.NetworkFilters;
@@ -34,10 +35,7 @@ internal static class SniDnat
     /// Whether the gateway needs the service's clusters by SNI: services of the mesh that the servers' names cover, and with a rewrite,
     /// whose outcome only a connection shows, every service of the mesh.
     /// </summary>
-    public static bool Exposes(GatewayScope gateway, MeshService service)
-    {
-        if (service.External) return false;
-        var servers = gateway.Gateways.SelectMany(item => item.Servers.Select(server => new BoundServer(item, server))).Where(bound => bound.IsAutoPassthrough).ToList();
-        return servers.Count > 0 && (!gateway.Rewrites.IsEmpty || servers.Any(bound => bound.HostNames.Any(host => Hosts.Covers(host, service.Hostname))));
-    }
+    /// <param name="sniHosts">The names of all AUTO_PASSTHROUGH servers.</param>
+    public static bool Exposes(GatewayScope gateway, ValueList<string> sniHosts, MeshService service) =>
+        !service.External && !sniHosts.IsEmpty && (!gateway.Rewrites.IsEmpty || sniHosts.Any(host => Hosts.Covers(host, service.Hostname)));
 }

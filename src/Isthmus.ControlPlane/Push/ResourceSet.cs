@@ -24,9 +24,15 @@ public sealed record EncodedResource(XdsResource Resource, ValueList<ObjectRef> 
     }
 }
 
-/// <summary>An immutable set of resources of one type; a change of a few costs those few.</summary>
+/// <summary>An immutable set of resources of one type; a change of a few costs those few, also for those who have the set before it.</summary>
 public sealed class ResourceSet(ImmutableDictionary<string, EncodedResource> items) : IXdsResources, IReadOnlyCollection<XdsResource>
 {
+    private const int Remembered = 32;
+    private const int MostChanges = 512;
+
+    /// <summary>The last few sets on the way to this one, newest first, each with what changed after it. Weak: nobody keeps old resources for this.</summary>
+    private ImmutableArray<(WeakReference<ResourceSet> Set, ImmutableArray<string> Changed)> _before = [];
+
     public static ResourceSet Empty { get; } = new(ImmutableDictionary.Create<string, EncodedResource>(StringComparer.Ordinal));
 
     public ImmutableDictionary<string, EncodedResource> Items { get; } = items;
@@ -44,11 +50,33 @@ public sealed class ResourceSet(ImmutableDictionary<string, EncodedResource> ite
     /// <summary>This set, or another when the changes make a difference.</summary>
     public ResourceSet With(IEnumerable<string> removed, IEnumerable<EncodedResource> added)
     {
+        var changed = new List<string>();
         var builder = Items.ToBuilder();
-        builder.RemoveRange(removed);
-        foreach (var resource in added) builder[resource.Resource.Name] = resource;
+        foreach (var name in removed)
+        {
+            changed.Add(name);
+            builder.Remove(name);
+        }
+        foreach (var resource in added)
+        {
+            changed.Add(resource.Resource.Name);
+            builder[resource.Resource.Name] = resource;
+        }
         var next = builder.ToImmutable();
-        return ReferenceEquals(next, Items) ? this : new(next);
+        if (ReferenceEquals(next, Items)) return this;
+        return new(next) { _before = changed.Count > MostChanges ? [] : [(new(this), [.. changed]), .. _before.Take(Remembered - 1)] };
+    }
+
+    public IReadOnlyCollection<string>? ChangedSince(IXdsResources earlier)
+    {
+        if (ReferenceEquals(this, earlier)) return [];
+        var names = new HashSet<string>(StringComparer.Ordinal);
+        foreach (var (set, changed) in _before)
+        {
+            names.UnionWith(changed);
+            if (set.TryGetTarget(out var known) && ReferenceEquals(known, earlier)) return names;
+        }
+        return null;
     }
 
     /// <summary>Exactly these; this very set when they are what it has.</summary>
@@ -69,6 +97,18 @@ public sealed class ResourceSet(ImmutableDictionary<string, EncodedResource> ite
 internal sealed class OverlaySet(ResourceSet shared, ResourceSet own, ImmutableHashSet<string> hidden) : IXdsResources, IReadOnlyCollection<XdsResource>
 {
     public int Count => shared.Count + own.Count - hidden.Count;
+
+    private ResourceSet Shared => shared;
+
+    private ResourceSet Own => own;
+
+    private ImmutableHashSet<string> Hidden => hidden;
+
+    public IReadOnlyCollection<string>? ChangedSince(IXdsResources earlier)
+    {
+        if (earlier is not OverlaySet other || !hidden.SetEquals(other.Hidden)) return null;
+        return shared.ChangedSince(other.Shared) is { } common && own.ChangedSince(other.Own) is { } single ? [.. common, .. single] : null;
+    }
 
     public IReadOnlyCollection<XdsResource> All => this;
 

@@ -90,8 +90,15 @@ public sealed class DeltaStream(string noncePrefix, Action<XdsEvent> observe)
         type.Stale = false;
         type.Unanswered = false;
         var response = new DeltaDiscoveryResponse { TypeUrl = type.Url, SystemVersionInfo = _snapshot.Version };
-        AddChanged(type, resources, response);
-        AddRemoved(type, resources, response, asked);
+        // Thousands of names, of which one changed: a set that remembers spares looking at all of them.
+        var changed = type.Seen is { } seen ? resources.ChangedSince(seen) : null;
+        if (changed is null || asked.Contains("*"))
+        {
+            AddChanged(type, resources, response);
+            AddRemoved(type, resources, response, asked);
+        }
+        else AddOnly([.. changed, .. asked], type, resources, response, asked);
+        type.Seen = resources;
         if (!always && response.Resources.Count == 0 && response.RemovedResources.Count == 0) return;
         Send(type, response, answers);
         if (type.Url == TypeUrls.Cluster) RepeatEndpoints(response, answers);
@@ -103,6 +110,16 @@ public sealed class DeltaStream(string noncePrefix, Action<XdsEvent> observe)
             foreach (var resource in resources.All) AddIfChanged(type, resource, response);
         foreach (var name in type.Names)
             if (resources.TryGet(name, out var resource)) AddIfChanged(type, resource, response);
+    }
+
+    private static void AddOnly(HashSet<string> names, TypeState type, IXdsResources resources, DeltaDiscoveryResponse response, HashSet<string> asked)
+    {
+        foreach (var name in names)
+        {
+            if (!type.Wildcard && !type.Names.Contains(name)) continue;
+            if (resources.TryGet(name, out var resource)) AddIfChanged(type, resource, response);
+            else if (type.Known.Remove(name) || asked.Contains(name)) response.RemovedResources.Add(name);
+        }
     }
 
     private static void AddIfChanged(TypeState type, XdsResource resource, DeltaDiscoveryResponse response)
@@ -151,6 +168,8 @@ public sealed class DeltaStream(string noncePrefix, Action<XdsEvent> observe)
         public HashSet<string> Names { get; } = new(StringComparer.Ordinal);
         /// <summary>Name to version of what the client has or has been sent.</summary>
         public Dictionary<string, string> Known { get; } = new(StringComparer.Ordinal);
+        /// <summary>The set that the last answer was made from.</summary>
+        public IXdsResources? Seen { get; set; }
         public string Nonce { get; set; } = "";
         public string Version { get; set; } = "";
         /// <summary>A response is on its way and neither accepted nor rejected.</summary>

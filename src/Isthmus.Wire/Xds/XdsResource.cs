@@ -16,6 +16,9 @@ public interface IXdsResources
 
     /// <summary>What a subscription by name gets, also beyond <see cref="All"/>.</summary>
     bool TryGet(string name, [NotNullWhen(true)] out XdsResource? resource);
+
+    /// <summary>The names whose resources may differ from an earlier set's, those that are gone included; null when only looking at everything tells.</summary>
+    IReadOnlyCollection<string>? ChangedSince(IXdsResources earlier) => null;
 }
 
 /// <summary>A fixed set of resources.</summary>

@@ -63,11 +63,19 @@ public static class EastWestGateway
     public static IReadOnlyList<JsonObject> ExposeControlPlane(string revision) =>
         revision.Length == 0 ? Read("expose-istiod.yaml") : Read("expose-istiod-rev.yaml.tmpl", revision);
 
-    private static IReadOnlyList<JsonObject> Read(string name, string revision = "")
+    /// <summary>The IstioOperator for clusters that are joined by names: <c>values-istio-multicluster-gateways.yaml</c>.</summary>
+    public static string ReplicatedControlPlanes() => Text("values-istio-multicluster-gateways.yaml");
+
+    private static string Text(string name)
     {
         using var stream = typeof(EastWestGateway).Assembly.GetManifestResourceStream($"multicluster/{name}")!;
         using var reader = new StreamReader(stream);
-        var objects = YamlText.ParseAll(reader.ReadToEnd().Replace("{{.Revision}}", revision, StringComparison.Ordinal), name).OfType<JsonObject>().ToList();
+        return reader.ReadToEnd();
+    }
+
+    private static IReadOnlyList<JsonObject> Read(string name, string revision = "")
+    {
+        var objects = YamlText.ParseAll(Text(name).Replace("{{.Revision}}", revision, StringComparison.Ordinal), name).OfType<JsonObject>().ToList();
         foreach (var value in objects) value["metadata"]!["namespace"] = WellKnown.SystemNamespace;
         return objects;
     }

@@ -15,7 +15,7 @@ internal static class MeshCheck
     ];
 
     internal static IEnumerable<Problem> Run(MeshSpec mesh) =>
-        Twice(mesh).Concat(Networks(mesh)).Concat(Primaries(mesh)).Concat(Gateways(mesh)).Concat(Installs(mesh));
+        Twice(mesh).Concat(Names(mesh)).Concat(Networks(mesh)).Concat(Primaries(mesh)).Concat(Gateways(mesh)).Concat(Installs(mesh));
 
     private static IEnumerable<Problem> Twice(MeshSpec mesh)
     {
@@ -33,6 +33,22 @@ internal static class MeshCheck
         foreach (var (name, index) in names.Select((name, index) => (name, index)))
         {
             if (name.Length > 0 && !seen.TryAdd(name, index)) yield return (index, name, seen[name]);
+        }
+    }
+
+    /// <summary>Clusters that do not watch each other cannot share a control plane, nor do east-west gateways serve them.</summary>
+    private static IEnumerable<Problem> Names(MeshSpec mesh)
+    {
+        if (mesh.Join != JoinKind.Names) yield break;
+        for (var i = 0; i < mesh.Clusters.Count; i++)
+        {
+            if (!mesh.Clusters[i].IsPrimary)
+                yield return Wrong(mesh, "ISM0320", $"spec.clusters[{i}].primaries", $"'{mesh.Clusters[i].Name}' is a remote, but clusters that are joined by names have a control plane each", "remove it, or write 'join: discovery'");
+        }
+        for (var i = 0; i < mesh.Networks.Count; i++)
+        {
+            if (!mesh.Networks[i].Gateway.IsDefault)
+                yield return Wrong(mesh, "ISM0320", $"spec.networks[{i}].gateway", "is set, but clusters that are joined by names are entered through their ingress gateways", "remove it, and set the ingress gateway in spec.install.components");
         }
     }
 

@@ -1,3 +1,4 @@
+using System.Net;
 using System.Text.Json.Nodes;
 using Isthmus.Core.Collections;
 using Isthmus.Core.Names;
@@ -17,12 +18,14 @@ public sealed class MeshDesign(MeshSpec mesh)
 
     public MeshSpec Mesh => mesh;
 
+    public bool JoinsByNames => mesh.Join == JoinKind.Names;
+
     /// <summary>Other clusters take their configuration from this one's control plane.</summary>
     public bool ServesOthers(ClusterSpec cluster) => mesh.Clusters.Any(other => other.Primaries.Contains(cluster.Name));
 
     /// <summary>A gateway is needed where other networks call, and where other clusters reach the control plane.</summary>
     public bool HasGateway(ClusterSpec cluster) =>
-        (_hasNetworks || ServesOthers(cluster)) && (mesh.NetworkOf(cluster).Gateway.Clusters is var only && (only.IsEmpty || only.Contains(cluster.Name)));
+        !JoinsByNames && (_hasNetworks || ServesOthers(cluster)) && (mesh.NetworkOf(cluster).Gateway.Clusters is var only && (only.IsEmpty || only.Contains(cluster.Name)));
 
     /// <summary>Only control planes sign: a key is of no use to a cluster without one.</summary>
     public static bool HasAuthority(ClusterSpec cluster) => cluster.IsPrimary;
@@ -30,21 +33,30 @@ public sealed class MeshDesign(MeshSpec mesh)
     /// <summary>Every control plane watches all other clusters.</summary>
     public IEnumerable<Watch> Watches() =>
         from watcher in mesh.Clusters
-        where watcher.IsPrimary
+        where watcher.IsPrimary && !JoinsByNames
         from watched in mesh.Clusters
         where watched.Name != watcher.Name
         select new Watch(watched.Name, watcher.Name);
 
     public JsonObject Namespace(ClusterSpec cluster)
     {
-        var metadata = new JsonObject { ["name"] = WellKnown.SystemNamespace, ["labels"] = new JsonObject { [Labels.Network] = cluster.Network } };
+        var metadata = new JsonObject { ["name"] = WellKnown.SystemNamespace };
+        if (!JoinsByNames) metadata["labels"] = new JsonObject { [Labels.Network] = cluster.Network };
         if (!cluster.IsPrimary) metadata["annotations"] = new JsonObject { [Annotations.ControlPlaneClusters] = string.Join(",", cluster.Primaries) };
         return new JsonObject { ["apiVersion"] = "v1", ["kind"] = "Namespace", ["metadata"] = metadata };
     }
 
-    /// <param name="discoveryAddress">Of the primary's gateway, for a cluster that has no control plane.</param>
+    /// <summary>
+    /// Where a cluster without control plane finds those of its primaries: behind all of their gateways, so that one can fail.
+    /// An alias in DNS has room for one.
+    /// </summary>
+    public static string Discovery(IReadOnlyList<string> gateways) => gateways.All(gateway => IPAddress.TryParse(gateway, out _)) ? string.Join(",", gateways) : gateways[0];
+
+    /// <param name="discoveryAddress">Of the primaries' gateways, for a cluster that has no control plane.</param>
     public OperatorSpec Installation(ClusterSpec cluster, string discoveryAddress)
     {
+        // Clusters that know nothing of each other need no names for it either.
+        if (JoinsByNames) return OperatorSpec.Build([(mesh.Source, EastWestGateway.ReplicatedControlPlanes()), File(mesh.Install), File(cluster.Install)], [], mesh.Revision);
         var global = new JsonObject
         {
             ["meshID"] = mesh.Name, ["network"] = cluster.Network, ["multiCluster"] = new JsonObject { ["clusterName"] = cluster.Name },
@@ -82,7 +94,7 @@ public sealed class MeshDesign(MeshSpec mesh)
     public IReadOnlyList<JsonObject> Exposure(ClusterSpec cluster)
     {
         // A cluster without a control plane has no configuration: its gateway reads the primary's.
-        if (!cluster.IsPrimary) return [];
+        if (!cluster.IsPrimary || JoinsByNames) return [];
         var objects = new List<JsonObject>();
         if (_hasNetworks) objects.AddRange(EastWestGateway.ExposeServices());
         if (ServesOthers(cluster)) objects.AddRange(EastWestGateway.ExposeControlPlane(mesh.Revision));

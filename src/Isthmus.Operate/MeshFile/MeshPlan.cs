@@ -16,6 +16,7 @@ public static class Part
     public const string RemoteInstallation = "remote installation";
     public const string Gateway = "east-west gateway";
     public const string Exposure = "exposed services";
+    public const string DnsZone = "DNS zone";
 }
 
 /// <summary>One object that is not as the file says.</summary>

@@ -42,12 +42,19 @@ public sealed class MeshPlanner(MeshDesign design, MeshLinks links, TimeProvider
         else work.Add(UnwantedGatewayAsync(link, stop));
         work.Add(ObjectsAsync(link, Part.Exposure, design.Exposure(cluster), stop));
         var changes = (await Task.WhenAll(work)).SelectMany(found => found).ToList();
-        return new(changes, await NotesAsync(link, stop), problems);
+        var notes = await NotesAsync(link, stop);
+        if (design.JoinsByNames)
+        {
+            var (zone, note) = await new GlobalZone(link).CompareAsync(stop);
+            if (zone is not null) changes.Add(zone);
+            if (note.Length > 0) notes.Add(note);
+        }
+        return new(changes, notes, problems);
     }
 
-    /// <summary>The primary's gateway as it is now: what follows from an address that is not there yet is new anyway.</summary>
+    /// <summary>The primaries' gateways as they are now: what follows from an address that is not there yet is new anyway.</summary>
     private async Task<string> DiscoveryAsync(ClusterSpec cluster, CancellationToken stop) =>
-        cluster.IsPrimary ? "" : await GatewayAddress.FindAsync(links[cluster.Primaries[0]], stop) ?? UnknownAddress;
+        cluster.IsPrimary ? "" : MeshDesign.Discovery(await Task.WhenAll(cluster.Primaries.Select(async primary => await GatewayAddress.FindAsync(links[primary], stop) ?? UnknownAddress)));
 
     private static async Task<IEnumerable<Change>> ObjectsAsync(ClusterLink link, string part, IReadOnlyList<JsonObject> wanted, CancellationToken stop) =>
         (await Task.WhenAll(wanted.Select(value => ObjectAsync(link, part, value, stop)))).OfType<Change>();
@@ -106,7 +113,7 @@ public sealed class MeshPlanner(MeshDesign design, MeshLinks links, TimeProvider
         return [new(link.Name, Part.Namespace, exists ? ChangeKind.Change : ChangeKind.Create, $"Secret {WellKnown.SystemNamespace}/{WellKnown.CaCerts}", [])];
     }
 
-    private async Task<IReadOnlyList<string>> NotesAsync(ClusterLink link, CancellationToken stop)
+    private async Task<List<string>> NotesAsync(ClusterLink link, CancellationToken stop)
     {
         var notes = new List<string>();
         var wanted = design.Watches().Where(watch => watch.Watcher == link.Name).Select(watch => RemoteSecretCheck.Name(watch.Watched)).ToHashSet(StringComparer.Ordinal);

@@ -28,6 +28,7 @@ public sealed class MeshRemoval(MeshDesign design, MeshLinks links, TimeSpan lim
             var rest = cluster.Removals.Concat(await ClusterAsync(cluster.Link, stop)).Distinct().ToList();
             await new Uninstaller(cluster.Link.Client).RemoveAsync(rest, _ => { }, stop);
             await ReleaseNamespaceAsync(cluster.Link, stop);
+            if (design.JoinsByNames) await new GlobalZone(cluster.Link).RemoveAsync(stop);
             if (rest.Exists(removal => removal.Kind == Kinds.Namespace)) await GoneAsync(cluster.Link, stop);
         })));
     }

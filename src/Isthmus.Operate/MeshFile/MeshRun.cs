@@ -21,6 +21,7 @@ public sealed class MeshRun(MeshDesign design, MeshLinks links, MeshPlan plan, M
 {
     private readonly StepLog _steps = new(progress, time);
     private readonly long _begun = time.GetTimestamp();
+    private Task _credentials = Task.CompletedTask;
 
     /// <exception cref="MeshProblemsException">What did not come about, in every cluster.</exception>
     public async Task RunAsync(CancellationToken stop)
@@ -29,12 +30,11 @@ public sealed class MeshRun(MeshDesign design, MeshLinks links, MeshPlan plan, M
         if (plan.Touches("", Part.Certificates)) await _steps.RunAsync("", "root and intermediate CAs", () => Task.Run(trust.Make, stop));
         await EachAsync(link => PrepareAsync(link, trust, stop));
         var installed = new Dictionary<string, Task>(StringComparer.Ordinal);
+        _credentials = Task.WhenAll(links.All.Select(link => SecretAsync(link, stop)));
         // Primaries first: remotes wait for the gateways of theirs.
         foreach (var link in links.All.OrderByDescending(link => link.Cluster.IsPrimary))
             installed[link.Name] = link.Cluster.IsPrimary ? PrimaryAsync(link, stop) : RemoteAsync(link, installed, stop);
-        await AllAsync([.. installed.Values, .. links.All.Select(link => SecretAsync(link, stop))], stop);
-        if (!settings.AwaitWatches) return;
-        await AllAsync([.. links.All.Where(link => link.Cluster.IsPrimary && design.Watches().Any(watch => watch.Watcher == link.Name)).Select(link => WatchingAsync(link, stop))], stop);
+        await AllAsync([.. installed.Values, _credentials], stop);
     }
 
     private TimeSpan Remaining => settings.Limit - time.GetElapsedTime(_begun) is var left && left > TimeSpan.Zero ? left : TimeSpan.Zero;
@@ -50,7 +50,7 @@ public sealed class MeshRun(MeshDesign design, MeshLinks links, MeshPlan plan, M
         }
         catch (Exception) when (!stop.IsCancellationRequested)
         {
-            var causes = work.Select(task => task.Exception?.InnerException).OfType<Exception>().ToList();
+            var causes = work.SelectMany(task => task.Exception?.Flatten().InnerExceptions ?? []).Distinct().ToList();
             if (causes.Find(cause => cause is not (ProblemException or KubeException or HttpRequestException)) is not null) throw;
             throw new MeshProblemsException([.. causes.Select(cause => cause is ProblemException known ? known.Problem : new Problem("", "", "", cause.Message)).Distinct()]);
         }
@@ -94,14 +94,15 @@ public sealed class MeshRun(MeshDesign design, MeshLinks links, MeshPlan plan, M
         var ready = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
         var installation = InstallAsync(link, Part.ControlPlane, design.Installation(link.Cluster, ""), ready.SetResult, stop);
         if (await Task.WhenAny(installation, ready.Task) == installation) await installation;
-        await Task.WhenAll(installation, GatewayAsync(link, stop), settings.OnControlPlane?.Invoke(link, stop) ?? Task.CompletedTask);
+        await Task.WhenAll(installation, GatewayAsync(link, stop), WatchingAsync(link, stop), settings.OnControlPlane?.Invoke(link, stop) ?? Task.CompletedTask);
+        if (plan.Touches(link.Name, Part.DnsZone)) await _steps.RunAsync(link.Name, Part.DnsZone, () => new GlobalZone(link).ApplyAsync(stop));
     }
 
     private async Task RemoteAsync(ClusterLink link, Dictionary<string, Task> installed, CancellationToken stop)
     {
         await Task.WhenAll(link.Cluster.Primaries.Select(primary => installed[primary]));
-        var address = await GatewayAddress.AwaitAsync(links[link.Cluster.Primaries[0]], Remaining, time, stop);
-        var spec = design.Installation(link.Cluster, address);
+        var addresses = await Task.WhenAll(link.Cluster.Primaries.Select(primary => GatewayAddress.AwaitAsync(links[primary], Remaining, time, stop)));
+        var spec = design.Installation(link.Cluster, MeshDesign.Discovery(addresses));
         await InstallAsync(link, Part.RemoteInstallation, spec, () => { }, stop);
         // Pods that are made next must find a webhook that the API server trusts; the primary sees to that.
         await new Applier(link.Client, time).TrustedAsync([.. Manifests.Render(spec).SelectMany(component => component.Objects)], Remaining, stop);
@@ -134,6 +135,8 @@ public sealed class MeshRun(MeshDesign design, MeshLinks links, MeshPlan plan, M
     private async Task WatchingAsync(ClusterLink link, CancellationToken stop)
     {
         var wanted = design.Watches().Where(watch => watch.Watcher == link.Name).Select(watch => watch.Watched).ToList();
+        if (wanted.Count == 0 || !settings.AwaitWatches) return;
+        await _credentials;
         var query = new MeshQuery(link.Client, WellKnown.SystemNamespace);
         await _steps.RunAsync(link.Name, $"watches {string.Join(", ", wanted)}", async () =>
         {

@@ -8,9 +8,10 @@ namespace Isthmus.Operate.MeshFile;
 /// <param name="Source">The file's name, for messages.</param>
 /// <param name="Name">The mesh ID.</param>
 /// <param name="Revision">Of every control plane; empty for the default one.</param>
+/// <param name="Join">How clusters come to know each other's services.</param>
 /// <param name="Install">Fields of an IstioOperator spec for every control plane.</param>
 public sealed record MeshSpec(
-    string Source, string Name, string Revision, TrustSpec Trust, ValueList<NetworkSpec> Networks, ValueList<ClusterSpec> Clusters, JsonObject Install)
+    string Source, string Name, string Revision, JoinKind Join, TrustSpec Trust, ValueList<NetworkSpec> Networks, ValueList<ClusterSpec> Clusters, JsonObject Install)
 {
     public const string ApiVersion = $"mesh.{WellKnown.OwnDomain}/v1alpha1";
     public const string Kind = "Mesh";
@@ -18,6 +19,15 @@ public sealed record MeshSpec(
     public NetworkSpec NetworkOf(ClusterSpec cluster) => Networks.First(network => network.Name == cluster.Network);
 
     public ClusterSpec Cluster(string name) => Clusters.First(cluster => cluster.Name == name);
+}
+
+public enum JoinKind
+{
+    /// <summary>Every control plane watches all clusters; services of one name are one service.</summary>
+    Discovery,
+
+    /// <summary>Nobody watches another cluster; its services are called by names of the zone <c>global</c>, through its ingress gateway.</summary>
+    Names,
 }
 
 /// <summary>Where the certificate authorities of the clusters come from.</summary>
@@ -34,6 +44,8 @@ public sealed record NetworkSpec(string Name, GatewaySpec Gateway);
 public sealed record GatewaySpec(ValueList<string> Clusters, int Replicas, JsonObject Service, JsonObject ServiceAnnotations)
 {
     public static GatewaySpec Default => new([], 1, [], []);
+
+    public bool IsDefault => Clusters.IsEmpty && Replicas == 1 && Service.Count == 0 && ServiceAnnotations.Count == 0;
 }
 
 /// <summary>One cluster of the mesh.</summary>

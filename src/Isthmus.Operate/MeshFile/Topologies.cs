@@ -8,7 +8,7 @@ namespace Isthmus.Operate.MeshFile;
 /// <summary>The topologies that have names, as mesh files: there is no other way to make one.</summary>
 public static class Topologies
 {
-    private sealed record Shape(int Fewest, bool HasRemotes, bool HasNetworks);
+    private sealed record Shape(int Fewest, bool HasRemotes, bool HasNetworks, string Join = "");
 
     private static readonly IReadOnlyDictionary<string, Shape> Shapes = new Dictionary<string, Shape>(StringComparer.Ordinal)
     {
@@ -16,6 +16,7 @@ public static class Topologies
         ["multi-primary-multi-network"] = new(1, HasRemotes: false, HasNetworks: true),
         ["primary-remote"] = new(2, HasRemotes: true, HasNetworks: false),
         ["primary-remote-multi-network"] = new(2, HasRemotes: true, HasNetworks: true),
+        ["replicated-control-planes"] = new(1, HasRemotes: false, HasNetworks: true, Join: "names"),
     };
 
     public static IReadOnlyList<string> Names { get; } = [.. Shapes.Keys];
@@ -27,7 +28,9 @@ public static class Topologies
         if (!Shapes.TryGetValue(name, out var shape))
             throw new ProblemException($"topology '{name}'", "is unknown", $"topologies are: {string.Join(", ", Names)}; a file has a '/' or ends in .yaml");
         if (clusters < shape.Fewest) throw new ProblemException("--clusters", $"{clusters} are too few for {name}", $"give {shape.Fewest} or more");
-        var spec = new JsonObject { ["trust"] = new JsonObject { ["directory"] = "certs" } };
+        var spec = new JsonObject();
+        if (shape.Join.Length > 0) spec["join"] = shape.Join;
+        spec["trust"] = new JsonObject { ["directory"] = "certs" };
         if (install is { Count: > 0 }) spec["install"] = install.DeepClone();
         spec["networks"] = new JsonArray([.. Enumerable.Range(1, shape.HasNetworks ? clusters : 1).Select(number => (JsonNode)new JsonObject { ["name"] = Numbered("network", number) })]);
         spec["clusters"] = new JsonArray([.. Enumerable.Range(1, clusters).Select(number => (JsonNode)Cluster(number, shape))]);

@@ -42,7 +42,9 @@ internal static class RemoteObjects
         var ports = new JsonArray(
             IstiodObjects.Port("tcp-istiod", Ports.DiscoveryTls, Ports.DiscoveryTls),
             IstiodObjects.Port("tcp-webhook", 443, Ports.Webhook));
-        var isAddress = IPAddress.TryParse(address, out _);
+        // Several control planes that serve the same cluster stand behind one name.
+        var addresses = address.Split(',', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries);
+        var isAddress = addresses.All(one => IPAddress.TryParse(one, out _));
         service["spec"] = isAddress
             ? new JsonObject { ["ports"] = ports }
             : new JsonObject { ["ports"] = ports, ["type"] = "ExternalName", ["externalName"] = address };
@@ -51,7 +53,7 @@ internal static class RemoteObjects
         var endpoints = Object("v1", "Endpoints", name, spec.Namespace, Make(spec, Component, ("app", "istiod")));
         endpoints["subsets"] = new JsonArray(new JsonObject
         {
-            ["addresses"] = new JsonArray(new JsonObject { ["ip"] = address }),
+            ["addresses"] = new JsonArray([.. addresses.Select(one => (JsonNode)new JsonObject { ["ip"] = one })]),
             ["ports"] = new JsonArray(
                 new JsonObject { ["name"] = "tcp-istiod", ["port"] = Ports.DiscoveryTls, ["protocol"] = "TCP" },
                 new JsonObject { ["name"] = "tcp-webhook", ["port"] = Ports.Webhook, ["protocol"] = "TCP" }),

@@ -36,6 +36,8 @@ internal sealed class GuideShell : IAsyncDisposable
         return (code, await File.ReadAllTextAsync(file));
     }
 
+    internal Task WriteAsync(string file, string text) => File.WriteAllTextAsync(Path.Combine(_folder, file), text);
+
     public async ValueTask DisposeAsync()
     {
         await BashAsync("bin/isthmus lab down", TimeSpan.FromSeconds(60));

@@ -42,6 +42,27 @@ public sealed class MeshDesignTests
     }
 
     [Fact]
+    public void A_remote_finds_all_its_primaries_behind_one_Service()
+    {
+        var design = Design("  clusters: [{name: a}, {name: b}, {name: c, primaries: [a, b]}]\n");
+        var objects = Manifests.Render(design.Installation(design.Mesh.Cluster("c"), MeshDesign.Discovery(["192.0.2.7", "192.0.2.8"]))).SelectMany(component => component.Objects);
+        var endpoints = Assert.Single(objects, value => value["kind"]!.ToString() == "Endpoints");
+        Assert.Equal(["192.0.2.7", "192.0.2.8"], endpoints["subsets"]![0]!["addresses"]!.AsArray().Select(address => address!["ip"]!.ToString()));
+        Assert.Equal("gateway.example.com", MeshDesign.Discovery(["gateway.example.com", "192.0.2.8"]));
+    }
+
+    [Fact]
+    public void Clusters_that_are_joined_by_names_watch_nobody_and_need_no_east_west_gateway()
+    {
+        var design = new MeshDesign(MeshReader.Read(Topologies.Write("replicated-control-planes", 2), "mesh.yaml", ""));
+        Assert.Empty(design.Watches());
+        Assert.All(design.Mesh.Clusters, cluster => Assert.False(design.HasGateway(cluster)));
+        var objects = Manifests.Render(design.Installation(design.Mesh.Clusters[0], "")).SelectMany(component => component.Objects).Select(value => $"{value["kind"]} {value["metadata"]!["name"]}").ToList();
+        Assert.Contains("Deployment istiocoredns", objects);
+        Assert.Contains("Deployment istio-ingressgateway", objects);
+    }
+
+    [Fact]
     public void What_a_cluster_sets_wins_over_what_the_mesh_sets_and_the_file_decides_names()
     {
         var design = Design("  install: {profile: minimal, meshConfig: {accessLogFile: /dev/stdout}}\n  clusters: [{name: a}, {name: b, install: {meshConfig: {accessLogFile: /tmp/x}}}]\n");
@@ -69,7 +90,7 @@ public sealed class MeshDesignTests
     {
         var mesh = MeshReader.Read(Topologies.Write(name, clusters), "mesh.yaml", "");
         Assert.Equal(clusters, mesh.Clusters.Count);
-        Assert.Equal(name.EndsWith("multi-network", StringComparison.Ordinal) ? clusters : 1, mesh.Networks.Count);
+        Assert.Equal(name.EndsWith("multi-network", StringComparison.Ordinal) || name == "replicated-control-planes" ? clusters : 1, mesh.Networks.Count);
         Assert.Equal(name.StartsWith("primary-remote", StringComparison.Ordinal) ? clusters - 1 : 0, mesh.Clusters.Count(cluster => !cluster.IsPrimary));
     }
 

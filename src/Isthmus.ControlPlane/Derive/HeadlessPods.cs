@@ -14,6 +14,8 @@ internal sealed record PodHost(MeshService Service, ValueList<MeshEndpoint> Endp
 /// </summary>
 internal sealed class HeadlessPods(Live<string, MeshService> services, Live<string, GatewayTable> gateways)
 {
+    private const int LongestLabel = 63;
+
     public IEnumerable<KeyValuePair<string, PodHost>> Of(Reader read, ValueList<EndpointSet> sets)
     {
         if (read.Get(services, sets[0].Hostname) is not { Headless: true, ClusterLocal: false } service) return [];
@@ -21,12 +23,15 @@ internal sealed class HeadlessPods(Live<string, MeshService> services, Live<stri
         return sets.SelectMany(set => set.Endpoints)
             .Where(endpoint => !endpoint.Withheld && endpoint.Network.Length > 0 && table.Knows(endpoint.Network) && endpoint.Ports.Any(port => port.Mtls))
             .Select(endpoint => (Pod: PodOf(service, endpoint), Endpoint: endpoint))
-            .Where(item => item.Pod.Name.Length > 0)
+            .Where(item => IsLabel(item.Pod.Name) && IsLabel(HeadlessPod.Label(item.Pod.Cluster)))
             .GroupBy(item => item.Pod)
             .Select(group => Make(service, group.Key, group.Select(item => item.Endpoint)))
             .DistinctBy(host => host.Service.Hostname)
             .Select(host => KeyValuePair.Create(host.Service.Hostname, host));
     }
+
+    /// <summary>What is longer cannot be asked for in DNS, nor told in an SNI.</summary>
+    private static bool IsLabel(string name) => name.Length is > 0 and <= LongestLabel;
 
     /// <summary>Pods without a host name of their own (those of Deployments) are told apart by the names of their objects.</summary>
     private static HeadlessPod PodOf(MeshService service, MeshEndpoint endpoint) => new(

@@ -85,6 +85,7 @@ internal sealed class HostDerivation(MeshSources sources, MultiClusterSettings m
     {
         if (services.Count < 2) yield break;
         var merged = Merge(read, services);
+        if (merged.ClusterLocal) yield break; // each cluster's own, not one host
         var first = services.First(service => service.Source == merged.Sources[0]);
         foreach (var other in services.Where(service => service.Source != first.Source))
         {
@@ -95,8 +96,7 @@ internal sealed class HostDerivation(MeshSources sources, MultiClusterSettings m
             }
             foreach (var port in other.Ports)
             {
-                if (merged.Port(port.Number) is not { } known) continue;
-                if (first.Ports.All(own => own.Number != port.Number))
+                if (Same(first, port) is not { } known)
                 {
                     yield return new("IST0170", name, "spec.ports", $"port {port.Number} of {other.Cluster} does not exist in {first.Cluster}: it is served by the clusters that have it", "give both the same ports", Severity.Warning);
                 }
@@ -109,12 +109,15 @@ internal sealed class HostDerivation(MeshSources sources, MultiClusterSettings m
                     yield return new("IST0170", name, "spec.ports", $"port {port.Number} is named '{port.Name}' in {other.Cluster} and '{known.Name}' in {first.Cluster}; joined by number", "use one name: other meshes join by name", Severity.Warning);
                 }
             }
-            foreach (var port in first.Ports.Where(port => other.Ports.All(known => known.Number != port.Number)))
+            foreach (var port in first.Ports.Where(port => Same(other, port) is null))
             {
                 yield return new("IST0170", name, "spec.ports", $"port {port.Number} of {first.Cluster} does not exist in {other.Cluster}: it is served by the clusters that have it", "give both the same ports", Severity.Warning);
             }
         }
     }
+
+    private static ServicePort? Same(ClusterService service, ServicePort port) =>
+        service.Ports.FirstOrDefault(other => other.Number == port.Number && (other.Protocol == Protocol.Udp) == (port.Protocol == Protocol.Udp));
 
     /// <summary>The first port of each number; UDP has numbers of its own.</summary>
     private static ValueList<ServicePort> United(IEnumerable<ServicePort> ports) => ports.DistinctBy(port => (port.Number, port.Protocol == Protocol.Udp)).ToValueList();

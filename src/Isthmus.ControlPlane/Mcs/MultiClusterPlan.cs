@@ -80,7 +80,7 @@ public sealed record MultiClusterPlan(
         return new("Conflict", false, "NoConflicts", "");
     }
 
-    private static List<string> Ports(ClusterService service) => [.. service.Ports.OrderBy(port => port.Number).Select(port => $"{port.Name}:{port.Number}/{port.Protocol}")];
+    private static List<string> Ports(ClusterService service) => [.. service.Ports.OrderBy(port => port.Number).ThenBy(port => port.Protocol).Select(port => $"{port.Name}:{port.Number}/{port.Protocol}")];
 
     private static IEnumerable<ObjectKey> Unexported(MeshGraph mesh, string cluster) => mesh.Sources.Services.Items.Values
         .Where(service => service.Cluster == cluster && service.ExternalName.Length == 0)

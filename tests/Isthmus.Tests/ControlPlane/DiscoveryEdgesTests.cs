@@ -36,6 +36,33 @@ public sealed class DiscoveryEdgesTests
     }
 
     [Fact]
+    public void The_same_number_over_TCP_and_UDP_is_two_ports_and_no_disagreement()
+    {
+        var rig = new MeshRig("c1", "c2");
+        foreach (var (cluster, ip) in ((string, string)[])[("c1", "10.96.0.10"), ("c2", "10.96.0.11")])
+        {
+            rig.Writer.Put(cluster, new Service
+            {
+                Metadata = new() { Name = "names", Namespace = MeshRig.Namespace },
+                Spec = new() { ClusterIP = ip, ClusterIPs = [ip], Ports = { new() { Name = "dns-tcp", Port = 53 }, new() { Name = "dns", Port = 53, Protocol = "UDP" } } },
+            });
+        }
+        rig.Push();
+        Assert.Empty(rig.Mesh.Disagreements.Items);
+    }
+
+    [Fact]
+    public void Hosts_that_are_each_clusters_own_need_not_agree()
+    {
+        var rig = new MeshRig("c1", "c2");
+        rig.AppOn("c1", "orders", "10.96.0.10", "http", 80, "10.244.0.1");
+        rig.AppOn("c2", "orders", "10.96.0.11", "tcp", 81, "10.244.0.2");
+        rig.Writer.PutSettings("c1", YamlText.Parse("serviceSettings: [{settings: {clusterLocal: true}, hosts: [orders.shop.svc.cluster.local]}]", "mesh"), null);
+        rig.Push();
+        Assert.Empty(rig.Mesh.Disagreements.Items);
+    }
+
+    [Fact]
     public void A_cluster_local_host_is_each_clusters_own_and_unknown_where_it_is_not_defined()
     {
         var rig = new MeshRig("c1", "c2");

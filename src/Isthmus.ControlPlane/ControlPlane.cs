@@ -6,6 +6,7 @@ using Isthmus.ControlPlane.Injection;
 using Isthmus.ControlPlane.LastKnown;
 using Isthmus.ControlPlane.Mcs;
 using Isthmus.ControlPlane.Push;
+using Isthmus.ControlPlane.Resolve;
 using Isthmus.ControlPlane.Webhooks;
 using Isthmus.Kubernetes.Client;
 using Isthmus.Wire.Envoy;
@@ -22,7 +23,7 @@ namespace Isthmus.ControlPlane;
 /// <summary>What a control plane takes from its surroundings; all that a test may replace.</summary>
 /// <param name="ConfigCluster">The cluster whose proxies, webhooks and Istio resources are ours.</param>
 /// <param name="Home">The cluster that runs our Pod, where it is another one: CA, settings of mesh and injector, and remote secrets if so told, are there.</param>
-public sealed record ControlPlanePorts(TimeProvider Time, Random Random, ClusterAccess ConfigCluster, ClusterAccess? Home = null);
+public sealed record ControlPlanePorts(TimeProvider Time, Random Random, ClusterAccess ConfigCluster, INameClient Names, ClusterAccess? Home = null);
 
 /// <summary>One control plane: every part of it is made here, and runs until stopped.</summary>
 public sealed partial class ControlPlane : IAsyncDisposable
@@ -33,6 +34,7 @@ public sealed partial class ControlPlane : IAsyncDisposable
     private readonly AddressTable _addresses;
     private readonly ClusterSet _clusters;
     private readonly LastKnownGood _lastKnown;
+    private readonly GatewayNames _gatewayNames;
     private readonly CaState _ca;
     private readonly RemoteRoots _roots;
     private readonly InjectorState _injector;
@@ -70,6 +72,7 @@ public sealed partial class ControlPlane : IAsyncDisposable
         _clusters = new(settings, config, settings.SecretsAtHome ? _home : _client, objects, _roots, _managed, ports.Time, _logs.CreateLogger<ClusterSet>());
         _clusters.Changed += _managed.Changed;
         _lastKnown = new(new(_client, settings.Namespace, ports.Time), _clusters, objects, _engine, ports.Time, _logs.CreateLogger<LastKnownGood>());
+        _gatewayNames = new(_engine, ports.Names, ports.Time, _logs.CreateLogger<GatewayNames>());
         MapEndpoints();
     }
 
@@ -92,6 +95,7 @@ public sealed partial class ControlPlane : IAsyncDisposable
             _roots.RunAsync(() => _clusters.Remotes.Values, ended.Token),
             _lastKnown.RunAsync(ended.Token),
             new MultiClusterController(_client, _settings, _engine, _ports.Time, _logs.CreateLogger<MultiClusterController>()).RunAsync(ended.Token),
+            _gatewayNames.RunAsync(ended.Token),
         };
         // A part that ends on its own takes the process with it: Kubernetes starts it again, whole.
         var first = await Task.WhenAny(tasks.Where((_, index) => index != BecomeReadyIndex));
@@ -133,6 +137,7 @@ public sealed partial class ControlPlane : IAsyncDisposable
     {
         await Task.WhenAll(_injector.Ready, _ca.Ready, _addresses.Loaded, _lastKnown.Restored).WaitAsync(stop);
         await _clusters.ReadyAsync(stop);
+        await _gatewayNames.SettleAsync(stop);
         await _engine.MarkReadyAsync(stop);
         _ready = true;
         NowReady(_logs.CreateLogger<ControlPlane>(), _settings.ClusterId, _settings.Revision);
@@ -146,7 +151,7 @@ public sealed partial class ControlPlane : IAsyncDisposable
         var identity = Identity(_settings);
         new XdsServer(new AuthorizedFeeds(new MeshFeeds(_engine), callers, _settings), new XdsServerSettings(identity), _ports.Random).Map(_app);
         new WebhookEndpoints(() => _injector.Current, _logs.CreateLogger<WebhookEndpoints>()).Map(_app);
-        new DebugEndpoints(_clusters, _lastKnown, MeshPages.All(_engine).Append(SourcePage.For(_engine, _clusters)).ToDictionary(StringComparer.Ordinal)).Map(_app);
+        new DebugEndpoints(_clusters, _lastKnown, _gatewayNames, MeshPages.All(_engine).Append(SourcePage.For(_engine, _clusters)).ToDictionary(StringComparer.Ordinal)).Map(_app);
         new MetricsPage(_engine, _clusters, _lastKnown, _ports.Time).Map(_app);
         _app.MapGet("/ready", (RequestDelegate)(http =>
         {

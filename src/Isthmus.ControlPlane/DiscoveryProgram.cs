@@ -1,5 +1,7 @@
+using Isthmus.ControlPlane.Resolve;
 using Isthmus.Core.Problems;
 using Isthmus.Kubernetes.Client;
+using Isthmus.Wire.Dns;
 
 namespace Isthmus.ControlPlane;
 
@@ -24,14 +26,15 @@ public static class DiscoveryProgram
     /// <summary>A mounted kubeconfig names the configuration cluster; without one it is the cluster that we run in.</summary>
     private static ControlPlanePorts Ports(DiscoverySettings settings)
     {
+        var names = new NameClient(() => ResolverSettings.Parse(File.Exists("/etc/resolv.conf") ? File.ReadAllText("/etc/resolv.conf") : ""), new Random(), TimeProvider.System);
         var own = KubeConfig.InCluster(Environment.GetEnvironmentVariable);
         if (settings.KubeconfigFile.Length > 0 && File.Exists(settings.KubeconfigFile))
-            return new(TimeProvider.System, new Random(), KubeConfig.Load(settings.KubeconfigFile, null, Environment.GetEnvironmentVariable) with { Name = settings.ClusterId }, own);
+            return new(TimeProvider.System, new Random(), KubeConfig.Load(settings.KubeconfigFile, null, Environment.GetEnvironmentVariable) with { Name = settings.ClusterId }, names, own);
         // Acting on the wrong cluster would be worse than not to act.
         if (settings.SecretsAtHome)
             throw new ProblemException("discovery", $"is to serve another cluster (LOCAL_CLUSTER_SECRET_WATCHER), but {settings.KubeconfigFile} does not exist",
                 $"make it with 'isthmus create-remote-secret --type=config -i {settings.Namespace}' in that cluster and apply it here");
         return new(TimeProvider.System, new Random(), own
-            ?? throw new ProblemException("discovery", "runs in no Pod and has no kubeconfig", "set KUBECONFIG to a file for the configuration cluster"));
+            ?? throw new ProblemException("discovery", "runs in no Pod and has no kubeconfig", "set KUBECONFIG to a file for the configuration cluster"), names);
     }
 }

@@ -71,6 +71,8 @@ internal sealed class DataPlane : IDisposable
 
     public IReadOnlyDictionary<string, string> ListenerFailures => _sockets.Failures;
 
+    private static readonly TimeSpan GatewayLeave = TimeSpan.FromSeconds(2);
+
     /// <summary>Configuration of the first listeners has arrived and their sockets are open.</summary>
     public bool IsReady => !Connections.IsDraining && State.HasListeners && _sockets.Failures.Count == 0;
 
@@ -83,11 +85,20 @@ internal sealed class DataPlane : IDisposable
     /// <summary>Stops accepting, lets what is in progress come to its end for at most <paramref name="longest"/>, cuts the rest.</summary>
     public async Task DrainAsync(TimeSpan longest)
     {
-        _sockets.Close();
         using var over = new CancellationTokenSource();
         var deadline = Task.Delay(longest, _ports.Time, over.Token);
-        await Connections.DrainAsync(deadline, _ports.Time).ConfigureAwait(false);
+        await Connections.DrainAsync(deadline, CloseAsync(longest), _ports.Time).ConfigureAwait(false);
         await over.CancelAsync().ConfigureAwait(false);
+    }
+
+    /// <summary>
+    /// Those who come to a gateway learn that it leaves by way of its cluster's API server and of their own control planes. Until they
+    /// have, it says that it is not ready, and still answers the door.
+    /// </summary>
+    private async Task CloseAsync(TimeSpan longest)
+    {
+        if (Settings.Role == ProxySettings.Gateway) await Task.Delay(longest / 2 < GatewayLeave ? longest / 2 : GatewayLeave, _ports.Time).ConfigureAwait(false);
+        _sockets.Close();
     }
 
     /// <summary>Stops accepting, and leaves what is in progress alone.</summary>

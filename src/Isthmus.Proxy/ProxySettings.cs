@@ -13,6 +13,9 @@ namespace Isthmus.Proxy;
 internal sealed record ProxySettings(
     ProxyIdentity Identity, string Role, IPEndPoint? Admin, IPEndPoint? Metrics, IPEndPoint? Status, IPEndPoint? Ready, TimeSpan DrainTime)
 {
+    /// <summary>The role of gateways.</summary>
+    internal const string Gateway = "router";
+
     public static ProxySettings Default(ProxyIdentity identity, string role) => new(
         identity, role,
         new(IPAddress.Loopback, Ports.ProxyAdmin), new(IPAddress.Any, Ports.ProxyMetrics), new(IPAddress.Any, Ports.AgentStatus), new(IPAddress.Any, Ports.ProxyReady),

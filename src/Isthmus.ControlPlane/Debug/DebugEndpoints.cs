@@ -3,6 +3,7 @@ using System.Net;
 using System.Text.Json.Nodes;
 using Isthmus.ControlPlane.Clusters;
 using Isthmus.ControlPlane.LastKnown;
+using Isthmus.ControlPlane.Resolve;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Routing;
@@ -10,11 +11,11 @@ using Microsoft.AspNetCore.Routing;
 namespace Isthmus.ControlPlane.Debug;
 
 /// <summary>What a control plane tells about itself under <c>/debug</c>, to callers in its own Pod only (istiod's paths and JSON).</summary>
-public sealed class DebugEndpoints(ClusterSet clusters, LastKnownGood lastKnown, IReadOnlyDictionary<string, Func<HttpContext, Task<JsonNode>>> pages)
+public sealed class DebugEndpoints(ClusterSet clusters, LastKnownGood lastKnown, GatewayNames names, IReadOnlyDictionary<string, Func<HttpContext, Task<JsonNode>>> pages)
 {
     public void Map(IEndpointRouteBuilder endpoints)
     {
-        foreach (var (path, page) in pages.Append(new("clusterz", _ => Task.FromResult<JsonNode>(Clusters()))).Append(new("list", _ => Task.FromResult<JsonNode>(List()))))
+        foreach (var (path, page) in pages.Append(new("clusterz", _ => Task.FromResult<JsonNode>(Clusters()))).Append(new("gatewaynamez", _ => Task.FromResult<JsonNode>(Names()))).Append(new("list", _ => Task.FromResult<JsonNode>(List()))))
         {
             endpoints.MapGet($"/debug/{path}", (RequestDelegate)(http => AnswerAsync(http, page)));
         }
@@ -45,10 +46,25 @@ public sealed class DebugEndpoints(ClusterSet clusters, LastKnownGood lastKnown,
                 : new JsonObject { ["confirmed"] = kept.Saved.UtcDateTime.ToString("O", CultureInfo.InvariantCulture), ["bytes"] = kept.Bytes };
         }
         if (cluster.Expires is { } expires) line["credentialsExpire"] = expires.UtcDateTime.ToString("O", CultureInfo.InvariantCulture);
-        if (cluster.Warning.Length > 0) line["warning"] = cluster.Warning;
+        var warnings = ((string[])[cluster.Warning, names.ProblemOf(cluster.Id)]).Where(text => text.Length > 0).ToList();
+        if (warnings.Count > 0) line["warning"] = string.Join("; ", warnings);
         if (cluster.Error.Length > 0) line["message"] = cluster.Error;
         return (JsonNode)line;
     })]);
 
-    private JsonArray List() => new([.. pages.Keys.Append("clusterz").Append("list").Order(StringComparer.Ordinal).Select(name => (JsonNode)JsonValue.Create($"/debug/{name}")!)]);
+    private JsonArray Names() => new([.. names.All.Select(name =>
+    {
+        var line = new JsonObject
+        {
+            ["host"] = name.Host,
+            ["clusters"] = new JsonArray([.. name.Clusters.Select(cluster => (JsonNode)JsonValue.Create(cluster)!)]),
+            ["addresses"] = new JsonArray([.. name.Addresses.Select(address => (JsonNode)JsonValue.Create(address)!)]),
+            ["next"] = name.Next.UtcDateTime.ToString("O", CultureInfo.InvariantCulture),
+        };
+        if (name.Answered is { } answered) line["answered"] = answered.UtcDateTime.ToString("O", CultureInfo.InvariantCulture);
+        if (name.Error.Length > 0) line["error"] = name.Error;
+        return (JsonNode)line;
+    })]);
+
+    private JsonArray List() => new([.. pages.Keys.Append("clusterz").Append("gatewaynamez").Append("list").Order(StringComparer.Ordinal).Select(name => (JsonNode)JsonValue.Create($"/debug/{name}")!)]);
 }

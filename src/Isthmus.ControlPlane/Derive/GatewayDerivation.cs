@@ -74,11 +74,14 @@ internal sealed class GatewayDerivation(MeshSources sources, Live<string, ValueL
     public static GatewayTable Table(ValueList<GatewaySet> sets) => GatewayTable.Of(sets.SelectMany(set => set.Gateways));
 
     /// <summary>Host names of gateways, for whoever resolves them into <see cref="MeshSources.ResolvedHosts"/>.</summary>
-    public static IEnumerable<string> HostNames(MeshSources sources) =>
-        sources.Services.Items.Values.Where(service => service.GatewayNetwork.Length > 0).SelectMany(service => service.ExternalAddresses)
-            .Concat((sources.Settings.Items.GetValueOrDefault("") ?? MeshSettings.Default).Networks.Networks.Values.SelectMany(network => network.Gateways).Select(gateway => gateway.Address))
-            .Where(address => address.Length > 0 && !System.Net.IPAddress.TryParse(address, out _))
-            .Distinct();
+    public static IReadOnlyList<(string Host, ValueList<string> Clusters)> HostNames(MeshSources sources) =>
+    [
+        .. sources.Services.Items.Values.Where(service => service.GatewayNetwork.Length > 0).SelectMany(service => service.ExternalAddresses.Items.Select(address => (Address: address, service.Cluster)))
+            .Concat((sources.Settings.Items.GetValueOrDefault("") ?? MeshSettings.Default).Networks.Networks.Values.SelectMany(network => network.Gateways).Select(gateway => (gateway.Address, Cluster: "")))
+            .Where(item => item.Address.Length > 0 && !System.Net.IPAddress.TryParse(item.Address, out _))
+            .GroupBy(item => item.Address, StringComparer.Ordinal)
+            .Select(group => (group.Key, group.Select(item => item.Cluster).Where(cluster => cluster.Length > 0).Distinct().Order(StringComparer.Ordinal).ToValueList())),
+    ];
 }
 
 /// <summary>How many ready endpoints a host has in one cluster.</summary>

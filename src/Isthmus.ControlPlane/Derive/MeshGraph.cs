@@ -134,7 +134,7 @@ public sealed class MeshGraph
     public bool IsClusterLocal(string host) => HostDerivation.IsClusterLocal(host, (Sources.Settings.Items.GetValueOrDefault("") ?? MeshSettings.Default).Mesh);
 
     /// <summary>Host names of gateways that somebody must resolve into <see cref="MeshSources.ResolvedHosts"/>.</summary>
-    public IEnumerable<string> GatewayHostNames => GatewayDerivation.HostNames(Sources);
+    public IReadOnlyList<(string Host, ValueList<string> Clusters)> GatewayHostNames => GatewayDerivation.HostNames(Sources);
 
     private IEnumerable<KeyValuePair<string, AddressNeed>> Needs(Reader read, MeshService service) =>
         _hosts.NeedsAddress(service, Clusters(read)) ? One(service.Hostname, new AddressNeed(service.Hostname)) : [];

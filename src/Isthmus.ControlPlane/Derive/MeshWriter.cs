@@ -183,6 +183,8 @@ public sealed class MeshWriter
 
     public void PutResolved(string host, ValueList<string> addresses) => Sources.ResolvedHosts.Put(host, new(addresses));
 
+    public void RemoveResolved(string host) => Sources.ResolvedHosts.Remove(host);
+
     /// <summary>Makes what was staged one revision, addresses allocated, and tells what came of it.</summary>
     public MeshChanges Commit()
     {

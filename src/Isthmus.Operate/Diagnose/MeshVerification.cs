@@ -108,7 +108,7 @@ public static class MeshVerification
                 yield return new(cluster.Context, "remote cluster", $"{watched.Id} {watched.Status}", !broken ? null
                     : Wrong("ISM1020", cluster, $"Secret {watched.Secret}", watched.Message.Length > 0 ? watched.Message : $"cluster {watched.Id} is {watched.Status}", "mend the cause; the control plane keeps trying"));
                 if (watched.Warning.Length > 0)
-                    yield return new(cluster.Context, "credentials", watched.Id, Wrong("ISM1022", cluster, $"Secret {watched.Secret}", watched.Warning, "do it before they expire: nothing is interrupted then") with { Severity = Severity.Warning });
+                    yield return new(cluster.Context, "remote cluster", $"{watched.Id} warns", Wrong("ISM1022", cluster, $"Secret {watched.Secret}", watched.Warning, "nothing is interrupted yet") with { Severity = Severity.Warning });
             }
             foreach (var other in installed.Where(other => other != cluster && other.Name.Length > 0 && cluster.Watched.All(watched => watched.Id != other.Name)))
             {

@@ -20,7 +20,7 @@ internal sealed class AdminRoutes(DataPlane plane)
     public Func<Dns.NameTables?>? Names { get; set; }
 
     /// <summary>How names without a final dot are completed.</summary>
-    public Dns.ResolverSettings Resolver { get; set; } = new([], [], 1);
+    public Wire.Dns.ResolverSettings Resolver { get; set; } = new([], [], 1);
 
     public async ValueTask<AdminReply?> HandleAsync(RequestHead request, CancellationToken stop)
     {

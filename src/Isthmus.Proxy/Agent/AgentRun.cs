@@ -2,6 +2,7 @@ using System.Net;
 using Isthmus.Core.Names;
 using Isthmus.Proxy.Dns;
 using Isthmus.Proxy.Telemetry;
+using Isthmus.Wire.Dns;
 using Isthmus.Wire.Xds;
 
 namespace Isthmus.Proxy.Agent;

@@ -40,14 +40,16 @@ internal sealed class Connections
     }
 
     /// <summary>Asks all to end as soon as they are idle, again and again until <paramref name="deadline"/>, then cuts the rest.</summary>
-    public async Task DrainAsync(Task deadline, TimeProvider time)
+    /// <param name="closed">Completes when no new ones come.</param>
+    public async Task DrainAsync(Task deadline, Task closed, TimeProvider time)
     {
         _isDraining = true;
-        while (!_open.IsEmpty && !deadline.IsCompleted)
+        while ((!_open.IsEmpty || !closed.IsCompleted) && !deadline.IsCompleted)
         {
             foreach (var connection in _open.Keys) connection.DrainRequested?.Invoke();
             await Task.WhenAny(deadline, Task.Delay(DrainStep, time)).ConfigureAwait(false);
         }
+        await closed.ConfigureAwait(false);
         Cut();
     }
 

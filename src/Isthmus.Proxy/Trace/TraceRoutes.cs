@@ -4,6 +4,7 @@ using System.Text.Json.Nodes;
 using Isthmus.Proxy.Admin;
 using Isthmus.Proxy.Dns;
 using Isthmus.Proxy.Telemetry;
+using Isthmus.Wire.Dns;
 
 namespace Isthmus.Proxy.Trace;
 

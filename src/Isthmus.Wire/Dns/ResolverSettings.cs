@@ -2,11 +2,11 @@ using System.Globalization;
 using System.Net;
 using Isthmus.Core.Collections;
 
-namespace Isthmus.Proxy.Dns;
+namespace Isthmus.Wire.Dns;
 
 /// <summary>What resolv.conf says (resolv.conf(5)).</summary>
 /// <param name="Dots">A name with fewer dots is first tried below the search domains.</param>
-internal sealed record ResolverSettings(ValueList<IPEndPoint> Servers, ValueList<string> Search, int Dots)
+public sealed record ResolverSettings(ValueList<IPEndPoint> Servers, ValueList<string> Search, int Dots)
 {
     private const int MaxServers = 8, MaxSearch = 32;
 

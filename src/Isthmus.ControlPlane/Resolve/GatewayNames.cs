@@ -1,0 +1,116 @@
+using System.Collections.Concurrent;
+using Isthmus.ControlPlane.Derive;
+using Isthmus.ControlPlane.Push;
+using Isthmus.Core.Collections;
+using Microsoft.Extensions.Logging;
+
+namespace Isthmus.ControlPlane.Resolve;
+
+/// <summary>What is known of a gateway's host name.</summary>
+/// <param name="Clusters">Clusters with a gateway of this name; none: meshNetworks names it.</param>
+/// <param name="Addresses">The last good ones.</param>
+/// <param name="Answered">When they were given; null: never.</param>
+/// <param name="Error">Why the last attempt failed; empty while they are fresh.</param>
+public sealed record ResolvedName(string Host, ValueList<string> Clusters, ValueList<string> Addresses, DateTimeOffset? Answered, DateTimeOffset Next, string Error);
+
+/// <summary>
+/// Gateways whose load balancer has a host name and no address: keeps the addresses that the name has at the moment, asked again
+/// when the answer grows old. A name that cannot be resolved keeps its last addresses.
+/// </summary>
+public sealed partial class GatewayNames(PushEngine engine, INameClient client, TimeProvider time, ILogger<GatewayNames> log)
+{
+    private static readonly TimeSpan Tick = TimeSpan.FromMilliseconds(250);
+    private static readonly TimeSpan SettlePatience = TimeSpan.FromSeconds(5);
+    private static readonly TimeSpan SettlePoll = TimeSpan.FromMilliseconds(20);
+    private static readonly TimeSpan ShortestLife = TimeSpan.FromSeconds(1);
+    private static readonly TimeSpan LongestLife = TimeSpan.FromHours(1);
+    private static readonly TimeSpan FirstRetry = TimeSpan.FromSeconds(1);
+    private static readonly TimeSpan LongestRetry = TimeSpan.FromSeconds(30);
+
+    private readonly ConcurrentDictionary<string, ResolvedName> _names = new(StringComparer.OrdinalIgnoreCase);
+    private readonly Dictionary<string, TimeSpan> _retries = new(StringComparer.OrdinalIgnoreCase);
+    private long _revision = -1;
+
+    /// <summary>From any thread.</summary>
+    public IReadOnlyCollection<ResolvedName> All => [.. _names.Values.OrderBy(name => name.Host, StringComparer.Ordinal)];
+
+    /// <summary>What is wrong with the names of a cluster's gateways; empty when nothing is.</summary>
+    public string ProblemOf(string cluster) => _names.Values.Where(name => name.Error.Length > 0 && name.Clusters.Contains(cluster)).OrderBy(name => name.Host, StringComparer.Ordinal)
+        .Select(name => $"gateway host name {name.Host}: {name.Error}{(name.Addresses.IsEmpty ? "" : $"; its last addresses stay in use: {string.Join(", ", name.Addresses)}")}").FirstOrDefault("");
+
+    /// <summary>Waits until every name had an answer or a failure once: proxies that were told earlier would lose the gateways of such names for a moment.</summary>
+    public async Task SettleAsync(CancellationToken stop)
+    {
+        var begun = time.GetTimestamp();
+        while (time.GetElapsedTime(begun) < SettlePatience)
+        {
+            var wanted = await engine.AskAsync(writer => writer.Mesh.GatewayHostNames, stop).ConfigureAwait(false);
+            if (wanted.All(item => _names.TryGetValue(item.Host, out var name) && (name.Answered is not null || name.Error.Length > 0))) return;
+            await Task.Delay(SettlePoll, time, stop).ConfigureAwait(false);
+        }
+    }
+
+    public async Task RunAsync(CancellationToken stop)
+    {
+        using var timer = new PeriodicTimer(Tick, time);
+        try
+        {
+            do
+            {
+                await FollowAsync(stop).ConfigureAwait(false);
+                var due = _names.Values.Where(name => name.Next <= time.GetUtcNow()).ToList();
+                await Task.WhenAll(due.Select(name => ResolveAsync(name, stop))).ConfigureAwait(false);
+            }
+            while (await timer.WaitForNextTickAsync(stop).ConfigureAwait(false));
+        }
+        catch (OperationCanceledException) when (stop.IsCancellationRequested)
+        {
+        }
+    }
+
+    /// <summary>Takes up names that appeared and drops those that are gone.</summary>
+    private async Task FollowAsync(CancellationToken stop)
+    {
+        if (engine.Mesh.Graph.Revision == _revision) return;
+        var (revision, wanted) = await engine.AskAsync(writer => (writer.Mesh.Graph.Revision, writer.Mesh.GatewayHostNames), stop).ConfigureAwait(false);
+        foreach (var (host, clusters) in wanted)
+        {
+            _names.AddOrUpdate(host, _ => new(host, clusters, default, null, DateTimeOffset.MinValue, ""), (_, known) => known with { Clusters = clusters });
+        }
+        foreach (var gone in _names.Keys.Except(wanted.Select(item => item.Host), StringComparer.OrdinalIgnoreCase).ToList())
+        {
+            _names.TryRemove(gone, out _);
+            _retries.Remove(gone);
+            await engine.PostAsync(writer => writer.RemoveResolved(gone), stop).ConfigureAwait(false);
+        }
+        _revision = revision;
+    }
+
+    private async Task ResolveAsync(ResolvedName name, CancellationToken stop)
+    {
+        var answer = await client.AskAsync(name.Host, stop).ConfigureAwait(false);
+        var now = time.GetUtcNow();
+        if (answer.Addresses.IsEmpty)
+        {
+            TimeSpan retry;
+            lock (_retries) retry = _retries[name.Host] = _retries.TryGetValue(name.Host, out var last) ? TimeSpan.FromTicks(Math.Min(last.Ticks * 2, LongestRetry.Ticks)) : FirstRetry;
+            if (name.Error.Length == 0) LogFailed(name.Host, answer.Error, string.Join(", ", name.Addresses));
+            Update(name with { Error = answer.Error, Next = now + retry });
+            return;
+        }
+        lock (_retries) _retries.Remove(name.Host);
+        var life = answer.Life < ShortestLife ? ShortestLife : answer.Life > LongestLife ? LongestLife : answer.Life;
+        Update(name with { Addresses = answer.Addresses, Answered = now, Next = now + life, Error = "" });
+        if (answer.Addresses == name.Addresses) return;
+        LogResolved(name.Host, string.Join(", ", answer.Addresses));
+        await engine.PostAsync(writer => writer.PutResolved(name.Host, answer.Addresses), stop).ConfigureAwait(false);
+    }
+
+    private void Update(ResolvedName name) => _names[name.Host] = name;
+
+    [LoggerMessage(Level = LogLevel.Information, Message = "Gateway host name {Host} stands for {Addresses}")]
+    private partial void LogResolved(string host, string addresses);
+
+    [LoggerMessage(Level = LogLevel.Warning, Message = "Gateway host name {Host} cannot be resolved: {Error}; its last addresses stay in use: {Addresses}")]
+    private partial void LogFailed(string host, string error, string addresses);
+}

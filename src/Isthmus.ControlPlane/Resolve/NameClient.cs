@@ -1,0 +1,148 @@
+using System.Buffers.Binary;
+using System.Net;
+using System.Net.Sockets;
+using Isthmus.Core.Collections;
+using Isthmus.Wire.Dns;
+
+namespace Isthmus.ControlPlane.Resolve;
+
+/// <summary>What a name server said of a host name.</summary>
+/// <param name="Addresses">Sorted; empty when there are none, and then <paramref name="Error"/> says why.</param>
+/// <param name="Life">How long it may be kept: the shortest of the records that led to the addresses.</param>
+public sealed record NameAnswer(ValueList<string> Addresses, TimeSpan Life, string Error)
+{
+    public static NameAnswer Failed(string error) => new(default, TimeSpan.Zero, error);
+}
+
+/// <summary>Asks for the addresses of a host name, so that their time to live is known.</summary>
+public interface INameClient
+{
+    Task<NameAnswer> AskAsync(string host, CancellationToken stop);
+}
+
+/// <summary>
+/// Asks the name servers of resolv.conf, one after the other, by UDP and by TCP where an answer does not fit. A host name of a load
+/// balancer is a whole name: it is not tried below search domains.
+/// </summary>
+public sealed class NameClient(Func<ResolverSettings> settings, Random random, TimeProvider time) : INameClient
+{
+    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(2);
+    private const int UdpSize = 1232;
+    private const int LongestChain = 16;
+
+    private readonly Lock _guard = new(); // guards random
+
+    public async Task<NameAnswer> AskAsync(string host, CancellationToken stop)
+    {
+        var name = host.TrimEnd('.');
+        if (!IsName(name)) return NameAnswer.Failed($"'{host}' is no host name");
+        var failure = NameAnswer.Failed("no name server is configured");
+        foreach (var server in settings().Servers)
+        {
+            var answer = await AskAsync(server, name, DnsType.A, stop).ConfigureAwait(false);
+            if (answer is { Addresses.IsEmpty: true, Error: NoAddress }) answer = await AskAsync(server, name, DnsType.AAAA, stop).ConfigureAwait(false);
+            if (!answer.Addresses.IsEmpty) return answer;
+            failure = answer;
+            // That there is none is an answer too: another server would only repeat it.
+            if (answer.Error is NoAddress or NoName) break;
+        }
+        return failure;
+    }
+
+    private static bool IsName(string name)
+    {
+        Span<byte> wire = stackalloc byte[DnsName.MaxWire];
+        return name.Length is > 0 and < DnsName.MaxWire && DnsName.Write(name, wire) > 0;
+    }
+
+    private const string NoAddress = "has no address";
+    private const string NoName = "does not exist";
+
+    private async Task<NameAnswer> AskAsync(IPEndPoint server, string name, DnsType type, CancellationToken stop)
+    {
+        using var limit = new CancellationTokenSource(Patience, time);
+        using var either = CancellationTokenSource.CreateLinkedTokenSource(limit.Token, stop);
+        try
+        {
+            var query = DnsMessage.Query(NextId(), new(name, type), new Edns(UdpSize));
+            var answer = await OverUdpAsync(server, query, either.Token).ConfigureAwait(false);
+            if (answer.Header.IsTruncated) answer = await OverTcpAsync(server, query, either.Token).ConfigureAwait(false);
+            return answer is null ? NameAnswer.Failed($"name server {server} closed without an answer") : Read(answer, name, type, server);
+        }
+        catch (SocketException e)
+        {
+            return NameAnswer.Failed($"name server {server} cannot be reached: {e.SocketErrorCode}");
+        }
+        catch (IOException e)
+        {
+            return NameAnswer.Failed($"name server {server} cannot be reached: {e.Message}");
+        }
+        catch (OperationCanceledException) when (!stop.IsCancellationRequested)
+        {
+            return NameAnswer.Failed($"name server {server} did not answer within {Patience.TotalSeconds:0} s");
+        }
+    }
+
+    /// <summary>Follows aliases inside the answer; records of other names do not count.</summary>
+    internal static NameAnswer Read(DnsMessage message, string name, DnsType type, IPEndPoint server)
+    {
+        if (message.Header.Code == DnsCode.NameError) return NameAnswer.Failed(NoName);
+        if (message.Header.Code != DnsCode.NoError) return NameAnswer.Failed($"name server {server} answers {message.Header.Code}");
+        var life = uint.MaxValue;
+        for (var step = 0; step < LongestChain; step++)
+        {
+            var ofName = message.Answers.Where(record => DnsName.Same(record.Name, name)).ToList();
+            var addresses = ofName.Where(record => record.Type == type).ToList();
+            if (addresses.Count > 0)
+            {
+                life = Math.Min(life, addresses.Min(record => record.Ttl));
+                return new(addresses.Select(record => record.Content).OfType<AddressContent>().Select(content => content.Address.ToString()).Distinct().Order(StringComparer.Ordinal).ToValueList(),
+                    TimeSpan.FromSeconds(life), "");
+            }
+            if (ofName.FirstOrDefault(record => record.Type == DnsType.CNAME) is not { Content: NameContent alias } record) break;
+            (name, life) = (alias.Target, Math.Min(life, record.Ttl));
+        }
+        return NameAnswer.Failed(NoAddress);
+    }
+
+    private static async Task<DnsMessage> OverUdpAsync(IPEndPoint server, DnsMessage query, CancellationToken stop)
+    {
+        // A socket of its own for each question: its random port is what makes forged answers hard (RFC 5452).
+        using var socket = new Socket(server.AddressFamily, SocketType.Dgram, ProtocolType.Udp);
+        await socket.ConnectAsync(server, stop).ConfigureAwait(false);
+        await socket.SendAsync(query.ToBytes(), stop).ConfigureAwait(false);
+        var buffer = new byte[UdpSize];
+        while (true)
+        {
+            var read = await socket.ReceiveAsync(buffer, stop).ConfigureAwait(false);
+            if (Accept(query, buffer.AsSpan(0, read)) is { } answer) return answer;
+        }
+    }
+
+    private static async Task<DnsMessage?> OverTcpAsync(IPEndPoint server, DnsMessage query, CancellationToken stop)
+    {
+        using var socket = new Socket(server.AddressFamily, SocketType.Stream, ProtocolType.Tcp);
+        await socket.ConnectAsync(server, stop).ConfigureAwait(false);
+        await using var stream = new NetworkStream(socket);
+        var bytes = query.ToBytes();
+        var length = new byte[2];
+        BinaryPrimitives.WriteUInt16BigEndian(length, (ushort)bytes.Length);
+        await stream.WriteAsync((byte[])[.. length, .. bytes], stop).ConfigureAwait(false);
+        await stream.ReadExactlyAsync(length, stop).ConfigureAwait(false);
+        var answer = new byte[BinaryPrimitives.ReadUInt16BigEndian(length)];
+        await stream.ReadExactlyAsync(answer, stop).ConfigureAwait(false);
+        return Accept(query, answer);
+    }
+
+    private static DnsMessage? Accept(DnsMessage query, ReadOnlySpan<byte> bytes)
+    {
+        if (DnsMessage.TryRead(bytes) is not { Header.IsResponse: true } answer || answer.Header.Id != query.Header.Id) return null;
+        var same = answer.Questions.Count == 1 && answer.Questions[0].Type == query.Questions[0].Type && DnsName.Same(answer.Questions[0].Name, query.Questions[0].Name);
+        return same ? answer : null;
+    }
+
+    private ushort NextId()
+    {
+        lock (_guard) return (ushort)random.Next(1 << 16);
+    }
+}

@@ -1,0 +1,69 @@
+using System.Collections.Concurrent;
+using Isthmus.ControlPlane.Push;
+using Isthmus.ControlPlane.Resolve;
+using Isthmus.Kubernetes.Objects;
+using Microsoft.Extensions.Logging.Abstractions;
+using Xunit;
+using static Isthmus.Tests.ControlPlane.MeshRig;
+
+namespace Isthmus.Tests.ControlPlane.Resolve;
+
+public sealed class GatewayNamesTests
+{
+    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(20);
+
+    [Fact]
+    public async Task A_gateways_host_name_is_followed_and_keeps_its_last_addresses_when_it_cannot_be_resolved()
+    {
+        using var stop = new CancellationTokenSource(Patience);
+        var rig = new MeshRig("c1", "c2");
+        rig.App("c1", "orders", "10.96.0.10", "10.244.0.1");
+        rig.App("c2", "orders", "10.96.0.11", "10.244.0.2");
+        rig.EastWest("c2", "172.18.202.1");
+        Named(rig, "elb.example");
+        var engine = new PushEngine(rig.Writer, PushSettings.Default, TimeProvider.System, NullLogger<PushEngine>.Instance);
+        var client = new Answers();
+        client["elb.example"] = new(["172.18.202.9"], TimeSpan.Zero, "");
+        var names = new GatewayNames(engine, client, TimeProvider.System, NullLogger<GatewayNames>.Instance);
+        var running = Task.WhenAll(engine.RunAsync(stop.Token), names.RunAsync(stop.Token));
+        await names.SettleAsync(stop.Token);
+        await UntilAsync(engine, "172.18.202.9");
+
+        // Its balancer moved: found when the answer has grown old.
+        client["elb.example"] = new(["172.18.202.10", "172.18.202.11"], TimeSpan.Zero, "");
+        await UntilAsync(engine, "172.18.202.10,172.18.202.11");
+
+        client["elb.example"] = NameAnswer.Failed("name server is away");
+        while (names.ProblemOf("c2").Length == 0) await Task.Delay(10, stop.Token);
+        Assert.Equal("gateway host name elb.example: name server is away; its last addresses stay in use: 172.18.202.10, 172.18.202.11", names.ProblemOf("c2"));
+        Assert.Equal("", names.ProblemOf("c1"));
+        await UntilAsync(engine, "172.18.202.10,172.18.202.11");
+
+        await engine.PostAsync(writer => rig.EastWest("c2", "172.18.202.1"), stop.Token);
+        await UntilAsync(engine, "172.18.202.1");
+        while (names.All.Count > 0) await Task.Delay(10, stop.Token);
+        Assert.Empty(await engine.AskAsync(writer => writer.Mesh.Sources.ResolvedHosts.Items.Keys.ToList(), stop.Token));
+        await stop.CancelAsync();
+        await running;
+
+        async Task UntilAsync(PushEngine engine, string addresses)
+        {
+            while (await engine.AskAsync(writer => string.Join(',', writer.Mesh.Gateways.Select(gateway => gateway.Address).Order(StringComparer.Ordinal)), stop.Token) != addresses) await Task.Delay(10, stop.Token);
+        }
+    }
+
+    private static void Named(MeshRig rig, string host)
+    {
+        rig.Writer.Put("c2", new Service
+        {
+            Metadata = new() { Name = "eastwest", Namespace = MeshRig.Namespace, Labels = { ["topology.istio.io/network"] = "net-c2" } },
+            Spec = new() { Type = "LoadBalancer", ClusterIP = "10.96.0.99", ClusterIPs = { "10.96.0.99" }, Selector = { ["app"] = "eastwest" }, Ports = { new() { Name = "tls", Port = 15443 } } },
+            Status = new() { LoadBalancer = new() { Ingress = { new() { Hostname = host } } } },
+        });
+    }
+
+    private sealed class Answers : ConcurrentDictionary<string, NameAnswer>, INameClient
+    {
+        public Task<NameAnswer> AskAsync(string host, CancellationToken stop) => Task.FromResult(this[host]);
+    }
+}

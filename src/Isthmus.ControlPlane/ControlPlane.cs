@@ -68,7 +68,7 @@ public sealed partial class ControlPlane : IAsyncDisposable
         _addresses = new(_client, settings.Namespace, _engine, ports.Time, _logs.CreateLogger<AddressTable>());
         var objects = new MeshObjects(settings, change => _engine.PostAsync(change, CancellationToken.None), _logs.CreateLogger<MeshObjects>());
         var config = new ClusterWatch(new(settings.ClusterId, 0), "", ports.ConfigCluster, isConfig: true, settings.Namespace, settings.MultiCluster, objects, ports.Time, _home);
-        _managed = new(settings, _ca, ports.Time, _logs);
+        _managed = new(settings, _ca, ports.Names, ports.Time, _logs);
         _clusters = new(settings, config, settings.SecretsAtHome ? _home : _client, objects, _roots, _managed, ports.Time, _logs.CreateLogger<ClusterSet>());
         _clusters.Changed += _managed.Changed;
         _lastKnown = new(new(_client, settings.Namespace, ports.Time), _clusters, objects, _engine, ports.Time, _logs.CreateLogger<LastKnownGood>());
@@ -89,7 +89,7 @@ public sealed partial class ControlPlane : IAsyncDisposable
             _clusters.RunAsync(ended.Token),
             LoadCaAsync(ended.Token),
             BecomeReadyAsync(ended.Token),
-            new ClusterDuties(_client, _settings, validating: true, _ca, _ports.Time, _logs).RunAsync(ended.Token),
+            new ClusterDuties(_client, _settings, validating: true, _ports.Home is null ? null : _ports.Names, _ca, _ports.Time, _logs).RunAsync(ended.Token),
             ServeAsync(ended.Token),
             _addresses.RunAsync(ended.Token),
             _roots.RunAsync(() => _clusters.Remotes.Values, ended.Token),

@@ -1,4 +1,5 @@
 using Isthmus.ControlPlane.Ca;
+using Isthmus.ControlPlane.Resolve;
 using Isthmus.ControlPlane.Webhooks;
 using Isthmus.Core.Names;
 using Isthmus.Kubernetes.Client;
@@ -10,21 +11,33 @@ namespace Isthmus.ControlPlane.Clusters;
 /// What one control plane does for a whole cluster: root certificates in its namespaces, CA bundles in its webhooks. Elected by Leases in that
 /// cluster, so that replicas, and control planes of several clusters that look after one remote, do not write against each other.
 /// </summary>
-internal sealed class ClusterDuties(KubeClient client, DiscoverySettings settings, bool validating, CaState ca, TimeProvider time, ILoggerFactory logs)
+/// <param name="names">Resolves our own host name for a remote cluster; null in our own.</param>
+internal sealed class ClusterDuties(KubeClient client, DiscoverySettings settings, bool validating, INameClient? names, CaState ca, TimeProvider time, ILoggerFactory logs)
 {
     private readonly RootDistribution _roots = new(client, ca, time, logs.CreateLogger<RootDistribution>());
     private readonly CaBundlePatcher _webhooks = new(client, settings.Revision, validating, ca, time, logs.CreateLogger<CaBundlePatcher>());
+    private readonly ControlPlaneAddress? _address = names is null ? null : new(client, settings.Namespace, names, time, logs.CreateLogger<ControlPlaneAddress>());
     private readonly LeaderElection _rootsLead = Election(client, settings, "istio-namespace-controller-election", time, logs);
     private readonly LeaderElection _webhooksLead = Election(client, settings, $"isthmus-webhooks-{(settings.Revision.Length == 0 ? "default" : settings.Revision)}", time, logs);
 
     /// <summary>What went wrong last and has not gone right since; null when all is well.</summary>
-    internal Exception? LastError => _rootsLead.LastError ?? _webhooksLead.LastError ?? _roots.LastError ?? _webhooks.LastError;
+    internal Exception? LastError => _rootsLead.LastError ?? _webhooksLead.LastError ?? _roots.LastError ?? _webhooks.LastError ?? _address?.LastError;
 
     /// <summary>Runs until stopped. A part that ends by itself ends the other, and its error is thrown.</summary>
     internal async Task RunAsync(CancellationToken stop)
     {
         using var ended = CancellationTokenSource.CreateLinkedTokenSource(stop);
-        Task[] parts = [_rootsLead.RunAsync(_roots.RunAsync, ended.Token), _webhooksLead.RunAsync(_webhooks.RunAsync, ended.Token)];
+        Task[] parts = [_rootsLead.RunAsync(_roots.RunAsync, ended.Token), _webhooksLead.RunAsync(WebhooksAsync, ended.Token)];
+        await Task.WhenAny(parts);
+        await ended.CancelAsync();
+        await Task.WhenAll(parts);
+    }
+
+    /// <summary>Webhooks and proxies need to find us as much as to trust us.</summary>
+    private async Task WebhooksAsync(CancellationToken stop)
+    {
+        using var ended = CancellationTokenSource.CreateLinkedTokenSource(stop);
+        Task[] parts = _address is null ? [_webhooks.RunAsync(ended.Token)] : [_webhooks.RunAsync(ended.Token), _address.RunAsync(ended.Token)];
         await Task.WhenAny(parts);
         await ended.CancelAsync();
         await Task.WhenAll(parts);

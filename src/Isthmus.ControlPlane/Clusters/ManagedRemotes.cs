@@ -1,11 +1,12 @@
 using System.Collections.Concurrent;
 using Isthmus.ControlPlane.Ca;
+using Isthmus.ControlPlane.Resolve;
 using Microsoft.Extensions.Logging;
 
 namespace Isthmus.ControlPlane.Clusters;
 
 /// <summary>Remote clusters that may want to be looked after: one <see cref="RemoteManagement"/> for each watch, ended with it.</summary>
-public sealed partial class ManagedRemotes(DiscoverySettings settings, CaState ca, TimeProvider time, ILoggerFactory logs) : IAsyncDisposable
+public sealed partial class ManagedRemotes(DiscoverySettings settings, CaState ca, INameClient names, TimeProvider time, ILoggerFactory logs) : IAsyncDisposable
 {
     private readonly ConcurrentDictionary<string, (RemoteManagement Management, CancellationTokenSource Stop, Task Work)> _remotes = new(StringComparer.Ordinal);
     private readonly ILogger _log = logs.CreateLogger<ManagedRemotes>();
@@ -19,7 +20,7 @@ public sealed partial class ManagedRemotes(DiscoverySettings settings, CaState c
         if (_remotes.TryRemove(cluster, out var old)) _ = EndAsync(old.Stop, old.Work);
         if (watch is null || settings.ExternalIstiod == false) return;
         var stop = new CancellationTokenSource();
-        var management = new RemoteManagement(cluster, watch.Client, settings, ca, time, logs);
+        var management = new RemoteManagement(cluster, watch.Client, settings, ca, names, time, logs);
         _remotes[cluster] = (management, stop, Task.Run(() => WorkAsync(cluster, management, stop.Token)));
     }
 

@@ -1,5 +1,5 @@
 using Isthmus.ControlPlane.Ca;
-using Isthmus.ControlPlane.Webhooks;
+using Isthmus.ControlPlane.Resolve;
 using Isthmus.Core.Names;
 using Isthmus.Kubernetes.Client;
 using Isthmus.Kubernetes.Objects;
@@ -12,7 +12,7 @@ namespace Isthmus.ControlPlane.Clusters;
 /// Looks after a remote cluster that names us in the annotation <c>topology.istio.io/controlPlaneClusters</c> of its system namespace:
 /// root certificates and the CA bundles of webhooks. Begins and ends with the annotation.
 /// </summary>
-internal sealed partial class RemoteManagement(string cluster, KubeClient client, DiscoverySettings settings, CaState ca, TimeProvider time, ILoggerFactory logs)
+internal sealed partial class RemoteManagement(string cluster, KubeClient client, DiscoverySettings settings, CaState ca, INameClient names, TimeProvider time, ILoggerFactory logs)
 {
     private readonly ILogger _log = logs.CreateLogger<RemoteManagement>();
     private volatile ClusterDuties? _duties;
@@ -49,7 +49,7 @@ internal sealed partial class RemoteManagement(string cluster, KubeClient client
                     {
                         Begun(_log, cluster);
                         managing = CancellationTokenSource.CreateLinkedTokenSource(stop);
-                        _duties = new ClusterDuties(client, settings, validating: false, ca, time, logs);
+                        _duties = new ClusterDuties(client, settings, validating: false, names, ca, time, logs);
                         work = _duties.RunAsync(managing.Token);
                     }
                     else if (!ours && managing is not null)

@@ -30,6 +30,8 @@ public static class Labels
 public static class Annotations
 {
     public const string ControlPlaneClusters = "topology.istio.io/controlPlaneClusters";
+    /// <summary>On the Service by which a remote cluster finds its control plane: the host name that its addresses follow.</summary>
+    public const string ControlPlaneHost = WellKnown.OwnDomain + "/control-plane-host";
     public const string NodeSelector = "traffic.istio.io/nodeSelector";
     public const string ExportTo = "networking.istio.io/exportTo";
     public const string ClusterName = "networking.istio.io/cluster";

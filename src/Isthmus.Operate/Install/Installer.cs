@@ -1,4 +1,7 @@
+using System.Net.Sockets;
 using System.Text.Json.Nodes;
+using Isthmus.ControlPlane.Clusters;
+using Isthmus.Core.Collections;
 using Isthmus.Core.Names;
 using Isthmus.Kubernetes.Client;
 using Isthmus.Kubernetes.Objects;
@@ -19,6 +22,8 @@ public interface IInstallProgress
 /// <summary>Installs what a spec says into one cluster: namespace, components in order, removal of what an earlier install of the same name left.</summary>
 public sealed class Installer(KubeClient client, TimeProvider time, IInstallProgress progress)
 {
+    private static readonly TimeSpan ResolvePatience = TimeSpan.FromSeconds(5);
+
     public async Task InstallAsync(OperatorSpec spec, TimeSpan readiness, CancellationToken stop)
     {
         var applier = new Applier(client, time);
@@ -29,6 +34,7 @@ public sealed class Installer(KubeClient client, TimeProvider time, IInstallProg
             var begun = time.GetTimestamp();
             progress.Started(component.Name);
             await applier.ApplyAsync(component.Objects, stop);
+            await ResolveAsync(component.Objects, stop);
             await applier.ReadyAsync(component.Objects, readiness, stop);
             // Pods that are made next must find a webhook that the API server trusts.
             if (spec.Enabled("pilot") && component.Objects.Any(value => value["kind"]?.ToString() == "Deployment")) await applier.TrustedAsync(component.Objects, readiness, stop);
@@ -37,6 +43,40 @@ public sealed class Installer(KubeClient client, TimeProvider time, IInstallProg
             if (component == components[0]) await EnsureControlPlaneAsync(spec, stop);
         }
         await PruneAsync(spec, components, stop);
+    }
+
+    /// <summary>A control plane with a host name is found at once where that name is known here; in any case it keeps its addresses up to date itself.</summary>
+    private async Task ResolveAsync(IReadOnlyList<JsonObject> objects, CancellationToken stop)
+    {
+        foreach (var service in objects.Where(value => value["kind"]?.ToString() == "Service"))
+        {
+            if (service["metadata"]!["annotations"]?[Annotations.ControlPlaneHost]?.ToString() is not { } host)
+            {
+                await ForgetHostAsync(service, stop);
+                continue;
+            }
+            using var limit = CancellationTokenSource.CreateLinkedTokenSource(stop);
+            limit.CancelAfter(ResolvePatience);
+            ValueList<string> addresses = [];
+            try { addresses = (await System.Net.Dns.GetHostAddressesAsync(host, AddressFamily.InterNetwork, limit.Token)).Select(address => address.ToString()).Order(StringComparer.Ordinal).ToValueList(); }
+            catch (Exception e) when (e is SocketException || (e is OperationCanceledException && !stop.IsCancellationRequested)) { /* told below */ }
+            if (addresses.IsEmpty)
+            {
+                progress.Note($"The control plane's host name {host} cannot be resolved here. The control plane resolves it itself, and follows its changes, once it has a remote secret for this cluster.");
+                continue;
+            }
+            await client.ApplyAsync(Kinds.Endpoints, ControlPlaneAddress.Endpoints(service, addresses), stop);
+            progress.Note($"The control plane {host} is at {string.Join(", ", addresses)} now; it follows changes of the name itself, once it has a remote secret for this cluster.");
+        }
+    }
+
+    /// <summary>A name of an earlier installation must not win over the address that is given now.</summary>
+    private async Task ForgetHostAsync(JsonObject service, CancellationToken stop)
+    {
+        var (ns, name) = (service["metadata"]!["namespace"]!.ToString(), service["metadata"]!["name"]!.ToString());
+        if (await client.FindAsync<Service>(Kinds.Service, ns, name, stop) is not { } present || !present.Metadata.Annotations.ContainsKey(Annotations.ControlPlaneHost)) return;
+        var patch = new JsonObject { ["metadata"] = new JsonObject { ["annotations"] = new JsonObject { [Annotations.ControlPlaneHost] = null } } };
+        await client.PatchAsync(Kinds.Service, ns, name, patch, PatchType.Merge, stop);
     }
 
     private async Task EnsureNamespaceAsync(OperatorSpec spec, CancellationToken stop)

@@ -1,10 +1,7 @@
-using System.Net;
 using System.Text.Json.Nodes;
 using Isthmus.ControlPlane.Clusters;
 using Isthmus.Kubernetes.Client;
 using Isthmus.Kubernetes.Objects;
-using Isthmus.Lab.ApiServer;
-using Isthmus.Lab.Pki;
 using Microsoft.Extensions.Logging.Abstractions;
 using Xunit;
 
@@ -16,32 +13,20 @@ public sealed class LeaderElectionTests : IAsyncLifetime
     private const string Lease = "some-work";
     private static readonly TimeSpan Patience = TimeSpan.FromSeconds(30);
 
-    private readonly string _directory = Directory.CreateTempSubdirectory("isthmus-election-").FullName;
+    private readonly LoopbackCluster _cluster = new();
     private readonly CancellationTokenSource _stop = new();
-    private ClusterPki _pki = null!;
-    private ApiServerHost _host = null!;
     private KubeClient _client = null!;
 
     private int _leading;
     private int _most;
 
-    public async ValueTask InitializeAsync()
-    {
-        var pki = _pki = await ClusterPki.EnsureAsync(_directory, "test", IPAddress.Loopback, TimeProvider.System, CancellationToken.None);
-        _host = ApiServerHost.Build(new("test", _directory, "127.0.0.1"), pki.ApiServer, TimeProvider.System, new Random(1), [new IPEndPoint(IPAddress.Loopback, 0)]);
-        await _host.StartAsync(CancellationToken.None);
-        var (certificate, key) = await pki.ReadPairAsync(PkiNames.Controllers, CancellationToken.None);
-        _client = new KubeClient(new ClusterAccess { Server = new Uri(_host.Addresses.First()), CertificateAuthority = pki.CaPem, ClientCertificate = certificate, ClientKey = key });
-    }
+    public async ValueTask InitializeAsync() => _client = await _cluster.StartAsync();
 
     public async ValueTask DisposeAsync()
     {
         await _stop.CancelAsync();
-        _client.Dispose();
-        await _host.DisposeAsync();
-        _pki.Dispose();
+        await _cluster.DisposeAsync();
         _stop.Dispose();
-        Directory.Delete(_directory, recursive: true);
     }
 
     [Fact]

@@ -45,6 +45,24 @@ public sealed class RemoteInstallTests
     }
 
     [Fact]
+    public void Several_primaries_are_several_addresses_behind_one_name()
+    {
+        var endpoints = Assert.Single(Render("profile=remote", "values.global.remotePilotAddress=172.18.201.2,172.18.202.1"), value => (string?)value["kind"] == "Endpoints");
+        Assert.Equal(["172.18.201.2", "172.18.202.1"], ((JsonArray)endpoints["subsets"]![0]!["addresses"]!).Select(address => (string?)address!["ip"]));
+        Assert.Throws<ProblemException>(() => Render("profile=remote", "values.global.remotePilotAddress=172.18.201.2,mesh.example.org"));
+    }
+
+    [Fact]
+    public void A_host_name_of_the_control_plane_is_left_to_be_resolved_and_never_an_external_name()
+    {
+        var objects = Render("profile=remote", "values.global.remotePilotAddress=mesh.example.org");
+        var service = Assert.Single(objects, value => (string?)value["kind"] == "Service");
+        Assert.Equal("mesh.example.org", (string?)service["metadata"]!["annotations"]!["isthmus.internal/control-plane-host"]);
+        Assert.Null(service["spec"]!["type"]);
+        Assert.DoesNotContain(objects, value => (string?)value["kind"] == "Endpoints");
+    }
+
+    [Fact]
     public void A_cluster_that_holds_the_configuration_of_its_mesh_has_definitions_validation_and_the_rights_of_a_control_plane()
     {
         var objects = Render("profile=external", "values.global.remotePilotAddress=172.18.201.2", "values.global.configCluster=true", "values.global.istioNamespace=control");

@@ -31,7 +31,9 @@ internal static class IstiodObjects
         yield return ServiceAccount(names.Account, names.Namespace, Labelled());
         yield return ClusterRole(names.ClusterRole, Labelled(), ClusterRules());
         yield return ClusterRoleBinding(names.ClusterRole, Labelled(), names.Account, names.Namespace);
-        yield return Role(names.Account, names.Namespace, Labelled(), NamespaceRules());
+        yield return Role(names.Account, names.Namespace, Labelled(), spec.IsConfigCluster
+            ? [.. NamespaceRules(), Rule("core", "endpoints", "create get update patch")] // the host name by which it is found here
+            : NamespaceRules());
         yield return RoleBinding(names.Account, names.Namespace, Labelled(), names.Account);
     }
 

@@ -47,7 +47,10 @@ public static class ReaderObjects
         var roots = Rule("core", "configmaps", "get");
         roots["resourceNames"] = new JsonArray(WellKnown.RootCertConfigMap);
         var name = revision.Length == 0 ? "istio-reader" : $"istio-reader-{revision}";
-        yield return Role(name, ns, labels(), roots);
+        // With a host name for an address, the control plane keeps what it stands for up to date.
+        yield return externalControlPlane
+            ? Role(name, ns, labels(), roots, Rule("core", "endpoints", "create get update patch"))
+            : Role(name, ns, labels(), roots);
         yield return RoleBinding(name, ns, labels(), WellKnown.ReaderServiceAccount);
     }
 }

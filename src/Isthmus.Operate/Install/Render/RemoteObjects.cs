@@ -1,5 +1,7 @@
 using System.Net;
 using System.Text.Json.Nodes;
+using Isthmus.ControlPlane.Clusters;
+using Isthmus.Core.Collections;
 using Isthmus.Core.Names;
 using Isthmus.Core.Problems;
 using static Isthmus.Operate.Install.Render.ObjectLabels;
@@ -42,22 +44,18 @@ internal static class RemoteObjects
         var ports = new JsonArray(
             IstiodObjects.Port("tcp-istiod", Ports.DiscoveryTls, Ports.DiscoveryTls),
             IstiodObjects.Port("tcp-webhook", 443, Ports.Webhook));
-        // Several control planes that serve the same cluster stand behind one name.
-        var addresses = address.Split(',', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries);
-        var isAddress = addresses.All(one => IPAddress.TryParse(one, out _));
-        service["spec"] = isAddress
-            ? new JsonObject { ["ports"] = ports }
-            : new JsonObject { ["ports"] = ports, ["type"] = "ExternalName", ["externalName"] = address };
-        yield return service;
-        if (!isAddress) yield break;
-        var endpoints = Object("v1", "Endpoints", name, spec.Namespace, Make(spec, Component, ("app", "istiod")));
-        endpoints["subsets"] = new JsonArray(new JsonObject
+        service["spec"] = new JsonObject { ["ports"] = ports };
+        // Several primaries: proxies that lose one find another.
+        var addresses = address.Split(',', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries).ToValueList();
+        if (!addresses.All(one => IPAddress.TryParse(one, out _)))
         {
-            ["addresses"] = new JsonArray([.. addresses.Select(one => (JsonNode)new JsonObject { ["ip"] = one })]),
-            ["ports"] = new JsonArray(
-                new JsonObject { ["name"] = "tcp-istiod", ["port"] = Ports.DiscoveryTls, ["protocol"] = "TCP" },
-                new JsonObject { ["name"] = "tcp-webhook", ["port"] = Ports.Webhook, ["protocol"] = "TCP" }),
-        });
-        yield return endpoints;
+            if (addresses.Count > 1)
+                throw new ProblemException("spec.values.global.remotePilotAddress", $"'{address}' is a list with a host name in it", "give several addresses, or one host name that has several");
+            service["metadata"]!["annotations"] = new JsonObject { [Annotations.ControlPlaneHost] = address };
+            yield return service;
+            yield break;
+        }
+        yield return service;
+        yield return ControlPlaneAddress.Endpoints(service, addresses);
     }
 }

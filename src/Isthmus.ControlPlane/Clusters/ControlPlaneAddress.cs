@@ -1,0 +1,126 @@
+using System.Collections.Concurrent;
+using System.Text.Json.Nodes;
+using Isthmus.ControlPlane.Resolve;
+using Isthmus.Core.Collections;
+using Isthmus.Core.Names;
+using Isthmus.Kubernetes.Client;
+using Isthmus.Kubernetes.Objects;
+using Isthmus.Kubernetes.Watch;
+using Microsoft.Extensions.Logging;
+
+namespace Isthmus.ControlPlane.Clusters;
+
+/// <summary>
+/// In a remote cluster that knows its control plane by a host name: keeps the addresses of that name behind the Service by which proxies
+/// and the API server call. An ExternalName would not do: API servers call no webhook at one, and it maps no ports.
+/// </summary>
+public sealed partial class ControlPlaneAddress(KubeClient client, string ns, INameClient names, TimeProvider time, ILogger log)
+{
+    private static readonly TimeSpan Tick = TimeSpan.FromMilliseconds(250);
+    private static readonly TimeSpan ShortestLife = TimeSpan.FromSeconds(1);
+    private static readonly TimeSpan LongestLife = TimeSpan.FromHours(1);
+    private static readonly TimeSpan Retry = TimeSpan.FromSeconds(2);
+
+    private readonly ConcurrentDictionary<string, Exception> _failed = new(StringComparer.Ordinal);
+    private volatile WatchedList<Service>? _services;
+
+    /// <summary>What went wrong last and has not gone right since; null when all is well.</summary>
+    public Exception? LastError => _services?.Informer.LastError ?? _failed.Values.FirstOrDefault();
+
+    public async Task RunAsync(CancellationToken stop)
+    {
+        _failed.Clear();
+        var services = _services = new WatchedList<Service>(client, Kinds.Service, new InformerSettings { Namespace = ns, LabelSelector = $"app={WellKnown.Istiod}" }, time);
+        await Task.WhenAll(services.RunAsync(stop), FollowAsync(services, stop));
+    }
+
+    /// <summary>The Endpoints of such a Service: every port of the Service at every address.</summary>
+    public static JsonObject Endpoints(JsonObject service, ValueList<string> addresses)
+    {
+        var metadata = service["metadata"]!;
+        return new()
+        {
+            ["apiVersion"] = "v1",
+            ["kind"] = "Endpoints",
+            ["metadata"] = new JsonObject { ["name"] = metadata["name"]!.DeepClone(), ["namespace"] = metadata["namespace"]!.DeepClone(), ["labels"] = metadata["labels"]?.DeepClone() ?? new JsonObject() },
+            ["subsets"] = new JsonArray(new JsonObject
+            {
+                ["addresses"] = new JsonArray([.. addresses.Select(address => (JsonNode)new JsonObject { ["ip"] = address })]),
+                ["ports"] = new JsonArray([.. (service["spec"]!["ports"] as JsonArray ?? []).Select(port => (JsonNode)new JsonObject
+                {
+                    ["name"] = port!["name"]?.DeepClone(), ["port"] = (port["targetPort"] ?? port["port"])!.DeepClone(), ["protocol"] = "TCP",
+                })]),
+            }),
+        };
+    }
+
+    private async Task FollowAsync(WatchedList<Service> services, CancellationToken stop)
+    {
+        var due = new Dictionary<string, (string Host, DateTimeOffset At)>(StringComparer.Ordinal);
+        using var timer = new PeriodicTimer(Tick, time);
+        try
+        {
+            while (await timer.WaitForNextTickAsync(stop))
+            {
+                foreach (var service in services.Items)
+                {
+                    var host = service.Metadata.Annotations.GetValueOrDefault(Annotations.ControlPlaneHost) ?? "";
+                    if (host.Length == 0 || (due.TryGetValue(service.Key, out var last) && last.Host == host && last.At > time.GetUtcNow())) continue;
+                    due[service.Key] = (host, time.GetUtcNow() + await UpdateAsync(service.Metadata.Name, service.Key, host, stop));
+                }
+                foreach (var gone in due.Keys.Where(key => services.Find(key) is null).ToList())
+                {
+                    due.Remove(gone);
+                    _failed.TryRemove(gone, out _);
+                }
+            }
+        }
+        catch (OperationCanceledException) when (stop.IsCancellationRequested)
+        {
+        }
+    }
+
+    /// <summary>When to ask again. A name that cannot be resolved keeps the addresses that it had.</summary>
+    private async Task<TimeSpan> UpdateAsync(string name, string key, string host, CancellationToken stop)
+    {
+        var answer = await names.AskAsync(host, stop);
+        if (answer.Addresses.IsEmpty)
+        {
+            Fail(key, host, new IOException($"the control plane's host name {host} cannot be resolved: {answer.Error}"));
+            return Retry;
+        }
+        try
+        {
+            if (await client.FindAsync(Kinds.Service, ns, name, stop) is not { } service) return Retry;
+            var wanted = Endpoints(service, answer.Addresses);
+            var present = await client.FindAsync(Kinds.Endpoints, ns, name, stop);
+            if (!Addresses(present).SequenceEqual(answer.Addresses.Order(StringComparer.Ordinal), StringComparer.Ordinal))
+            {
+                await client.ApplyAsync(Kinds.Endpoints, wanted, stop);
+                Written(log, client.Access.Name, host, string.Join(", ", answer.Addresses));
+            }
+            _failed.TryRemove(key, out _);
+            return answer.Life < ShortestLife ? ShortestLife : answer.Life > LongestLife ? LongestLife : answer.Life;
+        }
+        catch (Exception e) when (e is KubeException or HttpRequestException or IOException || (e is OperationCanceledException && !stop.IsCancellationRequested))
+        {
+            Fail(key, host, e);
+            return Retry;
+        }
+    }
+
+    private static IEnumerable<string> Addresses(JsonObject? endpoints) => (endpoints?["subsets"] as JsonArray ?? [])
+        .SelectMany(subset => subset?["addresses"] as JsonArray ?? []).Select(address => address?["ip"]?.ToString() ?? "").Order(StringComparer.Ordinal);
+
+    private void Fail(string key, string host, Exception error)
+    {
+        if (!_failed.TryGetValue(key, out var known) || known.Message != error.Message) NotWritten(log, client.Access.Name, host, error.Message);
+        _failed[key] = error;
+    }
+
+    [LoggerMessage(Level = LogLevel.Information, Message = "Cluster {Cluster} finds us as {Host} at {Addresses}")]
+    private static partial void Written(ILogger log, string cluster, string host, string addresses);
+
+    [LoggerMessage(Level = LogLevel.Warning, Message = "Cluster {Cluster} is to find us as {Host}, but that was not brought up to date: {Error}")]
+    private static partial void NotWritten(ILogger log, string cluster, string host, string error);
+}

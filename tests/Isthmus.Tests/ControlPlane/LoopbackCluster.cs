@@ -1,0 +1,33 @@
+using System.Net;
+using Isthmus.Kubernetes.Client;
+using Isthmus.Lab.ApiServer;
+using Isthmus.Lab.Pki;
+
+namespace Isthmus.Tests.ControlPlane;
+
+/// <summary>The lab's own API server on a port of the loopback, without controllers and nodes: nothing in it happens by itself.</summary>
+internal sealed class LoopbackCluster : IAsyncDisposable
+{
+    private readonly string _directory = Directory.CreateTempSubdirectory("isthmus-loopback-").FullName;
+    private ClusterPki? _pki;
+    private ApiServerHost? _host;
+    private KubeClient? _client;
+
+    internal async Task<KubeClient> StartAsync()
+    {
+        // Disposed at the end only: the server makes its handshakes with it.
+        _pki = await ClusterPki.EnsureAsync(_directory, "test", IPAddress.Loopback, TimeProvider.System, CancellationToken.None);
+        _host = ApiServerHost.Build(new("test", _directory, "127.0.0.1"), _pki.ApiServer, TimeProvider.System, new Random(1), [new IPEndPoint(IPAddress.Loopback, 0)]);
+        await _host.StartAsync(CancellationToken.None);
+        var (certificate, key) = await _pki.ReadPairAsync(PkiNames.Controllers, CancellationToken.None);
+        return _client = new KubeClient(new ClusterAccess { Server = new Uri(_host.Addresses.First()), CertificateAuthority = _pki.CaPem, ClientCertificate = certificate, ClientKey = key });
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        _client?.Dispose();
+        if (_host is not null) await _host.DisposeAsync();
+        _pki?.Dispose();
+        Directory.Delete(_directory, recursive: true);
+    }
+}

@@ -35,7 +35,8 @@ public static class KubeFacts
             GatewayPort(meta.Labels),
             GatewayNodes(service),
             spec.PublishNotReadyAddresses,
-            meta.CreationTimestamp?.ToUnixTimeSeconds() ?? 0) { GatewayWeight = GatewayWeight(meta.Annotations) };
+            meta.CreationTimestamp?.ToUnixTimeSeconds() ?? 0,
+            GatewayWeight(meta.Annotations));
     }
 
     /// <summary>A weight that is no number counts as none given.</summary>

@@ -27,6 +27,7 @@ public sealed record ServicePort(string Name, int Number, Protocol Protocol, str
 /// <param name="GatewayPort">The port of that entry as seen from outside.</param>
 /// <param name="GatewayNodes">Label selector of the Nodes whose addresses are the entry (NodePort gateways); null when not asked for.</param>
 /// <param name="CreatedAt">Unix seconds: the oldest definition wins.</param>
+/// <param name="GatewayWeight">The share of a gateway among those of its network; 0 takes it out.</param>
 public sealed record ClusterService(
     ObjectRef Source,
     string Hostname,
@@ -42,11 +43,9 @@ public sealed record ClusterService(
     int GatewayPort,
     ValueMap<string>? GatewayNodes,
     bool PublishNotReady,
-    long CreatedAt)
+    long CreatedAt,
+    uint GatewayWeight = 1)
 {
-    /// <summary>The share of a gateway among those of its network; 0 takes it out.</summary>
-    public uint GatewayWeight { get; init; } = 1;
-
     public string Cluster => Source.Cluster;
     public string Namespace => Source.Namespace;
     public string Name => Source.Name;

@@ -94,6 +94,19 @@ public sealed class SnapshotCodecTests
     }
 
     [Fact]
+    public void A_snapshot_from_before_a_fact_was_added_means_what_is_meant_without_it()
+    {
+        var service = new ClusterService(new("east", "Service", "shop", "entry"), "entry.shop.svc.cluster.local", default, default, false, "", default, default, default, ["172.18.202.1"], "n", 15443, null, false, 7);
+        var encoded = SnapshotCodec.Encode(Empty("east") with { Services = [service] });
+        var text = JsonNode.Parse(new GZipStream(new MemoryStream(encoded.Chunks[0]), CompressionMode.Decompress))!.AsObject();
+        Assert.True(text.Remove("exports"));
+        Assert.True(text["services"]![0]!.AsObject().Remove("gatewayWeight"));
+        var snapshot = SnapshotCodec.Decode("east", Pack(Encoding.UTF8.GetBytes(text.ToJsonString())));
+        Assert.Equal(1u, Assert.Single(snapshot.Services).GatewayWeight);
+        Assert.Empty(snapshot.Exports);
+    }
+
+    [Fact]
     public void Any_bytes_are_refused_and_none_does_harm() => Prop.ForAll(Arb.From(Gen.Choose(0, 255).Select(value => (byte)value).ArrayOf()), bytes =>
     {
         Assert.Throws<ProblemException>(() => SnapshotCodec.Decode("east", new("0123456789abcdef", [bytes])));
@@ -156,7 +169,7 @@ public sealed class SnapshotCodecTests
         from maps in Labels.ListOf(3)
         from flags in Gen.Elements(true, false).ListOf(3)
         from port in PortNumber
-        select new ClusterService(source, texts[0], ports, lists[0], flags[0], texts[1], maps[0], maps[1], lists[1], lists[2], texts[2], port, flags[1] ? maps[2] : null, flags[2], port) { GatewayWeight = (uint)port };
+        select new ClusterService(source, texts[0], ports, lists[0], flags[0], texts[1], maps[0], maps[1], lists[1], lists[2], texts[2], port, flags[1] ? maps[2] : null, flags[2], port, (uint)port);
 
     private static Gen<SliceFacts> Slices(string cluster) =>
         from source in Source(cluster, "EndpointSlice")

@@ -19,7 +19,8 @@ public sealed class Applier(KubeClient client, TimeProvider time)
         "ClusterRole" or "Role" => 3,
         "ClusterRoleBinding" or "RoleBinding" => 4,
         "ConfigMap" or "Secret" => 5,
-        "Service" or "Endpoints" => 6,
+        // Before Endpoints of the same name: a controller would take those of a Service that it does not know.
+        "Service" => 6,
         "Deployment" => 8,
         // A webhook that fails closed before its server is up would refuse that server's own Pods.
         "MutatingWebhookConfiguration" or "ValidatingWebhookConfiguration" => 9,

@@ -63,6 +63,14 @@ public static class EastWestGateway
     public static IReadOnlyList<JsonObject> ExposeControlPlane(string revision) =>
         revision.Length == 0 ? Read("expose-istiod.yaml") : Read("expose-istiod-rev.yaml.tmpl", revision);
 
+    /// <summary>Lets another cluster reach its control plane, which runs here in a namespace of its own: <c>expose-external-istiod.yaml</c>.</summary>
+    public static IReadOnlyList<JsonObject> ExposeHosted(string ns)
+    {
+        var objects = YamlText.ParseAll(Text("expose-external-istiod.yaml").Replace("istiod.external-istiod.", $"istiod.{ns}.", StringComparison.Ordinal), "expose-external-istiod.yaml").OfType<JsonObject>().ToList();
+        foreach (var value in objects) value["metadata"]!["namespace"] = ns;
+        return objects;
+    }
+
     /// <summary>The IstioOperator for clusters that are joined by names: <c>values-istio-multicluster-gateways.yaml</c>.</summary>
     public static string ReplicatedControlPlanes() => Text("values-istio-multicluster-gateways.yaml");
 

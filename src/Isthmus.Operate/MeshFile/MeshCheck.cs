@@ -1,4 +1,5 @@
 using System.Text.Json.Nodes;
+using Isthmus.Core.Names;
 using Isthmus.Core.Problems;
 using Isthmus.Operate.Install;
 
@@ -15,7 +16,7 @@ internal static class MeshCheck
     ];
 
     internal static IEnumerable<Problem> Run(MeshSpec mesh) =>
-        Twice(mesh).Concat(Names(mesh)).Concat(Networks(mesh)).Concat(Primaries(mesh)).Concat(Gateways(mesh)).Concat(Installs(mesh));
+        Twice(mesh).Concat(Names(mesh)).Concat(Hosts(mesh)).Concat(Networks(mesh)).Concat(Primaries(mesh)).Concat(Gateways(mesh)).Concat(Installs(mesh));
 
     private static IEnumerable<Problem> Twice(MeshSpec mesh)
     {
@@ -36,6 +37,23 @@ internal static class MeshCheck
         }
     }
 
+    private static IEnumerable<Problem> Hosts(MeshSpec mesh)
+    {
+        for (var i = 0; i < mesh.Clusters.Count; i++)
+        {
+            if (mesh.Clusters[i].ControlPlane is not { } host) continue;
+            var path = $"spec.clusters[{i}].controlPlane";
+            if (!mesh.Clusters[i].Primaries.IsEmpty)
+                yield return Wrong(mesh, "ISM0315", path, $"is set beside primaries ({string.Join(", ", mesh.Clusters[i].Primaries)})", "a cluster has either primaries or a control plane elsewhere: remove one");
+            if (host.Cluster.Length > 0 && mesh.Clusters.All(cluster => cluster.Name != host.Cluster || !cluster.IsPrimary))
+                yield return Wrong(mesh, "ISM0315", $"{path}.cluster", $"'{host.Cluster}' is no primary of this file", $"primaries are: {string.Join(", ", mesh.Clusters.Where(cluster => cluster.IsPrimary).Select(cluster => cluster.Name))}");
+            if (host.Namespace == WellKnown.SystemNamespace)
+                yield return Wrong(mesh, "ISM0315", $"{path}.namespace", $"'{host.Namespace}' is where '{host.Cluster}' has its own control plane", "name another, for example external-istiod");
+            if (mesh.Clusters.Take(i).FirstOrDefault(other => other.ControlPlane == host) is { } same)
+                yield return Wrong(mesh, "ISM0311", path, $"'{same.Name}' has its control plane there, too", "give each a namespace of its own");
+        }
+    }
+
     /// <summary>Clusters that do not watch each other cannot share a control plane, nor do east-west gateways serve them.</summary>
     private static IEnumerable<Problem> Names(MeshSpec mesh)
     {
@@ -43,7 +61,7 @@ internal static class MeshCheck
         for (var i = 0; i < mesh.Clusters.Count; i++)
         {
             if (!mesh.Clusters[i].IsPrimary)
-                yield return Wrong(mesh, "ISM0320", $"spec.clusters[{i}].primaries", $"'{mesh.Clusters[i].Name}' is a remote, but clusters that are joined by names have a control plane each", "remove it, or write 'join: discovery'");
+                yield return Wrong(mesh, "ISM0320", mesh.Clusters[i].ControlPlane is null ? $"spec.clusters[{i}].primaries" : $"spec.clusters[{i}].controlPlane", $"'{mesh.Clusters[i].Name}' is a remote, but clusters that are joined by names have a control plane each", "remove it, or write 'join: discovery'");
         }
         for (var i = 0; i < mesh.Networks.Count; i++)
         {
@@ -106,11 +124,11 @@ internal static class MeshCheck
         // A remote finds its control plane through the gateway beside it.
         for (var i = 0; i < mesh.Clusters.Count; i++)
         {
-            foreach (var primary in mesh.Clusters[i].Primaries.Where(name => mesh.Clusters.Any(cluster => cluster.Name == name && mesh.Networks.Any(network => network.Name == cluster.Network))).Select(mesh.Cluster))
+            foreach (var primary in mesh.Clusters[i].Entries.Where(name => mesh.Clusters.Any(cluster => cluster.Name == name && mesh.Networks.Any(network => network.Name == cluster.Network))).Select(mesh.Cluster))
             {
                 var gateway = mesh.NetworkOf(primary).Gateway;
                 if (!gateway.Clusters.IsEmpty && !gateway.Clusters.Contains(primary.Name))
-                    yield return Wrong(mesh, "ISM0317", $"spec.clusters[{i}].primaries", $"'{primary.Name}' runs no east-west gateway, through which this cluster would reach its control plane",
+                    yield return Wrong(mesh, "ISM0317", mesh.Clusters[i].ControlPlane is null ? $"spec.clusters[{i}].primaries" : $"spec.clusters[{i}].controlPlane", $"'{primary.Name}' runs no east-west gateway, through which this cluster would reach its control plane",
                         $"add it to the gateway's clusters of network '{primary.Network}'");
             }
         }

@@ -14,7 +14,8 @@ public sealed record Watch(string Watched, string Watcher);
 /// <summary>What every cluster must have for the mesh of a file: pure, the same objects that the guides make by hand.</summary>
 public sealed class MeshDesign(MeshSpec mesh)
 {
-    private readonly bool _hasNetworks = mesh.Clusters.Select(cluster => cluster.Network).Distinct().Count() > 1;
+    // A control plane elsewhere makes a mesh of its own.
+    private readonly bool _hasNetworks = mesh.Clusters.Where(cluster => cluster.ControlPlane is null).Select(cluster => cluster.Network).Distinct().Count() > 1;
 
     public MeshSpec Mesh => mesh;
 
@@ -23,26 +24,29 @@ public sealed class MeshDesign(MeshSpec mesh)
     /// <summary>Other clusters take their configuration from this one's control plane.</summary>
     public bool ServesOthers(ClusterSpec cluster) => mesh.Clusters.Any(other => other.Primaries.Contains(cluster.Name));
 
+    /// <summary>Clusters whose control planes run in this one.</summary>
+    public IEnumerable<ClusterSpec> Hosted(ClusterSpec host) => mesh.Clusters.Where(cluster => cluster.ControlPlane?.Cluster == host.Name);
+
     /// <summary>A gateway is needed where other networks call, and where other clusters reach the control plane.</summary>
     public bool HasGateway(ClusterSpec cluster) =>
-        !JoinsByNames && (_hasNetworks || ServesOthers(cluster)) && (mesh.NetworkOf(cluster).Gateway.Clusters is var only && (only.IsEmpty || only.Contains(cluster.Name)));
+        !JoinsByNames && cluster.ControlPlane is null && (_hasNetworks || ServesOthers(cluster) || Hosted(cluster).Any()) && (mesh.NetworkOf(cluster).Gateway.Clusters is var only && (only.IsEmpty || only.Contains(cluster.Name)));
 
     /// <summary>Only control planes sign: a key is of no use to a cluster without one.</summary>
-    public static bool HasAuthority(ClusterSpec cluster) => cluster.IsPrimary;
+    public static bool HasAuthority(ClusterSpec cluster) => cluster.IsPrimary || cluster.ControlPlane is not null;
 
     /// <summary>Every control plane watches all other clusters.</summary>
     public IEnumerable<Watch> Watches() =>
         from watcher in mesh.Clusters
         where watcher.IsPrimary && !JoinsByNames
         from watched in mesh.Clusters
-        where watched.Name != watcher.Name
+        where watched.Name != watcher.Name && watched.ControlPlane is null
         select new Watch(watched.Name, watcher.Name);
 
     public JsonObject Namespace(ClusterSpec cluster)
     {
-        var metadata = new JsonObject { ["name"] = WellKnown.SystemNamespace };
+        var metadata = new JsonObject { ["name"] = cluster.SystemNamespace };
         if (!JoinsByNames) metadata["labels"] = new JsonObject { [Labels.Network] = cluster.Network };
-        if (!cluster.IsPrimary) metadata["annotations"] = new JsonObject { [Annotations.ControlPlaneClusters] = string.Join(",", cluster.Primaries) };
+        if (!cluster.Primaries.IsEmpty) metadata["annotations"] = new JsonObject { [Annotations.ControlPlaneClusters] = string.Join(",", cluster.Primaries) };
         return new JsonObject { ["apiVersion"] = "v1", ["kind"] = "Namespace", ["metadata"] = metadata };
     }
 
@@ -68,11 +72,45 @@ public sealed class MeshDesign(MeshSpec mesh)
         }
         else
         {
-            facts["profile"] = "remote";
+            facts["profile"] = cluster.ControlPlane is null ? "remote" : "external";
             global["remotePilotAddress"] = discoveryAddress;
+            if (cluster.ControlPlane is { } host)
+            {
+                global["istioNamespace"] = host.Namespace;
+                global["configCluster"] = true;
+            }
         }
         return OperatorSpec.Build([File(mesh.Install), File(cluster.Install), File(facts)], [], mesh.Revision);
     }
+
+    /// <summary>The control plane of a cluster that has none, for the cluster that hosts it. It reads its configuration where its workloads are.</summary>
+    public OperatorSpec HostedControlPlane(ClusterSpec cluster)
+    {
+        var facts = new JsonObject
+        {
+            ["profile"] = "empty",
+            ["components"] = new JsonObject { ["pilot"] = new JsonObject { ["enabled"] = true } },
+            ["values"] = new JsonObject
+            {
+                ["global"] = new JsonObject
+                {
+                    ["istioNamespace"] = cluster.SystemNamespace, ["operatorManageWebhooks"] = true, ["configValidation"] = false,
+                    ["meshID"] = mesh.Name, ["network"] = cluster.Network, ["multiCluster"] = new JsonObject { ["clusterName"] = cluster.Name },
+                },
+                ["pilot"] = new JsonObject { ["env"] = new JsonObject { ["LOCAL_CLUSTER_SECRET_WATCHER"] = "true" } },
+            },
+        };
+        return OperatorSpec.Build([File(Settings(mesh.Install)), File(Settings(cluster.Install)), File(facts)], [], mesh.Revision);
+    }
+
+    /// <summary>What the hosting cluster needs beside it: its namespace, and the way in.</summary>
+    public (JsonObject Namespace, IReadOnlyList<JsonObject> Exposure) HostedPlace(ClusterSpec cluster) => (
+        new JsonObject { ["apiVersion"] = "v1", ["kind"] = "Namespace", ["metadata"] = new JsonObject { ["name"] = cluster.SystemNamespace } },
+        [.. EastWestGateway.ExposeHosted(cluster.SystemNamespace).Select(Owned)]);
+
+    /// <summary>Of an installation, what is no component.</summary>
+    private static JsonObject Settings(JsonObject install) =>
+        new(install.Where(field => field.Key is "hub" or "tag" or "meshConfig" or "values").Select(field => KeyValuePair.Create(field.Key, field.Value?.DeepClone())));
 
     public OperatorSpec Gateway(ClusterSpec cluster)
     {

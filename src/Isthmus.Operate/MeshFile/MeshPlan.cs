@@ -16,6 +16,9 @@ public static class Part
     public const string RemoteInstallation = "remote installation";
     public const string Gateway = "east-west gateway";
     public const string Exposure = "exposed services";
+    /// <summary>In the hosting cluster, the control plane of another.</summary>
+    public static string Hosted(string cluster) => $"control plane of {cluster}";
+
     public const string DnsZone = "DNS zone";
 }
 

@@ -32,11 +32,8 @@ public sealed class MeshPlanner(MeshDesign design, MeshLinks links, TimeProvider
         var cluster = link.Cluster;
         var work = new List<Task<IEnumerable<Change>>> { ObjectsAsync(link, Part.Namespace, [design.Namespace(cluster)], stop), SecretsAsync(link, stop) };
         var problems = new List<Problem>();
-        if (MeshDesign.HasAuthority(cluster))
-        {
-            if (trust.CaSecret(cluster) is { } secret) work.Add(ObjectsAsync(link, Part.Namespace, [secret], stop));
-            else work.Add(NewAuthorityAsync(link, trust.BeginsNewRoot, problems, stop));
-        }
+        if (cluster.IsPrimary) work.Add(AuthorityAsync(link, cluster, Part.Namespace, trust, problems, stop));
+        foreach (var hosted in design.Hosted(cluster)) work.Add(HostedAsync(link, hosted, trust, problems, stop));
         work.Add(InstallationAsync(link, cluster.IsPrimary ? Part.ControlPlane : Part.RemoteInstallation, design.Installation(cluster, await DiscoveryAsync(cluster, stop)), stop));
         if (design.HasGateway(cluster)) work.Add(InstallationAsync(link, Part.Gateway, design.Gateway(cluster), stop));
         else work.Add(UnwantedGatewayAsync(link, stop));
@@ -54,7 +51,7 @@ public sealed class MeshPlanner(MeshDesign design, MeshLinks links, TimeProvider
 
     /// <summary>The primaries' gateways as they are now: what follows from an address that is not there yet is new anyway.</summary>
     private async Task<string> DiscoveryAsync(ClusterSpec cluster, CancellationToken stop) =>
-        cluster.IsPrimary ? "" : MeshDesign.Discovery(await Task.WhenAll(cluster.Primaries.Select(async primary => await GatewayAddress.FindAsync(links[primary], stop) ?? UnknownAddress)));
+        cluster.IsPrimary ? "" : MeshDesign.Discovery(await Task.WhenAll(cluster.Entries.Select(async primary => await GatewayAddress.FindAsync(links[primary], stop) ?? UnknownAddress)));
 
     private static async Task<IEnumerable<Change>> ObjectsAsync(ClusterLink link, string part, IReadOnlyList<JsonObject> wanted, CancellationToken stop) =>
         (await Task.WhenAll(wanted.Select(value => ObjectAsync(link, part, value, stop)))).OfType<Change>();
@@ -101,16 +98,31 @@ public sealed class MeshPlanner(MeshDesign design, MeshLinks links, TimeProvider
     private static Task<IReadOnlyList<Secret>> RemoteSecretsAsync(ClusterLink link, CancellationToken stop) =>
         link.Client.ListAllAsync<Secret>(Kinds.Secret, WellKnown.SystemNamespace, new ListOptions { LabelSelector = $"{Labels.MultiCluster}=true" }, stop);
 
+    private Task<IEnumerable<Change>> AuthorityAsync(ClusterLink link, ClusterSpec owner, string part, MeshTrust trust, List<Problem> problems, CancellationToken stop) =>
+        trust.CaSecret(owner) is { } secret ? ObjectsAsync(link, part, [secret], stop) : NewAuthorityAsync(link, owner, part, trust.BeginsNewRoot, problems, stop);
+
     /// <summary>Files that are missing must not silently replace a CA that workloads trust.</summary>
-    private async Task<IEnumerable<Change>> NewAuthorityAsync(ClusterLink link, bool beginsNewRoot, List<Problem> problems, CancellationToken stop)
+    private async Task<IEnumerable<Change>> NewAuthorityAsync(ClusterLink link, ClusterSpec owner, string part, bool beginsNewRoot, List<Problem> problems, CancellationToken stop)
     {
-        var exists = await link.Client.FindAsync(Kinds.Secret, WellKnown.SystemNamespace, WellKnown.CaCerts, stop) is not null;
+        var name = $"{owner.SystemNamespace}/{WellKnown.CaCerts}";
+        var exists = await link.Client.FindAsync(Kinds.Secret, owner.SystemNamespace, WellKnown.CaCerts, stop) is not null;
         if (exists && beginsNewRoot)
         {
-            problems.Add(new("ISM0332", design.Mesh.Source, "spec.trust.directory", $"'{design.Mesh.Trust.Directory}' has no root, but '{link.Name}' has the Secret {WellKnown.SystemNamespace}/{WellKnown.CaCerts}: a new root would end the trust of everything that it signed",
-                $"put the root there, name the cluster's files in 'certificates', or remove the Secret: kubectl --context={link.Cluster.Context} -n {WellKnown.SystemNamespace} delete secret {WellKnown.CaCerts}"));
+            problems.Add(new("ISM0332", design.Mesh.Source, "spec.trust.directory", $"'{design.Mesh.Trust.Directory}' has no root, but '{link.Name}' has the Secret {name}: a new root would end the trust of everything that it signed",
+                $"put the root there, name the cluster's files in 'certificates', or remove the Secret: kubectl --context={link.Cluster.Context} -n {owner.SystemNamespace} delete secret {WellKnown.CaCerts}"));
         }
-        return [new(link.Name, Part.Namespace, exists ? ChangeKind.Change : ChangeKind.Create, $"Secret {WellKnown.SystemNamespace}/{WellKnown.CaCerts}", [])];
+        return [new(link.Name, part, exists ? ChangeKind.Change : ChangeKind.Create, $"Secret {name}", [])];
+    }
+
+    /// <summary>The control plane of another cluster in this one.</summary>
+    private async Task<IEnumerable<Change>> HostedAsync(ClusterLink link, ClusterSpec hosted, MeshTrust trust, List<Problem> problems, CancellationToken stop)
+    {
+        var part = Part.Hosted(hosted.Name);
+        var (ns, exposure) = design.HostedPlace(hosted);
+        var found = await Task.WhenAll(
+            ObjectsAsync(link, part, [ns, .. exposure], stop), AuthorityAsync(link, hosted, part, trust, problems, stop), InstallationAsync(link, part, design.HostedControlPlane(hosted), stop));
+        var secret = await new RemoteSecretCheck(links).CompareConfigAsync(hosted, part, stop);
+        return secret is null ? found.SelectMany(changes => changes) : found.SelectMany(changes => changes).Append(secret);
     }
 
     private async Task<List<string>> NotesAsync(ClusterLink link, CancellationToken stop)

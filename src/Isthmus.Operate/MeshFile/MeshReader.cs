@@ -17,6 +17,7 @@ public static partial class MeshReader
 {
     private const string DefaultNetwork = "network1";
     private const string DefaultDirectory = "certs";
+    private const string DefaultHostNamespace = "external-istiod";
     private const int MostReplicas = 100;
 
     /// <param name="folder">What relative paths in the file begin at.</param>
@@ -82,13 +83,13 @@ public static partial class MeshReader
 
     private static ClusterSpec Cluster(FieldReader cluster, string? onlyNetwork, string folder)
     {
-        cluster.Only("name", "context", "network", "region", "zone", "server", "role", "primaries", "certificates", "install");
+        cluster.Only("name", "context", "network", "region", "zone", "server", "role", "primaries", "controlPlane", "certificates", "install");
         var name = Name(cluster, "name", "name the cluster, for example cluster1");
         if (cluster.Text("server") is { Length: > 0 } server && !(Uri.TryCreate(server, UriKind.Absolute, out var uri) && uri.Scheme is "https" or "http"))
             cluster.Wrong("ISM0303", cluster.At("server"), $"'{server}' is not an http(s) address", "give the address of the API server that Pods of other clusters can reach");
         var network = onlyNetwork is not null && !cluster.Has("network") ? onlyNetwork : cluster.Required("network", "name one of spec.networks");
         return new(name, cluster.Text("context", name), network, cluster.Text("region"), cluster.Text("zone"), cluster.Text("server").TrimEnd('/'),
-            Primaries(cluster, name), cluster.Has("certificates") ? Resolve(folder, cluster.Text("certificates")) : "", cluster.Free("install"));
+            Primaries(cluster, name), Host(cluster), cluster.Has("certificates") ? Resolve(folder, cluster.Text("certificates")) : "", cluster.Free("install"));
     }
 
     /// <summary>The role says nothing that the primaries do not, but people like to write it: it must agree.</summary>
@@ -110,6 +111,13 @@ public static partial class MeshReader
                 break;
         }
         return primaries is [var only] && only == name ? [] : primaries;
+    }
+
+    private static HostSpec? Host(FieldReader cluster)
+    {
+        if (!cluster.Has("controlPlane")) return null;
+        var host = cluster.Mapping("controlPlane").Only("cluster", "namespace");
+        return new(host.Required("cluster", "name the cluster that the control plane runs in"), host.Has("namespace") ? Name(host, "namespace", "") : DefaultHostNamespace);
     }
 
     private static string Name(FieldReader owner, string field, string remedy)

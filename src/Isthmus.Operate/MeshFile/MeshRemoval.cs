@@ -29,19 +29,21 @@ public sealed class MeshRemoval(MeshDesign design, MeshLinks links, TimeSpan lim
             await new Uninstaller(cluster.Link.Client).RemoveAsync(rest, _ => { }, stop);
             await ReleaseNamespaceAsync(cluster.Link, stop);
             if (design.JoinsByNames) await new GlobalZone(cluster.Link).RemoveAsync(stop);
-            if (rest.Exists(removal => removal.Kind == Kinds.Namespace)) await GoneAsync(cluster.Link, stop);
+            await Task.WhenAll(rest.Where(removal => removal.Kind == Kinds.Namespace).Select(ns => GoneAsync(cluster.Link, ns.Name, stop)));
         })));
     }
 
     private async Task<IReadOnlyList<Removal>> ClusterAsync(ClusterLink link, CancellationToken stop)
     {
         var purge = await new Uninstaller(link.Client).PlanPurgeAsync(stop);
-        var secrets = await link.Client.ListAllAsync<Secret>(Kinds.Secret, WellKnown.SystemNamespace, new ListOptions(), stop);
+        var namespaces = await link.Client.ListAllAsync<Namespace>(Kinds.Namespace, null, new ListOptions(), stop);
+        var places = namespaces.Where(ns => IsOurs(ns.Metadata)).Select(ns => ns.Metadata.Name).Append(WellKnown.SystemNamespace)
+            .Concat(design.Hosted(link.Cluster).Select(hosted => hosted.SystemNamespace)).Distinct();
+        var secrets = await Task.WhenAll(places.Select(ns => link.Client.ListAllAsync<Secret>(Kinds.Secret, ns, new ListOptions(), stop)));
         var remote = design.Watches().Where(watch => watch.Watcher == link.Name).Select(watch => RemoteSecretCheck.Name(watch.Watched)).ToHashSet(StringComparer.Ordinal);
-        var own = secrets.Where(secret => IsOurs(secret.Metadata) || remote.Contains(secret.Metadata.Name))
+        var own = secrets.SelectMany(list => list).Where(secret => IsOurs(secret.Metadata) || remote.Contains(secret.Metadata.Name))
             .Select(secret => new Removal(Kinds.Secret, secret.Metadata.Namespace, secret.Metadata.Name));
-        var ns = await link.Client.FindAsync<Namespace>(Kinds.Namespace, null, WellKnown.SystemNamespace, stop);
-        var last = ns is not null && IsOurs(ns.Metadata) ? [new Removal(Kinds.Namespace, null, WellKnown.SystemNamespace)] : (IReadOnlyList<Removal>)[];
+        var last = namespaces.Where(ns => IsOurs(ns.Metadata)).Select(ns => new Removal(Kinds.Namespace, null, ns.Metadata.Name));
         return [.. own.Concat(purge).Distinct(), .. last];
     }
 
@@ -50,26 +52,26 @@ public sealed class MeshRemoval(MeshDesign design, MeshLinks links, TimeSpan lim
     /// <summary>A namespace that somebody else made stays, without what was written on it.</summary>
     private async Task ReleaseNamespaceAsync(ClusterLink link, CancellationToken stop)
     {
-        var ns = await link.Client.FindAsync<Namespace>(Kinds.Namespace, null, WellKnown.SystemNamespace, stop);
+        var ns = await link.Client.FindAsync<Namespace>(Kinds.Namespace, null, link.Cluster.SystemNamespace, stop);
         if (ns is null || IsOurs(ns.Metadata)) return;
         var metadata = new JsonObject();
         if (ns.Metadata.Labels.GetValueOrDefault(Labels.Network) == link.Cluster.Network) metadata["labels"] = new JsonObject { [Labels.Network] = null };
-        if (ns.Metadata.Annotations.GetValueOrDefault(Annotations.ControlPlaneClusters) == string.Join(",", link.Cluster.Primaries) && !link.Cluster.IsPrimary)
+        if (ns.Metadata.Annotations.GetValueOrDefault(Annotations.ControlPlaneClusters) == string.Join(",", link.Cluster.Primaries) && !link.Cluster.Primaries.IsEmpty)
             metadata["annotations"] = new JsonObject { [Annotations.ControlPlaneClusters] = null };
-        if (metadata.Count > 0) await link.Client.PatchAsync(Kinds.Namespace, null, WellKnown.SystemNamespace, new JsonObject { ["metadata"] = metadata }, PatchType.Merge, stop);
+        if (metadata.Count > 0) await link.Client.PatchAsync(Kinds.Namespace, null, link.Cluster.SystemNamespace, new JsonObject { ["metadata"] = metadata }, PatchType.Merge, stop);
     }
 
-    private async Task GoneAsync(ClusterLink link, CancellationToken stop)
+    private async Task GoneAsync(ClusterLink link, string name, CancellationToken stop)
     {
         using var deadline = CancellationTokenSource.CreateLinkedTokenSource(stop);
         deadline.CancelAfter(limit);
         try
         {
-            while (await link.Client.FindAsync(Kinds.Namespace, null, WellKnown.SystemNamespace, deadline.Token) is not null) await Task.Delay(TimeSpan.FromMilliseconds(50), time, deadline.Token);
+            while (await link.Client.FindAsync(Kinds.Namespace, null, name, deadline.Token) is not null) await Task.Delay(TimeSpan.FromMilliseconds(50), time, deadline.Token);
         }
         catch (OperationCanceledException e) when (!stop.IsCancellationRequested)
         {
-            throw new ProblemException($"Namespace {WellKnown.SystemNamespace} in {link.Name}", $"is still there after {limit.TotalSeconds:0} s", $"see what it waits for: kubectl --context={link.Cluster.Context} get namespace {WellKnown.SystemNamespace} -o yaml", e);
+            throw new ProblemException($"Namespace {name} in {link.Name}", $"is still there after {limit.TotalSeconds:0} s", $"see what it waits for: kubectl --context={link.Cluster.Context} get namespace {name} -o yaml", e);
         }
     }
 }

@@ -33,7 +33,7 @@ public sealed class MeshRun(MeshDesign design, MeshLinks links, MeshPlan plan, M
         _credentials = Task.WhenAll(links.All.Select(link => SecretAsync(link, stop)));
         // Primaries first: remotes wait for the gateways of theirs.
         foreach (var link in links.All.OrderByDescending(link => link.Cluster.IsPrimary))
-            installed[link.Name] = link.Cluster.IsPrimary ? PrimaryAsync(link, stop) : RemoteAsync(link, installed, stop);
+            installed[link.Name] = link.Cluster.IsPrimary ? PrimaryAsync(link, stop) : RemoteAsync(link, trust, installed, stop);
         await AllAsync([.. installed.Values, _credentials], stop);
     }
 
@@ -67,9 +67,9 @@ public sealed class MeshRun(MeshDesign design, MeshLinks links, MeshPlan plan, M
         await _steps.RunAsync(link.Name, "namespace and CA Secret", async () =>
         {
             var ns = design.Namespace(link.Cluster);
-            if (await link.Client.FindAsync(Kinds.Namespace, null, WellKnown.SystemNamespace, stop) is null) ns = design.Owned(ns);
+            if (await link.Client.FindAsync(Kinds.Namespace, null, link.Cluster.SystemNamespace, stop) is null) ns = design.Owned(ns);
             await link.Client.ApplyAsync(Kinds.Namespace, ns, stop);
-            if (MeshDesign.HasAuthority(link.Cluster)) await link.Client.ApplyAsync(Kinds.Secret, design.Owned(trust.CaSecret(link.Cluster)!), stop);
+            if (link.Cluster.IsPrimary) await link.Client.ApplyAsync(Kinds.Secret, design.Owned(trust.CaSecret(link.Cluster)!), stop);
         });
     }
 
@@ -98,15 +98,37 @@ public sealed class MeshRun(MeshDesign design, MeshLinks links, MeshPlan plan, M
         if (plan.Touches(link.Name, Part.DnsZone)) await _steps.RunAsync(link.Name, Part.DnsZone, () => new GlobalZone(link).ApplyAsync(stop));
     }
 
-    private async Task RemoteAsync(ClusterLink link, Dictionary<string, Task> installed, CancellationToken stop)
+    private async Task RemoteAsync(ClusterLink link, MeshTrust trust, Dictionary<string, Task> installed, CancellationToken stop)
     {
-        await Task.WhenAll(link.Cluster.Primaries.Select(primary => installed[primary]));
-        var addresses = await Task.WhenAll(link.Cluster.Primaries.Select(primary => GatewayAddress.AwaitAsync(links[primary], Remaining, time, stop)));
+        await Task.WhenAll(link.Cluster.Entries.Select(primary => installed[primary]));
+        var addresses = await Task.WhenAll(link.Cluster.Entries.Select(primary => GatewayAddress.AwaitAsync(links[primary], Remaining, time, stop)));
         var spec = design.Installation(link.Cluster, MeshDesign.Discovery(addresses));
         await InstallAsync(link, Part.RemoteInstallation, spec, () => { }, stop);
+        if (link.Cluster.ControlPlane is { } host) await HostAsync(links[host.Cluster], link, trust, stop);
         // Pods that are made next must find a webhook that the API server trusts; the primary sees to that.
         await new Applier(link.Client, time).TrustedAsync([.. Manifests.Render(spec).SelectMany(component => component.Objects)], Remaining, stop);
         await Task.WhenAll(GatewayAsync(link, stop), settings.OnControlPlane?.Invoke(link, stop) ?? Task.CompletedTask);
+    }
+
+    /// <summary>The control plane of a cluster in the one that hosts it: its credentials first, which it needs to start.</summary>
+    private async Task HostAsync(ClusterLink host, ClusterLink link, MeshTrust trust, CancellationToken stop)
+    {
+        var (part, spec) = (Part.Hosted(link.Name), design.HostedControlPlane(link.Cluster));
+        if (plan.Touches(host.Name, part))
+        {
+            var (ns, exposure) = design.HostedPlace(link.Cluster);
+            if (await host.Client.FindAsync(Kinds.Namespace, null, link.Cluster.SystemNamespace, stop) is null) ns = design.Owned(ns);
+            await host.Client.ApplyAsync(Kinds.Namespace, ns, stop);
+            await host.Client.ApplyAsync(Kinds.Secret, design.Owned(trust.CaSecret(link.Cluster)!), stop);
+            var request = new RemoteSecretRequest
+            {
+                Name = link.Name, Server = link.Server, Type = "config", Namespace = link.Cluster.SystemNamespace, ServiceAccount = WellKnown.Istiod, CreateServiceAccount = false,
+            };
+            var text = await new RemoteSecret(link.Client, time, _ => { }).MakeAsync(request, stop);
+            await host.Client.ApplyAsync(Kinds.Secret, design.Owned((JsonObject)YamlText.ParseAll(text, link.Name)[0]), stop);
+            await new Applier(host.Client, time).ApplyAsync(exposure, stop);
+        }
+        await InstallAsync(host, part, spec, () => { }, stop);
     }
 
     private async Task GatewayAsync(ClusterLink link, CancellationToken stop)

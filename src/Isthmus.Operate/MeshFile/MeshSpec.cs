@@ -48,15 +48,26 @@ public sealed record GatewaySpec(ValueList<string> Clusters, int Replicas, JsonO
     public bool IsDefault => Clusters.IsEmpty && Replicas == 1 && Service.Count == 0 && ServiceAnnotations.Count == 0;
 }
 
+/// <summary>A control plane that runs in another cluster and belongs to one that has none.</summary>
+public sealed record HostSpec(string Cluster, string Namespace);
+
 /// <summary>One cluster of the mesh.</summary>
 /// <param name="Context">Of the kubeconfig.</param>
 /// <param name="Region">Of its Nodes; <c>lab up</c> gives it to them.</param>
 /// <param name="Server">The API server's address as Pods of other clusters reach it; empty: the one in the kubeconfig.</param>
 /// <param name="Primaries">The clusters whose control planes serve this one; empty: it has its own.</param>
+/// <param name="ControlPlane">Where its own control plane runs, when that is another cluster.</param>
 /// <param name="Certificates">A folder with the four files of its CA, made elsewhere; empty: as <see cref="TrustSpec"/> says.</param>
 /// <param name="Install">Fields of an IstioOperator spec for this cluster, over those of the mesh.</param>
 public sealed record ClusterSpec(
-    string Name, string Context, string Network, string Region, string Zone, string Server, ValueList<string> Primaries, string Certificates, JsonObject Install)
+    string Name, string Context, string Network, string Region, string Zone, string Server, ValueList<string> Primaries, HostSpec? ControlPlane,
+    string Certificates, JsonObject Install)
 {
-    public bool IsPrimary => Primaries.IsEmpty;
+    public bool IsPrimary => Primaries.IsEmpty && ControlPlane is null;
+
+    /// <summary>The clusters through whose gateways it reaches its control plane.</summary>
+    public ValueList<string> Entries => ControlPlane is null ? Primaries : [ControlPlane.Cluster];
+
+    /// <summary>Where the objects of its installation are.</summary>
+    public string SystemNamespace => ControlPlane?.Namespace ?? WellKnown.SystemNamespace;
 }

@@ -88,10 +88,10 @@ public sealed class MeshTrust(MeshSpec mesh, TimeProvider time)
             ? new CaFiles(mesh.Trust.Directory, time, mesh.Trust.RootCertificate, mesh.Trust.RootKey)
             : new CaFiles(mesh.Trust.Directory, time);
         if (IsRootMissing) files.MakeRoot(Request);
-        foreach (var cluster in Missing.ToList()) files.MakeIntermediate(cluster.Name, Request, WellKnown.SystemNamespace);
+        foreach (var cluster in Missing.ToList()) files.MakeIntermediate(cluster.Name, Request, cluster.SystemNamespace);
     }
 
-    /// <summary>The Secret <c>cacerts</c> of a cluster; null while its files have to be made first.</summary>
+    /// <summary>The Secret <c>cacerts</c> of a cluster, in the namespace of its control plane; null while its files have to be made first.</summary>
     public JsonObject? CaSecret(ClusterSpec cluster)
     {
         if (Missing.Contains(cluster)) return null;
@@ -100,7 +100,7 @@ public sealed class MeshTrust(MeshSpec mesh, TimeProvider time)
         return new JsonObject
         {
             ["apiVersion"] = "v1", ["kind"] = "Secret", ["type"] = "Opaque", ["data"] = content,
-            ["metadata"] = new JsonObject { ["name"] = WellKnown.CaCerts, ["namespace"] = WellKnown.SystemNamespace },
+            ["metadata"] = new JsonObject { ["name"] = WellKnown.CaCerts, ["namespace"] = cluster.SystemNamespace },
         };
     }
 

@@ -22,16 +22,26 @@ internal sealed class RemoteSecretCheck(MeshLinks links)
     {
         var live = await links[watch.Watcher].Client.FindAsync<Secret>(Kinds.Secret, WellKnown.SystemNamespace, Name(watch.Watched), stop);
         if (live is null) return new(watch.Watcher, Part.RemoteSecrets, ChangeKind.Create, Describe(watch.Watched), []);
-        var faults = await FaultsAsync(live, links[watch.Watched], stop);
+        var faults = await FaultsAsync(live, watch.Watched, links[watch.Watched], stop);
+        if (live.Metadata.Labels.GetValueOrDefault(Labels.MultiCluster) is var label && label != "true") faults.Add(new($"metadata.labels.{Labels.MultiCluster}", "true", label ?? ""));
         return faults.Count == 0 ? null : new(watch.Watcher, Part.RemoteSecrets, ChangeKind.Change, Describe(watch.Watched), faults.ToValueList());
     }
 
-    private static async Task<List<FieldDifference>> FaultsAsync(Secret live, ClusterLink watched, CancellationToken stop)
+    /// <summary>The same for the Secret by which a control plane reads the configuration of a cluster elsewhere.</summary>
+    internal async Task<Change?> CompareConfigAsync(ClusterSpec hosted, string part, CancellationToken stop)
+    {
+        var (host, name) = (hosted.ControlPlane!, $"Secret {hosted.SystemNamespace}/{WellKnown.ConfigSecret}");
+        var live = await links[host.Cluster].Client.FindAsync<Secret>(Kinds.Secret, host.Namespace, WellKnown.ConfigSecret, stop);
+        if (live is null) return new(host.Cluster, part, ChangeKind.Create, name, []);
+        var faults = await FaultsAsync(live, "config", links[hosted.Name], stop);
+        return faults.Count == 0 ? null : new(host.Cluster, part, ChangeKind.Change, name, faults.ToValueList());
+    }
+
+    private static async Task<List<FieldDifference>> FaultsAsync(Secret live, string key, ClusterLink watched, CancellationToken stop)
     {
         var faults = new List<FieldDifference>();
-        if (live.Metadata.Labels.GetValueOrDefault(Labels.MultiCluster) is var label && label != "true") faults.Add(new($"metadata.labels.{Labels.MultiCluster}", "true", label ?? ""));
-        var path = $"data.{watched.Name}";
-        if (live.Bytes(watched.Name) is not { Length: > 0 } bytes) return [.. faults, new(path, "a kubeconfig", "")];
+        var path = $"data.{key}";
+        if (live.Bytes(key) is not { Length: > 0 } bytes) return [.. faults, new(path, "a kubeconfig", "")];
         ClusterAccess access;
         try { access = KubeConfig.Parse(Encoding.UTF8.GetString(bytes), null, Name(watched.Name)); }
         catch (ProblemException e) { return [.. faults, new(path, "a kubeconfig", e.Message)]; }

@@ -8,7 +8,7 @@ namespace Isthmus.Operate.MeshFile;
 /// <summary>The topologies that have names, as mesh files: there is no other way to make one.</summary>
 public static class Topologies
 {
-    private sealed record Shape(int Fewest, bool HasRemotes, bool HasNetworks, string Join = "");
+    private sealed record Shape(int Fewest, bool HasRemotes, bool HasNetworks, string Join = "", bool IsExternal = false);
 
     private static readonly IReadOnlyDictionary<string, Shape> Shapes = new Dictionary<string, Shape>(StringComparer.Ordinal)
     {
@@ -16,6 +16,7 @@ public static class Topologies
         ["multi-primary-multi-network"] = new(1, HasRemotes: false, HasNetworks: true),
         ["primary-remote"] = new(2, HasRemotes: true, HasNetworks: false),
         ["primary-remote-multi-network"] = new(2, HasRemotes: true, HasNetworks: true),
+        ["external-control-plane"] = new(2, HasRemotes: false, HasNetworks: true, IsExternal: true),
         ["replicated-control-planes"] = new(1, HasRemotes: false, HasNetworks: true, Join: "names"),
     };
 
@@ -44,6 +45,8 @@ public static class Topologies
     {
         var cluster = new JsonObject { ["name"] = Numbered("cluster", number), ["network"] = Numbered("network", shape.HasNetworks ? number : 1) };
         if (shape.HasRemotes && number > 1) cluster["primaries"] = new JsonArray(Numbered("cluster", 1));
+        if (shape.IsExternal && number > 1)
+            cluster["controlPlane"] = new JsonObject { ["cluster"] = Numbered("cluster", 1), ["namespace"] = number == 2 ? "external-istiod" : Numbered("external-istiod-", number) };
         return cluster;
     }
 

@@ -63,6 +63,20 @@ public sealed class MeshDesignTests
     }
 
     [Fact]
+    public void A_control_plane_elsewhere_makes_a_mesh_of_its_own_behind_the_gateway_of_its_host()
+    {
+        var design = new MeshDesign(MeshReader.Read(Topologies.Write("external-control-plane", 2), "mesh.yaml", ""));
+        var (host, cluster) = (design.Mesh.Cluster("cluster1"), design.Mesh.Cluster("cluster2"));
+        Assert.Empty(design.Watches());
+        Assert.Equal((true, false), (design.HasGateway(host), design.HasGateway(cluster)));
+        Assert.Empty(design.Exposure(host));
+        var installation = design.Installation(cluster, "192.0.2.7");
+        Assert.Equal(("external", "external-istiod", true), (installation.Profile, installation.Namespace, installation.IsConfigCluster));
+        Assert.Contains("istiod.external-istiod.svc", design.HostedPlace(cluster).Exposure[0].ToJsonString(), StringComparison.Ordinal);
+        Assert.Equal("cluster2", design.HostedControlPlane(cluster).ClusterName);
+    }
+
+    [Fact]
     public void What_a_cluster_sets_wins_over_what_the_mesh_sets_and_the_file_decides_names()
     {
         var design = Design("  install: {profile: minimal, meshConfig: {accessLogFile: /dev/stdout}}\n  clusters: [{name: a}, {name: b, install: {meshConfig: {accessLogFile: /tmp/x}}}]\n");
@@ -90,8 +104,8 @@ public sealed class MeshDesignTests
     {
         var mesh = MeshReader.Read(Topologies.Write(name, clusters), "mesh.yaml", "");
         Assert.Equal(clusters, mesh.Clusters.Count);
-        Assert.Equal(name.EndsWith("multi-network", StringComparison.Ordinal) || name == "replicated-control-planes" ? clusters : 1, mesh.Networks.Count);
-        Assert.Equal(name.StartsWith("primary-remote", StringComparison.Ordinal) ? clusters - 1 : 0, mesh.Clusters.Count(cluster => !cluster.IsPrimary));
+        Assert.Equal(name.EndsWith("multi-network", StringComparison.Ordinal) || name is "replicated-control-planes" or "external-control-plane" ? clusters : 1, mesh.Networks.Count);
+        Assert.Equal(name.StartsWith("primary-remote", StringComparison.Ordinal) || name == "external-control-plane" ? clusters - 1 : 0, mesh.Clusters.Count(cluster => !cluster.IsPrimary));
     }
 
     private static MeshDesign Design(string spec) => new(MeshReaderTests.Read(spec));

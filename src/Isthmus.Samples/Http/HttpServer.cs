@@ -38,6 +38,8 @@ public sealed class HttpServer(string name, HttpHandler handler, TimeProvider ti
     public async Task RunAsync(CancellationToken stop)
     {
         using var end = new CancellationTokenSource();
+        // From the very moment: who is told to stop must not keep a connection because a thread was late.
+        using var told = stop.Register(() => Draining = true);
         var accepting = AcceptAsync(end.Token);
         try
         {
@@ -45,7 +47,7 @@ public sealed class HttpServer(string name, HttpHandler handler, TimeProvider ti
         }
         catch (OperationCanceledException)
         {
-            Draining = true;
+            // Told to stop: what is left is drained below.
         }
         await DrainAsync().ConfigureAwait(false);
         await end.CancelAsync().ConfigureAwait(false);

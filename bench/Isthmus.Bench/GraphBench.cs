@@ -52,10 +52,13 @@ internal static class GraphBench
             near.Snapshot!.Types[TypeUrls.Endpoints].TryGet(MeshRig.OutboundName($"app{service}"), out var resource);
             var took = Stopwatch.GetElapsedTime(start).TotalMicroseconds;
             var begunStream = Stopwatch.GetTimestamp();
-            var answer = stream.Update(near.Snapshot!).Single(response => response.TypeUrl == TypeUrls.Endpoints);
+            var answer = stream.Update(near.Snapshot!).FirstOrDefault(response => response.TypeUrl == TypeUrls.Endpoints);
             var tookStream = Stopwatch.GetElapsedTime(begunStream).TotalMicroseconds;
-            if (answer.Resources.Count != 1) throw new InvalidOperationException($"{answer.Resources.Count} resources for one change");
-            stream.Receive(new() { TypeUrl = TypeUrls.Endpoints, ResponseNonce = answer.Nonce });
+            if (answer is not null) // none where the Pod was as ready before
+            {
+                if (answer.Resources.Count != 1) throw new InvalidOperationException($"{answer.Resources.Count} resources for one change");
+                stream.Receive(new() { TypeUrl = TypeUrls.Endpoints, ResponseNonce = answer.Nonce });
+            }
             if (i < 0) continue;
             (times[i], streamed[i]) = (took, tookStream);
             bytes = resource!.Body.Value.Length;

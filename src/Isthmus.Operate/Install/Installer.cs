@@ -28,6 +28,8 @@ public sealed class Installer(KubeClient client, TimeProvider time, IInstallProg
     {
         var applier = new Applier(client, time);
         var components = Manifests.Render(spec);
+        if (spec.Enabled("istiodRemote") && spec.Value("global", "remotePilotAddress")?.ToString() is null or "")
+            progress.Note("There is an injectionURL and no remotePilotAddress: proxies look for their control plane at the same address, and the webhook calls it through the Service istiod, by whose name its certificate is checked.");
         await EnsureNamespaceAsync(spec, stop);
         foreach (var component in components)
         {

@@ -20,9 +20,19 @@ public sealed class RemoteInstallTests
     {
         var path = Render("profile=remote", "values.global.remotePilotAddress=172.18.201.2", "values.istiodRemote.injectionPath=/inject/cluster/c9/team/t");
         Assert.All(Webhooks(path), webhook => Assert.Equal("/inject/cluster/c9/team/t", (string?)webhook["clientConfig"]!["service"]!["path"]));
-        var url = Render("profile=remote", "values.istiodRemote.injectionURL=https://mesh.example.org:15017/inject/cluster/c9");
+        var url = Render("profile=remote", "values.global.remotePilotAddress=172.18.201.2", "values.istiodRemote.injectionURL=https://mesh.example.org:15017/inject/cluster/c9");
         Assert.All(Webhooks(url), webhook => Assert.Equal("https://mesh.example.org:15017/inject/cluster/c9", (string?)webhook["clientConfig"]!["url"]));
-        Assert.DoesNotContain(url, value => (string?)value["kind"] == "Service");
+    }
+
+    [Fact]
+    public void An_injector_at_an_address_is_enough_to_find_the_control_plane()
+    {
+        var objects = Render("profile=remote", "values.istiodRemote.injectionURL=https://172.18.201.2:25017/inject/cluster/c9/net/n9");
+        Assert.All(Webhooks(objects), webhook => Assert.Equal("/inject/cluster/c9/net/n9", (string?)webhook["clientConfig"]!["service"]!["path"]));
+        var subset = Assert.Single(objects, value => (string?)value["kind"] == "Endpoints")["subsets"]![0]!;
+        Assert.Equal("172.18.201.2", (string?)subset["addresses"]![0]!["ip"]);
+        Assert.Equal(["15012", "25017"], ((JsonArray)subset["ports"]!).Select(port => port!["port"]!.ToString()));
+        Assert.Throws<ProblemException>(() => Render("profile=remote", "values.istiodRemote.injectionURL=172.18.201.2:15017"));
     }
 
     [Fact]

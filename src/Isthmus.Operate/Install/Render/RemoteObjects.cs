@@ -20,12 +20,20 @@ internal static class RemoteObjects
         if (address.Length == 0 && url.Length == 0)
             throw new ProblemException("spec.values.global.remotePilotAddress", "is missing: proxies here would not find their control plane",
                 "give the address of the gateway in front of the primary's istiod (or spec.values.istiodRemote.injectionURL)");
-        if (address.Length > 0)
+        var (path, port) = (Path(spec), Ports.Webhook);
+        if (address.Length == 0)
         {
-            foreach (var item in Discovery(spec, address)) yield return item;
+            // Where the injector is, the control plane is. By the Service it is called by a name that its certificate has.
+            var given = Injector(url);
+            (address, port, url) = (given.Host, given.Port, "");
+            if (given.AbsolutePath.TrimEnd('/') is not ("" or "/inject")) path = given.AbsolutePath;
         }
-        yield return WebhookObjects.Injector(spec, Component, Path(spec), url);
+        foreach (var item in Discovery(spec, address, port)) yield return item;
+        yield return WebhookObjects.Injector(spec, Component, path, url);
     }
+
+    private static Uri Injector(string url) => Uri.TryCreate(url, UriKind.Absolute, out var uri) && uri.Scheme == "https" && uri.Host.Length > 0 ? uri
+        : throw new ProblemException("spec.values.istiodRemote.injectionURL", $"'{url}' is not an https address", "write it like https://ADDRESS:15017/inject/cluster/NAME/net/NETWORK");
 
     /// <summary>Where it is not given it follows from the cluster's name and network: without it Pods would claim to be the primary's.</summary>
     private static string Path(OperatorSpec spec)
@@ -37,13 +45,13 @@ internal static class RemoteObjects
 
     private static string Escape(string value) => value.Replace("/", "--slash--", StringComparison.Ordinal);
 
-    private static IEnumerable<JsonObject> Discovery(OperatorSpec spec, string address)
+    private static IEnumerable<JsonObject> Discovery(OperatorSpec spec, string address, int webhook)
     {
         var name = new IstiodObjects.Names(spec).Istiod;
         var service = Object("v1", "Service", name, spec.Namespace, Make(spec, Component, ("app", "istiod")));
         var ports = new JsonArray(
             IstiodObjects.Port("tcp-istiod", Ports.DiscoveryTls, Ports.DiscoveryTls),
-            IstiodObjects.Port("tcp-webhook", 443, Ports.Webhook));
+            IstiodObjects.Port("tcp-webhook", 443, webhook));
         service["spec"] = new JsonObject { ["ports"] = ports };
         // Several primaries: proxies that lose one find another.
         var addresses = address.Split(',', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries).ToValueList();

@@ -133,8 +133,17 @@ internal sealed class HostDerivation(MeshSources sources, MultiClusterSettings m
         {
             if (setting.ClusterLocal && setting.Hosts.Any(pattern => Hosts.Covers(pattern, host))) return true;
         }
-        var byDefault = host == $"{WellKnown.Istiod}.{mesh.RootNamespace}.svc.{WellKnown.DefaultDomainSuffix}"
+        var byDefault = IsControlPlane(host, mesh)
             || DefaultClusterLocal.Any(part => part.StartsWith('*') ? host.Contains(part[1..], StringComparison.Ordinal) : host.StartsWith(part, StringComparison.Ordinal));
         return byDefault && !mesh.ServiceSettings.Any(setting => !setting.ClusterLocal && setting.Hosts.Any(pattern => Hosts.Covers(pattern, host)));
     }
+
+    /// <summary>
+    /// Of any revision. In a remote cluster this Service leads to the gateway before the control plane: were it one host in all clusters,
+    /// that gateway would send some of what is meant for the control plane to itself.
+    /// </summary>
+    private static bool IsControlPlane(string host, MeshConfig mesh) =>
+        host.EndsWith($".{mesh.RootNamespace}.svc.{WellKnown.DefaultDomainSuffix}", StringComparison.Ordinal)
+        && host[..host.IndexOf('.', StringComparison.Ordinal)] is var name
+        && (name == WellKnown.Istiod || name.StartsWith($"{WellKnown.Istiod}-", StringComparison.Ordinal));
 }

@@ -43,6 +43,8 @@ public sealed class ClusterWatch : IAsyncDisposable
             Add<JsonObject>(new ResourceKind(kind.Group, kind.StoredVersion, kind.Kind, kind.Plural, true));
         }
         Add<ConfigMap>(Kinds.ConfigMap, istioNamespace, home);
+        // Certificates of gateways: nowhere else may a control plane read Secrets.
+        WatchIfServed<Secret>(Kinds.Secret, istioNamespace);
     }
 
     public string Id => _id.Cluster;
@@ -102,9 +104,9 @@ public sealed class ClusterWatch : IAsyncDisposable
     }
 
     /// <summary>A kind that a cluster may lack, or that an account may not be allowed to read: neither says anything about the cluster's health.</summary>
-    private void WatchIfServed<T>(ResourceKind kind) where T : class
+    private void WatchIfServed<T>(ResourceKind kind, string? ns = null) where T : class
     {
-        var informer = new Informer<T>(Client, kind, new InformerSettings { LongestBackoff = TimeSpan.FromSeconds(2) }, _time);
+        var informer = new Informer<T>(Client, kind, new InformerSettings { Namespace = ns, LongestBackoff = TimeSpan.FromSeconds(2) }, _time);
         _optional.Add(AnsweredAsync(informer));
         Run(informer, kind);
     }

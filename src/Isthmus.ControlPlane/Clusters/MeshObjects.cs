@@ -92,6 +92,7 @@ public sealed partial class MeshObjects(DiscoverySettings settings, Func<Action<
             case Pod pod: writer.Put(cluster, pod); break;
             case Node node: writer.Put(cluster, node); break;
             case Namespace ns: writer.Put(cluster, ns); break;
+            case Secret secret: writer.Put(cluster, secret); break;
             case ConfigMap map: Settings(writer, cluster, map); break;
             case JsonObject export when MultiClusterFacts.Kinds.Contains(kind.Kind): writer.PutMultiCluster(cluster, Versioned(kind, export)); break;
             case JsonObject config: writer.PutConfig(cluster, Versioned(kind, config)); break;

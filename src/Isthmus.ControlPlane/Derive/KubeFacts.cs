@@ -122,6 +122,24 @@ public static class KubeFacts
 
     private static ValueList<string> Addresses(Node node, string type) => node.Status.Addresses.Where(address => address.Type == type).Select(address => address.Address).ToValueList();
 
+    /// <summary>Null for Secrets that are not for TLS: nothing of them is kept.</summary>
+    public static TlsCredential? Of(string cluster, Secret secret)
+    {
+        var credential = new TlsCredential(
+            new(cluster, "Secret", secret.Metadata.Namespace, secret.Metadata.Name),
+            Text(secret, "tls.crt", "cert"), Text(secret, "tls.key", "key"), Text(secret, "ca.crt", "cacert"));
+        return credential is { Certificate: "" or null, CaCertificates: "" or null } ? null : credential;
+    }
+
+    private static string Text(Secret secret, params ReadOnlySpan<string> keys)
+    {
+        foreach (var key in keys)
+        {
+            if (secret.Bytes(key) is { Length: > 0 } bytes) return System.Text.Encoding.UTF8.GetString(bytes);
+        }
+        return "";
+    }
+
     public static NamespaceFacts Of(string cluster, Namespace ns) => new(
         new(cluster, "Namespace", "", ns.Metadata.Name), ns.Metadata.Labels.GetValueOrDefault(Labels.Network, ""), ns.Metadata.Labels.ToValueMap());
 

@@ -15,6 +15,9 @@ public sealed class MeshSources(LiveGraph graph)
     public Source<ObjectKey, NodeFacts> Nodes { get; } = new(graph, "nodes");
     public Source<ObjectKey, NamespaceFacts> Namespaces { get; } = new(graph, "namespaces");
 
+    /// <summary>Certificates of the system namespace, for gateways there.</summary>
+    public Source<ObjectKey, TlsCredential> Credentials { get; } = new(graph, "credentials");
+
     /// <summary>One item, under the empty key.</summary>
     public Source<string, MeshSettings> Settings { get; } = new(graph, "settings");
 

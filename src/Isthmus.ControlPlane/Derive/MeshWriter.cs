@@ -54,13 +54,20 @@ public sealed class MeshWriter
 
     public void Put(string cluster, Namespace ns) => Put(Sources.Namespaces, cluster, ns, KubeFacts.Of(cluster, ns), "Namespace");
 
+    public void Put(string cluster, Secret secret)
+    {
+        var key = new ObjectKey(cluster, secret.Metadata.Namespace, secret.Metadata.Name);
+        if (KubeFacts.Of(cluster, secret) is { } credential) Sources.Credentials.Put(key, credential);
+        else Sources.Credentials.Remove(key);
+    }
+
     public void Put(string cluster, EndpointSlice slice)
     {
         if (KubeFacts.Of(cluster, slice) is { } facts) Put(Sources.Slices, cluster, slice, facts, "EndpointSlice");
         else Remove(cluster, Kinds.EndpointSlice, slice.Metadata.Namespace, slice.Metadata.Name);
     }
 
-    /// <summary>One of the five kinds above is gone.</summary>
+    /// <summary>One of the six kinds above is gone.</summary>
     public void Remove(string cluster, ResourceKind kind, string ns, string name)
     {
         var key = new ObjectKey(cluster, ns, name);
@@ -73,6 +80,7 @@ public sealed class MeshWriter
                 Sources.PodReadiness.Remove(key);
                 break;
             case "Node": Sources.Nodes.Remove(key); break;
+            case "Secret": Sources.Credentials.Remove(key); break;
             case "Namespace": Sources.Namespaces.Remove(key); break;
             case "EndpointSlice": Sources.Slices.Remove(key); break;
             default: throw new ArgumentException($"{kind.Kind} is none of the graph's kinds", nameof(kind));
@@ -173,6 +181,7 @@ public sealed class MeshWriter
         RemoveOf(Sources.WorkloadEntries, cluster);
         RemoveOf(Sources.Sidecars, cluster);
         RemoveOf(Sources.EnvoyFilters, cluster);
+        RemoveOf(Sources.Credentials, cluster);
         RemoveOf(Sources.PeerAuthentications, cluster);
         RemoveOf(Sources.AuthorizationPolicies, cluster);
         RemoveOf(Sources.RequestAuthentications, cluster);
@@ -234,7 +243,7 @@ public sealed class MeshWriter
             || Sources.DestinationRules.Changed.Count > 0 || Sources.Sidecars.Changed.Count > 0 || Sources.EnvoyFilters.Changed.Count > 0 || Sources.PeerAuthentications.Changed.Count > 0;
         _changes.Scopes |= Sources.AuthorizationPolicies.Changed.Count > 0 || Sources.RequestAuthentications.Changed.Count > 0
             || (Sources.RequestAuthentications.Items.Count > 0 && Mesh.Services.Changed.Count > 0); // the way to an issuer's keys may be among them
-        _changes.Scopes |= Mesh.ServicesByNamespace.Changed.Count > 0 || Sources.Pods.Changed.Count > 0 || Sources.Nodes.Changed.Count > 0;
+        _changes.Scopes |= Sources.Credentials.Changed.Count > 0 || Mesh.ServicesByNamespace.Changed.Count > 0 || Sources.Pods.Changed.Count > 0 || Sources.Nodes.Changed.Count > 0;
     }
 
     private void Put<T>(Source<ObjectKey, T> source, string cluster, KubeObject @object, T facts, string kind) where T : IEquatable<T>

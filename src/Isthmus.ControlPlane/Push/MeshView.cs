@@ -25,6 +25,7 @@ public sealed record MeshView(
     ImmutableDictionary<string, ValueList<RequestAuthentication>> Tokens,
     ImmutableDictionary<(string Cluster, string Namespace), ValueList<ClusterService>> ClusterServices,
     ImmutableDictionary<ObjectKey, PodFacts> Pods,
+    ImmutableDictionary<ObjectKey, TlsCredential> Credentials,
     ImmutableDictionary<ObjectKey, NodeFacts> Nodes)
 {
     public MeshConfig Mesh => Settings.Mesh;
@@ -35,7 +36,7 @@ public sealed record MeshView(
         mesh.GatewayTables.Items.GetValueOrDefault("") ?? GatewayTable.Empty,
         mesh.Services.Items, mesh.Endpoints.Items, mesh.Routings.Items, mesh.RoutingsByHost.Items, mesh.RulesByHost.Items,
         mesh.Sources.Gateways.Items, mesh.Sources.EnvoyFilters.Items, mesh.SidecarsByNamespace.Items, mesh.PeersByNamespace.Items, mesh.AuthorizationsByNamespace.Items, mesh.TokensByNamespace.Items, mesh.ServicesByNamespace.Items,
-        mesh.Sources.Pods.Items, mesh.Sources.Nodes.Items);
+        mesh.Sources.Pods.Items, mesh.Sources.Credentials.Items, mesh.Sources.Nodes.Items);
 
     public HostEndpoints EndpointsOf(string host) => Endpoints.GetValueOrDefault(host) ?? HostEndpoints.None;
 

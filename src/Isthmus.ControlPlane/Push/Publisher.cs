@@ -14,7 +14,9 @@ internal sealed class PublishedProxy(ResolvedProxy resolved, ScopeView view, Inb
     public ResolvedProxy Resolved { get; } = resolved;
     public ScopeView View { get; } = view;
     public InboundResources? Inbound { get; set; } = inbound;
-    public (ResourceSet Clusters, ResourceSet Endpoints, ResourceSet Listeners, ResourceSet Routes, ResourceSet Names, InboundResources? Inbound) Given { get; set; }
+    /// <summary>The certificates of a gateway's servers.</summary>
+    public ResourceSet Secrets { get; set; } = ResourceSet.Empty;
+    public (ResourceSet Clusters, ResourceSet Endpoints, ResourceSet Listeners, ResourceSet Routes, ResourceSet Names, InboundResources? Inbound, ResourceSet Secrets) Given { get; set; }
     public ImmutableDictionary<string, IXdsResources> Types { get; set; } = ImmutableDictionary<string, IXdsResources>.Empty;
 }
 
@@ -103,7 +105,11 @@ public sealed class Publisher(TimeProvider time)
         foreach (var proxy in _proxies)
         {
             var next = ScopeResolver.Resolve(proxy.Proxy, mesh, _interest);
-            if (proxy.Published is { } published && published.Resolved == next) published.Inbound = InboundOf(next, mesh.Mesh);
+            if (proxy.Published is { } published && published.Resolved == next)
+            {
+                published.Inbound = InboundOf(next, mesh.Mesh);
+                published.Secrets = SecretsOf(proxy, next, mesh, published.Secrets);
+            }
             else Attach(proxy, mesh, next);
         }
         var views = _proxies.Select(proxy => proxy.Published!.View).ToHashSet();
@@ -120,8 +126,14 @@ public sealed class Publisher(TimeProvider time)
             _views[key] = view = new(resolved.Scope, resolved.Gateway);
             view.UpdateAll(mesh, null);
         }
-        proxy.Published = new(resolved, view, InboundOf(resolved, mesh.Mesh));
+        var secrets = SecretsOf(proxy, resolved, mesh, proxy.Published?.Secrets ?? ResourceSet.Empty);
+        proxy.Published = new(resolved, view, InboundOf(resolved, mesh.Mesh)) { Secrets = secrets };
     }
+
+    private static ResourceSet SecretsOf(ProxyFeed proxy, ResolvedProxy resolved, MeshView mesh, ResourceSet last) => resolved.Gateway is not { } gateway
+        ? ResourceSet.Empty
+        : last.ReplacedBy([.. GatewayCredentials.Of(gateway, name => mesh.Credentials.GetValueOrDefault(new ObjectKey(proxy.Proxy.Cluster, proxy.Proxy.Namespace, name)))
+            .Select(item => EncodedResource.Of(TypeUrls.Secret, item.Secret.Name, item.Secret, [item.Source]))]);
 
     private InboundResources? InboundOf(ResolvedProxy resolved, MeshConfig mesh)
     {
@@ -153,7 +165,7 @@ public sealed class Publisher(TimeProvider time)
     {
         if (proxy.Published is not { } published) return;
         var view = published.View;
-        var now = (view.Clusters, view.Endpoints, view.Listeners, view.Routes, view.Names, published.Inbound);
+        var now = (view.Clusters, view.Endpoints, view.Listeners, view.Routes, view.Names, published.Inbound, published.Secrets);
         if (now == published.Given) return;
         var (last, types) = (published.Given, published.Types);
         var isSidecar = published.Resolved.Scope.Kind == ProxyKind.Sidecar;
@@ -162,6 +174,7 @@ public sealed class Publisher(TimeProvider time)
         if (!ReferenceEquals(now.Listeners, last.Listeners) || !ReferenceEquals(now.Inbound, last.Inbound)) types = types.SetItem(TypeUrls.Listener, Listeners(proxy.Proxy, view, published));
         if (!ReferenceEquals(now.Routes, last.Routes)) types = types.SetItem(TypeUrls.Route, view.Routes);
         if (isSidecar && !ReferenceEquals(now.Names, last.Names)) types = types.SetItem(TypeUrls.NameTable, view.Names);
+        if (!isSidecar && !ReferenceEquals(now.Secrets, last.Secrets)) types = types.SetItem(TypeUrls.Secret, published.Secrets);
         (published.Given, published.Types) = (now, types);
         proxy.Offer(new(version, types));
     }

@@ -77,7 +77,6 @@ internal static class GatewayReader
             tls["serverCertificate"].Text, tls["privateKey"].Text, tls["caCertificates"].Text, tls["credentialName"].Text,
             tls["subjectAltNames"].Texts, tls["minProtocolVersion"].Text, tls["maxProtocolVersion"].Text, tls["cipherSuites"].Texts);
         var named = read.CredentialName.Length > 0;
-        if (named) tls["credentialName"].Warn("Secrets are not served to gateways: this server waits for its certificate", "mount the files into the gateway and name them: serverCertificate, privateKey, caCertificates");
         var modeName = tls["mode"].Text;
         if (mode is ServerTlsMode.Simple or ServerTlsMode.Mutual or ServerTlsMode.OptionalMutual && !named)
         {

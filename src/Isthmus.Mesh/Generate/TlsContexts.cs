@@ -123,7 +123,10 @@ internal static class TlsContexts
         return common;
     }
 
-    private static SdsSecretConfig Kubernetes(string name) => new() { Name = $"kubernetes://{name}", SdsConfig = Parts.Ads };
+    private static SdsSecretConfig Kubernetes(string name) => new() { Name = KubernetesName(name), SdsConfig = Parts.Ads };
+
+    /// <summary>How a Secret of the gateway's namespace is named.</summary>
+    public static string KubernetesName(string name) => $"kubernetes://{name}";
 
     private static TlsParameters ClientVersions() => new()
     {

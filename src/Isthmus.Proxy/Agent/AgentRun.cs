@@ -2,6 +2,7 @@ using System.Net;
 using Isthmus.Core.Names;
 using Isthmus.Proxy.Dns;
 using Isthmus.Proxy.Telemetry;
+using Isthmus.Proxy.Tls;
 using Isthmus.Wire.Dns;
 using Isthmus.Wire.Xds;
 
@@ -26,7 +27,8 @@ internal static class AgentRun
         var mounted = Mounted(environment);
         var files = new FileSecrets(mounted, time, log.CreateLogger("secrets"));
         var authority = mounted.Length > 0 ? null : new CertificateClient(settings, dial, time);
-        var secrets = new WorkloadSecrets(settings, authority, files, time, random, log.CreateLogger("secrets"));
+        var discovered = new DiscoveredSecrets(time);
+        var secrets = new WorkloadSecrets(settings, authority, files, discovered, time, random, log.CreateLogger("secrets"));
 
         var proxy = ProxySettings.Default(AgentNode.Identity(settings, node, labels), settings.Role) with
         {
@@ -37,7 +39,7 @@ internal static class AgentRun
         var dns = settings.CaptureDns ? new DnsProxy(new(IPAddress.Loopback, Ports.SidecarDns), upstream, time, random) : null;
         plane.Admin.Names = dns is null ? null : () => dns.Table;
         plane.Admin.Resolver = resolver;
-        var sink = new SnapshotSink(plane.State, table =>
+        var sink = new SnapshotSink(plane.State, discovered, table =>
         {
             if (dns is not null) dns.Table = NameTables.Build(table, settings.Namespace, settings.Domain, resolver.Search);
         });

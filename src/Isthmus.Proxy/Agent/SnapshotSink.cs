@@ -1,19 +1,23 @@
 using Google.Protobuf;
+using Isthmus.Core.Problems;
 using Isthmus.Proxy.Snapshot;
+using Isthmus.Proxy.Tls;
+using Isthmus.Wire.Envoy;
 using Isthmus.Wire.Istio;
 using Isthmus.Wire.Xds;
 
 namespace Isthmus.Proxy.Agent;
 
 /// <summary>Hands what the control plane sends to the data plane and to the DNS proxy, and tells what they need by name.</summary>
-internal sealed class SnapshotSink(SnapshotState state, Action<NameTable> names) : IXdsSink
+internal sealed class SnapshotSink(SnapshotState state, DiscoveredSecrets secrets, Action<NameTable> names) : IXdsSink
 {
-    private (IReadOnlyList<string> Names, IReadOnlySet<string> Set) _endpoints = ([], new HashSet<string>()), _routes = ([], new HashSet<string>());
+    private (IReadOnlyList<string> Names, IReadOnlySet<string> Set) _endpoints = ([], new HashSet<string>()), _routes = ([], new HashSet<string>()), _secrets = ([], new HashSet<string>());
 
     public XdsVerdict Apply(XdsBatch batch)
     {
         IReadOnlyList<XdsRejection> rejected;
         if (batch.TypeUrl == Wire.Xds.TypeUrls.NameTable) rejected = [.. ApplyNames(batch)];
+        else if (batch.TypeUrl == Wire.Xds.TypeUrls.Secret) rejected = [.. ApplySecrets(batch)];
         else
         {
             var update = new ResourceUpdate(batch.TypeUrl, [.. batch.Changed.Select(r => new NamedResource(r.Name, r.Version, r.Body))], batch.Removed, batch.Version);
@@ -23,7 +27,25 @@ internal sealed class SnapshotSink(SnapshotState state, Action<NameTable> names)
         {
             [Wire.Xds.TypeUrls.Endpoints] = Set(ref _endpoints, state.WantedEndpoints),
             [Wire.Xds.TypeUrls.Route] = Set(ref _routes, state.WantedRoutes),
+            [Wire.Xds.TypeUrls.Secret] = Set(ref _secrets, state.WantedSecrets),
         });
+    }
+
+    private IEnumerable<XdsRejection> ApplySecrets(XdsBatch batch)
+    {
+        foreach (var resource in batch.Changed)
+        {
+            XdsRejection? rejection = null;
+            try
+            {
+                secrets.Put(resource.Version, Secret.Parser.ParseFrom(resource.Body.Value));
+            }
+            catch (Exception e) when (e is InvalidProtocolBufferException or ProblemException)
+            {
+                rejection = new(resource.Name, e.Message);
+            }
+            if (rejection is not null) yield return rejection;
+        }
     }
 
     private IEnumerable<XdsRejection> ApplyNames(XdsBatch batch)

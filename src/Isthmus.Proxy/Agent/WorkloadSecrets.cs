@@ -7,7 +7,7 @@ namespace Isthmus.Proxy.Agent;
 
 /// <summary>The secrets of this workload, in the process: <c>default</c> and <c>ROOTCA</c> from the mesh's CA, renewed in time, others from mounted files.</summary>
 internal sealed partial class WorkloadSecrets(
-    AgentSettings settings, CertificateClient? authority, FileSecrets files, TimeProvider time, Random random, ILogger log) : ISecretSource
+    AgentSettings settings, CertificateClient? authority, FileSecrets files, DiscoveredSecrets discovered, TimeProvider time, Random random, ILogger log) : ISecretSource
 {
     private const string Default = "default", Root = "ROOTCA";
     private static readonly TimeSpan FirstPause = TimeSpan.FromMilliseconds(200), LongestPause = TimeSpan.FromSeconds(30), Look = TimeSpan.FromSeconds(15);
@@ -16,17 +16,31 @@ internal sealed partial class WorkloadSecrets(
 
     private volatile State _state = new(null, null, "", default);
 
-    public event Action<string>? Changed;
+    private Action<string>? _changed;
+
+    public event Action<string>? Changed
+    {
+        add
+        {
+            _changed += value;
+            discovered.Changed += value;
+        }
+        remove
+        {
+            _changed -= value;
+            discovered.Changed -= value;
+        }
+    }
 
     public CertificateSecret? FindCertificate(string name) =>
-        name == Default && authority is not null ? _state.Certificate : files.FindCertificate(name);
+        name == Default && authority is not null ? _state.Certificate : DiscoveredSecrets.Has(name) ? discovered.FindCertificate(name) : files.FindCertificate(name);
 
-    public RootSecret? FindRoots(string name) => name == Root && authority is not null ? _state.Roots : files.FindRoots(name);
+    public RootSecret? FindRoots(string name) => name == Root && authority is not null ? _state.Roots : DiscoveredSecrets.Has(name) ? discovered.FindRoots(name) : files.FindRoots(name);
 
     public IReadOnlyList<SecretView> View()
     {
         var (state, version) = (_state, $"{_state.Updated.ToUnixTimeSeconds()}");
-        var views = new List<SecretView>(files.View());
+        var views = new List<SecretView>(files.View().Concat(discovered.View()));
         if (state.Certificate is { } certificate) views.Add(new(Default, version, state.Updated, certificate.ChainPem, ""));
         if (state.Roots is { } roots) views.Add(new(Root, version, state.Updated, "", roots.Pem));
         return views;
@@ -82,12 +96,12 @@ internal sealed partial class WorkloadSecrets(
         using var timer = new PeriodicTimer(Look, time);
         do
         {
-            foreach (var name in files.Refresh()) Changed?.Invoke(name);
+            foreach (var name in files.Refresh()) _changed?.Invoke(name);
             var state = _state;
             if (state.IssuedRoot.Length > 0 && RootsWith(state.IssuedRoot) is { } roots && roots.Pem != state.Roots?.Pem)
             {
                 _state = state with { Roots = roots, Updated = time.GetUtcNow() };
-                Changed?.Invoke(Root);
+                _changed?.Invoke(Root);
             }
         }
         while (await timer.WaitForNextTickAsync(stop).ConfigureAwait(false));
@@ -96,8 +110,8 @@ internal sealed partial class WorkloadSecrets(
     private void Publish(CertificateSecret certificate, string issuedRoot)
     {
         _state = new(certificate, RootsWith(issuedRoot), issuedRoot, time.GetUtcNow());
-        Changed?.Invoke(Default);
-        Changed?.Invoke(Root);
+        _changed?.Invoke(Default);
+        _changed?.Invoke(Root);
     }
 
     /// <summary>The CA's root and those that are mounted: while roots change, both are in use.</summary>

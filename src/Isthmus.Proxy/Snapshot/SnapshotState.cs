@@ -64,6 +64,9 @@ internal sealed class SnapshotState : IDisposable
     /// <summary>Names of the route tables that listeners ask for, in order.</summary>
     public IReadOnlyList<string> WantedRoutes { get; private set; } = [];
 
+    /// <summary>Names of the certificates and roots that the control plane is to give, in order.</summary>
+    public IReadOnlyList<string> WantedSecrets { get; private set; } = [];
+
     /// <summary>Resources refused and not yet replaced by good ones.</summary>
     public IReadOnlyList<Rejection> Rejections
     {
@@ -309,7 +312,10 @@ internal sealed class SnapshotState : IDisposable
         var listeners = _listeners.Values.SelectMany(e => new[] { e.Active, e.Waiting }).OfType<ListenerSnapshot>();
         string[] routes = [.. listeners.SelectMany(l => l.Chains.All).Select(c => c.Action).OfType<HttpAction>()
             .Where(h => h.Routes is null).Select(h => h.RouteName).Distinct().Order(StringComparer.Ordinal)];
-        if (endpoints.SequenceEqual(WantedEndpoints) && routes.SequenceEqual(WantedRoutes)) return false;
+        string[] secrets = [.. listeners.SelectMany(l => l.Chains.All).SelectMany(c => c.Tls?.Secrets ?? []).Concat(clusters.SelectMany(c => c.Config.Secrets))
+            .Where(DiscoveredSecrets.Has).Distinct().Order(StringComparer.Ordinal)];
+        if (endpoints.SequenceEqual(WantedEndpoints) && routes.SequenceEqual(WantedRoutes) && secrets.SequenceEqual(WantedSecrets)) return false;
+        WantedSecrets = secrets;
         WantedEndpoints = endpoints;
         WantedRoutes = routes;
         return true;

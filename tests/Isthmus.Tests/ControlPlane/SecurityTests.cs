@@ -1,10 +1,12 @@
 using Isthmus.ControlPlane.Push;
+using Isthmus.Kubernetes.Objects;
 using Isthmus.Kubernetes.Yaml;
 using Isthmus.Testing;
 using Isthmus.Wire;
 using Isthmus.Wire.Envoy.HttpFilters;
 using Isthmus.Wire.Envoy.Listeners;
 using Isthmus.Wire.Envoy.NetworkFilters;
+using Isthmus.Wire.Xds;
 using Xunit;
 
 namespace Isthmus.Tests.ControlPlane;
@@ -146,6 +148,42 @@ public sealed class SecurityTests
         rig.Push();
         Assert.All(MeshRig.Listener(gateway, "0.0.0.0_15443")!.FilterChains, chain => Assert.Equal("envoy.filters.network.rbac", chain.Filters[0].Name));
     }
+
+    [Fact]
+    public void A_gateway_is_given_the_certificates_that_its_servers_name_and_no_other()
+    {
+        var (rig, orders) = Shop();
+        rig.EastWest("c1", "172.18.201.1");
+        rig.Config("""
+            apiVersion: networking.istio.io/v1
+            kind: Gateway
+            metadata: {name: front, namespace: shop}
+            spec: {selector: {app: eastwest}, servers: [{port: {number: 15443, name: https, protocol: HTTPS}, hosts: [shop.example], tls: {mode: MUTUAL, credentialName: front}}]}
+            """);
+        var gateway = rig.Router("c1", "eastwest");
+        rig.Push();
+        Assert.Empty(Credentials(gateway));
+        Secret("c1", "front", ("tls.crt", "CERT"), ("tls.key", "KEY"));
+        Secret("c1", "front-cacert", ("cacert", "ROOTS"));
+        Secret("c1", "other", ("tls.crt", "CERT"), ("tls.key", "KEY"));
+        Secret("c2", "front", ("tls.crt", "FOREIGN"), ("tls.key", "KEY"));
+        rig.Push();
+        Assert.Equal(["kubernetes://front CERT", "kubernetes://front-cacert ROOTS"], Credentials(gateway));
+        Assert.False(orders.Snapshot!.Types.ContainsKey(TypeUrls.Secret));
+        Secret("c1", "front", ("tls.crt", "NEWER"), ("tls.key", "KEY"), ("ca.crt", "OWN"));
+        rig.Push();
+        Assert.Equal(["kubernetes://front NEWER", "kubernetes://front-cacert OWN"], Credentials(gateway));
+
+        void Secret(string cluster, string name, params (string Key, string Text)[] data) => rig.Writer.Put(cluster, new Secret
+        {
+            Metadata = new() { Name = name, Namespace = MeshRig.Namespace },
+            Data = data.ToDictionary(item => item.Key, item => Convert.ToBase64String(global::System.Text.Encoding.UTF8.GetBytes(item.Text))),
+        });
+    }
+
+    private static IEnumerable<string> Credentials(ProxyFeed proxy) => proxy.Snapshot!.Types[TypeUrls.Secret].All.OrderBy(resource => resource.Name, StringComparer.Ordinal)
+        .Select(resource => Isthmus.Wire.Envoy.Secret.Parser.ParseFrom(resource.Body.Value))
+        .Select(secret => $"{secret.Name} {(secret.TlsCertificate?.CertificateChain ?? secret.ValidationContext.TrustedCa).InlineBytes.ToStringUtf8()}");
 
     private static (MeshRig Rig, ProxyFeed Orders) Shop()
     {

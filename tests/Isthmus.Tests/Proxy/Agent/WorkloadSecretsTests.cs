@@ -124,7 +124,7 @@ public sealed class WorkloadSecretsTests : IDisposable
     private WorkloadSecrets Secrets(int port)
     {
         var settings = Settings(port);
-        return new(settings, new(settings, Dial(settings), TimeProvider.System), new("", TimeProvider.System, NullLogger.Instance), TimeProvider.System, new(1), NullLogger.Instance);
+        return new(settings, new(settings, Dial(settings), TimeProvider.System), new("", TimeProvider.System, NullLogger.Instance), new(TimeProvider.System), TimeProvider.System, new(1), NullLogger.Instance);
     }
 
     private static ControlPlaneDial Dial(AgentSettings settings) => new(

@@ -1,0 +1,47 @@
+using System.Collections.Concurrent;
+using Isthmus.Core.Problems;
+using Isthmus.Wire.Envoy;
+
+namespace Isthmus.Proxy.Tls;
+
+/// <summary>Certificates and roots that the control plane gives (<c>kubernetes://NAME</c>). The last good one stays when its Secret goes.</summary>
+internal sealed class DiscoveredSecrets(TimeProvider time)
+{
+    private const string Prefix = "kubernetes://";
+
+    private readonly ConcurrentDictionary<string, Entry> _entries = new(StringComparer.Ordinal);
+
+    private sealed record Entry(string Version, CertificateSecret? Certificate, RootSecret? Roots, DateTimeOffset Updated);
+
+    /// <summary>Raised after a secret came or changed.</summary>
+    public event Action<string>? Changed;
+
+    /// <summary>Whether a name is one that the control plane gives.</summary>
+    public static bool Has(string name) => name.StartsWith(Prefix, StringComparison.Ordinal);
+
+    public CertificateSecret? FindCertificate(string name) => _entries.GetValueOrDefault(name)?.Certificate;
+
+    public RootSecret? FindRoots(string name) => _entries.GetValueOrDefault(name)?.Roots;
+
+    /// <exception cref="ProblemException">It cannot be used.</exception>
+    public void Put(string version, Secret secret)
+    {
+        _entries[secret.Name] = secret.TypeCase switch
+        {
+            Secret.TypeOneofCase.TlsCertificate => new(
+                version, CertificateSecret.Load(secret.Name, Text(secret.TlsCertificate.CertificateChain), Text(secret.TlsCertificate.PrivateKey)), null, time.GetUtcNow()),
+            Secret.TypeOneofCase.ValidationContext => new(version, null, RootSecret.Load(secret.Name, Text(secret.ValidationContext.TrustedCa)), time.GetUtcNow()),
+            _ => throw new ProblemException($"secret {secret.Name}", $"secrets of kind {secret.TypeCase} are not supported"),
+        };
+        Changed?.Invoke(secret.Name);
+    }
+
+    public IEnumerable<SecretView> View() => _entries.Select(e => new SecretView(e.Key, e.Value.Version, e.Value.Updated, e.Value.Certificate?.ChainPem ?? "", e.Value.Roots?.Pem ?? ""));
+
+    private static string Text(DataSource? source) => source?.SpecifierCase switch
+    {
+        DataSource.SpecifierOneofCase.InlineBytes => source.InlineBytes.ToStringUtf8(),
+        DataSource.SpecifierOneofCase.InlineString => source.InlineString,
+        _ => "",
+    };
+}

@@ -79,7 +79,7 @@ public sealed class MeshRun(MeshDesign design, MeshLinks links, MeshPlan plan, M
         var lacking = design.Watches().Where(watch => watch.Watched == link.Name)
             .Where(watch => plan.Changes.Any(change => change.Cluster == watch.Watcher && change.Object == RemoteSecretCheck.Describe(link.Name))).ToList();
         if (lacking.Count == 0) return;
-        await _steps.RunAsync(link.Name, $"credentials for {string.Join(", ", lacking.Select(watch => watch.Watcher))}", async () =>
+        await _steps.RunAsync(link.Name, $"credentials for {Several(lacking.Select(watch => watch.Watcher).ToList())}", async () =>
         {
             var request = new RemoteSecretRequest { Name = link.Name, Server = link.Server };
             var text = await new RemoteSecret(link.Client, time, _ => { }).MakeAsync(request, stop);
@@ -160,7 +160,7 @@ public sealed class MeshRun(MeshDesign design, MeshLinks links, MeshPlan plan, M
         if (wanted.Count == 0 || !settings.AwaitWatches) return;
         await _credentials;
         var query = new MeshQuery(link.Client, WellKnown.SystemNamespace);
-        await _steps.RunAsync(link.Name, $"watches {string.Join(", ", wanted)}", async () =>
+        await _steps.RunAsync(link.Name, $"watches {Several(wanted)}", async () =>
         {
             while (true)
             {
@@ -175,6 +175,8 @@ public sealed class MeshRun(MeshDesign design, MeshLinks links, MeshPlan plan, M
             }
         });
     }
+
+    private static string Several(List<string> names) => names.Count <= 2 ? string.Join(", ", names) : $"{names.Count} clusters";
 
     private sealed class Heard(MeshRun run, string cluster, Action onControlPlane) : IInstallProgress
     {

@@ -3,6 +3,7 @@ using System.Net.Http.Headers;
 using System.Security.Cryptography.X509Certificates;
 using System.Text;
 using System.Text.Json.Nodes;
+using Isthmus.Kubernetes.Client;
 using Isthmus.Lab.ApiServer;
 using Isthmus.Lab.Pki;
 using Xunit;
@@ -19,6 +20,9 @@ public sealed class RunningApiServer : IAsyncLifetime
 
     public HttpClient Admin => _admin!;
 
+    /// <summary>The administrator, for clients of our own.</summary>
+    public ClusterAccess Access { get; private set; } = null!;
+
     public HttpClient Anonymous { get; private set; } = null!;
 
     public async ValueTask InitializeAsync()
@@ -28,6 +32,7 @@ public sealed class RunningApiServer : IAsyncLifetime
         await _host.StartAsync(CancellationToken.None);
         var address = new Uri(_host.Addresses.First());
         var (certificate, key) = await _pki.ReadPairAsync("admin", CancellationToken.None);
+        Access = new() { Server = address, Name = "test", InsecureSkipTlsVerify = true, ClientCertificate = certificate, ClientKey = key };
         using var pem = X509Certificate2.CreateFromPem(certificate, key);
         _admin = Client(address, X509CertificateLoader.LoadPkcs12(pem.Export(X509ContentType.Pkcs12), null));
         Anonymous = Client(address, null);

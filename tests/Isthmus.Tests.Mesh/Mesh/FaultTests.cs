@@ -94,6 +94,23 @@ public sealed class FaultTests(MeshRig mesh) : IClassFixture<MeshRig>
         Expect(await load.FinishAsync(0), atMost: 1);
     }
 
+    [Fact]
+    public async Task A_gateway_that_leaves_loses_no_request_even_where_it_is_the_only_way()
+    {
+        var lab = await mesh.LabAsync();
+        var faults = new FaultRig(mesh, lab);
+        await mesh.KubectlAsync("cluster1", "-n sample scale deployment/helloworld-v1 --replicas=0");
+        await using var load = new SteadyLoad(lab, "cluster1");
+        await load.UntilHeardAsync("cluster1", TimeSpan.Zero, "v2");
+        await faults.RestartAsync("cluster2", "istio-system", "istio-eastwestgateway");
+        await MeshRig.UntilAsync(() => mesh.KubectlAsync("cluster2", "-n istio-system get pods -l app=istio-eastwestgateway -o name"), text => text.Trim().Split('\n').Length == 1, "the old gateway is gone");
+        await load.UntilHeardAsync("cluster1", load.Now, "v2");
+        AllAnswered(await load.FinishAsync(0));
+        await mesh.KubectlAsync("cluster1", "-n sample scale deployment/helloworld-v1 --replicas=1");
+        await mesh.ReadyAsync("cluster1", "sample");
+        await faults.AgreesAsync();
+    }
+
     private Task ScaleAsync(int replicas) => mesh.KubectlAsync("cluster2", $"-n sample scale deployment/helloworld-v2 --replicas={replicas}");
 
     private async Task<string[]> TokensAsync() =>

@@ -72,7 +72,7 @@ public sealed class FaultMatrixTests(MeshRig mesh) : IClassFixture<MeshRig>
             var other = pool[..(pool.LastIndexOf('.') + 1)] + "77";
             foreach (var address in (string[])[other, ""])
             {
-                await mesh.KubectlAsync("cluster2", $$"""-n istio-system patch service istio-eastwestgateway --type=merge -p {"spec":{"loadBalancerIP":"{{address}}"}}""");
+                await mesh.KubectlAsync("cluster2", $"-n istio-system patch service istio-eastwestgateway --type=merge -p {{\"spec\":{{\"loadBalancerIP\":\"{address}\"}}}}");
                 await load.UntilHeardAsync("cluster1", load.Now, "v1", "v2");
                 if (address == other) await faults.KnownFromAsync("cluster1", other);
             }

@@ -9,7 +9,8 @@ using Isthmus.Kubernetes.Yaml;
 namespace Isthmus.Operate.Diagnose;
 
 /// <summary>One east-west gateway Service.</summary>
-public sealed record GatewayFacts(string Name, string Network, ValueList<string> Addresses, int ReadyEndpoints, bool HasPort);
+/// <param name="OnNodes">Its entry is the nodes' addresses and a NodePort.</param>
+public sealed record GatewayFacts(string Name, string Network, ValueList<string> Addresses, int ReadyEndpoints, bool HasPort, bool OnNodes = false);
 
 /// <summary>One line of a control plane's <c>/debug/clusterz</c>.</summary>
 /// <param name="Warning">What will be wrong if nobody does anything.</param>
@@ -48,10 +49,24 @@ public sealed record ClusterFacts(
 
     /// <summary>Where proxies here find a control plane that runs elsewhere; empty when it runs here, or nobody said.</summary>
     public ValueList<string> ControlPlaneAt { get; init; }
+
+    /// <summary>The API server's address, as this kubeconfig has it.</summary>
+    public string Server { get; init; } = "";
+
+    /// <summary>Names of the control planes that the system namespace's annotation hands the cluster to.</summary>
+    public ValueList<string> ControlPlaneClusters { get; init; }
+
+    public ValueList<RemoteSecretFacts> RemoteSecrets { get; init; }
+
+    /// <summary>Address ranges of the Pods, one for each node.</summary>
+    public ValueList<string> PodRanges { get; init; }
+
+    /// <summary>The networks that gateways' proxies were told at their start.</summary>
+    public ValueList<string> ProxyNetworks { get; init; }
 }
 
 /// <summary>Reads <see cref="ClusterFacts"/> through API servers; changes nothing.</summary>
-public sealed class MeshFactsReader(string istioNamespace)
+public sealed partial class MeshFactsReader(string istioNamespace)
 {
     private static readonly ResourceKind Gateway = new("networking.istio.io", "v1beta1", "Gateway", "gateways", true);
 
@@ -76,21 +91,39 @@ public sealed class MeshFactsReader(string istioNamespace)
     {
         var ns = await client.FindAsync<Namespace>(Kinds.Namespace, null, istioNamespace, stop);
         if (ns is null) return new(context, "");
-        var pods = await client.ListAllAsync<Pod>(Kinds.Pod, istioNamespace, new ListOptions { LabelSelector = "app=istiod" }, stop);
-        var mesh = await MeshAsync(client, stop);
+        // Everything at once: what verify takes is what the slowest of these takes.
+        var (reading, meshing) = (client.ListAllAsync<Pod>(Kinds.Pod, istioNamespace, new ListOptions(), stop), MeshAsync(client, stop));
+        var (secrets, ranges, dead) = (SecretsAsync(client, stop), RangesAsync(client, stop), DeadWebhooksAsync(client, stop));
+        var (gateways, listing, seeking) = (GatewaysAsync(client, stop), GatewayObjectsAsync(client, stop), ElsewhereAsync(client, stop));
         var root = (await client.FindAsync<ConfigMap>(Kinds.ConfigMap, istioNamespace, WellKnown.RootCertConfigMap, stop))?.Data.GetValueOrDefault(WellKnown.RootCertKey) ?? "";
-        var elsewhere = await ElsewhereAsync(client, stop);
-        return new(context, "", pods.Count > 0 ? ClusterName(pods) : elsewhere.Name, true,
-            pods.Where(pod => pod.Metadata.DeletionTimestamp is null).Select(pod => KeyValuePair.Create(pod.Metadata.Name, pod.Status.IsReady)).ToValueMap(),
+        var all = await reading;
+        var pods = all.Where(pod => pod.Metadata.Labels.GetValueOrDefault("app") == WellKnown.Istiod && pod.Metadata.DeletionTimestamp is null).ToList();
+        var (watched, problems, untrusted) = (WatchedAsync(client, pods, stop), ProblemsAsync(client, pods, stop), UntrustedAsync(client, root, stop));
+        var (mesh, objects, elsewhere) = (await meshing, await listing, await seeking);
+        return new(context, "", NameOf(pods, elsewhere.Name, all), true,
+            pods.Select(pod => KeyValuePair.Create(pod.Metadata.Name, pod.Status.IsReady)).ToValueMap(),
             ns.Metadata.Labels.GetValueOrDefault(Labels.Network) ?? "",
             (string?)mesh["defaultConfig"]?["meshId"] ?? "",
-            (string?)mesh["trustDomain"] ?? WellKnown.DefaultTrustDomain,
+            mesh.Count == 0 ? "" : (string?)mesh["trustDomain"] ?? WellKnown.DefaultTrustDomain,
             root.Length == 0 ? "" : Convert.ToHexString(System.Security.Cryptography.SHA256.HashData(System.Text.Encoding.UTF8.GetBytes(root.Trim())))[..16],
-            await GatewaysAsync(client, stop),
-            await ExposesAsync(client, stop),
-            await WatchedAsync(client, pods, stop),
-            await UntrustedAsync(client, root, stop)) { Problems = await ProblemsAsync(client, pods, stop), ControlPlaneAt = elsewhere.At };
+            await gateways,
+            objects.Any(gateway => (gateway["spec"]?["servers"] as JsonArray ?? []).Any(server => server?["tls"]?["mode"]?.ToString() == "AUTO_PASSTHROUGH")),
+            await watched,
+            await untrusted)
+        {
+            Problems = (await problems).Concat(await dead).Concat(await LooseRoutesAsync(client, objects, stop)).ToValueList(),
+            ControlPlaneAt = elsewhere.At,
+            Server = client.Access.Server.ToString().TrimEnd('/'),
+            ControlPlaneClusters = (ns.Metadata.Annotations.GetValueOrDefault(Annotations.ControlPlaneClusters) ?? "").Split(',', StringSplitOptions.TrimEntries | StringSplitOptions.RemoveEmptyEntries).ToValueList(),
+            RemoteSecrets = await secrets,
+            PodRanges = await ranges,
+            ProxyNetworks = OfProxies(all, "ISTIO_META_NETWORK").ToValueList(),
+        };
     }
+
+    /// <summary>What its control plane calls it, here or elsewhere; else what its gateways were told.</summary>
+    private static string NameOf(IReadOnlyList<Pod> controlPlanes, string elsewhere, IReadOnlyList<Pod> all) =>
+        ClusterName(controlPlanes) is { Length: > 0 } own ? own : elsewhere.Length > 0 ? elsewhere : OfProxies(all, "ISTIO_META_CLUSTER_ID").FirstOrDefault() ?? "";
 
     private static string ClusterName(IReadOnlyList<Pod> controlPlanes) =>
         controlPlanes.SelectMany(pod => pod.Spec.Containers).SelectMany(container => container.Env).FirstOrDefault(env => env.Name == "CLUSTER_ID")?.Value ?? "";
@@ -127,21 +160,20 @@ public sealed class MeshFactsReader(string istioNamespace)
             gateways.Add(new(service.Key, service.Metadata.Labels[Labels.Network],
                 service.Status.LoadBalancer.Ingress.Select(ingress => ingress.Ip.Length > 0 ? ingress.Ip : ingress.Hostname).Concat(service.Spec.ExternalIPs).ToValueList(),
                 slices.SelectMany(slice => slice.Endpoints).Count(endpoint => endpoint.Conditions.Ready ?? true),
-                service.Spec.Ports.Any(candidate => candidate.Port == port)));
+                service.Spec.Ports.Any(candidate => candidate.Port == port), service.Metadata.Annotations.ContainsKey(Annotations.NodeSelector)));
         }
         return gateways.ToValueList();
     }
 
-    private static async Task<bool> ExposesAsync(KubeClient client, CancellationToken stop)
+    private static async Task<IReadOnlyList<JsonObject>> GatewayObjectsAsync(KubeClient client, CancellationToken stop)
     {
         try
         {
-            var gateways = await client.ListAllAsync<JsonObject>(Gateway, null, new ListOptions(), stop);
-            return gateways.Any(gateway => (gateway["spec"]?["servers"] as JsonArray ?? []).Any(server => server?["tls"]?["mode"]?.ToString() == "AUTO_PASSTHROUGH"));
+            return await client.ListAllAsync<JsonObject>(Gateway, null, new ListOptions(), stop);
         }
         catch (KubeException e) when (e.IsNotFound)
         {
-            return false; // no definitions: a remote cluster
+            return []; // no definitions: a remote cluster
         }
     }
 

@@ -7,9 +7,9 @@ namespace Isthmus.Operate.Diagnose;
 public sealed record Check(string Cluster, string What, string Found, Problem? Problem);
 
 /// <summary>Judges whether clusters form one mesh: a pure function of what they told.</summary>
-public static class MeshVerification
+public static partial class MeshVerification
 {
-    public static IReadOnlyList<Check> Run(IReadOnlyList<ClusterFacts> clusters)
+    public static IReadOnlyList<Check> Run(IReadOnlyList<ClusterFacts> clusters, DateTimeOffset now)
     {
         var checks = new List<Check>();
         foreach (var cluster in clusters)
@@ -19,7 +19,7 @@ public static class MeshVerification
         }
         var members = clusters.Where(cluster => cluster.Error.Length == 0).ToList();
         foreach (var cluster in members) checks.AddRange(Alone(cluster, members));
-        checks.AddRange(Together(members));
+        checks.AddRange(Together(members, now));
         return checks;
     }
 
@@ -44,6 +44,7 @@ public static class MeshVerification
         {
             yield return new(cluster.Context, "control plane", "none", Wrong("ISM1003", cluster, "", "has no control plane, nor has any other cluster", "run 'isthmus install' in one of them"));
         }
+        foreach (var check in Remote(cluster, members)) yield return check;
         foreach (var webhook in cluster.UntrustedWebhooks)
         {
             yield return new(cluster.Context, "injection webhook", webhook, Wrong("ISM1004", cluster, $"MutatingWebhookConfiguration {webhook}", "its caBundle is not the root that proxies here trust, so Pods cannot be injected",
@@ -57,21 +58,22 @@ public static class MeshVerification
     private static Check GatewayCheck(ClusterFacts cluster, GatewayFacts gateway)
     {
         Problem? problem = null;
-        if (gateway.Addresses.IsEmpty)
+        if (gateway.Addresses.IsEmpty && !gateway.OnNodes)
             problem = Wrong("ISM1005", cluster, $"Service {gateway.Name}", "has no external address, so other networks cannot reach this one", "give the cluster a load balancer, or set spec.externalIPs");
         else if (gateway.ReadyEndpoints == 0)
             problem = Wrong("ISM1006", cluster, $"Service {gateway.Name}", "has no ready Pod behind it", "look at the gateway's Deployment");
         else if (!gateway.HasPort)
             problem = Wrong("ISM1007", cluster, $"Service {gateway.Name}", $"has no port {Ports.EastWest}", $"add the port, or name another one with the label {Labels.GatewayPort}");
-        return new(cluster.Context, "gateway", $"{gateway.Name} of {gateway.Network} at {(gateway.Addresses.IsEmpty ? "no address" : string.Join(",", gateway.Addresses))}", problem);
+        return new(cluster.Context, "gateway", $"{gateway.Name} of {gateway.Network} at {(gateway.Addresses.IsEmpty ? gateway.OnNodes ? "its nodes" : "no address" : string.Join(",", gateway.Addresses))}", problem);
     }
 
-    private static IEnumerable<Check> Together(List<ClusterFacts> members)
+    private static IEnumerable<Check> Together(List<ClusterFacts> members, DateTimeOffset now)
     {
         var installed = members.Where(cluster => cluster.HasIstio).ToList();
         foreach (var check in Same(installed, "root of trust", "ISM1010", cluster => cluster.RootFingerprint,
             "proxies of clusters with different roots refuse each other", "give all clusters a 'cacerts' Secret of one root, then restart control planes and workloads")) yield return check;
-        foreach (var check in Same(installed, "trust domain", "ISM1011", cluster => cluster.TrustDomain,
+        foreach (var check in Names(installed)) yield return check;
+        foreach (var check in Same(installed.Where(cluster => cluster.TrustDomain.Length > 0).ToList(), "trust domain", "ISM1011", cluster => cluster.TrustDomain,
             "identities of another trust domain are refused", "set meshConfig.trustDomain alike, or name the other in trustDomainAliases")) yield return check;
         foreach (var check in Same(installed.Where(cluster => cluster.MeshId.Length > 0).ToList(), "mesh ID", "ISM1012", cluster => cluster.MeshId,
             "the clusters say that they belong to different meshes", "set values.global.meshID alike")) yield return check;
@@ -94,7 +96,9 @@ public static class MeshVerification
                 yield return new(cluster.Context, "exposed services", "none", Wrong("ISM1015", cluster, "", "no Gateway with AUTO_PASSTHROUGH exposes its services to other networks",
                     $"kubectl --context={cluster.Context} apply -n istio-system -f samples/multicluster/expose-services.yaml"));
         }
-        foreach (var check in Watches(installed)) yield return check;
+        foreach (var check in NetworkNames(installed).Concat(Ranges(installed)).Concat(Watches(installed))) yield return check;
+        foreach (var cluster in installed)
+            foreach (var check in Secrets(cluster, members, now)) yield return check;
     }
 
     /// <summary>Every control plane must watch every other cluster of the mesh.</summary>

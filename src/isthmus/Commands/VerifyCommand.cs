@@ -20,7 +20,7 @@ internal static class VerifyCommand
             var reader = new MeshFactsReader(line.GetValue(GlobalOptions.IstioNamespace)!);
             var facts = await Task.WhenAll(names.Select(name =>
                 reader.ReadAsync(name, MeshContexts.Load(line, name), stop)));
-            var checks = MeshVerification.Run(facts);
+            var checks = MeshVerification.Run(facts, TimeProvider.System.GetUtcNow());
             output.Write(line, () => Tree(checks), () => Show(checks));
             return checks.Any(Fails) ? 1 : 0;
         });

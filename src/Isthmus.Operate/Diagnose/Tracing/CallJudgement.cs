@@ -7,26 +7,27 @@ namespace Isthmus.Operate.Diagnose.Tracing;
 internal static class CallJudgement
 {
     /// <summary>Codes of warnings that explain a failure further on: then the first hop that goes wrong is theirs.</summary>
-    private static readonly HashSet<string> Explaining = ["ISM2012", "ISM2013", "ISM2014", "ISM2020", "ISM1020", "ISM1021"];
+    private static readonly HashSet<string> Explaining = ["ISM2012", "ISM2013", "ISM2014", "ISM2020", "ISM1020", "ISM1021", "ISM1005", "ISM1007", "ISM1014", "ISM1016", "ISM2048"];
 
     public static CallTrace Judge(TraceFacts facts, CallTrace trace)
     {
-        if (trace.Failure is not null) trace = Promote(trace);
+        if (trace.Failure is { } failure) trace = Promote(trace, failure);
         if (facts.Call is not { } call) return trace;
         if (call.Answered && call.Status < 500)
         {
             return Append(Soften(trace, call), HopStatus.Ok, call, null);
         }
         if (trace.Failure is not null) return Append(trace, HopStatus.Failed, call, null);
-        if (trace.Hops.Any(hop => hop.Status == HopStatus.Warning && hop.Problem is { } problem && Explaining.Contains(problem.Code))) return Append(Promote(trace), HopStatus.Failed, call, null);
+        if (trace.Hops.Any(hop => hop.Status == HopStatus.Warning && hop.Problem is { } problem && Explaining.Contains(problem.Code))) return Append(Promote(trace, null), HopStatus.Failed, call, null);
         return Append(trace, HopStatus.Failed, call, Blame(facts, trace, call));
     }
 
     /// <summary>A warning that explains the failure after it becomes the failure.</summary>
-    private static CallTrace Promote(CallTrace trace)
+    private static CallTrace Promote(CallTrace trace, Hop? failure)
     {
         var hops = trace.Hops.ToList();
-        var at = hops.FindIndex(hop => hop.Status == HopStatus.Warning && hop.Way == 0 && hop.Problem is { } problem && Explaining.Contains(problem.Code));
+        var before = failure is null ? hops.Count : hops.IndexOf(failure);
+        var at = hops.FindIndex(0, before, hop => hop.Status == HopStatus.Warning && (failure is null || hop.Way == 0 || hop.Way == failure.Way) && hop.Problem is { } problem && Explaining.Contains(problem.Code));
         if (at < 0) return trace;
         hops[at] = hops[at] with { Status = HopStatus.Failed, Problem = hops[at].Problem! with { Severity = Severity.Error } };
         return trace with { Hops = hops.ToValueList() };

@@ -16,6 +16,10 @@ internal sealed partial class Causes
         return Empty(gateway, gateway.Service.Spec.Ports.FirstOrDefault()?.Port ?? 0);
     }
 
+    /// <summary>Pods of another network are called at their own addresses, as Istio does when it knows no gateway.</summary>
+    public Problem CalledDirectly(string network, ClusterObjects cluster) => GatewayOf(network, cluster)
+        ?? Faults.Of("ISM1014", $"cluster {cluster.Context}", "", $"the caller's control plane knows no gateway of network {network}, so Pods there are called at addresses that mean something in their network only", $"isthmus verify; kubectl --context={facts.Home.Context} -n {WellKnown.SystemNamespace} logs deploy/istiod");
+
     /// <summary>Why no gateway of a network can be used; null when nothing is wrong with it.</summary>
     private Problem? GatewayOf(string network, ClusterObjects behind)
     {
@@ -79,7 +83,7 @@ internal sealed partial class Causes
     /// <summary>Why the gateway has no way for a server name.</summary>
     public Problem GatewayWithoutChain(ClusterObjects cluster, Pod pod, string sni)
     {
-        ResourceNames.TryParseOutbound(sni, out var port, out _, out var fqdn, out _);
+        ResourceNames.TryParseOutbound(sni, out var port, out var subset, out var fqdn, out _);
         var passing = PassingGateways(cluster).Where(found => Selectors.Matches(found.Gateway.Selector, Core.Collections.ValueMap.ToValueMap(pod.Metadata.Labels))).ToList();
         if (passing.Count == 0) return GatewayWithoutListener(cluster, pod, Core.Names.Ports.EastWest);
         var hosts = passing.SelectMany(found => found.Gateway.Servers).Where(server => server.Tls?.Mode == ServerTlsMode.AutoPassthrough).SelectMany(server => server.Hosts).ToList();
@@ -91,6 +95,7 @@ internal sealed partial class Causes
             return Faults.Of("ISM2043", $"Service of {fqdn}", "", $"does not exist in {cluster.Context}, so its gateway knows no way for {sni}", $"create it in {cluster.Context}, too");
         if (service.Port(port) is null)
             return Faults.Of(NoSuchPort, service.Name, "spec.ports", $"has no port {port}: it has {Ports(service.Service)}", "give the Services of all clusters the same ports");
+        if (subset is { Length: > 0 } and not "_" && LacksSubset(cluster, service, fqdn!, subset) is { } lacking) return lacking;
         return Faults.Of("ISM2054", PodRef.Of(cluster, pod).ToString(), "", $"its proxy has no filter chain for {sni}", $"isthmus proxy-status --context={cluster.Context}");
     }
 
@@ -105,6 +110,15 @@ internal sealed partial class Causes
         if (found is null) return GatewayWithoutChain(owner, pod, sni);
         var apply = found.Missing is { } missing ? $": kubectl --context={missing.Cluster} apply -f - <<< '{missing.Object.ToJsonString()}'" : "";
         return found.Problem with { Object = $"{found.Problem.Object} in {owner.Context}", Remedy = found.Problem.Remedy + apply };
+    }
+
+    /// <summary>Subsets are part of the server name, and each control plane makes its gateways' chains from its own DestinationRules.</summary>
+    private Problem? LacksSubset(ClusterObjects cluster, ClusterService service, string fqdn, string subset)
+    {
+        if (!HasControlPlane(cluster) || RulesOf(cluster, facts.Host(fqdn)!).Any(rule => rule.Subsets.Any(candidate => candidate.Name == subset))) return null;
+        var known = RulesFor(facts.Host(fqdn)!).FirstOrDefault(rule => rule.Subsets.Any(candidate => candidate.Name == subset));
+        return Faults.Of("ISM2035", $"DestinationRule {(known is null ? $"for {fqdn}" : $"{known.Namespace}/{known.Name}")} in {cluster.Context}", "spec.subsets", $"there is none that defines subset {subset} of {service.Service.Key}, so the gateway of {cluster.Context} has no way for it",
+            known is null ? $"define the subset in {cluster.Context}" : $"apply DestinationRule {known.Namespace}/{known.Name} of {Config.Context} in {cluster.Context}, too");
     }
 
     /// <summary>Gateway objects that let mesh traffic pass, of the cluster itself or of its primary.</summary>

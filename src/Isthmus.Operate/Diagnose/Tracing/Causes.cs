@@ -20,6 +20,10 @@ internal sealed partial class Causes(TraceFacts facts)
     /// <summary>The cluster whose objects of Istio hold for the caller: its own, or its primary.</summary>
     private ClusterObjects Config => HasControlPlane(facts.Home) ? facts.Home : facts.Clusters.FirstOrDefault(HasControlPlane) ?? facts.Home;
 
+    /// <summary>An object of Istio, with the cluster that it is in.</summary>
+    /// <param name="name">As <c>namespace/name</c>; when it is empty, what stands in for the object is named.</param>
+    public string Named(string kind, string name, string otherwise) => name.Length > 0 ? $"{kind} {name} in {Config.Context}" : otherwise;
+
     public void NeedPods(string ns)
     {
         if (facts.Clusters.Any(cluster => cluster.Error.Length == 0 && !cluster.PodNamespaces.Contains(ns))) WantedNamespaces.Add(ns);
@@ -67,25 +71,40 @@ internal sealed partial class Causes(TraceFacts facts)
     /// <param name="rule">The VirtualService, as <c>namespace/name</c>; empty when none routes.</param>
     public Problem MissingCluster(string cluster, string rule)
     {
-        var owner = rule.Length > 0 ? $"VirtualService {rule} in {Config.Context}" : facts.Client.ToString();
+        var owner = Named("VirtualService", rule, facts.Client.ToString());
         if (!ResourceNames.TryParseOutbound(cluster, out var port, out var subset, out var fqdn, out _))
             return Faults.Of("ISM2031", owner, "", $"leads to {cluster}, which the proxy does not have", "isthmus proxy-config clusters shows those it has");
-        if (facts.Host(fqdn) is not { } host) return NoSuchHost(owner, "spec.http[*].route[*].destination.host", fqdn, $"routes to {fqdn}, and no Service or ServiceEntry has that name");
+        if (facts.Host(fqdn) is not { } host) return NoSuchHost(owner, RouteField(rule, fqdn, "", "host"), fqdn, $"routes to {fqdn}, and no Service or ServiceEntry has that name");
         if (host.Services.Count > 0 && host.Services.All(service => service.Port(port) is null))
-            return Faults.Of(NoSuchPort, owner, "spec.http[*].route[*].destination.port.number", $"routes to port {port} of {host.Services[0].Name}, which has {Ports(host.Services[0].Service)}", "name one of its ports");
+            return Faults.Of(NoSuchPort, owner, RouteField(rule, fqdn, subset, "port.number"), $"routes to port {port} of {host.Services[0].Name}, which has {Ports(host.Services[0].Service)}", "name one of its ports");
         if (subset.Length > 0)
         {
             var rules = RulesFor(host).ToList();
             var known = rules.SelectMany(candidate => candidate.Subsets).Select(candidate => candidate.Name).Distinct().ToList();
             if (!known.Contains(subset))
             {
-                return Faults.Of("ISM2032", owner, "spec.http[*].route[*].destination.subset", rules.Count == 0
+                return Faults.Of("ISM2032", owner, RouteField(rule, fqdn, subset, "subset"), rules.Count == 0
                     ? $"routes to subset {subset} of {host.Fqdn}, and no DestinationRule defines subsets of it"
                     : $"routes to subset {subset} of {host.Fqdn}, which DestinationRule {rules[0].Namespace}/{rules[0].Name} does not define: it has {(known.Count == 0 ? "none" : string.Join(", ", known))}",
                     rules.Count == 0 ? $"add a DestinationRule for {host.Fqdn} with subset {subset}" : $"name one of these subsets, or define {subset} in DestinationRule {rules[0].Namespace}/{rules[0].Name}");
             }
         }
         return Hidden(host) ?? Unwatched(host.Services) ?? NotTold(host);
+    }
+
+    /// <summary>Where in a VirtualService a destination stands.</summary>
+    private string RouteField(string rule, string fqdn, string subset, string field)
+    {
+        var routes = Config.Istio<VirtualService>().FirstOrDefault(candidate => $"{candidate.Namespace}/{candidate.Name}" == rule)?.Http ?? [];
+        for (var i = 0; i < routes.Count; i++)
+        {
+            for (var j = 0; j < routes[i].Destinations.Count; j++)
+            {
+                var destination = routes[i].Destinations[j].Destination;
+                if (destination.Subset == subset && (destination.Host == fqdn || fqdn.StartsWith($"{destination.Host}.", StringComparison.Ordinal))) return $"spec.http[{i}].route[{j}].destination.{field}";
+            }
+        }
+        return $"spec.http[*].route[*].destination.{field}";
     }
 
     /// <summary>What keeps a host from the caller by intention.</summary>
@@ -190,7 +209,9 @@ internal sealed partial class Causes(TraceFacts facts)
         return row[^1];
     }
 
-    private IEnumerable<DestinationRule> RulesFor(MeshHost host) => Config.Istio<DestinationRule>().Where(rule =>
+    private IEnumerable<DestinationRule> RulesFor(MeshHost host) => RulesOf(Config, host);
+
+    private IEnumerable<DestinationRule> RulesOf(ClusterObjects cluster, MeshHost host) => cluster.Istio<DestinationRule>().Where(rule =>
         Visibility.Allows(rule.ExportTo, rule.Namespace, facts.Client.Namespace)
         && (Hosts.Covers(rule.Host, host.Fqdn) || (!rule.Host.Contains('.', StringComparison.Ordinal) && $"{rule.Host}.{rule.Namespace}.svc.{WellKnown.DefaultDomainSuffix}" == host.Fqdn)));
 

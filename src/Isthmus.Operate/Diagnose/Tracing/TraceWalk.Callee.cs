@@ -19,6 +19,9 @@ internal sealed partial class TraceWalk
     private void WalkPod(EndpointWay? way, ClusterObjects cluster, Pod pod, IPEndPoint address, ProxyView? client)
     {
         var name = PodRef.Of(cluster, pod);
+        var (own, their) = (Home.NetworkOf(facts.ClientPod), cluster.NetworkOf(pod));
+        if (way is { Endpoint.IsGateway: false } && cluster != Home && own != their && own.Length > 0 && way.Endpoint.Address.Equals(address))
+            Warn("network", $"{address} of {their} is called directly from {own}", _causes.CalledDirectly(their, cluster));
         if (ClusterObjects.Sidecar(pod) is null)
         {
             if (way is { IsMeshTls: true })

@@ -25,7 +25,11 @@ internal sealed partial class TraceWalk
         if (ClusterObjects.Sidecar(pod) is null) return Ok("client", where, ("sidecar", "none: its calls leave in plain text"), ("account", pod.Spec.ServiceAccountName));
         if (!facts.Proxies.TryGetValue(facts.Client, out _sidecar))
         {
-            if (!facts.Silent.TryGetValue(facts.Client, out var why)) return !WantedProxies.Add(facts.Client) && false;
+            if (!facts.Silent.TryGetValue(facts.Client, out var why))
+            {
+                WantedProxies.Add(facts.Client);
+                return false;
+            }
             return Fail("client", where, Faults.Of("ISM2002", facts.Client.ToString(), "", $"its proxy does not answer: {why}", $"kubectl --context={facts.Client.Context} -n {facts.Client.Namespace} logs {facts.Client.Name} -c istio-proxy"));
         }
         var certificate = _sidecar.Certificate("default");

@@ -43,11 +43,10 @@ internal sealed partial class TraceWalk
         }
         Ok("listener", specific is null ? $"{listener.Name}: no other takes {_destination}" : listener.Name);
         var looks = listener.Chains.NeedsBytes(_destination.Port);
-        var facts2 = new ConnectionFacts(_destination, ClientEnd,
-            looks && _kind == "tls" && (listener.InspectTls?.Contains(_destination.Port) ?? false) ? facts.Target.Host : "",
-            looks && _kind == "tls" && (listener.InspectTls?.Contains(_destination.Port) ?? false) ? "tls" : "raw_buffer",
-            looks && _kind == "http" && (listener.InspectHttp?.Contains(_destination.Port) ?? false) ? PlainHttp : []);
-        if (listener.Chains.Find(facts2) is not { } chain)
+        var isTls = looks && _kind == "tls" && (listener.InspectTls?.Contains(_destination.Port) ?? false);
+        var isHttp = looks && _kind == "http" && (listener.InspectHttp?.Contains(_destination.Port) ?? false);
+        var connection = new ConnectionFacts(_destination, ClientEnd, isTls ? facts.Target.Host : "", isTls ? "tls" : "raw_buffer", isHttp ? PlainHttp : []);
+        if (listener.Chains.Find(connection) is not { } chain)
         {
             Fail("filter chain", $"none of {listener.Name}", Faults.Of("ISM2021", facts.Client.ToString(), $"listener {listener.Name}", $"no filter chain takes a connection of kind {_kind}", "look at it with 'isthmus proxy-config listeners'"));
             return;
@@ -86,7 +85,7 @@ internal sealed partial class TraceWalk
         if (decision.Route is not { } route)
         {
             var owner = RuleOf(table, host, host.Routes.FirstOrDefault());
-            Fail("route", $"{host.Name}: no route for {Path}", Faults.Of("ISM2024", owner.Length > 0 ? $"VirtualService {owner}" : $"virtual host {host.Name}", "spec.http[*].match",
+            Fail("route", $"{host.Name}: no route for {Path}", Faults.Of("ISM2024", _causes.Named("VirtualService", owner, $"virtual host {host.Name}"), "spec.http[*].match",
                 $"none of its routes matches GET {Path}: the answer is 404", "add a route that matches it, or one without match at the end"));
             return;
         }
@@ -95,7 +94,7 @@ internal sealed partial class TraceWalk
 
     private void WalkAct(ProxyView view, HttpAction http, VirtualHostSnapshot host, RouteSnapshot route, string rule)
     {
-        var owner = rule.Length > 0 ? $"VirtualService {rule}" : $"virtual host {host.Name}";
+        var owner = _causes.Named("VirtualService", rule, $"virtual host {host.Name}");
         var summary = $"{host.Name}, route {route.Name}";
         switch (route.Act)
         {

@@ -6,13 +6,23 @@ namespace Isthmus.Tests.Operate.Diagnose;
 
 public sealed class MeshVerificationTests
 {
+    private static readonly DateTimeOffset Now = new(2026, 6, 1, 0, 0, 0, TimeSpan.Zero);
+
+    private static RemoteSecretFacts SecretFor(string cluster, string server) => new("istio-system/istio-remote-secret-" + cluster, cluster, server, null, "");
+
     private static ClusterFacts Healthy(int number, string network) => new(
         $"c{number}", "", $"east{number}", true, new ValueMap<bool>([new($"istiod-{number}", true)]), network, "mesh1", "cluster.local", "AB12",
         [new GatewayFacts("istio-system/gw", network, [$"172.18.0.{number}"], 1, true)], true,
-        [new WatchedCluster($"east{3 - number}", "istio-system/remote", "synced", "")], []);
+        [new WatchedCluster($"east{3 - number}", "istio-system/remote", "synced", "")], [])
+        {
+            Server = $"https://172.18.0.{number}:6443",
+            RemoteSecrets = [SecretFor($"east{3 - number}", $"https://172.18.0.{3 - number}:6443")],
+            PodRanges = [$"10.{number}.0.0/16"],
+            ProxyNetworks = [network],
+        };
 
     private static IEnumerable<string> Codes(params ClusterFacts[] clusters) =>
-        MeshVerification.Run(clusters).Select(check => check.Problem?.Code).OfType<string>();
+        MeshVerification.Run(clusters, Now).Select(check => check.Problem?.Code).OfType<string>();
 
     [Fact]
     public void Two_networks_with_gateways_and_mutual_secrets_are_one_mesh() => Assert.Empty(Codes(Healthy(1, "n1"), Healthy(2, "n2")));
@@ -35,7 +45,7 @@ public sealed class MeshVerificationTests
     public void What_control_planes_find_odd_is_told_as_they_tell_it()
     {
         var odd = new Core.Problems.Problem("IST0170", "Service shop/orders", "spec.ports", "port 80 is named 'web' in c2 and 'http' in c1; joined by number", "", Core.Problems.Severity.Warning);
-        var check = Assert.Single(MeshVerification.Run([Healthy(1, "n1") with { Problems = [odd] }, Healthy(2, "n2")]), check => check.Problem is not null);
+        var check = Assert.Single(MeshVerification.Run([Healthy(1, "n1") with { Problems = [odd] }, Healthy(2, "n2")], Now), check => check.Problem is not null);
         Assert.Equal(("c1", "Service shop/orders", odd), (check.Cluster, check.Found, check.Problem));
     }
 
@@ -44,6 +54,8 @@ public sealed class MeshVerificationTests
         { "unreachable", "ISM1001" }, { "nothing installed", "ISM1002" }, { "not ready", "ISM1003" }, { "webhook", "ISM1004" }, { "no address", "ISM1005" },
         { "no endpoint", "ISM1006" }, { "no port", "ISM1007" }, { "other root", "ISM1010" }, { "other domain", "ISM1011" }, { "other mesh", "ISM1012" },
         { "no label", "ISM1013" }, { "no gateway", "ISM1014" }, { "not exposed", "ISM1015" }, { "bad token", "ISM1020" }, { "no secret", "ISM1021" },
+        { "loopback server", "ISM1022" }, { "expired token", "ISM1023" }, { "same name", "ISM1024" }, { "two secrets for one", "ISM1024" }, { "broken kubeconfig", "ISM1025" },
+        { "wrong cluster behind the secret", "ISM1026" }, { "gateway of no network", "ISM1016" }, { "proxies of another network", "ISM1017" }, { "unknown control plane", "ISM1009" },
     };
 
     [Theory]
@@ -68,9 +80,52 @@ public sealed class MeshVerificationTests
             "no gateway" => two with { Gateways = [] },
             "not exposed" => two with { ExposesServices = false },
             "bad token" => two with { Watched = [new("east1", "istio-system/remote", "syncing", "rejects the token")] },
+            "loopback server" => two with { RemoteSecrets = [SecretFor("east1", "https://127.0.0.1:6443")] },
+            "expired token" => two with { RemoteSecrets = [SecretFor("east1", "https://172.18.0.1:6443") with { Expires = Now.AddHours(-1) }] },
+            "same name" => two with { Name = "east1" },
+            "two secrets for one" => two with { RemoteSecrets = [SecretFor("east1", "https://172.18.0.1:6443"), SecretFor("east1", "https://172.18.0.1:6443") with { Secret = "istio-system/another" }] },
+            "broken kubeconfig" => two with { RemoteSecrets = [SecretFor("east1", "") with { Error = "no current-context" }] },
+            "wrong cluster behind the secret" => two with { RemoteSecrets = [SecretFor("west", "https://172.18.0.1:6443")] },
+            "gateway of no network" => two with { Gateways = [gateway, gateway with { Network = "n7" }] },
+            "proxies of another network" => two with { ProxyNetworks = ["n7"] },
+            "unknown control plane" => two with { ControlPlanes = default, Watched = [], ControlPlaneClusters = ["south"] },
             _ => two with { Watched = [] },
         };
-        var checks = MeshVerification.Run([Healthy(1, "n1"), two]);
+        var checks = MeshVerification.Run([Healthy(1, "n1"), two], Now);
         Assert.Contains(checks, check => check.Problem?.Code == code && check.Problem.Remedy.Length > 0);
     }
+
+    [Fact]
+    public void A_token_that_ends_soon_is_a_warning()
+    {
+        var two = Healthy(2, "n2") with { RemoteSecrets = [SecretFor("east1", "https://172.18.0.1:6443") with { Expires = Now.AddDays(3) }] };
+        var check = Assert.Single(MeshVerification.Run([Healthy(1, "n1"), two], Now), check => check.Problem is not null);
+        Assert.Equal(Core.Problems.Severity.Warning, check.Problem!.Severity);
+    }
+
+    [Fact]
+    public void Ranges_may_overlap_between_networks_and_not_inside_one()
+    {
+        var (one, two) = (Healthy(1, "n1") with { PodRanges = ["10.244.0.0/16"] }, Healthy(2, "n2") with { PodRanges = ["10.244.128.0/24"] });
+        Assert.Empty(Codes(one, two));
+        Assert.Equal(["ISM1030"], Codes(one, two with { NetworkLabel = "n1", ProxyNetworks = ["n1"], Gateways = [] }));
+    }
+
+    [Fact]
+    public void A_remote_cluster_is_shown_with_its_primary()
+    {
+        var remote = Healthy(2, "n2") with { ControlPlanes = default, Watched = [], ControlPlaneClusters = ["east1"], RemoteSecrets = [], TrustDomain = "", ExposesServices = false };
+        var checks = MeshVerification.Run([Healthy(1, "n1"), remote], Now);
+        Assert.DoesNotContain(checks, check => check.Problem is not null);
+        Assert.Contains(checks, check => check is { Cluster: "c2", Found: "remote, of c1" });
+    }
+
+    [Theory]
+    [InlineData("e30.eyJleHAiOjE3ODAyNzIwMDB9.x", 1780272000)]
+    [InlineData("e30.eyJzdWIiOiJhIn0.x", 0)]
+    [InlineData("opaque", 0)]
+    [InlineData("a.!!!.c", 0)]
+    [InlineData("e30.eyJleHAiOiJuZXZlciJ9.x", 0)]
+    public void The_end_of_a_token_is_read_where_it_has_one(string token, long expected) =>
+        Assert.Equal(expected == 0 ? null : DateTimeOffset.FromUnixTimeSeconds(expected), RemoteSecretFacts.ExpiryOf(token));
 }

@@ -1,0 +1,83 @@
+using System.Text.Json.Nodes;
+using Isthmus.Core.Collections;
+using Isthmus.Core.Names;
+using Isthmus.Core.Problems;
+using Isthmus.Kubernetes.Client;
+using Isthmus.Kubernetes.Objects;
+
+namespace Isthmus.Operate.Diagnose;
+
+/// <summary>What a cluster says about others, and what leads nowhere in it.</summary>
+public sealed partial class MeshFactsReader
+{
+    private static readonly ResourceKind VirtualService = new("networking.istio.io", "v1beta1", "VirtualService", "virtualservices", true);
+
+    /// <summary>Empty also for those who may not read Secrets: then only what control planes say about them is known.</summary>
+    private async Task<ValueList<RemoteSecretFacts>> SecretsAsync(KubeClient client, CancellationToken stop)
+    {
+        try
+        {
+            var secrets = await client.ListAllAsync<Secret>(Kinds.Secret, istioNamespace, new ListOptions { LabelSelector = $"{Labels.MultiCluster}=true" }, stop);
+            return secrets.OrderBy(secret => secret.Metadata.Name, StringComparer.Ordinal).SelectMany(RemoteSecretFacts.Read).ToValueList();
+        }
+        catch (KubeException e) when (e.Code is 401 or 403)
+        {
+            return [];
+        }
+    }
+
+    private static async Task<ValueList<string>> RangesAsync(KubeClient client, CancellationToken stop)
+    {
+        var nodes = await client.ListAllAsync<Node>(Kinds.Node, null, new ListOptions(), stop);
+        return nodes.Select(node => node.Spec.PodCIDR).Where(range => range.Length > 0).Distinct().Order(StringComparer.Ordinal).ToValueList();
+    }
+
+    /// <summary>What proxies of the system namespace, the gateways, were told at their start.</summary>
+    private static IEnumerable<string> OfProxies(IEnumerable<Pod> pods, string variable) =>
+        pods.SelectMany(pod => pod.Spec.Containers.Where(container => container.Name == "istio-proxy")).SelectMany(container => container.Env)
+            .Where(env => env.Name == variable).Select(env => env.Value ?? "").Where(value => value.Length > 0).Distinct().Order(StringComparer.Ordinal);
+
+    /// <summary>Injection webhooks that no API server can call: their Service is missing or has nobody behind it.</summary>
+    private static async Task<IEnumerable<Problem>> DeadWebhooksAsync(KubeClient client, CancellationToken stop)
+    {
+        var problems = new List<Problem>();
+        var configurations = await client.ListAllAsync<JsonObject>(Kinds.MutatingWebhookConfiguration, null, new ListOptions { LabelSelector = "app=sidecar-injector" }, stop);
+        foreach (var configuration in configurations)
+        {
+            var name = $"MutatingWebhookConfiguration {configuration["metadata"]?["name"]}";
+            var services = (configuration["webhooks"] as JsonArray ?? []).Select(webhook => webhook?["clientConfig"]?["service"]).OfType<JsonObject>()
+                .Select(service => (Namespace: service["namespace"]?.ToString() ?? "", Name: service["name"]?.ToString() ?? "")).Distinct();
+            foreach (var (ns, service) in services)
+            {
+                var found = await client.FindAsync<Service>(Kinds.Service, ns, service, stop);
+                if (found is { Spec.ExternalName.Length: > 0 }) continue;
+                if (found is null)
+                {
+                    problems.Add(new("ISM1008", name, "webhooks[*].clientConfig.service", $"Service {ns}/{service} does not exist, so no Pod can be injected", "install the control plane again, or delete the configuration if it is gone for good"));
+                    continue;
+                }
+                var slices = await client.ListAllAsync<EndpointSlice>(Kinds.EndpointSlice, ns, new ListOptions { LabelSelector = $"{Labels.ServiceName}={service}" }, stop);
+                if (!slices.SelectMany(slice => slice.Endpoints).Any(endpoint => endpoint.Conditions.Ready ?? true))
+                    problems.Add(new("ISM1008", name, "webhooks[*].clientConfig.service", $"Service {ns}/{service} has no ready endpoint, so no Pod can be injected", $"kubectl -n {ns} describe service {service}"));
+            }
+        }
+        return problems;
+    }
+
+    /// <summary>VirtualServices bound to Gateways that do not exist: a bare name means a Gateway of their own namespace.</summary>
+    private static async Task<IEnumerable<Problem>> LooseRoutesAsync(KubeClient client, IReadOnlyList<JsonObject> gateways, CancellationToken stop)
+    {
+        IReadOnlyList<JsonObject> routes;
+        try { routes = await client.ListAllAsync<JsonObject>(VirtualService, null, new ListOptions(), stop); }
+        catch (KubeException e) when (e.IsNotFound) { return []; }
+        var known = gateways.Select(gateway => $"{gateway["metadata"]?["namespace"]}/{gateway["metadata"]?["name"]}").ToHashSet(StringComparer.Ordinal);
+        return from route in routes
+               let ns = route["metadata"]?["namespace"]?.ToString() ?? ""
+               from item in (route["spec"]?["gateways"] as JsonArray ?? []).Select((gateway, index) => (Name: gateway?.ToString() ?? "", Index: index))
+               let full = item.Name.Contains('/', StringComparison.Ordinal) ? item.Name : $"{ns}/{item.Name}"
+               where item.Name is not ("mesh" or "") && !known.Contains(full)
+               let elsewhere = known.FirstOrDefault(other => other.EndsWith($"/{item.Name.Split('/')[^1]}", StringComparison.Ordinal))
+               select new Problem("ISM1031", $"VirtualService {ns}/{route["metadata"]?["name"]}", $"spec.gateways[{item.Index}]", $"Gateway {full} does not exist, so what it routes is not exposed",
+                   elsewhere is null ? "create the Gateway, or name another one" : $"write {elsewhere}, or put both in one namespace");
+    }
+}

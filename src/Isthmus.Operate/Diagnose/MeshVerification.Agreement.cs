@@ -1,0 +1,110 @@
+using System.Globalization;
+using System.Net;
+using Isthmus.Core.Names;
+using Isthmus.Core.Net;
+using Isthmus.Core.Problems;
+
+namespace Isthmus.Operate.Diagnose;
+
+/// <summary>Whether what clusters say about each other agrees: names, remote secrets, networks, address ranges.</summary>
+public static partial class MeshVerification
+{
+    /// <summary>A token that ends sooner is told of ahead of time.</summary>
+    private static readonly TimeSpan Soon = TimeSpan.FromDays(7);
+
+    /// <summary>A cluster without a control plane of its own is a remote of those that it names.</summary>
+    private static IEnumerable<Check> Remote(ClusterFacts cluster, List<ClusterFacts> members)
+    {
+        if (cluster.ControlPlanes.Count > 0) yield break;
+        var primaries = members.Where(other => other.ControlPlanes.Count > 0).ToList();
+        if (primaries.Count == 0) yield break;
+        var named = cluster.ControlPlaneClusters;
+        var by = primaries.Where(primary => named.Contains(primary.Name) || named.Contains("*")).ToList();
+        if (by.Count == 0 && !named.IsEmpty)
+        {
+            yield return new(cluster.Context, "primary", $"of {string.Join(", ", named)}", Wrong("ISM1009", cluster, $"Namespace {WellKnown.SystemNamespace}",
+                $"annotation {Annotations.ControlPlaneClusters} names {string.Join(", ", named)}, and no control plane of these clusters has that name: there are {string.Join(", ", primaries.Select(primary => primary.Name))}",
+                $"kubectl --context={cluster.Context} annotate namespace {WellKnown.SystemNamespace} {Annotations.ControlPlaneClusters}={primaries[0].Name} --overwrite"));
+            yield break;
+        }
+        yield return new(cluster.Context, "primary", by.Count > 0 ? $"remote, of {string.Join(", ", by.Select(primary => primary.Context))}" : "remote, of no cluster by name", null);
+    }
+
+    private static IEnumerable<Check> Names(List<ClusterFacts> installed)
+    {
+        foreach (var same in installed.Where(cluster => cluster.Name.Length > 0).GroupBy(cluster => cluster.Name, StringComparer.Ordinal).Where(group => group.Count() > 1))
+        {
+            foreach (var cluster in same.Skip(1))
+            {
+                yield return new(cluster.Context, "cluster name", same.Key, Wrong("ISM1024", cluster, "", $"is called {same.Key}, and so is {same.First().Context}: each hides the other's Pods",
+                    "set values.global.multiCluster.clusterName differently, and make the remote secrets again"));
+            }
+        }
+    }
+
+    private static IEnumerable<Check> Secrets(ClusterFacts cluster, List<ClusterFacts> members, DateTimeOffset now)
+    {
+        foreach (var secret in cluster.RemoteSecrets)
+        {
+            var problem = Judge(cluster, secret, members, now)
+                ?? (cluster.RemoteSecrets.FirstOrDefault(other => other != secret && other.Cluster == secret.Cluster) is { } twin && string.CompareOrdinal(twin.Secret, secret.Secret) < 0
+                    ? Wrong("ISM1024", cluster, $"Secret {secret.Secret}", $"names cluster {secret.Cluster}, and so does Secret {twin.Secret}: only one of them counts", "delete one of them") : null);
+            yield return new(cluster.Context, "remote secret", secret.Expires is { } end ? string.Create(CultureInfo.InvariantCulture, $"{secret.Cluster} at {secret.Server}, until {end:yyyy-MM-dd}") : $"{secret.Cluster} at {secret.Server}", problem);
+        }
+    }
+
+    private static Problem? Judge(ClusterFacts cluster, RemoteSecretFacts secret, List<ClusterFacts> members, DateTimeOffset now)
+    {
+        var @object = $"Secret {secret.Secret}";
+        var meant = members.FirstOrDefault(member => member.Name == secret.Cluster);
+        var again = $"isthmus create-remote-secret --context={meant?.Context ?? "CONTEXT"} --name={secret.Cluster} | kubectl apply -f - --context={cluster.Context}";
+        if (secret.Error.Length > 0) return Wrong("ISM1025", cluster, @object, $"cannot be used: {secret.Error}", again);
+        if (Uri.TryCreate(secret.Server, UriKind.Absolute, out var server) && (server.IsLoopback || server.Host is "0.0.0.0"))
+        {
+            return Wrong("ISM1022", cluster, @object, $"leads to {secret.Server}, which is the control plane's own Pod there and not the API server of {secret.Cluster}",
+                $"make it with the address that Pods reach: isthmus create-remote-secret --context={meant?.Context ?? "CONTEXT"} --name={secret.Cluster} --server=https://ADDRESS:6443");
+        }
+        if (secret.Expires <= now) return Wrong("ISM1023", cluster, @object, $"its token expired at {secret.Expires:u}", again);
+        if (secret.Expires - now < Soon)
+            return Wrong("ISM1023", cluster, @object, $"its token expires at {secret.Expires:u}", again) with { Severity = Severity.Warning };
+        var other = members.FirstOrDefault(member => member.Server == secret.Server && member.Name.Length > 0 && member.Name != secret.Cluster);
+        return other is null || meant?.Server == secret.Server ? null
+            : Wrong("ISM1026", cluster, @object, $"calls the cluster at {secret.Server} {secret.Cluster}, and that one calls itself {other.Name}", $"make it again with --name={other.Name}");
+    }
+
+    /// <summary>Gateways and proxies must say the same network as the cluster that they are in.</summary>
+    private static IEnumerable<Check> NetworkNames(List<ClusterFacts> installed)
+    {
+        foreach (var cluster in installed.Where(cluster => cluster.NetworkLabel.Length > 0))
+        {
+            foreach (var gateway in cluster.Gateways.Where(gateway => gateway.Network != cluster.NetworkLabel && installed.All(other => other.NetworkLabel != gateway.Network)))
+            {
+                yield return new(cluster.Context, "gateway", $"{gateway.Name} of {gateway.Network}", Wrong("ISM1016", cluster, $"Service {gateway.Name}",
+                    $"its label {Labels.Network} says {gateway.Network}, which no cluster is in; the namespace of its control plane says {cluster.NetworkLabel}",
+                    $"kubectl --context={cluster.Context} -n {gateway.Name.Split('/')[0]} label service {gateway.Name.Split('/')[^1]} {Labels.Network}={cluster.NetworkLabel} --overwrite"));
+            }
+            foreach (var network in cluster.ProxyNetworks.Where(network => network.Length > 0 && network != cluster.NetworkLabel))
+            {
+                yield return new(cluster.Context, "network", network, Wrong("ISM1017", cluster, $"Namespace {WellKnown.SystemNamespace}",
+                    $"its label {Labels.Network} says {cluster.NetworkLabel}, and proxies were started with {network} (values.global.network)", "make both alike, then restart the workloads"));
+            }
+        }
+    }
+
+    /// <summary>In one network an address can belong to one Pod only.</summary>
+    private static IEnumerable<Check> Ranges(List<ClusterFacts> installed)
+    {
+        foreach (var network in installed.GroupBy(cluster => cluster.NetworkLabel, StringComparer.Ordinal).Where(group => group.Count() > 1))
+        {
+            var ranges = network.SelectMany(cluster => cluster.PodRanges.Select(text => (Cluster: cluster, Range: Cidr.TryParse(text, out var range) ? range : (Cidr?)null))).Where(entry => entry.Range is not null).ToList();
+            foreach (var cluster in network)
+            {
+                var clash = ranges.Where(entry => entry.Cluster == cluster).SelectMany(own => ranges.TakeWhile(entry => entry.Cluster != cluster)
+                    .Where(entry => entry.Range!.Value.Contains(own.Range!.Value.Base) || own.Range.Value.Contains(entry.Range.Value.Base)).Select(entry => (Own: own.Range, Other: entry))).FirstOrDefault();
+                if (clash.Own is null) continue;
+                yield return new(cluster.Context, "address ranges", $"{clash.Own}", Wrong("ISM1030", cluster, "", $"its Pods have addresses of {clash.Own}, and those of {clash.Other.Cluster.Context} of {clash.Other.Range}, though both are in {(network.Key.Length == 0 ? "one network" : $"network {network.Key}")}",
+                    $"give the clusters ranges that do not overlap, or put them in different networks (label {Labels.Network}) with gateways between"));
+            }
+        }
+    }
+}

@@ -1,0 +1,55 @@
+using System.Globalization;
+using System.Text;
+using System.Text.Json;
+using System.Text.Json.Nodes;
+using Isthmus.Core.Problems;
+using Isthmus.Kubernetes.Client;
+using Isthmus.Kubernetes.Objects;
+
+namespace Isthmus.Operate.Diagnose;
+
+/// <summary>One entry of a remote secret: how a control plane reaches another cluster. Credentials are looked at and not kept.</summary>
+/// <param name="Secret"><c>namespace/name</c>.</param>
+/// <param name="Cluster">What it calls the cluster: the key in the Secret.</param>
+/// <param name="Server">The API server's address; empty when it cannot be read.</param>
+/// <param name="Expires">When its token does; null when it is no token, or one without end.</param>
+/// <param name="Error">Why the kubeconfig cannot be used; empty when it can.</param>
+public sealed record RemoteSecretFacts(string Secret, string Cluster, string Server, DateTimeOffset? Expires, string Error)
+{
+    public static IEnumerable<RemoteSecretFacts> Read(Secret secret)
+    {
+        foreach (var key in secret.Data.Keys.Order(StringComparer.Ordinal))
+        {
+            var text = Encoding.UTF8.GetString(secret.Bytes(key) ?? []);
+            RemoteSecretFacts facts;
+            try
+            {
+                var access = KubeConfig.Parse(text, null, $"Secret {secret.Key}, key {key}");
+                facts = new(secret.Key, key, access.Server.ToString().TrimEnd('/'), ExpiryOf(access.Token), "");
+            }
+            catch (ProblemException e)
+            {
+                facts = new(secret.Key, key, "", null, e.Message);
+            }
+            yield return facts;
+        }
+    }
+
+    /// <summary>The time in the claim <c>exp</c> of a JSON Web Token (RFC 7519 4.1.4); its signature is for the API server to check.</summary>
+    internal static DateTimeOffset? ExpiryOf(string? token)
+    {
+        if (token?.Split('.') is not [_, var payload, _]) return null;
+        var base64 = payload.Replace('-', '+').Replace('_', '/');
+        var bytes = new byte[base64.Length];
+        if (!Convert.TryFromBase64String(base64.PadRight((base64.Length + 3) / 4 * 4, '='), bytes, out var length)) return null;
+        try
+        {
+            return JsonNode.Parse(bytes.AsSpan(0, length)) is JsonObject claims && double.TryParse(claims["exp"]?.ToString(), NumberStyles.Float, CultureInfo.InvariantCulture, out var seconds) && seconds is > 0 and < 253402300800
+                ? DateTimeOffset.FromUnixTimeSeconds((long)seconds) : null;
+        }
+        catch (JsonException)
+        {
+            return null;
+        }
+    }
+}

@@ -1,0 +1,172 @@
+using Isthmus.Operate.Diagnose;
+using Isthmus.Operate.Diagnose.Tracing;
+using Xunit;
+
+namespace Isthmus.Tests.Operate.Diagnose.Tracing;
+
+public sealed class TraceWalkTests
+{
+    private static string Deployment(int replicas) => $"spec: {{replicas: {replicas}, template: {{metadata: {{labels: {{app: orders";
+
+    [Fact]
+    public void A_call_in_order_goes_both_ways_to_the_application()
+    {
+        var trace = new TraceScenario().Walk();
+        Assert.Empty(trace.Hops.Where(hop => hop.Status != HopStatus.Ok).Select(hop => $"{hop.Name}: {hop.Summary} {hop.Problem}"));
+        Assert.Equal(["client", "name", "capture", "listener", "filter chain", "route", "cluster", "endpoints"], trace.Hops.Where(hop => hop.Way == 0).Select(hop => hop.Name));
+        Assert.Equal(["TLS", "inbound", "application"], trace.Hops.Where(hop => hop.Way == 1).Select(hop => hop.Name));
+        Assert.Equal(["gateway", "SNI", "gateway chain", "gateway endpoints", "TLS", "inbound", "application"], trace.Hops.Where(hop => hop.Way == 2).Select(hop => hop.Name));
+        Assert.Equal([50, 50], trace.Ways.Select(way => way.Percent));
+        Assert.Contains("✔ The call would get through", TraceText.Write(trace, details: true));
+    }
+
+    /// <summary>What is changed, and the code, hop and object that must be named.</summary>
+    public static TheoryData<string, string, string, string> Faults => new()
+    {
+        { "name", "ISM2010", "name", "host ordrs" },
+        { "port", "ISM2030", "cluster", "Service shop/orders in c1" },
+        { "excluded from capture", "ISM2020", "capture", "Pod shop/buyer in c1" },
+        { "route to nobody", "ISM2010", "cluster", "VirtualService shop/orders in c1" },
+        { "unknown subset", "ISM2032", "cluster", "VirtualService shop/orders in c1" },
+        { "empty subset", "ISM2034", "endpoints", "DestinationRule shop/orders in c1" },
+        { "no endpoints, none selected", "ISM2049", "endpoints", "Service shop/orders in c1" },
+        { "no endpoints, scaled down", "ISM2048", "endpoints", "Deployment shop/orders in c1" },
+        { "not watched", "ISM1021", "endpoints", "control plane of c1" },
+        { "rejected token", "ISM1020", "endpoints", "Secret istio-system/remote in c1" },
+        { "gateway without address", "ISM1005", "endpoints", "Service istio-system/east in c2" },
+        { "gateway of another network", "ISM1016", "endpoints", "Service istio-system/east in c2" },
+        { "gateway without listener", "ISM1015", "gateway listener", "cluster c2" },
+        { "gateway selects others", "ISM2052", "gateway listener", "Gateway istio-system/cross in c2" },
+        { "gateway hides the host", "ISM2055", "gateway chain", "Gateway istio-system/cross in c2" },
+        { "plain to the gateway", "ISM2056", "TLS", "DestinationRule shop/orders in c1" },
+        { "plain to strict", "ISM2057", "TLS", "DestinationRule shop/orders in c1" },
+        { "another root", "ISM1010", "TLS", "CA of c2" },
+        { "expired", "ISM2061", "TLS", "Pod shop/orders-a in c1" },
+        { "another account", "ISM2062", "TLS", "Pod shop/orders-a in c1" },
+        { "nobody listens", "ISM2070", "application", "Service shop/orders in c1" },
+        { "declared and closed", "ISM2072", "application", "Pod shop/orders-a in c1" },
+        { "loopback only", "ISM2071", "application", "Pod shop/orders-a in c1" },
+        { "hidden by exportTo", "ISM2012", "cluster", "Service shop/orders in c1" },
+        { "application says no", "ISM2073", "call", "Pod shop/orders-a in c1" },
+    };
+
+    [Theory]
+    [MemberData(nameof(Faults))]
+    public void The_first_cause_is_named(string fault, string code, string hop, string @object)
+    {
+        var scenario = new TraceScenario();
+        var trace = scenario.Walk(Inject(scenario, fault));
+        var failure = Assert.IsType<Hop>(trace.Failure);
+        Assert.Equal((code, hop, @object), (failure.Problem?.Code, failure.Name, failure.Problem?.Object.Split(": ")[0]));
+        Assert.NotEmpty(failure.Problem!.Remedy);
+        Assert.Contains($"({code})", TraceText.Write(trace, details: false));
+    }
+
+    private static string Inject(TraceScenario s, string fault)
+    {
+        const string cluster = "outbound|80||" + TraceScenario.Fqdn;
+        const string rule = "{apiVersion: networking.istio.io/v1beta1, kind: DestinationRule, metadata: {name: orders, namespace: shop}, spec: {host: orders, subsets: [{name: v2, labels: {version: v2}}]}}";
+        var noEndpoints = s.Client.Replace("\"lb_endpoints\": [", "\"ignored\": [", StringComparison.Ordinal);
+        var disabled = s.Client.Replace("\"tlsMode\": \"istio\"}, \"transport_socket\"", "\"tlsMode\": \"never\"}, \"transport_socket\"", StringComparison.Ordinal)
+            .Replace("\"type\": \"EDS\"", "\"type\": \"EDS\", \"metadata\": {\"filter_metadata\": {\"istio\": {\"config\": \"/apis/x/v1/namespaces/shop/destination-rule/orders\"}}}", StringComparison.Ordinal);
+        switch (fault)
+        {
+            case "name":
+                s.Client = s.Client.Replace("\"host\": \"orders\"", "\"host\": \"ordrs\"", StringComparison.Ordinal).Replace("[\"10.96.0.5\"], \"by\": \"sidecar\"", "[], \"by\": \"\"", StringComparison.Ordinal);
+                return "ordrs";
+            case "port": return "orders:81";
+            case "excluded from capture":
+                s.One = s.One.Replace("-x, \"\"", "-x, 10.96.0.0/16", StringComparison.Ordinal) + "\n---\n" + Slice;
+                break;
+            case "route to nobody": s.Client = s.Client.Replace($"\"route\": {{\"cluster\": \"{cluster}\"}}", "\"route\": {\"cluster\": \"outbound|80||bills.shop.svc.cluster.local\"}", StringComparison.Ordinal); break;
+            case "unknown subset": s.Client = s.Client.Replace($"\"route\": {{\"cluster\": \"{cluster}\"}}", $"\"route\": {{\"cluster\": \"outbound|80|v3|{TraceScenario.Fqdn}\"}}", StringComparison.Ordinal); break;
+            case "empty subset":
+                s.Client = noEndpoints.Replace(cluster, $"outbound|80|v2|{TraceScenario.Fqdn}", StringComparison.Ordinal);
+                s.One += "\n---\n" + rule;
+                break;
+            case "no endpoints, none selected":
+                s.Client = noEndpoints;
+                (s.One, s.Two) = (s.One.Replace("selector: {app: orders}", "selector: {app: order}", StringComparison.Ordinal), s.Two.Replace("selector: {app: orders}", "selector: {app: order}", StringComparison.Ordinal));
+                break;
+            case "no endpoints, scaled down":
+                s.Client = noEndpoints;
+                (s.One, s.Two) = (Without(s.One.Replace(Deployment(1), Deployment(0), StringComparison.Ordinal), "orders-a"), Without(s.Two, "orders-b").Replace("selector: {app: orders}", "selector: {app: none}", StringComparison.Ordinal));
+                break;
+            case "not watched": (s.Client, s.One, s.Watched) = (noEndpoints, Without(s.One, "orders-a"), []); break;
+            case "rejected token": (s.Client, s.One, s.Watched) = (noEndpoints, Without(s.One, "orders-a"), [new("c2", "istio-system/remote", "timeout", "rejects the token")]); break;
+            case "gateway without address": (s.Client, s.One, s.Two) = (noEndpoints, Without(s.One, "orders-a"), s.Two.Replace("{loadBalancer: {ingress: [{ip: 172.18.2.1}]}}", "{}", StringComparison.Ordinal)); break;
+            case "gateway of another network": (s.Client, s.One, s.Two) = (noEndpoints, Without(s.One, "orders-a"), s.Two.Replace("labels: {topology.istio.io/network: n2}}, spec", "labels: {topology.istio.io/network: n7}}, spec", StringComparison.Ordinal)); break;
+            case "gateway without listener": (s.Two, s.Gateway) = (s.Two.Replace("AUTO_PASSTHROUGH", "PASSTHROUGH", StringComparison.Ordinal), s.Gateway.Replace("\"port_value\": 15443}}, \"listener_filters\"", "\"port_value\": 15444}}, \"listener_filters\"", StringComparison.Ordinal)); break;
+            case "gateway selects others": (s.Two, s.Gateway) = (s.Two.Replace("selector: {istio: eastwest}, servers", "selector: {istio: west}, servers", StringComparison.Ordinal), s.Gateway.Replace("\"port_value\": 15443}}, \"listener_filters\"", "\"port_value\": 15444}}, \"listener_filters\"", StringComparison.Ordinal)); break;
+            case "gateway hides the host": (s.Two, s.Gateway) = (s.Two.Replace("*.local", "*.bank.svc.cluster.local", StringComparison.Ordinal), s.Gateway.Replace($"[\"{TraceScenario.Sni}\"]", "[\"outbound_.80_._.x.bank.svc.cluster.local\"]", StringComparison.Ordinal)); break;
+            case "plain to the gateway": s.Client = disabled.Replace("\"address\": \"10.1.0.5\"", "\"address\": \"10.1.0.77\"", StringComparison.Ordinal); break;
+            case "plain to strict":
+                s.Client = disabled;
+                s.One += "\n---\n{apiVersion: security.istio.io/v1beta1, kind: PeerAuthentication, metadata: {name: locked, namespace: shop}, spec: {mtls: {mode: STRICT}}}";
+                break;
+            case "another root": s.CalleeThere = TraceScenario.Stranger; break;
+            case "expired": s.Callee = s.ExpiredCallee; break;
+            case "another account": s.Client = s.Client.Replace("\"exact\": \"spiffe://cluster.local/ns/shop/sa/orders\"", "\"exact\": \"spiffe://cluster.local/ns/shop/sa/bank\"", StringComparison.Ordinal); break;
+            case "nobody listens":
+                s.Callee = s.Callee.Replace("0.0.0.0:8080\"", "0.0.0.0:9090\"", StringComparison.Ordinal);
+                s.One = s.One.Replace("containerPort: 8080", "containerPort: 9090", StringComparison.Ordinal);
+                break;
+            case "declared and closed": s.Callee = s.Callee.Replace("0.0.0.0:8080\"", "0.0.0.0:9090\"", StringComparison.Ordinal); break;
+            case "loopback only": s.Callee = s.Callee.Replace("0.0.0.0:8080\"", "127.0.0.1:8080\"", StringComparison.Ordinal); break;
+            case "hidden by exportTo":
+                s.Client = s.Client.Replace("\"domains\": [\"orders\", \"orders.shop\", \"" + TraceScenario.Fqdn + "\"]", "\"domains\": [\"elsewhere\"]", StringComparison.Ordinal).Replace($"\"name\": \"{cluster}\"", "\"name\": \"gone\"", StringComparison.Ordinal);
+                s.One = s.One.Replace("kind: Service, metadata: {name: orders, namespace: shop}", "kind: Service, metadata: {name: orders, namespace: shop, annotations: {networking.istio.io/exportTo: bank}}", StringComparison.Ordinal) + "\n---\n" + Slice;
+                break;
+            case "application says no":
+                s.Call = new("GET /", true, 503, 3, "10.1.0.5:8080", "-", "", []);
+                s.Sighted = [new(new("c1", "shop", "orders-a"), true, 2, 1, 503, "-", "", "", "10.1.0.5:8080", "", "", "")];
+                break;
+        }
+        return "orders";
+    }
+
+    private const string Slice = "{apiVersion: discovery.k8s.io/v1, kind: EndpointSlice, metadata: {name: orders-x, namespace: shop, labels: {kubernetes.io/service-name: orders}}, endpoints: [{addresses: [10.1.0.5], conditions: {ready: true}}], ports: [{name: http, port: 8080}]}";
+
+    private static string Without(string yaml, string pod) => string.Join("\n---\n", yaml.Split("---").Where(document => !document.Contains($"kind: Pod, metadata: {{name: {pod}", StringComparison.Ordinal)).Select(document => document.Trim()));
+
+    [Fact]
+    public void A_call_that_got_through_proves_what_configuration_seemed_to_forbid()
+    {
+        var scenario = new TraceScenario { Call = new("GET /", true, 200, 3, "10.1.0.5:8080", "-", "", []) };
+        scenario.Callee = scenario.Callee.Replace("0.0.0.0:8080\"", "0.0.0.0:9090\"", StringComparison.Ordinal);
+        var trace = scenario.Walk();
+        Assert.True(trace.Succeeds);
+        Assert.Contains(trace.Hops, hop => hop is { Name: "application", Status: HopStatus.Warning });
+    }
+
+    [Fact]
+    public void Without_endpoints_but_with_pods_the_proxy_has_not_been_told()
+    {
+        var scenario = new TraceScenario();
+        scenario.Client = scenario.Client.Replace("\"lb_endpoints\": [", "\"ignored\": [", StringComparison.Ordinal);
+        Assert.Equal("ISM2014", scenario.Walk().Failure?.Problem?.Code);
+    }
+
+    [Theory]
+    [InlineData("orders", "", "orders", 0, "")]
+    [InlineData("Orders.Shop.:8080/a?b=c", "", "orders.shop", 8080, "/a?b=c")]
+    [InlineData("https://vault", "https", "vault", 0, "")]
+    [InlineData("tcp://10.0.0.1:5432", "tcp", "10.0.0.1", 5432, "")]
+    public void Targets_are_read(string text, string scheme, string host, int port, string path) => Assert.Equal(new TraceTarget(scheme, host, port, path), TraceTarget.Parse(text));
+
+    [Theory]
+    [InlineData("")]
+    [InlineData("orders:0")]
+    [InlineData("orders:x")]
+    [InlineData("ftp://orders")]
+    [InlineData("or ders")]
+    [InlineData("orders/a b")]
+    public void Targets_that_are_none_are_refused(string text) => Assert.Contains("target", Assert.Throws<Core.Problems.ProblemException>(() => TraceTarget.Parse(text)).Message);
+
+    [Theory]
+    [InlineData("orders", "orders", 0)]
+    [InlineData("orders", "ordres", 2)]
+    [InlineData("orders", "order", 1)]
+    [InlineData("", "abc", 3)]
+    public void Names_are_as_far_apart_as_letters_must_change(string a, string b, int distance) => Assert.Equal(distance, Causes.Distance(a, b));
+}

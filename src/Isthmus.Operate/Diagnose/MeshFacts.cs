@@ -192,8 +192,12 @@ public sealed partial class MeshFactsReader(string istioNamespace)
         return answers.SelectMany(answer => (answer.Answer as JsonArray ?? []).OfType<JsonObject>())
             .Select(line => new Problem(line["code"]?.ToString() ?? "", line["object"]?.ToString() ?? "", line["path"]?.ToString() ?? "", line["message"]?.ToString() ?? "",
                 line["remedy"]?.ToString() ?? "", Enum.TryParse<Severity>(line["severity"]?.ToString(), out var severity) ? severity : Severity.Error))
-            .Distinct().ToValueList();
+            .Distinct().Where(problem => !IsOwn(problem)).ToValueList();
     }
+
+    /// <summary>Each cluster has a DNS and perhaps a control plane of its own: that they differ is nobody's mistake.</summary>
+    private bool IsOwn(Problem problem) =>
+        problem is { Code: "IST0170", Severity: not Severity.Error } && (problem.Object.StartsWith("Service kube-system/", StringComparison.Ordinal) || problem.Object.StartsWith($"Service {istioNamespace}/{WellKnown.Istiod}", StringComparison.Ordinal));
 
     private static async Task<ValueList<string>> UntrustedAsync(KubeClient client, string root, CancellationToken stop)
     {

@@ -57,7 +57,9 @@ public sealed partial class MeshFactsReader
                     continue;
                 }
                 var slices = await client.ListAllAsync<EndpointSlice>(Kinds.EndpointSlice, ns, new ListOptions { LabelSelector = $"{Labels.ServiceName}={service}" }, stop);
-                if (!slices.SelectMany(slice => slice.Endpoints).Any(endpoint => endpoint.Conditions.Ready ?? true))
+                // A Service without selector may have Endpoints that somebody wrote, as the older form of primary-remote does.
+                if (!slices.SelectMany(slice => slice.Endpoints).Any(endpoint => endpoint.Conditions.Ready ?? true)
+                    && (await client.FindAsync<Endpoints>(Kinds.Endpoints, ns, service, stop))?.Subsets.Any(subset => subset.Addresses.Count > 0) != true)
                     problems.Add(new("ISM1008", name, "webhooks[*].clientConfig.service", $"Service {ns}/{service} has no ready endpoint, so no Pod can be injected", $"kubectl -n {ns} describe service {service}"));
             }
         }

@@ -9,9 +9,6 @@ namespace Isthmus.Operate.Diagnose;
 /// <summary>Whether what clusters say about each other agrees: names, remote secrets, networks, address ranges.</summary>
 public static partial class MeshVerification
 {
-    /// <summary>A token that ends sooner is told of ahead of time.</summary>
-    private static readonly TimeSpan Soon = TimeSpan.FromDays(7);
-
     /// <summary>A cluster without a control plane of its own is a remote of those that it names.</summary>
     private static IEnumerable<Check> Remote(ClusterFacts cluster, List<ClusterFacts> members)
     {
@@ -61,12 +58,10 @@ public static partial class MeshVerification
         if (secret.Error.Length > 0) return Wrong("ISM1025", cluster, @object, $"cannot be used: {secret.Error}", again);
         if (Uri.TryCreate(secret.Server, UriKind.Absolute, out var server) && (server.IsLoopback || server.Host is "0.0.0.0"))
         {
-            return Wrong("ISM1022", cluster, @object, $"leads to {secret.Server}, which is the control plane's own Pod there and not the API server of {secret.Cluster}",
+            return Wrong("ISM1027", cluster, @object, $"leads to {secret.Server}, which is the control plane's own Pod there and not the API server of {secret.Cluster}",
                 $"make it with the address that Pods reach: isthmus create-remote-secret --context={meant?.Context ?? "CONTEXT"} --name={secret.Cluster} --server=https://ADDRESS:6443");
         }
         if (secret.Expires <= now) return Wrong("ISM1023", cluster, @object, $"its token expired at {secret.Expires:u}", again);
-        if (secret.Expires - now < Soon)
-            return Wrong("ISM1023", cluster, @object, $"its token expires at {secret.Expires:u}", again) with { Severity = Severity.Warning };
         var other = members.FirstOrDefault(member => member.Server == secret.Server && member.Name.Length > 0 && member.Name != secret.Cluster);
         return other is null || meant?.Server == secret.Server ? null
             : Wrong("ISM1026", cluster, @object, $"calls the cluster at {secret.Server} {secret.Cluster}, and that one calls itself {other.Name}", $"make it again with --name={other.Name}");

@@ -24,7 +24,7 @@ internal static class CallReading
 
     public static IEnumerable<Sighting> Sightings(PodRef proxy, JsonNode recent) => (recent as JsonArray ?? []).OfType<JsonObject>().Select(item => new Sighting(
         proxy, Text(item["id"]).Length > 0, (double?)item["duration_ms"] ?? 0, (double?)item["response_after_ms"], (int?)item["status"] ?? 0, Text(item["flags"]), Text(item["details"]),
-        Text(item["transport_failure"]), Text(item["upstream"]), Text(item["upstream_local"]), Text(item["downstream_remote"]), Text(item["server_name"])));
+        Text(item["transport_failure"]), Text(item["upstream"]), Text(item["upstream_local"]), Text(item["downstream_remote"]), Text(item["server_name"]), Text(item["start"])));
 
     /// <summary>Of all that gateways saw, what belongs to the call: its connection is the one that the callee's proxy was called on.</summary>
     public static IReadOnlyList<Sighting> Related(IReadOnlyList<Sighting> all, JsonNode answer)
@@ -41,7 +41,11 @@ internal static class CallReading
         if (answer["seen"] is { } own)
             yield return new("caller's proxy", (double?)own["duration_ms"] ?? 0, $"{(int?)own["attempts"] ?? 0} attempt(s)" + ((double?)own["response_after_ms"] is { } first ? FormattableString.Invariant($", first byte of the answer after {first:0.#} ms") : ""));
         foreach (var sighting in sightings.Where(sighting => !sighting.IsRequest))
-            yield return new($"gateway {sighting.Proxy}", sighting.Milliseconds, $"connected {sighting.Upstream} for {sighting.ServerName}");
+        {
+            // A connection that was kept from an earlier call cost this one nothing.
+            var kept = string.CompareOrdinal(sighting.Start, Text(answer["at"])) < 0;
+            yield return new($"gateway {sighting.Proxy}", kept ? 0 : sighting.Milliseconds, $"{(kept ? "on a kept connection to" : "connected")} {sighting.Upstream} for {sighting.ServerName}");
+        }
         foreach (var sighting in sightings.Where(sighting => sighting.IsRequest))
             yield return new($"callee's proxy, {sighting.Proxy}", sighting.Milliseconds, $"answered {sighting.Status}" + (sighting.ResponseAfter is { } after ? FormattableString.Invariant($", the application began to after {after:0.#} ms") : ""));
     }

@@ -114,9 +114,10 @@ internal sealed record CallSightings(IReadOnlyList<Sighting> All)
 }
 
 /// <summary>One proxy's memory of a request or connection.</summary>
+/// <param name="Start">When it began, as text that sorts by time.</param>
 internal sealed record Sighting(
     PodRef Proxy, bool IsRequest, double Milliseconds, double? ResponseAfter, int Status, string Flags, string Details, string TransportFailure, string Upstream,
-    string UpstreamLocal, string DownstreamRemote, string ServerName);
+    string UpstreamLocal, string DownstreamRemote, string ServerName, string Start = "");
 
 internal static class Faults
 {

@@ -59,7 +59,7 @@ public sealed class TraceRun(IReadOnlyList<ClusterAccess> clusters, string istio
             called ??= walk.WantedCall;
         }
         if (calling is null || await calling is not { } answer) return trace;
-        var sightings = await Task.WhenAll(facts.Proxies.Where(proxy => proxy.Key != facts.Client && proxy.Value.CanCall).Select(proxy => RecentAsync(proxy.Key, id, stop)));
+        var sightings = await Task.WhenAll(Witnesses(facts, answer).Select(proxy => RecentAsync(proxy, id, stop)));
         facts.Sightings = new(CallReading.Related([.. sightings.SelectMany(list => list)], answer));
         facts.Call = CallReading.Read(called!, answer, facts.Sightings.All);
         walk = new TraceWalk(facts);
@@ -67,6 +67,15 @@ public sealed class TraceRun(IReadOnlyList<ClusterAccess> clusters, string istio
         if (walk.IsComplete) return trace;
         await FetchAsync(facts, walk, stop);
         return new TraceWalk(facts).Run();
+    }
+
+    /// <summary>Whom the call met: the Pod that the caller's proxy chose, or, behind a gateway, all that may have been.</summary>
+    private static IEnumerable<PodRef> Witnesses(TraceFacts facts, JsonNode answer)
+    {
+        var others = facts.Proxies.Where(proxy => proxy.Key != facts.Client && proxy.Value.CanCall).Select(proxy => proxy.Key).ToList();
+        if (!IPEndPoint.TryParse(answer["seen"]?["upstream"]?.ToString() ?? "", out var upstream) || GatewayPlace.Find(facts, upstream) is not null) return others;
+        var address = upstream.Address.ToString();
+        return others.Where(proxy => facts.Clusters.First(cluster => cluster.Context == proxy.Context).PodAt(address)?.Metadata.Name == proxy.Name);
     }
 
     private async Task<(string Namespace, string Pod)> ResolveAsync(TraceRequest request, string home, CancellationToken stop)

@@ -1,4 +1,5 @@
 using System.Net;
+using System.Text.RegularExpressions;
 using Isthmus.Core.Names;
 using Isthmus.Core.Problems;
 using Isthmus.Kubernetes.Objects;
@@ -116,8 +117,7 @@ internal sealed partial class TraceWalk
         {
             if (policy.Decide(policyFacts) is { IsAllowed: false } verdict)
             {
-                Fail("inbound", $"{chain.Name}: denied", Faults.Of("ISM2064", name.ToString(), verdict.Rule.Length > 0 ? $"policy {verdict.Rule}" : "",
-                    $"an authorization policy denies {(caller.Length > 0 ? caller : "callers without identity")}: the answer is 403", "allow it in an AuthorizationPolicy of the callee's namespace"));
+                Fail("inbound", $"{chain.Name}: denied", Denied(name, verdict.Rule, caller));
                 return null;
             }
         }
@@ -137,6 +137,18 @@ internal sealed partial class TraceWalk
         var inner = view.Snapshot.Clusters.GetValueOrDefault(cluster!);
         return inner?.Config.Inline?.Localities.SelectMany(locality => locality.Endpoints).FirstOrDefault()?.Address as IPEndPoint ?? address;
     }
+
+    /// <param name="rule">The rule that denies, named after the policy that it was made of; empty when it is that none allows.</param>
+    private static Problem Denied(PodRef callee, string rule, string caller)
+    {
+        var who = caller.Length > 0 ? caller : "callers without identity";
+        return PolicyRule().Match(rule) is { Success: true } made
+            ? Faults.Of("ISM2064", $"AuthorizationPolicy {made.Groups[1].Value}/{made.Groups[2].Value} in {callee.Context}", $"spec.rules[{made.Groups[3].Value}]", $"denies {who} at {callee}: the answer is 403", "take the caller out of the rule")
+            : Faults.Of("ISM2064", callee.ToString(), "", $"no AuthorizationPolicy that holds for it allows {who}: the answer is 403", $"allow the caller in an AuthorizationPolicy of namespace {callee.Namespace}");
+    }
+
+    [GeneratedRegex(@"^ns\[([^\]]+)\]-policy\[([^\]]+)\]-rule\[(\d+)\]")]
+    private static partial Regex PolicyRule();
 
     private void WalkApplication(PodRef name, ClusterObjects cluster, Pod pod, ProxyView view, IPEndPoint target)
     {

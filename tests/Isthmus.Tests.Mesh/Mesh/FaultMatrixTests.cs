@@ -11,11 +11,11 @@ public sealed class FaultMatrixTests(MeshRig mesh) : IClassFixture<MeshRig>
     private sealed record Fault(string Name, int Lost, Func<FaultRig, SteadyLoad, Task> Happens);
 
     [Theory]
+    [Trait("runs", "soak")]
     [InlineData(1)]
     [InlineData(2)]
     public async Task Whatever_fails_in_whatever_order_callers_are_answered_and_nothing_stale_remains(int seed)
     {
-        Assert.SkipUnless(Environment.GetEnvironmentVariable("ISTHMUS_SOAK") == "1", "long: ./test --soak");
         var lab = await mesh.LabAsync();
         var faults = new FaultRig(mesh, lab);
         var order = Faults().ToArray();

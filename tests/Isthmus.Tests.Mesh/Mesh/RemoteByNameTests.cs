@@ -58,9 +58,9 @@ public sealed class RemoteByNameTests
         """;
 
     [Fact]
+    [Trait("runs", "soak")]
     public async Task A_remote_follows_the_host_name_of_its_control_plane_and_leaves_nothing_behind()
     {
-        Assert.SkipWhen(Environment.GetEnvironmentVariable("ISTHMUS_SOAK") is null, "runs with ISTHMUS_SOAK");
         await using var shell = await GuideShell.CreateAsync();
         Assert.Contains("front.names.svc.cluster.local cannot be resolved here", await ExpectAsync(shell, Up), StringComparison.Ordinal);
         Assert.Contains("2/2", await ExpectAsync(shell, Workload), StringComparison.Ordinal);

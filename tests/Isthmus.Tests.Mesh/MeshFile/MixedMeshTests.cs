@@ -57,6 +57,7 @@ public sealed class MixedMeshTests
     }
 
     [Theory]
+    [Trait("runs", "soak")]
     [InlineData("three networks where one has two clusters", 4, """
           networks: [{name: north}, {name: south}, {name: west}]
           clusters:
@@ -87,7 +88,6 @@ public sealed class MixedMeshTests
         """)]
     public async Task Every_cluster_reaches_every_other(string what, int count, string spec)
     {
-        Assert.SkipWhen(Environment.GetEnvironmentVariable("ISTHMUS_SOAK") is null, "runs with ISTHMUS_SOAK");
         TestContext.Current.TestOutputHelper?.WriteLine(what);
         await using var shell = await GuideShell.CreateAsync();
         string[] clusters = [.. Enumerable.Range(1, count).Select(number => $"cluster{number}")];

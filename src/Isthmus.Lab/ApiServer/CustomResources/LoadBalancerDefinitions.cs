@@ -15,7 +15,7 @@ internal static class LoadBalancerDefinitions
             Column("Auto Assign", "boolean", ".spec.autoAssign"),
             Column("Avoid Buggy IPs", "boolean", ".spec.avoidBuggyIPs"),
             Column("Addresses", "string", ".spec.addresses"),
-        ]);
+        ], "spec");
         yield return Definition("L2Advertisement", "l2advertisements", AdvertisementSpec(),
         [
             Column("IPAddressPools", "string", ".spec.ipAddressPools"),
@@ -53,7 +53,7 @@ internal static class LoadBalancerDefinitions
             ["interfaces"] = List(Text("")),
         });
 
-    private static JsonObject Definition(string kind, string plural, JsonObject spec, JsonArray columns)
+    private static JsonObject Definition(string kind, string plural, JsonObject spec, JsonArray columns, params string[] required)
     {
         var schema = Object("", new()
         {
@@ -62,7 +62,7 @@ internal static class LoadBalancerDefinitions
             ["metadata"] = new JsonObject { ["type"] = "object" },
             ["spec"] = spec,
             ["status"] = new JsonObject { ["type"] = "object", ["x-kubernetes-preserve-unknown-fields"] = true },
-        }, "spec");
+        }, required);
         var version = new JsonObject
         {
             ["name"] = "v1beta1",

@@ -135,7 +135,7 @@ public sealed partial class TraceTests(MeshRig mesh) : IClassFixture<MeshRig>
     {
         var kubeconfig = (await mesh.LabAsync()).Kubeconfig;
         using var run = new TraceRun([.. MeshRig.Clusters.Select(context => KubeConfig.Load(kubeconfig, context, _ => null))], "istio-system", TimeProvider.System, new Random());
-        return await run.RunAsync(new($"deployment/{caller}", Name("ns"), TraceTarget.Parse(target), true, TimeSpan.FromSeconds(5)), TestContext.Current.CancellationToken);
+        return await run.RunAsync(new($"deployment/{caller}", Name("ns"), TraceTarget.Parse(target), true, TimeSpan.FromSeconds(3)), TestContext.Current.CancellationToken);
     }
 
     private async Task ReadyAsync()

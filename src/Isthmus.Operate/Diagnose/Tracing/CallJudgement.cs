@@ -13,7 +13,9 @@ internal static class CallJudgement
     {
         if (trace.Failure is { } failure) trace = Promote(trace, failure);
         if (facts.Call is not { } call) return trace;
-        if (call.Answered && call.Status < 500)
+        // A proxy that forbids answers as an application would.
+        var isDenied = call.Status is 401 or 403 && (trace.Hops.Any(hop => hop.Problem?.Code == "ISM2064") || facts.Sightings.All.Any(sighting => sighting.Details.StartsWith("rbac_access_denied", StringComparison.Ordinal)));
+        if (call.Answered && call.Status < 500 && !isDenied)
         {
             return Append(Soften(trace, call), HopStatus.Ok, call, null);
         }

@@ -48,6 +48,7 @@ public sealed class TraceWalkTests
         { "loopback only", "ISM2071", "application", "Pod shop/orders-a in c1" },
         { "hidden by exportTo", "ISM2012", "cluster", "Service shop/orders in c1" },
         { "application says no", "ISM2073", "call", "Pod shop/orders-a in c1" },
+        { "denied", "ISM2064", "inbound", "AuthorizationPolicy shop/barred in c1" },
     };
 
     [Theory]
@@ -116,6 +117,10 @@ public sealed class TraceWalkTests
             case "hidden by exportTo":
                 s.Client = s.Client.Replace("\"domains\": [\"orders\", \"orders.shop\", \"" + TraceScenario.Fqdn + "\"]", "\"domains\": [\"elsewhere\"]", StringComparison.Ordinal).Replace($"\"name\": \"{cluster}\"", "\"name\": \"gone\"", StringComparison.Ordinal);
                 s.One = s.One.Replace("kind: Service, metadata: {name: orders, namespace: shop}", "kind: Service, metadata: {name: orders, namespace: shop, annotations: {networking.istio.io/exportTo: bank}}", StringComparison.Ordinal) + "\n---\n" + Slice;
+                break;
+            case "denied":
+                s.Callee = s.Callee.Replace("\"http_filters\": [", "\"http_filters\": [{\"name\": \"envoy.filters.http.rbac\", \"typed_config\": {\"@type\": \"type.googleapis.com/envoy.extensions.filters.http.rbac.v3.RBAC\", \"rules\": {\"action\": \"DENY\", \"policies\": {\"ns[shop]-policy[barred]-rule[0]\": {\"permissions\": [{\"any\": true}], \"principals\": [{\"any\": true}]}}}}}, ", StringComparison.Ordinal);
+                s.Call = new("GET /", true, 403, 3, "10.1.0.5:8080", "-", "via_upstream", []);
                 break;
             case "application says no":
                 s.Call = new("GET /", true, 503, 3, "10.1.0.5:8080", "-", "", []);

@@ -24,6 +24,7 @@ public sealed record CaSnapshot(string Source, CaBundle Bundle, string RootsPem,
 public sealed partial class CaState(KubeClient client, string ns, Func<string> trustDomain, TimeProvider time, ILogger<CaState> log)
 {
     private const int RootYears = 10;
+    private static readonly TimeSpan Retry = TimeSpan.FromSeconds(1);
 
     private readonly TaskCompletionSource _ready = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private volatile CaSnapshot? _current;
@@ -45,12 +46,35 @@ public sealed partial class CaState(KubeClient client, string ns, Func<string> t
         var informer = new Informer<Secret>(client, Kinds.Secret, new InformerSettings { Namespace = ns, FieldSelector = $"metadata.name={WellKnown.CaCerts}" }, time);
         await informer.RunAsync(async changes =>
         {
-            var secret = changes.Count > 0 ? changes[^1].Object : null;
-            if (secret is not null) Take(secret);
             // Only when there is none at all: a broken one must not silently become another root.
-            else if (_current is null && Problem is null) await UseOwnRootAsync(stop);
-            else if (_current is not null) SecretGone(log);
+            if (changes.Count > 0 && changes[^1].Object is { } secret) Take(secret);
+            else await DoWithoutAsync(stop);
         }, stop);
+    }
+
+    private async Task DoWithoutAsync(CancellationToken stop)
+    {
+        Problem = null;
+        if (_current is not null)
+        {
+            SecretGone(log);
+            return;
+        }
+        while (!await TryOwnRootAsync(stop)) await Task.Delay(Retry, time, stop);
+    }
+
+    private async Task<bool> TryOwnRootAsync(CancellationToken stop)
+    {
+        try
+        {
+            await UseOwnRootAsync(stop);
+            return true;
+        }
+        catch (Exception e) when (e is KubeException or HttpRequestException or IOException)
+        {
+            OwnRootWaits(log, e.Message);
+            return false;
+        }
     }
 
     private void Take(Secret secret)
@@ -145,6 +169,9 @@ public sealed partial class CaState(KubeClient client, string ns, Func<string> t
 
     [LoggerMessage(Level = LogLevel.Warning, Message = "CA not replaced: {Problem}")]
     private static partial void BundleWaits(ILogger log, string problem);
+
+    [LoggerMessage(Level = LogLevel.Warning, Message = "No root of our own yet: {Problem}")]
+    private static partial void OwnRootWaits(ILogger log, string problem);
 
     [LoggerMessage(Level = LogLevel.Warning, Message = "Secret cacerts is gone; its CA stays in force until a restart")]
     private static partial void SecretGone(ILogger log);

@@ -150,7 +150,7 @@ public sealed class EdgesTests(PlacedMeshRig mesh) : IClassFixture<PlacedMeshRig
         await mesh.WithFileAsync(Export("desk") + "\n---\n" + Export("ring") + "\n---\n" + Export("nobody"), path => mesh.KubectlAsync("cluster2", $"apply -f {path}"));
         await HearsAsync("for i in $(seq 10); do curl -sS -m 5 desk.edge.svc.clusterset.local:8085/hello; done", text => Versions(text).SequenceEqual(["in-cluster2"]) && Instances(text).Count == 10, "the exporting cluster");
         await HearsAsync("curl -sS -m 5 ring-0.cluster2.ring.edge.svc.clusterset.local:5000/hello", "in-cluster2, instance: ring-0");
-        var import = await MeshRig.UntilAsync(() => mesh.KubectlAsync("cluster1", "-n edge get serviceimports -o jsonpath={.items[0].metadata.name}:{.items[0].spec.ips[0]}:{.items[0].status.clusters[0].cluster}"),
+        var import = await MeshRig.UntilAsync(() => mesh.KubectlAsync("cluster1", "-n edge get serviceimports desk --ignore-not-found -o jsonpath={.metadata.name}:{.spec.ips[*]}:{.status.clusters[*].cluster}"),
             text => text.StartsWith("desk:240.240.", StringComparison.Ordinal) && text.EndsWith(":cluster2", StringComparison.Ordinal), "the import in the other cluster");
         Assert.Contains(import.Split(':')[1], await AskAsync("getent ahostsv4 desk.edge.svc.clusterset.local"), StringComparison.Ordinal);
         await MeshRig.UntilAsync(() => mesh.KubectlAsync("cluster2", "-n edge get serviceexports"), text => Line(text, "desk").Contains("True") && Line(text, "nobody").Contains("False"), "conditions");

@@ -64,14 +64,22 @@ public class MeshRig : IAsyncLifetime
             await KubectlAsync(cluster, $"-n {ns} rollout status {name} --timeout=90s");
     }
 
-    /// <summary>Asks for a short time until the answer is as wanted: news between clusters takes a moment.</summary>
+    /// <summary>Asks for a short time until the answer is as wanted: news between clusters takes a moment. A question that fails is asked again.</summary>
     internal static async Task<string> UntilAsync(Func<Task<string>> ask, Func<string, bool> wanted, string what)
     {
         var begun = Stopwatch.GetTimestamp();
         while (true)
         {
-            var answer = await ask();
-            if (wanted(answer)) return answer;
+            string answer;
+            try
+            {
+                answer = await ask();
+                if (wanted(answer)) return answer;
+            }
+            catch (Xunit.Sdk.XunitException e)
+            {
+                answer = e.Message;
+            }
             Assert.True(Stopwatch.GetElapsedTime(begun) < TimeSpan.FromSeconds(30), $"not within 30 s: {what}\nthe last answer: {answer}");
             await Task.Delay(100, TestContext.Current.CancellationToken);
         }

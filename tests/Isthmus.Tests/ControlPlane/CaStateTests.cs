@@ -1,0 +1,110 @@
+using System.Text.Json.Nodes;
+using Isthmus.ControlPlane.Ca;
+using Isthmus.Core.Names;
+using Isthmus.Kubernetes.Client;
+using Isthmus.Kubernetes.Objects;
+using Isthmus.Operate.Certificates;
+using Isthmus.Wire.Tls;
+using Microsoft.Extensions.Logging.Abstractions;
+using Xunit;
+
+namespace Isthmus.Tests.ControlPlane;
+
+/// <summary>Which CA a control plane takes, from the lab's own API server.</summary>
+public sealed class CaStateTests : IAsyncLifetime
+{
+    private const string Namespace = "some-system";
+    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(30);
+
+    private readonly string _directory = Directory.CreateTempSubdirectory("isthmus-ca-").FullName;
+    private readonly LoopbackCluster _cluster = new();
+    private readonly CancellationTokenSource _stop = new();
+    private KubeClient _client = null!;
+    private CaState _ca = null!;
+    private Task _running = Task.CompletedTask;
+
+    public async ValueTask InitializeAsync()
+    {
+        _client = await _cluster.StartAsync();
+        await _client.CreateAsync(Kinds.Namespace, new JsonObject { ["apiVersion"] = "v1", ["kind"] = "Namespace", ["metadata"] = new JsonObject { ["name"] = Namespace } }, _stop.Token);
+        var files = new CaFiles(_directory, TimeProvider.System);
+        files.MakeRoot(new(KeyKind.EcP256, 30));
+        foreach (var cluster in (string[])["one", "two"]) files.MakeIntermediate(cluster, new(KeyKind.EcP256, 30), Namespace);
+        _ca = new(_client, Namespace, () => "cluster.local", TimeProvider.System, NullLogger<CaState>.Instance);
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        await _stop.CancelAsync();
+        await _running;
+        await _cluster.DisposeAsync();
+        _stop.Dispose();
+        Directory.Delete(_directory, recursive: true);
+    }
+
+    [Fact]
+    public async Task A_refused_Secret_gives_no_CA_and_its_removal_a_root_of_our_own()
+    {
+        await CreateAsync(cluster: "one", keyOf: "two");
+        _running = _ca.RunAsync(_stop.Token);
+        await UntilAsync(() => _ca.Problem is not null);
+        Assert.Null(_ca.Current);
+        await DeleteAsync();
+        await _ca.Ready.WaitAsync(Patience);
+        Assert.Equal($"Secret {Namespace}/{WellKnown.SelfSignedCa}", _ca.Current!.Source);
+        Assert.Null(_ca.Problem);
+    }
+
+    [Fact]
+    public async Task A_right_Secret_takes_the_place_of_a_refused_one_and_no_root_of_our_own_is_made()
+    {
+        await CreateAsync(cluster: "one", keyOf: "two");
+        _running = _ca.RunAsync(_stop.Token);
+        await UntilAsync(() => _ca.Problem is not null);
+        await _client.PatchAsync(Kinds.Secret, Namespace, WellKnown.CaCerts, new JsonObject { ["data"] = await FilesAsync("one", "one") }, PatchType.Merge, _stop.Token);
+        await _ca.Ready.WaitAsync(Patience);
+        Assert.Equal($"Secret {Namespace}/{WellKnown.CaCerts}", _ca.Current!.Source);
+        Assert.Null(await _client.FindAsync<Secret>(Kinds.Secret, Namespace, WellKnown.SelfSignedCa, _stop.Token));
+    }
+
+    [Fact]
+    public async Task A_Secret_of_another_root_waits_for_a_restart_until_it_goes()
+    {
+        _running = _ca.RunAsync(_stop.Token);
+        await _ca.Ready.WaitAsync(Patience);
+        await CreateAsync(cluster: "one", keyOf: "one");
+        await UntilAsync(() => _ca.Problem is { Code: "ISM0401" });
+        Assert.Equal($"Secret {Namespace}/{WellKnown.SelfSignedCa}", _ca.Current!.Source);
+        await DeleteAsync();
+        await UntilAsync(() => _ca.Problem is null);
+    }
+
+    private Task DeleteAsync() => _client.DeleteAsync(Kinds.Secret, Namespace, WellKnown.CaCerts, _stop.Token);
+
+    private async Task CreateAsync(string cluster, string keyOf)
+    {
+        await _client.CreateAsync(Kinds.Secret, new JsonObject
+        {
+            ["apiVersion"] = "v1", ["kind"] = "Secret", ["type"] = "Opaque",
+            ["metadata"] = new JsonObject { ["name"] = WellKnown.CaCerts, ["namespace"] = Namespace }, ["data"] = await FilesAsync(cluster, keyOf),
+        }, _stop.Token);
+    }
+
+    private async Task<JsonObject> FilesAsync(string cluster, string keyOf)
+    {
+        var data = new JsonObject();
+        foreach (var file in CaFiles.ClusterFiles)
+            data[file] = Convert.ToBase64String(await File.ReadAllBytesAsync(Path.Combine(_directory, file == "ca-key.pem" ? keyOf : cluster, file), _stop.Token));
+        return data;
+    }
+
+    private static async Task UntilAsync(Func<bool> holds)
+    {
+        var begun = TimeProvider.System.GetTimestamp();
+        while (!holds())
+        {
+            Assert.True(TimeProvider.System.GetElapsedTime(begun) < Patience, "not in time");
+            await Task.Delay(20);
+        }
+    }
+}

@@ -18,8 +18,11 @@ public sealed partial class LastKnownGood(SnapshotStore store, ClusterSet cluste
 {
     private static readonly TimeSpan Tick = TimeSpan.FromSeconds(1);
 
-    /// <summary>Between two writes of one cluster, for each part.</summary>
+    /// <summary>Between two writes of one cluster that never rests, for each part.</summary>
     private static readonly TimeSpan WriteInterval = TimeSpan.FromSeconds(10);
+
+    /// <summary>Changes that are written as they come: more than a cluster has while it starts or recovers.</summary>
+    private const int Burst = 12;
 
     private static readonly TimeSpan ConfirmInterval = TimeSpan.FromMinutes(1);
 
@@ -41,7 +44,7 @@ public sealed partial class LastKnownGood(SnapshotStore store, ClusterSet cluste
     {
         internal SnapshotInputs? Inputs { get; set; }
         internal string Generation { get; set; } = "";
-        internal DateTimeOffset NotBefore { get; set; }
+        internal WritePace Pace { get; } = new(WriteInterval, Burst);
         internal DateTimeOffset Confirmed { get; set; }
     }
 
@@ -114,7 +117,7 @@ public sealed partial class LastKnownGood(SnapshotStore store, ClusterSet cluste
             // Only what the cluster itself has said whole in this life: a snapshot is never made from a snapshot.
             if (!watch.Contact.Synced || watch.LastContact is not { } contact) continue;
             var entry = _entries.TryGetValue(cluster, out var known) ? known : _entries[cluster] = new();
-            if (entry.Inputs != inputs && time.GetUtcNow() >= entry.NotBefore) await WriteAsync(cluster, entry, inputs, contact, stop).ConfigureAwait(false);
+            if (entry.Inputs != inputs && entry.Pace.Allows(time.GetUtcNow())) await WriteAsync(cluster, entry, inputs, contact, stop).ConfigureAwait(false);
             else if (entry.Generation.Length > 0 && contact - entry.Confirmed > ConfirmInterval) await ConfirmAsync(cluster, entry, contact, stop).ConfigureAwait(false);
         }
     }
@@ -127,7 +130,7 @@ public sealed partial class LastKnownGood(SnapshotStore store, ClusterSet cluste
             entry.Inputs = inputs;
             return;
         }
-        entry.NotBefore = time.GetUtcNow() + WriteInterval * Math.Max(1, encoded.Chunks.Count);
+        entry.Pace.Wrote(time.GetUtcNow(), encoded.Chunks.Count);
         if (encoded.Chunks.Count > SnapshotCodec.MostChunks)
         {
             LogTooLarge(cluster, encoded.Size);

@@ -38,16 +38,13 @@ public sealed partial class MeshFactsReader
             .Where(env => env.Name == variable).Select(env => env.Value ?? "").Where(value => value.Length > 0).Distinct().Order(StringComparer.Ordinal);
 
     /// <summary>Injection webhooks that no API server can call: their Service is missing or has nobody behind it.</summary>
-    private static async Task<IEnumerable<Problem>> DeadWebhooksAsync(KubeClient client, CancellationToken stop)
+    private static async Task<IEnumerable<Problem>> DeadWebhooksAsync(KubeClient client, IReadOnlyList<InjectorWebhook> injectors, CancellationToken stop)
     {
         var problems = new List<Problem>();
-        var configurations = await client.ListAllAsync<JsonObject>(Kinds.MutatingWebhookConfiguration, null, new ListOptions { LabelSelector = "app=sidecar-injector" }, stop);
-        foreach (var configuration in configurations)
+        foreach (var configuration in injectors.Where(injector => injector.Service.Length > 0).GroupBy(injector => injector.Configuration, StringComparer.Ordinal))
         {
-            var name = $"MutatingWebhookConfiguration {configuration["metadata"]?["name"]}";
-            var services = (configuration["webhooks"] as JsonArray ?? []).Select(webhook => webhook?["clientConfig"]?["service"]).OfType<JsonObject>()
-                .Select(service => (Namespace: service["namespace"]?.ToString() ?? "", Name: service["name"]?.ToString() ?? "")).Distinct();
-            foreach (var (ns, service) in services)
+            var name = $"MutatingWebhookConfiguration {configuration.Key}";
+            foreach (var (ns, service) in configuration.Select(injector => (injector.Namespace, injector.Service)).Distinct())
             {
                 var found = await client.FindAsync<Service>(Kinds.Service, ns, service, stop);
                 if (found is { Spec.ExternalName.Length: > 0 }) continue;

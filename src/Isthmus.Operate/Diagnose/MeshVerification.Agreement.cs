@@ -12,18 +12,19 @@ public static partial class MeshVerification
     /// <summary>A cluster without a control plane of its own is a remote of those that it names.</summary>
     private static IEnumerable<Check> Remote(ClusterFacts cluster, List<ClusterFacts> members)
     {
-        if (cluster.ControlPlanes.Count > 0) yield break;
+        if (cluster.ControlPlanes.Count > 0 || HostOf(cluster, members).Plane is not null) yield break;
         var primaries = members.Where(other => other.ControlPlanes.Count > 0).ToList();
         if (primaries.Count == 0) yield break;
         var named = cluster.ControlPlaneClusters;
         var by = primaries.Where(primary => named.Contains(primary.Name) || named.Contains("*")).ToList();
         if (by.Count == 0 && !named.IsEmpty)
         {
-            yield return new(cluster.Context, "primary", $"of {string.Join(", ", named)}", Wrong("ISM1009", cluster, $"Namespace {WellKnown.SystemNamespace}",
+            yield return new(cluster.Context, "primary", $"of {string.Join(", ", named)}", Wrong("ISM1009", cluster, $"Namespace {cluster.SystemNamespace}",
                 $"annotation {Annotations.ControlPlaneClusters} names {string.Join(", ", named)}, and no control plane of these clusters has that name: there are {string.Join(", ", primaries.Select(primary => primary.Name))}",
-                $"kubectl --context={cluster.Context} annotate namespace {WellKnown.SystemNamespace} {Annotations.ControlPlaneClusters}={primaries[0].Name} --overwrite"));
+                $"kubectl --context={cluster.Context} annotate namespace {cluster.SystemNamespace} {Annotations.ControlPlaneClusters}={primaries[0].Name} --overwrite"));
             yield break;
         }
+        foreach (var check in Way(cluster, by.Count > 0 ? by : primaries)) yield return check;
         yield return new(cluster.Context, "primary", by.Count > 0 ? $"remote, of {string.Join(", ", by.Select(primary => primary.Context))}" : "remote, of no cluster by name", null);
     }
 
@@ -80,7 +81,7 @@ public static partial class MeshVerification
             }
             foreach (var network in cluster.ProxyNetworks.Where(network => network.Length > 0 && network != cluster.NetworkLabel))
             {
-                yield return new(cluster.Context, "network", network, Wrong("ISM1017", cluster, $"Namespace {WellKnown.SystemNamespace}",
+                yield return new(cluster.Context, "network", network, Wrong("ISM1017", cluster, $"Namespace {cluster.SystemNamespace}",
                     $"its label {Labels.Network} says {cluster.NetworkLabel}, and proxies were started with {network} (values.global.network)", "make both alike, then restart the workloads"));
             }
         }

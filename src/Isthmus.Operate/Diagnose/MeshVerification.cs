@@ -9,6 +9,9 @@ public sealed record Check(string Cluster, string What, string Found, Problem? P
 /// <summary>Judges whether clusters form one mesh: a pure function of what they told.</summary>
 public static partial class MeshVerification
 {
+    /// <summary>How many meshes there are: a cluster that has its control plane in another one to itself is one of its own.</summary>
+    public static int CountMeshes(IReadOnlyList<ClusterFacts> clusters) => Meshes([.. clusters.Where(cluster => cluster is { Error: "", HasIstio: true })]).Count();
+
     public static IReadOnlyList<Check> Run(IReadOnlyList<ClusterFacts> clusters, DateTimeOffset now)
     {
         var checks = new List<Check>();
@@ -19,7 +22,7 @@ public static partial class MeshVerification
         }
         var members = clusters.Where(cluster => cluster.Error.Length == 0).ToList();
         foreach (var cluster in members) checks.AddRange(Alone(cluster, members));
-        checks.AddRange(Together(members, now));
+        foreach (var mesh in Meshes(members)) checks.AddRange(Together(mesh, now));
         return checks;
     }
 
@@ -27,14 +30,19 @@ public static partial class MeshVerification
     {
         if (!cluster.HasIstio)
         {
-            yield return new(cluster.Context, "control plane", "none", Wrong("ISM1002", cluster, "", "has no system namespace: nothing is installed", "run 'isthmus install'"));
+            if (cluster.Hosted.IsEmpty) yield return new(cluster.Context, "control plane", "none", Wrong("ISM1002", cluster, "", "has no system namespace: nothing is installed", "run 'isthmus install'"));
+            else yield return new(cluster.Context, "control plane", $"none of its own, those of {string.Join(", ", cluster.Hosted.Select(plane => plane.Cluster))}", null);
             yield break;
         }
         var ready = cluster.ControlPlanes.Count(pod => pod.Value);
         if (cluster.ControlPlanes.Count > 0)
         {
             yield return new(cluster.Context, "control plane", $"{ready} of {cluster.ControlPlanes.Count} ready", ready > 0 ? null
-                : Wrong("ISM1003", cluster, "", $"no control plane is ready: {string.Join(", ", cluster.ControlPlanes.Keys)}", "look at it with 'kubectl -n istio-system describe pod -l app=istiod'"));
+                : Wrong("ISM1003", cluster, "", $"no control plane is ready: {string.Join(", ", cluster.ControlPlanes.Keys)}", $"look at it with 'kubectl --context={cluster.Context} -n {cluster.SystemNamespace} describe deployment,pod -l app=istiod'"));
+        }
+        else if (HostOf(cluster, members) is (var host, { } plane))
+        {
+            foreach (var check in Hosted(cluster, host, plane)) yield return check;
         }
         else if (!cluster.ControlPlaneAt.IsEmpty)
         {
@@ -83,8 +91,8 @@ public static partial class MeshVerification
         {
             if (networks.Count > 1 && cluster.NetworkLabel.Length == 0)
             {
-                yield return new(cluster.Context, "network", "not named", Wrong("ISM1013", cluster, "Namespace istio-system", $"lacks the label {Labels.Network} while other clusters have it",
-                    $"kubectl --context={cluster.Context} label namespace istio-system {Labels.Network}=NAME"));
+                yield return new(cluster.Context, "network", "not named", Wrong("ISM1013", cluster, $"Namespace {cluster.SystemNamespace}", $"lacks the label {Labels.Network} while other clusters have it",
+                    $"kubectl --context={cluster.Context} label namespace {cluster.SystemNamespace} {Labels.Network}=NAME"));
                 continue;
             }
             yield return new(cluster.Context, "network", cluster.NetworkLabel.Length == 0 ? "one for all" : cluster.NetworkLabel, null);

@@ -2,6 +2,7 @@ using System.Globalization;
 using System.Text;
 using System.Text.Json;
 using System.Text.Json.Nodes;
+using Isthmus.Core.Names;
 using Isthmus.Core.Problems;
 using Isthmus.Kubernetes.Client;
 using Isthmus.Kubernetes.Objects;
@@ -16,6 +17,9 @@ namespace Isthmus.Operate.Diagnose;
 /// <param name="Error">Why the kubeconfig cannot be used; empty when it can.</param>
 public sealed record RemoteSecretFacts(string Secret, string Cluster, string Server, DateTimeOffset? Expires, string Error)
 {
+    /// <summary>It is what a control plane that runs elsewhere reads its configuration with.</summary>
+    public bool IsConfig => Secret.EndsWith($"/{WellKnown.ConfigSecret}", StringComparison.Ordinal);
+
     public static IEnumerable<RemoteSecretFacts> Read(Secret secret)
     {
         foreach (var key in secret.Data.Keys.Order(StringComparer.Ordinal))

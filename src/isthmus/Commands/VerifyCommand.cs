@@ -21,7 +21,7 @@ internal static class VerifyCommand
             var facts = await Task.WhenAll(names.Select(name =>
                 reader.ReadAsync(name, MeshContexts.Load(line, name), stop)));
             var checks = MeshVerification.Run(facts, TimeProvider.System.GetUtcNow());
-            output.Write(line, () => Tree(checks), () => Show(checks));
+            output.Write(line, () => Tree(checks), () => Show(checks, MeshVerification.CountMeshes(facts)));
             return checks.Any(Fails) ? 1 : 0;
         });
         return command;
@@ -30,7 +30,7 @@ internal static class VerifyCommand
     /// <summary>A warning is something to know, and no reason to doubt the mesh.</summary>
     private static bool Fails(Check check) => check.Problem is { Severity: Severity.Error };
 
-    private static void Show(IReadOnlyList<Check> checks)
+    private static void Show(IReadOnlyList<Check> checks, int meshes)
     {
         TextTable.Write(["CLUSTER", "CHECK", "FOUND", "RESULT"], [.. checks.Select(check => (string[])
             [check.Cluster, check.What, check.Found, check.Problem is null ? "ok" : Fails(check) ? check.Problem.Code : $"{check.Problem.Code} (warning)"])]);
@@ -38,7 +38,7 @@ internal static class VerifyCommand
         Console.WriteLine();
         foreach (var problem in problems) Console.WriteLine($"{problem.Code} {problem}");
         var failed = checks.Count(Fails);
-        Console.WriteLine(failed == 0 ? "✔ The clusters form one mesh." : $"✘ {failed} of {checks.Count} checks failed.");
+        Console.WriteLine(failed == 0 ? meshes > 1 ? $"✔ The clusters form {meshes} meshes, each in order." : "✔ The clusters form one mesh." : $"✘ {failed} of {checks.Count} checks failed.");
     }
 
     private static JsonArray Tree(IReadOnlyList<Check> checks) => new([.. checks.Select(check =>

@@ -7,7 +7,7 @@ namespace Isthmus.Operate.Diagnose.Tracing;
 internal static class CallJudgement
 {
     /// <summary>Codes of warnings that explain a failure further on: then the first hop that goes wrong is theirs.</summary>
-    private static readonly HashSet<string> Explaining = ["ISM2012", "ISM2013", "ISM2014", "ISM2020", "ISM1020", "ISM1021", "ISM1005", "ISM1007", "ISM1014", "ISM1016", "ISM2048"];
+    private static readonly HashSet<string> Explaining = ["ISM2012", "ISM2013", "ISM2014", "ISM2015", "ISM2020", "ISM1003", "ISM1018", "ISM1019", "ISM1020", "ISM1021", "ISM1005", "ISM1007", "ISM1014", "ISM1016", "ISM2048"];
 
     public static CallTrace Judge(TraceFacts facts, CallTrace trace)
     {

@@ -23,7 +23,7 @@ internal sealed partial class Causes
         if (subset.Length > 0 && SubsetSelectsNothing(host, subset, ready, port) is { } wrong) return wrong;
         if (Hidden(host) is { } hidden) return hidden;
         if (Unwatched([.. ready.Where(service => service.Cluster != facts.Home)]) is { } unwatched) return unwatched;
-        return ready.Select(service => Unreachable(service, port)).FirstOrDefault(problem => problem is not null) ?? NotTold(host);
+        return ready.Select(service => Unreachable(service, port) ?? PlainAcrossNetworks(host, service, port, subset)).FirstOrDefault(problem => problem is not null) ?? NotTold(host);
     }
 
     /// <summary>The same as a gateway of <paramref name="cluster"/> sees it: only its own network counts.</summary>
@@ -68,7 +68,7 @@ internal sealed partial class Causes
     private int Rank(ClusterService service) =>
         (service.Pods.Count > 0 ? 8 : 0) + (Workloads(service).Any() ? 4 : 0) + (service.Service.Spec.Selector.Count > 0 && Candidates(service).Any() ? 2 : 0) + (service.Cluster == facts.Home ? 1 : 0);
 
-    private static Problem Empty(ClusterService service, int port)
+    private Problem Empty(ClusterService service, int port)
     {
         var (cluster, ns) = (service.Cluster.Context, service.Service.Metadata.Namespace);
         if (service.Service.Spec.Selector.Count == 0)
@@ -80,13 +80,16 @@ internal sealed partial class Causes
             if (service.Pods.FirstOrDefault(pod => !TargetExists(named, pod)) is { } without)
                 return Faults.Of("ISM2046", service.Name, $"spec.ports[{named!.Name}].targetPort", $"names port \"{named.TargetPort}\", which no container of Pod {without.Metadata.Name} has", "name a port of the container, or give a number");
             var pod = service.Pods[0];
+            if (AwaitsProxy(pod) && Unserved(service.Cluster, ClusterObjects.RevisionOf(pod)) is { } unserved) return unserved;
             return Faults.Of("ISM2047", $"Pod {pod.Key} in {cluster}", "status", $"is not ready: {Why(pod)}", $"kubectl --context={cluster} -n {ns} describe pod {pod.Metadata.Name}");
         }
         if (Workloads(service).FirstOrDefault() is { } workload)
         {
+            var refused = workload.Status.Conditions.FirstOrDefault(condition => condition is { Type: "ReplicaFailure", Status: "True" })?.Message ?? "";
+            if (workload.Spec.Replicas > 0 && (refused.Length == 0 || refused.Contains("webhook", StringComparison.Ordinal)) && Unserved(service.Cluster, service.Cluster.RevisionOf(ns)) is { } unserved) return unserved;
             return workload.Spec.Replicas == 0
                 ? Faults.Of("ISM2048", $"Deployment {workload.Key} in {cluster}", "spec.replicas", $"is 0, so {service.Name} has no Pods", $"kubectl --context={cluster} -n {ns} scale deployment {workload.Metadata.Name} --replicas=1")
-                : Faults.Of("ISM2048", $"Deployment {workload.Key} in {cluster}", "status", "has no Pods", $"kubectl --context={cluster} -n {ns} describe deployment {workload.Metadata.Name}");
+                : Faults.Of("ISM2048", $"Deployment {workload.Key} in {cluster}", "status", refused.Length > 0 ? $"has no Pods: {refused}" : "has no Pods", $"kubectl --context={cluster} -n {ns} describe deployment {workload.Metadata.Name}");
         }
         var near = Candidates(service).FirstOrDefault();
         return Faults.Of("ISM2049", service.Name, "spec.selector", $"{selector} matches no Pod of namespace {ns}" + (near is null ? "" : $"; those of Deployment {near.Metadata.Name} have {Text(TemplateLabels(near))}"),
@@ -108,6 +111,9 @@ internal sealed partial class Causes
         (deployment.Spec.Template["metadata"]?["labels"] as JsonObject ?? []).ToDictionary(pair => pair.Key, pair => pair.Value?.ToString() ?? "", StringComparer.Ordinal);
 
     private static string Text(IReadOnlyDictionary<string, string> labels) => string.Join(",", labels.OrderBy(pair => pair.Key, StringComparer.Ordinal).Select(pair => $"{pair.Key}={pair.Value}"));
+
+    /// <summary>Its application may be well: the proxy beside it was never told anything.</summary>
+    private static bool AwaitsProxy(Pod pod) => pod.Status.InitContainerStatuses.Concat(pod.Status.ContainerStatuses).Any(status => status is { Name: "istio-proxy", Ready: false });
 
     private static string Why(Pod pod)
     {

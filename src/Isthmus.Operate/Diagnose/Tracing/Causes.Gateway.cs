@@ -18,7 +18,7 @@ internal sealed partial class Causes
 
     /// <summary>Pods of another network are called at their own addresses, as Istio does when it knows no gateway.</summary>
     public Problem CalledDirectly(string network, ClusterObjects cluster) => GatewayOf(network, cluster)
-        ?? Faults.Of("ISM1014", $"cluster {cluster.Context}", "", $"the caller's control plane knows no gateway of network {network}, so Pods there are called at addresses that mean something in their network only", $"isthmus verify; kubectl --context={facts.Home.Context} -n {WellKnown.SystemNamespace} logs deploy/istiod");
+        ?? Faults.Of("ISM1014", $"cluster {cluster.Context}", "", $"the caller's control plane knows no gateway of network {network}, so Pods there are called at addresses that mean something in their network only", $"isthmus verify; {LogsOf(facts.Home)}");
 
     /// <summary>Why no gateway of a network can be used; null when nothing is wrong with it.</summary>
     private Problem? GatewayOf(string network, ClusterObjects behind)
@@ -27,7 +27,7 @@ internal sealed partial class Causes
         var own = all.Where(gateway => gateway.Service.Metadata.Labels[Labels.Network] == network).ToList();
         if (own.Count == 0)
         {
-            if (facts.Home.MeshNetworks["networks"]?[network]?["gateways"] is not null) return null;
+            if (facts.MeshSettings("meshNetworks")["networks"]?[network]?["gateways"] is not null) return null;
             if (all.FirstOrDefault(gateway => gateway.Cluster == behind) is { } other) return OtherNetwork(other, behind, network);
             return Faults.Of("ISM1014", $"cluster {behind.Context}", "", $"network {network} has no east-west gateway: no Service has the label {Labels.Network}={network}",
                 $"samples/multicluster/gen-eastwest-gateway.sh --network {network} | isthmus install -y -f - --context={behind.Context}");
@@ -55,8 +55,8 @@ internal sealed partial class Causes
         var proxies = cluster.Pods.Select(pod => ClusterObjects.Sidecar(pod)?.Env.FirstOrDefault(env => env.Name == "ISTIO_META_NETWORK")?.Value).Where(value => !string.IsNullOrEmpty(value)).ToList();
         if (proxies.Count > 0 && proxies.Count(value => value == said) > proxies.Count / 2 && cluster.Network != said)
         {
-            return Faults.Of("ISM1016", $"Namespace {WellKnown.SystemNamespace} in {cluster.Context}", $"metadata.labels[{Labels.Network}]", $"says {cluster.Network}, while the gateway and the proxies of the cluster say {said}: so nobody finds a gateway for {network}",
-                $"kubectl --context={cluster.Context} label namespace {WellKnown.SystemNamespace} {Labels.Network}={said} --overwrite");
+            return Faults.Of("ISM1016", $"Namespace {cluster.SystemNamespace} in {cluster.Context}", $"metadata.labels[{Labels.Network}]", $"says {cluster.Network}, while the gateway and the proxies of the cluster say {said}: so nobody finds a gateway for {network}",
+                $"kubectl --context={cluster.Context} label namespace {cluster.SystemNamespace} {Labels.Network}={said} --overwrite");
         }
         return Faults.Of("ISM1016", gateway.Name, $"metadata.labels[{Labels.Network}]", $"says {said}, while the Pods of the cluster are in {network}: so nobody finds a gateway for {network}",
             $"kubectl --context={cluster.Context} -n {gateway.Service.Metadata.Namespace} label service {gateway.Service.Metadata.Name} {Labels.Network}={network} --overwrite");
@@ -115,14 +115,14 @@ internal sealed partial class Causes
     /// <summary>Subsets are part of the server name, and each control plane makes its gateways' chains from its own DestinationRules.</summary>
     private Problem? LacksSubset(ClusterObjects cluster, ClusterService service, string fqdn, string subset)
     {
-        if (!HasControlPlane(cluster) || RulesOf(cluster, facts.Host(fqdn)!).Any(rule => rule.Subsets.Any(candidate => candidate.Name == subset))) return null;
+        if (facts.ConfigOf(cluster) != cluster || RulesOf(cluster, facts.Host(fqdn)!).Any(rule => rule.Subsets.Any(candidate => candidate.Name == subset))) return null;
         var known = RulesFor(facts.Host(fqdn)!).FirstOrDefault(rule => rule.Subsets.Any(candidate => candidate.Name == subset));
         return Faults.Of("ISM2035", $"DestinationRule {(known is null ? $"for {fqdn}" : $"{known.Namespace}/{known.Name}")} in {cluster.Context}", "spec.subsets", $"there is none that defines subset {subset} of {service.Service.Key}, so the gateway of {cluster.Context} has no way for it",
             known is null ? $"define the subset in {cluster.Context}" : $"apply DestinationRule {known.Namespace}/{known.Name} of {Config.Context} in {cluster.Context}, too");
     }
 
-    /// <summary>Gateway objects that let mesh traffic pass, of the cluster itself or of its primary.</summary>
+    /// <summary>Gateway objects that let mesh traffic pass, of the cluster itself or of its primaries.</summary>
     private IEnumerable<(Gateway Gateway, ClusterObjects At)> PassingGateways(ClusterObjects cluster) =>
-        (HasControlPlane(cluster) ? [cluster] : facts.Clusters.Where(HasControlPlane)).SelectMany(at => at.Istio<Gateway>()
+        facts.ControlPlanesOf(cluster).Select(plane => plane.Config).Distinct().SelectMany(at => at.Istio<Gateway>()
             .Where(gateway => gateway.Servers.Any(server => server.Tls?.Mode == ServerTlsMode.AutoPassthrough)).Select(gateway => (gateway, at)));
 }

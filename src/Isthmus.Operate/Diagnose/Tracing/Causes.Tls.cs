@@ -14,6 +14,22 @@ internal sealed partial class Causes
         ? Faults.Of("ISM2056", $"DestinationRule {rule} in {Config.Context}", "spec.trafficPolicy.tls.mode", $"turns mesh TLS off, and the gateway of {place.Network} finds its way by the server name of mesh TLS only", "take trafficPolicy.tls out, or set ISTIO_MUTUAL")
         : Faults.Of("ISM2056", facts.Client.ToString(), "", $"its proxy speaks plain text to the gateway of {place.Network}, which finds its way by the server name of mesh TLS only", "see whether meshConfig.enableAutoMtls is off");
 
+    /// <summary>Why ready Pods of another network are no endpoints: only mesh TLS passes a gateway, and somebody turned it off.</summary>
+    private Problem? PlainAcrossNetworks(MeshHost host, ClusterService service, int port, string subset)
+    {
+        var pod = Ready(service, port).First();
+        var (own, their) = (facts.Home.NetworkOf(facts.ClientPod), service.Cluster.NetworkOf(pod));
+        if (own == their || own.Length == 0) return null;
+        if (RulesFor(host).FirstOrDefault(rule => TrafficPolicy.Effective(rule, rule.Subsets.FirstOrDefault(candidate => candidate.Name == subset), port).Tls is { Mode: not ClientTlsMode.IstioMutual }) is { } plain)
+        {
+            return Faults.Of("ISM2056", $"DestinationRule {plain.Namespace}/{plain.Name} in {Config.Context}", "spec.trafficPolicy.tls.mode", $"turns mesh TLS off, and through the gateway of {their} only mesh TLS can pass", "take trafficPolicy.tls out, or set ISTIO_MUTUAL");
+        }
+        var target = service.Port(port)?.TargetPort?.ToString() ?? $"{port}";
+        return PolicyOf(service.Cluster, pod, port) is { } policy && policy.Ports.GetValueOrDefault(target, policy.Mode) == MtlsMode.Disable
+            ? Faults.Of("ISM2066", $"PeerAuthentication {policy.Namespace}/{policy.Name} in {policy.Source.Cluster}", "spec.mtls.mode", $"turns mesh TLS off, and through the gateway of {their} only mesh TLS can pass", "make it PERMISSIVE or STRICT")
+            : null;
+    }
+
     /// <param name="plainByProxy">The caller's proxy lets the call through as it is, since it knows no service there.</param>
     public Problem PlainToStrict(PodRef callee, ClusterObjects cluster, Pod pod, int port, string rule, bool plainByProxy)
     {
@@ -59,13 +75,13 @@ internal sealed partial class Causes
     /// <summary>The PeerAuthentication that decides about a port of a Pod: the workload's, the namespace's, the mesh's.</summary>
     private PeerAuthentication? PolicyOf(ClusterObjects cluster, Pod pod, int port)
     {
-        var at = HasControlPlane(cluster) ? cluster : Config;
+        var at = facts.ConfigOf(cluster);
         var labels = pod.Metadata.Labels.ToValueMap();
         var all = at.Istio<PeerAuthentication>().OrderBy(policy => policy.CreatedAt).ThenBy(policy => policy.Source).ToList();
         var key = port.ToString(System.Globalization.CultureInfo.InvariantCulture);
         var local = all.Where(policy => policy.Namespace == pod.Metadata.Namespace).ToList();
         return local.FirstOrDefault(policy => policy.Selector.Count > 0 && Selectors.Matches(policy.Selector, labels) && (policy.Mode != MtlsMode.Unset || policy.Ports.ContainsKey(key)))
             ?? local.FirstOrDefault(policy => policy.Selector.Count == 0 && policy.Mode != MtlsMode.Unset)
-            ?? all.FirstOrDefault(policy => policy.Namespace == at.RootNamespace && policy.Selector.Count == 0 && policy.Mode != MtlsMode.Unset);
+            ?? all.FirstOrDefault(policy => policy.Namespace == facts.RootNamespace && policy.Selector.Count == 0 && policy.Mode != MtlsMode.Unset);
     }
 }

@@ -17,8 +17,8 @@ internal sealed partial class Causes(TraceFacts facts)
 
     public HashSet<string> WantedWatches { get; } = new(StringComparer.Ordinal);
 
-    /// <summary>The cluster whose objects of Istio hold for the caller: its own, or its primary.</summary>
-    private ClusterObjects Config => HasControlPlane(facts.Home) ? facts.Home : facts.Clusters.FirstOrDefault(HasControlPlane) ?? facts.Home;
+    /// <summary>The cluster whose objects of Istio hold for the caller: its own, or its primary's.</summary>
+    private ClusterObjects Config => facts.ConfigOf(facts.Home);
 
     /// <summary>An object of Istio, with the cluster that it is in.</summary>
     /// <param name="name">As <c>namespace/name</c>; when it is empty, what stands in for the object is named.</param>
@@ -125,7 +125,7 @@ internal sealed partial class Causes(TraceFacts facts)
                 return Faults.Of("ISM2012", $"ServiceEntry {entry.Namespace}/{entry.Name} in {Config.Context}", "spec.exportTo", $"is shown to {string.Join(", ", entry.ExportTo)} only, and the caller is in namespace {ns}", $"add {ns} to it");
         }
         if (SidecarFor() is not { Egress.IsEmpty: false } sidecar) return null;
-        if (sidecar.Egress.Any(egress => egress.Hosts.Any(entry => Selects(entry, sidecar.Namespace == Config.RootNamespace ? ns : sidecar.Namespace, host)))) return null;
+        if (sidecar.Egress.Any(egress => egress.Hosts.Any(entry => Selects(entry, sidecar.Namespace == facts.RootNamespace ? ns : sidecar.Namespace, host)))) return null;
         return Faults.Of("ISM2013", $"Sidecar {sidecar.Namespace}/{sidecar.Name} in {Config.Context}", "spec.egress[*].hosts",
             $"does not list {host.Fqdn}: it lets its proxies see {string.Join(", ", sidecar.Egress.SelectMany(egress => egress.Hosts))} only", $"add {host.Namespace}/{host.Fqdn} to its hosts");
     }
@@ -136,7 +136,7 @@ internal sealed partial class Causes(TraceFacts facts)
         var labels = facts.ClientPod.Metadata.Labels.ToValueMap();
         var local = Config.Istio<Sidecar>().Where(sidecar => sidecar.Namespace == facts.Client.Namespace).OrderBy(sidecar => sidecar.CreatedAt).ThenBy(sidecar => sidecar.Source).ToList();
         return local.FirstOrDefault(sidecar => sidecar.Selector.Count > 0 && Selectors.Matches(sidecar.Selector, labels)) ?? local.FirstOrDefault(sidecar => sidecar.Selector.Count == 0)
-            ?? Config.Istio<Sidecar>().Where(sidecar => sidecar.Namespace == Config.RootNamespace && sidecar.Selector.Count == 0).OrderBy(sidecar => sidecar.CreatedAt).FirstOrDefault();
+            ?? Config.Istio<Sidecar>().Where(sidecar => sidecar.Namespace == facts.RootNamespace && sidecar.Selector.Count == 0).OrderBy(sidecar => sidecar.CreatedAt).FirstOrDefault();
     }
 
     private static bool Selects(string entry, string own, MeshHost host)
@@ -146,34 +146,6 @@ internal sealed partial class Causes(TraceFacts facts)
         if (ns == "~" || (ns is not ("*" or "") && (ns == "." ? own : ns) != host.Namespace)) return false;
         return Hosts.Covers(entry[(slash + 1)..], host.Fqdn);
     }
-
-    /// <summary>Whether the caller's control plane does not know clusters that have the service; null also when it must be asked first.</summary>
-    private Problem? Unwatched(IReadOnlyList<ClusterService> services)
-    {
-        foreach (var cluster in services.Select(service => service.Cluster).Where(cluster => cluster != Config).Distinct())
-        {
-            if (!facts.Watched.TryGetValue(Config.Context, out var watched))
-            {
-                WantedWatches.Add(Config.Context);
-                return null;
-            }
-            var line = watched.FirstOrDefault(candidate => candidate.Id == cluster.Id);
-            if (line is null)
-            {
-                return Faults.Of("ISM1021", $"control plane of {Config.Context}", $"Secret istio-system/{WellKnown.RemoteSecretPrefix}{cluster.Id}", $"does not watch {cluster.Id}: there is no remote secret for it, so services and Pods there are unknown here",
-                    $"isthmus create-remote-secret --context={cluster.Context} --name={cluster.Id} | kubectl apply -f - --context={Config.Context}");
-            }
-            if (line.Status != "synced" || line.Message.Length > 0)
-            {
-                return Faults.Of("ISM1020", $"Secret {line.Secret} in {Config.Context}", "", line.Message.Length > 0 ? line.Message : $"cluster {line.Id} is {line.Status}",
-                    $"mend the cause, or make the secret again with 'isthmus create-remote-secret --context={cluster.Context} --name={cluster.Id}'");
-            }
-        }
-        return null;
-    }
-
-    private Problem NotTold(MeshHost host) => Faults.Of("ISM2014", facts.Client.ToString(), "", $"its proxy has not been told of {host.Fqdn}",
-        $"see whether it is in touch with its control plane: isthmus proxy-status --context={facts.Home.Context}");
 
     private Problem NoSuchHost(string @object, string path, string wanted, string message)
     {
@@ -214,8 +186,6 @@ internal sealed partial class Causes(TraceFacts facts)
     private IEnumerable<DestinationRule> RulesOf(ClusterObjects cluster, MeshHost host) => cluster.Istio<DestinationRule>().Where(rule =>
         Visibility.Allows(rule.ExportTo, rule.Namespace, facts.Client.Namespace)
         && (Hosts.Covers(rule.Host, host.Fqdn) || (!rule.Host.Contains('.', StringComparison.Ordinal) && $"{rule.Host}.{rule.Namespace}.svc.{WellKnown.DefaultDomainSuffix}" == host.Fqdn)));
-
-    private static bool HasControlPlane(ClusterObjects cluster) => cluster.Deployments.Any(deployment => deployment.Metadata.Labels.GetValueOrDefault("app") == WellKnown.Istiod);
 
     private static string Contexts(MeshHost host) => string.Join(" and ", host.Services.Select(service => service.Cluster.Context));
 

@@ -18,6 +18,9 @@ internal sealed class ClusterObjects
     private readonly List<EndpointSlice> _slices = [];
     private readonly List<Deployment> _deployments = [];
     private readonly List<object> _istio = [];
+    private readonly Dictionary<string, JsonObject> _namespaces = new(StringComparer.Ordinal);
+    private readonly Dictionary<string, JsonObject> _settings = new(StringComparer.Ordinal);
+    private readonly List<InjectorWebhook> _injectors = [];
 
     private ClusterObjects(string context) => Context = context;
 
@@ -30,8 +33,18 @@ internal sealed class ClusterObjects
     /// <summary>What its control plane and its proxies call it; the context when nobody says.</summary>
     public string Id { get; private set; } = "";
 
+    /// <summary>Where the control plane of this cluster is or, if it runs elsewhere, where it is found.</summary>
+    public string SystemNamespace { get; private set; } = WellKnown.SystemNamespace;
+
     /// <summary>The label of the system namespace; empty when it has none.</summary>
-    public string Network { get; private set; } = "";
+    public string Network => Text(_namespaces.GetValueOrDefault(SystemNamespace)?["metadata"]?["labels"]?[Labels.Network]);
+
+    /// <summary>The control planes that the system namespace's annotation hands the cluster to.</summary>
+    public IReadOnlyList<string> NamedPrimaries =>
+        Text(_namespaces.GetValueOrDefault(SystemNamespace)?["metadata"]?["annotations"]?[Annotations.ControlPlaneClusters]).Split(',', StringSplitOptions.TrimEntries | StringSplitOptions.RemoveEmptyEntries);
+
+    /// <summary>Deployments of control planes, also of those that run here for another cluster.</summary>
+    public IReadOnlyList<ControlPlaneDeployment> ControlPlanes { get; private set; } = [];
 
     public IReadOnlyList<Service> Services => _services;
 
@@ -41,18 +54,14 @@ internal sealed class ClusterObjects
 
     public IReadOnlyList<Deployment> Deployments => _deployments;
 
-    /// <summary>The mesh's settings in this cluster (ConfigMap <c>istio</c>, keys <c>mesh</c> and <c>meshNetworks</c>).</summary>
-    public JsonObject Mesh { get; private set; } = [];
-
-    public JsonObject MeshNetworks { get; private set; } = [];
-
     /// <summary>Namespaces of which Pods were read.</summary>
     public HashSet<string> PodNamespaces { get; } = new(StringComparer.Ordinal);
 
     /// <summary>Istio's objects that are valid, as the control plane reads them.</summary>
     public IEnumerable<T> Istio<T>() => _istio.OfType<T>();
 
-    public string RootNamespace => Mesh["rootNamespace"]?.ToString() ?? WellKnown.SystemNamespace;
+    /// <summary>The mesh's settings of the control plane in a namespace (ConfigMap <c>istio</c>, keys <c>mesh</c> and <c>meshNetworks</c>).</summary>
+    public JsonObject Settings(string ns, string key) => Yaml(_settings.GetValueOrDefault(ns)?["data"]?[key]);
 
     public static ClusterObjects Unreadable(string context, string error) => new(context) { Error = error, Id = context };
 
@@ -61,8 +70,10 @@ internal sealed class ClusterObjects
     {
         var cluster = new ClusterObjects(context);
         cluster.PodNamespaces.UnionWith(namespaces ?? []);
-        foreach (var value in objects) cluster.Add(value, istioNamespace);
-        cluster.Id = cluster.FindId(istioNamespace);
+        foreach (var value in objects) cluster.Add(value);
+        cluster.SystemNamespace = InjectorWebhook.SystemNamespace(cluster._injectors, istioNamespace);
+        cluster.ControlPlanes = [.. cluster._deployments.Where(deployment => deployment.Metadata.Labels.GetValueOrDefault("app") == WellKnown.Istiod).Select(ControlPlaneDeployment.Read)];
+        cluster.Id = cluster.FindId();
         return cluster;
     }
 
@@ -83,10 +94,20 @@ internal sealed class ClusterObjects
     /// <summary>The network of a Pod, in Istio's order: its own label, the system namespace's.</summary>
     public string NetworkOf(Pod pod) => pod.Metadata.Labels.GetValueOrDefault(Labels.Network) ?? Network;
 
+    /// <summary>The revision or tag that Pods of a namespace are injected by; empty when it asks for the default one.</summary>
+    public string RevisionOf(string ns) => Text(_namespaces.GetValueOrDefault(ns)?["metadata"]?["labels"]?[Labels.Revision]);
+
+    /// <summary>The revision that injected a Pod, as it noted there; empty when nobody did.</summary>
+    public static string RevisionOf(Pod pod)
+    {
+        try { return Text(JsonNode.Parse(pod.Metadata.Annotations.GetValueOrDefault(Annotations.InjectionStatus) ?? "{}")?["revision"]); }
+        catch (JsonException) { return ""; }
+    }
+
     public static bool Selects(IReadOnlyDictionary<string, string> selector, IReadOnlyDictionary<string, string> labels) =>
         selector.All(want => labels.TryGetValue(want.Key, out var has) && has == want.Value);
 
-    private void Add(JsonObject value, string istioNamespace)
+    private void Add(JsonObject value)
     {
         var (kind, meta) = (value["kind"]?.ToString() ?? "", value["metadata"]);
         var name = meta?["name"]?.ToString() ?? "";
@@ -99,14 +120,13 @@ internal sealed class ClusterObjects
                 break;
             case "EndpointSlice": _slices.Add(Read<EndpointSlice>(value)); break;
             case "Deployment": _deployments.Add(Read<Deployment>(value)); break;
-            case "Namespace" when name == istioNamespace:
-                Network = meta?["labels"]?[Labels.Network]?.ToString() ?? "";
+            case "Namespace": _namespaces[name] = value; break;
+            // A control plane with a revision has the revision in the name; they differ in little else.
+            case "ConfigMap" when Text(value["data"]?["mesh"]).Length > 0 && (name == "istio" || !_settings.ContainsKey(Text(meta?["namespace"]))):
+                _settings[Text(meta?["namespace"])] = value;
                 break;
-            case "Namespace" or "ConfigMap" when name != "istio": break;
-            case "ConfigMap":
-                Mesh = Yaml(value["data"]?["mesh"]);
-                MeshNetworks = Yaml(value["data"]?["meshNetworks"]);
-                break;
+            case "ConfigMap": break;
+            case "MutatingWebhookConfiguration": _injectors.AddRange(InjectorWebhook.Read(value)); break;
             default:
                 // What the control plane cannot read does not take part in calls.
                 if (IstioConfig.Read(value, Context).Value is { } record) _istio.Add(record);
@@ -114,17 +134,18 @@ internal sealed class ClusterObjects
         }
     }
 
-    private string FindId(string istioNamespace)
+    /// <summary>What its own control plane calls it; else what the injector does, which is elsewhere; else what its proxies were told.</summary>
+    private string FindId()
     {
-        var controlPlanes = _deployments.Where(deployment => deployment.Metadata.Namespace == istioNamespace)
-            .SelectMany(deployment => deployment.Spec.Template["spec"]?["containers"] as JsonArray ?? []).SelectMany(container => container?["env"] as JsonArray ?? [])
-            .Where(env => env?["name"]?.ToString() == "CLUSTER_ID").Select(env => env?["value"]?.ToString());
+        var own = ControlPlanes.Where(plane => plane.Namespace == SystemNamespace).Select(plane => plane.Cluster);
         var proxies = _pods.SelectMany(pod => Sidecar(pod)?.Env ?? []).Where(env => env.Name == "ISTIO_META_CLUSTER_ID").Select(env => env.Value);
-        return controlPlanes.Concat(proxies).FirstOrDefault(id => !string.IsNullOrEmpty(id)) ?? Context;
+        return own.Concat(_injectors.Select(injector => injector.Cluster)).Concat(proxies).FirstOrDefault(id => !string.IsNullOrEmpty(id)) ?? Context;
     }
 
     /// <summary>The proxy of a Pod: a sidecar, a native one, or the gateway itself.</summary>
     public static Container? Sidecar(Pod pod) => pod.Spec.Containers.Concat(pod.Spec.InitContainers).FirstOrDefault(container => container.Name == "istio-proxy");
+
+    private static string Text(JsonNode? node) => node?.ToString() ?? "";
 
     private static JsonObject Yaml(JsonNode? text)
     {

@@ -1,4 +1,5 @@
 using System.Text.Json.Nodes;
+using Isthmus.Core.Names;
 using Isthmus.Kubernetes.Client;
 using Isthmus.Kubernetes.Objects;
 using Isthmus.Mesh.Config;
@@ -10,7 +11,7 @@ internal static class ClusterObjectsReader
 {
     private static readonly ResourceKind[] Kinds =
     [
-        Kubernetes.Objects.Kinds.Service, Kubernetes.Objects.Kinds.EndpointSlice, Kubernetes.Objects.Kinds.Deployment,
+        Kubernetes.Objects.Kinds.Namespace, Kubernetes.Objects.Kinds.Service, Kubernetes.Objects.Kinds.EndpointSlice, Kubernetes.Objects.Kinds.Deployment,
         .. ((IstioKind[])[IstioKind.VirtualService, IstioKind.DestinationRule, IstioKind.ServiceEntry, IstioKind.Sidecar, IstioKind.Gateway, IstioKind.PeerAuthentication])
             .Select(kind => new ResourceKind(kind.Group, "v1beta1", kind.Kind, kind.Plural, true)),
     ];
@@ -20,10 +21,10 @@ internal static class ClusterObjectsReader
     {
         try
         {
-            var lists = Kinds.Select(kind => ListAsync(client, kind, null, stop)).Concat(namespaces.Distinct().Select(ns => PodsAsync(client, ns, stop)));
-            var single = Task.WhenAll(client.FindAsync(Kubernetes.Objects.Kinds.Namespace, null, istioNamespace, stop), client.FindAsync(Kubernetes.Objects.Kinds.ConfigMap, istioNamespace, "istio", stop));
-            var found = (await Task.WhenAll(lists)).SelectMany(list => list);
-            return ClusterObjects.From(context, found.Concat((await single).OfType<JsonObject>()), istioNamespace, namespaces);
+            var lists = Kinds.Select(kind => ListAsync(client, kind, null, new(), stop)).Concat(namespaces.Distinct().Select(ns => PodsAsync(client, ns, stop)))
+                .Append(ListAsync(client, Kubernetes.Objects.Kinds.ConfigMap, null, new() { LabelSelector = Labels.Revision }, stop))
+                .Append(ListAsync(client, Kubernetes.Objects.Kinds.MutatingWebhookConfiguration, null, new() { LabelSelector = "app=sidecar-injector" }, stop));
+            return ClusterObjects.From(context, (await Task.WhenAll(lists)).SelectMany(list => list), istioNamespace, namespaces);
         }
         catch (Exception e) when (e is HttpRequestException or KubeException)
         {
@@ -31,13 +32,13 @@ internal static class ClusterObjectsReader
         }
     }
 
-    public static Task<IReadOnlyList<JsonObject>> PodsAsync(KubeClient client, string ns, CancellationToken stop) => ListAsync(client, Kubernetes.Objects.Kinds.Pod, ns, stop);
+    public static Task<IReadOnlyList<JsonObject>> PodsAsync(KubeClient client, string ns, CancellationToken stop) => ListAsync(client, Kubernetes.Objects.Kinds.Pod, ns, new(), stop);
 
-    private static async Task<IReadOnlyList<JsonObject>> ListAsync(KubeClient client, ResourceKind kind, string? ns, CancellationToken stop)
+    private static async Task<IReadOnlyList<JsonObject>> ListAsync(KubeClient client, ResourceKind kind, string? ns, ListOptions options, CancellationToken stop)
     {
         try
         {
-            var items = await client.ListAllAsync<JsonObject>(kind, ns, new ListOptions(), stop);
+            var items = await client.ListAllAsync<JsonObject>(kind, ns, options, stop);
             // API servers leave the type out of the items of a list.
             foreach (var item in items) (item["kind"], item["apiVersion"]) = (kind.Kind, kind.ApiVersion);
             return items;

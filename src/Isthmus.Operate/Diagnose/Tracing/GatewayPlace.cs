@@ -72,6 +72,6 @@ internal sealed record GatewayPlace(ClusterObjects? Cluster, ClusterService? Ser
     }
 
     private static string? ByMeshNetworks(TraceFacts facts, string ip) =>
-        (facts.Home.MeshNetworks["networks"] as JsonObject ?? []).FirstOrDefault(network =>
+        (facts.MeshSettings("meshNetworks")["networks"] as JsonObject ?? []).FirstOrDefault(network =>
             (network.Value?["gateways"] as JsonArray ?? []).Any(gateway => gateway?["address"]?.ToString() == ip)).Key;
 }

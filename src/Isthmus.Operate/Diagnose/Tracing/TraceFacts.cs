@@ -1,4 +1,5 @@
 using System.Net;
+using System.Text.Json.Nodes;
 using Isthmus.Core.Names;
 using Isthmus.Core.Problems;
 using Isthmus.Kubernetes.Objects;
@@ -76,6 +77,26 @@ internal sealed class TraceFacts(IReadOnlyList<ClusterObjects> clusters, PodRef 
 
     /// <summary>The host that a proxy's cluster stands for.</summary>
     public MeshHost? Host(string fqdn) => Host(fqdn, "");
+
+    /// <summary>The control planes that proxies of a cluster may ask: its own, one that runs elsewhere for it alone, or those of its primaries.</summary>
+    public IReadOnlyList<ControlPlanePlace> ControlPlanesOf(ClusterObjects cluster)
+    {
+        if (cluster.ControlPlanes.Any(plane => plane.Namespace == cluster.SystemNamespace)) return [new(cluster, cluster, cluster.SystemNamespace)];
+        var hosted = Clusters.Where(other => other != cluster).SelectMany(other => other.ControlPlanes.Where(plane => plane.Namespace != other.SystemNamespace && plane.Cluster == cluster.Id)
+            .Select(plane => new ControlPlanePlace(cluster, other, plane.Namespace))).Distinct().ToList();
+        if (hosted.Count > 0) return hosted;
+        var primaries = Clusters.Where(other => other.ControlPlanes.Any(plane => plane.Namespace == other.SystemNamespace)).ToList();
+        var named = primaries.Where(other => cluster.NamedPrimaries.Contains(other.Id)).ToList();
+        return [.. (named.Count > 0 ? named : primaries).Select(other => new ControlPlanePlace(other, other, other.SystemNamespace))];
+    }
+
+    /// <summary>The cluster whose objects of Istio hold for a cluster; of several primaries the first.</summary>
+    public ClusterObjects ConfigOf(ClusterObjects cluster) => ControlPlanesOf(cluster) is [var first, ..] ? first.Config : cluster;
+
+    /// <summary>Settings of the mesh as the caller's control plane reads them, where it runs.</summary>
+    public JsonObject MeshSettings(string key) => ControlPlanesOf(Home) is [var plane, ..] ? plane.At.Settings(plane.Namespace, key) : [];
+
+    public string RootNamespace => MeshSettings("mesh")["rootNamespace"]?.ToString() ?? WellKnown.SystemNamespace;
 
     public ClusterObjects? ById(string id) => Clusters.FirstOrDefault(cluster => cluster.Id == id);
 

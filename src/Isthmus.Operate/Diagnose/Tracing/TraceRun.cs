@@ -113,7 +113,7 @@ public sealed class TraceRun(IReadOnlyList<ClusterAccess> clusters, string istio
         var proxies = walk.WantedProxies.Select(async pod => (pod, await InspectAsync(pod, "", stop))).ToList();
         var pods = facts.Clusters.Where(cluster => cluster.Error.Length == 0).SelectMany(cluster => walk.WantedNamespaces.Where(ns => !cluster.PodNamespaces.Contains(ns)).Select(async ns =>
             (cluster, ns, await ClusterObjectsReader.PodsAsync(_clients[cluster.Context], ns, stop)))).ToList();
-        var watches = walk.WantedWatches.Where(context => !facts.Watched.ContainsKey(context)).Select(async context => (context, await WatchedAsync(context, stop))).ToList();
+        var watches = walk.WantedWatches.Where(context => !facts.Watched.ContainsKey(context)).Select(async context => (context, await WatchedAsync(facts, context, stop))).ToList();
         foreach (var (pod, answer) in await Task.WhenAll(proxies)) Take(facts, pod, answer);
         foreach (var (cluster, ns, found) in await Task.WhenAll(pods)) cluster.AddPods(ns, found);
         foreach (var (context, watched) in await Task.WhenAll(watches)) facts.Watched[context] = watched;
@@ -173,11 +173,12 @@ public sealed class TraceRun(IReadOnlyList<ClusterAccess> clusters, string istio
         }
     }
 
-    private async Task<IReadOnlyList<WatchedCluster>> WatchedAsync(string context, CancellationToken stop)
+    private async Task<IReadOnlyList<WatchedCluster>> WatchedAsync(TraceFacts facts, string context, CancellationToken stop)
     {
         try
         {
-            var answers = await new MeshQuery(_clients[context], istioNamespace).AskControlPlanesAsync("/debug/clusterz", stop);
+            var plane = facts.ControlPlanesOf(facts.Clusters.First(cluster => cluster.Context == context))[0];
+            var answers = await new MeshQuery(_clients[plane.At.Context], plane.Namespace).AskControlPlanesAsync("/debug/clusterz", stop);
             return [.. answers.SelectMany(answer => (answer.Answer as JsonArray ?? []).OfType<JsonObject>()).Select(WatchedCluster.Read)];
         }
         catch (Exception e) when (e is ProblemException or KubeException or HttpRequestException)

@@ -44,12 +44,12 @@ internal sealed partial class TraceWalk
         }
         if (view.Inbound is not { } listener)
         {
-            Fail("inbound", "no listener", Faults.Of("ISM2003", name.ToString(), "", "its proxy has no inbound listener: it has not reached a control plane", $"isthmus proxy-status --context={cluster.Context}"));
+            Fail("inbound", "no listener", _causes.Unconfigured(name, "its proxy has no inbound listener"));
             return;
         }
         var chain = ChooseInbound(way, listener, address);
         if (!WalkTls(way, name, cluster, pod, address, chain, view, client)) return;
-        if (WalkInbound(way, name, chain!, view, address, client) is { } target) WalkApplication(name, cluster, pod, view, target);
+        if (WalkInbound(way, name, cluster, chain!, view, address, client) is { } target) WalkApplication(name, cluster, pod, view, target);
     }
 
     private FilterChainSnapshot? ChooseInbound(EndpointWay? way, ListenerSnapshot listener, IPEndPoint address)
@@ -106,7 +106,7 @@ internal sealed partial class TraceWalk
     }
 
     /// <summary>Where the callee's proxy sends it; null when the way ends here, which is said.</summary>
-    private IPEndPoint? WalkInbound(EndpointWay? way, PodRef name, FilterChainSnapshot chain, ProxyView view, IPEndPoint address, ProxyView? client)
+    private IPEndPoint? WalkInbound(EndpointWay? way, PodRef name, ClusterObjects callee, FilterChainSnapshot chain, ProxyView view, IPEndPoint address, ProxyView? client)
     {
         var caller = way is { IsMeshTls: true } ? client?.Certificate(way.Tls!.Certificate)?.Identity ?? "" : "";
         var (http, tcp) = (chain.Action as HttpAction, chain.Action as TcpAction);
@@ -117,7 +117,7 @@ internal sealed partial class TraceWalk
         {
             if (policy.Decide(policyFacts) is { IsAllowed: false } verdict)
             {
-                Fail("inbound", $"{chain.Name}: denied", Denied(name, verdict.Rule, caller));
+                Fail("inbound", $"{chain.Name}: denied", Denied(name, facts.ConfigOf(callee), verdict.Rule, caller));
                 return null;
             }
         }
@@ -139,12 +139,12 @@ internal sealed partial class TraceWalk
     }
 
     /// <param name="rule">The rule that denies, named after the policy that it was made of; empty when it is that none allows.</param>
-    private static Problem Denied(PodRef callee, string rule, string caller)
+    private static Problem Denied(PodRef callee, ClusterObjects config, string rule, string caller)
     {
         var who = caller.Length > 0 ? caller : "callers without identity";
         return PolicyRule().Match(rule) is { Success: true } made
-            ? Faults.Of("ISM2064", $"AuthorizationPolicy {made.Groups[1].Value}/{made.Groups[2].Value} in {callee.Context}", $"spec.rules[{made.Groups[3].Value}]", $"denies {who} at {callee}: the answer is 403", "take the caller out of the rule")
-            : Faults.Of("ISM2064", callee.ToString(), "", $"no AuthorizationPolicy that holds for it allows {who}: the answer is 403", $"allow the caller in an AuthorizationPolicy of namespace {callee.Namespace}");
+            ? Faults.Of("ISM2064", $"AuthorizationPolicy {made.Groups[1].Value}/{made.Groups[2].Value} in {config.Context}", $"spec.rules[{made.Groups[3].Value}]", $"denies {who} at {callee}: the answer is 403", "take the caller out of the rule")
+            : Faults.Of("ISM2064", callee.ToString(), "", $"no AuthorizationPolicy that holds for it allows {who}: the answer is 403", $"allow the caller in an AuthorizationPolicy of namespace {callee.Namespace} in {config.Context}");
     }
 
     [GeneratedRegex(@"^ns\[([^\]]+)\]-policy\[([^\]]+)\]-rule\[(\d+)\]")]

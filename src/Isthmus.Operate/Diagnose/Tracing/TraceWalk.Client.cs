@@ -34,7 +34,7 @@ internal sealed partial class TraceWalk
         }
         var certificate = _sidecar.Certificate("default");
         if (_sidecar.Snapshot.Listeners.Count == 0)
-            return Fail("client", where, Faults.Of("ISM2003", facts.Client.ToString(), "", "its proxy has no configuration: it has not reached a control plane", $"isthmus proxy-status --context={facts.Client.Context}; kubectl --context={facts.Client.Context} -n {facts.Client.Namespace} logs {facts.Client.Name} -c istio-proxy"));
+            return Fail("client", where, _causes.Unconfigured(facts.Client, "its proxy has no configuration"));
         return Ok("client", where, ("identity", certificate?.Identity ?? "no certificate yet"), ("certificate", certificate is null ? "" : Until(certificate)),
             ("refused", string.Join("; ", _sidecar.Unread)));
     }

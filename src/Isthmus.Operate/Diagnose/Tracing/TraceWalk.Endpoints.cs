@@ -70,12 +70,21 @@ internal sealed partial class TraceWalk
                     ConfigOf(cluster.Config.Resource.Metadata?.FilterMetadata));
                 if (candidate.Gateway is { } gateway) WalkGateway(way, gateway);
                 else if (candidate.Pod is { } pod) WalkPod(way, pod.Cluster, pod.Pod, (IPEndPoint)candidate.Endpoint.Address, outbound.View);
-                else Add("workload", HopStatus.Unknown, $"{candidate.Endpoint.AddressText} is no Pod of these clusters", null);
+                else WalkStranger(candidate.Endpoint.AddressText, candidate.Endpoint.Workload);
                 // Nobody is sent there: what is wrong with it matters only when the others fail, too.
                 if (share == 0 || !candidate.IsUsable) Soften(hops);
             }
         }
         _way = 0;
+    }
+
+    /// <summary>Nobody has the address: it belongs to something outside, or to a Pod that is gone and of which the proxy was not told.</summary>
+    private void WalkStranger(string address, Workload workload)
+    {
+        if (workload.Namespace.Length > 0) _causes.NeedPods(workload.Namespace);
+        var summary = $"{address} is no Pod of these clusters";
+        if (workload.Namespace.Length > 0 && facts.ById(workload.Cluster) is { Error: "" } cluster && cluster.PodNamespaces.Contains(workload.Namespace)) Warn("workload", summary, _causes.Gone(address, workload.Namespace, cluster));
+        else Add("workload", HopStatus.Unknown, summary, null);
     }
 
     private void Soften(int from)

@@ -96,11 +96,7 @@ internal sealed partial class TraceWalk
         var next = (IPEndPoint)usable[0].Address;
         // A gateway of the same network may lead to any cluster in it.
         if (facts.PodAt(next.Address, usable[0].Workload.Cluster, cluster.NetworkOf(gateway)) is { } found) WalkPod(way, found.Cluster, found.Pod, next, way.Outbound.View);
-        else
-        {
-            if (usable[0].Workload.Namespace.Length > 0) _causes.NeedPods(usable[0].Workload.Namespace);
-            Add("workload", HopStatus.Unknown, $"{next} is no Pod of these clusters", null);
-        }
+        else WalkStranger($"{next}", usable[0].Workload);
     }
 
     /// <summary>Whom the gateway will lead to, in all likelihood: asked together with it, that saves a round.</summary>

@@ -38,7 +38,7 @@ internal sealed partial class TraceWalk
         var specific = view.Index.Find(_destination);
         if ((specific ?? view.Outbound) is not { } listener)
         {
-            Fail("listener", $"none for {_destination}", Faults.Of("ISM2003", facts.Client.ToString(), "", "its proxy has no outbound listener", $"isthmus proxy-status --context={facts.Client.Context}"));
+            Fail("listener", $"none for {_destination}", _causes.Unconfigured(facts.Client, "its proxy has no outbound listener"));
             return;
         }
         Ok("listener", specific is null ? $"{listener.Name}: no other takes {_destination}" : listener.Name);

@@ -19,7 +19,11 @@ public sealed class MeshVerificationTests
             RemoteSecrets = [SecretFor($"east{3 - number}", $"https://172.18.0.{3 - number}:6443")],
             PodRanges = [$"10.{number}.0.0/16"],
             ProxyNetworks = [network],
+            ControlPlaneEntries = [new("istio-system/gw", [$"172.18.0.{number}"], 1, true)],
         };
+
+    /// <summary>c2 without a control plane of its own: it is served by c1's.</summary>
+    private static ClusterFacts Remote => Healthy(2, "n2") with { ControlPlanes = default, Watched = [], ControlPlaneClusters = ["east1"], ControlPlaneAt = ["172.18.0.1"], RemoteSecrets = [], TrustDomain = "", ExposesServices = false };
 
     private static IEnumerable<string> Codes(params ClusterFacts[] clusters) =>
         MeshVerification.Run(clusters, Now).Select(check => check.Problem?.Code).OfType<string>();
@@ -37,7 +41,7 @@ public sealed class MeshVerificationTests
     [Fact]
     public void A_cluster_without_a_control_plane_of_its_own_is_fine_beside_one_that_has_one()
     {
-        var remote = Healthy(2, "n1") with { ControlPlanes = default, Watched = [], Gateways = [] };
+        var remote = Healthy(2, "n1") with { ControlPlanes = default, Watched = [], Gateways = [], ControlPlaneAt = ["172.18.0.1"] };
         Assert.Empty(Codes(Healthy(1, "n1"), remote));
     }
 
@@ -56,13 +60,14 @@ public sealed class MeshVerificationTests
         { "no label", "ISM1013" }, { "no gateway", "ISM1014" }, { "not exposed", "ISM1015" }, { "bad token", "ISM1020" }, { "no secret", "ISM1021" },
         { "loopback server", "ISM1027" }, { "expired token", "ISM1023" }, { "same name", "ISM1024" }, { "two secrets for one", "ISM1024" }, { "broken kubeconfig", "ISM1025" },
         { "wrong cluster behind the secret", "ISM1026" }, { "gateway of no network", "ISM1016" }, { "proxies of another network", "ISM1017" }, { "unknown control plane", "ISM1009" },
+        { "no way to the control plane", "ISM1018" }, { "control plane not exposed", "ISM1019" }, { "gateway before the control plane away", "ISM1006" }, { "control plane elsewhere not ready", "ISM1003" },
     };
 
     [Theory]
     [MemberData(nameof(Faults))]
     public void Each_fault_is_named_by_its_own_code(string fault, string code)
     {
-        var two = Healthy(2, "n2");
+        var (one, two) = (Healthy(1, "n1"), Healthy(2, "n2"));
         var gateway = two.Gateways[0];
         two = fault switch
         {
@@ -89,9 +94,20 @@ public sealed class MeshVerificationTests
             "gateway of no network" => two with { Gateways = [gateway, gateway with { Network = "n7" }] },
             "proxies of another network" => two with { ProxyNetworks = ["n7"] },
             "unknown control plane" => two with { ControlPlanes = default, Watched = [], ControlPlaneClusters = ["south"] },
+            "no way to the control plane" => Remote with { ControlPlaneAt = [] },
+            "control plane not exposed" or "gateway before the control plane away" => Remote,
+            "control plane elsewhere not ready" => Remote with { Name = "hosted" },
             _ => two with { Watched = [] },
         };
-        var checks = MeshVerification.Run([Healthy(1, "n1"), two], Now);
+        var entry = one.ControlPlaneEntries[0];
+        one = fault switch
+        {
+            "control plane not exposed" => one with { ControlPlaneEntries = [entry with { Opens = false }] },
+            "gateway before the control plane away" => one with { ControlPlaneEntries = [entry with { ReadyEndpoints = 0 }] },
+            "control plane elsewhere not ready" => one with { Hosted = [new("external", "hosted", new([new("istiod-9", false)]))] },
+            _ => one,
+        };
+        var checks = MeshVerification.Run([one, two], Now);
         Assert.Contains(checks, check => check.Problem?.Code == code && check.Problem.Remedy.Length > 0);
     }
 
@@ -106,10 +122,20 @@ public sealed class MeshVerificationTests
     [Fact]
     public void A_remote_cluster_is_shown_with_its_primary()
     {
-        var remote = Healthy(2, "n2") with { ControlPlanes = default, Watched = [], ControlPlaneClusters = ["east1"], RemoteSecrets = [], TrustDomain = "", ExposesServices = false };
-        var checks = MeshVerification.Run([Healthy(1, "n1"), remote], Now);
+        var checks = MeshVerification.Run([Healthy(1, "n1"), Remote], Now);
         Assert.DoesNotContain(checks, check => check.Problem is not null);
         Assert.Contains(checks, check => check is { Cluster: "c2", Found: "remote, of c1" });
+    }
+
+    [Fact]
+    public void A_cluster_with_a_control_plane_of_its_own_elsewhere_is_a_mesh_of_its_own()
+    {
+        var host = Healthy(1, "n1") with { Watched = [], Hosted = [new("external", "hosted", new([new("istiod-9", true)])) { RemoteSecrets = [new("external/istio-kubeconfig", "hosted", "https://172.18.0.2:6443", null, "")] }] };
+        var hosted = Remote with { Name = "hosted", SystemNamespace = "external", MeshId = "mesh2", RootFingerprint = "CD34", NetworkLabel = "", ProxyNetworks = [], Gateways = [], ControlPlaneClusters = [] };
+        Assert.Empty(Codes(host, hosted));
+        Assert.Equal(2, MeshVerification.CountMeshes([host, hosted]));
+        // A cluster for nothing but control planes of others.
+        Assert.Empty(Codes(new ClusterFacts("c1", "") { Hosted = host.Hosted, ControlPlaneEntries = host.ControlPlaneEntries }, hosted));
     }
 
     [Theory]

@@ -110,7 +110,9 @@ internal sealed class TraceScenario
     private static string Common(string network) => Fill("""
         {apiVersion: v1, kind: Namespace, metadata: {name: istio-system, labels: {topology.istio.io/network: <network>}}}
         ---
-        {apiVersion: apps/v1, kind: Deployment, metadata: {name: istiod, namespace: istio-system, labels: {app: istiod}}, spec: {template: {spec: {containers: [{name: discovery, env: [{name: CLUSTER_ID, value: <network2>}]}]}}}}
+        {apiVersion: apps/v1, kind: Deployment, metadata: {name: istiod, namespace: istio-system, labels: {app: istiod}}, spec: {replicas: 1, selector: {matchLabels: {app: istiod}}, template: {spec: {containers: [{name: discovery, env: [{name: CLUSTER_ID, value: <network2>}]}]}}}}
+        ---
+        {apiVersion: v1, kind: Pod, metadata: {name: istiod-x, namespace: istio-system, labels: {app: istiod}}, spec: {containers: [{name: discovery}]}, status: {phase: Running, podIP: 10.1.0.7, conditions: [{type: Ready, status: "True"}]}}
         ---
         {apiVersion: apps/v1, kind: Deployment, metadata: {name: orders, namespace: shop}, spec: {replicas: 1, template: {metadata: {labels: {app: orders, version: v1}}}}}
         ---

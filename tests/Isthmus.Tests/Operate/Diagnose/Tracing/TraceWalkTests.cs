@@ -47,6 +47,12 @@ public sealed class TraceWalkTests
         { "declared and closed", "ISM2072", "application", "Pod shop/orders-a in c1" },
         { "loopback only", "ISM2071", "application", "Pod shop/orders-a in c1" },
         { "hidden by exportTo", "ISM2012", "cluster", "Service shop/orders in c1" },
+        { "plain across networks", "ISM2056", "endpoints", "DestinationRule shop/orders in c1" },
+        { "mesh TLS off across networks", "ISM2066", "endpoints", "PeerAuthentication shop/opened in c2" },
+        { "control plane scaled down", "ISM1003", "endpoints", "Deployment istio-system/istiod in c1" },
+        { "control plane of a remote not exposed", "ISM1019", "endpoints", "Service istio-system/east in c2" },
+        { "control plane of a remote elsewhere", "ISM1018", "endpoints", "Service istio-system/istiod in c1" },
+        { "gone while the control plane was away", "ISM1003", "workload", "Deployment istio-system/istiod in c1" },
         { "application says no", "ISM2073", "call", "Pod shop/orders-a in c1" },
         { "denied", "ISM2064", "inbound", "AuthorizationPolicy shop/barred in c1" },
     };
@@ -118,6 +124,28 @@ public sealed class TraceWalkTests
                 s.Client = s.Client.Replace("\"domains\": [\"orders\", \"orders.shop\", \"" + TraceScenario.Fqdn + "\"]", "\"domains\": [\"elsewhere\"]", StringComparison.Ordinal).Replace($"\"name\": \"{cluster}\"", "\"name\": \"gone\"", StringComparison.Ordinal);
                 s.One = s.One.Replace("kind: Service, metadata: {name: orders, namespace: shop}", "kind: Service, metadata: {name: orders, namespace: shop, annotations: {networking.istio.io/exportTo: bank}}", StringComparison.Ordinal) + "\n---\n" + Slice;
                 break;
+            case "plain across networks":
+                (s.Client, s.One) = (noEndpoints, Without(s.One, "orders-a") + "\n---\n" + rule.Replace("subsets:", "trafficPolicy: {tls: {mode: DISABLE}}, subsets:", StringComparison.Ordinal));
+                break;
+            case "mesh TLS off across networks":
+                (s.Client, s.One) = (noEndpoints, Without(s.One, "orders-a"));
+                s.Two += "\n---\n{apiVersion: security.istio.io/v1beta1, kind: PeerAuthentication, metadata: {name: opened, namespace: shop}, spec: {mtls: {mode: DISABLE}}}";
+                break;
+            case "control plane scaled down":
+                (s.Client, s.One) = (noEndpoints, Without(s.One.Replace("{replicas: 1, selector: {matchLabels: {app: istiod", "{replicas: 0, selector: {matchLabels: {app: istiod", StringComparison.Ordinal), "istiod-x"));
+                break;
+            case "control plane of a remote not exposed" or "control plane of a remote elsewhere":
+                // c1 becomes a remote of c2, whose gateway has the port of the control plane and nothing that opens it.
+                var address = fault.EndsWith("elsewhere", StringComparison.Ordinal) ? "172.18.2.9" : "172.18.2.1";
+                s.Client = noEndpoints;
+                s.One = Without(s.One, "istiod-x").Replace("labels: {app: istiod}}, spec: {replicas", "labels: {app: none}}, spec: {replicas", StringComparison.Ordinal) + "\n---\n{apiVersion: v1, kind: Service, metadata: {name: istiod, namespace: istio-system}, spec: {ports: [{port: 15012}]}}"
+                    + $"\n---\n{{apiVersion: discovery.k8s.io/v1, kind: EndpointSlice, metadata: {{name: istiod-x, namespace: istio-system, labels: {{kubernetes.io/service-name: istiod}}}}, endpoints: [{{addresses: [{address}]}}]}}";
+                s.Two = s.Two.Replace("ports: [{name: tls, port: 15443, targetPort: 15443}]", "ports: [{name: tls, port: 15443, targetPort: 15443}, {name: xds, port: 15012}]", StringComparison.Ordinal);
+                break;
+            case "gone while the control plane was away":
+                s.One = Without(Without(s.One.Replace("{replicas: 1, selector: {matchLabels: {app: istiod", "{replicas: 0, selector: {matchLabels: {app: istiod", StringComparison.Ordinal), "istiod-x"), "orders-a");
+                s.Call = new("GET /", false, 0, 3, "10.1.0.5:8080", "UF", "no answer", []);
+                break;
             case "denied":
                 s.Callee = s.Callee.Replace("\"http_filters\": [", "\"http_filters\": [{\"name\": \"envoy.filters.http.rbac\", \"typed_config\": {\"@type\": \"type.googleapis.com/envoy.extensions.filters.http.rbac.v3.RBAC\", \"rules\": {\"action\": \"DENY\", \"policies\": {\"ns[shop]-policy[barred]-rule[0]\": {\"permissions\": [{\"any\": true}], \"principals\": [{\"any\": true}]}}}}}, ", StringComparison.Ordinal);
                 s.Call = new("GET /", true, 403, 3, "10.1.0.5:8080", "-", "via_upstream", []);
@@ -142,6 +170,20 @@ public sealed class TraceWalkTests
         var trace = scenario.Walk();
         Assert.True(trace.Succeeds);
         Assert.Contains(trace.Hops, hop => hop is { Name: "application", Status: HopStatus.Warning });
+    }
+
+    [Fact]
+    public void A_control_plane_that_serves_another_cluster_is_that_clusters()
+    {
+        const string webhook = "\n---\n{apiVersion: admissionregistration.k8s.io/v1, kind: MutatingWebhookConfiguration, metadata: {name: injector}, webhooks: [{clientConfig: {service: {name: istiod, namespace: PLACE, path: /inject/cluster/c1/net/n1}}}]}";
+        var deployment = (string ns, string id) => $"{{apiVersion: apps/v1, kind: Deployment, metadata: {{name: istiod, namespace: {ns}, labels: {{app: istiod}}}}, spec: {{template: {{spec: {{containers: [{{name: discovery, env: [{{name: CLUSTER_ID, value: {id}}}]}}]}}}}}}}}";
+        ClusterObjects Read(string context, string yaml) => ClusterObjects.From(context, Kubernetes.Yaml.YamlText.ParseAll(yaml, context).OfType<System.Text.Json.Nodes.JsonObject>());
+        var host = Read("host", deployment("istio-system", "c0") + "\n---\n" + deployment("external-istiod", "c1") + webhook.Replace("PLACE", "istio-system", StringComparison.Ordinal).Replace("/cluster/c1/net/n1", "", StringComparison.Ordinal));
+        var hosted = Read("hosted", webhook[5..].Replace("PLACE", "external-istiod", StringComparison.Ordinal));
+        var facts = new TraceFacts([hosted, host], new("hosted", "shop", "buyer"), TraceTarget.Parse("orders"), TraceScenario.Now);
+        Assert.Equal(("c1", "external-istiod", "c0"), (hosted.Id, hosted.SystemNamespace, host.Id));
+        Assert.Equal([new ControlPlanePlace(hosted, host, "external-istiod")], facts.ControlPlanesOf(hosted));
+        Assert.Equal([new ControlPlanePlace(host, host, "istio-system")], facts.ControlPlanesOf(host));
     }
 
     [Fact]

@@ -1,0 +1,58 @@
+using System.Text.Json.Nodes;
+using Isthmus.Core.Collections;
+using Isthmus.Core.Names;
+using Isthmus.Kubernetes.Client;
+using Isthmus.Kubernetes.Objects;
+
+namespace Isthmus.Operate.Diagnose;
+
+/// <summary>Control planes that run in a cluster, its own and those of others, and the ways to them from outside.</summary>
+public sealed partial class MeshFactsReader
+{
+    /// <summary>All control planes here. One without Pods is known by its Deployment: it was meant to run.</summary>
+    private static async Task<IReadOnlyList<HostedControlPlane>> ControlPlanesAsync(KubeClient client, CancellationToken stop)
+    {
+        var options = new ListOptions { LabelSelector = $"app={WellKnown.Istiod}" };
+        var (listing, reading) = (client.ListAllAsync<Deployment>(Kinds.Deployment, null, options, stop), client.ListAllAsync<Pod>(Kinds.Pod, null, options, stop));
+        var (deployments, pods) = (await listing, (await reading).Where(pod => pod.Metadata.DeletionTimestamp is null).ToList());
+        return
+        [
+            .. from deployment in deployments
+               let own = pods.Where(pod => pod.Metadata.Namespace == deployment.Metadata.Namespace && deployment.Spec.Selector.Matches(pod.Metadata.Labels)).ToList()
+               let cluster = (deployment.Spec.Template["spec"]?["containers"] as JsonArray ?? []).SelectMany(container => container?["env"] as JsonArray ?? []).FirstOrDefault(env => env?["name"]?.ToString() == "CLUSTER_ID")?["value"]
+               select new HostedControlPlane(deployment.Metadata.Namespace, cluster?.ToString() ?? "",
+                   own.Count == 0 ? new ValueMap<bool>([new(deployment.Metadata.Name, false)]) : own.Select(pod => KeyValuePair.Create(pod.Metadata.Name, pod.Status.IsReady)).ToValueMap()),
+        ];
+    }
+
+    /// <summary>What those that run here for other clusters tell, too.</summary>
+    private static async Task<ValueList<HostedControlPlane>> HostedAsync(KubeClient client, IEnumerable<HostedControlPlane> planes, CancellationToken stop)
+    {
+        var found = await Task.WhenAll(planes.Select(async plane =>
+        {
+            var reader = new MeshFactsReader(plane.Namespace);
+            var secrets = reader.SecretsAsync(client, stop);
+            var problems = plane.Pods.Any(pod => pod.Value) ? await reader.ProblemsAsync(client, stop) : [];
+            // The kubeconfig that it works with does not name the cluster, since there is only one.
+            return plane with { Problems = problems, RemoteSecrets = (await secrets).Select(secret => secret.IsConfig ? secret with { Cluster = plane.Cluster } : secret).ToValueList() };
+        }));
+        return found.ToValueList();
+    }
+
+    private static async Task<ValueList<ControlPlaneEntry>> EntriesAsync(KubeClient client, IReadOnlyList<Service> services, IReadOnlyList<JsonObject> gateways, CancellationToken stop)
+    {
+        var entries = new List<ControlPlaneEntry>();
+        foreach (var service in services)
+        {
+            if (AddressesOf(service) is { IsEmpty: false } addresses && service.Spec.Ports.FirstOrDefault(port => port.Port == Ports.DiscoveryTls) is { } port)
+            {
+                var target = int.TryParse(port.TargetPort?.ToString(), out var number) ? number : port.Port;
+                entries.Add(new(service.Key, addresses, await ReadyAsync(client, service, stop), gateways.Any(gateway => Opens(gateway, target))));
+            }
+        }
+        return entries.ToValueList();
+    }
+
+    private static bool Opens(JsonObject gateway, int port) =>
+        (gateway["spec"]?["servers"] as JsonArray ?? []).Any(server => server?["port"]?["number"]?.ToString() == port.ToString(System.Globalization.CultureInfo.InvariantCulture));
+}

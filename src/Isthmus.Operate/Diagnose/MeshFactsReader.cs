@@ -1,0 +1,169 @@
+using System.Text.Json.Nodes;
+using Isthmus.Core.Collections;
+using Isthmus.Core.Names;
+using Isthmus.Core.Problems;
+using Isthmus.Kubernetes.Client;
+using Isthmus.Kubernetes.Objects;
+using Isthmus.Kubernetes.Yaml;
+
+namespace Isthmus.Operate.Diagnose;
+
+/// <summary>Reads <see cref="ClusterFacts"/> through API servers; changes nothing.</summary>
+public sealed partial class MeshFactsReader(string istioNamespace)
+{
+    private static readonly ResourceKind Gateway = new("networking.istio.io", "v1beta1", "Gateway", "gateways", true);
+
+    public async Task<ClusterFacts> ReadAsync(string context, ClusterAccess access, CancellationToken stop)
+    {
+        using var client = new KubeClient(access, "isthmus-verify") { RequestTimeout = TimeSpan.FromSeconds(4) };
+        try
+        {
+            return await ReadAsync(context, client, stop);
+        }
+        catch (HttpRequestException e)
+        {
+            return new(context, $"{access.Server} cannot be reached: {e.InnerException?.Message ?? e.Message}");
+        }
+        catch (KubeException e)
+        {
+            return new(context, e.Message);
+        }
+    }
+
+    private async Task<ClusterFacts> ReadAsync(string context, KubeClient client, CancellationToken stop)
+    {
+        var configurations = await client.ListAllAsync<JsonObject>(Kinds.MutatingWebhookConfiguration, null, new ListOptions { LabelSelector = "app=sidecar-injector" }, stop);
+        var injectors = configurations.SelectMany(InjectorWebhook.Read).ToList();
+        var system = InjectorWebhook.SystemNamespace(injectors, istioNamespace);
+        return await new MeshFactsReader(system).ReadAsync(context, client, configurations, injectors, stop);
+    }
+
+    private async Task<ClusterFacts> ReadAsync(string context, KubeClient client, IReadOnlyList<JsonObject> configurations, IReadOnlyList<InjectorWebhook> injectors, CancellationToken stop)
+    {
+        // Everything at once: what verify takes is what the slowest of these takes.
+        var (finding, planning) = (client.FindAsync<Namespace>(Kinds.Namespace, null, istioNamespace, stop), ControlPlanesAsync(client, stop));
+        var (reading, meshing, rooting) = (client.ListAllAsync<Pod>(Kinds.Pod, istioNamespace, new ListOptions(), stop), MeshAsync(client, stop), RootAsync(client, stop));
+        var (secrets, ranges, dead) = (SecretsAsync(client, stop), RangesAsync(client, stop), DeadWebhooksAsync(client, injectors, stop));
+        var (servicing, listing, seeking) = (client.ListAllAsync<Service>(Kinds.Service, null, new ListOptions(), stop), GatewayObjectsAsync(client, stop), ElsewhereAsync(client, injectors, stop));
+        var (ns, planes, root) = (await finding, await planning, await rooting);
+        var (all, services, objects) = (await reading, await servicing, await listing);
+        var (hosted, entries) = (HostedAsync(client, planes.Where(plane => plane.Namespace != istioNamespace), stop), EntriesAsync(client, services, objects, stop));
+        if (ns is null) return new(context, "") { SystemNamespace = istioNamespace, Hosted = await hosted, ControlPlaneEntries = await entries, Server = ServerOf(client) };
+        var pods = all.Where(pod => pod.Metadata.Labels.GetValueOrDefault("app") == WellKnown.Istiod && pod.Metadata.DeletionTimestamp is null).ToList();
+        var (watched, problems) = (WatchedAsync(client, pods, stop), pods.Any(pod => pod.Status.IsReady) ? ProblemsAsync(client, stop) : Task.FromResult(default(ValueList<Problem>)));
+        var (gateways, mesh, elsewhere) = (GatewaysAsync(client, services, stop), await meshing, await seeking);
+        var own = planes.Where(plane => plane.Namespace == istioNamespace).ToList();
+        return new(context, "", NameOf(own, elsewhere.Name, all), true,
+            own.SelectMany(plane => plane.Pods).ToValueMap(),
+            ns.Metadata.Labels.GetValueOrDefault(Labels.Network) ?? "",
+            (string?)mesh["defaultConfig"]?["meshId"] ?? "",
+            mesh.Count == 0 ? "" : (string?)mesh["trustDomain"] ?? WellKnown.DefaultTrustDomain,
+            root.Length == 0 ? "" : Convert.ToHexString(System.Security.Cryptography.SHA256.HashData(System.Text.Encoding.UTF8.GetBytes(root.Trim())))[..16],
+            await gateways,
+            objects.Any(gateway => (gateway["spec"]?["servers"] as JsonArray ?? []).Any(server => server?["tls"]?["mode"]?.ToString() == "AUTO_PASSTHROUGH")),
+            await watched,
+            Untrusted(configurations, root))
+        {
+            Problems = (await problems).Concat(await dead).Concat(await LooseRoutesAsync(client, objects, stop)).ToValueList(),
+            SystemNamespace = istioNamespace,
+            Hosted = await hosted,
+            ControlPlaneEntries = await entries,
+            ControlPlaneAt = elsewhere.At,
+            Server = ServerOf(client),
+            ControlPlaneClusters = (ns.Metadata.Annotations.GetValueOrDefault(Annotations.ControlPlaneClusters) ?? "").Split(',', StringSplitOptions.TrimEntries | StringSplitOptions.RemoveEmptyEntries).ToValueList(),
+            RemoteSecrets = await secrets,
+            PodRanges = await ranges,
+            ProxyNetworks = OfProxies(all, "ISTIO_META_NETWORK").ToValueList(),
+        };
+    }
+
+    private static string ServerOf(KubeClient client) => client.Access.Server.ToString().TrimEnd('/');
+
+    private async Task<string> RootAsync(KubeClient client, CancellationToken stop) =>
+        (await client.FindAsync<ConfigMap>(Kinds.ConfigMap, istioNamespace, WellKnown.RootCertConfigMap, stop))?.Data.GetValueOrDefault(WellKnown.RootCertKey) ?? "";
+
+    /// <summary>What its control plane calls it, here or elsewhere; else what its gateways were told.</summary>
+    private static string NameOf(IReadOnlyList<HostedControlPlane> own, string elsewhere, IReadOnlyList<Pod> all) =>
+        own.FirstOrDefault(plane => plane.Cluster.Length > 0) is { } known ? known.Cluster : elsewhere.Length > 0 ? elsewhere : OfProxies(all, "ISTIO_META_CLUSTER_ID").FirstOrDefault() ?? "";
+
+    /// <summary>A cluster whose control plane is elsewhere says so by a Service without selector, and in its webhook's path what it is called.</summary>
+    private async Task<(string Name, ValueList<string> At)> ElsewhereAsync(KubeClient client, IReadOnlyList<InjectorWebhook> injectors, CancellationToken stop)
+    {
+        foreach (var service in await client.ListAllAsync<Service>(Kinds.Service, istioNamespace, new ListOptions { LabelSelector = "app=istiod" }, stop))
+        {
+            if (service.Spec.Selector.Count > 0) continue;
+            var endpoints = await client.FindAsync(Kinds.Endpoints, istioNamespace, service.Metadata.Name, stop);
+            var at = (endpoints?["subsets"] as JsonArray ?? []).SelectMany(subset => subset?["addresses"] as JsonArray ?? []).Select(address => address?["ip"]?.ToString() ?? "");
+            return (injectors.FirstOrDefault(injector => injector.Namespace == istioNamespace)?.Cluster ?? "", service.Spec.ExternalName.Length > 0 ? [service.Spec.ExternalName] : at.ToValueList());
+        }
+        return ("", []);
+    }
+
+    private async Task<JsonObject> MeshAsync(KubeClient client, CancellationToken stop)
+    {
+        // A control plane with a revision has the revision in the name; they differ in little else.
+        var maps = await client.ListAllAsync<ConfigMap>(Kinds.ConfigMap, istioNamespace, new ListOptions { LabelSelector = Labels.Revision }, stop);
+        var map = maps.Where(candidate => candidate.Data.ContainsKey("mesh")).OrderBy(candidate => candidate.Metadata.Name, StringComparer.Ordinal).FirstOrDefault();
+        try { return YamlText.Parse(map?.Data.GetValueOrDefault("mesh") ?? "", "mesh") as JsonObject ?? []; }
+        catch (ProblemException) { return []; }
+    }
+
+    private static async Task<ValueList<GatewayFacts>> GatewaysAsync(KubeClient client, IReadOnlyList<Service> services, CancellationToken stop)
+    {
+        var gateways = new List<GatewayFacts>();
+        foreach (var service in services.Where(service => service.Metadata.Labels.ContainsKey(Labels.Network)))
+        {
+            var port = int.TryParse(service.Metadata.Labels.GetValueOrDefault(Labels.GatewayPort), out var own) ? own : Ports.EastWest;
+            gateways.Add(new(service.Key, service.Metadata.Labels[Labels.Network], AddressesOf(service), await ReadyAsync(client, service, stop),
+                service.Spec.Ports.Any(candidate => candidate.Port == port), service.Metadata.Annotations.ContainsKey(Annotations.NodeSelector)));
+        }
+        return gateways.ToValueList();
+    }
+
+    private static ValueList<string> AddressesOf(Service service) =>
+        service.Status.LoadBalancer.Ingress.Select(ingress => ingress.Ip.Length > 0 ? ingress.Ip : ingress.Hostname).Concat(service.Spec.ExternalIPs).ToValueList();
+
+    private static async Task<int> ReadyAsync(KubeClient client, Service service, CancellationToken stop) =>
+        (await client.ListAllAsync<EndpointSlice>(Kinds.EndpointSlice, service.Metadata.Namespace, new ListOptions { LabelSelector = $"{Labels.ServiceName}={service.Metadata.Name}" }, stop))
+            .SelectMany(slice => slice.Endpoints).Count(endpoint => endpoint.Conditions.Ready ?? true);
+
+    private static async Task<IReadOnlyList<JsonObject>> GatewayObjectsAsync(KubeClient client, CancellationToken stop)
+    {
+        try
+        {
+            return await client.ListAllAsync<JsonObject>(Gateway, null, new ListOptions(), stop);
+        }
+        catch (KubeException e) when (e.IsNotFound)
+        {
+            return []; // no definitions: a remote cluster
+        }
+    }
+
+    private async Task<ValueList<WatchedCluster>> WatchedAsync(KubeClient client, IReadOnlyList<Pod> pods, CancellationToken stop)
+    {
+        if (!pods.Any(pod => pod.Status.IsReady)) return [];
+        var answers = await new MeshQuery(client, istioNamespace).AskControlPlanesAsync("/debug/clusterz", stop);
+        return answers.SelectMany(answer => (answer.Answer as JsonArray ?? []).OfType<JsonObject>())
+            .Select(WatchedCluster.Read).Distinct().ToValueList();
+    }
+
+    private async Task<ValueList<Problem>> ProblemsAsync(KubeClient client, CancellationToken stop)
+    {
+        var answers = await new MeshQuery(client, istioNamespace).AskControlPlanesAsync("/debug/problemz", stop);
+        return answers.SelectMany(answer => (answer.Answer as JsonArray ?? []).OfType<JsonObject>())
+            .Select(line => new Problem(line["code"]?.ToString() ?? "", line["object"]?.ToString() ?? "", line["path"]?.ToString() ?? "", line["message"]?.ToString() ?? "",
+                line["remedy"]?.ToString() ?? "", Enum.TryParse<Severity>(line["severity"]?.ToString(), out var severity) ? severity : Severity.Error))
+            .Distinct().Where(problem => !IsOwn(problem)).ToValueList();
+    }
+
+    /// <summary>Each cluster has a DNS and perhaps a control plane of its own: that they differ is nobody's mistake.</summary>
+    private bool IsOwn(Problem problem) =>
+        problem is { Code: "IST0170", Severity: not Severity.Error } && (problem.Object.StartsWith("Service kube-system/", StringComparison.Ordinal) || problem.Object.StartsWith($"Service {istioNamespace}/{WellKnown.Istiod}", StringComparison.Ordinal));
+
+    private static ValueList<string> Untrusted(IReadOnlyList<JsonObject> configurations, string root)
+    {
+        var bundle = Convert.ToBase64String(System.Text.Encoding.UTF8.GetBytes(root));
+        return configurations.Where(configuration => (configuration["webhooks"] as JsonArray ?? []).Any(webhook => webhook?["clientConfig"]?["caBundle"]?.ToString() != bundle))
+            .Select(configuration => configuration["metadata"]!["name"]!.ToString()).ToValueList();
+    }
+}

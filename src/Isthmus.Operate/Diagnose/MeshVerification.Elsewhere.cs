@@ -1,0 +1,54 @@
+using Isthmus.Core.Names;
+
+namespace Isthmus.Operate.Diagnose;
+
+/// <summary>Whether clusters whose control plane runs elsewhere are served.</summary>
+public static partial class MeshVerification
+{
+    /// <summary>A cluster that has its control plane in another one to itself is a mesh of its own, and no other takes part in it.</summary>
+    private static IEnumerable<List<ClusterFacts>> Meshes(List<ClusterFacts> members)
+    {
+        var alone = members.Where(cluster => HostOf(cluster, members).Plane is not null).ToList();
+        return alone.Select(cluster => (List<ClusterFacts>)[cluster]).Prepend([.. members.Except(alone)]).Where(mesh => mesh.Count > 0);
+    }
+
+    private static (ClusterFacts Host, HostedControlPlane? Plane) HostOf(ClusterFacts cluster, List<ClusterFacts> members) =>
+        cluster.ControlPlanes.Count > 0 || cluster.Name.Length == 0 ? default
+            : members.Where(other => other != cluster).SelectMany(other => other.Hosted.Select(plane => (other, (HostedControlPlane?)plane))).FirstOrDefault(found => found.Item2!.Cluster == cluster.Name);
+
+    private static IEnumerable<Check> Hosted(ClusterFacts cluster, ClusterFacts host, HostedControlPlane plane)
+    {
+        var ready = plane.Pods.Count(pod => pod.Value);
+        yield return new(cluster.Context, "control plane", $"in {host.Context}, {plane.Namespace}: {ready} of {plane.Pods.Count} ready", ready > 0 ? null
+            : Wrong("ISM1003", cluster, "", $"its control plane in {host.Context} is not ready: {string.Join(", ", plane.Pods.Keys)}", $"look at it with 'kubectl --context={host.Context} -n {plane.Namespace} describe deployment,pod -l app=istiod'"));
+        foreach (var check in Way(cluster, [host])) yield return check;
+        foreach (var problem in plane.Problems) yield return new(cluster.Context, "configuration", problem.Object, problem);
+    }
+
+    /// <summary>Whether proxies of a cluster find their control plane: where it is said to be, a gateway must lead to it.</summary>
+    private static IEnumerable<Check> Way(ClusterFacts cluster, IReadOnlyList<ClusterFacts> primaries)
+    {
+        var by = string.Join(", ", primaries.Select(primary => primary.Context));
+        if (cluster.ControlPlaneAt.IsEmpty)
+        {
+            yield return new(cluster.Context, "way to control plane", "none", Wrong("ISM1018", cluster, $"Service {cluster.SystemNamespace}/{WellKnown.Istiod}", $"has no endpoints, so proxies do not find the control plane in {by}", "install again with values.global.remotePilotAddress, the address of the gateway before the control plane"));
+            yield break;
+        }
+        foreach (var address in cluster.ControlPlaneAt)
+        {
+            var found = primaries.SelectMany(primary => primary.ControlPlaneEntries.Select(entry => (Primary: primary, Entry: entry))).Where(candidate => candidate.Entry.Addresses.Contains(address)).ToList();
+            // Another load balancer may stand before the gateway; then nothing is known to be wrong.
+            if (found.Count == 0)
+            {
+                yield return new(cluster.Context, "way to control plane", address, null);
+                continue;
+            }
+            var (at, gateway) = (found[0].Primary, found[0].Entry);
+            yield return new(cluster.Context, "way to control plane", $"{address}, {gateway.Name} in {at.Context}",
+                gateway.ReadyEndpoints == 0 ? Wrong("ISM1006", at, $"Service {gateway.Name}", $"has no ready Pod behind it, and by it proxies of {cluster.Context} reach their control plane", $"kubectl --context={at.Context} -n {gateway.Name.Split('/')[0]} get deployments,pods")
+                : gateway.Opens ? null
+                : Wrong("ISM1019", at, $"Service {gateway.Name}", $"no Gateway opens port {Ports.DiscoveryTls} there, so proxies of {cluster.Context} do not reach their control plane",
+                    $"kubectl --context={at.Context} apply -n NAMESPACE -f samples/multicluster/expose-istiod.yaml (expose-external-istiod.yaml for one that serves {cluster.Context} alone), NAMESPACE being the control plane's"));
+        }
+    }
+}

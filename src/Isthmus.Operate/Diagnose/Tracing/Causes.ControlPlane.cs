@@ -1,0 +1,148 @@
+using System.Text.Json.Nodes;
+using Isthmus.Core.Collections;
+using Isthmus.Core.Names;
+using Isthmus.Core.Problems;
+using Isthmus.Kubernetes.Objects;
+using Isthmus.Mesh.Model;
+
+namespace Isthmus.Operate.Diagnose.Tracing;
+
+/// <summary>What keeps proxies from being told: their control plane does not know a cluster, does not run, or cannot be reached.</summary>
+internal sealed partial class Causes
+{
+    /// <summary>Why a proxy has no configuration at all.</summary>
+    public Problem Unconfigured(PodRef pod, string what) => Unserved(facts.Clusters.First(cluster => cluster.Context == pod.Context), RevisionOf(pod))
+        ?? Faults.Of("ISM2003", pod.ToString(), "", $"{what}: it has not reached a control plane", $"isthmus proxy-status --context={pod.Context}; kubectl --context={pod.Context} -n {pod.Namespace} logs {pod.Name} -c istio-proxy");
+
+    /// <summary>Whether the caller's control plane does not know clusters that have the service; null also when it must be asked first.</summary>
+    private Problem? Unwatched(IReadOnlyList<ClusterService> services) => Unwatched(services.Select(service => service.Cluster).Distinct());
+
+    private Problem? Unwatched(IEnumerable<ClusterObjects> clusters)
+    {
+        if (facts.ControlPlanesOf(facts.Home) is not [var plane, ..]) return null;
+        foreach (var cluster in clusters.Where(cluster => cluster != plane.Config))
+        {
+            if (!facts.Watched.TryGetValue(plane.Config.Context, out var watched))
+            {
+                WantedWatches.Add(plane.Config.Context);
+                return null;
+            }
+            var line = watched.FirstOrDefault(candidate => candidate.Id == cluster.Id);
+            var again = $"isthmus create-remote-secret --context={cluster.Context} --name={cluster.Id}{(plane.Namespace == WellKnown.SystemNamespace ? "" : $" --namespace={plane.Namespace}")} | kubectl apply -f - --context={plane.At.Context}";
+            if (line is null)
+            {
+                return Faults.Of("ISM1021", plane.ToString(), $"Secret {plane.Namespace}/{WellKnown.RemoteSecretPrefix}{cluster.Id}", $"does not watch {cluster.Id}: there is no remote secret for it, so services and Pods there are unknown here", again);
+            }
+            if (line.Status != "synced" || line.Message.Length > 0)
+                return Faults.Of("ISM1020", $"Secret {line.Secret} in {plane.At.Context}", "", line.Message.Length > 0 ? line.Message : $"cluster {line.Id} is {line.Status}", $"mend the cause, or make the secret again: {again}");
+        }
+        return null;
+    }
+
+    private Problem NotTold(MeshHost host) => Unserved(facts.Home, RevisionOf(facts.Client)) ?? Faults.Of("ISM2014", facts.Client.ToString(), "", $"its proxy has not been told of {host.Fqdn}",
+        $"see whether it is in touch with its control plane: isthmus proxy-status --context={facts.Home.Context}");
+
+    /// <summary>Proxies still have the address of a Pod that is gone.</summary>
+    public Problem Gone(string address, string ns, ClusterObjects cluster) => Unserved(facts.Home, RevisionOf(facts.Client)) ?? Unwatched([cluster])
+        ?? Faults.Of("ISM2015", facts.Client.ToString(), "", $"its proxy still has {address}, where no Pod of namespace {ns} in {cluster.Context} is any more", $"see whether it is in touch with its control plane: isthmus proxy-status --context={facts.Home.Context}");
+
+    /// <summary>Why no proxy of a cluster can reach a control plane; null when nothing is seen to be wrong.</summary>
+    /// <param name="revision">Of the control plane that it asks; empty for any.</param>
+    private Problem? Unserved(ClusterObjects cluster, string revision)
+    {
+        var planes = facts.ControlPlanesOf(cluster);
+        if (planes.Count == 0)
+        {
+            return Faults.Of("ISM1003", $"cluster {cluster.Context}", "", $"no control plane serves it: none runs there, and none of {string.Join(", ", facts.Clusters.Select(other => other.Context))} runs one for it", "run 'isthmus install'");
+        }
+        Problem? first = null;
+        foreach (var plane in planes)
+        {
+            // One that serves is enough.
+            if ((Down(plane, revision) ?? (plane.At == cluster ? null : OutOfReach(cluster, plane)) ?? Unauthenticated(cluster, plane)) is not { } problem) return null;
+            first ??= problem;
+        }
+        return first;
+    }
+
+    private Problem? Down(ControlPlanePlace plane, string revision)
+    {
+        NeedPods(plane.Namespace);
+        var deployments = plane.Deployments.Where(candidate => candidate.Metadata.Labels.GetValueOrDefault(Labels.Revision) == revision).ToList();
+        if (deployments.Count == 0) deployments = [.. plane.Deployments];
+        var pods = plane.At.Pods.Where(pod => pod.Metadata.Namespace == plane.Namespace && deployments.Any(deployment => deployment.Spec.Selector.Matches(pod.Metadata.Labels))).ToList();
+        if (!plane.At.PodNamespaces.Contains(plane.Namespace) || pods.Any(pod => pod.Status.IsReady)) return null;
+        var deployment = deployments[0];
+        return Faults.Of("ISM1003", $"Deployment {deployment.Key} in {plane.At.Context}", deployment.Spec.Replicas == 0 ? "spec.replicas" : "status",
+            deployment.Spec.Replicas == 0 ? $"is 0, so nobody tells the proxies of {plane.Config.Context} anything, and none can start" : $"the control plane of {plane.Config.Context} is not ready: {(pods.Count == 0 ? "it has no Pods" : Why(pods[0]))}",
+            deployment.Spec.Replicas == 0 ? $"kubectl --context={plane.At.Context} -n {plane.Namespace} scale deployment {deployment.Metadata.Name} --replicas=1" : $"kubectl --context={plane.At.Context} -n {plane.Namespace} describe pod -l app={WellKnown.Istiod}");
+    }
+
+    /// <summary>A control plane elsewhere is found by a Service without selector, whose endpoints are a gateway in front of it.</summary>
+    private Problem? OutOfReach(ClusterObjects cluster, ControlPlanePlace plane)
+    {
+        var service = cluster.Services.FirstOrDefault(candidate => candidate.Metadata.Namespace == cluster.SystemNamespace && candidate.Metadata.Name.StartsWith(WellKnown.Istiod, StringComparison.Ordinal));
+        if (service is null)
+            return Faults.Of("ISM1018", $"Service {cluster.SystemNamespace}/{WellKnown.Istiod} in {cluster.Context}", "", $"does not exist, so proxies do not find the control plane in {plane.At.Context}", "install the profile 'remote' with values.global.remotePilotAddress");
+        if (service.Spec.ExternalName.Length > 0) return null;
+        var name = $"Service {service.Key} in {cluster.Context}";
+        var addresses = cluster.Slices.Where(slice => slice.Metadata.Namespace == service.Metadata.Namespace && slice.Metadata.Labels.GetValueOrDefault(Labels.ServiceName) == service.Metadata.Name)
+            .SelectMany(slice => slice.Endpoints).SelectMany(endpoint => endpoint.Addresses).Distinct().ToList();
+        var entries = plane.At.Services.Where(candidate => candidate.Spec.Ports.Any(port => port.Port == Core.Names.Ports.DiscoveryTls) && candidate.Status.LoadBalancer.Ingress.Count > 0).ToList();
+        var known = string.Join(", ", entries.SelectMany(Addresses).Distinct());
+        var meant = entries.Where(candidate => addresses.Intersect(Addresses(candidate)).Any()).ToList();
+        if (meant.Count == 0)
+        {
+            // Some other load balancer may stand before it: what is known to be wrong is an address that nobody has.
+            if (addresses.Count > 0 && entries.Count == 0) return null;
+            return Faults.Of("ISM1018", name, "endpoints", addresses.Count == 0 ? $"has none, so proxies do not find the control plane in {plane.At.Context}" : $"leads to {string.Join(", ", addresses)}, and the gateway before the control plane in {plane.At.Context} is at {known}",
+                $"install again with values.global.remotePilotAddress={(known.Length > 0 ? known : "the address of the gateway before the control plane")}");
+        }
+        var closed = meant.Select(entry => Closed(plane, new(plane.At, entry))).ToList();
+        return closed.Contains(null) ? null : closed[0];
+    }
+
+    private static IEnumerable<string> Addresses(Kubernetes.Objects.Service service) => service.Status.LoadBalancer.Ingress.Select(ingress => ingress.Ip).Concat(service.Spec.ExternalIPs).Where(ip => ip.Length > 0);
+
+    /// <summary>Why the gateway before a control plane lets nobody through to it.</summary>
+    private Problem? Closed(ControlPlanePlace plane, ClusterService entry)
+    {
+        NeedPods(entry.Service.Metadata.Namespace);
+        if (!plane.At.PodNamespaces.Contains(entry.Service.Metadata.Namespace)) return null;
+        var pods = entry.Pods.Where(pod => pod.Status.IsReady).ToList();
+        if (pods.Count == 0)
+        {
+            var empty = GatewayWithoutPods(entry);
+            return empty with { Message = $"{empty.Message}, and by it proxies elsewhere reach the {plane}" };
+        }
+        var target = entry.Port(Core.Names.Ports.DiscoveryTls)!;
+        var port = int.TryParse(target.TargetPort?.ToString(), out var number) ? number : target.Port;
+        var opening = plane.At.Istio<Gateway>().Where(gateway => gateway.Servers.Any(server => server.Port == port)).ToList();
+        var selecting = opening.Where(gateway => pods.Any(pod => Selectors.Matches(gateway.Selector, pod.Metadata.Labels.ToValueMap()))).ToList();
+        var expose = plane.At == plane.Config
+            ? $"kubectl --context={plane.At.Context} apply -n {plane.Namespace} -f samples/multicluster/expose-istiod.yaml" : $"kubectl --context={plane.At.Context} apply -n {plane.Namespace} -f samples/multicluster/expose-external-istiod.yaml";
+        if (selecting.Count == 0)
+        {
+            return opening.Count > 0
+                ? Faults.Of("ISM2052", $"Gateway {opening[0].FullName} in {plane.At.Context}", "spec.selector", $"{Text(opening[0].Selector.ToDictionary(StringComparer.Ordinal))} selects no Pod of {entry.Name}, so nobody reaches the {plane} there", "mend the selector, or the labels of the gateway")
+                : Faults.Of("ISM1019", entry.Name, "", $"no Gateway opens port {port} on it, so proxies elsewhere do not reach the {plane}", expose);
+        }
+        var bound = selecting.Select(gateway => gateway.FullName).ToHashSet(StringComparer.Ordinal);
+        var routes = plane.At.Istio<VirtualService>().ToList();
+        if (routes.Any(route => route.Gateways.Any(gateway => bound.Contains(Full(gateway, route.Namespace))))) return null;
+        return Faults.Of("ISM1019", $"Gateway {selecting[0].FullName} in {plane.At.Context}", "", $"no VirtualService sends what arrives there to the {plane}", expose);
+    }
+
+    private static string Full(string gateway, string ns) => gateway.Contains('/', StringComparison.Ordinal) ? gateway : $"{ns}/{gateway}";
+
+    /// <summary>A control plane asks the proxy's own cluster whether its token is good: one that it does not watch it cannot ask.</summary>
+    private Problem? Unauthenticated(ClusterObjects cluster, ControlPlanePlace plane) =>
+        cluster == plane.Config || facts.ControlPlanesOf(facts.Home) is not [var own, ..] || own != plane ? null : Unwatched([cluster]);
+
+    /// <summary>The revision of the control plane that a Pod was injected by.</summary>
+    private string RevisionOf(PodRef pod) =>
+        facts.Clusters.First(cluster => cluster.Context == pod.Context).Pods.Where(candidate => candidate.Metadata.Name == pod.Name && candidate.Metadata.Namespace == pod.Namespace).Select(ClusterObjects.RevisionOf).FirstOrDefault() ?? "";
+
+    private string LogsOf(ClusterObjects cluster) => facts.ControlPlanesOf(cluster) is [var plane, ..]
+        ? $"kubectl --context={plane.At.Context} -n {plane.Namespace} logs -l app={WellKnown.Istiod}" : $"isthmus proxy-status --context={cluster.Context}";
+}

@@ -1,0 +1,26 @@
+using System.Text.Json.Nodes;
+using Isthmus.Kubernetes.Objects;
+
+namespace Isthmus.Operate.Diagnose.Tracing;
+
+/// <summary>A Deployment of a control plane.</summary>
+/// <param name="Cluster">The cluster whose configuration it reads, and whose workloads it serves, as it calls it.</param>
+internal sealed record ControlPlaneDeployment(Deployment Deployment, string Cluster)
+{
+    public string Namespace => Deployment.Metadata.Namespace;
+
+    public static ControlPlaneDeployment Read(Deployment deployment) => new(deployment,
+        (deployment.Spec.Template["spec"]?["containers"] as JsonArray ?? []).SelectMany(container => container?["env"] as JsonArray ?? [])
+            .FirstOrDefault(env => env?["name"]?.ToString() == "CLUSTER_ID")?["value"]?.ToString() ?? "");
+}
+
+/// <summary>The control plane that the proxies of a cluster ask.</summary>
+/// <param name="Config">The cluster whose objects of Istio it reads.</param>
+/// <param name="At">The cluster that it runs in.</param>
+/// <param name="Namespace">Of <paramref name="At"/>.</param>
+internal sealed record ControlPlanePlace(ClusterObjects Config, ClusterObjects At, string Namespace)
+{
+    public IEnumerable<Deployment> Deployments => At.ControlPlanes.Where(plane => plane.Namespace == Namespace).Select(plane => plane.Deployment);
+
+    public override string ToString() => At == Config ? $"control plane of {Config.Context}" : $"control plane of {Config.Context} (namespace {Namespace} of {At.Context})";
+}

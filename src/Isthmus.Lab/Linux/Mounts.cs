@@ -1,10 +1,11 @@
 using System.Runtime.InteropServices;
 using System.Text;
+using System.Text.RegularExpressions;
 
 namespace Isthmus.Lab.Linux;
 
 /// <summary>The mount table of the calling thread.</summary>
-internal static unsafe class Mounts
+internal static unsafe partial class Mounts
 {
     private const ulong AttrReadOnly = 1, AttrNoSuid = 2, AttrNoDev = 4, AttrNoExec = 8;
     private const int AtFdCwd = -100, AtRecursive = 0x8000;
@@ -61,6 +62,21 @@ internal static unsafe class Mounts
     }
 
     internal static void Unmount(string target) => LinuxException.Check(Libc.Unmount(target, Libc.MntDetach), $"umount {target}");
+
+    /// <summary>Takes away what is mounted below a directory, the last first: its files can be deleted then.</summary>
+    internal static void UnmountBelow(string directory)
+    {
+        var prefix = directory.TrimEnd('/') + "/";
+        foreach (var target in Targets(File.ReadAllLines("/proc/self/mountinfo")).Where(target => target.StartsWith(prefix, StringComparison.Ordinal)).Reverse()) TryUnmount(target);
+    }
+
+    /// <summary>The fifth field of each line (man 5 proc_pid_mountinfo), where the kernel writes blanks and such as octal numbers.</summary>
+    internal static IEnumerable<string> Targets(IEnumerable<string> mountInfo) =>
+        mountInfo.Select(line => line.Split(' ')).Where(fields => fields.Length > 4)
+            .Select(fields => OctalEscape().Replace(fields[4], match => ((char)Convert.ToInt32(match.Groups[1].Value, 8)).ToString()));
+
+    [GeneratedRegex(@"\\([0-7]{3})")]
+    private static partial Regex OctalEscape();
 
     /// <summary>False when nothing is mounted there (or nothing exists there).</summary>
     internal static bool TryUnmount(string target)

@@ -98,6 +98,8 @@ internal sealed class LabCluster : IAsyncDisposable
     internal void DeleteFiles()
     {
         var directory = _home.Cluster(Settings.Name);
+        // Volumes in memory (emptyDir with medium Memory) stay mounted when their Pods are killed with the node.
+        Mounts.UnmountBelow(directory);
         if (Directory.Exists(directory)) Directory.Delete(directory, recursive: true);
         foreach (var log in Directory.EnumerateFiles(_home.Logs, $"{Settings.Name}-*")) File.Delete(log);
     }

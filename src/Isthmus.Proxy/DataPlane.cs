@@ -30,7 +30,9 @@ internal sealed class DataPlane : IDisposable
         _accessLogs = new AccessLogWriter(logFiles);
         MeshMetrics = new MeshMetrics(settings.Identity);
         Report = new Report(_accessLogs, MeshMetrics);
-        var connector = new UpstreamConnector(new Dialer(ports.Sockets, ports.Time), secrets, ports.Time);
+        var silence = new SilenceWatch(ports.Time);
+        _watch.Each(silence.Look);
+        var connector = new UpstreamConnector(new Dialer(ports.Sockets, silence, ports.Time), secrets, ports.Time);
         var tcp = new TcpProxy(State, connector, _watch, Report, ports);
         var upstreams = new HttpUpstreams(connector, ports.Time);
         var http = new HttpServer(new HttpParts(

@@ -6,8 +6,14 @@ using Isthmus.Proxy.Snapshot;
 namespace Isthmus.Proxy.Tcp;
 
 /// <summary>Opens connections to upstream hosts. They carry the proxy's mark, so that traffic capture leaves them alone.</summary>
-internal sealed class Dialer(ISocketFactory sockets, TimeProvider time)
+internal sealed class Dialer(ISocketFactory sockets, SilenceWatch silence, TimeProvider time)
 {
+    /// <summary>
+    /// Where nobody asked for another: a peer that is gone is noticed within 20 seconds also by who waits for its answer, and no
+    /// connection is kept to it.
+    /// </summary>
+    private static readonly KeepaliveSettings DefaultKeepalive = new(Time: 10, Interval: 3, Probes: 3);
+
     private const int SolSocket = 1;
     private const int SoMark = 36;
 
@@ -19,10 +25,12 @@ internal sealed class Dialer(ISocketFactory sockets, TimeProvider time)
         var socket = sockets.Create(address.AddressFamily);
         try
         {
-            if (address is IPEndPoint) Prepare(socket, source, keepalive);
+            if (address is IPEndPoint) Prepare(socket, source, keepalive ?? DefaultKeepalive);
             using var limit = new CancellationTokenSource(timeout, time);
             await socket.ConnectAsync(address, limit.Token).ConfigureAwait(false);
-            return new SocketTransport(socket);
+            var transport = new SocketTransport(socket);
+            if (address is IPEndPoint) silence.Add(transport);
+            return transport;
         }
         catch (SocketException e)
         {
@@ -36,17 +44,14 @@ internal sealed class Dialer(ISocketFactory sockets, TimeProvider time)
         }
     }
 
-    private void Prepare(Socket socket, IPAddress? source, KeepaliveSettings? keepalive)
+    private void Prepare(Socket socket, IPAddress? source, KeepaliveSettings keepalive)
     {
         socket.NoDelay = true;
         Mark(socket);
-        if (keepalive is not null)
-        {
-            socket.SetSocketOption(SocketOptionLevel.Socket, SocketOptionName.KeepAlive, true);
-            if (keepalive.Time > 0) socket.SetSocketOption(SocketOptionLevel.Tcp, SocketOptionName.TcpKeepAliveTime, keepalive.Time);
-            if (keepalive.Interval > 0) socket.SetSocketOption(SocketOptionLevel.Tcp, SocketOptionName.TcpKeepAliveInterval, keepalive.Interval);
-            if (keepalive.Probes > 0) socket.SetSocketOption(SocketOptionLevel.Tcp, SocketOptionName.TcpKeepAliveRetryCount, keepalive.Probes);
-        }
+        socket.SetSocketOption(SocketOptionLevel.Socket, SocketOptionName.KeepAlive, true);
+        if (keepalive.Time > 0) socket.SetSocketOption(SocketOptionLevel.Tcp, SocketOptionName.TcpKeepAliveTime, keepalive.Time);
+        if (keepalive.Interval > 0) socket.SetSocketOption(SocketOptionLevel.Tcp, SocketOptionName.TcpKeepAliveInterval, keepalive.Interval);
+        if (keepalive.Probes > 0) socket.SetSocketOption(SocketOptionLevel.Tcp, SocketOptionName.TcpKeepAliveRetryCount, keepalive.Probes);
         if (source is not null && source.AddressFamily == socket.AddressFamily) socket.Bind(new IPEndPoint(source, 0));
     }
 

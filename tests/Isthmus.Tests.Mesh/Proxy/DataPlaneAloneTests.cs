@@ -61,6 +61,22 @@ public sealed class DataPlaneAloneTests
     }
 
     [Fact]
+    [Trait("runs", "soak")]
+    public async Task A_connection_whose_peer_was_cut_off_is_given_up_before_its_caller_does()
+    {
+        await using var network = TestNetwork.Create();
+        using var mesh = await Mesh.CreateAsync(network);
+        var url = $"http://{Host}:8000/";
+        Assert.Contains("served-by: orders", await mesh.Client.Pod.RunAsync("curl", "-sS", "-m", "10", "--resolve", $"{Host}:8000:10.96.7.7", url));
+        Assert.Equal("", await mesh.Gateway.Pod.RunAsync("nft", "table inet cut { chain in { type filter hook prerouting priority -300; tcp dport 15443 drop; }; }"));
+        // By the connection that is kept from before: nobody says that its peer is gone, and there is no other host.
+        var begun = TimeProvider.System.GetTimestamp();
+        Assert.Equal("503", await mesh.Client.Pod.RunAsync("curl", "-sS", "-m", "120", "-d", "order", "-o", "/dev/null", "-w", "%{http_code}", "--resolve", $"{Host}:8000:10.96.7.7", url));
+        TestContext.Current.TestOutputHelper?.WriteLine($"given up after {TimeProvider.System.GetElapsedTime(begun).TotalSeconds:0.0} s");
+        Assert.Equal(1, mesh.Client.Plane.State.Current.Clusters[$"outbound|8000||{Host}"].Counters.Connects);
+    }
+
+    [Fact]
     public async Task A_server_that_speaks_first_is_heard_through_the_mesh()
     {
         await using var network = TestNetwork.Create();

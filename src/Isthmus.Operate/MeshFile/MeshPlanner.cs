@@ -10,12 +10,13 @@ using Isthmus.Operate.Install.Render;
 namespace Isthmus.Operate.MeshFile;
 
 /// <summary>Compares live clusters with a mesh file. Reads only.</summary>
-public sealed class MeshPlanner(MeshDesign design, MeshLinks links, TimeProvider time)
+/// <param name="takesOver">Clusters of another mesh, or with another root, are a note and no problem.</param>
+public sealed class MeshPlanner(MeshDesign design, MeshLinks links, TimeProvider time, bool takesOver = false)
 {
     /// <summary>Stands for an address that nobody knows before the gateway is there.</summary>
     private const string UnknownAddress = "0.0.0.0";
 
-    /// <exception cref="MeshProblemsException">The files of the CAs are not fit for this mesh.</exception>
+    /// <exception cref="MeshProblemsException">The files of the CAs are not fit for this mesh, or a cluster belongs to another one.</exception>
     public async Task<MeshPlan> PlanAsync(CancellationToken stop)
     {
         var trust = new MeshTrust(design.Mesh, time);
@@ -31,7 +32,8 @@ public sealed class MeshPlanner(MeshDesign design, MeshLinks links, TimeProvider
     {
         var cluster = link.Cluster;
         var work = new List<Task<IEnumerable<Change>>> { ObjectsAsync(link, Part.Namespace, [design.Namespace(cluster)], stop), SecretsAsync(link, stop) };
-        var problems = new List<Problem>();
+        var elsewhere = await new OtherMesh(design, trust).FindAsync(link, stop);
+        var problems = takesOver ? [] : elsewhere.ToList();
         if (cluster.IsPrimary) work.Add(AuthorityAsync(link, cluster, Part.Namespace, trust, problems, stop));
         foreach (var hosted in design.Hosted(cluster)) work.Add(HostedAsync(link, hosted, trust, problems, stop));
         work.Add(InstallationAsync(link, cluster.IsPrimary ? Part.ControlPlane : Part.RemoteInstallation, design.Installation(cluster, await DiscoveryAsync(cluster, stop)), stop));
@@ -40,6 +42,7 @@ public sealed class MeshPlanner(MeshDesign design, MeshLinks links, TimeProvider
         work.Add(ObjectsAsync(link, Part.Exposure, design.Exposure(cluster), stop));
         var changes = (await Task.WhenAll(work)).SelectMany(found => found).ToList();
         var notes = await NotesAsync(link, stop);
+        if (takesOver) notes.AddRange(elsewhere.Select(problem => problem.Message));
         if (design.JoinsByNames)
         {
             var (zone, note) = await new GlobalZone(link).CompareAsync(stop);

@@ -7,18 +7,22 @@ using Isthmus.Operate.Install;
 
 namespace Isthmus.Operate.MeshFile;
 
-/// <summary>Takes a mesh away again: everything that an <c>up</c> or its control planes made. Files of certificates stay.</summary>
-public sealed class MeshRemoval(MeshDesign design, MeshLinks links, TimeSpan limit, IMeshProgress progress, TimeProvider time)
+/// <summary>Takes a mesh away again, or some of its clusters out of it: everything that an <c>up</c> or its control planes made. Files of certificates stay.</summary>
+/// <param name="leaving">Names of the clusters that leave; the others go on without them.</param>
+public sealed class MeshRemoval(MeshDesign design, MeshLinks links, IReadOnlyCollection<string> leaving, TimeSpan limit, IMeshProgress progress, TimeProvider time)
 {
     private readonly StepLog _steps = new(progress, time);
 
     /// <summary>What will go, by cluster.</summary>
     public async Task<IReadOnlyList<(ClusterLink Link, IReadOnlyList<Removal> Removals)>> PlanAsync(CancellationToken stop) =>
-        await Task.WhenAll(links.All.Select(async link => (link, await ClusterAsync(link, stop))));
+        await Task.WhenAll(links.All.Select(async link => (link, await (leaving.Contains(link.Name) ? ClusterAsync(link, stop) : CredentialsAsync(link, stop)))));
 
     public async Task RunAsync(IReadOnlyList<(ClusterLink Link, IReadOnlyList<Removal> Removals)> plan, CancellationToken stop)
     {
-        var begun = plan.Where(cluster => cluster.Removals.Count > 0).ToList();
+        // Who stays forgets them first: until its proxies know, gateways and workloads of those that leave still answer.
+        await Task.WhenAll(plan.Where(cluster => cluster.Removals.Count > 0 && !leaving.Contains(cluster.Link.Name)).Select(cluster =>
+            _steps.RunAsync(cluster.Link.Name, $"forgets {string.Join(", ", leaving)}", () => ForgetAsync(cluster.Link, cluster.Removals, stop))));
+        var begun = plan.Where(cluster => cluster.Removals.Count > 0 && leaving.Contains(cluster.Link.Name)).ToList();
         // Control planes elsewhere write into this cluster too: all of them end before anything that they made goes.
         await Task.WhenAll(begun.Select(cluster => _steps.RunAsync(cluster.Link.Name, "control plane and gateways stopped",
             () => new Uninstaller(cluster.Link.Client).StopAsync(cluster.Removals, _ => { }, stop))));
@@ -45,6 +49,27 @@ public sealed class MeshRemoval(MeshDesign design, MeshLinks links, TimeSpan lim
             .Select(secret => new Removal(Kinds.Secret, secret.Metadata.Namespace, secret.Metadata.Name));
         var last = namespaces.Where(ns => IsOurs(ns.Metadata)).Select(ns => new Removal(Kinds.Namespace, null, ns.Metadata.Name));
         return [.. own.Concat(purge).Distinct(), .. last];
+    }
+
+    /// <summary>Of a cluster that stays: what its control plane watches the others with.</summary>
+    private async Task<IReadOnlyList<Removal>> CredentialsAsync(ClusterLink link, CancellationToken stop)
+    {
+        var names = design.Watches().Where(watch => watch.Watcher == link.Name && leaving.Contains(watch.Watched)).Select(watch => RemoteSecretCheck.Name(watch.Watched));
+        var found = await Task.WhenAll(names.Select(name => link.Client.FindAsync<Secret>(Kinds.Secret, WellKnown.SystemNamespace, name, stop)));
+        return [.. found.OfType<Secret>().Select(secret => new Removal(Kinds.Secret, secret.Metadata.Namespace, secret.Metadata.Name))];
+    }
+
+    private async Task ForgetAsync(ClusterLink link, IReadOnlyList<Removal> credentials, CancellationToken stop)
+    {
+        await new Uninstaller(link.Client).RemoveAsync(credentials, _ => { }, stop);
+        if (!link.Cluster.IsPrimary) return;
+        var begun = time.GetTimestamp();
+        while ((await new WatchedClusters(link.Client).ReadAsync(stop)).Where(watched => leaving.Contains(watched.Id)).Select(watched => watched.Id).FirstOrDefault() is { } still)
+        {
+            if (time.GetElapsedTime(begun) > limit)
+                throw new ProblemException($"control plane of {link.Name}", $"still watches {still} after {limit.TotalSeconds:0} s", $"see 'isthmus remote-clusters --context={link.Cluster.Context}'");
+            await Task.Delay(TimeSpan.FromMilliseconds(100), time, stop);
+        }
     }
 
     private bool IsOurs(ObjectMeta metadata) => metadata.Annotations.GetValueOrDefault(Annotations.Mesh) == design.Mesh.Name;

@@ -4,7 +4,6 @@ using Isthmus.Core.Problems;
 using Isthmus.Kubernetes.Client;
 using Isthmus.Kubernetes.Objects;
 using Isthmus.Kubernetes.Yaml;
-using Isthmus.Operate.Diagnose;
 using Isthmus.Operate.Install;
 using Isthmus.Operate.RemoteSecrets;
 
@@ -14,7 +13,8 @@ namespace Isthmus.Operate.MeshFile;
 /// <param name="Limit">For all of it.</param>
 /// <param name="OnControlPlane">What else can be done in a cluster once its Pods are injected, beside the gateways.</param>
 /// <param name="AwaitWatches">Until every control plane has heard of every cluster.</param>
-public sealed record MeshRunSettings(TimeSpan Limit, Func<ClusterLink, CancellationToken, Task>? OnControlPlane = null, bool AwaitWatches = true);
+/// <param name="TakesOver">Also clusters that belong to another mesh.</param>
+public sealed record MeshRunSettings(TimeSpan Limit, Func<ClusterLink, CancellationToken, Task>? OnControlPlane = null, bool AwaitWatches = true, bool TakesOver = false);
 
 /// <summary>Makes live clusters as a mesh file says, all of them side by side: only what a plan found to be different is touched.</summary>
 public sealed class MeshRun(MeshDesign design, MeshLinks links, MeshPlan plan, MeshRunSettings settings, IMeshProgress progress, TimeProvider time)
@@ -66,11 +66,17 @@ public sealed class MeshRun(MeshDesign design, MeshLinks links, MeshPlan plan, M
         if (!plan.Touches(link.Name, Part.Namespace)) return;
         await _steps.RunAsync(link.Name, "namespace and CA Secret", async () =>
         {
-            var ns = design.Namespace(link.Cluster);
-            if (await link.Client.FindAsync(Kinds.Namespace, null, link.Cluster.SystemNamespace, stop) is null) ns = design.Owned(ns);
-            await link.Client.ApplyAsync(Kinds.Namespace, ns, stop);
-            if (link.Cluster.IsPrimary) await link.Client.ApplyAsync(Kinds.Secret, design.Owned(trust.CaSecret(link.Cluster)!), stop);
+            await ApplyAsync(link, Kinds.Namespace, design.Namespace(link.Cluster), stop);
+            if (link.Cluster.IsPrimary) await ApplyAsync(link, Kinds.Secret, trust.CaSecret(link.Cluster)!, stop);
         });
+    }
+
+    /// <summary>What somebody made by hand stays theirs: only what a mesh file makes goes with the mesh.</summary>
+    private async Task ApplyAsync(ClusterLink link, ResourceKind kind, JsonObject value, CancellationToken stop)
+    {
+        var metadata = value["metadata"]!;
+        var live = await link.Client.FindAsync(kind, metadata["namespace"]?.ToString(), metadata["name"]!.ToString(), stop);
+        await link.Client.ApplyAsync(kind, live is null || live["metadata"]?["annotations"]?[Annotations.Mesh] is not null ? design.Owned(value) : value, stop);
     }
 
     /// <summary>Gives the credentials of a cluster to those control planes that lack them.</summary>
@@ -117,9 +123,8 @@ public sealed class MeshRun(MeshDesign design, MeshLinks links, MeshPlan plan, M
         if (plan.Touches(host.Name, part))
         {
             var (ns, exposure) = design.HostedPlace(link.Cluster);
-            if (await host.Client.FindAsync(Kinds.Namespace, null, link.Cluster.SystemNamespace, stop) is null) ns = design.Owned(ns);
-            await host.Client.ApplyAsync(Kinds.Namespace, ns, stop);
-            await host.Client.ApplyAsync(Kinds.Secret, design.Owned(trust.CaSecret(link.Cluster)!), stop);
+            await ApplyAsync(host, Kinds.Namespace, ns, stop);
+            await ApplyAsync(host, Kinds.Secret, trust.CaSecret(link.Cluster)!, stop);
             var request = new RemoteSecretRequest
             {
                 Name = link.Name, Server = link.Server, Type = "config", Namespace = link.Cluster.SystemNamespace, ServiceAccount = WellKnown.Istiod, CreateServiceAccount = false,
@@ -159,17 +164,16 @@ public sealed class MeshRun(MeshDesign design, MeshLinks links, MeshPlan plan, M
         var wanted = design.Watches().Where(watch => watch.Watcher == link.Name).Select(watch => watch.Watched).ToList();
         if (wanted.Count == 0 || !settings.AwaitWatches) return;
         await _credentials;
-        var query = new MeshQuery(link.Client, WellKnown.SystemNamespace);
+        var watched = new WatchedClusters(link.Client);
         await _steps.RunAsync(link.Name, $"watches {Several(wanted)}", async () =>
         {
             while (true)
             {
-                var answers = await query.AskControlPlanesAsync("/debug/clusterz", stop);
-                var lines = answers.SelectMany(answer => (answer.Answer as JsonArray ?? []).OfType<JsonObject>()).ToList();
-                var missing = wanted.Where(name => !lines.Exists(line => line["id"]?.ToString() == name && line["syncStatus"]?.ToString() == "synced")).ToList();
+                var lines = await watched.ReadAsync(stop);
+                var missing = wanted.Where(name => !lines.Any(line => line.Id == name && line.IsSynced)).ToList();
                 if (missing.Count == 0) return;
                 if (Remaining == TimeSpan.Zero)
-                    throw new ProblemException($"control plane of {link.Name}", $"does not see {string.Join(", ", missing)} after {settings.Limit.TotalSeconds:0} s: {string.Join("; ", lines.Select(line => line["message"]?.ToString()).Where(text => text is { Length: > 0 }))}",
+                    throw new ProblemException($"control plane of {link.Name}", $"does not see {string.Join(", ", missing)} after {settings.Limit.TotalSeconds:0} s: {string.Join("; ", lines.Select(line => line.Message).Where(text => text.Length > 0))}",
                         $"see 'isthmus remote-clusters --context={link.Cluster.Context}'");
                 await Task.Delay(TimeSpan.FromMilliseconds(100), time, stop);
             }

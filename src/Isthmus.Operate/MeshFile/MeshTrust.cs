@@ -1,3 +1,5 @@
+using System.Security.Cryptography;
+using System.Security.Cryptography.X509Certificates;
 using System.Text.Json.Nodes;
 using Isthmus.Core.Names;
 using Isthmus.Core.Problems;
@@ -80,6 +82,20 @@ public sealed class MeshTrust(MeshSpec mesh, TimeProvider time)
             return e.Message;
         }
     }
+
+    /// <summary>The thumbprint of the root that a cluster's workloads are to trust; null while it has to be made first.</summary>
+    public string? Root(ClusterSpec cluster)
+    {
+        var authority = HasFiles(cluster) ? cluster : cluster.Primaries.Select(mesh.Cluster).FirstOrDefault(HasFiles);
+        var path = authority is not null ? Path.Combine(Folder(authority), "root-cert.pem")
+            : mesh.Trust.RootCertificate.Length > 0 ? mesh.Trust.RootCertificate : Path.Combine(mesh.Trust.Directory, CaFiles.RootCert);
+        try { return File.Exists(path) && CertificateText.Read(File.ReadAllText(path), path) is [var root, ..] ? Thumbprint(root) : null; }
+        catch (ProblemException) { return null; } // told by Check
+    }
+
+    internal static string Thumbprint(X509Certificate2 certificate) => certificate.GetCertHashString(HashAlgorithmName.SHA256).ToLowerInvariant();
+
+    private bool HasFiles(ClusterSpec cluster) => MeshDesign.HasAuthority(cluster) && !Missing.Contains(cluster);
 
     /// <summary>Makes what is missing.</summary>
     public void Make()

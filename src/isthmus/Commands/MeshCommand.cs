@@ -21,13 +21,15 @@ internal static class MeshCommand
 
     private static Option<bool> Yes() => new("--skip-confirmation", "-y") { Description = "Do not ask" };
 
+    private static Option<bool> TakeOver() => new("--take-over") { Description = "Also change clusters that belong to another mesh or whose workloads trust another root" };
+
     private static Command BuildPlan()
     {
-        var (file, output) = (File(), new OutputOption());
-        var command = new Command("plan", "Show what 'mesh up' would do, and do nothing.") { file, output.Option };
+        var (file, takeOver, output) = (File(), TakeOver(), new OutputOption());
+        var command = new Command("plan", "Show what 'mesh up' would do, and do nothing.") { file, takeOver, output.Option };
         command.SetAction(async (line, stop) =>
         {
-            var (mesh, plan) = await CompareAsync(line, file, stop);
+            var (mesh, plan) = await CompareAsync(line, file, line.GetValue(takeOver), stop);
             output.Write(line, () => plan.ToJson(mesh), () =>
             {
                 MeshPlanTable.Show(mesh, plan);
@@ -44,7 +46,7 @@ internal static class MeshCommand
         var command = new Command("diff", "Show which live objects are not as the file says; exits with 1 when there are any.") { file, output.Option };
         command.SetAction(async (line, stop) =>
         {
-            var (mesh, plan) = await CompareAsync(line, file, stop);
+            var (mesh, plan) = await CompareAsync(line, file, takesOver: true, stop);
             output.Write(line, () => plan.ToJson(mesh), () =>
             {
                 MeshPlanTable.ShowDifferences(plan);
@@ -57,15 +59,15 @@ internal static class MeshCommand
 
     private static Command BuildUp()
     {
-        var (file, timeout, yes) = (File(), Timeout(), Yes());
-        var command = new Command("up", "Make the clusters as the file says. What is so already stays as it is.") { file, timeout, yes };
+        var (file, takeOver, timeout, yes) = (File(), TakeOver(), Timeout(), Yes());
+        var command = new Command("up", "Make the clusters as the file says. What is so already stays as it is.") { file, takeOver, timeout, yes };
         command.SetAction(async (line, stop) =>
         {
             var limit = Duration.Parse(line.GetValue(timeout)!, "--timeout");
             NobodyToAsk(line, file, yes);
             var mesh = MeshInput.Read(line.GetValue(file)!);
             using var links = await MeshInput.OpenAsync(mesh, line.GetValue(GlobalOptions.Kubeconfig), stop);
-            return await UpAsync(mesh, links, new(limit), async plan =>
+            return await UpAsync(mesh, links, new(limit, TakesOver: line.GetValue(takeOver)), async plan =>
             {
                 MeshPlanTable.Show(mesh, plan);
                 return plan.IsEmpty || line.GetValue(yes) || await Question.AskAsync($"{plan.Changes.Count} changes will be made to {string.Join(", ", mesh.Clusters.Select(cluster => cluster.Context))}. Proceed?", stop);
@@ -80,7 +82,7 @@ internal static class MeshCommand
     {
         var begun = TimeProvider.System.GetTimestamp();
         var design = new MeshDesign(mesh);
-        var plan = await new MeshPlanner(design, links, TimeProvider.System).PlanAsync(stop);
+        var plan = await new MeshPlanner(design, links, TimeProvider.System, settings.TakesOver).PlanAsync(stop);
         var asked = TimeProvider.System.GetTimestamp();
         if (!await agreed(plan))
         {
@@ -105,19 +107,24 @@ internal static class MeshCommand
     private static Command BuildDown()
     {
         var (file, timeout, yes) = (File(), Timeout(), Yes());
-        var command = new Command("down", "Remove the mesh from its clusters: every object, with definitions and everything made from them.") { file, timeout, yes };
+        var clusters = new Option<string[]>("--cluster") { Description = "Only this cluster leaves the mesh, and the others forget it; may be repeated" };
+        var command = new Command("down", "Remove the mesh from its clusters: every object, with definitions and everything made from them.") { file, timeout, yes, clusters };
         command.SetAction(async (line, stop) =>
         {
             var limit = Duration.Parse(line.GetValue(timeout)!, "--timeout");
             NobodyToAsk(line, file, yes);
             var mesh = MeshInput.Read(line.GetValue(file)!);
+            var named = line.GetValue(clusters) ?? [];
+            MeshDeparture.Check(mesh, named);
+            string[] all = [.. mesh.Clusters.Select(cluster => cluster.Name)];
+            string[] leaving = named.Length == 0 ? all : [.. named.Distinct()];
             using var links = await MeshInput.OpenAsync(mesh, line.GetValue(GlobalOptions.Kubeconfig), stop);
-            MeshRemoval Removal(IMeshProgress progress) => new(new MeshDesign(mesh), links, limit, progress, TimeProvider.System);
+            MeshRemoval Removal(IMeshProgress progress) => new(new MeshDesign(mesh), links, leaving, limit, progress, TimeProvider.System);
             var plan = await Removal(new MeshSteps(_ => { })).PlanAsync(stop);
             var count = plan.Sum(cluster => cluster.Removals.Count);
             if (count == 0)
             {
-                Console.WriteLine($"Nothing to remove: there is no mesh in {string.Join(", ", mesh.Clusters.Select(cluster => cluster.Context))}.");
+                Console.WriteLine($"Nothing to remove: there is no mesh in {string.Join(", ", mesh.Clusters.Where(cluster => leaving.Contains(cluster.Name)).Select(cluster => cluster.Context))}.");
                 return 0;
             }
             if (!line.GetValue(yes))
@@ -130,7 +137,9 @@ internal static class MeshCommand
                 }
             }
             await MeshSteps.RunAsync(progress => Removal(progress).RunAsync(plan, stop));
-            Console.WriteLine($"✔ Mesh {mesh.Name} is removed ({count} objects)");
+            Console.WriteLine(leaving.Length == all.Length
+                ? $"✔ Mesh {mesh.Name} is removed ({count} objects)"
+                : $"✔ {string.Join(", ", leaving)} left mesh {mesh.Name} ({count} objects removed). Take {(leaving.Length == 1 ? "it" : "them")} out of {mesh.Source} too, or the next 'mesh up' brings {(leaving.Length == 1 ? "it" : "them")} back.");
             return 0;
         });
         return command;
@@ -160,10 +169,10 @@ internal static class MeshCommand
             throw new ProblemException("-f -", "standard input is the file, so the question cannot be asked", "add -y");
     }
 
-    private static async Task<(MeshSpec, MeshPlan)> CompareAsync(ParseResult line, Option<string> file, CancellationToken stop)
+    private static async Task<(MeshSpec, MeshPlan)> CompareAsync(ParseResult line, Option<string> file, bool takesOver, CancellationToken stop)
     {
         var mesh = MeshInput.Read(line.GetValue(file)!);
         using var links = await MeshInput.OpenAsync(mesh, line.GetValue(GlobalOptions.Kubeconfig), stop);
-        return (mesh, await new MeshPlanner(new MeshDesign(mesh), links, TimeProvider.System).PlanAsync(stop));
+        return (mesh, await new MeshPlanner(new MeshDesign(mesh), links, TimeProvider.System, takesOver).PlanAsync(stop));
     }
 }

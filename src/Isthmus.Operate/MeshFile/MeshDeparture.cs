@@ -1,0 +1,53 @@
+using Isthmus.Core.Problems;
+
+namespace Isthmus.Operate.MeshFile;
+
+/// <summary>Whether some clusters can leave a mesh that the others go on with: a pure function of the file.</summary>
+public static class MeshDeparture
+{
+    /// <exception cref="MeshProblemsException">Nobody has such a name, or others need what would leave.</exception>
+    public static void Check(MeshSpec mesh, IReadOnlyCollection<string> leaving)
+    {
+        var problems = Unknown(mesh, leaving).Concat(Served(mesh, leaving)).Concat(Entered(mesh, leaving)).ToList();
+        if (problems.Count > 0) throw new MeshProblemsException(problems);
+    }
+
+    private static IEnumerable<Problem> Unknown(MeshSpec mesh, IReadOnlyCollection<string> leaving) =>
+        leaving.Where(name => mesh.Clusters.All(cluster => cluster.Name != name))
+            .Select(name => new Problem("ISM0341", mesh.Source, "spec.clusters", $"has no '{name}'", $"clusters are: {string.Join(", ", mesh.Clusters.Select(cluster => cluster.Name))}"));
+
+    /// <summary>Who stays keeps its control plane, and a control plane that runs elsewhere does not outlive its cluster.</summary>
+    private static IEnumerable<Problem> Served(MeshSpec mesh, IReadOnlyCollection<string> leaving)
+    {
+        for (var i = 0; i < mesh.Clusters.Count; i++)
+        {
+            var cluster = mesh.Clusters[i];
+            var leaves = leaving.Contains(cluster.Name);
+            if (cluster.ControlPlane is { } host && leaves != leaving.Contains(host.Cluster))
+            {
+                yield return new("ISM0342", mesh.Source, $"spec.clusters[{i}].controlPlane",
+                    leaves ? $"the control plane of '{cluster.Name}' runs in '{host.Cluster}', which would stay" : $"'{host.Cluster}' runs the control plane of '{cluster.Name}', which would stay",
+                    $"let both leave: --cluster {cluster.Name} --cluster {host.Cluster}");
+            }
+            if (leaves) continue;
+            foreach (var primary in cluster.Primaries.Where(leaving.Contains))
+            {
+                yield return new("ISM0342", mesh.Source, $"spec.clusters[{i}].primaries", $"'{primary}' serves '{cluster.Name}', which would stay",
+                    $"let '{cluster.Name}' leave too, or give it other primaries and run 'isthmus mesh up' first");
+            }
+        }
+    }
+
+    /// <summary>A network that others call keeps a way in.</summary>
+    private static IEnumerable<Problem> Entered(MeshSpec mesh, IReadOnlyCollection<string> leaving)
+    {
+        for (var i = 0; i < mesh.Networks.Count; i++)
+        {
+            var network = mesh.Networks[i];
+            var staying = mesh.Clusters.Where(cluster => cluster.Network == network.Name && !leaving.Contains(cluster.Name)).Select(cluster => cluster.Name).ToList();
+            if (network.Gateway.Clusters.IsEmpty || staying.Count == 0 || !network.Gateway.Clusters.All(leaving.Contains)) continue;
+            yield return new("ISM0343", mesh.Source, $"spec.networks[{i}].gateway.clusters", $"all gateways into '{network.Name}' would leave, but '{staying[0]}' would stay",
+                $"add '{staying[0]}' and run 'isthmus mesh up' first");
+        }
+    }
+}

@@ -1,0 +1,81 @@
+using System.Text;
+using System.Text.Json.Nodes;
+using Isthmus.Core.Names;
+using Isthmus.Core.Problems;
+using Isthmus.Kubernetes.Client;
+using Isthmus.Kubernetes.Objects;
+using Isthmus.Kubernetes.Yaml;
+using Isthmus.Wire.Tls;
+
+namespace Isthmus.Operate.MeshFile;
+
+/// <summary>Whether a cluster is part of something else already: its control plane has another mesh ID, or its workloads trust another root.</summary>
+internal sealed class OtherMesh(MeshDesign design, MeshTrust trust)
+{
+    private const string RootFile = "root-cert.pem";
+
+    internal async Task<IReadOnlyList<Problem>> FindAsync(ClusterLink link, CancellationToken stop)
+    {
+        var path = $"spec.clusters[{design.Mesh.Clusters.ToList().IndexOf(link.Cluster)}]";
+        var (member, roots) = (MemberAsync(link, stop), RootsAsync(link, stop));
+        var problems = new List<Problem>();
+        if (await member is var (name, at) && name != design.Mesh.Name)
+        {
+            problems.Add(new("ISM0333", design.Mesh.Source, path, $"'{link.Name}' belongs to mesh '{name}' ({at}), and would leave it for '{design.Mesh.Name}'",
+                "correct metadata.name, remove that mesh from it first, or say --take-over"));
+        }
+        if (await roots is var (trusted, where))
+        {
+            var own = trust.Root(link.Cluster);
+            // A root that is still to be made beside a CA's own files is told of elsewhere.
+            if (own is null ? where != CaCerts(link) : !trusted.Contains(own))
+            {
+                problems.Add(new("ISM0334", design.Mesh.Source, path, $"workloads of '{link.Name}' trust the root {Shown(trusted[0])} ({where}), and the mesh's is {(own is null ? "to be made" : Shown(own))}: they and those with new certificates would refuse each other until all are restarted",
+                    "have spec.trust name that root, or say --take-over"));
+            }
+        }
+        return problems;
+    }
+
+    /// <summary>The mesh that the cluster is in, and what says so.</summary>
+    private async Task<(string Name, string At)?> MemberAsync(ClusterLink link, CancellationToken stop)
+    {
+        var ns = await link.Client.FindAsync<Namespace>(Kinds.Namespace, null, link.Cluster.SystemNamespace, stop);
+        if (ns?.Metadata.Annotations.GetValueOrDefault(Annotations.Mesh) is { Length: > 0 } owner) return (owner, $"Namespace {ns.Metadata.Name}");
+        // Clusters that are joined by names have no mesh ID.
+        if (ns is null || design.JoinsByNames) return null;
+        foreach (var map in design.Mesh.Revision.Length == 0 ? (string[])["istio"] : [$"istio-{design.Mesh.Revision}", "istio"])
+        {
+            var live = await link.Client.FindAsync<ConfigMap>(Kinds.ConfigMap, link.Cluster.SystemNamespace, map, stop);
+            if (MeshId(live) is { Length: > 0 } id) return (id, $"ConfigMap {link.Cluster.SystemNamespace}/{map}");
+        }
+        return null;
+    }
+
+    private static string MeshId(ConfigMap? map)
+    {
+        try { return (YamlText.Parse(map?.Data.GetValueOrDefault("mesh") ?? "", "mesh") as JsonObject)?["defaultConfig"]?["meshId"]?.ToString() ?? ""; }
+        catch (ProblemException) { return ""; }
+    }
+
+    /// <summary>Thumbprints of the roots in the cluster's CA, else of those that its workloads were told, and what says so.</summary>
+    private static async Task<(IReadOnlyList<string> Trusted, string Where)?> RootsAsync(ClusterLink link, CancellationToken stop)
+    {
+        var ns = link.Cluster.SystemNamespace;
+        var authority = await link.Client.FindAsync<Secret>(Kinds.Secret, ns, WellKnown.CaCerts, stop);
+        if (Thumbprints(Encoding.UTF8.GetString(authority?.Bytes(RootFile) ?? [])) is { Count: > 0 } own) return (own, CaCerts(link));
+        var told = await link.Client.FindAsync<ConfigMap>(Kinds.ConfigMap, ns, WellKnown.RootCertConfigMap, stop);
+        return Thumbprints(told?.Data.GetValueOrDefault(WellKnown.RootCertKey) ?? "") is { Count: > 0 } roots ? (roots, $"ConfigMap {ns}/{WellKnown.RootCertConfigMap}") : null;
+    }
+
+    private static string CaCerts(ClusterLink link) => $"Secret {link.Cluster.SystemNamespace}/{WellKnown.CaCerts}";
+
+    private static List<string> Thumbprints(string pem)
+    {
+        if (pem.Length == 0) return [];
+        try { return [.. CertificateText.Read(pem, RootFile).Select(MeshTrust.Thumbprint)]; }
+        catch (ProblemException) { return []; }
+    }
+
+    private static string Shown(string thumbprint) => $"{thumbprint[..12]}…";
+}

@@ -1,0 +1,106 @@
+using System.Text.Json.Nodes;
+using Isthmus.Operate.Certificates;
+using Isthmus.Operate.MeshFile;
+using Isthmus.Tests.Lab.ApiServer.Http;
+using Isthmus.Wire.Tls;
+using Xunit;
+
+namespace Isthmus.Tests.Operate.MeshFile;
+
+/// <summary>Clusters that are part of something else, with a real API server in this process.</summary>
+public sealed class OtherMeshTests : IAsyncLifetime
+{
+    private readonly RunningApiServer _server = new();
+    private readonly string _folder = Directory.CreateTempSubdirectory("isthmus-other-mesh-").FullName;
+
+    private static CancellationToken Stop => TestContext.Current.CancellationToken;
+
+    public async ValueTask InitializeAsync()
+    {
+        await _server.InitializeAsync();
+        await _server.SendAsync("POST", "/api/v1/namespaces", """{"metadata":{"name":"kube-system"}}""");
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        await _server.DisposeAsync();
+        Directory.Delete(_folder, recursive: true);
+    }
+
+    [Fact]
+    public async Task Nothing_is_said_of_a_cluster_without_a_mesh() => Assert.Empty((await PlanAsync(takesOver: false)).Notes);
+
+    [Fact]
+    public async Task A_cluster_that_a_mesh_file_put_into_another_mesh_stays_there_unless_it_is_taken_over()
+    {
+        await NamespaceAsync(""","annotations":{"isthmus.internal/mesh":"theirs"}""");
+        const string found = "'a' belongs to mesh 'theirs' (Namespace istio-system), and would leave it for 'ours'";
+        Assert.Equal([$"mesh.yaml: spec.clusters[0]: {found} (correct metadata.name, remove that mesh from it first, or say --take-over)"], await ProblemsAsync());
+        Assert.Equal([found], (await PlanAsync(takesOver: true)).Notes);
+    }
+
+    [Theory]
+    [InlineData("theirs", true)]
+    [InlineData("ours", false)]
+    public async Task A_cluster_whose_control_plane_says_another_mesh_ID_is_named(string id, bool other)
+    {
+        await NamespaceAsync("");
+        await PostAsync("configmaps", new JsonObject { ["metadata"] = new JsonObject { ["name"] = "istio" }, ["data"] = new JsonObject { ["mesh"] = $"defaultConfig:\n  meshId: {id}\n" } });
+        var notes = (await PlanAsync(takesOver: true)).Notes;
+        Assert.Equal(other ? ["'a' belongs to mesh 'theirs' (ConfigMap istio-system/istio), and would leave it for 'ours'"] : [], notes);
+    }
+
+    [Theory]
+    [InlineData("theirs", true)]
+    [InlineData("certs", false)]
+    public async Task A_root_that_workloads_trust_is_not_replaced_unasked(string folder, bool other)
+    {
+        foreach (var name in (string[])["certs", "theirs"]) Make(name);
+        await NamespaceAsync("");
+        await PostAsync("configmaps", new JsonObject
+        {
+            ["metadata"] = new JsonObject { ["name"] = "istio-ca-root-cert" },
+            ["data"] = new JsonObject { ["root-cert.pem"] = await File.ReadAllTextAsync(Path.Combine(_folder, folder, "root-cert.pem"), Stop) },
+        });
+        var notes = (await PlanAsync(takesOver: true)).Notes;
+        if (!other) Assert.Empty(notes);
+        else Assert.Contains("workloads of 'a' trust the root ", Assert.Single(notes), StringComparison.Ordinal);
+        if (other) Assert.Contains("(have spec.trust name that root, or say --take-over)", Assert.Single(await ProblemsAsync()), StringComparison.Ordinal);
+    }
+
+    /// <summary>A control plane that signs itself: the first files would begin another root.</summary>
+    [Fact]
+    public async Task Nor_is_it_by_one_that_is_still_to_be_made()
+    {
+        Make("theirs");
+        await NamespaceAsync("");
+        await PostAsync("configmaps", new JsonObject
+        {
+            ["metadata"] = new JsonObject { ["name"] = "istio-ca-root-cert" },
+            ["data"] = new JsonObject { ["root-cert.pem"] = await File.ReadAllTextAsync(Path.Combine(_folder, "theirs", "root-cert.pem"), Stop) },
+        });
+        Assert.Contains("and the mesh's is to be made", Assert.Single(await ProblemsAsync()), StringComparison.Ordinal);
+    }
+
+    private void Make(string folder)
+    {
+        var files = new CaFiles(Path.Combine(_folder, folder), TimeProvider.System);
+        var request = new CaRequest(KeyKind.EcP256, 10);
+        files.MakeRoot(request);
+        files.MakeIntermediate("a", request, "istio-system");
+    }
+
+    private Task NamespaceAsync(string annotations) => _server.SendAsync("POST", "/api/v1/namespaces", $$"""{"metadata":{"name":"istio-system"{{annotations}} } }""");
+
+    private Task PostAsync(string resource, JsonObject value) => _server.SendAsync("POST", $"/api/v1/namespaces/istio-system/{resource}", value.ToJsonString());
+
+    private async Task<MeshPlan> PlanAsync(bool takesOver)
+    {
+        var mesh = MeshReader.Read("apiVersion: mesh.isthmus.internal/v1alpha1\nkind: Mesh\nmetadata: {name: ours}\nspec: {clusters: [{name: a}]}\n", "mesh.yaml", _folder);
+        using var links = await MeshLinks.OpenAsync(mesh, _ => _server.Access, ["a"], Stop);
+        return await new MeshPlanner(new MeshDesign(mesh), links, TimeProvider.System, takesOver).PlanAsync(Stop);
+    }
+
+    private async Task<List<string>> ProblemsAsync() =>
+        [.. (await Assert.ThrowsAsync<MeshProblemsException>(() => PlanAsync(takesOver: false))).Problems.Select(problem => problem.ToString())];
+}

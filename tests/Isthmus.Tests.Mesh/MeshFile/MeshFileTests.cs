@@ -18,6 +18,26 @@ public sealed class MeshFileTests
     [InlineData("multi-primary.md", "multi-primary")]
     public Task So_do_those_of_other_topologies(string page, string topology) => CompareAsync(page, topology);
 
+    /// <summary>Where the file differs from the guide on purpose, it still takes back all that it made, twice in a row.</summary>
+    [Theory]
+    [Trait("runs", "soak")]
+    [InlineData("external-control-plane")]
+    [InlineData("replicated-control-planes")]
+    public async Task What_a_file_made_it_takes_back(string topology)
+    {
+        await using var shell = await GuideShell.CreateAsync();
+        await shell.TypeAsync([GuidePage.Read(GuideShell.Pages, $"{topology}.md").First(block => block.Page == $"{topology}.md")]);
+        var bare = await ReadAsync(shell);
+        await ExpectAsync(shell, 0, "", $"isthmus mesh template {topology} > mesh.yaml");
+        foreach (var _ in (int[])[1, 2])
+        {
+            await ExpectAsync(shell, 0, "Mesh mesh1 is as the file says", "isthmus mesh up -y -f mesh.yaml");
+            await ExpectAsync(shell, 0, "No difference", "isthmus mesh diff -f mesh.yaml");
+            await ExpectAsync(shell, 0, "Mesh mesh1 is removed", "isthmus mesh down -y -f mesh.yaml");
+            Same(bare, await ReadAsync(shell), "mesh down leaves something behind");
+        }
+    }
+
     private static async Task CompareAsync(string page, string topology)
     {
         await using var shell = await GuideShell.CreateAsync();

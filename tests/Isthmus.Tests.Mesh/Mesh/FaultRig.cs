@@ -9,14 +9,15 @@ internal sealed class FaultRig(MeshRig mesh, LabRig lab)
 {
     internal async Task LabAsync(params string[] words) => (await lab.IsthmusAsync(["lab", .. words])).Expect(0);
 
-    /// <summary>Cuts a cluster's node off from another's, in both directions; each keeps its API server and its clients on the machine.</summary>
-    internal async Task CutAsync(string cluster, string other)
+    /// <summary>Cuts a cluster's node off from others', in both directions; each keeps its API server and its clients on the machine.</summary>
+    internal async Task CutAsync(string cluster, params string[] others)
     {
-        var (address, pool) = await PlaceAsync(other);
+        var places = (await lab.StatusAsync())["clusters"]!.AsArray().ToDictionary(item => item!["name"]!.ToString(), item => item!);
+        var addresses = string.Join(", ", others.SelectMany(other => Addresses(places[other], places[other]["network"]!.ToString() == places[cluster]["network"]!.ToString())));
         await LabAsync("shell", "--cluster", cluster, "--", "nft", $$"""
             table inet isthmus-fault {
-                chain in { type filter hook prerouting priority -300; ip saddr { {{address}}, {{pool}} } drop; }
-                chain out { type filter hook postrouting priority 300; ip daddr { {{address}}, {{pool}} } drop; }
+                chain in { type filter hook prerouting priority -300; ip saddr { {{addresses}} } drop; }
+                chain out { type filter hook postrouting priority 300; ip daddr { {{addresses}} } drop; }
             }
             """);
     }
@@ -37,32 +38,32 @@ internal sealed class FaultRig(MeshRig mesh, LabRig lab)
     }
 
     /// <summary>Waits until a cluster's control planes have what they serve of another from there: live, memory or snapshot.</summary>
-    internal Task ServedFromAsync(string cluster, string other, string source) => MeshRig.UntilAsync(
-        async () => (await lab.IsthmusAsync("remote-clusters", $"--context={cluster}", "-o", "json")).Output,
+    internal Task ServedFromAsync(string cluster, string other, string source) => ServedFromAsync(new ControlPlanePlace(cluster), other, source);
+
+    internal Task ServedFromAsync(ControlPlanePlace place, string other, string source) => MeshRig.UntilAsync(
+        async () => (await lab.IsthmusAsync(["remote-clusters", .. place.Options, "-o", "json"])).Output,
         text => text.StartsWith('[') && JsonNode.Parse(text) is JsonArray { Count: > 0 } lines
             && lines.All(line => line!["id"]!.ToString() != other || line["source"]?.ToString() == source) && lines.Any(line => line!["id"]!.ToString() == other),
-        $"{cluster} serves {other} from {source}");
+        $"{place} serves {other} from {source}");
 
     /// <summary>Waits until the caller's proxy has addresses that its control plane knows of a cluster from there.</summary>
     internal Task KnownFromAsync(string cluster, string words) => MeshRig.UntilAsync(
-        async () => (await lab.IsthmusAsync("proxy-config", "endpoints", "deploy/sleep.sample", $"--context={cluster}", "--fqdn", "helloworld.sample.svc.cluster.local")).Output,
+        async () => (await lab.IsthmusAsync("proxy-config", "endpoints", $"{mesh.Calls.Caller}.{mesh.Calls.Namespace}", $"--context={cluster}", "--fqdn", mesh.Calls.FullHost)).Output,
         text => text.Contains(words, StringComparison.Ordinal), $"the caller in {cluster} has endpoints known from: {words}");
 
     /// <summary>What increments made equals what everything from scratch makes, in every control plane; and the clusters form one mesh.</summary>
     internal async Task AgreesAsync()
     {
-        foreach (var cluster in MeshRig.Clusters)
+        foreach (var place in mesh.ControlPlanes)
         {
-            var page = JsonNode.Parse((await lab.KubectlAsync($"--context={cluster}", "-n", "istio-system", "exec", "deploy/istiod", "--", "pilot-discovery", "request", "GET", "/debug/live?verify")).Expect(0))!;
-            Assert.True(page["differences"]!.AsArray().Count == 0, $"{cluster}: {page["differences"]}");
+            var page = JsonNode.Parse((await lab.KubectlAsync($"--context={place.Cluster}", "-n", place.Namespace, "exec", "deploy/istiod", "--", "pilot-discovery", "request", "GET", "/debug/live?verify")).Expect(0))!;
+            Assert.True(page["differences"]!.AsArray().Count == 0, $"{place}: {page["differences"]}");
             Assert.Equal(0, (int)page["failures"]!);
         }
-        await MeshRig.UntilAsync(async () => (await lab.IsthmusAsync("verify", "--contexts", string.Join(',', MeshRig.Clusters))).Output, text => text.Contains("form one mesh", StringComparison.Ordinal), "verify is content");
+        await MeshRig.UntilAsync(async () => (await lab.IsthmusAsync(["verify", .. mesh.Verified])).Output, text => text.Contains("form one mesh", StringComparison.Ordinal), "verify is content");
     }
 
-    private async Task<(string Address, string Pool)> PlaceAsync(string cluster)
-    {
-        var place = (await lab.StatusAsync())["clusters"]!.AsArray().Single(item => item!["name"]!.ToString() == cluster)!;
-        return (place["address"]!.ToString(), place["loadBalancerPool"]!.ToString());
-    }
+    /// <summary>How others reach a cluster's node, its load balancers and, on one network, its Pods.</summary>
+    private static string[] Addresses(JsonNode place, bool oneNetwork) =>
+        [place["address"]!.ToString(), place["loadBalancerPool"]!.ToString(), .. oneNetwork ? (string[])[place["podRange"]!.ToString()] : []];
 }

@@ -14,8 +14,8 @@ internal sealed class InnerLoad(MeshRig mesh, string cluster) : IAsyncDisposable
 
     internal async Task BeginAsync()
     {
-        await mesh.ScriptAsync(cluster, "sample", "deploy/sleep", "sleep",
-            $"rm -f {File}*; setsid sh -c 'echo $$ > {File}.pid; exec curl -sS -N -m 10 --rate 25/s -w \"CODE %{{http_code}} %{{errormsg}}\\n\" \"helloworld:5000/hello?[1-100000]\"' > {File} 2>&1 < /dev/null & sleep 0.5");
+        await ScriptAsync(
+            $"rm -f {File}*; setsid sh -c 'echo $$ > {File}.pid; exec curl -sS -N -m 10 --rate 25/s -w \"CODE %{{http_code}} %{{errormsg}}\\n\" \"{mesh.Calls.Url}?[1-100000]\"' > {File} 2>&1 < /dev/null & sleep 0.5");
         _runs = true;
     }
 
@@ -24,16 +24,16 @@ internal sealed class InnerLoad(MeshRig mesh, string cluster) : IAsyncDisposable
     {
         _runs = false;
         // The number may have become another's only in a new container, whose /tmp is empty.
-        var text = await mesh.ScriptAsync(cluster, "sample", "deploy/sleep", "sleep", $"kill $(cat {File}.pid); grep -ao 'CODE .*' {File}; rm -f {File}*");
+        var text = await ScriptAsync($"kill $(cat {File}.pid); grep -ao 'CODE .*' {File}; rm -f {File}*");
         return [.. text.Split('\n', StringSplitOptions.RemoveEmptyEntries).Select(line => line["CODE ".Length..].Trim())];
     }
 
-    internal async Task FinishAndCheckAsync()
+    internal async Task FinishAndCheckAsync(int lost = 0)
     {
         var codes = await FinishAsync();
         var failed = codes.Where(code => code != "200").ToList();
-        Assert.True(codes.Count > 0 && failed.Count == 0, $"inside {cluster}: {failed.Count} of {codes.Count} failed, the first: {string.Join("; ", failed.Take(5))}");
-        MeshRig.Note($"inside {cluster}: {codes.Count} answers, all 200");
+        Assert.True(codes.Count > 0 && failed.Count <= lost, $"inside {cluster}: {failed.Count} of {codes.Count} failed, {lost} may, the first: {string.Join("; ", failed.Take(5))}");
+        MeshRig.Note($"inside {cluster}: {codes.Count} answers, {failed.Count} of them not 200");
     }
 
     /// <summary>A test that failed may have left its cluster without an API server: that must not hide why it failed.</summary>
@@ -41,4 +41,6 @@ internal sealed class InnerLoad(MeshRig mesh, string cluster) : IAsyncDisposable
     {
         if (_runs) await ((Task)FinishAsync()).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
     }
+
+    private Task<string> ScriptAsync(string script) => mesh.ScriptAsync(cluster, mesh.Calls.Namespace, mesh.Calls.Caller, mesh.Calls.Container, script);
 }

@@ -16,6 +16,14 @@ public class MeshRig : IAsyncLifetime
     /// <summary>What <c>lab up</c> is told before the quickstart joins the clusters.</summary>
     protected virtual string[] Up => [];
 
+    /// <summary>Every control plane of the mesh.</summary>
+    internal virtual IReadOnlyList<ControlPlanePlace> ControlPlanes => [.. Clusters.Select(cluster => new ControlPlanePlace(cluster))];
+
+    /// <summary>What <c>isthmus verify</c> is told to look at the whole mesh.</summary>
+    internal virtual string[] Verified => ["--contexts", string.Join(',', Clusters)];
+
+    internal virtual CallPath Calls => CallPath.Quickstart;
+
     public ValueTask InitializeAsync() => ValueTask.CompletedTask;
 
     public async ValueTask DisposeAsync()
@@ -29,9 +37,14 @@ public class MeshRig : IAsyncLifetime
     {
         if (_lab is not null) return _lab;
         _lab = await LabRig.CreateAsync();
-        if (Up.Length > 0) (await _lab.IsthmusAsync(["lab", "up", .. Up])).Expect(0);
-        (await _lab.IsthmusAsync("quickstart", "--yes")).Expect(0);
+        await JoinAsync(_lab);
         return _lab;
+    }
+
+    private protected virtual async Task JoinAsync(LabRig lab)
+    {
+        if (Up.Length > 0) (await lab.IsthmusAsync(["lab", "up", .. Up])).Expect(0);
+        (await lab.IsthmusAsync("quickstart", "--yes")).Expect(0);
     }
 
     internal async Task<string> KubectlAsync(string cluster, string words) =>

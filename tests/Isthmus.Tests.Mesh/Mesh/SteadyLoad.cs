@@ -21,16 +21,21 @@ internal sealed class SteadyLoad : IAsyncDisposable
     private static readonly TimeSpan Patience = TimeSpan.FromSeconds(60);
 
     private readonly LabRig _lab;
+    private readonly CallPath _calls;
     private readonly long _begun = Stopwatch.GetTimestamp();
     private readonly ConcurrentQueue<LoadAnswer> _answers = [];
     private readonly Task[] _callers;
     private volatile bool _enough;
 
     /// <param name="clusters">Where callers are; none: in every cluster. A caller needs its cluster's API server all the time.</param>
-    internal SteadyLoad(LabRig lab, params string[] clusters)
+    internal SteadyLoad(LabRig lab, params string[] clusters) : this(lab, CallPath.Quickstart, clusters.Length == 0 ? MeshRig.Clusters : clusters)
     {
-        _lab = lab;
-        _callers = [.. (clusters.Length == 0 ? MeshRig.Clusters : clusters).Select(cluster => Task.Run(() => CallAsync(cluster)))];
+    }
+
+    internal SteadyLoad(LabRig lab, CallPath calls, IEnumerable<string> clusters)
+    {
+        (_lab, _calls) = (lab, calls);
+        _callers = [.. clusters.Select(cluster => Task.Run(() => CallAsync(cluster)))];
     }
 
     internal TimeSpan Now => Stopwatch.GetElapsedTime(_begun);
@@ -77,8 +82,8 @@ internal sealed class SteadyLoad : IAsyncDisposable
     {
         while (!_enough)
         {
-            using var process = _lab.BeginKubectl($"--context={cluster}", "-n", "sample", "exec", "deploy/sleep", "-c", "sleep", "--",
-                "curl", "-sS", "-N", "-m", "10", "--rate", "25/s", "-w", Mark + @"%{http_code} %{time_total} %{errormsg}\n", $"helloworld:5000/hello?[1-{PerRound}]");
+            using var process = _lab.BeginKubectl($"--context={cluster}", "-n", _calls.Namespace, "exec", _calls.Caller, "-c", _calls.Container, "--",
+                "curl", "-sS", "-N", "-m", "10", "--rate", "25/s", "-w", Mark + @"%{http_code} %{time_total} %{errormsg}\n", $"{_calls.Url}?[1-{PerRound}]");
             process.StandardInput.Close();
             var errors = process.StandardError.ReadToEndAsync();
             var heard = 0;

@@ -29,7 +29,7 @@ public static class DiscoveryProgram
         var names = new NameClient(() => ResolverSettings.Parse(File.Exists("/etc/resolv.conf") ? File.ReadAllText("/etc/resolv.conf") : ""), new Random(), TimeProvider.System);
         var own = KubeConfig.InCluster(Environment.GetEnvironmentVariable);
         if (settings.KubeconfigFile.Length > 0 && File.Exists(settings.KubeconfigFile))
-            return new(TimeProvider.System, new Random(), KubeConfig.Load(settings.KubeconfigFile, null, Environment.GetEnvironmentVariable) with { Name = settings.ClusterId }, names, own);
+            return new(TimeProvider.System, new Random(), KubeConfig.Load(settings.KubeconfigFile, null, Environment.GetEnvironmentVariable) with { Name = settings.ClusterId, TokenKubeconfig = settings.KubeconfigFile }, names, own);
         // Acting on the wrong cluster would be worse than not to act.
         if (settings.SecretsAtHome)
             throw new ProblemException("discovery", $"is to serve another cluster (LOCAL_CLUSTER_SECRET_WATCHER), but {settings.KubeconfigFile} does not exist",

@@ -21,6 +21,9 @@ public sealed record ClusterAccess
     /// <summary>A file that is read again for each request, because tokens in it rotate.</summary>
     public string? TokenFile { get; init; }
 
+    /// <summary>A kubeconfig that <see cref="Token"/> is of and that is read again for each request: a mounted Secret, whose token rotates.</summary>
+    public string? TokenKubeconfig { get; init; }
+
     /// <summary>PEM client certificate chain and key.</summary>
     public string? ClientCertificate { get; init; }
 

@@ -4,6 +4,7 @@ using System.Runtime.CompilerServices;
 using System.Text;
 using System.Text.Json;
 using System.Text.Json.Nodes;
+using Isthmus.Core.Problems;
 using Isthmus.Kubernetes.Objects;
 
 namespace Isthmus.Kubernetes.Client;
@@ -33,10 +34,11 @@ public enum PatchType { Json, Merge, Strategic, Apply }
 public sealed class KubeClient : IDisposable
 {
     private readonly HttpClient _http;
+    private volatile string? _token;
 
     public KubeClient(ClusterAccess access, string userAgent = "isthmus")
     {
-        Access = access;
+        (Access, _token) = (access, access.Token);
         _http = new HttpClient(ClientHandler.Create(access))
         {
             BaseAddress = access.Server,
@@ -214,7 +216,7 @@ public sealed class KubeClient : IDisposable
             VersionPolicy = _http.DefaultVersionPolicy,
         };
         request.Headers.Accept.ParseAdd("application/json");
-        var token = Access.TokenFile is { } file ? (await File.ReadAllTextAsync(file, stop)).Trim() : Access.Token;
+        var token = await TokenAsync(stop);
         if (token is null && Access.Exec is { } exec) token = await ExecCredentials.TokenAsync(exec, stop);
         if (!string.IsNullOrEmpty(token)) request.Headers.Authorization = new("Bearer", token);
         else if (Access.Username is { } user)
@@ -222,6 +224,15 @@ public sealed class KubeClient : IDisposable
             request.Headers.Authorization = new("Basic", Convert.ToBase64String(Encoding.UTF8.GetBytes($"{user}:{Access.Password}")));
         }
         return request;
+    }
+
+    private async ValueTask<string?> TokenAsync(CancellationToken stop)
+    {
+        if (Access.TokenFile is { } file) return (await File.ReadAllTextAsync(file, stop)).Trim();
+        if (Access.TokenKubeconfig is not { } kubeconfig) return Access.Token;
+        try { _token = KubeConfig.Parse(await File.ReadAllTextAsync(kubeconfig, stop), null, kubeconfig).Token ?? _token; }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException or ProblemException) { /* half a file says nothing about the token that we have */ }
+        return _token;
     }
 
     private static async Task ThrowIfFailedAsync(HttpResponseMessage response, HttpRequestMessage request, CancellationToken stop)

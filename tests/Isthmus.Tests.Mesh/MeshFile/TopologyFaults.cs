@@ -14,7 +14,7 @@ internal sealed class TopologyFaults(Topology topology, TopologyMesh mesh, LabRi
     private readonly FaultRig _rig = new(mesh, lab);
 
     internal IEnumerable<TopologyFault> All() =>
-        [.. topology.Clusters.SelectMany(Cluster), .. topology.ControlPlanes.SelectMany(ControlPlane), .. topology.Gateways.SelectMany(GatewayOf), .. Partition(), .. Credentials(), Restarts()];
+        [.. topology.Clusters.SelectMany(Cluster), .. topology.ControlPlanes.SelectMany(ControlPlane), .. topology.Gateways.SelectMany(GatewayOf), .. Partition(), .. Credentials(), .. MountedCredentials(), Restarts()];
 
     internal TopologyFault ControlPlaneKilled(ControlPlanePlace place) => new($"control plane of {place} killed", _ => _rig.KillAsync(place.Cluster, place.Namespace, "istiod"));
 
@@ -125,7 +125,7 @@ internal sealed class TopologyFaults(Topology topology, TopologyMesh mesh, LabRi
             {
                 yield return new($"remote secret of {cluster} in {place} rotated", async load =>
                 {
-                    var before = await TokensAsync(cluster);
+                    var before = await TokensAsync(cluster, System);
                     var yaml = (await lab.IsthmusAsync("create-remote-secret", $"--context={cluster}", $"--name={cluster}", "--rotate")).Expect(0);
                     await mesh.WithFileAsync(yaml, path => mesh.KubectlAsync(place.Cluster, $"apply -f {path}"));
                     await MeshRig.UntilAsync(() => mesh.KubectlAsync(place.Cluster, $"-n {place.Namespace} logs deploy/istiod --since=60s"),
@@ -137,6 +137,22 @@ internal sealed class TopologyFaults(Topology topology, TopologyMesh mesh, LabRi
             }
         }
     }
+
+    /// <summary>A control plane that serves another cluster has a kubeconfig of it, mounted from a Secret.</summary>
+    private IEnumerable<TopologyFault> MountedCredentials() => topology.Primaries.SelectMany(entry => entry.Value, (entry, place) => (Cluster: entry.Key, Place: place)).Where(pair => pair.Place.Namespace != System)
+        .Select(pair => new TopologyFault($"kubeconfig of {pair.Cluster} in {pair.Place} rotated", async _ =>
+        {
+            var (cluster, place) = pair;
+            var before = await TokensAsync(cluster, place.Namespace);
+            var yaml = (await lab.IsthmusAsync("create-remote-secret", $"--context={cluster}", "--type=config", $"--namespace={place.Namespace}", "--service-account=istiod", "--create-service-account=false", "--rotate")).Expect(0);
+            await mesh.WithFileAsync(yaml, path => mesh.KubectlAsync(place.Cluster, $"apply -f {path}"));
+            var token = Regex.Match(yaml, "token: (\\S+)").Groups[1].Value;
+            await MeshRig.UntilAsync(() => mesh.KubectlAsync(place.Cluster, $"-n {place.Namespace} exec deploy/istiod -- cat /var/run/secrets/remote/config"),
+                text => text.Contains(token, StringComparison.Ordinal), "the Pod has the new kubeconfig");
+            foreach (var old in before) await mesh.KubectlAsync(cluster, $"-n {place.Namespace} delete {old}");
+            // A new Pod needs a token review there.
+            await _rig.RestartAsync(cluster, mesh.Calls.Namespace, topology.Answering.First(item => item.Cluster == cluster).Version);
+        }));
 
     private TopologyFault Restarts() => new("everything restarted", async _ =>
     {
@@ -155,6 +171,6 @@ internal sealed class TopologyFaults(Topology topology, TopologyMesh mesh, LabRi
 
     private Task RolledOutAsync(Answering item) => mesh.KubectlAsync(item.Cluster, $"-n {mesh.Calls.Namespace} rollout status deployment/{item.Version} --timeout=120s");
 
-    private async Task<string[]> TokensAsync(string cluster) =>
-        (await mesh.KubectlAsync(cluster, $"-n {System} get secrets --field-selector type=kubernetes.io/service-account-token -o name")).Split('\n', StringSplitOptions.RemoveEmptyEntries);
+    private async Task<string[]> TokensAsync(string cluster, string ns) =>
+        (await mesh.KubectlAsync(cluster, $"-n {ns} get secrets --field-selector type=kubernetes.io/service-account-token -o name")).Split('\n', StringSplitOptions.RemoveEmptyEntries);
 }

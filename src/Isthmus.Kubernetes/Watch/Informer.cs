@@ -29,6 +29,7 @@ public sealed class Informer<T>(KubeClient client, ResourceKind kind, InformerSe
 {
     private readonly Dictionary<string, (T Object, string Version)> _items = new(StringComparer.Ordinal);
     private readonly TaskCompletionSource _synced = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    private string? _version; // where to go on; also after a watch that broke in the middle, or it would tell again what is long over
     private long _lastContact;
 
     public ResourceKind Kind => kind;
@@ -46,17 +47,16 @@ public sealed class Informer<T>(KubeClient client, ResourceKind kind, InformerSe
     public async Task RunAsync(Func<IReadOnlyList<Change<T>>, ValueTask> onChanges, CancellationToken stop)
     {
         var backoff = settings.FirstBackoff;
-        string? version = null;
         while (!stop.IsCancellationRequested)
         {
             try
             {
-                version ??= await ListAsync(onChanges, stop);
-                version = await WatchAsync(version, onChanges, () => backoff = settings.FirstBackoff, stop);
+                _version ??= await ListAsync(onChanges, stop);
+                await WatchAsync(_version, onChanges, () => backoff = settings.FirstBackoff, stop);
             }
             catch (KubeException e) when (e.IsExpired)
             {
-                version = null; // compacted: list again at once
+                _version = null; // compacted: list again at once
             }
             catch (OperationCanceledException) when (stop.IsCancellationRequested)
             {
@@ -66,7 +66,7 @@ public sealed class Informer<T>(KubeClient client, ResourceKind kind, InformerSe
                 or JsonException or InvalidDataException or OperationCanceledException)
             {
                 LastError = e;
-                if (e is KubeException) version = null;
+                if (e is KubeException) _version = null;
                 try { await Task.Delay(backoff, time, stop); }
                 catch (OperationCanceledException) { return; }
                 backoff = TimeSpan.FromTicks(Math.Min(backoff.Ticks * 2, settings.LongestBackoff.Ticks));
@@ -97,13 +97,12 @@ public sealed class Informer<T>(KubeClient client, ResourceKind kind, InformerSe
         return page.ResourceVersion;
     }
 
-    private async Task<string> WatchAsync(string version, Func<IReadOnlyList<Change<T>>, ValueTask> onChanges, Action onOpen, CancellationToken stop)
+    private async Task WatchAsync(string version, Func<IReadOnlyList<Change<T>>, ValueTask> onChanges, Action onOpen, CancellationToken stop)
     {
         var options = new ListOptions { LabelSelector = settings.LabelSelector, FieldSelector = settings.FieldSelector, ResourceVersion = version, TimeoutSeconds = 600 };
         await foreach (var change in client.WatchAsync<T>(kind, settings.Namespace, options, stop, () => { Connected(); onOpen(); }))
         {
             Connected();
-            if (change.ResourceVersion.Length > 0) version = change.ResourceVersion;
             var delivered = change.Type switch
             {
                 WatchEventType.Bookmark => null,
@@ -111,8 +110,8 @@ public sealed class Informer<T>(KubeClient client, ResourceKind kind, InformerSe
                 _ => Keep(change.Object),
             };
             if (delivered is { } one) await onChanges([one]);
+            if (change.ResourceVersion.Length > 0) _version = change.ResourceVersion;
         }
-        return version;
     }
 
     private Change<T>? Keep(T item)

@@ -19,21 +19,22 @@ internal sealed class InnerLoad(MeshRig mesh, string cluster) : IAsyncDisposable
         _runs = true;
     }
 
-    /// <summary>Ends it, and gives the codes that it got in order.</summary>
+    /// <summary>Ends it, and gives what it heard in order: nothing but the code of what was answered, and before other codes what came with them.</summary>
     internal async Task<IReadOnlyList<string>> FinishAsync()
     {
         _runs = false;
         // The number may have become another's only in a new container, whose /tmp is empty.
-        var text = await ScriptAsync($"kill $(cat {File}.pid); grep -ao 'CODE .*' {File}; rm -f {File}*");
-        return [.. text.Split('\n', StringSplitOptions.RemoveEmptyEntries).Select(line => line["CODE ".Length..].Trim())];
+        var text = await ScriptAsync($"kill $(cat {File}.pid); grep -a 'CODE ' {File}; rm -f {File}*");
+        return [.. text.Split('\n', StringSplitOptions.RemoveEmptyEntries).Select(line => line.Trim())];
     }
 
     internal async Task FinishAndCheckAsync(int lost = 0)
     {
-        var codes = await FinishAsync();
-        var failed = codes.Where(code => code != "200").ToList();
-        Assert.True(codes.Count > 0 && failed.Count <= lost, $"inside {cluster}: {failed.Count} of {codes.Count} failed, {lost} may, the first: {string.Join("; ", failed.Take(5))}");
-        MeshRig.Note($"inside {cluster}: {codes.Count} answers, {failed.Count} of them not 200");
+        var heard = await FinishAsync();
+        var failed = heard.Index().Where(answer => answer.Item != "CODE 200").ToList();
+        Assert.True(heard.Count > 0 && failed.Count <= lost,
+            $"inside {cluster}: {failed.Count} of {heard.Count} failed, {lost} may, the first: {string.Join("; ", failed.Take(5).Select(answer => $"request {answer.Index}: {answer.Item}"))}");
+        MeshRig.Note($"inside {cluster}: {heard.Count} answers, {failed.Count} of them not 200");
     }
 
     /// <summary>A test that failed may have left its cluster without an API server: that must not hide why it failed.</summary>

@@ -1,0 +1,56 @@
+using System.Net;
+using System.Text;
+using Isthmus.Kubernetes.Client;
+using Isthmus.Kubernetes.Objects;
+using Isthmus.Kubernetes.Watch;
+using Xunit;
+
+namespace Isthmus.Tests.Client;
+
+/// <summary>An API server that goes away in the middle of a watch.</summary>
+public sealed class BrokenWatchTests
+{
+    [Fact]
+    public async Task A_watch_that_broke_goes_on_after_its_last_event_and_not_after_the_list()
+    {
+        using var server = new HttpListener();
+        var address = $"http://127.0.0.1:{FreePort()}/";
+        server.Prefixes.Add(address);
+        server.Start();
+        using var stop = CancellationTokenSource.CreateLinkedTokenSource(TestContext.Current.CancellationToken);
+        using var client = new KubeClient(new ClusterAccess { Server = new Uri(address) });
+        var informer = new Informer<Namespace>(client, Kinds.Namespace, new InformerSettings { FirstBackoff = TimeSpan.FromMilliseconds(1) }, TimeProvider.System);
+        var seen = new List<string>();
+        var run = informer.RunAsync(changes => { seen.AddRange(changes.Select(change => $"{change.Key} {change.Object?.Metadata.ResourceVersion}")); return ValueTask.CompletedTask; }, stop.Token);
+
+        await AnswerAsync(await server.GetContextAsync(), $$$"""{"metadata":{"resourceVersion":"10"},"items":[{{{One("7")}}}]}""");
+        var watch = await server.GetContextAsync();
+        Assert.Equal("10", watch.Request.QueryString["resourceVersion"]);
+        watch.Response.SendChunked = true;
+        await watch.Response.OutputStream.WriteAsync(Encoding.UTF8.GetBytes($$$"""{"type":"MODIFIED","object":{{{One("20")}}}}""" + "\n"), stop.Token);
+        await watch.Response.OutputStream.FlushAsync(stop.Token);
+        while (seen.Count < 2) await Task.Delay(5, stop.Token);
+        watch.Response.Abort();
+
+        Assert.Equal("20", (await server.GetContextAsync()).Request.QueryString["resourceVersion"]);
+        Assert.Equal(["one 7", "one 20"], seen);
+        await stop.CancelAsync();
+        server.Stop();
+        await run;
+    }
+
+    private static string One(string version) => $$$"""{"apiVersion":"v1","kind":"Namespace","metadata":{"name":"one","resourceVersion":"{{{version}}}"}}""";
+
+    private static async Task AnswerAsync(HttpListenerContext call, string text)
+    {
+        await call.Response.OutputStream.WriteAsync(Encoding.UTF8.GetBytes(text), TestContext.Current.CancellationToken);
+        call.Response.Close();
+    }
+
+    private static int FreePort()
+    {
+        using var socket = new System.Net.Sockets.TcpListener(IPAddress.Loopback, 0);
+        socket.Start();
+        return ((IPEndPoint)socket.LocalEndpoint).Port;
+    }
+}

@@ -23,6 +23,9 @@ public static class CorednsPluginProgram
 {
     private const string Usage = "flags: --listen ADDRESS:PORT, --default-address ADDRESS";
 
+    /// <summary>A second more than istiocoredns' Corefile has.</summary>
+    private static readonly TimeSpan Lameduck = TimeSpan.FromSeconds(3);
+
     private static readonly ResourceKind ServiceEntries = new("networking.istio.io", "v1beta1", "ServiceEntry", "serviceentries", true);
 
     /// <returns>0 when told to stop; 2 for a wrong command line.</returns>
@@ -39,6 +42,15 @@ public static class CorednsPluginProgram
             lock (output) output.WriteLine($"{stamp}\tinfo\t{line}");
         }
         var answers = new EntryAnswers(Log);
+        using var client = new KubeClient(access, "istio-coredns-plugin");
+        var informer = new Informer<JsonObject>(client, ServiceEntries, new InformerSettings(), time);
+        var watching = WatchAsync(informer, answers, byDefault, Log, stop);
+        // Who answers before it knows the entries denies names that there are, and denials are remembered.
+        if (await Task.WhenAny(informer.Synced, watching) == watching)
+        {
+            await watching;
+            return 0;
+        }
         await using var app = Server(listen, answers);
         try
         {
@@ -49,8 +61,9 @@ public static class CorednsPluginProgram
             throw new ProblemException($"--listen {listen}", e.Message, "stop the program that listens there, or name another port", e);
         }
         Log($"Answering DnsService queries at {listen}");
-        using var client = new KubeClient(access, "istio-coredns-plugin");
-        await WatchAsync(client, answers, byDefault, time, Log, stop);
+        await watching;
+        // CoreDNS beside it is told to end in the same moment, and answers on for its lameduck.
+        await Task.Delay(Lameduck, time, CancellationToken.None);
         await app.StopAsync(CancellationToken.None);
         return 0;
     }
@@ -73,10 +86,10 @@ public static class CorednsPluginProgram
         return new BytesValue { Value = ByteString.CopyFrom(answers.Answer(query).ToBytes()) };
     }
 
-    private static async Task WatchAsync(KubeClient client, EntryAnswers answers, IPAddress? byDefault, TimeProvider time, Action<string> log, CancellationToken stop)
+    private static async Task WatchAsync(Informer<JsonObject> informer, EntryAnswers answers, IPAddress? byDefault, Action<string> log, CancellationToken stop)
     {
         var entries = new SortedDictionary<string, JsonObject>(StringComparer.Ordinal);
-        await new Informer<JsonObject>(client, ServiceEntries, new InformerSettings(), time).RunAsync(changes =>
+        await informer.RunAsync(changes =>
         {
             foreach (var change in changes)
             {

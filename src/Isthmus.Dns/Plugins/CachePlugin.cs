@@ -39,13 +39,20 @@ internal sealed class CachePlugin(CachePlan plan, TimeProvider time, DnsMetrics 
         if (reply.Local || reply.Message.Header.IsTruncated) return reply;
         if (reply.Message.Header.Code == DnsCode.ServerFailure)
         {
-            if (plan.ServeStale > TimeSpan.Zero && _successes.TryGetValue(key, out var stale) && time.GetElapsedTime(stale.Since) < stale.Ttl + plan.ServeStale)
+            // Denials too: a resolver that asks for both kinds of address takes a failure of one for a failure of the name.
+            if (plan.ServeStale > TimeSpan.Zero && Newest(key) is { } stale && time.GetElapsedTime(stale.Since) < stale.Ttl + plan.ServeStale)
                 return new(Again(query, stale.Message, stale.Ttl), Local: true);
             return reply;
         }
         Keep(key, reply.Message);
         return reply;
     }
+
+    private Kept? Newest((string Name, DnsType Type, bool Dnssec) key) => (_successes.GetValueOrDefault(key), _denials.GetValueOrDefault(key)) switch
+    {
+        ({ } success, { } denial) => success.Since > denial.Since ? success : denial,
+        var (success, denial) => success ?? denial,
+    };
 
     private void Keep((string Name, DnsType Type, bool Dnssec) key, DnsMessage message)
     {

@@ -20,6 +20,7 @@ public sealed class DnsServer : IAsyncDisposable
     private readonly Action<string> _log;
     private readonly Func<KubernetesPlan, ClusterAccess> _access;
     private volatile bool _leaving;
+    private volatile IReadOnlyList<ZoneServer> _serving = [];
 
     /// <param name="access">How the plugin <c>kubernetes</c> reaches its API server.</param>
     public DnsServer(TimeProvider time, Random random, Func<KubernetesPlan, ClusterAccess> access, Action<string> log) =>
@@ -32,8 +33,8 @@ public sealed class DnsServer : IAsyncDisposable
     /// <summary>Ports in use, for those who asked for port 0.</summary>
     public IEnumerable<int> Ports => _listeners.Values.Select(entry => entry.Listener.Port);
 
-    /// <summary>True when every cluster that is asked for has been read.</summary>
-    public bool Ready => !_leaving && _clusters.All(cluster => cluster.Synced);
+    /// <summary>True when every cluster that is asked for has been read, and who is asked over gRPC has answered.</summary>
+    public bool Ready => !_leaving && _clusters.All(cluster => cluster.Synced) && _serving.All(zones => zones.Ready);
 
     /// <summary>Puts the plan into effect. When it cannot, everything stays as it was.</summary>
     /// <exception cref="CorefileException">A plugin cannot be made of its settings.</exception>
@@ -68,6 +69,7 @@ public sealed class DnsServer : IAsyncDisposable
             throw;
         }
         await SwitchAsync(made, opened);
+        _serving = [.. _listeners.Values.Select(entry => entry.Zones)];
         foreach (var cluster in _clusters.Where(cluster => !wanted.Contains(cluster))) await cluster.DisposeAsync();
         _clusters.Clear();
         _clusters.AddRange(wanted);

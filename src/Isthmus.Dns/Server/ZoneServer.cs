@@ -10,7 +10,7 @@ namespace Isthmus.Dns.Server;
 internal sealed class ZoneServer : IDisposable
 {
     private readonly List<(string Zone, DnsHandler Handler)> _zones = [];
-    private readonly List<IDisposable> _owned = [];
+    private readonly List<GrpcPlugin> _owned = [];
     private readonly DnsMetrics _metrics;
 
     /// <summary>What the plugins need from outside.</summary>
@@ -28,6 +28,9 @@ internal sealed class ZoneServer : IDisposable
     {
         foreach (var one in _owned) one.Dispose();
     }
+
+    /// <summary>Those who are asked over gRPC have answered.</summary>
+    internal bool Ready => _owned.TrueForAll(plugin => plugin.Ready);
 
     internal ValueTask<DnsReply> AnswerAsync(DnsQuery query, CancellationToken stop)
     {

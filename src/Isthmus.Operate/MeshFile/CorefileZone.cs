@@ -3,10 +3,13 @@ namespace Isthmus.Operate.MeshFile;
 /// <summary>The block of a Corefile that forwards one zone to another server. What people wrote around it stays as it is, to the letter.</summary>
 public static class CorefileZone
 {
+    /// <summary>Who is asked runs in one Pod by default: while it is away, names stay what they were.</summary>
     public static string Block(string zone, string address) => $$"""
         {{zone}}:53 {
             errors
-            cache 30
+            cache 30 {
+                serve_stale
+            }
             forward . {{address}}:53
         }
 

@@ -37,6 +37,25 @@ public sealed class CorednsPluginTests
         Assert.Equal((DnsCode.ServerFailure, ""), await AskAsync(server, "new.shop.global"));
     }
 
+    [Fact]
+    public async Task A_server_is_ready_when_the_plugin_has_answered_once()
+    {
+        var answers = new EntryAnswers(_ => { });
+        answers.Update(EntryTable.Of([], null));
+        var port = FreePort();
+        await using var server = new DnsServer(TimeProvider.System, new Random(3), _ => throw new InvalidOperationException("no cluster here"), _ => { });
+        var plan = PlanReader.Read($".:1 {{\n bind 127.0.0.1\n grpc global 127.0.0.1:{port}\n}}", "Corefile", _ => null);
+        await server.ApplyAsync(plan with { Zones = [.. plan.Zones.Select(zone => zone with { Port = 0 })] }, "Corefile");
+        Assert.Equal((DnsCode.ServerFailure, ""), await AskAsync(server, "orders.shop.global"));
+        Assert.False(server.Ready);
+
+        await using var plugin = CorednsPluginProgram.Server(new IPEndPoint(IPAddress.Loopback, port), answers);
+        await plugin.StartAsync(TestContext.Current.CancellationToken);
+        using var patience = new CancellationTokenSource(TimeSpan.FromSeconds(30));
+        while (!server.Ready) await Task.Delay(20, patience.Token);
+        Assert.Equal((DnsCode.NameError, ""), await AskAsync(server, "orders.shop.global"));
+    }
+
     private static int FreePort()
     {
         using var socket = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);

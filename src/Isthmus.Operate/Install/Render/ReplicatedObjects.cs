@@ -50,7 +50,9 @@ internal static class ReplicatedObjects
     private static string Corefile(string suffix) => $$"""
         .:53 {
             errors
-            health
+            health {
+                lameduck 2s
+            }
             ready
             grpc {{suffix}} 127.0.0.1:{{PluginPort}}
             forward . /etc/resolv.conf {

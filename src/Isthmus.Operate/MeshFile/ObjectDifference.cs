@@ -27,7 +27,7 @@ public static class ObjectDifference
         return found;
     }
 
-    private static void Compare(JsonNode? wanted, JsonNode? live, string path, List<FieldDifference> found)
+    private static void Compare(JsonNode? wanted, JsonNode? live, string path, List<FieldDifference> differences)
     {
         // API servers leave out what is empty.
         if (live is null && IsEmpty(wanted)) return;
@@ -36,18 +36,33 @@ public static class ObjectDifference
             case (JsonObject mapping, JsonObject other):
                 foreach (var (field, value) in mapping)
                 {
-                    if (!IsTheControlPlanes(path, field, value, other[field])) Compare(value, other[field], $"{path}.{field}", found);
+                    if (!IsTheControlPlanes(path, field, value, other[field])) Compare(value, other[field], $"{path}.{field}", differences);
                 }
                 return;
             case (JsonArray list, JsonArray other) when list.Count == other.Count:
-                for (var i = 0; i < list.Count; i++) Compare(list[i], other[i], $"{path}[{i}]", found);
+                for (var i = 0; i < list.Count; i++) Compare(list[i], other[i], $"{path}[{i}]", differences);
+                return;
+            case (JsonArray list, JsonArray other) when Named(list) is { } names && Named(other) is { } found:
+                foreach (var (name, (item, at)) in names) Compare(item, found.GetValueOrDefault(name).Item, $"{path}[{at}]", differences);
+                foreach (var (name, (item, _)) in found.Where(pair => !names.ContainsKey(pair.Key))) differences.Add(new($"{path}[{name}]", "", Show(item)));
                 return;
             case (JsonObject mapping, null):
-                foreach (var (field, value) in mapping) Compare(value, null, $"{path}.{field}", found);
+                foreach (var (field, value) in mapping) Compare(value, null, $"{path}.{field}", differences);
                 return;
         }
         if (JsonNode.DeepEquals(wanted, live) || SameQuantity(path, wanted, live)) return;
-        found.Add(new(path, Show(wanted), live is null ? "" : Show(live)));
+        differences.Add(new(path, Show(wanted), live is null ? "" : Show(live)));
+    }
+
+    /// <summary>The items of a list and where they stand, by their names; null when not each has one of its own.</summary>
+    private static Dictionary<string, (JsonNode Item, int At)>? Named(JsonArray list)
+    {
+        var names = new Dictionary<string, (JsonNode, int)>(StringComparer.Ordinal);
+        for (var i = 0; i < list.Count; i++)
+        {
+            if (list[i] is not JsonObject item || item["name"] is not { } name || !names.TryAdd(name.ToString(), (item, i))) return null;
+        }
+        return names;
     }
 
     /// <summary>The validation webhook is installed to fail open; the control plane closes it once it serves.</summary>

@@ -34,7 +34,7 @@ internal static class MeshPlanTable
         var state = change.Kind switch { ChangeKind.Create => "missing", ChangeKind.Remove => "unexpected", _ => "different" };
         string[] line = [Place(change.Cluster), change.Part, state, change.Object];
         if (change.Fields.IsEmpty) return [[.. line, change.Why]];
-        return change.Fields.Select(field => (string[])[.. line, $"{field.Path}: {(field.Found.Length == 0 ? "missing" : field.Found)}, the file has {field.Wanted}"]);
+        return change.Fields.Select(field => (string[])[.. line, $"{field.Path}: {(field.Found.Length == 0 ? "missing" : field.Found)}, the file has {(field.Wanted.Length == 0 ? "none" : field.Wanted)}"]);
     }
 
     private static void ShowNotes(MeshPlan plan)

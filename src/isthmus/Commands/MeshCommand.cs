@@ -140,6 +140,8 @@ internal static class MeshCommand
             Console.WriteLine(leaving.Length == all.Length
                 ? $"✔ Mesh {mesh.Name} is removed ({count} objects)"
                 : $"✔ {string.Join(", ", leaving)} left mesh {mesh.Name} ({count} objects removed). Take {(leaving.Length == 1 ? "it" : "them")} out of {mesh.Source} too, or the next 'mesh up' brings {(leaving.Length == 1 ? "it" : "them")} back.");
+            if (mesh.Join == JoinKind.Names && leaving.Length < all.Length)
+                Console.WriteLine("What 'isthmus global export' made for services there stays in the others: see 'isthmus global list', and remove it with 'isthmus global remove'.");
             return 0;
         });
         return command;

@@ -62,7 +62,10 @@ public sealed class JoinAndLeaveTests(MeshRig mesh) : IClassFixture<MeshRig>
         await ForgottenAsync(two);
         await BareAsync();
 
-        // Its Pods have their proxies from before, which find the control plane that comes anew.
+        // This time somebody makes its CA by hand. Its Pods have their proxies from before, which find the control plane that comes anew.
+        var certificates = string.Join(' ', ((string[])["ca-cert.pem", "ca-key.pem", "root-cert.pem", "cert-chain.pem"]).Select(file => $"--from-file={lab.Home.Mesh}/certs/{Newcomer}/{file}"));
+        await mesh.KubectlAsync(Newcomer, "create namespace istio-system");
+        await mesh.KubectlAsync(Newcomer, $"-n istio-system create secret generic cacerts {certificates}");
         await MeshAsync("Mesh mesh1 is as the file says", "up", "-y", "-f", three);
         await JoinedAsync(load);
 
@@ -70,6 +73,9 @@ public sealed class JoinAndLeaveTests(MeshRig mesh) : IClassFixture<MeshRig>
         await MeshAsync("Mesh mesh1 is as the file says", "up", "-y", "-f", two);
         await HeardAsync(load, "v1", "v2");
         await ForgottenAsync(two);
+        // What a person made stays with what has no mesh any more.
+        await MeshAsync($"{Newcomer} left mesh mesh1", "down", "-y", "-f", three, "--cluster", Newcomer);
+        Assert.Equal("secret/cacerts", (await mesh.KubectlAsync(Newcomer, "-n istio-system get secrets -o name")).Trim());
         await faults.LabAsync("delete", "cluster", "--name", Newcomer);
         await HeardAsync(load, "v1", "v2");
         await faults.AgreesAsync();

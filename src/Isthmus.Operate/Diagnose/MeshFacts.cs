@@ -67,6 +67,9 @@ public sealed record ClusterFacts(
     /// <summary>Control planes that run here for other clusters.</summary>
     public ValueList<HostedControlPlane> Hosted { get; init; }
 
+    /// <summary>Others call its services by names of the zone <c>global</c>, through a gateway that passes those on.</summary>
+    public bool IsJoinedByNames { get; init; }
+
     /// <summary>Ways by which proxies of other clusters reach control planes here.</summary>
     public ValueList<ControlPlaneEntry> ControlPlaneEntries { get; init; }
 

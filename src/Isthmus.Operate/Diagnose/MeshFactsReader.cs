@@ -51,7 +51,8 @@ public sealed partial class MeshFactsReader(string istioNamespace)
         if (ns is null) return new(context, "") { SystemNamespace = istioNamespace, Hosted = await hosted, ControlPlaneEntries = await entries, Server = ServerOf(client) };
         var pods = all.Where(pod => pod.Metadata.Labels.GetValueOrDefault("app") == WellKnown.Istiod && pod.Metadata.DeletionTimestamp is null).ToList();
         var (watched, problems) = (WatchedAsync(client, pods, stop), pods.Any(pod => pod.Status.IsReady) ? ProblemsAsync(client, stop) : Task.FromResult(default(ValueList<Problem>)));
-        var (gateways, mesh, elsewhere) = (GatewaysAsync(client, services, stop), await meshing, await seeking);
+        var byNames = objects.SelectMany(gateway => gateway["spec"]?["servers"] as JsonArray ?? []).Any(PassesNames);
+        var (gateways, mesh, elsewhere) = (GatewaysAsync(client, services, byNames, stop), await meshing, await seeking);
         var own = planes.Where(plane => plane.Namespace == istioNamespace).ToList();
         return new(context, "", NameOf(own, elsewhere.Name, all), true,
             own.SelectMany(plane => plane.Pods).ToValueMap(),
@@ -67,6 +68,7 @@ public sealed partial class MeshFactsReader(string istioNamespace)
             Problems = (await problems).Concat(await dead).Concat(await LooseRoutesAsync(client, objects, stop)).ToValueList(),
             SystemNamespace = istioNamespace,
             Hosted = await hosted,
+            IsJoinedByNames = byNames,
             ControlPlaneEntries = await entries,
             ControlPlaneAt = elsewhere.At,
             Server = ServerOf(client),
@@ -76,6 +78,9 @@ public sealed partial class MeshFactsReader(string istioNamespace)
             ProxyNetworks = OfProxies(all, "ISTIO_META_NETWORK").ToValueList(),
         };
     }
+
+    private static bool PassesNames(JsonNode? server) => server?["tls"]?["mode"]?.ToString() == "AUTO_PASSTHROUGH"
+        && server["hosts"] is JsonArray { Count: > 0 } hosts && hosts.All(host => host?.ToString().EndsWith(".global", StringComparison.Ordinal) ?? false);
 
     private static string ServerOf(KubeClient client) => client.Access.Server.ToString().TrimEnd('/');
 
@@ -108,13 +113,14 @@ public sealed partial class MeshFactsReader(string istioNamespace)
         catch (ProblemException) { return []; }
     }
 
-    private static async Task<ValueList<GatewayFacts>> GatewaysAsync(KubeClient client, IReadOnlyList<Service> services, CancellationToken stop)
+    private static async Task<ValueList<GatewayFacts>> GatewaysAsync(KubeClient client, IReadOnlyList<Service> services, bool byNames, CancellationToken stop)
     {
         var gateways = new List<GatewayFacts>();
-        foreach (var service in services.Where(service => service.Metadata.Labels.ContainsKey(Labels.Network)))
+        foreach (var service in services)
         {
+            if (!service.Metadata.Labels.TryGetValue(Labels.Network, out var network) && !(byNames && service.Spec.Ports.Any(entry => entry.Port == Ports.EastWest) && service.Spec.Type == "LoadBalancer")) continue;
             var port = int.TryParse(service.Metadata.Labels.GetValueOrDefault(Labels.GatewayPort), out var own) ? own : Ports.EastWest;
-            gateways.Add(new(service.Key, service.Metadata.Labels[Labels.Network], AddressesOf(service), await ReadyAsync(client, service, stop),
+            gateways.Add(new(service.Key, network ?? "global names", AddressesOf(service), await ReadyAsync(client, service, stop),
                 service.Spec.Ports.Any(candidate => candidate.Port == port), service.Metadata.Annotations.ContainsKey(Annotations.NodeSelector)));
         }
         return gateways.ToValueList();

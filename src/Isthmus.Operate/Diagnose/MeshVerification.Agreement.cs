@@ -30,12 +30,12 @@ public static partial class MeshVerification
 
     private static IEnumerable<Check> Names(List<ClusterFacts> installed)
     {
-        foreach (var same in installed.Where(cluster => cluster.Name.Length > 0).GroupBy(cluster => cluster.Name, StringComparer.Ordinal).Where(group => group.Count() > 1))
+        foreach (var same in installed.Where(cluster => cluster.Name.Length > 0 && !cluster.IsJoinedByNames).GroupBy(cluster => cluster.Name, StringComparer.Ordinal).Where(group => group.Count() > 1))
         {
             foreach (var cluster in same.Skip(1))
             {
                 yield return new(cluster.Context, "cluster name", same.Key, Wrong("ISM1024", cluster, "", $"is called {same.Key}, and so is {same.First().Context}: each hides the other's Pods",
-                    "set values.global.multiCluster.clusterName differently, and make the remote secrets again"));
+                    $"install {cluster.Context} again with another --set values.global.multiCluster.clusterName, and make the remote secrets again"));
             }
         }
     }
@@ -64,15 +64,21 @@ public static partial class MeshVerification
         }
         if (secret.Expires <= now) return Wrong("ISM1023", cluster, @object, $"its token expired at {secret.Expires:u}", again);
         var other = members.FirstOrDefault(member => member.Server == secret.Server && member.Name.Length > 0 && member.Name != secret.Cluster);
-        return other is null || meant?.Server == secret.Server ? null
+        return other is null || meant?.Server == secret.Server || members.Count(member => member.Name == other.Name) > 1 ? null
             : Wrong("ISM1026", cluster, @object, $"calls the cluster at {secret.Server} {secret.Cluster}, and that one calls itself {other.Name}", $"make it again with --name={other.Name}");
     }
 
     /// <summary>Gateways and proxies must say the same network as the cluster that they are in.</summary>
     private static IEnumerable<Check> NetworkNames(List<ClusterFacts> installed)
     {
-        foreach (var cluster in installed.Where(cluster => cluster.NetworkLabel.Length > 0))
+        foreach (var cluster in installed.Where(cluster => cluster.NetworkLabel.Length > 0 && !cluster.IsJoinedByNames))
         {
+            if (Meant(cluster) is { } meant)
+            {
+                yield return new(cluster.Context, "network", cluster.NetworkLabel, Wrong("ISM1017", cluster, $"Namespace {cluster.SystemNamespace}",
+                    $"its label {Labels.Network} says {cluster.NetworkLabel}, while gateways and proxies of the cluster say {meant}: so Pods are taken to be where no gateway leads", LabelNamespace(cluster, meant)));
+                continue;
+            }
             foreach (var gateway in cluster.Gateways.Where(gateway => gateway.Network != cluster.NetworkLabel && installed.All(other => other.NetworkLabel != gateway.Network)))
             {
                 yield return new(cluster.Context, "gateway", $"{gateway.Name} of {gateway.Network}", Wrong("ISM1016", cluster, $"Service {gateway.Name}",
@@ -87,10 +93,20 @@ public static partial class MeshVerification
         }
     }
 
+    /// <summary>The network that all gateways and proxies of a cluster say, when its label says another one or nothing.</summary>
+    private static string? Meant(ClusterFacts cluster)
+    {
+        var said = cluster.Gateways.Select(gateway => gateway.Network).Concat(cluster.ProxyNetworks).Where(network => network.Length > 0).Distinct().ToList();
+        return said is [var one] && one != cluster.NetworkLabel && !cluster.IsJoinedByNames ? one : null;
+    }
+
+    private static string LabelNamespace(ClusterFacts cluster, string network) =>
+        $"kubectl --context={cluster.Context} label namespace {cluster.SystemNamespace} {Labels.Network}={network} --overwrite";
+
     /// <summary>In one network an address can belong to one Pod only.</summary>
     private static IEnumerable<Check> Ranges(List<ClusterFacts> installed)
     {
-        foreach (var network in installed.GroupBy(cluster => cluster.NetworkLabel, StringComparer.Ordinal).Where(group => group.Count() > 1))
+        foreach (var network in installed.Where(cluster => !cluster.IsJoinedByNames).GroupBy(cluster => cluster.NetworkLabel, StringComparer.Ordinal).Where(group => group.Count() > 1))
         {
             var ranges = network.SelectMany(cluster => cluster.PodRanges.Select(text => (Cluster: cluster, Range: Cidr.TryParse(text, out var range) ? range : (Cidr?)null))).Where(entry => entry.Range is not null).ToList();
             foreach (var cluster in network)

@@ -92,12 +92,12 @@ public static partial class MeshVerification
             if (networks.Count > 1 && cluster.NetworkLabel.Length == 0)
             {
                 yield return new(cluster.Context, "network", "not named", Wrong("ISM1013", cluster, $"Namespace {cluster.SystemNamespace}", $"lacks the label {Labels.Network} while other clusters have it",
-                    $"kubectl --context={cluster.Context} label namespace {cluster.SystemNamespace} {Labels.Network}=NAME"));
+                    LabelNamespace(cluster, Meant(cluster) ?? "NAME")));
                 continue;
             }
-            yield return new(cluster.Context, "network", cluster.NetworkLabel.Length == 0 ? "one for all" : cluster.NetworkLabel, null);
+            yield return new(cluster.Context, "network", cluster.IsJoinedByNames ? "its own, joined by names" : cluster.NetworkLabel.Length == 0 ? "one for all" : cluster.NetworkLabel, null);
             if (networks.Count < 2) continue;
-            if (installed.All(other => other.Gateways.All(gateway => gateway.Network != cluster.NetworkLabel)))
+            if (Meant(cluster) is null && installed.All(other => other.Gateways.All(gateway => gateway.Network != cluster.NetworkLabel)))
                 yield return new(cluster.Context, "gateway", "none", Wrong("ISM1014", cluster, "", $"network {cluster.NetworkLabel} has no east-west gateway, so other networks cannot call it",
                     $"samples/multicluster/gen-eastwest-gateway.sh --network {cluster.NetworkLabel} | isthmus install -y -f -"));
             if (cluster.ControlPlanes.Count > 0 && !cluster.ExposesServices)
@@ -118,11 +118,11 @@ public static partial class MeshVerification
             {
                 var broken = watched.Status != "synced" || watched.Message.Length > 0;
                 yield return new(cluster.Context, "remote cluster", $"{watched.Id} {watched.Status}", !broken ? null
-                    : Wrong("ISM1020", cluster, $"Secret {watched.Secret}", watched.Message.Length > 0 ? watched.Message : $"cluster {watched.Id} is {watched.Status}", "mend the cause; the control plane keeps trying"));
+                    : Wrong("ISM1020", cluster, $"Secret {watched.Secret}", watched.Message.Length > 0 ? watched.Message : $"cluster {watched.Id} is {watched.Status}", $"isthmus create-remote-secret --context={installed.FirstOrDefault(other => other.Name == watched.Id)?.Context ?? "CONTEXT"} --name={watched.Id} | kubectl apply -f - --context={cluster.Context}, if that is not a matter of time: the control plane keeps trying"));
                 if (watched.Warning.Length > 0)
                     yield return new(cluster.Context, "remote cluster", $"{watched.Id} warns", Wrong("ISM1022", cluster, $"Secret {watched.Secret}", watched.Warning, "nothing is interrupted yet") with { Severity = Severity.Warning });
             }
-            foreach (var other in installed.Where(other => other != cluster && other.Name.Length > 0 && cluster.Watched.All(watched => watched.Id != other.Name)))
+            foreach (var other in installed.Where(other => other != cluster && !(cluster.IsJoinedByNames && other.IsJoinedByNames) && other.Name.Length > 0 && other.Name != cluster.Name && cluster.Watched.All(watched => watched.Id != other.Name)))
             {
                 yield return new(cluster.Context, "remote cluster", $"{other.Name} unknown", Wrong("ISM1021", cluster, "", $"its control plane does not watch {other.Name}, so services there are unknown here",
                     $"isthmus create-remote-secret --context={other.Context} --name={other.Name} | kubectl apply -f - --context={cluster.Context}"));

@@ -22,6 +22,10 @@ public sealed class DifferentRootsTests(MeshRig mesh) : IClassFixture<MeshRig>
         var log = await mesh.KubectlAsync("cluster1", "-n shop logs deploy/buyer -c istio-proxy");
         Assert.Contains(log.Split('\n'), line => line.Contains("/headers", StringComparison.Ordinal) && line.Contains("CERTIFICATE_VERIFY_FAILED", StringComparison.Ordinal));
 
+        var trace = await lab.IsthmusAsync("trace", "deploy/buyer.shop", "mirror.shop:8000/headers", "--context=cluster1");
+        Assert.Contains("(ISM1010)", trace.Expect(1), StringComparison.Ordinal);
+        Assert.Contains("object  CA of cluster2", trace.Output, StringComparison.Ordinal);
+
         foreach (var cluster in MeshRig.Clusters)
         {
             await MeshRig.UntilAsync(async () => (await lab.IsthmusAsync("remote-clusters", $"--context={cluster}")).Expect(0),

@@ -7,7 +7,7 @@ namespace Isthmus.Operate.Diagnose.Tracing;
 internal static class CallJudgement
 {
     /// <summary>Codes of warnings that explain a failure further on: then the first hop that goes wrong is theirs.</summary>
-    private static readonly HashSet<string> Explaining = ["ISM2012", "ISM2013", "ISM2014", "ISM2015", "ISM2020", "ISM1003", "ISM1018", "ISM1019", "ISM1020", "ISM1021", "ISM1005", "ISM1007", "ISM1014", "ISM1016", "ISM2048"];
+    private static readonly HashSet<string> Explaining = ["ISM2012", "ISM2013", "ISM2014", "ISM2015", "ISM2017", "ISM2020", "ISM1003", "ISM1018", "ISM1019", "ISM1020", "ISM1021", "ISM1005", "ISM1007", "ISM1014", "ISM1016", "ISM2048"];
 
     public static CallTrace Judge(TraceFacts facts, CallTrace trace)
     {
@@ -65,12 +65,15 @@ internal static class CallJudgement
         if (callee is { } seen)
             return Faults.Of("ISM2074", seen.Proxy.ToString(), "", $"its proxy could not hand the call to the application: {seen.Flags} {seen.TransportFailure} {seen.Details}".TrimEnd(), $"kubectl --context={seen.Proxy.Context} -n {seen.Proxy.Namespace} logs {seen.Proxy.Name}");
         var way = trace.Ways.FirstOrDefault(candidate => call.Upstream.Length > 0 && candidate.Title.Contains(call.Upstream, StringComparison.Ordinal));
+        // A connection that hangs has no address yet: with one way it can be on that only.
+        if (call.Upstream.Length == 0 && trace.Ways.Where(candidate => candidate.Percent > 0).ToList() is [var only]) way = only;
         var where = way is null ? call.Upstream.Length > 0 ? $"address {call.Upstream}" : facts.Client.ToString() : way.Title;
         if (call.Status >= 500 && call.Flags is "-" or "")
             return Faults.Of("ISM2073", where, "", $"answered {call.Status}", "look at the application there");
         var gateway = facts.Sightings.All.FirstOrDefault(sighting => !sighting.IsRequest && sighting.Flags is not "-");
         if (gateway is not null)
             return Faults.Of("ISM2075", gateway.Proxy.ToString(), "", $"could not reach {gateway.Upstream}: {gateway.Flags} {gateway.TransportFailure}".TrimEnd(), "look at the Pod there, and at the network between");
-        return Faults.Of("ISM2076", where, "", $"the caller's proxy did not get through: {call.Flags} {call.Detail}".TrimEnd(), "configuration is right on the whole way: look at the network between, and at firewalls");
+        return Faults.Of("ISM2076", where, "", $"{facts.Client} did not get through: {$"{call.Flags} {call.Detail}".Trim()}{(facts.Sightings.All.Count == 0 ? "; nobody on the way saw the call" : "")}",
+            "configuration is right on the whole way: look at the network between, and at firewalls");
     }
 }

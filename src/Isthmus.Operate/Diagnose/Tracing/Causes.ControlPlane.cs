@@ -27,6 +27,7 @@ internal sealed partial class Causes
                 WantedWatches.Add(plane.Config.Context);
                 return null;
             }
+            if (plane.Config.IsJoinedByNames && cluster.IsJoinedByNames) continue;
             var line = watched.FirstOrDefault(candidate => candidate.Id == cluster.Id);
             var again = $"isthmus create-remote-secret --context={cluster.Context} --name={cluster.Id}{(plane.Namespace == WellKnown.SystemNamespace ? "" : $" --namespace={plane.Namespace}")} | kubectl apply -f - --context={plane.At.Context}";
             if (line is null)
@@ -38,6 +39,17 @@ internal sealed partial class Causes
         }
         return null;
     }
+
+    /// <summary>Clusters that are joined by names know of each other's services under those only.</summary>
+    private Problem? OnlyByName(MeshHost host, int port) => Config.IsJoinedByNames && host.Services.FirstOrDefault(service => service.Cluster != facts.Home && service.Cluster.IsJoinedByNames && Ready(service, port).Any()) is { } far && facts.Host($"{host.Name}.{host.Namespace}.global") is var entry
+        ? Faults.Of("ISM2016", far.Name, "", $"has Pods in {far.Cluster.Context} only, and these clusters are joined by names: in {facts.Home.Context} it is called {host.Name}.{host.Namespace}.global",
+            entry is null ? $"isthmus global export {host.Namespace}/{host.Name} --context={far.Cluster.Context}, then call {host.Name}.{host.Namespace}.global" : $"call {host.Name}.{host.Namespace}.global")
+        : null;
+
+    /// <summary>A name of the zone <c>global</c> that no ServiceEntry of the caller's cluster has, though a cluster has the Service.</summary>
+    private Problem? NoGlobalEntry() => facts.Target.Host.Split('.') is [var name, var ns, "global"] && facts.Host($"{name}.{ns}") is { Services: [.., var service] }
+        ? Faults.Of("ISM2017", $"host {facts.Target.Host}", "", $"no ServiceEntry in {Config.Context} has this name, so its proxies do not know the way to {service.Name}", $"isthmus global export {ns}/{name} --context={service.Cluster.Context}")
+        : null;
 
     private Problem NotTold(MeshHost host) => Unserved(facts.Home, RevisionOf(facts.Client)) ?? Faults.Of("ISM2014", facts.Client.ToString(), "", $"its proxy has not been told of {host.Fqdn}",
         $"see whether it is in touch with its control plane: isthmus proxy-status --context={facts.Home.Context}");

@@ -22,6 +22,7 @@ internal sealed partial class Causes
         if (ready.Count == 0) return host.Services.Select(service => (Problem: Empty(service, port), Rank: Rank(service))).MaxBy(found => found.Rank).Problem;
         if (subset.Length > 0 && SubsetSelectsNothing(host, subset, ready, port) is { } wrong) return wrong;
         if (Hidden(host) is { } hidden) return hidden;
+        if (ready.All(service => service.Cluster != facts.Home) && OnlyByName(host, port) is { } foreign) return foreign;
         if (Unwatched([.. ready.Where(service => service.Cluster != facts.Home)]) is { } unwatched) return unwatched;
         return ready.Select(service => Unreachable(service, port) ?? PlainAcrossNetworks(host, service, port, subset)).FirstOrDefault(problem => problem is not null) ?? NotTold(host);
     }

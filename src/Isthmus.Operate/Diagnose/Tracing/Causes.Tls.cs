@@ -59,6 +59,11 @@ internal sealed partial class Causes
         ? Faults.Of("ISM2067", $"DestinationRule {rule} in {Config.Context}", "spec.trafficPolicy.tls.mode", $"asks for mesh TLS, and {callee} has no sidecar that could end it", "set trafficPolicy.tls.mode DISABLE, or give the callee a sidecar")
         : Faults.Of("ISM2067", callee.ToString(), "", "is said to take mesh TLS, and has no sidecar that could end it", $"see its label {Labels.TlsMode}, and whether its namespace is injected");
 
+    /// <summary>One end belongs to a trust domain that the other does not know.</summary>
+    public Problem OtherTrustDomain(PodRef shown, ClusterObjects cluster, string identity, PodRef checking, string own) =>
+        Faults.Of("ISM2063", facts.ControlPlanesOf(cluster) is [var plane, ..] ? $"ConfigMap {plane.Namespace}/istio in {plane.At.Context}" : $"cluster {cluster.Context}", "mesh.trustDomain",
+            $"{shown} is {identity}, and {checking} is {own} and accepts its own trust domain only", "set meshConfig.trustDomain alike, or name the other in trustDomainAliases, then restart the workloads");
+
     /// <summary>One end's certificate leads to no root of the other.</summary>
     /// <param name="shown">Whose certificate it is.</param>
     /// <param name="checking">Who does not trust it.</param>

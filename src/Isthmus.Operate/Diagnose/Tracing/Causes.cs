@@ -32,10 +32,12 @@ internal sealed partial class Causes(TraceFacts facts)
     /// <summary>Why a name has no address.</summary>
     public Problem NoAddress(MeshHost? host, ProxyView? sidecar)
     {
-        if (host is null) return NoSuchHost($"host {facts.Target.Host}", "", facts.Target.Host, "no Service or ServiceEntry of these clusters has it, and the cluster's DNS does not know it");
+        if (host is null) return NoGlobalEntry() ?? NoSuchHost($"host {facts.Target.Host}", "", facts.Target.Host, "no Service or ServiceEntry of these clusters has it, and the cluster's DNS does not know it");
         if (Hidden(host) is { } hidden) return hidden;
         if (host.In(facts.Home) is null && host.Services.Count > 0)
         {
+            NeedPods(host.Namespace);
+            if (OnlyByName(host, host.Services[0].Service.Spec.Ports.FirstOrDefault()?.Port ?? 0) is { } foreign) return foreign;
             if (Unwatched(host.Services) is { } unwatched) return unwatched;
             if (sidecar is null || sidecar.CapturesDns == false)
             {
@@ -50,7 +52,7 @@ internal sealed partial class Causes(TraceFacts facts)
     /// <summary>Why the caller's proxy knows no service at an address; null when there is nothing wrong with that.</summary>
     public Problem? Unrouted(MeshHost? host, int port, IPEndPoint destination)
     {
-        if (host is null) return null;
+        if (host is null) return NoGlobalEntry();
         if (host.Services.Count > 0 && host.Services.All(service => service.Port(port) is null))
         {
             var service = host.Services[0];

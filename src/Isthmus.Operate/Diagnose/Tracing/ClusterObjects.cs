@@ -97,6 +97,9 @@ internal sealed class ClusterObjects
     /// <summary>The revision or tag that Pods of a namespace are injected by; empty when it asks for the default one.</summary>
     public string RevisionOf(string ns) => Text(_namespaces.GetValueOrDefault(ns)?["metadata"]?["labels"]?[Labels.Revision]);
 
+    /// <summary>Others call its services by names of the zone <c>global</c>, through a gateway that passes those on; nobody watches them.</summary>
+    public bool IsJoinedByNames => Istio<Gateway>().Any(gateway => gateway.Servers.Any(server => server.Tls is { Mode: ServerTlsMode.AutoPassthrough } && server.Hosts.Count > 0 && server.Hosts.All(host => host.EndsWith(".global", StringComparison.Ordinal))));
+
     /// <summary>The revision that injected a Pod, as it noted there; empty when nobody did.</summary>
     public static string RevisionOf(Pod pod)
     {

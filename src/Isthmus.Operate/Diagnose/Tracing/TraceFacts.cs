@@ -98,14 +98,19 @@ internal sealed class TraceFacts(IReadOnlyList<ClusterObjects> clusters, PodRef 
 
     public string RootNamespace => MeshSettings("mesh")["rootNamespace"]?.ToString() ?? WellKnown.SystemNamespace;
 
-    public ClusterObjects? ById(string id) => Clusters.FirstOrDefault(cluster => cluster.Id == id);
+    public ClusterObjects? ById(string id, ClusterObjects near) => near.Id == id ? near : Clusters.FirstOrDefault(cluster => cluster.Id == id);
 
-    /// <summary>The Pod behind an address in a network; the cluster that the endpoint's proxy named first.</summary>
-    public (ClusterObjects Cluster, Pod Pod)? PodAt(IPAddress address, string clusterId, string network)
+    /// <summary>The Pod behind an address.</summary>
+    /// <param name="clusterId">The cluster as the endpoint says; empty when it does not.</param>
+    /// <param name="near">Where the address was found.</param>
+    /// <param name="network">Of the proxy that has it: there it means something.</param>
+    public (ClusterObjects Cluster, Pod Pod)? PodAt(IPAddress address, string clusterId, ClusterObjects near, string network)
     {
         var text = address.ToString();
-        foreach (var cluster in Clusters.OrderByDescending(cluster => cluster.Id == clusterId))
-            if ((cluster.Id == clusterId || clusterId.Length == 0) && cluster.PodAt(text) is { } pod && (clusterId.Length > 0 || cluster.NetworkOf(pod) == network)) return (cluster, pod);
+        // Clusters that have one name know nothing of each other.
+        var others = Clusters.Where(cluster => cluster != near && cluster.Id != near.Id);
+        foreach (var cluster in others.Prepend(near).Where(cluster => clusterId.Length == 0 || cluster.Id == clusterId))
+            if (cluster.PodAt(text) is { } pod && (clusterId.Length > 0 || cluster.NetworkOf(pod) == network)) return (cluster, pod);
         return null;
     }
 

@@ -69,13 +69,14 @@ public sealed class TraceRun(IReadOnlyList<ClusterAccess> clusters, string istio
         return new TraceWalk(facts).Run();
     }
 
-    /// <summary>Whom the call met: the Pod that the caller's proxy chose, or, behind a gateway, all that may have been.</summary>
+    /// <summary>Whom the call met: the Pod that the caller's proxy chose, or, behind a gateway or a Service's address, all that may have been.</summary>
     private static IEnumerable<PodRef> Witnesses(TraceFacts facts, JsonNode answer)
     {
         var others = facts.Proxies.Where(proxy => proxy.Key != facts.Client && proxy.Value.CanCall).Select(proxy => proxy.Key).ToList();
         if (!IPEndPoint.TryParse(answer["seen"]?["upstream"]?.ToString() ?? "", out var upstream) || GatewayPlace.Find(facts, upstream) is not null) return others;
         var address = upstream.Address.ToString();
-        return others.Where(proxy => facts.Clusters.First(cluster => cluster.Context == proxy.Context).PodAt(address)?.Metadata.Name == proxy.Name);
+        var chosen = others.Where(proxy => facts.Clusters.First(cluster => cluster.Context == proxy.Context).PodAt(address)?.Metadata.Name == proxy.Name).ToList();
+        return chosen.Count > 0 ? chosen : others;
     }
 
     private async Task<(string Namespace, string Pod)> ResolveAsync(TraceRequest request, string home, CancellationToken stop)

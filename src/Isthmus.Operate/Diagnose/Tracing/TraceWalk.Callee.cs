@@ -97,13 +97,23 @@ internal sealed partial class TraceWalk
                 return Fail("TLS", "mutual TLS of the mesh", _causes.Untrusted(who, whose, shown, roots, why), details);
         }
         if (ours.Peers.Count > 0 && !ours.Peers.Any(peer => peer.IsMatch(their.Identity)))
+        {
+            if (OtherDomain(own.Identity, their.Identity) is { } domain && ours.Peers.Any(peer => peer.IsMatch(domain)))
+                return Fail("TLS", "mutual TLS of the mesh", _causes.OtherTrustDomain(name, cluster, their.Identity, facts.Client, own.Identity), details);
             return Fail("TLS", "mutual TLS of the mesh", Faults.Of("ISM2062", name.ToString(), "spec.serviceAccountName", $"is {their.Identity}, and the caller accepts other identities only",
                 "endpoints that have just changed take a moment; otherwise look at subjectAltNames of the DestinationRule or ServiceEntry"), details);
+        }
         if (theirs.Peers.Count > 0 && !theirs.Peers.Any(peer => peer.IsMatch(own.Identity)))
-            return Fail("TLS", "mutual TLS of the mesh", Faults.Of("ISM2063", facts.Client.ToString(), "", $"is {own.Identity}, whose trust domain the callee in {cluster.Context} does not accept",
-                "set meshConfig.trustDomain alike, or name the other in trustDomainAliases"), details);
+            return Fail("TLS", "mutual TLS of the mesh", _causes.OtherTrustDomain(facts.Client, Home, own.Identity, name, their.Identity), details);
         return Ok("TLS", "mutual TLS of the mesh", details);
     }
+
+    /// <summary>An identity with the trust domain of another: what it would be if both were of one.</summary>
+    private static string? OtherDomain(string own, string their) =>
+        SpiffeDomain().Match(own) is { Success: true } mine && SpiffeDomain().Match(their) is { Success: true } other && mine.Value != other.Value ? mine.Value + their[other.Length..] : null;
+
+    [GeneratedRegex("^spiffe://[^/]+")]
+    private static partial Regex SpiffeDomain();
 
     /// <summary>Where the callee's proxy sends it; null when the way ends here, which is said.</summary>
     private IPEndPoint? WalkInbound(EndpointWay? way, PodRef name, ClusterObjects callee, FilterChainSnapshot chain, ProxyView view, IPEndPoint address, ProxyView? client)

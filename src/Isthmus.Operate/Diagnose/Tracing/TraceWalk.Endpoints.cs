@@ -14,11 +14,11 @@ internal sealed partial class TraceWalk
     private const int LookedAt = 2, MostWays = 12;
 
     /// <summary>An endpoint with what is known of its place.</summary>
-    private sealed record Candidate(Endpoint Endpoint, LocalityEndpoints Locality, double Share, bool IsEjected, GatewayPlace? Gateway, (ClusterObjects Cluster, Pod Pod)? Pod)
+    private sealed record Candidate(Endpoint Endpoint, LocalityEndpoints Locality, double Share, bool IsEjected, GatewayPlace? Gateway, (ClusterObjects Cluster, Pod Pod)? Pod, ClusterService? Service)
     {
         public bool IsUsable => Endpoint.Health == EndpointHealth.Healthy && !IsEjected;
 
-        public string Kind => Gateway is not null ? $"gateway {Endpoint.AddressText}" : Pod is { } pod ? $"{pod.Cluster.Context} {Endpoint.Workload.Namespace}/{Endpoint.Workload.Name}" : "other";
+        public string Kind => Gateway is not null ? $"gateway {Endpoint.AddressText}" : Service is { } service ? service.Name : Pod is { } pod ? $"{pod.Cluster.Context} {Endpoint.Workload.Namespace}/{Endpoint.Workload.Name}" : "other";
     }
 
     private void WalkCluster(Outbound outbound, ClusterState cluster, int percent)
@@ -38,10 +38,13 @@ internal sealed partial class TraceWalk
         var summary = $"{usable.Count} of {candidates.Count} can be used";
         if (usable.Count == 0)
         {
-            Fail("endpoints", summary, Faults.Of("ISM2040", $"cluster {config.Name}", "", candidates.Any(candidate => candidate.IsEjected)
+            var at = _hops.Count;
+            Warn("endpoints", summary, Faults.Of("ISM2040", $"cluster {config.Name}", "", candidates.Any(candidate => candidate.IsEjected)
                 ? "outlier detection took all endpoints out: connections to them failed again and again"
                 : "no endpoint is healthy", "look at them with 'isthmus proxy-config endpoints', and at the Pods behind them"), Addresses(candidates));
             WalkWays(outbound, cluster, candidates, percent);
+            // Connections failed for some reason: it is the cause, if it is found.
+            if (_hops.Skip(at).All(hop => hop.Status != HopStatus.Failed)) _hops[at] = _hops[at] with { Status = HopStatus.Failed, Problem = _hops[at].Problem! with { Severity = Severity.Error } };
             return;
         }
         var ejected = candidates.Where(candidate => candidate.IsEjected).ToList();
@@ -69,21 +72,22 @@ internal sealed partial class TraceWalk
                 var way = new EndpointWay(outbound, cluster, candidate.Endpoint, socket is null ? cluster.Config.Tls : socket.Tls,
                     ConfigOf(cluster.Config.Resource.Metadata?.FilterMetadata));
                 if (candidate.Gateway is { } gateway) WalkGateway(way, gateway);
+                else if (candidate.Service is { } service) WalkService(way, service);
                 else if (candidate.Pod is { } pod) WalkPod(way, pod.Cluster, pod.Pod, (IPEndPoint)candidate.Endpoint.Address, outbound.View);
-                else WalkStranger(candidate.Endpoint.AddressText, candidate.Endpoint.Workload);
+                else WalkStranger(candidate.Endpoint.AddressText, candidate.Endpoint.Workload, Home);
                 // Nobody is sent there: what is wrong with it matters only when the others fail, too.
-                if (share == 0 || !candidate.IsUsable) Soften(hops);
+                if ((share == 0 || !candidate.IsUsable) && candidates.Any(other => other.IsUsable)) Soften(hops);
             }
         }
         _way = 0;
     }
 
     /// <summary>Nobody has the address: it belongs to something outside, or to a Pod that is gone and of which the proxy was not told.</summary>
-    private void WalkStranger(string address, Workload workload)
+    private void WalkStranger(string address, Workload workload, ClusterObjects near)
     {
         if (workload.Namespace.Length > 0) _causes.NeedPods(workload.Namespace);
         var summary = $"{address} is no Pod of these clusters";
-        if (workload.Namespace.Length > 0 && facts.ById(workload.Cluster) is { Error: "" } cluster && cluster.PodNamespaces.Contains(workload.Namespace)) Warn("workload", summary, _causes.Gone(address, workload.Namespace, cluster));
+        if (workload.Namespace.Length > 0 && facts.ById(workload.Cluster, near) is { Error: "" } cluster && cluster.PodNamespaces.Contains(workload.Namespace)) Warn("workload", summary, _causes.Gone(address, workload.Namespace, cluster));
         else Add("workload", HopStatus.Unknown, summary, null);
     }
 
@@ -97,6 +101,7 @@ internal sealed partial class TraceWalk
     {
         var more = all > 1 ? $", one of {all} alike" : "";
         if (candidate.Gateway is { } gateway) return $"{gateway.Network} through gateway {candidate.Endpoint.AddressText}";
+        if (candidate.Service is { } service) return $"{service.Name} at {candidate.Endpoint.AddressText}";
         var place = candidate.Locality.Text.Length > 0 ? $", {candidate.Locality.Text}" : "";
         return candidate.Pod is { } pod
             ? $"{pod.Cluster.Context}{NetworkText(pod.Cluster.NetworkOf(pod.Pod))}{place}: Pod {pod.Pod.Key} at {candidate.Endpoint.AddressText}{more}"
@@ -126,13 +131,16 @@ internal sealed partial class TraceWalk
 
     private Candidate Place(ProxyView view, ClusterState cluster, LocalityEndpoints locality, Endpoint endpoint, double share)
     {
+        // An entry may name a Service of the caller's own cluster, as those of the zone global do there.
+        var service = endpoint.Address is IPEndPoint virtualIp && Home.Services.FirstOrDefault(candidate => candidate.Spec.ClusterIP == virtualIp.Address.ToString()) is { } own ? new ClusterService(Home, own) : null;
+        if (service is not null) return new(endpoint, locality, share, view.IsEjected(cluster.Config.Name, endpoint), null, null, service);
         var gateway = endpoint.Address is IPEndPoint address ? GatewayPlace.Find(facts, address) : null;
         // A gateway is an endpoint of its own Service, too: only mesh traffic for others goes through it.
         if (gateway is not null && !endpoint.IsGateway && ProxyTables.Split(cluster.Config.Name).Host.StartsWith($"{gateway.Service?.Service.Metadata.Name}.", StringComparison.Ordinal)) gateway = null;
-        var pod = gateway is null && endpoint.Address is IPEndPoint ip ? facts.PodAt(ip.Address, endpoint.Workload.Cluster, Home.NetworkOf(facts.ClientPod)) : null;
+        var pod = gateway is null && endpoint.Address is IPEndPoint ip ? facts.PodAt(ip.Address, endpoint.Workload.Cluster, Home, Home.NetworkOf(facts.ClientPod)) : null;
         if (pod is null && gateway is null && endpoint.Workload.Namespace.Length > 0) _causes.NeedPods(endpoint.Workload.Namespace);
         return new(endpoint, locality, share, view.IsEjected(cluster.Config.Name, endpoint),
-            gateway ?? (endpoint.IsGateway && endpoint.Address is IPEndPoint unknown ? new GatewayPlace(null, null, unknown, "another network", "known to the control plane only", "") : null), pod);
+            gateway ?? (endpoint.IsGateway && endpoint.Address is IPEndPoint unknown ? new GatewayPlace(null, null, unknown, "another network", "known to the control plane only", "") : null), pod, null);
     }
 
     private static (string, string)[] Addresses(IEnumerable<Candidate> candidates) =>
@@ -154,10 +162,38 @@ internal sealed partial class TraceWalk
         _way = 0;
     }
 
+    /// <summary>The caller's proxy speaks to a Service's address, and the kernel chooses the Pod.</summary>
+    private void WalkService(EndpointWay way, ClusterService service)
+    {
+        _causes.NeedPods(service.Service.Metadata.Namespace);
+        var number = ((IPEndPoint)way.Endpoint.Address).Port;
+        if (service.Port(number) is not { } port)
+            Fail("service", service.Name, Faults.Of(Causes.NoSuchPort, service.Name, "spec.ports", $"has no port {number}, where a ServiceEntry leads", "mend the ports of the ServiceEntry, or add the port to the Service"));
+        else if (PodsBehind(service, port) is not [var (cluster, pod, address), ..] pods)
+            Fail("service", service.Name, _causes.NoEndpointsIn(Home, facts.Host($"{service.Service.Metadata.Name}.{service.Service.Metadata.Namespace}"), number, ""));
+        else
+        {
+            Ok("service", $"{service.Name} → {pods.Count} Pods", ("by", "the kernel's Service rules"));
+            WalkPod(way, cluster, pod, address, way.Outbound.View);
+        }
+    }
+
+    private List<(ClusterObjects Cluster, Pod Pod, IPEndPoint Address)> PodsBehind(ClusterService service, Kubernetes.Objects.ServicePort port)
+    {
+        var found = new List<(ClusterObjects, Pod, IPEndPoint)>();
+        foreach (var slice in SlicesOf(service))
+        {
+            var target = slice.Ports.FirstOrDefault(candidate => candidate.Name == port.Name)?.Port ?? 0;
+            foreach (var address in slice.Endpoints.Where(endpoint => endpoint.Conditions.Ready ?? true).SelectMany(endpoint => endpoint.Addresses))
+                if (target > 0 && service.Cluster.PodAt(address) is { } pod) found.Add((service.Cluster, pod, new(IPAddress.Parse(address), target)));
+        }
+        return found;
+    }
+
     /// <summary>Null when the way ends here, which is said.</summary>
     private List<(ClusterObjects Cluster, Pod Pod, IPEndPoint Address)>? PlainPods()
     {
-        if (facts.PodAt(_destination.Address, "", Home.NetworkOf(facts.ClientPod)) is { } direct) return [(direct.Cluster, direct.Pod, _destination)];
+        if (facts.PodAt(_destination.Address, "", Home, Home.NetworkOf(facts.ClientPod)) is { } direct) return [(direct.Cluster, direct.Pod, _destination)];
         if (_host?.In(Home) is not { } own)
         {
             if (_host is null || _host.Services.Count == 0) Add("outside", HopStatus.Unknown, $"{_destination} is no Pod and no Service of these clusters", null);
@@ -169,13 +205,7 @@ internal sealed partial class TraceWalk
             Fail("service", $"{_destination}", _causes.Unrouted(_host, _port, _destination)!);
             return null;
         }
-        var found = new List<(ClusterObjects, Pod, IPEndPoint)>();
-        foreach (var slice in SlicesOf(own))
-        {
-            var target = slice.Ports.FirstOrDefault(candidate => candidate.Name == port.Name)?.Port ?? 0;
-            foreach (var address in slice.Endpoints.Where(endpoint => endpoint.Conditions.Ready ?? true).SelectMany(endpoint => endpoint.Addresses))
-                if (target > 0 && Home.PodAt(address) is { } pod) found.Add((Home, pod, new(IPAddress.Parse(address), target)));
-        }
+        var found = PodsBehind(own, port);
         if (found.Count == 0)
         {
             _causes.NeedPods(own.Service.Metadata.Namespace);

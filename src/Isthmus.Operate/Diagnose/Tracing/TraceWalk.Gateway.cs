@@ -95,8 +95,8 @@ internal sealed partial class TraceWalk
         Ok("gateway endpoints", $"{usable.Count} of {endpoints.Count} can be used", list);
         var next = (IPEndPoint)usable[0].Address;
         // A gateway of the same network may lead to any cluster in it.
-        if (facts.PodAt(next.Address, usable[0].Workload.Cluster, cluster.NetworkOf(gateway)) is { } found) WalkPod(way, found.Cluster, found.Pod, next, way.Outbound.View);
-        else WalkStranger($"{next}", usable[0].Workload);
+        if (facts.PodAt(next.Address, usable[0].Workload.Cluster, cluster, cluster.NetworkOf(gateway)) is { } found) WalkPod(way, found.Cluster, found.Pod, next, way.Outbound.View);
+        else WalkStranger($"{next}", usable[0].Workload, cluster);
     }
 
     /// <summary>Whom the gateway will lead to, in all likelihood: asked together with it, that saves a round.</summary>

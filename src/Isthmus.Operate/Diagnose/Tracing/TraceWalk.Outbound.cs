@@ -156,7 +156,7 @@ internal sealed partial class TraceWalk
             Fail("cluster", $"{cluster}: no service has {_destination}", problem);
             return;
         }
-        if (problem is not null) Warn("cluster", $"{cluster}: the proxy does not know {_host!.Fqdn}, so the call leaves in plain text", problem);
+        if (problem is not null) Warn("cluster", $"{cluster}: the proxy does not know {_host?.Fqdn ?? facts.Target.Host}, so the call leaves in plain text", problem);
         else Ok("cluster", $"{cluster}: goes on as it is, outside the mesh");
         WalkPlain();
     }

@@ -138,6 +138,26 @@ public sealed class MeshVerificationTests
         Assert.Empty(Codes(new ClusterFacts("c1", "") { Hosted = host.Hosted, ControlPlaneEntries = host.ControlPlaneEntries }, hosted));
     }
 
+    [Fact]
+    public void One_mistake_is_told_once_with_the_command_that_takes_it_back()
+    {
+        var mislabelled = Healthy(2, "n2") with { NetworkLabel = "elsewhere" };
+        var told = Assert.Single(MeshVerification.Run([Healthy(1, "n1"), mislabelled], Now), check => check.Problem is not null).Problem!;
+        Assert.Equal(("ISM1017", "kubectl --context=c2 label namespace istio-system topology.istio.io/network=n2 --overwrite"), (told.Code, told.Remedy));
+        var unlabelled = Assert.Single(MeshVerification.Run([Healthy(1, "n1"), mislabelled with { NetworkLabel = "" }], Now), check => check.Problem is not null).Problem!;
+        Assert.Equal(("ISM1013", told.Remedy), (unlabelled.Code, unlabelled.Remedy));
+        // Two clusters of one name: what their secrets and watches say follows from that.
+        Assert.Equal(["ISM1024"], Codes(Healthy(1, "n1"), Healthy(2, "n2") with { Name = "east1", Watched = [], RemoteSecrets = [] }));
+    }
+
+    [Fact]
+    public void Clusters_that_are_joined_by_names_need_not_know_each_other()
+    {
+        ClusterFacts ByName(int number) => Healthy(number, "") with { Name = "Kubernetes", Watched = [], RemoteSecrets = [], PodRanges = ["10.244.0.0/16"], IsJoinedByNames = true, ProxyNetworks = [], ExposesServices = false };
+        Assert.Empty(Codes(ByName(1), ByName(2)));
+        Assert.Equal(["ISM1010"], Codes(ByName(1), ByName(2) with { RootFingerprint = "CD34" }));
+    }
+
     [Theory]
     [InlineData("e30.eyJleHAiOjE3ODAyNzIwMDB9.x", 1780272000)]
     [InlineData("e30.eyJzdWIiOiJhIn0.x", 0)]

@@ -82,6 +82,9 @@ internal sealed class TraceScenario
     /// <summary>The callee in c1 with a certificate that was not renewed.</summary>
     internal string ExpiredCallee => CalleeDump(Root, "orders", Now.AddHours(-1));
 
+    /// <summary>The callee in c1 with an identity of another trust domain.</summary>
+    internal string ForeignCallee => CalleeDump(Root, "orders", domain: "other.example");
+
     /// <summary>The callee in c2 with a certificate of another CA.</summary>
     internal static string Stranger => CalleeDump(OtherRoot, "orders");
 
@@ -120,7 +123,7 @@ internal sealed class TraceScenario
 
         """, ("<network>", network), ("<network2>", network.Replace('n', 'c')));
 
-    private static string CalleeDump(Issuer issuer, string account, DateTimeOffset? until = null) => Fill("""
+    private static string CalleeDump(Issuer issuer, string account, DateTimeOffset? until = null, string domain = "cluster.local") => Fill("""
         {"config_dump": {"configs": [
           {"@type": "x.ClustersConfigDump", "dynamic_active_clusters": [{"cluster": {"name": "inbound|8080||", "type": "ORIGINAL_DST", "lb_policy": "CLUSTER_PROVIDED"}}]},
           {"@type": "x.ListenersConfigDump", "dynamic_listeners": [{"active_state": {"listener": {"name": "virtualInbound", "address": {"socket_address": {"address": "0.0.0.0", "port_value": 15006}}, "traffic_direction": "INBOUND",
@@ -129,7 +132,7 @@ internal sealed class TraceScenario
           <secrets>]},
          "clusters": {}, "pod": {"listening": ["0.0.0.0:8080", "0.0.0.0:15006"]}}
         """, ("<http>", Http("\"route_config\": {\"name\": \"inbound|8080||\", \"virtual_hosts\": [{\"name\": \"any\", \"domains\": [\"*\"], \"routes\": [{\"match\": {\"prefix\": \"/\"}, \"route\": {\"cluster\": \"inbound|8080||\"}}]}]}",
-                "\"name\": \"0.0.0.0_8080\", \"filter_chain_match\": {\"destination_port\": 8080, \"transport_protocol\": \"tls\", \"application_protocols\": [\"istio\"]}, \"transport_socket\": " + Tls("DownstreamTlsContext", ", \"require_client_certificate\": true", "h2", "{\"prefix\": \"spiffe://cluster.local/\"}") + ", ")), ("<secrets>", Secrets(issuer, account, until)));
+                "\"name\": \"0.0.0.0_8080\", \"filter_chain_match\": {\"destination_port\": 8080, \"transport_protocol\": \"tls\", \"application_protocols\": [\"istio\"]}, \"transport_socket\": " + Tls("DownstreamTlsContext", ", \"require_client_certificate\": true", "h2", "{\"prefix\": \"spiffe://cluster.local/\"}") + ", ")), ("<secrets>", Secrets(issuer, account, until, domain)));
 
     private static string Tls(string type, string more, string alpn, string peer) => Fill("""
         {"name": "envoy.transport_sockets.tls", "typed_config": {"@type": "type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.<type>", "common_tls_context": {"alpn_protocols": ["<alpn>"], "tls_certificate_sds_secret_configs": [{"name": "default"}],
@@ -149,10 +152,10 @@ internal sealed class TraceScenario
         {"endpoint": {"address": {"socket_address": {"address": "<address>", "port_value": <port>}}}, "metadata": {"filter_metadata": {"istio": {"workload": "<workload>"}, "envoy.transport_socket_match": {"tlsMode": "istio"}}}}
         """, ("<address>", address), ("<port>", port.ToString(CultureInfo.InvariantCulture)), ("<workload>", workload));
 
-    private static string Secrets(Issuer issuer, string account, DateTimeOffset? until = null)
+    private static string Secrets(Issuer issuer, string account, DateTimeOffset? until = null, string domain = "cluster.local")
     {
         using var key = ECDsa.Create(ECCurve.NamedCurves.nistP256);
-        var leaf = issuer.IssueLeaf(new(new PublicKey(key), new([$"spiffe://cluster.local/ns/shop/sa/{account}"], [], []), Now.AddHours(-2), until ?? Now.AddHours(23)));
+        var leaf = issuer.IssueLeaf(new(new PublicKey(key), new([$"spiffe://{domain}/ns/shop/sa/{account}"], [], []), Now.AddHours(-2), until ?? Now.AddHours(23)));
         static string Base64(X509Certificate2 certificate) => Convert.ToBase64String(Encoding.UTF8.GetBytes(certificate.ExportCertificatePem()));
         return Fill("""
             {"@type": "x.SecretsConfigDump", "dynamic_active_secrets": [

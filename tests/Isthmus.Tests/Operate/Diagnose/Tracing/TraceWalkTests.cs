@@ -43,6 +43,7 @@ public sealed class TraceWalkTests
         { "another root", "ISM1010", "TLS", "CA of c2" },
         { "expired", "ISM2061", "TLS", "Pod shop/orders-a in c1" },
         { "another account", "ISM2062", "TLS", "Pod shop/orders-a in c1" },
+        { "another trust domain", "ISM2063", "TLS", "ConfigMap istio-system/istio in c1" },
         { "nobody listens", "ISM2070", "application", "Service shop/orders in c1" },
         { "declared and closed", "ISM2072", "application", "Pod shop/orders-a in c1" },
         { "loopback only", "ISM2071", "application", "Pod shop/orders-a in c1" },
@@ -53,6 +54,8 @@ public sealed class TraceWalkTests
         { "control plane of a remote not exposed", "ISM1019", "endpoints", "Service istio-system/east in c2" },
         { "control plane of a remote elsewhere", "ISM1018", "endpoints", "Service istio-system/istiod in c1" },
         { "gone while the control plane was away", "ISM1003", "workload", "Deployment istio-system/istiod in c1" },
+        { "only by its global name", "ISM2016", "endpoints", "Service shop/orders in c2" },
+        { "no entry for a global name", "ISM2017", "name", "host orders.shop.global" },
         { "application says no", "ISM2073", "call", "Pod shop/orders-a in c1" },
         { "denied", "ISM2064", "inbound", "AuthorizationPolicy shop/barred in c1" },
     };
@@ -114,6 +117,10 @@ public sealed class TraceWalkTests
             case "another root": s.CalleeThere = TraceScenario.Stranger; break;
             case "expired": s.Callee = s.ExpiredCallee; break;
             case "another account": s.Client = s.Client.Replace("\"exact\": \"spiffe://cluster.local/ns/shop/sa/orders\"", "\"exact\": \"spiffe://cluster.local/ns/shop/sa/bank\"", StringComparison.Ordinal); break;
+            case "another trust domain":
+                s.Callee = s.ForeignCallee;
+                s.Client = s.Client.Replace("\"exact\": \"spiffe://cluster.local/ns/shop/sa/orders\"", "\"prefix\": \"spiffe://cluster.local/\"", StringComparison.Ordinal);
+                break;
             case "nobody listens":
                 s.Callee = s.Callee.Replace("0.0.0.0:8080\"", "0.0.0.0:9090\"", StringComparison.Ordinal);
                 s.One = s.One.Replace("containerPort: 8080", "containerPort: 9090", StringComparison.Ordinal);
@@ -131,6 +138,12 @@ public sealed class TraceWalkTests
                 (s.Client, s.One) = (noEndpoints, Without(s.One, "orders-a"));
                 s.Two += "\n---\n{apiVersion: security.istio.io/v1beta1, kind: PeerAuthentication, metadata: {name: opened, namespace: shop}, spec: {mtls: {mode: DISABLE}}}";
                 break;
+            case "only by its global name":
+                (s.Client, s.One, s.Two) = (noEndpoints, Without(s.One, "orders-a") + "\n---\n" + Zone, s.Two + "\n---\n" + Zone);
+                break;
+            case "no entry for a global name":
+                s.Client = s.Client.Replace("\"host\": \"orders\"", "\"host\": \"orders.shop.global\"", StringComparison.Ordinal).Replace("[\"10.96.0.5\"], \"by\": \"sidecar\"", "[], \"by\": \"\"", StringComparison.Ordinal);
+                return "orders.shop.global";
             case "control plane scaled down":
                 (s.Client, s.One) = (noEndpoints, Without(s.One.Replace("{replicas: 1, selector: {matchLabels: {app: istiod", "{replicas: 0, selector: {matchLabels: {app: istiod", StringComparison.Ordinal), "istiod-x"));
                 break;
@@ -157,6 +170,8 @@ public sealed class TraceWalkTests
         }
         return "orders";
     }
+
+    private const string Zone = "{apiVersion: networking.istio.io/v1beta1, kind: Gateway, metadata: {name: zone, namespace: istio-system}, spec: {selector: {istio: ingressgateway}, servers: [{port: {number: 15443, name: tls, protocol: TLS}, tls: {mode: AUTO_PASSTHROUGH}, hosts: [\"*.global\"]}]}}";
 
     private const string Slice = "{apiVersion: discovery.k8s.io/v1, kind: EndpointSlice, metadata: {name: orders-x, namespace: shop, labels: {kubernetes.io/service-name: orders}}, endpoints: [{addresses: [10.1.0.5], conditions: {ready: true}}], ports: [{name: http, port: 8080}]}";
 
@@ -192,6 +207,16 @@ public sealed class TraceWalkTests
         var scenario = new TraceScenario();
         scenario.Client = scenario.Client.Replace("\"lb_endpoints\": [", "\"ignored\": [", StringComparison.Ordinal);
         Assert.Equal("ISM2014", scenario.Walk().Failure?.Problem?.Code);
+    }
+
+    [Fact]
+    public void A_call_that_hangs_is_told_from_one_that_configuration_forbids()
+    {
+        var scenario = new TraceScenario { Call = new("GET /", false, 0, 5000, "", "", "no answer within 5 s", []) };
+        scenario.Client = System.Text.RegularExpressions.Regex.Replace(scenario.Client, """\{"endpoint": \{"address": \{"socket_address": \{"address": "10\.1\.0\.5".*?\}\s*,\s*(?=\{"endpoint")""", "", System.Text.RegularExpressions.RegexOptions.Singleline);
+        var problem = scenario.Walk().Failure?.Problem;
+        Assert.Equal(("ISM2076", "n2 through gateway 172.18.2.1:15443"), (problem?.Code, problem?.Object));
+        Assert.Contains("nobody on the way saw the call", problem!.Message);
     }
 
     [Theory]

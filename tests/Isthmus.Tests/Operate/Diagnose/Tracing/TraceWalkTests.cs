@@ -41,6 +41,8 @@ public sealed class TraceWalkTests
         { "plain to the gateway", "ISM2056", "TLS", "DestinationRule shop/orders in c1" },
         { "plain to strict", "ISM2057", "TLS", "DestinationRule shop/orders in c1" },
         { "another root", "ISM1010", "TLS", "CA of c2" },
+        { "another root, and taken out for it", "ISM1010", "TLS", "Pod shop/orders-a in c1" },
+        { "taken out for nobody knows what", "ISM2040", "endpoints", "cluster outbound|80||orders.shop.svc.cluster.local" },
         { "expired", "ISM2061", "TLS", "Pod shop/orders-a in c1" },
         { "another account", "ISM2062", "TLS", "Pod shop/orders-a in c1" },
         { "another trust domain", "ISM2063", "TLS", "ConfigMap istio-system/istio in c1" },
@@ -115,6 +117,11 @@ public sealed class TraceWalkTests
                 s.One += "\n---\n{apiVersion: security.istio.io/v1beta1, kind: PeerAuthentication, metadata: {name: locked, namespace: shop}, spec: {mtls: {mode: STRICT}}}";
                 break;
             case "another root": s.CalleeThere = TraceScenario.Stranger; break;
+            case "another root, and taken out for it" or "taken out for nobody knows what":
+                string Ejected(string address, int port) => $"{{\"address\": {{\"socket_address\": {{\"address\": \"{address}\", \"port_value\": {port}}}}}, \"health_status\": {{\"failed_outlier_check\": true}}}}";
+                s.Client = s.Client.Replace("\"cluster_statuses\": []", $"\"cluster_statuses\": [{{\"name\": \"{cluster}\", \"host_statuses\": [{Ejected("10.1.0.5", 8080)}, {Ejected("172.18.2.1", 15443)}]}}]", StringComparison.Ordinal);
+                if (fault.StartsWith("another", StringComparison.Ordinal)) (s.Callee, s.CalleeThere) = (TraceScenario.Stranger, TraceScenario.Stranger);
+                break;
             case "expired": s.Callee = s.ExpiredCallee; break;
             case "another account": s.Client = s.Client.Replace("\"exact\": \"spiffe://cluster.local/ns/shop/sa/orders\"", "\"exact\": \"spiffe://cluster.local/ns/shop/sa/bank\"", StringComparison.Ordinal); break;
             case "another trust domain":

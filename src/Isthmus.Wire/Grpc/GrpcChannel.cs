@@ -140,7 +140,7 @@ public sealed class GrpcDuplex<TRequest, TResponse> : IAsyncDisposable
         catch (Exception e) when (IsTransport(e, stop))
         {
             // The status in the response says more than the broken request stream.
-            if (await StatusAsync().ConfigureAwait(false) is { } known) throw known;
+            if (await StatusAsync(stop).ConfigureAwait(false) is { } known) throw known;
             throw Translate(e);
         }
     }
@@ -158,7 +158,7 @@ public sealed class GrpcDuplex<TRequest, TResponse> : IAsyncDisposable
             if (_reader is null)
             {
                 if (StatusOf(response, response.Headers) is { } early) return early.Code == GrpcCode.Ok ? null : throw early;
-                CheckHead(response);
+                if (HeadProblem(response) is { } problem) throw problem;
                 _reader = PipeReader.Create(await response.Content.ReadAsStreamAsync(stop).ConfigureAwait(false));
             }
             if (await GrpcFraming.ReadAsync(_reader, _parser, _maxMessage, stop).ConfigureAwait(false) is { } message) return message;
@@ -202,11 +202,18 @@ public sealed class GrpcDuplex<TRequest, TResponse> : IAsyncDisposable
         }
     }
 
-    private async Task<GrpcException?> StatusAsync()
+    /// <summary>A server may answer before it has read everything: the request stream breaks, and the answer comes a moment later.</summary>
+    private async Task<GrpcException?> StatusAsync(CancellationToken stop)
     {
-        if (!_response.IsCompletedSuccessfully) return null;
-        var response = await _response.ConfigureAwait(false);
-        return StatusOf(response, response.Headers) ?? StatusOf(response, response.TrailingHeaders);
+        try
+        {
+            var response = await _response.WaitAsync(stop).ConfigureAwait(false);
+            return StatusOf(response, response.Headers) ?? StatusOf(response, response.TrailingHeaders) ?? HeadProblem(response);
+        }
+        catch (Exception e) when (IsTransport(e, stop))
+        {
+            return null;
+        }
     }
 
     private bool IsTransport(Exception e, CancellationToken stop) =>
@@ -223,13 +230,14 @@ public sealed class GrpcDuplex<TRequest, TResponse> : IAsyncDisposable
     private static string Innermost(Exception e) =>
         e.InnerException is { } inner && inner.Message != e.Message ? $"{e.Message} {Innermost(inner)}" : e.Message;
 
-    private static void CheckHead(HttpResponseMessage response)
+    private static GrpcException? HeadProblem(HttpResponseMessage response)
     {
         if (response.StatusCode != HttpStatusCode.OK)
-            throw new GrpcException(GrpcText.FromHttpStatus((int)response.StatusCode), $"the server answered with HTTP status {(int)response.StatusCode}");
+            return new(GrpcText.FromHttpStatus((int)response.StatusCode), $"the server answered with HTTP status {(int)response.StatusCode}");
         var type = response.Content.Headers.ContentType?.MediaType;
-        if (type is null || !type.StartsWith(GrpcText.ContentType, StringComparison.OrdinalIgnoreCase))
-            throw new GrpcException(GrpcCode.Unknown, $"the server answered with content type '{type}', which is not gRPC");
+        return type is not null && type.StartsWith(GrpcText.ContentType, StringComparison.OrdinalIgnoreCase)
+            ? null
+            : new(GrpcCode.Unknown, $"the server answered with content type '{type}', which is not gRPC");
     }
 
     private static GrpcException? StatusOf(HttpResponseMessage response, HttpResponseHeaders headers)

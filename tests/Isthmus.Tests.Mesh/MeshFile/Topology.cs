@@ -5,27 +5,42 @@ namespace Isthmus.Tests.Mesh.MeshFile;
 /// <summary>A workload that answers, and in which cluster it is.</summary>
 internal sealed record Answering(string Version, string Cluster);
 
-/// <summary>What <c>isthmus mesh template</c> prints under a name, with what a test has to know of the mesh that it makes.</summary>
+/// <summary>A mesh file with what a test has to know of the mesh that it makes.</summary>
+/// <param name="Template">What <c>isthmus mesh template</c> prints; empty where <paramref name="Text"/> says it.</param>
 /// <param name="Gateways">Clusters that have an east-west gateway.</param>
-internal sealed record Topology(string Name, string[] Clusters, ControlPlanePlace[] ControlPlanes, string[] Gateways, Answering[] Answering)
+internal sealed record Topology(string Name, string Template, string Text, string[] Clusters, ControlPlanePlace[] ControlPlanes, string[] Gateways, Answering[] Answering)
 {
     private static readonly Answering[] InBoth = [new("in-cluster1", "cluster1"), new("in-cluster2", "cluster2")];
 
     internal static readonly Topology[] All =
     [
-        new("multi-primary", ["cluster1", "cluster2"], [new("cluster1"), new("cluster2")], [], InBoth),
-        new("primary-remote", ["cluster1", "cluster2"], [new("cluster1")], ["cluster1"], InBoth)
+        new("multi-primary", "multi-primary", "", ["cluster1", "cluster2"], [new("cluster1"), new("cluster2")], [], InBoth),
+        new("primary-remote", "primary-remote", "", ["cluster1", "cluster2"], [new("cluster1")], ["cluster1"], InBoth)
         {
             Primaries = new() { ["cluster2"] = [new("cluster1")] },
         },
-        new("primary-remote-multi-network", ["cluster1", "cluster2"], [new("cluster1")], ["cluster1", "cluster2"], InBoth)
+        new("primary-remote-multi-network", "primary-remote-multi-network", "", ["cluster1", "cluster2"], [new("cluster1")], ["cluster1", "cluster2"], InBoth)
         {
             Primaries = new() { ["cluster2"] = [new("cluster1")] }, OneNetwork = false,
         },
-        new("external-control-plane", ["cluster1", "cluster2"], [new("cluster1", "external-istiod")], ["cluster1"],
+        new("external-control-plane", "external-control-plane", "", ["cluster1", "cluster2"], [new("cluster1", "external-istiod")], ["cluster1"],
             [new("one", "cluster2"), new("two", "cluster2")])
         {
             Primaries = new() { ["cluster2"] = [new("cluster1", "external-istiod")] }, Verified = ["--contexts", "cluster2", "--istioNamespace", "external-istiod"],
+        },
+        new("remote-of-two-primaries", "", """
+            apiVersion: mesh.isthmus.internal/v1alpha1
+            kind: Mesh
+            metadata: {name: mesh1}
+            spec:
+              networks: [{name: north}, {name: south}]
+              clusters:
+              - {name: cluster1, network: north}
+              - {name: cluster2, network: north}
+              - {name: cluster3, network: south, primaries: [cluster1, cluster2]}
+            """, ["cluster1", "cluster2", "cluster3"], [new("cluster1"), new("cluster2")], ["cluster1", "cluster2", "cluster3"], [.. InBoth, new("in-cluster3", "cluster3")])
+        {
+            Primaries = new() { ["cluster3"] = [new("cluster1"), new("cluster2")] }, OneNetwork = false,
         },
     ];
 

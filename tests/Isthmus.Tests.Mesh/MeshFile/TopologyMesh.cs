@@ -24,7 +24,7 @@ internal sealed class TopologyMesh(Topology topology, int seed) : MeshRig
     {
         Directory.CreateDirectory(lab.Home.Directory);
         MeshFile = Path.Combine(Path.GetDirectoryName(lab.Kubeconfig)!, "mesh.yaml");
-        await File.WriteAllTextAsync(MeshFile, (await lab.IsthmusAsync("mesh", "template", topology.Name)).Expect(0));
+        await File.WriteAllTextAsync(MeshFile, topology.Template.Length > 0 ? (await lab.IsthmusAsync("mesh", "template", topology.Template)).Expect(0) : topology.Text);
         (await lab.IsthmusAsync("lab", "up", "--topology", MeshFile)).Expect(0);
         foreach (var cluster in topology.Callers)
         {

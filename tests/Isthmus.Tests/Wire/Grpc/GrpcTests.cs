@@ -72,6 +72,18 @@ public sealed class GrpcTests
         }
     }
 
+    /// <summary>A message larger than the window of a stream cannot be written whole before the answer.</summary>
+    [Fact]
+    public async Task An_answer_that_comes_before_everything_was_sent_is_what_counts()
+    {
+        await using var rig = await GrpcRig.StartAsync(_ => { });
+        for (var i = 0; i < 20; i++)
+        {
+            var unknown = await Assert.ThrowsAsync<GrpcException>(() => rig.Channel.UnaryAsync(GrpcRig.Method, new() { Csr = new('x', 2_000_000) }, new(), Stop));
+            Assert.Equal(GrpcCode.Unimplemented, unknown.Code);
+        }
+    }
+
     [Fact]
     public async Task Message_above_the_limit_is_refused_by_the_server_and_by_the_client()
     {

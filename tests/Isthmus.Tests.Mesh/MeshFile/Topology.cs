@@ -21,7 +21,7 @@ internal sealed record Topology(string Name, string Template, string Text, strin
         },
         new("primary-remote-multi-network", "primary-remote-multi-network", "", ["cluster1", "cluster2"], [new("cluster1")], ["cluster1", "cluster2"], InBoth)
         {
-            Primaries = new() { ["cluster2"] = [new("cluster1")] }, OneNetwork = false,
+            Primaries = new() { ["cluster2"] = [new("cluster1")] }, Networks = [["cluster1"], ["cluster2"]],
         },
         new("external-control-plane", "external-control-plane", "", ["cluster1", "cluster2"], [new("cluster1", "external-istiod")], ["cluster1"],
             [new("one", "cluster2"), new("two", "cluster2")])
@@ -40,14 +40,19 @@ internal sealed record Topology(string Name, string Template, string Text, strin
               - {name: cluster3, network: south, primaries: [cluster1, cluster2]}
             """, ["cluster1", "cluster2", "cluster3"], [new("cluster1"), new("cluster2")], ["cluster1", "cluster2", "cluster3"], [.. InBoth, new("in-cluster3", "cluster3")])
         {
-            Primaries = new() { ["cluster3"] = [new("cluster1"), new("cluster2")] }, OneNetwork = false,
+            Primaries = new() { ["cluster3"] = [new("cluster1"), new("cluster2")] }, Networks = [["cluster1", "cluster2"], ["cluster3"]],
         },
     ];
 
     /// <summary>Clusters without a control plane of their own, and those that serve them.</summary>
     internal Dictionary<string, ControlPlanePlace[]> Primaries { get; init; } = [];
 
-    internal bool OneNetwork { get; init; } = true;
+    /// <summary>Clusters that reach each other's Pods without a gateway.</summary>
+    internal string[][] Networks { get; init; } = [["cluster1", "cluster2"]];
+
+    internal bool OneNetwork => Networks.Length == 1;
+
+    internal IEnumerable<string> CallersElsewhere(string cluster) => Callers.Except(Networks.Single(clusters => clusters.Contains(cluster)));
 
     internal string[] Verified { get => field ?? ["--contexts", string.Join(',', Clusters)]; init; }
 

@@ -94,7 +94,7 @@ internal sealed class TopologyFaults(Topology topology, TopologyMesh mesh, LabRi
                 // A remote was told this address when it joined, and is told the next one as it was told the first.
                 if (topology.Primaries.Values.Any(primaries => primaries.Any(place => place.Cluster == cluster))) await mesh.UpAgainAsync();
                 await HeardAsync(load, topology.Callers, topology.Versions);
-                if (address.Length > 0 && !topology.OneNetwork) await _rig.KnownFromAsync(topology.Callers.First(caller => caller != cluster), address);
+                if (address.Length > 0 && topology.CallersElsewhere(cluster).FirstOrDefault() is { } elsewhere) await _rig.KnownFromAsync(elsewhere, address);
             }
         })
         { Lost = topology.OneNetwork ? 0 : 1 };

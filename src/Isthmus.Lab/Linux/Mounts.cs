@@ -9,6 +9,7 @@ internal static unsafe partial class Mounts
 {
     private const ulong AttrReadOnly = 1, AttrNoSuid = 2, AttrNoDev = 4, AttrNoExec = 8;
     private const int AtFdCwd = -100, AtRecursive = 0x8000;
+    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(2);
 
     internal static void Mount(string? source, string target, string? type, int flags = 0, string? options = null) =>
         LinuxException.Check(Libc.Mount(source, target, type, (nuint)flags, options), $"mount {type ?? source} on {target}");
@@ -35,17 +36,25 @@ internal static unsafe partial class Mounts
     internal static void MakeUnbindable(string target) => Mount(null, target, null, Libc.MsUnbindable);
 
     /// <summary>Adds flags to one mount or to the whole tree below it; remount alone would leave submounts writable.</summary>
+    /// <remarks>
+    /// Whoever starts a process has, until its program runs, a second copy of every open file; one that we wrote to keeps its mount
+    /// writable so long, and the kernel says EBUSY.
+    /// </remarks>
     internal static void SetAttributes(string target, bool recursive, bool readOnly = false, bool noSuid = false, bool noDev = false, bool noExec = false)
     {
-        ulong* attributes = stackalloc ulong[4];
-        attributes[0] = (readOnly ? AttrReadOnly : 0) | (noSuid ? AttrNoSuid : 0) | (noDev ? AttrNoDev : 0) | (noExec ? AttrNoExec : 0);
-        attributes[1] = attributes[2] = attributes[3] = 0;
+        var attributes = (readOnly ? AttrReadOnly : 0) | (noSuid ? AttrNoSuid : 0) | (noDev ? AttrNoDev : 0) | (noExec ? AttrNoExec : 0);
         var path = Encoding.UTF8.GetBytes(target + "\0");
+        var error = 0;
+        SpinWait.SpinUntil(() => (error = TrySetAttributes(path, recursive, attributes)) != LinuxException.EBusy, Patience);
+        if (error != 0) throw new LinuxException($"mount_setattr {target}", error);
+    }
+
+    private static int TrySetAttributes(byte[] path, bool recursive, ulong add)
+    {
+        ulong* attributes = stackalloc ulong[4] { add, 0, 0, 0 };
         fixed (byte* name = path)
         {
-            LinuxException.Check(
-                Libc.SystemCall((nint)Libc.SysMountSetAttr, AtFdCwd, (nint)name, recursive ? AtRecursive : 0, (nint)attributes, 32),
-                $"mount_setattr {target}");
+            return Libc.SystemCall((nint)Libc.SysMountSetAttr, AtFdCwd, (nint)name, recursive ? AtRecursive : 0, (nint)attributes, 32) == -1 ? Marshal.GetLastPInvokeError() : 0;
         }
     }
 

@@ -8,11 +8,13 @@ internal sealed class DuplexContent : HttpContent
 {
     private readonly TaskCompletionSource<Stream> _opened = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private readonly TaskCompletionSource _finished = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    private readonly SemaphoreSlim _turn = new(1);
+    private bool _closed;
 
     public DuplexContent() => Headers.ContentType = new MediaTypeHeaderValue(GrpcText.ContentType);
 
-    /// <summary>The stream to write to, once the connection stands.</summary>
-    public Task<Stream> Opened => _opened.Task;
+    /// <summary>Completes once the connection stands, and fails when it never will.</summary>
+    public Task Opened => _opened.Task;
 
     public void Finish() => _finished.TrySetResult();
 
@@ -24,14 +26,47 @@ internal sealed class DuplexContent : HttpContent
         _finished.TrySetResult();
     }
 
+    /// <summary>Writes and flushes; call it when it is opened.</summary>
+    /// <exception cref="IOException">The server has ended the call.</exception>
+    public async ValueTask WriteAsync(ReadOnlyMemory<byte> bytes, CancellationToken stop)
+    {
+        var stream = await _opened.Task.WaitAsync(stop).ConfigureAwait(false);
+        await _turn.WaitAsync(stop).ConfigureAwait(false);
+        try
+        {
+            if (_closed) throw new IOException("the server has ended the call");
+            await stream.WriteAsync(bytes, stop).ConfigureAwait(false);
+            await stream.FlushAsync(stop).ConfigureAwait(false);
+        }
+        finally
+        {
+            _turn.Release();
+        }
+    }
+
     protected override Task SerializeToStreamAsync(Stream stream, TransportContext? context) =>
         SerializeToStreamAsync(stream, context, CancellationToken.None);
 
     protected override async Task SerializeToStreamAsync(Stream stream, TransportContext? context, CancellationToken cancellationToken)
     {
-        await stream.FlushAsync(cancellationToken).ConfigureAwait(false);
-        _opened.TrySetResult(stream);
-        await _finished.Task.WaitAsync(cancellationToken).ConfigureAwait(false);
+        try
+        {
+            await stream.FlushAsync(cancellationToken).ConfigureAwait(false);
+            _opened.TrySetResult(stream);
+            await _finished.Task.WaitAsync(cancellationToken).ConfigureAwait(false);
+        }
+        catch (Exception e)
+        {
+            Fail(e);
+            throw;
+        }
+        finally
+        {
+            // The stream is nobody's once we return, and a late write to it would find it half taken apart.
+            await _turn.WaitAsync(CancellationToken.None).ConfigureAwait(false);
+            _closed = true;
+            _turn.Release();
+        }
     }
 
     protected override bool TryComputeLength(out long length)

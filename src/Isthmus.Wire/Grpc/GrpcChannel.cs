@@ -131,11 +131,10 @@ public sealed class GrpcDuplex<TRequest, TResponse> : IAsyncDisposable
     {
         try
         {
-            var stream = await _content.Opened.WaitAsync(stop).ConfigureAwait(false);
+            await OpenedAsync(stop).ConfigureAwait(false);
             _frame.ResetWrittenCount();
             GrpcFraming.Write(_frame, message);
-            await stream.WriteAsync(_frame.WrittenMemory, stop).ConfigureAwait(false);
-            await stream.FlushAsync(stop).ConfigureAwait(false);
+            await _content.WriteAsync(_frame.WrittenMemory, stop).ConfigureAwait(false);
         }
         catch (Exception e) when (IsTransport(e, stop))
         {
@@ -175,6 +174,7 @@ public sealed class GrpcDuplex<TRequest, TResponse> : IAsyncDisposable
     public async ValueTask DisposeAsync()
     {
         _content.Finish();
+        _content.Fail(new OperationCanceledException("the call has ended"));
         await _stop.CancelAsync().ConfigureAwait(false);
         try
         {
@@ -200,6 +200,14 @@ public sealed class GrpcDuplex<TRequest, TResponse> : IAsyncDisposable
             _content.Fail(e);
             throw;
         }
+    }
+
+    /// <summary>A server that ends a call at once may do so before the request stream is opened, which then never happens.</summary>
+    private async Task OpenedAsync(CancellationToken stop)
+    {
+        await Task.WhenAny(_content.Opened, _response).WaitAsync(stop).ConfigureAwait(false);
+        if (!_content.Opened.IsCompleted && await StatusAsync(stop).ConfigureAwait(false) is { } end) throw end;
+        await _content.Opened.WaitAsync(stop).ConfigureAwait(false);
     }
 
     /// <summary>A server may answer before it has read everything: the request stream breaks, and the answer comes a moment later.</summary>

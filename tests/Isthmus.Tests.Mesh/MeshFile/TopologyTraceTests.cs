@@ -124,8 +124,7 @@ public sealed partial class TopologyTraceTests : IAsyncDisposable
         await UpAsync(topology);
         await DoAsync(topology.Before);
         foreach (var cluster in topology.Workloads) await DeployAsync(topology, cluster);
-        foreach (var cluster in topology.Workloads)
-            foreach (var workload in (await KubectlAsync($"cluster{cluster}", Fill("-n $ns get deployments -o name"))).Split('\n', StringSplitOptions.RemoveEmptyEntries)) await KubectlAsync($"cluster{cluster}", Fill($"-n $ns rollout status {workload} --timeout=100s"));
+        await RolledOutAsync(topology);
         await DoAsync(topology.Also);
         await ContentAsync();
         foreach (var caller in topology.Workloads)
@@ -135,9 +134,16 @@ public sealed partial class TopologyTraceTests : IAsyncDisposable
             await DoAsync(fault.Break);
             await ExpectAsync(fault.Caller, $"{fault.Target}{topology.Suffix}", text => Names(text, Fill(fault.Cause).Split(" | ")), fault.Cause);
             await DoAsync(fault.Mend);
+            await RolledOutAsync(topology);
             await ExpectAsync(fault.Caller, $"{fault.Target}{topology.Suffix}", IsHealthy, "gets through when it is mended");
         }
         await ContentAsync();
+    }
+
+    private async Task RolledOutAsync(Topology topology)
+    {
+        foreach (var cluster in topology.Workloads)
+            foreach (var workload in (await KubectlAsync($"cluster{cluster}", Fill("-n $ns get deployments -o name"))).Split('\n', StringSplitOptions.RemoveEmptyEntries)) await KubectlAsync($"cluster{cluster}", Fill($"-n $ns rollout status {workload} --timeout=100s"));
     }
 
     private async Task UpAsync(Topology topology)
@@ -161,14 +167,15 @@ public sealed partial class TopologyTraceTests : IAsyncDisposable
         foreach (var other in topology.Workloads)
         {
             if (topology.Suffix.Length == 0 || other == cluster) text.Add($"apiVersion: v1\nkind: Service\nmetadata: {{name: {Service(other)}, namespace: $ns}}\nspec: {{selector: {{app: {Service(other)}}}, ports: [{{name: http, port: 8000, targetPort: 5000}}]}}");
-            if (other == cluster) text.Add(Workload(Service(other), "docker.io/istio/examples-helloworld-v1:1.0", ""));
+            // Addresses overlap: who dials the wrong cluster must not meet somebody of the same account.
+            if (other == cluster) text.Add($"apiVersion: v1\nkind: ServiceAccount\nmetadata: {{name: {Service(other)}, namespace: $ns}}\n---\n{Workload(Service(other), "docker.io/istio/examples-helloworld-v1:1.0", "", Service(other))}");
         }
         await ApplyAsync($"cluster{cluster}", string.Join("\n---\n", text));
     }
 
     private static string Service(int cluster) => cluster switch { 1 => "$one", 2 => "$two", _ => "$three" };
 
-    private static string Workload(string name, string image, string more) => $$"""
+    private static string Workload(string name, string image, string more, string account = "default") => $$"""
         apiVersion: apps/v1
         kind: Deployment
         metadata: {name: {{name}}, namespace: $ns}
@@ -177,6 +184,7 @@ public sealed partial class TopologyTraceTests : IAsyncDisposable
           template:
             metadata: {labels: {app: {{name}} } }
             spec:
+              serviceAccountName: {{account}}
               terminationGracePeriodSeconds: 1
               containers: [{name: main, image: {{image}}{{more}} }]
         """;

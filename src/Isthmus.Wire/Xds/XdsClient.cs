@@ -16,7 +16,8 @@ public sealed record XdsClientSettings(
 {
     public TimeSpan FirstPause { get; init; } = TimeSpan.FromMilliseconds(100);
 
-    public TimeSpan LongestPause { get; init; } = TimeSpan.FromSeconds(15);
+    /// <summary>Short: a proxy that is not connected yet when its control plane is back does not hear of Pods that are replaced meanwhile.</summary>
+    public TimeSpan LongestPause { get; init; } = TimeSpan.FromSeconds(1);
 
     /// <summary>How long the stream must be quiet before clusters that were taken away are really let go.</summary>
     public TimeSpan Quiet { get; init; } = TimeSpan.FromMilliseconds(300);

@@ -17,6 +17,7 @@ internal sealed class DataPlane : IDisposable
     private readonly AccessLogWriter _accessLogs;
     private readonly ListenerSockets _sockets;
     private readonly ConnectionHandler _handler;
+    private readonly UpstreamConnector _connector;
     private int _sweeps;
 
     private DataPlane(ProxySettings settings, ProxyPorts ports, ISecretSource secrets, ILogFiles logFiles, ILoggerFactory logs)
@@ -32,9 +33,9 @@ internal sealed class DataPlane : IDisposable
         Report = new Report(_accessLogs, MeshMetrics);
         var silence = new SilenceWatch(ports.Time);
         _watch.Each(silence.Look);
-        var connector = new UpstreamConnector(new Dialer(ports.Sockets, silence, ports.Time), secrets, ports.Time);
-        var tcp = new TcpProxy(State, connector, _watch, Report, ports);
-        var upstreams = new HttpUpstreams(connector, ports.Time);
+        _connector = new UpstreamConnector(new Dialer(ports.Sockets, silence, ports.Time), secrets, ports.Time);
+        var tcp = new TcpProxy(State, _connector, _watch, Report, ports);
+        var upstreams = new HttpUpstreams(_connector, ports.Time);
         var http = new HttpServer(new HttpParts(
             State, upstreams, _watch, Report, secrets, ports, settings.Identity, Connections, new DateField(ports.Time), new KeyStore(State, upstreams, ports.Time)));
         _handler = new ConnectionHandler(new Inspector(ports.Time), secrets, tcp, http, Report, ports, logs.CreateLogger<ConnectionHandler>());
@@ -118,6 +119,7 @@ internal sealed class DataPlane : IDisposable
     private void Housekeeping()
     {
         if (_sockets.Failures.Count > 0) _sockets.Apply(State.Current);
+        foreach (var cluster in State.Current.Clusters.Values) _connector.ProveDoubted(cluster);
         // Kept connections are looked at every few seconds: often enough to close what hosts closed, seldom enough to cost nothing.
         if (Interlocked.Increment(ref _sweeps) % 5 != 0) return;
         foreach (var cluster in State.Current.Clusters.Values) cluster.Sweep();

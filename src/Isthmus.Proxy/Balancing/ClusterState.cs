@@ -11,6 +11,9 @@ internal sealed class ClusterState
     private static readonly TimeSpan LeastAvoidance = TimeSpan.FromMilliseconds(500);
     private static readonly TimeSpan MostAvoidance = TimeSpan.FromSeconds(10);
 
+    /// <summary>A round trip around the world and a lost packet (sent again after 1 s, RFC 6298) fit in here.</summary>
+    private static readonly TimeSpan Impatience = TimeSpan.FromSeconds(2);
+
     private readonly TimeProvider _time;
     private readonly Random _random;
     private readonly OutlierDetector? _outliers;
@@ -18,6 +21,7 @@ internal sealed class ClusterState
     private volatile HostSet _hosts = HostSet.Empty;
     private LoadAssignment _assignment = LoadAssignment.Empty;
     private long _impairedUntil;
+    private volatile bool _hasDoubted;
 
     public ClusterState(ClusterSnapshot config, TimeProvider time, Random random)
     {
@@ -73,9 +77,22 @@ internal sealed class ClusterState
     {
         var now = _time.GetTimestamp();
         if (Config.Kind != ClusterKind.OriginalDst)
-            return _hosts.Pick(new(now, tried, hash), Config.Policy, _random, Volatile.Read(ref _impairedUntil), Config.PanicThreshold);
+            return _hosts.Pick(new(now, tried, hash), Config.Policy, _random, _hasDoubted ? long.MaxValue : Volatile.Read(ref _impairedUntil), Config.PanicThreshold);
         if (destination is null) return null;
         return _destinations.GetOrAdd(destination, static d => new Host(new Endpoint(d, 1, EndpointHealth.Healthy, ValueMap<string>.Empty, Workload.Unknown, false)));
+    }
+
+    /// <summary>
+    /// How long to wait for a connection to a host when a request may go elsewhere: a network that was cut swallows what is sent to
+    /// it, and whoever waits for the whole connect timeout loses the callers that give up before.
+    /// </summary>
+    public TimeSpan Patience(Host host, IReadOnlyList<Host>? tried)
+    {
+        if (Config.ConnectTimeout <= Impatience) return Config.ConnectTimeout;
+        var now = _time.GetTimestamp();
+        foreach (var other in _hosts.All)
+            if (other != host && other.Endpoint.Health == EndpointHealth.Healthy && !other.IsEjected(now) && !other.IsAvoided(now) && tried?.Contains(other) != true) return Impatience;
+        return Config.ConnectTimeout;
     }
 
     /// <summary>Takes a place among the cluster's requests; false when the circuit breaker is open.</summary>
@@ -124,7 +141,30 @@ internal sealed class ClusterState
         var until = _time.GetTimestamp() + (long)(avoidance.TotalSeconds * _time.TimestampFrequency);
         host.Avoid(until);
         Impair(until);
+        if (_hosts.All.Count > 1)
+        {
+            host.Doubt();
+            _hasDoubted = true;
+        }
         if (_outliers is not null) Impair(_outliers.Report(host, AttemptResult.ConnectFailed, _hosts.All));
+    }
+
+    /// <summary>
+    /// The hosts in doubt whose time of avoidance and ejection is over. Each is told once: it is avoided until the answer is there.
+    /// </summary>
+    public IReadOnlyList<Host> TakeDoubted()
+    {
+        if (!_hasDoubted) return [];
+        // Cleared before the look, so that a doubt that comes up meanwhile is not lost.
+        _hasDoubted = false;
+        var doubted = _hosts.All.Where(host => host.IsDoubted).ToList();
+        if (doubted.Count == 0) return [];
+        _hasDoubted = true;
+        var now = _time.GetTimestamp();
+        var due = doubted.Where(host => !host.IsResting(now) && !host.IsEjected(now)).ToList();
+        var until = now + (long)((Config.ConnectTimeout + LeastAvoidance).TotalSeconds * _time.TimestampFrequency);
+        foreach (var host in due) host.Avoid(until);
+        return due;
     }
 
     /// <summary>Notes the status of an answer, or 0 for a connection that carried something else.</summary>

@@ -10,6 +10,7 @@ internal sealed class Host(Endpoint endpoint)
 {
     private volatile Endpoint _endpoint = endpoint;
     private volatile bool _removed;
+    private volatile bool _doubted;
     private long _ejectedUntil;
     private long _avoidUntil;
     private int _active;
@@ -40,8 +41,14 @@ internal sealed class Host(Endpoint endpoint)
 
     public bool IsEjected(long now) => EjectedUntil > now;
 
-    /// <summary>It failed to connect a moment ago: others are tried first while there are any.</summary>
-    public bool IsAvoided(long now) => Volatile.Read(ref _avoidUntil) > now;
+    /// <summary>The last attempt to connect failed, and none has succeeded since.</summary>
+    public bool IsDoubted => _doubted;
+
+    /// <summary>It failed to connect a moment ago, or nobody has reached it since: others are tried first while there are any.</summary>
+    public bool IsAvoided(long now) => _doubted || IsResting(now);
+
+    /// <summary>It failed to connect a moment ago: not even a connection of our own is worth while.</summary>
+    public bool IsResting(long now) => Volatile.Read(ref _avoidUntil) > now;
 
     public void Begin() => Interlocked.Increment(ref _active);
 
@@ -50,12 +57,21 @@ internal sealed class Host(Endpoint endpoint)
     public void Connected()
     {
         Interlocked.Increment(ref _connections);
-        Volatile.Write(ref _avoidUntil, 0);
+        Trust();
     }
 
     public void Disconnected() => Interlocked.Decrement(ref _connections);
 
     public void Avoid(long until) => Volatile.Write(ref _avoidUntil, until);
+
+    public void Doubt() => _doubted = true;
+
+    /// <summary>It was reached: what failed before is forgotten.</summary>
+    public void Trust()
+    {
+        _doubted = false;
+        Volatile.Write(ref _avoidUntil, 0);
+    }
 
     public void Eject(long until) => Volatile.Write(ref _ejectedUntil, until);
 

@@ -1,4 +1,5 @@
 using Isthmus.Proxy.Http.H2;
+using Isthmus.Proxy.Tcp;
 
 namespace Isthmus.Proxy.Http;
 
@@ -25,6 +26,9 @@ internal sealed class ConnectionPools
 
     /// <summary>Held while a connection that will be shared is opened.</summary>
     public SemaphoreSlim Opening { get; } = new(1, 1);
+
+    /// <summary>When and why the last attempt to open a shared connection failed; belongs to who holds <see cref="Opening"/>.</summary>
+    public (long At, TransportException Reason)? Failed { get; set; }
 
     /// <summary>Counts up, for taking turns; never negative.</summary>
     public int NextTurn() => Interlocked.Increment(ref _turn) & int.MaxValue;

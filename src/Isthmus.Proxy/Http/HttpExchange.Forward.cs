@@ -112,7 +112,9 @@ internal sealed partial class HttpExchange
             }
             _record.Host = host;
             _record.Attempts = attempt;
-            await AttemptAsync(act, cluster, host, body, attempt, fresh).ConfigureAwait(false);
+            var mayGoElsewhere = attempt <= retries && RetryDecision.IsRetriable(act.Retry, AttemptEnd.ConnectFailed, Request, _response, wasReused: false);
+            var patience = mayGoElsewhere ? cluster.Patience(host, tried) : cluster.Config.ConnectTimeout;
+            await AttemptAsync(act, cluster, host, body, attempt, fresh, patience).ConfigureAwait(false);
             // Everyone has one retry for a kept connection that closed in the moment of its reuse.
             fresh = _attempt is AttemptEnd.Reset or AttemptEnd.Refused && _upstream is { IsReused: true };
             var isRetriable = Volatile.Read(ref _timedOut) != 1 && CanSendAgain(body) && RetryDecision.IsRetriable(act.Retry, _attempt, Request, _response, fresh);
@@ -136,7 +138,7 @@ internal sealed partial class HttpExchange
         }
     }
 
-    private async ValueTask AttemptAsync(ForwardAct act, ClusterState cluster, Host host, RequestBody? body, int attempt, bool fresh)
+    private async ValueTask AttemptAsync(ForwardAct act, ClusterState cluster, Host host, RequestBody? body, int attempt, bool fresh, TimeSpan patience)
     {
         _failure = _resetReason = "";
         Interlocked.CompareExchange(ref _timedOut, 0, 2);
@@ -145,7 +147,7 @@ internal sealed partial class HttpExchange
             ? parts.Ports.Time.CreateTimer(static e => ((HttpExchange)e!).OnTimeout(2), this, retry.PerTryTimeout, Timeout.InfiniteTimeSpan) : null;
         try
         {
-            var upstream = await parts.Upstreams.OpenAsync(cluster, host, Request.Version, _action.AlpnOverride, fresh).ConfigureAwait(false);
+            var upstream = await parts.Upstreams.OpenAsync(cluster, host, Request.Version, _action.AlpnOverride, fresh, patience).ConfigureAwait(false);
             Attach(upstream);
             _record.UpstreamLocal = upstream.Local;
             _record.UpstreamPeer = upstream.Peer;

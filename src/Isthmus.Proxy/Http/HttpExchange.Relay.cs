@@ -128,7 +128,7 @@ internal sealed partial class HttpExchange
         UpstreamStream? upstream = null;
         try
         {
-            upstream = await parts.Upstreams.OpenAsync(cluster, host, request.Version, _action.AlpnOverride, fresh: false).ConfigureAwait(false);
+            upstream = await parts.Upstreams.OpenAsync(cluster, host, request.Version, _action.AlpnOverride, fresh: false, cluster.Config.ConnectTimeout).ConfigureAwait(false);
             using var timer = parts.Ports.Time.CreateTimer(static u => ((UpstreamStream)u!).Abort(), upstream, TimeSpan.FromSeconds(15), Timeout.InfiniteTimeSpan);
             await upstream.SendHeadAsync(request).ConfigureAwait(false);
             if (body is not null) await upstream.SendBodyAsync(body).ConfigureAwait(false);

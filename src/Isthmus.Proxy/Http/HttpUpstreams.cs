@@ -16,9 +16,10 @@ internal sealed class HttpUpstreams(UpstreamConnector connector, TimeProvider ti
         kind => kind, kind => (string[])[kind, .. Enumerable.Range(2, MostTurns - 1).Select(turn => $"{kind} {turn}")]);
 
     /// <param name="fresh">A kept connection just failed: open a new one.</param>
+    /// <param name="patience">Time until the host must have taken a new connection.</param>
     /// <exception cref="TransportException">The host could not be reached, or is not who it should be.</exception>
     /// <exception cref="OverflowException">The cluster has as many connections as it may have.</exception>
-    public async ValueTask<UpstreamStream> OpenAsync(ClusterState cluster, Host host, int downstreamVersion, ValueMap<ValueList<string>> alpnOverride, bool fresh)
+    public async ValueTask<UpstreamStream> OpenAsync(ClusterState cluster, Host host, int downstreamVersion, ValueMap<ValueList<string>> alpnOverride, bool fresh, TimeSpan patience)
     {
         var isHttp2 = cluster.Config.Http switch
         {
@@ -29,16 +30,16 @@ internal sealed class HttpUpstreams(UpstreamConnector connector, TimeProvider ti
         var key = isHttp2 ? "HTTP2" : downstreamVersion == HttpVersions.Http10 ? "HTTP10" : "HTTP11";
         IReadOnlyList<string>? alpn = alpnOverride.TryGetValue(key, out var list) ? list : null;
         var turn = Turn(host, Turns[key]);
-        return isHttp2 ? await OpenHttp2Async(cluster, host, turn, alpn, fresh).ConfigureAwait(false)
-            : await OpenHttp1Async(cluster, host, turn, alpn, fresh).ConfigureAwait(false);
+        return isHttp2 ? await OpenHttp2Async(cluster, host, turn, alpn, fresh, patience).ConfigureAwait(false)
+            : await OpenHttp1Async(cluster, host, turn, alpn, fresh, patience).ConfigureAwait(false);
     }
 
-    private async ValueTask<UpstreamStream> OpenHttp1Async(ClusterState cluster, Host host, string key, IReadOnlyList<string>? alpn, bool fresh)
+    private async ValueTask<UpstreamStream> OpenHttp1Async(ClusterState cluster, Host host, string key, IReadOnlyList<string>? alpn, bool fresh, TimeSpan patience)
     {
         var upstream = fresh ? null : host.Pools.Take(key) as Http1Upstream;
         try
         {
-            upstream ??= new Http1Upstream(await ConnectAsync(cluster, host, alpn).ConfigureAwait(false), cluster, host, key, time);
+            upstream ??= new Http1Upstream(await ConnectAsync(cluster, host, alpn, patience).ConfigureAwait(false), cluster, host, key, time);
         }
         catch (OverflowException) when (!fresh && OtherTurns(key).Select(host.Pools.Take).FirstOrDefault(kept => kept is not null) is Http1Upstream other)
         {
@@ -61,15 +62,19 @@ internal sealed class HttpUpstreams(UpstreamConnector connector, TimeProvider ti
     /// <summary>Where no more connections may be opened, any that there is will do.</summary>
     private static string[] OtherTurns(string key) => Turns[key.Split(' ')[0]];
 
-    private async ValueTask<UpstreamStream> OpenHttp2Async(ClusterState cluster, Host host, string key, IReadOnlyList<string>? alpn, bool fresh)
+    private async ValueTask<UpstreamStream> OpenHttp2Async(ClusterState cluster, Host host, string key, IReadOnlyList<string>? alpn, bool fresh, TimeSpan patience)
     {
         if (!fresh && host.Pools.FindShared(key)?.TryOpen() is { } shared) return shared;
-        // Many requests may need a connection at once: one opens it, the others wait and share it.
+        // Many requests may need a connection at once: one opens it, the others wait and share it, or its failure when they can go
+        // elsewhere: one after the other they would wait for as many timeouts.
+        var asked = time.GetTimestamp();
         await host.Pools.Opening.WaitAsync().ConfigureAwait(false);
         try
         {
             if (!fresh && host.Pools.FindShared(key)?.TryOpen() is { } meanwhile) return meanwhile;
-            var client = new H2Client(await ConnectAsync(cluster, host, alpn).ConfigureAwait(false), cluster, host, time);
+            if (patience < cluster.Config.ConnectTimeout && host.Pools.Failed is { } failed && failed.At >= asked)
+                throw new TransportException(failed.Reason.Failure, failed.Reason.Message);
+            var client = new H2Client(await ConnectSharedAsync(cluster, host, alpn, patience).ConfigureAwait(false), cluster, host, time);
             host.Pools.Share(key, client);
             return client.TryOpen() ?? throw new TransportException(TransportFailure.Reset, "the connection was closed");
         }
@@ -83,12 +88,25 @@ internal sealed class HttpUpstreams(UpstreamConnector connector, TimeProvider ti
         }
     }
 
-    private async ValueTask<Transport> ConnectAsync(ClusterState cluster, Host host, IReadOnlyList<string>? alpn)
+    private async ValueTask<Transport> ConnectSharedAsync(ClusterState cluster, Host host, IReadOnlyList<string>? alpn, TimeSpan patience)
+    {
+        try
+        {
+            return await ConnectAsync(cluster, host, alpn, patience).ConfigureAwait(false);
+        }
+        catch (TransportException e)
+        {
+            host.Pools.Failed = (time.GetTimestamp(), e);
+            throw;
+        }
+    }
+
+    private async ValueTask<Transport> ConnectAsync(ClusterState cluster, Host host, IReadOnlyList<string>? alpn, TimeSpan patience)
     {
         if (!cluster.TryBeginConnection()) throw new OverflowException("max_connections");
         try
         {
-            return await connector.ConnectAsync(cluster, host, alpn).ConfigureAwait(false);
+            return await connector.ConnectAsync(cluster, host, alpn, patience).ConfigureAwait(false);
         }
         catch
         {

@@ -76,7 +76,8 @@ internal sealed class TcpProxy(SnapshotState state, UpstreamConnector connector,
             record.Attempts = attempt;
             try
             {
-                var upstream = await connector.ConnectAsync(cluster, host, null).ConfigureAwait(false);
+                var patience = attempt < attempts ? cluster.Patience(host, tried) : cluster.Config.ConnectTimeout;
+                var upstream = await connector.ConnectAsync(cluster, host, null, patience).ConfigureAwait(false);
                 record.UpstreamLocal = upstream.Local;
                 record.UpstreamPeer = upstream.Peer;
                 record.TransportFailure = "";

@@ -10,8 +10,9 @@ internal sealed class UpstreamConnector(Dialer dialer, ISecretSource secrets, Ti
 {
     /// <summary>Connects to a host. The caller must call <see cref="Release"/> once for each success.</summary>
     /// <param name="alpn">The protocols to offer over TLS; null: those of the cluster.</param>
+    /// <param name="patience">Time until the host must have taken the connection, at most the cluster's connect timeout.</param>
     /// <exception cref="TransportException">The host could not be reached, or is not who it should be.</exception>
-    public async ValueTask<Transport> ConnectAsync(ClusterState cluster, Host host, IReadOnlyList<string>? alpn)
+    public async ValueTask<Transport> ConnectAsync(ClusterState cluster, Host host, IReadOnlyList<string>? alpn, TimeSpan patience)
     {
         var config = cluster.Config;
         var start = time.GetTimestamp();
@@ -20,7 +21,7 @@ internal sealed class UpstreamConnector(Dialer dialer, ISecretSource secrets, Ti
         SocketTransport? socket = null;
         try
         {
-            socket = await dialer.ConnectAsync(host.Address, config.BindAddress, config.ConnectTimeout, config.Keepalive).ConfigureAwait(false);
+            socket = await dialer.ConnectAsync(host.Address, config.BindAddress, patience, config.Keepalive).ConfigureAwait(false);
             var match = config.SocketFor(host.Endpoint);
             var tls = match is null ? config.Tls : match.Tls;
             Transport transport = tls is null
@@ -36,6 +37,30 @@ internal sealed class UpstreamConnector(Dialer dialer, ISecretSource secrets, Ti
             if (e.Failure == TransportFailure.Tls) Interlocked.Increment(ref cluster.Counters.TlsFailures);
             cluster.ConnectFailed(host, time.GetElapsedTime(start));
             throw;
+        }
+    }
+
+    /// <summary>
+    /// Finds out with connections of our own whether hosts that could not be reached are back: no request has to be risked for it.
+    /// Every second at most; returns before the answers are there.
+    /// </summary>
+    public void ProveDoubted(ClusterState cluster)
+    {
+        foreach (var host in cluster.TakeDoubted()) _ = ProveAsync(cluster, host);
+    }
+
+    private async Task ProveAsync(ClusterState cluster, Host host)
+    {
+        var start = time.GetTimestamp();
+        try
+        {
+            var socket = await dialer.ConnectAsync(host.Address, cluster.Config.BindAddress, cluster.Config.ConnectTimeout, cluster.Config.Keepalive).ConfigureAwait(false);
+            host.Trust();
+            socket.Abort();
+        }
+        catch (TransportException)
+        {
+            cluster.ConnectFailed(host, time.GetElapsedTime(start));
         }
     }
 

@@ -17,6 +17,11 @@ internal sealed class ClusterObjects(SortedDictionary<string, string> objects)
 
     private const int MostShown = 1500;
 
+    private const string MadeByControlPlane = "(made by the control plane)";
+
+    /// <summary>What the control plane of a cluster saw of others: maps with names of their own, under one name here.</summary>
+    internal const string Seen = $"ConfigMap istio-system/{MadeByControlPlane}";
+
     internal int Count => objects.Count;
 
     internal IEnumerable<string> Names => objects.Keys;
@@ -32,9 +37,8 @@ internal sealed class ClusterObjects(SortedDictionary<string, string> objects)
             var kind = item["kind"]!.ToString();
             if (Passing.Contains(kind)) continue;
             var metadata = item["metadata"]!.AsObject();
-            // What a control plane saw is kept in maps with names of their own.
             var own = metadata["labels"]?["isthmus.internal/made-by"] is not null;
-            var name = $"{kind} {(metadata["namespace"] is { } ns ? $"{ns}/" : "")}{(own ? "(made by the control plane)" : metadata["name"])}";
+            var name = $"{kind} {(metadata["namespace"] is { } ns ? $"{ns}/" : "")}{(own ? MadeByControlPlane : metadata["name"])}";
             if (own) item = new JsonObject { ["metadata"] = new JsonObject() };
             else Strip(item, kind, metadata);
             objects[name] = Sorted(item).ToJsonString();

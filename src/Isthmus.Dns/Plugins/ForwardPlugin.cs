@@ -8,6 +8,7 @@ namespace Isthmus.Dns.Plugins;
 internal sealed class ForwardPlugin(ForwardPlan plan, TimeProvider time, Random random, DnsMetrics metrics, DnsHandler next)
 {
     private static readonly TimeSpan GiveUpAfter = TimeSpan.FromSeconds(5);
+    private static readonly TimeSpan AskAgain = TimeSpan.FromMilliseconds(50);
 
     private volatile Resolved _resolved = new([], []);
     private int _turn;
@@ -39,19 +40,34 @@ internal sealed class ForwardPlugin(ForwardPlan plan, TimeProvider time, Random 
         var upstreams = Upstreams();
         var began = time.GetTimestamp();
         var first = First(upstreams.Count);
-        var alive = Enumerable.Range(0, upstreams.Count).Select(i => upstreams[(first + i) % upstreams.Count]).Where(upstream => !upstream.IsDown(plan.MaxFails, plan.HealthCheck));
-        foreach (var upstream in alive)
+        var inTurn = Enumerable.Range(0, upstreams.Count).Select(i => upstreams[(first + i) % upstreams.Count]).ToList();
+        if (await AskAsync(inTurn.Where(upstream => !upstream.IsDown(plan.MaxFails, plan.HealthCheck)), query, began, stop) is { } answer) return Reply(query, answer);
+        // A server that is being replaced is back in a moment; whoever is told of a failure may not ask again.
+        for (var pause = AskAgain; time.GetElapsedTime(began) + pause < GiveUpAfter && inTurn.Exists(upstream => upstream.AnsweredLately); pause *= 2)
+        {
+            await Task.Delay(pause, time, stop);
+            if (await AskAsync(inTurn.Where(upstream => upstream.AnsweredLately), query, began, stop) is { } later) return Reply(query, later);
+        }
+        return Replies.Failure(query, DnsCode.ServerFailure);
+    }
+
+    private async ValueTask<DnsMessage?> AskAsync(IEnumerable<Upstream> upstreams, DnsQuery query, long began, CancellationToken stop)
+    {
+        foreach (var upstream in upstreams)
         {
             if (time.GetElapsedTime(began) > GiveUpAfter) break;
             var answer = await upstream.AskAsync(query.Message, plan.ForceTcp || query.OverTcp, NewId(), stop);
             metrics.Forwarded(answer is null);
-            if (answer is null) continue;
-            // The asker's own id and question; flags and records are the other server's.
-            var header = new DnsHeader(query.Message.Header.Id, answer.Header.Flags);
-            return new(answer with { Header = header, Questions = query.Message.Questions, Edns = query.Message.Edns is null ? null : new Edns(1232) });
+            if (answer is not null) return answer;
         }
-        return Replies.Failure(query, DnsCode.ServerFailure);
+        return null;
     }
+
+    /// <summary>The asker's own id and question; flags and records are the other server's.</summary>
+    private static DnsReply Reply(DnsQuery query, DnsMessage answer) => new(answer with
+    {
+        Header = new(query.Message.Header.Id, answer.Header.Flags), Questions = query.Message.Questions, Edns = query.Message.Edns is null ? null : new Edns(1232),
+    });
 
     private int First(int count)
     {

@@ -12,9 +12,12 @@ internal sealed class Upstream(IPEndPoint address, TimeProvider time)
 
     private static readonly TimeSpan LongestRest = TimeSpan.FromSeconds(30);
 
-    private readonly Lock _guard = new(); // guards the two below
+    private static readonly TimeSpan Lately = TimeSpan.FromMinutes(1);
+
+    private readonly Lock _guard = new(); // guards the three below
     private int _fails;
     private long _failedAt;
+    private long? _answeredAt;
 
     internal IPEndPoint Address => address;
 
@@ -29,6 +32,15 @@ internal sealed class Upstream(IPEndPoint address, TimeProvider time)
         }
     }
 
+    /// <summary>It answered not long ago: if it does not now, it is being replaced rather than gone.</summary>
+    internal bool AnsweredLately
+    {
+        get
+        {
+            lock (_guard) return _answeredAt is { } at && time.GetElapsedTime(at) < Lately;
+        }
+    }
+
     /// <summary>The answer, or null when there was none in time or it was none.</summary>
     internal async ValueTask<DnsMessage?> AskAsync(DnsMessage query, bool tcp, ushort id, CancellationToken stop)
     {
@@ -40,7 +52,7 @@ internal sealed class Upstream(IPEndPoint address, TimeProvider time)
             var message = query with { Header = DnsHeader.Query(id, query.Header.RecursionDesired) };
             var answer = tcp ? await AskTcpAsync(message, limit.Token) : await AskUdpAsync(message, limit.Token);
             if (answer is null) Failed(began);
-            else lock (_guard) _fails = 0;
+            else lock (_guard) (_fails, _answeredAt) = (0, time.GetTimestamp());
             return answer;
         }
         catch (Exception e) when (e is SocketException || (e is OperationCanceledException && !stop.IsCancellationRequested))

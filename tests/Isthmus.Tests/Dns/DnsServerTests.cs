@@ -1,4 +1,5 @@
 using System.Buffers.Binary;
+using System.Globalization;
 using System.Net;
 using System.Net.Sockets;
 using Isthmus.Dns.Config;
@@ -41,6 +42,27 @@ public class DnsServerTests
         answer = await AskAsync(server, "A.HOME", DnsType.A, tcp: false, at: IPAddress.Parse("127.0.0.2"));
         Assert.Equal("A.HOME", answer.Answers.Single().Name);
         Assert.Contains("coredns_cache_hits_total 1", server.Metrics.Print(), StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task A_server_that_is_being_replaced_is_asked_until_it_is_back_and_one_that_never_answered_is_not_waited_for()
+    {
+        var home = await StartAsync(Hosts, 0);
+        var port = home.Ports.Single();
+        await using var server = await StartAsync($"home:0 {{\n bind 127.0.0.1\n forward . 127.0.0.1:{port}\n}}", 0);
+        Assert.Equal(DnsCode.NoError, (await AskAsync(server, "a.home", DnsType.A, false)).Header.Code);
+        await home.DisposeAsync();
+        var asked = Task.WhenAll(Enumerable.Range(0, 5).Select(_ => AskAsync(server, "a.home", DnsType.A, false)));
+        // Each was told twice that nobody is there.
+        int Failures() => int.Parse(server.Metrics.Print().Split('\n').Single(line => line.StartsWith("coredns_forward_failures_total ", StringComparison.Ordinal)).Split(' ')[1], CultureInfo.InvariantCulture);
+        while (Failures() < 10) await Task.Delay(1, TestContext.Current.CancellationToken);
+        Assert.False(asked.IsCompleted);
+        home = await StartAsync(Hosts, port);
+        Assert.All(await asked, answer => Assert.Equal(DnsCode.NoError, answer.Header.Code));
+        await home.DisposeAsync();
+
+        await using var other = await StartAsync("home:0 {\n bind 127.0.0.1\n forward . 127.0.0.9:1\n}", 0);
+        Assert.Equal(DnsCode.ServerFailure, (await AskAsync(other, "a.home", DnsType.A, false)).Header.Code);
     }
 
     [Fact]

@@ -35,7 +35,7 @@ internal sealed class DataPlane : IDisposable
         _watch.Each(silence.Look);
         _connector = new UpstreamConnector(new Dialer(ports.Sockets, silence, ports.Time), secrets, ports.Time);
         var tcp = new TcpProxy(State, _connector, _watch, Report, ports);
-        var upstreams = new HttpUpstreams(_connector, ports.Time);
+        var upstreams = new HttpUpstreams(_connector, ports.Time, ports.Random);
         var http = new HttpServer(new HttpParts(
             State, upstreams, _watch, Report, secrets, ports, settings.Identity, Connections, new DateField(ports.Time), new KeyStore(State, upstreams, ports.Time)));
         _handler = new ConnectionHandler(new Inspector(ports.Time), secrets, tcp, http, Report, ports, logs.CreateLogger<ConnectionHandler>());

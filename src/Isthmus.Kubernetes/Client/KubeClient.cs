@@ -33,12 +33,15 @@ public enum PatchType { Json, Merge, Strategic, Apply }
 /// <summary>A client of one API server: JSON in, JSON or typed views out. Failures are <see cref="KubeException"/>.</summary>
 public sealed class KubeClient : IDisposable
 {
+    /// <summary>A token as its kubeconfig had it last.</summary>
+    private sealed record Rotated(string Kubeconfig, string Token);
+
     private readonly HttpClient _http;
-    private volatile string? _token;
+    private volatile Rotated? _rotated;
 
     public KubeClient(ClusterAccess access, string userAgent = "isthmus")
     {
-        (Access, _token) = (access, access.Token);
+        Access = access;
         _http = new HttpClient(ClientHandler.Create(access))
         {
             BaseAddress = access.Server,
@@ -230,9 +233,18 @@ public sealed class KubeClient : IDisposable
     {
         if (Access.TokenFile is { } file) return (await File.ReadAllTextAsync(file, stop)).Trim();
         if (Access.TokenKubeconfig is not { } kubeconfig) return Access.Token;
-        try { _token = KubeConfig.Parse(await File.ReadAllTextAsync(kubeconfig, stop), null, kubeconfig).Token ?? _token; }
-        catch (Exception e) when (e is IOException or UnauthorizedAccessException or ProblemException) { /* half a file says nothing about the token that we have */ }
-        return _token;
+        try
+        {
+            var text = await File.ReadAllTextAsync(kubeconfig, stop);
+            // Files that kubelets mount are swapped by links, whose times say little: what is written tells whether it changed.
+            if (_rotated is { } known && known.Kubeconfig == text) return known.Token;
+            if (KubeConfig.Parse(text, null, kubeconfig).Token is { } token) _rotated = new(text, token);
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException or ProblemException)
+        {
+            // Half a file says nothing about the token that we have.
+        }
+        return _rotated?.Token ?? Access.Token;
     }
 
     private static async Task ThrowIfFailedAsync(HttpResponseMessage response, HttpRequestMessage request, CancellationToken stop)

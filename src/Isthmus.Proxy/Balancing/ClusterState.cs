@@ -86,13 +86,15 @@ internal sealed class ClusterState
     /// How long to wait for a connection to a host when a request may go elsewhere: a network that was cut swallows what is sent to
     /// it, and whoever waits for the whole connect timeout loses the callers that give up before.
     /// </summary>
-    public TimeSpan Patience(Host host, IReadOnlyList<Host>? tried)
+    public TimeSpan ShortPatience => Config.ConnectTimeout < Impatience ? Config.ConnectTimeout : Impatience;
+
+    /// <summary>There is a host to go to when this one does not answer.</summary>
+    public bool HasOther(Host host, IReadOnlyList<Host>? tried)
     {
-        if (Config.ConnectTimeout <= Impatience) return Config.ConnectTimeout;
         var now = _time.GetTimestamp();
         foreach (var other in _hosts.All)
-            if (other != host && other.Endpoint.Health == EndpointHealth.Healthy && !other.IsEjected(now) && !other.IsAvoided(now) && tried?.Contains(other) != true) return Impatience;
-        return Config.ConnectTimeout;
+            if (other != host && other.Endpoint.Health == EndpointHealth.Healthy && !other.IsEjected(now) && !other.IsAvoided(now) && tried?.Contains(other) != true) return true;
+        return false;
     }
 
     /// <summary>Takes a place among the cluster's requests; false when the circuit breaker is open.</summary>
@@ -141,12 +143,25 @@ internal sealed class ClusterState
         var until = _time.GetTimestamp() + (long)(avoidance.TotalSeconds * _time.TimestampFrequency);
         host.Avoid(until);
         Impair(until);
-        if (_hosts.All.Count > 1)
-        {
-            host.Doubt();
-            _hasDoubted = true;
-        }
+        Doubt(host);
         if (_outliers is not null) Impair(_outliers.Report(host, AttemptResult.ConnectFailed, _hosts.All));
+    }
+
+    /// <summary>
+    /// A host does not seem to hear what is sent to it. Connections that wait for requests may be as dead as the one that showed it, and
+    /// new requests go elsewhere until a connection of our own has reached the host.
+    /// </summary>
+    public void Suspect(Host host)
+    {
+        host.Pools.CloseIdle();
+        Doubt(host);
+    }
+
+    private void Doubt(Host host)
+    {
+        if (_hosts.All.Count < 2) return;
+        host.Doubt();
+        _hasDoubted = true;
     }
 
     /// <summary>

@@ -14,6 +14,7 @@ internal sealed class Http1Upstream : UpstreamStream, IPooledConnection
     private readonly Host _host;
     private readonly string _key;
     private readonly TimeProvider _time;
+    private readonly long _expiresAt;
     private readonly ByteReader _reader;
     private readonly BodyReader _body;
     private readonly ByteWriter _writer = new();
@@ -25,15 +26,17 @@ internal sealed class Http1Upstream : UpstreamStream, IPooledConnection
     private bool _hasHead;
     private bool _keepAlive;
 
-    public Http1Upstream(Transport transport, ClusterState cluster, Host host, string key, TimeProvider time)
+    public Http1Upstream(Transport transport, ClusterState cluster, Host host, string key, TimeProvider time, long expiresAt)
     {
         _transport = transport;
         _cluster = cluster;
         _host = host;
         _key = key;
         _time = time;
+        _expiresAt = expiresAt;
         _reader = new ByteReader(transport);
         _body = new BodyReader(_reader, HttpLimits.Default);
+        transport.Suspected += () => Waiting?.OnSuspected(this);
     }
 
     public override EndPoint? Local => _transport.Local;
@@ -46,7 +49,7 @@ internal sealed class Http1Upstream : UpstreamStream, IPooledConnection
 
     public override bool WouldBlock => !_body.IsDone && !_body.HasBuffered;
 
-    public bool IsQuiet => _reader.Buffered == 0 && _transport.IsQuiet;
+    public bool IsQuiet => _reader.Buffered == 0 && _time.GetTimestamp() < _expiresAt && _transport.IsQuiet;
 
     public long IdleSince { get; set; }
 

@@ -13,6 +13,7 @@ internal sealed partial class HttpExchange
     private string _failure = "";
     private string _resetReason = "";
     private int _timedOut;
+    private bool _mayRepeat; // guarded by _record, as _upstream is against others
 
     private async ValueTask ForwardAsync(RouteSnapshot route, ForwardAct act)
     {
@@ -86,6 +87,31 @@ internal sealed partial class HttpExchange
         _record.Host!.End();
     }
 
+    private async ValueTask ReceiveHeadAsync(UpstreamStream upstream, bool mayRepeat)
+    {
+        upstream.Waiting = mayRepeat ? this : null;
+        lock (_record) _mayRepeat = mayRepeat;
+        await upstream.ReceiveHeadAsync(_response).ConfigureAwait(false);
+        if (!mayRepeat) return;
+        upstream.Waiting = null;
+        lock (_record)
+        {
+            // Given up in the moment in which the answer came: what follows the head would not arrive.
+            if (!_mayRepeat) throw new TransportException(TransportFailure.Aborted, "given up");
+            _mayRepeat = false;
+        }
+    }
+
+    void IWaiting.OnSuspected(UpstreamStream of)
+    {
+        lock (_record)
+        {
+            if (!_mayRepeat || _upstream != of) return;
+            _mayRepeat = false;
+            of.Abort();
+        }
+    }
+
     private void OnTimeout(int kind)
     {
         lock (_record)
@@ -112,9 +138,8 @@ internal sealed partial class HttpExchange
             }
             _record.Host = host;
             _record.Attempts = attempt;
-            var mayGoElsewhere = attempt <= retries && RetryDecision.IsRetriable(act.Retry, AttemptEnd.ConnectFailed, Request, _response, wasReused: false);
-            var patience = mayGoElsewhere ? cluster.Patience(host, tried) : cluster.Config.ConnectTimeout;
-            await AttemptAsync(act, cluster, host, body, attempt, fresh, patience).ConfigureAwait(false);
+            var hasOther = attempt <= retries && cluster.HasOther(host, tried);
+            await AttemptAsync(act, cluster, host, body, attempt, fresh, hasOther).ConfigureAwait(false);
             // Everyone has one retry for a kept connection that closed in the moment of its reuse.
             fresh = _attempt is AttemptEnd.Reset or AttemptEnd.Refused && _upstream is { IsReused: true };
             var isRetriable = Volatile.Read(ref _timedOut) != 1 && CanSendAgain(body) && RetryDecision.IsRetriable(act.Retry, _attempt, Request, _response, fresh);
@@ -138,7 +163,7 @@ internal sealed partial class HttpExchange
         }
     }
 
-    private async ValueTask AttemptAsync(ForwardAct act, ClusterState cluster, Host host, RequestBody? body, int attempt, bool fresh, TimeSpan patience)
+    private async ValueTask AttemptAsync(ForwardAct act, ClusterState cluster, Host host, RequestBody? body, int attempt, bool fresh, bool hasOther)
     {
         _failure = _resetReason = "";
         Interlocked.CompareExchange(ref _timedOut, 0, 2);
@@ -147,6 +172,7 @@ internal sealed partial class HttpExchange
             ? parts.Ports.Time.CreateTimer(static e => ((HttpExchange)e!).OnTimeout(2), this, retry.PerTryTimeout, Timeout.InfiniteTimeSpan) : null;
         try
         {
+            var patience = hasOther && RetryDecision.IsRetriable(act.Retry, AttemptEnd.ConnectFailed, Request, _response, wasReused: false) ? cluster.ShortPatience : cluster.Config.ConnectTimeout;
             var upstream = await parts.Upstreams.OpenAsync(cluster, host, Request.Version, _action.AlpnOverride, fresh, patience).ConfigureAwait(false);
             Attach(upstream);
             _record.UpstreamLocal = upstream.Local;
@@ -156,7 +182,8 @@ internal sealed partial class HttpExchange
             await upstream.SendHeadAsync(Request).ConfigureAwait(false);
             if (body is null) await upstream.EndAsync(null).ConfigureAwait(false);
             else await body.SendAsync(upstream).ConfigureAwait(false);
-            await upstream.ReceiveHeadAsync(_response).ConfigureAwait(false);
+            var mayRepeat = hasOther && CanSendAgain(body) && RetryDecision.IsRetriable(act.Retry, AttemptEnd.Reset, Request, _response, upstream.IsReused);
+            await ReceiveHeadAsync(upstream, mayRepeat).ConfigureAwait(false);
             if (_response.Status == 101 && Request.Upgrade.Length == 0) throw new HttpMessageException(502, "http1.upgrade_not_asked_for");
             _record.ResponseAfter = parts.Ports.Time.GetElapsedTime(_record.StartedAt);
             cluster.Answered(host, _response.Status);

@@ -8,9 +8,11 @@ using Isthmus.Proxy.Tcp;
 namespace Isthmus.Proxy.Http;
 
 /// <summary>Opens exchanges with hosts: on a kept connection where there is one, else on a new one.</summary>
-internal sealed class HttpUpstreams(UpstreamConnector connector, TimeProvider time)
+internal sealed class HttpUpstreams(UpstreamConnector connector, TimeProvider time, Random random)
 {
     private const int MostTurns = 8;
+
+    private static readonly TimeSpan GatewayTurn = TimeSpan.FromSeconds(30);
 
     private static readonly FrozenDictionary<string, string[]> Turns = ((string[])["HTTP2", "HTTP11", "HTTP10"]).ToFrozenDictionary(
         kind => kind, kind => (string[])[kind, .. Enumerable.Range(2, MostTurns - 1).Select(turn => $"{kind} {turn}")]);
@@ -39,7 +41,7 @@ internal sealed class HttpUpstreams(UpstreamConnector connector, TimeProvider ti
         var upstream = fresh ? null : host.Pools.Take(key) as Http1Upstream;
         try
         {
-            upstream ??= new Http1Upstream(await ConnectAsync(cluster, host, alpn, patience).ConfigureAwait(false), cluster, host, key, time);
+            upstream ??= new Http1Upstream(await ConnectAsync(cluster, host, alpn, patience).ConfigureAwait(false), cluster, host, key, time, ExpiresAt(host));
         }
         catch (OverflowException) when (!fresh && OtherTurns(key).Select(host.Pools.Take).FirstOrDefault(kept => kept is not null) is Http1Upstream other)
         {
@@ -59,6 +61,14 @@ internal sealed class HttpUpstreams(UpstreamConnector connector, TimeProvider ti
         return turns[connections == 1 ? 0 : host.Pools.NextTurn() % connections];
     }
 
+    /// <summary>
+    /// The choice that a gateway made for a connection holds as long as the connection: without an end, workloads that come or come
+    /// back would get nothing from callers that are busy. Not all at the same time, or they would choose alike again.
+    /// </summary>
+    private long ExpiresAt(Host host) => host.Endpoint is { IsGateway: true, Weight: > 1 }
+        ? time.GetTimestamp() + (long)(GatewayTurn.TotalSeconds * (0.75 + random.NextDouble() / 2) * time.TimestampFrequency)
+        : long.MaxValue;
+
     /// <summary>Where no more connections may be opened, any that there is will do.</summary>
     private static string[] OtherTurns(string key) => Turns[key.Split(' ')[0]];
 
@@ -74,7 +84,7 @@ internal sealed class HttpUpstreams(UpstreamConnector connector, TimeProvider ti
             if (!fresh && host.Pools.FindShared(key)?.TryOpen() is { } meanwhile) return meanwhile;
             if (patience < cluster.Config.ConnectTimeout && host.Pools.Failed is { } failed && failed.At >= asked)
                 throw new TransportException(failed.Reason.Failure, failed.Reason.Message);
-            var client = new H2Client(await ConnectSharedAsync(cluster, host, alpn, patience).ConfigureAwait(false), cluster, host, time);
+            var client = new H2Client(await ConnectSharedAsync(cluster, host, alpn, patience).ConfigureAwait(false), cluster, host, time, ExpiresAt(host));
             host.Pools.Share(key, client);
             return client.TryOpen() ?? throw new TransportException(TransportFailure.Reset, "the connection was closed");
         }

@@ -49,6 +49,13 @@ internal abstract class DownstreamStream
     public abstract (Transport Transport, ReadOnlyMemory<byte> Extra)? TakeOver();
 }
 
+/// <summary>Who waits for an answer, and can ask elsewhere.</summary>
+internal interface IWaiting
+{
+    /// <summary>The host does not seem to hear what is sent to it; called on any thread.</summary>
+    void OnSuspected(UpstreamStream of);
+}
+
 /// <summary>The host's side of one exchange, whatever the version of HTTP.</summary>
 internal abstract class UpstreamStream
 {
@@ -60,6 +67,9 @@ internal abstract class UpstreamStream
     public abstract bool IsReused { get; }
 
     public abstract HeaderBlock ResponseTrailers { get; }
+
+    /// <summary>Told when the connection is suspected (<see cref="Transport.Suspected"/>); null: nobody who could do something about it.</summary>
+    public IWaiting? Waiting { get; set; }
 
     /// <summary>Reading more of the answer would have to wait.</summary>
     public abstract bool WouldBlock { get; }

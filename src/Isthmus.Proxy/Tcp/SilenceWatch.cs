@@ -11,21 +11,21 @@ internal sealed class SilenceWatch(TimeProvider time)
 {
     public static readonly TimeSpan Limit = TimeSpan.FromSeconds(15);
 
-    private const int LooksBetween = 3;
-
     private readonly ConcurrentDictionary<SocketTransport, Silence> _connections = new();
-    private int _looks;
 
     public void Add(SocketTransport connection) => _connections.TryAdd(connection, new(time));
 
-    /// <summary>Once a second; asking the kernel about each connection takes a microsecond, so every third time is enough.</summary>
+    /// <summary>Once a second; asking the kernel about a connection takes a microsecond.</summary>
     public void Look()
     {
-        if (Interlocked.Increment(ref _looks) % LooksBetween != 0) return;
         foreach (var (connection, silence) in _connections)
         {
             var info = TcpInfo.Read(connection.Socket);
-            if (info is not null && !silence.IsTooLong(info.Value)) continue;
+            if (info is not null && !silence.IsTooLong(info.Value))
+            {
+                if (silence.IsSuspect(info.Value)) connection.Suspected?.Invoke();
+                continue;
+            }
             _connections.TryRemove(connection, out _);
             if (info is not null) connection.Abort(reset: true);
         }
@@ -35,7 +35,14 @@ internal sealed class SilenceWatch(TimeProvider time)
 /// <summary>For how long a peer has acknowledged nothing of what waits for it.</summary>
 internal sealed class Silence(TimeProvider time)
 {
+    /// <summary>
+    /// So many packets in a row are not lost by chance. The waits between them grow with the way to the peer: near ones are suspected
+    /// after one to two seconds, those around the world after five.
+    /// </summary>
+    private const int Suspicious = 3;
+
     private long? _since;
+    private bool _isSuspect;
 
     public bool IsTooLong(TcpInfo info)
     {
@@ -44,5 +51,13 @@ internal sealed class Silence(TimeProvider time)
         else if (_since is not { } since || info.LastAck < time.GetElapsedTime(since)) _since = time.GetTimestamp();
         else return time.GetElapsedTime(since) >= SilenceWatch.Limit;
         return false;
+    }
+
+    /// <summary>True once in each silence.</summary>
+    public bool IsSuspect(TcpInfo info)
+    {
+        var before = _isSuspect;
+        _isSuspect = info.Unacknowledged > 0 && info.Retransmissions >= Suspicious;
+        return _isSuspect && !before;
     }
 }

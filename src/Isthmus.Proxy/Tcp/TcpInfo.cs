@@ -5,11 +5,12 @@ namespace Isthmus.Proxy.Tcp;
 
 /// <summary>What the kernel knows of a connection.</summary>
 /// <param name="Unacknowledged">Segments that were sent and that the peer has not acknowledged.</param>
+/// <param name="Retransmissions">How often in a row the oldest of them was sent again, each time after twice the wait.</param>
 /// <param name="LastAck">Since the peer acknowledged anything.</param>
-internal readonly record struct TcpInfo(uint Unacknowledged, TimeSpan LastAck)
+internal readonly record struct TcpInfo(uint Unacknowledged, int Retransmissions, TimeSpan LastAck)
 {
     // linux/tcp.h: TCP_INFO, and fields of struct tcp_info.
-    private const int Level = 6, Option = 11, UnackedAt = 24, LastAckAt = 56, Length = 60;
+    private const int Level = 6, Option = 11, RetransmitsAt = 2, UnackedAt = 24, LastAckAt = 56, Length = 60;
 
     /// <summary>Null: the socket is closed.</summary>
     public static TcpInfo? Read(Socket socket)
@@ -23,7 +24,7 @@ internal readonly record struct TcpInfo(uint Unacknowledged, TimeSpan LastAck)
         {
             return null;
         }
-        return new(Field(info, UnackedAt), TimeSpan.FromMilliseconds(Field(info, LastAckAt)));
+        return new(Field(info, UnackedAt), info[RetransmitsAt], TimeSpan.FromMilliseconds(Field(info, LastAckAt)));
     }
 
     private static uint Field(ReadOnlySpan<byte> info, int at) =>

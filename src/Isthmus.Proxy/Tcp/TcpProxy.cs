@@ -76,7 +76,7 @@ internal sealed class TcpProxy(SnapshotState state, UpstreamConnector connector,
             record.Attempts = attempt;
             try
             {
-                var patience = attempt < attempts ? cluster.Patience(host, tried) : cluster.Config.ConnectTimeout;
+                var patience = attempt < attempts && cluster.HasOther(host, tried) ? cluster.ShortPatience : cluster.Config.ConnectTimeout;
                 var upstream = await connector.ConnectAsync(cluster, host, null, patience).ConfigureAwait(false);
                 record.UpstreamLocal = upstream.Local;
                 record.UpstreamPeer = upstream.Peer;

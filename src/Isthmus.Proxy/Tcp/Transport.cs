@@ -30,6 +30,12 @@ internal abstract class Transport
     /// <summary>True when nothing has arrived and the peer has not closed: the connection may be used for another request.</summary>
     public abstract bool IsQuiet { get; }
 
+    /// <summary>
+    /// Told once when the peer no longer seems to hear what is sent to it (<see cref="SilenceWatch"/>), on the watch's thread. The
+    /// transport goes on all the same.
+    /// </summary>
+    public virtual Action? Suspected { get; set; }
+
     /// <summary>Closes at once, with a reset when <paramref name="reset"/>. May be called at any time and more than once.</summary>
     public abstract void Abort(bool reset = false);
 }

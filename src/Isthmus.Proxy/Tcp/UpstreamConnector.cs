@@ -28,6 +28,7 @@ internal sealed class UpstreamConnector(Dialer dialer, ISecretSource secrets, Ti
                 ? socket
                 : await TlsTransport.ConnectAsync(socket, tls, alpn ?? tls.Alpn, secrets, config.ConnectTimeout, time).ConfigureAwait(false);
             host.Connected();
+            transport.Suspected = () => cluster.Suspect(host);
             return transport;
         }
         catch (TransportException e)

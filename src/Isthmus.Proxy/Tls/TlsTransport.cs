@@ -28,6 +28,8 @@ internal sealed class TlsTransport : Transport
 
     public override bool IsQuiet => _inner.IsQuiet;
 
+    public override Action? Suspected { get => _inner.Suspected; set => _inner.Suspected = value; }
+
     /// <summary>Handshakes as client.</summary>
     /// <exception cref="TransportException">The server refused, is not who it should be, or closed.</exception>
     public static ValueTask<TlsTransport> ConnectAsync(

@@ -114,9 +114,26 @@ internal sealed class LabRig : IAsyncDisposable
         process.StandardInput.Close();
         var output = process.StandardOutput.ReadToEndAsync();
         var errors = process.StandardError.ReadToEndAsync();
-        using var patience = new CancellationTokenSource(TimeSpan.FromMinutes(5));
-        await process.WaitForExitAsync(patience.Token);
+        // Longer than any limit of the commands themselves, so that they can say what they wait for.
+        using var patience = new CancellationTokenSource(TimeSpan.FromMinutes(6));
+        try
+        {
+            await process.WaitForExitAsync(patience.Token);
+        }
+        catch (OperationCanceledException)
+        {
+            // What it said so far tells where it hangs.
+            process.Kill();
+            Assert.Fail($"{Path.GetFileName(program)} {string.Join(' ', arguments)} did not end in time:\n{await SoFarAsync(output)}{await SoFarAsync(errors)}");
+        }
         return new(process.ExitCode, await output, await errors);
+    }
+
+    /// <summary>What came until now, also where a child that lives on holds the pipe.</summary>
+    private static async Task<string> SoFarAsync(Task<string> text)
+    {
+        await Task.WhenAny(text, Task.Delay(TimeSpan.FromSeconds(5), TestContext.Current.CancellationToken));
+        return text.IsCompletedSuccessfully ? text.Result : "(its output is held open by a child)\n";
     }
 
     private ProcessStartInfo Prepare(string program, string[] arguments, string? invokedAs)

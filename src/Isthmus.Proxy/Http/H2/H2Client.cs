@@ -11,20 +11,24 @@ internal sealed class H2Client : H2Connection, IPooledConnection
     private readonly ClusterState _cluster;
     private readonly Host _host;
     private readonly TimeProvider _time;
+    private readonly long _expiresAt;
     private readonly ByteReader _reader;
     private int _nextId = 1;
     private int _closed;
     private int _requests;
     private int _open;       // guarded by Guard
+    private readonly HashSet<H2UpstreamStream> _waiting = []; // guarded by itself
 
-    public H2Client(Transport transport, ClusterState cluster, Host host, TimeProvider time)
+    public H2Client(Transport transport, ClusterState cluster, Host host, TimeProvider time, long expiresAt)
         : base(transport)
     {
         _cluster = cluster;
         _host = host;
         _time = time;
+        _expiresAt = expiresAt;
         _reader = new ByteReader(transport);
         IdleSince = time.GetTimestamp();
+        transport.Suspected += Suspect;
         Greet(isClient: true);
         // Ends with the transport; it lets no exception out.
         _ = Task.Run(RunAsync);
@@ -34,7 +38,7 @@ internal sealed class H2Client : H2Connection, IPooledConnection
 
     public TlsPeer? Peer => Transport.Peer;
 
-    public bool IsQuiet => !IsClosing;
+    public bool IsQuiet => !IsClosing && _time.GetTimestamp() < _expiresAt;
 
     public long IdleSince { get; set; }
 
@@ -68,6 +72,24 @@ internal sealed class H2Client : H2Connection, IPooledConnection
             SendHeaders(stream, block, isLast);
             return stream;
         }
+    }
+
+    /// <summary>Streams whose request can be asked elsewhere are told when the host does not seem to hear.</summary>
+    public void Await(H2UpstreamStream stream)
+    {
+        lock (_waiting) _waiting.Add(stream);
+    }
+
+    public void Forget(H2UpstreamStream stream)
+    {
+        lock (_waiting) _waiting.Remove(stream);
+    }
+
+    private void Suspect()
+    {
+        H2UpstreamStream[] told;
+        lock (_waiting) told = [.. _waiting];
+        foreach (var stream in told) stream.Waiting?.OnSuspected(stream);
     }
 
     /// <summary>Gives the place back, and the stream if it came to one.</summary>
@@ -197,6 +219,8 @@ internal sealed class H2UpstreamStream(H2Client connection, bool isReused) : Ups
 
     public override async ValueTask ReceiveHeadAsync(ResponseHead into)
     {
+        var waits = Waiting is not null;
+        if (waits) connection.Await(this);
         try
         {
             await Stream.Head.Task.ConfigureAwait(false);
@@ -204,6 +228,10 @@ internal sealed class H2UpstreamStream(H2Client connection, bool isReused) : Ups
         catch (Exception e) when (e is TransportException or H2ConnectionException)
         {
             throw H2Stream.Translate(e);
+        }
+        finally
+        {
+            if (waits) connection.Forget(this);
         }
         into.Clear();
         into.Status = Stream.Response.Status;

@@ -29,9 +29,18 @@ public sealed class SilenceTests
         {
             var numbers = moment.Split(':', '@').Select(int.Parse).ToArray();
             clock.Now = TimeSpan.FromSeconds(numbers[0]);
-            last = silence.IsTooLong(new((uint)numbers[1], TimeSpan.FromSeconds(numbers[0] - numbers[2])));
+            last = silence.IsTooLong(new((uint)numbers[1], 0, TimeSpan.FromSeconds(numbers[0] - numbers[2])));
         }
         Assert.Equal(gone, last);
+    }
+
+    [Fact]
+    public void A_peer_is_suspected_once_in_each_silence()
+    {
+        var silence = new Silence(TimeProvider.System);
+        // Segments without an acknowledgement, and how often the first of them was sent again.
+        var told = ((uint, int)[])[(0, 0), (1, 1), (2, 2), (2, 3), (5, 4), (0, 0), (1, 0), (1, 3), (1, 5)];
+        Assert.Equal([false, false, false, true, false, false, false, true, false], told.Select(info => silence.IsSuspect(new(info.Item1, info.Item2, TimeSpan.Zero))));
     }
 
     [Fact]

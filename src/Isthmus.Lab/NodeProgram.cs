@@ -55,7 +55,7 @@ public static class NodeProgram
         using var network = new PodNetwork(cluster.Address);
         var images = ImageCatalogue.Standard;
         var capacity = NodeObject.Measure();
-        var events = new EventRecorder(api, settings.NodeName, time, random, log);
+        var events = new EventRecorder(api, settings.NodeName, time, log);
         var node = new NodeContext(settings, api, network, new AddressPool(settings.PodRange), images, events, reactor, probes, capacity,
             IdMap.Read(), IdMap.Read("/proc/self/gid_map"), random, time, log);
         using var end = CancellationTokenSource.CreateLinkedTokenSource(stop);

@@ -61,6 +61,7 @@ public sealed partial class LastKnownGood(SnapshotStore store, ClusterSet cluste
             {
                 await RestoreAsync().ConfigureAwait(false);
                 await TryAsync(DropAsync, stop).ConfigureAwait(false);
+                await TryAsync(store.SweepAsync, stop).ConfigureAwait(false);
                 await TryAsync(SaveAsync, stop).ConfigureAwait(false);
             }
         }

@@ -4,24 +4,38 @@ using Isthmus.Kubernetes.Objects;
 
 namespace Isthmus.ControlPlane.LastKnown;
 
-/// <summary>Keeps snapshots in ConfigMaps of the system namespace. Several control planes may write; each removes only what it wrote or found itself.</summary>
+/// <summary>
+/// Keeps snapshots in ConfigMaps of the system namespace. Several control planes may write: while a cluster is named, each removes only
+/// what it wrote or found itself.
+/// </summary>
 public sealed class SnapshotStore(KubeClient client, string ns, TimeProvider time)
 {
     /// <summary>A part that no index names may be one that another control plane is about to name.</summary>
     private static readonly TimeSpan LooseFor = TimeSpan.FromMinutes(10);
 
     private readonly Dictionary<string, HashSet<string>> _maps = new(StringComparer.Ordinal);
+    private IReadOnlyList<ConfigMap> _loose = [];
 
     public async Task<(IReadOnlyList<StoredSnapshot> Found, IReadOnlyList<(string Cluster, Problem Problem)> Problems)> LoadAsync(CancellationToken stop)
     {
         var maps = await client.ListAllAsync<ConfigMap>(Kinds.ConfigMap, ns, new ListOptions { LabelSelector = SnapshotMaps.Label }, stop).ConfigureAwait(false);
         var (found, problems, loose) = SnapshotMaps.Read(maps);
+        _loose = loose;
         _maps.Clear();
         foreach (var snapshot in found) _maps[snapshot.Cluster] = [.. snapshot.Maps];
         foreach (var (cluster, _) in problems) _maps.TryAdd(cluster, [SnapshotMaps.NameOf(cluster)]);
-        foreach (var part in loose.Where(part => time.GetUtcNow() - (part.Metadata.CreationTimestamp ?? DateTimeOffset.MinValue) > LooseFor))
-            await client.DeleteAsync(Kinds.ConfigMap, ns, part.Metadata.Name, stop).ConfigureAwait(false);
         return (found, problems);
+    }
+
+    /// <summary>Removes parts that nobody named in all that time: a control plane that was killed while it wrote left them.</summary>
+    public async Task SweepAsync(CancellationToken stop)
+    {
+        bool IsOld(ConfigMap part) => time.GetUtcNow() - (part.Metadata.CreationTimestamp ?? DateTimeOffset.MinValue) > LooseFor;
+        if (!_loose.Any(IsOld)) return;
+        // One with the same content may have been named meanwhile.
+        foreach (var part in _loose.Where(part => IsOld(part) && !_maps.Values.Any(names => names.Contains(part.Metadata.Name))))
+            await client.DeleteAsync(Kinds.ConfigMap, ns, part.Metadata.Name, stop).ConfigureAwait(false);
+        _loose = [.. _loose.Where(part => !IsOld(part))];
     }
 
     /// <summary>Clusters that have something here, whole or not.</summary>
@@ -57,12 +71,14 @@ public sealed class SnapshotStore(KubeClient client, string ns, TimeProvider tim
         }
     }
 
-    /// <summary>The index goes first: without it the parts are nothing.</summary>
+    /// <summary>The index goes first: without it the parts are nothing, whoever wrote them.</summary>
     public async Task DropAsync(string cluster, CancellationToken stop)
     {
         var index = SnapshotMaps.NameOf(cluster);
         await client.DeleteAsync(Kinds.ConfigMap, ns, index, stop).ConfigureAwait(false);
-        foreach (var name in _maps.GetValueOrDefault(cluster) ?? []) await client.DeleteAsync(Kinds.ConfigMap, ns, name, stop).ConfigureAwait(false);
+        var maps = await client.ListAllAsync<ConfigMap>(Kinds.ConfigMap, ns, new ListOptions { LabelSelector = SnapshotMaps.Label }, stop).ConfigureAwait(false);
+        foreach (var part in maps.Where(map => map.Metadata.Name.StartsWith($"{index}-", StringComparison.Ordinal)))
+            await client.DeleteAsync(Kinds.ConfigMap, ns, part.Metadata.Name, stop).ConfigureAwait(false);
         _maps.Remove(cluster);
     }
 }

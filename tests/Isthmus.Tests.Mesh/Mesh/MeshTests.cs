@@ -81,6 +81,17 @@ public sealed class MeshTests(MeshRig mesh) : IClassFixture<MeshRig>
     }
 
     [Fact]
+    public async Task An_injected_Pod_counts_with_its_sidecar_and_tells_its_story_in_order()
+    {
+        await mesh.LabAsync();
+        // The sidecar has requests and limits, the application has none.
+        Assert.Equal("Burstable", await mesh.KubectlAsync("cluster1", "-n sample get pods -l app=sleep -o jsonpath={.items[0].status.qosClass}"));
+        var pod = await mesh.KubectlAsync("cluster1", "-n sample get pods -l app=sleep -o jsonpath={.items[0].metadata.name}");
+        var story = await mesh.KubectlAsync("cluster1", $"-n sample get events --field-selector involvedObject.name={pod},source=kubelet -o jsonpath={{.items[*].reason}}");
+        Assert.Equal([.. Enumerable.Repeat((string[])["Pulled", "Created", "Started"], 3).SelectMany(part => part)], story.Split(' ').Where(reason => reason is "Pulled" or "Created" or "Started"));
+    }
+
+    [Fact]
     public async Task Services_of_other_names_ports_and_protocols_answer_across_clusters()
     {
         await ShopAsync();

@@ -47,8 +47,10 @@ internal sealed class ClusterObjects(SortedDictionary<string, string> objects)
     }
 
     /// <summary>Objects that only one side has, and those that say something else there; empty when both are alike.</summary>
-    internal string Differences(ClusterObjects other) => string.Join('\n',
-        Names.Union(other.Names).Order(StringComparer.Ordinal).Where(name => Text(name) != other.Text(name)).Select(name => $"{name}:\n  {Shown(name)}\n  {other.Shown(name)}"));
+    internal string Differences(ClusterObjects other) => string.Join('\n', Different(other).Select(name => $"{name}:\n  {Shown(name)}\n  {other.Shown(name)}"));
+
+    /// <summary>The names of those that <see cref="Differences"/> tells of.</summary>
+    internal IEnumerable<string> Different(ClusterObjects other) => Names.Union(other.Names).Order(StringComparer.Ordinal).Where(name => Text(name) != other.Text(name));
 
     internal ClusterObjects Without(params ReadOnlySpan<string> names)
     {

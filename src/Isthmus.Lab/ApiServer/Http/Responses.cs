@@ -65,6 +65,7 @@ internal static class Responses
         http.Response.ContentType = contentType;
         http.Response.ContentLength = body.Length + (newLine ? 1 : 0);
         if (http.Response.Headers.CacheControl.Count == 0) http.Response.Headers.CacheControl = "no-cache, private";
+        if (HttpMethods.IsHead(http.Request.Method)) return;
         var writer = http.Response.BodyWriter;
         System.Buffers.BuffersExtensions.Write(writer, body.Span);
         if (newLine) System.Buffers.BuffersExtensions.Write(writer, NewLine);

@@ -28,10 +28,11 @@ public sealed partial class ObjectRegistry(ApiServerContext context, IReadOnlyLi
         // Nodes register themselves with their status; everything else gets it from its controller.
         if (kind.Subresource("status") is not null && kind is not { Group: "", Plural: "nodes" }) o.Remove("status");
         kind.Strategy.Prune(o, null);
-        kind.Strategy.PrepareForCreate(o, request.Context);
         kind.Strategy.Default(o);
         var review = Review(request, "CREATE", o, null);
         o = await MutateAsync(review, stop);
+        // What it begins with depends on what admission made of it: the QoS class of a Pod on containers that were injected.
+        kind.Strategy.PrepareForCreate(o, request.Context);
         for (var attempt = 1; ; attempt++)
         {
             var generated = Complete(request, o);

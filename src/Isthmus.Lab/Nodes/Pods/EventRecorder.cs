@@ -10,13 +10,14 @@ using Microsoft.Extensions.Logging;
 namespace Isthmus.Lab.Nodes.Pods;
 
 /// <summary>Tells people what happens to their Pods: core/v1 Events, written in the background; repetitions are counted, not repeated.</summary>
-internal sealed partial class EventRecorder(INodeApi api, string nodeName, TimeProvider time, Random random, ILogger log)
+internal sealed partial class EventRecorder(INodeApi api, string nodeName, TimeProvider time, ILogger log)
 {
     private const int LongestQueue = 1000;
     private static readonly TimeSpan CountedFor = TimeSpan.FromMinutes(10);
 
     private readonly Channel<JsonObject> _queue = Channel.CreateBounded<JsonObject>(
         new BoundedChannelOptions(LongestQueue) { FullMode = BoundedChannelFullMode.DropOldest, SingleReader = true });
+    private long _lastMark;
     private readonly ConcurrentDictionary<string, (string Name, int Count, DateTimeOffset First)> _seen = new(StringComparer.Ordinal);
 
     /// <param name="container">The container concerned, or null for the whole Pod.</param>
@@ -25,8 +26,8 @@ internal sealed partial class EventRecorder(INodeApi api, string nodeName, TimeP
         var now = time.GetUtcNow();
         var key = $"{pod.Metadata.Uid}/{container?.Name}/{reason}/{message}";
         var seen = _seen.AddOrUpdate(key,
-            _ => (NewName(pod), 1, now),
-            (_, old) => now - old.First > CountedFor ? (NewName(pod), 1, now) : (old.Name, old.Count + 1, old.First));
+            _ => (NewName(pod, now), 1, now),
+            (_, old) => now - old.First > CountedFor ? (NewName(pod, now), 1, now) : (old.Name, old.Count + 1, old.First));
         if (_seen.Count > LongestQueue * 4) Forget(now);
         _queue.Writer.TryWrite(ToJson(pod, isWarning, reason, message, container, seen, now));
     }
@@ -79,9 +80,17 @@ internal sealed partial class EventRecorder(INodeApi api, string nodeName, TimeP
         };
     }
 
-    private string NewName(Pod pod)
+    /// <summary>Lists are in the order of names, and clients show events of one second as they are listed: names tell the time, and no two the same.</summary>
+    private string NewName(Pod pod, DateTimeOffset now)
     {
-        lock (random) return string.Create(CultureInfo.InvariantCulture, $"{pod.Metadata.Name}.{random.NextInt64():x16}");
+        long last, mark;
+        do
+        {
+            last = Interlocked.Read(ref _lastMark);
+            mark = Math.Max(last + 1, now.UtcTicks - DateTimeOffset.UnixEpoch.UtcTicks);
+        }
+        while (Interlocked.CompareExchange(ref _lastMark, mark, last) != last);
+        return string.Create(CultureInfo.InvariantCulture, $"{pod.Metadata.Name}.{mark:x16}");
     }
 
     private void Forget(DateTimeOffset now)

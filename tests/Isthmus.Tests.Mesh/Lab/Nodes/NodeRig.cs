@@ -41,7 +41,7 @@ internal sealed class NodeRig : IAsyncDisposable
             "rig", "rig-control-plane", address, state, AppContext.BaseDirectory, DotnetRoot(), Cidr.Parse("10.244.0.0/24"), IPAddress.Parse("10.96.0.10"), [state]);
         NodeDirectories.Prepare(settings);
         _probes = new ProbeRunner(_reactor, TimeProvider.System);
-        var events = new EventRecorder(api, settings.NodeName, TimeProvider.System, new Random(1), NullLogger.Instance);
+        var events = new EventRecorder(api, settings.NodeName, TimeProvider.System, NullLogger.Instance);
         Context = new(settings, api, new PodNetwork(address), new AddressPool(settings.PodRange), ImageCatalogue.Standard, events, _reactor, _probes,
             new NodeCapacity(2, 1 << 30), IdMap.Read(), IdMap.Read("/proc/self/gid_map"), new Random(2), TimeProvider.System, NullLogger.Instance);
         Pods = new(Context, _stop.Token);

@@ -18,6 +18,21 @@ public class ApiTests(RunningApiServer server) : IClassFixture<RunningApiServer>
         Assert.Equal(Version(created.Body), Version(again.Body));
     }
 
+    [Theory]
+    [InlineData("/healthz", 405)]
+    [InlineData("/api/v1/namespaces", 405)]
+    public async Task Heads_have_no_body_over_HTTP2(string path, int code)
+    {
+        // Two on one connection: bytes that do not belong there would break it.
+        for (var i = 0; i < 2; i++)
+        {
+            using var request = new HttpRequestMessage(HttpMethod.Head, path) { Version = global::System.Net.HttpVersion.Version20, VersionPolicy = HttpVersionPolicy.RequestVersionExact };
+            using var response = await server.Admin.SendAsync(request, TestContext.Current.CancellationToken);
+            Assert.Equal(code, (int)response.StatusCode);
+            Assert.Empty(await response.Content.ReadAsByteArrayAsync(TestContext.Current.CancellationToken));
+        }
+    }
+
     [Fact]
     public async Task A_stale_version_is_a_conflict_and_a_dry_run_changes_nothing()
     {

@@ -42,7 +42,7 @@ internal sealed class NonResourceEndpoint(ApiServerParts parts, DiscoveryDocumen
     {
         ["major"] = "1",
         ["minor"] = "32",
-        ["gitVersion"] = "v1.32.0+isthmus",
+        ["gitVersion"] = KubernetesVersion.Tagged,
         ["gitCommit"] = "",
         ["gitTreeState"] = "clean",
         ["buildDate"] = "1970-01-01T00:00:00Z",

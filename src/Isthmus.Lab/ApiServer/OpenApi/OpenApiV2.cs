@@ -23,7 +23,7 @@ internal static class OpenApiV2
         foreach (var kind in kinds) Named(paths, 2, Path(kind), PathItem(kind));
         return new WireWriter()
             .Text(1, "2.0")
-            .Message(2, new WireWriter().Text(1, "Kubernetes").Text(2, "v1.32.0"))
+            .Message(2, new WireWriter().Text(1, "Kubernetes").Text(2, KubernetesVersion.Text))
             .Message(8, paths)
             .Message(9, definitions)
             .ToArray();

@@ -17,7 +17,7 @@ internal static class OpenApiV3
         return new()
         {
             ["openapi"] = "3.0.0",
-            ["info"] = new JsonObject { ["title"] = "Kubernetes", ["version"] = "v1.32.0" },
+            ["info"] = new JsonObject { ["title"] = "Kubernetes", ["version"] = KubernetesVersion.Text },
             ["paths"] = paths,
             ["components"] = new JsonObject { ["schemas"] = Schemas(kinds) },
         };

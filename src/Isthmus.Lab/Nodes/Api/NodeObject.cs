@@ -16,7 +16,6 @@ internal sealed partial class NodeObject(KubeClient client, ClusterSettings clus
 {
     private const string LeaseNamespace = "kube-node-lease";
     private const int LeaseSeconds = 40, MostPods = 110;
-    private const string KubernetesVersion = "v1.32.13";
     private static readonly TimeSpan Heartbeat = TimeSpan.FromSeconds(10);
     private static readonly TimeSpan StatusEvery = TimeSpan.FromMinutes(5);
     private static readonly TimeSpan Retry = TimeSpan.FromMilliseconds(200);
@@ -133,8 +132,8 @@ internal sealed partial class NodeObject(KubeClient client, ClusterSettings clus
         ["kernelVersion"] = Read("/proc/sys/kernel/osrelease"),
         ["osImage"] = OsImage(),
         ["containerRuntimeVersion"] = "isthmus://0.1.0",
-        ["kubeletVersion"] = KubernetesVersion,
-        ["kubeProxyVersion"] = KubernetesVersion,
+        ["kubeletVersion"] = KubernetesVersion.Tagged,
+        ["kubeProxyVersion"] = KubernetesVersion.Tagged,
         ["operatingSystem"] = "linux",
         ["architecture"] = Architecture,
     };

@@ -1,0 +1,79 @@
+using System.Diagnostics;
+using System.Text;
+using Isthmus.Tests.Architecture;
+using Xunit;
+
+namespace Isthmus.Tests.Commands;
+
+/// <summary>The launcher in a directory of its own, with a <c>dotnet</c> whose build ends when the test says so.</summary>
+public sealed class LauncherTests : IDisposable
+{
+    private const string Announcement = "isthmus: building, once per change; one to two minutes the first time ...";
+
+    private readonly string _directory = Directory.CreateTempSubdirectory("isthmus-launcher-").FullName;
+
+    public LauncherTests()
+    {
+        Directory.CreateDirectory(Path.Combine(_directory, "src"));
+        File.Copy(Path.Combine(Repository.Root, "isthmus"), Path.Combine(_directory, "isthmus"));
+        Executable("bin/dotnet", """
+            #!/bin/sh
+            [ "$1" = build ] || { echo "runs $2"; exit; }
+            while [ ! -e "$ROOT/built" ] && [ ! -e "$ROOT/broken" ]; do sleep 0.05; done
+            [ ! -e "$ROOT/broken" ] || { echo "error CS1002"; exit 1; }
+            """);
+        File.WriteAllText(Path.Combine(_directory, "global.json"), "");
+        File.WriteAllText(Path.Combine(_directory, "Directory.Build.props"), "");
+    }
+
+    public void Dispose() => Directory.Delete(_directory, recursive: true);
+
+    [Fact]
+    public async Task A_pipe_gets_one_line_about_the_build()
+    {
+        Touch("built");
+        using var process = Start(Path.Combine(_directory, "isthmus"), "version");
+        var error = process.StandardError.ReadToEndAsync(TestContext.Current.CancellationToken);
+        Assert.Equal("runs version\n", await process.StandardOutput.ReadToEndAsync(TestContext.Current.CancellationToken));
+        Assert.Equal($"{Announcement}\n", await error);
+    }
+
+    [Theory]
+    [InlineData("built", "runs version")]
+    [InlineData("broken", "error CS1002")]
+    public async Task A_terminal_sees_that_the_build_goes_on_and_nothing_of_it_stays(string end, string said)
+    {
+        using var process = Start("script", "-qec", $"{Path.Combine(_directory, "isthmus")} version", "/dev/null");
+        var output = new StringBuilder();
+        var buffer = new char[1024];
+        while (!output.ToString().Contains("\r1 s", StringComparison.Ordinal))
+        {
+            var read = await process.StandardOutput.ReadAsync(buffer, TestContext.Current.CancellationToken);
+            Assert.True(read > 0, output.ToString());
+            output.Append(buffer, 0, read);
+        }
+        Touch(end);
+        output.Append(await process.StandardOutput.ReadToEndAsync(TestContext.Current.CancellationToken));
+        var screen = new TerminalScreen(100);
+        screen.Write(output.ToString());
+        Assert.Equal([Announcement, said], screen.Lines.Take(2));
+    }
+
+    private Process Start(string program, params string[] arguments)
+    {
+        var start = new ProcessStartInfo(program, arguments) { RedirectStandardOutput = true, RedirectStandardError = true, RedirectStandardInput = true };
+        start.Environment["PATH"] = $"{Path.Combine(_directory, "bin")}:{Environment.GetEnvironmentVariable("PATH")}";
+        start.Environment["ROOT"] = _directory;
+        return Process.Start(start)!;
+    }
+
+    private void Executable(string name, string text)
+    {
+        var file = Path.Combine(_directory, name);
+        Directory.CreateDirectory(Path.GetDirectoryName(file)!);
+        File.WriteAllText(file, text);
+        File.SetUnixFileMode(file, UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute);
+    }
+
+    private void Touch(string name) => File.WriteAllText(Path.Combine(_directory, name), "");
+}

@@ -6,7 +6,7 @@ namespace Isthmus.Commands;
 /// <summary>A plan for people: one line for each part of a cluster, or one for each object that differs.</summary>
 internal static class MeshPlanTable
 {
-    private const int MostNamed = 3;
+    private const int LongestNames = 70;
 
     internal static void Show(MeshSpec mesh, MeshPlan plan)
     {
@@ -42,9 +42,14 @@ internal static class MeshPlanTable
         foreach (var note in plan.Notes) Console.WriteLine($"Note: {note}.");
     }
 
-    private static string Objects(IReadOnlyList<Change> changes) => changes.Count <= MostNamed
-        ? string.Join(", ", changes.Select(change => change.Object))
-        : string.Join(", ", changes.GroupBy(change => change.Object.Split(' ')[0]).Select(kind => kind.Count() == 1 ? kind.First().Object : $"{kind.Count()} × {kind.Key}"));
+    /// <summary>As many names as fit into a line beside the other columns, Deployments first: they tell best what the others are for.</summary>
+    internal static string Objects(IReadOnlyList<Change> changes)
+    {
+        string[] names = [.. changes.Select(change => change.Object).OrderBy(name => !name.StartsWith("Deployment ", StringComparison.Ordinal))];
+        var named = 1;
+        for (var length = names[0].Length; named < names.Length && (length += ", ".Length + names[named].Length) <= LongestNames;) named++;
+        return string.Join(", ", names[..named]) + (named == names.Length ? "" : string.Create(CultureInfo.InvariantCulture, $" and {names.Length - named} more"));
+    }
 
     private static string Place(string cluster) => cluster.Length == 0 ? "(files)" : cluster;
 

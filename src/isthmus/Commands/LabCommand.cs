@@ -25,7 +25,7 @@ internal static class LabCommand
         // Without a terminal nobody can answer: what was asked for is done.
         Func<string, CancellationToken, Task<bool>>? ask = yes || Console.IsInputRedirected ? null : Question.AskAsync;
         return new(LabHome.Locate(Environment.GetEnvironmentVariable), Environment.GetEnvironmentVariable, ask,
-            text => Console.Error.WriteLine($"isthmus lab: {text}"), TimeProvider.System);
+            text => Console.Error.WriteLine($"{(Terminal.CanErase && !Console.IsErrorRedirected ? Terminal.EraseLine : "")}isthmus lab: {text}"), TimeProvider.System);
     }
 
     /// <summary>Reads <c>cluster1=A,cluster2=B</c>.</summary>

@@ -1,47 +1,55 @@
 using System.Globalization;
 using Isthmus.Lab.Supervisor;
-using Spectre.Console;
 
 namespace Isthmus.Commands;
 
-/// <summary>Shows what a lab is doing: a live table on a terminal, one line for each finished step elsewhere.</summary>
-internal static class LabProgress
+/// <summary>Shows what a lab is doing: one line for each finished step and, on a terminal, a last one for those under way, the only one that is ever written again.</summary>
+/// <param name="whole">What is shown for steps that belong to no cluster.</param>
+/// <param name="width">Columns of the terminal. Null: it is none.</param>
+internal sealed class LabProgress(TextWriter output, string whole, Func<int>? width)
 {
-    /// <param name="whole">What is shown for steps that belong to no cluster.</param>
+    private const string Cut = "…";
+    private readonly List<LabStep> _underWay = [];
+
     internal static async Task RunAsync(Func<Action<LabStep>, Task> work, string whole = "lab")
     {
-        if (Console.IsOutputRedirected || !AnsiConsole.Profile.Capabilities.Ansi)
+        var progress = new LabProgress(Console.Out, whole, Terminal.CanErase ? () => Terminal.Width : null);
+        try
         {
-            await work(step =>
-            {
-                if (step.IsDone) Console.WriteLine($"{Place(step, whole),-12} {step.Text,-34} {Seconds(step)}");
-            });
-            return;
+            await work(progress.Show);
         }
-        var table = new Table().Border(TableBorder.None).HideHeaders().AddColumns("", "", "");
-        var rows = new Dictionary<(string, string), int>();
-        await AnsiConsole.Live(table).StartAsync(async context =>
+        finally
         {
-            // Steps of several clusters arrive from one connection, one after the other.
-            await work(step =>
-            {
-                var mark = step.IsDone ? "[green]✔[/]" : "[yellow]…[/]";
-                var cells = new[] { $"{mark} {Markup.Escape(Place(step, whole))}", Markup.Escape(step.Text), step.IsDone ? Seconds(step) : "" };
-                if (rows.TryGetValue((step.Cluster, step.Text), out var row))
-                {
-                    for (var i = 0; i < cells.Length; i++) table.UpdateCell(row, i, cells[i]);
-                }
-                else
-                {
-                    rows[(step.Cluster, step.Text)] = table.Rows.Count;
-                    table.AddRow(cells);
-                }
-                context.Refresh();
-            });
-        });
+            progress.End();
+        }
     }
 
-    private static string Place(LabStep step, string whole) => step.Cluster.Length == 0 ? whole : step.Cluster;
+    /// <summary>Called by one at a time: steps of several clusters arrive one after the other.</summary>
+    internal void Show(LabStep step)
+    {
+        _underWay.RemoveAll(other => (other.Cluster, other.Text) == (step.Cluster, step.Text));
+        if (!step.IsDone) _underWay.Add(step);
+        var done = step.IsDone ? $"{Place(step),-12} {step.Text,-34} {Seconds(step)}\n" : "";
+        output.Write(width is null ? done : $"{Terminal.EraseLine}{(step.IsDone ? "✔ " : "")}{done}{UnderWay(width())}");
+        output.Flush();
+    }
+
+    /// <summary>Leaves the finished steps, and the cursor below them.</summary>
+    internal void End()
+    {
+        if (width is not null && _underWay.Count > 0) output.Write(Terminal.EraseLine);
+        output.Flush();
+    }
+
+    /// <summary>Must fit into one line: of one that the terminal broke into two, only the last could be erased.</summary>
+    private string UnderWay(int columns)
+    {
+        if (_underWay.Count == 0) return "";
+        var text = $"… {string.Join(", ", _underWay.Select(step => $"{Place(step)} {step.Text}"))}";
+        return text.Length < columns ? text : text[..Math.Max(0, columns - 1 - Cut.Length)] + Cut;
+    }
+
+    private string Place(LabStep step) => step.Cluster.Length == 0 ? whole : step.Cluster;
 
     private static string Seconds(LabStep step) => string.Create(CultureInfo.InvariantCulture, $"{step.Milliseconds / 1000:0.00} s");
 }

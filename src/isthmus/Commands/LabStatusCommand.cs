@@ -22,12 +22,9 @@ internal static class LabStatusCommand
             if (format is not ("table" or "json" or "yaml")) throw new ProblemException("--output", $"'{format}' is unknown", "give table, json or yaml");
             var control = LabCommand.Control(yes: true);
             var status = control.Client.FindSupervisor() is null ? Stopped(control) : await control.Client.StatusAsync(stop);
-            Console.Write(format switch
-            {
-                "json" => Json(status),
-                "yaml" => YamlText.Print(status),
-                _ => Table(status),
-            });
+            if (format == "json") Console.Write(Json(status));
+            else if (format == "yaml") Console.Write(YamlText.Print(status));
+            else Show(status);
             return 0;
         });
         return command;
@@ -53,20 +50,22 @@ internal static class LabStatusCommand
         return System.Text.Encoding.UTF8.GetString(buffer.ToArray()) + "\n";
     }
 
-    private static string Table(JsonNode status)
+    private static void Show(JsonNode status)
     {
         var clusters = status["clusters"] as JsonArray ?? [];
-        if (clusters.Count == 0) return (bool?)status["running"] == true ? "The lab runs, without clusters.\n" : "There is no lab. Start one with: isthmus lab up\n";
-        string[] columns = ["NAME", "CONTEXT", "STATE", "SERVER", "NETWORK", "POD RANGE", "LOAD BALANCER POOL", "PODS", "PIDS"];
-        var rows = clusters.Select(cluster => (string[])[
-            Text(cluster, "name"), Text(cluster, "context"), Text(cluster, "state"), Text(cluster, "server"), Text(cluster, "network"),
-            Text(cluster, "podRange"), Text(cluster, "loadBalancerPool"), Text(cluster, "pods"), $"{Text(cluster, "apiServerPid")},{Text(cluster, "nodePid")}"]).Prepend(columns).ToList();
-        var widths = columns.Select((_, i) => rows.Max(row => row[i].Length)).ToArray();
-        var lines = rows.Select(row => string.Join("   ", row.Select((cell, i) => cell.PadRight(widths[i]))).TrimEnd());
-        var summary = (bool?)status["running"] == true
+        if (clusters.Count == 0)
+        {
+            Console.WriteLine((bool?)status["running"] == true ? "The lab runs, without clusters." : "There is no lab. Start one with: isthmus lab up");
+            return;
+        }
+        Console.WriteLine((bool?)status["running"] == true
             ? $"Lab: {status["mode"]}, proxy {status["proxy"]}, state in {status["home"]}"
-            : $"The lab is not running (its supervisor ended); its state is in {status["home"]}. Resume it with 'isthmus lab up' or remove it with 'isthmus lab down'.";
-        return $"{summary}\n{string.Join('\n', lines)}\n";
+            : $"The lab is not running (its supervisor ended); its state is in {status["home"]}. Resume it with 'isthmus lab up' or remove it with 'isthmus lab down'.");
+        TextTable.Write(["NAME", "CONTEXT", "STATE", "SERVER", "NETWORK", "POD RANGE", "LOAD BALANCER POOL", "PODS", "PIDS"], [.. clusters.Select(cluster => (string[])
+        [
+            Text(cluster, "name"), Text(cluster, "context"), Text(cluster, "state"), Text(cluster, "server"), Text(cluster, "network"),
+            Text(cluster, "podRange"), Text(cluster, "loadBalancerPool"), Text(cluster, "pods"), $"{Text(cluster, "apiServerPid")},{Text(cluster, "nodePid")}",
+        ])]);
     }
 
     private static string Text(JsonNode? cluster, string field) => cluster?[field]?.ToString() is { Length: > 0 } text ? text : "-";

@@ -35,8 +35,11 @@ internal static class LabUpCommand
             if (mesh is not null)
             {
                 var limit = Duration.Parse(line.GetValue(Timeout)!, Timeout.Name);
-                using var links = await MeshInput.OpenAsync(mesh, line.GetValue(GlobalOptions.Kubeconfig), stop);
-                await MeshCommand.UpAsync(mesh, links, new(limit), _ => Task.FromResult(true), stop);
+                await Interruption.TellAsync(async () =>
+                {
+                    using var links = await MeshInput.OpenAsync(mesh, line.GetValue(GlobalOptions.Kubeconfig), stop);
+                    return await MeshCommand.UpAsync(mesh, links, new(limit), _ => Task.FromResult(true), stop);
+                }, () => "The clusters stay up, with what was made of the mesh. Run the command again to go on, or remove everything with 'isthmus lab down'.", Console.Error, stop);
                 Console.WriteLine($"Its file: {mesh.Source}");
             }
             var extra = control.State.Clusters.Select(cluster => cluster.Name).Except(requests.Select(request => request.Name)).ToList();

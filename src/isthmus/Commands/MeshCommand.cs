@@ -33,7 +33,7 @@ internal static class MeshCommand
             output.Write(line, () => plan.ToJson(mesh), () =>
             {
                 MeshPlanTable.Show(mesh, plan);
-                Console.WriteLine(plan.IsEmpty ? "Nothing to do: the clusters are as the file says." : $"{plan.Changes.Count} changes. To make them: isthmus mesh up -f {line.GetValue(file)}");
+                Console.WriteLine(plan.IsEmpty ? "Nothing to do: the clusters are as the file says." : $"{plan.Changes.Count} changes, all of them with -o yaml. To make them: isthmus mesh up -f {line.GetValue(file)}");
             });
             return 0;
         });
@@ -67,11 +67,13 @@ internal static class MeshCommand
             NobodyToAsk(line, file, yes);
             var mesh = MeshInput.Read(line.GetValue(file)!);
             using var links = await MeshInput.OpenAsync(mesh, line.GetValue(GlobalOptions.Kubeconfig), stop);
-            return await UpAsync(mesh, links, new(limit, TakesOver: line.GetValue(takeOver)), async plan =>
+            var agreed = false;
+            return await Interruption.TellAsync(() => UpAsync(mesh, links, new(limit, TakesOver: line.GetValue(takeOver)), async plan =>
             {
                 MeshPlanTable.Show(mesh, plan);
-                return plan.IsEmpty || line.GetValue(yes) || await Question.AskAsync($"{plan.Changes.Count} changes will be made to {string.Join(", ", mesh.Clusters.Select(cluster => cluster.Context))}. Proceed?", stop);
-            }, stop);
+                return agreed = plan.IsEmpty || line.GetValue(yes) || await Question.AskAsync($"{plan.Changes.Count} changes will be made to {string.Join(", ", mesh.Clusters.Select(cluster => cluster.Context))}. Proceed?", stop);
+            }, stop), () => !agreed ? "Nothing was changed."
+                : $"What was made so far stays. Run the command again to go on, or take it away with 'isthmus mesh down -f {line.GetValue(file)}'.", Console.Error, stop);
         });
         return command;
     }
@@ -91,15 +93,7 @@ internal static class MeshCommand
         }
         // The time that a person takes to answer is not ours.
         begun += TimeProvider.System.GetTimestamp() - asked;
-        try
-        {
-            await MeshSteps.RunAsync(progress => new MeshRun(design, links, plan, settings, progress, TimeProvider.System).RunAsync(stop));
-        }
-        catch (OperationCanceledException) when (stop.IsCancellationRequested)
-        {
-            await Console.Error.WriteLineAsync("What was made so far stays. Run the command again to go on, or take it away with 'isthmus mesh down'.");
-            throw;
-        }
+        await MeshSteps.RunAsync(progress => new MeshRun(design, links, plan, settings, progress, TimeProvider.System).RunAsync(stop));
         Console.WriteLine(string.Create(CultureInfo.InvariantCulture, $"✔ Mesh {mesh.Name} is as the file says ({TimeProvider.System.GetElapsedTime(begun).TotalSeconds:0.0} s)"));
         return 0;
     }

@@ -1,6 +1,7 @@
 using System.CommandLine;
 using System.Globalization;
 using Isthmus.Core.Problems;
+using Isthmus.Lab.Supervisor;
 using Isthmus.Operate.MeshFile;
 using Isthmus.Quickstart;
 
@@ -10,6 +11,7 @@ namespace Isthmus.Commands;
 internal static class QuickstartCommand
 {
     private const int CallsPerCluster = 20;
+    private const int PathColumn = 4;
     private static readonly TimeSpan Patience = TimeSpan.FromMinutes(5);
 
     internal static Command Build()
@@ -22,8 +24,11 @@ internal static class QuickstartCommand
             var control = LabCommand.Control(line.GetValue(yes));
             var mesh = LabMesh.Write(control.Client.Home, Topologies.Write("multi-primary-multi-network", 2, QuickstartMesh.Install()));
             await LabProgress.RunAsync(onStep => control.UpAsync(new(LabMesh.Requests(mesh), MustBeNew: false, Wait: false, line.GetValue(GlobalOptions.Kubeconfig), MakeCurrent: true), onStep, stop));
-            using var links = await MeshInput.OpenAsync(mesh, line.GetValue(GlobalOptions.Kubeconfig), stop);
-            return await RunAsync(mesh, links, begun, stop);
+            return await Interruption.TellAsync(async () =>
+            {
+                using var links = await MeshInput.OpenAsync(mesh, line.GetValue(GlobalOptions.Kubeconfig), stop);
+                return await RunAsync(mesh, links, begun, stop);
+            }, () => "The clusters stay up, with what was made of the mesh. Run 'isthmus quickstart' again to go on, or remove everything with 'isthmus lab down'.", Console.Error, stop);
         });
         return command;
     }
@@ -37,9 +42,12 @@ internal static class QuickstartCommand
         // The first answers say more than the control planes could.
         var settings = new MeshRunSettings(Patience, (link, stopped) => samples.DeploySamplesAsync(link.Name, stopped), AwaitWatches: false);
         await MeshSteps.RunAsync(progress => new MeshRun(design, links, plan, settings, progress, TimeProvider.System).RunAsync(stop));
-        await StepAsync("helloworld and sleep", () => samples.ReadyAsync(stop));
-        await StepAsync("first answers from both clusters", () => FirstAnswersAsync(samples, clusters, stop));
-        Console.WriteLine(Line("everything", TimeProvider.System.GetElapsedTime(begun)));
+        await LabProgress.RunAsync(async onStep =>
+        {
+            await StepAsync("helloworld and sleep", () => samples.ReadyAsync(stop), onStep);
+            await StepAsync("first answers from both clusters", () => FirstAnswersAsync(samples, clusters, stop), onStep);
+            onStep(new("", "everything", TimeProvider.System.GetElapsedTime(begun).TotalMilliseconds, true));
+        }, whole: "mesh");
         Console.WriteLine();
         var complete = await ShowAsync(samples, clusters, stop);
         Console.WriteLine("""
@@ -54,16 +62,13 @@ internal static class QuickstartCommand
         return complete ? 0 : 1;
     }
 
-    private static async Task StepAsync(string text, Func<Task> work)
+    private static async Task StepAsync(string text, Func<Task> work, Action<LabStep> onStep)
     {
         var begun = TimeProvider.System.GetTimestamp();
-        if (!Console.IsOutputRedirected) Console.Write($"… {text}\r");
+        onStep(new("", text, 0, false));
         await work();
-        Console.WriteLine(Line(text, TimeProvider.System.GetElapsedTime(begun)));
+        onStep(new("", text, TimeProvider.System.GetElapsedTime(begun).TotalMilliseconds, true));
     }
-
-    private static string Line(string text, TimeSpan took) =>
-        string.Create(CultureInfo.InvariantCulture, $"{(Console.IsOutputRedirected ? "" : "\e[K✔ ")}{"mesh",-12} {text,-34} {took.TotalSeconds:0.00} s");
 
     /// <summary>Asks until each cluster has heard of every version: endpoints of the other cluster take a moment to arrive.</summary>
     private static async Task FirstAnswersAsync(QuickstartMesh mesh, List<QuickstartCluster> clusters, CancellationToken stop)
@@ -92,11 +97,13 @@ internal static class QuickstartCommand
 
     private static async Task<bool> ShowAsync(QuickstartMesh mesh, List<QuickstartCluster> clusters, CancellationToken stop)
     {
-        var answers = await Task.WhenAll(clusters.Select(cluster => mesh.CallAsync(cluster, CallsPerCluster, CallEvidence.Agent(cluster.Name), stop)));
+        // The logs still have the calls of earlier runs.
+        var run = TimeProvider.System.GetUtcNow().ToUnixTimeMilliseconds();
+        var answers = await Task.WhenAll(clusters.Select(cluster => mesh.CallAsync(cluster, CallsPerCluster, CallEvidence.Agent(cluster.Name, run), stop)));
         var logs = await Task.WhenAll(clusters.Select(cluster => mesh.LogsAsync(cluster, stop)));
-        var rows = clusters.SelectMany(cluster => CallEvidence.Rows(cluster.Name, logs)).ToList();
+        var rows = clusters.SelectMany(cluster => CallEvidence.Rows(cluster.Name, run, logs)).ToList();
         TextTable.Write(["FROM", "ANSWERED BY", "IN", "CALLS", "PATH", "CALLER SEEN BY THE CALLEE"], [.. rows.Select(row => (string[])
-            [row.From, row.Version, row.In, row.Calls.ToString(CultureInfo.InvariantCulture), row.Path, row.Caller])]);
+            [row.From, row.Version, row.In, row.Calls.ToString(CultureInfo.InvariantCulture), row.Path, row.Caller])], mayCut: PathColumn);
         Console.WriteLine();
         var complete = true;
         foreach (var (cluster, text) in clusters.Zip(answers))

@@ -1,21 +1,52 @@
 namespace Isthmus.Commands;
 
-/// <summary>Columns parted by spaces, as kubectl and istioctl print them: easy to read, and to cut with awk.</summary>
+/// <summary>
+/// Columns parted by spaces, as kubectl and istioctl print them: easy to read, and to cut with awk. Rows that are too wide for a terminal
+/// go on in a second line, and break between two columns; in a file or pipe each row is one line.
+/// </summary>
 internal static class TextTable
 {
     private const int Gap = 5;
+    private const int NarrowGap = 2;
+    private const string Indent = "    ";
+    private const string Cut = "…";
 
-    internal static void Write(string[] header, IReadOnlyList<string[]> rows)
+    /// <summary>What is left of a column that may be cut, at the least, to have a row in one line.</summary>
+    private const int Readable = 35;
+
+    /// <param name="mayCut">A column that may lose its end, where that makes rows fit.</param>
+    internal static void Write(string[] header, IReadOnlyList<string[]> rows, int? mayCut = null) => Write(Console.Out, Terminal.Width, header, rows, mayCut);
+
+    internal static void Write(TextWriter output, int terminal, string[] header, IReadOnlyList<string[]> rows, int? mayCut = null)
     {
-        var widths = header.Select((title, column) => rows.Select(row => row[column].Length).Append(title.Length).Max() + Gap).ToArray();
-        Line(header);
-        foreach (var row in rows) Line(row);
+        var widths = header.Select((title, column) => rows.Select(row => row[column].Length).Append(title.Length).Max()).ToArray();
+        var gap = Total(Gap) <= terminal ? Gap : NarrowGap;
+        if (mayCut is { } cut && Total(gap) > terminal)
+        {
+            var fits = widths[cut] - (Total(gap) - terminal);
+            widths[cut] = fits >= Readable ? fits : Math.Clamp(terminal - Indent.Length, 1, widths[cut]);
+        }
+        foreach (var row in rows.Prepend(header)) Line(row);
+
+        int Total(int between) => widths.Sum() + between * (widths.Length - 1);
 
         void Line(string[] cells)
         {
-            var last = cells.Length - 1;
-            for (var column = 0; column < last; column++) Console.Write(cells[column].PadRight(widths[column]));
-            Console.WriteLine(cells[last]);
+            var line = "";
+            var position = 0;
+            for (var column = 0; column < cells.Length; column++)
+            {
+                if (position > 0 && position + widths[column] > terminal)
+                {
+                    output.WriteLine(line.TrimEnd());
+                    line = Indent;
+                    position = Indent.Length;
+                }
+                line += (cells[column].Length <= widths[column] ? cells[column] : cells[column][..(widths[column] - Cut.Length)] + Cut).PadRight(widths[column] + gap);
+                position += widths[column] + gap;
+            }
+            // The second line of a row may have nothing in it, for example no message.
+            if (!string.IsNullOrWhiteSpace(line)) output.WriteLine(line.TrimEnd());
         }
     }
 }

@@ -1,3 +1,4 @@
+using System.Globalization;
 using System.Text.RegularExpressions;
 
 namespace Isthmus.Quickstart;
@@ -18,18 +19,18 @@ internal sealed record ClusterLogs(string Cluster, IReadOnlyList<(string Version
 /// <summary>Puts together what the logs say about the calls of one caller: evidence, not configuration.</summary>
 internal static partial class CallEvidence
 {
-    /// <summary>The user agent by which the counted calls from a cluster are found again.</summary>
-    internal static string Agent(string cluster) => $"isthmus-quickstart/{cluster}";
+    /// <summary>The user agent by which the calls that one run makes from a cluster are found again.</summary>
+    internal static string Agent(string cluster, long run) => string.Create(CultureInfo.InvariantCulture, $"isthmus-quickstart/{cluster}/{run}");
 
     /// <summary>The user agent of calls that only wait for the mesh to be ready.</summary>
     internal const string WaitingAgent = "isthmus-quickstart-waiting";
 
-    internal static IReadOnlyList<CallRow> Rows(string caller, IReadOnlyList<ClusterLogs> logs)
+    internal static IReadOnlyList<CallRow> Rows(string caller, long run, IReadOnlyList<ClusterLogs> logs)
     {
         var rows =
             from cluster in logs
             from call in cluster.Callees
-            where call.Line.UserAgent == Agent(caller)
+            where call.Line.UserAgent == Agent(caller, run)
             group call by (call.Version, cluster.Cluster, Path: Path(caller, cluster, call.Line), call.Line.Peer) into way
             orderby way.Key.Version, way.Key.Path
             select new CallRow(caller, way.Key.Version, way.Key.Cluster, way.Count(), way.Key.Path, way.Key.Peer);

@@ -17,9 +17,7 @@ public enum RootKind
 /// <param name="Entrypoint">What runs before the arguments; a container's <c>command</c> replaces it.</param>
 /// <param name="Arguments">Arguments when the container gives none.</param>
 /// <param name="User">The user when the Pod names none.</param>
-/// <param name="Summary">What it is, for people who asked for an image that is not there.</param>
-public sealed record Image(
-    string Pattern, RootKind Root, ValueList<string> Entrypoint, ValueList<string> Arguments, string Summary)
+public sealed record Image(string Pattern, RootKind Root, ValueList<string> Entrypoint, ValueList<string> Arguments)
 {
     public ValueMap<string> Environment { get; init; }
 

@@ -24,11 +24,10 @@ public sealed class ImageCatalogue(ValueList<Image> images)
         return byPattern;
     }
 
-    /// <summary>Says that an image is not there and what is.</summary>
+    /// <summary>Says that an image is not there and what is; the remedy comes first, because Events are cut after 1,024 characters.</summary>
     public string Missing(string asked) =>
-        $"image \"{asked}\" is not in the lab's catalogue, and the lab pulls nothing. It has: "
-        + string.Join("; ", images.Select(image => $"{image.Pattern} ({image.Summary})"))
-        + $". To run a program of this machine use image {OwnImages.MachineRoot} with a command.";
+        $"image \"{asked}\" is not in the lab's catalogue, and the lab pulls nothing. To run a program of this machine use image {OwnImages.MachineRoot} "
+        + $"with a command. The catalogue: {string.Join(", ", images.Select(image => image.Pattern))}";
 
     /// <summary>An id in the form of a repository digest. Tags of one image are the same program.</summary>
     public static string IdOf(Image image)

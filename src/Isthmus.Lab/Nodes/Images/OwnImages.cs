@@ -23,12 +23,12 @@ public static class OwnImages
 
     public static ValueList<Image> All { get; } =
     [
-        new("isthmus.internal/isthmus", RootKind.Runtime, Program, [], "every program of this build"),
-        new("*/proxyv2", RootKind.Runtime, Program, [], "our proxy"),
-        new("*/pilot", RootKind.Runtime, Program, [], "our control plane"),
-        new("*/coredns", RootKind.Runtime, [.. Program, "dns"], [], "our DNS server"),
-        new("docker.io/coredns/coredns", RootKind.Runtime, [.. Program, "dns"], [], "our DNS server"),
-        new("*/coredns-plugin", RootKind.Runtime, [.. Program, "coredns-plugin"], [], "our istio-coredns-plugin"),
-        new(MachineRoot, RootKind.Machine, [], ["/bin/sh"], "the machine's own programs, read-only: give a command"),
+        new("isthmus.internal/isthmus", RootKind.Runtime, Program, []),
+        new("*/proxyv2", RootKind.Runtime, Program, []),
+        new("*/pilot", RootKind.Runtime, Program, []),
+        new("*/coredns", RootKind.Runtime, [.. Program, "dns"], []),
+        new("docker.io/coredns/coredns", RootKind.Runtime, [.. Program, "dns"], []),
+        new("*/coredns-plugin", RootKind.Runtime, [.. Program, "coredns-plugin"], []),
+        new(MachineRoot, RootKind.Machine, [], ["/bin/sh"]),
     ];
 }

@@ -10,11 +10,11 @@ public static class SampleImages
 
     public static ValueList<Image> All { get; } =
     [
-        Sample("docker.io/istio/examples-helloworld-v1", "helloworld", "v1", "answers on 5000"),
-        Sample("docker.io/istio/examples-helloworld-v2", "helloworld", "v2", "answers on 5000"),
-        Sample("*/httpbin", "httpbin", "", "request echo on 80"),
-        Sample("docker.io/istio/tcp-echo-server", "tcp-echo", "", "lines come back with a prefix"),
-        Sample("docker.io/mccutchen/go-httpbin", "httpbin", "", "request echo on 80"),
+        Sample("docker.io/istio/examples-helloworld-v1", "helloworld", "v1"),
+        Sample("docker.io/istio/examples-helloworld-v2", "helloworld", "v2"),
+        Sample("*/httpbin", "httpbin", ""),
+        Sample("docker.io/istio/tcp-echo-server", "tcp-echo", ""),
+        Sample("docker.io/mccutchen/go-httpbin", "httpbin", ""),
         Shell("docker.io/curlimages/curl", ["curl"]) with { User = CurlUser },
         Shell("docker.io/governmentpaas/curl-ssl", []),
         Shell("docker.io/tutum/curl", []),
@@ -22,12 +22,12 @@ public static class SampleImages
         Shell("docker.io/appropriate/curl", ["curl"]),
     ];
 
-    private static Image Sample(string pattern, string name, string version, string summary) =>
-        new(pattern, RootKind.Runtime, [.. OwnImages.Program.Items, "sample", name], [], $"our {name}: {summary}")
+    private static Image Sample(string pattern, string name, string version) =>
+        new(pattern, RootKind.Runtime, [.. OwnImages.Program.Items, "sample", name], [])
         {
             Environment = version.Length > 0 ? new([new("SERVICE_VERSION", version)]) : default,
         };
 
     private static Image Shell(string pattern, ValueList<string> entrypoint) =>
-        new(pattern, RootKind.Runtime, entrypoint, ["/bin/sh"], "the machine's shell and curl");
+        new(pattern, RootKind.Runtime, entrypoint, ["/bin/sh"]);
 }

@@ -43,6 +43,7 @@ public sealed class ImageTests
     {
         Assert.Null(Find(text));
         var message = ImageCatalogue.Standard.Missing(text);
+        Assert.InRange(message.Length, 0, 1000);
         Assert.All(ImageCatalogue.Standard.Images, image => Assert.Contains(image.Pattern, message, StringComparison.Ordinal));
     }
 

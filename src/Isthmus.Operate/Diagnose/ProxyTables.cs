@@ -67,12 +67,16 @@ public static class ProxyTables
             {
                 var socket = At(host, "address", "socket_address");
                 var address = socket is null ? $"unix://{At(host, "address", "pipe", "path")}" : $"{At(socket, "address")}:{At(socket, "port_value")}";
-                var failed = (bool?)At(host, "health_status", "failed_outlier_check") ?? false;
+                var failed = IsTakenOut(host);
                 rows.Add([address, At(host, "health_status", "eds_health_status")?.ToString() ?? "HEALTHY", failed ? "FAILED" : "OK", name, sources.Of(At(socket, "address")?.ToString() ?? "")]);
             }
         }
         return (["ENDPOINT", "STATUS", "OUTLIER CHECK", "CLUSTER", "KNOWN FROM"], Sorted(rows, 3, 0));
     }
+
+    /// <summary>The proxy itself sends nothing to the host while there are others: it answered wrongly, or could not be reached.</summary>
+    internal static bool IsTakenOut(JsonObject host) =>
+        (bool?)At(host, "health_status", "failed_outlier_check") == true || (bool?)At(host, "health_status", "failed_active_health_check") == true;
 
     /// <summary>A cluster of the admin interface's answer, each host with the clusters that told of it.</summary>
     public static JsonNode WithSources(JsonNode cluster, EndpointSources sources)

@@ -59,6 +59,8 @@ internal static class ClusterDumps
     {
         var health = new JsonObject();
         if (host.IsEjected(now)) health["failed_outlier_check"] = true;
+        // Envoy's name for a host that fails when it is asked by the way: ours is asked while it is in doubt.
+        if (host.IsDoubted) health["failed_active_health_check"] = true;
         health["eds_health_status"] = host.Endpoint.Health switch { EndpointHealth.Unhealthy => "UNHEALTHY", EndpointHealth.Draining => "DRAINING", _ => "HEALTHY" };
         return new()
         {
@@ -85,7 +87,7 @@ internal static class ClusterDumps
     ];
 
     private static string Health(Host host, long now) =>
-        host.IsEjected(now) ? "/failed_outlier_check" : host.Endpoint.Health != EndpointHealth.Healthy ? "/failed_eds_health" : "healthy";
+        host.IsEjected(now) ? "/failed_outlier_check" : host.IsDoubted ? "/failed_active_hc" : host.Endpoint.Health != EndpointHealth.Healthy ? "/failed_eds_health" : "healthy";
 
     private static IEnumerable<(Host Host, LocalityEndpoints? Locality)> Hosts(ClusterState cluster)
     {

@@ -172,7 +172,7 @@ internal sealed class ProxyView
         let socket = At(host, "address", "socket_address")
         where socket is not null
         select (Text(cluster["name"]), string.Create(CultureInfo.InvariantCulture, $"{At(socket, "address")}:{At(socket, "port_value")}"),
-            (bool?)At(host, "health_status", "failed_outlier_check") ?? false);
+            ProxyTables.IsTakenOut(host));
 
     private static X509Certificate2Collection Pem(JsonNode? base64)
     {

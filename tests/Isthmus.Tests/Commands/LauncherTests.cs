@@ -43,7 +43,26 @@ public sealed class LauncherTests : IDisposable
     [InlineData("broken", "error CS1002")]
     public async Task A_terminal_sees_that_the_build_goes_on_and_nothing_of_it_stays(string end, string said)
     {
-        using var process = Start("script", "-qec", $"{Path.Combine(_directory, "isthmus")} version", "/dev/null");
+        using var process = StartInTerminal();
+        var output = await UntilClockAsync(process);
+        Touch(end);
+        Assert.Equal([Announcement, said], (await ScreenAsync(process, output)).Take(2));
+    }
+
+    [Fact]
+    public async Task An_interrupted_build_leaves_nothing_but_the_announcement()
+    {
+        using var process = StartInTerminal();
+        var output = await UntilClockAsync(process);
+        await process.StandardInput.WriteAsync('\x3');
+        await process.StandardInput.FlushAsync(TestContext.Current.CancellationToken);
+        Assert.Equal([Announcement, ""], await ScreenAsync(process, output));
+    }
+
+    private Process StartInTerminal() => Start("script", "-qec", $"{Path.Combine(_directory, "isthmus")} version", "/dev/null");
+
+    private static async Task<string> UntilClockAsync(Process process)
+    {
         var output = new StringBuilder();
         var buffer = new char[1024];
         while (!output.ToString().Contains("\r1 s", StringComparison.Ordinal))
@@ -52,11 +71,14 @@ public sealed class LauncherTests : IDisposable
             Assert.True(read > 0, output.ToString());
             output.Append(buffer, 0, read);
         }
-        Touch(end);
-        output.Append(await process.StandardOutput.ReadToEndAsync(TestContext.Current.CancellationToken));
+        return output.ToString();
+    }
+
+    private static async Task<IReadOnlyList<string>> ScreenAsync(Process process, string output)
+    {
         var screen = new TerminalScreen(100);
-        screen.Write(output.ToString());
-        Assert.Equal([Announcement, said], screen.Lines.Take(2));
+        screen.Write(output + await process.StandardOutput.ReadToEndAsync(TestContext.Current.CancellationToken));
+        return screen.Lines;
     }
 
     private Process Start(string program, params string[] arguments)

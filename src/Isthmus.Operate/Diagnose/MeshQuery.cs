@@ -9,16 +9,21 @@ namespace Isthmus.Operate.Diagnose;
 /// <summary>Asks running control planes and proxies what they hold, through the API server (exec of <c>pilot-agent request</c>), as istioctl does.</summary>
 public sealed class MeshQuery(KubeClient client, string istioNamespace)
 {
+    /// <summary>Whether one runs here, ready or not.</summary>
+    public async Task<bool> HasControlPlaneAsync(CancellationToken stop) => (await PodsAsync(stop)).Count > 0;
+
     /// <summary>Control planes that are ready, by name.</summary>
     public async Task<IReadOnlyList<Pod>> ControlPlanesAsync(CancellationToken stop)
     {
-        var pods = await client.ListAllAsync<Pod>(Kinds.Pod, istioNamespace, new ListOptions { LabelSelector = "app=istiod" }, stop);
+        var pods = await PodsAsync(stop);
         var ready = pods.Where(pod => pod.Status.IsReady && pod.Metadata.DeletionTimestamp is null).OrderBy(pod => pod.Metadata.Name, StringComparer.Ordinal).ToList();
         return ready.Count > 0 ? ready
             : throw new ProblemException($"namespace {istioNamespace} in {client.Access.Name}",
                 pods.Count == 0 ? "has no control plane (no Pod with label app=istiod)" : $"has no control plane that is ready: {string.Join(", ", pods.Select(pod => pod.Metadata.Name))}",
                 pods.Count == 0 ? "install one with 'isthmus install', or give --istioNamespace" : $"look at it with 'kubectl -n {istioNamespace} describe pod -l app=istiod'");
     }
+
+    private Task<IReadOnlyList<Pod>> PodsAsync(CancellationToken stop) => client.ListAllAsync<Pod>(Kinds.Pod, istioNamespace, new ListOptions { LabelSelector = "app=istiod" }, stop);
 
     /// <summary>The answer of each control plane to a debug path, as JSON.</summary>
     public async Task<IReadOnlyList<(string Pod, JsonNode Answer)>> AskControlPlanesAsync(string path, CancellationToken stop)

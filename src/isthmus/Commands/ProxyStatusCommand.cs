@@ -1,6 +1,5 @@
 using System.CommandLine;
 using System.Text.Json.Nodes;
-using Isthmus.Operate.Diagnose;
 
 namespace Isthmus.Commands;
 
@@ -16,8 +15,7 @@ internal static class ProxyStatusCommand
         command.Aliases.Add("ps");
         command.SetAction(async (line, stop) =>
         {
-            using var client = GlobalOptions.Client(line);
-            var answers = await new MeshQuery(client, line.GetValue(GlobalOptions.IstioNamespace)!).AskControlPlanesAsync("/debug/syncz", stop);
+            var answers = await ControlPlaneAnswers.AskAsync(line, "/debug/syncz", stop);
             var rows = answers.SelectMany(answer => (answer.Answer as JsonArray ?? []).OfType<JsonObject>().Select(proxy => (answer.Pod, Proxy: proxy)))
                 .Where(row => line.GetValue(pod) is not { } wanted || (row.Proxy["proxy"]?.ToString() ?? "").StartsWith(wanted, StringComparison.Ordinal))
                 .OrderBy(row => row.Proxy["proxy"]?.ToString(), StringComparer.Ordinal).ToList();

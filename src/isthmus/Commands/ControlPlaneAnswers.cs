@@ -1,0 +1,23 @@
+using System.CommandLine;
+using System.Text.Json.Nodes;
+using Isthmus.Core.Problems;
+using Isthmus.Operate.Diagnose;
+
+namespace Isthmus.Commands;
+
+/// <summary>Asks the control planes of the cluster at hand; where none runs, finds out which cluster should be asked in its place.</summary>
+internal static class ControlPlaneAnswers
+{
+    /// <exception cref="ProblemException">No control plane is ready here.</exception>
+    internal static async Task<IReadOnlyList<(string Pod, JsonNode Answer)>> AskAsync(ParseResult line, string path, CancellationToken stop)
+    {
+        var ns = line.GetValue(GlobalOptions.IstioNamespace)!;
+        using var client = GlobalOptions.Client(line);
+        var query = new MeshQuery(client, ns);
+        if (await query.HasControlPlaneAsync(stop)) return await query.AskControlPlanesAsync(path, stop);
+        var reader = new MeshFactsReader(ns);
+        var others = MeshContexts.All(line).Where(context => context != client.Access.Name).Select(context => reader.ReadAsync(context, MeshContexts.Load(line, context), stop));
+        var facts = await Task.WhenAll(others.Prepend(reader.ReadAsync(client.Access.Name, client.Access, stop)));
+        throw new ProblemException(MeshVerification.NoControlPlane(facts[0], ns, facts[1..], line.CommandResult.Command.Name));
+    }
+}

@@ -74,7 +74,7 @@ public static class KubeConfig
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
-            throw new ProblemException($"kubeconfig {file}", e.Message, "check the file and its permissions", e);
+            throw UnreadableFile.Problem($"kubeconfig {file}", file, e);
         }
     }
 

@@ -10,7 +10,7 @@ public sealed class OperatorSpec
 {
     private const string ApiVersion = "install.istio.io/v1alpha1";
 
-    private OperatorSpec(JsonObject spec, string name, string profile) => (Spec, Name, Profile) = (spec, name, profile);
+    private OperatorSpec(JsonObject spec, string name, string profile, IReadOnlyList<Problem> warnings) => (Spec, Name, Profile, Warnings) = (spec, name, profile, warnings);
 
     /// <summary>The merged spec.</summary>
     public JsonObject Spec { get; }
@@ -19,6 +19,9 @@ public sealed class OperatorSpec
     public string Name { get; }
 
     public string Profile { get; }
+
+    /// <summary>What somebody wrote to no effect.</summary>
+    public IReadOnlyList<Problem> Warnings { get; }
 
     public string Revision => Spec["revision"]?.ToString() ?? "";
 
@@ -83,8 +86,12 @@ public sealed class OperatorSpec
         Overlay.Merge(spec, flags);
         if (!string.IsNullOrEmpty(revision)) spec["revision"] = revision;
         Refuse(spec, "--set");
+        // Both are the mesh's settings; as in Istio, the one below values wins.
+        if (spec["values"]?["meshConfig"] is JsonObject mesh) Overlay.Merge(spec, new JsonObject { ["meshConfig"] = mesh.DeepClone() });
+        var gateways = ((string[])["ingressGateways", "egressGateways"]).SelectMany(list => spec["components"]?[list] as JsonArray ?? []).Select(gateway => gateway?["name"]?.ToString() ?? "").ToHashSet(StringComparer.Ordinal);
+        var warnings = overlays.Select(overlay => (overlay.Spec, overlay.Source)).Append((flags, "--set")).SelectMany(given => ValuesSchema.Check(given.Item1, given.Item2, gateways)).ToList();
         var name = overlays.Select(overlay => overlay.Name).LastOrDefault(candidate => candidate.Length > 0) ?? "";
-        return new(spec, name, profile);
+        return new(spec, name, profile, warnings);
     }
 
     private static IEnumerable<(string Source, string Name, JsonObject Spec)> ReadFile(string text, string source)

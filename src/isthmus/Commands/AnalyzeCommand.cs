@@ -53,7 +53,7 @@ internal static class AnalyzeCommand
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
-            throw new ProblemException(file, e.Message, "check the file's name and permissions", e);
+            throw UnreadableFile.Problem(file, file, e);
         }
         return YamlText.ParseAll(text, file).OfType<JsonObject>()
             .Where(value => IstioKind.Find(value["apiVersion"]?.ToString() ?? "", value["kind"]?.ToString() ?? "") is not null)

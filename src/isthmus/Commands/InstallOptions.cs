@@ -34,7 +34,9 @@ internal sealed class InstallOptions
     internal OperatorSpec Read(ParseResult line)
     {
         var files = (line.GetValue(Files) ?? []).SelectMany(list => list.Split(',')).Select(file => (file, ReadFile(file))).ToList();
-        return OperatorSpec.Build(files, line.GetValue(Sets) ?? [], line.GetValue(Revision));
+        var spec = OperatorSpec.Build(files, line.GetValue(Sets) ?? [], line.GetValue(Revision));
+        foreach (var warning in spec.Warnings) Console.Error.WriteLine($"Warning: {warning}");
+        return spec;
     }
 
     private static string ReadFile(string file)
@@ -45,7 +47,7 @@ internal sealed class InstallOptions
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
-            throw new ProblemException($"-f {file}", e.Message, "check the file's name and permissions", e);
+            throw UnreadableFile.Problem($"-f {file}", file, e);
         }
     }
 }

@@ -16,7 +16,7 @@ internal static class MeshInput
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
-            throw new ProblemException($"-f {file}", e.Message, "check the file's name and permissions", e);
+            throw UnreadableFile.Problem($"-f {file}", file, e);
         }
     }
 

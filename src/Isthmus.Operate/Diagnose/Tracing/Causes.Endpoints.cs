@@ -105,7 +105,7 @@ internal sealed partial class Causes
     private static IEnumerable<Deployment> Candidates(ClusterService service) => service.Cluster.Deployments
         .Where(deployment => deployment.Metadata.Namespace == service.Service.Metadata.Namespace)
         .Select(deployment => (deployment, Score: service.Service.Spec.Selector.Count(pair => TemplateLabels(deployment).GetValueOrDefault(pair.Key) == pair.Value) * 2
-            + (deployment.Metadata.Name.StartsWith(service.Service.Metadata.Name, StringComparison.Ordinal) || Distance(deployment.Metadata.Name, service.Service.Metadata.Name) <= 2 ? 3 : 0)))
+            + (deployment.Metadata.Name.StartsWith(service.Service.Metadata.Name, StringComparison.Ordinal) || Spelling.Distance(deployment.Metadata.Name, service.Service.Metadata.Name) <= 2 ? 3 : 0)))
         .Where(candidate => candidate.Score > 0).OrderByDescending(candidate => candidate.Score).Select(candidate => candidate.deployment);
 
     private static Dictionary<string, string> TemplateLabels(Deployment deployment) =>

@@ -161,26 +161,9 @@ internal sealed partial class Causes(TraceFacts facts)
         var parts = wanted.Split('.');
         var (name, ns) = (parts[0], parts.Length > 1 ? parts[1] : facts.Client.Namespace);
         return facts.Clusters.SelectMany(cluster => cluster.Services).Select(service => (service.Metadata.Name, service.Metadata.Namespace)).Distinct()
-            .Select(service => (service, Distance: service.Name == name ? 0.5 : Distance(service.Name, name) + (service.Namespace == ns ? 0 : 1)))
+            .Select(service => (service, Distance: service.Name == name ? 0.5 : Spelling.Distance(service.Name, name) + (service.Namespace == ns ? 0 : 1)))
             .Where(candidate => candidate.Distance <= Math.Max(1, Math.Min(3, name.Length / 3)))
             .OrderBy(candidate => candidate.Distance).ThenBy(candidate => candidate.service.Name, StringComparer.Ordinal).Take(2).Select(candidate => $"{candidate.service.Name}.{candidate.service.Namespace}");
-    }
-
-    /// <summary>How many letters must be put in, taken out or changed (Levenshtein).</summary>
-    internal static int Distance(string a, string b)
-    {
-        var row = Enumerable.Range(0, b.Length + 1).ToArray();
-        for (var i = 1; i <= a.Length; i++)
-        {
-            var corner = row[0]++;
-            for (var j = 1; j <= b.Length; j++)
-            {
-                var above = row[j];
-                row[j] = Math.Min(Math.Min(row[j], row[j - 1]) + 1, corner + (a[i - 1] == b[j - 1] ? 0 : 1));
-                corner = above;
-            }
-        }
-        return row[^1];
     }
 
     private IEnumerable<DestinationRule> RulesFor(MeshHost host) => RulesOf(Config, host);

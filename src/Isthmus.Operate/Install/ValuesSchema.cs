@@ -1,0 +1,111 @@
+using System.Text.Json;
+using System.Text.Json.Nodes;
+using Isthmus.Core.Problems;
+
+namespace Isthmus.Operate.Install;
+
+/// <summary>
+/// The keys below <c>values</c> and <c>meshConfig</c> (Istio 1.20, <c>values_types.proto</c> and <c>MeshConfig</c>). Values are free, as in
+/// Istio: what nobody knows, or has no effect here, is said and does no harm.
+/// </summary>
+internal static class ValuesSchema
+{
+    private const string Gateways = "values.gateways";
+
+    /// <summary>By path: the keys that have an effect and, after the bar, those that only Istio acts on. A path that is missing here may hold anything.</summary>
+    private static readonly Dictionary<string, (HashSet<string> Effective, HashSet<string> Idle)> Keys = new(StringComparer.Ordinal)
+    {
+        ["values"] = Read("base defaultRevision gateways global istiocoredns istiodRemote meshConfig pilot sidecarInjectorWebhook"
+            + " | certmanager cni clusterResources compatibilityVersion experimental galley grafana istio_cni kiali mixer nodeagent ownerName platform profile"
+            + " prometheus prometheusOperator revision revisionTags security telemetry tracing ztunnel"),
+        ["values.global"] = Read("caAddress configCluster configValidation controlPlaneSecurityEnabled externalIstiod hub imagePullPolicy istioNamespace jwtPolicy logging meshID meshNetworks"
+            + " multiCluster network omitSidecarInjectorConfigMap operatorManageWebhooks pilotCertProvider podDNSSearchNamespaces proxy proxy_init remotePilotAddress tag"
+            + " | arch autoscalingv2API caName certSigners certificates configRootNamespace createRemoteSvcEndpoints defaultConfigVisibilitySettings defaultNodeSelector"
+            + " defaultPodDisruptionBudget defaultResources defaultTolerations disablePolicyChecks enableHelmTest enableTracing imagePullSecrets istioRemote istiod ipFamilies ipFamilyPolicy"
+            + " k8sIngress localityLbSetting logAsJson mountMtlsCerts mtls oneNamespace outboundTrafficPolicy platform policyCheckFailOpen policyNamespace priorityClassName prometheusNamespace"
+            + " remotePilotCreateSvcEndpoint remotePolicyAddress remoteTelemetryAddress sds sts telemetryNamespace tracer trustDomain trustDomainAliases useMCP variant waypoint"),
+        ["values.global.logging"] = Read("level"),
+        ["values.global.multiCluster"] = Read("clusterName enabled globalDomainSuffix includeEnvoyFilter"),
+        ["values.global.proxy"] = Read("clusterDomain componentLogLevel excludeIPRanges excludeInboundPorts excludeOutboundPorts holdApplicationUntilProxyStarts image includeIPRanges logLevel"
+            + " readinessFailureThreshold readinessInitialDelaySeconds readinessPeriodSeconds resources startupProbe"
+            + " | accessLogEncoding accessLogFile accessLogFormat autoInject concurrency dnsRefreshRate enableCoreDump enableCoreDumpImage envoyAccessLogService envoyMetricsService envoyStatsd"
+            + " includeInboundPorts includeOutboundPorts init kubevirtInterfaces lifecycle outlierLogPath privileged protocolDetectionTimeout seccompProfile statusPort tracer useMCP"),
+        ["values.global.proxy.startupProbe"] = Read("enabled failureThreshold"),
+        ["values.global.proxy_init"] = Read("image | resources"),
+        ["values.pilot"] = Read("env image replicaCount"
+            + " | affinity annotations appNamespaces autoscaleBehavior autoscaleEnabled autoscaleMax autoscaleMin cni configMap configNamespace configSource cpu deploymentLabels enableProtocolSniffingForInbound"
+            + " enableProtocolSniffingForOutbound enabled envVarFrom extraContainerArgs hub initContainers ipFamilies ipFamilyPolicy jwksResolverExtraRootCA keepaliveMaxServerConnectionAge memory nodeSelector"
+            + " plugins podAnnotations podDisruptionBudget podLabels policy priorityClassName resources rollingMaxSurge rollingMaxUnavailable seccompProfile serviceAccountAnnotations serviceAnnotations sidecar tag"
+            + " taint telemetry tolerations topologySpreadConstraints traceSampling trustedZtunnelNamespace useMCP variant volumeMounts volumes"),
+        [Gateways] = Read("istio-egressgateway istio-ingressgateway | enabled seccompProfile securityContext"),
+        [$"{Gateways}.istio-ingressgateway"] = Gateway(),
+        [$"{Gateways}.istio-egressgateway"] = Gateway(),
+        ["values.istiodRemote"] = Read("injectionPath injectionURL | enabled injectionCABundle"),
+        ["values.base"] = Read("validationURL | enableCRDTemplates enableIstioConfigCRDs excludedCRDs validationCABundle"),
+        ["values.sidecarInjectorWebhook"] = Read("| alwaysInjectSelector defaultTemplates enableAccessLog enableNamespacesByDefault injectedAnnotations injectionURL neverInjectSelector objectSelector"
+            + " reinvocationPolicy rewriteAppHTTPProbe selfSigned templates useLegacySelectors"),
+        ["values.istiocoredns"] = Read("coreDNSImage coreDNSPluginImage coreDNSTag enabled replicaCount"),
+        ["values.meshConfig"] = MeshConfig(),
+        ["meshConfig"] = MeshConfig(),
+    };
+
+    /// <summary>What of a spec, as somebody wrote it, is not known or has no effect.</summary>
+    /// <param name="gateways">Names of the spec's own gateways, which may have values, too.</param>
+    internal static IEnumerable<Problem> Check(JsonObject spec, string source, IReadOnlyCollection<string> gateways) =>
+        ((string[])["values", "meshConfig"]).SelectMany(part => spec[part] is JsonObject node ? Check(node, part, source, gateways) : []);
+
+    private static IEnumerable<Problem> Check(JsonObject node, string path, string source, IReadOnlyCollection<string> gateways)
+    {
+        if (!Keys.TryGetValue(path, out var keys)) yield break;
+        foreach (var (key, value) in node)
+        {
+            var below = $"{path}.{key}";
+            // An empty key in a file says nothing.
+            if (value is null || (path == Gateways && gateways.Contains(key))) continue;
+            if (keys.Effective.Contains(key))
+            {
+                foreach (var problem in value is JsonObject inner ? Check(inner, below, source, gateways) : []) yield return problem;
+            }
+            else if (keys.Idle.Contains(key))
+            {
+                yield return Warn(source, below, $"{Shown(value)} has no effect here", "");
+            }
+            else
+            {
+                yield return Warn(source, below, $"is not known, and {Shown(value)} has no effect", Meant(path, key) is { } meant ? $"did you mean {meant}?" : "");
+            }
+        }
+    }
+
+    /// <summary>The nearest key beside it; else the same one elsewhere.</summary>
+    private static string? Meant(string path, string key) =>
+        Spelling.Nearest(key, Keys[path].Effective) is { } near ? $"{path}.{near}"
+        : Spelling.Nearest(key, Keys[path].Idle) is { } idle ? $"{path}.{idle}"
+        : Keys.Where(keys => keys.Value.Effective.Contains(key, StringComparer.OrdinalIgnoreCase))
+            .Select(keys => $"{keys.Key}.{keys.Value.Effective.First(known => string.Equals(known, key, StringComparison.OrdinalIgnoreCase))}").FirstOrDefault();
+
+    private static Problem Warn(string source, string path, string message, string remedy) => new("ISM0205", source, path, message, remedy, Severity.Warning);
+
+    private static string Shown(JsonNode value) => value.GetValueKind() is JsonValueKind.Object or JsonValueKind.Array ? "what is below it" : $"'{value}'";
+
+    private static (HashSet<string> Effective, HashSet<string> Idle) Gateway() => Read("injectionTemplate ports type"
+        + " | additionalContainers autoscaleBehavior autoscaleEnabled autoscaleMax autoscaleMin configVolumes cpu customService debug domain egressPorts enabled env externalIPs externalTrafficPolicy gatewayName"
+        + " hub ingressPorts labels loadBalancerIP loadBalancerSourceRanges memory meshExpansionPorts name namespace nodeSelector podAnnotations podAntiAffinityLabelSelector podAntiAffinityTermLabelSelector"
+        + " priorityClassName replicaCount resources rollingMaxSurge rollingMaxUnavailable runAsRoot sds secretVolumes serviceAccount serviceAnnotations tag tolerations zvpn");
+
+    private static (HashSet<string> Effective, HashSet<string> Idle) MeshConfig() => Read("accessLogEncoding accessLogFile accessLogFormat connectTimeout defaultConfig defaultDestinationRuleExportTo"
+        + " defaultHttpRetryPolicy defaultServiceExportTo defaultVirtualServiceExportTo enableAutoMtls enablePrometheusMerge ingressSelector localityLbSetting networks outboundTrafficPolicy"
+        + " protocolDetectionTimeout rootNamespace serviceSettings trustDomain trustDomainAliases"
+        + " | ca caCertificates certificates configSources defaultProviders disableEnvoyListenerLog disableMixerHttpReports disablePolicyChecks discoverySelectors dnsRefreshRate enableEnvoyAccessLogService"
+        + " enableClientSidePolicyCheck enableTracing extensionProviders h2UpgradePolicy inboundClusterStatName inboundTrafficPolicy ingressClass ingressControllerMode ingressService meshMTLS"
+        + " mixerCheckServer mixerReportServer outboundClusterStatName pathNormalization policyCheckFailOpen proxyHttpPort proxyInboundListenPort proxyListenPort reportBatchMaxEntries"
+        + " reportBatchMaxTime sdsUdsPath serviceScopeConfigs tcpKeepalive thriftConfig tlsDefaults verifyCertificateAtClient");
+
+    private static (HashSet<string> Effective, HashSet<string> Idle) Read(string keys)
+    {
+        var halves = keys.Split('|');
+        return (Words(halves[0]), Words(halves.ElementAtOrDefault(1) ?? ""));
+
+        static HashSet<string> Words(string text) => [.. text.Split(' ', StringSplitOptions.RemoveEmptyEntries)];
+    }
+}

@@ -1,0 +1,59 @@
+using System.Text.RegularExpressions;
+using Isthmus.Core.Names;
+using Isthmus.Operate.Install;
+using Isthmus.Tests.Architecture;
+using Xunit;
+
+namespace Isthmus.Tests.Operate;
+
+/// <summary>Values are free, as in Istio; what has no effect is said.</summary>
+public sealed partial class ValuesSchemaTests
+{
+    private const string Head = "apiVersion: install.istio.io/v1alpha1\nkind: IstioOperator\n";
+
+    [Theory]
+    [InlineData("values.global.meshId=foo", "--set: values.global.meshId: is not known, and 'foo' has no effect (did you mean values.global.meshID?)")]
+    [InlineData("values.global.meshIdd=foo", "--set: values.global.meshIdd: is not known, and 'foo' has no effect (did you mean values.global.meshID?)")]
+    [InlineData("spec.values.pilot.replicacount=2", "--set: values.pilot.replicacount: is not known, and '2' has no effect (did you mean values.pilot.replicaCount?)")]
+    [InlineData("values.global.clusterName=c1", "--set: values.global.clusterName: is not known, and 'c1' has no effect (did you mean values.global.multiCluster.clusterName?)")]
+    [InlineData("values.globl.network=n1", "--set: values.globl: is not known, and what is below it has no effect (did you mean values.global?)")]
+    [InlineData("values.gateways.istio-ingresgateway.type=NodePort", "--set: values.gateways.istio-ingresgateway: is not known, and what is below it has no effect (did you mean values.gateways.istio-ingressgateway?)")]
+    [InlineData("values.istiodRemote.injectionUrl=https://a", "--set: values.istiodRemote.injectionUrl: is not known, and 'https://a' has no effect (did you mean values.istiodRemote.injectionURL?)")]
+    [InlineData("meshConfig.trustDomian=td", "--set: meshConfig.trustDomian: is not known, and 'td' has no effect (did you mean meshConfig.trustDomain?)")]
+    [InlineData("values.zzz=1", "--set: values.zzz: is not known, and '1' has no effect")]
+    [InlineData("values.global.logAsJson=true", "--set: values.global.logAsJson: 'true' has no effect here")]
+    public void What_has_no_effect_is_said_and_refused_by_nobody(string flag, string warning) =>
+        Assert.Equal([warning], OperatorSpec.Build([], [flag], null).Warnings.Select(problem => problem.ToString()));
+
+    [Fact]
+    public void A_file_is_named_with_what_has_no_effect_in_it() =>
+        Assert.Equal(["a.yaml: values.global.netwrk: is not known, and 'n1' has no effect (did you mean values.global.network?)"],
+            OperatorSpec.Build([("a.yaml", Head + "spec:\n  values: {global: {netwrk: n1, network: n1, proxy: }}\n")], [], null).Warnings.Select(problem => problem.ToString()));
+
+    [Fact]
+    public void What_has_an_effect_is_passed_over_also_where_anything_may_stand() => Assert.Empty(OperatorSpec.Build([],
+        ["values.global.meshID=m", "values.pilot.env.ANY=thing", "values.global.meshNetworks.n1.gateways[0].address=1.1.1.1", "values.global.proxy.resources.limits.cpu=1",
+            "components.ingressGateways[0].name=mine", "components.ingressGateways[0].enabled=true", "values.gateways.mine.ports[0].port=80"], null).Warnings);
+
+    [Fact]
+    public void The_mesh_may_be_set_below_values_too() =>
+        Assert.Equal(("td", WellKnown.DefaultTrustDomain), (OperatorSpec.Build([], ["values.meshConfig.trustDomain=td"], null).TrustDomain, OperatorSpec.Build([], [], null).TrustDomain));
+
+    [Fact]
+    public void Nothing_that_guides_samples_and_profiles_say_is_without_effect()
+    {
+        var flags = Repository.Pages.SelectMany(page => Flag().Matches(File.ReadAllText(Repository.At(page)))).Select(match => match.Groups[1].Value.Trim('"')).Where(flag => !flag.Contains('…')).Distinct().ToList();
+        Assert.NotEmpty(flags);
+        Assert.Empty(OperatorSpec.Build([], flags, null).Warnings);
+        var files = Repository.Pages.SelectMany(page => OperatorFile().Matches(File.ReadAllText(Repository.At(page))).Select((match, index) => ($"{page} {index}", match.Value)))
+            .Append(("east-west", EastWestGateway.ReplicatedControlPlanes())).ToList();
+        Assert.True(files.Count > 5);
+        foreach (var file in files) Assert.Empty(OperatorSpec.Build([file], [], null).Warnings);
+    }
+
+    [GeneratedRegex(@"--set ""?((?:spec\.)?(?:values|meshConfig)[\w.\[\]-]*=[^\s`""]+)")]
+    private static partial Regex Flag();
+
+    [GeneratedRegex(@"^apiVersion: install\.istio\.io/v1alpha1\n.*?(?=^EOF|^```|^---)", RegexOptions.Multiline | RegexOptions.Singleline)]
+    private static partial Regex OperatorFile();
+}

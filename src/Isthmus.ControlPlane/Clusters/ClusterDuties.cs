@@ -18,7 +18,7 @@ internal sealed class ClusterDuties(KubeClient client, DiscoverySettings setting
     private readonly CaBundlePatcher _webhooks = new(client, settings.Revision, validating, ca, time, logs.CreateLogger<CaBundlePatcher>());
     private readonly ControlPlaneAddress? _address = names is null ? null : new(client, settings.Namespace, names, time, logs.CreateLogger<ControlPlaneAddress>());
     private readonly LeaderElection _rootsLead = Election(client, settings, "istio-namespace-controller-election", time, logs);
-    private readonly LeaderElection _webhooksLead = Election(client, settings, $"isthmus-webhooks-{(settings.Revision.Length == 0 ? "default" : settings.Revision)}", time, logs);
+    private readonly LeaderElection _webhooksLead = Election(client, settings, WellKnown.WebhooksLease(settings.Revision), time, logs);
 
     /// <summary>What went wrong last and has not gone right since; null when all is well.</summary>
     internal Exception? LastError => _rootsLead.LastError ?? _webhooksLead.LastError ?? _roots.LastError ?? _webhooks.LastError ?? _address?.LastError;

@@ -53,6 +53,10 @@ public static class WellKnown
     public const string RootCertKey = "root-cert.pem";
     public const string CaCerts = "cacerts";
     public const string SelfSignedCa = "istio-ca-secret";
+
+    /// <summary>The Lease of those that look after the webhooks of a revision.</summary>
+    public static string WebhooksLease(string revision) => $"isthmus-webhooks-{(revision.Length == 0 ? "default" : revision)}";
+
     public const string ReaderServiceAccount = "istio-reader-service-account";
     public const string RemoteSecretPrefix = "istio-remote-secret-";
     /// <summary>Holds the kubeconfig of the cluster whose control plane runs elsewhere, beside that control plane.</summary>

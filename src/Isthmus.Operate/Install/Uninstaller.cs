@@ -27,8 +27,31 @@ public sealed class Uninstaller(KubeClient client)
         return [.. plan.Concat(own).Distinct()];
     }
 
-    public Task<IReadOnlyList<Removal>> PlanRevisionAsync(string revision, CancellationToken stop) =>
-        PlanAsync($"{ObjectLabels.Release}=istio,{Labels.Revision}={revision},{ObjectLabels.Component}!=Base", stop);
+    /// <summary>What belongs to one revision alone. Definitions and the account of other clusters' control planes are shared.</summary>
+    /// <exception cref="ProblemException">There is no such revision, but others are installed.</exception>
+    public async Task<IReadOnlyList<Removal>> PlanRevisionAsync(string revision, CancellationToken stop)
+    {
+        var selector = $"{ObjectLabels.Release}=istio,{Labels.Revision}={revision},{ObjectLabels.Component}";
+        var leases = await client.ListAllAsync<JsonObject>(Kinds.Lease, null, new ListOptions { LabelSelector = $"{Labels.MadeBy}={Labels.Discovery}" }, stop);
+        IReadOnlyList<Removal> plan =
+        [
+            .. await PlanAsync($"{selector}!=Base", stop),
+            .. (await PlanAsync($"{selector}=Base", stop)).Where(removal => ReaderObjects.IsOf(revision, removal.Name)),
+            .. leases.Select(lease => Removal.Of(Kinds.Lease, lease)).Where(removal => removal.Name == WellKnown.WebhooksLease(revision)),
+        ];
+        if (plan.Count == 0 && await RevisionsAsync(stop) is { Count: > 0 } known)
+            throw new ProblemException($"revision {revision}", $"is not installed in {client.Access.Name}", $"take one of: {string.Join(", ", known)}");
+        return plan;
+    }
+
+    /// <summary>Those that a control plane or an injection webhook stands for.</summary>
+    private async Task<IReadOnlyList<string>> RevisionsAsync(CancellationToken stop)
+    {
+        var options = new ListOptions { LabelSelector = $"{ObjectLabels.Release}=istio,{Labels.Revision}" };
+        var (planes, webhooks) = (client.ListAllAsync<JsonObject>(Kinds.Deployment, null, options with { LabelSelector = $"{options.LabelSelector},app={WellKnown.Istiod}" }, stop),
+            client.ListAllAsync<JsonObject>(Kinds.MutatingWebhookConfiguration, null, options, stop));
+        return [.. (await planes).Concat(await webhooks).Select(item => item["metadata"]!["labels"]![Labels.Revision]!.ToString()).Distinct().Order(StringComparer.Ordinal)];
+    }
 
     public async Task<IReadOnlyList<Removal>> PlanSpecAsync(OperatorSpec spec, CancellationToken stop)
     {

@@ -7,14 +7,18 @@ namespace Isthmus.Operate.Install.Render;
 /// <summary>The account that control planes of other clusters use here (chart <c>base</c>), with the least rights that discovery needs.</summary>
 public static class ReaderObjects
 {
+    private const string Reader = "istio-reader";
     private const string Read = "get list watch";
     private const string IstioGroups = "networking.istio.io security.istio.io telemetry.istio.io extensions.istio.io";
+
+    /// <summary>Whether an object is there for a named revision alone. The account itself, and the rights of the default revision, are part of the base that stays.</summary>
+    public static bool IsOf(string revision, string name) => name == $"{Reader}-{revision}" || name.StartsWith($"{Reader}-clusterrole-{revision}-", StringComparison.Ordinal);
 
     /// <param name="revision">Empty for the default revision.</param>
     /// <param name="externalControlPlane">A control plane elsewhere also writes root certificates and patches webhooks here.</param>
     public static IEnumerable<JsonObject> Build(string ns, string revision, bool externalControlPlane, Func<JsonObject> labels)
     {
-        var role = revision.Length == 0 ? $"istio-reader-clusterrole-{ns}" : $"istio-reader-clusterrole-{revision}-{ns}";
+        var role = revision.Length == 0 ? $"{Reader}-clusterrole-{ns}" : $"{Reader}-clusterrole-{revision}-{ns}";
         yield return ServiceAccount(WellKnown.ReaderServiceAccount, ns, labels());
         // Istio's role reads every Secret of the cluster. Discovery does not need them, so ours does not.
         JsonObject[] rules =
@@ -46,7 +50,7 @@ public static class ReaderObjects
         // Other control planes compare roots, so that clusters which cannot trust each other are named as such.
         var roots = Rule("core", "configmaps", "get");
         roots["resourceNames"] = new JsonArray(WellKnown.RootCertConfigMap);
-        var name = revision.Length == 0 ? "istio-reader" : $"istio-reader-{revision}";
+        var name = revision.Length == 0 ? Reader : $"{Reader}-{revision}";
         // With a host name for an address, the control plane keeps what it stands for up to date.
         yield return externalControlPlane
             ? Role(name, ns, labels(), roots, Rule("core", "endpoints", "create get update patch"))

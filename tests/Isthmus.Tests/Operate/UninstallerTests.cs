@@ -1,0 +1,57 @@
+using System.Text.Json.Nodes;
+using Isthmus.Core.Names;
+using Isthmus.Core.Problems;
+using Isthmus.Kubernetes.Client;
+using Isthmus.Kubernetes.Objects;
+using Isthmus.Operate.Install;
+using Isthmus.Tests.ControlPlane;
+using Xunit;
+
+namespace Isthmus.Tests.Operate;
+
+public sealed class UninstallerTests
+{
+    private static CancellationToken Stop => TestContext.Current.CancellationToken;
+
+    [Fact]
+    public async Task A_revision_goes_with_all_that_is_its_own_and_leaves_the_other_whole()
+    {
+        await using var cluster = new LoopbackCluster();
+        var client = await cluster.StartAsync();
+        await client.CreateAsync(Kinds.Namespace, new JsonObject { ["metadata"] = new JsonObject { ["name"] = "istio-system" } }, Stop);
+        var (old, next) = (await InstallAsync(client, "1-0"), await InstallAsync(client, "1-1"));
+        var uninstaller = new Uninstaller(client);
+        await uninstaller.RunAsync(await uninstaller.PlanRevisionAsync("1-0", Stop), _ => { }, Stop);
+        Assert.Equal(["ServiceAccount istio-system/istio-reader-service-account"], await StillThereAsync(client, old.Except(next)
+            .Append(new(Kinds.ServiceAccount, "istio-system", "istio-reader-service-account"))));
+        Assert.Equal(next.Count, (await StillThereAsync(client, next)).Count);
+
+        var unknown = await Assert.ThrowsAsync<ProblemException>(() => uninstaller.PlanRevisionAsync("9-9", Stop));
+        Assert.EndsWith("(take one of: 1-1)", unknown.Message, StringComparison.Ordinal);
+        await uninstaller.RunAsync(await uninstaller.PlanRevisionAsync("1-1", Stop), _ => { }, Stop);
+        Assert.Empty(await uninstaller.PlanRevisionAsync("1-1", Stop));
+    }
+
+    /// <summary>What install and the control plane of a revision make, without the definitions.</summary>
+    private static async Task<IReadOnlyList<Removal>> InstallAsync(KubeClient client, string revision)
+    {
+        var made = new JsonObject { ["name"] = WellKnown.WebhooksLease(revision), ["namespace"] = "istio-system", ["labels"] = new JsonObject { [Labels.MadeBy] = Labels.Discovery } };
+        var lease = new JsonObject { ["apiVersion"] = "coordination.k8s.io/v1", ["kind"] = "Lease", ["metadata"] = made };
+        var objects = Manifests.Render(OperatorSpec.Build([], ["profile=minimal"], revision)).SelectMany(component => component.Objects).Append(lease)
+            .Select(value => (Kind: Manifests.KindOf(value)!, Value: value)).Where(one => one.Kind != Kinds.CustomResourceDefinition).ToList();
+        foreach (var (kind, value) in objects)
+        {
+            var (ns, name) = (value["metadata"]!["namespace"]?.ToString(), value["metadata"]!["name"]!.ToString());
+            if (await client.FindAsync(kind, ns, name, Stop) is null) await client.CreateAsync(kind, value, Stop);
+        }
+        return [.. objects.Select(one => new Removal(one.Kind, one.Value["metadata"]!["namespace"]?.ToString(), one.Value["metadata"]!["name"]!.ToString()))];
+    }
+
+    private static async Task<IReadOnlyList<string>> StillThereAsync(KubeClient client, IEnumerable<Removal> objects)
+    {
+        var found = new List<string>();
+        foreach (var one in objects)
+            if (await client.FindAsync(one.Kind, one.Namespace, one.Name, Stop) is not null) found.Add(one.ToString());
+        return found;
+    }
+}

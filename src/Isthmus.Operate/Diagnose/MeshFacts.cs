@@ -11,10 +11,14 @@ public sealed record GatewayFacts(string Name, string Network, ValueList<string>
 
 /// <summary>One line of a control plane's <c>/debug/clusterz</c>.</summary>
 /// <param name="Warning">What will be wrong if nobody does anything.</param>
-public sealed record WatchedCluster(string Id, string Secret, string Status, string Message, string Warning = "")
+/// <param name="Source">Where what is served of it comes from.</param>
+public sealed record WatchedCluster(string Id, string Secret, string Status, string Message, string Warning = "", string Source = "")
 {
+    /// <summary>The status for people: one that was synced stays so for its control plane while it goes on with what it remembers.</summary>
+    public string Shown => Status == "synced" && Source == "memory" ? "unreachable" : Status;
+
     public static WatchedCluster Read(JsonObject line) => new(
-        line["id"]?.ToString() ?? "", line["secretName"]?.ToString() ?? "", line["syncStatus"]?.ToString() ?? "", line["message"]?.ToString() ?? "", line["warning"]?.ToString() ?? "");
+        line["id"]?.ToString() ?? "", line["secretName"]?.ToString() ?? "", line["syncStatus"]?.ToString() ?? "", line["message"]?.ToString() ?? "", line["warning"]?.ToString() ?? "", line["source"]?.ToString() ?? "");
 }
 
 /// <summary>A Service with an address outside by which proxies elsewhere may reach a control plane.</summary>

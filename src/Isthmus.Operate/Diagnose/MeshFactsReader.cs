@@ -22,7 +22,7 @@ public sealed partial class MeshFactsReader(string istioNamespace)
         }
         catch (HttpRequestException e)
         {
-            return new(context, $"{access.Server} cannot be reached: {e.InnerException?.Message ?? e.Message}");
+            return new(context, $"{access.Server} cannot be reached: {Unreachable.Describe(e)}");
         }
         catch (KubeException e)
         {

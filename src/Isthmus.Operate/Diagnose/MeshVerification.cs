@@ -117,8 +117,8 @@ public static partial class MeshVerification
             foreach (var watched in cluster.Watched)
             {
                 var broken = watched.Status != "synced" || watched.Message.Length > 0;
-                yield return new(cluster.Context, "remote cluster", $"{watched.Id} {watched.Status}", !broken ? null
-                    : Wrong("ISM1020", cluster, $"Secret {watched.Secret}", watched.Message.Length > 0 ? watched.Message : $"cluster {watched.Id} is {watched.Status}", $"isthmus create-remote-secret --context={installed.FirstOrDefault(other => other.Name == watched.Id)?.Context ?? "CONTEXT"} --name={watched.Id} | kubectl apply -f - --context={cluster.Context}, if that is not a matter of time: the control plane keeps trying"));
+                yield return new(cluster.Context, "remote cluster", $"{watched.Id} {(broken && watched.Shown == "synced" ? "synced, with a problem" : watched.Shown)}", !broken ? null
+                    : Wrong("ISM1020", cluster, $"Secret {watched.Secret}", watched.Message.Length > 0 ? watched.Message : $"cluster {watched.Id} is {watched.Shown}", $"isthmus create-remote-secret --context={installed.FirstOrDefault(other => other.Name == watched.Id)?.Context ?? "CONTEXT"} --name={watched.Id} | kubectl apply -f - --context={cluster.Context}, if that is not a matter of time: the control plane keeps trying"));
                 if (watched.Warning.Length > 0)
                     yield return new(cluster.Context, "remote cluster", $"{watched.Id} warns", Wrong("ISM1022", cluster, $"Secret {watched.Secret}", watched.Warning, "nothing is interrupted yet") with { Severity = Severity.Warning });
             }

@@ -12,8 +12,7 @@ internal static class RemoteClustersCommand
         var command = new Command("remote-clusters", "List the clusters that each control plane watches, and what is wrong with them.") { output.Option };
         command.SetAction(async (line, stop) =>
         {
-            using var client = GlobalOptions.Client(line);
-            var answers = await new MeshQuery(client, line.GetValue(GlobalOptions.IstioNamespace)!).AskControlPlanesAsync("/debug/clusterz", stop);
+            var answers = await ControlPlaneAnswers.AskAsync(line, "/debug/clusterz", stop);
             var rows = answers.SelectMany(answer => (answer.Answer as JsonArray ?? []).OfType<JsonObject>().Select(cluster => (answer.Pod, Cluster: cluster))).ToList();
             var now = TimeProvider.System.GetUtcNow();
             output.Write(line,
@@ -25,7 +24,7 @@ internal static class RemoteClustersCommand
                 })]),
                 () => TextTable.Write(["NAME", "SECRET", "STATUS", "ISTIOD", "LAST CONTACT", "SERVED FROM", "MESSAGE"], [.. rows.Select(row => (string[])
                 [
-                    row.Cluster["id"]?.ToString() ?? "", row.Cluster["secretName"]?.ToString() ?? "", row.Cluster["syncStatus"]?.ToString() ?? "", row.Pod,
+                    row.Cluster["id"]?.ToString() ?? "", row.Cluster["secretName"]?.ToString() ?? "", WatchedCluster.Read(row.Cluster).Shown, row.Pod,
                     EndpointSources.Since(row.Cluster["lastContact"]?.ToString(), now), EndpointSources.Freshness(row.Cluster["source"]?.ToString(), row.Cluster["confirmed"]?.ToString(), now),
                     row.Cluster["message"]?.ToString() ?? row.Cluster["warning"]?.ToString() ?? row.Cluster["snapshot"]?["problem"]?.ToString() ?? "",
                 ])]));

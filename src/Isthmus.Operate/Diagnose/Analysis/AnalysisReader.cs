@@ -25,7 +25,7 @@ public sealed class AnalysisReader(string istioNamespace, int proxies)
         }
         catch (HttpRequestException e)
         {
-            return AnalyzedCluster.Unreadable(context, $"{access.Server} cannot be reached: {e.InnerException?.Message ?? e.Message}");
+            return AnalyzedCluster.Unreadable(context, $"{access.Server} cannot be reached: {Unreachable.Describe(e)}");
         }
         catch (KubeException e)
         {

@@ -26,7 +26,11 @@ internal static class ClusterObjectsReader
                 .Append(ListAsync(client, Kubernetes.Objects.Kinds.MutatingWebhookConfiguration, null, new() { LabelSelector = "app=sidecar-injector" }, stop));
             return ClusterObjects.From(context, (await Task.WhenAll(lists)).SelectMany(list => list), istioNamespace, namespaces);
         }
-        catch (Exception e) when (e is HttpRequestException or KubeException)
+        catch (HttpRequestException e)
+        {
+            return ClusterObjects.Unreadable(context, Unreachable.Describe(e));
+        }
+        catch (KubeException e)
         {
             return ClusterObjects.Unreadable(context, e.Message);
         }

@@ -86,9 +86,17 @@ internal sealed partial class TraceWalk
     private void WalkStranger(string address, Workload workload, ClusterObjects near)
     {
         if (workload.Namespace.Length > 0) _causes.NeedPods(workload.Namespace);
-        var summary = $"{address} is no Pod of these clusters";
+        var summary = Unclaimed(address, "Pod");
         if (workload.Namespace.Length > 0 && facts.ById(workload.Cluster, near) is { Error: "" } cluster && cluster.PodNamespaces.Contains(workload.Namespace)) Warn("workload", summary, _causes.Gone(address, workload.Namespace, cluster));
         else Add("workload", HopStatus.Unknown, summary, null);
+    }
+
+    /// <summary>An address that no cluster has which can be asked.</summary>
+    private string Unclaimed(string address, string what)
+    {
+        var silent = facts.Clusters.Where(cluster => cluster.Error.Length > 0).ToList();
+        return silent.Count == 0 ? $"{address} is no {what} of these clusters"
+            : $"{address} may be a {what} of {string.Join(" or ", silent.Select(cluster => cluster.Context))}, which cannot be asked: {silent[0].Error}";
     }
 
     private void Soften(int from)

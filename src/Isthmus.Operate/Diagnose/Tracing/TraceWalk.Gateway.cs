@@ -22,7 +22,7 @@ internal sealed partial class TraceWalk
     {
         if (place.Service is not { } service || place.Cluster is not { } cluster)
         {
-            Add("gateway", HopStatus.Unknown, $"{place.Address} is no gateway of these clusters", null, ("known by", place.How));
+            Add("gateway", HopStatus.Unknown, Unclaimed($"{place.Address}", "gateway"), null, ("known by", place.How));
             return;
         }
         _causes.NeedPods(service.Service.Metadata.Namespace);

@@ -88,9 +88,12 @@ internal sealed class TraceScenario
     /// <summary>The callee in c2 with a certificate of another CA.</summary>
     internal static string Stranger => CalleeDump(OtherRoot, "orders");
 
+    /// <summary>Why c2 cannot be asked; empty when it can.</summary>
+    internal string TwoIsSilent { get; set; } = "";
+
     internal CallTrace Walk(string target = "orders", string client = "buyer")
     {
-        var clusters = (ClusterObjects[])[Objects("c1", One), Objects("c2", Two)];
+        var clusters = (ClusterObjects[])[Objects("c1", One), TwoIsSilent.Length > 0 ? ClusterObjects.Unreadable("c2", TwoIsSilent) : Objects("c2", Two)];
         var facts = new TraceFacts(clusters, new("c1", "shop", client), TraceTarget.Parse(target), Now) { Call = Call, Sightings = new(Sighted) };
         for (var round = 0; round < 8; round++)
         {

@@ -1,3 +1,4 @@
+using Isthmus.Core.Problems;
 using Isthmus.Operate.Diagnose;
 using Isthmus.Operate.Diagnose.Tracing;
 using Xunit;
@@ -18,6 +19,13 @@ public sealed class TraceWalkTests
         Assert.Equal(["gateway", "SNI", "gateway chain", "gateway endpoints", "TLS", "inbound", "application"], trace.Hops.Where(hop => hop.Way == 2).Select(hop => hop.Name));
         Assert.Equal([50, 50], trace.Ways.Select(way => way.Percent));
         Assert.Contains("✔ The call would get through", TraceText.Write(trace, details: true));
+    }
+
+    [Fact]
+    public void What_may_be_of_a_cluster_that_cannot_be_asked_is_said_to_be()
+    {
+        var trace = new TraceScenario { TwoIsSilent = "no route to it" }.Walk();
+        Assert.Contains(trace.Hops, hop => hop.Status == HopStatus.Unknown && hop.Summary.StartsWith("172.18.2.1:15443 may be a", StringComparison.Ordinal) && hop.Summary.EndsWith("of c2, which cannot be asked: no route to it", StringComparison.Ordinal));
     }
 
     /// <summary>What is changed, and the code, hop and object that must be named.</summary>
@@ -247,5 +255,5 @@ public sealed class TraceWalkTests
     [InlineData("orders", "ordres", 2)]
     [InlineData("orders", "order", 1)]
     [InlineData("", "abc", 3)]
-    public void Names_are_as_far_apart_as_letters_must_change(string a, string b, int distance) => Assert.Equal(distance, Causes.Distance(a, b));
+    public void Names_are_as_far_apart_as_letters_must_change(string a, string b, int distance) => Assert.Equal(distance, Spelling.Distance(a, b));
 }

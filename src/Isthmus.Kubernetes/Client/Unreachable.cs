@@ -1,0 +1,32 @@
+using System.Net.Sockets;
+using System.Text.RegularExpressions;
+
+namespace Isthmus.Kubernetes.Client;
+
+/// <summary>Says in a few words why an API server gave no answer.</summary>
+public static partial class Unreachable
+{
+    public static string Describe(HttpRequestException e) => e switch
+    {
+        // The runtime puts the proxy and its answer into words of its own, with an odd quotation mark at the end.
+        { HttpRequestError: HttpRequestError.ProxyTunnelError } => $"the proxy on the way to it{Quoted(e.Message)} does not reach it",
+        { InnerException: SocketException socket } => Describe(socket),
+        { InnerException: OperationCanceledException or TimeoutException } => "no answer in time",
+        { HttpRequestError: HttpRequestError.SecureConnectionError, InnerException: { } cause } => $"no TLS connection: {cause.Message.TrimEnd('.')}",
+        _ => (e.InnerException?.Message ?? e.Message).TrimEnd('.', '"'),
+    };
+
+    private static string Describe(SocketException e) => e.SocketErrorCode switch
+    {
+        SocketError.ConnectionRefused => "connection refused",
+        SocketError.HostUnreachable or SocketError.NetworkUnreachable => "no route to it",
+        SocketError.TimedOut => "no answer in time",
+        SocketError.HostNotFound or SocketError.NoData or SocketError.TryAgain => "its name has no address",
+        _ => e.Message.TrimEnd('.'),
+    };
+
+    private static string Quoted(string message) => ProxyAddress().Match(message) is { Success: true } found ? $" ({found.Value.TrimEnd('/')})" : "";
+
+    [GeneratedRegex("https?://[^' ]+")]
+    private static partial Regex ProxyAddress();
+}

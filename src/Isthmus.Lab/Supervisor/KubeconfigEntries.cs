@@ -1,4 +1,5 @@
 using System.Text.Json.Nodes;
+using Isthmus.Core.Names;
 using Isthmus.Core.Problems;
 
 namespace Isthmus.Lab.Supervisor;
@@ -6,6 +7,9 @@ namespace Isthmus.Lab.Supervisor;
 /// <summary>Adds a cluster to a kubeconfig and takes it out again, leaving everything else as it is.</summary>
 public static class KubeconfigEntries
 {
+    /// <summary>An extension of our contexts: the context that was current before this one was made so. kubectl leaves extensions alone.</summary>
+    private const string Before = WellKnown.OwnDomain + "/before";
+
     private static readonly string[] Lists = ["clusters", "contexts", "users"];
 
     /// <summary>Adds the only cluster, context and user of <paramref name="addition"/> at the end, or in place of those of the same name.</summary>
@@ -26,17 +30,30 @@ public static class KubeconfigEntries
             var entries = config[list] as JsonArray ?? (JsonArray)(config[list] = new JsonArray())!;
             var added = Find(addition, list, name)!.DeepClone();
             var at = IndexOf(entries, name);
-            if (at >= 0) entries[at] = added;
-            else entries.Add(added);
+            if (at < 0) entries.Add(added);
+            else
+            {
+                // Somebody may still go back from it.
+                if (entries[at]?["context"]?["extensions"] is { } extensions) added["context"]!["extensions"] = extensions.DeepClone();
+                entries[at] = added;
+            }
         }
-        if (makeCurrent || (string?)config["current-context"] is not { Length: > 0 }) config["current-context"] = name;
+        var current = (string?)config["current-context"];
+        if (!makeCurrent && current is { Length: > 0 }) return;
+        if (current is { Length: > 0 } && current != name)
+        {
+            Find(config, "contexts", name)!["context"]!["extensions"] = new JsonArray(new JsonObject { ["name"] = Before, ["extension"] = new JsonObject { ["context"] = current } });
+        }
+        config["current-context"] = name;
     }
 
     /// <summary>
     /// Removes the clusters that <paramref name="isOurs"/> knows, with the contexts that point at them, under whatever name,
-    /// and the users that only those used. False when there was none.
+    /// and the users that only those used. False when there was none. A current context among them gives way to the one before it or,
+    /// when that is gone, to another one that <paramref name="isLabs"/>: to one of somebody else nobody is led who did not choose it.
     /// </summary>
-    public static bool Remove(JsonObject config, Func<JsonObject, bool> isOurs)
+    /// <param name="isLabs">Whether a cluster that stays is one of the lab; it is given the <c>cluster</c>.</param>
+    public static bool Remove(JsonObject config, Func<JsonObject, bool> isOurs, Func<JsonObject, bool> isLabs)
     {
         var clusters = Take(config, "clusters", entry => entry["cluster"] is JsonObject cluster && isOurs(cluster)).Select(NameOf).ToHashSet();
         if (clusters.Count == 0) return false;
@@ -45,9 +62,21 @@ public static class KubeconfigEntries
         var stillUsed = Entries(config, "contexts").Select(entry => (string?)entry["context"]?["user"]).ToHashSet();
         Take(config, "users", entry => users.Contains(NameOf(entry)) && !stillUsed.Contains(NameOf(entry)));
         var names = contexts.Select(NameOf).ToHashSet();
-        if (names.Contains((string?)config["current-context"])) config["current-context"] = "";
+        var current = (string?)config["current-context"];
+        if (!names.Contains(current)) return true;
+        while (current is not null && contexts.FirstOrDefault(entry => NameOf(entry) == current) is { } gone)
+        {
+            contexts.Remove(gone);
+            current = BeforeOf(gone);
+        }
+        if (current is null || Find(config, "contexts", current) is null)
+            current = NameOf(Entries(config, "contexts").FirstOrDefault(entry => Find(config, "clusters", (string?)entry["context"]?["cluster"] ?? "")?["cluster"] is JsonObject cluster && isLabs(cluster)) ?? []);
+        config["current-context"] = current ?? "";
         return true;
     }
+
+    private static string? BeforeOf(JsonObject context) =>
+        (context["context"]?["extensions"] as JsonArray ?? []).FirstOrDefault(extension => (string?)extension?["name"] == Before)?["extension"]?["context"]?.ToString();
 
     /// <summary>Whether nothing is left in it that anybody could use.</summary>
     public static bool IsEmpty(JsonObject config) => Lists.All(list => !Entries(config, list).Any());

@@ -60,7 +60,7 @@ public sealed class UserKubeconfig(LabHome home, Func<string, string?> environme
         var recorded = File.Exists(home.KubeconfigList) ? await File.ReadAllLinesAsync(home.KubeconfigList, stop) : [];
         foreach (var file in recorded.Concat(KubeConfig.Files(null, environment).Select(Path.GetFullPath)).Distinct().Where(File.Exists))
         {
-            await EditAsync(file, config => KubeconfigEntries.Remove(config, cluster => authorities.Contains((string?)cluster["certificate-authority-data"] ?? "")), stop);
+            await EditAsync(file, config => KubeconfigEntries.Remove(config, cluster => authorities.Contains((string?)cluster["certificate-authority-data"] ?? ""), IsLabs), stop);
         }
     }
 

@@ -20,8 +20,7 @@ public sealed class KubeconfigEntriesTests
             var names = (given.Ours ?? []).Distinct().Select(our => $"cluster{our}").ToList();
             foreach (var name in names) KubeconfigEntries.Add(config, Entry(name, "https://172.18.0.2:6443", "ours"), given.Current, _ => true, "test");
             Assert.Equal(names, ((JsonArray)config["contexts"]!).Select(context => (string)context!["name"]!).Where(name => name.StartsWith("cluster", StringComparison.Ordinal)));
-            Assert.Equal(names.Count > 0, KubeconfigEntries.Remove(config, IsOurs));
-            if (given.Current || (string?)before["current-context"] == "") config["current-context"] = before["current-context"]!.DeepClone();
+            Assert.Equal(names.Count > 0, KubeconfigEntries.Remove(config, IsOurs, IsOurs));
             Assert.True(JsonNode.DeepEquals(before, config));
         }).QuickCheckThrowOnFailure();
     }
@@ -33,8 +32,40 @@ public sealed class KubeconfigEntriesTests
         KubeconfigEntries.Add(config, Entry("kind-cluster1", "https://172.18.0.2:6443", "ours"), true, _ => true, "test");
         ((JsonArray)config["contexts"]!)[0]!["name"] = "cluster1";
         config["current-context"] = "cluster1";
-        Assert.True(KubeconfigEntries.Remove(config, IsOurs));
+        Assert.True(KubeconfigEntries.Remove(config, IsOurs, IsOurs));
         Assert.True(KubeconfigEntries.IsEmpty(config));
+        Assert.Equal("", (string?)config["current-context"]);
+    }
+
+    [Fact]
+    public void The_context_before_is_current_again_when_the_one_that_took_its_place_goes()
+    {
+        var config = new JsonObject();
+        KubeconfigEntries.Add(config, Entry("other", "https://example.org", "theirs"), true, _ => true, "test");
+        foreach (var name in (string[])["cluster1", "cluster2", "cluster3"]) KubeconfigEntries.Add(config, Entry(name, $"https://{name}", "ours"), name != "cluster2", _ => true, "test");
+        // Again, as when a lab is started that runs already.
+        KubeconfigEntries.Add(config, Entry("cluster3", "https://cluster3", "ours"), true, _ => true, "test");
+        Assert.Equal("cluster3", Without("https://cluster2"));
+        Assert.Equal("cluster1", Without("https://cluster3"));
+        Assert.Equal("other", Without("https://cluster1"));
+
+        string? Without(string server)
+        {
+            KubeconfigEntries.Remove(config, cluster => (string?)cluster["server"] == server, IsOurs);
+            return (string?)config["current-context"];
+        }
+    }
+
+    [Fact]
+    public void Where_the_context_before_is_gone_too_another_one_of_the_lab_is_current_and_never_somebody_elses()
+    {
+        var config = new JsonObject();
+        foreach (var name in (string[])["cluster1", "cluster2", "cluster3"]) KubeconfigEntries.Add(config, Entry(name, $"https://{name}", "ours"), name != "cluster2", _ => true, "test");
+        KubeconfigEntries.Add(config, Entry("other", "https://example.org", "theirs"), false, _ => true, "test");
+        KubeconfigEntries.Remove(config, cluster => (string?)cluster["server"] == "https://cluster1", IsOurs);
+        KubeconfigEntries.Remove(config, cluster => (string?)cluster["server"] == "https://cluster3", IsOurs);
+        Assert.Equal("cluster2", (string?)config["current-context"]);
+        KubeconfigEntries.Remove(config, IsOurs, IsOurs);
         Assert.Equal("", (string?)config["current-context"]);
     }
 
@@ -45,7 +76,7 @@ public sealed class KubeconfigEntriesTests
         KubeconfigEntries.Add(config, Entry("cluster1", "https://172.18.0.2:6443", "ours"), true, _ => true, "test");
         KubeconfigEntries.Add(config, Entry("other", "https://example.org", "theirs"), false, _ => true, "test");
         ((JsonArray)config["contexts"]!)[1]!["context"]!["user"] = "cluster1";
-        KubeconfigEntries.Remove(config, IsOurs);
+        KubeconfigEntries.Remove(config, IsOurs, IsOurs);
         Assert.Contains(((JsonArray)config["users"]!).Select(user => (string)user!["name"]!), name => name == "cluster1");
     }
 

@@ -29,6 +29,9 @@ internal static class CommandLine
         ["lab-supervisor"] = Lab.SupervisorProgram.RunAsync,
     };
 
+    /// <summary>The name that was typed, where it is another one of the program.</summary>
+    internal static string InvokedAs => Environment.GetEnvironmentVariable("ISTHMUS_INVOKED_AS") is { Length: > 0 } name ? name : "isthmus";
+
     internal static IReadOnlyCollection<string> RoleNames => Roles.Keys;
 
     /// <summary>Commands for people, in the order of the help text.</summary>
@@ -52,6 +55,8 @@ internal static class CommandLine
         ("proxy-status", ProxyStatusCommand.Build),
         ("proxy-config", ProxyConfigCommand.Build),
         ("version", VersionCommand.Build),
+        ("completion", CompletionCommand.Build),
+        ("help", HelpCommand.Build),
         ("experimental", ExperimentalCommand.Build),
     ];
 
@@ -63,10 +68,12 @@ internal static class CommandLine
         try
         {
             if (args.Length > 0 && Roles.TryGetValue(args[0], out var role)) return await role(args[1..], stop.Token);
+            args = HelpCommand.Rewrite(args);
             var line = BuildRoot(args).Parse(args);
             // A group without a command is a question: what is there?
-            if (line.UnmatchedTokens.Count == 0 && line.CommandResult.Command is { Action: null, Subcommands.Count: > 0 }) line = BuildRoot(args).Parse([.. args, "--help"]);
-            if (line.Errors.Count > 0) return WrongUse(line);
+            if (line.UnmatchedTokens.Count == 0 && line.CommandResult.Command is { Action: null, Subcommands.Count: > 0 } && line.Action is not PrintVersion) line = BuildRoot(args).Parse([.. args, "--help"]);
+            // What is typed so far is seldom right as it is.
+            if (line.Errors.Count > 0 && !CompletionCommand.IsAsked(args)) return WrongUse(line);
             return await line.InvokeAsync(new InvocationConfiguration { EnableDefaultExceptionHandler = false, ProcessTerminationTimeout = null }, stop.Token);
         }
         catch (ProblemException e)
@@ -84,7 +91,7 @@ internal static class CommandLine
         }
         catch (HttpRequestException e)
         {
-            return Fail($"the API server cannot be reached: {e.Message} (check that the cluster runs, and the address in the kubeconfig)");
+            return Fail($"the API server cannot be reached: {Unreachable.Describe(e)} (check that the cluster runs, and the address in the kubeconfig)");
         }
         catch (OperationCanceledException) when (stop.IsCancellationRequested)
         {
@@ -96,9 +103,10 @@ internal static class CommandLine
     /// <summary>Only the command at hand is built, unless the line does not begin with one (help, a global option first).</summary>
     internal static RootCommand BuildRoot(string[] args)
     {
-        if (Environment.GetEnvironmentVariable("ISTHMUS_INVOKED_AS") == "kind") return KindCommand.BuildRoot();
+        if (InvokedAs == "kind") return KindCommand.BuildRoot();
         var root = new RootCommand("Joins Kubernetes clusters into one service mesh, and proves that it works.");
         GlobalOptions.AddTo(root);
+        PrintVersion.AddTo(root);
         var first = args.FirstOrDefault(arg => Commands.Any(command => command.Name == arg) || arg is "x" or "pc" or "ps");
         var wanted = first switch { "x" => "experimental", "pc" => "proxy-config", "ps" => "proxy-status", _ => first };
         foreach (var (name, build) in Commands)
@@ -108,25 +116,10 @@ internal static class CommandLine
         return root;
     }
 
-    /// <summary>One line that says what is wrong; the whole help text would push it off the screen.</summary>
     private static int WrongUse(ParseResult line)
     {
-        var command = line.CommandResult.Command;
-        var path = string.Concat(PathOf(line.CommandResult).Select(name => $" {name}"));
-        // A group of commands takes no word but a command: without this a wrong one would be called a missing one.
-        var unknown = command.Subcommands.Count > 0 || command is RootCommand ? line.UnmatchedTokens.FirstOrDefault(token => !token.StartsWith('-')) : null;
-        var flag = line.UnmatchedTokens.FirstOrDefault(token => token.StartsWith('-'));
-        if (unknown is null && flag is not null) Console.Error.WriteLine($"Error: unknown flag {flag}");
-        else Console.Error.WriteLine(unknown is not null ? $"Error: unknown command \"{string.Join(' ', [.. PathOf(line.CommandResult), unknown])}\"" : $"Error: {line.Errors[0].Message.TrimEnd('.')}");
-        Console.Error.WriteLine($"Run 'isthmus{path} --help' for usage.");
+        Console.Error.WriteLine(WrongUseText.Of(line, InvokedAs == "kind" ? "kind" : "isthmus"));
         return 2;
-
-        static List<string> PathOf(System.CommandLine.Parsing.CommandResult? result)
-        {
-            List<string> names = [];
-            for (; result is { Command: not RootCommand }; result = result.Parent as System.CommandLine.Parsing.CommandResult) names.Insert(0, result.Command.Name);
-            return names;
-        }
     }
 
     private static int Fail(string message)

@@ -208,7 +208,7 @@ internal sealed partial class LabSupervisor : IAsyncDisposable
         {
             if (wants.Length == 0 || wants == has) return;
             throw new ProblemException($"cluster {existing.Name}", $"exists with {what} '{has}', not '{wants}'",
-                $"delete it first (isthmus lab delete cluster --name {existing.Name}), or leave the option out");
+                $"remove the lab first with 'isthmus lab down', or this cluster alone with 'isthmus lab delete cluster --name {existing.Name}'");
         }
     }
 

@@ -12,6 +12,7 @@ internal static class KindCommand
     internal static RootCommand BuildRoot()
     {
         var root = new RootCommand("Clusters on this machine under the verbs of kind; see also: isthmus lab");
+        PrintVersion.AddTo(root);
         root.Subcommands.Add(new Command("create", "Create a cluster") { Create() });
         root.Subcommands.Add(new Command("delete", "Delete clusters") { Delete(), DeleteAll() });
         root.Subcommands.Add(new Command("get", "Show clusters, nodes or a kubeconfig") { Clusters(), Nodes(), Kubeconfig() });

@@ -8,16 +8,17 @@ internal static class LabClusterCommand
 {
     internal static Command BuildCreate()
     {
-        var name = new Option<string>("--name") { Description = "Name of the cluster and of its context", Required = true };
+        var name = new ClusterName("--name", "Name of the cluster and of its context");
         var network = new Option<string>("--network") { Description = "Share the network of this name; without: a network of its own", DefaultValueFactory = _ => "" };
         var region = new Option<string>("--region") { Description = "Region of the node", DefaultValueFactory = _ => "" };
         var zone = new Option<string>("--zone") { Description = "Zone of the node", DefaultValueFactory = _ => "" };
         var noWait = new Option<bool>("--no-wait") { Description = "Return when the API server answers" };
         var yes = new Option<bool>("--yes", "-y") { Description = "Install what is missing without asking" };
-        var cluster = new Command("cluster", "Create one more cluster.") { name, network, region, zone, noWait, yes };
+        var cluster = new Command("cluster", "Create one more cluster.") { network, region, zone, noWait, yes };
+        name.AddTo(cluster);
         cluster.SetAction(async (line, stop) =>
         {
-            var request = new ClusterRequest(line.GetValue(name)!, "", line.GetValue(network)!, line.GetValue(region)!, line.GetValue(zone)!);
+            var request = new ClusterRequest(name.Of(line), "", line.GetValue(network)!, line.GetValue(region)!, line.GetValue(zone)!);
             var settings = new LabUpSettings([request], MustBeNew: true, !line.GetValue(noWait), line.GetValue(GlobalOptions.Kubeconfig), MakeCurrent: true);
             await LabProgress.RunAsync(onStep => LabCommand.Control(line.GetValue(yes)).UpAsync(settings, onStep, stop));
             Console.WriteLine($"Context: {request.Name}");
@@ -28,12 +29,13 @@ internal static class LabClusterCommand
 
     internal static Command BuildDelete()
     {
-        var name = new Option<string>("--name") { Description = "Name of the cluster", Required = true };
-        var cluster = new Command("cluster", "Delete a cluster, and the lab with the last one.") { name };
+        var name = new ClusterName("--name", "Name of the cluster");
+        var cluster = new Command("cluster", "Delete a cluster, and the lab with the last one.");
+        name.AddTo(cluster);
         cluster.SetAction(async (line, stop) =>
         {
-            await LabCommand.Control(yes: true).DeleteClusterAsync(line.GetValue(name)!, stop);
-            Console.WriteLine($"Cluster {line.GetValue(name)} is deleted.");
+            await LabCommand.Control(yes: true).DeleteClusterAsync(name.Of(line), stop);
+            Console.WriteLine($"Cluster {name.Of(line)} is deleted.");
             return 0;
         });
         return new Command("delete", "Delete a cluster.") { cluster };

@@ -20,11 +20,12 @@ internal static class LabFaultCommand
 
     private static Command Part(string name, string description, LabPart part, Func<string, LabPart, CancellationToken, Task> run)
     {
-        var cluster = new Option<string>("--cluster") { Description = "Name of the cluster", Required = true };
-        var command = new Command(name, description) { cluster };
+        var cluster = new ClusterName("--cluster", "Name of the cluster");
+        var command = new Command(name, description);
+        cluster.AddTo(command);
         command.SetAction(async (line, stop) =>
         {
-            await run(line.GetValue(cluster)!, part, stop);
+            await run(cluster.Of(line), part, stop);
             return 0;
         });
         return command;

@@ -21,10 +21,11 @@ internal static class LabUpCommand
 
     private static readonly Option<string?> Topology = new("--topology") { Description = $"Make them one mesh, too: {string.Join(", ", Topologies.Names)}, or a mesh file" };
     private static readonly Option<string> Timeout = new("--timeout") { Description = "How long the mesh of a topology may take, for example 90s or 5m", DefaultValueFactory = _ => "5m" };
+    private static readonly Option<bool> TakeOver = MeshCommand.TakeOver();
 
     internal static Command Build()
     {
-        var command = new Command("up", "Start clusters, or those that are missing, and wait until they can be used.") { Clusters, Topology, Network, Flat, Region, Zone, NoWait, Timeout, Yes };
+        var command = new Command("up", "Start clusters, or those that are missing, and wait until they can be used.") { Clusters, Topology, Network, Flat, Region, Zone, NoWait, Timeout, TakeOver, Yes };
         command.SetAction(async (line, stop) =>
         {
             var control = LabCommand.Control(line.GetValue(Yes));
@@ -38,7 +39,7 @@ internal static class LabUpCommand
                 await Interruption.TellAsync(async () =>
                 {
                     using var links = await MeshInput.OpenAsync(mesh, line.GetValue(GlobalOptions.Kubeconfig), stop);
-                    return await MeshCommand.UpAsync(mesh, links, new(limit), _ => Task.FromResult(true), stop);
+                    return await MeshCommand.UpAsync(mesh, links, new(limit, TakesOver: line.GetValue(TakeOver)), _ => Task.FromResult(true), stop);
                 }, () => "The clusters stay up, with what was made of the mesh. Run the command again to go on, or remove everything with 'isthmus lab down'.", Console.Error, stop);
                 Console.WriteLine($"Its file: {mesh.Source}");
             }

@@ -21,7 +21,7 @@ internal static class MeshCommand
 
     private static Option<bool> Yes() => new("--skip-confirmation", "-y") { Description = "Do not ask" };
 
-    private static Option<bool> TakeOver() => new("--take-over") { Description = "Also change clusters that belong to another mesh or whose workloads trust another root" };
+    internal static Option<bool> TakeOver() => new("--take-over") { Description = "Also change clusters that belong to another mesh or whose workloads trust another root" };
 
     private static Command BuildPlan()
     {

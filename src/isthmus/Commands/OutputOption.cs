@@ -17,6 +17,8 @@ internal sealed class OutputOption
         Description = "table (or short), json or yaml", DefaultValueFactory = _ => "table",
     };
 
+    internal bool IsTable(ParseResult line) => line.GetValue(Option) is "table" or "short";
+
     /// <summary>Prints the tree in the format asked for, or calls <paramref name="table"/>.</summary>
     internal void Write(ParseResult line, Func<JsonNode> tree, Action table)
     {

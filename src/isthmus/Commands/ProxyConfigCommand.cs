@@ -18,7 +18,7 @@ internal static class ProxyConfigCommand
             Part("routes", ["route", "r", "rds"], "HTTP routes", Routes),
             Endpoints(),
             Part("secrets", ["secret", "s"], "Certificates and trust; never keys", Secrets),
-            Part("all", [], "Everything: the whole configuration dump as JSON", (_, dump, output, line) => Console.WriteLine(dump.ToJsonString())),
+            All(),
             RootCaCompare(),
         };
         command.Aliases.Add("pc");
@@ -40,7 +40,7 @@ internal static class ProxyConfigCommand
 
     private static Command Part(string name, string[] aliases, string description, Action<Filters, JsonNode, OutputOption, ParseResult> show)
     {
-        var (pod, output) = (new Argument<string>("pod") { Description = "POD[.NAMESPACE] or deployment/NAME[.NAMESPACE]" }, new OutputOption());
+        var (pod, output) = (Pod(), new OutputOption());
         var command = new Command(name, description) { pod, output.Option };
         foreach (var alias in aliases) command.Aliases.Add(alias);
         var filters = Filters.Make(command);
@@ -98,9 +98,40 @@ internal static class ProxyConfigCommand
         Show(output, line, [.. parsed.Secrets.Select(secret => secret.Secret)], () => ProxyTables.Secrets(parsed, TimeProvider.System.GetUtcNow()));
     }
 
+    private static Command All()
+    {
+        var (pod, output) = (Pod(), new OutputOption());
+        var command = new Command("all", "All of these tables; with -o json or yaml the whole configuration dump") { pod, output.Option };
+        var filters = Filters.Make(command);
+        command.SetAction(async (line, stop) =>
+        {
+            using var client = GlobalOptions.Client(line);
+            var query = new MeshQuery(client, line.GetValue(GlobalOptions.IstioNamespace)!);
+            var (ns, name) = await query.ResolvePodAsync(line.GetValue(pod)!, line.GetValue(GlobalOptions.Namespace), stop);
+            var dump = await query.AskProxyAsync(ns, name, "config_dump?include_eds", stop);
+            if (!output.IsTable(line))
+            {
+                output.Write(line, () => dump, () => { });
+                return 0;
+            }
+            foreach (var show in (Action<Filters, JsonNode, OutputOption, ParseResult>[])[Clusters, Listeners, Routes])
+            {
+                show(filters, dump, output, line);
+                Console.WriteLine();
+            }
+            await ShowEndpointsAsync(query, ns, name, filters, output, line, stop);
+            Console.WriteLine();
+            Secrets(filters, dump, output, line);
+            return 0;
+        });
+        return command;
+    }
+
+    private static Argument<string> Pod() => new("pod") { Description = "POD[.NAMESPACE] or deployment/NAME[.NAMESPACE]" };
+
     private static Command Endpoints()
     {
-        var (pod, output) = (new Argument<string>("pod") { Description = "POD[.NAMESPACE] or deployment/NAME[.NAMESPACE]" }, new OutputOption());
+        var (pod, output) = (Pod(), new OutputOption());
         var command = new Command("endpoints", "Addresses behind each destination, with their health as this proxy sees it") { pod, output.Option };
         foreach (var alias in (string[])["endpoint", "ep"]) command.Aliases.Add(alias);
         var filters = Filters.Make(command);
@@ -109,19 +140,24 @@ internal static class ProxyConfigCommand
             using var client = GlobalOptions.Client(line);
             var query = new MeshQuery(client, line.GetValue(GlobalOptions.IstioNamespace)!);
             var (ns, name) = await query.ResolvePodAsync(line.GetValue(pod)!, line.GetValue(GlobalOptions.Namespace), stop);
-            var clusters = await query.AskProxyAsync(ns, name, "clusters?format=json", stop);
-            var sources = new EndpointSources(await query.AskSourcesAsync($"{name}.{ns}", stop), TimeProvider.System.GetUtcNow());
-            var (header, rows) = ProxyTables.Endpoints(clusters, sources, cluster =>
-                Wanted(line, filters.Cluster, cluster) && (line.GetValue(filters.Fqdn) is null || Wanted(line, filters.Fqdn, ProxyTables.Split(cluster).Host)));
-            rows = [.. rows.Where(row => Wanted(line, filters.Address, row[0].Split(':')[0])
-                && (line.GetValue(filters.Port) is not { } port || row[0].EndsWith($":{port}", StringComparison.Ordinal))
-                && (line.GetValue(filters.Status) is not { } status || string.Equals(row[1], status, StringComparison.OrdinalIgnoreCase)))];
-            var names = rows.Select(row => row[3]).ToHashSet(StringComparer.Ordinal);
-            output.Write(line, () => new JsonArray([.. (ConfigDump.At(clusters, "cluster_statuses") as JsonArray ?? []).Where(cluster => names.Contains(cluster?["name"]?.ToString() ?? "")).Select(cluster => ProxyTables.WithSources(cluster!, sources))]),
-                () => TextTable.Write(header, rows));
+            await ShowEndpointsAsync(query, ns, name, filters, output, line, stop);
             return 0;
         });
         return command;
+    }
+
+    private static async Task ShowEndpointsAsync(MeshQuery query, string ns, string name, Filters filters, OutputOption output, ParseResult line, CancellationToken stop)
+    {
+        var clusters = await query.AskProxyAsync(ns, name, "clusters?format=json", stop);
+        var sources = new EndpointSources(await query.AskSourcesAsync($"{name}.{ns}", stop), TimeProvider.System.GetUtcNow());
+        var (header, rows) = ProxyTables.Endpoints(clusters, sources, cluster =>
+            Wanted(line, filters.Cluster, cluster) && (line.GetValue(filters.Fqdn) is null || Wanted(line, filters.Fqdn, ProxyTables.Split(cluster).Host)));
+        rows = [.. rows.Where(row => Wanted(line, filters.Address, row[0].Split(':')[0])
+            && (line.GetValue(filters.Port) is not { } port || row[0].EndsWith($":{port}", StringComparison.Ordinal))
+            && (line.GetValue(filters.Status) is not { } status || string.Equals(row[1], status, StringComparison.OrdinalIgnoreCase)))];
+        var names = rows.Select(row => row[3]).ToHashSet(StringComparer.Ordinal);
+        output.Write(line, () => new JsonArray([.. (ConfigDump.At(clusters, "cluster_statuses") as JsonArray ?? []).Where(cluster => names.Contains(cluster?["name"]?.ToString() ?? "")).Select(cluster => ProxyTables.WithSources(cluster!, sources))]),
+            () => TextTable.Write(header, rows));
     }
 
     private static Command RootCaCompare()

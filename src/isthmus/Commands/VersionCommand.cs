@@ -53,9 +53,12 @@ internal static class VersionCommand
     /// <summary>The tag of each control plane's image; none when no cluster is at hand, which is no error here.</summary>
     private static async Task<IReadOnlyList<string>?> ControlPlanesAsync(ParseResult line, CancellationToken stop)
     {
+        // A cluster that was named is meant.
+        var named = line.GetResult(GlobalOptions.Context) is not null || line.GetResult(GlobalOptions.Kubeconfig) is not null;
+        var access = named ? GlobalOptions.Access(line) : null;
         try
         {
-            using var client = GlobalOptions.Client(line);
+            using var client = new KubeClient(access ?? GlobalOptions.Access(line), "isthmus");
             var pods = await client.ListAllAsync<Pod>(Kinds.Pod, line.GetValue(GlobalOptions.IstioNamespace), new ListOptions { LabelSelector = "app=istiod" }, stop);
             return [.. pods.Where(pod => pod.Status.IsReady).Select(pod => pod.Spec.Containers[0].Image).Select(image => image[(image.LastIndexOf(':') + 1)..]).Distinct().Order(StringComparer.Ordinal)];
         }

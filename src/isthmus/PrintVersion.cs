@@ -1,0 +1,17 @@
+using System.CommandLine;
+using System.CommandLine.Invocation;
+using Isthmus.Operate.Install;
+
+namespace Isthmus;
+
+/// <summary><c>--version</c>.</summary>
+internal sealed class PrintVersion : SynchronousCommandLineAction
+{
+    internal static void AddTo(RootCommand root) => root.Options.OfType<VersionOption>().Single().Action = new PrintVersion();
+
+    public override int Invoke(ParseResult parseResult)
+    {
+        parseResult.InvocationConfiguration.Output.WriteLine(BuildVersion.Current);
+        return 0;
+    }
+}

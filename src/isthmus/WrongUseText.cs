@@ -1,0 +1,44 @@
+using System.CommandLine;
+using System.CommandLine.Parsing;
+
+namespace Isthmus;
+
+/// <summary>What is wrong with a command line, in one line, and where to read more; the whole help text would push it off the screen.</summary>
+internal static class WrongUseText
+{
+    /// <param name="program">The name by which it was called.</param>
+    internal static string Of(ParseResult line, string program)
+    {
+        var path = PathOf(line.CommandResult);
+        return $"Error: {Mistake(line, path)}\nRun '{string.Join(' ', path.Prepend(program))} --help' for usage.";
+    }
+
+    private static string Mistake(ParseResult line, List<string> path)
+    {
+        var command = line.CommandResult.Command;
+        // A group of commands takes no word but a command: without this a wrong one would be called a missing one.
+        if ((command.Subcommands.Count > 0 || command is RootCommand) && line.UnmatchedTokens.FirstOrDefault(token => !token.StartsWith('-')) is { } unknown)
+        {
+            var meant = Core.Problems.Spelling.Nearest(unknown, command.Subcommands.Where(sub => !sub.Hidden).Select(sub => sub.Name));
+            return $"unknown command \"{string.Join(' ', [.. path, unknown])}\"{(meant is null ? "" : $" (did you mean {meant}?)")}";
+        }
+        if (line.UnmatchedTokens.FirstOrDefault(token => token.StartsWith('-')) is { } flag) return $"unknown flag {flag}";
+        return WrongValue(line.Errors[0]) ?? line.Errors[0].Message.TrimEnd('.');
+    }
+
+    /// <summary>The library names a type of .NET instead.</summary>
+    private static string? WrongValue(ParseError error)
+    {
+        if (error.SymbolResult is not OptionResult { Option: var option, Tokens: [.., var given] }) return null;
+        var type = Nullable.GetUnderlyingType(option.ValueType) ?? option.ValueType;
+        return type == typeof(int) && !int.TryParse(given.Value, System.Globalization.CultureInfo.InvariantCulture, out _) ? $"{option.Name}: '{given.Value}' is not a whole number"
+            : type == typeof(bool) && !bool.TryParse(given.Value, out _) ? $"{option.Name}: '{given.Value}' is neither true nor false" : null;
+    }
+
+    private static List<string> PathOf(CommandResult? result)
+    {
+        List<string> names = [];
+        for (; result is { Command: not RootCommand }; result = result.Parent as CommandResult) names.Insert(0, result.Command.Name);
+        return names;
+    }
+}

@@ -173,7 +173,6 @@ public sealed class GrpcDuplex<TRequest, TResponse> : IAsyncDisposable
 
     public async ValueTask DisposeAsync()
     {
-        _content.Finish();
         _content.Fail(new OperationCanceledException("the call has ended"));
         await _stop.CancelAsync().ConfigureAwait(false);
         try
@@ -229,7 +228,8 @@ public sealed class GrpcDuplex<TRequest, TResponse> : IAsyncDisposable
 
     private GrpcException Translate(Exception e) => e switch
     {
-        OperationCanceledException when _timeout is { } timeout =>
+        // However it shows: what the deadline cut short may also break while it is written.
+        _ when _timeout is { } timeout && (e is OperationCanceledException || _stop.IsCancellationRequested) =>
             new(GrpcCode.DeadlineExceeded, string.Create(CultureInfo.InvariantCulture, $"no answer within {timeout.TotalSeconds} s"), e),
         OperationCanceledException => new(GrpcCode.Cancelled, "the call was cancelled", e),
         _ => new(GrpcCode.Unavailable, $"{_request.RequestUri?.GetLeftPart(UriPartial.Authority)}: {Innermost(e)}", e),

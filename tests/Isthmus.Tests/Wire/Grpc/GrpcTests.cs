@@ -56,6 +56,21 @@ public sealed class GrpcTests
     }
 
     [Fact]
+    public async Task A_deadline_is_told_as_such_at_whatever_moment_it_passes()
+    {
+        await using var rig = await GrpcRig.StartAsync(app => app.MapUnary(GrpcRig.Method, async (call, _) =>
+        {
+            await Task.Delay(Timeout.Infinite, call.Stop);
+            return new();
+        }));
+        for (var i = 0; i < 300; i++)
+        {
+            var e = await Assert.ThrowsAsync<GrpcException>(() => rig.Channel.UnaryAsync(GrpcRig.Method, new(), new() { Timeout = TimeSpan.FromMicroseconds(i * 10) }, Stop));
+            Assert.True(e.Code == GrpcCode.DeadlineExceeded, $"{i}: {e.Code} {e.Message}");
+        }
+    }
+
+    [Fact]
     public async Task Unknown_method_is_unimplemented_and_a_closed_port_is_unavailable()
     {
         GrpcChannel channel;

@@ -42,7 +42,7 @@ public sealed record HostedControlPlane(string Namespace, string Cluster, ValueM
 /// <param name="HasIstio">The system namespace exists.</param>
 /// <param name="ControlPlanes">Control plane Pods by name, and whether they are ready.</param>
 /// <param name="NetworkLabel">The label of the system namespace; empty when it has none.</param>
-/// <param name="RootFingerprint">SHA-256 of the root certificates that proxies trust; empty when they are not there yet.</param>
+/// <param name="Root">What proxies are told to trust; unknown when it is not there yet.</param>
 /// <param name="UntrustedWebhooks">Injection webhooks without a CA bundle, or with another CA's.</param>
 public sealed record ClusterFacts(
     string Context,
@@ -53,7 +53,7 @@ public sealed record ClusterFacts(
     string NetworkLabel = "",
     string MeshId = "",
     string TrustDomain = "",
-    string RootFingerprint = "",
+    Root Root = default,
     ValueList<GatewayFacts> Gateways = default,
     bool ExposesServices = false,
     ValueList<WatchedCluster> Watched = default,

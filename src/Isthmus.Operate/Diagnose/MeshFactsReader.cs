@@ -59,7 +59,7 @@ public sealed partial class MeshFactsReader(string istioNamespace)
             ns.Metadata.Labels.GetValueOrDefault(Labels.Network) ?? "",
             (string?)mesh["defaultConfig"]?["meshId"] ?? "",
             mesh.Count == 0 ? "" : (string?)mesh["trustDomain"] ?? WellKnown.DefaultTrustDomain,
-            root.Length == 0 ? "" : Convert.ToHexString(System.Security.Cryptography.SHA256.HashData(System.Text.Encoding.UTF8.GetBytes(root.Trim())))[..16],
+            Root.Of(root),
             await gateways,
             objects.Any(gateway => (gateway["spec"]?["servers"] as JsonArray ?? []).Any(server => server?["tls"]?["mode"]?.ToString() == "AUTO_PASSTHROUGH")),
             await watched,

@@ -78,8 +78,8 @@ public static partial class MeshVerification
     private static IEnumerable<Check> Together(List<ClusterFacts> members, DateTimeOffset now)
     {
         var installed = members.Where(cluster => cluster.HasIstio).ToList();
-        foreach (var check in Same(installed, "root of trust", "ISM1010", cluster => cluster.RootFingerprint,
-            "proxies of clusters with different roots refuse each other", "give all clusters a 'cacerts' Secret of one root, then restart control planes and workloads")) yield return check;
+        foreach (var check in Same(installed, "root of trust", "ISM1010", cluster => cluster.Root.IsKnown ? cluster.Root.ToString() : "",
+            "proxies of clusters with different roots refuse each other", "give all clusters a 'cacerts' Secret of one root, then restart control planes and workloads", (one, other) => one.Root.Shares(other.Root))) yield return check;
         foreach (var check in Names(installed)) yield return check;
         foreach (var check in Same(installed.Where(cluster => cluster.TrustDomain.Length > 0).ToList(), "trust domain", "ISM1011", cluster => cluster.TrustDomain,
             "identities of another trust domain are refused", "set meshConfig.trustDomain alike, or name the other in trustDomainAliases")) yield return check;
@@ -130,13 +130,13 @@ public static partial class MeshVerification
         }
     }
 
-    private static IEnumerable<Check> Same(List<ClusterFacts> clusters, string what, string code, Func<ClusterFacts, string> value, string why, string remedy)
+    private static IEnumerable<Check> Same(List<ClusterFacts> clusters, string what, string code, Func<ClusterFacts, string> value, string why, string remedy, Func<ClusterFacts, ClusterFacts, bool>? compatible = null)
     {
         if (clusters.Count == 0) yield break;
         var first = clusters[0];
         foreach (var cluster in clusters)
         {
-            var differs = value(cluster) != value(first);
+            var differs = value(cluster) != value(first) && compatible?.Invoke(cluster, first) != true;
             yield return new(cluster.Context, what, value(cluster).Length == 0 ? "not there yet" : value(cluster), !differs ? null
                 : Wrong(code, cluster, "", $"differs from {first.Context}'s ({value(first)}): {why}", remedy));
         }

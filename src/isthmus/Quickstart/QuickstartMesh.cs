@@ -78,8 +78,18 @@ internal sealed class QuickstartMesh(IReadOnlyList<QuickstartCluster> clusters, 
         foreach (var value in YamlText.ParseAll(Sample(sample), sample).OfType<JsonObject>().Where(wanted))
         {
             value["metadata"]!["namespace"] = SampleNamespace;
+            RecordApplied(value);
             await cluster.Client.ApplyAsync(Manifests.KindOf(value) ?? throw new NotSupportedException($"{sample}: kind {value["kind"]}"), value, stop);
         }
+    }
+
+    /// <summary>Leaves the trace that <c>kubectl apply</c> leaves, so that the next one, typed by hand, goes on from here without a warning.</summary>
+    private static void RecordApplied(JsonObject value)
+    {
+        var applied = value.ToJsonString() + "\n";
+        var metadata = value["metadata"]!.AsObject();
+        if (metadata["annotations"] is not JsonObject annotations) metadata["annotations"] = annotations = new JsonObject();
+        annotations["kubectl.kubernetes.io/last-applied-configuration"] = applied;
     }
 
     private static string Sample(string name)

@@ -1,3 +1,4 @@
+using System.Runtime.CompilerServices;
 using System.Text.Json.Nodes;
 using Isthmus.Testing;
 using Xunit;
@@ -78,6 +79,15 @@ public sealed class MeshTests(MeshRig mesh) : IClassFixture<MeshRig>
             var moved = text.Split('\n').Where(line => line.StartsWith("helloworld-v1-", StringComparison.Ordinal) || line.StartsWith("istio-eastwestgateway-", StringComparison.Ordinal)).ToList();
             return moved.Count == 2 && moved.TrueForAll(line => line.Contains("istiod-canary-", StringComparison.Ordinal) == (revision == "canary"));
         }, $"the proxies ask revision {revision}");
+    }
+
+    [Fact]
+    public async Task What_the_quickstart_deployed_can_be_applied_again_by_hand()
+    {
+        var lab = await mesh.LabAsync();
+        var applied = await lab.KubectlAsync("--context=cluster1", "apply", "-n", "sample", "-f", Sample("sleep/sleep.yaml"));
+        Assert.Contains("deployment.apps/sleep ", applied.Expect(0), StringComparison.Ordinal);
+        Assert.Empty(applied.Errors);
     }
 
     [Fact]
@@ -199,6 +209,8 @@ public sealed class MeshTests(MeshRig mesh) : IClassFixture<MeshRig>
         foreach (var (heardIn, versions) in effects)
             MeshRig.Note($"{words}: {heardIn} hears {string.Join(" and ", versions)} after {MeshRig.Seconds(await load.UntilHeardAsync(heardIn, cause, versions))}");
     }
+
+    private static string Sample(string name, [CallerFilePath] string path = "") => Path.GetFullPath(Path.Combine(Path.GetDirectoryName(path)!, "../../../samples", name));
 
     private async Task RestartAsync(string cluster, string ns, string name)
     {

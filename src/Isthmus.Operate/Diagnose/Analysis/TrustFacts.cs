@@ -1,36 +1,6 @@
-using System.Security.Cryptography;
 using Isthmus.Core.Collections;
-using Isthmus.Core.Problems;
-using Isthmus.Wire.Tls;
 
 namespace Isthmus.Operate.Diagnose.Analysis;
-
-/// <summary>A root as somebody has it, or several in a bundle: the SHA-256 of the certificates, joined by plus signs; empty when there is none or it cannot be read.</summary>
-public readonly record struct Root(string Fingerprint)
-{
-    public static readonly Root None = new("");
-
-    public bool IsKnown => !string.IsNullOrEmpty(Fingerprint);
-
-    public static Root Of(string? pem)
-    {
-        if (string.IsNullOrWhiteSpace(pem)) return None;
-        try
-        {
-            var digests = CertificateText.ReadAny(pem, "root").Select(certificate => certificate.GetCertHashString(HashAlgorithmName.SHA256)).Distinct().Order(StringComparer.Ordinal).ToList();
-            return digests.Count == 0 ? None : new(string.Join('+', digests));
-        }
-        catch (ProblemException)
-        {
-            return None;
-        }
-    }
-
-    /// <summary>Whether some certificate is a root for both, so that one trusts what the other's CA signs.</summary>
-    public bool Shares(Root other) => IsKnown && other.IsKnown && Fingerprint.Split('+').Intersect(other.Fingerprint.Split('+')).Any();
-
-    public override string ToString() => IsKnown ? Fingerprint[..Math.Min(16, Fingerprint.Length)] : "none";
-}
 
 /// <summary>What a proxy trusts, and since when it runs.</summary>
 public sealed record ProxyTrust(string Namespace, string Pod, DateTimeOffset? Started, Root Root);

@@ -47,7 +47,7 @@ internal static class CallReading
             yield return new($"gateway {sighting.Proxy}", kept ? 0 : sighting.Milliseconds, $"{(kept ? "on a kept connection to" : "connected")} {sighting.Upstream} for {sighting.ServerName}");
         }
         foreach (var sighting in sightings.Where(sighting => sighting.IsRequest))
-            yield return new($"callee's proxy, {sighting.Proxy}", sighting.Milliseconds, $"answered {sighting.Status}" + (sighting.ResponseAfter is { } after ? FormattableString.Invariant($", the application began to after {after:0.#} ms") : ""));
+            yield return new($"callee's proxy, {sighting.Proxy}", sighting.Milliseconds, $"answered {sighting.Status}" + (sighting.ResponseAfter is { } after ? FormattableString.Invariant($", the first byte from the application after {after:0.#} ms") : ""));
     }
 
     private static string Text(JsonNode? node) => node?.ToString() ?? "";

@@ -194,5 +194,5 @@ internal sealed partial class TraceWalk
     }
 
     private static string Fingerprint(TrustBundle? roots) =>
-        roots is null ? "" : string.Join(", ", roots.Roots.Select(root => root.GetCertHashString(System.Security.Cryptography.HashAlgorithmName.SHA256)[..16].ToLowerInvariant()));
+        roots is null ? "" : string.Join(", ", roots.Roots.Select(root => root.GetCertHashString(System.Security.Cryptography.HashAlgorithmName.SHA256)[..16]));
 }

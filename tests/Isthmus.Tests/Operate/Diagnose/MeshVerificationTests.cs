@@ -11,7 +11,7 @@ public sealed class MeshVerificationTests
     private static RemoteSecretFacts SecretFor(string cluster, string server) => new("istio-system/istio-remote-secret-" + cluster, cluster, server, null, "");
 
     private static ClusterFacts Healthy(int number, string network) => new(
-        $"c{number}", "", $"east{number}", true, new ValueMap<bool>([new($"istiod-{number}", true)]), network, "mesh1", "cluster.local", "AB12",
+        $"c{number}", "", $"east{number}", true, new ValueMap<bool>([new($"istiod-{number}", true)]), network, "mesh1", "cluster.local", new("AB12"),
         [new GatewayFacts("istio-system/gw", network, [$"172.18.0.{number}"], 1, true)], true,
         [new WatchedCluster($"east{3 - number}", "istio-system/remote", "synced", "")], [])
         {
@@ -78,7 +78,7 @@ public sealed class MeshVerificationTests
             "no address" => two with { Gateways = [gateway with { Addresses = [] }] },
             "no endpoint" => two with { Gateways = [gateway with { ReadyEndpoints = 0 }] },
             "no port" => two with { Gateways = [gateway with { HasPort = false }] },
-            "other root" => two with { RootFingerprint = "CD34" },
+            "other root" => two with { Root = new("CD34") },
             "other domain" => two with { TrustDomain = "td2" },
             "other mesh" => two with { MeshId = "mesh2" },
             "no label" => two with { NetworkLabel = "" },
@@ -112,6 +112,14 @@ public sealed class MeshVerificationTests
     }
 
     [Fact]
+    public void While_roots_change_a_bundle_with_both_is_trusted_by_either_side()
+    {
+        var both = Healthy(2, "n2") with { Root = new("AB12+CD34") };
+        Assert.Empty(Codes(Healthy(1, "n1"), both));
+        Assert.Equal(["ISM1010"], Codes(Healthy(1, "n1") with { Root = new("EF56") }, both));
+    }
+
+    [Fact]
     public void Ranges_may_overlap_between_networks_and_not_inside_one()
     {
         var (one, two) = (Healthy(1, "n1") with { PodRanges = ["10.244.0.0/16"] }, Healthy(2, "n2") with { PodRanges = ["10.244.128.0/24"] });
@@ -131,7 +139,7 @@ public sealed class MeshVerificationTests
     public void A_cluster_with_a_control_plane_of_its_own_elsewhere_is_a_mesh_of_its_own()
     {
         var host = Healthy(1, "n1") with { Watched = [], Hosted = [new("external", "hosted", new([new("istiod-9", true)])) { RemoteSecrets = [new("external/istio-kubeconfig", "hosted", "https://172.18.0.2:6443", null, "")] }] };
-        var hosted = Remote with { Name = "hosted", SystemNamespace = "external", MeshId = "mesh2", RootFingerprint = "CD34", NetworkLabel = "", ProxyNetworks = [], Gateways = [], ControlPlaneClusters = [] };
+        var hosted = Remote with { Name = "hosted", SystemNamespace = "external", MeshId = "mesh2", Root = new("CD34"), NetworkLabel = "", ProxyNetworks = [], Gateways = [], ControlPlaneClusters = [] };
         Assert.Empty(Codes(host, hosted));
         Assert.Equal(2, MeshVerification.CountMeshes([host, hosted]));
         // A cluster for nothing but control planes of others.
@@ -191,7 +199,7 @@ public sealed class MeshVerificationTests
     {
         ClusterFacts ByName(int number) => Healthy(number, "") with { Name = "Kubernetes", Watched = [], RemoteSecrets = [], PodRanges = ["10.244.0.0/16"], IsJoinedByNames = true, ProxyNetworks = [], ExposesServices = false };
         Assert.Empty(Codes(ByName(1), ByName(2)));
-        Assert.Equal(["ISM1010"], Codes(ByName(1), ByName(2) with { RootFingerprint = "CD34" }));
+        Assert.Equal(["ISM1010"], Codes(ByName(1), ByName(2) with { Root = new("CD34") }));
     }
 
     [Theory]

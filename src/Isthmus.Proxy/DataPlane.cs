@@ -46,6 +46,7 @@ internal sealed class DataPlane : IDisposable
             _sockets.Apply(snapshot);
             Connections.Publish(snapshot);
         };
+        _watch.Each(Connections.Look);
         _watch.Each(Housekeeping);
         Started = ports.Time.GetUtcNow();
         Admin = new AdminRoutes(this);

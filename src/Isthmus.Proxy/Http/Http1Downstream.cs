@@ -17,6 +17,8 @@ internal sealed class Http1Downstream : DownstreamStream, IDisposable
     private readonly ByteWriter _writer = new();
     private BodyKind _sending;
     private bool _owesContinue;
+    private int _requests;
+    private int _leftIn;
 
     public Http1Downstream(Transport transport, HttpLimits limits)
     {
@@ -29,6 +31,8 @@ internal sealed class Http1Downstream : DownstreamStream, IDisposable
     public override HeaderBlock RequestTrailers => _body.Trailers;
 
     public override bool IsRequestComplete => _body.IsDone;
+
+    public override IWaiting? Waiting { get; set; }
 
     /// <summary>Bytes of another request are here already.</summary>
     public bool HasMore => _reader.Buffered > 0;
@@ -57,7 +61,19 @@ internal sealed class Http1Downstream : DownstreamStream, IDisposable
         _body.Begin(Request.Body, Request.ContentLength);
         _owesContinue = Request.ExpectsContinue && Request.Body != BodyKind.None;
         MustClose = !Request.KeepAlive;
+        _requests++;
         return true;
+    }
+
+    /// <summary>
+    /// Once a second: is there still somebody who waits? Told at the second look of a request, because some clients end their direction
+    /// as soon as they have asked, and a quick answer still reaches them.
+    /// </summary>
+    public void LookForClient(TcpInfo? info)
+    {
+        if (Waiting is not { } waiting || info is { HasPeerLeft: false }) return;
+        if (_leftIn == _requests) waiting.OnClientLeft();
+        else _leftIn = _requests;
     }
 
     /// <summary>The bytes read and not used, for another protocol.</summary>

@@ -14,6 +14,7 @@ internal sealed partial class HttpExchange
     private string _resetReason = "";
     private int _timedOut;
     private bool _mayRepeat; // guarded by _record, as _upstream is against others
+    private bool _clientLeft; // guarded by _record
 
     private async ValueTask ForwardAsync(RouteSnapshot route, ForwardAct act)
     {
@@ -53,6 +54,8 @@ internal sealed partial class HttpExchange
     {
         _timedOut = 0;
         _upstream = null;
+        lock (_record) _clientLeft = false;
+        stream.Waiting = this;
         var hasTimeout = act.Timeout > TimeSpan.Zero && Request.Upgrade.Length == 0;
         using var timer = hasTimeout
             ? parts.Ports.Time.CreateTimer(static e => ((HttpExchange)e!).OnTimeout(1), this, act.Timeout, Timeout.InfiniteTimeSpan) : null;
@@ -64,6 +67,7 @@ internal sealed partial class HttpExchange
         }
         finally
         {
+            stream.Waiting = null;
             await SettleAsync(body).ConfigureAwait(false);
         }
     }
@@ -71,7 +75,11 @@ internal sealed partial class HttpExchange
     // A timer may want to abort the upstream at any moment; once detached it is out of its reach and may go back to the pool.
     private void Attach(UpstreamStream upstream)
     {
-        lock (_record) _upstream = upstream;
+        lock (_record)
+        {
+            _upstream = upstream;
+            if (_clientLeft) upstream.Abort();
+        }
     }
 
     private void Detach()
@@ -112,6 +120,23 @@ internal sealed partial class HttpExchange
         }
     }
 
+    void IWaiting.OnClientLeft()
+    {
+        lock (_record)
+        {
+            _clientLeft = true;
+            _upstream?.Abort();
+        }
+    }
+
+    private bool HasClientLeft
+    {
+        get
+        {
+            lock (_record) return _clientLeft;
+        }
+    }
+
     private void OnTimeout(int kind)
     {
         lock (_record)
@@ -142,7 +167,7 @@ internal sealed partial class HttpExchange
             await AttemptAsync(act, cluster, host, body, attempt, fresh, hasOther).ConfigureAwait(false);
             // Everyone has one retry for a kept connection that closed in the moment of its reuse.
             fresh = _attempt is AttemptEnd.Reset or AttemptEnd.Refused && _upstream is { IsReused: true };
-            var isRetriable = Volatile.Read(ref _timedOut) != 1 && CanSendAgain(body) && RetryDecision.IsRetriable(act.Retry, _attempt, Request, _response, fresh);
+            var isRetriable = Volatile.Read(ref _timedOut) != 1 && !HasClientLeft && CanSendAgain(body) && RetryDecision.IsRetriable(act.Retry, _attempt, Request, _response, fresh);
             if (!isRetriable || attempt > Math.Max(retries, fresh ? 1 : 0) || !cluster.TryBeginRetry())
             {
                 _record.RetriesExhausted = isRetriable && retries > 0;
@@ -215,6 +240,12 @@ internal sealed partial class HttpExchange
 
     private void SettleFailure(TransportException e, ClusterState cluster, Host host)
     {
+        if (HasClientLeft)
+        {
+            // Says nothing about the host.
+            _attempt = AttemptEnd.Reset;
+            return;
+        }
         if (Volatile.Read(ref _timedOut) != 0)
         {
             Interlocked.Increment(ref cluster.Counters.Timeouts);
@@ -285,6 +316,7 @@ internal sealed partial class HttpExchange
 
     private async ValueTask GiveUpAsync(RequestBody? body, int attempt)
     {
+        if (HasClientLeft) throw new TransportException(TransportFailure.Aborted, "the client left");
         if (body?.Failure is { } failure) System.Runtime.ExceptionServices.ExceptionDispatchInfo.Throw(failure);
         var closes = body is { IsPumping: true };
         _record.TransportFailure = _failure;

@@ -25,9 +25,9 @@ internal sealed partial class HttpExchange
             }
             catch (Exception e) when (e is TransportException or HttpMessageException)
             {
-                if (body?.Failure is not null) _record.Reason = EndReason.ClientClosed;
+                if (HasClientLeft || body?.Failure is not null) _record.Reason = EndReason.ClientClosed;
                 else _record.Reason = Volatile.Read(ref _timedOut) != 0 ? EndReason.UpstreamTimeout : EndReason.UpstreamReset;
-                _record.Details = "upstream_reset_after_response_started{connection_termination}";
+                _record.Details = HasClientLeft ? ClientDisconnected : "upstream_reset_after_response_started{connection_termination}";
                 // The client must see that the answer is not whole.
                 stream.Reset();
                 return;

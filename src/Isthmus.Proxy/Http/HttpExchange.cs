@@ -18,6 +18,8 @@ internal sealed record HttpParts(
 /// </summary>
 internal sealed partial class HttpExchange(HttpParts parts, Downstream connection, DownstreamStream stream) : IWaiting
 {
+    private const string ClientDisconnected = "downstream_remote_disconnect";
+
     private readonly ResponseHead _response = new();
     private readonly TrafficRecord _record = new();
     private RouteDecision _decision;
@@ -52,7 +54,7 @@ internal sealed partial class HttpExchange(HttpParts parts, Downstream connectio
         catch (TransportException)
         {
             _record.Reason = EndReason.ClientClosed;
-            _record.Details = "downstream_remote_disconnect";
+            _record.Details = ClientDisconnected;
             stream.Reset();
         }
         Finish();

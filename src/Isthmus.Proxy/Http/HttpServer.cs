@@ -18,6 +18,10 @@ internal sealed class HttpServer(HttpParts parts)
         {
             if (Volatile.Read(ref isIdle)) connection.Transport.Abort();
         };
+        connection.EachSecond = () =>
+        {
+            if (stream.Waiting is not null) stream.LookForClient(TcpInfo.Read(connection.Socket.Socket));
+        };
         if (await IsHttp2Async(connection, stream).ConfigureAwait(false))
         {
             await RunHttp2Async(connection, action, stream.Reader, watched).ConfigureAwait(false);

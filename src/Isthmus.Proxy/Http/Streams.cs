@@ -24,6 +24,9 @@ internal abstract class DownstreamStream
 
     public long BytesSent { get; protected set; }
 
+    /// <summary>Told when the client leaves before it has the whole answer; null: nobody who could do something about it.</summary>
+    public abstract IWaiting? Waiting { get; set; }
+
     /// <summary>The next piece of the request's body, valid until the next call; empty at the end.</summary>
     /// <exception cref="TransportException">The client is gone.</exception>
     /// <exception cref="HttpMessageException">The client broke the protocol.</exception>
@@ -49,11 +52,14 @@ internal abstract class DownstreamStream
     public abstract (Transport Transport, ReadOnlyMemory<byte> Extra)? TakeOver();
 }
 
-/// <summary>Who waits for an answer, and can ask elsewhere.</summary>
+/// <summary>Who waits for an answer, and can ask elsewhere or give up.</summary>
 internal interface IWaiting
 {
     /// <summary>The host does not seem to hear what is sent to it; called on any thread.</summary>
     void OnSuspected(UpstreamStream of);
+
+    /// <summary>Nobody is there any more to take the answer; called on any thread.</summary>
+    void OnClientLeft();
 }
 
 /// <summary>The host's side of one exchange, whatever the version of HTTP.</summary>

@@ -39,6 +39,12 @@ internal sealed class Connections
         foreach (var connection in _open.Keys) connection.SnapshotChanged?.Invoke(snapshot);
     }
 
+    /// <summary>Once a second.</summary>
+    public void Look()
+    {
+        foreach (var (connection, _) in _open) connection.EachSecond?.Invoke();
+    }
+
     /// <summary>Asks all to end as soon as they are idle, again and again until <paramref name="deadline"/>, then cuts the rest.</summary>
     /// <param name="closed">Completes when no new ones come.</param>
     public async Task DrainAsync(Task deadline, Task closed, TimeProvider time)

@@ -26,6 +26,9 @@ internal sealed class Downstream(SocketTransport socket, ListenerSnapshot listen
     /// <summary>Ends the connection if nothing is in progress; called again and again while draining. Set by whoever handles the connection.</summary>
     public Action? DrainRequested { get; set; }
 
+    /// <summary>Set by whoever handles the connection.</summary>
+    public Action? EachSecond { get; set; }
+
     /// <summary>Configuration changed: ends early what is no longer allowed. Set by whoever handles the connection.</summary>
     public Action<ProxySnapshot>? SnapshotChanged { get; set; }
 

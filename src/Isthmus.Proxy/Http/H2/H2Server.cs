@@ -88,6 +88,8 @@ internal sealed class H2DownstreamStream : DownstreamStream
         Request.CopyFrom(head);
     }
 
+    public override IWaiting? Waiting { get => _stream.Waiting; set => _stream.Waiting = value; }
+
     public override HeaderBlock RequestTrailers => _stream.Trailers;
 
     public override bool IsRequestComplete => _stream.HasReceivedEnd;

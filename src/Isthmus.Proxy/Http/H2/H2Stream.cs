@@ -9,6 +9,7 @@ internal sealed class H2Stream(H2Connection connection, int id, int sendWindow)
     private readonly Lock _lock = new();   // guards everything below
     private readonly Queue<(byte[] Buffer, int Length)> _arrived = new();
     private TaskCompletionSource? _waiting;
+    private IWaiting? _told;
     private byte[]? _lent;
     private int _lentLength;
     private bool _hasEnded;
@@ -88,13 +89,35 @@ internal sealed class H2Stream(H2Connection connection, int id, int sendWindow)
 
     public void End() => Arrive(default, isLast: true);
 
+    /// <summary>Told when the stream fails, or has; for the server's side.</summary>
+    public IWaiting? Waiting
+    {
+        get
+        {
+            lock (_lock) return _told;
+        }
+        set
+        {
+            bool hasFailed;
+            lock (_lock)
+            {
+                _told = value;
+                hasFailed = _failure is not null;
+            }
+            if (hasFailed) value?.OnClientLeft();
+        }
+    }
+
     public void Fail(Exception failure)
     {
+        IWaiting? told;
         lock (_lock)
         {
+            told = _failure is null ? _told : null;
             _failure ??= failure;
             Wake();
         }
+        told?.OnClientLeft();
         Head.TrySetException(failure);
         // Nobody may be waiting for the head any more.
         _ = Head.Task.Exception;

@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using System.Net;
 using System.Net.WebSockets;
 using System.Text;
@@ -69,6 +70,35 @@ public sealed class HttpProxyTests
         }
         talk.End();
         Assert.Equal(0, await answer.ReadAsync(new byte[1], Stop));
+    }
+
+    [Theory]
+    [InlineData(false, false, false)]
+    [InlineData(false, true, true)]
+    [InlineData(true, false, true)]
+    [InlineData(true, true, false)]
+    public async Task A_client_that_leaves_takes_its_request_along(bool http2Down, bool http2Up, bool hasBegun)
+    {
+        TaskCompletionSource asked = new(TaskCreationOptions.RunContinuationsAsynchronously), ended = new(TaskCreationOptions.RunContinuationsAsynchronously);
+        await using var origin = await OriginServer.StartAsync(http2Up ? HttpProtocols.Http2 : HttpProtocols.Http1, async context =>
+        {
+            using var abort = context.RequestAborted.Register(ended.SetResult);
+            if (hasBegun) await context.Response.Body.FlushAsync();
+            asked.SetResult();
+            await ended.Task;
+        });
+        using var proxy = new LoopbackProxy([LoopbackProxy.Cluster("up", http2Up)], ToUp);
+        proxy.Endpoints("up", origin.Port);
+        using var client = Client(http2Down);
+        using var patience = CancellationTokenSource.CreateLinkedTokenSource(Stop);
+        using var request = Request(proxy, http2Down, "/never");
+        var answer = client.SendAsync(request, HttpCompletionOption.ResponseHeadersRead, patience.Token);
+        await asked.Task.WaitAsync(Stop);
+        if (hasBegun) (await answer).Dispose();
+        await patience.CancelAsync();
+        await ended.Task.WaitAsync(TimeSpan.FromSeconds(20), Stop);
+        if (!hasBegun) await Assert.ThrowsAnyAsync<OperationCanceledException>(() => answer);
+        Assert.Equal([$"POST {(hasBegun ? 200 : 0)} DC downstream_remote_disconnect"], await LinesAsync(proxy, 1));
     }
 
     [Fact]
@@ -248,11 +278,11 @@ public sealed class HttpProxyTests
 
     private static async Task<IReadOnlyList<string>> LinesAsync(LoopbackProxy proxy, int count)
     {
-        for (var i = 0; i < 1000; i++)
+        for (var begun = Stopwatch.GetTimestamp(); Stopwatch.GetElapsedTime(begun) < TimeSpan.FromSeconds(10);)
         {
             var lines = proxy.LogText.Split('\n', StringSplitOptions.RemoveEmptyEntries);
             if (lines.Length >= count) return lines;
-            await Task.Yield();
+            await Task.Delay(5, Stop);
         }
         return proxy.LogText.Split('\n', StringSplitOptions.RemoveEmptyEntries);
     }

@@ -61,6 +61,9 @@ public sealed record KindDescriptor
     /// <summary>apiVersion in which objects are stored; empty means this version.</summary>
     public string StorageApiVersion { get; init; } = "";
 
+    /// <summary>A former apiVersion in which bodies are still accepted, with the same fields; empty without.</summary>
+    public string OlderApiVersion { get; init; } = "";
+
     /// <summary>Fields, field numbers, merge keys of a built-in kind; null for custom resources.</summary>
     public TypeSchema? Schema { get; init; }
 

@@ -65,6 +65,9 @@ public sealed class TypeSchema(string name, IReadOnlyList<FieldSchema> wireField
     /// <summary>Server-side apply sees the whole as one value.</summary>
     public bool Atomic { get; init; }
 
+    /// <summary>It may carry kind and apiVersion inside another object too, where it is no object of its own.</summary>
+    public bool HasTypeMeta { get; init; }
+
     public FieldSchema? Field(string fieldName) => _shape.Value.ByName.GetValueOrDefault(fieldName);
 
     public FieldSchema? WireField(int number) => _shape.Value.ByNumber.GetValueOrDefault(number);

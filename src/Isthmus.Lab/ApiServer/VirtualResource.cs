@@ -8,9 +8,10 @@ namespace Isthmus.Lab.ApiServer;
 /// <param name="Subresource">Empty for a resource of its own.</param>
 /// <param name="Verbs">API verbs (create, get, …).</param>
 /// <param name="KindGroup">Group of the kind when it is not <paramref name="Group"/>: `policy` of pods/eviction.</param>
+/// <param name="OlderKindVersion">A version that older clients still write the kind in, with the same fields.</param>
 public sealed record VirtualResourceDescriptor(
     string Group, string Version, string Plural, string Singular, string Kind, string Subresource, bool Namespaced, ValueList<string> Verbs,
-    string KindGroup = "", string KindVersion = "");
+    string KindGroup = "", string KindVersion = "", string OlderKindVersion = "");
 
 /// <summary>A JSON request to a virtual resource; authenticated, authorized, decoded.</summary>
 /// <param name="Body">The decoded body; null for get.</param>

@@ -101,7 +101,7 @@ internal static class BodyReader
             throw Unrecognized(kind, $"Object 'Kind' is missing in '{Shorten(json, 200)}'", json);
         if (name.Length > 0 && name != kind.Kind && !kind.IsCustom)
             throw ApiException.BadRequest($"{name} in version \"{GroupVersion.Parse(apiVersion).Version}\" cannot be handled as a {kind.Kind}: converting ({GroupVersion.Parse(apiVersion).Version}.{name}) to (core.{kind.Kind}): unknown conversion");
-        if (apiVersion.Length > 0 && apiVersion != kind.ApiVersion)
+        if (apiVersion.Length > 0 && apiVersion != kind.ApiVersion && apiVersion != kind.OlderApiVersion)
             throw ApiException.BadRequest(kind.IsCustom
                 ? $"the API version in the data ({apiVersion}) does not match the expected API version ({kind.ApiVersion})"
                 : $"{name} in version \"{apiVersion}\" cannot be handled as a {kind.Kind}: no kind \"{name}\" is registered for version \"{apiVersion}\" in scheme \"k8s.io/kubernetes/pkg/api/legacyscheme/scheme.go:30\"");

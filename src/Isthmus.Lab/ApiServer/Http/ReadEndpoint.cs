@@ -14,12 +14,11 @@ internal sealed class ReadEndpoint(ApiServerContext context)
 
     internal async Task GetAsync(Call call)
     {
-        var accept = Accept.Of(call.Http.Request);
         if (call.ResourceVersion() is { } version && version > context.Store.Revision) await ListQuery.WaitForAsync(context.Store, version, call.Stop);
         var stored = context.Store.Find(call.Kind.Storage, call.Attributes.Namespace, call.Attributes.Name)
             ?? throw ApiException.NotFound(call.Kind, call.Attributes.Name);
         if (call.Attributes.Subresource == "scale")
-            await Responses.TreeAsync(call.Http, 200, Scales.Of(call.Kind, Versions.ToRequested(call.Kind, stored)), accept);
+            await Responses.ScaleAsync(call, stored, context.Time.GetUtcNow());
         else
             await Responses.ObjectAsync(call, 200, stored, context.Time.GetUtcNow());
     }

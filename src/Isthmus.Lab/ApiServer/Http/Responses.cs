@@ -42,6 +42,17 @@ internal static class Responses
         }
     }
 
+    /// <summary>Answers with the replicas of an object, as the subresource scale shows them.</summary>
+    internal static Task ScaleAsync(Call call, StoredObject stored, DateTimeOffset now)
+    {
+        var accept = Accept.Of(call.Http.Request);
+        SendWarnings(call.Http, call.Warnings);
+        var scale = Scales.Of(call.Kind, Versions.ToRequested(call.Kind, stored));
+        if (accept.Form == OutputForm.Table)
+            scale = new TableForm(Scales.KindOf(call.Kind) with { Table = WorkloadTables.Scales() }, accept.MetaVersion, IncludeObject(call), now).Of(scale);
+        return TreeAsync(call.Http, 200, scale, accept);
+    }
+
     internal static string IncludeObject(Call call) => call.Query("includeObject") switch
     {
         "" or "Metadata" => "Metadata",

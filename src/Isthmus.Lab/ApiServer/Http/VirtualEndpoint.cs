@@ -62,6 +62,7 @@ internal sealed class VirtualEndpoint
             Namespaced = descriptor.Namespaced,
             Schema = BuiltInTypes.Find($"{BuiltInTypes.Package(group, version)}.{descriptor.Kind}"),
             Strategy = new PlainStrategy(),
+            OlderApiVersion = descriptor.OlderKindVersion.Length > 0 ? $"{group}/{descriptor.OlderKindVersion}" : "",
         };
         var body = await BodyReader.ReadAsync(http.Request, http.RequestAborted);
         var validation = http.Request.Query["fieldValidation"].ToString() is { Length: > 0 } asked ? asked : "Warn";

@@ -52,8 +52,8 @@ internal sealed class WriteEndpoint(ApiServerContext context, ObjectRegistry reg
         var body = await BodyReader.ReadAsync(call.Http.Request, call.Stop);
         if (call.Attributes.Subresource == "scale")
         {
-            var scaled = await registry.UpdateAsync(request, o => Scales.Apply(call.Kind, o!, Patched(call, mediaType, body, Scales.Of(call.Kind, o!), ScaleKind(call.Kind), validation)), false, call.Stop);
-            await ScaleAsync(call, scaled);
+            var scaled = await registry.UpdateAsync(request, o => Scales.Apply(call.Kind, o!, Patched(call, mediaType, body, Scales.Of(call.Kind, o!), Scales.KindOf(call.Kind), validation)), false, call.Stop);
+            await Responses.ScaleAsync(call, scaled.Object, context.Time.GetUtcNow());
             return;
         }
         WriteResult result;
@@ -72,28 +72,13 @@ internal sealed class WriteEndpoint(ApiServerContext context, ObjectRegistry reg
         await Responses.ObjectAsync(call, result.Created ? 201 : 200, result.Object, context.Time.GetUtcNow());
     }
 
-    private static KindDescriptor ScaleKind(KindDescriptor parent) => parent with
-    {
-        Group = "autoscaling",
-        Version = "v1",
-        Kind = "Scale",
-        Schema = BuiltInTypes.Find("autoscaling/v1.Scale"),
-        IsCustom = false,
-    };
-
     private async Task UpdateScaleAsync(Call call)
     {
         var request = call.Write("UpdateOptions");
         var body = await BodyReader.ReadAsync(call.Http.Request, call.Stop);
-        var scale = BodyReader.Decode(body, BodyReader.MediaType(call.Http.Request), ScaleKind(call.Kind), call.FieldValidation("UpdateOptions"), call.Warnings);
+        var scale = BodyReader.Decode(body, BodyReader.MediaType(call.Http.Request), Scales.KindOf(call.Kind), call.FieldValidation("UpdateOptions"), call.Warnings);
         var result = await registry.UpdateAsync(request, o => Scales.Apply(call.Kind, o!, scale), false, call.Stop);
-        await ScaleAsync(call, result);
-    }
-
-    private static Task ScaleAsync(Call call, WriteResult result)
-    {
-        Responses.SendWarnings(call.Http, call.Warnings);
-        return Responses.TreeAsync(call.Http, 200, Scales.Of(call.Kind, Versions.ToRequested(call.Kind, result.Object)), Accept.Of(call.Http.Request));
+        await Responses.ScaleAsync(call, result.Object, context.Time.GetUtcNow());
     }
 
     /// <summary>The patched tree as a typed object again: fields that do not exist or have wrong types are found here.</summary>

@@ -58,7 +58,7 @@ internal sealed class PodEvictionResource(IObjectStore store, TimeProvider time)
 {
     private static readonly GroupResource Budgets = new("policy", "poddisruptionbudgets");
 
-    public VirtualResourceDescriptor Descriptor { get; } = new("", "v1", "pods", "", "Eviction", "eviction", true, ["create"], "policy", "v1");
+    public VirtualResourceDescriptor Descriptor { get; } = new("", "v1", "pods", "", "Eviction", "eviction", true, ["create"], "policy", "v1", "v1beta1");
 
     public async ValueTask<VirtualResponse> HandleAsync(VirtualRequest request, CancellationToken stop)
     {

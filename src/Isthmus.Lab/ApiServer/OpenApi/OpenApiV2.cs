@@ -49,7 +49,7 @@ internal static class OpenApiV2
     private static WireWriter Definition(TypeSchema type, IReadOnlyList<KindDescriptor> kinds)
     {
         var properties = new WireWriter();
-        if (kinds.Count > 0)
+        if (kinds.Count > 0 || type.HasTypeMeta)
         {
             Named(properties, 1, "apiVersion", Leaf("string", ""));
             Named(properties, 1, "kind", Leaf("string", ""));

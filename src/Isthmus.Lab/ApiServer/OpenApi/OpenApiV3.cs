@@ -64,7 +64,7 @@ internal static class OpenApiV3
     private static JsonObject Definition(TypeSchema type, IReadOnlyList<KindDescriptor> kinds)
     {
         var properties = new JsonObject();
-        if (kinds.Count > 0) (properties["apiVersion"], properties["kind"]) = (Leaf("string", ""), Leaf("string", ""));
+        if (kinds.Count > 0 || type.HasTypeMeta) (properties["apiVersion"], properties["kind"]) = (Leaf("string", ""), Leaf("string", ""));
         foreach (var field in type.Fields) properties[field.Name] = Property(type, field);
         var definition = new JsonObject { ["type"] = "object", ["properties"] = properties };
         if (kinds.Count > 0) definition["x-kubernetes-group-version-kind"] = new JsonArray([.. kinds.Select(kind => (JsonNode)Gvk(kind))]);

@@ -5,7 +5,8 @@ namespace Isthmus.Lab.ApiServer.Registry;
 /// <summary>
 /// The types of the Kubernetes API, read on first use from the text files beside this class:
 /// a type's name on its own line, then one line for each field: `name number [] or {} type` and how patches treat it
-/// (`merge=key,key`, `set`, `replace`, `retainkeys`, `inline`). `atomic` beside a type's name: server-side apply sees it as one value.
+/// (`merge=key,key`, `set`, `replace`, `retainkeys`, `inline`). `atomic` beside a type's name: server-side apply sees it as one value;
+/// `typemeta`: it has kind and apiVersion wherever it stands.
 /// </summary>
 public static class BuiltInTypes
 {
@@ -48,7 +49,7 @@ public static class BuiltInTypes
     {
         if (head.Length == 0) return;
         var words = head.Split(' ');
-        types[words[0]] = new TypeSchema($"{package}.{words[0]}", fields, Find) { Atomic = words.Contains("atomic") };
+        types[words[0]] = new TypeSchema($"{package}.{words[0]}", fields, Find) { Atomic = words.Contains("atomic"), HasTypeMeta = words.Contains("typemeta") };
     }
 
     private static FieldSchema Field(string[] words, string package)

@@ -7,6 +7,16 @@ public static class Scales
 {
     public static ScaleFields? Fields(KindDescriptor kind) => kind.Strategy.Scale ?? kind.Scale;
 
+    /// <summary>The kind Scale, at the path of the kind that is scaled.</summary>
+    public static KindDescriptor KindOf(KindDescriptor parent) => parent with
+    {
+        Group = "autoscaling",
+        Version = "v1",
+        Kind = "Scale",
+        Schema = BuiltInTypes.Find("autoscaling/v1.Scale"),
+        IsCustom = false,
+    };
+
     public static JsonObject Of(KindDescriptor kind, JsonObject o)
     {
         var fields = Fields(kind) ?? throw ApiException.NoSuchResource();

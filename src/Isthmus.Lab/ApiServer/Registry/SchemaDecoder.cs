@@ -54,7 +54,7 @@ public static class SchemaDecoder
                 var name = reader.GetString()!;
                 var at = path.Length == 0 ? name : $"{path}.{name}";
                 var field = type?.Field(name);
-                var isTypeMeta = isRoot && name is "kind" or "apiVersion";
+                var isTypeMeta = (isRoot || type is { HasTypeMeta: true }) && name is "kind" or "apiVersion";
                 reader.Read();
                 if (type is not null && field is null && !isTypeMeta)
                 {

@@ -10,16 +10,21 @@ internal sealed class TableForm(KindDescriptor kind, string metaVersion, string 
 {
     private readonly ITableFormat _format = kind.Table ?? (kind.IsCustom ? DefaultTable.Custom : DefaultTable.BuiltIn);
 
-    internal JsonObject Of(StoredObject o) => Of([o], new() { ["resourceVersion"] = o.Revision.ToString(System.Globalization.CultureInfo.InvariantCulture) }, true);
+    internal JsonObject Of(StoredObject o) => Of(Versions.ToRequested(kind, o));
+
+    internal JsonObject Of(JsonObject o) => Of([Row(o)], new() { ["resourceVersion"] = o["metadata"]?["resourceVersion"]?.DeepClone() }, true);
 
     /// <param name="columns">Watches send the column definitions with the first event only.</param>
-    internal JsonObject Of(IEnumerable<StoredObject> objects, JsonObject listMetadata, bool columns) => new()
+    internal JsonObject Of(IEnumerable<StoredObject> objects, JsonObject listMetadata, bool columns) =>
+        Of(objects.Select(o => Row(Versions.ToRequested(kind, o))), listMetadata, columns);
+
+    private JsonObject Of(IEnumerable<JsonNode> rows, JsonObject listMetadata, bool columns) => new()
     {
         ["kind"] = "Table",
         ["apiVersion"] = $"meta.k8s.io/{metaVersion}",
         ["metadata"] = listMetadata,
         ["columnDefinitions"] = columns ? new JsonArray([.. _format.Columns.Select(Definition)]) : null,
-        ["rows"] = new JsonArray([.. objects.Select(Row)]),
+        ["rows"] = new JsonArray([.. rows]),
     };
 
     internal static JsonObject Partial(JsonObject o, string metaVersion) => new()
@@ -29,9 +34,8 @@ internal sealed class TableForm(KindDescriptor kind, string metaVersion, string 
         ["metadata"] = o["metadata"]!.DeepClone(),
     };
 
-    private JsonNode Row(StoredObject stored)
+    private JsonNode Row(JsonObject o)
     {
-        var o = Versions.ToRequested(kind, stored);
         var row = new JsonObject { ["cells"] = _format.Cells(o, now) };
         if (includeObject == "Metadata") row["object"] = Partial(o, metaVersion);
         else if (includeObject == "Object") row["object"] = o;

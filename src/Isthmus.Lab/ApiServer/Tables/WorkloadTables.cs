@@ -25,6 +25,8 @@ internal static class WorkloadTables
         .Text("Node Selector", row => KindTable.Selector(row.At("spec.template.spec.nodeSelector")))
         .Age().Workload("spec.template.spec", "spec.selector");
 
+    internal static KindTable Scales() => KindTable.Named().Count("Desired", "spec.replicas").Count("Available", "status.replicas").Age();
+
     internal static KindTable ControllerRevisions() => KindTable.Named()
         .Text("Controller", row => Owner(row)).Text("Revision", row => row.Number("revision")).Age();
 

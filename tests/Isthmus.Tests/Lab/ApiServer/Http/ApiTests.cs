@@ -121,6 +121,39 @@ public class ApiTests(RunningApiServer server) : IClassFixture<RunningApiServer>
     }
 
     [Fact]
+    public async Task Scale_has_a_table_of_its_own()
+    {
+        var sets = $"/apis/apps/v1/namespaces/{await server.NamespaceAsync()}/replicasets";
+        await server.SendAsync("POST", sets, """{"metadata":{"name":"a"},"spec":{"replicas":2,"selector":{"matchLabels":{"a":"b"}},"template":{"metadata":{"labels":{"a":"b"}},"spec":{"containers":[{"name":"c","image":"i"}]}}}}""");
+        var table = (await server.SendAsync("GET", $"{sets}/a/scale", accept: Table)).Body;
+        Assert.Equal(["Name", "Desired", "Available", "Age"], ((JsonArray)table["columnDefinitions"]!).Select(column => (string?)column!["name"]));
+        var row = ((JsonArray)table["rows"]!)[0]!;
+        Assert.Equal(("a", 2, 0), ((string?)row["cells"]![0], (int)row["cells"]![1]!, (int)row["cells"]![2]!));
+    }
+
+    [Theory]
+    [InlineData("policy/v1", 201)]
+    [InlineData("policy/v1beta1", 201)]
+    [InlineData("policy/v2", 400)]
+    public async Task Evictions_are_taken_in_the_version_of_older_clients_too(string version, int code)
+    {
+        var pods = $"/api/v1/namespaces/{await server.NamespaceAsync()}/pods";
+        await server.SendAsync("POST", pods, """{"metadata":{"name":"a"},"spec":{"containers":[{"name":"c","image":"i"}]}}""");
+        var body = $$$"""{"kind":"Eviction","apiVersion":"{{{version}}}","metadata":{"name":"a"},"deleteOptions":{"kind":"DeleteOptions","apiVersion":"v1","gracePeriodSeconds":1}}""";
+        Assert.Equal(code, (await server.SendAsync("POST", $"{pods}/a/eviction?fieldValidation=Strict", body)).Code);
+    }
+
+    [Fact]
+    public async Task Claims_of_a_stateful_set_say_what_they_are()
+    {
+        var sets = $"/apis/apps/v1/namespaces/{await server.NamespaceAsync()}/statefulsets";
+        const string set = """{"metadata":{"name":"a"},"spec":{"serviceName":"a","selector":{"matchLabels":{"a":"b"}},"template":{"metadata":{"labels":{"a":"b"}},"spec":{"containers":[{"name":"c","image":"i"}]}},"volumeClaimTemplates":[{"kind":"PersistentVolumeClaim","apiVersion":"v1","metadata":{"name":"d"},"spec":{"accessModes":["ReadWriteOnce"],"resources":{"requests":{"storage":"1Mi"}}}}]}}""";
+        Assert.Equal(201, (await server.SendAsync("POST", $"{sets}?fieldValidation=Strict", set)).Code);
+        var patched = await server.SendAsync("PATCH", $"{sets}/a?fieldValidation=Strict", """{"spec":{"template":{"metadata":{"labels":{"x":"y"}}}}}""", "application/strategic-merge-patch+json");
+        Assert.Equal((200, "PersistentVolumeClaim"), (patched.Code, (string?)patched.Body["spec"]!["volumeClaimTemplates"]![0]!["kind"]));
+    }
+
+    [Fact]
     public async Task Discovery_is_answered_from_its_tag_until_it_changes()
     {
         using var request = new HttpRequestMessage(HttpMethod.Get, "/apis");

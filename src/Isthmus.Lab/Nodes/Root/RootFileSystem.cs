@@ -12,7 +12,7 @@ internal sealed class RootFileSystem(RootSpec spec)
     private const string SmallTmpfs = "mode=0755,size=16m";
     private const string FreshTmpfs = "mode=1777";
 
-    private static readonly string[] Fresh = ["/run", "/tmp", "/var/tmp"];
+    private static readonly string[] Fresh = ["/run", "/tmp", "/var"];
 
     private readonly string _root = spec.At;
     // Directories of the skeleton, as paths in the container: here we may create entries.
@@ -25,7 +25,6 @@ internal sealed class RootFileSystem(RootSpec spec)
         Mounts.Tmpfs(_root, SmallTmpfs);
         ShowPrograms();
         ShowConfiguration();
-        ShowVariable();
         foreach (var name in RootView.Empty) MakeDirectory($"/{name}");
         foreach (var (path, target) in spec.Links) PlaceLink(path, target);
         foreach (var mount in spec.Mounts.Where(mount => !IsFresh(mount.Target))) EnsurePoint(mount.Target, mount.IsFile);
@@ -60,17 +59,18 @@ internal sealed class RootFileSystem(RootSpec spec)
         }
     }
 
+    /// <summary>The container's own /var: nothing of the machine's data is in it.</summary>
     private void ShowVariable()
     {
-        MakeDirectory("/var");
         foreach (var name in RootView.Variable)
         {
-            MakeDirectory($"/var/{name}");
+            Directory.CreateDirectory($"{_root}/var/{name}");
             if (!Directory.Exists($"/var/{name}")) continue;
             foreach (var entry in new DirectoryInfo($"/var/{name}").EnumerateDirectories().Where(entry => entry.LinkTarget is null))
-                MakeDirectory($"/var/{name}/{entry.Name}");
+                Directory.CreateDirectory($"{_root}/var/{name}/{entry.Name}");
         }
-        MakeDirectory("/var/tmp");
+        Directory.CreateDirectory($"{_root}/var/tmp");
+        File.SetUnixFileMode($"{_root}/var/tmp", (UnixFileMode)0b1_111_111_111);
         File.CreateSymbolicLink($"{_root}/var/run", "/run");
         File.CreateSymbolicLink($"{_root}/var/lock", "/run/lock");
     }
@@ -94,8 +94,9 @@ internal sealed class RootFileSystem(RootSpec spec)
         Mounts.Bind("/proc", $"{_root}/proc", recursive: true);
         // Refused where the machine's own /sys is partly covered (inside containers): an empty /sys then.
         _ = Libc.Mount("sysfs", $"{_root}/sys", "sysfs", Libc.MsRdOnly | Libc.MsNoSuid | Libc.MsNoDev | Libc.MsNoExec, null);
-        foreach (var path in Fresh) Mounts.Tmpfs(_root + path, path == "/run" ? "mode=0755,size=64m" : FreshTmpfs);
+        foreach (var path in Fresh) Mounts.Tmpfs(_root + path, path switch { "/run" => "mode=0755,size=64m", "/var" => "mode=0755", _ => FreshTmpfs });
         Directory.CreateDirectory($"{_root}/run/lock");
+        ShowVariable();
     }
 
     private void MountOne(RootMount mount)

@@ -23,7 +23,7 @@ internal static class RootView
     internal static readonly ValueList<string> Programs = ["usr", "bin", "sbin", "lib", "lib32", "lib64", "libx32", "opt", "nix", "snap"];
 
     /// <summary>Empty directories that programs expect to exist.</summary>
-    internal static readonly ValueList<string> Empty = ["root", "home", "mnt", "media", "srv", "proc", "sys", "dev", "tmp", "run"];
+    internal static readonly ValueList<string> Empty = ["root", "home", "mnt", "media", "srv", "proc", "sys", "dev", "tmp", "run", "var"];
 
     /// <summary>Below /etc, besides everything at its first level that other users may not read: credentials and keys.</summary>
     internal static readonly ValueList<string> Secret =
@@ -32,6 +32,6 @@ internal static class RootView
         "NetworkManager", "wpa_supplicant", "netplan", "pki/tls/private", "security/opasswd", "krb5.keytab", "credstore", "credstore.encrypted", "isthmus",
     ];
 
-    /// <summary>Directories of /var whose first level is shown as empty directories, because programs refuse to start without theirs.</summary>
+    /// <summary>Directories of /var whose first level is shown as empty directories that the container may write to, because programs refuse to start without theirs.</summary>
     internal static readonly ValueList<string> Variable = ["lib", "log", "cache", "spool"];
 }

@@ -36,14 +36,12 @@ internal static class PodStates
     }
 
     /// <summary>Whether the Pod tolerates the taint.</summary>
-    internal static bool Tolerates(PodSpec pod, Taint taint)
+    internal static bool Tolerates(PodSpec pod, Taint taint) => pod.Tolerations.Any(toleration => Tolerates(toleration, taint));
+
+    internal static bool Tolerates(Toleration toleration, Taint taint)
     {
-        foreach (var toleration in pod.Tolerations)
-        {
-            if (toleration.Effect.Length > 0 && toleration.Effect != taint.Effect) continue;
-            if (toleration.Key.Length > 0 && toleration.Key != taint.Key) continue;
-            if (toleration.Operator == "Exists" || (toleration.Key.Length > 0 && toleration.Value == taint.Value)) return true;
-        }
-        return false;
+        if (toleration.Effect.Length > 0 && toleration.Effect != taint.Effect) return false;
+        if (toleration.Key.Length > 0 && toleration.Key != taint.Key) return false;
+        return toleration.Operator == "Exists" || (toleration.Key.Length > 0 && toleration.Value == taint.Value);
     }
 }

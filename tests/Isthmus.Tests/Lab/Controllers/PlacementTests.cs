@@ -31,6 +31,19 @@ public class PlacementTests
     }
 
     [Theory]
+    [InlineData("NoExecute", null, null, 0)]
+    [InlineData("NoSchedule", null, null, null)]
+    [InlineData("NoExecute", "gpu", null, null)]
+    [InlineData("NoExecute", "gpu", 30L, 30)]
+    [InlineData("NoExecute", "other", null, 0)]
+    public void A_taint_drives_away_what_does_not_tolerate_it(string effect, string? tolerated, long? seconds, int? stays)
+    {
+        var pod = new Pod { Spec = new() { Tolerations = tolerated is null ? [] : [new() { Key = tolerated, Operator = "Exists", TolerationSeconds = seconds }] } };
+        var expected = stays is { } limit ? TimeSpan.FromSeconds(limit) : (TimeSpan?)null;
+        Assert.Equal(expected, TaintTolerance.Of(pod, [new() { Key = "gpu", Effect = effect }]));
+    }
+
+    [Theory]
     [InlineData("""{"key":"zone","operator":"In","values":["z1"]}""", "a")]
     [InlineData("""{"key":"zone","operator":"NotIn","values":["z1"]}""", "b")]
     [InlineData("""{"key":"zone","operator":"DoesNotExist"}""", "b")]

@@ -42,10 +42,11 @@ internal sealed class ContainerSlot(Container spec, ContainerRole role, Containe
 
     internal ContainerFacts ToFacts() => new(Spec.Name, role, State, Started, Record?.End?.ExitCode ?? 0, NotBefore);
 
-    internal ContainerView ToView(bool podInitialized) => new(
+    /// <param name="awaitsInit">The Pod has init containers, and they have not done their work.</param>
+    internal ContainerView ToView(bool awaitsInit) => new(
         Spec.Name, role, Record?.Image ?? Spec.Image, Record?.ImageId ?? "", Record?.Id ?? "", Record?.Attempt ?? 0, State, Started && Running is not null,
         role == ContainerRole.Init ? Record?.End is { ExitCode: 0 } : Ready,
-        State == RunState.NeverRan && role == ContainerRole.Main && !podInitialized && WaitingReason == "ContainerCreating" ? "PodInitializing" : WaitingReason,
+        State == RunState.NeverRan && awaitsInit && WaitingReason == "ContainerCreating" ? "PodInitializing" : WaitingReason,
         WaitingMessage, Record?.StartedAt, Record?.End, Record?.Previous);
 }
 

@@ -18,6 +18,7 @@ internal sealed partial class PodWorker
 {
     private static readonly TimeSpan Retry = TimeSpan.FromSeconds(1);
     private static readonly TimeSpan QuickRetry = TimeSpan.FromMilliseconds(100);
+    private static readonly TimeSpan LongestVolumesRetry = TimeSpan.FromSeconds(10);
 
     private readonly NodeContext _node;
     private readonly Channel<Action> _mail = Channel.CreateUnbounded<Action>(new UnboundedChannelOptions { SingleReader = true });
@@ -31,6 +32,7 @@ internal sealed partial class PodWorker
     private PodSandbox? _sandbox;
     private bool _volumesMade, _volumesDirty = true, _initialized, _gone, _finished;
     private DateTimeOffset? _volumesDue;
+    private TimeSpan _volumesRetry = QuickRetry;
     private readonly DateTimeOffset _startedAt;
     private string _outcome = "", _reason = "", _message = "";
 
@@ -174,23 +176,23 @@ internal sealed partial class PodWorker
     private async Task<DateTimeOffset?> EnsureVolumesAsync(CancellationToken stop)
     {
         var now = _node.Time.GetUtcNow();
-        if (!_volumesDirty && !(_volumesDue <= now)) return null;
+        if (!_volumesDirty && !(_volumesDue <= now)) return _volumesMade ? null : _volumesDue;
         try
         {
             var group = _pod.Spec.SecurityContext?.FsGroup is { } asked && _node.CanSetGroups && _node.Groups.Contains(asked) ? asked : (long?)null;
             _volumesDue = await _volumes.RefreshAsync(Facts(), group, stop);
-            (_volumesMade, _volumesDirty) = (true, false);
+            (_volumesMade, _volumesDirty, _volumesRetry) = (true, false, QuickRetry);
             return null;
         }
         catch (Exception e) when (e is VolumeException or ConfigurationException or KubeException or HttpRequestException or IOException)
         {
             // What runs goes on with what it has.
-            _volumesDue = now + Retry;
+            _volumesDue = now + _volumesRetry;
             _volumesDirty = false;
             _node.Events.Tell(_pod, true, "FailedMount", $"MountVolume.SetUp failed: {e.Message}");
-            if (_volumesMade) return null;
-            _volumesDirty = true;
-            return now + (e is VolumeException ? QuickRetry : Retry);
+            // What is missing may come from elsewhere and be told at once (Refresh): asking ever less often costs nothing.
+            _volumesRetry = _volumesRetry * 2 < LongestVolumesRetry ? _volumesRetry * 2 : LongestVolumesRetry;
+            return _volumesMade ? null : _volumesDue;
         }
     }
 
@@ -266,7 +268,7 @@ internal sealed partial class PodWorker
         if (_gone || (_sandbox is null && _outcome.Length > 0 && _reason.Length == 0 && _slots.TrueForAll(slot => slot.Record is null))) return;
         _publisher.Publish(_pod, new PodStatusInputs(
             _pod, _node.Settings.Address.ToString(), _sandbox?.Record.Address ?? (_outcome.Length > 0 ? _pod.Status.PodIP : ""), _startedAt, _sandbox is not null,
-            _initialized, _outcome, _reason, _message, _slots.Select(slot => slot.ToView(_initialized)).ToValueList()));
+            _initialized, _outcome, _reason, _message, _slots.Select(slot => slot.ToView(!_initialized && _pod.Spec.InitContainers.Count > 0)).ToValueList()));
     }
 
     private async Task ReleaseSandboxAsync()

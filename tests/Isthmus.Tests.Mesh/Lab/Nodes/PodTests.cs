@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using System.Globalization;
 using System.Text.Json.Nodes;
 using Isthmus.Kubernetes.Objects;
 using Xunit;
@@ -75,10 +76,11 @@ public sealed class PodTests
         await using var rig = NodeRig.Start();
         rig.Apply(Yaml("a", "exec sleep 1000"));
         await rig.ReadyAsync("a");
-        foreach (var path in new[] { "/usr", "/etc", "/var", "/", "/proc/sys/kernel", "/sys" })
+        foreach (var path in new[] { "/usr", "/etc", "/", "/proc/sys/kernel", "/sys" })
             Assert.NotEqual(0, (await rig.ExecAsync("a", "main", "touch", $"{path}/made-by-a-pod")).Code);
         Assert.NotEqual(0, (await rig.ExecAsync("a", "main", "sh", "-c", "echo x > /proc/sys/kernel/core_pattern")).Code);
-        Assert.Equal(0, (await rig.ExecAsync("a", "main", "sh", "-c", "touch /tmp/x /run/x /var/run/y && test -e /run/y")).Code);
+        Assert.Equal(0, (await rig.ExecAsync("a", "main", "sh", "-c", "touch /tmp/x /run/x /var/run/y /var/lib/made-by-a-pod /var/tmp/x && test -e /run/y")).Code);
+        Assert.False(File.Exists("/var/lib/made-by-a-pod"));
         foreach (var path in new[] { "/etc/shadow", "/etc/ssh", secret, rig.State, "/run/docker.sock", "/var/run/docker.sock" })
             Assert.NotEqual(0, (await rig.ExecAsync("a", "main", "test", "-e", path)).Code);
         Assert.Equal("", (await rig.ExecAsync("a", "main", "sh", "-c", "ls -A /root /home /etc/ssl/private 2>/dev/null | grep -v :$ | grep .")).Output);
@@ -158,6 +160,24 @@ public sealed class PodTests
         rig.Apply("metadata: {name: c}\nspec: {containers: [{name: main, image: host.lab.internal/rootfs, command: [nonesuch]}]}");
         await rig.StatusAsync("c", one => one["containerStatuses"]![0]!["lastState"]!["terminated"] is { } end
             && ((string)end["message"]!).Contains("nonesuch", StringComparison.Ordinal) && (int)end["exitCode"]! == 128);
+    }
+
+    [Fact]
+    public async Task What_cannot_be_mounted_is_said_ever_less_often_and_mounted_when_it_comes()
+    {
+        await using var rig = NodeRig.Start();
+        rig.Apply(Yaml("a", "exec sleep 1000", "    volumeMounts: [{name: v, mountPath: /v}]", "  volumes: [{name: v, configMap: {name: later}}]"));
+        var status = await rig.StatusAsync("a", one => one["containerStatuses"] is not null);
+        Assert.Equal("ContainerCreating", (string?)status["containerStatuses"]![0]!["state"]!["waiting"]!["reason"]);
+        var said = () => rig.Api.Events.Where(one => (string?)one["reason"] == "FailedMount").Select(one => DateTimeOffset.Parse((string)one["lastTimestamp"]!, CultureInfo.InvariantCulture)).ToList();
+        await Until(() => Task.FromResult(said() is [var first, .., var last] && last - first >= TimeSpan.FromSeconds(2)));
+        Assert.InRange(said().Count, 2, 8);
+        rig.Api.ConfigMaps["default/later"] = new() { Data = { ["x"] = "1" } };
+        rig.Pods.Refresh("default");
+        await rig.ReadyAsync("a");
+        rig.Apply("metadata: {name: b}\nspec: {initContainers: [{name: first, image: none}], containers: [{name: main, image: none}]}");
+        status = await rig.StatusAsync("b", one => one["containerStatuses"] is not null);
+        Assert.Equal("PodInitializing", (string?)status["containerStatuses"]![0]!["state"]!["waiting"]!["reason"]);
     }
 
     [Fact]

@@ -11,36 +11,36 @@ internal sealed class EventRecorder(KubeClient client, TimeProvider time, Action
 {
     private const int MaxKnown = 4096;
 
-    private readonly Channel<(string Component, Note Note)> _waiting =
-        Channel.CreateBounded<(string, Note)>(new BoundedChannelOptions(1000) { FullMode = BoundedChannelFullMode.DropOldest, SingleReader = true });
+    private readonly Channel<(string Component, Note Note, DateTimeOffset At)> _waiting =
+        Channel.CreateBounded<(string, Note, DateTimeOffset)>(new BoundedChannelOptions(1000) { FullMode = BoundedChannelFullMode.DropOldest, SingleReader = true });
 
     private readonly Dictionary<(string Uid, string Type, string Reason, string Message), (string Name, int Count)> _known = [];
 
-    internal void Add(string component, Note note) => _waiting.Writer.TryWrite((component, note));
+    internal void Add(string component, Note note) => _waiting.Writer.TryWrite((component, note, time.GetUtcNow()));
 
     internal async Task RunAsync(CancellationToken stop)
     {
         try
         {
-            await foreach (var (component, note) in _waiting.Reader.ReadAllAsync(stop)) await WriteAsync(component, note, stop);
+            await foreach (var (component, note, at) in _waiting.Reader.ReadAllAsync(stop)) await WriteAsync(component, note, at, stop);
         }
         catch (OperationCanceledException) when (stop.IsCancellationRequested)
         {
         }
     }
 
-    private async Task WriteAsync(string component, Note note, CancellationToken stop)
+    private async Task WriteAsync(string component, Note note, DateTimeOffset at, CancellationToken stop)
     {
         var key = (note.About.Metadata.Uid, note.Type, note.Reason, note.Message);
         var ns = note.About.Metadata.Namespace.Length > 0 ? note.About.Metadata.Namespace : "default";
         try
         {
-            if (_known.TryGetValue(key, out var known) && await CountUpAsync(ns, known, stop))
+            if (_known.TryGetValue(key, out var known) && await CountUpAsync(ns, known, note, at, stop))
             {
                 _known[key] = (known.Name, known.Count + 1);
                 return;
             }
-            var made = Build(component, note, ns, time.GetUtcNow());
+            var made = Build(component, note, ns, at);
             await client.CreateAsync(Kinds.Event, ns, made, stop);
             if (_known.Count >= MaxKnown) _known.Clear();
             _known[key] = ((string)made["metadata"]!["name"]!, 1);
@@ -52,11 +52,13 @@ internal sealed class EventRecorder(KubeClient client, TimeProvider time, Action
         }
     }
 
-    private async Task<bool> CountUpAsync(string ns, (string Name, int Count) known, CancellationToken stop)
+    private async Task<bool> CountUpAsync(string ns, (string Name, int Count) known, Note note, DateTimeOffset at, CancellationToken stop)
     {
         try
         {
-            var patch = new JsonObject { ["count"] = known.Count + 1, ["lastTimestamp"] = Tree.Time(time.GetUtcNow()) };
+            var patch = note.Action.Length > 0
+                ? new JsonObject { ["series"] = new JsonObject { ["count"] = known.Count + 1, ["lastObservedTime"] = Micros(at) } }
+                : new JsonObject { ["count"] = known.Count + 1, ["lastTimestamp"] = Tree.Time(at) };
             await client.PatchAsync(Kinds.Event, ns, known.Name, patch, PatchType.Merge, stop);
             return true;
         }
@@ -72,16 +74,24 @@ internal sealed class EventRecorder(KubeClient client, TimeProvider time, Action
         if (note.About.Metadata.Namespace.Length > 0) about["namespace"] = note.About.Metadata.Namespace;
         (about["name"], about["uid"], about["apiVersion"]) = (note.About.Metadata.Name, note.About.Metadata.Uid, note.Kind.ApiVersion);
         about["resourceVersion"] = note.About.Metadata.ResourceVersion;
-        // Time in units of 100 ns keeps names apart; two notes about one object never share a tick and a reason.
-        var mark = (now.UtcTicks - DateTimeOffset.UnixEpoch.UtcTicks).ToString("x", CultureInfo.InvariantCulture);
-        return new()
+        var json = new JsonObject
         {
             ["apiVersion"] = "v1", ["kind"] = "Event",
-            ["metadata"] = new JsonObject { ["name"] = $"{note.About.Metadata.Name}.{mark}", ["namespace"] = ns },
+            ["metadata"] = new JsonObject { ["name"] = EventNames.Of(note.About.Metadata.Name, now), ["namespace"] = ns },
             ["involvedObject"] = about, ["reason"] = note.Reason, ["message"] = note.Message, ["type"] = note.Type,
-            ["source"] = new JsonObject { ["component"] = component },
-            ["firstTimestamp"] = Tree.Time(now), ["lastTimestamp"] = Tree.Time(now), ["count"] = 1,
-            ["reportingComponent"] = component, ["reportingInstance"] = "",
         };
+        if (note.Action.Length > 0)
+        {
+            (json["eventTime"], json["action"]) = (Micros(now), note.Action);
+        }
+        else
+        {
+            json["source"] = new JsonObject { ["component"] = component };
+            (json["firstTimestamp"], json["lastTimestamp"], json["count"]) = (Tree.Time(now), Tree.Time(now), 1);
+        }
+        (json["reportingComponent"], json["reportingInstance"]) = (component, note.Action.Length > 0 ? component : "");
+        return json;
     }
+
+    private static string Micros(DateTimeOffset time) => time.UtcDateTime.ToString("yyyy-MM-dd'T'HH:mm:ss.ffffff'Z'", CultureInfo.InvariantCulture);
 }

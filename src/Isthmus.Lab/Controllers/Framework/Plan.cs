@@ -34,6 +34,9 @@ public sealed record Write(WriteVerb Verb, ResourceKind Kind, string Namespace, 
 /// <summary>An Event to be recorded about an object.</summary>
 public sealed record Note(KubeObject About, ResourceKind Kind, string Type, string Reason, string Message)
 {
+    /// <summary>What was being done, if the event has the form of events.k8s.io, as those of the scheduler: it has one time, and the first place in lists.</summary>
+    public string Action { get; init; } = "";
+
     public static Note Normal(ResourceKind kind, KubeObject about, string reason, string message) => new(about, kind, "Normal", reason, message);
 
     public static Note Warning(ResourceKind kind, KubeObject about, string reason, string message) => new(about, kind, "Warning", reason, message);

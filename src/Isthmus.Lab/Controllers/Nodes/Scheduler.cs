@@ -59,14 +59,14 @@ internal sealed class Scheduler : Controller
             // Gone, or bound by somebody else: what became of it comes by the watch.
             return;
         }
-        Runtime.Record(Name, Note.Normal(Kinds.Pod, pod, "Scheduled", $"Successfully assigned {pod.Key} to {chosen}"));
+        Runtime.Record(Name, Note.Normal(Kinds.Pod, pod, "Scheduled", $"Successfully assigned {pod.Key} to {chosen}") with { Action = "Binding" });
     }
 
     private async Task ExplainAsync(Pod pod, string reason, CancellationToken stop)
     {
         var known = pod.Status.Conditions.FirstOrDefault(condition => condition.Type == "PodScheduled");
         if (known is { Status: "False" } && known.Message == reason) return;
-        Runtime.Record(Name, Note.Warning(Kinds.Pod, pod, "FailedScheduling", reason));
+        Runtime.Record(Name, Note.Warning(Kinds.Pod, pod, "FailedScheduling", reason) with { Action = "Scheduling" });
         var condition = new JsonObject
         {
             ["type"] = "PodScheduled", ["status"] = "False", ["reason"] = "Unschedulable", ["message"] = reason,

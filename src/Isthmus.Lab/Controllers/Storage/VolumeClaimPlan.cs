@@ -30,11 +30,12 @@ public static class VolumeClaimPlan
         }
         var name = $"pvc-{claim.Metadata.Uid}";
         var writes = Delete(stale).Writes.ToList();
-        if (volumes.All(volume => volume.Metadata.Name != name)) writes.Add(Write.Create(Kinds.PersistentVolume, Volume(claim, name)));
+        var isNew = volumes.All(volume => volume.Metadata.Name != name);
+        if (isNew) writes.Add(Write.Create(Kinds.PersistentVolume, Volume(claim, name)));
         writes.Add(Write.Patch(Kinds.PersistentVolume, new PersistentVolume { Metadata = new() { Name = name } }, new() { ["status"] = new JsonObject { ["phase"] = "Bound" } }) with { Subresource = "status" });
         writes.Add(Write.Patch(Kinds.PersistentVolumeClaim, claim, new() { ["spec"] = new JsonObject { ["volumeName"] = name, ["storageClassName"] = Class } }));
         writes.Add(Write.Status(Kinds.PersistentVolumeClaim, claim, new() { ["phase"] = "Bound", ["accessModes"] = Modes(claim), ["capacity"] = Capacity(claim) }));
-        return new() { Writes = writes, Notes = [Note.Normal(Kinds.PersistentVolumeClaim, claim, "ProvisioningSucceeded", $"Successfully provisioned volume {name}")] };
+        return new() { Writes = writes, Notes = isNew ? [Note.Normal(Kinds.PersistentVolumeClaim, claim, "ProvisioningSucceeded", $"Successfully provisioned volume {name}")] : [] };
     }
 
     private static Plan Delete(List<PersistentVolume> volumes) => new() { Writes = [.. volumes.Select(volume => Write.Delete(Kinds.PersistentVolume, volume))] };

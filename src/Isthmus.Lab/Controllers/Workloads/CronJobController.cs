@@ -8,6 +8,8 @@ namespace Isthmus.Lab.Controllers.Workloads;
 /// <summary>Starts the Jobs of CronJobs when their time comes.</summary>
 internal sealed class CronJobController : Controller
 {
+    private static readonly TimeSpan CatchUp = TimeSpan.FromMilliseconds(200);
+
     private readonly WatchedList<CronJob> _crons;
     private readonly WatchedList<Job> _jobs;
 
@@ -28,18 +30,14 @@ internal sealed class CronJobController : Controller
     {
         if (_crons.Find(key) is not { } cron) return;
         var plan = CronJobPlan.For(cron, _jobs.Items.Where(job => job.Metadata.Namespace == cron.Metadata.Namespace), Runtime.Now);
-        foreach (var write in plan.Writes)
+        try
         {
-            try
-            {
-                await Runtime.DoAsync(write, stop);
-            }
-            catch (KubeException e) when (e.IsAlreadyExists)
-            {
-                // The name says the minute: it was started a moment ago.
-            }
+            await DoAsync(key, plan, stop);
         }
-        foreach (var note in plan.Notes) Runtime.Record(Name, note);
-        if (plan.Again is { } again) EnqueueAfter(key, again);
+        catch (KubeException e) when (e.IsConflict || e.IsAlreadyExists)
+        {
+            // Decided from an older copy. What has changed since (the name of a Job says its minute) is on its way to us.
+            EnqueueAfter(key, CatchUp);
+        }
     }
 }

@@ -36,7 +36,14 @@ public static class CronJobPlan
             ["lastScheduleTime"] = last is { } scheduled ? Tree.Time(scheduled) : null,
             ["lastSuccessfulTime"] = owned.Select(job => job.Status.CompletionTime).Append(cron.Status.LastSuccessfulTime).Max() is { } success ? Tree.Time(success) : null,
         };
-        if (!Tree.Holds(status, Present(cron))) writes.Add(Write.Status(Kinds.CronJob, cron, status));
+        foreach (var done in owned.Where(job => job.Status.IsFinished && cron.Status.Active.Any(one => one.Uid == job.Metadata.Uid)))
+        {
+            var how = done.Status.Conditions.Any(condition => condition is { Type: "Failed", Status: "True" }) ? "Failed" : "Complete";
+            notes.Add(Note.Normal(Kinds.CronJob, cron, "SawCompletedJob", $"Saw completed job: {done.Metadata.Name}, condition: {how}"));
+        }
+        // Of two decisions from one copy the second one fails, and tells nothing twice.
+        if (!Tree.Holds(status, Present(cron)))
+            writes.Add(Write.Patch(Kinds.CronJob, cron, new JsonObject { ["metadata"] = new JsonObject { ["resourceVersion"] = cron.Metadata.ResourceVersion }, ["status"] = status }) with { Subresource = "status" });
         return new() { Writes = writes, Notes = notes, Again = again };
     }
 

@@ -17,7 +17,6 @@ internal sealed partial class EventRecorder(INodeApi api, string nodeName, TimeP
 
     private readonly Channel<JsonObject> _queue = Channel.CreateBounded<JsonObject>(
         new BoundedChannelOptions(LongestQueue) { FullMode = BoundedChannelFullMode.DropOldest, SingleReader = true });
-    private long _lastMark;
     private readonly ConcurrentDictionary<string, (string Name, int Count, DateTimeOffset First)> _seen = new(StringComparer.Ordinal);
 
     /// <param name="container">The container concerned, or null for the whole Pod.</param>
@@ -26,8 +25,8 @@ internal sealed partial class EventRecorder(INodeApi api, string nodeName, TimeP
         var now = time.GetUtcNow();
         var key = $"{pod.Metadata.Uid}/{container?.Name}/{reason}/{message}";
         var seen = _seen.AddOrUpdate(key,
-            _ => (NewName(pod, now), 1, now),
-            (_, old) => now - old.First > CountedFor ? (NewName(pod, now), 1, now) : (old.Name, old.Count + 1, old.First));
+            _ => (EventNames.Of(pod.Metadata.Name, now), 1, now),
+            (_, old) => now - old.First > CountedFor ? (EventNames.Of(pod.Metadata.Name, now), 1, now) : (old.Name, old.Count + 1, old.First));
         if (_seen.Count > LongestQueue * 4) Forget(now);
         _queue.Writer.TryWrite(ToJson(pod, isWarning, reason, message, container, seen, now));
     }
@@ -78,19 +77,6 @@ internal sealed partial class EventRecorder(INodeApi api, string nodeName, TimeP
             ["reportingComponent"] = "kubelet",
             ["reportingInstance"] = nodeName,
         };
-    }
-
-    /// <summary>Lists are in the order of names, and clients show events of one second as they are listed: names tell the time, and no two the same.</summary>
-    private string NewName(Pod pod, DateTimeOffset now)
-    {
-        long last, mark;
-        do
-        {
-            last = Interlocked.Read(ref _lastMark);
-            mark = Math.Max(last + 1, now.UtcTicks - DateTimeOffset.UnixEpoch.UtcTicks);
-        }
-        while (Interlocked.CompareExchange(ref _lastMark, mark, last) != last);
-        return string.Create(CultureInfo.InvariantCulture, $"{pod.Metadata.Name}.{mark:x16}");
     }
 
     private void Forget(DateTimeOffset now)

@@ -74,6 +74,28 @@ public class JobPlanTests
     }
 
     [Fact]
+    public void A_cron_job_tells_once_that_a_job_is_done()
+    {
+        var job = PlanText.Read<Job>("""
+            apiVersion: batch/v1
+            kind: Job
+            metadata: {name: tick-1, namespace: shop, uid: j1, ownerReferences: [{apiVersion: batch/v1, kind: CronJob, name: tick, uid: c1, controller: true}]}
+            status: {conditions: [{type: Complete, status: "True"}]}
+            """, "Job").Single();
+        var cron = PlanText.Read<CronJob>("""
+            apiVersion: batch/v1
+            kind: CronJob
+            metadata: {name: tick, namespace: shop, uid: c1, resourceVersion: "7"}
+            spec: {schedule: "0 0 1 1 *"}
+            status: {active: [{name: tick-1, namespace: shop, uid: j1}]}
+            """, "CronJob").Single();
+        var plan = CronJobPlan.For(cron, [job], PlanText.Now);
+        Assert.Equal("Saw completed job: tick-1, condition: Complete", plan.Notes.Single().Message);
+        // A second decision from the same copy fails at the status, before it tells anything.
+        Assert.Equal("7", (string?)plan.Writes.Single().Body!["metadata"]!["resourceVersion"]);
+    }
+
+    [Fact]
     public void A_budget_counts_what_may_go()
     {
         Pod[] pods = [Ready("a"), Ready("b"), new() { Metadata = new() { Uid = "c" } }];

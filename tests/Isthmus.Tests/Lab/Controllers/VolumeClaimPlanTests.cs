@@ -33,7 +33,12 @@ public sealed class VolumeClaimPlanTests
     }
 
     [Fact]
-    public void A_binding_that_was_interrupted_is_finished() => Assert.DoesNotContain(Verbs(For(Claim, Volume)), verb => verb.StartsWith("Create", StringComparison.Ordinal));
+    public void A_binding_that_was_interrupted_is_finished_and_not_told_again()
+    {
+        var plan = For(Claim, Volume);
+        Assert.DoesNotContain(Verbs(plan), verb => verb.StartsWith("Create", StringComparison.Ordinal));
+        Assert.Empty(plan.Notes);
+    }
 
     [Fact]
     public void A_bound_claim_needs_nothing() => Assert.Empty(For(Claim.Replace("Pending", "Bound"), Volume).Writes);

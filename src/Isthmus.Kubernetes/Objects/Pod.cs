@@ -14,6 +14,7 @@ public sealed class PodSpec
 {
     public List<Container> Containers { get; init => field = value ?? []; } = [];
     public List<Container> InitContainers { get; init => field = value ?? []; } = [];
+    public List<Container> EphemeralContainers { get; init => field = value ?? []; } = [];
     public List<Volume> Volumes { get; init => field = value ?? []; } = [];
     public string NodeName { get; init => field = value ?? ""; } = "";
     public string ServiceAccountName { get; init => field = value ?? ""; } = "";

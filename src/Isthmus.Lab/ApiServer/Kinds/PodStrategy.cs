@@ -26,6 +26,8 @@ internal sealed class PodStrategy : ObjectStrategy
 
     public override IEnumerable<FieldError> ValidateUpdate(JsonObject old, JsonObject next, WriteContext context)
     {
+        if (context.Subresource == "ephemeralcontainers")
+            foreach (var error in PodValidation.Ephemeral(old, next)) yield return error;
         if (context.Subresource is "status" or "ephemeralcontainers" or "binding") yield break;
         var (held, wanted) = (Comparable(old), Comparable(next));
         foreach (var path in ChangedPaths(held, wanted, "spec").Take(1))

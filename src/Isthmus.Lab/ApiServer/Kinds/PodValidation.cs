@@ -25,6 +25,30 @@ internal static class PodValidation
         return checks.SelectMany(errors => errors);
     }
 
+    /// <summary>Containers that are added to a Pod while it runs (<c>kubectl debug</c>): they have names of their own, and stay as they are.</summary>
+    public static IEnumerable<FieldError> Ephemeral(JsonObject old, JsonObject next)
+    {
+        const string path = "spec.ephemeralContainers";
+        var wanted = Json.Objects(next.At("spec", "ephemeralContainers")).ToList();
+        foreach (var held in Json.Objects(old.At("spec", "ephemeralContainers")))
+        {
+            var name = Json.Text(held["name"]);
+            var kept = wanted.FirstOrDefault(one => Json.Text(one["name"]) == name);
+            if (!JsonNode.DeepEquals(kept, held))
+                yield return FieldError.Forbidden(path, $"existing ephemeral containers \"{name}\" may not be {(kept is null ? "removed" : "changed")}\n");
+        }
+        var names = Json.Objects(next.At("spec", "containers")).Concat(Json.Objects(next.At("spec", "initContainers"))).Select(one => Json.Text(one["name"])).ToHashSet(StringComparer.Ordinal);
+        for (var i = 0; i < wanted.Count; i++)
+        {
+            var at = $"{path}[{i}]";
+            foreach (var error in Check.Name($"{at}.name", wanted[i]["name"], ObjectNames.LabelProblem)) yield return error;
+            if (!names.Add(Json.Text(wanted[i]["name"]))) yield return FieldError.Duplicate($"{at}.name", Json.Text(wanted[i]["name"]));
+            if (Json.Text(wanted[i]["image"]).Length == 0) yield return FieldError.Required($"{at}.image");
+            foreach (var field in (string[])["ports", "livenessProbe", "readinessProbe", "startupProbe", "lifecycle"])
+                if (wanted[i][field] is not null) yield return FieldError.Forbidden($"{at}.{field}", "cannot be set for an Ephemeral Container");
+        }
+    }
+
     private static IEnumerable<FieldError> Optional(string field, JsonNode? node, Func<string, string?> problemOf) =>
         Json.Text(node) is { Length: > 0 } name && problemOf(name) is { } problem ? [FieldError.Invalid(field, name, problem)] : [];
 

@@ -27,7 +27,7 @@ public static class StreamingResources
         var names = pod.Spec.Containers.Select(one => one.Name).ToList();
         if (asked.Length > 0)
         {
-            if (names.Contains(asked) || pod.Spec.InitContainers.Exists(one => one.Name == asked)) return asked;
+            if (pod.Spec.Containers.Concat(pod.Spec.InitContainers).Concat(pod.Spec.EphemeralContainers).Any(one => one.Name == asked)) return asked;
             throw ApiException.BadRequest($"container {asked} is not valid for pod {pod.Metadata.Name}");
         }
         if (names.Count == 1) return names[0];

@@ -45,7 +45,7 @@ internal sealed class ContainerSlot(Container spec, ContainerRole role, Containe
     /// <param name="awaitsInit">The Pod has init containers, and they have not done their work.</param>
     internal ContainerView ToView(bool awaitsInit) => new(
         Spec.Name, role, Record?.Image ?? Spec.Image, Record?.ImageId ?? "", Record?.Id ?? "", Record?.Attempt ?? 0, State, Started && Running is not null,
-        role == ContainerRole.Init ? Record?.End is { ExitCode: 0 } : Ready,
+        role switch { ContainerRole.Init => Record?.End is { ExitCode: 0 }, ContainerRole.Ephemeral => false, _ => Ready },
         State == RunState.NeverRan && awaitsInit && WaitingReason == "ContainerCreating" ? "PodInitializing" : WaitingReason,
         WaitingMessage, Record?.StartedAt, Record?.End, Record?.Previous);
 }

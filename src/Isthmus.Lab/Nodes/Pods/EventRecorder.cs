@@ -60,7 +60,7 @@ internal sealed partial class EventRecorder(INodeApi api, string nodeName, TimeP
             ["resourceVersion"] = pod.Metadata.ResourceVersion,
         };
         if (container is not null)
-            about["fieldPath"] = $"spec.{(pod.Spec.InitContainers.Contains(container) ? "initContainers" : "containers")}{{{container.Name}}}";
+            about["fieldPath"] = $"spec.{(pod.Spec.InitContainers.Contains(container) ? "initContainers" : pod.Spec.EphemeralContainers.Contains(container) ? "ephemeralContainers" : "containers")}{{{container.Name}}}";
         return new()
         {
             ["kind"] = "Event",

@@ -2,7 +2,15 @@ using Isthmus.Core.Collections;
 
 namespace Isthmus.Lab.Nodes.Pods;
 
-internal enum ContainerRole { Init, Sidecar, Main }
+internal enum ContainerRole
+{
+    Init,
+    Sidecar,
+    Main,
+
+    /// <summary>Added to a running Pod (<c>kubectl debug</c>): runs once, and the Pod's fate does not hang on it.</summary>
+    Ephemeral,
+}
 
 internal enum RunState { NeverRan, Running, Ended }
 
@@ -13,7 +21,7 @@ internal sealed record ContainerFacts(string Name, ContainerRole Role, RunState 
 
 /// <summary>What to do for a Pod that should run.</summary>
 /// <param name="Start">Containers to start now.</param>
-/// <param name="StopSidecars">The work is done: sidecars have no reason to live.</param>
+/// <param name="StopSidecars">The work is done: sidecars and ephemeral containers have no reason to live.</param>
 /// <param name="Initialized">Init containers have done their work.</param>
 /// <param name="Wake">When to decide again although nothing happens.</param>
 /// <param name="Outcome">Succeeded or Failed when the Pod is at its end; empty otherwise.</param>
@@ -31,12 +39,13 @@ internal static class PodPlan
         if (!initialized) initialized = Initialize(restartPolicy, containers, plan);
         else RestartSidecars(containers, plan);
         if (initialized) RunMain(restartPolicy, containers, plan);
+        foreach (var one in containers.Where(one => one is { Role: ContainerRole.Ephemeral, State: RunState.NeverRan })) plan.StartEphemeral(one);
         return plan.ToDecision(initialized);
     }
 
     private static bool Initialize(string restartPolicy, IReadOnlyList<ContainerFacts> containers, Builder plan)
     {
-        foreach (var one in containers.Where(one => one.Role != ContainerRole.Main))
+        foreach (var one in containers.Where(one => one.Role is ContainerRole.Init or ContainerRole.Sidecar))
         {
             if (one.Role == ContainerRole.Sidecar)
             {
@@ -90,6 +99,11 @@ internal static class PodPlan
         {
             if (one.NotBefore <= now) _start.Add(one.Name);
             else if (_wake is null || one.NotBefore < _wake) _wake = one.NotBefore;
+        }
+
+        internal void StartEphemeral(ContainerFacts one)
+        {
+            if (!_stopSidecars) StartWhenAllowed(one);
         }
 
         internal void Finish(string outcome, IReadOnlyList<ContainerFacts> containers)

@@ -37,7 +37,7 @@ internal static class PodStatusView
             ["hostIPs"] = new JsonArray(new JsonObject { ["ip"] = inputs.HostIp }),
             ["startTime"] = Time(inputs.StartedAt),
             ["qosClass"] = inputs.Pod.Status.QosClass.Length > 0 ? inputs.Pod.Status.QosClass : "BestEffort",
-            ["containerStatuses"] = Statuses(inputs, init: false),
+            ["containerStatuses"] = Statuses(inputs, ContainerRole.Main),
         };
         if (inputs.PodIp.Length > 0)
         {
@@ -46,7 +46,8 @@ internal static class PodStatusView
         }
         if (inputs.Reason.Length > 0) status["reason"] = inputs.Reason;
         if (inputs.Message.Length > 0) status["message"] = inputs.Message;
-        if (inputs.Pod.Spec.InitContainers.Count > 0) status["initContainerStatuses"] = Statuses(inputs, init: true);
+        if (inputs.Pod.Spec.InitContainers.Count > 0) status["initContainerStatuses"] = Statuses(inputs, ContainerRole.Init, ContainerRole.Sidecar);
+        if (inputs.Pod.Spec.EphemeralContainers.Count > 0) status["ephemeralContainerStatuses"] = Statuses(inputs, ContainerRole.Ephemeral);
         return status;
     }
 
@@ -62,13 +63,13 @@ internal static class PodStatusView
     {
         var ours = new List<(string Type, bool Holds, string Reason, string Message)>();
         var done = inputs.Outcome == "Succeeded";
-        var initialized = inputs.Initialized || inputs.Containers.All(one => one.Role == ContainerRole.Main);
+        var initialized = inputs.Initialized || inputs.Containers.All(one => one.Role is ContainerRole.Main or ContainerRole.Ephemeral);
         ours.Add(("PodReadyToStartContainers", inputs.HasSandbox, "", ""));
         var incomplete = inputs.Containers.Where(one => IsIncomplete(one, inputs.Initialized)).Select(one => one.Name).ToList();
         ours.Add(done ? ("Initialized", true, "PodCompleted", "")
             : initialized ? ("Initialized", true, "", "")
             : ("Initialized", false, "ContainersNotInitialized", $"containers with incomplete status: [{string.Join(' ', incomplete)}]"));
-        var unready = inputs.Containers.Where(one => one.Role != ContainerRole.Init && !one.Ready).Select(one => one.Name).ToList();
+        var unready = inputs.Containers.Where(one => one.Role is ContainerRole.Main or ContainerRole.Sidecar && !one.Ready).Select(one => one.Name).ToList();
         var containers = done ? (false, "PodCompleted", "")
             : inputs.Outcome == "Failed" ? (false, "PodFailed", "")
             : unready.Count > 0 ? (false, "ContainersNotReady", $"containers with unready status: [{string.Join(' ', unready)}]")
@@ -122,8 +123,13 @@ internal static class PodStatusView
         return json;
     }
 
-    private static JsonArray Statuses(PodStatusInputs inputs, bool init) =>
-        new([.. inputs.Containers.Where(one => one.Role != ContainerRole.Main == init).Select(one => ToJson(one, inputs))]);
+    private static JsonArray Statuses(PodStatusInputs inputs, params ReadOnlySpan<ContainerRole> roles)
+    {
+        var statuses = new JsonArray();
+        foreach (var one in inputs.Containers)
+            if (roles.Contains(one.Role)) statuses.Add((JsonNode)ToJson(one, inputs));
+        return statuses;
+    }
 
     private static JsonObject ToJson(ContainerView one, PodStatusInputs inputs)
     {

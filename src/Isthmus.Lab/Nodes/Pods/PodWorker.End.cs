@@ -119,7 +119,7 @@ internal sealed partial class PodWorker
         if (_stoppingSidecars) return;
         _stoppingSidecars = true;
         var limit = TimeSpan.FromSeconds(_pod.Spec.TerminationGracePeriodSeconds ?? DefaultGraceSeconds);
-        _ = StopInReverseAsync(Running(slot => slot.Role == ContainerRole.Sidecar), new CancellationTokenSource(limit, _node.Time).Token);
+        _ = StopInReverseAsync(Running(slot => slot.Role is ContainerRole.Sidecar or ContainerRole.Ephemeral), new CancellationTokenSource(limit, _node.Time).Token);
     }
 
     private async Task StopInReverseAsync(List<(ContainerSlot Slot, RunningContainer Run)> sidecars, CancellationToken graceOver)

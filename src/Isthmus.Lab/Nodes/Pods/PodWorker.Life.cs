@@ -23,7 +23,7 @@ internal sealed partial class PodWorker
         {
             slot.Record = StateFile.Read(slot.Files.Record, NodeJson.Default.ContainerRecord);
             // In a new sandbox the work of init containers (rules, files on tmpfs) must be done again.
-            slot.IsStale = !lives && slot.Record is not null && _outcome.Length == 0 && (slot.Role != ContainerRole.Main || _pod.Spec.RestartPolicy != "Never");
+            slot.IsStale = !lives && slot.Record is not null && _outcome.Length == 0 && slot.Role != ContainerRole.Ephemeral && (slot.Role != ContainerRole.Main || _pod.Spec.RestartPolicy != "Never");
             if (slot.Record is { End: { } ended } && !slot.IsStale) Hold(slot, ended.FinishedAt + CrashBackOff.Before(TimeSpan.FromSeconds(slot.Record.BackOffSeconds)));
             if (slot.Record is not { End: null } open) continue;
             try
@@ -120,6 +120,7 @@ internal sealed partial class PodWorker
         return slot.Role switch
         {
             ContainerRole.Sidecar => true,
+            ContainerRole.Ephemeral => false,
             ContainerRole.Init => failed && _pod.Spec.RestartPolicy != "Never",
             _ => _pod.Spec.RestartPolicy switch { "Never" => false, "OnFailure" => failed, _ => true },
         };

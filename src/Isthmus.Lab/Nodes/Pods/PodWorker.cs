@@ -48,6 +48,7 @@ internal sealed partial class PodWorker
         foreach (var container in pod.Spec.InitContainers)
             AddSlot(container, container.RestartPolicy == "Always" ? ContainerRole.Sidecar : ContainerRole.Init);
         foreach (var container in pod.Spec.Containers) AddSlot(container, ContainerRole.Main);
+        AddEphemeral();
     }
 
     internal Pod Pod => _pod;
@@ -60,6 +61,7 @@ internal sealed partial class PodWorker
     {
         _pod = pod;
         _volumesDirty = true;
+        AddEphemeral();
         HurryTermination();
     });
 
@@ -104,6 +106,13 @@ internal sealed partial class PodWorker
             await publishing.CancelAsync();
             await publisher;
         }
+    }
+
+    /// <summary>The only containers that a Pod can get while it runs.</summary>
+    private void AddEphemeral()
+    {
+        foreach (var container in _pod.Spec.EphemeralContainers.Where(container => !_slots.Exists(slot => slot.Spec.Name == container.Name)))
+            AddSlot(container, ContainerRole.Ephemeral);
     }
 
     private void AddSlot(Container container, ContainerRole role)

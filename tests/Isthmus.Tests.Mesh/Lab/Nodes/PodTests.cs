@@ -181,6 +181,21 @@ public sealed class PodTests
     }
 
     [Fact]
+    public async Task A_container_that_is_added_to_a_running_Pod_runs_there_once()
+    {
+        await using var rig = NodeRig.Start();
+        rig.Apply(Yaml("a", "exec sleep 1000"));
+        var address = (string)(await rig.ReadyAsync("a"))["podIP"]!;
+        rig.Apply(Yaml("a", "exec sleep 1000", "  ephemeralContainers: [{name: debugger, image: host.lab.internal/rootfs, command: [sh, -c, 'ip -o -4 addr show eth0; while [ ! -e /tmp/go ]; do sleep 0.1; done; exit 3']}]"));
+        await rig.StatusAsync("a", one => one["ephemeralContainerStatuses"]?[0]?["state"]?["running"] is not null);
+        await Until(async () => (await rig.LogAsync("a", "debugger")).Contains(address));
+        await rig.ExecAsync("a", "debugger", "touch", "/tmp/go");
+        var status = await rig.StatusAsync("a", one => (int?)one["ephemeralContainerStatuses"]?[0]?["state"]?["terminated"]?["exitCode"] == 3);
+        // The Pod is none the worse for it.
+        Assert.Equal(("Running", true, 0), ((string?)status["phase"], (bool)status["containerStatuses"]![0]!["ready"]!, (int)status["ephemeralContainerStatuses"]![0]!["restartCount"]!));
+    }
+
+    [Fact]
     public async Task A_container_that_ends_is_restarted_at_once_and_then_waits()
     {
         await using var rig = NodeRig.Start();

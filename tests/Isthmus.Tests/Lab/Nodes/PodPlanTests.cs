@@ -27,6 +27,16 @@ public sealed class PodPlanTests
     }
 
     [Fact]
+    public void An_ephemeral_container_runs_once_and_decides_nothing()
+    {
+        Assert.Equal(["d"], Decide("Always", Running("m"), Never("d", ContainerRole.Ephemeral)).Start);
+        Assert.Empty(Decide("Always", Running("m"), Ended("d", 1, ContainerRole.Ephemeral)).Start);
+        Assert.Equal("Succeeded", Decide("Never", Ended("m", 0), Ended("d", 1, ContainerRole.Ephemeral)).Outcome);
+        Assert.Equal((true, ""), (Decide("Never", Ended("m", 0), Running("d", ContainerRole.Ephemeral)) is var last ? (last.StopSidecars, last.Outcome) : default));
+        Assert.Empty(Decide("Never", Ended("m", 0), Never("d", ContainerRole.Ephemeral)).Start);
+    }
+
+    [Fact]
     public void A_failed_init_container_is_repeated_unless_the_Pod_never_restarts()
     {
         Assert.Equal(["a"], Decide("OnFailure", Ended("a", 1, ContainerRole.Init), Never("m")).Start);

@@ -143,6 +143,24 @@ public class ApiTests(RunningApiServer server) : IClassFixture<RunningApiServer>
         Assert.Equal(code, (await server.SendAsync("POST", $"{pods}/a/eviction?fieldValidation=Strict", body)).Code);
     }
 
+    [Theory]
+    [InlineData("""{"name":"d","image":"i","command":["sh"]}""", 200, "")]
+    [InlineData("""{"name":"c","image":"i"}""", 422, "spec.ephemeralContainers[0].name: Duplicate value: \"c\"")]
+    [InlineData("""{"name":"first","image":"other"}""", 422, "existing ephemeral containers \"first\" may not be changed")]
+    [InlineData("""{"name":"d","image":"i","ports":[{"containerPort":1}]}""", 422, "cannot be set for an Ephemeral Container")]
+    public async Task Ephemeral_containers_are_added_and_stay_as_they_are(string container, int code, string says)
+    {
+        var pods = $"/api/v1/namespaces/{await server.NamespaceAsync()}/pods";
+        await server.SendAsync("POST", pods, """{"metadata":{"name":"a"},"spec":{"containers":[{"name":"c","image":"i"}]}}""");
+        await AddAsync("""{"name":"first","image":"i"}""");
+        var answer = await AddAsync(container);
+        Assert.Equal(code, answer.Code);
+        Assert.Contains(says, (string?)answer.Body["message"] ?? "", StringComparison.Ordinal);
+
+        Task<(int Code, JsonObject Body)> AddAsync(string one) =>
+            server.SendAsync("PATCH", $"{pods}/a/ephemeralcontainers", $$$"""{"spec":{"ephemeralContainers":[{{{one}}}]}}""", "application/strategic-merge-patch+json");
+    }
+
     [Fact]
     public async Task Claims_of_a_stateful_set_say_what_they_are()
     {

@@ -21,8 +21,18 @@ public sealed class LabClient(LabHome home)
         return socket is null ? null : PeerOf(socket);
     }
 
-    /// <summary>As <c>lab status -o json</c> prints it.</summary>
-    public Task<JsonNode> StatusAsync(CancellationToken stop) => AskAsync(new JsonObject { ["operation"] = "status" }, null, stop);
+    /// <summary>As <c>lab status -o json</c> prints it. The supervisor tells the numbers that processes have in its namespace; here they get ours.</summary>
+    public async Task<JsonNode> StatusAsync(CancellationToken stop)
+    {
+        var status = await AskAsync(new JsonObject { ["operation"] = "status" }, null, stop);
+        var ids = FindSupervisor() is { } supervisor ? ChildProcesses.Of(supervisor) : [];
+        foreach (var cluster in (status["clusters"] as JsonArray ?? []).OfType<JsonObject>())
+        {
+            foreach (var field in (string[])["apiServerPid", "nodePid"])
+                if ((int?)cluster[field] is { } inside) cluster[field] = ids.TryGetValue(inside, out var id) ? id : null;
+        }
+        return status;
+    }
 
     /// <summary>Creates clusters and returns when their API servers answer.</summary>
     /// <param name="mustBeNew">A cluster that exists is an error; otherwise it is waited for.</param>

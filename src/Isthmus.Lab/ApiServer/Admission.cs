@@ -24,7 +24,7 @@ public sealed class AdmissionRequest
     public bool DryRun { get; init; }
 
     /// <summary>Texts sent to the client as Warning headers.</summary>
-    public List<string> Warnings { get; } = [];
+    public List<string> Warnings { get; init; } = [];
 
     public UserIdentity User => Attributes.User;
 

@@ -97,7 +97,17 @@ internal sealed partial class ApiHandler
             }
             throw ApiException.NoSuchResource();
         }
-        await DispatchAsync(new Call(http, target, kind.Namespaced ? attributes : attributes with { Namespace = "" }, kind));
+        var call = new Call(http, target, kind.Namespaced ? attributes : attributes with { Namespace = "" }, kind);
+        try
+        {
+            await DispatchAsync(call);
+        }
+        catch (ApiException) when (!http.Response.HasStarted)
+        {
+            // Whoever is refused hears the warnings too: they often say why.
+            Responses.SendWarnings(http, call.Warnings);
+            throw;
+        }
     }
 
     /// <summary>The path has a namespace exactly where the kind needs one.</summary>

@@ -195,6 +195,7 @@ public sealed partial class ObjectRegistry(ApiServerContext context, IReadOnlyLi
         OldObject = old,
         Options = request.Options,
         DryRun = request.DryRun,
+        Warnings = request.Warnings,
     };
 
     private async Task<JsonObject> MutateAsync(AdmissionRequest review, CancellationToken stop)

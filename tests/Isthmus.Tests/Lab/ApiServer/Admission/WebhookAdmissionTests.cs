@@ -5,6 +5,7 @@ using System.Text;
 using System.Text.Json.Nodes;
 using Isthmus.Lab.ApiServer;
 using Isthmus.Lab.ApiServer.Admission;
+using Isthmus.Lab.ApiServer.Registry;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Hosting;
 using Microsoft.AspNetCore.Http;
@@ -85,8 +86,9 @@ public sealed class WebhookAdmissionTests : IAsyncLifetime
         await HookAsync(Resources.ValidatingWebhooks, "");
         _answer = _ => new() { ["allowed"] = true, ["warnings"] = new JsonArray("old") };
         var pod = Pod();
-        await Admission().ValidateAsync(pod, default);
-        Assert.Equal(["old"], pod.Warnings);
+        var write = new WriteRequest { Attributes = pod.Attributes, Kind = pod.Kind, Options = [] };
+        await new ObjectRegistry(_rig.Context, [Admission()]).CreateAsync(write, pod.Object!, default);
+        Assert.Equal(["old"], write.Warnings);
     }
 
     [Theory]

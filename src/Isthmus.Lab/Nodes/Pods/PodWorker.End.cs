@@ -83,9 +83,9 @@ internal sealed partial class PodWorker
         var main = Running(slot => slot.Role != ContainerRole.Sidecar);
         var sidecars = Running(slot => slot.Role == ContainerRole.Sidecar);
         if (main.Count + sidecars.Count > 0) await EndpointsLeaveAsync(graceOver);
-        await Task.WhenAll(main.Select(one => StopContainerAsync(one.Slot, one.Run, graceOver, "Stopping container")));
+        await Task.WhenAll(main.Select(one => StopContainerAsync(one.Slot, one.Run, graceOver)));
         sidecars.Reverse();
-        foreach (var one in sidecars) await StopContainerAsync(one.Slot, one.Run, graceOver, "Stopping container");
+        foreach (var one in sidecars) await StopContainerAsync(one.Slot, one.Run, graceOver);
     }
 
     private List<(ContainerSlot Slot, RunningContainer Run)> Running(Func<ContainerSlot, bool> which) =>
@@ -125,11 +125,12 @@ internal sealed partial class PodWorker
     private async Task StopInReverseAsync(List<(ContainerSlot Slot, RunningContainer Run)> sidecars, CancellationToken graceOver)
     {
         sidecars.Reverse();
-        foreach (var one in sidecars) await StopContainerAsync(one.Slot, one.Run, graceOver, "Stopping container");
+        foreach (var one in sidecars) await StopContainerAsync(one.Slot, one.Run, graceOver);
     }
 
     /// <summary>Hook, SIGTERM, and SIGKILL when the grace is over. Completes when the container has ended.</summary>
-    private async Task StopContainerAsync(ContainerSlot slot, RunningContainer running, CancellationToken graceOver, string why)
+    /// <param name="isTold">An event has said already that it is killed, and why.</param>
+    private async Task StopContainerAsync(ContainerSlot slot, RunningContainer running, CancellationToken graceOver, bool isTold = false)
     {
         if (running.IsStopping)
         {
@@ -137,7 +138,7 @@ internal sealed partial class PodWorker
             return;
         }
         running.IsStopping = true;
-        _node.Events.Tell(_pod, false, "Killing", $"{why} {slot.Spec.Name}", slot.Spec);
+        if (!isTold) _node.Events.Tell(_pod, false, "Killing", $"Stopping container {slot.Spec.Name}", slot.Spec);
         if (slot.Spec.Lifecycle?.PreStop is { } hook) await PreStopAsync(slot, running, hook, graceOver);
         await running.Process.FindProgramAsync(_node.Time);
         running.Process.Signal(Signals.Term);

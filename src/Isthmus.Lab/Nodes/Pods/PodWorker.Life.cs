@@ -172,7 +172,8 @@ internal sealed partial class PodWorker
                     return;
                 }
                 _node.Events.Tell(_pod, true, "FailedPostStartHook", $"PostStartHook failed: {result.Message}", slot.Spec);
-                Restart(slot, running, "FailedPostStartHook", null);
+                _node.Events.Tell(_pod, false, "Killing", "FailedPostStartHook", slot.Spec);
+                Restart(slot, running, null);
             });
         }
         catch (OperationCanceledException)
@@ -222,13 +223,13 @@ internal sealed partial class PodWorker
         if (slot.Running != running || running.IsStopping) return;
         _node.Events.Tell(_pod, true, "Unhealthy", $"{kind} probe failed: {message}", slot.Spec);
         _node.Events.Tell(_pod, false, "Killing", $"Container {slot.Spec.Name} failed {kind.ToLowerInvariant()} probe, will be restarted", slot.Spec);
-        Restart(slot, running, kind, probe.TerminationGracePeriodSeconds);
+        Restart(slot, running, probe.TerminationGracePeriodSeconds);
     }
 
-    private void Restart(ContainerSlot slot, RunningContainer running, string why, long? grace)
+    private void Restart(ContainerSlot slot, RunningContainer running, long? grace)
     {
         var limit = TimeSpan.FromSeconds(grace ?? _pod.Spec.TerminationGracePeriodSeconds ?? 30);
-        _ = StopContainerAsync(slot, running, new CancellationTokenSource(limit, _node.Time).Token, $"{why}: stopping");
+        _ = StopContainerAsync(slot, running, new CancellationTokenSource(limit, _node.Time).Token, isTold: true);
     }
 
     /// <summary>Probes until the container ends; <paramref name="onVerdict"/> is mailed when the verdict changes, and at each failure that repeats one.</summary>

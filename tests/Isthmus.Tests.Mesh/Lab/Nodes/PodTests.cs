@@ -311,6 +311,7 @@ public sealed class PodTests
         await rig.ExecAsync("a", "main", "touch", "/tmp/dead");
         await rig.StatusAsync("a", status => (int)status["containerStatuses"]![0]!["restartCount"]! == 1);
         Assert.Contains(rig.Api.Events, e => (string?)e["reason"] == "Unhealthy" && ((string)e["message"]!).StartsWith("Liveness", StringComparison.Ordinal));
+        Assert.Equal("Container main failed liveness probe, will be restarted", (string?)Assert.Single(rig.Api.Events, e => (string?)e["reason"] == "Killing")["message"]);
     }
 
     [Fact]

@@ -185,7 +185,7 @@ public sealed partial class ClusterSet(
 
     private async Task PromoteAsync(ClusterWatch watch)
     {
-        await watch.Synced;
+        if (!await watch.SyncedInTimeAsync()) return;
         ClusterWatch? old;
         lock (_guard)
         {

@@ -34,6 +34,7 @@ public sealed record ClusterStatus(
     {
         KubeException { Code: 401 } => $"{watch.Access.Server} rejects the token: it has expired or its account is gone; make the secret again with 'isthmus create-remote-secret'",
         KubeException { Code: 403 } e => $"{watch.Access.Server}: {e.Message}; the account of the secret lacks rights",
+        HttpRequestException e => $"{watch.Access.Server} cannot be reached: {Unreachable.Describe(e)}",
         _ => $"{watch.Access.Server} cannot be reached: {error.InnerException?.Message ?? error.Message}",
     };
 }

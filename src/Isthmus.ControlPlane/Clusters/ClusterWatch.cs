@@ -22,6 +22,7 @@ public sealed class ClusterWatch : IAsyncDisposable
     private readonly List<Task> _tasks = [];
     private readonly WatchId _id;
     private ClusterContact? _told;
+    private readonly TaskCompletionSource _ended = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private long _snapshotOf;
 
     /// <param name="id">The cluster, and which watch of it this is.</param>
@@ -63,6 +64,9 @@ public sealed class ClusterWatch : IAsyncDisposable
     /// <summary>Completes when every kind has been listed once, as far as the cluster has it.</summary>
     public Task Synced => Task.WhenAll(_informers.Select(informer => informer.Synced).Concat(_optional));
 
+    /// <summary>Whether it was <see cref="Synced"/> before it was disposed of: what waits must not wait for a watch that is over.</summary>
+    public async Task<bool> SyncedInTimeAsync() => await Task.WhenAny(Synced, _ended.Task) != _ended.Task;
+
     /// <summary>Why the API server could not be reached last; null while all watches are up.</summary>
     public Exception? LastError => _informers.Select(informer => informer.LastError()).FirstOrDefault(error => error is not null);
 
@@ -91,6 +95,7 @@ public sealed class ClusterWatch : IAsyncDisposable
     public async ValueTask DisposeAsync()
     {
         await _stop.CancelAsync();
+        _ended.TrySetResult();
         await Task.WhenAll(_tasks).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
         Client.Dispose();
         _stop.Dispose();

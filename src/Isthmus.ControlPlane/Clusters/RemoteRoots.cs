@@ -1,6 +1,7 @@
 using System.Collections.Concurrent;
 using System.Security.Cryptography;
 using System.Security.Cryptography.X509Certificates;
+using System.Text.Json;
 using Isthmus.ControlPlane.Ca;
 using Isthmus.Core.Names;
 using Isthmus.Core.Problems;
@@ -61,7 +62,8 @@ public sealed class RemoteRoots(CaState ca, string ns, TimeProvider time)
             // Accounts that Istio's own tools made may not read it: then nobody knows.
             _differences[watch.Id] = "";
         }
-        catch (Exception e) when (!stop.IsCancellationRequested && e is KubeException or HttpRequestException or IOException or OperationCanceledException or ObjectDisposedException)
+        catch (Exception e) when (!stop.IsCancellationRequested && e is KubeException or HttpRequestException or IOException or OperationCanceledException
+            or JsonException or InvalidOperationException or FormatException or NotSupportedException)
         {
             // The watch itself tells that the cluster cannot be reached; what is known of its roots stays.
         }

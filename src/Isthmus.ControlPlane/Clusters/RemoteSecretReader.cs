@@ -30,7 +30,7 @@ public static class RemoteSecretReader
             }
             catch (ProblemException e)
             {
-                problems.Add((id, new("ISM0301", $"Secret {secret.Key}", $"data[{id}]", e.Problem.Object.Length == 0 ? e.Problem.Message : $"{Detail(e.Problem)}",
+                problems.Add((id, new("ISM0301", $"Secret {secret.Key}", $"data[{id}]", Detail(e.Problem),
                     $"make it again with 'isthmus create-remote-secret --name={id}' and apply it here")));
             }
         }
@@ -80,7 +80,10 @@ public static class RemoteSecretReader
         }
         foreach (var entry in (config["clusters"] as JsonArray ?? []).OfType<JsonObject>())
         {
-            if (entry["cluster"] is JsonObject cluster && cluster.ContainsKey("certificate-authority"))
+            if (entry["cluster"] is not JsonObject cluster) continue;
+            if (cluster["insecure-skip-tls-verify"]?.ToString() == "true")
+                throw new ProblemException(new Problem("", "", $"clusters[{entry["name"]}].cluster.insecure-skip-tls-verify", "would show the token to whoever answers there and is refused; use certificate-authority-data"));
+            if (cluster.ContainsKey("certificate-authority"))
                 throw new ProblemException(new Problem("", "", $"clusters[{entry["name"]}].cluster.certificate-authority", "would read a file of the control plane and is refused; use certificate-authority-data"));
         }
     }

@@ -23,7 +23,6 @@ internal static class ClientHandler
             Proxy = access.Proxy is { } proxy ? new WebProxy(proxy) : null,
         };
         var tls = handler.SslOptions;
-        tls.TargetHost = access.TlsServerName;
         if (access.InsecureSkipTlsVerify) tls.RemoteCertificateValidationCallback = (_, _, _, _) => true;
         else if (access.CertificateAuthority is { } pem) tls.CertificateChainPolicy = Trust(pem);
         if (access is { ClientCertificate: { } chain, ClientKey: { } key }) tls.ClientCertificateContext = ClientCertificate(chain, key);

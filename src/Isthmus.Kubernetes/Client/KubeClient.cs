@@ -219,8 +219,12 @@ public sealed class KubeClient : IDisposable
             VersionPolicy = _http.DefaultVersionPolicy,
         };
         request.Headers.Accept.ParseAdd("application/json");
+        // The runtime asks for a certificate of the name in this header, and passes over the name in the TLS options.
+        if (Access.TlsServerName is { Length: > 0 } name) request.Headers.Host = name;
         var token = await TokenAsync(stop);
         if (token is null && Access.Exec is { } exec) token = await ExecCredentials.TokenAsync(exec, stop);
+        // Kubeconfigs are checked when they are read; files and programs say something new with each request.
+        if (token is not null && !KubeConfig.IsHeaderText(token)) throw new HttpRequestException("the token has a line break or another character that cannot be sent");
         if (!string.IsNullOrEmpty(token)) request.Headers.Authorization = new("Bearer", token);
         else if (Access.Username is { } user)
         {

@@ -26,7 +26,8 @@ public static class KubeConfig
     public static ClusterAccess Load(string? explicitFile, string? context, Func<string, string?> environment)
     {
         var files = Files(explicitFile, environment);
-        var existing = files.Where(File.Exists).ToList();
+        // A folder is named by mistake, and reading it says so.
+        var existing = files.Where(Path.Exists).ToList();
         if (existing.Count == 0)
         {
             if (explicitFile is null && context is null && InCluster(environment) is { } inside) return inside;
@@ -66,17 +67,7 @@ public static class KubeConfig
         };
     }
 
-    private static JsonObject ReadFile(string file)
-    {
-        try
-        {
-            return YamlText.Parse(File.ReadAllText(file), file) as JsonObject ?? [];
-        }
-        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
-        {
-            throw UnreadableFile.Problem($"kubeconfig {file}", file, e);
-        }
-    }
+    private static JsonObject ReadFile(string file) => YamlText.Parse(InputFile.Read($"kubeconfig {file}", file), file) as JsonObject ?? [];
 
     private static void Merge(JsonObject into, JsonObject file, string folder)
     {
@@ -126,7 +117,7 @@ public static class KubeConfig
         if (!Uri.TryCreate(server, UriKind.Absolute, out var uri) || uri.Scheme is not ("http" or "https"))
             throw new ProblemException(source, $"clusters[].cluster.server \"{server}\" is not an http(s) address", "give the address of the API server, for example https://10.0.0.1:6443");
         var proxy = Text(cluster, "proxy-url");
-        if (!string.IsNullOrEmpty(proxy) && !Uri.TryCreate(proxy, UriKind.Absolute, out _))
+        if (!string.IsNullOrEmpty(proxy) && (!Uri.TryCreate(proxy, UriKind.Absolute, out var way) || way.Scheme is not ("http" or "https" or "socks5")))
             throw new ProblemException(source, $"clusters[].cluster.proxy-url \"{proxy}\" is not an address", "give one such as http://127.0.0.1:8080 or remove it");
         return new ClusterAccess
         {
@@ -136,13 +127,13 @@ public static class KubeConfig
             TlsServerName = Text(cluster, "tls-server-name"),
             InsecureSkipTlsVerify = Flag(cluster, "insecure-skip-tls-verify"),
             CertificateAuthority = Pem(cluster, "certificate-authority", source),
-            Token = Text(user, "token"),
+            Token = HeaderText(user, "token"),
             TokenFile = Text(user, "tokenFile"),
             ClientCertificate = Pem(user, "client-certificate", source),
             ClientKey = Pem(user, "client-key", source),
             Username = Text(user, "username"),
             Password = Text(user, "password"),
-            Impersonate = Text(user, "as"),
+            Impersonate = HeaderText(user, "as"),
             Exec = user["exec"] is JsonObject exec ? Exec(exec) : null,
         };
     }
@@ -185,6 +176,13 @@ public static class KubeConfig
         JsonValue value when value.TryGetValue(out string? text) => text,
         var other => throw new ProblemException(new Problem("", "kubeconfig", key, $"should be text, not {other.GetValueKind()}", "quote the value or copy the kubeconfig again")),
     };
+
+    /// <summary>What a request says in a header: a line break that an editor left would only be found by the first request.</summary>
+    private static string? HeaderText(JsonObject user, string key) => Text(user, key) is { } value && !IsHeaderText(value)
+        ? throw new ProblemException(new Problem("", "kubeconfig", key, "has a line break or another character that cannot be sent", "copy it again, in one line"))
+        : Text(user, key);
+
+    internal static bool IsHeaderText(string value) => value.All(character => character is >= ' ' and <= '~');
 
     private static bool Flag(JsonObject owner, string key) => owner[key] switch
     {

@@ -25,6 +25,7 @@ public static class PodExec
         var token = access.TokenFile is { } file ? (await File.ReadAllTextAsync(file, stop)).Trim() : access.Token;
         if (token is null && access.Exec is { } exec) token = await ExecCredentials.TokenAsync(exec, stop);
         if (!string.IsNullOrEmpty(token)) socket.Options.SetRequestHeader("Authorization", $"Bearer {token}");
+        if (access.TlsServerName is { Length: > 0 } name) socket.Options.SetRequestHeader("Host", name);
         using var handler = ClientHandler.Create(access);
         using var invoker = new HttpMessageInvoker(handler);
         try

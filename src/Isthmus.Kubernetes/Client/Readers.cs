@@ -44,7 +44,9 @@ internal static class ListReader
                 reader.Skip();
             }
         }
-        return new(items, version, next);
+        // An empty list without a version is some other server's way to say that it knows nothing, and no reason to forget what there was.
+        return version.Length > 0 ? new(items, version, next)
+            : throw new HttpRequestException($"the answer is no list of {kind.Plural}: what answers there is no API server");
     }
 }
 

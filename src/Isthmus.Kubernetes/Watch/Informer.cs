@@ -63,8 +63,9 @@ public sealed class Informer<T>(KubeClient client, ResourceKind kind, InformerSe
                 return;
             }
             catch (Exception e) when (e is KubeException or HttpRequestException or IOException or SocketException or AuthenticationException
-                or JsonException or InvalidDataException or OperationCanceledException)
+                or JsonException or InvalidDataException or OperationCanceledException or InvalidOperationException or FormatException or NotSupportedException)
             {
+                // The last three: JSON of another shape, from whatever answers at an address that somebody gave.
                 LastError = e;
                 if (e is KubeException) _version = null;
                 try { await Task.Delay(backoff, time, stop); }

@@ -1,5 +1,6 @@
 using System.Net;
 using System.Text;
+using System.Text.Json.Nodes;
 using Isthmus.Kubernetes.Client;
 using Isthmus.Kubernetes.Objects;
 using Isthmus.Kubernetes.Watch;
@@ -34,6 +35,32 @@ public sealed class BrokenWatchTests
 
         Assert.Equal("20", (await server.GetContextAsync()).Request.QueryString["resourceVersion"]);
         Assert.Equal(["one 7", "one 20"], seen);
+        await stop.CancelAsync();
+        server.Stop();
+        await run;
+    }
+
+    [Theory]
+    [InlineData("[]")]
+    [InlineData("5")]
+    [InlineData("null")]
+    [InlineData("""{"items":5}""")]
+    [InlineData("""{"metadata":"x","items":[{"metadata":5}]}""")]
+    [InlineData("""{"metadata":{"resourceVersion":{}},"items":[{"metadata":{"name":[],"labels":7}}]}""")]
+    [InlineData("<html>")]
+    public async Task An_address_where_something_else_answers_is_told_of_and_asked_again(string answer)
+    {
+        using var server = new HttpListener();
+        var address = $"http://127.0.0.1:{FreePort()}/";
+        server.Prefixes.Add(address);
+        server.Start();
+        using var stop = CancellationTokenSource.CreateLinkedTokenSource(TestContext.Current.CancellationToken);
+        using var client = new KubeClient(new ClusterAccess { Server = new Uri(address) });
+        var informer = new Informer<JsonObject>(client, Kinds.Namespace, new InformerSettings { FirstBackoff = TimeSpan.FromMilliseconds(1) }, TimeProvider.System);
+        var run = informer.RunAsync(_ => ValueTask.CompletedTask, stop.Token);
+        await AnswerAsync(await server.GetContextAsync(), answer);
+        await AnswerAsync(await server.GetContextAsync(), answer);
+        Assert.NotNull(informer.LastError);
         await stop.CancelAsync();
         server.Stop();
         await run;

@@ -37,16 +37,25 @@ public sealed class RemoteSecretReaderTests
     public void A_malformed_kubeconfig_is_a_problem_of_its_own_cluster_alone(string text, string words) => Refused(text, words);
 
     [Theory]
-    [InlineData("exec: {command: sh}", "would run a program")]
+    [InlineData("exec: {command: sh}", "data[bad]: users[c].user.exec: would run a program")]
     [InlineData("auth-provider: {name: x}", "would run a credential plugin")]
     [InlineData("tokenFile: /etc/passwd", "would read a file")]
     [InlineData("client-certificate: /etc/passwd", "would read a file")]
     [InlineData("client-key: /etc/passwd", "would read a file")]
     [InlineData("token: {a: hush-hush}", "token: should be text")]
+    [InlineData("token: \"hush-hush\\nhush-hush\"", "token: has a line break")]
+    [InlineData("{token: hush-hush, as: \"a\\0b\"}", "as: has a line break")]
     [InlineData("{client-certificate-data: '%', client-key-data: aHVzaA==}", "is not base64")]
     [InlineData("{client-certificate-data: aHVzaA==, client-key-data: aHVzaA==}", "certificate or key that cannot be read")]
     public void Credentials_that_reach_for_the_machine_or_cannot_be_used_are_refused(string user, string words) =>
         Refused(Good.Replace("{token: hush-hush}", user.StartsWith('{') ? user : $"{{{user}}}", StringComparison.Ordinal), words);
+
+    [Theory]
+    [InlineData("insecure-skip-tls-verify: true", "clusters[c].cluster.insecure-skip-tls-verify: would show the token to whoever answers")]
+    [InlineData("insecure-skip-tls-verify: 'true'", "would show the token to whoever answers")]
+    [InlineData("proxy-url: 'ftp://proxy'", "proxy-url \"ftp://proxy\" is not an address")]
+    public void An_address_that_nobody_vouches_for_or_that_leads_nowhere_is_refused(string cluster, string words) =>
+        Refused(Good.Replace("6443\"", $"6443\", {cluster}", StringComparison.Ordinal), words);
 
     [Fact]
     public void A_certificate_authority_that_is_none_is_refused()

@@ -1,0 +1,89 @@
+using System.Text;
+using System.Text.Json.Nodes;
+using Isthmus.ControlPlane;
+using Isthmus.ControlPlane.Ca;
+using Isthmus.ControlPlane.Clusters;
+using Isthmus.ControlPlane.Resolve;
+using Isthmus.Core.Names;
+using Isthmus.Kubernetes.Client;
+using Isthmus.Kubernetes.Objects;
+using Isthmus.Kubernetes.Watch;
+using Isthmus.Mesh.Model;
+using Microsoft.Extensions.Logging.Abstractions;
+using Xunit;
+
+namespace Isthmus.Tests.ControlPlane.Clusters;
+
+/// <summary>Remote secrets as they come and change, against an API server; the remote cluster is the same one.</summary>
+public sealed class ClusterSetTests : IAsyncDisposable
+{
+    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(20);
+    private readonly LoopbackCluster _cluster = new();
+
+    private static CancellationToken Stop => TestContext.Current.CancellationToken;
+
+    public ValueTask DisposeAsync() => _cluster.DisposeAsync();
+
+    [Fact]
+    public async Task Credentials_that_never_worked_do_not_hold_up_the_end()
+    {
+        var client = await _cluster.StartAsync();
+        var (settings, time, logs) = (new DiscoverySettings { ClusterId = "own" }, TimeProvider.System, NullLoggerFactory.Instance);
+        await client.CreateAsync(Kinds.Namespace, null, new JsonObject { ["apiVersion"] = "v1", ["kind"] = "Namespace", ["metadata"] = new JsonObject { ["name"] = settings.Namespace } }, Stop);
+        await client.CreateAsync(Kinds.Secret, settings.Namespace, Secret(client.Access, client.Access.Server), Stop);
+        var ca = new CaState(client, settings.Namespace, () => "cluster.local", time, NullLogger<CaState>.Instance);
+        var managed = new ManagedRemotes(settings, ca, new NoNames(), time, logs);
+        var config = new ClusterWatch(new(settings.ClusterId, 0), "", client.Access, isConfig: true, settings.Namespace, settings.MultiCluster, new NoObjects(), time);
+        var clusters = new ClusterSet(settings, config, client, new NoObjects(), new(ca, settings.Namespace, time), managed, time, NullLogger<ClusterSet>.Instance);
+        using var stop = CancellationTokenSource.CreateLinkedTokenSource(Stop);
+        var run = clusters.RunAsync(stop.Token);
+        await UntilAsync(() => clusters.Status() is [{ Status: "synced" }]);
+
+        await client.PatchAsync(Kinds.Secret, settings.Namespace, "remote", Secret(client.Access, new("https://127.0.0.1:1")), PatchType.Merge, Stop);
+        await UntilAsync(() => clusters.Status() is [{ Status: "synced", Error: var error }] && error.Contains("those before them stay in force: https://127.0.0.1:1/ cannot be reached: connection refused", StringComparison.Ordinal));
+        await stop.CancelAsync();
+        await run.WaitAsync(Patience, Stop);
+        await clusters.DisposeAsync().AsTask().WaitAsync(Patience, Stop);
+    }
+
+    private static async Task UntilAsync(Func<bool> done)
+    {
+        using var limit = CancellationTokenSource.CreateLinkedTokenSource(Stop);
+        limit.CancelAfter(Patience);
+        while (!done()) await Task.Delay(10, limit.Token);
+    }
+
+    private static JsonObject Secret(ClusterAccess access, Uri server) => new()
+    {
+        ["apiVersion"] = "v1",
+        ["kind"] = "Secret",
+        ["metadata"] = new JsonObject { ["name"] = "remote", ["labels"] = new JsonObject { [Labels.MultiCluster] = "true" } },
+        ["data"] = new JsonObject
+        {
+            ["remote"] = Base64($$$"""
+                current-context: c
+                contexts: [{name: c, context: {cluster: c, user: c}}]
+                clusters: [{name: c, cluster: {server: "{{{server}}}", certificate-authority-data: {{{Base64(access.CertificateAuthority!)}}} }}]
+                users: [{name: c, user: {client-certificate-data: {{{Base64(access.ClientCertificate!)}}}, client-key-data: {{{Base64(access.ClientKey!)}}} }}]
+                """),
+        },
+    };
+
+    private static string Base64(string text) => Convert.ToBase64String(Encoding.UTF8.GetBytes(text));
+
+    private sealed class NoNames : INameClient
+    {
+        public Task<NameAnswer> AskAsync(string host, CancellationToken stop) => throw new NotSupportedException();
+    }
+
+    private sealed class NoObjects : IClusterObjects
+    {
+        public ValueTask Replace<T>(WatchId watch, ResourceKind kind, IReadOnlyList<KeyValuePair<string, T>> items) where T : class => ValueTask.CompletedTask;
+
+        public ValueTask Apply<T>(WatchId watch, ResourceKind kind, IReadOnlyList<Change<T>> changes) where T : class => ValueTask.CompletedTask;
+
+        public ValueTask Remove(WatchId watch) => ValueTask.CompletedTask;
+
+        public ValueTask Contact(ClusterContact contact) => ValueTask.CompletedTask;
+    }
+}

@@ -74,15 +74,13 @@ public sealed class OperatorSpec
         var overlays = files.SelectMany(file => ReadFile(file.Text, file.Source)).ToList();
         var flags = new JsonObject();
         foreach (var set in sets) SetFlag.Apply(flags, set);
-        var profile = flags["profile"]?.ToString() ?? overlays.Select(overlay => overlay.Spec["profile"]?.ToString()).LastOrDefault(name => !string.IsNullOrEmpty(name)) ?? "default";
+        // Each on its own: after the merge neither the file nor a place in a list is the user's.
+        foreach (var overlay in overlays) Refuse(overlay.Spec, overlay.Source);
+        if (!string.IsNullOrEmpty(revision)) Refuse(new() { ["revision"] = revision }, "--revision");
+        var profile = (flags["profile"] as JsonValue)?.ToString() ?? overlays.Select(overlay => overlay.Spec["profile"]?.ToString()).LastOrDefault(name => !string.IsNullOrEmpty(name)) ?? "default";
 
         var spec = Profiles.Load(profile);
-        foreach (var overlay in overlays)
-        {
-            // Each on its own: after the merge neither the file nor a place in a list is the user's.
-            Refuse(overlay.Spec, overlay.Source);
-            Overlay.Merge(spec, overlay.Spec);
-        }
+        foreach (var overlay in overlays) Overlay.Merge(spec, overlay.Spec);
         Overlay.Merge(spec, flags);
         if (!string.IsNullOrEmpty(revision)) spec["revision"] = revision;
         Refuse(spec, "--set");
@@ -96,7 +94,11 @@ public sealed class OperatorSpec
 
     private static IEnumerable<(string Source, string Name, JsonObject Spec)> ReadFile(string text, string source)
     {
-        foreach (var document in YamlText.ParseAll(text, source))
+        var documents = YamlText.ParseAll(text, source);
+        // Nothing at all is what a command leaves that failed before the pipe, and would install the default profile.
+        if (documents.Count == 0) throw new ProblemException(source, "is empty: an IstioOperator is expected", "check what should have written it");
+        if (documents.Count > 1) throw new ProblemException(source, $"holds {documents.Count} IstioOperators where one is expected", "give each a file of its own, and -f for each");
+        foreach (var document in documents)
         {
             if (document is not JsonObject operation)
                 throw new ProblemException(source, "is not an IstioOperator: a YAML mapping is expected", $"start it with 'apiVersion: {ApiVersion}' and 'kind: IstioOperator'");
@@ -115,7 +117,7 @@ public sealed class OperatorSpec
 
     private static void Refuse(JsonObject spec, string source)
     {
-        if (OperatorSchema.Check(spec).FirstOrDefault() is { } problem) throw new ProblemException(problem with { Object = source });
+        if (OperatorSchema.Check(spec).Concat(OperatorShapes.Check(spec)).FirstOrDefault() is { } problem) throw new ProblemException(problem with { Object = source });
     }
 
     private static JsonObject Mapping(JsonObject operation, string field, string source) => operation[field] switch

@@ -49,6 +49,9 @@ internal static class ValuesSchema
         ["meshConfig"] = MeshConfig(),
     };
 
+    /// <summary>Paths whose values can only be mappings.</summary>
+    internal static IEnumerable<string> Mappings => Keys.Keys;
+
     /// <summary>What of a spec, as somebody wrote it, is not known or has no effect.</summary>
     /// <param name="gateways">Names of the spec's own gateways, which may have values, too.</param>
     internal static IEnumerable<Problem> Check(JsonObject spec, string source, IReadOnlyCollection<string> gateways) =>

@@ -103,6 +103,9 @@ public sealed class MeshDesign(MeshSpec mesh)
         return OperatorSpec.Build([File(Settings(mesh.Install)), File(Settings(cluster.Install)), File(facts)], [], mesh.Revision);
     }
 
+    /// <summary>What somebody wrote below <c>install</c> to no effect.</summary>
+    public IEnumerable<Problem> Warnings => mesh.Clusters.SelectMany(cluster => Installation(cluster, "").Warnings).Distinct();
+
     /// <summary>What the hosting cluster needs beside it: its namespace, and the way in.</summary>
     public (JsonObject Namespace, IReadOnlyList<JsonObject> Exposure) HostedPlace(ClusterSpec cluster) => (
         new JsonObject { ["apiVersion"] = "v1", ["kind"] = "Namespace", ["metadata"] = new JsonObject { ["name"] = cluster.SystemNamespace } },

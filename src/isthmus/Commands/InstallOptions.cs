@@ -39,15 +39,5 @@ internal sealed class InstallOptions
         return spec;
     }
 
-    private static string ReadFile(string file)
-    {
-        try
-        {
-            return file == "-" ? Console.In.ReadToEnd() : File.ReadAllText(file);
-        }
-        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
-        {
-            throw UnreadableFile.Problem($"-f {file}", file, e);
-        }
-    }
+    private static string ReadFile(string file) => file == "-" ? Console.In.ReadToEnd() : InputFile.Read($"-f {file}", file);
 }

@@ -9,15 +9,10 @@ internal static class MeshInput
 {
     internal static MeshSpec Read(string file)
     {
-        try
-        {
-            var text = file == "-" ? Console.In.ReadToEnd() : File.ReadAllText(file);
-            return MeshReader.Read(text, file == "-" ? "standard input" : file, file == "-" ? "" : Path.GetDirectoryName(file) ?? "");
-        }
-        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
-        {
-            throw UnreadableFile.Problem($"-f {file}", file, e);
-        }
+        var text = file == "-" ? Console.In.ReadToEnd() : InputFile.Read($"-f {file}", file);
+        var mesh = MeshReader.Read(text, file == "-" ? "standard input" : file, file == "-" ? "" : Path.GetDirectoryName(file) ?? "");
+        foreach (var warning in new MeshDesign(mesh).Warnings) Console.Error.WriteLine($"Warning: {warning}");
+        return mesh;
     }
 
     internal static Task<MeshLinks> OpenAsync(MeshSpec mesh, string? kubeconfig, CancellationToken stop) => MeshLinks.OpenAsync(mesh,

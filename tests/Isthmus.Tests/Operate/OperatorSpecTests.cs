@@ -41,6 +41,22 @@ public sealed class OperatorSpecTests
     [InlineData(Head + "spec: text\n", "spec: should be a mapping")]
     [InlineData(Head + "metadata: text\nspec: {}\n", "metadata: should be a mapping")]
     [InlineData(Head + "specs: {}\n", "unknown field \"specs\"")]
+    [InlineData(Head + "spec:\n  profile: [a]\n", "spec.profile: should be text")]
+    [InlineData(Head + "spec:\n  values: {global: 5}\n", "spec.values.global: '5' should be a mapping")]
+    [InlineData(Head + "spec:\n  values: {global: {network: [a]}}\n", "spec.values.global.network: should be text")]
+    [InlineData(Head + "spec:\n  values: {global: {network: a b}}\n", "spec.values.global.network: 'a b' cannot be a label")]
+    [InlineData(Head + "spec:\n  values: {global: {externalIstiod: maybe}}\n", "spec.values.global.externalIstiod: 'maybe' is not true or false")]
+    [InlineData(Head + "spec:\n  values: {pilot: {replicaCount: -1}}\n", "spec.values.pilot.replicaCount: '-1' is not a whole number")]
+    [InlineData(Head + "spec:\n  values: {pilot: {replicaCount: 2.5}}\n", "spec.values.pilot.replicaCount: '2.5' is not a whole number")]
+    [InlineData(Head + "spec:\n  revision: UPPER_\n", "spec.revision: 'UPPER_' cannot be part of the names")]
+    [InlineData(Head + "spec:\n  components: {pilot: {k8s: {replicaCount: many}}}\n", "spec.components.pilot.k8s.replicaCount: 'many' is not a whole number")]
+    [InlineData(Head + "spec:\n  components: {ingressGateways: [{name: g, label: x}]}\n", "spec.components.ingressGateways[0].label: 'x' should be a mapping")]
+    [InlineData(Head + "spec:\n  components: {ingressGateways: [{name: g, k8s: {env: {a: b}}}]}\n", "spec.components.ingressGateways[0].k8s.env: a mapping should be a list")]
+    [InlineData(Head + "spec:\n  components: {ingressGateways: [{name: g, k8s: {service: {ports: [{port: tls}]}}}]}\n", "spec.components.ingressGateways[0].k8s.service.ports[0].port: 'tls' is not a whole number")]
+    [InlineData(Head + "spec:\n  components: {ingressGateways: [{name: g, k8s: {service: {ports: [{name: tls}]}}}]}\n", "spec.components.ingressGateways[0].k8s.service.ports[0].port: is missing")]
+    [InlineData(Head + "spec: {}\n---\n" + Head + "spec: {}\n", "holds 2 IstioOperators where one is expected")]
+    [InlineData("", "is empty: an IstioOperator is expected")]
+    [InlineData("# nothing\n---\n", "is empty")]
     [InlineData("kind: Service\n", "is not IstioOperator")]
     [InlineData("apiVersion: install.istio.io/v2\nkind: IstioOperator\n", "is not install.istio.io/v1alpha1")]
     [InlineData("- a\n", "a YAML mapping is expected")]
@@ -68,6 +84,18 @@ public sealed class OperatorSpecTests
         Assert.Contains(words, problem.Message);
         Assert.Contains($"--set {flag}", problem.Message);
     }
+
+    [Theory]
+    [InlineData("values.global=5", "--set: spec.values.global: '5' should be a mapping")]
+    [InlineData("components.pilot.k8s.replicaCount=abc", "--set: spec.components.pilot.k8s.replicaCount: 'abc' is not a whole number")]
+    [InlineData("profile.x=1", "--set: spec.profile: should be text")]
+    [InlineData("revision=UPPER_", "--set: spec.revision: 'UPPER_' cannot be part of the names")]
+    public void A_flag_with_a_wrong_value_is_refused_with_the_field(string flag, string words) =>
+        Assert.StartsWith(words, Assert.Throws<ProblemException>(() => OperatorSpec.Build([], [flag], null)).Message);
+
+    [Fact]
+    public void A_revision_that_cannot_be_a_name_is_refused() =>
+        Assert.StartsWith("--revision: spec.revision: 'a/b' cannot be part", Assert.Throws<ProblemException>(() => OperatorSpec.Build([], [], "a/b")).Message);
 
     [Theory]
     [InlineData("a.b=1", """{"a":{"b":1}}""")]

@@ -45,7 +45,7 @@ public sealed partial class ValuesSchemaTests
         var flags = Repository.Pages.SelectMany(page => Flag().Matches(File.ReadAllText(Repository.At(page)))).Select(match => match.Groups[1].Value.Trim('"')).Where(flag => !flag.Contains('…')).Distinct().ToList();
         Assert.NotEmpty(flags);
         Assert.Empty(OperatorSpec.Build([], flags, null).Warnings);
-        var files = Repository.Pages.SelectMany(page => OperatorFile().Matches(File.ReadAllText(Repository.At(page))).Select((match, index) => ($"{page} {index}", match.Value)))
+        var files = Repository.Pages.SelectMany(page => OperatorFile().Matches(File.ReadAllText(Repository.At(page))).Select((match, index) => ($"{page} {index}", match.Value.Replace("$N", "1", StringComparison.Ordinal))))
             .Append(("east-west", EastWestGateway.ReplicatedControlPlanes())).ToList();
         Assert.True(files.Count > 5);
         foreach (var file in files) Assert.Empty(OperatorSpec.Build([file], [], null).Warnings);

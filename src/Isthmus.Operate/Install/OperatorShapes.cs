@@ -1,0 +1,83 @@
+using System.Text.Json;
+using System.Text.Json.Nodes;
+using System.Text.RegularExpressions;
+using Isthmus.Core.Problems;
+
+namespace Isthmus.Operate.Install;
+
+/// <summary>What kind of value stands in those fields of a spec that are looked at here. The others are copied into objects, which the API server checks.</summary>
+internal static partial class OperatorShapes
+{
+    private enum Shape { Mapping, List, Text, Number, Flag, LabelValue, Revision }
+
+    /// <summary>Paths below <c>spec</c>; <c>*</c> is every key of a mapping or every item of a list.</summary>
+    private static readonly List<(string Path, Shape Shape)> Shapes = [.. Build()];
+
+    internal static IEnumerable<Problem> Check(JsonObject spec) =>
+        Shapes.SelectMany(known => Find(spec, known.Path.Split('.'), 0, "spec").SelectMany(found => Wrong(found.Node, known.Shape) is { } wrong
+            ? new Problem[] { new("ISM0206", "", found.Path, wrong.Message, wrong.Remedy) } : [])).Concat(PortsWithoutNumber(spec));
+
+    private static IEnumerable<(string Path, Shape Shape)> Build()
+    {
+        IEnumerable<(string, Shape)> All(Shape shape, string paths, string below = "") => paths.Split(' ').Select(path => (below + path, shape));
+        return
+        [
+            .. ValuesSchema.Mappings.Select(path => (path, Shape.Mapping)),
+            .. All(Shape.Mapping, "values.pilot.env values.global.meshNetworks values.global.proxy.resources meshConfig.defaultConfig"),
+            .. All(Shape.Text, "profile hub tag namespace values.pilot.image values.pilot.env.* values.istiodRemote.injectionPath values.istiodRemote.injectionURL values.base.validationURL meshConfig.trustDomain"),
+            .. All(Shape.Text, "hub tag meshID istioNamespace remotePilotAddress imagePullPolicy jwtPolicy pilotCertProvider multiCluster.clusterName multiCluster.globalDomainSuffix proxy.clusterDomain logging.level", "values.global."),
+            .. All(Shape.LabelValue, "values.global.network"),
+            .. All(Shape.Revision, "revision"),
+            .. All(Shape.Flag, "configCluster externalIstiod omitSidecarInjectorConfigMap operatorManageWebhooks configValidation multiCluster.enabled multiCluster.includeEnvoyFilter", "values.global."),
+            .. All(Shape.Flag, "values.istiocoredns.enabled addonComponents.istiocoredns.enabled"),
+            .. All(Shape.List, "values.gateways.*.ports"),
+            .. All(Shape.Number, "values.pilot.replicaCount values.istiocoredns.replicaCount values.gateways.*.ports.*.port values.gateways.*.ports.*.targetPort"),
+            .. All(Shape.Mapping, "values.gateways.*.ports.*"),
+            .. ((string[])["pilot", "ingressGateways.*", "egressGateways.*"]).SelectMany(workload => (List<(string, Shape)>)
+            [
+                .. All(Shape.List, "k8s.env k8s.volumes k8s.volumeMounts k8s.service.ports", $"components.{workload}."),
+                .. All(Shape.Text, "name namespace hub tag label.* k8s.podAnnotations.*", $"components.{workload}."),
+                .. All(Shape.Mapping, "label k8s k8s.service k8s.podAnnotations k8s.serviceAnnotations k8s.service.ports.* k8s.env.* k8s.volumes.* k8s.volumeMounts.*", $"components.{workload}."),
+                .. All(Shape.Number, "k8s.replicaCount k8s.service.ports.*.port k8s.service.ports.*.targetPort", $"components.{workload}."),
+            ]),
+        ];
+    }
+
+    private static IEnumerable<(JsonNode Node, string Path)> Find(JsonNode node, string[] steps, int at, string path)
+    {
+        if (at == steps.Length) return [(node, path)];
+        return (node, steps[at]) switch
+        {
+            (JsonObject map, "*") => map.Where(field => field.Value is not null).SelectMany(field => Find(field.Value!, steps, at + 1, $"{path}.{field.Key}")),
+            (JsonArray list, "*") => list.SelectMany((item, index) => item is null ? [] : Find(item, steps, at + 1, $"{path}[{index}]")),
+            (JsonObject map, var step) when map[step] is { } value => Find(value, steps, at + 1, $"{path}.{step}"),
+            _ => [],
+        };
+    }
+
+    private static (string Message, string Remedy)? Wrong(JsonNode node, Shape shape) => shape switch
+    {
+        Shape.Mapping when node is not JsonObject => ($"{Shown(node)} should be a mapping", "write it as fields below the name"),
+        Shape.List when node is not JsonArray => ($"{Shown(node)} should be a list", "begin each item with '- '"),
+        Shape.Text or Shape.LabelValue or Shape.Revision when node is not JsonValue => ("should be text, not a list or mapping", "write it behind the name"),
+        Shape.Number when node is not JsonValue number || !number.TryGetValue(out int count) || count < 0 => ($"{Shown(node)} is not a whole number", "write one such as 2, without quotes"),
+        Shape.Flag when node.GetValueKind() is not (JsonValueKind.True or JsonValueKind.False) => ($"{Shown(node)} is not true or false", "write true or false, without quotes"),
+        Shape.LabelValue when !LabelValue().IsMatch(node.ToString()) => ($"{Shown(node)} cannot be a label of namespaces and Pods", "use at most 63 letters, digits, '-', '_' and '.', beginning and ending with a letter or digit"),
+        Shape.Revision when !Revision().IsMatch(node.ToString()) => ($"{Shown(node)} cannot be part of the names of objects", "use lower-case letters, digits and '-', beginning and ending with a letter or digit"),
+        _ => null,
+    };
+
+    private static IEnumerable<Problem> PortsWithoutNumber(JsonObject spec) =>
+        from list in (string[])["components.ingressGateways.*.k8s.service.ports.*", "components.egressGateways.*.k8s.service.ports.*", "values.gateways.*.ports.*"]
+        from port in Find(spec, list.Split('.'), 0, "spec")
+        where port.Node is JsonObject fields && fields["port"] is null
+        select new Problem("ISM0201", "", $"{port.Path}.port", "is missing", "give the number of the port");
+
+    private static string Shown(JsonNode node) => node is JsonValue ? $"'{node}'" : node is JsonArray ? "a list" : "a mapping";
+
+    [GeneratedRegex(@"^(?=.{0,63}$)([A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?)?$")]
+    private static partial Regex LabelValue();
+
+    [GeneratedRegex(@"^(?=.{0,50}$)([a-z0-9]([-a-z0-9]*[a-z0-9])?)?$")]
+    private static partial Regex Revision();
+}

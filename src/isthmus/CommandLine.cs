@@ -65,15 +65,17 @@ internal static class CommandLine
         using var stop = new CancellationTokenSource();
         using var interrupt = PosixSignalRegistration.Create(PosixSignal.SIGINT, context => Cancel(context, stop));
         using var terminate = PosixSignalRegistration.Create(PosixSignal.SIGTERM, context => Cancel(context, stop));
+        var isCommand = false;
         try
         {
             if (args.Length > 0 && Roles.TryGetValue(args[0], out var role)) return await role(args[1..], stop.Token);
+            isCommand = true;
             args = HelpCommand.Rewrite(args);
             var line = BuildRoot(args).Parse(args);
             // A group without a command is a question: what is there?
             if (line.UnmatchedTokens.Count == 0 && line.CommandResult.Command is { Action: null, Subcommands.Count: > 0 } && line.Action is not PrintVersion) line = BuildRoot(args).Parse([.. args, "--help"]);
             // What is typed so far is seldom right as it is.
-            if (line.Errors.Count > 0 && !CompletionCommand.IsAsked(args)) return WrongUse(line);
+            if (!CompletionCommand.IsAsked(args) && (line.Errors.Count > 0 || WrongUseText.HasUnknownWord(line))) return WrongUse(line);
             return await line.InvokeAsync(new InvocationConfiguration { EnableDefaultExceptionHandler = false, ProcessTerminationTimeout = null }, stop.Token);
         }
         catch (ProblemException e)
@@ -95,8 +97,13 @@ internal static class CommandLine
         }
         catch (OperationCanceledException) when (stop.IsCancellationRequested)
         {
-            await Console.Error.WriteLineAsync("Interrupted.");
+            Tell("Interrupted.");
             return Interrupted;
+        }
+        catch (Exception e) when (isCommand && e is (IOException or UnauthorizedAccessException))
+        {
+            // Files that somebody names are told of where they are read; what is left is most often the standard output.
+            return Fail($"cannot read or write: {(e.InnerException ?? e).Message.TrimEnd('.')} (is the disk full, or the standard output closed?)");
         }
     }
 
@@ -118,14 +125,20 @@ internal static class CommandLine
 
     private static int WrongUse(ParseResult line)
     {
-        Console.Error.WriteLine(WrongUseText.Of(line, InvokedAs == "kind" ? "kind" : "isthmus"));
+        Tell(WrongUseText.Of(line, InvokedAs == "kind" ? "kind" : "isthmus"));
         return 2;
     }
 
     private static int Fail(string message)
     {
-        Console.Error.WriteLine($"Error: {message}");
+        Tell($"Error: {message}");
         return 1;
+    }
+
+    private static void Tell(string text)
+    {
+        try { Console.Error.WriteLine(text); }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException) { /* nobody reads it; the exit code says enough */ }
     }
 
     private static void Cancel(PosixSignalContext context, CancellationTokenSource stop)

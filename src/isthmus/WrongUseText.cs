@@ -13,8 +13,21 @@ internal static class WrongUseText
         return $"Error: {Mistake(line, path)}\nRun '{string.Join(' ', path.Prepend(program))} --help' for usage.";
     }
 
+    /// <summary>The library passes over these: beside <c>--help</c>, and where a command takes a name and gets a flag that nobody knows.</summary>
+    internal static bool HasUnknownWord(ParseResult line) => FlagAsName(line) is not null
+        || line.UnmatchedTokens.Any(token => token.StartsWith('-') || line.CommandResult.Command is RootCommand or { Subcommands.Count: > 0 });
+
+    /// <summary>What follows <c>--</c> is meant as it is, and so is what follows a name (the words of a program in <c>lab shell</c>).</summary>
+    private static string? FlagAsName(ParseResult line)
+    {
+        var given = line.Tokens.TakeWhile(token => token.Type != TokenType.DoubleDash).ToHashSet(ReferenceEqualityComparer.Instance);
+        return line.CommandResult.Children.OfType<ArgumentResult>().Select(argument => argument.Tokens.FirstOrDefault())
+            .FirstOrDefault(token => token is { Value: ['-', _, ..] } && given.Contains(token))?.Value;
+    }
+
     private static string Mistake(ParseResult line, List<string> path)
     {
+        if (FlagAsName(line) is { } notName) return $"unknown flag {notName}";
         var command = line.CommandResult.Command;
         // A group of commands takes no word but a command: without this a wrong one would be called a missing one.
         if ((command.Subcommands.Count > 0 || command is RootCommand) && line.UnmatchedTokens.FirstOrDefault(token => !token.StartsWith('-')) is { } unknown)

@@ -54,7 +54,14 @@ internal static class LabUpCommand
     /// <summary>Null: bare clusters.</summary>
     private static MeshSpec? Mesh(ParseResult line, LabHome home)
     {
-        if (line.GetValue(Topology) is not { Length: > 0 } topology) return null;
+        if (line.GetValue(Topology) is not { Length: > 0 } topology)
+        {
+            foreach (var option in (Option[])[Timeout, TakeOver])
+            {
+                if (line.GetResult(option) is { Implicit: false }) throw new ProblemException(option.Name, "is about the mesh of a topology, and none is given", "give --topology too, or leave it out");
+            }
+            return null;
+        }
         foreach (var option in (Option[])[Network, Flat, Region, Zone])
         {
             if (line.GetResult(option) is { Implicit: false }) throw new ProblemException(option.Name, "contradicts --topology, which says it", "leave it out, or write a mesh file that says so");

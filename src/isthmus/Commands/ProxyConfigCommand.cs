@@ -13,11 +13,11 @@ internal static class ProxyConfigCommand
     {
         var command = new Command("proxy-config", "Show what a running proxy holds.")
         {
-            Part("clusters", ["cluster", "c", "cds"], "Destinations", Clusters),
-            Part("listeners", ["listener", "l", "lds"], "Listeners and where they lead", Listeners),
-            Part("routes", ["route", "r", "rds"], "HTTP routes", Routes),
+            Part("clusters", ["cluster", "c", "cds"], "Destinations", Clusters, filters => [filters.Fqdn, filters.Port, filters.Subset, filters.Direction]),
+            Part("listeners", ["listener", "l", "lds"], "Listeners and where they lead", Listeners, filters => [filters.Address, filters.Port]),
+            Part("routes", ["route", "r", "rds"], "HTTP routes", Routes, filters => [filters.Name]),
             Endpoints(),
-            Part("secrets", ["secret", "s"], "Certificates and trust; never keys", Secrets),
+            Part("secrets", ["secret", "s"], "Certificates and trust; never keys", Secrets, _ => []),
             All(),
             RootCaCompare(),
         };
@@ -27,23 +27,26 @@ internal static class ProxyConfigCommand
 
     private sealed record Filters(Option<string?> Fqdn, Option<int?> Port, Option<string?> Subset, Option<string?> Direction, Option<string?> Name, Option<string?> Address, Option<string?> Cluster, Option<string?> Status)
     {
-        internal static Filters Make(Command command)
+        internal Option[] All => [Fqdn, Port, Subset, Direction, Name, Address, Cluster, Status];
+
+        /// <param name="used">Those that the command looks at.</param>
+        internal static Filters Make(Command command, Func<Filters, Option[]> used)
         {
             var filters = new Filters(
                 new("--fqdn") { Description = "Only this service" }, new("--port") { Description = "Only this port" }, new("--subset") { Description = "Only this subset" },
                 new("--direction") { Description = "Only inbound or outbound" }, new("--name") { Description = "Only the route of this name" },
                 new("--address") { Description = "Only this address" }, new("--cluster") { Description = "Only this cluster" }, new("--status") { Description = "Only this status, for example healthy" });
-            foreach (var option in (Option[])[filters.Fqdn, filters.Port, filters.Subset, filters.Direction, filters.Name, filters.Address, filters.Cluster, filters.Status]) command.Options.Add(option);
+            foreach (var option in used(filters)) command.Options.Add(option);
             return filters;
         }
     }
 
-    private static Command Part(string name, string[] aliases, string description, Action<Filters, JsonNode, OutputOption, ParseResult> show)
+    private static Command Part(string name, string[] aliases, string description, Action<Filters, JsonNode, OutputOption, ParseResult> show, Func<Filters, Option[]> used)
     {
         var (pod, output) = (Pod(), new OutputOption());
         var command = new Command(name, description) { pod, output.Option };
         foreach (var alias in aliases) command.Aliases.Add(alias);
-        var filters = Filters.Make(command);
+        var filters = Filters.Make(command, used);
         command.SetAction(async (line, stop) =>
         {
             show(filters, await DumpAsync(line, line.GetValue(pod)!, "config_dump?include_eds", stop), output, line);
@@ -102,7 +105,7 @@ internal static class ProxyConfigCommand
     {
         var (pod, output) = (Pod(), new OutputOption());
         var command = new Command("all", "All of these tables; with -o json or yaml the whole configuration dump") { pod, output.Option };
-        var filters = Filters.Make(command);
+        var filters = Filters.Make(command, filters => filters.All);
         command.SetAction(async (line, stop) =>
         {
             using var client = GlobalOptions.Client(line);
@@ -134,7 +137,7 @@ internal static class ProxyConfigCommand
         var (pod, output) = (Pod(), new OutputOption());
         var command = new Command("endpoints", "Addresses behind each destination, with their health as this proxy sees it") { pod, output.Option };
         foreach (var alias in (string[])["endpoint", "ep"]) command.Aliases.Add(alias);
-        var filters = Filters.Make(command);
+        var filters = Filters.Make(command, filters => [filters.Fqdn, filters.Port, filters.Address, filters.Cluster, filters.Status]);
         command.SetAction(async (line, stop) =>
         {
             using var client = GlobalOptions.Client(line);

@@ -18,6 +18,8 @@ internal static class UninstallCommand
             var (file, revision) = (line.GetValue(options.Files) is { Length: > 0 }, line.GetValue(options.Revision));
             if (!line.GetValue(purge) && !file && revision is null)
                 throw new ProblemException("uninstall", "must be told what to remove", "give --revision NAME, -f FILE, or --purge for everything");
+            if (line.GetValue(purge) && (file || revision is not null))
+                throw new ProblemException("--purge", $"removes all revisions, and {(file ? options.Files.Name : options.Revision.Name)} names one", "give one of them");
             using var client = GlobalOptions.Client(line);
             var uninstaller = new Uninstaller(client);
             var plan = line.GetValue(purge) ? await uninstaller.PlanPurgeAsync(stop)

@@ -1,5 +1,6 @@
 using System.CommandLine;
 using Isthmus.Commands;
+using Isthmus.Core.Problems;
 using Isthmus.Operate.Install;
 using Xunit;
 
@@ -25,8 +26,50 @@ public sealed class CommandLineTests
     [InlineData("mesh template --clusters abc", "Error: --clusters: 'abc' is not a whole number\nRun 'isthmus mesh template --help' for usage.")]
     [InlineData("proxy-confg clusters", "Error: unknown command \"proxy-confg\" (did you mean proxy-config?)\nRun 'isthmus --help' for usage.")]
     [InlineData("tag lst", "Error: unknown command \"tag lst\" (did you mean list?)\nRun 'isthmus tag --help' for usage.")]
+    [InlineData("proxy-status --nope", "Error: unknown flag --nope\nRun 'isthmus proxy-status --help' for usage.")]
+    [InlineData("analyze --nope", "Error: unknown flag --nope\nRun 'isthmus analyze --help' for usage.")]
+    [InlineData("lab shell --nope", "Error: unknown flag --nope\nRun 'isthmus lab shell --help' for usage.")]
+    [InlineData("proxy-config secrets pod --fqdn x", "Error: unknown flag --fqdn\nRun 'isthmus proxy-config secrets --help' for usage.")]
     [InlineData("verify --nope", "Error: unknown flag --nope\nRun 'isthmus verify --help' for usage.")]
     public void A_mistake_is_told_in_one_line(string line, string told) => Assert.Equal(told, WrongUseText.Of(Parse(line.Split(' ')), "isthmus"));
+
+    [Theory]
+    [InlineData("nope --help", true)]
+    [InlineData("lab nope --help", true)]
+    [InlineData("verify --nope --help", true)]
+    [InlineData("proxy-status --nope", true)]
+    [InlineData("lab up --help", false)]
+    [InlineData("analyze -", false)]
+    [InlineData("lab shell -- ls -l", false)]
+    [InlineData("lab shell -- -l", false)]
+    [InlineData("lab shell ls -l", false)]
+    [InlineData("proxy-status pod", false)]
+    public void Words_that_nobody_knows_are_told_of_beside_help_and_where_a_name_belongs(string line, bool wrong) => Assert.Equal(wrong, WrongUseText.HasUnknownWord(Parse(line.Split(' '))));
+
+    [Theory]
+    [InlineData("version --context nope", "context \"nope\" does not exist (contexts are: here, there)")]
+    [InlineData("lab up --take-over", "--take-over: is about the mesh of a topology, and none is given (give --topology too, or leave it out)")]
+    [InlineData("lab up --timeout 9m", "--timeout: is about the mesh of a topology, and none is given (give --topology too, or leave it out)")]
+    [InlineData("lab up --flat --network cluster1=a", "--flat: contradicts --network (give one of them)")]
+    [InlineData("uninstall --purge --revision x", "--purge: removes all revisions, and --revision names one (give one of them)")]
+    [InlineData("uninstall --purge -f x.yaml", "--purge: removes all revisions, and --filename names one (give one of them)")]
+    [InlineData("manifest generate -f /", "-f /: is a directory (name a file in it)")]
+    [InlineData("version --kubeconfig /", "kubeconfig /: is a directory (name a file in it)")]
+    public async Task What_cannot_be_is_told_before_anything_is_done(string line, string told)
+    {
+        var file = Path.GetTempFileName();
+        await File.WriteAllTextAsync(file, "contexts: [{name: here}, {name: there}]\n", TestContext.Current.CancellationToken);
+        string[] args = line.Contains("--kubeconfig", StringComparison.Ordinal) ? line.Split(' ') : [.. line.Split(' '), "--kubeconfig", file];
+        try
+        {
+            var refused = await Assert.ThrowsAsync<ProblemException>(() => Parse(args).InvokeAsync(new InvocationConfiguration { EnableDefaultExceptionHandler = false }, TestContext.Current.CancellationToken));
+            Assert.EndsWith(told, refused.Message, StringComparison.Ordinal);
+        }
+        finally
+        {
+            File.Delete(file);
+        }
+    }
 
     [Fact]
     public void Help_is_found_under_the_name_that_was_typed() =>

@@ -1,3 +1,4 @@
+using System.Security.Cryptography;
 using System.Security.Cryptography.X509Certificates;
 using Isthmus.Core.Problems;
 
@@ -7,6 +8,8 @@ namespace Isthmus.Wire.Tls;
 /// <param name="Chain">From the signing certificate's issuer upwards; empty when a root signs itself.</param>
 public sealed record CaBundle(Issuer Issuer, IReadOnlyList<X509Certificate2> Chain, TrustBundle Trust) : IDisposable
 {
+    private const int SmallestRsa = 2048;
+
     /// <summary>Reads the four files of <c>cacerts</c> and checks that they belong together.</summary>
     /// <param name="source">What to name in errors, for example <c>Secret istio-system/cacerts</c>.</param>
     /// <exception cref="ProblemException">A part is missing, unreadable, expired, or does not fit the others.</exception>
@@ -20,6 +23,11 @@ public sealed record CaBundle(Issuer Issuer, IReadOnlyList<X509Certificate2> Cha
             throw new ProblemException($"{source} ca-key.pem", $"the key does not belong to the certificate '{signing.Subject}' in ca-cert.pem", "put the key that the certificate was made with");
         if (!signing.Extensions.OfType<X509BasicConstraintsExtension>().Any(c => c.CertificateAuthority))
             throw new ProblemException($"{source} ca-cert.pem", $"'{signing.Subject}' is not a CA certificate (basicConstraints CA:TRUE is missing)", "make an intermediate CA certificate");
+        // Without these everything would be signed, and every call would fail at whoever checks: OpenSSL, BoringSSL and others.
+        if (signing.Extensions.OfType<X509KeyUsageExtension>().FirstOrDefault() is { } usage && !usage.KeyUsages.HasFlag(X509KeyUsageFlags.KeyCertSign))
+            throw new ProblemException($"{source} ca-cert.pem", $"'{signing.Subject}' may not sign certificates (keyUsage keyCertSign is missing)", "make an intermediate CA certificate");
+        if (secret is RSA { KeySize: < SmallestRsa and var bits })
+            throw new ProblemException($"{source} ca-key.pem", $"an RSA key of {bits} bits is refused by proxies and libraries", $"make one of {SmallestRsa} bits or more, or an EC key");
         if (trust.Reject(signing, between, CertificateUse.Any, now) is { } reason)
             throw new ProblemException($"{source} ca-cert.pem", $"the signing certificate does not verify against root-cert.pem: {reason}", "root-cert.pem must be the root of cert-chain.pem");
         return new(new(signing, secret), between, trust);

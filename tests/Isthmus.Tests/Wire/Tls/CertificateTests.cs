@@ -90,6 +90,29 @@ public sealed class CertificateTests
     }
 
     [Fact]
+    public void Bundle_that_nobody_would_believe_is_refused()
+    {
+        using var root = Root(KeyKind.EcP256);
+        using var weak = RSA.Create(1024);
+        Assert.Contains("an RSA key of 1024 bits", Assert.Throws<ProblemException>(() => Load(weak, Signed(weak, X509KeyUsageFlags.KeyCertSign))).Message, StringComparison.Ordinal);
+        using var strong = RSA.Create(2048);
+        Assert.Contains("keyUsage keyCertSign is missing", Assert.Throws<ProblemException>(() => Load(strong, Signed(strong, X509KeyUsageFlags.DigitalSignature))).Message, StringComparison.Ordinal);
+        using var accepted = Load(strong, Signed(strong, X509KeyUsageFlags.KeyCertSign));
+
+        X509Certificate2 Signed(RSA key, X509KeyUsageFlags usage)
+        {
+            var request = new CertificateRequest("CN=ca", key, HashAlgorithmName.SHA256, RSASignaturePadding.Pkcs1);
+            request.CertificateExtensions.Add(new X509BasicConstraintsExtension(true, false, 0, true));
+            request.CertificateExtensions.Add(new X509KeyUsageExtension(usage, true));
+            return request.Create(root.Certificate.SubjectName, X509SignatureGenerator.CreateForECDsa((ECDsa)root.Key), Now, Now.AddDays(9), [7]);
+        }
+        CaBundle Load(RSA key, X509Certificate2 signing)
+        {
+            using (signing) return CaBundle.Load(CertificateText.Write(signing), Keys.ToPem(key), "", CertificateText.Write(root.Certificate), "cacerts", Now);
+        }
+    }
+
+    [Fact]
     public void Request_with_a_weak_key_a_forged_signature_or_no_request_at_all_is_refused()
     {
         using var weak = RSA.Create(1024);

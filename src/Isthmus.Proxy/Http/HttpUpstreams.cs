@@ -32,18 +32,19 @@ internal sealed class HttpUpstreams(UpstreamConnector connector, TimeProvider ti
         var key = isHttp2 ? "HTTP2" : downstreamVersion == HttpVersions.Http10 ? "HTTP10" : "HTTP11";
         IReadOnlyList<string>? alpn = alpnOverride.TryGetValue(key, out var list) ? list : null;
         var turn = Turn(host, Turns[key]);
-        return isHttp2 ? await OpenHttp2Async(cluster, host, turn, alpn, fresh, patience).ConfigureAwait(false)
-            : await OpenHttp1Async(cluster, host, turn, alpn, fresh, patience).ConfigureAwait(false);
+        var way = new Way(alpn, fresh, patience);
+        return isHttp2 ? await OpenHttp2Async(cluster, host, turn, way).ConfigureAwait(false)
+            : await OpenHttp1Async(cluster, host, turn, way).ConfigureAwait(false);
     }
 
-    private async ValueTask<UpstreamStream> OpenHttp1Async(ClusterState cluster, Host host, string key, IReadOnlyList<string>? alpn, bool fresh, TimeSpan patience)
+    private async ValueTask<UpstreamStream> OpenHttp1Async(ClusterState cluster, Host host, string key, Way way)
     {
-        var upstream = fresh ? null : host.Pools.Take(key) as Http1Upstream;
+        var upstream = way.Fresh ? null : host.Pools.Take(key) as Http1Upstream;
         try
         {
-            upstream ??= new Http1Upstream(await ConnectAsync(cluster, host, alpn, patience).ConfigureAwait(false), cluster, host, key, time, ExpiresAt(host));
+            upstream ??= new Http1Upstream(await ConnectAsync(cluster, host, way).ConfigureAwait(false), cluster, host, key, time, ExpiresAt(host));
         }
-        catch (OverflowException) when (!fresh && OtherTurns(key).Select(host.Pools.Take).FirstOrDefault(kept => kept is not null) is Http1Upstream other)
+        catch (OverflowException) when (!way.Fresh && OtherTurns(key).Select(host.Pools.Take).FirstOrDefault(kept => kept is not null) is Http1Upstream other)
         {
             upstream = other;
         }
@@ -72,19 +73,19 @@ internal sealed class HttpUpstreams(UpstreamConnector connector, TimeProvider ti
     /// <summary>Where no more connections may be opened, any that there is will do.</summary>
     private static string[] OtherTurns(string key) => Turns[key.Split(' ')[0]];
 
-    private async ValueTask<UpstreamStream> OpenHttp2Async(ClusterState cluster, Host host, string key, IReadOnlyList<string>? alpn, bool fresh, TimeSpan patience)
+    private async ValueTask<UpstreamStream> OpenHttp2Async(ClusterState cluster, Host host, string key, Way way)
     {
-        if (!fresh && host.Pools.FindShared(key)?.TryOpen() is { } shared) return shared;
+        if (!way.Fresh && host.Pools.FindShared(key)?.TryOpen() is { } shared) return shared;
         // Many requests may need a connection at once: one opens it, the others wait and share it, or its failure when they can go
         // elsewhere: one after the other they would wait for as many timeouts.
         var asked = time.GetTimestamp();
         await host.Pools.Opening.WaitAsync().ConfigureAwait(false);
         try
         {
-            if (!fresh && host.Pools.FindShared(key)?.TryOpen() is { } meanwhile) return meanwhile;
-            if (patience < cluster.Config.ConnectTimeout && host.Pools.Failed is { } failed && failed.At >= asked)
+            if (!way.Fresh && host.Pools.FindShared(key)?.TryOpen() is { } meanwhile) return meanwhile;
+            if (way.Patience < cluster.Config.ConnectTimeout && host.Pools.Failed is { } failed && failed.At >= asked)
                 throw new TransportException(failed.Reason.Failure, failed.Reason.Message);
-            var client = new H2Client(await ConnectSharedAsync(cluster, host, alpn, patience).ConfigureAwait(false), cluster, host, time, ExpiresAt(host));
+            var client = new H2Client(await ConnectSharedAsync(cluster, host, way).ConfigureAwait(false), cluster, host, time, ExpiresAt(host));
             host.Pools.Share(key, client);
             return client.TryOpen() ?? throw new TransportException(TransportFailure.Reset, "the connection was closed");
         }
@@ -98,11 +99,11 @@ internal sealed class HttpUpstreams(UpstreamConnector connector, TimeProvider ti
         }
     }
 
-    private async ValueTask<Transport> ConnectSharedAsync(ClusterState cluster, Host host, IReadOnlyList<string>? alpn, TimeSpan patience)
+    private async ValueTask<Transport> ConnectSharedAsync(ClusterState cluster, Host host, Way way)
     {
         try
         {
-            return await ConnectAsync(cluster, host, alpn, patience).ConfigureAwait(false);
+            return await ConnectAsync(cluster, host, way).ConfigureAwait(false);
         }
         catch (TransportException e)
         {
@@ -111,12 +112,12 @@ internal sealed class HttpUpstreams(UpstreamConnector connector, TimeProvider ti
         }
     }
 
-    private async ValueTask<Transport> ConnectAsync(ClusterState cluster, Host host, IReadOnlyList<string>? alpn, TimeSpan patience)
+    private async ValueTask<Transport> ConnectAsync(ClusterState cluster, Host host, Way way)
     {
         if (!cluster.TryBeginConnection()) throw new OverflowException("max_connections");
         try
         {
-            return await connector.ConnectAsync(cluster, host, alpn, patience).ConfigureAwait(false);
+            return await connector.ConnectAsync(cluster, host, way.Alpn, way.Patience).ConfigureAwait(false);
         }
         catch
         {
@@ -124,4 +125,7 @@ internal sealed class HttpUpstreams(UpstreamConnector connector, TimeProvider ti
             throw;
         }
     }
+
+    /// <summary>How a connection is wanted; see <see cref="OpenAsync"/>.</summary>
+    private readonly record struct Way(IReadOnlyList<string>? Alpn, bool Fresh, TimeSpan Patience);
 }

@@ -1,0 +1,288 @@
+using Isthmus.Proxy.Balancing;
+using Isthmus.Proxy.Snapshot;
+using Isthmus.Proxy.Tcp;
+using Isthmus.Proxy.Telemetry;
+
+namespace Isthmus.Proxy.Http;
+
+/// <summary>Attempts: send to a host, and to another one while that makes sense; give up when time is over or the client has left.</summary>
+internal sealed partial class HttpExchange
+{
+    private UpstreamStream? _upstream;
+    private AttemptEnd _attempt;
+    private string _failure = "";
+    private string _resetReason = "";
+    private int _timedOut;
+    private bool _mayRepeat; // guarded by _record, as _upstream is against others
+    private bool _clientLeft; // guarded by _record
+
+    // A timer may want to abort the upstream at any moment; once detached it is out of its reach and may go back to the pool.
+    private void Attach(UpstreamStream upstream)
+    {
+        lock (_record)
+        {
+            _upstream = upstream;
+            if (_clientLeft) upstream.Abort();
+        }
+    }
+
+    private void Detach()
+    {
+        UpstreamStream? upstream;
+        lock (_record)
+        {
+            upstream = _upstream;
+            _upstream = null;
+        }
+        if (upstream is null) return;
+        upstream.Release();
+        _record.Host!.End();
+    }
+
+    private async ValueTask ReceiveHeadAsync(UpstreamStream upstream, bool mayRepeat)
+    {
+        upstream.Waiting = mayRepeat ? this : null;
+        lock (_record) _mayRepeat = mayRepeat;
+        await upstream.ReceiveHeadAsync(_response).ConfigureAwait(false);
+        if (!mayRepeat) return;
+        upstream.Waiting = null;
+        lock (_record)
+        {
+            // Given up in the moment in which the answer came: what follows the head would not arrive.
+            if (!_mayRepeat) throw new TransportException(TransportFailure.Aborted, "given up");
+            _mayRepeat = false;
+        }
+    }
+
+    void IWaiting.OnSuspected(UpstreamStream of)
+    {
+        lock (_record)
+        {
+            if (!_mayRepeat || _upstream != of) return;
+            _mayRepeat = false;
+            of.Abort();
+        }
+    }
+
+    void IWaiting.OnClientLeft()
+    {
+        lock (_record)
+        {
+            _clientLeft = true;
+            _upstream?.Abort();
+        }
+    }
+
+    private bool HasClientLeft
+    {
+        get
+        {
+            lock (_record) return _clientLeft;
+        }
+    }
+
+    private void OnTimeout(int kind)
+    {
+        lock (_record)
+        {
+            if (_timedOut == 0) _timedOut = kind;
+            _upstream?.Abort();
+        }
+    }
+
+    /// <summary>Tries hosts until one answers; false when the client has been told that none did.</summary>
+    private async ValueTask<bool> AttemptAllAsync(ForwardAct act, ClusterState cluster, RequestBody? body)
+    {
+        List<Host>? tried = null;
+        var hash = act.HashKeys.Count > 0 ? RouteDecision.Hash(act, Request, connection.Source.Address) : null;
+        var retries = act.Retry?.Retries ?? 0;
+        var fresh = false;
+        for (var attempt = 1; ; attempt++)
+        {
+            if (cluster.Pick(tried, hash, connection.Destination) is not { } host)
+            {
+                if (attempt == 1) Interlocked.Increment(ref cluster.Counters.NoHost);
+                await ReplyNoHostAsync(attempt).ConfigureAwait(false);
+                return false;
+            }
+            _record.Host = host;
+            _record.Attempts = attempt;
+            var hasOther = attempt <= retries && cluster.HasOther(host, tried);
+            await AttemptAsync(act, cluster, host, body, attempt, fresh, hasOther).ConfigureAwait(false);
+            // Everyone has one retry for a kept connection that closed in the moment of its reuse.
+            fresh = _attempt is AttemptEnd.Reset or AttemptEnd.Refused && _upstream is { IsReused: true };
+            var isRetriable = Volatile.Read(ref _timedOut) != 1 && !HasClientLeft && CanSendAgain(body) && RetryDecision.IsRetriable(act.Retry, _attempt, Request, _response, fresh);
+            if (!isRetriable || attempt > Math.Max(retries, fresh ? 1 : 0) || !cluster.TryBeginRetry())
+            {
+                _record.RetriesExhausted = isRetriable && retries > 0;
+                if (_attempt == AttemptEnd.Answered)
+                {
+                    if (attempt > 1 && _response.Status < 500) Interlocked.Increment(ref cluster.Counters.RetrySuccesses);
+                    return true;
+                }
+                await GiveUpAsync(body, attempt).ConfigureAwait(false);
+                return false;
+            }
+            Interlocked.Increment(ref cluster.Counters.Retries);
+            await DropAttemptAsync(body).ConfigureAwait(false);
+            (tried ??= []).Add(host);
+            if (cluster.Hosts.All.Count <= tried.Count && !fresh) await BackOffAsync(act.Retry, attempt).ConfigureAwait(false);
+            // The place among the retries was only asked for: the attempt itself is counted as a request.
+            cluster.EndRetry();
+        }
+    }
+
+    private async ValueTask AttemptAsync(ForwardAct act, ClusterState cluster, Host host, RequestBody? body, int attempt, bool fresh, bool hasOther)
+    {
+        _failure = _resetReason = "";
+        Interlocked.CompareExchange(ref _timedOut, 0, 2);
+        host.Begin();
+        var tryTimer = act.Retry is { } retry && retry.PerTryTimeout > TimeSpan.Zero
+            ? parts.Ports.Time.CreateTimer(static e => ((HttpExchange)e!).OnTimeout(2), this, retry.PerTryTimeout, Timeout.InfiniteTimeSpan) : null;
+        try
+        {
+            var patience = hasOther && RetryDecision.IsRetriable(act.Retry, AttemptEnd.ConnectFailed, Request, _response, wasReused: false) ? cluster.ShortPatience : cluster.Config.ConnectTimeout;
+            var upstream = await parts.Upstreams.OpenAsync(cluster, host, Request.Version, _action.AlpnOverride, fresh, patience).ConfigureAwait(false);
+            Attach(upstream);
+            _record.UpstreamLocal = upstream.Local;
+            _record.UpstreamPeer = upstream.Peer;
+            if (_decision.Host!.IncludeAttemptCount) Request.Headers.Set("x-envoy-attempt-count"u8, AttemptText(attempt));
+            if (Volatile.Read(ref _timedOut) != 0) throw new TransportException(TransportFailure.TimedOut, "timeout");
+            await upstream.SendHeadAsync(Request).ConfigureAwait(false);
+            if (body is null) await upstream.EndAsync(null).ConfigureAwait(false);
+            else await body.SendAsync(upstream).ConfigureAwait(false);
+            var mayRepeat = hasOther && CanSendAgain(body) && RetryDecision.IsRetriable(act.Retry, AttemptEnd.Reset, Request, _response, upstream.IsReused);
+            await ReceiveHeadAsync(upstream, mayRepeat).ConfigureAwait(false);
+            if (_response.Status == 101 && Request.Upgrade.Length == 0) throw new HttpMessageException(502, "http1.upgrade_not_asked_for");
+            _record.ResponseAfter = parts.Ports.Time.GetElapsedTime(_record.StartedAt);
+            cluster.Answered(host, _response.Status);
+            cluster.Counters.Count(_response.Status);
+            _attempt = AttemptEnd.Answered;
+        }
+        catch (OverflowException)
+        {
+            _attempt = AttemptEnd.Overflow;
+            _resetReason = "overflow";
+        }
+        catch (HttpMessageException e)
+        {
+            cluster.Answered(host, 502);
+            _attempt = AttemptEnd.ProtocolError;
+            _resetReason = "protocol error";
+            _failure = e.Detail;
+        }
+        catch (TransportException e)
+        {
+            SettleFailure(e, cluster, host);
+        }
+        finally
+        {
+            tryTimer?.Dispose();
+            if (_attempt != AttemptEnd.Answered && _upstream is null) host.End();
+        }
+    }
+
+    private void SettleFailure(TransportException e, ClusterState cluster, Host host)
+    {
+        if (HasClientLeft)
+        {
+            // Says nothing about the host.
+            _attempt = AttemptEnd.Reset;
+            return;
+        }
+        if (Volatile.Read(ref _timedOut) != 0)
+        {
+            Interlocked.Increment(ref cluster.Counters.Timeouts);
+            Interlocked.Increment(ref host.Counters.Timeouts);
+            cluster.Answered(host, 504);
+            _attempt = AttemptEnd.Timeout;
+            return;
+        }
+        _failure = UpstreamConnector.Describe(e);
+        if (_upstream is null)
+        {
+            _attempt = AttemptEnd.ConnectFailed;
+            _resetReason = e.Failure == TransportFailure.TimedOut ? "connection timeout" : "connection failure";
+            return;
+        }
+        if (e.Failure == TransportFailure.Refused)
+        {
+            _attempt = AttemptEnd.Refused;
+            _resetReason = "remote refused stream reset";
+            _failure = "";
+            return;
+        }
+        if (!_upstream.IsReused) cluster.Answered(host, 502);
+        _attempt = AttemptEnd.Reset;
+        _resetReason = "connection termination";
+        if (e.Failure is TransportFailure.Reset) _failure = "";
+    }
+
+    // A body that streams is gone once it has begun to: only a host that was never reached leaves it whole.
+    private bool CanSendAgain(RequestBody? body) => body is not { IsStreaming: true } || _upstream is null;
+
+    private async ValueTask DropAttemptAsync(RequestBody? body)
+    {
+        if (_upstream is not { } upstream) return;
+        if (_attempt != AttemptEnd.Answered || !await TryDrainAsync(upstream).ConfigureAwait(false)) upstream.Abort();
+        if (body is not null) await body.FinishAsync().ConfigureAwait(false);
+        Detach();
+    }
+
+    // Reads the rest of an answer that will not be used, when it is here already: then the connection can be kept.
+    private static async ValueTask<bool> TryDrainAsync(UpstreamStream upstream)
+    {
+        try
+        {
+            while (!upstream.WouldBlock)
+                if ((await upstream.ReceiveBodyAsync().ConfigureAwait(false)).IsEmpty) return true;
+        }
+        catch (Exception e) when (e is TransportException or HttpMessageException)
+        {
+            // It is dropped either way.
+        }
+        return false;
+    }
+
+    private async ValueTask BackOffAsync(RetrySettings? retry, int attempt)
+    {
+        var ceiling = (retry?.BackoffBase ?? TimeSpan.FromMilliseconds(25)) * Math.Pow(2, Math.Min(attempt - 1, 10));
+        var most = retry?.BackoffMax ?? TimeSpan.FromMilliseconds(250);
+        if (ceiling > most) ceiling = most;
+        await Task.Delay(ceiling * parts.Ports.Random.NextDouble(), parts.Ports.Time).ConfigureAwait(false);
+    }
+
+    private ValueTask ReplyNoHostAsync(int attempt)
+    {
+        if (attempt > 1) _record.RetriesExhausted = true;
+        return ReplyAsync(503, LocalReply.NoHealthyUpstream, "no_healthy_upstream", EndReason.NoHealthyUpstream);
+    }
+
+    private async ValueTask GiveUpAsync(RequestBody? body, int attempt)
+    {
+        if (HasClientLeft) throw new TransportException(TransportFailure.Aborted, "the client left");
+        if (body?.Failure is { } failure) System.Runtime.ExceptionServices.ExceptionDispatchInfo.Throw(failure);
+        var closes = body is { IsPumping: true };
+        _record.TransportFailure = _failure;
+        if (_attempt == AttemptEnd.Timeout)
+        {
+            var which = _timedOut == 2 ? "upstream_per_try_timeout" : "upstream_response_timeout";
+            await ReplyAsync(504, LocalReply.UpstreamTimeout, which, EndReason.UpstreamTimeout, closes).ConfigureAwait(false);
+            return;
+        }
+        var details = _resetReason.Replace(' ', '_') + (_failure.Length > 0 ? $"|{_failure}" : "");
+        var (status, reason) = _attempt switch
+        {
+            AttemptEnd.ConnectFailed => (503, EndReason.ConnectFailed),
+            AttemptEnd.ProtocolError => (502, EndReason.UpstreamProtocolError),
+            AttemptEnd.Overflow => (503, EndReason.Overflow),
+            _ => (503, EndReason.UpstreamReset),
+        };
+        await ReplyAsync(status, LocalReply.UpstreamReset(_resetReason, attempt > 1, _failure), $"upstream_reset_before_response_started{{{details}}}", reason, closes).ConfigureAwait(false);
+    }
+
+    private static ReadOnlySpan<byte> AttemptText(int attempt) => attempt switch
+    {
+        1 => "1"u8, 2 => "2"u8, 3 => "3"u8, 4 => "4"u8, 5 => "5"u8, _ => System.Text.Encoding.ASCII.GetBytes(attempt.ToString(System.Globalization.CultureInfo.InvariantCulture)),
+    };
+}

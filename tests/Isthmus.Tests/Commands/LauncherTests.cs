@@ -8,7 +8,7 @@ namespace Isthmus.Tests.Commands;
 /// <summary>The launcher in a directory of its own, with a <c>dotnet</c> whose build ends when the test says so.</summary>
 public sealed class LauncherTests : IDisposable
 {
-    private const string Announcement = "isthmus: building, once per change; one to two minutes the first time ...";
+    private const string Announcement = "isthmus: building, once per change; about a minute the first time ...";
 
     private readonly string _directory = Directory.CreateTempSubdirectory("isthmus-launcher-").FullName;
 

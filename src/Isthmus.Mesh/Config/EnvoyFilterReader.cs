@@ -16,10 +16,22 @@ internal static class EnvoyFilterReader
         var rewrites = new List<SniRewrite>();
         foreach (var patch in spec["configPatches"].Items)
         {
+            if (!IsWhole(patch)) continue;
             if (!IsRewrite(patch)) patch.Warn("is accepted and not acted on: only tcp_cluster_rewrite behind sni_cluster is", "express it by another of Istio's objects");
             else if (ReadRewrite(patch) is { } rewrite) rewrites.Add(rewrite);
         }
         return new(source, spec["workloadSelector"]["labels"].TextMap, rewrites.ToValueList(), createdAt);
+    }
+
+    /// <summary>Whether it says where, what and with which value, as Istio wants it.</summary>
+    private static bool IsWhole(Field patch)
+    {
+        var (place, change) = (patch["applyTo"], patch["patch"]);
+        if (place.Text is "" or "INVALID") place.Error("must say what the patch is applied to", "for example HTTP_FILTER");
+        else if (change["operation"].Text is "" or "INVALID") change["operation"].Error("must say what the patch does", "for example MERGE");
+        else if (change["operation"].Text != "REMOVE" && !change["value"].Exists) change["value"].Error("is missing: only REMOVE does without one");
+        else return true;
+        return false;
     }
 
     private static bool IsRewrite(Field patch)

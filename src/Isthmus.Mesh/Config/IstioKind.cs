@@ -69,6 +69,7 @@ public sealed record IstioKind(string Group, string Kind, string Plural, string[
         "WorkloadEntry" => NetworkingSchemas.WorkloadEntry,
         "WorkloadGroup" => NetworkingSchemas.WorkloadGroup,
         "Sidecar" => NetworkingSchemas.Sidecar,
+        "EnvoyFilter" => NetworkingSchemas.EnvoyFilter,
         "PeerAuthentication" => NetworkingSchemas.PeerAuthentication,
         "AuthorizationPolicy" => SecuritySchemas.AuthorizationPolicy,
         "RequestAuthentication" => SecuritySchemas.RequestAuthentication,

@@ -123,6 +123,19 @@ internal static class NetworkingSchemas
         ("mtls", Object(("mode", OneOf("UNSET", "DISABLE", "PERMISSIVE", "STRICT")))),
         ("portLevelMtls", Map(Object(("mode", OneOf("UNSET", "DISABLE", "PERMISSIVE", "STRICT"))))));
 
+    public static readonly ObjectSchema EnvoyFilter = Object(
+        ("workloadSelector", Object(("labels", TextMap))), ("targetRefs", List(Anything)), ("priority", Integer),
+        ("configPatches", List(Object(
+            ("applyTo", OneOf("INVALID", "LISTENER", "FILTER_CHAIN", "NETWORK_FILTER", "HTTP_FILTER", "ROUTE_CONFIGURATION", "VIRTUAL_HOST", "HTTP_ROUTE", "CLUSTER", "EXTENSION_CONFIG",
+                "BOOTSTRAP", "LISTENER_FILTER")),
+            ("match", Object(
+                ("context", OneOf("ANY", "SIDECAR_INBOUND", "SIDECAR_OUTBOUND", "GATEWAY")),
+                ("proxy", Object(("proxyVersion", Text), ("metadata", TextMap))),
+                ("listener", Anything), ("routeConfiguration", Anything), ("cluster", Anything), ("waypoint", Anything))),
+            ("patch", Object(
+                ("operation", OneOf("INVALID", "MERGE", "ADD", "REMOVE", "INSERT_BEFORE", "INSERT_AFTER", "INSERT_FIRST", "REPLACE")),
+                ("filterClass", OneOf("UNSPECIFIED", "AUTHN", "AUTHZ", "STATS")), ("value", Anything)))))));
+
     public static readonly ObjectSchema WorkloadGroup = Object(
         ("metadata", Object(("labels", TextMap), ("annotations", TextMap))), ("template", Object(EndpointFields)), ("probe", Anything));
 }

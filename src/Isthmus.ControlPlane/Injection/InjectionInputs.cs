@@ -9,6 +9,11 @@ namespace Isthmus.ControlPlane.Injection;
 /// <summary>Everything that a template reads about one Pod, worked out once.</summary>
 internal sealed class InjectionInputs
 {
+    private const string Interception = "sidecar.istio.io/interceptionMode";
+
+    /// <summary>Istio's; the last two make sidecars here.</summary>
+    private static readonly string[] Templates = ["sidecar", "gateway", "grpc-simple", "grpc-agent"];
+
     private readonly JsonObject _annotations;
 
     internal InjectionInputs(JsonObject pod, string ns, InjectorValues values, InjectionPath path)
@@ -39,11 +44,38 @@ internal sealed class InjectionInputs
 
     internal string Network => Label(Core.Names.Labels.Network) ?? Path.Network ?? Values.Network;
 
-    internal string InterceptionMode => Annotation("sidecar.istio.io/interceptionMode") ?? ProxyConfig["interceptionMode"]?.ToString() ?? "REDIRECT";
+    internal string InterceptionMode => Annotation(Interception) switch
+    {
+        null => ProxyConfig["interceptionMode"]?.ToString() ?? "REDIRECT",
+        var mode and ("REDIRECT" or "TPROXY" or "NONE") => mode,
+        var other => throw Bad(Interception, other, "should be REDIRECT, TPROXY or NONE"),
+    };
 
-    internal bool HoldApplication => (bool?)ProxyConfig["holdApplicationUntilProxyStarts"] ?? Values.HoldApplication;
+    internal bool HoldApplication => ProxyConfig["holdApplicationUntilProxyStarts"] switch
+    {
+        null => Values.HoldApplication,
+        JsonValue value when value.TryGetValue(out bool flag) => flag,
+        var other => throw Bad(Annotations.ProxyConfig, other.ToJsonString(), "holdApplicationUntilProxyStarts should be true or false"),
+    };
 
-    internal int StatusPort => Number("status.sidecar.istio.io/port") ?? (int?)ProxyConfig["statusPort"] ?? Ports.AgentStatus;
+    internal int StatusPort => Number("status.sidecar.istio.io/port") ?? ProxyConfig["statusPort"] switch
+    {
+        null => Ports.AgentStatus,
+        JsonValue value when value.TryGetValue(out int port) => port,
+        var other => throw Bad(Annotations.ProxyConfig, other.ToJsonString(), "statusPort should be a number"),
+    };
+
+    /// <summary>A gateway's proxy, instead of the sidecar of an application.</summary>
+    internal bool IsGateway
+    {
+        get
+        {
+            var names = (Annotation(Annotations.InjectTemplates) ?? "sidecar").Split(',', StringSplitOptions.TrimEntries);
+            return names.FirstOrDefault(name => !Templates.Contains(name)) is { } unknown
+                ? throw Bad(Annotations.InjectTemplates, unknown, $"is no template (there are: {string.Join(", ", Templates)})")
+                : names.Contains("gateway");
+        }
+    }
 
     internal IEnumerable<KeyValuePair<string, string>> ProxyMetadata =>
         (ProxyConfig["proxyMetadata"] as JsonObject ?? []).Select(entry => KeyValuePair.Create(entry.Key, entry.Value?.ToString() ?? "")).OrderBy(entry => entry.Key, StringComparer.Ordinal);

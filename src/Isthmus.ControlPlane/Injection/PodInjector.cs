@@ -14,7 +14,7 @@ public static class PodInjector
         if (NeverInjected.Contains(ns) || !Wanted(pod)) return null;
         var injected = (JsonObject)pod.DeepClone();
         var inputs = new InjectionInputs(pod, ns, values, path);
-        var gateway = (inputs.Annotation(Annotations.InjectTemplates) ?? "sidecar").Split(',').Contains("gateway");
+        var gateway = inputs.IsGateway;
         var spec = injected["spec"] as JsonObject ?? (JsonObject)(injected["spec"] = new JsonObject())!;
 
         var probers = !gateway && inputs.Annotation(ProbeRewrite.Annotation) != "false" ? ProbeRewrite.Apply(injected, inputs.StatusPort) : [];
@@ -37,7 +37,8 @@ public static class PodInjector
         if ((bool?)pod["spec"]?["hostNetwork"] ?? false) return false;
         var label = pod["metadata"]?["labels"]?[Labels.Inject]?.ToString();
         var annotation = pod["metadata"]?["annotations"]?[Labels.Inject]?.ToString();
-        return (label ?? annotation) is not ("false" or "no" or "off" or "n");
+        // As in Istio, only a yes is a yes.
+        return (label ?? annotation)?.ToLowerInvariant() is null or "" or "true" or "yes" or "on" or "y";
     }
 
     /// <summary>A container of that name in the Pod is merged with ours: what the user gave wins. Returns what the user gave.</summary>

@@ -84,6 +84,7 @@ public sealed class PodInjectorTests
     [Theory]
     [InlineData("sidecar.istio.io/inject: 'false'", "", "", "trade")]
     [InlineData("", "sidecar.istio.io/inject: 'false'", "", "trade")]
+    [InlineData("", "sidecar.istio.io/inject: 'maybe'", "", "trade")]
     [InlineData("", "", "hostNetwork: true", "trade")]
     [InlineData("", "", "", "kube-system")]
     public void Some_Pods_are_left_alone(string annotations, string labels, string spec, string ns) =>
@@ -95,6 +96,10 @@ public sealed class PodInjectorTests
     [Theory]
     [InlineData("status.sidecar.istio.io/port: x")]
     [InlineData("traffic.sidecar.istio.io/excludeOutboundPorts: '70000'")]
+    [InlineData("sidecar.istio.io/interceptionMode: 'MAYBE'")]
+    [InlineData("inject.istio.io/templates: 'nope'")]
+    [InlineData("proxy.istio.io/config: 'holdApplicationUntilProxyStarts: maybe'")]
+    [InlineData("proxy.istio.io/config: 'statusPort: many'")]
     [InlineData("traffic.sidecar.istio.io/includeOutboundIPRanges: nowhere")]
     [InlineData("proxy.istio.io/config: '[1]'")]
     public void A_bad_annotation_is_refused_by_its_name(string annotation)

@@ -46,6 +46,9 @@ public sealed class LabNetworkTests
     {
         await using var rig = await LabRig.CreateAsync();
         (await rig.IsthmusAsync("lab", "up", "--clusters", "2", "--flat")).Expect(0);
+        var other = await rig.IsthmusAsync("lab", "up", "--network", "cluster1=own");
+        other.Expect(1);
+        Assert.Contains("cluster cluster1: exists with network 'flat', not 'own' (remove the lab first with 'isthmus lab down', or this cluster alone with 'isthmus lab delete cluster --name cluster1')", other.Errors, StringComparison.Ordinal);
         await DeployAsync(rig);
         var (here, there) = (await PodAddressAsync(rig, "cluster1"), await PodAddressAsync(rig, "cluster2"));
         Assert.Contains($"cluster2 {here}", await CallAsync(rig, "cluster1", $"{there}:8080"));

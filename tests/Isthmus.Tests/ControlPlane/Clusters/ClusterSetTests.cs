@@ -70,20 +70,4 @@ public sealed class ClusterSetTests : IAsyncDisposable
     };
 
     private static string Base64(string text) => Convert.ToBase64String(Encoding.UTF8.GetBytes(text));
-
-    private sealed class NoNames : INameClient
-    {
-        public Task<NameAnswer> AskAsync(string host, CancellationToken stop) => throw new NotSupportedException();
-    }
-
-    private sealed class NoObjects : IClusterObjects
-    {
-        public ValueTask Replace<T>(WatchId watch, ResourceKind kind, IReadOnlyList<KeyValuePair<string, T>> items) where T : class => ValueTask.CompletedTask;
-
-        public ValueTask Apply<T>(WatchId watch, ResourceKind kind, IReadOnlyList<Change<T>> changes) where T : class => ValueTask.CompletedTask;
-
-        public ValueTask Remove(WatchId watch) => ValueTask.CompletedTask;
-
-        public ValueTask Contact(ClusterContact contact) => ValueTask.CompletedTask;
-    }
 }

@@ -1,0 +1,102 @@
+using System.Net;
+using System.Net.Security;
+using System.Text.Json.Nodes;
+using Isthmus.ControlPlane;
+using Isthmus.ControlPlane.Ca;
+using Isthmus.ControlPlane.Clusters;
+using Isthmus.Kubernetes.Client;
+using Isthmus.Kubernetes.Objects;
+using Isthmus.Tests.ControlPlane.Clusters;
+using Isthmus.Tests.Wire.Xds;
+using Isthmus.Wire.Xds;
+using Microsoft.AspNetCore.Builder;
+using Microsoft.AspNetCore.Hosting;
+using Microsoft.AspNetCore.Server.Kestrel.Core;
+using Microsoft.AspNetCore.Server.Kestrel.Https;
+using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Logging;
+using Microsoft.Extensions.Logging.Abstractions;
+using Xunit;
+
+namespace Isthmus.Tests.ControlPlane.Ca;
+
+/// <summary>The endpoints of a control plane that ask who calls, on a port of the loopback, in front of a real API server.</summary>
+public sealed class CallerRig : IAsyncLifetime
+{
+    internal const string Namespace = "shop";
+
+    private readonly LoopbackCluster _cluster = new();
+    private readonly CancellationTokenSource _end = new();
+    private readonly DiscoverySettings _settings = new() { ClusterId = "own" };
+    private ClusterSet _clusters = null!;
+    private ManagedRemotes _managed = null!;
+    private WebApplication _server = null!;
+    private Task _loading = Task.CompletedTask;
+
+    internal KubeClient Client { get; private set; } = null!;
+
+    internal CaState Ca { get; private set; } = null!;
+
+    internal Uri Address => new(_server.Urls.First());
+
+    private static CancellationToken Stop => TestContext.Current.CancellationToken;
+
+    public async ValueTask InitializeAsync()
+    {
+        Client = await _cluster.StartAsync();
+        foreach (var ns in (string[])[_settings.Namespace, Namespace]) await MakeAsync(Kinds.Namespace, null, ns);
+        foreach (var account in (string[])["buyer", "seller"]) await MakeAsync(Kinds.ServiceAccount, Namespace, account);
+        var (time, logs) = (TimeProvider.System, NullLoggerFactory.Instance);
+        Ca = new(Client, _settings.Namespace, () => "cluster.local", time, NullLogger<CaState>.Instance);
+        _loading = Ca.RunAsync(_end.Token);
+        await Ca.Ready.WaitAsync(TimeSpan.FromSeconds(30), Stop);
+        var config = new ClusterWatch(new(_settings.ClusterId, 0), "", Client.Access, isConfig: true, _settings.Namespace, _settings.MultiCluster, new NoObjects(), time);
+        _managed = new(_settings, Ca, new NoNames(), time, logs);
+        _clusters = new(_settings, config, Client, new NoObjects(), new(Ca, _settings.Namespace, time), _managed, time, NullLogger<ClusterSet>.Instance);
+        var callers = new CallerCheck(_clusters, _settings, () => "cluster.local", NullLogger<CallerCheck>.Instance);
+        var tls = new ServingTls(() => Ca.Current, _settings, time);
+        var builder = WebApplication.CreateSlimBuilder();
+        builder.Logging.ClearProviders();
+        builder.WebHost.ConfigureKestrel(kestrel => kestrel.Listen(IPAddress.Loopback, 0, listen =>
+        {
+            listen.Protocols = HttpProtocols.Http2;
+            listen.UseHttps(tls.Options(clients: true, [SslApplicationProtocol.Http2]));
+        }));
+        builder.Services.AddRouting();
+        _server = builder.Build();
+        new CertificateEndpoint(Ca, callers, _settings, time, NullLogger<CertificateEndpoint>.Instance).Map(_server);
+        new XdsServer(new AuthorizedFeeds(new OneFeed(), callers, _settings), new(), new Random(1)).Map(_server);
+        await _server.StartAsync(Stop);
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        await _end.CancelAsync();
+        await _loading.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        await _server.DisposeAsync();
+        await _managed.DisposeAsync();
+        await _clusters.DisposeAsync();
+        await _cluster.DisposeAsync();
+        _end.Dispose();
+    }
+
+    internal Task<JsonObject> MakeAsync(ResourceKind kind, string? ns, string name) =>
+        Client.CreateAsync(kind, ns, new JsonObject { ["apiVersion"] = "v1", ["kind"] = kind.Kind, ["metadata"] = new JsonObject { ["name"] = name } }, Stop);
+
+    private sealed class OneFeed : IXdsFeeds, IXdsFeed
+    {
+        public ValueTask<IXdsFeed> OpenAsync(XdsClientHello client, CancellationToken stop) => new(new OneFeed());
+
+        public async ValueTask<XdsSnapshot> NextAsync(XdsSnapshot? last, CancellationToken stop)
+        {
+            if (last is not null) await Task.Delay(Timeout.Infinite, stop);
+            return XdsRig.Snapshot("1", (TypeUrls.Cluster, "a", "1"));
+        }
+
+        public void Observe(XdsEvent happened)
+        {
+        }
+
+        public ValueTask DisposeAsync() => default;
+    }
+}

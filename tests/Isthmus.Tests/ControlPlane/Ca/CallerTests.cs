@@ -1,0 +1,194 @@
+using System.Net.Security;
+using System.Security.Cryptography.X509Certificates;
+using System.Text.Json.Nodes;
+using Google.Protobuf.WellKnownTypes;
+using Isthmus.ControlPlane.Ca;
+using Isthmus.Core.Identity;
+using Isthmus.Core.Names;
+using Isthmus.Kubernetes.Client;
+using Isthmus.Kubernetes.Objects;
+using Isthmus.Wire.Envoy;
+using Isthmus.Wire.Grpc;
+using Isthmus.Wire.Tls;
+using Isthmus.Wire.Xds;
+using Xunit;
+using Node = Isthmus.Wire.Envoy.Node;
+
+namespace Isthmus.Tests.ControlPlane.Ca;
+
+/// <summary>Who gets certificates and configuration: calls over TLS, as honest and dishonest proxies make them, with tokens of a real API server.</summary>
+public sealed class CallerTests(CallerRig rig) : IClassFixture<CallerRig>
+{
+    private const string Buyer = "spiffe://cluster.local/ns/shop/sa/buyer";
+
+    private static CancellationToken Stop => TestContext.Current.CancellationToken;
+
+    [Fact]
+    public async Task A_certificate_is_for_whom_the_token_proves_whatever_the_request_says()
+    {
+        using var leaf = await SignAsync("spiffe://cluster.local/ns/istio-system/sa/istiod", await TokenAsync("buyer"));
+        Assert.Equal([Buyer], SubjectNames.Of(leaf).Uris);
+        Assert.Null(rig.Ca.Current!.Bundle.Trust.Reject(leaf, rig.Ca.Current.Bundle.Chain, CertificateUse.Client, DateTimeOffset.UtcNow));
+    }
+
+    [Fact]
+    public async Task A_certificate_proves_its_owner_too_and_comes_before_a_token()
+    {
+        using var own = Certificate(Buyer, rig.Ca.Current!.Bundle.Issuer);
+        using var leaf = await SignAsync("spiffe://cluster.local/ns/shop/sa/seller", await TokenAsync("seller"), certificate: own);
+        Assert.Equal([Buyer], SubjectNames.Of(leaf).Uris);
+    }
+
+    [Theory]
+    [InlineData("nothing at all")]
+    [InlineData("a word")]
+    [InlineData("for another audience")]
+    [InlineData("of another cluster")]
+    [InlineData("of an account that is gone")]
+    [InlineData("reviewed by a cluster that nobody knows")]
+    public async Task Who_proves_nothing_gets_no_certificate(string token)
+    {
+        await using var other = new LoopbackCluster();
+        var text = token switch
+        {
+            "nothing at all" => "",
+            "a word" => "please",
+            "for another audience" => await TokenAsync("buyer", audience: "vault"),
+            "of another cluster" => await ForeignTokenAsync(await other.StartAsync()),
+            "of an account that is gone" => await GoneAsync(),
+            _ => await TokenAsync("buyer"),
+        };
+        var refused = await Assert.ThrowsAsync<GrpcException>(() => SignAsync(Buyer, text, cluster: token.StartsWith("reviewed", StringComparison.Ordinal) ? "elsewhere" : ""));
+        Assert.Equal(GrpcCode.Unauthenticated, refused.Code);
+    }
+
+    [Fact]
+    public async Task A_certificate_of_another_root_ends_the_handshake()
+    {
+        using var root = Issuer.SelfSigned(new("cluster.local"), Keys.Create(KeyKind.EcP256), DateTimeOffset.UtcNow.AddMinutes(-1), DateTimeOffset.UtcNow.AddDays(1));
+        using var forged = Certificate(Buyer, root);
+        Assert.Equal(GrpcCode.Unavailable, (await Assert.ThrowsAsync<GrpcException>(async () => await SignAsync(Buyer, await TokenAsync("buyer"), certificate: forged))).Code);
+    }
+
+    [Theory]
+    [InlineData("garbage", 3600)]
+    [InlineData("of another key", 3600)]
+    [InlineData("right", 3600L * 24 * 365)]
+    public async Task Requests_that_cannot_be_signed_are_the_callers_fault(string csr, long seconds)
+    {
+        using var key = Keys.Create(KeyKind.EcP256);
+        var text = SigningRequest.Create(key, Id(Buyer));
+        if (csr == "garbage") text = "-----BEGIN CERTIFICATE REQUEST-----\nAAAA\n-----END CERTIFICATE REQUEST-----\n";
+        if (csr == "of another key") text = Tampered(text);
+        using var channel = Channel(null);
+        var token = await TokenAsync("buyer");
+        var refused = await Assert.ThrowsAsync<GrpcException>(() => channel.UnaryAsync(CertificateEndpoint.Method, new() { Csr = text, ValidityDuration = seconds }, Options(token, ""), Stop));
+        Assert.Equal(GrpcCode.InvalidArgument, refused.Code);
+    }
+
+    [Theory]
+    [InlineData("shop", "buyer", "own", null)]
+    [InlineData("shop", "", "", null)]
+    [InlineData("istio-system", "", "own", "claims namespace 'istio-system'")]
+    [InlineData("shop", "seller", "own", "claims service account 'seller'")]
+    [InlineData("shop", "buyer", "other", "claims cluster 'other'")]
+    public async Task A_proxy_gets_the_view_of_no_other(string ns, string account, string cluster, string? refusal)
+    {
+        var node = new Node { Id = $"sidecar~10.0.0.1~p.{ns}~{ns}.svc.cluster.local", Metadata = new Struct() };
+        if (account.Length > 0) node.Metadata.Fields["SERVICE_ACCOUNT"] = Value.ForString(account);
+        if (cluster.Length > 0) node.Metadata.Fields["CLUSTER_ID"] = Value.ForString(cluster);
+        var error = await SubscribeAsync(node, await TokenAsync("buyer"), null);
+        if (refusal is null) Assert.Null(error);
+        else Assert.Equal((GrpcCode.PermissionDenied, true), (error!.Code, error.Message.Contains(refusal, StringComparison.Ordinal)));
+        using var own = Certificate(Buyer, rig.Ca.Current!.Bundle.Issuer);
+        // A certificate does not say of which cluster its owner is.
+        Assert.Equal(cluster == "other" ? null : error?.Code, (await SubscribeAsync(node, "", own))?.Code);
+    }
+
+    private async Task<GrpcException?> SubscribeAsync(Node node, string token, X509Certificate2? certificate)
+    {
+        using var channel = Channel(certificate);
+        await using var call = channel.Open(AdsMethods.Delta, Options(token, ""), Stop);
+        try
+        {
+            await call.WriteAsync(new DeltaDiscoveryRequest { Node = node, TypeUrl = TypeUrls.Cluster }, Stop);
+            Assert.Equal("a", Assert.Single((await call.ReadAsync(Stop))!.Resources).Name);
+            return null;
+        }
+        catch (GrpcException e)
+        {
+            return e;
+        }
+    }
+
+    private async Task<X509Certificate2> SignAsync(string identity, string token, string cluster = "", X509Certificate2? certificate = null)
+    {
+        using var channel = Channel(certificate);
+        using var key = Keys.Create(KeyKind.EcP256);
+        var response = await channel.UnaryAsync(CertificateEndpoint.Method, new() { Csr = SigningRequest.Create(key, Id(identity)) }, Options(token, cluster), Stop);
+        return X509Certificate2.CreateFromPem(response.CertChain[0]);
+    }
+
+    private GrpcChannel Channel(X509Certificate2? certificate) => new(new(rig.Address)
+    {
+        Tls = new()
+        {
+            TargetHost = "istiod.istio-system.svc",
+            ApplicationProtocols = [SslApplicationProtocol.Http2],
+            // Here the server is not the one in doubt.
+            RemoteCertificateValidationCallback = (_, _, _, _) => true,
+            ClientCertificateContext = certificate is null ? null : SslStreamCertificateContext.Create(certificate, null, offline: true),
+        },
+    });
+
+    private static GrpcCallOptions Options(string token, string cluster) => new()
+    {
+        Headers = [.. token.Length > 0 ? [new KeyValuePair<string, string>("authorization", $"Bearer {token}")] : Array.Empty<KeyValuePair<string, string>>(), new("clusterid", cluster)],
+        Timeout = TimeSpan.FromSeconds(30),
+    };
+
+    private static X509Certificate2 Certificate(string identity, Issuer issuer)
+    {
+        using var key = Keys.Create(KeyKind.EcP256);
+        using var leaf = issuer.IssueLeaf(new(new PublicKey(key), new([identity], [], []), DateTimeOffset.UtcNow.AddMinutes(-1), DateTimeOffset.UtcNow.AddHours(1)));
+        using var joined = Keys.Join(leaf, key);
+        return X509CertificateLoader.LoadPkcs12(joined.Export(X509ContentType.Pkcs12), null);
+    }
+
+    private static SpiffeId Id(string text) => SpiffeId.TryParse(text, out var id) ? id : throw new ArgumentException(text);
+
+    /// <summary>The same request with another bit in its signature.</summary>
+    private static string Tampered(string pem)
+    {
+        var request = System.Security.Cryptography.PemEncoding.Find(pem);
+        var bytes = Convert.FromBase64String(pem[request.Base64Data]);
+        bytes[^1] ^= 1;
+        return System.Security.Cryptography.PemEncoding.WriteString("CERTIFICATE REQUEST", bytes);
+    }
+
+    private async Task<string> GoneAsync()
+    {
+        await rig.MakeAsync(Kinds.ServiceAccount, "shop", "leaver");
+        var token = await TokenAsync("leaver");
+        await rig.Client.DeleteAsync(Kinds.ServiceAccount, "shop", "leaver", Stop);
+        return token;
+    }
+
+    private static async Task<string> ForeignTokenAsync(KubeClient client)
+    {
+        await client.CreateAsync(Kinds.Namespace, new JsonObject { ["apiVersion"] = "v1", ["kind"] = "Namespace", ["metadata"] = new JsonObject { ["name"] = "shop" } }, Stop);
+        await client.CreateAsync(Kinds.ServiceAccount, "shop", new JsonObject { ["apiVersion"] = "v1", ["kind"] = "ServiceAccount", ["metadata"] = new JsonObject { ["name"] = "buyer" } }, Stop);
+        return await TokenAsync(client, "buyer", WellKnown.TokenAudience);
+    }
+
+    private Task<string> TokenAsync(string account, string audience = WellKnown.TokenAudience) => TokenAsync(rig.Client, account, audience);
+
+    private static async Task<string> TokenAsync(KubeClient client, string account, string audience)
+    {
+        var answer = await client.RawAsync(HttpMethod.Post, Kinds.ServiceAccount.Path("shop", account, "token"), new JsonObject
+        {
+            ["apiVersion"] = "authentication.k8s.io/v1", ["kind"] = "TokenRequest", ["spec"] = new JsonObject { ["audiences"] = new JsonArray(audience) },
+        }, Stop);
+        return JsonNode.Parse(answer)!["status"]!["token"]!.ToString();
+    }
+}

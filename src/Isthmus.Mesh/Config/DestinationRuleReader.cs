@@ -65,6 +65,8 @@ internal static class DestinationRuleReader
 
     private static HashPolicy? ReadHash(Field hash)
     {
+        AtMostOne(hash, "httpHeaderName", "httpCookie", "useSourceIp", "httpQueryParameterName");
+        AtMostOne(hash, "minimumRingSize", "ringHash", "maglev");
         var ring = (ulong)Math.Max(0, hash["minimumRingSize"].Integer ?? hash["ringHash"]["minimumRingSize"].Integer ?? 0);
         var maglev = hash["maglev"].Exists ? (ulong)Math.Max(1, hash["maglev"]["tableSize"].Integer ?? 65537) : 0;
         if (hash["httpHeaderName"].Text is { Length: > 0 } header) return new(HashKey.Header, header, "", null, ring, maglev);
@@ -75,6 +77,13 @@ internal static class DestinationRuleReader
         }
         if (hash["httpQueryParameterName"].Text is { Length: > 0 } parameter) return new(HashKey.QueryParameter, parameter, "", null, ring, maglev);
         return hash["useSourceIp"].Flag == true ? new(HashKey.SourceIp, "", "", null, ring, maglev) : null;
+    }
+
+    private static void AtMostOne(Field owner, params ReadOnlySpan<string> names)
+    {
+        var count = 0;
+        foreach (var name in names) count += owner[name].Exists ? 1 : 0;
+        if (count > 1) owner.Error($"only one of {string.Join(", ", names)} may be set");
     }
 
     public static LocalityLbSetting ReadLocality(Field locality)

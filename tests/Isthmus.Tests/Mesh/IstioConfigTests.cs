@@ -30,6 +30,7 @@ public sealed class IstioConfigTests
     [InlineData("DestinationRule", "host: a\ntrafficPolicy: {tls: {mode: MUTUAL}}", "spec.trafficPolicy.tls.clientCertificate", "client certificate required for mutual tls")]
     [InlineData("DestinationRule", "host: a\nsubsets: [{name: V_1!}]", "spec.subsets[0].name", "subset name is invalid: V_1!")]
     [InlineData("DestinationRule", "host: a\ntrafficPolicy: {connectionPool: {}}", "spec.trafficPolicy.connectionPool", "connection pool must have at least one field")]
+    [InlineData("DestinationRule", "host: a\ntrafficPolicy: {loadBalancer: {consistentHash: {useSourceIp: true, httpHeaderName: x}}}", "spec.trafficPolicy.loadBalancer.consistentHash", "only one of httpHeaderName, httpCookie, useSourceIp, httpQueryParameterName may be set")]
     [InlineData("DestinationRule", "host: a\ntrafficPolicy: {loadBalancer: {localityLbSetting: {distribute: [{from: r1, to: {r1: 90}}]}}}", "spec.trafficPolicy.loadBalancer.localityLbSetting.distribute[0].to", "total locality weight 90 != 100")]
     [InlineData("ServiceEntry", "ports: [{number: 80, name: http, protocol: HTTP}]", "spec.hosts", "service entry must have at least one host")]
     [InlineData("ServiceEntry", "hosts: ['*']", "spec.hosts[0]", "invalid host *")]

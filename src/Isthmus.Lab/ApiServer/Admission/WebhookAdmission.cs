@@ -2,6 +2,7 @@ using System.Text.Json;
 using System.Text.Json.Nodes;
 using Isthmus.Core.Collections;
 using Isthmus.Lab.ApiServer.Patch;
+using Isthmus.Lab.ApiServer.Registry;
 
 namespace Isthmus.Lab.ApiServer.Admission;
 
@@ -49,7 +50,7 @@ internal sealed class WebhookAdmission(
         if (await AskAsync(hook, kind, request, stop) is not { } answer) return false;
         request.Warnings.AddRange(answer.Warnings);
         if (answer.Patch is null || request.Object is not { } before) return false;
-        var patched = Patched(answer.Patch, before);
+        var patched = Patched(answer.Patch, before, kind);
         // Seen in another version, it comes back under that version's name.
         patched["apiVersion"] = before["apiVersion"]?.DeepClone();
         patched["kind"] = before["kind"]?.DeepClone();
@@ -59,20 +60,22 @@ internal sealed class WebhookAdmission(
         return !JsonNode.DeepEquals(before, patched);
     }
 
-    private static JsonObject Patched(byte[] patch, JsonObject before)
+    /// <summary>The object after the patch, read as one that a client sends: a webhook can write nonsense, too.</summary>
+    private static JsonObject Patched(byte[] patch, JsonObject before, KindDescriptor kind)
     {
         try
         {
             var operations = JsonNode.Parse(patch, documentOptions: new() { MaxDepth = JsonText.MaxDepth }) as JsonArray
                 ?? throw new JsonPatchException("json: cannot unmarshal into Go value of type jsonpatch.Patch");
-            return JsonPatch.Apply(operations, before.DeepClone()) as JsonObject
+            var patched = JsonPatch.Apply(operations, before.DeepClone()) as JsonObject
                 ?? throw new JsonPatchException("the patched object is no longer an object");
+            return SchemaDecoder.Decode(JsonText.ToBytes(patched), kind.Schema, []);
         }
         catch (JsonException e)
         {
             throw ApiException.Internal($"invalid JSON patch: {e.Message}");
         }
-        catch (JsonPatchException e)
+        catch (Exception e) when (e is JsonPatchException or DecodeException)
         {
             throw ApiException.Internal(e.Message);
         }

@@ -80,6 +80,17 @@ public sealed class WebhookAdmissionTests : IAsyncLifetime
     }
 
     [Fact]
+    public async Task A_change_that_makes_no_valid_object_is_refused()
+    {
+        await ServeAsync();
+        await HookAsync(Resources.MutatingWebhooks, "");
+        _answer = _ => Patch("""[{"op": "add", "path": "/spec/containers/-", "value": {"name": "injected", "image": "x:1", "resources": {"requests": {"cpu": "lots"} } }}]""");
+        var refused = await Assert.ThrowsAsync<ApiException>(async () => await Admission().MutateAsync(Pod(), default));
+        Assert.Equal(500, refused.Code);
+        Assert.Contains("quantities must match the regular expression", refused.Message);
+    }
+
+    [Fact]
     public async Task Warnings_reach_the_client()
     {
         await ServeAsync();

@@ -86,6 +86,8 @@ public sealed class CertificateTests
         Assert.Contains("the key does not belong to the certificate", wrongKey.Message, StringComparison.Ordinal);
         var wrongRoot = Assert.Throws<ProblemException>(() => CaBundle.Load(certificate, key, chain, CertificateText.Write(stranger.Certificate), "cacerts", Now));
         Assert.Contains("does not verify against root-cert.pem", wrongRoot.Message, StringComparison.Ordinal);
+        var expired = Assert.Throws<ProblemException>(() => CaBundle.Load(certificate, key, chain, roots, "cacerts", Now.AddYears(50)));
+        Assert.Contains("not in force", expired.Message, StringComparison.Ordinal);
         Assert.Throws<ProblemException>(() => CaBundle.Load("nothing", key, chain, roots, "cacerts", Now));
     }
 

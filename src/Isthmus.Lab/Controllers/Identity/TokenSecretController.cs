@@ -58,7 +58,12 @@ public static class TokenSecretPlan
         if (data.Count == 0 && uid.Length > 0) return Plan.Nothing;
         var patch = new JsonObject
         {
-            ["metadata"] = new JsonObject { ["annotations"] = new JsonObject { [TokenSecretController.AccountUid] = account.Metadata.Uid } },
+            ["metadata"] = new JsonObject
+            {
+                // Signatures differ each time: a second token, from a look before the first was seen, would take that one back.
+                ["resourceVersion"] = secret.Metadata.ResourceVersion,
+                ["annotations"] = new JsonObject { [TokenSecretController.AccountUid] = account.Metadata.Uid },
+            },
             ["data"] = data,
         };
         return new() { Writes = [Write.Patch(Kinds.Secret, secret, patch)] };

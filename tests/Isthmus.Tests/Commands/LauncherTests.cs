@@ -59,7 +59,8 @@ public sealed class LauncherTests : IDisposable
         Assert.Equal([Announcement, ""], await ScreenAsync(process, output));
     }
 
-    private Process StartInTerminal() => Start("script", "-qec", $"{Path.Combine(_directory, "isthmus")} version", "/dev/null");
+    // Whoever started the tests in the background may have had SIGINT ignored, which programs inherit.
+    private Process StartInTerminal() => Start("env", "--default-signal=INT", "script", "-qec", $"{Path.Combine(_directory, "isthmus")} version", "/dev/null");
 
     private static async Task<string> UntilClockAsync(Process process)
     {

@@ -3,6 +3,7 @@ using FsCheck;
 using FsCheck.Fluent;
 using Isthmus.ControlPlane.Derive;
 using Isthmus.Core.Net;
+using Isthmus.Testing;
 using Xunit;
 
 namespace Isthmus.Tests.ControlPlane;
@@ -31,7 +32,7 @@ public sealed class AddressAllocatorTests
                     Assert.Equal(address, ever.TryGetValue(host, out var before) ? before : ever[host] = address);
                 }
             }
-        }).QuickCheckThrowOnFailure();
+        }).MustHold();
     }
 
     [Fact]

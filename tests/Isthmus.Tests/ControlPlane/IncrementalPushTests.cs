@@ -1,6 +1,7 @@
 using FsCheck;
 using FsCheck.Fluent;
 using Isthmus.ControlPlane.Push;
+using Isthmus.Testing;
 using Xunit;
 
 namespace Isthmus.Tests.ControlPlane;
@@ -69,7 +70,7 @@ public sealed class IncrementalPushTests
             Assert.Empty(live.Mesh.Graph.Verify());
             Assert.Equal(0, live.Mesh.Graph.Failures);
             foreach (var (one, other) in proxies.Zip(again)) Assert.Equal(MeshRig.Versions(other), MeshRig.Versions(one));
-        }).QuickCheckThrowOnFailure();
+        }).MustHold();
     }
 
     private static List<ProxyFeed> Connect(MeshRig rig) =>

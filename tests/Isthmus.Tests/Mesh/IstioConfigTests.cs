@@ -5,6 +5,7 @@ using Isthmus.Core.Problems;
 using Isthmus.Kubernetes.Yaml;
 using Isthmus.Mesh.Config;
 using Isthmus.Mesh.Model;
+using Isthmus.Testing;
 using Xunit;
 
 namespace Isthmus.Tests.Mesh;
@@ -162,7 +163,7 @@ public sealed class IstioConfigTests
             Assert.True(read.IsValid || read.Value is null);
             MeshConfigReader.ReadMesh(item.Item2);
             MeshConfigReader.ReadNetworks(item.Item2);
-        }).QuickCheckThrowOnFailure();
+        }).MustHold();
     }
 
     private static JsonObject Object(string kind, string spec)

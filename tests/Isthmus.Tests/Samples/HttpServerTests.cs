@@ -6,6 +6,7 @@ using FsCheck.Fluent;
 using Isthmus.Samples;
 using Isthmus.Samples.Http;
 using Isthmus.Samples.HttpBin;
+using Isthmus.Testing;
 using Xunit;
 
 namespace Isthmus.Tests.Samples;
@@ -69,7 +70,7 @@ public class HttpServerTests
             {
                 return bad.Status is >= 400 and < 600;
             }
-        }).Check(Config.QuickThrowOnFailure);
+        }).MustHold();
 
     [Fact]
     public async Task While_stopping_it_answers_what_comes_and_asks_to_close()

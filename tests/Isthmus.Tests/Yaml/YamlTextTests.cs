@@ -3,6 +3,7 @@ using FsCheck;
 using FsCheck.Fluent;
 using Isthmus.Core.Problems;
 using Isthmus.Kubernetes.Yaml;
+using Isthmus.Testing;
 using Xunit;
 
 namespace Isthmus.Tests.Yaml;
@@ -38,14 +39,14 @@ public sealed class YamlTextTests
         var text = YamlText.Print(root);
         var back = YamlText.Parse(text, "test");
         Assert.True(JsonNode.DeepEquals(root, back), $"{root.ToJsonString()}\nwas printed as\n{text}\nwhich reads as\n{back?.ToJsonString()}");
-    }).Check(Config.QuickThrowOnFailure.WithMaxTest(500));
+    }).MustHold(500);
 
     [Fact]
     public void Any_text_is_read_or_refused_in_words() => Prop.ForAll(Gen.ArrayOf(Gen.Elements(Awkward)).Select(parts => string.Join(" ", parts)).ToArbitrary(), text =>
     {
         try { YamlText.ParseAll(text, "test"); }
         catch (ProblemException e) { Assert.StartsWith("test:", e.Message); }
-    }).Check(Config.QuickThrowOnFailure.WithMaxTest(5000));
+    }).MustHold(5000);
 
     [Fact]
     public void Aliases_of_aliases_cannot_grow_without_bound()

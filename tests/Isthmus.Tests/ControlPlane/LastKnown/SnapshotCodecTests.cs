@@ -10,6 +10,7 @@ using Isthmus.Core.Collections;
 using Isthmus.Core.Problems;
 using Isthmus.Kubernetes.Objects;
 using Isthmus.Mesh.Model;
+using Isthmus.Testing;
 using Xunit;
 using ServicePort = Isthmus.Mesh.Model.ServicePort;
 
@@ -28,7 +29,7 @@ public sealed class SnapshotCodecTests
         Assert.Empty(loose);
         Assert.Equal((snapshot.Cluster, Noon), (stored.Cluster, stored.Confirmed));
         Assert.Equal(snapshot, SnapshotCodec.Decode(snapshot.Cluster, stored.Encoded));
-    }).QuickCheckThrowOnFailure();
+    }).MustHold();
 
     [Fact]
     public void A_large_snapshot_is_kept_in_parts_that_config_maps_can_hold()
@@ -111,7 +112,7 @@ public sealed class SnapshotCodecTests
     {
         Assert.Throws<ProblemException>(() => SnapshotCodec.Decode("east", new("0123456789abcdef", [bytes])));
         Assert.Throws<ProblemException>(() => SnapshotCodec.Decode("east", Pack(bytes)));
-    }).QuickCheckThrowOnFailure();
+    }).MustHold();
 
     private static ClusterSnapshot Empty(string cluster) => new(cluster, default, default, default, default, default);
 

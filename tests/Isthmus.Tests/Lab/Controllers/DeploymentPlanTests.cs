@@ -88,7 +88,7 @@ public class DeploymentPlanTests
                      from seed in Gen.Choose(0, 10000)
                      select (wanted, surge, unavailable: surge == 0 && unavailable == 0 ? 1 : Math.Min(unavailable, wanted), seed);
         Prop.ForAll(shapes.ToArbitrary(), shape => Simulate(shape.wanted, shape.surge, Math.Max(shape.unavailable, shape.surge == 0 ? 1 : 0), shape.seed))
-            .Check(Config.QuickThrowOnFailure.WithMaxTest(500));
+            .MustHold(500);
     }
 
     /// <summary>Plays a rollout against Pods that become ready in random order; every state must keep the limits.</summary>

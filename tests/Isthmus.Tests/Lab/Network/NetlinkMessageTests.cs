@@ -2,6 +2,7 @@ using System.Net;
 using FsCheck;
 using FsCheck.Fluent;
 using Isthmus.Lab.Network;
+using Isthmus.Testing;
 using Xunit;
 
 namespace Isthmus.Tests.Lab.Network;
@@ -42,7 +43,7 @@ public sealed class NetlinkMessageTests
                 Assert.Equal(kept[i], value.ToArray());
             }
             Assert.True(attributes.IsEmpty);
-        }).QuickCheckThrowOnFailure();
+        }).MustHold();
     }
 
     [Fact]
@@ -57,7 +58,7 @@ public sealed class NetlinkMessageTests
                 var attributes = reply.Body;
                 while (NetlinkReply.TryReadAttribute(ref attributes, out _, out _)) { }
             }
-        }).QuickCheckThrowOnFailure();
+        }).MustHold();
     }
 
     [Theory]

@@ -1,6 +1,7 @@
 using FsCheck;
 using FsCheck.Fluent;
 using Isthmus.Lab.Nodes.Volumes;
+using Isthmus.Testing;
 using Xunit;
 
 namespace Isthmus.Tests.Lab.Nodes;
@@ -11,7 +12,7 @@ public sealed class AtomicDirectoryTests : IDisposable
 
     [Fact]
     public void After_any_history_exactly_the_last_files_are_visible() =>
-        Check.QuickThrowOnFailure(Prop.ForAll<byte[][]>(history =>
+        Prop.ForAll<byte[][]>(history =>
         {
             foreach (var step in history)
             {
@@ -23,7 +24,7 @@ public sealed class AtomicDirectoryTests : IDisposable
                 // The link and what it leads to; nothing of earlier writes.
                 Assert.Equal(2, Directory.EnumerateFileSystemEntries(_directory, "..*").Count());
             }
-        }));
+        }).MustHold();
 
     [Fact]
     public void Equal_content_is_not_written_again()

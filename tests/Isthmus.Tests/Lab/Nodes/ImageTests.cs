@@ -1,6 +1,7 @@
 using FsCheck;
 using FsCheck.Fluent;
 using Isthmus.Lab.Nodes.Images;
+using Isthmus.Testing;
 using Xunit;
 
 namespace Isthmus.Tests.Lab.Nodes;
@@ -49,7 +50,7 @@ public sealed class ImageTests
 
     [Fact]
     public void No_text_makes_the_parser_throw() =>
-        Check.QuickThrowOnFailure(Prop.ForAll<NonNull<string>>(text => !ImageName.TryParse(text.Get, out var name) || name.Repository.Length > 0));
+        Prop.ForAll<NonNull<string>>(text => !ImageName.TryParse(text.Get, out var name) || name.Repository.Length > 0).MustHold();
 
     private static Image? Find(string text) => ImageName.TryParse(text, out var name) ? ImageCatalogue.Standard.Find(name) : null;
 }

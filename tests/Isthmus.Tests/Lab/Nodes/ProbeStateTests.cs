@@ -2,6 +2,7 @@ using FsCheck;
 using FsCheck.Fluent;
 using Isthmus.Kubernetes.Objects;
 using Isthmus.Lab.Nodes.Probes;
+using Isthmus.Testing;
 using Xunit;
 
 namespace Isthmus.Tests.Lab.Nodes;
@@ -22,7 +23,7 @@ public sealed class ProbeStateTests
 
     [Fact]
     public void The_verdict_is_that_of_the_last_run_that_was_long_enough() =>
-        Check.QuickThrowOnFailure(Prop.ForAll<bool[]>(results => After(results).Verdict == Expected(results)));
+        Prop.ForAll<bool[]>(results => After(results).Verdict == Expected(results)).MustHold();
 
     private static ProbeState After(params bool[] results) => results.Aggregate(ProbeState.Initial, (state, result) => state.Next(result, Probe));
 

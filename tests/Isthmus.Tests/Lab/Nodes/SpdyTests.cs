@@ -2,6 +2,7 @@ using System.IO.Compression;
 using FsCheck;
 using FsCheck.Fluent;
 using Isthmus.Lab.ApiServer.Streaming.Spdy;
+using Isthmus.Testing;
 using Xunit;
 
 namespace Isthmus.Tests.Lab.Nodes;
@@ -19,7 +20,7 @@ public sealed class SpdyTests
 
     [Fact]
     public void Whatever_zlib_compresses_piece_by_piece_is_inflated_piece_by_piece() =>
-        Check.QuickThrowOnFailure(Prop.ForAll<byte[][], bool>((pieces, fast) =>
+        Prop.ForAll<byte[][], bool>((pieces, fast) =>
         {
             using var stream = new MemoryStream();
             using var zlib = new ZLibStream(stream, fast ? CompressionLevel.Fastest : CompressionLevel.SmallestSize);
@@ -33,7 +34,7 @@ public sealed class SpdyTests
                 var compressed = stream.ToArray().AsSpan((int)before);
                 Assert.Equal(repeated, inflater.Inflate(compressed, Limit));
             }
-        }));
+        }).MustHold();
 
     [Fact]
     public void A_block_that_refers_to_the_dictionary_is_inflated()
@@ -45,7 +46,7 @@ public sealed class SpdyTests
 
     [Fact]
     public void Headers_come_out_as_they_went_in() =>
-        Check.QuickThrowOnFailure(Prop.ForAll<Dictionary<int, NonNull<string>>[]>(blocks =>
+        Prop.ForAll<Dictionary<int, NonNull<string>>[]>(blocks =>
         {
             var (there, here) = (new SpdyHeaders(), new SpdyHeaders());
             foreach (var block in blocks.Where(block => block is not null))
@@ -54,11 +55,11 @@ public sealed class SpdyTests
                 if (headers.Values.Any(value => value.Any(char.IsSurrogate))) continue;
                 Assert.Equal(headers.OrderBy(pair => pair.Key), here.Decode(there.Encode(headers)).OrderBy(pair => pair.Key));
             }
-        }));
+        }).MustHold();
 
     [Fact]
     public void Any_other_bytes_are_refused_and_nothing_worse() =>
-        Check.QuickThrowOnFailure(Prop.ForAll<byte[]>(bytes =>
+        Prop.ForAll<byte[]>(bytes =>
         {
             foreach (var input in new byte[][] { bytes, [0x78, 0x01, .. bytes], [0x78, 0xbb, 0xe3, 0xc6, 0xa7, 0xc2, .. bytes] })
             {
@@ -70,7 +71,7 @@ public sealed class SpdyTests
                 {
                 }
             }
-        }));
+        }).MustHold();
 
     [Fact]
     public void Headers_that_grow_without_end_are_cut_off()
@@ -86,7 +87,7 @@ public sealed class SpdyTests
     public async Task Frames_are_read_as_they_are_written()
     {
         await Task.Yield();
-        Check.QuickThrowOnFailure(Prop.ForAll<byte, uint, byte[]>((flags, stream, payload) =>
+        Prop.ForAll<byte, uint, byte[]>((flags, stream, payload) =>
         {
             var frames = new SpdyFrame[] { new(SpdyFrameType.Data, flags, stream & 0x7fffffff, payload), new(SpdyFrameType.Ping, flags, 0, payload) };
             foreach (var frame in frames)
@@ -95,7 +96,7 @@ public sealed class SpdyTests
                 Assert.Equal((frame.Type, frame.Flags, frame.Stream), (read.Type, read.Flags, read.Stream));
                 Assert.Equal(payload, read.Payload.ToArray());
             }
-        }));
+        }).MustHold();
     }
 
     private const string Compressed = "78f9e3c6a7c202e50e703a2b294a4dcc851625aca9a080c65a52311a00000000ffff";

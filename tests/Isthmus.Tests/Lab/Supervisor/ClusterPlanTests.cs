@@ -4,6 +4,7 @@ using Isthmus.Core.Collections;
 using Isthmus.Core.Problems;
 using Isthmus.Lab.Network;
 using Isthmus.Lab.Supervisor;
+using Isthmus.Testing;
 using Xunit;
 
 namespace Isthmus.Tests.Lab.Supervisor;
@@ -55,7 +56,7 @@ public sealed class ClusterPlanTests
             }
             Assert.All(clusters, cluster => Assert.False(cluster.PodRange.Overlaps(cluster.ServiceRange)));
             Assert.All(clusters, cluster => Assert.Equal(cluster, ClusterSettings.FromJson(cluster.ToJson(), "test")));
-        }).QuickCheckThrowOnFailure();
+        }).MustHold();
     }
 
     [Theory]

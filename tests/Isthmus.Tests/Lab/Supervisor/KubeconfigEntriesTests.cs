@@ -3,6 +3,7 @@ using FsCheck;
 using FsCheck.Fluent;
 using Isthmus.Core.Problems;
 using Isthmus.Lab.Supervisor;
+using Isthmus.Testing;
 using Xunit;
 
 namespace Isthmus.Tests.Lab.Supervisor;
@@ -22,7 +23,7 @@ public sealed class KubeconfigEntriesTests
             Assert.Equal(names, ((JsonArray)config["contexts"]!).Select(context => (string)context!["name"]!).Where(name => name.StartsWith("cluster", StringComparison.Ordinal)));
             Assert.Equal(names.Count > 0, KubeconfigEntries.Remove(config, IsOurs, IsOurs));
             Assert.True(JsonNode.DeepEquals(before, config));
-        }).QuickCheckThrowOnFailure();
+        }).MustHold();
     }
 
     [Fact]

@@ -2,6 +2,7 @@ using System.Net;
 using FsCheck;
 using FsCheck.Fluent;
 using Isthmus.Proxy.Dns;
+using Isthmus.Testing;
 using Isthmus.Wire.Dns;
 using Isthmus.Wire.Istio;
 using Xunit;
@@ -114,7 +115,7 @@ public sealed class DnsResponderTests
             var output = new byte[4096];
             if (DnsResponder.Answer(query.AsSpan(0, random.Next(query.Length + 1)), Table, true, random, output, out var length) == DnsDecision.Answered)
                 Assert.InRange(length, DnsHeader.Size, output.Length);
-        }).Check(Config.QuickThrowOnFailure.WithMaxTest(1000));
+        }).MustHold(1000);
 
     private static DnsMessage? Ask(string name, DnsType type, int seed = 1)
     {

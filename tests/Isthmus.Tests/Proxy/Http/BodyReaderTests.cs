@@ -2,6 +2,7 @@ using System.Text;
 using FsCheck;
 using FsCheck.Fluent;
 using Isthmus.Proxy.Http;
+using Isthmus.Testing;
 using Xunit;
 
 namespace Isthmus.Tests.Proxy.Http;
@@ -26,7 +27,7 @@ public sealed class BodyReaderTests
             }
             return read == string.Concat(chunks) && body.IsDone && body.Trailers.GetString("trailer-one"u8) == "1"
                 && Encoding.ASCII.GetString(reader.Span) == "GET / HTTP/1.1\r\n";
-        }).Check(Config.QuickThrowOnFailure);
+        }).MustHold();
 
     [Theory]
     [InlineData("-1\r\n")]
@@ -60,7 +61,7 @@ public sealed class BodyReaderTests
         {
             return true;
         }
-    }).Check(Config.QuickThrowOnFailure.WithMaxTest(2000));
+    }).MustHold(2000);
 
     [Fact]
     public void A_body_of_known_length_ends_exactly_there()

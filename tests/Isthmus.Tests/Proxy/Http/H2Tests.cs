@@ -4,6 +4,7 @@ using FsCheck.Fluent;
 using Isthmus.Proxy.Http;
 using Isthmus.Proxy.Http.H2;
 using Isthmus.Proxy.Tcp;
+using Isthmus.Testing;
 using Xunit;
 
 namespace Isthmus.Tests.Proxy.Http;
@@ -28,7 +29,7 @@ public sealed class H2Tests
             var text = new List<string>();
             new HpackDecoder(4096, 65536).Decode(block.Written.Span, (n, v) => text.Add($"{Encoding.ASCII.GetString(n)}: {Encoding.ASCII.GetString(v)}"));
             return text.SequenceEqual(fields.Select(f => $"{f.Item1}: {f.Item2}"));
-        }).Check(Config.QuickThrowOnFailure);
+        }).MustHold();
 
     [Fact]
     public void No_header_block_does_anything_but_decode_or_end_the_connection() => Prop.ForAll(ArbMap.Default.ArbFor<byte[]>(), bytes =>
@@ -42,7 +43,7 @@ public sealed class H2Tests
             // As it should.
         }
         return true;
-    }).Check(Config.QuickThrowOnFailure.WithMaxTest(3000));
+    }).MustHold(3000);
 
     [Fact]
     public void A_small_block_cannot_become_a_large_head()
@@ -102,7 +103,7 @@ public sealed class H2Tests
         });
         using var reader = new ByteReader(new MemoryTransport([.. frames.SelectMany(f => f)], () => step));
         return server.RunAsync(reader).Wait(TimeSpan.FromSeconds(10)) && server.StreamCount == 0;
-    }).Check(Config.QuickThrowOnFailure.WithMaxTest(500));
+    }).MustHold(500);
 
     private static Gen<byte[]> Frame()
     {

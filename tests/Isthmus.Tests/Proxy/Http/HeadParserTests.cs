@@ -2,6 +2,7 @@ using System.Text;
 using FsCheck;
 using FsCheck.Fluent;
 using Isthmus.Proxy.Http;
+using Isthmus.Testing;
 using Xunit;
 
 namespace Isthmus.Tests.Proxy.Http;
@@ -85,7 +86,7 @@ public sealed class HeadParserTests
             {
                 return true;
             }
-        }).Check(Config.QuickThrowOnFailure.WithMaxTest(2000));
+        }).MustHold(2000);
 
     private static Arbitrary<byte[]> Heads()
     {

@@ -2,6 +2,7 @@ using System.Net;
 using FsCheck;
 using FsCheck.Fluent;
 using Isthmus.Core.Collections;
+using Isthmus.Testing;
 using Isthmus.Wire.Dns;
 using Xunit;
 
@@ -15,7 +16,7 @@ public sealed class DnsMessageTests
         {
             var message = Random(new Random(seed));
             Assert.Equal(message, DnsMessage.TryRead(message.ToBytes()));
-        }).Check(Config.QuickThrowOnFailure.WithMaxTest(500));
+        }).MustHold(500);
 
     [Fact]
     public void Any_bytes_are_read_or_refused_and_what_was_read_can_be_written() =>
@@ -28,7 +29,7 @@ public sealed class DnsMessageTests
             var noise = new byte[random.Next(600)];
             random.NextBytes(noise);
             DnsMessage.TryRead(noise);
-        }).Check(Config.QuickThrowOnFailure.WithMaxTest(1000));
+        }).MustHold(1000);
 
     [Fact]
     public void Name_is_written_once_and_pointed_to_afterwards()

@@ -4,6 +4,7 @@ using FsCheck;
 using FsCheck.Fluent;
 using Isthmus.Core.Identity;
 using Isthmus.Core.Problems;
+using Isthmus.Testing;
 using Isthmus.Wire.Tls;
 using Xunit;
 
@@ -144,7 +145,7 @@ public sealed class CertificateTests
                     new TrustBundle([root.Certificate]).Reject(certificate, [], CertificateUse.Any, Now);
                 }
             });
-        }).Check(Config.QuickThrowOnFailure.WithMaxTest(200));
+        }).MustHold(200);
     }
 
     [Fact]

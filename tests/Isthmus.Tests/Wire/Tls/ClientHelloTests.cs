@@ -3,6 +3,7 @@ using System.Net.Security;
 using System.Security.Authentication;
 using FsCheck;
 using FsCheck.Fluent;
+using Isthmus.Testing;
 using Isthmus.Wire.Tls;
 using Xunit;
 
@@ -48,7 +49,7 @@ public sealed class ClientHelloTests
             ClientHello.TryRead(whole, out var expected);
             Assert.Equal(expected, hello);
             Assert.Equal(HelloStatus.Incomplete, ClientHello.TryRead(split.AsSpan(0, split.Length - 1), out _));
-        }).Check(Config.QuickThrowOnFailure);
+        }).MustHold();
 
     [Fact]
     public void Damaged_hello_never_throws_and_random_bytes_are_no_hello() =>
@@ -61,7 +62,7 @@ public sealed class ClientHelloTests
             var noise = new byte[random.Next(40_000)];
             random.NextBytes(noise);
             Assert.NotEqual(HelloStatus.Complete, ClientHello.TryRead(noise, out _));
-        }).Check(Config.QuickThrowOnFailure.WithMaxTest(500));
+        }).MustHold(500);
 
     [Theory]
     [InlineData("GET / HTTP/1.1\r\n")]

@@ -1,5 +1,6 @@
 using FsCheck;
 using FsCheck.Fluent;
+using Isthmus.Testing;
 using Isthmus.Wire.Envoy;
 using Isthmus.Wire.Xds;
 using Xunit;
@@ -27,7 +28,7 @@ public sealed class DeltaTests
             }
             pair.Drain();
             Assert.Equal(Expected(last), pair.Sink.Held.OrderBy(h => h.Key).Select(h => (h.Key.Type, h.Key.Name, h.Value)));
-        }).Check(Config.QuickThrowOnFailure.WithMaxTest(300));
+        }).MustHold(300);
 
     [Fact]
     public void Same_snapshot_sends_nothing_again()

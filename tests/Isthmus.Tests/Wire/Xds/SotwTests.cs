@@ -1,5 +1,6 @@
 using FsCheck;
 using FsCheck.Fluent;
+using Isthmus.Testing;
 using Isthmus.Wire.Envoy;
 using Isthmus.Wire.Xds;
 using Xunit;
@@ -35,7 +36,7 @@ public sealed class SotwTests
             // A name that vanished stays with the client: state of the world by name cannot say "gone".
             Assert.Superset(expected, client.Held.Select(h => (h.Key.Type, h.Value)).ToHashSet());
             Assert.Equal(expected.Where(e => e.Key == C).Order(), client.Held.Where(h => h.Key.Type == C).Select(h => (h.Key.Type, h.Value)).Order());
-        }).Check(Config.QuickThrowOnFailure.WithMaxTest(300));
+        }).MustHold(300);
 
     [Fact]
     public void Endpoint_change_sends_that_cluster_only()

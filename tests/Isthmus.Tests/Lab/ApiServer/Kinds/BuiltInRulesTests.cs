@@ -3,6 +3,7 @@ using FsCheck;
 using FsCheck.Fluent;
 using Isthmus.Lab.ApiServer;
 using Isthmus.Lab.ApiServer.Registry;
+using Isthmus.Testing;
 using Xunit;
 
 namespace Isthmus.Tests.Lab.ApiServer.Kinds;
@@ -121,7 +122,7 @@ public sealed class BuiltInRulesTests : IDisposable
     public void No_body_of_any_kind_breaks_its_rules()
     {
         var kinds = _rig.Context.Kinds.All.ToList();
-        Check.QuickThrowOnFailure(Prop.ForAll(Bodies().Resize(6).ToArbitrary(), body =>
+        Prop.ForAll(Bodies().Resize(6).ToArbitrary(), body =>
         {
             foreach (var kind in kinds)
             {
@@ -135,7 +136,7 @@ public sealed class BuiltInRulesTests : IDisposable
                 _ = kind.Strategy.Validate(o, _rig.Write(kind)).Count();
                 _ = kind.Strategy.ValidateUpdate(o, (JsonObject)o.DeepClone(), _rig.Write(kind)).Count();
             }
-        }));
+        }).MustHold();
     }
 
     public void Dispose() => _rig.Dispose();

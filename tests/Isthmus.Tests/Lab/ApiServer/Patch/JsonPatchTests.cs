@@ -3,6 +3,7 @@ using System.Text.Json.Nodes;
 using FsCheck;
 using FsCheck.Fluent;
 using Isthmus.Lab.ApiServer.Patch;
+using Isthmus.Testing;
 using Xunit;
 
 namespace Isthmus.Tests.Lab.ApiServer.Patch;
@@ -55,7 +56,7 @@ public class JsonPatchTests
                 // Refused is as good as applied.
             }
             return true;
-        }).Check(Config.QuickThrowOnFailure.WithMaxTest(500));
+        }).MustHold(500);
     }
 
     [Theory]

@@ -5,6 +5,7 @@ using FsCheck.Fluent;
 using Isthmus.Lab.ApiServer;
 using Isthmus.Lab.ApiServer.Patch;
 using Isthmus.Lab.ApiServer.Registry;
+using Isthmus.Testing;
 using Xunit;
 
 namespace Isthmus.Tests.Lab.ApiServer.Patch;
@@ -90,7 +91,7 @@ public class ServerSideApplyTests
             }
             var expected = applied.Values.SelectMany(set => set).Distinct().Order(StringComparer.Ordinal);
             return o is null || ((o["data"] as JsonObject)?.Select(pair => pair.Key) ?? []).Order(StringComparer.Ordinal).SequenceEqual(expected);
-        }).Check(Config.QuickThrowOnFailure.WithMaxTest(200));
+        }).MustHold(200);
     }
 
     private static JsonObject Apply(JsonObject? current, string manager, string configuration, string kind = "ConfigMap", bool force = false)

@@ -4,6 +4,7 @@ using FsCheck.Fluent;
 using Isthmus.Lab.ApiServer;
 using Isthmus.Lab.ApiServer.Patch;
 using Isthmus.Lab.ApiServer.Registry;
+using Isthmus.Testing;
 using Xunit;
 
 namespace Isthmus.Tests.Lab.ApiServer.Patch;
@@ -65,7 +66,7 @@ public class StrategicMergePatchTests
             var text = once.ToJsonString();
             var twice = StrategicMergePatch.Apply(pair.Item2, (JsonObject)JsonNode.Parse(text)!, PodSpec);
             return text == twice.ToJsonString();
-        }).Check(Config.QuickThrowOnFailure.WithMaxTest(100));
+        }).MustHold(100);
     }
 
     [Fact]
@@ -80,7 +81,7 @@ public class StrategicMergePatchTests
             patch["$setElementOrder/containers"] = new JsonArray([.. example.order.Select(n => (JsonNode)new JsonObject { ["name"] = n })]);
             var result = StrategicMergePatch.Apply(patch, old, PodSpec);
             return ((JsonArray)result["containers"]!).Select(item => (string?)item!["name"]).SequenceEqual(example.order);
-        }).Check(Config.QuickThrowOnFailure.WithMaxTest(100));
+        }).MustHold(100);
     }
 
     private static JsonObject Containers(IEnumerable<(string Name, string Image)> containers) => new()

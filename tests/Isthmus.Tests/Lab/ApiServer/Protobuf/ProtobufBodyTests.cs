@@ -5,6 +5,7 @@ using FsCheck.Fluent;
 using Isthmus.Lab.ApiServer;
 using Isthmus.Lab.ApiServer.Protobuf;
 using Isthmus.Lab.ApiServer.Registry;
+using Isthmus.Testing;
 using Xunit;
 
 namespace Isthmus.Tests.Lab.ApiServer.Protobuf;
@@ -57,7 +58,7 @@ public class ProtobufBodyTests
     [Fact]
     public void Any_bytes_are_an_object_or_400() =>
         Prop.ForAll(ArbMap.Default.ArbFor<byte[]>(), bytes => Try([.. "k8s\0"u8, 0x12, .. bytes ?? []]) && Try([.. "k8s\0"u8, .. bytes ?? []]))
-            .Check(Config.QuickThrowOnFailure.WithMaxTest(500));
+            .MustHold(500);
 
     private static bool Try(byte[] body)
     {

@@ -2,6 +2,7 @@ using FsCheck;
 using FsCheck.Fluent;
 using Isthmus.Lab.ApiServer;
 using Isthmus.Lab.ApiServer.Registry;
+using Isthmus.Testing;
 using Xunit;
 
 namespace Isthmus.Tests.Lab.ApiServer.Registry;
@@ -49,6 +50,6 @@ public class LabelSelectorTests
                 return e.Code == 400;
             }
             return true;
-        }).Check(Config.QuickThrowOnFailure.WithMaxTest(500));
+        }).MustHold(500);
     }
 }

@@ -4,6 +4,7 @@ using FsCheck;
 using FsCheck.Fluent;
 using Isthmus.Lab.ApiServer;
 using Isthmus.Lab.ApiServer.Registry;
+using Isthmus.Testing;
 using Xunit;
 
 namespace Isthmus.Tests.Lab.ApiServer.Registry;
@@ -76,6 +77,6 @@ public class SchemaDecoderTests
                 return true;
             }
             return true;
-        }).Check(Config.QuickThrowOnFailure.WithMaxTest(500));
+        }).MustHold(500);
     }
 }

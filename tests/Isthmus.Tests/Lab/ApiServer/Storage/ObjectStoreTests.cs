@@ -3,6 +3,7 @@ using FsCheck;
 using FsCheck.Fluent;
 using Isthmus.Lab.ApiServer;
 using Isthmus.Lab.ApiServer.Storage;
+using Isthmus.Testing;
 using Xunit;
 
 namespace Isthmus.Tests.Lab.ApiServer.Storage;
@@ -102,7 +103,7 @@ public sealed class ObjectStoreTests : IDisposable
                 lists.Add((store.Revision, Keys(store.List(Things))));
             }
             return lists.TrueForAll(list => Keys(store.ListAt(Things, null, list.Item1)).SequenceEqual(list.Item2));
-        }).Check(Config.QuickThrowOnFailure.WithMaxTest(15));
+        }).MustHold(15);
     }
 
     [Fact]

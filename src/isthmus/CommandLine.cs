@@ -4,6 +4,7 @@ using Isthmus.Commands;
 using Isthmus.Core.Problems;
 using Isthmus.Kubernetes.Client;
 using Isthmus.Operate.MeshFile;
+using Isthmus.Options;
 
 namespace Isthmus;
 
@@ -28,9 +29,6 @@ internal static class CommandLine
         ["sample"] = Samples.SampleProgram.RunAsync,
         ["lab-supervisor"] = Lab.SupervisorProgram.RunAsync,
     };
-
-    /// <summary>The name that was typed, where it is another one of the program.</summary>
-    internal static string InvokedAs => Environment.GetEnvironmentVariable("ISTHMUS_INVOKED_AS") is { Length: > 0 } name ? name : "isthmus";
 
     internal static IReadOnlyCollection<string> RoleNames => Roles.Keys;
 
@@ -110,7 +108,7 @@ internal static class CommandLine
     /// <summary>Only the command at hand is built, unless the line does not begin with one (help, a global option first).</summary>
     internal static RootCommand BuildRoot(string[] args)
     {
-        if (InvokedAs == "kind") return KindCommand.BuildRoot();
+        if (ProgramName.IsKind) return KindCommand.BuildRoot();
         var root = new RootCommand("Joins Kubernetes clusters into one service mesh, and proves that it works.");
         GlobalOptions.AddTo(root);
         PrintVersion.AddTo(root);
@@ -125,7 +123,7 @@ internal static class CommandLine
 
     private static int WrongUse(ParseResult line)
     {
-        Tell(WrongUseText.Of(line, InvokedAs == "kind" ? "kind" : "isthmus"));
+        Tell(WrongUseText.Of(line, ProgramName.IsKind ? "kind" : "isthmus"));
         return 2;
     }
 

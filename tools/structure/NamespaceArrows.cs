@@ -83,7 +83,7 @@ internal sealed partial class NamespaceArrows
             {
                 // 'using static' and aliases name a type.
                 var name = match.Groups[1].Value;
-                while (!own.Contains(name) && name.LastIndexOf('.') is var dot and > 0) name = name[..dot];
+                if (!own.Contains(name) && name.LastIndexOf('.') is var dot and > 0) name = name[..dot];
                 if (name != from && own.Contains(name)) _uses[from].Add(name);
             }
         }

@@ -5,6 +5,7 @@ using Isthmus.Core.Problems;
 using Isthmus.Kubernetes.Client;
 using Isthmus.Kubernetes.Objects;
 using Isthmus.Kubernetes.Yaml;
+using Isthmus.Operate.Inventory;
 
 namespace Isthmus.Operate.Diagnose;
 

@@ -1,7 +1,7 @@
 using System.Net;
 using System.Text;
 using Isthmus.Mesh.Model;
-using Isthmus.Operate.Diagnose.Analysis;
+using Isthmus.Operate.Inventory;
 
 namespace Isthmus.Operate.GlobalNames;
 
@@ -13,7 +13,7 @@ public static class GlobalAddresses
     private const uint Count = 1 << 16;
 
     /// <summary>The address that the host has in the clusters already, when it is one and nobody else's; else one that is free in all of them.</summary>
-    public static IPAddress Choose(string host, IReadOnlyList<AnalyzedCluster> clusters)
+    public static IPAddress Choose(string host, IReadOnlyList<ClusterInventory> clusters)
     {
         var taken = clusters.SelectMany(cluster => cluster.Istio<ServiceEntry>().Where(entry => !entry.Hosts.Contains(host))).SelectMany(Addresses).ToHashSet();
         var own = clusters.SelectMany(cluster => cluster.Istio<ServiceEntry>().Where(entry => entry.Hosts.Contains(host))).SelectMany(Addresses).Distinct().Where(address => !taken.Contains(address)).ToList();

@@ -4,7 +4,7 @@ using Isthmus.Core.Names;
 using Isthmus.Kubernetes.Objects;
 using Isthmus.Mesh.Generate;
 using Isthmus.Mesh.Model;
-using Isthmus.Operate.Diagnose.Analysis;
+using Isthmus.Operate.Inventory;
 
 namespace Isthmus.Operate.GlobalNames;
 
@@ -24,7 +24,7 @@ public sealed record GlobalEntry(
     string Cluster, string Service, int Port, ValueList<EntryAddress> Addresses, ValueList<string> Hosts, bool ByName, ValueList<SniRewrite> Rewrites)
 {
     /// <summary>Every such gateway of a cluster, by its Service.</summary>
-    public static IEnumerable<GlobalEntry> Of(AnalyzedCluster cluster)
+    public static IEnumerable<GlobalEntry> Of(ClusterInventory cluster)
     {
         foreach (var service in cluster.Services.Where(service => service.Spec.Selector.Count > 0))
         {
@@ -53,7 +53,7 @@ public sealed record GlobalEntry(
         return ResourceNames.TryParseOutbound(name, out _, out _, out var target, out _) ? target : name;
     }
 
-    private static ValueList<EntryAddress> AddressesOf(Kubernetes.Objects.Service service, Kubernetes.Objects.ServicePort port, AnalyzedCluster cluster)
+    private static ValueList<EntryAddress> AddressesOf(Kubernetes.Objects.Service service, Kubernetes.Objects.ServicePort port, ClusterInventory cluster)
     {
         var balanced = service.Status.LoadBalancer.Ingress.Select(ingress => ingress.Ip.Length > 0 ? ingress.Ip : ingress.Hostname)
             .Concat(service.Spec.ExternalIPs).Where(address => address.Length > 0).Select(address => new EntryAddress(address, port.Port));
@@ -62,7 +62,7 @@ public sealed record GlobalEntry(
         return balanced.Concat(nodes).Distinct().ToValueList();
     }
 
-    private static ValueList<SniRewrite> RewritesOf(Kubernetes.Objects.Service service, Kubernetes.Objects.ServicePort port, ValueMap<string> labels, AnalyzedCluster cluster)
+    private static ValueList<SniRewrite> RewritesOf(Kubernetes.Objects.Service service, Kubernetes.Objects.ServicePort port, ValueMap<string> labels, ClusterInventory cluster)
     {
         var target = int.TryParse(port.TargetPort?.ToString(), NumberStyles.None, CultureInfo.InvariantCulture, out var number) ? number : port.Port;
         return EnvoyFilter.RewritesFor(cluster.Istio<EnvoyFilter>(), service.Metadata.Namespace, cluster.RootNamespace, labels).Where(rewrite => rewrite.AppliesTo(target)).ToValueList();

@@ -4,7 +4,7 @@ using Isthmus.Core.Names;
 using Isthmus.Core.Problems;
 using Isthmus.Kubernetes.Objects;
 using Isthmus.Mesh.Model;
-using Isthmus.Operate.Diagnose.Analysis;
+using Isthmus.Operate.Inventory;
 using Service = Isthmus.Kubernetes.Objects.Service;
 
 namespace Isthmus.Operate.GlobalNames;
@@ -24,7 +24,7 @@ public static class GlobalExport
     /// <param name="owner">The cluster that has the Service.</param>
     /// <param name="others">The clusters that are to call it.</param>
     /// <param name="suffix">The zone, <c>global</c> unless the clusters were installed with another.</param>
-    public static IReadOnlyList<MissingObject> Plan(AnalyzedCluster owner, Service service, IReadOnlyList<AnalyzedCluster> others, string suffix)
+    public static IReadOnlyList<MissingObject> Plan(ClusterInventory owner, Service service, IReadOnlyList<ClusterInventory> others, string suffix)
     {
         var host = Host(service, suffix);
         if (!Ports(service).Any())

@@ -2,6 +2,7 @@ using System.Globalization;
 using System.Text.Json.Nodes;
 using Isthmus.Core.Names;
 using Isthmus.Kubernetes.Yaml;
+using Isthmus.Operate.Install.Operator;
 
 namespace Isthmus.Operate.Install;
 

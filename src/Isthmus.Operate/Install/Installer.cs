@@ -5,6 +5,7 @@ using Isthmus.Core.Collections;
 using Isthmus.Core.Names;
 using Isthmus.Kubernetes.Client;
 using Isthmus.Kubernetes.Objects;
+using Isthmus.Operate.Install.Operator;
 using Isthmus.Operate.Install.Render;
 
 namespace Isthmus.Operate.Install;

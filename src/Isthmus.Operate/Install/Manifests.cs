@@ -1,6 +1,7 @@
 using System.Text.Json.Nodes;
 using Isthmus.Kubernetes.Objects;
 using Isthmus.Mesh.Config;
+using Isthmus.Operate.Install.Operator;
 using Isthmus.Operate.Install.Render;
 
 namespace Isthmus.Operate.Install;

@@ -3,6 +3,7 @@ using Isthmus.Core.Names;
 using Isthmus.Core.Problems;
 using Isthmus.Kubernetes.Client;
 using Isthmus.Kubernetes.Objects;
+using Isthmus.Operate.Install.Operator;
 using Isthmus.Operate.Install.Render;
 
 namespace Isthmus.Operate.Install;

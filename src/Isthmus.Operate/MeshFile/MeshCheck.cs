@@ -1,7 +1,7 @@
 using System.Text.Json.Nodes;
 using Isthmus.Core.Names;
 using Isthmus.Core.Problems;
-using Isthmus.Operate.Install;
+using Isthmus.Operate.Install.Operator;
 
 namespace Isthmus.Operate.MeshFile;
 

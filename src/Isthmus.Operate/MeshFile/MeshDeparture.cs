@@ -1,4 +1,5 @@
 using Isthmus.Core.Problems;
+using Isthmus.Operate.Diagnose;
 
 namespace Isthmus.Operate.MeshFile;
 

@@ -4,7 +4,9 @@ using Isthmus.Core.Collections;
 using Isthmus.Core.Names;
 using Isthmus.Core.Problems;
 using Isthmus.Kubernetes.Yaml;
+using Isthmus.Operate.Diagnose;
 using Isthmus.Operate.Install;
+using Isthmus.Operate.Install.Operator;
 
 namespace Isthmus.Operate.MeshFile;
 

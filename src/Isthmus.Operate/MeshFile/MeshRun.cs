@@ -5,6 +5,7 @@ using Isthmus.Kubernetes.Client;
 using Isthmus.Kubernetes.Objects;
 using Isthmus.Kubernetes.Yaml;
 using Isthmus.Operate.Install;
+using Isthmus.Operate.Install.Operator;
 using Isthmus.Operate.RemoteSecrets;
 
 namespace Isthmus.Operate.MeshFile;

@@ -4,6 +4,8 @@ using System.Text.Json.Nodes;
 using Isthmus.Core.Names;
 using Isthmus.Core.Problems;
 using Isthmus.Operate.Certificates;
+using Isthmus.Operate.Diagnose;
+using Isthmus.Operate.Inventory;
 using Isthmus.Wire.Tls;
 
 namespace Isthmus.Operate.MeshFile;

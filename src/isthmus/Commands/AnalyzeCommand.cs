@@ -3,7 +3,10 @@ using System.Text.Json.Nodes;
 using Isthmus.Core.Problems;
 using Isthmus.Kubernetes.Yaml;
 using Isthmus.Mesh.Config;
+using Isthmus.Operate.Diagnose;
 using Isthmus.Operate.Diagnose.Analysis;
+using Isthmus.Operate.Inventory;
+using Isthmus.Options;
 
 namespace Isthmus.Commands;
 
@@ -38,9 +41,9 @@ internal static class AnalyzeCommand
         return command;
     }
 
-    internal static Task<AnalyzedCluster[]> ReadAsync(ParseResult line, IEnumerable<string> contexts, int proxies, CancellationToken stop)
+    internal static Task<ClusterInventory[]> ReadAsync(ParseResult line, IEnumerable<string> contexts, int proxies, CancellationToken stop)
     {
-        var reader = new AnalysisReader(line.GetValue(GlobalOptions.IstioNamespace)!, proxies);
+        var reader = new InventoryReader(line.GetValue(GlobalOptions.IstioNamespace)!, proxies);
         return Task.WhenAll(contexts.Select(name => reader.ReadAsync(name, MeshContexts.Load(line, name), stop)));
     }
 

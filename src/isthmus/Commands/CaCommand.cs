@@ -1,6 +1,7 @@
 using System.CommandLine;
 using Isthmus.Core.Problems;
 using Isthmus.Operate.Certificates;
+using Isthmus.Options;
 using Isthmus.Wire.Tls;
 
 namespace Isthmus.Commands;

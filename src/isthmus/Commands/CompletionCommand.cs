@@ -1,4 +1,5 @@
 using System.CommandLine;
+using Isthmus.Options;
 
 namespace Isthmus.Commands;
 
@@ -53,7 +54,7 @@ internal static class CompletionCommand
         foreach (var (shell, script) in Scripts)
         {
             var one = new Command(shell, $"For {shell}.");
-            one.SetAction(line => line.InvocationConfiguration.Output.WriteLine(Script(script, CommandLine.InvokedAs)));
+            one.SetAction(line => line.InvocationConfiguration.Output.WriteLine(Script(script, ProgramName.Current)));
             command.Subcommands.Add(one);
         }
         return command;

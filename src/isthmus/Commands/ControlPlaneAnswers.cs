@@ -2,6 +2,7 @@ using System.CommandLine;
 using System.Text.Json.Nodes;
 using Isthmus.Core.Problems;
 using Isthmus.Operate.Diagnose;
+using Isthmus.Options;
 
 namespace Isthmus.Commands;
 

@@ -4,9 +4,11 @@ using Isthmus.Core.Problems;
 using Isthmus.Kubernetes.Client;
 using Isthmus.Kubernetes.Objects;
 using Isthmus.Kubernetes.Yaml;
-using Isthmus.Operate.Diagnose.Analysis;
 using Isthmus.Operate.GlobalNames;
 using Isthmus.Operate.Install;
+using Isthmus.Operate.Inventory;
+using Isthmus.Options;
+using Isthmus.Output;
 
 namespace Isthmus.Commands;
 
@@ -94,7 +96,7 @@ internal static class GlobalCommand
 
     private static readonly ResourceKind Kind = Manifests.ResourceOf(Mesh.Config.IstioKind.ServiceEntry);
 
-    private static async Task<(AnalyzedCluster Owner, IReadOnlyList<AnalyzedCluster> Others)> ClustersAsync(ParseResult line, CancellationToken stop)
+    private static async Task<(ClusterInventory Owner, IReadOnlyList<ClusterInventory> Others)> ClustersAsync(ParseResult line, CancellationToken stop)
     {
         var owner = line.GetValue(GlobalOptions.Context) ?? GlobalOptions.Access(line).Name;
         var named = To.Named(line);
@@ -105,7 +107,7 @@ internal static class GlobalCommand
         return (read[0], others);
     }
 
-    private static Kubernetes.Objects.Service Find(AnalyzedCluster owner, string reference)
+    private static Kubernetes.Objects.Service Find(ClusterInventory owner, string reference)
     {
         var (ns, name) = Split(reference);
         return owner.Service(ns, name) ?? throw new ProblemException($"Service {reference} in {owner.Context}", "does not exist", "name it as NAMESPACE/NAME, and its cluster with --context");

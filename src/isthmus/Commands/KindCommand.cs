@@ -1,6 +1,7 @@
 using System.CommandLine;
 using Isthmus.Core.Problems;
 using Isthmus.Lab.Supervisor;
+using Isthmus.Options;
 
 namespace Isthmus.Commands;
 

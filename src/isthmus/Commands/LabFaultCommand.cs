@@ -1,5 +1,7 @@
 using System.CommandLine;
 using Isthmus.Lab.Supervisor;
+using Isthmus.Options;
+using Isthmus.Output;
 
 namespace Isthmus.Commands;
 

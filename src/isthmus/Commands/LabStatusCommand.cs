@@ -4,6 +4,7 @@ using System.Text.Json.Nodes;
 using Isthmus.Core.Problems;
 using Isthmus.Kubernetes.Yaml;
 using Isthmus.Lab.Supervisor;
+using Isthmus.Output;
 
 namespace Isthmus.Commands;
 

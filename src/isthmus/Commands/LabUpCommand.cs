@@ -5,6 +5,8 @@ using Isthmus.Core.Problems;
 using Isthmus.Lab.Network;
 using Isthmus.Lab.Supervisor;
 using Isthmus.Operate.MeshFile;
+using Isthmus.Options;
+using Isthmus.Output;
 
 namespace Isthmus.Commands;
 

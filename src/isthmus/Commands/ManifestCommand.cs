@@ -1,6 +1,7 @@
 using System.CommandLine;
 using Isthmus.Kubernetes.Yaml;
 using Isthmus.Operate.Install;
+using Isthmus.Options;
 
 namespace Isthmus.Commands;
 

@@ -4,6 +4,8 @@ using System.Text.Json.Nodes;
 using Isthmus.Core.Problems;
 using Isthmus.Operate.Install;
 using Isthmus.Operate.MeshFile;
+using Isthmus.Options;
+using Isthmus.Output;
 
 namespace Isthmus.Commands;
 

@@ -1,7 +1,7 @@
 using System.CommandLine;
 using System.Text.Json.Nodes;
 using Isthmus.Kubernetes.Yaml;
-using Isthmus.Operate.Install;
+using Isthmus.Operate.Install.Operator;
 
 namespace Isthmus.Commands;
 

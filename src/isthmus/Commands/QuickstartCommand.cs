@@ -3,6 +3,8 @@ using System.Globalization;
 using Isthmus.Core.Problems;
 using Isthmus.Lab.Supervisor;
 using Isthmus.Operate.MeshFile;
+using Isthmus.Options;
+using Isthmus.Output;
 using Isthmus.Quickstart;
 
 namespace Isthmus.Commands;

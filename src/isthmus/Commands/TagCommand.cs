@@ -2,6 +2,8 @@ using System.CommandLine;
 using System.Text.Json.Nodes;
 using Isthmus.Kubernetes.Yaml;
 using Isthmus.Operate.Install;
+using Isthmus.Options;
+using Isthmus.Output;
 
 namespace Isthmus.Commands;
 

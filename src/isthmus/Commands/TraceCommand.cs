@@ -1,6 +1,7 @@
 using System.CommandLine;
 using Isthmus.Kubernetes.Client;
 using Isthmus.Operate.Diagnose.Tracing;
+using Isthmus.Options;
 
 namespace Isthmus.Commands;
 

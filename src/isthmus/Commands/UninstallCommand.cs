@@ -1,6 +1,8 @@
 using System.CommandLine;
 using Isthmus.Core.Problems;
 using Isthmus.Operate.Install;
+using Isthmus.Options;
+using Isthmus.Output;
 
 namespace Isthmus.Commands;
 

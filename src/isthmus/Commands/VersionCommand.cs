@@ -4,7 +4,8 @@ using Isthmus.Core.Problems;
 using Isthmus.Kubernetes.Client;
 using Isthmus.Kubernetes.Objects;
 using Isthmus.Kubernetes.Yaml;
-using Isthmus.Operate.Install;
+using Isthmus.Operate.Install.Operator;
+using Isthmus.Options;
 
 namespace Isthmus.Commands;
 

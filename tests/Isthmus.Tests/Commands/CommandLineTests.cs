@@ -1,7 +1,7 @@
 using System.CommandLine;
 using Isthmus.Commands;
 using Isthmus.Core.Problems;
-using Isthmus.Operate.Install;
+using Isthmus.Operate.Install.Operator;
 using Xunit;
 
 namespace Isthmus.Tests.Commands;

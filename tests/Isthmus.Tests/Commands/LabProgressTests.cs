@@ -1,5 +1,5 @@
-using Isthmus.Commands;
 using Isthmus.Lab.Supervisor;
+using Isthmus.Output;
 using Xunit;
 
 namespace Isthmus.Tests.Commands;

@@ -1,5 +1,5 @@
-using Isthmus.Commands;
 using Isthmus.Operate.MeshFile;
+using Isthmus.Output;
 using Xunit;
 
 namespace Isthmus.Tests.Commands;

@@ -1,4 +1,4 @@
-using Isthmus.Commands;
+using Isthmus.Output;
 using Xunit;
 
 namespace Isthmus.Tests.Commands;

@@ -5,6 +5,7 @@ using Isthmus.Core.Collections;
 using Isthmus.Kubernetes.Client;
 using Isthmus.Kubernetes.Objects;
 using Isthmus.Operate.Install;
+using Isthmus.Operate.Install.Operator;
 using Microsoft.Extensions.Logging.Abstractions;
 using Xunit;
 

@@ -1,5 +1,5 @@
 using Isthmus.Core.Problems;
-using Isthmus.Operate.Install;
+using Isthmus.Operate.Install.Operator;
 using Xunit;
 
 namespace Isthmus.Tests.Operate;

@@ -1,6 +1,7 @@
 using System.Text.Json.Nodes;
 using Isthmus.Core.Problems;
 using Isthmus.Operate.Install;
+using Isthmus.Operate.Install.Operator;
 using Xunit;
 
 namespace Isthmus.Tests.Operate;

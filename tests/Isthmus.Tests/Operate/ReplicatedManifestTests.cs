@@ -1,6 +1,7 @@
 using System.Text.Json.Nodes;
 using Isthmus.Kubernetes.Yaml;
 using Isthmus.Operate.Install;
+using Isthmus.Operate.Install.Operator;
 using Isthmus.Tests.Architecture;
 using Xunit;
 

@@ -4,6 +4,7 @@ using Isthmus.Core.Problems;
 using Isthmus.Kubernetes.Client;
 using Isthmus.Kubernetes.Objects;
 using Isthmus.Operate.Install;
+using Isthmus.Operate.Install.Operator;
 using Isthmus.Tests.ControlPlane;
 using Xunit;
 

@@ -1,6 +1,7 @@
 using System.Text.RegularExpressions;
 using Isthmus.Core.Names;
 using Isthmus.Operate.Install;
+using Isthmus.Operate.Install.Operator;
 using Isthmus.Tests.Architecture;
 using Xunit;
 

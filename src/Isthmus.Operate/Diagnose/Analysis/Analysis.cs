@@ -1,11 +1,12 @@
 using Isthmus.Core.Problems;
+using Isthmus.Operate.Inventory;
 
 namespace Isthmus.Operate.Diagnose.Analysis;
 
 /// <summary>Everything that is known to go wrong between the objects of one or more clusters. Pure.</summary>
 public static class Analysis
 {
-    public static IReadOnlyList<Finding> Run(IReadOnlyList<AnalyzedCluster> clusters) =>
+    public static IReadOnlyList<Finding> Run(IReadOnlyList<ClusterInventory> clusters) =>
     [
         .. clusters.Where(cluster => cluster.Error.Length > 0)
             .Select(cluster => new Finding(cluster.Context, new("ISM1400", $"cluster {cluster.Context}", "", $"cannot be read: {cluster.Error}", "check that it runs, and the kubeconfig"))),

@@ -2,6 +2,7 @@ using System.Text.Json.Nodes;
 using Isthmus.Core.Problems;
 using Isthmus.Mesh.Model;
 using Isthmus.Operate.GlobalNames;
+using Isthmus.Operate.Inventory;
 
 namespace Isthmus.Operate.Diagnose.Analysis;
 
@@ -12,7 +13,7 @@ namespace Isthmus.Operate.Diagnose.Analysis;
 public static class GlobalHosts
 {
     /// <summary>What is wrong with the entries of every cluster, as far as the clusters at hand can tell.</summary>
-    public static IEnumerable<Finding> Check(IReadOnlyList<AnalyzedCluster> clusters)
+    public static IEnumerable<Finding> Check(IReadOnlyList<ClusterInventory> clusters)
     {
         var gateways = clusters.SelectMany(cluster => GlobalEntry.Of(cluster).Select(entry => (Cluster: cluster, Entry: entry))).ToList();
         foreach (var cluster in clusters)
@@ -31,7 +32,7 @@ public static class GlobalHosts
     /// <summary>What happens to a call that arrives at a gateway with mesh TLS for a host and port; null when it goes on to a service.</summary>
     /// <param name="owner">The gateway's cluster.</param>
     /// <param name="everybody">Clusters whose addresses a new entry must not take.</param>
-    public static Finding? Arrival(AnalyzedCluster owner, GlobalEntry gateway, string host, int port, IReadOnlyList<AnalyzedCluster> everybody)
+    public static Finding? Arrival(ClusterInventory owner, GlobalEntry gateway, string host, int port, IReadOnlyList<ClusterInventory> everybody)
     {
         if (!gateway.Takes(host))
         {
@@ -46,7 +47,7 @@ public static class GlobalHosts
     /// <param name="gateway">Namespace and name of its Service.</param>
     /// <param name="byName">It goes where the SNI says.</param>
     /// <param name="target">The host that it leads to.</param>
-    public static Finding? Arrival(AnalyzedCluster owner, string gateway, bool byName, string host, string target, int port, IReadOnlyList<AnalyzedCluster> everybody)
+    public static Finding? Arrival(ClusterInventory owner, string gateway, bool byName, string host, string target, int port, IReadOnlyList<ClusterInventory> everybody)
     {
         Finding Wrong(string code, string message, string remedy, JsonObject? missing = null) => new(
             owner.Context, new(code, $"Service {gateway}", "", message, remedy), missing is null ? null : new(owner.Context, missing));
@@ -66,7 +67,7 @@ public static class GlobalHosts
         return Wrong("ISM1402", $"knows no host {host}, neither as a Service nor as a ServiceEntry: callers get 503", $"check the name, or create what it should lead to in {owner.Context}");
     }
 
-    private static IEnumerable<Finding> Calls(AnalyzedCluster caller, ServiceEntry entry, AnalyzedCluster owner, GlobalEntry gateway, IReadOnlyList<AnalyzedCluster> clusters)
+    private static IEnumerable<Finding> Calls(ClusterInventory caller, ServiceEntry entry, ClusterInventory owner, GlobalEntry gateway, IReadOnlyList<ClusterInventory> clusters)
     {
         foreach (var endpoint in entry.Endpoints)
         {
@@ -97,7 +98,7 @@ public static class GlobalHosts
     }
 
     /// <summary>Endpoints of a ServiceEntry do not say that they accept mesh TLS: some DestinationRule must.</summary>
-    private static Finding? Plain(AnalyzedCluster caller, ServiceEntry entry, string host)
+    private static Finding? Plain(ClusterInventory caller, ServiceEntry entry, string host)
     {
         var rules = caller.Istio<DestinationRule>().Where(rule => Isthmus.Mesh.Generate.Hosts.Covers(rule.Host, host)).ToList();
         if (rules.Any(rule => rule.Policy.Tls is { Mode: ClientTlsMode.IstioMutual })) return null;
@@ -113,7 +114,7 @@ public static class GlobalHosts
     }
 
     /// <summary>An address stands for one host: with two, calls by address and TCP go to whichever comes first.</summary>
-    private static IEnumerable<Finding> SharedAddresses(AnalyzedCluster cluster) =>
+    private static IEnumerable<Finding> SharedAddresses(ClusterInventory cluster) =>
         from entry in cluster.Istio<ServiceEntry>()
         from address in entry.Addresses
         group entry by address into sharing
@@ -124,13 +125,13 @@ public static class GlobalHosts
             $"{sharing.Key} stands for several hosts ({string.Join(", ", hosts)})", "give each host an address of its own", Severity.Warning));
 
     /// <summary>The ports of a host that the cluster knows; null when it knows no such host.</summary>
-    private static IReadOnlyList<int>? Ports(AnalyzedCluster cluster, string host)
+    private static IReadOnlyList<int>? Ports(ClusterInventory cluster, string host)
     {
         var entries = cluster.Istio<ServiceEntry>().Where(entry => !entry.External && entry.Hosts.Contains(host)).ToList();
         if (entries.Count > 0) return [.. entries.SelectMany(entry => entry.Ports).Select(port => port.Number).Distinct()];
         return host.Split('.') is [var name, var ns, "svc", ..] && cluster.Service(ns, name) is { } service ? [.. service.Spec.Ports.Select(port => port.Port)] : null;
     }
 
-    private static Kubernetes.Objects.Service? OwnService(AnalyzedCluster cluster, string host) =>
+    private static Kubernetes.Objects.Service? OwnService(ClusterInventory cluster, string host) =>
         host.Split('.') is [var name, var ns, _] ? cluster.Service(ns, name) : null;
 }

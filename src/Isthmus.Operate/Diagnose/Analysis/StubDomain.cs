@@ -1,4 +1,5 @@
 using Isthmus.Core.Problems;
+using Isthmus.Operate.Inventory;
 
 namespace Isthmus.Operate.Diagnose.Analysis;
 
@@ -7,7 +8,7 @@ public static class StubDomain
 {
     private const string Server = "istiocoredns";
 
-    public static IEnumerable<Finding> Check(IReadOnlyList<AnalyzedCluster> clusters)
+    public static IEnumerable<Finding> Check(IReadOnlyList<ClusterInventory> clusters)
     {
         foreach (var cluster in clusters)
         {

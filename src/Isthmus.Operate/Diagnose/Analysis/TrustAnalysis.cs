@@ -1,6 +1,7 @@
 using System.Globalization;
 using Isthmus.Core.Names;
 using Isthmus.Core.Problems;
+using Isthmus.Operate.Inventory;
 
 namespace Isthmus.Operate.Diagnose.Analysis;
 
@@ -9,7 +10,7 @@ public static class TrustAnalysis
 {
     private static readonly string Restart = "kubectl --context={0} -n istio-system rollout restart deployment istiod, then restart the workloads";
 
-    public static IEnumerable<Finding> Check(IReadOnlyList<AnalyzedCluster> clusters)
+    public static IEnumerable<Finding> Check(IReadOnlyList<ClusterInventory> clusters)
     {
         var installed = clusters.Where(cluster => cluster.Trust is { HasIstio: true, InForce.IsKnown: true }).ToList();
         foreach (var cluster in installed)
@@ -26,7 +27,7 @@ public static class TrustAnalysis
     }
 
     /// <summary>The control plane does not use the root that it was given.</summary>
-    private static IEnumerable<Finding> ControlPlane(AnalyzedCluster cluster)
+    private static IEnumerable<Finding> ControlPlane(ClusterInventory cluster)
     {
         var trust = cluster.Trust;
         if (!trust.Given.IsKnown)
@@ -47,7 +48,7 @@ public static class TrustAnalysis
     }
 
     /// <summary>Namespaces and Pods that still trust what was before.</summary>
-    private static IEnumerable<Finding> Leftovers(AnalyzedCluster cluster)
+    private static IEnumerable<Finding> Leftovers(ClusterInventory cluster)
     {
         foreach (var (ns, root) in cluster.Trust.Namespaces.Where(item => !item.Value.Shares(cluster.Trust.InForce)))
         {
@@ -64,10 +65,10 @@ public static class TrustAnalysis
     private static string Origin(TrustFacts trust) =>
         trust.InForce == trust.Given ? "from Secret cacerts" : trust.InForce == trust.Own ? "made by the control plane itself, there was no cacerts when it started" : "of unknown origin";
 
-    private static string For(AnalyzedCluster cluster) => string.Format(CultureInfo.InvariantCulture, Restart, cluster.Context);
+    private static string For(ClusterInventory cluster) => string.Format(CultureInfo.InvariantCulture, Restart, cluster.Context);
 
     private static string Time(DateTimeOffset? at) => at is { } known ? known.UtcDateTime.ToString("yyyy-MM-dd HH:mm:ss'Z'", CultureInfo.InvariantCulture) : "at an unknown time";
 
-    private static Finding Wrong(AnalyzedCluster cluster, string code, string @object, string message, string remedy, Severity severity = Severity.Error) =>
+    private static Finding Wrong(ClusterInventory cluster, string code, string @object, string message, string remedy, Severity severity = Severity.Error) =>
         new(cluster.Context, new(code, @object, "", message, remedy, severity));
 }

@@ -4,6 +4,7 @@ using Isthmus.Kubernetes.Objects;
 using Isthmus.Mesh.Generate;
 using Isthmus.Mesh.Model;
 using Isthmus.Operate.Diagnose.Analysis;
+using Isthmus.Operate.Inventory;
 
 namespace Isthmus.Operate.Diagnose.Tracing;
 
@@ -105,7 +106,7 @@ internal sealed partial class Causes
         var owner = gateway.Cluster;
         if (!ResourceNames.TryParseOutbound(sni, out var port, out _, out var host, out _) || !ResourceNames.TryParseOutbound(cluster, out _, out _, out var target, out _))
             return GatewayWithoutChain(owner, pod, sni);
-        var all = facts.Clusters.Select(candidate => AnalyzedCluster.Of(candidate.Context, candidate.Services, candidate.Istio<object>())).ToList();
+        var all = facts.Clusters.Select(candidate => ClusterInventory.Of(candidate.Context, candidate.Services, candidate.Istio<object>())).ToList();
         var found = GlobalHosts.Arrival(all.First(candidate => candidate.Context == owner.Context), gateway.Service.Key, true, host, target, port, all);
         if (found is null) return GatewayWithoutChain(owner, pod, sni);
         var apply = found.Missing is { } missing ? $": kubectl --context={missing.Cluster} apply -f - <<< '{missing.Object.ToJsonString()}'" : "";

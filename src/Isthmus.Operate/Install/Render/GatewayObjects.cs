@@ -1,75 +1,82 @@
 using System.Text.Json.Nodes;
 using Isthmus.Core.Names;
+using Isthmus.Operate.Install.Operator;
 using static Isthmus.Operate.Install.Render.ObjectLabels;
 using static Isthmus.Operate.Install.Render.Rbac;
 
 namespace Isthmus.Operate.Install.Render;
 
 /// <summary>A gateway: its proxy comes from the injection template <c>gateway</c>, so it always fits the control plane (charts <c>gateways/*</c>).</summary>
-internal static class GatewayObjects
+internal sealed class GatewayObjects
 {
-    internal static IEnumerable<JsonObject> Build(OperatorSpec spec, JsonObject gateway, bool egress)
+    private static readonly string EastWest = Core.Names.Ports.EastWest.ToString(System.Globalization.CultureInfo.InvariantCulture);
+
+    private readonly OperatorSpec _spec;
+    private readonly JsonObject _gateway;
+    private readonly bool _egress;
+    private readonly string _name;
+    private readonly string _namespace;
+
+    /// <summary>The labels by which its Service and other people's Gateway objects select it.</summary>
+    private readonly Dictionary<string, string> _identity;
+
+    private GatewayObjects(OperatorSpec spec, JsonObject gateway, bool egress)
     {
-        var name = gateway["name"]!.ToString();
-        var ns = gateway["namespace"]?.ToString() is { Length: > 0 } own ? own : spec.Namespace;
-        var k8s = gateway["k8s"] as JsonObject;
-        var component = egress ? "EgressGateways" : "IngressGateways";
-        var identity = Identity(name, gateway, egress);
-        JsonObject Labelled()
-        {
-            var labels = Make(spec, component);
-            foreach (var (key, value) in identity) labels[key] = value;
-            return labels;
-        }
-        yield return ServiceAccount($"{name}-service-account", ns, Labelled());
-        yield return Role($"{name}-sds", ns, Labelled(), Rule("core", "secrets", "get watch list"));
-        yield return RoleBinding($"{name}-sds", ns, Labelled(), $"{name}-service-account");
-        yield return Service(spec, gateway, name, ns, egress, identity, Labelled());
-        yield return Deployment(spec, name, ns, k8s, Ports(spec, gateway, name, egress), identity, Labelled, JoinsClusters(spec, identity));
+        (_spec, _gateway, _egress) = (spec, gateway, egress);
+        _name = gateway["name"]!.ToString();
+        _namespace = gateway["namespace"]?.ToString() is { Length: > 0 } own ? own : spec.Namespace;
+        _identity = new(StringComparer.Ordinal) { ["app"] = _name, ["istio"] = egress ? "egressgateway" : "ingressgateway" };
+        foreach (var (key, value) in gateway["label"] as JsonObject ?? []) _identity[key] = value?.ToString() ?? "";
     }
 
-    private static Dictionary<string, string> Identity(string name, JsonObject gateway, bool egress)
+    /// <summary>Whether other clusters call names of the global zone through it (replicated control planes).</summary>
+    private bool JoinsClusters => ReplicatedObjects.GatewaysEnabled(_spec) && _identity["istio"] == "ingressgateway";
+
+    internal static IEnumerable<JsonObject> Build(OperatorSpec spec, JsonObject gateway, bool egress) => new GatewayObjects(spec, gateway, egress).Build();
+
+    private IEnumerable<JsonObject> Build()
     {
-        var identity = new Dictionary<string, string>(StringComparer.Ordinal)
-        {
-            ["app"] = name,
-            ["istio"] = egress ? "egressgateway" : "ingressgateway",
-        };
-        foreach (var (key, value) in gateway["label"] as JsonObject ?? []) identity[key] = value?.ToString() ?? "";
-        return identity;
+        var account = $"{_name}-service-account";
+        yield return ServiceAccount(account, _namespace, OwnLabels());
+        yield return Role($"{_name}-sds", _namespace, OwnLabels(), Rule("core", "secrets", "get watch list"));
+        yield return RoleBinding($"{_name}-sds", _namespace, OwnLabels(), account);
+        yield return Service();
+        yield return Deployment(account);
     }
 
-    private static JsonObject Service(
-        OperatorSpec spec, JsonObject gateway, string name, string ns, bool egress, Dictionary<string, string> identity, JsonObject labels)
+    private JsonObject OwnLabels()
     {
-        var given = gateway["k8s"]?["service"] as JsonObject ?? [];
-        var service = Object("v1", "Service", name, ns, labels);
-        if (gateway["k8s"]?["serviceAnnotations"] is JsonObject { Count: > 0 } annotations) service["metadata"]!["annotations"] = annotations.DeepClone();
+        var labels = Make(_spec, _egress ? "EgressGateways" : "IngressGateways");
+        foreach (var (key, value) in _identity) labels[key] = value;
+        return labels;
+    }
+
+    private JsonObject IdentityLabels() => new(_identity.Select(label => KeyValuePair.Create(label.Key, (JsonNode?)label.Value)));
+
+    private JsonObject Service()
+    {
+        var given = _gateway["k8s"]?["service"] as JsonObject ?? [];
+        var service = Object("v1", "Service", _name, _namespace, OwnLabels());
+        if (_gateway["k8s"]?["serviceAnnotations"] is JsonObject { Count: > 0 } annotations) service["metadata"]!["annotations"] = annotations.DeepClone();
         var body = (JsonObject)given.DeepClone();
-        body["type"] ??= spec.Value("gateways", egress ? "istio-egressgateway" : "istio-ingressgateway", "type")?.DeepClone() ?? (egress ? "ClusterIP" : "LoadBalancer");
-        body["selector"] ??= new JsonObject(identity.Select(label => KeyValuePair.Create(label.Key, (JsonNode?)label.Value)));
-        body["ports"] = new JsonArray([.. Ports(spec, gateway, name, egress).Select(port => port.DeepClone())]);
+        body["type"] ??= _spec.Value("gateways", _egress ? "istio-egressgateway" : "istio-ingressgateway", "type")?.DeepClone() ?? (_egress ? "ClusterIP" : "LoadBalancer");
+        body["selector"] ??= IdentityLabels();
+        body["ports"] = new JsonArray([.. Ports().Select(port => port.DeepClone())]);
         service["spec"] = body;
         return service;
     }
 
-    /// <summary>Whether it is the entry for calls of other clusters to names of the global zone (replicated control planes).</summary>
-    private static bool JoinsClusters(OperatorSpec spec, Dictionary<string, string> identity) =>
-        ReplicatedObjects.GatewaysEnabled(spec) && identity["istio"] == "ingressgateway";
-
-    private static List<JsonObject> Ports(OperatorSpec spec, JsonObject gateway, string name, bool egress)
+    private List<JsonObject> Ports()
     {
-        var ports = GivenPorts(spec, gateway, name, egress);
-        if (JoinsClusters(spec, Identity(name, gateway, egress)) && ports.All(port => port["port"]?.ToString() != EastWest))
+        var ports = GivenPorts();
+        if (JoinsClusters && ports.All(port => port["port"]?.ToString() != EastWest))
             ports.Add(IstiodObjects.Port("tls", Core.Names.Ports.EastWest, Core.Names.Ports.EastWest));
         return ports;
     }
 
-    private static readonly string EastWest = Core.Names.Ports.EastWest.ToString(System.Globalization.CultureInfo.InvariantCulture);
-
-    private static List<JsonObject> GivenPorts(OperatorSpec spec, JsonObject gateway, string name, bool egress)
+    private List<JsonObject> GivenPorts()
     {
-        var given = gateway["k8s"]?["service"]?["ports"] as JsonArray ?? spec.Value("gateways", name, "ports") as JsonArray;
+        var given = _gateway["k8s"]?["service"]?["ports"] as JsonArray ?? _spec.Value("gateways", _name, "ports") as JsonArray;
         if (given is { Count: > 0 })
         {
             return [.. given.OfType<JsonObject>().Select(port =>
@@ -81,24 +88,24 @@ internal static class GatewayObjects
             })];
         }
         List<JsonObject> ports = [IstiodObjects.Port("http2", 80, 8080), IstiodObjects.Port("https", 443, 8443)];
-        if (!egress) ports.Insert(0, IstiodObjects.Port("status-port", Core.Names.Ports.ProxyReady, Core.Names.Ports.ProxyReady));
+        if (!_egress) ports.Insert(0, IstiodObjects.Port("status-port", Core.Names.Ports.ProxyReady, Core.Names.Ports.ProxyReady));
         return ports;
     }
 
-    private static JsonObject Deployment(
-        OperatorSpec spec, string name, string ns, JsonObject? k8s, List<JsonObject> ports, Dictionary<string, string> identity, Func<JsonObject> labels, bool joinsClusters)
+    private JsonObject Deployment(string account)
     {
-        var deployment = Object("apps/v1", "Deployment", name, ns, labels());
-        var podLabels = labels();
+        var k8s = _gateway["k8s"] as JsonObject;
+        var deployment = Object("apps/v1", "Deployment", _name, _namespace, OwnLabels());
+        var podLabels = OwnLabels();
         podLabels[Labels.Inject] = "true";
         var metadata = new JsonObject
         {
             ["labels"] = podLabels,
             ["annotations"] = new JsonObject { [Annotations.InjectTemplates] = "gateway" },
         };
-        var containerPorts = new JsonArray([.. ports.Select(port => (JsonNode)IstiodObjects.ContainerPort((int?)port["targetPort"] ?? (int)port["port"]!))]);
+        var containerPorts = new JsonArray([.. Ports().Select(port => (JsonNode)IstiodObjects.ContainerPort((int?)port["targetPort"] ?? (int)port["port"]!))]);
         var env = new JsonArray(IstiodObjects.Value("ISTIO_META_UNPRIVILEGED_POD", "true"));
-        if (joinsClusters) env.Add((JsonNode)IstiodObjects.Value(ReplicatedObjects.RouterMode, ReplicatedObjects.SniDnat));
+        if (JoinsClusters) env.Add((JsonNode)IstiodObjects.Value(ReplicatedObjects.RouterMode, ReplicatedObjects.SniDnat));
         foreach (var entry in k8s?["env"] as JsonArray ?? []) env.Add(entry?.DeepClone());
         var container = new JsonObject
         {
@@ -106,7 +113,7 @@ internal static class GatewayObjects
             ["image"] = "auto",
             ["ports"] = containerPorts,
             ["env"] = env,
-            ["resources"] = spec.Value("global", "proxy", "resources")?.DeepClone() ?? new JsonObject(),
+            ["resources"] = _spec.Value("global", "proxy", "resources")?.DeepClone() ?? new JsonObject(),
             ["securityContext"] = new JsonObject
             {
                 ["allowPrivilegeEscalation"] = false, ["privileged"] = false, ["readOnlyRootFilesystem"] = true,
@@ -115,7 +122,7 @@ internal static class GatewayObjects
         };
         var pod = new JsonObject
         {
-            ["serviceAccountName"] = $"{name}-service-account",
+            ["serviceAccountName"] = account,
             ["securityContext"] = new JsonObject { ["fsGroup"] = ProxyUser.Id, ["runAsUser"] = ProxyUser.Id, ["runAsGroup"] = ProxyUser.Id, ["runAsNonRoot"] = true },
             ["containers"] = new JsonArray(container),
         };
@@ -125,7 +132,7 @@ internal static class GatewayObjects
             ["replicas"] = (int?)k8s?["replicaCount"] ?? 1,
             ["selector"] = new JsonObject
             {
-                ["matchLabels"] = new JsonObject(identity.Select(label => KeyValuePair.Create(label.Key, (JsonNode?)label.Value))),
+                ["matchLabels"] = IdentityLabels(),
             },
             // A gateway that is replaced must never leave the network without one.
             ["strategy"] = k8s?["strategy"]?.DeepClone() ?? new JsonObject { ["rollingUpdate"] = new JsonObject { ["maxSurge"] = "100%", ["maxUnavailable"] = "25%" } },

@@ -1,5 +1,6 @@
 using System.Text.Json.Nodes;
 using Isthmus.Core.Names;
+using Isthmus.Operate.Install.Operator;
 
 namespace Isthmus.Operate.Install.Render;
 

@@ -4,6 +4,7 @@ using Isthmus.ControlPlane.Clusters;
 using Isthmus.Core.Collections;
 using Isthmus.Core.Names;
 using Isthmus.Core.Problems;
+using Isthmus.Operate.Install.Operator;
 using static Isthmus.Operate.Install.Render.ObjectLabels;
 
 namespace Isthmus.Operate.Install.Render;

@@ -1,5 +1,6 @@
 using Isthmus.Core.Collections;
 using Isthmus.Operate.Diagnose;
+using Isthmus.Operate.Inventory;
 using Xunit;
 
 namespace Isthmus.Tests.Operate.Diagnose;

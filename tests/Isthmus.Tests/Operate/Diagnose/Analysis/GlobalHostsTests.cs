@@ -1,4 +1,5 @@
 using Isthmus.Operate.Diagnose.Analysis;
+using Isthmus.Operate.Inventory;
 using Xunit;
 using static Isthmus.Tests.Operate.Diagnose.Analysis.ReplicatedClusters;
 
@@ -76,5 +77,5 @@ public sealed class GlobalHostsTests
         Assert.Empty(Run(One(dns, Corefile("global:53 { forward . 10.96.0.53:53 }"))));
     }
 
-    private static IReadOnlyList<Finding> Run(params AnalyzedCluster[] clusters) => Isthmus.Operate.Diagnose.Analysis.Analysis.Run(clusters);
+    private static IReadOnlyList<Finding> Run(params ClusterInventory[] clusters) => Isthmus.Operate.Diagnose.Analysis.Analysis.Run(clusters);
 }

@@ -1,6 +1,6 @@
 using System.Text.Json.Nodes;
 using Isthmus.Kubernetes.Yaml;
-using Isthmus.Operate.Diagnose.Analysis;
+using Isthmus.Operate.Inventory;
 
 namespace Isthmus.Tests.Operate.Diagnose.Analysis;
 
@@ -67,9 +67,9 @@ internal static class ReplicatedClusters
         spec: {clusterIP: 10.96.0.7, selector: {app: orders}, ports: [{name: http, port: 8000, targetPort: 80}, {name: dns, port: 53, protocol: UDP}]}
         """;
 
-    internal static AnalyzedCluster One(params string[] more) => Cluster("one", "172.18.201.1", "172.18.0.2", more);
+    internal static ClusterInventory One(params string[] more) => Cluster("one", "172.18.201.1", "172.18.0.2", more);
 
-    internal static AnalyzedCluster Two(params string[] more) => Cluster("two", "172.18.202.1", "172.18.0.3", more);
+    internal static ClusterInventory Two(params string[] more) => Cluster("two", "172.18.202.1", "172.18.0.3", more);
 
     /// <summary>An entry by which orders of the other cluster are called.</summary>
     internal static string Entry(string endpoint = "{address: 172.18.202.1, ports: {http1: 15443}}", string host = "orders.shop.global", int port = 8000, string vip = "240.0.0.2", string name = "orders") => $$"""
@@ -85,7 +85,7 @@ internal static class ReplicatedClusters
           endpoints: [{{endpoint}}]
         """;
 
-    private static AnalyzedCluster Cluster(string context, string address, string node, string[] more) => AnalyzedCluster.From(context,
+    private static ClusterInventory Cluster(string context, string address, string node, string[] more) => ClusterInventory.From(context,
         ((string[])[Gateway.Replace("$ADDRESS", address, StringComparison.Ordinal).Replace("$NODE", node, StringComparison.Ordinal), .. more])
             .SelectMany(text => YamlText.ParseAll(text, "test")).Select(value => (JsonObject)value!.DeepClone()));
 }

@@ -1,6 +1,6 @@
 using Isthmus.Core.Collections;
-using Isthmus.Operate.Diagnose;
 using Isthmus.Operate.Diagnose.Analysis;
+using Isthmus.Operate.Inventory;
 using Xunit;
 
 namespace Isthmus.Tests.Operate.Diagnose.Analysis;
@@ -57,5 +57,5 @@ public sealed class TrustAnalysisTests
     }
 
     private static List<Finding> Run(params TrustFacts[] trust) =>
-        [.. TrustAnalysis.Check([.. trust.Select((facts, index) => AnalyzedCluster.From($"c{index + 1}", [], facts))])];
+        [.. TrustAnalysis.Check([.. trust.Select((facts, index) => ClusterInventory.From($"c{index + 1}", [], facts))])];
 }

@@ -6,6 +6,7 @@ using System.Text.Json.Nodes;
 using Isthmus.Kubernetes.Yaml;
 using Isthmus.Operate.Diagnose;
 using Isthmus.Operate.Diagnose.Tracing;
+using Isthmus.Operate.Inventory;
 using Isthmus.Wire.Tls;
 
 namespace Isthmus.Tests.Operate.Diagnose.Tracing;

@@ -1,5 +1,4 @@
 using Isthmus.Core.Problems;
-using Isthmus.Operate.Diagnose;
 using Isthmus.Operate.Diagnose.Tracing;
 using Xunit;
 

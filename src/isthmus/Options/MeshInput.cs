@@ -2,7 +2,7 @@ using Isthmus.Core.Problems;
 using Isthmus.Kubernetes.Client;
 using Isthmus.Operate.MeshFile;
 
-namespace Isthmus.Commands;
+namespace Isthmus.Options;
 
 /// <summary>Reads mesh files and finds the clusters that they name.</summary>
 internal static class MeshInput

@@ -7,16 +7,17 @@ using Isthmus.Kubernetes.Client;
 using Isthmus.Kubernetes.Objects;
 using Isthmus.Mesh.Config;
 using Isthmus.Operate.Install;
+using Isthmus.Operate.Inventory;
 
 namespace Isthmus.Operate.Diagnose.Analysis;
 
 /// <summary>Reads what analysis looks at through API servers; changes nothing.</summary>
 /// <param name="proxies">Also ask proxies what they trust, at most this many in each cluster.</param>
-public sealed class AnalysisReader(string istioNamespace, int proxies)
+public sealed class InventoryReader(string istioNamespace, int proxies)
 {
     private const int AtOnce = 8;
 
-    public async Task<AnalyzedCluster> ReadAsync(string context, ClusterAccess access, CancellationToken stop)
+    public async Task<ClusterInventory> ReadAsync(string context, ClusterAccess access, CancellationToken stop)
     {
         using var client = new KubeClient(access, "isthmus-analyze") { RequestTimeout = TimeSpan.FromSeconds(10) };
         try
@@ -25,21 +26,21 @@ public sealed class AnalysisReader(string istioNamespace, int proxies)
         }
         catch (HttpRequestException e)
         {
-            return AnalyzedCluster.Unreadable(context, $"{access.Server} cannot be reached: {Unreachable.Describe(e)}");
+            return ClusterInventory.Unreadable(context, $"{access.Server} cannot be reached: {Unreachable.Describe(e)}");
         }
         catch (KubeException e)
         {
-            return AnalyzedCluster.Unreadable(context, e.Message);
+            return ClusterInventory.Unreadable(context, e.Message);
         }
     }
 
-    private async Task<AnalyzedCluster> ReadAsync(string context, KubeClient client, CancellationToken stop)
+    private async Task<ClusterInventory> ReadAsync(string context, KubeClient client, CancellationToken stop)
     {
         var kinds = (ResourceKind[])[Kinds.Service, Kinds.Pod, Kinds.Node, .. IstioKind.All.Where(kind => kind.Kind != "IstioOperator").Select(kind => Manifests.ResourceOf(kind))];
         var lists = await Task.WhenAll(kinds.Select(kind => ListAsync(client, kind, stop)));
         var objects = lists.SelectMany(list => list).ToList();
         if (await client.FindAsync(Kinds.ConfigMap, "kube-system", "coredns", stop) is { } dns) objects.Add(Typed(dns, Kinds.ConfigMap));
-        return AnalyzedCluster.From(context, objects, await TrustAsync(client, [.. objects.Where(value => value["kind"]?.ToString() == "Pod")], stop), istioNamespace);
+        return ClusterInventory.From(context, objects, await TrustAsync(client, [.. objects.Where(value => value["kind"]?.ToString() == "Pod")], stop), istioNamespace);
     }
 
     private static async Task<IReadOnlyList<JsonObject>> ListAsync(KubeClient client, ResourceKind kind, CancellationToken stop)

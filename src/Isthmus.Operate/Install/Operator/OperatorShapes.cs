@@ -3,7 +3,7 @@ using System.Text.Json.Nodes;
 using System.Text.RegularExpressions;
 using Isthmus.Core.Problems;
 
-namespace Isthmus.Operate.Install;
+namespace Isthmus.Operate.Install.Operator;
 
 /// <summary>What kind of value stands in those fields of a spec that are looked at here. The others are copied into objects, which the API server checks.</summary>
 internal static partial class OperatorShapes

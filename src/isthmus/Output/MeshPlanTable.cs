@@ -1,7 +1,7 @@
 using System.Globalization;
 using Isthmus.Operate.MeshFile;
 
-namespace Isthmus.Commands;
+namespace Isthmus.Output;
 
 /// <summary>A plan for people: one line for each part of a cluster, or one for each object that differs.</summary>
 internal static class MeshPlanTable

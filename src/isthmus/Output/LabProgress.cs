@@ -1,7 +1,7 @@
 using System.Globalization;
 using Isthmus.Lab.Supervisor;
 
-namespace Isthmus.Commands;
+namespace Isthmus.Output;
 
 /// <summary>Shows what a lab is doing: one line for each finished step and, on a terminal, a last one for those under way, the only one that is ever written again.</summary>
 /// <param name="whole">What is shown for steps that belong to no cluster.</param>

@@ -1,8 +1,8 @@
 using System.CommandLine;
 using System.CommandLine.Invocation;
-using Isthmus.Operate.Install;
+using Isthmus.Operate.Install.Operator;
 
-namespace Isthmus;
+namespace Isthmus.Options;
 
 /// <summary><c>--version</c>.</summary>
 internal sealed class PrintVersion : SynchronousCommandLineAction

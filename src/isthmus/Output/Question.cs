@@ -1,4 +1,4 @@
-namespace Isthmus.Commands;
+namespace Isthmus.Output;
 
 /// <summary>A yes-or-no question. Anything but yes, the end of input included, is no.</summary>
 internal static class Question

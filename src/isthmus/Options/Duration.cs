@@ -1,7 +1,7 @@
 using System.Globalization;
 using Isthmus.Core.Problems;
 
-namespace Isthmus.Commands;
+namespace Isthmus.Options;
 
 /// <summary>Durations as Go and kubectl write them: <c>90s</c>, <c>5m</c>, <c>1h30m</c>, <c>500ms</c>.</summary>
 internal static class Duration

@@ -1,4 +1,4 @@
-namespace Isthmus.Commands;
+namespace Isthmus.Output;
 
 /// <summary>Ctrl-C: what stays of work that was half done, and what to do about it.</summary>
 internal static class Interruption

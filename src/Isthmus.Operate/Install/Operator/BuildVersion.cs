@@ -1,6 +1,6 @@
 using System.Reflection;
 
-namespace Isthmus.Operate.Install;
+namespace Isthmus.Operate.Install.Operator;
 
 /// <summary>The version of this build, which is also the tag of its image.</summary>
 public static class BuildVersion

@@ -5,10 +5,10 @@ using Isthmus.Core.Problems;
 using Isthmus.Kubernetes.Objects;
 using Isthmus.Mesh.Config;
 
-namespace Isthmus.Operate.Diagnose.Analysis;
+namespace Isthmus.Operate.Inventory;
 
 /// <summary>The objects of one cluster that analysis looks at.</summary>
-public sealed class AnalyzedCluster
+public sealed class ClusterInventory
 {
     private readonly List<Service> _services = [];
     private readonly List<Pod> _pods = [];
@@ -16,7 +16,7 @@ public sealed class AnalyzedCluster
     private readonly List<object> _istio = [];
     private readonly List<Problem> _complaints = [];
 
-    private AnalyzedCluster(string context) => Context = context;
+    private ClusterInventory(string context) => Context = context;
 
     /// <summary>The context of the kubeconfig that leads to it.</summary>
     public string Context { get; }
@@ -46,30 +46,30 @@ public sealed class AnalyzedCluster
 
     public Service? Service(string ns, string name) => _services.FirstOrDefault(service => service.Metadata.Name == name && service.Metadata.Namespace == ns);
 
-    public static AnalyzedCluster Unreadable(string context, string error) => new(context) { Error = error };
+    public static ClusterInventory Unreadable(string context, string error) => new(context) { Error = error };
 
     /// <param name="objects">Services, Pods, Nodes, ConfigMaps and Istio's objects; others are passed over.</param>
-    public static AnalyzedCluster From(string context, IEnumerable<JsonObject> objects, TrustFacts? trust = null, string rootNamespace = WellKnown.SystemNamespace)
+    public static ClusterInventory From(string context, IEnumerable<JsonObject> objects, TrustFacts? trust = null, string rootNamespace = WellKnown.SystemNamespace)
     {
-        var cluster = new AnalyzedCluster(context) { Trust = trust ?? TrustFacts.None, RootNamespace = rootNamespace };
+        var cluster = new ClusterInventory(context) { Trust = trust ?? TrustFacts.None, RootNamespace = rootNamespace };
         foreach (var value in objects) cluster.Add(value);
         return cluster;
     }
 
     /// <summary>A cluster whose objects were read already.</summary>
     /// <param name="istio">Records of Istio's objects, as <see cref="IstioConfig"/> reads them.</param>
-    public static AnalyzedCluster Of(string context, IEnumerable<Service> services, IEnumerable<object> istio)
+    public static ClusterInventory Of(string context, IEnumerable<Service> services, IEnumerable<object> istio)
     {
-        var cluster = new AnalyzedCluster(context);
+        var cluster = new ClusterInventory(context);
         cluster._services.AddRange(services);
         cluster._istio.AddRange(istio);
         return cluster;
     }
 
     /// <summary>The same with one more object.</summary>
-    public AnalyzedCluster With(JsonObject value)
+    public ClusterInventory With(JsonObject value)
     {
-        var next = new AnalyzedCluster(Context) { Error = Error, RootNamespace = RootNamespace, Trust = Trust, Corefile = Corefile };
+        var next = new ClusterInventory(Context) { Error = Error, RootNamespace = RootNamespace, Trust = Trust, Corefile = Corefile };
         next._services.AddRange(_services);
         next._pods.AddRange(_pods);
         next._nodes.AddRange(_nodes);

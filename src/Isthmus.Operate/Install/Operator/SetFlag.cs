@@ -3,7 +3,7 @@ using System.Text;
 using System.Text.Json.Nodes;
 using Isthmus.Core.Problems;
 
-namespace Isthmus.Operate.Install;
+namespace Isthmus.Operate.Install.Operator;
 
 /// <summary><c>--set path.to[0].field=value</c>: dots separate, <c>\.</c> is a dot in a name, a quoted value is always text.</summary>
 public static class SetFlag

@@ -2,7 +2,7 @@ using System.CommandLine;
 using Isthmus.Core.Names;
 using Isthmus.Kubernetes.Client;
 
-namespace Isthmus.Commands;
+namespace Isthmus.Options;
 
 /// <summary>Options that every command takes, before or after its name, spelt as in istioctl.</summary>
 internal static class GlobalOptions

@@ -1,7 +1,7 @@
 using System.CommandLine;
 using Isthmus.Core.Problems;
 
-namespace Isthmus.Commands;
+namespace Isthmus.Options;
 
 /// <summary>The cluster of a command of the lab: <c>--name</c>, <c>--cluster</c> or the name alone.</summary>
 internal sealed class ClusterName

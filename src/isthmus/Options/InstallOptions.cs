@@ -1,8 +1,9 @@
 using System.CommandLine;
 using Isthmus.Core.Problems;
 using Isthmus.Operate.Install;
+using Isthmus.Operate.Install.Operator;
 
-namespace Isthmus.Commands;
+namespace Isthmus.Options;
 
 /// <summary>The options that say what to install, shared by install, manifest and uninstall.</summary>
 internal sealed class InstallOptions

@@ -1,6 +1,6 @@
 using Isthmus.Core.Collections;
 
-namespace Isthmus.Operate.Diagnose.Analysis;
+namespace Isthmus.Operate.Inventory;
 
 /// <summary>What a proxy trusts, and since when it runs.</summary>
 public sealed record ProxyTrust(string Namespace, string Pod, DateTimeOffset? Started, Root Root);

@@ -1,4 +1,4 @@
-namespace Isthmus.Commands;
+namespace Isthmus.Output;
 
 /// <summary>
 /// Columns parted by spaces, as kubectl and istioctl print them: easy to read, and to cut with awk. Rows that are too wide for a terminal

@@ -3,7 +3,7 @@ using Isthmus.Core.Names;
 using Isthmus.Core.Problems;
 using Isthmus.Kubernetes.Yaml;
 
-namespace Isthmus.Operate.Install;
+namespace Isthmus.Operate.Install.Operator;
 
 /// <summary>What to install: profile, files and <c>--set</c> flags merged into one IstioOperator spec (install.istio.io/v1alpha1).</summary>
 public sealed class OperatorSpec

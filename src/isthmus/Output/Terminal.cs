@@ -1,4 +1,4 @@
-namespace Isthmus.Commands;
+namespace Isthmus.Output;
 
 /// <summary>What standard output is written to.</summary>
 internal static class Terminal

@@ -2,7 +2,7 @@ using System.Text.Json;
 using System.Text.Json.Nodes;
 using Isthmus.Core.Problems;
 
-namespace Isthmus.Operate.Install;
+namespace Isthmus.Operate.Install.Operator;
 
 /// <summary>
 /// The keys below <c>values</c> and <c>meshConfig</c> (Istio 1.20, <c>values_types.proto</c> and <c>MeshConfig</c>). Values are free, as in

@@ -1,7 +1,7 @@
 using System.Text.Json.Nodes;
 using Isthmus.Core.Problems;
 
-namespace Isthmus.Operate.Install;
+namespace Isthmus.Operate.Install.Operator;
 
 /// <summary>The fields of an IstioOperator spec (Istio 1.20, IstioOperator options). Values are free, as in Istio.</summary>
 internal static class OperatorSchema

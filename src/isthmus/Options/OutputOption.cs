@@ -5,7 +5,7 @@ using Isthmus.Core.Problems;
 using Isthmus.Kubernetes.Objects;
 using Isthmus.Kubernetes.Yaml;
 
-namespace Isthmus.Commands;
+namespace Isthmus.Options;
 
 /// <summary><c>-o table|json|yaml</c>.</summary>
 internal sealed class OutputOption

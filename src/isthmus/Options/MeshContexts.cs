@@ -2,7 +2,7 @@ using System.CommandLine;
 using Isthmus.Core.Problems;
 using Isthmus.Kubernetes.Client;
 
-namespace Isthmus.Commands;
+namespace Isthmus.Options;
 
 /// <summary><c>--contexts</c>: which clusters form the mesh.</summary>
 internal sealed class MeshContexts(string name = "--contexts", string description = "Contexts of the mesh's clusters, separated by commas; all contexts of the kubeconfig when left out")

@@ -2,7 +2,7 @@ using System.Security.Cryptography;
 using Isthmus.Core.Problems;
 using Isthmus.Wire.Tls;
 
-namespace Isthmus.Operate.Diagnose;
+namespace Isthmus.Operate.Inventory;
 
 /// <summary>A root as somebody has it, or several in a bundle: the SHA-256 of the certificates, joined by plus signs; empty when there is none or it cannot be read.</summary>
 public readonly record struct Root(string Fingerprint)

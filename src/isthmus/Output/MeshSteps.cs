@@ -1,7 +1,7 @@
 using Isthmus.Lab.Supervisor;
 using Isthmus.Operate.MeshFile;
 
-namespace Isthmus.Commands;
+namespace Isthmus.Output;
 
 /// <summary>Shows the steps towards a mesh as those towards a lab are shown; what is worth a line follows at the end.</summary>
 internal sealed class MeshSteps(Action<LabStep> onStep) : IMeshProgress

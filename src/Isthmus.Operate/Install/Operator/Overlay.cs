@@ -1,6 +1,6 @@
 using System.Text.Json.Nodes;
 
-namespace Isthmus.Operate.Install;
+namespace Isthmus.Operate.Install.Operator;
 
 /// <summary>Lays one spec over another: maps merge, lists of named things merge by name, everything else is replaced.</summary>
 public static class Overlay

@@ -1,0 +1,11 @@
+using System.Text.Json.Nodes;
+
+namespace Isthmus.Operate.Inventory;
+
+/// <summary>An object to apply, and where.</summary>
+public sealed record MissingObject(string Cluster, JsonObject Object)
+{
+    public bool Equals(MissingObject? other) => other is not null && Cluster == other.Cluster && JsonNode.DeepEquals(Object, other.Object);
+
+    public override int GetHashCode() => Cluster.GetHashCode(StringComparison.Ordinal);
+}

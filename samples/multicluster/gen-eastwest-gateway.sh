@@ -1,5 +1,5 @@
 #!/bin/sh
-# Prints the IstioOperator of an east-west gateway: the entry from other networks into this one.
+# Prints the IstioOperator of an east-west gateway, through which other networks reach this one.
 # usage: gen-eastwest-gateway.sh --network NETWORK [--mesh MESH] [--cluster CLUSTER] [--revision REVISION] [--single-cluster] [--ambient]
 set -eu
 
@@ -93,7 +93,7 @@ EOF
 if [ -n "$network" ]; then
   cat <<EOF
         env:
-        # The services of this network only: traffic that came in here does not leave for another network again.
+        # Only services of this network: incoming traffic must not leave for another network again.
         - name: ISTIO_META_REQUESTED_NETWORK_VIEW
           value: "$network"
 EOF

@@ -1,4 +1,4 @@
-# Makes a self-signed root and intermediate certificates for the clusters of a mesh. Run it in the directory that shall hold them:
+# Creates a self-signed root and intermediate certificates for the clusters of a mesh. Run it in the directory for the certificates:
 #   make -f ../tools/certs/Makefile.selfsigned.mk root-ca cluster1-cacerts cluster2-cacerts
 .DEFAULT_GOAL := help
 .SUFFIXES:

@@ -1,5 +1,5 @@
 # Shared by the certificate makefiles: settings, and the rules for keys, requests and configuration files.
-# Every setting can be given on the command line: make -f … ROOTCA_DAYS=365 root-ca
+# You can override every setting on the command line: make -f … ROOTCA_DAYS=365 root-ca
 
 ROOTCA_DAYS ?= 3650
 ROOTCA_KEYSZ ?= 4096
@@ -105,7 +105,7 @@ root-ca.conf:
 	@mkdir -p $(@D)
 	@printf '%s\n' "$$WORKLOAD_CONF" > $@
 
-# umask before the file exists: a key is never readable by others, not even for a moment.
+# Set umask before the file exists, so that others can never read the key, not even for a moment.
 root-key.pem:
 	@echo "generating $@"
 	@umask 077 && $(OPENSSL) genrsa -out $@ $(ROOTCA_KEYSZ) 2>/dev/null

@@ -75,15 +75,22 @@ internal static class MeshPages
             ["path"] = item.Problem.Path, ["message"] = item.Problem.Message, ["remedy"] = item.Problem.Remedy,
         })]);
 
+    private const int MostConflicts = 100;
+
     private static JsonObject Live(Derive.MeshGraph mesh, bool verify)
     {
         var page = new JsonObject
         {
             ["revision"] = mesh.Graph.Revision,
             ["failures"] = mesh.Graph.Failures,
+            ["conflicts"] = mesh.Graph.Conflicts,
             ["collections"] = new JsonArray([.. mesh.Graph.Nodes.Select(node => (JsonNode)new JsonObject
             {
                 ["name"] = node.Name, ["items"] = node.Count, ["failures"] = node.Failures, ["lastFailure"] = node.LastFailure?.Message,
+                ["conflicts"] = new JsonArray([.. node.Conflicts.Take(MostConflicts).Select(conflict => (JsonNode)new JsonObject
+                {
+                    ["key"] = conflict.Key, ["holder"] = conflict.Holder, ["waiting"] = new JsonArray([.. conflict.Waiting.Select(name => (JsonNode)JsonValue.Create(name)!)]),
+                })]),
             })]),
         };
         if (verify) page["differences"] = new JsonArray([.. mesh.Graph.Verify().Select(text => (JsonNode)JsonValue.Create(text)!)]);

@@ -39,7 +39,8 @@ internal sealed class MetricsPage(PushEngine engine, ClusterSet clusters, LastKn
         Family(text, "pilot_xds", "gauge", "Connected proxies by version.",
             engine.Proxies.CountBy(feed => feed.Status.Proxy.Version).OrderBy(item => item.Key, StringComparer.Ordinal).Select(item => ($"version=\"{Escape(item.Key)}\"", (double)item.Value)));
         Family(text, "isthmus_live_revision", "counter", "Commits of the live graph.", [("", engine.Mesh.Graph.Revision)]);
-        Family(text, "isthmus_live_failures_total", "counter", "Transforms that failed and kept their last output: bugs.", [("", engine.Mesh.Graph.Failures + engine.Failures)]);
+        Family(text, "isthmus_live_failures_total", "counter", "Internal errors: transforms that failed and kept their last output, changes that could not be staged, pushes that failed.", [("", engine.Mesh.Graph.Failures + engine.Failures)]);
+        Family(text, "isthmus_live_conflicts", "gauge", "Keys of the live graph that several objects make; /debug/live names them.", [("", engine.Mesh.Graph.Conflicts)]);
         return text.ToString();
     }
 

@@ -59,7 +59,7 @@ public sealed partial class AddressTable(KubeClient client, string ns, PushEngin
             var maps = await client.ListAllAsync<ConfigMap>(Kinds.ConfigMap, ns, new ListOptions { LabelSelector = $"{Label}=true" }, stop).ConfigureAwait(false);
             var table = maps.SelectMany(map => map.Data).DistinctBy(item => item.Key).ToDictionary(StringComparer.Ordinal);
             _written = maps.ToDictionary(map => map.Metadata.Name, map => map.Data.ToValueMap(), StringComparer.Ordinal);
-            var refused = await engine.AskAsync(writer =>
+            var refused = await engine.ChangeAsync(writer =>
             {
                 var left = writer.Allocator.Import(table);
                 writer.StartAllocating();

@@ -1,4 +1,3 @@
-using System.Collections.Concurrent;
 using System.Net;
 using System.Text.Json.Nodes;
 using Isthmus.Core.Collections;
@@ -11,12 +10,11 @@ using Isthmus.Mesh.Model;
 namespace Isthmus.ControlPlane.Derive;
 
 /// <summary>
-/// Stages what watches tell, and commits it together with the addresses that it makes necessary. All methods belong to one thread,
-/// except <see cref="VersionOf"/> and reading collections.
+/// Stages what watches see, and commits it together with the addresses that it makes necessary. All methods belong to one thread;
+/// collections may be read from any.
 /// </summary>
 public sealed class MeshWriter
 {
-    private readonly ConcurrentDictionary<ObjectRef, string> _versions = new();
     private MeshChanges _changes = new();
 
     public MeshWriter(MeshGraph mesh, AddressAllocator allocator)
@@ -39,20 +37,17 @@ public sealed class MeshWriter
 
     private MeshSources Sources => Mesh.Sources;
 
-    /// <summary>The resourceVersion that an object had when it was last staged; empty when unknown. From any thread.</summary>
-    public string VersionOf(ObjectRef source) => _versions.GetValueOrDefault(source, "");
-
-    public void Put(string cluster, Service service) => Put(Sources.Services, cluster, service, KubeFacts.Of(cluster, service), "Service");
+    public void Put(string cluster, Service service) => Put(Sources.Services, cluster, service, KubeFacts.Of(cluster, service));
 
     public void Put(string cluster, Pod pod)
     {
-        Put(Sources.Pods, cluster, pod, KubeFacts.Of(cluster, pod), "Pod");
+        Put(Sources.Pods, cluster, pod, KubeFacts.Of(cluster, pod));
         Sources.PodReadiness.Put(new(cluster, pod.Metadata.Namespace, pod.Metadata.Name), new(pod.Status.IsReady && pod.Metadata.DeletionTimestamp is null));
     }
 
-    public void Put(string cluster, Node node) => Put(Sources.Nodes, cluster, node, KubeFacts.Of(cluster, node), "Node");
+    public void Put(string cluster, Node node) => Put(Sources.Nodes, cluster, node, KubeFacts.Of(cluster, node));
 
-    public void Put(string cluster, Namespace ns) => Put(Sources.Namespaces, cluster, ns, KubeFacts.Of(cluster, ns), "Namespace");
+    public void Put(string cluster, Namespace ns) => Put(Sources.Namespaces, cluster, ns, KubeFacts.Of(cluster, ns));
 
     public void Put(string cluster, Secret secret)
     {
@@ -63,7 +58,7 @@ public sealed class MeshWriter
 
     public void Put(string cluster, EndpointSlice slice)
     {
-        if (KubeFacts.Of(cluster, slice) is { } facts) Put(Sources.Slices, cluster, slice, facts, "EndpointSlice");
+        if (KubeFacts.Of(cluster, slice) is { } facts) Put(Sources.Slices, cluster, slice, facts);
         else Remove(cluster, Kinds.EndpointSlice, slice.Metadata.Namespace, slice.Metadata.Name);
     }
 
@@ -71,7 +66,6 @@ public sealed class MeshWriter
     public void Remove(string cluster, ResourceKind kind, string ns, string name)
     {
         var key = new ObjectKey(cluster, ns, name);
-        _versions.TryRemove(new(cluster, kind.Kind, ns, name), out _);
         switch (kind.Kind)
         {
             case "Service": Sources.Services.Remove(key); break;
@@ -105,7 +99,6 @@ public sealed class MeshWriter
     public void PutConfig(string cluster, JsonObject @object)
     {
         var read = IstioConfig.Read(@object, cluster);
-        _versions[read.Source] = (string?)@object["metadata"]?["resourceVersion"] ?? "";
         if (read.Problems.IsEmpty) Sources.Problems.Remove(read.Source);
         else Sources.Problems.Put(read.Source, new(read.Problems));
         var key = new ObjectKey(cluster, read.Source.Namespace, read.Source.Name);
@@ -129,7 +122,6 @@ public sealed class MeshWriter
     {
         var key = new ObjectKey(cluster, ns, name);
         Sources.Problems.Remove(new(cluster, kind, ns, name));
-        _versions.TryRemove(new(cluster, kind, ns, name), out _);
         switch (kind)
         {
             case "Gateway": Sources.Gateways.Remove(key); break;
@@ -165,7 +157,6 @@ public sealed class MeshWriter
     /// <summary>A cluster left the mesh: everything that it told goes with it.</summary>
     public void RemoveCluster(string cluster)
     {
-        Mesh.Graph.Commit(); // what is staged of it must be seen to be removed
         RemoveOf(Sources.Services, cluster);
         RemoveOf(Sources.Slices, cluster);
         RemoveOf(Sources.Pods, cluster);
@@ -185,9 +176,8 @@ public sealed class MeshWriter
         RemoveOf(Sources.PeerAuthentications, cluster);
         RemoveOf(Sources.AuthorizationPolicies, cluster);
         RemoveOf(Sources.RequestAuthentications, cluster);
-        foreach (var source in Sources.Problems.Items.Keys.Where(source => source.Cluster == cluster)) Sources.Problems.Remove(source);
+        Sources.Problems.RemoveWhere(source => source.Cluster == cluster);
         Sources.Clusters.Remove(cluster);
-        foreach (var source in _versions.Keys.Where(source => source.Cluster == cluster)) _versions.TryRemove(source, out _);
     }
 
     public void PutResolved(string host, ValueList<string> addresses) => Sources.ResolvedHosts.Put(host, new(addresses));
@@ -246,15 +236,8 @@ public sealed class MeshWriter
         _changes.Scopes |= Sources.Credentials.Changed.Count > 0 || Mesh.ServicesByNamespace.Changed.Count > 0 || Sources.Pods.Changed.Count > 0 || Sources.Nodes.Changed.Count > 0;
     }
 
-    private void Put<T>(Source<ObjectKey, T> source, string cluster, KubeObject @object, T facts, string kind) where T : IEquatable<T>
-    {
-        var meta = @object.Metadata;
-        _versions[new(cluster, kind, meta.Namespace, meta.Name)] = meta.ResourceVersion;
-        source.Put(new(cluster, meta.Namespace, meta.Name), facts);
-    }
+    private static void Put<T>(Source<ObjectKey, T> source, string cluster, KubeObject @object, T facts) where T : IEquatable<T> =>
+        source.Put(new(cluster, @object.Metadata.Namespace, @object.Metadata.Name), facts);
 
-    private static void RemoveOf<T>(Source<ObjectKey, T> source, string cluster) where T : IEquatable<T>
-    {
-        foreach (var key in source.Items.Keys.Where(key => key.Cluster == cluster)) source.Remove(key);
-    }
+    private static void RemoveOf<T>(Source<ObjectKey, T> source, string cluster) where T : IEquatable<T> => source.RemoveWhere(key => key.Cluster == cluster);
 }

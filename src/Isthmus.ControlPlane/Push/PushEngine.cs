@@ -1,13 +1,12 @@
 using System.Threading.Channels;
 using Isthmus.ControlPlane.Derive;
-using Isthmus.Core.Collections;
 using Isthmus.Mesh.Model;
 using Microsoft.Extensions.Logging;
 
 namespace Isthmus.ControlPlane.Push;
 
-/// <param name="Quiet">Configuration is pushed when nothing came for this long…</param>
-/// <param name="Longest">…and at most so long after the first change.</param>
+/// <param name="Quiet">Configuration is pushed when no change came for this long…</param>
+/// <param name="Longest">…and at most this long after the first change.</param>
 public sealed record PushSettings(TimeSpan Quiet, TimeSpan Longest)
 {
     /// <summary>Istio's PILOT_DEBOUNCE_AFTER and PILOT_DEBOUNCE_MAX.</summary>
@@ -15,16 +14,16 @@ public sealed record PushSettings(TimeSpan Quiet, TimeSpan Longest)
 }
 
 /// <summary>
-/// The mesh's heart: one writer, fed by one channel, commits whatever has come as one batch. Endpoints go to the proxies at once,
-/// configuration when it is quiet. Making and encoding resources happens on a second thread, so that the writer never waits for it;
-/// what piles up meanwhile is merged.
+/// The single writer of the mesh: it takes changes from one channel and commits those that wait as one batch. Endpoints go to the
+/// proxies at once, configuration when it is quiet. A second thread builds and encodes resources, so that the writer never waits for
+/// it; changes that arrive meanwhile are merged.
 /// </summary>
 public sealed partial class PushEngine(MeshWriter writer, PushSettings settings, TimeProvider time, ILogger<PushEngine> log)
 {
     private const int LargestBatch = 10_000;
 
     // Watches wait when the writer is this far behind: memory stays bounded, and the API server holds the rest.
-    private readonly Channel<Action<MeshWriter>> _inbox = Channel.CreateBounded<Action<MeshWriter>>(new BoundedChannelOptions(100_000) { SingleReader = true });
+    private readonly Channel<Posted> _inbox = Channel.CreateBounded<Posted>(new BoundedChannelOptions(100_000) { SingleReader = true });
     private readonly Channel<bool> _work = Channel.CreateBounded<bool>(new BoundedChannelOptions(1) { FullMode = BoundedChannelFullMode.DropWrite });
     private readonly Lock _guard = new(); // guards the mailbox below and _proxies
     private readonly HashSet<ProxyFeed> _proxies = [];
@@ -34,10 +33,19 @@ public sealed partial class PushEngine(MeshWriter writer, PushSettings settings,
     private bool _allEndpoints;
     private bool _full;
     private MeshChanges _fullChanges = new();
-    private bool _ready;
+    private long _failures;
 
-    /// <summary>Failures of staged actions: bugs, counted and logged; the batch goes on.</summary>
-    public long Failures { get; private set; }
+    // The writer's thread only.
+    private MeshChanges _pending = new();
+    private Debounce _debounce = new(settings);
+    private bool _ready;
+    private bool _published;
+
+    /// <param name="IsQuestion">It changes nothing: no commit for it.</param>
+    private readonly record struct Posted(Action<MeshWriter> Run, bool IsQuestion);
+
+    /// <summary>Closures that threw: bugs, counted and logged; the others go on.</summary>
+    public long Failures => Interlocked.Read(ref _failures);
 
     public MeshGraph Mesh => writer.Mesh;
 
@@ -47,32 +55,30 @@ public sealed partial class PushEngine(MeshWriter writer, PushSettings settings,
         get { lock (_guard) return [.. _proxies]; }
     }
 
-    /// <summary>Stages something; waits when the writer is far behind. From any thread.</summary>
-    public ValueTask PostAsync(Action<MeshWriter> change, CancellationToken stop) => _inbox.Writer.WriteAsync(change, stop);
+    /// <summary>Stages a change; waits when the writer is far behind. From any thread.</summary>
+    public ValueTask PostAsync(Action<MeshWriter> change, CancellationToken stop) => _inbox.Writer.WriteAsync(new(change, false), stop);
 
-    /// <summary>Runs on the writer's thread between batches, where the graph stands still: debug pages, exports.</summary>
-    public async Task<T> AskAsync<T>(Func<MeshWriter, T> question, CancellationToken stop)
+    /// <summary>Stages a change that has a result.</summary>
+    public Task<T> ChangeAsync<T>(Func<MeshWriter, T> change, CancellationToken stop) => SendAsync(change, isQuestion: false, stop);
+
+    /// <summary>
+    /// Reads the mesh on the writer's thread between batches, where the graph stands still. The answer includes every change that was
+    /// posted before the question; the question itself must not stage anything.
+    /// </summary>
+    public Task<T> AskAsync<T>(Func<MeshWriter, T> question, CancellationToken stop) => SendAsync(question, isQuestion: true, stop);
+
+    private async Task<T> SendAsync<T>(Func<MeshWriter, T> run, bool isQuestion, CancellationToken stop)
     {
         var answer = new TaskCompletionSource<T>(TaskCreationOptions.RunContinuationsAsynchronously);
-        await PostAsync(mesh =>
+        await _inbox.Writer.WriteAsync(new(mesh =>
         {
-            mesh.Mesh.Graph.Commit();
-            try { answer.SetResult(question(mesh)); }
+            try { answer.SetResult(run(mesh)); }
             catch (Exception e) { answer.SetException(e); }
-        }, stop).ConfigureAwait(false);
+        }, isQuestion), stop).ConfigureAwait(false);
         return await answer.Task.WaitAsync(stop).ConfigureAwait(false);
     }
 
-    /// <summary>The objects that shaped a resource of a proxy, with the resourceVersions they have now.</summary>
-    public async Task<IReadOnlyList<(ObjectRef Source, string Version)>?> OriginsAsync(ProxyFeed proxy, string typeUrl, string name, CancellationToken stop)
-    {
-        var answer = new TaskCompletionSource<ValueList<ObjectRef>?>(TaskCreationOptions.RunContinuationsAsynchronously);
-        Request(publisher => answer.SetResult(publisher.OriginsOf(proxy, typeUrl, name)));
-        var origins = await answer.Task.WaitAsync(stop).ConfigureAwait(false);
-        return origins is { } found ? [.. found.Select(source => (source, writer.VersionOf(source)))] : null;
-    }
-
-    /// <summary>Every watch has told its first list: proxies may be answered from now on.</summary>
+    /// <summary>Every watch has listed its objects once: proxies may be answered from now on.</summary>
     public ValueTask MarkReadyAsync(CancellationToken stop) => PostAsync(_ => _ready = true, stop);
 
     /// <summary>The feed of a proxy that has proved who it is. It gets its first snapshot once the mesh is known.</summary>
@@ -94,32 +100,14 @@ public sealed partial class PushEngine(MeshWriter writer, PushSettings settings,
 
     private async Task WriteAsync(CancellationToken stop)
     {
-        var pending = new MeshChanges();
-        var debounce = new Debounce(settings);
-        var published = false;
         try
         {
-            while (true)
+            while (await WaitAsync(_debounce.Due, stop).ConfigureAwait(false))
             {
-                if (!await WaitAsync(debounce.Due, stop).ConfigureAwait(false)) return;
-                var batch = 0;
-                while (batch < LargestBatch && _inbox.Reader.TryRead(out var change))
-                {
-                    Stage(change);
-                    batch++;
-                }
-                var changes = batch > 0 ? writer.Commit() : new();
-                if (!changes.IsEmpty)
-                {
-                    pending.Add(changes);
-                    debounce = debounce.Changed(time.GetUtcNow());
-                    if (published && (changes.Endpoints.Count > 0 || changes.Gateways)) Hand(changes, full: false);
-                    if (published && changes.IsEndpointsOnly && !NeedsMore(changes) && pending.IsEndpointsOnly) (pending, debounce) = (new(), new(settings));
-                }
-                if (!_ready || (published && !debounce.IsDue(time.GetUtcNow()))) continue;
-                if (published && pending.IsEmpty) continue;
-                Hand(pending, full: true);
-                (pending, debounce, published) = (new(), new(settings), true);
+                var (staged, questions) = Stage();
+                if (staged) Guard(Commit, LogCommitFailed);
+                foreach (var question in questions) Guard(() => question(writer), LogStagingFailed);
+                Guard(PushWhenQuiet, LogCommitFailed);
             }
         }
         catch (OperationCanceledException) when (stop.IsCancellationRequested)
@@ -127,24 +115,63 @@ public sealed partial class PushEngine(MeshWriter writer, PushSettings settings,
         }
     }
 
+    /// <summary>Stages the changes that wait, and returns the questions among them: they are answered after the commit.</summary>
+    private (bool Staged, List<Action<MeshWriter>> Questions) Stage()
+    {
+        var staged = false;
+        var questions = new List<Action<MeshWriter>>();
+        for (var i = 0; i < LargestBatch && _inbox.Reader.TryRead(out var posted); i++)
+        {
+            if (posted.IsQuestion)
+            {
+                questions.Add(posted.Run);
+                continue;
+            }
+            Guard(() => posted.Run(writer), LogStagingFailed);
+            staged = true;
+        }
+        return (staged, questions);
+    }
+
+    private void Commit()
+    {
+        var changes = writer.Commit();
+        if (changes.IsEmpty) return;
+        _pending.Add(changes);
+        _debounce = _debounce.Changed(time.GetUtcNow());
+        if (!_published) return;
+        if (changes.Endpoints.Count > 0 || changes.Gateways) Hand(changes, full: false);
+        if (changes.IsEndpointsOnly && !NeedsMore(changes) && _pending.IsEndpointsOnly) (_pending, _debounce) = (new(), new(settings));
+    }
+
+    private void PushWhenQuiet()
+    {
+        if (!_ready || (_published && (_pending.IsEmpty || !_debounce.IsDue(time.GetUtcNow())))) return;
+        var pending = _pending;
+        (_pending, _debounce) = (new(), new(settings)); // before anything can throw: a push that fails must not be due at once again
+        Hand(pending, full: true);
+        _published = true;
+    }
+
     /// <summary>Headless hosts have their endpoints' addresses in listeners and names too.</summary>
     private bool NeedsMore(MeshChanges changes) =>
         changes.Endpoints.Any(host => writer.Mesh.Services.Items.TryGetValue(host, out var service) && (service.Headless || service.Pod is not null));
 
-    private void Stage(Action<MeshWriter> change)
+    /// <summary>A failure here is a bug of one closure: it is counted and logged, and the rest goes on.</summary>
+    private void Guard(Action run, Action<Exception> log)
     {
         try
         {
-            change(writer);
+            run();
         }
         catch (Exception bug)
         {
-            Failures++;
-            LogStagingFailed(bug);
+            Interlocked.Increment(ref _failures);
+            log(bug);
         }
     }
 
-    /// <summary>Waits for a change, or until <paramref name="due"/>; false when there will be none any more.</summary>
+    /// <summary>Waits for a change, or until <paramref name="due"/>; false when no more can come.</summary>
     private async Task<bool> WaitAsync(DateTimeOffset? due, CancellationToken stop)
     {
         var more = _inbox.Reader.WaitToReadAsync(stop).AsTask();
@@ -214,36 +241,25 @@ public sealed partial class PushEngine(MeshWriter writer, PushSettings settings,
             work.changes.Gateways |= work.all;
             work.changes.Endpoints.UnionWith(work.endpoints ?? []);
         }
-        Guarded(() =>
+        Guard(() =>
         {
             if (view is not null && work.full) publisher.PublishAll(view, work.changes);
             if (view is not null && !work.full && work.endpoints is not null) publisher.PublishEndpoints(view, work.all ? null : work.endpoints);
-        });
-        foreach (var request in work.requests) Guarded(() => request(publisher));
+        }, LogPublishFailed);
+        foreach (var request in work.requests) Guard(() => request(publisher), LogPublishFailed);
     }
 
-    /// <summary>A failure here is a bug: proxies keep what they have, and the mesh goes on.</summary>
-    private void Guarded(Action publish)
-    {
-        try
-        {
-            publish();
-        }
-        catch (Exception bug)
-        {
-            Failures++;
-            LogPublishFailed(bug);
-        }
-    }
-
-    [LoggerMessage(Level = LogLevel.Error, Message = "a change could not be staged; the others of its batch were")]
+    [LoggerMessage(Level = LogLevel.Error, Message = "Internal error: one change could not be staged; the rest of its batch was")]
     private partial void LogStagingFailed(Exception bug);
 
-    [LoggerMessage(Level = LogLevel.Error, Message = "a push failed; proxies keep what they have")]
+    [LoggerMessage(Level = LogLevel.Error, Message = "Internal error: a batch could not be committed whole; later batches go on")]
+    private partial void LogCommitFailed(Exception bug);
+
+    [LoggerMessage(Level = LogLevel.Error, Message = "Internal error: a push failed; proxies keep their configuration")]
     private partial void LogPublishFailed(Exception bug);
 }
 
-/// <summary>When what is pending is pushed: after some quiet, at the latest some time after the first change.</summary>
+/// <summary>When pending changes are pushed: after a quiet time, and at most some time after the first change.</summary>
 internal readonly record struct Debounce(PushSettings Settings, DateTimeOffset? First, DateTimeOffset? Last)
 {
     public Debounce(PushSettings settings) : this(settings, null, null)

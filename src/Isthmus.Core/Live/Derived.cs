@@ -1,6 +1,6 @@
 namespace Isthmus.Core.Live;
 
-/// <summary>Handed to a transform: the only way to look at anything but its own input, so no dependency can go undeclared.</summary>
+/// <summary>Handed to a transform: the only way to read anything but its own input, so that every dependency is known.</summary>
 public sealed class Reader
 {
     private readonly List<Action> _forget = [];
@@ -35,9 +35,13 @@ internal sealed class Derived<TInKey, TIn, TKey, T> : Live<TKey, T>
     private readonly Live<TInKey, TIn> _input;
     private readonly Func<Reader, TIn, IEnumerable<KeyValuePair<TKey, T>>> _transform;
     private readonly Dictionary<TInKey, Made> _made = [];
+    private readonly Claims<TKey, TInKey> _claims = new();
     private HashSet<TInKey> _dirty = [];
 
-    private sealed record Made(KeyValuePair<TKey, T>[] Outputs, Reader Reads);
+    private sealed record Made(KeyValuePair<TKey, T>[] Outputs, Reader Reads)
+    {
+        public T Get(TKey key) => Outputs.Last(output => EqualityComparer<TKey>.Default.Equals(output.Key, key)).Value;
+    }
 
     internal Derived(Live<TInKey, TIn> input, Func<Reader, TIn, IEnumerable<KeyValuePair<TKey, T>>> transform, string name)
         : base(input.Graph, name) => (_input, _transform) = (input, transform);
@@ -46,28 +50,64 @@ internal sealed class Derived<TInKey, TIn, TKey, T> : Live<TKey, T>
     {
         _dirty.UnionWith(_input.Changed);
         if (_dirty.Count == 0) return;
-        var (dirty, before) = (_dirty, new Dictionary<TInKey, Made>());
+        var dirty = _dirty;
         _dirty = [];
+        var dropped = new List<TKey>();
+        foreach (var key in dirty) Remake(key, dropped);
+
         var staged = new Dictionary<TKey, Option<T>>();
-        foreach (var key in dirty) // first take back everything the dirty inputs made...
+        foreach (var key in dirty)
         {
-            if (!_made.Remove(key, out var old)) continue;
-            before[key] = old;
-            old.Reads.Dispose();
-            foreach (var output in old.Outputs) staged[output.Key] = default;
-        }
-        foreach (var key in dirty) // ...then make it again, so that a key may move between inputs
-        {
-            if (!_input.Items.TryGetValue(key, out var input)) continue;
-            var reader = new Reader(Rank, () => _dirty.Add(key));
-            var outputs = Transform(reader, input, before.GetValueOrDefault(key));
-            foreach (var (outputKey, value) in outputs)
+            if (!_made.TryGetValue(key, out var made)) continue;
+            foreach (var (output, value) in made.Outputs)
             {
-                if (!staged.TryAdd(outputKey, new(true, value))) staged[outputKey] = new(true, value);
+                if (_claims.Contested == 0 || (_claims.TryGetHolder(output, out var holder) && EqualityComparer<TInKey>.Default.Equals(holder, key))) staged[output] = new(true, value);
             }
-            _made[key] = new(outputs, reader);
+        }
+        // What a dirty input no longer makes, somebody else may: an input that was dirty too, or one that waited.
+        foreach (var output in dropped)
+        {
+            if (!_claims.TryGetHolder(output, out var holder)) staged[output] = default;
+            else if (!staged.ContainsKey(output)) staged[output] = new(true, _made[holder].Get(output));
         }
         Apply(staged);
+    }
+
+    /// <summary>Runs the transform for one input again, and claims for it what it makes now.</summary>
+    /// <param name="dropped">Takes what it made before and makes no more.</param>
+    private void Remake(TInKey key, List<TKey> dropped)
+    {
+        _made.Remove(key, out var before);
+        before?.Reads.Dispose();
+        if (_input.Items.TryGetValue(key, out var input))
+        {
+            var reader = new Reader(Rank, () => _dirty.Add(key));
+            var outputs = Transform(reader, input, before);
+            _made[key] = new(outputs, reader);
+            foreach (var output in outputs) _claims.Add(output.Key, key, Graph.Revision);
+            if (before is null || SameKeys(before.Outputs, outputs)) return;
+            foreach (var gone in before.Outputs.Select(output => output.Key).Except(outputs.Select(output => output.Key))) Drop(gone);
+        }
+        else if (before is not null)
+        {
+            foreach (var output in before.Outputs) Drop(output.Key);
+        }
+
+        void Drop(TKey gone)
+        {
+            _claims.Remove(gone, key);
+            dropped.Add(gone);
+        }
+    }
+
+    private static bool SameKeys(KeyValuePair<TKey, T>[] before, KeyValuePair<TKey, T>[] after)
+    {
+        if (before.Length != after.Length) return false;
+        for (var i = 0; i < before.Length; i++)
+        {
+            if (!EqualityComparer<TKey>.Default.Equals(before[i].Key, after[i].Key)) return false;
+        }
+        return true;
     }
 
     /// <summary>A transform that throws is a bug: its key keeps the last output, and the graph goes on.</summary>
@@ -79,30 +119,61 @@ internal sealed class Derived<TInKey, TIn, TKey, T> : Live<TKey, T>
         }
         catch (Exception bug)
         {
-            Failures++;
-            LastFailure = bug;
+            Fail(bug);
             return before?.Outputs ?? [];
         }
     }
 
+    public override int ConflictCount => _claims.Contested;
+
+    public override IEnumerable<LiveConflict> Conflicts => _claims.Conflicts.Select(item => new LiveConflict(
+        $"{item.Key}", $"{item.Value[0]}", [.. item.Value.Skip(1).Select(input => $"{input}")]));
+
     internal override IEnumerable<string> Verify()
     {
-        var fresh = new Dictionary<TKey, T>();
-        foreach (var input in _input.Items.Values)
+        var fresh = new Dictionary<TInKey, KeyValuePair<TKey, T>[]>();
+        foreach (var (key, input) in _input.Items)
         {
-            KeyValuePair<TKey, T>[] outputs;
-            try { outputs = [.. _transform(new Reader(Rank, null), input)]; }
-            catch (Exception bug) { outputs = []; LastFailure = bug; }
-            foreach (var (key, value) in outputs) fresh[key] = value;
+            try
+            {
+                fresh[key] = [.. _transform(new Reader(Rank, null), input)];
+            }
+            catch (Exception)
+            {
+                fresh[key] = _made.TryGetValue(key, out var last) ? last.Outputs : []; // what it made before it failed stays
+            }
         }
-        foreach (var (key, value) in fresh)
+        return VerifyInputs(fresh).Concat(VerifyItems(fresh));
+    }
+
+    private IEnumerable<string> VerifyInputs(Dictionary<TInKey, KeyValuePair<TKey, T>[]> fresh)
+    {
+        foreach (var key in fresh.Keys)
         {
+            if (!_made.ContainsKey(key)) yield return $"{Name}: input '{key}' was not transformed";
+        }
+        foreach (var key in _made.Keys)
+        {
+            if (!fresh.ContainsKey(key)) yield return $"{Name}: input '{key}' is gone, but not what it made";
+        }
+    }
+
+    private IEnumerable<string> VerifyItems(Dictionary<TInKey, KeyValuePair<TKey, T>[]> fresh)
+    {
+        var makers = new Dictionary<TKey, Dictionary<TInKey, T>>();
+        foreach (var (input, outputs) in fresh)
+        {
+            foreach (var (key, value) in outputs) (makers.TryGetValue(key, out var known) ? known : makers[key] = [])[input] = value;
+        }
+        foreach (var (key, values) in makers)
+        {
+            if (!values.Keys.ToHashSet().SetEquals(_claims.Of(key))) yield return $"{Name}: '{key}' is claimed by the wrong inputs";
             if (!Items.TryGetValue(key, out var kept)) yield return $"{Name}: '{key}' is missing";
-            else if (!kept.Equals(value)) yield return $"{Name}: '{key}' is stale";
+            else if (!_claims.TryGetHolder(key, out var holder) || !values.TryGetValue(holder, out var value) || !kept.Equals(value)) yield return $"{Name}: '{key}' is stale";
         }
-        foreach (var key in Items.Keys)
+        foreach (var key in Items.Keys.Union(_claims.Keys))
         {
-            if (!fresh.ContainsKey(key)) yield return $"{Name}: '{key}' should be gone";
+            if (!makers.ContainsKey(key)) yield return $"{Name}: '{key}' should be gone";
         }
     }
 }

@@ -3,6 +3,7 @@ using Isthmus.Core.Collections;
 
 namespace Isthmus.Core.Live;
 
+/// <summary>An index of another collection: each group's items in key order.</summary>
 internal sealed class Grouped<TInKey, TIn, TGroup> : Live<TGroup, ValueList<TIn>>
     where TInKey : notnull, IComparable<TInKey>
     where TIn : IEquatable<TIn>
@@ -31,7 +32,7 @@ internal sealed class Grouped<TInKey, TIn, TGroup> : Live<TGroup, ValueList<TIn>
                 }
             }
             if (!_input.Items.TryGetValue(key, out var item)) continue;
-            var groups = _groupsOf(item).Distinct().ToArray();
+            var groups = GroupsOf(item, was);
             foreach (var group in groups)
             {
                 (_groups.TryGetValue(group, out var members) ? members : _groups[group] = []).Add(key, item);
@@ -47,13 +48,55 @@ internal sealed class Grouped<TInKey, TIn, TGroup> : Live<TGroup, ValueList<TIn>
             if (_groups[group].Count == 0) _groups.Remove(group);
         }
     }
+
+    /// <summary>A function that throws is a bug: the item stays in the groups that it was in, and the graph goes on.</summary>
+    private TGroup[] GroupsOf(TIn item, TGroup[]? before)
+    {
+        try
+        {
+            return [.. _groupsOf(item).Distinct()];
+        }
+        catch (Exception bug)
+        {
+            Fail(bug);
+            return before ?? [];
+        }
+    }
+
+    internal override IEnumerable<string> Verify()
+    {
+        var fresh = new Dictionary<TGroup, SortedDictionary<TInKey, TIn>>();
+        foreach (var (key, item) in _input.Items)
+        {
+            TGroup[] groups;
+            try { groups = [.. _groupsOf(item).Distinct()]; }
+            catch (Exception) { groups = _last.GetValueOrDefault(key) ?? []; } // where it was before it failed
+            if (!_last.TryGetValue(key, out var kept) || !groups.SequenceEqual(kept)) yield return $"{Name}: '{key}' is in the wrong groups";
+            foreach (var group in groups) (fresh.TryGetValue(group, out var members) ? members : fresh[group] = []).Add(key, item);
+        }
+        foreach (var key in _last.Keys)
+        {
+            if (!_input.Items.ContainsKey(key)) yield return $"{Name}: '{key}' is gone, but not from its groups";
+        }
+        foreach (var (group, members) in fresh)
+        {
+            if (!Items.TryGetValue(group, out var kept)) yield return $"{Name}: group '{group}' is missing";
+            else if (!kept.SequenceEqual(members.Values)) yield return $"{Name}: group '{group}' is stale";
+            if (_groups.TryGetValue(group, out var indexed) && !indexed.SequenceEqual(members)) yield return $"{Name}: the index of group '{group}' is stale";
+        }
+        foreach (var group in Items.Keys.Union(_groups.Keys))
+        {
+            if (!fresh.ContainsKey(group)) yield return $"{Name}: group '{group}' should be gone";
+        }
+    }
 }
 
 public static class LiveExtensions
 {
     /// <summary>
     /// A collection made from <paramref name="input"/>: each item yields any number of outputs. The transform must be pure;
-    /// it looks at other collections through the reader only, and runs again for an item when what it read changes.
+    /// it reads other collections through the reader only, and runs again for an item when what it read changes.
+    /// Of several items that make one key the oldest holds it, and <see cref="LiveNode.Conflicts"/> names them.
     /// </summary>
     public static Live<TKey, T> Derive<TInKey, TIn, TKey, T>(
         this Live<TInKey, TIn> input,

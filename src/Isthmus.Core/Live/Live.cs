@@ -70,6 +70,12 @@ public sealed class Source<TKey, T>(LiveGraph graph, string name) : Live<TKey, T
 
     public void Remove(TKey key) => _staged[key] = default;
 
+    /// <summary>Removes every key that matches, those that are staged and not yet committed included.</summary>
+    public void RemoveWhere(Func<TKey, bool> matches)
+    {
+        foreach (var key in Items.Keys.Concat(_staged.Keys).Where(matches).ToList()) Remove(key);
+    }
+
     internal override void Step()
     {
         if (_staged.Count == 0) return;

@@ -16,6 +16,9 @@ public sealed class LiveGraph
     /// <summary>Transforms that threw since the start; each kept its last output.</summary>
     public long Failures => _nodes.Sum(node => node.Failures);
 
+    /// <summary>Keys that several inputs make at the moment; the oldest holds each.</summary>
+    public int Conflicts => _nodes.Sum(node => node.ConflictCount);
+
     internal int Add(LiveNode node)
     {
         _nodes.Add(node);
@@ -24,20 +27,30 @@ public sealed class LiveGraph
 
     public long Commit()
     {
-        foreach (var node in _nodes) node.Step();
-        Committed?.Invoke(++Revision);
-        foreach (var node in _nodes) node.Settle();
+        try
+        {
+            foreach (var node in _nodes) node.Step();
+            Revision++;
+            Committed?.Invoke(Revision);
+        }
+        finally
+        {
+            foreach (var node in _nodes) node.Settle();
+        }
         return Revision;
     }
 
-    /// <summary>Raised inside <see cref="Commit"/>, while <see cref="Live{TKey,T}.Changed"/> still tells what changed.</summary>
+    /// <summary>Raised inside <see cref="Commit"/>, while <see cref="Live{TKey,T}.Changed"/> still shows what changed.</summary>
     public event Action<long>? Committed;
 
-    /// <summary>Recomputes every derived collection from scratch and names those that differ from what increments made.</summary>
+    /// <summary>
+    /// Compares every collection and index with what its inputs alone would make, and describes each difference. Changes nothing, and
+    /// does not read what is staged but not yet committed.
+    /// </summary>
     public IReadOnlyList<string> Verify() => [.. _nodes.SelectMany(node => node.Verify())];
 }
 
-/// <summary>One collection of a <see cref="LiveGraph"/>, without its types: what a debug page shows.</summary>
+/// <summary>One collection of a <see cref="LiveGraph"/> without its types, as a debug page shows it.</summary>
 public abstract class LiveNode(LiveGraph graph, string name)
 {
     internal LiveGraph Graph { get; } = graph;
@@ -46,10 +59,22 @@ public abstract class LiveNode(LiveGraph graph, string name)
 
     public abstract int Count { get; }
 
-    public long Failures { get; private protected set; }
+    public long Failures { get; private set; }
 
     /// <summary>The last failure of a transform, or null.</summary>
-    public Exception? LastFailure { get; private protected set; }
+    public Exception? LastFailure { get; private set; }
+
+    /// <summary>How many keys several inputs make at the moment.</summary>
+    public virtual int ConflictCount => 0;
+
+    /// <summary>Those keys, by name. Only the thread that commits may read it.</summary>
+    public virtual IEnumerable<LiveConflict> Conflicts => [];
+
+    private protected void Fail(Exception bug)
+    {
+        Failures++;
+        LastFailure = bug;
+    }
 
     internal abstract void Step();
 
@@ -57,3 +82,8 @@ public abstract class LiveNode(LiveGraph graph, string name)
 
     internal virtual IEnumerable<string> Verify() => [];
 }
+
+/// <summary>Several inputs of a transform make one key.</summary>
+/// <param name="Holder">The input whose item counts: the oldest.</param>
+/// <param name="Waiting">The inputs that take over when it goes, the next one first.</param>
+public sealed record LiveConflict(string Key, string Holder, IReadOnlyList<string> Waiting);

@@ -73,6 +73,63 @@ public sealed class PushEngineTests
     }
 
     [Fact]
+    public async Task A_question_commits_nothing_and_sees_every_change_posted_before_it()
+    {
+        var rig = new MeshRig("c1");
+        rig.Writer.Commit();
+        using var stop = new CancellationTokenSource(Patience);
+        var engine = new PushEngine(rig.Writer, PushSettings.Default, TimeProvider.System, NullLogger<PushEngine>.Instance);
+        var running = engine.RunAsync(stop.Token);
+        await engine.PostAsync(_ => rig.App("c1", "orders", "10.96.0.10", "10.244.0.1"), stop.Token);
+        var first = await engine.AskAsync(writer => (writer.Mesh.Graph.Revision, writer.Mesh.Services.Count), stop.Token);
+        Assert.Equal(1, first.Count);
+        for (var i = 0; i < 10; i++) Assert.Equal(first, await engine.AskAsync(writer => (writer.Mesh.Graph.Revision, writer.Mesh.Services.Count), stop.Token));
+        await Assert.ThrowsAsync<InvalidOperationException>(() => engine.AskAsync<int>(_ => throw new InvalidOperationException("no answer"), stop.Token));
+        Assert.Equal(0, engine.Failures);
+        await stop.CancelAsync();
+        await running;
+    }
+
+    [Fact]
+    public async Task A_commit_that_fails_is_counted_and_does_not_end_the_engine()
+    {
+        var rig = new MeshRig("c1");
+        using var stop = new CancellationTokenSource(Patience);
+        var engine = new PushEngine(rig.Writer, PushSettings.Default, TimeProvider.System, NullLogger<PushEngine>.Instance);
+        var fail = true;
+        rig.Mesh.Graph.Committed += _ =>
+        {
+            if (fail) throw new InvalidOperationException("a bug");
+        };
+        var running = engine.RunAsync(stop.Token);
+        await engine.ChangeAsync(_ => 0, stop.Token);
+        while (engine.Failures == 0) await engine.AskAsync(_ => 0, stop.Token);
+        fail = false;
+        var proxy = engine.Connect(Identity);
+        await engine.PostAsync(_ => rig.App("c1", "orders", "10.96.0.10", "10.244.0.1"), stop.Token);
+        await engine.MarkReadyAsync(stop.Token);
+        await proxy.NextAsync(null, stop.Token);
+        Assert.Equal(["10.244.0.1:8080=1"], MeshRig.Endpoints(proxy, MeshRig.OutboundName("orders")));
+        Assert.Equal(1, engine.Failures);
+        await stop.CancelAsync();
+        await running;
+    }
+
+    [Fact]
+    public void A_cluster_that_leaves_takes_along_what_is_staged_and_commits_nothing()
+    {
+        var rig = new MeshRig("c1", "c2");
+        rig.App("c2", "orders", "10.96.0.10", "10.244.0.1");
+        var revision = rig.Mesh.Graph.Revision;
+        rig.Writer.RemoveCluster("c2");
+        Assert.Equal(revision, rig.Mesh.Graph.Revision);
+        rig.Writer.Commit();
+        Assert.Empty(rig.Mesh.Services.Items);
+        Assert.DoesNotContain(rig.Mesh.Sources.Pods.Items.Keys, key => key.Cluster == "c2");
+        Assert.DoesNotContain("c2", rig.Mesh.Sources.Clusters.Items.Keys);
+    }
+
+    [Fact]
     public void What_a_proxy_said_is_told_type_by_type()
     {
         var feed = new ProxyFeed(Identity, TimeProvider.System, _ => { });

@@ -21,6 +21,7 @@ public sealed class GatewayNamesTests
         rig.App("c2", "orders", "10.96.0.11", "10.244.0.2");
         rig.EastWest("c2", "172.18.202.1");
         Named(rig, "elb.example");
+        rig.Writer.Commit();
         var engine = new PushEngine(rig.Writer, PushSettings.Default, TimeProvider.System, NullLogger<PushEngine>.Instance);
         var client = new Answers();
         client["elb.example"] = new(["172.18.202.9"], TimeSpan.Zero, "");

@@ -1,4 +1,5 @@
 using Xunit;
 
-// Each of these tests runs whole clusters: two at a time on two cores make each other late, not faster.
+// ./test runs the classes side by side, each in a process with namespaces of its own. Inside such a process one test runs at a time:
+// they share the network of that process.
 [assembly: CollectionBehavior(DisableTestParallelization = true)]

@@ -21,9 +21,6 @@ internal sealed class GuideShell : IAsyncDisposable
     /// <summary>Where the pages are.</summary>
     internal static string Pages => Path.Combine(Root(), "docs", "guides");
 
-    /// <summary>How long each page took.</summary>
-    internal static string Times => Path.Combine(Root(), "artifacts", "guides.txt");
-
     internal static async Task<GuideShell> CreateAsync()
     {
         try { await Preflight.RunAsync(TestContext.Current.CancellationToken); }

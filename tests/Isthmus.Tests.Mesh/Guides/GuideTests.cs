@@ -1,4 +1,3 @@
-using System.Globalization;
 using Xunit;
 
 namespace Isthmus.Tests.Mesh.Guides;
@@ -7,6 +6,7 @@ namespace Isthmus.Tests.Mesh.Guides;
 public sealed class GuideTests
 {
     [Theory]
+    [Trait("shard", "page")]
     [InlineData("clusters.md")]
     [InlineData("revisions.md")]
     [InlineData("multi-primary.md")]
@@ -22,9 +22,6 @@ public sealed class GuideTests
         await using var shell = await GuideShell.CreateAsync();
         var blocks = GuidePage.Read(GuideShell.Pages, page);
         Assert.NotEmpty(blocks);
-        var begun = TimeProvider.System.GetTimestamp();
         await shell.TypeAsync(blocks);
-        // ./test shows them at its end.
-        await File.AppendAllTextAsync(GuideShell.Times, string.Create(CultureInfo.InvariantCulture, $"{TimeProvider.System.GetElapsedTime(begun).TotalSeconds,6:0.0} s  {page}\n"), TestContext.Current.CancellationToken);
     }
 }

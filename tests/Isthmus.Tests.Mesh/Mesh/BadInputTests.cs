@@ -9,8 +9,9 @@ using Xunit;
 namespace Isthmus.Tests.Mesh.Mesh;
 
 /// <summary>What people get wrong when they join clusters: each is named with its object and a remedy, and is over when it is taken back.</summary>
-[Collection(nameof(MeshTests))]
-public sealed class BadInputTests(MeshRig mesh) : IClassFixture<MeshRig>
+[Collection(nameof(SharedMesh))]
+[Trait("shard", nameof(SharedMesh))]
+public sealed class BadInputTests(MeshRig mesh)
 {
     private const string Gateway = "service istio-eastwestgateway", Network = "topology.istio.io/network", Remote = "istio-remote-secret-cluster2";
 

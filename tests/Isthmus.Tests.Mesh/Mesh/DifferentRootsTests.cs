@@ -4,7 +4,6 @@ using Xunit;
 namespace Isthmus.Tests.Mesh.Mesh;
 
 /// <summary>Clusters that cannot trust each other: nothing works between them, and everything says why.</summary>
-[Collection(nameof(MeshTests))]
 public sealed class DifferentRootsTests(MeshRig mesh) : IClassFixture<MeshRig>
 {
     [Fact]

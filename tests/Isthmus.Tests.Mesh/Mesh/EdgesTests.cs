@@ -11,7 +11,6 @@ public sealed class PlacedMeshRig : MeshRig
 }
 
 /// <summary>Where clusters differ and networks end: Pods by name, ports, places, gateways of other kinds.</summary>
-[Collection(nameof(EdgesTests))]
 public sealed class EdgesTests(PlacedMeshRig mesh) : IClassFixture<PlacedMeshRig>
 {
     [Fact]

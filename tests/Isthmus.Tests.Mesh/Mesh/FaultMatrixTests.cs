@@ -4,7 +4,6 @@ using Xunit;
 namespace Isthmus.Tests.Mesh.Mesh;
 
 /// <summary>Every case of docs/faults.md, again and again in an order drawn at random (<c>./test --soak</c>).</summary>
-[Collection(nameof(MeshTests))]
 public sealed class FaultMatrixTests(MeshRig mesh) : IClassFixture<MeshRig>
 {
     /// <param name="Lost">Requests that may have been inside what went away: the caller has one at a time.</param>

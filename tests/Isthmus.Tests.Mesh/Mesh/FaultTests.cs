@@ -3,7 +3,6 @@ using Xunit;
 namespace Isthmus.Tests.Mesh.Mesh;
 
 /// <summary>The cases of docs/faults.md that every run of the tests goes through, under a steady stream of requests.</summary>
-[Collection(nameof(MeshTests))]
 public sealed class FaultTests(MeshRig mesh) : IClassFixture<MeshRig>
 {
     [Fact]

@@ -6,7 +6,6 @@ using Xunit;
 namespace Isthmus.Tests.Mesh.Mesh;
 
 /// <summary>Two gateways into one network, side by side: who shares the traffic how, and what callers notice when one of them goes (docs/discovery.md).</summary>
-[Collection(nameof(MeshTests))]
 public sealed partial class GatewayFleetTests(MeshRig mesh) : IClassFixture<MeshRig>
 {
     private const string System = "istio-system", First = "istio-eastwestgateway", Second = "istio-eastwestgateway-b";

@@ -6,8 +6,9 @@ using Xunit;
 namespace Isthmus.Tests.Mesh.Mesh;
 
 /// <summary>What makes two clusters one mesh: calls go on whatever is restarted, and any service works, not only the quickstart's.</summary>
-[Collection(nameof(MeshTests))]
-public sealed class MeshTests(MeshRig mesh) : IClassFixture<MeshRig>
+[Collection(nameof(SharedMesh))]
+[Trait("shard", nameof(SharedMesh))]
+public sealed class MeshTests(MeshRig mesh)
 {
     [Fact]
     public async Task No_request_is_lost_while_parts_of_the_mesh_come_and_go()

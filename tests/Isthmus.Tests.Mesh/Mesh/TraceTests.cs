@@ -10,8 +10,9 @@ namespace Isthmus.Tests.Mesh.Mesh;
 /// <c>isthmus trace</c> against live meshes: it names the first cause of faults that are put in under random names, and finds nothing
 /// wrong with meshes that are odd and in order.
 /// </summary>
-[Collection(nameof(MeshTests))]
-public sealed partial class TraceTests(MeshRig mesh) : IClassFixture<MeshRig>
+[Collection(nameof(SharedMesh))]
+[Trait("shard", nameof(SharedMesh))]
+public sealed partial class TraceTests(MeshRig mesh)
 {
     private const string Gateway = "istio-eastwestgateway";
 

@@ -5,7 +5,6 @@ using Xunit;
 namespace Isthmus.Tests.Mesh.MeshFile;
 
 /// <summary>The faults of docs/faults.md where clusters know each other by <c>.global</c> names only, again and again in an order drawn at random.</summary>
-[Collection(nameof(MeshTests))]
 public sealed class GlobalFaultTests(GlobalMesh mesh) : IClassFixture<GlobalMesh>
 {
     private const string System = "istio-system";

@@ -7,7 +7,6 @@ using Xunit;
 namespace Isthmus.Tests.Mesh.MeshFile;
 
 /// <summary>A third cluster joins two whose callers never stop, and leaves them, by the file and the commands of docs/mesh-file.md.</summary>
-[Collection(nameof(MeshTests))]
 public sealed class JoinAndLeaveTests(MeshRig mesh) : IClassFixture<MeshRig>
 {
     private const string Newcomer = "cluster3";

@@ -56,11 +56,11 @@ public static class NodeProgram
         var images = ImageCatalogue.Standard;
         var capacity = NodeObject.Measure();
         var events = new EventRecorder(api, settings.NodeName, time, log);
-        var node = new NodeContext(settings, api, network, new AddressPool(settings.PodRange), images, events, reactor, probes, capacity,
+        var node = new NodeContext(settings, api, new Sandboxes(settings, new AddressPool(settings.PodRange), network, time), images, events, reactor, probes, capacity,
             IdMap.Read(), IdMap.Read("/proc/self/gid_map"), random, time, log);
         using var end = CancellationTokenSource.CreateLinkedTokenSource(stop);
         var pods = new PodSet(node, end.Token);
-        pods.KeepAddresses();
+        node.Sandboxes.KeepAddresses();
         // Pods start side by side, each with short blocking steps: file system, namespaces.
         ThreadPool.SetMinThreads(MinThreads, MinThreads);
         var warming = WarmUp.RunAsync(node);

@@ -29,7 +29,7 @@ internal sealed class ContainerExec : IDisposable
     internal static async Task<ContainerExec> StartAsync(
         ContainerProcess container, ContainerIdentity identity, bool canSetGroups, IReadOnlyList<string> command, bool input, bool terminal, TimeProvider time)
     {
-        if (await container.FindProgramAsync(time) is not { } init) throw new LaunchException("container not running");
+        if (await container.FindProgramAsync(time, CancellationToken.None) is not { } init) throw new LaunchException("container not running");
         try
         {
             return terminal

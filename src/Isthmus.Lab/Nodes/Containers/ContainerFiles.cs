@@ -1,22 +1,11 @@
 namespace Isthmus.Lab.Nodes.Containers;
 
-/// <summary>Where the files of one container are: its record, the pipes of its output, its exit code, its logs.</summary>
+/// <summary>Where the files of one container are: its record, and those of each of its runs.</summary>
 internal sealed record ContainerFiles(string Directory, string Logs)
 {
     internal string Record => Path.Combine(Directory, "container.json");
 
-    internal string Exit(int attempt) => Path.Combine(Directory, $"{attempt}.exit");
-
-    internal string Output(int attempt) => Path.Combine(Directory, $"{attempt}.out");
-
-    internal string Errors(int attempt) => Path.Combine(Directory, $"{attempt}.err");
-
-    internal string Input(int attempt) => Path.Combine(Directory, $"{attempt}.in");
-
-    /// <summary>What the container may write to say why it ended.</summary>
-    internal string TerminationMessage(int attempt) => Path.Combine(Directory, $"{attempt}.message");
-
-    internal string Log(int attempt) => Path.Combine(Logs, $"{attempt}.log");
+    internal RunFiles Run(int attempt) => new(Directory, Logs, attempt);
 
     /// <summary>Deletes what belongs to runs before the last two: logs are kept for <c>--previous</c>.</summary>
     internal void Prune(int attempt)
@@ -28,4 +17,21 @@ internal sealed record ContainerFiles(string Directory, string Logs)
             if (dot > 0 && int.TryParse(name.AsSpan(0, dot), out var other) && other < attempt - 1) File.Delete(file);
         }
     }
+}
+
+/// <summary>The files of one run of a container: the pipes of its input and output, its exit code, its log.</summary>
+internal sealed record RunFiles(string Directory, string Logs, int Attempt)
+{
+    internal string Exit => Path.Combine(Directory, $"{Attempt}.exit");
+
+    internal string Output => Path.Combine(Directory, $"{Attempt}.out");
+
+    internal string Errors => Path.Combine(Directory, $"{Attempt}.err");
+
+    internal string Input => Path.Combine(Directory, $"{Attempt}.in");
+
+    /// <summary>What the container may write to say why it ended.</summary>
+    internal string TerminationMessage => Path.Combine(Directory, $"{Attempt}.message");
+
+    internal string Log => Path.Combine(Logs, $"{Attempt}.log");
 }

@@ -15,7 +15,7 @@ internal sealed record ContainerIdentity(long User, long Group, ValueList<long> 
     internal static readonly ValueList<string> Usual =
         ["chown", "dac_override", "fowner", "fsetid", "kill", "net_bind_service", "setgid", "setpcap", "setuid", "sys_chroot"];
 
-    /// <summary>What a container may ask for on top. Nothing that reaches beyond its namespaces.</summary>
+    /// <summary>What a container may ask for on top. Nothing that reaches beyond its namespaces, and never sys_admin.</summary>
     internal static readonly ValueList<string> Grantable =
         ["audit_write", "ipc_lock", "net_admin", "net_broadcast", "net_raw", "setfcap", "sys_nice", "sys_ptrace"];
 

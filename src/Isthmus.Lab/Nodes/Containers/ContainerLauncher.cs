@@ -12,7 +12,7 @@ namespace Isthmus.Lab.Nodes.Containers;
 /// <param name="Network">The Pod's network namespace; null for the node's.</param>
 internal sealed record LaunchRequest(
     RootSpec Root, ValueList<string> Command, ValueMap<string> Environment, string WorkingDirectory, ContainerIdentity Identity, bool CanSetGroups,
-    string HostName, NamespaceHandle? Network, ContainerFiles Files, int Attempt, bool Terminal, bool Input);
+    string HostName, NamespaceHandle? Network, RunFiles Files, bool Terminal, bool Input);
 
 /// <summary>The container could not be started: reason StartError (RunContainerError while waiting).</summary>
 internal sealed class LaunchException(string message, Exception? cause = null) : Exception(message, cause);
@@ -34,20 +34,6 @@ internal static class ContainerLauncher
 
     internal const int TerminalDescriptor = 4;
 
-    /// <summary>Whether a container's PID 1 has yet to become the container's program.</summary>
-    internal static bool IsPreparing(int init)
-    {
-        try
-        {
-            var line = File.ReadAllText($"/proc/{init}/cmdline");
-            return line.Contains(Inner, StringComparison.Ordinal) || line.StartsWith("setpriv\0", StringComparison.Ordinal) || line.StartsWith("setsid\0-c\0setpriv\0", StringComparison.Ordinal);
-        }
-        catch (IOException)
-        {
-            return false; // it has ended
-        }
-    }
-
     internal static async Task<int> StartAsync(LaunchRequest request)
     {
         try
@@ -65,10 +51,10 @@ internal static class ContainerLauncher
     {
         NamespaceThread.Unshare(NamespaceKinds.Mount | NamespaceKinds.Uts | NamespaceKinds.Ipc);
         ProcessImage.SetHostName(request.HostName);
-        using var exit = Descriptors.Open(request.Files.Exit(request.Attempt), Libc.OWrOnly | Libc.OCreat, 0b110_000_000);
-        using var output = OpenPipe(request.Files.Output(request.Attempt));
-        using var errors = OpenPipe(request.Files.Errors(request.Attempt));
-        using var input = request.Input && !request.Terminal ? Descriptors.Open(request.Files.Input(request.Attempt), Libc.ORdOnly) : null;
+        using var exit = Descriptors.Open(request.Files.Exit, Libc.OWrOnly | Libc.OCreat, 0b110_000_000);
+        using var output = OpenPipe(request.Files.Output);
+        using var errors = OpenPipe(request.Files.Errors);
+        using var input = request.Input && !request.Terminal ? Descriptors.Open(request.Files.Input, Libc.ORdOnly) : null;
         new RootFileSystem(request.Root).Build();
         RequireProgram(request);
         if (request.Terminal) return StartOnTerminal(request, exit);

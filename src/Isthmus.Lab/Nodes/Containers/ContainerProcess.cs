@@ -8,6 +8,7 @@ namespace Isthmus.Lab.Nodes.Containers;
 internal sealed class ContainerProcess : IDisposable
 {
     private const int KilledExitCode = 128 + Signals.Kill;
+    private const int CapSysAdmin = 21;
 
     private static readonly TimeSpan Preparation = TimeSpan.FromSeconds(5);
 
@@ -61,16 +62,34 @@ internal sealed class ContainerProcess : IDisposable
     internal int? FindInit() =>
         ProcessIdentity.Children(Identity.Process).Select(maker => ProcessIdentity.Children(maker)).FirstOrDefault(inner => inner.Count > 0)?[0];
 
-    /// <summary>As <see cref="FindInit"/>, once it has become the container's program: before, it is a shell that prepares, deaf to signals.</summary>
-    internal async Task<int?> FindProgramAsync(TimeProvider time)
+    /// <summary>As <see cref="FindInit"/>, once it has become the container's program: before that, PID 1 still prepares the container and is deaf to signals.</summary>
+    internal async Task<int?> FindProgramAsync(TimeProvider time, CancellationToken stop)
     {
         var began = time.GetTimestamp();
         while (!_outer.HasExited && time.GetElapsedTime(began) < Preparation)
         {
-            if (FindInit() is { } init && !ContainerLauncher.IsPreparing(init)) return init;
-            await Task.Delay(TimeSpan.FromMilliseconds(2), time);
+            if (FindInit() is { } init && !IsPreparing(init)) return init;
+            await Task.Delay(TimeSpan.FromMilliseconds(2), time, stop);
         }
         return FindInit();
+    }
+
+    /// <summary>
+    /// Whether PID 1 has yet to become the container's program. What prepares the container mounts, and so holds
+    /// CAP_SYS_ADMIN until it executes the program; no program ever gets it (<see cref="ContainerIdentity.Grantable"/>).
+    /// </summary>
+    private static bool IsPreparing(int init)
+    {
+        const string Permitted = "CapPrm:";
+        try
+        {
+            var line = File.ReadLines($"/proc/{init}/status").FirstOrDefault(one => one.StartsWith(Permitted, StringComparison.Ordinal));
+            return line is not null && (ulong.Parse(line.AsSpan(Permitted.Length).Trim(), NumberStyles.HexNumber, CultureInfo.InvariantCulture) >> CapSysAdmin & 1) == 1;
+        }
+        catch (IOException)
+        {
+            return false; // it has ended
+        }
     }
 
     /// <summary>Signals the container's PID 1, not the processes around it: <c>unshare</c> swallows SIGTERM.</summary>

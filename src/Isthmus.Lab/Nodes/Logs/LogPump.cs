@@ -3,13 +3,18 @@ using Microsoft.Win32.SafeHandles;
 
 namespace Isthmus.Lab.Nodes.Logs;
 
-/// <summary>Carries what a container writes into its log, and to those who are attached to it.</summary>
-internal sealed class LogPump(Reactor reactor, LogFile log)
+/// <summary>Copies what a container writes into its log, and to those who are attached to it.</summary>
+internal sealed class LogPump(Reactor reactor, LogFile log, SafeFileHandle output, SafeFileHandle errors)
 {
+    private readonly TaskCompletionSource _drained = new(TaskCreationOptions.RunContinuationsAsynchronously);
+
     private readonly Lock _guard = new(); // guards the listeners
     private readonly List<Action<ReadOnlyMemory<byte>, bool>> _listeners = [];
 
     internal LogFile Log => log;
+
+    /// <summary>Completes when all output is in the log.</summary>
+    internal Task Drained => _drained.Task;
 
     /// <summary>Calls back with every piece of output (and whether it is standard error) until disposed. The callback must not block.</summary>
     internal IDisposable Listen(Action<ReadOnlyMemory<byte>, bool> listener)
@@ -18,10 +23,16 @@ internal sealed class LogPump(Reactor reactor, LogFile log)
         return new Subscription(this, listener);
     }
 
-    /// <summary>Runs until all writers of the pipe are gone, or stopped.</summary>
-    internal async Task RunAsync(SafeFileHandle pipe, bool isError, CancellationToken stop)
+    /// <summary>Runs until all writers of both pipes are gone, or stopped. May be called again after a failure: the container must not wait for a reader.</summary>
+    internal async Task RunAsync(CancellationToken stop)
     {
-        using var _ = pipe;
+        await Task.WhenAll(CopyAsync(output, false, stop), CopyAsync(errors, true, stop));
+        _drained.TrySetResult();
+    }
+
+    private async Task CopyAsync(SafeFileHandle pipe, bool isError, CancellationToken stop)
+    {
+        if (pipe.IsClosed) return;
         var buffer = new byte[LogLine.LongestPart];
         var kept = 0;
         try
@@ -35,8 +46,9 @@ internal sealed class LogPump(Reactor reactor, LogFile log)
         }
         catch (OperationCanceledException)
         {
-            // We go; what is in the pipe waits there for whoever comes next.
+            // This node stops; what is in the pipe waits there for the next one.
         }
+        pipe.Dispose();
         if (kept > 0) log.WriteLine(buffer.AsSpan(0, kept), isError, isPart: false);
         log.Flush();
     }

@@ -6,100 +6,115 @@ namespace Isthmus.Lab.Nodes.Logs;
 /// <param name="Tail">At most so many lines from the end.</param>
 internal sealed record LogQuery(bool Follow, long? Tail, DateTimeOffset? Since, bool Timestamps, long? LimitBytes);
 
-/// <summary>Reads a log, across rotated files, as text again.</summary>
-internal static class LogReader
+/// <summary>Reads one log, across rotated files, as text again.</summary>
+internal sealed class LogReader : IDisposable
 {
+    private readonly string _path;
+    private readonly LogQuery _query;
+    private readonly Stream _to;
+    private readonly byte[] _buffer = new byte[64 * 1024];
+    private readonly MemoryStream _output = new();
+
+    private FileStream? _file;
+    private long _skip;
+    private long _left;
+
+    private LogReader(string path, LogQuery query, Stream to)
+    {
+        (_path, _query, _to) = (path, query, to);
+        _skip = query.Tail is { } tail ? Math.Max(0, CountLines(path) - tail) : 0;
+        _left = query.LimitBytes ?? long.MaxValue;
+    }
+
     /// <param name="live">The log that is still written, when it is; needed to follow.</param>
     internal static async Task CopyAsync(string path, LogFile? live, LogQuery query, Stream to, CancellationToken stop)
     {
-        var left = query.LimitBytes ?? long.MaxValue;
-        var skip = query.Tail is { } tail ? Math.Max(0, CountLines(path) - tail) : 0;
+        using var reader = new LogReader(path, query, to);
         var rotations = live?.Rotations ?? 0;
-        var files = LogFile.Files(path);
-        FileStream? current = null;
-        try
-        {
-            foreach (var file in files)
-            {
-                if (current is not null) await current.DisposeAsync();
-                current = Open(file);
-                (skip, left) = await CopyFileAsync(current, query, to, skip, left, stop);
-            }
-            await to.FlushAsync(stop);
-            if (query.Follow && live is not null) await FollowAsync(path, live, rotations, current, query, to, left, stop);
-        }
-        finally
-        {
-            if (current is not null) await current.DisposeAsync();
-        }
+        foreach (var file in LogFile.Files(path)) await reader.CopyAsync(file, stop);
+        await to.FlushAsync(stop);
+        if (query.Follow && live is not null) await reader.FollowAsync(live, rotations, stop);
     }
 
-    private static async Task FollowAsync(
-        string path, LogFile live, int rotations, FileStream? current, LogQuery query, Stream to, long left, CancellationToken stop)
+    public void Dispose()
     {
-        var (mine, read) = (current, rotations);
-        while (left > 0)
+        _file?.Dispose();
+        _output.Dispose();
+    }
+
+    /// <param name="read">The rotations before the newest file was opened.</param>
+    private async Task FollowAsync(LogFile live, int read, CancellationToken stop)
+    {
+        while (_left > 0)
         {
             // Taken before reading: what changes meanwhile is seen in the next round.
-            var (changed, complete, now) = (live.Changed, live.IsComplete, live.Rotations);
-            if (mine is not null) (_, left) = await CopyFileAsync(mine, query, to, 0, left, stop);
-            for (; read < now && left > 0; read++)
+            var (changed, isComplete, now) = (live.Changed, live.IsComplete, live.Rotations);
+            await CopyRestAsync(stop);
+            for (; read < now && _left > 0; read++)
             {
                 // It was rotated, so the old file has just been read to its end: go on with the next one.
-                if (mine is not null && mine != current) await mine.DisposeAsync();
-                var next = now - read - 1 > 0 ? $"{path}.{now - read - 1}" : path;
-                mine = File.Exists(next) ? Open(next) : null;
-                if (mine is not null) (_, left) = await CopyFileAsync(mine, query, to, 0, left, stop);
+                var age = now - read - 1;
+                await CopyAsync(age > 0 ? $"{_path}.{age}" : _path, stop);
             }
-            await to.FlushAsync(stop);
-            if (complete) break;
+            await _to.FlushAsync(stop);
+            if (isComplete) return;
             await changed.WaitAsync(stop);
         }
-        if (mine is not null && mine != current) await mine.DisposeAsync();
     }
 
-    private static async Task<(long Skip, long Left)> CopyFileAsync(FileStream file, LogQuery query, Stream to, long skip, long left, CancellationToken stop)
+    private async Task CopyAsync(string file, CancellationToken stop)
     {
-        var buffer = new byte[64 * 1024];
+        if (_file is not null) await _file.DisposeAsync();
+        _file = File.Exists(file) ? Open(file) : null;
+        await CopyRestAsync(stop);
+    }
+
+    private async Task CopyRestAsync(CancellationToken stop)
+    {
+        if (_file is null) return;
         var kept = 0;
-        var output = new MemoryStream();
-        while (left > 0)
+        while (_left > 0)
         {
-            var read = await file.ReadAsync(buffer.AsMemory(kept), stop);
+            var read = await _file.ReadAsync(_buffer.AsMemory(kept), stop);
             if (read == 0) break;
-            var (length, start) = (kept + read, 0);
-            while (buffer.AsSpan(start, length - start).IndexOf((byte)'\n') is var end and >= 0)
-            {
-                var line = buffer.AsSpan(start, end);
-                start += end + 1;
-                if (skip > 0)
-                {
-                    if (!LogLine.TryParse(line, out var skipped) || !skipped.IsPart) skip--;
-                    continue;
-                }
-                left -= Append(output, line, query);
-            }
-            kept = length - start;
-            // We write no such lines; whatever did, its rest must not stop the reader.
-            if (kept == buffer.Length) kept = 0;
-            buffer.AsSpan(start, kept).CopyTo(buffer);
-            await to.WriteAsync(output.GetBuffer().AsMemory(0, (int)Math.Min(output.Length, output.Length + Math.Min(0, left))), stop);
-            output.SetLength(0);
+            kept = TakeLines(kept + read);
+            await _to.WriteAsync(_output.GetBuffer().AsMemory(0, (int)Math.Min(_output.Length, _output.Length + Math.Min(0, _left))), stop);
+            _output.SetLength(0);
         }
         // A line that is still being written is read again, whole, next time.
-        if (kept > 0) file.Position -= kept;
-        return (skip, left);
+        if (kept > 0) _file.Position -= kept;
     }
 
-    private static long Append(MemoryStream output, ReadOnlySpan<byte> line, LogQuery query)
+    // Returns how many bytes of an unfinished line stay at the front of the buffer.
+    private int TakeLines(int length)
     {
-        if (!LogLine.TryParse(line, out var parsed)) return 0;
-        if (query.Since is { } since && parsed.Time < since) return 0;
-        var before = output.Length;
-        if (query.Timestamps) output.Write(Encoding.ASCII.GetBytes(parsed.TimeText + " "));
-        output.Write(line[parsed.ContentStart..]);
-        if (!parsed.IsPart) output.WriteByte((byte)'\n');
-        return output.Length - before;
+        var start = 0;
+        while (_buffer.AsSpan(start, length - start).IndexOf((byte)'\n') is var end and >= 0)
+        {
+            Take(_buffer.AsSpan(start, end));
+            start += end + 1;
+        }
+        var kept = length - start;
+        // This node writes no such lines; whatever did, its rest must not stop the reader.
+        if (kept == _buffer.Length) kept = 0;
+        _buffer.AsSpan(start, kept).CopyTo(_buffer);
+        return kept;
+    }
+
+    private void Take(ReadOnlySpan<byte> line)
+    {
+        var isLine = LogLine.TryParse(line, out var parsed);
+        if (_skip > 0)
+        {
+            if (!isLine || !parsed.IsPart) _skip--;
+            return;
+        }
+        if (!isLine || (_query.Since is { } since && parsed.Time < since)) return;
+        var before = _output.Length;
+        if (_query.Timestamps) _output.Write(Encoding.ASCII.GetBytes(parsed.TimeText + " "));
+        _output.Write(line[parsed.ContentStart..]);
+        if (!parsed.IsPart) _output.WriteByte((byte)'\n');
+        _left -= _output.Length - before;
     }
 
     private static long CountLines(string path)

@@ -16,47 +16,62 @@ internal sealed class StartException(string reason, string message) : Exception(
     internal string Reason => reason;
 }
 
-/// <summary>Turns a container of a Pod into a running process, and finds those again that an earlier node started.</summary>
+/// <summary>One run of a container, as it is about to start.</summary>
+internal sealed record ContainerRun(Container Spec, Image Image, ContainerIdentity Identity, RunFiles Files);
+
+/// <summary>What the containers of one Pod share.</summary>
+internal sealed record PodResources(PodFacts Facts, PodSandbox Sandbox, PodVolumes Volumes);
+
+/// <summary>Turns a container of a Pod into a running process, and finds those that an earlier node started.</summary>
 internal sealed class ContainerStarter(NodeContext node)
 {
+    /// <summary>The reason when everything was prepared and the program did not start.</summary>
+    internal const string RunError = "RunContainerError";
+
     private const int PipeBytes = 256 * 1024;
 
-    /// <exception cref="StartException">It cannot be configured or started.</exception>
-    internal async Task<RunningContainer> StartAsync(Pod pod, PodSandbox sandbox, PodVolumes volumes, ContainerSlot slot, PodFacts facts)
+    /// <exception cref="StartException">The image or the user is not available.</exception>
+    internal ContainerRun Prepare(Pod pod, Container spec, RunFiles files)
     {
-        var image = FindImage(slot.Spec.Image);
-        var identity = Identify(pod, slot.Spec, image);
-        var attempt = slot.Record is null ? 0 : slot.Record.Attempt + 1;
-        var request = new LaunchPlan(node).Make(pod, sandbox, volumes, slot, facts, image, identity, attempt);
-        var record = new ContainerRecord(
-            slot.Spec.Name, NewId(), attempt, null, node.Time.GetUtcNow(), slot.Spec.Image, ImageCatalogue.IdOf(image))
-        {
-            Previous = slot.Record?.End ?? slot.Record?.Previous,
-            BackOffSeconds = slot.Record?.BackOffSeconds ?? 0,
-        };
-        MakePipes(slot, attempt);
-        // Opened before the program starts, so that none of its output finds nobody.
-        var output = OpenReader(slot.Files.Output(attempt));
-        var errors = OpenReader(slot.Files.Errors(attempt));
-        var input = slot.Spec is { Stdin: true, Tty: false } ? OpenInput(slot.Files.Input(attempt)) : null;
+        if (!ImageName.TryParse(spec.Image, out var name)) throw new StartException("InvalidImageName", $"couldn't parse image name \"{spec.Image}\"");
+        var image = node.Images.Find(name) ?? throw new StartException("ErrImagePull", node.Images.Missing(spec.Image));
         try
         {
-            record = record with { Process = ProcessIdentity.Of(await ContainerLauncher.StartAsync(request)) };
+            return new(spec, image, ContainerIdentity.Decide(pod.Spec.SecurityContext, spec.SecurityContext, image.User, node.Users, node.Groups), files);
+        }
+        catch (IdentityException e)
+        {
+            throw new StartException("CreateContainerConfigError", e.Message);
+        }
+    }
+
+    internal ContainerRecord NewRecord(ContainerRun run)
+    {
+        var id = new byte[32];
+        lock (node.Random) node.Random.NextBytes(id);
+        return new(run.Spec.Name, Convert.ToHexStringLower(id), run.Files.Attempt, null, node.Time.GetUtcNow(), run.Spec.Image, ImageCatalogue.IdOf(run.Image));
+    }
+
+    /// <exception cref="StartException">It cannot be configured or started.</exception>
+    internal async Task<RunningContainer> StartAsync(PodResources pod, ContainerRun run)
+    {
+        var request = new LaunchPlan(node).Make(pod, run);
+        MakePipes(run.Files, run.Spec.Stdin);
+        // Opened before the program starts, so that none of its output is lost.
+        var pipes = OpenPipes(run);
+        ContainerProcess process;
+        try
+        {
+            process = ContainerProcess.Started(ProcessIdentity.Of(await ContainerLauncher.StartAsync(request)), run.Files.Exit);
         }
         catch (LaunchException e)
         {
-            output.Dispose();
-            errors.Dispose();
-            input?.Dispose();
-            Remember(slot, record with { End = new(record.Id, 128, "StartError", e.Message, DateTimeOffset.UnixEpoch, node.Time.GetUtcNow()) });
-            throw new StartException("RunContainerError", e.Message);
+            pipes.Dispose();
+            throw new StartException(RunError, e.Message);
         }
-        Remember(slot, record);
-        slot.Files.Prune(attempt);
-        var process = ContainerProcess.Started(record.Process, slot.Files.Exit(attempt));
         try
         {
-            return Run(slot, process, record, identity, output, errors, input);
+            return Run(run, process, pipes);
         }
         catch
         {
@@ -66,71 +81,44 @@ internal sealed class ContainerStarter(NodeContext node)
         }
     }
 
-    /// <summary>Takes over a container that an earlier node started; null when it has ended.</summary>
-    internal RunningContainer? TryAdopt(Pod pod, ContainerSlot slot, ContainerRecord record)
+    /// <summary>Takes over a run that an earlier node started; null when it has ended.</summary>
+    internal RunningContainer? TryAdopt(Pod pod, Container spec, RunFiles files, ContainerRecord record)
     {
-        if (record.Process is null || ContainerProcess.TryAttach(record.Process, slot.Files.Exit(record.Attempt)) is not { } process) return null;
-        var identity = Identify(pod, slot.Spec, FindImage(slot.Spec.Image));
-        var input = slot.Spec is { Stdin: true, Tty: false } ? OpenInput(slot.Files.Input(record.Attempt)) : null;
-        return Run(slot, process, record, identity, OpenReader(slot.Files.Output(record.Attempt)), OpenReader(slot.Files.Errors(record.Attempt)), input);
-    }
-
-    internal static void Remember(ContainerSlot slot, ContainerRecord record)
-    {
-        slot.Record = record;
-        StateFile.Write(slot.Files.Record, record, NodeJson.Default.ContainerRecord);
-    }
-
-    private RunningContainer Run(
-        ContainerSlot slot, ContainerProcess process, ContainerRecord record, ContainerIdentity identity, SafeFileHandle output, SafeFileHandle errors,
-        SafeFileHandle? input)
-    {
-        var pump = new LogPump(node.Reactor, new LogFile(slot.Files.Log(record.Attempt), node.Time));
-        var terminal = slot.Spec.Tty ? FindTerminal(process) : null;
-        if (terminal is not null)
-        {
-            output.Dispose();
-            output = terminal;
-        }
-        var cancel = new CancellationTokenSource();
-        var copying = Task.WhenAll(pump.RunAsync(output, false, cancel.Token), pump.RunAsync(errors, true, cancel.Token));
-        return new RunningContainer(process, pump, copying, identity, cancel)
-        {
-            IsTerminal = terminal is not null,
-            Input = terminal is not null ? FindTerminal(process) : input,
-        };
-    }
-
-    private Image FindImage(string text)
-    {
-        if (!ImageName.TryParse(text, out var name)) throw new StartException("InvalidImageName", $"couldn't parse image name \"{text}\"");
-        return node.Images.Find(name) ?? throw new StartException("ErrImagePull", node.Images.Missing(text));
-    }
-
-    private ContainerIdentity Identify(Pod pod, Container container, Image image)
-    {
+        if (record.Process is null || ContainerProcess.TryAttach(record.Process, files.Exit) is not { } process) return null;
         try
         {
-            return ContainerIdentity.Decide(pod.Spec.SecurityContext, container.SecurityContext, image.User, node.Users, node.Groups);
+            var run = Prepare(pod, spec, files);
+            return Run(run, process, OpenPipes(run));
         }
-        catch (IdentityException e)
+        catch
         {
-            throw new StartException("CreateContainerConfigError", e.Message);
+            process.Dispose();
+            throw;
         }
     }
 
-    internal static void MakePipes(ContainerSlot slot, int attempt)
+    private RunningContainer Run(ContainerRun run, ContainerProcess process, Pipes pipes)
     {
-        var files = slot.Files;
+        var log = new LogFile(run.Files.Log, node.Time);
+        if (!run.Spec.Tty) return new(process, new LogPump(node.Reactor, log, pipes.Output, pipes.Errors), run.Identity) { Input = pipes.Input };
+        pipes.Output.Dispose();
+        return new(process, new LogPump(node.Reactor, log, FindTerminal(process), pipes.Errors), run.Identity) { IsTerminal = true, Input = FindTerminal(process) };
+    }
+
+    internal static void MakePipes(RunFiles files, bool input)
+    {
         Directory.CreateDirectory(files.Directory);
         Directory.CreateDirectory(files.Logs);
-        foreach (var path in new[] { files.Output(attempt), files.Errors(attempt) }) MakeFifo(path);
-        if (slot.Spec.Stdin) MakeFifo(files.Input(attempt));
-        var message = files.TerminationMessage(attempt);
-        File.WriteAllText(message, "");
-        File.SetUnixFileMode(message, (UnixFileMode)0b110_110_110);
-        File.Delete(files.Exit(attempt));
+        MakeFifo(files.Output);
+        MakeFifo(files.Errors);
+        if (input) MakeFifo(files.Input);
+        File.WriteAllText(files.TerminationMessage, "");
+        File.SetUnixFileMode(files.TerminationMessage, (UnixFileMode)0b110_110_110);
+        File.Delete(files.Exit);
     }
+
+    private static Pipes OpenPipes(ContainerRun run) => new(
+        OpenReader(run.Files.Output), OpenReader(run.Files.Errors), run.Spec is { Stdin: true, Tty: false } ? OpenInput(run.Files.Input) : null);
 
     private static void MakeFifo(string path)
     {
@@ -154,15 +142,19 @@ internal sealed class ContainerStarter(NodeContext node)
     private static SafeFileHandle FindTerminal(ContainerProcess process)
     {
         var copy = Descriptors.TryCopyFrom(process.Outer, ContainerLauncher.TerminalDescriptor)
-            ?? throw new StartException("RunContainerError", "the container's terminal is gone");
+            ?? throw new StartException(RunError, "the container's terminal is gone");
         Descriptors.SetNonBlocking(copy.Number());
         return copy;
     }
 
-    private string NewId()
+    /// <summary>Our ends of a container's pipes.</summary>
+    private sealed record Pipes(SafeFileHandle Output, SafeFileHandle Errors, SafeFileHandle? Input) : IDisposable
     {
-        var bytes = new byte[32];
-        lock (node.Random) node.Random.NextBytes(bytes);
-        return Convert.ToHexStringLower(bytes);
+        public void Dispose()
+        {
+            Output.Dispose();
+            Errors.Dispose();
+            Input?.Dispose();
+        }
     }
 }

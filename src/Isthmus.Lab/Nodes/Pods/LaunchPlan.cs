@@ -19,14 +19,13 @@ internal sealed class LaunchPlan(NodeContext node)
     private static readonly bool HostHasLookup = File.Exists("/usr/bin/nslookup");
 
     /// <exception cref="StartException">Something that the Pod names is missing or refused.</exception>
-    internal LaunchRequest Make(
-        Pod pod, PodSandbox sandbox, PodVolumes volumes, ContainerSlot slot, PodFacts facts, Image image, ContainerIdentity identity, int attempt)
+    internal LaunchRequest Make(PodResources resources, ContainerRun run)
     {
-        var container = slot.Spec;
+        var (pod, container, image, identity) = (resources.Facts.Pod, run.Spec, run.Image, run.Identity);
         try
         {
-            var environment = new EnvironmentBuilder(facts, node.Api).Build(container, ImageEnvironment(pod, container, image, identity));
-            var mounts = volumes.Mounts(pod.Spec, container, environment).Concat(OwnMounts(pod, container, image, slot.Files, attempt)).ToValueList();
+            var environment = new EnvironmentBuilder(resources.Facts, node.Api).Build(container, ImageEnvironment(pod, container, image, identity));
+            var mounts = resources.Volumes.Mounts(pod.Spec, container, environment).Concat(OwnMounts(pod, run)).ToValueList();
             var readOnly = container.SecurityContext?.ReadOnlyRootFilesystem == true;
             var root = new RootSpec(
                 node.Settings.RootDirectory, mounts, image.Root == RootKind.Runtime ? Links() : default, node.Settings.Hidden, !readOnly,
@@ -34,7 +33,7 @@ internal sealed class LaunchPlan(NodeContext node)
             return new(
                 root, Command(container, image, environment), environment.ToValueMap(),
                 container.WorkingDir.Length > 0 ? container.WorkingDir : image.WorkingDirectory, identity, node.CanSetGroups,
-                pod.Spec.HostNetwork ? node.Settings.NodeName : PodFiles.HostName(pod), sandbox.Network, slot.Files, attempt, container.Tty, container.Stdin);
+                pod.Spec.HostNetwork ? node.Settings.NodeName : PodFiles.HostName(pod), resources.Sandbox.Network, run.Files, container.Tty, container.Stdin);
         }
         catch (Exception e) when (e is ConfigurationException or VolumeException)
         {
@@ -79,8 +78,9 @@ internal sealed class LaunchPlan(NodeContext node)
             values["DOTNET_PROCESSOR_COUNT"] = Math.Max(1, (int)Math.Ceiling(cpus)).ToString(CultureInfo.InvariantCulture);
     }
 
-    private IEnumerable<RootMount> OwnMounts(Pod pod, Container container, Image image, ContainerFiles files, int attempt)
+    private IEnumerable<RootMount> OwnMounts(Pod pod, ContainerRun run)
     {
+        var container = run.Spec;
         var directory = Path.Combine(node.Settings.PodDirectory(pod.Metadata.Uid), "etc");
         foreach (var name in new[] { "hosts", "resolv.conf", "hostname" })
         {
@@ -88,8 +88,8 @@ internal sealed class LaunchPlan(NodeContext node)
                 yield return new(Path.Combine(directory, name), $"/etc/{name}", ReadOnly: false, IsFile: true);
         }
         var message = container.TerminationMessagePath.Length > 0 ? container.TerminationMessagePath : "/dev/termination-log";
-        yield return new(files.TerminationMessage(attempt), message, ReadOnly: false, IsFile: true);
-        if (image.Root != RootKind.Runtime) yield break;
+        yield return new(run.Files.TerminationMessage, message, ReadOnly: false, IsFile: true);
+        if (run.Image.Root != RootKind.Runtime) yield break;
         yield return new(node.Settings.Build, OwnImages.BuildDirectory, ReadOnly: true);
         yield return new(node.Settings.Dotnet, OwnImages.RuntimeDirectory, ReadOnly: true);
         yield return new(node.Settings.NamesDirectory, OwnImages.NamesDirectory, ReadOnly: true);

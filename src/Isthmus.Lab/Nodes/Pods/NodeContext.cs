@@ -1,4 +1,3 @@
-using Isthmus.Lab.Network;
 using Isthmus.Lab.Nodes.Api;
 using Isthmus.Lab.Nodes.Env;
 using Isthmus.Lab.Nodes.Images;
@@ -10,7 +9,7 @@ namespace Isthmus.Lab.Nodes.Pods;
 
 /// <summary>What all Pods of one node share.</summary>
 internal sealed record NodeContext(
-    NodeSettings Settings, INodeApi Api, PodNetwork Network, AddressPool Addresses, ImageCatalogue Images, EventRecorder Events,
+    NodeSettings Settings, INodeApi Api, Sandboxes Sandboxes, ImageCatalogue Images, EventRecorder Events,
     Reactor Reactor, ProbeRunner Probes, NodeCapacity Capacity, IdMap Users, IdMap Groups, Random Random, TimeProvider Time, ILogger Log)
 {
     /// <summary>Where several group ids exist, they may be chosen; with a single one the kernel denies even that.</summary>

@@ -1,4 +1,6 @@
 using System.Net;
+using Isthmus.Kubernetes.Objects;
+using Isthmus.Lab.Nodes.Containers;
 using Isthmus.Core.Collections;
 using Isthmus.Core.Net;
 
@@ -37,6 +39,9 @@ internal sealed record NodeSettings(
 
     /// <summary>As kubelets name them: <c>namespace_name_uid</c>.</summary>
     internal string LogDirectory(string ns, string name, string uid) => Path.Combine(LogDirectories, $"{ns}_{name}_{uid}");
+
+    internal ContainerFiles ContainerFiles(Pod pod, string container) => new(
+        Path.Combine(PodDirectory(pod.Metadata.Uid), "containers", container), Path.Combine(LogDirectory(pod.Metadata.Namespace, pod.Metadata.Name, pod.Metadata.Uid), container));
 
     /// <summary>The mount point of containers' roots; each container's thread sees only its own mount there.</summary>
     internal string RootDirectory => Path.Combine(State, "root");

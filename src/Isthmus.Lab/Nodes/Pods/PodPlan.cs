@@ -21,11 +21,11 @@ internal sealed record ContainerFacts(string Name, ContainerRole Role, RunState 
 
 /// <summary>What to do for a Pod that should run.</summary>
 /// <param name="Start">Containers to start now.</param>
-/// <param name="StopSidecars">The work is done: sidecars and ephemeral containers have no reason to live.</param>
+/// <param name="Stop">Containers to stop now: the work is done, so sidecars and ephemeral containers have no reason to live.</param>
 /// <param name="Initialized">Init containers have done their work.</param>
 /// <param name="Wake">When to decide again although nothing happens.</param>
 /// <param name="Outcome">Succeeded or Failed when the Pod is at its end; empty otherwise.</param>
-internal sealed record PodDecision(ValueList<string> Start, bool StopSidecars, bool Initialized, DateTimeOffset? Wake, string Outcome);
+internal sealed record PodDecision(ValueList<string> Start, ValueList<string> Stop, bool Initialized, DateTimeOffset? Wake, string Outcome);
 
 /// <summary>Which containers of a Pod run when: Kubernetes' rules for init containers, sidecars and restarts.</summary>
 internal static class PodPlan
@@ -41,6 +41,13 @@ internal static class PodPlan
         if (initialized) RunMain(restartPolicy, containers, plan);
         foreach (var one in containers.Where(one => one is { Role: ContainerRole.Ephemeral, State: RunState.NeverRan })) plan.StartEphemeral(one);
         return plan.ToDecision(initialized);
+    }
+
+    /// <summary>Which containers of an ending Pod stop now: everything but the sidecars first, then one sidecar after the other, the last one first.</summary>
+    internal static ValueList<string> StopNext(IReadOnlyList<ContainerFacts> containers)
+    {
+        var running = containers.Where(one => one.State == RunState.Running).ToLookup(one => one.Role == ContainerRole.Sidecar, one => one.Name);
+        return running[false].Any() ? [.. running[false]] : [.. running[true].TakeLast(1)];
     }
 
     private static bool Initialize(string restartPolicy, IReadOnlyList<ContainerFacts> containers, Builder plan)
@@ -92,7 +99,8 @@ internal static class PodPlan
     {
         private readonly List<string> _start = [];
         private DateTimeOffset? _wake;
-        private bool _stopSidecars;
+        private ValueList<string> _stop;
+        private bool _isFinished;
         private string _outcome = "";
 
         internal void StartWhenAllowed(ContainerFacts one)
@@ -103,15 +111,16 @@ internal static class PodPlan
 
         internal void StartEphemeral(ContainerFacts one)
         {
-            if (!_stopSidecars) StartWhenAllowed(one);
+            if (!_isFinished) StartWhenAllowed(one);
         }
 
         internal void Finish(string outcome, IReadOnlyList<ContainerFacts> containers)
         {
-            _stopSidecars = true;
-            if (containers.All(one => one.State != RunState.Running)) _outcome = outcome;
+            _isFinished = true;
+            _stop = StopNext(containers);
+            if (_stop.IsEmpty) _outcome = outcome;
         }
 
-        internal PodDecision ToDecision(bool initialized) => new([.. _start], _stopSidecars, initialized, _wake, _outcome);
+        internal PodDecision ToDecision(bool initialized) => new([.. _start], _stop, initialized, _wake, _outcome);
     }
 }

@@ -1,11 +1,7 @@
 using System.Collections.Concurrent;
-using System.Net;
 using Isthmus.Kubernetes.Objects;
-using Isthmus.Lab.Linux;
-using Isthmus.Lab.Network;
 using Isthmus.Lab.Nodes.Containers;
 using Isthmus.Lab.Nodes.Volumes;
-using Isthmus.Lab.Nodes.Processes;
 using Microsoft.Extensions.Logging;
 
 namespace Isthmus.Lab.Nodes.Pods;
@@ -14,12 +10,6 @@ namespace Isthmus.Lab.Nodes.Pods;
 internal sealed partial class PodSet(NodeContext node, CancellationToken stop)
 {
     private readonly ConcurrentDictionary<string, (PodWorker Worker, Task Task)> _workers = new(StringComparer.Ordinal);
-
-    /// <summary>Marks the addresses of Pods that an earlier node left, before any new Pod asks for one.</summary>
-    internal void KeepAddresses()
-    {
-        foreach (var record in Records()) node.Addresses.Keep(IPAddress.Parse(record.Address));
-    }
 
     /// <summary>The object was added or changed. Calls must come one at a time.</summary>
     internal void Apply(Pod pod)
@@ -55,10 +45,10 @@ internal sealed partial class PodSet(NodeContext node, CancellationToken stop)
     /// <summary>Ends and deletes what belongs to Pods that are no more. Call when every present Pod has been applied.</summary>
     internal async Task CollectOrphansAsync()
     {
-        foreach (var record in Records().Where(record => !_workers.ContainsKey(record.Uid)))
+        foreach (var record in node.Sandboxes.Left().Where(record => !_workers.ContainsKey(record.Uid)))
         {
             KillContainers(node.Settings.PodDirectory(record.Uid));
-            await PodSandbox.RemoveAsync(record, node.Settings, node.Addresses, node.Network, stop);
+            await node.Sandboxes.RemoveAsync(record, stop);
             OrphanRemoved($"{record.Namespace}/{record.Name}", record.Uid);
         }
         foreach (var directory in Directories(node.Settings.PodDirectories).Where(directory => !_workers.ContainsKey(Path.GetFileName(directory))))
@@ -89,20 +79,11 @@ internal sealed partial class PodSet(NodeContext node, CancellationToken stop)
         }
         catch (Exception e)
         {
-            // A mistake of ours in one Pod must not take the node's other Pods along: its worker starts over.
+            // A worker retries what fails. If one ends all the same, the other Pods go on, and the next change of its own Pod gives it a new worker.
             WorkerFailed(e, worker.Pod.Key);
-            await Task.Delay(TimeSpan.FromSeconds(1), node.Time, CancellationToken.None);
-            if (stop.IsCancellationRequested) return;
-            var again = new PodWorker(node, worker.Pod);
-            _workers[uid] = (again, RunAsync(uid, again));
-            return;
         }
         _workers.TryRemove(uid, out _);
     }
-
-    private IEnumerable<PodRecord> Records() => Directories(node.Settings.PodDirectories)
-        .Select(directory => StateFile.Read(PodSandbox.RecordFile(directory), NodeJson.Default.PodRecord))
-        .OfType<PodRecord>().Where(record => PodSandbox.Lives(record, NamespacePaths.Pod(node.Settings.Cluster, record.Uid)));
 
     private static IEnumerable<string> Directories(string path) => Directory.Exists(path) ? Directory.GetDirectories(path) : [];
 
@@ -121,7 +102,7 @@ internal sealed partial class PodSet(NodeContext node, CancellationToken stop)
     [LoggerMessage(Level = LogLevel.Information, Message = "removed what was left of {Pod} ({Uid})")]
     private partial void OrphanRemoved(string pod, string uid);
 
-    [LoggerMessage(Level = LogLevel.Error, Message = "the worker of {Pod} failed and starts over")]
+    [LoggerMessage(Level = LogLevel.Error, Message = "the worker of {Pod} failed; the Pod is not managed until it changes")]
     private partial void WorkerFailed(Exception error, string pod);
 
     // The generator of log messages looks for a field.

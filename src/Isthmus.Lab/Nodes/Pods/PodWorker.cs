@@ -1,9 +1,7 @@
-using System.Threading.Channels;
 using Isthmus.Core.Collections;
 using Isthmus.Kubernetes.Client;
 using Isthmus.Kubernetes.Objects;
 using Isthmus.Lab.Network;
-using Isthmus.Lab.Nodes.Containers;
 using Isthmus.Lab.Nodes.Env;
 using Isthmus.Lab.Nodes.Volumes;
 using Microsoft.Extensions.Logging;
@@ -11,286 +9,355 @@ using Microsoft.Extensions.Logging;
 namespace Isthmus.Lab.Nodes.Pods;
 
 /// <summary>
-/// Makes one Pod be as its object says, from its sandbox to its removal. All of its state is touched by one loop; whatever
-/// happens elsewhere (an object changed, a container ended, a probe answered) is mailed to it.
+/// Drives one Pod to its desired state, from its sandbox to its removal. <see cref="PodLifecycle"/> and
+/// <see cref="PodPlan"/> decide, this acts; whatever happens elsewhere (an object changed, a container ended, a probe
+/// answered) arrives as a letter on the Pod's loop.
 /// </summary>
 internal sealed partial class PodWorker
 {
     private static readonly TimeSpan Retry = TimeSpan.FromSeconds(1);
-    private static readonly TimeSpan QuickRetry = TimeSpan.FromMilliseconds(100);
-    private static readonly TimeSpan LongestVolumesRetry = TimeSpan.FromSeconds(10);
 
     private readonly NodeContext _node;
-    private readonly Channel<Action> _mail = Channel.CreateUnbounded<Action>(new UnboundedChannelOptions { SingleReader = true });
-    private readonly List<ContainerSlot> _slots = [];
-    private readonly PodVolumes _volumes;
-    private readonly ContainerStarter _starter;
+    private readonly PodSubject _pod;
+    private readonly PodLoop _loop;
+    private readonly PodGrace _grace;
+    private readonly VolumeUpkeep _volumes;
     private readonly StatusPublisher _publisher;
+    private readonly List<PodContainer> _containers = [];
+    private readonly RetryPause _pause = new(TimeSpan.FromMilliseconds(100), TimeSpan.FromSeconds(10));
     private readonly string _directory;
-
-    private Pod _pod;
-    private PodSandbox? _sandbox;
-    private bool _volumesMade, _volumesDirty = true, _initialized, _gone, _finished;
-    private DateTimeOffset? _volumesDue;
-    private TimeSpan _volumesRetry = QuickRetry;
     private readonly DateTimeOffset _startedAt;
+
+    private PodStage _stage;
+    private PodSandbox? _sandbox;
+    private bool _isInitialized, _isGone;
     private string _outcome = "", _reason = "", _message = "";
 
     internal PodWorker(NodeContext node, Pod pod)
     {
         _node = node;
-        _pod = pod;
+        _pod = new(pod, node.Events);
+        _loop = new(node.Time, Report);
+        _grace = new(node.Time);
         _directory = node.Settings.PodDirectory(pod.Metadata.Uid);
-        _volumes = new PodVolumes(Path.Combine(_directory, "volumes"), node.Settings.ClaimDirectories, node.Api, node.Time);
-        _starter = new ContainerStarter(node);
-        _publisher = new StatusPublisher(node, pod.Metadata.Uid);
+        _volumes = new(new PodVolumes(Path.Combine(_directory, "volumes"), node.Settings.ClaimDirectories, node.Api, node.Time), node, _pod);
+        _publisher = new(node, pod.Metadata.Uid);
         _startedAt = pod.Status.StartTime ?? node.Time.GetUtcNow();
-        foreach (var container in pod.Spec.InitContainers)
-            AddSlot(container, container.RestartPolicy == "Always" ? ContainerRole.Sidecar : ContainerRole.Init);
-        foreach (var container in pod.Spec.Containers) AddSlot(container, ContainerRole.Main);
+        foreach (var container in pod.Spec.InitContainers) Add(container, container.RestartPolicy == "Always" ? ContainerRole.Sidecar : ContainerRole.Init);
+        foreach (var container in pod.Spec.Containers) Add(container, ContainerRole.Main);
         AddEphemeral();
     }
 
-    internal Pod Pod => _pod;
+    internal Pod Pod => _pod.Current;
 
     /// <summary>Where the network namespace of its sandbox is, once it has one.</summary>
-    internal string NetworkPath => NamespacePaths.Pod(_node.Settings.Cluster, _pod.Metadata.Uid);
+    internal string NetworkPath => NamespacePaths.Pod(_node.Settings.Cluster, Pod.Metadata.Uid);
 
     /// <summary>The object changed.</summary>
-    internal void Update(Pod pod) => _mail.Writer.TryWrite(() =>
+    internal void Update(Pod pod) => _loop.Post(() =>
     {
-        _pod = pod;
-        _volumesDirty = true;
+        _pod.Current = pod;
+        _volumes.MarkChanged();
         AddEphemeral();
-        HurryTermination();
+        if (pod.Metadata.DeletionTimestamp is not null) SetGrace();
     });
 
     /// <summary>Something that its volumes are made from may have changed.</summary>
-    internal void Refresh() => _mail.Writer.TryWrite(() => _volumesDirty = true);
+    internal void Refresh() => _loop.Post(_volumes.MarkChanged);
 
-    /// <summary>The object is no more: whatever still runs ends now.</summary>
-    internal void Gone() => _mail.Writer.TryWrite(() =>
+    /// <summary>The object is gone: whatever still runs ends now.</summary>
+    internal void Gone() => _loop.Post(() =>
     {
-        _gone = true;
-        HurryTermination();
+        _isGone = true;
+        SetGrace();
     });
 
-    /// <summary>Asks about the Pod's present state, on its own loop.</summary>
-    internal Task<T> AskAsync<T>(Func<IReadOnlyList<ContainerSlot>, T> question)
-    {
-        var answer = new TaskCompletionSource<T>(TaskCreationOptions.RunContinuationsAsynchronously);
-        if (!_mail.Writer.TryWrite(() => answer.TrySetResult(question(_slots)))) answer.TrySetCanceled();
-        return answer.Task;
-    }
+    /// <summary>The present state of one container; null when the Pod has no such container, or is removed.</summary>
+    internal Task<ContainerSnapshot?> FindAsync(string container) =>
+        _loop.AskAsync(() => _containers.Find(one => one.Name == container)?.ToSnapshot());
 
     /// <summary>Runs until the Pod is removed. When stopped, containers go on running for the next node to find.</summary>
     internal async Task RunAsync(CancellationToken stop)
     {
-        using var publishing = CancellationTokenSource.CreateLinkedTokenSource(stop);
-        var publisher = _publisher.RunAsync(publishing.Token);
         try
         {
-            Adopt();
-            while (!_finished)
+            _loop.Start("writing the status", _publisher.RunAsync, stop);
+            while (_stage != PodStage.Removed)
             {
-                var wake = await StepAsync(stop);
+                var wake = await TryStepAsync(stop);
+                if (_stage == PodStage.Removed) return;
                 PublishStatus();
-                if (!_finished) await ReadMailAsync(wake, stop);
+                await _loop.ReadAsync(wake, stop);
             }
         }
         finally
         {
-            _mail.Writer.TryComplete();
-            foreach (var slot in _slots) slot.Running?.Dispose();
+            await _loop.CloseAsync();
+            foreach (var container in _containers) container.Release();
             _sandbox?.Dispose();
-            await publishing.CancelAsync();
-            await publisher;
+            _grace.Dispose();
         }
     }
 
     /// <summary>The only containers that a Pod can get while it runs.</summary>
     private void AddEphemeral()
     {
-        foreach (var container in _pod.Spec.EphemeralContainers.Where(container => !_slots.Exists(slot => slot.Spec.Name == container.Name)))
-            AddSlot(container, ContainerRole.Ephemeral);
+        foreach (var container in Pod.Spec.EphemeralContainers.Where(container => !_containers.Exists(one => one.Name == container.Name)))
+            Add(container, ContainerRole.Ephemeral);
     }
 
-    private void AddSlot(Container container, ContainerRole role)
-    {
-        var meta = _pod.Metadata;
-        var files = new ContainerFiles(
-            Path.Combine(_directory, "containers", container.Name),
-            Path.Combine(_node.Settings.LogDirectory(meta.Namespace, meta.Name, meta.Uid), container.Name));
-        _slots.Add(new ContainerSlot(container, role, files));
-    }
+    private void Add(Container container, ContainerRole role) => _containers.Add(new(container, role, _node, _pod, _loop, _grace));
 
-    private async Task ReadMailAsync(DateTimeOffset? wake, CancellationToken stop)
+    private void SetGrace()
     {
-        if (!_mail.Reader.TryPeek(out _))
-        {
-            var wait = wake is { } at ? at - _node.Time.GetUtcNow() : Timeout.InfiniteTimeSpan;
-            if (wake is not null && wait <= TimeSpan.Zero) return;
-            using var timer = CancellationTokenSource.CreateLinkedTokenSource(stop);
-            if (wake is not null) timer.CancelAfter(wait < TimeSpan.FromDays(20) ? wait : TimeSpan.FromDays(20));
-            try
-            {
-                await _mail.Reader.WaitToReadAsync(timer.Token);
-            }
-            catch (OperationCanceledException) when (!stop.IsCancellationRequested)
-            {
-                return;
-            }
-        }
-        while (_mail.Reader.TryRead(out var letter)) letter();
+        if (_isGone) _grace.EndNow();
+        else if (Pod.Metadata.DeletionTimestamp is { } at) _grace.EndAt(at);
+        else _grace.Begin(TimeSpan.FromSeconds(PodGrace.Seconds(Pod)));
     }
 
     /// <returns>When to step again although nothing happens; null for never.</returns>
-    private async Task<DateTimeOffset?> StepAsync(CancellationToken stop)
+    private async Task<DateTimeOffset?> TryStepAsync(CancellationToken stop)
     {
-        if (_gone || _pod.Metadata.DeletionTimestamp is not null) return await EndStepAsync(stop);
-        if (_outcome.Length > 0) return null;
-        var deadline = _pod.Spec.ActiveDeadlineSeconds is { } seconds ? _startedAt + TimeSpan.FromSeconds(seconds) : (DateTimeOffset?)null;
-        if (deadline <= _node.Time.GetUtcNow()) return await ExceedDeadlineAsync(stop);
-        var wake = await EnsureSandboxAsync(stop) ?? await EnsureVolumesAsync(stop) ?? await RunContainersAsync();
-        return deadline is null || wake < deadline ? wake : deadline;
-    }
-
-    private async Task<DateTimeOffset?> EnsureSandboxAsync(CancellationToken stop)
-    {
-        if (_sandbox is not null) return null;
         try
         {
-            _sandbox = await PodSandbox.EnsureAsync(_pod, _node.Settings, _node.Addresses, _node.Network, _node.Time, stop);
-            WriteEtc();
-            return null;
+            var wake = await StepAsync(stop);
+            _pause.Reset();
+            return wake;
+        }
+        catch (Exception e) when (!stop.IsCancellationRequested)
+        {
+            // Every step may be repeated, and a mistake in one Pod must not end the node's other Pods.
+            Report("syncing the Pod", e);
+            return _node.Time.GetUtcNow() + _pause.Next();
+        }
+    }
+
+    private async Task<DateTimeOffset?> StepAsync(CancellationToken stop)
+    {
+        while (true)
+        {
+            var goal = Goal();
+            if (_stage == PodStage.Running && goal == PodGoal.Fail) MarkDeadlineExceeded();
+            switch (PodLifecycle.Decide(_stage, goal, _containers.Exists(one => one.IsRunning)))
+            {
+                case PodAction.Adopt:
+                    Adopt();
+                    break;
+                case PodAction.Run:
+                    var wake = await RunStepAsync(stop);
+                    if (_stage == PodStage.Running) return wake;
+                    break;
+                case PodAction.Leave:
+                    Leave();
+                    return null;
+                case PodAction.Stop:
+                    _stage = PodStage.Stopping;
+                    StopContainers(PodPlan.StopNext(Facts()));
+                    return null;
+                case PodAction.Complete:
+                    await CompleteAsync(_reason.Length == 0 && _containers.TrueForAll(one => one.Role != ContainerRole.Main || one.HasSucceeded) ? "Succeeded" : "Failed");
+                    break;
+                case PodAction.Remove:
+                    return await TryRemoveAsync(stop) ? null : _node.Time.GetUtcNow() + Retry;
+                default:
+                    return null;
+            }
+        }
+    }
+
+    private DateTimeOffset? Deadline => Pod.Spec.ActiveDeadlineSeconds is { } seconds ? _startedAt + TimeSpan.FromSeconds(seconds) : null;
+
+    private PodGoal Goal() => _isGone ? PodGoal.Discard
+        : Pod.Metadata.DeletionTimestamp is not null ? PodGoal.Remove
+        : Deadline <= _node.Time.GetUtcNow() ? PodGoal.Fail
+        : PodGoal.Run;
+
+    private void MarkDeadlineExceeded()
+    {
+        if (_reason.Length > 0) return;
+        (_reason, _message) = ("DeadlineExceeded", "Pod was active on the node longer than the specified deadline");
+        _pod.Tell(false, _reason, _message);
+    }
+
+    /// <summary>Finds what an earlier node left of this Pod.</summary>
+    private void Adopt()
+    {
+        var isComplete = Pod.Status.Phase is "Succeeded" or "Failed";
+        _sandbox ??= _node.Sandboxes.TryReopen(Pod.Metadata.Uid);
+        if (_sandbox is not null) WriteEtc(_sandbox);
+        _isInitialized = _sandbox is { Record.Initialized: true };
+        foreach (var container in _containers) container.Adopt(runsCount: _sandbox is not null || isComplete, _sandbox?.Record.Address ?? Pod.Status.PodIP);
+        if (isComplete) _outcome = Pod.Status.Phase;
+        _stage = isComplete ? PodStage.Completed : PodStage.Running;
+    }
+
+    private async Task<DateTimeOffset?> RunStepAsync(CancellationToken stop)
+    {
+        if (!await EnsureSandboxAsync(stop)) return Earlier(_node.Time.GetUtcNow() + Retry, Deadline);
+        var facts = new PodFacts(Pod, _sandbox!.Record.Address, _node.Settings.Address.ToString(), _node.Capacity);
+        var wake = await _volumes.EnsureAsync(facts, stop) ? await RunContainersAsync(new(facts, _sandbox, _volumes.Volumes)) : null;
+        return Earlier(Earlier(wake, _volumes.Due), Deadline);
+    }
+
+    private async Task<bool> EnsureSandboxAsync(CancellationToken stop)
+    {
+        if (_sandbox is not null) return true;
+        try
+        {
+            _sandbox = await _node.Sandboxes.CreateAsync(Pod, stop);
+            WriteEtc(_sandbox);
+            return true;
         }
         catch (SandboxException e)
         {
-            _node.Events.Tell(_pod, true, "FailedCreatePodSandBox", $"Failed to create pod sandbox: {e.Message}");
-            return _node.Time.GetUtcNow() + Retry;
+            _pod.Tell(true, "FailedCreatePodSandBox", $"Failed to create pod sandbox: {e.Message}");
+            return false;
         }
     }
 
-    private void WriteEtc()
+    private void WriteEtc(PodSandbox sandbox)
     {
         var etc = Path.Combine(_directory, "etc");
         Directory.CreateDirectory(etc);
         var machine = File.Exists("/etc/resolv.conf") ? File.ReadAllText("/etc/resolv.conf") : "";
-        File.WriteAllText(Path.Combine(etc, "hosts"), PodFiles.Hosts(_pod, _sandbox!.Record.Address, _node.Settings.Domain));
-        File.WriteAllText(Path.Combine(etc, "resolv.conf"), PodFiles.ResolvConf(_pod, _node.Settings.DnsAddress.ToString(), _node.Settings.Domain, machine));
-        File.WriteAllText(Path.Combine(etc, "hostname"), PodFiles.HostName(_pod) + "\n");
+        File.WriteAllText(Path.Combine(etc, "hosts"), PodFiles.Hosts(Pod, sandbox.Record.Address, _node.Settings.Domain));
+        File.WriteAllText(Path.Combine(etc, "resolv.conf"), PodFiles.ResolvConf(Pod, _node.Settings.DnsAddress.ToString(), _node.Settings.Domain, machine));
+        File.WriteAllText(Path.Combine(etc, "hostname"), PodFiles.HostName(Pod) + "\n");
     }
 
-    /// <summary>Null when the volumes are there and good for longer.</summary>
-    private async Task<DateTimeOffset?> EnsureVolumesAsync(CancellationToken stop)
-    {
-        var now = _node.Time.GetUtcNow();
-        if (!_volumesDirty && !(_volumesDue <= now)) return _volumesMade ? null : _volumesDue;
-        try
-        {
-            var group = _pod.Spec.SecurityContext?.FsGroup is { } asked && _node.CanSetGroups && _node.Groups.Contains(asked) ? asked : (long?)null;
-            _volumesDue = await _volumes.RefreshAsync(Facts(), group, stop);
-            (_volumesMade, _volumesDirty, _volumesRetry) = (true, false, QuickRetry);
-            return null;
-        }
-        catch (Exception e) when (e is VolumeException or ConfigurationException or KubeException or HttpRequestException or IOException)
-        {
-            // What runs goes on with what it has.
-            _volumesDue = now + _volumesRetry;
-            _volumesDirty = false;
-            _node.Events.Tell(_pod, true, "FailedMount", $"MountVolume.SetUp failed: {e.Message}");
-            // What is missing may come from elsewhere and be told at once (Refresh): asking ever less often costs nothing.
-            _volumesRetry = _volumesRetry * 2 < LongestVolumesRetry ? _volumesRetry * 2 : LongestVolumesRetry;
-            return _volumesMade ? null : _volumesDue;
-        }
-    }
-
-    private async Task<DateTimeOffset?> RunContainersAsync()
+    private async Task<DateTimeOffset?> RunContainersAsync(PodResources resources)
     {
         while (true)
         {
-            var decision = PodPlan.Decide(_pod.Spec.RestartPolicy, _initialized, [.. _slots.Select(slot => slot.ToFacts())], _node.Time.GetUtcNow());
-            if (decision.Initialized && !_initialized)
+            var decision = PodPlan.Decide(Pod.Spec.RestartPolicy, _isInitialized, Facts(), _node.Time.GetUtcNow());
+            if (decision.Initialized && !_isInitialized)
             {
-                _initialized = true;
-                _sandbox!.MarkInitialized(_directory);
+                resources.Sandbox.MarkInitialized();
+                _isInitialized = true;
             }
-            if (decision.StopSidecars) StopSidecars();
+            if (!decision.Stop.IsEmpty) StopContainers(decision.Stop);
             if (decision.Outcome.Length > 0)
             {
-                _outcome = decision.Outcome;
-                await ReleaseSandboxAsync();
+                await CompleteAsync(decision.Outcome);
                 return null;
             }
-            foreach (var slot in _slots.Where(slot => decision.Start.Contains(slot.Spec.Name))) await StartAsync(slot);
-            if (decision.Start.IsEmpty) return decision.Wake is { } wake && _volumesDue > wake ? wake : decision.Wake ?? _volumesDue;
+            foreach (var container in _containers.Where(one => decision.Start.Contains(one.Name))) await container.StartAsync(resources);
+            if (decision.Start.IsEmpty) return decision.Wake;
         }
     }
 
-    private async Task StartAsync(ContainerSlot slot)
+    private ContainerFacts[] Facts() => [.. _containers.Select(one => one.ToFacts())];
+
+    private void StopContainers(ValueList<string> names)
     {
-        var container = slot.Spec;
+        SetGrace();
+        foreach (var container in _containers.Where(one => names.Contains(one.Name))) container.Stop();
+    }
+
+    /// <summary>Waits, beside the loop, until no Service sends to the Pod: a process that stops listening first would lose connections.</summary>
+    private void Leave()
+    {
+        SetGrace();
+        _stage = PodStage.Leaving;
+        var address = _sandbox is { Network: not null } sandbox ? sandbox.Record.Address : null;
+        _loop.Start("waiting for Services to leave the Pod", async stop =>
+        {
+            if (address is not null) await EndpointsLeaveAsync(address, stop);
+            await _loop.InvokeAsync(() =>
+            {
+                if (_stage == PodStage.Leaving) _stage = PodStage.Stopping;
+            }, stop);
+        });
+    }
+
+    private async Task EndpointsLeaveAsync(string address, CancellationToken stop)
+    {
+        using var own = new CancellationTokenSource(_node.Settings.EndpointsLeave, _node.Time);
+        using var limit = CancellationTokenSource.CreateLinkedTokenSource(stop, _grace.Over, own.Token);
         try
         {
-            var running = await _starter.StartAsync(_pod, _sandbox!, _volumes, slot, Facts());
-            _node.Events.Tell(_pod, false, "Pulled", $"Container image \"{container.Image}\" already present on machine", container);
-            _node.Events.Tell(_pod, false, "Created", $"Created container: {container.Name}", container);
-            _node.Events.Tell(_pod, false, "Started", $"Started container {container.Name}", container);
-            (slot.WaitingReason, slot.WaitingMessage, slot.StartBackOff) = ("", "", TimeSpan.Zero);
-            (slot.Started, slot.ProbedReady, slot.IsStale) = (false, false, false);
-            Watch(slot, running);
-            BeginLife(slot, running, adopted: false);
-        }
-        catch (Exception e) when (e is StartException or IOException)
-        {
-            FailStart(slot, e is StartException start ? start : new StartException("CreateContainerError", e.Message));
-        }
-    }
-
-    private void FailStart(ContainerSlot slot, StartException e)
-    {
-        var container = slot.Spec;
-        var again = slot.WaitingReason is "ErrImagePull" or "ImagePullBackOff";
-        (slot.WaitingReason, slot.WaitingMessage) = (e.Reason, e.Message);
-        if (e.Reason == "ErrImagePull")
-        {
-            slot.StartBackOff = CrashBackOff.Grow(slot.StartBackOff);
-            slot.NotBefore = _node.Time.GetUtcNow() + slot.StartBackOff;
-            if (again) (slot.WaitingReason, slot.WaitingMessage) = ("ImagePullBackOff", $"Back-off pulling image \"{container.Image}\": {e.Message}");
-            else
+            var isServed = false;
+            while (await _node.Api.IsReadyEndpointAsync(Pod.Metadata.Namespace, address, limit.Token))
             {
-                _node.Events.Tell(_pod, true, "Failed", $"Failed to pull image \"{container.Image}\": {e.Message}", container);
-                _node.Events.Tell(_pod, true, "Failed", "Error: ErrImagePull", container);
+                isServed = true;
+                await Task.Delay(TimeSpan.FromMilliseconds(20), _node.Time, limit.Token);
             }
-            _node.Events.Tell(_pod, false, "BackOff", $"Back-off pulling image \"{container.Image}\"", container);
-            return;
+            // Also when the endpoint was gone from the start: it may have left only now.
+            if (isServed || Pod.Status.IsReady) await Task.Delay(_node.Settings.EndpointsSettle, _node.Time, limit.Token);
         }
-        _node.Events.Tell(_pod, true, e.Reason == "InvalidImageName" ? "InspectFailed" : "Failed", $"Error: {e.Message}", container);
-        if (e.Reason == "RunContainerError") AfterEnd(slot, TimeSpan.Zero);
-        else slot.NotBefore = _node.Time.GetUtcNow() + Retry;
+        catch (Exception e) when (e is KubeException or HttpRequestException or IOException or OperationCanceledException && !stop.IsCancellationRequested)
+        {
+            // The API server does not answer, or there is no time: the Pod ends all the same.
+        }
     }
 
-    private PodFacts Facts() => new(_pod, _sandbox?.Record.Address ?? "", _node.Settings.Address.ToString(), _node.Capacity);
-
-    private void PublishStatus()
+    private async Task CompleteAsync(string outcome)
     {
-        if (_gone || (_sandbox is null && _outcome.Length > 0 && _reason.Length == 0 && _slots.TrueForAll(slot => slot.Record is null))) return;
-        _publisher.Publish(_pod, new PodStatusInputs(
-            _pod, _node.Settings.Address.ToString(), _sandbox?.Record.Address ?? (_outcome.Length > 0 ? _pod.Status.PodIP : ""), _startedAt, _sandbox is not null,
-            _initialized, _outcome, _reason, _message, _slots.Select(slot => slot.ToView(!_initialized && _pod.Spec.InitContainers.Count > 0)).ToValueList()));
+        if (_outcome.Length == 0) _outcome = outcome;
+        await ReleaseSandboxAsync();
+        _stage = PodStage.Completed;
+    }
+
+    /// <summary>Removes the object and everything on this node; false when the API server does not answer.</summary>
+    private async Task<bool> TryRemoveAsync(CancellationToken stop)
+    {
+        await ReleaseSandboxAsync();
+        if (!_isGone)
+        {
+            PublishStatus();
+            try
+            {
+                await _publisher.FlushAsync(stop);
+                await _node.Api.RemoveAsync(Pod, stop);
+            }
+            catch (Exception e) when (e is KubeException or HttpRequestException or IOException)
+            {
+                return false;
+            }
+        }
+        DeleteFiles();
+        PodRemoved(_node.Log, Pod.Key);
+        _stage = PodStage.Removed;
+        return true;
     }
 
     private async Task ReleaseSandboxAsync()
     {
         if (_sandbox is not { } sandbox) return;
-        _sandbox = null;
+        await _node.Sandboxes.RemoveAsync(sandbox.Record, CancellationToken.None);
         sandbox.Dispose();
-        await PodSandbox.RemoveAsync(sandbox.Record, _node.Settings, _node.Addresses, _node.Network, CancellationToken.None);
-        File.Delete(PodSandbox.RecordFile(_directory));
+        _sandbox = null;
     }
 
-    [LoggerMessage(Level = LogLevel.Information, Message = "{Pod}: {Container} ended with {Code} ({Reason})")]
-    private static partial void ContainerEnded(ILogger log, string pod, string container, int code, string reason);
+    private void DeleteFiles()
+    {
+        PodVolumes.Delete(Path.Combine(_directory, "volumes"));
+        if (Directory.Exists(_directory)) Directory.Delete(_directory, recursive: true);
+        var meta = Pod.Metadata;
+        var logs = _node.Settings.LogDirectory(meta.Namespace, meta.Name, meta.Uid);
+        if (Directory.Exists(logs)) Directory.Delete(logs, recursive: true);
+    }
+
+    private void PublishStatus()
+    {
+        // A Pod that was complete before this node started, and of which nothing is left, keeps the status that it has.
+        var isKnownOnly = _sandbox is null && _outcome.Length > 0 && _reason.Length == 0 && !_containers.Exists(one => one.HasRun);
+        if (_isGone || isKnownOnly) return;
+        _publisher.Publish(Pod, new PodStatusInputs(
+            Pod, _node.Settings.Address.ToString(), _sandbox?.Record.Address ?? (_outcome.Length > 0 ? Pod.Status.PodIP : ""), _startedAt, _sandbox is not null,
+            _isInitialized, _outcome, _reason, _message, _containers.Select(one => one.ToView(!_isInitialized && Pod.Spec.InitContainers.Count > 0)).ToValueList()));
+    }
+
+    private void Report(string what, Exception e)
+    {
+        WorkFailed(_node.Log, e, Pod.Key, what);
+        _pod.Tell(true, "FailedSync", $"Error {what}, will retry: {e.Message}");
+    }
+
+    private static DateTimeOffset? Earlier(DateTimeOffset? one, DateTimeOffset? other) => one is null || other < one ? other : one;
+
+    [LoggerMessage(Level = LogLevel.Error, Message = "{Pod}: error {What}, will retry")]
+    private static partial void WorkFailed(ILogger log, Exception error, string pod, string what);
 
     [LoggerMessage(Level = LogLevel.Information, Message = "removed {Pod}")]
     private static partial void PodRemoved(ILogger log, string pod);

@@ -36,7 +36,7 @@ internal sealed partial class StatusPublisher(NodeContext node, string uid)
 
     internal async Task RunAsync(CancellationToken stop)
     {
-        var retry = FirstRetry;
+        var pause = new RetryPause(FirstRetry, LongestRetry);
         try
         {
             while (true)
@@ -44,20 +44,29 @@ internal sealed partial class StatusPublisher(NodeContext node, string uid)
                 await _wake.WaitAsync(stop);
                 while (Take() is { } next)
                 {
-                    if (await WriteAsync(next.Pod, next.Inputs, stop))
+                    var isWritten = false;
+                    try
                     {
-                        retry = FirstRetry;
-                        continue;
+                        isWritten = await WriteAsync(next.Pod, next.Inputs, stop);
                     }
-                    lock (_guard) _next ??= next;
-                    await Task.Delay(retry, node.Time, stop);
-                    retry = retry * 2 < LongestRetry ? retry * 2 : LongestRetry;
+                    finally
+                    {
+                        if (!isWritten) PutBack(next);
+                    }
+                    if (isWritten) pause.Reset();
+                    else await Task.Delay(pause.Next(), node.Time, stop);
                 }
             }
         }
         catch (OperationCanceledException) when (stop.IsCancellationRequested)
         {
         }
+    }
+
+    private void PutBack((Pod Pod, PodStatusInputs Inputs) unwritten)
+    {
+        lock (_guard) _next ??= unwritten;
+        _wake.Release();
     }
 
     private (Pod Pod, PodStatusInputs Inputs)? Take()

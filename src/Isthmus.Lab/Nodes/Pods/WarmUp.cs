@@ -14,18 +14,18 @@ internal static partial class WarmUp
     internal static async Task RunAsync(NodeContext node)
     {
         var directory = Path.Combine(node.Settings.State, "warm-up");
-        var slot = new ContainerSlot(new() { Name = "warm-up" }, ContainerRole.Main, new ContainerFiles(directory, directory));
+        var files = new RunFiles(directory, directory, 0);
         var terminals = node.Groups.Contains(LaunchPlan.TerminalGroup) ? LaunchPlan.TerminalGroup : (int?)null;
         var root = new RootSpec(node.Settings.RootDirectory, [], LaunchPlan.Links(), node.Settings.Hidden, true, terminals);
         var identity = ContainerIdentity.Decide(null, null, 0, node.Users, node.Groups);
         try
         {
-            ContainerStarter.MakePipes(slot, 0);
+            ContainerStarter.MakePipes(files, input: false);
             var process = await ContainerLauncher.StartAsync(new(
-                root, ["true"], new([new("PATH", LaunchPlan.SearchPath)]), "/", identity, node.CanSetGroups, "warm-up", null, slot.Files, 0, false, false));
-            using var started = ContainerProcess.Started(ProcessIdentity.Of(process), slot.Files.Exit(0));
+                root, ["true"], new([new("PATH", LaunchPlan.SearchPath)]), "/", identity, node.CanSetGroups, "warm-up", null, files, false, false));
+            using var started = ContainerProcess.Started(ProcessIdentity.Of(process), files.Exit);
             var code = await started.WaitAsync(node.Reactor, CancellationToken.None);
-            if (code != 0) Failed(node.Log, $"exit code {code}: {await File.ReadAllTextAsync(slot.Files.Exit(0))}");
+            if (code != 0) Failed(node.Log, $"exit code {code}: {await File.ReadAllTextAsync(files.Exit)}");
         }
         catch (Exception e) when (e is LaunchException or IOException or UnauthorizedAccessException)
         {

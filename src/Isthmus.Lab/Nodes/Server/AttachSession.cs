@@ -20,7 +20,7 @@ internal sealed class AttachSession(Reactor reactor, RunningContainer running, b
         using var subscription = running.Pump.Listen((bytes, isError) => queue.Writer.TryWrite((bytes.ToArray(), isError)));
         var input = ReceiveAsync(over.Token);
         var output = SendAsync(queue.Reader, over.Token);
-        if (await Task.WhenAny(running.Ended.Task, input) != input)
+        if (await Task.WhenAny(running.Ended, input) != input)
         {
             // How it ended is in the Pod's status; to a client that is attached an end is an end.
             queue.Writer.TryComplete();

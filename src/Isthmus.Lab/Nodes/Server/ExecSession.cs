@@ -9,7 +9,8 @@ using Microsoft.Win32.SafeHandles;
 namespace Isthmus.Lab.Nodes.Server;
 
 /// <summary>Connects a program inside a container with the channels of a client.</summary>
-internal sealed class ExecSession(Reactor reactor, ContainerExec exec, ChannelSocket socket)
+/// <param name="exited">The program's exit code.</param>
+internal sealed class ExecSession(Reactor reactor, ContainerExec exec, Task<int> exited, ChannelSocket socket)
 {
     private static readonly TimeSpan QuietEnd = TimeSpan.FromMilliseconds(100);
     private static readonly TimeSpan LeaveWithin = TimeSpan.FromSeconds(2);
@@ -17,21 +18,6 @@ internal sealed class ExecSession(Reactor reactor, ContainerExec exec, ChannelSo
     private long _copied;
 
     internal async Task RunAsync(CancellationToken stop)
-    {
-        var exited = exec.WaitAsync(reactor, CancellationToken.None);
-        try
-        {
-            await ServeAsync(exited, stop);
-        }
-        finally
-        {
-            // A client that leaves hangs up a terminal; a program on pipes goes on until it notices.
-            exec.CloseStreams();
-            _ = exited.ContinueWith(_ => exec.Dispose(), TaskScheduler.Default);
-        }
-    }
-
-    private async Task ServeAsync(Task<int> exited, CancellationToken stop)
     {
         using var over = CancellationTokenSource.CreateLinkedTokenSource(stop);
         var input = ReceiveAsync(over.Token);

@@ -15,8 +15,11 @@ namespace Isthmus.Lab.Nodes.Server;
 /// <summary>What the API server asks the node for: logs, commands in containers, tunnels to ports. HTTP over a Unix socket that only its owner may open.</summary>
 internal sealed class NodeServer(NodeContext node, PodSet pods, string socketPath)
 {
+    private readonly LeftPrograms _left = new();
+
     internal async Task RunAsync(CancellationToken stop)
     {
+        using var _ = _left;
         File.Delete(socketPath);
         var builder = WebApplication.CreateEmptyBuilder(new());
         builder.Logging.ClearProviders();
@@ -39,6 +42,7 @@ internal sealed class NodeServer(NodeContext node, PodSet pods, string socketPat
         {
             using var soon = new CancellationTokenSource(TimeSpan.FromSeconds(1));
             await app.StopAsync(soon.Token);
+            await _left.CloseAsync();
         }
     }
 
@@ -74,17 +78,14 @@ internal sealed class NodeServer(NodeContext node, PodSet pods, string socketPat
     {
         var worker = Worker(ns, podName);
         var previous = Flag(http, "previous");
-        var found = await worker.AskAsync(slots => slots.FirstOrDefault(slot => slot.Spec.Name == container) is not { } slot
-            ? null
-            : new { slot.Files, slot.Record, Live = slot.Running?.Pump.Log, slot.WaitingReason });
-        if (found is null) throw new NotThereException($"container {container} is not in pod {podName}");
+        var found = await worker.FindAsync(container) ?? throw new NotThereException($"container {container} is not in pod {podName}");
         if (found.Record is null)
         {
             await FailAsync(http, 400, $"container \"{container}\" in pod \"{podName}\" is waiting to start: {found.WaitingReason}");
             return;
         }
         var attempt = found.Record.Attempt - (previous ? 1 : 0);
-        var path = found.Files.Log(attempt);
+        var path = found.Files.Run(attempt).Log;
         if (attempt < 0 || (previous && !File.Exists(path)))
         {
             await FailAsync(http, 400, $"previous terminated container \"{container}\" in pod \"{podName}\" not found");
@@ -93,7 +94,7 @@ internal sealed class NodeServer(NodeContext node, PodSet pods, string socketPat
         http.Response.ContentType = "text/plain";
         // Headers go at once: a follower of a silent log must see that it is connected.
         await http.Response.StartAsync(stop);
-        await LogReader.CopyAsync(path, previous ? null : found.Live, Query(http), http.Response.Body, stop);
+        await LogReader.CopyAsync(path, previous ? null : found.Running?.Pump.Log, Query(http), http.Response.Body, stop);
     }
 
     private LogQuery Query(HttpContext http)
@@ -106,7 +107,7 @@ internal sealed class NodeServer(NodeContext node, PodSet pods, string socketPat
     private async Task ExecAsync(HttpContext http, string ns, string podName, string container, CancellationToken stop)
     {
         var worker = Worker(ns, podName);
-        var running = await RunningAsync(worker, container);
+        var running = (await worker.FindAsync(container))?.Running;
         using var socket = new ChannelSocket(await http.WebSockets.AcceptWebSocketAsync(ChannelProtocol.V5));
         var command = http.Request.Query["command"].OfType<string>().ToList();
         ContainerExec exec;
@@ -121,13 +122,23 @@ internal sealed class NodeServer(NodeContext node, PodSet pods, string socketPat
             await socket.FinishAsync(ChannelProtocol.Failed(e.Message), stop);
             return;
         }
-        await new ExecSession(node.Reactor, exec, socket).RunAsync(stop);
+        var exited = exec.WaitAsync(node.Reactor, _left.Stop);
+        try
+        {
+            await new ExecSession(node.Reactor, exec, exited, socket).RunAsync(stop);
+        }
+        finally
+        {
+            // A client that leaves hangs up a terminal; a program on pipes goes on until it notices.
+            exec.CloseStreams();
+            _left.Add(exec, exited);
+        }
     }
 
     private async Task AttachAsync(HttpContext http, string ns, string podName, string container, CancellationToken stop)
     {
         var worker = Worker(ns, podName);
-        var found = await worker.AskAsync(slots => slots.FirstOrDefault(slot => slot.Spec.Name == container));
+        var found = await worker.FindAsync(container);
         using var socket = new ChannelSocket(await http.WebSockets.AcceptWebSocketAsync(ChannelProtocol.V5));
         if (found?.Running is not { } running)
         {
@@ -136,9 +147,6 @@ internal sealed class NodeServer(NodeContext node, PodSet pods, string socketPat
         }
         await new AttachSession(node.Reactor, running, Flag(http, "stdin") && found.Spec.StdinOnce, socket).RunAsync(stop);
     }
-
-    private static Task<RunningContainer?> RunningAsync(PodWorker worker, string container) =>
-        worker.AskAsync(slots => slots.FirstOrDefault(slot => slot.Spec.Name == container)?.Running);
 
     private static bool Flag(HttpContext http, string name) => http.Request.Query[name] == "true" || http.Request.Query[name] == "1";
 

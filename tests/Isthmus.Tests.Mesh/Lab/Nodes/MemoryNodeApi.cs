@@ -60,9 +60,13 @@ internal sealed class MemoryNodeApi : INodeApi
     /// <summary>How often the node asked whether somebody may still send to one of its Pods.</summary>
     internal int ReadinessQuestions => _readinessQuestions;
 
+    /// <summary>The next so many questions after ready endpoints fail in a way that nobody expects.</summary>
+    internal int UnexpectedFailures { get; set; }
+
     public Task<bool> IsReadyEndpointAsync(string ns, string podIp, CancellationToken stop)
     {
         Interlocked.Increment(ref _readinessQuestions);
+        if (UnexpectedFailures-- > 0) throw new InvalidOperationException("nobody expects this");
         return Task.FromResult(ReadyAddresses.GetValueOrDefault(podIp));
     }
 

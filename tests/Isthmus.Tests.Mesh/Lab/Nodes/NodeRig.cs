@@ -42,11 +42,12 @@ internal sealed class NodeRig : IAsyncDisposable
         NodeDirectories.Prepare(settings);
         _probes = new ProbeRunner(_reactor, TimeProvider.System);
         var events = new EventRecorder(api, settings.NodeName, TimeProvider.System, NullLogger.Instance);
-        Context = new(settings, api, new PodNetwork(address), new AddressPool(settings.PodRange), ImageCatalogue.Standard, events, _reactor, _probes,
+        Network = new PodNetwork(address);
+        Context = new(settings, api, new Sandboxes(settings, new AddressPool(settings.PodRange), Network, TimeProvider.System), ImageCatalogue.Standard, events, _reactor, _probes,
             new NodeCapacity(2, 1 << 30), IdMap.Read(), IdMap.Read("/proc/self/gid_map"), new Random(2), TimeProvider.System, NullLogger.Instance);
         Pods = new(Context, _stop.Token);
         _events = events.RunAsync(_stop.Token);
-        Pods.KeepAddresses();
+        Context.Sandboxes.KeepAddresses();
     }
 
     internal MemoryNodeApi Api { get; }
@@ -54,6 +55,8 @@ internal sealed class NodeRig : IAsyncDisposable
     internal string State { get; }
 
     internal NodeContext Context { get; }
+
+    internal PodNetwork Network { get; }
 
     internal PodSet Pods { get; }
 
@@ -108,8 +111,7 @@ internal sealed class NodeRig : IAsyncDisposable
 
     internal async Task<(int Code, string Output)> ExecAsync(string pod, string container, params string[] command)
     {
-        var worker = Pods.Find("default", pod)!;
-        var running = await worker.AskAsync(slots => slots.First(slot => slot.Spec.Name == container).Running!);
+        var running = (await Pods.Find("default", pod)!.FindAsync(container))!.Running!;
         return await ContainerExec.RunAsync(_reactor, running.Process, running.Identity, Context.CanSetGroups, command, TimeProvider.System, TestContext.Current.CancellationToken);
     }
 
@@ -118,7 +120,7 @@ internal sealed class NodeRig : IAsyncDisposable
     {
         await _stop.CancelAsync();
         await Pods.WhenStoppedAsync();
-        Context.Network.Dispose();
+        Network.Dispose();
     }
 
     public async ValueTask DisposeAsync()
@@ -127,7 +129,11 @@ internal sealed class NodeRig : IAsyncDisposable
             Pods.Remove(Path.GetFileName(directory));
         await CrashAsync();
         // Whatever did not end in time is an orphan of the next look.
-        await new PodSet(Context with { Network = new PodNetwork(Context.Settings.Address) }, CancellationToken.None).CollectOrphansAsync();
+        using (var network = new PodNetwork(Context.Settings.Address))
+        {
+            var sandboxes = new Sandboxes(Context.Settings, new AddressPool(Context.Settings.PodRange), network, TimeProvider.System);
+            await new PodSet(Context with { Sandboxes = sandboxes }, CancellationToken.None).CollectOrphansAsync();
+        }
         try { await _events; } catch (OperationCanceledException) { }
         _probes.Dispose();
         _reactor.Dispose();

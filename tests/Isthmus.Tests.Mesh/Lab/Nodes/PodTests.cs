@@ -50,7 +50,7 @@ public sealed class PodTests
     }
 
     [Fact]
-    public async Task Starting_a_Pod_takes_milliseconds()
+    public async Task Pods_that_start_one_after_the_other_all_become_ready()
     {
         await using var rig = NodeRig.Start();
         rig.Apply(Yaml("warm", "exec sleep 1000"));
@@ -63,9 +63,11 @@ public sealed class PodTests
             await rig.ReadyAsync($"p{i}");
             times.Add(clock.Elapsed.TotalMilliseconds);
         }
-        // A figure to read, not a limit: the machine may be busy.
+        // Figures to read, not limits: the machine may be busy.
         TestContext.Current.TestOutputHelper?.WriteLine($"ready after {string.Join(", ", times.Order().Select(time => $"{time:0.0} ms"))}");
-        Assert.Equal(5, times.Count);
+        var addresses = Enumerable.Range(0, 5).Select(i => (string?)rig.Api.Statuses[$"p{i}"]["podIP"]).ToList();
+        Assert.Equal(5, addresses.Distinct().Count());
+        Assert.All(Enumerable.Range(0, 5), i => Assert.Equal("Running", (string?)rig.Api.Statuses[$"p{i}"]["phase"]));
     }
 
     [Fact]
@@ -253,6 +255,44 @@ public sealed class PodTests
     }
 
     [Fact]
+    public async Task An_unexpected_failure_while_a_Pod_ends_is_told_and_the_Pod_ends_all_the_same()
+    {
+        await using var rig = NodeRig.Start();
+        var pod = rig.Apply(Yaml("a", "trap 'exit 0' TERM; while :; do sleep 0.05; done"));
+        await rig.ReadyAsync("a");
+        rig.Api.UnexpectedFailures = 2;
+        Delete(rig, pod, 10);
+        await Until(() => Task.FromResult(rig.Api.Removed.Contains("a")));
+        Assert.Contains(rig.Api.Events, e => (string?)e["reason"] == "FailedSync" && ((string)e["message"]!).EndsWith("nobody expects this", StringComparison.Ordinal));
+    }
+
+    [Fact]
+    public async Task A_Pod_that_is_deleted_while_the_node_is_away_leaves_nothing_behind()
+    {
+        var first = NodeRig.Start();
+        var pod = first.Apply(Yaml("a", "exec sleep 1000"));
+        await first.ReadyAsync("a");
+        await first.CrashAsync();
+        await using var second = NodeRig.Start(first.State, first.Api);
+        Delete(second, pod, 0);
+        await Until(() => Task.FromResult(!Directory.Exists(second.Context.Settings.PodDirectory("uid-a"))));
+        Assert.Contains("a", second.Api.Removed);
+        Assert.Empty(Directory.GetFiles("/run/netns"));
+        Assert.Empty(await second.Network.AttachedAsync(TestContext.Current.CancellationToken));
+    }
+
+    // The node takes a PID 1 with CAP_SYS_ADMIN for one that still prepares the container.
+    [Fact]
+    public async Task No_container_however_privileged_gets_the_capability_to_mount()
+    {
+        await using var rig = NodeRig.Start();
+        rig.Apply(Yaml("a", "exec sleep 1000", "    securityContext: {privileged: true, capabilities: {add: [ALL]}}"));
+        await rig.ReadyAsync("a");
+        var (_, capabilities) = await rig.ExecAsync("a", "main", "sed", "-n", "s/^CapPrm:\\t//p", "/proc/1/status");
+        Assert.Equal(0UL, ulong.Parse(capabilities.Trim(), NumberStyles.HexNumber, CultureInfo.InvariantCulture) >> 21 & 1);
+    }
+
+    [Fact]
     public async Task A_restarted_node_finds_its_Pods_running_and_learns_of_ends_that_it_missed()
     {
         var first = NodeRig.Start();
@@ -289,7 +329,7 @@ public sealed class PodTests
         await second.Pods.CollectOrphansAsync();
         Assert.False(Directory.Exists(second.Context.Settings.PodDirectory("uid-a")));
         Assert.Empty(Directory.GetFiles("/run/netns"));
-        Assert.Empty(await second.Context.Network.AttachedAsync(TestContext.Current.CancellationToken));
+        Assert.Empty(await second.Network.AttachedAsync(TestContext.Current.CancellationToken));
     }
 
     [Fact]

@@ -32,7 +32,9 @@ public sealed class PodPlanTests
         Assert.Equal(["d"], Decide("Always", Running("m"), Never("d", ContainerRole.Ephemeral)).Start);
         Assert.Empty(Decide("Always", Running("m"), Ended("d", 1, ContainerRole.Ephemeral)).Start);
         Assert.Equal("Succeeded", Decide("Never", Ended("m", 0), Ended("d", 1, ContainerRole.Ephemeral)).Outcome);
-        Assert.Equal((true, ""), (Decide("Never", Ended("m", 0), Running("d", ContainerRole.Ephemeral)) is var last ? (last.StopSidecars, last.Outcome) : default));
+        var last = Decide("Never", Ended("m", 0), Running("d", ContainerRole.Ephemeral));
+        Assert.Equal(["d"], last.Stop);
+        Assert.Equal("", last.Outcome);
         Assert.Empty(Decide("Never", Ended("m", 0), Never("d", ContainerRole.Ephemeral)).Start);
     }
 
@@ -72,9 +74,21 @@ public sealed class PodPlanTests
         var work = PodPlan.Decide("Never", true, [Ended("s", 1, ContainerRole.Sidecar), Running("m")], Now);
         Assert.Equal(["s"], work.Start);
         var done = PodPlan.Decide("Never", true, [Running("s", ContainerRole.Sidecar), Ended("m", 0)], Now);
-        Assert.True(done.StopSidecars);
+        Assert.Empty(work.Stop);
+        Assert.Equal(["s"], done.Stop);
         Assert.Equal("", done.Outcome);
         Assert.Equal("Succeeded", PodPlan.Decide("Never", true, [Ended("s", 137, ContainerRole.Sidecar), Ended("m", 0)], Now).Outcome);
+    }
+
+    [Fact]
+    public void An_ending_Pod_stops_its_sidecars_last_and_in_reverse_order()
+    {
+        ContainerFacts[] all = [Running("s", ContainerRole.Sidecar), Running("t", ContainerRole.Sidecar), Running("m"), Running("d", ContainerRole.Ephemeral), Ended("n", 0)];
+        Assert.Equal(["m", "d"], PodPlan.StopNext(all));
+        Assert.Equal(["d"], PodPlan.StopNext([all[0], all[1], Ended("m", 0), all[3]]));
+        Assert.Equal(["t"], PodPlan.StopNext([all[0], all[1], Ended("m", 0)]));
+        Assert.Equal(["s"], PodPlan.StopNext([all[0], Ended("t", 0, ContainerRole.Sidecar)]));
+        Assert.Empty(PodPlan.StopNext([Ended("m", 0)]));
     }
 
     [Fact]

@@ -3,7 +3,7 @@ using Isthmus.Lab.Nodes.Pods;
 
 namespace Isthmus.Lab.Nodes;
 
-/// <summary>Makes the directories that a node works in.</summary>
+/// <summary>Creates the working directories of a node.</summary>
 internal static class NodeDirectories
 {
     private const UnixFileMode Private = UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute;

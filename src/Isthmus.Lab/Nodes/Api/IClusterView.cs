@@ -3,7 +3,7 @@ using Isthmus.Kubernetes.Objects;
 
 namespace Isthmus.Lab.Nodes.Api;
 
-/// <summary>What the node reads of its cluster, from copies that are kept up to date; an object that is not there is null.</summary>
+/// <summary>What the node reads from its cluster, out of copies that are kept up to date. A missing object is null.</summary>
 internal interface IClusterView
 {
     ConfigMap? ConfigMap(string ns, string name);
@@ -18,15 +18,15 @@ internal interface IClusterView
 /// <summary>A token of a ServiceAccount.</summary>
 internal sealed record AccountToken(string Text, DateTimeOffset Expires);
 
-/// <summary>What the node asks of its API server or tells it. Failures are KubeException or HttpRequestException.</summary>
+/// <summary>The requests of the node to its API server. Failures are KubeException or HttpRequestException.</summary>
 internal interface INodeApi : IClusterView
 {
     Task<AccountToken> RequestTokenAsync(Pod pod, string audience, long expirationSeconds, CancellationToken stop);
 
-    /// <summary>Replaces the Pod's status as seen by the node. False when that Pod (by UID) is no more.</summary>
+    /// <summary>Replaces the Pod's status. False when the Pod with this UID no longer exists.</summary>
     Task<bool> WriteStatusAsync(Pod pod, JsonObject status, CancellationToken stop);
 
-    /// <summary>Ends a terminating Pod: its containers are gone.</summary>
+    /// <summary>Deletes the object of a terminating Pod whose containers have ended.</summary>
     Task RemoveAsync(Pod pod, CancellationToken stop);
 
     /// <summary>Whether any Service still sends new connections to this address.</summary>

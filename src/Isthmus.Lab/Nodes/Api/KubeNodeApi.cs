@@ -14,13 +14,13 @@ internal sealed class KubeNodeApi(KubeClient client, TimeProvider time) : INodeA
     private readonly WatchedList<PersistentVolumeClaim> _claims = new(client, Kinds.PersistentVolumeClaim, Watching, time);
     private readonly WatchedList<Service> _services = new(client, Kinds.Service, Watching, time);
 
-    /// <summary>The API server is on the same machine and starts together with the node: there is no reason to stay away from it for long.</summary>
+    /// <summary>The API server runs on the same machine and starts together with the node, so the back-off is short.</summary>
     internal static InformerSettings Watching { get; } = new() { LongestBackoff = TimeSpan.FromMilliseconds(500) };
 
     /// <summary>Completes when everything has been read once: a Pod must not start without what is there.</summary>
     internal Task Synced => Task.WhenAll(_configMaps.Synced, _secrets.Synced, _claims.Synced, _services.Synced);
 
-    /// <param name="onChange">Told the namespace in which a ConfigMap, Secret or claim changed.</param>
+    /// <param name="onChange">Called with the namespace in which a ConfigMap, Secret or claim changed.</param>
     internal Task RunAsync(Action<string> onChange, CancellationToken stop)
     {
         _configMaps.Listen(change => onChange((change.Object ?? change.Before!).Metadata.Namespace));
@@ -79,7 +79,7 @@ internal sealed class KubeNodeApi(KubeClient client, TimeProvider time) : INodeA
         }
         catch (KubeException e) when (e.Code == 409)
         {
-            // Another Pod has the name already: ours is gone.
+            // A new Pod already has the name: the old one is gone.
         }
     }
 
@@ -102,7 +102,7 @@ internal sealed class KubeNodeApi(KubeClient client, TimeProvider time) : INodeA
             }
             catch (KubeException e) when (e.IsNotFound)
             {
-                // It has expired meanwhile: tell it as new.
+                // The event has expired: create it again.
             }
         }
         await client.CreateAsync(Kinds.Event, ns, value, stop);

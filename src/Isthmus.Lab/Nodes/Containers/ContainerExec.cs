@@ -38,7 +38,7 @@ internal sealed class ContainerExec : IDisposable
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
-            // It ends just now: its files in /proc go one after the other.
+            // The container is ending: its files in /proc disappear one by one.
             throw new LaunchException(e.Message, e);
         }
     }
@@ -72,12 +72,12 @@ internal sealed class ContainerExec : IDisposable
     {
         foreach (var child in ProcessIdentity.Children(_process.Id)) ProcessImage.Kill(child, Signals.Kill);
         _process.Signal(Signals.Kill);
-        // It ends at once; whoever holds it as a child must not keep a zombie.
+        // It ends at once. As its parent, this process must not keep a zombie.
         _process.WaitForExit(TimeSpan.FromSeconds(1));
         _ = Spawn.Reap(_process.Id);
     }
 
-    /// <summary>Leaves the program alone with itself.</summary>
+    /// <summary>Closes our ends of its streams; the program goes on.</summary>
     internal void CloseStreams()
     {
         Input?.Dispose();

@@ -6,7 +6,7 @@ using Isthmus.Lab.Nodes.Processes;
 
 namespace Isthmus.Lab.Nodes.Containers;
 
-/// <summary>As whom a container runs and what it may do.</summary>
+/// <summary>The user and groups that a container runs as, and its capabilities.</summary>
 /// <param name="User">The UID inside the lab; where only one is mapped it is 0 although the Pod may have said 1337.</param>
 /// <param name="Capabilities">Without CAP_, lower case, sorted.</param>
 internal sealed record ContainerIdentity(long User, long Group, ValueList<long> Groups, ValueList<string> Capabilities, bool NoNewPrivileges)
@@ -20,7 +20,7 @@ internal sealed record ContainerIdentity(long User, long Group, ValueList<long> 
         ["audit_write", "ipc_lock", "net_admin", "net_broadcast", "net_raw", "setfcap", "sys_nice", "sys_ptrace"];
 
     /// <summary>Decides from the Pod, the image's default user and the ids that exist here.</summary>
-    /// <exception cref="IdentityException">The Pod asks for what the lab refuses.</exception>
+    /// <exception cref="IdentityException">The Pod asks for something that the lab does not grant.</exception>
     internal static ContainerIdentity Decide(PodSecurityContext? pod, SecurityContext? own, long imageUser, IdMap users, IdMap groups)
     {
         var user = own?.RunAsUser ?? pod?.RunAsUser ?? imageUser;
@@ -45,7 +45,7 @@ internal sealed record ContainerIdentity(long User, long Group, ValueList<long> 
             own?.AllowPrivilegeEscalation == false || users.IsSingle);
     }
 
-    /// <summary>The words that make setpriv start a program so.</summary>
+    /// <summary>The setpriv command that starts a program with this identity.</summary>
     /// <param name="canSetGroups">False in a user namespace with a single id, where the kernel denies it.</param>
     internal IEnumerable<string> ToSetPriv(bool canSetGroups)
     {
@@ -72,7 +72,7 @@ internal sealed record ContainerIdentity(long User, long Group, ValueList<long> 
         foreach (var one in add)
         {
             if (!Usual.Contains(one) && !Grantable.Contains(one))
-                throw new IdentityException($"capability {one.ToUpperInvariant()} is refused: it reaches beyond the Pod. Grantable: {string.Join(", ", Grantable).ToUpperInvariant()}");
+                throw new IdentityException($"capability {one.ToUpperInvariant()} is not allowed: it reaches beyond the Pod. Allowed: {string.Join(", ", Grantable).ToUpperInvariant()}");
         }
         return kept.Concat(add);
     }
@@ -84,5 +84,5 @@ internal sealed record ContainerIdentity(long User, long Group, ValueList<long> 
     }
 }
 
-/// <summary>A Pod asks to be somebody, or to be allowed something, that the lab refuses: CreateContainerConfigError.</summary>
+/// <summary>A Pod asks for a user or a capability that the lab does not grant: CreateContainerConfigError.</summary>
 internal sealed class IdentityException(string message) : Exception(message);

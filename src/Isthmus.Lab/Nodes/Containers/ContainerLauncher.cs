@@ -7,7 +7,7 @@ using Microsoft.Win32.SafeHandles;
 
 namespace Isthmus.Lab.Nodes.Containers;
 
-/// <summary>Everything that the start of one container needs, decided before.</summary>
+/// <summary>Everything that is needed to start one container.</summary>
 /// <param name="Command">The program and its arguments; the program is looked up in PATH inside the container.</param>
 /// <param name="Network">The Pod's network namespace; null for the node's.</param>
 internal sealed record LaunchRequest(
@@ -92,7 +92,7 @@ internal static class ContainerLauncher
         return Descriptors.Open(path, Libc.ORdWr);
     }
 
-    /// <summary>Says at once, as container runtimes do, that the program is not there.</summary>
+    /// <summary>Fails at once when the program does not exist, as container runtimes do.</summary>
     private static void RequireProgram(LaunchRequest request)
     {
         var program = request.Command[0];

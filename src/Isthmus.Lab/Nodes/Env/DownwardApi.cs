@@ -7,7 +7,7 @@ namespace Isthmus.Lab.Nodes.Env;
 /// <summary>Values of <c>fieldRef</c> and <c>resourceFieldRef</c>.</summary>
 internal static class DownwardApi
 {
-    /// <exception cref="ConfigurationException">The path is not one of Kubernetes'.</exception>
+    /// <exception cref="ConfigurationException">Kubernetes does not support this path.</exception>
     internal static string Field(PodFacts facts, string path)
     {
         var meta = facts.Pod.Metadata;
@@ -28,7 +28,7 @@ internal static class DownwardApi
         };
     }
 
-    /// <param name="own">The container that asks, when the reference names none.</param>
+    /// <param name="own">The container to use when the selector does not name one.</param>
     internal static string Resource(PodFacts facts, ResourceFieldSelector selector, Container? own)
     {
         var container = selector.ContainerName.Length == 0
@@ -87,5 +87,5 @@ internal static class DownwardApi
     }
 }
 
-/// <summary>A container cannot be configured as the Pod says: its reason is CreateContainerConfigError, and it is tried again.</summary>
+/// <summary>A container cannot be configured as the Pod specifies. Its reason is CreateContainerConfigError, and it is retried.</summary>
 internal sealed class ConfigurationException(string message) : Exception(message);

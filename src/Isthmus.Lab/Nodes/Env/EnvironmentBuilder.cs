@@ -4,7 +4,7 @@ using Isthmus.Lab.Nodes.Api;
 
 namespace Isthmus.Lab.Nodes.Env;
 
-/// <summary>The environment of one container: the image's, Services, envFrom, then env, each over the former.</summary>
+/// <summary>The environment of one container: from the image, Services, envFrom and env. Later sources override earlier ones.</summary>
 internal sealed class EnvironmentBuilder(PodFacts facts, IClusterView cluster)
 {
     /// <exception cref="ConfigurationException">A ConfigMap, Secret or key that is not optional is missing.</exception>
@@ -38,7 +38,7 @@ internal sealed class EnvironmentBuilder(PodFacts facts, IClusterView cluster)
         }
     }
 
-    // A key that cannot be a variable's name is skipped, as Kubernetes does.
+    // A key that is not a valid variable name is skipped, as in Kubernetes.
     private static void AddOne(Dictionary<string, string> values, string name, string value)
     {
         if (name.Length > 0 && !name.Contains('=', StringComparison.Ordinal)) values[name] = value;
@@ -60,7 +60,7 @@ internal sealed class EnvironmentBuilder(PodFacts facts, IClusterView cluster)
             if (found?.Bytes(secret.Key) is { } bytes) return Text(bytes);
             return secret.Optional == true ? null : throw Missing("secret", "Secret", secret, ns, found is not null);
         }
-        throw new ConfigurationException("valueFrom names no source");
+        throw new ConfigurationException("valueFrom has no source");
     }
 
     private static ConfigurationException Missing(string lower, string kind, KeySelector selector, string ns, bool found) =>

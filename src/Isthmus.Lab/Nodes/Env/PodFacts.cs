@@ -2,7 +2,7 @@ using Isthmus.Kubernetes.Objects;
 
 namespace Isthmus.Lab.Nodes.Env;
 
-/// <summary>What the downward API may tell: a Pod, the addresses it got, and what the node has.</summary>
+/// <summary>What the downward API can expose: the Pod, its addresses, and the capacity of the node.</summary>
 /// <param name="PodIp">Empty until the sandbox has one.</param>
 internal sealed record PodFacts(Pod Pod, string PodIp, string HostIp, NodeCapacity Capacity);
 

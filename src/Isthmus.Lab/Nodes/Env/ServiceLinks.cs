@@ -3,7 +3,7 @@ using Isthmus.Kubernetes.Objects;
 
 namespace Isthmus.Lab.Nodes.Env;
 
-/// <summary>Variables that tell a container where Services are, in Docker's link form.</summary>
+/// <summary>The environment variables with the addresses of Services, in the format of Docker links.</summary>
 internal static class ServiceLinks
 {
     /// <param name="all">False: only the API server's, which every container gets.</param>

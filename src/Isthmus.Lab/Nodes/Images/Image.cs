@@ -33,7 +33,7 @@ public sealed record ImageName(string Repository, string Tag, string Digest)
 {
     private const int LongestName = 255;
 
-    /// <summary>False when the text is no image name: then the container's reason is InvalidImageName.</summary>
+    /// <summary>False when the text is not a valid image name; the reason of the container is then InvalidImageName.</summary>
     public static bool TryParse(string text, out ImageName name)
     {
         name = new("", "", "");

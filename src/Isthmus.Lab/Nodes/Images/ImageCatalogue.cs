@@ -4,7 +4,7 @@ using Isthmus.Core.Collections;
 
 namespace Isthmus.Lab.Nodes.Images;
 
-/// <summary>All images that a lab has. Nothing is ever pulled: a name is looked up here.</summary>
+/// <summary>All images of a lab. The lab never pulls an image; it looks the name up here.</summary>
 public sealed class ImageCatalogue(ValueList<Image> images)
 {
     /// <summary>Our own programs and the samples that come with us.</summary>
@@ -24,10 +24,10 @@ public sealed class ImageCatalogue(ValueList<Image> images)
         return byPattern;
     }
 
-    /// <summary>Says that an image is not there and what is; the remedy comes first, because Events are cut after 1,024 characters.</summary>
+    /// <summary>The error for an image that is not in the catalogue. The remedy comes before the list, because Events are cut after 1,024 characters.</summary>
     public string Missing(string asked) =>
-        $"image \"{asked}\" is not in the lab's catalogue, and the lab pulls nothing. To run a program of this machine use image {OwnImages.MachineRoot} "
-        + $"with a command. The catalogue: {string.Join(", ", images.Select(image => image.Pattern))}";
+        $"image \"{asked}\" is not in the lab's catalogue, and the lab does not pull images. To run a program of this machine, use image {OwnImages.MachineRoot} "
+        + $"with a command. The catalogue has: {string.Join(", ", images.Select(image => image.Pattern))}";
 
     /// <summary>An id in the form of a repository digest. Tags of one image are the same program.</summary>
     public static string IdOf(Image image)

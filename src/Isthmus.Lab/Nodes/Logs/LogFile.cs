@@ -1,6 +1,6 @@
 namespace Isthmus.Lab.Nodes.Logs;
 
-/// <summary>The log of one run of a container: appended line by line, rotated by size, readable while it is written.</summary>
+/// <summary>The log of one run of a container: written line by line, rotated by size, readable while it is written.</summary>
 internal sealed class LogFile : IDisposable
 {
     internal const long RotateAt = 10 * 1024 * 1024;
@@ -20,7 +20,7 @@ internal sealed class LogFile : IDisposable
         _stream = Append(path);
     }
 
-    /// <summary>How often it has been rotated since it was opened here.</summary>
+    /// <summary>The number of rotations since this process opened it.</summary>
     internal int Rotations { get; private set; }
 
     /// <summary>No more will be written.</summary>

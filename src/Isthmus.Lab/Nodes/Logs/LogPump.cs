@@ -16,7 +16,7 @@ internal sealed class LogPump(Reactor reactor, LogFile log, SafeFileHandle outpu
     /// <summary>Completes when all output is in the log.</summary>
     internal Task Drained => _drained.Task;
 
-    /// <summary>Calls back with every piece of output (and whether it is standard error) until disposed. The callback must not block.</summary>
+    /// <summary>Calls the listener with each piece of output, and whether it is standard error, until disposed. The listener must not block.</summary>
     internal IDisposable Listen(Action<ReadOnlyMemory<byte>, bool> listener)
     {
         lock (_guard) _listeners.Add(listener);

@@ -2,7 +2,7 @@ using System.Text;
 
 namespace Isthmus.Lab.Nodes.Logs;
 
-/// <summary>What of a log is asked for (core/v1 PodLogOptions).</summary>
+/// <summary>Which part of a log to return (core/v1 PodLogOptions).</summary>
 /// <param name="Tail">At most so many lines from the end.</param>
 internal sealed record LogQuery(bool Follow, long? Tail, DateTimeOffset? Since, bool Timestamps, long? LimitBytes);
 
@@ -129,7 +129,7 @@ internal sealed class LogReader : IDisposable
         return lines;
     }
 
-    // Tells for each line whether it ends one: parts do not.
+    // Returns for each stored line whether it completes a line; parts do not.
     private static IEnumerable<bool> ReadLines(FileStream stream, byte[] buffer)
     {
         var kept = 0;

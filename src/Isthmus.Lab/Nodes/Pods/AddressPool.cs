@@ -4,7 +4,7 @@ using Isthmus.Lab.Network;
 
 namespace Isthmus.Lab.Nodes.Pods;
 
-/// <summary>The Pod addresses of one node. Goes round, so that an address that was just released rests before somebody else has it.</summary>
+/// <summary>The Pod addresses of one node. Gives them out in turn, so that a released address is not reused at once.</summary>
 internal sealed class AddressPool(Cidr range)
 {
     // The first is the network's, the second customarily a gateway's, the last a broadcast.
@@ -14,7 +14,7 @@ internal sealed class AddressPool(Cidr range)
     private readonly Lock _guard = new(); // guards the set and the position: Pods start side by side
     private uint _next;
 
-    /// <summary>Null when all are taken.</summary>
+    /// <summary>Returns a free address, or null when all are taken.</summary>
     internal IPAddress? Take()
     {
         lock (_guard)
@@ -28,7 +28,7 @@ internal sealed class AddressPool(Cidr range)
         }
     }
 
-    /// <summary>Marks one that is in use since before this process.</summary>
+    /// <summary>Marks an address as taken by a Pod that an earlier node started.</summary>
     internal void Keep(IPAddress address)
     {
         lock (_guard)

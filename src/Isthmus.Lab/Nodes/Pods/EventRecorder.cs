@@ -9,7 +9,7 @@ using Microsoft.Extensions.Logging;
 
 namespace Isthmus.Lab.Nodes.Pods;
 
-/// <summary>Tells people what happens to their Pods: core/v1 Events, written in the background; repetitions are counted, not repeated.</summary>
+/// <summary>Records what happens to Pods as core/v1 Events, written in the background. A repeated event raises the count of the first.</summary>
 internal sealed partial class EventRecorder(INodeApi api, string nodeName, TimeProvider time, ILogger log)
 {
     private const int LongestQueue = 1000;
@@ -41,7 +41,7 @@ internal sealed partial class EventRecorder(INodeApi api, string nodeName, TimeP
             }
             catch (Exception e) when (e is KubeException or HttpRequestException or IOException)
             {
-                // An event is news: late, it is none. The log keeps it.
+                // An old event helps nobody, so it is not retried. The log keeps it.
                 LostEvent((string?)one["reason"] ?? "", (string?)one["message"] ?? "", e.Message);
             }
         }
@@ -89,6 +89,6 @@ internal sealed partial class EventRecorder(INodeApi api, string nodeName, TimeP
 
     private static string Time(DateTimeOffset time) => time.UtcDateTime.ToString(PodStatusView.TimeFormat, CultureInfo.InvariantCulture);
 
-    [LoggerMessage(Level = LogLevel.Warning, Message = "lost event {Reason} ({Text}): {Error}")]
+    [LoggerMessage(Level = LogLevel.Warning, Message = "could not write event {Reason} ({Text}): {Error}")]
     private partial void LostEvent(string reason, string text, string error);
 }

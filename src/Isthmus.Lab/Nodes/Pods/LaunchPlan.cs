@@ -9,16 +9,16 @@ using Isthmus.Lab.Nodes.Volumes;
 
 namespace Isthmus.Lab.Nodes.Pods;
 
-/// <summary>Decides everything about the start of one container: command, environment, root, mounts.</summary>
+/// <summary>Decides how one container starts: command, environment, root file system and mounts.</summary>
 internal sealed class LaunchPlan(NodeContext node)
 {
     internal const string SearchPath = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
     internal const int TerminalGroup = 5;
 
-    // People expect the output of the machine's own, where it has one.
+    // Where the machine has its own nslookup, users expect its output.
     private static readonly bool HostHasLookup = File.Exists("/usr/bin/nslookup");
 
-    /// <exception cref="StartException">Something that the Pod names is missing or refused.</exception>
+    /// <exception cref="StartException">The Pod refers to something that is missing or not allowed.</exception>
     internal LaunchRequest Make(PodResources resources, ContainerRun run)
     {
         var (pod, container, image, identity) = (resources.Facts.Pod, run.Spec, run.Image, run.Identity);
@@ -64,14 +64,14 @@ internal sealed class LaunchPlan(NodeContext node)
         return values;
     }
 
-    // Dozens of our processes share a small machine: no server garbage collector, no diagnostics pipe in a read-only /tmp.
+    // Dozens of these processes share a small machine: no server garbage collector, and no diagnostics pipe, because /tmp may be read-only.
     private static void AddRuntime(Dictionary<string, string> values, Container container)
     {
         values["DOTNET_ROOT"] = OwnImages.RuntimeDirectory;
         values["DOTNET_gcServer"] = "0";
         values["DOTNET_TieredPGO"] = "0";
         values["DOTNET_EnableDiagnostics"] = "0";
-        // There is no cgroup to tell the runtime of its limits.
+        // No cgroup shows the runtime its limits.
         if (Quantity.Read(container.Resources.Limits.GetValueOrDefault("memory")) is { } bytes)
             values["DOTNET_GCHeapHardLimit"] = ((long)(bytes * 3 / 4)).ToString("X", CultureInfo.InvariantCulture);
         if (Quantity.Read(container.Resources.Limits.GetValueOrDefault("cpu")) is { } cpus && cpus < Environment.ProcessorCount)

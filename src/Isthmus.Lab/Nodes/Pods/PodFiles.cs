@@ -16,7 +16,7 @@ internal static class PodFiles
         return text.ToString();
     }
 
-    /// <param name="machine">The machine's own resolv.conf, for Pods that want the node's DNS.</param>
+    /// <param name="machine">The machine's own resolv.conf, for Pods that use the node's DNS.</param>
     internal static string ResolvConf(Pod pod, string dnsAddress, string domain, string machine)
     {
         var spec = pod.Spec;

@@ -8,13 +8,13 @@ internal enum ContainerRole
     Sidecar,
     Main,
 
-    /// <summary>Added to a running Pod (<c>kubectl debug</c>): runs once, and the Pod's fate does not hang on it.</summary>
+    /// <summary>Added to a running Pod (<c>kubectl debug</c>): runs once and does not affect the outcome of the Pod.</summary>
     Ephemeral,
 }
 
 internal enum RunState { NeverRan, Running, Ended }
 
-/// <summary>What deciding needs to know of a container.</summary>
+/// <summary>The facts about a container on which decisions depend.</summary>
 /// <param name="Started">Running, and its startup probe has succeeded.</param>
 /// <param name="NotBefore">Back-off: it must not be started earlier.</param>
 internal sealed record ContainerFacts(string Name, ContainerRole Role, RunState State, bool Started, int ExitCode, DateTimeOffset NotBefore);

@@ -6,7 +6,7 @@ using Microsoft.Extensions.Logging;
 
 namespace Isthmus.Lab.Nodes.Pods;
 
-/// <summary>All Pods of this node: one worker for each, by UID.</summary>
+/// <summary>All Pods of this node, with one worker each, by UID.</summary>
 internal sealed partial class PodSet(NodeContext node, CancellationToken stop)
 {
     private readonly ConcurrentDictionary<string, (PodWorker Worker, Task Task)> _workers = new(StringComparer.Ordinal);
@@ -42,7 +42,7 @@ internal sealed partial class PodSet(NodeContext node, CancellationToken stop)
         _workers.Values.Select(one => one.Worker).Where(one => one.Pod.Metadata.Name == name && one.Pod.Metadata.Namespace == ns)
             .OrderByDescending(one => one.Pod.Metadata.CreationTimestamp).FirstOrDefault();
 
-    /// <summary>Ends and deletes what belongs to Pods that are no more. Call when every present Pod has been applied.</summary>
+    /// <summary>Ends and deletes what is left of Pods that no longer exist. Call it after every present Pod has been applied.</summary>
     internal async Task CollectOrphansAsync()
     {
         foreach (var record in node.Sandboxes.Left().Where(record => !_workers.ContainsKey(record.Uid)))

@@ -6,7 +6,7 @@ using Isthmus.Lab.Nodes.Containers;
 
 namespace Isthmus.Lab.Nodes.Pods;
 
-/// <summary>What the status says of one container.</summary>
+/// <summary>What the status shows about one container.</summary>
 /// <param name="WaitingReason">Why it does not run; used when it neither runs nor has ended for good.</param>
 /// <param name="End">How the present run ended.</param>
 /// <param name="Previous">How the run before ended.</param>

@@ -5,7 +5,7 @@ using Microsoft.Extensions.Logging;
 
 namespace Isthmus.Lab.Nodes.Pods;
 
-/// <summary>Writes a Pod's status, the newest only, and not at all when nothing changed; tries again while the API server is away.</summary>
+/// <summary>Writes a Pod's status when it has changed, only the newest one, and retries while the API server is unreachable.</summary>
 internal sealed partial class StatusPublisher(NodeContext node, string uid)
 {
     private static readonly TimeSpan FirstRetry = TimeSpan.FromMilliseconds(100);
@@ -82,7 +82,7 @@ internal sealed partial class StatusPublisher(NodeContext node, string uid)
 
     private async Task<bool> WriteAsync(Pod pod, PodStatusInputs inputs, CancellationToken stop)
     {
-        // Our own last word on a condition is newer than what the watch has brought back of it.
+        // The condition that was last written here is newer than the one that the watch has returned.
         var before = _conditions.Concat(pod.Status.Conditions.Where(one => _conditions.TrueForAll(own => own.Type != one.Type))).ToList();
         var status = PodStatusView.Derive(inputs, before, node.Time.GetUtcNow());
         var text = status.ToJsonString();
@@ -112,6 +112,6 @@ internal sealed partial class StatusPublisher(NodeContext node, string uid)
         return done;
     }
 
-    [LoggerMessage(Level = LogLevel.Warning, Message = "status of {Pod} ({Uid}) could not be written: {Error}")]
+    [LoggerMessage(Level = LogLevel.Warning, Message = "could not write the status of {Pod} ({Uid}): {Error}")]
     private static partial void StatusFailed(ILogger log, string pod, string uid, string error);
 }

@@ -34,6 +34,6 @@ internal static partial class WarmUp
         if (Directory.Exists(directory)) Directory.Delete(directory, recursive: true);
     }
 
-    [LoggerMessage(Level = LogLevel.Error, Message = "a first container could not run, so Pods will not either: {Error}")]
+    [LoggerMessage(Level = LogLevel.Error, Message = "the first test container did not run, so no Pod will: {Error}")]
     private static partial void Failed(ILogger log, string error);
 }

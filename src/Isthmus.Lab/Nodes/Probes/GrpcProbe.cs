@@ -14,7 +14,7 @@ internal static class GrpcProbe
 
     internal static async Task<ProbeResult> AskAsync(string podIp, GrpcAction grpc, CancellationToken stop)
     {
-        // A connection for each attempt, as Kubernetes has it: a kept one would ask the process that was there before.
+        // A new connection for each attempt, as in Kubernetes: a kept one would reach the previous process.
         using var http = new HttpClient(new SocketsHttpHandler { UseProxy = false, UseCookies = false, AllowAutoRedirect = false }) { Timeout = Timeout.InfiniteTimeSpan };
         using var request = new HttpRequestMessage(HttpMethod.Post, new Uri($"http://{podIp}:{grpc.Port}/grpc.health.v1.Health/Check"))
         {

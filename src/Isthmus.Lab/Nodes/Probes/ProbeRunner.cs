@@ -11,7 +11,7 @@ namespace Isthmus.Lab.Nodes.Probes;
 /// <summary>The result of one attempt.</summary>
 internal readonly record struct ProbeResult(bool Success, string Message);
 
-/// <summary>Whom a probe or hook asks.</summary>
+/// <summary>The container that a probe or hook runs against.</summary>
 internal sealed record ProbeTarget(string PodIp, Container Container, ContainerProcess Process, ContainerIdentity Identity, bool CanSetGroups);
 
 /// <summary>Performs probes and hooks from the node's network namespace, which is where this process runs.</summary>
@@ -25,7 +25,7 @@ internal sealed class ProbeRunner(Reactor reactor, TimeProvider time) : IDisposa
         UseProxy = false,
         UseCookies = false,
         PooledConnectionLifetime = TimeSpan.Zero,
-        // A probe asks whether somebody answers, not who: as Kubernetes does.
+        // A probe does not verify certificates, as in Kubernetes.
         SslOptions = { RemoteCertificateValidationCallback = (_, _, _, _) => true },
     })
     { Timeout = Timeout.InfiniteTimeSpan };
@@ -33,7 +33,7 @@ internal sealed class ProbeRunner(Reactor reactor, TimeProvider time) : IDisposa
     internal Task<ProbeResult> RunAsync(Probe probe, ProbeTarget target, CancellationToken stop) =>
         RunAsync(probe.Exec, probe.HttpGet, probe.TcpSocket, probe.Grpc, target, TimeSpan.FromSeconds(Math.Max(1, probe.TimeoutSeconds)), stop);
 
-    /// <summary>A hook is an attempt with all the time that is left.</summary>
+    /// <summary>Runs a hook once, within the time that is left.</summary>
     internal async Task<ProbeResult> RunAsync(LifecycleHandler hook, ProbeTarget target, TimeSpan limit, CancellationToken stop)
     {
         if (hook.Sleep is { } sleep)

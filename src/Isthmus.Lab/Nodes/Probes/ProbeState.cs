@@ -2,7 +2,7 @@ using Isthmus.Kubernetes.Objects;
 
 namespace Isthmus.Lab.Nodes.Probes;
 
-/// <summary>Counts a probe's results in a row until they make a verdict.</summary>
+/// <summary>Counts consecutive results of a probe until they reach a threshold.</summary>
 /// <param name="Verdict">Null until a threshold has been reached for the first time.</param>
 internal sealed record ProbeState(int Successes, int Failures, bool? Verdict)
 {
@@ -17,7 +17,7 @@ internal sealed record ProbeState(int Successes, int Failures, bool? Verdict)
     }
 }
 
-/// <summary>When the next attempt is due. A container that has never been well is also asked in between: it should be seen to be ready as soon as it is.</summary>
+/// <summary>When the next attempt is due. A container that has not succeeded yet is also probed between periods, so that it becomes ready without delay.</summary>
 internal static class ProbeSchedule
 {
     private static readonly TimeSpan Eager = TimeSpan.FromMilliseconds(100);

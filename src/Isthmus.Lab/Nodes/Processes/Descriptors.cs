@@ -33,7 +33,7 @@ internal static partial class Descriptors
     /// <summary>A larger buffer bridges the time in which nobody reads; the kernel's limit for a user may refuse it, which only makes the bridge shorter.</summary>
     internal static void TryEnlarge(int pipe, int bytes) => _ = Libc.FileControl(pipe, SetPipeSize, bytes);
 
-    /// <summary>A duplicate of a descriptor that another process holds; null when it is gone or we may not.</summary>
+    /// <summary>A duplicate of a descriptor that another process holds; null when that process has ended or access is denied.</summary>
     internal static SafeFileHandle? TryCopyFrom(PidHandle process, int descriptor)
     {
         var copy = Libc.SystemCall(SysPidfdGetfd, process.Descriptor, descriptor, 0, 0, 0);
@@ -51,7 +51,7 @@ internal static partial class Descriptors
         }
     }
 
-    /// <summary>False when nobody reads any more.</summary>
+    /// <summary>False when the reader has closed its end.</summary>
     internal static async Task<bool> WriteAsync(Reactor reactor, SafeFileHandle handle, ReadOnlyMemory<byte> bytes, CancellationToken stop)
     {
         while (!bytes.IsEmpty)

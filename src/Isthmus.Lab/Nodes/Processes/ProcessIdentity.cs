@@ -2,7 +2,7 @@ using System.Globalization;
 
 namespace Isthmus.Lab.Nodes.Processes;
 
-/// <summary>Names one process across restarts of whoever remembers it: a PID alone comes to mean another process.</summary>
+/// <summary>Identifies one process across restarts of the node. A PID alone may be reused for another process.</summary>
 /// <param name="Process">PID in the lab's PID namespace.</param>
 /// <param name="StartTicks">Start in clock ticks since the machine's boot (/proc/PID/stat, field 22).</param>
 /// <param name="Boot">The kernel's boot id.</param>

@@ -5,7 +5,7 @@ using Isthmus.Lab.Linux;
 namespace Isthmus.Lab.Nodes.Processes;
 
 /// <summary>
-/// One thread that polls pipes, terminals and process descriptors for everybody: asynchronous files of .NET would
+/// One thread that polls all pipes, terminals and process descriptors: asynchronous files of .NET would
 /// hold a thread of the pool for each of them.
 /// </summary>
 internal sealed class Reactor : IDisposable

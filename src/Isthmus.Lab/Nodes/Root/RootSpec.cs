@@ -2,7 +2,7 @@ using Isthmus.Core.Collections;
 
 namespace Isthmus.Lab.Nodes.Root;
 
-/// <summary>A directory or file of ours that a container sees at a path.</summary>
+/// <summary>A directory or file that is mounted into a container.</summary>
 /// <param name="Source">Path in the lab's mount namespace.</param>
 /// <param name="Target">Absolute path in the container.</param>
 internal sealed record RootMount(string Source, string Target, bool ReadOnly, bool IsFile = false);
@@ -16,7 +16,7 @@ internal sealed record RootMount(string Source, string Target, bool ReadOnly, bo
 internal sealed record RootSpec(
     string At, ValueList<RootMount> Mounts, ValueMap<string> Links, ValueList<string> Hidden, bool WritableTemporary, int? TerminalGroup);
 
-/// <summary>What of the machine's root file system a container sees, and what it never does.</summary>
+/// <summary>The parts of the machine's root file system that a container sees, and those that it never sees.</summary>
 internal static class RootView
 {
     /// <summary>Top-level directories that hold programs. Everything else (home, root, mnt, srv, data of the machine's owner) is left out.</summary>

@@ -6,7 +6,7 @@ using Isthmus.Lab.Nodes.Processes;
 
 namespace Isthmus.Lab.Nodes.Server;
 
-/// <summary>Connects a client with the main program of a container. Its output goes on into the log, too.</summary>
+/// <summary>Connects a client with the main program of a container. Its output still goes to the log.</summary>
 internal sealed class AttachSession(Reactor reactor, RunningContainer running, bool closesInput, ChannelSocket socket)
 {
     private const int QueueLength = 256;
@@ -22,7 +22,7 @@ internal sealed class AttachSession(Reactor reactor, RunningContainer running, b
         var output = SendAsync(queue.Reader, over.Token);
         if (await Task.WhenAny(running.Ended, input) != input)
         {
-            // How it ended is in the Pod's status; to a client that is attached an end is an end.
+            // The exit code is in the Pod's status; an attached client only learns that it ended.
             queue.Writer.TryComplete();
             await Quietly(output);
             await socket.FinishAsync(ChannelProtocol.Exited(0), stop);
@@ -54,7 +54,7 @@ internal sealed class AttachSession(Reactor reactor, RunningContainer running, b
         }
         catch (WebSocketException)
         {
-            // It went without a word.
+            // The client disconnected without closing.
         }
     }
 
@@ -66,7 +66,7 @@ internal sealed class AttachSession(Reactor reactor, RunningContainer running, b
         }
         catch (Exception e) when (e is OperationCanceledException or WebSocketException or IOException)
         {
-            // It was told to end.
+            // It was cancelled.
         }
     }
 }

@@ -73,7 +73,7 @@ internal sealed class ExecSession(Reactor reactor, ContainerExec exec, Task<int>
         }
         catch (WebSocketException)
         {
-            // It went without a word.
+            // The client disconnected without closing.
         }
     }
 
@@ -83,7 +83,7 @@ internal sealed class ExecSession(Reactor reactor, ContainerExec exec, Task<int>
         if (target is { IsClosed: false }) await Descriptors.WriteAsync(reactor, target, bytes, stop);
     }
 
-    /// <summary>Ignores what is no size: it comes from outside.</summary>
+    /// <summary>Ignores an invalid size: it comes from outside.</summary>
     internal static void Resize(PseudoTerminal? terminal, ReadOnlySpan<byte> json)
     {
         if (terminal is not null && TryReadSize(json, out var columns, out var rows)) terminal.Resize(columns, rows);
@@ -111,7 +111,7 @@ internal sealed class ExecSession(Reactor reactor, ContainerExec exec, Task<int>
         }
         catch (Exception e) when (e is OperationCanceledException or WebSocketException or IOException)
         {
-            // It was told to end.
+            // It was cancelled.
         }
     }
 }

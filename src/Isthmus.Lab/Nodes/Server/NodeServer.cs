@@ -12,7 +12,7 @@ using Microsoft.Extensions.Logging;
 
 namespace Isthmus.Lab.Nodes.Server;
 
-/// <summary>What the API server asks the node for: logs, commands in containers, tunnels to ports. HTTP over a Unix socket that only its owner may open.</summary>
+/// <summary>Serves the requests of the API server: logs, commands in containers, and tunnels to ports. HTTP over a Unix socket that only its owner can open.</summary>
 internal sealed class NodeServer(NodeContext node, PodSet pods, string socketPath)
 {
     private readonly LeftPrograms _left = new();
@@ -26,7 +26,7 @@ internal sealed class NodeServer(NodeContext node, PodSet pods, string socketPat
         builder.WebHost.UseKestrelCore().ConfigureKestrel(options =>
         {
             options.ListenUnixSocket(socketPath, listen => listen.Protocols = HttpProtocols.Http1);
-            // Who follows a log may stop reading it for as long as he likes.
+            // A client that follows a log may stop reading for any length of time.
             options.Limits.MinResponseDataRate = null;
         });
         await using var app = builder.Build();
@@ -68,7 +68,7 @@ internal sealed class NodeServer(NodeContext node, PodSet pods, string socketPat
         }
         catch (Exception e) when (e is OperationCanceledException or WebSocketException or IOException && http.Response.HasStarted)
         {
-            // The client left in the middle.
+            // The client disconnected.
         }
     }
 
@@ -92,7 +92,7 @@ internal sealed class NodeServer(NodeContext node, PodSet pods, string socketPat
             return;
         }
         http.Response.ContentType = "text/plain";
-        // Headers go at once: a follower of a silent log must see that it is connected.
+        // Send the headers at once, so that a follower of a silent log sees that it is connected.
         await http.Response.StartAsync(stop);
         await LogReader.CopyAsync(path, previous ? null : found.Running?.Pump.Log, Query(http), http.Response.Body, stop);
     }

@@ -8,7 +8,7 @@ using Microsoft.AspNetCore.Http.Features;
 
 namespace Isthmus.Lab.Nodes.Server;
 
-/// <summary>A raw tunnel to a port of a Pod, as its loopback sees it. The request is answered 101 once the port has answered.</summary>
+/// <summary>A raw tunnel to a port on the Pod's loopback address. The response is 101 once the port has accepted the connection.</summary>
 internal static class PortForward
 {
     internal const string Protocol = "isthmus-tunnel";
@@ -68,7 +68,7 @@ internal static class PortForward
         }
         catch (Exception e) when (e is IOException or SocketException or OperationCanceledException)
         {
-            // One side is gone; the other end follows.
+            // One side disconnected; the other side is closed too.
         }
     }
 }

@@ -4,10 +4,10 @@ using Isthmus.Kubernetes.Watch;
 
 namespace Isthmus.Lab.Nodes.Volumes;
 
-/// <summary>The directories behind persistent volumes: they outlive Pods, and go when their volume goes.</summary>
+/// <summary>The directories behind persistent volumes. They outlive Pods and are deleted with their volume.</summary>
 internal static class ClaimDirectories
 {
-    /// <summary>Deletes directories of volumes that are gone, those that went while nobody watched included.</summary>
+    /// <summary>Deletes the directories of deleted volumes, also of those that were deleted while this node was down.</summary>
     internal static async Task RunAsync(KubeClient client, string directory, InformerSettings settings, TimeProvider time, CancellationToken stop)
     {
         var first = true;
@@ -28,12 +28,12 @@ internal static class ClaimDirectories
         }, stop);
     }
 
-    /// <summary>The directory of a claim's volume, made when it is not there.</summary>
+    /// <summary>The directory of a claim's volume; created when it does not exist.</summary>
     /// <exception cref="VolumeException">The claim is not bound.</exception>
     internal static string Of(PersistentVolumeClaim? claim, string name, string directory, Func<string, string> make)
     {
         if (claim is null) throw new VolumeException($"persistentvolumeclaim \"{name}\" not found");
-        // The name becomes part of a path: only what the lab's own binder gives is taken.
+        // The name becomes part of a path, so only names that the lab's own binder gives are accepted.
         if (claim.Status.Phase != "Bound" || claim.Spec.VolumeName != $"pvc-{claim.Metadata.Uid}")
             throw new VolumeException($"persistentvolumeclaim \"{name}\" is not bound to a volume of the lab: see 'kubectl describe pvc {name}'");
         return make(Path.Combine(directory, claim.Spec.VolumeName));

@@ -6,7 +6,7 @@ using Isthmus.Lab.Nodes.Root;
 
 namespace Isthmus.Lab.Nodes.Volumes;
 
-/// <summary>The volumes of one Pod: directories below its own, made before its containers and kept up to date while they run.</summary>
+/// <summary>The volumes of one Pod: directories below its own, created before its containers start and kept up to date while they run.</summary>
 internal sealed class PodVolumes(string directory, string claims, INodeApi api, TimeProvider time)
 {
     /// <summary>The only paths of the machine that a hostPath volume may show, always read-only.</summary>
@@ -17,10 +17,10 @@ internal sealed class PodVolumes(string directory, string claims, INodeApi api, 
     /// <summary>Where the volumes are that are claims.</summary>
     private readonly Dictionary<string, string> _claimed = new(StringComparer.Ordinal);
 
-    /// <summary>Makes what is missing and refreshes what changed. Safe to call again and again.</summary>
+    /// <summary>Creates missing volumes and refreshes changed ones. Can be called repeatedly.</summary>
     /// <param name="group">The Pod's fsGroup where that group exists here.</param>
-    /// <exception cref="VolumeException">One cannot be made.</exception>
-    /// <returns>When to call again because a token grows old; null when none does.</returns>
+    /// <exception cref="VolumeException">A volume cannot be created.</exception>
+    /// <returns>When to call again because a token is about to expire; null when none does.</returns>
     internal async Task<DateTimeOffset?> RefreshAsync(PodFacts facts, long? group, CancellationToken stop)
     {
         DateTimeOffset? next = null;
@@ -42,13 +42,13 @@ internal sealed class PodVolumes(string directory, string claims, INodeApi api, 
     }
 
     /// <summary>The mounts of one container.</summary>
-    /// <exception cref="VolumeException">A mount names a volume or path that is not there.</exception>
+    /// <exception cref="VolumeException">A mount refers to a volume or path that does not exist.</exception>
     internal IEnumerable<RootMount> Mounts(PodSpec spec, Container container, IReadOnlyDictionary<string, string> environment)
     {
         foreach (var mount in container.VolumeMounts)
         {
             var volume = spec.Volumes.FirstOrDefault(one => one.Name == mount.Name)
-                ?? throw new VolumeException($"volumeMount {mount.Name} of container {container.Name} names no volume of the Pod");
+                ?? throw new VolumeException($"container {container.Name}: volumeMounts: the Pod has no volume \"{mount.Name}\"");
             var isHost = volume.HostPath is not null;
             var source = isHost ? volume.HostPath!.Path : PathOf(volume.Name);
             var sub = mount.SubPathExpr.Length > 0 ? Expansion.Expand(mount.SubPathExpr, environment) : mount.SubPath;
@@ -92,7 +92,7 @@ internal sealed class PodVolumes(string directory, string claims, INodeApi api, 
     {
         if (volume.EmptyDir is { } empty) MakeEmpty(empty, path, group);
         else if (volume.HostPath is { } host) CheckHostPath(volume.Name, host);
-        else throw new VolumeException($"volume {volume.Name}: the lab has only emptyDir, persistentVolumeClaim, configMap, secret, projected, downwardAPI and a few read-only hostPaths");
+        else throw new VolumeException($"volume {volume.Name}: unsupported volume type (the lab supports emptyDir, persistentVolumeClaim, configMap, secret, projected, downwardAPI and a few read-only hostPaths)");
     }
 
     private static void MakeEmpty(EmptyDirVolume empty, string path, long? group)
@@ -122,7 +122,7 @@ internal sealed class PodVolumes(string directory, string claims, INodeApi api, 
         var path = Path.GetFullPath(host.Path);
         var shared = SharedPaths.Any(one => path == one || path.StartsWith(one + "/", StringComparison.Ordinal));
         if (!shared || path != host.Path.TrimEnd('/'))
-            throw new VolumeException($"volume {name}: hostPath {host.Path} is refused: the lab shows only {string.Join(", ", SharedPaths)}, read-only");
+            throw new VolumeException($"volume {name}: hostPath {host.Path} is not allowed: the lab mounts only {string.Join(", ", SharedPaths)}, read-only");
         if (!Path.Exists(path)) throw new VolumeException($"volume {name}: hostPath {path} does not exist on this machine");
     }
 

@@ -5,7 +5,7 @@ using Isthmus.Lab.Nodes.Env;
 
 namespace Isthmus.Lab.Nodes.Volumes;
 
-/// <summary>A volume cannot be made (yet): the Pod waits, with an event FailedMount.</summary>
+/// <summary>A volume cannot be created yet: the Pod waits, with a FailedMount event.</summary>
 internal sealed class VolumeException(string message) : Exception(message);
 
 /// <summary>The files of volumes that are made from objects.</summary>
@@ -93,7 +93,7 @@ internal sealed class VolumeContent(PodFacts facts, IClusterView cluster)
 
     private static void Add(Dictionary<string, ProjectedFile> files, string path, byte[] content, int mode)
     {
-        if (!AtomicDirectory.IsSafe(path)) throw new VolumeException($"path \"{path}\" leaves the volume");
+        if (!AtomicDirectory.IsSafe(path)) throw new VolumeException($"path \"{path}\" is outside the volume");
         files[path] = new(content, mode);
     }
 }

@@ -55,7 +55,7 @@ public sealed partial class TraceTests(MeshRig mesh)
         ("$caller", "$split/nowhere", "ISM2010 | VirtualService $ns/$split in cluster1 | $gone"),
         ("$caller", "$split/aborted", "ISM2026 | VirtualService $ns/$split in cluster1 | 503"),
         ("$caller", "$split/other", "ISM2024 | VirtualService $ns/$split in cluster1 | /other"),
-        ("$caller", "$bin/status/503", "ISM2073 | Pod $ns/$here | its application answered 503"),
+        ("$caller", "$bin/status/503", "ISM2073 | Pod $ns/$here | its application responded with status 503"),
         ("$narrow", "$remote:8000/hello", "ISM2013 | Sidecar $ns/$narrow in cluster1 | $remote"),
         ("$plain", "$guarded.$other/hello", "ISM2058 | Pod $ns/$plain | PeerAuthentication $other/$locked in cluster1 is STRICT"),
     ];
@@ -128,7 +128,7 @@ public sealed partial class TraceTests(MeshRig mesh)
             var trace = await TraceAsync(Fill(call.Caller), target);
             return TraceText.Write(trace, details: false);
         }, text => expected.Length == 0 ? text.Contains("✔ The call", StringComparison.Ordinal) && !text.Contains("✘", StringComparison.Ordinal) && !text.Contains("! ", StringComparison.Ordinal)
-            : text.Contains($"({wanted[0]})", StringComparison.Ordinal) && text.Contains($"object  {wanted[1]}", StringComparison.Ordinal) && text[text.IndexOf("✘ It goes wrong", StringComparison.Ordinal)..].Contains(wanted[2], StringComparison.Ordinal),
+            : text.Contains($"({wanted[0]})", StringComparison.Ordinal) && text.Contains($"object  {wanted[1]}", StringComparison.Ordinal) && text[text.IndexOf("✘ The call fails", StringComparison.Ordinal)..].Contains(wanted[2], StringComparison.Ordinal),
             $"{call.Caller} → {target}: {(expected.Length == 0 ? "gets through" : expected)}");
     }
 

@@ -3,17 +3,17 @@ using Isthmus.Core.Problems;
 
 namespace Isthmus.Operate.Diagnose.Tracing;
 
-/// <summary>Puts together what configuration says and what the call for real came to.</summary>
+/// <summary>Combines what the configuration says with the outcome of the real call.</summary>
 internal static class CallJudgement
 {
-    /// <summary>Codes of warnings that explain a failure further on: then the first hop that goes wrong is theirs.</summary>
+    /// <summary>Codes of warnings that explain a later failure: then theirs is the first hop that fails.</summary>
     private static readonly HashSet<string> Explaining = ["ISM2012", "ISM2013", "ISM2014", "ISM2015", "ISM2017", "ISM2020", "ISM1003", "ISM1018", "ISM1019", "ISM1020", "ISM1021", "ISM1005", "ISM1007", "ISM1014", "ISM1016", "ISM2048"];
 
     public static CallTrace Judge(TraceFacts facts, CallTrace trace)
     {
         if (trace.Failure is { } failure) trace = Promote(trace, failure);
         if (facts.Call is not { } call) return trace;
-        // A proxy that forbids answers as an application would.
+        // A proxy that denies a call responds like an application.
         var isDenied = call.Status is 401 or 403 && (trace.Hops.Any(hop => hop.Problem?.Code == "ISM2064") || facts.Sightings.All.Any(sighting => sighting.Details.StartsWith("rbac_access_denied", StringComparison.Ordinal)));
         if (call.Answered && call.Status < 500 && !isDenied)
         {
@@ -35,7 +35,7 @@ internal static class CallJudgement
         return trace with { Hops = hops.ToValueList() };
     }
 
-    /// <summary>The call got through: what seemed to stop every call did not. Ways that it did not take may still be wrong.</summary>
+    /// <summary>The call got through, so nothing stops every call. Paths that it did not take may still be broken.</summary>
     private static CallTrace Soften(CallTrace trace, MadeCall call)
     {
         var taken = trace.Ways.ToList().FindIndex(way => call.Upstream.Length > 0 && way.Title.Contains(call.Upstream, StringComparison.Ordinal)) + 1;
@@ -56,24 +56,24 @@ internal static class CallJudgement
         return trace with { Hops = trace.Hops.Append(new("call", 0, status, FormattableString.Invariant($"{call.What} → {said} in {call.Milliseconds:0.#} ms"), details.ToValueList(), problem)).ToValueList() };
     }
 
-    /// <summary>Configuration is right and the call failed: whoever saw it fail says where.</summary>
+    /// <summary>The configuration is correct and the call failed: the proxy that saw the failure says where.</summary>
     private static Problem Blame(TraceFacts facts, CallTrace trace, MadeCall call)
     {
         var callee = facts.Sightings.All.FirstOrDefault(sighting => sighting.IsRequest);
         if (callee is { Flags: "-" } && call.Status >= 500)
-            return Faults.Of("ISM2073", callee.Proxy.ToString(), "", $"its application answered {call.Status}: the call arrived, and the mesh did its part", $"kubectl --context={callee.Proxy.Context} -n {callee.Proxy.Namespace} logs {callee.Proxy.Name}");
+            return Faults.Of("ISM2073", callee.Proxy.ToString(), "", $"its application responded with status {call.Status}: the call arrived, and the mesh worked", $"kubectl --context={callee.Proxy.Context} -n {callee.Proxy.Namespace} logs {callee.Proxy.Name}");
         if (callee is { } seen)
             return Faults.Of("ISM2074", seen.Proxy.ToString(), "", $"its proxy could not hand the call to the application: {seen.Flags} {seen.TransportFailure} {seen.Details}".TrimEnd(), $"kubectl --context={seen.Proxy.Context} -n {seen.Proxy.Namespace} logs {seen.Proxy.Name}");
         var way = trace.Ways.FirstOrDefault(candidate => call.Upstream.Length > 0 && candidate.Title.Contains(call.Upstream, StringComparison.Ordinal));
-        // A connection that hangs has no address yet: with one way it can be on that only.
+        // A connection that hangs has no address yet: with only one path, it must be on that one.
         if (call.Upstream.Length == 0 && trace.Ways.Where(candidate => candidate.Percent > 0).ToList() is [var only]) way = only;
         var where = way is null ? call.Upstream.Length > 0 ? $"address {call.Upstream}" : facts.Client.ToString() : way.Title;
         if (call.Status >= 500 && call.Flags is "-" or "")
-            return Faults.Of("ISM2073", where, "", $"answered {call.Status}", "look at the application there");
+            return Faults.Of("ISM2073", where, "", $"responded with status {call.Status}", "check the application there");
         var gateway = facts.Sightings.All.FirstOrDefault(sighting => !sighting.IsRequest && sighting.Flags is not "-");
         if (gateway is not null)
-            return Faults.Of("ISM2075", gateway.Proxy.ToString(), "", $"could not reach {gateway.Upstream}: {gateway.Flags} {gateway.TransportFailure}".TrimEnd(), "look at the Pod there, and at the network between");
-        return Faults.Of("ISM2076", where, "", $"{facts.Client} did not get through: {$"{call.Flags} {call.Detail}".Trim()}{(facts.Sightings.All.Count == 0 ? "; nobody on the way saw the call" : "")}",
-            "configuration is right on the whole way: look at the network between, and at firewalls");
+            return Faults.Of("ISM2075", gateway.Proxy.ToString(), "", $"could not reach {gateway.Upstream}: {gateway.Flags} {gateway.TransportFailure}".TrimEnd(), "check the Pod there, and the network in between");
+        return Faults.Of("ISM2076", where, "", $"{facts.Client} did not get through: {$"{call.Flags} {call.Detail}".Trim()}{(facts.Sightings.All.Count == 0 ? "; no proxy on the path saw the call" : "")}",
+            "the configuration is correct on the whole path: check the network in between, and firewalls");
     }
 }

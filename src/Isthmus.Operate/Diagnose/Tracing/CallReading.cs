@@ -16,7 +16,7 @@ internal static class CallReading
         var detail = string.Join("; ", ((string[])[error, Text(seen?["details"]), Text(seen?["transport_failure"])]).Where(text => text.Length > 0).Distinct());
         var ended = flags is "" or "-";
         var answered = wanted.Kind == "tcp" ? error.Length == 0 && ended : status > 0 && ended;
-        // What the proxy itself says with a status is no answer of the application.
+        // A status that the proxy itself generates is not the application's response.
         if (answered && status >= 400 && detail.StartsWith("rbac_access_denied", StringComparison.Ordinal)) answered = false;
         var what = wanted.Kind == "tcp" ? $"connect to {wanted.To}" : $"GET {wanted.Path} of {wanted.Authority}{(wanted.Kind == "tls" ? " over TLS" : "")}";
         return new(what, answered, status, (double?)answer["took_ms"] ?? 0, Text(seen?["upstream"]), flags, detail, Times(answer, sightings).ToValueList());

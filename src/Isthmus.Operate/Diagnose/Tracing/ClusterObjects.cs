@@ -30,7 +30,7 @@ internal sealed class ClusterObjects
     /// <summary>Why it could not be read; empty when it could. Then everything else is empty.</summary>
     public string Error { get; private init; } = "";
 
-    /// <summary>What its control plane and its proxies call it; the context when nobody says.</summary>
+    /// <summary>The name that its control plane and proxies use; the context when there is none.</summary>
     public string Id { get; private set; } = "";
 
     /// <summary>Where the control plane of this cluster is or, if it runs elsewhere, where it is found.</summary>
@@ -97,10 +97,10 @@ internal sealed class ClusterObjects
     /// <summary>The revision or tag that Pods of a namespace are injected by; empty when it asks for the default one.</summary>
     public string RevisionOf(string ns) => Text(_namespaces.GetValueOrDefault(ns)?["metadata"]?["labels"]?[Labels.Revision]);
 
-    /// <summary>Others call its services by names of the zone <c>global</c>, through a gateway that passes those on; nobody watches them.</summary>
+    /// <summary>Others call its services by names of the zone <c>global</c>, through a gateway that passes those on; they are not watched.</summary>
     public bool IsJoinedByNames => Istio<Gateway>().Any(gateway => gateway.Servers.Any(server => server.Tls is { Mode: ServerTlsMode.AutoPassthrough } && server.Hosts.Count > 0 && server.Hosts.All(host => host.EndsWith(".global", StringComparison.Ordinal))));
 
-    /// <summary>The revision that injected a Pod, as it noted there; empty when nobody did.</summary>
+    /// <summary>The revision that injected a Pod, as recorded there; empty when none did.</summary>
     public static string RevisionOf(Pod pod)
     {
         try { return Text(JsonNode.Parse(pod.Metadata.Annotations.GetValueOrDefault(Annotations.InjectionStatus) ?? "{}")?["revision"]); }
@@ -137,7 +137,7 @@ internal sealed class ClusterObjects
         }
     }
 
-    /// <summary>What its own control plane calls it; else what the injector does, which is elsewhere; else what its proxies were told.</summary>
+    /// <summary>The name that its own control plane uses; otherwise the one of a remote injector; otherwise the one given to its proxies.</summary>
     private string FindId()
     {
         var own = ControlPlanes.Where(plane => plane.Namespace == SystemNamespace).Select(plane => plane.Cluster);

@@ -14,7 +14,7 @@ namespace Isthmus.Operate.Diagnose.Tracing;
 /// <param name="Label">What says that it is the gateway of that network.</param>
 internal sealed record GatewayPlace(ClusterObjects? Cluster, ClusterService? Service, IPEndPoint Address, string Network, string How, string Label)
 {
-    /// <summary>The gateway at an address; null when nobody calls it one.</summary>
+    /// <summary>The gateway at an address; null when it is not one.</summary>
     public static GatewayPlace? Find(TraceFacts facts, IPEndPoint address)
     {
         var configured = ByMeshNetworks(facts, address.Address.ToString());

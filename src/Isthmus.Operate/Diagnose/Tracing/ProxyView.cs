@@ -23,10 +23,13 @@ internal sealed record ShownCertificate(X509Certificate2 Leaf, IReadOnlyList<X50
     public string Identity => SubjectNames.Of(Leaf).Uris.FirstOrDefault() ?? Leaf.Subject;
 
     public DateTimeOffset Expires => Leaf.NotAfter.ToUniversalTime();
+
+    public string Validity(DateTimeOffset now) => string.Create(CultureInfo.InvariantCulture,
+        $"{(Expires > now ? "valid until" : "EXPIRED at")} {Expires:yyyy-MM-dd HH:mm}Z");
 }
 
 /// <summary>What the applications of a Pod get for a name.</summary>
-/// <param name="By"><c>sidecar</c>, <c>upstream</c>, or empty when nobody knows it.</param>
+/// <param name="By"><c>sidecar</c>, <c>upstream</c>, or empty when it is unknown.</param>
 internal sealed record NameAnswer(string Host, string Name, IReadOnlyList<IPAddress> Addresses, string By);
 
 /// <summary>A running proxy's configuration, decoded by the proxy's own decoders: so its own tables decide.</summary>
@@ -46,12 +49,12 @@ internal sealed class ProxyView
     /// <summary>Listeners by the address that a redirected connection wanted.</summary>
     public ListenerIndex Index { get; private init; } = new(ProxySnapshot.Empty);
 
-    /// <summary>Where programs of the Pod accept connections; null when the proxy cannot tell.</summary>
+    /// <summary>Where programs of the Pod accept connections; null when the proxy does not report it.</summary>
     public IReadOnlyList<IPEndPoint>? Listening { get; private init; }
 
     public NameAnswer? Name { get; private init; }
 
-    /// <summary>The sidecar answers names itself; null when it cannot tell.</summary>
+    /// <summary>The sidecar answers names itself; null when it does not report it.</summary>
     public bool? CapturesDns { get; private init; }
 
     /// <summary>It can be asked to make a call and what it saw of one.</summary>

@@ -25,6 +25,22 @@ internal sealed record ClusterService(ClusterObjects Cluster, Service Service)
     public IReadOnlyList<Pod> Pods => Cluster.Behind(Service);
 
     public ServicePort? Port(int number) => Service.Spec.Ports.FirstOrDefault(port => port.Port == number && port.Protocol != "UDP");
+
+    public IEnumerable<EndpointSlice> Slices() => Cluster.Slices.Where(slice =>
+        slice.Metadata.Namespace == Service.Metadata.Namespace && slice.Metadata.Labels.GetValueOrDefault(Labels.ServiceName) == Service.Metadata.Name);
+
+    /// <summary>The ready Pods behind one of its ports, by its EndpointSlices.</summary>
+    public List<Callee> Callees(ServicePort port)
+    {
+        var found = new List<Callee>();
+        foreach (var slice in Slices())
+        {
+            var target = slice.Ports.FirstOrDefault(candidate => candidate.Name == port.Name)?.Port ?? 0;
+            foreach (var address in slice.Endpoints.Where(endpoint => endpoint.Conditions.Ready ?? true).SelectMany(endpoint => endpoint.Addresses))
+                if (target > 0 && Cluster.PodAt(address) is { } pod) found.Add(new(Cluster, pod, new(IPAddress.Parse(address), target)));
+        }
+        return found;
+    }
 }
 
 /// <summary>A host of the mesh: the Services of one name in all clusters, or a ServiceEntry.</summary>
@@ -33,7 +49,7 @@ internal sealed record MeshHost(string Fqdn, string Namespace, string Name, IRea
     public ClusterService? In(ClusterObjects cluster) => Services.FirstOrDefault(service => service.Cluster == cluster);
 }
 
-/// <summary>All that a walk knows; it says itself what it misses, and is walked again with more.</summary>
+/// <summary>All that a walk knows; the walk names what it lacks, and is repeated with more.</summary>
 internal sealed class TraceFacts(IReadOnlyList<ClusterObjects> clusters, PodRef client, TraceTarget target, DateTimeOffset now)
 {
     public IReadOnlyList<ClusterObjects> Clusters { get; } = clusters;
@@ -147,5 +163,8 @@ internal sealed record Sighting(
 
 internal static class Faults
 {
+    /// <summary>The code of every problem with a port that a Service or ServiceEntry does not have.</summary>
+    public const string NoSuchPort = "ISM2030";
+
     public static Problem Of(string code, string @object, string path, string message, string remedy) => new(code, @object, path, message, remedy);
 }

@@ -17,7 +17,7 @@ public sealed record TraceRequest(string Pod, string? Namespace, TraceTarget Tar
 /// <param name="clusters">The clusters of the mesh; the first is the caller's.</param>
 public sealed class TraceRun(IReadOnlyList<ClusterAccess> clusters, string istioNamespace, TimeProvider time, Random random) : IDisposable
 {
-    /// <summary>Client, gateway, callee, and a service that a route leads to: more rounds than a way has proxies mean that something comes and goes.</summary>
+    /// <summary>Client, gateway, callee, and the destination of a route: more rounds than that mean that objects keep changing.</summary>
     private const int MostRounds = 8;
 
     private readonly Dictionary<string, KubeClient> _clients = clusters.ToDictionary(access => access.Name, access => new KubeClient(access, "isthmus-trace"), StringComparer.Ordinal);
@@ -90,7 +90,7 @@ public sealed class TraceRun(IReadOnlyList<ClusterAccess> clusters, string istio
             foreach (var other in clusters.Skip(1))
             {
                 if (await ExistsAsync(other.Name, request, stop))
-                    throw new ProblemException($"Pod {request.Pod}", $"is not in {home}, but in {other.Name}", $"add --context={other.Name}", e);
+                    throw new ProblemException($"Pod {request.Pod}", $"is in {other.Name}, not in {home}", $"add --context={other.Name}", e);
             }
             throw;
         }
@@ -158,7 +158,7 @@ public sealed class TraceRun(IReadOnlyList<ClusterAccess> clusters, string istio
         }
         catch (Exception e) when (e is ProblemException or KubeException or HttpRequestException)
         {
-            return new JsonObject { ["error"] = $"the caller's proxy could not be asked to call: {e.Message}" };
+            return new JsonObject { ["error"] = $"the caller's proxy could not be asked to make the call: {e.Message}" };
         }
     }
 

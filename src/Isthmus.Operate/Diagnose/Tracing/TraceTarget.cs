@@ -27,11 +27,11 @@ public sealed record TraceTarget(string Scheme, string Host, int Port, string Pa
         if (authority.LastIndexOf(':') is >= 0 and var colon)
         {
             if (!int.TryParse(authority[(colon + 1)..], NumberStyles.None, CultureInfo.InvariantCulture, out port) || port is < 1 or > 65535)
-                throw Wrong(text, $"'{authority[(colon + 1)..]}' is no port");
+                throw Wrong(text, $"'{authority[(colon + 1)..]}' is not a port number");
             authority = authority[..colon];
         }
         authority = authority.TrimEnd('.').ToLowerInvariant();
-        if (authority.Length is 0 or > 253 || !authority.All(c => char.IsAsciiLetterOrDigit(c) || c is '.' or '-' or '_')) throw Wrong(text, $"'{authority}' is no host name or IPv4 address");
+        if (authority.Length is 0 or > 253 || !authority.All(c => char.IsAsciiLetterOrDigit(c) || c is '.' or '-' or '_')) throw Wrong(text, $"'{authority}' is not a host name or an IPv4 address");
         if (path.Any(c => c is <= ' ' or '\u007f')) throw Wrong(text, "the path has a space or a control character");
         return new(scheme, authority, port, path);
     }

@@ -80,7 +80,7 @@ public static class TraceText
             text.Append(trace.Call is null ? "✔ The call would get through; it was not made.\n" : "✔ The call gets through.\n");
             return;
         }
-        text.Append(CultureInfo.InvariantCulture, $"✘ It goes wrong at: {failure.Name}{(failure.Way > 0 ? $", {trace.Ways[failure.Way - 1].Title}" : "")}\n");
+        text.Append(CultureInfo.InvariantCulture, $"✘ The call fails at: {failure.Name}{(failure.Way > 0 ? $", {trace.Ways[failure.Way - 1].Title}" : "")}\n");
         if (failure.Problem is not { } problem) return;
         text.Append(CultureInfo.InvariantCulture, $"  object  {problem.Object}\n");
         if (problem.Path.Length > 0) text.Append(CultureInfo.InvariantCulture, $"  field   {problem.Path}\n");

@@ -1,10 +1,5 @@
 using System.Net;
 using Isthmus.Core.Collections;
-using Isthmus.Core.Problems;
-using Isthmus.Kubernetes.Objects;
-using Isthmus.Mesh.Model;
-using Isthmus.Proxy.Balancing;
-using Isthmus.Proxy.Snapshot;
 
 namespace Isthmus.Operate.Diagnose.Tracing;
 
@@ -12,90 +7,57 @@ namespace Isthmus.Operate.Diagnose.Tracing;
 internal sealed record WantedCall(IPEndPoint To, string Kind, string Authority, string Path);
 
 /// <summary>
-/// Follows a call through the live configuration of all that take part, and stops each way where it ends. A pure function of
-/// <see cref="TraceFacts"/>: what it needs and lacks it names, so that it can be walked again with more.
+/// Follows a call through the live configuration of all proxies that take part, until each path ends. A pure function of
+/// <see cref="TraceFacts"/>: it names what it lacks, so that the call can be walked again with more.
 /// </summary>
-internal sealed partial class TraceWalk(TraceFacts facts)
+internal sealed class TraceWalk
 {
-    private readonly List<Hop> _hops = [];
-    private readonly List<Way> _ways = [];
-    private readonly Causes _causes = new(facts);
-    private int _way;
-    private IPEndPoint _destination = new(IPAddress.None, 0);
-    private MeshHost? _host;
-    private int _port;
-    private string _kind = "http";
+    private readonly TraceFacts _facts;
+    private readonly TraceNeeds _needs;
+    private readonly Causes _causes;
+    private readonly TraceRecord _record = new();
+
+    public TraceWalk(TraceFacts facts)
+    {
+        _facts = facts;
+        _needs = new(facts);
+        _causes = new(facts, _needs);
+    }
 
     /// <summary>Proxies whose configuration is needed.</summary>
-    public HashSet<PodRef> WantedProxies { get; } = [];
+    public IReadOnlySet<PodRef> WantedProxies => _needs.Proxies;
 
-    /// <summary>Namespaces of which the Pods are needed.</summary>
-    public HashSet<string> WantedNamespaces => _causes.WantedNamespaces;
+    /// <summary>Namespaces whose Pods are needed.</summary>
+    public IReadOnlySet<string> WantedNamespaces => _needs.Namespaces;
 
-    /// <summary>Contexts of clusters whose control planes must say what they watch.</summary>
-    public HashSet<string> WantedWatches => _causes.WantedWatches;
+    /// <summary>Contexts of clusters whose control planes must report what they watch.</summary>
+    public IReadOnlySet<string> WantedWatches => _needs.Watches;
 
     public WantedCall? WantedCall { get; private set; }
 
-    public bool IsComplete => WantedProxies.Count == 0 && WantedNamespaces.Count == 0 && WantedWatches.Count == 0;
-
-    private ClusterObjects Home => facts.Home;
-
-    private string Authority => _port == (_kind == "tls" ? 443 : 80) ? facts.Target.Host : $"{facts.Target.Host}:{_port}";
-
-    private string Path => facts.Target.Path.Length > 0 ? facts.Target.Path : "/";
+    public bool IsComplete => _needs.IsEmpty;
 
     public CallTrace Run()
     {
-        if (WalkClient() && WalkName())
+        var isCalling = new CallerStep(_facts, _record, _causes).Walk(out var sidecar);
+        var call = new TracedCall(_facts, sidecar);
+        if (isCalling && new NameStep(_facts, _record, _causes, sidecar).Walk(out call)) WalkOn(call);
+        return CallJudgement.Judge(_facts, _record.Trace(call));
+    }
+
+    private void WalkOn(TracedCall call)
+    {
+        var proxies = new TracedProxies(_facts, _needs, _record);
+        var pods = new PodStep(_facts, _record, _causes, call, proxies);
+        var strangers = new StrangerStep(_facts, _record, _causes);
+        var ways = new WaysStep(_facts, _record, new(_facts, _record, _causes, call, proxies, pods, strangers), new(_facts, _record, _causes, pods), pods, strangers);
+        var endpoints = new EndpointsStep(_facts, _record, _causes, call, new(_facts, _causes, call), ways, pods);
+        if (call.Sidecar is not { } sidecar || !new CaptureStep(_facts, _record, call).Walk())
         {
-            if (_sidecar is null || !WalkCapture()) WalkPlain();
-            else WalkOutbound(_sidecar);
+            endpoints.WalkPlain();
+            return;
         }
-        var target = $"{(_kind == "tcp" ? "tcp" : _kind == "tls" ? "https" : "http")}://{facts.Target.Host}{(_port > 0 ? $":{_port}" : "")}{(_kind == "tcp" ? "" : Path)}";
-        return CallJudgement.Judge(facts, new($"{facts.Client.Name}.{facts.Client.Namespace}", facts.Client.Context, target, _hops.ToValueList(), _ways.ToValueList(), facts.Call));
+        if (sidecar.CanCall) WantedCall = new(call.Destination, call.Kind, call.Authority, call.Path);
+        new OutboundStep(_facts, _record, _causes, call, endpoints).Walk(sidecar);
     }
-
-    private void Add(string name, HopStatus status, string summary, Problem? problem, params ReadOnlySpan<(string Name, string Value)> details)
-    {
-        var list = new List<Fact>();
-        foreach (var (label, value) in details)
-            if (value.Length > 0) list.Add(new(label, value));
-        _hops.Add(new(name, _way, status, summary, list.ToValueList(), problem));
-    }
-
-    private bool Ok(string name, string summary, params ReadOnlySpan<(string Name, string Value)> details)
-    {
-        Add(name, HopStatus.Ok, summary, null, details);
-        return true;
-    }
-
-    private bool Fail(string name, string summary, Problem problem, params ReadOnlySpan<(string Name, string Value)> details)
-    {
-        Add(name, HopStatus.Failed, summary, problem, details);
-        return false;
-    }
-
-    private void Warn(string name, string summary, Problem problem, params ReadOnlySpan<(string Name, string Value)> details) =>
-        Add(name, HopStatus.Warning, summary, problem with { Severity = Severity.Warning }, details);
-
-    /// <summary>The proxy of a Pod; null when it has to be fetched first or does not answer, which is then said.</summary>
-    private ProxyView? View(PodRef pod, string hop)
-    {
-        if (facts.Proxies.TryGetValue(pod, out var view)) return view;
-        if (facts.Silent.TryGetValue(pod, out var why)) Add(hop, HopStatus.Unknown, $"the proxy of {pod} does not answer: {why}", null);
-        else WantedProxies.Add(pod);
-        return null;
-    }
-
-    /// <summary>Begins a way that some calls take.</summary>
-    private void BeginWay(string title, int percent)
-    {
-        _ways.Add(new(title, percent));
-        _way = _ways.Count;
-    }
-
-    private static string Text(Locality locality) => locality.IsUnknown ? "" : locality.ToString();
-
-    private static string NetworkText(string network) => network.Length == 0 ? "" : $", {network}";
 }

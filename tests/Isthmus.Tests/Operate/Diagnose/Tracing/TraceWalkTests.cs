@@ -24,7 +24,7 @@ public sealed class TraceWalkTests
     public void What_may_be_of_a_cluster_that_cannot_be_asked_is_said_to_be()
     {
         var trace = new TraceScenario { TwoIsSilent = "no route to it" }.Walk();
-        Assert.Contains(trace.Hops, hop => hop.Status == HopStatus.Unknown && hop.Summary.StartsWith("172.18.2.1:15443 may be a", StringComparison.Ordinal) && hop.Summary.EndsWith("of c2, which cannot be asked: no route to it", StringComparison.Ordinal));
+        Assert.Contains(trace.Hops, hop => hop.Status == HopStatus.Unknown && hop.Summary.StartsWith("172.18.2.1:15443 may be a", StringComparison.Ordinal) && hop.Summary.EndsWith("of c2, which cannot be queried: no route to it", StringComparison.Ordinal));
     }
 
     /// <summary>What is changed, and the code, hop and object that must be named.</summary>
@@ -230,7 +230,7 @@ public sealed class TraceWalkTests
         scenario.Client = System.Text.RegularExpressions.Regex.Replace(scenario.Client, """\{"endpoint": \{"address": \{"socket_address": \{"address": "10\.1\.0\.5".*?\}\s*,\s*(?=\{"endpoint")""", "", System.Text.RegularExpressions.RegexOptions.Singleline);
         var problem = scenario.Walk().Failure?.Problem;
         Assert.Equal(("ISM2076", "n2 through gateway 172.18.2.1:15443"), (problem?.Code, problem?.Object));
-        Assert.Contains("nobody on the way saw the call", problem!.Message);
+        Assert.Contains("no proxy on the path saw the call", problem!.Message);
     }
 
     [Theory]

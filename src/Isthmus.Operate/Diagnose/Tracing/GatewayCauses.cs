@@ -1,3 +1,4 @@
+using Isthmus.Core.Collections;
 using Isthmus.Core.Names;
 using Isthmus.Core.Problems;
 using Isthmus.Kubernetes.Objects;
@@ -8,21 +9,11 @@ using Isthmus.Operate.Inventory;
 
 namespace Isthmus.Operate.Diagnose.Tracing;
 
-/// <summary>What can be wrong with the gateway of a network.</summary>
-internal sealed partial class Causes
+/// <summary>What is wrong with the gateway of a network.</summary>
+internal sealed class GatewayCauses(TraceFacts facts, TraceNeeds needs, AvailabilityCauses availability, SubsetCauses subsets)
 {
-    public Problem GatewayWithoutPods(ClusterService gateway)
-    {
-        NeedPods(gateway.Service.Metadata.Namespace);
-        return Empty(gateway, gateway.Service.Spec.Ports.FirstOrDefault()?.Port ?? 0);
-    }
-
-    /// <summary>Pods of another network are called at their own addresses, as Istio does when it knows no gateway.</summary>
-    public Problem CalledDirectly(string network, ClusterObjects cluster) => GatewayOf(network, cluster)
-        ?? Faults.Of("ISM1014", $"cluster {cluster.Context}", "", $"the caller's control plane knows no gateway of network {network}, so Pods there are called at addresses that mean something in their network only", $"isthmus verify; {LogsOf(facts.Home)}");
-
     /// <summary>Why no gateway of a network can be used; null when nothing is wrong with it.</summary>
-    private Problem? GatewayOf(string network, ClusterObjects behind)
+    public Problem? GatewayOf(string network, ClusterObjects behind)
     {
         var all = facts.Clusters.SelectMany(cluster => cluster.Services.Where(service => service.Metadata.Labels.ContainsKey(Labels.Network)).Select(service => new ClusterService(cluster, service))).ToList();
         var own = all.Where(gateway => gateway.Service.Metadata.Labels[Labels.Network] == network).ToList();
@@ -36,14 +27,14 @@ internal sealed partial class Causes
         Problem? last = null;
         foreach (var gateway in own)
         {
-            NeedPods(gateway.Service.Metadata.Namespace);
+            needs.NeedPods(gateway.Service.Metadata.Namespace);
             var port = int.TryParse(gateway.Service.Metadata.Labels.GetValueOrDefault(Labels.GatewayPort), out var named) ? named : Core.Names.Ports.EastWest;
-            if (!gateway.Pods.Any(pod => pod.Status.IsReady)) last = GatewayWithoutPods(gateway);
+            if (!gateway.Pods.Any(pod => pod.Status.IsReady)) last = availability.GatewayWithoutPods(gateway);
             else if (gateway.Service.Metadata.Annotations.ContainsKey(Annotations.NodeSelector)) return null;
             else if (gateway.Service.Status.LoadBalancer.Ingress.Count + gateway.Service.Spec.ExternalIPs.Count == 0)
                 last = Faults.Of("ISM1005", gateway.Name, "status.loadBalancer", $"has no external address, so other networks cannot reach {network}", "give the cluster a load balancer, or set spec.externalIPs");
             else if (gateway.Port(port) is null)
-                last = Faults.Of("ISM1007", gateway.Name, "spec.ports", $"has no port {port}", $"add it, or name another one with the label {Labels.GatewayPort}");
+                last = Faults.Of("ISM1007", gateway.Name, "spec.ports", $"has no port {port}", $"add it, or specify another with the label {Labels.GatewayPort}");
             else return null;
         }
         return last;
@@ -56,10 +47,10 @@ internal sealed partial class Causes
         var proxies = cluster.Pods.Select(pod => ClusterObjects.Sidecar(pod)?.Env.FirstOrDefault(env => env.Name == "ISTIO_META_NETWORK")?.Value).Where(value => !string.IsNullOrEmpty(value)).ToList();
         if (proxies.Count > 0 && proxies.Count(value => value == said) > proxies.Count / 2 && cluster.Network != said)
         {
-            return Faults.Of("ISM1016", $"Namespace {cluster.SystemNamespace} in {cluster.Context}", $"metadata.labels[{Labels.Network}]", $"says {cluster.Network}, while the gateway and the proxies of the cluster say {said}: so nobody finds a gateway for {network}",
+            return Faults.Of("ISM1016", $"Namespace {cluster.SystemNamespace} in {cluster.Context}", $"metadata.labels[{Labels.Network}]", $"says {cluster.Network}, while the gateway and the proxies of the cluster say {said}, so no gateway is found for {network}",
                 $"kubectl --context={cluster.Context} label namespace {cluster.SystemNamespace} {Labels.Network}={said} --overwrite");
         }
-        return Faults.Of("ISM1016", gateway.Name, $"metadata.labels[{Labels.Network}]", $"says {said}, while the Pods of the cluster are in {network}: so nobody finds a gateway for {network}",
+        return Faults.Of("ISM1016", gateway.Name, $"metadata.labels[{Labels.Network}]", $"says {said}, while the Pods of the cluster are in {network}, so no gateway is found for {network}",
             $"kubectl --context={cluster.Context} -n {gateway.Service.Metadata.Namespace} label service {gateway.Service.Metadata.Name} {Labels.Network}={network} --overwrite");
     }
 
@@ -75,13 +66,13 @@ internal sealed partial class Causes
         var (gateway, at) = passing[0];
         var name = $"Gateway {gateway.FullName} in {at.Context}";
         if (!Selectors.Matches(gateway.Selector, Core.Collections.ValueMap.ToValueMap(pod.Metadata.Labels)))
-            return Faults.Of("ISM2052", name, "spec.selector", $"{gateway.Selector} does not select {PodRef.Of(cluster, pod)}, which has {Text(pod.Metadata.Labels.Where(pair => gateway.Selector.ContainsKey(pair.Key)).ToDictionary())}", "mend the selector, or the labels of the gateway");
+            return Faults.Of("ISM2052", name, "spec.selector", $"{gateway.Selector} does not select {PodRef.Of(cluster, pod)}, which has {ServicePods.Text(pod.Metadata.Labels.Where(pair => gateway.Selector.ContainsKey(pair.Key)).ToDictionary())}", "fix the selector, or the labels of the gateway");
         if (gateway.Servers.All(server => server.Port != port))
             return Faults.Of("ISM2053", name, "spec.servers[*].port.number", $"opens {string.Join(", ", gateway.Servers.Select(server => server.Port))}, and calls arrive at {port}", $"add a server for port {port}, or set targetPort of the gateway's Service");
-        return Faults.Of("ISM2054", PodRef.Of(cluster, pod).ToString(), "", $"its proxy has not been told of {name}", $"isthmus proxy-status --context={cluster.Context}");
+        return Faults.Of("ISM2054", PodRef.Of(cluster, pod).ToString(), "", $"its proxy has not received {name}", $"isthmus proxy-status --context={cluster.Context}");
     }
 
-    /// <summary>Why the gateway has no way for a server name.</summary>
+    /// <summary>Why the gateway has no route for a server name.</summary>
     public Problem GatewayWithoutChain(ClusterObjects cluster, Pod pod, string sni)
     {
         ResourceNames.TryParseOutbound(sni, out var port, out var subset, out var fqdn, out _);
@@ -90,13 +81,13 @@ internal sealed partial class Causes
         var hosts = passing.SelectMany(found => found.Gateway.Servers).Where(server => server.Tls?.Mode == ServerTlsMode.AutoPassthrough).SelectMany(server => server.Hosts).ToList();
         if (fqdn is not null && !hosts.Any(host => Hosts.Covers(host[(host.IndexOf('/', StringComparison.Ordinal) + 1)..], fqdn)))
         {
-            return Faults.Of("ISM2055", $"Gateway {passing[0].Gateway.FullName} in {passing[0].At.Context}", "spec.servers[*].hosts", $"lets {string.Join(", ", hosts)} pass, and not {fqdn}", "add the host, or *.local");
+            return Faults.Of("ISM2055", $"Gateway {passing[0].Gateway.FullName} in {passing[0].At.Context}", "spec.servers[*].hosts", $"allows {string.Join(", ", hosts)}, but not {fqdn}", "add the host, or *.local");
         }
         if (facts.Host(fqdn ?? "")?.In(cluster) is not { } service)
-            return Faults.Of("ISM2043", $"Service of {fqdn}", "", $"does not exist in {cluster.Context}, so its gateway knows no way for {sni}", $"create it in {cluster.Context}, too");
+            return Faults.Of("ISM2043", $"Service of {fqdn}", "", $"does not exist in {cluster.Context}, so its gateway has no route for {sni}", $"create it in {cluster.Context} as well");
         if (service.Port(port) is null)
-            return Faults.Of(NoSuchPort, service.Name, "spec.ports", $"has no port {port}: it has {Ports(service.Service)}", "give the Services of all clusters the same ports");
-        if (subset is { Length: > 0 } and not "_" && LacksSubset(cluster, service, fqdn!, subset) is { } lacking) return lacking;
+            return Faults.Of(Faults.NoSuchPort, service.Name, "spec.ports", $"has no port {port}: it has {ServicePods.Ports(service.Service)}", "give the Service the same ports in all clusters");
+        if (subset is { Length: > 0 } and not "_" && subsets.Missing(cluster, service, fqdn!, subset) is { } lacking) return lacking;
         return Faults.Of("ISM2054", PodRef.Of(cluster, pod).ToString(), "", $"its proxy has no filter chain for {sni}", $"isthmus proxy-status --context={cluster.Context}");
     }
 
@@ -111,15 +102,6 @@ internal sealed partial class Causes
         if (found is null) return GatewayWithoutChain(owner, pod, sni);
         var apply = found.Missing is { } missing ? $": kubectl --context={missing.Cluster} apply -f - <<< '{missing.Object.ToJsonString()}'" : "";
         return found.Problem with { Object = $"{found.Problem.Object} in {owner.Context}", Remedy = found.Problem.Remedy + apply };
-    }
-
-    /// <summary>Subsets are part of the server name, and each control plane makes its gateways' chains from its own DestinationRules.</summary>
-    private Problem? LacksSubset(ClusterObjects cluster, ClusterService service, string fqdn, string subset)
-    {
-        if (facts.ConfigOf(cluster) != cluster || RulesOf(cluster, facts.Host(fqdn)!).Any(rule => rule.Subsets.Any(candidate => candidate.Name == subset))) return null;
-        var known = RulesFor(facts.Host(fqdn)!).FirstOrDefault(rule => rule.Subsets.Any(candidate => candidate.Name == subset));
-        return Faults.Of("ISM2035", $"DestinationRule {(known is null ? $"for {fqdn}" : $"{known.Namespace}/{known.Name}")} in {cluster.Context}", "spec.subsets", $"there is none that defines subset {subset} of {service.Service.Key}, so the gateway of {cluster.Context} has no way for it",
-            known is null ? $"define the subset in {cluster.Context}" : $"apply DestinationRule {known.Namespace}/{known.Name} of {Config.Context} in {cluster.Context}, too");
     }
 
     /// <summary>Gateway objects that let mesh traffic pass, of the cluster itself or of its primaries.</summary>

@@ -1,30 +1,30 @@
-using System.Text.Json.Nodes;
 using Isthmus.Core.Collections;
 using Isthmus.Core.Names;
 using Isthmus.Core.Problems;
 using Isthmus.Kubernetes.Objects;
+using Isthmus.Mesh.Generate;
 using Isthmus.Mesh.Model;
 
 namespace Isthmus.Operate.Diagnose.Tracing;
 
-/// <summary>What keeps proxies from being told: their control plane does not know a cluster, does not run, or cannot be reached.</summary>
-internal sealed partial class Causes
+/// <summary>Why a Service has no ready Pods, or a proxy no control plane: either may be the cause of the other.</summary>
+internal sealed class AvailabilityCauses(TraceFacts facts, TraceNeeds needs)
 {
     /// <summary>Why a proxy has no configuration at all.</summary>
     public Problem Unconfigured(PodRef pod, string what) => Unserved(facts.Clusters.First(cluster => cluster.Context == pod.Context), RevisionOf(pod))
         ?? Faults.Of("ISM2003", pod.ToString(), "", $"{what}: it has not reached a control plane", $"isthmus proxy-status --context={pod.Context}; kubectl --context={pod.Context} -n {pod.Namespace} logs {pod.Name} -c istio-proxy");
 
     /// <summary>Whether the caller's control plane does not know clusters that have the service; null also when it must be asked first.</summary>
-    private Problem? Unwatched(IReadOnlyList<ClusterService> services) => Unwatched(services.Select(service => service.Cluster).Distinct());
+    public Problem? Unwatched(IReadOnlyList<ClusterService> services) => Unwatched(services.Select(service => service.Cluster).Distinct());
 
-    private Problem? Unwatched(IEnumerable<ClusterObjects> clusters)
+    public Problem? Unwatched(IEnumerable<ClusterObjects> clusters)
     {
         if (facts.ControlPlanesOf(facts.Home) is not [var plane, ..]) return null;
         foreach (var cluster in clusters.Where(cluster => cluster != plane.Config))
         {
             if (!facts.Watched.TryGetValue(plane.Config.Context, out var watched))
             {
-                WantedWatches.Add(plane.Config.Context);
+                needs.Watches.Add(plane.Config.Context);
                 return null;
             }
             if (plane.Config.IsJoinedByNames && cluster.IsJoinedByNames) continue;
@@ -32,35 +32,24 @@ internal sealed partial class Causes
             var again = $"isthmus create-remote-secret --context={cluster.Context} --name={cluster.Id}{(plane.Namespace == WellKnown.SystemNamespace ? "" : $" --namespace={plane.Namespace}")} | kubectl apply -f - --context={plane.At.Context}";
             if (line is null)
             {
-                return Faults.Of("ISM1021", plane.ToString(), $"Secret {plane.Namespace}/{WellKnown.RemoteSecretPrefix}{cluster.Id}", $"does not watch {cluster.Id}: there is no remote secret for it, so services and Pods there are unknown here", again);
+                return Faults.Of("ISM1021", plane.ToString(), $"Secret {plane.Namespace}/{WellKnown.RemoteSecretPrefix}{cluster.Id}", $"does not watch {cluster.Id}: there is no remote secret for it, so its Services and Pods are unknown here", again);
             }
             if (line.Status != "synced" || line.Message.Length > 0)
-                return Faults.Of("ISM1020", $"Secret {line.Secret} in {plane.At.Context}", "", line.Message.Length > 0 ? line.Message : $"cluster {line.Id} is {line.Status}", $"mend the cause, or make the secret again: {again}");
+                return Faults.Of("ISM1020", $"Secret {line.Secret} in {plane.At.Context}", "", line.Message.Length > 0 ? line.Message : $"cluster {line.Id} is {line.Status}", $"fix the cause, or create the secret again: {again}");
         }
         return null;
     }
 
-    /// <summary>Clusters that are joined by names know of each other's services under those only.</summary>
-    private Problem? OnlyByName(MeshHost host, int port) => Config.IsJoinedByNames && host.Services.FirstOrDefault(service => service.Cluster != facts.Home && service.Cluster.IsJoinedByNames && Ready(service, port).Any()) is { } far && facts.Host($"{host.Name}.{host.Namespace}.global") is var entry
-        ? Faults.Of("ISM2016", far.Name, "", $"has Pods in {far.Cluster.Context} only, and these clusters are joined by names: in {facts.Home.Context} it is called {host.Name}.{host.Namespace}.global",
-            entry is null ? $"isthmus global export {host.Namespace}/{host.Name} --context={far.Cluster.Context}, then call {host.Name}.{host.Namespace}.global" : $"call {host.Name}.{host.Namespace}.global")
-        : null;
-
-    /// <summary>A name of the zone <c>global</c> that no ServiceEntry of the caller's cluster has, though a cluster has the Service.</summary>
-    private Problem? NoGlobalEntry() => facts.Target.Host.Split('.') is [var name, var ns, "global"] && facts.Host($"{name}.{ns}") is { Services: [.., var service] }
-        ? Faults.Of("ISM2017", $"host {facts.Target.Host}", "", $"no ServiceEntry in {Config.Context} has this name, so its proxies do not know the way to {service.Name}", $"isthmus global export {ns}/{name} --context={service.Cluster.Context}")
-        : null;
-
-    private Problem NotTold(MeshHost host) => Unserved(facts.Home, RevisionOf(facts.Client)) ?? Faults.Of("ISM2014", facts.Client.ToString(), "", $"its proxy has not been told of {host.Fqdn}",
-        $"see whether it is in touch with its control plane: isthmus proxy-status --context={facts.Home.Context}");
+    public Problem NotTold(MeshHost host) => Unserved(facts.Home, RevisionOf(facts.Client)) ?? Faults.Of("ISM2014", facts.Client.ToString(), "", $"its proxy has not received the configuration of {host.Fqdn}",
+        $"check whether it is connected to its control plane: isthmus proxy-status --context={facts.Home.Context}");
 
     /// <summary>Proxies still have the address of a Pod that is gone.</summary>
     public Problem Gone(string address, string ns, ClusterObjects cluster) => Unserved(facts.Home, RevisionOf(facts.Client)) ?? Unwatched([cluster])
-        ?? Faults.Of("ISM2015", facts.Client.ToString(), "", $"its proxy still has {address}, where no Pod of namespace {ns} in {cluster.Context} is any more", $"see whether it is in touch with its control plane: isthmus proxy-status --context={facts.Home.Context}");
+        ?? Faults.Of("ISM2015", facts.Client.ToString(), "", $"its proxy still has {address}, which no Pod of namespace {ns} in {cluster.Context} has any more", $"check whether it is connected to its control plane: isthmus proxy-status --context={facts.Home.Context}");
 
     /// <summary>Why no proxy of a cluster can reach a control plane; null when nothing is seen to be wrong.</summary>
     /// <param name="revision">Of the control plane that it asks; empty for any.</param>
-    private Problem? Unserved(ClusterObjects cluster, string revision)
+    public Problem? Unserved(ClusterObjects cluster, string revision)
     {
         var planes = facts.ControlPlanesOf(cluster);
         if (planes.Count == 0)
@@ -79,14 +68,14 @@ internal sealed partial class Causes
 
     private Problem? Down(ControlPlanePlace plane, string revision)
     {
-        NeedPods(plane.Namespace);
+        needs.NeedPods(plane.Namespace);
         var deployments = plane.Deployments.Where(candidate => candidate.Metadata.Labels.GetValueOrDefault(Labels.Revision) == revision).ToList();
         if (deployments.Count == 0) deployments = [.. plane.Deployments];
         var pods = plane.At.Pods.Where(pod => pod.Metadata.Namespace == plane.Namespace && deployments.Any(deployment => deployment.Spec.Selector.Matches(pod.Metadata.Labels))).ToList();
         if (!plane.At.PodNamespaces.Contains(plane.Namespace) || pods.Any(pod => pod.Status.IsReady)) return null;
         var deployment = deployments[0];
         return Faults.Of("ISM1003", $"Deployment {deployment.Key} in {plane.At.Context}", deployment.Spec.Replicas == 0 ? "spec.replicas" : "status",
-            deployment.Spec.Replicas == 0 ? $"is 0, so nobody tells the proxies of {plane.Config.Context} anything, and none can start" : $"the control plane of {plane.Config.Context} is not ready: {(pods.Count == 0 ? "it has no Pods" : Why(pods[0]))}",
+            deployment.Spec.Replicas == 0 ? $"is 0, so nothing configures the proxies of {plane.Config.Context}, and none can start" : $"the control plane of {plane.Config.Context} is not ready: {(pods.Count == 0 ? "it has no Pods" : ServicePods.Why(pods[0]))}",
             deployment.Spec.Replicas == 0 ? $"kubectl --context={plane.At.Context} -n {plane.Namespace} scale deployment {deployment.Metadata.Name} --replicas=1" : $"kubectl --context={plane.At.Context} -n {plane.Namespace} describe pod -l app={WellKnown.Istiod}");
     }
 
@@ -105,10 +94,10 @@ internal sealed partial class Causes
         var meant = entries.Where(candidate => addresses.Intersect(Addresses(candidate)).Any()).ToList();
         if (meant.Count == 0)
         {
-            // Some other load balancer may stand before it: what is known to be wrong is an address that nobody has.
+            // Another load balancer may be in front of it: only an address that matches none is known to be wrong.
             if (addresses.Count > 0 && entries.Count == 0) return null;
-            return Faults.Of("ISM1018", name, "endpoints", addresses.Count == 0 ? $"has none, so proxies do not find the control plane in {plane.At.Context}" : $"leads to {string.Join(", ", addresses)}, and the gateway before the control plane in {plane.At.Context} is at {known}",
-                $"install again with values.global.remotePilotAddress={(known.Length > 0 ? known : "the address of the gateway before the control plane")}");
+            return Faults.Of("ISM1018", name, "endpoints", addresses.Count == 0 ? $"has none, so proxies do not find the control plane in {plane.At.Context}" : $"points to {string.Join(", ", addresses)}, but the gateway in front of the control plane in {plane.At.Context} is at {known}",
+                $"reinstall with values.global.remotePilotAddress={(known.Length > 0 ? known : "the address of the gateway in front of the control plane")}");
         }
         var closed = meant.Select(entry => Closed(plane, new(plane.At, entry))).ToList();
         return closed.Contains(null) ? null : closed[0];
@@ -116,16 +105,16 @@ internal sealed partial class Causes
 
     private static IEnumerable<string> Addresses(Kubernetes.Objects.Service service) => service.Status.LoadBalancer.Ingress.Select(ingress => ingress.Ip).Concat(service.Spec.ExternalIPs).Where(ip => ip.Length > 0);
 
-    /// <summary>Why the gateway before a control plane lets nobody through to it.</summary>
+    /// <summary>Why the gateway in front of a control plane lets no traffic through to it.</summary>
     private Problem? Closed(ControlPlanePlace plane, ClusterService entry)
     {
-        NeedPods(entry.Service.Metadata.Namespace);
+        needs.NeedPods(entry.Service.Metadata.Namespace);
         if (!plane.At.PodNamespaces.Contains(entry.Service.Metadata.Namespace)) return null;
         var pods = entry.Pods.Where(pod => pod.Status.IsReady).ToList();
         if (pods.Count == 0)
         {
             var empty = GatewayWithoutPods(entry);
-            return empty with { Message = $"{empty.Message}, and by it proxies elsewhere reach the {plane}" };
+            return empty with { Message = $"{empty.Message}, and proxies in other clusters reach the {plane} through it" };
         }
         var target = entry.Port(Core.Names.Ports.DiscoveryTls)!;
         var port = int.TryParse(target.TargetPort?.ToString(), out var number) ? number : target.Port;
@@ -136,13 +125,13 @@ internal sealed partial class Causes
         if (selecting.Count == 0)
         {
             return opening.Count > 0
-                ? Faults.Of("ISM2052", $"Gateway {opening[0].FullName} in {plane.At.Context}", "spec.selector", $"{Text(opening[0].Selector.ToDictionary(StringComparer.Ordinal))} selects no Pod of {entry.Name}, so nobody reaches the {plane} there", "mend the selector, or the labels of the gateway")
-                : Faults.Of("ISM1019", entry.Name, "", $"no Gateway opens port {port} on it, so proxies elsewhere do not reach the {plane}", expose);
+                ? Faults.Of("ISM2052", $"Gateway {opening[0].FullName} in {plane.At.Context}", "spec.selector", $"{ServicePods.Text(opening[0].Selector.ToDictionary(StringComparer.Ordinal))} selects no Pod of {entry.Name}, so the {plane} is not reachable there", "fix the selector, or the labels of the gateway")
+                : Faults.Of("ISM1019", entry.Name, "", $"no Gateway opens port {port} on it, so proxies in other clusters do not reach the {plane}", expose);
         }
         var bound = selecting.Select(gateway => gateway.FullName).ToHashSet(StringComparer.Ordinal);
         var routes = plane.At.Istio<VirtualService>().ToList();
         if (routes.Any(route => route.Gateways.Any(gateway => bound.Contains(Full(gateway, route.Namespace))))) return null;
-        return Faults.Of("ISM1019", $"Gateway {selecting[0].FullName} in {plane.At.Context}", "", $"no VirtualService sends what arrives there to the {plane}", expose);
+        return Faults.Of("ISM1019", $"Gateway {selecting[0].FullName} in {plane.At.Context}", "", $"no VirtualService routes its traffic to the {plane}", expose);
     }
 
     private static string Full(string gateway, string ns) => gateway.Contains('/', StringComparison.Ordinal) ? gateway : $"{ns}/{gateway}";
@@ -155,6 +144,41 @@ internal sealed partial class Causes
     private string RevisionOf(PodRef pod) =>
         facts.Clusters.First(cluster => cluster.Context == pod.Context).Pods.Where(candidate => candidate.Metadata.Name == pod.Name && candidate.Metadata.Namespace == pod.Namespace).Select(ClusterObjects.RevisionOf).FirstOrDefault() ?? "";
 
-    private string LogsOf(ClusterObjects cluster) => facts.ControlPlanesOf(cluster) is [var plane, ..]
-        ? $"kubectl --context={plane.At.Context} -n {plane.Namespace} logs -l app={WellKnown.Istiod}" : $"isthmus proxy-status --context={cluster.Context}";
+    public Problem GatewayWithoutPods(ClusterService gateway)
+    {
+        needs.NeedPods(gateway.Service.Metadata.Namespace);
+        return Empty(gateway, gateway.Service.Spec.Ports.FirstOrDefault()?.Port ?? 0);
+    }
+
+    /// <summary>The cluster where the workload was meant to run is the likeliest cause.</summary>
+    public int Rank(ClusterService service) =>
+        (service.Pods.Count > 0 ? 8 : 0) + (ServicePods.Workloads(service).Any() ? 4 : 0) + (service.Service.Spec.Selector.Count > 0 && ServicePods.Candidates(service).Any() ? 2 : 0) + (service.Cluster == facts.Home ? 1 : 0);
+
+    public Problem Empty(ClusterService service, int port)
+    {
+        var (cluster, ns) = (service.Cluster.Context, service.Service.Metadata.Namespace);
+        if (service.Service.Spec.Selector.Count == 0)
+            return Faults.Of("ISM2045", service.Name, "spec.selector", "is empty, and the Service has no endpoints", "add a selector, or create EndpointSlices");
+        var selector = string.Join(",", service.Service.Spec.Selector.Select(pair => $"{pair.Key}={pair.Value}"));
+        if (service.Pods.Count > 0)
+        {
+            var named = service.Port(port);
+            if (service.Pods.FirstOrDefault(pod => !ServicePods.TargetExists(named, pod)) is { } without)
+                return Faults.Of("ISM2046", service.Name, $"spec.ports[{named!.Name}].targetPort", $"names port \"{named.TargetPort}\", which no container of Pod {without.Metadata.Name} has", "use the name of a container port, or a number");
+            var pod = service.Pods[0];
+            if (ServicePods.AwaitsProxy(pod) && Unserved(service.Cluster, ClusterObjects.RevisionOf(pod)) is { } unserved) return unserved;
+            return Faults.Of("ISM2047", $"Pod {pod.Key} in {cluster}", "status", $"is not ready: {ServicePods.Why(pod)}", $"kubectl --context={cluster} -n {ns} describe pod {pod.Metadata.Name}");
+        }
+        if (ServicePods.Workloads(service).FirstOrDefault() is { } workload)
+        {
+            var refused = workload.Status.Conditions.FirstOrDefault(condition => condition is { Type: "ReplicaFailure", Status: "True" })?.Message ?? "";
+            if (workload.Spec.Replicas > 0 && (refused.Length == 0 || refused.Contains("webhook", StringComparison.Ordinal)) && Unserved(service.Cluster, service.Cluster.RevisionOf(ns)) is { } unserved) return unserved;
+            return workload.Spec.Replicas == 0
+                ? Faults.Of("ISM2048", $"Deployment {workload.Key} in {cluster}", "spec.replicas", $"is 0, so {service.Name} has no Pods", $"kubectl --context={cluster} -n {ns} scale deployment {workload.Metadata.Name} --replicas=1")
+                : Faults.Of("ISM2048", $"Deployment {workload.Key} in {cluster}", "status", refused.Length > 0 ? $"has no Pods: {refused}" : "has no Pods", $"kubectl --context={cluster} -n {ns} describe deployment {workload.Metadata.Name}");
+        }
+        var near = ServicePods.Candidates(service).FirstOrDefault();
+        return Faults.Of("ISM2049", service.Name, "spec.selector", $"{selector} matches no Pod of namespace {ns}" + (near is null ? "" : $"; those of Deployment {near.Metadata.Name} have {ServicePods.Text(ServicePods.TemplateLabels(near))}"),
+            near is null ? "start the workload, or fix the selector" : "fix the selector, or the labels of the Pods");
+    }
 }

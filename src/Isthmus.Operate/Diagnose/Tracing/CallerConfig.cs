@@ -1,0 +1,48 @@
+using Isthmus.Core.Collections;
+using Isthmus.Core.Names;
+using Isthmus.Kubernetes.Objects;
+using Isthmus.Mesh.Generate;
+using Isthmus.Mesh.Model;
+
+namespace Isthmus.Operate.Diagnose.Tracing;
+
+/// <summary>The Istio objects that apply to the caller.</summary>
+internal sealed class CallerConfig(TraceFacts facts)
+{
+    /// <summary>The cluster that holds the caller's Istio objects: its own, or its primary's.</summary>
+    public ClusterObjects At => facts.ConfigOf(facts.Home);
+
+    /// <summary>An object of Istio, with the cluster that it is in.</summary>
+    /// <param name="name">As <c>namespace/name</c>; when it is empty, what stands in for the object is named.</param>
+    public string Named(string kind, string name, string otherwise) => name.Length > 0 ? $"{kind} {name} in {At.Context}" : otherwise;
+
+    /// <summary>Where in a VirtualService a destination stands.</summary>
+    public string RouteField(string rule, string fqdn, string subset, string field)
+    {
+        var routes = At.Istio<VirtualService>().FirstOrDefault(candidate => $"{candidate.Namespace}/{candidate.Name}" == rule)?.Http ?? [];
+        for (var i = 0; i < routes.Count; i++)
+        {
+            for (var j = 0; j < routes[i].Destinations.Count; j++)
+            {
+                var destination = routes[i].Destinations[j].Destination;
+                if (destination.Subset == subset && (destination.Host == fqdn || fqdn.StartsWith($"{destination.Host}.", StringComparison.Ordinal))) return $"spec.http[{i}].route[{j}].destination.{field}";
+            }
+        }
+        return $"spec.http[*].route[*].destination.{field}";
+    }
+
+    /// <summary>The control plane's choice: one that selects the Pod, the namespace's, the root namespace's; the oldest of each.</summary>
+    public Sidecar? Sidecar()
+    {
+        var labels = facts.ClientPod.Metadata.Labels.ToValueMap();
+        var local = At.Istio<Sidecar>().Where(sidecar => sidecar.Namespace == facts.Client.Namespace).OrderBy(sidecar => sidecar.CreatedAt).ThenBy(sidecar => sidecar.Source).ToList();
+        return local.FirstOrDefault(sidecar => sidecar.Selector.Count > 0 && Selectors.Matches(sidecar.Selector, labels)) ?? local.FirstOrDefault(sidecar => sidecar.Selector.Count == 0)
+            ?? At.Istio<Sidecar>().Where(sidecar => sidecar.Namespace == facts.RootNamespace && sidecar.Selector.Count == 0).OrderBy(sidecar => sidecar.CreatedAt).FirstOrDefault();
+    }
+
+    public IEnumerable<DestinationRule> RulesFor(MeshHost host) => RulesOf(At, host);
+
+    public IEnumerable<DestinationRule> RulesOf(ClusterObjects cluster, MeshHost host) => cluster.Istio<DestinationRule>().Where(rule =>
+        Visibility.Allows(rule.ExportTo, rule.Namespace, facts.Client.Namespace)
+        && (Hosts.Covers(rule.Host, host.Fqdn) || (!rule.Host.Contains('.', StringComparison.Ordinal) && $"{rule.Host}.{rule.Namespace}.svc.{WellKnown.DefaultDomainSuffix}" == host.Fqdn)));
+}

@@ -1,0 +1,25 @@
+using Isthmus.Kubernetes.Objects;
+using Isthmus.Proxy.Balancing;
+using Isthmus.Proxy.Snapshot;
+
+namespace Isthmus.Operate.Diagnose.Tracing;
+
+/// <summary>An endpoint with what is known of its place.</summary>
+internal sealed record EndpointCandidate(Endpoint Endpoint, LocalityEndpoints Locality, double Share, bool IsEjected, GatewayPlace? Gateway, (ClusterObjects Cluster, Pod Pod)? Pod, ClusterService? Service)
+{
+    public bool IsUsable => Endpoint.Health == EndpointHealth.Healthy && !IsEjected;
+
+    public string Kind => Gateway is not null ? $"gateway {Endpoint.AddressText}" : Service is { } service ? service.Name : Pod is { } pod ? $"{pod.Cluster.Context} {Endpoint.Workload.Namespace}/{Endpoint.Workload.Name}" : "other";
+
+    /// <param name="all">How many candidates are of the same kind.</param>
+    public string Title(int all)
+    {
+        var more = all > 1 ? $", one of {all} alike" : "";
+        if (Gateway is { } gateway) return $"{gateway.Network} through gateway {Endpoint.AddressText}";
+        if (Service is { } service) return $"{service.Name} at {Endpoint.AddressText}";
+        var place = Locality.Text.Length > 0 ? $", {Locality.Text}" : "";
+        return Pod is { } pod
+            ? $"{pod.Cluster.Context}{TraceRecord.NetworkText(pod.Cluster.NetworkOf(pod.Pod))}{place}: Pod {pod.Pod.Key} at {Endpoint.AddressText}{more}"
+            : $"{Endpoint.AddressText}{place}{more}";
+    }
+}

@@ -1,0 +1,155 @@
+using System.Globalization;
+using Isthmus.Mesh.Generate;
+using Isthmus.Proxy.Http;
+using Isthmus.Proxy.Snapshot;
+
+namespace Isthmus.Operate.Diagnose.Tracing;
+
+/// <summary>The caller's proxy: listener, filter chain and route, chosen by its own tables.</summary>
+internal sealed class OutboundStep(TraceFacts facts, TraceRecord record, Causes causes, TracedCall call, EndpointsStep endpoints)
+{
+    public void Walk(ProxyView view)
+    {
+        var specific = view.Index.Find(call.Destination);
+        if ((specific ?? view.Outbound) is not { } listener)
+        {
+            record.Fail("listener", $"none for {call.Destination}", causes.Availability.Unconfigured(facts.Client, "its proxy has no outbound listener"));
+            return;
+        }
+        record.Ok("listener", specific is null ? $"{listener.Name}: no other takes {call.Destination}" : listener.Name);
+        var looks = listener.Chains.NeedsBytes(call.Destination.Port);
+        var isTls = looks && call.Kind == "tls" && (listener.InspectTls?.Contains(call.Destination.Port) ?? false);
+        var isHttp = looks && call.Kind == "http" && (listener.InspectHttp?.Contains(call.Destination.Port) ?? false);
+        var connection = new ConnectionFacts(call.Destination, call.ClientEnd, isTls ? facts.Target.Host : "", isTls ? "tls" : "raw_buffer", isHttp ? TracedCall.PlainHttp : []);
+        if (listener.Chains.Find(connection) is not { } chain)
+        {
+            record.Fail("filter chain", $"none of {listener.Name}", Faults.Of("ISM2021", facts.Client.ToString(), $"listener {listener.Name}", $"no filter chain accepts a connection of kind {call.Kind}", "inspect it with 'isthmus proxy-config listeners'"));
+            return;
+        }
+        var rule = RuleOf(chain, listener);
+        switch (chain.Action)
+        {
+            case TcpAction tcp:
+                record.Ok("filter chain", $"{ChainName(chain)} → TCP to {string.Join(", ", tcp.Targets.Select(target => target.Cluster))}", ("virtual service", rule));
+                WalkTargets(new(view, [.. tcp.Targets.Select(target => (target.Cluster, target.Weight))], rule, default, false));
+                break;
+            case HttpAction http:
+                record.Ok("filter chain", $"{ChainName(chain)} → HTTP, routes {http.RouteName}");
+                WalkRoute(view, http);
+                break;
+        }
+    }
+
+    private void WalkRoute(ProxyView view, HttpAction http)
+    {
+        var table = http.Routes ?? view.Snapshot.Routes.GetValueOrDefault(http.RouteName);
+        if (table is null)
+        {
+            record.Fail("route", $"routes {http.RouteName} are missing", Faults.Of("ISM2022", facts.Client.ToString(), $"routes {http.RouteName}", "the proxy waits for these routes", $"isthmus proxy-status --context={facts.Client.Context}"));
+            return;
+        }
+        var request = call.Request();
+        var decision = RouteDecision.For(table, request, "http", new Random(1));
+        if (decision.Host is not { } host)
+        {
+            record.Fail("route", $"no virtual host for {call.Authority}", causes.Hosts.Unrouted(call.Host, call.Port, call.Destination)
+                ?? Faults.Of("ISM2023", $"host {call.Authority}", "", $"no virtual host in routes {table.Name} matches it: the response is 404", "inspect them with 'isthmus proxy-config routes'"));
+            return;
+        }
+        var rule = RuleOf(table, host, decision.Route);
+        if (decision.Route is not { } route)
+        {
+            var owner = RuleOf(table, host, host.Routes.FirstOrDefault());
+            record.Fail("route", $"{host.Name}: no route for {call.Path}", Faults.Of("ISM2024", causes.Config.Named("VirtualService", owner, $"virtual host {host.Name}"), "spec.http[*].match",
+                $"none of its routes matches GET {call.Path}: the response is 404", "add a route that matches it, or one without match at the end"));
+            return;
+        }
+        WalkAct(view, http, host, route, rule);
+    }
+
+    private void WalkAct(ProxyView view, HttpAction http, VirtualHostSnapshot host, RouteSnapshot route, string rule)
+    {
+        var owner = causes.Config.Named("VirtualService", rule, $"virtual host {host.Name}");
+        var summary = $"{host.Name}, route {route.Name}";
+        switch (route.Act)
+        {
+            case RedirectAct redirect:
+                record.Ok("route", $"{summary}: responds with a redirect, {redirect.Status}", ("virtual service", rule));
+                return;
+            case DirectAct { Status: >= 500 } direct:
+                record.Fail("route", summary, Faults.Of("ISM2025", owner, "spec.http[*].directResponse", $"responds with status {direct.Status} directly", "route to a destination instead"), ("virtual service", rule));
+                return;
+            case DirectAct direct:
+                record.Ok("route", $"{summary}: responds with status {direct.Status} directly", ("virtual service", rule));
+                return;
+        }
+        var act = (ForwardAct)route.Act;
+        if ((route.Fault ?? http.Fault) is { AbortStatus: >= 500, AbortShare.PerMillion: > 0 } fault && fault.Headers.All(header => header.IsMatch(call.Request(), "http")))
+        {
+            var problem = Faults.Of("ISM2026", owner, "spec.http[*].fault.abort", $"injects status {fault.AbortStatus} into {fault.AbortShare.PerMillion / 10000.0:0.##} % of the requests", "remove the fault");
+            if (fault.AbortShare.PerMillion >= 1_000_000)
+            {
+                record.Fail("route", summary, problem, ("virtual service", rule));
+                return;
+            }
+            record.Warn("route", summary, problem, ("virtual service", rule));
+        }
+        else
+        {
+            record.Ok("route", summary, ("virtual service", rule), ("timeout", act.Timeout > TimeSpan.Zero ? act.Timeout.ToString("g", CultureInfo.InvariantCulture) : ""),
+                ("retries", act.Retry is { } retry ? $"{retry.Retries} more" : ""));
+        }
+        WalkTargets(new(view, [.. act.Targets.Select(target => (target.Cluster, target.Weight))], rule, http.AlpnOverride, true));
+    }
+
+    private void WalkTargets(OutboundChoice outbound)
+    {
+        var total = outbound.Targets.Sum(target => target.Weight);
+        foreach (var (name, weight) in outbound.Targets.Where(target => target.Weight > 0 || outbound.Targets.Count == 1))
+        {
+            record.EndWay();
+            var percent = total > 0 ? (int)Math.Round(100.0 * weight / total) : 100;
+            if (name is ResourceNames.Passthrough or ResourceNames.BlackHole || name.StartsWith("InboundPassthrough", StringComparison.Ordinal)) WalkUnrouted(name);
+            else if (outbound.View.Snapshot.Clusters.TryGetValue(name, out var cluster)) endpoints.WalkCluster(outbound, cluster, percent);
+            else record.Fail("cluster", $"{name} does not exist", causes.Hosts.MissingCluster(name, outbound.Rule), ("share", percent < 100 ? $"{percent} %" : ""));
+        }
+        record.EndWay();
+    }
+
+    /// <summary>The proxy knows no service at this address: it lets the connection through as it is, or not at all.</summary>
+    private void WalkUnrouted(string cluster)
+    {
+        var problem = causes.Hosts.Unrouted(call.Host, call.Port, call.Destination);
+        if (cluster == ResourceNames.BlackHole)
+        {
+            record.Fail("cluster", "BlackHoleCluster: the connection is closed", problem ?? Faults.Of("ISM2027", $"host {facts.Target.Host}", "", "is not a service in the mesh, and outboundTrafficPolicy is REGISTRY_ONLY",
+                "add a ServiceEntry for it, or allow other destinations (meshConfig.outboundTrafficPolicy.mode: ALLOW_ANY)"));
+            return;
+        }
+        if (problem is { Code: Faults.NoSuchPort })
+        {
+            record.Fail("cluster", $"{cluster}: no service has {call.Destination}", problem);
+            return;
+        }
+        if (problem is not null) record.Warn("cluster", $"{cluster}: the proxy does not know {call.Host?.Fqdn ?? facts.Target.Host}, so the call leaves in plain text", problem);
+        else record.Ok("cluster", $"{cluster}: passed through unchanged, outside the mesh");
+        endpoints.WalkPlain();
+    }
+
+    private static string ChainName(FilterChainSnapshot chain) => chain.Name.Length > 0 ? chain.Name
+        : !chain.Match.ApplicationProtocols.IsEmpty ? string.Join(",", chain.Match.ApplicationProtocols) : !chain.Match.ServerNames.IsEmpty ? string.Join(",", chain.Match.ServerNames) : "the only one";
+
+    private static string RuleOf(FilterChainSnapshot chain, ListenerSnapshot listener)
+    {
+        var index = listener.Chains.All.ToList().IndexOf(chain);
+        return index >= 0 && index < listener.Resource.FilterChains.Count ? IstioMetadata.ConfigOf(listener.Resource.FilterChains[index].Metadata?.FilterMetadata) : "";
+    }
+
+    private static string RuleOf(RouteTable table, VirtualHostSnapshot host, RouteSnapshot? route)
+    {
+        if (route is null) return "";
+        var index = host.Routes.ToList().IndexOf(route);
+        var resource = table.Resource.VirtualHosts.FirstOrDefault(candidate => candidate.Name == host.Name);
+        return resource is not null && index >= 0 && index < resource.Routes.Count ? IstioMetadata.ConfigOf(resource.Routes[index].Metadata?.FilterMetadata) : "";
+    }
+}

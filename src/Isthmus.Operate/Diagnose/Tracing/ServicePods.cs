@@ -1,0 +1,49 @@
+using System.Text.Json.Nodes;
+using Isthmus.Core.Problems;
+using Isthmus.Kubernetes.Objects;
+using ServicePort = Isthmus.Kubernetes.Objects.ServicePort;
+
+namespace Isthmus.Operate.Diagnose.Tracing;
+
+/// <summary>The Pods and Deployments behind a Service.</summary>
+internal static class ServicePods
+{
+    public static IEnumerable<Pod> Ready(ClusterService service, int port) => service.Pods.Where(pod => pod.Status.IsReady && TargetExists(service.Port(port), pod));
+
+    public static bool TargetExists(ServicePort? port, Pod pod) =>
+        port?.TargetPort?.ToString() is not { Length: > 0 } text || int.TryParse(text, out _) || pod.Spec.Containers.Any(container => container.Ports.Any(candidate => candidate.Name == text));
+
+    /// <summary>Deployments whose Pods it would select.</summary>
+    public static IEnumerable<Deployment> Workloads(ClusterService service) => service.Cluster.Deployments.Where(deployment =>
+        deployment.Metadata.Namespace == service.Service.Metadata.Namespace && service.Service.Spec.Selector.Count > 0 && ClusterObjects.Selects(service.Service.Spec.Selector, TemplateLabels(deployment)));
+
+    /// <summary>Deployments that it may have been meant to select: one label fits, or the name does.</summary>
+    public static IEnumerable<Deployment> Candidates(ClusterService service) => service.Cluster.Deployments
+        .Where(deployment => deployment.Metadata.Namespace == service.Service.Metadata.Namespace)
+        .Select(deployment => (deployment, Score: service.Service.Spec.Selector.Count(pair => TemplateLabels(deployment).GetValueOrDefault(pair.Key) == pair.Value) * 2
+            + (deployment.Metadata.Name.StartsWith(service.Service.Metadata.Name, StringComparison.Ordinal) || Spelling.Distance(deployment.Metadata.Name, service.Service.Metadata.Name) <= 2 ? 3 : 0)))
+        .Where(candidate => candidate.Score > 0).OrderByDescending(candidate => candidate.Score).Select(candidate => candidate.deployment);
+
+    public static Dictionary<string, string> TemplateLabels(Deployment deployment) =>
+        (deployment.Spec.Template["metadata"]?["labels"] as JsonObject ?? []).ToDictionary(pair => pair.Key, pair => pair.Value?.ToString() ?? "", StringComparer.Ordinal);
+
+    public static string Text(IReadOnlyDictionary<string, string> labels) => string.Join(",", labels.OrderBy(pair => pair.Key, StringComparer.Ordinal).Select(pair => $"{pair.Key}={pair.Value}"));
+
+    public static string Ports(Kubernetes.Objects.Service service) => service.Spec.Ports.Count == 0 ? "none"
+        : string.Join(", ", service.Spec.Ports.Select(port => port.Name.Length > 0 ? $"{port.Port} ({port.Name})" : $"{port.Port}"));
+
+    /// <summary>Its application may be healthy: the proxy next to it never received a configuration.</summary>
+    public static bool AwaitsProxy(Pod pod) => pod.Status.InitContainerStatuses.Concat(pod.Status.ContainerStatuses).Any(status => status is { Name: "istio-proxy", Ready: false });
+
+    public static string Why(Pod pod)
+    {
+        foreach (var status in pod.Status.InitContainerStatuses.Concat(pod.Status.ContainerStatuses))
+        {
+            if (status.State.Waiting is { } waiting) return $"container {status.Name} waits: {waiting.Reason} {waiting.Message}".TrimEnd();
+            if (status.State.Terminated is { ExitCode: not 0 } terminated) return $"container {status.Name} exited with code {terminated.ExitCode}";
+        }
+        if (pod.Status.ContainerStatuses.FirstOrDefault(status => !status.Ready) is { } unready) return $"the readiness probe of container {unready.Name} fails";
+        var condition = pod.Status.Conditions.FirstOrDefault(candidate => candidate is { Type: "PodScheduled" or "Ready", Status: not "True" });
+        return condition is { Message.Length: > 0 } ? condition.Message : $"phase {pod.Status.Phase}";
+    }
+}

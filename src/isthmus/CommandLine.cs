@@ -8,13 +8,10 @@ using Isthmus.Options;
 
 namespace Isthmus;
 
-/// <summary>Chooses the command by the first word, so that one command never pays for building the others.</summary>
+/// <summary>Selects the command by the first word, so that no command pays for building the others.</summary>
 internal static class CommandLine
 {
-    /// <summary>What a shell reports for a command that Ctrl-C ended.</summary>
-    private const int Interrupted = 130;
-
-    /// <summary>Processes of a mesh and of the lab: started by Pods and by the lab, not by people.</summary>
+    /// <summary>Processes of a mesh and of the lab: started by Pods and by the lab, not by users.</summary>
     private static readonly Dictionary<string, Func<string[], CancellationToken, Task<int>>> Roles = new(StringComparer.Ordinal)
     {
         ["discovery"] = global::Isthmus.ControlPlane.DiscoveryProgram.RunAsync,
@@ -32,7 +29,7 @@ internal static class CommandLine
 
     internal static IReadOnlyCollection<string> RoleNames => Roles.Keys;
 
-    /// <summary>Commands for people, in the order of the help text.</summary>
+    /// <summary>Commands for users, in the order of the help text.</summary>
     private static readonly (string Name, Func<Command> Build)[] Commands =
     [
         ("quickstart", QuickstartCommand.Build),
@@ -70,9 +67,9 @@ internal static class CommandLine
             isCommand = true;
             args = HelpCommand.Rewrite(args);
             var line = BuildRoot(args).Parse(args);
-            // A group without a command is a question: what is there?
+            // A group without a command shows its help.
             if (line.UnmatchedTokens.Count == 0 && line.CommandResult.Command is { Action: null, Subcommands.Count: > 0 } && line.Action is not PrintVersion) line = BuildRoot(args).Parse([.. args, "--help"]);
-            // What is typed so far is seldom right as it is.
+            // A line that is still being typed is seldom valid.
             if (!CompletionCommand.IsAsked(args) && (line.Errors.Count > 0 || WrongUseText.HasUnknownWord(line))) return WrongUse(line);
             return await line.InvokeAsync(new InvocationConfiguration { EnableDefaultExceptionHandler = false, ProcessTerminationTimeout = null }, stop.Token);
         }
@@ -83,7 +80,7 @@ internal static class CommandLine
         catch (MeshProblemsException e)
         {
             foreach (var problem in e.Problems) Fail(problem.ToString());
-            return 1;
+            return ExitCode.Failure;
         }
         catch (KubeException e)
         {
@@ -91,16 +88,16 @@ internal static class CommandLine
         }
         catch (HttpRequestException e)
         {
-            return Fail($"the API server cannot be reached: {Unreachable.Describe(e)} (check that the cluster runs, and the address in the kubeconfig)");
+            return Fail($"the API server cannot be reached: {Unreachable.Describe(e)} (check that the cluster is running, and the address in the kubeconfig)");
         }
         catch (OperationCanceledException) when (stop.IsCancellationRequested)
         {
             Tell("Interrupted.");
-            return Interrupted;
+            return ExitCode.Interrupted;
         }
         catch (Exception e) when (isCommand && e is (IOException or UnauthorizedAccessException))
         {
-            // Files that somebody names are told of where they are read; what is left is most often the standard output.
+            // Problems with files named by the user are reported where the files are read; what remains is mostly the standard output.
             return Fail($"cannot read or write: {(e.InnerException ?? e).Message.TrimEnd('.')} (is the disk full, or the standard output closed?)");
         }
     }
@@ -109,7 +106,7 @@ internal static class CommandLine
     internal static RootCommand BuildRoot(string[] args)
     {
         if (ProgramName.IsKind) return KindCommand.BuildRoot();
-        var root = new RootCommand("Joins Kubernetes clusters into one service mesh, and proves that it works.");
+        var root = new RootCommand($"Join Kubernetes clusters into one service mesh, and verify that it works.\n\n{ExitCode.Help}");
         GlobalOptions.AddTo(root);
         PrintVersion.AddTo(root);
         var first = args.FirstOrDefault(arg => Commands.Any(command => command.Name == arg) || arg is "x" or "pc" or "ps");
@@ -124,19 +121,19 @@ internal static class CommandLine
     private static int WrongUse(ParseResult line)
     {
         Tell(WrongUseText.Of(line, ProgramName.IsKind ? "kind" : "isthmus"));
-        return 2;
+        return ExitCode.WrongUse;
     }
 
     private static int Fail(string message)
     {
         Tell($"Error: {message}");
-        return 1;
+        return ExitCode.Failure;
     }
 
     private static void Tell(string text)
     {
         try { Console.Error.WriteLine(text); }
-        catch (Exception e) when (e is IOException or UnauthorizedAccessException) { /* nobody reads it; the exit code says enough */ }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException) { /* nobody is reading; the exit code has to do */ }
     }
 
     private static void Cancel(PosixSignalContext context, CancellationTokenSource stop)

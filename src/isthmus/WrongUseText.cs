@@ -3,7 +3,7 @@ using System.CommandLine.Parsing;
 
 namespace Isthmus;
 
-/// <summary>What is wrong with a command line, in one line, and where to read more; the whole help text would push it off the screen.</summary>
+/// <summary>The error of a command line in one line, with a pointer to the help; the whole help text would push it off the screen.</summary>
 internal static class WrongUseText
 {
     /// <param name="program">The name by which it was called.</param>
@@ -13,11 +13,11 @@ internal static class WrongUseText
         return $"Error: {Mistake(line, path)}\nRun '{string.Join(' ', path.Prepend(program))} --help' for usage.";
     }
 
-    /// <summary>The library passes over these: beside <c>--help</c>, and where a command takes a name and gets a flag that nobody knows.</summary>
+    /// <summary>What the library ignores: unknown words next to <c>--help</c>, and an unknown flag in place of a name.</summary>
     internal static bool HasUnknownWord(ParseResult line) => FlagAsName(line) is not null
         || line.UnmatchedTokens.Any(token => token.StartsWith('-') || line.CommandResult.Command is RootCommand or { Subcommands.Count: > 0 });
 
-    /// <summary>What follows <c>--</c> is meant as it is, and so is what follows a name (the words of a program in <c>lab shell</c>).</summary>
+    /// <summary>What follows <c>--</c> is taken literally, and so is what follows a name (the arguments of a program in <c>lab shell</c>).</summary>
     private static string? FlagAsName(ParseResult line)
     {
         var given = line.Tokens.TakeWhile(token => token.Type != TokenType.DoubleDash).ToHashSet(ReferenceEqualityComparer.Instance);
@@ -29,7 +29,7 @@ internal static class WrongUseText
     {
         if (FlagAsName(line) is { } notName) return $"unknown flag {notName}";
         var command = line.CommandResult.Command;
-        // A group of commands takes no word but a command: without this a wrong one would be called a missing one.
+        // A group takes nothing but a command: without this, an unknown command would be reported as a missing one.
         if ((command.Subcommands.Count > 0 || command is RootCommand) && line.UnmatchedTokens.FirstOrDefault(token => !token.StartsWith('-')) is { } unknown)
         {
             var meant = Core.Problems.Spelling.Nearest(unknown, command.Subcommands.Where(sub => !sub.Hidden).Select(sub => sub.Name));
@@ -45,7 +45,7 @@ internal static class WrongUseText
         if (error.SymbolResult is not OptionResult { Option: var option, Tokens: [.., var given] }) return null;
         var type = Nullable.GetUnderlyingType(option.ValueType) ?? option.ValueType;
         return type == typeof(int) && !int.TryParse(given.Value, System.Globalization.CultureInfo.InvariantCulture, out _) ? $"{option.Name}: '{given.Value}' is not a whole number"
-            : type == typeof(bool) && !bool.TryParse(given.Value, out _) ? $"{option.Name}: '{given.Value}' is neither true nor false" : null;
+            : type == typeof(bool) && !bool.TryParse(given.Value, out _) ? $"{option.Name}: '{given.Value}' is not true or false" : null;
     }
 
     private static List<string> PathOf(CommandResult? result)

@@ -26,7 +26,7 @@ public sealed class CaFiles(string folder, TimeProvider time, string? rootCert =
     {
         var path = Path.Combine(folder, RootKey);
         if (File.Exists(path))
-            throw new ProblemException(path, "exists already; another root would end the trust of everything that it signed", "use it, or choose another --dir");
+            throw new ProblemException(path, "already exists; a new root would invalidate every certificate that it signed", "use it, or choose another --dir");
         var now = time.GetUtcNow();
         using var root = Issuer.SelfSigned(new(request.Organization, "Root CA"), Keys.Create(request.Key), now - Backdate, now.AddDays(request.Days));
         Write(RootKey, Keys.ToPem(root.Key), Private);
@@ -37,10 +37,10 @@ public sealed class CaFiles(string folder, TimeProvider time, string? rootCert =
     public void MakeIntermediate(string cluster, CaRequest request, string istioNamespace)
     {
         if (cluster.Length == 0 || cluster.IndexOfAny(['/', '\0']) >= 0 || cluster is "." or "..")
-            throw new ProblemException("cluster", $"'{cluster}' cannot be the name of a folder", "give the cluster's name, for example cluster1");
+            throw new ProblemException("cluster", $"'{cluster}' cannot be a directory name", "use the name of the cluster, for example cluster1");
         using var root = LoadRoot();
         var existing = Path.Combine(folder, cluster, "ca-key.pem");
-        if (File.Exists(existing)) throw new ProblemException(existing, "exists already", "use it, or remove the folder first");
+        if (File.Exists(existing)) throw new ProblemException(existing, "already exists", "use it, or remove the directory first");
         var now = time.GetUtcNow();
         var names = new SubjectNames([], [$"istiod.{istioNamespace}.svc"], []);
         var end = now.AddDays(request.Days);
@@ -57,11 +57,11 @@ public sealed class CaFiles(string folder, TimeProvider time, string? rootCert =
     {
         var (keyPath, certPath) = (rootKey ?? Path.Combine(folder, RootKey), rootCert ?? Path.Combine(folder, RootCert));
         if (!File.Exists(keyPath) || !File.Exists(certPath))
-            throw new ProblemException(folder, $"has no {RootKey} and {RootCert}", "make the root first with 'isthmus ca root', or name its folder with --dir");
+            throw new ProblemException(folder, $"has no {RootKey} and {RootCert}", "create the root first with 'isthmus ca root', or specify its directory with --dir");
         var certificate = CertificateText.Read(Read(certPath), certPath)[0];
         var key = Keys.FromPem(Read(keyPath), keyPath);
         if (Keys.Match(certificate, key)) return new(certificate, key);
-        throw new ProblemException(keyPath, $"does not belong to {certPath}", "put back the pair that was made together");
+        throw new ProblemException(keyPath, $"does not belong to {certPath}", "restore the matching pair of key and certificate");
     }
 
     private static string Read(string path)
@@ -83,7 +83,7 @@ public sealed class CaFiles(string folder, TimeProvider time, string? rootCert =
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
-            throw new ProblemException(path, e.Message, "choose another --dir or remove what is in the way", e);
+            throw new ProblemException(path, e.Message, "choose another --dir, or remove the conflicting file", e);
         }
     }
 }

@@ -7,7 +7,7 @@ namespace Isthmus.Operate.Diagnose;
 /// <summary>Where a control plane has each address of a proxy from, and how fresh that is: its <c>/debug/sourcez</c>.</summary>
 public sealed class EndpointSources(JsonNode? page, DateTimeOffset now)
 {
-    /// <summary>For example <c>cluster2 (live)</c>; <c>-</c> when nobody knows.</summary>
+    /// <summary>For example <c>cluster2 (live)</c>; <c>-</c> when unknown.</summary>
     public string Of(string address)
     {
         var clusters = Clusters(address);

@@ -2,7 +2,7 @@ using System.Text.Json.Nodes;
 
 namespace Isthmus.Operate.Diagnose;
 
-/// <summary>An injection webhook of a cluster: it tells where the cluster finds its control plane, and what that calls it.</summary>
+/// <summary>An injection webhook of a cluster: it shows where the cluster finds its control plane, and the name that the control plane uses for it.</summary>
 /// <param name="Namespace">Of the Service that is called; empty when it is called by an address.</param>
 /// <param name="Cluster">As the path says, which has it where the control plane is elsewhere; else empty.</param>
 internal sealed record InjectorWebhook(string Configuration, string Namespace, string Service, string Cluster)
@@ -16,7 +16,7 @@ internal sealed record InjectorWebhook(string Configuration, string Namespace, s
         }).Distinct();
 
     /// <summary>
-    /// The system namespace of a cluster. Pods there are injected by way of it; a namespace that only runs the control plane of
+    /// The system namespace of a cluster. Pods there are injected through it; a namespace that only runs the control plane of
     /// another cluster is none. Without webhooks it is as <paramref name="given"/>.
     /// </summary>
     public static string SystemNamespace(IEnumerable<InjectorWebhook> webhooks, string given)

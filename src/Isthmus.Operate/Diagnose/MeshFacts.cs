@@ -11,7 +11,7 @@ namespace Isthmus.Operate.Diagnose;
 public sealed record GatewayFacts(string Name, string Network, ValueList<string> Addresses, int ReadyEndpoints, bool HasPort, bool OnNodes = false);
 
 /// <summary>One line of a control plane's <c>/debug/clusterz</c>.</summary>
-/// <param name="Warning">What will be wrong if nobody does anything.</param>
+/// <param name="Warning">What will fail unless someone acts.</param>
 /// <param name="Source">Where what is served of it comes from.</param>
 public sealed record WatchedCluster(string Id, string Secret, string Status, string Message, string Warning = "", string Source = "")
 {
@@ -36,14 +36,14 @@ public sealed record HostedControlPlane(string Namespace, string Cluster, ValueM
     public ValueList<RemoteSecretFacts> RemoteSecrets { get; init; }
 }
 
-/// <summary>What one cluster tells about its part in a mesh: read once, judged by <see cref="MeshVerification"/>.</summary>
+/// <summary>The facts of one cluster about its part in a mesh: read once, judged by <see cref="MeshVerification"/>.</summary>
 /// <param name="Context">The context of the kubeconfig it was read through.</param>
 /// <param name="Error">Why its API server could not be asked; empty when it could. Then nothing below is known.</param>
 /// <param name="Name">What its control plane calls it.</param>
 /// <param name="HasIstio">The system namespace exists.</param>
 /// <param name="ControlPlanes">Control plane Pods by name, and whether they are ready.</param>
 /// <param name="NetworkLabel">The label of the system namespace; empty when it has none.</param>
-/// <param name="Root">What proxies are told to trust; unknown when it is not there yet.</param>
+/// <param name="Root">What proxies are configured to trust; unknown when it does not exist yet.</param>
 /// <param name="UntrustedWebhooks">Injection webhooks without a CA bundle, or with another CA's.</param>
 public sealed record ClusterFacts(
     string Context,
@@ -63,7 +63,7 @@ public sealed record ClusterFacts(
     /// <summary>What the control planes find odd or wrong: objects that they refused, and hosts that clusters define differently.</summary>
     public ValueList<Problem> Problems { get; init; }
 
-    /// <summary>Where proxies here find a control plane that runs elsewhere; empty when it runs here, or nobody said.</summary>
+    /// <summary>Where proxies here find a control plane that runs elsewhere; empty when it runs here, or is not set.</summary>
     public ValueList<string> ControlPlaneAt { get; init; }
 
     /// <summary>Where its own control plane is or, if it has none, where it finds one.</summary>
@@ -89,6 +89,6 @@ public sealed record ClusterFacts(
     /// <summary>Address ranges of the Pods, one for each node.</summary>
     public ValueList<string> PodRanges { get; init; }
 
-    /// <summary>The networks that gateways' proxies were told at their start.</summary>
+    /// <summary>The networks that gateways' proxies were given at their start.</summary>
     public ValueList<string> ProxyNetworks { get; init; }
 }

@@ -6,7 +6,7 @@ using Isthmus.Kubernetes.Objects;
 
 namespace Isthmus.Operate.Diagnose;
 
-/// <summary>Control planes that run in a cluster, its own and those of others, and the ways to them from outside.</summary>
+/// <summary>Control planes that run in a cluster, its own and those of others, and how they are reached from outside.</summary>
 public sealed partial class MeshFactsReader
 {
     /// <summary>All control planes here. One without Pods is known by its Deployment: it was meant to run.</summary>
@@ -25,7 +25,7 @@ public sealed partial class MeshFactsReader
         ];
     }
 
-    /// <summary>What those that run here for other clusters tell, too.</summary>
+    /// <summary>Includes the control planes that run here for other clusters.</summary>
     private static async Task<ValueList<HostedControlPlane>> HostedAsync(KubeClient client, IEnumerable<HostedControlPlane> planes, CancellationToken stop)
     {
         var found = await Task.WhenAll(planes.Select(async plane =>

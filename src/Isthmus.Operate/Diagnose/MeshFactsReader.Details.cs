@@ -32,12 +32,12 @@ public sealed partial class MeshFactsReader
         return nodes.Select(node => node.Spec.PodCIDR).Where(range => range.Length > 0).Distinct().Order(StringComparer.Ordinal).ToValueList();
     }
 
-    /// <summary>What proxies of the system namespace, the gateways, were told at their start.</summary>
+    /// <summary>What proxies of the system namespace, the gateways, were given at their start.</summary>
     private static IEnumerable<string> OfProxies(IEnumerable<Pod> pods, string variable) =>
         pods.SelectMany(pod => pod.Spec.Containers.Where(container => container.Name == "istio-proxy")).SelectMany(container => container.Env)
             .Where(env => env.Name == variable).Select(env => env.Value ?? "").Where(value => value.Length > 0).Distinct().Order(StringComparer.Ordinal);
 
-    /// <summary>Injection webhooks that no API server can call: their Service is missing or has nobody behind it.</summary>
+    /// <summary>Injection webhooks that no API server can call: their Service is missing or has no endpoints.</summary>
     private static async Task<IEnumerable<Problem>> DeadWebhooksAsync(KubeClient client, IReadOnlyList<InjectorWebhook> injectors, CancellationToken stop)
     {
         var problems = new List<Problem>();
@@ -54,7 +54,7 @@ public sealed partial class MeshFactsReader
                     continue;
                 }
                 var slices = await client.ListAllAsync<EndpointSlice>(Kinds.EndpointSlice, ns, new ListOptions { LabelSelector = $"{Labels.ServiceName}={service}" }, stop);
-                // A Service without selector may have Endpoints that somebody wrote, as the older form of primary-remote does.
+                // A Service without selector may have Endpoints written by hand, as in the older form of primary-remote.
                 if (!slices.SelectMany(slice => slice.Endpoints).Any(endpoint => endpoint.Conditions.Ready ?? true)
                     && (await client.FindAsync<Endpoints>(Kinds.Endpoints, ns, service, stop))?.Subsets.Any(subset => subset.Addresses.Count > 0) != true)
                     problems.Add(new("ISM1008", name, "webhooks[*].clientConfig.service", $"Service {ns}/{service} has no ready endpoint, so no Pod can be injected", $"kubectl -n {ns} describe service {service}"));

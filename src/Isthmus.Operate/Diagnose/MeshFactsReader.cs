@@ -88,7 +88,7 @@ public sealed partial class MeshFactsReader(string istioNamespace)
     private async Task<string> RootAsync(KubeClient client, CancellationToken stop) =>
         (await client.FindAsync<ConfigMap>(Kinds.ConfigMap, istioNamespace, WellKnown.RootCertConfigMap, stop))?.Data.GetValueOrDefault(WellKnown.RootCertKey) ?? "";
 
-    /// <summary>What its control plane calls it, here or elsewhere; else what its gateways were told.</summary>
+    /// <summary>The name that its control plane uses, here or elsewhere; otherwise the one given to its gateways.</summary>
     private static string NameOf(IReadOnlyList<HostedControlPlane> own, string elsewhere, IReadOnlyList<Pod> all) =>
         own.FirstOrDefault(plane => plane.Cluster.Length > 0) is { } known ? known.Cluster : elsewhere.Length > 0 ? elsewhere : OfProxies(all, "ISTIO_META_CLUSTER_ID").FirstOrDefault() ?? "";
 
@@ -163,7 +163,7 @@ public sealed partial class MeshFactsReader(string istioNamespace)
             .Distinct().Where(problem => !IsOwn(problem)).ToValueList();
     }
 
-    /// <summary>Each cluster has a DNS and perhaps a control plane of its own: that they differ is nobody's mistake.</summary>
+    /// <summary>Each cluster has a DNS and perhaps a control plane of its own: that they differ is not an error.</summary>
     private bool IsOwn(Problem problem) =>
         problem is { Code: "IST0170", Severity: not Severity.Error } && (problem.Object.StartsWith("Service kube-system/", StringComparison.Ordinal) || problem.Object.StartsWith($"Service {istioNamespace}/{WellKnown.Istiod}", StringComparison.Ordinal));
 

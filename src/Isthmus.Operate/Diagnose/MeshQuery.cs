@@ -20,7 +20,7 @@ public sealed class MeshQuery(KubeClient client, string istioNamespace)
         return ready.Count > 0 ? ready
             : throw new ProblemException($"namespace {istioNamespace} in {client.Access.Name}",
                 pods.Count == 0 ? "has no control plane (no Pod with label app=istiod)" : $"has no control plane that is ready: {string.Join(", ", pods.Select(pod => pod.Metadata.Name))}",
-                pods.Count == 0 ? "install one with 'isthmus install', or give --istioNamespace" : $"look at it with 'kubectl -n {istioNamespace} describe pod -l app=istiod'");
+                pods.Count == 0 ? "install one with 'isthmus install', or give --istioNamespace" : $"inspect it with 'kubectl -n {istioNamespace} describe pod -l app=istiod'");
     }
 
     private Task<IReadOnlyList<Pod>> PodsAsync(CancellationToken stop) => client.ListAllAsync<Pod>(Kinds.Pod, istioNamespace, new ListOptions { LabelSelector = "app=istiod" }, stop);

@@ -20,7 +20,7 @@ public static partial class MeshVerification
         if (by.Count == 0 && !named.IsEmpty)
         {
             yield return new(cluster.Context, "primary", $"of {string.Join(", ", named)}", Wrong("ISM1009", cluster, $"Namespace {cluster.SystemNamespace}",
-                $"annotation {Annotations.ControlPlaneClusters} names {string.Join(", ", named)}, and no control plane of these clusters has that name: there are {string.Join(", ", primaries.Select(primary => primary.Name))}",
+                $"annotation {Annotations.ControlPlaneClusters} names {string.Join(", ", named)}, and no control plane of these clusters has that name; existing ones: {string.Join(", ", primaries.Select(primary => primary.Name))}",
                 $"kubectl --context={cluster.Context} annotate namespace {cluster.SystemNamespace} {Annotations.ControlPlaneClusters}={primaries[0].Name} --overwrite"));
             yield break;
         }
@@ -34,8 +34,8 @@ public static partial class MeshVerification
         {
             foreach (var cluster in same.Skip(1))
             {
-                yield return new(cluster.Context, "cluster name", same.Key, Wrong("ISM1024", cluster, "", $"is called {same.Key}, and so is {same.First().Context}: each hides the other's Pods",
-                    $"install {cluster.Context} again with another --set values.global.multiCluster.clusterName, and make the remote secrets again"));
+                yield return new(cluster.Context, "cluster name", same.Key, Wrong("ISM1024", cluster, "", $"is called {same.Key}, and so is {same.First().Context}: each hides the Pods of the other",
+                    $"install {cluster.Context} again with another --set values.global.multiCluster.clusterName, and create the remote secrets again"));
             }
         }
     }
@@ -46,7 +46,7 @@ public static partial class MeshVerification
         {
             var problem = Judge(cluster, secret, members, now)
                 ?? (cluster.RemoteSecrets.FirstOrDefault(other => other != secret && other.Cluster == secret.Cluster) is { } twin && string.CompareOrdinal(twin.Secret, secret.Secret) < 0
-                    ? Wrong("ISM1024", cluster, $"Secret {secret.Secret}", $"names cluster {secret.Cluster}, and so does Secret {twin.Secret}: only one of them counts", "delete one of them") : null);
+                    ? Wrong("ISM1024", cluster, $"Secret {secret.Secret}", $"names cluster {secret.Cluster}, and so does Secret {twin.Secret}: only one of them is used", "delete one of them") : null);
             yield return new(cluster.Context, "remote secret", secret.Expires is { } end ? string.Create(CultureInfo.InvariantCulture, $"{secret.Cluster} at {secret.Server}, until {end:yyyy-MM-dd}") : $"{secret.Cluster} at {secret.Server}", problem);
         }
     }
@@ -59,13 +59,13 @@ public static partial class MeshVerification
         if (secret.Error.Length > 0) return Wrong("ISM1025", cluster, @object, $"cannot be used: {secret.Error}", again);
         if (Uri.TryCreate(secret.Server, UriKind.Absolute, out var server) && (server.IsLoopback || server.Host is "0.0.0.0"))
         {
-            return Wrong("ISM1027", cluster, @object, $"leads to {secret.Server}, which is the control plane's own Pod there and not the API server of {secret.Cluster}",
-                $"make it with the address that Pods reach: isthmus create-remote-secret --context={meant?.Context ?? "CONTEXT"} --name={secret.Cluster} --server=https://ADDRESS:6443");
+            return Wrong("ISM1027", cluster, @object, $"points to {secret.Server}, which is the control plane's own Pod, not the API server of {secret.Cluster}",
+                $"create it with an address that Pods can reach: isthmus create-remote-secret --context={meant?.Context ?? "CONTEXT"} --name={secret.Cluster} --server=https://ADDRESS:6443");
         }
         if (secret.Expires <= now) return Wrong("ISM1023", cluster, @object, $"its token expired at {secret.Expires:u}", again);
         var other = members.FirstOrDefault(member => member.Server == secret.Server && member.Name.Length > 0 && member.Name != secret.Cluster);
         return other is null || meant?.Server == secret.Server || members.Count(member => member.Name == other.Name) > 1 ? null
-            : Wrong("ISM1026", cluster, @object, $"calls the cluster at {secret.Server} {secret.Cluster}, and that one calls itself {other.Name}", $"make it again with --name={other.Name}");
+            : Wrong("ISM1026", cluster, @object, $"calls the cluster at {secret.Server} {secret.Cluster}, and that one calls itself {other.Name}", $"create it again with --name={other.Name}");
     }
 
     /// <summary>Gateways and proxies must say the same network as the cluster that they are in.</summary>
@@ -76,7 +76,7 @@ public static partial class MeshVerification
             if (Meant(cluster) is { } meant)
             {
                 yield return new(cluster.Context, "network", cluster.NetworkLabel, Wrong("ISM1017", cluster, $"Namespace {cluster.SystemNamespace}",
-                    $"its label {Labels.Network} says {cluster.NetworkLabel}, while gateways and proxies of the cluster say {meant}: so Pods are taken to be where no gateway leads", LabelNamespace(cluster, meant)));
+                    $"its label {Labels.Network} says {cluster.NetworkLabel}, while gateways and proxies of the cluster say {meant}: so Pods are assigned to a network without a gateway", LabelNamespace(cluster, meant)));
                 continue;
             }
             foreach (var gateway in cluster.Gateways.Where(gateway => gateway.Network != cluster.NetworkLabel && installed.All(other => other.NetworkLabel != gateway.Network)))
@@ -88,7 +88,7 @@ public static partial class MeshVerification
             foreach (var network in cluster.ProxyNetworks.Where(network => network.Length > 0 && network != cluster.NetworkLabel))
             {
                 yield return new(cluster.Context, "network", network, Wrong("ISM1017", cluster, $"Namespace {cluster.SystemNamespace}",
-                    $"its label {Labels.Network} says {cluster.NetworkLabel}, and proxies were started with {network} (values.global.network)", "make both alike, then restart the workloads"));
+                    $"its label {Labels.Network} says {cluster.NetworkLabel}, and proxies were started with {network} (values.global.network)", "set both to the same value, then restart the workloads"));
             }
         }
     }
@@ -114,7 +114,7 @@ public static partial class MeshVerification
                 var clash = ranges.Where(entry => entry.Cluster == cluster).SelectMany(own => ranges.TakeWhile(entry => entry.Cluster != cluster)
                     .Where(entry => entry.Range!.Value.Contains(own.Range!.Value.Base) || own.Range.Value.Contains(entry.Range.Value.Base)).Select(entry => (Own: own.Range, Other: entry))).FirstOrDefault();
                 if (clash.Own is null) continue;
-                yield return new(cluster.Context, "address ranges", $"{clash.Own}", Wrong("ISM1030", cluster, "", $"its Pods have addresses of {clash.Own}, and those of {clash.Other.Cluster.Context} of {clash.Other.Range}, though both are in {(network.Key.Length == 0 ? "one network" : $"network {network.Key}")}",
+                yield return new(cluster.Context, "address ranges", $"{clash.Own}", Wrong("ISM1030", cluster, "", $"its Pods have addresses of {clash.Own}, and those of {clash.Other.Cluster.Context} of {clash.Other.Range}, although both are in {(network.Key.Length == 0 ? "one network" : $"network {network.Key}")}",
                     $"give the clusters ranges that do not overlap, or put them in different networks (label {Labels.Network}) with gateways between"));
             }
         }

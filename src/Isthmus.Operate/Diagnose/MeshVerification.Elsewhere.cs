@@ -20,7 +20,7 @@ public static partial class MeshVerification
     {
         var ready = plane.Pods.Count(pod => pod.Value);
         yield return new(cluster.Context, "control plane", $"in {host.Context}, {plane.Namespace}: {ready} of {plane.Pods.Count} ready", ready > 0 ? null
-            : Wrong("ISM1003", cluster, "", $"its control plane in {host.Context} is not ready: {string.Join(", ", plane.Pods.Keys)}", $"look at it with 'kubectl --context={host.Context} -n {plane.Namespace} describe deployment,pod -l app=istiod'"));
+            : Wrong("ISM1003", cluster, "", $"its control plane in {host.Context} is not ready: {string.Join(", ", plane.Pods.Keys)}", $"inspect it with 'kubectl --context={host.Context} -n {plane.Namespace} describe deployment,pod -l app=istiod'"));
         foreach (var check in Way(cluster, [host])) yield return check;
         foreach (var problem in plane.Problems) yield return new(cluster.Context, "configuration", problem.Object, problem);
     }
@@ -31,7 +31,7 @@ public static partial class MeshVerification
         var by = string.Join(", ", primaries.Select(primary => primary.Context));
         if (cluster.ControlPlaneAt.IsEmpty)
         {
-            yield return new(cluster.Context, "way to control plane", "none", Wrong("ISM1018", cluster, $"Service {cluster.SystemNamespace}/{WellKnown.Istiod}", $"has no endpoints, so proxies do not find the control plane in {by}", "install again with values.global.remotePilotAddress, the address of the gateway before the control plane"));
+            yield return new(cluster.Context, "way to control plane", "none", Wrong("ISM1018", cluster, $"Service {cluster.SystemNamespace}/{WellKnown.Istiod}", $"has no endpoints, so proxies do not find the control plane in {by}", "reinstall with values.global.remotePilotAddress set to the address of the gateway in front of the control plane"));
             yield break;
         }
         foreach (var address in cluster.ControlPlaneAt)
@@ -45,7 +45,7 @@ public static partial class MeshVerification
             }
             var (at, gateway) = (found[0].Primary, found[0].Entry);
             yield return new(cluster.Context, "way to control plane", $"{address}, {gateway.Name} in {at.Context}",
-                gateway.ReadyEndpoints == 0 ? Wrong("ISM1006", at, $"Service {gateway.Name}", $"has no ready Pod behind it, and by it proxies of {cluster.Context} reach their control plane", $"kubectl --context={at.Context} -n {gateway.Name.Split('/')[0]} get deployments,pods")
+                gateway.ReadyEndpoints == 0 ? Wrong("ISM1006", at, $"Service {gateway.Name}", $"has no ready Pods, and proxies of {cluster.Context} reach their control plane through it", $"kubectl --context={at.Context} -n {gateway.Name.Split('/')[0]} get deployments,pods")
                 : gateway.Opens ? null
                 : Wrong("ISM1019", at, $"Service {gateway.Name}", $"no Gateway opens port {Ports.DiscoveryTls} there, so proxies of {cluster.Context} do not reach their control plane",
                     $"kubectl --context={at.Context} apply -n NAMESPACE -f samples/multicluster/expose-istiod.yaml (expose-external-istiod.yaml for one that serves {cluster.Context} alone), NAMESPACE being the control plane's"));

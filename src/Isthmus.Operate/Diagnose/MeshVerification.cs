@@ -3,10 +3,10 @@ using Isthmus.Core.Problems;
 
 namespace Isthmus.Operate.Diagnose;
 
-/// <summary>One check of one thing: what was looked at, and what is wrong with it (null: nothing).</summary>
+/// <summary>One check: what was checked, and what is wrong with it (null: nothing).</summary>
 public sealed record Check(string Cluster, string What, string Found, Problem? Problem);
 
-/// <summary>Judges whether clusters form one mesh: a pure function of what they told.</summary>
+/// <summary>Decides whether clusters form one mesh: a pure function of their facts.</summary>
 public static partial class MeshVerification
 {
     /// <summary>How many meshes there are: a cluster that has its control plane in another one to itself is one of its own.</summary>
@@ -18,7 +18,7 @@ public static partial class MeshVerification
         foreach (var cluster in clusters)
         {
             checks.Add(new(cluster.Context, "API server", cluster.Error.Length == 0 ? "reachable" : "not reachable", cluster.Error.Length == 0 ? null
-                : Wrong("ISM1001", cluster, "", cluster.Error, "start the cluster, or mend its entry in the kubeconfig")));
+                : Wrong("ISM1001", cluster, "", cluster.Error, "start the cluster, or fix its entry in the kubeconfig")));
         }
         var members = clusters.Where(cluster => cluster.Error.Length == 0).ToList();
         foreach (var cluster in members) checks.AddRange(Alone(cluster, members));
@@ -38,7 +38,7 @@ public static partial class MeshVerification
         if (cluster.ControlPlanes.Count > 0)
         {
             yield return new(cluster.Context, "control plane", $"{ready} of {cluster.ControlPlanes.Count} ready", ready > 0 ? null
-                : Wrong("ISM1003", cluster, "", $"no control plane is ready: {string.Join(", ", cluster.ControlPlanes.Keys)}", $"look at it with 'kubectl --context={cluster.Context} -n {cluster.SystemNamespace} describe deployment,pod -l app=istiod'"));
+                : Wrong("ISM1003", cluster, "", $"no control plane is ready: {string.Join(", ", cluster.ControlPlanes.Keys)}", $"inspect it with 'kubectl --context={cluster.Context} -n {cluster.SystemNamespace} describe deployment,pod -l app=istiod'"));
         }
         else if (HostOf(cluster, members) is (var host, { } plane))
         {
@@ -50,12 +50,12 @@ public static partial class MeshVerification
         }
         else if (members.All(other => other == cluster || other.ControlPlanes.Count == 0))
         {
-            yield return new(cluster.Context, "control plane", "none", Wrong("ISM1003", cluster, "", "has no control plane, nor has any other cluster", "run 'isthmus install' in one of them"));
+            yield return new(cluster.Context, "control plane", "none", Wrong("ISM1003", cluster, "", "has no control plane, and neither does any other cluster", "run 'isthmus install' in one of them"));
         }
         foreach (var check in Remote(cluster, members)) yield return check;
         foreach (var webhook in cluster.UntrustedWebhooks)
         {
-            yield return new(cluster.Context, "injection webhook", webhook, Wrong("ISM1004", cluster, $"MutatingWebhookConfiguration {webhook}", "its caBundle is not the root that proxies here trust, so Pods cannot be injected",
+            yield return new(cluster.Context, "injection webhook", webhook, Wrong("ISM1004", cluster, $"MutatingWebhookConfiguration {webhook}", "its caBundle is not the root that proxies in this cluster trust, so Pods cannot be injected",
                 "the control plane writes it: see its log; in a remote cluster it needs the annotation topology.istio.io/controlPlaneClusters"));
         }
         if (cluster.UntrustedWebhooks.IsEmpty) yield return new(cluster.Context, "injection webhook", "trusted", null);
@@ -69,9 +69,9 @@ public static partial class MeshVerification
         if (gateway.Addresses.IsEmpty && !gateway.OnNodes)
             problem = Wrong("ISM1005", cluster, $"Service {gateway.Name}", "has no external address, so other networks cannot reach this one", "give the cluster a load balancer, or set spec.externalIPs");
         else if (gateway.ReadyEndpoints == 0)
-            problem = Wrong("ISM1006", cluster, $"Service {gateway.Name}", "has no ready Pod behind it", "look at the gateway's Deployment");
+            problem = Wrong("ISM1006", cluster, $"Service {gateway.Name}", "has no ready Pods", "check the gateway's Deployment");
         else if (!gateway.HasPort)
-            problem = Wrong("ISM1007", cluster, $"Service {gateway.Name}", $"has no port {Ports.EastWest}", $"add the port, or name another one with the label {Labels.GatewayPort}");
+            problem = Wrong("ISM1007", cluster, $"Service {gateway.Name}", $"has no port {Ports.EastWest}", $"add the port, or specify another with the label {Labels.GatewayPort}");
         return new(cluster.Context, "gateway", $"{gateway.Name} of {gateway.Network} at {(gateway.Addresses.IsEmpty ? gateway.OnNodes ? "its nodes" : "no address" : string.Join(",", gateway.Addresses))}", problem);
     }
 
@@ -79,12 +79,12 @@ public static partial class MeshVerification
     {
         var installed = members.Where(cluster => cluster.HasIstio).ToList();
         foreach (var check in Same(installed, "root of trust", "ISM1010", cluster => cluster.Root.IsKnown ? cluster.Root.ToString() : "",
-            "proxies of clusters with different roots refuse each other", "give all clusters a 'cacerts' Secret of one root, then restart control planes and workloads", (one, other) => one.Root.Shares(other.Root))) yield return check;
+            "proxies with different roots reject each other's certificates", "give all clusters a 'cacerts' Secret of one root, then restart control planes and workloads", (one, other) => one.Root.Shares(other.Root))) yield return check;
         foreach (var check in Names(installed)) yield return check;
         foreach (var check in Same(installed.Where(cluster => cluster.TrustDomain.Length > 0).ToList(), "trust domain", "ISM1011", cluster => cluster.TrustDomain,
-            "identities of another trust domain are refused", "set meshConfig.trustDomain alike, or name the other in trustDomainAliases")) yield return check;
+            "identities of another trust domain are rejected", "set the same meshConfig.trustDomain, or add the other to trustDomainAliases")) yield return check;
         foreach (var check in Same(installed.Where(cluster => cluster.MeshId.Length > 0).ToList(), "mesh ID", "ISM1012", cluster => cluster.MeshId,
-            "the clusters say that they belong to different meshes", "set values.global.meshID alike")) yield return check;
+            "the clusters belong to different meshes", "set the same values.global.meshID")) yield return check;
 
         var networks = installed.Select(cluster => cluster.NetworkLabel).Distinct().ToList();
         foreach (var cluster in installed)
@@ -120,7 +120,7 @@ public static partial class MeshVerification
                 yield return new(cluster.Context, "remote cluster", $"{watched.Id} {(broken && watched.Shown == "synced" ? "synced, with a problem" : watched.Shown)}", !broken ? null
                     : Wrong("ISM1020", cluster, $"Secret {watched.Secret}", watched.Message.Length > 0 ? watched.Message : $"cluster {watched.Id} is {watched.Shown}", $"isthmus create-remote-secret --context={installed.FirstOrDefault(other => other.Name == watched.Id)?.Context ?? "CONTEXT"} --name={watched.Id} | kubectl apply -f - --context={cluster.Context}, if that is not a matter of time: the control plane keeps trying"));
                 if (watched.Warning.Length > 0)
-                    yield return new(cluster.Context, "remote cluster", $"{watched.Id} warns", Wrong("ISM1022", cluster, $"Secret {watched.Secret}", watched.Warning, "nothing is interrupted yet") with { Severity = Severity.Warning });
+                    yield return new(cluster.Context, "remote cluster", $"{watched.Id} warns", Wrong("ISM1022", cluster, $"Secret {watched.Secret}", watched.Warning, "traffic is not affected yet") with { Severity = Severity.Warning });
             }
             foreach (var other in installed.Where(other => other != cluster && !(cluster.IsJoinedByNames && other.IsJoinedByNames) && other.Name.Length > 0 && other.Name != cluster.Name && cluster.Watched.All(watched => watched.Id != other.Name)))
             {

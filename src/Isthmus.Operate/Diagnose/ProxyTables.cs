@@ -78,7 +78,7 @@ public static class ProxyTables
     internal static bool IsTakenOut(JsonObject host) =>
         (bool?)At(host, "health_status", "failed_outlier_check") == true || (bool?)At(host, "health_status", "failed_active_health_check") == true;
 
-    /// <summary>A cluster of the admin interface's answer, each host with the clusters that told of it.</summary>
+    /// <summary>A cluster of the admin interface's answer, each host with the clusters that reported it.</summary>
     public static JsonNode WithSources(JsonNode cluster, EndpointSources sources)
     {
         var copy = cluster.DeepClone();

@@ -9,11 +9,11 @@ using Isthmus.Kubernetes.Objects;
 
 namespace Isthmus.Operate.Diagnose;
 
-/// <summary>One entry of a remote secret: how a control plane reaches another cluster. Credentials are looked at and not kept.</summary>
+/// <summary>One entry of a remote secret: how a control plane reaches another cluster. Credentials are checked and not kept.</summary>
 /// <param name="Secret"><c>namespace/name</c>.</param>
 /// <param name="Cluster">What it calls the cluster: the key in the Secret.</param>
 /// <param name="Server">The API server's address; empty when it cannot be read.</param>
-/// <param name="Expires">When its token does; null when it is no token, or one without end.</param>
+/// <param name="Expires">When its token expires; null when it has no token, or one that does not expire.</param>
 /// <param name="Error">Why the kubeconfig cannot be used; empty when it can.</param>
 public sealed record RemoteSecretFacts(string Secret, string Cluster, string Server, DateTimeOffset? Expires, string Error)
 {

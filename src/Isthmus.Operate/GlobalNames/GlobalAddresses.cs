@@ -5,14 +5,14 @@ using Isthmus.Operate.Inventory;
 
 namespace Isthmus.Operate.GlobalNames;
 
-/// <summary>Addresses for hosts of the global zone: the same in every cluster, taken by nobody else in any.</summary>
+/// <summary>Addresses for hosts of the global zone: the same in every cluster, and not used by any other host.</summary>
 public static class GlobalAddresses
 {
-    // 240.128.0.0/16: reserved, so nobody routes it; beside 240.240.0.0/16, which the control plane gives out.
+    // 240.128.0.0/16: reserved, so it is never routed; next to 240.240.0.0/16, from which the control plane allocates.
     private const uint First = 0xF0800000;
     private const uint Count = 1 << 16;
 
-    /// <summary>The address that the host has in the clusters already, when it is one and nobody else's; else one that is free in all of them.</summary>
+    /// <summary>The address that the host already has in the clusters, if it is unique; otherwise one that is free in all of them.</summary>
     public static IPAddress Choose(string host, IReadOnlyList<ClusterInventory> clusters)
     {
         var taken = clusters.SelectMany(cluster => cluster.Istio<ServiceEntry>().Where(entry => !entry.Hosts.Contains(host))).SelectMany(Addresses).ToHashSet();
@@ -28,7 +28,7 @@ public static class GlobalAddresses
             var address = At(offset);
             if (!taken.Contains(address)) return address;
         }
-        throw new Core.Problems.ProblemException("addresses for the global zone", $"all of {At(0)}/16 are taken", "remove ServiceEntries that nobody uses");
+        throw new Core.Problems.ProblemException("addresses for the global zone", $"all addresses of {At(0)}/16 are in use", "remove unused ServiceEntries");
     }
 
     private static bool IsOurs(IPAddress address) => address.GetAddressBytes() is [240, 128, _, _];

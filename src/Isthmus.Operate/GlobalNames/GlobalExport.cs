@@ -28,12 +28,12 @@ public static class GlobalExport
     {
         var host = Host(service, suffix);
         if (!Ports(service).Any())
-            throw new ProblemException($"Service {service.Key} in {owner.Context}", "has no TCP port", "only TCP is carried between clusters");
+            throw new ProblemException($"Service {service.Key} in {owner.Context}", "has no TCP port", "only TCP can be exported to other clusters");
         var entry = GlobalEntry.Of(owner).Where(gateway => gateway.Takes(host)).OrderBy(gateway => gateway.Addresses.IsEmpty).FirstOrDefault()
-            ?? throw new ProblemException($"cluster {owner.Context}", $"has no gateway that takes calls for {host}: no AUTO_PASSTHROUGH server with hosts *.{suffix}, or no Service with its port",
+            ?? throw new ProblemException($"cluster {owner.Context}", $"has no gateway that accepts calls for {host}: no AUTO_PASSTHROUGH server with hosts *.{suffix}, or no Service with its port",
                 "install it with 'isthmus install -f manifests/examples/multicluster/values-istio-multicluster-gateways.yaml'");
         if (entry.Addresses.IsEmpty)
-            throw new ProblemException($"Service {entry.Service} in {owner.Context}", "has neither a load balancer address nor a node port", "see why with 'kubectl get service', then run the command again");
+            throw new ProblemException($"Service {entry.Service} in {owner.Context}", "has neither a load balancer address nor a node port", "check it with 'kubectl get service', then run the command again");
         var address = GlobalAddresses.Choose(host, [owner, .. others]);
         return [new(owner.Context, Local(service, host, address)), .. others.Select(other => new MissingObject(other.Context, Remote(service, host, address, Entrances(entry))))];
     }

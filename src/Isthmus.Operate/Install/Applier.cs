@@ -5,7 +5,7 @@ using Isthmus.Kubernetes.Objects;
 
 namespace Isthmus.Operate.Install;
 
-/// <summary>Puts objects into a cluster in an order that works and tells when they are in effect.</summary>
+/// <summary>Applies objects to a cluster in an order that works, and waits until they are in effect.</summary>
 public sealed class Applier(KubeClient client, TimeProvider time)
 {
     private static readonly TimeSpan PollInterval = TimeSpan.FromMilliseconds(50);
@@ -77,7 +77,7 @@ public sealed class Applier(KubeClient client, TimeProvider time)
         }
     }
 
-    /// <summary>Waits until every Deployment runs its newest Pods. On time-out the reason of the first Pod that is not ready is told.</summary>
+    /// <summary>Waits until every Deployment runs its newest Pods. On a timeout, the reason of the first Pod that is not ready is reported.</summary>
     public async Task ReadyAsync(IReadOnlyList<JsonObject> objects, TimeSpan limit, CancellationToken stop)
     {
         using var deadline = CancellationTokenSource.CreateLinkedTokenSource(stop);

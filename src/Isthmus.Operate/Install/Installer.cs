@@ -30,7 +30,7 @@ public sealed class Installer(KubeClient client, TimeProvider time, IInstallProg
         var applier = new Applier(client, time);
         var components = Manifests.Render(spec);
         if (spec.Enabled("istiodRemote") && spec.Value("global", "remotePilotAddress")?.ToString() is null or "")
-            progress.Note("There is an injectionURL and no remotePilotAddress: proxies look for their control plane at the same address, and the webhook calls it through the Service istiod, by whose name its certificate is checked.");
+            progress.Note("injectionURL is set and remotePilotAddress is not: proxies connect to the control plane at the same address, and the webhook calls it through the Service istiod, whose name its certificate must have.");
         await EnsureNamespaceAsync(spec, stop);
         foreach (var component in components)
         {
@@ -62,7 +62,7 @@ public sealed class Installer(KubeClient client, TimeProvider time, IInstallProg
             limit.CancelAfter(ResolvePatience);
             ValueList<string> addresses = [];
             try { addresses = (await System.Net.Dns.GetHostAddressesAsync(host, AddressFamily.InterNetwork, limit.Token)).Select(address => address.ToString()).Order(StringComparer.Ordinal).ToValueList(); }
-            catch (Exception e) when (e is SocketException || (e is OperationCanceledException && !stop.IsCancellationRequested)) { /* told below */ }
+            catch (Exception e) when (e is SocketException || (e is OperationCanceledException && !stop.IsCancellationRequested)) { /* reported below */ }
             if (addresses.IsEmpty)
             {
                 progress.Note($"The control plane's host name {host} cannot be resolved here. The control plane resolves it itself, and follows its changes, once it has a remote secret for this cluster.");
@@ -99,7 +99,7 @@ public sealed class Installer(KubeClient client, TimeProvider time, IInstallProg
 
     /// <summary>
     /// Without the annotation no control plane would look after a remote cluster, and its Pods would wait for ever. Older guides do not know it;
-    /// when somebody set it, even to nothing, it stays.
+    /// when it was set by the user, even to nothing, it is kept.
     /// </summary>
     private async Task EnsureControlPlaneAsync(OperatorSpec spec, CancellationToken stop)
     {

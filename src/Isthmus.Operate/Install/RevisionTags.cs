@@ -33,23 +33,23 @@ public sealed partial class RevisionTags(KubeClient client)
     }
 
     /// <summary>The webhook that would make the tag.</summary>
-    /// <exception cref="ProblemException">The name is taken or unusable, or there is no such revision.</exception>
+    /// <exception cref="ProblemException">The name is taken or invalid, or the revision does not exist.</exception>
     public async Task<JsonObject> GenerateAsync(string tag, string revision, bool overwrite, CancellationToken stop)
     {
         if (tag.Length > 63 || !LabelValue().IsMatch(tag))
-            throw new ProblemException($"tag {tag}", "is no name for a tag", "use lower-case letters, digits and '-', beginning and ending with a letter or digit, at most 63 of them");
+            throw new ProblemException($"tag {tag}", "is not a valid tag name", "use lower-case letters, digits and '-', starting and ending with a letter or digit, at most 63 characters");
         var injectors = (await client.ListAllAsync<JsonObject>(Kinds.MutatingWebhookConfiguration, null, new ListOptions { LabelSelector = Labels.Revision }, stop)).ToList();
         var revisions = injectors.Where(one => Label(one, TagLabel).Length == 0).ToLookup(one => Label(one, Labels.Revision), StringComparer.Ordinal);
         if (tag != Default && revisions.Contains(tag))
-            throw new ProblemException($"tag {tag}", "a revision has this name", "choose another name: namespaces could not tell the two apart");
+            throw new ProblemException($"tag {tag}", "a revision has the same name", "choose another name, so that namespace labels are unambiguous");
         var existing = injectors.FirstOrDefault(one => Label(one, TagLabel) == tag);
         if (existing is not null && !overwrite && Label(existing, Labels.Revision) != revision)
-            throw new ProblemException($"tag {tag}", $"points to revision {Label(existing, Labels.Revision)} already", "give --overwrite to move it");
+            throw new ProblemException($"tag {tag}", $"points to revision {Label(existing, Labels.Revision)} already", "use --overwrite to move it");
         var injector = revisions[revision].FirstOrDefault() ?? throw NoRevision(revision, [.. revisions.Select(group => group.Key)]);
         return Webhook(tag, revision, injector);
     }
 
-    /// <summary>Makes or moves a tag. New Pods follow it; those that run keep their proxies until they are made anew.</summary>
+    /// <summary>Creates or moves a tag. New Pods follow it; running Pods keep their proxies until they are restarted.</summary>
     /// <returns>What else was done, in a sentence each.</returns>
     public async Task<IReadOnlyList<string>> SetAsync(string tag, string revision, bool overwrite, CancellationToken stop)
     {
@@ -69,17 +69,17 @@ public sealed partial class RevisionTags(KubeClient client)
     }
 
     /// <summary>Removes a tag. Namespaces that use it get no sidecars into new Pods any more.</summary>
-    /// <exception cref="ProblemException">There is no such tag.</exception>
+    /// <exception cref="ProblemException">The tag does not exist.</exception>
     public async Task RemoveAsync(RevisionTag tag, CancellationToken stop)
     {
         foreach (var one in await client.ListAllAsync<JsonObject>(Kinds.MutatingWebhookConfiguration, null, new ListOptions { LabelSelector = $"{TagLabel}={tag.Name}" }, stop))
             await client.DeleteAsync(Kinds.MutatingWebhookConfiguration, null, (string)one["metadata"]!["name"]!, stop);
     }
 
-    /// <exception cref="ProblemException">There is no such tag.</exception>
+    /// <exception cref="ProblemException">The tag does not exist.</exception>
     public async Task<RevisionTag> FindAsync(string name, CancellationToken stop) =>
         (await ListAsync(stop)).FirstOrDefault(tag => tag.Name == name)
-        ?? throw new ProblemException($"tag {name}", $"does not exist in {client.Access.Name}", "list those that do with 'isthmus tag list'");
+        ?? throw new ProblemException($"tag {name}", $"does not exist in {client.Access.Name}", "list the existing tags with 'isthmus tag list'");
 
     /// <summary>Two webhooks that match the same namespaces would both inject.</summary>
     private async Task<IReadOnlyList<string>> DeactivateDefaultAsync(CancellationToken stop)

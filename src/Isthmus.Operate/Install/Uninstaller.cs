@@ -29,7 +29,7 @@ public sealed class Uninstaller(KubeClient client)
     }
 
     /// <summary>What belongs to one revision alone. Definitions and the account of other clusters' control planes are shared.</summary>
-    /// <exception cref="ProblemException">There is no such revision, but others are installed.</exception>
+    /// <exception cref="ProblemException">The revision does not exist, but others are installed.</exception>
     public async Task<IReadOnlyList<Removal>> PlanRevisionAsync(string revision, CancellationToken stop)
     {
         var selector = $"{ObjectLabels.Release}=istio,{Labels.Revision}={revision},{ObjectLabels.Component}";
@@ -41,7 +41,7 @@ public sealed class Uninstaller(KubeClient client)
             .. leases.Select(lease => Removal.Of(Kinds.Lease, lease)).Where(removal => removal.Name == WellKnown.WebhooksLease(revision)),
         ];
         if (plan.Count == 0 && await RevisionsAsync(stop) is { Count: > 0 } known)
-            throw new ProblemException($"revision {revision}", $"is not installed in {client.Access.Name}", $"take one of: {string.Join(", ", known)}");
+            throw new ProblemException($"revision {revision}", $"is not installed in {client.Access.Name}", $"installed revisions: {string.Join(", ", known)}");
         return plan;
     }
 
@@ -71,7 +71,7 @@ public sealed class Uninstaller(KubeClient client)
         await RemoveAsync(plan, removed, stop);
     }
 
-    /// <summary>Ends what still writes: webhooks and workloads, whose Pods are waited for. Until they are gone they would make anew what is removed.</summary>
+    /// <summary>Removes webhooks and workloads first, and waits for their Pods: until they are gone, they would recreate what is removed.</summary>
     public async Task StopAsync(IReadOnlyList<Removal> plan, Action<Removal> removed, CancellationToken stop)
     {
         await DeleteAsync(plan.Where(IsActive), removed, stop);
@@ -109,7 +109,7 @@ public sealed class Uninstaller(KubeClient client)
         }
         catch (OperationCanceledException e) when (!stop.IsCancellationRequested)
         {
-            throw new ProblemException($"Deployment {deployment.Namespace}/{deployment.Name} in {client.Access.Name}", $"is removed, but its Pods are still there after {PodPatience.TotalSeconds:0} s",
+            throw new ProblemException($"Deployment {deployment.Namespace}/{deployment.Name} in {client.Access.Name}", $"was removed, but its Pods still exist after {PodPatience.TotalSeconds:0} s",
                 $"see why with 'kubectl --context={client.Access.Name} -n {deployment.Namespace} get pods', then run the command again", e);
         }
     }

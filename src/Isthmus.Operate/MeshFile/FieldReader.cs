@@ -5,7 +5,7 @@ using Isthmus.Core.Problems;
 
 namespace Isthmus.Operate.MeshFile;
 
-/// <summary>One mapping of a file. What is wrong with a field is collected and reading goes on, so that all mistakes are told at once.</summary>
+/// <summary>One mapping of a file. Problems with fields are collected while reading continues, so that all of them are reported at once.</summary>
 internal sealed class FieldReader(JsonObject fields, string path, string source, List<Problem> problems)
 {
     internal string Path => path;
@@ -14,7 +14,7 @@ internal sealed class FieldReader(JsonObject fields, string path, string source,
 
     internal bool Has(string field) => fields[field] is not null;
 
-    /// <summary>Refuses fields that nobody reads.</summary>
+    /// <summary>Rejects unknown fields.</summary>
     internal FieldReader Only(params ReadOnlySpan<string> known)
     {
         var names = known.ToArray();
@@ -22,7 +22,7 @@ internal sealed class FieldReader(JsonObject fields, string path, string source,
         {
             if (names.Contains(field)) continue;
             var near = names.FirstOrDefault(name => string.Equals(name, field, StringComparison.OrdinalIgnoreCase) || name.StartsWith(field, StringComparison.OrdinalIgnoreCase) || field.StartsWith(name, StringComparison.OrdinalIgnoreCase));
-            Wrong("ISM0301", At(field), "is no field of a mesh file", near is null ? $"fields here are: {string.Join(", ", names)}" : $"did you mean '{near}'?");
+            Wrong("ISM0301", At(field), "is not a field of a mesh file", near is null ? $"valid fields: {string.Join(", ", names)}" : $"did you mean '{near}'?");
         }
         return this;
     }
@@ -37,7 +37,7 @@ internal sealed class FieldReader(JsonObject fields, string path, string source,
     internal string Required(string field, string remedy)
     {
         var text = Text(field);
-        if (text.Length == 0 && fields[field] is null or JsonValue) Wrong("ISM0302", At(field), "is missing", remedy);
+        if (text.Length == 0 && fields[field] is null or JsonValue) Wrong("ISM0302", At(field), "is required", remedy);
         return text;
     }
 
@@ -45,7 +45,7 @@ internal sealed class FieldReader(JsonObject fields, string path, string source,
     {
         if (fields[field] is not { } node) return fallback;
         if (node is JsonValue value && value.TryGetValue(out int number) && number >= least && number <= most) return number;
-        Wrong("ISM0303", At(field), $"'{node}' is not a whole number between {least} and {most}", "write one without quotes");
+        Wrong("ISM0303", At(field), $"'{node}' is not a whole number between {least} and {most}", "use a number without quotes");
         return fallback;
     }
 
@@ -71,7 +71,7 @@ internal sealed class FieldReader(JsonObject fields, string path, string source,
         {
             var at = $"{At(field)}[{index++}]";
             if (item is JsonObject mapping) yield return new(mapping, at, source, problems);
-            else Wrong("ISM0303", at, $"'{item}' is not a mapping", "write its fields below a dash");
+            else Wrong("ISM0303", at, $"'{item}' is not a mapping", "start it with '- ' and indent its fields");
         }
     }
 
@@ -83,7 +83,7 @@ internal sealed class FieldReader(JsonObject fields, string path, string source,
         foreach (var (item, index) in List(field).Select((item, index) => (item, index)))
         {
             if (item is JsonValue value) texts.Add(Text(value, $"{At(field)}[{index}]"));
-            else Wrong("ISM0303", $"{At(field)}[{index}]", $"'{item}' is not text", "write one name behind each dash");
+            else Wrong("ISM0303", $"{At(field)}[{index}]", $"'{item}' is not text", "use one name for each '- '");
         }
         return texts.ToValueList();
     }
@@ -93,7 +93,7 @@ internal sealed class FieldReader(JsonObject fields, string path, string source,
     /// <summary>YAML reads n as false and 010 as 8: what was written is lost.</summary>
     private string Text(JsonValue value, string at)
     {
-        if (value.GetValueKind() != JsonValueKind.String) Wrong("ISM0303", at, $"'{value}' should be text, but YAML reads it as {Name(value)}", "put quotes around it");
+        if (value.GetValueKind() != JsonValueKind.String) Wrong("ISM0303", at, $"'{value}' should be text, but YAML reads it as {Name(value)}", "quote the value");
         return value.ToString();
     }
 
@@ -107,7 +107,7 @@ internal sealed class FieldReader(JsonObject fields, string path, string source,
     private T Unfit<T>(string field, JsonNode node, string wanted, T fallback)
     {
         var shown = node.ToJsonString();
-        Wrong("ISM0303", At(field), $"{(shown.Length > 60 ? shown[..60] + "…" : shown)} should be {wanted}, not {Name(node)}", $"write {wanted} here");
+        Wrong("ISM0303", At(field), $"{(shown.Length > 60 ? shown[..60] + "…" : shown)} should be {wanted}, not {Name(node)}", $"use {wanted}");
         return fallback;
     }
 

@@ -11,7 +11,7 @@ internal sealed class GlobalZone(ClusterLink link)
     private const string Zone = "global";
     private const string DnsNamespace = "kube-system", DnsMap = "coredns", Corefile = "Corefile", Server = "istiocoredns";
 
-    /// <summary>What is to do, or what nobody here can do.</summary>
+    /// <summary>What has to be done, or what the user has to do by hand.</summary>
     internal async Task<(Change? Change, string Note)> CompareAsync(CancellationToken stop)
     {
         if (await CorefileAsync(stop) is not { } corefile)

@@ -11,7 +11,7 @@ public interface IMeshProgress
     void Note(string cluster, string text);
 }
 
-/// <summary>Measures steps and tells of them, one at a time.</summary>
+/// <summary>Measures steps and reports them, one at a time.</summary>
 internal sealed class StepLog(IMeshProgress progress, TimeProvider time)
 {
     // Steps of several clusters end at the same moment; whoever shows them need not care.

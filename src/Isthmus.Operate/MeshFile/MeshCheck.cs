@@ -5,7 +5,7 @@ using Isthmus.Operate.Install.Operator;
 
 namespace Isthmus.Operate.MeshFile;
 
-/// <summary>What contradicts itself in a mesh file: a pure function of what was read. Names that are missing were told of before.</summary>
+/// <summary>Contradictions in a mesh file: a pure function of what was read. Missing names are reported earlier.</summary>
 internal static class MeshCheck
 {
     /// <summary>Fields of <c>values.global</c> that the rest of the file decides, and by what.</summary>
@@ -21,11 +21,11 @@ internal static class MeshCheck
     private static IEnumerable<Problem> Twice(MeshSpec mesh)
     {
         foreach (var (index, name, first) in Repeated(mesh.Clusters.Select(cluster => cluster.Name)))
-            yield return Wrong(mesh, "ISM0311", $"spec.clusters[{index}].name", $"'{name}' is the name of spec.clusters[{first}] already", "give each cluster a name of its own");
+            yield return Wrong(mesh, "ISM0311", $"spec.clusters[{index}].name", $"'{name}' is already the name of spec.clusters[{first}]", "give each cluster a unique name");
         foreach (var (index, name, first) in Repeated(mesh.Clusters.Select(cluster => cluster.Context)))
-            yield return Wrong(mesh, "ISM0311", $"spec.clusters[{index}].context", $"'{name}' is the context of spec.clusters[{first}] already", "name the context that leads to this cluster");
+            yield return Wrong(mesh, "ISM0311", $"spec.clusters[{index}].context", $"'{name}' is already the context of spec.clusters[{first}]", "specify the context of this cluster");
         foreach (var (index, name, first) in Repeated(mesh.Networks.Select(network => network.Name)))
-            yield return Wrong(mesh, "ISM0311", $"spec.networks[{index}].name", $"'{name}' is the name of spec.networks[{first}] already", "give each network a name of its own");
+            yield return Wrong(mesh, "ISM0311", $"spec.networks[{index}].name", $"'{name}' is already the name of spec.networks[{first}]", "give each network a unique name");
     }
 
     private static IEnumerable<(int Index, string Name, int First)> Repeated(IEnumerable<string> names)
@@ -44,13 +44,13 @@ internal static class MeshCheck
             if (mesh.Clusters[i].ControlPlane is not { } host) continue;
             var path = $"spec.clusters[{i}].controlPlane";
             if (!mesh.Clusters[i].Primaries.IsEmpty)
-                yield return Wrong(mesh, "ISM0315", path, $"is set beside primaries ({string.Join(", ", mesh.Clusters[i].Primaries)})", "a cluster has either primaries or a control plane elsewhere: remove one");
+                yield return Wrong(mesh, "ISM0315", path, $"cannot be combined with primaries ({string.Join(", ", mesh.Clusters[i].Primaries)})", "a cluster has either primaries or a control plane elsewhere: remove one");
             if (host.Cluster.Length > 0 && mesh.Clusters.All(cluster => cluster.Name != host.Cluster || !cluster.IsPrimary))
-                yield return Wrong(mesh, "ISM0315", $"{path}.cluster", $"'{host.Cluster}' is no primary of this file", $"primaries are: {string.Join(", ", mesh.Clusters.Where(cluster => cluster.IsPrimary).Select(cluster => cluster.Name))}");
+                yield return Wrong(mesh, "ISM0315", $"{path}.cluster", $"'{host.Cluster}' is not a primary in this file", $"primaries: {string.Join(", ", mesh.Clusters.Where(cluster => cluster.IsPrimary).Select(cluster => cluster.Name))}");
             if (host.Namespace == WellKnown.SystemNamespace)
-                yield return Wrong(mesh, "ISM0315", $"{path}.namespace", $"'{host.Namespace}' is where '{host.Cluster}' has its own control plane", "name another, for example external-istiod");
+                yield return Wrong(mesh, "ISM0315", $"{path}.namespace", $"'{host.Namespace}' is where '{host.Cluster}' has its own control plane", "use another namespace, for example external-istiod");
             if (mesh.Clusters.Take(i).FirstOrDefault(other => other.ControlPlane == host) is { } same)
-                yield return Wrong(mesh, "ISM0311", path, $"'{same.Name}' has its control plane there, too", "give each a namespace of its own");
+                yield return Wrong(mesh, "ISM0311", path, $"'{same.Name}' has its control plane in the same namespace", "give each control plane its own namespace");
         }
     }
 
@@ -61,12 +61,12 @@ internal static class MeshCheck
         for (var i = 0; i < mesh.Clusters.Count; i++)
         {
             if (!mesh.Clusters[i].IsPrimary)
-                yield return Wrong(mesh, "ISM0320", mesh.Clusters[i].ControlPlane is null ? $"spec.clusters[{i}].primaries" : $"spec.clusters[{i}].controlPlane", $"'{mesh.Clusters[i].Name}' is a remote, but clusters that are joined by names have a control plane each", "remove it, or write 'join: discovery'");
+                yield return Wrong(mesh, "ISM0320", mesh.Clusters[i].ControlPlane is null ? $"spec.clusters[{i}].primaries" : $"spec.clusters[{i}].controlPlane", $"'{mesh.Clusters[i].Name}' is a remote, but with 'join: names' each cluster has its own control plane", "remove it, or set 'join: discovery'");
         }
         for (var i = 0; i < mesh.Networks.Count; i++)
         {
             if (!mesh.Networks[i].Gateway.IsDefault)
-                yield return Wrong(mesh, "ISM0320", $"spec.networks[{i}].gateway", "is set, but clusters that are joined by names are entered through their ingress gateways", "remove it, and set the ingress gateway in spec.install.components");
+                yield return Wrong(mesh, "ISM0320", $"spec.networks[{i}].gateway", "is set, but with 'join: names' clusters are entered through their ingress gateways", "remove it, and set the ingress gateway in spec.install.components");
         }
     }
 
@@ -76,12 +76,12 @@ internal static class MeshCheck
         for (var i = 0; i < mesh.Clusters.Count; i++)
         {
             if (mesh.Clusters[i].Network.Length > 0 && !names.Contains(mesh.Clusters[i].Network))
-                yield return Wrong(mesh, "ISM0312", $"spec.clusters[{i}].network", $"'{mesh.Clusters[i].Network}' is none of spec.networks", $"networks are: {string.Join(", ", names)}");
+                yield return Wrong(mesh, "ISM0312", $"spec.clusters[{i}].network", $"'{mesh.Clusters[i].Network}' is not in spec.networks", $"networks: {string.Join(", ", names)}");
         }
         for (var i = 0; i < mesh.Networks.Count; i++)
         {
             if (mesh.Clusters.All(cluster => cluster.Network != mesh.Networks[i].Name) && mesh.Networks.Count > 1)
-                yield return Wrong(mesh, "ISM0313", $"spec.networks[{i}].name", $"no cluster is in network '{mesh.Networks[i].Name}'", "put one into it, or remove it");
+                yield return Wrong(mesh, "ISM0313", $"spec.networks[{i}].name", $"no cluster is in network '{mesh.Networks[i].Name}'", "add a cluster to it, or remove it");
         }
     }
 
@@ -89,20 +89,20 @@ internal static class MeshCheck
     {
         var primaries = mesh.Clusters.Where(cluster => cluster.IsPrimary).Select(cluster => cluster.Name).ToList();
         if (primaries.Count == 0 && !mesh.Clusters.IsEmpty)
-            yield return Wrong(mesh, "ISM0314", "spec.clusters", "no cluster is a primary: nobody would configure the proxies", "remove 'primaries' from one of them");
+            yield return Wrong(mesh, "ISM0314", "spec.clusters", "no cluster is a primary, so nothing would configure the proxies", "remove 'primaries' from one of them");
         for (var i = 0; i < mesh.Clusters.Count; i++)
         {
             for (var j = 0; j < mesh.Clusters[i].Primaries.Count; j++)
             {
                 var (path, primary) = ($"spec.clusters[{i}].primaries[{j}]", mesh.Clusters[i].Primaries[j]);
                 if (primary == mesh.Clusters[i].Name)
-                    yield return Wrong(mesh, "ISM0315", path, $"'{primary}' is the cluster itself, beside others", "a cluster is either a primary or has primaries: remove one or the other");
+                    yield return Wrong(mesh, "ISM0315", path, $"'{primary}' is the cluster itself, listed with others", "a cluster either is a primary or has primaries; remove one");
                 else if (mesh.Clusters.All(cluster => cluster.Name != primary))
-                    yield return Wrong(mesh, "ISM0315", path, $"'{primary}' is no cluster of this file", $"primaries are: {string.Join(", ", primaries)}");
+                    yield return Wrong(mesh, "ISM0315", path, $"'{primary}' is not a cluster in this file", $"primaries: {string.Join(", ", primaries)}");
                 else if (!primaries.Contains(primary))
-                    yield return Wrong(mesh, "ISM0315", path, $"'{primary}' is a remote itself", $"primaries are: {string.Join(", ", primaries)}");
+                    yield return Wrong(mesh, "ISM0315", path, $"'{primary}' is itself a remote", $"primaries: {string.Join(", ", primaries)}");
                 else if (mesh.Clusters[i].Primaries.Take(j).Contains(primary))
-                    yield return Wrong(mesh, "ISM0311", path, $"'{primary}' is named twice", "name each primary once");
+                    yield return Wrong(mesh, "ISM0311", path, $"'{primary}' is listed twice", "list each primary once");
             }
         }
     }
@@ -115,11 +115,11 @@ internal static class MeshCheck
             {
                 var name = mesh.Networks[i].Gateway.Clusters[j];
                 if (mesh.Clusters.All(cluster => cluster.Name != name || cluster.Network != mesh.Networks[i].Name))
-                    yield return Wrong(mesh, "ISM0316", $"spec.networks[{i}].gateway.clusters[{j}]", $"'{name}' is no cluster of network '{mesh.Networks[i].Name}'",
+                    yield return Wrong(mesh, "ISM0316", $"spec.networks[{i}].gateway.clusters[{j}]", $"'{name}' is not a cluster in network '{mesh.Networks[i].Name}'",
                         $"its clusters are: {string.Join(", ", mesh.Clusters.Where(cluster => cluster.Network == mesh.Networks[i].Name).Select(cluster => cluster.Name))}");
             }
             if (mesh.Networks[i].Gateway.Service.ContainsKey("ports") || mesh.Networks[i].Gateway.Service.ContainsKey("selector"))
-                yield return Wrong(mesh, "ISM0316", $"spec.networks[{i}].gateway.service", "sets ports or selector, which follow from the mesh", "remove them");
+                yield return Wrong(mesh, "ISM0316", $"spec.networks[{i}].gateway.service", "sets ports or selector, which are derived from the mesh", "remove them");
         }
         // A remote finds its control plane through the gateway beside it.
         for (var i = 0; i < mesh.Clusters.Count; i++)
@@ -128,7 +128,7 @@ internal static class MeshCheck
             {
                 var gateway = mesh.NetworkOf(primary).Gateway;
                 if (!gateway.Clusters.IsEmpty && !gateway.Clusters.Contains(primary.Name))
-                    yield return Wrong(mesh, "ISM0317", mesh.Clusters[i].ControlPlane is null ? $"spec.clusters[{i}].primaries" : $"spec.clusters[{i}].controlPlane", $"'{primary.Name}' runs no east-west gateway, through which this cluster would reach its control plane",
+                    yield return Wrong(mesh, "ISM0317", mesh.Clusters[i].ControlPlane is null ? $"spec.clusters[{i}].primaries" : $"spec.clusters[{i}].controlPlane", $"'{primary.Name}' runs no east-west gateway, which this cluster needs to reach its control plane",
                         $"add it to the gateway's clusters of network '{primary.Network}'");
             }
         }
@@ -148,13 +148,13 @@ internal static class MeshCheck
         foreach (var problem in OperatorSchema.Check(install))
             yield return problem with { Object = mesh.Source, Path = path + problem.Path["spec".Length..], Message = problem.Message.Replace("in spec", $"in {path}", StringComparison.Ordinal) };
         if (install["profile"]?.ToString() is { Length: > 0 } profile && !Profiles.Names.Contains(profile))
-            yield return Wrong(mesh, "ISM0318", $"{path}.profile", $"'{profile}' is no profile", $"profiles are: {string.Join(", ", Profiles.Names)}");
+            yield return Wrong(mesh, "ISM0318", $"{path}.profile", $"'{profile}' is not a profile", $"profiles: {string.Join(", ", Profiles.Names)}");
         var global = install["values"]?["global"] as JsonObject ?? [];
         foreach (var (field, remedy) in Decided)
         {
-            if (global[field] is { } value) yield return Wrong(mesh, "ISM0319", $"{path}.values.global.{field}", $"'{value}' would contradict the mesh file", $"remove it: it follows from {remedy}");
+            if (global[field] is { } value) yield return Wrong(mesh, "ISM0319", $"{path}.values.global.{field}", $"'{value}' conflicts with the mesh file", $"remove it; it is derived from {remedy}");
         }
-        if (install["revision"] is { } revision) yield return Wrong(mesh, "ISM0319", $"{path}.revision", $"'{revision}' would contradict the mesh file", "write spec.revision instead");
+        if (install["revision"] is { } revision) yield return Wrong(mesh, "ISM0319", $"{path}.revision", $"'{revision}' conflicts with the mesh file", "set spec.revision instead");
     }
 
     private static Problem Wrong(MeshSpec mesh, string code, string path, string message, string remedy) => new(code, mesh.Source, path, message, remedy);

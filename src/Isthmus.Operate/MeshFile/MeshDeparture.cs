@@ -6,7 +6,7 @@ namespace Isthmus.Operate.MeshFile;
 /// <summary>Whether some clusters can leave a mesh that the others go on with: a pure function of the file.</summary>
 public static class MeshDeparture
 {
-    /// <exception cref="MeshProblemsException">Nobody has such a name, or others need what would leave.</exception>
+    /// <exception cref="MeshProblemsException">A name does not exist, or other clusters need what would leave.</exception>
     public static void Check(MeshSpec mesh, IReadOnlyCollection<string> leaving)
     {
         var problems = Unknown(mesh, leaving).Concat(Served(mesh, leaving)).Concat(Entered(mesh, leaving)).ToList();
@@ -15,7 +15,7 @@ public static class MeshDeparture
 
     private static IEnumerable<Problem> Unknown(MeshSpec mesh, IReadOnlyCollection<string> leaving) =>
         leaving.Where(name => mesh.Clusters.All(cluster => cluster.Name != name))
-            .Select(name => new Problem("ISM0341", mesh.Source, "spec.clusters", $"has no '{name}'", $"clusters are: {string.Join(", ", mesh.Clusters.Select(cluster => cluster.Name))}"));
+            .Select(name => new Problem("ISM0341", mesh.Source, "spec.clusters", $"has no cluster '{name}'", $"clusters: {string.Join(", ", mesh.Clusters.Select(cluster => cluster.Name))}"));
 
     /// <summary>Who stays keeps its control plane, and a control plane that runs elsewhere does not outlive its cluster.</summary>
     private static IEnumerable<Problem> Served(MeshSpec mesh, IReadOnlyCollection<string> leaving)
@@ -39,7 +39,7 @@ public static class MeshDeparture
         }
     }
 
-    /// <summary>A network that others call keeps a way in.</summary>
+    /// <summary>A network that others call keeps an entry.</summary>
     private static IEnumerable<Problem> Entered(MeshSpec mesh, IReadOnlyCollection<string> leaving)
     {
         for (var i = 0; i < mesh.Networks.Count; i++)

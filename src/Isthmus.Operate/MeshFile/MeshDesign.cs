@@ -105,15 +105,15 @@ public sealed class MeshDesign(MeshSpec mesh)
         return OperatorSpec.Build([File(Settings(mesh.Install)), File(Settings(cluster.Install)), File(facts)], [], mesh.Revision);
     }
 
-    /// <summary>What somebody wrote below <c>install</c> to no effect.</summary>
+    /// <summary>Fields below <c>install</c> that have no effect.</summary>
     public IEnumerable<Problem> Warnings => mesh.Clusters.SelectMany(cluster => Installation(cluster, "").Warnings).Distinct();
 
-    /// <summary>What the hosting cluster needs beside it: its namespace, and the way in.</summary>
+    /// <summary>What the hosting cluster needs next to it: its namespace, and the entry to it.</summary>
     public (JsonObject Namespace, IReadOnlyList<JsonObject> Exposure) HostedPlace(ClusterSpec cluster) => (
         new JsonObject { ["apiVersion"] = "v1", ["kind"] = "Namespace", ["metadata"] = new JsonObject { ["name"] = cluster.SystemNamespace } },
         [.. EastWestGateway.ExposeHosted(cluster.SystemNamespace).Select(Owned)]);
 
-    /// <summary>Of an installation, what is no component.</summary>
+    /// <summary>The part of an installation that is not a component.</summary>
     private static JsonObject Settings(JsonObject install) =>
         new(install.Where(field => field.Key is "hub" or "tag" or "meshConfig" or "values").Select(field => KeyValuePair.Create(field.Key, field.Value?.DeepClone())));
 

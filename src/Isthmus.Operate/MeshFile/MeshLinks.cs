@@ -8,7 +8,7 @@ using Isthmus.Kubernetes.Objects;
 
 namespace Isthmus.Operate.MeshFile;
 
-/// <summary>One cluster of a mesh and the way to its API server.</summary>
+/// <summary>One cluster of a mesh, with the connection to its API server.</summary>
 public sealed class ClusterLink(ClusterSpec cluster, KubeClient client) : IDisposable
 {
     public ClusterSpec Cluster => cluster;
@@ -32,7 +32,7 @@ public sealed class MeshLinks : IDisposable
 
     public ClusterLink this[string name] => All.First(link => link.Name == name);
 
-    /// <summary>Finds every context, asks every API server, and tells all that is in the way of a mesh at once.</summary>
+    /// <summary>Finds every context, queries every API server, and reports every obstacle to a mesh at once.</summary>
     /// <param name="load">Loads a context of the kubeconfig.</param>
     /// <param name="contexts">Names that there are, for messages.</param>
     /// <exception cref="MeshProblemsException">A context or a cluster is not as the file has it.</exception>
@@ -45,11 +45,11 @@ public sealed class MeshLinks : IDisposable
             var (cluster, path) = (mesh.Clusters[i], $"spec.clusters[{i}].context");
             if (!contexts.Contains(cluster.Context))
             {
-                problems.Add(new("ISM0321", mesh.Source, path, $"'{cluster.Context}' is no context of the kubeconfig", contexts.Count == 0 ? "the kubeconfig has none: name another with --kubeconfig" : $"contexts are: {string.Join(", ", contexts)}"));
+                problems.Add(new("ISM0321", mesh.Source, path, $"'{cluster.Context}' is not a context in the kubeconfig", contexts.Count == 0 ? "the kubeconfig has no contexts; specify another with --kubeconfig" : $"contexts: {string.Join(", ", contexts)}"));
                 continue;
             }
             try { links.Add(new(cluster, new KubeClient(load(cluster.Context), "isthmus-mesh"))); }
-            catch (ProblemException e) { problems.Add(new("ISM0321", mesh.Source, path, $"'{cluster.Context}' cannot be used: {e.Message}", "mend its entry in the kubeconfig")); }
+            catch (ProblemException e) { problems.Add(new("ISM0321", mesh.Source, path, $"'{cluster.Context}' cannot be used: {e.Message}", "fix its entry in the kubeconfig")); }
         }
         var opened = new MeshLinks(links);
         try
@@ -78,19 +78,19 @@ public sealed class MeshLinks : IDisposable
             var path = $"spec.clusters[{mesh.Clusters.ToList().IndexOf(link.Cluster)}]";
             if (fact.Error.Length > 0)
             {
-                problems.Add(new("ISM0322", mesh.Source, $"{path}.context", $"'{link.Cluster.Context}' does not answer: {fact.Error}", "start the cluster, or mend its entry in the kubeconfig"));
+                problems.Add(new("ISM0322", mesh.Source, $"{path}.context", $"'{link.Cluster.Context}' does not respond: {fact.Error}", "start the cluster, or fix its entry in the kubeconfig"));
                 continue;
             }
             if (All.Zip(facts).TakeWhile(pair => pair.First != link).FirstOrDefault(pair => pair.Second.Uid == fact.Uid).First is { } same)
-                problems.Add(new("ISM0323", mesh.Source, $"{path}.context", $"'{link.Cluster.Context}' leads to the same cluster as '{same.Cluster.Context}'", "name the context of another cluster"));
+                problems.Add(new("ISM0323", mesh.Source, $"{path}.context", $"'{link.Cluster.Context}' leads to the same cluster as '{same.Cluster.Context}'", "specify the context of another cluster"));
             if (mesh.Clusters.Count > 1 && new Uri(link.Server).IsLoopback)
-                problems.Add(new("ISM0324", mesh.Source, link.Cluster.Server.Length > 0 ? $"{path}.server" : path, $"the API server of '{link.Name}' is {link.Server}, which other clusters cannot reach", $"give {path}.server an address that Pods of the other clusters can reach"));
+                problems.Add(new("ISM0324", mesh.Source, link.Cluster.Server.Length > 0 ? $"{path}.server" : path, $"the API server of '{link.Name}' is {link.Server}, which other clusters cannot reach", $"set {path}.server to an address that Pods of the other clusters can reach"));
             foreach (var (other, theirs) in All.Zip(facts).TakeWhile(pair => pair.First != link).Where(pair => pair.First.Cluster.Network == link.Cluster.Network && pair.Second.Uid != fact.Uid))
             {
                 foreach (var range in fact.PodRanges)
                 {
                     if (theirs.PodRanges.FirstOrDefault(range.Overlaps) is var clash && clash != default)
-                        problems.Add(new("ISM0325", mesh.Source, $"{path}.network", $"'{link.Cluster.Network}' is one flat network, but Pods of '{link.Name}' are in {range} and those of '{other.Name}' in {clash}",
+                        problems.Add(new("ISM0325", mesh.Source, $"{path}.network", $"'{link.Cluster.Network}' is a single flat network, but Pods of '{link.Name}' are in {range} and those of '{other.Name}' in {clash}",
                             "give the clusters ranges of their own, or put them on different networks"));
                 }
             }

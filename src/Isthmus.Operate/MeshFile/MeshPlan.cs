@@ -34,7 +34,7 @@ public sealed record Change(string Cluster, string Part, ChangeKind Kind, string
 }
 
 /// <summary>How live clusters differ from a mesh file. Empty: they do not.</summary>
-/// <param name="Notes">What somebody should know and nothing will be done about.</param>
+/// <param name="Notes">What the user should know, without any action taken.</param>
 public sealed record MeshPlan(ValueList<Change> Changes, ValueList<string> Notes)
 {
     public bool IsEmpty => Changes.IsEmpty;

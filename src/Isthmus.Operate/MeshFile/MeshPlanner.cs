@@ -14,7 +14,7 @@ namespace Isthmus.Operate.MeshFile;
 /// <param name="takesOver">Clusters of another mesh, or with another root, are a note and no problem.</param>
 public sealed class MeshPlanner(MeshDesign design, MeshLinks links, TimeProvider time, bool takesOver = false)
 {
-    /// <summary>Stands for an address that nobody knows before the gateway is there.</summary>
+    /// <summary>Stands for an address that is not known until the gateway exists.</summary>
     private const string UnknownAddress = "0.0.0.0";
 
     /// <exception cref="MeshProblemsException">The files of the CAs are not fit for this mesh, or a cluster belongs to another one.</exception>
@@ -68,7 +68,7 @@ public sealed class MeshPlanner(MeshDesign design, MeshLinks links, TimeProvider
         if (live is null) return new(link.Name, part, ChangeKind.Create, name, []);
         var fields = ObjectDifference.Find(wanted, live);
         if (fields.Count == 0) return null;
-        // A key that differs is told of, never shown.
+        // A key that differs is reported, never shown.
         if (kind == Kinds.Secret) fields = [.. fields.Select(field => field with { Wanted = "(secret)", Found = field.Found.Length == 0 ? "" : "(another secret)" })];
         return new(link.Name, part, ChangeKind.Change, name, fields.ToValueList());
     }
@@ -145,7 +145,7 @@ public sealed class MeshPlanner(MeshDesign design, MeshLinks links, TimeProvider
     }
 }
 
-/// <summary>Nobody looks on.</summary>
+/// <summary>Reports nothing.</summary>
 internal sealed class Unheard : IInstallProgress
 {
     internal static readonly Unheard Instance = new();

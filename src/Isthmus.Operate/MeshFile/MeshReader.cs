@@ -22,13 +22,13 @@ public static partial class MeshReader
 
     /// <param name="folder">What relative paths in the file begin at.</param>
     /// <exception cref="ProblemException">It is not YAML.</exception>
-    /// <exception cref="MeshProblemsException">It is no mesh.</exception>
+    /// <exception cref="MeshProblemsException">It is not a valid mesh file.</exception>
     public static MeshSpec Read(string text, string source, string folder)
     {
         var problems = new List<Problem>();
         var documents = YamlText.ParseAll(text, source);
         if (documents is not [JsonObject root])
-            throw new ProblemException(source, documents.Count == 0 ? "is empty" : documents.Count > 1 ? $"holds {documents.Count} YAML documents where one is expected" : "is not a YAML mapping",
+            throw new ProblemException(source, documents.Count == 0 ? "is empty" : documents.Count > 1 ? $"holds {documents.Count} YAML documents; expected one" : "is not a YAML mapping",
                 $"begin it with 'apiVersion: {MeshSpec.ApiVersion}' and 'kind: {MeshSpec.Kind}'");
         var mesh = Mesh(new FieldReader(root, "", source, problems), source, folder);
         problems.AddRange(MeshCheck.Run(mesh));
@@ -47,7 +47,7 @@ public static partial class MeshReader
         var isOneNetwork = networks.Count < 2;
         if (networks.Count == 0) networks.Add(new(DefaultNetwork, GatewaySpec.Default));
         var clusters = spec.Mappings("clusters").Select(cluster => Cluster(cluster, isOneNetwork ? networks[0].Name : null, folder)).ToValueList();
-        if (clusters.IsEmpty) spec.Wrong("ISM0302", spec.At("clusters"), "has no cluster", "name at least one, with '- name: …'");
+        if (clusters.IsEmpty) spec.Wrong("ISM0302", spec.At("clusters"), "has no clusters", "add at least one, with '- name: …'");
         return new(source, name, spec.Has("revision") ? Name(spec, "revision", "") : "", Join(spec), Trust(spec.Mapping("trust"), folder), networks.ToValueList(), clusters, spec.Free("install"));
     }
 
@@ -58,7 +58,7 @@ public static partial class MeshReader
             case "" or "discovery": return JoinKind.Discovery;
             case "names": return JoinKind.Names;
             case var other:
-                spec.Wrong("ISM0303", spec.At("join"), $"'{other}' is no way to join clusters", "write discovery (control planes watch all clusters) or names (services of other clusters are called by NAME.NAMESPACE.global)");
+                spec.Wrong("ISM0303", spec.At("join"), $"'{other}' is not a valid join mode", "use discovery (control planes watch all clusters) or names (Services of other clusters are called by NAME.NAMESPACE.global)");
                 return JoinKind.Discovery;
         }
     }
@@ -86,7 +86,7 @@ public static partial class MeshReader
         cluster.Only("name", "context", "network", "region", "zone", "server", "role", "primaries", "controlPlane", "certificates", "install");
         var name = Name(cluster, "name", "name the cluster, for example cluster1");
         if (cluster.Text("server") is { Length: > 0 } server && !(Uri.TryCreate(server, UriKind.Absolute, out var uri) && uri.Scheme is "https" or "http"))
-            cluster.Wrong("ISM0303", cluster.At("server"), $"'{server}' is not an http(s) address", "give the address of the API server that Pods of other clusters can reach");
+            cluster.Wrong("ISM0303", cluster.At("server"), $"'{server}' is not an http(s) address", "specify an API server address that Pods of other clusters can reach");
         var network = onlyNetwork is not null && !cluster.Has("network") ? onlyNetwork : cluster.Required("network", "name one of spec.networks");
         return new(name, cluster.Text("context", name), network, cluster.Text("region"), cluster.Text("zone"), cluster.Text("server").TrimEnd('/'),
             Primaries(cluster, name), Host(cluster), cluster.Has("certificates") ? Resolve(folder, cluster.Text("certificates")) : "", cluster.Free("install"));
@@ -99,15 +99,15 @@ public static partial class MeshReader
         switch (cluster.Text("role"))
         {
             case "remote" when primaries.IsEmpty:
-                cluster.Wrong("ISM0305", cluster.At("primaries"), "is missing: the cluster is a remote", "name the clusters whose control planes serve it");
+                cluster.Wrong("ISM0305", cluster.At("primaries"), "is required for a remote cluster", "list the clusters whose control planes serve it");
                 break;
             case "primary" when primaries.Any(primary => primary != name):
-                cluster.Wrong("ISM0305", cluster.At("primaries"), $"names {string.Join(", ", primaries)}, but the role is primary", "write 'role: remote', or remove the field");
+                cluster.Wrong("ISM0305", cluster.At("primaries"), $"names {string.Join(", ", primaries)}, but the role is primary", "set 'role: remote', or remove the field");
                 break;
             case "" or "primary" or "remote":
                 break;
             case var other:
-                cluster.Wrong("ISM0303", cluster.At("role"), $"'{other}' is no role", "write primary or remote");
+                cluster.Wrong("ISM0303", cluster.At("role"), $"'{other}' is not a valid role", "use primary or remote");
                 break;
         }
         return primaries is [var only] && only == name ? [] : primaries;
@@ -124,7 +124,7 @@ public static partial class MeshReader
     {
         var name = owner.Required(field, remedy);
         if (name.Length > 0 && (name.Length > 63 || !Dns1123().IsMatch(name)))
-            owner.Wrong("ISM0306", owner.At(field), $"'{name}' is not a name", "use lower-case letters, digits and '-', beginning and ending with a letter or digit, at most 63 characters");
+            owner.Wrong("ISM0306", owner.At(field), $"'{name}' is not a valid name", "use lower-case letters, digits and '-', starting and ending with a letter or digit, at most 63 characters");
         return name;
     }
 
@@ -132,7 +132,7 @@ public static partial class MeshReader
     {
         var value = owner.Required(field, remedy);
         if (value.Length > 0 && (value.Length > 63 || !Label().IsMatch(value)))
-            owner.Wrong("ISM0306", owner.At(field), $"'{value}' cannot be the value of a label", "use letters, digits, '-', '_' and '.', beginning and ending with a letter or digit, at most 63 characters");
+            owner.Wrong("ISM0306", owner.At(field), $"'{value}' is not a valid label value", "use letters, digits, '-', '_' and '.', starting and ending with a letter or digit, at most 63 characters");
         return value;
     }
 

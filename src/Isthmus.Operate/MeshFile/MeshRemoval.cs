@@ -74,7 +74,7 @@ public sealed class MeshRemoval(MeshDesign design, MeshLinks links, IReadOnlyCol
 
     private bool IsOurs(ObjectMeta metadata) => metadata.Annotations.GetValueOrDefault(Annotations.Mesh) == design.Mesh.Name;
 
-    /// <summary>A namespace that somebody else made stays, without what was written on it.</summary>
+    /// <summary>A namespace that was not created here is kept, without the labels that were added.</summary>
     private async Task ReleaseNamespaceAsync(ClusterLink link, CancellationToken stop)
     {
         var ns = await link.Client.FindAsync<Namespace>(Kinds.Namespace, null, link.Cluster.SystemNamespace, stop);
@@ -96,7 +96,7 @@ public sealed class MeshRemoval(MeshDesign design, MeshLinks links, IReadOnlyCol
         }
         catch (OperationCanceledException e) when (!stop.IsCancellationRequested)
         {
-            throw new ProblemException($"Namespace {name} in {link.Name}", $"is still there after {limit.TotalSeconds:0} s", $"see what it waits for: kubectl --context={link.Cluster.Context} get namespace {name} -o yaml", e);
+            throw new ProblemException($"Namespace {name} in {link.Name}", $"still exists after {limit.TotalSeconds:0} s", $"find out why: kubectl --context={link.Cluster.Context} get namespace {name} -o yaml", e);
         }
     }
 }

@@ -42,7 +42,7 @@ public sealed class MeshRun(MeshDesign design, MeshLinks links, MeshPlan plan, M
 
     private Task EachAsync(Func<ClusterLink, Task> work) => Task.WhenAll(links.All.Select(work));
 
-    /// <summary>What fails in one cluster does not stop the others; all of it is told at the end.</summary>
+    /// <summary>What fails in one cluster does not stop the others; all failures are reported at the end.</summary>
     private static async Task AllAsync(IReadOnlyList<Task> work, CancellationToken stop)
     {
         try
@@ -72,7 +72,7 @@ public sealed class MeshRun(MeshDesign design, MeshLinks links, MeshPlan plan, M
         });
     }
 
-    /// <summary>What somebody made by hand stays theirs: only what a mesh file makes goes with the mesh.</summary>
+    /// <summary>What was created by hand is kept: only what a mesh file creates is removed with the mesh.</summary>
     private async Task ApplyAsync(ClusterLink link, ResourceKind kind, JsonObject value, CancellationToken stop)
     {
         var metadata = value["metadata"]!;

@@ -26,7 +26,7 @@ public enum JoinKind
     /// <summary>Every control plane watches all clusters; services of one name are one service.</summary>
     Discovery,
 
-    /// <summary>Nobody watches another cluster; its services are called by names of the zone <c>global</c>, through its ingress gateway.</summary>
+    /// <summary>Clusters do not watch each other; services are called by names of the zone <c>global</c>, through its ingress gateway.</summary>
     Names,
 }
 

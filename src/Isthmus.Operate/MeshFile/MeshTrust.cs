@@ -92,7 +92,7 @@ public sealed class MeshTrust(MeshSpec mesh, TimeProvider time)
         var path = authority is not null ? Path.Combine(Folder(authority), "root-cert.pem")
             : mesh.Trust.RootCertificate.Length > 0 ? mesh.Trust.RootCertificate : Path.Combine(mesh.Trust.Directory, CaFiles.RootCert);
         try { return File.Exists(path) && CertificateText.Read(File.ReadAllText(path), path) is [var root, ..] ? Thumbprint(root) : null; }
-        catch (ProblemException) { return null; } // told by Check
+        catch (ProblemException) { return null; } // reported by Check
     }
 
     internal static string Thumbprint(X509Certificate2 certificate) => certificate.GetCertHashString(HashAlgorithmName.SHA256).ToLowerInvariant();

@@ -9,8 +9,8 @@ namespace Isthmus.Operate.MeshFile;
 public sealed record FieldDifference(string Path, string Wanted, string Found);
 
 /// <summary>
-/// Compares an object as it is wanted with the one that is there, by meaning: what nobody asked for (defaults, status, what controllers
-/// and other people added) is no difference, nor is another way to write the same quantity.
+/// Compares the desired object with the live one, by meaning: what is not specified (defaults, status, what controllers
+/// and other people added) is not a difference, and neither is another notation of the same quantity.
 /// </summary>
 public static class ObjectDifference
 {

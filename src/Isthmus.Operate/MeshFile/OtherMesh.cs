@@ -27,7 +27,7 @@ internal sealed class OtherMesh(MeshDesign design, MeshTrust trust)
         if (await roots is var (trusted, where))
         {
             var own = trust.Root(link.Cluster);
-            // A root that is still to be made beside a CA's own files is told of elsewhere.
+            // A root that is still to be created next to a CA's own files is reported elsewhere.
             if (own is null ? where != CaCerts(link) : !trusted.Contains(own))
             {
                 problems.Add(new("ISM0334", design.Mesh.Source, path, $"workloads of '{link.Name}' trust the root {Shown(trusted[0])} ({where}), and the mesh's is {(own is null ? "to be made" : Shown(own))}: they and those with new certificates would refuse each other until all are restarted",
@@ -58,7 +58,7 @@ internal sealed class OtherMesh(MeshDesign design, MeshTrust trust)
         catch (ProblemException) { return ""; }
     }
 
-    /// <summary>Thumbprints of the roots in the cluster's CA, else of those that its workloads were told, and what says so.</summary>
+    /// <summary>Thumbprints of the roots in the cluster's CA, otherwise of those that its workloads trust, with the object that holds them.</summary>
     private static async Task<(IReadOnlyList<string> Trusted, string Where)?> RootsAsync(ClusterLink link, CancellationToken stop)
     {
         var ns = link.Cluster.SystemNamespace;

@@ -5,7 +5,7 @@ using Isthmus.Kubernetes.Yaml;
 
 namespace Isthmus.Operate.MeshFile;
 
-/// <summary>The topologies that have names, as mesh files: there is no other way to make one.</summary>
+/// <summary>The topologies that have names, as mesh files; they are built from nothing else.</summary>
 public static class Topologies
 {
     private sealed record Shape(int Fewest, bool HasRemotes, bool HasNetworks, string Join = "", bool IsExternal = false);
@@ -27,8 +27,8 @@ public static class Topologies
     public static string Write(string name, int clusters, JsonObject? install = null)
     {
         if (!Shapes.TryGetValue(name, out var shape))
-            throw new ProblemException($"topology '{name}'", "is unknown", $"topologies are: {string.Join(", ", Names)}; a file has a '/' or ends in .yaml");
-        if (clusters < shape.Fewest) throw new ProblemException("--clusters", $"{clusters} are too few for {name}", $"give {shape.Fewest} or more");
+            throw new ProblemException($"topology '{name}'", "does not exist", $"topologies: {string.Join(", ", Names)}; the path of a mesh file contains '/' or ends in .yaml");
+        if (clusters < shape.Fewest) throw new ProblemException("--clusters", $"{clusters} is too few for {name}", $"use {shape.Fewest} or more");
         var spec = new JsonObject();
         if (shape.Join.Length > 0) spec["join"] = shape.Join;
         spec["trust"] = new JsonObject { ["directory"] = "certs" };

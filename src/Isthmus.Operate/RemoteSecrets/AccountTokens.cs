@@ -48,11 +48,11 @@ public sealed class AccountTokens(KubeClient client, string ns, string account, 
             },
         };
         var answer = JsonNode.Parse(await client.RawAsync(HttpMethod.Post, Kinds.ServiceAccount.Path(ns, account, "token"), body, stop));
-        var token = answer?["status"]?["token"]?.ToString() ?? throw new ProblemException($"ServiceAccount {ns}/{account}", "got no token from the API server");
+        var token = answer?["status"]?["token"]?.ToString() ?? throw new ProblemException($"ServiceAccount {ns}/{account}", "received no token from the API server");
         var expires = DateTimeOffset.Parse(answer["status"]!["expirationTimestamp"]!.ToString(), CultureInfo.InvariantCulture);
         note($"The token expires at {expires:u}; make the next one before with --rotate. To take it back earlier: kubectl --context={client.Access.Name} -n {ns} delete secret {name}");
         var trust = (await client.FindAsync<ConfigMap>(Kinds.ConfigMap, ns, "kube-root-ca.crt", stop))?.Data.GetValueOrDefault("ca.crt") ?? client.Access.CertificateAuthority;
-        return new(token, trust ?? throw new ProblemException($"ConfigMap {ns}/kube-root-ca.crt", "does not exist, nor does the kubeconfig name a certificate authority", "use a token without --token-duration"), expires);
+        return new(token, trust ?? throw new ProblemException($"ConfigMap {ns}/kube-root-ca.crt", "does not exist, and the kubeconfig has no certificate authority", "use a token without --token-duration"), expires);
     }
 
     private void Note(IEnumerable<string> earlier)
@@ -80,7 +80,7 @@ public sealed class AccountTokens(KubeClient client, string ns, string account, 
             },
         };
         try { await client.CreateAsync(Kinds.Secret, secret, stop); }
-        catch (KubeException e) when (e.IsAlreadyExists) { /* somebody was faster: the same result */ }
+        catch (KubeException e) when (e.IsAlreadyExists) { /* created concurrently: the same result */ }
     }
 
     private async Task<AccountToken> FilledAsync(string name, CancellationToken stop)

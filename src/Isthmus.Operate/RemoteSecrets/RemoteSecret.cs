@@ -13,7 +13,7 @@ namespace Isthmus.Operate.RemoteSecrets;
 /// <summary>What <c>create-remote-secret</c> is asked for (Istio's flags).</summary>
 public sealed record RemoteSecretRequest
 {
-    /// <summary>Null: the cluster's own name where a control plane tells it, else the UID of kube-system.</summary>
+    /// <summary>Null: the cluster's own name if a control plane defines it, otherwise the UID of kube-system.</summary>
     public string? Name { get; init; }
     /// <summary><c>remote</c> for a control plane that watches the cluster, <c>config</c> for one that reads its configuration from it.</summary>
     public string Type { get; init; } = "remote";
@@ -41,7 +41,7 @@ public sealed partial class RemoteSecret(KubeClient client, TimeProvider time, A
         if (!Dns1123().IsMatch(name) || name.Length > 63)
             throw new ProblemException("--name", $"{name} is not a valid DNS 1123 label", "use lower-case letters, digits and '-', starting and ending with a letter or digit");
         if (request is { TokenDuration: not null, SecretName: not null })
-            throw new ProblemException("--token-duration", "cannot be used with --secret-name: the token of a Secret does not expire", "leave one of them out");
+            throw new ProblemException("--token-duration", "cannot be used with --secret-name: the token of a Secret does not expire", "use one of them");
         var server = Server(request);
         var account = request.ServiceAccount ?? (request.Type == "config" ? "istiod" : WellKnown.ReaderServiceAccount);
         if (request.CreateServiceAccount && request.Type == "remote") await EnsureReaderAsync(request.Namespace, account, stop);
@@ -58,9 +58,9 @@ public sealed partial class RemoteSecret(KubeClient client, TimeProvider time, A
     {
         var server = request.Server ?? client.Access.Server.ToString().TrimEnd('/');
         if (!Uri.TryCreate(server, UriKind.Absolute, out var uri) || uri.Scheme is not ("http" or "https"))
-            throw new ProblemException("--server", $"'{server}' is not an http(s) address", "give the address of the API server that Pods of the other cluster can reach");
+            throw new ProblemException("--server", $"'{server}' is not an http(s) address", "specify an API server address that Pods of the other cluster can reach");
         if (uri.IsLoopback)
-            note($"Warning: the server {server} is a local address: a control plane in another cluster cannot reach it. Give --server with an address that it can.");
+            note($"Warning: the server {server} is a local address: a control plane in another cluster cannot reach it. Use --server to specify an address that it can reach.");
         return server;
     }
 
@@ -82,7 +82,7 @@ public sealed partial class RemoteSecret(KubeClient client, TimeProvider time, A
             await CreateAsync(Kinds.Namespace, new JsonObject { ["apiVersion"] = "v1", ["kind"] = "Namespace", ["metadata"] = new JsonObject { ["name"] = ns } }, stop);
         if (await client.FindAsync(Kinds.ServiceAccount, ns, account, stop) is not null) return;
         if (account != WellKnown.ReaderServiceAccount)
-            throw new ProblemException($"ServiceAccount {ns}/{account}", "does not exist", "create it with the rights to read the cluster, or leave --service-account out");
+            throw new ProblemException($"ServiceAccount {ns}/{account}", "does not exist", "create it with permissions to read the cluster, or omit --service-account");
         foreach (var value in ReaderObjects.Build(ns, "", externalControlPlane: false,
             () => new JsonObject { ["app"] = "istio-reader", [ObjectLabels.Release] = "istio", [ObjectLabels.Component] = "Base" }))
         {
@@ -94,7 +94,7 @@ public sealed partial class RemoteSecret(KubeClient client, TimeProvider time, A
     private async Task CreateAsync(ResourceKind kind, JsonObject value, CancellationToken stop)
     {
         try { await client.CreateAsync(kind, value, stop); }
-        catch (KubeException e) when (e.IsAlreadyExists) { /* somebody was faster: the same result */ }
+        catch (KubeException e) when (e.IsAlreadyExists) { /* created concurrently: the same result */ }
     }
 
     private static JsonObject Kubeconfig(string name, string server, AccountToken account) => new()

@@ -17,12 +17,12 @@ internal static class AnalyzeCommand
 
     internal static Command Build()
     {
-        var files = new Argument<string[]>("file") { Description = "Files with Istio's objects to check by themselves; '-' reads standard input", Arity = ArgumentArity.ZeroOrMore };
+        var files = new Argument<string[]>("file") { Description = "Files with Istio objects to check; '-' reads standard input", Arity = ArgumentArity.ZeroOrMore };
         var contexts = new MeshContexts();
         var output = new OutputOption();
-        var all = new Option<bool>("--all-namespaces", "-A") { Description = "Every namespace, which is always looked at" };
-        var useKube = new Option<bool>("--use-kube", "-k") { Description = "Look at clusters too when files are given" };
-        var command = new Command("analyze", "Tell what is wrong with the objects of clusters, and what is missing: reads only, exits non-zero for errors.") { files, contexts.Option, output.Option, all, useKube };
+        var all = new Option<bool>("--all-namespaces", "-A") { Description = "Check all namespaces (always the case; accepted for compatibility)" };
+        var useKube = new Option<bool>("--use-kube", "-k") { Description = "Check the clusters too when files are given" };
+        var command = new Command("analyze", "Report configuration errors and missing objects in clusters or files. Read-only; exits with 1 if there are errors.") { files, contexts.Option, output.Option, all, useKube };
         command.SetAction(async (line, stop) =>
         {
             var names = line.GetValue(files) ?? [];

@@ -10,16 +10,16 @@ internal static class CaCommand
 {
     internal static Command Build()
     {
-        var root = new Command("root", "Make the root of a mesh: root-key.pem and root-cert.pem.");
+        var root = new Command("root", "Create the root CA of a mesh: root-key.pem and root-cert.pem.");
         var rootOptions = new Options(root);
         root.SetAction(line =>
         {
             rootOptions.Files(line).MakeRoot(rootOptions.Request(line));
-            Console.WriteLine($"Made {Path.Combine(rootOptions.Folder(line), CaFiles.RootCert)}. Keep {CaFiles.RootKey} offline; clusters need intermediates: isthmus ca intermediate NAME");
+            Console.WriteLine($"Created {Path.Combine(rootOptions.Folder(line), CaFiles.RootCert)}. Keep {CaFiles.RootKey} offline. To create an intermediate CA for each cluster: isthmus ca intermediate NAME");
             return 0;
         });
-        var names = new Argument<string[]>("cluster") { Description = "Names of clusters", Arity = ArgumentArity.OneOrMore };
-        var intermediate = new Command("intermediate", "Make an intermediate CA for a cluster, signed by the root: the four files of the Secret cacerts.") { names };
+        var names = new Argument<string[]>("cluster") { Description = "Names of the clusters", Arity = ArgumentArity.OneOrMore };
+        var intermediate = new Command("intermediate", "Create an intermediate CA for each cluster, signed by the root: the four files of the cacerts Secret.") { names };
         var options = new Options(intermediate);
         intermediate.SetAction(line =>
         {
@@ -28,18 +28,18 @@ internal static class CaCommand
             {
                 options.Files(line).MakeIntermediate(name, options.Request(line), ns);
                 var folder = Path.Combine(options.Folder(line), name);
-                Console.WriteLine($"Made {folder}. Give it to the cluster with:\n  kubectl --context={name} create secret generic cacerts -n {ns} {string.Join(" ", CaFiles.ClusterFiles.Select(file => $"--from-file={Path.Combine(folder, file)}"))}");
+                Console.WriteLine($"Created {folder}. To install it in the cluster:\n  kubectl --context={name} create secret generic cacerts -n {ns} {string.Join(" ", CaFiles.ClusterFiles.Select(file => $"--from-file={Path.Combine(folder, file)}"))}");
             }
             return 0;
         });
-        return new Command("ca", "Make the certificate authorities of a mesh.") { root, intermediate };
+        return new Command("ca", "Create the certificate authorities of a mesh.") { root, intermediate };
     }
 
     private sealed class Options
     {
-        private readonly Option<string> _folder = new("--dir") { Description = "Folder of the files", DefaultValueFactory = _ => "." };
-        private readonly Option<string> _key = new("--key-type") { Description = "ec-p256, ec-p384, rsa-2048 or rsa-4096", DefaultValueFactory = _ => "ec-p256" };
-        private readonly Option<int> _days = new("--days") { Description = "Days until it expires", DefaultValueFactory = _ => 3650 };
+        private readonly Option<string> _folder = new("--dir") { Description = "Directory of the certificate files", DefaultValueFactory = _ => "." };
+        private readonly Option<string> _key = new("--key-type") { Description = "Key type: ec-p256, ec-p384, rsa-2048 or rsa-4096", DefaultValueFactory = _ => "ec-p256" };
+        private readonly Option<int> _days = new("--days") { Description = "Validity in days", DefaultValueFactory = _ => 3650 };
 
         internal Options(Command command)
         {
@@ -58,11 +58,11 @@ internal static class CaCommand
                 "ec-p384" => KeyKind.EcP384,
                 "rsa-2048" => KeyKind.Rsa2048,
                 "rsa-4096" => KeyKind.Rsa4096,
-                { } other => throw new ProblemException("--key-type", $"'{other}' is not a type of key", "use ec-p256, ec-p384, rsa-2048 or rsa-4096"),
+                { } other => throw new ProblemException("--key-type", $"'{other}' is not a key type", "use ec-p256, ec-p384, rsa-2048 or rsa-4096"),
                 null => KeyKind.EcP256,
             };
             var days = line.GetValue(_days);
-            return days is >= 1 and <= 36500 ? new(key, days) : throw new ProblemException("--days", $"{days} is not between 1 and 36500", "give the number of days until it expires");
+            return days is >= 1 and <= 36500 ? new(key, days) : throw new ProblemException("--days", $"{days} is not between 1 and 36500", "specify the validity in days");
         }
     }
 }

@@ -50,10 +50,10 @@ internal static class CompletionCommand
 
     internal static Command Build()
     {
-        var command = new Command("completion", "Print a script that completes commands and options in a shell.");
+        var command = new Command("completion", "Print a shell completion script.");
         foreach (var (shell, script) in Scripts)
         {
-            var one = new Command(shell, $"For {shell}.");
+            var one = new Command(shell, $"Print the completion script for {shell}.");
             one.SetAction(line => line.InvocationConfiguration.Output.WriteLine(Script(script, ProgramName.Current)));
             command.Subcommands.Add(one);
         }

@@ -9,17 +9,17 @@ internal static class CreateRemoteSecretCommand
 {
     internal static Command Build()
     {
-        var name = new Option<string?>("--name") { Description = "Name of this cluster, as the other control plane is to call it" };
-        var type = new Option<string>("--type") { Description = "remote or config", DefaultValueFactory = _ => "remote" };
-        var server = new Option<string?>("--server") { Description = "Address of the API server, when the one in the kubeconfig is not reachable from the other cluster" };
+        var name = new Option<string?>("--name") { Description = "Name by which the other control plane knows this cluster" };
+        var type = new Option<string>("--type") { Description = "Type of the Secret: remote or config", DefaultValueFactory = _ => "remote" };
+        var server = new Option<string?>("--server") { Description = "Address of the API server, if the one in the kubeconfig is not reachable from the other cluster" };
         var account = new Option<string?>("--service-account") { Description = "ServiceAccount whose token the Secret holds" };
-        var secret = new Option<string?>("--secret-name") { Description = "Token Secret of the account to use" };
-        var create = new Option<bool>("--create-service-account") { Description = "Create the account and its rights when they are missing", DefaultValueFactory = _ => true };
-        var auth = new Option<string>("--auth-type") { Description = "bearer-token", DefaultValueFactory = _ => "bearer-token" };
-        var rotate = new Option<bool>("--rotate") { Description = "Make a new token even if there is one; the earlier one stays valid until you delete it" };
-        var duration = new Option<string?>("--token-duration") { Description = "A token that expires, for example 720h; make the next one before with --rotate" };
+        var secret = new Option<string?>("--secret-name") { Description = "Token Secret of the service account to use" };
+        var create = new Option<bool>("--create-service-account") { Description = "Create the service account and its permissions if they do not exist", DefaultValueFactory = _ => true };
+        var auth = new Option<string>("--auth-type") { Description = "Authentication type; only bearer-token is supported", DefaultValueFactory = _ => "bearer-token" };
+        var rotate = new Option<bool>("--rotate") { Description = "Create a new token even if one exists; the old one stays valid until you delete it" };
+        var duration = new Option<string?>("--token-duration") { Description = "Lifetime of the token, for example 720h; renew the token with --rotate before it expires" };
         var manifests = new Option<string?>("--manifests", "-d") { Hidden = true };
-        var command = new Command("create-remote-secret", "Print the Secret by which a control plane in another cluster reaches this one.")
+        var command = new Command("create-remote-secret", "Print the Secret that gives a control plane in another cluster access to this one.")
         {
             name, type, server, account, secret, create, auth, rotate, duration, manifests,
         };

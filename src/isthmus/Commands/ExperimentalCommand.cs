@@ -7,7 +7,7 @@ internal static class ExperimentalCommand
 {
     internal static Command Build()
     {
-        var command = new Command("experimental", "Commands under the names that older guides use.") { CreateRemoteSecretCommand.Build(), RemoteClustersCommand.Build(), ProxyStatusCommand.Build() };
+        var command = new Command("experimental", "Commands under the names used by older guides.") { CreateRemoteSecretCommand.Build(), RemoteClustersCommand.Build(), ProxyStatusCommand.Build() };
         command.Aliases.Add("x");
         command.Aliases.Add("exp");
         return command;

@@ -17,22 +17,22 @@ internal static class GlobalCommand
 {
     internal static Command Build() => new("global", "Call Services of other clusters by NAME.NAMESPACE.global (replicated control planes).") { Export(), Remove(), List() };
 
-    private static readonly MeshContexts To = new("--to", "Contexts of the clusters that are to call it, separated by commas; every other one with Istio when left out");
+    private static readonly MeshContexts To = new("--to", "Contexts of the clusters that call the Service, separated by commas; by default, all other clusters with Istio");
 
-    private static readonly Option<string> Suffix = new("--suffix") { Description = "The zone, if the clusters were installed with another", DefaultValueFactory = _ => "global" };
+    private static readonly Option<string> Suffix = new("--suffix") { Description = "DNS zone, if the clusters were installed with a different one", DefaultValueFactory = _ => "global" };
 
     private static Command Export()
     {
-        var service = new Argument<string?>("service") { Description = "NAMESPACE/NAME; every Service with the label " + GlobalExport.Wanted + "=true when left out", Arity = ArgumentArity.ZeroOrOne };
+        var service = new Argument<string?>("service") { Description = "NAMESPACE/NAME; by default, every Service with the label " + GlobalExport.Wanted + "=true", Arity = ArgumentArity.ZeroOrOne };
         var dryRun = new Option<bool>("--dry-run") { Description = "Print the objects instead of applying them" };
-        var command = new Command("export", "Make ServiceEntries in all clusters, with an address that is taken in none.") { service, To.Option, Suffix, dryRun };
+        var command = new Command("export", "Create ServiceEntries in all clusters, with an address that is free in each.") { service, To.Option, Suffix, dryRun };
         command.SetAction(async (line, stop) =>
         {
             var (owner, others) = await ClustersAsync(line, stop);
             var wanted = line.GetValue(service) is { } name
                 ? [Find(owner, name)]
                 : owner.Services.Where(candidate => candidate.Metadata.Labels.GetValueOrDefault(GlobalExport.Wanted) == "true").ToList();
-            if (wanted.Count == 0) throw new ProblemException($"cluster {owner.Context}", $"has no Service with the label {GlobalExport.Wanted}=true", "name one as NAMESPACE/NAME, or label some");
+            if (wanted.Count == 0) throw new ProblemException($"cluster {owner.Context}", $"has no Service with the label {GlobalExport.Wanted}=true", "specify a Service as NAMESPACE/NAME, or label one");
             var clusters = others.Prepend(owner).ToList();
             foreach (var one in wanted)
             {
@@ -43,7 +43,7 @@ internal static class GlobalCommand
                     await Task.WhenAll(plan.Select(item => ApplyAsync(line, item, stop)));
                     Console.WriteLine($"{GlobalExport.Host(one, line.GetValue(Suffix)!)} → {plan[0].Object["spec"]!["addresses"]![0]} in {string.Join(", ", plan.Select(item => item.Cluster))}");
                 }
-                // The next one must not be given the same address.
+                // The next Service must not get the same address.
                 clusters = [.. clusters.Zip(plan, (cluster, item) => cluster.With(item.Object))];
                 owner = clusters[0];
             }
@@ -55,7 +55,7 @@ internal static class GlobalCommand
     private static Command Remove()
     {
         var service = new Argument<string>("service") { Description = "NAMESPACE/NAME" };
-        var command = new Command("remove", "Remove the ServiceEntries that an export made.") { service, Suffix };
+        var command = new Command("remove", "Remove the ServiceEntries created by an export.") { service, Suffix };
         command.SetAction(async (line, stop) =>
         {
             var (ns, name) = Split(line.GetValue(service)!);
@@ -71,14 +71,14 @@ internal static class GlobalCommand
                     found++;
                 }
             }
-            return found > 0 ? 0 : throw new ProblemException(host, "was exported to no cluster of the kubeconfig", "see 'isthmus global list'");
+            return found > 0 ? 0 : throw new ProblemException(host, "is not exported to any cluster in the kubeconfig", "list exports with 'isthmus global list'");
         });
         return command;
     }
 
     private static Command List()
     {
-        var command = new Command("list", "Show what was exported.");
+        var command = new Command("list", "List the exported Services.");
         command.SetAction(async (line, stop) =>
         {
             var rows = new List<string[]>();
@@ -101,16 +101,16 @@ internal static class GlobalCommand
         var owner = line.GetValue(GlobalOptions.Context) ?? GlobalOptions.Access(line).Name;
         var named = To.Named(line);
         var read = await AnalyzeCommand.ReadAsync(line, (named.Count > 0 ? named : MeshContexts.All(line)).Where(name => name != owner).Prepend(owner), 0, stop);
-        if (read[0].Error.Length > 0) throw new ProblemException($"cluster {owner}", read[0].Error, "check that it runs, and --context");
+        if (read[0].Error.Length > 0) throw new ProblemException($"cluster {owner}", read[0].Error, "check that the cluster is running, and --context");
         var others = read.Skip(1).Where(cluster => named.Count > 0 || cluster is { Error.Length: 0, Trust.HasIstio: true }).ToList();
-        foreach (var cluster in others.Where(cluster => cluster.Error.Length > 0)) throw new ProblemException($"cluster {cluster.Context}", cluster.Error, "check that it runs, or leave it out of --to");
+        foreach (var cluster in others.Where(cluster => cluster.Error.Length > 0)) throw new ProblemException($"cluster {cluster.Context}", cluster.Error, "check that the cluster is running, or remove it from --to");
         return (read[0], others);
     }
 
     private static Kubernetes.Objects.Service Find(ClusterInventory owner, string reference)
     {
         var (ns, name) = Split(reference);
-        return owner.Service(ns, name) ?? throw new ProblemException($"Service {reference} in {owner.Context}", "does not exist", "name it as NAMESPACE/NAME, and its cluster with --context");
+        return owner.Service(ns, name) ?? throw new ProblemException($"Service {reference} in {owner.Context}", "does not exist", "specify it as NAMESPACE/NAME, and its cluster with --context");
     }
 
     private static (string Namespace, string Name) Split(string reference) => reference.Split('/') is [{ Length: > 0 } ns, { Length: > 0 } name]

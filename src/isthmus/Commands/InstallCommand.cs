@@ -11,18 +11,18 @@ internal static class InstallCommand
     internal static Command Build()
     {
         var options = new InstallOptions();
-        var yes = new Option<bool>("--skip-confirmation", "-y") { Description = "Do not ask" };
-        var dryRun = new Option<bool>("--dry-run") { Description = "Tell what would be done, change nothing" };
-        var force = new Option<bool>("--force") { Description = "Accepted for compatibility: every problem here is one that would break the mesh" };
-        var verify = new Option<bool>("--verify") { Description = "Wait for every component, which is always done" };
-        var readiness = new Option<string>("--readiness-timeout") { Description = "How long to wait for a component to be ready, for example 90s or 5m", DefaultValueFactory = _ => "5m" };
-        var command = new Command("install", "Install the mesh into a cluster, or change what is installed.") { yes, dryRun, force, verify, readiness };
+        var yes = ConfirmationOption.Skip();
+        var dryRun = new Option<bool>("--dry-run") { Description = "Show what would be applied, without changing anything" };
+        var force = new Option<bool>("--force") { Description = "Accepted for compatibility; has no effect" };
+        var verify = new Option<bool>("--verify") { Description = "Wait until every component is ready (always the case; accepted for compatibility)" };
+        var readiness = new DurationOption("--readiness-timeout", "How long to wait for a component to be ready, for example 90s or 5m", "5m");
+        var command = new Command("install", "Install the mesh in a cluster, or reconfigure an installation.") { yes, dryRun, force, verify, readiness.Option };
         command.Aliases.Add("apply");
         options.AddTo(command);
         command.SetAction(async (line, stop) =>
         {
             var spec = options.Read(line);
-            var limit = Duration.Parse(line.GetValue(readiness)!, "--readiness-timeout");
+            var limit = readiness.Of(line);
             using var client = GlobalOptions.Client(line);
             var components = Manifests.Render(spec);
             if (line.GetValue(dryRun))
@@ -32,14 +32,10 @@ internal static class InstallCommand
             }
             if (!line.GetValue(yes))
             {
-                // The file came through standard input: there is nobody left to ask.
+                // Standard input held the file, so it cannot hold an answer.
                 if (options.ReadsStandardInput(line))
-                    throw new ProblemException("-f -", "standard input is the file, so the question cannot be asked", "add -y");
-                if (!await Question.AskAsync($"This will install the {spec.Profile} profile ({string.Join(", ", components.Select(component => component.Name))}) into the cluster {client.Access.Name}. Proceed?", stop))
-                {
-                    Console.WriteLine("Cancelled.");
-                    return 1;
-                }
+                    throw new ProblemException("-f -", "cannot ask for confirmation when the file comes from standard input", "add -y");
+                if (!await Question.ConfirmAsync($"This will install the {spec.Profile} profile ({string.Join(", ", components.Select(component => component.Name))}) into the cluster {client.Access.Name}. Proceed?", stop)) return ExitCode.Failure;
             }
             await new Installer(client, TimeProvider.System, new InstallOutput()).InstallAsync(spec, limit, stop);
             Console.WriteLine("✔ Installation complete");

@@ -12,37 +12,37 @@ internal static class KindCommand
 
     internal static RootCommand BuildRoot()
     {
-        var root = new RootCommand("Clusters on this machine under the verbs of kind; see also: isthmus lab");
+        var root = new RootCommand("Manage lab clusters with the commands of kind; see also: isthmus lab");
         PrintVersion.AddTo(root);
         root.Subcommands.Add(new Command("create", "Create a cluster") { Create() });
         root.Subcommands.Add(new Command("delete", "Delete clusters") { Delete(), DeleteAll() });
         root.Subcommands.Add(new Command("get", "Show clusters, nodes or a kubeconfig") { Clusters(), Nodes(), Kubeconfig() });
         root.Subcommands.Add(new Command("export", "Write a kubeconfig") { Export() });
-        root.Subcommands.Add(new Command("load", "Images need no loading here") { Load("docker-image"), Load("image-archive") });
+        root.Subcommands.Add(new Command("load", "Accepted but ignored: images need no loading") { Load("docker-image"), Load("image-archive") });
         root.Subcommands.Add(Version());
         return root;
     }
 
     private static Option<string> Name() => new("--name", "-n") { Description = "Cluster name", DefaultValueFactory = _ => "kind" };
 
-    private static Option<string?> KubeconfigFile() => new("--kubeconfig") { Description = "Kubeconfig file instead of the usual one" };
+    private static Option<string?> KubeconfigFile() => new("--kubeconfig") { Description = "Path of the kubeconfig file to use" };
 
     private static Command Create()
     {
         var name = Name();
-        var image = new Option<string?>("--image") { Description = "Accepted and not used: nodes are processes of this machine" };
+        var image = new Option<string?>("--image") { Description = "Accepted but ignored: nodes are processes on this machine" };
         var config = new Option<string?>("--config") { Description = "Not supported" };
-        var wait = new Option<string?>("--wait") { Description = "How long to wait for the node; 0s: not at all" };
-        var retain = new Option<bool>("--retain") { Description = "Accepted" };
+        var wait = new Option<string?>("--wait") { Description = "How long to wait for the node to be ready; 0s does not wait" };
+        var retain = new Option<bool>("--retain") { Description = "Accepted but ignored" };
         var file = KubeconfigFile();
         var command = new Command("cluster", "Create a cluster") { name, image, config, wait, retain, file };
         command.SetAction(async (line, stop) =>
         {
             if (line.GetValue(config) is { } given)
             {
-                throw new ProblemException("--config", $"'{given}': configuration files of kind are not supported", "leave it out; ranges and networks: isthmus lab create cluster --help");
+                throw new ProblemException("--config", $"'{given}': kind configuration files are not supported", "omit it; for networks and regions, see: isthmus lab create cluster --help");
             }
-            if (line.GetValue(image) is { } ignored) await Console.Error.WriteLineAsync($"note: --image {ignored} is not used, nodes are processes of this machine");
+            if (line.GetValue(image) is { } ignored) await Console.Error.WriteLineAsync($"note: --image {ignored} is ignored: nodes are processes on this machine");
             var cluster = line.GetValue(name)!;
             await Console.Error.WriteLineAsync($"Creating cluster \"{cluster}\" ...");
             var waits = line.GetValue(wait) is not { Length: > 0 } text || Duration.Parse(text, "--wait") > TimeSpan.Zero;
@@ -72,7 +72,7 @@ internal static class KindCommand
     private static Command DeleteAll()
     {
         var names = new Argument<string[]>("names") { Arity = ArgumentArity.ZeroOrMore };
-        var all = new Option<bool>("--all", "-A") { Description = "Every cluster" };
+        var all = new Option<bool>("--all", "-A") { Description = "Delete all clusters" };
         var command = new Command("clusters", "Delete several clusters") { names, all, KubeconfigFile() };
         command.SetAction(async (line, stop) =>
         {
@@ -87,7 +87,7 @@ internal static class KindCommand
     {
         await Console.Error.WriteLineAsync($"Deleting cluster \"{cluster}\" ...");
         var control = LabCommand.Control(yes: true);
-        // Scripts delete before they create: as with kind, what is not there is no error.
+        // Scripts delete before they create: as with kind, a missing cluster is not an error.
         if (control.State.Clusters.FirstOrDefault(known => known.Name == cluster) is not { } found) return;
         await control.DeleteClusterAsync(cluster, stop);
         await Console.Error.WriteLineAsync($"Deleted nodes: [\"{found.NodeName}\"]");
@@ -108,7 +108,7 @@ internal static class KindCommand
     private static Command Nodes()
     {
         var name = Name();
-        var all = new Option<bool>("--all-clusters", "-A") { Description = "Of every cluster" };
+        var all = new Option<bool>("--all-clusters", "-A") { Description = "List the nodes of all clusters" };
         var command = new Command("nodes", "List nodes") { name, all };
         command.SetAction(line =>
         {
@@ -122,7 +122,7 @@ internal static class KindCommand
     private static Command Kubeconfig()
     {
         var name = Name();
-        var isInternal = new Option<bool>("--internal") { Description = "The address without the proxy, for use inside the lab" };
+        var isInternal = new Option<bool>("--internal") { Description = "Use the address inside the lab, without the proxy" };
         var command = new Command("kubeconfig", "Print a cluster's kubeconfig") { name, isInternal };
         command.SetAction(async (line, stop) =>
         {
@@ -151,7 +151,7 @@ internal static class KindCommand
 
     private static Command Load(string what)
     {
-        var command = new Command(what, "Accepted: images are resolved on this machine, nothing is loaded") { TreatUnmatchedTokensAsErrors = false };
+        var command = new Command(what, "Accepted but ignored: images are resolved on this machine") { TreatUnmatchedTokensAsErrors = false };
         command.SetAction(_ => Console.Error.WriteLine("note: images are resolved on this machine and need no loading"));
         return command;
     }
@@ -165,5 +165,5 @@ internal static class KindCommand
 
     private static Lab.Network.ClusterSettings Find(LabControl control, string name) =>
         control.State.Clusters.FirstOrDefault(cluster => cluster.Name == name)
-        ?? throw new ProblemException($"cluster {name}", "could not be found", "kind get clusters lists them");
+        ?? throw new ProblemException($"cluster {name}", "not found", "list clusters with 'kind get clusters'");
 }

@@ -11,12 +11,12 @@ internal static class LabClusterCommand
     internal static Command BuildCreate()
     {
         var name = new ClusterName("--name", "Name of the cluster and of its context");
-        var network = new Option<string>("--network") { Description = "Share the network of this name; without: a network of its own", DefaultValueFactory = _ => "" };
+        var network = new Option<string>("--network") { Description = "Network to join; by default, the cluster gets its own", DefaultValueFactory = _ => "" };
         var region = new Option<string>("--region") { Description = "Region of the node", DefaultValueFactory = _ => "" };
         var zone = new Option<string>("--zone") { Description = "Zone of the node", DefaultValueFactory = _ => "" };
-        var noWait = new Option<bool>("--no-wait") { Description = "Return when the API server answers" };
-        var yes = new Option<bool>("--yes", "-y") { Description = "Install what is missing without asking" };
-        var cluster = new Command("cluster", "Create one more cluster.") { network, region, zone, noWait, yes };
+        var noWait = new Option<bool>("--no-wait") { Description = "Return as soon as the API server responds" };
+        var yes = ConfirmationOption.InstallMissing();
+        var cluster = new Command("cluster", "Create a cluster.") { network, region, zone, noWait, yes };
         name.AddTo(cluster);
         cluster.SetAction(async (line, stop) =>
         {
@@ -26,13 +26,13 @@ internal static class LabClusterCommand
             Console.WriteLine($"Context: {request.Name}");
             return 0;
         });
-        return new Command("create", "Create one more cluster.") { cluster };
+        return new Command("create", "Create a cluster.") { cluster };
     }
 
     internal static Command BuildDelete()
     {
         var name = new ClusterName("--name", "Name of the cluster");
-        var cluster = new Command("cluster", "Delete a cluster, and the lab with the last one.");
+        var cluster = new Command("cluster", "Delete a cluster. Deleting the last one removes the lab.");
         name.AddTo(cluster);
         cluster.SetAction(async (line, stop) =>
         {

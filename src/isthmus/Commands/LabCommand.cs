@@ -8,7 +8,7 @@ namespace Isthmus.Commands;
 /// <summary><c>isthmus lab</c>: clusters on this machine.</summary>
 internal static class LabCommand
 {
-    internal static Command Build() => new("lab", "Kubernetes clusters on this one machine, without Docker: Pods are processes in namespaces.")
+    internal static Command Build() => new("lab", "Run Kubernetes clusters on this machine, without Docker: Pods are processes in namespaces.")
     {
         LabUpCommand.Build(),
         LabDownCommand.Build(),
@@ -23,7 +23,7 @@ internal static class LabCommand
     /// <param name="yes">Questions are not asked.</param>
     internal static LabControl Control(bool yes)
     {
-        // Without a terminal nobody can answer: what was asked for is done.
+        // Without a terminal no answer is possible: go ahead.
         Func<string, CancellationToken, Task<bool>>? ask = yes || Console.IsInputRedirected ? null : Question.AskAsync;
         return new(LabHome.Locate(Environment.GetEnvironmentVariable), Environment.GetEnvironmentVariable, ask,
             text => Console.Error.WriteLine($"{(Terminal.CanErase && !Console.IsErrorRedirected ? Terminal.EraseLine : "")}isthmus lab: {text}"), TimeProvider.System);

@@ -7,7 +7,7 @@ internal static class LabDownCommand
 {
     internal static Command Build()
     {
-        var command = new Command("down", "Remove all clusters and every trace of them.");
+        var command = new Command("down", "Remove all clusters and everything that belongs to them.");
         command.SetAction(async (_, stop) =>
         {
             Console.WriteLine(await LabCommand.Control(yes: true).DownAsync(stop) ? "The lab is removed." : "There is no lab.");

@@ -1,9 +1,7 @@
 using System.CommandLine;
-using System.Text.Json;
 using System.Text.Json.Nodes;
-using Isthmus.Core.Problems;
-using Isthmus.Kubernetes.Yaml;
 using Isthmus.Lab.Supervisor;
+using Isthmus.Options;
 using Isthmus.Output;
 
 namespace Isthmus.Commands;
@@ -11,22 +9,16 @@ namespace Isthmus.Commands;
 /// <summary><c>isthmus lab status</c>.</summary>
 internal static class LabStatusCommand
 {
-    private static readonly JsonWriterOptions Indented = new() { Indented = true };
-
     internal static Command Build()
     {
-        var output = new Option<string>("--output", "-o") { Description = "table, json or yaml", DefaultValueFactory = _ => "table" };
-        var command = new Command("status", "Show the clusters, their addresses, ranges and processes.") { output };
+        var output = new OutputOption();
+        var command = new Command("status", "Show the clusters, their addresses, ranges and processes.") { output.Option };
         command.SetAction(async (line, stop) =>
         {
-            var format = line.GetValue(output)!;
-            if (format is not ("table" or "json" or "yaml")) throw new ProblemException("--output", $"'{format}' is unknown", "give table, json or yaml");
             var control = LabCommand.Control(yes: true);
             var status = control.Client.FindSupervisor() is null ? Stopped(control) : await control.Client.StatusAsync(stop);
-            if (format == "json") Console.Write(Json(status));
-            else if (format == "yaml") Console.Write(YamlText.Print(status));
-            else Show(status);
-            return 0;
+            output.Write(line, () => status, () => Show(status));
+            return ExitCode.Success;
         });
         return command;
     }
@@ -44,19 +36,12 @@ internal static class LabStatusCommand
         return new JsonObject { ["running"] = false, ["home"] = control.Client.Home.Directory, ["clusters"] = clusters };
     }
 
-    private static string Json(JsonNode status)
-    {
-        using var buffer = new MemoryStream();
-        using (var writer = new Utf8JsonWriter(buffer, Indented)) status.WriteTo(writer);
-        return System.Text.Encoding.UTF8.GetString(buffer.ToArray()) + "\n";
-    }
-
     private static void Show(JsonNode status)
     {
         var clusters = status["clusters"] as JsonArray ?? [];
         if (clusters.Count == 0)
         {
-            Console.WriteLine((bool?)status["running"] == true ? "The lab runs, without clusters." : "There is no lab. Start one with: isthmus lab up");
+            Console.WriteLine((bool?)status["running"] == true ? "The lab is running without clusters." : "There is no lab. Start one with: isthmus lab up");
             return;
         }
         Console.WriteLine((bool?)status["running"] == true

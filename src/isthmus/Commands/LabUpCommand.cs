@@ -13,21 +13,21 @@ namespace Isthmus.Commands;
 /// <summary><c>isthmus lab up</c>.</summary>
 internal static class LabUpCommand
 {
-    private static readonly Option<int?> Clusters = new("--clusters") { Description = "How many clusters: cluster1, cluster2, … Without: those of an earlier lab, or 2" };
-    private static readonly Option<string[]> Network = new("--network") { Description = "Which clusters share a network: cluster1=A,cluster2=A", AllowMultipleArgumentsPerToken = true };
-    private static readonly Option<bool> Flat = new("--flat") { Description = "All clusters share one network" };
-    private static readonly Option<string[]> Region = new("--region") { Description = "Regions of the nodes: cluster1=eu,cluster2=us", AllowMultipleArgumentsPerToken = true };
-    private static readonly Option<string[]> Zone = new("--zone") { Description = "Zones of the nodes: cluster1=eu-1", AllowMultipleArgumentsPerToken = true };
-    private static readonly Option<bool> NoWait = new("--no-wait") { Description = "Return when the API servers answer" };
-    private static readonly Option<bool> Yes = new("--yes", "-y") { Description = "Install what is missing without asking" };
+    private static readonly Option<int?> Clusters = new("--clusters") { Description = "Number of clusters, named cluster1, cluster2, …; by default, those of the existing lab, or 2" };
+    private static readonly Option<string[]> Network = new("--network") { Description = "Network of each cluster, for example cluster1=A,cluster2=A; by default, each gets its own", AllowMultipleArgumentsPerToken = true };
+    private static readonly Option<bool> Flat = new("--flat") { Description = "Put all clusters in one network" };
+    private static readonly Option<string[]> Region = new("--region") { Description = "Region of each cluster's node, for example cluster1=eu,cluster2=us", AllowMultipleArgumentsPerToken = true };
+    private static readonly Option<string[]> Zone = new("--zone") { Description = "Zone of each cluster's node, for example cluster1=eu-1", AllowMultipleArgumentsPerToken = true };
+    private static readonly Option<bool> NoWait = new("--no-wait") { Description = "Return as soon as the API servers respond" };
+    private static readonly Option<bool> Yes = ConfirmationOption.InstallMissing();
 
-    private static readonly Option<string?> Topology = new("--topology") { Description = $"Make them one mesh, too: {string.Join(", ", Topologies.Names)}, or a mesh file" };
-    private static readonly Option<string> Timeout = new("--timeout") { Description = "How long the mesh of a topology may take, for example 90s or 5m", DefaultValueFactory = _ => "5m" };
+    private static readonly Option<string?> Topology = new("--topology") { Description = $"Also join the clusters into a mesh: {string.Join(", ", Topologies.Names)}, or a mesh file" };
+    private static readonly DurationOption Timeout = new("--timeout", "How long to wait for the mesh of the topology, for example 90s or 5m", "5m");
     private static readonly Option<bool> TakeOver = MeshCommand.TakeOver();
 
     internal static Command Build()
     {
-        var command = new Command("up", "Start clusters, or those that are missing, and wait until they can be used.") { Clusters, Topology, Network, Flat, Region, Zone, NoWait, Timeout, TakeOver, Yes };
+        var command = new Command("up", "Start the clusters that are not running, and wait until they are ready.") { Clusters, Topology, Network, Flat, Region, Zone, NoWait, Timeout.Option, TakeOver, Yes };
         command.SetAction(async (line, stop) =>
         {
             var control = LabCommand.Control(line.GetValue(Yes));
@@ -37,13 +37,13 @@ internal static class LabUpCommand
             await LabProgress.RunAsync(onStep => control.UpAsync(settings, onStep, stop));
             if (mesh is not null)
             {
-                var limit = Duration.Parse(line.GetValue(Timeout)!, Timeout.Name);
+                var limit = Timeout.Of(line);
                 await Interruption.TellAsync(async () =>
                 {
                     using var links = await MeshInput.OpenAsync(mesh, line.GetValue(GlobalOptions.Kubeconfig), stop);
                     return await MeshCommand.UpAsync(mesh, links, new(limit, TakesOver: line.GetValue(TakeOver)), _ => Task.FromResult(true), stop);
-                }, () => "The clusters stay up, with what was made of the mesh. Run the command again to go on, or remove everything with 'isthmus lab down'.", Console.Error, stop);
-                Console.WriteLine($"Its file: {mesh.Source}");
+                }, () => "The clusters keep running, with the mesh as far as it was set up. Run the command again to continue, or remove everything with 'isthmus lab down'.", Console.Error, stop);
+                Console.WriteLine($"Mesh file: {mesh.Source}");
             }
             var extra = control.State.Clusters.Select(cluster => cluster.Name).Except(requests.Select(request => request.Name)).ToList();
             if (extra.Count > 0) Console.WriteLine($"Also running: {string.Join(", ", extra)}.");
@@ -58,20 +58,20 @@ internal static class LabUpCommand
     {
         if (line.GetValue(Topology) is not { Length: > 0 } topology)
         {
-            foreach (var option in (Option[])[Timeout, TakeOver])
+            foreach (var option in (Option[])[Timeout.Option, TakeOver])
             {
-                if (line.GetResult(option) is { Implicit: false }) throw new ProblemException(option.Name, "is about the mesh of a topology, and none is given", "give --topology too, or leave it out");
+                if (line.GetResult(option) is { Implicit: false }) throw new ProblemException(option.Name, "requires --topology", "add --topology, or omit this flag");
             }
             return null;
         }
         foreach (var option in (Option[])[Network, Flat, Region, Zone])
         {
-            if (line.GetResult(option) is { Implicit: false }) throw new ProblemException(option.Name, "contradicts --topology, which says it", "leave it out, or write a mesh file that says so");
+            if (line.GetResult(option) is { Implicit: false }) throw new ProblemException(option.Name, "cannot be combined with --topology", "omit it, or use a mesh file that sets it");
         }
         if (!topology.Contains('/', StringComparison.Ordinal) && !topology.EndsWith(".yaml", StringComparison.Ordinal) && !topology.EndsWith(".yml", StringComparison.Ordinal))
             return LabMesh.Write(home, Topologies.Write(topology, line.GetValue(Clusters) ?? 2));
         return line.GetValue(Clusters) is null ? MeshInput.Read(topology)
-            : throw new ProblemException(Clusters.Name, $"contradicts the file {topology}, which names its clusters", "leave it out");
+            : throw new ProblemException(Clusters.Name, $"cannot be combined with the mesh file {topology}, which lists its clusters", "omit it");
     }
 
     private static ValueList<ClusterRequest> Requests(ParseResult line, LabState earlier)
@@ -79,12 +79,12 @@ internal static class LabUpCommand
         var count = line.GetValue(Clusters);
         if (count is < 1 or > ClusterSettings.MaxClusters)
         {
-            throw new ProblemException("--clusters", $"{count} is not between 1 and {ClusterSettings.MaxClusters}", "give a number in that range");
+            throw new ProblemException("--clusters", $"{count} is not between 1 and {ClusterSettings.MaxClusters}", "use a number in that range");
         }
         List<string> names = count is null && !earlier.Clusters.IsEmpty
             ? [.. earlier.Clusters.Select(cluster => cluster.Name)]
             : [.. Enumerable.Range(1, count ?? 2).Select(number => string.Create(CultureInfo.InvariantCulture, $"cluster{number}"))];
-        if (line.GetValue(Flat) && line.GetValue(Network) is { Length: > 0 }) throw new ProblemException("--flat", "contradicts --network", "give one of them");
+        if (line.GetValue(Flat) && line.GetValue(Network) is { Length: > 0 }) throw new ProblemException("--flat", "cannot be combined with --network", "use one of them");
         var networks = Pairs(Network);
         var regions = Pairs(Region);
         var zones = Pairs(Zone);
@@ -96,7 +96,7 @@ internal static class LabUpCommand
             var pairs = LabCommand.Pairs(line.GetValue(option) ?? [], option.Name);
             if (pairs.Keys.Except(names).FirstOrDefault() is { } unknown)
             {
-                throw new ProblemException(option.Name, $"names '{unknown}', which is none of {string.Join(", ", names)}", "raise --clusters or correct the name");
+                throw new ProblemException(option.Name, $"names '{unknown}', which is not one of {string.Join(", ", names)}", "raise --clusters or correct the name");
             }
             return pairs;
         }

@@ -21,6 +21,6 @@ internal static class ManifestCommand
             }
             return 0;
         });
-        return new Command("manifest", "Print manifests.") { generate };
+        return new Command("manifest", "Generate manifests.") { generate };
     }
 }

@@ -9,33 +9,31 @@ using Isthmus.Output;
 
 namespace Isthmus.Commands;
 
-/// <summary><c>isthmus mesh</c>: many clusters as one file says.</summary>
+/// <summary><c>isthmus mesh</c>: many clusters as described in one file.</summary>
 internal static class MeshCommand
 {
-    internal static Command Build() => new("mesh", "Make the clusters of a kubeconfig one mesh, as one file says.")
+    internal static Command Build() => new("mesh", "Plan, apply, compare and remove a mesh described in one file.")
     {
         BuildPlan(), BuildUp(), BuildDiff(), BuildDown(), BuildTemplate(),
     };
 
-    private static Option<string> File() => new("--filename", "-f") { Description = "The mesh file; '-' reads standard input", Required = true };
+    private static Option<string> File() => new("--filename", "-f") { Description = "Path to the mesh file; '-' reads standard input", Required = true };
 
-    private static Option<string> Timeout() => new("--timeout") { Description = "How long all of it may take, for example 90s or 5m", DefaultValueFactory = _ => "5m" };
-
-    private static Option<bool> Yes() => new("--skip-confirmation", "-y") { Description = "Do not ask" };
+    private static DurationOption Timeout() => new("--timeout", "How long the command may take in total, for example 90s or 5m", "5m");
 
     internal static Option<bool> TakeOver() => new("--take-over") { Description = "Also change clusters that belong to another mesh or whose workloads trust another root" };
 
     private static Command BuildPlan()
     {
         var (file, takeOver, output) = (File(), TakeOver(), new OutputOption());
-        var command = new Command("plan", "Show what 'mesh up' would do, and do nothing.") { file, takeOver, output.Option };
+        var command = new Command("plan", "Show what 'mesh up' would change, without changing anything.") { file, takeOver, output.Option };
         command.SetAction(async (line, stop) =>
         {
             var (mesh, plan) = await CompareAsync(line, file, line.GetValue(takeOver), stop);
             output.Write(line, () => plan.ToJson(mesh), () =>
             {
                 MeshPlanTable.Show(mesh, plan);
-                Console.WriteLine(plan.IsEmpty ? "Nothing to do: the clusters are as the file says." : $"{plan.Changes.Count} changes, all of them with -o yaml. To make them: isthmus mesh up -f {line.GetValue(file)}");
+                Console.WriteLine(plan.IsEmpty ? "Nothing to do: the clusters match the file." : $"{plan.Changes.Count} changes; -o yaml lists each one. To apply them: isthmus mesh up -f {line.GetValue(file)}");
             });
             return 0;
         });
@@ -45,14 +43,14 @@ internal static class MeshCommand
     private static Command BuildDiff()
     {
         var (file, output) = (File(), new OutputOption());
-        var command = new Command("diff", "Show which live objects are not as the file says; exits with 1 when there are any.") { file, output.Option };
+        var command = new Command("diff", "Show the live objects that differ from the file. Exits with 1 if there are any.") { file, output.Option };
         command.SetAction(async (line, stop) =>
         {
             var (mesh, plan) = await CompareAsync(line, file, takesOver: true, stop);
             output.Write(line, () => plan.ToJson(mesh), () =>
             {
                 MeshPlanTable.ShowDifferences(plan);
-                Console.WriteLine(plan.IsEmpty ? "✔ No difference: the clusters are as the file says." : $"✘ {plan.Changes.Count} objects are not as the file says.");
+                Console.WriteLine(plan.IsEmpty ? "✔ No differences: the clusters match the file." : $"✘ {plan.Changes.Count} objects differ from the file.");
             });
             return plan.IsEmpty ? 0 : 1;
         });
@@ -61,11 +59,11 @@ internal static class MeshCommand
 
     private static Command BuildUp()
     {
-        var (file, takeOver, timeout, yes) = (File(), TakeOver(), Timeout(), Yes());
-        var command = new Command("up", "Make the clusters as the file says. What is so already stays as it is.") { file, takeOver, timeout, yes };
+        var (file, takeOver, timeout, yes) = (File(), TakeOver(), Timeout(), ConfirmationOption.Skip());
+        var command = new Command("up", "Bring the clusters to the state in the file; leave the rest unchanged.") { file, takeOver, timeout.Option, yes };
         command.SetAction(async (line, stop) =>
         {
-            var limit = Duration.Parse(line.GetValue(timeout)!, "--timeout");
+            var limit = timeout.Of(line);
             NobodyToAsk(line, file, yes);
             var mesh = MeshInput.Read(line.GetValue(file)!);
             using var links = await MeshInput.OpenAsync(mesh, line.GetValue(GlobalOptions.Kubeconfig), stop);
@@ -75,12 +73,12 @@ internal static class MeshCommand
                 MeshPlanTable.Show(mesh, plan);
                 return agreed = plan.IsEmpty || line.GetValue(yes) || await Question.AskAsync($"{plan.Changes.Count} changes will be made to {string.Join(", ", mesh.Clusters.Select(cluster => cluster.Context))}. Proceed?", stop);
             }, stop), () => !agreed ? "Nothing was changed."
-                : $"What was made so far stays. Run the command again to go on, or take it away with 'isthmus mesh down -f {line.GetValue(file)}'.", Console.Error, stop);
+                : $"The changes made so far remain. Run the command again to continue, or undo them with 'isthmus mesh down -f {line.GetValue(file)}'.", Console.Error, stop);
         });
         return command;
     }
 
-    /// <summary>Plans, asks, makes, and says so.</summary>
+    /// <summary>Plans, asks for confirmation, applies, and reports.</summary>
     /// <param name="agreed">Shown the plan; false ends it.</param>
     internal static async Task<int> UpAsync(MeshSpec mesh, MeshLinks links, MeshRunSettings settings, Func<MeshPlan, Task<bool>> agreed, CancellationToken stop)
     {
@@ -93,21 +91,21 @@ internal static class MeshCommand
             Console.WriteLine("Cancelled.");
             return 1;
         }
-        // The time that a person takes to answer is not ours.
+        // The time that the user takes to answer does not count.
         begun += TimeProvider.System.GetTimestamp() - asked;
         await MeshSteps.RunAsync(progress => new MeshRun(design, links, plan, settings, progress, TimeProvider.System).RunAsync(stop));
-        Console.WriteLine(string.Create(CultureInfo.InvariantCulture, $"✔ Mesh {mesh.Name} is as the file says ({TimeProvider.System.GetElapsedTime(begun).TotalSeconds:0.0} s)"));
+        Console.WriteLine(string.Create(CultureInfo.InvariantCulture, $"✔ Mesh {mesh.Name} matches the file ({TimeProvider.System.GetElapsedTime(begun).TotalSeconds:0.0} s)"));
         return 0;
     }
 
     private static Command BuildDown()
     {
-        var (file, timeout, yes) = (File(), Timeout(), Yes());
-        var clusters = new Option<string[]>("--cluster") { Description = "Only this cluster leaves the mesh, and the others forget it; may be repeated" };
-        var command = new Command("down", "Remove the mesh from its clusters: every object, with definitions and everything made from them.") { file, timeout, yes, clusters };
+        var (file, timeout, yes) = (File(), Timeout(), ConfirmationOption.Skip());
+        var clusters = new Option<string[]>("--cluster") { Description = "Remove only this cluster from the mesh; may be repeated" };
+        var command = new Command("down", "Remove the mesh from its clusters: every object, including the CRDs and all custom resources.") { file, timeout.Option, yes, clusters };
         command.SetAction(async (line, stop) =>
         {
-            var limit = Duration.Parse(line.GetValue(timeout)!, "--timeout");
+            var limit = timeout.Of(line);
             NobodyToAsk(line, file, yes);
             var mesh = MeshInput.Read(line.GetValue(file)!);
             var named = line.GetValue(clusters) ?? [];
@@ -126,18 +124,14 @@ internal static class MeshCommand
             if (!line.GetValue(yes))
             {
                 TextTable.Write(["CLUSTER", "OBJECTS"], [.. plan.SelectMany(cluster => Summary(cluster.Removals).Select(text => (string[])[cluster.Link.Name, text]))]);
-                if (!await Question.AskAsync($"{count} objects will be removed, and everything that belongs to their definitions. Proceed?", stop))
-                {
-                    Console.WriteLine("Cancelled.");
-                    return 1;
-                }
+                if (!await Question.ConfirmAsync($"{count} objects will be removed, including the CRDs and all custom resources. Proceed?", stop)) return ExitCode.Failure;
             }
             await MeshSteps.RunAsync(progress => Removal(progress).RunAsync(plan, stop));
             Console.WriteLine(leaving.Length == all.Length
-                ? $"✔ Mesh {mesh.Name} is removed ({count} objects)"
+                ? $"✔ Mesh {mesh.Name} removed ({count} objects)"
                 : $"✔ {string.Join(", ", leaving)} left mesh {mesh.Name} ({count} objects removed). Take {(leaving.Length == 1 ? "it" : "them")} out of {mesh.Source} too, or the next 'mesh up' brings {(leaving.Length == 1 ? "it" : "them")} back.");
             if (mesh.Join == JoinKind.Names && leaving.Length < all.Length)
-                Console.WriteLine("What 'isthmus global export' made for services there stays in the others: see 'isthmus global list', and remove it with 'isthmus global remove'.");
+                Console.WriteLine("ServiceEntries that 'isthmus global export' created for its services remain in the other clusters: list them with 'isthmus global list', remove them with 'isthmus global remove'.");
             return 0;
         });
         return command;
@@ -146,9 +140,9 @@ internal static class MeshCommand
     private static Command BuildTemplate()
     {
         var name = new Argument<string>("topology") { Description = string.Join(", ", Topologies.Names) };
-        var clusters = new Option<int>("--clusters") { Description = "How many clusters", DefaultValueFactory = _ => 2 };
+        var clusters = new Option<int>("--clusters") { Description = "Number of clusters", DefaultValueFactory = _ => 2 };
         var profile = new Option<string?>("--profile") { Description = "Profile of the control planes, for example minimal" };
-        var command = new Command("template", "Print the mesh file of a topology, to begin with.") { name, clusters, profile };
+        var command = new Command("template", "Print a starter mesh file for a topology.") { name, clusters, profile };
         command.SetAction(line =>
         {
             var install = line.GetValue(profile) is { Length: > 0 } wanted ? new JsonObject { ["profile"] = wanted } : null;
@@ -164,7 +158,7 @@ internal static class MeshCommand
     private static void NobodyToAsk(ParseResult line, Option<string> file, Option<bool> yes)
     {
         if (line.GetValue(file) == "-" && !line.GetValue(yes))
-            throw new ProblemException("-f -", "standard input is the file, so the question cannot be asked", "add -y");
+            throw new ProblemException("-f -", "cannot ask for confirmation when the file comes from standard input", "add -y");
     }
 
     private static async Task<(MeshSpec, MeshPlan)> CompareAsync(ParseResult line, Option<string> file, bool takesOver, CancellationToken stop)

@@ -14,13 +14,13 @@ internal static class ProxyConfigCommand
 {
     internal static Command Build()
     {
-        var command = new Command("proxy-config", "Show what a running proxy holds.")
+        var command = new Command("proxy-config", "Show the configuration of a running proxy.")
         {
-            Part("clusters", ["cluster", "c", "cds"], "Destinations", Clusters, filters => [filters.Fqdn, filters.Port, filters.Subset, filters.Direction]),
-            Part("listeners", ["listener", "l", "lds"], "Listeners and where they lead", Listeners, filters => [filters.Address, filters.Port]),
-            Part("routes", ["route", "r", "rds"], "HTTP routes", Routes, filters => [filters.Name]),
+            Part("clusters", ["cluster", "c", "cds"], "Show the clusters (destinations).", Clusters, filters => [filters.Fqdn, filters.Port, filters.Subset, filters.Direction]),
+            Part("listeners", ["listener", "l", "lds"], "Show the listeners and their destinations.", Listeners, filters => [filters.Address, filters.Port]),
+            Part("routes", ["route", "r", "rds"], "Show the HTTP routes.", Routes, filters => [filters.Name]),
             Endpoints(),
-            Part("secrets", ["secret", "s"], "Certificates and trust; never keys", Secrets, _ => []),
+            Part("secrets", ["secret", "s"], "Show the certificates and trusted roots, never keys.", Secrets, _ => []),
             All(),
             RootCaCompare(),
         };
@@ -32,13 +32,13 @@ internal static class ProxyConfigCommand
     {
         internal Option[] All => [Fqdn, Port, Subset, Direction, Name, Address, Cluster, Status];
 
-        /// <param name="used">Those that the command looks at.</param>
+        /// <param name="used">The filters that apply to the command.</param>
         internal static Filters Make(Command command, Func<Filters, Option[]> used)
         {
             var filters = new Filters(
-                new("--fqdn") { Description = "Only this service" }, new("--port") { Description = "Only this port" }, new("--subset") { Description = "Only this subset" },
-                new("--direction") { Description = "Only inbound or outbound" }, new("--name") { Description = "Only the route of this name" },
-                new("--address") { Description = "Only this address" }, new("--cluster") { Description = "Only this cluster" }, new("--status") { Description = "Only this status, for example healthy" });
+                new("--fqdn") { Description = "Filter by the host name of the service" }, new("--port") { Description = "Filter by port" }, new("--subset") { Description = "Filter by subset" },
+                new("--direction") { Description = "Filter by direction: inbound or outbound" }, new("--name") { Description = "Filter by the name of the route" },
+                new("--address") { Description = "Filter by address" }, new("--cluster") { Description = "Filter by the name of the cluster" }, new("--status") { Description = "Filter by status, for example healthy" });
             foreach (var option in used(filters)) command.Options.Add(option);
             return filters;
         }
@@ -107,7 +107,7 @@ internal static class ProxyConfigCommand
     private static Command All()
     {
         var (pod, output) = (Pod(), new OutputOption());
-        var command = new Command("all", "All of these tables; with -o json or yaml the whole configuration dump") { pod, output.Option };
+        var command = new Command("all", "Show all of these tables; with -o json or yaml, the whole configuration dump.") { pod, output.Option };
         var filters = Filters.Make(command, filters => filters.All);
         command.SetAction(async (line, stop) =>
         {
@@ -138,7 +138,7 @@ internal static class ProxyConfigCommand
     private static Command Endpoints()
     {
         var (pod, output) = (Pod(), new OutputOption());
-        var command = new Command("endpoints", "Addresses behind each destination, with their health as this proxy sees it") { pod, output.Option };
+        var command = new Command("endpoints", "Show the endpoints of each cluster, with their health as seen by this proxy.") { pod, output.Option };
         foreach (var alias in (string[])["endpoint", "ep"]) command.Aliases.Add(alias);
         var filters = Filters.Make(command, filters => [filters.Fqdn, filters.Port, filters.Address, filters.Cluster, filters.Status]);
         command.SetAction(async (line, stop) =>
@@ -168,9 +168,9 @@ internal static class ProxyConfigCommand
 
     private static Command RootCaCompare()
     {
-        const string where = "POD[.NAMESPACE] or deployment/NAME[.NAMESPACE], in another cluster with its context in front: CONTEXT/POD.NAMESPACE";
+        const string where = "POD[.NAMESPACE] or deployment/NAME[.NAMESPACE]; in another cluster, CONTEXT/POD.NAMESPACE";
         var (one, other) = (new Argument<string>("pod1") { Description = where }, new Argument<string>("pod2") { Description = where });
-        var command = new Command("rootca-compare", "Tell whether two Pods trust each other.") { one, other };
+        var command = new Command("rootca-compare", "Compare the root certificates of two Pods.") { one, other };
         command.SetAction(async (line, stop) =>
         {
             var roots = new List<(string Pod, string? Root)>();

@@ -13,8 +13,8 @@ internal static class ProxyStatusCommand
     internal static Command Build()
     {
         var output = new OutputOption();
-        var pod = new Argument<string?>("pod") { Description = "Only this proxy: POD[.NAMESPACE]", Arity = ArgumentArity.ZeroOrOne };
-        var command = new Command("proxy-status", "Show for each proxy whether it has taken what its control plane sent.") { pod, output.Option };
+        var pod = new Argument<string?>("pod") { Description = "Show only this proxy: POD[.NAMESPACE]", Arity = ArgumentArity.ZeroOrOne };
+        var command = new Command("proxy-status", "Show the synchronization status of each proxy.") { pod, output.Option };
         command.Aliases.Add("ps");
         command.SetAction(async (line, stop) =>
         {
@@ -23,7 +23,7 @@ internal static class ProxyStatusCommand
                 .Where(row => line.GetValue(pod) is not { } wanted || (row.Proxy["proxy"]?.ToString() ?? "").StartsWith(wanted, StringComparison.Ordinal))
                 .OrderBy(row => row.Proxy["proxy"]?.ToString(), StringComparer.Ordinal).ToList();
             if (line.GetValue(pod) is { } named && rows.Count == 0)
-                throw new ProblemException($"proxy {named}", "is connected to none of the control planes that were asked", "name it as POD.NAMESPACE; 'isthmus proxy-status' lists those that are");
+                throw new ProblemException($"proxy {named}", "is not connected to any of the queried control planes", "specify it as POD.NAMESPACE; 'isthmus proxy-status' lists the connected proxies");
             output.Write(line, () => new JsonArray([.. rows.Select(row => row.Proxy.DeepClone())]), () => TextTable.Write(
                 ["NAME", "CLUSTER", "CDS", "LDS", "EDS", "RDS", "ECDS", "ISTIOD", "VERSION"],
                 [.. rows.Select(row => (string[])

@@ -18,8 +18,8 @@ internal static class QuickstartCommand
 
     internal static Command Build()
     {
-        var yes = new Option<bool>("--yes", "-y") { Description = "Install programs that are missing on this machine without asking" };
-        var command = new Command("quickstart", "Start two clusters on this machine, make them one mesh, and show that they answer each other.") { yes };
+        var yes = ConfirmationOption.InstallMissing();
+        var command = new Command("quickstart", "Start two clusters on this machine, join them into one mesh, and show that they can call each other.") { yes };
         command.SetAction(async (line, stop) =>
         {
             var begun = TimeProvider.System.GetTimestamp();
@@ -30,7 +30,7 @@ internal static class QuickstartCommand
             {
                 using var links = await MeshInput.OpenAsync(mesh, line.GetValue(GlobalOptions.Kubeconfig), stop);
                 return await RunAsync(mesh, links, begun, stop);
-            }, () => "The clusters stay up, with what was made of the mesh. Run 'isthmus quickstart' again to go on, or remove everything with 'isthmus lab down'.", Console.Error, stop);
+            }, () => "The clusters keep running, with the mesh as far as it was set up. Run 'isthmus quickstart' again to continue, or remove everything with 'isthmus lab down'.", Console.Error, stop);
         });
         return command;
     }
@@ -54,11 +54,11 @@ internal static class QuickstartCommand
         var complete = await ShowAsync(samples, clusters, stop);
         Console.WriteLine("""
 
-            Everything stays up. Look around with:
+            Everything keeps running. To look around:
               kubectl --context=cluster1 get pods -A
               ./isthmus remote-clusters --context=cluster1
               ./isthmus proxy-config endpoints deploy/sleep.sample --context=cluster1
-            Remove it without a trace with:
+            To remove everything:
               ./isthmus lab down
             """);
         return complete ? 0 : 1;
@@ -91,7 +91,7 @@ internal static class QuickstartCommand
             }
             catch (OperationCanceledException e) when (!stop.IsCancellationRequested)
             {
-                throw new ProblemException($"calls from {cluster.Name}", $"were answered by {(seen.Count == 0 ? "nobody" : string.Join(", ", seen))} within 60 s; the last answer: {last.Trim()}",
+                throw new ProblemException($"calls from {cluster.Name}", $"were answered by {(seen.Count == 0 ? "no version" : string.Join(", ", seen))} within 60 s; the last answer: {last.Trim()}",
                     $"see ./isthmus remote-clusters --context={cluster.Name} and kubectl --context={cluster.Name} -n sample logs deploy/sleep -c istio-proxy", e);
             }
         }));

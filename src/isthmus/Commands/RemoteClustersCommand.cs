@@ -11,7 +11,7 @@ internal static class RemoteClustersCommand
     internal static Command Build()
     {
         var output = new OutputOption();
-        var command = new Command("remote-clusters", "List the clusters that each control plane watches, and what is wrong with them.") { output.Option };
+        var command = new Command("remote-clusters", "List the clusters that each control plane watches, and their problems.") { output.Option };
         command.SetAction(async (line, stop) =>
         {
             var answers = await ControlPlaneAnswers.AskAsync(line, "/debug/clusterz", stop);

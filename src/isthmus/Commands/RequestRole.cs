@@ -10,11 +10,11 @@ internal static class RequestRole
     internal static async Task<int> RunAsync(string[] args, CancellationToken stop)
     {
         if (args is not [var method, var path, .. var rest])
-            throw new ProblemException("request", "needs a method and a path", "for example: pilot-agent request GET /config_dump");
+            throw new ProblemException("request", "requires a method and a path", "for example: pilot-agent request GET /config_dump");
         path = "/" + path.TrimStart('/');
         var port = path.StartsWith("/debug", StringComparison.Ordinal) ? Ports.DiscoveryHttp : Ports.ProxyAdmin;
         if (rest is ["--port", var text] && !int.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out port))
-            throw new ProblemException("--port", $"'{text}' is not a number", "for example --port 15000");
+            throw new ProblemException("--port", $"'{text}' is not a port number", "use a number, for example --port 15000");
         using var http = new HttpClient { Timeout = TimeSpan.FromSeconds(30) };
         using var request = new HttpRequestMessage(new HttpMethod(method.ToUpperInvariant()), $"http://127.0.0.1:{port}{path}");
         try
@@ -23,12 +23,11 @@ internal static class RequestRole
             await using var output = Console.OpenStandardOutput();
             await response.Content.CopyToAsync(output, stop);
             if (response.IsSuccessStatusCode) return 0;
-            await Console.Error.WriteLineAsync($"Error: {request.RequestUri} answered {(int)response.StatusCode}");
-            return 1;
+            throw new ProblemException($"{request.RequestUri}", $"responded with status {(int)response.StatusCode}", "");
         }
         catch (HttpRequestException e)
         {
-            throw new ProblemException($"http://127.0.0.1:{port}", $"does not answer: {e.Message}", "the process of this Pod is starting, or does not serve this port", e);
+            throw new ProblemException($"http://127.0.0.1:{port}", $"does not respond: {e.Message}", "check that the process in this Pod is running and serves this port", e);
         }
     }
 }

@@ -10,21 +10,21 @@ namespace Isthmus.Commands;
 /// <summary><c>isthmus tag</c>: names for revisions, so that an upgrade moves a tag and no label of a namespace.</summary>
 internal static class TagCommand
 {
-    internal static Command Build() => new("tag", "Names for revisions of the control plane: namespaces are labelled istio.io/rev=TAG once, and the tag moves.")
+    internal static Command Build() => new("tag", "Manage revision tags: label a namespace with istio.io/rev=TAG once, then move the tag to upgrade.")
     {
         BuildSet(), BuildGenerate(), BuildList(), BuildRemove(),
     };
 
-    private static Argument<string> Name => new("tag") { Description = "The tag; 'default' stands for istio-injection=enabled" };
+    private static Argument<string> Name => new("tag") { Description = "Name of the tag; 'default' applies to namespaces labelled istio-injection=enabled" };
 
-    private static Option<string?> Revision => new("--revision", "-r") { Description = "The revision that the tag points to", Required = true };
+    private static Option<string?> Revision => new("--revision", "-r") { Description = "Revision that the tag points to", Required = true };
 
     private static Option<bool> Overwrite => new("--overwrite") { Description = "Move a tag that points to another revision" };
 
     private static Command BuildSet()
     {
         var (name, revision, overwrite) = (Name, Revision, Overwrite);
-        var command = new Command("set", "Make a tag, or move one to another revision.") { name, revision, overwrite };
+        var command = new Command("set", "Create a tag, or move it to another revision.") { name, revision, overwrite };
         command.SetAction(async (line, stop) =>
         {
             using var client = GlobalOptions.Client(line);
@@ -33,7 +33,7 @@ internal static class TagCommand
             foreach (var note in await tags.SetAsync(tag, to, line.GetValue(overwrite), stop)) Console.WriteLine($"  {note}");
             Console.WriteLine($"Revision tag \"{tag}\" points to control plane revision \"{to}\".");
             Console.WriteLine(tag == RevisionTags.Default
-                ? "Namespaces labelled istio-injection=enabled get its sidecars into new Pods."
+                ? "New Pods in namespaces labelled istio-injection=enabled get its sidecars."
                 : $"To use it: kubectl label namespace NAMESPACE istio.io/rev={tag}");
             return 0;
         });
@@ -43,7 +43,7 @@ internal static class TagCommand
     private static Command BuildGenerate()
     {
         var (name, revision, overwrite) = (Name, Revision, Overwrite);
-        var command = new Command("generate", "Print the webhook that 'set' would make.") { name, revision, overwrite };
+        var command = new Command("generate", "Print the webhook that 'set' would create.") { name, revision, overwrite };
         command.SetAction(async (line, stop) =>
         {
             using var client = GlobalOptions.Client(line);
@@ -76,7 +76,7 @@ internal static class TagCommand
     private static Command BuildRemove()
     {
         var name = Name;
-        var yes = new Option<bool>("--skip-confirmation", "-y") { Description = "Do not ask" };
+        var yes = ConfirmationOption.Skip();
         var command = new Command("remove", "Remove a tag.") { name, yes };
         command.SetAction(async (line, stop) =>
         {
@@ -85,12 +85,8 @@ internal static class TagCommand
             var tag = await tags.FindAsync(line.GetRequiredValue(name), stop);
             if (!line.GetValue(yes) && !tag.Namespaces.IsEmpty)
             {
-                Console.WriteLine($"These namespaces use it, and new Pods in them would get no sidecars: {string.Join(", ", tag.Namespaces)}");
-                if (!await Question.AskAsync($"The tag {tag.Name} will be removed. Proceed?", stop))
-                {
-                    Console.WriteLine("Cancelled.");
-                    return 1;
-                }
+                Console.WriteLine($"These namespaces use the tag; new Pods in them would not get sidecars: {string.Join(", ", tag.Namespaces)}");
+                if (!await Question.ConfirmAsync($"The tag {tag.Name} will be removed. Proceed?", stop)) return ExitCode.Failure;
             }
             await tags.RemoveAsync(tag, stop);
             Console.WriteLine($"Revision tag {tag.Name} removed.");

@@ -5,7 +5,7 @@ using Isthmus.Options;
 
 namespace Isthmus.Commands;
 
-/// <summary><c>isthmus trace POD[.NAMESPACE] HOST[:PORT][/PATH]</c>: the way of a call, hop by hop, and where it goes wrong.</summary>
+/// <summary><c>isthmus trace POD[.NAMESPACE] HOST[:PORT][/PATH]</c>: the path of a call, hop by hop, and where it fails.</summary>
 internal static class TraceCommand
 {
     internal static Command Build()
@@ -14,16 +14,16 @@ internal static class TraceCommand
         var target = new Argument<string>("target") { Description = "What it calls: [http://|https://|tcp://]HOST[:PORT][/PATH], as the application would write it" };
         var contexts = new MeshContexts();
         var output = new OutputOption();
-        var noCall = new Option<bool>("--no-call") { Description = "Only look at configuration: do not make the call for real (a GET)" };
-        var timeout = new Option<string>("--timeout") { Description = "How long the call may take", DefaultValueFactory = _ => "5s" };
-        var verbose = new Option<bool>("--verbose", "-v") { Description = "Show what was found at every hop, not only at those that go wrong" };
-        var command = new Command("trace", "Follow a call hop by hop through the live configuration of all proxies on its way, make it, and name the first thing that goes wrong.")
+        var noCall = new Option<bool>("--no-call") { Description = "Only evaluate the configuration; do not make the call (a GET)" };
+        var timeout = new DurationOption("--timeout", "Timeout of the call, for example 5s", "5s");
+        var verbose = new Option<bool>("--verbose", "-v") { Description = "Show details for every hop, not only for those that fail" };
+        var command = new Command("trace", "Follow a call hop by hop through the live configuration of all proxies on its way, make the call, and report the first failure.")
         {
-            pod, target, contexts.Option, noCall, timeout, verbose, output.Option,
+            pod, target, contexts.Option, noCall, timeout.Option, verbose, output.Option,
         };
         command.SetAction(async (line, stop) =>
         {
-            var request = new TraceRequest(line.GetValue(pod)!, line.GetValue(GlobalOptions.Namespace), TraceTarget.Parse(line.GetValue(target)!), !line.GetValue(noCall), Duration.Parse(line.GetValue(timeout)!, "--timeout"));
+            var request = new TraceRequest(line.GetValue(pod)!, line.GetValue(GlobalOptions.Namespace), TraceTarget.Parse(line.GetValue(target)!), !line.GetValue(noCall), timeout.Of(line));
             var home = MeshContexts.Load(line, line.GetValue(GlobalOptions.Context));
             List<ClusterAccess> clusters = [home, .. contexts.Names(line).Where(name => name != home.Name).Select(name => MeshContexts.Load(line, name))];
             using var run = new TraceRun(clusters, line.GetValue(GlobalOptions.IstioNamespace)!, TimeProvider.System, new Random());

@@ -11,17 +11,17 @@ internal static class UninstallCommand
     internal static Command Build()
     {
         var options = new InstallOptions();
-        var yes = new Option<bool>("--skip-confirmation", "-y") { Description = "Do not ask" };
-        var purge = new Option<bool>("--purge") { Description = "Remove all revisions, with definitions and everything that control planes made" };
-        var command = new Command("uninstall", "Remove an installation from a cluster. The namespace and the Secret cacerts stay.") { yes, purge };
+        var yes = ConfirmationOption.Skip();
+        var purge = new Option<bool>("--purge") { Description = "Remove all revisions, the CRDs, and everything created by the control planes" };
+        var command = new Command("uninstall", "Remove an installation from a cluster. The namespace and the cacerts Secret are kept.") { yes, purge };
         options.AddTo(command);
         command.SetAction(async (line, stop) =>
         {
             var (file, revision) = (line.GetValue(options.Files) is { Length: > 0 }, line.GetValue(options.Revision));
             if (!line.GetValue(purge) && !file && revision is null)
-                throw new ProblemException("uninstall", "must be told what to remove", "give --revision NAME, -f FILE, or --purge for everything");
+                throw new ProblemException("uninstall", "requires a revision, a file or --purge", "use --revision NAME, -f FILE, or --purge for everything");
             if (line.GetValue(purge) && (file || revision is not null))
-                throw new ProblemException("--purge", $"removes all revisions, and {(file ? options.Files.Name : options.Revision.Name)} names one", "give one of them");
+                throw new ProblemException("--purge", $"removes all revisions and cannot be combined with {(file ? options.Files.Name : options.Revision.Name)}", "use one of them");
             using var client = GlobalOptions.Client(line);
             var uninstaller = new Uninstaller(client);
             var plan = line.GetValue(purge) ? await uninstaller.PlanPurgeAsync(stop)
@@ -35,11 +35,7 @@ internal static class UninstallCommand
             if (!line.GetValue(yes))
             {
                 foreach (var removal in plan) Console.WriteLine($"  {removal}");
-                if (!await Question.AskAsync($"{plan.Count} objects will be removed from the cluster {client.Access.Name}. Proceed?", stop))
-                {
-                    Console.WriteLine("Cancelled.");
-                    return 1;
-                }
+                if (!await Question.ConfirmAsync($"{plan.Count} objects will be removed from the cluster {client.Access.Name}. Proceed?", stop)) return ExitCode.Failure;
             }
             await uninstaller.RunAsync(plan, removal => Console.WriteLine($"  Removed {removal}."), stop);
             Console.WriteLine("✔ Uninstall complete");

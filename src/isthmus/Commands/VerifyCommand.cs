@@ -15,7 +15,7 @@ internal static class VerifyCommand
     {
         var contexts = new MeshContexts();
         var output = new OutputOption();
-        var command = new Command("verify", "Check that clusters form one mesh: reads only, exits non-zero when something is wrong.") { contexts.Option, output.Option };
+        var command = new Command("verify", "Check that the clusters form one mesh. Read-only; exits with 1 if a check fails.") { contexts.Option, output.Option };
         command.SetAction(async (line, stop) =>
         {
             var names = line.GetValue(GlobalOptions.Context) is { } one && line.GetResult(contexts.Option) is null ? [one] : contexts.Names(line);
@@ -29,7 +29,7 @@ internal static class VerifyCommand
         return command;
     }
 
-    /// <summary>A warning is something to know, and no reason to doubt the mesh.</summary>
+    /// <summary>A warning does not fail the check.</summary>
     private static bool Fails(Check check) => check.Problem is { Severity: Severity.Error };
 
     private static void Show(IReadOnlyList<Check> checks, int meshes)
@@ -40,7 +40,7 @@ internal static class VerifyCommand
         Console.WriteLine();
         foreach (var problem in problems) Console.WriteLine($"{problem.Code} {problem}");
         var failed = checks.Count(Fails);
-        Console.WriteLine(failed == 0 ? meshes > 1 ? $"✔ The clusters form {meshes} meshes, each in order." : "✔ The clusters form one mesh." : $"✘ {failed} of {checks.Count} checks failed.");
+        Console.WriteLine(failed == 0 ? meshes > 1 ? $"✔ The clusters form {meshes} meshes, all healthy." : "✔ The clusters form one mesh." : $"✘ {failed} of {checks.Count} checks failed.");
     }
 
     private static JsonArray Tree(IReadOnlyList<Check> checks) => new([.. checks.Select(check =>

@@ -3,7 +3,6 @@ using System.Text.Json.Nodes;
 using Isthmus.Core.Problems;
 using Isthmus.Kubernetes.Client;
 using Isthmus.Kubernetes.Objects;
-using Isthmus.Kubernetes.Yaml;
 using Isthmus.Operate.Install.Operator;
 using Isthmus.Options;
 
@@ -13,29 +12,20 @@ internal static class VersionCommand
 {
     internal static Command Build()
     {
-        var remote = new Option<bool>("--remote") { Description = "Also ask the control plane in the cluster", DefaultValueFactory = _ => true };
-        var brief = new Option<bool>("--short", "-s") { Description = "Only the version" };
-        var output = new Option<string?>("--output", "-o") { Description = "yaml or json" };
-        var command = new Command("version", "Print the version of this program and of the control plane.") { remote, brief, output };
+        var remote = new Option<bool>("--remote") { Description = "Also print the version of the control plane in the cluster", DefaultValueFactory = _ => true };
+        var brief = new Option<bool>("--short", "-s") { Description = "Print only the version" };
+        var output = new OutputOption();
+        var command = new Command("version", "Print the client and control plane versions.") { remote, brief, output.Option };
         command.SetAction(async (line, stop) =>
         {
             var versions = line.GetValue(remote) ? await ControlPlanesAsync(line, stop) : null;
-            switch (line.GetValue(output))
+            output.Write(line, () => Tree(versions), () =>
             {
-                case null:
-                    if (versions is { Count: 0 }) Console.WriteLine("no ready Isthmus pods in \"{0}\"", line.GetValue(GlobalOptions.IstioNamespace));
-                    Console.WriteLine($"client version: {BuildVersion.Current}");
-                    foreach (var version in versions ?? []) Console.WriteLine($"control plane version: {version}");
-                    return 0;
-                case "json":
-                    Console.WriteLine(Tree(versions).ToJsonString(new System.Text.Json.JsonSerializerOptions { WriteIndented = true, TypeInfoResolver = KubeJson.Default }));
-                    return 0;
-                case "yaml":
-                    Console.Write(YamlText.Print(Tree(versions)));
-                    return 0;
-                default:
-                    throw new ProblemException("--output", $"'{line.GetValue(output)}' is not a format", "use yaml or json");
-            }
+                if (versions is { Count: 0 }) Console.WriteLine($"no ready Isthmus pods in \"{line.GetValue(GlobalOptions.IstioNamespace)}\"");
+                Console.WriteLine($"client version: {BuildVersion.Current}");
+                foreach (var version in versions ?? []) Console.WriteLine($"control plane version: {version}");
+            });
+            return ExitCode.Success;
         });
         return command;
     }
@@ -51,10 +41,10 @@ internal static class VersionCommand
         return tree;
     }
 
-    /// <summary>The tag of each control plane's image; none when no cluster is at hand, which is no error here.</summary>
+    /// <summary>The tag of each control plane's image; none when no cluster is reachable, which is not an error here.</summary>
     private static async Task<IReadOnlyList<string>?> ControlPlanesAsync(ParseResult line, CancellationToken stop)
     {
-        // A cluster that was named is meant.
+        // A cluster that was named must be reachable.
         var named = line.GetResult(GlobalOptions.Context) is not null || line.GetResult(GlobalOptions.Kubeconfig) is not null;
         var access = named ? GlobalOptions.Access(line) : null;
         try

@@ -7,7 +7,7 @@ namespace Isthmus.Options;
 internal sealed class ClusterName
 {
     private readonly Option<string?> _option;
-    private readonly Argument<string?> _word = new("cluster") { Description = "Name of the cluster, without an option", Arity = ArgumentArity.ZeroOrOne };
+    private readonly Argument<string?> _word = new("cluster") { Description = "Name of the cluster, in place of the flag", Arity = ArgumentArity.ZeroOrOne };
 
     /// <param name="name">The spelling that help shows first.</param>
     internal ClusterName(string name, string description) => _option = new(name, name == "--name" ? "--cluster" : "--name") { Description = description };
@@ -22,7 +22,7 @@ internal sealed class ClusterName
     {
         ({ Length: > 0 } name, null) => name,
         (null, { Length: > 0 } name) => name,
-        (null or "", null or "") => throw new ProblemException(_option.Name, "is missing", $"name the cluster, for example {_option.Name} cluster1"),
-        var (one, other) => throw new ProblemException(_option.Name, $"says '{one}', and the line names '{other}', too", "name one cluster"),
+        (null or "", null or "") => throw new ProblemException(_option.Name, "is required", $"specify the cluster, for example {_option.Name} cluster1"),
+        var (one, other) => throw new ProblemException(_option.Name, $"names '{one}', but the argument names '{other}'", "name one cluster only"),
     };
 }

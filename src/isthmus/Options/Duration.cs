@@ -33,5 +33,5 @@ internal static class Duration
     }
 
     private static ProblemException Bad(string text, string flag) =>
-        new(flag, $"'{text}' is not a duration", "write it as a number and a unit, for example 90s or 5m");
+        new(flag, $"invalid duration '{text}'", "use a number and a unit, for example 90s or 5m");
 }

@@ -7,7 +7,7 @@ namespace Isthmus.Options;
 /// <summary>Options that every command takes, before or after its name, spelt as in istioctl.</summary>
 internal static class GlobalOptions
 {
-    internal static readonly Option<string?> Context = new("--context") { Description = "Context of the kubeconfig to use", Recursive = true };
+    internal static readonly Option<string?> Context = new("--context") { Description = "Name of the kubeconfig context to use", Recursive = true };
 
     internal static readonly Option<string?> Kubeconfig = new("--kubeconfig", "-c") { Description = "Kubernetes configuration file", Recursive = true };
 
@@ -16,7 +16,7 @@ internal static class GlobalOptions
         Description = "Namespace of the control plane", Recursive = true, DefaultValueFactory = _ => WellKnown.SystemNamespace,
     };
 
-    internal static readonly Option<string?> Namespace = new("--namespace", "-n") { Description = "Namespace of the objects asked for", Recursive = true };
+    internal static readonly Option<string?> Namespace = new("--namespace", "-n") { Description = "Namespace of the requested objects", Recursive = true };
 
     internal static void AddTo(RootCommand root)
     {

@@ -10,7 +10,7 @@ internal sealed class InstallOptions
 {
     internal Option<string[]> Files { get; } = new("--filename", "-f")
     {
-        Description = "File with an IstioOperator; may be given several times, later ones win; '-' reads standard input",
+        Description = "Path to an IstioOperator file; may be repeated, later files override earlier ones; '-' reads standard input",
     };
 
     internal Option<string[]> Sets { get; } = new("--set", "-s")

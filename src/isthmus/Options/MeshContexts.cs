@@ -5,7 +5,7 @@ using Isthmus.Kubernetes.Client;
 namespace Isthmus.Options;
 
 /// <summary><c>--contexts</c>: which clusters form the mesh.</summary>
-internal sealed class MeshContexts(string name = "--contexts", string description = "Contexts of the mesh's clusters, separated by commas; all contexts of the kubeconfig when left out")
+internal sealed class MeshContexts(string name = "--contexts", string description = "Contexts of the clusters in the mesh, separated by commas; by default, all contexts in the kubeconfig")
 {
     internal Option<string[]> Option { get; } = new(name) { Description = description, AllowMultipleArgumentsPerToken = true };
 
@@ -15,7 +15,7 @@ internal sealed class MeshContexts(string name = "--contexts", string descriptio
         var names = Named(line);
         if (names.Count == 0) names = All(line);
         return names.Count > 0 ? names
-            : throw new ProblemException(Option.Name, "the kubeconfig has no contexts", "make clusters with 'isthmus lab up', or name a kubeconfig with --kubeconfig");
+            : throw new ProblemException(Option.Name, "the kubeconfig has no contexts", "create clusters with 'isthmus lab up', or specify a kubeconfig with --kubeconfig");
     }
 
     /// <summary>Those named; empty when none are.</summary>

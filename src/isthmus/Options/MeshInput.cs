@@ -4,7 +4,7 @@ using Isthmus.Operate.MeshFile;
 
 namespace Isthmus.Options;
 
-/// <summary>Reads mesh files and finds the clusters that they name.</summary>
+/// <summary>Reads mesh files and connects to the clusters that they name.</summary>
 internal static class MeshInput
 {
     internal static MeshSpec Read(string file)

@@ -14,7 +14,7 @@ internal sealed class OutputOption
 
     internal Option<string> Option { get; } = new("--output", "-o")
     {
-        Description = "table (or short), json or yaml", DefaultValueFactory = _ => "table",
+        Description = "Output format: table (or short), json or yaml", DefaultValueFactory = _ => "table",
     };
 
     internal bool IsTable(ParseResult line) => line.GetValue(Option) is "table" or "short";
@@ -34,7 +34,7 @@ internal sealed class OutputOption
                 Console.Write(YamlText.Print(tree()));
                 break;
             case { } other:
-                throw new ProblemException("--output", $"'{other}' is not a format", "use table, json or yaml");
+                throw new ProblemException("--output", $"'{other}' is not an output format", "use table, json or yaml");
         }
     }
 }

@@ -1,6 +1,6 @@
 namespace Isthmus.Output;
 
-/// <summary>Ctrl-C: what stays of work that was half done, and what to do about it.</summary>
+/// <summary>Ctrl-C: says what remains of unfinished work, and how to continue.</summary>
 internal static class Interruption
 {
     /// <param name="hint">Asked when the work was interrupted.</param>

@@ -3,7 +3,7 @@ using Isthmus.Operate.MeshFile;
 
 namespace Isthmus.Output;
 
-/// <summary>A plan for people: one line for each part of a cluster, or one for each object that differs.</summary>
+/// <summary>A plan as a table: one line for each part of a cluster, or one for each object that differs.</summary>
 internal static class MeshPlanTable
 {
     private const int LongestNames = 70;
@@ -42,7 +42,7 @@ internal static class MeshPlanTable
         foreach (var note in plan.Notes) Console.WriteLine($"Note: {note}.");
     }
 
-    /// <summary>As many names as fit into a line beside the other columns, Deployments first: they tell best what the others are for.</summary>
+    /// <summary>As many names as fit into a line, Deployments first: they say most about what the other objects are for.</summary>
     internal static string Objects(IReadOnlyList<Change> changes)
     {
         string[] names = [.. changes.Select(change => change.Object).OrderBy(name => !name.StartsWith("Deployment ", StringComparison.Ordinal))];

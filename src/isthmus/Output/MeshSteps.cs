@@ -3,7 +3,7 @@ using Isthmus.Operate.MeshFile;
 
 namespace Isthmus.Output;
 
-/// <summary>Shows the steps towards a mesh as those towards a lab are shown; what is worth a line follows at the end.</summary>
+/// <summary>Shows the steps of a mesh like those of a lab, and the notes at the end.</summary>
 internal sealed class MeshSteps(Action<LabStep> onStep) : IMeshProgress
 {
     private readonly List<string> _notes = [];

@@ -1,7 +1,7 @@
 namespace Isthmus.Output;
 
 /// <summary>
-/// Columns parted by spaces, as kubectl and istioctl print them: easy to read, and to cut with awk. Rows that are too wide for a terminal
+/// Columns separated by spaces, as kubectl and istioctl print them: easy to read, and to cut with awk. Rows that are too wide for a terminal
 /// go on in a second line, and break between two columns; in a file or pipe each row is one line.
 /// </summary>
 internal static class TextTable
@@ -11,7 +11,7 @@ internal static class TextTable
     private const string Indent = "    ";
     private const string Cut = "…";
 
-    /// <summary>What is left of a column that may be cut, at the least, to have a row in one line.</summary>
+    /// <summary>The least that must remain of a column that is cut to keep a row on one line.</summary>
     private const int Readable = 35;
 
     /// <param name="mayCut">A column that may lose its end, where that makes rows fit.</param>

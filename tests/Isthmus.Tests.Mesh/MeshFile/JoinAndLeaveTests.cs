@@ -51,7 +51,7 @@ public sealed class JoinAndLeaveTests(MeshRig mesh) : IClassFixture<MeshRig>
         // It has its workload already, in Pods without a proxy, which nobody on another network can reach.
         await mesh.WithFileAsync(Workload, path => mesh.KubectlAsync(Newcomer, $"apply -f {path}"));
         await mesh.ReadyAsync(Newcomer, "sample");
-        await MeshAsync("Mesh mesh1 is as the file says", "up", "-y", "-f", three);
+        await MeshAsync("Mesh mesh1 matches the file", "up", "-y", "-f", three);
         await HeardAsync(load, "v1", "v2");
         await faults.RestartAsync(Newcomer, "sample", "helloworld-v3");
         await JoinedAsync(load);
@@ -65,11 +65,11 @@ public sealed class JoinAndLeaveTests(MeshRig mesh) : IClassFixture<MeshRig>
         var certificates = string.Join(' ', ((string[])["ca-cert.pem", "ca-key.pem", "root-cert.pem", "cert-chain.pem"]).Select(file => $"--from-file={lab.Home.Mesh}/certs/{Newcomer}/{file}"));
         await mesh.KubectlAsync(Newcomer, "create namespace istio-system");
         await mesh.KubectlAsync(Newcomer, $"-n istio-system create secret generic cacerts {certificates}");
-        await MeshAsync("Mesh mesh1 is as the file says", "up", "-y", "-f", three);
+        await MeshAsync("Mesh mesh1 matches the file", "up", "-y", "-f", three);
         await JoinedAsync(load);
 
         // The others may turn away from it as well: nobody there is asked, and it may be gone.
-        await MeshAsync("Mesh mesh1 is as the file says", "up", "-y", "-f", two);
+        await MeshAsync("Mesh mesh1 matches the file", "up", "-y", "-f", two);
         await HeardAsync(load, "v1", "v2");
         await ForgottenAsync(two);
         // What a person made stays with what has no mesh any more.

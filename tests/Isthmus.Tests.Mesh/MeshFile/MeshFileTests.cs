@@ -38,7 +38,7 @@ public sealed class MeshFileTests
         var byHand = await ReadAsync(shell);
         await ExpectAsync(shell, 0, "Uninstall complete", string.Join(" && ", Clusters.Select(cluster =>
             $"isthmus uninstall -y --purge --context={cluster} && kubectl --context={cluster} delete --ignore-not-found namespace istio-system external-istiod")));
-        await ExpectAsync(shell, 0, "is as the file says", $"isthmus mesh template {topology} | sed -e '{choices}' > mesh.yaml && isthmus mesh up -y -f mesh.yaml");
+        await ExpectAsync(shell, 0, "matches the file", $"isthmus mesh template {topology} | sed -e '{choices}' > mesh.yaml && isthmus mesh up -y -f mesh.yaml");
         var told = Installed(byHand).Zip(Installed(await ReadAsync(shell)), (one, other) => string.Join(", ", one.Different(other)));
         Assert.Equal(different, told);
     }
@@ -56,9 +56,9 @@ public sealed class MeshFileTests
         await ExpectAsync(shell, 0, "", $"isthmus mesh template {topology} > mesh.yaml");
         foreach (var _ in (int[])[1, 2])
         {
-            await ExpectAsync(shell, 0, "Mesh mesh1 is as the file says", "isthmus mesh up -y -f mesh.yaml");
+            await ExpectAsync(shell, 0, "Mesh mesh1 matches the file", "isthmus mesh up -y -f mesh.yaml");
             await ExpectAsync(shell, 0, "No difference", "isthmus mesh diff -f mesh.yaml");
-            await ExpectAsync(shell, 0, "Mesh mesh1 is removed", "isthmus mesh down -y -f mesh.yaml");
+            await ExpectAsync(shell, 0, "Mesh mesh1 removed", "isthmus mesh down -y -f mesh.yaml");
             Same(bare, await ReadAsync(shell), "mesh down leaves something behind");
         }
     }
@@ -78,10 +78,10 @@ public sealed class MeshFileTests
 
         await ExpectAsync(shell, 0, "no mesh in cluster1", $"isthmus mesh template {topology} > mesh.yaml && isthmus mesh down -f mesh.yaml");
         await ExpectAsync(shell, 1, "Cancelled.", "echo n | isthmus mesh up -f mesh.yaml");
-        await ExpectAsync(shell, 0, "Mesh mesh1 is as the file says", "echo y | isthmus mesh up -f mesh.yaml");
+        await ExpectAsync(shell, 0, "Mesh mesh1 matches the file", "echo y | isthmus mesh up -f mesh.yaml");
         Same(Installed(byHand), Installed(await ReadAsync(shell)), "guide and file make different objects");
         await DriftAsync(shell);
-        await ExpectAsync(shell, 0, "Mesh mesh1 is removed", "isthmus mesh down -y -f mesh.yaml");
+        await ExpectAsync(shell, 0, "Mesh mesh1 removed", "isthmus mesh down -y -f mesh.yaml");
         Same(bare, await ReadAsync(shell), "mesh down leaves something behind");
     }
 
@@ -94,10 +94,10 @@ public sealed class MeshFileTests
             kubectl --context=cluster1 -n istio-system delete secret istio-remote-secret-cluster2
             kubectl --context=cluster2 label namespace istio-system topology.istio.io/network=elsewhere --overwrite
             """);
-        var told = await ExpectAsync(shell, 1, "3 objects are not as the file says", "isthmus mesh diff -f mesh.yaml");
+        var told = await ExpectAsync(shell, 1, "3 objects differ from the file", "isthmus mesh diff -f mesh.yaml");
         foreach (var words in (string[])["Deployment istio-system/istiod", "spec.template.spec.containers[0].env", "missing       Secret istio-system/istio-remote-secret-cluster2", "elsewhere, the file has"])
             Assert.Contains(words, told, StringComparison.Ordinal);
-        await ExpectAsync(shell, 0, "Mesh mesh1 is as the file says", "isthmus mesh up -y -f mesh.yaml");
+        await ExpectAsync(shell, 0, "Mesh mesh1 matches the file", "isthmus mesh up -y -f mesh.yaml");
         await ExpectAsync(shell, 0, "No difference", "isthmus mesh diff -f mesh.yaml");
     }
 

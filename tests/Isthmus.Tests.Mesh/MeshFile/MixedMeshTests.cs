@@ -99,7 +99,7 @@ public sealed class MixedMeshTests
     {
         await shell.WriteAsync("mesh.yaml", Head + spec + "\n");
         foreach (var cluster in clusters) await shell.WriteAsync($"{cluster}.yaml", Workload.Replace("in-CLUSTER", $"in-{cluster}", StringComparison.Ordinal));
-        Assert.Contains("Mesh mixed is as the file says", await ExpectAsync(shell, "isthmus lab up --topology ./mesh.yaml"), StringComparison.Ordinal);
+        Assert.Contains("Mesh mixed matches the file", await ExpectAsync(shell, "isthmus lab up --topology ./mesh.yaml"), StringComparison.Ordinal);
         Assert.Contains("No difference", await ExpectAsync(shell, "isthmus mesh diff -f mesh.yaml"), StringComparison.Ordinal);
         await ExpectAsync(shell, string.Join('\n', clusters.Select(cluster => $"kubectl --context={cluster} apply -f {cluster}.yaml")));
         await ExpectAsync(shell, string.Join('\n', clusters.Select(cluster => $"kubectl --context={cluster} -n mixed rollout status deployment tide --timeout=100s")));

@@ -17,7 +17,7 @@ internal sealed class TopologyMesh(Topology topology, int seed) : MeshRig
 
     private string MeshFile { get; set; } = "";
 
-    /// <summary>Makes the clusters as the file says once more.</summary>
+    /// <summary>Brings the clusters to the state in the file again.</summary>
     internal async Task UpAgainAsync() => (await (await LabAsync()).IsthmusAsync("mesh", "up", "-y", "-f", MeshFile)).Expect(0);
 
     private protected override async Task JoinAsync(LabRig lab)

@@ -48,11 +48,11 @@ public sealed class CommandLineTests
 
     [Theory]
     [InlineData("version --context nope", "context \"nope\" does not exist (contexts are: here, there)")]
-    [InlineData("lab up --take-over", "--take-over: is about the mesh of a topology, and none is given (give --topology too, or leave it out)")]
-    [InlineData("lab up --timeout 9m", "--timeout: is about the mesh of a topology, and none is given (give --topology too, or leave it out)")]
-    [InlineData("lab up --flat --network cluster1=a", "--flat: contradicts --network (give one of them)")]
-    [InlineData("uninstall --purge --revision x", "--purge: removes all revisions, and --revision names one (give one of them)")]
-    [InlineData("uninstall --purge -f x.yaml", "--purge: removes all revisions, and --filename names one (give one of them)")]
+    [InlineData("lab up --take-over", "--take-over: requires --topology (add --topology, or omit this flag)")]
+    [InlineData("lab up --timeout 9m", "--timeout: requires --topology (add --topology, or omit this flag)")]
+    [InlineData("lab up --flat --network cluster1=a", "--flat: cannot be combined with --network (use one of them)")]
+    [InlineData("uninstall --purge --revision x", "--purge: removes all revisions and cannot be combined with --revision (use one of them)")]
+    [InlineData("uninstall --purge -f x.yaml", "--purge: removes all revisions and cannot be combined with --filename (use one of them)")]
     [InlineData("manifest generate -f /", "-f /: is a directory (name a file in it)")]
     [InlineData("version --kubeconfig /", "kubeconfig /: is a directory (name a file in it)")]
     public async Task What_cannot_be_is_told_before_anything_is_done(string line, string told)

@@ -34,7 +34,7 @@ public sealed class OperatorSpecTests
     [InlineData(Head + "spec:\n  valuez: {}\n", "unknown field \"valuez\" in spec")]
     [InlineData(Head + "spec:\n  components:\n    pilot:\n      enabeld: true\n", "unknown field \"enabeld\" in spec.components.pilot")]
     [InlineData(Head + "spec:\n  components:\n    pilot:\n      enabled: \"yes\"\n", "spec.components.pilot.enabled: 'yes' is not true or false")]
-    [InlineData(Head + "spec:\n  components:\n    ingressGateways:\n    - enabled: true\n", "spec.components.ingressGateways[0].name: is missing")]
+    [InlineData(Head + "spec:\n  components:\n    ingressGateways:\n    - enabled: true\n", "spec.components.ingressGateways[0].name: is required")]
     [InlineData(Head + "spec:\n  components:\n    ingressGateways: 5\n", "should be a list of gateways")]
     [InlineData(Head + "spec:\n  components: 5\n", "spec.components: '5' should be a mapping")]
     [InlineData(Head + "spec:\n  values: text\n", "spec.values: 'text' should be a mapping")]
@@ -53,13 +53,13 @@ public sealed class OperatorSpecTests
     [InlineData(Head + "spec:\n  components: {ingressGateways: [{name: g, label: x}]}\n", "spec.components.ingressGateways[0].label: 'x' should be a mapping")]
     [InlineData(Head + "spec:\n  components: {ingressGateways: [{name: g, k8s: {env: {a: b}}}]}\n", "spec.components.ingressGateways[0].k8s.env: a mapping should be a list")]
     [InlineData(Head + "spec:\n  components: {ingressGateways: [{name: g, k8s: {service: {ports: [{port: tls}]}}}]}\n", "spec.components.ingressGateways[0].k8s.service.ports[0].port: 'tls' is not a whole number")]
-    [InlineData(Head + "spec:\n  components: {ingressGateways: [{name: g, k8s: {service: {ports: [{name: tls}]}}}]}\n", "spec.components.ingressGateways[0].k8s.service.ports[0].port: is missing")]
-    [InlineData(Head + "spec: {}\n---\n" + Head + "spec: {}\n", "holds 2 IstioOperators where one is expected")]
-    [InlineData("", "is empty: an IstioOperator is expected")]
+    [InlineData(Head + "spec:\n  components: {ingressGateways: [{name: g, k8s: {service: {ports: [{name: tls}]}}}]}\n", "spec.components.ingressGateways[0].k8s.service.ports[0].port: is required")]
+    [InlineData(Head + "spec: {}\n---\n" + Head + "spec: {}\n", "holds 2 IstioOperators; expected one")]
+    [InlineData("", "is empty; expected an IstioOperator")]
     [InlineData("# nothing\n---\n", "is empty")]
     [InlineData("kind: Service\n", "is not IstioOperator")]
     [InlineData("apiVersion: install.istio.io/v2\nkind: IstioOperator\n", "is not install.istio.io/v1alpha1")]
-    [InlineData("- a\n", "a YAML mapping is expected")]
+    [InlineData("- a\n", "expected a YAML mapping")]
     [InlineData("a: [\n", "is not valid YAML")]
     public void A_wrong_file_is_refused_with_its_name_and_the_field(string text, string words)
     {
@@ -72,7 +72,7 @@ public sealed class OperatorSpecTests
     [InlineData("nothing", "is not of the form path=value")]
     [InlineData("a[x]=1", "list index")]
     [InlineData("a[5000]=1", "list index")]
-    [InlineData("components.ingressGateways.name=x", "is below something that is not a mapping")]
+    [InlineData("components.ingressGateways.name=x", "is below a value that is not a mapping")]
     public void A_wrong_flag_is_refused_with_the_flag(string flag, string words)
     {
         var problem = Assert.Throws<ProblemException>(() =>

@@ -28,7 +28,7 @@ public sealed class UninstallerTests
         Assert.Equal(next.Count, (await StillThereAsync(client, next)).Count);
 
         var unknown = await Assert.ThrowsAsync<ProblemException>(() => uninstaller.PlanRevisionAsync("9-9", Stop));
-        Assert.EndsWith("(take one of: 1-1)", unknown.Message, StringComparison.Ordinal);
+        Assert.EndsWith("(installed revisions: 1-1)", unknown.Message, StringComparison.Ordinal);
         await uninstaller.RunAsync(await uninstaller.PlanRevisionAsync("1-1", Stop), _ => { }, Stop);
         Assert.Empty(await uninstaller.PlanRevisionAsync("1-1", Stop));
     }

@@ -13,22 +13,22 @@ public sealed partial class ValuesSchemaTests
     private const string Head = "apiVersion: install.istio.io/v1alpha1\nkind: IstioOperator\n";
 
     [Theory]
-    [InlineData("values.global.meshId=foo", "--set: values.global.meshId: is not known, and 'foo' has no effect (did you mean values.global.meshID?)")]
-    [InlineData("values.global.meshIdd=foo", "--set: values.global.meshIdd: is not known, and 'foo' has no effect (did you mean values.global.meshID?)")]
-    [InlineData("spec.values.pilot.replicacount=2", "--set: values.pilot.replicacount: is not known, and '2' has no effect (did you mean values.pilot.replicaCount?)")]
-    [InlineData("values.global.clusterName=c1", "--set: values.global.clusterName: is not known, and 'c1' has no effect (did you mean values.global.multiCluster.clusterName?)")]
-    [InlineData("values.globl.network=n1", "--set: values.globl: is not known, and what is below it has no effect (did you mean values.global?)")]
-    [InlineData("values.gateways.istio-ingresgateway.type=NodePort", "--set: values.gateways.istio-ingresgateway: is not known, and what is below it has no effect (did you mean values.gateways.istio-ingressgateway?)")]
-    [InlineData("values.istiodRemote.injectionUrl=https://a", "--set: values.istiodRemote.injectionUrl: is not known, and 'https://a' has no effect (did you mean values.istiodRemote.injectionURL?)")]
-    [InlineData("meshConfig.trustDomian=td", "--set: meshConfig.trustDomian: is not known, and 'td' has no effect (did you mean meshConfig.trustDomain?)")]
-    [InlineData("values.zzz=1", "--set: values.zzz: is not known, and '1' has no effect")]
+    [InlineData("values.global.meshId=foo", "--set: values.global.meshId: is not a known field; 'foo' has no effect (did you mean values.global.meshID?)")]
+    [InlineData("values.global.meshIdd=foo", "--set: values.global.meshIdd: is not a known field; 'foo' has no effect (did you mean values.global.meshID?)")]
+    [InlineData("spec.values.pilot.replicacount=2", "--set: values.pilot.replicacount: is not a known field; '2' has no effect (did you mean values.pilot.replicaCount?)")]
+    [InlineData("values.global.clusterName=c1", "--set: values.global.clusterName: is not a known field; 'c1' has no effect (did you mean values.global.multiCluster.clusterName?)")]
+    [InlineData("values.globl.network=n1", "--set: values.globl: is not a known field; what is below it has no effect (did you mean values.global?)")]
+    [InlineData("values.gateways.istio-ingresgateway.type=NodePort", "--set: values.gateways.istio-ingresgateway: is not a known field; what is below it has no effect (did you mean values.gateways.istio-ingressgateway?)")]
+    [InlineData("values.istiodRemote.injectionUrl=https://a", "--set: values.istiodRemote.injectionUrl: is not a known field; 'https://a' has no effect (did you mean values.istiodRemote.injectionURL?)")]
+    [InlineData("meshConfig.trustDomian=td", "--set: meshConfig.trustDomian: is not a known field; 'td' has no effect (did you mean meshConfig.trustDomain?)")]
+    [InlineData("values.zzz=1", "--set: values.zzz: is not a known field; '1' has no effect")]
     [InlineData("values.global.logAsJson=true", "--set: values.global.logAsJson: 'true' has no effect here")]
     public void What_has_no_effect_is_said_and_refused_by_nobody(string flag, string warning) =>
         Assert.Equal([warning], OperatorSpec.Build([], [flag], null).Warnings.Select(problem => problem.ToString()));
 
     [Fact]
     public void A_file_is_named_with_what_has_no_effect_in_it() =>
-        Assert.Equal(["a.yaml: values.global.netwrk: is not known, and 'n1' has no effect (did you mean values.global.network?)"],
+        Assert.Equal(["a.yaml: values.global.netwrk: is not a known field; 'n1' has no effect (did you mean values.global.network?)"],
             OperatorSpec.Build([("a.yaml", Head + "spec:\n  values: {global: {netwrk: n1, network: n1, proxy: }}\n")], [], null).Warnings.Select(problem => problem.ToString()));
 
     [Fact]

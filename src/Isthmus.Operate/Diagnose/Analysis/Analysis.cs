@@ -9,7 +9,7 @@ public static class Analysis
     public static IReadOnlyList<Finding> Run(IReadOnlyList<ClusterInventory> clusters) =>
     [
         .. clusters.Where(cluster => cluster.Error.Length > 0)
-            .Select(cluster => new Finding(cluster.Context, new("ISM1400", $"cluster {cluster.Context}", "", $"cannot be read: {cluster.Error}", "check that it runs, and the kubeconfig"))),
+            .Select(cluster => new Finding(cluster.Context, new("ISM1400", $"cluster {cluster.Context}", "", $"cannot be read: {cluster.Error}", "check that the cluster is running, and the kubeconfig"))),
         .. clusters.SelectMany(cluster => cluster.Complaints.Select(problem => new Finding(cluster.Context, problem))),
         .. StubDomain.Check(clusters),
         // Several ServiceEntries may end at the same hole.

@@ -5,5 +5,5 @@ namespace Isthmus.Operate.Diagnose.Analysis;
 
 /// <summary>Something that analysis found.</summary>
 /// <param name="Cluster">The context of the cluster that has the object.</param>
-/// <param name="Missing">An object that would mend it, and the context of the cluster where it belongs; null when none would.</param>
+/// <param name="Missing">An object that would fix it, with the context of its cluster; null when there is none.</param>
 public sealed record Finding(string Cluster, Problem Problem, MissingObject? Missing = null);

@@ -12,7 +12,7 @@ namespace Isthmus.Operate.Diagnose.Analysis;
 /// </summary>
 public static class GlobalHosts
 {
-    /// <summary>What is wrong with the entries of every cluster, as far as the clusters at hand can tell.</summary>
+    /// <summary>What is wrong with the entries of every cluster, as far as the given clusters show it.</summary>
     public static IEnumerable<Finding> Check(IReadOnlyList<ClusterInventory> clusters)
     {
         var gateways = clusters.SelectMany(cluster => GlobalEntry.Of(cluster).Select(entry => (Cluster: cluster, Entry: entry))).ToList();
@@ -62,7 +62,7 @@ public static class GlobalHosts
         var rewrite = "or let the gateway rewrite such names (values.global.multiCluster.includeEnvoyFilter=true)";
         if (byName && OwnService(owner, host) is { } service)
             return Wrong("ISM1404",
-                $"goes where the SNI says, and no cluster is called outbound_.{port}_._.{host} there: it does not rewrite the name, and {owner.Context} has no ServiceEntry {host}. Callers get 503",
+                $"routes by SNI, and no Envoy cluster is named outbound_.{port}_._.{host} there: it does not rewrite the name, and {owner.Context} has no ServiceEntry {host}. Callers get 503",
                 $"apply the ServiceEntry in {owner.Context}, {rewrite}", GlobalExport.Local(service, host, GlobalAddresses.Choose(host, everybody)));
         return Wrong("ISM1402", $"knows no host {host}, neither as a Service nor as a ServiceEntry: callers get 503", $"check the name, or create what it should lead to in {owner.Context}");
     }
@@ -109,7 +109,7 @@ public static class GlobalHosts
             ["metadata"] = new JsonObject { ["name"] = "istio-multicluster-ingressgateway", ["namespace"] = caller.RootNamespace },
             ["spec"] = new JsonObject { ["host"] = $"*.{zone}", ["trafficPolicy"] = new JsonObject { ["tls"] = new JsonObject { ["mode"] = "ISTIO_MUTUAL" } } },
         };
-        return new(caller.Context, new("ISM1406", $"ServiceEntry {entry.Namespace}/{entry.Name}", "", $"calls {host} in plain text, which the other cluster's gateway cannot lead anywhere",
+        return new(caller.Context, new("ISM1406", $"ServiceEntry {entry.Namespace}/{entry.Name}", "", $"calls {host} in plain text, which the other cluster's gateway cannot route",
             "apply the DestinationRule"), new(caller.Context, missing));
     }
 
@@ -122,7 +122,7 @@ public static class GlobalHosts
         where sharing.Count() > 1 && hosts.Count > 1
         let last = sharing.OrderBy(entry => entry.CreatedAt).ThenBy(entry => entry.Source).Last()
         select new Finding(cluster.Context, new("ISM1407", $"ServiceEntry {last.Namespace}/{last.Name}", "spec.addresses",
-            $"{sharing.Key} stands for several hosts ({string.Join(", ", hosts)})", "give each host an address of its own", Severity.Warning));
+            $"{sharing.Key} is used by several hosts ({string.Join(", ", hosts)})", "give each host its own address", Severity.Warning));
 
     /// <summary>The ports of a host that the cluster knows; null when it knows no such host.</summary>
     private static IReadOnlyList<int>? Ports(ClusterInventory cluster, string host)

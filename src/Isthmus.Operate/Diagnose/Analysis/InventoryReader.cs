@@ -11,7 +11,7 @@ using Isthmus.Operate.Inventory;
 
 namespace Isthmus.Operate.Diagnose.Analysis;
 
-/// <summary>Reads what analysis looks at through API servers; changes nothing.</summary>
+/// <summary>Reads the objects to analyze from API servers; changes nothing.</summary>
 /// <param name="proxies">Also ask proxies what they trust, at most this many in each cluster.</param>
 public sealed class InventoryReader(string istioNamespace, int proxies)
 {

@@ -53,7 +53,7 @@ public static class TrustAnalysis
         foreach (var (ns, root) in cluster.Trust.Namespaces.Where(item => !item.Value.Shares(cluster.Trust.InForce)))
         {
             yield return Wrong(cluster, "ISM1453", $"ConfigMap {ns}/{WellKnown.RootCertConfigMap}", $"names the root {root}, while {cluster.Trust.InForce} is in force: an earlier installation left it",
-                "the control plane writes it anew when it may; see its log, or delete the ConfigMap");
+                "the control plane rewrites it if it has permission; check its log, or delete the ConfigMap");
         }
         foreach (var proxy in cluster.Trust.Proxies.Where(proxy => proxy.Root.IsKnown && !proxy.Root.Shares(cluster.Trust.InForce)))
         {

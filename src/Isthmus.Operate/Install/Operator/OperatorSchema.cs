@@ -24,7 +24,7 @@ internal static class OperatorSchema
         foreach (var problem in Unknown(spec, Spec, "spec")) yield return problem;
         foreach (var field in (string[])["components", "meshConfig", "values"])
         {
-            if (spec[field] is { } node and not JsonObject) yield return new("ISM0202", "", $"spec.{field}", $"'{node}' should be a mapping", "write it as fields below the name");
+            if (spec[field] is { } node and not JsonObject) yield return new("ISM0202", "", $"spec.{field}", $"'{node}' should be a mapping", "indent its fields below the name");
         }
         if (spec["components"] is not JsonObject components) yield break;
         foreach (var problem in Unknown(components, Components, "spec.components")) yield return problem;
@@ -39,7 +39,7 @@ internal static class OperatorSchema
                 {
                     foreach (var problem in One(gateway, Gateway, $"{path}[{index}]")) yield return problem;
                     if (gateway is JsonObject fields && fields["name"]?.ToString() is null or "")
-                        yield return new("ISM0201", "", $"{path}[{index}].name", "is missing", "name the gateway, for example istio-eastwestgateway");
+                        yield return new("ISM0201", "", $"{path}[{index}].name", "is required", "name the gateway, for example istio-eastwestgateway");
                     index++;
                 }
             }
@@ -54,7 +54,7 @@ internal static class OperatorSchema
     {
         if (node is not JsonObject component)
         {
-            yield return new("ISM0202", "", path, "should be a mapping", "write it as fields below the name");
+            yield return new("ISM0202", "", path, "should be a mapping", "indent its fields below the name");
             yield break;
         }
         foreach (var problem in Unknown(component, fields, path)) yield return problem;

@@ -5,7 +5,7 @@ using Isthmus.Core.Problems;
 
 namespace Isthmus.Operate.Install.Operator;
 
-/// <summary>What kind of value stands in those fields of a spec that are looked at here. The others are copied into objects, which the API server checks.</summary>
+/// <summary>The expected kinds of values in the fields of a spec that are checked here. The others are copied into objects, which the API server checks.</summary>
 internal static partial class OperatorShapes
 {
     private enum Shape { Mapping, List, Text, Number, Flag, LabelValue, Revision }
@@ -57,7 +57,7 @@ internal static partial class OperatorShapes
 
     private static (string Message, string Remedy)? Wrong(JsonNode node, Shape shape) => shape switch
     {
-        Shape.Mapping when node is not JsonObject => ($"{Shown(node)} should be a mapping", "write it as fields below the name"),
+        Shape.Mapping when node is not JsonObject => ($"{Shown(node)} should be a mapping", "indent its fields below the name"),
         Shape.List when node is not JsonArray => ($"{Shown(node)} should be a list", "begin each item with '- '"),
         Shape.Text or Shape.LabelValue or Shape.Revision when node is not JsonValue => ("should be text, not a list or mapping", "write it behind the name"),
         Shape.Number when node is not JsonValue number || !number.TryGetValue(out int count) || count < 0 => ($"{Shown(node)} is not a whole number", "write one such as 2, without quotes"),
@@ -71,7 +71,7 @@ internal static partial class OperatorShapes
         from list in (string[])["components.ingressGateways.*.k8s.service.ports.*", "components.egressGateways.*.k8s.service.ports.*", "values.gateways.*.ports.*"]
         from port in Find(spec, list.Split('.'), 0, "spec")
         where port.Node is JsonObject fields && fields["port"] is null
-        select new Problem("ISM0201", "", $"{port.Path}.port", "is missing", "give the number of the port");
+        select new Problem("ISM0201", "", $"{port.Path}.port", "is required", "set the port number");
 
     private static string Shown(JsonNode node) => node is JsonValue ? $"'{node}'" : node is JsonArray ? "a list" : "a mapping";
 

@@ -5,7 +5,7 @@ using Isthmus.Kubernetes.Yaml;
 
 namespace Isthmus.Operate.Install.Operator;
 
-/// <summary>What to install: profile, files and <c>--set</c> flags merged into one IstioOperator spec (install.istio.io/v1alpha1).</summary>
+/// <summary>What to install: the profile, files and <c>--set</c> flags merged into one IstioOperator spec (install.istio.io/v1alpha1).</summary>
 public sealed class OperatorSpec
 {
     private const string ApiVersion = "install.istio.io/v1alpha1";
@@ -20,7 +20,7 @@ public sealed class OperatorSpec
 
     public string Profile { get; }
 
-    /// <summary>What somebody wrote to no effect.</summary>
+    /// <summary>Fields that have no effect.</summary>
     public IReadOnlyList<Problem> Warnings { get; }
 
     public string Revision => Spec["revision"]?.ToString() ?? "";
@@ -74,7 +74,7 @@ public sealed class OperatorSpec
         var overlays = files.SelectMany(file => ReadFile(file.Text, file.Source)).ToList();
         var flags = new JsonObject();
         foreach (var set in sets) SetFlag.Apply(flags, set);
-        // Each on its own: after the merge neither the file nor a place in a list is the user's.
+        // Each separately: after the merge, neither the file nor an index in a list is the user's.
         foreach (var overlay in overlays) Refuse(overlay.Spec, overlay.Source);
         if (!string.IsNullOrEmpty(revision)) Refuse(new() { ["revision"] = revision }, "--revision");
         var profile = (flags["profile"] as JsonValue)?.ToString() ?? overlays.Select(overlay => overlay.Spec["profile"]?.ToString()).LastOrDefault(name => !string.IsNullOrEmpty(name)) ?? "default";
@@ -95,21 +95,21 @@ public sealed class OperatorSpec
     private static IEnumerable<(string Source, string Name, JsonObject Spec)> ReadFile(string text, string source)
     {
         var documents = YamlText.ParseAll(text, source);
-        // Nothing at all is what a command leaves that failed before the pipe, and would install the default profile.
-        if (documents.Count == 0) throw new ProblemException(source, "is empty: an IstioOperator is expected", "check what should have written it");
-        if (documents.Count > 1) throw new ProblemException(source, $"holds {documents.Count} IstioOperators where one is expected", "give each a file of its own, and -f for each");
+        // An empty file is what a failed command leaves in a pipe, and would install the default profile.
+        if (documents.Count == 0) throw new ProblemException(source, "is empty; expected an IstioOperator", "check the command that writes it");
+        if (documents.Count > 1) throw new ProblemException(source, $"holds {documents.Count} IstioOperators; expected one", "put each in its own file, and repeat -f");
         foreach (var document in documents)
         {
             if (document is not JsonObject operation)
-                throw new ProblemException(source, "is not an IstioOperator: a YAML mapping is expected", $"start it with 'apiVersion: {ApiVersion}' and 'kind: IstioOperator'");
+                throw new ProblemException(source, "is not an IstioOperator; expected a YAML mapping", $"start the file with 'apiVersion: {ApiVersion}' and 'kind: IstioOperator'");
             if (operation["kind"]?.ToString() != "IstioOperator")
-                throw new ProblemException(source, $"kind: '{operation["kind"]}' is not IstioOperator", "give a file whose kind is IstioOperator; other objects are applied with kubectl");
+                throw new ProblemException(source, $"kind: '{operation["kind"]}' is not IstioOperator", "specify an IstioOperator file; apply other objects with kubectl");
             if (operation["apiVersion"]?.ToString() is var version && version != ApiVersion)
                 throw new ProblemException(source, $"apiVersion: '{version}' is not {ApiVersion}", $"write 'apiVersion: {ApiVersion}'");
             foreach (var (field, _) in operation)
             {
                 if (field is not ("apiVersion" or "kind" or "metadata" or "spec" or "status"))
-                    throw new ProblemException(source, $"unknown field \"{field}\" in IstioOperator", "fields are apiVersion, kind, metadata and spec");
+                    throw new ProblemException(source, $"unknown field \"{field}\" in IstioOperator", "valid fields are apiVersion, kind, metadata and spec");
             }
             yield return (source, Mapping(operation, "metadata", source)["name"]?.ToString() ?? "", Mapping(operation, "spec", source));
         }
@@ -124,6 +124,6 @@ public sealed class OperatorSpec
     {
         null => [],
         JsonObject mapping => mapping,
-        var other => throw new ProblemException(new Problem("ISM0202", source, field, $"should be a mapping, not {other.GetValueKind()}", "write it as fields below the name")),
+        var other => throw new ProblemException(new Problem("ISM0202", source, field, $"should be a mapping, not {other.GetValueKind()}", "indent its fields below the name")),
     };
 }

@@ -2,7 +2,7 @@ using System.Text.Json.Nodes;
 
 namespace Isthmus.Operate.Install.Operator;
 
-/// <summary>Lays one spec over another: maps merge, lists of named things merge by name, everything else is replaced.</summary>
+/// <summary>Lays one spec over another: maps merge, lists of named items merge by name, everything else is replaced.</summary>
 public static class Overlay
 {
     public static void Merge(JsonObject target, JsonObject overlay)
@@ -12,7 +12,7 @@ public static class Overlay
             switch (value)
             {
                 case null:
-                    break; // an empty key in a file says nothing
+                    break; // an empty key in a file has no value
                 case JsonObject inner when target[field] is JsonObject known:
                     Merge(known, inner);
                     break;

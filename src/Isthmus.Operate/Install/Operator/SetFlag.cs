@@ -33,7 +33,7 @@ public static class SetFlag
             if (!last) Put(list[index]!, steps, at + 1, value, flag);
             return;
         }
-        if (node is not JsonObject map) throw new ProblemException($"--set {flag}", $"'{steps[at]}' is below something that is not a mapping", "check the path");
+        if (node is not JsonObject map) throw new ProblemException($"--set {flag}", $"'{steps[at]}' is below a value that is not a mapping", "check the path");
         var key = (string)steps[at];
         if (last || map[key] is null) map[key] = fresh;
         if (!last) Put(map[key]!, steps, at + 1, value, flag);
@@ -62,7 +62,7 @@ public static class SetFlag
                     Flush();
                     var end = path.IndexOf(']', i);
                     if (end < 0 || !int.TryParse(path.AsSpan(i + 1, end - i - 1), NumberStyles.None, CultureInfo.InvariantCulture, out var index) || index >= LongestList)
-                        throw new ProblemException($"--set {flag}", "has a list index that is not a small number in brackets", "for example ingressGateways[0].enabled=true");
+                        throw new ProblemException($"--set {flag}", "has an invalid list index", "for example ingressGateways[0].enabled=true");
                     steps.Add(index);
                     i = end;
                     break;

@@ -6,7 +6,7 @@ namespace Isthmus.Operate.Install.Operator;
 
 /// <summary>
 /// The keys below <c>values</c> and <c>meshConfig</c> (Istio 1.20, <c>values_types.proto</c> and <c>MeshConfig</c>). Values are free, as in
-/// Istio: what nobody knows, or has no effect here, is said and does no harm.
+/// Istio: a field that is unknown, or has no effect here, is reported and does no harm.
 /// </summary>
 internal static class ValuesSchema
 {
@@ -52,7 +52,7 @@ internal static class ValuesSchema
     /// <summary>Paths whose values can only be mappings.</summary>
     internal static IEnumerable<string> Mappings => Keys.Keys;
 
-    /// <summary>What of a spec, as somebody wrote it, is not known or has no effect.</summary>
+    /// <summary>The fields of a spec that are unknown or have no effect.</summary>
     /// <param name="gateways">Names of the spec's own gateways, which may have values, too.</param>
     internal static IEnumerable<Problem> Check(JsonObject spec, string source, IReadOnlyCollection<string> gateways) =>
         ((string[])["values", "meshConfig"]).SelectMany(part => spec[part] is JsonObject node ? Check(node, part, source, gateways) : []);
@@ -75,7 +75,7 @@ internal static class ValuesSchema
             }
             else
             {
-                yield return Warn(source, below, $"is not known, and {Shown(value)} has no effect", Meant(path, key) is { } meant ? $"did you mean {meant}?" : "");
+                yield return Warn(source, below, $"is not a known field; {Shown(value)} has no effect", Meant(path, key) is { } meant ? $"did you mean {meant}?" : "");
             }
         }
     }

@@ -19,7 +19,7 @@ internal static class RemoteObjects
         var address = spec.Value("global", "remotePilotAddress")?.ToString() ?? "";
         var url = spec.Value("istiodRemote", "injectionURL")?.ToString() ?? "";
         if (address.Length == 0 && url.Length == 0)
-            throw new ProblemException("spec.values.global.remotePilotAddress", "is missing: proxies here would not find their control plane",
+            throw new ProblemException("spec.values.global.remotePilotAddress", "is required: without it, proxies do not find their control plane",
                 "give the address of the gateway in front of the primary's istiod (or spec.values.istiodRemote.injectionURL)");
         var (path, port) = (Path(spec), Ports.Webhook);
         if (address.Length == 0)
@@ -59,7 +59,7 @@ internal static class RemoteObjects
         if (!addresses.All(one => IPAddress.TryParse(one, out _)))
         {
             if (addresses.Count > 1)
-                throw new ProblemException("spec.values.global.remotePilotAddress", $"'{address}' is a list with a host name in it", "give several addresses, or one host name that has several");
+                throw new ProblemException("spec.values.global.remotePilotAddress", $"'{address}' is a list that contains a host name", "use several IP addresses, or one host name with several addresses");
             service["metadata"]!["annotations"] = new JsonObject { [Annotations.ControlPlaneHost] = address };
             yield return service;
             yield break;

@@ -24,7 +24,7 @@ internal static class ReplicatedObjects
 
     private static string Suffix(OperatorSpec spec) => spec.Value("global", "multiCluster", "globalDomainSuffix")?.ToString() is { Length: > 0 } suffix ? suffix : "global";
 
-    /// <summary>CoreDNS, and beside it the plugin that tells it the ServiceEntries (chart <c>istiocoredns</c>).</summary>
+    /// <summary>CoreDNS, with the plugin that gives it the ServiceEntries (chart <c>istiocoredns</c>).</summary>
     internal static IEnumerable<JsonObject> DnsObjects(OperatorSpec spec)
     {
         JsonObject Labelled() => Make(spec, "AddonComponents", ("app", Dns));

@@ -15,7 +15,7 @@ public sealed class MeshDepartureTests
     public void Whom_nobody_needs_may_leave(string spec, string leaving) => MeshDeparture.Check(MeshReaderTests.Read(spec), leaving.Split(' '));
 
     [Theory]
-    [InlineData("  clusters: [{name: a}, {name: b}]\n", "z", "mesh.yaml: spec.clusters: has no 'z' (clusters are: a, b)")]
+    [InlineData("  clusters: [{name: a}, {name: b}]\n", "z", "mesh.yaml: spec.clusters: has no cluster 'z' (clusters: a, b)")]
     [InlineData("  clusters: [{name: a}, {name: b, primaries: [a]}]\n", "a", "mesh.yaml: spec.clusters[1].primaries: 'a' serves 'b', which would stay (let 'b' leave too, or give it other primaries and run 'isthmus mesh up' first)")]
     [InlineData("  clusters: [{name: a}, {name: b, controlPlane: {cluster: a}}, {name: c}]\n", "a", "mesh.yaml: spec.clusters[1].controlPlane: 'a' runs the control plane of 'b', which would stay (let both leave: --cluster b --cluster a)")]
     [InlineData("  clusters: [{name: a}, {name: b, controlPlane: {cluster: a}}, {name: c}]\n", "b", "mesh.yaml: spec.clusters[1].controlPlane: the control plane of 'b' runs in 'a', which would stay (let both leave: --cluster b --cluster a)")]

@@ -114,7 +114,7 @@ public sealed class MeshDesignTests
     public void What_has_no_effect_below_install_is_said_once()
     {
         var file = Topologies.Write("multi-primary", 2).Replace("spec:\n", "spec:\n  install: {values: {global: {netwrk: x}}}\n", StringComparison.Ordinal);
-        Assert.Equal(["mesh.yaml: values.global.netwrk: is not known, and 'x' has no effect (did you mean values.global.network?)"],
+        Assert.Equal(["mesh.yaml: values.global.netwrk: is not a known field; 'x' has no effect (did you mean values.global.network?)"],
             new MeshDesign(MeshReader.Read(file, "mesh.yaml", "")).Warnings.Select(warning => warning.ToString()));
     }
 }

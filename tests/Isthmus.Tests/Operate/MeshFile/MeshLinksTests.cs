@@ -31,12 +31,12 @@ public sealed class MeshLinksTests : IAsyncLifetime
         var problems = await ProblemsAsync("  clusters: [{name: a}, {name: b, context: missing}, {name: c, context: again}, {name: d, context: away, server: 'https://10.0.0.9'}]\n");
         Assert.Equal(
         [
-            "mesh.yaml: spec.clusters[1].context: 'missing' is no context of the kubeconfig (contexts are: a, again, away, other)",
-            $"mesh.yaml: spec.clusters[0]: the API server of 'a' is {_one.Access.Server.ToString().TrimEnd('/')}, which other clusters cannot reach (give spec.clusters[0].server an address that Pods of the other clusters can reach)",
-            "mesh.yaml: spec.clusters[2].context: 'again' leads to the same cluster as 'a' (name the context of another cluster)",
-            $"mesh.yaml: spec.clusters[2]: the API server of 'c' is {_one.Access.Server.ToString().TrimEnd('/')}, which other clusters cannot reach (give spec.clusters[2].server an address that Pods of the other clusters can reach)",
+            "mesh.yaml: spec.clusters[1].context: 'missing' is not a context in the kubeconfig (contexts: a, again, away, other)",
+            $"mesh.yaml: spec.clusters[0]: the API server of 'a' is {_one.Access.Server.ToString().TrimEnd('/')}, which other clusters cannot reach (set spec.clusters[0].server to an address that Pods of the other clusters can reach)",
+            "mesh.yaml: spec.clusters[2].context: 'again' leads to the same cluster as 'a' (specify the context of another cluster)",
+            $"mesh.yaml: spec.clusters[2]: the API server of 'c' is {_one.Access.Server.ToString().TrimEnd('/')}, which other clusters cannot reach (set spec.clusters[2].server to an address that Pods of the other clusters can reach)",
         ], problems[..4]);
-        Assert.StartsWith("mesh.yaml: spec.clusters[3].context: 'away' does not answer: ", problems[4], StringComparison.Ordinal);
+        Assert.StartsWith("mesh.yaml: spec.clusters[3].context: 'away' does not respond: ", problems[4], StringComparison.Ordinal);
         Assert.Equal(5, problems.Count);
     }
 
@@ -47,7 +47,7 @@ public sealed class MeshLinksTests : IAsyncLifetime
         const string networks = "  networks: [{name: x}, {name: z}]\n";
         using var links = await OpenAsync($"{networks}  clusters: [{servers.Replace("NETWORK", "z", StringComparison.Ordinal)}]\n");
         Assert.Equal(["https://10.0.0.1", "https://10.0.0.2"], links.All.Select(link => link.Server));
-        Assert.Equal(["mesh.yaml: spec.clusters[1].network: 'x' is one flat network, but Pods of 'other' are in 10.244.0.0/24 and those of 'a' in 10.244.0.0/24 (give the clusters ranges of their own, or put them on different networks)"],
+        Assert.Equal(["mesh.yaml: spec.clusters[1].network: 'x' is a single flat network, but Pods of 'other' are in 10.244.0.0/24 and those of 'a' in 10.244.0.0/24 (give the clusters ranges of their own, or put them on different networks)"],
             await ProblemsAsync($"  networks: [{{name: x}}]\n  clusters: [{servers.Replace("NETWORK", "x", StringComparison.Ordinal)}]\n"));
     }
 

@@ -1,0 +1,18 @@
+namespace Isthmus.Options;
+
+/// <summary>What the commands exit with; the help of the program lists the same.</summary>
+internal static class ExitCode
+{
+    internal const int Success = 0;
+
+    /// <summary>An error, a check that failed, or a question answered with no.</summary>
+    internal const int Failure = 1;
+
+    /// <summary>The command line is not valid.</summary>
+    internal const int WrongUse = 2;
+
+    /// <summary>What a shell reports for a command that Ctrl-C ended.</summary>
+    internal const int Interrupted = 130;
+
+    internal const string Help = "Exit codes: 0 success, 1 error or failed check, 2 invalid command line, 130 interrupted.";
+}

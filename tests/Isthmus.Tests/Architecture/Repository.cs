@@ -13,9 +13,9 @@ internal static partial class Repository
 
     internal static string At(string path) => System.IO.Path.Combine(Root, path);
 
-    /// <summary>The pages whose words are checked: the README and everything in docs.</summary>
+    /// <summary>The pages whose paths and commands are checked.</summary>
     internal static IReadOnlyList<string> Pages { get; } =
-        ["README.md", .. Directory.EnumerateFiles(At("docs"), "*.md", SearchOption.AllDirectories).Select(path => System.IO.Path.GetRelativePath(Root, path)).Order(StringComparer.Ordinal)];
+        ["README.md", "CONTRIBUTING.md", .. Directory.EnumerateFiles(At("docs"), "*.md", SearchOption.AllDirectories).Select(path => System.IO.Path.GetRelativePath(Root, path)).Order(StringComparer.Ordinal)];
 
     internal static IEnumerable<SourceFile> Sources(string folder) =>
         Directory.EnumerateFiles(At(folder), "*.cs", SearchOption.AllDirectories)

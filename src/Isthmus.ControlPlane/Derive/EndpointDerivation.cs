@@ -34,22 +34,23 @@ internal sealed class EndpointDerivation(MeshSources sources, PolicyIndex polici
         return joined;
     }
 
+    /// <summary>What every endpoint of a cluster's namespace depends on.</summary>
     private sealed record Surroundings(
-        MeshSettings Settings, string SystemNetwork, ValueList<PeerAuthentication> MeshPolicies, ValueList<PeerAuthentication> LocalPolicies);
+        string Cluster, MeshSettings Settings, string SystemNetwork, ValueList<PeerAuthentication> MeshPolicies, ValueList<PeerAuthentication> LocalPolicies);
 
     private Surroundings Context(Reader read, string cluster, string ns)
     {
         var settings = read.Get(sources.Settings, "") ?? MeshSettings.Default;
         var root = settings.Mesh.RootNamespace;
         return new(
-            settings, read.Get(sources.Namespaces, new ObjectKey(cluster, "", root))?.Network ?? "",
+            cluster, settings, read.Get(sources.Namespaces, new ObjectKey(cluster, "", root))?.Network ?? "",
             read.Get(policies.PeersByNamespace, root), root == ns ? default : read.Get(policies.PeersByNamespace, ns));
     }
 
     private MeshEndpoint OfAddress(Reader read, ClusterService service, SliceFacts slice, SliceAddress address, List<(int Service, int Target)> ports, Surroundings context)
     {
         var pod = address.Pod is { } key ? read.Get(sources.Pods, key) : null;
-        return OfPod(read, service.Hostname, pod, slice.Source.Cluster, address.Address, ports, context, address.Node) with
+        return OfPod(read, service.Hostname, pod, address.Address, ports, context, address.Node) with
         {
             Health = HealthOf(service, address, pod),
             PodHostname = pod is { Hostname.Length: > 0 } && pod.Subdomain == service.Name ? pod.Hostname : address.Hostname,
@@ -59,8 +60,9 @@ internal sealed class EndpointDerivation(MeshSources sources, PolicyIndex polici
     }
 
     private MeshEndpoint OfPod(
-        Reader read, string host, PodFacts? pod, string cluster, string address, List<(int Service, int Target)> ports, Surroundings context, string otherNode = "")
+        Reader read, string host, PodFacts? pod, string address, List<(int Service, int Target)> ports, Surroundings context, string otherNode = "")
     {
+        var cluster = context.Cluster;
         var labels = pod?.Labels ?? default;
         var locality = LocalityOf(read, cluster, pod?.Node is { Length: > 0 } named ? named : otherNode, labels);
         var network = NetworkOf(cluster, address, labels, context);
@@ -150,7 +152,7 @@ internal sealed class EndpointDerivation(MeshSources sources, PolicyIndex polici
             // Of a Pod that is remembered from before a restart nothing is known to be wrong.
             var isReady = read.Get(sources.PodReadiness, new ObjectKey(cluster, ns, pod.Source.Name)) is not { IsReady: false };
             var ports = entry.Ports.Select(port => (port.Number, int.TryParse(port.TargetPort, System.Globalization.CultureInfo.InvariantCulture, out var target) ? target : port.Number)).ToList();
-            yield return OfPod(read, host, pod, cluster, pod.Addresses[0], ports, Context(read, cluster, ns)) with
+            yield return OfPod(read, host, pod, pod.Addresses[0], ports, Context(read, cluster, ns)) with
             {
                 Health = isReady ? EndpointHealth.Ready : EndpointHealth.NotReady,
                 Source = entry.Source,

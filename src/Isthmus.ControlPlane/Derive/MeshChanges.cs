@@ -1,6 +1,8 @@
+using Isthmus.Mesh.Model;
+
 namespace Isthmus.ControlPlane.Derive;
 
-/// <summary>What a batch changed, by what has to be made again for it.</summary>
+/// <summary>What a batch changed, by what has to be rebuilt for it.</summary>
 public sealed class MeshChanges
 {
     /// <summary>Hosts whose definition changed.</summary>
@@ -15,13 +17,13 @@ public sealed class MeshChanges
     /// <summary>Mesh settings or Istio's resources changed.</summary>
     public bool Config { get; set; }
 
-    /// <summary>What a proxy's own scope is found by (its Pod, Node, Namespace) changed.</summary>
-    public bool Scopes { get; set; }
+    /// <summary>Proxies whose scope may have changed.</summary>
+    public ProxyChanges Proxies { get; } = new();
 
-    public bool IsEmpty => Services.Count == 0 && Endpoints.Count == 0 && !Gateways && !Config && !Scopes;
+    public bool IsEmpty => Services.Count == 0 && Endpoints.Count == 0 && !Gateways && !Config && Proxies.IsEmpty;
 
-    /// <summary>Nothing but endpoints, which wait for nobody.</summary>
-    public bool IsEndpointsOnly => Services.Count == 0 && !Config && !Scopes && (Endpoints.Count > 0 || Gateways);
+    /// <summary>Nothing but endpoints, which are pushed at once.</summary>
+    public bool IsEndpointsOnly => Services.Count == 0 && !Config && Proxies.IsEmpty && (Endpoints.Count > 0 || Gateways);
 
     public void Add(MeshChanges other)
     {
@@ -29,6 +31,35 @@ public sealed class MeshChanges
         Endpoints.UnionWith(other.Endpoints);
         Gateways |= other.Gateways;
         Config |= other.Config;
-        Scopes |= other.Scopes;
+        Proxies.Add(other.Proxies);
+    }
+}
+
+/// <summary>What changed of the objects by which a proxy's scope is found: a proxy is concerned if one of them is its own.</summary>
+public sealed class ProxyChanges
+{
+    /// <summary>Every proxy is concerned.</summary>
+    public bool All { get; set; }
+
+    /// <summary>Pods, by name: each is the Pod of at most one proxy.</summary>
+    public HashSet<ObjectKey> Pods { get; } = [];
+
+    public HashSet<ObjectKey> Nodes { get; } = [];
+
+    /// <summary>Namespaces of one cluster: their Services or certificates changed.</summary>
+    public HashSet<(string Cluster, string Namespace)> Places { get; } = [];
+
+    /// <summary>Namespaces of the whole mesh: their policies changed.</summary>
+    public HashSet<string> Namespaces { get; } = new(StringComparer.Ordinal);
+
+    public bool IsEmpty => !All && Pods.Count == 0 && Nodes.Count == 0 && Places.Count == 0 && Namespaces.Count == 0;
+
+    public void Add(ProxyChanges other)
+    {
+        All |= other.All;
+        Pods.UnionWith(other.Pods);
+        Nodes.UnionWith(other.Nodes);
+        Places.UnionWith(other.Places);
+        Namespaces.UnionWith(other.Namespaces);
     }
 }

@@ -231,9 +231,20 @@ public sealed class MeshWriter
         _changes.Gateways |= Mesh.GatewayTables.Changed.Count > 0;
         _changes.Config |= Sources.Settings.Changed.Count > 0 || Sources.Gateways.Changed.Count > 0 || Mesh.Routings.Changed.Count > 0
             || Sources.DestinationRules.Changed.Count > 0 || Sources.Sidecars.Changed.Count > 0 || Sources.EnvoyFilters.Changed.Count > 0 || Sources.PeerAuthentications.Changed.Count > 0;
-        _changes.Scopes |= Sources.AuthorizationPolicies.Changed.Count > 0 || Sources.RequestAuthentications.Changed.Count > 0
-            || (Sources.RequestAuthentications.Items.Count > 0 && Mesh.Services.Changed.Count > 0); // the way to an issuer's keys may be among them
-        _changes.Scopes |= Sources.Credentials.Changed.Count > 0 || Mesh.ServicesByNamespace.Changed.Count > 0 || Sources.Pods.Changed.Count > 0 || Sources.Nodes.Changed.Count > 0;
+        CollectProxies(_changes.Proxies);
+    }
+
+    private void CollectProxies(ProxyChanges changes)
+    {
+        changes.Pods.UnionWith(Sources.Pods.Changed);
+        changes.Nodes.UnionWith(Sources.Nodes.Changed);
+        changes.Places.UnionWith(Mesh.ServicesByNamespace.Changed);
+        changes.Places.UnionWith(Sources.Credentials.Changed.Select(key => (key.Cluster, key.Namespace)));
+        changes.Namespaces.UnionWith(Mesh.AuthorizationsByNamespace.Changed);
+        changes.Namespaces.UnionWith(Mesh.TokensByNamespace.Changed);
+        // Policies of the root namespace hold for everybody, and the way to an issuer's keys may be among services that changed.
+        var root = (Sources.Settings.Items.GetValueOrDefault("") ?? MeshSettings.Default).Mesh.RootNamespace;
+        changes.All |= changes.Namespaces.Contains(root) || (Sources.RequestAuthentications.Items.Count > 0 && Mesh.Services.Changed.Count > 0);
     }
 
     private static void Put<T>(Source<ObjectKey, T> source, string cluster, KubeObject @object, T facts) where T : IEquatable<T> =>

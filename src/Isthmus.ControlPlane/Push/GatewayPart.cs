@@ -30,15 +30,15 @@ internal sealed class GatewayPart(ProxyScope scope, GatewayScope gateway)
         var visible = hosts.OrderBy(host => host.Service.Hostname, StringComparer.Ordinal).ToList();
         var listeners = GatewayListeners.Of(inputs).Select(listener => Encode(listener, visible, view.Mesh)).ToList();
         Listeners = Listeners.ReplacedBy(listeners);
-        Routes = Routes.ReplacedBy([.. GatewayRoutes.Of(inputs).Select(item => EncodedResource.Of(TypeUrls.Route, item.Table.Name, item.Table, item.Sources))]);
+        Routes = Routes.ReplacedBy([.. GatewayRoutes.Of(inputs).Select(table => EncodedResource.Of(TypeUrls.Route, table.Name, table))]);
         foreach (var gone in _chains.Keys.Except(visible.Select(host => host.Service.Hostname)).ToList()) _chains.Remove(gone);
     }
 
-    private EncodedResource Encode(GatewayListener listener, List<ClusterInputs> visible, MeshConfig mesh)
+    private XdsResource Encode(GatewayListener listener, List<ClusterInputs> visible, MeshConfig mesh)
     {
-        if (listener.SniHosts.IsEmpty) return EncodedResource.Of(TypeUrls.Listener, listener.Listener.Name, listener.Listener, listener.Sources);
+        if (listener.SniHosts.IsEmpty) return EncodedResource.Of(TypeUrls.Listener, listener.Listener.Name, listener.Listener);
         var chains = visible.Where(host => GatewayListeners.Exposes(listener.SniHosts, host.Service)).SelectMany(host => ChainsOf(host, mesh)).ToList();
-        return EncodedResource.Of(TypeUrls.Listener, listener.Listener.Name, GatewayListeners.Assemble(listener, chains), listener.Sources);
+        return EncodedResource.Of(TypeUrls.Listener, listener.Listener.Name, GatewayListeners.Assemble(listener, chains));
     }
 
     private List<ByteString> ChainsOf(ClusterInputs host, MeshConfig mesh)

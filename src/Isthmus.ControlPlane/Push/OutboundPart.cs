@@ -9,9 +9,9 @@ namespace Isthmus.ControlPlane.Push;
 /// <summary>Outbound listeners, route tables and the name table of a sidecar scope.</summary>
 internal sealed class OutboundPart(ProxyScope scope)
 {
-    private readonly Dictionary<string, (OutboundListener Plan, MeshConfig Mesh, EncodedResource Made)> _listeners = new(StringComparer.Ordinal);
+    private readonly Dictionary<string, (OutboundListener Plan, MeshConfig Mesh, XdsResource Made)> _listeners = new(StringComparer.Ordinal);
     private readonly Dictionary<(string Host, int Port), (VirtualHostInputs Inputs, ByteString Made)> _virtualHosts = [];
-    private readonly Dictionary<string, (ValueList<string> Domains, List<ByteString> Parts, EncodedResource Made)> _tables = new(StringComparer.Ordinal);
+    private readonly Dictionary<string, (List<ByteString> Parts, XdsResource Made)> _tables = new(StringComparer.Ordinal);
 
     public ResourceSet Listeners { get; private set; } = ResourceSet.Empty;
 
@@ -27,7 +27,7 @@ internal sealed class OutboundPart(ProxyScope scope)
         UpdateListeners(plans, view.Mesh, policy);
         UpdateRoutes(plans, hosts, view, policy);
         var names = NameTableGenerator.Build(scope, hosts);
-        Names = Names.ReplacedBy([EncodedResource.Of(TypeUrls.NameTable, "", names, default)]);
+        Names = Names.ReplacedBy([EncodedResource.Of(TypeUrls.NameTable, "", names)]);
     }
 
     private VirtualService? L4For(MeshView view, MeshService service) =>
@@ -36,15 +36,15 @@ internal sealed class OutboundPart(ProxyScope scope)
     private void UpdateListeners(IReadOnlyList<OutboundListener> plans, MeshConfig mesh, OutboundPolicy policy)
     {
         var settings = mesh with { OutboundTrafficPolicy = policy };
-        var made = new List<EncodedResource>
+        var made = new List<XdsResource>
         {
-            EncodedResource.Of(TypeUrls.Listener, ResourceNames.VirtualOutbound, OutboundListeners.Virtual(mesh, policy), scope.Sidecar is { } sidecar ? [sidecar.Source] : default),
+            EncodedResource.Of(TypeUrls.Listener, ResourceNames.VirtualOutbound, OutboundListeners.Virtual(mesh, policy)),
         };
         foreach (var plan in plans)
         {
             if (!_listeners.TryGetValue(plan.Name, out var last) || last.Plan != plan || last.Mesh != settings)
             {
-                last = (plan, settings, EncodedResource.Of(TypeUrls.Listener, plan.Name, OutboundListeners.Build(plan, mesh, policy), plan.Sources));
+                last = (plan, settings, EncodedResource.Of(TypeUrls.Listener, plan.Name, OutboundListeners.Build(plan, mesh, policy)));
                 _listeners[plan.Name] = last;
             }
             made.Add(last.Made);
@@ -56,7 +56,7 @@ internal sealed class OutboundPart(ProxyScope scope)
     private void UpdateRoutes(IReadOnlyList<OutboundListener> plans, List<VisibleHost> hosts, MeshView view, OutboundPolicy policy)
     {
         var used = new HashSet<(string, int)>();
-        var made = new List<EncodedResource>();
+        var made = new List<XdsResource>();
         // Pods of headless hosts have tables of their own: whoever dialled one means it, whatever the request's host says.
         var byPort = hosts.Where(host => host.Service.Pod is null).SelectMany(host => host.Service.Ports.Where(port => port.Protocol.IsHttp() || port.Protocol == Protocol.Auto).Select(port => (port.Number, host.Service)))
             .GroupBy(item => item.Number, item => item.Service).ToDictionary(group => group.Key, group => group.ToList());
@@ -70,37 +70,35 @@ internal sealed class OutboundPart(ProxyScope scope)
             made.Add(Table(name, port, members, colon > 0, view, policy, used));
         }
         foreach (var stale in _virtualHosts.Keys.Where(key => !used.Contains(key)).ToList()) _virtualHosts.Remove(stale);
-        foreach (var stale in _tables.Keys.Except(made.Select(table => table.Resource.Name)).ToList()) _tables.Remove(stale);
+        foreach (var stale in _tables.Keys.Except(made.Select(table => table.Name)).ToList()) _tables.Remove(stale);
         Routes = Routes.ReplacedBy(made);
     }
 
-    private EncodedResource Table(string name, int port, List<MeshService> members, bool sniffed, MeshView view, OutboundPolicy policy, HashSet<(string, int)> used)
+    private XdsResource Table(string name, int port, List<MeshService> members, bool sniffed, MeshView view, OutboundPolicy policy, HashSet<(string, int)> used)
     {
         var parts = new List<ByteString>();
-        var origins = new List<ObjectRef>();
         var domains = new HashSet<string>(StringComparer.Ordinal);
         // The cluster's own hosts first: a foreign address must not take the domain of one that is somebody here.
         foreach (var service in members.OrderBy(service => !ServiceAddresses.IsLocal(service, scope)).ThenBy(service => service.Hostname, StringComparer.Ordinal))
         {
             used.Add((service.Hostname, port));
             var inputs = Inputs(service, port, sniffed, view);
+            if (!sniffed) inputs = inputs with { Taken = Claim(inputs, domains) };
             if (!_virtualHosts.TryGetValue((service.Hostname, port), out var last) || last.Inputs != inputs)
             {
                 last = (inputs, RouteGenerator.VirtualHost(inputs).ToByteString());
                 _virtualHosts[(service.Hostname, port)] = last;
             }
-            parts.Add(sniffed ? last.Made : Unclash(last.Made, inputs, domains));
-            origins.AddRange(service.Sources);
-            if (inputs.Routing is { } routing) origins.Add(routing.Source);
+            parts.Add(last.Made);
         }
         if (!sniffed)
         {
-            if (port == 80) AddNameOnly(parts, origins, domains, view, port);
+            if (port == 80) AddNameOnly(parts, domains, view, port);
             parts.Add(RouteGenerator.Fallback(policy).ToByteString());
         }
         if (_tables.TryGetValue(name, out var known) && known.Parts.SequenceEqual(parts)) return known.Made;
-        var made = EncodedResource.Of(TypeUrls.Route, name, RouteGenerator.Table(name, parts), origins.Distinct().Order().ToValueList());
-        _tables[name] = (default, parts, made);
+        var made = EncodedResource.Of(TypeUrls.Route, name, RouteGenerator.Table(name, parts));
+        _tables[name] = (parts, made);
         return made;
     }
 
@@ -110,19 +108,12 @@ internal sealed class OutboundPart(ProxyScope scope)
         return new(scope, view.Mesh, service, port, routing, view.ShapesOf([routing], service, scope), sniffed);
     }
 
-    /// <summary>A table must not name a domain twice: who comes first has it.</summary>
-    private static ByteString Unclash(ByteString made, VirtualHostInputs inputs, HashSet<string> domains)
-    {
-        var own = RouteGenerator.Domains(inputs.Service, inputs.Scope, inputs.Port);
-        var clashes = own.Where(domain => !domains.Add(domain)).ToHashSet(StringComparer.Ordinal);
-        if (clashes.Count == 0) return made;
-        var host = Wire.Envoy.Routes.VirtualHost.Parser.ParseFrom(made);
-        foreach (var clash in clashes) host.Domains.Remove(clash);
-        return host.ToByteString();
-    }
+    /// <summary>A table must not name a domain twice: the first host has it. Returns the domains that earlier hosts have already.</summary>
+    private static ValueList<string> Claim(VirtualHostInputs inputs, HashSet<string> domains) =>
+        RouteGenerator.Domains(inputs.Service, inputs.Scope, inputs.Port).Where(domain => !domains.Add(domain)).ToValueList();
 
     /// <summary>Names that only a VirtualService knows are served on port 80, as Istio does.</summary>
-    private void AddNameOnly(List<ByteString> parts, List<ObjectRef> origins, HashSet<string> domains, MeshView view, int port)
+    private void AddNameOnly(List<ByteString> parts, HashSet<string> domains, MeshView view, int port)
     {
         foreach (var host in view.RoutingsByHost.Keys.Order(StringComparer.Ordinal))
         {
@@ -130,7 +121,6 @@ internal sealed class OutboundPart(ProxyScope scope)
             if (host.StartsWith('*') && view.Services.Values.Any(service => Hosts.Covers(host, service.Hostname) && service.Port(port) is not null)) continue;
             if (!domains.Add(host)) continue;
             parts.Add(RouteGenerator.NameOnly(host, routing, scope, view.Mesh, port, view.ShapesOf([routing], null, scope)).ToByteString());
-            origins.Add(routing.Source);
         }
     }
 }

@@ -1,7 +1,6 @@
 using System.Collections.Immutable;
 using System.Globalization;
 using Isthmus.ControlPlane.Derive;
-using Isthmus.Core.Collections;
 using Isthmus.Mesh.Generate;
 using Isthmus.Mesh.Model;
 using Isthmus.Wire.Xds;
@@ -20,7 +19,7 @@ internal sealed class PublishedProxy(ResolvedProxy resolved, ScopeView view, Inb
     public ImmutableDictionary<string, IXdsResources> Types { get; set; } = ImmutableDictionary<string, IXdsResources>.Empty;
 }
 
-/// <summary>The encoded inbound side of a sidecar.</summary>
+/// <summary>The encoded inbound side of the sidecars that accept the same.</summary>
 internal sealed record InboundResources(ResourceSet Clusters, ResourceSet Listeners);
 
 /// <summary>Turns revisions of the mesh into every proxy's snapshot. Not thread-safe: one thread calls it.</summary>
@@ -30,102 +29,102 @@ public sealed class Publisher(TimeProvider time)
 
     private readonly Dictionary<ViewKey, ScopeView> _views = [];
     private readonly Dictionary<(InboundScope Scope, MeshConfig Mesh), InboundResources> _inbound = [];
-    private readonly HashSet<ProxyFeed> _proxies = [];
+    private readonly ProxyIndex _proxies = new();
     private MeshView? _mesh;
     private PolicyInterest _interest = new(default, false);
     private long _counter;
 
     /// <summary>The connected proxies.</summary>
-    public IReadOnlyCollection<ProxyFeed> Proxies => _proxies;
+    public IReadOnlyCollection<ProxyFeed> Proxies => _proxies.All;
 
     public int Scopes => _views.Count;
 
-    /// <summary>Hosts made again since the start, over all scopes.</summary>
+    /// <summary>Hosts rebuilt since the start, over all scopes.</summary>
     public long Built => _views.Values.Sum(view => view.Built);
+
+    /// <summary>How many times the scope of a proxy was resolved since the start.</summary>
+    public long Resolved { get; private set; }
 
     /// <summary>A proxy connects: it gets what is published now, or the first publication.</summary>
     public void Join(ProxyFeed proxy)
     {
         _proxies.Add(proxy);
         if (_mesh is not { } mesh) return;
-        Attach(proxy, mesh, ScopeResolver.Resolve(proxy.Proxy, mesh, _interest));
+        Attach(proxy, mesh);
         Offer(proxy, Version());
     }
 
     public void Leave(ProxyFeed proxy)
     {
         _proxies.Remove(proxy);
-        if (proxy.Published is { } published && _proxies.All(other => other.Published?.View != published.View)) _views.Remove(new(published.Resolved.Scope, published.Resolved.Gateway));
+        if (proxy.Published is { } published) Release(proxy, published);
         proxy.Published = null;
     }
 
-    /// <summary>Endpoints of some hosts changed (<paramref name="hosts"/> null: of all): nothing else is looked at.</summary>
+    /// <summary>Endpoints of some hosts changed (<paramref name="hosts"/> null: of all), and nothing else.</summary>
     public void PublishEndpoints(MeshView mesh, IReadOnlyCollection<string>? hosts)
     {
         if (_mesh is null) return; // the first publication is a full one
         _mesh = mesh;
         Parallel.ForEach(_views.Values, view => view.UpdateEndpoints(mesh, hosts ?? [.. mesh.Services.Keys]));
-        OfferAll();
+        Offer([]);
     }
 
     /// <param name="changes">Null: everything may have changed.</param>
     public void PublishAll(MeshView mesh, MeshChanges? changes)
     {
-        var first = _mesh is null;
+        var everything = _mesh is null || changes is null;
         _mesh = mesh;
-        if (first || changes is null || changes.Config) _interest = PolicyInterest.Of(mesh);
-        if (first || changes is null || changes.Config || changes.Scopes) Reattach(mesh);
-        Parallel.ForEach(_views.Values, view => view.UpdateAll(mesh, first ? null : changes));
-        OfferAll();
+        if (everything || changes!.Config) _interest = PolicyInterest.Of(mesh);
+        var concerned = everything || changes!.Config ? _proxies.All : _proxies.Concerned(changes.Proxies);
+        Reattach(mesh, concerned);
+        Parallel.ForEach(_views.Values, view => view.UpdateAll(mesh, everything ? null : changes));
+        Offer(concerned);
     }
 
-    /// <summary>The objects that shaped a resource of a proxy; null when it has no such resource.</summary>
-    public ValueList<ObjectRef>? OriginsOf(ProxyFeed proxy, string typeUrl, string name)
+    /// <summary>Gives proxies their new scopes. Shared parts that nobody uses any more go only after all have moved.</summary>
+    private void Reattach(MeshView mesh, IReadOnlyCollection<ProxyFeed> proxies)
     {
-        if (proxy.Published is not { } published) return null;
-        ResourceSet?[] sets = typeUrl switch
+        var left = new List<(ProxyFeed Proxy, PublishedProxy Published)>();
+        var inboundChanged = false;
+        foreach (var proxy in proxies)
         {
-            TypeUrls.Cluster => [published.View.Clusters, published.Inbound?.Clusters],
-            TypeUrls.Endpoints => [published.View.Endpoints],
-            TypeUrls.Listener => [published.View.Listeners, published.Inbound?.Listeners],
-            TypeUrls.Route => [published.View.Routes],
-            TypeUrls.NameTable => [published.View.Names],
-            _ => [],
-        };
-        foreach (var set in sets)
-        {
-            if (set is not null && set.Items.TryGetValue(name, out var resource)) return resource.Origins;
+            var (before, inbound) = (proxy.Published, proxy.Published?.Inbound);
+            Attach(proxy, mesh);
+            inboundChanged |= inbound is not null && !ReferenceEquals(inbound, proxy.Published!.Inbound);
+            if (before is not null && !ReferenceEquals(before, proxy.Published)) left.Add((proxy, before));
         }
-        return null;
+        foreach (var (proxy, published) in left) Release(proxy, published);
+        if (!inboundChanged) return;
+        var used = _proxies.All.Select(proxy => proxy.Published?.Inbound).ToHashSet();
+        foreach (var key in _inbound.Where(entry => !used.Contains(entry.Value)).Select(entry => entry.Key).ToList()) _inbound.Remove(key);
     }
 
-    /// <summary>Gives proxies their new scopes. What is no longer used goes only after everybody has moved, so that shared parts survive.</summary>
-    private void Reattach(MeshView mesh)
+    private void Release(ProxyFeed proxy, PublishedProxy published)
     {
-        foreach (var proxy in _proxies)
+        if (ReferenceEquals(proxy.Published?.View, published.View) && _proxies.Contains(proxy)) return;
+        published.View.Proxies.Remove(proxy);
+        if (published.View.Proxies.Count == 0) _views.Remove(new(published.Resolved.Scope, published.Resolved.Gateway));
+    }
+
+    private void Attach(ProxyFeed proxy, MeshView mesh)
+    {
+        Resolved++;
+        var resolved = ScopeResolver.Resolve(proxy.Proxy, mesh, _interest);
+        _proxies.Watch(proxy, ScopeResolver.NodeOf(proxy.Proxy, mesh));
+        if (proxy.Published is { } published && published.Resolved == resolved)
         {
-            var next = ScopeResolver.Resolve(proxy.Proxy, mesh, _interest);
-            if (proxy.Published is { } published && published.Resolved == next)
-            {
-                published.Inbound = InboundOf(next, mesh.Mesh);
-                published.Secrets = SecretsOf(proxy, next, mesh, published.Secrets);
-            }
-            else Attach(proxy, mesh, next);
+            published.Inbound = InboundOf(resolved, mesh.Mesh);
+            published.Secrets = SecretsOf(proxy, resolved, mesh, published.Secrets);
+            return;
         }
-        var views = _proxies.Select(proxy => proxy.Published!.View).ToHashSet();
-        foreach (var key in _views.Where(entry => !views.Contains(entry.Value)).Select(entry => entry.Key).ToList()) _views.Remove(key);
-        var inbound = _proxies.Select(proxy => proxy.Published!.Inbound).ToHashSet();
-        foreach (var key in _inbound.Where(entry => !inbound.Contains(entry.Value)).Select(entry => entry.Key).ToList()) _inbound.Remove(key);
-    }
-
-    private void Attach(ProxyFeed proxy, MeshView mesh, ResolvedProxy resolved)
-    {
         var key = new ViewKey(resolved.Scope, resolved.Gateway);
         if (!_views.TryGetValue(key, out var view))
         {
             _views[key] = view = new(resolved.Scope, resolved.Gateway);
             view.UpdateAll(mesh, null);
         }
+        view.Proxies.Add(proxy);
         var secrets = SecretsOf(proxy, resolved, mesh, proxy.Published?.Secrets ?? ResourceSet.Empty);
         proxy.Published = new(resolved, view, InboundOf(resolved, mesh.Mesh)) { Secrets = secrets };
     }
@@ -133,7 +132,7 @@ public sealed class Publisher(TimeProvider time)
     private static ResourceSet SecretsOf(ProxyFeed proxy, ResolvedProxy resolved, MeshView mesh, ResourceSet last) => resolved.Gateway is not { } gateway
         ? ResourceSet.Empty
         : last.ReplacedBy([.. GatewayCredentials.Of(gateway, name => mesh.Credentials.GetValueOrDefault(new ObjectKey(proxy.Proxy.Cluster, proxy.Proxy.Namespace, name)))
-            .Select(item => EncodedResource.Of(TypeUrls.Secret, item.Secret.Name, item.Secret, [item.Source]))]);
+            .Select(item => EncodedResource.Of(TypeUrls.Secret, item.Secret.Name, item.Secret))]);
 
     private InboundResources? InboundOf(ResolvedProxy resolved, MeshConfig mesh)
     {
@@ -145,16 +144,22 @@ public sealed class Publisher(TimeProvider time)
     {
         var clusters = InboundClusters(scope, mesh);
         var listener = InboundGenerator.Listener(scope, mesh);
-        return new(ResourceSet.Empty.With([], clusters), ResourceSet.Empty.With([], [EncodedResource.Of(TypeUrls.Listener, listener.Name, listener, default)]));
+        return new(ResourceSet.Empty.With([], clusters), ResourceSet.Empty.With([], [EncodedResource.Of(TypeUrls.Listener, listener.Name, listener)]));
     }
 
-    private static IEnumerable<EncodedResource> InboundClusters(InboundScope scope, MeshConfig mesh) =>
-        ClusterGenerator.Inbound(scope, mesh).Select(cluster => EncodedResource.Of(TypeUrls.Cluster, cluster.Name, cluster, default));
+    private static IEnumerable<XdsResource> InboundClusters(InboundScope scope, MeshConfig mesh) =>
+        ClusterGenerator.Inbound(scope, mesh).Select(cluster => EncodedResource.Of(TypeUrls.Cluster, cluster.Name, cluster));
 
-    private void OfferAll()
+    /// <summary>Offers a snapshot to the proxies of every view that changed, and to those whose own part may have.</summary>
+    private void Offer(IReadOnlyCollection<ProxyFeed> reattached)
     {
         var version = Version();
-        foreach (var proxy in _proxies) Offer(proxy, version);
+        foreach (var view in _views.Values)
+        {
+            if (!view.TakeChange()) continue;
+            foreach (var proxy in view.Proxies) Offer(proxy, version);
+        }
+        foreach (var proxy in reattached) Offer(proxy, version);
     }
 
     private string Version() =>

@@ -4,51 +4,45 @@ using System.Diagnostics.CodeAnalysis;
 using System.Security.Cryptography;
 using Google.Protobuf;
 using Google.Protobuf.WellKnownTypes;
-using Isthmus.Core.Collections;
-using Isthmus.Mesh.Model;
 using Isthmus.Wire.Xds;
 
 namespace Isthmus.ControlPlane.Push;
 
-/// <summary>A resource as it goes over the wire, and the objects that shaped it.</summary>
-public sealed record EncodedResource(XdsResource Resource, ValueList<ObjectRef> Origins)
+/// <summary>Encodes resources as they go over the wire.</summary>
+public static class EncodedResource
 {
-    public static EncodedResource Of(string typeUrl, string name, IMessage message, ValueList<ObjectRef> origins) => Of(typeUrl, name, message.ToByteString(), origins);
+    public static XdsResource Of(string typeUrl, string name, IMessage message) => Of(typeUrl, name, message.ToByteString());
 
     /// <summary>The version is a hash of the bytes: equal content is never sent twice, whichever path it was made by.</summary>
-    public static EncodedResource Of(string typeUrl, string name, ByteString bytes, ValueList<ObjectRef> origins)
+    public static XdsResource Of(string typeUrl, string name, ByteString bytes)
     {
         Span<byte> hash = stackalloc byte[SHA256.HashSizeInBytes];
         SHA256.HashData(bytes.Span, hash);
-        return new(new(name, Convert.ToHexStringLower(hash[..8]), new Any { TypeUrl = typeUrl, Value = bytes }), origins);
+        return new(name, Convert.ToHexStringLower(hash[..8]), new Any { TypeUrl = typeUrl, Value = bytes });
     }
 }
 
 /// <summary>An immutable set of resources of one type; a change of a few costs those few, also for those who have the set before it.</summary>
-public sealed class ResourceSet(ImmutableDictionary<string, EncodedResource> items) : IXdsResources, IReadOnlyCollection<XdsResource>
+public sealed class ResourceSet(ImmutableDictionary<string, XdsResource> items) : IXdsResources, IReadOnlyCollection<XdsResource>
 {
     private const int Remembered = 32;
     private const int MostChanges = 512;
 
-    /// <summary>The last few sets on the way to this one, newest first, each with what changed after it. Weak: nobody keeps old resources for this.</summary>
+    /// <summary>The last few sets on the way to this one, newest first, each with what changed after it. Weak references: old resources are not kept alive for this.</summary>
     private ImmutableArray<(WeakReference<ResourceSet> Set, ImmutableArray<string> Changed)> _before = [];
 
-    public static ResourceSet Empty { get; } = new(ImmutableDictionary.Create<string, EncodedResource>(StringComparer.Ordinal));
+    public static ResourceSet Empty { get; } = new(ImmutableDictionary.Create<string, XdsResource>(StringComparer.Ordinal));
 
-    public ImmutableDictionary<string, EncodedResource> Items { get; } = items;
+    public ImmutableDictionary<string, XdsResource> Items { get; } = items;
 
     public int Count => Items.Count;
 
     public IReadOnlyCollection<XdsResource> All => this;
 
-    public bool TryGet(string name, [NotNullWhen(true)] out XdsResource? resource)
-    {
-        resource = Items.TryGetValue(name, out var encoded) ? encoded.Resource : null;
-        return resource is not null;
-    }
+    public bool TryGet(string name, [NotNullWhen(true)] out XdsResource? resource) => Items.TryGetValue(name, out resource);
 
     /// <summary>This set, or another when the changes make a difference.</summary>
-    public ResourceSet With(IEnumerable<string> removed, IEnumerable<EncodedResource> added)
+    public ResourceSet With(IEnumerable<string> removed, IEnumerable<XdsResource> added)
     {
         var changed = new List<string>();
         var builder = Items.ToBuilder();
@@ -59,8 +53,8 @@ public sealed class ResourceSet(ImmutableDictionary<string, EncodedResource> ite
         }
         foreach (var resource in added)
         {
-            changed.Add(resource.Resource.Name);
-            builder[resource.Resource.Name] = resource;
+            changed.Add(resource.Name);
+            builder[resource.Name] = resource;
         }
         var next = builder.ToImmutable();
         if (ReferenceEquals(next, Items)) return this;
@@ -80,15 +74,15 @@ public sealed class ResourceSet(ImmutableDictionary<string, EncodedResource> ite
     }
 
     /// <summary>Exactly these; this very set when they are what it has.</summary>
-    public ResourceSet ReplacedBy(IReadOnlyCollection<EncodedResource> made)
+    public ResourceSet ReplacedBy(IReadOnlyCollection<XdsResource> made)
     {
-        var names = made.Select(resource => resource.Resource.Name).ToHashSet(StringComparer.Ordinal);
+        var names = made.Select(resource => resource.Name).ToHashSet(StringComparer.Ordinal);
         return With(
             Items.Keys.Where(name => !names.Contains(name)),
-            made.Where(resource => !Items.TryGetValue(resource.Resource.Name, out var known) || known.Resource.Version != resource.Resource.Version || known.Origins != resource.Origins));
+            made.Where(resource => !Items.TryGetValue(resource.Name, out var known) || known.Version != resource.Version));
     }
 
-    public IEnumerator<XdsResource> GetEnumerator() => Items.Values.Select(encoded => encoded.Resource).GetEnumerator();
+    public IEnumerator<XdsResource> GetEnumerator() => Items.Values.GetEnumerator();
 
     IEnumerator IEnumerable.GetEnumerator() => GetEnumerator();
 }

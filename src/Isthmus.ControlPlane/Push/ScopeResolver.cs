@@ -10,7 +10,7 @@ namespace Isthmus.ControlPlane.Push;
 /// <param name="Gateway">For gateways.</param>
 public sealed record ResolvedProxy(ProxyScope Scope, InboundScope? Inbound, GatewayScope? Gateway);
 
-/// <summary>Which labels and places the mesh's policies look at: nothing else of a proxy goes into its scope.</summary>
+/// <summary>Which labels the mesh's policies select by, and whether localities matter: nothing else of a proxy goes into its scope.</summary>
 internal sealed record PolicyInterest(ValueList<string> LabelKeys, bool Localities)
 {
     public static PolicyInterest Of(MeshView view)
@@ -63,12 +63,18 @@ internal static class ScopeResolver
             : new(scope, null, GatewaysOf(proxy, services, pod, labels, scope, view));
     }
 
+    /// <summary>The Node that a proxy runs on, as its Pod names it, or else the proxy itself.</summary>
+    public static ObjectKey NodeOf(ProxyIdentity proxy, MeshView view)
+    {
+        var pod = view.Pods.GetValueOrDefault(new ObjectKey(proxy.Cluster, proxy.Namespace, proxy.Name));
+        return new(proxy.Cluster, "", pod?.Node is { Length: > 0 } named ? named : proxy.NodeName);
+    }
+
     private static Locality LocalityOf(ProxyIdentity proxy, PodFacts? pod, MeshView view)
     {
         if (!proxy.Locality.IsUnknown) return proxy.Locality;
         if (pod is not null && pod.Labels.TryGetValue(Core.Names.Labels.Locality, out var own)) return Locality.Parse(own);
-        var node = pod?.Node is { Length: > 0 } named ? named : proxy.NodeName;
-        return view.Nodes.GetValueOrDefault(new ObjectKey(proxy.Cluster, "", node))?.Locality ?? Locality.Unknown;
+        return view.Nodes.GetValueOrDefault(NodeOf(proxy, view))?.Locality ?? Locality.Unknown;
     }
 
     /// <summary>One that selects the workload, then the namespace's own, then the root namespace's; the oldest of each.</summary>

@@ -9,15 +9,17 @@ using Isthmus.Wire.Xds;
 
 namespace Isthmus.ControlPlane.Push;
 
-/// <summary>The resources that all proxies of one scope share. Each is remembered with its inputs and made again only when those differ.</summary>
+/// <summary>The resources that all proxies of one scope share. Each is kept with its inputs and rebuilt only when those differ.</summary>
 internal sealed class ScopeView(ProxyScope scope, GatewayScope? gateway)
 {
     private readonly SortedDictionary<string, HostPart> _hosts = new(StringComparer.Ordinal);
     private readonly OutboundPart _outbound = new(scope);
     private readonly GatewayPart? _gateway = gateway is null ? null : new(scope, gateway);
     private MeshConfig? _mesh;
+    private (ResourceSet, ResourceSet, ResourceSet, ResourceSet, ResourceSet) _taken;
 
-    public ProxyScope Scope => scope;
+    /// <summary>The proxies that share it.</summary>
+    public HashSet<ProxyFeed> Proxies { get; } = [];
 
     public ResourceSet Clusters { get; private set; } = ResourceSet.Empty;
 
@@ -29,16 +31,25 @@ internal sealed class ScopeView(ProxyScope scope, GatewayScope? gateway)
 
     public ResourceSet Names { get; private set; } = ResourceSet.Empty;
 
-    /// <summary>Hosts made again since the start: what a change costs.</summary>
+    /// <summary>Whether any resource changed since this was asked last.</summary>
+    public bool TakeChange()
+    {
+        var now = (Clusters, Endpoints, Listeners, Routes, Names);
+        if (now == _taken) return false;
+        _taken = now;
+        return true;
+    }
+
+    /// <summary>Hosts rebuilt since the start: what a change costs.</summary>
     public long Built { get; private set; }
 
     /// <summary>What is known of one visible host.</summary>
     private sealed class HostPart
     {
         public required ClusterInputs Clusters { get; set; }
-        public required ImmutableArray<EncodedResource> ClusterResources { get; set; }
+        public required ImmutableArray<XdsResource> ClusterResources { get; set; }
         public EndpointInputs? Endpoints { get; set; }
-        public ImmutableArray<EncodedResource> EndpointResources { get; set; } = [];
+        public ImmutableArray<XdsResource> EndpointResources { get; set; } = [];
     }
 
     /// <summary>Endpoints alone, at once: clusters of these hosts go along, because new endpoints may bring new identities.</summary>
@@ -46,7 +57,7 @@ internal sealed class ScopeView(ProxyScope scope, GatewayScope? gateway)
 
     public void UpdateAll(MeshView view, MeshChanges? changes)
     {
-        // Rules and settings may touch any host; otherwise only those that changed are looked at.
+        // Rules and settings may touch any host; otherwise only those that changed are checked.
         var everything = changes is null || changes.Config || _mesh is null || changes.Gateways;
         HashSet<string> touched = everything ? [.. view.Services.Keys, .. _hosts.Keys] : [.. changes!.Services, .. changes.Endpoints];
         UpdateHosts(view, touched);
@@ -72,14 +83,14 @@ internal sealed class ScopeView(ProxyScope scope, GatewayScope? gateway)
 
     private void SetStatic(MeshConfig mesh)
     {
-        var fixedOnes = ClusterGenerator.Static(scope.Kind, mesh).Select(cluster => EncodedResource.Of(TypeUrls.Cluster, cluster.Name, cluster, default));
+        var fixedOnes = ClusterGenerator.Static(scope.Kind, mesh).Select(cluster => EncodedResource.Of(TypeUrls.Cluster, cluster.Name, cluster));
         Clusters = Clusters.With([], fixedOnes);
     }
 
     private void UpdateHosts(MeshView view, IEnumerable<string> hosts)
     {
-        var (goneClusters, newClusters) = (new List<string>(), new List<EncodedResource>());
-        var (goneEndpoints, newEndpoints) = (new List<string>(), new List<EncodedResource>());
+        var (goneClusters, newClusters) = (new List<string>(), new List<XdsResource>());
+        var (goneEndpoints, newEndpoints) = (new List<string>(), new List<XdsResource>());
         foreach (var host in hosts)
         {
             var known = _hosts.GetValueOrDefault(host);
@@ -137,22 +148,17 @@ internal sealed class ScopeView(ProxyScope scope, GatewayScope? gateway)
             && ReferenceEquals(a.Gateways, b.Gateways) && a.Endpoints == b.Endpoints
         || a == b;
 
-    private ImmutableArray<EncodedResource> MakeClusters(ClusterInputs inputs)
+    private ImmutableArray<XdsResource> MakeClusters(ClusterInputs inputs)
     {
         Built++;
-        var origins = Origins(inputs.Service, inputs.Rule);
-        return [.. ClusterGenerator.Outbound(inputs).Select(cluster => EncodedResource.Of(TypeUrls.Cluster, cluster.Name, cluster, origins))];
+        return [.. ClusterGenerator.Outbound(inputs).Select(cluster => EncodedResource.Of(TypeUrls.Cluster, cluster.Name, cluster))];
     }
 
-    private ImmutableArray<EncodedResource> MakeEndpoints(EndpointInputs inputs, bool sniPassthrough)
+    private ImmutableArray<XdsResource> MakeEndpoints(EndpointInputs inputs, bool sniPassthrough)
     {
         Built++;
-        var origins = inputs.Endpoints.Select(endpoint => endpoint.Source).Concat(Origins(inputs.Service, inputs.Rule)).Distinct().Order().ToValueList();
-        return [.. EndpointGenerator.All(inputs, sniPassthrough).Select(assignment => EncodedResource.Of(TypeUrls.Endpoints, assignment.ClusterName, assignment, origins))];
+        return [.. EndpointGenerator.All(inputs, sniPassthrough).Select(assignment => EncodedResource.Of(TypeUrls.Endpoints, assignment.ClusterName, assignment))];
     }
 
-    private static ValueList<ObjectRef> Origins(MeshService service, DestinationRule? rule) =>
-        rule is null ? service.Sources : service.Sources.Append(rule.Source).ToValueList();
-
-    private static string NameOf(EncodedResource encoded) => encoded.Resource.Name;
+    private static string NameOf(XdsResource encoded) => encoded.Name;
 }

@@ -8,7 +8,7 @@ using Isthmus.Wire.Envoy.Listeners;
 namespace Isthmus.Mesh.Generate;
 
 /// <summary>A gateway's listener. When <paramref name="SniHosts"/> is not empty, a chain for each service port that they cover is appended.</summary>
-public sealed record GatewayListener(Listener Listener, ValueList<string> SniHosts, ValueList<ObjectRef> Sources);
+public sealed record GatewayListener(Listener Listener, ValueList<string> SniHosts);
 
 /// <summary>LDS of gateways: one listener for each port that some Gateway serves and the workload has.</summary>
 public static class GatewayListeners
@@ -31,7 +31,7 @@ public static class GatewayListeners
             AddChains(listener, servers, inputs, port.Target);
             var sniHosts = inputs.Gateway.SniDnat ? default : servers.Where(server => server.IsAutoPassthrough).SelectMany(server => server.HostNames).Distinct().Order(StringComparer.Ordinal).ToValueList();
             if (listener.FilterChains.Count == 0 && sniHosts.IsEmpty) continue; // nothing leads anywhere
-            yield return new(listener, sniHosts, Sources(servers, inputs));
+            yield return new(listener, sniHosts);
         }
     }
 
@@ -163,12 +163,4 @@ public static class GatewayListeners
     /// <summary>Whether the gateway needs the service's clusters by SNI.</summary>
     public static bool Exposes(GatewayScope gateway, ValueList<string> sniHosts, MeshService service) =>
         gateway.SniDnat ? SniDnat.Exposes(gateway, sniHosts, service) : Exposes(sniHosts, service);
-
-    private static ValueList<ObjectRef> Sources(List<BoundServer> servers, GatewayInputs inputs)
-    {
-        var names = servers.Select(server => server.Gateway.FullName).ToHashSet();
-        return servers.Select(server => server.Gateway.Source)
-            .Concat(inputs.Routings.Where(routing => routing.Gateways.Any(names.Contains)).Select(routing => routing.Source))
-            .Distinct().Order().ToValueList();
-    }
 }

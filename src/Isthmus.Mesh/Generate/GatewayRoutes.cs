@@ -7,7 +7,7 @@ namespace Isthmus.Mesh.Generate;
 /// <summary>RDS of gateways: one table for each plain HTTP port, one for each HTTPS server.</summary>
 public static class GatewayRoutes
 {
-    public static IEnumerable<(RouteConfiguration Table, ValueList<ObjectRef> Sources)> Of(GatewayInputs inputs)
+    public static IEnumerable<RouteConfiguration> Of(GatewayInputs inputs)
     {
         foreach (var (port, servers) in GatewayListeners.ByTargetPort(inputs.Gateway))
         {
@@ -20,17 +20,15 @@ public static class GatewayRoutes
     internal static string HttpsName(BoundServer bound) =>
         $"https.{ResourceNames.Port(bound.Server.Port)}.{bound.Server.PortName}.{bound.Gateway.Name}.{bound.Gateway.Namespace}";
 
-    private static (RouteConfiguration, ValueList<ObjectRef>) Table(string name, List<BoundServer> servers, GatewayInputs inputs)
+    private static RouteConfiguration Table(string name, List<BoundServer> servers, GatewayInputs inputs)
     {
         var hosts = new SortedDictionary<string, VirtualHost>(StringComparer.Ordinal);
-        var sources = new List<ObjectRef>();
         foreach (var bound in servers)
         {
-            sources.Add(bound.Gateway.Source);
             foreach (var routing in inputs.Routings)
             {
                 if (routing.Http.IsEmpty || !routing.Gateways.Contains(bound.Gateway.FullName)) continue;
-                if (AddHosts(hosts, bound, routing, inputs)) sources.Add(routing.Source);
+                AddHosts(hosts, bound, routing, inputs);
             }
         }
         // Hosts that only redirect need no VirtualService.
@@ -44,10 +42,10 @@ public static class GatewayRoutes
         {
             table.VirtualHosts.Add(new VirtualHost { Name = ResourceNames.HostPort("blackhole", servers[0].Server.Port), Domains = { "*" } });
         }
-        return (table, sources.Distinct().Order().ToValueList());
+        return table;
     }
 
-    private static bool AddHosts(SortedDictionary<string, VirtualHost> hosts, BoundServer bound, VirtualService routing, GatewayInputs inputs)
+    private static void AddHosts(SortedDictionary<string, VirtualHost> hosts, BoundServer bound, VirtualService routing, GatewayInputs inputs)
     {
         var context = new HttpRoutes.Context(inputs.Scope, inputs.Mesh, bound.Server.Port, bound.Gateway.FullName, inputs.Destinations);
         List<Route>? routes = null;
@@ -67,7 +65,6 @@ public static class GatewayRoutes
                 entry.Routes.AddRange(routes);
             }
         }
-        return routes is not null;
     }
 
     private static VirtualHost New(string host, BoundServer bound)

@@ -19,8 +19,7 @@ public sealed record TcpChain(ValueList<string> ServerNames, ValueList<string> R
 /// <summary>What one outbound listener is to be.</summary>
 /// <param name="RouteName">The route table of its HTTP; empty when it has none.</param>
 /// <param name="HttpProtocol">What the HTTP side is declared to speak; <see cref="Protocol.Auto"/> when it is sniffed.</param>
-/// <param name="Sources">The objects behind it.</param>
-public sealed record OutboundListener(string Address, int Port, string RouteName, Protocol HttpProtocol, ValueList<TcpChain> Chains, ValueList<ObjectRef> Sources)
+public sealed record OutboundListener(string Address, int Port, string RouteName, Protocol HttpProtocol, ValueList<TcpChain> Chains)
 {
     public string Name => ResourceNames.Listener(Address, Port);
 }
@@ -55,7 +54,7 @@ public static class OutboundPlan
     {
         if (port.Protocol.IsHttp())
         {
-            Get(drafts, ResourceNames.AnyAddress, port.Number).AddHttp(ResourceNames.Port(port.Number), port.Protocol, host.Service);
+            Get(drafts, ResourceNames.AnyAddress, port.Number).AddHttp(ResourceNames.Port(port.Number), port.Protocol);
             return;
         }
         var addresses = BindAddresses(host, scope, port.Number, hasPods);
@@ -65,9 +64,9 @@ public static class OutboundPlan
             var draft = Get(drafts, isRange ? ResourceNames.AnyAddress : bind, port.Number);
             if (port.Protocol == Protocol.Auto && !isRange && bind != ResourceNames.AnyAddress)
             {
-                draft.AddHttp(ResourceNames.HostPort(host.Service.Hostname, port.Number), Protocol.Auto, host.Service);
+                draft.AddHttp(ResourceNames.HostPort(host.Service.Hostname, port.Number), Protocol.Auto);
             }
-            foreach (var chain in Chains(scope, host, port, isRange ? bind : null, bind == ResourceNames.AnyAddress)) draft.AddChain(chain, host.Service);
+            foreach (var chain in Chains(scope, host, port, isRange ? bind : null, bind == ResourceNames.AnyAddress)) draft.AddChain(chain);
         }
     }
 
@@ -86,8 +85,8 @@ public static class OutboundPlan
 
         void Bind(Draft draft)
         {
-            if (port.Protocol.IsHttp() || port.Protocol == Protocol.Auto) draft.AddHttp(ResourceNames.HostPort(host.Service.Hostname, port.Number), port.Protocol, host.Service);
-            foreach (var chain in Chains(scope, host, port, null, false)) draft.AddChain(chain, host.Service);
+            if (port.Protocol.IsHttp() || port.Protocol == Protocol.Auto) draft.AddHttp(ResourceNames.HostPort(host.Service.Hostname, port.Number), port.Protocol);
+            foreach (var chain in Chains(scope, host, port, null, false)) draft.AddChain(chain);
         }
     }
 
@@ -137,25 +136,22 @@ public static class OutboundPlan
     private sealed class Draft(string address, int port)
     {
         private readonly List<TcpChain> _chains = [];
-        private readonly List<ObjectRef> _sources = [];
         private string _route = "";
         private Protocol _protocol = Protocol.Http;
 
-        public void AddHttp(string route, Protocol protocol, MeshService service)
+        public void AddHttp(string route, Protocol protocol)
         {
-            _sources.AddRange(service.Sources);
             if (_route.Length > 0) return;
             (_route, _protocol) = (route, protocol);
         }
 
         /// <summary>Of several chains for the same traffic the first stays.</summary>
-        public void AddChain(TcpChain chain, MeshService service)
+        public void AddChain(TcpChain chain)
         {
             if (_chains.Any(known => known.ServerNames == chain.ServerNames && known.Ranges == chain.Ranges)) return;
             _chains.Add(chain);
-            _sources.AddRange(service.Sources);
         }
 
-        public OutboundListener Finish() => new(address, port, _route, _protocol, _chains.ToValueList(), _sources.Distinct().Order().ToValueList());
+        public OutboundListener Finish() => new(address, port, _route, _protocol, _chains.ToValueList());
     }
 }

@@ -19,7 +19,11 @@ public sealed record VirtualHostInputs(
     int Port,
     VirtualService? Routing,
     ValueMap<DestinationShape> Destinations,
-    bool Sniffed);
+    bool Sniffed)
+{
+    /// <summary>Domains of the host that an earlier host of the table has.</summary>
+    public ValueList<string> Taken { get; init; }
+}
 
 /// <summary>RDS of sidecars: one virtual host for each host of a port, so that a table is assembled from parts that are encoded once.</summary>
 public static class RouteGenerator
@@ -34,7 +38,7 @@ public static class RouteGenerator
             IncludeRequestAttemptCount = true,
         };
         if (inputs.Sniffed) host.Domains.Add("*");
-        else host.Domains.AddRange(Domains(inputs.Service, inputs.Scope, inputs.Port));
+        else host.Domains.AddRange(Domains(inputs.Service, inputs.Scope, inputs.Port).Where(domain => !inputs.Taken.Contains(domain)));
         var context = new HttpRoutes.Context(inputs.Scope, inputs.Mesh, inputs.Port, VirtualService.MeshGateway, inputs.Destinations);
         if (inputs.Routing is { Http.IsEmpty: false } routing) host.Routes.AddRange(HttpRoutes.Of(routing, context));
         else host.Routes.Add(HttpRoutes.Default(inputs.Service.Hostname, context));

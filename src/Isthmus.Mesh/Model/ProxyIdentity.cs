@@ -87,9 +87,6 @@ public sealed record ProxyIdentity(
         };
     }
 
-    /// <summary>The network of its endpoint label, else the one it names itself.</summary>
-    public string EffectiveNetwork => Network.Length > 0 ? Network : Labels.TryGetValue(Core.Names.Labels.Network, out var label) ? label : "";
-
     private static string Shorten(string text) => text.Length <= 80 ? text : text[..80] + "…";
 
     private static string Text(IDictionary<string, Value> fields, string key) => fields.TryGetValue(key, out var value)

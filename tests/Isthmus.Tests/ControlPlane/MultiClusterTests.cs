@@ -236,21 +236,6 @@ public sealed class MultiClusterTests
     }
 
     [Fact]
-    public void Every_resource_tells_which_objects_made_it()
-    {
-        var rig = new MeshRig("c1", "c2");
-        rig.App("c1", "orders", "10.96.0.10", "10.244.0.1");
-        rig.App("c2", "orders", "10.96.0.11", "10.244.0.2");
-        rig.Config("{apiVersion: networking.istio.io/v1beta1, kind: DestinationRule, metadata: {name: r, namespace: shop}, spec: {host: orders}}");
-        var client = rig.Sidecar("c1");
-        rig.Push();
-        Assert.Equal(
-            [new("c1", "Service", "shop", "orders"), new("c2", "Service", "shop", "orders"), new("c1", "DestinationRule", "shop", "r")],
-            rig.Publisher.OriginsOf(client, Isthmus.Wire.Xds.TypeUrls.Cluster, OutboundName("orders"))!.Value.Items.ToArray());
-        Assert.Contains(new ObjectRef("c2", "EndpointSlice", "shop", "orders-1"), rig.Publisher.OriginsOf(client, Isthmus.Wire.Xds.TypeUrls.Endpoints, OutboundName("orders"))!.Value);
-    }
-
-    [Fact]
     public void Proxies_of_one_scope_share_their_resources_and_a_pod_hash_does_not_part_them()
     {
         var rig = new MeshRig("c1");

@@ -26,7 +26,7 @@ public static class DiscoveryProgram
     /// <summary>A mounted kubeconfig names the configuration cluster; without one it is the cluster that we run in.</summary>
     private static ControlPlanePorts Ports(DiscoverySettings settings)
     {
-        var names = new NameClient(() => ResolverSettings.Parse(File.Exists("/etc/resolv.conf") ? File.ReadAllText("/etc/resolv.conf") : ""), new Random(), TimeProvider.System);
+        var names = new NameClient(ResolverSettings.Load, new Random(), TimeProvider.System);
         var own = KubeConfig.InCluster(Environment.GetEnvironmentVariable);
         if (settings.KubeconfigFile.Length > 0 && File.Exists(settings.KubeconfigFile))
             return new(TimeProvider.System, new Random(), KubeConfig.Load(settings.KubeconfigFile, null, Environment.GetEnvironmentVariable) with { Name = settings.ClusterId, TokenKubeconfig = settings.KubeconfigFile }, names, own);

@@ -38,8 +38,8 @@ internal sealed class DataPlane : IDisposable
         var upstreams = new HttpUpstreams(_connector, ports.Time, ports.Random);
         var http = new HttpServer(new HttpParts(
             State, upstreams, _watch, Report, secrets, ports, settings.Identity, Connections, new DateField(ports.Time), new KeyStore(State, upstreams, ports.Time)));
-        _handler = new ConnectionHandler(new Inspector(ports.Time), secrets, tcp, http, Report, ports, logs.CreateLogger<ConnectionHandler>());
-        _sockets = new ListenerSockets(ports.Sockets, Connections, _handler.HandleAsync, logs.CreateLogger<ListenerSockets>());
+        _handler = new ConnectionHandler(new Inspector(State, ports.Time), secrets, tcp, http, Report, ports, logs.CreateLogger<ConnectionHandler>());
+        _sockets = new ListenerSockets(ports.Sockets, Connections, _handler.HandleAsync, ports.Time, logs.CreateLogger<ListenerSockets>());
         State.Published += snapshot =>
         {
             _handler.Publish(snapshot);
@@ -72,6 +72,8 @@ internal sealed class DataPlane : IDisposable
     public ProxyPorts Ports => _ports;
 
     public long DroppedLogLines => _accessLogs.Dropped;
+
+    public long AcceptPauses => _sockets.AcceptPauses;
 
     public IReadOnlyDictionary<string, string> ListenerFailures => _sockets.Failures;
 

@@ -1,4 +1,5 @@
 using System.Net;
+using Isthmus.Samples.CommandLine;
 using Isthmus.Samples.Http;
 
 namespace Isthmus.Samples;
@@ -14,7 +15,7 @@ public static class HelloWorldProgram
         });
         var version = options["version"] ?? Environment.GetEnvironmentVariable("SERVICE_VERSION") ?? "unknown";
         var instance = options["instance"] ?? Environment.GetEnvironmentVariable("HOSTNAME") ?? Environment.MachineName;
-        return SampleProgram.ServeAsync("helloworld", Handler(version, instance), new IPEndPoint(IPAddress.IPv6Any, options.Port("port", 5000)), stop);
+        return HttpService.RunAsync("helloworld", Handler(version, instance), new IPEndPoint(IPAddress.IPv6Any, options.Port("port", 5000)), stop);
     }
 
     /// <summary>The whole service as a function of its two settings.</summary>

@@ -1,8 +1,8 @@
-using System.Buffers.Binary;
 using System.Net;
 using System.Net.Sockets;
 using System.Text;
 using Isthmus.Core.Problems;
+using Isthmus.Samples.CommandLine;
 using Isthmus.Wire.Dns;
 
 namespace Isthmus.Samples;
@@ -81,10 +81,9 @@ public static class NslookupProgram
     private static async Task<DnsMessage?> AskAsync(string name, DnsType type, IPEndPoint server, CancellationToken stop)
     {
         var query = DnsMessage.Query((ushort)new Random().Next(65536), new DnsQuestion(name, type), new Edns(1232));
-        byte[] bytes;
         try
         {
-            bytes = query.ToBytes();
+            _ = query.ToBytes();
         }
         catch (ArgumentException e)
         {
@@ -96,8 +95,8 @@ public static class NslookupProgram
             limit.CancelAfter(AnswerWithin);
             try
             {
-                var answer = await UdpAsync(bytes, query.Header.Id, server, limit.Token).ConfigureAwait(false);
-                return answer.Header.IsTruncated ? await TcpAsync(bytes, query.Header.Id, server, limit.Token).ConfigureAwait(false) ?? answer : answer;
+                var answer = await DnsExchange.OverUdpAsync(server, query, limit.Token).ConfigureAwait(false);
+                return answer.Header.IsTruncated ? await DnsExchange.OverTcpAsync(server, query, limit.Token).ConfigureAwait(false) ?? answer : answer;
             }
             catch (Exception e) when (e is SocketException || (e is OperationCanceledException && !stop.IsCancellationRequested))
             {
@@ -105,35 +104,6 @@ public static class NslookupProgram
             }
         }
         return null;
-    }
-
-    private static async Task<DnsMessage> UdpAsync(byte[] query, ushort id, IPEndPoint server, CancellationToken stop)
-    {
-        using var socket = new Socket(server.AddressFamily, SocketType.Dgram, ProtocolType.Udp);
-        await socket.ConnectAsync(server, stop).ConfigureAwait(false);
-        await socket.SendAsync(query, stop).ConfigureAwait(false);
-        var buffer = new byte[DnsMessage.MaxSize];
-        while (true)
-        {
-            var read = await socket.ReceiveAsync(buffer, stop).ConfigureAwait(false);
-            if (DnsMessage.TryRead(buffer.AsSpan(0, read)) is { Header.IsResponse: true } answer && answer.Header.Id == id) return answer;
-        }
-    }
-
-    private static async Task<DnsMessage?> TcpAsync(byte[] query, ushort id, IPEndPoint server, CancellationToken stop)
-    {
-        using var socket = new Socket(server.AddressFamily, SocketType.Stream, ProtocolType.Tcp);
-        await socket.ConnectAsync(server, stop).ConfigureAwait(false);
-        var framed = new byte[query.Length + 2];
-        BinaryPrimitives.WriteUInt16BigEndian(framed, (ushort)query.Length);
-        query.CopyTo(framed, 2);
-        await using var stream = new NetworkStream(socket);
-        await stream.WriteAsync(framed, stop).ConfigureAwait(false);
-        var length = new byte[2];
-        await stream.ReadExactlyAsync(length, stop).ConfigureAwait(false);
-        var answer = new byte[BinaryPrimitives.ReadUInt16BigEndian(length)];
-        await stream.ReadExactlyAsync(answer, stop).ConfigureAwait(false);
-        return DnsMessage.TryRead(answer) is { Header.IsResponse: true } message && message.Header.Id == id ? message : null;
     }
 
     private static async Task<Request> ParseAsync(string[] args, ResolverSettings settings, CancellationToken stop)
@@ -152,13 +122,16 @@ public static class NslookupProgram
         var name = options.Words[0];
         if (IPAddress.TryParse(name, out var reverse)) (name, types) = (ReverseName(reverse) + ".", [DnsType.PTR]);
         var port = options.Port("port", DnsPort);
-        if (options.Words.Count == 1) return new(name, types, new(settings.Servers[0], port));
+        if (options.Words.Count == 1) return new(name, types, new(NameServer(settings), port));
         if (IPAddress.TryParse(options.Words[1], out var server)) return new(name, types, new(server, port));
         foreach (var candidate in settings.Candidates(options.Words[1]))
-            if (await AskAsync(candidate, DnsType.A, new(settings.Servers[0], DnsPort), stop).ConfigureAwait(false) is { } answer
+            if (await AskAsync(candidate, DnsType.A, new(NameServer(settings), DnsPort), stop).ConfigureAwait(false) is { } answer
                 && answer.Answers.Items.Select(record => record.Content).OfType<AddressContent>().FirstOrDefault() is { } found) return new(name, types, new(found.Address, port));
         throw new ProblemException("nslookup", $"couldn't get address for '{options.Words[1]}': not found", "give the server's address");
     }
+
+    /// <summary>As resolvers do: the machine itself where resolv.conf names no server.</summary>
+    private static IPAddress NameServer(ResolverSettings settings) => settings.Servers.IsEmpty ? IPAddress.Loopback : settings.Servers[0].Address;
 
     private static string ReverseName(IPAddress address)
     {

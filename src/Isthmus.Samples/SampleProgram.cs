@@ -1,7 +1,4 @@
-using System.Net;
-using System.Net.Sockets;
 using Isthmus.Core.Problems;
-using Isthmus.Samples.Http;
 using Isthmus.Samples.HttpBin;
 
 namespace Isthmus.Samples;
@@ -35,22 +32,4 @@ public static class SampleProgram
         [var name, ..] => throw new ProblemException("sample", $"'{name}' is not a sample", $"choose {Usage}"),
         [] => throw new ProblemException("sample", "no sample named", $"choose {Usage}"),
     };
-
-    /// <summary>Serves until told to stop; a port that cannot be had is the user's problem, named as such.</summary>
-    internal static async Task<int> ServeAsync(string program, HttpHandler handler, IPEndPoint address, CancellationToken stop)
-    {
-        using var output = new StreamWriter(Console.OpenStandardOutput()) { AutoFlush = true };
-        using var server = new HttpServer(program, handler, TimeProvider.System, output);
-        try
-        {
-            server.Bind(address.Address, address.Port);
-        }
-        catch (SocketException e)
-        {
-            throw new ProblemException(program, $"cannot listen at port {address.Port}: {e.Message}", "choose another port, or end the program that has it", e);
-        }
-        lock (output) output.WriteLine($"{program} listening at port {address.Port}");
-        await server.RunAsync(stop).ConfigureAwait(false);
-        return 0;
-    }
 }

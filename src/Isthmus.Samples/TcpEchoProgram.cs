@@ -2,6 +2,7 @@ using System.Net;
 using System.Net.Sockets;
 using System.Text;
 using Isthmus.Core.Problems;
+using Isthmus.Samples.CommandLine;
 
 namespace Isthmus.Samples;
 

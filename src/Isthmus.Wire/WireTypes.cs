@@ -11,7 +11,7 @@ public static class WireTypes
     public static IReadOnlyList<FileDescriptor> Files { get; } =
     [
         Envoy.Dumps.AdminV3Reflection.Descriptor,
-        Envoy.ConfigAccesslogV3Reflection.Descriptor,
+        Envoy.AccessLoggers.ConfigAccesslogV3Reflection.Descriptor,
         Envoy.Bootstraps.ConfigBootstrapV3Reflection.Descriptor,
         Envoy.Clusters.ConfigClusterV3Reflection.Descriptor,
         Envoy.ConfigCoreV3Reflection.Descriptor,
@@ -23,7 +23,7 @@ public static class WireTypes
         Envoy.AccessLoggers.AccessLoggersFileV3Reflection.Descriptor,
         Envoy.AccessLoggers.AccessLoggersFiltersCelV3Reflection.Descriptor,
         Envoy.AccessLoggers.AccessLoggersStreamV3Reflection.Descriptor,
-        Envoy.HttpFilters.FiltersCommonFaultV3Reflection.Descriptor,
+        Envoy.Faults.FiltersCommonFaultV3Reflection.Descriptor,
         Envoy.HttpFilters.FiltersHttpCorsV3Reflection.Descriptor,
         Envoy.HttpFilters.FiltersHttpFaultV3Reflection.Descriptor,
         Envoy.HttpFilters.GrpcStats.FiltersHttpGrpcStatsV3Reflection.Descriptor,

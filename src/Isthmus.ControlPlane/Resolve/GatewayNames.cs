@@ -79,9 +79,10 @@ public sealed partial class GatewayNames(PushEngine engine, INameClient client, 
         }
         foreach (var gone in _names.Keys.Except(wanted.Select(item => item.Host), StringComparer.OrdinalIgnoreCase).ToList())
         {
+            // First out of the graph, then out of sight: whoever no longer sees the name finds no address of it either.
+            await engine.PostAsync(writer => writer.RemoveResolved(gone), stop).ConfigureAwait(false);
             _names.TryRemove(gone, out _);
             _retries.Remove(gone);
-            await engine.PostAsync(writer => writer.RemoveResolved(gone), stop).ConfigureAwait(false);
         }
         _revision = revision;
     }
@@ -100,10 +101,19 @@ public sealed partial class GatewayNames(PushEngine engine, INameClient client, 
         }
         lock (_retries) _retries.Remove(name.Host);
         var life = answer.Life < ShortestLife ? ShortestLife : answer.Life > LongestLife ? LongestLife : answer.Life;
+        if (answer.Addresses != name.Addresses)
+        {
+            LogResolved(name.Host, string.Join(", ", answer.Addresses));
+            // The graph gets the answer before it counts as given: whoever waits for it then finds it there.
+            await engine.PostAsync(writer => PutIfWanted(writer, name.Host, answer.Addresses), stop).ConfigureAwait(false);
+        }
         Update(name with { Addresses = answer.Addresses, Answered = now, Next = now + life, Error = "" });
-        if (answer.Addresses == name.Addresses) return;
-        LogResolved(name.Host, string.Join(", ", answer.Addresses));
-        await engine.PostAsync(writer => writer.PutResolved(name.Host, answer.Addresses), stop).ConfigureAwait(false);
+    }
+
+    /// <summary>The name may have gone while its answer was under way; the answer must not bring it back.</summary>
+    private static void PutIfWanted(MeshWriter writer, string host, ValueList<string> addresses)
+    {
+        if (writer.Mesh.GatewayHostNames.Any(wanted => string.Equals(wanted.Host, host, StringComparison.OrdinalIgnoreCase))) writer.PutResolved(host, addresses);
     }
 
     private void Update(ResolvedName name) => _names[name.Host] = name;

@@ -1,4 +1,3 @@
-using System.Buffers.Binary;
 using System.Net;
 using System.Net.Sockets;
 using Isthmus.Core.Collections;
@@ -65,17 +64,13 @@ public sealed class NameClient(Func<ResolverSettings> settings, Random random, T
         try
         {
             var query = DnsMessage.Query(NextId(), new(name, type), new Edns(UdpSize));
-            var answer = await OverUdpAsync(server, query, either.Token).ConfigureAwait(false);
-            if (answer.Header.IsTruncated) answer = await OverTcpAsync(server, query, either.Token).ConfigureAwait(false);
+            DnsMessage? answer = await DnsExchange.OverUdpAsync(server, query, either.Token).ConfigureAwait(false);
+            if (answer.Header.IsTruncated) answer = await DnsExchange.OverTcpAsync(server, query, either.Token).ConfigureAwait(false);
             return answer is null ? NameAnswer.Failed($"name server {server} closed without an answer") : Read(answer, name, type, server);
         }
         catch (SocketException e)
         {
             return NameAnswer.Failed($"name server {server} cannot be reached: {e.SocketErrorCode}");
-        }
-        catch (IOException e)
-        {
-            return NameAnswer.Failed($"name server {server} cannot be reached: {e.Message}");
         }
         catch (OperationCanceledException) when (!stop.IsCancellationRequested)
         {
@@ -103,42 +98,6 @@ public sealed class NameClient(Func<ResolverSettings> settings, Random random, T
             (name, life) = (alias.Target, Math.Min(life, record.Ttl));
         }
         return NameAnswer.Failed(NoAddress);
-    }
-
-    private static async Task<DnsMessage> OverUdpAsync(IPEndPoint server, DnsMessage query, CancellationToken stop)
-    {
-        // A socket of its own for each question: its random port is what makes forged answers hard (RFC 5452).
-        using var socket = new Socket(server.AddressFamily, SocketType.Dgram, ProtocolType.Udp);
-        await socket.ConnectAsync(server, stop).ConfigureAwait(false);
-        await socket.SendAsync(query.ToBytes(), stop).ConfigureAwait(false);
-        var buffer = new byte[UdpSize];
-        while (true)
-        {
-            var read = await socket.ReceiveAsync(buffer, stop).ConfigureAwait(false);
-            if (Accept(query, buffer.AsSpan(0, read)) is { } answer) return answer;
-        }
-    }
-
-    private static async Task<DnsMessage?> OverTcpAsync(IPEndPoint server, DnsMessage query, CancellationToken stop)
-    {
-        using var socket = new Socket(server.AddressFamily, SocketType.Stream, ProtocolType.Tcp);
-        await socket.ConnectAsync(server, stop).ConfigureAwait(false);
-        await using var stream = new NetworkStream(socket);
-        var bytes = query.ToBytes();
-        var length = new byte[2];
-        BinaryPrimitives.WriteUInt16BigEndian(length, (ushort)bytes.Length);
-        await stream.WriteAsync((byte[])[.. length, .. bytes], stop).ConfigureAwait(false);
-        await stream.ReadExactlyAsync(length, stop).ConfigureAwait(false);
-        var answer = new byte[BinaryPrimitives.ReadUInt16BigEndian(length)];
-        await stream.ReadExactlyAsync(answer, stop).ConfigureAwait(false);
-        return Accept(query, answer);
-    }
-
-    private static DnsMessage? Accept(DnsMessage query, ReadOnlySpan<byte> bytes)
-    {
-        if (DnsMessage.TryRead(bytes) is not { Header.IsResponse: true } answer || answer.Header.Id != query.Header.Id) return null;
-        var same = answer.Questions.Count == 1 && answer.Questions[0].Type == query.Questions[0].Type && DnsName.Same(answer.Questions[0].Name, query.Questions[0].Name);
-        return same ? answer : null;
     }
 
     private ushort NextId()

@@ -2,6 +2,7 @@ using System.Globalization;
 using System.Net;
 using System.Net.Sockets;
 using Isthmus.Dns.Config;
+using Isthmus.Dns.Zones;
 using Isthmus.Wire.Dns;
 
 namespace Isthmus.Dns.Cluster;
@@ -57,7 +58,7 @@ public sealed class ClusterNames(ClusterDirectory directory, KubernetesPlan plan
 
     private ClusterAnswer Apex(string zone, string asked, DnsType type) => type switch
     {
-        DnsType.SOA => new([Plugins.Replies.Authority(asked, plan.Ttl)]),
+        DnsType.SOA => new([Zone.Authority(asked, plan.Ttl)]),
         DnsType.NS => new([Record(asked, new NameContent(DnsType.NS, $"ns.dns.{zone}"))]) { Additionals = NameServer($"ns.dns.{zone}", DnsType.A).Answers },
         _ => ClusterAnswer.NoData,
     };

@@ -1,6 +1,7 @@
 using System.Collections.Concurrent;
 using Isthmus.Core.Collections;
 using Isthmus.Dns.Config;
+using Isthmus.Dns.Zones;
 using Isthmus.Wire.Dns;
 
 namespace Isthmus.Dns.Plugins;
@@ -15,7 +16,7 @@ internal sealed class CachePlugin(CachePlan plan, TimeProvider time, DnsMetrics 
 
     internal ValueTask<DnsReply> AnswerAsync(DnsQuery query, CancellationToken stop)
     {
-        if (Replies.Match(plan.Zones, query.Name) is null) return next(query, stop);
+        if (Zone.Match(plan.Zones, query.Name) is null) return next(query, stop);
         var key = (query.Name, query.Type, query.Message.Edns?.DnssecOk ?? false);
         foreach (var kept in (ReadOnlySpan<ConcurrentDictionary<(string, DnsType, bool), Kept>>)[_successes, _denials])
         {
@@ -59,7 +60,7 @@ internal sealed class CachePlugin(CachePlan plan, TimeProvider time, DnsMetrics 
         var denial = message.Header.Code == DnsCode.NameError || (message.Header.Code == DnsCode.NoError && message.Answers.IsEmpty);
         if (!denial && message.Header.Code != DnsCode.NoError) return;
         var disabled = denial ? plan.DenialDisabled : plan.SuccessDisabled;
-        if (!disabled.IsEmpty && Replies.Match(disabled, key.Name) is not null) return;
+        if (!disabled.IsEmpty && Zone.Match(disabled, key.Name) is not null) return;
         var offered = denial
             ? message.Authorities.Where(record => record.Type == DnsType.SOA).Select(record => Math.Min(record.Ttl, ((AuthorityContent)record.Content).Minimum)).DefaultIfEmpty(0u).Min()
             : message.Answers.Select(record => record.Ttl).Min();

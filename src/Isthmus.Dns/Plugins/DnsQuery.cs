@@ -1,4 +1,5 @@
 using System.Net;
+using Isthmus.Dns.Zones;
 using Isthmus.Wire.Dns;
 
 namespace Isthmus.Dns.Plugins;
@@ -30,20 +31,6 @@ internal static class Replies
     {
         var message = query.Message.Answer(code, authoritative: true);
         message = message with { Answers = [.. answers] };
-        return message.Answers.IsEmpty ? message with { Authorities = [Authority(zone, ttl)] } : message;
-    }
-
-    internal static DnsRecord Authority(string zone, uint ttl) => new(zone, ttl, new AuthorityContent(
-        Below("ns.dns", zone), Below("hostmaster", zone), 1, 7200, 1800, 86400, ttl));
-
-    internal static string Below(string name, string zone) => zone.Length == 0 ? name : $"{name}.{zone}";
-
-    /// <summary>The longest of the zones that the name lies in; null when it is in none.</summary>
-    internal static string? Match(IEnumerable<string> zones, string name)
-    {
-        string? best = null;
-        foreach (var zone in zones)
-            if (DnsName.IsWithin(name, zone) && (best is null || zone.Length > best.Length)) best = zone;
-        return best;
+        return message.Answers.IsEmpty ? message with { Authorities = [Zone.Authority(zone, ttl)] } : message;
     }
 }

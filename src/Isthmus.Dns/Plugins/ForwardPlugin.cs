@@ -1,5 +1,6 @@
 using System.Net;
 using Isthmus.Dns.Config;
+using Isthmus.Dns.Zones;
 using Isthmus.Wire.Dns;
 
 namespace Isthmus.Dns.Plugins;
@@ -19,7 +20,7 @@ internal sealed class ForwardPlugin(ForwardPlan plan, TimeProvider time, Random 
 
     internal async ValueTask<DnsReply> AnswerAsync(DnsQuery query, CancellationToken stop)
     {
-        if (!DnsName.IsWithin(query.Name, plan.From) || Replies.Match(plan.Except, query.Name) is not null) return await next(query, stop);
+        if (!DnsName.IsWithin(query.Name, plan.From) || Zone.Match(plan.Except, query.Name) is not null) return await next(query, stop);
         if (plan.MaxConcurrent > 0 && Interlocked.Increment(ref _underWay) > plan.MaxConcurrent)
         {
             Interlocked.Decrement(ref _underWay);

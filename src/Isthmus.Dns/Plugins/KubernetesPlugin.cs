@@ -1,5 +1,6 @@
 using Isthmus.Dns.Cluster;
 using Isthmus.Dns.Config;
+using Isthmus.Dns.Zones;
 using Isthmus.Wire.Dns;
 
 namespace Isthmus.Dns.Plugins;
@@ -12,12 +13,12 @@ internal sealed class KubernetesPlugin(KubernetesPlan plan, ClusterNames names, 
 
     internal ValueTask<DnsReply> AnswerAsync(DnsQuery query, CancellationToken stop)
     {
-        if (Replies.Match(plan.Zones, query.Name) is not { } zone) return next(query, stop);
+        if (Zone.Match(plan.Zones, query.Name) is not { } zone) return next(query, stop);
         // Before the first list, "does not exist" would be a lie that others keep.
         if (!synced()) return new(Replies.Failure(query, DnsCode.ServerFailure));
         if (names.Find(zone, query.Name, query.Question.Name, query.Type) is not { } answer)
         {
-            if (plan.Fallthrough is { } through && (through.IsEmpty || Replies.Match(through, query.Name) is not null)) return next(query, stop);
+            if (plan.Fallthrough is { } through && (through.IsEmpty || Zone.Match(through, query.Name) is not null)) return next(query, stop);
             return new(new DnsReply(Replies.Authoritative(query, DnsCode.NameError, [], zone, plan.Ttl), Local: true));
         }
         if (answer.Alias is not null) return FollowAsync(query, answer, zone, stop);

@@ -2,6 +2,7 @@ using System.Net;
 using Isthmus.Core.Collections;
 using Isthmus.Dns.Cluster;
 using Isthmus.Dns.Config;
+using Isthmus.Dns.Zones;
 using Isthmus.Wire.Dns;
 
 namespace Isthmus.Dns.Plugins;
@@ -49,7 +50,7 @@ internal sealed class HostsPlugin(HostsPlan plan, DnsHandler next)
 
     internal ValueTask<DnsReply> AnswerAsync(DnsQuery query, CancellationToken stop)
     {
-        if (Replies.Match(plan.Zones, query.Name) is not { } zone) return next(query, stop);
+        if (Zone.Match(plan.Zones, query.Name) is not { } zone) return next(query, stop);
         var table = Fresh();
         var name = query.Question.Name;
         var records = query.Type switch
@@ -64,7 +65,7 @@ internal sealed class HostsPlugin(HostsPlan plan, DnsHandler next)
         if (answers.Count > 0) return new(new DnsReply(Replies.Authoritative(query, DnsCode.NoError, answers, zone, plan.Ttl), Local: true));
         if (table.Addresses.ContainsKey(query.Name) && query.Type is DnsType.A or DnsType.AAAA)
             return new(new DnsReply(Replies.Authoritative(query, DnsCode.NoError, [], zone, plan.Ttl), Local: true));
-        if (plan.Fallthrough is null || plan.Fallthrough is { IsEmpty: false } through && Replies.Match(through, query.Name) is null)
+        if (plan.Fallthrough is null || plan.Fallthrough is { IsEmpty: false } through && Zone.Match(through, query.Name) is null)
             return new(new DnsReply(Replies.Authoritative(query, DnsCode.NameError, [], zone, plan.Ttl), Local: true));
         return next(query, stop);
     }

@@ -3,6 +3,7 @@ using System.Net;
 using System.Text.RegularExpressions;
 using Isthmus.Core.Collections;
 using Isthmus.Dns.Config;
+using Isthmus.Dns.Zones;
 using Isthmus.Wire.Dns;
 
 namespace Isthmus.Dns.Plugins;
@@ -42,14 +43,14 @@ internal sealed partial class TemplatePlugin
 
     internal ValueTask<DnsReply> AnswerAsync(DnsQuery query, CancellationToken stop)
     {
-        if (Replies.Match(_plan.Zones, query.Name) is not { } zone || (_plan.Type != "ANY" && !_plan.Type.Equals(query.Type.ToString(), StringComparison.OrdinalIgnoreCase)))
+        if (Zone.Match(_plan.Zones, query.Name) is not { } zone || (_plan.Type != "ANY" && !_plan.Type.Equals(query.Type.ToString(), StringComparison.OrdinalIgnoreCase)))
             return _next(query, stop);
         var match = Match.Empty;
         if (_matches.Count > 0)
         {
             match = _matches.Select(pattern => pattern.Match(query.Name + ".")).FirstOrDefault(found => found.Success) ?? Match.Empty;
             if (!match.Success)
-                return _plan.Fallthrough is { } through && (through.IsEmpty || Replies.Match(through, query.Name) is not null)
+                return _plan.Fallthrough is { } through && (through.IsEmpty || Zone.Match(through, query.Name) is not null)
                     ? _next(query, stop) : new(Replies.Failure(query, DnsCode.NameError));
         }
         var answers = _plan.Answers.Select(answer => ZoneLine(Fill(answer, query, match, zone))).OfType<DnsRecord>();

@@ -1,4 +1,3 @@
-using System.Buffers.Binary;
 using System.Net;
 using System.Net.Sockets;
 using Isthmus.Wire.Dns;
@@ -50,7 +49,7 @@ internal sealed class Upstream(IPEndPoint address, TimeProvider time)
         try
         {
             var message = query with { Header = DnsHeader.Query(id, query.Header.RecursionDesired) };
-            var answer = tcp ? await AskTcpAsync(message, limit.Token) : await AskUdpAsync(message, limit.Token);
+            var answer = tcp ? await DnsExchange.OverTcpAsync(address, message, limit.Token) : await DnsExchange.OverUdpAsync(address, message, limit.Token);
             if (answer is null) Failed(began);
             else lock (_guard) (_fails, _answeredAt) = (0, time.GetTimestamp());
             return answer;
@@ -71,58 +70,5 @@ internal sealed class Upstream(IPEndPoint address, TimeProvider time)
             _failedAt = time.GetTimestamp();
             _fails++;
         }
-    }
-
-    private async ValueTask<DnsMessage?> AskUdpAsync(DnsMessage query, CancellationToken stop)
-    {
-        // A socket of its own for each question: its random port is what makes forged answers hard (RFC 5452).
-        using var socket = new Socket(address.AddressFamily, SocketType.Dgram, ProtocolType.Udp);
-        await socket.ConnectAsync(address, stop);
-        await socket.SendAsync(query.ToBytes(), stop);
-        var buffer = new byte[query.Edns is { UdpSize: > DnsMessage.PlainUdpSize } edns ? edns.UdpSize : DnsMessage.PlainUdpSize];
-        while (true)
-        {
-            var read = await socket.ReceiveAsync(buffer, stop);
-            // Anything else than the answer to this very question is noise, or an attempt.
-            if (Accept(query, buffer.AsSpan(0, read)) is { } answer) return answer;
-        }
-    }
-
-    private async ValueTask<DnsMessage?> AskTcpAsync(DnsMessage query, CancellationToken stop)
-    {
-        using var socket = new Socket(address.AddressFamily, SocketType.Stream, ProtocolType.Tcp) { NoDelay = true };
-        await socket.ConnectAsync(address, stop);
-        var bytes = query.ToBytes();
-        var framed = new byte[bytes.Length + 2];
-        BinaryPrimitives.WriteUInt16BigEndian(framed, (ushort)bytes.Length);
-        bytes.CopyTo(framed, 2);
-        await SendAllAsync(socket, framed, stop);
-        var length = new byte[2];
-        if (!await ReadAllAsync(socket, length, stop)) return null;
-        var answer = new byte[BinaryPrimitives.ReadUInt16BigEndian(length)];
-        return await ReadAllAsync(socket, answer, stop) ? Accept(query, answer) : null;
-    }
-
-    private static DnsMessage? Accept(DnsMessage query, ReadOnlySpan<byte> bytes)
-    {
-        if (DnsMessage.TryRead(bytes) is not { Header.IsResponse: true } answer || answer.Header.Id != query.Header.Id) return null;
-        var same = answer.Questions.Count == 1 && answer.Questions[0].Type == query.Questions[0].Type && DnsName.Same(answer.Questions[0].Name, query.Questions[0].Name);
-        return same ? answer : null;
-    }
-
-    private static async ValueTask SendAllAsync(Socket socket, ReadOnlyMemory<byte> bytes, CancellationToken stop)
-    {
-        while (bytes.Length > 0) bytes = bytes[await socket.SendAsync(bytes, stop)..];
-    }
-
-    internal static async ValueTask<bool> ReadAllAsync(Socket socket, Memory<byte> into, CancellationToken stop)
-    {
-        while (into.Length > 0)
-        {
-            var read = await socket.ReceiveAsync(into, stop);
-            if (read == 0) return false;
-            into = into[read..];
-        }
-        return true;
     }
 }

@@ -186,9 +186,9 @@ internal sealed class DnsListener : IAsyncDisposable
             {
                 using var limit = CancellationTokenSource.CreateLinkedTokenSource(_stop.Token);
                 limit.CancelAfter(IdleTimeout);
-                if (!await Upstream.ReadAllAsync(socket, length, limit.Token)) return;
+                if (!await ReadAllAsync(socket, length, limit.Token)) return;
                 var bytes = new byte[BinaryPrimitives.ReadUInt16BigEndian(length)];
-                if (!await Upstream.ReadAllAsync(socket, bytes, limit.Token) || Parse(bytes) is not { } message) return;
+                if (!await ReadAllAsync(socket, bytes, limit.Token) || Parse(bytes) is not { } message) return;
                 var answer = (await AnswerAsync(message, client, overTcp: true)).ToBytes();
                 var framed = new byte[answer.Length + 2];
                 BinaryPrimitives.WriteUInt16BigEndian(framed, (ushort)answer.Length);
@@ -207,4 +207,15 @@ internal sealed class DnsListener : IAsyncDisposable
     }
 
     private static IPEndPoint Plain(IPEndPoint client) => client.Address.IsIPv4MappedToIPv6 ? new(client.Address.MapToIPv4(), client.Port) : client;
+
+    private static async ValueTask<bool> ReadAllAsync(Socket socket, Memory<byte> into, CancellationToken stop)
+    {
+        while (into.Length > 0)
+        {
+            var read = await socket.ReceiveAsync(into, stop);
+            if (read == 0) return false;
+            into = into[read..];
+        }
+        return true;
+    }
 }

@@ -1,4 +1,5 @@
 using Isthmus.Dns.Plugins;
+using Isthmus.Dns.Zones;
 using Isthmus.Wire.Dns;
 
 namespace Isthmus.Dns.ServiceEntries;
@@ -47,6 +48,6 @@ public sealed class EntryAnswers(Action<string> log)
     {
         var name = query.Questions[0].Name;
         var zone = name[(name.LastIndexOf('.') + 1)..];
-        return query.Answer(code, authoritative: true) with { Authorities = [Replies.Authority(zone, DenialTtl)] };
+        return query.Answer(code, authoritative: true) with { Authorities = [Zone.Authority(zone, DenialTtl)] };
     }
 }

@@ -2,6 +2,7 @@ using Google.Protobuf;
 using Isthmus.Core.Collections;
 using Isthmus.Mesh.Model;
 using Isthmus.Wire.Envoy;
+using Isthmus.Wire.Envoy.AccessLoggers;
 using Isthmus.Wire.Envoy.ListenerFilters;
 using Isthmus.Wire.Envoy.Listeners;
 

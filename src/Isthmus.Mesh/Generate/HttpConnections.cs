@@ -1,5 +1,6 @@
 using Isthmus.Mesh.Model;
 using Isthmus.Wire.Envoy;
+using Isthmus.Wire.Envoy.AccessLoggers;
 using Isthmus.Wire.Envoy.HttpFilters;
 using Isthmus.Wire.Envoy.NetworkFilters;
 using Wasm = Isthmus.Wire.Envoy.HttpFilters.Wasm;

@@ -51,6 +51,7 @@ internal static class StatsText
         yield return ("isthmus.snapshot_version", plane.State.Current.Version);
         yield return ("isthmus.resources_rejected", plane.State.Rejections.Count);
         yield return ("isthmus.resource_notes", Notes(plane.State.Current));
+        yield return ("isthmus.accept_pauses_total", plane.AcceptPauses);
         yield return ("isthmus.access_log_lines_dropped_total", plane.DroppedLogLines);
         yield return ("downstream_cx_active", plane.Report.Active);
         yield return ("downstream_cx_total", plane.Report.Total);

@@ -47,7 +47,7 @@ internal static class AgentNode
         var identity = new ProxyIdentity(
             node.Id, settings.Metadata.TryGetValue("WORKLOAD_NAME", out var workload) ? workload : settings.PodName, settings.Namespace,
             Label("app"), Label("version"), CanonicalName(settings, labels), Label(Labels.CanonicalRevision, "latest"),
-            settings.ClusterId, settings.ServiceAccount, "");
+            settings.ClusterId, settings.ServiceAccount, "") { TrustDomain = settings.TrustDomain };
         return identity with { PeerMetadata = PeerMetadataText.Write(identity) };
     }
 

@@ -19,7 +19,7 @@ internal static class AgentRun
         var (time, random) = (ports.Time, ports.Random);
         var (labels, annotations) = (PodFile("labels"), PodFile("annotations"));
         var node = AgentNode.Build(settings, labels, annotations);
-        var resolver = ResolverSettings.Parse(File.Exists("/etc/resolv.conf") ? await File.ReadAllTextAsync("/etc/resolv.conf", stop).ConfigureAwait(false) : "");
+        var resolver = ResolverSettings.Load();
         var upstream = new Upstream([.. resolver.Servers], time);
         var names = new NameLookup(resolver, upstream, static () => File.Exists("/etc/hosts") ? File.ReadAllText("/etc/hosts") : "", random);
         var dial = new ControlPlaneDial(settings, names, time);

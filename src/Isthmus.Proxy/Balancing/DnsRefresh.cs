@@ -25,6 +25,8 @@ internal sealed class DnsRefresh(ClusterState cluster, INameResolver resolver, T
                 if (addresses.Count > 0) _last[target.Hostname] = addresses;
                 if (life > TimeSpan.Zero && life < wait) wait = life < Shortest ? Shortest : life;
             }
+            // The cluster may have gone while answers were under way: they must not give hosts to it again.
+            if (stop.IsCancellationRequested) return;
             cluster.Update(Assignment());
             if (isFirst) warmed();
             isFirst = false;
@@ -39,8 +41,9 @@ internal sealed class DnsRefresh(ClusterState cluster, INameResolver resolver, T
         {
             return await resolver.ResolveAsync(name, stop).ConfigureAwait(false);
         }
-        catch (Exception e) when (e is SocketException or IOException or TimeoutException or OperationCanceledException)
+        catch (Exception e) when (e is SocketException or IOException or TimeoutException or OperationCanceledException or ArgumentException)
         {
+            // The last one is the resolver's word for what cannot be a host name.
             return ([], TimeSpan.Zero);
         }
     }

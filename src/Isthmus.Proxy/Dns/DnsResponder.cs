@@ -42,14 +42,14 @@ internal static class DnsResponder
 
         var edns = ReadEdns(query, offset + 4);
         var limit = udp ? Math.Clamp(edns ?? DnsMessage.PlainUdpSize, DnsMessage.PlainUdpSize, 4096) : output.Length;
-        length = Write(query, name, type, target, addresses, edns is not null, random, output[..Math.Min(limit, output.Length)]);
+        var header = DnsHeader.Read(query).Answer(DnsCode.NoError, authoritative: true, recursionAvailable: true);
+        var writer = new DnsWriter(output[..Math.Min(limit, output.Length)], header, edns is null ? null : Ours);
+        length = Write(ref writer, name, type, target, addresses, random);
         return DnsDecision.Answered;
     }
 
-    private static int Write(
-        ReadOnlySpan<byte> query, ReadOnlySpan<char> name, DnsType type, int target, NameAddresses addresses, bool edns, Random random, Span<byte> output)
+    private static int Write(ref DnsWriter writer, scoped ReadOnlySpan<char> name, DnsType type, int target, NameAddresses addresses, Random random)
     {
-        var writer = new DnsWriter(output, DnsHeader.Read(query).Answer(DnsCode.NoError, authoritative: true, recursionAvailable: true), edns ? Ours : null);
         if (!writer.TryQuestion(name, type)) return writer.Finish(truncated: true);
         var owner = name;
         if (target > 0)

@@ -1,4 +1,3 @@
-using System.Buffers.Binary;
 using System.Net;
 using System.Net.Sockets;
 using Isthmus.Proxy.Agent;
@@ -71,25 +70,4 @@ internal sealed class Upstream(IReadOnlyList<IPEndPoint> servers, TimeProvider t
 
     private static bool IsAnswer(ReadOnlySpan<byte> query, ReadOnlySpan<byte> answer) =>
         answer.Length >= DnsHeader.Size && answer[..2].SequenceEqual(query[..2]) && DnsHeader.Read(answer).IsResponse;
-}
-
-/// <summary>Messages over TCP have two bytes of length in front (RFC 1035 4.2.2).</summary>
-internal static class TcpFraming
-{
-    public static async ValueTask WriteAsync(Stream stream, ReadOnlyMemory<byte> message, CancellationToken stop)
-    {
-        var framed = new byte[message.Length + 2];
-        BinaryPrimitives.WriteUInt16BigEndian(framed, (ushort)message.Length);
-        message.CopyTo(framed.AsMemory(2));
-        await stream.WriteAsync(framed, stop).ConfigureAwait(false);
-    }
-
-    /// <summary>Null at the end of the stream.</summary>
-    public static async ValueTask<byte[]?> ReadAsync(Stream stream, CancellationToken stop)
-    {
-        var length = new byte[2];
-        if (await stream.ReadAtLeastAsync(length, 2, throwOnEndOfStream: false, stop).ConfigureAwait(false) < 2) return null;
-        var message = new byte[BinaryPrimitives.ReadUInt16BigEndian(length)];
-        return await stream.ReadAtLeastAsync(message, message.Length, throwOnEndOfStream: false, stop).ConfigureAwait(false) == message.Length ? message : null;
-    }
 }

@@ -13,7 +13,7 @@ internal readonly record struct Inspection(
     string TransportProtocol, string ServerName, IReadOnlyList<string> Protocols, bool Timeout, bool IsClosed);
 
 /// <summary>Looks at the first bytes of a connection, puts them back, and tells the protocol (Envoy's tls_inspector and http_inspector).</summary>
-internal sealed class Inspector(TimeProvider time)
+internal sealed class Inspector(SnapshotState state, TimeProvider time)
 {
     /// <summary>How long a client may be silent before its protocol counts as one in which the server speaks first.</summary>
     private static readonly TimeSpan Silence = TimeSpan.FromSeconds(1);
@@ -104,14 +104,18 @@ internal sealed class Inspector(TimeProvider time)
         return line.EndsWith(" HTTP/1.1"u8) ? HttpLook.Http11 : line.EndsWith(" HTTP/1.0"u8) ? HttpLook.Http10 : HttpLook.No;
     }
 
-    private static TimeSpan Patience(ListenerSnapshot listener)
+    internal TimeSpan Patience(ListenerSnapshot listener)
     {
         if (listener.InspectionTimeout > TimeSpan.Zero) return listener.InspectionTimeout;
         if (listener.Direction == Direction.Inbound) return Silence;
         var byDefault = listener.Chains.All[^1];
-        var leaves = byDefault.Action is TcpAction tcp && tcp.Targets.Any(t => t.Cluster is "PassthroughCluster" or "BlackHoleCluster");
+        var leaves = byDefault.Action is TcpAction tcp && tcp.Targets.Any(target => LeavesMesh(target.Cluster));
         return leaves || byDefault.Action is HttpAction ? LongSilence : Silence;
     }
+
+    /// <summary>Clusters of no service: those that go to where the client wanted to go, and those that go nowhere.</summary>
+    private bool LeavesMesh(string name) => state.Current.Clusters.TryGetValue(name, out var cluster)
+        && (cluster.Config.Kind == ClusterKind.OriginalDst || (cluster.Config.Kind == ClusterKind.Static && cluster.Hosts.All.Count == 0));
 
     private static bool Grow(ref byte[] buffer)
     {

@@ -8,7 +8,7 @@ namespace Isthmus.Proxy.Listeners;
 
 /// <summary>The listening sockets: opened and closed as listeners come and go, kept while only their contents change.</summary>
 internal sealed partial class ListenerSockets(
-    ISocketFactory sockets, Connections connections, Func<Downstream, CancellationToken, Task> handle, ILogger log) : IDisposable
+    ISocketFactory sockets, Connections connections, Func<Downstream, CancellationToken, Task> handle, TimeProvider time, ILogger log) : IDisposable
 {
     private const int Backlog = 4096;
     private const int SolIp = 0;
@@ -20,11 +20,23 @@ internal sealed partial class ListenerSockets(
     private readonly Lock _lock = new();   // guards _bound
     private volatile bool _isClosed;
 
+    private long _pausesOfClosed;      // guarded by _lock
+
     private sealed class Bound(Socket socket, ListenerSnapshot listener)
     {
         public readonly Socket Socket = socket;
         public volatile ListenerSnapshot Listener = listener;
-        public long Accepted;
+
+        public AcceptLoop Loop { get; set; } = null!;
+    }
+
+    /// <summary>How often accepting paused because there were no file descriptors.</summary>
+    public long AcceptPauses
+    {
+        get
+        {
+            lock (_lock) return _pausesOfClosed + _bound.Values.Sum(bound => bound.Loop.Pauses);
+        }
     }
 
     /// <summary>Listeners that could not be opened, with the reason.</summary>
@@ -82,9 +94,11 @@ internal sealed partial class ListenerSockets(
             return $"{listener.Address}: {e.Message}";
         }
         var bound = new Bound(socket, listener);
+        bound.Loop = new AcceptLoop(listener.Name, socket.AcceptAsync, accepted => Begin(accepted, bound.Listener), time, log);
         _bound[listener.Name] = bound;
+        var stop = _stop.Token;
         // Ends when the socket is closed; it lets no exception out.
-        _ = Task.Run(() => AcceptAsync(bound));
+        _ = Task.Run(() => bound.Loop.RunAsync(stop), CancellationToken.None);
         LogOpened(listener.Name, listener.Address);
         return null;
     }
@@ -93,32 +107,8 @@ internal sealed partial class ListenerSockets(
     {
         _bound.Remove(name);
         bound.Socket.Dispose();
-        LogClosed(name, Interlocked.Read(ref bound.Accepted));
-    }
-
-    private async Task AcceptAsync(Bound bound)
-    {
-        while (true)
-        {
-            Socket socket;
-            try
-            {
-                socket = await bound.Socket.AcceptAsync().ConfigureAwait(false);
-            }
-            catch (Exception e) when (e is ObjectDisposedException or SocketException { SocketErrorCode: SocketError.OperationAborted or SocketError.InvalidArgument })
-            {
-                return;
-            }
-            catch (SocketException e)
-            {
-                // The client went away in the queue, or descriptors ran out: the next one may do better.
-                LogAcceptFailed(bound.Listener.Name, e.Message);
-                if (e.SocketErrorCode is SocketError.TooManyOpenSockets) await Task.Yield();
-                continue;
-            }
-            Interlocked.Increment(ref bound.Accepted);
-            Begin(socket, bound.Listener);
-        }
+        _pausesOfClosed += bound.Loop.Pauses;
+        LogClosed(name, bound.Loop.Accepted);
     }
 
     private void Begin(Socket socket, ListenerSnapshot listener)
@@ -167,7 +157,4 @@ internal sealed partial class ListenerSockets(
 
     [LoggerMessage(Level = LogLevel.Error, Message = "Listener {Name} could not be opened on {Address}: {Reason}")]
     private partial void LogNotOpened(string name, IPEndPoint address, string reason);
-
-    [LoggerMessage(Level = LogLevel.Debug, Message = "Listener {Name} could not accept a connection: {Reason}")]
-    private partial void LogAcceptFailed(string name, string reason);
 }

@@ -1,6 +1,7 @@
 using Google.Protobuf.WellKnownTypes;
 using Isthmus.Core.Collections;
 using Isthmus.Proxy.Policy;
+using Isthmus.Wire.Envoy.AccessLoggers;
 using Isthmus.Wire.Envoy.HttpFilters;
 using Isthmus.Wire.Envoy.NetworkFilters;
 using Manager = Isthmus.Wire.Envoy.NetworkFilters.HttpConnectionManager;

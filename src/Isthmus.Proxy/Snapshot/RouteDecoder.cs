@@ -41,8 +41,8 @@ internal static class RouteDecoder
         suffixes.Sort((a, b) => b.Item1.Length - a.Item1.Length);
         prefixes.Sort((a, b) => b.Item1.Length - a.Item1.Length);
         var edits = Edits(table.RequestHeadersToAdd, table.RequestHeadersToRemove, table.ResponseHeadersToAdd, table.ResponseHeadersToRemove);
-        return new(table.Name, exact.ToFrozenDictionary(StringComparer.Ordinal), [.. suffixes], [.. prefixes], any, edits, table.IgnorePortInHostMatching,
-            notes.Distinct().ToValueList(), table);
+        var domains = new DomainTable(exact.ToFrozenDictionary(StringComparer.Ordinal), [.. suffixes], [.. prefixes], any, table.IgnorePortInHostMatching);
+        return new(table.Name, domains, edits, notes.Distinct().ToValueList(), table);
     }
 
     public static HeaderMatch Header(HeaderMatcher matcher)

@@ -7,13 +7,8 @@ using Isthmus.Wire.Envoy.Routes;
 namespace Isthmus.Proxy.Snapshot;
 
 /// <summary>Which request goes where (one RDS resource, or the routes inside a connection manager), arranged for lookup.</summary>
-internal sealed class RouteTable(
-    string name, FrozenDictionary<string, VirtualHostSnapshot> exact, (string Suffix, VirtualHostSnapshot Host)[] suffixes,
-    (string Prefix, VirtualHostSnapshot Host)[] prefixes, VirtualHostSnapshot? any, HeaderEdits edits, bool ignorePort, ValueList<string> notes,
-    RouteConfiguration resource)
+internal sealed class RouteTable(string name, DomainTable domains, HeaderEdits edits, ValueList<string> notes, RouteConfiguration resource)
 {
-    private readonly FrozenDictionary<string, VirtualHostSnapshot>.AlternateLookup<ReadOnlySpan<char>> _exact = exact.GetAlternateLookup<ReadOnlySpan<char>>();
-
     public string Name => name;
 
     public HeaderEdits Edits => edits;
@@ -21,6 +16,18 @@ internal sealed class RouteTable(
     public ValueList<string> Notes => notes;
 
     public RouteConfiguration Resource => resource;
+
+    public IEnumerable<VirtualHostSnapshot> Hosts => domains.Hosts;
+
+    public VirtualHostSnapshot? Find(ReadOnlySpan<char> authority) => domains.Find(authority);
+}
+
+/// <summary>The virtual hosts of a route table by their domains. Suffixes and prefixes come the longest first.</summary>
+internal sealed class DomainTable(
+    FrozenDictionary<string, VirtualHostSnapshot> exact, (string Suffix, VirtualHostSnapshot Host)[] suffixes,
+    (string Prefix, VirtualHostSnapshot Host)[] prefixes, VirtualHostSnapshot? any, bool ignorePort)
+{
+    private readonly FrozenDictionary<string, VirtualHostSnapshot>.AlternateLookup<ReadOnlySpan<char>> _exact = exact.GetAlternateLookup<ReadOnlySpan<char>>();
 
     public IEnumerable<VirtualHostSnapshot> Hosts =>
         exact.Values.Concat(suffixes.Select(s => s.Host)).Concat(prefixes.Select(p => p.Host)).Concat(any is null ? [] : [any]).Distinct();
@@ -82,7 +89,7 @@ internal sealed record RetrySettings(
     RetryOn On, int Retries, TimeSpan PerTryTimeout, bool OtherHosts, IReadOnlySet<int> StatusCodes, TimeSpan BackoffBase, TimeSpan BackoffMax);
 
 [Flags]
-internal enum RetryOn
+public enum RetryOn
 {
     None = 0,
     ConnectFailure = 1,

@@ -264,8 +264,10 @@ internal sealed class SnapshotState : IDisposable
         var stop = new CancellationTokenSource();
         _resolving[cluster] = stop;
         var refresh = new DnsRefresh(cluster, _ports.Resolver, _ports.Time);
+        // Taken here: the source may be disposed before the refresh begins.
+        var token = stop.Token;
         // The refresh ends by its token, which Retire and Dispose cancel; it lets no exception out.
-        _ = Task.Run(() => refresh.RunAsync(() => OnResolved(cluster), stop.Token));
+        _ = Task.Run(() => refresh.RunAsync(() => OnResolved(cluster), token), CancellationToken.None);
     }
 
     private void OnResolved(ClusterState cluster)

@@ -36,14 +36,6 @@ internal sealed class SocketTransport(Socket socket) : Transport
     /// <summary>Puts bytes that were already read in front of what is still to come.</summary>
     public void Unread(ReadOnlyMemory<byte> bytes) => _peeked = bytes;
 
-    /// <summary>Takes the put-back bytes, for a copy loop that works on the socket itself.</summary>
-    public ReadOnlyMemory<byte> TakeUnread()
-    {
-        var peeked = _peeked;
-        _peeked = default;
-        return peeked;
-    }
-
     public override ValueTask<int> ReadAsync(Memory<byte> into)
     {
         if (_peeked.IsEmpty) return ReceiveAsync(into);

@@ -69,11 +69,11 @@ internal sealed class MeshMetrics(ProxyIdentity identity)
     {
         var isInbound = key.Direction == Direction.Inbound;
         var own = new Party(
-            identity.Workload, identity.Namespace, Principal(isInbound ? r.DownstreamPeer is null ? "" : OwnPrincipal : r.UpstreamPeer is null ? "" : OwnPrincipal),
+            identity.Workload, identity.Namespace, (isInbound ? r.DownstreamPeer : r.UpstreamPeer) is null ? "" : OwnPrincipal,
             identity.App, identity.Version, identity.CanonicalName, identity.CanonicalRevision, identity.Cluster);
         var peerText = isInbound ? key.Peer : key.UpstreamPeer;
         var peer = PeerMetadataText.Read(key.PeerMetadata) is { } told
-            ? told with { Principal = Principal(peerText) }
+            ? told with { Principal = peerText }
             : FromEndpoint(key.Endpoint, peerText);
         var (source, destination) = isInbound ? (peer, own) : (own, peer);
         var service = key.Cluster?.Config.Service ?? ServiceName.None;
@@ -103,16 +103,14 @@ internal sealed class MeshMetrics(ProxyIdentity identity)
         return new(pairs);
     }
 
-    private string OwnPrincipal => identity.ServiceAccount.Length == 0 ? "" : new SpiffeId("cluster.local", identity.Namespace, identity.ServiceAccount).ToString();
+    private string OwnPrincipal => identity.ServiceAccount.Length == 0 ? "" : new SpiffeId(identity.TrustDomain, identity.Namespace, identity.ServiceAccount).ToString();
 
     private static Party FromEndpoint(Endpoint? endpoint, string principal)
     {
         var workload = endpoint?.Workload ?? Workload.Unknown;
         var ns = workload.Namespace.Length > 0 ? workload.Namespace : SpiffeId.TryParse(principal, out var id) ? id.Namespace : "";
-        return new(workload.Name, ns, Principal(principal), workload.CanonicalName, workload.CanonicalRevision, workload.CanonicalName, workload.CanonicalRevision, workload.Cluster);
+        return new(workload.Name, ns, principal, workload.CanonicalName, workload.CanonicalRevision, workload.CanonicalName, workload.CanonicalRevision, workload.Cluster);
     }
-
-    private static string Principal(string identity) => identity;
 
     internal static string Or(string text) => text.Length > 0 ? text : Unknown;
 

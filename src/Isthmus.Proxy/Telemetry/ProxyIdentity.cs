@@ -1,3 +1,5 @@
+using Isthmus.Core.Names;
+
 namespace Isthmus.Proxy.Telemetry;
 
 /// <summary>Who this proxy is, for metrics and for its peers.</summary>
@@ -7,5 +9,8 @@ internal sealed record ProxyIdentity(
     string NodeId, string Workload, string Namespace, string App, string Version, string CanonicalName, string CanonicalRevision, string Cluster,
     string ServiceAccount, string PeerMetadata)
 {
+    /// <summary>The mesh's: the first part of every identity in it.</summary>
+    public string TrustDomain { get; init; } = WellKnown.DefaultTrustDomain;
+
     public static readonly ProxyIdentity Unknown = new("", "", "", "", "", "", "", "", "", "");
 }

@@ -1,4 +1,5 @@
 using System.Net;
+using Isthmus.Samples.CommandLine;
 using Isthmus.Samples.Http;
 
 namespace Isthmus.Samples.HttpBin;
@@ -17,7 +18,7 @@ public static class HttpBinProgram
     internal static Task<int> RunAsync(string[] args, CancellationToken stop)
     {
         var fromEnvironment = (Environment.GetEnvironmentVariable("GUNICORN_CMD_ARGS") ?? "").Split(' ', StringSplitOptions.RemoveEmptyEntries);
-        return SampleProgram.ServeAsync("httpbin", Handler(TimeProvider.System, new Random()), Listen(fromEnvironment, args), stop);
+        return HttpService.RunAsync("httpbin", Handler(TimeProvider.System, new Random()), Listen(fromEnvironment, args), stop);
     }
 
     /// <summary>The whole service as a function of clock and chance.</summary>

@@ -14,7 +14,6 @@ public readonly record struct DnsHeader(ushort Id, ushort Flags)
     public bool IsAuthoritative => (Flags & Authoritative) != 0;
     public bool IsTruncated => (Flags & Truncated) != 0;
     public bool RecursionDesired => (Flags & Recursion) != 0;
-    public bool RecursionAvailable => (Flags & RecursionOffered) != 0;
     public DnsCode Code => (DnsCode)(Flags & 0xF);
 
     public static DnsHeader Read(ReadOnlySpan<byte> message) =>

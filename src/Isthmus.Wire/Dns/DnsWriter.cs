@@ -33,7 +33,7 @@ public ref struct DnsWriter
 
     public bool TryQuestion(DnsQuestion question) => TryQuestion(question.Name, question.Type, question.Class);
 
-    public bool TryQuestion(ReadOnlySpan<char> name, DnsType type, ushort @class = DnsQuestion.Internet)
+    public bool TryQuestion(scoped ReadOnlySpan<char> name, DnsType type, ushort @class = DnsQuestion.Internet)
     {
         var start = _offset;
         if (!TryName(name) || !TryUInt16((ushort)type) || !TryUInt16(@class)) return Undo(start);
@@ -52,7 +52,7 @@ public ref struct DnsWriter
     }
 
     /// <summary>An address record without any object for it.</summary>
-    public bool TryAddress(ReadOnlySpan<char> name, uint ttl, IPAddress address)
+    public bool TryAddress(scoped ReadOnlySpan<char> name, uint ttl, IPAddress address)
     {
         var start = _offset;
         var type = address.AddressFamily == System.Net.Sockets.AddressFamily.InterNetwork ? DnsType.A : DnsType.AAAA;
@@ -63,7 +63,7 @@ public ref struct DnsWriter
     }
 
     /// <summary>A CNAME record without any object for it.</summary>
-    public bool TryAlias(ReadOnlySpan<char> name, uint ttl, ReadOnlySpan<char> target)
+    public bool TryAlias(scoped ReadOnlySpan<char> name, uint ttl, scoped ReadOnlySpan<char> target)
     {
         var start = _offset;
         if (!TryHead(name, DnsType.CNAME, DnsQuestion.Internet, ttl, out var length) || !TryName(target)) return Undo(start);
@@ -88,7 +88,7 @@ public ref struct DnsWriter
         return _offset + OptSize;
     }
 
-    private bool TryHead(ReadOnlySpan<char> name, DnsType type, ushort @class, uint ttl, out int length)
+    private bool TryHead(scoped ReadOnlySpan<char> name, DnsType type, ushort @class, uint ttl, out int length)
     {
         length = 0;
         if (!TryName(name) || !TryUInt16((ushort)type) || !TryUInt16(@class) || !TryUInt32(ttl)) return false;
@@ -137,7 +137,7 @@ public ref struct DnsWriter
         return true;
     }
 
-    private bool TryName(ReadOnlySpan<char> text, bool compress = true)
+    private bool TryName(scoped ReadOnlySpan<char> text, bool compress = true)
     {
         Span<byte> name = stackalloc byte[DnsName.MaxWire + 1];
         var length = DnsName.Write(text, name);

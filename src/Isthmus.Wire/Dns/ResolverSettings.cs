@@ -8,7 +8,11 @@ namespace Isthmus.Wire.Dns;
 /// <param name="Dots">A name with fewer dots is first tried below the search domains.</param>
 public sealed record ResolverSettings(ValueList<IPEndPoint> Servers, ValueList<string> Search, int Dots)
 {
+    private const string Path = "/etc/resolv.conf";
     private const int MaxServers = 8, MaxSearch = 32;
+
+    /// <summary>Those of this machine or container; empty ones where there is no such file.</summary>
+    public static ResolverSettings Load() => Parse(File.Exists(Path) ? File.ReadAllText(Path) : "");
 
     /// <summary>Lines that cannot be read are skipped, as resolvers do.</summary>
     public static ResolverSettings Parse(string text)
@@ -18,7 +22,7 @@ public sealed record ResolverSettings(ValueList<IPEndPoint> Servers, ValueList<s
         var dots = 1;
         foreach (var line in text.Split('\n'))
         {
-            var words = line.Split([' ', '\t', '\r'], StringSplitOptions.RemoveEmptyEntries);
+            var words = line.Split('#', ';')[0].Split([' ', '\t', '\r'], StringSplitOptions.RemoveEmptyEntries);
             if (words.Length < 2) continue;
             switch (words[0])
             {

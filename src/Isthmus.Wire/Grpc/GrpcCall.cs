@@ -28,5 +28,4 @@ public sealed class GrpcCall
     public string? Header(string name) => Http.Request.Headers.TryGetValue(name, out var values) && values.Count > 0 ? values[0] : null;
 
     /// <summary>Adds metadata that follows the last message.</summary>
-    public void AddTrailer(string name, string value) => Http.Response.AppendTrailer(name, value);
 }

@@ -1,4 +1,5 @@
 using System.Text.Json.Nodes;
+using Isthmus.Wire.Envoy.AccessLoggers;
 
 namespace Isthmus.Tests.Mesh.Proxy;
 

@@ -5,6 +5,7 @@ using Isthmus.Dns.Config;
 using Isthmus.Dns.Server;
 using Isthmus.Dns.ServiceEntries;
 using Isthmus.Kubernetes.Yaml;
+using Isthmus.Testing;
 using Isthmus.Wire.Dns;
 using Xunit;
 
@@ -18,7 +19,8 @@ public sealed class CorednsPluginTests
     {
         var answers = new EntryAnswers(_ => { });
         answers.Update(EntryTable.Of([new() { ["spec"] = YamlText.Parse("hosts: [orders.shop.global]\nresolution: DNS\naddresses: [240.0.0.2]", "test")!.DeepClone() }], null));
-        var port = FreePort();
+        using var reserved = new ReservedPort();
+        var port = reserved.Number;
         await using var plugin = CorednsPluginProgram.Server(new IPEndPoint(IPAddress.Loopback, port), answers);
         await plugin.StartAsync(TestContext.Current.CancellationToken);
         await using var server = new DnsServer(TimeProvider.System, new Random(3), _ => throw new InvalidOperationException("no cluster here"), _ => { });
@@ -42,7 +44,8 @@ public sealed class CorednsPluginTests
     {
         var answers = new EntryAnswers(_ => { });
         answers.Update(EntryTable.Of([], null));
-        var port = FreePort();
+        using var reserved = new ReservedPort();
+        var port = reserved.Number;
         await using var server = new DnsServer(TimeProvider.System, new Random(3), _ => throw new InvalidOperationException("no cluster here"), _ => { });
         var plan = PlanReader.Read($".:1 {{\n bind 127.0.0.1\n grpc global 127.0.0.1:{port}\n}}", "Corefile", _ => null);
         await server.ApplyAsync(plan with { Zones = [.. plan.Zones.Select(zone => zone with { Port = 0 })] }, "Corefile");
@@ -54,13 +57,6 @@ public sealed class CorednsPluginTests
         using var patience = new CancellationTokenSource(TimeSpan.FromSeconds(30));
         while (!server.Ready) await Task.Delay(20, patience.Token);
         Assert.Equal((DnsCode.NameError, ""), await AskAsync(server, "orders.shop.global"));
-    }
-
-    private static int FreePort()
-    {
-        using var socket = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
-        socket.Bind(new IPEndPoint(IPAddress.Loopback, 0));
-        return ((IPEndPoint)socket.LocalEndPoint!).Port;
     }
 
     private static async Task<(DnsCode Code, string Address)> AskAsync(DnsServer server, string name, DnsType type = DnsType.A)

@@ -12,11 +12,11 @@ public class NslookupTests
     [Fact]
     public void A_short_name_is_searched_first_and_an_absolute_one_is_not()
     {
-        var settings = Isthmus.Samples.ResolverSettings.Parse(PodFile);
+        var settings = ResolverSettings.Parse(PodFile);
         Assert.Equal(["web.shop.svc.cluster.local", "web.svc.cluster.local", "web.cluster.local", "web"], settings.Candidates("web"));
         Assert.Equal(["a.b.c.d.e.f", "a.b.c.d.e.f.shop.svc.cluster.local"], settings.Candidates("a.b.c.d.e.f").Take(2));
         Assert.Equal(["web"], settings.Candidates("web."));
-        Assert.Equal(IPAddress.Parse("10.96.0.10"), settings.Servers[0]);
+        Assert.Equal(IPAddress.Parse("10.96.0.10"), settings.Servers[0].Address);
     }
 
     [Fact]

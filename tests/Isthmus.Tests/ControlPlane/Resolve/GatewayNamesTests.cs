@@ -2,6 +2,7 @@ using System.Collections.Concurrent;
 using Isthmus.ControlPlane.Push;
 using Isthmus.ControlPlane.Resolve;
 using Isthmus.Kubernetes.Objects;
+using Isthmus.Testing;
 using Microsoft.Extensions.Logging.Abstractions;
 using Xunit;
 using static Isthmus.Tests.ControlPlane.MeshRig;
@@ -53,6 +54,40 @@ public sealed class GatewayNamesTests
         }
     }
 
+    [Fact]
+    public async Task An_answer_that_was_under_way_does_not_bring_back_a_name_that_is_gone()
+    {
+        using var stop = new CancellationTokenSource(Patience);
+        var rig = new MeshRig("c1", "c2");
+        rig.EastWest("c2", "172.18.202.1");
+        Named(rig, "elb.example");
+        var engine = new PushEngine(rig.Writer, PushSettings.Default, TimeProvider.System, NullLogger<PushEngine>.Instance);
+        var client = new HeldAnswer();
+        // Its time stands still once the question is under way: nothing but the answer itself can change what is known.
+        var clock = new ManualClock();
+        var names = new GatewayNames(engine, client, clock, NullLogger<GatewayNames>.Instance);
+        var running = Task.WhenAll(engine.RunAsync(stop.Token), names.RunAsync(stop.Token));
+        while (!client.Asked.Task.IsCompleted)
+        {
+            clock.Advance(TimeSpan.FromSeconds(1));
+            await Task.Delay(10, stop.Token);
+        }
+
+        await engine.PostAsync(writer => rig.EastWest("c2", "172.18.202.1"), stop.Token);
+        while ((await engine.AskAsync(writer => writer.Mesh.GatewayHostNames, stop.Token)).Count > 0) await Task.Delay(10, stop.Token);
+        client.Answer.SetResult(new(["172.18.202.9"], TimeSpan.FromHours(1), ""));
+        while (names.All.Single().Answered is null) await Task.Delay(10, stop.Token);
+        Assert.Empty(await engine.AskAsync(writer => writer.Mesh.Sources.ResolvedHosts.Items.Keys.ToList(), stop.Token));
+
+        while (names.All.Count > 0)
+        {
+            clock.Advance(TimeSpan.FromSeconds(1));
+            await Task.Delay(10, stop.Token);
+        }
+        await stop.CancelAsync();
+        await running;
+    }
+
     private static void Named(MeshRig rig, string host)
     {
         rig.Writer.Put("c2", new Service
@@ -61,6 +96,19 @@ public sealed class GatewayNamesTests
             Spec = new() { Type = "LoadBalancer", ClusterIP = "10.96.0.99", ClusterIPs = { "10.96.0.99" }, Selector = { ["app"] = "eastwest" }, Ports = { new() { Name = "tls", Port = 15443 } } },
             Status = new() { LoadBalancer = new() { Ingress = { new() { Hostname = host } } } },
         });
+    }
+
+    private sealed class HeldAnswer : INameClient
+    {
+        internal TaskCompletionSource Asked { get; } = new(TaskCreationOptions.RunContinuationsAsynchronously);
+
+        internal TaskCompletionSource<NameAnswer> Answer { get; } = new(TaskCreationOptions.RunContinuationsAsynchronously);
+
+        public Task<NameAnswer> AskAsync(string host, CancellationToken stop)
+        {
+            Asked.TrySetResult();
+            return Answer.Task.WaitAsync(stop);
+        }
     }
 
     private sealed class Answers : ConcurrentDictionary<string, NameAnswer>, INameClient

@@ -1,6 +1,7 @@
 using System.Net;
 using System.Net.Sockets;
 using Isthmus.Proxy.Dns;
+using Isthmus.Testing;
 using Isthmus.Wire.Dns;
 using Isthmus.Wire.Istio;
 using Xunit;
@@ -15,7 +16,9 @@ public sealed class DnsProxyTests
     public async Task Mesh_names_come_from_the_table_and_others_from_upstream(bool tcp)
     {
         using var stop = CancellationTokenSource.CreateLinkedTokenSource(TestContext.Current.CancellationToken);
-        var (upstreamAddress, address) = (FreePort(), FreePort());
+        using var upstreamPort = new ReservedPort();
+        using var port = new ReservedPort();
+        var (upstreamAddress, address) = (upstreamPort.EndPoint, port.EndPoint);
         // The upstream server is another of the same, whose table knows what the first does not.
         var upstream = new DnsProxy(upstreamAddress, new([], TimeProvider.System), TimeProvider.System, new(1)) { Table = Names("outside.example", "192.0.2.7") };
         var proxy = new DnsProxy(address, new([upstreamAddress], TimeProvider.System), TimeProvider.System, new(2));
@@ -36,7 +39,8 @@ public sealed class DnsProxyTests
     public async Task Lookup_tries_the_search_domains_and_the_hosts_file()
     {
         using var stop = CancellationTokenSource.CreateLinkedTokenSource(TestContext.Current.CancellationToken);
-        var address = FreePort();
+        using var port = new ReservedPort();
+        var address = port.EndPoint;
         var server = new DnsProxy(address, new([], TimeProvider.System), TimeProvider.System, new(1)) { Table = Names("istiod.istio-system.svc.cluster.local", "10.96.1.1") };
         var running = server.RunAsync(stop.Token);
         var settings = new ResolverSettings([address], ["svc.cluster.local", "cluster.local"], 5);
@@ -66,11 +70,4 @@ public sealed class DnsProxyTests
 
     private static NameTables Names(string name, string address) =>
         NameTables.Build(new() { Table = { [name] = new() { Ips = { address }, Registry = "External" } } }, "sample", "sample.svc.cluster.local", []);
-
-    private static IPEndPoint FreePort()
-    {
-        using var socket = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
-        socket.Bind(new IPEndPoint(IPAddress.Loopback, 0));
-        return (IPEndPoint)socket.LocalEndPoint!;
-    }
 }

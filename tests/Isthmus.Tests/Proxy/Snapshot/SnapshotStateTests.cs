@@ -2,6 +2,7 @@ using System.Net;
 using Google.Protobuf;
 using Google.Protobuf.WellKnownTypes;
 using Isthmus.Proxy;
+using Isthmus.Proxy.Listeners;
 using Isthmus.Proxy.Snapshot;
 using Isthmus.Proxy.Tls;
 using Isthmus.Wire;
@@ -132,6 +133,20 @@ public sealed class SnapshotStateTests
         _resolver.Answer.SetResult();
         await published.Task.WaitAsync(TimeSpan.FromSeconds(10), TestContext.Current.CancellationToken);
         Assert.Equal(["10.1.1.1:80", "10.1.1.2:80", "10.9.9.9:81"], _state.Current.Clusters["d"].Hosts.All.Select(h => h.Endpoint.AddressText).Order());
+    }
+
+    [Theory]
+    [InlineData("ORIGINAL_DST", """, "lb_policy": "CLUSTER_PROVIDED" """, 10)] // on to where the client wanted to go, outside the mesh
+    [InlineData("STATIC", "", 10)] // nowhere
+    [InlineData("STATIC", """, "load_assignment": {"endpoints": [{"lb_endpoints": [{"endpoint": {"address": {"socket_address": {"address": "10.9.9.9", "port_value": 81}}}}]}]} """, 1)]
+    public void A_silent_client_gets_more_time_where_going_on_means_leaving_the_mesh(string type, string more, int seconds)
+    {
+        Apply<Cluster>(TypeUrls.Cluster, $$"""{"name": "any-name", "type": "{{type}}" {{more}} }""");
+        Apply<Listener>(TypeUrls.Listener, """
+            {"name": "l", "traffic_direction": "OUTBOUND", "listener_filters_timeout": "0s", "address": {"socket_address": {"address": "127.0.0.1", "port_value": 1}}, "filter_chains": [{"filters": [{"name": "t", "typed_config": {
+              "@type": "type.googleapis.com/envoy.extensions.filters.network.tcp_proxy.v3.TcpProxy", "stat_prefix": "t", "cluster": "any-name"}}]}]}
+            """);
+        Assert.Equal(TimeSpan.FromSeconds(seconds), new Inspector(_state, TimeProvider.System).Patience(_state.Current.Listeners["l"]));
     }
 
     private void Apply<T>(string typeUrl, params string[] resources)

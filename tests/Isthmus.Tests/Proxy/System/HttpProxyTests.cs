@@ -2,6 +2,7 @@ using System.Diagnostics;
 using System.Net;
 using System.Net.WebSockets;
 using System.Text;
+using Isthmus.Testing;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Server.Kestrel.Core;
@@ -166,7 +167,8 @@ public sealed class HttpProxyTests
     {
         await using var slow = await OriginServer.StartAsync(HttpProtocols.Http1, c => Task.Delay(Timeout.Infinite, c.RequestAborted).ContinueWith(_ => { }, TaskScheduler.Default));
         using var proxy = new LoopbackProxy([LoopbackProxy.Cluster("up"), LoopbackProxy.Cluster("empty")], ToUp);
-        proxy.Endpoints("up", LoopbackProxy.FreePort());
+        using var nobody = new ReservedPort();
+        proxy.Endpoints("up", nobody.Number);
         proxy.Endpoints("empty");
         async Task<string> AskAsync() => await proxy.RawAsync("GET / HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n");
         var refused = await AskAsync();
@@ -207,7 +209,8 @@ public sealed class HttpProxyTests
             "route": {"cluster": "up", "timeout": "0s", "retry_policy": {"retry_on": "connect-failure,refused-stream,unavailable,cancelled,retriable-status-codes", "num_retries": 3,
               "retriable_status_codes": [503], "retry_host_predicate": [{"name": "envoy.retry_host_predicates.previous_hosts"}]} }
             """);
-        proxy.Endpoints("up", good.Port, sick.Port, rude.Port, LoopbackProxy.FreePort());
+        using var nobody = new ReservedPort();
+        proxy.Endpoints("up", good.Port, sick.Port, rude.Port, nobody.Number);
         using var client = Client(false);
         for (var i = 0; i < 40; i++) Assert.Equal("good", await client.GetStringAsync($"http://127.0.0.1:{proxy.Port}/", Stop));
         // An address that leaves is not asked again, and one that is back is.
@@ -278,7 +281,7 @@ public sealed class HttpProxyTests
 
     private static async Task<IReadOnlyList<string>> LinesAsync(LoopbackProxy proxy, int count)
     {
-        for (var begun = Stopwatch.GetTimestamp(); Stopwatch.GetElapsedTime(begun) < TimeSpan.FromSeconds(10);)
+        for (var begun = Stopwatch.GetTimestamp(); Stopwatch.GetElapsedTime(begun) < TimeSpan.FromSeconds(30);)
         {
             var lines = proxy.LogText.Split('\n', StringSplitOptions.RemoveEmptyEntries);
             if (lines.Length >= count) return lines;

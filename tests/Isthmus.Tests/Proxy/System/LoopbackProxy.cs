@@ -7,6 +7,7 @@ using Isthmus.Proxy;
 using Isthmus.Proxy.Snapshot;
 using Isthmus.Proxy.Telemetry;
 using Isthmus.Proxy.Tls;
+using Isthmus.Testing;
 using Isthmus.Wire;
 using Isthmus.Wire.Envoy.Clusters;
 using Isthmus.Wire.Envoy.Endpoints;
@@ -21,13 +22,13 @@ namespace Isthmus.Tests.Proxy.System;
 internal sealed class LoopbackProxy : IDisposable
 {
     private readonly StringBuilder _log = new();
+    private readonly ReservedPort _port = new();
 
     /// <param name="clusters">CDS resources as JSON; endpoints inline or by <see cref="Endpoints"/>.</param>
     /// <param name="route">The action of the only route, as JSON.</param>
     /// <param name="filters">HTTP filters before the router, each followed by a comma.</param>
     internal LoopbackProxy(string[] clusters, string route, string filters = "", string more = "")
     {
-        Port = FreePort();
         var ports = new ProxyPorts(TimeProvider.System, new ThreadRandom(), new ProcessSockets(), new SystemResolver());
         Plane = DataPlane.Build(ProxySettings.Default(ProxyIdentity.Unknown, "router"), ports, new NoSecrets(), new Log(_log), NullLoggerFactory.Instance);
         Apply(TypeUrls.Cluster, [.. clusters.Select(c => WireTypes.Strict.Parse<Cluster>(c))], m => ((Cluster)m).Name);
@@ -43,7 +44,7 @@ internal sealed class LoopbackProxy : IDisposable
         Assert.Empty(Plane.ListenerFailures);
     }
 
-    internal int Port { get; }
+    internal int Port => _port.Number;
 
     internal DataPlane Plane { get; }
 
@@ -88,19 +89,16 @@ internal sealed class LoopbackProxy : IDisposable
         if (closes) socket.Shutdown(SocketShutdown.Send);
         var all = new StringBuilder();
         var buffer = new byte[16 * 1024];
-        using var patience = new CancellationTokenSource(TimeSpan.FromSeconds(5));
+        using var patience = new CancellationTokenSource(TimeSpan.FromSeconds(30));
         while (await socket.ReceiveAsync(buffer, SocketFlags.None, patience.Token) is > 0 and var count) all.Append(Encoding.Latin1.GetString(buffer, 0, count));
         return all.ToString();
     }
 
-    internal static int FreePort()
+    public void Dispose()
     {
-        using var socket = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
-        socket.Bind(new IPEndPoint(IPAddress.Loopback, 0));
-        return ((IPEndPoint)socket.LocalEndPoint!).Port;
+        Plane.Dispose();
+        _port.Dispose();
     }
-
-    public void Dispose() => Plane.Dispose();
 
     private void Apply(string typeUrl, IReadOnlyList<IMessage> messages, Func<IMessage, string> name) =>
         Assert.Empty(Plane.State.Apply(new(typeUrl, [.. messages.Select(m => new NamedResource(name(m), "1", new Any { TypeUrl = typeUrl, Value = m.ToByteString() }))], [], "1")));

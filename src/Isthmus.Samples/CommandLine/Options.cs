@@ -2,7 +2,7 @@ using System.Globalization;
 using System.Net;
 using Isthmus.Core.Problems;
 
-namespace Isthmus.Samples;
+namespace Isthmus.Samples.CommandLine;
 
 /// <summary>The command line of a sample: <c>--name value</c>, <c>--name=value</c> and words.</summary>
 internal sealed class Options

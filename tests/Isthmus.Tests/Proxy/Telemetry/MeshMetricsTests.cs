@@ -1,0 +1,120 @@
+using System.Net;
+using Isthmus.Core.Collections;
+using Isthmus.Proxy.Balancing;
+using Isthmus.Proxy.Http;
+using Isthmus.Proxy.Snapshot;
+using Isthmus.Proxy.Tcp;
+using Isthmus.Proxy.Telemetry;
+using Isthmus.Wire;
+using Isthmus.Wire.Envoy.Clusters;
+using Xunit;
+
+namespace Isthmus.Tests.Proxy.Telemetry;
+
+/// <summary>Against https://istio.io/latest/docs/reference/config/metrics.</summary>
+public sealed class MeshMetricsTests
+{
+    private static readonly ProxyIdentity Self = new("n", "orders-v1", "shop", "orders", "v1", "orders", "v1", "c1", "orders", "") { TrustDomain = "corp.example" };
+    private static readonly TlsPeer Caller = new(["spiffe://corp.example/ns/web/sa/front"], [], "", "ab", "", "", "");
+
+    private readonly MeshMetrics _metrics = new(Self);
+
+    [Fact]
+    public void A_request_that_arrives_is_labelled_with_both_ends_as_the_destination_sees_them()
+    {
+        var peer = PeerMetadataText.Write(new("n", "front-v2", "web", "front", "v2", "front", "v2", "c2", "front", ""));
+        _metrics.Request(Direction.Inbound, Record(record =>
+        {
+            record.DownstreamPeer = Caller;
+            record.PeerMetadata = peer;
+            record.Cluster = Cluster("orders.shop.svc.cluster.local", "orders", "shop");
+            record.Status = 200;
+        }));
+        var labels = Labels(Assert.Single(_metrics.Http));
+        Assert.Equal("destination", labels["reporter"]);
+        Assert.Equal(("front-v2", "web", "spiffe://corp.example/ns/web/sa/front", "front", "v2", "c2"), Party(labels, "source"));
+        Assert.Equal(("orders-v1", "shop", "spiffe://corp.example/ns/shop/sa/orders", "orders", "v1", "c1"), Party(labels, "destination"));
+        Assert.Equal(("orders.shop.svc.cluster.local", "orders", "shop"), (labels["destination_service"], labels["destination_service_name"], labels["destination_service_namespace"]));
+        Assert.Equal(("http", "200", "-", "mutual_tls"), (labels["request_protocol"], labels["response_code"], labels["response_flags"], labels["connection_security_policy"]));
+    }
+
+    [Fact]
+    public void The_principal_of_this_proxy_has_the_trust_domain_of_its_mesh_and_is_told_under_TLS_only()
+    {
+        _metrics.Request(Direction.Inbound, Record(record => record.DownstreamPeer = Caller));
+        _metrics.Request(Direction.Inbound, Record(_ => { }));
+        Assert.Equal(["spiffe://corp.example/ns/shop/sa/orders", "unknown"], _metrics.Http.Select(counts => Labels(counts)["destination_principal"]).Order(StringComparer.Ordinal));
+        Assert.Equal(["mutual_tls", "none"], _metrics.Http.Select(counts => Labels(counts)["connection_security_policy"]).Order(StringComparer.Ordinal));
+    }
+
+    [Fact]
+    public void A_request_that_leaves_is_labelled_by_the_endpoint_where_the_peer_says_nothing()
+    {
+        var host = new Host(new(new IPEndPoint(IPAddress.Loopback, 1), 1, EndpointHealth.Healthy, ValueMap<string>.Empty, new("stock-v3", "depot", "stock", "v3", "c2"), false));
+        _metrics.Request(Direction.Outbound, Record(record => (record.Host, record.ClusterName, record.UpstreamPeer) = (host, "outbound|80||stock", Caller)));
+        var labels = Labels(Assert.Single(_metrics.Http));
+        Assert.Equal("source", labels["reporter"]);
+        Assert.Equal("spiffe://corp.example/ns/shop/sa/orders", labels["source_principal"]);
+        Assert.Equal(("stock-v3", "depot", "spiffe://corp.example/ns/web/sa/front", "stock", "v3", "c2"), Party(labels, "destination"));
+        Assert.Equal("unknown", labels["connection_security_policy"]);
+    }
+
+    [Theory]
+    [InlineData("PassthroughCluster", "PassthroughCluster")]
+    [InlineData("BlackHoleCluster", "BlackHoleCluster")]
+    [InlineData("InboundPassthroughClusterIpv4", "InboundPassthroughClusterIpv4")]
+    [InlineData("something", "unknown")]
+    public void Traffic_of_no_service_is_named_after_its_cluster(string cluster, string service)
+    {
+        _metrics.Connection(Direction.Outbound, Record(record => (record.Request, record.ClusterName) = (null, cluster)));
+        Assert.Equal(service, Labels(Assert.Single(_metrics.Tcp))["destination_service"]);
+    }
+
+    [Fact]
+    public void Equal_requests_are_counted_together_and_others_apart()
+    {
+        for (var i = 0; i < 3; i++) _metrics.Request(Direction.Inbound, Record(record => (record.Status, record.BytesSent, record.Duration) = (200, 10, TimeSpan.FromMilliseconds(7))));
+        _metrics.Request(Direction.Inbound, Record(record => record.Status = 503));
+        var counts = Assert.Single(_metrics.Http, counts => counts.Requests == 3);
+        Assert.Equal((21.0, 30.0), (counts.Duration.Sum, counts.ResponseBytes.Sum));
+        Assert.Equal(2, _metrics.Http.Count());
+        Assert.Empty(_metrics.Tcp);
+    }
+
+    [Fact]
+    public void A_connection_counts_its_beginning_its_end_and_its_bytes()
+    {
+        _metrics.Connection(Direction.Inbound, Record(record => (record.Request, record.BytesReceived, record.BytesSent) = (null, 5, 7)));
+        _metrics.Connection(Direction.Inbound, Record(record => (record.Request, record.BytesReceived, record.BytesSent) = (null, 1, 2)));
+        var counts = Assert.Single(_metrics.Tcp);
+        Assert.Equal((2, 2, 6, 9), (counts.Opened, counts.Closed, counts.ReceivedBytes, counts.SentBytes));
+        Assert.Equal("tcp", Labels(counts)["request_protocol"]);
+        Assert.DoesNotContain("response_code", Labels(counts).Keys);
+    }
+
+    [Fact]
+    public void An_answer_with_a_gRPC_status_is_gRPC()
+    {
+        var response = new ResponseHead();
+        response.Headers.Add("grpc-status"u8, "14"u8);
+        _metrics.Request(Direction.Inbound, Record(record => (record.Response, record.Status) = (response, 200)));
+        var labels = Labels(Assert.Single(_metrics.Http));
+        Assert.Equal(("grpc", "14"), (labels["request_protocol"], labels["grpc_response_status"]));
+    }
+
+    private static TrafficRecord Record(Action<TrafficRecord> fill)
+    {
+        var record = new TrafficRecord { Request = new RequestHead { Method = "GET", Version = 11 } };
+        fill(record);
+        return record;
+    }
+
+    private static ClusterState Cluster(string host, string name, string ns) => new(ClusterDecoder.Decode(WireTypes.Strict.Parse<Cluster>($$$$$"""
+        {"name": "inbound|80||", "type": "STATIC", "metadata": {"filter_metadata": {"istio": {"services": [{"host": "{{{{{host}}}}}", "name": "{{{{{name}}}}}", "namespace": "{{{{{ns}}}}}"}]}}}}
+        """)), TimeProvider.System, new Random(1));
+
+    private static Dictionary<string, string> Labels(MeshCounts counts) => counts.Labels.Pairs.ToDictionary();
+
+    private static (string, string, string, string, string, string) Party(Dictionary<string, string> labels, string end) =>
+        (labels[$"{end}_workload"], labels[$"{end}_workload_namespace"], labels[$"{end}_principal"], labels[$"{end}_app"], labels[$"{end}_version"], labels[$"{end}_cluster"]);
+}

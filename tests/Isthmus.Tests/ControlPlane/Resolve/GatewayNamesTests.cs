@@ -59,14 +59,17 @@ public sealed class GatewayNamesTests
     {
         using var stop = new CancellationTokenSource(Patience);
         var rig = new MeshRig("c1", "c2");
-        rig.EastWest("c2", "172.18.202.1");
-        Named(rig, "elb.example");
         var engine = new PushEngine(rig.Writer, PushSettings.Default, TimeProvider.System, NullLogger<PushEngine>.Instance);
         var client = new HeldAnswer();
         // Its time stands still once the question is under way: nothing but the answer itself can change what is known.
         var clock = new ManualClock();
         var names = new GatewayNames(engine, client, clock, NullLogger<GatewayNames>.Instance);
         var running = Task.WhenAll(engine.RunAsync(stop.Token), names.RunAsync(stop.Token));
+        await engine.PostAsync(writer =>
+        {
+            rig.EastWest("c2", "172.18.202.1");
+            Named(rig, "elb.example");
+        }, stop.Token);
         while (!client.Asked.Task.IsCompleted)
         {
             clock.Advance(TimeSpan.FromSeconds(1));

@@ -7,7 +7,6 @@ using Isthmus.Lab.Linux;
 using Isthmus.Lab.Network;
 using Isthmus.Lab.Nodes;
 using Isthmus.Lab.Nodes.Api;
-using Isthmus.Lab.Nodes.Env;
 using Isthmus.Lab.Nodes.Images;
 using Isthmus.Lab.Nodes.Pods;
 using Isthmus.Lab.Nodes.Probes;
@@ -22,7 +21,7 @@ namespace Isthmus.Lab;
 
 /// <summary>
 /// <c>isthmus lab-node --cluster NAME --dir DIR --address IP</c>: kubelet and kube-proxy of one node. Runs in the node's
-/// network namespace. Pods and rules outlive it; the next one finds them.
+/// network namespace. Pods and rules outlive it, and the next node process finds them.
 /// </summary>
 public static class NodeProgram
 {
@@ -47,21 +46,21 @@ public static class NodeProgram
     {
         var settings = Settings(directory, cluster);
         NodeDirectories.Prepare(settings);
-        // The node's own address, so that a Pod on its network and its processes take the same way.
+        // The node's own address, so that Pods on its network and its processes use the same route.
         using var client = new KubeClient(Access(directory, cluster), "kubelet") { FieldManager = "kubelet" };
         var api = new KubeNodeApi(client, time);
         using var reactor = new Reactor();
         using var probes = new ProbeRunner(reactor, time);
         using var network = new PodNetwork(cluster.Address);
         var images = ImageCatalogue.Standard;
-        var capacity = NodeObject.Measure();
+        var capacity = NodeCapacity.Measure();
         var events = new EventRecorder(api, settings.NodeName, time, log);
         var node = new NodeContext(settings, api, new Sandboxes(settings, new AddressPool(settings.PodRange), network, time), images, events, reactor, probes, capacity,
             IdMap.Read(), IdMap.Read("/proc/self/gid_map"), random, time, log);
         using var end = CancellationTokenSource.CreateLinkedTokenSource(stop);
         var pods = new PodSet(node, end.Token);
         node.Sandboxes.KeepAddresses();
-        // Pods start side by side, each with short blocking steps: file system, namespaces.
+        // Pods start concurrently, each with short blocking steps: file system, namespaces.
         ThreadPool.SetMinThreads(MinThreads, MinThreads);
         var warming = WarmUp.RunAsync(node);
         var proxy = new NodeServiceProxy(client, ServiceProxySettings.Of(cluster), time, log);
@@ -78,7 +77,7 @@ public static class NodeProgram
         try
         {
             await warming;
-            // None of them ends by itself: one that does has failed, and the supervisor starts us again.
+            // None of them ends by itself: one that does has failed, and the supervisor restarts this process.
             await await Task.WhenAny(parts);
         }
         finally
@@ -98,7 +97,7 @@ public static class NodeProgram
         {
             foreach (var change in changes)
             {
-                // A name may have come to mean another Pod between two lists.
+                // Between two lists the name may have passed to another Pod.
                 if (change.Before is { } before && before.Metadata.Uid != change.Object?.Metadata.Uid) pods.Remove(before.Metadata.Uid);
                 if (change.Object is { } pod) pods.Apply(pod);
             }
@@ -145,7 +144,7 @@ public static class NodeProgram
         }
         catch (Exception e) when (e is OperationCanceledException or LinuxException or HttpRequestException or KubeException)
         {
-            // The first failure is what RunAsync throws; these follow from it.
+            // RunAsync throws the first failure; these are its consequences.
         }
     }
 
@@ -155,7 +154,7 @@ public static class NodeProgram
         for (var i = 0; i < args.Length; i += 2)
         {
             if (args[i] is not ("--cluster" or "--dir" or "--address") || i + 1 == args.Length)
-                throw new ProblemException("lab-node", $"'{args[i]}' is not understood or lacks its value", Usage);
+                throw new ProblemException("lab-node", $"'{args[i]}' is not a flag of lab-node, or its value is missing", Usage);
             values[args[i]] = args[i + 1];
         }
         if (!values.TryGetValue("--dir", out var directory)) throw new ProblemException("lab-node", "--dir is missing", Usage);

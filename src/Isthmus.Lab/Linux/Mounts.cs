@@ -27,7 +27,9 @@ internal static unsafe partial class Mounts
         SetAttributes(target, recursive: false, readOnly: true);
     }
 
-    /// <summary>Changes of the parent's mounts still arrive here, ours never go there.</summary>
+    internal static bool IsMountPoint(string path) => Path.Exists(path) && Targets(File.ReadLines("/proc/self/mountinfo")).Contains(path);
+
+    /// <summary>Changes of the parent's mounts still arrive here; changes here never reach the parent.</summary>
     internal static void MakeSlave(string target) => Mount(null, target, null, Libc.MsRec | Libc.MsSlave);
 
     internal static void MakePrivate(string target) => Mount(null, target, null, Libc.MsRec | Libc.MsPrivate);

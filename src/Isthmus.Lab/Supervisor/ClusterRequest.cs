@@ -34,15 +34,15 @@ public static partial class ClusterPlan
         CheckName(request.Name);
         if (existing.Any(cluster => cluster.Name == request.Name))
         {
-            throw new ProblemException($"cluster {request.Name}", "exists already", $"choose another name, or delete it first: isthmus lab delete cluster --name {request.Name}");
+            throw new ProblemException($"cluster {request.Name}", "already exists", $"choose another name, or delete it first: isthmus lab delete cluster --name {request.Name}");
         }
         var context = request.Context.Length > 0 ? request.Context : request.Name;
         if (existing.FirstOrDefault(cluster => cluster.Context == context) is { } same)
         {
-            throw new ProblemException($"cluster {request.Name}", $"would have the context '{context}', which cluster {same.Name} has", "choose another name");
+            throw new ProblemException($"cluster {request.Name}", $"the context name '{context}' is already used by cluster {same.Name}", "choose another name");
         }
         var ordinal = Enumerable.Range(1, ClusterSettings.MaxClusters).FirstOrDefault(number => existing.All(cluster => cluster.Ordinal != number));
-        if (ordinal == 0) throw new ProblemException($"cluster {request.Name}", $"there are {existing.Count} clusters, more do not fit the outer network", "delete one first");
+        if (ordinal == 0) throw new ProblemException($"cluster {request.Name}", $"the outer network has room for {existing.Count} clusters, which exist already", "delete one first");
         var network = request.Network.Length > 0 ? request.Network : request.Name;
         return ClusterSettings.Default(request.Name, ordinal) with
         {

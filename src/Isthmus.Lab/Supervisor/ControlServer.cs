@@ -50,7 +50,7 @@ internal sealed partial class ControlServer(LabSupervisor lab, string path, Acti
         using var one = new SemaphoreSlim(1);
         async Task SendAsync(JsonObject answer)
         {
-            // Clusters report their steps side by side.
+            // Clusters report their steps concurrently.
             await one.WaitAsync(stop);
             try
             {
@@ -63,7 +63,7 @@ internal sealed partial class ControlServer(LabSupervisor lab, string path, Acti
         }
         try
         {
-            // A look whether somebody is here: connected and gone.
+            // A client that only checks whether the supervisor runs connects and leaves.
             if (await ReadAsync(stream, stop) is not { } request) return;
             await SendAsync(new JsonObject { ["result"] = await HandleAsync(request, step => SendAsync(new JsonObject { ["step"] = step.ToJson() }), stop) });
             if ((string?)request["operation"] == "stop") onStop();
@@ -79,7 +79,7 @@ internal sealed partial class ControlServer(LabSupervisor lab, string path, Acti
         }
         catch (Exception e) when (e is IOException or OperationCanceledException)
         {
-            // Either the caller went away, or the machine refused something: the first sees nothing, the second is told.
+            // Either the client disconnected, and does not see the answer, or an operation of the machine failed.
             LogFailed(e.Message);
             await TrySendAsync(SendAsync, ErrorOf(new Problem("", "lab", "", e.Message)));
         }
@@ -111,7 +111,7 @@ internal sealed partial class ControlServer(LabSupervisor lab, string path, Acti
                 await lab.StopAsync();
                 return new JsonObject();
             case var other:
-                throw new ProblemException("lab", $"the supervisor does not know the operation '{other}'", "it may be of another version: isthmus lab down, then isthmus lab up");
+                throw new ProblemException("lab", $"the supervisor does not know the operation '{other}'", "it may be of another version: run isthmus lab down, then isthmus lab up");
         }
     }
 
@@ -124,7 +124,7 @@ internal sealed partial class ControlServer(LabSupervisor lab, string path, Acti
         while (true)
         {
             var read = await stream.ReadAsync(buffer.AsMemory(length), stop);
-            if (read == 0) return length == 0 ? null : throw new IOException("the caller closed before it had asked");
+            if (read == 0) return length == 0 ? null : throw new IOException("the client closed the connection before it sent a request");
             var end = buffer.AsSpan(length, read).IndexOf((byte)'\n');
             if (end >= 0) return JsonNode.Parse(buffer.AsSpan(0, length + end)) ?? throw new JsonException("the request is null");
             length += read;

@@ -20,7 +20,7 @@ public static class KubeconfigEntries
         var name = (string?)addition["current-context"] ?? throw new ArgumentException("the addition has no context", nameof(addition));
         if (Find(config, "clusters", name)?["cluster"] is JsonObject old && !mayReplace(old))
         {
-            throw new ProblemException(source, $"has a cluster '{name}' already, of somebody else: {(string?)old["server"]}",
+            throw new ProblemException(source, $"already has a cluster '{name}' that is not of this lab: {(string?)old["server"]}",
                 "rename it, or write to another file with --kubeconfig FILE");
         }
         config["apiVersion"] ??= "v1";

@@ -7,7 +7,7 @@ using Isthmus.Lab.Linux;
 
 namespace Isthmus.Lab.Supervisor;
 
-/// <summary>A command's side of the supervisor's socket. Each call is a connection of its own.</summary>
+/// <summary>The client of the supervisor's socket. Each call opens a connection.</summary>
 public sealed class LabClient(LabHome home)
 {
     private const int SolSocket = 1, SoPeerCredentials = 17;
@@ -21,7 +21,7 @@ public sealed class LabClient(LabHome home)
         return socket is null ? null : PeerOf(socket);
     }
 
-    /// <summary>As <c>lab status -o json</c> prints it. The supervisor tells the numbers that processes have in its namespace; here they get ours.</summary>
+    /// <summary>As <c>lab status -o json</c> prints it. The supervisor reports PIDs of its own namespace; here they are translated into those of the caller.</summary>
     public async Task<JsonNode> StatusAsync(CancellationToken stop)
     {
         var status = await AskAsync(new JsonObject { ["operation"] = "status" }, null, stop);
@@ -35,8 +35,8 @@ public sealed class LabClient(LabHome home)
     }
 
     /// <summary>Creates clusters and returns when their API servers answer.</summary>
-    /// <param name="mustBeNew">A cluster that exists is an error; otherwise it is waited for.</param>
-    /// <exception cref="ProblemException">What went wrong, in the supervisor's words.</exception>
+    /// <param name="mustBeNew">An existing cluster is an error; otherwise it is awaited.</param>
+    /// <exception cref="ProblemException">The error of the supervisor.</exception>
     public Task CreateAsync(IEnumerable<ClusterRequest> clusters, bool mustBeNew, Action<LabStep> onStep, CancellationToken stop)
     {
         var wanted = new JsonArray();
@@ -54,11 +54,11 @@ public sealed class LabClient(LabHome home)
 
     public Task DeleteAsync(string name, CancellationToken stop) => AskAsync(new JsonObject { ["operation"] = "delete", ["name"] = name }, null, stop);
 
-    /// <summary>Takes a part of a cluster away as a fault would.</summary>
+    /// <summary>Stops a part of a cluster, as a fault would.</summary>
     public Task BreakAsync(string name, LabPart part, CancellationToken stop) =>
         AskAsync(new JsonObject { ["operation"] = "break", ["name"] = name, ["part"] = part.ToString() }, null, stop);
 
-    /// <summary>Brings it back, and returns when it answers.</summary>
+    /// <summary>Starts the part again, and returns when it answers.</summary>
     public Task MendAsync(string name, LabPart part, Action<LabStep> onStep, CancellationToken stop) =>
         AskAsync(new JsonObject { ["operation"] = "mend", ["name"] = name, ["part"] = part.ToString() }, onStep, stop);
 
@@ -107,7 +107,7 @@ public sealed class LabClient(LabHome home)
                 throw new ProblemException((string?)error["object"] ?? "", (string?)error["message"] ?? "", (string?)error["remedy"] ?? "");
             }
         }
-        throw new ProblemException("lab", "the supervisor ended while it was asked", $"look at {home.Log("supervisor")}");
+        throw new ProblemException("lab", "the supervisor ended before it answered", $"see its log: {home.Log("supervisor")}");
     }
 
     private static async IAsyncEnumerable<string> LinesAsync(NetworkStream stream, [EnumeratorCancellation] CancellationToken stop)

@@ -5,16 +5,16 @@ using Isthmus.Lab.Network;
 
 namespace Isthmus.Lab.Supervisor;
 
-/// <summary>How a lab is brought up.</summary>
-/// <param name="MustBeNew">A cluster that exists is an error instead of being waited for.</param>
+/// <summary>How a lab is started.</summary>
+/// <param name="MustBeNew">An existing cluster is an error; otherwise it is awaited.</param>
 /// <param name="Wait">Until nodes and DNS are ready, not only the API servers.</param>
 /// <param name="Kubeconfig">The file for the entries; null: as kubectl chooses it.</param>
 /// <param name="MakeCurrent">Whether the first cluster becomes the current context also where there is one.</param>
 public sealed record LabUpSettings(ValueList<ClusterRequest> Clusters, bool MustBeNew, bool Wait, string? Kubeconfig, bool MakeCurrent);
 
-/// <summary>The lab as commands on the machine see it: start, extend, remove.</summary>
+/// <summary>The operations of commands on the lab: start, extend, remove.</summary>
 /// <param name="ask">Asks a yes-or-no question; null: yes to everything.</param>
-/// <param name="say">Tells what is worth a line.</param>
+/// <param name="say">Prints a line.</param>
 public sealed class LabControl(LabHome home, Func<string, string?> environment, Func<string, CancellationToken, Task<bool>>? ask, Action<string> say, TimeProvider time)
 {
     private static readonly TimeSpan StopPatience = TimeSpan.FromSeconds(20);
@@ -35,9 +35,9 @@ public sealed class LabControl(LabHome home, Func<string, string?> environment, 
 
     /// <summary>
     /// Starts a supervisor unless one runs (it resumes the clusters of an earlier one), creates what is missing, waits, and
-    /// writes the kubeconfig. When it is interrupted, what it made is removed.
+    /// writes the kubeconfig. When interrupted, it removes what it created.
     /// </summary>
-    /// <exception cref="ProblemException">Something of the machine or of the request is in the way.</exception>
+    /// <exception cref="ProblemException">The machine or the request does not allow it.</exception>
     public async Task UpAsync(LabUpSettings settings, Action<LabStep> onStep, CancellationToken stop)
     {
         var before = State.Clusters.Select(cluster => cluster.Name).ToHashSet();
@@ -46,13 +46,13 @@ public sealed class LabControl(LabHome home, Func<string, string?> environment, 
         try
         {
             await Client.CreateAsync(settings.Clusters, settings.MustBeNew, onStep, stop);
-            // Before the longer wait: whoever looks on can use kubectl meanwhile.
+            // Before the longer wait, so that kubectl works meanwhile.
             await WriteKubeconfigAsync(settings, file, started, stop);
             if (settings.Wait) await Client.WaitAsync(settings.Clusters.Select(request => request.Name), onStep, stop);
         }
         catch (ProblemException) when (Client.FindSupervisor() is not null)
         {
-            // What did come up can be looked at with kubectl; a lab without clusters is of no use to anybody.
+            // Clusters that did start can be examined with kubectl; a lab without clusters is of no use.
             if (State.Clusters.IsEmpty) await DownAsync(stop);
             else await WriteKubeconfigAsync(settings, file, started, stop);
             throw;
@@ -75,20 +75,20 @@ public sealed class LabControl(LabHome home, Func<string, string?> environment, 
         }
         catch (Exception) when (State.Clusters.IsEmpty)
         {
-            // Whatever was in the way: nothing was made that would be worth keeping.
+            // Nothing was created that is worth keeping.
             await DownAsync(CancellationToken.None);
             throw;
         }
     }
 
-    /// <summary>Removes one cluster, and the lab with the last.</summary>
+    /// <summary>Removes one cluster, and the lab with its last cluster.</summary>
     /// <exception cref="ProblemException">There is no such cluster.</exception>
     public async Task DeleteClusterAsync(string name, CancellationToken stop)
     {
         var state = State;
         if (Client.FindSupervisor() is null && state.Clusters.Any(cluster => cluster.Name == name))
         {
-            // Its supervisor was killed: only files are left of it.
+            // Its supervisor was killed: only files are left.
             await _kubeconfig.RemoveAsync(_kubeconfig.Authorities([name]), stop);
             await RemoveDirectoryAsync(home.Cluster(name), stop);
             state = state with { Clusters = state.Clusters.Where(cluster => cluster.Name != name).ToValueList() };
@@ -103,14 +103,14 @@ public sealed class LabControl(LabHome home, Func<string, string?> environment, 
         if (State.Clusters.IsEmpty) await DownAsync(stop);
     }
 
-    /// <summary>Removes the lab without a trace. False when there was none.</summary>
+    /// <summary>Removes the lab and all its files. False when there was none.</summary>
     public async Task<bool> DownAsync(CancellationToken stop)
     {
         if (!home.Exists) return false;
         var stopped = await Client.StopAsync(StopPatience, time, stop);
         var clusters = Directory.Exists(home.Clusters) ? Directory.EnumerateDirectories(home.Clusters).Select(path => Path.GetFileName(path)!).ToList() : [];
         await _kubeconfig.RemoveAsync(_kubeconfig.Authorities(clusters), stop);
-        // Only what is ours: the directory itself may be one that the user chose.
+        // Only files of the lab: the user may have chosen the directory.
         var had = stopped || clusters.Count > 0 || File.Exists(home.LabFile);
         await RemoveDirectoryAsync(home.Clusters, stop);
         await RemoveDirectoryAsync(home.Logs, stop);
@@ -128,7 +128,7 @@ public sealed class LabControl(LabHome home, Func<string, string?> environment, 
         await Programs.EnsureAsync(ask, say, stop);
         var mode = await Preflight.RunAsync(stop);
         onStep(new("", $"machine checked: {mode}", Since(begun), true));
-        // One that an interrupted command left half started would be a second lab in the same directory.
+        // A supervisor that an interrupted command left half started would run a second lab in the same directory.
         await StraySupervisors.KillAsync(home, time, stop);
         begun = time.GetTimestamp();
         await LabLauncher.StartAsync(home, mode, SelfCommand.Current(), time, stop);
@@ -136,7 +136,7 @@ public sealed class LabControl(LabHome home, Func<string, string?> environment, 
         return true;
     }
 
-    // Two commands that start a supervisor at once would take each other's socket away.
+    // Two commands that start a supervisor at the same time would replace each other's socket.
     private async Task<FileStream> LockAsync(CancellationToken stop)
     {
         while (true)
@@ -157,14 +157,14 @@ public sealed class LabControl(LabHome home, Func<string, string?> environment, 
         var state = State;
         var wanted = settings.Clusters.Select(request => request.Name).ToHashSet();
         var current = state.Clusters.FirstOrDefault(cluster => cluster.Name == settings.Clusters[0].Name)?.Context;
-        // A new supervisor may have another proxy port: then the entries of all clusters are wrong.
+        // A new supervisor may use another proxy port, which makes the entries of all clusters wrong.
         return _kubeconfig.AddAsync(
             file, [.. state.Clusters.Where(cluster => isNewSupervisor || wanted.Contains(cluster.Name))], state.ProxyPort, settings.MakeCurrent ? current : null, stop);
     }
 
     private async Task UndoAsync(bool everything, IEnumerable<string> clusters)
     {
-        say("interrupted: removing what was made");
+        say("interrupted: removing what was created");
         if (everything)
         {
             await DownAsync(CancellationToken.None);

@@ -15,7 +15,7 @@ public sealed record LabHome(string Directory)
         if (environment("ISTHMUS_LAB_HOME") is { Length: > 0 } given) return Checked(given, "ISTHMUS_LAB_HOME");
         if (environment("XDG_STATE_HOME") is { Length: > 0 } state) return Checked(Path.Combine(state, "isthmus/lab"), "XDG_STATE_HOME");
         if (environment("HOME") is { Length: > 0 } home) return Checked(Path.Combine(home, ".local/state/isthmus/lab"), "HOME");
-        throw new ProblemException("environment", "says nowhere to keep the lab's state: HOME is not set", "set ISTHMUS_LAB_HOME to a directory");
+        throw new ProblemException("environment", "HOME is not set, so the lab has no directory for its state", "set ISTHMUS_LAB_HOME to a directory");
     }
 
     /// <summary>Where commands reach the supervisor.</summary>
@@ -61,7 +61,7 @@ public sealed record LabHome(string Directory)
         }
         catch (Exception e) when (e is UnauthorizedAccessException or IOException)
         {
-            throw new ProblemException(Directory, $"cannot be made: {e.Message}", "set ISTHMUS_LAB_HOME to a directory that you may write", e);
+            throw new ProblemException(Directory, $"cannot be created: {e.Message}", "set ISTHMUS_LAB_HOME to a writable directory", e);
         }
     }
 
@@ -94,7 +94,7 @@ public sealed record LabHome(string Directory)
 
     private static LabHome Checked(string path, string variable)
     {
-        if (!Path.IsPathRooted(path)) throw new ProblemException(variable, $"'{path}' is not an absolute path", "give one that begins with /");
+        if (!Path.IsPathRooted(path)) throw new ProblemException(variable, $"'{path}' is not an absolute path", "use a path that begins with /");
         var home = new LabHome(Path.GetFullPath(path).TrimEnd('/'));
         if (home.Directory is "" or "/run" || home.Directory.StartsWith("/run/", StringComparison.Ordinal) || home.Directory.StartsWith("/proc/", StringComparison.Ordinal))
         {

@@ -50,7 +50,7 @@ public static class LabLauncher
             await Task.Delay(TimeSpan.FromMilliseconds(10), time, stop);
         }
 
-        ProblemException Failed(string how) => new("the lab's supervisor", $"{how}: {LastWords(log, written)}", $"its log: {log}");
+        ProblemException Failed(string how) => new("the lab's supervisor", $"{how}: {LastWords(log, written)}", $"see its log: {log}");
     }
 
     private static Socket ListenOnLoopback(int preferredPort)

@@ -26,7 +26,7 @@ public sealed record LabState(int ProxyPort, ValueList<ClusterSettings> Clusters
         }
         catch (Exception e) when (e is JsonException or IOException or InvalidOperationException or FormatException)
         {
-            throw new ProblemException(home.LabFile, $"is damaged: {e.Message}", "remove the lab: isthmus lab down", e);
+            throw new ProblemException(home.LabFile, $"cannot be parsed: {e.Message}", "remove the lab: isthmus lab down", e);
         }
     }
 

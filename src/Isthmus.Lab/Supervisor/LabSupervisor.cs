@@ -272,8 +272,8 @@ internal sealed partial class LabSupervisor : IAsyncDisposable
         }
         catch (OperationCanceledException) when (!stop.IsCancellationRequested)
         {
-            throw new ProblemException($"cluster {name}", $"'{text}' was not reached within {StepLimit.TotalSeconds:0} s",
-                $"look at {_settings.Home.Log($"{name}-{log}")}; isthmus lab down removes everything");
+            throw new ProblemException($"cluster {name}", $"'{text}' did not complete within {StepLimit.TotalSeconds:0} s",
+                $"see {_settings.Home.Log($"{name}-{log}")}; isthmus lab down removes everything");
         }
         await report(new(name, text, Since(begun), true));
     }

@@ -56,7 +56,7 @@ internal sealed partial class OutboundProxy(Socket listener, Cidr allowed, ILogg
             }
             if (!IPAddress.TryParse(request.Host, out var address) || address.AddressFamily != AddressFamily.InterNetwork || !allowed.Contains(address))
             {
-                await RefuseAsync(client, 403, $"only addresses of the lab ({allowed}) are reached through this proxy, not '{request.Host}'", stop);
+                await RefuseAsync(client, 403, $"this proxy reaches only addresses of the lab ({allowed}), not '{request.Host}'", stop);
                 return;
             }
             using var server = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp) { NoDelay = true };
@@ -85,12 +85,12 @@ internal sealed partial class OutboundProxy(Socket listener, Cidr allowed, ILogg
         while (length < buffer.Length)
         {
             var read = await client.ReceiveAsync(buffer.AsMemory(length), patience.Token);
-            if (read == 0) throw new InvalidDataException("the client closed before it asked");
+            if (read == 0) throw new InvalidDataException("the client closed the connection before it sent a request");
             length += read;
             var end = buffer.AsSpan(0, length).IndexOf("\r\n\r\n"u8);
             if (end >= 0) return (Encoding.Latin1.GetString(buffer, 0, end + 4), buffer.AsMemory(end + 4, length - end - 4));
         }
-        throw new InvalidDataException($"the request's head is longer than {LongestHead} bytes");
+        throw new InvalidDataException($"the request head is longer than {LongestHead} bytes");
     }
 
     private static async Task<string?> DialAsync(Socket server, IPEndPoint target, CancellationToken stop)
@@ -126,7 +126,7 @@ internal sealed partial class OutboundProxy(Socket listener, Cidr allowed, ILogg
         }
         catch (SocketException)
         {
-            // One side broke: the other must learn it, and this ends the other direction too.
+            // One side failed: close the other too, which ends the other direction.
             from.Close();
             to.Close();
         }

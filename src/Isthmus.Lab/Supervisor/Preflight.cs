@@ -14,12 +14,12 @@ namespace Isthmus.Lab.Supervisor;
 internal sealed record RefusalFacts(
     string Error, bool IsRoot, long? MaxUserNamespaces, long? UnprivilegedClone, long? AppArmorRestricts, int Seccomp, bool InChroot);
 
-/// <summary>Finds out by trying how the lab can enter its namespaces: settings alone do not tell.</summary>
+/// <summary>Tries how the lab can enter its namespaces; settings alone do not show it.</summary>
 public static class Preflight
 {
     private const string Trial = "mount -t tmpfs tmpfs /run && nft add table ip isthmus_trial";
 
-    /// <exception cref="ProblemException">No way works; says which refusal it was and what to do.</exception>
+    /// <exception cref="ProblemException">No way works. The message says why and what to do.</exception>
     public static async Task<LabMode> RunAsync(CancellationToken stop)
     {
         var isRoot = ProcessImage.IsRoot;
@@ -34,27 +34,27 @@ public static class Preflight
         throw new ProblemException(Explain(ReadFacts(error, isRoot)));
     }
 
-    /// <summary>The refusals that are known, each with its remedy.</summary>
+    /// <summary>The known causes, each with its remedy.</summary>
     internal static Problem Explain(RefusalFacts facts)
     {
         var (message, remedy) = facts switch
         {
-            { MaxUserNamespaces: 0 } => ("user namespaces are switched off on this machine (user.max_user_namespaces is 0)",
+            { MaxUserNamespaces: 0 } => ("user namespaces are disabled on this machine (user.max_user_namespaces is 0)",
                 "as root: sysctl user.max_user_namespaces=15000, and the same line in /etc/sysctl.d/ to keep it"),
-            { IsRoot: false, UnprivilegedClone: 0 } => ("ordinary users may not make user namespaces on this machine (kernel.unprivileged_userns_clone is 0)",
+            { IsRoot: false, UnprivilegedClone: 0 } => ("unprivileged users cannot create user namespaces on this machine (kernel.unprivileged_userns_clone is 0)",
                 "as root: sysctl kernel.unprivileged_userns_clone=1, or run the lab as root"),
-            { IsRoot: false, AppArmorRestricts: 1 } => ("AppArmor keeps ordinary users from using user namespaces (kernel.apparmor_restrict_unprivileged_userns is 1)",
+            { IsRoot: false, AppArmorRestricts: 1 } => ("AppArmor prevents unprivileged users from using user namespaces (kernel.apparmor_restrict_unprivileged_userns is 1)",
                 "as root: add an AppArmor profile with 'userns,' for this program, or sysctl kernel.apparmor_restrict_unprivileged_userns=0; or run the lab as root"),
-            _ when facts.Error.Contains("No space left on device", StringComparison.Ordinal) => ("the limit of nested or existing namespaces is reached",
+            _ when facts.Error.Contains("No space left on device", StringComparison.Ordinal) => ("the limit of namespaces, or of their nesting, is reached",
                 "as root: raise user.max_user_namespaces and user.max_net_namespaces with sysctl, or leave one level of containers"),
-            { InChroot: true } => ("namespaces cannot be made inside a chroot", "run the lab outside of it"),
-            _ when facts.Error.Contains("/proc", StringComparison.Ordinal) => ("/proc cannot be mounted: parts of this machine's are covered, as containers do",
-                "run the lab outside of the container, or in one with an unmasked /proc (--security-opt systempaths=unconfined)"),
-            { Seccomp: 2 } => ("a seccomp filter, as containers have it, refuses namespaces",
-                "run the lab outside of the container, or in one with --security-opt seccomp=unconfined"),
-            _ => ("the kernel does not let this user make the lab's namespaces", "run the lab as root, or on a machine that allows user namespaces"),
+            { InChroot: true } => ("user namespaces cannot be created inside a chroot", "run the lab outside the chroot"),
+            _ when facts.Error.Contains("/proc", StringComparison.Ordinal) => ("/proc cannot be mounted, because parts of the present one are masked, as in a container",
+                "run the lab outside the container, or in one with an unmasked /proc (--security-opt systempaths=unconfined)"),
+            { Seccomp: 2 } => ("a seccomp filter, such as that of a container, denies namespaces",
+                "run the lab outside the container, or in one with --security-opt seccomp=unconfined"),
+            _ => ("the kernel does not let this user create the lab's namespaces", "run the lab as root, or on a machine that allows user namespaces"),
         };
-        return new Problem("", "namespaces", "", $"{message}; tried, and got: {Shorten(facts.Error)}", remedy);
+        return new Problem("", "namespaces", "", $"{message}; a trial failed with: {Shorten(facts.Error)}", remedy);
     }
 
     /// <summary>Empty when it worked.</summary>
@@ -80,7 +80,7 @@ public static class Preflight
         ReadNumber("/proc/sys/kernel/apparmor_restrict_unprivileged_userns"),
         File.ReadLines("/proc/self/status").FirstOrDefault(line => line.StartsWith("Seccomp:", StringComparison.Ordinal)) is { } line
             && int.TryParse(line["Seccomp:".Length..], out var seccomp) ? seccomp : 0,
-        // In a chroot the root directory is no mount point of this process's table.
+        // In a chroot the root directory is not a mount point of this process.
         !File.ReadLines("/proc/self/mountinfo").Any(mount => mount.Split(' ') is { Length: > 4 } fields && fields[4] == "/"));
 
     private static long? ReadNumber(string path) =>

@@ -103,7 +103,7 @@ public sealed class UserKubeconfig(LabHome home, Func<string, string?> environme
         var text = File.ReadAllText(file);
         if (text.AsSpan().Trim().IsEmpty) return [];
         return YamlText.Parse(text, file) as JsonObject
-            ?? throw new ProblemException($"kubeconfig {file}", "is not a mapping of clusters, users and contexts", "mend it, or use another file with --kubeconfig FILE");
+            ?? throw new ProblemException($"kubeconfig {file}", "is not a mapping of clusters, users and contexts", "repair it, or use another file with --kubeconfig FILE");
     }
 
     // The name and the way of client-go's lock, so that kubectl and kind wait for us and we for them.
@@ -121,7 +121,7 @@ public sealed class UserKubeconfig(LabHome home, Func<string, string?> environme
             {
                 if (time.GetElapsedTime(begun) > LockPatience)
                 {
-                    throw new ProblemException(path, "is held by another program", "if none runs, delete the file", e);
+                    throw new ProblemException(path, "another program holds the lock", "if none is running, delete the file", e);
                 }
                 await Task.Delay(TimeSpan.FromMilliseconds(20), time, stop);
             }

@@ -4,14 +4,13 @@ using System.Text.Json.Nodes;
 using Isthmus.Kubernetes.Client;
 using Isthmus.Kubernetes.Objects;
 using Isthmus.Lab.Network;
-using Isthmus.Lab.Nodes.Env;
 using Isthmus.Lab.Nodes.Images;
 using Isthmus.Lab.Nodes.Processes;
 using Microsoft.Extensions.Logging;
 
 namespace Isthmus.Lab.Nodes.Api;
 
-/// <summary>Registers the Node, keeps its Lease and its conditions alive.</summary>
+/// <summary>Registers the Node and renews its Lease and its conditions.</summary>
 internal sealed partial class NodeObject(KubeClient client, ClusterSettings cluster, NodeCapacity capacity, ImageCatalogue images, TimeProvider time, ILogger log)
 {
     private const string LeaseNamespace = "kube-node-lease";
@@ -112,7 +111,7 @@ internal sealed partial class NodeObject(KubeClient client, ClusterSettings clus
 
     private static JsonObject Condition(string type, string status, string reason, string message, DateTimeOffset now)
     {
-        var text = now.UtcDateTime.ToString(Pods.PodStatusView.TimeFormat, CultureInfo.InvariantCulture);
+        var text = ApiTime.Seconds(now);
         return new()
         {
             ["type"] = type,
@@ -153,7 +152,7 @@ internal sealed partial class NodeObject(KubeClient client, ClusterSettings clus
 
     private async Task RenewLeaseAsync(CancellationToken stop)
     {
-        var now = time.GetUtcNow().UtcDateTime.ToString("yyyy-MM-dd'T'HH:mm:ss.ffffff'Z'", CultureInfo.InvariantCulture);
+        var now = ApiTime.Microseconds(time.GetUtcNow());
         await client.ApplyAsync(Kinds.Lease, new JsonObject
         {
             ["apiVersion"] = "coordination.k8s.io/v1",
@@ -161,14 +160,6 @@ internal sealed partial class NodeObject(KubeClient client, ClusterSettings clus
             ["metadata"] = new JsonObject { ["name"] = cluster.NodeName, ["namespace"] = LeaseNamespace },
             ["spec"] = new JsonObject { ["holderIdentity"] = cluster.NodeName, ["leaseDurationSeconds"] = LeaseSeconds, ["renewTime"] = now },
         }, stop);
-    }
-
-    /// <summary>What the machine has; Pods without limits may use all of it.</summary>
-    internal static NodeCapacity Measure()
-    {
-        var memory = File.ReadLines("/proc/meminfo").First(line => line.StartsWith("MemTotal:", StringComparison.Ordinal));
-        var kilobytes = long.Parse(memory.Split(' ', StringSplitOptions.RemoveEmptyEntries)[1], CultureInfo.InvariantCulture);
-        return new(Environment.ProcessorCount, kilobytes * 1024);
     }
 
     [LoggerMessage(Level = LogLevel.Information, Message = "registered node {Node}")]

@@ -1,6 +1,7 @@
 using System.Globalization;
 using System.Text;
 using Isthmus.Kubernetes.Objects;
+using Isthmus.Lab.Nodes.Api;
 
 namespace Isthmus.Lab.Nodes.Env;
 

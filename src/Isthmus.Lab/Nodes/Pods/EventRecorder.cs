@@ -1,5 +1,4 @@
 using System.Collections.Concurrent;
-using System.Globalization;
 using System.Text.Json.Nodes;
 using System.Threading.Channels;
 using Isthmus.Kubernetes.Client;
@@ -70,8 +69,8 @@ internal sealed partial class EventRecorder(INodeApi api, string nodeName, TimeP
             ["reason"] = reason,
             ["message"] = message.Length <= 1024 ? message : message[..1021] + "...",
             ["source"] = new JsonObject { ["component"] = "kubelet", ["host"] = nodeName },
-            ["firstTimestamp"] = Time(seen.First),
-            ["lastTimestamp"] = Time(now),
+            ["firstTimestamp"] = ApiTime.Seconds(seen.First),
+            ["lastTimestamp"] = ApiTime.Seconds(now),
             ["count"] = seen.Count,
             ["type"] = isWarning ? "Warning" : "Normal",
             ["reportingComponent"] = "kubelet",
@@ -86,8 +85,6 @@ internal sealed partial class EventRecorder(INodeApi api, string nodeName, TimeP
             if (now - value.First > CountedFor) _seen.TryRemove(key, out _);
         }
     }
-
-    private static string Time(DateTimeOffset time) => time.UtcDateTime.ToString(PodStatusView.TimeFormat, CultureInfo.InvariantCulture);
 
     [LoggerMessage(Level = LogLevel.Warning, Message = "could not write event {Reason} ({Text}): {Error}")]
     private partial void LostEvent(string reason, string text, string error);

@@ -1,5 +1,4 @@
 using Isthmus.Lab.Nodes.Api;
-using Isthmus.Lab.Nodes.Env;
 using Isthmus.Lab.Nodes.Images;
 using Isthmus.Lab.Nodes.Probes;
 using Isthmus.Lab.Nodes.Processes;

@@ -1,7 +1,7 @@
-using System.Globalization;
 using System.Text.Json.Nodes;
 using Isthmus.Core.Collections;
 using Isthmus.Kubernetes.Objects;
+using Isthmus.Lab.Nodes.Api;
 using Isthmus.Lab.Nodes.Containers;
 
 namespace Isthmus.Lab.Nodes.Pods;
@@ -24,8 +24,6 @@ internal sealed record PodStatusInputs(
 /// <summary>Derives a Pod's status from what runs: phase, conditions, container statuses.</summary>
 internal static class PodStatusView
 {
-    internal const string TimeFormat = "yyyy-MM-dd'T'HH:mm:ss'Z'";
-
     /// <param name="before">The conditions as the API server has them: those that did not change keep their times, those of others stay.</param>
     internal static JsonObject Derive(PodStatusInputs inputs, IReadOnlyList<Condition> before, DateTimeOffset now)
     {
@@ -176,5 +174,5 @@ internal static class PodStatusView
 
     private static string Id(string id) => $"isthmus://{id}";
 
-    private static string Time(DateTimeOffset time) => time.UtcDateTime.ToString(TimeFormat, CultureInfo.InvariantCulture);
+    private static string Time(DateTimeOffset time) => ApiTime.Seconds(time);
 }

@@ -88,7 +88,7 @@ internal sealed class Sandboxes(NodeSettings settings, AddressPool addresses, Po
     /// <summary>What was done in it still holds: neither the lab nor the machine has stopped since.</summary>
     private bool Lives(PodRecord record) =>
         // A plain file of that name is what an ended lab left: the namespace itself is gone.
-        record.Boot == Boot() && (record.HostNetwork || IsMountPoint(NetworkPath(record.Uid)));
+        record.Boot == Boot() && (record.HostNetwork || Mounts.IsMountPoint(NetworkPath(record.Uid)));
 
     // Only those of the Pod's own network namespace: as root the others would change the machine.
     private static void ApplySysctls(NamespaceHandle network, List<Sysctl> sysctls)
@@ -102,9 +102,6 @@ internal sealed class Sandboxes(NodeSettings settings, AddressPool addresses, Po
             NamespaceThread.Run(network, () => File.WriteAllText($"/proc/sys/{key}", sysctl.Value));
         }
     }
-
-    private static bool IsMountPoint(string path) =>
-        File.Exists(path) && File.ReadLines("/proc/self/mountinfo").Any(line => line.Split(' ', 6)[4] == path);
 
     private static string Boot()
     {

@@ -24,13 +24,13 @@ internal sealed class AttachSession(Reactor reactor, RunningContainer running, b
         {
             // The exit code is in the Pod's status; an attached client only learns that it ended.
             queue.Writer.TryComplete();
-            await Quietly(output);
+            await ChannelCopy.EndAsync(output);
             await socket.FinishAsync(ChannelProtocol.Exited(0), stop);
             await Task.WhenAny(input, Task.Delay(LeaveWithin, CancellationToken.None));
         }
         await over.CancelAsync();
-        await Quietly(input);
-        await Quietly(output);
+        await ChannelCopy.EndAsync(input);
+        await ChannelCopy.EndAsync(output);
         if (closesInput) running.Input?.Dispose();
     }
 
@@ -55,18 +55,6 @@ internal sealed class AttachSession(Reactor reactor, RunningContainer running, b
         catch (WebSocketException)
         {
             // The client disconnected without closing.
-        }
-    }
-
-    private static async Task Quietly(Task task)
-    {
-        try
-        {
-            await task;
-        }
-        catch (Exception e) when (e is OperationCanceledException or WebSocketException or IOException)
-        {
-            // It was cancelled.
         }
     }
 }

@@ -27,7 +27,7 @@ internal sealed class ExecSession(Reactor reactor, ContainerExec exec, Task<int>
         if (await Task.WhenAny(exited, input) == input)
         {
             await over.CancelAsync();
-            await Quietly(output);
+            await ChannelCopy.EndAsync(output);
             return;
         }
         await DrainAsync(output);
@@ -35,8 +35,8 @@ internal sealed class ExecSession(Reactor reactor, ContainerExec exec, Task<int>
         await socket.FinishAsync(ChannelProtocol.Exited(await exited), stop);
         await Task.WhenAny(input, Task.Delay(LeaveWithin, CancellationToken.None));
         await over.CancelAsync();
-        await Quietly(input);
-        await Quietly(output);
+        await ChannelCopy.EndAsync(input);
+        await ChannelCopy.EndAsync(output);
     }
 
     /// <summary>Waits for the last output. A program that it left behind may hold the pipes for ever: silence is an end too.</summary>
@@ -100,18 +100,6 @@ internal sealed class ExecSession(Reactor reactor, ContainerExec exec, Task<int>
         catch (JsonException)
         {
             return false;
-        }
-    }
-
-    private static async Task Quietly(Task task)
-    {
-        try
-        {
-            await task;
-        }
-        catch (Exception e) when (e is OperationCanceledException or WebSocketException or IOException)
-        {
-            // It was cancelled.
         }
     }
 }

@@ -98,8 +98,8 @@ internal sealed class PodVolumes(string directory, string claims, INodeApi api, 
     private static void MakeEmpty(EmptyDirVolume empty, string path, long? group)
     {
         var isMemory = empty.Medium == "Memory";
-        // After the lab was down the directory is there and what was mounted on it is not.
-        if (Directory.Exists(path) && (!isMemory || IsMounted(path))) return;
+        // After the lab was down, the directory exists but nothing is mounted on it.
+        if (Directory.Exists(path) && (!isMemory || Linux.Mounts.IsMountPoint(path))) return;
         Directory.CreateDirectory(path);
         if (isMemory)
         {
@@ -114,8 +114,6 @@ internal sealed class PodVolumes(string directory, string claims, INodeApi api, 
         }
         File.SetUnixFileMode(path, mode);
     }
-
-    private static bool IsMounted(string path) => File.ReadLines("/proc/self/mountinfo").Any(line => line.Split(' ', 6)[4] == path);
 
     private static void CheckHostPath(string name, HostPathVolume host)
     {

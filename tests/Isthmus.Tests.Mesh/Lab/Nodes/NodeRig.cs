@@ -9,7 +9,7 @@ using Isthmus.Lab.Linux;
 using Isthmus.Lab.Network;
 using Isthmus.Lab.Nodes;
 using Isthmus.Lab.Nodes.Containers;
-using Isthmus.Lab.Nodes.Env;
+using Isthmus.Lab.Nodes.Api;
 using Isthmus.Lab.Nodes.Images;
 using Isthmus.Lab.Nodes.Pods;
 using Isthmus.Lab.Nodes.Probes;

@@ -1,26 +1,12 @@
 using System.Diagnostics;
 using System.Globalization;
-using System.Text.Json.Nodes;
-using Isthmus.Kubernetes.Objects;
 using Xunit;
+using static Isthmus.Tests.Mesh.Lab.Nodes.PodSteps;
 
 namespace Isthmus.Tests.Mesh.Lab.Nodes;
 
 public sealed class PodTests
 {
-    private static string Yaml(string name, string script, string more = "", string spec = "", string metadata = "") => $$"""
-        metadata: {name: {{name}}{{metadata}}}
-        spec:
-          terminationGracePeriodSeconds: 2
-          serviceAccountName: default
-        {{spec}}
-          containers:
-          - name: main
-            image: host.lab.internal/rootfs
-            command: [sh, -c, {{JsonValue.Create(script).ToJsonString()}}]
-        {{more}}
-        """;
-
     [Fact]
     public async Task A_Pod_runs_with_an_address_of_its_own_and_its_output_is_in_the_log()
     {
@@ -210,77 +196,6 @@ public sealed class PodTests
         Assert.Equal("Running", (string?)status["phase"]);
     }
 
-    [Fact]
-    public async Task Deleting_a_Pod_lets_it_say_goodbye_after_its_endpoints_have_left()
-    {
-        await using var rig = NodeRig.Start();
-        var pod = rig.Apply(Yaml("a", "trap 'echo bye; exit 0' TERM; echo up; while :; do sleep 0.05; done", """
-                lifecycle: {preStop: {exec: {command: [sh, -c, "echo hook > /proc/1/fd/1"]}}}
-            """));
-        var address = (string)(await rig.ReadyAsync("a"))["podIP"]!;
-        rig.Api.ReadyAddresses[address] = true;
-        await Until(async () => (await rig.LogAsync("a", "main")).Contains("up"));
-        Delete(rig, pod, 10);
-        // It asks again and again, and does nothing to the Pod meanwhile.
-        await Until(() => Task.FromResult(rig.Api.ReadinessQuestions > 3));
-        Assert.Equal("up\n", await rig.LogAsync("a", "main"));
-        var saw = "";
-        var watching = Task.Run(async () =>
-        {
-            while (!rig.Api.Removed.Contains("a"))
-            {
-                var log = await rig.LogAsync("a", "main");
-                if (log.Length > 0) saw = log;
-                await Task.Delay(1);
-            }
-        }, TestContext.Current.CancellationToken);
-        rig.Api.ReadyAddresses[address] = false;
-        await watching.WaitAsync(TimeSpan.FromSeconds(10), TestContext.Current.CancellationToken);
-        Assert.Equal("up\nhook\nbye\n", saw);
-        await Until(() => Task.FromResult(!Directory.Exists(rig.Context.Settings.PodDirectory("uid-a"))));
-        Assert.Empty(Directory.GetFiles("/run/netns"));
-    }
-
-    [Fact]
-    public async Task A_Pod_that_ignores_SIGTERM_is_killed_when_its_grace_is_over()
-    {
-        await using var rig = NodeRig.Start();
-        var pod = rig.Apply(Yaml("a", "trap '' TERM; while :; do sleep 0.05; done"));
-        await rig.ReadyAsync("a");
-        var clock = Stopwatch.StartNew();
-        Delete(rig, pod, 1);
-        await Until(() => Task.FromResult(rig.Api.Removed.Contains("a")));
-        Assert.InRange(clock.Elapsed.TotalSeconds, 0.5, 5);
-        Assert.Equal(137, (int)rig.Api.Statuses["a"]["containerStatuses"]![0]!["state"]!["terminated"]!["exitCode"]!);
-    }
-
-    [Fact]
-    public async Task An_unexpected_failure_while_a_Pod_ends_is_told_and_the_Pod_ends_all_the_same()
-    {
-        await using var rig = NodeRig.Start();
-        var pod = rig.Apply(Yaml("a", "trap 'exit 0' TERM; while :; do sleep 0.05; done"));
-        await rig.ReadyAsync("a");
-        rig.Api.UnexpectedFailures = 2;
-        Delete(rig, pod, 10);
-        await Until(() => Task.FromResult(rig.Api.Removed.Contains("a")));
-        Assert.Contains(rig.Api.Events, e => (string?)e["reason"] == "FailedSync" && ((string)e["message"]!).EndsWith("nobody expects this", StringComparison.Ordinal));
-    }
-
-    [Fact]
-    public async Task A_Pod_that_is_deleted_while_the_node_is_away_leaves_nothing_behind()
-    {
-        var first = NodeRig.Start();
-        var pod = first.Apply(Yaml("a", "exec sleep 1000"));
-        await first.ReadyAsync("a");
-        await first.CrashAsync();
-        await using var second = NodeRig.Start(first.State, first.Api);
-        Delete(second, pod, 0);
-        await Until(() => Task.FromResult(!Directory.Exists(second.Context.Settings.PodDirectory("uid-a"))));
-        Assert.Contains("a", second.Api.Removed);
-        Assert.Empty(Directory.GetFiles("/run/netns"));
-        Assert.Empty(await second.Network.AttachedAsync(TestContext.Current.CancellationToken));
-    }
-
     // The node takes a PID 1 with CAP_SYS_ADMIN for one that still prepares the container.
     [Fact]
     public async Task No_container_however_privileged_gets_the_capability_to_mount()
@@ -290,46 +205,6 @@ public sealed class PodTests
         await rig.ReadyAsync("a");
         var (_, capabilities) = await rig.ExecAsync("a", "main", "sed", "-n", "s/^CapPrm:\\t//p", "/proc/1/status");
         Assert.Equal(0UL, ulong.Parse(capabilities.Trim(), NumberStyles.HexNumber, CultureInfo.InvariantCulture) >> 21 & 1);
-    }
-
-    [Fact]
-    public async Task A_restarted_node_finds_its_Pods_running_and_learns_of_ends_that_it_missed()
-    {
-        var first = NodeRig.Start();
-        var lasting = first.Apply(Yaml("a", "while :; do date +%s%N; sleep 0.02; done", "    readinessProbe: {exec: {command: [\"true\"]}}"));
-        var ending = first.Apply(Yaml("b", "sleep 1; exit 5", spec: "  restartPolicy: Never"));
-        var before = await first.ReadyAsync("a");
-        await first.ReadyAsync("b");
-        await first.CrashAsync();
-        var ends = first.Context.Settings.PodDirectory("uid-b");
-        await Until(() => Task.FromResult(new DirectoryInfo(ends).EnumerateFiles("*.exit", SearchOption.AllDirectories).Any(file => file.Length > 0)));
-
-        await using var second = NodeRig.Start(first.State, first.Api);
-        first.Api.Statuses.Clear();
-        second.Pods.Apply(With(lasting, before));
-        second.Pods.Apply(With(ending, []));
-        var after = await second.ReadyAsync("a");
-        Assert.Equal((string?)before["containerStatuses"]![0]!["containerID"], (string?)after["containerStatuses"]![0]!["containerID"]);
-        Assert.Equal((string?)before["podIP"], (string?)after["podIP"]);
-        Assert.Equal(5, (int)(await second.PhaseAsync("b", "Failed"))["containerStatuses"]![0]!["state"]!["terminated"]!["exitCode"]!);
-        // Nothing that was written while nobody read is lost, and nothing came twice.
-        await Until(async () => (await second.LogAsync("a", "main")).Count(letter => letter == '\n') > 50);
-        var times = (await second.LogAsync("a", "main")).Split('\n', StringSplitOptions.RemoveEmptyEntries).Select(long.Parse).ToList();
-        Assert.All(times.Zip(times.Skip(1)), pair => Assert.InRange((pair.Second - pair.First) / 1e9, 0, 0.8));
-    }
-
-    [Fact]
-    public async Task Containers_of_Pods_that_vanished_while_the_node_was_away_are_ended()
-    {
-        var first = NodeRig.Start();
-        first.Apply(Yaml("a", "exec sleep 1000"));
-        await first.ReadyAsync("a");
-        await first.CrashAsync();
-        await using var second = NodeRig.Start(first.State, first.Api);
-        await second.Pods.CollectOrphansAsync();
-        Assert.False(Directory.Exists(second.Context.Settings.PodDirectory("uid-a")));
-        Assert.Empty(Directory.GetFiles("/run/netns"));
-        Assert.Empty(await second.Network.AttachedAsync(TestContext.Current.CancellationToken));
     }
 
     [Fact]
@@ -352,60 +227,5 @@ public sealed class PodTests
         await rig.StatusAsync("a", status => (int)status["containerStatuses"]![0]!["restartCount"]! == 1);
         Assert.Contains(rig.Api.Events, e => (string?)e["reason"] == "Unhealthy" && ((string)e["message"]!).StartsWith("Liveness", StringComparison.Ordinal));
         Assert.Equal("Container main failed liveness probe, will be restarted", (string?)Assert.Single(rig.Api.Events, e => (string?)e["reason"] == "Killing")["message"]);
-    }
-
-    [Fact]
-    public async Task Sidecars_outlive_the_work_and_end_after_it()
-    {
-        await using var rig = NodeRig.Start();
-        rig.Apply(Yaml("job", "sleep 0.3; test -e /s/up", """
-                volumeMounts: [{name: s, mountPath: /s}]
-              volumes: [{name: s, emptyDir: {medium: Memory}}]
-            """, """
-              restartPolicy: Never
-              initContainers:
-              - name: side
-                restartPolicy: Always
-                image: host.lab.internal/rootfs
-                command: [sh, -c, "trap 'echo side ends; exit 0' TERM; touch /s/up; while :; do sleep 0.05; done"]
-                startupProbe: {exec: {command: [test, -e, /s/up]}, periodSeconds: 1}
-                volumeMounts: [{name: s, mountPath: /s}]
-            """));
-        await rig.PhaseAsync("job", "Succeeded");
-        Assert.Equal("side ends\n", await rig.LogAsync("job", "side"));
-    }
-
-    private static void Delete(NodeRig rig, Pod pod, int grace)
-    {
-        rig.Pods.Apply(new Pod
-        {
-            Metadata = new()
-            {
-                Name = pod.Metadata.Name,
-                Namespace = pod.Metadata.Namespace,
-                Uid = pod.Metadata.Uid,
-                DeletionTimestamp = TimeProvider.System.GetUtcNow().AddSeconds(grace),
-                DeletionGracePeriodSeconds = grace,
-            },
-            Spec = pod.Spec,
-            Status = new() { Conditions = [new() { Type = "Ready", Status = "True" }] },
-        });
-    }
-
-    private static Pod With(Pod pod, JsonObject status) => new()
-    {
-        Metadata = pod.Metadata,
-        Spec = pod.Spec,
-        Status = System.Text.Json.JsonSerializer.Deserialize(new JsonObject { ["status"] = status.DeepClone() }, KubeJson.Of<Pod>())!.Status,
-    };
-
-    private static async Task Until(Func<Task<bool>> holds)
-    {
-        var clock = Stopwatch.StartNew();
-        while (!await holds())
-        {
-            Assert.True(clock.Elapsed.TotalSeconds < 15, "it never held");
-            await Task.Delay(10, TestContext.Current.CancellationToken);
-        }
     }
 }

@@ -73,7 +73,7 @@ public sealed class ClusterPlanTests
     public void A_name_or_context_that_is_taken_is_refused()
     {
         var clusters = Plan(new("a"), new("b", Context: "kind-b"));
-        Assert.Contains("exists already", Assert.Throws<ProblemException>(() => ClusterPlan.Plan(new("a"), clusters)).Message);
+        Assert.Contains("already exists", Assert.Throws<ProblemException>(() => ClusterPlan.Plan(new("a"), clusters)).Message);
         Assert.Contains("kind-b", Assert.Throws<ProblemException>(() => ClusterPlan.Plan(new("x", Context: "kind-b"), clusters)).Message);
     }
 

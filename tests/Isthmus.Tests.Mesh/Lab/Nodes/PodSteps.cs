@@ -1,0 +1,57 @@
+using System.Diagnostics;
+using System.Text.Json.Nodes;
+using Isthmus.Kubernetes.Objects;
+using Xunit;
+
+namespace Isthmus.Tests.Mesh.Lab.Nodes;
+
+/// <summary>What tests of Pods do again and again.</summary>
+internal static class PodSteps
+{
+    internal static string Yaml(string name, string script, string more = "", string spec = "", string metadata = "") => $$"""
+        metadata: {name: {{name}}{{metadata}}}
+        spec:
+          terminationGracePeriodSeconds: 2
+          serviceAccountName: default
+        {{spec}}
+          containers:
+          - name: main
+            image: host.lab.internal/rootfs
+            command: [sh, -c, {{JsonValue.Create(script).ToJsonString()}}]
+        {{more}}
+        """;
+
+    internal static void Delete(NodeRig rig, Pod pod, int grace)
+    {
+        rig.Pods.Apply(new Pod
+        {
+            Metadata = new()
+            {
+                Name = pod.Metadata.Name,
+                Namespace = pod.Metadata.Namespace,
+                Uid = pod.Metadata.Uid,
+                DeletionTimestamp = TimeProvider.System.GetUtcNow().AddSeconds(grace),
+                DeletionGracePeriodSeconds = grace,
+            },
+            Spec = pod.Spec,
+            Status = new() { Conditions = [new() { Type = "Ready", Status = "True" }] },
+        });
+    }
+
+    internal static Pod With(Pod pod, JsonObject status) => new()
+    {
+        Metadata = pod.Metadata,
+        Spec = pod.Spec,
+        Status = System.Text.Json.JsonSerializer.Deserialize(new JsonObject { ["status"] = status.DeepClone() }, KubeJson.Of<Pod>())!.Status,
+    };
+
+    internal static async Task Until(Func<Task<bool>> holds)
+    {
+        var clock = Stopwatch.StartNew();
+        while (!await holds())
+        {
+            Assert.True(clock.Elapsed.TotalSeconds < 15, "it never held");
+            await Task.Delay(10, TestContext.Current.CancellationToken);
+        }
+    }
+}

@@ -61,20 +61,18 @@ public sealed class GatewayNamesTests
         var rig = new MeshRig("c1", "c2");
         var engine = new PushEngine(rig.Writer, PushSettings.Default, TimeProvider.System, NullLogger<PushEngine>.Instance);
         var client = new HeldAnswer();
-        // Its time stands still once the question is under way: nothing but the answer itself can change what is known.
+        // Its time stands still: nothing but the answer itself can change what is known.
         var clock = new ManualClock();
         var names = new GatewayNames(engine, client, clock, NullLogger<GatewayNames>.Instance);
-        var running = Task.WhenAll(engine.RunAsync(stop.Token), names.RunAsync(stop.Token));
+        var pushing = engine.RunAsync(stop.Token);
         await engine.PostAsync(writer =>
         {
             rig.EastWest("c2", "172.18.202.1");
             Named(rig, "elb.example");
         }, stop.Token);
-        while (!client.Asked.Task.IsCompleted)
-        {
-            clock.Advance(TimeSpan.FromSeconds(1));
-            await Task.Delay(10, stop.Token);
-        }
+        while ((await engine.AskAsync(writer => writer.Mesh.GatewayHostNames, stop.Token)).Count == 0) await Task.Delay(10, stop.Token);
+        var running = Task.WhenAll(pushing, names.RunAsync(stop.Token));
+        await client.Asked.Task.WaitAsync(stop.Token);
 
         await engine.PostAsync(writer => rig.EastWest("c2", "172.18.202.1"), stop.Token);
         while ((await engine.AskAsync(writer => writer.Mesh.GatewayHostNames, stop.Token)).Count > 0) await Task.Delay(10, stop.Token);

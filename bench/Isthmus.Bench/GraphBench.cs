@@ -48,7 +48,7 @@ internal static class GraphBench
             var start = Stopwatch.GetTimestamp();
             rig.Slice("c2", $"app{service}", 8080, "http", ($"app{service}-10.246.{high}.{low + 1}", $"10.246.{high}.{low + 1}"), ($"{(ready ? "" : "!")}app{service}-10.247.{high}.{low + 1}", $"10.247.{high}.{low + 1}"));
             var changes = rig.Writer.Commit();
-            rig.Publisher.PublishEndpoints(MeshView.Of(rig.Mesh), changes.Endpoints);
+            rig.Publisher.PublishEndpoints(rig.Mesh.View(), changes.Endpoints);
             near.Snapshot!.Types[TypeUrls.Endpoints].TryGet(MeshRig.OutboundName($"app{service}"), out var resource);
             var took = Stopwatch.GetElapsedTime(start).TotalMicroseconds;
             var begunStream = Stopwatch.GetTimestamp();

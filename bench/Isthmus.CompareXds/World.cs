@@ -53,7 +53,7 @@ internal sealed class World
         var feed = new ProxyFeed(node, TimeProvider.System, _ => { });
         _publisher.Join(feed);
         var changes = _writer.Commit();
-        _publisher.PublishAll(MeshView.Of(_writer.Mesh), changes);
+        _publisher.PublishAll(_writer.Mesh.View(), changes);
         return RecordedCase.Types.ToDictionary(type => type, type => Resources(feed, RecordedCase.TypeUrl(type)), StringComparer.Ordinal);
     }
 

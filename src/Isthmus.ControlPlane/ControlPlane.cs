@@ -1,3 +1,4 @@
+using Isthmus.ControlPlane.Addresses;
 using Isthmus.ControlPlane.Ca;
 using Isthmus.ControlPlane.Clusters;
 using Isthmus.ControlPlane.Debug;

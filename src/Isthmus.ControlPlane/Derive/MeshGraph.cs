@@ -2,6 +2,7 @@ using Isthmus.Core.Collections;
 using Isthmus.Core.Live;
 using Isthmus.Mesh.Generate;
 using Isthmus.Mesh.Model;
+using Isthmus.Mesh.Resolve;
 
 namespace Isthmus.ControlPlane.Derive;
 
@@ -127,6 +128,15 @@ public sealed class MeshGraph
 
     internal Live<ObjectRef, GatewaySet> GatewaySets { get; }
 
+    /// <summary>The mesh as it stands: immutable, for any thread.</summary>
+    public MeshView View() => new(
+        (Sources.Settings.Items.GetValueOrDefault("") ?? MeshSettings.Default).Mesh,
+        new(Services.Items, Endpoints.Items, GatewayTables.Items.GetValueOrDefault("") ?? GatewayTable.Empty),
+        new(Routings.Items, RoutingsByHost.Items, RulesByHost.Items),
+        new(PeersByNamespace.Items, AuthorizationsByNamespace.Items, TokensByNamespace.Items),
+        new(ServicesByNamespace.Items, Sources.Pods.Items, Sources.Nodes.Items),
+        new(SidecarsByNamespace.Items, Sources.Gateways.Items, Sources.EnvoyFilters.Items, Sources.Credentials.Items));
+
     /// <summary>The entries of networks as they were found, those that are not ready included.</summary>
     public IEnumerable<NetworkGateway> Gateways => GatewaySets.Items.Values.SelectMany(set => set.Gateways);
 
@@ -163,16 +173,6 @@ public sealed class MeshGraph
     }
 
     private static KeyValuePair<TKey, T>[] One<TKey, T>(TKey key, T value) => [KeyValuePair.Create(key, value)];
-}
-
-/// <summary>Where a DestinationRule is looked up: its namespace and its host as written.</summary>
-public readonly record struct RuleKey(string Namespace, string Host) : IComparable<RuleKey>
-{
-    public int CompareTo(RuleKey other)
-    {
-        var order = string.CompareOrdinal(Namespace, other.Namespace);
-        return order != 0 ? order : string.CompareOrdinal(Host, other.Host);
-    }
 }
 
 internal sealed record AddressNeed(string Hostname);

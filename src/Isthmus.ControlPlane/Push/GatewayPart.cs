@@ -2,6 +2,7 @@ using Google.Protobuf;
 using Isthmus.Core.Collections;
 using Isthmus.Mesh.Generate;
 using Isthmus.Mesh.Model;
+using Isthmus.Mesh.Resolve;
 using Isthmus.Wire.Xds;
 
 namespace Isthmus.ControlPlane.Push;

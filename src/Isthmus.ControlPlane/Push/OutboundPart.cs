@@ -2,6 +2,7 @@ using Google.Protobuf;
 using Isthmus.Core.Collections;
 using Isthmus.Mesh.Generate;
 using Isthmus.Mesh.Model;
+using Isthmus.Mesh.Resolve;
 using Isthmus.Wire.Xds;
 
 namespace Isthmus.ControlPlane.Push;
@@ -115,10 +116,10 @@ internal sealed class OutboundPart(ProxyScope scope)
     /// <summary>Names that only a VirtualService knows are served on port 80, as Istio does.</summary>
     private void AddNameOnly(List<ByteString> parts, HashSet<string> domains, MeshView view, int port)
     {
-        foreach (var host in view.RoutingsByHost.Keys.Order(StringComparer.Ordinal))
+        foreach (var host in view.Traffic.RoutingsByHost.Keys.Order(StringComparer.Ordinal))
         {
-            if (view.Services.GetValueOrDefault(host)?.Port(port) is not null || view.RoutingFor(host, scope) is not { Http.IsEmpty: false } routing || !routing.Hosts.Contains(host)) continue;
-            if (host.StartsWith('*') && view.Services.Values.Any(service => Hosts.Covers(host, service.Hostname) && service.Port(port) is not null)) continue;
+            if (view.Registry.Services.GetValueOrDefault(host)?.Port(port) is not null || view.RoutingFor(host, scope) is not { Http.IsEmpty: false } routing || !routing.Hosts.Contains(host)) continue;
+            if (host.StartsWith('*') && view.Registry.Services.Values.Any(service => Hosts.Covers(host, service.Hostname) && service.Port(port) is not null)) continue;
             if (!domains.Add(host)) continue;
             parts.Add(RouteGenerator.NameOnly(host, routing, scope, view.Mesh, port, view.ShapesOf([routing], null, scope)).ToByteString());
         }

@@ -3,6 +3,7 @@ using System.Globalization;
 using Isthmus.ControlPlane.Derive;
 using Isthmus.Mesh.Generate;
 using Isthmus.Mesh.Model;
+using Isthmus.Mesh.Resolve;
 using Isthmus.Wire.Xds;
 
 namespace Isthmus.ControlPlane.Push;
@@ -66,7 +67,7 @@ public sealed class Publisher(TimeProvider time)
     {
         if (_mesh is null) return; // the first publication is a full one
         _mesh = mesh;
-        Parallel.ForEach(_views.Values, view => view.UpdateEndpoints(mesh, hosts ?? [.. mesh.Services.Keys]));
+        Parallel.ForEach(_views.Values, view => view.UpdateEndpoints(mesh, hosts ?? [.. mesh.Registry.Services.Keys]));
         Offer([]);
     }
 
@@ -131,7 +132,7 @@ public sealed class Publisher(TimeProvider time)
 
     private static ResourceSet SecretsOf(ProxyFeed proxy, ResolvedProxy resolved, MeshView mesh, ResourceSet last) => resolved.Gateway is not { } gateway
         ? ResourceSet.Empty
-        : last.ReplacedBy([.. GatewayCredentials.Of(gateway, name => mesh.Credentials.GetValueOrDefault(new ObjectKey(proxy.Proxy.Cluster, proxy.Proxy.Namespace, name)))
+        : last.ReplacedBy([.. GatewayCredentials.Of(gateway, name => mesh.Proxies.Credentials.GetValueOrDefault(new ObjectKey(proxy.Proxy.Cluster, proxy.Proxy.Namespace, name)))
             .Select(item => EncodedResource.Of(TypeUrls.Secret, item.Secret.Name, item.Secret))]);
 
     private InboundResources? InboundOf(ResolvedProxy resolved, MeshConfig mesh)

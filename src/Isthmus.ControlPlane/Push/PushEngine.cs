@@ -1,6 +1,7 @@
 using System.Threading.Channels;
 using Isthmus.ControlPlane.Derive;
 using Isthmus.Mesh.Model;
+using Isthmus.Mesh.Resolve;
 using Microsoft.Extensions.Logging;
 
 namespace Isthmus.ControlPlane.Push;
@@ -189,7 +190,7 @@ public sealed partial class PushEngine(MeshWriter writer, PushSettings settings,
     {
         lock (_guard)
         {
-            _view = MeshView.Of(writer.Mesh);
+            _view = writer.Mesh.View();
             if (full)
             {
                 _full = true;

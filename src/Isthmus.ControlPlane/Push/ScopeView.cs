@@ -4,6 +4,7 @@ using Isthmus.ControlPlane.Derive;
 using Isthmus.Core.Collections;
 using Isthmus.Mesh.Generate;
 using Isthmus.Mesh.Model;
+using Isthmus.Mesh.Resolve;
 using Isthmus.Wire.Envoy.Clusters;
 using Isthmus.Wire.Xds;
 
@@ -59,7 +60,7 @@ internal sealed class ScopeView(ProxyScope scope, GatewayScope? gateway)
     {
         // Rules and settings may touch any host; otherwise only those that changed are checked.
         var everything = changes is null || changes.Config || _mesh is null || changes.Gateways;
-        HashSet<string> touched = everything ? [.. view.Services.Keys, .. _hosts.Keys] : [.. changes!.Services, .. changes.Endpoints];
+        HashSet<string> touched = everything ? [.. view.Registry.Services.Keys, .. _hosts.Keys] : [.. changes!.Services, .. changes.Endpoints];
         UpdateHosts(view, touched);
         if (!Equals(_mesh, view.Mesh))
         {
@@ -94,7 +95,7 @@ internal sealed class ScopeView(ProxyScope scope, GatewayScope? gateway)
         foreach (var host in hosts)
         {
             var known = _hosts.GetValueOrDefault(host);
-            if (!view.Services.TryGetValue(host, out var service) || !SidecarHosts.Sees(scope, service)
+            if (!view.Registry.Services.TryGetValue(host, out var service) || !SidecarHosts.Sees(scope, service)
                 || (service.Pod is not null && _gateway?.ExposesBySni(service) == false))
             {
                 if (known is null) continue;
@@ -120,7 +121,7 @@ internal sealed class ScopeView(ProxyScope scope, GatewayScope? gateway)
                 (known.Endpoints, known.EndpointResources) = (null, []);
                 continue;
             }
-            var next = new EndpointInputs(scope, view.Mesh, service, rule, behind.Endpoints, view.Gateways);
+            var next = new EndpointInputs(scope, view.Mesh, service, rule, behind.Endpoints, view.Registry.Gateways);
             if (known.Endpoints is { } last && Same(last, next) && Equals(last.Rule, rule)) continue;
             var assignments = MakeEndpoints(next, inputs.SniPassthrough);
             goneEndpoints.AddRange(known.EndpointResources.Select(NameOf));

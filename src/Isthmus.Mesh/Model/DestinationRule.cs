@@ -87,3 +87,13 @@ public sealed record DestinationRule(
     public string Namespace => Source.Namespace;
     public string Name => Source.Name;
 }
+
+/// <summary>Where a DestinationRule is looked up: its namespace and its host as written.</summary>
+public readonly record struct RuleKey(string Namespace, string Host) : IComparable<RuleKey>
+{
+    public int CompareTo(RuleKey other)
+    {
+        var order = string.CompareOrdinal(Namespace, other.Namespace);
+        return order != 0 ? order : string.CompareOrdinal(Host, other.Host);
+    }
+}

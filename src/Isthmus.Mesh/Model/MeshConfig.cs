@@ -76,3 +76,9 @@ public sealed record StaticGateway(string Address, string RegistryServiceName, i
 /// <param name="IsConfig">Istio's resources are read from it.</param>
 /// <param name="LastContact">Unix seconds of the last word from its API server; 0: never.</param>
 public sealed record ClusterContact(string Cluster, bool IsConfig, bool Connected, bool Synced, long LastContact, string Secret = "");
+
+/// <summary>The two documents of ConfigMap <c>istio</c>.</summary>
+public sealed record MeshSettings(MeshConfig Mesh, MeshNetworks Networks)
+{
+    public static readonly MeshSettings Default = new(MeshConfig.Default, MeshNetworks.None);
+}

@@ -81,3 +81,11 @@ public sealed record NetworkGateway(string Network, string Cluster, string Addre
 
     public bool IsHostname => !System.Net.IPAddress.TryParse(Address, out _);
 }
+
+/// <summary>Everything behind a host.</summary>
+/// <param name="Identities">SPIFFE IDs that may answer for it, sorted.</param>
+/// <param name="AllMtls">There are endpoints and every one accepts mesh TLS on all its ports.</param>
+public sealed record HostEndpoints(ValueList<MeshEndpoint> Endpoints, ValueList<string> Identities, bool AllMtls)
+{
+    public static readonly HostEndpoints None = new(default, default, false);
+}

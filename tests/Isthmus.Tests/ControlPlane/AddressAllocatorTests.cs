@@ -1,6 +1,7 @@
 using System.Net;
 using FsCheck;
 using FsCheck.Fluent;
+using Isthmus.ControlPlane.Addresses;
 using Isthmus.ControlPlane.Derive;
 using Isthmus.Core.Net;
 using Isthmus.Testing;

@@ -136,7 +136,7 @@ internal sealed class MeshRig
     public MeshChanges Push()
     {
         var changes = Writer.Commit();
-        Publisher.PublishAll(MeshView.Of(Mesh), changes);
+        Publisher.PublishAll(Mesh.View(), changes);
         return changes;
     }
 

@@ -187,7 +187,7 @@ public sealed class MultiClusterTests
         });
         rig.Slice("c1", "orders", 8080, "http", ("orders-10.244.0.1", "10.244.0.1"), ("orders-b", "10.244.0.2"));
         var changes = rig.Writer.Commit();
-        rig.Publisher.PublishEndpoints(Isthmus.ControlPlane.Push.MeshView.Of(rig.Mesh), changes.Endpoints);
+        rig.Publisher.PublishEndpoints(rig.Mesh.View(), changes.Endpoints);
         var tls = Cluster(client, OutboundName("orders"))!.TransportSocketMatches[0].TransportSocket.TypedConfig.Unpack<Isthmus.Wire.Envoy.UpstreamTlsContext>();
         Assert.Equal(
             ["spiffe://cluster.local/ns/shop/sa/orders", "spiffe://cluster.local/ns/shop/sa/other"],

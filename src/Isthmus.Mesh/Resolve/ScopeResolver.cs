@@ -1,9 +1,9 @@
 using System.Globalization;
-using Isthmus.ControlPlane.Derive;
 using Isthmus.Core.Collections;
+using Isthmus.Mesh.Generate;
 using Isthmus.Mesh.Model;
 
-namespace Isthmus.ControlPlane.Push;
+namespace Isthmus.Mesh.Resolve;
 
 /// <summary>What one proxy gets, as keys of what is shared.</summary>
 /// <param name="Inbound">For sidecars.</param>
@@ -11,18 +11,18 @@ namespace Isthmus.ControlPlane.Push;
 public sealed record ResolvedProxy(ProxyScope Scope, InboundScope? Inbound, GatewayScope? Gateway);
 
 /// <summary>Which labels the mesh's policies select by, and whether localities matter: nothing else of a proxy goes into its scope.</summary>
-internal sealed record PolicyInterest(ValueList<string> LabelKeys, bool Localities)
+public sealed record PolicyInterest(ValueList<string> LabelKeys, bool Localities)
 {
     public static PolicyInterest Of(MeshView view)
     {
         var keys = new SortedSet<string>(StringComparer.Ordinal);
-        foreach (var routing in view.Routings.Values)
+        foreach (var routing in view.Traffic.Routings.Values)
         {
             keys.UnionWith(routing.Http.SelectMany(route => route.Matches).SelectMany(match => match.SourceLabels.Keys));
             keys.UnionWith(routing.Tls.Concat(routing.Tcp).SelectMany(route => route.Matches).SelectMany(match => match.SourceLabels.Keys));
         }
         var localities = !view.Mesh.LocalityLb.Distribute.IsEmpty;
-        foreach (var rule in view.Rules.Values.SelectMany(rules => rules))
+        foreach (var rule in view.Traffic.Rules.Values.SelectMany(rules => rules))
         {
             keys.UnionWith(rule.WorkloadSelector.Keys);
             foreach (var policy in Policies(rule))
@@ -43,11 +43,11 @@ internal sealed record PolicyInterest(ValueList<string> LabelKeys, bool Localiti
 }
 
 /// <summary>Finds what a proxy's view depends on.</summary>
-internal static class ScopeResolver
+public static class ScopeResolver
 {
     public static ResolvedProxy Resolve(ProxyIdentity proxy, MeshView view, PolicyInterest interest)
     {
-        var pod = view.Pods.GetValueOrDefault(new ObjectKey(proxy.Cluster, proxy.Namespace, proxy.Name));
+        var pod = view.Workloads.Pods.GetValueOrDefault(new ObjectKey(proxy.Cluster, proxy.Namespace, proxy.Name));
         var labels = pod?.Labels ?? proxy.Labels;
         var sidecar = proxy.Kind == ProxyKind.Sidecar ? SidecarFor(proxy.Namespace, labels, view) : null;
         var scope = new ProxyScope(
@@ -55,7 +55,7 @@ internal static class ScopeResolver
             interest.Localities ? LocalityOf(proxy, pod, view) : Locality.Unknown,
             interest.LabelKeys.Where(labels.ContainsKey).Select(key => KeyValuePair.Create(key, labels[key])).ToValueMap(),
             sidecar);
-        var services = view.ClusterServices.GetValueOrDefault((proxy.Cluster, proxy.Namespace))
+        var services = view.Workloads.ClusterServices.GetValueOrDefault((proxy.Cluster, proxy.Namespace))
             .Where(service => service.Selector.Count > 0 && Selectors.Matches(service.Selector, labels))
             .OrderBy(service => service.CreatedAt).ThenBy(service => service.Name, StringComparer.Ordinal).ToList();
         return proxy.Kind == ProxyKind.Sidecar
@@ -66,7 +66,7 @@ internal static class ScopeResolver
     /// <summary>The Node that a proxy runs on, as its Pod names it, or else the proxy itself.</summary>
     public static ObjectKey NodeOf(ProxyIdentity proxy, MeshView view)
     {
-        var pod = view.Pods.GetValueOrDefault(new ObjectKey(proxy.Cluster, proxy.Namespace, proxy.Name));
+        var pod = view.Workloads.Pods.GetValueOrDefault(new ObjectKey(proxy.Cluster, proxy.Namespace, proxy.Name));
         return new(proxy.Cluster, "", pod?.Node is { Length: > 0 } named ? named : proxy.NodeName);
     }
 
@@ -74,16 +74,16 @@ internal static class ScopeResolver
     {
         if (!proxy.Locality.IsUnknown) return proxy.Locality;
         if (pod is not null && pod.Labels.TryGetValue(Core.Names.Labels.Locality, out var own)) return Locality.Parse(own);
-        return view.Nodes.GetValueOrDefault(NodeOf(proxy, view))?.Locality ?? Locality.Unknown;
+        return view.Workloads.Nodes.GetValueOrDefault(NodeOf(proxy, view))?.Locality ?? Locality.Unknown;
     }
 
     /// <summary>One that selects the workload, then the namespace's own, then the root namespace's; the oldest of each.</summary>
     private static Sidecar? SidecarFor(string ns, ValueMap<string> labels, MeshView view)
     {
-        var local = view.Sidecars.GetValueOrDefault(ns).OrderBy(sidecar => sidecar.CreatedAt).ThenBy(sidecar => sidecar.Source).ToList();
+        var local = view.Proxies.Sidecars.GetValueOrDefault(ns).OrderBy(sidecar => sidecar.CreatedAt).ThenBy(sidecar => sidecar.Source).ToList();
         return local.FirstOrDefault(sidecar => sidecar.Selector.Count > 0 && Selectors.Matches(sidecar.Selector, labels))
             ?? local.FirstOrDefault(sidecar => sidecar.Selector.Count == 0)
-            ?? view.Sidecars.GetValueOrDefault(view.Mesh.RootNamespace).Where(sidecar => sidecar.Selector.Count == 0)
+            ?? view.Proxies.Sidecars.GetValueOrDefault(view.Mesh.RootNamespace).Where(sidecar => sidecar.Selector.Count == 0)
                 .OrderBy(sidecar => sidecar.CreatedAt).ThenBy(sidecar => sidecar.Source).FirstOrDefault();
     }
 
@@ -91,7 +91,7 @@ internal static class ScopeResolver
     {
         var ns = scope.Namespace;
         var root = view.Mesh.RootNamespace;
-        var mtls = MtlsPolicy.Resolve(view.Peers.GetValueOrDefault(root), root == ns ? default : view.Peers.GetValueOrDefault(ns), labels);
+        var mtls = MtlsPolicy.Resolve(view.Security.Peers.GetValueOrDefault(root), root == ns ? default : view.Security.Peers.GetValueOrDefault(ns), labels);
         var ports = new SortedDictionary<int, InboundPort>();
         if (scope.Sidecar is { Ingress.IsEmpty: false } sidecar)
         {
@@ -113,7 +113,7 @@ internal static class ScopeResolver
     }
 
     private static InboundLimits? LimitsOf(InboundHost host, ProxyScope scope, MeshView view) =>
-        view.Services.GetValueOrDefault(host.Hostname) is { } service && view.RuleFor(service, scope) is { } rule && rule.Policy != TrafficPolicy.None
+        view.Registry.Services.GetValueOrDefault(host.Hostname) is { } service && view.RuleFor(service, scope) is { } rule && rule.Policy != TrafficPolicy.None
             ? new(rule.Source, rule.Policy.ForPort(host.ServicePort).Pool) : null;
 
     /// <summary>The port at the workload; null when it is named and the workload has no port of that name.</summary>
@@ -126,19 +126,19 @@ internal static class ScopeResolver
 
     private static GatewayScope GatewaysOf(ProxyIdentity proxy, List<ClusterService> services, PodFacts? pod, ValueMap<string> labels, ProxyScope scope, MeshView view)
     {
-        var gateways = view.GatewayObjects.Values.Where(gateway => Selectors.Matches(gateway.Selector, labels))
+        var gateways = view.Proxies.GatewayObjects.Values.Where(gateway => Selectors.Matches(gateway.Selector, labels))
             .OrderBy(gateway => gateway.CreatedAt).ThenBy(gateway => gateway.Source).ToValueList();
         var ports = services.SelectMany(service => service.Ports).Where(port => port.Protocol != Protocol.Udp)
             .Select(port => (port.Number, Target: TargetOf(port, pod))).Where(port => port.Target is not null)
             .Select(port => new PortMapping(port.Number, port.Target!.Value)).Distinct().ToValueList();
         return new(
-            gateways, ports, proxy.SniDnat, proxy.SniDnat ? EnvoyFilter.RewritesFor(view.Filters.Values, proxy.Namespace, view.Mesh.RootNamespace, labels) : default,
+            gateways, ports, proxy.SniDnat, proxy.SniDnat ? EnvoyFilter.RewritesFor(view.Proxies.Filters.Values, proxy.Namespace, view.Mesh.RootNamespace, labels) : default,
             view.SecurityOf(scope, labels));
     }
 }
 
 /// <summary>Which hosts a Sidecar resource lets its proxies see.</summary>
-internal static class SidecarHosts
+public static class SidecarHosts
 {
     public static bool Sees(ProxyScope scope, MeshService service)
     {
@@ -168,6 +168,6 @@ internal static class SidecarHosts
         var slash = entry.IndexOf('/', StringComparison.Ordinal);
         var wanted = entry[..Math.Max(0, slash)];
         if (wanted == "~" || (wanted is not ("*" or "") && (wanted == "." ? own : wanted) != ns)) return false;
-        return Mesh.Generate.Hosts.Covers(entry[(slash + 1)..], host);
+        return Hosts.Covers(entry[(slash + 1)..], host);
     }
 }

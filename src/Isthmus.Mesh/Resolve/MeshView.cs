@@ -1,49 +1,61 @@
 using System.Collections.Immutable;
-using Isthmus.ControlPlane.Derive;
 using Isthmus.Core.Collections;
 using Isthmus.Core.Names;
 using Isthmus.Mesh.Generate;
 using Isthmus.Mesh.Model;
 
-namespace Isthmus.ControlPlane.Push;
+namespace Isthmus.Mesh.Resolve;
+
+/// <summary>The hosts of the mesh, what is behind each, and the entries to its networks.</summary>
+public sealed record ServiceRegistry(
+    ImmutableDictionary<string, MeshService> Services,
+    ImmutableDictionary<string, HostEndpoints> Endpoints,
+    GatewayTable Gateways);
+
+/// <summary>How traffic to a host is routed and balanced.</summary>
+/// <param name="Routings">VirtualServices with their delegates merged in.</param>
+/// <param name="Rules">DestinationRules by their own namespace and host, wildcards as written.</param>
+public sealed record TrafficRules(
+    ImmutableDictionary<ObjectKey, VirtualService> Routings,
+    ImmutableDictionary<string, ValueList<VirtualService>> RoutingsByHost,
+    ImmutableDictionary<RuleKey, ValueList<DestinationRule>> Rules);
+
+/// <summary>What workloads ask of their callers, by namespace.</summary>
+public sealed record SecurityPolicies(
+    ImmutableDictionary<string, ValueList<PeerAuthentication>> Peers,
+    ImmutableDictionary<string, ValueList<AuthorizationPolicy>> Authorizations,
+    ImmutableDictionary<string, ValueList<RequestAuthentication>> Tokens);
+
+/// <summary>What a proxy's own workload is found by.</summary>
+public sealed record WorkloadRegistry(
+    ImmutableDictionary<(string Cluster, string Namespace), ValueList<ClusterService>> ClusterServices,
+    ImmutableDictionary<ObjectKey, PodFacts> Pods,
+    ImmutableDictionary<ObjectKey, NodeFacts> Nodes);
+
+/// <summary>Objects that configure proxies themselves.</summary>
+/// <param name="Sidecars">By namespace.</param>
+/// <param name="Credentials">Certificates of gateways.</param>
+public sealed record ProxyConfigs(
+    ImmutableDictionary<string, ValueList<Sidecar>> Sidecars,
+    ImmutableDictionary<ObjectKey, Gateway> GatewayObjects,
+    ImmutableDictionary<ObjectKey, EnvoyFilter> Filters,
+    ImmutableDictionary<ObjectKey, TlsCredential> Credentials);
 
 /// <summary>The mesh at one revision: immutable, read from any thread.</summary>
 public sealed record MeshView(
-    long Revision,
-    MeshSettings Settings,
-    GatewayTable Gateways,
-    ImmutableDictionary<string, MeshService> Services,
-    ImmutableDictionary<string, HostEndpoints> Endpoints,
-    ImmutableDictionary<ObjectKey, VirtualService> Routings,
-    ImmutableDictionary<string, ValueList<VirtualService>> RoutingsByHost,
-    ImmutableDictionary<RuleKey, ValueList<DestinationRule>> Rules,
-    ImmutableDictionary<ObjectKey, Gateway> GatewayObjects,
-    ImmutableDictionary<ObjectKey, EnvoyFilter> Filters,
-    ImmutableDictionary<string, ValueList<Sidecar>> Sidecars,
-    ImmutableDictionary<string, ValueList<PeerAuthentication>> Peers,
-    ImmutableDictionary<string, ValueList<AuthorizationPolicy>> Authorizations,
-    ImmutableDictionary<string, ValueList<RequestAuthentication>> Tokens,
-    ImmutableDictionary<(string Cluster, string Namespace), ValueList<ClusterService>> ClusterServices,
-    ImmutableDictionary<ObjectKey, PodFacts> Pods,
-    ImmutableDictionary<ObjectKey, TlsCredential> Credentials,
-    ImmutableDictionary<ObjectKey, NodeFacts> Nodes)
+    MeshConfig Mesh,
+    ServiceRegistry Registry,
+    TrafficRules Traffic,
+    SecurityPolicies Security,
+    WorkloadRegistry Workloads,
+    ProxyConfigs Proxies)
 {
-    public MeshConfig Mesh => Settings.Mesh;
-
-    public static MeshView Of(MeshGraph mesh) => new(
-        mesh.Graph.Revision,
-        mesh.Sources.Settings.Items.GetValueOrDefault("") ?? MeshSettings.Default,
-        mesh.GatewayTables.Items.GetValueOrDefault("") ?? GatewayTable.Empty,
-        mesh.Services.Items, mesh.Endpoints.Items, mesh.Routings.Items, mesh.RoutingsByHost.Items, mesh.RulesByHost.Items,
-        mesh.Sources.Gateways.Items, mesh.Sources.EnvoyFilters.Items, mesh.SidecarsByNamespace.Items, mesh.PeersByNamespace.Items, mesh.AuthorizationsByNamespace.Items, mesh.TokensByNamespace.Items, mesh.ServicesByNamespace.Items,
-        mesh.Sources.Pods.Items, mesh.Sources.Credentials.Items, mesh.Sources.Nodes.Items);
-
-    public HostEndpoints EndpointsOf(string host) => Endpoints.GetValueOrDefault(host) ?? HostEndpoints.None;
+    public HostEndpoints EndpointsOf(string host) => Registry.Endpoints.GetValueOrDefault(host) ?? HostEndpoints.None;
 
     /// <summary>What a workload of a scope asks of its callers: by policies of the root namespace and of its own.</summary>
     public WorkloadSecurity? SecurityOf(ProxyScope scope, ValueMap<string> labels)
     {
-        var security = WorkloadSecurity.Of(Of(Authorizations, scope.Namespace), Of(Tokens, scope.Namespace), labels, uri => ClusterOf(uri, scope));
+        var security = WorkloadSecurity.Of(Of(Security.Authorizations, scope.Namespace), Of(Security.Tokens, scope.Namespace), labels, uri => ClusterOf(uri, scope));
         return ReferenceEquals(security, WorkloadSecurity.None) ? null : security;
     }
 
@@ -57,7 +69,7 @@ public sealed record MeshView(
         var suffix = scope.Domain.IndexOf(".svc.", StringComparison.Ordinal) is > 0 and var at ? scope.Domain[(at + 1)..] : WellKnown.DefaultDomainSuffix;
         foreach (var host in (string[])[parsed.Host, $"{parsed.Host}.{scope.Namespace}.{suffix}", $"{parsed.Host}.{suffix}", $"{parsed.Host}{suffix[3..]}"])
         {
-            if (Services.TryGetValue(host, out var service) && service.Port(parsed.Port) is not null && SidecarHosts.Sees(scope, service)) return ResourceNames.Outbound(parsed.Port, "", host);
+            if (Registry.Services.TryGetValue(host, out var service) && service.Port(parsed.Port) is not null && SidecarHosts.Sees(scope, service)) return ResourceNames.Outbound(parsed.Port, "", host);
         }
         return "";
     }
@@ -82,10 +94,10 @@ public sealed record MeshView(
 
     private DestinationRule? RuleIn(string ns, string host, ProxyScope scope)
     {
-        if (Pick(Rules.GetValueOrDefault(new(ns, host)), scope) is { } exact) return exact;
+        if (Pick(Traffic.Rules.GetValueOrDefault(new(ns, host)), scope) is { } exact) return exact;
         foreach (var wildcard in Hosts.Wildcards(host))
         {
-            if (wildcard != host && Pick(Rules.GetValueOrDefault(new(ns, wildcard)), scope) is { } rule) return rule;
+            if (wildcard != host && Pick(Traffic.Rules.GetValueOrDefault(new(ns, wildcard)), scope) is { } rule) return rule;
         }
         return null;
     }
@@ -112,7 +124,7 @@ public sealed record MeshView(
         return null;
     }
 
-    private VirtualService? Oldest(string host, ProxyScope scope) => RoutingsByHost.GetValueOrDefault(host)
+    private VirtualService? Oldest(string host, ProxyScope scope) => Traffic.RoutingsByHost.GetValueOrDefault(host)
         .Where(routing => routing.ForSidecars && Visibility.Allows(routing.ExportTo, routing.Namespace, scope.Namespace))
         .OrderBy(routing => routing.CreatedAt).ThenBy(routing => routing.Source)
         .FirstOrDefault();
@@ -121,7 +133,7 @@ public sealed record MeshView(
     public ValueList<VirtualService> RoutingsOf(GatewayScope gateway, ProxyScope scope)
     {
         var names = gateway.Gateways.Select(item => item.FullName).ToHashSet(StringComparer.Ordinal);
-        return Routings.Values
+        return Traffic.Routings.Values
             .Where(routing => routing.Gateways.Any(names.Contains) && Visibility.Allows(routing.ExportTo, routing.Namespace, scope.Namespace))
             .OrderBy(routing => routing.CreatedAt).ThenBy(routing => routing.Source).ToValueList();
     }
@@ -133,7 +145,7 @@ public sealed record MeshView(
         if (own is not null) shapes[own.Hostname] = Shape(own, scope);
         foreach (var host in routings.OfType<VirtualService>().SelectMany(routing => routing.Http).SelectMany(Destinations))
         {
-            if (!shapes.ContainsKey(host) && Services.TryGetValue(host, out var service)) shapes[host] = Shape(service, scope);
+            if (!shapes.ContainsKey(host) && Registry.Services.TryGetValue(host, out var service)) shapes[host] = Shape(service, scope);
         }
         return shapes.ToValueMap();
     }

@@ -7,11 +7,11 @@ using Isthmus.Kubernetes.Client;
 using Isthmus.Kubernetes.Objects;
 using Microsoft.Extensions.Logging;
 
-namespace Isthmus.ControlPlane.Derive;
+namespace Isthmus.ControlPlane.Addresses;
 
 /// <summary>
-/// Keeps the allocator's table in ConfigMaps of the system namespace, so that a host's address outlives the control plane: applications
-/// remember addresses. Several ConfigMaps, because one holds a mebibyte at most.
+/// Keeps the allocator's table in ConfigMaps of the system namespace, so that a host keeps its address when the control plane
+/// restarts: applications cache addresses. It takes several ConfigMaps, because one holds at most a mebibyte.
 /// </summary>
 public sealed partial class AddressTable(KubeClient client, string ns, PushEngine engine, TimeProvider time, ILogger<AddressTable> log)
 {
@@ -24,7 +24,7 @@ public sealed partial class AddressTable(KubeClient client, string ns, PushEngin
     private readonly TaskCompletionSource _loaded = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private Dictionary<string, ValueMap<string>> _written = new(StringComparer.Ordinal);
 
-    /// <summary>Completes when the table was taken over: from then on addresses are given.</summary>
+    /// <summary>Completes when the table is loaded: from then on addresses are allocated.</summary>
     public Task Loaded => _loaded.Task;
 
     public async Task RunAsync(CancellationToken stop)
@@ -46,7 +46,7 @@ public sealed partial class AddressTable(KubeClient client, string ns, PushEngin
         }
     }
 
-    /// <summary>The table in parts that each fit into a ConfigMap: name → hosts and addresses.</summary>
+    /// <summary>The table split to fit into ConfigMaps: name → hosts and addresses.</summary>
     public static Dictionary<string, ValueMap<string>> Split(ValueMap<string> table) => table
         .Chunk(HostsPerMap)
         .Select((part, index) => KeyValuePair.Create(index == 0 ? Name : $"{Name}-{index}", part.ToValueMap()))
@@ -99,7 +99,7 @@ public sealed partial class AddressTable(KubeClient client, string ns, PushEngin
         }
     }
 
-    /// <summary>What the part no longer has is taken out by name: writing merges.</summary>
+    /// <summary>Entries that the part no longer has are removed by name, because an apply merges.</summary>
     private JsonObject Map(string name, ValueMap<string> part, ValueMap<string> last)
     {
         var data = new JsonObject(part.Select(item => KeyValuePair.Create(item.Key, (JsonNode?)JsonValue.Create(item.Value))));
@@ -116,7 +116,7 @@ public sealed partial class AddressTable(KubeClient client, string ns, PushEngin
     [LoggerMessage(Level = LogLevel.Warning, Message = "The table of allocated addresses could not be read, trying again: {Error}")]
     private partial void LogUnreadable(string error);
 
-    [LoggerMessage(Level = LogLevel.Warning, Message = "The table of allocated addresses has {Refused} entries that make no sense; they were left out")]
+    [LoggerMessage(Level = LogLevel.Warning, Message = "The table of allocated addresses has {Refused} invalid or duplicate entries; they were ignored")]
     private partial void LogRefused(int refused);
 
     [LoggerMessage(Level = LogLevel.Warning, Message = "The table of allocated addresses could not be saved, trying again: {Error}")]

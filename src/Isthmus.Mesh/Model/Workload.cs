@@ -1,0 +1,21 @@
+using Isthmus.Core.Collections;
+
+namespace Isthmus.Mesh.Model;
+
+/// <summary>A Pod, reduced to what a mesh needs.</summary>
+/// <param name="Workload">The Deployment, StatefulSet … it belongs to, else its own name.</param>
+/// <param name="Ports">Named container ports.</param>
+public sealed record PodFacts(
+    ObjectRef Source,
+    ValueMap<string> Labels,
+    string ServiceAccount,
+    string Node,
+    ValueList<string> Addresses,
+    string Workload,
+    string Hostname,
+    string Subdomain,
+    ValueMap<int> Ports);
+
+/// <summary>A Node, reduced to what a mesh needs.</summary>
+/// <param name="Labels">All: NodePort gateways may select by any.</param>
+public sealed record NodeFacts(ObjectRef Source, Locality Locality, ValueMap<string> Labels, ValueList<string> ExternalAddresses, ValueList<string> InternalAddresses = default);

@@ -27,7 +27,7 @@ internal static class ChildProcesses
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
-            // Ended meanwhile.
+            // It has ended.
             return null;
         }
     }

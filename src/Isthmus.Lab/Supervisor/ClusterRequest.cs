@@ -7,7 +7,7 @@ using Isthmus.Lab.Network;
 
 namespace Isthmus.Lab.Supervisor;
 
-/// <summary>What somebody wants of a cluster; the rest is chosen by <see cref="ClusterPlan"/>.</summary>
+/// <summary>A request for a cluster. <see cref="ClusterPlan"/> chooses the rest.</summary>
 /// <param name="Context">Empty: the same as the name.</param>
 /// <param name="Network">Empty: one of its own.</param>
 public sealed record ClusterRequest(string Name, string Context = "", string Network = "", string Region = "", string Zone = "")
@@ -28,7 +28,7 @@ public static partial class ClusterPlan
     private const int LongestName = 63 - 14;
 
     /// <summary>The settings of a new cluster beside those that exist.</summary>
-    /// <exception cref="ProblemException">The name is wrong or taken, or the outer network is full.</exception>
+    /// <exception cref="ProblemException">The name is invalid or taken, or the outer network is full.</exception>
     public static ClusterSettings Plan(ClusterRequest request, ValueList<ClusterSettings> existing)
     {
         CheckName(request.Name);
@@ -69,7 +69,7 @@ public static partial class ClusterPlan
         }
     }
 
-    // Isolated networks may use equal ranges, and do, so that nothing relies on their being different.
+    // Isolated networks use equal ranges on purpose, so that nothing relies on different ones.
     private static Cidr FreePodRange(string network, ValueList<ClusterSettings> existing)
     {
         var taken = existing.Where(cluster => cluster.Network == network).Select(cluster => cluster.PodRange).ToHashSet();

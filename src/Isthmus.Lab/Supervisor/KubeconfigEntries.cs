@@ -4,7 +4,7 @@ using Isthmus.Core.Problems;
 
 namespace Isthmus.Lab.Supervisor;
 
-/// <summary>Adds a cluster to a kubeconfig and takes it out again, leaving everything else as it is.</summary>
+/// <summary>Adds a cluster to a kubeconfig and removes it again, leaving everything else unchanged.</summary>
 public static class KubeconfigEntries
 {
     /// <summary>An extension of our contexts: the context that was current before this one was made so. kubectl leaves extensions alone.</summary>
@@ -14,7 +14,7 @@ public static class KubeconfigEntries
 
     /// <summary>Adds the only cluster, context and user of <paramref name="addition"/> at the end, or in place of those of the same name.</summary>
     /// <param name="mayReplace">Whether an entry of the same name may go; it is given the old <c>cluster</c>.</param>
-    /// <exception cref="ProblemException">An entry of the same name belongs to somebody else.</exception>
+    /// <exception cref="ProblemException">An entry of the same name is not of the lab.</exception>
     public static void Add(JsonObject config, JsonObject addition, bool makeCurrent, Func<JsonObject, bool> mayReplace, string source)
     {
         var name = (string?)addition["current-context"] ?? throw new ArgumentException("the addition has no context", nameof(addition));
@@ -50,7 +50,7 @@ public static class KubeconfigEntries
     /// <summary>
     /// Removes the clusters that <paramref name="isOurs"/> knows, with the contexts that point at them, under whatever name,
     /// and the users that only those used. False when there was none. A current context among them gives way to the one before it or,
-    /// when that is gone, to another one that <paramref name="isLabs"/>: to one of somebody else nobody is led who did not choose it.
+    /// when that is gone, to another one that <paramref name="isLabs"/>: the current context never becomes a cluster outside the lab that the user did not choose.
     /// </summary>
     /// <param name="isLabs">Whether a cluster that stays is one of the lab; it is given the <c>cluster</c>.</param>
     public static bool Remove(JsonObject config, Func<JsonObject, bool> isOurs, Func<JsonObject, bool> isLabs)
@@ -78,7 +78,7 @@ public static class KubeconfigEntries
     private static string? BeforeOf(JsonObject context) =>
         (context["context"]?["extensions"] as JsonArray ?? []).FirstOrDefault(extension => (string?)extension?["name"] == Before)?["extension"]?["context"]?.ToString();
 
-    /// <summary>Whether nothing is left in it that anybody could use.</summary>
+    /// <summary>Whether it has no usable entries left.</summary>
     public static bool IsEmpty(JsonObject config) => Lists.All(list => !Entries(config, list).Any());
 
     private static List<JsonObject> Take(JsonObject config, string list, Predicate<JsonObject> which)

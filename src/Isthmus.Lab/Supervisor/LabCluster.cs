@@ -8,7 +8,7 @@ using Microsoft.Extensions.Logging;
 
 namespace Isthmus.Lab.Supervisor;
 
-/// <summary>What of a cluster can be taken away and brought back.</summary>
+/// <summary>The parts of a cluster that can be stopped and started again.</summary>
 public enum LabPart { ApiServer, Cluster }
 
 /// <summary>One running cluster: its directory, its node's network, its two processes.</summary>
@@ -31,13 +31,13 @@ internal sealed class LabCluster : IAsyncDisposable
 
     internal ClusterSettings Settings => _network.Settings;
 
-    /// <summary>When this life of the cluster began.</summary>
+    /// <summary>When this supervisor started the cluster.</summary>
     internal DateTimeOffset Since { get; private set; }
 
-    /// <summary>The administrator, without proxy.</summary>
+    /// <summary>The administrator's credentials, without the proxy.</summary>
     internal KubeClient Client { get; }
 
-    /// <summary>Makes or finds the cluster's files, builds its network and starts its processes.</summary>
+    /// <summary>Creates or finds the cluster's files, sets up its network and starts its processes.</summary>
     internal static async Task<LabCluster> StartAsync(
         LabHome home, ClusterSettings settings, OuterNetwork outer, SelfCommand self, TimeProvider time, ILogger log, CancellationToken stop)
     {
@@ -63,14 +63,14 @@ internal sealed class LabCluster : IAsyncDisposable
     /// <summary>Ends Pods first, then what ran them; the directory stays.</summary>
     internal async Task StopAsync(TimeSpan grace, TimeProvider time)
     {
-        // Without the node nobody starts a container again that ends now.
+        // Without the node, containers that end now are not restarted.
         await _node.StopAsync(TimeSpan.FromSeconds(1));
         await PodProcesses.StopAsync(Namespaces(), [.. new[] { _apiServer.ProcessId }.OfType<int>()], grace, time);
         await _apiServer.StopAsync(TimeSpan.FromSeconds(2));
         foreach (var path in PodNamespaces()) NamespaceHandle.Unbind(path);
     }
 
-    /// <summary>Takes a part away as a fault would: the API server's process, or everything at once as if the power failed.</summary>
+    /// <summary>Stops a part as a fault would: the process of the API server, or everything at once as in a power failure.</summary>
     internal async Task BreakAsync(LabPart part, TimeProvider time, CancellationToken stop)
     {
         if (part == LabPart.Cluster)
@@ -83,7 +83,7 @@ internal sealed class LabCluster : IAsyncDisposable
         foreach (var path in PodNamespaces()) NamespaceHandle.Unbind(path);
     }
 
-    /// <summary>False when the part was not away.</summary>
+    /// <summary>Starts the part again. False when it was not stopped.</summary>
     internal bool Mend(LabPart part, TimeProvider time)
     {
         var mended = _apiServer.Release();
@@ -104,7 +104,7 @@ internal sealed class LabCluster : IAsyncDisposable
         foreach (var log in Directory.EnumerateFiles(_home.Logs, $"{Settings.Name}-*")) File.Delete(log);
     }
 
-    /// <summary>What <c>isthmus lab status</c> shows.</summary>
+    /// <summary>The part of <c>isthmus lab status</c> about this cluster.</summary>
     internal async Task<JsonObject> StatusAsync(CancellationToken stop)
     {
         var (state, pods) = await Readiness.StateAsync(Client, Settings, Since, stop);

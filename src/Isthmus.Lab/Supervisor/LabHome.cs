@@ -2,14 +2,14 @@ using Isthmus.Core.Problems;
 
 namespace Isthmus.Lab.Supervisor;
 
-/// <summary>The lab's directory on the machine (0700): all that is left of a lab whose supervisor was killed.</summary>
+/// <summary>The lab's directory on the machine (0700): all that remains of a lab whose supervisor was killed.</summary>
 public sealed record LabHome(string Directory)
 {
     // sockaddr_un holds 108 bytes with the final zero.
     private const int LongestSocketPath = 107;
 
     /// <summary>By <c>ISTHMUS_LAB_HOME</c>, else below <c>XDG_STATE_HOME</c>, else below <c>~/.local/state</c>.</summary>
-    /// <exception cref="ProblemException">No directory follows from the environment, or an unusable one.</exception>
+    /// <exception cref="ProblemException">The environment gives no directory, or one that cannot be used.</exception>
     public static LabHome Locate(Func<string, string?> environment)
     {
         if (environment("ISTHMUS_LAB_HOME") is { Length: > 0 } given) return Checked(given, "ISTHMUS_LAB_HOME");
@@ -18,10 +18,10 @@ public sealed record LabHome(string Directory)
         throw new ProblemException("environment", "HOME is not set, so the lab has no directory for its state", "set ISTHMUS_LAB_HOME to a directory");
     }
 
-    /// <summary>Where commands reach the supervisor.</summary>
+    /// <summary>The supervisor's socket.</summary>
     public string Socket => Path.Combine(Directory, "supervisor.sock");
 
-    /// <summary>Which clusters there are; written by the supervisor alone.</summary>
+    /// <summary>The state file with the clusters. Only the supervisor writes it.</summary>
     public string LabFile => Path.Combine(Directory, "lab.json");
 
     /// <summary>Held by a command while it starts a supervisor.</summary>
@@ -30,7 +30,7 @@ public sealed record LabHome(string Directory)
     /// <summary>The kubeconfig files that have entries of this lab, one on each line.</summary>
     public string KubeconfigList => Path.Combine(Directory, "kubeconfigs");
 
-    /// <summary>The directories outside this one that had to be made, outermost first, one on each line.</summary>
+    /// <summary>The directories outside this one that had to be created, outermost first, one on each line.</summary>
     private string MadeList => Path.Combine(Directory, "made");
 
     public string Logs => Path.Combine(Directory, "logs");
@@ -54,7 +54,7 @@ public sealed record LabHome(string Directory)
             var missing = Missing(Path.GetDirectoryName(Directory));
             System.IO.Directory.CreateDirectory(Directory, ownerOnly);
             File.AppendAllLines(MadeList, missing);
-            // An older directory may have had other rights.
+            // An existing directory may have another mode.
             File.SetUnixFileMode(Directory, ownerOnly);
             System.IO.Directory.CreateDirectory(Logs, ownerOnly);
             System.IO.Directory.CreateDirectory(Clusters, ownerOnly);
@@ -65,7 +65,7 @@ public sealed record LabHome(string Directory)
         }
     }
 
-    /// <summary>Makes a directory outside of this one, which goes with the lab unless something is in it by then.</summary>
+    /// <summary>Creates a directory outside this one. It is removed with the lab if it is empty by then.</summary>
     public void CreateOutside(string directory)
     {
         var missing = Missing(directory);
@@ -73,14 +73,14 @@ public sealed record LabHome(string Directory)
         if (Exists && missing.Count > 0) File.AppendAllLines(MadeList, missing);
     }
 
-    /// <summary>Removes the directory if nothing is left in it, and with it what had to be made for it.</summary>
+    /// <summary>Removes the directory if it is empty, and the directories that were created for it.</summary>
     public void RemoveEmpty()
     {
         var made = File.Exists(MadeList) ? File.ReadAllLines(MadeList) : [];
         File.Delete(MadeList);
         foreach (var directory in made.Append(Directory).Reverse().Where(System.IO.Directory.Exists))
         {
-            // Somebody else may use by now what was made for us.
+            // Something else may use the directory by now.
             if (!System.IO.Directory.EnumerateFileSystemEntries(directory).Any()) System.IO.Directory.Delete(directory);
         }
     }

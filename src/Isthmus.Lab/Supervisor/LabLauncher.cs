@@ -10,13 +10,13 @@ namespace Isthmus.Lab.Supervisor;
 /// <summary>Starts a supervisor on the machine, in namespaces of its own, detached from the command that started it.</summary>
 public static class LabLauncher
 {
-    // How a supervisor can be told from other processes: see StraySupervisors.
+    // Identifies a supervisor among other processes: see StraySupervisors.
     internal const string Verb = "lab-supervisor", HomeFlag = "--home";
 
     private static readonly TimeSpan Patience = TimeSpan.FromSeconds(20);
 
     /// <summary>Returns when the supervisor answers at its socket. The directory must exist (<see cref="LabHome.Create"/>).</summary>
-    /// <exception cref="ProblemException">It ended instead; the message has its last words.</exception>
+    /// <exception cref="ProblemException">It ended instead. The message has the end of its log.</exception>
     public static async Task StartAsync(LabHome home, LabMode mode, SelfCommand self, TimeProvider time, CancellationToken stop)
     {
         using var listener = ListenOnLoopback(LabState.Load(home).ProxyPort);
@@ -32,7 +32,7 @@ public static class LabLauncher
         var start = new ProcessStartInfo("/bin/sh", ["-c", "exec >>\"$0\" 2>&1 </dev/null; cd /; exec setsid \"$@\"", log, .. command]);
         foreach (var (key, value) in ProcessEnvironment.Ours) start.Environment[key] = value;
         start.Environment["PATH"] = Programs.SearchPath(start.Environment["PATH"]);
-        // Names that the command was called by mean nothing to the lab's processes.
+        // Other names of the command mean nothing to the lab's processes.
         start.Environment.Remove("ISTHMUS_INVOKED_AS");
         var written = File.Exists(log) ? new FileInfo(log).Length : 0;
         using var process = Process.Start(start)!;
@@ -58,7 +58,7 @@ public static class LabLauncher
         var listener = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
         try
         {
-            // The port of the last time keeps kubeconfigs right that were copied elsewhere.
+            // Reusing the last port keeps copies of the kubeconfig valid.
             listener.Bind(new IPEndPoint(IPAddress.Loopback, preferredPort));
         }
         catch (SocketException) when (preferredPort != 0)

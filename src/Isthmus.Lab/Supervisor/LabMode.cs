@@ -2,7 +2,7 @@ using Isthmus.Core.Collections;
 
 namespace Isthmus.Lab.Supervisor;
 
-/// <summary>With which identity the lab runs.</summary>
+/// <summary>The identity that the lab runs with.</summary>
 public enum LabModeKind
 {
     /// <summary>Real root, without a user namespace.</summary>
@@ -18,7 +18,7 @@ public enum LabModeKind
 /// <summary>A way to enter the lab's namespaces that was tried and works.</summary>
 public sealed record LabMode(LabModeKind Kind)
 {
-    /// <summary>What unshare(1) is told besides the namespaces that every mode has.</summary>
+    /// <summary>The arguments of unshare(1) besides the namespaces of every mode.</summary>
     public ValueList<string> UserArguments => Kind switch
     {
         LabModeKind.Root => [],

@@ -6,7 +6,7 @@ using Isthmus.Lab.Network;
 
 namespace Isthmus.Lab.Supervisor;
 
-/// <summary>The lab as its file says: what a next supervisor resumes.</summary>
+/// <summary>The content of the state file, from which the next supervisor resumes.</summary>
 /// <param name="ProxyPort">The port of the HTTP proxy on the machine's loopback; kubeconfigs name it, so it is kept.</param>
 /// <param name="Clusters">In the order of creation.</param>
 public sealed record LabState(int ProxyPort, ValueList<ClusterSettings> Clusters)
@@ -14,7 +14,7 @@ public sealed record LabState(int ProxyPort, ValueList<ClusterSettings> Clusters
     public static readonly LabState Empty = new(0, []);
 
     /// <summary>Empty when there is no lab.</summary>
-    /// <exception cref="ProblemException">The file is damaged.</exception>
+    /// <exception cref="ProblemException">The file cannot be parsed.</exception>
     public static LabState Load(LabHome home)
     {
         if (!File.Exists(home.LabFile)) return Empty;

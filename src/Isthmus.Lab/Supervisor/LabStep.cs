@@ -2,7 +2,7 @@ using System.Text.Json.Nodes;
 
 namespace Isthmus.Lab.Supervisor;
 
-/// <summary>One thing that was done, or that is waited for, on the way to a lab.</summary>
+/// <summary>One step towards a running lab, done or awaited.</summary>
 /// <param name="Cluster">Empty: the lab as a whole.</param>
 /// <param name="Milliseconds">How long it took; 0 while <paramref name="IsDone"/> is false.</param>
 public sealed record LabStep(string Cluster, string Text, double Milliseconds, bool IsDone)

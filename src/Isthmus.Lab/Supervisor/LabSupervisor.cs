@@ -8,8 +8,8 @@ using Microsoft.Extensions.Logging;
 
 namespace Isthmus.Lab.Supervisor;
 
-/// <summary>What the supervisor is given at its start.</summary>
-/// <param name="Image">What the system components run.</param>
+/// <summary>The settings of a supervisor.</summary>
+/// <param name="Image">The image of the system components.</param>
 internal sealed record SupervisorSettings(LabHome Home, LabModeKind Mode, int ProxyPort, SelfCommand Self, string Image);
 
 /// <summary>The lab: the outer network and the clusters on it. Runs inside the lab's namespaces.</summary>
@@ -54,15 +54,15 @@ internal sealed partial class LabSupervisor : IAsyncDisposable
     }
 
     /// <summary>Creates clusters that do not exist and waits for the API servers of all that are named.</summary>
-    /// <param name="mustBeNew">A cluster that exists is an error.</param>
-    /// <exception cref="ProblemException">A request is wrong, or a cluster's API server did not become ready.</exception>
+    /// <param name="mustBeNew">An existing cluster is an error.</param>
+    /// <exception cref="ProblemException">A request is invalid, or an API server did not become ready.</exception>
     internal async Task CreateAsync(IReadOnlyList<ClusterRequest> requests, bool mustBeNew, Func<LabStep, Task> report, CancellationToken stop)
     {
         await _change.WaitAsync(stop);
         try
         {
             var planned = PlanAll(requests, mustBeNew);
-            // Written first: what is begun and then killed is found by the next supervisor.
+            // Written first, so that the next supervisor finds a cluster whose creation was killed.
             _state = _state with { Clusters = [.. _state.Clusters, .. planned] };
             _state.Save(_settings.Home);
             await AddAsync(planned, report, stop);
@@ -120,7 +120,7 @@ internal sealed partial class LabSupervisor : IAsyncDisposable
         }
     }
 
-    /// <summary>Takes a part of a cluster away, for tests of what a mesh does then.</summary>
+    /// <summary>Stops a part of a cluster, to test what a mesh does then.</summary>
     /// <exception cref="ProblemException">There is no such cluster.</exception>
     internal async Task BreakAsync(string name, LabPart part, CancellationToken stop)
     {
@@ -128,8 +128,8 @@ internal sealed partial class LabSupervisor : IAsyncDisposable
         LogBroken(name, part);
     }
 
-    /// <summary>Brings back what <see cref="BreakAsync"/> took, and returns when it answers.</summary>
-    /// <exception cref="ProblemException">There is no such cluster, nothing of it is away, or it does not come back.</exception>
+    /// <summary>Starts what <see cref="BreakAsync"/> stopped, and returns when it answers.</summary>
+    /// <exception cref="ProblemException">There is no such cluster, the part was not stopped, or it does not start.</exception>
     internal async Task MendAsync(string name, LabPart part, Func<LabStep, Task> report, CancellationToken stop)
     {
         var cluster = Running(name);
@@ -154,7 +154,7 @@ internal sealed partial class LabSupervisor : IAsyncDisposable
         };
     }
 
-    /// <summary>Ends all Pods and processes; files stay for whoever asked to decide about.</summary>
+    /// <summary>Ends all Pods and processes. The caller decides what happens to the files.</summary>
     internal async Task StopAsync()
     {
         await _change.WaitAsync();
@@ -212,7 +212,7 @@ internal sealed partial class LabSupervisor : IAsyncDisposable
         }
     }
 
-    // Side by side; one that fails is forgotten, the others stay.
+    // Concurrently. A cluster that fails is removed; the others stay.
     private async Task AddAsync(IReadOnlyList<ClusterSettings> clusters, Func<LabStep, Task> report, CancellationToken stop)
     {
         var starting = clusters.ToDictionary(settings => settings.Name, settings => StartOneAsync(settings, report, stop));
@@ -250,7 +250,7 @@ internal sealed partial class LabSupervisor : IAsyncDisposable
         _state.Save(_settings.Home);
     }
 
-    // Half-made by a supervisor that was killed before it wrote the lab's file.
+    // Left by a supervisor that was killed before it wrote the state file.
     private void DropStrayDirectories()
     {
         foreach (var directory in Directory.EnumerateDirectories(_settings.Home.Clusters))

@@ -7,7 +7,7 @@ namespace Isthmus.Lab.Supervisor;
 
 /// <summary>A program of the machine.</summary>
 /// <param name="Package">The Debian package that has it.</param>
-/// <param name="Needed">False: the lab runs without it, only its users may miss it.</param>
+/// <param name="Needed">False: the lab runs without it, but its users may need it.</param>
 public sealed record RequiredProgram(string Name, string Package, bool Needed, string Purpose);
 
 /// <summary>The programs that the lab and its guides use.</summary>
@@ -44,9 +44,9 @@ public static class Programs
         $"apt-get install --no-install-recommends {string.Join(' ', missing.Select(program => program.Package).Distinct())}";
 
     /// <summary>
-    /// Installs what is missing where that is possible. Optional ones that stay missing are told to <paramref name="say"/>.
+    /// Installs missing programs where that is possible. Reports optional ones that stay missing to <paramref name="say"/>.
     /// </summary>
-    /// <param name="ask">Asks yes or no; null: nobody is there to be asked, or said yes beforehand.</param>
+    /// <param name="ask">Asks a yes-or-no question; null when there is nobody to ask, or the answer was given beforehand.</param>
     /// <exception cref="ProblemException">A needed program stays missing.</exception>
     public static async Task EnsureAsync(Func<string, CancellationToken, Task<bool>>? ask, Action<string> say, CancellationToken stop)
     {
@@ -78,7 +78,7 @@ public static class Programs
         string[] packages = [.. missing.Select(program => program.Package).Distinct()];
         var (code, words) = await AptAsync(["install", "-y", "--no-install-recommends", .. packages], stop);
         if (code == 0) return;
-        // The lists may be old or, on a fresh machine, absent.
+        // The package lists may be outdated or, on a fresh machine, missing.
         await AptAsync(["update"], stop);
         (code, words) = await AptAsync(["install", "-y", "--no-install-recommends", .. packages], stop);
         if (code != 0)

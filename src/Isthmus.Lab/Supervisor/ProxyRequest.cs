@@ -2,7 +2,7 @@ using System.Text;
 
 namespace Isthmus.Lab.Supervisor;
 
-/// <summary>What a client asks of an HTTP proxy.</summary>
+/// <summary>The request of a client to an HTTP proxy.</summary>
 /// <param name="Problem">Why the request cannot be served; null when it can.</param>
 /// <param name="ForwardedHead">For an absolute-form request: the head as the server gets it.</param>
 internal sealed record ProxyRequest(bool IsConnect, string Host, int Port, string ForwardedHead, string? Problem)
@@ -28,7 +28,7 @@ internal sealed record ProxyRequest(bool IsConnect, string Host, int Port, strin
         return new(false, uri.Host, uri.Port, Forward(parts[0], uri, lines), null);
     }
 
-    // One request for each connection: the next one could be for another server.
+    // One request per connection: the next one could be for another server.
     private static string Forward(string method, Uri uri, string[] lines)
     {
         var head = new StringBuilder($"{method} {uri.PathAndQuery} HTTP/1.1\r\n");

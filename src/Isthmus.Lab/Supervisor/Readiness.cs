@@ -6,7 +6,7 @@ using Isthmus.Lab.Network;
 
 namespace Isthmus.Lab.Supervisor;
 
-/// <summary>Whether a cluster can be used. What an earlier life of the lab left in the API server says nothing: only what is newer than <c>since</c> counts.</summary>
+/// <summary>Whether a cluster can be used. Objects that an earlier run of the lab left in the API server do not count: only what is newer than <c>since</c> does.</summary>
 internal static class Readiness
 {
     private static readonly TimeSpan Poll = TimeSpan.FromMilliseconds(25);
@@ -24,7 +24,7 @@ internal static class Readiness
     internal static Task PodAsync(KubeClient client, string ns, string labels, DateTimeOffset since, CancellationToken stop) => UntilAsync(async () =>
         (await client.ListAllAsync<JsonObject>(Kinds.Pod, ns, new ListOptions { LabelSelector = labels }, stop)).Any(pod => IsRunning(pod, since)), stop);
 
-    /// <summary>One word for the cluster and its number of Pods, null when it does not tell.</summary>
+    /// <summary>The state of the cluster in one word, and its number of Pods; null when it does not answer.</summary>
     internal static async Task<(string State, int? Pods)> StateAsync(KubeClient client, ClusterSettings settings, DateTimeOffset since, CancellationToken stop)
     {
         using var patience = CancellationTokenSource.CreateLinkedTokenSource(stop);
@@ -65,7 +65,7 @@ internal static class Readiness
             }
             catch (Exception e) when (IsNotYet(e))
             {
-                // The server starts, or starts again.
+                // The server is starting.
             }
             await Task.Delay(Poll, stop);
         }

@@ -2,9 +2,9 @@ using Isthmus.Core.Collections;
 
 namespace Isthmus.Lab.Supervisor;
 
-/// <summary>How to start this very program again.</summary>
+/// <summary>The command that starts this program again.</summary>
 /// <param name="Program">An absolute path: the runtime's host, or the program itself when it is native.</param>
-/// <param name="Arguments">What comes before a command's own arguments.</param>
+/// <param name="Arguments">The arguments before those of a command.</param>
 public sealed record SelfCommand(string Program, ValueList<string> Arguments)
 {
     public static SelfCommand Current()

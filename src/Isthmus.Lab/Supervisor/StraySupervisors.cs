@@ -33,7 +33,7 @@ internal static class StraySupervisors
         {
             if (!int.TryParse(Path.GetFileName(path), NumberStyles.None, CultureInfo.InvariantCulture, out var id) || id == Environment.ProcessId) continue;
             if (!IsOf(home, CommandLine(id)) || PidHandle.TryOpen(id) is not { } handle) continue;
-            // Read again: the number may have come to mean another process before it was opened.
+            // Read again: the PID may have been reused before it was opened.
             if (IsOf(home, CommandLine(id))) found.Add(handle);
             else handle.Dispose();
         }
@@ -54,7 +54,7 @@ internal static class StraySupervisors
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
-            // Ended meanwhile, or somebody else's and hidden: none of ours either way.
+            // It has ended, or belongs to another user and is hidden: not a supervisor of this lab.
             return [];
         }
     }

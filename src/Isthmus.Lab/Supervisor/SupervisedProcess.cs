@@ -5,7 +5,7 @@ using Microsoft.Extensions.Logging;
 
 namespace Isthmus.Lab.Supervisor;
 
-/// <summary>A process that must run: started in a network namespace, started again with back-off when it ends, its words kept in a file.</summary>
+/// <summary>A process that must run: started in a network namespace, restarted with back-off when it ends, with its output in a file.</summary>
 internal sealed partial class SupervisedProcess : IAsyncDisposable
 {
     private static readonly TimeSpan FirstBackoff = TimeSpan.FromMilliseconds(100);
@@ -25,7 +25,7 @@ internal sealed partial class SupervisedProcess : IAsyncDisposable
     private volatile Hold? _hold;
     private int _restarts;
 
-    /// <summary>Somebody wants the process to be down.</summary>
+    /// <summary>The process is to stay down.</summary>
     private sealed class Hold
     {
         internal TaskCompletionSource Down { get; } = new(TaskCreationOptions.RunContinuationsAsynchronously);
@@ -102,7 +102,7 @@ internal sealed partial class SupervisedProcess : IAsyncDisposable
             using (var process = Start())
             {
                 _process = process;
-                // A stop that came while it was starting has not seen it.
+                // A stop that came during the start did not see the process.
                 if (_stop.IsCancellationRequested || _hold is not null) Signal(process, Signals.Kill);
                 await process.WaitForExitAsync(CancellationToken.None);
                 _process = null;
@@ -144,7 +144,7 @@ internal sealed partial class SupervisedProcess : IAsyncDisposable
         }
         catch (InvalidOperationException)
         {
-            // It ended meanwhile, and its object is disposed.
+            // It has ended, and its object is disposed.
         }
     }
 

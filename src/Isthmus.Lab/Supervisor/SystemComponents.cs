@@ -6,13 +6,13 @@ using Isthmus.Lab.Network;
 
 namespace Isthmus.Lab.Supervisor;
 
-/// <summary>What every new cluster gets: its DNS, with the names, labels and ports that people's scripts know.</summary>
+/// <summary>The objects of every new cluster: its DNS, with the usual names, labels and ports, on which scripts rely.</summary>
 internal static class SystemComponents
 {
     internal const string Namespace = "kube-system";
     internal const string DnsLabels = "k8s-app=kube-dns";
 
-    /// <summary>Creates what is missing; what is there may have been changed by the user and stays.</summary>
+    /// <summary>Creates missing objects. Existing ones stay: the user may have changed them.</summary>
     internal static async Task EnsureAsync(KubeClient client, ClusterSettings settings, string image, CancellationToken stop)
     {
         foreach (var value in Objects(settings, image))

@@ -21,7 +21,7 @@ public sealed class UserKubeconfig(LabHome home, Func<string, string?> environme
     }
 
     /// <summary>Adds the clusters in this order; that with the context <paramref name="current"/> becomes current, the first where none is.</summary>
-    /// <exception cref="ProblemException">The file is malformed, locked, not writable, or has somebody else's cluster of that name.</exception>
+    /// <exception cref="ProblemException">The file is malformed, locked or not writable, or has a cluster of that name that is not of the lab.</exception>
     public async Task AddAsync(string file, IReadOnlyList<ClusterSettings> clusters, int proxyPort, string? current, CancellationToken stop)
     {
         var additions = new List<JsonObject>();
@@ -84,7 +84,7 @@ public sealed class UserKubeconfig(LabHome home, Func<string, string?> environme
             await using var guard = await LockAsync(target + ".lock", stop);
             var config = existed ? Read(target) : [];
             if (!edit(config)) return;
-            // A file that only ever had our entries, and that was not there before, leaves no trace.
+            // A file that the lab created, and that has no other entries, is deleted.
             if (KubeconfigEntries.IsEmpty(config) && IsBare(config)) File.Delete(target);
             else await PrivateFile.WriteAsync(target, YamlText.Print(config), stop);
         }
@@ -106,7 +106,7 @@ public sealed class UserKubeconfig(LabHome home, Func<string, string?> environme
             ?? throw new ProblemException($"kubeconfig {file}", "is not a mapping of clusters, users and contexts", "repair it, or use another file with --kubeconfig FILE");
     }
 
-    // The name and the way of client-go's lock, so that kubectl and kind wait for us and we for them.
+    // The same lock as client-go's, so that kubectl and kind wait for the lab, and the lab for them.
     private async Task<FileLock> LockAsync(string path, CancellationToken stop)
     {
         var begun = time.GetTimestamp();

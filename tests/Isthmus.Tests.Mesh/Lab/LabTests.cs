@@ -93,7 +93,7 @@ public sealed class LabTests
         await using var rig = await LabRig.CreateAsync();
         var created = await rig.KindAsync("create", "cluster", "--name", "cluster1", "--image", "kindest/node:v1.32.0", "--wait", "0s");
         created.Expect(0);
-        Assert.Contains("--image kindest/node:v1.32.0 is not used", created.Errors);
+        Assert.Contains("--image kindest/node:v1.32.0 is ignored", created.Errors);
         Assert.Equal("cluster1\n", (await rig.KindAsync("get", "clusters")).Expect(0));
         (await rig.KubectlAsync("config", "set-cluster", "kind-cluster1", "--server=https://172.18.0.2:6443")).Expect(0);
         (await rig.KubectlAsync("config", "rename-context", "kind-cluster1", "cluster1")).Expect(0);
@@ -141,7 +141,7 @@ public sealed class LabTests
     [InlineData("not a valid name", "lab", "create", "cluster", "--name", "Not_A_Name")]
     [InlineData("is not running", "lab", "delete", "cluster", "--name", "nobody")]
     [InlineData("is not running", "lab", "shell")]
-    [InlineData("'xml' is unknown", "lab", "status", "-o", "xml")]
+    [InlineData("'xml' is not an output format", "lab", "status", "-o", "xml")]
     public async Task A_wrong_request_is_one_clear_error_and_leaves_nothing(string words, params string[] arguments)
     {
         await using var rig = await LabRig.CreateAsync();

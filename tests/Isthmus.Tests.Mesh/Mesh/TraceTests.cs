@@ -115,7 +115,7 @@ public sealed partial class TraceTests(MeshRig mesh)
         foreach (var word in (string[])["✔ gateway ", "status.loadBalancer", "outbound_.8000_._.", "spiffe://cluster.local/ns/", "callee's proxy", "→ 200 in"]) Assert.Contains(word, found);
         var json = (await lab.IsthmusAsync("trace", $"deployment/{Name("caller")}", "-n", Name("ns"), $"{Name("deaf")}/", "--context=cluster1", "--no-call", "-o", "json")).Expect(1);
         Assert.Contains("\"code\": \"ISM2070\"", json);
-        Assert.Contains("is not in cluster2, but in cluster1", (await lab.IsthmusAsync("trace", $"deployment/{Name("caller")}.{Name("ns")}", Name("remote"), "--context=cluster2")).Errors);
+        Assert.Contains("is in cluster1, not in cluster2", (await lab.IsthmusAsync("trace", $"deployment/{Name("caller")}.{Name("ns")}", Name("remote"), "--context=cluster2")).Errors);
     }
 
     /// <summary>Traces until the answer is as expected: what is injected takes a moment to reach the proxies.</summary>

@@ -21,7 +21,7 @@ internal sealed class EndpointCauses(TraceFacts facts, TraceNeeds needs, CallerC
         if (visibility.Hidden(host) is { } hidden) return hidden;
         if (ready.All(service => service.Cluster != facts.Home) && visibility.OnlyByName(host, port) is { } foreign) return foreign;
         if (availability.Unwatched([.. ready.Where(service => service.Cluster != facts.Home)]) is { } unwatched) return unwatched;
-        return ready.Select(service => networks.WithoutWay(service, port) ?? networks.PlainAcrossNetworks(host, service, port, subset)).FirstOrDefault(problem => problem is not null) ?? availability.NotTold(host);
+        return ready.Select(service => networks.Unreachable(service, port) ?? networks.PlainAcrossNetworks(host, service, port, subset)).FirstOrDefault(problem => problem is not null) ?? availability.NotTold(host);
     }
 
     /// <summary>The same as a gateway of <paramref name="cluster"/> sees it: only its own network counts.</summary>

@@ -4,7 +4,7 @@ using Isthmus.Proxy.Balancing;
 namespace Isthmus.Operate.Diagnose.Tracing;
 
 /// <summary>The endpoints of a destination, with a proxy and without.</summary>
-internal sealed class EndpointsStep(TraceFacts facts, TraceRecord record, Causes causes, TracedCall call, EndpointCandidates candidatesOf, WaysStep ways, PodStep pods)
+internal sealed class EndpointsStep(TraceFacts facts, TraceRecord record, Causes causes, TracedCall call, CandidateFinder finder, WaysStep ways, PodStep pods)
 {
     public void WalkCluster(OutboundChoice outbound, ClusterState cluster, int percent)
     {
@@ -13,7 +13,7 @@ internal sealed class EndpointsStep(TraceFacts facts, TraceRecord record, Causes
         record.Ok("cluster", config.Name, ("kind", config.Kind.ToString()), ("share", percent < 100 ? $"{percent} %" : ""), ("balancing", config.Policy.ToString()),
             ("destination rule", IstioMetadata.ConfigOf(config.Resource.Metadata?.FilterMetadata)));
         var host = facts.Host(fqdn) ?? call.Host;
-        var candidates = candidatesOf.Of(outbound.View, cluster);
+        var candidates = finder.Of(outbound.View, cluster);
         var usable = candidates.Where(candidate => candidate.IsUsable).ToList();
         if (candidates.Count == 0)
         {
@@ -26,7 +26,7 @@ internal sealed class EndpointsStep(TraceFacts facts, TraceRecord record, Causes
             var at = record.Count;
             record.Warn("endpoints", summary, Faults.Of("ISM2040", $"cluster {config.Name}", "", candidates.Any(candidate => candidate.IsEjected)
                 ? "outlier detection ejected all endpoints because connections to them kept failing"
-                : "no endpoint is healthy", "check them with 'isthmus proxy-config endpoints', and the Pods behind them"), EndpointCandidates.Addresses(candidates));
+                : "no endpoint is healthy", "check them with 'isthmus proxy-config endpoints', and the Pods behind them"), CandidateFinder.Addresses(candidates));
             ways.Walk(outbound, cluster, candidates, percent);
             // Connections failed for some reason: it is the cause, if it is found.
             record.FailUnlessLater(at);
@@ -36,9 +36,9 @@ internal sealed class EndpointsStep(TraceFacts facts, TraceRecord record, Causes
         if (ejected.Count > 0)
         {
             record.Warn("endpoints", summary, Faults.Of("ISM2041", $"cluster {config.Name}", "", $"outlier detection ejected {string.Join(", ", ejected.Select(candidate => candidate.Endpoint.AddressText))} because connections kept failing",
-                "check the Pods or the gateway at these addresses"), EndpointCandidates.Addresses(candidates));
+                "check the Pods or the gateway at these addresses"), CandidateFinder.Addresses(candidates));
         }
-        else record.Ok("endpoints", summary, EndpointCandidates.Addresses(candidates));
+        else record.Ok("endpoints", summary, CandidateFinder.Addresses(candidates));
         ways.Walk(outbound, cluster, candidates, percent);
     }
 

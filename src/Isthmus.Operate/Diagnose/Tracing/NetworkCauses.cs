@@ -10,7 +10,7 @@ namespace Isthmus.Operate.Diagnose.Tracing;
 internal sealed class NetworkCauses(TraceFacts facts, CallerConfig config, GatewayCauses gateways, TlsCauses tls)
 {
     /// <summary>Why ready Pods of a cluster are not endpoints for the caller.</summary>
-    public Problem? WithoutWay(ClusterService service, int port)
+    public Problem? Unreachable(ClusterService service, int port)
     {
         var pods = ServicePods.Ready(service, port).ToList();
         var (own, their) = (facts.Home.NetworkOf(facts.ClientPod), service.Cluster.NetworkOf(pods[0]));

@@ -8,6 +8,11 @@ namespace Isthmus.Operate.Diagnose.Tracing;
 /// <summary>The ways to the endpoints of a destination.</summary>
 internal sealed class WaysStep(TraceFacts facts, TraceRecord record, GatewayStep gateways, ServiceStep services, PodStep pods, StrangerStep strangers)
 {
+    /// <summary>Pods of one workload are alike: so many of each are walked to.</summary>
+    public const int LookedAt = 2;
+
+    private const int MostWays = 12;
+
     public void Walk(OutboundChoice outbound, ClusterState cluster, IReadOnlyList<EndpointCandidate> candidates, int percent)
     {
         foreach (var group in candidates.GroupBy(candidate => candidate.Kind, StringComparer.Ordinal))
@@ -32,9 +37,4 @@ internal sealed class WaysStep(TraceFacts facts, TraceRecord record, GatewayStep
         }
         record.EndWay();
     }
-
-    /// <summary>Pods of one workload are alike: so many of each are walked to.</summary>
-    public const int LookedAt = 2;
-
-    private const int MostWays = 12;
 }

@@ -6,7 +6,7 @@ using Isthmus.Proxy.Snapshot;
 namespace Isthmus.Operate.Diagnose.Tracing;
 
 /// <summary>The endpoints of a destination, with what is known of each one's place.</summary>
-internal sealed class EndpointCandidates(TraceFacts facts, Causes causes, TracedCall call)
+internal sealed class CandidateFinder(TraceFacts facts, Causes causes, TracedCall call)
 {
     public List<EndpointCandidate> Of(ProxyView view, ClusterState cluster)
     {

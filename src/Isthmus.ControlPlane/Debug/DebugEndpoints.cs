@@ -10,7 +10,7 @@ using Microsoft.AspNetCore.Routing;
 
 namespace Isthmus.ControlPlane.Debug;
 
-/// <summary>What a control plane tells about itself under <c>/debug</c>, to callers in its own Pod only (istiod's paths and JSON).</summary>
+/// <summary>What a control plane shows of itself under <c>/debug</c>, to callers in its own Pod only (istiod's paths and JSON).</summary>
 public sealed class DebugEndpoints(ClusterSet clusters, LastKnownGood lastKnown, GatewayNames names, IReadOnlyDictionary<string, Func<HttpContext, Task<JsonNode>>> pages)
 {
     public void Map(IEndpointRouteBuilder endpoints)
@@ -23,7 +23,7 @@ public sealed class DebugEndpoints(ClusterSet clusters, LastKnownGood lastKnown,
 
     private static async Task AnswerAsync(HttpContext http, Func<HttpContext, Task<JsonNode>> page)
     {
-        // Nothing here needs to be seen from elsewhere: 'kubectl exec' and port-forward arrive on the loopback.
+        // Nobody else needs these pages: 'kubectl exec' and port-forward arrive on the loopback.
         if (http.Connection.RemoteIpAddress is not { } caller || !IPAddress.IsLoopback(caller))
         {
             http.Response.StatusCode = StatusCodes.Status403Forbidden;

@@ -9,7 +9,7 @@ using ServicePort = Isthmus.Mesh.Model.ServicePort;
 
 namespace Isthmus.ControlPlane.Derive;
 
-/// <summary>Reduces Kubernetes objects to what a mesh looks at, so that every other change stops here.</summary>
+/// <summary>Reduces Kubernetes objects to what a mesh uses, so that every other change stops here.</summary>
 public static class KubeFacts
 {
     private const string OldRegion = "failure-domain.beta.kubernetes.io/region";
@@ -39,7 +39,7 @@ public static class KubeFacts
             GatewayWeight(meta.Annotations));
     }
 
-    /// <summary>A weight that is no number counts as none given.</summary>
+    /// <summary>An invalid weight counts as absent.</summary>
     private static uint GatewayWeight(Dictionary<string, string> annotations) =>
         annotations.TryGetValue(Annotations.GatewayWeight, out var text) && uint.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out var weight) && weight <= 1000 ? weight : 1;
 
@@ -62,7 +62,7 @@ public static class KubeFacts
         labels.TryGetValue(Labels.GatewayPort, out var text) && int.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out var port) && port is > 0 and <= 65535
             ? port : Ports.EastWest;
 
-    /// <summary>The Nodes that an annotated NodePort gateway is entered by; an annotation that is no JSON object selects none.</summary>
+    /// <summary>The Nodes that an annotated NodePort gateway is entered by; an annotation that is not a JSON object selects none.</summary>
     private static ValueMap<string>? GatewayNodes(Service service)
     {
         if (!service.Metadata.Annotations.TryGetValue(Annotations.NodeSelector, out var text)) return null;
@@ -143,7 +143,7 @@ public static class KubeFacts
     public static NamespaceFacts Of(string cluster, Namespace ns) => new(
         new(cluster, "Namespace", "", ns.Metadata.Name), ns.Metadata.Labels.GetValueOrDefault(Labels.Network, ""), ns.Metadata.Labels.ToValueMap());
 
-    /// <summary>Null for slices that no Service owns, or whose addresses are no IP addresses.</summary>
+    /// <summary>Null for slices that no Service owns, or whose addresses are not IP addresses.</summary>
     public static SliceFacts? Of(string cluster, EndpointSlice slice)
     {
         if (slice.AddressType is not ("IPv4" or "IPv6") || !slice.Metadata.Labels.TryGetValue(Labels.ServiceName, out var service)) return null;

@@ -79,7 +79,7 @@ internal sealed class OutboundPart(ProxyScope scope)
     {
         var parts = new List<ByteString>();
         var domains = new HashSet<string>(StringComparer.Ordinal);
-        // The cluster's own hosts first: a foreign address must not take the domain of one that is somebody here.
+        // The cluster's own hosts first: an address of another cluster must not take the domain of a local host.
         foreach (var service in members.OrderBy(service => !ServiceAddresses.IsLocal(service, scope)).ThenBy(service => service.Hostname, StringComparer.Ordinal))
         {
             used.Add((service.Hostname, port));

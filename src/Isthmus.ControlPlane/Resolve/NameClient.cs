@@ -5,7 +5,7 @@ using Isthmus.Wire.Dns;
 
 namespace Isthmus.ControlPlane.Resolve;
 
-/// <summary>What a name server said of a host name.</summary>
+/// <summary>A name server's answer for a host name.</summary>
 /// <param name="Addresses">Sorted; empty when there are none, and then <paramref name="Error"/> says why.</param>
 /// <param name="Life">How long it may be kept: the shortest of the records that led to the addresses.</param>
 public sealed record NameAnswer(ValueList<string> Addresses, TimeSpan Life, string Error)
@@ -13,7 +13,7 @@ public sealed record NameAnswer(ValueList<string> Addresses, TimeSpan Life, stri
     public static NameAnswer Failed(string error) => new(default, TimeSpan.Zero, error);
 }
 
-/// <summary>Asks for the addresses of a host name, so that their time to live is known.</summary>
+/// <summary>Resolves a host name and reports the time to live of the answer.</summary>
 public interface INameClient
 {
     Task<NameAnswer> AskAsync(string host, CancellationToken stop);
@@ -34,7 +34,7 @@ public sealed class NameClient(Func<ResolverSettings> settings, Random random, T
     public async Task<NameAnswer> AskAsync(string host, CancellationToken stop)
     {
         var name = host.TrimEnd('.');
-        if (!IsName(name)) return NameAnswer.Failed($"'{host}' is no host name");
+        if (!IsName(name)) return NameAnswer.Failed($"'{host}' is not a valid host name");
         var failure = NameAnswer.Failed("no name server is configured");
         foreach (var server in settings().Servers)
         {
@@ -42,7 +42,7 @@ public sealed class NameClient(Func<ResolverSettings> settings, Random random, T
             if (answer is { Addresses.IsEmpty: true, Error: NoAddress }) answer = await AskAsync(server, name, DnsType.AAAA, stop).ConfigureAwait(false);
             if (!answer.Addresses.IsEmpty) return answer;
             failure = answer;
-            // That there is none is an answer too: another server would only repeat it.
+            // A negative answer is final: another server would only repeat it.
             if (answer.Error is NoAddress or NoName) break;
         }
         return failure;

@@ -39,7 +39,7 @@ public sealed class NameClientTests
     public async Task What_is_no_name_is_not_asked_for(string host)
     {
         var client = new NameClient(() => new([Server], [], 1), new(1), TimeProvider.System);
-        Assert.Contains("is no host name", (await client.AskAsync(host, TestContext.Current.CancellationToken)).Error);
+        Assert.Contains("is not a valid host name", (await client.AskAsync(host, TestContext.Current.CancellationToken)).Error);
     }
 
     [Fact]

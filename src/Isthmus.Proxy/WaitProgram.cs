@@ -53,5 +53,5 @@ public static class WaitProgram
     }
 
     private static int Number(string flag, string value) =>
-        int.TryParse(value, NumberStyles.None, CultureInfo.InvariantCulture, out var number) && number > 0 ? number : throw new ProblemException(flag, $"'{value}' is no positive number");
+        int.TryParse(value, NumberStyles.None, CultureInfo.InvariantCulture, out var number) && number > 0 ? number : throw new ProblemException(flag, $"'{value}' is not a positive number");
 }

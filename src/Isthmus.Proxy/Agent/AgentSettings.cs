@@ -18,7 +18,7 @@ internal sealed record ServerAddress(string Host, int Port)
         var colon = text.LastIndexOf(':');
         return colon > 0 && int.TryParse(text.AsSpan(colon + 1), NumberStyles.None, CultureInfo.InvariantCulture, out var port) && port is > 0 and <= 65535
             ? new(text[..colon].Trim('[', ']'), port)
-            : throw new ProblemException(source, $"'{text}' is no address of a control plane", "write HOST:PORT, for example istiod.istio-system.svc:15012");
+            : throw new ProblemException(source, $"'{text}' is not a control plane address", "write HOST:PORT, for example istiod.istio-system.svc:15012");
     }
 
     public override string ToString() => $"{Host}:{Port}";
@@ -95,7 +95,7 @@ internal sealed record AgentSettings
             CaptureDns = role == "sidecar" && bool.TryParse(environment.GetValueOrDefault("ISTIO_META_DNS_CAPTURE"), out var dns) && dns,
             StatusPort = config["statusPort"]!.GetValue<int>(),
             DrainTime = GoDuration.Parse(config["terminationDrainDuration"]!.GetValue<string>())
-                ?? throw new ProblemException("PROXY_CONFIG terminationDrainDuration", "is no duration", "for example 5s"),
+                ?? throw new ProblemException("PROXY_CONFIG terminationDrainDuration", "is not a duration", "for example 5s"),
             ApplicationProbes = environment.GetValueOrDefault("ISTIO_KUBE_APP_PROBERS", ""),
             ApplicationMetrics = environment.GetValueOrDefault("ISTIO_PROMETHEUS_ANNOTATIONS", ""),
             Metadata = Prefixed(environment, MetadataPrefix),
@@ -164,10 +164,10 @@ internal sealed record AgentSettings
     private static TimeSpan Duration(IReadOnlyDictionary<string, string> environment, string name, TimeSpan otherwise) =>
         NotEmpty(environment, name) is not { } text ? otherwise
         : GoDuration.Parse(text) is { } value && value > TimeSpan.Zero ? value
-        : throw new ProblemException(name, $"'{text}' is no duration", "for example 24h0m0s");
+        : throw new ProblemException(name, $"'{text}' is not a duration", "for example 24h0m0s");
 
     private static double Ratio(IReadOnlyDictionary<string, string> environment, string name, double otherwise) =>
         NotEmpty(environment, name) is not { } text ? otherwise
         : double.TryParse(text, NumberStyles.Float, CultureInfo.InvariantCulture, out var value) && value is > 0 and < 1 ? value
-        : throw new ProblemException(name, $"'{text}' is no ratio", "use a number between 0 and 1");
+        : throw new ProblemException(name, $"'{text}' is not a ratio", "use a number between 0 and 1");
 }

@@ -122,13 +122,13 @@ internal sealed record CaptureSettings
         [.. value.Split(',', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries).Select(part => parse(flag, part))];
 
     private static int Port(string flag, string value) =>
-        Number(flag, value) is > 0 and <= 65535 and var port ? port : throw new ProblemException(flag, $"'{value}' is no port", "use 1 to 65535");
+        Number(flag, value) is > 0 and <= 65535 and var port ? port : throw new ProblemException(flag, $"'{value}' is not a port", "use 1 to 65535");
 
     private static int Number(string flag, string value) =>
-        int.TryParse(value, NumberStyles.None, CultureInfo.InvariantCulture, out var number) ? number : throw new ProblemException(flag, $"'{value}' is no number");
+        int.TryParse(value, NumberStyles.None, CultureInfo.InvariantCulture, out var number) ? number : throw new ProblemException(flag, $"'{value}' is not a number");
 
     private static Cidr Range(string flag, string value) =>
-        Cidr.TryParse(value, out var range) ? range : throw new ProblemException(flag, $"'{value}' is no address range", "for example 10.96.0.0/16, or *");
+        Cidr.TryParse(value, out var range) ? range : throw new ProblemException(flag, $"'{value}' is not an address range", "for example 10.96.0.0/16, or *");
 
     private static bool Truth(string flag, string value) =>
         bool.TryParse(value, out var truth) ? truth : throw new ProblemException(flag, $"'{value}' is neither true nor false");
@@ -136,5 +136,5 @@ internal sealed record CaptureSettings
     /// <summary>Kernel names of interfaces; they are quoted into the ruleset.</summary>
     private static string Interface(string flag, string value) =>
         value.Length <= 15 && value.All(c => char.IsAsciiLetterOrDigit(c) || c is '.' or '-' or '_' or '@')
-            ? value : throw new ProblemException(flag, $"'{value}' is no name of an interface");
+            ? value : throw new ProblemException(flag, $"'{value}' is not an interface name");
 }

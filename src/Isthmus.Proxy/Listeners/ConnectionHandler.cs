@@ -131,6 +131,6 @@ internal sealed partial class ConnectionHandler(
         report.Connection(connection, record, connection.Listener.AccessLogs);
     }
 
-    [LoggerMessage(Level = LogLevel.Error, Message = "A connection ended by a mistake in this program")]
+    [LoggerMessage(Level = LogLevel.Error, Message = "Internal error; connection closed")]
     private partial void LogBug(Exception bug);
 }

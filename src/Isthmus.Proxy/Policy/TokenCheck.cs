@@ -175,7 +175,7 @@ internal sealed class TokenCheck
             {
                 case JwtProvider.JwksSourceSpecifierOneofCase.LocalJwks:
                     var text = config.LocalJwks.SpecifierCase == DataSource.SpecifierOneofCase.InlineBytes ? config.LocalJwks.InlineBytes.ToByteArray() : Encoding.UTF8.GetBytes(config.LocalJwks.InlineString);
-                    _local = JsonWebKeys.Parse(text) ?? throw new ResourceException($"jwt_authn provider '{name}': its keys are no JWKS");
+                    _local = JsonWebKeys.Parse(text) ?? throw new ResourceException($"jwt_authn provider '{name}': its keys are not a valid JWKS");
                     break;
                 case JwtProvider.JwksSourceSpecifierOneofCase.RemoteJwks when config.RemoteJwks.HttpUri is { } uri:
                     _remote = new(uri.Uri, uri.Cluster, uri.Timeout?.ToTimeSpan() ?? TimeSpan.FromSeconds(5), config.RemoteJwks.CacheDuration?.ToTimeSpan() ?? TimeSpan.FromMinutes(10));

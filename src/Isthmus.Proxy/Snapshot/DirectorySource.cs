@@ -62,7 +62,7 @@ internal static class DirectorySource
             }
             catch (Exception e) when (e is InvalidProtocolBufferException or InvalidOperationException or FormatException)
             {
-                throw new ProblemException($"{path}[{i}]", $"this is no resource of {typeUrl}: {e.Message}", "", e);
+                throw new ProblemException($"{path}[{i}]", $"not a valid resource of type {typeUrl}: {e.Message}", "", e);
             }
             yield return new(parser.Name(message), "file", new Any { TypeUrl = typeUrl, Value = message.ToByteString() });
         }

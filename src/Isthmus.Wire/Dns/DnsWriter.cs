@@ -141,7 +141,7 @@ public ref struct DnsWriter
     {
         Span<byte> name = stackalloc byte[DnsName.MaxWire + 1];
         var length = DnsName.Write(text, name);
-        if (length < 0) throw new ArgumentException($"'{text}' is no domain name", nameof(text));
+        if (length < 0) throw new ArgumentException($"'{text}' is not a domain name", nameof(text));
         for (var label = 0; ; label += 1 + name[label])
         {
             var rest = name[label..length];

@@ -40,7 +40,7 @@ internal static class GrpcFraming
                 }
                 catch (InvalidProtocolBufferException e)
                 {
-                    throw new GrpcException(GrpcCode.InvalidArgument, $"message is no {typeof(T).Name}: {e.Message}", e);
+                    throw new GrpcException(GrpcCode.InvalidArgument, $"message is not a {typeof(T).Name}: {e.Message}", e);
                 }
                 finally
                 {

@@ -116,7 +116,7 @@ internal abstract partial class H2Connection
 
     private void HandleReset(int id, ReadOnlySpan<byte> payload)
     {
-        if (payload.Length != 4 || id == 0) throw new H2ConnectionException(H2Error.FrameSize, "a reset that is none");
+        if (payload.Length != 4 || id == 0) throw new H2ConnectionException(H2Error.FrameSize, "malformed RST_STREAM frame");
         if (IsIdle(id)) throw Broken("a reset of a stream that was never opened");
         H2Stream? stream;
         lock (_lock) _streams.TryGetValue(id, out stream);
@@ -164,7 +164,7 @@ internal abstract partial class H2Connection
 
     private void HandlePing(int id, H2Flags flags, ReadOnlySpan<byte> payload)
     {
-        if (payload.Length != 8 || id != 0) throw new H2ConnectionException(H2Error.FrameSize, "a ping that is none");
+        if (payload.Length != 8 || id != 0) throw new H2ConnectionException(H2Error.FrameSize, "malformed PING frame");
         if (flags.HasFlag(H2Flags.Ack)) return;
         lock (_lock)
         {
@@ -192,7 +192,7 @@ internal abstract partial class H2Connection
 
     private void HandleWindowUpdate(int id, ReadOnlySpan<byte> payload)
     {
-        if (payload.Length != 4) throw new H2ConnectionException(H2Error.FrameSize, "a window update that is none");
+        if (payload.Length != 4) throw new H2ConnectionException(H2Error.FrameSize, "malformed WINDOW_UPDATE frame");
         var more = BinaryPrimitives.ReadInt32BigEndian(payload) & 0x7fffffff;
         lock (_lock)
         {

@@ -36,7 +36,7 @@ internal sealed class H2HeadFields(int stream)
         head.Clear();
         if (_status != 0 || _method is null || _scheme is null || _path is null) Fault("a request without method, scheme or path");
         if (_method == "CONNECT") Fault("CONNECT is not supported");
-        if (_path is not null && !(_path.Length > 0 && (_path[0] == '/' || (_path is [(byte)'*'] && _method == "OPTIONS")))) Fault("a path that is none");
+        if (_path is not null && !(_path.Length > 0 && (_path[0] == '/' || (_path is [(byte)'*'] && _method == "OPTIONS")))) Fault("invalid :path");
         Check();
         head.Method = _method!;
         head.Version = HttpVersions.Http2;
@@ -45,7 +45,7 @@ internal sealed class H2HeadFields(int stream)
         var host = _fields.GetString("host"u8);
         if (_fields.Remove("host"u8) > 1 || (host is not null && _authority is not null && !string.Equals(host, _authority, StringComparison.OrdinalIgnoreCase))) Fault("two hosts");
         head.Authority = _authority ?? host ?? "";
-        if (head.Authority.Length == 0 || head.Authority.AsSpan().ContainsAny(" ,/\\@?#")) Fault("an authority that is none");
+        if (head.Authority.Length == 0 || head.Authority.AsSpan().ContainsAny(" ,/\\@?#")) Fault("invalid :authority");
         var length = Length();
         Check();
         head.Headers.CopyFrom(_fields);
@@ -100,7 +100,7 @@ internal sealed class H2HeadFields(int stream)
         else if (name.SequenceEqual(":status"u8))
         {
             isRepeated = _status != 0;
-            if (value.Length != 3 || !Utf8Parser.TryParse(value, out _status, out var used) || used != 3) Fault("a status that is none");
+            if (value.Length != 3 || !Utf8Parser.TryParse(value, out _status, out var used) || used != 3) Fault("invalid :status");
         }
         else Fault("a pseudo field that does not exist");
         if (isRepeated) Fault("a pseudo field twice");
@@ -122,7 +122,7 @@ internal sealed class H2HeadFields(int stream)
         var value = _fields.Value(at);
         if (value.IsEmpty || value.Length > 18 || value.ContainsAnyExceptInRange((byte)'0', (byte)'9') || !Utf8Parser.TryParse(value, out long length, out _))
         {
-            Fault("a length that is none");
+            Fault("invalid content-length");
             return -1;
         }
         for (var i = at + 1; i < _fields.Count; i++)

@@ -152,7 +152,7 @@ internal sealed class HpackDecoder(int maxTableSize, int maxListBytes)
         var most = length * 8 / 5 + 1;
         if (used + most > maxListBytes * 2) throw new H2ConnectionException(H2Error.EnhanceYourCalm, "header list too large");
         if (_scratch.Length < used + most) Array.Resize(ref _scratch, Math.Max(_scratch.Length * 2, used + most));
-        if (!Huffman.TryDecode(text, _scratch.AsSpan(used, most), out var written)) throw Broken("a text that is no Huffman code");
+        if (!Huffman.TryDecode(text, _scratch.AsSpan(used, most), out var written)) throw Broken("an invalid Huffman code");
         used += written;
         return _scratch.AsSpan(used - written, written);
     }

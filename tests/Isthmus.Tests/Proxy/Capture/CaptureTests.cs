@@ -43,13 +43,13 @@ public sealed class CaptureTests
     }
 
     [Theory]
-    [InlineData("is no port", "-p", "70000")]
-    [InlineData("is no address range", "-i", "10.0.0.0/40")]
+    [InlineData("is not a port", "-p", "70000")]
+    [InlineData("is not an address range", "-i", "10.0.0.0/40")]
     [InlineData("interception mode 'TPROXY' is not supported", "-m", "TPROXY")]
     [InlineData("is no flag", "--what=1")]
     [InlineData("is no flag", "-Q")]
     [InlineData("needs a value", "-p")]
-    [InlineData("is no name of an interface", "-c", "eth0\" accept; #")]
+    [InlineData("is not an interface name", "-c", "eth0\" accept; #")]
     public void Wrong_flag_is_named(string said, params string[] args)
     {
         var e = Assert.Throws<ProblemException>(() => CaptureSettings.Parse(args, new Dictionary<string, string>()));

@@ -1,6 +1,7 @@
 using System.Text.Json;
 using System.Text.Json.Nodes;
 using Isthmus.ControlPlane.Derive;
+using Isthmus.ControlPlane.Intake;
 using Isthmus.ControlPlane.Push;
 using Isthmus.Kubernetes.Objects;
 using Isthmus.Kubernetes.Yaml;
@@ -9,6 +10,7 @@ using Isthmus.Core.Collections;
 using Isthmus.Mesh.Model;
 using Isthmus.Wire;
 using Isthmus.Wire.Xds;
+using Microsoft.Extensions.Logging.Abstractions;
 
 namespace Isthmus.CompareXds;
 
@@ -17,7 +19,7 @@ internal sealed class World
 {
     private const string Common = "common";
 
-    private readonly MeshWriter _writer = new(new(), new());
+    private readonly MeshWriter _writer = new(new(), new(), new(MultiClusterSettings.Default, "istio", NullLogger<MeshKinds>.Instance));
     private readonly Publisher _publisher = new(TimeProvider.System);
 
     private World()
@@ -30,9 +32,9 @@ internal sealed class World
         var scenario = recorded.Scenario;
         var variant = Variant.Of(recorded);
         var own = recorded.Scenario.StartsWith("s4", StringComparison.Ordinal) ? "cluster1" : variant.ConfigCluster ?? (recorded.Node.Cluster.Length > 0 ? recorded.Node.Cluster : "cluster1");
-        world._writer.PutSettings(own,
+        world._writer.Put(world._writer.Kinds.Settings, SettingsKind.Of(own,
             YamlText.Parse(recordings.Input(scenario, variant.MeshFile), variant.MeshFile),
-            variant.NetworksFile is { } networks ? YamlText.Parse(recordings.Input(scenario, networks), networks) : null);
+            variant.NetworksFile is { } networks ? YamlText.Parse(recordings.Input(scenario, networks), networks) : null));
         string[] clusters = variant.Alone || scenario.StartsWith("s5", StringComparison.Ordinal) || !recordings.HasInput(scenario, "cluster2.yaml") ? [own] : ["cluster1", "cluster2"];
         foreach (var cluster in clusters)
         {
@@ -72,20 +74,21 @@ internal sealed class World
     private void Load(string cluster, Objects objects, bool isConfig)
     {
         _writer.PutContact(new(cluster, isConfig, true, true, 1));
+        var kinds = _writer.Kinds;
         // The API server's own Service stands in every cluster.
-        _writer.Put(cluster, new Service
+        Put(cluster, kinds.Services, new Service
         {
             Metadata = new() { Name = "kubernetes", Namespace = "default" },
             Spec = new() { ClusterIP = cluster == "cluster2" ? "10.97.0.1" : "10.96.0.1", Ports = { new() { Name = "https", Port = 443, TargetPort = JsonValue.Create(6443) } } },
         });
         var (pods, services) = (objects.All<Pod>("Pod"), objects.All<Service>("Service"));
         var nodes = objects.All<Kubernetes.Objects.Node>("Node").ToDictionary(node => node.Metadata.Name, StringComparer.Ordinal);
-        foreach (var ns in objects.All<Namespace>("Namespace")) _writer.Put(cluster, ns);
-        foreach (var node in nodes.Values) _writer.Put(cluster, node);
-        foreach (var pod in pods) _writer.Put(cluster, pod);
+        foreach (var ns in objects.All<Namespace>("Namespace")) Put(cluster, kinds.Namespaces, ns);
+        foreach (var node in nodes.Values) Put(cluster, kinds.Nodes, node);
+        foreach (var pod in pods) Put(cluster, kinds.Pods, pod);
         foreach (var service in services)
         {
-            _writer.Put(cluster, service);
+            Put(cluster, kinds.Services, service);
             var members = pods.Where(pod => pod.Metadata.Namespace == service.Metadata.Namespace);
             PutSlices(cluster, EndpointPlan.For(service, members, nodes.GetValueOrDefault, [], null).Writes);
         }
@@ -98,9 +101,11 @@ internal sealed class World
         foreach (var config in objects.Istio)
         {
             MendSidecar(config);
-            _writer.PutConfig(cluster, config);
+            if (kinds.All.OfType<IObjectKind<JsonObject>>().SingleOrDefault(kind => kind.Resource.Kind == config["kind"]!.ToString()) is { } kind) Put(cluster, kind, config);
         }
     }
+
+    private void Put<T>(string cluster, IObjectKind<T> kind, T item) where T : class => kind.Stage(_writer, cluster, item);
 
     /// <summary>No webhook looked at the recorded inputs: an egress listener without port must be the last of its Sidecar.</summary>
     private static void MendSidecar(JsonObject config)
@@ -114,7 +119,7 @@ internal sealed class World
     {
         foreach (var write in writes)
         {
-            if (write.Kind.Kind == "EndpointSlice") _writer.Put(cluster, write.Body!.Deserialize(KubeJson.Of<EndpointSlice>())!);
+            if (write.Kind.Kind == "EndpointSlice") Put(cluster, _writer.Kinds.Slices, write.Body!.Deserialize(KubeJson.Of<EndpointSlice>())!);
         }
     }
 }

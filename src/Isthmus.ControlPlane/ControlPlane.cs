@@ -4,10 +4,13 @@ using Isthmus.ControlPlane.Clusters;
 using Isthmus.ControlPlane.Debug;
 using Isthmus.ControlPlane.Derive;
 using Isthmus.ControlPlane.Injection;
+using Isthmus.ControlPlane.Intake;
 using Isthmus.ControlPlane.LastKnown;
 using Isthmus.ControlPlane.Mcs;
 using Isthmus.ControlPlane.Push;
 using Isthmus.ControlPlane.Resolve;
+using Isthmus.ControlPlane.Running;
+using Isthmus.ControlPlane.Settings;
 using Isthmus.ControlPlane.Webhooks;
 using Isthmus.Kubernetes.Client;
 using Isthmus.Wire.Envoy;
@@ -43,7 +46,8 @@ public sealed partial class ControlPlane : IAsyncDisposable
     private readonly ControlPlanePorts _ports;
     private readonly KubeClient _client;
     private readonly KubeClient _home;
-    private readonly ManagedRemotes _managed;
+    private readonly ClusterReport _report;
+    private readonly Supervisor _tasks;
     private volatile bool _ready;
 
     private ControlPlane(DiscoverySettings settings, ControlPlanePorts ports)
@@ -58,20 +62,22 @@ public sealed partial class ControlPlane : IAsyncDisposable
         _app = builder.Build();
         _logs = _app.Services.GetRequiredService<ILoggerFactory>();
 
+        _tasks = new(ports.Time, new Random(ports.Random.Next()), _logs.CreateLogger<Supervisor>());
         _injector = new(_home, settings, ports.Time, _logs.CreateLogger<InjectorState>());
         _ca = new(_home, settings.Namespace, () => _injector.Current.TrustDomain, ports.Time, _logs.CreateLogger<CaState>());
         tlsSource.State = _ca;
         _roots = new(_ca, settings.Namespace, ports.Time);
-        var mesh = new MeshGraph(settings.MultiCluster);
-        var writer = new MeshWriter(mesh, new());
+        var kinds = new MeshKinds(settings.MultiCluster, settings.MeshConfigMap, _logs.CreateLogger<MeshKinds>());
+        var writer = new MeshWriter(new MeshGraph(settings.MultiCluster), new(), kinds);
         writer.HoldAllocation();
         _engine = new(writer, new(settings.DebounceAfter, settings.DebounceMax), ports.Time, _logs.CreateLogger<PushEngine>());
         _addresses = new(_client, settings.Namespace, _engine, ports.Time, _logs.CreateLogger<AddressTable>());
-        var objects = new MeshObjects(settings, change => _engine.PostAsync(change, CancellationToken.None), _logs.CreateLogger<MeshObjects>());
-        var config = new ClusterWatch(new(settings.ClusterId, 0), "", ports.ConfigCluster, isConfig: true, settings.Namespace, settings.MultiCluster, objects, ports.Time, _home);
-        _managed = new(settings, _ca, ports.Names, ports.Time, _logs);
-        _clusters = new(settings, config, settings.SecretsAtHome ? _home : _client, objects, _roots, _managed, ports.Time, _logs.CreateLogger<ClusterSet>());
-        _clusters.Changed += _managed.Changed;
+        var objects = new MeshObjects(change => _engine.PostAsync(change, CancellationToken.None));
+        var mesh = new WatchedMesh(new(kinds, settings.Namespace, _home), objects, _tasks, ports.Time);
+        _clusters = new(settings, mesh.Watch(new(settings.ClusterId, "", ports.ConfigCluster), 0), settings.SecretsAtHome ? _home : _client, mesh, ports.Time, _logs.CreateLogger<ClusterSet>());
+        var managed = new ManagedRemotes(settings, client => new(client, settings, validating: false, ports.Names, _ca, ports.Time, _logs), _tasks, ports.Time, _logs.CreateLogger<ManagedRemotes>());
+        _clusters.Changed += managed.Changed;
+        _report = new(_clusters, _roots, managed, ports.Time);
         _lastKnown = new(new(_client, settings.Namespace, ports.Time), _clusters, objects, _engine, ports.Time, _logs.CreateLogger<LastKnownGood>());
         _gatewayNames = new(_engine, ports.Names, ports.Time, _logs.CreateLogger<GatewayNames>());
         MapEndpoints();
@@ -80,38 +86,31 @@ public sealed partial class ControlPlane : IAsyncDisposable
     /// <summary>Makes a control plane; nothing runs and no port is open before <see cref="RunAsync"/>.</summary>
     public static ControlPlane Build(DiscoverySettings settings, ControlPlanePorts ports) => new(settings, ports);
 
+    /// <summary>Runs until stopped. A part that fails is started again; only ports that cannot be opened end the control plane.</summary>
     public async Task RunAsync(CancellationToken stop)
     {
-        using var ended = CancellationTokenSource.CreateLinkedTokenSource(stop);
-        var tasks = new List<Task>
-        {
-            _engine.RunAsync(ended.Token),
-            _injector.RunAsync(ended.Token),
-            _clusters.RunAsync(ended.Token),
-            LoadCaAsync(ended.Token),
-            BecomeReadyAsync(ended.Token),
-            new ClusterDuties(_client, _settings, validating: true, _ports.Home is null ? null : _ports.Names, _ca, _ports.Time, _logs).RunAsync(ended.Token),
-            ServeAsync(ended.Token),
-            _addresses.RunAsync(ended.Token),
-            _roots.RunAsync(() => _clusters.Remotes.Values, ended.Token),
-            _lastKnown.RunAsync(ended.Token),
-            new MultiClusterController(_client, _settings, _engine, _ports.Time, _logs.CreateLogger<MultiClusterController>()).RunAsync(ended.Token),
-            _gatewayNames.RunAsync(ended.Token),
-        };
-        // A part that ends on its own takes the process with it: Kubernetes starts it again, whole.
-        var first = await Task.WhenAny(tasks.Where((_, index) => index != BecomeReadyIndex));
-        await ended.CancelAsync();
-        await Task.WhenAll(tasks).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
-        if (!stop.IsCancellationRequested) await first;
+        _tasks.Keep("push engine", _engine.RunAsync);
+        _tasks.Keep("injector settings", _injector.RunAsync);
+        _tasks.Keep("remote secrets", _clusters.RunAsync);
+        _tasks.Keep("CA", LoadCaAsync);
+        _tasks.Start("readiness", BecomeReadyAsync);
+        _tasks.Keep("duties for the own cluster", new ClusterDuties(_client, _settings, validating: true, _ports.Home is null ? null : _ports.Names, _ca, _ports.Time, _logs).RunAsync);
+        _tasks.Keep("allocated addresses", _addresses.RunAsync);
+        _tasks.Keep("comparison of roots", ended => _roots.RunAsync(() => _clusters.Remotes.Values, ended));
+        _tasks.Keep("snapshots of clusters", _lastKnown.RunAsync);
+        _tasks.Keep("multi-cluster services", new MultiClusterController(_client, _settings, _engine, _ports.Time, _logs.CreateLogger<MultiClusterController>()).RunAsync);
+        _tasks.Keep("gateway host names", _gatewayNames.RunAsync);
+        var serving = ServeAsync(stop);
+        await Task.WhenAny(serving, Task.Delay(Timeout.Infinite, stop));
+        await _tasks.DisposeAsync();
+        await serving;
     }
-
-    private const int BecomeReadyIndex = 4;
 
     private static readonly TimeSpan StreamPatience = TimeSpan.FromSeconds(1);
 
     public async ValueTask DisposeAsync()
     {
-        await _managed.DisposeAsync();
+        await _tasks.DisposeAsync();
         await _clusters.DisposeAsync();
         await _app.DisposeAsync();
         _client.Dispose();
@@ -122,7 +121,7 @@ public sealed partial class ControlPlane : IAsyncDisposable
     {
         await _app.StartAsync(stop);
         await Task.Delay(Timeout.Infinite, stop).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
-        // Proxies keep a stream as long as it stands: one that this control plane no longer feeds must end, so that they go to another.
+        // Proxies keep an open stream: one that this control plane no longer feeds must end, so that they connect to another.
         using var patience = new CancellationTokenSource(StreamPatience, _ports.Time);
         await _app.StopAsync(patience.Token);
     }
@@ -147,13 +146,13 @@ public sealed partial class ControlPlane : IAsyncDisposable
     private void MapEndpoints()
     {
         Listening.Separate(_app, _settings);
-        var callers = new CallerCheck(_clusters, _settings, () => _injector.Current.TrustDomain, _logs.CreateLogger<CallerCheck>());
+        var callers = new CallerCheck(_clusters.ClientOf, _settings, () => _injector.Current.TrustDomain, _logs.CreateLogger<CallerCheck>());
         new CertificateEndpoint(_ca, callers, _settings, _ports.Time, _logs.CreateLogger<CertificateEndpoint>()).Map(_app);
         var identity = Identity(_settings);
         new XdsServer(new AuthorizedFeeds(new MeshFeeds(_engine), callers, _settings), new XdsServerSettings(identity), _ports.Random).Map(_app);
         new WebhookEndpoints(() => _injector.Current, _logs.CreateLogger<WebhookEndpoints>()).Map(_app);
-        new DebugEndpoints(_clusters, _lastKnown, _gatewayNames, MeshPages.All(_engine).Append(SourcePage.For(_engine, _clusters)).ToDictionary(StringComparer.Ordinal)).Map(_app);
-        new MetricsPage(_engine, _clusters, _lastKnown, _ports.Time).Map(_app);
+        new DebugEndpoints(_report, _lastKnown, _gatewayNames, MeshPages.All(_engine).Append(SourcePage.For(_engine, _report, _settings.ClusterId)).ToDictionary(StringComparer.Ordinal)).Map(_app);
+        new MetricsPage(_engine, _report, _lastKnown, _tasks, _ports.Time).Map(_app);
         _app.MapGet("/ready", (RequestDelegate)(http =>
         {
             http.Response.StatusCode = _ready ? StatusCodes.Status200OK : StatusCodes.Status503ServiceUnavailable;

@@ -1,6 +1,7 @@
 using System.Net;
 using System.Net.Security;
 using Isthmus.ControlPlane.Ca;
+using Isthmus.ControlPlane.Settings;
 using Isthmus.Core.Names;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Hosting;

@@ -1,5 +1,4 @@
 using System.Text.Json.Nodes;
-using Isthmus.ControlPlane.Clusters;
 using Isthmus.ControlPlane.Push;
 using Isthmus.Core.Collections;
 using Isthmus.Core.Names;

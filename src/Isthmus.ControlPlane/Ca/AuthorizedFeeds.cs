@@ -1,3 +1,4 @@
+using Isthmus.ControlPlane.Settings;
 using Isthmus.Core.Names;
 using Isthmus.Mesh.Model;
 using Isthmus.Wire.Grpc;

@@ -43,7 +43,7 @@ public sealed partial class CaState(KubeClient client, string ns, Func<string> t
     /// <summary>Loads the CA and then follows <c>cacerts</c> until stopped.</summary>
     public async Task RunAsync(CancellationToken stop)
     {
-        var informer = new Informer<Secret>(client, Kinds.Secret, new InformerSettings { Namespace = ns, FieldSelector = $"metadata.name={WellKnown.CaCerts}" }, time);
+        var informer = new Informer<Secret>(client, Kinds.Secret, new InformerSettings { Namespace = ns, FieldSelector = $"metadata.name={WellKnown.CaCerts}", ConsumerFailed = e => NotTaken(log, e) }, time);
         await informer.RunAsync(async changes =>
         {
             // Only when there is none at all: a broken one must not silently become another root.
@@ -172,6 +172,9 @@ public sealed partial class CaState(KubeClient client, string ns, Func<string> t
 
     [LoggerMessage(Level = LogLevel.Warning, Message = "No root of our own yet: {Problem}")]
     private static partial void OwnRootWaits(ILogger log, string problem);
+
+    [LoggerMessage(Level = LogLevel.Error, Message = "Secret cacerts could not be taken over, trying again")]
+    private static partial void NotTaken(ILogger log, Exception e);
 
     [LoggerMessage(Level = LogLevel.Warning, Message = "Secret cacerts is gone; its CA stays in force until a restart")]
     private static partial void SecretGone(ILogger log);

@@ -1,6 +1,6 @@
 using System.Text.Json.Nodes;
+using Isthmus.ControlPlane.Settings;
 using Isthmus.Core.Identity;
-using Isthmus.ControlPlane.Clusters;
 using Isthmus.Kubernetes.Client;
 using Isthmus.Kubernetes.Objects;
 using Isthmus.Wire.Grpc;
@@ -13,7 +13,8 @@ namespace Isthmus.ControlPlane.Ca;
 /// Who calls: a SPIFFE certificate of this mesh, or a service account token that the API server of the cluster it names confirms
 /// (TokenReview, audience <c>istio-ca</c>).
 /// </summary>
-public sealed partial class CallerCheck(ClusterSet clusters, DiscoverySettings settings, Func<string> trustDomain, ILogger<CallerCheck> log)
+/// <param name="clientOf">The client of a cluster by its ID; null when the cluster is unknown.</param>
+public sealed partial class CallerCheck(Func<string, KubeClient?> clientOf, DiscoverySettings settings, Func<string> trustDomain, ILogger<CallerCheck> log)
 {
     private const string AccountPrefix = "system:serviceaccount:";
 
@@ -32,7 +33,7 @@ public sealed partial class CallerCheck(ClusterSet clusters, DiscoverySettings s
     private async Task<(SpiffeId? Identity, string Why)> ReviewAsync(string? token, string clusterId, CancellationToken stop)
     {
         if (string.IsNullOrEmpty(token)) return (null, "neither a client certificate nor a bearer token was given");
-        if (clusters.ClientOf(clusterId) is not { } client)
+        if (clientOf(clusterId) is not { } client)
             return (null, $"cluster '{clusterId}' is unknown here: its remote secret is missing, or the proxy's CLUSTER_ID differs from the secret's key");
         JsonObject review;
         try

@@ -1,4 +1,5 @@
 using System.Security.Cryptography.X509Certificates;
+using Isthmus.ControlPlane.Settings;
 using Isthmus.Core.Identity;
 using Isthmus.Core.Problems;
 using Isthmus.Wire.Grpc;

@@ -1,5 +1,6 @@
 using Isthmus.ControlPlane.Ca;
 using Isthmus.ControlPlane.Resolve;
+using Isthmus.ControlPlane.Settings;
 using Isthmus.ControlPlane.Webhooks;
 using Isthmus.Core.Names;
 using Isthmus.Kubernetes.Client;
@@ -12,7 +13,7 @@ namespace Isthmus.ControlPlane.Clusters;
 /// cluster, so that replicas, and control planes of several clusters that look after one remote, do not write against each other.
 /// </summary>
 /// <param name="names">Resolves our own host name for a remote cluster; null in our own.</param>
-internal sealed class ClusterDuties(KubeClient client, DiscoverySettings settings, bool validating, INameClient? names, CaState ca, TimeProvider time, ILoggerFactory logs)
+public sealed class ClusterDuties(KubeClient client, DiscoverySettings settings, bool validating, INameClient? names, CaState ca, TimeProvider time, ILoggerFactory logs)
 {
     private readonly RootDistribution _roots = new(client, ca, time, logs.CreateLogger<RootDistribution>());
     private readonly CaBundlePatcher _webhooks = new(client, settings.Revision, validating, ca, time, logs.CreateLogger<CaBundlePatcher>());

@@ -1,4 +1,7 @@
 using System.Collections.Immutable;
+using Isthmus.ControlPlane.Intake;
+using Isthmus.ControlPlane.Running;
+using Isthmus.ControlPlane.Settings;
 using Isthmus.Core.Names;
 using Isthmus.Core.Problems;
 using Isthmus.Kubernetes.Client;
@@ -10,23 +13,21 @@ namespace Isthmus.ControlPlane.Clusters;
 
 /// <summary>
 /// The clusters of the mesh: the configuration cluster, and those named by remote secrets. The only owner of watches.
-/// Changed credentials are taken make-before-break: the new watch syncs, then the old one ends.
+/// Credentials are replaced make-before-break: the new watch syncs, then the old one ends. Nothing runs before <see cref="RunAsync"/>.
 /// </summary>
 public sealed partial class ClusterSet(
-    DiscoverySettings settings, ClusterWatch config, KubeClient secrets, IClusterObjects objects, RemoteRoots roots, ManagedRemotes managed, TimeProvider time, ILogger<ClusterSet> log) : IAsyncDisposable
+    DiscoverySettings settings, ClusterWatch config, KubeClient secrets, WatchedMesh mesh, TimeProvider time, ILogger<ClusterSet> log) : IAsyncDisposable
 {
     /// <summary>How long proxies wait for news of a cluster of which only a snapshot is known.</summary>
     private static readonly TimeSpan SnapshotPatience = TimeSpan.FromSeconds(2);
-    private static readonly TimeSpan SnapshotPoll = TimeSpan.FromMilliseconds(20);
 
-    private readonly Dictionary<string, IReadOnlyList<RemoteCluster>> _bySecret = new(StringComparer.Ordinal);
+    private readonly Dictionary<string, IReadOnlyList<MeshCluster>> _bySecret = new(StringComparer.Ordinal);
     private readonly Dictionary<string, IReadOnlyList<(string Cluster, Problem Problem)>> _problems = new(StringComparer.Ordinal);
     private volatile ImmutableDictionary<string, ClusterWatch> _watches = ImmutableDictionary<string, ClusterWatch>.Empty;
     private readonly Dictionary<string, DateTimeOffset> _since = new(StringComparer.Ordinal);
     private readonly Dictionary<string, ClusterWatch> _next = new(StringComparer.Ordinal);
     private readonly Lock _guard = new(); // guards what is above, and the order of changes to _watches
     private readonly TaskCompletionSource _secretsSeen = new(TaskCreationOptions.RunContinuationsAsynchronously);
-    private readonly List<Task> _retiring = [];
     private long _watchesBegun;
 
     public ClusterWatch Config => config;
@@ -48,8 +49,9 @@ public sealed partial class ClusterSet(
     public async Task RunAsync(CancellationToken stop)
     {
         config.Start();
+        config.ReportContact();
         var informer = new Informer<Secret>(secrets, Kinds.Secret,
-            new InformerSettings { Namespace = settings.Namespace, LabelSelector = RemoteSecretReader.Selector }, time);
+            new InformerSettings { Namespace = settings.Namespace, LabelSelector = RemoteSecretReader.Selector, ConsumerFailed = e => mesh.Tasks.Failed("remote secrets", e) }, time);
         await informer.RunAsync(changes =>
         {
             foreach (var change in changes) Read(change.Key, change.Object);
@@ -59,7 +61,7 @@ public sealed partial class ClusterSet(
         }, stop);
     }
 
-    /// <summary>A Secret names the cluster, even if the rest of it makes no sense at the moment.</summary>
+    /// <summary>A Secret names the cluster, even if the rest of it cannot be read at the moment.</summary>
     public bool IsNamed(string cluster)
     {
         lock (_guard)
@@ -87,66 +89,61 @@ public sealed partial class ClusterSet(
 
     private async Task ServedAsync(ClusterWatch watch, CancellationToken stop)
     {
-        if (watch.SnapshotOf is null)
-        {
-            await watch.Synced.WaitAsync(stop);
-            return;
-        }
-        var begun = time.GetTimestamp();
-        while (!watch.Synced.IsCompleted && watch.LastError is null && time.GetElapsedTime(begun) < SnapshotPatience) await Task.Delay(SnapshotPoll, time, stop);
+        if (watch.SnapshotOf is null) await watch.Synced.WaitAsync(stop);
+        else await Task.WhenAny(watch.Synced, watch.FirstFailure, Task.Delay(SnapshotPatience, time, stop));
     }
 
-    public IReadOnlyList<ClusterStatus> Status()
+    /// <summary>The state of every remote cluster and of every remote secret that cannot be used.</summary>
+    internal IReadOnlyList<RemoteState> States()
     {
         var now = time.GetUtcNow();
         lock (_guard)
         {
-            var lines = _watches.Values.Select(watch => ClusterStatus.Of(
-                watch, _next.GetValueOrDefault(watch.Id), now - _since.GetValueOrDefault(watch.Id, now) > settings.RemoteClusterTimeout,
-                roots.Difference(watch.Id) is { Length: > 0 } difference ? difference : managed.Problem(watch.Id), now));
-            var invalid = _problems.SelectMany(secret => secret.Value.Select(problem =>
-                ClusterStatus.Invalid(problem.Cluster, secret.Key, problem.Problem.ToString())));
-            return [.. lines.Concat(invalid).OrderBy(line => line.Id, StringComparer.Ordinal)];
+            return
+            [
+                .. _watches.Values.Select(watch => new RemoteState.Watched(watch, _next.GetValueOrDefault(watch.Id), now - _since.GetValueOrDefault(watch.Id, now) > settings.RemoteClusterTimeout)),
+                .. _problems.SelectMany(secret => secret.Value.Select(problem => new RemoteState.Invalid(problem.Cluster, secret.Key, problem.Problem))),
+            ];
         }
     }
 
     public async ValueTask DisposeAsync()
     {
-        foreach (var watch in _watches.Values.Concat(_next.Values)) await watch.DisposeAsync();
-        await Task.WhenAll(_retiring).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
-        await config.DisposeAsync();
+        List<ClusterWatch> all;
+        lock (_guard) all = [.. _watches.Values, .. _next.Values, config];
+        foreach (var watch in all) await watch.DisposeAsync();
     }
 
     private void Read(string key, Secret? secret)
     {
+        IReadOnlyList<(string Cluster, Problem Problem)> problems;
         lock (_guard)
         {
             _bySecret.Remove(key);
             _problems.Remove(key);
             // The kubeconfig of our own configuration cluster bears the same label.
             if (secret is null || secret.Metadata.Name == WellKnown.ConfigSecret) return;
-            var (clusters, problems) = RemoteSecretReader.Read(secret, settings.ClusterId);
-            _bySecret[key] = clusters;
+            (_bySecret[key], problems) = RemoteSecretReader.Read(secret, settings.ClusterId);
             if (problems.Count == 0) return;
             _problems[key] = problems;
         }
-        foreach (var (_, problem) in _problems[key]) SecretInvalid(log, problem.ToString());
+        foreach (var (_, problem) in problems) SecretInvalid(log, problem.ToString());
     }
 
     /// <summary>Brings the watches in line with the secrets. The first Secret that names a cluster owns it.</summary>
     private void Reconcile()
     {
-        var wanted = new Dictionary<string, RemoteCluster>(StringComparer.Ordinal);
+        var wanted = new Dictionary<string, MeshCluster>(StringComparer.Ordinal);
         foreach (var cluster in _bySecret.OrderBy(entry => entry.Key, StringComparer.Ordinal).SelectMany(entry => entry.Value))
         {
             if (!wanted.TryAdd(cluster.Id, cluster)) ClusterNamedTwice(log, cluster.Id, cluster.Secret, wanted[cluster.Id].Secret);
         }
-        // The last good value of a cluster whose secret became unreadable stays: only its removal takes it away.
+        // The last good value of a cluster whose secret became unreadable stays: only the end of the secret removes it.
         foreach (var (id, watch) in _watches.Where(watch => !wanted.ContainsKey(watch.Key) && !IsNamed(watch.Key))) Retire(watch);
         foreach (var cluster in wanted.Values) Follow(cluster);
     }
 
-    private void Follow(RemoteCluster cluster)
+    private void Follow(MeshCluster cluster)
     {
         ClusterWatch? begun = null, given = null;
         lock (_guard)
@@ -155,37 +152,39 @@ public sealed partial class ClusterSet(
             if (next is not null ? Serves(next, cluster) : current is not null && Serves(current, cluster)) return;
             given = next;
             _next.Remove(cluster.Id);
-            // Credentials that were taken back before they ever worked leave everything as it was.
+            // Credentials that were replaced before they ever worked leave everything as it was.
             if (current is null || !Serves(current, cluster)) begun = Begin(cluster, current);
         }
-        if (given is not null) _retiring.Add(given.DisposeAsync().AsTask());
+        if (given is not null) End(given);
         if (begun is not null) ClusterBegun(log, cluster.Id, cluster.Secret, cluster.Access.Server);
         if (begun is not null && _watches.GetValueOrDefault(cluster.Id) == begun) Changed?.Invoke(cluster.Id, begun);
     }
 
-    private static bool Serves(ClusterWatch watch, RemoteCluster cluster) => watch.Access == cluster.Access && watch.Secret == cluster.Secret;
+    private static bool Serves(ClusterWatch watch, MeshCluster cluster) => watch.Access == cluster.Access && watch.Secret == cluster.Secret;
 
     /// <summary>A watch that is up goes on feeding until the new one has listed everything: no endpoint leaves in between, whatever the new credentials are worth.</summary>
-    private ClusterWatch Begin(RemoteCluster cluster, ClusterWatch? current)
+    private ClusterWatch Begin(MeshCluster cluster, ClusterWatch? current)
     {
-        var watch = new ClusterWatch(new(cluster.Id, ++_watchesBegun), cluster.Secret, cluster.Access, isConfig: false, settings.Namespace, settings.MultiCluster, objects, time);
+        var watch = mesh.Watch(cluster, ++_watchesBegun);
         if (current?.Contact.Synced == true)
         {
             _next[cluster.Id] = watch;
-            _retiring.Add(PromoteAsync(watch));
+            watch.Start();
+            mesh.Tasks.Start($"new credentials of {cluster.Id}", stop => PromoteAsync(watch, stop));
             return watch;
         }
         watch.SnapshotOf = current?.SnapshotOf;
         _since[cluster.Id] = time.GetUtcNow();
         _watches = _watches.SetItem(cluster.Id, watch);
         watch.Start();
-        if (current is not null) _retiring.Add(current.DisposeAsync().AsTask());
+        watch.ReportContact();
+        if (current is not null) End(current);
         return watch;
     }
 
-    private async Task PromoteAsync(ClusterWatch watch)
+    private async Task PromoteAsync(ClusterWatch watch, CancellationToken stop)
     {
-        if (!await watch.SyncedInTimeAsync()) return;
+        if (!await watch.SyncedInTimeAsync().WaitAsync(stop)) return;
         ClusterWatch? old;
         lock (_guard)
         {
@@ -199,7 +198,7 @@ public sealed partial class ClusterSet(
             _since[watch.Id] = time.GetUtcNow();
             _watches = _watches.SetItem(watch.Id, watch);
         }
-        watch.Start();
+        watch.ReportContact();
         CredentialsChanged(log, watch.Id, watch.Secret, watch.Access.Server);
         Changed?.Invoke(watch.Id, watch);
         if (old is not null) await old.DisposeAsync();
@@ -214,14 +213,16 @@ public sealed partial class ClusterSet(
             _next.Remove(watch.Id, out next);
         }
         ClusterLeft(log, watch.Id);
-        _retiring.Add(Task.Run(async () =>
+        mesh.Tasks.Start($"end of {watch.Id}", async _ =>
         {
             await watch.DisposeAsync();
             if (next is not null) await next.DisposeAsync();
-            await objects.Remove((next ?? watch).Watch);
-        }));
+            await mesh.Objects.Remove((next ?? watch).Watch);
+        });
         Changed?.Invoke(watch.Id, null);
     }
+
+    private void End(ClusterWatch watch) => mesh.Tasks.Start($"end of a watch of {watch.Id}", _ => watch.DisposeAsync().AsTask());
 
     [LoggerMessage(Level = LogLevel.Information, Message = "Watching cluster {Cluster} of Secret {Secret} at {Server}")]
     private static partial void ClusterBegun(ILogger log, string cluster, string secret, Uri server);

@@ -1,77 +1,75 @@
-using Isthmus.ControlPlane.Derive;
+using Isthmus.ControlPlane.Intake;
+using Isthmus.ControlPlane.Running;
 using Isthmus.Kubernetes.Client;
-using Isthmus.Kubernetes.Objects;
-using Isthmus.Kubernetes.Watch;
-using Isthmus.Mesh.Config;
 using Isthmus.Mesh.Model;
-using System.Text.Json.Nodes;
 
 namespace Isthmus.ControlPlane.Clusters;
 
-/// <summary>Watches one cluster's objects for as long as it belongs to the mesh. Losing its API server loses nothing but news.</summary>
+/// <summary>What to watch of a cluster.</summary>
+/// <param name="Kinds">The table of kinds.</param>
+/// <param name="SystemNamespace">Where settings and credentials are.</param>
+/// <param name="Home">The cluster that runs the control plane, where it is not the configuration cluster.</param>
+public sealed record WatchScope(MeshKinds Kinds, string SystemNamespace, KubeClient? Home = null)
+{
+    internal IEnumerable<MeshKind> For(MeshCluster cluster) => Kinds.All.Where(kind => cluster.IsConfig || kind.Place == KindPlace.EveryCluster);
+
+    internal string? NamespaceOf(MeshKind kind) => kind.Place is KindPlace.ConfigNamespace or KindPlace.HomeNamespace ? SystemNamespace : null;
+
+    internal KubeClient ClientOf(MeshKind kind, KubeClient client) => kind.Place == KindPlace.HomeNamespace ? Home ?? client : client;
+}
+
+/// <summary>
+/// Watches one cluster's objects for as long as it belongs to the mesh. While its API server is away, nothing is lost but news.
+/// Nothing runs before <see cref="Start"/>.
+/// </summary>
 public sealed class ClusterWatch : IAsyncDisposable
 {
     private static readonly TimeSpan ContactInterval = TimeSpan.FromSeconds(1);
-    private static readonly TimeSpan AnswerInterval = TimeSpan.FromMilliseconds(20);
 
+    private readonly MeshCluster _cluster;
     private readonly IClusterObjects _objects;
+    private readonly Supervisor _tasks;
     private readonly TimeProvider _time;
-    private readonly CancellationTokenSource _stop = new();
-    private readonly List<(Task Synced, Func<DateTimeOffset?> LastContact, Func<Exception?> LastError)> _informers = [];
-    private readonly List<Task> _optional = [];
-    private readonly List<Task> _tasks = [];
-    private readonly WatchId _id;
-    private ClusterContact? _told;
+    private readonly IReadOnlyList<KindWatch> _kinds;
     private readonly TaskCompletionSource _ended = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    private readonly Lock _guard = new(); // guards _running
+    private readonly Dictionary<string, RunningTask> _running = new(StringComparer.Ordinal);
     private long _snapshotOf;
 
-    /// <param name="id">The cluster, and which watch of it this is.</param>
-    /// <param name="home">Where the settings of the mesh are, for the configuration cluster of a control plane that runs elsewhere.</param>
-    public ClusterWatch(WatchId id, string secret, ClusterAccess access, bool isConfig, string istioNamespace, MultiClusterSettings multiCluster, IClusterObjects objects, TimeProvider time, KubeClient? home = null)
+    /// <param name="number">Which watch of the cluster this is; a later one has a higher number.</param>
+    public ClusterWatch(MeshCluster cluster, long number, WatchScope scope, IClusterObjects objects, Supervisor tasks, TimeProvider time)
     {
-        (_id, Secret, Access, IsConfig, _objects, _time) = (id, secret, access, isConfig, objects, time);
-        Client = new KubeClient(access, "isthmus-discovery");
-        Add<Service>(Kinds.Service);
-        Add<EndpointSlice>(Kinds.EndpointSlice);
-        Add<Pod>(Kinds.Pod);
-        Add<Node>(Kinds.Node);
-        Add<Namespace>(Kinds.Namespace);
-        foreach (var kind in MultiClusterFacts.KindsOf(multiCluster)) WatchIfServed<JsonObject>(kind);
-        if (!isConfig) return;
-        // Istio's resources are read from the configuration cluster only.
-        foreach (var kind in IstioKind.Effective)
-        {
-            Add<JsonObject>(new ResourceKind(kind.Group, kind.StoredVersion, kind.Kind, kind.Plural, true));
-        }
-        Add<ConfigMap>(Kinds.ConfigMap, istioNamespace, home);
-        // Certificates of gateways: nowhere else may a control plane read Secrets.
-        WatchIfServed<Secret>(Kinds.Secret, istioNamespace);
+        (_cluster, _objects, _tasks, _time) = (cluster, objects, tasks, time);
+        Watch = new(cluster.Id, number);
+        Client = new KubeClient(cluster.Access, "isthmus-discovery");
+        _kinds = [.. scope.For(cluster).Select(kind => kind.Watch(
+            Watch, scope.ClientOf(kind, Client), scope.NamespaceOf(kind), objects, e => tasks.Failed(NameOf(kind), e), time))];
+        Synced = Task.WhenAll(_kinds.Select(kind => kind.Synced));
+        FirstFailure = Task.WhenAny(Required.Select(kind => kind.FirstFailure));
     }
 
-    public string Id => _id.Cluster;
-
-    internal WatchId Watch => _id;
+    public string Id => _cluster.Id;
 
     /// <summary>The Secret that names the cluster; empty for the configuration cluster.</summary>
-    public string Secret { get; }
+    public string Secret => _cluster.Secret;
 
-    public ClusterAccess Access { get; }
-
-    public bool IsConfig { get; }
+    public ClusterAccess Access => _cluster.Access;
 
     public KubeClient Client { get; }
 
+    internal WatchId Watch { get; }
+
     /// <summary>Completes when every kind has been listed once, as far as the cluster has it.</summary>
-    public Task Synced => Task.WhenAll(_informers.Select(informer => informer.Synced).Concat(_optional));
+    public Task Synced { get; }
 
-    /// <summary>Whether it was <see cref="Synced"/> before it was disposed of: what waits must not wait for a watch that is over.</summary>
-    public async Task<bool> SyncedInTimeAsync() => await Task.WhenAny(Synced, _ended.Task) != _ended.Task;
+    /// <summary>Completes when the API server could not be read for the first time.</summary>
+    public Task FirstFailure { get; }
 
-    /// <summary>Why the API server could not be reached last; null while all watches are up.</summary>
-    public Exception? LastError => _informers.Select(informer => informer.LastError()).FirstOrDefault(error => error is not null);
+    /// <summary>Why the API server could not be read; null while all watches are up.</summary>
+    public Exception? LastError => Required.Select(kind => kind.LastError).FirstOrDefault(error => error is not null);
 
-    /// <summary>When its API server said something last; null: never to this watch.</summary>
-    public DateTimeOffset? LastContact => _informers.Select(informer => informer.LastContact()).Max();
+    /// <summary>When its API server last sent something; null: never to this watch.</summary>
+    public DateTimeOffset? LastContact => Required.Select(kind => kind.LastContact).Max();
 
     /// <summary>What an earlier control plane knew of the cluster stands in until <see cref="Synced"/>, confirmed at this time; null: nothing does.</summary>
     public DateTimeOffset? SnapshotOf
@@ -85,64 +83,57 @@ public sealed class ClusterWatch : IAsyncDisposable
         get
         {
             var last = LastContact;
-            return new(Id, IsConfig, Connected: LastError is null && last is not null, Synced.IsCompletedSuccessfully, last?.ToUnixTimeSeconds() ?? 0, Secret);
+            return new(Id, _cluster.IsConfig, Connected: LastError is null && last is not null, Synced.IsCompletedSuccessfully, last?.ToUnixTimeSeconds() ?? 0, Secret);
         }
     }
 
-    /// <summary>From now on this watch tells how the contact to its cluster is.</summary>
-    public void Start() => _tasks.Add(TellContactAsync(_stop.Token));
+    private IEnumerable<KindWatch> Required => _kinds.Where(kind => !kind.Kind.IsOptional);
+
+    /// <summary>Begins to watch; does nothing when it already does.</summary>
+    public void Start()
+    {
+        foreach (var kind in _kinds) Run(NameOf(kind.Kind), kind.RunAsync);
+    }
+
+    /// <summary>From now on this watch reports the state of the connection to its cluster.</summary>
+    public void ReportContact() => Run($"contact to {Id}", ReportContactAsync);
+
+    /// <summary>Whether it was <see cref="Synced"/> before it was disposed of: what waits must not wait for a watch that is over.</summary>
+    public async Task<bool> SyncedInTimeAsync() => await Task.WhenAny(Synced, _ended.Task) != _ended.Task;
 
     public async ValueTask DisposeAsync()
     {
-        await _stop.CancelAsync();
-        _ended.TrySetResult();
-        await Task.WhenAll(_tasks).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
-        Client.Dispose();
-        _stop.Dispose();
-    }
-
-    private void Add<T>(ResourceKind kind, string? ns = null, KubeClient? elsewhere = null) where T : class
-    {
-        var informer = new Informer<T>(elsewhere ?? Client, kind, new InformerSettings { Namespace = ns }, _time);
-        _informers.Add((informer.Synced, () => informer.LastContact, () => informer.LastError));
-        Run(informer, kind);
-    }
-
-    /// <summary>A kind that a cluster may lack, or that an account may not be allowed to read: neither says anything about the cluster's health.</summary>
-    private void WatchIfServed<T>(ResourceKind kind, string? ns = null) where T : class
-    {
-        var informer = new Informer<T>(Client, kind, new InformerSettings { Namespace = ns, LongestBackoff = TimeSpan.FromSeconds(2) }, _time);
-        _optional.Add(AnsweredAsync(informer));
-        Run(informer, kind);
-    }
-
-    private async Task AnsweredAsync<T>(Informer<T> informer) where T : class
-    {
-        while (!informer.Synced.IsCompleted && informer.LastError is not KubeException { Code: 403 or 404 }) await Task.Delay(AnswerInterval, _time, _stop.Token);
-    }
-
-    private void Run<T>(Informer<T> informer, ResourceKind kind) where T : class
-    {
-        var first = true;
-        _tasks.Add(Task.Run(() => informer.RunAsync(async changes =>
+        List<RunningTask> running;
+        lock (_guard)
         {
-            // The first list replaces what an earlier watch of the cluster, with other credentials, had brought.
-            if (first) await _objects.Replace(_id, kind, [.. changes.Where(change => change.Object is not null).Select(change => KeyValuePair.Create(change.Key, change.Object!))]);
-            else await _objects.Apply(_id, kind, changes);
-            first = false;
-        }, _stop.Token)));
+            _ended.TrySetResult();
+            running = [.. _running.Values];
+        }
+        await Task.WhenAll(running.Select(task => task.StopAsync()));
+        Client.Dispose();
     }
 
-    /// <summary>Tells when contact is lost or regained; the passing of time alone is no news.</summary>
-    private async Task TellContactAsync(CancellationToken stop)
+    private string NameOf(MeshKind kind) => $"watch of {kind.Resource} in {Id}";
+
+    private void Run(string name, Func<CancellationToken, Task> work)
     {
+        lock (_guard)
+        {
+            if (!_ended.Task.IsCompleted && !_running.ContainsKey(name)) _running[name] = _tasks.Keep(name, work);
+        }
+    }
+
+    /// <summary>Reports when contact is lost or regained; the passing of time alone is no news.</summary>
+    private async Task ReportContactAsync(CancellationToken stop)
+    {
+        ClusterContact? reported = null;
         using var timer = new PeriodicTimer(ContactInterval, _time);
         do
         {
             var contact = Contact;
-            if (_told is not null && _told with { LastContact = contact.LastContact } == contact) continue;
-            _told = contact;
+            if (reported is not null && reported with { LastContact = contact.LastContact } == contact) continue;
             await _objects.Contact(contact);
+            reported = contact;
         }
         while (await timer.WaitForNextTickAsync(stop));
     }

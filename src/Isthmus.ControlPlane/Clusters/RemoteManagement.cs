@@ -1,5 +1,5 @@
-using Isthmus.ControlPlane.Ca;
-using Isthmus.ControlPlane.Resolve;
+using Isthmus.ControlPlane.Running;
+using Isthmus.ControlPlane.Settings;
 using Isthmus.Core.Names;
 using Isthmus.Kubernetes.Client;
 using Isthmus.Kubernetes.Objects;
@@ -9,15 +9,14 @@ using Microsoft.Extensions.Logging;
 namespace Isthmus.ControlPlane.Clusters;
 
 /// <summary>
-/// Looks after a remote cluster that names us in the annotation <c>topology.istio.io/controlPlaneClusters</c> of its system namespace:
+/// Manages a remote cluster that names us in the annotation <c>topology.istio.io/controlPlaneClusters</c> of its system namespace:
 /// root certificates and the CA bundles of webhooks. Begins and ends with the annotation.
 /// </summary>
-internal sealed partial class RemoteManagement(string cluster, KubeClient client, DiscoverySettings settings, CaState ca, INameClient names, TimeProvider time, ILoggerFactory logs)
+internal sealed partial class RemoteManagement(string cluster, KubeClient client, DiscoverySettings settings, Func<KubeClient, ClusterDuties> duties, Supervisor tasks, TimeProvider time, ILogger log)
 {
-    private readonly ILogger _log = logs.CreateLogger<RemoteManagement>();
     private volatile ClusterDuties? _duties;
 
-    /// <summary>What keeps us from looking after the cluster although it wants it; empty when nothing does.</summary>
+    /// <summary>What keeps us from managing the cluster although it asks for it; empty when nothing does.</summary>
     public string Problem => _duties?.LastError switch
     {
         null => "",
@@ -27,17 +26,14 @@ internal sealed partial class RemoteManagement(string cluster, KubeClient client
 
     public async Task RunAsync(CancellationToken stop)
     {
-        CancellationTokenSource? managing = null;
-        var work = Task.CompletedTask;
+        RunningTask? managing = null;
         async Task EndAsync()
         {
-            if (managing is null) return;
-            await managing.CancelAsync();
-            await work.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
-            managing.Dispose();
+            if (managing is not null) await managing.StopAsync();
             (managing, _duties) = (null, null);
         }
-        var informer = new Informer<Namespace>(client, Kinds.Namespace, new InformerSettings { FieldSelector = $"metadata.name={settings.Namespace}" }, time);
+        var informer = new Informer<Namespace>(client, Kinds.Namespace,
+            new InformerSettings { FieldSelector = $"metadata.name={settings.Namespace}", ConsumerFailed = e => tasks.Failed($"management of {cluster}", e) }, time);
         try
         {
             await informer.RunAsync(async changes =>
@@ -47,14 +43,13 @@ internal sealed partial class RemoteManagement(string cluster, KubeClient client
                     var ours = change.Object is { Metadata.DeletionTimestamp: null } ns && Names(ns, settings.ClusterId);
                     if (ours && managing is null)
                     {
-                        Begun(_log, cluster);
-                        managing = CancellationTokenSource.CreateLinkedTokenSource(stop);
-                        _duties = new ClusterDuties(client, settings, validating: false, names, ca, time, logs);
-                        work = _duties.RunAsync(managing.Token);
+                        Begun(log, cluster);
+                        var begun = _duties = duties(client);
+                        managing = tasks.Keep($"duties for {cluster}", begun.RunAsync);
                     }
                     else if (!ours && managing is not null)
                     {
-                        Ended(_log, cluster);
+                        Ended(log, cluster);
                         await EndAsync();
                     }
                 }

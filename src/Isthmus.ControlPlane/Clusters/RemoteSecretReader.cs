@@ -9,17 +9,13 @@ using Isthmus.Kubernetes.Yaml;
 
 namespace Isthmus.ControlPlane.Clusters;
 
-/// <summary>A cluster that a remote secret names: equal values mean that nothing has to be done.</summary>
-/// <param name="Secret">The Secret, <c>namespace/name</c>.</param>
-public sealed record RemoteCluster(string Id, string Secret, ClusterAccess Access);
-
 /// <summary>Reads remote secrets. Their kubeconfigs come from elsewhere: nothing in them may run a program or read a file here.</summary>
 public static class RemoteSecretReader
 {
     /// <summary>The clusters of one Secret (each data key is one) and what is wrong with those that are left out.</summary>
-    public static (IReadOnlyList<RemoteCluster> Clusters, IReadOnlyList<(string Cluster, Problem Problem)> Problems) Read(Secret secret, string ownCluster)
+    public static (IReadOnlyList<MeshCluster> Clusters, IReadOnlyList<(string Cluster, Problem Problem)> Problems) Read(Secret secret, string ownCluster)
     {
-        var (clusters, problems) = (new List<RemoteCluster>(), new List<(string, Problem)>());
+        var (clusters, problems) = (new List<MeshCluster>(), new List<(string, Problem)>());
         foreach (var id in secret.Data.Keys.Order(StringComparer.Ordinal))
         {
             // A control plane knows its own cluster already.

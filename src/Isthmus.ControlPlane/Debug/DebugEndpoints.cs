@@ -11,7 +11,7 @@ using Microsoft.AspNetCore.Routing;
 namespace Isthmus.ControlPlane.Debug;
 
 /// <summary>What a control plane shows of itself under <c>/debug</c>, to callers in its own Pod only (istiod's paths and JSON).</summary>
-public sealed class DebugEndpoints(ClusterSet clusters, LastKnownGood lastKnown, GatewayNames names, IReadOnlyDictionary<string, Func<HttpContext, Task<JsonNode>>> pages)
+public sealed class DebugEndpoints(ClusterReport clusters, LastKnownGood lastKnown, GatewayNames names, IReadOnlyDictionary<string, Func<HttpContext, Task<JsonNode>>> pages)
 {
     public void Map(IEndpointRouteBuilder endpoints)
     {
@@ -34,7 +34,7 @@ public sealed class DebugEndpoints(ClusterSet clusters, LastKnownGood lastKnown,
         await http.Response.WriteAsync((await page(http)).ToJsonString() + "\n", http.RequestAborted);
     }
 
-    private JsonArray Clusters() => new([.. clusters.Status().Select(cluster =>
+    private JsonArray Clusters() => new([.. clusters.Lines().Select(cluster =>
     {
         var line = new JsonObject { ["id"] = cluster.Id, ["secretName"] = cluster.Secret, ["syncStatus"] = cluster.Status };
         line["source"] = cluster.Source.ToString().ToLowerInvariant();

@@ -3,6 +3,7 @@ using System.Text;
 using Isthmus.ControlPlane.Clusters;
 using Isthmus.ControlPlane.LastKnown;
 using Isthmus.ControlPlane.Push;
+using Isthmus.ControlPlane.Running;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Routing;
@@ -10,7 +11,7 @@ using Microsoft.AspNetCore.Routing;
 namespace Isthmus.ControlPlane.Debug;
 
 /// <summary><c>/metrics</c> in Prometheus' text form: istiod's names where it has them, ours for what it does not know.</summary>
-internal sealed class MetricsPage(PushEngine engine, ClusterSet clusters, LastKnownGood lastKnown, TimeProvider time)
+internal sealed class MetricsPage(PushEngine engine, ClusterReport clusters, LastKnownGood lastKnown, Supervisor tasks, TimeProvider time)
 {
     internal void Map(IEndpointRouteBuilder endpoints) => endpoints.MapGet("/metrics", (RequestDelegate)(http =>
     {
@@ -21,7 +22,7 @@ internal sealed class MetricsPage(PushEngine engine, ClusterSet clusters, LastKn
     private string Text()
     {
         var text = new StringBuilder();
-        var (now, all) = (time.GetUtcNow(), clusters.Status());
+        var (now, all) = (time.GetUtcNow(), clusters.Lines());
         Family(text, "istiod_managed_clusters", "gauge", "Clusters that are watched.",
             [("cluster_type=\"local\"", 1), ("cluster_type=\"remote\"", all.Count(cluster => cluster.Status != "invalid"))]);
         Family(text, "isthmus_remote_cluster_source", "gauge", "Where what is served of a cluster comes from: live, memory, snapshot or nothing.",
@@ -38,6 +39,8 @@ internal sealed class MetricsPage(PushEngine engine, ClusterSet clusters, LastKn
         Family(text, "isthmus_snapshot_failures_total", "counter", "Snapshots that could not be read or written.", [("", lastKnown.Failures)]);
         Family(text, "pilot_xds", "gauge", "Connected proxies by version.",
             engine.Proxies.CountBy(feed => feed.Status.Proxy.Version).OrderBy(item => item.Key, StringComparer.Ordinal).Select(item => ($"version=\"{Escape(item.Key)}\"", (double)item.Value)));
+        Family(text, "isthmus_task_failures_total", "counter", "Failures of background tasks, which are tried again.",
+            tasks.Failures.OrderBy(task => task.Key, StringComparer.Ordinal).Select(task => ($"task=\"{Escape(task.Key)}\"", (double)task.Value)));
         Family(text, "isthmus_live_revision", "counter", "Commits of the live graph.", [("", engine.Mesh.Graph.Revision)]);
         Family(text, "isthmus_live_failures_total", "counter", "Internal errors: transforms that failed and kept their last output, changes that could not be staged, pushes that failed.", [("", engine.Mesh.Graph.Failures + engine.Failures)]);
         Family(text, "isthmus_live_conflicts", "gauge", "Keys of the live graph that several objects make; /debug/live names them.", [("", engine.Mesh.Graph.Conflicts)]);

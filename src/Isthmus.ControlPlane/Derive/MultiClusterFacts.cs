@@ -16,10 +16,6 @@ public static class MultiClusterFacts
     /// <summary>Marks what our controller made, so that it touches nobody else's.</summary>
     public const string ManagedLabel = "multicluster." + WellKnown.OwnDomain + "/managed";
 
-    public static readonly ValueList<string> Kinds = [Export, Import];
-
-    public static IReadOnlyList<ResourceKind> KindsOf(MultiClusterSettings settings) => [ExportKind(settings), ImportKind(settings)];
-
     public static ResourceKind ExportKind(MultiClusterSettings settings) => new(settings.ApiGroup, settings.ApiVersion, Export, "serviceexports", true);
 
     public static ResourceKind ImportKind(MultiClusterSettings settings) => new(settings.ApiGroup, settings.ApiVersion, Import, "serviceimports", true);

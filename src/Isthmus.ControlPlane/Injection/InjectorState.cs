@@ -1,5 +1,6 @@
 using System.Text.Json;
 using System.Text.Json.Nodes;
+using Isthmus.ControlPlane.Settings;
 using Isthmus.Core.Names;
 using Isthmus.Core.Problems;
 using Isthmus.Kubernetes.Client;
@@ -22,7 +23,7 @@ public sealed partial class InjectorState(KubeClient client, DiscoverySettings s
 
     public async Task RunAsync(CancellationToken stop)
     {
-        var informer = new Informer<ConfigMap>(client, Kinds.ConfigMap, new InformerSettings { Namespace = settings.Namespace }, time);
+        var informer = new Informer<ConfigMap>(client, Kinds.ConfigMap, new InformerSettings { Namespace = settings.Namespace, ConsumerFailed = e => NotTaken(log, e) }, time);
         await informer.RunAsync(changes =>
         {
             foreach (var change in changes)
@@ -59,6 +60,9 @@ public sealed partial class InjectorState(KubeClient client, DiscoverySettings s
 
     private static JsonObject Parse(string text) =>
         JsonNode.Parse(text) as JsonObject ?? throw new ProblemException("data[values]", "is not a JSON object");
+
+    [LoggerMessage(Level = LogLevel.Error, Message = "ConfigMaps of mesh and injector could not be taken over, trying again")]
+    private static partial void NotTaken(ILogger log, Exception e);
 
     [LoggerMessage(Level = LogLevel.Error, Message = "ConfigMap {Map} not taken over, the last good one stays in force: {Error}")]
     private static partial void NotRead(ILogger log, string map, string error);

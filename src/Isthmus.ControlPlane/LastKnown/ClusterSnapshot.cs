@@ -1,5 +1,6 @@
 using System.Collections.Immutable;
 using Isthmus.ControlPlane.Derive;
+using Isthmus.ControlPlane.Intake;
 using Isthmus.Core.Collections;
 using Isthmus.Mesh.Model;
 
@@ -21,6 +22,17 @@ public sealed record ClusterSnapshot(
     public static ClusterSnapshot Of(SnapshotInputs inputs, string cluster) => new(
         cluster, Pick(inputs.Services, cluster), Pick(inputs.Slices, cluster), Pick(inputs.Pods, cluster), Pick(inputs.Nodes, cluster), Pick(inputs.Namespaces, cluster),
         Pick(inputs.Exports, cluster));
+
+    /// <summary>Makes the mesh know again what is in the snapshot.</summary>
+    public void Restore(MeshObjects.Restoration into)
+    {
+        into.Put(into.Kinds.Services, Services);
+        into.Put(into.Kinds.Slices, Slices);
+        into.Put(into.Kinds.Pods, Pods.Select(pod => new PodState(pod, null)));
+        into.Put(into.Kinds.Nodes, Nodes);
+        into.Put(into.Kinds.Namespaces, Namespaces);
+        into.Put(into.Kinds.Exports, Exports);
+    }
 
     private static ValueList<T> Pick<T>(ImmutableDictionary<ObjectKey, T> items, string cluster) =>
         items.Where(item => item.Key.Cluster == cluster).OrderBy(item => item.Key).Select(item => item.Value).ToValueList();

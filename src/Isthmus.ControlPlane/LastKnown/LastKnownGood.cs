@@ -1,7 +1,9 @@
 using System.Collections.Concurrent;
 using Isthmus.ControlPlane.Clusters;
+using Isthmus.ControlPlane.Intake;
 using Isthmus.ControlPlane.Push;
 using Isthmus.Core.Problems;
+using Isthmus.Kubernetes.Client;
 using Microsoft.Extensions.Logging;
 
 namespace Isthmus.ControlPlane.LastKnown;
@@ -88,7 +90,7 @@ public sealed partial class LastKnownGood(SnapshotStore store, ClusterSet cluste
             {
                 var snapshot = SnapshotCodec.Decode(cluster, stored.Encoded);
                 watch.SnapshotOf = stored.Confirmed;
-                await objects.Restore(snapshot, () => clusters.Remotes.ContainsKey(cluster)).ConfigureAwait(false);
+                await objects.Restore(cluster, () => clusters.Remotes.ContainsKey(cluster), snapshot.Restore).ConfigureAwait(false);
                 LogRestored(cluster, snapshot.Services.Count, snapshot.Pods.Count, stored.Confirmed);
             }
             catch (ProblemException e)

@@ -2,6 +2,7 @@ using System.Globalization;
 using System.Text.Json.Nodes;
 using Isthmus.ControlPlane.Derive;
 using Isthmus.ControlPlane.Push;
+using Isthmus.ControlPlane.Settings;
 using Isthmus.Kubernetes.Client;
 using Isthmus.Mesh.Model;
 using Microsoft.Extensions.Logging;

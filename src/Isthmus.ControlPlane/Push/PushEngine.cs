@@ -1,5 +1,6 @@
 using System.Threading.Channels;
 using Isthmus.ControlPlane.Derive;
+using Isthmus.ControlPlane.Intake;
 using Isthmus.Mesh.Model;
 using Isthmus.Mesh.Resolve;
 using Microsoft.Extensions.Logging;

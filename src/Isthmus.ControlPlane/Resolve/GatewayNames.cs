@@ -1,5 +1,6 @@
 using System.Collections.Concurrent;
 using Isthmus.ControlPlane.Derive;
+using Isthmus.ControlPlane.Intake;
 using Isthmus.ControlPlane.Push;
 using Isthmus.Core.Collections;
 using Microsoft.Extensions.Logging;

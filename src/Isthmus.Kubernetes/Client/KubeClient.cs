@@ -129,7 +129,7 @@ public sealed class KubeClient : IDisposable
             HttpMethod.Put, kind.Path(NamespaceOf(value), NameOf(value), subresource) + WriteQuery(), value, "application/json", stop));
 
     public async Task<JsonObject> PatchAsync(
-        ResourceKind kind, string? ns, string name, JsonNode patch, PatchType type, CancellationToken stop, string? subresource = null, bool force = false)
+        ResourceKind kind, string? ns, string name, JsonNode patch, PatchType type, CancellationToken stop, string? subresource = null)
     {
         var contentType = type switch
         {
@@ -138,8 +138,7 @@ public sealed class KubeClient : IDisposable
             PatchType.Strategic => "application/strategic-merge-patch+json",
             _ => "application/apply-patch+yaml",
         };
-        var query = WriteQuery() + (force ? "&force=true" : "");
-        return Parse<JsonObject>(await SendAsync(HttpMethod.Patch, kind.Path(ns, name, subresource) + query, patch, contentType, stop));
+        return Parse<JsonObject>(await SendAsync(HttpMethod.Patch, kind.Path(ns, name, subresource) + WriteQuery(), patch, contentType, stop));
     }
 
     /// <summary>
@@ -255,7 +254,7 @@ public sealed class KubeClient : IDisposable
     {
         if (response.IsSuccessStatusCode) return;
         var body = await response.Content.ReadAsStringAsync(stop);
-        throw KubeException.From(response.StatusCode, body, $"{request.Method} {request.RequestUri}");
+        throw KubeException.From(response.StatusCode, body, $"{request.Method} {request.RequestUri}", response.Headers.RetryAfter?.Delta);
     }
 
     private string WriteQuery() => $"?fieldManager={FieldManager}";

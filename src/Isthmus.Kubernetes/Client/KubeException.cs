@@ -25,15 +25,21 @@ public sealed class KubeException : Exception
     /// <summary>The version asked for is no longer kept: list again.</summary>
     public bool IsExpired => Code == 410;
 
-    /// <summary>Seconds to wait before another try, when the server says so.</summary>
-    public int? RetryAfterSeconds => (int?)Status?["details"]?["retryAfterSeconds"];
+    /// <summary>The server has too much to do, or is about to start or end: the same request may succeed later.</summary>
+    public bool IsBusy => Code is 429 or 502 or 503;
 
-    internal static KubeException From(HttpStatusCode code, string body, string request)
+    /// <summary>How long the server asks to wait before the next attempt: its header <c>Retry-After</c>, or the detail of its Status.</summary>
+    public TimeSpan? RetryAfter { get; private init; }
+
+    internal static KubeException From(HttpStatusCode code, string body, string request, TimeSpan? retryAfter = null)
     {
         JsonObject? status = null;
         try { status = JsonNode.Parse(body) as JsonObject; }
         catch (System.Text.Json.JsonException) { /* not a Status: the text itself is the message */ }
         var message = (string?)status?["message"] ?? (body.Length is > 0 and < 500 ? body.Trim() : $"{(int)code} {code}");
-        return new(code, (string?)status?["reason"] ?? "", status is null ? $"{request}: {message}" : message, status);
+        return new(code, (string?)status?["reason"] ?? "", status is null ? $"{request}: {message}" : message, status) { RetryAfter = retryAfter ?? Detail(status) };
     }
+
+    private static TimeSpan? Detail(JsonObject? status) =>
+        (status?["details"] as JsonObject)?["retryAfterSeconds"] is JsonValue value && value.TryGetValue<int>(out var seconds) && seconds >= 0 ? TimeSpan.FromSeconds(seconds) : null;
 }

@@ -1,7 +1,5 @@
-using System.Net.Sockets;
-using System.Security.Authentication;
-using System.Text.Json;
 using System.Text.Json.Nodes;
+using Isthmus.Core.Time;
 using Isthmus.Kubernetes.Client;
 using Isthmus.Kubernetes.Objects;
 
@@ -10,77 +8,138 @@ namespace Isthmus.Kubernetes.Watch;
 /// <summary>One change of one object. <see cref="Object"/> is null when it is gone.</summary>
 public readonly record struct Change<T>(string Key, T? Object, T? Before) where T : class;
 
-/// <summary>What an informer looks at, and how patient it is.</summary>
-public sealed record InformerSettings
-{
-    /// <summary>Null for every namespace.</summary>
-    public string? Namespace { get; init; }
-    public string? LabelSelector { get; init; }
-    public string? FieldSelector { get; init; }
-    public TimeSpan FirstBackoff { get; init; } = TimeSpan.FromMilliseconds(100);
-    public TimeSpan LongestBackoff { get; init; } = TimeSpan.FromSeconds(10);
-}
+/// <summary>An informer that keeps the objects as they are.</summary>
+public sealed class Informer<T>(KubeClient client, ResourceKind kind, InformerSettings settings, TimeProvider time)
+    : Informer<T, T>(client, kind, item => item, settings, time) where T : class;
 
 /// <summary>
-/// Keeps a copy of one kind by list and watch. Callbacks come one at a time, from the task of <see cref="RunAsync"/>.
-/// When the API server is away the last known state stays; it is reconciled by a new list once the server is back.
+/// Follows one kind by list and watch, and keeps what the projection makes of each object. Callbacks come one at a time, from the task of
+/// <see cref="RunAsync"/>. While the API server is away the last known state stays.
+/// <para>
+/// Three kinds of trouble stay apart. The connection fails: the watch resumes where it was. The API server refuses: it resumes after a wait
+/// when the server is only busy, and lists again otherwise. The consumer fails: <see cref="ConsumerError"/> is set, and the change is
+/// delivered again; neither the watch nor <see cref="LastError"/> is touched.
+/// </para>
 /// </summary>
-public sealed class Informer<T>(KubeClient client, ResourceKind kind, InformerSettings settings, TimeProvider time) where T : class
+/// <typeparam name="TObject">The parsed object.</typeparam>
+/// <typeparam name="T">What is kept of it.</typeparam>
+public class Informer<TObject, T> where TObject : class where T : class
 {
+    /// <summary>A server may ask for any wait; one that asks for years must not end a watch.</summary>
+    private static readonly TimeSpan LongestRetryAfter = TimeSpan.FromMinutes(1);
+
+    private readonly KubeClient _client;
+    private readonly Func<TObject, T?> _project;
+    private readonly InformerSettings _settings;
+    private readonly TimeProvider _time;
+    private readonly Backoff _backoff;
     private readonly Dictionary<string, (T Object, string Version)> _items = new(StringComparer.Ordinal);
     private readonly TaskCompletionSource _synced = new(TaskCreationOptions.RunContinuationsAsynchronously);
-    private string? _version; // where to go on; also after a watch that broke in the middle, or it would tell again what is long over
+    private readonly TaskCompletionSource<Exception> _firstFailure = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    private readonly TaskCompletionSource _answered = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    private string? _version; // where to resume, also after a watch that broke off; null: list first
     private long _lastContact;
+    private bool _expired;
 
-    public ResourceKind Kind => kind;
+    /// <param name="project">What to keep of an object; null: nothing, as if the object did not exist.</param>
+    public Informer(KubeClient client, ResourceKind kind, Func<TObject, T?> project, InformerSettings settings, TimeProvider time)
+    {
+        (_client, Kind, _project, _settings, _time) = (client, kind, project, settings, time);
+        _backoff = NewBackoff();
+    }
 
-    /// <summary>Completes after the first list has been delivered.</summary>
+    public ResourceKind Kind { get; }
+
+    /// <summary>Completes when the consumer has taken the first list.</summary>
     public Task Synced => _synced.Task;
 
-    /// <summary>When the server last told something (event, bookmark or list); null before the first time.</summary>
+    /// <summary>Completes with <see cref="Synced"/>, or when the API server says that the kind does not exist or may not be read.</summary>
+    public Task Answered => _answered.Task;
+
+    /// <summary>Completes when the API server could not be read for the first time.</summary>
+    public Task<Exception> FirstFailure => _firstFailure.Task;
+
+    /// <summary>When the server last sent something (list, event or bookmark); null before the first time.</summary>
     public DateTimeOffset? LastContact => Volatile.Read(ref _lastContact) is var ticks and > 0 ? new DateTimeOffset(ticks, TimeSpan.Zero) : null;
 
-    /// <summary>Why the last attempt failed; null while the watch is up.</summary>
+    /// <summary>Why the API server could not be read; null while the watch is up. A <see cref="KubeException"/> is its own answer, all else the connection's.</summary>
     public Exception? LastError { get; private set; }
+
+    /// <summary>Why the consumer failed on a change that is still to be taken; null when it has taken everything.</summary>
+    public Exception? ConsumerError { get; private set; }
 
     /// <summary>Runs until stopped. Each list is delivered as one batch, so that a consumer can commit it at once.</summary>
     public async Task RunAsync(Func<IReadOnlyList<Change<T>>, ValueTask> onChanges, CancellationToken stop)
     {
-        var backoff = settings.FirstBackoff;
-        while (!stop.IsCancellationRequested)
+        var delivery = new Delivery<T>(onChanges, NewBackoff(), Consumed);
+        try
         {
-            try
+            while (true)
             {
-                _version ??= await ListAsync(onChanges, stop);
-                await WatchAsync(_version, onChanges, () => backoff = settings.FirstBackoff, stop);
+                if (_synced.Task.IsCompleted) await delivery.RetryAsync(stop); // the first list is delivered whole
+                await Task.Delay(await AttemptAsync(delivery, stop), _time, stop);
             }
-            catch (KubeException e) when (e.IsExpired)
-            {
-                _version = null; // compacted: list again at once
-            }
-            catch (OperationCanceledException) when (stop.IsCancellationRequested)
-            {
-                return;
-            }
-            catch (Exception e) when (e is KubeException or HttpRequestException or IOException or SocketException or AuthenticationException
-                or JsonException or InvalidDataException or OperationCanceledException or InvalidOperationException or FormatException or NotSupportedException)
-            {
-                // The last three: JSON of another shape, from whatever answers at an address that somebody gave.
-                LastError = e;
-                if (e is KubeException) _version = null;
-                try { await Task.Delay(backoff, time, stop); }
-                catch (OperationCanceledException) { return; }
-                backoff = TimeSpan.FromTicks(Math.Min(backoff.Ticks * 2, settings.LongestBackoff.Ticks));
-            }
+        }
+        catch (OperationCanceledException) when (stop.IsCancellationRequested)
+        {
         }
     }
 
-    private async Task<string> ListAsync(Func<IReadOnlyList<Change<T>>, ValueTask> onChanges, CancellationToken stop)
+    /// <summary>Lists if it has to, and watches until the watch ends. How long to wait before the next attempt.</summary>
+    private async Task<TimeSpan> AttemptAsync(Delivery<T> delivery, CancellationToken stop)
     {
-        var options = new ListOptions { LabelSelector = settings.LabelSelector, FieldSelector = settings.FieldSelector, Limit = 500 };
+        var begun = _time.GetTimestamp();
+        try
+        {
+            if (_version is null)
+            {
+                var (version, isTaken) = await ListAsync(delivery, stop);
+                // Until the consumer has the first list, what comes after it would make no sense.
+                if (!isTaken && !_synced.Task.IsCompleted) return delivery.Wait();
+                _version = version;
+            }
+            await WatchAsync(_version, delivery, stop);
+            _expired = false;
+            return Pause(begun); // API servers end every watch after a while
+        }
+        catch (OperationCanceledException) when (stop.IsCancellationRequested)
+        {
+            throw;
+        }
+        catch (KubeException e) when (e.IsExpired && !_expired)
+        {
+            (_version, _expired) = (null, true); // compacted: list again at once
+            return TimeSpan.Zero;
+        }
+        catch (KubeException e)
+        {
+            Failed(e);
+            if (!e.IsBusy) _version = null;
+            if (e.Code is 403 or 404) _answered.TrySetResult();
+            var asked = e.RetryAfter ?? TimeSpan.Zero;
+            return (asked < LongestRetryAfter ? asked : LongestRetryAfter) + Pause(begun);
+        }
+        catch (Exception e)
+        {
+            // The connection, or an answer that no API server would give: whatever it throws, the next one may be better.
+            Failed(e);
+            return Pause(begun);
+        }
+    }
+
+    /// <summary>Attempts that bring nothing become rarer; one that lasted counts as good, however quiet it was.</summary>
+    private TimeSpan Pause(long begun)
+    {
+        if (_time.GetElapsedTime(begun) >= _settings.LongestBackoff) _backoff.Reset();
+        return _backoff.Next();
+    }
+
+    private async Task<(string Version, bool IsTaken)> ListAsync(Delivery<T> delivery, CancellationToken stop)
+    {
+        var options = new ListOptions { LabelSelector = _settings.LabelSelector, FieldSelector = _settings.FieldSelector, Limit = 500 };
         var seen = new HashSet<string>(StringComparer.Ordinal);
         var changes = new List<Change<T>>();
-        var page = await client.ListAsync<T>(kind, settings.Namespace, options, stop);
+        var page = await _client.ListAsync<TObject>(Kind, _settings.Namespace, options, stop);
         while (true)
         {
             foreach (var item in page.Items)
@@ -89,57 +148,102 @@ public sealed class Informer<T>(KubeClient client, ResourceKind kind, InformerSe
                 if (Keep(item) is { } change) changes.Add(change);
             }
             if (page.Continue.Length == 0) break;
-            page = await client.ListAsync<T>(kind, settings.Namespace, options with { Continue = page.Continue }, stop);
+            page = await _client.ListAsync<TObject>(Kind, _settings.Namespace, options with { Continue = page.Continue }, stop);
         }
         foreach (var key in _items.Keys.Where(key => !seen.Contains(key)).ToList()) changes.Add(Drop(key)!.Value);
         Connected();
-        if (changes.Count > 0 || !_synced.Task.IsCompleted) await onChanges(changes);
-        _synced.TrySetResult();
-        return page.ResourceVersion;
+        if (changes.Count == 0 && _synced.Task.IsCompleted) return (page.ResourceVersion, true);
+        var isTaken = await delivery.TryAllAsync(changes, stop);
+        if (isTaken)
+        {
+            _synced.TrySetResult();
+            _answered.TrySetResult();
+        }
+        return (page.ResourceVersion, isTaken);
     }
 
-    private async Task WatchAsync(string version, Func<IReadOnlyList<Change<T>>, ValueTask> onChanges, Action onOpen, CancellationToken stop)
+    private async Task WatchAsync(string version, Delivery<T> delivery, CancellationToken stop)
     {
-        var options = new ListOptions { LabelSelector = settings.LabelSelector, FieldSelector = settings.FieldSelector, ResourceVersion = version, TimeoutSeconds = 600 };
-        await foreach (var change in client.WatchAsync<T>(kind, settings.Namespace, options, stop, () => { Connected(); onOpen(); }))
+        var options = new ListOptions { LabelSelector = _settings.LabelSelector, FieldSelector = _settings.FieldSelector, ResourceVersion = version, TimeoutSeconds = 600 };
+        await using var events = _client.WatchAsync<TObject>(Kind, _settings.Namespace, options, stop, Connected).GetAsyncEnumerator(stop);
+        while (await NextAsync(events, delivery, stop))
         {
             Connected();
+            _backoff.Reset();
+            _expired = false;
+            var change = events.Current;
             var delivered = change.Type switch
             {
                 WatchEventType.Bookmark => null,
                 WatchEventType.Deleted => Drop(KeyOf(change.Object)),
                 _ => Keep(change.Object),
             };
-            if (delivered is { } one) await onChanges([one]);
+            if (delivered is { } one) await delivery.TryAsync([one], stop);
             if (change.ResourceVersion.Length > 0) _version = change.ResourceVersion;
         }
     }
 
-    private Change<T>? Keep(T item)
+    /// <summary>Waits for the next event; meanwhile delivers again what the consumer failed on.</summary>
+    private async ValueTask<bool> NextAsync(IAsyncEnumerator<WatchEvent<TObject>> events, Delivery<T> delivery, CancellationToken stop)
+    {
+        var next = events.MoveNextAsync();
+        if (!delivery.IsBehind || next.IsCompleted) return await next;
+        var waiting = next.AsTask();
+        while (delivery.IsBehind && await Task.WhenAny(waiting, Task.Delay(delivery.Wait(), _time, stop)) != waiting && !stop.IsCancellationRequested) await delivery.RetryAsync(stop);
+        return await waiting;
+    }
+
+    private Change<T>? Keep(TObject item)
     {
         var (key, version) = (KeyOf(item), VersionOf(item));
         var had = _items.TryGetValue(key, out var before);
         if (had && before.Version == version) return null;
-        _items[key] = (item, version);
-        return new(key, item, had ? before.Object : null);
+        T? kept;
+        try
+        {
+            kept = _project(item);
+        }
+        catch (Exception e)
+        {
+            // The same object would fail again: what it was before stays until it changes.
+            _settings.ConsumerFailed?.Invoke(e);
+            return null;
+        }
+        if (kept is null) return Drop(key);
+        _items[key] = (kept, version);
+        return new(key, kept, had ? before.Object : null);
     }
 
     private Change<T>? Drop(string key) => _items.Remove(key, out var before) ? new(key, null, before.Object) : null;
 
     private void Connected()
     {
-        Volatile.Write(ref _lastContact, time.GetUtcNow().UtcTicks);
+        Volatile.Write(ref _lastContact, _time.GetUtcNow().UtcTicks);
         LastError = null;
     }
 
-    private static string KeyOf(T item) => item switch
+    private void Failed(Exception e)
+    {
+        LastError = e;
+        _firstFailure.TrySetResult(e);
+    }
+
+    private void Consumed(Exception? e)
+    {
+        ConsumerError = e;
+        if (e is not null) _settings.ConsumerFailed?.Invoke(e);
+    }
+
+    private Backoff NewBackoff() => new(_settings.FirstBackoff, _settings.LongestBackoff, new Random());
+
+    private static string KeyOf(TObject item) => item switch
     {
         KubeObject known => known.Key,
         JsonObject tree => (string?)tree["metadata"]?["namespace"] is { Length: > 0 } ns ? $"{ns}/{tree["metadata"]!["name"]}" : (string?)tree["metadata"]?["name"] ?? "",
-        _ => throw new NotSupportedException($"{typeof(T).Name} has no key"),
+        _ => throw new NotSupportedException($"{typeof(TObject).Name} has no key"),
     };
 
-    private static string VersionOf(T item) => item switch
+    private static string VersionOf(TObject item) => item switch
     {
         KubeObject known => known.Metadata.ResourceVersion,
         JsonObject tree => (string?)tree["metadata"]?["resourceVersion"] ?? "",

@@ -1,5 +1,6 @@
 using System.Text.Json.Nodes;
 using Isthmus.ControlPlane.Derive;
+using Isthmus.ControlPlane.Intake;
 using Isthmus.ControlPlane.Push;
 using Isthmus.Core.Collections;
 using Isthmus.Kubernetes.Objects;
@@ -11,6 +12,7 @@ using Isthmus.Wire.Envoy.Listeners;
 using Isthmus.Wire.Envoy.Routes;
 using Isthmus.Wire.Istio;
 using Isthmus.Wire.Xds;
+using Microsoft.Extensions.Logging.Abstractions;
 
 namespace Isthmus.Tests.ControlPlane;
 
@@ -25,7 +27,7 @@ internal sealed class MeshRig
 
     public MeshRig(MultiClusterSettings multiCluster, params string[] clusters)
     {
-        Writer = new(new(multiCluster), new());
+        Writer = new(new(multiCluster), new(), new(multiCluster, "istio", NullLogger<MeshKinds>.Instance));
         Writer.PutSettings("c1", null, null);
         foreach (var cluster in clusters) Join(cluster);
     }

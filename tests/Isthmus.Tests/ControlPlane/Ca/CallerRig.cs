@@ -1,9 +1,11 @@
 using System.Net;
 using System.Net.Security;
 using System.Text.Json.Nodes;
-using Isthmus.ControlPlane;
 using Isthmus.ControlPlane.Ca;
 using Isthmus.ControlPlane.Clusters;
+using Isthmus.ControlPlane.Intake;
+using Isthmus.ControlPlane.Running;
+using Isthmus.ControlPlane.Settings;
 using Isthmus.Kubernetes.Client;
 using Isthmus.Kubernetes.Objects;
 using Isthmus.Tests.ControlPlane.Clusters;
@@ -29,7 +31,7 @@ public sealed class CallerRig : IAsyncLifetime
     private readonly CancellationTokenSource _end = new();
     private readonly DiscoverySettings _settings = new() { ClusterId = "own" };
     private ClusterSet _clusters = null!;
-    private ManagedRemotes _managed = null!;
+    private Supervisor _tasks = null!;
     private WebApplication _server = null!;
     private Task _loading = Task.CompletedTask;
 
@@ -46,14 +48,14 @@ public sealed class CallerRig : IAsyncLifetime
         Client = await _cluster.StartAsync();
         foreach (var ns in (string[])[_settings.Namespace, Namespace]) await MakeAsync(Kinds.Namespace, null, ns);
         foreach (var account in (string[])["buyer", "seller"]) await MakeAsync(Kinds.ServiceAccount, Namespace, account);
-        var (time, logs) = (TimeProvider.System, NullLoggerFactory.Instance);
+        var time = TimeProvider.System;
         Ca = new(Client, _settings.Namespace, () => "cluster.local", time, NullLogger<CaState>.Instance);
         _loading = Ca.RunAsync(_end.Token);
         await Ca.Ready.WaitAsync(TimeSpan.FromSeconds(30), Stop);
-        var config = new ClusterWatch(new(_settings.ClusterId, 0), "", Client.Access, isConfig: true, _settings.Namespace, _settings.MultiCluster, new NoObjects(), time);
-        _managed = new(_settings, Ca, new NoNames(), time, logs);
-        _clusters = new(_settings, config, Client, new NoObjects(), new(Ca, _settings.Namespace, time), _managed, time, NullLogger<ClusterSet>.Instance);
-        var callers = new CallerCheck(_clusters, _settings, () => "cluster.local", NullLogger<CallerCheck>.Instance);
+        _tasks = new(time, new Random(1), NullLogger<Supervisor>.Instance);
+        var mesh = new WatchedMesh(new(new MeshKinds(_settings.MultiCluster, "istio", NullLogger<MeshKinds>.Instance), _settings.Namespace), new NoObjects(), _tasks, time);
+        _clusters = new(_settings, mesh.Watch(new(_settings.ClusterId, "", Client.Access), 0), Client, mesh, time, NullLogger<ClusterSet>.Instance);
+        var callers = new CallerCheck(_clusters.ClientOf, _settings, () => "cluster.local", NullLogger<CallerCheck>.Instance);
         var tls = new ServingTls(() => Ca.Current, _settings, time);
         var builder = WebApplication.CreateSlimBuilder();
         builder.Logging.ClearProviders();
@@ -74,7 +76,7 @@ public sealed class CallerRig : IAsyncLifetime
         await _end.CancelAsync();
         await _loading.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
         await _server.DisposeAsync();
-        await _managed.DisposeAsync();
+        await _tasks.DisposeAsync();
         await _clusters.DisposeAsync();
         await _cluster.DisposeAsync();
         _end.Dispose();

@@ -1,14 +1,13 @@
 using System.Text;
 using System.Text.Json.Nodes;
-using Isthmus.ControlPlane;
 using Isthmus.ControlPlane.Ca;
 using Isthmus.ControlPlane.Clusters;
-using Isthmus.ControlPlane.Resolve;
+using Isthmus.ControlPlane.Intake;
+using Isthmus.ControlPlane.Running;
+using Isthmus.ControlPlane.Settings;
 using Isthmus.Core.Names;
 using Isthmus.Kubernetes.Client;
 using Isthmus.Kubernetes.Objects;
-using Isthmus.Kubernetes.Watch;
-using Isthmus.Mesh.Model;
 using Microsoft.Extensions.Logging.Abstractions;
 using Xunit;
 
@@ -28,19 +27,21 @@ public sealed class ClusterSetTests : IAsyncDisposable
     public async Task Credentials_that_never_worked_do_not_hold_up_the_end()
     {
         var client = await _cluster.StartAsync();
-        var (settings, time, logs) = (new DiscoverySettings { ClusterId = "own" }, TimeProvider.System, NullLoggerFactory.Instance);
+        var (settings, time) = (new DiscoverySettings { ClusterId = "own" }, TimeProvider.System);
         await client.CreateAsync(Kinds.Namespace, null, new JsonObject { ["apiVersion"] = "v1", ["kind"] = "Namespace", ["metadata"] = new JsonObject { ["name"] = settings.Namespace } }, Stop);
         await client.CreateAsync(Kinds.Secret, settings.Namespace, Secret(client.Access, client.Access.Server), Stop);
         var ca = new CaState(client, settings.Namespace, () => "cluster.local", time, NullLogger<CaState>.Instance);
-        var managed = new ManagedRemotes(settings, ca, new NoNames(), time, logs);
-        var config = new ClusterWatch(new(settings.ClusterId, 0), "", client.Access, isConfig: true, settings.Namespace, settings.MultiCluster, new NoObjects(), time);
-        var clusters = new ClusterSet(settings, config, client, new NoObjects(), new(ca, settings.Namespace, time), managed, time, NullLogger<ClusterSet>.Instance);
+        await using var tasks = new Supervisor(time, new Random(1), NullLogger<Supervisor>.Instance);
+        var managed = new ManagedRemotes(settings, _ => throw new NotSupportedException(), tasks, time, NullLogger<ManagedRemotes>.Instance);
+        var mesh = new WatchedMesh(new(new MeshKinds(settings.MultiCluster, "istio", NullLogger<MeshKinds>.Instance), settings.Namespace), new NoObjects(), tasks, time);
+        var clusters = new ClusterSet(settings, mesh.Watch(new(settings.ClusterId, "", client.Access), 0), client, mesh, time, NullLogger<ClusterSet>.Instance);
+        var report = new ClusterReport(clusters, new(ca, settings.Namespace, time), managed, time);
         using var stop = CancellationTokenSource.CreateLinkedTokenSource(Stop);
         var run = clusters.RunAsync(stop.Token);
-        await UntilAsync(() => clusters.Status() is [{ Status: "synced" }]);
+        await UntilAsync(() => report.Lines() is [{ Status: "synced" }]);
 
         await client.PatchAsync(Kinds.Secret, settings.Namespace, "remote", Secret(client.Access, new("https://127.0.0.1:1")), PatchType.Merge, Stop);
-        await UntilAsync(() => clusters.Status() is [{ Status: "synced", Error: var error }] && error.Contains("those before them stay in force: https://127.0.0.1:1/ cannot be reached: connection refused", StringComparison.Ordinal));
+        await UntilAsync(() => report.Lines() is [{ Status: "synced", Error: var error }] && error.Contains("those before them stay in force: https://127.0.0.1:1/ cannot be reached: connection refused", StringComparison.Ordinal));
         await stop.CancelAsync();
         await run.WaitAsync(Patience, Stop);
         await clusters.DisposeAsync().AsTask().WaitAsync(Patience, Stop);

@@ -1,9 +1,6 @@
-using Isthmus.ControlPlane;
-using Isthmus.ControlPlane.Clusters;
+using Isthmus.ControlPlane.Intake;
 using Isthmus.ControlPlane.LastKnown;
 using Isthmus.Kubernetes.Objects;
-using Isthmus.Kubernetes.Watch;
-using Microsoft.Extensions.Logging.Abstractions;
 using Xunit;
 using static Isthmus.Tests.ControlPlane.MeshRig;
 
@@ -11,19 +8,17 @@ namespace Isthmus.Tests.ControlPlane.Clusters;
 
 public sealed class MeshObjectsTests
 {
-    private static readonly ResourceKind[] All = [Kinds.Service, Kinds.EndpointSlice, Kinds.Pod, Kinds.Node, Kinds.Namespace];
-
     [Fact]
     public async Task A_snapshot_serves_until_the_cluster_speaks_and_leaves_nothing_stale()
     {
         var (rig, objects) = Make();
-        await objects.Restore(Snapshot(), () => true);
+        await objects.Restore("c2", () => true, Snapshot().Restore);
         var client = rig.Sidecar("c1");
         rig.Push();
         Assert.Equal(["10.244.0.1:8080=1", "172.18.202.1:15443=2"], Endpoints(client, OutboundName("orders")));
 
         // Its API server is back: one Pod has gone, and with it its part of the slice; everything else is listed again.
-        foreach (var kind in All) await ListAsync(objects, new("c2", 1), kind, Before, except: "orders-10.244.0.3");
+        await ListAsync(objects, new("c2", 1), rig.Writer.Kinds, Before, except: "orders-10.244.0.3");
         rig.Push();
         Assert.Equal(["10.244.0.1:8080=1", "172.18.202.1:15443=1"], Endpoints(client, OutboundName("orders")));
         Assert.DoesNotContain(rig.Mesh.Sources.Pods.Items.Keys, key => key.Name == "orders-10.244.0.3");
@@ -34,8 +29,8 @@ public sealed class MeshObjectsTests
     public async Task A_snapshot_never_takes_the_place_of_what_the_cluster_said_itself()
     {
         var (rig, objects) = Make();
-        await objects.Replace<Pod>(new("c2", 1), Kinds.Pod, []);
-        await objects.Restore(Snapshot(), () => true);
+        await objects.Replace(new("c2", 1), rig.Writer.Kinds.Pods, []);
+        await objects.Restore("c2", () => true, Snapshot().Restore);
         rig.Push();
         Assert.DoesNotContain(rig.Mesh.Sources.Pods.Items.Keys, key => key.Cluster == "c2");
         Assert.Contains(rig.Mesh.Sources.Services.Items.Keys, key => key.Cluster == "c2");
@@ -45,7 +40,7 @@ public sealed class MeshObjectsTests
     public async Task A_cluster_that_left_before_its_snapshot_was_taken_stays_away()
     {
         var (rig, objects) = Make();
-        await objects.Restore(Snapshot(), () => false);
+        await objects.Restore("c2", () => false, Snapshot().Restore);
         rig.Push();
         Assert.DoesNotContain(rig.Mesh.Sources.Services.Items.Keys, key => key.Cluster == "c2");
     }
@@ -55,15 +50,16 @@ public sealed class MeshObjectsTests
     {
         var (rig, objects) = Make();
         var (old, young) = (new WatchId("c2", 1), new WatchId("c2", 2));
-        Pod pod = new() { Metadata = new() { Name = "p", Namespace = MeshRig.Namespace } };
-        await objects.Replace<Pod>(old, Kinds.Pod, [new("shop/p", pod)]);
-        await objects.Replace<Pod>(young, Kinds.Pod, []);
-        await objects.Apply<Pod>(old, Kinds.Pod, [new("shop/p", pod, null)]);
-        await objects.Replace<Pod>(old, Kinds.Pod, [new("shop/p", pod)]);
+        var pods = rig.Writer.Kinds.Pods;
+        var pod = pods.Read("c2", new() { Metadata = new() { Name = "p", Namespace = MeshRig.Namespace } });
+        await objects.Replace(old, pods, [new("shop/p", pod)]);
+        await objects.Replace(young, pods, []);
+        await objects.Apply(old, pods, [new("shop/p", pod, null)]);
+        await objects.Replace(old, pods, [new("shop/p", pod)]);
         rig.Push();
         Assert.DoesNotContain(rig.Mesh.Sources.Pods.Items.Keys, key => key.Cluster == "c2");
 
-        await objects.Apply<Pod>(young, Kinds.Pod, [new("shop/p", pod, null)]);
+        await objects.Apply(young, pods, [new("shop/p", pod, null)]);
         await objects.Remove(old);
         rig.Push();
         Assert.Contains(rig.Mesh.Sources.Pods.Items.Keys, key => key.Cluster == "c2");
@@ -77,7 +73,7 @@ public sealed class MeshObjectsTests
         var rig = new MeshRig("c1");
         rig.App("c1", "orders", "10.96.0.10", "10.244.0.1");
         rig.Writer.PutContact(new("c2", false, false, false, 0));
-        return (rig, new(new DiscoverySettings { ClusterId = "c1" }, change => { change(rig.Writer); return ValueTask.CompletedTask; }, NullLogger<MeshObjects>.Instance));
+        return (rig, new(change => { change(rig.Writer); return ValueTask.CompletedTask; }));
     }
 
     /// <summary>What a control plane before this one knew, by way of its encoding.</summary>
@@ -95,27 +91,26 @@ public sealed class MeshObjectsTests
         rig.EastWest("c2", "172.18.202.1");
     }
 
-    private static ValueTask ListAsync(MeshObjects objects, WatchId watch, ResourceKind kind, Action<MeshRig, string?> build, string except)
+    private static async Task ListAsync(MeshObjects objects, WatchId watch, MeshKinds kinds, Action<MeshRig, string?> build, string except)
     {
         var now = new MeshRig("c2");
         build(now, except);
         now.Push();
-        var recorder = new ObjectsOf(now, objects, watch);
-        return recorder.ReplaceAsync(kind);
+        await new ObjectsOf(now, objects, watch).ReplaceAsync(kinds);
     }
 
     /// <summary>Lists again what a rig holds, as Kubernetes objects of the least kind that make the same facts.</summary>
     private sealed class ObjectsOf(MeshRig rig, MeshObjects objects, WatchId watch)
     {
-        internal ValueTask ReplaceAsync(ResourceKind kind) => kind.Kind switch
+        internal async Task ReplaceAsync(MeshKinds kinds)
         {
-            "Pod" => Put(kind, rig.Mesh.Sources.Pods.Items.Values.Select(pod => new Pod
+            await Put(kinds.Pods, rig.Mesh.Sources.Pods.Items.Values.Select(pod => new Pod
             {
                 Metadata = new() { Name = pod.Source.Name, Namespace = pod.Source.Namespace, Labels = pod.Labels.ToDictionary() },
                 Spec = new() { NodeName = pod.Node, ServiceAccountName = pod.ServiceAccount },
                 Status = new() { PodIP = pod.Addresses[0], PodIPs = { new() { Ip = pod.Addresses[0] } } },
-            })),
-            "EndpointSlice" => Put(kind, rig.Mesh.Sources.Slices.Items.Values.Select(slice => new EndpointSlice
+            }));
+            await Put(kinds.Slices, rig.Mesh.Sources.Slices.Items.Values.Select(slice => new EndpointSlice
             {
                 Metadata = new() { Name = slice.Source.Name, Namespace = slice.Source.Namespace, Labels = { ["kubernetes.io/service-name"] = slice.Service } },
                 Endpoints = [.. slice.Addresses.Select(address => new SliceEndpoint
@@ -123,8 +118,8 @@ public sealed class MeshObjectsTests
                     Addresses = [address.Address], Conditions = new() { Ready = true }, NodeName = address.Node, TargetRef = new() { Kind = "Pod", Namespace = MeshRig.Namespace, Name = address.Pod!.Value.Name },
                 })],
                 Ports = [.. slice.Ports.Select(port => new SlicePort { Name = port.Key, Port = port.Value })],
-            })),
-            "Service" => Put(kind, rig.Mesh.Sources.Services.Items.Values.Select(service => new Service
+            }));
+            await Put(kinds.Services, rig.Mesh.Sources.Services.Items.Values.Select(service => new Service
             {
                 Metadata = new() { Name = service.Name, Namespace = service.Namespace, Labels = service.Labels.ToDictionary() },
                 Spec = new()
@@ -133,11 +128,12 @@ public sealed class MeshObjectsTests
                     Selector = service.Selector.ToDictionary(), Ports = [.. service.Ports.Select(port => new Kubernetes.Objects.ServicePort { Name = port.Name, Port = port.Number })],
                 },
                 Status = new() { LoadBalancer = new() { Ingress = [.. service.ExternalAddresses.Select(ip => new LoadBalancerIngress { Ip = ip })] } },
-            })),
-            "Node" => Put(kind, rig.Mesh.Sources.Nodes.Items.Values.Select(node => new Node { Metadata = new() { Name = node.Source.Name, Labels = { ["topology.kubernetes.io/region"] = node.Locality.Region, ["topology.kubernetes.io/zone"] = node.Locality.Zone } } })),
-            _ => Put(kind, rig.Mesh.Sources.Namespaces.Items.Values.Select(ns => new Namespace { Metadata = new() { Name = ns.Source.Name, Labels = ns.Labels.ToDictionary() } })),
-        };
+            }));
+            await Put(kinds.Nodes, rig.Mesh.Sources.Nodes.Items.Values.Select(node => new Node { Metadata = new() { Name = node.Source.Name, Labels = { ["topology.kubernetes.io/region"] = node.Locality.Region, ["topology.kubernetes.io/zone"] = node.Locality.Zone } } }));
+            await Put(kinds.Namespaces, rig.Mesh.Sources.Namespaces.Items.Values.Select(ns => new Namespace { Metadata = new() { Name = ns.Source.Name, Labels = ns.Labels.ToDictionary() } }));
+        }
 
-        private ValueTask Put<T>(ResourceKind kind, IEnumerable<T> items) where T : KubeObject => objects.Replace<T>(watch, kind, [.. items.Select(item => KeyValuePair.Create(item.Key, item))]);
+        private ValueTask Put<TObject, TFacts>(MeshKind<TObject, TFacts> kind, IEnumerable<TObject> items) where TObject : KubeObject where TFacts : class =>
+            objects.Replace(watch, kind, [.. items.Select(item => KeyValuePair.Create(item.Key, kind.Read(watch.Cluster, item)!))]);
     }
 }

@@ -1,6 +1,5 @@
-using Isthmus.ControlPlane.Clusters;
+using Isthmus.ControlPlane.Intake;
 using Isthmus.ControlPlane.Resolve;
-using Isthmus.Kubernetes.Objects;
 using Isthmus.Kubernetes.Watch;
 using Isthmus.Mesh.Model;
 
@@ -15,9 +14,9 @@ internal sealed class NoNames : INameClient
 /// <summary>For what only needs the connection to a cluster.</summary>
 internal sealed class NoObjects : IClusterObjects
 {
-    public ValueTask Replace<T>(WatchId watch, ResourceKind kind, IReadOnlyList<KeyValuePair<string, T>> items) where T : class => ValueTask.CompletedTask;
+    public ValueTask Replace<TFacts>(WatchId watch, MeshKind<TFacts> kind, IReadOnlyList<KeyValuePair<string, TFacts>> items) where TFacts : class => ValueTask.CompletedTask;
 
-    public ValueTask Apply<T>(WatchId watch, ResourceKind kind, IReadOnlyList<Change<T>> changes) where T : class => ValueTask.CompletedTask;
+    public ValueTask Apply<TFacts>(WatchId watch, MeshKind<TFacts> kind, IReadOnlyList<Change<TFacts>> changes) where TFacts : class => ValueTask.CompletedTask;
 
     public ValueTask Remove(WatchId watch) => ValueTask.CompletedTask;
 

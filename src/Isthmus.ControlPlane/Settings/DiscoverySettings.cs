@@ -4,7 +4,7 @@ using Isthmus.Core.Names;
 using Isthmus.Core.Problems;
 using Isthmus.Mesh.Model;
 
-namespace Isthmus.ControlPlane;
+namespace Isthmus.ControlPlane.Settings;
 
 /// <summary>What a control plane is told at its start: flags and environment of the <c>istiod</c> container (Istio's names).</summary>
 public sealed record DiscoverySettings

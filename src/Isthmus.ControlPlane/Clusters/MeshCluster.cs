@@ -1,0 +1,10 @@
+using Isthmus.Kubernetes.Client;
+
+namespace Isthmus.ControlPlane.Clusters;
+
+/// <summary>A cluster of the mesh: equal values mean that nothing has to be done.</summary>
+/// <param name="Secret">The remote secret that names it, <c>namespace/name</c>; empty for the configuration cluster.</param>
+public sealed record MeshCluster(string Id, string Secret, ClusterAccess Access)
+{
+    public bool IsConfig => Secret.Length == 0;
+}

@@ -1,0 +1,11 @@
+using Isthmus.ControlPlane.Intake;
+using Isthmus.ControlPlane.Running;
+
+namespace Isthmus.ControlPlane.Clusters;
+
+/// <summary>What all watches of clusters share: what they read, where they put it, who runs them.</summary>
+public sealed record WatchedMesh(WatchScope Scope, IClusterObjects Objects, Supervisor Tasks, TimeProvider Time)
+{
+    /// <summary>A watch of a cluster, not started.</summary>
+    public ClusterWatch Watch(MeshCluster cluster, long number) => new(cluster, number, Scope, Objects, Tasks, Time);
+}

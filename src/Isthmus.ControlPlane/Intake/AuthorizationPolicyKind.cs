@@ -1,0 +1,14 @@
+using Isthmus.ControlPlane.Derive;
+using Isthmus.Core.Live;
+using Isthmus.Mesh.Config;
+using Isthmus.Mesh.Model;
+
+namespace Isthmus.ControlPlane.Intake;
+
+/// <summary>AuthorizationPolicies: who may call workloads.</summary>
+public sealed class AuthorizationPolicyKind() : IstioObjectKind<AuthorizationPolicy>(IstioKind.AuthorizationPolicy)
+{
+    internal override void Collect(MeshGraph mesh, MeshChanges changes) => CollectPolicies(mesh, changes, mesh.AuthorizationsByNamespace.Changed);
+
+    internal override Source<ObjectKey, AuthorizationPolicy> SourceIn(MeshSources sources) => sources.AuthorizationPolicies;
+}

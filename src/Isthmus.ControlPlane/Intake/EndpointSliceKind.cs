@@ -1,0 +1,16 @@
+using Isthmus.ControlPlane.Derive;
+using Isthmus.Core.Live;
+using Isthmus.Kubernetes.Objects;
+using Isthmus.Mesh.Model;
+
+namespace Isthmus.ControlPlane.Intake;
+
+/// <summary>EndpointSlices of Services: endpoints of hosts.</summary>
+public sealed class EndpointSliceKind() : SourceKind<EndpointSlice, SliceFacts>(Kinds.EndpointSlice)
+{
+    internal override SliceFacts? Read(string cluster, EndpointSlice item) => KubeFacts.Of(cluster, item);
+
+    internal override ObjectRef SourceOf(SliceFacts facts) => facts.Source;
+
+    internal override Source<ObjectKey, SliceFacts> SourceIn(MeshSources sources) => sources.Slices;
+}

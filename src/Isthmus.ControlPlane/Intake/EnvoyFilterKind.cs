@@ -1,0 +1,14 @@
+using Isthmus.ControlPlane.Derive;
+using Isthmus.Core.Live;
+using Isthmus.Mesh.Config;
+using Isthmus.Mesh.Model;
+
+namespace Isthmus.ControlPlane.Intake;
+
+/// <summary>EnvoyFilters: patches to what proxies get.</summary>
+public sealed class EnvoyFilterKind() : IstioObjectKind<EnvoyFilter>(IstioKind.EnvoyFilter)
+{
+    internal override void Collect(MeshGraph mesh, MeshChanges changes) => changes.Config |= mesh.Sources.EnvoyFilters.Changed.Count > 0;
+
+    internal override Source<ObjectKey, EnvoyFilter> SourceIn(MeshSources sources) => sources.EnvoyFilters;
+}

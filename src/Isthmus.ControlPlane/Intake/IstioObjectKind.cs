@@ -1,0 +1,56 @@
+using System.Text.Json.Nodes;
+using Isthmus.ControlPlane.Derive;
+using Isthmus.Core.Collections;
+using Isthmus.Core.Live;
+using Isthmus.Core.Problems;
+using Isthmus.Kubernetes.Objects;
+using Isthmus.Mesh.Config;
+using Isthmus.Mesh.Model;
+
+namespace Isthmus.ControlPlane.Intake;
+
+/// <summary>One of Istio's objects as it was read.</summary>
+/// <param name="Value">Null when the object has errors.</param>
+public sealed record IstioState<T>(ObjectRef Source, T? Value, ValueList<Problem> Problems) where T : class;
+
+/// <summary>
+/// A kind of Istio's API groups, read from the configuration cluster only. An object with errors changes nothing but the problems: the last
+/// good one stays.
+/// </summary>
+public abstract class IstioObjectKind<T>(IstioKind kind)
+    : MeshKind<JsonObject, IstioState<T>>(new ResourceKind(kind.Group, kind.StoredVersion, kind.Kind, kind.Plural, true)) where T : class, IEquatable<T>
+{
+    public sealed override KindPlace Place => KindPlace.ConfigCluster;
+
+    internal abstract Source<ObjectKey, T> SourceIn(MeshSources sources);
+
+    internal sealed override IstioState<T> Read(string cluster, JsonObject item)
+    {
+        var read = IstioConfig.Read(Named(item), cluster);
+        return new(read.Source, (T?)read.Value, read.Problems);
+    }
+
+    internal sealed override ObjectRef SourceOf(IstioState<T> facts) => facts.Source;
+
+    internal sealed override void Put(MeshSources sources, IstioState<T> facts)
+    {
+        if (facts.Problems.IsEmpty) sources.Problems.Remove(facts.Source);
+        else sources.Problems.Put(facts.Source, new(facts.Problems));
+        if (facts.Value is { } value) SourceIn(sources).Put(KeyOf(facts), value);
+    }
+
+    internal sealed override void Remove(MeshSources sources, ObjectKey key)
+    {
+        sources.Problems.Remove(new(key.Cluster, Resource.Kind, key.Namespace, key.Name));
+        SourceIn(sources).Remove(key);
+    }
+
+    /// <summary>Policies of these namespaces changed; those of the root namespace hold for every proxy.</summary>
+    private protected static void CollectPolicies(MeshGraph mesh, MeshChanges changes, IReadOnlySet<string> namespaces)
+    {
+        changes.Proxies.Namespaces.UnionWith(namespaces);
+        changes.Proxies.All |= namespaces.Contains((mesh.Sources.Settings.Items.GetValueOrDefault("") ?? MeshSettings.Default).Mesh.RootNamespace);
+    }
+
+    internal sealed override void RemoveCluster(MeshSources sources, string cluster) => RemoveOf(SourceIn(sources), cluster);
+}

@@ -1,0 +1,111 @@
+using System.Text.Json.Nodes;
+using Isthmus.ControlPlane.Derive;
+using Isthmus.Core.Live;
+using Isthmus.Kubernetes.Client;
+using Isthmus.Kubernetes.Objects;
+using Isthmus.Mesh.Model;
+
+namespace Isthmus.ControlPlane.Intake;
+
+/// <summary>Where the objects of a kind are read.</summary>
+public enum KindPlace
+{
+    EveryCluster,
+
+    /// <summary>The configuration cluster only, in all its namespaces.</summary>
+    ConfigCluster,
+
+    /// <summary>The system namespace of the configuration cluster only.</summary>
+    ConfigNamespace,
+
+    /// <summary>The system namespace of the cluster that runs the control plane, which may be another than the configuration cluster.</summary>
+    HomeNamespace,
+}
+
+/// <summary>
+/// A kind of object that shapes the mesh: where it is read, how it is read, its source in the graph, and what its changes cause.
+/// One file for each kind; <see cref="MeshKinds"/> is the table of them.
+/// </summary>
+public abstract class MeshKind(ResourceKind resource)
+{
+    public ResourceKind Resource { get; } = resource;
+
+    public virtual KindPlace Place => KindPlace.EveryCluster;
+
+    /// <summary>A cluster may lack the kind, or not let us read it: neither says anything about the cluster's health.</summary>
+    public virtual bool IsOptional => false;
+
+    /// <summary>Adds what the changes of the running commit cause for proxies, besides changes of hosts and endpoints.</summary>
+    internal virtual void Collect(MeshGraph mesh, MeshChanges changes)
+    {
+    }
+
+    internal abstract void Remove(MeshSources sources, ObjectKey key);
+
+    internal abstract void RemoveCluster(MeshSources sources, string cluster);
+
+    /// <summary>A watch of the kind in one cluster, not started.</summary>
+    internal abstract KindWatch Watch(WatchId id, KubeClient client, string? ns, IClusterObjects objects, Action<Exception> failed, TimeProvider time);
+
+    private protected static void RemoveOf<T>(Source<ObjectKey, T> source, string cluster) where T : IEquatable<T> => source.RemoveWhere(key => key.Cluster == cluster);
+
+    /// <summary>The items of a list may lack apiVersion and kind.</summary>
+    private protected JsonObject Named(JsonObject item)
+    {
+        item["apiVersion"] ??= Resource.ApiVersion;
+        item["kind"] ??= Resource.Kind;
+        return item;
+    }
+}
+
+/// <summary>A kind by the facts that the mesh keeps of its objects.</summary>
+public abstract class MeshKind<TFacts>(ResourceKind resource) : MeshKind(resource) where TFacts : class
+{
+    /// <summary>The object that the facts are of.</summary>
+    internal abstract ObjectRef SourceOf(TFacts facts);
+
+    internal abstract void Put(MeshSources sources, TFacts facts);
+
+    private protected ObjectKey KeyOf(TFacts facts) => SourceOf(facts) is var source ? new(source.Cluster, source.Namespace, source.Name) : default;
+}
+
+/// <summary>A kind by the view that its objects are parsed to.</summary>
+internal interface IObjectKind<in TObject> where TObject : class
+{
+    ResourceKind Resource { get; }
+
+    /// <summary>Reads and stages an object that comes from no watch.</summary>
+    void Stage(MeshWriter writer, string cluster, TObject item);
+}
+
+/// <summary>A kind by both: the view that its objects are parsed to, and the facts that the mesh keeps.</summary>
+public abstract class MeshKind<TObject, TFacts>(ResourceKind resource) : MeshKind<TFacts>(resource), IObjectKind<TObject> where TObject : class where TFacts : class
+{
+    void IObjectKind<TObject>.Stage(MeshWriter writer, string cluster, TObject item)
+    {
+        if (Read(cluster, item) is { } facts) writer.Put(this, facts);
+    }
+
+    /// <summary>Reduces an object to what the mesh uses, so that every other change stops here. Null: the mesh has no use for it.</summary>
+    internal abstract TFacts? Read(string cluster, TObject item);
+
+    internal sealed override KindWatch Watch(WatchId id, KubeClient client, string? ns, IClusterObjects objects, Action<Exception> failed, TimeProvider time)
+    {
+        var settings = new Kubernetes.Watch.InformerSettings { Namespace = ns, ConsumerFailed = failed };
+        // Whether an optional kind has appeared is asked more often than whether a cluster is back.
+        if (IsOptional) settings = settings with { LongestBackoff = TimeSpan.FromSeconds(2) };
+        return new KindWatch<TObject, TFacts>(this, id, new(client, Resource, item => Read(id.Cluster, item), settings, time), objects);
+    }
+}
+
+/// <summary>A kind whose facts are the items of one source of the graph.</summary>
+public abstract class SourceKind<TObject, TFacts>(ResourceKind resource) : MeshKind<TObject, TFacts>(resource) where TObject : class where TFacts : class, IEquatable<TFacts>
+{
+    internal abstract Source<ObjectKey, TFacts> SourceIn(MeshSources sources);
+
+    internal override void Put(MeshSources sources, TFacts facts) => SourceIn(sources).Put(KeyOf(facts), facts);
+
+    internal override void Remove(MeshSources sources, ObjectKey key) => SourceIn(sources).Remove(key);
+
+    internal override void RemoveCluster(MeshSources sources, string cluster) => RemoveOf(SourceIn(sources), cluster);
+}

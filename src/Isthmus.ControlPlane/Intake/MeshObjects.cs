@@ -1,0 +1,94 @@
+using Isthmus.Kubernetes.Watch;
+using Isthmus.Mesh.Model;
+
+namespace Isthmus.ControlPlane.Intake;
+
+/// <summary>Hands what watches see to the graph's writer, in order, one closure for each batch.</summary>
+/// <param name="post">Runs the closure on the writer's thread.</param>
+public sealed class MeshObjects(Func<Action<MeshWriter>, ValueTask> post) : IClusterObjects
+{
+    // Both are touched by the writer's thread only.
+    private readonly Dictionary<(string Cluster, MeshKind Kind), HashSet<string>> _known = [];
+    private readonly Dictionary<(string Cluster, MeshKind Kind), long> _speakers = [];
+
+    public ValueTask Replace<TFacts>(WatchId watch, MeshKind<TFacts> kind, IReadOnlyList<KeyValuePair<string, TFacts>> items) where TFacts : class => post(writer =>
+    {
+        var (cluster, number) = watch;
+        if (_speakers.TryGetValue((cluster, kind), out var speaker) && speaker > number) return;
+        _speakers[(cluster, kind)] = number;
+        var known = Known(cluster, kind);
+        foreach (var gone in known.Except(items.Select(item => item.Key)).ToList()) Remove(writer, cluster, kind, gone, known);
+        foreach (var (key, facts) in items) Put(writer, kind, key, facts, known);
+    });
+
+    public ValueTask Apply<TFacts>(WatchId watch, MeshKind<TFacts> kind, IReadOnlyList<Change<TFacts>> changes) where TFacts : class => post(writer =>
+    {
+        var cluster = watch.Cluster;
+        if (_speakers.GetValueOrDefault((cluster, kind)) != watch.Number) return;
+        var known = Known(cluster, kind);
+        foreach (var change in changes)
+        {
+            if (change.Object is { } facts) Put(writer, kind, change.Key, facts, known);
+            else Remove(writer, cluster, kind, change.Key, known);
+        }
+    });
+
+    public ValueTask Remove(WatchId watch) => post(writer =>
+    {
+        if (_speakers.Any(speaker => speaker.Key.Cluster == watch.Cluster && speaker.Value > watch.Number)) return;
+        foreach (var key in _known.Keys.Where(key => key.Cluster == watch.Cluster).ToList()) _known.Remove(key);
+        foreach (var key in _speakers.Keys.Where(key => key.Cluster == watch.Cluster).ToList()) _speakers.Remove(key);
+        writer.RemoveCluster(watch.Cluster);
+    });
+
+    public ValueTask Contact(ClusterContact contact) => post(writer => writer.PutContact(contact));
+
+    /// <summary>
+    /// Takes over what an earlier control plane knew of a cluster, as one batch. It stands for each kind until a watch has listed the kind:
+    /// that list removes what is gone.
+    /// </summary>
+    /// <param name="isWanted">Asked on the writer's thread: the cluster may have left meanwhile.</param>
+    public ValueTask Restore(string cluster, Func<bool> isWanted, Action<Restoration> restore) => post(writer =>
+    {
+        if (isWanted()) restore(new(this, writer, cluster));
+    });
+
+    /// <summary>The writer's thread, while it takes over what was known of a cluster.</summary>
+    public readonly struct Restoration
+    {
+        private readonly MeshObjects _objects;
+        private readonly MeshWriter _writer;
+        private readonly string _cluster;
+
+        internal Restoration(MeshObjects objects, MeshWriter writer, string cluster) => (_objects, _writer, _cluster) = (objects, writer, cluster);
+
+        public MeshKinds Kinds => _writer.Kinds;
+
+        public void Put<TFacts>(MeshKind<TFacts> kind, IEnumerable<TFacts> items) where TFacts : class
+        {
+            if (_objects._speakers.ContainsKey((_cluster, kind))) return;
+            var known = _objects.Known(_cluster, kind);
+            foreach (var facts in items)
+            {
+                var source = kind.SourceOf(facts);
+                MeshObjects.Put(_writer, kind, source.Namespace.Length == 0 ? source.Name : $"{source.Namespace}/{source.Name}", facts, known);
+            }
+        }
+    }
+
+    private HashSet<string> Known(string cluster, MeshKind kind) =>
+        _known.TryGetValue((cluster, kind), out var known) ? known : _known[(cluster, kind)] = new(StringComparer.Ordinal);
+
+    private static void Put<TFacts>(MeshWriter writer, MeshKind<TFacts> kind, string key, TFacts facts, HashSet<string> known) where TFacts : class
+    {
+        known.Add(key);
+        writer.Put(kind, facts);
+    }
+
+    private static void Remove(MeshWriter writer, string cluster, MeshKind kind, string key, HashSet<string> known)
+    {
+        known.Remove(key);
+        var (ns, name) = key.Split('/', 2) is [var left, var right] ? (left, right) : ("", key);
+        writer.Remove(kind, new(cluster, ns, name));
+    }
+}

@@ -1,0 +1,106 @@
+using System.Net;
+using Isthmus.ControlPlane.Derive;
+using Isthmus.Core.Collections;
+using Isthmus.Mesh.Model;
+
+namespace Isthmus.ControlPlane.Intake;
+
+/// <summary>
+/// Stages what watches report, and commits it together with the addresses that it makes necessary. All methods belong to one thread;
+/// collections may be read from any.
+/// </summary>
+public sealed class MeshWriter
+{
+    private MeshChanges _changes = new();
+
+    public MeshWriter(MeshGraph mesh, AddressAllocator allocator, MeshKinds kinds)
+    {
+        (Mesh, Allocator, Kinds) = (mesh, allocator, kinds);
+        mesh.Graph.Committed += _ => Collect();
+    }
+
+    public MeshGraph Mesh { get; }
+
+    public AddressAllocator Allocator { get; }
+
+    public MeshKinds Kinds { get; }
+
+    /// <summary>False while an earlier table may still be imported: addresses given before would not be the ones that are remembered.</summary>
+    public bool Allocates { get; private set; } = true;
+
+    /// <summary>Gives no addresses before <see cref="StartAllocating"/>.</summary>
+    public void HoldAllocation() => Allocates = false;
+
+    public void StartAllocating() => (Allocates, _needsChanged) = (true, true);
+
+    private MeshSources Sources => Mesh.Sources;
+
+    /// <summary>Stages what is known of an object.</summary>
+    public void Put<TFacts>(MeshKind<TFacts> kind, TFacts facts) where TFacts : class => kind.Put(Sources, facts);
+
+    /// <summary>Stages that an object is gone.</summary>
+    public void Remove(MeshKind kind, ObjectKey key) => kind.Remove(Sources, key);
+
+    /// <summary>A cluster joins, or what is known about the connection to it changes.</summary>
+    public void PutContact(ClusterContact contact) => Sources.Clusters.Put(contact.Cluster, contact);
+
+    /// <summary>A cluster left the mesh: everything known of it goes.</summary>
+    public void RemoveCluster(string cluster)
+    {
+        foreach (var kind in Kinds.All) kind.RemoveCluster(Sources, cluster);
+        Sources.Problems.RemoveWhere(source => source.Cluster == cluster);
+        Sources.Clusters.Remove(cluster);
+    }
+
+    public void PutResolved(string host, ValueList<string> addresses) => Sources.ResolvedHosts.Put(host, new(addresses));
+
+    public void RemoveResolved(string host) => Sources.ResolvedHosts.Remove(host);
+
+    /// <summary>Makes what was staged one revision, addresses allocated, and returns what it changed.</summary>
+    public MeshChanges Commit()
+    {
+        Mesh.Graph.Commit();
+        if (Allocate()) Mesh.Graph.Commit();
+        var changes = _changes;
+        _changes = new();
+        return changes;
+    }
+
+    private bool Allocate()
+    {
+        if (!_needsChanged || !Allocates) return false;
+        _needsChanged = false;
+        var addresses = Allocator.Reconcile(Mesh.AddressNeeds.Items.Keys, Taken());
+        var staged = false;
+        foreach (var (host, address) in addresses)
+        {
+            var next = new AllocatedAddress(address);
+            if (Sources.Allocated.Items.TryGetValue(host, out var known) && known == next) continue;
+            Sources.Allocated.Put(host, next);
+            staged = true;
+        }
+        foreach (var host in Sources.Allocated.Items.Keys.Where(host => !addresses.ContainsKey(host)))
+        {
+            Sources.Allocated.Remove(host);
+            staged = true;
+        }
+        return staged;
+    }
+
+    private bool _needsChanged;
+
+    /// <summary>Addresses of our range that objects name themselves.</summary>
+    private HashSet<IPAddress> Taken() => Mesh.Unaddressed.Items.Values
+        .SelectMany(service => service.Addresses.Concat(service.Vips.Values.SelectMany(ips => ips)))
+        .Where(address => address.StartsWith("240.240.", StringComparison.Ordinal))
+        .Select(address => IPAddress.TryParse(address, out var ip) ? ip : IPAddress.None).ToHashSet();
+
+    private void Collect()
+    {
+        _needsChanged |= Mesh.AddressNeeds.Changed.Count > 0 || Mesh.Unaddressed.Changed.Any(host => Mesh.Unaddressed.Items.TryGetValue(host, out var service) && !service.Addresses.IsEmpty);
+        _changes.Services.UnionWith(Mesh.Services.Changed);
+        _changes.Endpoints.UnionWith(Mesh.Endpoints.Changed);
+        _changes.Gateways |= Mesh.GatewayTables.Changed.Count > 0;
+        foreach (var kind in Kinds.All) kind.Collect(Mesh, _changes);
+    }
+}

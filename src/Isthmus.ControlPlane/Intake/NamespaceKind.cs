@@ -1,0 +1,16 @@
+using Isthmus.ControlPlane.Derive;
+using Isthmus.Core.Live;
+using Isthmus.Kubernetes.Objects;
+using Isthmus.Mesh.Model;
+
+namespace Isthmus.ControlPlane.Intake;
+
+/// <summary>Namespaces: the network of a cluster.</summary>
+public sealed class NamespaceKind() : SourceKind<Namespace, NamespaceFacts>(Kinds.Namespace)
+{
+    internal override NamespaceFacts Read(string cluster, Namespace item) => KubeFacts.Of(cluster, item);
+
+    internal override ObjectRef SourceOf(NamespaceFacts facts) => facts.Source;
+
+    internal override Source<ObjectKey, NamespaceFacts> SourceIn(MeshSources sources) => sources.Namespaces;
+}

@@ -1,0 +1,18 @@
+using Isthmus.ControlPlane.Derive;
+using Isthmus.Core.Live;
+using Isthmus.Kubernetes.Objects;
+using Isthmus.Mesh.Model;
+
+namespace Isthmus.ControlPlane.Intake;
+
+/// <summary>Nodes: localities of workloads, and addresses of NodePort gateways.</summary>
+public sealed class NodeKind() : SourceKind<Node, NodeFacts>(Kinds.Node)
+{
+    internal override void Collect(MeshGraph mesh, MeshChanges changes) => changes.Proxies.Nodes.UnionWith(mesh.Sources.Nodes.Changed);
+
+    internal override NodeFacts Read(string cluster, Node item) => KubeFacts.Of(cluster, item);
+
+    internal override ObjectRef SourceOf(NodeFacts facts) => facts.Source;
+
+    internal override Source<ObjectKey, NodeFacts> SourceIn(MeshSources sources) => sources.Nodes;
+}

@@ -1,0 +1,14 @@
+using Isthmus.ControlPlane.Derive;
+using Isthmus.Core.Live;
+using Isthmus.Mesh.Config;
+using Isthmus.Mesh.Model;
+
+namespace Isthmus.ControlPlane.Intake;
+
+/// <summary>PeerAuthentications: whether workloads accept plain text.</summary>
+public sealed class PeerAuthenticationKind() : IstioObjectKind<PeerAuthentication>(IstioKind.PeerAuthentication)
+{
+    internal override void Collect(MeshGraph mesh, MeshChanges changes) => changes.Config |= mesh.Sources.PeerAuthentications.Changed.Count > 0;
+
+    internal override Source<ObjectKey, PeerAuthentication> SourceIn(MeshSources sources) => sources.PeerAuthentications;
+}

@@ -1,0 +1,40 @@
+using Isthmus.ControlPlane.Derive;
+using Isthmus.Kubernetes.Objects;
+using Isthmus.Mesh.Model;
+
+namespace Isthmus.ControlPlane.Intake;
+
+/// <summary>A Pod in the two parts in which the graph keeps it.</summary>
+/// <param name="Readiness">Null: unknown.</param>
+public sealed record PodState(PodFacts Facts, PodReadiness? Readiness);
+
+/// <summary>Pods: what is known of endpoints, and of proxies themselves.</summary>
+public sealed class PodKind() : MeshKind<Pod, PodState>(Kinds.Pod)
+{
+    /// <summary>Readiness comes and goes, and changes no scope.</summary>
+    internal override void Collect(MeshGraph mesh, MeshChanges changes) => changes.Proxies.Pods.UnionWith(mesh.Sources.Pods.Changed);
+
+    internal override PodState Read(string cluster, Pod item) =>
+        new(KubeFacts.Of(cluster, item), new(item.Status.IsReady && item.Metadata.DeletionTimestamp is null));
+
+    internal override ObjectRef SourceOf(PodState facts) => facts.Facts.Source;
+
+    internal override void Put(MeshSources sources, PodState facts)
+    {
+        var key = KeyOf(facts);
+        sources.Pods.Put(key, facts.Facts);
+        if (facts.Readiness is { } readiness) sources.PodReadiness.Put(key, readiness);
+    }
+
+    internal override void Remove(MeshSources sources, ObjectKey key)
+    {
+        sources.Pods.Remove(key);
+        sources.PodReadiness.Remove(key);
+    }
+
+    internal override void RemoveCluster(MeshSources sources, string cluster)
+    {
+        RemoveOf(sources.Pods, cluster);
+        RemoveOf(sources.PodReadiness, cluster);
+    }
+}

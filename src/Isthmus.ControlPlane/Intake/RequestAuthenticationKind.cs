@@ -1,0 +1,19 @@
+using Isthmus.ControlPlane.Derive;
+using Isthmus.Core.Live;
+using Isthmus.Mesh.Config;
+using Isthmus.Mesh.Model;
+
+namespace Isthmus.ControlPlane.Intake;
+
+/// <summary>RequestAuthentications: the tokens that workloads accept.</summary>
+public sealed class RequestAuthenticationKind() : IstioObjectKind<RequestAuthentication>(IstioKind.RequestAuthentication)
+{
+    internal override void Collect(MeshGraph mesh, MeshChanges changes)
+    {
+        CollectPolicies(mesh, changes, mesh.TokensByNamespace.Changed);
+        // The way to an issuer's keys may be among services that changed.
+        changes.Proxies.All |= mesh.Sources.RequestAuthentications.Items.Count > 0 && mesh.Services.Changed.Count > 0;
+    }
+
+    internal override Source<ObjectKey, RequestAuthentication> SourceIn(MeshSources sources) => sources.RequestAuthentications;
+}

@@ -1,0 +1,12 @@
+using Isthmus.ControlPlane.Derive;
+using Isthmus.Core.Live;
+using Isthmus.Mesh.Config;
+using Isthmus.Mesh.Model;
+
+namespace Isthmus.ControlPlane.Intake;
+
+/// <summary>ServiceEntries: hosts that no Service defines; all that they cause is derived.</summary>
+public sealed class ServiceEntryKind() : IstioObjectKind<ServiceEntry>(IstioKind.ServiceEntry)
+{
+    internal override Source<ObjectKey, ServiceEntry> SourceIn(MeshSources sources) => sources.ServiceEntries;
+}

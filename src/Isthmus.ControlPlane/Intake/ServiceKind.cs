@@ -1,0 +1,19 @@
+using Isthmus.ControlPlane.Derive;
+using Isthmus.Core.Live;
+using Isthmus.Kubernetes.Objects;
+using Isthmus.Mesh.Model;
+
+namespace Isthmus.ControlPlane.Intake;
+
+/// <summary>Services: hosts of the mesh and entries of networks.</summary>
+public sealed class ServiceKind() : SourceKind<Service, ClusterService>(Kinds.Service)
+{
+    /// <summary>Workloads are selected by the Services of their namespace.</summary>
+    internal override void Collect(MeshGraph mesh, MeshChanges changes) => changes.Proxies.Places.UnionWith(mesh.ServicesByNamespace.Changed);
+
+    internal override ClusterService Read(string cluster, Service item) => KubeFacts.Of(cluster, item);
+
+    internal override ObjectRef SourceOf(ClusterService facts) => facts.Source;
+
+    internal override Source<ObjectKey, ClusterService> SourceIn(MeshSources sources) => sources.Services;
+}

@@ -1,0 +1,14 @@
+using Isthmus.ControlPlane.Derive;
+using Isthmus.Core.Live;
+using Isthmus.Mesh.Config;
+using Isthmus.Mesh.Model;
+
+namespace Isthmus.ControlPlane.Intake;
+
+/// <summary>Sidecars: what proxies of workloads see of the mesh.</summary>
+public sealed class SidecarKind() : IstioObjectKind<Sidecar>(IstioKind.Sidecar)
+{
+    internal override void Collect(MeshGraph mesh, MeshChanges changes) => changes.Config |= mesh.Sources.Sidecars.Changed.Count > 0;
+
+    internal override Source<ObjectKey, Sidecar> SourceIn(MeshSources sources) => sources.Sidecars;
+}

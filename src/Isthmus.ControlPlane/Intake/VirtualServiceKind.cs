@@ -1,0 +1,15 @@
+using Isthmus.ControlPlane.Derive;
+using Isthmus.Core.Live;
+using Isthmus.Mesh.Config;
+using Isthmus.Mesh.Model;
+
+namespace Isthmus.ControlPlane.Intake;
+
+/// <summary>VirtualServices: the routes to hosts.</summary>
+public sealed class VirtualServiceKind() : IstioObjectKind<VirtualService>(IstioKind.VirtualService)
+{
+    /// <summary>With their delegates merged in.</summary>
+    internal override void Collect(MeshGraph mesh, MeshChanges changes) => changes.Config |= mesh.Routings.Changed.Count > 0;
+
+    internal override Source<ObjectKey, VirtualService> SourceIn(MeshSources sources) => sources.VirtualServices;
+}

@@ -1,0 +1,58 @@
+using Isthmus.ControlPlane.Clusters;
+using Isthmus.ControlPlane.Derive;
+using Isthmus.ControlPlane.Intake;
+using Isthmus.Kubernetes.Client;
+using Isthmus.Mesh.Config;
+using Isthmus.Mesh.Model;
+using Microsoft.Extensions.Logging.Abstractions;
+using Xunit;
+
+namespace Isthmus.Tests.ControlPlane.Intake;
+
+/// <summary>The table of kinds agrees with what is installed, watched and kept.</summary>
+public sealed class MeshKindsTests
+{
+    private static readonly MeshKinds Kinds = new(MultiClusterSettings.Default, "istio", NullLogger<MeshKinds>.Instance);
+    private static readonly ClusterAccess Access = new() { Server = new("https://127.0.0.1:1") };
+
+    [Fact]
+    public void Every_kind_of_Istio_that_shapes_proxies_is_in_the_table_as_its_CRD_declares_it()
+    {
+        Assert.Equal(
+            IstioKind.Effective.Select(kind => (kind.Group, kind.StoredVersion, kind.Kind, kind.Plural)).Order(),
+            Kinds.Istio.Select(kind => (kind.Resource.Group, kind.Resource.Version, kind.Resource.Kind, kind.Resource.Plural)).Order());
+        Assert.All(Kinds.Istio, kind => Assert.Contains(IstioKind.All, crd => $"{kind.Resource.Plural}.{kind.Resource.Group}" == crd.CrdName));
+        Assert.All(Kinds.Istio, kind => Assert.Equal(KindPlace.ConfigCluster, kind.Place));
+    }
+
+    [Fact]
+    public void Every_kind_is_in_the_table_once() => Assert.Equal(Kinds.All.Count, Kinds.All.Select(kind => kind.Resource).Distinct().Count());
+
+    [Fact]
+    public void The_configuration_cluster_is_watched_for_all_kinds_and_a_remote_cluster_for_no_Istio_resource_Secret_or_ConfigMap()
+    {
+        var scope = new WatchScope(Kinds, "istio-system");
+        Assert.Equal(Kinds.All, scope.For(new("own", "", Access)));
+        Assert.Equal(
+            ["EndpointSlice", "Namespace", "Node", "Pod", "Service", "ServiceExport", "ServiceImport"],
+            scope.For(new("other", "istio-system/other", Access)).Select(kind => kind.Resource.Kind).Order());
+        Assert.Equal(["ConfigMap", "Secret"], Kinds.All.Where(kind => scope.NamespaceOf(kind) is not null).Select(kind => kind.Resource.Kind).Order());
+    }
+
+    [Fact]
+    public void A_cluster_that_leaves_takes_everything_of_every_kind_with_it()
+    {
+        var rig = new MeshRig("c1", "c2");
+        rig.App("c2", "orders", "10.96.0.11", "10.244.0.2");
+        rig.Push();
+        var kept = typeof(MeshSources).GetProperties().Where(property => property.PropertyType.GenericTypeArguments is [{ } key, _] && key == typeof(ObjectKey)).ToList();
+        Assert.NotEmpty(kept);
+        rig.Writer.RemoveCluster("c2");
+        rig.Push();
+        Assert.All(kept, property =>
+        {
+            var items = (System.Collections.IDictionary)property.PropertyType.GetProperty("Items")!.GetValue(property.GetValue(rig.Mesh.Sources))!;
+            Assert.DoesNotContain(items.Keys.Cast<ObjectKey>(), key => key.Cluster == "c2");
+        });
+    }
+}

@@ -1,0 +1,46 @@
+using System.Text.Json.Nodes;
+using Isthmus.ControlPlane.Intake;
+using Isthmus.Core.Collections;
+using Isthmus.Core.Problems;
+using Isthmus.Kubernetes.Objects;
+
+namespace Isthmus.Tests.ControlPlane;
+
+/// <summary>Writes objects into a mesh as if a watch had seen them.</summary>
+internal static class WriterCalls
+{
+    internal static void Put(this MeshWriter writer, string cluster, Service item) => Put(writer, cluster, item, writer.Kinds.Services);
+
+    internal static void Put(this MeshWriter writer, string cluster, EndpointSlice item) => Put(writer, cluster, item, writer.Kinds.Slices);
+
+    internal static void Put(this MeshWriter writer, string cluster, Pod item) => Put(writer, cluster, item, writer.Kinds.Pods);
+
+    internal static void Put(this MeshWriter writer, string cluster, Node item) => Put(writer, cluster, item, writer.Kinds.Nodes);
+
+    internal static void Put(this MeshWriter writer, string cluster, Namespace item) => Put(writer, cluster, item, writer.Kinds.Namespaces);
+
+    internal static void Put(this MeshWriter writer, string cluster, Secret item) => Put(writer, cluster, item, writer.Kinds.Credentials);
+
+    /// <summary>Does nothing for a kind that is not read.</summary>
+    internal static void PutConfig(this MeshWriter writer, string cluster, JsonObject item) =>
+        writer.Kinds.All.OfType<IObjectKind<JsonObject>>().SingleOrDefault(kind => kind.Resource.Kind == item["kind"]!.ToString())?.Stage(writer, cluster, item);
+
+    internal static void PutMultiCluster(this MeshWriter writer, string cluster, JsonObject item) => writer.PutConfig(cluster, item);
+
+    internal static ValueList<Problem> PutSettings(this MeshWriter writer, string cluster, JsonNode? mesh, JsonNode? networks)
+    {
+        var state = SettingsKind.Of(cluster, mesh, networks);
+        writer.Put(writer.Kinds.Settings, state);
+        return state.Problems;
+    }
+
+    internal static void Remove(this MeshWriter writer, string cluster, ResourceKind kind, string ns, string name) => writer.Remove(writer.KindOf(kind.Kind), new(cluster, ns, name));
+
+    internal static void RemoveConfig(this MeshWriter writer, string cluster, string kind, string ns, string name) => writer.Remove(writer.KindOf(kind), new(cluster, ns, name));
+
+    internal static void RemoveMultiCluster(this MeshWriter writer, string cluster, string kind, string ns, string name) => writer.RemoveConfig(cluster, kind, ns, name);
+
+    private static MeshKind KindOf(this MeshWriter writer, string kind) => writer.Kinds.All.Single(known => known.Resource.Kind == kind);
+
+    private static void Put<T>(MeshWriter writer, string cluster, T item, IObjectKind<T> kind) where T : class => kind.Stage(writer, cluster, item);
+}

@@ -1,7 +1,7 @@
 using System.Net;
 using Isthmus.Core.Problems;
 using Isthmus.Lab.ApiServer;
-using Isthmus.Lab.Pki;
+using Isthmus.Lab.ApiServer.Pki;
 
 namespace Isthmus.Lab;
 
@@ -24,7 +24,7 @@ public static class ApiServerProgram
             await using var host = ApiServerHost.Build(settings, certificate, TimeProvider.System, new Random(), Endpoints(settings));
             await host.StartAsync(stop);
             await Console.Out.WriteLineAsync($"API server of {settings.Cluster} listens on {string.Join(", ", host.Addresses)}");
-            var controllers = settings.PlainHttp ? Task.Delay(Timeout.Infinite, stop) : Controllers.ControllersProgram.RunAsync(settings, stop);
+            var controllers = settings.PlainHttp ? Task.Delay(Timeout.Infinite, stop) : ControllersProgram.RunAsync(settings, stop);
             await Task.WhenAny(host.Running, controllers, Task.Delay(Timeout.Infinite, stop));
             if (controllers.IsFaulted) await controllers;
             if (!stop.IsCancellationRequested) await host.Running;

@@ -3,8 +3,9 @@ using Isthmus.Core.Problems;
 using Isthmus.Kubernetes.Client;
 using Isthmus.Kubernetes.Objects;
 using Isthmus.Kubernetes.Watch;
-using Isthmus.Lab.Linux;
-using Isthmus.Lab.Network;
+using Isthmus.Lab.ApiServer.Pki;
+using Isthmus.Lab.Machine.Linux;
+using Isthmus.Lab.Machine.Network;
 using Isthmus.Lab.Nodes;
 using Isthmus.Lab.Nodes.Api;
 using Isthmus.Lab.Nodes.Images;
@@ -12,9 +13,8 @@ using Isthmus.Lab.Nodes.Pods;
 using Isthmus.Lab.Nodes.Probes;
 using Isthmus.Lab.Nodes.Processes;
 using Isthmus.Lab.Nodes.Server;
-using Isthmus.Lab.Pki;
+using Isthmus.Lab.Nodes.ServiceProxy;
 using Isthmus.Lab.Nodes.Volumes;
-using Isthmus.Lab.ServiceProxy;
 using Microsoft.Extensions.Logging;
 
 namespace Isthmus.Lab;
@@ -71,7 +71,7 @@ public static class NodeProgram
             new NodeObject(client, cluster, capacity, images, time, log).RunAsync(end.Token),
             proxy.RunAsync(end.Token),
             ClaimDirectories.RunAsync(client, settings.ClaimDirectories, KubeNodeApi.Watching, time, end.Token),
-            new NodeServer(node, pods, Path.Combine(directory, "node.sock")).RunAsync(end.Token),
+            new NodeServer(node, pods, Path.Combine(directory, NodeSocket.FileName)).RunAsync(end.Token),
             WatchPodsAsync(client, settings.NodeName, api, pods, time, end.Token),
         ];
         try

@@ -3,8 +3,8 @@ using System.Net.Sockets;
 using System.Reflection;
 using System.Runtime.InteropServices;
 using Isthmus.Core.Problems;
-using Isthmus.Lab.Linux;
-using Isthmus.Lab.Network;
+using Isthmus.Lab.Machine.Linux;
+using Isthmus.Lab.Machine.Network;
 using Isthmus.Lab.Supervisor;
 using Microsoft.Extensions.Logging;
 

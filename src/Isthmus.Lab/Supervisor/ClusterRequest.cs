@@ -3,7 +3,7 @@ using System.Text.RegularExpressions;
 using Isthmus.Core.Collections;
 using Isthmus.Core.Net;
 using Isthmus.Core.Problems;
-using Isthmus.Lab.Network;
+using Isthmus.Lab.Machine.Network;
 
 namespace Isthmus.Lab.Supervisor;
 

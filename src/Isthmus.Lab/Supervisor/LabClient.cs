@@ -3,7 +3,7 @@ using System.Runtime.CompilerServices;
 using System.Text;
 using System.Text.Json.Nodes;
 using Isthmus.Core.Problems;
-using Isthmus.Lab.Linux;
+using Isthmus.Lab.Machine.Linux;
 
 namespace Isthmus.Lab.Supervisor;
 

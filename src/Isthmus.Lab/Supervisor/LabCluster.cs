@@ -1,9 +1,9 @@
 using System.Text.Json.Nodes;
 using Isthmus.Core.Collections;
 using Isthmus.Kubernetes.Client;
-using Isthmus.Lab.Linux;
-using Isthmus.Lab.Network;
-using Isthmus.Lab.Pki;
+using Isthmus.Lab.ApiServer.Pki;
+using Isthmus.Lab.Machine.Linux;
+using Isthmus.Lab.Machine.Network;
 using Microsoft.Extensions.Logging;
 
 namespace Isthmus.Lab.Supervisor;

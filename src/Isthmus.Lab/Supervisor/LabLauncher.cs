@@ -3,7 +3,7 @@ using System.Globalization;
 using System.Net;
 using System.Net.Sockets;
 using Isthmus.Core.Problems;
-using Isthmus.Lab.Linux;
+using Isthmus.Lab.Machine.Linux;
 
 namespace Isthmus.Lab.Supervisor;
 

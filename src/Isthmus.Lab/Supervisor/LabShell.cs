@@ -1,8 +1,8 @@
 using System.Collections;
 using Isthmus.Core.Collections;
 using Isthmus.Core.Problems;
-using Isthmus.Lab.Linux;
-using Isthmus.Lab.Network;
+using Isthmus.Lab.Machine.Linux;
+using Isthmus.Lab.Machine.Network;
 
 namespace Isthmus.Lab.Supervisor;
 

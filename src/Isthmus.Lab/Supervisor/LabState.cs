@@ -2,7 +2,7 @@ using System.Text.Json;
 using System.Text.Json.Nodes;
 using Isthmus.Core.Collections;
 using Isthmus.Core.Problems;
-using Isthmus.Lab.Network;
+using Isthmus.Lab.Machine.Network;
 
 namespace Isthmus.Lab.Supervisor;
 

@@ -2,8 +2,8 @@ using System.Collections.Concurrent;
 using System.Text.Json.Nodes;
 using Isthmus.Core.Collections;
 using Isthmus.Core.Problems;
-using Isthmus.Lab.Linux;
-using Isthmus.Lab.Network;
+using Isthmus.Lab.Machine.Linux;
+using Isthmus.Lab.Machine.Network;
 using Microsoft.Extensions.Logging;
 
 namespace Isthmus.Lab.Supervisor;

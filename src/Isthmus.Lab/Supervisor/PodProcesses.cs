@@ -1,6 +1,6 @@
 using Isthmus.Core.Collections;
-using Isthmus.Lab.Linux;
-using Isthmus.Lab.Network;
+using Isthmus.Lab.Machine.Linux;
+using Isthmus.Lab.Machine.Network;
 
 namespace Isthmus.Lab.Supervisor;
 

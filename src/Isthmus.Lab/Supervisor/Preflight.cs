@@ -1,6 +1,6 @@
 using System.Diagnostics;
 using Isthmus.Core.Problems;
-using Isthmus.Lab.Linux;
+using Isthmus.Lab.Machine.Linux;
 
 namespace Isthmus.Lab.Supervisor;
 

@@ -1,7 +1,7 @@
 using System.Diagnostics;
 using Isthmus.Core.Collections;
 using Isthmus.Core.Problems;
-using Isthmus.Lab.Linux;
+using Isthmus.Lab.Machine.Linux;
 
 namespace Isthmus.Lab.Supervisor;
 

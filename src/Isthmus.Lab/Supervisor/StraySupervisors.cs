@@ -1,6 +1,6 @@
 using System.Globalization;
 using System.Text;
-using Isthmus.Lab.Linux;
+using Isthmus.Lab.Machine.Linux;
 
 namespace Isthmus.Lab.Supervisor;
 

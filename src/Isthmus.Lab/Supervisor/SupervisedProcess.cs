@@ -1,6 +1,6 @@
 using System.Diagnostics;
 using Isthmus.Core.Collections;
-using Isthmus.Lab.Linux;
+using Isthmus.Lab.Machine.Linux;
 using Microsoft.Extensions.Logging;
 
 namespace Isthmus.Lab.Supervisor;

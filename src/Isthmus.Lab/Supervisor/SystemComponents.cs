@@ -2,7 +2,7 @@ using System.Text.Json.Nodes;
 using Isthmus.Kubernetes.Client;
 using Isthmus.Kubernetes.Objects;
 using Isthmus.Kubernetes.Yaml;
-using Isthmus.Lab.Network;
+using Isthmus.Lab.Machine.Network;
 
 namespace Isthmus.Lab.Supervisor;
 

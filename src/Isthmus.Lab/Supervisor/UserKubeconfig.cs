@@ -3,8 +3,8 @@ using System.Text.Json.Nodes;
 using Isthmus.Core.Problems;
 using Isthmus.Kubernetes.Client;
 using Isthmus.Kubernetes.Yaml;
-using Isthmus.Lab.Network;
-using Isthmus.Lab.Pki;
+using Isthmus.Lab.ApiServer.Pki;
+using Isthmus.Lab.Machine.Network;
 
 namespace Isthmus.Lab.Supervisor;
 

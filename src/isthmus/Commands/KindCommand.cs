@@ -163,7 +163,7 @@ internal static class KindCommand
         return command;
     }
 
-    private static Lab.Network.ClusterSettings Find(LabControl control, string name) =>
+    private static Lab.Machine.Network.ClusterSettings Find(LabControl control, string name) =>
         control.State.Clusters.FirstOrDefault(cluster => cluster.Name == name)
         ?? throw new ProblemException($"cluster {name}", "not found", "list clusters with 'kind get clusters'");
 }

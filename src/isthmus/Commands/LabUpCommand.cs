@@ -2,7 +2,7 @@ using System.CommandLine;
 using System.Globalization;
 using Isthmus.Core.Collections;
 using Isthmus.Core.Problems;
-using Isthmus.Lab.Network;
+using Isthmus.Lab.Machine.Network;
 using Isthmus.Lab.Supervisor;
 using Isthmus.Operate.MeshFile;
 using Isthmus.Options;

@@ -5,8 +5,9 @@ using Isthmus.Kubernetes.Client;
 using Isthmus.Kubernetes.Objects;
 using Isthmus.Kubernetes.Yaml;
 using Isthmus.Lab.ApiServer;
+using Isthmus.Lab.ApiServer.Pki;
 using Isthmus.Lab.Controllers;
-using Isthmus.Lab.Pki;
+using Isthmus.Lab.Controllers.Framework;
 using Xunit;
 
 namespace Isthmus.Tests.Mesh.Controllers;

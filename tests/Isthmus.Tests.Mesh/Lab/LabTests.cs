@@ -1,6 +1,6 @@
 using System.Diagnostics;
 using System.Text.Json.Nodes;
-using Isthmus.Lab.Linux;
+using Isthmus.Lab.Machine.Linux;
 using Xunit;
 
 namespace Isthmus.Tests.Mesh.Lab;

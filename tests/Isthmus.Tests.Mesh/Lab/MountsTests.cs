@@ -1,4 +1,4 @@
-using Isthmus.Lab.Linux;
+using Isthmus.Lab.Machine.Linux;
 using Xunit;
 
 namespace Isthmus.Tests.Mesh.Lab;

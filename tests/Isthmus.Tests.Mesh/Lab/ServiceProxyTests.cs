@@ -2,8 +2,8 @@ using System.Net;
 using System.Net.Sockets;
 using System.Text;
 using Isthmus.Core.Collections;
-using Isthmus.Lab.Network;
-using Isthmus.Lab.ServiceProxy;
+using Isthmus.Lab.Machine.Network;
+using Isthmus.Lab.Nodes.ServiceProxy;
 using Xunit;
 
 namespace Isthmus.Tests.Mesh.Lab;

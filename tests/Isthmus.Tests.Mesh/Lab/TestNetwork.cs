@@ -3,8 +3,8 @@ using System.Net.Sockets;
 using System.Text;
 using Isthmus.Core.Collections;
 using Isthmus.Core.Net;
-using Isthmus.Lab.Linux;
-using Isthmus.Lab.Network;
+using Isthmus.Lab.Machine.Linux;
+using Isthmus.Lab.Machine.Network;
 using Xunit;
 
 namespace Isthmus.Tests.Mesh.Lab;

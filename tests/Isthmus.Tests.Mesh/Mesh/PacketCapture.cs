@@ -1,8 +1,8 @@
 using System.Net;
 using System.Net.NetworkInformation;
 using System.Net.Sockets;
-using Isthmus.Lab.Linux;
-using Isthmus.Lab.Network;
+using Isthmus.Lab.Machine.Linux;
+using Isthmus.Lab.Machine.Network;
 
 namespace Isthmus.Tests.Mesh.Mesh;
 

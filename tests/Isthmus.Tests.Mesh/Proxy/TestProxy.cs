@@ -3,7 +3,7 @@ using System.Net;
 using System.Net.Sockets;
 using System.Text;
 using System.Text.Json.Nodes;
-using Isthmus.Lab.Linux;
+using Isthmus.Lab.Machine.Linux;
 using Isthmus.Proxy;
 using Isthmus.Proxy.Admin;
 using Isthmus.Proxy.Capture;

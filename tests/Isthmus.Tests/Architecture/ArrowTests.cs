@@ -45,16 +45,20 @@ public sealed partial class ArrowTests
     private static IEnumerable<string> Siblings(string name, string line)
     {
         var parent = name[..name.LastIndexOf('.')];
-        return Directory.EnumerateDirectories(Repository.At(Folder(parent)))
-            .Select(folder => Path.GetFileName(folder))
+        var folder = Repository.At(Folder(parent));
+        if (!Directory.Exists(folder)) return [];
+        return Directory.EnumerateDirectories(folder)
+            .Select(path => Path.GetFileName(path))
             .Where(sibling => $"{parent}.{sibling}" != name && Regex.IsMatch(line, $@"(?<![\w.""]){sibling}\.[A-Z]\w*\.[A-Z]"))
             .Select(sibling => $"{parent}.{sibling}");
     }
 
+    /// <summary>The folder below the project with the longest name that the namespace begins with.</summary>
     private static string Folder(string name)
     {
         var parts = name.Split('.');
-        return $"src/{string.Join('.', parts[..2])}/{string.Join('/', parts[2..])}";
+        var project = Enumerable.Range(1, parts.Length).Last(count => Directory.Exists(Repository.At($"src/{string.Join('.', parts[..count])}")));
+        return $"src/{string.Join('.', parts[..project])}/{string.Join('/', parts[project..])}";
     }
 
     private static string[] List(string cell) => cell.Split(',', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries);

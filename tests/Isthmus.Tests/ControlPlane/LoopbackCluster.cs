@@ -1,7 +1,7 @@
 using System.Net;
 using Isthmus.Kubernetes.Client;
 using Isthmus.Lab.ApiServer;
-using Isthmus.Lab.Pki;
+using Isthmus.Lab.ApiServer.Pki;
 
 namespace Isthmus.Tests.ControlPlane;
 

@@ -7,7 +7,7 @@ using System.Net.Sockets;
 using System.Security.Cryptography.X509Certificates;
 using System.Text;
 using System.Text.Json.Nodes;
-using Isthmus.Lab.Pki;
+using Isthmus.Lab.ApiServer.Pki;
 using Xunit;
 
 namespace Isthmus.Tests.Mesh.Lab.ApiServer;

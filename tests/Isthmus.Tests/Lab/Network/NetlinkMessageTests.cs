@@ -1,7 +1,7 @@
 using System.Net;
 using FsCheck;
 using FsCheck.Fluent;
-using Isthmus.Lab.Network;
+using Isthmus.Lab.Machine.Network;
 using Isthmus.Testing;
 using Xunit;
 

@@ -1,6 +1,6 @@
 using System.Net;
 using Isthmus.Core.Net;
-using Isthmus.Lab.Network;
+using Isthmus.Lab.Machine.Network;
 using Isthmus.Testing;
 using Xunit;
 

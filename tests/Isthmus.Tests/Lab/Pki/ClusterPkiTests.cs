@@ -1,7 +1,7 @@
 using System.Net;
 using System.Security.Cryptography.X509Certificates;
 using Isthmus.Core.Problems;
-using Isthmus.Lab.Pki;
+using Isthmus.Lab.ApiServer.Pki;
 using Xunit;
 
 namespace Isthmus.Tests.Lab.Pki;

@@ -1,7 +1,7 @@
 using System.Net;
 using Isthmus.Core.Net;
 using Isthmus.Kubernetes.Objects;
-using Isthmus.Lab.ServiceProxy;
+using Isthmus.Lab.Nodes.ServiceProxy;
 using Isthmus.Testing;
 using Xunit;
 

@@ -2,7 +2,7 @@ using FsCheck;
 using FsCheck.Fluent;
 using Isthmus.Core.Collections;
 using Isthmus.Core.Problems;
-using Isthmus.Lab.Network;
+using Isthmus.Lab.Machine.Network;
 using Isthmus.Lab.Supervisor;
 using Isthmus.Testing;
 using Xunit;

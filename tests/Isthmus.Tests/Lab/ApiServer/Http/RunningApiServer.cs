@@ -5,7 +5,7 @@ using System.Text;
 using System.Text.Json.Nodes;
 using Isthmus.Kubernetes.Client;
 using Isthmus.Lab.ApiServer;
-using Isthmus.Lab.Pki;
+using Isthmus.Lab.ApiServer.Pki;
 using Xunit;
 
 namespace Isthmus.Tests.Lab.ApiServer.Http;

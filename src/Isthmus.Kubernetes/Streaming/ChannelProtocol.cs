@@ -1,0 +1,39 @@
+using System.Text.Json.Nodes;
+
+namespace Isthmus.Kubernetes.Streaming;
+
+/// <summary>Channels of Kubernetes' remote command protocol; the first byte of each WebSocket message.</summary>
+public static class ChannelProtocol
+{
+    public const byte Input = 0, Output = 1, Error = 2, Status = 3, Resize = 4, Close = 255;
+
+    /// <summary>The protocol between API server and node, and the newest that kubectl speaks: it can close one channel.</summary>
+    public const string V5 = "v5.channel.k8s.io";
+
+    public const string V4 = "v4.channel.k8s.io";
+
+    /// <summary>The last word on the status channel: how the command ended.</summary>
+    public static JsonObject Exited(int code)
+    {
+        if (code == 0) return new() { ["metadata"] = new JsonObject(), ["status"] = "Success" };
+        return new()
+        {
+            ["metadata"] = new JsonObject(),
+            ["status"] = "Failure",
+            ["message"] = $"command terminated with non-zero exit code: exit status {code}",
+            ["reason"] = "NonZeroExitCode",
+            ["details"] = new JsonObject { ["causes"] = new JsonArray(new JsonObject { ["reason"] = "ExitCode", ["message"] = $"{code}" }) },
+        };
+    }
+
+    /// <summary>The last word when the command could not be started or reached.</summary>
+    public static JsonObject Failed(string message) => new()
+    {
+        ["metadata"] = new JsonObject(),
+        ["status"] = "Failure",
+        ["message"] = $"Internal error occurred: {message}",
+        ["reason"] = "InternalError",
+        ["details"] = new JsonObject { ["causes"] = new JsonArray(new JsonObject { ["message"] = message }) },
+        ["code"] = 500,
+    };
+}

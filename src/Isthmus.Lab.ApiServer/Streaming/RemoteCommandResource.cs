@@ -1,0 +1,144 @@
+using System.Net.Sockets;
+using System.Net.WebSockets;
+using System.Text.Json;
+using System.Text.Json.Nodes;
+using Isthmus.Kubernetes.Streaming;
+using Microsoft.AspNetCore.Http;
+
+namespace Isthmus.Lab.ApiServer.Streaming;
+
+/// <summary><c>pods/x/exec</c> and <c>attach</c>: relays channels between a client, over WebSocket or SPDY, and the node.</summary>
+internal sealed class RemoteCommandResource(NodeConnection node, string subresource, string kind) : IStreamingResource
+{
+    public VirtualResourceDescriptor Descriptor { get; } = StreamingResources.Describe(subresource, kind, "create", "get");
+
+    public async Task HandleAsync(HttpContext http, RequestAttributes attributes, JsonObject parent, CancellationToken stop)
+    {
+        var pod = StreamingResources.Parse(parent);
+        var container = StreamingResources.ContainerOf(http, pod);
+        var (webSocket, spdy) = (Upgrades.IsWebSocket(http.Request), Upgrades.IsSpdy(http.Request));
+        if (!webSocket && !spdy) throw ApiException.BadRequest("Upgrade request required");
+        StreamingResources.RequireNode(pod);
+        if (subresource == "exec" && http.Request.Query["command"].Count == 0) throw ApiException.BadRequest("you must specify at least 1 command for the container");
+        var path = $"/{subresource}/{pod.Metadata.Namespace}/{pod.Metadata.Name}/{container}{http.Request.QueryString}";
+        try
+        {
+            await using var client = webSocket ? await AcceptWebSocketAsync(http, stop) : await AcceptSpdyAsync(http, stop);
+            await ServeAsync(client, path, pod.Spec.NodeName, stop);
+        }
+        catch (Exception e) when (e is InvalidDataException or WebSocketException or IOException or OperationCanceledException && http.Response.HasStarted)
+        {
+            // The client left, or spoke something else: there is nobody to tell.
+        }
+    }
+
+    private async Task ServeAsync(IRemoteClient client, string path, string nodeName, CancellationToken stop)
+    {
+        ChannelSocket channels;
+        try
+        {
+            channels = await node.OpenChannelsAsync(path, stop);
+        }
+        catch (Exception e) when (e is WebSocketException or HttpRequestException or SocketException)
+        {
+            await client.FinishAsync(ChannelProtocol.Failed($"the node {nodeName} cannot serve this: {(e.InnerException ?? e).Message}"), stop);
+            return;
+        }
+        using (channels) await RelayAsync(client, channels, stop);
+    }
+
+    private static async Task RelayAsync(IRemoteClient client, ChannelSocket channels, CancellationToken stop)
+    {
+        using var over = CancellationTokenSource.CreateLinkedTokenSource(stop);
+        var input = ForwardInputAsync(client, channels, over.Token);
+        var output = ForwardOutputAsync(client, channels, over.Token);
+        if (await Task.WhenAny(input, output) == input) await channels.CloseAsync(stop);
+        try
+        {
+            await output;
+        }
+        finally
+        {
+            await over.CancelAsync();
+            await input;
+        }
+    }
+
+    private static async Task ForwardInputAsync(IRemoteClient client, ChannelSocket channels, CancellationToken stop)
+    {
+        try
+        {
+            while (await client.ReceiveAsync(stop) is { } message)
+            {
+                if (message.IsEnd) await channels.SendEndAsync(message.Channel, stop);
+                else await channels.SendAsync(message.Channel, message.Bytes, stop);
+            }
+        }
+        catch (Exception e) when (e is WebSocketException or IOException or OperationCanceledException or InvalidDataException)
+        {
+            // The client left.
+        }
+    }
+
+    private static async Task ForwardOutputAsync(IRemoteClient client, ChannelSocket channels, CancellationToken stop)
+    {
+        try
+        {
+            while (await channels.ReceiveAsync(stop) is { } message)
+            {
+                if (message.Channel != ChannelProtocol.Status)
+                {
+                    await client.SendAsync(message.Channel, message.Bytes, stop);
+                    continue;
+                }
+                await client.FinishAsync(ParseStatus(message.Bytes), stop);
+                return;
+            }
+            await client.FinishAsync(ChannelProtocol.Failed("the node ended the session"), stop);
+        }
+        catch (WebSocketException e)
+        {
+            await client.FinishAsync(ChannelProtocol.Failed($"the node is gone: {e.Message}"), stop);
+        }
+    }
+
+    private static JsonObject ParseStatus(ReadOnlyMemory<byte> bytes)
+    {
+        try
+        {
+            return JsonNode.Parse(bytes.Span) as JsonObject ?? ChannelProtocol.Failed("the node gave no status");
+        }
+        catch (JsonException e)
+        {
+            return ChannelProtocol.Failed($"the node's status cannot be read: {e.Message}");
+        }
+    }
+
+    private static async Task<IRemoteClient> AcceptWebSocketAsync(HttpContext http, CancellationToken stop)
+    {
+        var protocol = Upgrades.Choose(http.Request, "Sec-WebSocket-Protocol", WebSocketClient.Protocols)
+            ?? throw ApiException.BadRequest($"unable to upgrade: the client offers none of {string.Join(", ", WebSocketClient.Protocols)}");
+        var socket = new ChannelSocket(await Upgrades.ToWebSocketAsync(http, protocol));
+        // A first empty frame tells the client that the channels are there.
+        await socket.SendAsync(ChannelProtocol.Output, default, stop);
+        return new WebSocketClient(socket);
+    }
+
+    private static async Task<IRemoteClient> AcceptSpdyAsync(HttpContext http, CancellationToken stop)
+    {
+        // Without the header it is the first version, as old as that.
+        var protocol = http.Request.Headers.ContainsKey("X-Stream-Protocol-Version")
+            ? Upgrades.Choose(http.Request, "X-Stream-Protocol-Version", SpdyClient.Protocols)
+                ?? throw new ApiException(403, "Forbidden", $"unable to upgrade: the server supports {string.Join(", ", SpdyClient.Protocols)}")
+            : "channel.k8s.io";
+        var query = http.Request.Query;
+        List<byte> expected = [ChannelProtocol.Status];
+        if (IsSet("stdin")) expected.Add(ChannelProtocol.Input);
+        if (IsSet("stdout")) expected.Add(ChannelProtocol.Output);
+        if (IsSet("stderr") && !IsSet("tty")) expected.Add(ChannelProtocol.Error);
+        if (IsSet("tty") && (protocol is ChannelProtocol.V4 or "v3.channel.k8s.io")) expected.Add(ChannelProtocol.Resize);
+        return await SpdyClient.AcceptAsync(await Upgrades.ToSpdyAsync(http, protocol), protocol, expected, stop);
+
+        bool IsSet(string name) => query[name] == "true" || query[name] == "1";
+    }
+}

@@ -1,0 +1,67 @@
+using System.Net;
+using System.Text;
+using Isthmus.Core.Collections;
+using Isthmus.Core.Net;
+
+namespace Isthmus.Lab.Machine.Network;
+
+/// <summary>What a node's packet filter depends on.</summary>
+/// <param name="Peers">The other clusters of the same (flat) network.</param>
+internal sealed record NodeRulesInputs(Cidr PodRange, Cidr ServiceRange, Cidr LoadBalancerPool, ValueList<NodePeer> Peers);
+
+/// <summary>Another cluster whose Pods are reached through its node.</summary>
+internal sealed record NodePeer(IPAddress Node, Cidr PodRange);
+
+/// <summary>
+/// The table of a node that does not follow Services: Pods that leave the cluster get the node's address, except towards
+/// the same network; from outside nobody enters the Pod range, except the same network and what a Service let in; and
+/// ClusterIPs mean nothing to others.
+/// </summary>
+internal static class NodeRules
+{
+    internal const string Table = "isthmus-node";
+
+    internal static string Render(NodeRulesInputs inputs)
+    {
+        var text = new StringBuilder();
+        var peerRanges = inputs.Peers.Select(peer => peer.PodRange.ToString()).ToList();
+        var trusted = peerRanges.Concat(inputs.Peers.Select(peer => peer.Node.ToString())).ToList();
+        text.Append($$"""
+            table ip {{Table}}
+            delete table ip {{Table}}
+            table ip {{Table}} {
+              set peers { type ipv4_addr; flags interval; {{Elements(peerRanges)}} }
+              set trusted { type ipv4_addr; flags interval; {{Elements(trusted)}} }
+              chain foreign {
+                type filter hook prerouting priority raw;
+                iifname "eth0" ip daddr {{inputs.ServiceRange}} drop
+              }
+              chain forward {
+                type filter hook forward priority filter;
+                ct state established,related accept
+                ct status dnat accept
+                iifname "eth0" ip saddr @trusted ip daddr {{inputs.PodRange}} accept
+                iifname "eth0" ip daddr {{inputs.PodRange}} reject with icmp net-prohibited
+                ip daddr {{inputs.ServiceRange}} reject
+              }
+              chain input {
+                type filter hook input priority filter;
+                ip daddr {{inputs.LoadBalancerPool}} ip protocol != icmp ct status & dnat == 0 reject
+              }
+              chain output {
+                type filter hook output priority filter;
+                ip daddr {{inputs.ServiceRange}} ct status & dnat == 0 reject
+              }
+              chain post {
+                type nat hook postrouting priority srcnat + 1;
+                ip saddr {{inputs.PodRange}} oifname "eth0" ip daddr != @peers masquerade
+                iifname "eth0" oifname "eth0" ct status dnat masquerade
+              }
+            }
+
+            """);
+        return text.ToString();
+    }
+
+    private static string Elements(List<string> values) => values.Count == 0 ? "" : $"elements = {{ {string.Join(", ", values)} }}";
+}

@@ -1,0 +1,117 @@
+using System.Globalization;
+using Isthmus.Lab.Machine.Linux;
+using Isthmus.Lab.Nodes.Processes;
+
+namespace Isthmus.Lab.Nodes.Containers;
+
+/// <summary>A running container, started by us or by the node that ran here before.</summary>
+internal sealed class ContainerProcess : IDisposable
+{
+    private const int KilledExitCode = 128 + Signals.Kill;
+    private const int CapSysAdmin = 21;
+
+    private static readonly TimeSpan Preparation = TimeSpan.FromSeconds(5);
+
+    private readonly PidHandle _outer;
+    private readonly string _exitFile;
+
+    private ContainerProcess(ProcessIdentity identity, PidHandle outer, string exitFile)
+    {
+        Identity = identity;
+        _outer = outer;
+        _exitFile = exitFile;
+    }
+
+    internal ProcessIdentity Identity { get; }
+
+    internal PidHandle Outer => _outer;
+
+    /// <summary>One that was just started: even if it is over already, it is our child and has a status to take.</summary>
+    internal static ContainerProcess Started(ProcessIdentity identity, string exitFile) =>
+        new(identity, PidHandle.TryOpen(identity.Process) ?? throw new LaunchException($"process {identity.Process} vanished"), exitFile);
+
+    /// <summary>Null when that process is gone.</summary>
+    internal static ContainerProcess? TryAttach(ProcessIdentity identity, string exitFile)
+    {
+        var handle = PidHandle.TryOpen(identity.Process);
+        if (handle is null) return null;
+        // Checked after opening: from here on the number cannot come to mean another process.
+        if (identity.IsAlive()) return new(identity, handle, exitFile);
+        handle.Dispose();
+        return null;
+    }
+
+    internal async Task<int> WaitAsync(Reactor reactor, CancellationToken stop)
+    {
+        await reactor.ReadableAsync(_outer.Descriptor, stop);
+        _ = Spawn.Reap(Identity.Process);
+        return ReadExitCode(_exitFile) ?? KilledExitCode;
+    }
+
+    /// <summary>Null when the container was killed together with those around it.</summary>
+    internal static int? ReadExitCode(string exitFile)
+    {
+        if (!File.Exists(exitFile)) return null;
+        var lines = File.ReadAllText(exitFile).Split('\n', StringSplitOptions.RemoveEmptyEntries);
+        if (lines.Length == 0 || !int.TryParse(lines[^1], NumberStyles.None, CultureInfo.InvariantCulture, out var code)) return null;
+        // unshare cannot end itself by SIGKILL as its child did: it complains and exits with 1.
+        return code == 1 && lines[0].Contains("sigprocmask unblock failed", StringComparison.Ordinal) ? KilledExitCode : code;
+    }
+
+    /// <summary>The container's own PID 1, as the lab numbers it; null before it runs or when it has ended.</summary>
+    internal int? FindInit() =>
+        ProcessIdentity.Children(Identity.Process).Select(maker => ProcessIdentity.Children(maker)).FirstOrDefault(inner => inner.Count > 0)?[0];
+
+    /// <summary>As <see cref="FindInit"/>, once it has become the container's program: before that, PID 1 still prepares the container and is deaf to signals.</summary>
+    internal async Task<int?> FindProgramAsync(TimeProvider time, CancellationToken stop)
+    {
+        var began = time.GetTimestamp();
+        while (!_outer.HasExited && time.GetElapsedTime(began) < Preparation)
+        {
+            if (FindInit() is { } init && !IsPreparing(init)) return init;
+            await Task.Delay(TimeSpan.FromMilliseconds(2), time, stop);
+        }
+        return FindInit();
+    }
+
+    /// <summary>
+    /// Whether PID 1 has yet to become the container's program. What prepares the container mounts, and so holds
+    /// CAP_SYS_ADMIN until it executes the program; no program ever gets it (<see cref="ContainerIdentity.Grantable"/>).
+    /// </summary>
+    private static bool IsPreparing(int init)
+    {
+        const string Permitted = "CapPrm:";
+        try
+        {
+            var line = File.ReadLines($"/proc/{init}/status").FirstOrDefault(one => one.StartsWith(Permitted, StringComparison.Ordinal));
+            return line is not null && (ulong.Parse(line.AsSpan(Permitted.Length).Trim(), NumberStyles.HexNumber, CultureInfo.InvariantCulture) >> CapSysAdmin & 1) == 1;
+        }
+        catch (IOException)
+        {
+            return false; // it has ended
+        }
+    }
+
+    /// <summary>Signals the container's PID 1, not the processes around it: <c>unshare</c> swallows SIGTERM.</summary>
+    internal void Signal(int signal)
+    {
+        if (FindInit() is not { } init) return;
+        using var handle = PidHandle.TryOpen(init);
+        handle?.Signal(signal);
+    }
+
+    /// <summary>Ends everything in the container: the kernel kills a PID namespace with its PID 1.</summary>
+    internal void Kill()
+    {
+        if (FindInit() is { } init)
+        {
+            using var handle = PidHandle.TryOpen(init);
+            if (handle?.Signal(Signals.Kill) == true) return;
+        }
+        // No PID 1 yet: the one that makes the namespace takes its child along.
+        foreach (var maker in ProcessIdentity.Children(Identity.Process)) ProcessImage.Kill(maker, Signals.Kill);
+        if (ProcessIdentity.Children(Identity.Process).Count == 0) _outer.Signal(Signals.Kill);
+    }
+
+    public void Dispose() => _outer.Dispose();
+}

@@ -70,6 +70,7 @@ internal sealed class LaunchPlan(NodeContext node)
         values["DOTNET_ROOT"] = OwnImages.RuntimeDirectory;
         values["DOTNET_gcServer"] = "0";
         values["DOTNET_TieredPGO"] = "0";
+        values["DOTNET_EnableWriteXorExecute"] = "0";
         values["DOTNET_EnableDiagnostics"] = "0";
         // No cgroup shows the runtime its limits.
         if (Quantity.Read(container.Resources.Limits.GetValueOrDefault("memory")) is { } bytes)

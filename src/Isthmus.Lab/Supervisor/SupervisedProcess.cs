@@ -158,6 +158,8 @@ public static class ProcessEnvironment
     public static readonly ValueList<(string Key, string Value)> Ours =
     [
         ("DOTNET_TieredPGO", "0"),
+        // Mapping each page of code twice (W^X) costs a tenth of a start, and a lab is all starts.
+        ("DOTNET_EnableWriteXorExecute", "0"),
         ("DOTNET_gcServer", "0"),
         ("DOTNET_gcConcurrent", "0"),
         ("DOTNET_NOLOGO", "1"),

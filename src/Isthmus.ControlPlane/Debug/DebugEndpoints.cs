@@ -10,7 +10,7 @@ using Microsoft.AspNetCore.Routing;
 
 namespace Isthmus.ControlPlane.Debug;
 
-/// <summary>What a control plane shows of itself under <c>/debug</c>, to callers in its own Pod only (istiod's paths and JSON).</summary>
+/// <summary>The control plane's debug pages under <c>/debug</c>, for callers in its own Pod only (istiod's paths and JSON).</summary>
 public sealed class DebugEndpoints(ClusterReport clusters, LastKnownGood lastKnown, GatewayNames names, IReadOnlyDictionary<string, Func<HttpContext, Task<JsonNode>>> pages)
 {
     public void Map(IEndpointRouteBuilder endpoints)
@@ -23,7 +23,7 @@ public sealed class DebugEndpoints(ClusterReport clusters, LastKnownGood lastKno
 
     private static async Task AnswerAsync(HttpContext http, Func<HttpContext, Task<JsonNode>> page)
     {
-        // Nobody else needs these pages: 'kubectl exec' and port-forward arrive on the loopback.
+        // Loopback only: 'kubectl exec' and port-forward connect from there, and no other caller needs these pages.
         if (http.Connection.RemoteIpAddress is not { } caller || !IPAddress.IsLoopback(caller))
         {
             http.Response.StatusCode = StatusCodes.Status403Forbidden;

@@ -65,7 +65,7 @@ internal static class MeshPages
                 ["Ports"] = new JsonArray([.. endpoint.Ports.Select(port => (JsonNode)new JsonObject { ["service"] = port.Service, ["target"] = port.Target, ["mtls"] = port.Mtls })]),
             })])))))));
 
-    /// <summary>Objects that were refused or are odd, and hosts that clusters define differently.</summary>
+    /// <summary>Objects with errors or warnings, and hosts that clusters define differently.</summary>
     private static JsonArray Problems(Derive.MeshGraph mesh) => new([.. mesh.Sources.Problems.Items.OrderBy(item => item.Key)
         .SelectMany(item => item.Value.Problems.Select(problem => (item.Key.Cluster, Problem: problem)))
         .Concat(mesh.Disagreements.Items.OrderBy(item => item.Key, StringComparer.Ordinal).SelectMany(item => item.Value.Problems.Select(problem => (Cluster: "", Problem: problem))))

@@ -10,7 +10,7 @@ using Microsoft.AspNetCore.Routing;
 
 namespace Isthmus.ControlPlane.Debug;
 
-/// <summary><c>/metrics</c> in Prometheus' text form: istiod's names where it has them, ours for what it does not know.</summary>
+/// <summary><c>/metrics</c> in Prometheus' text form: istiod's metric names where they exist, otherwise Isthmus' own.</summary>
 internal sealed class MetricsPage(PushEngine engine, ClusterReport clusters, LastKnownGood lastKnown, Supervisor tasks, TimeProvider time)
 {
     internal void Map(IEndpointRouteBuilder endpoints) => endpoints.MapGet("/metrics", (RequestDelegate)(http =>

@@ -9,7 +9,7 @@ using Microsoft.AspNetCore.Http;
 namespace Isthmus.ControlPlane.Debug;
 
 /// <summary>
-/// <c>/debug/sourcez?proxyID=POD.NAMESPACE</c>: which cluster told of each address that the proxy may have, and how fresh that is.
+/// <c>/debug/sourcez?proxyID=POD.NAMESPACE</c>: which cluster reported each address that the proxy may have, and how recent that is.
 /// An address in the proxy's own network is an endpoint's, any other a gateway's.
 /// </summary>
 internal static class SourcePage

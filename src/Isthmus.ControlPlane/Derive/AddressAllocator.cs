@@ -6,8 +6,8 @@ using Isthmus.Core.Collections;
 namespace Isthmus.ControlPlane.Derive;
 
 /// <summary>
-/// Owns 240.240.0.0/16: gives hosts that lack an address one of it. A host keeps its address for as long as the table lives, also while
-/// it is away; only when the range is full are addresses of hosts that are gone given again, longest gone first. Not thread-safe.
+/// Owns 240.240.0.0/16 and allocates an address to each host that lacks one. A host keeps its address for the life of the table, even while
+/// it is gone; addresses of removed hosts are reused only when the range is full, longest gone first. Not thread-safe.
 /// </summary>
 public sealed class AddressAllocator
 {
@@ -21,13 +21,13 @@ public sealed class AddressAllocator
     private readonly LinkedList<string> _gone = new();
     private readonly Dictionary<string, LinkedListNode<string>> _goneNodes = new(StringComparer.Ordinal);
 
-    /// <summary>Counts changes of the table: export it when this moved.</summary>
+    /// <summary>Counts changes of the table; export the table when this differs.</summary>
     public long Revision { get; private set; }
 
     public int Count => _byHost.Count;
 
-    /// <summary>Makes the table hold an address for every needed host, and returns those hosts' addresses. Hosts that got none (range full) are absent.</summary>
-    /// <param name="taken">Addresses that objects name themselves; they are never given.</param>
+    /// <summary>Allocates an address for every needed host, and returns those hosts' addresses. Hosts without one (range full) are absent.</summary>
+    /// <param name="taken">Addresses that objects declare themselves; they are never allocated.</param>
     public ValueMap<string> Reconcile(IEnumerable<string> needed, IReadOnlySet<IPAddress> taken)
     {
         var wanted = needed.ToHashSet(StringComparer.Ordinal);
@@ -36,7 +36,7 @@ public sealed class AddressAllocator
             _needed.Remove(host);
             _goneNodes[host] = _gone.AddLast(host);
         }
-        // In order of name, so that the same hosts get the same addresses whatever order they came in.
+        // In order of name, so that the same hosts get the same addresses whatever order they arrive in.
         foreach (var host in wanted.Where(host => !_needed.Contains(host)).Order(StringComparer.Ordinal).ToList())
         {
             _needed.Add(host);
@@ -48,10 +48,10 @@ public sealed class AddressAllocator
         return _needed.Where(_byHost.ContainsKey).Select(host => KeyValuePair.Create(host, Address(_byHost[host]).ToString())).ToValueMap();
     }
 
-    /// <summary>The table as the data of a ConfigMap: host → address, wildcards never among them.</summary>
+    /// <summary>The table as the data of a ConfigMap: host → address, never a wildcard.</summary>
     public ValueMap<string> Export() => _byHost.Select(item => KeyValuePair.Create(item.Key, Address(item.Value).ToString())).ToValueMap();
 
-    /// <summary>Takes a table over at the start. Entries that are no address of the range, or twice the same, are left out and counted.</summary>
+    /// <summary>Imports a table at startup. Entries that are outside the range, or duplicates, are skipped and counted.</summary>
     public int Import(IReadOnlyDictionary<string, string> table)
     {
         var refused = 0;
@@ -71,7 +71,7 @@ public sealed class AddressAllocator
         return refused;
     }
 
-    /// <summary>Starts where the name's hash says and walks on, so that tables that were made apart agree on most hosts.</summary>
+    /// <summary>Probes from the hash of the name on, so that independent tables agree on most hosts.</summary>
     private void Give(string host, IReadOnlySet<IPAddress> taken)
     {
         var start = Hash(host);
@@ -107,7 +107,7 @@ public sealed class AddressAllocator
         Revision++;
     }
 
-    /// <summary>Addresses that end in .0 or .255 look like networks and broadcasts to some programs.</summary>
+    /// <summary>Some programs treat addresses that end in .0 or .255 as network or broadcast addresses.</summary>
     private static bool IsUsable(uint offset) => offset < Size && (offset & 0xFF) is not (0 or 0xFF);
 
     private static IPAddress Address(uint offset)

@@ -8,7 +8,7 @@ using Isthmus.Mesh.Model;
 
 namespace Isthmus.ControlPlane.Derive;
 
-/// <summary>Where endpoints come from, and what is known about each: EndpointSlices and ServiceEntries.</summary>
+/// <summary>Derives endpoints, and what is known about each, from EndpointSlices and ServiceEntries.</summary>
 internal sealed class EndpointDerivation(MeshSources sources, PolicyIndex policies, MultiClusterHosts exports)
 {
     public EndpointSet OfSlice(Reader read, SliceFacts slice)
@@ -23,7 +23,7 @@ internal sealed class EndpointDerivation(MeshSources sources, PolicyIndex polici
         return new(service.Hostname, endpoints.ToValueList());
     }
 
-    /// <summary>Service port numbers to target ports: the slice knows the names that they have in this cluster only.</summary>
+    /// <summary>Service port numbers to target ports: the slice only has the port names of its own cluster.</summary>
     private static List<(int Service, int Target)> Join(ClusterService service, ValueMap<int> targets)
     {
         var joined = new List<(int, int)>(service.Ports.Count);
@@ -34,7 +34,7 @@ internal sealed class EndpointDerivation(MeshSources sources, PolicyIndex polici
         return joined;
     }
 
-    /// <summary>What every endpoint of a cluster's namespace depends on.</summary>
+    /// <summary>The inputs of every endpoint in a cluster's namespace.</summary>
     private sealed record Surroundings(
         string Cluster, MeshSettings Settings, string SystemNetwork, ValueList<PeerAuthentication> MeshPolicies, ValueList<PeerAuthentication> LocalPolicies);
 
@@ -77,7 +77,7 @@ internal sealed class EndpointDerivation(MeshSources sources, PolicyIndex polici
             pod?.ServiceAccount ?? "", 1, EndpointHealth.NotReady, "", new(cluster, "", "", ""));
     }
 
-    /// <summary>A Pod that the watch has not told of yet takes no traffic: whether it speaks mesh TLS is not known either.</summary>
+    /// <summary>A Pod that the watch has not reported yet gets no traffic: whether it accepts mesh TLS is unknown, too.</summary>
     private static EndpointHealth HealthOf(ClusterService service, SliceAddress address, PodFacts? pod)
     {
         if (address.Pod is not null && pod is null) return EndpointHealth.NotReady;
@@ -119,7 +119,7 @@ internal sealed class EndpointDerivation(MeshSources sources, PolicyIndex polici
         return all.ToImmutable().ToValueMap();
     }
 
-    /// <summary>The endpoints of a ServiceEntry for each of its hosts: its own, or the WorkloadEntries and Pods it selects, or the host's own name.</summary>
+    /// <summary>The endpoints of a ServiceEntry for each of its hosts: the listed ones, or the WorkloadEntries and Pods that it selects, or the host name itself.</summary>
     public IEnumerable<EndpointSet> OfEntry(Reader read, ServiceEntry entry)
     {
         var context = Context(read, entry.Source.Cluster, entry.Namespace);
@@ -141,7 +141,7 @@ internal sealed class EndpointDerivation(MeshSources sources, PolicyIndex polici
         }
     }
 
-    /// <summary>The Pods of the entry's namespace, in every cluster, that it selects.</summary>
+    /// <summary>The Pods that the entry selects in its namespace, in every cluster.</summary>
     private IEnumerable<MeshEndpoint> SelectedPods(Reader read, ServiceEntry entry, string host)
     {
         if (entry.WorkloadSelector.Count == 0) yield break;
@@ -149,7 +149,7 @@ internal sealed class EndpointDerivation(MeshSources sources, PolicyIndex polici
         {
             if (pod.Addresses.IsEmpty || !Selectors.Matches(entry.WorkloadSelector, pod.Labels)) continue;
             var (cluster, ns) = (pod.Source.Cluster, pod.Source.Namespace);
-            // Of a Pod that is remembered from before a restart nothing is known to be wrong.
+            // The readiness of a Pod restored from a snapshot is unknown, so it counts as ready.
             var isReady = read.Get(sources.PodReadiness, new ObjectKey(cluster, ns, pod.Source.Name)) is not { IsReady: false };
             var ports = entry.Ports.Select(port => (port.Number, int.TryParse(port.TargetPort, System.Globalization.CultureInfo.InvariantCulture, out var target) ? target : port.Number)).ToList();
             yield return OfPod(read, host, pod, pod.Addresses[0], ports, Context(read, cluster, ns)) with
@@ -160,7 +160,7 @@ internal sealed class EndpointDerivation(MeshSources sources, PolicyIndex polici
         }
     }
 
-    /// <summary>WorkloadEntries that a Service of their own cluster selects, beside its Pods.</summary>
+    /// <summary>WorkloadEntries that a Service of their own cluster selects in addition to its Pods.</summary>
     public EndpointSet? OfWorkloads(Reader read, ClusterService service)
     {
         if (service.Selector.Count == 0) return null;
@@ -177,7 +177,7 @@ internal sealed class EndpointDerivation(MeshSources sources, PolicyIndex polici
     {
         var cluster = entry.Source.Cluster;
         var locality = Locality.Parse(endpoint.Locality.Length > 0 ? endpoint.Locality : endpoint.Labels.Items.GetValueOrDefault(Labels.Locality));
-        // An entry is no member of its cluster's Pod network: only what it says itself counts, or a range that holds it.
+        // A WorkloadEntry is not part of its cluster's Pod network: only its own network field counts, or an address range that contains it.
         var network = endpoint.Network.Length > 0 ? endpoint.Network : NetworkOf("", endpoint.Address, endpoint.Labels, context with { SystemNetwork = "" });
         var accepts = endpoint.Labels.TryGetValue(Labels.TlsMode, out var mode) && mode == "istio";
         var policy = accepts ? MtlsPolicy.Resolve(context.MeshPolicies, context.LocalPolicies, endpoint.Labels) : MtlsPolicy.Default;
@@ -196,7 +196,7 @@ internal sealed class EndpointDerivation(MeshSources sources, PolicyIndex polici
         return int.TryParse(port.TargetPort, System.Globalization.CultureInfo.InvariantCulture, out var target) ? target : port.Number;
     }
 
-    /// <summary>Everything behind a host, cluster by cluster, and who that may be.</summary>
+    /// <summary>All endpoints of a host, cluster by cluster, and their identities.</summary>
     public HostEndpoints Gather(Reader read, ValueList<EndpointSet> sets, MeshService? service)
     {
         var mesh = (read.Get(sources.Settings, "") ?? MeshSettings.Default).Mesh;

@@ -6,13 +6,13 @@ using Isthmus.Mesh.Model;
 
 namespace Isthmus.ControlPlane.Derive;
 
-/// <summary>One place that entries of networks come from.</summary>
+/// <summary>One source of network gateways.</summary>
 internal sealed record GatewaySet(ValueList<NetworkGateway> Gateways);
 
-/// <summary>The entries of networks: labelled Services, and what meshNetworks names.</summary>
+/// <summary>The gateways of networks: labelled Services, and those that meshNetworks lists.</summary>
 internal sealed class GatewayDerivation(MeshSources sources, Live<string, ValueList<NodeFacts>> nodesByCluster, Live<ClusterHost, ReadyCount> ready)
 {
-    /// <summary>A labelled Service without any address still makes its network known, so that nobody dials addresses in it directly.</summary>
+    /// <summary>A labelled Service without any address still makes its network known, so that no proxy dials addresses in it directly.</summary>
     public GatewaySet OfService(Reader read, ClusterService service)
     {
         var isReady = read.Get(ready, new ClusterHost(service.Cluster, service.Hostname)) is { Count: > 0 };
@@ -27,7 +27,7 @@ internal sealed class GatewayDerivation(MeshSources sources, Live<string, ValueL
             var nodePort = service.Ports.FirstOrDefault(port => port.Number == service.GatewayPort)?.NodePort ?? 0;
             if (nodePort == 0) yield break;
             var nodes = read.Get(nodesByCluster, service.Cluster).Where(node => Selectors.Matches(selector, node.Labels)).ToList();
-            // Clusters on one machine or in one data centre have Nodes without external addresses: there the internal ones are all there is.
+            // Clusters on one machine or in one data centre have Nodes without external addresses: then their internal ones are used.
             var hasExternal = nodes.Any(node => !node.ExternalAddresses.IsEmpty);
             foreach (var address in nodes.SelectMany(node => hasExternal ? node.ExternalAddresses : node.InternalAddresses)) yield return (address, nodePort);
             yield break;
@@ -35,7 +35,7 @@ internal sealed class GatewayDerivation(MeshSources sources, Live<string, ValueL
         foreach (var address in service.ExternalAddresses.Items.SelectMany(address => Resolve(read, address))) yield return (address, service.GatewayPort);
     }
 
-    /// <summary>A host name stands for the addresses it has; unresolved it stands for none.</summary>
+    /// <summary>A host name is replaced by its resolved addresses, or by none while it is unresolved.</summary>
     private IEnumerable<string> Resolve(Reader read, string address)
     {
         if (address.Length == 0) return [];
@@ -73,7 +73,7 @@ internal sealed class GatewayDerivation(MeshSources sources, Live<string, ValueL
 
     public static GatewayTable Table(ValueList<GatewaySet> sets) => GatewayTable.Of(sets.SelectMany(set => set.Gateways));
 
-    /// <summary>Host names of gateways, for whoever resolves them into <see cref="MeshSources.ResolvedHosts"/>.</summary>
+    /// <summary>Host names of gateways that have to be resolved into <see cref="MeshSources.ResolvedHosts"/>.</summary>
     public static IReadOnlyList<(string Host, ValueList<string> Clusters)> HostNames(MeshSources sources) =>
     [
         .. sources.Services.Items.Values.Where(service => service.GatewayNetwork.Length > 0).SelectMany(service => service.ExternalAddresses.Items.Select(address => (Address: address, service.Cluster)))

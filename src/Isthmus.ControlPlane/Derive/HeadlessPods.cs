@@ -5,12 +5,12 @@ using Isthmus.Mesh.Model;
 
 namespace Isthmus.ControlPlane.Derive;
 
-/// <summary>A host that is one Pod, and what is behind it.</summary>
+/// <summary>A host for a single Pod, with its endpoints.</summary>
 internal sealed record PodHost(MeshService Service, ValueList<MeshEndpoint> Endpoints);
 
 /// <summary>
-/// Makes a host of every Pod behind a headless Service that other networks enter through a gateway. The Pod's own address means nothing
-/// there, and a gateway tells destinations apart by SNI alone: so each Pod needs a name of its own, and an address that stands for it.
+/// Makes a host of every Pod behind a headless Service that other networks reach through a gateway. The Pod's own address is not routable
+/// there, and a gateway distinguishes destinations by SNI alone: so each Pod needs its own name, and an address allocated for it.
 /// </summary>
 internal sealed class HeadlessPods(Live<string, MeshService> services, Live<string, GatewayTable> gateways)
 {
@@ -30,10 +30,10 @@ internal sealed class HeadlessPods(Live<string, MeshService> services, Live<stri
             .Select(host => KeyValuePair.Create(host.Service.Hostname, host));
     }
 
-    /// <summary>What is longer cannot be asked for in DNS, nor told in an SNI.</summary>
+    /// <summary>The longest name that DNS and SNI allow.</summary>
     private static bool IsLabel(string name) => name.Length is > 0 and <= LongestLabel;
 
-    /// <summary>Pods without a host name of their own (those of Deployments) are told apart by the names of their objects.</summary>
+    /// <summary>Pods without a hostname (those of Deployments) are named after their objects.</summary>
     private static HeadlessPod PodOf(MeshService service, MeshEndpoint endpoint) => new(
         service.Hostname,
         endpoint.PodHostname.Length > 0 ? endpoint.PodHostname : endpoint.PodName.Replace('.', '-'),

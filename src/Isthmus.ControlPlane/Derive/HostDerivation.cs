@@ -13,8 +13,8 @@ internal sealed class HostDerivation(MeshSources sources, MultiClusterSettings m
     private static readonly string[] DefaultClusterLocal = ["*.kube-system.svc.", "kubernetes.default.svc."];
 
     /// <summary>
-    /// The first definition (config cluster, then cluster ID) supplies labels, type and ports; the others their addresses, and the ports
-    /// that it lacks. Endpoints are joined by port number, so that a port's name may differ.
+    /// The first definition (config cluster, then cluster ID) supplies labels, type and ports; the others add their addresses, and the ports
+    /// that it lacks. Endpoints are joined by port number, so port names may differ.
     /// </summary>
     public MeshService Merge(Reader read, ValueList<ClusterService> services)
     {
@@ -34,7 +34,7 @@ internal sealed class HostDerivation(MeshSources sources, MultiClusterSettings m
             ordered.Select(service => service.Source).ToValueList());
     }
 
-    /// <summary>The oldest entry of a host supplies what can be only one; addresses, ports and accounts of all are united.</summary>
+    /// <summary>The oldest entry of a host supplies the single-valued fields; addresses, ports and accounts of all entries are merged.</summary>
     public MeshService MergeEntries(Reader read, string host, ValueList<ServiceEntry> entries)
     {
         var ordered = entries.OrderBy(entry => entry.CreatedAt).ThenBy(entry => entry.Source).ToList();
@@ -60,8 +60,8 @@ internal sealed class HostDerivation(MeshSources sources, MultiClusterSettings m
     }
 
     /// <summary>
-    /// Whether the host needs an address of ours: no cluster's workloads could reach it by one otherwise, or some cluster lacks it.
-    /// ServiceEntries that are a wildcard or have resolution NONE have none: nobody could tell which name was meant.
+    /// Whether the host needs an allocated address: it has none otherwise, or some cluster lacks the host.
+    /// Wildcard ServiceEntries and those with resolution NONE get none: the address could not identify one name.
     /// </summary>
     public bool NeedsAddress(MeshService service, IEnumerable<string> clusters)
     {
@@ -80,12 +80,12 @@ internal sealed class HostDerivation(MeshSources sources, MultiClusterSettings m
         };
     }
 
-    /// <summary>Definitions of a host that do not fit together: the mesh works on, but not as somebody meant.</summary>
+    /// <summary>Conflicting definitions of a host: the mesh keeps working, but not as every definition intends.</summary>
     public IEnumerable<Problem> Disagreements(Reader read, ValueList<ClusterService> services)
     {
         if (services.Count < 2) yield break;
         var merged = Merge(read, services);
-        if (merged.ClusterLocal) yield break; // each cluster's own, not one host
+        if (merged.ClusterLocal) yield break; // local to each cluster, so not one host
         var first = services.First(service => service.Source == merged.Sources[0]);
         foreach (var other in services.Where(service => service.Source != first.Source))
         {
@@ -139,8 +139,8 @@ internal sealed class HostDerivation(MeshSources sources, MultiClusterSettings m
     }
 
     /// <summary>
-    /// Of any revision. In a remote cluster this Service leads to the gateway before the control plane: were it one host in all clusters,
-    /// that gateway would send some of what is meant for the control plane to itself.
+    /// The control plane's Service, of any revision. In a remote cluster it leads to the gateway in front of the control plane: as one host in all clusters,
+    /// that gateway would send part of the control plane's traffic to itself.
     /// </summary>
     private static bool IsControlPlane(string host, MeshConfig mesh) =>
         host.EndsWith($".{mesh.RootNamespace}.svc.{WellKnown.DefaultDomainSuffix}", StringComparison.Ordinal)

@@ -4,20 +4,20 @@ using Isthmus.Mesh.Model;
 
 namespace Isthmus.ControlPlane.Derive;
 
-/// <summary>Whether a Pod serves and stays.</summary>
+/// <summary>Whether a Pod is ready, and not terminating.</summary>
 public sealed record PodReadiness(bool IsReady);
 
 /// <param name="Network">Its network label; empty when it has none.</param>
 public sealed record NamespaceFacts(ObjectRef Source, string Network, ValueMap<string> Labels);
 
-/// <param name="Pod">The Pod behind the address, <c>namespace/name</c> as a key of its cluster; null when it is none.</param>
+/// <param name="Pod">The Pod behind the address, <c>namespace/name</c> as a key of its cluster; null when it is not a Pod.</param>
 /// <param name="Hostname">The endpoint's own DNS label; empty when it has none.</param>
 public readonly record struct SliceAddress(string Address, EndpointHealth Health, ObjectKey? Pod, string Node, string Zone, string Hostname);
 
 /// <param name="Ports">Port name → port.</param>
 public sealed record SliceFacts(ObjectRef Source, string Service, ValueList<SliceAddress> Addresses, ValueMap<int> Ports);
 
-/// <summary>The addresses that a gateway's host name has at the moment.</summary>
+/// <summary>The current addresses of a gateway's host name.</summary>
 public sealed record HostAddresses(ValueList<string> Addresses);
 
 /// <summary>Text that compares by content; strings themselves do too, this names what they are.</summary>

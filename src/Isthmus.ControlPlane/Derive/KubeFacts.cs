@@ -9,7 +9,7 @@ using ServicePort = Isthmus.Mesh.Model.ServicePort;
 
 namespace Isthmus.ControlPlane.Derive;
 
-/// <summary>Reduces Kubernetes objects to what a mesh uses, so that every other change stops here.</summary>
+/// <summary>Reduces Kubernetes objects to the fields that a mesh uses, so that other changes stop here.</summary>
 public static class KubeFacts
 {
     private const string OldRegion = "failure-domain.beta.kubernetes.io/region";
@@ -62,7 +62,7 @@ public static class KubeFacts
         labels.TryGetValue(Labels.GatewayPort, out var text) && int.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out var port) && port is > 0 and <= 65535
             ? port : Ports.EastWest;
 
-    /// <summary>The Nodes that an annotated NodePort gateway is entered by; an annotation that is not a JSON object selects none.</summary>
+    /// <summary>The selector of the Nodes through which an annotated NodePort gateway is reached; an annotation that is not a JSON object selects none.</summary>
     private static ValueMap<string>? GatewayNodes(Service service)
     {
         if (!service.Metadata.Annotations.TryGetValue(Annotations.NodeSelector, out var text)) return null;
@@ -98,7 +98,7 @@ public static class KubeFacts
             ports.ToValueMap());
     }
 
-    /// <summary>A ReplicaSet's name is its Deployment's and the template's hash.</summary>
+    /// <summary>A ReplicaSet is named after its Deployment and the template hash.</summary>
     private static string WorkloadOf(Pod pod)
     {
         var owner = pod.Metadata.OwnerReferences.FirstOrDefault(reference => reference.Controller == true);
@@ -122,7 +122,7 @@ public static class KubeFacts
 
     private static ValueList<string> Addresses(Node node, string type) => node.Status.Addresses.Where(address => address.Type == type).Select(address => address.Address).ToValueList();
 
-    /// <summary>Null for Secrets that are not for TLS: nothing of them is kept.</summary>
+    /// <summary>Null for Secrets that do not hold TLS credentials: nothing of them is kept.</summary>
     public static TlsCredential? Of(string cluster, Secret secret)
     {
         var credential = new TlsCredential(
@@ -158,7 +158,7 @@ public static class KubeFacts
         return new(new(cluster, "EndpointSlice", slice.Metadata.Namespace, slice.Metadata.Name), service, addresses.ToValueList(), ports.ToValueMap());
     }
 
-    /// <summary>An unset condition means ready; one that terminates takes no new work, serving or not.</summary>
+    /// <summary>An unset condition means ready; a terminating endpoint gets no new requests, serving or not.</summary>
     private static EndpointHealth Health(SliceConditions conditions) =>
         conditions.Terminating == true ? EndpointHealth.Draining : conditions.Ready ?? true ? EndpointHealth.Ready : EndpointHealth.NotReady;
 

@@ -2,7 +2,7 @@ using Isthmus.Mesh.Model;
 
 namespace Isthmus.ControlPlane.Derive;
 
-/// <summary>What a batch changed, by what has to be rebuilt for it.</summary>
+/// <summary>The changes of a batch, grouped by what has to be rebuilt.</summary>
 public sealed class MeshChanges
 {
     /// <summary>Hosts whose definition changed.</summary>
@@ -11,7 +11,7 @@ public sealed class MeshChanges
     /// <summary>Hosts whose endpoints changed.</summary>
     public HashSet<string> Endpoints { get; } = new(StringComparer.Ordinal);
 
-    /// <summary>The entries of networks changed: every host's endpoints may.</summary>
+    /// <summary>Network gateways changed, which may affect the endpoints of every host.</summary>
     public bool Gateways { get; set; }
 
     /// <summary>Mesh settings or Istio's resources changed.</summary>
@@ -35,10 +35,10 @@ public sealed class MeshChanges
     }
 }
 
-/// <summary>What changed of the objects by which a proxy's scope is found: a proxy is concerned if one of them is its own.</summary>
+/// <summary>Changes of the objects that determine a proxy's scope: a proxy is affected if one of them is its own.</summary>
 public sealed class ProxyChanges
 {
-    /// <summary>Every proxy is concerned.</summary>
+    /// <summary>Every proxy is affected.</summary>
     public bool All { get; set; }
 
     /// <summary>Pods, by name: each is the Pod of at most one proxy.</summary>

@@ -7,8 +7,8 @@ using Isthmus.Mesh.Resolve;
 namespace Isthmus.ControlPlane.Derive;
 
 /// <summary>
-/// Every arrow from Kubernetes objects to the mesh model, over all clusters. Adding a cluster adds keys, removing one takes them away;
-/// losing contact with one changes nothing but its <see cref="ClusterContact"/>. One writer: who stages and commits is the owner.
+/// Every arrow from Kubernetes objects to the mesh model, over all clusters. Adding a cluster adds keys, removing one removes them;
+/// losing contact with one changes nothing but its <see cref="ClusterContact"/>. It has one writer: the owner stages and commits.
 /// </summary>
 public sealed class MeshGraph
 {
@@ -22,7 +22,7 @@ public sealed class MeshGraph
         var policies = new PolicyIndex(Sources);
         _hosts = new(Sources, multiCluster ?? MultiClusterSettings.Default);
         var exports = new MultiClusterHosts(Sources, multiCluster ?? MultiClusterSettings.Default, _hosts);
-        // Hosts whose definition names none of its clusters must still know which clusters there are.
+        // Hosts whose definition lists no clusters must still know which clusters exist.
         _clusterIds = Sources.Clusters.GroupBy(_ => "", "clusters together")
             .Derive((_, contacts) => One("", new ClusterIds(contacts.Select(contact => contact.Cluster).Order(StringComparer.Ordinal).ToValueList())), "cluster ids");
 
@@ -71,13 +71,13 @@ public sealed class MeshGraph
         ServicesByNamespace = Sources.Services.GroupBy(service => (service.Cluster, service.Namespace), "services by namespace");
     }
 
-    /// <summary>The entries of networks: labelled Services while they are ready, and what meshNetworks names.</summary>
+    /// <summary>The gateways of networks: labelled Services while they are ready, and those that meshNetworks lists.</summary>
     private Live<ObjectRef, GatewaySet> EntriesOfNetworks(Live<(ObjectRef, string), EndpointSet> ofSlices)
     {
         var ready = ofSlices.GroupByMany(set => set.Hostname.Length > 0 && set.Endpoints.Count > 0 ? [new ClusterHost(set.Endpoints[0].Cluster, set.Hostname)] : (IEnumerable<ClusterHost>)[], "sets by cluster and host")
             .Derive((_, group) => One(
                 new ClusterHost(group.First(set => set.Endpoints.Count > 0).Endpoints[0].Cluster, group[0].Hostname),
-                // Whether there is one is all that counts: a second Pod of a gateway must not touch everybody's endpoints.
+                // Only whether there is one counts: a second Pod of a gateway must not rebuild every host's endpoints.
                 new ReadyCount(group.Any(set => set.Endpoints.Any(endpoint => endpoint.Health == EndpointHealth.Ready)) ? 1 : 0)), "ready hosts");
         var nodes = Sources.Nodes.GroupBy(node => node.Source.Cluster, "nodes by cluster");
         var entries = new GatewayDerivation(Sources, nodes, ready);
@@ -93,10 +93,10 @@ public sealed class MeshGraph
     /// <summary>The hosts of the mesh, by host name.</summary>
     public Live<string, MeshService> Services { get; }
 
-    /// <summary>What is behind each host.</summary>
+    /// <summary>The endpoints of each host.</summary>
     public Live<string, HostEndpoints> Endpoints { get; }
 
-    /// <summary>The entries of networks, under the empty key.</summary>
+    /// <summary>The gateways of all networks, under the empty key.</summary>
     public Live<string, GatewayTable> GatewayTables { get; }
 
     /// <summary>VirtualServices with their delegates merged in.</summary>
@@ -115,7 +115,7 @@ public sealed class MeshGraph
 
     public Live<string, ValueList<RequestAuthentication>> TokensByNamespace { get; }
 
-    /// <summary>By cluster and namespace: who selects a workload.</summary>
+    /// <summary>The Services that select workloads, by cluster and namespace.</summary>
     public Live<(string Cluster, string Namespace), ValueList<ClusterService>> ServicesByNamespace { get; }
 
     /// <summary>Where clusters define one host differently.</summary>
@@ -128,7 +128,7 @@ public sealed class MeshGraph
 
     internal Live<ObjectRef, GatewaySet> GatewaySets { get; }
 
-    /// <summary>The mesh as it stands: immutable, for any thread.</summary>
+    /// <summary>The current mesh: immutable, safe to read from any thread.</summary>
     public MeshView View() => new(
         (Sources.Settings.Items.GetValueOrDefault("") ?? MeshSettings.Default).Mesh,
         new(Services.Items, Endpoints.Items, GatewayTables.Items.GetValueOrDefault("") ?? GatewayTable.Empty),
@@ -137,13 +137,13 @@ public sealed class MeshGraph
         new(ServicesByNamespace.Items, Sources.Pods.Items, Sources.Nodes.Items),
         new(SidecarsByNamespace.Items, Sources.Gateways.Items, Sources.EnvoyFilters.Items, Sources.Credentials.Items));
 
-    /// <summary>The entries of networks as they were found, those that are not ready included.</summary>
+    /// <summary>The gateways of networks as found, including those that are not ready.</summary>
     public IEnumerable<NetworkGateway> Gateways => GatewaySets.Items.Values.SelectMany(set => set.Gateways);
 
     /// <summary>Whether MeshConfig, or Istio's defaults, keep a host to each cluster.</summary>
     public bool IsClusterLocal(string host) => HostDerivation.IsClusterLocal(host, (Sources.Settings.Items.GetValueOrDefault("") ?? MeshSettings.Default).Mesh);
 
-    /// <summary>Host names of gateways that somebody must resolve into <see cref="MeshSources.ResolvedHosts"/>.</summary>
+    /// <summary>Host names of gateways that have to be resolved into <see cref="MeshSources.ResolvedHosts"/>.</summary>
     public IReadOnlyList<(string Host, ValueList<string> Clusters)> GatewayHostNames => GatewayDerivation.HostNames(Sources);
 
     private IEnumerable<KeyValuePair<string, AddressNeed>> Needs(Reader read, MeshService service) =>

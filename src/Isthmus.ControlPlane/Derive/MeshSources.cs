@@ -3,13 +3,13 @@ using Isthmus.Mesh.Model;
 
 namespace Isthmus.ControlPlane.Derive;
 
-/// <summary>What the outside world writes into the graph. The cluster is part of every key of what a cluster has.</summary>
+/// <summary>The inputs of the graph. The key of everything that belongs to a cluster includes the cluster.</summary>
 public sealed class MeshSources(LiveGraph graph)
 {
     public Source<ObjectKey, ClusterService> Services { get; } = new(graph, "services");
     public Source<ObjectKey, SliceFacts> Slices { get; } = new(graph, "slices");
     public Source<ObjectKey, PodFacts> Pods { get; } = new(graph, "pods");
-    /// <summary>Apart from the rest of a Pod: it comes and goes, and few look at it.</summary>
+    /// <summary>Separate from the rest of a Pod, because it changes often and few collections read it.</summary>
     public Source<ObjectKey, PodReadiness> PodReadiness { get; } = new(graph, "pod readiness");
     /// <summary>Keyed with an empty namespace, as Namespaces are.</summary>
     public Source<ObjectKey, NodeFacts> Nodes { get; } = new(graph, "nodes");
@@ -21,7 +21,7 @@ public sealed class MeshSources(LiveGraph graph)
     /// <summary>One item, under the empty key.</summary>
     public Source<string, MeshSettings> Settings { get; } = new(graph, "settings");
 
-    // Istio's resources of the config cluster.
+    // Istio resources of the config cluster.
     public Source<ObjectKey, Gateway> Gateways { get; } = new(graph, "gateways");
     public Source<ObjectKey, VirtualService> VirtualServices { get; } = new(graph, "virtual services");
     public Source<ObjectKey, DestinationRule> DestinationRules { get; } = new(graph, "destination rules");
@@ -37,20 +37,20 @@ public sealed class MeshSources(LiveGraph graph)
     public Source<ObjectKey, ServiceExport> Exports { get; } = new(graph, "service exports");
     public Source<ObjectKey, ServiceImport> Imports { get; } = new(graph, "service imports");
 
-    /// <summary>Why objects were rejected or what is odd about them.</summary>
+    /// <summary>Errors and warnings of objects.</summary>
     public Source<ObjectRef, ObjectProblems> Problems { get; } = new(graph, "problems");
 
-    /// <summary>By cluster ID. A cluster that is away stays, with its last contact.</summary>
+    /// <summary>By cluster ID. An unreachable cluster stays, with its last contact.</summary>
     public Source<string, ClusterContact> Clusters { get; } = new(graph, "clusters");
 
-    /// <summary>Host name → addresses, resolved by somebody else.</summary>
+    /// <summary>Host name → addresses; the resolver writes them.</summary>
     public Source<string, HostAddresses> ResolvedHosts { get; } = new(graph, "resolved hosts");
 
     /// <summary>Host → the address that the allocator gave it.</summary>
     public Source<string, AllocatedAddress> Allocated { get; } = new(graph, "allocated addresses");
 }
 
-/// <summary>Istio's resources by what asks for them.</summary>
+/// <summary>Indexes of Istio resources, by how they are looked up.</summary>
 internal sealed class PolicyIndex(MeshSources sources)
 {
     public Live<string, Core.Collections.ValueList<PeerAuthentication>> PeersByNamespace { get; } =

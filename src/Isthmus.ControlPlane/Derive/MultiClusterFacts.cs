@@ -13,7 +13,7 @@ public static class MultiClusterFacts
     public const string Export = "ServiceExport";
     public const string Import = "ServiceImport";
 
-    /// <summary>Marks what our controller made, so that it touches nobody else's.</summary>
+    /// <summary>Marks objects that the Isthmus controller created, so that it never touches others.</summary>
     public const string ManagedLabel = "multicluster." + WellKnown.OwnDomain + "/managed";
 
     public static ResourceKind ExportKind(MultiClusterSettings settings) => new(settings.ApiGroup, settings.ApiVersion, Export, "serviceexports", true);
@@ -40,7 +40,7 @@ public static class MultiClusterFacts
         return (null, new(source, ips, managed, managed ? ContentOf(@object) : ""));
     }
 
-    /// <summary>What our controller writes into an import, in one order, to tell whether it has to write again.</summary>
+    /// <summary>What the Isthmus controller writes into an import, in a fixed order, to detect whether it has to write again.</summary>
     public static string ContentOf(JsonObject import)
     {
         var spec = import["spec"];

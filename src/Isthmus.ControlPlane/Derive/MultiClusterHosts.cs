@@ -4,7 +4,7 @@ using Isthmus.Mesh.Model;
 
 namespace Isthmus.ControlPlane.Derive;
 
-/// <summary>Makes a host below clusterset.local of the Services that some clusters export (Kubernetes' multi-cluster services API).</summary>
+/// <summary>Makes a host under clusterset.local of the Services that clusters export (Kubernetes' multi-cluster services API).</summary>
 internal sealed class MultiClusterHosts(MeshSources sources, MultiClusterSettings settings, HostDerivation hosts)
 {
     /// <summary>Whether a cluster's endpoints of its Service are for that cluster alone, because it does not export it.</summary>
@@ -20,7 +20,7 @@ internal sealed class MultiClusterHosts(MeshSources sources, MultiClusterSetting
         return merged with
         {
             Hostname = MultiClusterSettings.HostOf(merged.Name, merged.Namespace),
-            // Addresses that another controller of the API gave; ours come from the allocator.
+            // Addresses that another controller of the API assigned; those of Isthmus come from the allocator.
             Vips = merged.Headless ? default : clusters
                 .Select(cluster => KeyValuePair.Create(cluster, read.Get(sources.Imports, new ObjectKey(cluster, merged.Namespace, merged.Name)) is { Managed: false } import ? import.Ips : default))
                 .Where(item => !item.Value.IsEmpty).ToValueMap(),
@@ -29,7 +29,7 @@ internal sealed class MultiClusterHosts(MeshSources sources, MultiClusterSetting
         };
     }
 
-    /// <summary>What is behind the exported host: the endpoints of the exporting clusters.</summary>
+    /// <summary>The endpoints of the exported host: those of the exporting clusters.</summary>
     public static EndpointSet EndpointsOf(MeshService host, ValueList<EndpointSet> sets) => new(
         host.Hostname,
         sets.SelectMany(set => set.Endpoints).Where(endpoint => host.Clusters.Contains(endpoint.Cluster)).Select(endpoint => endpoint with { Hostname = host.Hostname }).ToValueList());

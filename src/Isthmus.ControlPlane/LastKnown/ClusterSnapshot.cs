@@ -7,8 +7,8 @@ using Isthmus.Mesh.Model;
 namespace Isthmus.ControlPlane.LastKnown;
 
 /// <summary>
-/// Everything that a cluster told about what serves where: enough to serve it without the cluster's API server. The facts that a mesh
-/// looks at and nothing more, so there is no Secret in it, no environment and no command line of a Pod. In key order.
+/// Everything that a cluster reported about its services: enough to serve it without the cluster's API server. It holds only the facts that a mesh
+/// uses, so it contains no Secret, and no environment or command line of a Pod. In key order.
 /// </summary>
 public sealed record ClusterSnapshot(
     string Cluster,
@@ -23,7 +23,7 @@ public sealed record ClusterSnapshot(
         cluster, Pick(inputs.Services, cluster), Pick(inputs.Slices, cluster), Pick(inputs.Pods, cluster), Pick(inputs.Nodes, cluster), Pick(inputs.Namespaces, cluster),
         Pick(inputs.Exports, cluster));
 
-    /// <summary>Makes the mesh know again what is in the snapshot.</summary>
+    /// <summary>Restores the snapshot into the mesh.</summary>
     public void Restore(MeshObjects.Restoration into)
     {
         into.Put(into.Kinds.Services, Services);

@@ -8,22 +8,22 @@ using Microsoft.Extensions.Logging;
 
 namespace Isthmus.ControlPlane.LastKnown;
 
-/// <summary>What is kept of one cluster: when it was written, how large, and what was wrong with what was found.</summary>
+/// <summary>The snapshot kept of one cluster: when it was written, its size, and any problem found when it was loaded.</summary>
 public sealed record KeptSnapshot(DateTimeOffset Saved, long Bytes, string Problem);
 
 /// <summary>
-/// Keeps what remote clusters tell in the configuration cluster, so that a control plane that starts while one of their API servers is
-/// away serves what was true last. Written soon after a change, but a cluster that changes all the time costs little; dropped when the
+/// Stores what remote clusters report in the configuration cluster, so that a control plane that starts while one of their API servers is
+/// unreachable serves the last known state. Written soon after a change, but at a limited rate; deleted when the
 /// cluster's remote secret goes.
 /// </summary>
 public sealed partial class LastKnownGood(SnapshotStore store, ClusterSet clusters, MeshObjects objects, PushEngine engine, TimeProvider time, ILogger<LastKnownGood> log)
 {
     private static readonly TimeSpan Tick = TimeSpan.FromSeconds(1);
 
-    /// <summary>Between two writes of one cluster that never rests, for each part.</summary>
+    /// <summary>The interval between two writes of a constantly changing cluster, for each part.</summary>
     private static readonly TimeSpan WriteInterval = TimeSpan.FromSeconds(10);
 
-    /// <summary>Changes that are written as they come: more than a cluster has while it starts or recovers.</summary>
+    /// <summary>Changes that are written without delay: more than a cluster has while it starts or recovers.</summary>
     private const int Burst = 12;
 
     private static readonly TimeSpan ConfirmInterval = TimeSpan.FromMinutes(1);
@@ -80,7 +80,7 @@ public sealed partial class LastKnownGood(SnapshotStore store, ClusterSet cluste
         _found = found.ToDictionary(snapshot => snapshot.Cluster, StringComparer.Ordinal);
     }
 
-    /// <summary>Each snapshot that was found counts once, until its cluster has spoken itself.</summary>
+    /// <summary>Each snapshot found is used once, until its cluster has reported itself.</summary>
     private async Task RestoreAsync()
     {
         foreach (var (cluster, watch) in clusters.Remotes)
@@ -117,7 +117,7 @@ public sealed partial class LastKnownGood(SnapshotStore store, ClusterSet cluste
         var inputs = await engine.AskAsync(writer => SnapshotInputs.Of(writer.Mesh.Sources), stop).ConfigureAwait(false);
         foreach (var (cluster, watch) in clusters.Remotes)
         {
-            // Only what the cluster itself has said whole in this life: a snapshot is never made from a snapshot.
+            // Only what the cluster has fully reported to this process: a snapshot is never made from a snapshot.
             if (!watch.Contact.Synced || watch.LastContact is not { } contact) continue;
             var entry = _entries.TryGetValue(cluster, out var known) ? known : _entries[cluster] = new();
             if (entry.Inputs != inputs && entry.Pace.Allows(time.GetUtcNow())) await WriteAsync(cluster, entry, inputs, contact, stop).ConfigureAwait(false);

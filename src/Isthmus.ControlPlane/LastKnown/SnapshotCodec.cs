@@ -15,15 +15,15 @@ public sealed record EncodedSnapshot(string Generation, IReadOnlyList<byte[]> Ch
 }
 
 /// <summary>
-/// Snapshots to bytes and back: JSON, compressed as gzip so that common tools read it. What comes back was in a ConfigMap that others can
-/// write, and counts only when all of it is right.
+/// Snapshots to bytes and back: gzipped JSON, so that common tools can read it. What is read was in a ConfigMap that others can
+/// write, so it is accepted only when all of it is valid.
 /// </summary>
 public static class SnapshotCodec
 {
     /// <summary>The largest part: a ConfigMap may hold a mebibyte, and a request that writes one in base64 not much more.</summary>
     public const int ChunkSize = 512 << 10;
 
-    /// <summary>More is no snapshot of ours.</summary>
+    /// <summary>Larger content is not a snapshot that this program wrote.</summary>
     public const int MostChunks = 64;
 
     private const int LargestText = 512 << 20;
@@ -68,7 +68,7 @@ public static class SnapshotCodec
         var buffer = new byte[64 << 10];
         while (gzip.Read(buffer) is var read and > 0)
         {
-            // A few bytes can unpack to any number.
+            // A few bytes can decompress to any size.
             if (text.Length + read > LargestText) throw new InvalidDataException($"more than {LargestText} bytes come out");
             text.Write(buffer, 0, read);
         }
@@ -94,7 +94,7 @@ public static class SnapshotCodec
             foreach (var port in slice.Ports.Values) Port(slice.Source, port);
             foreach (var address in slice.Addresses)
             {
-                if (!IPAddress.TryParse(address.Address, out _)) throw new ProblemException("", $"{slice.Source}: '{address.Address}' is no IP address");
+                if (!IPAddress.TryParse(address.Address, out _)) throw new ProblemException("", $"{slice.Source}: '{address.Address}' is not an IP address");
                 if (address.Pod is { } pod && pod.Cluster != cluster) throw new ProblemException("", $"{slice.Source} names a Pod of cluster '{pod.Cluster}'");
             }
         }
@@ -107,7 +107,7 @@ public static class SnapshotCodec
 
     private static void Port(ObjectRef source, int port)
     {
-        if (port is < 1 or > 65535) throw new ProblemException("", $"{source}: {port} is no port");
+        if (port is < 1 or > 65535) throw new ProblemException("", $"{source}: {port} is not a valid port");
     }
 
     private static string Generation(ReadOnlySpan<byte> text) => Convert.ToHexStringLower(SHA256.HashData(text))[..16];

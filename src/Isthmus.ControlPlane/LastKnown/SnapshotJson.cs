@@ -8,8 +8,8 @@ using Isthmus.Mesh.Model;
 namespace Isthmus.ControlPlane.LastKnown;
 
 /// <summary>
-/// Snapshots as JSON: the records as they are, so that a fact which is added to them is kept too. What is missing or null where it
-/// may not be is refused.
+/// Snapshots as JSON: the records as they are, so that a fact added to them is kept, too. A value that is missing or null where it
+/// must not be is rejected.
 /// </summary>
 [JsonSourceGenerationOptions(
     PropertyNamingPolicy = JsonKnownNamingPolicy.CamelCase,

@@ -8,14 +8,14 @@ using Isthmus.Kubernetes.Objects;
 
 namespace Isthmus.ControlPlane.LastKnown;
 
-/// <summary>A snapshot as it was found.</summary>
-/// <param name="Confirmed">When the cluster last said that this is so.</param>
+/// <summary>A snapshot as found in the cluster.</summary>
+/// <param name="Confirmed">When the cluster last confirmed this state.</param>
 /// <param name="Maps">The ConfigMaps that hold it, the index first.</param>
 public sealed record StoredSnapshot(string Cluster, DateTimeOffset Confirmed, EncodedSnapshot Encoded, IReadOnlyList<string> Maps);
 
 /// <summary>
-/// Snapshots as ConfigMaps: one for each part, named by its content, and one for each cluster that says which parts count. Parts are
-/// written first and the index last, so a reader finds the old snapshot or the new one and never a mixture.
+/// Snapshots as ConfigMaps: one for each part, named by its content, and an index for each cluster that lists its parts. Parts are
+/// written first and the index last, so a reader finds the old snapshot or the new one, never a mixture.
 /// </summary>
 public static class SnapshotMaps
 {
@@ -24,7 +24,7 @@ public static class SnapshotMaps
     private const string Part = "part";
     private const string PartKey = "snapshot.json.gz";
 
-    /// <summary>Cluster IDs may hold what names of objects may not.</summary>
+    /// <summary>Cluster IDs may contain characters that object names must not.</summary>
     public static string NameOf(string cluster) => $"isthmus-last-known-{Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes(cluster)))[..12]}";
 
     public static IReadOnlyList<JsonObject> Parts(string ns, string cluster, EncodedSnapshot encoded) => [.. encoded.Chunks.Select((chunk, index) =>
@@ -44,10 +44,10 @@ public static class SnapshotMaps
         return map;
     }
 
-    /// <summary>A merge patch that says only that the snapshot still holds.</summary>
+    /// <summary>A merge patch that only confirms that the snapshot is still valid.</summary>
     public static JsonObject Confirmation(DateTimeOffset confirmed) => new() { ["data"] = new JsonObject { ["confirmed"] = Time(confirmed) } };
 
-    /// <summary>The snapshots that are whole; what is wrong with others; parts that no index names.</summary>
+    /// <summary>The complete snapshots, the problems of others, and the parts that no index lists.</summary>
     public static (IReadOnlyList<StoredSnapshot> Found, IReadOnlyList<(string Cluster, Problem Problem)> Problems, IReadOnlyList<ConfigMap> Loose) Read(IEnumerable<ConfigMap> maps)
     {
         var byName = maps.DistinctBy(map => map.Metadata.Name).ToDictionary(map => map.Metadata.Name, StringComparer.Ordinal);
@@ -70,14 +70,14 @@ public static class SnapshotMaps
         return (found, problems, [.. byName.Values.Where(map => !used.Contains(map.Metadata.Name))]);
     }
 
-    /// <summary>Why a snapshot does not count; what to do about it.</summary>
+    /// <summary>Why a snapshot is ignored, and what to do about it.</summary>
     public static Problem Ignored(string map, ProblemException why) => new(
         "ISM0302", $"ConfigMap {map}", "", $"the snapshot {why.Problem.Message}; it is ignored",
         "nothing while the cluster's API server answers: the snapshot is written anew; otherwise endpoints there are unknown until it does", Severity.Warning);
 
     private static StoredSnapshot ReadOne(ConfigMap index, string cluster, Dictionary<string, ConfigMap> byName)
     {
-        // Found by name later on: an index under another name would never be written over.
+        // Found by name later on: an index under another name would never be overwritten.
         if (cluster.Length == 0 || NameOf(cluster) != index.Metadata.Name) throw new ProblemException("", $"has an index for cluster '{cluster}' under a name that is not its own");
         if (!int.TryParse(index.Data.GetValueOrDefault("parts"), NumberStyles.None, CultureInfo.InvariantCulture, out var count) || count is 0 or > SnapshotCodec.MostChunks)
             throw new ProblemException("", $"has '{index.Data.GetValueOrDefault("parts")}' parts; 1 to {SnapshotCodec.MostChunks} are possible");
@@ -107,7 +107,7 @@ public static class SnapshotMaps
         ["metadata"] = new JsonObject
         {
             ["name"] = name, ["namespace"] = ns,
-            // Found again by an uninstall.
+            // An uninstall finds it by this label.
             ["labels"] = new JsonObject { [Label] = role, [$"{WellKnown.OwnDomain}/made-by"] = "discovery" },
         },
     };

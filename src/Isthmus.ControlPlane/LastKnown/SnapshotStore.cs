@@ -5,12 +5,12 @@ using Isthmus.Kubernetes.Objects;
 namespace Isthmus.ControlPlane.LastKnown;
 
 /// <summary>
-/// Keeps snapshots in ConfigMaps of the system namespace. Several control planes may write: while a cluster is named, each removes only
+/// Keeps snapshots in ConfigMaps of the system namespace. Several control planes may write: while a cluster is part of the mesh, each removes only
 /// what it wrote or found itself.
 /// </summary>
 public sealed class SnapshotStore(KubeClient client, string ns, TimeProvider time)
 {
-    /// <summary>A part that no index names may be one that another control plane is about to name.</summary>
+    /// <summary>A part that no index lists may be one that another control plane is about to list.</summary>
     private static readonly TimeSpan LooseFor = TimeSpan.FromMinutes(10);
 
     private readonly Dictionary<string, HashSet<string>> _maps = new(StringComparer.Ordinal);
@@ -27,18 +27,18 @@ public sealed class SnapshotStore(KubeClient client, string ns, TimeProvider tim
         return (found, problems);
     }
 
-    /// <summary>Removes parts that nobody named in all that time: a control plane that was killed while it wrote left them.</summary>
+    /// <summary>Removes parts that no index listed in that time: leftovers of a control plane that was killed during a write.</summary>
     public async Task SweepAsync(CancellationToken stop)
     {
         bool IsOld(ConfigMap part) => time.GetUtcNow() - (part.Metadata.CreationTimestamp ?? DateTimeOffset.MinValue) > LooseFor;
         if (!_loose.Any(IsOld)) return;
-        // One with the same content may have been named meanwhile.
+        // A part with the same content may have been listed meanwhile.
         foreach (var part in _loose.Where(part => IsOld(part) && !_maps.Values.Any(names => names.Contains(part.Metadata.Name))))
             await client.DeleteAsync(Kinds.ConfigMap, ns, part.Metadata.Name, stop).ConfigureAwait(false);
         _loose = [.. _loose.Where(part => !IsOld(part))];
     }
 
-    /// <summary>Clusters that have something here, whole or not.</summary>
+    /// <summary>Clusters that have a snapshot here, complete or not.</summary>
     public IReadOnlyCollection<string> Clusters => [.. _maps.Keys];
 
     public async Task SaveAsync(string cluster, EncodedSnapshot encoded, DateTimeOffset confirmed, CancellationToken stop)
@@ -71,7 +71,7 @@ public sealed class SnapshotStore(KubeClient client, string ns, TimeProvider tim
         }
     }
 
-    /// <summary>The index goes first: without it the parts are nothing, whoever wrote them.</summary>
+    /// <summary>The index is removed first: without it the parts have no effect, whoever wrote them.</summary>
     public async Task DropAsync(string cluster, CancellationToken stop)
     {
         var index = SnapshotMaps.NameOf(cluster);

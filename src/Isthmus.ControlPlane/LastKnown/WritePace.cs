@@ -1,13 +1,13 @@
 namespace Isthmus.ControlPlane.LastKnown;
 
 /// <summary>
-/// How often something may be written: a few changes in a row at once, so that what is kept is never far behind while a cluster
-/// comes up; one that changes all the time only once in <paramref name="interval"/>.
+/// Limits the write rate: a few changes in a row are written at once, so that the stored state is never far behind while a cluster
+/// starts; constant changes are written only once in <paramref name="interval"/>.
 /// </summary>
 /// <param name="burst">How many writes may come in a row.</param>
 internal sealed class WritePace(TimeSpan interval, int burst)
 {
-    /// <summary>When the next write would be due if all so far had kept the interval.</summary>
+    /// <summary>When the next write would be due if all previous ones had kept the interval.</summary>
     private DateTimeOffset _due = DateTimeOffset.MinValue;
 
     internal bool Allows(DateTimeOffset now) => _due <= now + interval * (burst - 1);

@@ -10,8 +10,8 @@ using Microsoft.Extensions.Logging;
 namespace Isthmus.ControlPlane.Mcs;
 
 /// <summary>
-/// Keeps the own cluster's objects of the multi-cluster services API: imports of everything that some cluster exports, and the conditions
-/// of its own exports. Other clusters have control planes of their own for theirs.
+/// Maintains the own cluster's objects of the multi-cluster services API: imports of everything that any cluster exports, and the conditions
+/// of its own exports. The control planes of other clusters maintain theirs.
 /// </summary>
 public sealed partial class MultiClusterController(KubeClient client, DiscoverySettings settings, PushEngine engine, TimeProvider time, ILogger<MultiClusterController> log)
 {

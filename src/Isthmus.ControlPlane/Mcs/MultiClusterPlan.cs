@@ -6,10 +6,10 @@ using Isthmus.Mesh.Model;
 namespace Isthmus.ControlPlane.Mcs;
 
 /// <summary>A ServiceImport as it should be.</summary>
-/// <param name="Content">What <see cref="MultiClusterFacts.ContentOf"/> says of one that is so.</param>
+/// <param name="Content">What <see cref="MultiClusterFacts.ContentOf"/> says of an import in that state.</param>
 public sealed record WantedImport(string Namespace, string Name, JsonObject Spec, JsonArray Clusters, string Content);
 
-/// <summary>What one cluster's objects of the multi-cluster services API need: a pure function of the mesh.</summary>
+/// <summary>The changes that one cluster's objects of the multi-cluster services API need: a pure function of the mesh.</summary>
 public sealed record MultiClusterPlan(
     IReadOnlyList<WantedImport> Imports, IReadOnlyList<ObjectKey> Obsolete, IReadOnlyList<(ObjectKey Export, ValueList<ExportCondition> Conditions)> Conditions, IReadOnlyList<ObjectKey> AutoExports)
 {
@@ -25,7 +25,7 @@ public sealed record MultiClusterPlan(
         var names = wanted.Select(import => (import.Namespace, import.Name)).ToHashSet();
         var existing = sources.Imports.Items.Values.Where(import => import.Source.Cluster == cluster).ToDictionary(import => (import.Source.Namespace, import.Source.Name));
         return new(
-            // Imports that somebody else made are theirs.
+            // Imports that another controller created are left alone.
             [.. wanted.Where(import => !existing.TryGetValue((import.Namespace, import.Name), out var known) || (known.Managed && known.Content != import.Content))],
             [.. existing.Values.Where(import => import.Managed && !names.Contains((import.Source.Namespace, import.Source.Name))).Select(import => MultiClusterFacts.Key(import.Source))],
             [.. sources.Exports.Items.Values.Where(export => export.Source.Cluster == cluster)

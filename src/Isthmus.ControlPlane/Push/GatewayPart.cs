@@ -21,7 +21,7 @@ internal sealed class GatewayPart(ProxyScope scope, GatewayScope gateway)
 
     public ResourceSet Routes { get; private set; } = ResourceSet.Empty;
 
-    /// <summary>Whether some port leads to the service by SNI, so that its clusters are needed in that form too.</summary>
+    /// <summary>Whether some port routes to the service by SNI, so that it needs SNI clusters, too.</summary>
     public bool ExposesBySni(MeshService service) => GatewayListeners.Exposes(gateway, _sniHosts, service);
 
     public void Update(MeshView view, IEnumerable<ClusterInputs> hosts)

@@ -58,7 +58,7 @@ internal sealed class OutboundPart(ProxyScope scope)
     {
         var used = new HashSet<(string, int)>();
         var made = new List<XdsResource>();
-        // Pods of headless hosts have tables of their own: whoever dialled one means it, whatever the request's host says.
+        // Pods of headless hosts have route tables of their own: a client that dials a Pod wants that Pod, whatever the request's host.
         var byPort = hosts.Where(host => host.Service.Pod is null).SelectMany(host => host.Service.Ports.Where(port => port.Protocol.IsHttp() || port.Protocol == Protocol.Auto).Select(port => (port.Number, host.Service)))
             .GroupBy(item => item.Number, item => item.Service).ToDictionary(group => group.Key, group => group.ToList());
         var byName = hosts.ToDictionary(host => host.Service.Hostname, host => host.Service, StringComparer.Ordinal);
@@ -109,11 +109,11 @@ internal sealed class OutboundPart(ProxyScope scope)
         return new(scope, view.Mesh, service, port, routing, view.ShapesOf([routing], service, scope), sniffed);
     }
 
-    /// <summary>A table must not name a domain twice: the first host has it. Returns the domains that earlier hosts have already.</summary>
+    /// <summary>A table must not contain a domain twice: the first host keeps it. Returns the domains that earlier hosts already have.</summary>
     private static ValueList<string> Claim(VirtualHostInputs inputs, HashSet<string> domains) =>
         RouteGenerator.Domains(inputs.Service, inputs.Scope, inputs.Port).Where(domain => !domains.Add(domain)).ToValueList();
 
-    /// <summary>Names that only a VirtualService knows are served on port 80, as Istio does.</summary>
+    /// <summary>Names that only a VirtualService defines are served on port 80, as in Istio.</summary>
     private void AddNameOnly(List<ByteString> parts, HashSet<string> domains, MeshView view, int port)
     {
         foreach (var host in view.Traffic.RoutingsByHost.Keys.Order(StringComparer.Ordinal))

@@ -3,7 +3,7 @@ using Isthmus.Wire.Xds;
 
 namespace Isthmus.ControlPlane.Push;
 
-/// <summary>What was sent to a proxy of one type, and how it answered.</summary>
+/// <summary>What was sent to a proxy for one resource type, and how it responded.</summary>
 /// <param name="Acked">The last nonce that it accepted; equal to <paramref name="Sent"/> when it is in sync.</param>
 /// <param name="Error">Why it rejected the last response; empty when it did not.</param>
 public sealed record TypeSync(string TypeUrl, string Sent, string Acked, string Version, string Error, DateTimeOffset SentAt, DateTimeOffset AckedAt);
@@ -11,7 +11,7 @@ public sealed record TypeSync(string TypeUrl, string Sent, string Acked, string 
 /// <summary>A connected proxy, for proxy-status.</summary>
 public sealed record ProxyStatus(ProxyIdentity Proxy, DateTimeOffset Since, IReadOnlyList<TypeSync> Types);
 
-/// <summary>One proxy's stream: holds the newest snapshot only, so that a slow proxy skips those in between and never delays others.</summary>
+/// <summary>One proxy's stream: holds only the newest snapshot, so that a slow proxy skips older ones and never delays others.</summary>
 public sealed class ProxyFeed : IXdsFeed
 {
     private readonly Lock _guard = new(); // guards the fields below
@@ -37,7 +37,7 @@ public sealed class ProxyFeed : IXdsFeed
         get { lock (_guard) return _snapshot; }
     }
 
-    /// <summary>What the publisher shares with others of this proxy's kind; its thread only.</summary>
+    /// <summary>What the publisher shares with proxies of the same scope; used on its thread only.</summary>
     internal PublishedProxy? Published { get; set; }
 
     public ProxyStatus Status

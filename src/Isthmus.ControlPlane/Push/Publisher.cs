@@ -8,7 +8,7 @@ using Isthmus.Wire.Xds;
 
 namespace Isthmus.ControlPlane.Push;
 
-/// <summary>Which shared parts a proxy was last given, to tell whether it needs something new.</summary>
+/// <summary>The shared parts that a proxy was last given, to detect whether it needs an update.</summary>
 internal sealed class PublishedProxy(ResolvedProxy resolved, ScopeView view, InboundResources? inbound)
 {
     public ResolvedProxy Resolved { get; } = resolved;
@@ -20,7 +20,7 @@ internal sealed class PublishedProxy(ResolvedProxy resolved, ScopeView view, Inb
     public ImmutableDictionary<string, IXdsResources> Types { get; set; } = ImmutableDictionary<string, IXdsResources>.Empty;
 }
 
-/// <summary>The encoded inbound side of the sidecars that accept the same.</summary>
+/// <summary>The encoded inbound resources that sidecars with the same inbound scope share.</summary>
 internal sealed record InboundResources(ResourceSet Clusters, ResourceSet Listeners);
 
 /// <summary>Turns revisions of the mesh into every proxy's snapshot. Not thread-safe: one thread calls it.</summary>
@@ -65,7 +65,7 @@ public sealed class Publisher(TimeProvider time)
     /// <summary>Endpoints of some hosts changed (<paramref name="hosts"/> null: of all), and nothing else.</summary>
     public void PublishEndpoints(MeshView mesh, IReadOnlyCollection<string>? hosts)
     {
-        if (_mesh is null) return; // the first publication is a full one
+        if (_mesh is null) return; // the first publication is complete
         _mesh = mesh;
         Parallel.ForEach(_views.Values, view => view.UpdateEndpoints(mesh, hosts ?? [.. mesh.Registry.Services.Keys]));
         Offer([]);
@@ -83,7 +83,7 @@ public sealed class Publisher(TimeProvider time)
         Offer(concerned);
     }
 
-    /// <summary>Gives proxies their new scopes. Shared parts that nobody uses any more go only after all have moved.</summary>
+    /// <summary>Gives proxies their new scopes. Unused shared parts are removed only after all proxies have moved.</summary>
     private void Reattach(MeshView mesh, IReadOnlyCollection<ProxyFeed> proxies)
     {
         var left = new List<(ProxyFeed Proxy, PublishedProxy Published)>();
@@ -166,7 +166,7 @@ public sealed class Publisher(TimeProvider time)
     private string Version() =>
         $"{time.GetUtcNow().ToString("yyyy-MM-dd'T'HH:mm:ss'Z'", CultureInfo.InvariantCulture)}/{(++_counter).ToString(CultureInfo.InvariantCulture)}";
 
-    /// <summary>A snapshot for the proxy if anything in it is new; types that did not change keep their very object.</summary>
+    /// <summary>Offers the proxy a snapshot if anything in it is new; unchanged types keep the same object.</summary>
     private static void Offer(ProxyFeed proxy, string version)
     {
         if (proxy.Published is not { } published) return;
@@ -187,7 +187,7 @@ public sealed class Publisher(TimeProvider time)
 
     private static IXdsResources Over(ResourceSet shared, ResourceSet? own) => own is null ? shared : new OverlaySet(shared, own, ImmutableHashSet<string>.Empty);
 
-    /// <summary>A proxy has no outbound listener for its own address: what it sends to itself must reach its application.</summary>
+    /// <summary>A proxy has no outbound listener for its own address: what a workload sends to itself must reach its application.</summary>
     private static IXdsResources Listeners(ProxyIdentity proxy, ScopeView view, PublishedProxy published)
     {
         var own = view.Listeners.Items.Keys.Where(name => proxy.Addresses.Any(address => name.StartsWith(address + "_", StringComparison.Ordinal))).ToImmutableHashSet(StringComparer.Ordinal);

@@ -7,7 +7,7 @@ using Microsoft.Extensions.Logging;
 
 namespace Isthmus.ControlPlane.Push;
 
-/// <param name="Quiet">Configuration is pushed when no change came for this long…</param>
+/// <param name="Quiet">Configuration is pushed after no change has arrived for this long…</param>
 /// <param name="Longest">…and at most this long after the first change.</param>
 public sealed record PushSettings(TimeSpan Quiet, TimeSpan Longest)
 {
@@ -16,8 +16,8 @@ public sealed record PushSettings(TimeSpan Quiet, TimeSpan Longest)
 }
 
 /// <summary>
-/// The single writer of the mesh: it takes changes from one channel and commits those that wait as one batch. Endpoints go to the
-/// proxies at once, configuration when it is quiet. A second thread builds and encodes resources, so that the writer never waits for
+/// The single writer of the mesh: it takes changes from one channel and commits all that are waiting as one batch. Endpoints go to the
+/// proxies at once, configuration after a quiet period. A second thread builds and encodes resources, so that the writer never waits for
 /// it; changes that arrive meanwhile are merged.
 /// </summary>
 public sealed partial class PushEngine(MeshWriter writer, PushSettings settings, TimeProvider time, ILogger<PushEngine> log)
@@ -43,7 +43,7 @@ public sealed partial class PushEngine(MeshWriter writer, PushSettings settings,
     private bool _ready;
     private bool _published;
 
-    /// <param name="IsQuestion">It changes nothing: no commit for it.</param>
+    /// <param name="IsQuestion">It changes nothing, so it needs no commit.</param>
     private readonly record struct Posted(Action<MeshWriter> Run, bool IsQuestion);
 
     /// <summary>Closures that threw: bugs, counted and logged; the others go on.</summary>
@@ -64,7 +64,7 @@ public sealed partial class PushEngine(MeshWriter writer, PushSettings settings,
     public Task<T> ChangeAsync<T>(Func<MeshWriter, T> change, CancellationToken stop) => SendAsync(change, isQuestion: false, stop);
 
     /// <summary>
-    /// Reads the mesh on the writer's thread between batches, where the graph stands still. The answer includes every change that was
+    /// Reads the mesh on the writer's thread between batches, while the graph does not change. The answer includes every change that was
     /// posted before the question; the question itself must not stage anything.
     /// </summary>
     public Task<T> AskAsync<T>(Func<MeshWriter, T> question, CancellationToken stop) => SendAsync(question, isQuestion: true, stop);
@@ -80,10 +80,10 @@ public sealed partial class PushEngine(MeshWriter writer, PushSettings settings,
         return await answer.Task.WaitAsync(stop).ConfigureAwait(false);
     }
 
-    /// <summary>Every watch has listed its objects once: proxies may be answered from now on.</summary>
+    /// <summary>Every watch has listed its objects once: proxies can be served from now on.</summary>
     public ValueTask MarkReadyAsync(CancellationToken stop) => PostAsync(_ => _ready = true, stop);
 
-    /// <summary>The feed of a proxy that has proved who it is. It gets its first snapshot once the mesh is known.</summary>
+    /// <summary>The feed of an authenticated proxy. It gets its first snapshot once the mesh is known.</summary>
     public ProxyFeed Connect(ProxyIdentity proxy)
     {
         var feed = new ProxyFeed(proxy, time, Disconnect);
@@ -117,7 +117,7 @@ public sealed partial class PushEngine(MeshWriter writer, PushSettings settings,
         }
     }
 
-    /// <summary>Stages the changes that wait, and returns the questions among them: they are answered after the commit.</summary>
+    /// <summary>Stages the waiting changes, and returns the questions among them, which are answered after the commit.</summary>
     private (bool Staged, List<Action<MeshWriter>> Questions) Stage()
     {
         var staged = false;
@@ -155,7 +155,7 @@ public sealed partial class PushEngine(MeshWriter writer, PushSettings settings,
         _published = true;
     }
 
-    /// <summary>Headless hosts have their endpoints' addresses in listeners and names too.</summary>
+    /// <summary>Endpoint addresses of headless hosts are part of listeners and name tables, too.</summary>
     private bool NeedsMore(MeshChanges changes) =>
         changes.Endpoints.Any(host => writer.Mesh.Services.Items.TryGetValue(host, out var service) && (service.Headless || service.Pod is not null));
 
@@ -173,7 +173,7 @@ public sealed partial class PushEngine(MeshWriter writer, PushSettings settings,
         }
     }
 
-    /// <summary>Waits for a change, or until <paramref name="due"/>; false when no more can come.</summary>
+    /// <summary>Waits for a change, or until <paramref name="due"/>; false when the channel is closed.</summary>
     private async Task<bool> WaitAsync(DateTimeOffset? due, CancellationToken stop)
     {
         var more = _inbox.Reader.WaitToReadAsync(stop).AsTask();

@@ -22,7 +22,7 @@ public static class EncodedResource
     }
 }
 
-/// <summary>An immutable set of resources of one type; a change of a few costs those few, also for those who have the set before it.</summary>
+/// <summary>An immutable set of resources of one type; a change of a few resources costs only those, also for proxies that have the previous set.</summary>
 public sealed class ResourceSet(ImmutableDictionary<string, XdsResource> items) : IXdsResources, IReadOnlyCollection<XdsResource>
 {
     private const int Remembered = 32;
@@ -41,7 +41,7 @@ public sealed class ResourceSet(ImmutableDictionary<string, XdsResource> items) 
 
     public bool TryGet(string name, [NotNullWhen(true)] out XdsResource? resource) => Items.TryGetValue(name, out resource);
 
-    /// <summary>This set, or another when the changes make a difference.</summary>
+    /// <summary>This set, or a new one if the changes make a difference.</summary>
     public ResourceSet With(IEnumerable<string> removed, IEnumerable<XdsResource> added)
     {
         var changed = new List<string>();
@@ -73,7 +73,7 @@ public sealed class ResourceSet(ImmutableDictionary<string, XdsResource> items) 
         return null;
     }
 
-    /// <summary>Exactly these; this very set when they are what it has.</summary>
+    /// <summary>A set with exactly these resources; this instance if nothing differs.</summary>
     public ResourceSet ReplacedBy(IReadOnlyCollection<XdsResource> made)
     {
         var names = made.Select(resource => resource.Name).ToHashSet(StringComparer.Ordinal);
@@ -87,7 +87,7 @@ public sealed class ResourceSet(ImmutableDictionary<string, XdsResource> items) 
     IEnumerator IEnumerable.GetEnumerator() => GetEnumerator();
 }
 
-/// <summary>What is shared, without what is hidden from one proxy, and with what is its own.</summary>
+/// <summary>The shared resources, minus those hidden from one proxy, plus its own.</summary>
 internal sealed class OverlaySet(ResourceSet shared, ResourceSet own, ImmutableHashSet<string> hidden) : IXdsResources, IReadOnlyCollection<XdsResource>
 {
     public int Count => shared.Count + own.Count - hidden.Count;

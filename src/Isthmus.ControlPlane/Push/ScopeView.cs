@@ -32,7 +32,7 @@ internal sealed class ScopeView(ProxyScope scope, GatewayScope? gateway)
 
     public ResourceSet Names { get; private set; } = ResourceSet.Empty;
 
-    /// <summary>Whether any resource changed since this was asked last.</summary>
+    /// <summary>Whether any resource changed since the last call.</summary>
     public bool TakeChange()
     {
         var now = (Clusters, Endpoints, Listeners, Routes, Names);
@@ -44,7 +44,7 @@ internal sealed class ScopeView(ProxyScope scope, GatewayScope? gateway)
     /// <summary>Hosts rebuilt since the start: what a change costs.</summary>
     public long Built { get; private set; }
 
-    /// <summary>What is known of one visible host.</summary>
+    /// <summary>What is known about one visible host.</summary>
     private sealed class HostPart
     {
         public required ClusterInputs Clusters { get; set; }
@@ -53,7 +53,7 @@ internal sealed class ScopeView(ProxyScope scope, GatewayScope? gateway)
         public ImmutableArray<XdsResource> EndpointResources { get; set; } = [];
     }
 
-    /// <summary>Endpoints alone, at once: clusters of these hosts go along, because new endpoints may bring new identities.</summary>
+    /// <summary>Updates only endpoints, without delay, and the clusters of these hosts, because new endpoints may have new identities.</summary>
     public void UpdateEndpoints(MeshView view, IEnumerable<string> hosts) => UpdateHosts(view, hosts);
 
     public void UpdateAll(MeshView view, MeshChanges? changes)
@@ -138,7 +138,7 @@ internal sealed class ScopeView(ProxyScope scope, GatewayScope? gateway)
         return new(scope, view.Mesh, service, rule, behind.Identities, isDns ? behind.Endpoints : default, behind.AllMtls, _gateway?.ExposesBySni(service) == true);
     }
 
-    /// <summary>Equality of inputs, cheapest parts first; records compare by content, and what did not change is mostly the same object.</summary>
+    /// <summary>Equality of inputs, cheapest parts first; records compare by content, and unchanged values are usually the same object.</summary>
     private static bool Same(ClusterInputs a, ClusterInputs b) =>
         ReferenceEquals(a.Service, b.Service) && ReferenceEquals(a.Rule, b.Rule) && ReferenceEquals(a.Mesh, b.Mesh) && a.HasMtls == b.HasMtls
             && a.SniPassthrough == b.SniPassthrough && a.Identities == b.Identities && a.Members == b.Members

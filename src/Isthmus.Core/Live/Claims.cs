@@ -1,8 +1,8 @@
 namespace Isthmus.Core.Live;
 
 /// <summary>
-/// Which input makes each key of a derived collection. Of several inputs that make one key the oldest holds it; when that one stops,
-/// the next oldest takes over. Inputs that come in the same commit are ordered by their keys, where keys have an order.
+/// Tracks which input produces each key of a derived collection. If several inputs produce one key, the oldest holds it; when that one stops,
+/// the next oldest takes over. Inputs of the same commit are ordered by their keys, if keys have an order.
 /// </summary>
 internal sealed class Claims<TKey, TInput>
     where TKey : notnull
@@ -12,12 +12,12 @@ internal sealed class Claims<TKey, TInput>
 
     private readonly Dictionary<TKey, Claim> _holders = [];
 
-    /// <summary>Only keys that several inputs make: who waits, the next one first.</summary>
+    /// <summary>Only for keys that several inputs produce: the waiting inputs, the next one first.</summary>
     private readonly Dictionary<TKey, List<Claim>> _waiting = [];
 
     private readonly record struct Claim(TInput Input, long Since);
 
-    /// <summary>Keys that several inputs make.</summary>
+    /// <summary>Keys that several inputs produce.</summary>
     public int Contested => _waiting.Count;
 
     public IEnumerable<TKey> Keys => _holders.Keys;
@@ -29,13 +29,13 @@ internal sealed class Claims<TKey, TInput>
         return found;
     }
 
-    /// <summary>Every input that makes the key, the holder first.</summary>
+    /// <summary>Every input that produces the key, the holder first.</summary>
     public IEnumerable<TInput> Of(TKey key) => !_holders.TryGetValue(key, out var holder) ? []
         : _waiting.TryGetValue(key, out var waiting) ? waiting.Select(claim => claim.Input).Prepend(holder.Input) : [holder.Input];
 
     public IEnumerable<KeyValuePair<TKey, IReadOnlyList<TInput>>> Conflicts => _waiting.Keys.Select(key => KeyValuePair.Create(key, (IReadOnlyList<TInput>)[.. Of(key)]));
 
-    /// <summary>An input makes the key since a commit; an input that made it before keeps its place.</summary>
+    /// <summary>Records that an input produces the key since a commit; an input that already produced it keeps its place.</summary>
     public void Add(TKey key, TInput input, long since)
     {
         if (_holders.TryAdd(key, new(input, since))) return;

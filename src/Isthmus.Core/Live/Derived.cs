@@ -1,6 +1,6 @@
 namespace Isthmus.Core.Live;
 
-/// <summary>Handed to a transform: the only way to read anything but its own input, so that every dependency is known.</summary>
+/// <summary>Passed to a transform: the only way to read anything but its own input, so that every dependency is known.</summary>
 public sealed class Reader
 {
     private readonly List<Action> _forget = [];
@@ -64,7 +64,7 @@ internal sealed class Derived<TInKey, TIn, TKey, T> : Live<TKey, T>
                 if (_claims.Contested == 0 || (_claims.TryGetHolder(output, out var holder) && EqualityComparer<TInKey>.Default.Equals(holder, key))) staged[output] = new(true, value);
             }
         }
-        // What a dirty input no longer makes, somebody else may: an input that was dirty too, or one that waited.
+        // Another input may produce what a dirty input no longer does: one that is dirty too, or one that was waiting.
         foreach (var output in dropped)
         {
             if (!_claims.TryGetHolder(output, out var holder)) staged[output] = default;
@@ -73,8 +73,8 @@ internal sealed class Derived<TInKey, TIn, TKey, T> : Live<TKey, T>
         Apply(staged);
     }
 
-    /// <summary>Runs the transform for one input again, and claims for it what it makes now.</summary>
-    /// <param name="dropped">Takes what it made before and makes no more.</param>
+    /// <summary>Runs the transform for one input again, and claims the keys that it now produces.</summary>
+    /// <param name="dropped">Receives the keys that it no longer produces.</param>
     private void Remake(TInKey key, List<TKey> dropped)
     {
         _made.Remove(key, out var before);
@@ -140,7 +140,7 @@ internal sealed class Derived<TInKey, TIn, TKey, T> : Live<TKey, T>
             }
             catch (Exception)
             {
-                fresh[key] = _made.TryGetValue(key, out var last) ? last.Outputs : []; // what it made before it failed stays
+                fresh[key] = _made.TryGetValue(key, out var last) ? last.Outputs : []; // a failed transform keeps its last outputs
             }
         }
         return VerifyInputs(fresh).Concat(VerifyItems(fresh));

@@ -49,7 +49,7 @@ internal sealed class Grouped<TInKey, TIn, TGroup> : Live<TGroup, ValueList<TIn>
         }
     }
 
-    /// <summary>A function that throws is a bug: the item stays in the groups that it was in, and the graph goes on.</summary>
+    /// <summary>A function that throws is a bug: the item stays in its previous groups, and the graph continues.</summary>
     private TGroup[] GroupsOf(TIn item, TGroup[]? before)
     {
         try
@@ -70,7 +70,7 @@ internal sealed class Grouped<TInKey, TIn, TGroup> : Live<TGroup, ValueList<TIn>
         {
             TGroup[] groups;
             try { groups = [.. _groupsOf(item).Distinct()]; }
-            catch (Exception) { groups = _last.GetValueOrDefault(key) ?? []; } // where it was before it failed
+            catch (Exception) { groups = _last.GetValueOrDefault(key) ?? []; } // its previous groups
             if (!_last.TryGetValue(key, out var kept) || !groups.SequenceEqual(kept)) yield return $"{Name}: '{key}' is in the wrong groups";
             foreach (var group in groups) (fresh.TryGetValue(group, out var members) ? members : fresh[group] = []).Add(key, item);
         }
@@ -96,7 +96,7 @@ public static class LiveExtensions
     /// <summary>
     /// A collection made from <paramref name="input"/>: each item yields any number of outputs. The transform must be pure;
     /// it reads other collections through the reader only, and runs again for an item when what it read changes.
-    /// Of several items that make one key the oldest holds it, and <see cref="LiveNode.Conflicts"/> names them.
+    /// If several items produce one key, the oldest holds it, and <see cref="LiveNode.Conflicts"/> lists them.
     /// </summary>
     public static Live<TKey, T> Derive<TInKey, TIn, TKey, T>(
         this Live<TInKey, TIn> input,

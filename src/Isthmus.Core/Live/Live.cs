@@ -23,7 +23,7 @@ public abstract class Live<TKey, T> : LiveNode
 
     public override int Count => _items.Count;
 
-    /// <summary>Keys whose value changed in the commit that is running; empty outside <see cref="LiveGraph.Committed"/>.</summary>
+    /// <summary>Keys whose value changed in the current commit; empty outside <see cref="LiveGraph.Committed"/>.</summary>
     public IReadOnlySet<TKey> Changed => _changed;
 
     private protected void Apply(Dictionary<TKey, Option<T>> staged)
@@ -33,7 +33,7 @@ public abstract class Live<TKey, T> : LiveNode
         foreach (var (key, next) in staged)
         {
             var had = items.TryGetValue(key, out var old);
-            if (had == next.HasValue && (!had || old!.Equals(next.Value))) continue; // equal value: the wave stops here
+            if (had == next.HasValue && (!had || old!.Equals(next.Value))) continue; // equal value: the change does not propagate
             if (next.HasValue) items[key] = next.Value;
             else items.Remove(key);
             // A fresh set for each commit: HashSet.Clear costs the capacity, not the count.
@@ -70,7 +70,7 @@ public sealed class Source<TKey, T>(LiveGraph graph, string name) : Live<TKey, T
 
     public void Remove(TKey key) => _staged[key] = default;
 
-    /// <summary>Removes every key that matches, those that are staged and not yet committed included.</summary>
+    /// <summary>Removes every key that matches, including those that are staged but not yet committed.</summary>
     public void RemoveWhere(Func<TKey, bool> matches)
     {
         foreach (var key in Items.Keys.Concat(_staged.Keys).Where(matches).ToList()) Remove(key);

@@ -2,7 +2,7 @@ namespace Isthmus.Core.Live;
 
 /// <summary>
 /// A graph of live collections with one writer: stage changes on sources, then <see cref="Commit"/> them as one revision.
-/// After a commit every collection stands at the same revision. Not thread-safe: the owner serialises all use.
+/// After a commit every collection is at the same revision. Not thread-safe: the owner serialises all use.
 /// </summary>
 public sealed class LiveGraph
 {
@@ -16,7 +16,7 @@ public sealed class LiveGraph
     /// <summary>Transforms that threw since the start; each kept its last output.</summary>
     public long Failures => _nodes.Sum(node => node.Failures);
 
-    /// <summary>Keys that several inputs make at the moment; the oldest holds each.</summary>
+    /// <summary>Keys that several inputs currently produce; the oldest holds each.</summary>
     public int Conflicts => _nodes.Sum(node => node.ConflictCount);
 
     internal int Add(LiveNode node)
@@ -44,7 +44,7 @@ public sealed class LiveGraph
     public event Action<long>? Committed;
 
     /// <summary>
-    /// Compares every collection and index with what its inputs alone would make, and describes each difference. Changes nothing, and
+    /// Compares every collection and index with a fresh computation from its inputs, and describes each difference. Changes nothing, and
     /// does not read what is staged but not yet committed.
     /// </summary>
     public IReadOnlyList<string> Verify() => [.. _nodes.SelectMany(node => node.Verify())];
@@ -64,7 +64,7 @@ public abstract class LiveNode(LiveGraph graph, string name)
     /// <summary>The last failure of a transform, or null.</summary>
     public Exception? LastFailure { get; private set; }
 
-    /// <summary>How many keys several inputs make at the moment.</summary>
+    /// <summary>How many keys several inputs currently produce.</summary>
     public virtual int ConflictCount => 0;
 
     /// <summary>Those keys, by name. Only the thread that commits may read it.</summary>
@@ -83,7 +83,7 @@ public abstract class LiveNode(LiveGraph graph, string name)
     internal virtual IEnumerable<string> Verify() => [];
 }
 
-/// <summary>Several inputs of a transform make one key.</summary>
+/// <summary>Several inputs of a transform produce one key.</summary>
 /// <param name="Holder">The input whose item counts: the oldest.</param>
 /// <param name="Waiting">The inputs that take over when it goes, the next one first.</param>
 public sealed record LiveConflict(string Key, string Holder, IReadOnlyList<string> Waiting);

@@ -38,7 +38,7 @@ internal sealed class Union<TKey, T> : Live<TKey, T>
 
 public static class UnionExtensions
 {
-    /// <summary>The items of both; where both have a key, those of <paramref name="first"/>.</summary>
+    /// <summary>The items of both; for a key in both, the item of <paramref name="first"/>.</summary>
     public static Live<TKey, T> UnionWith<TKey, T>(this Live<TKey, T> first, Live<TKey, T> second, [CallerArgumentExpression(nameof(second))] string name = "")
         where TKey : notnull
         where T : IEquatable<T>

@@ -21,7 +21,7 @@ public static class Labels
     public const string IstioConfig = "istio.io/config";
     public const string ServiceName = "kubernetes.io/service-name";
     public const string NamespaceName = "kubernetes.io/metadata.name";
-    /// <summary>On objects that a running control plane makes, with the value <see cref="Discovery"/>: an uninstall finds them by it.</summary>
+    /// <summary>On objects that a running control plane creates, with the value <see cref="Discovery"/>, so that an uninstall finds them.</summary>
     public const string MadeBy = WellKnown.OwnDomain + "/made-by";
     public const string Discovery = "discovery";
 }
@@ -38,9 +38,9 @@ public static class Annotations
     public const string InjectTemplates = "inject.istio.io/templates";
     public const string ProxyConfig = "proxy.istio.io/config";
     public const string InjectionStatus = "sidecar.istio.io/status";
-    /// <summary>On a gateway Service: its share among the gateways of its network, 1 when absent; 0 takes it out.</summary>
+    /// <summary>On a gateway Service: its share among the gateways of its network, 1 when absent; 0 removes it from the rotation.</summary>
     public const string GatewayWeight = "networking." + WellKnown.OwnDomain + "/gateway-weight";
-    /// <summary>The mesh whose file made the object: it goes when the file no longer asks for it.</summary>
+    /// <summary>The mesh whose file created the object, which is removed when the file no longer requires it.</summary>
     public const string Mesh = WellKnown.OwnDomain + "/mesh";
 }
 
@@ -54,7 +54,7 @@ public static class WellKnown
     public const string CaCerts = "cacerts";
     public const string SelfSignedCa = "istio-ca-secret";
 
-    /// <summary>The Lease of those that look after the webhooks of a revision.</summary>
+    /// <summary>The Lease of the control planes that maintain the webhooks of a revision.</summary>
     public static string WebhooksLease(string revision) => $"isthmus-webhooks-{(revision.Length == 0 ? "default" : revision)}";
 
     public const string ReaderServiceAccount = "istio-reader-service-account";

@@ -1,9 +1,9 @@
 namespace Isthmus.Core.Problems;
 
-/// <summary>How much a <see cref="Problem"/> matters. An <see cref="Error"/> rejects the object that has it, never its neighbours.</summary>
+/// <summary>How much a <see cref="Problem"/> matters. An <see cref="Error"/> rejects the object that has it, never others.</summary>
 public enum Severity { Info, Warning, Error }
 
-/// <summary>A user's mistake or a state of the world that a user must know about: collected and shown, never thrown.</summary>
+/// <summary>A user's mistake or a condition that the user must know about: collected and shown, never thrown.</summary>
 /// <param name="Code">A short stable code (IST0126, ISM0001).</param>
 /// <param name="Object">The object at fault, as <c>Kind namespace/name</c>, a file name or a flag.</param>
 /// <param name="Path">The field inside the object, for example <c>spec.servers[0].port.number</c>; empty when it is the whole object.</param>

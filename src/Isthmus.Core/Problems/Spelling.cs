@@ -1,6 +1,6 @@
 namespace Isthmus.Core.Problems;
 
-/// <summary>Finds the name that somebody may have meant.</summary>
+/// <summary>Finds the name that the user may have meant.</summary>
 public static class Spelling
 {
     /// <summary>How many letters must be put in, left out or changed to make one word of the other.</summary>

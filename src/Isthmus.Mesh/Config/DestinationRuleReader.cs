@@ -104,7 +104,7 @@ internal static class DestinationRuleReader
             failover.Add(new(from, to));
         }
         var priority = locality["failoverPriority"].Texts;
-        // Both at once have a meaning here (shares first, failover for what they cannot carry), other than in Istio, which refuses it.
+        // Istio rejects the two together. Here they are valid: shares come first, and failover takes what they cannot carry.
         return new(locality["enabled"].Flag ?? true, distribute.ToValueList(), failover.ToValueList(), priority);
     }
 

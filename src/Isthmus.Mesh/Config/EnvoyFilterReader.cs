@@ -4,7 +4,7 @@ using Isthmus.Mesh.Model;
 
 namespace Isthmus.Mesh.Config;
 
-/// <summary>Reads the patches of an EnvoyFilter that the control plane acts on; of the others it says that it does not.</summary>
+/// <summary>Reads the patches of an EnvoyFilter that the control plane supports, and reports the others as ignored.</summary>
 internal static class EnvoyFilterReader
 {
     private const string SniCluster = "envoy.filters.network.sni_cluster";
@@ -23,7 +23,7 @@ internal static class EnvoyFilterReader
         return new(source, spec["workloadSelector"]["labels"].TextMap, rewrites.ToValueList(), createdAt);
     }
 
-    /// <summary>Whether it says where, what and with which value, as Istio wants it.</summary>
+    /// <summary>Whether the patch has the place, operation and value that Istio requires.</summary>
     private static bool IsWhole(Field patch)
     {
         var (place, change) = (patch["applyTo"], patch["patch"]);

@@ -5,7 +5,7 @@ using Isthmus.Core.Collections;
 
 namespace Isthmus.Mesh.Config;
 
-/// <summary>A place in an object: its value, its path and where complaints go. Reading what is absent gives defaults.</summary>
+/// <summary>A field of an object: its value, its path and where problems are reported. An absent field reads as its default.</summary>
 internal readonly record struct Field(JsonNode? Node, string Path, Findings Findings)
 {
     public bool Exists => Node is not null;
@@ -39,7 +39,7 @@ internal readonly record struct Field(JsonNode? Node, string Path, Findings Find
 
     public long? Integer => Number is { } number && number == Math.Floor(number) && Math.Abs(number) < 9e15 ? (long)number : null;
 
-    /// <summary>A whole number that fits; others are clamped, the schema has complained about them.</summary>
+    /// <summary>An integer, clamped to the range; the schema has already reported values outside it.</summary>
     public int? Int => Integer is { } value ? (int)Math.Clamp(value, int.MinValue, int.MaxValue) : null;
 
     public uint? UInt => Integer is { } value ? (uint)Math.Clamp(value, 0, uint.MaxValue) : null;
@@ -48,7 +48,7 @@ internal readonly record struct Field(JsonNode? Node, string Path, Findings Find
 
     public ValueMap<string> TextMap => Members.Select(member => KeyValuePair.Create(member.Key, member.Value.Text)).ToValueMap();
 
-    /// <summary>A duration; complains about what is none. <paramref name="minimum"/>: the least that is allowed.</summary>
+    /// <summary>A duration; an invalid one is reported. <paramref name="minimum"/>: the smallest allowed value.</summary>
     public TimeSpan? Duration(TimeSpan? minimum = null)
     {
         if (!Exists || Node!.GetValueKind() != JsonValueKind.String) return null;
@@ -66,7 +66,7 @@ internal readonly record struct Field(JsonNode? Node, string Path, Findings Find
     public void Warn(string message, string remedy = "") => Findings.Warn(Path, message, remedy);
 }
 
-/// <summary>Durations as Go and protobuf's JSON write them.</summary>
+/// <summary>Durations in the formats of Go and protobuf JSON.</summary>
 public static class Durations
 {
     public static readonly TimeSpan OneMillisecond = TimeSpan.FromMilliseconds(1);

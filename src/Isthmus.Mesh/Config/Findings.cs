@@ -3,7 +3,7 @@ using Isthmus.Core.Problems;
 
 namespace Isthmus.Mesh.Config;
 
-/// <summary>Collects what is wrong with one object.</summary>
+/// <summary>Collects the problems of one object.</summary>
 internal sealed class Findings(string @object)
 {
     /// <summary>Istio's code for an object that fails validation.</summary>

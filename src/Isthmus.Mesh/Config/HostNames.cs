@@ -8,7 +8,7 @@ internal static class HostNames
 {
     private const int MaxName = 253;
 
-    /// <summary>Why a name, with an optional leading <c>*.</c> or a lone <c>*</c>, is no domain name; null when it is one.</summary>
+    /// <summary>Why a name, with an optional leading <c>*.</c> or a lone <c>*</c>, is not a valid domain name; null when it is.</summary>
     public static string? WhyInvalid(string name, bool allowWildcard = true)
     {
         if (name.Length == 0) return "empty domain name not allowed";
@@ -44,7 +44,7 @@ internal static class HostNames
         if (WhyInvalid(name, allowWildcard) is { } why) field.Error(why, "host names are letters, digits and dashes, separated by dots");
     }
 
-    /// <summary>Whether every name that <paramref name="inner"/> stands for is one of <paramref name="outer"/>'s.</summary>
+    /// <summary>Whether <paramref name="outer"/> covers every name that <paramref name="inner"/> covers.</summary>
     public static bool Covers(string outer, string inner)
     {
         if (outer == "*" || outer == inner) return true;

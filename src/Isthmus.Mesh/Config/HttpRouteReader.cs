@@ -49,7 +49,7 @@ internal static class HttpRouteReader
         if (destinations == 0 && !redirects && !direct && (!delegates || isDelegate)) route.Error("HTTP route or redirect is required");
     }
 
-    /// <summary>Weights of one destination may be absent; of several they must be meant.</summary>
+    /// <summary>A single destination may omit its weight; with several destinations the weights must be explicit.</summary>
     public static ValueList<RouteDestination> ReadDestinations(Field routes, string ns)
     {
         var read = new List<RouteDestination>();

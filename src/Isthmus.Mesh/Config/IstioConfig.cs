@@ -6,14 +6,14 @@ using Isthmus.Mesh.Model;
 
 namespace Isthmus.Mesh.Config;
 
-/// <summary>What one of Istio's objects came to.</summary>
+/// <summary>The result of reading one Istio object.</summary>
 /// <param name="Value">A record of <see cref="Model"/> (Gateway, VirtualService …); null when the object has errors or its kind is not read.</param>
 public sealed record IstioObject(ObjectRef Source, IstioKind? Kind, object? Value, ValueList<Problem> Problems)
 {
     public bool IsValid => Problems.All(problem => problem.Severity != Severity.Error);
 }
 
-/// <summary>Reads Istio's objects.</summary>
+/// <summary>Reads Istio objects.</summary>
 public static class IstioConfig
 {
     /// <param name="cluster">The cluster that the object is in.</param>
@@ -62,6 +62,6 @@ public static class IstioConfig
 /// <summary>The check that admission and <c>analyze</c> share.</summary>
 public static class Validation
 {
-    /// <summary>Errors and warnings of one object of Istio's groups, each with the path of its field; empty when there is nothing to say.</summary>
+    /// <summary>Errors and warnings of one object in Istio's API groups, each with the path of its field; empty for a valid object.</summary>
     public static IReadOnlyList<Problem> Check(JsonObject @object) => IstioConfig.Read(@object, "").Problems;
 }

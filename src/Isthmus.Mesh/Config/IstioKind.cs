@@ -40,7 +40,7 @@ public sealed record IstioKind(string Group, string Kind, string Plural, string[
         PeerAuthentication, AuthorizationPolicy, RequestAuthentication, Telemetry, WasmPlugin, IstioOperator,
     ];
 
-    /// <summary>The kinds that shape what proxies get today: what the control plane watches in the config cluster.</summary>
+    /// <summary>The kinds that affect proxies today: those that the control plane watches in the config cluster.</summary>
     public static readonly IReadOnlyList<IstioKind> Effective =
         [Gateway, VirtualService, DestinationRule, ServiceEntry, WorkloadEntry, Sidecar, EnvoyFilter, PeerAuthentication, AuthorizationPolicy, RequestAuthentication];
 
@@ -48,7 +48,7 @@ public sealed record IstioKind(string Group, string Kind, string Plural, string[
 
     public string CrdName => $"{Plural}.{Group}";
 
-    /// <summary>The kind that an object's apiVersion and kind name; null when it is none of Istio's or the version is unknown.</summary>
+    /// <summary>The kind for an object's apiVersion and kind; null when it is not an Istio kind or the version is unknown.</summary>
     public static IstioKind? Find(string apiVersion, string kind)
     {
         foreach (var known in All)

@@ -6,11 +6,11 @@ using Isthmus.Mesh.Model;
 
 namespace Isthmus.Mesh.Config;
 
-/// <summary>Reads the two documents of ConfigMap <c>istio</c>. What is absent keeps Istio's default; what is wrong is a problem and keeps it too.</summary>
+/// <summary>Reads the two documents of ConfigMap <c>istio</c>. An absent field keeps Istio's default; an invalid one also does, and is reported.</summary>
 public static class MeshConfigReader
 {
     /// <param name="node">The parsed <c>mesh</c> document; null means empty.</param>
-    /// <param name="origin">How problems call the document.</param>
+    /// <param name="origin">The name of the document in problems.</param>
     public static (MeshConfig Config, ValueList<Problem> Problems) ReadMesh(JsonNode? node, string origin = "ConfigMap istio, key mesh")
     {
         var findings = new Findings(origin);

@@ -8,7 +8,7 @@ internal abstract record Schema
 {
     public abstract JsonObject ToOpenApi();
 
-    /// <summary>Reports where <paramref name="value"/> departs from the shape; null and absent are the same.</summary>
+    /// <summary>Reports where <paramref name="value"/> does not match the shape; null counts as absent.</summary>
     public abstract void Check(JsonNode value, string path, Findings findings);
 
     public static Schema Text => new TextSchema([]);

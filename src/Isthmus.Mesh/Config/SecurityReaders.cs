@@ -40,7 +40,7 @@ internal static class AuthorizationPolicyReader
             rule["when"].Items.Select(ReadCondition).ToValueList());
     }
 
-    // The order of fields is that of the filters that are made of them.
+    // The fields are in the order of the filters built from them.
     private static ValueList<RuleTerm> ReadSource(Field source) => Terms(source, "a source",
         (RuleKeys.Principal, "principals", "notPrincipals"), (RuleKeys.RequestPrincipal, "requestPrincipals", "notRequestPrincipals"),
         (RuleKeys.Namespace, "namespaces", "notNamespaces"), (RuleKeys.RemoteIp, "remoteIpBlocks", "notRemoteIpBlocks"), (RuleKeys.SourceIp, "ipBlocks", "notIpBlocks"));
@@ -111,7 +111,7 @@ internal static class RequestAuthenticationReader
         var uri = rule["jwksUri"].Exists ? rule["jwksUri"] : rule["jwks_uri"];
         var keys = rule["jwks"];
         if (uri.Text.Length > 0 && keys.Text.Length > 0) rule.Error("only one of jwksUri and jwks may be set");
-        if (uri.Text.Length > 0 && !(Uri.TryCreate(uri.Text, UriKind.Absolute, out var parsed) && parsed.Scheme is "http" or "https")) uri.Error($"\"{uri.Text}\" is no http or https URI");
+        if (uri.Text.Length > 0 && !(Uri.TryCreate(uri.Text, UriKind.Absolute, out var parsed) && parsed.Scheme is "http" or "https")) uri.Error($"\"{uri.Text}\" is not an http or https URI");
         if (keys.Text.Length > 0 && !IsKeySet(keys.Text)) keys.Error("is no JSON object with a list \"keys\" (RFC 7517)");
         if (uri.Text.Length == 0 && keys.Text.Length == 0) rule.Warn("neither jwks nor jwksUri: an issuer is not asked where its keys are, so that every token is refused", "set jwks or jwksUri");
         foreach (var header in rule["fromHeaders"].Items)

@@ -37,7 +37,7 @@ internal static class VirtualServiceReader
             createdAt);
     }
 
-    /// <summary>A name without dots is a Service of the resource's own namespace.</summary>
+    /// <summary>A name without dots is a Service in the resource's own namespace.</summary>
     public static string Qualify(string host, string ns) =>
         host.Length == 0 || host.Contains('.', StringComparison.Ordinal) || host.StartsWith('*') ? host : $"{host}.{ns}.svc.{WellKnown.DefaultDomainSuffix}";
 

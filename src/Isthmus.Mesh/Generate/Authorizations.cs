@@ -11,7 +11,7 @@ using NetworkRbac = Isthmus.Wire.Envoy.NetworkFilters.RBAC;
 
 namespace Isthmus.Mesh.Generate;
 
-/// <summary>AuthorizationPolicies as rbac filters: one for each action, in the order in which they decide.</summary>
+/// <summary>AuthorizationPolicies as RBAC filters: one for each action, in order of evaluation.</summary>
 internal static class Authorizations
 {
     private static readonly PolicyAction[] Order = [PolicyAction.Custom, PolicyAction.Audit, PolicyAction.Deny, PolicyAction.Allow];
@@ -44,7 +44,7 @@ internal static class Authorizations
     private static RBAC? Rules(PolicyAction action, List<AuthorizationPolicy> policies, MeshConfig mesh, bool tcp)
     {
         if (policies.Count == 0) return null;
-        // An external judge that nobody asks has not agreed.
+        // Without a call to the external authorizer there is no approval.
         var rules = new RBAC { Action = action switch { PolicyAction.Allow => RBAC.Types.Action.Allow, PolicyAction.Audit => RBAC.Types.Action.Log, _ => RBAC.Types.Action.Deny } };
         foreach (var policy in policies)
         {
@@ -61,8 +61,8 @@ internal static class Authorizations
     private static Policy Never() => new() { Permissions = { new Permission { NotRule = new() { Any = true } } }, Principals = { new Principal { NotId = new() { Any = true } } } };
 
     /// <summary>
-    /// Null for a rule that a TCP connection can never meet. What denies is kept without the parts that only requests have:
-    /// rather too much is denied than too little.
+    /// Null for a rule that a TCP connection can never match. A DENY rule is kept without its HTTP-only parts:
+    /// denying too much is safer than denying too little.
     /// </summary>
     private static Policy? One(AuthorizationRule rule, PolicyAction action, MeshConfig mesh, bool tcp)
     {
@@ -122,7 +122,7 @@ internal static class Authorizations
         _ => new() { Header = Header(Indexes(key)[0], value) },
     };
 
-    /// <summary>An identity of one of the mesh's trust domains is meant in all of them.</summary>
+    /// <summary>An identity in one of the mesh's trust domains matches in all of them.</summary>
     private static ValueList<string> InTrustDomains(ValueList<string> identities, MeshConfig mesh)
     {
         var all = mesh.TrustDomains.ToList();
@@ -138,7 +138,7 @@ internal static class Authorizations
 
     private static MetadataMatcher TokenMetadata(ValueMatcher value, params ReadOnlySpan<string> path) => Metadata("istio_authn", value, path);
 
-    /// <summary><c>experimental.envoy.filters.NAME[KEY]</c>; a value in brackets is looked for in a list.</summary>
+    /// <summary><c>experimental.envoy.filters.NAME[KEY]</c>; a value in brackets matches any item of a list.</summary>
     private static MetadataMatcher FilterMetadata(string key, string value)
     {
         var filter = key["experimental.".Length..key.IndexOf('[', StringComparison.Ordinal)];
@@ -154,7 +154,7 @@ internal static class Authorizations
         return matcher;
     }
 
-    /// <summary>What stands in brackets behind a key, one after the other.</summary>
+    /// <summary>The bracketed parts after a key, in order.</summary>
     private static List<string> Indexes(string key) => [.. key[(key.IndexOf('[', StringComparison.Ordinal) + 1)..^1].Split("][")];
 
     private static HeaderMatcher Header(string name, string value, bool ignoreCase = false)
@@ -179,14 +179,14 @@ internal static class Authorizations
 
     private static StringMatcher IdentityText(string value) => Text(value, "spiffe://");
 
-    /// <summary>A path may be a template: <c>{*}</c> stands for one segment, <c>{**}</c> for any rest.</summary>
+    /// <summary>A path may be a template: <c>{*}</c> matches one segment, <c>{**}</c> the rest of the path.</summary>
     private static StringMatcher PathText(string value) => value.Contains("{*}", StringComparison.Ordinal) || value.Contains("{**}", StringComparison.Ordinal)
         ? Regex(Escape(value).Replace("\\{\\*\\*\\}", ".*", StringComparison.Ordinal).Replace("\\{\\*\\}", "[^/]+", StringComparison.Ordinal))
         : Text(value);
 
     private static StringMatcher Regex(string regex) => new() { SafeRegex = RouteMatches.Regex(regex) };
 
-    /// <summary>RE2 takes a backslash before punctuation only.</summary>
+    /// <summary>RE2 accepts a backslash only before punctuation.</summary>
     private static string Escape(string text)
     {
         var escaped = new StringBuilder(text.Length);

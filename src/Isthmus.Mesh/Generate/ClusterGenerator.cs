@@ -7,7 +7,7 @@ using DiscoveryType = Isthmus.Wire.Envoy.Clusters.Cluster.Types.DiscoveryType;
 
 namespace Isthmus.Mesh.Generate;
 
-/// <summary>CDS: one cluster for each port and subset of a host, and the few that every proxy has.</summary>
+/// <summary>CDS: one cluster for each port and subset of a host, plus the static clusters of every proxy.</summary>
 public static class ClusterGenerator
 {
     private const uint MaxStreams = 1073741824;
@@ -30,8 +30,8 @@ public static class ClusterGenerator
     }
 
     /// <summary>
-    /// Whether the port gets a cluster by SNI, which carries the caller's mesh TLS on. EDS leaves out endpoints that would not understand it
-    /// one by one; a DNS cluster carries its endpoints itself and is left out as a whole.
+    /// Whether the port gets an SNI cluster, which passes the caller's mesh TLS through. EDS drops endpoints that do not accept mesh TLS
+    /// one by one; a DNS cluster holds its own endpoints and is dropped as a whole.
     /// </summary>
     private static bool PassesThrough(ClusterInputs inputs, ServicePort port, Subset? subset)
     {
@@ -41,7 +41,7 @@ public static class ClusterGenerator
         return tls is { Mode: ClientTlsMode.IstioMutual } || (tls is null && inputs.HasMtls);
     }
 
-    /// <summary>Clusters that are there without any service.</summary>
+    /// <summary>Clusters that exist without any service.</summary>
     public static IEnumerable<Cluster> Static(ProxyKind kind, MeshConfig mesh)
     {
         yield return new() { Name = ResourceNames.BlackHole, Type = DiscoveryType.Static, ConnectTimeout = Parts.Duration(mesh.ConnectTimeout) };
@@ -70,7 +70,7 @@ public static class ClusterGenerator
             }
             else SetDefaultEndpoint(cluster, port.DefaultEndpoint);
             SetProtocol(cluster, port.Protocol);
-            // Which HTTP is spoken to the application is its port's business, not a client's rule's.
+            // The application's port decides its HTTP version, not a client's rule.
             ClusterPolicy.ApplyPool(cluster, port.Protocol, pool is null ? null : pool with { UpgradeToHttp2 = null, UseClientProtocol = false });
             var services = new ListValue();
             services.Values.AddRange(port.Hosts.Select(host => ServiceValue(host.Hostname, host.Name, host.Namespace)));
@@ -93,7 +93,7 @@ public static class ClusterGenerator
             LbPolicy = Cluster.Types.LbPolicy.LeastRequest,
         };
         SetDiscovery(cluster, inputs, port, subset);
-        // A gateway never sniffs: what it forwards as HTTP it was told to.
+        // A gateway never sniffs: it forwards as HTTP only what its configuration declares as HTTP.
         if (port.Protocol != Protocol.Auto || inputs.Scope.Kind == ProxyKind.Sidecar) SetProtocol(cluster, port.Protocol);
         ClusterPolicy.Apply(cluster, inputs, port, policy);
         if (!sni) ClusterPolicy.ApplyTls(cluster, inputs, port, subsetName, policy);
@@ -105,7 +105,7 @@ public static class ClusterGenerator
     {
         switch (inputs.Service.Resolution)
         {
-            // A gateway has no original destination, so that it gets even headless endpoints by name.
+            // A gateway has no original destination, so it resolves even headless endpoints by name.
             case Resolution.Original when inputs.Scope.Kind == ProxyKind.Sidecar:
                 cluster.Type = DiscoveryType.OriginalDst;
                 cluster.LbPolicy = Cluster.Types.LbPolicy.ClusterProvided;
@@ -167,7 +167,7 @@ public static class ClusterGenerator
         return cluster;
     }
 
-    /// <summary>What the proxy itself sends to its application must not be captured again: the capture rules know this source.</summary>
+    /// <summary>Traffic from the proxy to its own application must not be captured again: the capture rules exclude this source address.</summary>
     private static Wire.Envoy.BindConfig InboundBind() => new() { SourceAddress = new() { Address = "127.0.0.6", PortValue = 0 } };
 
     private static void SetDefaultEndpoint(Cluster cluster, string endpoint)

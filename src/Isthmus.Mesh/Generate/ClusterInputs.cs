@@ -3,12 +3,12 @@ using Isthmus.Mesh.Model;
 
 namespace Isthmus.Mesh.Generate;
 
-/// <summary>All that the clusters of one host depend on.</summary>
+/// <summary>All inputs of the clusters of one host.</summary>
 /// <param name="Rule">The DestinationRule that applies for this scope, or null.</param>
-/// <param name="Identities">SPIFFE IDs of everybody behind the host, over all clusters, sorted.</param>
-/// <param name="Members">Its endpoints where the cluster itself carries them (DNS), else empty.</param>
-/// <param name="HasMtls">Every known endpoint accepts mesh TLS: decides for clusters that dial what the application dialled.</param>
-/// <param name="SniPassthrough">Gateway clusters by SNI are wanted beside the ordinary ones.</param>
+/// <param name="Identities">SPIFFE IDs of all workloads behind the host in all clusters, sorted.</param>
+/// <param name="Members">The endpoints, when the cluster itself holds them (DNS); otherwise empty.</param>
+/// <param name="HasMtls">Every known endpoint accepts mesh TLS; used by clusters that dial the original destination.</param>
+/// <param name="SniPassthrough">The gateway needs SNI clusters in addition to the ordinary ones.</param>
 public sealed record ClusterInputs(
     ProxyScope Scope,
     MeshConfig Mesh,
@@ -19,7 +19,7 @@ public sealed record ClusterInputs(
     bool HasMtls,
     bool SniPassthrough);
 
-/// <summary>All that the endpoints of one host depend on.</summary>
+/// <summary>All inputs of the endpoints of one host.</summary>
 public sealed record EndpointInputs(
     ProxyScope Scope,
     MeshConfig Mesh,
@@ -28,10 +28,10 @@ public sealed record EndpointInputs(
     ValueList<MeshEndpoint> Endpoints,
     GatewayTable Gateways);
 
-/// <summary>Who may answer for a host.</summary>
+/// <summary>The identities that may answer for a host.</summary>
 public static class Identities
 {
-    /// <summary>The SPIFFE IDs of the endpoints' accounts in every trust domain of the mesh, and those the service names, sorted.</summary>
+    /// <summary>The SPIFFE IDs of the endpoints' service accounts in every trust domain of the mesh, and those that the service lists, sorted.</summary>
     public static ValueList<string> Of(MeshService service, IEnumerable<MeshEndpoint> endpoints, MeshConfig mesh)
     {
         var ids = new SortedSet<string>(StringComparer.Ordinal);

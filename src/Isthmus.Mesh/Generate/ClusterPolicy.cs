@@ -5,7 +5,7 @@ using Isthmus.Wire.Envoy.Upstreams;
 
 namespace Isthmus.Mesh.Generate;
 
-/// <summary>Limits, balancing, outlier detection and TLS of a cluster: defaults, then what a DestinationRule says.</summary>
+/// <summary>Limits, load balancing, outlier detection and TLS of a cluster: defaults, overridden by a DestinationRule.</summary>
 internal static class ClusterPolicy
 {
     private const uint MinimumRingSize = 1024;
@@ -138,10 +138,10 @@ internal static class ClusterPolicy
     }
 
     /// <summary>
-    /// What Istio lacks, so that a dead gateway or Pod stops costing retries before the control plane knows of it: whoever fails to
-    /// connect three times in a row is left alone for some seconds. Only failures of the connection count, never an answer: a gateway
-    /// must not pay for a service behind it. All may be ejected, and when nothing is left everything is tried again (panic under 1 %).
-    /// Priorities by locality stay tied to a DestinationRule's own outlierDetection, as in Istio.
+    /// Istio has no equivalent. A dead gateway or Pod stops costing retries before the control plane notices: an endpoint that fails to
+    /// connect three times in a row is ejected for some seconds. Only connection failures count, never responses: a gateway
+    /// must not be ejected for a service behind it. All may be ejected; when none is left, all are tried again (panic below 1 %).
+    /// Locality priorities still require outlierDetection in a DestinationRule, as in Istio.
     /// </summary>
     private static void ApplyDefaultOutlier(Cluster cluster)
     {

@@ -6,7 +6,7 @@ using Locality = Isthmus.Mesh.Model.Locality;
 
 namespace Isthmus.Mesh.Generate;
 
-/// <summary>EDS: the members of a cluster as one proxy reaches them, those of other networks through their gateways.</summary>
+/// <summary>EDS: the endpoints of a cluster as one proxy reaches them; those of other networks through their gateways.</summary>
 public static class EndpointGenerator
 {
     private const string SocketMatch = "envoy.transport_socket_match";
@@ -22,7 +22,7 @@ public static class EndpointGenerator
             if (port.Protocol == Protocol.Udp) continue;
             foreach (var subset in inputs.Rule?.Subsets.Prepend(null) ?? [null])
             {
-                // Who goes where the application dialled asks for no endpoints.
+                // An original-destination cluster requests no endpoints.
                 if (TrafficPolicy.Effective(inputs.Rule, subset, port.Number).Balancing?.Algorithm == LbAlgorithm.Passthrough) continue;
                 yield return One(inputs, port.Number, subset, false);
                 if (sniPassthrough) yield return One(inputs, port.Number, subset, true);
@@ -58,7 +58,7 @@ public static class EndpointGenerator
         return assignment;
     }
 
-    /// <summary>By what the workload says of itself, unless a rule asks for mesh TLS or forbids it.</summary>
+    /// <summary>Follows the workload's own declaration, unless a rule requires or disables mesh TLS.</summary>
     private static bool SpeaksMeshTls(EndpointPort port, ClientTlsMode? rule) => rule == ClientTlsMode.IstioMutual || (port.Mtls && rule != ClientTlsMode.Disable);
 
     private static bool IsMember(MeshEndpoint endpoint, EndpointInputs inputs, int port, Subset? subset)
@@ -69,7 +69,7 @@ public static class EndpointGenerator
         return inputs.Scope.NetworkView.IsEmpty || endpoint.Network.Length == 0 || inputs.Scope.NetworkView.Contains(endpoint.Network);
     }
 
-    /// <summary>The endpoints of one locality: near ones as they are, far ones as weights of the gateways of their network.</summary>
+    /// <summary>The endpoints of one locality: local ones directly, remote ones as weights of the gateways of their network.</summary>
     private static LocalityLbEndpoints? SplitHorizon(EndpointInputs inputs, int port, IEnumerable<MeshEndpoint> endpoints, ClientTlsMode? tls)
     {
         var gateways = inputs.Gateways;
@@ -114,7 +114,7 @@ public static class EndpointGenerator
         return order != 0 ? order : a.Port.CompareTo(b.Port);
     });
 
-    /// <summary>Reached by its own address: same network, networks unknown, or a network that nobody names an entry for.</summary>
+    /// <summary>Reached at its own address: same network, unknown network, or a network without any known gateway.</summary>
     internal static bool IsDirect(string own, string other, GatewayTable gateways) =>
         gateways.IsEmpty || own.Length == 0 || other.Length == 0 || own == other || !gateways.Knows(other);
 
@@ -146,7 +146,7 @@ public static class EndpointGenerator
 
     private static Wire.Envoy.Metadata Workload(string name) => Parts.Metadata(("istio", Parts.Fields(("workload", Value.ForString(name)))));
 
-    /// <summary>The assignment that a DNS cluster carries in itself.</summary>
+    /// <summary>The assignment embedded in a DNS cluster.</summary>
     internal static ClusterLoadAssignment Inline(ClusterInputs inputs, int port, Subset? subset, string clusterName)
     {
         var assignment = new ClusterLoadAssignment { ClusterName = clusterName };

@@ -9,7 +9,7 @@ public static class GatewayCredentials
 {
     private const string CaSuffix = "-cacert";
 
-    /// <param name="find">The credential of a name in the gateway's own namespace; null when there is none.</param>
+    /// <param name="find">Returns the named credential in the gateway's own namespace; null when there is none.</param>
     public static IEnumerable<(Secret Secret, ObjectRef Source)> Of(GatewayScope gateway, Func<string, TlsCredential?> find)
     {
         var names = gateway.Gateways.SelectMany(item => item.Servers).Select(server => server.Tls?.CredentialName ?? "").Where(name => name.Length > 0);
@@ -24,7 +24,7 @@ public static class GatewayCredentials
                     TlsCertificate = new() { CertificateChain = Inline(own.Certificate), PrivateKey = Inline(own.PrivateKey) },
                 }, own.Source);
             }
-            // The roots for clients lie beside the certificate, or in a Secret of their own.
+            // The client CA is in the same Secret as the certificate, or in a Secret of its own.
             if ((own is { CaCertificates.Length: > 0 } ? own : find(name + CaSuffix)) is { CaCertificates.Length: > 0 } ca)
             {
                 yield return (new() { Name = TlsContexts.KubernetesName(name + CaSuffix), ValidationContext = new() { TrustedCa = Inline(ca.CaCertificates) } }, ca.Source);

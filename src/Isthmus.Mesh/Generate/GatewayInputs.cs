@@ -3,9 +3,9 @@ using Isthmus.Mesh.Model;
 
 namespace Isthmus.Mesh.Generate;
 
-/// <summary>All that the listeners and routes of a gateway depend on, the services behind AUTO_PASSTHROUGH aside.</summary>
+/// <summary>All inputs of the listeners and routes of a gateway, except the services behind AUTO_PASSTHROUGH.</summary>
 /// <param name="Routings">VirtualServices bound to one of its Gateways (delegates merged in), oldest first.</param>
-/// <param name="Destinations">Every host that those name and the mesh knows.</param>
+/// <param name="Destinations">Every known host that they reference.</param>
 public sealed record GatewayInputs(
     ProxyScope Scope,
     MeshConfig Mesh,
@@ -18,7 +18,7 @@ internal sealed record BoundServer(Gateway Gateway, GatewayServer Server)
 {
     public ServerTlsMode? TlsMode => Server.Tls is { HttpsRedirect: true, Mode: ServerTlsMode.Passthrough } && Server.Protocol.IsHttp() ? null : Server.Tls?.Mode;
 
-    /// <summary>TLS is ended here and HTTP spoken inside.</summary>
+    /// <summary>Terminates TLS that carries HTTP.</summary>
     public bool IsHttps => Server.Protocol == Protocol.Https && TlsMode is not (ServerTlsMode.Passthrough or ServerTlsMode.AutoPassthrough or null);
 
     public bool IsHttp => Server.Protocol.IsHttp() || IsHttps;
@@ -46,7 +46,7 @@ internal sealed record BoundServer(Gateway Gateway, GatewayServer Server)
 /// <summary>Comparison of host names that may begin with a wildcard.</summary>
 public static class Hosts
 {
-    /// <summary>Whether every name that <paramref name="inner"/> stands for is one of <paramref name="outer"/>'s.</summary>
+    /// <summary>Whether <paramref name="outer"/> covers every name that <paramref name="inner"/> covers.</summary>
     public static bool Covers(string outer, string inner)
     {
         if (outer == "*" || outer == inner) return true;

@@ -11,7 +11,7 @@ namespace Isthmus.Mesh.Generate;
 /// <summary>A gateway's listener. When <paramref name="SniHosts"/> is not empty, a chain for each service port that they cover is appended.</summary>
 public sealed record GatewayListener(Listener Listener, ValueList<string> SniHosts);
 
-/// <summary>LDS of gateways: one listener for each port that some Gateway serves and the workload has.</summary>
+/// <summary>LDS of gateways: one listener for each port that a Gateway serves and the workload exposes.</summary>
 public static class GatewayListeners
 {
     public static IEnumerable<GatewayListener> Of(GatewayInputs inputs)
@@ -31,13 +31,13 @@ public static class GatewayListeners
             }
             AddChains(listener, servers, inputs, port.Target);
             var sniHosts = inputs.Gateway.SniDnat ? default : servers.Where(server => server.IsAutoPassthrough).SelectMany(server => server.HostNames).Distinct().Order(StringComparer.Ordinal).ToValueList();
-            if (listener.FilterChains.Count == 0 && sniHosts.IsEmpty) continue; // nothing leads anywhere
+            if (listener.FilterChains.Count == 0 && sniHosts.IsEmpty) continue; // no chain has a destination
             yield return new(listener, sniHosts);
         }
     }
 
-    /// <summary>The chains by which an AUTO_PASSTHROUGH port tells one service's ports and subsets apart: by SNI, mesh TLS only, never ended.</summary>
-    /// <param name="security">Only policies that select this very gateway hold here: the others are for who can see the caller, at the end of its TLS.</param>
+    /// <summary>The chains of one service's ports and subsets on an AUTO_PASSTHROUGH port: matched by SNI, mesh TLS only, never terminated.</summary>
+    /// <param name="security">Only policies that select this gateway apply here: the others need the caller's identity, which is visible only where its TLS terminates.</param>
     public static IEnumerable<FilterChain> SniChains(MeshService service, DestinationRule? rule, MeshConfig mesh, WorkloadSecurity? security = null)
     {
         var policies = security?.Policies.Where(policy => policy.Selector.Count > 0).ToValueList() ?? default;
@@ -49,7 +49,7 @@ public static class GatewayListeners
         }
     }
 
-    /// <summary>Whether an AUTO_PASSTHROUGH server with these hosts leads to the service; who names a headless host means its Pods too.</summary>
+    /// <summary>Whether an AUTO_PASSTHROUGH server with these hosts exposes the service; a headless host includes its Pods.</summary>
     public static bool Exposes(ValueList<string> sniHosts, MeshService service) => !service.External && sniHosts.Any(host => Hosts.Covers(host, service.Hostname) || (service.Pod is { } pod && Hosts.Covers(host, pod.Hostname)));
 
     /// <summary>The encoded listener with its services' encoded chains.</summary>
@@ -59,11 +59,11 @@ public static class GatewayListeners
     private static FilterChain SniChain(string name, MeshConfig mesh, ValueList<AuthorizationPolicy> policies) => new()
     {
         FilterChainMatch = new() { ServerNames = { name }, ApplicationProtocols = { TlsContexts.MeshAlpns } },
-        // Proxies keep their connections for hours: without a line at the beginning the log would be silent about calls that went through.
+        // Proxies keep connections open for hours: without an entry at the start, successful calls would be missing from the log.
         Filters = { Authorizations.Tcp(policies, mesh), Parts.TcpProxy(name, mesh, logConnected: true) },
     };
 
-    /// <summary>Servers by where their Service's port leads; a port that no Service of the gateway has is not served.</summary>
+    /// <summary>Servers by the target port of their Service port; a port that no Service of the gateway has is not served.</summary>
     internal static IEnumerable<KeyValuePair<(string Bind, int Target), List<BoundServer>>> ByTargetPort(GatewayScope scope)
     {
         var ports = new SortedDictionary<(string Bind, int Target), List<BoundServer>>(Comparer<(string Bind, int Target)>.Create((a, b) =>
@@ -130,7 +130,7 @@ public static class GatewayListeners
         return names.Contains("*") ? [] : names;
     }
 
-    /// <summary>TCP, TLS passed through, and TLS ended with TCP inside: the VirtualServices' tcp and tls routes.</summary>
+    /// <summary>TCP, TLS passthrough, and terminated TLS that carries TCP: the tcp and tls routes of the VirtualServices.</summary>
     private static void AddL4(Listener listener, BoundServer bound, GatewayInputs inputs)
     {
         var passthrough = bound.TlsMode == ServerTlsMode.Passthrough;
@@ -155,13 +155,13 @@ public static class GatewayListeners
         }
     }
 
-    /// <summary>Two chains that match alike would make the whole listener unusable.</summary>
+    /// <summary>Two chains with the same match would make Envoy reject the whole listener.</summary>
     private static void AddOnce(Listener listener, FilterChain chain)
     {
         if (!listener.FilterChains.Any(known => Equals(known.FilterChainMatch, chain.FilterChainMatch))) listener.FilterChains.Add(chain);
     }
 
-    /// <summary>Whether the gateway needs the service's clusters by SNI.</summary>
+    /// <summary>Whether the gateway needs the service's SNI clusters.</summary>
     public static bool Exposes(GatewayScope gateway, ValueList<string> sniHosts, MeshService service) =>
         gateway.SniDnat ? SniDnat.Exposes(gateway, sniHosts, service) : Exposes(sniHosts, service);
 }

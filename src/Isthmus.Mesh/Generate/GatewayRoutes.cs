@@ -59,7 +59,7 @@ public static class GatewayRoutes
             routes ??= [.. HttpRoutes.Of(routing, context)];
             foreach (var name in offered)
             {
-                // The oldest VirtualService has a host; later ones add routes behind its own, as far as those can be reached.
+                // The oldest VirtualService owns a host; later ones append their routes, unless those would be unreachable.
                 var entry = hosts.TryGetValue(name, out var known) ? known : hosts[name] = New(name, bound);
                 if (entry.Routes.Count > 0 && entry.Routes[^1].Match is { Prefix: "/" } last && last.Headers.Count == 0 && last.QueryParameters.Count == 0) continue;
                 entry.Routes.AddRange(routes);

@@ -4,8 +4,8 @@ using Isthmus.Mesh.Model;
 namespace Isthmus.Mesh.Generate;
 
 /// <summary>
-/// The entries to every network. A network is known from its first gateway on, ready or not; only ready addresses carry traffic,
-/// so that the death of the last gateway takes its endpoints away instead of leaking addresses of a foreign network.
+/// The gateways of every network. A network is known once it has a gateway, ready or not; only ready addresses carry traffic,
+/// so that losing the last gateway removes the network's endpoints instead of exposing unreachable addresses.
 /// </summary>
 public sealed record GatewayTable(ValueMap<ValueList<NetworkGateway>> Ready, ValueList<string> Known, uint Scale)
 {
@@ -15,7 +15,7 @@ public sealed record GatewayTable(ValueMap<ValueList<NetworkGateway>> Ready, Val
 
     public bool Knows(string network) => Known.Contains(network);
 
-    /// <param name="gateways">With addresses, not host names; those that are not ready count for <see cref="Known"/> only.</param>
+    /// <param name="gateways">Gateways with addresses, not host names; those that are not ready count only for <see cref="Known"/>.</param>
     public static GatewayTable Of(IEnumerable<NetworkGateway> gateways)
     {
         var all = gateways.ToList();
@@ -34,7 +34,7 @@ public sealed record GatewayTable(ValueMap<ValueList<NetworkGateway>> Ready, Val
         return new(byNetwork.ToValueMap(), all.Select(gateway => gateway.Network).Distinct().Order(StringComparer.Ordinal).ToValueList(), (uint)scale);
     }
 
-    /// <summary>The ready entries for endpoints of one cluster in a network: the cluster's own first, else every one of the network.</summary>
+    /// <summary>The ready gateways for endpoints of one cluster in a network: the cluster's own, otherwise all of the network.</summary>
     public IReadOnlyList<NetworkGateway> For(string network, string cluster)
     {
         if (!Ready.TryGetValue(network, out var all)) return [];
@@ -42,7 +42,7 @@ public sealed record GatewayTable(ValueMap<ValueList<NetworkGateway>> Ready, Val
         return own.Count > 0 ? own : all;
     }
 
-    /// <summary>The weights of gateways together.</summary>
+    /// <summary>The sum of the gateways' weights.</summary>
     public static ulong Total(IEnumerable<NetworkGateway> gateways) => gateways.Aggregate(0ul, (sum, gateway) => sum + gateway.Weight);
 
     private static ulong GreatestDivisor(ulong a, ulong b)

@@ -98,7 +98,7 @@ internal static class HttpConnections
         return Filter(manager);
     }
 
-    /// <summary>Before everything else: what is refused leaves no other trace.</summary>
+    /// <summary>Comes before all other filters: a rejected request leaves no other trace.</summary>
     private static void AddSecurity(HttpConnectionManager manager, WorkloadSecurity? security, MeshConfig mesh)
     {
         if (security is null) return;

@@ -117,14 +117,14 @@ internal static class HttpRoutes
     private static string Cluster(Destination destination, Context context) =>
         ResourceNames.Outbound(PortOf(destination, context), destination.Subset, destination.Host);
 
-    /// <summary>The port that is named, else the service's only one, else the listener's.</summary>
+    /// <summary>The explicit port, otherwise the service's only port, otherwise the listener's.</summary>
     private static int PortOf(Destination destination, Context context)
     {
         if (destination.Port > 0) return destination.Port;
         return context.Destinations.TryGetValue(destination.Host, out var shape) && shape.Ports.Count == 1 ? shape.Ports[0] : context.Port;
     }
 
-    /// <summary>The key that the destination's rule hashes by: balancing is the cluster's, its key the route's.</summary>
+    /// <summary>The hash key of the destination's rule: Envoy configures the hash ring on the cluster and its key on the route.</summary>
     private static void AddHash(RouteAction action, Destination destination, Context context)
     {
         if (!context.Destinations.TryGetValue(destination.Host, out var shape) || shape.Rule is not { } rule) return;
@@ -171,7 +171,7 @@ internal static class HttpRoutes
         return policy;
     }
 
-    /// <summary>Status codes among the conditions move to a list of their own.</summary>
+    /// <summary>Envoy lists status codes separately from the other retry conditions.</summary>
     private static void SetConditions(RetryPolicy policy, string text)
     {
         var names = new List<string>();

@@ -7,8 +7,8 @@ using Locality = Isthmus.Mesh.Model.Locality;
 namespace Isthmus.Mesh.Generate;
 
 /// <summary>
-/// Preference of near localities: by priority (only with outlier detection, which lets a proxy leave one), by shares, or both at once:
-/// then the shares divide the traffic, and what the localities that have shares cannot carry goes to the others in order of failover.
+/// Locality preference: by priority (only with outlier detection, which lets a proxy leave a locality), by shares, or both:
+/// then the shares divide the traffic, and what those localities cannot carry goes to the others in failover order.
 /// </summary>
 internal static class Localities
 {
@@ -17,14 +17,14 @@ internal static class Localities
     public static void Apply(ClusterLoadAssignment assignment, EndpointInputs inputs, TrafficPolicy policy) => Apply(
         assignment, inputs.Scope, inputs.Mesh, inputs.Endpoints.Where(member => EndpointGenerator.IsDirect(inputs.Scope.Network, member.Network, inputs.Gateways)), inputs.Gateways, policy);
 
-    /// <param name="members">Endpoints that are dialled directly: only they are known by their address.</param>
+    /// <param name="members">Endpoints that are dialled directly: only their addresses identify them.</param>
     public static void Apply(ClusterLoadAssignment assignment, ProxyScope scope, MeshConfig mesh, IEnumerable<MeshEndpoint> members, GatewayTable gateways, TrafficPolicy policy)
     {
         var setting = policy.Balancing?.Locality ?? mesh.LocalityLb;
         if (!setting.Enabled || scope.Locality.IsUnknown || assignment.Endpoints.Count == 0) return;
         var rule = setting.Distribute.FirstOrDefault(candidate => Matches(candidate.From, scope.Locality));
         var sharing = rule is null ? [] : Distribute(assignment, rule);
-        // Who asks for shares alone means those localities and no other.
+        // Shares without failover use those localities only.
         var fails = policy.Outlier is not null && (setting.Distribute.IsEmpty || !setting.Failover.IsEmpty || !setting.FailoverPriority.IsEmpty);
         if (rule is not null && !fails) Keep(assignment, sharing);
         if (!fails) return;
@@ -35,7 +35,7 @@ internal static class Localities
         Arrange(assignment, [.. assignment.Endpoints.Where(sharing.Contains)], ordered);
     }
 
-    /// <summary>Sets the weights of the localities that the rule gives a share, and returns them.</summary>
+    /// <summary>Sets the weights of the localities that have a share in the rule, and returns them.</summary>
     private static HashSet<LocalityLbEndpoints> Distribute(ClusterLoadAssignment assignment, LocalityDistribution rule)
     {
         var taken = new HashSet<LocalityLbEndpoints>(ReferenceEqualityComparer.Instance); // messages hash by content, and this changes it
@@ -69,7 +69,7 @@ internal static class Localities
         return rule is null || rule.To == other.Region ? Levels - 1 : Levels;
     }
 
-    /// <summary>Priority is how many of the listed labels do not match, counted from the first that differs; a locality is split by it.</summary>
+    /// <summary>The priority is the number of listed labels from the first mismatch on; it splits a locality.</summary>
     private static List<(int Priority, LocalityLbEndpoints Group)> ByLabels(List<LocalityLbEndpoints> localities, Matching matching, ValueList<string> labels)
     {
         var groups = new List<(int Priority, LocalityLbEndpoints Group)>();
@@ -96,7 +96,7 @@ internal static class Localities
         assignment.Endpoints.AddRange(others.Select(item => item.Group));
     }
 
-    /// <summary>How well endpoints fit a client by labels. A gateway has no workload's labels: its network, cluster and place are what is known.</summary>
+    /// <summary>How well the labels of endpoints match a client. Behind a gateway the workload's labels are unknown: only network, cluster and locality count.</summary>
     private sealed class Matching(ProxyScope scope, IEnumerable<MeshEndpoint> members, GatewayTable gateways)
     {
         private readonly Dictionary<string, MeshEndpoint> _members = members.GroupBy(member => member.Address).ToDictionary(group => group.Key, group => group.First());

@@ -4,10 +4,10 @@ using Isthmus.Wire.Istio;
 
 namespace Isthmus.Mesh.Generate;
 
-/// <summary>NDS: the names that a sidecar's DNS server answers itself.</summary>
+/// <summary>NDS: the names that a sidecar's DNS server resolves itself.</summary>
 public static class NameTableGenerator
 {
-    /// <param name="hosts">What the scope sees; endpoints matter for headless hosts and their Pods only.</param>
+    /// <param name="hosts">The hosts that the scope sees; endpoints are needed only for headless hosts and their Pods.</param>
     public static NameTable Build(ProxyScope scope, IEnumerable<VisibleHost> hosts)
     {
         var table = new NameTable();
@@ -16,7 +16,7 @@ public static class NameTableGenerator
         foreach (var host in all)
         {
             var service = host.Service;
-            if (service.Pod is not null) continue; // with its headless host
+            if (service.Pod is not null) continue; // added with its headless host
             if (service.Headless) AddHeadless(table, host, Near(scope, host).Concat(Pods(far, service).SelectMany(pod => Far(scope, pod, service))).ToList());
             else
             {
@@ -28,7 +28,7 @@ public static class NameTableGenerator
     }
 
     /// <param name="Name">Its label in DNS; empty when it has none.</param>
-    /// <param name="FullName">The name with its cluster in it; empty while there are no networks to tell apart.</param>
+    /// <param name="FullName">The name that includes the cluster; empty while there is only one network.</param>
     private readonly record struct Member(string Address, string Name, string FullName, string Cluster);
 
     /// <summary>Endpoints that are dialled directly.</summary>
@@ -44,7 +44,7 @@ public static class NameTableGenerator
     private static IEnumerable<VisibleHost> Pods(ILookup<string, VisibleHost> far, MeshService service) => service.ExportOf.Length == 0
         ? far[service.Hostname] : far[service.ExportOf].Where(host => service.Clusters.Contains(host.Service.Pod!.Cluster));
 
-    /// <summary>A Pod behind a gateway: the address that was allocated for it stands in.</summary>
+    /// <summary>A Pod behind a gateway: it has the address that was allocated for it.</summary>
     private static IEnumerable<Member> Far(ProxyScope scope, VisibleHost host, MeshService service)
     {
         if (host.Endpoints.FirstOrDefault(endpoint => endpoint.Health == EndpointHealth.Ready) is not { } endpoint) return [];

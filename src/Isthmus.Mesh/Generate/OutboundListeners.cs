@@ -9,10 +9,10 @@ using Isthmus.Wire.Envoy.NetworkFilters;
 
 namespace Isthmus.Mesh.Generate;
 
-/// <summary>LDS, outbound: what the capture hands over, told apart by its original destination.</summary>
+/// <summary>LDS, outbound: captured connections, by their original destination.</summary>
 public static class OutboundListeners
 {
-    /// <summary>The listener that captured connections arrive at, and where those go that no other listener wants.</summary>
+    /// <summary>The listener that accepts captured connections, and handles those that no other listener matches.</summary>
     public static Listener Virtual(MeshConfig mesh, OutboundPolicy policy)
     {
         var listener = Common(ResourceNames.VirtualOutbound, ResourceNames.AnyAddress, Ports.Outbound, mesh);

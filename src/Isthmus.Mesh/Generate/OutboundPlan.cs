@@ -4,21 +4,21 @@ using Isthmus.Mesh.Model;
 
 namespace Isthmus.Mesh.Generate;
 
-/// <summary>Where a TCP chain leads: weighted clusters, most often one.</summary>
+/// <summary>The destination of a TCP chain: weighted clusters, usually one.</summary>
 public sealed record TcpTarget(string StatPrefix, ValueList<WeightedName> Clusters);
 
 public readonly record struct WeightedName(string Cluster, int Weight);
 
-/// <summary>A chain of an outbound listener. Without names and ranges it takes what no other chain takes.</summary>
+/// <summary>A chain of an outbound listener. Without names and ranges it is the default chain.</summary>
 /// <param name="Rule">The VirtualService that made it, or null.</param>
 public sealed record TcpChain(ValueList<string> ServerNames, ValueList<string> Ranges, TcpTarget Target, Protocol Protocol, ObjectRef? Rule = null)
 {
     public bool IsDefault => ServerNames.IsEmpty && Ranges.IsEmpty;
 }
 
-/// <summary>What one outbound listener is to be.</summary>
+/// <summary>The plan of one outbound listener.</summary>
 /// <param name="RouteName">The route table of its HTTP; empty when it has none.</param>
-/// <param name="HttpProtocol">What the HTTP side is declared to speak; <see cref="Protocol.Auto"/> when it is sniffed.</param>
+/// <param name="HttpProtocol">The declared HTTP protocol; <see cref="Protocol.Auto"/> when it is sniffed.</param>
 public sealed record OutboundListener(string Address, int Port, string RouteName, Protocol HttpProtocol, ValueList<TcpChain> Chains)
 {
     public string Name => ResourceNames.Listener(Address, Port);
@@ -29,7 +29,7 @@ public sealed record OutboundListener(string Address, int Port, string RouteName
 /// <param name="L4">The VirtualService whose tcp or tls routes apply, or null.</param>
 public sealed record VisibleHost(MeshService Service, ValueList<MeshEndpoint> Endpoints, VirtualService? L4);
 
-/// <summary>Decides which outbound listeners a scope has. Where two hosts want the same, hosts of the own cluster come first, then order of name.</summary>
+/// <summary>Decides which outbound listeners a scope has. When two hosts need the same listener, a host of the proxy's own cluster wins, then the first by name.</summary>
 public static class OutboundPlan
 {
     public static IReadOnlyList<OutboundListener> Of(ProxyScope scope, IEnumerable<VisibleHost> hosts)
@@ -106,7 +106,7 @@ public static class OutboundPlan
             return pods.Count > 0 || hasPods ? pods : [ResourceNames.AnyAddress];
         }
         var addresses = ServiceAddresses.For(host.Service, scope);
-        if (addresses.IsEmpty && host.Service.ExportOf.Length > 0) return []; // known by name only: nothing on the wire says that it is meant
+        if (addresses.IsEmpty && host.Service.ExportOf.Length > 0) return []; // known by name only: nothing on the wire identifies it
         return addresses.IsEmpty ? [ResourceNames.AnyAddress] : addresses.Items.Where(address => Cidr.TryParse(address, out _));
     }
 
@@ -125,7 +125,7 @@ public static class OutboundPlan
             if (any || (!rule.Tls.IsEmpty && wildcard)) yield break;
         }
         var name = ResourceNames.Outbound(port.Number, "", service.Hostname);
-        // On the wildcard only a name tells TLS hosts apart.
+        // On the wildcard address, only the SNI distinguishes TLS hosts.
         ValueList<string> names = wildcard && port.Protocol.IsTls() ? [service.Hostname] : default;
         yield return new(names, ranges, new(name, [new(name, 1)]), port.Protocol);
     }
@@ -145,7 +145,7 @@ public static class OutboundPlan
             (_route, _protocol) = (route, protocol);
         }
 
-        /// <summary>Of several chains for the same traffic the first stays.</summary>
+        /// <summary>Of several chains with the same match, the first is kept.</summary>
         public void AddChain(TcpChain chain)
         {
             if (_chains.Any(known => known.ServerNames == chain.ServerNames && known.Ranges == chain.Ranges)) return;

@@ -9,7 +9,7 @@ using Envoy = Isthmus.Wire.Envoy;
 
 namespace Isthmus.Mesh.Generate;
 
-/// <summary>Small pieces that many resources share. Shared messages are never changed after they were made.</summary>
+/// <summary>Small pieces that many resources share. Shared messages are never modified.</summary>
 internal static class Parts
 {
     /// <summary>Istio's default access log format.</summary>
@@ -67,7 +67,7 @@ internal static class Parts
         return made;
     }
 
-    /// <summary>How resources name the object that shaped them.</summary>
+    /// <summary>The metadata by which a resource names the object that configured it.</summary>
     public static Value ConfigPath(ObjectRef source, string kind) =>
         Value.ForString($"/apis/networking.istio.io/v1alpha3/namespaces/{source.Namespace}/{kind}/{source.Name}");
 
@@ -92,7 +92,7 @@ internal static class Parts
         return new() { TextFormatSource = new() { InlineString = mesh.AccessLogFormat.Length > 0 && !mesh.AccessLogJson ? mesh.AccessLogFormat : DefaultLogFormat } };
     }
 
-    /// <summary>The format's JSON object; null when it is none, and then the default text serves.</summary>
+    /// <summary>The format as a JSON object; null when it is not one, and then the default text format applies.</summary>
     private static Struct? JsonFormat(string format)
     {
         if (format.Length == 0) return DefaultJsonFormat();
@@ -132,7 +132,7 @@ internal static class Parts
         ("requested_server_name", Value.ForString("%REQUESTED_SERVER_NAME%")),
         ("route_name", Value.ForString("%ROUTE_NAME%")));
 
-    /// <param name="logConnected">Log a connection when it stands as well as when it has ended.</param>
+    /// <param name="logConnected">Log a connection when it is established, as well as when it ends.</param>
     public static Envoy.Listeners.Filter TcpProxy(string cluster, MeshConfig mesh, bool log = true, string? statPrefix = null, bool logConnected = false)
     {
         var proxy = new TcpProxy { StatPrefix = statPrefix ?? cluster, Cluster = cluster };

@@ -15,7 +15,7 @@ public static class ResourceNames
 
     public static string Outbound(int port, string subset, string host) => string.Create(CultureInfo.InvariantCulture, $"outbound|{port}|{subset}|{host}");
 
-    /// <summary>The SNI of mesh TLS, and the gateway's cluster that it leads to; an empty subset leaves <c>_._</c>.</summary>
+    /// <summary>The SNI of mesh TLS, which is also the name of the gateway's cluster; an empty subset leaves <c>_._</c>.</summary>
     public static string Sni(int port, string subset, string host) => string.Create(CultureInfo.InvariantCulture, $"outbound_.{port}_.{subset}_.{host}");
 
     public static string Inbound(int port) => string.Create(CultureInfo.InvariantCulture, $"inbound|{port}||");
@@ -27,7 +27,7 @@ public static class ResourceNames
 
     public static string Port(int port) => port.ToString(CultureInfo.InvariantCulture);
 
-    /// <summary>Takes <c>outbound|PORT|SUBSET|HOST</c> or <c>outbound_.PORT_.SUBSET_.HOST</c> apart.</summary>
+    /// <summary>Parses <c>outbound|PORT|SUBSET|HOST</c> or <c>outbound_.PORT_.SUBSET_.HOST</c>.</summary>
     public static bool TryParseOutbound(string name, out int port, [NotNullWhen(true)] out string? subset, [NotNullWhen(true)] out string? host, out bool sni)
     {
         (port, subset, host) = (0, null, null);

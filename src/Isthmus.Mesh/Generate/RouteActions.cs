@@ -9,7 +9,7 @@ using CorsPolicy = Isthmus.Wire.Envoy.Routes.CorsPolicy;
 
 namespace Isthmus.Mesh.Generate;
 
-/// <summary>What happens to a request that matched.</summary>
+/// <summary>The action for a matched request.</summary>
 internal static class RouteActions
 {
     public static RedirectAction Redirect(HttpRedirect redirect)
@@ -49,7 +49,7 @@ internal static class RouteActions
     {
         if (rewrite.Authority.Length > 0) action.HostRewriteLiteral = rewrite.Authority;
         if (rewrite.Uri.Length == 0) return;
-        // An exact or regular match is replaced as a whole, a prefix as far as it reaches.
+        // A rewrite replaces the whole path for an exact or regex match, and only the prefix for a prefix match.
         if (match?.Uri is { Kind: MatchKind.Regex } uri) action.RegexRewrite = new() { Pattern = RouteMatches.Regex(uri.Value), Substitution = rewrite.Uri };
         else action.PrefixRewrite = rewrite.Uri;
     }
@@ -66,7 +66,7 @@ internal static class RouteActions
         return weighted;
     }
 
-    /// <summary>Header changes of a lone destination need a weighted cluster of one: an action has none itself.</summary>
+    /// <summary>Header changes of a single destination need a weighted cluster with one member: a route action has none itself.</summary>
     public static void AddDestinationHeaders(RouteAction action, HeaderChanges? headers)
     {
         if (headers is null || (headers.Request.IsEmpty && headers.Response.IsEmpty)) return;
@@ -83,7 +83,7 @@ internal static class RouteActions
         route.ResponseHeadersToRemove.AddRange(headers.Response.Remove);
     }
 
-    /// <summary>Setting Host is a rewrite: proxies do not let it be added.</summary>
+    /// <summary>Setting Host is a rewrite: Envoy does not allow it as an added header.</summary>
     public static string? HostHeader(ValueMap<string> set) =>
         set.FirstOrDefault(header => header.Key.Equals("host", StringComparison.OrdinalIgnoreCase) || header.Key == ":authority").Value;
 

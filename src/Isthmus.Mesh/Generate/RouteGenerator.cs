@@ -5,12 +5,12 @@ using Isthmus.Wire.Envoy.Routes;
 
 namespace Isthmus.Mesh.Generate;
 
-/// <summary>What a route needs to know of a destination: its ports, and the hash key its rule balances by.</summary>
+/// <summary>What a route needs to know about a destination: its ports, and the hash key of its rule.</summary>
 public sealed record DestinationShape(ValueList<int> Ports, DestinationRule? Rule);
 
-/// <summary>All that one virtual host of a sidecar depends on.</summary>
+/// <summary>All inputs of one virtual host of a sidecar.</summary>
 /// <param name="Routing">The VirtualService that claims the host (its delegates merged in), or null.</param>
-/// <param name="Destinations">Every host that the routes name and the mesh knows, the own one included.</param>
+/// <param name="Destinations">Every known host that the routes reference, including this one.</param>
 /// <param name="Sniffed">The route table belongs to this host alone.</param>
 public sealed record VirtualHostInputs(
     ProxyScope Scope,
@@ -21,7 +21,7 @@ public sealed record VirtualHostInputs(
     ValueMap<DestinationShape> Destinations,
     bool Sniffed)
 {
-    /// <summary>Domains of the host that an earlier host of the table has.</summary>
+    /// <summary>Domains of the host that an earlier host of the table already has.</summary>
     public ValueList<string> Taken { get; init; }
 }
 
@@ -54,7 +54,7 @@ public static class RouteGenerator
         return host;
     }
 
-    /// <summary>Where requests go whose host nobody knows.</summary>
+    /// <summary>The destination of requests for unknown hosts.</summary>
     public static VirtualHost Fallback(OutboundPolicy policy)
     {
         var open = policy == OutboundPolicy.AllowAny;
@@ -96,7 +96,7 @@ public static class RouteGenerator
     }
 }
 
-/// <summary>Messages put together from parts that were encoded before.</summary>
+/// <summary>Assembles messages from parts that are already encoded.</summary>
 public static class Assembled
 {
     /// <param name="shell">The message without the repeated field.</param>

@@ -5,10 +5,10 @@ using StringMatch = Isthmus.Mesh.Model.StringMatch;
 
 namespace Isthmus.Mesh.Generate;
 
-/// <summary>What requests a route is for.</summary>
+/// <summary>Which requests a route matches.</summary>
 internal static class RouteMatches
 {
-    /// <summary>What is known when routes are made: gateway, port, and who asks.</summary>
+    /// <summary>What is known when routes are generated: gateway, port and client.</summary>
     public static bool Applies(HttpMatch match, HttpRoutes.Context context) =>
         (match.Gateways.IsEmpty || match.Gateways.Contains(context.Gateway))
         && (match.Port == 0 || match.Port == context.Port)

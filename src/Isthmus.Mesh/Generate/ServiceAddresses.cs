@@ -4,13 +4,13 @@ using Isthmus.Mesh.Model;
 
 namespace Isthmus.Mesh.Generate;
 
-/// <summary>By which addresses the workloads of a scope know a host.</summary>
+/// <summary>The addresses at which the workloads of a scope reach a host.</summary>
 public static class ServiceAddresses
 {
     /// <summary>
-    /// The cluster's own addresses first. A host that this cluster lacks has the address that was allocated for it here (the foreign
-    /// one may be somebody else's here); a proxy without DNS capture, whose applications cannot learn that address, gets the foreign
-    /// one as Istio does. Empty for headless hosts and for hosts that only a name leads to.
+    /// The cluster's own addresses first. A host that this cluster lacks has the address that was allocated for it here (the other cluster's
+    /// may belong to another host here); a proxy without DNS capture, whose applications cannot learn that address, gets the other cluster's
+    /// address, as in Istio. Empty for headless hosts and for hosts that are reachable by name only.
     /// </summary>
     public static ValueList<string> For(MeshService service, ProxyScope scope)
     {
@@ -18,7 +18,7 @@ public static class ServiceAddresses
         if (service.Vips.TryGetValue(scope.Cluster, out var own) && !own.IsEmpty) return [own[0]];
         if (!service.Addresses.IsEmpty) return service.Addresses;
         if (MayUseAllocated(service, scope) && service.Allocated.TryGetValue(scope.Cluster, out var allocated)) return [allocated];
-        if (service.ClusterLocal) return default; // another cluster's address leads to endpoints that do not count here
+        if (service.ClusterLocal) return default; // another cluster's address leads to endpoints that this cluster must not use
         foreach (var cluster in service.Clusters)
         {
             if (service.Vips.TryGetValue(cluster, out var foreign) && !foreign.IsEmpty) return [foreign[0]];

@@ -8,7 +8,7 @@ namespace Isthmus.Mesh.Generate;
 
 /// <summary>
 /// AUTO_PASSTHROUGH in the form of Istio up to 1.10, which replicated control planes need: one chain for all names of a server, and the SNI,
-/// rewritten where a filter says so, names the cluster. A name that leads nowhere ends in <c>BlackHoleCluster</c>, or in no cluster at all.
+/// rewritten where a filter says so, names the cluster. An unknown name ends in <c>BlackHoleCluster</c>, or in no cluster at all.
 /// </summary>
 internal static class SniDnat
 {
@@ -26,14 +26,14 @@ internal static class SniDnat
                 TypedConfig = Parts.Pack(new TcpClusterRewrite { ClusterPattern = rewrite.Pattern, ClusterReplacement = rewrite.Replacement }),
             });
         }
-        // The log says when a connection stands, not only when it ends: it may last for hours.
+        // Log a connection when it is established, not only when it ends: it may last for hours.
         chain.Filters.Add(Parts.TcpProxy(ResourceNames.BlackHole, inputs.Mesh, logConnected: true));
         return chain;
     }
 
     /// <summary>
-    /// Whether the gateway needs the service's clusters by SNI: services of the mesh that the servers' names cover, and with a rewrite,
-    /// whose outcome only a connection shows, every service of the mesh.
+    /// Whether the gateway needs the service's SNI clusters: services of the mesh that the servers' names cover, and with a rewrite,
+    /// whose result is known only at connection time, every service of the mesh.
     /// </summary>
     /// <param name="sniHosts">The names of all AUTO_PASSTHROUGH servers.</param>
     public static bool Exposes(GatewayScope gateway, ValueList<string> sniHosts, MeshService service) =>

@@ -5,13 +5,13 @@ using Validation = Isthmus.Wire.Envoy.CertificateValidationContext;
 
 namespace Isthmus.Mesh.Generate;
 
-/// <summary>TLS towards servers and clients: the mesh's own, and what rules and gateways ask for.</summary>
+/// <summary>Upstream and downstream TLS: mesh TLS, and what rules and gateways configure.</summary>
 internal static class TlsContexts
 {
     public const string Tls = "envoy.transport_sockets.tls";
     public const string RawBuffer = "envoy.transport_sockets.raw_buffer";
 
-    /// <summary>The ALPNs by which a server tells mesh TLS from the application's own.</summary>
+    /// <summary>The ALPNs that distinguish mesh TLS from the application's own TLS.</summary>
     public static readonly string[] MeshAlpns = ["istio", "istio-peer-exchange", "istio-http/1.0", "istio-http/1.1", "istio-h2"];
 
     public static readonly string[] MeshHttpAlpns = ["istio-http/1.0", "istio-http/1.1", "istio-h2"];
@@ -34,8 +34,8 @@ internal static class TlsContexts
 
     public static TransportSocket Raw => RawSocket;
 
-    /// <summary>Mesh TLS to a service: our certificate, the mesh's roots, the identities that may answer.</summary>
-    /// <remarks>Never <c>istio-peer-exchange</c>: who offers it must speak its header exchange.</remarks>
+    /// <summary>Mesh TLS to a service: the proxy's certificate, the mesh's roots, and the accepted server identities.</summary>
+    /// <remarks>Never offers <c>istio-peer-exchange</c>, which would require its header exchange.</remarks>
     public static TransportSocket Mesh(string sni, IEnumerable<string> identities, bool http2)
     {
         var context = new UpstreamTlsContext { CommonTlsContext = MeshCommon(identities.Select(id => new StringMatcher { Exact = id }), []), Sni = sni };
@@ -45,7 +45,7 @@ internal static class TlsContexts
         return Socket(context);
     }
 
-    /// <summary>TLS as a DestinationRule asks for it, other than the mesh's.</summary>
+    /// <summary>TLS that a DestinationRule configures, other than mesh TLS.</summary>
     public static TransportSocket Client(ClientTls tls, bool http2)
     {
         var common = new CommonTlsContext { TlsParams = ClientVersions() };
@@ -74,7 +74,7 @@ internal static class TlsContexts
         return Socket(context);
     }
 
-    /// <summary>TLS that a gateway's server ends.</summary>
+    /// <summary>TLS that a gateway's server terminates.</summary>
     public static TransportSocket GatewayServer(ServerTls tls, MeshConfig mesh, bool http)
     {
         string[] alpn = http ? ["h2", "http/1.1"] : [];
@@ -125,7 +125,7 @@ internal static class TlsContexts
 
     private static SdsSecretConfig Kubernetes(string name) => new() { Name = KubernetesName(name), SdsConfig = Parts.Ads };
 
-    /// <summary>How a Secret of the gateway's namespace is named.</summary>
+    /// <summary>The resource name of a Secret in the gateway's namespace.</summary>
     public static string KubernetesName(string name) => $"kubernetes://{name}";
 
     private static TlsParameters ClientVersions() => new()

@@ -8,7 +8,7 @@ using HttpFilter = Isthmus.Wire.Envoy.NetworkFilters.HttpFilter;
 
 namespace Isthmus.Mesh.Generate;
 
-/// <summary>RequestAuthentications as filters: one that checks tokens, one that tells policies what they say.</summary>
+/// <summary>RequestAuthentications as filters: one validates tokens, one passes their claims to policies.</summary>
 internal static class TokenChecks
 {
     private static readonly Duration FetchTimeout = Parts.Duration(TimeSpan.FromSeconds(5));
@@ -36,7 +36,7 @@ internal static class TokenChecks
         };
     }
 
-    /// <summary>One valid token, or none at all.</summary>
+    /// <summary>Requires one valid token, or no token.</summary>
     private static JwtRequirement Requirement(List<string> names)
     {
         var any = new JwtRequirementOrList();
@@ -72,7 +72,7 @@ internal static class TokenChecks
                 AsyncFetch = new() { FastListener = true },
             };
         }
-        // Without the way to its keys nothing an issuer signed can be believed.
+        // Without its keys, no token of the issuer can be verified.
         else provider.LocalJwks = new() { InlineString = rule.Jwks.Length > 0 ? rule.Jwks : "{\"keys\":[]}" };
         return provider;
     }

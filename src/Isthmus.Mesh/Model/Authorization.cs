@@ -4,7 +4,7 @@ namespace Isthmus.Mesh.Model;
 
 public enum PolicyAction { Allow, Deny, Audit, Custom }
 
-/// <summary>One thing that a rule looks at, and the values it may or must not have: exact, <c>prefix*</c>, <c>*suffix</c>, or <c>*</c> for any.</summary>
+/// <summary>One attribute that a rule checks, and the values that it may or must not have: exact, <c>prefix*</c>, <c>*suffix</c>, or <c>*</c> for any.</summary>
 /// <param name="Key">A key of a rule's <c>when</c>; <see cref="RuleKeys"/> names those that <c>from</c> and <c>to</c> have fields for.</param>
 public sealed record RuleTerm(string Key, ValueList<string> Values, ValueList<string> NotValues);
 
@@ -29,19 +29,19 @@ public static class RuleKeys
     public const string Method = "method";
     public const string Path = "path";
 
-    /// <summary>Only a request has it: a TCP connection cannot be judged by it.</summary>
+    /// <summary>Only HTTP requests have it: a TCP connection cannot match it.</summary>
     public static bool IsOfRequest(string key) => key is Host or Method or Path || key.StartsWith("request.", StringComparison.Ordinal);
 
-    /// <summary>Who calls, rather than what is called.</summary>
+    /// <summary>An attribute of the caller, not of the operation.</summary>
     public static bool IsOfCaller(string key) =>
         key.StartsWith("source.", StringComparison.Ordinal) || key.StartsWith("remote.", StringComparison.Ordinal) || key.StartsWith("request.", StringComparison.Ordinal);
 }
 
-/// <summary>A request matches when one of the callers, one of the operations and every condition does; an empty list asks nothing.</summary>
+/// <summary>A request matches when one caller, one operation and every condition match; an empty list matches everything.</summary>
 public sealed record AuthorizationRule(ValueList<ValueList<RuleTerm>> From, ValueList<ValueList<RuleTerm>> To, ValueList<RuleTerm> When);
 
 /// <summary>Who may call what, at the callee.</summary>
-/// <param name="DryRun">Watched, not enforced.</param>
+/// <param name="DryRun">Reported, not enforced.</param>
 public sealed record AuthorizationPolicy(
     ObjectRef Source, ValueMap<string> Selector, PolicyAction Action, ValueList<AuthorizationRule> Rules, bool DryRun, long CreatedAt)
 {
@@ -67,20 +67,20 @@ public sealed record TokenRule(
     ValueList<ClaimHeader> ClaimHeaders,
     bool Forward);
 
-/// <summary>Which tokens requests may carry: one that is there must be valid, none need be.</summary>
+/// <summary>Which tokens requests may carry: a token must be valid if present, but none is required.</summary>
 public sealed record RequestAuthentication(ObjectRef Source, ValueMap<string> Selector, ValueList<TokenRule> Rules, long CreatedAt)
 {
     public string Namespace => Source.Namespace;
     public string Name => Source.Name;
 }
 
-/// <summary>What a workload asks of those who call it.</summary>
+/// <summary>What a workload requires of its callers.</summary>
 /// <param name="Policies">The policies that select it, in order of namespace and name.</param>
 public sealed record WorkloadSecurity(ValueList<AuthorizationPolicy> Policies, ValueList<IssuedTokens> Tokens)
 {
     public static readonly WorkloadSecurity None = new(default, default);
 
-    /// <summary>Those of the root namespace and of the workload's own that select it.</summary>
+    /// <summary>The policies of the root namespace and of the workload's own namespace that select it.</summary>
     public static WorkloadSecurity Of(
         IEnumerable<AuthorizationPolicy> policies, IEnumerable<RequestAuthentication> tokens, ValueMap<string> labels, Func<string, string> clusterOf)
     {
@@ -92,5 +92,5 @@ public sealed record WorkloadSecurity(ValueList<AuthorizationPolicy> Policies, V
     }
 }
 
-/// <param name="Cluster">By which cluster the issuer's keys are fetched; empty: they are given, or nobody knows the way to them.</param>
+/// <param name="Cluster">The cluster through which the issuer's keys are fetched; empty: the keys are inline, or no cluster leads to them.</param>
 public sealed record IssuedTokens(TokenRule Rule, string Cluster);

@@ -2,12 +2,12 @@ using Isthmus.Core.Collections;
 
 namespace Isthmus.Mesh.Model;
 
-/// <summary>VirtualServices that hand parts of their routing to others.</summary>
+/// <summary>VirtualServices that delegate parts of their routing to others.</summary>
 public static class Delegation
 {
     /// <summary>
     /// The root with the routes of its delegates in place. A delegate's match must lie within the root's: the paths as prefixes,
-    /// the other conditions added up. A delegate that does not exist leaves nothing.
+    /// the other conditions added up. A delegate that does not exist adds no routes.
     /// </summary>
     public static VirtualService Merge(VirtualService root, Func<ObjectName, VirtualService?> find)
     {

@@ -51,11 +51,11 @@ public sealed record TrafficPolicy(LoadBalancing? Balancing, ConnectionPool? Poo
 {
     public static readonly TrafficPolicy None = new(null, null, null, null, default);
 
-    /// <summary>What holds for one port of a subset: the subset's policy over the rule's, each as it is for that port.</summary>
+    /// <summary>The effective policy for one port of a subset: the subset's policy over the rule's, each resolved for that port.</summary>
     public static TrafficPolicy Effective(DestinationRule? rule, Subset? subset, int port) =>
         (rule?.Policy ?? None).ForPort(port).MergedWith(subset?.Policy?.ForPort(port));
 
-    /// <summary>This policy with what <paramref name="over"/> sets in its place: how a subset refines its rule.</summary>
+    /// <summary>This policy, overridden by the fields that <paramref name="over"/> sets: how a subset refines its rule.</summary>
     public TrafficPolicy MergedWith(TrafficPolicy? over) => over is null
         ? this
         : new(over.Balancing ?? Balancing, over.Pool ?? Pool, over.Outlier ?? Outlier, over.Tls ?? Tls, over.Ports.IsEmpty ? Ports : over.Ports);

@@ -26,6 +26,6 @@ public sealed record Gateway(ObjectRef Source, ValueMap<string> Selector, ValueL
     public string Namespace => Source.Namespace;
     public string Name => Source.Name;
 
-    /// <summary>How VirtualServices name it.</summary>
+    /// <summary>The name by which VirtualServices refer to it.</summary>
     public string FullName => $"{Namespace}/{Name}";
 }

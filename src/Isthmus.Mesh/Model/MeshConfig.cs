@@ -22,7 +22,7 @@ public sealed record MeshConfig
     public bool EnableAutoMtls { get; init; } = true;
     public bool EnablePrometheusMerge { get; init; } = true;
     public TimeSpan ConnectTimeout { get; init; } = TimeSpan.FromSeconds(10);
-    /// <summary>How long inbound listeners wait for a protocol's first bytes; zero: without end.</summary>
+    /// <summary>How long inbound listeners wait for a protocol's first bytes; zero: no limit.</summary>
     public TimeSpan ProtocolDetectionTimeout { get; init; }
     public LocalityLbSetting LocalityLb { get; init; } = LocalityLbSetting.Default;
     public ValueList<ServiceSetting> ServiceSettings { get; init; }
@@ -33,7 +33,7 @@ public sealed record MeshConfig
     public string IngressSelector { get; init; } = "";
     public string MeshId { get; init; } = "";
     public string DiscoveryAddress { get; init; } = "";
-    /// <summary>defaultConfig as it was written, for the injector: JSON text with sorted keys.</summary>
+    /// <summary>defaultConfig as written, for the injector: JSON text with sorted keys.</summary>
     public string DefaultProxyConfig { get; init; } = "{}";
 
     /// <summary>The trust domain and its aliases, the domain itself first.</summary>
@@ -42,7 +42,7 @@ public sealed record MeshConfig
 
 public sealed record ServiceSetting(ValueList<string> Hosts, bool ClusterLocal);
 
-/// <summary>With shares and failover both, the shares divide the traffic, and failover orders the localities that take what they cannot carry.</summary>
+/// <summary>When both are set, the shares divide the traffic, and failover orders the localities that take what those cannot carry.</summary>
 /// <param name="Distribute">From-locality pattern → to-locality pattern → percent.</param>
 /// <param name="Failover">From region → to region.</param>
 public sealed record LocalityLbSetting(
@@ -69,12 +69,12 @@ public sealed record MeshNetwork(ValueList<NetworkEndpoints> Endpoints, ValueLis
 /// <summary>One of the two is set.</summary>
 public sealed record NetworkEndpoints(string FromCidr, string FromRegistry);
 
-/// <summary>Either an address or the FQDN of a Service of the clusters in the network.</summary>
+/// <summary>Either an address or the FQDN of a Service in the network's clusters.</summary>
 public sealed record StaticGateway(string Address, string RegistryServiceName, int Port, Locality Locality);
 
-/// <summary>What is known about the connection to one cluster's API server. Its objects stay, whatever this says.</summary>
+/// <summary>The state of the connection to one cluster's API server. It never affects the cluster's objects.</summary>
 /// <param name="IsConfig">Istio's resources are read from it.</param>
-/// <param name="LastContact">Unix seconds of the last word from its API server; 0: never.</param>
+/// <param name="LastContact">When its API server last responded, in Unix seconds; 0: never.</param>
 public sealed record ClusterContact(string Cluster, bool IsConfig, bool Connected, bool Synced, long LastContact, string Secret = "");
 
 /// <summary>The two documents of ConfigMap <c>istio</c>.</summary>

@@ -23,12 +23,12 @@ public readonly record struct Locality(string Region, string Zone, string Subzon
         !string.IsNullOrEmpty(Subzone) ? $"{Region}/{Zone}/{Subzone}" : !string.IsNullOrEmpty(Zone) ? $"{Region}/{Zone}" : Region ?? "";
 }
 
-/// <param name="Service">The service's port number: what endpoints are joined by across clusters.</param>
+/// <param name="Service">The service's port number, by which endpoints are joined across clusters.</param>
 /// <param name="Target">The port at the workload.</param>
-/// <param name="Mtls">The workload accepts mesh TLS on it, PeerAuthentication considered.</param>
+/// <param name="Mtls">The workload accepts mesh TLS on the port, taking PeerAuthentication into account.</param>
 public readonly record struct EndpointPort(int Service, int Target, bool Mtls);
 
-/// <summary>Who runs behind an address.</summary>
+/// <summary>The workload behind an address.</summary>
 public sealed record WorkloadName(string Name, string Namespace, string CanonicalName, string CanonicalRevision);
 
 public enum EndpointHealth { Ready, NotReady, Draining }
@@ -57,7 +57,7 @@ public sealed record MeshEndpoint(
     /// <summary>The Pod's own name; empty when there is no Pod.</summary>
     public string PodName { get; init; } = "";
 
-    /// <summary>For callers of its own cluster alone: that does not export the service.</summary>
+    /// <summary>Only for callers in its own cluster, which does not export the service.</summary>
     public bool Withheld { get; init; }
 
     public EndpointPort? Port(int servicePort)
@@ -70,9 +70,9 @@ public sealed record MeshEndpoint(
     }
 }
 
-/// <summary>An address through which a network is entered. It counts only while <see cref="Ready"/>.</summary>
+/// <summary>The address of a gateway into a network. It is used only while <see cref="Ready"/>.</summary>
 /// <param name="Cluster">The cluster of its Service; empty for addresses from meshNetworks.</param>
-/// <param name="Address">An IP address; or a host name that is resolved elsewhere (<see cref="IsHostname"/>).</param>
+/// <param name="Address">An IP address; or a host name that still has to be resolved (<see cref="IsHostname"/>).</param>
 /// <param name="Ready">The gateway's Service has a ready endpoint in its cluster; always true for addresses from meshNetworks.</param>
 public sealed record NetworkGateway(string Network, string Cluster, string Address, int Port, bool Ready, ObjectRef Source)
 {
@@ -84,7 +84,7 @@ public sealed record NetworkGateway(string Network, string Cluster, string Addre
 
 /// <summary>Everything behind a host.</summary>
 /// <param name="Identities">SPIFFE IDs that may answer for it, sorted.</param>
-/// <param name="AllMtls">There are endpoints and every one accepts mesh TLS on all its ports.</param>
+/// <param name="AllMtls">There is at least one endpoint, and all accept mesh TLS on all their ports.</param>
 public sealed record HostEndpoints(ValueList<MeshEndpoint> Endpoints, ValueList<string> Identities, bool AllMtls)
 {
     public static readonly HostEndpoints None = new(default, default, false);

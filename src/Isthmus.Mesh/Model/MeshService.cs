@@ -9,7 +9,7 @@ public enum Resolution
     Endpoints,
     /// <summary>The proxy resolves the endpoints' host names, and balances over every address.</summary>
     Dns,
-    /// <summary>The proxy resolves one host name and uses the address of the moment.</summary>
+    /// <summary>The proxy resolves one host name and uses its current address.</summary>
     DnsRoundRobin,
     /// <summary>The address that the application dialled (headless, or a ServiceEntry with resolution NONE).</summary>
     Original,
@@ -20,12 +20,12 @@ public enum Resolution
 /// <param name="NodePort">0 when there is none.</param>
 public sealed record ServicePort(string Name, int Number, Protocol Protocol, string TargetPort = "", int NodePort = 0);
 
-/// <summary>One cluster's Service object, reduced to what a mesh needs.</summary>
+/// <summary>One cluster's Service object, reduced to the fields that a mesh needs.</summary>
 /// <param name="ClusterIps">Empty when headless, of type ExternalName or not yet allocated.</param>
 /// <param name="ExternalAddresses">Load balancer addresses or host names, then spec.externalIPs.</param>
-/// <param name="GatewayNetwork">The network that this Service is the entry to; empty when it is no gateway.</param>
-/// <param name="GatewayPort">The port of that entry as seen from outside.</param>
-/// <param name="GatewayNodes">Label selector of the Nodes whose addresses are the entry (NodePort gateways); null when not asked for.</param>
+/// <param name="GatewayNetwork">The network that this Service is a gateway to; empty when it is not a gateway.</param>
+/// <param name="GatewayPort">The gateway's port as seen from outside.</param>
+/// <param name="GatewayNodes">Label selector of the Nodes whose addresses the gateway uses (NodePort gateways); null when not set.</param>
 /// <param name="CreatedAt">Unix seconds: the oldest definition wins.</param>
 /// <param name="GatewayWeight">The share of a gateway among those of its network; 0 takes it out.</param>
 public sealed record ClusterService(
@@ -56,9 +56,9 @@ public sealed record ClusterService(
 /// Ports, labels and resolution come from the first definition, in the order config cluster, then cluster ID.
 /// </summary>
 /// <param name="Name">The Service's name; the host name for ServiceEntries.</param>
-/// <param name="Vips">Cluster ID → addresses by which that cluster's workloads reach the host: its ClusterIPs, or what was allocated there.</param>
+/// <param name="Vips">Cluster ID → the addresses at which that cluster's workloads reach the host: its ClusterIPs, or the address allocated there.</param>
 /// <param name="Addresses">Addresses valid in every cluster (ServiceEntry, CIDRs included).</param>
-/// <param name="Allocated">Cluster ID → the address our allocator owns for this host there; absent where the host has its own.</param>
+/// <param name="Allocated">Cluster ID → the address allocated for the host there; absent where the host has its own.</param>
 /// <param name="ServiceAccounts">SPIFFE IDs that ServiceEntries name beside those of the endpoints (subjectAltNames).</param>
 /// <param name="Clusters">IDs of the clusters that define it, in order of precedence.</param>
 /// <param name="ExportTo">Namespaces that see it: <c>*</c>, <c>.</c>, <c>~</c> or names; empty is everybody.</param>
@@ -84,12 +84,12 @@ public sealed record MeshService(
     /// <summary>Set when the host is one Pod of a headless Service.</summary>
     public HeadlessPod? Pod { get; init; }
 
-    /// <summary>Set when the host is what clusters exported of another: that one's name.</summary>
+    /// <summary>For a host that stands for an exported Service: the name of that Service's host.</summary>
     public string ExportOf { get; init; } = "";
 
     public bool Headless => Resolution == Resolution.Original && !FromServiceEntry;
 
-    /// <summary>The port of this number; UDP is never looked at, it passes by the proxies.</summary>
+    /// <summary>The port with this number. UDP ports are ignored: UDP bypasses the proxies.</summary>
     public ServicePort? Port(int number)
     {
         foreach (var port in Ports)
@@ -99,19 +99,19 @@ public sealed record MeshService(
         return null;
     }
 
-    /// <summary>Whether workloads of <paramref name="ns"/> may see it.</summary>
+    /// <summary>Whether workloads in <paramref name="ns"/> may see the host.</summary>
     public bool VisibleTo(string ns) => Visibility.Allows(ExportTo, Namespace, ns);
 }
 
-/// <summary>What makes a host one Pod of a headless Service: other networks reach that Pod by it, through a gateway.</summary>
+/// <summary>Marks a host as one Pod of a headless Service: other networks reach the Pod by this host, through a gateway.</summary>
 /// <param name="Hostname">The headless host.</param>
 /// <param name="Name">The Pod's label in DNS.</param>
 public sealed record HeadlessPod(string Hostname, string Name, string Cluster, string Network)
 {
-    /// <summary>The name that the Pod has inside its own cluster.</summary>
+    /// <summary>The Pod's name inside its own cluster.</summary>
     public string PlainName => $"{Name}.{Hostname}";
 
-    /// <summary>The name that no other Pod of the mesh has: the cluster stands in it, as in the names of Kubernetes' MCS API.</summary>
+    /// <summary>The Pod's name that is unique in the mesh: it includes the cluster, as names of the Kubernetes MCS API do.</summary>
     public string FullName => NameOf(Name, Cluster, Hostname);
 
     public static string NameOf(string pod, string cluster, string hostname) => $"{pod}.{Label(cluster)}.{hostname}";

@@ -2,7 +2,7 @@ using Isthmus.Core.Collections;
 
 namespace Isthmus.Mesh.Model;
 
-/// <summary>The mode that PeerAuthentications give a workload, resolved: port before workload before namespace before mesh.</summary>
+/// <summary>The effective mode of a workload's PeerAuthentications: port before workload before namespace before mesh.</summary>
 public sealed record MtlsPolicy(MtlsMode Mode, ValueMap<MtlsMode> Ports)
 {
     public static readonly MtlsPolicy Default = new(MtlsMode.Permissive, default);

@@ -1,6 +1,6 @@
 namespace Isthmus.Mesh.Model;
 
-/// <summary>Which Kubernetes object something came from. Without a resourceVersion, so that a change of status alone changes nothing.</summary>
+/// <summary>The Kubernetes object that something was read from. It has no resourceVersion, so a status update changes nothing.</summary>
 /// <param name="Cluster">The cluster's ID.</param>
 public readonly record struct ObjectRef(string Cluster, string Kind, string Namespace, string Name) : IComparable<ObjectRef>
 {

@@ -1,6 +1,6 @@
 namespace Isthmus.Mesh.Model;
 
-/// <summary>What a service port speaks. <see cref="Auto"/> is found out from the first bytes.</summary>
+/// <summary>The protocol of a service port. <see cref="Auto"/> is detected from the first bytes.</summary>
 public enum Protocol
 {
     Auto,
@@ -30,7 +30,7 @@ public static class Protocols
         return port switch { 25 or 53 or 3306 or 27017 => Protocol.Tcp, _ => Protocol.Auto }; // the server speaks first there
     }
 
-    /// <summary>The protocol of a Gateway or ServiceEntry port; null when the text names none.</summary>
+    /// <summary>The protocol of a Gateway or ServiceEntry port; null when the text does not name a protocol.</summary>
     public static Protocol? Parse(string text) => text.ToUpperInvariant() switch
     {
         "HTTP" => Protocol.Http,
@@ -55,7 +55,7 @@ public static class Protocols
 
     public static bool IsTls(this Protocol protocol) => protocol is Protocol.Https or Protocol.Tls;
 
-    /// <summary>Forwarded as bytes, the application's own TLS included.</summary>
+    /// <summary>Forwarded as bytes, including the application's own TLS.</summary>
     public static bool IsTcp(this Protocol protocol) =>
         protocol is Protocol.Tcp or Protocol.Https or Protocol.Tls or Protocol.Mongo or Protocol.Redis or Protocol.MySql;
 

@@ -6,10 +6,10 @@ namespace Isthmus.Mesh.Model;
 
 public enum ProxyKind { Sidecar, Router }
 
-/// <summary>Who a proxy says it is: its node ID <c>type~ip~name.namespace~domain</c> and Istio's node metadata.</summary>
+/// <summary>The identity that a proxy claims: its node ID <c>type~ip~name.namespace~domain</c> and Istio's node metadata.</summary>
 /// <param name="Domain">The DNS domain of its namespace, <c>NAMESPACE.svc.cluster.local</c>.</param>
 /// <param name="Network">Empty: every endpoint counts as directly reachable.</param>
-/// <param name="NetworkView">Networks whose endpoints it asks for; empty: all.</param>
+/// <param name="NetworkView">Networks whose endpoints it requests; empty: all.</param>
 public sealed record ProxyIdentity(
     ProxyKind Kind,
     string Name,
@@ -35,7 +35,7 @@ public sealed record ProxyIdentity(
     /// <summary>A gateway of replicated control planes: AUTO_PASSTHROUGH in the form of Istio up to 1.10 (ROUTER_MODE).</summary>
     public bool SniDnat { get; init; }
 
-    /// <summary>How debug pages and the CLI call it.</summary>
+    /// <summary>Its name on debug pages and in the CLI.</summary>
     public string Id => $"{Name}.{Namespace}";
 
     /// <summary>Reads a node message. On failure <paramref name="error"/> says what is wrong with it.</summary>

@@ -1,8 +1,8 @@
 namespace Isthmus.Mesh.Model;
 
-/// <summary>What a Secret has for TLS, as PEM; empty parts are not in it.</summary>
+/// <summary>The TLS content of a Secret, as PEM; missing parts are empty.</summary>
 public sealed record TlsCredential(ObjectRef Source, string Certificate, string PrivateKey, string CaCertificates)
 {
-    /// <summary>It holds a private key: never to be printed.</summary>
+    /// <summary>Holds a private key, so it must never be printed.</summary>
     public override string ToString() => $"{nameof(TlsCredential)} {Source}";
 }

@@ -4,7 +4,7 @@ namespace Isthmus.Mesh.Model;
 
 public enum MatchKind { Exact, Prefix, Regex, Present }
 
-/// <summary>How a text is compared; <see cref="MatchKind.Present"/> asks only whether there is one.</summary>
+/// <summary>How a string is matched; <see cref="MatchKind.Present"/> requires only that it exists.</summary>
 public readonly record struct StringMatch(MatchKind Kind, string Value);
 
 /// <param name="Port">0: the service's only port.</param>
@@ -79,7 +79,7 @@ public sealed record HttpRoute(
 
 public readonly record struct ObjectName(string Namespace, string Name);
 
-/// <summary>What an L4 route looks at; empty lists match everything.</summary>
+/// <summary>The match of an L4 route; empty lists match everything.</summary>
 public sealed record L4Match(
     ValueList<string> SniHosts,
     ValueList<string> DestinationSubnets,
@@ -92,7 +92,7 @@ public sealed record L4Match(
 public sealed record L4Route(ValueList<L4Match> Matches, ValueList<RouteDestination> Destinations);
 
 /// <summary>Routing of hosts. Gateways are <c>namespace/name</c>, or <c>mesh</c> for sidecars.</summary>
-/// <param name="CreatedAt">Unix seconds: where two claim a host, the older one has it.</param>
+/// <param name="CreatedAt">Unix seconds: when two claim a host, the older wins.</param>
 public sealed record VirtualService(
     ObjectRef Source,
     ValueList<string> Hosts,

@@ -2,7 +2,7 @@ using Isthmus.Core.Collections;
 
 namespace Isthmus.Mesh.Model;
 
-/// <summary>A Pod, reduced to what a mesh needs.</summary>
+/// <summary>A Pod, reduced to the fields that a mesh needs.</summary>
 /// <param name="Workload">The Deployment, StatefulSet … it belongs to, else its own name.</param>
 /// <param name="Ports">Named container ports.</param>
 public sealed record PodFacts(
@@ -16,6 +16,6 @@ public sealed record PodFacts(
     string Subdomain,
     ValueMap<int> Ports);
 
-/// <summary>A Node, reduced to what a mesh needs.</summary>
+/// <summary>A Node, reduced to the fields that a mesh needs.</summary>
 /// <param name="Labels">All: NodePort gateways may select by any.</param>
 public sealed record NodeFacts(ObjectRef Source, Locality Locality, ValueMap<string> Labels, ValueList<string> ExternalAddresses, ValueList<string> InternalAddresses = default);

@@ -6,7 +6,7 @@ using Isthmus.Mesh.Model;
 
 namespace Isthmus.Mesh.Resolve;
 
-/// <summary>The hosts of the mesh, what is behind each, and the entries to its networks.</summary>
+/// <summary>The hosts of the mesh, their endpoints, and the gateways to its networks.</summary>
 public sealed record ServiceRegistry(
     ImmutableDictionary<string, MeshService> Services,
     ImmutableDictionary<string, HostEndpoints> Endpoints,
@@ -20,13 +20,13 @@ public sealed record TrafficRules(
     ImmutableDictionary<string, ValueList<VirtualService>> RoutingsByHost,
     ImmutableDictionary<RuleKey, ValueList<DestinationRule>> Rules);
 
-/// <summary>What workloads ask of their callers, by namespace.</summary>
+/// <summary>What workloads require of their callers, by namespace.</summary>
 public sealed record SecurityPolicies(
     ImmutableDictionary<string, ValueList<PeerAuthentication>> Peers,
     ImmutableDictionary<string, ValueList<AuthorizationPolicy>> Authorizations,
     ImmutableDictionary<string, ValueList<RequestAuthentication>> Tokens);
 
-/// <summary>What a proxy's own workload is found by.</summary>
+/// <summary>The objects by which a proxy's own workload is found.</summary>
 public sealed record WorkloadRegistry(
     ImmutableDictionary<(string Cluster, string Namespace), ValueList<ClusterService>> ClusterServices,
     ImmutableDictionary<ObjectKey, PodFacts> Pods,
@@ -41,7 +41,7 @@ public sealed record ProxyConfigs(
     ImmutableDictionary<ObjectKey, EnvoyFilter> Filters,
     ImmutableDictionary<ObjectKey, TlsCredential> Credentials);
 
-/// <summary>The mesh at one revision: immutable, read from any thread.</summary>
+/// <summary>The mesh at one revision: immutable, safe to read from any thread.</summary>
 public sealed record MeshView(
     MeshConfig Mesh,
     ServiceRegistry Registry,
@@ -52,7 +52,7 @@ public sealed record MeshView(
 {
     public HostEndpoints EndpointsOf(string host) => Registry.Endpoints.GetValueOrDefault(host) ?? HostEndpoints.None;
 
-    /// <summary>What a workload of a scope asks of its callers: by policies of the root namespace and of its own.</summary>
+    /// <summary>What a workload of a scope requires of its callers: the policies of the root namespace and of its own.</summary>
     public WorkloadSecurity? SecurityOf(ProxyScope scope, ValueMap<string> labels)
     {
         var security = WorkloadSecurity.Of(Of(Security.Authorizations, scope.Namespace), Of(Security.Tokens, scope.Namespace), labels, uri => ClusterOf(uri, scope));
@@ -62,7 +62,7 @@ public sealed record MeshView(
     private IEnumerable<T> Of<T>(ImmutableDictionary<string, ValueList<T>> policies, string ns) =>
         Mesh.RootNamespace == ns ? policies.GetValueOrDefault(ns) : policies.GetValueOrDefault(Mesh.RootNamespace).Concat(policies.GetValueOrDefault(ns));
 
-    /// <summary>The cluster that leads to a URI's host, which may be named as short as in the scope's namespace; empty when the mesh knows none.</summary>
+    /// <summary>The cluster that leads to a URI's host, which may be a short name in the scope's namespace; empty when the mesh does not know the host.</summary>
     private string ClusterOf(string uri, ProxyScope scope)
     {
         if (!Uri.TryCreate(uri, UriKind.Absolute, out var parsed)) return "";
@@ -102,7 +102,7 @@ public sealed record MeshView(
         return null;
     }
 
-    /// <summary>The oldest that the scope sees; one for selected workloads beats one for all.</summary>
+    /// <summary>The oldest that the scope sees; one that selects workloads wins over one for all.</summary>
     private DestinationRule? Pick(ValueList<DestinationRule> rules, ProxyScope scope) => rules
         .Where(rule => Visibility.Allows(rule.ExportTo.IsEmpty ? Mesh.DefaultDestinationRuleExportTo : rule.ExportTo, rule.Namespace, scope.Namespace))
         .Where(rule => rule.WorkloadSelector.Count == 0 || (rule.Namespace == scope.Namespace && Selectors.Matches(rule.WorkloadSelector, scope.RuleLabels)))
@@ -138,7 +138,7 @@ public sealed record MeshView(
             .OrderBy(routing => routing.CreatedAt).ThenBy(routing => routing.Source).ToValueList();
     }
 
-    /// <summary>What routes need to know of the hosts that they name.</summary>
+    /// <summary>What routes need to know about the hosts that they reference.</summary>
     public ValueMap<DestinationShape> ShapesOf(IEnumerable<VirtualService?> routings, MeshService? own, ProxyScope scope)
     {
         var shapes = new Dictionary<string, DestinationShape>(StringComparer.Ordinal);
@@ -156,7 +156,7 @@ public sealed record MeshView(
     private DestinationShape Shape(MeshService service, ProxyScope scope)
     {
         var rule = RuleFor(service, scope);
-        // Only a rule that hashes shapes a route; others change without touching it.
+        // Only a rule with a hash key affects a route; changes of other rules do not.
         var hashes = rule is not null && (Hashes(rule.Policy) || rule.Subsets.Any(subset => subset.Policy is { } policy && Hashes(policy)));
         return new(service.Ports.Select(port => port.Number).ToValueList(), hashes ? rule : null);
     }

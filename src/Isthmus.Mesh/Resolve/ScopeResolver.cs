@@ -5,12 +5,12 @@ using Isthmus.Mesh.Model;
 
 namespace Isthmus.Mesh.Resolve;
 
-/// <summary>What one proxy gets, as keys of what is shared.</summary>
+/// <summary>What one proxy gets, as keys of shared resources.</summary>
 /// <param name="Inbound">For sidecars.</param>
 /// <param name="Gateway">For gateways.</param>
 public sealed record ResolvedProxy(ProxyScope Scope, InboundScope? Inbound, GatewayScope? Gateway);
 
-/// <summary>Which labels the mesh's policies select by, and whether localities matter: nothing else of a proxy goes into its scope.</summary>
+/// <summary>Which labels the mesh's policies select by, and whether localities matter: no other labels or localities become part of a proxy's scope.</summary>
 public sealed record PolicyInterest(ValueList<string> LabelKeys, bool Localities)
 {
     public static PolicyInterest Of(MeshView view)
@@ -42,7 +42,7 @@ public sealed record PolicyInterest(ValueList<string> LabelKeys, bool Localities
         setting is null ? [] : setting.FailoverPriority.Select(label => label.Split('=', 2)[0]);
 }
 
-/// <summary>Finds what a proxy's view depends on.</summary>
+/// <summary>Finds the scope of a proxy.</summary>
 public static class ScopeResolver
 {
     public static ResolvedProxy Resolve(ProxyIdentity proxy, MeshView view, PolicyInterest interest)
@@ -77,7 +77,7 @@ public static class ScopeResolver
         return view.Workloads.Nodes.GetValueOrDefault(NodeOf(proxy, view))?.Locality ?? Locality.Unknown;
     }
 
-    /// <summary>One that selects the workload, then the namespace's own, then the root namespace's; the oldest of each.</summary>
+    /// <summary>One that selects the workload, then the namespace's default, then the root namespace's; the oldest of each.</summary>
     private static Sidecar? SidecarFor(string ns, ValueMap<string> labels, MeshView view)
     {
         var local = view.Proxies.Sidecars.GetValueOrDefault(ns).OrderBy(sidecar => sidecar.CreatedAt).ThenBy(sidecar => sidecar.Source).ToList();
@@ -116,7 +116,7 @@ public static class ScopeResolver
         view.Registry.Services.GetValueOrDefault(host.Hostname) is { } service && view.RuleFor(service, scope) is { } rule && rule.Policy != TrafficPolicy.None
             ? new(rule.Source, rule.Policy.ForPort(host.ServicePort).Pool) : null;
 
-    /// <summary>The port at the workload; null when it is named and the workload has no port of that name.</summary>
+    /// <summary>The port at the workload; null when it is a name and the workload has no port with that name.</summary>
     private static int? TargetOf(ServicePort port, PodFacts? pod)
     {
         if (port.TargetPort.Length == 0) return port.Number;
@@ -137,7 +137,7 @@ public static class ScopeResolver
     }
 }
 
-/// <summary>Which hosts a Sidecar resource lets its proxies see.</summary>
+/// <summary>Which hosts are visible to the proxies of a Sidecar resource.</summary>
 public static class SidecarHosts
 {
     public static bool Sees(ProxyScope scope, MeshService service)
@@ -156,8 +156,8 @@ public static class SidecarHosts
     }
 
     /// <summary>
-    /// A Pod is a host of its own to those who cannot dial it: sidecars of other networks, if their applications can learn the address
-    /// that stands for it; and to the gateways of its network, which know it by SNI.
+    /// A Pod is a host of its own for proxies that cannot dial it: sidecars of other networks, if their applications can resolve the address
+    /// allocated for it; and gateways of its network, which identify it by SNI.
     /// </summary>
     private static bool Needs(ProxyScope scope, HeadlessPod pod) => scope.Kind == ProxyKind.Router
         ? scope.Network == pod.Network

@@ -87,7 +87,7 @@ public sealed class SnapshotCodecTests
     [InlineData("""{"cluster":"east","services":[],"slices":[],"pods":[],"nodes":[],"namespaces":[{"source":{"cluster":"east","kind":"Namespace","namespace":"","name":"n"},"network":null,"labels":{}}]}""", "another version or damaged")]
     [InlineData("""{"cluster":"east","services":[],"slices":[{"source":{"cluster":"east","kind":"EndpointSlice","namespace":"n","name":"s"},"service":"s","addresses":[{"address":"1.2.3.4","health":7,"pod":null,"node":"","zone":"","hostname":""}],"ports":{}}],"pods":[],"nodes":[],"namespaces":[]}""", "another version or damaged")]
     [InlineData("""{"cluster":"east","services":[],"slices":[{"source":{"cluster":"east","kind":"EndpointSlice","namespace":"n","name":"s"},"service":"s","addresses":[{"address":"there","health":"Ready","pod":null,"node":"","zone":"","hostname":""}],"ports":{}}],"pods":[],"nodes":[],"namespaces":[]}""", "no IP address")]
-    [InlineData("""{"cluster":"east","services":[],"slices":[{"source":{"cluster":"east","kind":"EndpointSlice","namespace":"n","name":"s"},"service":"s","addresses":[],"ports":{"http":70000}}],"pods":[],"nodes":[],"namespaces":[]}""", "70000 is no port")]
+    [InlineData("""{"cluster":"east","services":[],"slices":[{"source":{"cluster":"east","kind":"EndpointSlice","namespace":"n","name":"s"},"service":"s","addresses":[],"ports":{"http":70000}}],"pods":[],"nodes":[],"namespaces":[]}""", "70000 is not a valid port")]
     public void Content_that_is_not_ours_is_refused_with_the_reason(string text, string words)
     {
         var problem = Assert.Throws<ProblemException>(() => SnapshotCodec.Decode("east", Pack(Encoding.UTF8.GetBytes(text)))).Problem;

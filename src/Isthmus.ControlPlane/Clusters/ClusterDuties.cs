@@ -10,9 +10,9 @@ namespace Isthmus.ControlPlane.Clusters;
 
 /// <summary>
 /// What one control plane does for a whole cluster: root certificates in its namespaces, CA bundles in its webhooks. Elected by Leases in that
-/// cluster, so that replicas, and control planes of several clusters that look after one remote, do not write against each other.
+/// cluster, so that replicas, and control planes of several clusters that manage the same remote, do not overwrite each other.
 /// </summary>
-/// <param name="names">Resolves our own host name for a remote cluster; null in our own.</param>
+/// <param name="names">Resolves the control plane's host name for a remote cluster; null in its own cluster.</param>
 public sealed class ClusterDuties(KubeClient client, DiscoverySettings settings, bool validating, INameClient? names, CaState ca, TimeProvider time, ILoggerFactory logs)
 {
     private readonly RootDistribution _roots = new(client, ca, time, logs.CreateLogger<RootDistribution>());
@@ -21,10 +21,10 @@ public sealed class ClusterDuties(KubeClient client, DiscoverySettings settings,
     private readonly LeaderElection _rootsLead = Election(client, settings, "istio-namespace-controller-election", time, logs);
     private readonly LeaderElection _webhooksLead = Election(client, settings, WellKnown.WebhooksLease(settings.Revision), time, logs);
 
-    /// <summary>What went wrong last and has not gone right since; null when all is well.</summary>
+    /// <summary>The last error that has not been resolved; null when there is none.</summary>
     internal Exception? LastError => _rootsLead.LastError ?? _webhooksLead.LastError ?? _roots.LastError ?? _webhooks.LastError ?? _address?.LastError;
 
-    /// <summary>Runs until stopped. A part that ends by itself ends the other, and its error is thrown.</summary>
+    /// <summary>Runs until stopped. If one part ends, the other ends too, and the error is thrown.</summary>
     internal async Task RunAsync(CancellationToken stop)
     {
         using var ended = CancellationTokenSource.CreateLinkedTokenSource(stop);
@@ -34,7 +34,7 @@ public sealed class ClusterDuties(KubeClient client, DiscoverySettings settings,
         await Task.WhenAll(parts);
     }
 
-    /// <summary>Webhooks and proxies need to find us as much as to trust us.</summary>
+    /// <summary>Webhooks and proxies need the control plane's address as well as its root.</summary>
     private async Task WebhooksAsync(CancellationToken stop)
     {
         using var ended = CancellationTokenSource.CreateLinkedTokenSource(stop);

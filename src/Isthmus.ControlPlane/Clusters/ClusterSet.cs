@@ -18,7 +18,7 @@ namespace Isthmus.ControlPlane.Clusters;
 public sealed partial class ClusterSet(
     DiscoverySettings settings, ClusterWatch config, KubeClient secrets, WatchedMesh mesh, TimeProvider time, ILogger<ClusterSet> log) : IAsyncDisposable
 {
-    /// <summary>How long proxies wait for news of a cluster of which only a snapshot is known.</summary>
+    /// <summary>How long proxies wait for a cluster of which only a snapshot is known.</summary>
     private static readonly TimeSpan SnapshotPatience = TimeSpan.FromSeconds(2);
 
     private readonly Dictionary<string, IReadOnlyList<MeshCluster>> _bySecret = new(StringComparer.Ordinal);
@@ -38,7 +38,7 @@ public sealed partial class ClusterSet(
     /// <summary>Completes when the remote secrets have been read once.</summary>
     public Task SecretsSeen => _secretsSeen.Task;
 
-    /// <summary>Raised when a remote cluster's watch begins to count, and (null) when the cluster has left.</summary>
+    /// <summary>Raised when a remote cluster's watch takes over, and (null) when the cluster has left.</summary>
     public event Action<string, ClusterWatch?>? Changed;
 
     /// <summary>The client of a cluster by its ID, for token reviews; null when the cluster is unknown.</summary>
@@ -61,7 +61,7 @@ public sealed partial class ClusterSet(
         }, stop);
     }
 
-    /// <summary>A Secret names the cluster, even if the rest of it cannot be read at the moment.</summary>
+    /// <summary>Whether a Secret names the cluster, even if the rest of the Secret is currently unreadable.</summary>
     public bool IsNamed(string cluster)
     {
         lock (_guard)
@@ -71,8 +71,8 @@ public sealed partial class ClusterSet(
     }
 
     /// <summary>
-    /// Ready once the own cluster is known, and every remote one is or has had its time: an absent cluster must not hold up the others.
-    /// One that is served from a snapshot has until its first failure.
+    /// Ready once the own cluster is synced, and every remote one is synced or timed out: an unreachable cluster must not block the others.
+    /// A cluster that is served from a snapshot times out on its first failure.
     /// </summary>
     public async Task ReadyAsync(CancellationToken stop)
     {
@@ -121,7 +121,7 @@ public sealed partial class ClusterSet(
         {
             _bySecret.Remove(key);
             _problems.Remove(key);
-            // The kubeconfig of our own configuration cluster bears the same label.
+            // The kubeconfig Secret of the configuration cluster has the same label.
             if (secret is null || secret.Metadata.Name == WellKnown.ConfigSecret) return;
             (_bySecret[key], problems) = RemoteSecretReader.Read(secret, settings.ClusterId);
             if (problems.Count == 0) return;
@@ -130,7 +130,7 @@ public sealed partial class ClusterSet(
         foreach (var (_, problem) in problems) SecretInvalid(log, problem.ToString());
     }
 
-    /// <summary>Brings the watches in line with the secrets. The first Secret that names a cluster owns it.</summary>
+    /// <summary>Reconciles the watches with the secrets. The first Secret that names a cluster owns it.</summary>
     private void Reconcile()
     {
         var wanted = new Dictionary<string, MeshCluster>(StringComparer.Ordinal);
@@ -138,7 +138,7 @@ public sealed partial class ClusterSet(
         {
             if (!wanted.TryAdd(cluster.Id, cluster)) ClusterNamedTwice(log, cluster.Id, cluster.Secret, wanted[cluster.Id].Secret);
         }
-        // The last good value of a cluster whose secret became unreadable stays: only the end of the secret removes it.
+        // A cluster whose secret became unreadable keeps its last good value: only deleting the secret removes it.
         foreach (var (id, watch) in _watches.Where(watch => !wanted.ContainsKey(watch.Key) && !IsNamed(watch.Key))) Retire(watch);
         foreach (var cluster in wanted.Values) Follow(cluster);
     }
@@ -152,7 +152,7 @@ public sealed partial class ClusterSet(
             if (next is not null ? Serves(next, cluster) : current is not null && Serves(current, cluster)) return;
             given = next;
             _next.Remove(cluster.Id);
-            // Credentials that were replaced before they ever worked leave everything as it was.
+            // Replacing credentials that never worked changes nothing else.
             if (current is null || !Serves(current, cluster)) begun = Begin(cluster, current);
         }
         if (given is not null) End(given);
@@ -162,7 +162,7 @@ public sealed partial class ClusterSet(
 
     private static bool Serves(ClusterWatch watch, MeshCluster cluster) => watch.Access == cluster.Access && watch.Secret == cluster.Secret;
 
-    /// <summary>A watch that is up goes on feeding until the new one has listed everything: no endpoint leaves in between, whatever the new credentials are worth.</summary>
+    /// <summary>A running watch stays in use until the new one has listed everything: no endpoint is lost in between, even if the new credentials do not work.</summary>
     private ClusterWatch Begin(MeshCluster cluster, ClusterWatch? current)
     {
         var watch = mesh.Watch(cluster, ++_watchesBegun);

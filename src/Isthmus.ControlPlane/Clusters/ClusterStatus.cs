@@ -4,12 +4,12 @@ namespace Isthmus.ControlPlane.Clusters;
 
 /// <summary>One line of <c>remote-clusters</c>.</summary>
 /// <param name="Status"><c>synced</c>, <c>syncing</c>, <c>timeout</c> (not reached in time; still being tried) or <c>invalid</c>.</param>
-/// <param name="Source">Where what is served of the cluster comes from.</param>
-/// <param name="LastContact">When its API server last said something; null: never since this control plane began.</param>
-/// <param name="Confirmed">Up to when what is served is known to be true; null: nothing is served.</param>
-/// <param name="Expires">When the credentials of the Secret expire; null: they do not, or do not tell.</param>
-/// <param name="Error">What is wrong; empty when nothing is.</param>
-/// <param name="Warning">What will be wrong if nobody does anything.</param>
+/// <param name="Source">The source of the cluster's served state.</param>
+/// <param name="LastContact">When its API server last responded; null: never since this control plane started.</param>
+/// <param name="Confirmed">When the served state was last confirmed; null: nothing is served.</param>
+/// <param name="Expires">When the credentials of the Secret expire; null: never or unknown.</param>
+/// <param name="Error">The error; empty when there is none.</param>
+/// <param name="Warning">What will fail unless someone acts.</param>
 public sealed record ClusterStatus(
     string Id, string Secret, string Status, ClusterSource Source, DateTimeOffset? LastContact, DateTimeOffset? Confirmed, DateTimeOffset? Expires, string Error, string Warning)
 {
@@ -39,5 +39,5 @@ public sealed record ClusterStatus(
     };
 }
 
-/// <summary>Where what is served of a remote cluster comes from: its API server now, what it said before it went away, or what an earlier control plane kept.</summary>
+/// <summary>The source of a remote cluster's served state: its API server, the state before contact was lost, or the snapshot of an earlier control plane.</summary>
 public enum ClusterSource { Nothing, Live, Memory, Snapshot }

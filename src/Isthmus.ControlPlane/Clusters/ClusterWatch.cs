@@ -7,8 +7,8 @@ namespace Isthmus.ControlPlane.Clusters;
 
 /// <summary>What to watch of a cluster.</summary>
 /// <param name="Kinds">The table of kinds.</param>
-/// <param name="SystemNamespace">Where settings and credentials are.</param>
-/// <param name="Home">The cluster that runs the control plane, where it is not the configuration cluster.</param>
+/// <param name="SystemNamespace">The namespace of settings and credentials.</param>
+/// <param name="Home">The cluster that runs the control plane, if it is not the configuration cluster.</param>
 public sealed record WatchScope(MeshKinds Kinds, string SystemNamespace, KubeClient? Home = null)
 {
     internal IEnumerable<MeshKind> For(MeshCluster cluster) => Kinds.All.Where(kind => cluster.IsConfig || kind.Place == KindPlace.EveryCluster);
@@ -19,7 +19,7 @@ public sealed record WatchScope(MeshKinds Kinds, string SystemNamespace, KubeCli
 }
 
 /// <summary>
-/// Watches one cluster's objects for as long as it belongs to the mesh. While its API server is away, nothing is lost but news.
+/// Watches one cluster's objects for as long as it belongs to the mesh. While its API server is unreachable, its last known objects stay.
 /// Nothing runs before <see cref="Start"/>.
 /// </summary>
 public sealed class ClusterWatch : IAsyncDisposable
@@ -59,7 +59,7 @@ public sealed class ClusterWatch : IAsyncDisposable
 
     internal WatchId Watch { get; }
 
-    /// <summary>Completes when every kind has been listed once, as far as the cluster has it.</summary>
+    /// <summary>Completes when every kind that the cluster has is listed once.</summary>
     public Task Synced { get; }
 
     /// <summary>Completes when the API server could not be read for the first time.</summary>
@@ -71,7 +71,7 @@ public sealed class ClusterWatch : IAsyncDisposable
     /// <summary>When its API server last sent something; null: never to this watch.</summary>
     public DateTimeOffset? LastContact => Required.Select(kind => kind.LastContact).Max();
 
-    /// <summary>What an earlier control plane knew of the cluster stands in until <see cref="Synced"/>, confirmed at this time; null: nothing does.</summary>
+    /// <summary>When the snapshot that is served until <see cref="Synced"/> was last confirmed; null: there is no snapshot.</summary>
     public DateTimeOffset? SnapshotOf
     {
         get => Volatile.Read(ref _snapshotOf) is var ticks and > 0 ? new DateTimeOffset(ticks, TimeSpan.Zero) : null;
@@ -89,7 +89,7 @@ public sealed class ClusterWatch : IAsyncDisposable
 
     private IEnumerable<KindWatch> Required => _kinds.Where(kind => !kind.Kind.IsOptional);
 
-    /// <summary>Begins to watch; does nothing when it already does.</summary>
+    /// <summary>Starts watching; does nothing if already started.</summary>
     public void Start()
     {
         foreach (var kind in _kinds) Run(NameOf(kind.Kind), kind.RunAsync);
@@ -98,7 +98,7 @@ public sealed class ClusterWatch : IAsyncDisposable
     /// <summary>From now on this watch reports the state of the connection to its cluster.</summary>
     public void ReportContact() => Run($"contact to {Id}", ReportContactAsync);
 
-    /// <summary>Whether it was <see cref="Synced"/> before it was disposed of: what waits must not wait for a watch that is over.</summary>
+    /// <summary>Whether it was <see cref="Synced"/> before it was disposed: nothing must wait for a watch that has ended.</summary>
     public async Task<bool> SyncedInTimeAsync() => await Task.WhenAny(Synced, _ended.Task) != _ended.Task;
 
     public async ValueTask DisposeAsync()
@@ -123,7 +123,7 @@ public sealed class ClusterWatch : IAsyncDisposable
         }
     }
 
-    /// <summary>Reports when contact is lost or regained; the passing of time alone is no news.</summary>
+    /// <summary>Reports when contact is lost or regained; the passing of time alone is not reported.</summary>
     private async Task ReportContactAsync(CancellationToken stop)
     {
         ClusterContact? reported = null;

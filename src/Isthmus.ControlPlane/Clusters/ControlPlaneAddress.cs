@@ -11,8 +11,8 @@ using Microsoft.Extensions.Logging;
 namespace Isthmus.ControlPlane.Clusters;
 
 /// <summary>
-/// In a remote cluster that knows its control plane by a host name: keeps the addresses of that name behind the Service by which proxies
-/// and the API server call. An ExternalName would not do: API servers call no webhook at one, and it maps no ports.
+/// In a remote cluster that reaches its control plane by a host name: keeps the name's addresses behind the Service through which proxies
+/// and the API server call it. An ExternalName does not work: API servers do not call webhooks through one, and it maps no ports.
 /// </summary>
 public sealed partial class ControlPlaneAddress(KubeClient client, string ns, INameClient names, TimeProvider time, ILogger log)
 {
@@ -24,7 +24,7 @@ public sealed partial class ControlPlaneAddress(KubeClient client, string ns, IN
     private readonly ConcurrentDictionary<string, Exception> _failed = new(StringComparer.Ordinal);
     private volatile WatchedList<Service>? _services;
 
-    /// <summary>What went wrong last and has not gone right since; null when all is well.</summary>
+    /// <summary>The last error that has not been resolved; null when there is none.</summary>
     public Exception? LastError => _services?.Informer.LastError ?? _failed.Values.FirstOrDefault();
 
     public async Task RunAsync(CancellationToken stop)
@@ -80,7 +80,7 @@ public sealed partial class ControlPlaneAddress(KubeClient client, string ns, IN
         }
     }
 
-    /// <summary>When to ask again. A name that cannot be resolved keeps the addresses that it had.</summary>
+    /// <summary>When to resolve again. A name that cannot be resolved keeps its last addresses.</summary>
     private async Task<TimeSpan> UpdateAsync(string name, string key, string host, CancellationToken stop)
     {
         var answer = await names.AskAsync(host, stop);

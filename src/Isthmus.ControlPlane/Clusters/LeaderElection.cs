@@ -7,27 +7,27 @@ using Microsoft.Extensions.Logging;
 
 namespace Isthmus.ControlPlane.Clusters;
 
-/// <summary>Which Lease stands for the lead, and how long it is good for (client-go's usual times).</summary>
-/// <param name="Identity">Who we are: the same after a restart of the same Pod, which then leads again at once.</param>
+/// <summary>The Lease for leadership, and its durations (client-go's defaults).</summary>
+/// <param name="Identity">The candidate: the same after a restart of the same Pod, which then leads again at once.</param>
 public sealed record LeaseTerms(string Namespace, string Name, string Identity)
 {
-    /// <summary>After so long without a sign of life another one takes over.</summary>
+    /// <summary>After this time without a renewal, another candidate takes over.</summary>
     public TimeSpan Duration { get; init; } = TimeSpan.FromSeconds(15);
 
-    /// <summary>A leader who could not renew for so long stops leading: before <see cref="Duration"/> ends, so that two never lead.</summary>
+    /// <summary>A leader that could not renew for this long stops leading: before <see cref="Duration"/> ends, so that two never lead.</summary>
     public TimeSpan Deadline { get; init; } = TimeSpan.FromSeconds(10);
 
     public TimeSpan RenewEvery { get; init; } = TimeSpan.FromSeconds(5);
 
     public TimeSpan TryEvery { get; init; } = TimeSpan.FromSeconds(2);
 
-    /// <summary>Labels of the Lease when it is made here.</summary>
+    /// <summary>Labels of the Lease when this candidate creates it.</summary>
     public IReadOnlyDictionary<string, string> Labels { get; init; } = new Dictionary<string, string>();
 }
 
 /// <summary>
-/// Runs work in one of several processes at most: in the one that holds a Lease (coordination.k8s.io/v1). Clocks are not compared:
-/// a holder is gone when its Lease has not changed for its duration while we looked.
+/// Runs work in at most one of several processes: the one that holds a Lease (coordination.k8s.io/v1). Clocks are not compared:
+/// a holder is gone when its Lease was not seen to change for its duration.
 /// </summary>
 public sealed partial class LeaderElection(KubeClient client, LeaseTerms terms, TimeProvider time, ILogger log)
 {
@@ -42,7 +42,7 @@ public sealed partial class LeaderElection(KubeClient client, LeaseTerms terms, 
     /// <summary>Why the Lease could not be read or written last; null while it can.</summary>
     public Exception? LastError { get; private set; }
 
-    /// <summary>Runs <paramref name="lead"/> whenever the lead is ours, until stopped. It is told to stop when the lead is lost; what it throws is thrown.</summary>
+    /// <summary>Runs <paramref name="lead"/> while holding the Lease, until stopped. It is cancelled when the Lease is lost; its exceptions are rethrown.</summary>
     public async Task RunAsync(Func<CancellationToken, Task> lead, CancellationToken stop)
     {
         try
@@ -75,7 +75,7 @@ public sealed partial class LeaderElection(KubeClient client, LeaseTerms terms, 
         finally
         {
             await term.CancelAsync();
-            // Only when the work has ended may another one begin.
+            // Another candidate may start only after the work has ended.
             await work.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
             Leading = false;
             await ReleaseAsync();
@@ -84,7 +84,7 @@ public sealed partial class LeaderElection(KubeClient client, LeaseTerms terms, 
         if (work.IsFaulted) await work;
     }
 
-    /// <summary>Renews until the lead is lost, the work ends or we are stopped.</summary>
+    /// <summary>Renews until the Lease is lost, the work ends or the election is stopped.</summary>
     private async Task KeepAsync(Task work, CancellationToken stop)
     {
         var renewed = time.GetTimestamp();
@@ -103,7 +103,7 @@ public sealed partial class LeaderElection(KubeClient client, LeaseTerms terms, 
         }
     }
 
-    /// <summary>True: the Lease is ours now. False: it is another's. Null: nobody knows, the API server did not answer.</summary>
+    /// <summary>True: this candidate holds the Lease. False: another one does. Null: unknown, the API server did not respond.</summary>
     private async Task<bool?> TryHoldAsync(CancellationToken stop)
     {
         try
@@ -114,7 +114,7 @@ public sealed partial class LeaderElection(KubeClient client, LeaseTerms terms, 
         }
         catch (KubeException e) when (e.IsConflict || e.IsAlreadyExists)
         {
-            return null; // somebody wrote at the same time: look again
+            return null; // a concurrent write: read again
         }
         catch (Exception e) when (e is KubeException or HttpRequestException or IOException or JsonException || (e is OperationCanceledException && !stop.IsCancellationRequested))
         {
@@ -155,7 +155,7 @@ public sealed partial class LeaderElection(KubeClient client, LeaseTerms terms, 
         return true;
     }
 
-    /// <summary>Lets go, so that nobody has to wait for the end of the Lease. Not being able to costs others that wait, and nothing else.</summary>
+    /// <summary>Releases the Lease, so that others need not wait for its end. If that fails, they only have to wait.</summary>
     private async Task ReleaseAsync()
     {
         using var limit = new CancellationTokenSource(ReleaseLimit, time);

@@ -5,16 +5,16 @@ using Isthmus.Kubernetes.Client;
 
 namespace Isthmus.ControlPlane.Clusters;
 
-/// <summary>Remote clusters that may ask us to manage them: one <see cref="RemoteManagement"/> for each watch, ended with it.</summary>
-/// <param name="duties">What is done for a cluster that asks.</param>
+/// <summary>Remote clusters that may ask this control plane to manage them: one <see cref="RemoteManagement"/> for each watch, ended with it.</summary>
+/// <param name="duties">The work for a cluster that asks.</param>
 public sealed class ManagedRemotes(DiscoverySettings settings, Func<KubeClient, ClusterDuties> duties, Supervisor tasks, TimeProvider time, Microsoft.Extensions.Logging.ILogger<ManagedRemotes> log)
 {
     private readonly ConcurrentDictionary<string, (RemoteManagement Management, RunningTask Work)> _remotes = new(StringComparer.Ordinal);
 
-    /// <summary>What keeps us from managing a cluster that asks for it; empty when nothing does.</summary>
+    /// <summary>Why a cluster that asks for it cannot be managed; empty when it can.</summary>
     public string Problem(string cluster) => _remotes.TryGetValue(cluster, out var remote) ? remote.Management.Problem : "";
 
-    /// <summary>A cluster's watch began (with other credentials perhaps), or, when null, the cluster has left.</summary>
+    /// <summary>A cluster's watch started (perhaps with other credentials), or, when null, the cluster has left.</summary>
     public void Changed(string cluster, ClusterWatch? watch)
     {
         if (_remotes.TryRemove(cluster, out var old)) tasks.Start($"end of management of {cluster}", _ => old.Work.StopAsync());

@@ -9,14 +9,14 @@ using Microsoft.Extensions.Logging;
 namespace Isthmus.ControlPlane.Clusters;
 
 /// <summary>
-/// Manages a remote cluster that names us in the annotation <c>topology.istio.io/controlPlaneClusters</c> of its system namespace:
-/// root certificates and the CA bundles of webhooks. Begins and ends with the annotation.
+/// Manages a remote cluster that lists this control plane in the annotation <c>topology.istio.io/controlPlaneClusters</c> of its system namespace:
+/// root certificates and the CA bundles of webhooks. Starts and stops with the annotation.
 /// </summary>
 internal sealed partial class RemoteManagement(string cluster, KubeClient client, DiscoverySettings settings, Func<KubeClient, ClusterDuties> duties, Supervisor tasks, TimeProvider time, ILogger log)
 {
     private volatile ClusterDuties? _duties;
 
-    /// <summary>What keeps us from managing the cluster although it asks for it; empty when nothing does.</summary>
+    /// <summary>Why the cluster cannot be managed although it asks for it; empty when it can.</summary>
     public string Problem => _duties?.LastError switch
     {
         null => "",

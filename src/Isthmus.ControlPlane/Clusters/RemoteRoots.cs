@@ -12,8 +12,8 @@ using Isthmus.Wire.Tls;
 namespace Isthmus.ControlPlane.Clusters;
 
 /// <summary>
-/// Compares what remote clusters trust with what this one trusts. Clusters without a root in common see each other's endpoints,
-/// and every call between them fails in its handshake: that should be told before somebody reads it in an access log.
+/// Compares the trusted roots of remote clusters with those of this one. Clusters without a common root see each other's endpoints,
+/// but every call between them fails in the TLS handshake: that should be reported before it shows up in an access log.
 /// </summary>
 public sealed class RemoteRoots(CaState ca, string ns, TimeProvider time)
 {
@@ -21,10 +21,10 @@ public sealed class RemoteRoots(CaState ca, string ns, TimeProvider time)
 
     private readonly ConcurrentDictionary<string, string> _differences = new(StringComparer.Ordinal);
 
-    /// <summary>How the roots of a cluster differ from ours; empty while they do not, or nobody knows.</summary>
+    /// <summary>How the roots of a cluster differ from this one's; empty while they match or are unknown.</summary>
     public string Difference(string cluster) => _differences.GetValueOrDefault(cluster, "");
 
-    /// <summary>Asks the clusters again and again until stopped.</summary>
+    /// <summary>Polls the clusters until stopped.</summary>
     public async Task RunAsync(Func<IEnumerable<ClusterWatch>> remotes, CancellationToken stop)
     {
         await ca.Ready.WaitAsync(stop);
@@ -59,13 +59,13 @@ public sealed class RemoteRoots(CaState ca, string ns, TimeProvider time)
         }
         catch (Exception e) when (e is KubeException { Code: 403 or 404 })
         {
-            // Accounts that Istio's own tools made may not read it: then nobody knows.
+            // Accounts that Istio's own tools created may not read it: then the roots are unknown.
             _differences[watch.Id] = "";
         }
         catch (Exception e) when (!stop.IsCancellationRequested && e is KubeException or HttpRequestException or IOException or OperationCanceledException
             or JsonException or InvalidOperationException or FormatException or NotSupportedException)
         {
-            // The watch itself tells that the cluster cannot be reached; what is known of its roots stays.
+            // The watch itself reports that the cluster is unreachable; its last known roots stay.
         }
     }
 

@@ -9,16 +9,16 @@ using Isthmus.Kubernetes.Yaml;
 
 namespace Isthmus.ControlPlane.Clusters;
 
-/// <summary>Reads remote secrets. Their kubeconfigs come from elsewhere: nothing in them may run a program or read a file here.</summary>
+/// <summary>Reads remote secrets. Their kubeconfigs come from elsewhere: they must never run a program or read a file here.</summary>
 public static class RemoteSecretReader
 {
-    /// <summary>The clusters of one Secret (each data key is one) and what is wrong with those that are left out.</summary>
+    /// <summary>The clusters of one Secret (each data key is one) and the problems of those that are skipped.</summary>
     public static (IReadOnlyList<MeshCluster> Clusters, IReadOnlyList<(string Cluster, Problem Problem)> Problems) Read(Secret secret, string ownCluster)
     {
         var (clusters, problems) = (new List<MeshCluster>(), new List<(string, Problem)>());
         foreach (var id in secret.Data.Keys.Order(StringComparer.Ordinal))
         {
-            // A control plane knows its own cluster already.
+            // A control plane already knows its own cluster.
             if (id == ownCluster) continue;
             try
             {
@@ -44,7 +44,7 @@ public static class RemoteSecretReader
         var access = KubeConfig.Parse(text, null, $"data[{id}]") with { Name = id };
         try
         {
-            // Certificates and keys are first read by whoever connects, and a watch is no place to find out that they are none.
+            // Certificates and keys are otherwise parsed only on connect, and a watch is too late to find out that they are invalid.
             using var probe = new KubeClient(access);
         }
         catch (CryptographicException e)

@@ -3,7 +3,7 @@ using Isthmus.ControlPlane.Running;
 
 namespace Isthmus.ControlPlane.Clusters;
 
-/// <summary>What all watches of clusters share: what they read, where they put it, who runs them.</summary>
+/// <summary>What all cluster watches share: the kinds that they read, where they write, and who runs them.</summary>
 public sealed record WatchedMesh(WatchScope Scope, IClusterObjects Objects, Supervisor Tasks, TimeProvider Time)
 {
     /// <summary>A watch of a cluster, not started.</summary>

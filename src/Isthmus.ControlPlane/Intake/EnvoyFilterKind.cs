@@ -5,7 +5,7 @@ using Isthmus.Mesh.Model;
 
 namespace Isthmus.ControlPlane.Intake;
 
-/// <summary>EnvoyFilters: patches to what proxies get.</summary>
+/// <summary>EnvoyFilters: patches of proxy configuration.</summary>
 public sealed class EnvoyFilterKind() : IstioObjectKind<EnvoyFilter>(IstioKind.EnvoyFilter)
 {
     internal override void Collect(MeshGraph mesh, MeshChanges changes) => changes.Config |= mesh.Sources.EnvoyFilters.Changed.Count > 0;

@@ -4,17 +4,17 @@ using Isthmus.Mesh.Model;
 namespace Isthmus.ControlPlane.Intake;
 
 /// <summary>
-/// Where watches put what they see. Calls come from many threads; each waits only while the writer is far behind. Two watches of one
-/// cluster may report at once while credentials change: for each kind the newest that has listed it counts, and older ones are ignored.
+/// Where watches write what they observe. Calls come from many threads; each waits only while the writer is far behind. Two watches of one
+/// cluster may report at once while credentials change: for each kind the newest watch that has listed it is used, and older ones are ignored.
 /// </summary>
 public interface IClusterObjects
 {
-    /// <summary>All objects of a kind in a cluster: any other that was known is gone.</summary>
+    /// <summary>All objects of a kind in a cluster: any other known object is gone.</summary>
     ValueTask Replace<TFacts>(WatchId watch, MeshKind<TFacts> kind, IReadOnlyList<KeyValuePair<string, TFacts>> items) where TFacts : class;
 
     ValueTask Apply<TFacts>(WatchId watch, MeshKind<TFacts> kind, IReadOnlyList<Change<TFacts>> changes) where TFacts : class;
 
-    /// <summary>The cluster has left the mesh: everything of it goes, unless a newer watch of it has reported already.</summary>
+    /// <summary>The cluster has left the mesh: all of its objects are removed, unless a newer watch of it has already reported.</summary>
     ValueTask Remove(WatchId watch);
 
     ValueTask Contact(ClusterContact contact);

@@ -9,13 +9,13 @@ using Isthmus.Mesh.Model;
 
 namespace Isthmus.ControlPlane.Intake;
 
-/// <summary>One of Istio's objects as it was read.</summary>
+/// <summary>An Istio object as it was read.</summary>
 /// <param name="Value">Null when the object has errors.</param>
 public sealed record IstioState<T>(ObjectRef Source, T? Value, ValueList<Problem> Problems) where T : class;
 
 /// <summary>
-/// A kind of Istio's API groups, read from the configuration cluster only. An object with errors changes nothing but the problems: the last
-/// good one stays.
+/// A kind of Istio's API groups, read from the configuration cluster only. An object with errors only changes the problems: the last
+/// good version stays.
 /// </summary>
 public abstract class IstioObjectKind<T>(IstioKind kind)
     : MeshKind<JsonObject, IstioState<T>>(new ResourceKind(kind.Group, kind.StoredVersion, kind.Kind, kind.Plural, true)) where T : class, IEquatable<T>
@@ -45,7 +45,7 @@ public abstract class IstioObjectKind<T>(IstioKind kind)
         SourceIn(sources).Remove(key);
     }
 
-    /// <summary>Policies of these namespaces changed; those of the root namespace hold for every proxy.</summary>
+    /// <summary>Policies of these namespaces changed; those of the root namespace apply to every proxy.</summary>
     private protected static void CollectPolicies(MeshGraph mesh, MeshChanges changes, IReadOnlySet<string> namespaces)
     {
         changes.Proxies.Namespaces.UnionWith(namespaces);

@@ -7,7 +7,7 @@ internal abstract class KindWatch(MeshKind kind)
 {
     internal MeshKind Kind { get; } = kind;
 
-    /// <summary>Completes when everything has been listed once, as far as the cluster has it and lets us read it.</summary>
+    /// <summary>Completes when the kind has been listed once, or the cluster lacks it or denies access.</summary>
     internal abstract Task Synced { get; }
 
     /// <summary>Completes when the API server could not be read for the first time.</summary>
@@ -37,7 +37,7 @@ internal sealed class KindWatch<TObject, TFacts>(MeshKind<TObject, TFacts> kind,
 
     internal override Task RunAsync(CancellationToken stop) => informer.RunAsync(async changes =>
     {
-        // The first list replaces what an earlier watch of the cluster, with other credentials, had brought.
+        // The first list replaces the objects of an earlier watch of the cluster with other credentials.
         if (_replaced) await objects.Apply(id, kind, changes);
         else await objects.Replace(id, kind, [.. changes.Where(change => change.Object is not null).Select(change => KeyValuePair.Create(change.Key, change.Object!))]);
         _replaced = true;

@@ -18,12 +18,12 @@ public enum KindPlace
     /// <summary>The system namespace of the configuration cluster only.</summary>
     ConfigNamespace,
 
-    /// <summary>The system namespace of the cluster that runs the control plane, which may be another than the configuration cluster.</summary>
+    /// <summary>The system namespace of the cluster that runs the control plane, which may not be the configuration cluster.</summary>
     HomeNamespace,
 }
 
 /// <summary>
-/// A kind of object that shapes the mesh: where it is read, how it is read, its source in the graph, and what its changes cause.
+/// A kind of object that affects the mesh: where it is read, how it is read, its source in the graph, and what its changes cause.
 /// One file for each kind; <see cref="MeshKinds"/> is the table of them.
 /// </summary>
 public abstract class MeshKind(ResourceKind resource)
@@ -32,10 +32,10 @@ public abstract class MeshKind(ResourceKind resource)
 
     public virtual KindPlace Place => KindPlace.EveryCluster;
 
-    /// <summary>A cluster may lack the kind, or not let us read it: neither says anything about the cluster's health.</summary>
+    /// <summary>A cluster may lack the kind or deny access to it: neither affects the cluster's health.</summary>
     public virtual bool IsOptional => false;
 
-    /// <summary>Adds what the changes of the running commit cause for proxies, besides changes of hosts and endpoints.</summary>
+    /// <summary>Adds the effects of the current commit on proxies, besides changes of hosts and endpoints.</summary>
     internal virtual void Collect(MeshGraph mesh, MeshChanges changes)
     {
     }
@@ -58,10 +58,10 @@ public abstract class MeshKind(ResourceKind resource)
     }
 }
 
-/// <summary>A kind by the facts that the mesh keeps of its objects.</summary>
+/// <summary>A kind, typed by the facts that the mesh keeps of its objects.</summary>
 public abstract class MeshKind<TFacts>(ResourceKind resource) : MeshKind(resource) where TFacts : class
 {
-    /// <summary>The object that the facts are of.</summary>
+    /// <summary>The object that the facts describe.</summary>
     internal abstract ObjectRef SourceOf(TFacts facts);
 
     internal abstract void Put(MeshSources sources, TFacts facts);
@@ -69,7 +69,7 @@ public abstract class MeshKind<TFacts>(ResourceKind resource) : MeshKind(resourc
     private protected ObjectKey KeyOf(TFacts facts) => SourceOf(facts) is var source ? new(source.Cluster, source.Namespace, source.Name) : default;
 }
 
-/// <summary>A kind by the view that its objects are parsed to.</summary>
+/// <summary>A kind, typed by the view that its objects are parsed to.</summary>
 internal interface IObjectKind<in TObject> where TObject : class
 {
     ResourceKind Resource { get; }
@@ -78,7 +78,7 @@ internal interface IObjectKind<in TObject> where TObject : class
     void Stage(MeshWriter writer, string cluster, TObject item);
 }
 
-/// <summary>A kind by both: the view that its objects are parsed to, and the facts that the mesh keeps.</summary>
+/// <summary>A kind, typed by both: the view that its objects are parsed to, and the facts that the mesh keeps.</summary>
 public abstract class MeshKind<TObject, TFacts>(ResourceKind resource) : MeshKind<TFacts>(resource), IObjectKind<TObject> where TObject : class where TFacts : class
 {
     void IObjectKind<TObject>.Stage(MeshWriter writer, string cluster, TObject item)
@@ -86,13 +86,13 @@ public abstract class MeshKind<TObject, TFacts>(ResourceKind resource) : MeshKin
         if (Read(cluster, item) is { } facts) writer.Put(this, facts);
     }
 
-    /// <summary>Reduces an object to what the mesh uses, so that every other change stops here. Null: the mesh has no use for it.</summary>
+    /// <summary>Reduces an object to the fields that the mesh uses, so that other changes stop here. Null: the mesh does not use the object.</summary>
     internal abstract TFacts? Read(string cluster, TObject item);
 
     internal sealed override KindWatch Watch(WatchId id, KubeClient client, string? ns, IClusterObjects objects, Action<Exception> failed, TimeProvider time)
     {
         var settings = new Kubernetes.Watch.InformerSettings { Namespace = ns, ConsumerFailed = failed };
-        // Whether an optional kind has appeared is asked more often than whether a cluster is back.
+        // An absent optional kind is retried more often than an unreachable cluster.
         if (IsOptional) settings = settings with { LongestBackoff = TimeSpan.FromSeconds(2) };
         return new KindWatch<TObject, TFacts>(this, id, new(client, Resource, item => Read(id.Cluster, item), settings, time), objects);
     }

@@ -17,7 +17,7 @@ public sealed class MeshKinds(MultiClusterSettings multiCluster, string settings
     public ServiceExportKind Exports { get; } = new(multiCluster);
     public ServiceImportKind Imports { get; } = new(multiCluster);
 
-    /// <summary>Istio's kinds that shape what proxies get.</summary>
+    /// <summary>Istio kinds that affect proxies.</summary>
     public IReadOnlyList<MeshKind> Istio { get; } =
     [
         new GatewayKind(), new VirtualServiceKind(), new DestinationRuleKind(), new ServiceEntryKind(), new WorkloadEntryKind(), new SidecarKind(), new EnvoyFilterKind(),

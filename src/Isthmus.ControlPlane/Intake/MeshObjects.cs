@@ -3,7 +3,7 @@ using Isthmus.Mesh.Model;
 
 namespace Isthmus.ControlPlane.Intake;
 
-/// <summary>Hands what watches see to the graph's writer, in order, one closure for each batch.</summary>
+/// <summary>Passes what watches observe to the graph's writer, in order, one closure for each batch.</summary>
 /// <param name="post">Runs the closure on the writer's thread.</param>
 public sealed class MeshObjects(Func<Action<MeshWriter>, ValueTask> post) : IClusterObjects
 {
@@ -44,16 +44,16 @@ public sealed class MeshObjects(Func<Action<MeshWriter>, ValueTask> post) : IClu
     public ValueTask Contact(ClusterContact contact) => post(writer => writer.PutContact(contact));
 
     /// <summary>
-    /// Takes over what an earlier control plane knew of a cluster, as one batch. It stands for each kind until a watch has listed the kind:
+    /// Restores what an earlier control plane knew about a cluster, as one batch. It is served for each kind until a watch has listed the kind:
     /// that list removes what is gone.
     /// </summary>
-    /// <param name="isWanted">Asked on the writer's thread: the cluster may have left meanwhile.</param>
+    /// <param name="isWanted">Called on the writer's thread: the cluster may have left meanwhile.</param>
     public ValueTask Restore(string cluster, Func<bool> isWanted, Action<Restoration> restore) => post(writer =>
     {
         if (isWanted()) restore(new(this, writer, cluster));
     });
 
-    /// <summary>The writer's thread, while it takes over what was known of a cluster.</summary>
+    /// <summary>Used on the writer's thread while it restores a cluster.</summary>
     public readonly struct Restoration
     {
         private readonly MeshObjects _objects;

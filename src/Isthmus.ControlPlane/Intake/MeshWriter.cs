@@ -6,7 +6,7 @@ using Isthmus.Mesh.Model;
 namespace Isthmus.ControlPlane.Intake;
 
 /// <summary>
-/// Stages what watches report, and commits it together with the addresses that it makes necessary. All methods belong to one thread;
+/// Stages what watches report, and commits it together with the addresses that it requires. All methods belong to one thread;
 /// collections may be read from any.
 /// </summary>
 public sealed class MeshWriter
@@ -25,26 +25,26 @@ public sealed class MeshWriter
 
     public MeshKinds Kinds { get; }
 
-    /// <summary>False while an earlier table may still be imported: addresses given before would not be the ones that are remembered.</summary>
+    /// <summary>False while an earlier table may still be imported: addresses allocated before that would differ from the stored ones.</summary>
     public bool Allocates { get; private set; } = true;
 
-    /// <summary>Gives no addresses before <see cref="StartAllocating"/>.</summary>
+    /// <summary>Allocates no addresses before <see cref="StartAllocating"/>.</summary>
     public void HoldAllocation() => Allocates = false;
 
     public void StartAllocating() => (Allocates, _needsChanged) = (true, true);
 
     private MeshSources Sources => Mesh.Sources;
 
-    /// <summary>Stages what is known of an object.</summary>
+    /// <summary>Stages the facts of an object.</summary>
     public void Put<TFacts>(MeshKind<TFacts> kind, TFacts facts) where TFacts : class => kind.Put(Sources, facts);
 
-    /// <summary>Stages that an object is gone.</summary>
+    /// <summary>Stages the removal of an object.</summary>
     public void Remove(MeshKind kind, ObjectKey key) => kind.Remove(Sources, key);
 
     /// <summary>A cluster joins, or what is known about the connection to it changes.</summary>
     public void PutContact(ClusterContact contact) => Sources.Clusters.Put(contact.Cluster, contact);
 
-    /// <summary>A cluster left the mesh: everything known of it goes.</summary>
+    /// <summary>A cluster left the mesh: all of its facts are removed.</summary>
     public void RemoveCluster(string cluster)
     {
         foreach (var kind in Kinds.All) kind.RemoveCluster(Sources, cluster);
@@ -56,7 +56,7 @@ public sealed class MeshWriter
 
     public void RemoveResolved(string host) => Sources.ResolvedHosts.Remove(host);
 
-    /// <summary>Makes what was staged one revision, addresses allocated, and returns what it changed.</summary>
+    /// <summary>Commits what was staged as one revision, with addresses allocated, and returns the changes.</summary>
     public MeshChanges Commit()
     {
         Mesh.Graph.Commit();
@@ -89,7 +89,7 @@ public sealed class MeshWriter
 
     private bool _needsChanged;
 
-    /// <summary>Addresses of our range that objects name themselves.</summary>
+    /// <summary>Addresses in the allocator's range that objects declare themselves.</summary>
     private HashSet<IPAddress> Taken() => Mesh.Unaddressed.Items.Values
         .SelectMany(service => service.Addresses.Concat(service.Vips.Values.SelectMany(ips => ips)))
         .Where(address => address.StartsWith("240.240.", StringComparison.Ordinal))

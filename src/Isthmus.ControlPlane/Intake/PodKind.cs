@@ -11,7 +11,7 @@ public sealed record PodState(PodFacts Facts, PodReadiness? Readiness);
 /// <summary>Pods: what is known of endpoints, and of proxies themselves.</summary>
 public sealed class PodKind() : MeshKind<Pod, PodState>(Kinds.Pod)
 {
-    /// <summary>Readiness comes and goes, and changes no scope.</summary>
+    /// <summary>Readiness changes often, and affects no scope.</summary>
     internal override void Collect(MeshGraph mesh, MeshChanges changes) => changes.Proxies.Pods.UnionWith(mesh.Sources.Pods.Changed);
 
     internal override PodState Read(string cluster, Pod item) =>

@@ -11,7 +11,7 @@ public sealed class RequestAuthenticationKind() : IstioObjectKind<RequestAuthent
     internal override void Collect(MeshGraph mesh, MeshChanges changes)
     {
         CollectPolicies(mesh, changes, mesh.TokensByNamespace.Changed);
-        // The way to an issuer's keys may be among services that changed.
+        // A changed service may be the one that serves an issuer's keys.
         changes.Proxies.All |= mesh.Sources.RequestAuthentications.Items.Count > 0 && mesh.Services.Changed.Count > 0;
     }
 

@@ -10,10 +10,10 @@ using Microsoft.Extensions.Logging;
 
 namespace Isthmus.ControlPlane.Intake;
 
-/// <summary>The settings of the mesh as they were read, with what is wrong with them.</summary>
+/// <summary>The settings of the mesh as read, with their problems.</summary>
 public sealed record SettingsState(ObjectRef Source, MeshSettings Settings, ValueList<Problem> Problems);
 
-/// <summary>The ConfigMap with MeshConfig and meshNetworks. When it goes, or cannot be parsed, the last good settings stay in force.</summary>
+/// <summary>The ConfigMap with MeshConfig and meshNetworks. If it is deleted or cannot be parsed, the last good settings stay in effect.</summary>
 public sealed partial class SettingsKind(string name, ILogger log) : MeshKind<ConfigMap, SettingsState>(Kinds.ConfigMap)
 {
     public override KindPlace Place => KindPlace.HomeNamespace;

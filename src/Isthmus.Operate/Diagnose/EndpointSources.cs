@@ -4,7 +4,7 @@ using static Isthmus.Operate.Diagnose.ConfigDump;
 
 namespace Isthmus.Operate.Diagnose;
 
-/// <summary>Where a control plane has each address of a proxy from, and how fresh that is: its <c>/debug/sourcez</c>.</summary>
+/// <summary>Where a control plane got each address of a proxy, and how recent that is: its <c>/debug/sourcez</c>.</summary>
 public sealed class EndpointSources(JsonNode? page, DateTimeOffset now)
 {
     /// <summary>For example <c>cluster2 (live)</c>; <c>-</c> when unknown.</summary>
@@ -22,7 +22,7 @@ public sealed class EndpointSources(JsonNode? page, DateTimeOffset now)
         return (JsonNode)known;
     })]);
 
-    /// <summary><c>live</c>, or what stands in for it and how old that is.</summary>
+    /// <summary><c>live</c>, or the source served instead and its age.</summary>
     public static string Freshness(string? source, string? confirmed, DateTimeOffset now) => source switch
     {
         null or "" => "unknown",

@@ -12,7 +12,7 @@ public sealed record GatewayFacts(string Name, string Network, ValueList<string>
 
 /// <summary>One line of a control plane's <c>/debug/clusterz</c>.</summary>
 /// <param name="Warning">What will fail unless someone acts.</param>
-/// <param name="Source">Where what is served of it comes from.</param>
+/// <param name="Source">The source of its served state.</param>
 public sealed record WatchedCluster(string Id, string Secret, string Status, string Message, string Warning = "", string Source = "")
 {
     /// <summary>The status for people: one that was synced stays so for its control plane while it goes on with what it remembers.</summary>
@@ -38,7 +38,7 @@ public sealed record HostedControlPlane(string Namespace, string Cluster, ValueM
 
 /// <summary>The facts of one cluster about its part in a mesh: read once, judged by <see cref="MeshVerification"/>.</summary>
 /// <param name="Context">The context of the kubeconfig it was read through.</param>
-/// <param name="Error">Why its API server could not be asked; empty when it could. Then nothing below is known.</param>
+/// <param name="Error">Why its API server could not be read; empty when it could. Otherwise nothing below is known.</param>
 /// <param name="Name">What its control plane calls it.</param>
 /// <param name="HasIstio">The system namespace exists.</param>
 /// <param name="ControlPlanes">Control plane Pods by name, and whether they are ready.</param>
@@ -60,7 +60,7 @@ public sealed record ClusterFacts(
     ValueList<WatchedCluster> Watched = default,
     ValueList<string> UntrustedWebhooks = default)
 {
-    /// <summary>What the control planes find odd or wrong: objects that they refused, and hosts that clusters define differently.</summary>
+    /// <summary>Problems that the control planes report: rejected objects, and hosts that clusters define differently.</summary>
     public ValueList<Problem> Problems { get; init; }
 
     /// <summary>Where proxies here find a control plane that runs elsewhere; empty when it runs here, or is not set.</summary>
@@ -89,6 +89,6 @@ public sealed record ClusterFacts(
     /// <summary>Address ranges of the Pods, one for each node.</summary>
     public ValueList<string> PodRanges { get; init; }
 
-    /// <summary>The networks that gateways' proxies were given at their start.</summary>
+    /// <summary>The networks that gateway proxies were started with.</summary>
     public ValueList<string> ProxyNetworks { get; init; }
 }

@@ -7,7 +7,7 @@ using Isthmus.Kubernetes.Objects;
 
 namespace Isthmus.Operate.Diagnose;
 
-/// <summary>What a cluster says about others, and what leads nowhere in it.</summary>
+/// <summary>What a cluster says about others, and its dangling references.</summary>
 public sealed partial class MeshFactsReader
 {
     private static readonly ResourceKind VirtualService = new("networking.istio.io", "v1beta1", "VirtualService", "virtualservices", true);
@@ -32,7 +32,7 @@ public sealed partial class MeshFactsReader
         return nodes.Select(node => node.Spec.PodCIDR).Where(range => range.Length > 0).Distinct().Order(StringComparer.Ordinal).ToValueList();
     }
 
-    /// <summary>What proxies of the system namespace, the gateways, were given at their start.</summary>
+    /// <summary>The start configuration of the proxies in the system namespace (the gateways).</summary>
     private static IEnumerable<string> OfProxies(IEnumerable<Pod> pods, string variable) =>
         pods.SelectMany(pod => pod.Spec.Containers.Where(container => container.Name == "istio-proxy")).SelectMany(container => container.Env)
             .Where(env => env.Name == variable).Select(env => env.Value ?? "").Where(value => value.Length > 0).Distinct().Order(StringComparer.Ordinal);

@@ -41,7 +41,7 @@ public sealed partial class MeshFactsReader(string istioNamespace)
 
     private async Task<ClusterFacts> ReadAsync(string context, KubeClient client, IReadOnlyList<JsonObject> configurations, IReadOnlyList<InjectorWebhook> injectors, CancellationToken stop)
     {
-        // Everything at once: what verify takes is what the slowest of these takes.
+        // All in parallel: verify takes only as long as the slowest read.
         var (finding, planning) = (client.FindAsync<Namespace>(Kinds.Namespace, null, istioNamespace, stop), ControlPlanesAsync(client, stop));
         var (reading, meshing, rooting) = (client.ListAllAsync<Pod>(Kinds.Pod, istioNamespace, new ListOptions(), stop), MeshAsync(client, stop), RootAsync(client, stop));
         var (secrets, ranges, dead) = (SecretsAsync(client, stop), RangesAsync(client, stop), DeadWebhooksAsync(client, injectors, stop));

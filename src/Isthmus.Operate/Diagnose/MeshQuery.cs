@@ -6,10 +6,10 @@ using Isthmus.Kubernetes.Objects;
 
 namespace Isthmus.Operate.Diagnose;
 
-/// <summary>Asks running control planes and proxies what they hold, through the API server (exec of <c>pilot-agent request</c>), as istioctl does.</summary>
+/// <summary>Queries running control planes and proxies through the API server (exec of <c>pilot-agent request</c>), as istioctl does.</summary>
 public sealed class MeshQuery(KubeClient client, string istioNamespace)
 {
-    /// <summary>Whether one runs here, ready or not.</summary>
+    /// <summary>Whether a control plane runs here, ready or not.</summary>
     public async Task<bool> HasControlPlaneAsync(CancellationToken stop) => (await PodsAsync(stop)).Count > 0;
 
     /// <summary>Control planes that are ready, by name.</summary>
@@ -25,7 +25,7 @@ public sealed class MeshQuery(KubeClient client, string istioNamespace)
 
     private Task<IReadOnlyList<Pod>> PodsAsync(CancellationToken stop) => client.ListAllAsync<Pod>(Kinds.Pod, istioNamespace, new ListOptions { LabelSelector = "app=istiod" }, stop);
 
-    /// <summary>The answer of each control plane to a debug path, as JSON.</summary>
+    /// <summary>The response of each control plane to a debug path, as JSON.</summary>
     public async Task<IReadOnlyList<(string Pod, JsonNode Answer)>> AskControlPlanesAsync(string path, CancellationToken stop)
     {
         var pods = await ControlPlanesAsync(stop);
@@ -34,8 +34,8 @@ public sealed class MeshQuery(KubeClient client, string istioNamespace)
     }
 
     /// <summary>
-    /// Where the control plane that a proxy is connected to has its addresses from. Null when there is none to ask here: what
-    /// the proxy holds can be shown without.
+    /// Where the control plane that a proxy is connected to got its addresses. Null when there is none to query here: what
+    /// the proxy holds can be shown without it.
     /// </summary>
     public async Task<JsonNode?> AskSourcesAsync(string proxy, CancellationToken stop)
     {
@@ -49,7 +49,7 @@ public sealed class MeshQuery(KubeClient client, string istioNamespace)
         }
     }
 
-    /// <summary>The answer of a proxy's admin interface, as JSON.</summary>
+    /// <summary>The response of a proxy's admin interface, as JSON.</summary>
     public async Task<JsonNode> AskProxyAsync(string ns, string pod, string path, CancellationToken stop) =>
         await AskProxyAsync(ns, pod, "GET", path, stop);
 
@@ -57,7 +57,7 @@ public sealed class MeshQuery(KubeClient client, string istioNamespace)
     public async Task<JsonNode> AskProxyAsync(string ns, string pod, string method, string path, CancellationToken stop) =>
         await AskAsync(ns, pod, "istio-proxy", ["pilot-agent", "request", method, path], stop);
 
-    /// <summary>The Pod that a user means by <c>NAME[.NAMESPACE]</c>, <c>deployment/NAME[.NAMESPACE]</c> or a Deployment's name.</summary>
+    /// <summary>Resolves the Pod for <c>NAME[.NAMESPACE]</c>, <c>deployment/NAME[.NAMESPACE]</c> or a Deployment's name.</summary>
     public async Task<(string Namespace, string Pod)> ResolvePodAsync(string reference, string? ns, CancellationToken stop)
     {
         var (kind, name) = reference.Split('/', 2) is [var left, var right] ? (left, right) : ("", reference);

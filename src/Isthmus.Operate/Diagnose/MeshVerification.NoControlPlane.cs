@@ -3,12 +3,12 @@ using Isthmus.Core.Problems;
 
 namespace Isthmus.Operate.Diagnose;
 
-/// <summary>What to say where a control plane is asked for in a cluster that has none.</summary>
+/// <summary>The problem to report when a command needs a control plane in a cluster that has none.</summary>
 public static partial class MeshVerification
 {
     /// <param name="ns">Where it was looked for.</param>
     /// <param name="others">The other clusters of the kubeconfig: one of them may run it.</param>
-    /// <param name="command">What was asked, without options.</param>
+    /// <param name="command">The command, without options.</param>
     public static Problem NoControlPlane(ClusterFacts cluster, string ns, IReadOnlyList<ClusterFacts> others, string command)
     {
         var @object = $"namespace {ns} in {cluster.Context}";

@@ -19,15 +19,15 @@ public sealed class Applier(KubeClient client, TimeProvider time)
         "ClusterRole" or "Role" => 3,
         "ClusterRoleBinding" or "RoleBinding" => 4,
         "ConfigMap" or "Secret" => 5,
-        // Before Endpoints of the same name: a controller would take those of a Service that it does not know.
+        // Before Endpoints of the same name: a controller would remove Endpoints whose Service it does not know.
         "Service" => 6,
         "Deployment" => 8,
-        // A webhook that fails closed before its server is up would refuse that server's own Pods.
+        // A webhook that fails closed before its server is up would reject that server's own Pods.
         "MutatingWebhookConfiguration" or "ValidatingWebhookConfiguration" => 9,
         _ => 7,
     };
 
-    /// <summary>Applies the objects; those of one rank side by side.</summary>
+    /// <summary>Applies the objects; those of one rank in parallel.</summary>
     public async Task ApplyAsync(IReadOnlyList<JsonObject> objects, CancellationToken stop)
     {
         foreach (var rank in objects.GroupBy(Rank).OrderBy(group => group.Key))
@@ -53,7 +53,7 @@ public sealed class Applier(KubeClient client, TimeProvider time)
         }
     }
 
-    /// <summary>Lists are replaced by a merge patch; the bundle that the control plane put in must survive a second install.</summary>
+    /// <summary>A merge patch replaces lists; the CA bundle that the control plane wrote must survive a second install.</summary>
     private async Task KeepCaBundleAsync(ResourceKind kind, JsonObject value, CancellationToken stop)
     {
         if (await client.FindAsync(kind, null, value["metadata"]!["name"]!.ToString(), stop) is not { } existing) return;
@@ -97,7 +97,7 @@ public sealed class Applier(KubeClient client, TimeProvider time)
         }
     }
 
-    /// <summary>Waits until the control plane has put its CA bundle into the webhooks among the objects.</summary>
+    /// <summary>Waits until the control plane has written its CA bundle into the webhooks among the objects.</summary>
     public async Task TrustedAsync(IReadOnlyList<JsonObject> objects, TimeSpan limit, CancellationToken stop)
     {
         using var deadline = CancellationTokenSource.CreateLinkedTokenSource(stop);

@@ -6,7 +6,7 @@ using Isthmus.Operate.Install.Operator;
 
 namespace Isthmus.Operate.Install;
 
-/// <summary>The entry from other networks into one: what samples/multicluster has for people, for programs.</summary>
+/// <summary>The east-west gateway of a network: the objects of samples/multicluster, built in code.</summary>
 public static class EastWestGateway
 {
     public const string Name = "istio-eastwestgateway";
@@ -19,7 +19,7 @@ public static class EastWestGateway
     {
         var own = new JsonObject
         {
-            // The services of this network only: traffic that came in here does not leave for another network again.
+            // Only the services of this network: traffic that enters here never leaves for another network.
             ["env"] = new JsonArray(new JsonObject { ["name"] = "ISTIO_META_REQUESTED_NETWORK_VIEW", ["value"] = network }),
             ["service"] = new JsonObject
             {
@@ -64,7 +64,7 @@ public static class EastWestGateway
     public static IReadOnlyList<JsonObject> ExposeControlPlane(string revision) =>
         revision.Length == 0 ? Read("expose-istiod.yaml") : Read("expose-istiod-rev.yaml.tmpl", revision);
 
-    /// <summary>Lets another cluster reach its control plane, which runs here in a namespace of its own: <c>expose-external-istiod.yaml</c>.</summary>
+    /// <summary>Lets another cluster reach its control plane, which runs here in its own namespace: <c>expose-external-istiod.yaml</c>.</summary>
     public static IReadOnlyList<JsonObject> ExposeHosted(string ns)
     {
         var objects = YamlText.ParseAll(Text("expose-external-istiod.yaml").Replace("istiod.external-istiod.", $"istiod.{ns}.", StringComparison.Ordinal), "expose-external-istiod.yaml").OfType<JsonObject>().ToList();
@@ -92,6 +92,6 @@ public static class EastWestGateway
     private static JsonObject Port(string name, int number) =>
         new() { ["name"] = name, ["port"] = Number(number), ["targetPort"] = Number(number) };
 
-    /// <summary>As a parser makes it: other readers take it as any width of integer.</summary>
+    /// <summary>The integer type that a parser produces: other readers accept any width.</summary>
     private static JsonNode Number(int number) => JsonNode.Parse(number.ToString(CultureInfo.InvariantCulture))!;
 }

@@ -8,7 +8,7 @@ namespace Isthmus.Operate.Install;
 /// <summary>Finds installed objects by their labels.</summary>
 internal static class Installed
 {
-    /// <summary>Every kind that an installation makes; workloads first, so that nothing makes new objects while others go.</summary>
+    /// <summary>Every kind that an installation creates; workloads first, so that they create no objects during the removal.</summary>
     internal static readonly IReadOnlyList<ResourceKind> KindsInOrder =
     [
         Kinds.MutatingWebhookConfiguration, Kinds.ValidatingWebhookConfiguration, Kinds.Deployment, Kinds.Service, Kinds.Endpoints, Kinds.ConfigMap,
@@ -23,7 +23,7 @@ internal static class Installed
         return [.. lists.SelectMany(list => list)];
     }
 
-    /// <summary>Where a definition is missing there are no objects of its kind.</summary>
+    /// <summary>Without its CustomResourceDefinition, a kind has no objects.</summary>
     private static async Task<IReadOnlyList<JsonObject>> ListAsync(KubeClient client, ResourceKind kind, string selector, CancellationToken stop)
     {
         try

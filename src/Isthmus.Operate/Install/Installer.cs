@@ -10,7 +10,7 @@ using Isthmus.Operate.Install.Render;
 
 namespace Isthmus.Operate.Install;
 
-/// <summary>Told what happens, so that a terminal can show it.</summary>
+/// <summary>Receives progress, so that a terminal can show it.</summary>
 public interface IInstallProgress
 {
     void Started(string component);
@@ -20,7 +20,7 @@ public interface IInstallProgress
     void Note(string text);
 }
 
-/// <summary>Installs what a spec says into one cluster: namespace, components in order, removal of what an earlier install of the same name left.</summary>
+/// <summary>Installs a spec into one cluster: the namespace, the components in order, and the removal of leftovers of an earlier install of the same name.</summary>
 public sealed class Installer(KubeClient client, TimeProvider time, IInstallProgress progress)
 {
     private static readonly TimeSpan ResolvePatience = TimeSpan.FromSeconds(5);
@@ -39,16 +39,16 @@ public sealed class Installer(KubeClient client, TimeProvider time, IInstallProg
             await applier.ApplyAsync(component.Objects, stop);
             await ResolveAsync(component.Objects, stop);
             await applier.ReadyAsync(component.Objects, readiness, stop);
-            // Pods that are made next must find a webhook that the API server trusts.
+            // Pods created next need a webhook that the API server trusts.
             if (spec.Enabled("pilot") && component.Objects.Any(value => value["kind"]?.ToString() == "Deployment")) await applier.TrustedAsync(component.Objects, readiness, stop);
             progress.Finished(component.Name, time.GetElapsedTime(begun));
-            // Once the rights are there, and before gateways, which are injected.
+            // After RBAC, and before the gateways, which are injected.
             if (component == components[0]) await EnsureControlPlaneAsync(spec, stop);
         }
         await PruneAsync(spec, components, stop);
     }
 
-    /// <summary>A control plane with a host name is found at once where that name is known here; in any case it keeps its addresses up to date itself.</summary>
+    /// <summary>Resolves the control plane's host name now, if it can be resolved here; the control plane keeps the addresses up to date.</summary>
     private async Task ResolveAsync(IReadOnlyList<JsonObject> objects, CancellationToken stop)
     {
         foreach (var service in objects.Where(value => value["kind"]?.ToString() == "Service"))
@@ -73,7 +73,7 @@ public sealed class Installer(KubeClient client, TimeProvider time, IInstallProg
         }
     }
 
-    /// <summary>A name of an earlier installation must not win over the address that is given now.</summary>
+    /// <summary>The host name of an earlier installation must not override the address that is given now.</summary>
     private async Task ForgetHostAsync(JsonObject service, CancellationToken stop)
     {
         var (ns, name) = (service["metadata"]!["namespace"]!.ToString(), service["metadata"]!["name"]!.ToString());
@@ -98,8 +98,8 @@ public sealed class Installer(KubeClient client, TimeProvider time, IInstallProg
     }
 
     /// <summary>
-    /// Without the annotation no control plane would look after a remote cluster, and its Pods would wait for ever. Older guides do not know it;
-    /// when it was set by the user, even to nothing, it is kept.
+    /// Without the annotation no control plane would manage a remote cluster, and its Pods would wait forever. Older guides do not mention it;
+    /// a value that the user set, even an empty one, is kept.
     /// </summary>
     private async Task EnsureControlPlaneAsync(OperatorSpec spec, CancellationToken stop)
     {
@@ -112,10 +112,10 @@ public sealed class Installer(KubeClient client, TimeProvider time, IInstallProg
             + $"writes root certificates and webhook trust. To name one: kubectl annotate namespace {spec.Namespace} {Annotations.ControlPlaneClusters}=CLUSTER --overwrite");
     }
 
-    /// <summary>The network label is set when it is missing, whoever made the namespace; a different one is the user's and stays.</summary>
+    /// <summary>The network label is set if it is missing, whoever created the namespace; a different value is the user's and is kept.</summary>
     private async Task EnsureNetworkAsync(OperatorSpec spec, Namespace existing, CancellationToken stop)
     {
-        // A gateway of another network beside a control plane does not move the cluster into it.
+        // A gateway of another network that is installed beside a control plane does not change the cluster's network.
         if (spec.Network.Length == 0 || !(spec.Enabled("pilot") || spec.Enabled("istiodRemote"))) return;
         if (existing.Metadata.Labels.TryGetValue(Labels.Network, out var network))
         {
@@ -129,7 +129,7 @@ public sealed class Installer(KubeClient client, TimeProvider time, IInstallProg
         progress.Note($"Labelled namespace {spec.Namespace} with {Labels.Network}={spec.Network}.");
     }
 
-    /// <summary>Objects of an earlier install of the same name and revision that this one no longer has.</summary>
+    /// <summary>Objects of an earlier install of the same name and revision that this one no longer contains.</summary>
     public async Task<IReadOnlyList<Removal>> ExtraAsync(OperatorSpec spec, IReadOnlyList<Component> components, CancellationToken stop)
     {
         var wanted = components.SelectMany(component => component.Objects).Select(Identity).ToHashSet(StringComparer.Ordinal);
@@ -137,9 +137,9 @@ public sealed class Installer(KubeClient client, TimeProvider time, IInstallProg
         var selector = $"{ObjectLabels.Owner}={owner},{ObjectLabels.OwnerNamespace}={spec.Namespace},{Labels.Revision}={spec.RevisionOrDefault},{ObjectLabels.Release}=istio";
         var extra =
             from found in await Installed.ListAsync(client, selector, stop)
-            // Losing the definitions would lose every Istio object with them.
+            // Removing the definitions would remove every Istio object with them.
             where found.Kind != Kinds.CustomResourceDefinition && !wanted.Contains(Identity(found.Item))
-            // Endpoints of a Service with a selector carry its labels, but a controller makes them.
+            // Endpoints of a Service with a selector have its labels, but a controller creates them.
             where found.Kind != Kinds.Endpoints || !wanted.Contains($"Service/{Applier.Name(found.Item)}")
             select Removal.Of(found.Kind, found.Item);
         return [.. extra];

@@ -6,13 +6,13 @@ using Isthmus.Operate.Install.Render;
 
 namespace Isthmus.Operate.Install;
 
-/// <summary>Objects of one component, applied together and waited for before the next.</summary>
+/// <summary>Objects of one component, applied together; the next component waits for them.</summary>
 public sealed record Component(string Name, IReadOnlyList<JsonObject> Objects);
 
 /// <summary>From a merged spec to the objects of each component, in the order of installation. Pure.</summary>
 public static class Manifests
 {
-    /// <summary>The component after which Pods can be injected.</summary>
+    /// <summary>The component after which injection works.</summary>
     public const string ControlPlane = "Istiod";
 
     public static IReadOnlyList<Component> Render(OperatorSpec spec)
@@ -48,10 +48,10 @@ public static class Manifests
     }
 
     /// <summary>One of Istio's kinds as a resource.</summary>
-    /// <param name="version">The stored one when left out.</param>
+    /// <param name="version">The storage version if omitted.</param>
     public static ResourceKind ResourceOf(IstioKind kind, string? version = null) => new(kind.Group, version ?? kind.StoredVersion, kind.Kind, kind.Plural, true);
 
-    /// <summary>Definitions belong to no revision: all of them share one set.</summary>
+    /// <summary>Definitions belong to no revision: all revisions share one set.</summary>
     private static JsonObject Labelled(JsonObject crd)
     {
         var copy = (JsonObject)crd.DeepClone();
@@ -65,7 +65,7 @@ public static class Manifests
     private static IEnumerable<JsonObject> Reader(OperatorSpec spec, bool external, string component) =>
         ReaderObjects.Build(spec.Namespace, spec.Revision, external, () => ObjectLabels.Make(spec, component, ("app", "istio-reader")));
 
-    /// <summary>None for a control plane that serves another cluster: the webhooks are there.</summary>
+    /// <summary>None for a control plane that serves another cluster: the webhooks are in that cluster.</summary>
     private static IEnumerable<JsonObject> Webhooks(OperatorSpec spec) =>
         (bool?)spec.Value("global", "operatorManageWebhooks") ?? false ? [] : Validator(spec).Prepend(WebhookObjects.Injector(spec, "Pilot", InjectionPath(spec), ""));
 

@@ -50,11 +50,11 @@ public sealed partial class RevisionTags(KubeClient client)
     }
 
     /// <summary>Creates or moves a tag. New Pods follow it; running Pods keep their proxies until they are restarted.</summary>
-    /// <returns>What else was done, in a sentence each.</returns>
+    /// <returns>What else was done, one sentence each.</returns>
     public async Task<IReadOnlyList<string>> SetAsync(string tag, string revision, bool overwrite, CancellationToken stop)
     {
         var webhook = await GenerateAsync(tag, revision, overwrite, stop);
-        // Whole, not merged: an older one may have had more webhooks.
+        // Replaced, not merged: an older one may have had more webhooks.
         var existing = await client.FindAsync(Kinds.MutatingWebhookConfiguration, null, (string)webhook["metadata"]!["name"]!, stop);
         if (existing is null)
         {
@@ -68,7 +68,7 @@ public sealed partial class RevisionTags(KubeClient client)
         return tag == Default && revision != Default ? await DeactivateDefaultAsync(stop) : [];
     }
 
-    /// <summary>Removes a tag. Namespaces that use it get no sidecars into new Pods any more.</summary>
+    /// <summary>Removes a tag. New Pods in namespaces that use it no longer get sidecars.</summary>
     /// <exception cref="ProblemException">The tag does not exist.</exception>
     public async Task RemoveAsync(RevisionTag tag, CancellationToken stop)
     {

@@ -28,7 +28,7 @@ public sealed class Uninstaller(KubeClient client)
         return [.. plan.Concat(own).Distinct()];
     }
 
-    /// <summary>What belongs to one revision alone. Definitions and the account of other clusters' control planes are shared.</summary>
+    /// <summary>The objects of one revision only. Definitions and the account of other clusters' control planes are shared.</summary>
     /// <exception cref="ProblemException">The revision does not exist, but others are installed.</exception>
     public async Task<IReadOnlyList<Removal>> PlanRevisionAsync(string revision, CancellationToken stop)
     {
@@ -45,7 +45,7 @@ public sealed class Uninstaller(KubeClient client)
         return plan;
     }
 
-    /// <summary>Those that a control plane or an injection webhook stands for.</summary>
+    /// <summary>The revisions that have a control plane or an injection webhook.</summary>
     private async Task<IReadOnlyList<string>> RevisionsAsync(CancellationToken stop)
     {
         var options = new ListOptions { LabelSelector = $"{ObjectLabels.Release}=istio,{Labels.Revision}" };
@@ -85,7 +85,7 @@ public sealed class Uninstaller(KubeClient client)
     private static bool IsActive(Removal removal) =>
         removal.Kind == Kinds.MutatingWebhookConfiguration || removal.Kind == Kinds.ValidatingWebhookConfiguration || removal.Kind == Kinds.Deployment;
 
-    /// <summary>Those of one kind side by side.</summary>
+    /// <summary>Removes objects of one kind in parallel.</summary>
     private async Task DeleteAsync(IEnumerable<Removal> plan, Action<Removal> removed, CancellationToken stop)
     {
         foreach (var kind in plan.GroupBy(removal => removal.Kind))
@@ -98,7 +98,7 @@ public sealed class Uninstaller(KubeClient client)
 
     private static readonly TimeSpan PodPatience = TimeSpan.FromSeconds(60);
 
-    /// <summary>Pods still write things (root certificates, locks) until they are gone.</summary>
+    /// <summary>Pods still write objects (root certificates, locks) until they are gone.</summary>
     private async Task GoneAsync(Removal deployment, CancellationToken stop)
     {
         using var limit = CancellationTokenSource.CreateLinkedTokenSource(stop);

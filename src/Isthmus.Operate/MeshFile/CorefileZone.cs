@@ -1,9 +1,9 @@
 namespace Isthmus.Operate.MeshFile;
 
-/// <summary>The block of a Corefile that forwards one zone to another server. What people wrote around it stays as it is, to the letter.</summary>
+/// <summary>The block of a Corefile that forwards one zone to another server. The rest of the file is kept exactly as written.</summary>
 public static class CorefileZone
 {
-    /// <summary>Who is asked runs in one Pod by default: while it is away, names stay what they were.</summary>
+    /// <summary>The target server runs in one Pod by default: while it is down, cached names stay valid.</summary>
     public static string Block(string zone, string address) => $$"""
         {{zone}}:53 {
             errors
@@ -15,11 +15,11 @@ public static class CorefileZone
 
         """;
 
-    /// <summary>The block as it stands there, or null.</summary>
+    /// <summary>The current block, or null.</summary>
     public static string? Find(string corefile, string zone) =>
         Range(Lines(corefile), zone) is var (first, end) && end > first ? string.Concat(Lines(corefile)[first..end]) : null;
 
-    /// <summary>With this block instead of the one of the same zone, or after all others.</summary>
+    /// <summary>The Corefile with this block in place of the one for the same zone, or appended.</summary>
     public static string With(string corefile, string zone, string block)
     {
         var lines = Lines(corefile);

@@ -77,7 +77,7 @@ internal sealed class FieldReader(JsonObject fields, string path, string source,
 
     internal ValueList<string> Texts(string field)
     {
-        // One name instead of a list of one: what is meant is clear.
+        // A single name instead of a list of one is unambiguous.
         if (fields[field] is JsonValue one) return [Text(one, At(field))];
         var texts = new List<string>();
         foreach (var (item, index) in List(field).Select((item, index) => (item, index)))
@@ -90,7 +90,7 @@ internal sealed class FieldReader(JsonObject fields, string path, string source,
 
     internal void Wrong(string code, string at, string message, string remedy) => problems.Add(new(code, source, at, message, remedy));
 
-    /// <summary>YAML reads n as false and 010 as 8: what was written is lost.</summary>
+    /// <summary>YAML reads n as false and 010 as 8, and the original text is lost.</summary>
     private string Text(JsonValue value, string at)
     {
         if (value.GetValueKind() != JsonValueKind.String) Wrong("ISM0303", at, $"'{value}' should be text, but YAML reads it as {Name(value)}", "quote the value");

@@ -5,12 +5,12 @@ using Isthmus.Operate.Install;
 
 namespace Isthmus.Operate.MeshFile;
 
-/// <summary>Where others reach the east-west gateway of a cluster.</summary>
+/// <summary>The address at which other clusters reach a cluster's east-west gateway.</summary>
 public static class GatewayAddress
 {
     private static readonly TimeSpan PollInterval = TimeSpan.FromMilliseconds(50);
 
-    /// <summary>The address now, or null.</summary>
+    /// <summary>The current address, or null.</summary>
     public static async Task<string?> FindAsync(ClusterLink link, CancellationToken stop)
     {
         var service = await link.Client.FindAsync<Service>(Kinds.Service, WellKnown.SystemNamespace, EastWestGateway.Name, stop);
@@ -18,7 +18,7 @@ public static class GatewayAddress
         return service?.Spec.ExternalIPs.FirstOrDefault();
     }
 
-    /// <summary>Waits for the address that a load balancer gives.</summary>
+    /// <summary>Waits for the address that a load balancer assigns.</summary>
     public static async Task<string> AwaitAsync(ClusterLink link, TimeSpan limit, TimeProvider time, CancellationToken stop)
     {
         using var deadline = CancellationTokenSource.CreateLinkedTokenSource(stop);

@@ -11,7 +11,7 @@ internal sealed class GlobalZone(ClusterLink link)
     private const string Zone = "global";
     private const string DnsNamespace = "kube-system", DnsMap = "coredns", Corefile = "Corefile", Server = "istiocoredns";
 
-    /// <summary>What has to be done, or what the user has to do by hand.</summary>
+    /// <summary>The change to make, or a note about what the user has to do by hand.</summary>
     internal async Task<(Change? Change, string Note)> CompareAsync(CancellationToken stop)
     {
         if (await CorefileAsync(stop) is not { } corefile)
@@ -35,7 +35,7 @@ internal sealed class GlobalZone(ClusterLink link)
     private async Task<string?> CorefileAsync(CancellationToken stop) =>
         (await link.Client.FindAsync<ConfigMap>(Kinds.ConfigMap, DnsNamespace, DnsMap, stop))?.Data.GetValueOrDefault(Corefile);
 
-    /// <summary>Null while the Service is not there.</summary>
+    /// <summary>Null while the Service does not exist.</summary>
     private async Task<string?> BlockAsync(CancellationToken stop) =>
         (await link.Client.FindAsync<Service>(Kinds.Service, WellKnown.SystemNamespace, Server, stop))?.Spec.ClusterIP is { Length: > 0 } address ? CorefileZone.Block(Zone, address) : null;
 

@@ -1,6 +1,6 @@
 namespace Isthmus.Operate.MeshFile;
 
-/// <summary>Told what happens to which cluster, so that a terminal can show it. Called by one at a time.</summary>
+/// <summary>Receives progress for each cluster, so that a terminal can show it. Never called concurrently.</summary>
 public interface IMeshProgress
 {
     /// <param name="cluster">Empty: the mesh as a whole.</param>
@@ -14,7 +14,7 @@ public interface IMeshProgress
 /// <summary>Measures steps and reports them, one at a time.</summary>
 internal sealed class StepLog(IMeshProgress progress, TimeProvider time)
 {
-    // Steps of several clusters end at the same moment; whoever shows them need not care.
+    // Steps of several clusters can end at the same moment; the lock spares implementations from handling that.
     private readonly Lock _one = new();
 
     internal async Task RunAsync(string cluster, string step, Func<Task> work)

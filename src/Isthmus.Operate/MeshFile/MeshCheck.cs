@@ -5,7 +5,7 @@ using Isthmus.Operate.Install.Operator;
 
 namespace Isthmus.Operate.MeshFile;
 
-/// <summary>Contradictions in a mesh file: a pure function of what was read. Missing names are reported earlier.</summary>
+/// <summary>Finds contradictions in a mesh file: a pure function of its content. Missing names are reported earlier.</summary>
 internal static class MeshCheck
 {
     /// <summary>Fields of <c>values.global</c> that the rest of the file decides, and by what.</summary>
@@ -121,7 +121,7 @@ internal static class MeshCheck
             if (mesh.Networks[i].Gateway.Service.ContainsKey("ports") || mesh.Networks[i].Gateway.Service.ContainsKey("selector"))
                 yield return Wrong(mesh, "ISM0316", $"spec.networks[{i}].gateway.service", "sets ports or selector, which are derived from the mesh", "remove them");
         }
-        // A remote finds its control plane through the gateway beside it.
+        // A remote reaches its control plane through the gateway in the control plane's cluster.
         for (var i = 0; i < mesh.Clusters.Count; i++)
         {
             foreach (var primary in mesh.Clusters[i].Entries.Where(name => mesh.Clusters.Any(cluster => cluster.Name == name && mesh.Networks.Any(network => network.Name == cluster.Network))).Select(mesh.Cluster))

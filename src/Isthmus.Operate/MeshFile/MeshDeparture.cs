@@ -3,10 +3,10 @@ using Isthmus.Operate.Diagnose;
 
 namespace Isthmus.Operate.MeshFile;
 
-/// <summary>Whether some clusters can leave a mesh that the others go on with: a pure function of the file.</summary>
+/// <summary>Whether clusters can leave a mesh that continues without them: a pure function of the file.</summary>
 public static class MeshDeparture
 {
-    /// <exception cref="MeshProblemsException">A name does not exist, or other clusters need what would leave.</exception>
+    /// <exception cref="MeshProblemsException">A name does not exist, or remaining clusters need what would leave.</exception>
     public static void Check(MeshSpec mesh, IReadOnlyCollection<string> leaving)
     {
         var problems = Unknown(mesh, leaving).Concat(Served(mesh, leaving)).Concat(Entered(mesh, leaving)).ToList();
@@ -17,7 +17,7 @@ public static class MeshDeparture
         leaving.Where(name => mesh.Clusters.All(cluster => cluster.Name != name))
             .Select(name => new Problem("ISM0341", mesh.Source, "spec.clusters", $"has no cluster '{name}'", $"clusters: {string.Join(", ", mesh.Clusters.Select(cluster => cluster.Name))}"));
 
-    /// <summary>Who stays keeps its control plane, and a control plane that runs elsewhere does not outlive its cluster.</summary>
+    /// <summary>A remaining cluster keeps its control plane, and an external control plane does not outlive its cluster.</summary>
     private static IEnumerable<Problem> Served(MeshSpec mesh, IReadOnlyCollection<string> leaving)
     {
         for (var i = 0; i < mesh.Clusters.Count; i++)
@@ -39,7 +39,7 @@ public static class MeshDeparture
         }
     }
 
-    /// <summary>A network that others call keeps an entry.</summary>
+    /// <summary>A network that other networks call keeps a gateway.</summary>
     private static IEnumerable<Problem> Entered(MeshSpec mesh, IReadOnlyCollection<string> leaving)
     {
         for (var i = 0; i < mesh.Networks.Count; i++)

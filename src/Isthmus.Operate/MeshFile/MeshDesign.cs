@@ -13,27 +13,27 @@ namespace Isthmus.Operate.MeshFile;
 /// <summary>A control plane that watches a cluster: <paramref name="Watcher"/> holds the credentials of <paramref name="Watched"/>.</summary>
 public sealed record Watch(string Watched, string Watcher);
 
-/// <summary>What every cluster must have for the mesh of a file: pure, the same objects that the guides make by hand.</summary>
+/// <summary>The objects that every cluster needs for the mesh of a file: pure, and the same objects that the guides create by hand.</summary>
 public sealed class MeshDesign(MeshSpec mesh)
 {
-    // A control plane elsewhere makes a mesh of its own.
+    // A cluster with an external control plane forms its own mesh.
     private readonly bool _hasNetworks = mesh.Clusters.Where(cluster => cluster.ControlPlane is null).Select(cluster => cluster.Network).Distinct().Count() > 1;
 
     public MeshSpec Mesh => mesh;
 
     public bool JoinsByNames => mesh.Join == JoinKind.Names;
 
-    /// <summary>Other clusters take their configuration from this one's control plane.</summary>
+    /// <summary>Other clusters get their configuration from this cluster's control plane.</summary>
     public bool ServesOthers(ClusterSpec cluster) => mesh.Clusters.Any(other => other.Primaries.Contains(cluster.Name));
 
     /// <summary>Clusters whose control planes run in this one.</summary>
     public IEnumerable<ClusterSpec> Hosted(ClusterSpec host) => mesh.Clusters.Where(cluster => cluster.ControlPlane?.Cluster == host.Name);
 
-    /// <summary>A gateway is needed where other networks call, and where other clusters reach the control plane.</summary>
+    /// <summary>A gateway is needed if other networks call services here, or other clusters reach the control plane here.</summary>
     public bool HasGateway(ClusterSpec cluster) =>
         !JoinsByNames && cluster.ControlPlane is null && (_hasNetworks || ServesOthers(cluster) || Hosted(cluster).Any()) && (mesh.NetworkOf(cluster).Gateway.Clusters is var only && (only.IsEmpty || only.Contains(cluster.Name)));
 
-    /// <summary>Only control planes sign: a key is of no use to a cluster without one.</summary>
+    /// <summary>Only control planes sign certificates: a cluster without one needs no key.</summary>
     public static bool HasAuthority(ClusterSpec cluster) => cluster.IsPrimary || cluster.ControlPlane is not null;
 
     /// <summary>Every control plane watches all other clusters.</summary>
@@ -53,15 +53,15 @@ public sealed class MeshDesign(MeshSpec mesh)
     }
 
     /// <summary>
-    /// Where a cluster without control plane finds those of its primaries: behind all of their gateways, so that one can fail.
-    /// An alias in DNS has room for one.
+    /// Where a cluster without a control plane reaches those of its primaries: behind all of their gateways, so that one can fail.
+    /// A DNS alias can hold only one.
     /// </summary>
     public static string Discovery(IReadOnlyList<string> gateways) => gateways.All(gateway => IPAddress.TryParse(gateway, out _)) ? string.Join(",", gateways) : gateways[0];
 
-    /// <param name="discoveryAddress">Of the primaries' gateways, for a cluster that has no control plane.</param>
+    /// <param name="discoveryAddress">The address of the primaries' gateways, for a cluster without a control plane.</param>
     public OperatorSpec Installation(ClusterSpec cluster, string discoveryAddress)
     {
-        // Clusters that know nothing of each other need no names for it either.
+        // Clusters that do not know each other need no network names, either.
         if (JoinsByNames) return OperatorSpec.Build([(mesh.Source, EastWestGateway.ReplicatedControlPlanes()), File(mesh.Install), File(cluster.Install)], [], mesh.Revision);
         var global = new JsonObject
         {
@@ -108,7 +108,7 @@ public sealed class MeshDesign(MeshSpec mesh)
     /// <summary>Fields below <c>install</c> that have no effect.</summary>
     public IEnumerable<Problem> Warnings => mesh.Clusters.SelectMany(cluster => Installation(cluster, "").Warnings).Distinct();
 
-    /// <summary>What the hosting cluster needs next to it: its namespace, and the entry to it.</summary>
+    /// <summary>What the hosting cluster needs in addition: its namespace, and the gateway to it.</summary>
     public (JsonObject Namespace, IReadOnlyList<JsonObject> Exposure) HostedPlace(ClusterSpec cluster) => (
         new JsonObject { ["apiVersion"] = "v1", ["kind"] = "Namespace", ["metadata"] = new JsonObject { ["name"] = cluster.SystemNamespace } },
         [.. EastWestGateway.ExposeHosted(cluster.SystemNamespace).Select(Owned)]);
@@ -125,7 +125,7 @@ public sealed class MeshDesign(MeshSpec mesh)
         if (gateway.Service.Count > 0) k8s["service"] = gateway.Service.DeepClone();
         if (gateway.ServiceAnnotations.Count > 0) k8s["serviceAnnotations"] = gateway.ServiceAnnotations.DeepClone();
         var file = EastWestGateway.Operator(cluster.Network, mesh.Revision, k8s);
-        // Images come from where the control plane's do.
+        // Images come from the same hub as the control plane's.
         foreach (var field in (string[])["hub", "tag"])
         {
             if ((cluster.Install[field] ?? mesh.Install[field]) is { } value) file["spec"]![field] = value.DeepClone();
@@ -133,7 +133,7 @@ public sealed class MeshDesign(MeshSpec mesh)
         return OperatorSpec.Build([(mesh.Source, YamlText.Print(file))], [], null);
     }
 
-    /// <summary>What the gateway lets in: services of the mesh, and the control plane where others need it.</summary>
+    /// <summary>What the gateway exposes: services of the mesh, and the control plane if other clusters need it.</summary>
     public IReadOnlyList<JsonObject> Exposure(ClusterSpec cluster)
     {
         // A cluster without a control plane has no configuration: its gateway reads the primary's.
@@ -144,7 +144,7 @@ public sealed class MeshDesign(MeshSpec mesh)
         return [.. objects.Select(Owned)];
     }
 
-    /// <summary>Marks an object as made for this mesh, so that it can go with it.</summary>
+    /// <summary>Marks an object as created for this mesh, so that it is removed with it.</summary>
     public JsonObject Owned(JsonObject value)
     {
         var metadata = (JsonObject)value["metadata"]!;

@@ -32,10 +32,10 @@ public sealed class MeshLinks : IDisposable
 
     public ClusterLink this[string name] => All.First(link => link.Name == name);
 
-    /// <summary>Finds every context, queries every API server, and reports every obstacle to a mesh at once.</summary>
+    /// <summary>Finds every context, queries every API server, and reports all problems at once.</summary>
     /// <param name="load">Loads a context of the kubeconfig.</param>
-    /// <param name="contexts">Names that there are, for messages.</param>
-    /// <exception cref="MeshProblemsException">A context or a cluster is not as the file has it.</exception>
+    /// <param name="contexts">The existing names, for messages.</param>
+    /// <exception cref="MeshProblemsException">A context or a cluster does not match the file.</exception>
     public static async Task<MeshLinks> OpenAsync(MeshSpec mesh, Func<string, ClusterAccess> load, IReadOnlyList<string> contexts, CancellationToken stop)
     {
         var problems = new List<Problem>();

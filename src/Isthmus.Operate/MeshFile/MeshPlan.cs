@@ -6,7 +6,7 @@ namespace Isthmus.Operate.MeshFile;
 
 public enum ChangeKind { Create, Change, Remove }
 
-/// <summary>What a cluster is made of, in the order in which it is made.</summary>
+/// <summary>The parts of a cluster, in the order in which they are created.</summary>
 public static class Part
 {
     public const string Certificates = "certificates";
@@ -22,18 +22,18 @@ public static class Part
     public const string DnsZone = "DNS zone";
 }
 
-/// <summary>One object that is not as the file says.</summary>
+/// <summary>One object that does not match the file.</summary>
 /// <param name="Cluster">Empty: files on this machine.</param>
 /// <param name="Object">For example <c>Deployment istio-system/istiod</c>.</param>
 /// <param name="Fields">For <see cref="ChangeKind.Change"/>: what differs.</param>
-/// <param name="Why">For what the object alone does not explain.</param>
-/// <param name="Removal">The object, when nothing but its removal is left to do.</param>
+/// <param name="Why">The reason, if the object alone does not explain it.</param>
+/// <param name="Removal">The object, if only its removal is left to do.</param>
 public sealed record Change(string Cluster, string Part, ChangeKind Kind, string Object, ValueList<FieldDifference> Fields, string Why = "", Removal? Removal = null)
 {
     internal static Change Remove(string cluster, string part, Removal removal, string why) => new(cluster, part, ChangeKind.Remove, removal.ToString(), [], why, removal);
 }
 
-/// <summary>How live clusters differ from a mesh file. Empty: they do not.</summary>
+/// <summary>How live clusters differ from a mesh file; empty when they match.</summary>
 /// <param name="Notes">What the user should know, without any action taken.</param>
 public sealed record MeshPlan(ValueList<Change> Changes, ValueList<string> Notes)
 {

@@ -11,13 +11,13 @@ using Isthmus.Operate.Install.Render;
 namespace Isthmus.Operate.MeshFile;
 
 /// <summary>Compares live clusters with a mesh file. Reads only.</summary>
-/// <param name="takesOver">Clusters of another mesh, or with another root, are a note and no problem.</param>
+/// <param name="takesOver">Report clusters of another mesh, or with another root, as a note instead of a problem.</param>
 public sealed class MeshPlanner(MeshDesign design, MeshLinks links, TimeProvider time, bool takesOver = false)
 {
-    /// <summary>Stands for an address that is not known until the gateway exists.</summary>
+    /// <summary>The placeholder for an address that is unknown until the gateway exists.</summary>
     private const string UnknownAddress = "0.0.0.0";
 
-    /// <exception cref="MeshProblemsException">The files of the CAs are not fit for this mesh, or a cluster belongs to another one.</exception>
+    /// <exception cref="MeshProblemsException">The CA files are not usable for this mesh, or a cluster belongs to another one.</exception>
     public async Task<MeshPlan> PlanAsync(CancellationToken stop)
     {
         var trust = new MeshTrust(design.Mesh, time);
@@ -53,7 +53,7 @@ public sealed class MeshPlanner(MeshDesign design, MeshLinks links, TimeProvider
         return new(changes, notes, problems);
     }
 
-    /// <summary>The primaries' gateways as they are now: what follows from an address that is not there yet is new anyway.</summary>
+    /// <summary>The primaries' current gateways: whatever depends on an address that does not exist yet is new anyway.</summary>
     private async Task<string> DiscoveryAsync(ClusterSpec cluster, CancellationToken stop) =>
         cluster.IsPrimary ? "" : MeshDesign.Discovery(await Task.WhenAll(cluster.Entries.Select(async primary => await GatewayAddress.FindAsync(links[primary], stop) ?? UnknownAddress)));
 
@@ -81,7 +81,7 @@ public sealed class MeshPlanner(MeshDesign design, MeshLinks links, TimeProvider
         return (await changes).Concat(extra.Select(removal => new Change(link.Name, part, ChangeKind.Remove, removal.ToString(), [], "no longer part of the installation")));
     }
 
-    /// <summary>A gateway that the file had before.</summary>
+    /// <summary>A gateway from an earlier version of the file.</summary>
     private static async Task<IEnumerable<Change>> UnwantedGatewayAsync(ClusterLink link, CancellationToken stop)
     {
         var found = await Installed.ListAsync(link.Client, $"{ObjectLabels.Owner}=eastwest,{ObjectLabels.Release}=istio", stop);

@@ -6,13 +6,13 @@ using Isthmus.Kubernetes.Yaml;
 
 namespace Isthmus.Operate.MeshFile;
 
-/// <summary>Several mistakes at once, each with its place and remedy.</summary>
+/// <summary>Several problems at once, each with its place and remedy.</summary>
 public sealed class MeshProblemsException(IReadOnlyList<Problem> problems) : Exception(string.Join('\n', problems))
 {
     public IReadOnlyList<Problem> Problems => problems;
 }
 
-/// <summary>Reads a mesh file and refuses one that contradicts itself, with all that is wrong. Looks at no cluster.</summary>
+/// <summary>Reads a mesh file, and rejects one that contradicts itself with all of its problems. Reads no cluster.</summary>
 public static partial class MeshReader
 {
     private const string DefaultNetwork = "network1";
@@ -20,7 +20,7 @@ public static partial class MeshReader
     private const string DefaultHostNamespace = "external-istiod";
     private const int MostReplicas = 100;
 
-    /// <param name="folder">What relative paths in the file begin at.</param>
+    /// <param name="folder">The folder that relative paths in the file start from.</param>
     /// <exception cref="ProblemException">It is not YAML.</exception>
     /// <exception cref="MeshProblemsException">It is not a valid mesh file.</exception>
     public static MeshSpec Read(string text, string source, string folder)
@@ -92,7 +92,7 @@ public static partial class MeshReader
             Primaries(cluster, name), Host(cluster), cluster.Has("certificates") ? Resolve(folder, cluster.Text("certificates")) : "", cluster.Free("install"));
     }
 
-    /// <summary>The role says nothing that the primaries do not, but people like to write it: it must agree.</summary>
+    /// <summary>The role is redundant to the primaries, but people like to write it: it must agree with them.</summary>
     private static ValueList<string> Primaries(FieldReader cluster, string name)
     {
         var primaries = cluster.Texts("primaries");

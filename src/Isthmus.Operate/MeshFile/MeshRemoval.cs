@@ -7,28 +7,28 @@ using Isthmus.Operate.Install;
 
 namespace Isthmus.Operate.MeshFile;
 
-/// <summary>Takes a mesh away again, or some of its clusters out of it: everything that an <c>up</c> or its control planes made. Files of certificates stay.</summary>
-/// <param name="leaving">Names of the clusters that leave; the others go on without them.</param>
+/// <summary>Removes a mesh, or some of its clusters: everything that <c>up</c> or its control planes created. Certificate files stay.</summary>
+/// <param name="leaving">Names of the clusters that leave; the mesh continues without them.</param>
 public sealed class MeshRemoval(MeshDesign design, MeshLinks links, IReadOnlyCollection<string> leaving, TimeSpan limit, IMeshProgress progress, TimeProvider time)
 {
     private readonly StepLog _steps = new(progress, time);
 
-    /// <summary>What will go, by cluster.</summary>
+    /// <summary>What will be removed, by cluster.</summary>
     public async Task<IReadOnlyList<(ClusterLink Link, IReadOnlyList<Removal> Removals)>> PlanAsync(CancellationToken stop) =>
         await Task.WhenAll(links.All.Select(async link => (link, await (leaving.Contains(link.Name) ? ClusterAsync(link, stop) : CredentialsAsync(link, stop)))));
 
     public async Task RunAsync(IReadOnlyList<(ClusterLink Link, IReadOnlyList<Removal> Removals)> plan, CancellationToken stop)
     {
-        // Who stays forgets them first: until its proxies know, gateways and workloads of those that leave still answer.
+        // The remaining clusters forget them first: until their proxies are updated, gateways and workloads of the leaving clusters keep serving.
         await Task.WhenAll(plan.Where(cluster => cluster.Removals.Count > 0 && !leaving.Contains(cluster.Link.Name)).Select(cluster =>
             _steps.RunAsync(cluster.Link.Name, $"forgets {string.Join(", ", leaving)}", () => ForgetAsync(cluster.Link, cluster.Removals, stop))));
         var begun = plan.Where(cluster => cluster.Removals.Count > 0 && leaving.Contains(cluster.Link.Name)).ToList();
-        // Control planes elsewhere write into this cluster too: all of them end before anything that they made goes.
+        // External control planes write into this cluster, too: all of them stop before anything that they created is removed.
         await Task.WhenAll(begun.Select(cluster => _steps.RunAsync(cluster.Link.Name, "control plane and gateways stopped",
             () => new Uninstaller(cluster.Link.Client).StopAsync(cluster.Removals, _ => { }, stop))));
         await Task.WhenAll(begun.Select(cluster => _steps.RunAsync(cluster.Link.Name, "objects removed", async () =>
         {
-            // What was made between plan and stop is removed with the rest.
+            // Objects created between plan and stop are removed, too.
             var rest = cluster.Removals.Concat(await ClusterAsync(cluster.Link, stop)).Distinct().ToList();
             await new Uninstaller(cluster.Link.Client).RemoveAsync(rest, _ => { }, stop);
             await ReleaseNamespaceAsync(cluster.Link, stop);
@@ -51,7 +51,7 @@ public sealed class MeshRemoval(MeshDesign design, MeshLinks links, IReadOnlyCol
         return [.. own.Concat(purge).Distinct(), .. last];
     }
 
-    /// <summary>Of a cluster that stays: what its control plane watches the others with.</summary>
+    /// <summary>For a remaining cluster: the credentials with which its control plane watches the leaving ones.</summary>
     private async Task<IReadOnlyList<Removal>> CredentialsAsync(ClusterLink link, CancellationToken stop)
     {
         var names = design.Watches().Where(watch => watch.Watcher == link.Name && leaving.Contains(watch.Watched)).Select(watch => RemoteSecretCheck.Name(watch.Watched));
@@ -74,7 +74,7 @@ public sealed class MeshRemoval(MeshDesign design, MeshLinks links, IReadOnlyCol
 
     private bool IsOurs(ObjectMeta metadata) => metadata.Annotations.GetValueOrDefault(Annotations.Mesh) == design.Mesh.Name;
 
-    /// <summary>A namespace that was not created here is kept, without the labels that were added.</summary>
+    /// <summary>A namespace that this program did not create is kept, without the labels that it added.</summary>
     private async Task ReleaseNamespaceAsync(ClusterLink link, CancellationToken stop)
     {
         var ns = await link.Client.FindAsync<Namespace>(Kinds.Namespace, null, link.Cluster.SystemNamespace, stop);

@@ -10,21 +10,21 @@ using Isthmus.Operate.RemoteSecrets;
 
 namespace Isthmus.Operate.MeshFile;
 
-/// <summary>How a mesh is brought up.</summary>
+/// <summary>Options for bringing up a mesh.</summary>
 /// <param name="Limit">For all of it.</param>
-/// <param name="OnControlPlane">What else can be done in a cluster once its Pods are injected, beside the gateways.</param>
-/// <param name="AwaitWatches">Until every control plane has heard of every cluster.</param>
-/// <param name="TakesOver">Also clusters that belong to another mesh.</param>
+/// <param name="OnControlPlane">Further work in a cluster once its Pods are injected, in parallel with the gateways.</param>
+/// <param name="AwaitWatches">Wait until every control plane watches every cluster.</param>
+/// <param name="TakesOver">Include clusters that belong to another mesh.</param>
 public sealed record MeshRunSettings(TimeSpan Limit, Func<ClusterLink, CancellationToken, Task>? OnControlPlane = null, bool AwaitWatches = true, bool TakesOver = false);
 
-/// <summary>Makes live clusters as a mesh file says, all of them side by side: only what a plan found to be different is touched.</summary>
+/// <summary>Brings live clusters in line with a mesh file, all in parallel: only what a plan found to differ is changed.</summary>
 public sealed class MeshRun(MeshDesign design, MeshLinks links, MeshPlan plan, MeshRunSettings settings, IMeshProgress progress, TimeProvider time)
 {
     private readonly StepLog _steps = new(progress, time);
     private readonly long _begun = time.GetTimestamp();
     private Task _credentials = Task.CompletedTask;
 
-    /// <exception cref="MeshProblemsException">What did not come about, in every cluster.</exception>
+    /// <exception cref="MeshProblemsException">What failed, in all clusters.</exception>
     public async Task RunAsync(CancellationToken stop)
     {
         var trust = new MeshTrust(design.Mesh, time);
@@ -72,7 +72,7 @@ public sealed class MeshRun(MeshDesign design, MeshLinks links, MeshPlan plan, M
         });
     }
 
-    /// <summary>What was created by hand is kept: only what a mesh file creates is removed with the mesh.</summary>
+    /// <summary>Objects created by hand are kept: only those that a mesh file creates are removed with the mesh.</summary>
     private async Task ApplyAsync(ClusterLink link, ResourceKind kind, JsonObject value, CancellationToken stop)
     {
         var metadata = value["metadata"]!;
@@ -80,7 +80,7 @@ public sealed class MeshRun(MeshDesign design, MeshLinks links, MeshPlan plan, M
         await link.Client.ApplyAsync(kind, live is null || live["metadata"]?["annotations"]?[Annotations.Mesh] is not null ? design.Owned(value) : value, stop);
     }
 
-    /// <summary>Gives the credentials of a cluster to those control planes that lack them.</summary>
+    /// <summary>Gives the credentials of a cluster to the control planes that lack them.</summary>
     private async Task SecretAsync(ClusterLink link, CancellationToken stop)
     {
         var lacking = design.Watches().Where(watch => watch.Watched == link.Name)
@@ -97,7 +97,7 @@ public sealed class MeshRun(MeshDesign design, MeshLinks links, MeshPlan plan, M
 
     private async Task PrimaryAsync(ClusterLink link, CancellationToken stop)
     {
-        // The gateways of the profile and those between networks come up side by side.
+        // The profile's gateways and the east-west gateways start in parallel.
         var ready = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
         var installation = InstallAsync(link, Part.ControlPlane, design.Installation(link.Cluster, ""), ready.SetResult, stop);
         if (await Task.WhenAny(installation, ready.Task) == installation) await installation;
@@ -112,12 +112,12 @@ public sealed class MeshRun(MeshDesign design, MeshLinks links, MeshPlan plan, M
         var spec = design.Installation(link.Cluster, MeshDesign.Discovery(addresses));
         await InstallAsync(link, Part.RemoteInstallation, spec, () => { }, stop);
         if (link.Cluster.ControlPlane is { } host) await HostAsync(links[host.Cluster], link, trust, stop);
-        // Pods that are made next must find a webhook that the API server trusts; the primary sees to that.
+        // Pods created next need a webhook that the API server trusts; the primary patches it.
         await new Applier(link.Client, time).TrustedAsync([.. Manifests.Render(spec).SelectMany(component => component.Objects)], Remaining, stop);
         await Task.WhenAll(GatewayAsync(link, stop), settings.OnControlPlane?.Invoke(link, stop) ?? Task.CompletedTask);
     }
 
-    /// <summary>The control plane of a cluster in the one that hosts it: its credentials first, which it needs to start.</summary>
+    /// <summary>Installs a cluster's external control plane in the hosting cluster: credentials first, because it needs them to start.</summary>
     private async Task HostAsync(ClusterLink host, ClusterLink link, MeshTrust trust, CancellationToken stop)
     {
         var (part, spec) = (Part.Hosted(link.Name), design.HostedControlPlane(link.Cluster));
@@ -148,7 +148,7 @@ public sealed class MeshRun(MeshDesign design, MeshLinks links, MeshPlan plan, M
         ? new Applier(link.Client, time).ApplyAsync(design.Exposure(link.Cluster), stop)
         : Task.CompletedTask;
 
-    /// <summary>Installs what differs; what is there already is waited for.</summary>
+    /// <summary>Installs what differs, and waits for what already matches.</summary>
     private async Task InstallAsync(ClusterLink link, string part, OperatorSpec spec, Action onControlPlane, CancellationToken stop)
     {
         if (plan.Touches(link.Name, part))
@@ -159,7 +159,7 @@ public sealed class MeshRun(MeshDesign design, MeshLinks links, MeshPlan plan, M
         await new Applier(link.Client, time).ReadyAsync([.. Manifests.Render(spec).SelectMany(component => component.Objects)], Remaining, stop);
     }
 
-    /// <summary>A mesh stands when every control plane has heard of every cluster, not when the last object is written.</summary>
+    /// <summary>A mesh is up when every control plane watches every cluster, not when the last object is written.</summary>
     private async Task WatchingAsync(ClusterLink link, CancellationToken stop)
     {
         var wanted = design.Watches().Where(watch => watch.Watcher == link.Name).Select(watch => watch.Watched).ToList();

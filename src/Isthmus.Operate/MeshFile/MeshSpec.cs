@@ -4,11 +4,11 @@ using Isthmus.Core.Names;
 
 namespace Isthmus.Operate.MeshFile;
 
-/// <summary>A mesh as one file says it (<c>kind: Mesh</c>): read by <see cref="MeshReader"/>, and valid when it comes from there.</summary>
+/// <summary>A mesh as described in one file (<c>kind: Mesh</c>): <see cref="MeshReader"/> reads and validates it.</summary>
 /// <param name="Source">The file's name, for messages.</param>
 /// <param name="Name">The mesh ID.</param>
 /// <param name="Revision">Of every control plane; empty for the default one.</param>
-/// <param name="Join">How clusters come to know each other's services.</param>
+/// <param name="Join">How clusters discover each other's services.</param>
 /// <param name="Install">Fields of an IstioOperator spec for every control plane.</param>
 public sealed record MeshSpec(
     string Source, string Name, string Revision, JoinKind Join, TrustSpec Trust, ValueList<NetworkSpec> Networks, ValueList<ClusterSpec> Clusters, JsonObject Install)
@@ -23,22 +23,22 @@ public sealed record MeshSpec(
 
 public enum JoinKind
 {
-    /// <summary>Every control plane watches all clusters; services of one name are one service.</summary>
+    /// <summary>Every control plane watches all clusters; services with the same name are one service.</summary>
     Discovery,
 
-    /// <summary>Clusters do not watch each other; services are called by names of the zone <c>global</c>, through its ingress gateway.</summary>
+    /// <summary>Clusters do not watch each other; services are called by names in the zone <c>global</c>, through the ingress gateway of their cluster.</summary>
     Names,
 }
 
 /// <summary>Where the certificate authorities of the clusters come from.</summary>
-/// <param name="Directory">Of the root and of a folder for each cluster; what is missing there is made.</param>
+/// <param name="Directory">Contains the root and a folder for each cluster; missing files are created.</param>
 /// <param name="RootCertificate">A root made elsewhere that signs the intermediates; empty: the one in <paramref name="Directory"/>.</param>
 public sealed record TrustSpec(string Directory, string RootCertificate = "", string RootKey = "");
 
 /// <summary>Places whose Pods reach each other directly.</summary>
 public sealed record NetworkSpec(string Name, GatewaySpec Gateway);
 
-/// <summary>The east-west gateways into a network.</summary>
+/// <summary>The east-west gateways of a network.</summary>
 /// <param name="Clusters">Which clusters of the network run one; empty: all.</param>
 /// <param name="Service">Fields of their Service's spec, for example its type.</param>
 public sealed record GatewaySpec(ValueList<string> Clusters, int Replicas, JsonObject Service, JsonObject ServiceAnnotations)
@@ -48,7 +48,7 @@ public sealed record GatewaySpec(ValueList<string> Clusters, int Replicas, JsonO
     public bool IsDefault => Clusters.IsEmpty && Replicas == 1 && Service.Count == 0 && ServiceAnnotations.Count == 0;
 }
 
-/// <summary>A control plane that runs in another cluster and belongs to one that has none.</summary>
+/// <summary>The control plane of a cluster that has none of its own: it runs in another cluster.</summary>
 public sealed record HostSpec(string Cluster, string Namespace);
 
 /// <summary>One cluster of the mesh.</summary>
@@ -56,8 +56,8 @@ public sealed record HostSpec(string Cluster, string Namespace);
 /// <param name="Region">Of its Nodes; <c>lab up</c> gives it to them.</param>
 /// <param name="Server">The API server's address as Pods of other clusters reach it; empty: the one in the kubeconfig.</param>
 /// <param name="Primaries">The clusters whose control planes serve this one; empty: it has its own.</param>
-/// <param name="ControlPlane">Where its own control plane runs, when that is another cluster.</param>
-/// <param name="Certificates">A folder with the four files of its CA, made elsewhere; empty: as <see cref="TrustSpec"/> says.</param>
+/// <param name="ControlPlane">Where its control plane runs, if in another cluster.</param>
+/// <param name="Certificates">A folder with the four files of its CA, created elsewhere; empty: as in <see cref="TrustSpec"/>.</param>
 /// <param name="Install">Fields of an IstioOperator spec for this cluster, over those of the mesh.</param>
 public sealed record ClusterSpec(
     string Name, string Context, string Network, string Region, string Zone, string Server, ValueList<string> Primaries, HostSpec? ControlPlane,

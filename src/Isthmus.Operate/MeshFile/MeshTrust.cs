@@ -10,7 +10,7 @@ using Isthmus.Wire.Tls;
 
 namespace Isthmus.Operate.MeshFile;
 
-/// <summary>The certificate authorities of a mesh as files: which are there, which have to be made, and the Secret of each cluster.</summary>
+/// <summary>The certificate authorities of a mesh as files: which exist, which have to be created, and the Secret of each cluster.</summary>
 public sealed class MeshTrust(MeshSpec mesh, TimeProvider time)
 {
     private const int Days = 3650;
@@ -24,7 +24,7 @@ public sealed class MeshTrust(MeshSpec mesh, TimeProvider time)
 
     private string Folder(ClusterSpec cluster) => cluster.Certificates.Length > 0 ? cluster.Certificates : Path.Combine(mesh.Trust.Directory, cluster.Name);
 
-    /// <summary>True when the files are not there and making them would begin a new root.</summary>
+    /// <summary>True when the files do not exist and creating them would start a new root.</summary>
     public bool BeginsNewRoot => IsRootMissing;
 
     public IEnumerable<Change> Plan()
@@ -33,7 +33,7 @@ public sealed class MeshTrust(MeshSpec mesh, TimeProvider time)
         foreach (var cluster in Missing) yield return new("", Part.Certificates, ChangeKind.Create, Folder(cluster), []);
     }
 
-    /// <summary>What is wrong with the files that are there: all of it.</summary>
+    /// <summary>All problems of the existing files.</summary>
     public IEnumerable<Problem> Check()
     {
         if (mesh.Trust.RootCertificate.Length > 0)
@@ -85,7 +85,7 @@ public sealed class MeshTrust(MeshSpec mesh, TimeProvider time)
         }
     }
 
-    /// <summary>The thumbprint of the root that a cluster's workloads are to trust; null while it has to be made first.</summary>
+    /// <summary>The thumbprint of the root that a cluster's workloads will trust; null while it has to be created first.</summary>
     public string? Root(ClusterSpec cluster)
     {
         var authority = HasFiles(cluster) ? cluster : cluster.Primaries.Select(mesh.Cluster).FirstOrDefault(HasFiles);
@@ -99,7 +99,7 @@ public sealed class MeshTrust(MeshSpec mesh, TimeProvider time)
 
     private bool HasFiles(ClusterSpec cluster) => MeshDesign.HasAuthority(cluster) && !Missing.Contains(cluster);
 
-    /// <summary>Makes what is missing.</summary>
+    /// <summary>Creates what is missing.</summary>
     public void Make()
     {
         var files = mesh.Trust.RootCertificate.Length > 0
@@ -109,7 +109,7 @@ public sealed class MeshTrust(MeshSpec mesh, TimeProvider time)
         foreach (var cluster in Missing.ToList()) files.MakeIntermediate(cluster.Name, Request, cluster.SystemNamespace);
     }
 
-    /// <summary>The Secret <c>cacerts</c> of a cluster, in the namespace of its control plane; null while its files have to be made first.</summary>
+    /// <summary>The Secret <c>cacerts</c> of a cluster, in the namespace of its control plane; null while its files have to be created first.</summary>
     public JsonObject? CaSecret(ClusterSpec cluster)
     {
         if (Missing.Contains(cluster)) return null;

@@ -4,8 +4,8 @@ using System.Text.Json.Nodes;
 
 namespace Isthmus.Operate.MeshFile;
 
-/// <summary>One field that a cluster has otherwise than the file says.</summary>
-/// <param name="Found">Empty: the field is not there.</param>
+/// <summary>One field whose value in a cluster differs from the file.</summary>
+/// <param name="Found">Empty: the field is absent.</param>
 public sealed record FieldDifference(string Path, string Wanted, string Found);
 
 /// <summary>

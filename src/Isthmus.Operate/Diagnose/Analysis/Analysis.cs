@@ -3,7 +3,7 @@ using Isthmus.Operate.Inventory;
 
 namespace Isthmus.Operate.Diagnose.Analysis;
 
-/// <summary>Everything that is known to go wrong between the objects of one or more clusters. Pure.</summary>
+/// <summary>Finds known problems between the objects of one or more clusters. Pure.</summary>
 public static class Analysis
 {
     public static IReadOnlyList<Finding> Run(IReadOnlyList<ClusterInventory> clusters) =>
@@ -12,7 +12,7 @@ public static class Analysis
             .Select(cluster => new Finding(cluster.Context, new("ISM1400", $"cluster {cluster.Context}", "", $"cannot be read: {cluster.Error}", "check that the cluster is running, and the kubeconfig"))),
         .. clusters.SelectMany(cluster => cluster.Complaints.Select(problem => new Finding(cluster.Context, problem))),
         .. StubDomain.Check(clusters),
-        // Several ServiceEntries may end at the same hole.
+        // Several ServiceEntries may lead to the same problem.
         .. GlobalHosts.Check(clusters).DistinctBy(finding => (finding.Cluster, finding.Problem)),
         .. TrustAnalysis.Check(clusters),
     ];

@@ -8,7 +8,7 @@ namespace Isthmus.Operate.Diagnose.Analysis;
 
 /// <summary>
 /// Calls by names that no cluster has as a Service (<c>NAME.NAMESPACE.global</c>): whether the gateway behind a ServiceEntry's endpoint
-/// knows where the call is to go. Pure.
+/// can route the call. Pure.
 /// </summary>
 public static class GlobalHosts
 {
@@ -31,7 +31,7 @@ public static class GlobalHosts
 
     /// <summary>What happens to a call that arrives at a gateway with mesh TLS for a host and port; null when it goes on to a service.</summary>
     /// <param name="owner">The gateway's cluster.</param>
-    /// <param name="everybody">Clusters whose addresses a new entry must not take.</param>
+    /// <param name="everybody">Clusters whose addresses a new entry must not reuse.</param>
     public static Finding? Arrival(ClusterInventory owner, GlobalEntry gateway, string host, int port, IReadOnlyList<ClusterInventory> everybody)
     {
         if (!gateway.Takes(host))
@@ -43,9 +43,9 @@ public static class GlobalHosts
         return Arrival(owner, gateway.Service, gateway.ByName, host, gateway.Target(host), port, everybody);
     }
 
-    /// <summary>The same when it is known already where the gateway leads the call.</summary>
+    /// <summary>The same when the gateway's destination is already known.</summary>
     /// <param name="gateway">Namespace and name of its Service.</param>
-    /// <param name="byName">It goes where the SNI says.</param>
+    /// <param name="byName">The SNI decides the destination.</param>
     /// <param name="target">The host that it leads to.</param>
     public static Finding? Arrival(ClusterInventory owner, string gateway, bool byName, string host, string target, int port, IReadOnlyList<ClusterInventory> everybody)
     {
@@ -97,7 +97,7 @@ public static class GlobalHosts
         }
     }
 
-    /// <summary>Endpoints of a ServiceEntry do not say that they accept mesh TLS: some DestinationRule must.</summary>
+    /// <summary>Endpoints of a ServiceEntry do not declare mesh TLS: a DestinationRule must.</summary>
     private static Finding? Plain(ClusterInventory caller, ServiceEntry entry, string host)
     {
         var rules = caller.Istio<DestinationRule>().Where(rule => Isthmus.Mesh.Generate.Hosts.Covers(rule.Host, host)).ToList();
@@ -113,7 +113,7 @@ public static class GlobalHosts
             "apply the DestinationRule"), new(caller.Context, missing));
     }
 
-    /// <summary>An address stands for one host: with two, calls by address and TCP go to whichever comes first.</summary>
+    /// <summary>An address identifies one host: with two, calls by address and TCP go to whichever comes first.</summary>
     private static IEnumerable<Finding> SharedAddresses(ClusterInventory cluster) =>
         from entry in cluster.Istio<ServiceEntry>()
         from address in entry.Addresses

@@ -55,7 +55,7 @@ public sealed class InventoryReader(string istioNamespace, int proxies)
         }
     }
 
-    /// <summary>Items of a list do not say what they are.</summary>
+    /// <summary>Items of a list lack apiVersion and kind.</summary>
     private static JsonObject Typed(JsonObject value, ResourceKind kind)
     {
         value["apiVersion"] ??= kind.ApiVersion;
@@ -92,7 +92,7 @@ public sealed class InventoryReader(string istioNamespace, int proxies)
         return found.ToValueList();
     }
 
-    /// <summary>Null for a proxy that does not answer: whether it is well is not the question here.</summary>
+    /// <summary>Null for a proxy that does not respond: its health is not checked here.</summary>
     private static async Task<ProxyTrust?> ProxyAsync(MeshQuery query, JsonObject pod, CancellationToken stop)
     {
         var (ns, name) = (pod["metadata"]!["namespace"]!.ToString(), pod["metadata"]!["name"]!.ToString());

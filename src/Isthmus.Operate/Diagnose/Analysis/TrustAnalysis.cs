@@ -26,7 +26,7 @@ public static class TrustAnalysis
         }
     }
 
-    /// <summary>The control plane does not use the root that it was given.</summary>
+    /// <summary>The control plane does not use the configured root.</summary>
     private static IEnumerable<Finding> ControlPlane(ClusterInventory cluster)
     {
         var trust = cluster.Trust;
@@ -47,7 +47,7 @@ public static class TrustAnalysis
             For(cluster));
     }
 
-    /// <summary>Namespaces and Pods that still trust what was before.</summary>
+    /// <summary>Namespaces and Pods that still trust the previous root.</summary>
     private static IEnumerable<Finding> Leftovers(ClusterInventory cluster)
     {
         foreach (var (ns, root) in cluster.Trust.Namespaces.Where(item => !item.Value.Shares(cluster.Trust.InForce)))

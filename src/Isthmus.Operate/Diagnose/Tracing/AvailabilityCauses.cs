@@ -14,7 +14,7 @@ internal sealed class AvailabilityCauses(TraceFacts facts, TraceNeeds needs)
     public Problem Unconfigured(PodRef pod, string what) => Unserved(facts.Clusters.First(cluster => cluster.Context == pod.Context), RevisionOf(pod))
         ?? Faults.Of("ISM2003", pod.ToString(), "", $"{what}: it has not reached a control plane", $"isthmus proxy-status --context={pod.Context}; kubectl --context={pod.Context} -n {pod.Namespace} logs {pod.Name} -c istio-proxy");
 
-    /// <summary>Whether the caller's control plane does not know clusters that have the service; null also when it must be asked first.</summary>
+    /// <summary>Whether the caller's control plane does not know clusters that have the service; null also when it must be queried first.</summary>
     public Problem? Unwatched(IReadOnlyList<ClusterService> services) => Unwatched(services.Select(service => service.Cluster).Distinct());
 
     public Problem? Unwatched(IEnumerable<ClusterObjects> clusters)
@@ -59,7 +59,7 @@ internal sealed class AvailabilityCauses(TraceFacts facts, TraceNeeds needs)
         Problem? first = null;
         foreach (var plane in planes)
         {
-            // One that serves is enough.
+            // One that is ready is enough.
             if ((Down(plane, revision) ?? (plane.At == cluster ? null : OutOfReach(cluster, plane)) ?? Unauthenticated(cluster, plane)) is not { } problem) return null;
             first ??= problem;
         }
@@ -136,7 +136,7 @@ internal sealed class AvailabilityCauses(TraceFacts facts, TraceNeeds needs)
 
     private static string Full(string gateway, string ns) => gateway.Contains('/', StringComparison.Ordinal) ? gateway : $"{ns}/{gateway}";
 
-    /// <summary>A control plane asks the proxy's own cluster whether its token is good: one that it does not watch it cannot ask.</summary>
+    /// <summary>A control plane asks the proxy's own cluster whether its token is good: it cannot query a cluster that it does not watch.</summary>
     private Problem? Unauthenticated(ClusterObjects cluster, ControlPlanePlace plane) =>
         cluster == plane.Config || facts.ControlPlanesOf(facts.Home) is not [var own, ..] || own != plane ? null : Unwatched([cluster]);
 

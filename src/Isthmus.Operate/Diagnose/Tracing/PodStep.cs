@@ -70,7 +70,7 @@ internal sealed class PodStep(TraceFacts facts, TraceRecord record, Causes cause
         }
         catch (ProblemException)
         {
-            // Flags of another proxy's init container: as good as none.
+            // Flags of another proxy's init container count as absent.
             return true;
         }
     }

@@ -57,10 +57,10 @@ internal sealed class ProxyView
     /// <summary>The sidecar answers names itself; null when it does not report it.</summary>
     public bool? CapturesDns { get; private init; }
 
-    /// <summary>It can be asked to make a call and what it saw of one.</summary>
+    /// <summary>It can make a call, and report what it saw of one.</summary>
     public bool CanCall { get; private init; }
 
-    /// <summary>Resources that were refused or that this program could not read, each with the reason.</summary>
+    /// <summary>Resources that were rejected or that this program could not read, each with the reason.</summary>
     public IReadOnlyList<string> Unread => _unread;
 
     public ShownCertificate? Certificate(string secret) => _certificates.GetValueOrDefault(secret);
@@ -69,10 +69,10 @@ internal sealed class ProxyView
 
     public bool IsEjected(string cluster, Endpoint endpoint) => _ejected.Contains((cluster, endpoint.AddressText));
 
-    /// <summary>The listener of all that comes in.</summary>
+    /// <summary>The listener of all inbound connections.</summary>
     public ListenerSnapshot? Inbound => Snapshot.Listeners.Values.FirstOrDefault(l => l is { Direction: Direction.Inbound, BindToPort: true } && l.Address.Port == Core.Names.Ports.Inbound);
 
-    /// <summary>The listener of all that goes out, which hands connections on.</summary>
+    /// <summary>The listener of all outbound connections, which hands them on.</summary>
     public ListenerSnapshot? Outbound => Snapshot.Listeners.Values.FirstOrDefault(l => l is { HandOff: true, Direction: Direction.Outbound });
 
     /// <param name="inspection">The answer of <c>/inspect</c>, or an object of the same shape made of <c>/config_dump</c> and <c>/clusters</c>.</param>

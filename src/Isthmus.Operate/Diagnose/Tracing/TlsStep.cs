@@ -58,7 +58,7 @@ internal sealed partial class TlsStep(TraceFacts facts, TraceRecord record, Caus
         return record.Ok("TLS", "mutual TLS of the mesh", details);
     }
 
-    /// <summary>An identity with the trust domain of another: what it would be if both were of one.</summary>
+    /// <summary>An identity with the trust domain of another, as if both had the same one.</summary>
     private static string? OtherDomain(string own, string their) =>
         SpiffeDomain().Match(own) is { Success: true } mine && SpiffeDomain().Match(their) is { Success: true } other && mine.Value != other.Value ? mine.Value + their[other.Length..] : null;
 

@@ -49,7 +49,7 @@ internal sealed record MeshHost(string Fqdn, string Namespace, string Name, IRea
     public ClusterService? In(ClusterObjects cluster) => Services.FirstOrDefault(service => service.Cluster == cluster);
 }
 
-/// <summary>All that a walk knows; the walk names what it lacks, and is repeated with more.</summary>
+/// <summary>All inputs of a walk; the walk names what is missing, and is repeated with more.</summary>
 internal sealed class TraceFacts(IReadOnlyList<ClusterObjects> clusters, PodRef client, TraceTarget target, DateTimeOffset now)
 {
     public IReadOnlyList<ClusterObjects> Clusters { get; } = clusters;
@@ -123,7 +123,7 @@ internal sealed class TraceFacts(IReadOnlyList<ClusterObjects> clusters, PodRef 
     public (ClusterObjects Cluster, Pod Pod)? PodAt(IPAddress address, string clusterId, ClusterObjects near, string network)
     {
         var text = address.ToString();
-        // Clusters that have one name know nothing of each other.
+        // Clusters with the same name do not know each other.
         var others = Clusters.Where(cluster => cluster != near && cluster.Id != near.Id);
         foreach (var cluster in others.Prepend(near).Where(cluster => clusterId.Length == 0 || cluster.Id == clusterId))
             if (cluster.PodAt(text) is { } pod && (clusterId.Length > 0 || cluster.NetworkOf(pod) == network)) return (cluster, pod);

@@ -13,7 +13,7 @@ namespace Isthmus.Operate.Diagnose.Tracing;
 /// <param name="Timeout">How long the call may take.</param>
 public sealed record TraceRequest(string Pod, string? Namespace, TraceTarget Target, bool MakeCall, TimeSpan Timeout);
 
-/// <summary>Fetches what a walk asks for until it asks for nothing more, and makes the call meanwhile.</summary>
+/// <summary>Fetches what a walk needs until it needs nothing more, and makes the call meanwhile.</summary>
 /// <param name="clusters">The clusters of the mesh; the first is the caller's.</param>
 public sealed class TraceRun(IReadOnlyList<ClusterAccess> clusters, string istioNamespace, TimeProvider time, Random random) : IDisposable
 {
@@ -126,7 +126,7 @@ public sealed class TraceRun(IReadOnlyList<ClusterAccess> clusters, string istio
         else facts.Silent[pod] = found.Error;
     }
 
-    /// <summary>Everything of a proxy; of one that only knows Envoy's interface what that has.</summary>
+    /// <summary>Everything that a proxy reports; for a proxy with only Envoy's admin interface, what that reports.</summary>
     private async Task<(JsonNode? Answer, string Error)> InspectAsync(PodRef pod, string host, CancellationToken stop)
     {
         var query = new MeshQuery(_clients[pod.Context], istioNamespace);

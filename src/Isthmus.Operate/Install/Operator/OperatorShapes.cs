@@ -5,7 +5,7 @@ using Isthmus.Core.Problems;
 
 namespace Isthmus.Operate.Install.Operator;
 
-/// <summary>The expected kinds of values in the fields of a spec that are checked here. The others are copied into objects, which the API server checks.</summary>
+/// <summary>The expected types of the spec fields that are checked here. Other fields are copied into objects, which the API server checks.</summary>
 internal static partial class OperatorShapes
 {
     private enum Shape { Mapping, List, Text, Number, Flag, LabelValue, Revision }

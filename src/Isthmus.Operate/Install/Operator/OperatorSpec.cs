@@ -15,7 +15,7 @@ public sealed class OperatorSpec
     /// <summary>The merged spec.</summary>
     public JsonObject Spec { get; }
 
-    /// <summary>metadata.name of the last file that has one; owns what is installed.</summary>
+    /// <summary>metadata.name of the last file that has one; it identifies the owner of the installed objects.</summary>
     public string Name { get; }
 
     public string Profile { get; }
@@ -39,7 +39,7 @@ public sealed class OperatorSpec
 
     public string TrustDomain => MeshConfig["trustDomain"]?.ToString() is { Length: > 0 } domain ? domain : WellKnown.DefaultTrustDomain;
 
-    /// <summary>A control plane elsewhere reads the mesh's configuration here.</summary>
+    /// <summary>A control plane in another cluster reads the mesh's configuration here.</summary>
     public bool IsConfigCluster => (bool?)Value("global", "configCluster") ?? false;
 
     /// <summary>A field below <c>values</c>, or null.</summary>
@@ -56,7 +56,7 @@ public sealed class OperatorSpec
 
     public IEnumerable<JsonObject> Gateways(string list) => (Spec["components"]?[list] as JsonArray ?? []).OfType<JsonObject>();
 
-    /// <summary>The image of a component: spec.hub/tag win over values.global, a whole image name wins over both.</summary>
+    /// <summary>The image of a component: spec.hub/tag override values.global, and a full image name overrides both.</summary>
     public string Image(string name)
     {
         if (name.Contains('/', StringComparison.Ordinal)) return name;
@@ -74,7 +74,7 @@ public sealed class OperatorSpec
         var overlays = files.SelectMany(file => ReadFile(file.Text, file.Source)).ToList();
         var flags = new JsonObject();
         foreach (var set in sets) SetFlag.Apply(flags, set);
-        // Each separately: after the merge, neither the file nor an index in a list is the user's.
+        // Each input is checked separately: after the merge, file names and list indexes no longer match the user's input.
         foreach (var overlay in overlays) Refuse(overlay.Spec, overlay.Source);
         if (!string.IsNullOrEmpty(revision)) Refuse(new() { ["revision"] = revision }, "--revision");
         var profile = (flags["profile"] as JsonValue)?.ToString() ?? overlays.Select(overlay => overlay.Spec["profile"]?.ToString()).LastOrDefault(name => !string.IsNullOrEmpty(name)) ?? "default";
@@ -84,7 +84,7 @@ public sealed class OperatorSpec
         Overlay.Merge(spec, flags);
         if (!string.IsNullOrEmpty(revision)) spec["revision"] = revision;
         Refuse(spec, "--set");
-        // Both are the mesh's settings; as in Istio, the one below values wins.
+        // Both hold mesh settings; as in Istio, the one under values wins.
         if (spec["values"]?["meshConfig"] is JsonObject mesh) Overlay.Merge(spec, new JsonObject { ["meshConfig"] = mesh.DeepClone() });
         var gateways = ((string[])["ingressGateways", "egressGateways"]).SelectMany(list => spec["components"]?[list] as JsonArray ?? []).Select(gateway => gateway?["name"]?.ToString() ?? "").ToHashSet(StringComparer.Ordinal);
         var warnings = overlays.Select(overlay => (overlay.Spec, overlay.Source)).Append((flags, "--set")).SelectMany(given => ValuesSchema.Check(given.Item1, given.Item2, gateways)).ToList();
@@ -95,7 +95,7 @@ public sealed class OperatorSpec
     private static IEnumerable<(string Source, string Name, JsonObject Spec)> ReadFile(string text, string source)
     {
         var documents = YamlText.ParseAll(text, source);
-        // An empty file is what a failed command leaves in a pipe, and would install the default profile.
+        // A failed command leaves an empty file in a pipe, which would install the default profile.
         if (documents.Count == 0) throw new ProblemException(source, "is empty; expected an IstioOperator", "check the command that writes it");
         if (documents.Count > 1) throw new ProblemException(source, $"holds {documents.Count} IstioOperators; expected one", "put each in its own file, and repeat -f");
         foreach (var document in documents)

@@ -12,7 +12,7 @@ public static class Overlay
             switch (value)
             {
                 case null:
-                    break; // an empty key in a file has no value
+                    break; // a key without a value sets nothing
                 case JsonObject inner when target[field] is JsonObject known:
                     Merge(known, inner);
                     break;

@@ -6,13 +6,13 @@ namespace Isthmus.Operate.Install.Operator;
 
 /// <summary>
 /// The keys below <c>values</c> and <c>meshConfig</c> (Istio 1.20, <c>values_types.proto</c> and <c>MeshConfig</c>). Values are free, as in
-/// Istio: a field that is unknown, or has no effect here, is reported and does no harm.
+/// Istio: a field that is unknown, or has no effect here, is reported but not rejected.
 /// </summary>
 internal static class ValuesSchema
 {
     private const string Gateways = "values.gateways";
 
-    /// <summary>By path: the keys that have an effect and, after the bar, those that only Istio acts on. A path that is missing here may hold anything.</summary>
+    /// <summary>By path: the keys that have an effect and, after the bar, those that only Istio supports. A path that is not listed may contain anything.</summary>
     private static readonly Dictionary<string, (HashSet<string> Effective, HashSet<string> Idle)> Keys = new(StringComparer.Ordinal)
     {
         ["values"] = Read("base defaultRevision gateways global istiocoredns istiodRemote meshConfig pilot sidecarInjectorWebhook"
@@ -53,7 +53,7 @@ internal static class ValuesSchema
     internal static IEnumerable<string> Mappings => Keys.Keys;
 
     /// <summary>The fields of a spec that are unknown or have no effect.</summary>
-    /// <param name="gateways">Names of the spec's own gateways, which may have values, too.</param>
+    /// <param name="gateways">Names of the spec's gateways, which may have values, too.</param>
     internal static IEnumerable<Problem> Check(JsonObject spec, string source, IReadOnlyCollection<string> gateways) =>
         ((string[])["values", "meshConfig"]).SelectMany(part => spec[part] is JsonObject node ? Check(node, part, source, gateways) : []);
 
@@ -63,7 +63,7 @@ internal static class ValuesSchema
         foreach (var (key, value) in node)
         {
             var below = $"{path}.{key}";
-            // An empty key in a file says nothing.
+            // A key without a value sets nothing.
             if (value is null || (path == Gateways && gateways.Contains(key))) continue;
             if (keys.Effective.Contains(key))
             {
@@ -80,7 +80,7 @@ internal static class ValuesSchema
         }
     }
 
-    /// <summary>The nearest key beside it; else the same one elsewhere.</summary>
+    /// <summary>The most similar key at the same path, otherwise the same key at another path.</summary>
     private static string? Meant(string path, string key) =>
         Spelling.Nearest(key, Keys[path].Effective) is { } near ? $"{path}.{near}"
         : Spelling.Nearest(key, Keys[path].Idle) is { } idle ? $"{path}.{idle}"

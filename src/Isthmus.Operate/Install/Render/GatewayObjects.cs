@@ -29,7 +29,7 @@ internal sealed class GatewayObjects
         foreach (var (key, value) in gateway["label"] as JsonObject ?? []) _identity[key] = value?.ToString() ?? "";
     }
 
-    /// <summary>Whether other clusters call names of the global zone through it (replicated control planes).</summary>
+    /// <summary>Whether other clusters call global-zone names through it (replicated control planes).</summary>
     private bool JoinsClusters => ReplicatedObjects.GatewaysEnabled(_spec) && _identity["istio"] == "ingressgateway";
 
     internal static IEnumerable<JsonObject> Build(OperatorSpec spec, JsonObject gateway, bool egress) => new GatewayObjects(spec, gateway, egress).Build();
@@ -134,7 +134,7 @@ internal sealed class GatewayObjects
             {
                 ["matchLabels"] = IdentityLabels(),
             },
-            // A gateway that is replaced must never leave the network without one.
+            // Replacing a gateway must never leave the network without one.
             ["strategy"] = k8s?["strategy"]?.DeepClone() ?? new JsonObject { ["rollingUpdate"] = new JsonObject { ["maxSurge"] = "100%", ["maxUnavailable"] = "25%" } },
             ["template"] = new JsonObject { ["metadata"] = metadata, ["spec"] = pod },
         };

@@ -24,7 +24,7 @@ internal static class IstiodObjects
             .Append(Deployment(spec, names));
     }
 
-    /// <summary>The account of a control plane and what it may do, also where the control plane itself runs in another cluster.</summary>
+    /// <summary>The service account of a control plane and its RBAC, also where the control plane itself runs in another cluster.</summary>
     internal static IEnumerable<JsonObject> Rights(OperatorSpec spec)
     {
         var names = new Names(spec);
@@ -33,7 +33,7 @@ internal static class IstiodObjects
         yield return ClusterRole(names.ClusterRole, Labelled(), ClusterRules());
         yield return ClusterRoleBinding(names.ClusterRole, Labelled(), names.Account, names.Namespace);
         yield return Role(names.Account, names.Namespace, Labelled(), spec.IsConfigCluster
-            ? [.. NamespaceRules(), Rule("core", "endpoints", "create get update patch")] // the host name by which it is found here
+            ? [.. NamespaceRules(), Rule("core", "endpoints", "create get update patch")] // for the Endpoints behind its host name
             : NamespaceRules());
         yield return RoleBinding(names.Account, names.Namespace, Labelled(), names.Account);
     }
@@ -94,7 +94,7 @@ internal static class IstiodObjects
     private static JsonObject InjectorConfigMap(OperatorSpec spec, Names names)
     {
         var global = (JsonObject)spec.Value("global")!.DeepClone();
-        // spec.hub and spec.tag decide the images of components; the injector must agree with them.
+        // spec.hub and spec.tag decide the images of components; the injector must use the same ones.
         if (spec.Spec["hub"] is { } hub) global["hub"] = hub.DeepClone();
         if ((spec.Spec["tag"] ?? spec.Value("global", "tag")) is { } tag) global["tag"] = tag.DeepClone();
         else global["tag"] = BuildVersion.Current;
@@ -137,7 +137,7 @@ internal static class IstiodObjects
         if (spec.Revision.Length == 0) selector["istio"] = "pilot";
         else selector[Labels.Revision] = spec.Revision;
         var podLabels = Make(spec, Component, ("app", "istiod"), (Labels.Inject, "false"));
-        // Without this a Service of the default revision would also send to Pods of others.
+        // Without this label a Service of the default revision would also select Pods of other revisions.
         if (spec.Revision.Length == 0) podLabels["istio"] = "pilot";
         var template = new JsonObject
         {

@@ -4,7 +4,7 @@ using Isthmus.Operate.Install.Operator;
 
 namespace Isthmus.Operate.Install.Render;
 
-/// <summary>Labels by which installed objects are found again: to prune, to uninstall, and by other people's scripts.</summary>
+/// <summary>Labels that identify installed objects: for pruning, for uninstall, and for users' scripts.</summary>
 public static class ObjectLabels
 {
     public const string Owner = "install.operator.istio.io/owning-resource";
@@ -18,7 +18,7 @@ public static class ObjectLabels
         foreach (var (key, value) in more) labels[key] = value;
         labels[Labels.Revision] = spec.RevisionOrDefault;
         labels[Owner] = spec.Name.Length == 0 ? "unknown" : spec.Name;
-        // Two control planes in one cluster, each in a namespace of its own, are two installations.
+        // Two control planes in one cluster, each in its own namespace, are two installations.
         labels[OwnerNamespace] = spec.Namespace;
         labels[Component] = component;
         labels[Release] = "istio";

@@ -3,7 +3,7 @@ using static Isthmus.Operate.Install.Render.ObjectLabels;
 
 namespace Isthmus.Operate.Install.Render;
 
-/// <summary>Rules, roles and bindings as compact builders.</summary>
+/// <summary>Compact builders for rules, roles and bindings.</summary>
 internal static class Rbac
 {
     private const string Group = "rbac.authorization.k8s.io";

@@ -4,18 +4,18 @@ using static Isthmus.Operate.Install.Render.Rbac;
 
 namespace Isthmus.Operate.Install.Render;
 
-/// <summary>The account that control planes of other clusters use here (chart <c>base</c>), with the least rights that discovery needs.</summary>
+/// <summary>The service account that control planes of other clusters use here (chart <c>base</c>), with the minimum permissions for discovery.</summary>
 public static class ReaderObjects
 {
     private const string Reader = "istio-reader";
     private const string Read = "get list watch";
     private const string IstioGroups = "networking.istio.io security.istio.io telemetry.istio.io extensions.istio.io";
 
-    /// <summary>Whether an object is there for a named revision alone. The account itself, and the rights of the default revision, are part of the base that stays.</summary>
+    /// <summary>Whether an object belongs to a named revision only. The account itself, and the permissions of the default revision, are part of the base and stay.</summary>
     public static bool IsOf(string revision, string name) => name == $"{Reader}-{revision}" || name.StartsWith($"{Reader}-clusterrole-{revision}-", StringComparison.Ordinal);
 
     /// <param name="revision">Empty for the default revision.</param>
-    /// <param name="externalControlPlane">A control plane elsewhere also writes root certificates and patches webhooks here.</param>
+    /// <param name="externalControlPlane">A control plane in another cluster also writes root certificates and patches webhooks here.</param>
     public static IEnumerable<JsonObject> Build(string ns, string revision, bool externalControlPlane, Func<JsonObject> labels)
     {
         var role = revision.Length == 0 ? $"{Reader}-clusterrole-{ns}" : $"{Reader}-clusterrole-{revision}-{ns}";
@@ -47,11 +47,11 @@ public static class ReaderObjects
         }
         yield return ClusterRole(role, labels(), rules);
         yield return ClusterRoleBinding(role, labels(), WellKnown.ReaderServiceAccount, ns);
-        // Other control planes compare roots, so that clusters which cannot trust each other are named as such.
+        // Other control planes compare roots, to report clusters that do not trust each other.
         var roots = Rule("core", "configmaps", "get");
         roots["resourceNames"] = new JsonArray(WellKnown.RootCertConfigMap);
         var name = revision.Length == 0 ? Reader : $"{Reader}-{revision}";
-        // With a host name for an address, the control plane keeps what it stands for up to date.
+        // If its address is a host name, the control plane keeps the resolved addresses up to date.
         yield return externalControlPlane
             ? Role(name, ns, labels(), roots, Rule("core", "endpoints", "create get update patch"))
             : Role(name, ns, labels(), roots);

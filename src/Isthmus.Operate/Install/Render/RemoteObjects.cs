@@ -9,7 +9,7 @@ using static Isthmus.Operate.Install.Render.ObjectLabels;
 
 namespace Isthmus.Operate.Install.Render;
 
-/// <summary>What a cluster needs whose control plane is elsewhere: a Service that leads there, and the injection webhook (chart <c>istiod-remote</c>).</summary>
+/// <summary>The objects of a cluster whose control plane runs in another one: a Service that leads there, and the injection webhook (chart <c>istiod-remote</c>).</summary>
 internal static class RemoteObjects
 {
     private const string Component = "IstiodRemote";
@@ -24,7 +24,7 @@ internal static class RemoteObjects
         var (path, port) = (Path(spec), Ports.Webhook);
         if (address.Length == 0)
         {
-            // Where the injector is, the control plane is. By the Service it is called by a name that its certificate has.
+            // The control plane is at the injector's address. The Service gives it a name that its certificate contains.
             var given = Injector(url);
             (address, port, url) = (given.Host, given.Port, "");
             if (given.AbsolutePath.TrimEnd('/') is not ("" or "/inject")) path = given.AbsolutePath;
@@ -36,7 +36,7 @@ internal static class RemoteObjects
     private static Uri Injector(string url) => Uri.TryCreate(url, UriKind.Absolute, out var uri) && uri.Scheme == "https" && uri.Host.Length > 0 ? uri
         : throw new ProblemException("spec.values.istiodRemote.injectionURL", $"'{url}' is not an https address", "write it like https://ADDRESS:15017/inject/cluster/NAME/net/NETWORK");
 
-    /// <summary>Where it is not given it follows from the cluster's name and network: without it Pods would claim to be the primary's.</summary>
+    /// <summary>The default follows from the cluster's name and network: without it, Pods would claim to be in the primary.</summary>
     private static string Path(OperatorSpec spec)
     {
         if (spec.Value("istiodRemote", "injectionPath")?.ToString() is { Length: > 0 } given) return given;
@@ -54,7 +54,7 @@ internal static class RemoteObjects
             IstiodObjects.Port("tcp-istiod", Ports.DiscoveryTls, Ports.DiscoveryTls),
             IstiodObjects.Port("tcp-webhook", 443, webhook));
         service["spec"] = new JsonObject { ["ports"] = ports };
-        // Several primaries: proxies that lose one find another.
+        // With several primaries, proxies that lose one connect to another.
         var addresses = address.Split(',', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries).ToValueList();
         if (!addresses.All(one => IPAddress.TryParse(one, out _)))
         {

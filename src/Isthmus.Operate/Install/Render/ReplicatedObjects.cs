@@ -7,7 +7,7 @@ using static Isthmus.Operate.Install.Render.Rbac;
 
 namespace Isthmus.Operate.Install.Render;
 
-/// <summary>What replicated control planes need beside istiod: DNS for the global zone, and an ingress gateway that passes its names on (Istio up to 1.8).</summary>
+/// <summary>What replicated control planes need in addition to istiod: DNS for the global zone, and an ingress gateway that passes its names on (Istio up to 1.8).</summary>
 internal static class ReplicatedObjects
 {
     private const string Dns = "istiocoredns";
@@ -126,7 +126,7 @@ internal static class ReplicatedObjects
         body["template"]!["metadata"]!["labels"] = labels;
         foreach (var container in (body["template"]!["spec"]!["containers"] as JsonArray)!.OfType<JsonObject>())
         {
-            // In our own image the first word chooses the program; others start theirs.
+            // In the Isthmus image the first argument selects the program; other images start their own.
             if (spec.Value(Dns, container["name"]!.ToString() == "coredns" ? "coreDNSImage" : "coreDNSPluginImage") is null)
                 container["args"] = container["name"]!.ToString() == "coredns" ? Strings("dns", "-conf", "/etc/coredns/Corefile") : Strings("coredns-plugin");
             if (spec.Value("global", "imagePullPolicy")?.ToString() is { Length: > 0 } policy) container["imagePullPolicy"] = policy;
@@ -140,7 +140,7 @@ internal static class ReplicatedObjects
         return tag.Length > 0 && spec.Value(Dns, tag)?.ToString() is { Length: > 0 } version ? $"{given}:{version}" : given;
     }
 
-    /// <summary>The entry for names of the global zone, and mesh TLS towards them (chart <c>gateways/istio-ingress</c>, <c>preconfigured.yaml</c>).</summary>
+    /// <summary>The gateway for global-zone names, and mesh TLS to them (chart <c>gateways/istio-ingress</c>, <c>preconfigured.yaml</c>).</summary>
     internal static IEnumerable<JsonObject> GatewayObjects(OperatorSpec spec)
     {
         var suffix = Suffix(spec);
@@ -157,7 +157,7 @@ internal static class ReplicatedObjects
               tls: {mode: AUTO_PASSTHROUGH}
               hosts: ["*.{{suffix}}"]
             """);
-        // Endpoints of ServiceEntries do not say that they accept mesh TLS: without the rule calls would leave in plain text.
+        // Endpoints of ServiceEntries do not declare mesh TLS: without the rule, calls would be sent in plain text.
         yield return Made("networking.istio.io/v1alpha3", "DestinationRule", $$"""
             host: "*.{{suffix}}"
             trafficPolicy:

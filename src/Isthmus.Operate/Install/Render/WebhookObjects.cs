@@ -14,7 +14,7 @@ internal static class WebhookObjects
     internal static string ValidatorName(OperatorSpec spec) => $"istio-validator{Revision(spec)}-{spec.Namespace}";
 
     /// <param name="path">The webhook's path, <c>/inject</c> or with the remote cluster's parameters.</param>
-    /// <param name="url">An address instead of the Service; empty for the Service.</param>
+    /// <param name="url">A URL to use instead of the Service; empty for the Service.</param>
     internal static JsonObject Injector(OperatorSpec spec, string component, string path, string url)
     {
         var configuration = Object("admissionregistration.k8s.io/v1", "MutatingWebhookConfiguration", InjectorName(spec), null,
@@ -24,8 +24,8 @@ internal static class WebhookObjects
         return configuration;
     }
 
-    /// <param name="name">What the label <c>istio.io/rev</c> must say: a revision or a tag.</param>
-    /// <param name="isDefault">Whether namespaces and Pods that only ask for injection are meant too.</param>
+    /// <param name="name">The value of the label <c>istio.io/rev</c> to match: a revision or a tag.</param>
+    /// <param name="isDefault">Whether to match also namespaces and Pods that request injection without a revision.</param>
     internal static JsonArray Injectors(string name, bool isDefault, JsonObject client)
     {
         var webhooks = new JsonArray(
@@ -76,11 +76,11 @@ internal static class WebhookObjects
                 ["apiVersions"] = Strings("*"),
                 ["resources"] = Strings("*"),
             }),
-            // Ignore until the control plane answers: it raises this to Fail when it has put its CA bundle in.
+            // Ignore until the control plane is up: it sets Fail once it has written its CA bundle.
             ["failurePolicy"] = "Ignore",
             ["sideEffects"] = "None",
             ["admissionReviewVersions"] = Strings("v1"),
-            // The default revision checks every object; another one only those that ask for it.
+            // The default revision validates every object; other revisions only objects that request them.
             ["objectSelector"] = spec.Revision.Length == 0
                 ? new JsonObject()
                 : new JsonObject { ["matchExpressions"] = new JsonArray(In(Labels.Revision, spec.Revision)) },

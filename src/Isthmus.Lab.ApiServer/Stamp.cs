@@ -3,6 +3,9 @@ using System.Text.Json.Nodes;
 
 namespace Isthmus.Lab.ApiServer;
 
+/// <summary>What an object says of its own type.</summary>
+internal readonly record struct TypeMeta(string ApiVersion, string Kind);
+
 /// <summary>Times and metadata in the form that objects carry.</summary>
 internal static class Stamp
 {
@@ -11,18 +14,16 @@ internal static class Stamp
 
     /// <summary>A complete object for the store, which neither defaults nor stamps: metadata with name, uid and time, then <paramref name="fields"/>.</summary>
     public static JsonObject New(
-        string apiVersion, string kind, string ns, string name, DateTimeOffset now, JsonObject fields,
-        IEnumerable<KeyValuePair<string, string>>? labels = null, IEnumerable<KeyValuePair<string, string>>? annotations = null,
-        bool generation = false)
+        TypeMeta type, string ns, string name, DateTimeOffset now, JsonObject fields,
+        IEnumerable<KeyValuePair<string, string>>? labels = null, IEnumerable<KeyValuePair<string, string>>? annotations = null)
     {
         var metadata = new JsonObject { ["name"] = name };
         if (ns.Length > 0) metadata["namespace"] = ns;
         metadata["uid"] = Guid.NewGuid().ToString();
-        if (generation) metadata["generation"] = 1;
         metadata["creationTimestamp"] = Time(now);
         if (labels is not null) metadata["labels"] = Map(labels);
         if (annotations is not null) metadata["annotations"] = Map(annotations);
-        var made = new JsonObject { ["kind"] = kind, ["apiVersion"] = apiVersion, ["metadata"] = metadata };
+        var made = new JsonObject { ["kind"] = type.Kind, ["apiVersion"] = type.ApiVersion, ["metadata"] = metadata };
         foreach (var (key, value) in fields.ToList())
         {
             fields.Remove(key);

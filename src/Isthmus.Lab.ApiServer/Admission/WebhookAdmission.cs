@@ -116,6 +116,6 @@ internal sealed class WebhookAdmission(
             .Select(cause => new StatusCause(Json.Text(cause["reason"]), Json.Text(cause["message"]), Json.Text(cause["field"])))
             .ToList();
         return new ApiException(code, reason, $"admission webhook \"{hook}\" denied the request{why}",
-            details.TextAt("group"), details.TextAt("kind"), details.TextAt("name"), causes: causes, withDetails: false);
+            new(details.TextAt("group"), details.TextAt("kind"), details.TextAt("name")) { Causes = causes }, withDetails: false);
     }
 }

@@ -65,6 +65,8 @@ internal static class BootstrapPolicy
         }
     }
 
+    private static TypeMeta Rbac(string kind) => new("rbac.authorization.k8s.io/v1", kind);
+
     private static JsonObject ClusterRole(BootstrapRole role, DateTimeOffset now)
     {
         var labels = role.AggregatesTo.Length == 0 ? Labels : [.. Labels, new("rbac.authorization.k8s.io/aggregate-to-" + role.AggregatesTo, "true")];
@@ -74,7 +76,7 @@ internal static class BootstrapPolicy
             var wanted = new JsonObject { ["matchLabels"] = new JsonObject { ["rbac.authorization.k8s.io/aggregate-to-" + role.AggregatedFrom] = "true" } };
             fields["aggregationRule"] = new JsonObject { ["clusterRoleSelectors"] = new JsonArray(wanted) };
         }
-        return Stamp.New("rbac.authorization.k8s.io/v1", "ClusterRole", "", role.Name, now, fields, labels, Annotations);
+        return Stamp.New(Rbac("ClusterRole"), "", role.Name, now, fields, labels, Annotations);
     }
 
     private static JsonNode? Rules(BootstrapRole role) =>
@@ -83,7 +85,7 @@ internal static class BootstrapPolicy
     private static JsonObject Role(string ns, string name, string[] rules, DateTimeOffset now)
     {
         var list = new JsonArray([.. BootstrapRules.Parse(rules).Select(rule => rule.ToJson())]);
-        return Stamp.New("rbac.authorization.k8s.io/v1", "Role", ns, name, now, new() { ["rules"] = list }, Labels, Annotations);
+        return Stamp.New(Rbac("Role"), ns, name, now, new() { ["rules"] = list }, Labels, Annotations);
     }
 
     private static JsonObject Binding(
@@ -93,7 +95,7 @@ internal static class BootstrapPolicy
         var list = subjects.Where(subject => subject.Kind.Length > 0).Select(Subject).ToArray();
         if (list.Length > 0) fields["subjects"] = new JsonArray(list);
         fields["roleRef"] = new JsonObject { ["apiGroup"] = Resources.RbacGroup, ["kind"] = roleKind, ["name"] = role };
-        return Stamp.New("rbac.authorization.k8s.io/v1", ns.Length == 0 ? "ClusterRoleBinding" : "RoleBinding", ns, name, now, fields, Labels, Annotations);
+        return Stamp.New(Rbac(ns.Length == 0 ? "ClusterRoleBinding" : "RoleBinding"), ns, name, now, fields, Labels, Annotations);
     }
 
     private static JsonNode Subject((string Kind, string Name) subject) => subject.Kind == "ServiceAccount"

@@ -84,7 +84,7 @@ internal sealed class TokenRequestResource(TokenSigner signer, IObjectStore stor
         if (uid.Length == 0 || uid == stored.Uid) return stored;
         throw new ApiException(409, "Conflict",
             $"Operation cannot be fulfilled on {kind} \"{name}\": the UID in the bound object reference ({uid}) does not match the UID in record. The object might have been deleted and then recreated",
-            kind: kind, name: name);
+            new(Kind: kind, Name: name));
     }
 
     private static void CheckNames(JsonObject? body, string ns, string name)

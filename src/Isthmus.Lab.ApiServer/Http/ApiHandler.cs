@@ -201,7 +201,7 @@ internal sealed partial class ApiHandler
         var subresource = call.Kind.Subresource(call.Target.Subresource) ?? throw ApiException.NoSuchResource();
         if (!subresource.Verbs.Contains(call.Attributes.Verb))
             throw call.Kind.IsCustom
-                ? new ApiException(405, "MethodNotAllowed", $"{call.Attributes.Verb} is not supported on resources of kind \"{call.Kind.Plural}.{call.Kind.Group}\"", call.Kind.Group, call.Kind.Plural)
+                ? new ApiException(405, "MethodNotAllowed", $"{call.Attributes.Verb} is not supported on resources of kind \"{call.Kind.Plural}.{call.Kind.Group}\"", new(call.Kind.Group, call.Kind.Plural))
                 : ApiException.MethodNotAllowed();
         return call.Attributes.Verb switch
         {

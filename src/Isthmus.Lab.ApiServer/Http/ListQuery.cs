@@ -53,7 +53,7 @@ internal sealed class ListQuery(Call call, IObjectStore store)
         {
             if (Environment.TickCount64 > deadline)
                 throw new ApiException(504, "Timeout", $"Timeout: Too large resource version: {version}, current: {store.Revision}",
-                    causes: [new("ResourceVersionTooLarge", "Too large resource version")], retryAfterSeconds: 1);
+                    new() { Causes = [new("ResourceVersionTooLarge", "Too large resource version")], RetryAfterSeconds = 1 });
             await Task.Delay(50, stop);
         }
     }

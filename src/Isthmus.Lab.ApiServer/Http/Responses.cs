@@ -15,7 +15,7 @@ internal static class Responses
     internal static Task StatusAsync(HttpContext http, ApiException e)
     {
         var pretty = Accept.PlainJson;
-        if (e.RetryAfterSeconds > 0) http.Response.Headers.RetryAfter = e.RetryAfterSeconds.ToString(System.Globalization.CultureInfo.InvariantCulture);
+        if (e.Details.RetryAfterSeconds > 0) http.Response.Headers.RetryAfter = e.Details.RetryAfterSeconds.ToString(System.Globalization.CultureInfo.InvariantCulture);
         return TreeAsync(http, e.Code, e.ToStatus(), pretty);
     }
 

@@ -110,7 +110,7 @@ internal sealed class WriteEndpoint(ApiServerContext context, ObjectRegistry reg
 
         static ApiException Invalid(byte[] json, string why) => new(422, "Invalid",
             $" \"\" is invalid: patch: Invalid value: {JsonValue.Create(System.Text.Encoding.UTF8.GetString(json))!.ToJsonString(JsonText.Relaxed)}: {why}",
-            causes: [new("FieldValueInvalid", $"Invalid value: {JsonValue.Create(System.Text.Encoding.UTF8.GetString(json))!.ToJsonString(JsonText.Relaxed)}: {why}", "patch")]);
+            new() { Causes = [new("FieldValueInvalid", $"Invalid value: {JsonValue.Create(System.Text.Encoding.UTF8.GetString(json))!.ToJsonString(JsonText.Relaxed)}: {why}", "patch")] });
     }
 
     private static void CheckNamespace(Call call, JsonObject o)

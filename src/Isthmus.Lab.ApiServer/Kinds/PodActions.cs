@@ -48,7 +48,7 @@ internal sealed class PodBindingResource(IObjectStore store, TimeProvider time) 
     }
 
     private static ApiException Conflict(string name, string why) =>
-        new(409, "Conflict", $"Operation cannot be fulfilled on pods/binding \"{name}\": {why}", kind: "pods/binding", name: name);
+        new(409, "Conflict", $"Operation cannot be fulfilled on pods/binding \"{name}\": {why}", new(Kind: "pods/binding", Name: name));
 
     private static VirtualResponse Done() => Outcome.Success();
 }
@@ -92,7 +92,7 @@ internal sealed class PodEvictionResource(IObjectStore store, TimeProvider time)
             if (Json.Whole(budget.At("status", "disruptionsAllowed")) > 0) continue;
             var (desired, healthy) = (Json.Whole(budget.At("status", "desiredHealthy")) ?? 0, Json.Whole(budget.At("status", "currentHealthy")) ?? 0);
             throw new ApiException(429, "TooManyRequests", "Cannot evict pod as it would violate the pod's disruption budget.",
-                causes: [new("DisruptionBudget", $"The disruption budget {stored.Name} needs {desired} healthy pods and has {healthy} currently")]);
+                new() { Causes = [new("DisruptionBudget", $"The disruption budget {stored.Name} needs {desired} healthy pods and has {healthy} currently")] });
         }
     }
 }

@@ -160,7 +160,7 @@ internal static class ServerSideApply
             causes.AddRange(paths.Select(path => new StatusCause("FieldManagerConflict", $"conflict with {by}", path)));
             texts.Add(paths.Count == 1 ? $"conflict with {by}: {paths[0]}" : $"conflicts with {by}:\n{string.Join("\n", paths.Select(path => "- " + path))}");
         }
-        return new(409, "Conflict", $"Apply failed with {causes.Count} conflict{(causes.Count == 1 ? "" : "s")}: {string.Join("\n", texts)}", causes: causes);
+        return new(409, "Conflict", $"Apply failed with {causes.Count} conflict{(causes.Count == 1 ? "" : "s")}: {string.Join("\n", texts)}", new() { Causes = causes });
     }
 
     private static ApiException Untyped(KindDescriptor kind, string ns, string name, string why) =>

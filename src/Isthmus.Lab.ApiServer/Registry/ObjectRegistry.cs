@@ -18,7 +18,7 @@ public sealed partial class ObjectRegistry(ApiServerContext context, IReadOnlyLi
     {
         var kind = request.Kind;
         if (kind.CreateForbidden)
-            throw new ApiException(405, "MethodNotAllowed", "create not allowed while custom resource definition is terminating", kind.Group, kind.Plural);
+            throw new ApiException(405, "MethodNotAllowed", "create not allowed while custom resource definition is terminating", new(kind.Group, kind.Plural));
         var metadata = Metadata.Of(o);
         if (Metadata.Text(o, "resourceVersion").Length > 0) throw new ApiException(500, "", "resourceVersion should not be set on objects to be created", withDetails: false);
         SetNamespace(request, o);

@@ -78,6 +78,6 @@ public sealed partial class ObjectRegistry
             throw Conflict($"the ResourceVersion in the precondition ({version}) does not match the ResourceVersion in record ({revision}). The object might have been modified");
 
         ApiException Conflict(string why) =>
-            new(409, "Conflict", $"Operation cannot be fulfilled on {(kind.Group.Length == 0 ? kind.Kind : $"{kind.Kind}.{kind.Group}")} \"{current.Name}\": {why}", kind.Group, kind.Kind, current.Name);
+            new(409, "Conflict", $"Operation cannot be fulfilled on {(kind.Group.Length == 0 ? kind.Kind : $"{kind.Kind}.{kind.Group}")} \"{current.Name}\": {why}", new(kind.Group, kind.Kind, current.Name));
     }
 }

@@ -9,7 +9,7 @@ using Microsoft.Extensions.Logging;
 
 namespace Isthmus.Proxy;
 
-/// <summary>The composition root of the data plane: everything is made here, by production and tests alike.</summary>
+/// <summary>The composition root of the data plane: production and tests alike build everything here.</summary>
 internal sealed class DataPlane : IDisposable
 {
     private readonly ProxyPorts _ports;
@@ -56,7 +56,7 @@ internal sealed class DataPlane : IDisposable
 
     public ISecretSource Secrets { get; }
 
-    /// <summary>Where configuration goes in.</summary>
+    /// <summary>Receives the configuration.</summary>
     public SnapshotState State { get; }
 
     public Connections Connections { get; }
@@ -79,16 +79,16 @@ internal sealed class DataPlane : IDisposable
 
     private static readonly TimeSpan GatewayLeave = TimeSpan.FromSeconds(2);
 
-    /// <summary>Configuration of the first listeners has arrived and their sockets are open.</summary>
+    /// <summary>The first listeners are configured and their sockets are open.</summary>
     public bool IsReady => !Connections.IsDraining && State.HasListeners && _sockets.Failures.Count == 0;
 
     public static DataPlane Build(ProxySettings settings, ProxyPorts ports, ISecretSource secrets, ILogFiles logFiles, ILoggerFactory logs) =>
         new(settings, ports, secrets, logFiles, logs);
 
-    /// <summary>Handles a connection that came by no listening socket, as if one had accepted it.</summary>
+    /// <summary>Handles a connection that no listening socket accepted, as if one had.</summary>
     public void Take(Downstream connection, CancellationToken stop) => Connections.Add(connection, () => _handler.HandleAsync(connection, stop));
 
-    /// <summary>Stops accepting, lets what is in progress come to its end for at most <paramref name="longest"/>, cuts the rest.</summary>
+    /// <summary>Stops accepting, lets open work finish for at most <paramref name="longest"/>, then closes the rest.</summary>
     public async Task DrainAsync(TimeSpan longest)
     {
         using var over = new CancellationTokenSource();
@@ -98,8 +98,8 @@ internal sealed class DataPlane : IDisposable
     }
 
     /// <summary>
-    /// Those who come to a gateway learn that it leaves by way of its cluster's API server and of their own control planes. Until they
-    /// have, it says that it is not ready, and still answers the door.
+    /// Clients of a gateway learn that it is leaving through its cluster's API server and their own control planes. Until they
+    /// have, it reports that it is not ready but still accepts connections.
     /// </summary>
     private async Task CloseAsync(TimeSpan longest)
     {
@@ -107,7 +107,7 @@ internal sealed class DataPlane : IDisposable
         _sockets.Close();
     }
 
-    /// <summary>Stops accepting, and leaves what is in progress alone.</summary>
+    /// <summary>Stops accepting; connections in progress continue.</summary>
     public void CloseListeners() => _sockets.Close();
 
     public void Dispose()
@@ -123,7 +123,7 @@ internal sealed class DataPlane : IDisposable
     {
         if (_sockets.Failures.Count > 0) _sockets.Apply(State.Current);
         foreach (var cluster in State.Current.Clusters.Values) _connector.ProveDoubted(cluster);
-        // Kept connections are looked at every few seconds: often enough to close what hosts closed, seldom enough to cost nothing.
+        // Idle connections are checked every few seconds: often enough to close those that hosts closed, rarely enough to cost nothing.
         if (Interlocked.Increment(ref _sweeps) % 5 != 0) return;
         foreach (var cluster in State.Current.Clusters.Values) cluster.Sweep();
     }

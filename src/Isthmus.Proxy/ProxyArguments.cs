@@ -2,9 +2,9 @@ using Isthmus.Core.Problems;
 
 namespace Isthmus.Proxy;
 
-/// <summary>The command line of <c>isthmus proxy</c>: Istio's flags, of which those that only its own proxy understands are accepted and ignored.</summary>
-/// <param name="XdsDirectory">Resources come from this directory in place of a control plane; empty: from the control plane.</param>
-/// <param name="CertificateDirectory">Certificates come from this directory; empty: from the agent.</param>
+/// <summary>The command line of <c>isthmus proxy</c>: Istio's flags. Those that only Istio's own proxy understands are accepted and ignored.</summary>
+/// <param name="XdsDirectory">Read resources from this directory instead of a control plane; empty: use the control plane.</param>
+/// <param name="CertificateDirectory">Read certificates from this directory; empty: use the agent's.</param>
 internal sealed record ProxyArguments(string Role, string Domain, string LogLevel, string XdsDirectory, string CertificateDirectory, IReadOnlyDictionary<string, string> Others)
 {
     private static readonly HashSet<string> Ignored = new(StringComparer.Ordinal)
@@ -13,7 +13,7 @@ internal sealed record ProxyArguments(string Role, string Domain, string LogLeve
         "--log_stacktrace_level", "--log_target", "--log_as_json", "--stsPort", "--tokenManagerPlugin", "--templateFile", "--outlierLogPath",
     };
 
-    /// <exception cref="ProblemException">A flag that is not known, or without its value.</exception>
+    /// <exception cref="ProblemException">A flag is unknown or lacks its value.</exception>
     public static ProxyArguments Parse(IReadOnlyList<string> args)
     {
         if (args.Count == 0 || args[0] is not ("sidecar" or "router"))

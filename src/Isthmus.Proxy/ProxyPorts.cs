@@ -3,10 +3,10 @@ using System.Net.Sockets;
 
 namespace Isthmus.Proxy;
 
-/// <summary>Everything of the world that the data plane touches, and all that a test may replace.</summary>
+/// <summary>Everything outside the process that the data plane touches, and the only part a test may replace.</summary>
 internal sealed record ProxyPorts(TimeProvider Time, Random Random, ISocketFactory Sockets, INameResolver Resolver);
 
-/// <summary>Makes sockets; a test makes them inside another network namespace.</summary>
+/// <summary>Creates sockets; a test creates them inside another network namespace.</summary>
 internal interface ISocketFactory
 {
     Socket Create(AddressFamily family);
@@ -15,11 +15,11 @@ internal interface ISocketFactory
 /// <summary>Turns a host name into addresses.</summary>
 internal interface INameResolver
 {
-    /// <returns>The addresses, none when the name does not exist, and how long they may be kept (zero: unknown).</returns>
+    /// <returns>The addresses (none when the name does not exist) and how long they may be cached (zero: unknown).</returns>
     ValueTask<(IReadOnlyList<IPAddress> Addresses, TimeSpan TimeToLive)> ResolveAsync(string name, CancellationToken stop);
 }
 
-/// <summary>Stream sockets of the namespace that this process lives in.</summary>
+/// <summary>Stream sockets in this process's network namespace.</summary>
 internal sealed class ProcessSockets : ISocketFactory
 {
     public Socket Create(AddressFamily family) =>
@@ -42,7 +42,7 @@ internal sealed class SystemResolver : INameResolver
     }
 }
 
-/// <summary>Random numbers from any thread: each has a generator of its own.</summary>
+/// <summary>Random numbers for any thread: each thread has its own generator.</summary>
 internal sealed class ThreadRandom : Random
 {
     [ThreadStatic] private static Random? _own;

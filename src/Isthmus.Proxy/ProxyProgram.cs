@@ -31,10 +31,10 @@ public static class ProxyProgram
         return await RunFromFilesAsync(arguments, ports, log, stop).ConfigureAwait(false);
     }
 
-    /// <summary>Serves the endpoints of a data plane until <paramref name="stop"/>, then drains it. Whoever fills it with configuration runs beside.</summary>
+    /// <summary>Serves the endpoints of a data plane until <paramref name="stop"/>, then drains it. The configuration source runs alongside.</summary>
     internal static async Task ServeAsync(DataPlane plane, ProcessLog log, IReadOnlyList<AdminHandler> statusHandlers, CancellationToken stop)
     {
-        // The endpoints stay until the drain is over, so that it can be watched.
+        // The endpoints stay open until the drain is over, so that you can watch it.
         using var end = new CancellationTokenSource();
         var routes = plane.Admin;
         routes.Log = log;

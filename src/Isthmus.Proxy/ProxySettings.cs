@@ -4,12 +4,12 @@ using Isthmus.Proxy.Telemetry;
 
 namespace Isthmus.Proxy;
 
-/// <summary>What the data plane is told at start.</summary>
+/// <summary>The settings of the data plane, fixed at start.</summary>
 /// <param name="Admin">Where the admin interface listens; null: nowhere.</param>
 /// <param name="Metrics">Where this proxy's own metrics are served; null: nowhere.</param>
 /// <param name="Status">Where metrics and health for the outside are served; null: nowhere.</param>
 /// <param name="Ready">Where readiness is served; null: nowhere.</param>
-/// <param name="DrainTime">How long connections may go on after the order to stop.</param>
+/// <param name="DrainTime">How long connections may continue after the request to stop.</param>
 internal sealed record ProxySettings(
     ProxyIdentity Identity, string Role, IPEndPoint? Admin, IPEndPoint? Metrics, IPEndPoint? Status, IPEndPoint? Ready, TimeSpan DrainTime)
 {

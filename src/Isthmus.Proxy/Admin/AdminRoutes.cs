@@ -10,10 +10,10 @@ internal sealed class AdminRoutes(DataPlane plane)
     private readonly CancellationTokenSource _quit = new();
     private readonly Trace.TraceRoutes _trace = new(plane);
 
-    /// <summary>Cancelled when somebody asked the process to end.</summary>
+    /// <summary>Cancelled when a client asks the process to quit.</summary>
     public CancellationToken Quit => _quit.Token;
 
-    /// <summary>The program's own log, whose level can be changed; null when there is none.</summary>
+    /// <summary>The process log, whose level can be changed; null when there is none.</summary>
     public ProcessLog? Log { get; set; }
 
     /// <summary>The names that the sidecar's DNS proxy answers; null when there is none.</summary>
@@ -67,7 +67,7 @@ internal sealed class AdminRoutes(DataPlane plane)
         if (query.Count > 0)
         {
             if (!IsPost(request)) return AdminReply.Text("Method Not Allowed\n", 405);
-            // Levels are kept for the whole process: one that is asked for a single logger holds for all.
+            // The level is process-wide: setting it for one logger sets it for all.
             foreach (var (name, value) in query)
             {
                 foreach (var part in name == "paths" ? value.Split(',') : [value])

@@ -16,10 +16,10 @@ internal sealed record AdminReply(int Status, string ContentType, ReadOnlyMemory
     public static AdminReply Json(string json) => new(200, "application/json", Encoding.UTF8.GetBytes(json));
 }
 
-/// <summary>Answers a request, or returns null when the path is not its.</summary>
+/// <summary>Answers a request; null when it does not serve the path.</summary>
 internal delegate ValueTask<AdminReply?> AdminHandler(RequestHead request, CancellationToken stop);
 
-/// <summary>A small HTTP server for the proxy's own endpoints, on the same codec as the traffic: no other server has to be loaded for it.</summary>
+/// <summary>A small HTTP server for the proxy's own endpoints, on the same codec as the traffic, so that no other server has to be loaded.</summary>
 internal sealed class AdminServer(IPEndPoint address, ISocketFactory sockets, params IReadOnlyList<AdminHandler> handlers)
 {
     private const int MaxConnections = 64;
@@ -27,7 +27,7 @@ internal sealed class AdminServer(IPEndPoint address, ISocketFactory sockets, pa
     private int _connections;
 
     /// <summary>Opens the socket and serves until <paramref name="stop"/>.</summary>
-    /// <exception cref="ProblemException">The address is in use or not allowed.</exception>
+    /// <exception cref="ProblemException">The address is in use or not permitted.</exception>
     public async Task RunAsync(CancellationToken stop)
     {
         using var listener = sockets.Create(address.AddressFamily);
@@ -62,7 +62,7 @@ internal sealed class AdminServer(IPEndPoint address, ISocketFactory sockets, pa
                 socket.Dispose();
                 continue;
             }
-            // Ends with its socket, which the token closes; it lets no exception out.
+            // Ends with its socket, which the token closes; throws nothing.
             _ = Task.Run(() => ServeAsync(new SocketTransport(socket), (socket.RemoteEndPoint as IPEndPoint)?.Address, stop), CancellationToken.None);
         }
     }
@@ -78,7 +78,7 @@ internal sealed class AdminServer(IPEndPoint address, ISocketFactory sockets, pa
             {
                 while (!(await stream.ReadBodyAsync().ConfigureAwait(false)).IsEmpty)
                 {
-                    // Bodies mean nothing here.
+                    // Request bodies are ignored here.
                 }
                 stream.Request.Peer = peer;
                 await ReplyAsync(stream, response, await HandleAsync(stream.Request, stop).ConfigureAwait(false)).ConfigureAwait(false);
@@ -88,7 +88,7 @@ internal sealed class AdminServer(IPEndPoint address, ISocketFactory sockets, pa
         }
         catch (Exception e) when (e is TransportException or HttpMessageException or OperationCanceledException)
         {
-            // The client is gone or speaks something else.
+            // The client is gone or does not speak HTTP.
         }
         finally
         {

@@ -6,7 +6,7 @@ using Isthmus.Proxy.Snapshot;
 
 namespace Isthmus.Proxy.Admin;
 
-/// <summary><c>/clusters</c>: what this proxy sees of the hosts, in Envoy's two shapes.</summary>
+/// <summary><c>/clusters</c>: this proxy's view of the hosts, in Envoy's two formats.</summary>
 internal static class ClusterDumps
 {
     public static string Text(DataPlane plane)
@@ -59,7 +59,7 @@ internal static class ClusterDumps
     {
         var health = new JsonObject();
         if (host.IsEjected(now)) health["failed_outlier_check"] = true;
-        // Envoy's name for a host that fails when it is asked by the way: ours is asked while it is in doubt.
+        // Envoy's name for a host that fails active health checks: this proxy probes a host while it is in doubt.
         if (host.IsDoubted) health["failed_active_health_check"] = true;
         health["eds_health_status"] = host.Endpoint.Health switch { EndpointHealth.Unhealthy => "UNHEALTHY", EndpointHealth.Draining => "DRAINING", _ => "HEALTHY" };
         return new()

@@ -7,7 +7,7 @@ using Isthmus.Wire.Envoy.Endpoints;
 
 namespace Isthmus.Proxy.Admin;
 
-/// <summary><c>/config_dump</c> in Envoy's shape. Secrets appear with their certificates and never with a key.</summary>
+/// <summary><c>/config_dump</c> in Envoy's format. Secrets show their certificates, never a key.</summary>
 internal static class ConfigDumps
 {
     private const string Prefix = "type.googleapis.com/envoy.admin.v3.";
@@ -136,7 +136,7 @@ internal static class ConfigDumps
             ["last_updated"] = DumpJson.Time(entry.Updated),
         };
 
-    // What this proxy does not do with a resource is said beside it, so that nothing is lost silently.
+    // Parts of a resource that this proxy does not apply are noted next to it, so that nothing is dropped silently.
     private static void AddNotes(JsonObject json, ValueList<string> notes)
     {
         if (!notes.IsEmpty) json["isthmus_notes"] = DumpJson.List(notes.Select(n => (JsonNode)JsonValue.Create(n)));

@@ -8,7 +8,7 @@ namespace Isthmus.Proxy.Admin;
 /// <summary>JSON for dumps.</summary>
 internal static class DumpJson
 {
-    /// <summary>A resource with its type; one that holds types nobody here knows is named and not shown.</summary>
+    /// <summary>A resource with its type; one with unknown embedded types shows only its name.</summary>
     public static JsonObject Resource(string typeUrl, string name, IMessage message)
     {
         try

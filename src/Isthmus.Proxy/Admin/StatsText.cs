@@ -92,7 +92,7 @@ internal static class StatsText
         Counter(text, "istio_tcp_sent_bytes_total", tcp, c => c.SentBytes);
     }
 
-    // Endpoints come and go with equal labels: they are one series.
+    // Endpoints with equal labels come and go: they form one series.
     private static List<(string Labels, MeshCounts[] Counts)> Merge(IEnumerable<MeshCounts> all) =>
         [.. all.GroupBy(c => string.Join(',', c.Labels.Pairs.Select(p => $"{p.Key}=\"{Escape(p.Value)}\"")), StringComparer.Ordinal).Select(g => (g.Key, g.ToArray()))];
 

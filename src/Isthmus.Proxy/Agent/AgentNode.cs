@@ -51,7 +51,7 @@ internal static class AgentNode
         return identity with { PeerMetadata = PeerMetadataText.Write(identity) };
     }
 
-    // Not by protojson: the registry that it needs costs a fifth of a second of processor time.
+    // Not with protojson: building its type registry costs a fifth of a second of CPU time.
     private static Struct ToStruct(JsonObject values)
     {
         var result = new Struct();

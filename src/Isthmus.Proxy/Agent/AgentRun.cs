@@ -13,7 +13,7 @@ internal static class AgentRun
 {
     private const string PodInfo = "/etc/istio/pod", WorkloadCredentials = "/var/run/secrets/workload-spiffe-credentials", MountedCertificates = "/etc/certs";
 
-    /// <summary>Runs until <paramref name="stop"/> or until it is told to quit, then drains.</summary>
+    /// <summary>Runs until <paramref name="stop"/> or a quit request, then drains.</summary>
     public static async Task<int> RunAsync(AgentSettings settings, IReadOnlyDictionary<string, string> environment, ProxyPorts ports, ProcessLog log, CancellationToken stop)
     {
         var (time, random) = (ports.Time, ports.Random);
@@ -51,11 +51,11 @@ internal static class AgentRun
         var status = new StatusRoutes(
             AppProbe.ReadAll(settings.ApplicationProbes), prober, AppMetrics.Read(settings.ApplicationMetrics), () => plane.Admin.MetricsAsync(), quit.Cancel);
 
-        // Configuration and certificates go on while connections drain; only then these end, too.
+        // Configuration and certificates keep updating while connections drain, and stop afterwards.
         using var end = new CancellationTokenSource();
         Task[] beside = [secrets.RunAsync(end.Token), discovery.RunAsync(end.Token), .. dns is null ? [] : new[] { dns.RunAsync(end.Token) }];
         var serving = ProxyProgram.ServeAsync(plane, log, [status.HandleAsync], quit.Token);
-        // None of them ends by itself but by failing, and then the process does.
+        // Each of them ends early only by failing; the process then ends too.
         var first = await Task.WhenAny([serving, .. beside]).ConfigureAwait(false);
         if (first != serving) await first.ConfigureAwait(false);
         await serving.ConfigureAwait(false);
@@ -67,7 +67,7 @@ internal static class AgentRun
     private static IReadOnlyDictionary<string, string> PodFile(string name) =>
         DownwardFile.Parse(File.Exists($"{PodInfo}/{name}") ? File.ReadAllText($"{PodInfo}/{name}") : "");
 
-    /// <summary>Where certificates are mounted in place of a CA that is asked; empty when nowhere.</summary>
+    /// <summary>The directory of mounted certificates, which replace those of a CA; empty when there is none.</summary>
     private static string Mounted(IReadOnlyDictionary<string, string> environment)
     {
         if (environment.GetValueOrDefault("FILE_MOUNTED_CERTS") == "true") return MountedCertificates;

@@ -24,10 +24,10 @@ internal sealed record ServerAddress(string Host, int Port)
     public override string ToString() => $"{Host}:{Port}";
 }
 
-/// <summary>What the agent is told by its environment (Istio's injected variables and mounted files).</summary>
+/// <summary>The agent's settings from its environment (the variables and files that Istio's injection provides).</summary>
 internal sealed record AgentSettings
 {
-    /// <summary>The release whose proxies this one stands in for; control planes switch behaviour by it.</summary>
+    /// <summary>The Istio release whose proxy this one replaces; control planes adapt to it.</summary>
     public const string CompatibleRelease = "1.20.8";
 
     private const string MetadataPrefix = "ISTIO_META_", JsonMetadataPrefix = "ISTIO_METAJSON_";
@@ -44,21 +44,21 @@ internal sealed record AgentSettings
     public required ServerAddress CertificateAuthority { get; init; }
     /// <summary>The name the server's certificate must carry; empty: the host of the address.</summary>
     public required string ServerName { get; init; }
-    /// <summary>Where the bearer token lies; empty: callers prove themselves otherwise.</summary>
+    /// <summary>The file of the bearer token; empty: the proxy authenticates another way.</summary>
     public required string TokenFile { get; init; }
-    /// <summary>The roots that the control plane's certificate must lead to.</summary>
+    /// <summary>The roots that the control plane's certificate must chain to.</summary>
     public required string RootFile { get; init; }
     public required TimeSpan CertificateLifetime { get; init; }
-    /// <summary>Which part of the lifetime is left when a new certificate is fetched.</summary>
+    /// <summary>The fraction of the lifetime that is left when a new certificate is fetched.</summary>
     public required double RenewalRatio { get; init; }
-    /// <summary>P-256 unless Istio's variable asks for RSA: made in no time, and a handshake costs a tenth.</summary>
+    /// <summary>P-256 unless Istio's variable asks for RSA: generating it is instant, and a handshake costs a tenth.</summary>
     public required bool EllipticKeys { get; init; }
     public required bool CaptureDns { get; init; }
     public required int StatusPort { get; init; }
     public required TimeSpan DrainTime { get; init; }
-    /// <summary>JSON of the application's own probes, by the path that replaces them.</summary>
+    /// <summary>The application's own probes as JSON, keyed by the path that replaces them.</summary>
     public required string ApplicationProbes { get; init; }
-    /// <summary>Where the application serves its metrics, JSON; empty: nowhere.</summary>
+    /// <summary>Where the application serves its metrics, as JSON; empty: nowhere.</summary>
     public required string ApplicationMetrics { get; init; }
     /// <summary>Node metadata from ISTIO_META_ variables.</summary>
     public required ValueMap<string> Metadata { get; init; }
@@ -67,7 +67,7 @@ internal sealed record AgentSettings
     /// <summary>The proxy configuration as JSON text, with defaults filled in.</summary>
     public required string ProxyConfig { get; init; }
 
-    /// <exception cref="ProblemException">A variable is missing or cannot be read.</exception>
+    /// <exception cref="ProblemException">A variable is missing or malformed.</exception>
     public static AgentSettings Read(string role, string domain, IReadOnlyDictionary<string, string> environment)
     {
         var config = ReadConfig(environment.GetValueOrDefault("PROXY_CONFIG", ""));
@@ -81,7 +81,7 @@ internal sealed record AgentSettings
             Address = Required(environment, "INSTANCE_IP"),
             Domain = domain.Length > 0 ? domain : $"{ns}.svc.{WellKnown.DefaultDomainSuffix}",
             ServiceAccount = environment.GetValueOrDefault("SERVICE_ACCOUNT", ""),
-            // Istio's own fallback, for a Pod that nobody told.
+            // Istio's own fallback for a Pod without the variable.
             ClusterId = environment.GetValueOrDefault("ISTIO_META_CLUSTER_ID", "Kubernetes"),
             TrustDomain = environment.GetValueOrDefault("TRUST_DOMAIN", WellKnown.DefaultTrustDomain),
             Discovery = ServerAddress.Parse(discovery, "PROXY_CONFIG discoveryAddress"),
@@ -124,7 +124,7 @@ internal sealed record AgentSettings
         {
             if (JsonNode.Parse(text) is not JsonObject given) throw new ProblemException("PROXY_CONFIG", "a JSON object is expected");
             foreach (var (name, value) in given) config[name] = value?.DeepClone();
-            // Touched here, so that a wrong type is told now and by name.
+            // Read here, so that a wrong type is reported now and by name.
             _ = config["discoveryAddress"]!.GetValue<string>();
             _ = config["statusPort"]!.GetValue<int>();
             _ = config["terminationDrainDuration"]!.GetValue<string>();

@@ -5,11 +5,11 @@ using Isthmus.Core.Problems;
 
 namespace Isthmus.Proxy.Agent;
 
-/// <summary>A probe of the application that injection replaced by one of the agent: what the kubelet would have asked.</summary>
+/// <summary>A probe of the application that injection replaced with one of the agent: what the kubelet would have checked.</summary>
 internal sealed record AppProbe(AppProbeKind Kind, int Port, string Host, string Path, bool Tls, ValueList<(string Name, string Value)> Headers, TimeSpan Timeout)
 {
-    /// <summary>Reads <c>ISTIO_KUBE_APP_PROBERS</c>: probes by the path that replaces them.</summary>
-    /// <exception cref="ProblemException">It is not that.</exception>
+    /// <summary>Reads <c>ISTIO_KUBE_APP_PROBERS</c>: probes keyed by the path that replaces them.</summary>
+    /// <exception cref="ProblemException">The text is malformed.</exception>
     public static IReadOnlyDictionary<string, AppProbe> ReadAll(string json)
     {
         const string source = "ISTIO_KUBE_APP_PROBERS";

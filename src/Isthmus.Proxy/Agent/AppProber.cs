@@ -6,13 +6,13 @@ using Isthmus.Wire.Rpc;
 
 namespace Isthmus.Proxy.Agent;
 
-/// <summary>Asks the application what the kubelet wants to know, past the proxy, as if it came from the passthrough address.</summary>
+/// <summary>Probes the application for the kubelet, bypassing the proxy, from Istio's passthrough address.</summary>
 internal sealed class AppProber : IDisposable
 {
     private static readonly GrpcMethod<HealthCheckRequest, HealthCheckResponse> Health = new(
         "grpc.health.v1.Health", "Check", HealthCheckRequest.Parser, HealthCheckResponse.Parser);
 
-    // Traffic from here is left alone by the capture (Istio).
+    // Traffic capture ignores traffic from this address (Istio).
     private static readonly IPAddress Passthrough = IPAddress.Parse("127.0.0.6");
 
     private readonly string _address;
@@ -28,10 +28,10 @@ internal sealed class AppProber : IDisposable
             UseCookies = false,
             AllowAutoRedirect = false,
             ActivityHeadersPropagator = null,
-            // Each probe is a new connection, as the kubelet's.
+            // Each probe opens a new connection, as the kubelet does.
             PooledConnectionLifetime = TimeSpan.Zero,
             ConnectCallback = async (context, stop) => new NetworkStream(await ConnectAsync(context.DnsEndPoint.Host, context.DnsEndPoint.Port, stop).ConfigureAwait(false), ownsSocket: true),
-            // The kubelet does not check certificates of applications either.
+            // The kubelet does not verify the application's certificate either.
             SslOptions = new SslClientAuthenticationOptions { RemoteCertificateValidationCallback = static (_, _, _, _) => true },
         });
     }
@@ -60,7 +60,7 @@ internal sealed class AppProber : IDisposable
         }
     }
 
-    /// <summary>The body at a path of the application; null when it does not answer well.</summary>
+    /// <summary>The response body of a path of the application; null unless the response is successful.</summary>
     public async ValueTask<string?> GetTextAsync(int port, string path, TimeSpan timeout, CancellationToken stop)
     {
         using var limit = CancellationTokenSource.CreateLinkedTokenSource(stop);

@@ -6,9 +6,9 @@ using Isthmus.Wire.Tls;
 
 namespace Isthmus.Proxy.Agent;
 
-/// <summary>A certificate as the CA gave it, with its key.</summary>
-/// <param name="ChainPem">The leaf and what leads towards the root.</param>
-/// <param name="RootPem">What the CA names as the root of trust.</param>
+/// <summary>A certificate as the CA issued it, with its key.</summary>
+/// <param name="ChainPem">The leaf and its intermediates.</param>
+/// <param name="RootPem">The root of trust, as the CA reports it.</param>
 internal sealed record IssuedCertificate(string ChainPem, string KeyPem, string RootPem, DateTimeOffset NotBefore, DateTimeOffset NotAfter)
 {
     public override string ToString() => $"certificate valid until {NotAfter:u}";
@@ -21,7 +21,7 @@ internal sealed class CertificateClient(AgentSettings settings, ControlPlaneDial
         "istio.v1.auth.IstioCertificateService", "CreateCertificate", IstioCertificateRequest.Parser, IstioCertificateResponse.Parser);
 
     /// <exception cref="GrpcException">The CA refused or could not be reached.</exception>
-    /// <exception cref="ProblemException">What it answered cannot be used.</exception>
+    /// <exception cref="ProblemException">The response is unusable.</exception>
     /// <exception cref="IOException">Token or roots cannot be read (yet).</exception>
     public async Task<IssuedCertificate> FetchAsync(CancellationToken stop)
     {

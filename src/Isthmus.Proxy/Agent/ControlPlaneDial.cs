@@ -11,11 +11,11 @@ using Isthmus.Wire.Tls;
 
 namespace Isthmus.Proxy.Agent;
 
-/// <summary>Connections to the control plane: past traffic capture, over TLS that leads to the mounted roots, with the token that lies there now.</summary>
+/// <summary>Connections to the control plane: past traffic capture, over TLS verified against the mounted roots, with the current token.</summary>
 internal sealed class ControlPlaneDial(AgentSettings settings, NameLookup names, TimeProvider time)
 {
-    /// <summary>A channel for one stream or a few calls; files are read anew each time, because they are replaced while we run.</summary>
-    /// <exception cref="IOException">The roots are not there (yet) or no certificates.</exception>
+    /// <summary>A channel for one stream or a few calls; files are read again each time, because they are rotated while the proxy runs.</summary>
+    /// <exception cref="IOException">The roots are missing (so far) or are not certificates.</exception>
     public GrpcChannel Open(ServerAddress server)
     {
         var scheme = server.IsPlain ? "http" : "https";
@@ -27,7 +27,7 @@ internal sealed class ControlPlaneDial(AgentSettings settings, NameLookup names,
         });
     }
 
-    /// <summary>What every call carries: the token, and whose it is.</summary>
+    /// <summary>The metadata of every call: the token and the cluster it belongs to.</summary>
     /// <exception cref="IOException">The token cannot be read (yet).</exception>
     public async ValueTask<IReadOnlyList<KeyValuePair<string, string>>> HeadersAsync(CancellationToken stop)
     {

@@ -3,10 +3,10 @@ using System.Text.Json.Nodes;
 
 namespace Isthmus.Proxy.Agent;
 
-/// <summary>Labels or annotations as the kubelet writes them into a downward API file: <c>key="quoted value"</c>, one on each line.</summary>
+/// <summary>Labels or annotations as the kubelet writes them into a downward API file: <c>key="quoted value"</c>, one per line.</summary>
 internal static class DownwardFile
 {
-    /// <summary>Lines that are not of that form are skipped.</summary>
+    /// <summary>Malformed lines are skipped.</summary>
     public static IReadOnlyDictionary<string, string> Parse(string text)
     {
         var result = new SortedDictionary<string, string>(StringComparer.Ordinal);
@@ -19,7 +19,7 @@ internal static class DownwardFile
         return result;
     }
 
-    /// <summary>Go's quoting is JSON's for everything that kubelets write.</summary>
+    /// <summary>For everything that kubelets write, Go's quoting equals JSON's.</summary>
     private static string? Unquote(string quoted)
     {
         try

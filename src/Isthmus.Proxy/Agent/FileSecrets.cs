@@ -7,7 +7,7 @@ namespace Isthmus.Proxy.Agent;
 
 /// <summary>
 /// Secrets in mounted files: those that resources name by path (<c>file-cert:CHAIN~KEY</c>, <c>file-root:FILE</c>), and <c>default</c> and
-/// <c>ROOTCA</c> when a directory is given. Files are looked at again when <see cref="Refresh"/> is called, and the last good content stays.
+/// <c>ROOTCA</c> when a directory is given. <see cref="Refresh"/> checks the files again; the last good content stays.
 /// </summary>
 internal sealed partial class FileSecrets(string directory, TimeProvider time, ILogger log)
 {
@@ -19,7 +19,7 @@ internal sealed partial class FileSecrets(string directory, TimeProvider time, I
 
     public RootSecret? FindRoots(string name) => Find(name)?.Roots;
 
-    /// <summary>Reads what changed; returns its names.</summary>
+    /// <summary>Reads the files that changed; returns the names of their secrets.</summary>
     public IReadOnlyList<string> Refresh()
     {
         var changed = new List<string>();
@@ -43,11 +43,11 @@ internal sealed partial class FileSecrets(string directory, TimeProvider time, I
         return Load(name, null) is { } loaded ? _entries.GetOrAdd(name, loaded) : null;
     }
 
-    /// <summary>The same entry when nothing changed; null when the name is not of a file.</summary>
+    /// <summary>The same entry when nothing changed; null when the name is not that of a file.</summary>
     private Entry? Load(string name, Entry? last)
     {
         if (Files(name) is not { } files) return null;
-        // The stamp of a file that is not there yet is part of it: it is noticed when it comes.
+        // The stamp covers missing files, so that their appearance is noticed.
         var stamp = string.Join(' ', files.Select(f => new FileInfo(f) is { Exists: true } i ? $"{i.LastWriteTimeUtc.Ticks}/{i.Length}/{i.ResolveLinkTarget(true)?.FullName}" : "-"));
         if (last?.Stamp == stamp) return last;
         try
@@ -57,7 +57,7 @@ internal sealed partial class FileSecrets(string directory, TimeProvider time, I
                 ? new(stamp, CertificateSecret.Load(name, File.ReadAllText(files[0]), File.ReadAllText(files[1])), null, time.GetUtcNow())
                 : new(stamp, null, RootSecret.Load(name, File.ReadAllText(files[0])), time.GetUtcNow());
         }
-        // Files that are being replaced are read again next time.
+        // Files in the middle of a replacement are read again next time.
         catch (Exception e) when (e is ProblemException or IOException or UnauthorizedAccessException)
         {
             Unusable(log, name, e.Message);

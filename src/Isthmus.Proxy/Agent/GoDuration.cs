@@ -2,12 +2,12 @@ using System.Globalization;
 
 namespace Isthmus.Proxy.Agent;
 
-/// <summary>Durations as Go and Istio write them: <c>24h0m0s</c>, <c>1.5s</c>, <c>300ms</c>.</summary>
+/// <summary>Durations in the format of Go and Istio: <c>24h0m0s</c>, <c>1.5s</c>, <c>300ms</c>.</summary>
 internal static class GoDuration
 {
     private static readonly (string Unit, double Seconds)[] Units = [("ms", 1e-3), ("us", 1e-6), ("µs", 1e-6), ("ns", 1e-9), ("h", 3600), ("m", 60), ("s", 1)];
 
-    /// <summary>Null when the text is no duration.</summary>
+    /// <summary>Null when the text is not a duration.</summary>
     public static TimeSpan? Parse(string text)
     {
         if (text == "0") return TimeSpan.Zero;

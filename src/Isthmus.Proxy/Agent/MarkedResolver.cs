@@ -4,7 +4,7 @@ using Isthmus.Proxy.Dns;
 
 namespace Isthmus.Proxy.Agent;
 
-/// <summary>The data plane's name resolution, past its own traffic capture.</summary>
+/// <summary>The data plane's name resolution, which bypasses its own traffic capture.</summary>
 internal sealed class MarkedResolver(NameLookup names) : INameResolver
 {
     public async ValueTask<(IReadOnlyList<IPAddress> Addresses, TimeSpan TimeToLive)> ResolveAsync(string name, CancellationToken stop)

@@ -4,7 +4,7 @@ using Isthmus.Core.Names;
 
 namespace Isthmus.Proxy.Agent;
 
-/// <summary>Sockets of the agent's own connections: they carry the proxy's mark, so that traffic capture leaves them alone.</summary>
+/// <summary>Sockets of the agent's own connections: they carry the proxy's mark, so that traffic capture ignores them.</summary>
 internal static class MarkedSocket
 {
     private const int SolSocket = 1, SoMark = 36;
@@ -13,8 +13,8 @@ internal static class MarkedSocket
 
     public static Socket Datagram(AddressFamily family) => Marked(new(family, SocketType.Dgram, ProtocolType.Udp));
 
-    /// <summary>Tries the addresses in turn.</summary>
-    /// <exception cref="SocketException">None of them accepted; the failure of the last.</exception>
+    /// <summary>Tries each address in turn.</summary>
+    /// <exception cref="SocketException">No address accepted; carries the failure of the last one.</exception>
     public static async ValueTask<Socket> ConnectAsync(IReadOnlyList<IPAddress> addresses, int port, CancellationToken stop)
     {
         SocketException? last = null;
@@ -40,7 +40,7 @@ internal static class MarkedSocket
         throw last ?? new SocketException((int)SocketError.HostNotFound);
     }
 
-    // Without CAP_NET_RAW or CAP_NET_ADMIN marks are refused; capture then goes by user ID.
+    // Without CAP_NET_RAW or CAP_NET_ADMIN the kernel refuses marks; capture then exempts the proxy by user ID.
     private static Socket Marked(Socket socket)
     {
         try

@@ -8,7 +8,7 @@ using Isthmus.Wire.Xds;
 
 namespace Isthmus.Proxy.Agent;
 
-/// <summary>Hands what the control plane sends to the data plane and to the DNS proxy, and tells what they need by name.</summary>
+/// <summary>Passes the control plane's resources to the data plane and the DNS proxy, and reports which ones they need by name.</summary>
 internal sealed class SnapshotSink(SnapshotState state, DiscoveredSecrets secrets, Action<NameTable> names) : IXdsSink
 {
     private (IReadOnlyList<string> Names, IReadOnlySet<string> Set) _endpoints = ([], new HashSet<string>()), _routes = ([], new HashSet<string>()), _secrets = ([], new HashSet<string>());

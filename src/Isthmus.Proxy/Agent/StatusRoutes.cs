@@ -9,7 +9,7 @@ using Isthmus.Proxy.Http;
 
 namespace Isthmus.Proxy.Agent;
 
-/// <summary>The agent's part of port 15020: the application's probes, its metrics beside ours, and the order to end.</summary>
+/// <summary>The agent's part of port 15020: the application's probes, its metrics merged with the proxy's, and the quit request.</summary>
 internal sealed class StatusRoutes(
     IReadOnlyDictionary<string, AppProbe> probes, AppProber prober, AppMetrics? metrics, Func<ValueTask<AdminReply?>> ownMetrics, Action quit)
 {
@@ -51,7 +51,7 @@ internal sealed class StatusRoutes(
 internal sealed record AppMetrics(int Port, string Path)
 {
     /// <summary>Reads <c>ISTIO_PROMETHEUS_ANNOTATIONS</c>; null when the application is not to be scraped.</summary>
-    /// <exception cref="ProblemException">It is not that.</exception>
+    /// <exception cref="ProblemException">The text is malformed.</exception>
     public static AppMetrics? Read(string json)
     {
         if (json.Length == 0) return null;

@@ -5,7 +5,7 @@ using Microsoft.Extensions.Logging;
 
 namespace Isthmus.Proxy.Agent;
 
-/// <summary>The secrets of this workload, in the process: <c>default</c> and <c>ROOTCA</c> from the mesh's CA, renewed in time, others from mounted files.</summary>
+/// <summary>The secrets of this workload, in the process: <c>default</c> and <c>ROOTCA</c> from the mesh's CA and renewed in time, others from mounted files.</summary>
 internal sealed partial class WorkloadSecrets(
     AgentSettings settings, CertificateClient? authority, FileSecrets files, DiscoveredSecrets discovered, TimeProvider time, Random random, ILogger log) : ISecretSource
 {
@@ -58,7 +58,7 @@ internal sealed partial class WorkloadSecrets(
         }
     }
 
-    /// <summary>When to fetch the next: a little before the set part of the lifetime, so that proxies that began together do not come together.</summary>
+    /// <summary>When to fetch the next: a little before the configured fraction of the lifetime, so that proxies that started together spread out.</summary>
     internal static DateTimeOffset RenewalTime(DateTimeOffset notBefore, DateTimeOffset notAfter, double ratio, double chance)
     {
         var lifetime = notAfter - notBefore;
@@ -85,12 +85,12 @@ internal sealed partial class WorkloadSecrets(
                 pause = TimeSpan.FromMilliseconds(Math.Min(LongestPause.TotalMilliseconds, FirstPause.TotalMilliseconds * Math.Pow(2, failures++)) * (0.5 + random.NextDouble() / 2));
                 NotFetched(log, settings.CertificateAuthority.ToString(), e.Message, pause);
             }
-            // Timers take at most some weeks; waking up early only fetches early.
+            // Timers are limited to some weeks; waking up early only fetches early.
             await Task.Delay(TimeSpan.FromMilliseconds(Math.Clamp(pause.TotalMilliseconds, 50, TimeSpan.FromDays(20).TotalMilliseconds)), time, stop).ConfigureAwait(false);
         }
     }
 
-    /// <summary>Mounted files are replaced while we run, the roots among them; looking is cheaper than a watch, of which a machine has few.</summary>
+    /// <summary>Mounted files, roots included, are rotated while the proxy runs; polling is cheaper than file watches, which a machine limits.</summary>
     private async Task WatchAsync(CancellationToken stop)
     {
         using var timer = new PeriodicTimer(Look, time);
@@ -114,7 +114,7 @@ internal sealed partial class WorkloadSecrets(
         _changed?.Invoke(Root);
     }
 
-    /// <summary>The CA's root and those that are mounted: while roots change, both are in use.</summary>
+    /// <summary>The CA's root and the mounted ones: during a root rotation both are in use.</summary>
     private RootSecret RootsWith(string issuedRoot)
     {
         try

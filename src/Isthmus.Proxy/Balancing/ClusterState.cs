@@ -5,7 +5,7 @@ using Isthmus.Proxy.Snapshot;
 
 namespace Isthmus.Proxy.Balancing;
 
-/// <summary>A cluster at work: its hosts, what is in progress, what has failed. Lives as long as its resource stays equal.</summary>
+/// <summary>The runtime state of a cluster: its hosts, work in progress, failures. Lives as long as its resource stays equal.</summary>
 internal sealed class ClusterState
 {
     private static readonly TimeSpan LeastAvoidance = TimeSpan.FromMilliseconds(500);
@@ -42,10 +42,10 @@ internal sealed class ClusterState
 
     public long Ejections => _outliers?.Ejections ?? 0;
 
-    /// <summary>Every host, those of original destinations included.</summary>
+    /// <summary>Every host, including original destinations.</summary>
     public IEnumerable<Host> AllHosts => Config.Kind == ClusterKind.OriginalDst ? _destinations.Values : _hosts.All;
 
-    /// <summary>Takes new endpoints: hosts that stay keep their state, those that left get no new work from now on.</summary>
+    /// <summary>Applies new endpoints: remaining hosts keep their state, removed hosts get no new work.</summary>
     public void Update(LoadAssignment assignment)
     {
         var known = new Dictionary<(string, ValueMap<string>), Host>();
@@ -71,8 +71,8 @@ internal sealed class ClusterState
             if (!kept.Contains(host)) host.Remove();
     }
 
-    /// <summary>Chooses a host for a request; null when there is none to use.</summary>
-    /// <param name="destination">Where the client wanted to go; only clusters of original destinations look at it.</param>
+    /// <summary>Chooses a host for a request; null when none is usable.</summary>
+    /// <param name="destination">Where the client wanted to go; only original-destination clusters use it.</param>
     public Host? Pick(IReadOnlyList<Host>? tried, ulong? hash, EndPoint? destination)
     {
         var now = _time.GetTimestamp();
@@ -83,12 +83,12 @@ internal sealed class ClusterState
     }
 
     /// <summary>
-    /// How long to wait for a connection to a host when a request may go elsewhere: a network that was cut swallows what is sent to
-    /// it, and whoever waits for the whole connect timeout loses the callers that give up before.
+    /// How long to wait for a connection to a host when a request may go elsewhere: a broken network drops packets without
+    /// an error, and waiting for the whole connect timeout loses the callers that give up earlier.
     /// </summary>
     public TimeSpan ShortPatience => Config.ConnectTimeout < Impatience ? Config.ConnectTimeout : Impatience;
 
-    /// <summary>There is a host to go to when this one does not answer.</summary>
+    /// <summary>Another host is available when this one does not answer.</summary>
     public bool HasOther(Host host, IReadOnlyList<Host>? tried)
     {
         var now = _time.GetTimestamp();
@@ -97,7 +97,7 @@ internal sealed class ClusterState
         return false;
     }
 
-    /// <summary>Takes a place among the cluster's requests; false when the circuit breaker is open.</summary>
+    /// <summary>Reserves a request slot of the cluster; false when the circuit breaker is open.</summary>
     public bool TryBeginRequest()
     {
         if (Interlocked.Increment(ref Counters.ActiveRequests) <= Config.Limits.Requests) return true;
@@ -108,7 +108,7 @@ internal sealed class ClusterState
 
     public void EndRequest() => Interlocked.Decrement(ref Counters.ActiveRequests);
 
-    /// <summary>Takes a place among the cluster's connections; false when the circuit breaker is open.</summary>
+    /// <summary>Reserves a connection slot of the cluster; false when the circuit breaker is open.</summary>
     public bool TryBeginConnection()
     {
         if (Interlocked.Increment(ref Counters.ActiveConnections) <= Config.Limits.Connections) return true;
@@ -130,8 +130,8 @@ internal sealed class ClusterState
     public void EndRetry() => Interlocked.Decrement(ref Counters.ActiveRetries);
 
     /// <summary>
-    /// Notes that a host could not be reached. Others are preferred for a while, the longer the failure took to show: a refusal costs
-    /// little to find out again, a timeout costs its caller seconds.
+    /// Records that a host could not be reached. Others are preferred for a while, longer if the failure took long: a refusal costs
+    /// little to hit again, a timeout costs its caller seconds.
     /// </summary>
     public void ConnectFailed(Host host, TimeSpan took)
     {
@@ -148,8 +148,8 @@ internal sealed class ClusterState
     }
 
     /// <summary>
-    /// A host does not seem to hear what is sent to it. Connections that wait for requests may be as dead as the one that showed it, and
-    /// new requests go elsewhere until a connection of our own has reached the host.
+    /// A host no longer acknowledges what is sent to it. Its idle connections may be as dead as the one that revealed it, and
+    /// new requests go elsewhere until a probe connection has reached the host.
     /// </summary>
     public void Suspect(Host host)
     {
@@ -165,12 +165,12 @@ internal sealed class ClusterState
     }
 
     /// <summary>
-    /// The hosts in doubt whose time of avoidance and ejection is over. Each is told once: it is avoided until the answer is there.
+    /// The hosts in doubt whose avoidance and ejection have expired. Each is returned once: it is avoided until its probe is answered.
     /// </summary>
     public IReadOnlyList<Host> TakeDoubted()
     {
         if (!_hasDoubted) return [];
-        // Cleared before the look, so that a doubt that comes up meanwhile is not lost.
+        // Cleared before the scan, so that a doubt that arises meanwhile is not lost.
         _hasDoubted = false;
         var doubted = _hosts.All.Where(host => host.IsDoubted).ToList();
         if (doubted.Count == 0) return [];
@@ -182,7 +182,7 @@ internal sealed class ClusterState
         return due;
     }
 
-    /// <summary>Notes the status of an answer, or 0 for a connection that carried something else.</summary>
+    /// <summary>Records the status of a response, or 0 for a connection that did not carry HTTP.</summary>
     public void Answered(Host host, int status)
     {
         Interlocked.Increment(ref host.Counters.Requests);
@@ -193,7 +193,7 @@ internal sealed class ClusterState
         Impair(_outliers.Report(host, result, _hosts.All));
     }
 
-    /// <summary>Closes what has been idle for too long and forgets original destinations that nobody asks for.</summary>
+    /// <summary>Closes connections that were idle for too long and forgets unused original destinations.</summary>
     public void Sweep()
     {
         foreach (var host in AllHosts) host.Pools.Sweep(_time, Config.IdleTimeout);
@@ -202,7 +202,7 @@ internal sealed class ClusterState
             if (host.Active == 0 && host.Connections == 0) _destinations.TryRemove(new(address, host));
     }
 
-    /// <summary>The cluster is gone or was replaced: idle connections close, busy ones end by themselves.</summary>
+    /// <summary>The cluster was removed or replaced: idle connections close, busy ones finish.</summary>
     public void Retire()
     {
         foreach (var host in AllHosts) host.Remove();
@@ -218,7 +218,7 @@ internal sealed class ClusterState
     private static (string, ValueMap<string>) Key(Endpoint endpoint) => (endpoint.AddressText, endpoint.TransportMatch);
 }
 
-/// <summary>Counts of one cluster since it appeared, named as Envoy's statistics.</summary>
+/// <summary>Counters of one cluster since it appeared, with the names of Envoy's statistics.</summary>
 internal sealed class ClusterCounters
 {
     public long ActiveRequests;

@@ -12,7 +12,7 @@ internal sealed class DnsRefresh(ClusterState cluster, INameResolver resolver, T
 
     private readonly Dictionary<string, IReadOnlyList<IPAddress>> _last = new(StringComparer.Ordinal);
 
-    /// <summary>Resolves now and whenever the answers grow old; <paramref name="warmed"/> is called after the first answers.</summary>
+    /// <summary>Resolves now and whenever the answers expire; <paramref name="warmed"/> is called after the first answers.</summary>
     public async Task RunAsync(Action warmed, CancellationToken stop)
     {
         var isFirst = true;
@@ -25,7 +25,7 @@ internal sealed class DnsRefresh(ClusterState cluster, INameResolver resolver, T
                 if (addresses.Count > 0) _last[target.Hostname] = addresses;
                 if (life > TimeSpan.Zero && life < wait) wait = life < Shortest ? Shortest : life;
             }
-            // The cluster may have gone while answers were under way: they must not give hosts to it again.
+            // The cluster may have been removed during the lookup: the answers must not add hosts to it again.
             if (stop.IsCancellationRequested) return;
             cluster.Update(Assignment());
             if (isFirst) warmed();
@@ -43,7 +43,7 @@ internal sealed class DnsRefresh(ClusterState cluster, INameResolver resolver, T
         }
         catch (Exception e) when (e is SocketException or IOException or TimeoutException or OperationCanceledException or ArgumentException)
         {
-            // The last one is the resolver's word for what cannot be a host name.
+            // The resolver throws the last one for text that cannot be a host name.
             return ([], TimeSpan.Zero);
         }
     }

@@ -4,7 +4,7 @@ using Isthmus.Core.Collections;
 
 namespace Isthmus.Proxy.Balancing;
 
-/// <summary>The workload behind an endpoint, as the control plane tells it (<c>istio.workload</c> metadata; empty parts are unknown).</summary>
+/// <summary>The workload behind an endpoint, as the control plane describes it (<c>istio.workload</c> metadata; empty parts are unknown).</summary>
 internal sealed record Workload(string Name, string Namespace, string CanonicalName, string CanonicalRevision, string Cluster)
 {
     public static readonly Workload Unknown = new("", "", "", "", "");
@@ -22,7 +22,7 @@ internal enum EndpointHealth { Healthy, Unhealthy, Draining }
 /// <summary>One address that traffic may be sent to, as the control plane describes it.</summary>
 /// <param name="Address">An IP end point or a Unix socket.</param>
 /// <param name="TransportMatch">Labels that choose the transport socket (<c>envoy.transport_socket_match</c>).</param>
-/// <param name="IsGateway">It stands for workloads of another network: its failures are those of the way, not of a workload.</param>
+/// <param name="IsGateway">It represents workloads of another network: its failures are those of the path, not of a workload.</param>
 internal sealed record Endpoint(
     EndPoint Address, int Weight, EndpointHealth Health, ValueMap<string> TransportMatch, Workload Workload, bool IsGateway)
 {
@@ -37,7 +37,7 @@ internal sealed record Endpoint(
     };
 }
 
-/// <summary>A place with its endpoints; lower priorities are used first.</summary>
+/// <summary>A locality with its endpoints; lower priorities are used first.</summary>
 internal sealed record LocalityEndpoints(string Region, string Zone, string Subzone, int Priority, int Weight, ValueList<Endpoint> Endpoints)
 {
     public string Text => Subzone.Length > 0 ? $"{Region}/{Zone}/{Subzone}" : Zone.Length > 0 ? $"{Region}/{Zone}" : Region;

@@ -3,7 +3,7 @@ using System.Net;
 namespace Isthmus.Proxy.Balancing;
 
 /// <summary>
-/// What this proxy knows of one upstream address: load, failures, pooled connections. It outlives configuration updates as long as
+/// What this proxy knows about one upstream address: load, failures, pooled connections. It survives configuration updates as long as
 /// the address stays.
 /// </summary>
 internal sealed class Host(Endpoint endpoint)
@@ -20,7 +20,7 @@ internal sealed class Host(Endpoint endpoint)
 
     public EndPoint Address => _endpoint.Address;
 
-    /// <summary>The connections kept for later requests, by what they were opened for.</summary>
+    /// <summary>The idle connections kept for later requests, by purpose.</summary>
     public Http.ConnectionPools Pools { get; } = new();
 
     public HostCounters Counters { get; } = new();
@@ -30,10 +30,10 @@ internal sealed class Host(Endpoint endpoint)
 
     public int Connections => Volatile.Read(ref _connections);
 
-    /// <summary>The address left the cluster: nothing new is sent to it.</summary>
+    /// <summary>The address left the cluster: it gets no new work.</summary>
     public bool IsRemoved => _removed;
 
-    /// <summary>Timestamp (of the <see cref="TimeProvider"/>) until which outlier detection keeps it out.</summary>
+    /// <summary>Timestamp (of the <see cref="TimeProvider"/>) until which outlier detection ejects it.</summary>
     public long EjectedUntil => Volatile.Read(ref _ejectedUntil);
 
     /// <summary>Consecutive failures and the number of ejections; guarded by the cluster's outlier detector.</summary>
@@ -44,10 +44,10 @@ internal sealed class Host(Endpoint endpoint)
     /// <summary>The last attempt to connect failed, and none has succeeded since.</summary>
     public bool IsDoubted => _doubted;
 
-    /// <summary>It failed to connect a moment ago, or nobody has reached it since: others are tried first while there are any.</summary>
+    /// <summary>A recent attempt to connect failed, or no later one has succeeded: other hosts are tried first while there are any.</summary>
     public bool IsAvoided(long now) => _doubted || IsResting(now);
 
-    /// <summary>It failed to connect a moment ago: not even a connection of our own is worth while.</summary>
+    /// <summary>An attempt to connect failed a moment ago: not even a probe is worthwhile.</summary>
     public bool IsResting(long now) => Volatile.Read(ref _avoidUntil) > now;
 
     public void Begin() => Interlocked.Increment(ref _active);
@@ -66,7 +66,7 @@ internal sealed class Host(Endpoint endpoint)
 
     public void Doubt() => _doubted = true;
 
-    /// <summary>It was reached: what failed before is forgotten.</summary>
+    /// <summary>It was reached: forgets earlier failures.</summary>
     public void Trust()
     {
         _doubted = false;
@@ -83,7 +83,7 @@ internal sealed class Host(Endpoint endpoint)
     }
 }
 
-/// <summary>Counts of one host since it appeared, as <c>/clusters</c> shows them.</summary>
+/// <summary>Counters of one host since it appeared, as <c>/clusters</c> shows them.</summary>
 internal sealed class HostCounters
 {
     public long Connects;
@@ -94,7 +94,7 @@ internal sealed class HostCounters
     public long Timeouts;
 }
 
-/// <summary>Outlier detection's memory of one host.</summary>
+/// <summary>Outlier detection's state for one host.</summary>
 internal sealed class OutlierMemory
 {
     public int Consecutive5xx;

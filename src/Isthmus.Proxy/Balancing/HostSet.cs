@@ -3,13 +3,13 @@ namespace Isthmus.Proxy.Balancing;
 /// <summary>How a cluster spreads its requests.</summary>
 public enum BalancingPolicy { RoundRobin, LeastRequest, Random, Hash }
 
-/// <summary>What a choice of host depends on besides the hosts.</summary>
-/// <param name="Now">Timestamp of the clock.</param>
-/// <param name="Tried">Hosts that failed this very request; they come last.</param>
+/// <summary>The inputs of a host choice besides the hosts.</summary>
+/// <param name="Now">The current timestamp.</param>
+/// <param name="Tried">Hosts that already failed this request; they come last.</param>
 /// <param name="Hash">Key of the request for consistent hashing; null when it has none.</param>
 internal readonly record struct PickInputs(long Now, IReadOnlyList<Host>? Tried, ulong? Hash);
 
-/// <summary>The hosts of a cluster at one moment, arranged for choosing. Immutable but for what the hosts themselves remember.</summary>
+/// <summary>The hosts of a cluster at one moment, arranged for choosing. Immutable except for the hosts' own state.</summary>
 internal sealed class HostSet
 {
     private const double Overprovisioning = 1.4;
@@ -61,7 +61,7 @@ internal sealed class HostSet
 
     private Host? PickCarefully(PickInputs inputs, BalancingPolicy policy, Random random, double? panicThreshold)
     {
-        // Each pass asks for less: fresh hosts, then those that just failed to connect, then those this request already tried.
+        // Each pass relaxes the rules: healthy hosts, then those that just failed to connect, then those this request already tried.
         return PickAmong(inputs, policy, random, avoidable: false, triable: false)
             ?? PickAmong(inputs, policy, random, avoidable: true, triable: false)
             ?? PickAmong(inputs, policy, random, avoidable: true, triable: true)
@@ -117,7 +117,7 @@ internal sealed class HostSet
             kept.Add(entry);
             weights[entry.Locality] += entry.Weight;
         }
-        // A locality keeps its share while most of it is healthy; what remains of it carries that share.
+        // A locality keeps its share while most of its hosts are healthy; the healthy ones carry that share.
         for (var i = 0; i < kept.Count; i++)
         {
             var locality = kept[i].Locality;
@@ -161,8 +161,8 @@ internal sealed class HostSet
     }
 
     /// <summary>
-    /// Two candidates of which the less busy one is taken. Equal hosts are drawn without putting the first back: connections that
-    /// live for hours must not all settle on one of two hosts by a few unlucky draws.
+    /// Draws two candidates and takes the less busy one. Equal hosts are drawn without replacement: connections that
+    /// live for hours must not all land on one of two hosts after a few unlucky draws.
     /// </summary>
     private static (Host First, Host Second) Two(Priority from, Random random)
     {
@@ -228,7 +228,7 @@ internal sealed class HostSet
     }
 }
 
-/// <summary>A hash that is the same in every process (FNV-1a, 64 bit), for decisions that proxies must agree on.</summary>
+/// <summary>A hash that is stable across processes (64-bit FNV-1a), for decisions that proxies must agree on.</summary>
 internal static class StableHash
 {
     public static ulong Of(ReadOnlySpan<char> text)

@@ -1,12 +1,12 @@
 namespace Isthmus.Proxy.Balancing;
 
-/// <summary>When a host that fails is kept out for a while (Envoy's <c>OutlierDetection</c>; zero counts switch a rule off).</summary>
-/// <param name="MaxPercent">Share of a cluster's hosts that may be out at once; one always may.</param>
+/// <summary>When a failing host is ejected for a while (Envoy's <c>OutlierDetection</c>; zero counts switch a rule off).</summary>
+/// <param name="MaxPercent">Share of a cluster's hosts that may be ejected at once; one always may.</param>
 /// <param name="SplitLocal">Failures to reach a host are counted apart from its answers.</param>
 internal sealed record OutlierSettings(
     int Consecutive5xx, int ConsecutiveGateway, int ConsecutiveLocal, TimeSpan BaseEjection, TimeSpan MaxEjection, int MaxPercent, bool SplitLocal);
 
-/// <summary>How one attempt at a host ended, as far as its health is concerned.</summary>
+/// <summary>How one attempt at a host ended, as outlier detection sees it.</summary>
 internal enum AttemptResult { Success, ServerError, GatewayError, ConnectFailed }
 
 /// <summary>Counts failures of the hosts of one cluster and ejects those that fail too often in a row.</summary>
@@ -17,10 +17,10 @@ internal sealed class OutlierDetector(OutlierSettings settings, TimeProvider tim
 
     public long Ejections => Interlocked.Read(ref _ejections);
 
-    /// <summary>Notes an attempt; returns the timestamp until which the host is now ejected, or 0.</summary>
+    /// <summary>Records an attempt; returns the timestamp until which the host is now ejected, or 0.</summary>
     public long Report(Host host, AttemptResult result, IReadOnlyList<Host> all)
     {
-        // Answers that pass through a gateway are those of services behind it, never the gateway's own.
+        // Responses through a gateway come from the services behind it, never from the gateway itself.
         if (host.Endpoint.IsGateway && result is AttemptResult.ServerError or AttemptResult.GatewayError) result = AttemptResult.Success;
         lock (_lock)
         {
@@ -57,7 +57,7 @@ internal sealed class OutlierDetector(OutlierSettings settings, TimeProvider tim
         if (ejected > 0 && ejected * 100 >= settings.MaxPercent * all.Count) return 0;
         var memory = host.Outlier;
         memory.Consecutive5xx = memory.ConsecutiveGateway = memory.ConsecutiveLocal = 0;
-        // Each quiet stretch as long as an ejection takes one step of the growing penalty back.
+        // Each failure-free period as long as an ejection undoes one step of the growing penalty.
         if (memory.Ejections > 0)
         {
             var quiet = time.GetElapsedTime(memory.LastEjectedUntil, now);

@@ -5,14 +5,14 @@ using Isthmus.Core.Collections;
 
 namespace Isthmus.Proxy.Capture;
 
-/// <summary>What the rules depend on beside the flags.</summary>
+/// <summary>What the rules depend on besides the flags.</summary>
 /// <param name="UserMap">Text of /proc/self/uid_map: which user IDs exist here.</param>
 /// <param name="NameServers">IPv4 servers of resolv.conf.</param>
 internal sealed record CaptureHost(string UserMap, ValueList<IPAddress> NameServers)
 {
     public static CaptureHost Read() => new(TextOf("/proc/self/uid_map"), Servers(TextOf("/etc/resolv.conf")));
 
-    /// <summary>An ID that is not mapped can never be the owner of a socket here, so a rule about it would be a false promise.</summary>
+    /// <summary>An unmapped ID can never own a socket here, so a rule for it would have no effect.</summary>
     public bool Exists(int user)
     {
         foreach (var line in UserMap.Split('\n', StringSplitOptions.RemoveEmptyEntries))

@@ -7,18 +7,18 @@ using Isthmus.Core.Net;
 
 namespace Isthmus.Proxy.Capture;
 
-/// <summary>The nftables ruleset of one Pod as one transaction that replaces the one before. IPv4 only, as the proxy listens.</summary>
+/// <summary>The nftables ruleset of one Pod as one transaction that replaces the previous one. IPv4 only, because the proxy listens on IPv4 only.</summary>
 internal static class CaptureRules
 {
     public const string Table = "isthmus_capture";
 
-    /// <summary>The proxy's connections to the application come from here, so that they are not taken for a second time (Istio).</summary>
+    /// <summary>The proxy's connections to the application come from here, so that they are not captured a second time (Istio).</summary>
     private const string Passthrough = "127.0.0.6";
 
     public static string Write(CaptureSettings settings, CaptureHost host)
     {
         var text = new StringBuilder();
-        // Deleting what may not be there needs the addition first; all of it is one transaction.
+        // Adding first makes the delete succeed even when nothing exists; it is all one transaction.
         text.Append(CultureInfo.InvariantCulture, $"add table ip {Table}\ndelete table ip {Table}\n\ntable ip {Table} {{\n");
         Inbound(text, settings);
         Outbound(text, settings, host);
@@ -45,7 +45,7 @@ internal static class CaptureRules
             $"meta mark {ProxyUser.Mark} jump own",
             .. settings.Users.Where(host.Exists).Select(user => $"meta skuid {user} jump own"),
             .. settings.Groups.Where(host.Exists).Select(group => $"meta skgid {group} jump own"),
-            // Before anything about loopback: a resolver at 127.0.0.53 is captured as well.
+            // Before the loopback rules: a resolver at 127.0.0.53 is captured as well.
             .. settings.Dns ? Dns(settings, host) : [],
             "meta l4proto != tcp return",
             $"ip saddr {Passthrough} return",
@@ -86,7 +86,7 @@ internal static class CaptureRules
 
     private static IEnumerable<string> Ranges(ValueList<Cidr> ranges, string verdict)
     {
-        // One rule each: sets refuse ranges that overlap.
+        // One rule each: sets refuse overlapping ranges.
         foreach (var range in ranges.Distinct())
             if (range.Base.AddressFamily == AddressFamily.InterNetwork) yield return $"ip daddr {range} {verdict}";
     }

@@ -6,7 +6,7 @@ using Isthmus.Core.Problems;
 
 namespace Isthmus.Proxy.Capture;
 
-/// <summary>A choice of ports or address ranges: all, none, or those listed.</summary>
+/// <summary>A selection of ports or address ranges: all, none, or a list.</summary>
 internal sealed record Choice<T>(bool All, ValueList<T> Items)
 {
     public static Choice<T> Nothing { get; } = new(false, []);
@@ -14,7 +14,7 @@ internal sealed record Choice<T>(bool All, ValueList<T> Items)
     public static Choice<T> Everything { get; } = new(true, []);
 }
 
-/// <summary>A reason for which a connection is not captured, and the annotation that gives it.</summary>
+/// <summary>A reason why a connection is not captured, and the annotation that causes it.</summary>
 internal sealed record CaptureException(string Annotation, string What);
 
 /// <summary>Which traffic goes through the proxy, from the flags of Istio's init container.</summary>
@@ -31,12 +31,12 @@ internal sealed record CaptureSettings
     public ValueList<int> ExcludedInboundPorts { get; init; } = [];
     public Choice<Cidr> OutboundRanges { get; init; } = Choice<Cidr>.Nothing;
     public ValueList<Cidr> ExcludedOutboundRanges { get; init; } = [];
-    /// <summary>Captured whatever the address is.</summary>
+    /// <summary>Captured regardless of the address.</summary>
     public Choice<int> OutboundPorts { get; init; } = Choice<int>.Nothing;
     public ValueList<int> ExcludedOutboundPorts { get; init; } = [];
     public ValueList<string> ExcludedInterfaces { get; init; } = [];
     public bool Dns { get; init; }
-    /// <summary>Captures questions to every server, not only to those of resolv.conf.</summary>
+    /// <summary>Captures queries to every server, not only to those in resolv.conf.</summary>
     public bool AllDns { get; init; }
     public bool DryRun { get; init; }
 
@@ -51,7 +51,7 @@ internal sealed record CaptureSettings
 
     private static readonly HashSet<string> Switches = ["dry-run", "redirect-dns", "capture-all-dns", "restore-format", "run-validation", "skip-rule-apply", "drop-invalid", "cni-mode"];
 
-    /// <exception cref="ProblemException">A flag is unknown, lacks its value or has one that makes no sense.</exception>
+    /// <exception cref="ProblemException">A flag is unknown, lacks its value or has an invalid one.</exception>
     public static CaptureSettings Parse(IReadOnlyList<string> args, IReadOnlyDictionary<string, string> environment)
     {
         var settings = new CaptureSettings { Dns = environment.GetValueOrDefault("ISTIO_META_DNS_CAPTURE") is { } dns && bool.TryParse(dns, out var on) && on };
@@ -96,13 +96,13 @@ internal sealed record CaptureSettings
         "redirect-dns" => this with { Dns = Truth(flag, value) },
         "capture-all-dns" => this with { AllDns = Truth(flag, value) },
         "dry-run" or "skip-rule-apply" => this with { DryRun = DryRun || Truth(flag, value) },
-        // They concern the way iptables is called, logging, or a validation that nftables does by itself.
+        // They affect how iptables is invoked, logging, or a validation that nftables does itself.
         "restore-format" or "run-validation" or "drop-invalid" or "cni-mode" or "istio-inbound-tproxy-mark" or "istio-inbound-tproxy-route-table"
             or "log_output_level" or "probe-timeout" or "iptables-probe-port" or "network-namespace" or "output-paths" or "host-ip" or "host-ipv4-loopback-cidr" => this,
         _ => throw new ProblemException(flag, "is no flag of traffic capture", "see Istio's istio-iptables for the flags"),
     };
 
-    /// <summary>Why a connection of the application goes past the proxy, in the order of the rules (<see cref="CaptureRules"/>); null when it does not.</summary>
+    /// <summary>Why a connection of the application bypasses the proxy, in the order of the rules (<see cref="CaptureRules"/>); null when it does not.</summary>
     public CaptureException? ExceptionFor(System.Net.IPEndPoint destination)
     {
         if (ExcludedOutboundPorts.Contains(destination.Port)) return new("traffic.sidecar.istio.io/excludeOutboundPorts", $"port {destination.Port} is excluded");

@@ -9,7 +9,7 @@ internal static class Nft
 {
     private static readonly string[] Places = ["/usr/sbin/nft", "/sbin/nft", "/usr/bin/nft", "/usr/local/sbin/nft"];
 
-    /// <exception cref="ProblemException">nft is missing, may not do it, or does not like the rules.</exception>
+    /// <exception cref="ProblemException">nft is missing, lacks permission or rejects the rules.</exception>
     public static async Task LoadAsync(string rules, CancellationToken stop)
     {
         // The PATH of a container often lacks the sbin directories.

@@ -5,7 +5,7 @@ using Isthmus.Wire.Dns;
 
 namespace Isthmus.Proxy.Dns;
 
-/// <summary>The sidecar's name server, UDP and TCP: names of the mesh from the table, all others from the servers of resolv.conf.</summary>
+/// <summary>The sidecar's name server, UDP and TCP: it answers names of the mesh from the table and forwards all others to the servers in resolv.conf.</summary>
 internal sealed class DnsProxy(IPEndPoint address, Upstream upstream, TimeProvider time, Random random)
 {
     private const int MaxForwards = 512, MaxConnections = 64;
@@ -22,7 +22,7 @@ internal sealed class DnsProxy(IPEndPoint address, Upstream upstream, TimeProvid
         set => _table = value;
     }
 
-    /// <summary>Queries answered from the table, passed on, and not answered because too many were waiting.</summary>
+    /// <summary>Queries answered from the table, forwarded, and dropped because too many were waiting.</summary>
     public (long Answered, long Forwarded, long Dropped) Counts =>
         (Interlocked.Read(ref _answered), Interlocked.Read(ref _forwarded), Interlocked.Read(ref _dropped));
 
@@ -44,7 +44,7 @@ internal sealed class DnsProxy(IPEndPoint address, Upstream upstream, TimeProvid
             throw new ProblemException($"port {address.Port}", $"the DNS proxy cannot listen on {address}: {e.Message}", "end the program that uses it, or turn DNS capture off", e);
         }
         var done = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
-        // A thread that does nothing else answers in half the time of the shared pool.
+        // A dedicated thread answers in half the time of the shared pool.
         new Thread(() => ServeUdp(udp, done, stop)) { IsBackground = true, Name = "dns" }.Start();
         using var closing = stop.Register(udp.Close);
         await AcceptAsync(tcp, stop).ConfigureAwait(false);
@@ -71,7 +71,7 @@ internal sealed class DnsProxy(IPEndPoint address, Upstream upstream, TimeProvid
                         socket.SendTo(answer.AsSpan(0, length), SocketFlags.None, from);
                     }
                 }
-                // An asker that went away comes back as an error of the next call; the others still wait.
+                // A client that went away shows up as an error of the next call; other clients still wait.
                 catch (SocketException) when (!stop.IsCancellationRequested)
                 {
                 }
@@ -82,7 +82,7 @@ internal sealed class DnsProxy(IPEndPoint address, Upstream upstream, TimeProvid
         {
             done.TrySetResult();
         }
-#pragma warning disable CA1031 // The thread's edge: the failure goes to whoever awaits the server.
+#pragma warning disable CA1031 // The thread's outermost frame: passes the failure to the code that awaits the server.
         catch (Exception e)
 #pragma warning restore CA1031
         {
@@ -100,7 +100,7 @@ internal sealed class DnsProxy(IPEndPoint address, Upstream upstream, TimeProvid
         Interlocked.Increment(ref _forwarded);
         var back = new SocketAddress(from.Family, from.Size);
         from.Buffer.Span[..from.Size].CopyTo(back.Buffer.Span);
-        // Bounded by the semaphore and by the upstream's patience; it lets no exception out.
+        // Bounded by the semaphore and the upstream timeout; throws nothing.
         _ = Task.Run(async () =>
         {
             try
@@ -110,7 +110,7 @@ internal sealed class DnsProxy(IPEndPoint address, Upstream upstream, TimeProvid
             }
             catch (Exception e) when (e is SocketException or ObjectDisposedException)
             {
-                // The asker or the server is gone.
+                // The client or the server is gone.
             }
             finally
             {
@@ -154,7 +154,7 @@ internal sealed class DnsProxy(IPEndPoint address, Upstream upstream, TimeProvid
         }
         catch (Exception e) when (e is IOException or OperationCanceledException or SocketException)
         {
-            // The asker is gone or too slow.
+            // The client is gone or too slow.
         }
         finally
         {

@@ -7,23 +7,23 @@ namespace Isthmus.Proxy.Dns;
 /// <summary>What to do with a query.</summary>
 internal enum DnsDecision
 {
-    /// <summary>The answer was written.</summary>
+    /// <summary>The response was written.</summary>
     Answered,
-    /// <summary>Others know.</summary>
+    /// <summary>The upstream servers answer it.</summary>
     Forward,
-    /// <summary>It is no query: silence.</summary>
+    /// <summary>Not a query: no response.</summary>
     Drop,
 }
 
 /// <summary>Decides about one query from the current table, without allocating.</summary>
 internal static class DnsResponder
 {
-    /// <summary>Seconds; as Istio's DNS proxy says.</summary>
+    /// <summary>Seconds; the value of Istio's DNS proxy.</summary>
     public const uint TimeToLive = 30;
 
-    /// <param name="table">Null before the first has come: then nothing may be said about any name.</param>
-    /// <param name="udp">Over UDP the answer is as long as the asker takes; over TCP as long as it needs.</param>
-    /// <param name="length">Of the answer in <paramref name="output"/>.</param>
+    /// <param name="table">Null before the first arrives: until then no name can be answered or denied.</param>
+    /// <param name="udp">Over UDP the client limits the response size; over TCP it is not limited.</param>
+    /// <param name="length">The length of the response in <paramref name="output"/>.</param>
     public static DnsDecision Answer(ReadOnlySpan<byte> query, NameTables? table, bool udp, Random random, Span<byte> output, out int length)
     {
         length = 0;
@@ -58,7 +58,7 @@ internal static class DnsResponder
             if (!writer.TryAlias(name, TimeToLive, owner)) return writer.Finish(truncated: true);
         }
         var all = addresses.Of(type == DnsType.A ? AddressFamily.InterNetwork : AddressFamily.InterNetworkV6);
-        // Starting anywhere spreads clients that take the first.
+        // A random start spreads clients that take the first address.
         var first = all.Length > 1 ? random.Next(all.Length) : 0;
         for (var i = 0; i < all.Length; i++)
             if (!writer.TryAddress(owner, TimeToLive, all[(first + i) % all.Length])) return writer.Finish(truncated: true);
@@ -67,7 +67,7 @@ internal static class DnsResponder
 
     private static Edns Ours { get; } = new(4096);
 
-    /// <summary>An answer that repeats the question and says only a code.</summary>
+    /// <summary>A response with only the question and a code.</summary>
     private static DnsDecision Refuse(ReadOnlySpan<byte> query, DnsCode code, Span<byte> output, out int length)
     {
         var offset = DnsHeader.Size;
@@ -81,7 +81,7 @@ internal static class DnsResponder
         return DnsDecision.Answered;
     }
 
-    /// <summary>The size that the OPT record names, when it is the first additional record, where everybody puts it.</summary>
+    /// <summary>The size in the OPT record, if that is the first additional record, where clients put it.</summary>
     private static int? ReadEdns(ReadOnlySpan<byte> query, int offset)
     {
         if (BinaryPrimitives.ReadUInt32BigEndian(query[6..]) != 0 || BinaryPrimitives.ReadUInt16BigEndian(query[10..]) == 0) return null;

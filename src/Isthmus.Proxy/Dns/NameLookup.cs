@@ -7,10 +7,10 @@ namespace Isthmus.Proxy.Dns;
 /// <summary>Resolves names for the proxy itself, past its own traffic capture and past the system's resolver, whose sockets carry no mark.</summary>
 internal sealed class NameLookup(ResolverSettings settings, Upstream upstream, Func<string> hosts, Random random)
 {
-    /// <summary>Held while <see cref="Random"/> is used: lookups run on many threads.</summary>
+    /// <summary>Guards <see cref="Random"/>: lookups run on many threads.</summary>
     private readonly Lock _randomLock = new();
 
-    /// <returns>IPv4 addresses first; none when there is no such name. The time to live is zero for names of /etc/hosts.</returns>
+    /// <returns>IPv4 addresses first; none when there is no such name. The TTL is zero for names in /etc/hosts.</returns>
     /// <exception cref="SocketException">No name server answered.</exception>
     public async ValueTask<(IReadOnlyList<IPAddress> Addresses, TimeSpan TimeToLive)> ResolveAsync(string name, CancellationToken stop)
     {

@@ -11,7 +11,7 @@ internal sealed record NameAddresses(IPAddress[] V4, IPAddress[] V6)
     public IPAddress[] Of(AddressFamily family) => family == AddressFamily.InterNetwork ? V4 : V6;
 }
 
-/// <summary>The names a sidecar answers by itself: the control plane's table, with the short forms that the applications of this namespace may use.</summary>
+/// <summary>The names that a sidecar answers itself: the control plane's table plus the short forms that applications of this namespace can use.</summary>
 internal sealed class NameTables
 {
     private readonly FrozenDictionary<string, NameAddresses>.AlternateLookup<ReadOnlySpan<char>> _names;
@@ -36,14 +36,14 @@ internal sealed class NameTables
         {
             var addresses = Addresses(info.Ips);
             foreach (var name in Expand(host.TrimEnd('.'), info, proxyNamespace, domain))
-                // A name that was given outright wins over a short form of another.
+                // An explicit name wins over the short form of another.
                 if (!names.ContainsKey(name) || DnsEquals(name, host)) names[name] = addresses;
         }
         return new(names.ToFrozenDictionary(StringComparer.OrdinalIgnoreCase), search.Count > 0 ? "." + search[0] : "");
     }
 
-    /// <summary>Finds a name; or what stands before the first search domain, which resolvers append before they try the name alone; or the longest wildcard above.</summary>
-    /// <param name="target">Length of the part in front of the search domain when the name is found by it, to be told as CNAME; else zero.</param>
+    /// <summary>Finds a name, or the part before the first search domain (resolvers append it before they try the name alone), or the longest wildcard above.</summary>
+    /// <param name="target">Length of the part before the search domain when that part matches, to be returned as a CNAME; else zero.</param>
     public NameAddresses? Find(ReadOnlySpan<char> name, out int target)
     {
         target = 0;
@@ -71,7 +71,7 @@ internal sealed class NameTables
         var suffix = domain.IndexOf(".svc.", StringComparison.Ordinal) is var at and >= 0 ? domain[(at + 1)..] : domain;
         if (info.Registry != "Kubernetes" || info.Shortname.Length == 0 || !Wire.Dns.DnsName.IsWithin(host, suffix)
             || host.EndsWith(".clusterset.local", StringComparison.OrdinalIgnoreCase)) yield break;
-        // A Pod of a headless service has more in front than the short name: keep it.
+        // A Pod of a headless service has labels before the short name: keep them.
         var tail = $".{info.Namespace}.{suffix}";
         var first = host.EndsWith(tail, StringComparison.OrdinalIgnoreCase) ? host[..^tail.Length] : info.Shortname;
         yield return $"{first}.{info.Namespace}";

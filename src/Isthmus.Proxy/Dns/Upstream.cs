@@ -5,13 +5,13 @@ using Isthmus.Wire.Dns;
 
 namespace Isthmus.Proxy.Dns;
 
-/// <summary>Asks other name servers, over sockets that traffic capture leaves alone.</summary>
+/// <summary>Queries other name servers, over sockets that traffic capture ignores.</summary>
 internal sealed class Upstream(IReadOnlyList<IPEndPoint> servers, TimeProvider time)
 {
     private static readonly TimeSpan Patience = TimeSpan.FromSeconds(2);
 
-    /// <summary>Sends the query as it is to one server after the other; null when none of them answered.</summary>
-    /// <param name="tcp">Ask over TCP: the answer may have any size.</param>
+    /// <summary>Sends the query unchanged to one server after another; null when none answers.</summary>
+    /// <param name="tcp">Query over TCP: the response may have any size.</param>
     public async ValueTask<byte[]?> AskAsync(ReadOnlyMemory<byte> query, bool tcp, CancellationToken stop)
     {
         byte[]? failure = null;
@@ -24,7 +24,7 @@ internal sealed class Upstream(IReadOnlyList<IPEndPoint> servers, TimeProvider t
                 var answer = tcp ? await OverTcpAsync(server, query, either.Token).ConfigureAwait(false) : await OverUdpAsync(server, query, either.Token).ConfigureAwait(false);
                 if (answer is null) continue;
                 if (DnsHeader.Read(answer).Code is not (DnsCode.ServerFailure or DnsCode.Refused)) return answer;
-                // Another server may know better; if not, this is the answer.
+                // Another server may have a better answer; if not, this one is returned.
                 failure = answer;
             }
             catch (SocketException)

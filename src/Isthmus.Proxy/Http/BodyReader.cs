@@ -12,16 +12,16 @@ internal sealed class BodyReader(ByteReader reader, HttpLimits limits)
     private bool _pastFirst;
     private bool _done;
 
-    /// <summary>Fields that followed a chunked body; empty otherwise.</summary>
+    /// <summary>The trailers of a chunked body; empty otherwise.</summary>
     public HeaderBlock Trailers { get; } = new();
 
-    /// <summary>Everything was read, so that the next message may begin.</summary>
+    /// <summary>The body was read completely, so the next message may begin.</summary>
     public bool IsDone => _done;
 
-    /// <summary>Bytes that are buffered beyond the piece lent out last.</summary>
+    /// <summary>Bytes buffered after the last piece that was lent out.</summary>
     public bool HasBuffered => reader.Buffered > _lent;
 
-    /// <summary>Length of the piece lent out last, which is still in the buffer.</summary>
+    /// <summary>Length of the last piece that was lent out, which is still in the buffer.</summary>
     public int Lent => _lent;
 
     /// <summary>Takes the last piece back.</summary>
@@ -136,7 +136,7 @@ internal sealed class BodyReader(ByteReader reader, HttpLimits limits)
     {
         var end = line.IndexOfAny((byte)';', (byte)' ', (byte)'\t');
         var digits = end < 0 ? line : line[..end];
-        // A bare CR in an extension is read as a line end by some.
+        // Some parsers read a bare CR in an extension as a line end.
         if (digits.IsEmpty || digits.Length > 15 || line.ContainsAny((byte)'\r', (byte)'\n', (byte)0)) throw Broken();
         if (!Utf8Parser.TryParse(digits, out long size, out var used, 'x') || used != digits.Length || size < 0) throw Broken();
         return size;

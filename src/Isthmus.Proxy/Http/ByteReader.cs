@@ -21,7 +21,7 @@ internal sealed class ByteReader(Transport transport) : IDisposable
 
     public void Consume(int count) => _start += count;
 
-    /// <summary>Reads more behind what is buffered; 0 at the end of the stream.</summary>
+    /// <summary>Reads more after the buffered bytes; 0 at the end of the stream.</summary>
     public async ValueTask<int> FillAsync()
     {
         MakeRoom();
@@ -47,7 +47,7 @@ internal sealed class ByteReader(Transport transport) : IDisposable
         }
         if (_start == _end)
         {
-            // A full small buffer is the sign of a bulk transfer: read that in larger pieces.
+            // A full small buffer suggests a bulk transfer: read it in larger pieces.
             if (_end == _buffer.Length && _buffer.Length < LargeBuffer) Replace(LargeBuffer);
             _start = _end = 0;
             return;

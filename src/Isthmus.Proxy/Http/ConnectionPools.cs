@@ -14,7 +14,7 @@ internal interface IPooledConnection
     void Close();
 }
 
-/// <summary>The idle connections of one host, by what they were opened for. The last used is used first, so that the others can go.</summary>
+/// <summary>The idle connections of one host, by purpose. The most recently used goes first, so that the others can expire.</summary>
 internal sealed class ConnectionPools
 {
     private readonly Lock _lock = new();   // guards the stacks
@@ -24,22 +24,22 @@ internal sealed class ConnectionPools
 
     private int _turn;
 
-    /// <summary>Held while a connection that will be shared is opened.</summary>
+    /// <summary>Held while a shared connection is opened.</summary>
     public SemaphoreSlim Opening { get; } = new(1, 1);
 
-    /// <summary>When and why the last attempt to open a shared connection failed; belongs to who holds <see cref="Opening"/>.</summary>
+    /// <summary>When and why the last attempt to open a shared connection failed; guarded by <see cref="Opening"/>.</summary>
     public (long At, TransportException Reason)? Failed { get; set; }
 
-    /// <summary>Counts up, for taking turns; never negative.</summary>
+    /// <summary>Increases for round robin; never negative.</summary>
     public int NextTurn() => Interlocked.Increment(ref _turn) & int.MaxValue;
 
-    /// <summary>The connection that requests of that kind share; null when there is none or it takes no more.</summary>
+    /// <summary>The connection that requests of that kind share; null when there is none or it accepts no more requests.</summary>
     public H2Client? FindShared(string key)
     {
         lock (_lock) return _shared.TryGetValue(key, out var client) && client.IsQuiet ? client : null;
     }
 
-    /// <summary>Makes a connection the shared one; the one before takes no more requests.</summary>
+    /// <summary>Makes a connection the shared one; the previous one accepts no more requests.</summary>
     public void Share(string key, H2Client client)
     {
         H2Client? before;
@@ -59,7 +59,7 @@ internal sealed class ConnectionPools
         }
     }
 
-    /// <summary>Takes a connection that still is usable; null when there is none.</summary>
+    /// <summary>Takes a connection that is still usable; null when there is none.</summary>
     public IPooledConnection? Take(string key)
     {
         while (true)

@@ -5,7 +5,7 @@ namespace Isthmus.Proxy.Http;
 /// <summary>Cross-origin rules of a route (Envoy's cors filter).</summary>
 internal static class Cors
 {
-    /// <summary>Answers a preflight of an allowed origin; other requests go on.</summary>
+    /// <summary>Answers a preflight request of an allowed origin; other requests continue.</summary>
     public static bool TryPreflight(RequestHead request, CorsSettings cors, ResponseHead response)
     {
         if (request.Method != "OPTIONS" || !request.Headers.Contains("access-control-request-method"u8) || AllowedOrigin(request, cors) is not { } origin) return false;
@@ -19,7 +19,7 @@ internal static class Cors
         return true;
     }
 
-    /// <summary>Marks the answer to a request of an allowed origin.</summary>
+    /// <summary>Adds the CORS headers to the response for an allowed origin.</summary>
     public static void Mark(RequestHead request, CorsSettings cors, ResponseHead response)
     {
         if (AllowedOrigin(request, cors) is not { } origin) return;

@@ -5,8 +5,8 @@ using System.Text;
 namespace Isthmus.Proxy.Http;
 
 /// <summary>
-/// Parses message heads of HTTP/1.x strictly (RFC 9112): whatever two parsers could read differently (bare CR or LF, folded
-/// lines, spaces before colons, two lengths, unknown transfer codings) is refused, so that no request can hide in another.
+/// Parses message heads of HTTP/1.x strictly (RFC 9112). It refuses whatever two parsers could read differently (bare CR or LF, folded
+/// lines, spaces before colons, two lengths, unknown transfer codings), so that no request can hide in another.
 /// </summary>
 internal static class HeadParser
 {
@@ -17,7 +17,7 @@ internal static class HeadParser
 
     private static readonly SearchValues<byte> BadInTarget = SearchValues.Create([.. ControlBytes(except: []), (byte)' ', (byte)'#']);
 
-    /// <summary>The length of the head including its empty line, or -1 when it is not all there yet.</summary>
+    /// <summary>The length of the head including its empty line, or -1 while it is incomplete.</summary>
     public static int FindEnd(ReadOnlySpan<byte> bytes)
     {
         var at = bytes.IndexOf("\r\n\r\n"u8);
@@ -71,7 +71,7 @@ internal static class HeadParser
         }
     }
 
-    /// <summary>Whether a comma-separated list holds the token, whatever the case.</summary>
+    /// <summary>Whether a comma-separated list contains the token, ignoring case.</summary>
     public static bool HasToken(ReadOnlySpan<byte> list, ReadOnlySpan<byte> lowerToken)
     {
         foreach (var range in list.Split((byte)','))
@@ -106,7 +106,7 @@ internal static class HeadParser
         throw version.StartsWith("HTTP/"u8) ? new HttpMessageException(505, "http1.unsupported_version") : Bad("http1.codec_error");
     }
 
-    // The absolute form names the authority itself; it then wins over the host field (RFC 9112 section 3.2.2).
+    // The absolute form contains the authority, which then wins over the host field (RFC 9112 section 3.2.2).
     private static void ParseAbsolute(ReadOnlySpan<byte> target, RequestHead into)
     {
         var scheme = target.IndexOf("://"u8);
@@ -190,7 +190,7 @@ internal static class HeadParser
         return (chunked, length);
     }
 
-    // Fields of one hop only: they end here, and so does every field that the connection field names (RFC 9110 section 7.6.1).
+    // Hop-by-hop fields: they are dropped here, and so is every field that the connection field names (RFC 9110 section 7.6.1).
     private static void RemoveConnectionFields(HeaderBlock headers, ReadOnlySpan<byte> options)
     {
         for (var i = headers.Count - 1; i >= 0; i--)
@@ -204,7 +204,7 @@ internal static class HeadParser
         }
     }
 
-    // A client may not talk us out of forwarding what the next hop relies on.
+    // A client must not be able to drop fields that the next hop relies on.
     private static bool IsProtected(ReadOnlySpan<byte> name) =>
         name.StartsWith("x-forwarded-"u8) || name.StartsWith("x-envoy-"u8) || name.SequenceEqual("content-length"u8) ||
         name.SequenceEqual("content-type"u8) || name.SequenceEqual("authorization"u8) || name.SequenceEqual("te"u8);

@@ -33,7 +33,7 @@ internal sealed class HeaderBlock
         _length = 0;
     }
 
-    /// <summary>Adds a field after those present. The name is stored in lower case.</summary>
+    /// <summary>Appends a field. The name is stored in lower case.</summary>
     public void Add(ReadOnlySpan<byte> name, ReadOnlySpan<byte> value)
     {
         if (Count == _fields.Length) Array.Resize(ref _fields, _fields.Length * 2);
@@ -52,7 +52,7 @@ internal sealed class HeaderBlock
         Add(name, bytes[..Encoding.UTF8.GetBytes(value, bytes)]);
     }
 
-    /// <summary>Replaces every field of that name by one.</summary>
+    /// <summary>Replaces every field of that name with one.</summary>
     public void Set(ReadOnlySpan<byte> name, ReadOnlySpan<byte> value)
     {
         var at = IndexOf(name);
@@ -154,7 +154,7 @@ internal sealed class HeaderBlock
     {
         if (_length + bytes.Length > _bytes.Length)
         {
-            // A value may come from this very block: copy it before its buffer is replaced.
+            // The value may be part of this block: copy it before its buffer is replaced.
             var grown = new byte[Math.Max(_bytes.Length * 2, _length + bytes.Length)];
             _bytes.AsSpan(0, _length).CopyTo(grown);
             bytes.CopyTo(grown.AsSpan(_length));
@@ -176,7 +176,7 @@ internal sealed class HeaderBlock
     }
 }
 
-/// <summary>Bytes waiting to be sent, in a pooled buffer that grows as needed and goes back when empty.</summary>
+/// <summary>Bytes waiting to be sent, in a pooled buffer that grows as needed and returns to the pool when empty.</summary>
 internal sealed class ByteWriter : IDisposable
 {
     private byte[]? _buffer;

@@ -4,7 +4,7 @@ using Isthmus.Proxy.Telemetry;
 
 namespace Isthmus.Proxy.Http;
 
-/// <summary>Applies header edits of routes, and rewrites of path and host.</summary>
+/// <summary>Applies the header edits of routes, and rewrites path and host.</summary>
 internal static class HeaderEditing
 {
     public static void Request(RequestHead request, HeaderEdits edits, TrafficRecord record)

@@ -2,7 +2,7 @@ using Isthmus.Proxy.Tcp;
 
 namespace Isthmus.Proxy.Http;
 
-/// <summary>The server's side of an HTTP/1.x connection: one request after another, pipelined ones included.</summary>
+/// <summary>The server side of an HTTP/1.x connection: one request after another, including pipelined ones.</summary>
 internal sealed class Http1Downstream : DownstreamStream, IDisposable
 {
     private const int LargePiece = 8 * 1024;
@@ -34,7 +34,7 @@ internal sealed class Http1Downstream : DownstreamStream, IDisposable
 
     public override IWaiting? Waiting { get; set; }
 
-    /// <summary>Bytes of another request are here already.</summary>
+    /// <summary>Bytes of another request have already arrived.</summary>
     public bool HasMore => _reader.Buffered > 0;
 
     /// <summary>Reads the next head; false when the client closed instead.</summary>
@@ -45,7 +45,7 @@ internal sealed class Http1Downstream : DownstreamStream, IDisposable
         BytesReceived = BytesSent = 0;
         while (true)
         {
-            // An empty line before a request is to be ignored (RFC 9112 section 2.2).
+            // An empty line before a request is ignored (RFC 9112 section 2.2).
             while (_reader.Span.StartsWith("\r\n"u8)) _reader.Consume(2);
             var end = HeadParser.FindEnd(_reader.Span);
             if (end > _limits.HeadBytes || (end < 0 && _reader.Buffered > _limits.HeadBytes)) throw new HttpMessageException(431, "http1.headers_too_large");
@@ -66,8 +66,8 @@ internal sealed class Http1Downstream : DownstreamStream, IDisposable
     }
 
     /// <summary>
-    /// Once a second: is there still somebody who waits? Told at the second look of a request, because some clients end their direction
-    /// as soon as they have asked, and a quick answer still reaches them.
+    /// Checks once a second whether the client still waits. Acts on a request's second check, because some clients end their direction
+    /// right after the request, and a quick response still reaches them.
     /// </summary>
     public void LookForClient(TcpInfo? info)
     {
@@ -76,7 +76,7 @@ internal sealed class Http1Downstream : DownstreamStream, IDisposable
         else _leftIn = _requests;
     }
 
-    /// <summary>The bytes read and not used, for another protocol.</summary>
+    /// <summary>The unconsumed bytes, for another protocol.</summary>
     public ByteReader Reader => _reader;
 
     /// <summary>The connection starts with the preface of HTTP/2; reads until that is certain, and past it.</summary>
@@ -110,7 +110,7 @@ internal sealed class Http1Downstream : DownstreamStream, IDisposable
     public override ValueTask SendHeadAsync(ResponseHead head)
     {
         IsResponseStarted = true;
-        // A client that was not told to go on will not send the body: the next bytes cannot be told apart.
+        // A client that did not get 100 Continue may or may not send the body: what the next bytes are is unknown.
         if (_owesContinue || !_body.IsDone) MustClose = true;
         _sending = head.Body switch
         {
@@ -182,7 +182,7 @@ internal sealed class Http1Downstream : DownstreamStream, IDisposable
 
     public override void Reset() => _transport.Abort(reset: true);
 
-    // A close with unread bytes becomes a reset, which may overtake the answer: give the client a moment to read it.
+    // Closing with unread bytes sends a reset, which may overtake the response: give the client a moment to read it.
     public override async ValueTask AbandonRequestAsync(Task reading, TimeProvider time)
     {
         try

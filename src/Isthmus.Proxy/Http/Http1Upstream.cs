@@ -4,7 +4,7 @@ using Isthmus.Proxy.Tcp;
 
 namespace Isthmus.Proxy.Http;
 
-/// <summary>The client's side of an HTTP/1.1 connection to a host, kept between requests in the host's pool.</summary>
+/// <summary>The client side of an HTTP/1.1 connection to a host, kept in the host's pool between requests.</summary>
 internal sealed class Http1Upstream : UpstreamStream, IPooledConnection
 {
     private const int LargePiece = 8 * 1024;
@@ -136,7 +136,7 @@ internal sealed class Http1Upstream : UpstreamStream, IPooledConnection
             }
             HeadParser.ParseResponse(_reader.Span[..end], _method, into, HttpLimits.Default);
             _reader.Consume(end);
-            // Interim answers are for us: 100 was given to the client already, others nobody waits for.
+            // Interim responses end here: the client already got its 100, and nobody waits for others.
             if (into.Status is >= 200 or 101) break;
         }
         _hasHead = true;
@@ -170,7 +170,7 @@ internal sealed class Http1Upstream : UpstreamStream, IPooledConnection
         _writer.Dispose();
         IdleSince = _time.GetTimestamp();
         _host.Pools.Put(_key, this);
-        // The host may have left in this moment, and then nobody closes what was put back.
+        // The host may have been removed just now; then nothing else closes the returned connection.
         if (_host.IsRemoved) _host.Pools.CloseIdle();
     }
 

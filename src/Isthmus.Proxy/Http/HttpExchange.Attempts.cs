@@ -5,7 +5,7 @@ using Isthmus.Proxy.Telemetry;
 
 namespace Isthmus.Proxy.Http;
 
-/// <summary>Attempts: send to a host, and to another one while that makes sense; give up when time is over or the client has left.</summary>
+/// <summary>Attempts: sends to a host, and to another one while a retry makes sense; gives up on timeout or when the client has left.</summary>
 internal sealed partial class HttpExchange
 {
     private UpstreamStream? _upstream;
@@ -16,7 +16,7 @@ internal sealed partial class HttpExchange
     private bool _mayRepeat; // guarded by _record, as _upstream is against others
     private bool _clientLeft; // guarded by _record
 
-    // A timer may want to abort the upstream at any moment; once detached it is out of its reach and may go back to the pool.
+    // A timer may abort the upstream at any moment; once detached it is out of the timer's reach and may return to the pool.
     private void Attach(UpstreamStream upstream)
     {
         lock (_record)
@@ -48,7 +48,7 @@ internal sealed partial class HttpExchange
         upstream.Waiting = null;
         lock (_record)
         {
-            // Given up in the moment in which the answer came: what follows the head would not arrive.
+            // Aborted just as the response arrived: the rest of it would never come.
             if (!_mayRepeat) throw new TransportException(TransportFailure.Aborted, "given up");
             _mayRepeat = false;
         }
@@ -90,7 +90,7 @@ internal sealed partial class HttpExchange
         }
     }
 
-    /// <summary>Tries hosts until one answers; false when the client has been told that none did.</summary>
+    /// <summary>Tries hosts until one answers; false when the client got an error instead.</summary>
     private async ValueTask<bool> AttemptAllAsync(ForwardAct act, ClusterState cluster, RequestBody? body)
     {
         List<Host>? tried = null;
@@ -109,7 +109,7 @@ internal sealed partial class HttpExchange
             _record.Attempts = attempt;
             var hasOther = attempt <= retries && cluster.HasOther(host, tried);
             await AttemptAsync(act, cluster, host, body, attempt, fresh, hasOther).ConfigureAwait(false);
-            // Everyone has one retry for a kept connection that closed in the moment of its reuse.
+            // Every request has one retry for a kept connection that closed just as it was reused.
             fresh = _attempt is AttemptEnd.Reset or AttemptEnd.Refused && _upstream is { IsReused: true };
             var isRetriable = Volatile.Read(ref _timedOut) != 1 && !HasClientLeft && CanSendAgain(body) && RetryDecision.IsRetriable(act.Retry, _attempt, Request, _response, fresh);
             if (!isRetriable || attempt > Math.Max(retries, fresh ? 1 : 0) || !cluster.TryBeginRetry())
@@ -127,7 +127,7 @@ internal sealed partial class HttpExchange
             await DropAttemptAsync(body).ConfigureAwait(false);
             (tried ??= []).Add(host);
             if (cluster.Hosts.All.Count <= tried.Count && !fresh) await BackOffAsync(act.Retry, attempt).ConfigureAwait(false);
-            // The place among the retries was only asked for: the attempt itself is counted as a request.
+            // The retry slot was only checked: the attempt itself counts as a request.
             cluster.EndRetry();
         }
     }
@@ -218,7 +218,7 @@ internal sealed partial class HttpExchange
         if (e.Failure is TransportFailure.Reset) _failure = "";
     }
 
-    // A body that streams is gone once it has begun to: only a host that was never reached leaves it whole.
+    // A streamed body cannot be sent again once it has started: it is intact only if the host was never reached.
     private bool CanSendAgain(RequestBody? body) => body is not { IsStreaming: true } || _upstream is null;
 
     private async ValueTask DropAttemptAsync(RequestBody? body)
@@ -229,7 +229,7 @@ internal sealed partial class HttpExchange
         Detach();
     }
 
-    // Reads the rest of an answer that will not be used, when it is here already: then the connection can be kept.
+    // Reads the rest of an unused response if it has already arrived, so that the connection can be kept.
     private static async ValueTask<bool> TryDrainAsync(UpstreamStream upstream)
     {
         try
@@ -239,7 +239,7 @@ internal sealed partial class HttpExchange
         }
         catch (Exception e) when (e is TransportException or HttpMessageException)
         {
-            // It is dropped either way.
+            // The response is dropped either way.
         }
         return false;
     }

@@ -5,7 +5,7 @@ using Isthmus.Proxy.Telemetry;
 
 namespace Isthmus.Proxy.Http;
 
-/// <summary>Forwarding: choose a cluster, prepare the request for it, send it, relay the answer.</summary>
+/// <summary>Forwarding: chooses a cluster, prepares the request for it, sends it, relays the response.</summary>
 internal sealed partial class HttpExchange
 {
     private async ValueTask ForwardAsync(RouteSnapshot route, ForwardAct act)
@@ -66,7 +66,7 @@ internal sealed partial class HttpExchange
 
     private bool TakeUpgrade(ForwardAct act)
     {
-        // An offer to speak HTTP/2 in plain text may be ignored, and is.
+        // An offer to upgrade to HTTP/2 in plain text may be ignored, and is.
         if (Request.Upgrade.StartsWith("h2c", StringComparison.Ordinal))
         {
             Request.Upgrade = "";

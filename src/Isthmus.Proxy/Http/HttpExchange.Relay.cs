@@ -5,7 +5,7 @@ using Isthmus.Proxy.Telemetry;
 
 namespace Isthmus.Proxy.Http;
 
-/// <summary>The way back: the answer's head is edited, its body copied, an upgraded connection becomes a tunnel.</summary>
+/// <summary>The way back: edits the response's head, copies its body, turns an upgraded connection into a tunnel.</summary>
 internal sealed partial class HttpExchange
 {
     private async ValueTask RelayAsync(RouteSnapshot route, WeightedTarget target, ClusterState cluster, UpstreamStream upstream, RequestBody? body)
@@ -28,7 +28,7 @@ internal sealed partial class HttpExchange
                 if (HasClientLeft || body?.Failure is not null) _record.Reason = EndReason.ClientClosed;
                 else _record.Reason = Volatile.Read(ref _timedOut) != 0 ? EndReason.UpstreamTimeout : EndReason.UpstreamReset;
                 _record.Details = HasClientLeft ? ClientDisconnected : "upstream_reset_after_response_started{connection_termination}";
-                // The client must see that the answer is not whole.
+                // The client must see that the response is incomplete.
                 stream.Reset();
                 return;
             }
@@ -66,7 +66,7 @@ internal sealed partial class HttpExchange
         headers.Remove("x-envoy-peer-metadata-id"u8);
     }
 
-    /// <summary>After 101 the bytes belong to the two ends.</summary>
+    /// <summary>After 101 the proxy only copies bytes.</summary>
     private async ValueTask TunnelAsync(UpstreamStream upstream)
     {
         _record.Status = 101;
@@ -93,7 +93,7 @@ internal sealed partial class HttpExchange
         upstream.Abort();
     }
 
-    // The answer is over. A request that is not ends with it: the rest of its body has nobody to go to.
+    // The response is complete. An unfinished request ends with it: nothing would receive the rest of its body.
     private async ValueTask SettleAsync(RequestBody? body)
     {
         if (body is { IsPumping: true })
@@ -110,13 +110,13 @@ internal sealed partial class HttpExchange
     {
         foreach (var mirror in act.Mirrors)
         {
-            // Only what can be sent twice is mirrored.
+            // Only a body that can be sent twice is mirrored.
             if (body is { IsStreaming: true } || !mirror.Fraction.Hits(parts.Ports.Random) || !_snapshot.Clusters.TryGetValue(mirror.Cluster, out var cluster)) continue;
             var copy = new RequestHead();
             copy.CopyFrom(Request);
             copy.Authority = Shadow(Request.Authority);
             var bytes = body?.Buffered.ToArray();
-            // Nobody waits for a mirrored request: it reports to nobody and lets no exception out.
+            // Nothing waits for a mirrored request: it reports nothing and throws nothing.
             _ = Task.Run(() => MirrorAsync(cluster, copy, bytes));
         }
     }
@@ -138,7 +138,7 @@ internal sealed partial class HttpExchange
             cluster.Answered(host, response.Status);
             while (!(await upstream.ReceiveBodyAsync().ConfigureAwait(false)).IsEmpty)
             {
-                // Read to its end so that the connection can be kept.
+                // Read to the end so that the connection can be kept.
             }
         }
         catch (Exception e) when (e is TransportException or HttpMessageException or OverflowException)

@@ -7,13 +7,13 @@ using Isthmus.Proxy.Tls;
 
 namespace Isthmus.Proxy.Http;
 
-/// <summary>What exchanges work with.</summary>
+/// <summary>The dependencies of exchanges.</summary>
 internal sealed record HttpParts(
     SnapshotState State, HttpUpstreams Upstreams, ActivityWatch Watch, Report Report, ISecretSource Secrets, ProxyPorts Ports, ProxyIdentity Identity,
     Connections Connections, DateField Date, KeyStore Keys);
 
 /// <summary>
-/// One request from head to end, in order: prepare, check policies, find the route, then redirect, answer or forward. Reused for each
+/// One request from start to end, in order: prepare, check policies, find the route, then redirect, answer or forward. Reused for each
 /// request of a connection.
 /// </summary>
 internal sealed partial class HttpExchange(HttpParts parts, Downstream connection, DownstreamStream stream) : IWaiting
@@ -46,7 +46,7 @@ internal sealed partial class HttpExchange(HttpParts parts, Downstream connectio
         }
         catch (HttpMessageException e)
         {
-            // Upstream failures are settled where they happen: what arrives here is the client's.
+            // Upstream failures are handled where they occur: errors that arrive here are the client's.
             _record.Reason = EndReason.ClientProtocolError;
             if (!stream.IsResponseStarted) await ReplyAsync(e.Status, "", e.Detail, EndReason.ClientProtocolError, closes: true).ConfigureAwait(false);
             else stream.Reset();
@@ -60,7 +60,7 @@ internal sealed partial class HttpExchange(HttpParts parts, Downstream connectio
         Finish();
     }
 
-    /// <summary>Answers a head that could not be read.</summary>
+    /// <summary>Answers a malformed request head.</summary>
     public async ValueTask RefuseAsync(HttpAction action, HttpMessageException fault)
     {
         _action = action;
@@ -197,7 +197,7 @@ internal sealed partial class HttpExchange(HttpParts parts, Downstream connectio
         return true;
     }
 
-    // Peers of the mesh tell who they are in fields of their own, which neither application sees.
+    // Mesh peers identify themselves in dedicated fields, which neither application sees.
     private void TakePeerMetadata()
     {
         _tellsPeer = false;
@@ -217,7 +217,7 @@ internal sealed partial class HttpExchange(HttpParts parts, Downstream connectio
         await SendOwnAsync(default, "path_normalization_failed", EndReason.DirectResponse).ConfigureAwait(false);
     }
 
-    /// <summary>Answers with a text of our own.</summary>
+    /// <summary>Answers with a text from the proxy itself.</summary>
     private async ValueTask ReplyAsync(int status, string text, string details, EndReason reason, bool closes = false)
     {
         var body = LocalReply.Prepare(_response, Request, status, text);

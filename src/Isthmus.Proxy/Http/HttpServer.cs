@@ -51,7 +51,7 @@ internal sealed class HttpServer(HttpParts parts)
         }
         catch (TransportException)
         {
-            // It left without a request, which the reading of the first one will see again.
+            // The client left without a request; reading the first one sees that again.
             return false;
         }
     }
@@ -81,12 +81,12 @@ internal sealed class HttpServer(HttpParts parts)
         }
         catch (TransportException)
         {
-            // Between requests a client may leave in any way it likes.
+            // Between requests a client may close the connection in any way.
             return false;
         }
     }
 
-    // The listener may have changed since the last request: what its new form says of this connection holds from now on.
+    // The listener may have changed since the last request: its current configuration applies from now on.
     private HttpAction Refresh(Downstream connection, HttpAction action)
     {
         if (!parts.State.Current.Listeners.TryGetValue(connection.Listener.Name, out var listener) || ReferenceEquals(listener, connection.Listener)) return action;
@@ -104,7 +104,7 @@ internal sealed class HttpServer(HttpParts parts)
         }
         catch (TransportException)
         {
-            // The client was quicker.
+            // The client closed first.
         }
     }
 }

@@ -7,7 +7,7 @@ using Isthmus.Proxy.Tcp;
 
 namespace Isthmus.Proxy.Http;
 
-/// <summary>Opens exchanges with hosts: on a kept connection where there is one, else on a new one.</summary>
+/// <summary>Opens exchanges with hosts: on an idle connection if there is one, else on a new one.</summary>
 internal sealed class HttpUpstreams(UpstreamConnector connector, TimeProvider time, Random random)
 {
     private const int MostTurns = 8;
@@ -17,10 +17,10 @@ internal sealed class HttpUpstreams(UpstreamConnector connector, TimeProvider ti
     private static readonly FrozenDictionary<string, string[]> Turns = ((string[])["HTTP2", "HTTP11", "HTTP10"]).ToFrozenDictionary(
         kind => kind, kind => (string[])[kind, .. Enumerable.Range(2, MostTurns - 1).Select(turn => $"{kind} {turn}")]);
 
-    /// <param name="fresh">A kept connection just failed: open a new one.</param>
-    /// <param name="patience">Time until the host must have taken a new connection.</param>
-    /// <exception cref="TransportException">The host could not be reached, or is not who it should be.</exception>
-    /// <exception cref="OverflowException">The cluster has as many connections as it may have.</exception>
+    /// <param name="fresh">A reused connection just failed: open a new one.</param>
+    /// <param name="patience">How long the host may take to accept a new connection.</param>
+    /// <exception cref="TransportException">The host could not be reached, or its identity is wrong.</exception>
+    /// <exception cref="OverflowException">The cluster is at its connection limit.</exception>
     public async ValueTask<UpstreamStream> OpenAsync(ClusterState cluster, Host host, int downstreamVersion, ValueMap<ValueList<string>> alpnOverride, bool fresh, TimeSpan patience)
     {
         var isHttp2 = cluster.Config.Http switch
@@ -53,8 +53,8 @@ internal sealed class HttpUpstreams(UpstreamConnector connector, TimeProvider ti
     }
 
     /// <summary>
-    /// A gateway of weight N stands for N workloads, and chooses one of them for each connection, not for each request:
-    /// requests take turns on several connections.
+    /// A gateway of weight N represents N workloads and chooses one per connection, not per request:
+    /// so requests rotate over several connections.
     /// </summary>
     private static string Turn(Host host, string[] turns)
     {
@@ -63,21 +63,21 @@ internal sealed class HttpUpstreams(UpstreamConnector connector, TimeProvider ti
     }
 
     /// <summary>
-    /// The choice that a gateway made for a connection holds as long as the connection: without an end, workloads that come or come
-    /// back would get nothing from callers that are busy. Not all at the same time, or they would choose alike again.
+    /// A gateway's choice lasts as long as the connection: without a maximum age, workloads that start or
+    /// return would get nothing from busy callers. Ages differ, so that connections do not all choose again at once.
     /// </summary>
     private long ExpiresAt(Host host) => host.Endpoint is { IsGateway: true, Weight: > 1 }
         ? time.GetTimestamp() + (long)(GatewayTurn.TotalSeconds * (0.75 + random.NextDouble() / 2) * time.TimestampFrequency)
         : long.MaxValue;
 
-    /// <summary>Where no more connections may be opened, any that there is will do.</summary>
+    /// <summary>At the connection limit, any existing connection will do.</summary>
     private static string[] OtherTurns(string key) => Turns[key.Split(' ')[0]];
 
     private async ValueTask<UpstreamStream> OpenHttp2Async(ClusterState cluster, Host host, string key, Way way)
     {
         if (!way.Fresh && host.Pools.FindShared(key)?.TryOpen() is { } shared) return shared;
-        // Many requests may need a connection at once: one opens it, the others wait and share it, or its failure when they can go
-        // elsewhere: one after the other they would wait for as many timeouts.
+        // Many requests may need a connection at once: one opens it, the others wait and share it, or share its failure when they can go
+        // elsewhere: otherwise they would wait for one timeout after another.
         var asked = time.GetTimestamp();
         await host.Pools.Opening.WaitAsync().ConfigureAwait(false);
         try
@@ -126,6 +126,6 @@ internal sealed class HttpUpstreams(UpstreamConnector connector, TimeProvider ti
         }
     }
 
-    /// <summary>How a connection is wanted; see <see cref="OpenAsync"/>.</summary>
+    /// <summary>What kind of connection to open; see <see cref="OpenAsync"/>.</summary>
     private readonly record struct Way(IReadOnlyList<string>? Alpn, bool Fresh, TimeSpan Patience);
 }

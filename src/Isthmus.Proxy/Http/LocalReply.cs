@@ -4,7 +4,7 @@ using Isthmus.Proxy.Snapshot;
 
 namespace Isthmus.Proxy.Http;
 
-/// <summary>Answers that the proxy gives itself, with Envoy's texts.</summary>
+/// <summary>Local replies: responses from the proxy itself, with Envoy's texts.</summary>
 internal static class LocalReply
 {
     public const string NoHealthyUpstream = "no healthy upstream";
@@ -16,7 +16,7 @@ internal static class LocalReply
         "upstream connect error or disconnect/reset before headers. " + (isRetried ? "retried and the latest " : "") + "reset reason: " + reason +
         (transportFailure.Length > 0 ? $", transport failure reason: {transportFailure}" : "");
 
-    /// <summary>Fills in the head of an answer with that text. gRPC clients get a status that they understand.</summary>
+    /// <summary>Fills in the head of a response with that text. gRPC clients get a gRPC status.</summary>
     public static ReadOnlyMemory<byte> Prepare(ResponseHead head, RequestHead request, int status, string body)
     {
         head.Clear();
@@ -56,7 +56,7 @@ internal static class LocalReply
         var colon = request.Authority.LastIndexOf(':');
         var hasPort = colon > 0 && !request.Authority[colon..].Contains(']', StringComparison.Ordinal);
         var host = act.Host.Length > 0 ? act.Host : hasPort ? request.Authority[..colon] : request.Authority;
-        // A port goes along unless host, scheme or the port itself is replaced.
+        // The port is kept unless host, scheme or the port itself is replaced.
         var port = act.Port > 0 ? $":{act.Port}" : act.Host.Length == 0 && act.Scheme.Length == 0 && hasPort ? request.Authority[colon..] : "";
         if ((newScheme == "http" && port == ":80") || (newScheme == "https" && port == ":443")) port = "";
         var target = request.TargetText;
@@ -81,7 +81,7 @@ internal static class LocalReply
     };
 }
 
-/// <summary>The <c>date</c> field, made once a second.</summary>
+/// <summary>The <c>date</c> field, updated once a second.</summary>
 internal sealed class DateField(TimeProvider time)
 {
     private volatile Made _made = new(0, []);

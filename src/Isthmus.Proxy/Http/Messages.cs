@@ -2,7 +2,7 @@ using System.Text;
 
 namespace Isthmus.Proxy.Http;
 
-/// <summary>How the length of a message body is told (RFC 9112 section 6.3).</summary>
+/// <summary>How the length of a message body is determined (RFC 9112 section 6.3).</summary>
 public enum BodyKind
 {
     None,
@@ -43,7 +43,7 @@ internal sealed class RequestHead
 
     public HeaderBlock Headers { get; } = new();
 
-    /// <summary>Who asks, where that matters (the proxy's own endpoints); null elsewhere.</summary>
+    /// <summary>The client, where that matters (the proxy's own endpoints); null elsewhere.</summary>
     public System.Net.IPAddress? Peer { get; set; }
 
     public BodyKind Body { get; set; }
@@ -56,7 +56,7 @@ internal sealed class RequestHead
     /// <summary>The client waits for <c>100 Continue</c> before it sends the body.</summary>
     public bool ExpectsContinue { get; set; }
 
-    /// <summary>The protocol asked for by <c>connection: upgrade</c>, in lower case; empty when none.</summary>
+    /// <summary>The protocol requested with <c>connection: upgrade</c>, in lower case; empty when none.</summary>
     public string Upgrade { get; set; } = "";
 
     public string TargetText => Encoding.UTF8.GetString(Target);
@@ -121,10 +121,10 @@ internal sealed class ResponseHead
     }
 }
 
-/// <summary>Bounds on what a peer may make us hold. The values are Envoy's defaults.</summary>
-/// <param name="HeadBytes">Request or status line with all fields.</param>
+/// <summary>Limits on what a peer can make the proxy buffer. The values are Envoy's defaults.</summary>
+/// <param name="HeadBytes">Limit of the request or status line with all fields.</param>
 /// <param name="Fields">Number of fields in a head or trailer section.</param>
-/// <param name="ChunkLineBytes">One chunk-size line with its extensions.</param>
+/// <param name="ChunkLineBytes">Limit of one chunk-size line with its extensions.</param>
 internal sealed record HttpLimits(int HeadBytes = 60 * 1024, int Fields = 100, int ChunkLineBytes = 4096)
 {
     public static readonly HttpLimits Default = new();

@@ -8,7 +8,7 @@ internal static class Paths
     /// <summary>Whether <see cref="Normalize"/> could change the path.</summary>
     public static bool NeedsWork(ReadOnlySpan<byte> path) => path.Contains((byte)'%') || path.Contains((byte)'\\') || path.IndexOf("/."u8) >= 0;
 
-    /// <summary>Decodes unreserved characters, turns backslashes, resolves dot segments; null for a path that cannot be understood.</summary>
+    /// <summary>Decodes unreserved characters, converts backslashes, resolves dot segments; null for a malformed path.</summary>
     public static byte[]? Normalize(ReadOnlySpan<byte> path)
     {
         var decoded = new List<byte>(path.Length);

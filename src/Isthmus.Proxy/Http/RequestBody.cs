@@ -3,7 +3,7 @@ using Isthmus.Proxy.Tcp;
 namespace Isthmus.Proxy.Http;
 
 /// <summary>
-/// The body of a request on its way up. A small one is read whole before anything is sent, so that it can be sent again to another
+/// The body of a request to the upstream. A small one is read completely before anything is sent, so that it can be sent again to another
 /// host; a larger one, or one of unknown length, streams and is sent once.
 /// </summary>
 internal sealed class RequestBody : IDisposable
@@ -23,7 +23,7 @@ internal sealed class RequestBody : IDisposable
     /// <summary>It can be sent only once.</summary>
     public bool IsStreaming { get; }
 
-    /// <summary>Why the client's side of the body failed; null while it did not.</summary>
+    /// <summary>Why reading the body from the client failed; null if it did not.</summary>
     public Exception? Failure { get; private set; }
 
     public bool IsPumping => !_pump.IsCompleted;
@@ -47,7 +47,7 @@ internal sealed class RequestBody : IDisposable
         }
     }
 
-    /// <summary>Sends the body, or begins to.</summary>
+    /// <summary>Sends the body, or starts to.</summary>
     /// <exception cref="TransportException">The host is gone.</exception>
     public async ValueTask SendAsync(UpstreamStream to)
     {
@@ -61,7 +61,7 @@ internal sealed class RequestBody : IDisposable
         _pump = PumpAsync(to);
     }
 
-    /// <summary>Waits until nothing moves any more. Both ends must be over or aborted.</summary>
+    /// <summary>Waits until copying has stopped. Both ends must be complete or aborted.</summary>
     public Task FinishAsync() => _pump;
 
     public void Dispose() => _buffer.Dispose();
@@ -95,7 +95,7 @@ internal sealed class RequestBody : IDisposable
             }
             catch (TransportException)
             {
-                // Whoever waits for the answer sees the end too, or an answer that came early.
+                // Code that waits for the response sees the failure too, or an early response.
                 return;
             }
         }

@@ -9,7 +9,7 @@ using Isthmus.Proxy.Tls;
 
 namespace Isthmus.Proxy.Http;
 
-/// <summary>What happens to every request before it is routed: fields of the mesh are set or taken away, the path is normalised.</summary>
+/// <summary>Prepares every request before routing: sets or removes the mesh's fields and normalises the path.</summary>
 internal static class RequestPreparation
 {
     private static readonly byte[][] ControlFields =
@@ -39,7 +39,7 @@ internal static class RequestPreparation
     }
 
     /// <summary>
-    /// Who the request came from in the first place, as far as those are to be believed who passed it on: the field's last entry is
+    /// The original client of the request, as far as the proxies that forwarded it are trusted: the field's last entry is
     /// the peer of the hop before this proxy, or of this proxy itself where it appends.
     /// </summary>
     public static IPAddress RemoteAddress(HeaderBlock headers, Downstream connection, HttpAction action)
@@ -51,7 +51,7 @@ internal static class RequestPreparation
     }
 
     /// <summary>
-    /// Normalises the path as the connection manager asks. Returns a status to refuse the request with, or 0; a redirect's target is in
+    /// Normalises the path as the connection manager specifies. Returns a status to refuse the request with, or 0; a redirect's target is in
     /// the request afterwards.
     /// </summary>
     public static int NormalizePath(RequestHead request, HttpAction action)
@@ -110,7 +110,7 @@ internal static class RequestPreparation
         headers.Set("x-request-id"u8, text);
     }
 
-    // The field tells who called. Only a client that proved itself may add to it, and only in modes that forward it is it believed.
+    // The field identifies the caller. Only an authenticated client may extend it, and only modes that forward it trust it.
     private static void SetClientCertificate(HeaderBlock headers, Downstream connection, HttpAction action, ISecretSource secrets)
     {
         if (action.ClientCert == ClientCertMode.AlwaysForwardOnly) return;

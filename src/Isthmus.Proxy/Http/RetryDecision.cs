@@ -6,7 +6,7 @@ namespace Isthmus.Proxy.Http;
 /// <summary>How one attempt at a host ended.</summary>
 public enum AttemptEnd { Answered, ConnectFailed, Refused, Reset, ProtocolError, Timeout, Overflow }
 
-/// <summary>Whether a failed attempt is worth another: a pure function.</summary>
+/// <summary>Whether to retry a failed attempt: a pure function.</summary>
 internal static class RetryDecision
 {
     public static bool IsRetriable(RetrySettings? retry, AttemptEnd end, RequestHead request, ResponseHead response, bool wasReused)
@@ -14,8 +14,8 @@ internal static class RetryDecision
         if (end == AttemptEnd.Answered) return retry is not null && IsRetriable(retry, response);
         if (end == AttemptEnd.Reset)
         {
-            // A kept connection that closes in the moment of its reuse says nothing about the host, and an idempotent request may
-            // always be sent again (RFC 9110 section 9.2.2); with a retry policy also after a fresh connection broke.
+            // A kept connection that closes just as it is reused says nothing about the host, and an idempotent request may
+            // always be sent again (RFC 9110 section 9.2.2); with a retry policy, also after a fresh connection broke.
             if (request.IsIdempotent && (wasReused || retry is { Retries: > 0 })) return true;
             return retry is not null && (retry.On & (RetryOn.Reset | RetryOn.ServerError)) != 0;
         }

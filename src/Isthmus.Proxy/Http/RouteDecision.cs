@@ -5,8 +5,8 @@ using Isthmus.Proxy.Snapshot;
 
 namespace Isthmus.Proxy.Http;
 
-/// <summary>Where a request goes: a pure function of the routes and the request (and chance, where a route splits).</summary>
-/// <param name="Host">Null when no virtual host takes the authority.</param>
+/// <summary>Where a request goes: a pure function of the routes and the request (and chance, where a route splits traffic).</summary>
+/// <param name="Host">Null when no virtual host matches the authority.</param>
 /// <param name="Route">Null when no route of the host matches.</param>
 internal readonly record struct RouteDecision(RouteTable Table, VirtualHostSnapshot? Host, RouteSnapshot? Route)
 {

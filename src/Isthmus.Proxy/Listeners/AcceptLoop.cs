@@ -5,7 +5,7 @@ namespace Isthmus.Proxy.Listeners;
 
 /// <summary>
 /// Accepts the connections of one listener until its socket closes. When the process or the machine has no descriptors left it pauses,
-/// longer each time: the connection stays in the queue, so that an attempt without a pause would fail again at once and use up a core.
+/// longer each time: the connection stays in the queue, so without a pause each attempt would fail again at once and use up a core.
 /// </summary>
 internal sealed partial class AcceptLoop(string name, Func<CancellationToken, ValueTask<Socket>> accept, Action<Socket> begin, TimeProvider time, ILogger log)
 {
@@ -17,7 +17,7 @@ internal sealed partial class AcceptLoop(string name, Func<CancellationToken, Va
 
     public long Accepted => Interlocked.Read(ref _accepted);
 
-    /// <summary>How often it had to wait for descriptors.</summary>
+    /// <summary>How often it waited for descriptors.</summary>
     public long Pauses => Interlocked.Read(ref _pauses);
 
     public async Task RunAsync(CancellationToken stop)
@@ -44,7 +44,7 @@ internal sealed partial class AcceptLoop(string name, Func<CancellationToken, Va
             }
             catch (SocketException e)
             {
-                // The client left while it was in the queue; the next one may still be there.
+                // The client left while it was in the queue; the next one may be fine.
                 LogAcceptFailed(name, e.Message);
                 continue;
             }
@@ -60,7 +60,7 @@ internal sealed partial class AcceptLoop(string name, Func<CancellationToken, Va
         {
             begin(socket);
         }
-#pragma warning disable CA1031 // The loop's edge: a bug costs one connection, not the listener.
+#pragma warning disable CA1031 // Last resort: a bug costs one connection, not the listener.
         catch (Exception bug)
 #pragma warning restore CA1031
         {

@@ -8,8 +8,8 @@ using Microsoft.Extensions.Logging;
 namespace Isthmus.Proxy.Listeners;
 
 /// <summary>
-/// The life of one accepted connection, in order: find the listener it was meant for, look at its first bytes, choose the filter chain,
-/// check the chain's policies, take TLS off, hand over to TCP or HTTP. Whatever ends it before that is reported here.
+/// The life of one accepted connection, in order: find the intended listener, inspect the first bytes, choose the filter chain,
+/// check the chain's policies, terminate TLS, hand over to TCP or HTTP. Whatever ends it before that is reported here.
 /// </summary>
 internal sealed partial class ConnectionHandler(
     Inspector inspector, ISecretSource secrets, TcpProxy tcp, Http.HttpServer http, Report report, ProxyPorts ports, ILogger log)
@@ -44,7 +44,7 @@ internal sealed partial class ConnectionHandler(
         }
         catch (Exception bug)
         {
-            // The only place that catches everything: a mistake of ours ends one connection, is counted and tells where.
+            // The only place that catches everything: a bug ends one connection, is counted and logs where it happened.
             LogBug(bug);
             End(connection, start, EndReason.Bug, bug.Message);
         }
@@ -55,7 +55,7 @@ internal sealed partial class ConnectionHandler(
         }
     }
 
-    // A listener that only collects redirected connections gives each to the listener of its destination, if there is one.
+    // A listener that only receives redirected connections hands each to the listener of its destination, if there is one.
     private void HandOff(Downstream connection)
     {
         if (connection.Listener.HandOff && _index.Find(connection.Destination) is { } meant) connection.Listener = meant;
@@ -101,7 +101,7 @@ internal sealed partial class ConnectionHandler(
         return false;
     }
 
-    /// <summary>The rule that forbids a connection; null when none does.</summary>
+    /// <summary>The rule that denies a connection; null when none does.</summary>
     internal static string? Denial(Downstream connection, FilterChainSnapshot chain)
     {
         if (chain.Policies.Count == 0) return null;

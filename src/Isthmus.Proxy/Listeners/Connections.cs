@@ -30,7 +30,7 @@ internal sealed class Connections
                 _open.TryRemove(connection, out _);
             }
         });
-        // It may be over already, and must then not come back.
+        // It may be over already and must not be added again then.
         _open.TryUpdate(connection, task, Task.CompletedTask);
     }
 
@@ -45,8 +45,8 @@ internal sealed class Connections
         foreach (var (connection, _) in _open) connection.EachSecond?.Invoke();
     }
 
-    /// <summary>Asks all to end as soon as they are idle, again and again until <paramref name="deadline"/>, then cuts the rest.</summary>
-    /// <param name="closed">Completes when no new ones come.</param>
+    /// <summary>Asks all connections repeatedly to end when idle until <paramref name="deadline"/>, then closes the rest.</summary>
+    /// <param name="closed">Completes when no new connections can arrive.</param>
     public async Task DrainAsync(Task deadline, Task closed, TimeProvider time)
     {
         _isDraining = true;

@@ -4,7 +4,7 @@ using Isthmus.Proxy.Tcp;
 
 namespace Isthmus.Proxy.Listeners;
 
-/// <summary>An accepted connection with everything known of it: what handlers and policies work with.</summary>
+/// <summary>An accepted connection with everything known about it: the input of handlers and policies.</summary>
 internal sealed class Downstream(SocketTransport socket, ListenerSnapshot listener, IPEndPoint destination, IPEndPoint source)
 {
     public SocketTransport Socket { get; } = socket;
@@ -20,19 +20,19 @@ internal sealed class Downstream(SocketTransport socket, ListenerSnapshot listen
 
     public FilterChainSnapshot? Chain { get; set; }
 
-    /// <summary>The bytes as the handler sees them: TLS taken off when the filter chain says so.</summary>
+    /// <summary>The bytes as the handler sees them: without TLS when the filter chain terminates it.</summary>
     public Transport Transport { get; set; } = socket;
 
-    /// <summary>Ends the connection if nothing is in progress; called again and again while draining. Set by whoever handles the connection.</summary>
+    /// <summary>Ends the connection if nothing is in progress; called repeatedly while draining. Set by the connection's handler.</summary>
     public Action? DrainRequested { get; set; }
 
     /// <summary>Set by whoever handles the connection.</summary>
     public Action? EachSecond { get; set; }
 
-    /// <summary>Configuration changed: ends early what is no longer allowed. Set by whoever handles the connection.</summary>
+    /// <summary>After a configuration change, ends what is no longer allowed. Set by the connection's handler.</summary>
     public Action<ProxySnapshot>? SnapshotChanged { get; set; }
 
-    /// <summary>Told of the end of the connection, or of each request on it. Set by whoever opened the connection to look at it.</summary>
+    /// <summary>Notified of the end of the connection, or of each request on it. Set by code that opened the connection to observe it.</summary>
     public Action<Telemetry.TrafficRecord>? Ended { get; init; }
 
     public TlsPeer? Peer => Transport.Peer;

@@ -6,19 +6,19 @@ using Isthmus.Wire.Tls;
 
 namespace Isthmus.Proxy.Listeners;
 
-/// <summary>What the first bytes of a connection said.</summary>
-/// <param name="Timeout">The client was silent for as long as it may be.</param>
-/// <param name="IsClosed">The client closed before it said enough.</param>
+/// <summary>What the first bytes of a connection revealed.</summary>
+/// <param name="Timeout">The client was silent until the timeout.</param>
+/// <param name="IsClosed">The client closed before it sent enough.</param>
 internal readonly record struct Inspection(
     string TransportProtocol, string ServerName, IReadOnlyList<string> Protocols, bool Timeout, bool IsClosed);
 
-/// <summary>Looks at the first bytes of a connection, puts them back, and tells the protocol (Envoy's tls_inspector and http_inspector).</summary>
+/// <summary>Reads the first bytes of a connection, puts them back, and detects the protocol (Envoy's tls_inspector and http_inspector).</summary>
 internal sealed class Inspector(SnapshotState state, TimeProvider time)
 {
-    /// <summary>How long a client may be silent before its protocol counts as one in which the server speaks first.</summary>
+    /// <summary>How long a client may be silent before its protocol counts as server-first.</summary>
     private static readonly TimeSpan Silence = TimeSpan.FromSeconds(1);
 
-    /// <summary>The same where going on blindly means leaving the mesh: a client that opened a connection ahead of its need is likelier.</summary>
+    /// <summary>The same where continuing without knowledge means leaving the mesh: a client that opened a connection in advance is likelier.</summary>
     private static readonly TimeSpan LongSilence = TimeSpan.FromSeconds(10);
 
     private static readonly string[] Http11 = ["http/1.1"];
@@ -61,7 +61,7 @@ internal sealed class Inspector(SnapshotState state, TimeProvider time)
         }
     }
 
-    /// <summary>Whether the bytes settle the protocol; fills in what they say.</summary>
+    /// <summary>Whether the bytes determine the protocol; fills in what they reveal.</summary>
     internal static bool Decide(ReadOnlySpan<byte> bytes, bool wantsTls, bool wantsHttp, ref Inspection result)
     {
         if (bytes.IsEmpty) return false;
@@ -113,7 +113,7 @@ internal sealed class Inspector(SnapshotState state, TimeProvider time)
         return leaves || byDefault.Action is HttpAction ? LongSilence : Silence;
     }
 
-    /// <summary>Clusters of no service: those that go to where the client wanted to go, and those that go nowhere.</summary>
+    /// <summary>Clusters without a service: passthrough (to the original destination) and black hole.</summary>
     private bool LeavesMesh(string name) => state.Current.Clusters.TryGetValue(name, out var cluster)
         && (cluster.Config.Kind == ClusterKind.OriginalDst || (cluster.Config.Kind == ClusterKind.Static && cluster.Hosts.All.Count == 0));
 

@@ -3,7 +3,7 @@ using Isthmus.Proxy.Snapshot;
 
 namespace Isthmus.Proxy.Listeners;
 
-/// <summary>The listeners of a snapshot by address, for handing a redirected connection to the one it was meant for.</summary>
+/// <summary>The listeners of a snapshot by address, for handing a redirected connection to the intended one.</summary>
 internal sealed class ListenerIndex
 {
     private readonly Dictionary<IPEndPoint, ListenerSnapshot> _byAddress = [];
@@ -17,7 +17,7 @@ internal sealed class ListenerIndex
 
     public ProxySnapshot Snapshot { get; }
 
-    /// <summary>The listener of exactly that address, else the one of any address with that port, else null.</summary>
+    /// <summary>The listener of exactly that address, else the wildcard listener of that port, else null.</summary>
     public ListenerSnapshot? Find(IPEndPoint destination) =>
         _byAddress.TryGetValue(destination, out var exact) ? exact
         : _byAddress.TryGetValue(new IPEndPoint(IPAddress.Any, destination.Port), out var any) ? any

@@ -42,7 +42,7 @@ internal sealed partial class ListenerSockets(
     /// <summary>Listeners that could not be opened, with the reason.</summary>
     public IReadOnlyDictionary<string, string> Failures { get; private set; } = new Dictionary<string, string>();
 
-    /// <summary>Opens, changes and closes sockets so that they are those of the snapshot. Called again later it retries what failed.</summary>
+    /// <summary>Opens, changes and closes sockets to match the snapshot. Called again, it retries what failed.</summary>
     public void Apply(ProxySnapshot snapshot)
     {
         lock (_lock)
@@ -61,7 +61,7 @@ internal sealed partial class ListenerSockets(
         }
     }
 
-    /// <summary>Stops accepting; open connections are not touched.</summary>
+    /// <summary>Stops accepting; open connections continue.</summary>
     public void Close()
     {
         lock (_lock)
@@ -97,7 +97,7 @@ internal sealed partial class ListenerSockets(
         bound.Loop = new AcceptLoop(listener.Name, socket.AcceptAsync, accepted => Begin(accepted, bound.Listener), time, log);
         _bound[listener.Name] = bound;
         var stop = _stop.Token;
-        // Ends when the socket is closed; it lets no exception out.
+        // Ends when the socket is closed; throws nothing.
         _ = Task.Run(() => bound.Loop.RunAsync(stop), CancellationToken.None);
         LogOpened(listener.Name, listener.Address);
         return null;

@@ -4,7 +4,7 @@ using System.Text.Json;
 
 namespace Isthmus.Proxy.Policy;
 
-/// <summary>The keys of an issuer (RFC 7517): those that can check signatures; others are skipped.</summary>
+/// <summary>The keys of an issuer (RFC 7517): those that can verify signatures; others are skipped.</summary>
 internal sealed class JsonWebKeys
 {
     private const int MostKeys = 256;
@@ -15,7 +15,7 @@ internal sealed class JsonWebKeys
 
     public int Count => _keys.Count;
 
-    /// <summary>Null when the text is no key set.</summary>
+    /// <summary>Null when the text is not a key set.</summary>
     public static JsonWebKeys? Parse(ReadOnlyMemory<byte> json)
     {
         try
@@ -30,7 +30,7 @@ internal sealed class JsonWebKeys
         }
     }
 
-    /// <summary>Whether one of the keys that may have signed the token did; null when none may have.</summary>
+    /// <summary>Whether one of the candidate keys signed the token; null when there is no candidate.</summary>
     public bool? Verify(WebToken token)
     {
         bool? verified = null;
@@ -43,7 +43,7 @@ internal sealed class JsonWebKeys
         return verified;
     }
 
-    /// <summary>One key. The algorithm of a token must be one of its kind's: a public key is never used as a shared secret.</summary>
+    /// <summary>One key. The algorithm of a token must match the type of the key: a public key is never used as a shared secret.</summary>
     private sealed record Key(string Id, string Algorithm, RSAParameters? Rsa, ECParameters? Ec, string Curve, byte[]? Secret)
     {
         public static Key? From(JsonElement item)
@@ -97,7 +97,7 @@ internal sealed class JsonWebKeys
             }
             catch (CryptographicException)
             {
-                return false; // a key that is none, such as a point beside its curve
+                return false; // an invalid key, such as a point off its curve
             }
         }
 

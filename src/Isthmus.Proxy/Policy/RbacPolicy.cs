@@ -8,14 +8,14 @@ using Isthmus.Wire.Envoy.Rbac;
 
 namespace Isthmus.Proxy.Policy;
 
-/// <summary>What an authorization rule may look at.</summary>
-/// <param name="Metadata">What token checks found out; null when none ran.</param>
+/// <summary>The inputs of an authorization rule.</summary>
+/// <param name="Metadata">The results of token checks; null when none ran.</param>
 /// <param name="Request">Null for a TCP connection: rules about requests then do not match.</param>
 internal readonly record struct PolicyFacts(
     RequestHead? Request, string Scheme, TlsPeer? Peer, IPEndPoint Source, IPAddress RemoteAddress, IPEndPoint Destination, string ServerName,
     RequestMetadata? Metadata = null);
 
-/// <summary>The answer of one policy filter.</summary>
+/// <summary>The result of one policy filter.</summary>
 /// <param name="Rule">The rule that decided; empty when none matched.</param>
 internal readonly record struct Verdict(bool IsAllowed, string Rule);
 
@@ -31,8 +31,8 @@ internal sealed class RbacPolicy
         _rules = rules;
     }
 
-    /// <summary>Compiles the rules of a filter; null when it only watches (shadow rules, action LOG).</summary>
-    /// <exception cref="ResourceException">A rule that cannot be decided here: guessing would open or close what should not be.</exception>
+    /// <summary>Compiles the rules of a filter; null when it only observes (shadow rules, action LOG).</summary>
+    /// <exception cref="ResourceException">A rule that this proxy cannot evaluate: guessing would allow or deny the wrong requests.</exception>
     public static RbacPolicy? From(RBAC? rules)
     {
         if (rules is null || rules.Action == RBAC.Types.Action.Log) return null;
@@ -132,7 +132,7 @@ internal sealed class RbacPolicy
         };
     }
 
-    // Where no filter found anything out, nothing matches.
+    // Without filter results nothing matches.
     private static Func<PolicyFacts, bool> Metadata(MetadataMatcher matcher)
     {
         var (filter, path, inverted) = (matcher.Filter, matcher.Path.Select(segment => segment.Key).ToArray(), matcher.Invert);

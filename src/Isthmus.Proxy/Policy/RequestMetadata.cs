@@ -4,7 +4,7 @@ using Isthmus.Wire.Envoy;
 
 namespace Isthmus.Proxy.Policy;
 
-/// <summary>What filters found out about a request, for the policies behind them: filter → values.</summary>
+/// <summary>What filters learned about a request, for the policies after them: filter → values.</summary>
 internal sealed class RequestMetadata
 {
     private const string AuthFilter = "istio_authn";
@@ -13,7 +13,7 @@ internal sealed class RequestMetadata
 
     private RequestMetadata(JsonObject filters) => _filters = filters;
 
-    /// <param name="verified">Tokens that hold, each with the name under which its filter keeps its claims (empty: nowhere).</param>
+    /// <param name="verified">Valid tokens, each with the name under which its filter stores its claims (empty: not stored).</param>
     public static RequestMetadata Of(IReadOnlyList<(WebToken Token, string Key)> verified)
     {
         var filters = new JsonObject();
@@ -21,7 +21,7 @@ internal sealed class RequestMetadata
         foreach (var (token, key) in verified)
             if (key.Length > 0) payloads[key] = token.Claims.DeepClone();
         filters["envoy.filters.http.jwt_authn"] = payloads;
-        // Who the request comes from is told by one token.
+        // One token identifies the caller of the request.
         if (verified.Count > 0) filters[AuthFilter] = Authenticated(verified[0].Token);
         return new(filters);
     }
@@ -33,7 +33,7 @@ internal sealed class RequestMetadata
         return at;
     }
 
-    /// <exception cref="ResourceException">A kind of match that is not known.</exception>
+    /// <exception cref="ResourceException">An unknown kind of match.</exception>
     public static Func<JsonNode?, bool> Matcher(ValueMatcher? matcher)
     {
         switch (matcher?.MatchPatternCase)
@@ -58,7 +58,7 @@ internal sealed class RequestMetadata
         }
     }
 
-    /// <summary>As Istio's policies look at it. A principal names its issuer and its subject, or there is none.</summary>
+    /// <summary>As Istio's policies see it. A principal needs both an issuer and a subject, or there is none.</summary>
     private static JsonObject Authenticated(WebToken token)
     {
         var told = new JsonObject { ["request.auth.claims"] = Claims(token.Claims) };
@@ -69,7 +69,7 @@ internal sealed class RequestMetadata
         return told;
     }
 
-    /// <summary>Claims as lists of texts: a text is a list of its words.</summary>
+    /// <summary>Claims as lists of strings: a string is split into its words.</summary>
     private static JsonObject Claims(JsonObject claims)
     {
         var lists = new JsonObject();

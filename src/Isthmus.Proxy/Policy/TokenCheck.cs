@@ -11,23 +11,23 @@ namespace Isthmus.Proxy.Policy;
 /// <summary>Where an issuer's keys are.</summary>
 internal sealed record RemoteKeys(string Uri, string Cluster, TimeSpan Timeout, TimeSpan Kept);
 
-/// <summary>Gets the keys of an issuer; null when they cannot be had.</summary>
-/// <param name="again">Those that are known lack one: ask for new ones, unless that was done a moment ago.</param>
+/// <summary>Gets the keys of an issuer; null when they are not available.</summary>
+/// <param name="again">The cached keys lack one: fetch new ones, unless that happened a moment ago.</param>
 internal delegate ValueTask<JsonWebKeys?> KeySource(RemoteKeys where, bool again);
 
-/// <summary>The answer of a token check.</summary>
-/// <param name="Status">0: go on; else what to refuse the request with.</param>
+/// <summary>The result of a token check.</summary>
+/// <param name="Status">0: continue; else the status to refuse the request with.</param>
 /// <param name="Failure">Why, in Envoy's words.</param>
 internal sealed record TokenVerdict(int Status, string Failure, RequestMetadata? Metadata);
 
-/// <summary>One jwt_authn filter: finds tokens, believes those that hold, and refuses requests whose tokens do not.</summary>
+/// <summary>One jwt_authn filter: finds tokens, accepts valid ones, and refuses requests with invalid ones.</summary>
 internal sealed class TokenCheck
 {
     private readonly Dictionary<string, Provider> _providers = new(StringComparer.Ordinal);
     private readonly List<(RequestMatch Match, Requirement? Requires)> _rules = [];
     private readonly bool _skipsPreflight;
 
-    /// <exception cref="ResourceException">The filter asks for something that cannot be checked here.</exception>
+    /// <exception cref="ResourceException">The filter requires a check that this proxy does not support.</exception>
     public TokenCheck(JwtAuthentication config)
     {
         foreach (var (name, provider) in config.Providers) _providers[name] = new(name, provider);
@@ -45,7 +45,7 @@ internal sealed class TokenCheck
         _skipsPreflight = config.BypassCorsPreflight;
     }
 
-    /// <summary>Decides, and takes away or adds the fields that the filter asks for.</summary>
+    /// <summary>Decides, and removes or adds the fields that the filter specifies.</summary>
     public async ValueTask<TokenVerdict> DecideAsync(RequestHead request, string scheme, KeySource keys, DateTimeOffset now)
     {
         foreach (var provider in _providers.Values) provider.RemoveClaimed(request);
@@ -72,7 +72,7 @@ internal sealed class TokenCheck
         public static Outcome Bad(string failure) => new(OutcomeKind.Bad, failure, []);
     }
 
-    /// <summary>One request being looked at.</summary>
+    /// <summary>The check of one request.</summary>
     private sealed class Attempt(TokenCheck check, RequestHead request, KeySource keys, DateTimeOffset now)
     {
         public async ValueTask<Outcome> ByProviderAsync(Provider provider, ValueList<string> audiences)
@@ -84,7 +84,7 @@ internal sealed class TokenCheck
             return new(OutcomeKind.Good, "", [.. found.Select(item => (provider, item))]);
         }
 
-        /// <summary>No token at all, or every one holds for its own issuer.</summary>
+        /// <summary>No token at all, or each is valid for its own issuer.</summary>
         public async ValueTask<Outcome> AllowMissingAsync()
         {
             var good = new List<(Provider, Found)>();
@@ -134,7 +134,7 @@ internal sealed class TokenCheck
         {
             var outcome = await requirement(attempt).ConfigureAwait(false);
             if (outcome.Kind == OutcomeKind.Good) return outcome;
-            // A token of another issuer says less than one of this issuer that does not hold.
+            // An invalid token of this issuer is a better reason than a token of another issuer.
             if (worst.Kind == OutcomeKind.Missing || worst.Failure == UnknownIssuer) worst = outcome.Kind == OutcomeKind.Missing ? worst : outcome;
         }
         return worst;
@@ -157,7 +157,7 @@ internal sealed class TokenCheck
     private static bool IsPreflight(RequestHead request) =>
         request.Method == "OPTIONS" && request.Headers.Contains("origin"u8) && request.Headers.Contains("access-control-request-method"u8);
 
-    /// <summary>A token and where it was.</summary>
+    /// <summary>A token and where it was found.</summary>
     private sealed record Found(WebToken Token, string Place, Action<RequestHead> Remove);
 
     /// <summary>One issuer.</summary>
@@ -193,7 +193,7 @@ internal sealed class TokenCheck
 
         public bool Issues(WebToken token) => _config.Issuer.Length == 0 || token.Issuer == _config.Issuer;
 
-        /// <summary>Why a token does not hold; empty when it does.</summary>
+        /// <summary>Why a token is invalid; empty when it is valid.</summary>
         public async ValueTask<string> WhyNotAsync(WebToken token, ValueList<string> audiences, KeySource keys, DateTimeOffset now)
         {
             if (token.Algorithm.Length == 0) return "Jwt is not in the form of Header.Payload.Signature with two dots and 3 sections";
@@ -207,7 +207,7 @@ internal sealed class TokenCheck
             return verified switch { true => "", false => "Jwt verification fails", _ => "Jwks doesn't have key to match kid or alg from Jwt" };
         }
 
-        /// <summary>Every token at the places of this issuer. What is there and is no token is one without algorithm.</summary>
+        /// <summary>Every token at the locations of this issuer. A malformed one counts as a token without an algorithm.</summary>
         public List<Found> FindIn(RequestHead request)
         {
             var found = new List<Found>();
@@ -245,7 +245,7 @@ internal sealed class TokenCheck
             request.SetTarget(Encoding.UTF8.GetBytes(rest.Length == 0 ? target[..question] : $"{target[..question]}?{string.Join('&', rest)}"));
         }
 
-        /// <summary>Nobody but a valid token may say what these fields say.</summary>
+        /// <summary>Only a valid token may set these fields.</summary>
         public void RemoveClaimed(RequestHead request)
         {
             if (_config.ForwardPayloadHeader.Length > 0) request.Headers.Remove(Encoding.ASCII.GetBytes(_config.ForwardPayloadHeader.ToLowerInvariant()));

@@ -6,7 +6,7 @@ using System.Text.Json.Nodes;
 
 namespace Isthmus.Proxy.Policy;
 
-/// <summary>A JSON Web Token in compact form (RFC 7519), taken apart and not yet believed.</summary>
+/// <summary>A JSON Web Token in compact form (RFC 7519), parsed and not yet verified.</summary>
 internal sealed class WebToken
 {
     private const int MostBytes = 64 * 1024;
@@ -33,25 +33,25 @@ internal sealed class WebToken
 
     public string Subject => StringOf(Claims["sub"]);
 
-    /// <summary>The middle part as it was sent.</summary>
+    /// <summary>The payload as it was sent.</summary>
     public string Payload => Text.Split('.')[1];
 
     public IEnumerable<string> Audiences => Strings(Claims["aud"]);
 
-    /// <summary>Null when the text is no token, or one that asks for what is not understood.</summary>
+    /// <summary>Null when the text is not a token, or has critical extensions.</summary>
     public static WebToken? Parse(string text)
     {
         if (text.Length is 0 or > MostBytes || text.Split('.') is not { Length: 3 } parts) return null;
         if (ObjectOf(parts[0]) is not { } header || ObjectOf(parts[1]) is not { } claims || Decode(Encoding.UTF8.GetBytes(parts[2])) is not { Length: > 0 } signature) return null;
-        // What is critical must be understood (RFC 7515 section 4.1.11), and nothing of the kind is.
+        // Critical extensions must be understood (RFC 7515 section 4.1.11), and this proxy supports none.
         if (header.ContainsKey("crit")) return null;
         return new(text, header, claims, Encoding.UTF8.GetBytes(text[..text.LastIndexOf('.')]), signature);
     }
 
-    /// <summary>What stands where a token should, and is none.</summary>
+    /// <summary>A malformed token.</summary>
     public static WebToken Broken(string text) => new(text, [], [], [], []);
 
-    /// <summary>Why it does not hold at that moment; empty when it does.</summary>
+    /// <summary>Why it is invalid at that moment; empty when it is valid.</summary>
     public string WhyNotAt(DateTimeOffset now, TimeSpan skew)
     {
         var second = (double)now.ToUnixTimeSeconds();
@@ -60,14 +60,14 @@ internal sealed class WebToken
         return "";
     }
 
-    /// <summary>Base64 of URLs without padding; null when it is none.</summary>
+    /// <summary>Decodes base64url without padding; null when malformed.</summary>
     public static byte[]? Decode(ReadOnlySpan<byte> text)
     {
         var bytes = new byte[Base64Url.GetMaxDecodedLength(text.Length)];
         return Base64Url.DecodeFromUtf8(text, bytes, out var read, out var written) == OperationStatus.Done && read == text.Length ? bytes[..written] : null;
     }
 
-    /// <summary>A text, the words of a text, or a list of texts.</summary>
+    /// <summary>A string, the words of a string, or a list of strings.</summary>
     public static IEnumerable<string> Strings(JsonNode? value) => value switch
     {
         JsonArray items => items.Select(StringOf).Where(item => item.Length > 0),
@@ -76,7 +76,7 @@ internal sealed class WebToken
 
     public static string StringOf(JsonNode? value) => value is JsonValue scalar && scalar.TryGetValue<string>(out var text) ? text : "";
 
-    /// <summary>False when there is no such claim; null when it is no number.</summary>
+    /// <summary>False when there is no such claim; null when it is not a number.</summary>
     private bool TimeOf(string name, out double? seconds)
     {
         seconds = Claims[name] is JsonValue value && value.TryGetValue<double>(out var number) ? number : null;

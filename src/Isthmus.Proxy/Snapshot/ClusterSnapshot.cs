@@ -23,7 +23,7 @@ internal sealed record CircuitLimits(long Connections, long Pending, long Reques
     public static readonly CircuitLimits Default = new(1024, 1024, 1024, 3);
 }
 
-/// <summary>A cluster as its resource says, decoded once.</summary>
+/// <summary>A cluster, decoded once from its resource.</summary>
 internal sealed record ClusterSnapshot(
     string Name, ClusterKind Kind, string AssignmentName, TimeSpan ConnectTimeout, BalancingPolicy Policy, bool WeightLocalities,
     double? PanicThreshold, CircuitLimits Limits, OutlierSettings? Outlier, ValueList<SocketMatch> SocketMatches, TlsSettings? Tls,
@@ -45,13 +45,13 @@ internal sealed record ClusterSnapshot(
     }
 }
 
-/// <summary>A name to resolve and the endpoint properties its addresses get.</summary>
+/// <summary>A name to resolve, and the endpoint properties of its addresses.</summary>
 internal sealed record DnsTarget(string Hostname, int Port, Endpoint Template, LocalityEndpoints Locality);
 
-/// <summary>Times in seconds; zero: the system's.</summary>
+/// <summary>Times in seconds; zero: the system's default.</summary>
 internal sealed record KeepaliveSettings(int Time, int Interval, int Probes);
 
-/// <summary>The mesh service that a cluster stands for (Istio's cluster metadata); empty when none.</summary>
+/// <summary>The mesh service that a cluster represents (Istio's cluster metadata); empty when none.</summary>
 internal sealed record ServiceName(string Host, string Name, string Namespace)
 {
     public static readonly ServiceName None = new("", "", "");

@@ -11,7 +11,7 @@ using Isthmus.Wire.Envoy.Routes;
 
 namespace Isthmus.Proxy.Snapshot;
 
-/// <summary>Reads resources from <c>cds.json</c>, <c>eds.json</c>, <c>rds.json</c> and <c>lds.json</c> of a directory: arrays of protojson, in place of a control plane.</summary>
+/// <summary>Reads resources from <c>cds.json</c>, <c>eds.json</c>, <c>rds.json</c> and <c>lds.json</c> of a directory: arrays of protojson, instead of from a control plane.</summary>
 internal static class DirectorySource
 {
     private static readonly (string File, string TypeUrl, MessageDescriptorSource Parser)[] Kinds =
@@ -25,7 +25,7 @@ internal static class DirectorySource
     private sealed record MessageDescriptorSource(Func<string, IMessage> Parse, Func<IMessage, string> Name);
 
     /// <summary>Reads every file that exists, in the order in which a control plane sends them.</summary>
-    /// <param name="notes">Is told what was left out because its type is not known.</param>
+    /// <param name="notes">Receives what was skipped because its type is unknown.</param>
     /// <exception cref="ProblemException">A file is not an array of such resources.</exception>
     public static IReadOnlyList<ResourceUpdate> Read(string directory, Action<string> notes)
     {
@@ -68,7 +68,7 @@ internal static class DirectorySource
         }
     }
 
-    // JSON can only be packed into an Any whose type is known. Others keep their name by a stand-in, so that they are refused or noted by it.
+    // JSON can only be packed into an Any of a known type. A placeholder keeps the name of others, so that they are refused or noted by name.
     internal static JsonNode? Replace(JsonNode? node, Action<string> unknown)
     {
         switch (node)

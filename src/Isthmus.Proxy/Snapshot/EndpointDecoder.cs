@@ -19,7 +19,7 @@ internal static class EndpointDecoder
         assignment.ClusterName,
         assignment.Endpoints.Select(group => Locality(group) with { Endpoints = group.LbEndpoints.Select(Decode).ToValueList() }).ToValueList());
 
-    /// <summary>Decodes endpoints that are names; plain addresses among them resolve to themselves.</summary>
+    /// <summary>Decodes endpoints that are host names; IP addresses among them resolve to themselves.</summary>
     /// <exception cref="ResourceException">An endpoint cannot be used.</exception>
     public static ValueList<DnsTarget> DecodeDns(ClusterLoadAssignment assignment) =>
         (from @group in assignment.Endpoints
@@ -32,7 +32,7 @@ internal static class EndpointDecoder
         ? ValueMap<string>.Empty
         : labels.Fields.ToDictionary(f => f.Key, f => f.Value.KindCase == Value.KindOneofCase.StringValue ? f.Value.StringValue : f.Value.ToString()).ToValueMap();
 
-    /// <exception cref="ResourceException">No address that can be connected to.</exception>
+    /// <exception cref="ResourceException">Not an address to connect to.</exception>
     public static EndPoint Address(Address? address)
     {
         switch (address?.AddressCase)
@@ -63,7 +63,7 @@ internal static class EndpointDecoder
             HealthStatus.Draining => EndpointHealth.Draining,
             _ => EndpointHealth.Healthy,
         };
-        // A gateway of another network is told as a workload without a name.
+        // A gateway of another network appears as a workload without a name.
         var isGateway = told is not null && workload.Name.Length == 0 && workload.Namespace.Length == 0;
         return new(address, (int)Math.Min(endpoint.LoadBalancingWeight ?? 1u, int.MaxValue), health, Labels(Section(SocketMatchMetadata)), workload, isGateway);
     }

@@ -3,11 +3,11 @@ using Isthmus.Core.Net;
 
 namespace Isthmus.Proxy.Snapshot;
 
-/// <summary>What is known of a connection when its filter chain is chosen.</summary>
+/// <summary>What is known about a connection when its filter chain is chosen.</summary>
 /// <param name="Destination">Where the client wanted to go, before any redirection.</param>
 /// <param name="ServerName">From the ClientHello, lower case; empty when none.</param>
 /// <param name="TransportProtocol"><c>tls</c> or <c>raw_buffer</c>.</param>
-/// <param name="ApplicationProtocols">From the ClientHello's ALPN, or what plain bytes looked like.</param>
+/// <param name="ApplicationProtocols">From the ClientHello's ALPN, or as detected from plain bytes.</param>
 internal readonly record struct ConnectionFacts(
     IPEndPoint Destination, IPEndPoint Source, string ServerName, string TransportProtocol, IReadOnlyList<string> ApplicationProtocols);
 
@@ -44,12 +44,12 @@ internal sealed class FilterChainTable
         foreach (var ranges in _ports.Values) ranges.Sort((a, b) => (b.Range?.PrefixLength ?? -1) - (a.Range?.PrefixLength ?? -1));
     }
 
-    /// <summary>Every chain, the default one last.</summary>
+    /// <summary>Every chain, with the default one last.</summary>
     public IReadOnlyList<FilterChainSnapshot> All { get; }
 
     public FilterChainSnapshot? Find(in ConnectionFacts facts) => Match(facts) ?? _default;
 
-    /// <summary>Whether any chain for that destination port looks beyond addresses, so that waiting for the client's bytes can pay.</summary>
+    /// <summary>Whether any chain for that destination port matches on more than addresses, so that waiting for the client's bytes can help.</summary>
     public bool NeedsBytes(int port) => _looksDeeper.Contains(port) || _looksDeeper.Contains(0);
 
     private FilterChainSnapshot? Match(in ConnectionFacts facts)

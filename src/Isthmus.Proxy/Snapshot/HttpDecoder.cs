@@ -81,7 +81,7 @@ internal static class HttpDecoder
         else if (config.TryUnpack(out JwtAuthentication tokens)) into.Tokens.Add(new(tokens));
         else if (config.TryUnpack(out Wire.Istio.Authn.FilterConfig _))
         {
-            // What tokens say is told to policies by the check of tokens itself.
+            // The token check itself passes the claims to policies.
         }
         else if (filter.Name == "istio.metadata_exchange") into.ExchangesMetadata = true;
         else if (filter.Name is "istio.stats" or "envoy.filters.http.grpc_stats")

@@ -10,9 +10,9 @@ namespace Isthmus.Proxy.Snapshot;
 
 internal enum Direction { Unknown, Inbound, Outbound }
 
-/// <summary>A listener as its resource says, decoded once. Equal resources are equal listeners and keep their sockets.</summary>
+/// <summary>A listener, decoded once from its resource. Equal resources are equal listeners and keep their sockets.</summary>
 /// <param name="InspectTls">For which destination ports the server name and ALPN of a ClientHello are read; null: never.</param>
-/// <param name="InspectHttp">For which destination ports plain bytes are looked at for HTTP; null: never.</param>
+/// <param name="InspectHttp">For which destination ports plain bytes are inspected for HTTP; null: never.</param>
 /// <param name="InspectionTimeout">How long inspection may wait for bytes; zero: this proxy's own limit.</param>
 internal sealed record ListenerSnapshot(
     string Name, IPEndPoint Address, bool BindToPort, bool HandOff, bool RestoreOriginalDestination, Direction Direction,
@@ -23,7 +23,7 @@ internal sealed record ListenerSnapshot(
     public bool SameSocket(ListenerSnapshot other) => Address.Equals(other.Address) && BindToPort == other.BindToPort;
 }
 
-/// <summary>A set of destination ports (listener filter predicates with the double negation taken out).</summary>
+/// <summary>A set of destination ports (listener filter predicates without the double negation).</summary>
 internal sealed class PortPredicate(Func<int, bool> contains)
 {
     public static readonly PortPredicate All = new(_ => true);
@@ -31,7 +31,7 @@ internal sealed class PortPredicate(Func<int, bool> contains)
     public bool Contains(int port) => contains(port);
 }
 
-/// <summary>What must hold for a filter chain to take a connection; empty lists and zero hold always.</summary>
+/// <summary>The conditions under which a filter chain matches a connection; empty lists and zero always match.</summary>
 internal sealed record ChainMatch(
     int DestinationPort, ValueList<Cidr> DestinationRanges, ValueList<string> ServerNames, string TransportProtocol, ValueList<string> ApplicationProtocols,
     ValueList<Cidr> DirectSourceRanges, ValueList<Cidr> SourceRanges, ValueList<int> SourcePorts, SourceKind SourceKind);
@@ -53,7 +53,7 @@ internal sealed record TcpAction(
 
 internal sealed record TcpTarget(string Cluster, int Weight);
 
-/// <summary>The SNI names the cluster, changed by each rewrite in turn.</summary>
+/// <summary>The SNI names the cluster, after each rewrite in turn.</summary>
 internal sealed record SniTarget(ValueList<ClusterRewrite> Rewrites)
 {
     /// <summary>Null when the client sent no name.</summary>
@@ -94,8 +94,8 @@ internal sealed record ClientCertFields(bool Subject, bool Cert, bool Chain, boo
 
 internal enum EscapedSlashes { Keep, Reject, Redirect, Forward }
 
-/// <summary>An access log: where, how, and which ends it takes.</summary>
-/// <param name="Flags">Only ends with one of these response flags; empty: all.</param>
+/// <summary>An access log: where, how, and for which connections and requests.</summary>
+/// <param name="Flags">Log only ends with one of these response flags; empty: all.</param>
 internal sealed record AccessLogSnapshot(string Path, LogFormat Format, ValueList<string> Flags, int LeastStatus)
 {
     public bool Takes(TrafficRecord record)

@@ -2,7 +2,7 @@ using Isthmus.Proxy.Balancing;
 
 namespace Isthmus.Proxy.Snapshot;
 
-/// <summary>What the data plane works with at one moment. Readers take it with one volatile load; a request keeps the one it began with.</summary>
+/// <summary>The configuration of the data plane at one moment. Readers take it with one volatile load; a request keeps the one it started with.</summary>
 internal sealed record ProxySnapshot(
     long Version, IReadOnlyDictionary<string, ListenerSnapshot> Listeners, IReadOnlyDictionary<string, ClusterState> Clusters,
     IReadOnlyDictionary<string, RouteTable> Routes)
@@ -11,14 +11,14 @@ internal sealed record ProxySnapshot(
         0, new Dictionary<string, ListenerSnapshot>(), new Dictionary<string, ClusterState>(), new Dictionary<string, RouteTable>());
 }
 
-/// <summary>One resource as it came.</summary>
+/// <summary>One resource as received.</summary>
 internal sealed record NamedResource(string Name, string Version, Google.Protobuf.WellKnownTypes.Any Value);
 
 /// <summary>What changed in one type of resource.</summary>
 /// <param name="Version">Version of the whole message, for dumps.</param>
 internal sealed record ResourceUpdate(string TypeUrl, IReadOnlyList<NamedResource> Changed, IReadOnlyList<string> Removed, string Version);
 
-/// <summary>A resource that was refused; its last good version stays.</summary>
+/// <summary>A rejected resource; its last good version stays.</summary>
 internal sealed record Rejection(string TypeUrl, string Name, string Message, string Version, DateTimeOffset At);
 
 /// <summary>The type URLs that the data plane understands.</summary>

@@ -125,7 +125,7 @@ internal static class RouteDecoder
             Fault(route, host), Cors(route, host));
     }
 
-    /// <summary>What requests something is for, other than by chance or by gRPC.</summary>
+    /// <summary>Request matches other than by runtime fraction or for gRPC.</summary>
     public static RequestMatch Match(RouteMatch? match) => match is null
         ? new(new(PathMatchKind.Prefix, "/", true, null), [], [])
         : new(Path(match), [.. match.Headers.Select(Header)], [.. match.QueryParameters.Select(Query)]);
@@ -200,7 +200,7 @@ internal static class RouteDecoder
     private static RegexRewrite? Rewrite(RegexMatchAndSubstitute? rewrite)
     {
         if (rewrite?.Pattern is null) return null;
-        // RE2 writes groups as \1; $ has a meaning only here.
+        // RE2 writes groups as \1; $ is special only in .NET.
         var substitution = rewrite.Substitution.Replace("$", "$$", StringComparison.Ordinal);
         for (var group = 0; group < 10; group++) substitution = substitution.Replace($"\\{group}", $"${{{group}}}", StringComparison.Ordinal);
         return new(TextMatch.CompileRegex(rewrite.Pattern.Regex, whole: false), substitution);

@@ -63,7 +63,7 @@ internal sealed class HeaderMatch(string name, TextMatch? value, (long Start, lo
     };
 }
 
-/// <summary>A match of one query parameter; without a value its presence is enough.</summary>
+/// <summary>A match of one query parameter; without a value, presence is enough.</summary>
 internal sealed class QueryMatch(string name, TextMatch? value)
 {
     public bool IsMatch(ReadOnlySpan<byte> target)

@@ -22,7 +22,7 @@ internal sealed class RouteTable(string name, DomainTable domains, HeaderEdits e
     public VirtualHostSnapshot? Find(ReadOnlySpan<char> authority) => domains.Find(authority);
 }
 
-/// <summary>The virtual hosts of a route table by their domains. Suffixes and prefixes come the longest first.</summary>
+/// <summary>The virtual hosts of a route table by domain. Suffixes and prefixes are ordered longest first.</summary>
 internal sealed class DomainTable(
     FrozenDictionary<string, VirtualHostSnapshot> exact, (string Suffix, VirtualHostSnapshot Host)[] suffixes,
     (string Prefix, VirtualHostSnapshot Host)[] prefixes, VirtualHostSnapshot? any, bool ignorePort)
@@ -57,7 +57,7 @@ internal sealed record RouteSnapshot(
 
 internal abstract record RouteAct;
 
-/// <summary>Sends the request on. Zero times mean: no limit.</summary>
+/// <summary>Forwards the request. A zero time means no limit.</summary>
 internal sealed record ForwardAct(
     IReadOnlyList<WeightedTarget> Targets, string ClusterHeader, TimeSpan Timeout, TimeSpan IdleTimeout, RetrySettings? Retry, string? PrefixRewrite,
     RegexRewrite? PathRewrite, string? HostRewrite, string? HostRewriteHeader, bool AppendForwardedHost,
@@ -77,13 +77,13 @@ internal sealed record MirrorSettings(string Cluster, Fraction Fraction);
 
 internal sealed record RegexRewrite(Regex Pattern, string Substitution);
 
-/// <summary>A share of requests as a whole number out of a million.</summary>
+/// <summary>A fraction of requests, in millionths.</summary>
 internal sealed record Fraction(int PerMillion)
 {
     public bool Hits(Random random) => PerMillion >= 1_000_000 || (PerMillion > 0 && random.Next(1_000_000) < PerMillion);
 }
 
-/// <summary>When a failed request is tried again.</summary>
+/// <summary>When a failed request is retried.</summary>
 /// <param name="On">Conditions, as Envoy names them.</param>
 internal sealed record RetrySettings(
     RetryOn On, int Retries, TimeSpan PerTryTimeout, bool OtherHosts, IReadOnlySet<int> StatusCodes, TimeSpan BackoffBase, TimeSpan BackoffMax);
@@ -117,7 +117,7 @@ internal sealed record FaultSettings(
 internal sealed record CorsSettings(
     IReadOnlyList<TextMatch> Origins, string Methods, string Headers, string Expose, string MaxAge, bool Credentials);
 
-/// <summary>Fields to add, replace and remove on one way; empty for most.</summary>
+/// <summary>Fields to add, replace and remove in one direction; usually empty.</summary>
 internal sealed record HeaderEdits(
     IReadOnlyList<HeaderEdit> Request, IReadOnlyList<byte[]> RequestRemove, IReadOnlyList<HeaderEdit> Response, IReadOnlyList<byte[]> ResponseRemove)
 {
@@ -128,5 +128,5 @@ internal sealed record HeaderEdits(
 
 internal enum EditAction { Append, AddIfAbsent, Overwrite, OverwriteIfExists }
 
-/// <param name="Format">How to make the value from the request when it has operators such as <c>%DOWNSTREAM_REMOTE_ADDRESS%</c>.</param>
+/// <param name="Format">How to format the value from the request when it has operators such as <c>%DOWNSTREAM_REMOTE_ADDRESS%</c>.</param>
 internal sealed record HeaderEdit(byte[] Name, string Value, LogFormat? Format, EditAction Action);

@@ -9,8 +9,8 @@ using Isthmus.Wire.Envoy.Routes;
 namespace Isthmus.Proxy.Snapshot;
 
 /// <summary>
-/// The one mutable holder of configuration: takes resources as they come, refuses each bad one by itself, lets clusters and listeners wait
-/// for what they need (endpoints, routes, secrets, first names), and publishes a new <see cref="ProxySnapshot"/> with one store.
+/// The one mutable holder of configuration: takes resources as they arrive, rejects bad ones individually, holds clusters and listeners back
+/// until their dependencies are there (endpoints, routes, secrets, first DNS answers), and publishes a new <see cref="ProxySnapshot"/> with one store.
 /// </summary>
 internal sealed class SnapshotState : IDisposable
 {
@@ -29,7 +29,7 @@ internal sealed class SnapshotState : IDisposable
     private volatile bool _hasListeners;
     private bool _disposed;
 
-    /// <summary>A resource that is in use and perhaps a newer one that still waits.</summary>
+    /// <summary>A resource in use and possibly a newer one that still waits.</summary>
     internal sealed class Entry<T>
         where T : class
     {
@@ -49,7 +49,7 @@ internal sealed class SnapshotState : IDisposable
 
     public ProxySnapshot Current => _current;
 
-    /// <summary>The first listeners have come and are all in use. There may be none: a gateway that nobody uses yet is ready, too.</summary>
+    /// <summary>The first listeners have arrived and are all in use. There may be none: a gateway that nobody uses yet is ready too.</summary>
     public bool HasListeners => _hasListeners;
 
     /// <summary>Raised inside the writer after a snapshot was published; handlers must be quick.</summary>
@@ -64,10 +64,10 @@ internal sealed class SnapshotState : IDisposable
     /// <summary>Names of the route tables that listeners ask for, in order.</summary>
     public IReadOnlyList<string> WantedRoutes { get; private set; } = [];
 
-    /// <summary>Names of the certificates and roots that the control plane is to give, in order.</summary>
+    /// <summary>Names of the certificates and roots that the control plane must provide, in order.</summary>
     public IReadOnlyList<string> WantedSecrets { get; private set; } = [];
 
-    /// <summary>Resources refused and not yet replaced by good ones.</summary>
+    /// <summary>Rejected resources that no good version has replaced so far.</summary>
     public IReadOnlyList<Rejection> Rejections
     {
         get
@@ -77,8 +77,8 @@ internal sealed class SnapshotState : IDisposable
     }
 
     /// <summary>
-    /// Clusters and listeners have been told, and the sockets they ask for can be served. A gateway may have no listener yet, or one that
-    /// waits for a certificate of its own; a sidecar without its listeners would let its Pod's traffic fall.
+    /// Clusters and listeners have arrived, and their sockets can be served. A gateway may have no listener yet, or one that
+    /// still waits for a certificate; a sidecar without its listeners would drop its Pod's traffic.
     /// </summary>
     public bool IsReady(bool isSidecar)
     {
@@ -90,7 +90,7 @@ internal sealed class SnapshotState : IDisposable
         }
     }
 
-    /// <summary>Takes a change and returns what was refused, each with its reason (the text of the NACK).</summary>
+    /// <summary>Applies a change and returns the rejected resources, each with its reason (the text of the NACK).</summary>
     public IReadOnlyList<Rejection> Apply(ResourceUpdate update)
     {
         var rejected = new List<Rejection>();
@@ -119,7 +119,7 @@ internal sealed class SnapshotState : IDisposable
         return rejected;
     }
 
-    /// <summary>Reads the books for dumps, under the lock.</summary>
+    /// <summary>Reads the state for dumps, under the lock.</summary>
     public T Read<T>(Func<ResourceBooks, T> read)
     {
         lock (_lock) return read(new(_clusters, _listeners, _routes, _assignments, _versions));
@@ -161,7 +161,7 @@ internal sealed class SnapshotState : IDisposable
         }
     }
 
-    // Null when the bytes are those we have: an equal resource changes nothing.
+    // Null when the bytes equal the current ones: an equal resource changes nothing.
     private Entry<T>? Begin<T>(Dictionary<string, Entry<T>> entries, NamedResource resource)
         where T : class
     {
@@ -198,7 +198,7 @@ internal sealed class SnapshotState : IDisposable
         }
     }
 
-    /// <summary>Moves everything that waits and now may go, publishes when something did; returns whether the wanted names changed.</summary>
+    /// <summary>Activates everything whose dependencies are now there, publishes if anything changed; returns whether the wanted names changed.</summary>
     private bool Settle()
     {
         var changed = false;
@@ -264,9 +264,9 @@ internal sealed class SnapshotState : IDisposable
         var stop = new CancellationTokenSource();
         _resolving[cluster] = stop;
         var refresh = new DnsRefresh(cluster, _ports.Resolver, _ports.Time);
-        // Taken here: the source may be disposed before the refresh begins.
+        // Captured here: the source may be disposed before the refresh starts.
         var token = stop.Token;
-        // The refresh ends by its token, which Retire and Dispose cancel; it lets no exception out.
+        // The refresh ends with its token, which Retire and Dispose cancel; throws nothing.
         _ = Task.Run(() => refresh.RunAsync(() => OnResolved(cluster), token), CancellationToken.None);
     }
 
@@ -324,7 +324,7 @@ internal sealed class SnapshotState : IDisposable
     }
 }
 
-/// <summary>The books of the configuration, to be read under its lock.</summary>
+/// <summary>The state of the configuration, to be read under its lock.</summary>
 internal sealed record ResourceBooks(
     IReadOnlyDictionary<string, SnapshotState.Entry<ClusterState>> Clusters,
     IReadOnlyDictionary<string, SnapshotState.Entry<ListenerSnapshot>> Listeners,

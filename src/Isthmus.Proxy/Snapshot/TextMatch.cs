@@ -27,7 +27,7 @@ internal sealed class TextMatch
 
     public static TextMatch Regex(string pattern) => new(Kind.Regex, pattern, false);
 
-    /// <exception cref="ResourceException">An unknown kind of match, or a pattern that is none.</exception>
+    /// <exception cref="ResourceException">An unknown kind of match, or an invalid pattern.</exception>
     public static TextMatch From(StringMatcher matcher) => matcher.MatchPatternCase switch
     {
         StringMatcher.MatchPatternOneofCase.Exact => new(Kind.Exact, matcher.Exact, matcher.IgnoreCase),
@@ -50,7 +50,7 @@ internal sealed class TextMatch
     public override string ToString() => $"{_kind} {_text}";
 
     /// <summary>Compiles a pattern of a resource so that it matches whole values.</summary>
-    /// <exception cref="ResourceException">It is not a pattern, or uses what cannot be matched in linear time.</exception>
+    /// <exception cref="ResourceException">The pattern is invalid, or cannot be matched in linear time.</exception>
     public static Regex CompileRegex(string pattern, bool ignoreCase = false, bool whole = true)
     {
         if (pattern.Length > 4096) throw new ResourceException("a regular expression longer than 4096 characters");
@@ -66,5 +66,5 @@ internal sealed class TextMatch
     }
 }
 
-/// <summary>A resource that cannot be used: it alone is rejected, its text goes back to the control plane.</summary>
+/// <summary>An unusable resource: only this one is rejected; the message goes back to the control plane.</summary>
 internal sealed class ResourceException(string message, Exception? cause = null) : Exception(message, cause);

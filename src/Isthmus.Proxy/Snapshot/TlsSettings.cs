@@ -10,7 +10,7 @@ namespace Isthmus.Proxy.Snapshot;
 /// <summary>A TLS context of either side. Certificates and roots are named here and come from the secret source.</summary>
 /// <param name="Certificate">Name of the secret with the certificate and key; empty when none is shown.</param>
 /// <param name="Root">Name of the secret with the roots; empty when the peer is not checked against any.</param>
-/// <param name="Peers">Names of which the peer's certificate must have one; empty: any.</param>
+/// <param name="Peers">The peer's certificate must have one of these names; empty: any.</param>
 /// <param name="RequirePeer">Server side: a client without a certificate is refused.</param>
 /// <param name="Sni">Client side: the server name sent.</param>
 internal sealed record TlsSettings(
@@ -24,7 +24,7 @@ internal sealed record TlsSettings(
     public static TlsSettings From(UpstreamTlsContext context) => Common(context.CommonTlsContext ?? new(), context.Sni);
 
     /// <summary>Reads a transport socket; null means plain bytes.</summary>
-    /// <exception cref="ResourceException">A kind of transport socket that is not known: treating it as plain could leak.</exception>
+    /// <exception cref="ResourceException">An unknown kind of transport socket: treating it as plain text could leak data.</exception>
     public static TlsSettings? From(TransportSocket? socket, bool downstream)
     {
         if (socket is null) return null;
@@ -70,7 +70,7 @@ internal sealed record TlsSettings(
         return ca.Filename.Length > 0 ? $"file-root:{ca.Filename}" : throw new ResourceException("an inline trusted_ca is not supported: name a secret or a file");
     }
 
-    // TLS 1.2 is the least, whatever a resource asks for.
+    // TLS 1.2 is the minimum, whatever a resource asks for.
     private static SslProtocols Versions(TlsParameters? parameters)
     {
         var least = parameters?.TlsMinimumProtocolVersion ?? TlsParameters.Types.TlsProtocol.TlsAuto;
@@ -84,7 +84,7 @@ internal sealed record TlsSettings(
 
 internal static class AnyExtensions
 {
-    /// <summary>Unpacks when the type is the one asked for and the bytes are well formed.</summary>
+    /// <summary>Unpacks when the type matches and the bytes are well formed.</summary>
     /// <exception cref="ResourceException">The bytes are not of the type that they claim.</exception>
     public static bool TryUnpack<T>(this Any? any, out T message)
         where T : class, IMessage<T>, new()

@@ -2,14 +2,14 @@ using System.Collections.Concurrent;
 
 namespace Isthmus.Proxy.Tcp;
 
-/// <summary>Something whose last sign of life is remembered.</summary>
+/// <summary>Something with a last sign of activity.</summary>
 internal interface IActivity
 {
     void Touch();
 }
 
 /// <summary>
-/// Ends what has been idle for too long. One timer looks at all once a second, because a timer for each connection, set anew for each
+/// Ends what has been idle for too long. One timer checks all once a second, because a timer per connection, reset for each
 /// byte, would cost more than the bytes.
 /// </summary>
 internal sealed class ActivityWatch : IDisposable
@@ -37,7 +37,7 @@ internal sealed class ActivityWatch : IDisposable
         return entry;
     }
 
-    /// <summary>Runs something at each look, for slow housekeeping.</summary>
+    /// <summary>Runs an action at each check, for slow housekeeping.</summary>
     public void Each(Action action)
     {
         lock (_each) _each.Add(action);
@@ -59,7 +59,7 @@ internal sealed class ActivityWatch : IDisposable
         private readonly long _start = start;
         private long _last = start;
 
-        /// <summary>It was ended for being idle or too old.</summary>
+        /// <summary>The watch ended it for being idle or too old.</summary>
         public bool IsExpired { get; private set; }
 
         public void Touch() => Volatile.Write(ref _last, watch._time.GetTimestamp());

@@ -5,12 +5,12 @@ using Isthmus.Proxy.Snapshot;
 
 namespace Isthmus.Proxy.Tcp;
 
-/// <summary>Opens connections to upstream hosts. They carry the proxy's mark, so that traffic capture leaves them alone.</summary>
+/// <summary>Opens connections to upstream hosts. They carry the proxy's mark, so that traffic capture ignores them.</summary>
 internal sealed class Dialer(ISocketFactory sockets, SilenceWatch silence, TimeProvider time)
 {
     /// <summary>
-    /// Where nobody asked for another: a peer that is gone is noticed within 20 seconds also by who waits for its answer, and no
-    /// connection is kept to it.
+    /// Default keepalive: it detects a vanished peer within 20 seconds even while waiting for its response, and no
+    /// connection to it is kept.
     /// </summary>
     private static readonly KeepaliveSettings DefaultKeepalive = new(Time: 10, Interval: 3, Probes: 3);
 
@@ -55,7 +55,7 @@ internal sealed class Dialer(ISocketFactory sockets, SilenceWatch silence, TimeP
         if (source is not null && source.AddressFamily == socket.AddressFamily) socket.Bind(new IPEndPoint(source, 0));
     }
 
-    // Without CAP_NET_RAW or CAP_NET_ADMIN marks are refused; capture then goes by user id.
+    // Without CAP_NET_RAW or CAP_NET_ADMIN the kernel refuses marks; capture then exempts the proxy by user ID.
     private void Mark(Socket socket)
     {
         if (!_mayMark) return;

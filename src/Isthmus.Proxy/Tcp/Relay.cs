@@ -23,7 +23,7 @@ internal sealed class Relay(Transport downstream, Transport upstream, IActivity 
     /// <summary>Bytes from upstream to downstream.</summary>
     public long Sent => Interlocked.Read(ref _sent);
 
-    /// <summary>Nothing has moved for so long, and the last bytes went to the client: no answer is awaited.</summary>
+    /// <summary>Nothing has moved for that long, and the last bytes went to the client: no response is awaited.</summary>
     public bool IsStill(TimeSpan idle) => !_lastWasUp && time.GetElapsedTime(Volatile.Read(ref _lastAt)) >= idle;
 
     public async ValueTask<RelayEnd> RunAsync()
@@ -65,7 +65,7 @@ internal sealed class Relay(Transport downstream, Transport upstream, IActivity 
         {
             var broken = reading ? from : to;
             var end = e.Failure == TransportFailure.Aborted ? RelayEnd.Aborted : ReferenceEquals(broken, downstream) ? RelayEnd.DownstreamReset : RelayEnd.UpstreamReset;
-            // The first failure tells the story; the other direction then fails because we end it.
+            // The first failure is the cause; the other direction then fails because the relay ends it.
             if (Interlocked.CompareExchange(ref _end, (int)end, -1) == -1)
             {
                 downstream.Abort(reset: true);

@@ -3,9 +3,9 @@ using System.Collections.Concurrent;
 namespace Isthmus.Proxy.Tcp;
 
 /// <summary>
-/// Ends connections whose peer went without a word: what was sent to it is not acknowledged any more. TCP alone tries for a quarter of
-/// an hour. TCP_USER_TIMEOUT would end them in the kernel, and also those whose peer lives and only reads nothing for a while: it
-/// acknowledges all that it has room for, and so is not taken for silent here.
+/// Ends connections whose peer vanished: it no longer acknowledges what is sent to it. TCP alone retries for a quarter of
+/// an hour. TCP_USER_TIMEOUT would end them in the kernel, but also those whose peer is alive and only stops reading for a while: it
+/// acknowledges everything it has room for, and so does not count as silent here.
 /// </summary>
 internal sealed class SilenceWatch(TimeProvider time)
 {
@@ -32,11 +32,11 @@ internal sealed class SilenceWatch(TimeProvider time)
     }
 }
 
-/// <summary>For how long a peer has acknowledged nothing of what waits for it.</summary>
+/// <summary>For how long a peer has acknowledged none of its pending data.</summary>
 internal sealed class Silence(TimeProvider time)
 {
     /// <summary>
-    /// So many packets in a row are not lost by chance. The waits between them grow with the way to the peer: near ones are suspected
+    /// That many packets in a row are not lost by chance. The waits between them grow with the distance to the peer: near ones are suspected
     /// after one to two seconds, those around the world after five.
     /// </summary>
     private const int Suspicious = 3;
@@ -47,13 +47,13 @@ internal sealed class Silence(TimeProvider time)
     public bool IsTooLong(TcpInfo info)
     {
         if (info.Unacknowledged == 0) _since = null;
-        // Something that came after the beginning ends the silence, also when more was sent meanwhile.
+        // An acknowledgement after the start ends the silence, even when more was sent meanwhile.
         else if (_since is not { } since || info.LastAck < time.GetElapsedTime(since)) _since = time.GetTimestamp();
         else return time.GetElapsedTime(since) >= SilenceWatch.Limit;
         return false;
     }
 
-    /// <summary>True once in each silence.</summary>
+    /// <summary>True once per silence.</summary>
     public bool IsSuspect(TcpInfo info)
     {
         var before = _isSuspect;

@@ -33,7 +33,7 @@ internal sealed class SocketTransport(Socket socket) : Transport
         }
     }
 
-    /// <summary>Puts bytes that were already read in front of what is still to come.</summary>
+    /// <summary>Puts bytes that were already read in front of the unread ones.</summary>
     public void Unread(ReadOnlyMemory<byte> bytes) => _peeked = bytes;
 
     public override ValueTask<int> ReadAsync(Memory<byte> into)
@@ -88,7 +88,7 @@ internal sealed class SocketTransport(Socket socket) : Transport
         }
         catch (Exception e) when (e is SocketException or ObjectDisposedException)
         {
-            // Already closed, which is what was asked for.
+            // Already closed, which is the goal.
         }
         Socket.Dispose();
     }

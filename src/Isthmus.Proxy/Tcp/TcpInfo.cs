@@ -3,10 +3,10 @@ using System.Net.Sockets;
 
 namespace Isthmus.Proxy.Tcp;
 
-/// <summary>What the kernel knows of a connection.</summary>
+/// <summary>What the kernel knows about a connection.</summary>
 /// <param name="Unacknowledged">Segments that were sent and that the peer has not acknowledged.</param>
-/// <param name="Retransmissions">How often in a row the oldest of them was sent again, each time after twice the wait.</param>
-/// <param name="LastAck">Since the peer acknowledged anything.</param>
+/// <param name="Retransmissions">How often in a row the oldest of them was retransmitted; the wait doubles each time.</param>
+/// <param name="LastAck">Time since the peer acknowledged anything.</param>
 /// <param name="HasPeerLeft">The peer will send no more: it ended its direction, or reset the connection.</param>
 internal readonly record struct TcpInfo(uint Unacknowledged, int Retransmissions, TimeSpan LastAck, bool HasPeerLeft = false)
 {

@@ -8,7 +8,7 @@ namespace Isthmus.Proxy.Tcp;
 /// <summary>Carries a connection's bytes to a host of a cluster and back.</summary>
 internal sealed class TcpProxy(SnapshotState state, UpstreamConnector connector, ActivityWatch watch, Report report, ProxyPorts ports)
 {
-    /// <summary>Nothing has been sent yet, so another host is as good: that many are tried.</summary>
+    /// <summary>Nothing has been sent yet, so another host is as good: how many hosts are tried.</summary>
     private const int LeastAttempts = 3;
 
     private static readonly TimeSpan DrainIdle = TimeSpan.FromMilliseconds(500);
@@ -109,7 +109,7 @@ internal sealed class TcpProxy(SnapshotState state, UpstreamConnector connector,
         var relay = new Relay(connection.Transport, upstream, watched, ports.Time);
         connection.DrainRequested = () =>
         {
-            // Inside TLS nothing can be said to the peers: end when the last bytes were an answer and all has been still since.
+            // Inside TLS the proxy cannot signal the peers: end when the last bytes were a response and nothing has moved since.
             if (relay.IsStill(DrainIdle)) Cut(EndReason.Draining);
         };
         connection.SnapshotChanged = snapshot =>

@@ -4,8 +4,8 @@ using System.Net.Sockets;
 namespace Isthmus.Proxy.Tcp;
 
 /// <summary>
-/// One byte stream in both directions: a socket or TLS on one. Reads and writes may overlap each other, not themselves.
-/// There are no tokens on the hot path: whoever wants to end a transport early calls <see cref="Abort"/>, and pending calls then fail.
+/// One byte stream in both directions: a socket or TLS on one. A read and a write may overlap, two reads or two writes may not.
+/// The hot path has no cancellation tokens: to end a transport early, call <see cref="Abort"/>; pending calls then fail.
 /// </summary>
 internal abstract class Transport
 {
@@ -13,7 +13,7 @@ internal abstract class Transport
 
     public abstract EndPoint? Remote { get; }
 
-    /// <summary>What the TLS handshake found; null on a plain transport.</summary>
+    /// <summary>The result of the TLS handshake; null on a plain transport.</summary>
     public virtual TlsPeer? Peer => null;
 
     /// <summary>Reads what is there; 0 at the end of the peer's stream.</summary>
@@ -23,7 +23,7 @@ internal abstract class Transport
     /// <exception cref="TransportException">The peer reset, or the transport was aborted.</exception>
     public abstract ValueTask WriteAsync(ReadOnlyMemory<byte> bytes);
 
-    /// <summary>Ends our direction and leaves the other open.</summary>
+    /// <summary>Ends the sending direction and leaves the other open.</summary>
     /// <exception cref="TransportException">The peer reset, or the transport was aborted.</exception>
     public abstract ValueTask CloseWriteAsync();
 
@@ -31,8 +31,8 @@ internal abstract class Transport
     public abstract bool IsQuiet { get; }
 
     /// <summary>
-    /// Told once when the peer no longer seems to hear what is sent to it (<see cref="SilenceWatch"/>), on the watch's thread. The
-    /// transport goes on all the same.
+    /// Notified once when the peer no longer acknowledges what is sent to it (<see cref="SilenceWatch"/>), on the watch's thread. The
+    /// transport continues regardless.
     /// </summary>
     public virtual Action? Suspected { get; set; }
 

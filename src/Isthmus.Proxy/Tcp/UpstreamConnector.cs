@@ -5,13 +5,13 @@ using Isthmus.Proxy.Tls;
 
 namespace Isthmus.Proxy.Tcp;
 
-/// <summary>Opens transports to the hosts of clusters, with the TLS that the endpoint asks for, and keeps the books of host and cluster.</summary>
+/// <summary>Opens transports to the hosts of clusters, with the TLS that the endpoint asks for, and updates the counters of host and cluster.</summary>
 internal sealed class UpstreamConnector(Dialer dialer, ISecretSource secrets, TimeProvider time)
 {
     /// <summary>Connects to a host. The caller must call <see cref="Release"/> once for each success.</summary>
     /// <param name="alpn">The protocols to offer over TLS; null: those of the cluster.</param>
     /// <param name="patience">Time until the host must have taken the connection, at most the cluster's connect timeout.</param>
-    /// <exception cref="TransportException">The host could not be reached, or is not who it should be.</exception>
+    /// <exception cref="TransportException">The host could not be reached, or its identity is wrong.</exception>
     public async ValueTask<Transport> ConnectAsync(ClusterState cluster, Host host, IReadOnlyList<string>? alpn, TimeSpan patience)
     {
         var config = cluster.Config;
@@ -42,8 +42,8 @@ internal sealed class UpstreamConnector(Dialer dialer, ISecretSource secrets, Ti
     }
 
     /// <summary>
-    /// Finds out with connections of our own whether hosts that could not be reached are back: no request has to be risked for it.
-    /// Every second at most; returns before the answers are there.
+    /// Probes with its own connections whether unreachable hosts are back, so that no request is put at risk.
+    /// At most once a second; returns before the probes complete.
     /// </summary>
     public void ProveDoubted(ClusterState cluster)
     {

@@ -14,7 +14,7 @@ internal interface ILogFiles
     Stream Open(string path);
 }
 
-/// <summary>Files and the standard streams of this process; the latter by their handles, because a container's may be no path that opens.</summary>
+/// <summary>Files and the standard streams of this process; the latter by handle, because a container may not be able to open their paths.</summary>
 internal sealed class ProcessLogFiles : ILogFiles
 {
     public Stream Open(string path) => path switch
@@ -25,7 +25,7 @@ internal sealed class ProcessLogFiles : ILogFiles
     };
 }
 
-/// <summary>Writes access logs. A line costs its request a copy into a buffer; the writing happens elsewhere, and what a slow disk cannot take is dropped and counted.</summary>
+/// <summary>Writes access logs. A line costs its request only a copy into a buffer; a background task writes it, and lines that a slow disk cannot take are dropped and counted.</summary>
 internal sealed class AccessLogWriter(ILogFiles files) : IDisposable
 {
     private const int MaxWaiting = 4 * 1024 * 1024;
@@ -49,7 +49,7 @@ internal sealed class AccessLogWriter(ILogFiles files) : IDisposable
         }
     }
 
-    /// <summary>Writes what waits.</summary>
+    /// <summary>Writes the waiting lines.</summary>
     public void Dispose()
     {
         foreach (var file in _files.Values) file.Drain();
@@ -119,7 +119,7 @@ internal sealed class AccessLogWriter(ILogFiles files) : IDisposable
             }
             catch (Exception e) when (e is IOException or UnauthorizedAccessException)
             {
-                // Nobody can be told through the log itself: the count in the statistics tells.
+                // The log itself cannot report this: the counter in the statistics does.
                 Interlocked.Add(ref Dropped, bytes.Count((byte)'\n'));
                 _stream?.Dispose();
                 _stream = null;

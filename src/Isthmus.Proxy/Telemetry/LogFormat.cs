@@ -52,7 +52,7 @@ internal sealed class LogFormat
         return new([.. pieces], null);
     }
 
-    /// <summary>One JSON object for each line; nested objects are not supported and are written as text.</summary>
+    /// <summary>One JSON object per line; nested objects are not supported and are written as text.</summary>
     public static LogFormat ParseJson(Struct fields) => new([], [.. fields.Fields.OrderBy(f => f.Key, StringComparer.Ordinal)
         .Select(f => (f.Key, ParseText(f.Value.KindCase == Value.KindOneofCase.StringValue ? f.Value.StringValue : f.Value.ToString())))]);
 
@@ -83,7 +83,7 @@ internal sealed class LogFormat
 
     private static void WriteJson(LogFormat value, TrafficRecord record, StringBuilder into)
     {
-        // A lone operator keeps its type: numbers stay numbers, what is missing is null.
+        // A lone operator keeps its type: numbers stay numbers, missing values are null.
         if (value._pieces is [{ Operator.Length: > 0 } only])
         {
             var text = Evaluate(only, record);

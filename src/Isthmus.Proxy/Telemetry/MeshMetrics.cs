@@ -8,7 +8,7 @@ namespace Isthmus.Proxy.Telemetry;
 /// <summary>The labels of Istio's standard metrics that both request and TCP metrics have, in the order in which they are written.</summary>
 internal sealed record MeshLabels(IReadOnlyList<KeyValuePair<string, string>> Pairs);
 
-/// <summary>Counts behind one set of labels.</summary>
+/// <summary>The counters of one set of labels.</summary>
 internal sealed class MeshCounts(MeshLabels labels)
 {
     public MeshLabels Labels { get; } = labels;
@@ -31,7 +31,7 @@ internal sealed class MeshMetrics(ProxyIdentity identity)
 {
     private const string Unknown = "unknown";
 
-    // What decides the labels, cheap to compare: most are references to things that live long.
+    // What determines the labels, cheap to compare: most are references to long-lived objects.
     private readonly record struct Key(
         ClusterState? Cluster, string ClusterName, Endpoint? Endpoint, Direction Direction, string Peer, string PeerMetadata, string UpstreamPeer,
         int Status, EndReason Reason, bool Exhausted, string Grpc, int Version);

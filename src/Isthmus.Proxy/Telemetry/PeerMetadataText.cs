@@ -33,7 +33,7 @@ internal static class PeerMetadataText
         return Convert.ToBase64String(metadata.ToByteArray());
     }
 
-    /// <summary>What a peer says of itself; null when it says nothing that can be read. It proves nothing.</summary>
+    /// <summary>What a peer claims about itself; null when that is missing or malformed. It is not verified.</summary>
     public static MeshMetrics.Party? Read(string text)
     {
         if (text.Length is 0 or > MaxLength) return null;

@@ -4,7 +4,7 @@ using Microsoft.Extensions.Logging;
 
 namespace Isthmus.Proxy.Telemetry;
 
-/// <summary>The program's own log: one line for each message on standard error, with a level that can be changed while it runs.</summary>
+/// <summary>The program's own log: one line per message on standard error, with a level that can change at run time.</summary>
 internal sealed class ProcessLog(TextWriter writer, TimeProvider time) : ILoggerFactory
 {
     private readonly ConcurrentDictionary<string, Category> _categories = new(StringComparer.Ordinal);
@@ -19,7 +19,7 @@ internal sealed class ProcessLog(TextWriter writer, TimeProvider time) : ILogger
 
     public IEnumerable<string> Categories => _categories.Keys.Order(StringComparer.Ordinal);
 
-    /// <summary>Reads a level as Envoy and Istio name them.</summary>
+    /// <summary>Parses a level by Envoy's or Istio's name.</summary>
     public static LogLevel? ParseLevel(string name) => name.ToLowerInvariant() switch
     {
         "trace" => LogLevel.Trace,

@@ -4,7 +4,7 @@ namespace Isthmus.Proxy.Telemetry;
 
 /// <summary>Who this proxy is, for metrics and for its peers.</summary>
 /// <param name="NodeId">Istio's node id, <c>type~ip~name.namespace~domain</c>.</param>
-/// <param name="PeerMetadata">What peers are told in <c>x-envoy-peer-metadata</c> (base64 of a protobuf Struct); empty: nothing.</param>
+/// <param name="PeerMetadata">What peers receive in <c>x-envoy-peer-metadata</c> (base64 of a protobuf Struct); empty: nothing.</param>
 internal sealed record ProxyIdentity(
     string NodeId, string Workload, string Namespace, string App, string Version, string CanonicalName, string CanonicalRevision, string Cluster,
     string ServiceAccount, string PeerMetadata)

@@ -4,10 +4,10 @@ using Isthmus.Proxy.Snapshot;
 
 namespace Isthmus.Proxy.Telemetry;
 
-/// <summary>One request or connection as it is remembered for those who trace a call.</summary>
+/// <summary>One request or connection as remembered for tracing a call.</summary>
 /// <param name="Id">The trace's mark; empty for a TCP connection, which carries none.</param>
-/// <param name="Duration">From its start to its end; of a TCP connection that stands: to the moment when it stood.</param>
-/// <param name="Standing">A TCP connection that had not ended.</param>
+/// <param name="Duration">From its start to its end; for an open TCP connection: until it was established.</param>
+/// <param name="Standing">A TCP connection that was still open.</param>
 internal sealed record SeenTraffic(
     string Id, Direction Direction, DateTimeOffset Start, TimeSpan Duration, TimeSpan? ResponseAfter, bool Standing, int Status, string Flags, string Details,
     string TransportFailure, string Route, string Cluster, string Upstream, string UpstreamLocal, string UpstreamPeer, string DownstreamRemote, string DownstreamPeer,
@@ -21,8 +21,8 @@ internal sealed record SeenTraffic(
 }
 
 /// <summary>
-/// What passed lately, for traces: requests that carry a trace's mark, and every TCP connection, since a gateway cannot look inside.
-/// Old ones make room for new ones.
+/// Recent traffic, for traces: requests that carry a trace's mark, and every TCP connection, since a gateway cannot see inside.
+/// New entries replace the oldest.
 /// </summary>
 internal sealed class RecentTraffic
 {
@@ -31,7 +31,7 @@ internal sealed class RecentTraffic
     private readonly SeenTraffic?[] _seen = new SeenTraffic?[Capacity];
     private long _next;
 
-    /// <summary>The request header that marks a call to be remembered.</summary>
+    /// <summary>The request header that marks a call to remember.</summary>
     public static ReadOnlySpan<byte> Mark => "x-isthmus-trace"u8;
 
     public void Http(Downstream connection, TrafficRecord record)

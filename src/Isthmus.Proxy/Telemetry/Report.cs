@@ -11,7 +11,7 @@ internal sealed class Report(AccessLogWriter logs, MeshMetrics metrics)
     private long _active;
     private long _total;
 
-    /// <summary>What traces ask for.</summary>
+    /// <summary>The traffic that traces query.</summary>
     public RecentTraffic Recent { get; } = new();
 
     /// <summary>Connections open now.</summary>
@@ -20,7 +20,7 @@ internal sealed class Report(AccessLogWriter logs, MeshMetrics metrics)
     /// <summary>Connections accepted since the start.</summary>
     public long Total => Interlocked.Read(ref _total);
 
-    /// <summary>How many connections and requests ended for that reason.</summary>
+    /// <summary>How many connections and requests ended with that reason.</summary>
     public long Ends(EndReason reason) => Interlocked.Read(ref _ends[(int)reason]);
 
     public void Opened()
@@ -31,7 +31,7 @@ internal sealed class Report(AccessLogWriter logs, MeshMetrics metrics)
 
     public void Closed() => Interlocked.Decrement(ref _active);
 
-    /// <summary>A connection that ended before it came to TCP or HTTP.</summary>
+    /// <summary>Reports a connection that ended before it reached TCP or HTTP.</summary>
     public void Connection(Downstream connection, TrafficRecord record, ValueList<AccessLogSnapshot> to)
     {
         Interlocked.Increment(ref _ends[(int)record.Reason]);
@@ -51,7 +51,7 @@ internal sealed class Report(AccessLogWriter logs, MeshMetrics metrics)
         logs.Write(connection.Listener.AccessLogs, record);
     }
 
-    /// <summary>Notes a connection that stands now, and logs it where that is asked for; another line follows when it has ended.</summary>
+    /// <summary>Records an established connection, and logs it where configured; another line follows when it ends.</summary>
     public void Connected(Downstream connection, TrafficRecord record, TcpAction action, TimeSpan after)
     {
         Recent.Tcp(connection, record, after, standing: true);

@@ -6,7 +6,7 @@ using Isthmus.Proxy.Tcp;
 
 namespace Isthmus.Proxy.Telemetry;
 
-/// <summary>What is known of one request or TCP connection when it ends: the source of its access log line and metrics. Reused for each request.</summary>
+/// <summary>What is known about one request or TCP connection when it ends: the source of its access log line and metrics. Reused for each request.</summary>
 internal sealed class TrafficRecord
 {
     public DateTimeOffset Start { get; set; }
@@ -16,7 +16,7 @@ internal sealed class TrafficRecord
 
     public TimeSpan Duration { get; set; }
 
-    /// <summary>From the start until the first byte of the upstream's answer; null when none came.</summary>
+    /// <summary>From the start until the first byte of the upstream's response; null when there was none.</summary>
     public TimeSpan? ResponseAfter { get; set; }
 
     /// <summary>Null for a TCP connection.</summary>
@@ -28,7 +28,7 @@ internal sealed class TrafficRecord
 
     public EndReason Reason { get; set; }
 
-    /// <summary>Retries were allowed and none is left.</summary>
+    /// <summary>All allowed retries are used up.</summary>
     public bool RetriesExhausted { get; set; }
 
     public bool DelayInjected { get; set; }
@@ -51,7 +51,7 @@ internal sealed class TrafficRecord
 
     public ClusterState? Cluster { get; set; }
 
-    /// <summary>The cluster's name, also when there is no such cluster.</summary>
+    /// <summary>The cluster's name, even when there is no such cluster.</summary>
     public string ClusterName { get; set; } = "";
 
     public EndPoint? UpstreamLocal { get; set; }

@@ -4,7 +4,7 @@ using Isthmus.Core.Problems;
 namespace Isthmus.Proxy.Tls;
 
 /// <summary>
-/// Secrets from files: <c>default</c> from <c>cert-chain.pem</c> and <c>key.pem</c> of a directory, <c>ROOTCA</c> from its
+/// Secrets from files: <c>default</c> from <c>cert-chain.pem</c> and <c>key.pem</c> in a directory, <c>ROOTCA</c> from its
 /// <c>root-cert.pem</c>, and those that resources name by path (<c>file-cert:CHAIN~KEY</c>, <c>file-root:FILE</c>).
 /// </summary>
 internal sealed class DirectorySecrets(string directory, TimeProvider time) : ISecretSource
@@ -20,10 +20,10 @@ internal sealed class DirectorySecrets(string directory, TimeProvider time) : IS
         remove { }
     }
 
-    /// <exception cref="ProblemException">The files are there and cannot be used.</exception>
+    /// <exception cref="ProblemException">The files exist but cannot be used.</exception>
     public CertificateSecret? FindCertificate(string name) => _certificates.GetOrAdd(name, LoadCertificate);
 
-    /// <exception cref="ProblemException">The file is there and cannot be used.</exception>
+    /// <exception cref="ProblemException">The file exists but cannot be used.</exception>
     public RootSecret? FindRoots(string name) => _roots.GetOrAdd(name, LoadRoots);
 
     public IReadOnlyList<SecretView> View() =>

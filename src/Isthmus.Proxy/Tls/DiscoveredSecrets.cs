@@ -4,7 +4,7 @@ using Isthmus.Wire.Envoy;
 
 namespace Isthmus.Proxy.Tls;
 
-/// <summary>Certificates and roots that the control plane gives (<c>kubernetes://NAME</c>). The last good one stays when its Secret goes.</summary>
+/// <summary>Certificates and roots from the control plane (<c>kubernetes://NAME</c>). The last good one stays when its Secret is deleted.</summary>
 internal sealed class DiscoveredSecrets(TimeProvider time)
 {
     private const string Prefix = "kubernetes://";
@@ -13,10 +13,10 @@ internal sealed class DiscoveredSecrets(TimeProvider time)
 
     private sealed record Entry(string Version, CertificateSecret? Certificate, RootSecret? Roots, DateTimeOffset Updated);
 
-    /// <summary>Raised after a secret came or changed.</summary>
+    /// <summary>Raised after a secret was added or changed.</summary>
     public event Action<string>? Changed;
 
-    /// <summary>Whether a name is one that the control plane gives.</summary>
+    /// <summary>Whether the control plane provides the secret of that name.</summary>
     public static bool Has(string name) => name.StartsWith(Prefix, StringComparison.Ordinal);
 
     public CertificateSecret? FindCertificate(string name) => _entries.GetValueOrDefault(name)?.Certificate;

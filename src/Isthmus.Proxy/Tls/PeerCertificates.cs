@@ -21,7 +21,7 @@ internal static class PeerCertificates
             certificate.ExportCertificatePem());
     }
 
-    /// <summary>Why the peer's certificate is refused, as part of Envoy's failure text; null when it is accepted.</summary>
+    /// <summary>Why the peer's certificate is rejected, as part of Envoy's failure text; null when it is accepted.</summary>
     public static string? Refusal(TlsSettings settings, X509Certificate2? certificate, X509Chain? chain, bool untrusted)
     {
         if (certificate is null) return settings.RequirePeer ? "peer_did_not_return_a_certificate" : null;
@@ -62,7 +62,7 @@ internal static class PeerCertificates
             }
             catch (AsnContentException)
             {
-                // A name list that cannot be read proves no name.
+                // A malformed name list proves no name.
                 return ([], []);
             }
         }

@@ -9,23 +9,23 @@ namespace Isthmus.Proxy.Tls;
 /// <summary>Where certificates and roots come from, by the names that resources use (<c>default</c>, <c>ROOTCA</c>, <c>file-cert:…</c>).</summary>
 internal interface ISecretSource
 {
-    /// <summary>The certificate to show; null until it is there.</summary>
+    /// <summary>The certificate to present; null until it is available.</summary>
     CertificateSecret? FindCertificate(string name);
 
-    /// <summary>The roots to trust; null until they are there.</summary>
+    /// <summary>The roots to trust; null until they are available.</summary>
     RootSecret? FindRoots(string name);
 
-    /// <summary>Raised after a secret came or changed, on any thread.</summary>
+    /// <summary>Raised after a secret was added or changed, on any thread.</summary>
     event Action<string>? Changed;
 
-    /// <summary>What may be shown of all secrets: never a private key.</summary>
+    /// <summary>The public parts of all secrets: never a private key.</summary>
     IReadOnlyList<SecretView> View();
 }
 
 /// <summary>The public part of a secret.</summary>
 internal sealed record SecretView(string Name, string Version, DateTimeOffset Updated, string CertificateChainPem, string RootsPem);
 
-/// <summary>A certificate with its key and the intermediates to send along.</summary>
+/// <summary>A certificate with its key and the intermediates to send with it.</summary>
 internal sealed class CertificateSecret
 {
     private CertificateSecret(string name, SslStreamCertificateContext context, X509Certificate2 leaf, string chainPem)
@@ -46,10 +46,10 @@ internal sealed class CertificateSecret
     /// <summary>The certificates without the key.</summary>
     public string ChainPem { get; }
 
-    /// <summary>The identity that it proves, as a peer would see it.</summary>
+    /// <summary>The identity that it proves to a peer.</summary>
     public TlsPeer Self { get; }
 
-    /// <exception cref="ProblemException">Not PEM, or the key is not the certificate's.</exception>
+    /// <exception cref="ProblemException">Not PEM, or the key does not match the certificate.</exception>
     public static CertificateSecret Load(string name, string chainPem, string keyPem)
     {
         try
@@ -67,7 +67,7 @@ internal sealed class CertificateSecret
     }
 }
 
-/// <summary>The roots that a peer's certificate must lead to.</summary>
+/// <summary>The roots that a peer's certificate must chain to.</summary>
 internal sealed class RootSecret
 {
     private RootSecret(string name, X509Certificate2Collection roots, string pem)

@@ -31,7 +31,7 @@ internal sealed class TlsTransport : Transport
     public override Action? Suspected { get => _inner.Suspected; set => _inner.Suspected = value; }
 
     /// <summary>Handshakes as client.</summary>
-    /// <exception cref="TransportException">The server refused, is not who it should be, or closed.</exception>
+    /// <exception cref="TransportException">The server refused, has the wrong identity, or closed.</exception>
     public static ValueTask<TlsTransport> ConnectAsync(
         SocketTransport socket, TlsSettings settings, IReadOnlyList<string> alpn, ISecretSource secrets, TimeSpan timeout, TimeProvider time)
     {
@@ -56,8 +56,8 @@ internal sealed class TlsTransport : Transport
         return HandshakeAsync(socket, (stream, stop) => stream.AuthenticateAsClientAsync(options, stop), () => refusal, settings.Sni, timeout, time);
     }
 
-    /// <summary>Handshakes as server, for a client whose ALPN offer has been read from its ClientHello already.</summary>
-    /// <exception cref="TransportException">The client refused, is not who it should be, or closed.</exception>
+    /// <summary>Handshakes as server, for a client whose ALPN offer was already read from its ClientHello.</summary>
+    /// <exception cref="TransportException">The client refused, has the wrong identity, or closed.</exception>
     public static ValueTask<TlsTransport> AcceptAsync(
         SocketTransport socket, TlsSettings settings, IReadOnlyList<string> offered, string serverName, ISecretSource secrets, TimeSpan timeout, TimeProvider time)
     {
@@ -80,11 +80,11 @@ internal sealed class TlsTransport : Transport
         return HandshakeAsync(socket, (stream, stop) => stream.AuthenticateAsServerAsync(options, stop), () => refusal, serverName, timeout, time);
     }
 
-    /// <summary>The protocol that a server with that list answers; null when it answers none.</summary>
+    /// <summary>The protocol that a server with that list selects; null when it selects none.</summary>
     internal static string? ChooseAlpn(IReadOnlyList<string> served, IReadOnlyList<string> offered)
     {
         foreach (var protocol in served)
-            // Whoever agrees on this one must exchange headers of its own before any byte.
+            // Peers that negotiate this protocol must exchange its headers before any other byte.
             if (protocol != "istio-peer-exchange" && offered.Contains(protocol)) return protocol;
         return null;
     }
@@ -160,7 +160,7 @@ internal sealed class TlsTransport : Transport
             if (inner is TransportException transport) return transport;
         if (e is ObjectDisposedException or InvalidOperationException) return new(TransportFailure.Aborted, "closed", e);
         var text = (e.InnerException ?? e).Message;
-        // OpenSSL's reason is the part after the last colon of its error line; the alert of a peer names itself there.
+        // OpenSSL's reason is the part after the last colon of its error line; a peer's alert is named there.
         var reason = text.Contains("error:", StringComparison.Ordinal) ? text[(text.LastIndexOf(':') + 1)..] : text;
         return e is AuthenticationException || text.Contains("SSL", StringComparison.Ordinal) || text.Contains("alert", StringComparison.OrdinalIgnoreCase)
             ? new(TransportFailure.Tls, $"TLS_error:|{reason.Trim().TrimEnd('.').Replace(' ', '_')}:TLS_error_end", e)

@@ -18,15 +18,15 @@ internal enum CallKind
     Http,
     /// <summary>HTTP inside the application's own TLS.</summary>
     Tls,
-    /// <summary>A connection that says nothing.</summary>
+    /// <summary>A connection that sends nothing.</summary>
     Tcp,
 }
 
 /// <summary>A call that the application could make.</summary>
-/// <param name="Id">The mark under which proxies remember it.</param>
+/// <param name="Id">The mark by which proxies remember it.</param>
 internal sealed record CallRequest(IPEndPoint To, string Authority, string Method, string Path, string Id, CallKind Kind, TimeSpan Timeout)
 {
-    /// <summary>Nothing in it ends a line or a word of a request head.</summary>
+    /// <summary>None of it ends a line or a token of a request head.</summary>
     public bool IsWellFormed => ((string[])[Authority, Method, Path, Id]).All(text => text.All(c => c is > ' ' and not '\u007f')) && Path.StartsWith('/') && Method.Length > 0;
 
     public string Head => string.Create(CultureInfo.InvariantCulture,
@@ -34,8 +34,8 @@ internal sealed record CallRequest(IPEndPoint To, string Authority, string Metho
 }
 
 /// <summary>
-/// Gives the data plane a connection as the kernel would after redirecting one of the application's, and speaks to it as the application
-/// would. Programs in this Pod can do the same by connecting, so it opens no new way.
+/// Hands the data plane a connection as the kernel would after redirecting one of the application's, and uses it as the application
+/// would. Programs in this Pod can do the same by connecting, so it grants no new access.
 /// </summary>
 internal sealed class TraceCall(DataPlane plane)
 {
@@ -96,7 +96,7 @@ internal sealed class TraceCall(DataPlane plane)
         Describe(await ReadAsync(stream, stop).ConfigureAwait(false), result);
     }
 
-    // The question is whether the call arrives and who answers; whether the application trusts the answer is the application's to say.
+    // The trace shows whether the call arrives and who answers; whether to trust the answer is the application's decision.
 #pragma warning disable CA5359
     private static async Task<Stream> TlsAsync(CallRequest call, Stream stream, JsonObject result, CancellationToken stop)
     {
@@ -136,7 +136,7 @@ internal sealed class TraceCall(DataPlane plane)
         result["body"] = Encoding.UTF8.GetString(body[..Math.Min(body.Length, ShownBody)]);
     }
 
-    /// <summary>Two ends of one connection over the loopback.</summary>
+    /// <summary>Both ends of one loopback connection.</summary>
     private async Task<(Socket Ours, Socket Theirs)> PairAsync(CancellationToken stop)
     {
         using var listener = plane.Ports.Sockets.Create(AddressFamily.InterNetwork);

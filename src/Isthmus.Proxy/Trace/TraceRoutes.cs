@@ -8,12 +8,12 @@ using Isthmus.Wire.Dns;
 
 namespace Isthmus.Proxy.Trace;
 
-/// <summary>What <c>isthmus trace</c> asks of a proxy beyond Envoy's admin interface: everything at once, a call for real, what passed.</summary>
+/// <summary>What <c>isthmus trace</c> asks of a proxy beyond Envoy's admin interface: a full dump, a real call, recent traffic.</summary>
 internal sealed class TraceRoutes(DataPlane plane)
 {
     private static readonly TimeSpan LongestCall = TimeSpan.FromSeconds(30);
 
-    /// <summary>Configuration with endpoints, hosts with their health, listening ports, and what this Pod's applications get for a name.</summary>
+    /// <summary>Configuration with endpoints, hosts with their health, listening ports, and what a name resolves to for this Pod's applications.</summary>
     public async ValueTask<AdminReply> InspectAsync(IReadOnlyDictionary<string, string> query, Func<NameTables?>? names, ResolverSettings resolver, CancellationToken stop)
     {
         var extra = new JsonObject
@@ -28,7 +28,7 @@ internal sealed class TraceRoutes(DataPlane plane)
         return AdminReply.Json($"{{\"config_dump\":{dump},\"clusters\":{ClusterDumps.Json(plane)},\"pod\":{extra.ToJsonString()}}}\n");
     }
 
-    /// <summary>Makes a call of this Pod's application: everything after the kernel's redirection is the real way.</summary>
+    /// <summary>Makes a call of this Pod's application: everything after the kernel's redirection is the real path.</summary>
     public async ValueTask<AdminReply> CallAsync(IReadOnlyDictionary<string, string> query, CancellationToken stop)
     {
         if (!IPEndPoint.TryParse(query.GetValueOrDefault("to", ""), out var to) || to.Port == 0) return AdminReply.Text("to=IP:PORT is needed\n", 400);
@@ -66,7 +66,7 @@ internal sealed class TraceRoutes(DataPlane plane)
         return json;
     }
 
-    // The order of a resolver: each candidate first at the sidecar's table, then at the servers of resolv.conf.
+    // The order of a resolver: each candidate first in the sidecar's table, then at the servers in resolv.conf.
     private async ValueTask<JsonObject> NameAsync(string host, NameTables? table, ResolverSettings resolver, CancellationToken stop)
     {
         var tried = new JsonArray();

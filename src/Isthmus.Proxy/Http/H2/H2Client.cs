@@ -5,7 +5,7 @@ using Isthmus.Proxy.Tcp;
 
 namespace Isthmus.Proxy.Http.H2;
 
-/// <summary>The client's side of an HTTP/2 connection to a host, shared by many requests.</summary>
+/// <summary>The client side of an HTTP/2 connection to a host, shared by many requests.</summary>
 internal sealed class H2Client : H2Connection, IPooledConnection
 {
     private readonly ClusterState _cluster;
@@ -30,7 +30,7 @@ internal sealed class H2Client : H2Connection, IPooledConnection
         IdleSince = time.GetTimestamp();
         transport.Suspected += Suspect;
         Greet(isClient: true);
-        // Ends with the transport; it lets no exception out.
+        // Ends with the transport; throws nothing.
         _ = Task.Run(RunAsync);
     }
 
@@ -42,10 +42,10 @@ internal sealed class H2Client : H2Connection, IPooledConnection
 
     public long IdleSince { get; set; }
 
-    /// <summary>Requests are in progress, so that it is not idle however long ago it was taken.</summary>
+    /// <summary>Requests are in progress, so it is not idle no matter when it was last used.</summary>
     public bool IsBusy => Volatile.Read(ref _open) > 0;
 
-    /// <summary>Takes a place among the streams; null when the host takes no more of them.</summary>
+    /// <summary>Reserves a stream; null when the host accepts no more streams.</summary>
     public H2UpstreamStream? TryOpen()
     {
         lock (Guard)
@@ -59,8 +59,8 @@ internal sealed class H2Client : H2Connection, IPooledConnection
         }
     }
 
-    /// <summary>Opens a stream by its head. Numbers must appear on the wire in order, so one is given only here.</summary>
-    /// <exception cref="TransportException">The connection takes no more streams.</exception>
+    /// <summary>Opens a stream with its head. Stream IDs must appear on the wire in order, so they are assigned only here.</summary>
+    /// <exception cref="TransportException">The connection accepts no more streams.</exception>
     public H2Stream Begin(string method, ReadOnlySpan<byte> block, bool isLast)
     {
         lock (Guard)
@@ -74,7 +74,7 @@ internal sealed class H2Client : H2Connection, IPooledConnection
         }
     }
 
-    /// <summary>Streams whose request can be asked elsewhere are told when the host does not seem to hear.</summary>
+    /// <summary>Streams whose request can be retried elsewhere are notified when the host stops acknowledging.</summary>
     public void Await(H2UpstreamStream stream)
     {
         lock (_waiting) _waiting.Add(stream);
@@ -92,7 +92,7 @@ internal sealed class H2Client : H2Connection, IPooledConnection
         foreach (var stream in told) stream.Waiting?.OnSuspected(stream);
     }
 
-    /// <summary>Gives the place back, and the stream if it came to one.</summary>
+    /// <summary>Releases the reservation, and the stream if one was opened.</summary>
     public void End(H2Stream? stream)
     {
         lock (Guard) _open--;
@@ -100,14 +100,14 @@ internal sealed class H2Client : H2Connection, IPooledConnection
         else OnStreamGone();
     }
 
-    /// <summary>Takes no more requests, and closes when those in progress are over.</summary>
+    /// <summary>Accepts no more requests, and closes when those in progress are done.</summary>
     public void Close()
     {
         IsClosing = true;
         OnStreamGone();
     }
 
-    // Headers without a stream here are late answers to requests that were given up.
+    // Headers without a stream here are late responses to abandoned requests.
     protected override bool MayOpen(int id) => IsIdle(id) ? throw new H2ConnectionException(H2Error.Protocol, "a stream that the server opened") : false;
 
     protected override bool IsIdle(int id) => id % 2 == 0 || id >= _nextId;
@@ -116,7 +116,7 @@ internal sealed class H2Client : H2Connection, IPooledConnection
 
     protected override void OnHead(int id, H2HeadFields fields, bool isLast)
     {
-        // An answer to a request that was given up.
+        // A response to an abandoned request.
     }
 
     protected override void OnMoreFields(H2Stream stream, H2HeadFields fields, bool isLast)

@@ -3,7 +3,7 @@ using Isthmus.Proxy.Tcp;
 
 namespace Isthmus.Proxy.Http.H2;
 
-/// <summary>What arrives: each frame is checked and handled here, on the reading loop alone.</summary>
+/// <summary>Incoming frames: each is checked and handled here, only by the read loop.</summary>
 internal abstract partial class H2Connection
 {
     private void Handle(ReadOnlySpan<byte> frame)
@@ -61,7 +61,7 @@ internal abstract partial class H2Connection
                 throw Broken("data for a stream that was never opened");
             }
         }
-        // Padding, and what arrives for a stream that is over, is passed on at once.
+        // Padding, and data for a stream that is over, counts as consumed at once.
         var nobodys = stream is null || stream.HasReceivedEnd ? payload.Length : payload.Length - data.Length;
         if (nobodys > 0) Consumed(null, nobodys);
         if (stream is null) return;
@@ -69,7 +69,7 @@ internal abstract partial class H2Connection
         stream.Arrive(data, flags.HasFlag(H2Flags.EndStream));
     }
 
-    /// <summary>Whether neither side has used that number yet.</summary>
+    /// <summary>Whether neither side has used that stream ID yet.</summary>
     protected abstract bool IsIdle(int id);
 
     private void HandleHeaders(int id, H2Flags flags, ReadOnlySpan<byte> payload)
@@ -121,7 +121,7 @@ internal abstract partial class H2Connection
         H2Stream? stream;
         lock (_lock) _streams.TryGetValue(id, out stream);
         if (stream is null) return;
-        // Opening and resetting streams costs the client little and us much more.
+        // Opening and resetting streams costs the client little and the server much more.
         if (++_resets > MaxResets && _resets > LastPeerStream / 4) throw new H2ConnectionException(H2Error.EnhanceYourCalm, "too many resets");
         var error = (H2Error)BinaryPrimitives.ReadInt32BigEndian(payload);
         lock (_lock) stream.HasSentEnd = true;

@@ -3,7 +3,7 @@ using Isthmus.Proxy.Tcp;
 
 namespace Isthmus.Proxy.Http.H2;
 
-/// <summary>One HTTP/2 connection of either side: frames, windows, streams (RFC 9113). What its peer may make it hold is bounded.</summary>
+/// <summary>One HTTP/2 connection of either side: frames, windows, streams (RFC 9113). What its peer can make it buffer is bounded.</summary>
 internal abstract partial class H2Connection(Transport transport)
 {
     private const int MaxQueued = 1024 * 1024;
@@ -35,7 +35,7 @@ internal abstract partial class H2Connection(Transport transport)
     /// <summary>Streams that the peer allows us to open.</summary>
     protected int PeerMaxStreams { get; private set; } = 100;
 
-    /// <summary>The peer will not take new streams, or the connection is over.</summary>
+    /// <summary>The peer accepts no new streams, or the connection is over.</summary>
     public bool IsClosing { get; protected set; }
 
     public int StreamCount
@@ -46,7 +46,7 @@ internal abstract partial class H2Connection(Transport transport)
         }
     }
 
-    /// <summary>Sends our settings and opens the connection's window.</summary>
+    /// <summary>Sends the local settings and opens the connection's window.</summary>
     protected void Greet(bool isClient)
     {
         lock (_lock)
@@ -62,7 +62,7 @@ internal abstract partial class H2Connection(Transport transport)
         }
     }
 
-    /// <summary>Reads frames until the connection ends; then every stream has ended, too.</summary>
+    /// <summary>Reads frames until the connection ends; every stream has ended by then.</summary>
     protected async Task ReadAllAsync(ByteReader reader)
     {
         Exception failure = new TransportException(TransportFailure.Reset, "the connection was closed");
@@ -93,10 +93,10 @@ internal abstract partial class H2Connection(Transport transport)
     /// <summary>A request's head has arrived.</summary>
     protected abstract void OnHead(int id, H2HeadFields fields, bool isLast);
 
-    /// <summary>Fields after a body, or another head, have arrived for a stream that exists.</summary>
+    /// <summary>Trailers or another head have arrived for an existing stream.</summary>
     protected abstract void OnMoreFields(H2Stream stream, H2HeadFields fields, bool isLast);
 
-    /// <summary>Whether the peer may open a stream of that number now.</summary>
+    /// <summary>Whether the peer may open a stream with that ID now.</summary>
     protected abstract bool MayOpen(int id);
 
     protected virtual void OnStreamGone()
@@ -131,7 +131,7 @@ internal abstract partial class H2Connection(Transport transport)
         OnStreamGone();
     }
 
-    /// <summary>Resets a stream without forgetting it: whoever works with it sees its end.</summary>
+    /// <summary>Resets a stream without forgetting it: the code that uses it sees its end.</summary>
     public void Reset(H2Stream stream, H2Error error)
     {
         lock (_lock)
@@ -144,7 +144,7 @@ internal abstract partial class H2Connection(Transport transport)
         stream.Fail(new TransportException(TransportFailure.Aborted, "the stream was reset"));
     }
 
-    /// <summary>Sends a header block that was encoded already.</summary>
+    /// <summary>Sends an encoded header block.</summary>
     /// <exception cref="TransportException">The stream or the connection is over.</exception>
     public void SendHeaders(H2Stream stream, ReadOnlySpan<byte> block, bool isLast)
     {
@@ -212,7 +212,7 @@ internal abstract partial class H2Connection(Transport transport)
         lock (_lock) Flush();
     }
 
-    /// <summary>The reader of a stream has passed bytes on: the peer may send as many again.</summary>
+    /// <summary>The reader of a stream has consumed bytes: the peer may send as many again.</summary>
     public void Consumed(H2Stream? stream, int bytes)
     {
         lock (_lock)
@@ -252,7 +252,7 @@ internal abstract partial class H2Connection(Transport transport)
 
     protected int LastPeerStream { get; set; }
 
-    /// <summary>What was sent so far is on its way, or the connection is over.</summary>
+    /// <summary>Completes when everything so far was written to the transport, or the connection is over.</summary>
     protected Task Flushed
     {
         get
@@ -287,7 +287,7 @@ internal abstract partial class H2Connection(Transport transport)
         if (stream.Failure is { } failure) throw H2Stream.Translate(failure);
     }
 
-    // A peer that asks and does not read what we answer must not fill our memory.
+    // A peer that sends requests without reading the responses must not fill our memory.
     private void Bound()
     {
         if (_out.Length > MaxQueued) throw new H2ConnectionException(H2Error.EnhanceYourCalm, "answers are not being read");
@@ -322,7 +322,7 @@ internal abstract partial class H2Connection(Transport transport)
             catch (TransportException e)
             {
                 lock (_lock) _failure ??= e;
-                // The reading loop sees the end as well, and tells the streams.
+                // The read loop sees the end as well, and notifies the streams.
                 transport.Abort();
             }
             full.Dispose();

@@ -5,7 +5,7 @@ namespace Isthmus.Proxy.Http.H2;
 
 /// <summary>
 /// The fields of one header block. A block that breaks the rules (RFC 9113 section 8.2) is still decoded to its end, because the
-/// decoder's state needs it; what is wrong is kept and ends the stream afterwards.
+/// decoder's state needs it; the error is kept and ends the stream afterwards.
 /// </summary>
 internal sealed class H2HeadFields(int stream)
 {
@@ -30,7 +30,7 @@ internal sealed class H2HeadFields(int stream)
     }
 
     /// <summary>Fills in a request.</summary>
-    /// <exception cref="H2StreamException">It is not a request.</exception>
+    /// <exception cref="H2StreamException">The fields do not form a request.</exception>
     public void ToRequest(RequestHead head, bool isLast)
     {
         head.Clear();
@@ -55,8 +55,8 @@ internal sealed class H2HeadFields(int stream)
         if (isLast && length > 0) throw new H2StreamException(stream, H2Error.Protocol, "a length without a body");
     }
 
-    /// <summary>Fills in an answer.</summary>
-    /// <exception cref="H2StreamException">It is not an answer.</exception>
+    /// <summary>Fills in a response.</summary>
+    /// <exception cref="H2StreamException">The fields do not form a response.</exception>
     public void ToResponse(ResponseHead head, string method, bool isLast)
     {
         head.Clear();
@@ -72,8 +72,8 @@ internal sealed class H2HeadFields(int stream)
         head.KeepAlive = true;
     }
 
-    /// <summary>Fills in the fields after a body.</summary>
-    /// <exception cref="H2StreamException">They are not such fields.</exception>
+    /// <summary>Fills in trailers.</summary>
+    /// <exception cref="H2StreamException">The fields are not valid trailers.</exception>
     public void ToTrailers(HeaderBlock trailers)
     {
         if (_method is not null || _scheme is not null || _path is not null || _authority is not null || _status != 0) Fault("a pseudo field after the body");
@@ -81,7 +81,7 @@ internal sealed class H2HeadFields(int stream)
         trailers.CopyFrom(_fields);
     }
 
-    /// <summary>The status of an answer's head; 0 when there is none.</summary>
+    /// <summary>The status of a response's head; 0 when there is none.</summary>
     public int Status => _status;
 
     private void AddPseudo(ReadOnlySpan<byte> name, ReadOnlySpan<byte> value)

@@ -48,13 +48,13 @@ internal static class H2
     public const int MaxFrame = 16 * 1024;
     public const int DefaultWindow = 65535;
 
-    /// <summary>What we let a peer send on one stream before we have passed it on.</summary>
+    /// <summary>Receive window of one stream: what a peer may send before we have consumed it.</summary>
     public const int StreamWindow = 256 * 1024;
 
-    /// <summary>The same for all streams of a connection together.</summary>
+    /// <summary>Receive window of all streams of a connection together.</summary>
     public const int ConnectionWindow = 1024 * 1024;
 
-    /// <summary>Streams that a client may have open.</summary>
+    /// <summary>How many streams a client may have open.</summary>
     public const int MaxStreams = 1024;
 
     public const int MaxHeaderBlock = 64 * 1024;
@@ -64,13 +64,13 @@ internal static class H2
     public static ReadOnlySpan<byte> Preface => "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"u8;
 }
 
-/// <summary>The peer broke the protocol so that the whole connection ends.</summary>
+/// <summary>A protocol error of the peer that ends the whole connection.</summary>
 internal sealed class H2ConnectionException(H2Error error, string what) : Exception(what)
 {
     public H2Error Error { get; } = error;
 }
 
-/// <summary>The peer broke the protocol on one stream.</summary>
+/// <summary>A protocol error of the peer that ends one stream.</summary>
 internal sealed class H2StreamException(int stream, H2Error error, string what) : Exception(what)
 {
     public int Stream { get; } = stream;

@@ -2,12 +2,12 @@ using Isthmus.Proxy.Tcp;
 
 namespace Isthmus.Proxy.Http.H2;
 
-/// <summary>The server's side of an HTTP/2 connection: each request is handled in a task of its own.</summary>
+/// <summary>The server side of an HTTP/2 connection: handles each request in its own task.</summary>
 internal sealed class H2Server(Transport transport, Func<H2DownstreamStream, Task> handle) : H2Connection(transport)
 {
     private readonly List<Task> _running = [];   // guarded by Guard
 
-    /// <summary>Reads until the client closes or breaks the protocol, then waits for what is in progress.</summary>
+    /// <summary>Reads until the client closes or breaks the protocol, then waits for requests in progress.</summary>
     public async Task RunAsync(ByteReader reader)
     {
         Greet(isClient: false);
@@ -28,7 +28,7 @@ internal sealed class H2Server(Transport transport, Func<H2DownstreamStream, Tas
     protected override bool MayOpen(int id)
     {
         if (id % 2 == 0) throw new H2ConnectionException(H2Error.Protocol, "a stream number that is not the client's");
-        // What was sent on a stream that is over, or after we said goodbye, belongs to nobody.
+        // Frames on a stream that is over, or after our GOAWAY, are dropped.
         if (id <= LastPeerStream || IsClosing) return false;
         LastPeerStream = id;
         if (StreamCount >= H2.MaxStreams) throw new H2StreamException(id, H2Error.RefusedStream, "too many streams");
@@ -109,7 +109,7 @@ internal sealed class H2DownstreamStream : DownstreamStream
         System.Buffers.Text.Utf8Formatter.TryFormat(head.Status, status, out _);
         HpackEncoder.Write(block, ":status"u8, status);
         WriteFields(block, head.Headers);
-        // A head without a body ends the stream unless trailers may follow, and they follow only a body.
+        // A head without a body ends the stream: trailers can follow only a body.
         _hasBody = head.Body != BodyKind.None;
         _connection.SendHeaders(_stream, block.Written.Span, isLast: !_hasBody);
         return ValueTask.CompletedTask;
@@ -152,7 +152,7 @@ internal sealed class H2DownstreamStream : DownstreamStream
 
     public override ValueTask AbandonRequestAsync(Task reading, TimeProvider time)
     {
-        // The answer is complete: the client may stop sending (RFC 9113 section 8.1).
+        // The response is complete: the client may stop sending (RFC 9113 section 8.1).
         _connection.Reset(_stream, H2Error.None);
         return new(reading);
     }

@@ -3,7 +3,7 @@ using Isthmus.Proxy.Tcp;
 
 namespace Isthmus.Proxy.Http.H2;
 
-/// <summary>One stream of a connection: what arrived and was not read yet, and what may still be sent.</summary>
+/// <summary>One stream of a connection: the data that arrived and was not read yet, and what may still be sent.</summary>
 internal sealed class H2Stream(H2Connection connection, int id, int sendWindow)
 {
     private readonly Lock _lock = new();   // guards everything below
@@ -22,15 +22,15 @@ internal sealed class H2Stream(H2Connection connection, int id, int sendWindow)
     /// <summary>Guarded by the connection's lock, as all windows are.</summary>
     public long SendWindow { get; set; } = sendWindow;
 
-    /// <summary>Bytes that the peer may still send; used by the reading loop alone.</summary>
+    /// <summary>Bytes that the peer may still send; used only by the read loop.</summary>
     public int ReceiveWindow { get; set; } = H2.StreamWindow;
 
-    /// <summary>Bytes passed on and not yet announced; guarded by the connection.</summary>
+    /// <summary>Consumed bytes without a window update so far; guarded by the connection.</summary>
     public int Unannounced { get; set; }
 
     public bool HasSentEnd { get; set; }
 
-    /// <summary>Fields after the body.</summary>
+    /// <summary>The trailers.</summary>
     public HeaderBlock Trailers { get; } = new();
 
     public bool IsEnded
@@ -41,7 +41,7 @@ internal sealed class H2Stream(H2Connection connection, int id, int sendWindow)
         }
     }
 
-    /// <summary>All that the peer sends has arrived.</summary>
+    /// <summary>Everything from the peer has arrived.</summary>
     public bool HasReceivedEnd
     {
         get
@@ -58,15 +58,15 @@ internal sealed class H2Stream(H2Connection connection, int id, int sendWindow)
         }
     }
 
-    /// <summary>The head of the answer, for the client's side; completed by the reading loop.</summary>
+    /// <summary>The head of the response, for the client side; completed by the read loop.</summary>
     public TaskCompletionSource Head { get; } = new(TaskCreationOptions.RunContinuationsAsynchronously);
 
     public ResponseHead Response { get; } = new();
 
-    /// <summary>The method of the request, which decides whether its answer has a body.</summary>
+    /// <summary>The method of the request, which decides whether its response has a body.</summary>
     public string Method { get; set; } = "";
 
-    /// <summary>The length that <c>content-length</c> promised: a body of another length could hide a request further on.</summary>
+    /// <summary>The length that <c>content-length</c> announced: a body of another length could smuggle a request to the next hop.</summary>
     public void Expect(long length) => _expected = length;
 
     public void Arrive(ReadOnlySpan<byte> data, bool isLast)
@@ -89,7 +89,7 @@ internal sealed class H2Stream(H2Connection connection, int id, int sendWindow)
 
     public void End() => Arrive(default, isLast: true);
 
-    /// <summary>Told when the stream fails, or has; for the server's side.</summary>
+    /// <summary>Notified when the stream fails or has failed; for the server side.</summary>
     public IWaiting? Waiting
     {
         get
@@ -119,7 +119,7 @@ internal sealed class H2Stream(H2Connection connection, int id, int sendWindow)
         }
         told?.OnClientLeft();
         Head.TrySetException(failure);
-        // Nobody may be waiting for the head any more.
+        // The head may have no waiter left.
         _ = Head.Task.Exception;
     }
 
@@ -140,7 +140,7 @@ internal sealed class H2Stream(H2Connection connection, int id, int sendWindow)
     }
 
     /// <summary>The next piece, valid until the next call; empty at the end.</summary>
-    /// <exception cref="TransportException">The stream or its connection ended before.</exception>
+    /// <exception cref="TransportException">The stream or its connection ended first.</exception>
     public async ValueTask<ReadOnlyMemory<byte>> ReadAsync()
     {
         GiveBack();
@@ -163,7 +163,7 @@ internal sealed class H2Stream(H2Connection connection, int id, int sendWindow)
         }
     }
 
-    /// <summary>Frees what nobody will read, and the peer's room with it.</summary>
+    /// <summary>Discards unread data and returns its flow-control window to the peer.</summary>
     public void Discard()
     {
         GiveBack();

@@ -41,7 +41,7 @@ internal static class HpackStaticTable
 /// <summary>Takes decoded fields one by one.</summary>
 internal delegate void HpackField(ReadOnlySpan<byte> name, ReadOnlySpan<byte> value);
 
-/// <summary>Decodes header blocks of one connection. What was decoded before decides what comes after: one that fails ends the connection.</summary>
+/// <summary>Decodes header blocks of one connection. Each block depends on those before it: one that fails ends the connection.</summary>
 internal sealed class HpackDecoder(int maxTableSize, int maxListBytes)
 {
     private const int EntryOverhead = 32;
@@ -77,7 +77,7 @@ internal sealed class HpackDecoder(int maxTableSize, int maxListBytes)
             {
                 var isIndexed = (first & 0x40) != 0;
                 var index = ReadNumber(ref block, isIndexed ? 6 : 4);
-                // Both texts may have to be decoded, into one scratch buffer behind each other.
+                // Both texts may need decoding, one after the other in one scratch buffer.
                 var used = 0;
                 name = index > 0 ? At(index).Name : ReadText(ref block, ref used);
                 value = ReadText(ref block, ref used);
@@ -160,7 +160,7 @@ internal sealed class HpackDecoder(int maxTableSize, int maxListBytes)
     private static H2ConnectionException Broken(string what) => new(H2Error.Compression, what);
 }
 
-/// <summary>Encodes fields with the static table alone: no state, so that header blocks need no common order.</summary>
+/// <summary>Encodes fields with the static table only: without state, header blocks may be sent in any order.</summary>
 internal static class HpackEncoder
 {
     public static void Write(ByteWriter into, ReadOnlySpan<byte> name, ReadOnlySpan<byte> value)

@@ -1,6 +1,6 @@
 namespace Isthmus.Proxy.Http.H2;
 
-/// <summary>The static code of HPACK (RFC 7541 appendix B). It is canonical, so the lengths of its words say everything.</summary>
+/// <summary>The static code of HPACK (RFC 7541 appendix B). It is canonical, so the lengths of its codes define it.</summary>
 internal static class Huffman
 {
     private const int LongestCode = 30;
@@ -21,7 +21,7 @@ internal static class Huffman
 
     private static readonly (uint[] First, int[] Offset, int[] Count, ushort[] Symbols) Code = Build();
 
-    /// <summary>Decodes; false when the bytes are no such code, or end in anything but a short run of ones.</summary>
+    /// <summary>Decodes; false when the bytes are not valid Huffman code, or end in anything but a short run of ones.</summary>
     public static bool TryDecode(ReadOnlySpan<byte> bytes, Span<byte> into, out int written)
     {
         written = 0;

@@ -8,8 +8,8 @@ using Isthmus.Wire.Envoy.Upstreams;
 namespace Isthmus.Wire;
 
 /// <summary>
-/// The full names of message types. Asking a descriptor for its name makes the descriptors of its file and of all that this file imports,
-/// 140 ms of processor time for the types of a proxy's start (measured): so the names of those are written down.
+/// The full names of message types. Asking a descriptor for its name builds the descriptors of its file and of all its imports,
+/// 140 ms of CPU time for the types of a proxy's start (measured), so their names are listed here.
 /// </summary>
 public static class TypeNames
 {
@@ -33,7 +33,7 @@ public static class TypeNames
         [typeof(Istio.MetadataExchange)] = "envoy.tcp.metadataexchange.config.MetadataExchange",
     };
 
-    /// <summary>The types whose names are written down (a test compares them with their descriptors).</summary>
+    /// <summary>The types whose names are listed (a test compares them with their descriptors).</summary>
     public static IReadOnlyDictionary<Type, string> Written => Known;
 
     public static string Of<T>() where T : IMessage<T>, new() => Cache<T>.Name;

@@ -74,7 +74,7 @@ public static class WireTypes
 
     public static TypeRegistry Registry { get; } = TypeRegistry.FromFiles(Files);
 
-    /// <summary>Reads protojson; a field nobody knows is an error.</summary>
+    /// <summary>Reads protojson; an unknown field is an error.</summary>
     public static JsonParser Strict { get; } = new(JsonParser.Settings.Default.WithTypeRegistry(Registry));
 
     /// <summary>Reads protojson; unknown fields are skipped.</summary>

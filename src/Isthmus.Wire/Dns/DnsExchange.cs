@@ -3,14 +3,14 @@ using System.Net.Sockets;
 
 namespace Isthmus.Wire.Dns;
 
-/// <summary>One question to one server, and its answer. How long to wait, how often to ask and whom are the caller's decisions.</summary>
+/// <summary>One query to one server, and its response. The caller decides on timeout, retries and server.</summary>
 public static class DnsExchange
 {
-    /// <summary>Waits for the answer to this query; whatever else arrives is noise, or an attempt to forge one.</summary>
+    /// <summary>Waits for the response to this query; anything else that arrives is noise or a forgery.</summary>
     /// <exception cref="SocketException">The server cannot be reached.</exception>
     public static async Task<DnsMessage> OverUdpAsync(IPEndPoint server, DnsMessage query, CancellationToken stop)
     {
-        // A socket of its own for each question: its random port is what makes forged answers hard (RFC 5452).
+        // A separate socket per query: its random port makes forged responses hard (RFC 5452).
         using var socket = new Socket(server.AddressFamily, SocketType.Dgram, ProtocolType.Udp);
         await socket.ConnectAsync(server, stop).ConfigureAwait(false);
         await socket.SendAsync(query.ToBytes(), stop).ConfigureAwait(false);
@@ -22,7 +22,7 @@ public static class DnsExchange
         }
     }
 
-    /// <summary>Null when the server closes the connection without an answer, or answers something else.</summary>
+    /// <summary>Null when the server closes the connection without a response, or the response does not match.</summary>
     /// <exception cref="SocketException">The server cannot be reached, or resets the connection.</exception>
     public static async Task<DnsMessage?> OverTcpAsync(IPEndPoint server, DnsMessage query, CancellationToken stop)
     {

@@ -21,7 +21,7 @@ public readonly record struct DnsHeader(ushort Id, ushort Flags)
 
     public static DnsHeader Query(ushort id, bool recursion = true) => new(id, recursion ? Recursion : (ushort)0);
 
-    /// <summary>The header of an answer to this query.</summary>
+    /// <summary>The header of a response to this query.</summary>
     public DnsHeader Answer(DnsCode code, bool authoritative, bool recursionAvailable) => new(
         Id,
         (ushort)(Response | (Flags & 0x7800) | (Flags & Recursion) | (authoritative ? Authoritative : 0) | (recursionAvailable ? RecursionOffered : 0) | (int)code));

@@ -9,18 +9,18 @@ public sealed record DnsMessage(
     DnsHeader Header, ValueList<DnsQuestion> Questions, ValueList<DnsRecord> Answers, ValueList<DnsRecord> Authorities,
     ValueList<DnsRecord> Additionals, Edns? Edns = null)
 {
-    /// <summary>Largest answer over UDP for who did not say otherwise, bytes (RFC 1035).</summary>
+    /// <summary>Largest UDP response to clients without EDNS, in bytes (RFC 1035).</summary>
     public const int PlainUdpSize = 512;
 
     public const int MaxSize = 65535;
 
     public static DnsMessage Query(ushort id, DnsQuestion question, Edns? edns = null) => new(DnsHeader.Query(id), [question], [], [], [], edns);
 
-    /// <summary>The answer to this query, to be filled.</summary>
+    /// <summary>An empty response to this query.</summary>
     public DnsMessage Answer(DnsCode code, bool authoritative = false, bool recursionAvailable = true) =>
         new(Header.Answer(code, authoritative, recursionAvailable), Questions, [], [], [], Edns is null ? null : new Edns(1232));
 
-    /// <summary>Null when the bytes are no message. Never throws.</summary>
+    /// <summary>Null when the bytes are not a DNS message. Never throws.</summary>
     public static DnsMessage? TryRead(ReadOnlySpan<byte> bytes)
     {
         if (bytes.Length is < DnsHeader.Size or > MaxSize) return null;
@@ -50,7 +50,7 @@ public sealed record DnsMessage(
             if (!writer.TryRecord(DnsSection.Answer, record)) return writer.Finish(truncated: true);
         foreach (var record in Authorities)
             if (!writer.TryRecord(DnsSection.Authority, record)) return writer.Finish(truncated: true);
-        // Additionals are a courtesy: without them the answer is still whole.
+        // Additionals are optional: the response is complete without them.
         foreach (var record in Additionals)
             if (!writer.TryRecord(DnsSection.Additional, record)) break;
         return writer.Finish(truncated: false);

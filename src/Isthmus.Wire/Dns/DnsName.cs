@@ -13,9 +13,9 @@ public static class DnsName
 
     private const int MaxLabel = 63;
 
-    /// <summary>Reads a name that begins at <paramref name="offset"/> and may point backwards, and moves behind it.</summary>
+    /// <summary>Reads a name that begins at <paramref name="offset"/> and may point backwards, and advances past it.</summary>
     /// <param name="text">Receives the text; at least <see cref="MaxText"/> long.</param>
-    /// <returns>How many characters were written; negative when it is no name.</returns>
+    /// <returns>How many characters were written; negative when the name is malformed.</returns>
     public static int Read(ReadOnlySpan<byte> message, ref int offset, Span<char> text)
     {
         var (at, written, wire, end, lowest) = (offset, 0, 1, -1, offset);
@@ -32,7 +32,7 @@ public static class DnsName
             {
                 if (at + 1 >= message.Length) return -1;
                 var target = ((length & 0x3F) << 8) | message[at + 1];
-                // Only ever backwards: that is what ends every loop.
+                // Pointers go only backwards, so that every loop ends.
                 if (target >= lowest) return -1;
                 if (end < 0) end = at + 2;
                 at = lowest = target;
@@ -45,7 +45,7 @@ public static class DnsName
         }
     }
 
-    /// <summary>Writes a name without compression; negative when it is no name or does not fit.</summary>
+    /// <summary>Writes a name without compression; negative when it is not a valid name or does not fit.</summary>
     public static int Write(ReadOnlySpan<char> text, Span<byte> output)
     {
         if (text.EndsWith(".") && !text.EndsWith("\\.")) text = text[..^1];
@@ -72,10 +72,10 @@ public static class DnsName
         return at + 1;
     }
 
-    /// <summary>Names compare without case (RFC 4343).</summary>
+    /// <summary>Names compare case-insensitively (RFC 4343).</summary>
     public static bool Same(ReadOnlySpan<char> a, ReadOnlySpan<char> b) => a.Equals(b, StringComparison.OrdinalIgnoreCase);
 
-    /// <summary>True for a name that is the suffix itself or lies below it.</summary>
+    /// <summary>True for the suffix itself and every name below it.</summary>
     public static bool IsWithin(ReadOnlySpan<char> name, ReadOnlySpan<char> suffix) =>
         suffix.Length == 0 || (name.EndsWith(suffix, StringComparison.OrdinalIgnoreCase)
             && (name.Length == suffix.Length || name[name.Length - suffix.Length - 1] == '.'));

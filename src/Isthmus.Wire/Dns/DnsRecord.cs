@@ -31,7 +31,7 @@ public enum DnsCode : byte
 }
 
 /// <summary>What is asked.</summary>
-/// <param name="Name">Without a final dot, in the case of the asker; the root is the empty text. Odd bytes are written <c>\DDD</c>.</param>
+/// <param name="Name">Without a final dot, in the case of the query; the root is empty. Non-printable bytes are written <c>\DDD</c>.</param>
 public readonly record struct DnsQuestion(string Name, DnsType Type, ushort Class = DnsQuestion.Internet)
 {
     public const ushort Internet = 1;
@@ -44,7 +44,7 @@ public sealed record DnsRecord(string Name, uint Ttl, DnsContent Content, ushort
     public DnsType Type => Content.Type;
 }
 
-/// <summary>What a record says.</summary>
+/// <summary>The data of a record.</summary>
 public abstract record DnsContent(DnsType Type);
 
 /// <summary>A or AAAA, by the family of the address.</summary>
@@ -65,9 +65,9 @@ public sealed record TextContent(ValueList<string> Texts) : DnsContent(DnsType.T
 public sealed record AuthorityContent(
     string PrimaryServer, string Mailbox, uint Serial, uint Refresh, uint Retry, uint Expire, uint Minimum) : DnsContent(DnsType.SOA);
 
-/// <summary>A type we do not look into.</summary>
+/// <summary>A record of another type, kept as bytes.</summary>
 public sealed record RawContent(DnsType Kind, ValueList<byte> Bytes) : DnsContent(Kind);
 
 /// <summary>The EDNS(0) pseudo record (RFC 6891).</summary>
-/// <param name="UdpSize">The largest UDP answer the sender takes, bytes.</param>
+/// <param name="UdpSize">The largest UDP response the sender accepts, in bytes.</param>
 public sealed record Edns(ushort UdpSize, bool DnssecOk = false);

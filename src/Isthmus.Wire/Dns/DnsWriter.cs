@@ -41,7 +41,7 @@ public ref struct DnsWriter
         return true;
     }
 
-    /// <summary>False when the record does not fit; then nothing of it is written.</summary>
+    /// <summary>False when the record does not fit; then no part of it is written.</summary>
     public bool TryRecord(DnsSection section, DnsRecord record)
     {
         var start = _offset;
@@ -51,7 +51,7 @@ public ref struct DnsWriter
         return true;
     }
 
-    /// <summary>An address record without any object for it.</summary>
+    /// <summary>An address record, written without allocating an object.</summary>
     public bool TryAddress(scoped ReadOnlySpan<char> name, uint ttl, IPAddress address)
     {
         var start = _offset;
@@ -62,7 +62,7 @@ public ref struct DnsWriter
         return true;
     }
 
-    /// <summary>A CNAME record without any object for it.</summary>
+    /// <summary>A CNAME record, written without allocating an object.</summary>
     public bool TryAlias(scoped ReadOnlySpan<char> name, uint ttl, scoped ReadOnlySpan<char> target)
     {
         var start = _offset;
@@ -153,7 +153,7 @@ public ref struct DnsWriter
         }
     }
 
-    /// <summary>Where the same labels already stand; -1 when nowhere.</summary>
+    /// <summary>The offset at which the same labels already appear; -1 when there is none.</summary>
     private readonly int Find(scoped ReadOnlySpan<byte> rest)
     {
         for (var i = 0; i < _nameCount; i++)
@@ -165,7 +165,7 @@ public ref struct DnsWriter
     {
         while (true)
         {
-            // The name that is being written has no end yet.
+            // The name being written is still incomplete.
             if (at >= _offset) return false;
             var length = _output[at];
             if ((length & 0xC0) == 0xC0)
@@ -200,7 +200,7 @@ public ref struct DnsWriter
     private readonly void Count(int at) =>
         BinaryPrimitives.WriteUInt16BigEndian(_output[at..], (ushort)(BinaryPrimitives.ReadUInt16BigEndian(_output[at..]) + 1));
 
-    /// <summary>Takes back a part, and forgets the names in it.</summary>
+    /// <summary>Rolls back to an offset and forgets the names after it.</summary>
     private bool Undo(int start)
     {
         _offset = start;

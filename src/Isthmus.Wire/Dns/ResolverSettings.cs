@@ -4,17 +4,17 @@ using Isthmus.Core.Collections;
 
 namespace Isthmus.Wire.Dns;
 
-/// <summary>What resolv.conf says (resolv.conf(5)).</summary>
+/// <summary>The settings in resolv.conf (resolv.conf(5)).</summary>
 /// <param name="Dots">A name with fewer dots is first tried below the search domains.</param>
 public sealed record ResolverSettings(ValueList<IPEndPoint> Servers, ValueList<string> Search, int Dots)
 {
     private const string Path = "/etc/resolv.conf";
     private const int MaxServers = 8, MaxSearch = 32;
 
-    /// <summary>Those of this machine or container; empty ones where there is no such file.</summary>
+    /// <summary>The settings of this machine or container; empty when the file does not exist.</summary>
     public static ResolverSettings Load() => Parse(File.Exists(Path) ? File.ReadAllText(Path) : "");
 
-    /// <summary>Lines that cannot be read are skipped, as resolvers do.</summary>
+    /// <summary>Malformed lines are skipped, as resolvers do.</summary>
     public static ResolverSettings Parse(string text)
     {
         var servers = new List<IPEndPoint>();

@@ -3,7 +3,7 @@ using System.Net.Http.Headers;
 
 namespace Isthmus.Wire.Grpc;
 
-/// <summary>A request body that others write to while the response is already being read.</summary>
+/// <summary>A request body that callers write while the response is already being read.</summary>
 internal sealed class DuplexContent : HttpContent
 {
     private readonly TaskCompletionSource<Stream> _opened = new(TaskCreationOptions.RunContinuationsAsynchronously);
@@ -13,12 +13,12 @@ internal sealed class DuplexContent : HttpContent
 
     public DuplexContent() => Headers.ContentType = new MediaTypeHeaderValue(GrpcText.ContentType);
 
-    /// <summary>Completes once the connection stands, and fails when it never will.</summary>
+    /// <summary>Completes once the connection is established; fails if it never will be.</summary>
     public Task Opened => _opened.Task;
 
     public void Finish() => _finished.TrySetResult();
 
-    /// <summary>Lets writers fail when the request could not be sent at all.</summary>
+    /// <summary>Fails the writers when the request could not be sent at all.</summary>
     public void Fail(Exception cause)
     {
         _opened.TrySetException(cause);
@@ -26,7 +26,7 @@ internal sealed class DuplexContent : HttpContent
         _finished.TrySetResult();
     }
 
-    /// <summary>Writes and flushes; call it when it is opened.</summary>
+    /// <summary>Writes and flushes; call it after the stream is opened.</summary>
     /// <exception cref="IOException">The server has ended the call.</exception>
     public async ValueTask WriteAsync(ReadOnlyMemory<byte> bytes, CancellationToken stop)
     {
@@ -62,7 +62,7 @@ internal sealed class DuplexContent : HttpContent
         }
         finally
         {
-            // The stream is nobody's once we return, and a late write to it would find it half taken apart.
+            // HttpClient tears the stream down once this method returns, and a late write would find it half disposed.
             await _turn.WaitAsync(CancellationToken.None).ConfigureAwait(false);
             _closed = true;
             _turn.Release();

@@ -4,7 +4,7 @@ using Microsoft.AspNetCore.Http;
 
 namespace Isthmus.Wire.Grpc;
 
-/// <summary>What a server knows of one call beside its messages.</summary>
+/// <summary>What a server knows about one call besides its messages.</summary>
 public sealed class GrpcCall
 {
     internal GrpcCall(HttpContext http, CancellationToken stop)
@@ -24,8 +24,8 @@ public sealed class GrpcCall
     /// <summary>The certificate of the client's TLS handshake, as far as the listener asked for one and accepted it.</summary>
     public X509Certificate2? ClientCertificate => Http.Connection.ClientCertificate;
 
-    /// <summary>The first value of a metadata key; names are compared without case.</summary>
+    /// <summary>The first value of a metadata key; names are case-insensitive.</summary>
     public string? Header(string name) => Http.Request.Headers.TryGetValue(name, out var values) && values.Count > 0 ? values[0] : null;
 
-    /// <summary>Adds metadata that follows the last message.</summary>
+    /// <summary>Adds trailing metadata.</summary>
 }

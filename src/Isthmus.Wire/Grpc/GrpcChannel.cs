@@ -15,12 +15,12 @@ public sealed record GrpcChannelSettings(Uri Address)
     /// <summary>Used with <c>https</c>; the ALPN is set by the channel.</summary>
     public SslClientAuthenticationOptions? Tls { get; init; }
 
-    /// <summary>Opens the transport (TLS comes on top of it); null means an ordinary TCP connection.</summary>
+    /// <summary>Opens the transport under TLS; null means a plain TCP connection.</summary>
     public Func<DnsEndPoint, CancellationToken, ValueTask<Stream>>? Connect { get; init; }
 
     public TimeSpan ConnectTimeout { get; init; } = TimeSpan.FromSeconds(10);
 
-    /// <summary>How long a connection with open calls may be silent before it is probed. Servers may end connections that probe more often than they like.</summary>
+    /// <summary>How long a connection with open calls may be silent before it is probed. Servers may close connections that probe too often.</summary>
     public TimeSpan KeepAlive { get; init; } = TimeSpan.FromSeconds(30);
 
     /// <summary>The largest message accepted, in bytes.</summary>
@@ -35,7 +35,7 @@ public sealed record GrpcCallOptions
     public TimeSpan? Timeout { get; init; }
 }
 
-/// <summary>The client side: one HTTP/2 connection (made when needed) to one server.</summary>
+/// <summary>The client side: one HTTP/2 connection (opened when needed) to one server.</summary>
 public sealed class GrpcChannel : IDisposable
 {
     private readonly GrpcChannelSettings _settings;
@@ -62,7 +62,7 @@ public sealed class GrpcChannel : IDisposable
         _http = new(handler);
     }
 
-    /// <exception cref="GrpcException">The call did not end well, or never began.</exception>
+    /// <exception cref="GrpcException">The call failed, or never started.</exception>
     public async Task<TResponse> UnaryAsync<TRequest, TResponse>(
         GrpcMethod<TRequest, TResponse> method, TRequest request, GrpcCallOptions options, CancellationToken stop)
         where TRequest : class, IMessage<TRequest>
@@ -78,7 +78,7 @@ public sealed class GrpcChannel : IDisposable
         return response;
     }
 
-    /// <summary>Opens a call with streams both ways. Returns at once; failures show when it is used.</summary>
+    /// <summary>Opens a call with streams both ways. Returns at once; failures surface when it is used.</summary>
     public GrpcDuplex<TRequest, TResponse> Open<TRequest, TResponse>(
         GrpcMethod<TRequest, TResponse> method, GrpcCallOptions options, CancellationToken stop)
         where TRequest : class, IMessage<TRequest>
@@ -138,13 +138,13 @@ public sealed class GrpcDuplex<TRequest, TResponse> : IAsyncDisposable
         }
         catch (Exception e) when (IsTransport(e, stop))
         {
-            // The status in the response says more than the broken request stream.
+            // The response's status is a better error than the broken request stream.
             if (await StatusAsync(stop).ConfigureAwait(false) is { } known) throw known;
             throw Translate(e);
         }
     }
 
-    /// <summary>Says that no more requests come.</summary>
+    /// <summary>Signals that no more requests follow.</summary>
     public void Complete() => _content.Finish();
 
     /// <summary>The next response; null when the call ended with OK.</summary>
@@ -180,7 +180,7 @@ public sealed class GrpcDuplex<TRequest, TResponse> : IAsyncDisposable
             using var response = await _response.ConfigureAwait(false);
             if (_reader is not null) await _reader.CompleteAsync().ConfigureAwait(false);
         }
-        // The caller has seen the failure already or does not want to.
+        // The caller has already seen the failure or ignores it.
         catch (Exception e) when (e is HttpRequestException or OperationCanceledException or IOException)
         {
         }
@@ -201,7 +201,7 @@ public sealed class GrpcDuplex<TRequest, TResponse> : IAsyncDisposable
         }
     }
 
-    /// <summary>A server that ends a call at once may do so before the request stream is opened, which then never happens.</summary>
+    /// <summary>If a server ends a call at once, the request stream may never be opened.</summary>
     private async Task OpenedAsync(CancellationToken stop)
     {
         await Task.WhenAny(_content.Opened, _response).WaitAsync(stop).ConfigureAwait(false);
@@ -228,7 +228,7 @@ public sealed class GrpcDuplex<TRequest, TResponse> : IAsyncDisposable
 
     private GrpcException Translate(Exception e) => e switch
     {
-        // However it shows: what the deadline cut short may also break while it is written.
+        // A passed deadline can also surface as a failed write.
         _ when _timeout is { } timeout && (e is OperationCanceledException || _stop.IsCancellationRequested) =>
             new(GrpcCode.DeadlineExceeded, string.Create(CultureInfo.InvariantCulture, $"no answer within {timeout.TotalSeconds} s"), e),
         OperationCanceledException => new(GrpcCode.Cancelled, "the call was cancelled", e),

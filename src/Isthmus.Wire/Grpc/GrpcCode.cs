@@ -22,11 +22,11 @@ public enum GrpcCode
     Unauthenticated = 16,
 }
 
-/// <summary>A call that did not end with <see cref="GrpcCode.Ok"/>: thrown by a handler to say so, thrown by a channel when the peer said so.</summary>
+/// <summary>A call that did not end with <see cref="GrpcCode.Ok"/>: thrown by a handler to end a call, and by a channel when the peer ended it.</summary>
 public sealed class GrpcException(GrpcCode code, string detail, Exception? cause = null) : Exception($"{code}: {detail}", cause)
 {
     public GrpcCode Code { get; } = code;
 
-    /// <summary>The peer's words, without the code.</summary>
+    /// <summary>The peer's message, without the code.</summary>
     public string Detail { get; } = detail;
 }

@@ -24,7 +24,7 @@ internal static class GrpcFraming
     }
 
     /// <summary>The next message; null at a clean end of the stream.</summary>
-    /// <exception cref="GrpcException">The bytes are no message, or one larger than <paramref name="limit"/>.</exception>
+    /// <exception cref="GrpcException">The bytes are not a message, or it is larger than <paramref name="limit"/>.</exception>
     public static async ValueTask<T?> ReadAsync<T>(PipeReader input, MessageParser<T> parser, int limit, CancellationToken stop)
         where T : class, IMessage<T>
     {

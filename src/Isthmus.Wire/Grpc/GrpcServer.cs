@@ -37,7 +37,7 @@ public static partial class GrpcServer
         where TResponse : class, IMessage<TResponse> =>
         endpoints.MapPost(method.Path, (RequestDelegate)(http => RunAsync(http, async call =>
         {
-            // Clients wait for the headers before they believe that the stream stands.
+            // Clients consider the stream open only after they receive the headers.
             await http.Response.StartAsync(call.Stop).ConfigureAwait(false);
             await http.Response.BodyWriter.FlushAsync(call.Stop).ConfigureAwait(false);
             await handler(call, new(http.Request.BodyReader, method.Requests, maxMessage), new(http.Response.BodyWriter)).ConfigureAwait(false);
@@ -85,12 +85,12 @@ public static partial class GrpcServer
         {
             return (http.RequestAborted.IsCancellationRequested ? GrpcCode.Cancelled : GrpcCode.Unavailable, "the server ended the call");
         }
-        // The client broke the connection: nobody is left to answer.
+        // The client closed the connection: nobody is left to answer.
         catch (IOException) when (http.RequestAborted.IsCancellationRequested)
         {
             return (GrpcCode.Cancelled, "");
         }
-#pragma warning disable CA1031 // The edge of a unit of work: a bug in a handler ends its own call only.
+#pragma warning disable CA1031 // A bug in a handler ends only its own call.
         catch (Exception e)
 #pragma warning restore CA1031
         {

@@ -11,7 +11,7 @@ internal static class GrpcText
     public const string Message = "grpc-message";
     public const string Timeout = "grpc-timeout";
 
-    /// <summary>Null when the text is no timeout. Huge ones are cut to a value timers accept.</summary>
+    /// <summary>Null when the text is not a timeout. Huge ones are reduced to a value that timers accept.</summary>
     public static TimeSpan? ParseTimeout(string? text)
     {
         if (text is null || text.Length is < 2 or > 9) return null;
@@ -49,7 +49,7 @@ internal static class GrpcText
         return result.ToString();
     }
 
-    /// <summary>Never fails: what is not well encoded is kept as it is.</summary>
+    /// <summary>Never fails: malformed escapes stay unchanged.</summary>
     public static string DecodeMessage(string text)
     {
         if (!text.Contains('%', StringComparison.Ordinal)) return text;

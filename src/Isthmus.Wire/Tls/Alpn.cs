@@ -2,7 +2,7 @@ using System.Net.Security;
 
 namespace Isthmus.Wire.Tls;
 
-/// <summary>Application protocols of TLS that the mesh knows (RFC 7301, Istio).</summary>
+/// <summary>The ALPN protocols that the mesh knows (RFC 7301, Istio).</summary>
 public static class Alpn
 {
     public const string Istio = "istio";
@@ -14,7 +14,7 @@ public static class Alpn
     public const string Http11 = "http/1.1";
     public const string Http10 = "http/1.0";
 
-    /// <summary>A client that offers one of these is a proxy of the mesh; any other TLS is the application's own.</summary>
+    /// <summary>A client that offers one of these is a mesh proxy; any other TLS is the application's own.</summary>
     public static IReadOnlyList<string> Mesh { get; } = [Istio, IstioPeerExchange, IstioHttp10, IstioHttp11, IstioH2];
 
     public static SslApplicationProtocol ToProtocol(string name) => new(System.Text.Encoding.Latin1.GetBytes(name));

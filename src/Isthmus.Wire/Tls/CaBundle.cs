@@ -4,13 +4,13 @@ using Isthmus.Core.Problems;
 
 namespace Isthmus.Wire.Tls;
 
-/// <summary>A CA as it lies in a Secret or directory: signing certificate and key, what leads from it to the root, the roots.</summary>
+/// <summary>A CA as stored in a Secret or directory: signing certificate and key, the chain to the root, the roots.</summary>
 /// <param name="Chain">From the signing certificate's issuer upwards; empty when a root signs itself.</param>
 public sealed record CaBundle(Issuer Issuer, IReadOnlyList<X509Certificate2> Chain, TrustBundle Trust) : IDisposable
 {
     private const int SmallestRsa = 2048;
 
-    /// <summary>Reads the four files of <c>cacerts</c> and checks that they belong together.</summary>
+    /// <summary>Reads the four files of <c>cacerts</c> and checks that they match.</summary>
     /// <param name="source">What to name in errors, for example <c>Secret istio-system/cacerts</c>.</param>
     /// <exception cref="ProblemException">A part is missing, unreadable, expired, or does not fit the others.</exception>
     public static CaBundle Load(string certificate, string key, string chain, string roots, string source, DateTimeOffset now)
@@ -23,7 +23,7 @@ public sealed record CaBundle(Issuer Issuer, IReadOnlyList<X509Certificate2> Cha
             throw new ProblemException($"{source} ca-key.pem", $"the key does not belong to the certificate '{signing.Subject}' in ca-cert.pem", "put the key that the certificate was made with");
         if (!signing.Extensions.OfType<X509BasicConstraintsExtension>().Any(c => c.CertificateAuthority))
             throw new ProblemException($"{source} ca-cert.pem", $"'{signing.Subject}' is not a CA certificate (basicConstraints CA:TRUE is missing)", "make an intermediate CA certificate");
-        // Without these everything would be signed, and every call would fail at whoever checks: OpenSSL, BoringSSL and others.
+        // Without these checks the CA would sign everything, and every peer (OpenSSL, BoringSSL and others) would reject the result.
         if (signing.Extensions.OfType<X509KeyUsageExtension>().FirstOrDefault() is { } usage && !usage.KeyUsages.HasFlag(X509KeyUsageFlags.KeyCertSign))
             throw new ProblemException($"{source} ca-cert.pem", $"'{signing.Subject}' may not sign certificates (keyUsage keyCertSign is missing)", "make an intermediate CA certificate");
         if (secret is RSA { KeySize: < SmallestRsa and var bits })
@@ -33,7 +33,7 @@ public sealed record CaBundle(Issuer Issuer, IReadOnlyList<X509Certificate2> Cha
         return new(new(signing, secret), between, trust);
     }
 
-    /// <summary>What to send after a leaf: the signing certificate and those above it, without roots.</summary>
+    /// <summary>The certificates to send after a leaf: the signing certificate and its issuers, without roots.</summary>
     public IReadOnlyList<X509Certificate2> Intermediates
     {
         get

@@ -7,12 +7,12 @@ namespace Isthmus.Wire.Tls;
 /// <summary>Certificates as PEM text.</summary>
 public static class CertificateText
 {
-    /// <summary>More text than this is no bundle of ours. Characters.</summary>
+    /// <summary>Size limit of a bundle, in characters.</summary>
     public const int MaxLength = 4 * 1024 * 1024;
 
     /// <summary>All certificates of a bundle, in order; text between them is skipped.</summary>
     /// <param name="source">Named in the error: a file or a field of a Secret.</param>
-    /// <exception cref="ProblemException">There is none, or one of them is broken.</exception>
+    /// <exception cref="ProblemException">There is no certificate, or one is malformed.</exception>
     public static IReadOnlyList<X509Certificate2> Read(string pem, string source)
     {
         var found = ReadAny(pem, source);
@@ -20,7 +20,7 @@ public static class CertificateText
             : throw new ProblemException(source, "there is no certificate", "it must contain a block -----BEGIN CERTIFICATE-----");
     }
 
-    /// <summary>As <see cref="Read"/>, but none at all is fine: an empty cert-chain.pem.</summary>
+    /// <summary>As <see cref="Read"/>, but allows an empty bundle, such as an empty cert-chain.pem.</summary>
     public static IReadOnlyList<X509Certificate2> ReadAny(string pem, string source)
     {
         if (pem.Length > MaxLength) throw new ProblemException(source, $"more than {MaxLength} characters of certificates");
@@ -36,7 +36,7 @@ public static class CertificateText
         return [.. collection];
     }
 
-    /// <summary>With a line feed at the end, so that bundles are concatenations.</summary>
+    /// <summary>Ends with a line feed, so that bundles can be concatenated.</summary>
     public static string Write(X509Certificate2 certificate) => certificate.ExportCertificatePem() + "\n";
 
     public static string Write(IEnumerable<X509Certificate2> certificates) => string.Concat(certificates.Select(Write));

@@ -7,11 +7,11 @@ namespace Isthmus.Wire.Tls;
 /// <summary>What the first bytes of a connection are.</summary>
 public enum HelloStatus
 {
-    /// <summary>More bytes are needed to say.</summary>
+    /// <summary>More bytes are needed to decide.</summary>
     Incomplete,
-    /// <summary>These bytes do not begin a TLS handshake.</summary>
+    /// <summary>These bytes do not start a TLS handshake.</summary>
     NotTls,
-    /// <summary>It begins like TLS and then breaks the rules, or is larger than any honest hello.</summary>
+    /// <summary>The bytes start like TLS but are malformed, or exceed the size of any legitimate hello.</summary>
     Malformed,
     Complete,
 }
@@ -20,7 +20,7 @@ public enum HelloStatus
 /// <param name="ServerName">In lower case; null when the client named none.</param>
 public sealed record ClientHello(string? ServerName, ValueList<string> ApplicationProtocols)
 {
-    /// <summary>No client needs more; what does not end by then is refused. Bytes.</summary>
+    /// <summary>Size limit of a hello, in bytes: no client needs more.</summary>
     public const int MaxSize = 16 * 1024 + 5;
 
     private const int RecordHeader = 5;
@@ -33,7 +33,7 @@ public sealed record ClientHello(string? ServerName, ValueList<string> Applicati
         hello = null;
         var status = LooksLikeTls(received);
         if (status != HelloStatus.Complete) return status;
-        // Nearly always one record holds the whole message; only then is nothing copied.
+        // One record nearly always holds the whole message; then nothing is copied.
         var first = BinaryPrimitives.ReadUInt16BigEndian(received[3..]);
         if (received.Length >= RecordHeader + first && first >= 4 && Length24(received[(RecordHeader + 1)..]) + 4 <= first)
             return Message(received.Slice(RecordHeader, first), out hello);
@@ -42,7 +42,7 @@ public sealed record ClientHello(string? ServerName, ValueList<string> Applicati
         return status == HelloStatus.Complete ? Message(joined.AsSpan(0, length), out hello) : status;
     }
 
-    /// <summary>Collects the message from its records until it is whole.</summary>
+    /// <summary>Collects the message from its records until it is complete.</summary>
     private static HelloStatus Join(ReadOnlySpan<byte> received, Span<byte> joined, out int length)
     {
         length = 0;
@@ -143,7 +143,7 @@ public sealed record ClientHello(string? ServerName, ValueList<string> Applicati
         return true;
     }
 
-    /// <summary>Takes a value that is preceded by its length in <paramref name="prefix"/> bytes.</summary>
+    /// <summary>Reads a value prefixed with its length in <paramref name="prefix"/> bytes.</summary>
     private static bool Take(ref ReadOnlySpan<byte> from, int prefix, out ReadOnlySpan<byte> value)
     {
         value = default;

@@ -20,7 +20,7 @@ public sealed record CaSubject(string Organization, string CommonName = "", stri
 /// <param name="Key">The key it certifies.</param>
 public sealed record LeafRequest(PublicKey Key, SubjectNames Names, DateTimeOffset NotBefore, DateTimeOffset NotAfter);
 
-/// <summary>A CA certificate with its key: makes certificates, knows nothing of policy.</summary>
+/// <summary>A CA certificate with its key: signs certificates, without any policy.</summary>
 public sealed class Issuer(X509Certificate2 certificate, AsymmetricAlgorithm key) : IDisposable
 {
     private static readonly Oid ServerAuth = new("1.3.6.1.5.5.7.3.1"), ClientAuth = new("1.3.6.1.5.5.7.3.2");
@@ -29,7 +29,7 @@ public sealed class Issuer(X509Certificate2 certificate, AsymmetricAlgorithm key
 
     public AsymmetricAlgorithm Key { get; } = key;
 
-    /// <summary>A root: takes over <paramref name="key"/>.</summary>
+    /// <summary>A root: takes ownership of <paramref name="key"/>.</summary>
     public static Issuer SelfSigned(CaSubject subject, AsymmetricAlgorithm key, DateTimeOffset notBefore, DateTimeOffset notAfter)
     {
         var name = subject.ToName();
@@ -38,7 +38,7 @@ public sealed class Issuer(X509Certificate2 certificate, AsymmetricAlgorithm key
         return new(request.Create(name, Keys.Signer(key), notBefore, notAfter, Serial()), key);
     }
 
-    /// <summary>A CA below this one that may sign leaves only; takes over <paramref name="key"/>.</summary>
+    /// <summary>A CA below this one that may sign leaves only; takes ownership of <paramref name="key"/>.</summary>
     public Issuer IssueIntermediate(CaSubject subject, AsymmetricAlgorithm key, SubjectNames names, DateTimeOffset notBefore, DateTimeOffset notAfter)
     {
         var request = Request(subject.ToName(), PublicKeyOf(key), Keys.Hash(Key));

@@ -20,7 +20,7 @@ public static class Keys
 
     /// <summary>Reads an unencrypted PKCS#8, PKCS#1 or SEC1 key.</summary>
     /// <param name="source">Named in the error: a file or a field of a Secret.</param>
-    /// <exception cref="ProblemException">There is no such key in the text. The text is never repeated.</exception>
+    /// <exception cref="ProblemException">The text contains no such key. The message never includes the text.</exception>
     public static AsymmetricAlgorithm FromPem(string pem, string source)
     {
         if (pem.Contains("ENCRYPTED", StringComparison.Ordinal))
@@ -51,7 +51,7 @@ public static class Keys
         _ => throw new ArgumentException($"keys of type {key.GetType().Name} sign no certificates", nameof(key)),
     };
 
-    /// <summary>The hash that is as strong as the key that signs.</summary>
+    /// <summary>The hash that matches the strength of the signing key.</summary>
     internal static HashAlgorithmName Hash(AsymmetricAlgorithm key) =>
         key is ECDsa && key.KeySize > 256 ? key.KeySize > 384 ? HashAlgorithmName.SHA512 : HashAlgorithmName.SHA384 : HashAlgorithmName.SHA256;
 

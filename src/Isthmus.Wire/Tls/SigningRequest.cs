@@ -5,7 +5,7 @@ using Isthmus.Core.Problems;
 
 namespace Isthmus.Wire.Tls;
 
-/// <summary>Certificate signing requests (PKCS#10) as workloads make them and as a CA checks them.</summary>
+/// <summary>Certificate signing requests (PKCS#10), as workloads create and CAs check them.</summary>
 public static class SigningRequest
 {
     private const string Source = "certificate signing request";
@@ -24,8 +24,8 @@ public static class SigningRequest
         return request.CreateSigningRequestPem() + "\n";
     }
 
-    /// <summary>The key that the request proves to have; whatever else it asks for is not looked at.</summary>
-    /// <exception cref="ProblemException">It is no request, its signature is wrong, or its key is too weak.</exception>
+    /// <summary>The key whose possession the request proves; the rest of the request is ignored.</summary>
+    /// <exception cref="ProblemException">The request is malformed, its signature is wrong, or its key is too weak.</exception>
     public static PublicKey Check(string pem)
     {
         if (pem.Length > 64 * 1024) throw new ProblemException(Source, "larger than 64 KiB");

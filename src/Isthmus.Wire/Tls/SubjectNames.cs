@@ -19,7 +19,7 @@ public sealed record SubjectNames(IReadOnlyList<string> Uris, IReadOnlyList<stri
     /// <summary>The workload identity; null when there is none, or more than one URI (SPIFFE X.509-SVID 2).</summary>
     public SpiffeId? Identity => Uris.Count == 1 && SpiffeId.TryParse(Uris[0], out var id) ? id : null;
 
-    /// <summary>Names that cannot be read count as none: whoever depends on a name refuses then.</summary>
+    /// <summary>Malformed names count as none, so that checks that require a name fail.</summary>
     public static SubjectNames Of(X509Certificate2 certificate)
     {
         if (certificate.Extensions[Oid] is not { } extension) return None;
@@ -43,7 +43,7 @@ public sealed record SubjectNames(IReadOnlyList<string> Uris, IReadOnlyList<stri
         return new(uris, names, addresses);
     }
 
-    /// <summary>Written by hand: a Uri object would change what it does not like.</summary>
+    /// <summary>Parsed by hand: a Uri object would normalise the text.</summary>
     internal X509Extension ToExtension(bool critical)
     {
         var writer = new AsnWriter(AsnEncodingRules.DER);

@@ -5,7 +5,7 @@ namespace Isthmus.Wire.Tls;
 
 public enum CertificateUse { Server, Client, Any }
 
-/// <summary>Roots that are believed, and the check of chains against them: offline, nothing of the machine's own trust.</summary>
+/// <summary>Trusted roots, and the check of chains against them: offline, without the machine's trust store.</summary>
 public sealed class TrustBundle
 {
     private readonly X509Certificate2[] _roots;
@@ -17,8 +17,8 @@ public sealed class TrustBundle
 
     public IReadOnlyList<X509Certificate2> Roots => _roots;
 
-    /// <summary>Null when the certificate leads to one of the roots and is in force; otherwise why not, in words.</summary>
-    /// <param name="intermediates">What the peer sent beside its own certificate.</param>
+    /// <summary>Null when the certificate chains to one of the roots and is valid now; otherwise the reason why not.</summary>
+    /// <param name="intermediates">What the peer sent besides its own certificate.</param>
     public string? Reject(X509Certificate2 certificate, IEnumerable<X509Certificate2> intermediates, CertificateUse use, DateTimeOffset now)
     {
         using var chain = new X509Chain();

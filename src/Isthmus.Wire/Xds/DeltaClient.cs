@@ -3,7 +3,7 @@ using Isthmus.Wire.Grpc;
 
 namespace Isthmus.Wire.Xds;
 
-/// <summary>What a client remembers of its delta subscriptions, over reconnections; decides what to say and does no I/O. Not thread-safe.</summary>
+/// <summary>A client's state of its delta subscriptions, kept over reconnections; decides what to send and does no I/O. Not thread-safe.</summary>
 public sealed class DeltaClient
 {
     private readonly Node _node;
@@ -11,20 +11,20 @@ public sealed class DeltaClient
     private readonly TimeProvider _time;
     private readonly SortedDictionary<(int Rank, string Url), TypeState> _types = [];
 
-    /// <param name="wildcards">The types of which everything is wanted; others are wanted by name when the sink says so.</param>
+    /// <param name="wildcards">The types with a wildcard subscription; others are subscribed by name as the sink requests.</param>
     public DeltaClient(Node node, IEnumerable<string> wildcards, IXdsSink sink, TimeProvider time)
     {
         (_node, _sink, _time) = (node, sink, time);
         foreach (var url in wildcards) State(url).Wildcard = true;
     }
 
-    /// <summary>Removals that wait until what refers to them is gone (see <see cref="Settle"/>).</summary>
+    /// <summary>Removals held until nothing refers to the resources any more (see <see cref="Settle"/>).</summary>
     public bool IsUnsettled => _types.Values.Any(t => t.Removals.Count > 0);
 
     public IReadOnlyList<XdsTypeStatus> Types =>
         [.. _types.Values.Select(t => new XdsTypeStatus(t.Url, t.Version, t.Nonce, t.Known.Count, t.Rejected, t.Received))];
 
-    /// <summary>The first requests of a new stream: all subscriptions, with what is held already.</summary>
+    /// <summary>The first requests of a new stream: all subscriptions, with the versions already held.</summary>
     public IReadOnlyList<DeltaDiscoveryRequest> Open()
     {
         var requests = new List<DeltaDiscoveryRequest>();
@@ -65,7 +65,7 @@ public sealed class DeltaClient
         return [answer, .. Want(verdict)];
     }
 
-    /// <summary>Removes clusters and endpoints that left while the stream was busy: call it when it has become quiet. Returns what to send.</summary>
+    /// <summary>Removes clusters and endpoints that left while the stream was busy: call it when the stream is quiet. Returns what to send.</summary>
     public IReadOnlyList<DeltaDiscoveryRequest> Settle()
     {
         var requests = new List<DeltaDiscoveryRequest>();
@@ -78,7 +78,7 @@ public sealed class DeltaClient
         return requests;
     }
 
-    /// <summary>Routes and listeners refer to clusters: taking the cluster first would fail requests in between.</summary>
+    /// <summary>Routes and listeners refer to clusters: removing the cluster first would fail requests in between.</summary>
     private static bool IsReferredTo(string url) => url is TypeUrls.Cluster or TypeUrls.Endpoints;
 
     private static (List<XdsResource> Changed, List<XdsRejection> Refused) Read(TypeState type, DeltaDiscoveryResponse response)
@@ -90,7 +90,7 @@ public sealed class DeltaClient
             if (resource.Resource_ is null) refused.Add(new(resource.Name, "resource without a body"));
             else if (resource.Resource_.TypeUrl != response.TypeUrl)
                 refused.Add(new(resource.Name, $"resource of type {resource.Resource_.TypeUrl} in a response of type {response.TypeUrl}"));
-            // What was on its way when we lost interest is not for us any more.
+            // Drops resources that were in flight when the client unsubscribed.
             else if (type.Wildcard || type.Names.Contains(resource.Name)) changed.Add(new(resource.Name, resource.Version, resource.Resource_));
         }
         return (changed, refused);
@@ -127,7 +127,7 @@ public sealed class DeltaClient
         if (!type.Wildcard && type.Names.Count == 0) return null;
         type.Asked = true;
         var request = new DeltaDiscoveryRequest { TypeUrl = type.Url };
-        // An empty first subscription is a wildcard; beside names it must be spelt out.
+        // An empty first subscription is a wildcard; together with names, the wildcard must be explicit.
         if (type.Wildcard && type.Names.Count > 0) request.ResourceNamesSubscribe.Add("*");
         request.ResourceNamesSubscribe.Add(type.Names);
         foreach (var (name, version) in type.Known) request.InitialResourceVersions.Add(name, version);
@@ -147,10 +147,10 @@ public sealed class DeltaClient
         public string Url { get; } = url;
         public bool Wildcard { get; set; }
         public HashSet<string> Names { get; } = new(StringComparer.Ordinal);
-        /// <summary>Name to version of what the sink has accepted.</summary>
+        /// <summary>Versions that the sink has accepted, by name.</summary>
         public Dictionary<string, string> Known { get; } = new(StringComparer.Ordinal);
         public HashSet<string> Removals { get; } = new(StringComparer.Ordinal);
-        /// <summary>The type has been asked for on this stream.</summary>
+        /// <summary>The type was subscribed on this stream.</summary>
         public bool Asked { get; set; }
         public string Nonce { get; set; } = "";
         public string Version { get; set; } = "";

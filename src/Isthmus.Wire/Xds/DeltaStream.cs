@@ -2,7 +2,7 @@ using Isthmus.Wire.Envoy;
 
 namespace Isthmus.Wire.Xds;
 
-/// <summary>What a server remembers of one delta stream; decides what to send and does no I/O. Not thread-safe.</summary>
+/// <summary>A server's state of one delta stream; decides what to send and does no I/O. Not thread-safe.</summary>
 public sealed class DeltaStream(string noncePrefix, Action<XdsEvent> observe)
 {
     private readonly Dictionary<string, TypeState> _types = new(StringComparer.Ordinal);
@@ -15,7 +15,7 @@ public sealed class DeltaStream(string noncePrefix, Action<XdsEvent> observe)
         var isNew = !_types.TryGetValue(request.TypeUrl, out var type);
         if (type is null)
         {
-            // A nonce of an earlier stream means nothing here: the subscription counts as new.
+            // A nonce of an earlier stream is ignored: the subscription counts as new.
             _types[request.TypeUrl] = type = new(request.TypeUrl) { Wildcard = request.ResourceNamesSubscribe.Count == 0 };
             foreach (var (name, version) in request.InitialResourceVersions) type.Known[name] = version;
         }
@@ -30,7 +30,7 @@ public sealed class DeltaStream(string noncePrefix, Action<XdsEvent> observe)
         return answers;
     }
 
-    /// <summary>The client should have something else from now on; returns what to send, in order. A type with an unanswered response waits for its answer.</summary>
+    /// <summary>Updates what the client should have; returns what to send, in order. A type with an unanswered response waits for its answer.</summary>
     public IReadOnlyList<DeltaDiscoveryResponse> Update(XdsSnapshot snapshot)
     {
         var before = _snapshot;
@@ -49,13 +49,13 @@ public sealed class DeltaStream(string noncePrefix, Action<XdsEvent> observe)
     {
         if (request.ResponseNonce.Length == 0 || request.ResponseNonce != type.Nonce) return;
         type.Outstanding = false;
-        // What was rejected counts as delivered: it is sent again when it changes, not before.
+        // A rejected resource counts as delivered: it is sent again only when it changes.
         observe(request.ErrorDetail is { } error
             ? new(XdsEventKind.Rejected, type.Url, request.ResponseNonce, type.Version, 0, error.Message)
             : new(XdsEventKind.Acknowledged, type.Url, request.ResponseNonce, type.Version, 0, ""));
     }
 
-    /// <summary>The names that must be answered. On a known type they are sent whatever the client is believed to have: who subscribes again has lost them.</summary>
+    /// <summary>The names that must be answered. On a known type they are sent regardless of the recorded versions: a client that subscribes again has lost them.</summary>
     private static HashSet<string> Subscribe(TypeState type, DeltaDiscoveryRequest request, bool isNew)
     {
         var asked = new HashSet<string>(StringComparer.Ordinal);
@@ -83,14 +83,14 @@ public sealed class DeltaStream(string noncePrefix, Action<XdsEvent> observe)
     {
         if (!_snapshot.Types.TryGetValue(type.Url, out var resources))
         {
-            // Served later, perhaps: then even an empty set is an answer.
+            // The type may be served later: then even an empty set is a response.
             type.Unanswered |= always;
             return;
         }
         type.Stale = false;
         type.Unanswered = false;
         var response = new DeltaDiscoveryResponse { TypeUrl = type.Url, SystemVersionInfo = _snapshot.Version };
-        // Thousands of names, of which one changed: a set that remembers spares looking at all of them.
+        // With thousands of names of which one changed, a set that tracks changes avoids comparing them all.
         var changed = type.Seen is { } seen ? resources.ChangedSince(seen) : null;
         if (changed is null || asked.Contains("*"))
         {
@@ -136,19 +136,19 @@ public sealed class DeltaStream(string noncePrefix, Action<XdsEvent> observe)
             type.Known.Remove(name);
             response.RemovedResources.Add(name);
         }
-        // A name that does not exist is answered as removed, so that nobody waits for it.
+        // A name that does not exist is answered as removed, so that the client does not wait for it.
         foreach (var name in asked.Where(name => name != "*" && !type.Known.ContainsKey(name) && !response.RemovedResources.Contains(name)))
             response.RemovedResources.Add(name);
     }
 
-    /// <summary>A changed cluster warms up only when its endpoints come again, and clients of others wait for that.</summary>
+    /// <summary>Envoy warms a changed cluster only when its endpoints are sent again.</summary>
     private void RepeatEndpoints(DeltaDiscoveryResponse clusters, List<DeltaDiscoveryResponse> answers)
     {
         if (!_types.TryGetValue(TypeUrls.Endpoints, out var endpoints) || endpoints.Names.Count == 0) return;
         var again = new HashSet<string>(StringComparer.Ordinal);
         foreach (var cluster in clusters.Resources)
             if (endpoints.Names.Contains(cluster.Name) && endpoints.Known.Remove(cluster.Name)) again.Add(cluster.Name);
-        // Endpoints that went away at the same moment must be taken back, hence the names.
+        // Endpoints removed at the same time must be reported as removed, hence the names.
         if (again.Count > 0) Answer(endpoints, answers, always: false, again);
     }
 
@@ -166,13 +166,13 @@ public sealed class DeltaStream(string noncePrefix, Action<XdsEvent> observe)
         public string Url { get; } = url;
         public bool Wildcard { get; set; }
         public HashSet<string> Names { get; } = new(StringComparer.Ordinal);
-        /// <summary>Name to version of what the client has or has been sent.</summary>
+        /// <summary>Versions that the client has or was sent, by name.</summary>
         public Dictionary<string, string> Known { get; } = new(StringComparer.Ordinal);
-        /// <summary>The set that the last answer was made from.</summary>
+        /// <summary>The set behind the last response.</summary>
         public IXdsResources? Seen { get; set; }
         public string Nonce { get; set; } = "";
         public string Version { get; set; } = "";
-        /// <summary>A response is on its way and neither accepted nor rejected.</summary>
+        /// <summary>A response is outstanding: neither accepted nor rejected.</summary>
         public bool Outstanding { get; set; }
         /// <summary>Something changed while a response was outstanding.</summary>
         public bool Stale { get; set; }

@@ -2,7 +2,7 @@ using Isthmus.Wire.Envoy;
 
 namespace Isthmus.Wire.Xds;
 
-/// <summary>What a server remembers of one state-of-the-world stream; decides what to send and does no I/O. Not thread-safe.</summary>
+/// <summary>A server's state of one state-of-the-world stream; decides what to send and does no I/O. Not thread-safe.</summary>
 public sealed class SotwStream(string noncePrefix, ControlPlane? controlPlane, Action<XdsEvent> observe)
 {
     private readonly Dictionary<string, TypeState> _types = new(StringComparer.Ordinal);
@@ -15,7 +15,7 @@ public sealed class SotwStream(string noncePrefix, ControlPlane? controlPlane, A
         var answers = new List<DiscoveryResponse>();
         if (!_types.TryGetValue(request.TypeUrl, out var type))
         {
-            // Whatever version or nonce it brings is of another stream: the full state goes out.
+            // Its version and nonce belong to another stream: send the full state.
             _types[request.TypeUrl] = type = new(request.TypeUrl);
             Subscribe(type, request);
             Answer(type, answers, always: true, null);
@@ -38,7 +38,7 @@ public sealed class SotwStream(string noncePrefix, ControlPlane? controlPlane, A
         return answers;
     }
 
-    /// <summary>The client should have something else from now on; returns what to send, in order. A type with an unanswered response waits for its answer.</summary>
+    /// <summary>Updates what the client should have; returns what to send, in order. A type with an unanswered response waits for its answer.</summary>
     public IReadOnlyList<DiscoveryResponse> Update(XdsSnapshot snapshot)
     {
         var before = _snapshot;
@@ -56,13 +56,13 @@ public sealed class SotwStream(string noncePrefix, ControlPlane? controlPlane, A
     private void Acknowledge(TypeState type, DiscoveryRequest request)
     {
         type.Outstanding = false;
-        // What was rejected is sent again when it changes, not before.
+        // A rejected resource is sent again only when it changes.
         observe(request.ErrorDetail is { } error
             ? new(XdsEventKind.Rejected, type.Url, request.ResponseNonce, type.Version, 0, error.Message)
             : new(XdsEventKind.Acknowledged, type.Url, request.ResponseNonce, type.Version, 0, ""));
     }
 
-    /// <summary>The names that were not asked for before.</summary>
+    /// <summary>The newly subscribed names.</summary>
     private HashSet<string> Subscribe(TypeState type, DiscoveryRequest request)
     {
         var names = new HashSet<string>(request.ResourceNames, StringComparer.Ordinal);
@@ -103,7 +103,7 @@ public sealed class SotwStream(string noncePrefix, ControlPlane? controlPlane, A
         return (send, changed);
     }
 
-    /// <summary>Types that are asked for by name: only what changed is sent, absence means nothing.</summary>
+    /// <summary>Types subscribed by name: only changes are sent; absence does not mean removal.</summary>
     private static (List<XdsResource> Send, bool Changed) Changed(TypeState type, IXdsResources resources, HashSet<string>? only)
     {
         var send = new List<XdsResource>();
@@ -122,7 +122,7 @@ public sealed class SotwStream(string noncePrefix, ControlPlane? controlPlane, A
         return (send, send.Count > 0);
     }
 
-    /// <summary>Clusters that were asked for again warm up only when their endpoints come again.</summary>
+    /// <summary>Clusters that were requested again warm up only when their endpoints are sent again.</summary>
     private void RepeatEndpoints(List<DiscoveryResponse> answers)
     {
         if (!_types.TryGetValue(TypeUrls.Endpoints, out var endpoints) || endpoints.Names.Count == 0) return;
@@ -146,7 +146,7 @@ public sealed class SotwStream(string noncePrefix, ControlPlane? controlPlane, A
         public string Url { get; } = url;
         public bool Wildcard { get; set; }
         public HashSet<string> Names { get; set; } = new(StringComparer.Ordinal);
-        /// <summary>Name to version of the last that was sent.</summary>
+        /// <summary>Last sent version, by name.</summary>
         public Dictionary<string, string> Sent { get; } = new(StringComparer.Ordinal);
         public string Nonce { get; set; } = "";
         public string Version { get; set; } = "";

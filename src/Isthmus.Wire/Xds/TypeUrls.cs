@@ -1,6 +1,6 @@
 namespace Isthmus.Wire.Xds;
 
-/// <summary>The type URLs of discovery, and the order in which changes of one moment are sent and applied.</summary>
+/// <summary>The type URLs of discovery, and the order in which simultaneous changes are sent and applied.</summary>
 public static class TypeUrls
 {
     public const string Prefix = "type.googleapis.com/";
@@ -13,12 +13,12 @@ public static class TypeUrls
     public const string NameTable = Prefix + "istio.networking.nds.v1.NameTable";
     public const string ProxyConfig = Prefix + "istio.mesh.v1alpha1.ProxyConfig";
 
-    /// <summary>Istio's debug resources carry no googleapis prefix; the resource's name is that of the page.</summary>
+    /// <summary>Istio's debug resources have no googleapis prefix; the resource name is the name of the debug page.</summary>
     public const string Debug = "istio.io/debug";
 
     private static readonly string[] Order = [Cluster, Endpoints, Listener, Route, NameTable, ExtensionConfig, Secret];
 
-    /// <summary>Who is used comes before who uses it: clusters, endpoints, listeners, routes, then the rest (Istio's push order).</summary>
+    /// <summary>Dependencies come first: clusters, endpoints, listeners, routes, then the rest (Istio's push order).</summary>
     public static int Rank(string typeUrl)
     {
         var index = Array.IndexOf(Order, typeUrl);

@@ -4,9 +4,9 @@ using Microsoft.Extensions.Logging;
 
 namespace Isthmus.Wire.Xds;
 
-/// <summary>How a discovery client presents itself and how patient it is.</summary>
-/// <param name="Wildcards">The types of which everything is wanted.</param>
-/// <param name="Dial">A channel for one stream: called anew for each, so that changed certificates count.</param>
+/// <summary>A discovery client's identity and timeouts.</summary>
+/// <param name="Wildcards">The types with a wildcard subscription.</param>
+/// <param name="Dial">Opens the channel of one stream; called for each stream, so that rotated certificates take effect.</param>
 /// <param name="Headers">The metadata for one stream, for example a bearer token that was just read.</param>
 public sealed record XdsClientSettings(
     Node Node,
@@ -16,14 +16,14 @@ public sealed record XdsClientSettings(
 {
     public TimeSpan FirstPause { get; init; } = TimeSpan.FromMilliseconds(100);
 
-    /// <summary>Short: a proxy that is not connected yet when its control plane is back does not hear of Pods that are replaced meanwhile.</summary>
+    /// <summary>Short: until a proxy reconnects to its restarted control plane, it misses Pods that are replaced meanwhile.</summary>
     public TimeSpan LongestPause { get; init; } = TimeSpan.FromSeconds(1);
 
-    /// <summary>How long the stream must be quiet before clusters that were taken away are really let go.</summary>
+    /// <summary>How long the stream must be quiet before removed clusters are actually dropped.</summary>
     public TimeSpan Quiet { get; init; } = TimeSpan.FromMilliseconds(300);
 }
 
-/// <summary>Keeps one delta ADS stream to a control plane open for ever, and hands what comes to a sink.</summary>
+/// <summary>Keeps one delta ADS stream to a control plane open, and passes what it receives to a sink.</summary>
 public sealed partial class XdsClient(XdsClientSettings settings, IXdsSink sink, TimeProvider time, Random random, ILogger log)
 {
     private readonly DeltaClient _state = new(settings.Node, settings.Wildcards, sink, time);
@@ -47,7 +47,7 @@ public sealed partial class XdsClient(XdsClientSettings settings, IXdsSink sink,
             {
                 error = e.Message;
             }
-            // A token or certificate that cannot be read (yet) is a state of the world, too.
+            // A missing token or certificate is an expected state: retry.
             catch (Exception e) when (e is IOException or UnauthorizedAccessException && !stop.IsCancellationRequested)
             {
                 error = e.Message;
@@ -64,7 +64,7 @@ public sealed partial class XdsClient(XdsClientSettings settings, IXdsSink sink,
         }
     }
 
-    /// <summary>Doubles with each failure, and differs between proxies so that they do not come back all at once.</summary>
+    /// <summary>Doubles with each failure, with jitter so that proxies do not all reconnect at once.</summary>
     private TimeSpan Pause(int failures)
     {
         var longest = Math.Min(settings.LongestPause.TotalMilliseconds, settings.FirstPause.TotalMilliseconds * Math.Pow(2, Math.Min(failures - 1, 30)));

@@ -7,27 +7,27 @@ namespace Isthmus.Wire.Xds;
 public interface IXdsFeeds
 {
     /// <summary>Called with the first request of a stream.</summary>
-    /// <exception cref="GrpcException">The client may not have this view, or there are too many at the moment.</exception>
+    /// <exception cref="GrpcException">The client is not authorized for this view, or there are too many clients at the moment.</exception>
     ValueTask<IXdsFeed> OpenAsync(XdsClientHello client, CancellationToken stop);
 }
 
-/// <summary>Who opened a stream.</summary>
-/// <param name="Delta">Which of the two protocols it speaks.</param>
+/// <summary>The client that opened a stream.</summary>
+/// <param name="Delta">Whether it uses the delta protocol.</param>
 public sealed record XdsClientHello(Node Node, GrpcCall Call, bool Delta);
 
 /// <summary>What one client should have, as it changes.</summary>
 public interface IXdsFeed : IAsyncDisposable
 {
-    /// <summary>Waits until there is a snapshot other than <paramref name="last"/> (null: none seen yet) and returns the newest; those between are skipped.</summary>
+    /// <summary>Waits until there is a snapshot other than <paramref name="last"/> (null: none seen yet) and returns the newest; intermediate ones are skipped.</summary>
     ValueTask<XdsSnapshot> NextAsync(XdsSnapshot? last, CancellationToken stop);
 
-    /// <summary>Told synchronously about everything that was sent, accepted or rejected.</summary>
+    /// <summary>Notified synchronously of everything that was sent, accepted or rejected.</summary>
     void Observe(XdsEvent happened);
 }
 
 public enum XdsEventKind { Subscribed, Sent, Acknowledged, Rejected }
 
-/// <summary>One step of the exchange about one type.</summary>
+/// <summary>One step of the exchange for one type.</summary>
 /// <param name="Count">How many resources were sent or are subscribed by name.</param>
-/// <param name="Detail">The client's words when it rejected.</param>
+/// <param name="Detail">The client's message when it rejected a response.</param>
 public sealed record XdsEvent(XdsEventKind Kind, string TypeUrl, string Nonce, string Version, int Count, string Detail);

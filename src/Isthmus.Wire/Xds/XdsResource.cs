@@ -4,20 +4,20 @@ using Google.Protobuf.WellKnownTypes;
 
 namespace Isthmus.Wire.Xds;
 
-/// <summary>One resource, encoded once and shared by every stream that sends it. Nobody may change <see cref="Body"/>.</summary>
-/// <param name="Version">Equal versions mean equal bytes; a hash of the bytes serves well. Opaque to clients.</param>
+/// <summary>One resource, encoded once and shared by every stream that sends it. Do not modify <see cref="Body"/>.</summary>
+/// <param name="Version">Equal versions mean equal bytes, for example a hash of them. Opaque to clients.</param>
 public sealed record XdsResource(string Name, string Version, Any Body);
 
 /// <summary>The resources of one type as one client sees them at one moment.</summary>
 public interface IXdsResources
 {
-    /// <summary>What a wildcard subscription gets.</summary>
+    /// <summary>The resources of a wildcard subscription.</summary>
     IReadOnlyCollection<XdsResource> All { get; }
 
-    /// <summary>What a subscription by name gets, also beyond <see cref="All"/>.</summary>
+    /// <summary>The resource for a subscription by name, which may be outside <see cref="All"/>.</summary>
     bool TryGet(string name, [NotNullWhen(true)] out XdsResource? resource);
 
-    /// <summary>The names whose resources may differ from an earlier set's, those that are gone included; null when only looking at everything tells.</summary>
+    /// <summary>The names whose resources may differ from an earlier set's, including removed ones; null when only a full comparison can tell.</summary>
     IReadOnlyCollection<string>? ChangedSince(IXdsResources earlier) => null;
 }
 
@@ -33,7 +33,7 @@ public sealed class XdsResourceMap(IEnumerable<XdsResource> resources) : IXdsRes
     public bool TryGet(string name, [NotNullWhen(true)] out XdsResource? resource) => _byName.TryGetValue(name, out resource);
 }
 
-/// <summary>Everything one client should have at one moment. Keep the same <see cref="IXdsResources"/> object where nothing changed: then the type is not looked at.</summary>
+/// <summary>Everything one client should have at one moment. Keep the same <see cref="IXdsResources"/> object where nothing changed: then the type is skipped.</summary>
 /// <param name="Version">The version of the push, shown as version_info and system_version_info.</param>
 /// <param name="Types">By type URL; a type that is missing here is never answered.</param>
 public sealed record XdsSnapshot(string Version, IReadOnlyDictionary<string, IXdsResources> Types)

@@ -18,14 +18,14 @@ public static class AdsMethods
         new(Service, "DeltaAggregatedResources", DeltaDiscoveryRequest.Parser, DeltaDiscoveryResponse.Parser);
 }
 
-/// <param name="ControlPlane">Shown to clients; null says nothing.</param>
+/// <param name="ControlPlane">Shown to clients; null: not shown.</param>
 /// <param name="MaxMessage">The largest request accepted, in bytes.</param>
 public sealed record XdsServerSettings(ControlPlane? ControlPlane = null, int MaxMessage = 4 * 1024 * 1024);
 
 /// <summary>Serves aggregated discovery, delta and state of the world, from <see cref="IXdsFeeds"/>; knows subscriptions, not meshes.</summary>
 public sealed class XdsServer(IXdsFeeds feeds, XdsServerSettings settings, Random random)
 {
-    /// <summary>Held while <see cref="Random"/> is used: streams begin on many threads.</summary>
+    /// <summary>Guards <see cref="Random"/>: streams start on many threads.</summary>
     private readonly Lock _randomLock = new();
 
     public void Map(IEndpointRouteBuilder endpoints)
@@ -68,7 +68,7 @@ public sealed class XdsServer(IXdsFeeds feeds, XdsServerSettings settings, Rando
         var (receive, update) = open(feed.Observe);
 
         using var ended = CancellationTokenSource.CreateLinkedTokenSource(call.Stop);
-        // Few, so that a client that floods us waits in its own socket; snapshots do not queue, the newest wins.
+        // Small, so that a flooding client is held back by its own socket; snapshots do not queue, the newest wins.
         var events = Channel.CreateBounded<(TRequest? Request, XdsSnapshot? Snapshot)>(16);
         var reading = ReadRequestsAsync(requests, events.Writer, ended.Token);
         var watching = WatchAsync(feed, events.Writer, ended.Token);
@@ -97,7 +97,7 @@ public sealed class XdsServer(IXdsFeeds feeds, XdsServerSettings settings, Rando
         }
         catch (Exception e)
         {
-            // The serving loop throws it on: it decides how the stream ends.
+            // The serving loop rethrows it and decides how the stream ends.
             events.TryComplete(e);
             throw;
         }

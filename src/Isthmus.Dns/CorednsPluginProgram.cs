@@ -18,12 +18,12 @@ using Microsoft.Extensions.DependencyInjection;
 
 namespace Isthmus.Dns;
 
-/// <summary><c>isthmus coredns-plugin</c>: tells CoreDNS' plugin <c>grpc</c> the addresses of the cluster's ServiceEntries (istio-coredns-plugin).</summary>
+/// <summary><c>isthmus coredns-plugin</c>: serves the addresses of the cluster's ServiceEntries to CoreDNS' plugin <c>grpc</c> (istio-coredns-plugin).</summary>
 public static class CorednsPluginProgram
 {
     private const string Usage = "flags: --listen ADDRESS:PORT, --default-address ADDRESS";
 
-    /// <summary>A second more than istiocoredns' Corefile has.</summary>
+    /// <summary>One second more than in istiocoredns' Corefile.</summary>
     private static readonly TimeSpan Lameduck = TimeSpan.FromSeconds(3);
 
     private static readonly ResourceKind ServiceEntries = new("networking.istio.io", "v1beta1", "ServiceEntry", "serviceentries", true);
@@ -38,14 +38,14 @@ public static class CorednsPluginProgram
         void Log(string line)
         {
             var stamp = time.GetUtcNow().UtcDateTime.ToString("yyyy-MM-dd'T'HH:mm:ss.ffffff'Z'", CultureInfo.InvariantCulture);
-            // One writer for all threads.
+            // All threads share one writer.
             lock (output) output.WriteLine($"{stamp}\tinfo\t{line}");
         }
         var answers = new EntryAnswers(Log);
         using var client = new KubeClient(access, "istio-coredns-plugin");
         var informer = new Informer<JsonObject>(client, ServiceEntries, new InformerSettings(), time);
         var watching = WatchAsync(informer, answers, byDefault, Log, stop);
-        // Who answers before it knows the entries denies names that there are, and denials are remembered.
+        // Answering before the entries are loaded would deny existing names, and resolvers cache denials.
         if (await Task.WhenAny(informer.Synced, watching) == watching)
         {
             await watching;
@@ -62,7 +62,7 @@ public static class CorednsPluginProgram
         }
         Log($"Answering DnsService queries at {listen}");
         await watching;
-        // CoreDNS beside it is told to end in the same moment, and answers on for its lameduck.
+        // CoreDNS next to it is stopped at the same moment, and keeps answering for its lameduck period.
         await Task.Delay(Lameduck, time, CancellationToken.None);
         await app.StopAsync(CancellationToken.None);
         return 0;

@@ -34,7 +34,7 @@ public static class DnsProgram
         await using var output = new StreamWriter(Console.OpenStandardOutput()) { AutoFlush = true };
         void Log(string line)
         {
-            // One writer for all threads.
+            // All threads share one writer.
             lock (output) output.WriteLine(line);
         }
         await using var server = new DnsServer(time, new Random(), Access, Log);

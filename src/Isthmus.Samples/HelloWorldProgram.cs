@@ -4,7 +4,7 @@ using Isthmus.Samples.Http;
 
 namespace Isthmus.Samples;
 
-/// <summary>Answers <c>/hello</c> with its version and the name of the machine that it runs on.</summary>
+/// <summary>Answers <c>/hello</c> with its version and host name.</summary>
 public static class HelloWorldProgram
 {
     internal static Task<int> RunAsync(string[] args, CancellationToken stop)

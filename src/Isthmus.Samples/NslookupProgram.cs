@@ -7,7 +7,7 @@ using Isthmus.Wire.Dns;
 
 namespace Isthmus.Samples;
 
-/// <summary><c>nslookup [-type=TYPE] NAME [SERVER]</c>, with the output of BIND's tool, for root file systems that have none.</summary>
+/// <summary><c>nslookup [-type=TYPE] NAME [SERVER]</c>, with the output of BIND's tool, for root file systems without it.</summary>
 public static class NslookupProgram
 {
     private const int DnsPort = 53;
@@ -41,7 +41,7 @@ public static class NslookupProgram
         return failed ? 1 : 0;
     }
 
-    /// <summary>The answers as text, and whether they count as a failure.</summary>
+    /// <summary>The answers as text, and whether they indicate failure.</summary>
     public static (bool Failed, string Text) Print(string name, IReadOnlyList<(DnsType Type, DnsMessage? Message)> answers)
     {
         var text = new StringBuilder();
@@ -100,7 +100,7 @@ public static class NslookupProgram
             }
             catch (Exception e) when (e is SocketException || (e is OperationCanceledException && !stop.IsCancellationRequested))
             {
-                // Nobody there, or not in time: once more, then it is said.
+                // No answer in time: retries once, then reports it.
             }
         }
         return null;

@@ -3,7 +3,7 @@ using Isthmus.Core.Problems;
 
 namespace Isthmus.Samples;
 
-/// <summary>Does nothing for the given time (<c>infinity</c>, or a number with <c>s</c>, <c>m</c>, <c>h</c> or <c>d</c>), for places without a sleep of their own.</summary>
+/// <summary>Does nothing for the given time (<c>infinity</c>, or a number with <c>s</c>, <c>m</c>, <c>h</c> or <c>d</c>), for root file systems without a sleep command.</summary>
 public static class SleepProgram
 {
     internal static async Task<int> RunAsync(string[] args, CancellationToken stop)
@@ -32,7 +32,7 @@ public static class SleepProgram
         return 0;
     }
 
-    /// <summary>Reads one time as sleep(1) does; null when it is none.</summary>
+    /// <summary>Parses one duration as sleep(1) does; null when invalid.</summary>
     public static TimeSpan? Parse(string word)
     {
         var unit = word.Length > 0 ? word[^1] : ' ';

@@ -6,7 +6,7 @@ using Isthmus.Samples.CommandLine;
 
 namespace Isthmus.Samples;
 
-/// <summary>Sends every line back with a prefix: <c>tcp-echo PORT[,PORT…] PREFIX</c>. On port 9002 it speaks first: the prefix, then it hangs up.</summary>
+/// <summary>Echoes every line with a prefix: <c>tcp-echo PORT[,PORT…] PREFIX</c>. On port 9002 it speaks first: it sends the prefix and closes.</summary>
 public static class TcpEchoProgram
 {
     private const int MaxLine = 64 * 1024;
@@ -107,7 +107,7 @@ public static class TcpEchoProgram
         }
         catch (Exception e) when (e is SocketException or OperationCanceledException)
         {
-            // The caller hung up, or the server ends: either way this conversation is over.
+            // The caller closed, or the server stops: either way this connection is over.
         }
     }
 

@@ -7,7 +7,7 @@ using Isthmus.Kubernetes.Objects;
 
 namespace Isthmus.Dns.Cluster;
 
-/// <summary>A Service as its names need it.</summary>
+/// <summary>The parts of a Service that its names need.</summary>
 public sealed record ServiceEntry(string Namespace, string Name, ValueList<IPAddress> Addresses, bool Headless, string ExternalName, ValueList<PortEntry> Ports)
 {
     public string Key => $"{Namespace}/{Name}";
@@ -16,10 +16,10 @@ public sealed record ServiceEntry(string Namespace, string Name, ValueList<IPAdd
 public sealed record PortEntry(string Name, string Protocol, ushort Number);
 
 /// <summary>One ready address behind a Service.</summary>
-/// <param name="Host">The label in front of the Service's name: the host name of the Pod, or its address with dashes.</param>
+/// <param name="Host">The label before the Service's name: the host name of the Pod, or its address with dashes.</param>
 public sealed record EndpointEntry(IPAddress Address, string Host, ValueList<PortEntry> Ports);
 
-/// <summary>What the cluster's names are made of. Readers take no lock; writers come one at a time for each kind.</summary>
+/// <summary>The data behind the cluster's names. Readers take no lock; each kind has one writer at a time.</summary>
 public sealed class ClusterDirectory(bool endpointPodNames)
 {
     private readonly ConcurrentDictionary<string, ServiceEntry> _services = new(StringComparer.Ordinal);
@@ -111,7 +111,7 @@ public sealed class ClusterDirectory(bool endpointPodNames)
         var entries = ImmutableArray.CreateBuilder<EndpointEntry>();
         foreach (var endpoint in slice.Endpoints)
         {
-            // As in the specification: what is not said to be unready is ready.
+            // As specified: an endpoint without a ready condition is ready.
             if (endpoint.Conditions.Ready == false) continue;
             foreach (var text in endpoint.Addresses)
                 if (IPAddress.TryParse(text, out var address)) entries.Add(new(address, Host(endpoint, address), ports));

@@ -7,15 +7,15 @@ using Isthmus.Wire.Dns;
 
 namespace Isthmus.Dns.Cluster;
 
-/// <summary>What the cluster says about a name. Without answers the name exists but has no such record.</summary>
+/// <summary>The cluster's result for a name. Without answers the name exists but has no such record.</summary>
 public sealed record ClusterAnswer(IReadOnlyList<DnsRecord> Answers)
 {
     public static readonly ClusterAnswer NoData = new([]);
 
-    /// <summary>Addresses of names in the answer, so that nobody has to ask again.</summary>
+    /// <summary>Addresses of names in the answer, which save clients another query.</summary>
     public IReadOnlyList<DnsRecord> Additionals { get; init; } = [];
 
-    /// <summary>Where an ExternalName leads; the caller asks on.</summary>
+    /// <summary>The target of an ExternalName; the caller resolves it.</summary>
     public string? Alias { get; init; }
 }
 
@@ -27,7 +27,7 @@ public sealed class ClusterNames(ClusterDirectory directory, KubernetesPlan plan
     /// <summary>Null when the name does not exist.</summary>
     /// <param name="zone">The zone of <see cref="KubernetesPlan.Zones"/> that the name lies in.</param>
     /// <param name="name">Lower case.</param>
-    /// <param name="asked">The name in the asker's spelling.</param>
+    /// <param name="asked">The name as spelt in the query.</param>
     public ClusterAnswer? Find(string zone, string name, string asked, DnsType type)
     {
         if (ReverseName.IsReverse(zone)) return Reverse(name, asked, type);
@@ -63,7 +63,7 @@ public sealed class ClusterNames(ClusterDirectory directory, KubernetesPlan plan
         _ => ClusterAnswer.NoData,
     };
 
-    /// <summary>The address of the cluster's DNS itself: the Service that people and kubelets know.</summary>
+    /// <summary>The address of the cluster's DNS itself: the Service that users and kubelets know.</summary>
     private ClusterAnswer NameServer(string asked, DnsType type) =>
         directory.Service("kube-system", "kube-dns") is { } service ? Addresses(asked, service.Addresses, type) : ClusterAnswer.NoData;
 
@@ -151,7 +151,7 @@ public static class ReverseName
 
     public static bool IsReverse(string zone) => DnsName.IsWithin(zone, V4) || DnsName.IsWithin(zone, V6);
 
-    /// <summary>The address that a whole reverse name stands for; null when it is only a part, or none.</summary>
+    /// <summary>The address of a complete reverse name; null when the name is incomplete or not a reverse name.</summary>
     public static IPAddress? Address(string name)
     {
         if (name.EndsWith("." + V4, StringComparison.Ordinal))

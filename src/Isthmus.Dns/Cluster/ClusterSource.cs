@@ -5,7 +5,7 @@ using Isthmus.Kubernetes.Watch;
 
 namespace Isthmus.Dns.Cluster;
 
-/// <summary>Feeds a directory from an API server. It outlives changes of the Corefile that do not change what is watched.</summary>
+/// <summary>Feeds a directory from an API server. It survives Corefile changes that do not affect what is watched.</summary>
 internal sealed class ClusterSource : IAsyncDisposable
 {
     private readonly CancellationTokenSource _stop = new();

@@ -5,7 +5,7 @@ using Isthmus.Kubernetes.Objects;
 
 namespace Isthmus.Dns.Cluster;
 
-/// <summary>Tells by an Event on the Corefile's ConfigMap that it cannot be used: where its author looks.</summary>
+/// <summary>Reports an unusable Corefile with an Event on its ConfigMap, where its author looks.</summary>
 internal sealed class Complaint(ClusterAccess access, string pod, string configMap, TimeProvider time, Action<string> log)
 {
     internal async Task WriteAsync(string message, CancellationToken stop)
@@ -28,7 +28,7 @@ internal sealed class Complaint(ClusterAccess access, string pod, string configM
         }
         catch (Exception e) when (e is KubeException or HttpRequestException)
         {
-            // The log line stands; without the right to write events there is no more to do.
+            // The log line is enough; without permission to write events nothing more can be done.
             log($"[WARNING] no Event about the Corefile: {e.Message}");
         }
     }

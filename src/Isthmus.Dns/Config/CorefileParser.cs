@@ -4,7 +4,7 @@ using Isthmus.Core.Collections;
 namespace Isthmus.Dns.Config;
 
 /// <summary>One line of a server block: a plugin's name, its arguments, and the lines inside its braces.</summary>
-/// <param name="Line">Where it stands, from 1.</param>
+/// <param name="Line">Its line number, from 1.</param>
 public sealed record Directive(string Name, ValueList<string> Arguments, ValueList<Directive> Block, int Line);
 
 /// <summary>Zones with their plugins, as written.</summary>
@@ -49,7 +49,7 @@ public sealed class CorefileParser
             var keys = new List<string>();
             while (_at < _tokens.Count && !IsBrace("{"))
             {
-                // Keys may be separated by commas and stand on several lines.
+                // Keys may be separated by commas and span several lines.
                 var key = _tokens[_at++];
                 if (key is { Text: "}", Quoted: false }) throw Wrong(key.Line, "'}' closes nothing");
                 keys.AddRange(key.Text.Split(',', StringSplitOptions.RemoveEmptyEntries));

@@ -4,7 +4,7 @@ using Isthmus.Core.Collections;
 
 namespace Isthmus.Dns.Config;
 
-/// <summary>Turns server blocks into plans: checks every plugin and argument, and says the line of what is wrong.</summary>
+/// <summary>Turns server blocks into plans: checks every plugin and argument, and reports errors with their line.</summary>
 public sealed class PlanReader
 {
     private const int DefaultPort = 53;
@@ -84,7 +84,7 @@ public sealed class PlanReader
                 for (var i = 0; i < d.Arguments.Count; i++) Duration(d, i);
                 _plan = _plan with { Reload = true };
                 return null;
-            // What these change is not seen by those who ask a cluster's DNS.
+            // These have no effect that clients of a cluster's DNS can see.
             case "bufsize" or "cancel" or "debug" or "metadata" or "nsid" or "pprof" or "root" or "timeouts" or "trace":
                 return null;
             default:

@@ -4,10 +4,10 @@ using Isthmus.Core.Collections;
 
 namespace Isthmus.Dns.Config;
 
-/// <summary>What all server blocks of a Corefile together ask for: parsed once, then only read.</summary>
+/// <summary>The combined settings of all server blocks of a Corefile: parsed once, then read-only.</summary>
 public sealed record ServerPlan(ValueList<ZonePlan> Zones)
 {
-    /// <summary>Addresses of the small HTTP pages; null when the plugin is not there.</summary>
+    /// <summary>Addresses of the small HTTP pages; null without the plugin.</summary>
     public IPEndPoint? Health { get; init; }
 
     public TimeSpan Lameduck { get; init; }
@@ -29,7 +29,7 @@ public sealed record ZonePlan(string Zone, int Port, ValueList<PluginPlan> Plugi
     public bool Has<T>() where T : PluginPlan => Plugins.Any(plugin => plugin is T);
 }
 
-/// <summary>The settings of one plugin. Plugins that only switch something on have none of their own.</summary>
+/// <summary>The settings of one plugin. Plugins that are only on or off have none.</summary>
 public abstract record PluginPlan(string Name, int Line);
 
 public sealed record ErrorsPlan(int Line) : PluginPlan("errors", Line);
@@ -98,7 +98,7 @@ public sealed record HostsPlan(string? File, ValueList<string> Inline, ValueList
     public ValueList<string>? Fallthrough { get; init; }
 }
 
-/// <summary>Answers made of a pattern.</summary>
+/// <summary>Answers generated from a template.</summary>
 /// <param name="Type">The type asked, or ANY.</param>
 public sealed record TemplatePlan(string Type, ValueList<string> Zones, int Line) : PluginPlan("template", Line)
 {
@@ -135,7 +135,7 @@ internal static class CorefileValues
         return text.Length == 0 ? null : total;
     }
 
-    /// <summary>A zone in lower case without final dot; a CIDR becomes its reverse zone. Null when it is none.</summary>
+    /// <summary>A zone in lower case without final dot; a CIDR becomes its reverse zone. Null when malformed.</summary>
     internal static string? Zone(string text)
     {
         if (text.Contains('/', StringComparison.Ordinal)) return Core.Net.Cidr.TryParse(text, out var cidr) ? Reverse(cidr) : null;
@@ -154,7 +154,7 @@ internal static class CorefileValues
         return string.Join('.', nibbles.Select(nibble => (object)nibble.ToString("x", CultureInfo.InvariantCulture)).Append("ip6.arpa"));
     }
 
-    /// <summary><c>:PORT</c> or <c>HOST:PORT</c> of a page; null when it is none.</summary>
+    /// <summary><c>:PORT</c> or <c>HOST:PORT</c> of a page; null when malformed.</summary>
     internal static IPEndPoint? Listen(string text)
     {
         var colon = text.LastIndexOf(':');

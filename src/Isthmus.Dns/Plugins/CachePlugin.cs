@@ -6,7 +6,7 @@ using Isthmus.Wire.Dns;
 
 namespace Isthmus.Dns.Plugins;
 
-/// <summary>Keeps answers of others for as long as they allow and the settings say. Names of the cluster are never kept: they are in memory anyway, and always fresh.</summary>
+/// <summary>Caches answers of other servers for as long as their TTL and the settings allow. Cluster names are never cached: they are in memory anyway, and always fresh.</summary>
 internal sealed class CachePlugin(CachePlan plan, TimeProvider time, DnsMetrics metrics, DnsHandler next)
 {
     private readonly ConcurrentDictionary<(string Name, DnsType Type, bool Dnssec), Kept> _successes = new();
@@ -40,7 +40,7 @@ internal sealed class CachePlugin(CachePlan plan, TimeProvider time, DnsMetrics 
         if (reply.Local || reply.Message.Header.IsTruncated) return reply;
         if (reply.Message.Header.Code == DnsCode.ServerFailure)
         {
-            // Denials too: a resolver that asks for both kinds of address takes a failure of one for a failure of the name.
+            // Denials too: a resolver that asks for both address families takes a failure of one for a failure of the name.
             if (plan.ServeStale > TimeSpan.Zero && Newest(key) is { } stale && time.GetElapsedTime(stale.Since) < stale.Ttl + plan.ServeStale)
                 return new(Again(query, stale.Message, stale.Ttl), Local: true);
             return reply;
@@ -71,7 +71,7 @@ internal sealed class CachePlugin(CachePlan plan, TimeProvider time, DnsMetrics 
         kept[key] = new(message, time.GetTimestamp(), TimeSpan.FromSeconds(seconds));
     }
 
-    /// <summary>Drops what is over; when that is little, some of the rest.</summary>
+    /// <summary>Drops expired entries; if those are few, some others too.</summary>
     private void MakeRoom(ConcurrentDictionary<(string, DnsType, bool), Kept> kept)
     {
         var before = kept.Count;
@@ -85,7 +85,7 @@ internal sealed class CachePlugin(CachePlan plan, TimeProvider time, DnsMetrics 
     {
         var passed = (uint)age.TotalSeconds;
         ValueList<DnsRecord> Age(ValueList<DnsRecord> records) => [.. records.Select(record => record with { Ttl = record.Ttl > passed ? record.Ttl - passed : 0 })];
-        // The asker's spelling of the name, also where the answer repeats it.
+        // The query's spelling of the name, also where the answer repeats it.
         ValueList<DnsRecord> Spell(ValueList<DnsRecord> records) =>
             [.. records.Select(record => DnsName.Same(record.Name, query.Name) ? record with { Name = query.Question.Name } : record)];
         return query.Message.Answer(kept.Header.Code) with

@@ -49,7 +49,7 @@ public sealed class DnsMetrics
         return text.ToString();
     }
 
-    /// <summary>The code as DNS people write it.</summary>
+    /// <summary>The conventional name of the code.</summary>
     internal static string Name(DnsCode code) => code switch
     {
         DnsCode.NoError => "NOERROR", DnsCode.FormatError => "FORMERR", DnsCode.ServerFailure => "SERVFAIL",

@@ -5,9 +5,9 @@ using Isthmus.Wire.Dns;
 namespace Isthmus.Dns.Plugins;
 
 /// <summary>One question on its way through the plugins of its zone.</summary>
-/// <param name="Name">The name in lower case, without final dot: for looking up. Answers carry the asker's spelling.</param>
-/// <param name="OverTcp">Whether it came over TCP: it is passed on in the same way.</param>
-/// <param name="Depth">How many times an answer already sent us on to another name.</param>
+/// <param name="Name">The name in lower case, without final dot: for lookups. Answers carry the query's spelling.</param>
+/// <param name="OverTcp">Whether it came over TCP: it is forwarded the same way.</param>
+/// <param name="Depth">How many aliases have been followed so far.</param>
 public sealed record DnsQuery(DnsMessage Message, string Name, IPEndPoint Client, bool OverTcp, int Depth = 0)
 {
     public DnsQuestion Question => Message.Questions[0];
@@ -15,10 +15,10 @@ public sealed record DnsQuery(DnsMessage Message, string Name, IPEndPoint Client
     public DnsType Type => Question.Type;
 }
 
-/// <summary>An answer, and whether it may be kept: what comes out of our own memory need not be.</summary>
+/// <summary>An answer, and whether to cache it: answers from this server's own memory need no cache.</summary>
 public readonly record struct DnsReply(DnsMessage Message, bool Local = false);
 
-/// <summary>Answers a question, or leaves it to what comes after.</summary>
+/// <summary>Answers a query, or leaves it to the next plugin.</summary>
 public delegate ValueTask<DnsReply> DnsHandler(DnsQuery query, CancellationToken stop);
 
 /// <summary>Recurring parts of answers.</summary>
@@ -26,7 +26,7 @@ internal static class Replies
 {
     internal static DnsReply Failure(DnsQuery query, DnsCode code) => new(query.Message.Answer(code));
 
-    /// <summary>An answer of which we are the authority. Without records it says so by the zone's SOA.</summary>
+    /// <summary>An authoritative answer. Without records it carries the zone's SOA.</summary>
     internal static DnsMessage Authoritative(DnsQuery query, DnsCode code, IEnumerable<DnsRecord> answers, string zone, uint ttl)
     {
         var message = query.Message.Answer(code, authoritative: true);

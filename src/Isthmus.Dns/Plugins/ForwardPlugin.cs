@@ -5,7 +5,7 @@ using Isthmus.Wire.Dns;
 
 namespace Isthmus.Dns.Plugins;
 
-/// <summary>Asks other DNS servers, another one when the first does not answer.</summary>
+/// <summary>Queries other DNS servers, and tries another one when the first does not answer.</summary>
 internal sealed class ForwardPlugin(ForwardPlan plan, TimeProvider time, Random random, DnsMetrics metrics, DnsHandler next)
 {
     private static readonly TimeSpan GiveUpAfter = TimeSpan.FromSeconds(5);
@@ -43,7 +43,7 @@ internal sealed class ForwardPlugin(ForwardPlan plan, TimeProvider time, Random 
         var first = First(upstreams.Count);
         var inTurn = Enumerable.Range(0, upstreams.Count).Select(i => upstreams[(first + i) % upstreams.Count]).ToList();
         if (await AskAsync(inTurn.Where(upstream => !upstream.IsDown(plan.MaxFails, plan.HealthCheck)), query, began, stop) is { } answer) return Reply(query, answer);
-        // A server that is being replaced is back in a moment; whoever is told of a failure may not ask again.
+        // A server that is being replaced is back in a moment; a client that receives a failure may not retry.
         for (var pause = AskAgain; time.GetElapsedTime(began) + pause < GiveUpAfter && inTurn.Exists(upstream => upstream.AnsweredLately); pause *= 2)
         {
             await Task.Delay(pause, time, stop);
@@ -64,7 +64,7 @@ internal sealed class ForwardPlugin(ForwardPlan plan, TimeProvider time, Random 
         return null;
     }
 
-    /// <summary>The asker's own id and question; flags and records are the other server's.</summary>
+    /// <summary>The ID and question are the client's; flags and records are the other server's.</summary>
     private static DnsReply Reply(DnsQuery query, DnsMessage answer) => new(answer with
     {
         Header = new(query.Message.Header.Id, answer.Header.Flags), Questions = query.Message.Questions, Edns = query.Message.Edns is null ? null : new Edns(1232),

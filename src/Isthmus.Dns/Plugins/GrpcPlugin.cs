@@ -6,7 +6,7 @@ using Isthmus.Wire.Grpc;
 
 namespace Isthmus.Dns.Plugins;
 
-/// <summary>Asks a program that speaks <c>coredns.dns.DnsService</c>: the whole message goes there and comes back as bytes.</summary>
+/// <summary>Queries a program that serves <c>coredns.dns.DnsService</c>: whole messages go there and come back as bytes.</summary>
 internal sealed class GrpcPlugin : IDisposable
 {
     private static readonly TimeSpan AnswerWithin = TimeSpan.FromSeconds(2);
@@ -28,7 +28,7 @@ internal sealed class GrpcPlugin : IDisposable
         _first = AwaitAnswerAsync(_stop.Token);
     }
 
-    /// <summary>Somebody there has answered: before, whoever asks here would be told of a failure.</summary>
+    /// <summary>The program has answered once: before that, clients would get failures.</summary>
     internal bool Ready => _first.IsCompletedSuccessfully;
 
     public void Dispose()

@@ -8,13 +8,13 @@ namespace Isthmus.Dns.Plugins;
 /// <summary>Answers names of the cluster from memory.</summary>
 internal sealed class KubernetesPlugin(KubernetesPlan plan, ClusterNames names, Func<bool> synced, DnsHandler ask, DnsHandler next)
 {
-    /// <summary>Aliases of aliases end somewhere, or here.</summary>
+    /// <summary>Limits chains of aliases.</summary>
     private const int MaxDepth = 8;
 
     internal ValueTask<DnsReply> AnswerAsync(DnsQuery query, CancellationToken stop)
     {
         if (Zone.Match(plan.Zones, query.Name) is not { } zone) return next(query, stop);
-        // Before the first list, "does not exist" would be a lie that others keep.
+        // Before the first list, "does not exist" would be wrong, and clients would cache it.
         if (!synced()) return new(Replies.Failure(query, DnsCode.ServerFailure));
         if (names.Find(zone, query.Name, query.Question.Name, query.Type) is not { } answer)
         {

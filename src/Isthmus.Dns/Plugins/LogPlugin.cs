@@ -4,7 +4,7 @@ using Isthmus.Wire.Dns;
 
 namespace Isthmus.Dns.Plugins;
 
-/// <summary>One line for each answer, in CoreDNS' format; with <c>errors</c> alone only for what failed.</summary>
+/// <summary>One line per answer, in CoreDNS' format; with <c>errors</c> alone only for failures.</summary>
 internal sealed class LogPlugin(LogPlan? log, bool errors, TimeProvider time, Action<string> write, DnsHandler next)
 {
     internal async ValueTask<DnsReply> AnswerAsync(DnsQuery query, CancellationToken stop)

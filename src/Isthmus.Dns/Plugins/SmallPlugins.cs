@@ -7,7 +7,7 @@ using Isthmus.Wire.Dns;
 
 namespace Isthmus.Dns.Plugins;
 
-/// <summary>Turns the order of addresses at random, so that those who take the first spread.</summary>
+/// <summary>Rotates the addresses randomly, to spread clients that take the first.</summary>
 internal sealed class LoadBalancePlugin(Random random, DnsHandler next)
 {
     internal ValueTask<DnsReply> AnswerAsync(DnsQuery query, CancellationToken stop)
@@ -30,7 +30,7 @@ internal sealed class LoadBalancePlugin(Random random, DnsHandler next)
     }
 }
 
-/// <summary>Leaves out what was not asked for.</summary>
+/// <summary>Omits the optional sections.</summary>
 internal sealed class MinimalPlugin(DnsHandler next)
 {
     internal async ValueTask<DnsReply> AnswerAsync(DnsQuery query, CancellationToken stop)

@@ -19,7 +19,7 @@ internal sealed partial class TemplatePlugin
     private readonly DnsCode _code;
     private readonly string _source;
 
-    /// <exception cref="CorefileException">A pattern or code cannot be read.</exception>
+    /// <exception cref="CorefileException">A pattern or code is invalid.</exception>
     internal TemplatePlugin(TemplatePlan plan, string source, DnsHandler next)
     {
         (_plan, _next, _source) = (plan, next, source);
@@ -71,7 +71,7 @@ internal sealed partial class TemplatePlugin
     [GeneratedRegex(@"\{\{\s*\.([A-Za-z0-9_.]+)\s*\}\}")]
     private static partial Regex Placeholder();
 
-    /// <summary>Reads <c>NAME [TTL] IN TYPE VALUE</c>; null when it is none of the types that are known here.</summary>
+    /// <summary>Reads <c>NAME [TTL] IN TYPE VALUE</c>; null when the type is not supported.</summary>
     internal static DnsRecord? ZoneLine(string line)
     {
         var words = line.Split((char[])[' ', '\t'], StringSplitOptions.RemoveEmptyEntries).ToList();

@@ -4,7 +4,7 @@ using Isthmus.Wire.Dns;
 
 namespace Isthmus.Dns.Plugins;
 
-/// <summary>Another DNS server: asks it, and remembers when it last failed.</summary>
+/// <summary>Another DNS server: queries it, and remembers its failures.</summary>
 internal sealed class Upstream(IPEndPoint address, TimeProvider time)
 {
     private static readonly TimeSpan AnswerWithin = TimeSpan.FromSeconds(2);
@@ -31,7 +31,7 @@ internal sealed class Upstream(IPEndPoint address, TimeProvider time)
         }
     }
 
-    /// <summary>It answered not long ago: if it does not now, it is being replaced rather than gone.</summary>
+    /// <summary>It answered recently: if it does not now, it is probably being replaced rather than gone.</summary>
     internal bool AnsweredLately
     {
         get
@@ -40,7 +40,7 @@ internal sealed class Upstream(IPEndPoint address, TimeProvider time)
         }
     }
 
-    /// <summary>The answer, or null when there was none in time or it was none.</summary>
+    /// <summary>The answer; null when there was none in time or it was malformed.</summary>
     internal async ValueTask<DnsMessage?> AskAsync(DnsMessage query, bool tcp, ushort id, CancellationToken stop)
     {
         using var limit = CancellationTokenSource.CreateLinkedTokenSource(stop);
@@ -61,7 +61,7 @@ internal sealed class Upstream(IPEndPoint address, TimeProvider time)
         }
     }
 
-    /// <summary>Many questions that fail together are one failure: only one that began after the last counts anew.</summary>
+    /// <summary>Queries that fail together are one failure: only a query that started after the last failure counts again.</summary>
     private void Failed(long began)
     {
         lock (_guard)

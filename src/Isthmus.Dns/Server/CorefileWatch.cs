@@ -3,7 +3,7 @@ using Isthmus.Dns.Config;
 
 namespace Isthmus.Dns.Server;
 
-/// <summary>Looks at the Corefile twice a second and puts changes into effect. One that cannot be used is reported once; the last good one stays.</summary>
+/// <summary>Checks the Corefile twice a second and applies changes. An unusable one is reported once; the last good one stays.</summary>
 public sealed class CorefileWatch(string path, int port, Func<string, string?> environment, DnsServer server, TimeProvider time, Action<string> log, Func<string, CancellationToken, Task> complain)
 {
     /// <summary>Kubelets swap a symbolic link, which file watchers do not see reliably; reading a small file costs nothing.</summary>
@@ -51,7 +51,7 @@ public sealed class CorefileWatch(string path, int port, Func<string, string?> e
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
-            // In the middle of a swap: it is there at the next look, or the last good one stays.
+            // In the middle of a swap: it is there at the next check, or the last good one stays.
             return;
         }
         if (text == _text) return;

@@ -6,7 +6,7 @@ using Isthmus.Wire.Dns;
 
 namespace Isthmus.Dns.Server;
 
-/// <summary>Receives questions over UDP and TCP at one address. UDP has threads of its own that block on the socket: twice as fast as the pool.</summary>
+/// <summary>Receives queries over UDP and TCP at one address. Dedicated threads block on the UDP socket: twice as fast as the pool.</summary>
 internal sealed class DnsListener : IAsyncDisposable
 {
     private const int MaxConnections = 1000;
@@ -24,7 +24,7 @@ internal sealed class DnsListener : IAsyncDisposable
     /// <summary>Who answers; replaced as a whole when the Corefile changes.</summary>
     internal volatile DnsHandler Handler;
 
-    /// <exception cref="SocketException">The port is in use or not allowed.</exception>
+    /// <exception cref="SocketException">The port is in use or not permitted.</exception>
     internal DnsListener(IPEndPoint address, DnsHandler handler, Action<string> log)
     {
         (Handler, _log) = (handler, log);
@@ -91,7 +91,7 @@ internal sealed class DnsListener : IAsyncDisposable
             }
             catch (SocketException)
             {
-                // The answer to somebody bounced, or the socket is being closed.
+                // An earlier response bounced, or the socket is being closed.
                 continue;
             }
             if (read == 0 || Parse(buffer.AsSpan(0, read)) is not { } message) continue;
@@ -110,7 +110,7 @@ internal sealed class DnsListener : IAsyncDisposable
         }
         catch (Exception e) when (e is SocketException or ObjectDisposedException)
         {
-            // The asker is gone, or we are: it will ask again.
+            // The client is gone, or the server is stopping: the client will retry.
         }
     }
 
@@ -124,7 +124,7 @@ internal sealed class DnsListener : IAsyncDisposable
 
     private static int Write(DnsMessage answer, DnsMessage query, byte[] output) => answer.Write(output, Math.Min(output.Length, UdpLimit(query)));
 
-    /// <summary>A query with one question; null for what deserves no answer at all.</summary>
+    /// <summary>A query with one question; null for messages that get no response.</summary>
     private static DnsMessage? Parse(ReadOnlySpan<byte> bytes) =>
         DnsHeader.IsPlainQuery(bytes) ? DnsMessage.TryRead(bytes) is { Questions.Count: 1 } message ? message : null : null;
 
@@ -143,7 +143,7 @@ internal sealed class DnsListener : IAsyncDisposable
         }
         catch (Exception bug)
         {
-            // The edge of one question: a bug ends this one and no other.
+            // A bug ends only this query.
             _log($"[ERROR] {question.Name}. {question.Type}: {bug}");
             return message.Answer(DnsCode.ServerFailure);
         }
@@ -167,7 +167,7 @@ internal sealed class DnsListener : IAsyncDisposable
             }
             catch (SocketException)
             {
-                // The asker gave up before it was accepted.
+                // The client gave up before it was accepted.
                 _connections.Release();
                 await Task.Yield();
             }

@@ -9,7 +9,7 @@ using Isthmus.Kubernetes.Client;
 
 namespace Isthmus.Dns.Server;
 
-/// <summary>A running DNS server: puts a plan into effect, and another one later, without losing a question in between.</summary>
+/// <summary>A running DNS server: applies a plan, and later ones, without losing a query in between.</summary>
 public sealed class DnsServer : IAsyncDisposable
 {
     private readonly Dictionary<(IPAddress Address, int Port), (DnsListener Listener, ZoneServer Zones)> _listeners = [];
@@ -30,15 +30,15 @@ public sealed class DnsServer : IAsyncDisposable
 
     public ServerPlan? Plan { get; private set; }
 
-    /// <summary>Ports in use, for those who asked for port 0.</summary>
+    /// <summary>Ports in use, for callers that requested port 0.</summary>
     public IEnumerable<int> Ports => _listeners.Values.Select(entry => entry.Listener.Port);
 
-    /// <summary>True when every cluster that is asked for has been read, and who is asked over gRPC has answered.</summary>
+    /// <summary>True when every configured cluster has been read, and every gRPC server has answered.</summary>
     public bool Ready => !_leaving && _clusters.All(cluster => cluster.Synced) && _serving.All(zones => zones.Ready);
 
-    /// <summary>Puts the plan into effect. When it cannot, everything stays as it was.</summary>
-    /// <exception cref="CorefileException">A plugin cannot be made of its settings.</exception>
-    /// <exception cref="ProblemException">A port cannot be had, or the cluster's address is not known.</exception>
+    /// <summary>Applies the plan. If that fails, everything stays as it was.</summary>
+    /// <exception cref="CorefileException">A plugin cannot be created from its settings.</exception>
+    /// <exception cref="ProblemException">A port is not available, or the cluster's address is unknown.</exception>
     public async Task ApplyAsync(ServerPlan plan, string source)
     {
         var wanted = new List<ClusterSource>();
@@ -76,7 +76,7 @@ public sealed class DnsServer : IAsyncDisposable
         Plan = plan;
     }
 
-    /// <summary>Says that it is leaving, and goes on answering for as long as the Corefile's lameduck says.</summary>
+    /// <summary>Reports that it is shutting down, and keeps answering for the Corefile's lameduck period.</summary>
     public async Task LeaveAsync()
     {
         _leaving = true;

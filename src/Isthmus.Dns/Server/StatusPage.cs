@@ -16,7 +16,7 @@ internal sealed class StatusPage : IAsyncDisposable
     private readonly Task _running;
 
     /// <param name="answer">From path to status and text.</param>
-    /// <exception cref="SocketException">The port is in use or not allowed.</exception>
+    /// <exception cref="SocketException">The port is in use or not permitted.</exception>
     internal StatusPage(IPEndPoint address, Func<string, (int Status, string Text)> answer)
     {
         _answer = answer;

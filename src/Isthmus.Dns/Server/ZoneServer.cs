@@ -6,17 +6,17 @@ using Isthmus.Wire.Dns;
 
 namespace Isthmus.Dns.Server;
 
-/// <summary>All zones of one port: finds the zone of a question and runs its plugins, in CoreDNS' order.</summary>
+/// <summary>All zones of one port: finds the zone of a query and runs its plugins, in CoreDNS' order.</summary>
 internal sealed class ZoneServer : IDisposable
 {
     private readonly List<(string Zone, DnsHandler Handler)> _zones = [];
     private readonly List<GrpcPlugin> _owned = [];
     private readonly DnsMetrics _metrics;
 
-    /// <summary>What the plugins need from outside.</summary>
+    /// <summary>The external dependencies of the plugins.</summary>
     internal sealed record Surroundings(TimeProvider Time, Random Random, DnsMetrics Metrics, Action<string> Log, string Source, Func<KubernetesPlan, ClusterSource> Cluster);
 
-    /// <exception cref="CorefileException">A plugin cannot be made of its settings.</exception>
+    /// <exception cref="CorefileException">A plugin cannot be created from its settings.</exception>
     internal ZoneServer(IEnumerable<ZonePlan> zones, Surroundings around)
     {
         _metrics = around.Metrics;
@@ -29,7 +29,7 @@ internal sealed class ZoneServer : IDisposable
         foreach (var one in _owned) one.Dispose();
     }
 
-    /// <summary>Those who are asked over gRPC have answered.</summary>
+    /// <summary>Every gRPC server has answered.</summary>
     internal bool Ready => _owned.TrueForAll(plugin => plugin.Ready);
 
     internal ValueTask<DnsReply> AnswerAsync(DnsQuery query, CancellationToken stop)

@@ -4,13 +4,13 @@ using Isthmus.Wire.Dns;
 
 namespace Isthmus.Dns.ServiceEntries;
 
-/// <summary>Answers DNS messages from the table of the moment, and tells of each question as istio-coredns-plugin does.</summary>
+/// <summary>Answers DNS messages from the current table, and logs each query as istio-coredns-plugin does.</summary>
 public sealed class EntryAnswers(Action<string> log)
 {
-    /// <summary>Seconds. Istio's plugin said an hour; an address that changes should not be missed for so long.</summary>
+    /// <summary>Seconds. Istio's plugin used an hour; clients should not miss a changed address for that long.</summary>
     private const uint Ttl = 30;
 
-    /// <summary>Seconds that a name may be held for absent: people make the entry because the name was missing.</summary>
+    /// <summary>Seconds to cache a denial: users create the entry because the name was missing.</summary>
     private const uint DenialTtl = 5;
 
     private volatile EntryTable? _table;
@@ -27,7 +27,7 @@ public sealed class EntryAnswers(Action<string> log)
         if (query.Questions.Count != 1 || query.Header.IsResponse) return query.Answer(DnsCode.FormatError);
         var question = query.Questions[0];
         var name = question.Name.ToLowerInvariant();
-        // Before the first list nobody knows: a denial would be remembered.
+        // Before the first list nothing is known, and a denial would be cached.
         if (_table is not { } table) return query.Answer(DnsCode.ServerFailure);
         var addresses = table.Find(name);
         if (question.Type == DnsType.A) log($"Query A record: {question.Name}.->{(addresses is { } found ? EntryTable.Print(found) : "[]")}");
@@ -36,7 +36,7 @@ public sealed class EntryAnswers(Action<string> log)
             log("Could not find the service requested");
             return Denial(query, DnsCode.NameError);
         }
-        // The name exists: a question for another type must not deny it as a whole.
+        // The name exists: a query for another type must not deny the whole name.
         if (question.Type is not (DnsType.A or DnsType.ANY)) return Denial(query, DnsCode.NoError);
         return query.Answer(DnsCode.NoError, authoritative: true) with
         {

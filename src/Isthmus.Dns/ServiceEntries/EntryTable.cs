@@ -20,7 +20,7 @@ public sealed record EntryTable(ValueMap<ValueList<IPAddress>> Hosts)
         var hosts = new SortedDictionary<string, List<IPAddress>>(StringComparer.Ordinal);
         foreach (var entry in entries)
         {
-            // With NONE the address is the one that the application dials: there is none to tell.
+            // With NONE the address is the one that the application dials: there is none to return.
             if (entry["spec"] is not JsonObject spec || spec["resolution"]?.ToString() is null or "NONE") continue;
             var addresses = Texts(spec["addresses"]).Select(Address).OfType<IPAddress>().ToList();
             if (addresses.Count == 0 && !Texts(spec["addresses"]).Any() && byDefault is not null) addresses.Add(byDefault);
@@ -46,7 +46,7 @@ public sealed record EntryTable(ValueMap<ValueList<IPAddress>> Hosts)
         return null;
     }
 
-    /// <summary>What differs from an earlier table, as lines of a log.</summary>
+    /// <summary>The differences from an earlier table, as log lines.</summary>
     public IEnumerable<string> NewsSince(EntryTable before)
     {
         foreach (var (host, addresses) in Hosts)
@@ -68,7 +68,7 @@ public sealed record EntryTable(ValueMap<ValueList<IPAddress>> Hosts)
         return (host == name ? name : $".{name}").TrimEnd('.').ToLowerInvariant();
     }
 
-    /// <summary>An address, also as a range of one; wider ranges name nobody in particular.</summary>
+    /// <summary>An address, possibly written as a range of one; wider ranges are not an address.</summary>
     private static IPAddress? Address(string text)
     {
         var bare = text.EndsWith("/32", StringComparison.Ordinal) ? text[..^3] : text;

@@ -2,7 +2,7 @@ using Isthmus.Wire.Dns;
 
 namespace Isthmus.Dns.Zones;
 
-/// <summary>Names of zones, and the record with which a zone's authority speaks.</summary>
+/// <summary>Names of zones, and a zone's SOA record.</summary>
 internal static class Zone
 {
     internal static DnsRecord Authority(string zone, uint ttl) => new(zone, ttl, new AuthorityContent(

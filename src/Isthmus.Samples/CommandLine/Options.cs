@@ -17,8 +17,8 @@ internal sealed class Options
 
     internal string? this[string name] => _named.GetValueOrDefault(name);
 
-    /// <param name="aliases">Every accepted option and what it is an alias of.</param>
-    /// <param name="lenient">Unknown options are left out instead of refused; one that is followed by a value takes it along.</param>
+    /// <param name="aliases">Every accepted option and the option it is an alias of.</param>
+    /// <param name="lenient">Unknown options are ignored instead of refused, together with a value that follows.</param>
     internal static Options Parse(string program, IEnumerable<string> args, IReadOnlyDictionary<string, string> aliases, bool lenient = false)
     {
         var options = new Options(program);

@@ -35,7 +35,7 @@ internal sealed class HttpConnection(Socket socket, string peer, HttpServer serv
         }
         catch (SocketException)
         {
-            // The caller is gone: nobody is left to tell.
+            // The caller is gone: nobody is left to answer.
         }
         catch (OperationCanceledException)
         {

@@ -63,7 +63,7 @@ public sealed record HttpHead(string Method, string Target, string Version, IRea
             }
             else if (Is(name, "Expect")) expects = Is(value, "100-continue");
         }
-        // Two ways to say where the body ends are the root of request smuggling (RFC 9112, 6.3).
+        // Two conflicting body lengths enable request smuggling (RFC 9112, 6.3).
         if (chunked && length is not null) throw new BadRequestException(400, "Both Content-Length and Transfer-Encoding are given.");
         return new(method, target, version, headers)
         {

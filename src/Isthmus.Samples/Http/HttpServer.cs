@@ -5,8 +5,8 @@ using System.Net.Sockets;
 namespace Isthmus.Samples.Http;
 
 /// <summary>
-/// A small HTTP/1.1 server on plain sockets: it starts in a third of Kestrel's time with half its memory, and many copies run in a lab.
-/// When told to stop it goes on answering, with <c>Connection: close</c>, until nobody has asked for a moment.
+/// A small HTTP/1.1 server on plain sockets: it starts in a third of Kestrel's time with half the memory, and a lab runs many copies.
+/// When stopped it keeps answering, with <c>Connection: close</c>, until requests pause for a moment.
 /// </summary>
 public sealed class HttpServer(string name, HttpHandler handler, TimeProvider time, TextWriter? log) : IDisposable
 {
@@ -24,10 +24,10 @@ public sealed class HttpServer(string name, HttpHandler handler, TimeProvider ti
 
     internal bool Draining { get; private set; }
 
-    /// <summary>The port that it listens at, once bound.</summary>
+    /// <summary>The port that it listens on, once bound.</summary>
     public int Port => ((IPEndPoint)_listener.LocalEndPoint!).Port;
 
-    /// <exception cref="SocketException">The port is in use or not allowed.</exception>
+    /// <exception cref="SocketException">The port is in use or not permitted.</exception>
     public void Bind(IPAddress address, int port)
     {
         _listener.DualMode = true;
@@ -38,7 +38,7 @@ public sealed class HttpServer(string name, HttpHandler handler, TimeProvider ti
     public async Task RunAsync(CancellationToken stop)
     {
         using var end = new CancellationTokenSource();
-        // From the very moment: who is told to stop must not keep a connection because a thread was late.
+        // Takes effect at once: a stopping server must not keep a connection because a thread was late.
         using var told = stop.Register(() => Draining = true);
         var accepting = AcceptAsync(end.Token);
         try
@@ -47,7 +47,7 @@ public sealed class HttpServer(string name, HttpHandler handler, TimeProvider ti
         }
         catch (OperationCanceledException)
         {
-            // Told to stop: what is left is drained below.
+            // Stopping: the rest is drained below.
         }
         await DrainAsync().ConfigureAwait(false);
         await end.CancelAsync().ConfigureAwait(false);
@@ -65,7 +65,7 @@ public sealed class HttpServer(string name, HttpHandler handler, TimeProvider ti
         }
         catch (Exception bug) when (bug is not BadRequestException)
         {
-            // The edge of one request: a bug ends this one and no other.
+            // A bug ends only this request.
             Console.Error.WriteLine($"{request.Method} {request.Target}: {bug}");
             return HttpReply.Text(500, "Internal Server Error\n", "text/plain; charset=utf-8");
         }
@@ -118,7 +118,7 @@ public sealed class HttpServer(string name, HttpHandler handler, TimeProvider ti
         }
         catch (SocketException)
         {
-            // Reset between the handshake and now.
+            // The connection was reset after the handshake.
             socket.Dispose();
             return;
         }

@@ -8,7 +8,7 @@ namespace Isthmus.Samples.Http;
 internal static class HttpService
 {
     /// <summary>Serves until <paramref name="stop"/>.</summary>
-    /// <exception cref="ProblemException">The port is in use, or not allowed.</exception>
+    /// <exception cref="ProblemException">The port is in use or not permitted.</exception>
     internal static async Task<int> RunAsync(string program, HttpHandler handler, IPEndPoint address, CancellationToken stop)
     {
         using var output = new StreamWriter(Console.OpenStandardOutput()) { AutoFlush = true };

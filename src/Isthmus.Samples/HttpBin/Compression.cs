@@ -3,7 +3,7 @@ using Isthmus.Samples.Http;
 
 namespace Isthmus.Samples.HttpBin;
 
-/// <summary>Answers in a content coding, whatever the caller accepts.</summary>
+/// <summary>Answers with a content coding, regardless of what the caller accepts.</summary>
 internal static class Compression
 {
     internal static HttpReply Answer(HttpRequest request, string word)

@@ -6,7 +6,7 @@ using Isthmus.Samples.Http;
 
 namespace Isthmus.Samples.HttpBin;
 
-/// <summary>Describes a request in the JSON shape that people know: args, headers, origin, url and, with a body, data, files, form and json.</summary>
+/// <summary>Describes a request in httpbin's JSON format: args, headers, origin, url and, with a body, data, files, form and json.</summary>
 internal static class Echo
 {
     private static readonly JsonWriterOptions Pretty = new() { Indented = true, Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping };
@@ -88,7 +88,7 @@ internal static class Echo
         return (new(), new(), Text(request.Body), ParseJson(request.Body));
     }
 
-    /// <summary>The bytes as text; what is no UTF-8 as a data URL.</summary>
+    /// <summary>The bytes as text; a data URL if they are not UTF-8.</summary>
     internal static string Text(ReadOnlyMemory<byte> bytes)
     {
         try

@@ -78,7 +78,7 @@ internal sealed class HttpBinRoutes(TimeProvider time, Random random)
         new("Access-Control-Max-Age", "3600"),
         new("Access-Control-Allow-Headers", request.Header("Access-Control-Request-Headers") ?? "*"));
 
-    /// <summary>One code, or several with weights (<c>200:3,503:1</c>), of which chance takes one.</summary>
+    /// <summary>One code, or several with weights (<c>200:3,503:1</c>), of which one is chosen at random.</summary>
     private HttpReply Status(string codes)
     {
         var choices = new List<(int Code, double Weight)>();
@@ -98,7 +98,7 @@ internal sealed class HttpBinRoutes(TimeProvider time, Random random)
             code = choice.Code;
             break;
         }
-        // 1xx is not a final answer: a client would wait on.
+        // 1xx is not a final response: a client would keep waiting.
         if (code < 200) throw new BadRequestException(400, "Invalid status code");
         return code switch
         {
@@ -168,7 +168,7 @@ internal sealed class HttpBinRoutes(TimeProvider time, Random random)
     {
         var described = Echo.Pairs(request.Query());
         described["Content-Type"] = "application/json";
-        // The length is part of what is described: it settles after at most a few rounds.
+        // The description contains its own length: it settles after a few rounds.
         for (var length = -1; length != Echo.Json(200, described).Body.Length;)
         {
             length = Echo.Json(200, described).Body.Length;

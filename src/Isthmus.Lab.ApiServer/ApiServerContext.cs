@@ -1,5 +1,10 @@
-using System.Text.Json.Nodes;
 using System.Security.Cryptography.X509Certificates;
+using System.Text.Json.Nodes;
+using Isthmus.Lab.ApiServer.Admission;
+using Isthmus.Lab.ApiServer.Identity;
+using Isthmus.Lab.ApiServer.Registry;
+using Isthmus.Lab.ApiServer.Storage;
+using Isthmus.Lab.ApiServer.VirtualResources;
 
 namespace Isthmus.Lab.ApiServer;
 

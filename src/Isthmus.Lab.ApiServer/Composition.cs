@@ -3,6 +3,7 @@ using Isthmus.Lab.ApiServer.Auth;
 using Isthmus.Lab.ApiServer.CustomResources;
 using Isthmus.Lab.ApiServer.Kinds;
 using Isthmus.Lab.ApiServer.Pki;
+using Isthmus.Lab.ApiServer.Registry;
 using Isthmus.Lab.ApiServer.Streaming;
 
 namespace Isthmus.Lab.ApiServer;

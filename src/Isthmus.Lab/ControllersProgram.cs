@@ -3,6 +3,7 @@ using Isthmus.Kubernetes.Client;
 using Isthmus.Lab.ApiServer;
 using Isthmus.Lab.ApiServer.Auth;
 using Isthmus.Lab.ApiServer.Pki;
+using Isthmus.Lab.ApiServer.Values;
 using Isthmus.Lab.Controllers;
 using Isthmus.Lab.Controllers.Framework;
 using Isthmus.Lab.Machine.Network;

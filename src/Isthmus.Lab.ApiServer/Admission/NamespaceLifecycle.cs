@@ -1,3 +1,5 @@
+using Isthmus.Lab.ApiServer.Errors;
+
 namespace Isthmus.Lab.ApiServer.Admission;
 
 /// <summary>Keeps the namespaces that a cluster cannot be without.</summary>

@@ -1,4 +1,8 @@
 using System.Text.Json.Nodes;
+using Isthmus.Lab.ApiServer.Errors;
+using Isthmus.Lab.ApiServer.Objects;
+using Isthmus.Lab.ApiServer.Storage;
+using Isthmus.Lab.ApiServer.Values;
 
 namespace Isthmus.Lab.ApiServer.Admission;
 

@@ -1,6 +1,9 @@
 using System.Net;
 using System.Net.Sockets;
 using System.Text.Json.Nodes;
+using Isthmus.Lab.ApiServer.Objects;
+using Isthmus.Lab.ApiServer.Storage;
+using Isthmus.Lab.ApiServer.Values;
 
 namespace Isthmus.Lab.ApiServer.Admission;
 

@@ -1,5 +1,9 @@
 using System.Text.Json.Nodes;
 using Isthmus.Core.Collections;
+using Isthmus.Lab.ApiServer.Objects;
+using Isthmus.Lab.ApiServer.Registry;
+using Isthmus.Lab.ApiServer.Storage;
+using Isthmus.Lab.ApiServer.Values;
 
 namespace Isthmus.Lab.ApiServer.Admission;
 

@@ -1,4 +1,10 @@
 using System.Text.Json.Nodes;
+using Isthmus.Lab.ApiServer.Errors;
+using Isthmus.Lab.ApiServer.Identity;
+using Isthmus.Lab.ApiServer.Objects;
+using Isthmus.Lab.ApiServer.Validation;
+using Isthmus.Lab.ApiServer.Values;
+using Isthmus.Lab.ApiServer.VirtualResources;
 
 namespace Isthmus.Lab.ApiServer.Auth;
 

@@ -1,5 +1,10 @@
 using System.Text.Json.Nodes;
 using Isthmus.Core.Collections;
+using Isthmus.Lab.ApiServer.Admission;
+using Isthmus.Lab.ApiServer.Errors;
+using Isthmus.Lab.ApiServer.Identity;
+using Isthmus.Lab.ApiServer.Objects;
+using Isthmus.Lab.ApiServer.Values;
 
 namespace Isthmus.Lab.ApiServer.Auth;
 

@@ -1,4 +1,7 @@
 using Isthmus.Core.Collections;
+using Isthmus.Lab.ApiServer.Errors;
+using Isthmus.Lab.ApiServer.Identity;
+using Isthmus.Lab.ApiServer.Objects;
 using Microsoft.AspNetCore.Http;
 
 namespace Isthmus.Lab.ApiServer.Auth;

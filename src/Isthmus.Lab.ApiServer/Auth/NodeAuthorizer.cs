@@ -1,4 +1,5 @@
 using Isthmus.Core.Collections;
+using Isthmus.Lab.ApiServer.Identity;
 using Isthmus.Lab.ApiServer.Pki;
 
 namespace Isthmus.Lab.ApiServer.Auth;

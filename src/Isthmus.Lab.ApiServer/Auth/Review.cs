@@ -1,5 +1,8 @@
 using System.Text.Json.Nodes;
 using Isthmus.Core.Collections;
+using Isthmus.Lab.ApiServer.Identity;
+using Isthmus.Lab.ApiServer.Values;
+using Isthmus.Lab.ApiServer.VirtualResources;
 
 namespace Isthmus.Lab.ApiServer.Auth;
 

@@ -1,4 +1,11 @@
 using System.Text.Json.Nodes;
+using Isthmus.Lab.ApiServer.Errors;
+using Isthmus.Lab.ApiServer.Objects;
+using Isthmus.Lab.ApiServer.Registry;
+using Isthmus.Lab.ApiServer.Storage;
+using Isthmus.Lab.ApiServer.Validation;
+using Isthmus.Lab.ApiServer.Values;
+using Isthmus.Lab.ApiServer.VirtualResources;
 
 namespace Isthmus.Lab.ApiServer.Auth;
 

@@ -1,4 +1,7 @@
 using System.Text.Json.Nodes;
+using Isthmus.Lab.ApiServer.Registry;
+using Isthmus.Lab.ApiServer.Validation;
+using Isthmus.Lab.ApiServer.Values;
 
 namespace Isthmus.Lab.ApiServer.CustomResources;
 

@@ -1,4 +1,6 @@
 using System.Text.Json.Nodes;
+using Isthmus.Lab.ApiServer.Objects;
+using Isthmus.Lab.ApiServer.Values;
 
 namespace Isthmus.Lab.ApiServer.CustomResources;
 

@@ -1,6 +1,9 @@
 using System.Text.Json.Nodes;
 using Isthmus.Core.Collections;
-using Isthmus.Lab.ApiServer.Kinds;
+using Isthmus.Lab.ApiServer.Registry;
+using Isthmus.Lab.ApiServer.Storage;
+using Isthmus.Lab.ApiServer.Validation;
+using Isthmus.Lab.ApiServer.Values;
 
 namespace Isthmus.Lab.ApiServer.CustomResources;
 

@@ -1,4 +1,5 @@
 using System.Text.Json.Nodes;
+using Isthmus.Lab.ApiServer.Values;
 
 namespace Isthmus.Lab.ApiServer.CustomResources;
 

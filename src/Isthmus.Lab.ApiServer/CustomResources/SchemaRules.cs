@@ -1,5 +1,7 @@
 using System.Text.Json.Nodes;
 using Isthmus.Core.Collections;
+using Isthmus.Lab.ApiServer.Validation;
+using Isthmus.Lab.ApiServer.Values;
 
 namespace Isthmus.Lab.ApiServer.CustomResources;
 

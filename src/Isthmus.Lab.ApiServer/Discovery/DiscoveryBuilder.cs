@@ -1,6 +1,9 @@
 using System.Security.Cryptography;
 using System.Text;
 using System.Text.Json.Nodes;
+using Isthmus.Lab.ApiServer.Objects;
+using Isthmus.Lab.ApiServer.Registry;
+using Isthmus.Lab.ApiServer.VirtualResources;
 
 namespace Isthmus.Lab.ApiServer.Discovery;
 

@@ -1,3 +1,5 @@
+using Isthmus.Lab.ApiServer.Errors;
+using Isthmus.Lab.ApiServer.Values;
 using Microsoft.AspNetCore.Http;
 
 namespace Isthmus.Lab.ApiServer.Http;

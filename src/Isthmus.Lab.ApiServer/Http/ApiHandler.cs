@@ -1,7 +1,10 @@
 using System.Text.Json.Nodes;
 using Isthmus.Lab.ApiServer.Discovery;
+using Isthmus.Lab.ApiServer.Errors;
+using Isthmus.Lab.ApiServer.Identity;
 using Isthmus.Lab.ApiServer.OpenApi;
 using Isthmus.Lab.ApiServer.Registry;
+using Isthmus.Lab.ApiServer.Writes;
 using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Http.Features;
 

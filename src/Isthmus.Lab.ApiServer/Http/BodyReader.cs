@@ -3,8 +3,12 @@ using System.Text.Json;
 using System.Text.Json.Nodes;
 using Isthmus.Core.Problems;
 using Isthmus.Kubernetes.Yaml;
+using Isthmus.Lab.ApiServer.Errors;
+using Isthmus.Lab.ApiServer.Objects;
 using Isthmus.Lab.ApiServer.Protobuf;
 using Isthmus.Lab.ApiServer.Registry;
+using Isthmus.Lab.ApiServer.Schemas;
+using Isthmus.Lab.ApiServer.Values;
 using Microsoft.AspNetCore.Http;
 
 namespace Isthmus.Lab.ApiServer.Http;

@@ -1,6 +1,9 @@
 using System.Globalization;
 using System.Text.Json.Nodes;
+using Isthmus.Lab.ApiServer.Errors;
+using Isthmus.Lab.ApiServer.Identity;
 using Isthmus.Lab.ApiServer.Registry;
+using Isthmus.Lab.ApiServer.Validation;
 using Microsoft.AspNetCore.Http;
 
 namespace Isthmus.Lab.ApiServer.Http;

@@ -1,7 +1,9 @@
 using System.Text.Json.Nodes;
 using Isthmus.Kubernetes.Objects;
 using Isthmus.Lab.ApiServer.Discovery;
+using Isthmus.Lab.ApiServer.Errors;
 using Isthmus.Lab.ApiServer.OpenApi;
+using Isthmus.Lab.ApiServer.Values;
 using Microsoft.AspNetCore.Http;
 
 namespace Isthmus.Lab.ApiServer.Http;

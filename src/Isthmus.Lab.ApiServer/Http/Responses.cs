@@ -1,8 +1,11 @@
 using System.Text;
 using System.Text.Json.Nodes;
 using Isthmus.Kubernetes.Yaml;
+using Isthmus.Lab.ApiServer.Errors;
 using Isthmus.Lab.ApiServer.Registry;
+using Isthmus.Lab.ApiServer.Storage;
 using Isthmus.Lab.ApiServer.Tables;
+using Isthmus.Lab.ApiServer.Values;
 using Microsoft.AspNetCore.Http;
 
 namespace Isthmus.Lab.ApiServer.Http;

@@ -1,4 +1,6 @@
 using Isthmus.Lab.ApiServer.CustomResources;
+using Isthmus.Lab.ApiServer.Objects;
+using Isthmus.Lab.ApiServer.Registry;
 
 namespace Isthmus.Lab.ApiServer.Kinds;
 

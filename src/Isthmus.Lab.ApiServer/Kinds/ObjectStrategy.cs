@@ -1,4 +1,5 @@
 using System.Text.Json.Nodes;
+using Isthmus.Lab.ApiServer.Registry;
 
 namespace Isthmus.Lab.ApiServer.Kinds;
 

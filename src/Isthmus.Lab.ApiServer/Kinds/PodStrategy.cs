@@ -1,6 +1,8 @@
 using System.Numerics;
 using System.Text.Json.Nodes;
 using Isthmus.Lab.ApiServer.Registry;
+using Isthmus.Lab.ApiServer.Validation;
+using Isthmus.Lab.ApiServer.Values;
 
 namespace Isthmus.Lab.ApiServer.Kinds;
 

@@ -1,4 +1,7 @@
 using System.Net;
+using Isthmus.Lab.ApiServer.Objects;
+using Isthmus.Lab.ApiServer.Storage;
+using Isthmus.Lab.ApiServer.Values;
 
 namespace Isthmus.Lab.ApiServer.Kinds;
 

@@ -2,7 +2,10 @@ using System.Collections.Concurrent;
 using System.Security.Cryptography;
 using System.Text;
 using System.Text.Json.Nodes;
+using Isthmus.Lab.ApiServer.Errors;
 using Isthmus.Lab.ApiServer.Http;
+using Isthmus.Lab.ApiServer.Registry;
+using Isthmus.Lab.ApiServer.Values;
 using Microsoft.AspNetCore.Http;
 
 namespace Isthmus.Lab.ApiServer.OpenApi;

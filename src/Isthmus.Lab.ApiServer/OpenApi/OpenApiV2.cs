@@ -2,6 +2,7 @@ using System.Text.Json.Nodes;
 using Isthmus.Kubernetes.Objects;
 using Isthmus.Lab.ApiServer.Protobuf;
 using Isthmus.Lab.ApiServer.Registry;
+using Isthmus.Lab.ApiServer.Schemas;
 
 namespace Isthmus.Lab.ApiServer.OpenApi;
 

@@ -1,4 +1,6 @@
 using Isthmus.Lab.ApiServer.Registry;
+using Isthmus.Lab.ApiServer.Schemas;
+using Isthmus.Lab.ApiServer.Values;
 
 namespace Isthmus.Lab.ApiServer.OpenApi;
 

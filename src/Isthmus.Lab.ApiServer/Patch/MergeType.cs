@@ -1,4 +1,7 @@
 using System.Text.Json.Nodes;
+using Isthmus.Lab.ApiServer.Registry;
+using Isthmus.Lab.ApiServer.Schemas;
+using Isthmus.Lab.ApiServer.Values;
 
 namespace Isthmus.Lab.ApiServer.Patch;
 
@@ -96,7 +99,7 @@ internal abstract class MergeType
             return schema["additionalProperties"] is JsonObject additional ? new Custom(additional) : name == "metadata" ? Metadata : Unknown;
         }
 
-        private static BuiltIn Metadata => new(Registry.BuiltInTypes.Find("meta/v1.ObjectMeta")!);
+        private static BuiltIn Metadata => new(Schemas.BuiltInTypes.Find("meta/v1.ObjectMeta")!);
     }
 }
 

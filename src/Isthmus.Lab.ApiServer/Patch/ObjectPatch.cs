@@ -2,6 +2,9 @@ using System.Text.Json;
 using System.Text.Json.Nodes;
 using Isthmus.Core.Problems;
 using Isthmus.Kubernetes.Yaml;
+using Isthmus.Lab.ApiServer.Errors;
+using Isthmus.Lab.ApiServer.Registry;
+using Isthmus.Lab.ApiServer.Values;
 
 namespace Isthmus.Lab.ApiServer.Patch;
 

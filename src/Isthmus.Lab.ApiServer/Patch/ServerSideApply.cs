@@ -3,7 +3,11 @@ using System.Text.Json;
 using System.Text.Json.Nodes;
 using Isthmus.Core.Problems;
 using Isthmus.Kubernetes.Yaml;
+using Isthmus.Lab.ApiServer.Errors;
+using Isthmus.Lab.ApiServer.Objects;
 using Isthmus.Lab.ApiServer.Registry;
+using Isthmus.Lab.ApiServer.Schemas;
+using Isthmus.Lab.ApiServer.Values;
 
 namespace Isthmus.Lab.ApiServer.Patch;
 

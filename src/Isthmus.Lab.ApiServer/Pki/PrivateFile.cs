@@ -1,4 +1,3 @@
-
 namespace Isthmus.Lab.ApiServer.Pki;
 
 /// <summary>Writes files that only their owner may read, and replaces them whole so that a reader never sees half a key.</summary>

@@ -1,5 +1,9 @@
 using System.Text;
 using System.Text.Json.Nodes;
+using Isthmus.Lab.ApiServer.Errors;
+using Isthmus.Lab.ApiServer.Registry;
+using Isthmus.Lab.ApiServer.Schemas;
+using Isthmus.Lab.ApiServer.Values;
 
 namespace Isthmus.Lab.ApiServer.Protobuf;
 

@@ -1,4 +1,6 @@
 using System.Text.Json.Nodes;
+using Isthmus.Lab.ApiServer.Errors;
+using Isthmus.Lab.ApiServer.Storage;
 
 namespace Isthmus.Lab.ApiServer.Registry;
 

@@ -1,4 +1,5 @@
 using System.Text;
+using Isthmus.Lab.ApiServer.Errors;
 
 namespace Isthmus.Lab.ApiServer.Registry;
 

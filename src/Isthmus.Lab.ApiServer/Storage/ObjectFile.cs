@@ -1,3 +1,5 @@
+using Isthmus.Lab.ApiServer.Registry;
+
 namespace Isthmus.Lab.ApiServer.Storage;
 
 /// <summary>A change as it is kept on disk: what the object was before says the rest.</summary>

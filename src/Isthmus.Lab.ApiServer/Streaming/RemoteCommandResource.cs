@@ -3,6 +3,9 @@ using System.Net.WebSockets;
 using System.Text.Json;
 using System.Text.Json.Nodes;
 using Isthmus.Kubernetes.Streaming;
+using Isthmus.Lab.ApiServer.Errors;
+using Isthmus.Lab.ApiServer.Identity;
+using Isthmus.Lab.ApiServer.VirtualResources;
 using Microsoft.AspNetCore.Http;
 
 namespace Isthmus.Lab.ApiServer.Streaming;

@@ -1,3 +1,5 @@
+using Isthmus.Lab.ApiServer.Registry;
+
 namespace Isthmus.Lab.ApiServer.Tables;
 
 /// <summary>The columns of built-in kinds; the ones a real API server shows.</summary>

@@ -1,4 +1,5 @@
 using Isthmus.Lab.ApiServer.Registry;
+using Isthmus.Lab.ApiServer.Values;
 
 namespace Isthmus.Lab.ApiServer.Tables;
 

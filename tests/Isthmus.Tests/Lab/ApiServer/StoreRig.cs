@@ -1,9 +1,13 @@
 using System.Security.Cryptography;
 using System.Text.Json.Nodes;
 using Isthmus.Core.Collections;
+using Isthmus.Lab.ApiServer;
+using Isthmus.Lab.ApiServer.Admission;
+using Isthmus.Lab.ApiServer.Identity;
+using Isthmus.Lab.ApiServer.Kinds;
 using Isthmus.Lab.ApiServer.Registry;
 using Isthmus.Lab.ApiServer.Storage;
-using Isthmus.Lab.ApiServer;
+using Isthmus.Lab.ApiServer.Values;
 using Xunit;
 
 namespace Isthmus.Tests.Lab.ApiServer;

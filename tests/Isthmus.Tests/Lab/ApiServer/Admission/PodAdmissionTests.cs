@@ -1,6 +1,9 @@
 using System.Text.Json.Nodes;
 using Isthmus.Lab.ApiServer.Admission;
-using Isthmus.Lab.ApiServer;
+using Isthmus.Lab.ApiServer.Errors;
+using Isthmus.Lab.ApiServer.Objects;
+using Isthmus.Lab.ApiServer.Storage;
+using Isthmus.Lab.ApiServer.Values;
 using Xunit;
 
 namespace Isthmus.Tests.Lab.ApiServer.Admission;

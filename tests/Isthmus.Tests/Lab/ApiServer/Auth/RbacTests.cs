@@ -1,6 +1,8 @@
 using System.Text.Json.Nodes;
 using Isthmus.Lab.ApiServer.Auth;
-using Isthmus.Lab.ApiServer;
+using Isthmus.Lab.ApiServer.Errors;
+using Isthmus.Lab.ApiServer.Identity;
+using Isthmus.Lab.ApiServer.Objects;
 using Microsoft.AspNetCore.Http;
 using Xunit;
 

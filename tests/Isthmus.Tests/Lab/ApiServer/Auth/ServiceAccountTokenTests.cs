@@ -1,7 +1,9 @@
-using FsCheck.Fluent;
 using FsCheck;
+using FsCheck.Fluent;
 using Isthmus.Lab.ApiServer.Auth;
-using Isthmus.Lab.ApiServer;
+using Isthmus.Lab.ApiServer.Errors;
+using Isthmus.Lab.ApiServer.Objects;
+using Isthmus.Lab.ApiServer.Values;
 using Isthmus.Testing;
 using Xunit;
 

@@ -1,7 +1,6 @@
 using System.Text.Json.Nodes;
 using FsCheck;
 using FsCheck.Fluent;
-using Isthmus.Lab.ApiServer;
 using Isthmus.Lab.ApiServer.CustomResources;
 using Isthmus.Testing;
 using Xunit;

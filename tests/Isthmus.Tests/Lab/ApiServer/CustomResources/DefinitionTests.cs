@@ -1,6 +1,9 @@
 using System.Text.Json.Nodes;
-using Isthmus.Lab.ApiServer;
 using Isthmus.Lab.ApiServer.CustomResources;
+using Isthmus.Lab.ApiServer.Objects;
+using Isthmus.Lab.ApiServer.Registry;
+using Isthmus.Lab.ApiServer.Storage;
+using Isthmus.Lab.ApiServer.Values;
 using Xunit;
 
 namespace Isthmus.Tests.Lab.ApiServer.CustomResources;

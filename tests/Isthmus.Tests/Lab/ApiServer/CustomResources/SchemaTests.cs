@@ -1,8 +1,8 @@
 using System.Text.Json.Nodes;
 using FsCheck;
 using FsCheck.Fluent;
-using Isthmus.Lab.ApiServer;
 using Isthmus.Lab.ApiServer.CustomResources;
+using Isthmus.Lab.ApiServer.Values;
 using Isthmus.Testing;
 using Xunit;
 

@@ -1,8 +1,10 @@
 using System.Text.Json.Nodes;
 using FsCheck;
 using FsCheck.Fluent;
-using Isthmus.Lab.ApiServer;
+using Isthmus.Lab.ApiServer.Objects;
 using Isthmus.Lab.ApiServer.Registry;
+using Isthmus.Lab.ApiServer.Schemas;
+using Isthmus.Lab.ApiServer.Values;
 using Isthmus.Testing;
 using Xunit;
 

@@ -1,6 +1,8 @@
 using System.Text.Json.Nodes;
-using Isthmus.Lab.ApiServer;
-using Isthmus.Lab.ApiServer.Kinds;
+using Isthmus.Lab.ApiServer.Errors;
+using Isthmus.Lab.ApiServer.Objects;
+using Isthmus.Lab.ApiServer.Registry;
+using Isthmus.Lab.ApiServer.Values;
 using Xunit;
 
 namespace Isthmus.Tests.Lab.ApiServer.Kinds;

@@ -2,9 +2,12 @@ using System.Text;
 using System.Text.Json.Nodes;
 using FsCheck;
 using FsCheck.Fluent;
-using Isthmus.Lab.ApiServer;
+using Isthmus.Lab.ApiServer.Errors;
+using Isthmus.Lab.ApiServer.Identity;
+using Isthmus.Lab.ApiServer.Kinds;
 using Isthmus.Lab.ApiServer.Patch;
 using Isthmus.Lab.ApiServer.Registry;
+using Isthmus.Lab.ApiServer.Values;
 using Isthmus.Testing;
 using Xunit;
 

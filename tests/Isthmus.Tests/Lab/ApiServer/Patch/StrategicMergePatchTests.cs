@@ -1,9 +1,9 @@
 using System.Text.Json.Nodes;
 using FsCheck;
 using FsCheck.Fluent;
-using Isthmus.Lab.ApiServer;
+using Isthmus.Lab.ApiServer.Errors;
 using Isthmus.Lab.ApiServer.Patch;
-using Isthmus.Lab.ApiServer.Registry;
+using Isthmus.Lab.ApiServer.Schemas;
 using Isthmus.Testing;
 using Xunit;
 

@@ -2,9 +2,10 @@ using System.Text;
 using System.Text.Json.Nodes;
 using FsCheck;
 using FsCheck.Fluent;
-using Isthmus.Lab.ApiServer;
+using Isthmus.Lab.ApiServer.Errors;
 using Isthmus.Lab.ApiServer.Protobuf;
-using Isthmus.Lab.ApiServer.Registry;
+using Isthmus.Lab.ApiServer.Schemas;
+using Isthmus.Lab.ApiServer.Values;
 using Isthmus.Testing;
 using Xunit;
 

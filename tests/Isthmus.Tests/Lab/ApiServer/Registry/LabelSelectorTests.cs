@@ -1,6 +1,6 @@
 using FsCheck;
 using FsCheck.Fluent;
-using Isthmus.Lab.ApiServer;
+using Isthmus.Lab.ApiServer.Errors;
 using Isthmus.Lab.ApiServer.Registry;
 using Isthmus.Testing;
 using Xunit;

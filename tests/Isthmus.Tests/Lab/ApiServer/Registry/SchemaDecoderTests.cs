@@ -2,8 +2,7 @@ using System.Text;
 using System.Text.Json;
 using FsCheck;
 using FsCheck.Fluent;
-using Isthmus.Lab.ApiServer;
-using Isthmus.Lab.ApiServer.Registry;
+using Isthmus.Lab.ApiServer.Schemas;
 using Isthmus.Testing;
 using Xunit;
 
@@ -48,7 +47,7 @@ public class SchemaDecoderTests
     [InlineData("2e3", "2e3")]
     [InlineData("0", "0")]
     [InlineData("-1500m", "-1500m")]
-    public void Quantities_are_kept_in_canonical_form(string text, string canonical) => Assert.Equal(canonical, Isthmus.Lab.ApiServer.Registry.Quantity.Canonical(text));
+    public void Quantities_are_kept_in_canonical_form(string text, string canonical) => Assert.Equal(canonical, Isthmus.Lab.ApiServer.Values.Quantity.Canonical(text));
 
     [Fact]
     public void Decoding_what_was_decoded_changes_nothing()

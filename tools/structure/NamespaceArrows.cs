@@ -41,23 +41,26 @@ internal sealed partial class NamespaceArrows
     }
 
     /// <summary>Sets of namespaces that reach each other: with any of them, all of them have to be understood.</summary>
-    internal IReadOnlyList<IReadOnlyList<string>> Circles()
+    internal IReadOnlyList<IReadOnlyList<string>> Circles() => Circles(_uses);
+
+    /// <inheritdoc cref="Circles()"/>
+    internal static IReadOnlyList<IReadOnlyList<string>> Circles(IReadOnlyDictionary<string, SortedSet<string>> uses)
     {
-        var reach = _uses.Keys.ToDictionary(name => name, Reachable, StringComparer.Ordinal);
-        return [.. _uses.Keys
+        var reach = uses.Keys.ToDictionary(name => name, name => Reachable(uses, name), StringComparer.Ordinal);
+        return [.. uses.Keys
             .Where(name => reach[name].Contains(name))
             .GroupBy(name => reach[name].Where(other => reach[other].Contains(name)).Min(StringComparer.Ordinal)!, StringComparer.Ordinal)
             .Select(group => (IReadOnlyList<string>)[.. group])];
     }
 
-    private HashSet<string> Reachable(string from)
+    private static HashSet<string> Reachable(IReadOnlyDictionary<string, SortedSet<string>> uses, string from)
     {
         var seen = new HashSet<string>(StringComparer.Ordinal);
-        var open = new Stack<string>(_uses[from]);
+        var open = new Stack<string>(uses[from]);
         while (open.TryPop(out var name))
         {
             if (!seen.Add(name)) continue;
-            foreach (var next in _uses[name]) open.Push(next);
+            foreach (var next in uses[name]) open.Push(next);
         }
         return seen;
     }

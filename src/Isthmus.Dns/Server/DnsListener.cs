@@ -11,10 +11,11 @@ internal sealed class DnsListener : IAsyncDisposable
 {
     private const int MaxConnections = 1000;
     private const int UdpThreads = 2;
+    private const int MostAttempts = 100;
     private static readonly TimeSpan IdleTimeout = TimeSpan.FromSeconds(10);
 
-    private readonly Socket _udp = new(AddressFamily.InterNetworkV6, SocketType.Dgram, ProtocolType.Udp) { DualMode = true };
-    private readonly Socket _tcp = new(AddressFamily.InterNetworkV6, SocketType.Stream, ProtocolType.Tcp) { DualMode = true };
+    private readonly Socket _udp;
+    private readonly Socket _tcp;
     private readonly CancellationTokenSource _stop = new();
     private readonly SemaphoreSlim _connections = new(MaxConnections);
     private readonly List<Thread> _threads = [];
@@ -28,20 +29,30 @@ internal sealed class DnsListener : IAsyncDisposable
     internal DnsListener(IPEndPoint address, DnsHandler handler, Action<string> log)
     {
         (Handler, _log) = (handler, log);
-        try
+        (_udp, _tcp) = Bind(new IPEndPoint(address.Address.MapToIPv6(), address.Port));
+        Port = ((IPEndPoint)_udp.LocalEndPoint!).Port;
+    }
+
+    /// <summary>Both protocols at one port. A port that the kernel chooses for UDP may be in use over TCP: then it chooses again.</summary>
+    private static (Socket Udp, Socket Tcp) Bind(IPEndPoint address)
+    {
+        for (var attempt = 1; ; attempt++)
         {
-            var any = new IPEndPoint(address.Address.MapToIPv6(), address.Port);
-            _udp.ReceiveBufferSize = 1024 * 1024;
-            _udp.Bind(any);
-            Port = ((IPEndPoint)_udp.LocalEndPoint!).Port;
-            _tcp.Bind(new IPEndPoint(any.Address, Port));
-            _tcp.Listen(512);
-        }
-        catch (SocketException)
-        {
-            _udp.Dispose();
-            _tcp.Dispose();
-            throw;
+            var udp = new Socket(AddressFamily.InterNetworkV6, SocketType.Dgram, ProtocolType.Udp) { DualMode = true, ReceiveBufferSize = 1024 * 1024 };
+            var tcp = new Socket(AddressFamily.InterNetworkV6, SocketType.Stream, ProtocolType.Tcp) { DualMode = true };
+            try
+            {
+                udp.Bind(address);
+                tcp.Bind(udp.LocalEndPoint!);
+                tcp.Listen(512);
+                return (udp, tcp);
+            }
+            catch (SocketException e)
+            {
+                udp.Dispose();
+                tcp.Dispose();
+                if (e.SocketErrorCode != SocketError.AddressAlreadyInUse || address.Port != 0 || attempt == MostAttempts) throw;
+            }
         }
     }
 

@@ -1,0 +1,71 @@
+using Isthmus.Structure;
+using Xunit;
+
+namespace Isthmus.Tests.Architecture;
+
+/// <summary>What tools/structure computes from the code: namespaces form no circle, and nothing grows too long to read.</summary>
+public sealed class StructureTests
+{
+    private static readonly IReadOnlyList<NamespaceArrows> Projects = ArrowPage.Read(Repository.Root, Path.GetFileName(AppContext.BaseDirectory.TrimEnd('/')));
+
+    /// <summary>Circles that are still to be opened: the data plane waits for its new engine. No other namespace may join.</summary>
+    private static readonly HashSet<string> Knot = new(StringComparer.Ordinal)
+    {
+        "Isthmus.Lab.ApiServer", "Isthmus.Lab.ApiServer.Admission", "Isthmus.Lab.ApiServer.Auth", "Isthmus.Lab.ApiServer.CustomResources", "Isthmus.Lab.ApiServer.Discovery",
+        "Isthmus.Lab.ApiServer.Http", "Isthmus.Lab.ApiServer.Kinds", "Isthmus.Lab.ApiServer.OpenApi", "Isthmus.Lab.ApiServer.Streaming", "Isthmus.Lab.ApiServer.Writes",
+        "Isthmus.Lab.ApiServer.Errors", "Isthmus.Lab.ApiServer.Objects", "Isthmus.Lab.ApiServer.Registry", "Isthmus.Lab.ApiServer.Schemas", "Isthmus.Lab.ApiServer.Storage", "Isthmus.Lab.ApiServer.Validation",
+        "Isthmus.Proxy", "Isthmus.Proxy.Admin", "Isthmus.Proxy.Agent", "Isthmus.Proxy.Balancing", "Isthmus.Proxy.Dns", "Isthmus.Proxy.Http", "Isthmus.Proxy.Http.H2",
+        "Isthmus.Proxy.Listeners", "Isthmus.Proxy.Policy", "Isthmus.Proxy.Snapshot", "Isthmus.Proxy.Tcp", "Isthmus.Proxy.Telemetry", "Isthmus.Proxy.Tls", "Isthmus.Proxy.Trace",
+    };
+
+    /// <summary>Parts of the data plane that the new engine replaces, with the lines that they may have until then.</summary>
+    private static readonly Dictionary<string, int> Long = new(StringComparer.Ordinal)
+    {
+        ["Isthmus.Proxy.Http.H2.H2Connection"] = 600,
+        ["Isthmus.Proxy.Http.HttpExchange"] = 530,
+    };
+
+    [Fact]
+    public void Namespaces_of_a_project_form_no_circle()
+    {
+        var circles =
+            from project in Projects
+            from circle in project.Circles()
+            where !circle.All(Knot.Contains)
+            select string.Join(" ", circle);
+        Assert.Empty(circles);
+    }
+
+    [Fact]
+    public void The_page_shows_the_arrows_of_the_code() =>
+        Assert.Equal(ArrowPage.Print(Projects), ArrowPage.Find(File.ReadAllText(Repository.At("docs/ARCHITECTURE.md"))));
+
+    [Fact]
+    public void A_use_that_leads_back_is_a_circle()
+    {
+        SortedDictionary<string, SortedSet<string>> uses = new(StringComparer.Ordinal) { ["a"] = ["b"], ["b"] = ["c"], ["c"] = [], ["d"] = ["a"] };
+        Assert.Empty(NamespaceArrows.Circles(uses));
+        uses["c"].Add("a");
+        Assert.Equal([["a", "b", "c"]], NamespaceArrows.Circles(uses));
+    }
+
+    [Fact]
+    public void Classes_stay_short_with_all_their_parts_together()
+    {
+        var found =
+            from type in Sizes.Classes(Repository.At("src"))
+            where type.Lines > Long.GetValueOrDefault(type.Name, Sizes.LongestClass)
+            select $"{type.Lines} lines: {type.Name}";
+        Assert.Empty(found);
+    }
+
+    [Fact]
+    public void Methods_take_at_most_seven_parameters()
+    {
+        var found =
+            from project in Projects
+            from method in Sizes.LongLists(project.Assembly)
+            select $"{method.Count} parameters: {method.Name}";
+        Assert.Empty(found);
+    }
+}

@@ -1,6 +1,8 @@
 using Isthmus.Lab.ApiServer.Admission;
 using Isthmus.Lab.ApiServer.Auth;
 using Isthmus.Lab.ApiServer.CustomResources;
+using Isthmus.Lab.ApiServer.Hosting;
+using Isthmus.Lab.ApiServer.Http;
 using Isthmus.Lab.ApiServer.Kinds;
 using Isthmus.Lab.ApiServer.Pki;
 using Isthmus.Lab.ApiServer.Registry;

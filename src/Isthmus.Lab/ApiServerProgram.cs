@@ -1,6 +1,7 @@
 using System.Net;
 using Isthmus.Core.Problems;
 using Isthmus.Lab.ApiServer;
+using Isthmus.Lab.ApiServer.Hosting;
 using Isthmus.Lab.ApiServer.Pki;
 
 namespace Isthmus.Lab;

@@ -1,7 +1,7 @@
 using System.Net;
 using Isthmus.Kubernetes.Client;
-using Isthmus.Lab.ApiServer;
 using Isthmus.Lab.ApiServer.Auth;
+using Isthmus.Lab.ApiServer.Hosting;
 using Isthmus.Lab.ApiServer.Pki;
 using Isthmus.Lab.ApiServer.Values;
 using Isthmus.Lab.Controllers;

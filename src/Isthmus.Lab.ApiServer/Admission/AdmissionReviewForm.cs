@@ -1,5 +1,4 @@
 using System.Text.Json.Nodes;
-using Isthmus.Lab.ApiServer.Auth;
 using Isthmus.Lab.ApiServer.Registry;
 using Isthmus.Lab.ApiServer.Values;
 
@@ -27,7 +26,7 @@ internal static class AdmissionReviewForm
         var ns = request.Kind is { Group: "", Plural: "namespaces" } ? request.Name : request.Namespace;
         if (ns.Length > 0) body["namespace"] = ns;
         body["operation"] = request.Operation;
-        body["userInfo"] = Review.ToJson(request.User);
+        body["userInfo"] = request.User.ToJson();
         body["object"] = As(kind, request.Object);
         body["oldObject"] = As(kind, request.OldObject);
         body["dryRun"] = request.DryRun;

@@ -1,5 +1,6 @@
 using System.Text.Json.Nodes;
 using Isthmus.Lab.ApiServer.Admission;
+using Isthmus.Lab.ApiServer.Hosting;
 using Isthmus.Lab.ApiServer.Identity;
 using Isthmus.Lab.ApiServer.Pki;
 using Isthmus.Lab.ApiServer.VirtualResources;

@@ -1,6 +1,5 @@
 using System.Text.Json.Nodes;
 using Isthmus.Lab.ApiServer.Objects;
-using Isthmus.Lab.ApiServer.Registry;
 using Isthmus.Lab.ApiServer.Storage;
 
 namespace Isthmus.Lab.ApiServer.Auth;

@@ -47,7 +47,7 @@ internal sealed class EscalationAdmission(RbacAuthorizer rbac, IAuthorizer autho
         var plural = kind == "ClusterRole" ? "clusterroles" : "roles";
         var asked = request.Attributes with { Verb = "bind", Resource = plural, Subresource = "", Name = name };
         if (authorizer.Authorize(asked).Allowed) return;
-        var rules = rbac.RulesOf(request.Namespace, kind, name) ?? throw ApiException.NotFound(Resources.RbacGroup, plural, name);
+        var rules = rbac.RulesOf(request.Namespace, kind, name) ?? throw ApiException.NotFound(new(Resources.RbacGroup, plural), name);
         Check(request, rules);
     }
 

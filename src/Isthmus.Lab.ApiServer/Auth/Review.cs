@@ -23,16 +23,6 @@ internal static class Review
         return new(201, review);
     }
 
-    public static JsonObject ToJson(UserIdentity user)
-    {
-        var json = new JsonObject { ["username"] = user.Name };
-        if (user.Uid.Length > 0) json["uid"] = user.Uid;
-        if (!user.Groups.IsEmpty) json["groups"] = Json.Array(user.Groups);
-        if (user.Extra.Count > 0)
-            json["extra"] = new JsonObject(user.Extra.Select(pair => KeyValuePair.Create(pair.Key, (JsonNode?)Json.Array(pair.Value))));
-        return json;
-    }
-
     /// <summary>The user that a SubjectAccessReview names.</summary>
     public static UserIdentity Subject(JsonObject spec) => new(
         Json.Text(spec["user"]), Json.Text(spec["uid"]), Json.Texts(spec["groups"]),

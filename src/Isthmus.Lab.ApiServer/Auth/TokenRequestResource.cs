@@ -1,7 +1,7 @@
 using System.Text.Json.Nodes;
 using Isthmus.Lab.ApiServer.Errors;
+using Isthmus.Lab.ApiServer.Hosting;
 using Isthmus.Lab.ApiServer.Objects;
-using Isthmus.Lab.ApiServer.Registry;
 using Isthmus.Lab.ApiServer.Storage;
 using Isthmus.Lab.ApiServer.Validation;
 using Isthmus.Lab.ApiServer.Values;
@@ -23,7 +23,7 @@ internal sealed class TokenRequestResource(TokenSigner signer, IObjectStore stor
     {
         var (ns, name) = (request.Attributes.Namespace, request.Attributes.Name);
         var account = store.Find(Resources.ServiceAccounts, ns, name)
-            ?? throw ApiException.NotFound(Resources.ServiceAccounts.Group, Resources.ServiceAccounts.Plural, name);
+            ?? throw ApiException.NotFound(Resources.ServiceAccounts, name);
         CheckNames(request.Body, ns, name);
         var asked = request.Body?["spec"] as JsonObject;
         var seconds = Json.Whole(asked?["expirationSeconds"]) ?? DefaultSeconds;
@@ -86,7 +86,7 @@ internal sealed class TokenRequestResource(TokenSigner signer, IObjectStore stor
 
     private StoredObject Bound(GroupResource resource, string ns, string kind, string name, JsonObject reference)
     {
-        var stored = store.Find(resource, ns, name) ?? throw ApiException.NotFound(resource.Group, resource.Plural, name);
+        var stored = store.Find(resource, ns, name) ?? throw ApiException.NotFound(resource, name);
         var uid = Json.Text(reference["uid"]);
         if (uid.Length == 0 || uid == stored.Uid) return stored;
         throw new ApiException(409, "Conflict",

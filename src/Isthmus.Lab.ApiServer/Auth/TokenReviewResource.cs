@@ -1,5 +1,6 @@
 using System.Text.Json.Nodes;
 using Isthmus.Lab.ApiServer.Errors;
+using Isthmus.Lab.ApiServer.Hosting;
 using Isthmus.Lab.ApiServer.Objects;
 using Isthmus.Lab.ApiServer.Values;
 using Isthmus.Lab.ApiServer.VirtualResources;
@@ -19,7 +20,7 @@ internal sealed class TokenReviewResource(TokenVerifier tokens, ApiServerSetting
         var audiences = Json.Texts(spec?["audiences"]);
         var verdict = tokens.Verify(token, audiences.IsEmpty ? [settings.Issuer] : audiences);
         var status = verdict.User is { } user
-            ? new JsonObject { ["authenticated"] = true, ["user"] = Review.ToJson(user), ["audiences"] = Json.Array(verdict.Audiences) }
+            ? new JsonObject { ["authenticated"] = true, ["user"] = user.ToJson(), ["audiences"] = Json.Array(verdict.Audiences) }
             : new JsonObject { ["user"] = new JsonObject(), ["error"] = verdict.Error };
         return new(Review.Answer(Descriptor, spec, status));
     }
@@ -33,7 +34,7 @@ internal sealed class SelfSubjectReviewResource(TimeProvider time) : IVirtualRes
 
     public ValueTask<VirtualResponse> HandleAsync(VirtualRequest request, CancellationToken stop)
     {
-        var status = new JsonObject { ["userInfo"] = Review.ToJson(request.Attributes.User) };
+        var status = new JsonObject { ["userInfo"] = request.Attributes.User.ToJson() };
         var answer = Review.Answer(Descriptor, null, status);
         answer.Body["metadata"]!["creationTimestamp"] = Stamp.Time(time.GetUtcNow());
         return new(answer);

@@ -1,9 +1,9 @@
 using System.Security.Cryptography;
 using System.Text;
 using Isthmus.Core.Collections;
+using Isthmus.Lab.ApiServer.Hosting;
 using Isthmus.Lab.ApiServer.Identity;
 using Isthmus.Lab.ApiServer.Objects;
-using Isthmus.Lab.ApiServer.Registry;
 using Isthmus.Lab.ApiServer.Storage;
 using Isthmus.Lab.ApiServer.Values;
 

@@ -1,7 +1,8 @@
 using System.Security.Cryptography;
 using System.Text;
 using System.Text.Json.Nodes;
-using Isthmus.Lab.ApiServer.Http;
+using Isthmus.Lab.ApiServer.Hosting;
+using Isthmus.Lab.ApiServer.Http.Output;
 using Isthmus.Lab.ApiServer.Values;
 using Isthmus.Lab.ApiServer.VirtualResources;
 using Microsoft.AspNetCore.Http;
@@ -19,7 +20,7 @@ internal sealed class DiscoveryDocuments(ApiServerContext context, IReadOnlyList
         if (path is "/api" or "/apis" && AggregatedVersion(http) is { } version) return AggregatedAsync(http, state, path, version);
         return path == "/" ? SendAsync(http, Paths(state))
             : state.Documents.TryGetValue(path, out var document) ? SendAsync(http, document)
-            : NonResourceEndpoint.NotFoundAsync(http);
+            : Responses.NotFoundAsync(http);
     }
 
     private static Task SendAsync(HttpContext http, JsonObject document)

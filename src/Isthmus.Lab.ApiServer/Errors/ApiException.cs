@@ -1,5 +1,5 @@
 using System.Text.Json.Nodes;
-using Isthmus.Lab.ApiServer.Registry;
+using Isthmus.Lab.ApiServer.Objects;
 using Isthmus.Lab.ApiServer.Validation;
 
 namespace Isthmus.Lab.ApiServer.Errors;
@@ -61,21 +61,19 @@ public sealed class ApiException(int code, string reason, string message, Status
         return node;
     }
 
-    private static string Qualified(string resource, string group) => group.Length == 0 ? resource : $"{resource}.{group}";
+    private static string Qualified(string kind, string group) => group.Length == 0 ? kind : $"{kind}.{group}";
 
-    public static ApiException NotFound(KindDescriptor kind, string name) => NotFound(kind.Group, kind.Plural, name);
+    public static ApiException NotFound(GroupResource resource, string name) =>
+        new(404, "NotFound", $"{resource} \"{name}\" not found", new(resource.Group, resource.Plural, name));
 
-    public static ApiException NotFound(string group, string plural, string name) =>
-        new(404, "NotFound", $"{Qualified(plural, group)} \"{name}\" not found", new(group, plural, name));
+    public static ApiException AlreadyExists(GroupResource resource, string name) =>
+        new(409, "AlreadyExists", $"{resource} \"{name}\" already exists", new(resource.Group, resource.Plural, name));
 
-    public static ApiException AlreadyExists(KindDescriptor kind, string name) =>
-        new(409, "AlreadyExists", $"{Qualified(kind.Plural, kind.Group)} \"{name}\" already exists", new(kind.Group, kind.Plural, name));
+    public static ApiException Conflict(GroupResource resource, string name, string why) =>
+        new(409, "Conflict", $"Operation cannot be fulfilled on {resource} \"{name}\": {why}", new(resource.Group, resource.Plural, name));
 
-    public static ApiException Conflict(KindDescriptor kind, string name, string why) =>
-        new(409, "Conflict", $"Operation cannot be fulfilled on {Qualified(kind.Plural, kind.Group)} \"{name}\": {why}", new(kind.Group, kind.Plural, name));
-
-    public static ApiException Modified(KindDescriptor kind, string name) =>
-        Conflict(kind, name, "the object has been modified; please apply your changes to the latest version and try again");
+    public static ApiException Modified(GroupResource resource, string name) =>
+        Conflict(resource, name, "the object has been modified; please apply your changes to the latest version and try again");
 
     /// <summary>403 of admission or authorization: `pods "x" is forbidden: why`.</summary>
     public static ApiException Forbidden(string group, string plural, string name, string why, IReadOnlyList<StatusCause>? causes = null) =>
@@ -95,9 +93,6 @@ public sealed class ApiException(int code, string reason, string message, Status
     public static ApiException NoSuchResource() => new(404, "NotFound", "the server could not find the requested resource");
 
     /// <summary>422: `Service "x" is invalid: e` or `[e1, e2]`.</summary>
-    public static ApiException Invalid(KindDescriptor kind, string name, IReadOnlyList<FieldError> errors) =>
-        Invalid(kind.Group, kind.Kind, name, errors);
-
     public static ApiException Invalid(string group, string kind, string name, IReadOnlyList<FieldError> errors)
     {
         var texts = errors.Select(error => error.ToString()).Distinct().ToList();

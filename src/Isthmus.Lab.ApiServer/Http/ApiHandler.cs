@@ -1,7 +1,10 @@
 using System.Text.Json.Nodes;
 using Isthmus.Lab.ApiServer.Discovery;
 using Isthmus.Lab.ApiServer.Errors;
+using Isthmus.Lab.ApiServer.Hosting;
+using Isthmus.Lab.ApiServer.Http.Output;
 using Isthmus.Lab.ApiServer.Identity;
+using Isthmus.Lab.ApiServer.Objects;
 using Isthmus.Lab.ApiServer.OpenApi;
 using Isthmus.Lab.ApiServer.Registry;
 using Isthmus.Lab.ApiServer.Writes;
@@ -13,7 +16,6 @@ namespace Isthmus.Lab.ApiServer.Http;
 /// <summary>Every request comes through here: authentication, authorization, routing, and one place where refusals become answers.</summary>
 internal sealed partial class ApiHandler
 {
-    private static readonly GroupResource NamespacesResource = new("", "namespaces");
     private readonly ApiServerContext _context;
     private readonly ApiServerParts _parts;
     private readonly ReadEndpoint _reads;
@@ -85,7 +87,7 @@ internal sealed partial class ApiHandler
         }
         if (!_context.Kinds.HasGroupVersion(target.Group, target.Version) && !_virtual.HasGroupVersion(target.Group, target.Version))
         {
-            await Responses.TextAsync(http, 404, "404 page not found\n");
+            await Responses.NotFoundAsync(http);
             return;
         }
         if (await _virtual.TryHandleAsync(http, target, attributes)) return;
@@ -95,7 +97,7 @@ internal sealed partial class ApiHandler
             // Custom resources are served by another part of a real server, which knows no Status for paths that nobody defined.
             if (!_context.Kinds.All.Any(other => other.Group == target.Group && !other.IsCustom) && !_virtual.HasGroupVersion(target.Group, target.Version))
             {
-                await Responses.TextAsync(http, 404, "404 page not found\n");
+                await Responses.NotFoundAsync(http);
                 return;
             }
             throw ApiException.NoSuchResource();

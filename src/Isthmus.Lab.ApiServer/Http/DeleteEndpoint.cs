@@ -2,6 +2,8 @@ using System.Globalization;
 using System.Text.Json;
 using System.Text.Json.Nodes;
 using Isthmus.Lab.ApiServer.Errors;
+using Isthmus.Lab.ApiServer.Hosting;
+using Isthmus.Lab.ApiServer.Http.Output;
 using Isthmus.Lab.ApiServer.Registry;
 using Isthmus.Lab.ApiServer.Schemas;
 using Isthmus.Lab.ApiServer.Storage;
@@ -20,7 +22,7 @@ internal sealed class DeleteEndpoint(ApiServerContext context, ObjectRegistry re
         var result = await registry.DeleteAsync(request, delete, call.Stop);
         if (!result.Removed || call.Kind.Strategy.DeleteReturnsObject)
         {
-            await Responses.ObjectAsync(call, 200, result.Object, context.Time.GetUtcNow());
+            await ObjectResponses.ObjectAsync(call, 200, result.Object, context.Time.GetUtcNow());
             return;
         }
         Responses.SendWarnings(call.Http, call.Warnings);

@@ -2,6 +2,7 @@ using System.Text.Json.Nodes;
 using Isthmus.Kubernetes.Objects;
 using Isthmus.Lab.ApiServer.Discovery;
 using Isthmus.Lab.ApiServer.Errors;
+using Isthmus.Lab.ApiServer.Http.Output;
 using Isthmus.Lab.ApiServer.OpenApi;
 using Isthmus.Lab.ApiServer.Values;
 using Microsoft.AspNetCore.Http;
@@ -27,14 +28,12 @@ internal sealed class NonResourceEndpoint(ApiServerParts parts, DiscoveryDocumen
             "/version" => Responses.TreeAsync(http, 200, Version(), Accept.Of(http.Request) with { Form = OutputForm.Json, Pretty = true }),
             "/healthz" or "/livez" or "/readyz" => Responses.TextAsync(http, 200, Health(http, trimmed[1..])),
             _ when trimmed.StartsWith("/healthz/", StringComparison.Ordinal) || trimmed.StartsWith("/livez/", StringComparison.Ordinal) || trimmed.StartsWith("/readyz/", StringComparison.Ordinal)
-                => Checks.Contains(trimmed[(trimmed.LastIndexOf('/') + 1)..]) ? Responses.TextAsync(http, 200, "ok") : NotFoundAsync(http),
+                => Checks.Contains(trimmed[(trimmed.LastIndexOf('/') + 1)..]) ? Responses.TextAsync(http, 200, "ok") : Responses.NotFoundAsync(http),
             "/openapi/v3" or "/openapi/v2" => openApi.HandleAsync(http, trimmed),
             _ when trimmed.StartsWith("/openapi/v3/", StringComparison.Ordinal) => openApi.HandleAsync(http, trimmed),
             _ => discovery.HandleAsync(http, trimmed),
         };
     }
-
-    internal static Task NotFoundAsync(HttpContext http) => Responses.TextAsync(http, 404, "404 page not found\n");
 
     private static string Health(HttpContext http, string name) =>
         http.Request.Query.ContainsKey("verbose")

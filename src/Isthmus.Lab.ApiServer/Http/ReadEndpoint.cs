@@ -3,6 +3,8 @@ using System.Text;
 using System.Text.Json.Nodes;
 using Isthmus.Kubernetes.Yaml;
 using Isthmus.Lab.ApiServer.Errors;
+using Isthmus.Lab.ApiServer.Hosting;
+using Isthmus.Lab.ApiServer.Http.Output;
 using Isthmus.Lab.ApiServer.Registry;
 using Isthmus.Lab.ApiServer.Storage;
 using Isthmus.Lab.ApiServer.Tables;
@@ -19,11 +21,11 @@ internal sealed class ReadEndpoint(ApiServerContext context)
     {
         if (call.ResourceVersion() is { } version && version > context.Store.Revision) await ListQuery.WaitForAsync(context.Store, version, call.Stop);
         var stored = context.Store.Find(call.Kind.Storage, call.Attributes.Namespace, call.Attributes.Name)
-            ?? throw ApiException.NotFound(call.Kind, call.Attributes.Name);
+            ?? throw ApiException.NotFound(call.Kind.GroupResource, call.Attributes.Name);
         if (call.Attributes.Subresource == "scale")
-            await Responses.ScaleAsync(call, stored, context.Time.GetUtcNow());
+            await ObjectResponses.ScaleAsync(call, stored, context.Time.GetUtcNow());
         else
-            await Responses.ObjectAsync(call, 200, stored, context.Time.GetUtcNow());
+            await ObjectResponses.ObjectAsync(call, 200, stored, context.Time.GetUtcNow());
     }
 
     internal async Task ListAsync(Call call)
@@ -41,7 +43,7 @@ internal sealed class ReadEndpoint(ApiServerContext context)
         switch (accept.Form)
         {
             case OutputForm.Table:
-                var table = new TableForm(kind, accept.MetaVersion, Responses.IncludeObject(call), context.Time.GetUtcNow());
+                var table = new TableForm(kind, accept.MetaVersion, ObjectResponses.IncludeObject(call), context.Time.GetUtcNow());
                 await Responses.TreeAsync(call.Http, 200, table.Of(items, metadata, true), accept);
                 return;
             case OutputForm.PartialObjectMetadata:

@@ -1,5 +1,7 @@
 using System.Text.Json.Nodes;
 using Isthmus.Lab.ApiServer.Errors;
+using Isthmus.Lab.ApiServer.Hosting;
+using Isthmus.Lab.ApiServer.Http.Output;
 using Isthmus.Lab.ApiServer.Identity;
 using Isthmus.Lab.ApiServer.Registry;
 using Isthmus.Lab.ApiServer.Schemas;
@@ -48,7 +50,7 @@ internal sealed class VirtualEndpoint
     private JsonObject Parent(RequestTarget target)
     {
         var kind = _context.Kinds.Find(target.Group, target.Version, target.Resource) ?? throw ApiException.NoSuchResource();
-        var stored = _context.Store.Find(kind.Storage, kind.Namespaced ? target.Namespace : "", target.Name) ?? throw ApiException.NotFound(kind, target.Name);
+        var stored = _context.Store.Find(kind.Storage, kind.Namespaced ? target.Namespace : "", target.Name) ?? throw ApiException.NotFound(kind.GroupResource, target.Name);
         return Versions.ToRequested(kind, stored);
     }
 

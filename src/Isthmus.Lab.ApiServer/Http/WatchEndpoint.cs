@@ -4,6 +4,8 @@ using System.IO.Pipelines;
 using System.Text;
 using System.Text.Json.Nodes;
 using Isthmus.Lab.ApiServer.Errors;
+using Isthmus.Lab.ApiServer.Hosting;
+using Isthmus.Lab.ApiServer.Http.Output;
 using Isthmus.Lab.ApiServer.Objects;
 using Isthmus.Lab.ApiServer.Registry;
 using Isthmus.Lab.ApiServer.Storage;
@@ -175,7 +177,7 @@ internal sealed class WatchOutput(Call call, Accept accept, TimeProvider time)
         if (accept.Form == OutputForm.Json && o.Revision == revision && Versions.IsAsStored(call.Kind, o)) return o.Json;
         if (accept.Form == OutputForm.Table)
         {
-            var table = new TableForm(call.Kind, accept.MetaVersion, Responses.IncludeObject(call), time.GetUtcNow());
+            var table = new TableForm(call.Kind, accept.MetaVersion, ObjectResponses.IncludeObject(call), time.GetUtcNow());
             var metadata = new JsonObject { ["resourceVersion"] = revision.ToString(CultureInfo.InvariantCulture) };
             var tree = table.Of([o], metadata, !_columnsSent);
             _columnsSent = true;

@@ -1,6 +1,8 @@
 using System.Text.Json;
 using System.Text.Json.Nodes;
 using Isthmus.Lab.ApiServer.Errors;
+using Isthmus.Lab.ApiServer.Hosting;
+using Isthmus.Lab.ApiServer.Http.Output;
 using Isthmus.Lab.ApiServer.Objects;
 using Isthmus.Lab.ApiServer.Patch;
 using Isthmus.Lab.ApiServer.Registry;
@@ -22,7 +24,7 @@ internal sealed class WriteEndpoint(ApiServerContext context, ObjectRegistry reg
         var body = await BodyReader.ReadAsync(call.Http.Request, call.Stop);
         var o = BodyReader.Decode(body, BodyReader.MediaType(call.Http.Request), call.Kind, validation, call.Warnings);
         var result = await registry.CreateAsync(request, o, call.Stop);
-        await Responses.ObjectAsync(call, 201, result.Object, context.Time.GetUtcNow());
+        await ObjectResponses.ObjectAsync(call, 201, result.Object, context.Time.GetUtcNow());
     }
 
     internal async Task UpdateAsync(Call call)
@@ -44,7 +46,7 @@ internal sealed class WriteEndpoint(ApiServerContext context, ObjectRegistry reg
         CheckNamespace(call, o);
         var mayCreate = call.Kind.Strategy.CreateOnUpdate && call.Attributes.Subresource.Length == 0;
         var result = await registry.UpdateAsync(request, _ => (JsonObject)o.DeepClone(), mayCreate, call.Stop);
-        await Responses.ObjectAsync(call, result.Created ? 201 : 200, result.Object, context.Time.GetUtcNow());
+        await ObjectResponses.ObjectAsync(call, result.Created ? 201 : 200, result.Object, context.Time.GetUtcNow());
     }
 
     internal async Task PatchAsync(Call call)
@@ -59,7 +61,7 @@ internal sealed class WriteEndpoint(ApiServerContext context, ObjectRegistry reg
         if (call.Attributes.Subresource == "scale")
         {
             var scaled = await registry.UpdateAsync(request, o => Scales.Apply(call.Kind, o!, Patched(call, mediaType, body, Scales.Of(call.Kind, o!), Scales.KindOf(call.Kind), validation)), false, call.Stop);
-            await Responses.ScaleAsync(call, scaled.Object, context.Time.GetUtcNow());
+            await ObjectResponses.ScaleAsync(call, scaled.Object, context.Time.GetUtcNow());
             return;
         }
         WriteResult result;
@@ -75,7 +77,7 @@ internal sealed class WriteEndpoint(ApiServerContext context, ObjectRegistry reg
         {
             result = await registry.UpdateAsync(request, o => Patched(call, mediaType, body, o!, call.Kind, validation), false, call.Stop);
         }
-        await Responses.ObjectAsync(call, result.Created ? 201 : 200, result.Object, context.Time.GetUtcNow());
+        await ObjectResponses.ObjectAsync(call, result.Created ? 201 : 200, result.Object, context.Time.GetUtcNow());
     }
 
     private async Task UpdateScaleAsync(Call call)
@@ -84,7 +86,7 @@ internal sealed class WriteEndpoint(ApiServerContext context, ObjectRegistry reg
         var body = await BodyReader.ReadAsync(call.Http.Request, call.Stop);
         var scale = BodyReader.Decode(body, BodyReader.MediaType(call.Http.Request), Scales.KindOf(call.Kind), call.FieldValidation("UpdateOptions"), call.Warnings);
         var result = await registry.UpdateAsync(request, o => Scales.Apply(call.Kind, o!, scale), false, call.Stop);
-        await Responses.ScaleAsync(call, result.Object, context.Time.GetUtcNow());
+        await ObjectResponses.ScaleAsync(call, result.Object, context.Time.GetUtcNow());
     }
 
     /// <summary>The patched tree as a typed object again: fields that do not exist or have wrong types are found here.</summary>

@@ -1,4 +1,6 @@
+using System.Text.Json.Nodes;
 using Isthmus.Core.Collections;
+using Isthmus.Lab.ApiServer.Values;
 using Microsoft.AspNetCore.Http;
 
 namespace Isthmus.Lab.ApiServer.Identity;
@@ -9,6 +11,16 @@ public sealed record UserIdentity(string Name, string Uid, ValueList<string> Gro
     public static readonly UserIdentity Anonymous = new("system:anonymous", "", ["system:unauthenticated"], ValueMap<ValueList<string>>.Empty);
 
     public bool IsAnonymous => Name == Anonymous.Name;
+
+    /// <summary>The `UserInfo` of reviews.</summary>
+    internal JsonObject ToJson()
+    {
+        var json = new JsonObject { ["username"] = Name };
+        if (Uid.Length > 0) json["uid"] = Uid;
+        if (!Groups.IsEmpty) json["groups"] = Json.Array(Groups);
+        if (Extra.Count > 0) json["extra"] = new JsonObject(Extra.Select(pair => KeyValuePair.Create(pair.Key, (JsonNode?)Json.Array(pair.Value))));
+        return json;
+    }
 }
 
 /// <summary>What is asked, as authorization and admission see it.</summary>

@@ -1,4 +1,5 @@
 using Isthmus.Core.Collections;
+using Isthmus.Lab.ApiServer.Objects;
 using Isthmus.Lab.ApiServer.Registry;
 using Isthmus.Lab.ApiServer.Schemas;
 using Isthmus.Lab.ApiServer.Tables;

@@ -1,7 +1,6 @@
 using System.Text.Json.Nodes;
 using Isthmus.Lab.ApiServer.Errors;
 using Isthmus.Lab.ApiServer.Objects;
-using Isthmus.Lab.ApiServer.Registry;
 using Isthmus.Lab.ApiServer.Storage;
 using Isthmus.Lab.ApiServer.Validation;
 using Isthmus.Lab.ApiServer.Values;
@@ -22,11 +21,11 @@ internal sealed class PodBindingResource(IObjectStore store, TimeProvider time) 
             throw ApiException.Invalid("", "Binding", name, [FieldError.Required("target.name")]);
         if (request.Body.TextAt("target", "kind") is not ("" or "Node") and var kind)
             throw ApiException.Invalid("", "Binding", name, [FieldError.NotSupported("target.kind", kind, ["Node", "<empty>"])]);
-        if (store.Find(Resources.Pods, ns, name) is not { } pod) throw ApiException.NotFound("", "pods", name);
+        if (store.Find(Resources.Pods, ns, name) is not { } pod) throw ApiException.NotFound(Resources.Pods, name);
         Check(pod.Parse(), name);
         if (request.DryRun) return Done();
         var stored = await store.ChangeAsync(Resources.Pods, ns, name, tree => Bind(tree, name, node), stop);
-        return stored is null ? throw ApiException.NotFound("", "pods", name) : Done();
+        return stored is null ? throw ApiException.NotFound(Resources.Pods, name) : Done();
     }
 
     private bool Bind(JsonObject pod, string name, string node)
@@ -72,7 +71,7 @@ internal sealed class PodEvictionResource(IObjectStore store, TimeProvider time)
         var (ns, name) = (request.Attributes.Namespace, request.Attributes.Name);
         while (true)
         {
-            var pod = store.Find(Resources.Pods, ns, name) ?? throw ApiException.NotFound("", "pods", name);
+            var pod = store.Find(Resources.Pods, ns, name) ?? throw ApiException.NotFound(Resources.Pods, name);
             var tree = pod.Parse();
             if (tree.TextAt("status", "phase") is not ("Pending" or "Succeeded" or "Failed")) CheckBudgets(pod);
             if (request.DryRun || tree.TextAt("metadata", "deletionTimestamp").Length > 0) return Outcome.Success();

@@ -117,5 +117,5 @@ internal sealed class ServiceReservation(ServiceAllocator allocator, WriteContex
         return port;
     }
 
-    private ApiException Invalid(FieldError error) => ApiException.Invalid(context.Kind, service.TextAt("metadata", "name"), [error]);
+    private ApiException Invalid(FieldError error) => ApiException.Invalid(context.Kind.Group, context.Kind.Kind, service.TextAt("metadata", "name"), [error]);
 }

@@ -1,4 +1,3 @@
-using Isthmus.Lab.ApiServer.Registry;
 
 namespace Isthmus.Lab.ApiServer.Objects;
 

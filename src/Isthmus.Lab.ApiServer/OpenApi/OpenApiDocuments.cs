@@ -3,7 +3,8 @@ using System.Security.Cryptography;
 using System.Text;
 using System.Text.Json.Nodes;
 using Isthmus.Lab.ApiServer.Errors;
-using Isthmus.Lab.ApiServer.Http;
+using Isthmus.Lab.ApiServer.Hosting;
+using Isthmus.Lab.ApiServer.Http.Output;
 using Isthmus.Lab.ApiServer.Registry;
 using Isthmus.Lab.ApiServer.Values;
 using Microsoft.AspNetCore.Http;
@@ -24,7 +25,7 @@ internal sealed class OpenApiDocuments(ApiServerContext context)
             "/openapi/v3" => Responses.BytesAsync(http, 200, "text/plain; charset=utf-8", state.Index(), false),
             _ => state.Document(path["/openapi/v3/".Length..]) is { } document
                 ? SendAsync(http, "application/json", document.Bytes, document.Hash)
-                : NonResourceEndpoint.NotFoundAsync(http),
+                : Responses.NotFoundAsync(http),
         };
     }
 

@@ -1,4 +1,5 @@
 using System.Collections.Frozen;
+using Isthmus.Lab.ApiServer.Objects;
 
 namespace Isthmus.Lab.ApiServer.Registry;
 

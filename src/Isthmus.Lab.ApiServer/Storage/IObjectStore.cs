@@ -1,5 +1,5 @@
 using System.Text.Json.Nodes;
-using Isthmus.Lab.ApiServer.Registry;
+using Isthmus.Lab.ApiServer.Objects;
 using Isthmus.Lab.ApiServer.Values;
 
 namespace Isthmus.Lab.ApiServer.Storage;

@@ -1,5 +1,5 @@
 using System.Collections.Immutable;
-using Isthmus.Lab.ApiServer.Registry;
+using Isthmus.Lab.ApiServer.Objects;
 
 namespace Isthmus.Lab.ApiServer.Storage;
 

@@ -1,4 +1,4 @@
-using Isthmus.Lab.ApiServer.Registry;
+using Isthmus.Lab.ApiServer.Objects;
 
 namespace Isthmus.Lab.ApiServer.Storage;
 

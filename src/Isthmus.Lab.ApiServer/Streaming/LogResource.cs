@@ -3,6 +3,7 @@ using System.Net.Sockets;
 using System.Text.Json.Nodes;
 using Isthmus.Lab.ApiServer.Errors;
 using Isthmus.Lab.ApiServer.Identity;
+using Isthmus.Lab.ApiServer.Objects;
 using Isthmus.Lab.ApiServer.VirtualResources;
 using Microsoft.AspNetCore.Http;
 
@@ -29,7 +30,7 @@ internal sealed class LogResource(NodeConnection node) : IStreamingResource
             if (answer.StatusCode != HttpStatusCode.OK)
             {
                 var message = await answer.Content.ReadAsStringAsync(stop);
-                throw answer.StatusCode == HttpStatusCode.NotFound ? ApiException.NotFound("", "pods", pod.Metadata.Name) : ApiException.BadRequest(message);
+                throw answer.StatusCode == HttpStatusCode.NotFound ? ApiException.NotFound(Resources.Pods, pod.Metadata.Name) : ApiException.BadRequest(message);
             }
             http.Response.ContentType = "text/plain";
             await http.Response.StartAsync(stop);

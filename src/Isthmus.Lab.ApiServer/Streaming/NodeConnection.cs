@@ -2,6 +2,7 @@ using System.Net.Sockets;
 using System.Net.WebSockets;
 using System.Text;
 using Isthmus.Kubernetes.Streaming;
+using Isthmus.Lab.ApiServer.Hosting;
 using Isthmus.Lab.Machine.Network;
 
 namespace Isthmus.Lab.ApiServer.Streaming;

@@ -2,6 +2,7 @@ using System.Globalization;
 using System.Text.Json.Nodes;
 using Isthmus.Lab.ApiServer.Admission;
 using Isthmus.Lab.ApiServer.Errors;
+using Isthmus.Lab.ApiServer.Hosting;
 using Isthmus.Lab.ApiServer.Objects;
 using Isthmus.Lab.ApiServer.Patch;
 using Isthmus.Lab.ApiServer.Registry;
@@ -15,7 +16,6 @@ namespace Isthmus.Lab.ApiServer.Writes;
 public sealed partial class ObjectRegistry(ApiServerContext context, IReadOnlyList<IAdmissionPlugin> admission)
 {
     private const int MaxAttempts = 16;
-    private static readonly GroupResource Namespaces = new("", "namespaces");
 
     public ApiServerContext Context => context;
 
@@ -49,7 +49,7 @@ public sealed partial class ObjectRegistry(ApiServerContext context, IReadOnlyLi
             await ValidateAsync(review, stop);
             if (!request.IsApply) ManagedFields.Update(null, o, request, context.Time.GetUtcNow());
             if (await StoreAsync(request, null, o, stop) is { } stored) return new(stored, Created: true);
-            if (generated is null || attempt == MaxAttempts) throw ApiException.AlreadyExists(kind, Metadata.Name(o));
+            if (generated is null || attempt == MaxAttempts) throw ApiException.AlreadyExists(kind.GroupResource, Metadata.Name(o));
             // Another object has the random name: the next one is tried with what admission left of this one.
             o = (JsonObject)o.DeepClone();
             Metadata.Of(o).Remove("name");
@@ -67,7 +67,7 @@ public sealed partial class ObjectRegistry(ApiServerContext context, IReadOnlyLi
             var current = context.Store.Find(kind.Storage, request.Namespace, request.Name);
             if (current is null)
             {
-                if (!mayCreate) throw ApiException.NotFound(kind, request.Name);
+                if (!mayCreate) throw ApiException.NotFound(kind.GroupResource, request.Name);
                 return await CreateAsync(request, change(null), stop);
             }
             var old = Versions.ToRequested(kind, current);
@@ -76,7 +76,7 @@ public sealed partial class ObjectRegistry(ApiServerContext context, IReadOnlyLi
             CheckPreconditions(kind, current, next, wanted);
             if (await TryUpdateAsync(request, current, old, next, stop) is { } result) return result;
             var pinned = wanted.Length > 0 && request.Attributes.Verb == "update";
-            if (pinned || attempt == MaxAttempts) throw ApiException.Modified(kind, request.Name);
+            if (pinned || attempt == MaxAttempts) throw ApiException.Modified(kind.GroupResource, request.Name);
         }
     }
 
@@ -138,7 +138,7 @@ public sealed partial class ObjectRegistry(ApiServerContext context, IReadOnlyLi
             generated = prefix;
         }
         if (Metadata.Name(o).Length == 0)
-            throw ApiException.Invalid(request.Kind, "", [FieldError.Required("metadata.name", "name or generateName is required")]);
+            throw ApiException.Invalid(request.Kind.Group, request.Kind.Kind, "", [FieldError.Required("metadata.name", "name or generateName is required")]);
         metadata["uid"] = Guid.NewGuid().ToString();
         metadata["creationTimestamp"] = ApiTime.Seconds(context.Time.GetUtcNow());
         if (request.Kind.Strategy.HasGeneration) metadata["generation"] = 1;
@@ -163,7 +163,7 @@ public sealed partial class ObjectRegistry(ApiServerContext context, IReadOnlyLi
     private void CheckNamespace(WriteRequest request, string name)
     {
         if (!request.Kind.Namespaced) return;
-        var ns = context.Store.Find(Namespaces, "", request.Namespace) ?? throw ApiException.NotFound("", "namespaces", request.Namespace);
+        var ns = context.Store.Find(Resources.Namespaces, "", request.Namespace) ?? throw ApiException.NotFound(Resources.Namespaces, request.Namespace);
         if (!Metadata.IsDeleted(ns.Parse())) return;
         throw ApiException.Forbidden(request.Kind.Group, request.Kind.Plural, name,
             $"unable to create new content in namespace {request.Namespace} because it is being terminated",
@@ -173,14 +173,14 @@ public sealed partial class ObjectRegistry(ApiServerContext context, IReadOnlyLi
     private static void CheckPreconditions(KindDescriptor kind, StoredObject current, JsonObject next, string wanted)
     {
         if (Metadata.Text(next, "uid") is { Length: > 0 } uid && uid != current.Uid)
-            throw ApiException.Conflict(kind, current.Name,
+            throw ApiException.Conflict(kind.GroupResource, current.Name,
                 $"StorageError: invalid object, Code: 4, Key: /registry/{kind.Storage.Plural}/{current.Key}, ResourceVersion: 0, AdditionalErrorMsg: Precondition failed: UID in precondition: {uid}, UID in object meta: {current.Uid}");
         if (wanted is "" or "0")
         {
             if (kind.Strategy.UnconditionalUpdate) return;
-            throw ApiException.Invalid(kind, current.Name, [new("FieldValueInvalid", "metadata.resourceVersion", "Invalid value: 0x0: must be specified for an update")]);
+            throw ApiException.Invalid(kind.Group, kind.Kind, current.Name, [new("FieldValueInvalid", "metadata.resourceVersion", "Invalid value: 0x0: must be specified for an update")]);
         }
-        if (wanted != current.Revision.ToString(CultureInfo.InvariantCulture)) throw ApiException.Modified(kind, current.Name);
+        if (wanted != current.Revision.ToString(CultureInfo.InvariantCulture)) throw ApiException.Modified(kind.GroupResource, current.Name);
     }
 
     private static void CheckFinalizers(KindDescriptor kind, JsonObject old, JsonObject next)
@@ -188,7 +188,7 @@ public sealed partial class ObjectRegistry(ApiServerContext context, IReadOnlyLi
         if (!Metadata.IsDeleted(old)) return;
         var added = Metadata.Finalizers(next).Except(Metadata.Finalizers(old)).ToList();
         if (added.Count == 0) return;
-        throw ApiException.Invalid(kind, Metadata.Name(old),
+        throw ApiException.Invalid(kind.Group, kind.Kind, Metadata.Name(old),
             [FieldError.Forbidden("metadata.finalizers", $"no new finalizers can be added if the object is being deleted, found new finalizers []string{{{string.Join(", ", added.Select(f => $"\"{f}\""))}}}")]);
     }
 
@@ -223,7 +223,7 @@ public sealed partial class ObjectRegistry(ApiServerContext context, IReadOnlyLi
         var errors = MetadataRules.Validate(request.Kind, o).ToList();
         errors.AddRange(request.Kind.Strategy.Validate(o, request.Context));
         if (old is not null) errors.AddRange(request.Kind.Strategy.ValidateUpdate(old, o, request.Context));
-        if (errors.Count > 0) throw ApiException.Invalid(request.Kind, Metadata.Name(o), errors);
+        if (errors.Count > 0) throw ApiException.Invalid(request.Kind.Group, request.Kind.Kind, Metadata.Name(o), errors);
     }
 
     /// <returns>Null when somebody else was faster.</returns>

@@ -16,7 +16,7 @@ public sealed partial class ObjectRegistry
         var kind = request.Kind;
         for (var attempt = 1; ; attempt++)
         {
-            var current = context.Store.Find(kind.Storage, request.Namespace, request.Name) ?? throw ApiException.NotFound(kind, request.Name);
+            var current = context.Store.Find(kind.Storage, request.Namespace, request.Name) ?? throw ApiException.NotFound(kind.GroupResource, request.Name);
             CheckDelete(kind, current, delete);
             var old = Versions.ToRequested(kind, current);
             if (attempt == 1)
@@ -26,7 +26,7 @@ public sealed partial class ObjectRegistry
                 await ValidateAsync(review, stop);
             }
             if (await TryDeleteAsync(request, delete, current, old, stop) is { } result) return result;
-            if (attempt == MaxAttempts) throw ApiException.Modified(kind, request.Name);
+            if (attempt == MaxAttempts) throw ApiException.Modified(kind.GroupResource, request.Name);
         }
     }
 

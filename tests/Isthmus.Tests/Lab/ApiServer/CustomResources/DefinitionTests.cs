@@ -1,7 +1,6 @@
 using System.Text.Json.Nodes;
 using Isthmus.Lab.ApiServer.CustomResources;
 using Isthmus.Lab.ApiServer.Objects;
-using Isthmus.Lab.ApiServer.Registry;
 using Isthmus.Lab.ApiServer.Storage;
 using Isthmus.Lab.ApiServer.Values;
 using Xunit;

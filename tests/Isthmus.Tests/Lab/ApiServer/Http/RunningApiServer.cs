@@ -5,6 +5,7 @@ using System.Text;
 using System.Text.Json.Nodes;
 using Isthmus.Kubernetes.Client;
 using Isthmus.Lab.ApiServer;
+using Isthmus.Lab.ApiServer.Hosting;
 using Isthmus.Lab.ApiServer.Pki;
 using Xunit;
 

@@ -1,7 +1,7 @@
 using System.Text.Json.Nodes;
 using FsCheck;
 using FsCheck.Fluent;
-using Isthmus.Lab.ApiServer.Registry;
+using Isthmus.Lab.ApiServer.Objects;
 using Isthmus.Lab.ApiServer.Storage;
 using Isthmus.Testing;
 using Xunit;

@@ -2,13 +2,10 @@ using System.Text;
 using System.Text.Json.Nodes;
 using Isthmus.Kubernetes.Yaml;
 using Isthmus.Lab.ApiServer.Errors;
-using Isthmus.Lab.ApiServer.Registry;
-using Isthmus.Lab.ApiServer.Storage;
-using Isthmus.Lab.ApiServer.Tables;
 using Isthmus.Lab.ApiServer.Values;
 using Microsoft.AspNetCore.Http;
 
-namespace Isthmus.Lab.ApiServer.Http;
+namespace Isthmus.Lab.ApiServer.Http.Output;
 
 /// <summary>Writes answers in the form that the client asked for.</summary>
 internal static class Responses
@@ -26,43 +23,6 @@ internal static class Responses
         accept.Form == OutputForm.Yaml
             ? BytesAsync(http, code, "application/yaml", Encoding.UTF8.GetBytes(YamlText.Print(tree)), false)
             : BytesAsync(http, code, "application/json", JsonText.ToBytes(tree, accept.Pretty), true);
-
-    internal static Task ObjectAsync(Call call, int code, StoredObject stored, DateTimeOffset now)
-    {
-        var accept = Accept.Of(call.Http.Request);
-        SendWarnings(call.Http, call.Warnings);
-        switch (accept.Form)
-        {
-            case OutputForm.Json when !accept.Pretty && Versions.IsAsStored(call.Kind, stored):
-                return BytesAsync(call.Http, code, "application/json", stored.Json, true);
-            case OutputForm.Table:
-                var table = new TableForm(call.Kind, accept.MetaVersion, IncludeObject(call), now);
-                return TreeAsync(call.Http, code, table.Of(stored), accept);
-            case OutputForm.PartialObjectMetadata:
-                return TreeAsync(call.Http, code, TableForm.Partial(stored.Parse(), accept.MetaVersion), accept);
-            default:
-                return TreeAsync(call.Http, code, Versions.ToRequested(call.Kind, stored), accept);
-        }
-    }
-
-    /// <summary>Answers with the replicas of an object, as the subresource scale shows them.</summary>
-    internal static Task ScaleAsync(Call call, StoredObject stored, DateTimeOffset now)
-    {
-        var accept = Accept.Of(call.Http.Request);
-        SendWarnings(call.Http, call.Warnings);
-        var scale = Scales.Of(call.Kind, Versions.ToRequested(call.Kind, stored));
-        if (accept.Form == OutputForm.Table)
-            scale = new TableForm(Scales.KindOf(call.Kind) with { Table = WorkloadTables.Scales() }, accept.MetaVersion, IncludeObject(call), now).Of(scale);
-        return TreeAsync(call.Http, 200, scale, accept);
-    }
-
-    internal static string IncludeObject(Call call) => call.Query("includeObject") switch
-    {
-        "" or "Metadata" => "Metadata",
-        "Object" => "Object",
-        "None" => "None",
-        var other => throw ApiException.BadRequest($"includeObject: Invalid value: \"{other}\": must be 'Metadata', 'Object', 'None', or empty"),
-    };
 
     internal static void SendWarnings(HttpContext http, List<string> warnings)
     {
@@ -88,4 +48,6 @@ internal static class Responses
 
     internal static Task TextAsync(HttpContext http, int code, string text) =>
         BytesAsync(http, code, "text/plain; charset=utf-8", Encoding.UTF8.GetBytes(text), false);
+
+    internal static Task NotFoundAsync(HttpContext http) => TextAsync(http, 404, "404 page not found\n");
 }

@@ -2,7 +2,7 @@ using Isthmus.Lab.ApiServer.Errors;
 using Isthmus.Lab.ApiServer.Values;
 using Microsoft.AspNetCore.Http;
 
-namespace Isthmus.Lab.ApiServer.Http;
+namespace Isthmus.Lab.ApiServer.Http.Output;
 
 internal enum OutputForm
 {

@@ -1,0 +1,23 @@
+namespace Isthmus.Lab.ApiServer.Hosting;
+
+/// <summary>Given at start. Directory holds pki/, state.db and node.sock.</summary>
+/// <param name="Cluster">Name of the cluster.</param>
+/// <param name="Address">IPv4 address of this server that others use.</param>
+public sealed record ApiServerSettings(string Cluster, string Directory, string Address)
+{
+    public int Port { get; init; } = 6443;
+
+    public string ServiceRange { get; init; } = "10.96.0.0/16";
+
+    public string PodRange { get; init; } = "10.244.0.0/16";
+
+    public string Issuer { get; init; } = "https://kubernetes.default.svc.cluster.local";
+
+    /// <summary>A write is on disk before it is acknowledged, not only safe from a crash of this process.</summary>
+    public bool SurvivePowerLoss { get; init; }
+
+    /// <summary>Without TLS: for tests on a loopback address only.</summary>
+    public bool PlainHttp { get; init; }
+
+    public string PkiPath(string file) => Path.Combine(Directory, "pki", file);
+}

@@ -3,6 +3,7 @@ using System.Net;
 using System.Text.Json.Nodes;
 using Google.Protobuf;
 using Google.Protobuf.WellKnownTypes;
+using Isthmus.Core.Flags;
 using Isthmus.Core.Problems;
 using Isthmus.Dns.Plugins;
 using Isthmus.Dns.ServiceEntries;
@@ -21,17 +22,25 @@ namespace Isthmus.Dns;
 /// <summary><c>isthmus coredns-plugin</c>: serves the addresses of the cluster's ServiceEntries to CoreDNS' plugin <c>grpc</c> (istio-coredns-plugin).</summary>
 public static class CorednsPluginProgram
 {
-    private const string Usage = "flags: --listen ADDRESS:PORT, --default-address ADDRESS";
+    private static readonly Flag<IPEndPoint> Listen = new("--listen", "ADDRESS:PORT", new(IPAddress.Loopback, 8053),
+        text => IPEndPoint.TryParse(text, out var endpoint) ? endpoint : throw new FormatException("expected ADDRESS:PORT"), "-listen");
+
+    private static readonly Flag<IPAddress?> DefaultAddress = new("--default-address", "ADDRESS", null,
+        text => IPAddress.TryParse(text, out var address) ? address : throw new FormatException("expected an IP address"), "-default-address");
+
+    private static readonly FlagSet Flags = new("isthmus coredns-plugin", Listen, DefaultAddress);
 
     /// <summary>One second more than in istiocoredns' Corefile.</summary>
     private static readonly TimeSpan Lameduck = TimeSpan.FromSeconds(3);
 
     private static readonly ResourceKind ServiceEntries = new("networking.istio.io", "v1beta1", "ServiceEntry", "serviceentries", true);
 
-    /// <returns>0 when told to stop; 2 for a wrong command line.</returns>
+    /// <returns>0 when told to stop.</returns>
+    /// <exception cref="WrongUseException">The command line is not valid.</exception>
     public static async Task<int> RunAsync(string[] args, CancellationToken stop)
     {
-        if (Parse(args) is not var (listen, byDefault)) return 2;
+        var flags = Flags.Read(args);
+        var (listen, byDefault) = (flags.Get(Listen), flags.Get(DefaultAddress));
         var access = KubeConfig.InCluster(Environment.GetEnvironmentVariable) ?? KubeConfig.Load(null, null, Environment.GetEnvironmentVariable);
         await using var output = new StreamWriter(Console.OpenStandardOutput()) { AutoFlush = true };
         var time = TimeProvider.System;
@@ -100,23 +109,5 @@ public static class CorednsPluginProgram
             answers.Update(EntryTable.Of(entries.Values, byDefault));
             return ValueTask.CompletedTask;
         }, stop);
-    }
-
-    private static (IPEndPoint Listen, IPAddress? ByDefault)? Parse(string[] args)
-    {
-        var listen = new IPEndPoint(IPAddress.Loopback, 8053);
-        IPAddress? byDefault = null;
-        for (var i = 0; i < args.Length; i++)
-        {
-            var (name, value) = args[i].TrimStart('-').Split('=', 2) is [var left, var right] ? (left, right) : (args[i].TrimStart('-'), i + 1 < args.Length ? args[++i] : null);
-            if (name == "listen" && IPEndPoint.TryParse(value ?? "", out var endpoint)) listen = endpoint;
-            else if (name == "default-address" && IPAddress.TryParse(value, out var address)) byDefault = address;
-            else
-            {
-                Console.Error.WriteLine($"isthmus coredns-plugin: {args[i]}: unknown flag, or its value is missing or wrong ({Usage})");
-                return null;
-            }
-        }
-        return (listen, byDefault);
     }
 }

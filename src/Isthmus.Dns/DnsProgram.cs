@@ -1,4 +1,4 @@
-using System.Globalization;
+using Isthmus.Core.Flags;
 using Isthmus.Core.Problems;
 using Isthmus.Dns.Cluster;
 using Isthmus.Dns.Config;
@@ -10,15 +10,20 @@ namespace Isthmus.Dns;
 /// <summary><c>isthmus dns -conf Corefile [-dns.port N]</c>: a cluster's DNS, configured as CoreDNS is.</summary>
 public static class DnsProgram
 {
-    private const string DefaultCorefile = "Corefile";
+    private static readonly Flag<string> Corefile = Flag.Text("-conf", "FILE", "Corefile", "--conf");
 
-    /// <returns>0 when told to stop; 1 when it cannot start; 2 for a wrong command line.</returns>
+    private static readonly Flag<int> Port = Flag.Port("-dns.port", 53, 0, "--dns.port", "-p", "--p");
+
+    private static readonly FlagSet Flags = new("isthmus dns", Corefile, Port);
+
+    /// <returns>0 when told to stop; 1 when it cannot start.</returns>
+    /// <exception cref="WrongUseException">The command line is not valid.</exception>
     public static async Task<int> RunAsync(string[] args, CancellationToken stop)
     {
+        var flags = Flags.Read(args);
         try
         {
-            if (Parse(args) is not var (path, port)) return 2;
-            await ServeAsync(path, port, stop);
+            await ServeAsync(flags.Get(Corefile), flags.Get(Port), stop);
             return 0;
         }
         catch (ProblemException problem)
@@ -58,27 +63,5 @@ public static class DnsProgram
         var pod = Environment.GetEnvironmentVariable("HOSTNAME") ?? Environment.MachineName;
         var configMap = Environment.GetEnvironmentVariable("COREFILE_CONFIGMAP") ?? "coredns";
         return new Complaint(access, pod, configMap, time, log).WriteAsync;
-    }
-
-    private static (string Path, int Port)? Parse(string[] args)
-    {
-        var (path, port) = (DefaultCorefile, 53);
-        for (var i = 0; i < args.Length; i++)
-        {
-            var (name, value) = args[i].TrimStart('-').Split('=', 2) is [var left, var right] ? (left, right) : (args[i].TrimStart('-'), i + 1 < args.Length ? args[++i] : null);
-            switch (name)
-            {
-                case "conf" when value is not null:
-                    path = value;
-                    break;
-                case "dns.port" or "p" when int.TryParse(value, NumberStyles.None, CultureInfo.InvariantCulture, out var given) && given < 65536:
-                    port = given;
-                    break;
-                default:
-                    Console.Error.WriteLine($"isthmus dns: {args[i]}: unknown flag, or its value is missing or wrong (flags: -conf FILE, -dns.port N)");
-                    return null;
-            }
-        }
-        return (path, port);
     }
 }

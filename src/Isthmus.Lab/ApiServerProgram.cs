@@ -1,4 +1,5 @@
 using System.Net;
+using Isthmus.Core.Flags;
 using Isthmus.Core.Problems;
 using Isthmus.Lab.ApiServer;
 using Isthmus.Lab.ApiServer.Hosting;
@@ -9,14 +10,22 @@ namespace Isthmus.Lab;
 /// <summary>`isthmus lab-apiserver --cluster NAME --dir DIR --address IP [--port N] [--full-sync]`: API server and controllers of one cluster.</summary>
 public static class ApiServerProgram
 {
+    private const string Program = "isthmus lab-apiserver";
+
+    private static readonly Flag<string>
+        Cluster = Flag.Text("--cluster", "NAME", ""),
+        DirectoryFlag = Flag.Text("--dir", "DIR", ""),
+        Address = new("--address", "IP", "127.0.0.1", text => IPAddress.TryParse(text, out _) ? text : throw new FormatException("expected an IP address"));
+
+    private static readonly Flag<int> Port = Flag.Port("--port", 6443, lowest: 0);
+
+    private static readonly Flag<bool> FullSync = Flag.Switch("--full-sync"), PlainHttp = Flag.Switch("--plain-http");
+
+    private static readonly FlagSet Flags = new(Program, Cluster, DirectoryFlag, Address, Port, FullSync, PlainHttp);
+
     public static async Task<int> RunAsync(string[] args, CancellationToken stop)
     {
-        var settings = Parse(args, out var problem);
-        if (settings is null)
-        {
-            await Console.Error.WriteLineAsync($"isthmus lab-apiserver: {problem}");
-            return 2;
-        }
+        var settings = Parse(args);
         try
         {
             using var pki = await ClusterPki.EnsureAsync(settings.Directory, settings.Cluster, IPAddress.Parse(settings.Address), TimeProvider.System, stop);
@@ -37,7 +46,7 @@ public static class ApiServerProgram
         }
         catch (Exception e) when (e is IOException or ApiServer.Storage.SqliteException or ProblemException)
         {
-            await Console.Error.WriteLineAsync($"isthmus lab-apiserver: {e.Message}");
+            await Console.Error.WriteLineAsync($"{Program}: {e.Message}");
             return 1;
         }
         return 0;
@@ -51,57 +60,14 @@ public static class ApiServerProgram
         return endpoints;
     }
 
-    private static ApiServerSettings? Parse(string[] args, out string problem)
+    private static ApiServerSettings Parse(string[] args)
     {
-        problem = "";
-        string cluster = "", directory = "", address = "127.0.0.1";
-        var (port, full, plain) = (6443, false, false);
-        for (var i = 0; i < args.Length; i++)
+        var flags = Flags.Read(args);
+        var directory = flags.Required(DirectoryFlag);
+        if (!Directory.Exists(directory)) throw new WrongUseException(Program, $"{DirectoryFlag.Name}: the directory {directory} does not exist");
+        return new(flags.Required(Cluster), directory, flags.Get(Address))
         {
-            switch (args[i])
-            {
-                case "--full-sync":
-                    full = true;
-                    continue;
-                case "--plain-http":
-                    plain = true;
-                    continue;
-            }
-            if (i + 1 == args.Length)
-            {
-                problem = $"{args[i]} is not a flag, or lacks its value";
-                return null;
-            }
-            var value = args[i + 1];
-            switch (args[i++])
-            {
-                case "--cluster":
-                    cluster = value;
-                    break;
-                case "--dir":
-                    directory = value;
-                    break;
-                case "--address" when IPAddress.TryParse(value, out _):
-                    address = value;
-                    break;
-                case "--port" when int.TryParse(value, out var number) && number is >= 0 and < 65536:
-                    port = number;
-                    break;
-                default:
-                    problem = $"{args[i - 1]} {value}: unknown flag or bad value (flags: --cluster NAME, --dir DIR, --address IP, --port N, --full-sync)";
-                    return null;
-            }
-        }
-        if (cluster.Length == 0 || directory.Length == 0)
-        {
-            problem = "--cluster NAME and --dir DIR are needed";
-            return null;
-        }
-        if (!Directory.Exists(directory))
-        {
-            problem = $"the directory {directory} does not exist";
-            return null;
-        }
-        return new(cluster, directory, address) { Port = port, SurvivePowerLoss = full, PlainHttp = plain };
+            Port = flags.Get(Port), SurvivePowerLoss = flags.Get(FullSync), PlainHttp = flags.Get(PlainHttp),
+        };
     }
 }

@@ -1,4 +1,5 @@
 using System.Runtime.InteropServices;
+using Isthmus.Core.Flags;
 using Isthmus.Core.Problems;
 using Isthmus.Kubernetes.Client;
 using Isthmus.Kubernetes.Objects;
@@ -26,19 +27,23 @@ namespace Isthmus.Lab;
 public static class NodeProgram
 {
     private const int MinThreads = 16;
-    private const string Usage = "usage: isthmus lab-node --cluster NAME --dir DIR [--address IP]";
+
+    // The cluster's name and address tell node processes apart in a list of processes; the settings are in the directory.
+    private static readonly Flag<string> Cluster = Flag.Text("--cluster", "NAME", ""), Directory = Flag.Text("--dir", "DIR", ""), Address = Flag.Text("--address", "IP", "");
+
+    private static readonly FlagSet Flags = new("isthmus lab-node", Cluster, Directory, Address);
 
     public static async Task<int> RunAsync(string[] args, CancellationToken stop)
     {
-        var options = Parse(args);
-        var cluster = ClusterSettings.Load(options.Directory);
+        var directory = Path.GetFullPath(Flags.Read(args).Required(Directory));
+        var cluster = ClusterSettings.Load(directory);
         using var logs = LoggerFactory.Create(builder => builder.AddSimpleConsole(console =>
         {
             console.SingleLine = true;
             console.TimestampFormat = "yyyy-MM-dd'T'HH:mm:ss.fff'Z' ";
             console.UseUtcTimestamp = true;
         }).SetMinimumLevel(LogLevel.Information));
-        await RunAsync(options.Directory, cluster, logs.CreateLogger("node"), TimeProvider.System, new Random(), stop);
+        await RunAsync(directory, cluster, logs.CreateLogger("node"), TimeProvider.System, new Random(), stop);
         return 0;
     }
 
@@ -146,18 +151,5 @@ public static class NodeProgram
         {
             // RunAsync throws the first failure; these are its consequences.
         }
-    }
-
-    private static (string Cluster, string Directory) Parse(string[] args)
-    {
-        var values = new Dictionary<string, string>(StringComparer.Ordinal);
-        for (var i = 0; i < args.Length; i += 2)
-        {
-            if (args[i] is not ("--cluster" or "--dir" or "--address") || i + 1 == args.Length)
-                throw new ProblemException("lab-node", $"'{args[i]}' is not a flag of lab-node, or its value is missing", Usage);
-            values[args[i]] = args[i + 1];
-        }
-        if (!values.TryGetValue("--dir", out var directory)) throw new ProblemException("lab-node", "--dir is missing", Usage);
-        return (values.GetValueOrDefault("--cluster", ""), Path.GetFullPath(directory));
     }
 }

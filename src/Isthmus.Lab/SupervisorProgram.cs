@@ -1,7 +1,7 @@
-using System.Globalization;
 using System.Net.Sockets;
 using System.Reflection;
 using System.Runtime.InteropServices;
+using Isthmus.Core.Flags;
 using Isthmus.Core.Problems;
 using Isthmus.Lab.Machine.Linux;
 using Isthmus.Lab.Machine.Network;
@@ -13,14 +13,24 @@ namespace Isthmus.Lab;
 /// <summary><c>isthmus lab-supervisor</c>: PID 1 of the lab. Started by <see cref="LabLauncher"/> inside fresh namespaces.</summary>
 public static class SupervisorProgram
 {
-    /// <param name="args"><c>--home DIR --mode root|mapped|single --listen-fd N --proxy-port N</c>.</param>
+    private static readonly Flag<string> Home = Flag.Text(LabLauncher.HomeFlag, "DIR", "");
+
+    private static readonly Flag<LabModeKind> Mode = new("--mode", "MODE", default,
+        text => Enum.TryParse<LabModeKind>(text, ignoreCase: true, out var mode) ? mode : throw new FormatException($"expected {string.Join(", ", Enum.GetNames<LabModeKind>()).ToLowerInvariant()}"));
+
+    private static readonly Flag<int> ListenDescriptor = Flag.PositiveNumber("--listen-fd", 0), ProxyPort = Flag.Port("--proxy-port", 0);
+
+    private static readonly FlagSet Flags = new("isthmus lab-supervisor", Home, Mode, ListenDescriptor, ProxyPort);
+
+    /// <param name="args">All of the flags; <see cref="LabLauncher"/> writes them.</param>
     public static async Task<int> RunAsync(string[] args, CancellationToken stop)
     {
-        var home = new LabHome(Option(args, "--home"));
-        var listenDescriptor = int.Parse(Option(args, "--listen-fd"), CultureInfo.InvariantCulture);
-        var mode = Enum.Parse<LabModeKind>(Option(args, "--mode"), ignoreCase: true);
-        var port = int.Parse(Option(args, "--proxy-port"), CultureInfo.InvariantCulture);
-        if (Environment.ProcessId != 1) throw new ProblemException("lab-supervisor", "must be the first process of a PID namespace", "use: isthmus lab up");
+        var flags = Flags.Read(args);
+        var home = new LabHome(flags.Required(Home));
+        var listenDescriptor = flags.Required(ListenDescriptor);
+        var mode = flags.Required(Mode);
+        var port = flags.Required(ProxyPort);
+        if (Environment.ProcessId != 1) throw new ProblemException("lab-supervisor", "must be the first process of a PID namespace", "use isthmus lab up");
 
         using var logging = LoggerFactory.Create(builder => builder.AddSimpleConsole(options =>
         {
@@ -71,10 +81,4 @@ public static class SupervisorProgram
 
     private static string Version() =>
         typeof(SupervisorProgram).Assembly.GetCustomAttribute<AssemblyInformationalVersionAttribute>()?.InformationalVersion ?? "0.0.0";
-
-    private static string Option(string[] args, string name)
-    {
-        var at = Array.IndexOf(args, name);
-        return at >= 0 && at + 1 < args.Length ? args[at + 1] : throw new ProblemException("lab-supervisor", $"{name} is missing", "use: isthmus lab up");
-    }
 }

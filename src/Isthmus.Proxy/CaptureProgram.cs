@@ -9,11 +9,11 @@ public static class CaptureProgram
 {
     public static async Task<int> RunAsync(string[] args, CancellationToken stop)
     {
+        var environment = Environment.GetEnvironmentVariables().Cast<DictionaryEntry>()
+            .ToDictionary(e => (string)e.Key, e => (string?)e.Value ?? "", StringComparer.Ordinal);
+        var settings = CaptureFlags.Read(args, environment);
         try
         {
-            var environment = Environment.GetEnvironmentVariables().Cast<DictionaryEntry>()
-                .ToDictionary(e => (string)e.Key, e => (string?)e.Value ?? "", StringComparer.Ordinal);
-            var settings = CaptureSettings.Parse(args, environment);
             var rules = CaptureRules.Write(settings, CaptureHost.Read());
             if (settings.DryRun)
             {

@@ -20,8 +20,7 @@ public static class ProxyProgram
         var arguments = ProxyArguments.Parse(args);
         var time = TimeProvider.System;
         using var log = new ProcessLog(Console.Error, time);
-        log.Level = ProcessLog.ParseLevel(arguments.LogLevel)
-            ?? throw new ProblemException("--proxyLogLevel", $"'{arguments.LogLevel}' is not a log level", "Use trace, debug, info, warning, error, critical or off.");
+        log.Level = ProcessLog.ParseLevel(arguments.LogLevel)!.Value;
         var ports = new ProxyPorts(time, new ThreadRandom(), new ProcessSockets(), new SystemResolver());
         if (arguments.XdsDirectory.Length == 0)
         {

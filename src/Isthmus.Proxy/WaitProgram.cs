@@ -1,4 +1,4 @@
-using System.Globalization;
+using Isthmus.Core.Flags;
 using Isthmus.Core.Names;
 using Isthmus.Core.Problems;
 
@@ -7,26 +7,23 @@ namespace Isthmus.Proxy;
 /// <summary><c>isthmus wait</c>: returns when the proxy of this Pod is ready, so that the application starts after it. Takes the flags of Istio's <c>pilot-agent wait</c>.</summary>
 public static class WaitProgram
 {
-    /// <exception cref="ProblemException">A wrong flag, or the proxy did not become ready in time.</exception>
+    private static readonly Flag<string> Url = Flag.Text("--url", "URL", $"http://127.0.0.1:{Ports.ProxyReady}/healthz/ready");
+
+    private static readonly Flag<int>
+        Patience = Flag.PositiveNumber("--timeoutSeconds", 60),
+        Period = Flag.PositiveNumber("--periodMillis", 500),
+        RequestTimeout = Flag.PositiveNumber("--requestTimeoutMillis", 500);
+
+    private static readonly FlagSet Flags = new("isthmus wait", Url, Patience, Period, RequestTimeout);
+
+    /// <exception cref="ProblemException">A flag is wrong, or the proxy did not become ready in time.</exception>
     public static async Task<int> RunAsync(string[] args, CancellationToken stop)
     {
-        var url = $"http://127.0.0.1:{Ports.ProxyReady}/healthz/ready";
-        var (patience, period, request) = (TimeSpan.FromSeconds(60), TimeSpan.FromMilliseconds(500), TimeSpan.FromMilliseconds(500));
-        for (var i = 0; i < args.Length; i++)
-        {
-            var equals = args[i].IndexOf('=', StringComparison.Ordinal);
-            var flag = equals < 0 ? args[i] : args[i][..equals];
-            var value = equals >= 0 ? args[i][(equals + 1)..] : ++i < args.Length ? args[i] : throw new ProblemException(flag, "the flag needs a value");
-            switch (flag)
-            {
-                case "--url": url = value; break;
-                case "--timeoutSeconds": patience = TimeSpan.FromSeconds(Number(flag, value)); break;
-                case "--periodMillis": period = TimeSpan.FromMilliseconds(Number(flag, value)); break;
-                case "--requestTimeoutMillis": request = TimeSpan.FromMilliseconds(Number(flag, value)); break;
-                default: throw new ProblemException(flag, "the flag is not known", "known are --url, --timeoutSeconds, --periodMillis and --requestTimeoutMillis");
-            }
-        }
-        using var http = new HttpClient(new SocketsHttpHandler { UseProxy = false }) { Timeout = request };
+        var flags = Flags.Read(args);
+        var url = flags.Get(Url);
+        var patience = TimeSpan.FromSeconds(flags.Get(Patience));
+        var period = TimeSpan.FromMilliseconds(flags.Get(Period));
+        using var http = new HttpClient(new SocketsHttpHandler { UseProxy = false }) { Timeout = TimeSpan.FromMilliseconds(flags.Get(RequestTimeout)) };
         using var limit = CancellationTokenSource.CreateLinkedTokenSource(stop);
         limit.CancelAfter(patience);
         var last = "it was not asked";
@@ -48,10 +45,7 @@ public static class WaitProgram
             }
             await Task.Delay(period, limit.Token).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
             stop.ThrowIfCancellationRequested();
-            if (limit.IsCancellationRequested) throw new ProblemException(url, $"the proxy was not ready within {patience.TotalSeconds} s: {last}", "look at the log of the container istio-proxy");
+            if (limit.IsCancellationRequested) throw new ProblemException(url, $"the proxy was not ready within {patience.TotalSeconds} s: {last}", "check the log of the container istio-proxy");
         }
     }
-
-    private static int Number(string flag, string value) =>
-        int.TryParse(value, NumberStyles.None, CultureInfo.InvariantCulture, out var number) && number > 0 ? number : throw new ProblemException(flag, $"'{value}' is not a positive number");
 }

@@ -1,5 +1,5 @@
 using System.Net;
-using Isthmus.Samples.CommandLine;
+using Isthmus.Core.Flags;
 using Isthmus.Samples.Http;
 
 namespace Isthmus.Samples;
@@ -7,15 +7,18 @@ namespace Isthmus.Samples;
 /// <summary>Answers <c>/hello</c> with its version and host name.</summary>
 public static class HelloWorldProgram
 {
+    private static readonly Flag<string?> Version = new("--version", "VERSION", null, text => text), Instance = new("--instance", "NAME", null, text => text);
+
+    private static readonly Flag<int> Port = Flag.Port("--port", 5000);
+
+    private static readonly FlagSet Flags = new("helloworld", Version, Instance, Port);
+
     internal static Task<int> RunAsync(string[] args, CancellationToken stop)
     {
-        var options = Options.Parse("helloworld", args, new Dictionary<string, string>
-        {
-            ["--version"] = "version", ["--port"] = "port", ["--instance"] = "instance",
-        });
-        var version = options["version"] ?? Environment.GetEnvironmentVariable("SERVICE_VERSION") ?? "unknown";
-        var instance = options["instance"] ?? Environment.GetEnvironmentVariable("HOSTNAME") ?? Environment.MachineName;
-        return HttpService.RunAsync("helloworld", Handler(version, instance), new IPEndPoint(IPAddress.IPv6Any, options.Port("port", 5000)), stop);
+        var flags = Flags.Read(args);
+        var version = flags.Get(Version) ?? Environment.GetEnvironmentVariable("SERVICE_VERSION") ?? "unknown";
+        var instance = flags.Get(Instance) ?? Environment.GetEnvironmentVariable("HOSTNAME") ?? Environment.MachineName;
+        return HttpService.RunAsync("helloworld", Handler(version, instance), new IPEndPoint(IPAddress.IPv6Any, flags.Get(Port)), stop);
     }
 
     /// <summary>The whole service as a function of its two settings.</summary>

@@ -1,8 +1,8 @@
 using System.Net;
 using System.Net.Sockets;
 using System.Text;
+using Isthmus.Core.Flags;
 using Isthmus.Core.Problems;
-using Isthmus.Samples.CommandLine;
 using Isthmus.Wire.Dns;
 
 namespace Isthmus.Samples;
@@ -13,6 +13,12 @@ public static class NslookupProgram
     private const int DnsPort = 53;
     private const int Tries = 2;
     private static readonly TimeSpan AnswerWithin = TimeSpan.FromSeconds(2);
+
+    private static readonly Flag<DnsType?> Type = new("-type", "TYPE", null, ParseType, "-ty", "-q", "-query", "-querytype");
+
+    private static readonly Flag<int> Port = Flag.Port("-port", DnsPort);
+
+    private static readonly FlagSet Flags = new("nslookup", [Type, Port, .. Flag.Ignored("-timeout", "-retry")]) { MaxWords = 2 };
 
     /// <summary>What was asked on the command line.</summary>
     private sealed record Request(string Name, IReadOnlyList<DnsType> Types, IPEndPoint Server);
@@ -108,27 +114,22 @@ public static class NslookupProgram
 
     private static async Task<Request> ParseAsync(string[] args, ResolverSettings settings, CancellationToken stop)
     {
-        var aliases = new Dictionary<string, string>
-        {
-            ["-type"] = "type", ["-ty"] = "type", ["-q"] = "type", ["-query"] = "type", ["-querytype"] = "type", ["-port"] = "port",
-            ["-timeout"] = "timeout", ["-retry"] = "retry",
-        };
-        var options = Options.Parse("nslookup", args, aliases);
-        if (options.Words.Count is 0 or > 2) throw new ProblemException("nslookup", "one name is needed, and perhaps a server", "usage: nslookup [-type=TYPE] NAME [SERVER]");
-        DnsType[] types = [DnsType.A, DnsType.AAAA];
-        if (options["type"] is { } text)
-            types = [Enum.TryParse<DnsType>(text, ignoreCase: true, out var type) && Enum.IsDefined(type) && type != DnsType.OPT ? type
-                : throw new ProblemException("nslookup", $"'{text}' is not a record type", "try a, aaaa, cname, mx, ns, ptr, soa, srv or txt")];
-        var name = options.Words[0];
+        var flags = Flags.Read(args);
+        if (flags.Words.Count == 0) throw new ProblemException("nslookup", "the name is missing", "usage: nslookup [-type=TYPE] NAME [SERVER]");
+        IReadOnlyList<DnsType> types = flags.Get(Type) is { } type ? [type] : [DnsType.A, DnsType.AAAA];
+        var name = flags.Words[0];
         if (IPAddress.TryParse(name, out var reverse)) (name, types) = (ReverseName(reverse) + ".", [DnsType.PTR]);
-        var port = options.Port("port", DnsPort);
-        if (options.Words.Count == 1) return new(name, types, new(NameServer(settings), port));
-        if (IPAddress.TryParse(options.Words[1], out var server)) return new(name, types, new(server, port));
-        foreach (var candidate in settings.Candidates(options.Words[1]))
+        var port = flags.Get(Port);
+        if (flags.Words.Count == 1) return new(name, types, new(NameServer(settings), port));
+        if (IPAddress.TryParse(flags.Words[1], out var server)) return new(name, types, new(server, port));
+        foreach (var candidate in settings.Candidates(flags.Words[1]))
             if (await AskAsync(candidate, DnsType.A, new(NameServer(settings), DnsPort), stop).ConfigureAwait(false) is { } answer
                 && answer.Answers.Items.Select(record => record.Content).OfType<AddressContent>().FirstOrDefault() is { } found) return new(name, types, new(found.Address, port));
-        throw new ProblemException("nslookup", $"couldn't get address for '{options.Words[1]}': not found", "give the server's address");
+        throw new ProblemException("nslookup", $"couldn't get address for '{flags.Words[1]}': not found", "give the server's address");
     }
+
+    private static DnsType? ParseType(string text) => Enum.TryParse<DnsType>(text, ignoreCase: true, out var type) && Enum.IsDefined(type) && type != DnsType.OPT
+        ? type : throw new FormatException("expected for example a, aaaa, cname, mx, ns, ptr, soa, srv or txt");
 
     /// <summary>As resolvers do: the machine itself where resolv.conf names no server.</summary>
     private static IPAddress NameServer(ResolverSettings settings) => settings.Servers.IsEmpty ? IPAddress.Loopback : settings.Servers[0].Address;

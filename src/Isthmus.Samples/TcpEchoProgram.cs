@@ -1,8 +1,8 @@
 using System.Net;
 using System.Net.Sockets;
 using System.Text;
+using Isthmus.Core.Net;
 using Isthmus.Core.Problems;
-using Isthmus.Samples.CommandLine;
 
 namespace Isthmus.Samples;
 
@@ -18,7 +18,7 @@ public static class TcpEchoProgram
     {
         var ports = new List<int>();
         foreach (var word in (args.Length > 0 ? args[0] : "9000,9001,9002").Split(',', StringSplitOptions.RemoveEmptyEntries))
-            ports.Add(Options.ParsePort(word) ?? throw new ProblemException("tcp-echo", $"'{word}' is not a port", "usage: tcp-echo PORT[,PORT…] PREFIX"));
+            ports.Add(PortNumber.TryParse(word, out var port) && port > 0 ? port : throw new ProblemException("tcp-echo", $"invalid port '{word}'", "usage: tcp-echo PORT[,PORT…] PREFIX"));
         var prefix = args.Length > 1 ? args[1] : "hello";
         var listeners = new List<Socket>();
         try
@@ -44,7 +44,7 @@ public static class TcpEchoProgram
         catch (SocketException e)
         {
             listener.Dispose();
-            throw new ProblemException("tcp-echo", $"cannot listen at port {port}: {e.Message}", "choose another port, or end the program that has it", e);
+            throw new ProblemException("tcp-echo", $"cannot listen at port {port}: {e.Message}", "choose another port, or stop the program that uses it", e);
         }
         Console.WriteLine($"listening on [::]:{port}, prefix: {prefix}");
         return listener;

@@ -1,6 +1,7 @@
 using System.CommandLine;
 using System.Runtime.InteropServices;
 using Isthmus.Commands;
+using Isthmus.Core.Flags;
 using Isthmus.Core.Problems;
 using Isthmus.Kubernetes.Client;
 using Isthmus.Operate.MeshFile;
@@ -72,6 +73,11 @@ internal static class CommandLine
             // A line that is still being typed is seldom valid.
             if (!CompletionCommand.IsAsked(args) && (line.Errors.Count > 0 || WrongUseText.HasUnknownWord(line))) return WrongUse(line);
             return await line.InvokeAsync(new InvocationConfiguration { EnableDefaultExceptionHandler = false, ProcessTerminationTimeout = null }, stop.Token);
+        }
+        catch (WrongUseException e)
+        {
+            Fail(e.Message);
+            return ExitCode.WrongUse;
         }
         catch (ProblemException e)
         {

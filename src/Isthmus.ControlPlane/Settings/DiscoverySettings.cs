@@ -38,11 +38,13 @@ public sealed record DiscoverySettings
     /// <summary>The name of its Service.</summary>
     public string ServiceName => Revision is "default" or "" ? WellKnown.Istiod : $"{WellKnown.Istiod}-{Revision}";
 
+    /// <exception cref="ProblemException">A flag or a variable is not valid.</exception>
     public static DiscoverySettings Read(string[] args, Func<string, string?> environment)
     {
         string Text(string name, string fallback) => environment(name) is { Length: > 0 } value ? value : fallback;
         var ns = Text("POD_NAMESPACE", WellKnown.SystemNamespace);
-        var settings = new DiscoverySettings
+        var flags = DiscoveryFlags.Read(args);
+        return new()
         {
             ClusterId = Text("CLUSTER_ID", "Kubernetes"),
             Namespace = ns,
@@ -66,15 +68,9 @@ public sealed record DiscoverySettings
                 Text("MCS_API_GROUP", MultiClusterSettings.Default.ApiGroup), Text("MCS_API_VERSION", MultiClusterSettings.Default.ApiVersion)),
             DefaultCertificateLifetime = Span(environment, "DEFAULT_WORKLOAD_CERT_TTL", TimeSpan.FromHours(24)),
             LongestCertificateLifetime = Span(environment, "MAX_WORKLOAD_CERT_TTL", TimeSpan.FromDays(90)),
+            DomainSuffix = flags.DomainSuffix,
+            MonitoringPort = flags.MonitoringPort,
         };
-        for (var i = 0; i < args.Length; i++)
-        {
-            var (name, value) = args[i].Split('=', 2) is [var left, var right] ? (left, right) : (args[i], i + 1 < args.Length ? args[i + 1] : "");
-            if (name == "--domain") settings = settings with { DomainSuffix = value };
-            if (name == "--monitoringAddr" && int.TryParse(value.AsSpan(value.LastIndexOf(':') + 1), NumberStyles.None, CultureInfo.InvariantCulture, out var port))
-                settings = settings with { MonitoringPort = port };
-        }
-        return settings;
     }
 
     /// <summary>Go's spelling of truth; null when it is not set.</summary>

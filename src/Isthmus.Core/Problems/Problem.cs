@@ -20,7 +20,7 @@ public sealed record Problem(string Code, string Object, string Path, string Mes
 }
 
 /// <summary>A user's mistake that ends a command: printed as one message, without a stack trace, with a non-zero exit code.</summary>
-public sealed class ProblemException(Problem problem, Exception? cause = null) : Exception(problem.ToString(), cause)
+public class ProblemException(Problem problem, Exception? cause = null) : Exception(problem.ToString(), cause)
 {
     public ProblemException(string @object, string message, string remedy = "", Exception? cause = null)
         : this(new Problem("", @object, "", message, remedy), cause)

@@ -1,4 +1,4 @@
-using System.Globalization;
+using Isthmus.Core.Flags;
 using Isthmus.Core.Names;
 using Isthmus.Core.Problems;
 
@@ -7,14 +7,19 @@ namespace Isthmus.Commands;
 /// <summary><c>request METHOD PATH</c> in a Pod: asks its proxy's admin interface or its control plane's debug pages (pilot-agent, pilot-discovery).</summary>
 internal static class RequestRole
 {
+    private const string Program = "isthmus request";
+
+    private static readonly Flag<int> Port = Flag.Port("--port", Ports.ProxyAdmin);
+
+    private static readonly FlagSet Flags = new(Program, Port) { MaxWords = 2 };
+
     internal static async Task<int> RunAsync(string[] args, CancellationToken stop)
     {
-        if (args is not [var method, var path, .. var rest])
-            throw new ProblemException("request", "requires a method and a path", "for example: pilot-agent request GET /config_dump");
+        var flags = Flags.Read(args);
+        if (flags.Words is not [var method, var path])
+            throw new WrongUseException(Program, "a method and a path are required", "for example: pilot-agent request GET /config_dump");
         path = "/" + path.TrimStart('/');
-        var port = path.StartsWith("/debug", StringComparison.Ordinal) ? Ports.DiscoveryHttp : Ports.ProxyAdmin;
-        if (rest is ["--port", var text] && !int.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out port))
-            throw new ProblemException("--port", $"'{text}' is not a port number", "use a number, for example --port 15000");
+        var port = flags.Get(Port, path.StartsWith("/debug", StringComparison.Ordinal) ? Ports.DiscoveryHttp : Ports.ProxyAdmin);
         using var http = new HttpClient { Timeout = TimeSpan.FromSeconds(30) };
         using var request = new HttpRequestMessage(new HttpMethod(method.ToUpperInvariant()), $"http://127.0.0.1:{port}{path}");
         try

@@ -68,7 +68,7 @@ public sealed class CaptureInNamespaceTests
 
     private static async Task LoadAsync(TestPod pod)
     {
-        var rules = CaptureRules.Write(CaptureSettings.Parse(Flags, new Dictionary<string, string>()), CaptureHost.Read() with { NameServers = [NameServer] });
+        var rules = CaptureRules.Write(CaptureFlags.Read(Flags, new Dictionary<string, string>()), CaptureHost.Read() with { NameServers = [NameServer] });
         for (var i = 0; i < 2; i++) await NamespaceThread.Run(pod.Handle, () => Nft.LoadAsync(rules, Stop));
     }
 

@@ -60,7 +60,7 @@ internal sealed class TestProxy : IDisposable, ILogFiles
     /// <summary>Redirects the Pod's traffic as the init container does.</summary>
     internal async Task CaptureAsync()
     {
-        var rules = CaptureRules.Write(CaptureSettings.Parse(["-p", "15001", "-z", "15006", "-u", "1337", "-m", "REDIRECT", "-i", "*", "-x", "", "-b", "*", "-d", "15090,15021,15020"],
+        var rules = CaptureRules.Write(CaptureFlags.Read(["-p", "15001", "-z", "15006", "-u", "1337", "-m", "REDIRECT", "-i", "*", "-x", "", "-b", "*", "-d", "15090,15021,15020"],
             new Dictionary<string, string>()), CaptureHost.Read());
         await NamespaceThread.Run(Pod.Handle, () => Nft.LoadAsync(rules, TestContext.Current.CancellationToken));
     }

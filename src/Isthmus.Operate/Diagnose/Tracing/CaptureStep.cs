@@ -19,7 +19,7 @@ internal sealed class CaptureStep(TraceFacts facts, TraceRecord record, TracedCa
         CaptureSettings settings;
         try
         {
-            settings = CaptureSettings.Parse([.. init.Command.Concat(init.Args).SkipWhile(word => !word.StartsWith('-'))],
+            settings = CaptureFlags.Read([.. init.Command.Concat(init.Args).SkipWhile(word => !word.StartsWith('-'))],
                 init.Env.Where(env => env.Value is not null).DistinctBy(env => env.Name).ToDictionary(env => env.Name, env => env.Value!, StringComparer.Ordinal));
         }
         catch (ProblemException e)

@@ -65,7 +65,7 @@ internal sealed class PodStep(TraceFacts facts, TraceRecord record, Causes cause
         if (pod.Spec.InitContainers.FirstOrDefault(container => container.Name == "istio-init") is not { } init) return true;
         try
         {
-            var settings = CaptureSettings.Parse([.. init.Command.Concat(init.Args).SkipWhile(word => !word.StartsWith('-'))], new Dictionary<string, string>());
+            var settings = CaptureFlags.Read([.. init.Command.Concat(init.Args).SkipWhile(word => !word.StartsWith('-'))], new Dictionary<string, string>());
             return !settings.ExcludedInboundPorts.Contains(port) && (settings.InboundPorts.All || settings.InboundPorts.Items.Contains(port));
         }
         catch (ProblemException)

@@ -60,7 +60,7 @@ public static class NodeProgram
         var images = ImageCatalogue.Standard;
         var capacity = NodeCapacity.Measure();
         var events = new EventRecorder(api, settings.NodeName, time, log);
-        var node = new NodeContext(settings, api, new Sandboxes(settings, new AddressPool(settings.PodRange), network, time), images, events, reactor, probes, capacity,
+        var node = new NodeContext(settings, api, new Sandboxes(settings, new PodAddresses(settings.PodRange), network, time), images, events, reactor, probes, capacity,
             IdMap.Read(), IdMap.Read("/proc/self/gid_map"), random, time, log);
         using var end = CancellationTokenSource.CreateLinkedTokenSource(stop);
         var pods = new PodSet(node, end.Token);

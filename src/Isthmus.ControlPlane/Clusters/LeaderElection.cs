@@ -1,4 +1,3 @@
-using System.Globalization;
 using System.Text.Json;
 using System.Text.Json.Nodes;
 using Isthmus.Kubernetes.Client;
@@ -145,12 +144,12 @@ public sealed partial class LeaderElection(KubeClient client, LeaseTerms terms, 
         if (holder.Length > 0 && !ours && time.GetElapsedTime(_seenAt) < duration) return false;
         if (!ours)
         {
-            spec["acquireTime"] = Micro(now);
+            spec["acquireTime"] = ApiTime.Micros(now);
             spec["leaseTransitions"] = ((int?)spec["leaseTransitions"] ?? 0) + 1;
         }
         spec["holderIdentity"] = terms.Identity;
         spec["leaseDurationSeconds"] = (int)terms.Duration.TotalSeconds;
-        spec["renewTime"] = Micro(now);
+        spec["renewTime"] = ApiTime.Micros(now);
         await client.ReplaceAsync(Kinds.Lease, lease, stop);
         return true;
     }
@@ -164,7 +163,7 @@ public sealed partial class LeaderElection(KubeClient client, LeaseTerms terms, 
             if (await client.FindAsync(Kinds.Lease, terms.Namespace, terms.Name, limit.Token) is not { } lease) return;
             if (lease["spec"] is not JsonObject spec || (string?)spec["holderIdentity"] != terms.Identity) return;
             spec["holderIdentity"] = "";
-            spec["renewTime"] = Micro(time.GetUtcNow());
+            spec["renewTime"] = ApiTime.Micros(time.GetUtcNow());
             await client.ReplaceAsync(Kinds.Lease, lease, limit.Token);
         }
         catch (Exception e) when (e is KubeException or HttpRequestException or IOException or JsonException or OperationCanceledException or ObjectDisposedException)
@@ -187,15 +186,13 @@ public sealed partial class LeaderElection(KubeClient client, LeaseTerms terms, 
         {
             ["holderIdentity"] = terms.Identity,
             ["leaseDurationSeconds"] = (int)terms.Duration.TotalSeconds,
-            ["acquireTime"] = Micro(now),
-            ["renewTime"] = Micro(now),
+            ["acquireTime"] = ApiTime.Micros(now),
+            ["renewTime"] = ApiTime.Micros(now),
             ["leaseTransitions"] = 0,
         },
     };
 
     /// <summary>Kubernetes' MicroTime.</summary>
-    private static string Micro(DateTimeOffset at) => at.UtcDateTime.ToString("yyyy-MM-dd'T'HH:mm:ss.ffffff'Z'", CultureInfo.InvariantCulture);
-
     [LoggerMessage(Level = LogLevel.Information, Message = "Leading {Lease} in {Cluster}")]
     private static partial void Begun(ILogger log, string lease, string cluster);
 

@@ -1,9 +1,9 @@
-using System.Globalization;
 using System.Text.Json.Nodes;
 using Isthmus.ControlPlane.Derive;
 using Isthmus.ControlPlane.Push;
 using Isthmus.ControlPlane.Settings;
 using Isthmus.Kubernetes.Client;
+using Isthmus.Kubernetes.Objects;
 using Isthmus.Mesh.Model;
 using Microsoft.Extensions.Logging;
 
@@ -75,7 +75,7 @@ public sealed partial class MultiClusterController(KubeClient client, DiscoveryS
         ["status"] = condition.Status ? "True" : "False",
         ["reason"] = condition.Reason,
         ["message"] = condition.Message,
-        ["lastTransitionTime"] = time.GetUtcNow().ToString("yyyy-MM-dd'T'HH:mm:ss'Z'", CultureInfo.InvariantCulture),
+        ["lastTransitionTime"] = ApiTime.Seconds(time.GetUtcNow()),
     };
 
     [LoggerMessage(Level = LogLevel.Warning, Message = "Objects of the multi-cluster services API could not be written, trying again: {Error}")]

@@ -1,5 +1,3 @@
-using System.Globalization;
-using System.Text.Json.Nodes;
 using Isthmus.Kubernetes.Client;
 using Isthmus.Kubernetes.Objects;
 
@@ -12,16 +10,9 @@ internal sealed class Complaint(ClusterAccess access, string pod, string configM
     {
         using var client = new KubeClient(access, "coredns");
         var now = time.GetUtcNow();
-        var stamp = now.UtcDateTime.ToString("yyyy-MM-dd'T'HH:mm:ss'Z'", CultureInfo.InvariantCulture);
-        var mark = now.UtcTicks.ToString("x", CultureInfo.InvariantCulture);
-        var made = new JsonObject
-        {
-            ["apiVersion"] = "v1", ["kind"] = "Event", ["metadata"] = new JsonObject { ["name"] = $"{configMap}.{mark}", ["namespace"] = access.Namespace },
-            ["involvedObject"] = new JsonObject { ["apiVersion"] = "v1", ["kind"] = "ConfigMap", ["name"] = configMap, ["namespace"] = access.Namespace },
-            ["type"] = "Warning", ["reason"] = "CorefileInvalid", ["message"] = $"The last good Corefile stays in force: {message}",
-            ["source"] = new JsonObject { ["component"] = "coredns", ["host"] = pod }, ["reportingComponent"] = "coredns", ["reportingInstance"] = pod,
-            ["firstTimestamp"] = stamp, ["lastTimestamp"] = stamp, ["count"] = 1,
-        };
+        var about = new ObjectMeta { Name = configMap, Namespace = access.Namespace };
+        var report = new EventReport(Kinds.ConfigMap, about, "Warning", "CorefileInvalid", $"The last good Corefile stays in force: {message}", "coredns") { Host = pod };
+        var made = report.ToJson(EventNames.Of(configMap, now), now);
         try
         {
             await client.CreateAsync(Kinds.Event, made, stop);

@@ -47,42 +47,6 @@ public sealed class OwnerReference
     public bool? BlockOwnerDeletion { get; init; }
 }
 
-public sealed class LabelSelector
-{
-    public Dictionary<string, string> MatchLabels { get; init => field = value ?? []; } = [];
-    public List<LabelSelectorRequirement> MatchExpressions { get; init => field = value ?? []; } = [];
-
-    /// <summary>Whether the labels satisfy every term; an empty selector matches everything.</summary>
-    public bool Matches(IReadOnlyDictionary<string, string> labels)
-    {
-        foreach (var (key, value) in MatchLabels)
-        {
-            if (!labels.TryGetValue(key, out var actual) || actual != value) return false;
-        }
-        foreach (var term in MatchExpressions)
-        {
-            var has = labels.TryGetValue(term.Key, out var actual);
-            var holds = term.Operator switch
-            {
-                "In" => has && term.Values.Contains(actual!),
-                "NotIn" => !has || !term.Values.Contains(actual!),
-                "Exists" => has,
-                "DoesNotExist" => !has,
-                _ => false,
-            };
-            if (!holds) return false;
-        }
-        return true;
-    }
-}
-
-public sealed class LabelSelectorRequirement
-{
-    public string Key { get; init; } = "";
-    public string Operator { get; init; } = "";
-    public List<string> Values { get; init => field = value ?? []; } = [];
-}
-
 public sealed class ObjectReference
 {
     public string ApiVersion { get; init => field = value ?? ""; } = "";

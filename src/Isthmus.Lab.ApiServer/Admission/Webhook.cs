@@ -1,10 +1,10 @@
 using System.Text.Json.Nodes;
 using Isthmus.Core.Collections;
+using Isthmus.Kubernetes.Objects;
 using Isthmus.Lab.ApiServer.Objects;
 using Isthmus.Lab.ApiServer.Registry;
 using Isthmus.Lab.ApiServer.Storage;
 using Isthmus.Lab.ApiServer.Values;
-using ObjectSelector = Isthmus.Kubernetes.Objects.LabelSelector;
 
 namespace Isthmus.Lab.ApiServer.Admission;
 
@@ -54,7 +54,7 @@ internal sealed record WebhookClient(string Url, string ServiceNamespace, string
 
 /// <summary>One webhook of a configuration.</summary>
 internal sealed record Webhook(
-    string Name, WebhookClient Client, ValueList<WebhookRule> Rules, bool FailOpen, bool Equivalent, ObjectSelector? Namespaces, ObjectSelector? Objects,
+    string Name, WebhookClient Client, ValueList<WebhookRule> Rules, bool FailOpen, bool Equivalent, LabelSelector? Namespaces, LabelSelector? Objects,
     bool SafeOnDryRun, int TimeoutSeconds, bool ReinvokeIfNeeded, string ReviewVersion)
 {
     public static ValueList<Webhook> Read(StoredObject configuration) =>
@@ -64,7 +64,7 @@ internal sealed record Webhook(
         Json.Text(hook["name"]), WebhookClient.FromJson(hook["clientConfig"]),
         Json.Objects(hook["rules"]).Select(WebhookRule.FromJson).ToValueList(),
         Json.Text(hook["failurePolicy"]) == "Ignore", Json.Text(hook["matchPolicy"]) != "Exact",
-        Selectors.Read(hook["namespaceSelector"]), Selectors.Read(hook["objectSelector"]),
+        LabelSelector.Read(hook["namespaceSelector"]), LabelSelector.Read(hook["objectSelector"]),
         Json.Text(hook["sideEffects"]) is "None" or "NoneOnDryRun", (int)(Json.Whole(hook["timeoutSeconds"]) ?? 10),
         Json.Text(hook["reinvocationPolicy"]) == "IfNeeded",
         Json.Texts(hook["admissionReviewVersions"]).FirstOrDefault(version => version is "v1" or "v1beta1") ?? "v1");

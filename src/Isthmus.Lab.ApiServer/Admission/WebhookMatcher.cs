@@ -1,5 +1,6 @@
 using System.Text.Json.Nodes;
 using Isthmus.Core.Collections;
+using Isthmus.Kubernetes.Objects;
 using Isthmus.Lab.ApiServer.Objects;
 using Isthmus.Lab.ApiServer.Registry;
 using Isthmus.Lab.ApiServer.Storage;
@@ -36,7 +37,7 @@ internal sealed class WebhookMatcher(IObjectStore store, KindRegistry kinds)
 
     private bool MatchesNamespace(Webhook hook, AdmissionRequest request)
     {
-        if (hook.Namespaces is not { } selector || Selectors.IsEmpty(selector)) return true;
+        if (hook.Namespaces is not { } selector || selector.IsEmpty) return true;
         if (request.Kind is { Group: "", Plural: "namespaces" })
             return selector.Matches(Labels(request.Object ?? request.OldObject).Items);
         if (!request.Kind.Namespaced) return true;
@@ -45,7 +46,7 @@ internal sealed class WebhookMatcher(IObjectStore store, KindRegistry kinds)
 
     private static bool MatchesObject(Webhook hook, AdmissionRequest request)
     {
-        if (hook.Objects is not { } selector || Selectors.IsEmpty(selector)) return true;
+        if (hook.Objects is not { } selector || selector.IsEmpty) return true;
         return (request.Object is { } now && selector.Matches(Labels(now).Items))
             || (request.OldObject is { } old && selector.Matches(Labels(old).Items));
     }

@@ -1,5 +1,6 @@
 using System.Text.Json.Nodes;
 using Isthmus.Core.Collections;
+using Isthmus.Kubernetes.Objects;
 using Isthmus.Lab.ApiServer.Hosting;
 using Isthmus.Lab.ApiServer.Objects;
 using Isthmus.Lab.ApiServer.Storage;
@@ -40,7 +41,7 @@ internal sealed class RoleAggregation(IObjectStore store) : IServerTask
         var all = store.List(Resources.ClusterRoles).Items.Select(stored => (stored.Name, stored.Labels, Tree: stored.Parse())).ToList();
         foreach (var role in all.Where(role => role.Tree["aggregationRule"] is JsonObject))
         {
-            var selectors = Json.Objects(role.Tree.At("aggregationRule", "clusterRoleSelectors")).Select(Selectors.Read).ToList();
+            var selectors = Json.Objects(role.Tree.At("aggregationRule", "clusterRoleSelectors")).Select(LabelSelector.Read).ToList();
             var rules = all
                 .Where(part => part.Name != role.Name && selectors.Any(selector => selector!.Matches(part.Labels)))
                 .OrderBy(part => part.Name, StringComparer.Ordinal)

@@ -1,4 +1,5 @@
 using System.Text.Json.Nodes;
+using Isthmus.Kubernetes.Objects;
 using Isthmus.Lab.ApiServer.Errors;
 using Isthmus.Lab.ApiServer.Hosting;
 using Isthmus.Lab.ApiServer.Objects;
@@ -49,7 +50,7 @@ internal sealed class TokenRequestResource(TokenSigner signer, IObjectStore stor
         {
             ["name"] = claims.Account.Name,
             ["namespace"] = claims.Namespace,
-            ["creationTimestamp"] = Stamp.Time(now),
+            ["creationTimestamp"] = ApiTime.Seconds(now),
         },
         ["spec"] = new JsonObject
         {
@@ -57,7 +58,7 @@ internal sealed class TokenRequestResource(TokenSigner signer, IObjectStore stor
             ["expirationSeconds"] = seconds,
             ["boundObjectRef"] = reference?.DeepClone(),
         },
-        ["status"] = new JsonObject { ["token"] = signer.Sign(claims), ["expirationTimestamp"] = Stamp.Time(expires) },
+        ["status"] = new JsonObject { ["token"] = signer.Sign(claims), ["expirationTimestamp"] = ApiTime.Seconds(expires) },
     });
 
     private TokenClaims Bind(TokenClaims claims, JsonObject reference)

@@ -1,4 +1,5 @@
 using System.Text.Json.Nodes;
+using Isthmus.Kubernetes.Objects;
 using Isthmus.Lab.ApiServer.Errors;
 using Isthmus.Lab.ApiServer.Hosting;
 using Isthmus.Lab.ApiServer.Objects;
@@ -36,7 +37,7 @@ internal sealed class SelfSubjectReviewResource(TimeProvider time) : IVirtualRes
     {
         var status = new JsonObject { ["userInfo"] = request.Attributes.User.ToJson() };
         var answer = Review.Answer(Descriptor, null, status);
-        answer.Body["metadata"]!["creationTimestamp"] = Stamp.Time(time.GetUtcNow());
+        answer.Body["metadata"]!["creationTimestamp"] = ApiTime.Seconds(time.GetUtcNow());
         return new(answer);
     }
 }

@@ -1,4 +1,5 @@
 using System.Text.Json.Nodes;
+using Isthmus.Kubernetes.Objects;
 using Isthmus.Lab.ApiServer.Objects;
 using Isthmus.Lab.ApiServer.Values;
 
@@ -22,7 +23,7 @@ internal static class DefinitionConditions
         var value = holds ? "True" : "False";
         var held = Json.Objects(list).FirstOrDefault(condition => Json.Text(condition["type"]) == type);
         if (held is not null && Json.Text(held["status"]) == value && Json.Text(held["reason"]) == reason && Json.Text(held["message"]) == message) return false;
-        var since = held is not null && Json.Text(held["status"]) == value ? Json.Text(held["lastTransitionTime"]) : Stamp.Time(now);
+        var since = held is not null && Json.Text(held["status"]) == value ? Json.Text(held["lastTransitionTime"]) : ApiTime.Seconds(now);
         var condition = new JsonObject
         {
             ["type"] = type,

@@ -1,5 +1,6 @@
 using System.Text.Json.Nodes;
 using Isthmus.Core.Collections;
+using Isthmus.Kubernetes.Objects;
 using Isthmus.Lab.ApiServer.Hosting;
 using Isthmus.Lab.ApiServer.Objects;
 using Isthmus.Lab.ApiServer.Registry;
@@ -160,7 +161,7 @@ internal sealed class DefinitionController(IObjectStore store, KindRegistry kind
     {
         var metadata = instance.Ensure("metadata");
         if (Json.Text(metadata["deletionTimestamp"]).Length > 0) return false;
-        metadata["deletionTimestamp"] = Stamp.Time(time.GetUtcNow());
+        metadata["deletionTimestamp"] = ApiTime.Seconds(time.GetUtcNow());
         metadata["deletionGracePeriodSeconds"] = 0;
         if (Json.Whole(metadata["generation"]) is { } generation) metadata["generation"] = generation + 1;
         return true;

@@ -3,6 +3,7 @@ using System.Globalization;
 using System.Text;
 using System.Text.Json;
 using System.Text.Json.Nodes;
+using Isthmus.Kubernetes.Objects;
 using Isthmus.Lab.ApiServer.Errors;
 using Isthmus.Lab.ApiServer.Objects;
 using Isthmus.Lab.ApiServer.Registry;
@@ -20,9 +21,22 @@ internal sealed class ListQuery(Call call, IObjectStore store)
 {
     private static readonly TimeSpan Patience = TimeSpan.FromSeconds(3);
 
-    internal LabelSelector Labels { get; } = LabelSelector.Parse(call.Query("labelSelector"));
+    internal LabelSelector Labels { get; } = ParseLabels(call.Query("labelSelector"));
 
     internal FieldSelector Fields { get; } = FieldSelector.Parse(call.Query("fieldSelector"), call.Kind);
+
+    /// <exception cref="ApiException">400: the text is not a selector.</exception>
+    internal static LabelSelector ParseLabels(string text)
+    {
+        try
+        {
+            return LabelSelector.Parse(text);
+        }
+        catch (FormatException e)
+        {
+            throw ApiException.BadRequest(e.Message);
+        }
+    }
 
     internal bool Matches(StoredObject o) =>
         Labels.Matches(o.Labels) && (Fields.IsEmpty || Fields.Matches(call.Kind, o)) && (call.Attributes.Name.Length == 0 || !call.Target.IsWatchPath || o.Name == call.Target.Name);

@@ -1,4 +1,5 @@
 using System.Text.Json.Nodes;
+using Isthmus.Kubernetes.Objects;
 using Isthmus.Lab.ApiServer.Objects;
 using Isthmus.Lab.ApiServer.Registry;
 using Isthmus.Lab.ApiServer.Validation;
@@ -162,7 +163,7 @@ internal sealed class VolumeStrategy(TimeProvider time) : ObjectStrategy
     }
 
     protected override JsonObject InitialStatus(JsonObject o) =>
-        new() { ["phase"] = "Pending", ["lastPhaseTransitionTime"] = Stamp.Time(time.GetUtcNow()) };
+        new() { ["phase"] = "Pending", ["lastPhaseTransitionTime"] = ApiTime.Seconds(time.GetUtcNow()) };
 }
 
 internal sealed class StorageClassStrategy : ObjectStrategy

@@ -1,5 +1,7 @@
 using System.Text.Json.Nodes;
+using Isthmus.Kubernetes.Objects;
 using Isthmus.Lab.ApiServer.Objects;
+using Isthmus.Lab.ApiServer.Registry;
 using Isthmus.Lab.ApiServer.Validation;
 using Isthmus.Lab.ApiServer.Values;
 

@@ -1,4 +1,5 @@
 using System.Text.Json.Nodes;
+using Isthmus.Kubernetes.Objects;
 using Isthmus.Lab.ApiServer.Errors;
 using Isthmus.Lab.ApiServer.Objects;
 using Isthmus.Lab.ApiServer.Storage;
@@ -40,7 +41,7 @@ internal sealed class PodBindingResource(IObjectStore store, TimeProvider time) 
             ["type"] = "PodScheduled",
             ["status"] = "True",
             ["lastProbeTime"] = null,
-            ["lastTransitionTime"] = Stamp.Time(time.GetUtcNow()),
+            ["lastTransitionTime"] = ApiTime.Seconds(time.GetUtcNow()),
         });
         return true;
     }
@@ -84,7 +85,7 @@ internal sealed class PodEvictionResource(IObjectStore store, TimeProvider time)
     {
         var metadata = tree.Ensure("metadata");
         if (grace is null && Json.Texts(metadata["finalizers"]).IsEmpty) return store.DeleteAsync(Resources.Pods, pod, null, stop);
-        metadata["deletionTimestamp"] = Stamp.Time(time.GetUtcNow().AddSeconds(grace ?? 0));
+        metadata["deletionTimestamp"] = ApiTime.Seconds(time.GetUtcNow().AddSeconds(grace ?? 0));
         metadata["deletionGracePeriodSeconds"] = grace ?? 0;
         return store.UpdateAsync(Resources.Pods, tree, pod, stop);
     }
@@ -94,7 +95,7 @@ internal sealed class PodEvictionResource(IObjectStore store, TimeProvider time)
         foreach (var stored in store.List(Budgets, pod.Namespace).Items)
         {
             var budget = stored.Parse();
-            if (Selectors.Read(budget.At("spec", "selector")) is not { } selector || !selector.Matches(pod.Labels)) continue;
+            if (LabelSelector.Read(budget.At("spec", "selector")) is not { } selector || !selector.Matches(pod.Labels)) continue;
             if (Json.Whole(budget.At("status", "disruptionsAllowed")) > 0) continue;
             var (desired, healthy) = (Json.Whole(budget.At("status", "desiredHealthy")) ?? 0, Json.Whole(budget.At("status", "currentHealthy")) ?? 0);
             throw new ApiException(429, "TooManyRequests", "Cannot evict pod as it would violate the pod's disruption budget.",

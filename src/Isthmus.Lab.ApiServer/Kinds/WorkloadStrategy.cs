@@ -1,5 +1,6 @@
 using System.Text.Json.Nodes;
 using Isthmus.Core.Collections;
+using Isthmus.Kubernetes.Objects;
 using Isthmus.Lab.ApiServer.Objects;
 using Isthmus.Lab.ApiServer.Registry;
 using Isthmus.Lab.ApiServer.Validation;
@@ -41,18 +42,18 @@ internal abstract class WorkloadStrategy : ObjectStrategy
 
     private static IEnumerable<FieldError> ValidateSelector(JsonObject spec)
     {
-        if (Selectors.Read(spec["selector"]) is not { } selector)
+        if (LabelSelector.Read(spec["selector"]) is not { } selector)
         {
             yield return FieldError.Required("spec.selector");
         }
         else
         {
             foreach (var error in Check.Selector("spec.selector", spec["selector"])) yield return error;
-            if (Selectors.IsEmpty(selector))
+            if (selector.IsEmpty)
                 yield return FieldError.Invalid("spec.selector", spec["selector"]!.DeepClone(), "empty selector is invalid for deployment");
         }
         var labels = spec.At("template", "metadata", "labels");
-        if (Selectors.Read(spec["selector"]) is { } wanted && wanted.Matches(Json.Map(labels).Items)) yield break;
+        if (LabelSelector.Read(spec["selector"]) is { } wanted && wanted.Matches(Json.Map(labels).Items)) yield break;
         var shown = GoText.Map(labels is JsonObject ? Json.Map(labels) : null);
         yield return new("FieldValueInvalid", "spec.template.metadata.labels", $"Invalid value: {shown}: `selector` does not match template `labels`");
     }

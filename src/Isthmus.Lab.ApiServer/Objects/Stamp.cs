@@ -1,17 +1,14 @@
-using System.Globalization;
 using System.Text.Json.Nodes;
+using Isthmus.Kubernetes.Objects;
 
 namespace Isthmus.Lab.ApiServer.Objects;
 
 /// <summary>What an object says of its own type.</summary>
 internal readonly record struct TypeMeta(string ApiVersion, string Kind);
 
-/// <summary>Times and metadata in the form that objects carry.</summary>
+/// <summary>Metadata in the form that objects carry it.</summary>
 internal static class Stamp
 {
-    /// <summary>Whole seconds, UTC: <c>metav1.Time</c>.</summary>
-    public static string Time(DateTimeOffset time) => time.UtcDateTime.ToString("yyyy-MM-dd'T'HH:mm:ss'Z'", CultureInfo.InvariantCulture);
-
     /// <summary>A complete object for the store, which neither defaults nor stamps: metadata with name, uid and time, then <paramref name="fields"/>.</summary>
     public static JsonObject New(
         TypeMeta type, string ns, string name, DateTimeOffset now, JsonObject fields,
@@ -20,7 +17,7 @@ internal static class Stamp
         var metadata = new JsonObject { ["name"] = name };
         if (ns.Length > 0) metadata["namespace"] = ns;
         metadata["uid"] = Guid.NewGuid().ToString();
-        metadata["creationTimestamp"] = Time(now);
+        metadata["creationTimestamp"] = ApiTime.Seconds(now);
         if (labels is not null) metadata["labels"] = Map(labels);
         if (annotations is not null) metadata["annotations"] = Map(annotations);
         var made = new JsonObject { ["kind"] = type.Kind, ["apiVersion"] = type.ApiVersion, ["metadata"] = metadata };

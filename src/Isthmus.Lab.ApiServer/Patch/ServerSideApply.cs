@@ -2,6 +2,7 @@ using System.Text;
 using System.Text.Json;
 using System.Text.Json.Nodes;
 using Isthmus.Core.Problems;
+using Isthmus.Kubernetes.Objects;
 using Isthmus.Kubernetes.Yaml;
 using Isthmus.Lab.ApiServer.Errors;
 using Isthmus.Lab.ApiServer.Objects;

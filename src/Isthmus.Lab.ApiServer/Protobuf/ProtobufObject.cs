@@ -1,5 +1,7 @@
 using System.Text.Json;
 using System.Text.Json.Nodes;
+using Isthmus.Kubernetes.Objects;
+using Isthmus.Lab.ApiServer.Registry;
 using Isthmus.Lab.ApiServer.Schemas;
 using Isthmus.Lab.ApiServer.Values;
 

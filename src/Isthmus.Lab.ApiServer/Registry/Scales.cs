@@ -1,4 +1,5 @@
 using System.Text.Json.Nodes;
+using Isthmus.Kubernetes.Objects;
 using Isthmus.Lab.ApiServer.Errors;
 using Isthmus.Lab.ApiServer.Objects;
 using Isthmus.Lab.ApiServer.Schemas;
@@ -65,37 +66,6 @@ public static class Scales
     private static string? Selector(JsonObject o, ScaleFields fields) =>
         fields.Selector is { } path ? (string?)At(o, path)
         : o["spec"]?["selector"] is not JsonObject selector ? null
-        : selector.ContainsKey("matchLabels") || selector.ContainsKey("matchExpressions") ? SelectorText.Of(selector)
-        : SelectorText.OfMap(selector);
-}
-
-/// <summary>Selectors of objects as the text that query parameters and Scale use.</summary>
-public static class SelectorText
-{
-    public static string OfMap(JsonObject labels) =>
-        string.Join(",", labels.OrderBy(pair => pair.Key, StringComparer.Ordinal).Select(pair => $"{pair.Key}={(string?)pair.Value}"));
-
-    /// <param name="selector">matchLabels and matchExpressions.</param>
-    public static string Of(JsonObject selector)
-    {
-        var terms = new List<(string Key, string Text)>();
-        if (selector["matchLabels"] is JsonObject labels)
-            terms.AddRange(labels.Select(pair => (pair.Key, $"{pair.Key}={(string?)pair.Value}")));
-        if (selector["matchExpressions"] is JsonArray expressions)
-            terms.AddRange(expressions.OfType<JsonObject>().Select(Expression));
-        return string.Join(",", terms.OrderBy(term => term.Key, StringComparer.Ordinal).Select(term => term.Text));
-    }
-
-    private static (string, string) Expression(JsonObject expression)
-    {
-        var key = (string?)expression["key"] ?? "";
-        var values = string.Join(",", (expression["values"] as JsonArray ?? []).Select(value => (string?)value).Order(StringComparer.Ordinal));
-        return (key, (string?)expression["operator"] switch
-        {
-            "In" => $"{key} in ({values})",
-            "NotIn" => $"{key} notin ({values})",
-            "Exists" => key,
-            _ => $"!{key}",
-        });
-    }
+        : selector.ContainsKey("matchLabels") || selector.ContainsKey("matchExpressions") ? LabelSelector.Read(selector)!.ToString()
+        : LabelSelector.OfLabels(selector).ToString();
 }

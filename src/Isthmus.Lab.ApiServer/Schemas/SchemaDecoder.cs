@@ -2,6 +2,7 @@ using System.Buffers.Text;
 using System.Globalization;
 using System.Text.Json;
 using System.Text.Json.Nodes;
+using Isthmus.Kubernetes.Objects;
 using Isthmus.Lab.ApiServer.Objects;
 using Isthmus.Lab.ApiServer.Values;
 
@@ -176,7 +177,7 @@ public static class SchemaDecoder
             var text = reader.TokenType == JsonTokenType.String ? reader.GetString()!
                 : reader.TokenType == JsonTokenType.Number ? System.Text.Encoding.UTF8.GetString(reader.ValueSpan)
                 : "";
-            return JsonValue.Create(Values.Quantity.Canonical(text)
+            return JsonValue.Create(Kubernetes.Objects.Quantity.Canonical(text)
                 ?? throw new DecodeException("quantities must match the regular expression '^([+-]?[0-9.]+)([eEinumkKMGTP]*[-+]?[0-9]*)$'"));
         }
 

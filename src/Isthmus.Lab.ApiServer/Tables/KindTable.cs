@@ -1,4 +1,5 @@
 using System.Text.Json.Nodes;
+using Isthmus.Kubernetes.Objects;
 using Isthmus.Lab.ApiServer.Registry;
 using Isthmus.Lab.ApiServer.Values;
 
@@ -93,7 +94,7 @@ internal sealed class KindTable : ITableFormat
     {
         if (selector is not JsonObject o || o.Count == 0) return "<none>";
         var isLabelSelector = o["matchLabels"] is JsonObject || o["matchExpressions"] is JsonArray;
-        var text = isLabelSelector ? SelectorText.Of(o) : SelectorText.OfMap(o);
+        var text = (isLabelSelector ? LabelSelector.Read(o)! : LabelSelector.OfLabels(o)).ToString();
         return text.Length == 0 ? "<none>" : text;
     }
 }

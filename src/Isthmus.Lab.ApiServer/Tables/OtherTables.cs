@@ -1,4 +1,5 @@
 using System.Text.Json.Nodes;
+using Isthmus.Kubernetes.Objects;
 using Isthmus.Lab.ApiServer.Values;
 
 namespace Isthmus.Lab.ApiServer.Tables;
@@ -72,7 +73,7 @@ internal static class OtherTables
 
     internal static KindTable SigningRequests() => KindTable.Named().Age()
         .Path("SignerName", "spec.signerName").Path("Requestor", "spec.username")
-        .Text("RequestedDuration", row => row.Number("spec.expirationSeconds") is var seconds and > 0 ? Values.ApiTime.Age(TimeSpan.FromSeconds(seconds)) : "<none>")
+        .Text("RequestedDuration", row => row.Number("spec.expirationSeconds") is var seconds and > 0 ? ApiTime.Age(TimeSpan.FromSeconds(seconds)) : "<none>")
         .Text("Condition", row => Condition(row));
 
     internal static KindTable FlowSchemas() => KindTable.Named()

@@ -1,5 +1,7 @@
 using System.Globalization;
 using System.Text.Json.Nodes;
+using Isthmus.Kubernetes.Objects;
+using Isthmus.Lab.ApiServer.Registry;
 using Isthmus.Lab.ApiServer.Values;
 
 namespace Isthmus.Lab.ApiServer.Tables;

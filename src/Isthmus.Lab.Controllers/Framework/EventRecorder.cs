@@ -1,4 +1,3 @@
-using System.Globalization;
 using System.Text.Json.Nodes;
 using System.Threading.Channels;
 using Isthmus.Kubernetes.Client;
@@ -32,7 +31,8 @@ internal sealed class EventRecorder(KubeClient client, TimeProvider time, Action
     private async Task WriteAsync(string component, Note note, DateTimeOffset at, CancellationToken stop)
     {
         var key = (note.About.Metadata.Uid, note.Type, note.Reason, note.Message);
-        var ns = note.About.Metadata.Namespace.Length > 0 ? note.About.Metadata.Namespace : "default";
+        var made = Build(component, note, at);
+        var ns = (string)made["metadata"]!["namespace"]!;
         try
         {
             if (_known.TryGetValue(key, out var known) && await CountUpAsync(ns, known, note, at, stop))
@@ -40,7 +40,6 @@ internal sealed class EventRecorder(KubeClient client, TimeProvider time, Action
                 _known[key] = (known.Name, known.Count + 1);
                 return;
             }
-            var made = Build(component, note, ns, at);
             await client.CreateAsync(Kinds.Event, ns, made, stop);
             if (_known.Count >= MaxKnown) _known.Clear();
             _known[key] = ((string)made["metadata"]!["name"]!, 1);
@@ -57,8 +56,8 @@ internal sealed class EventRecorder(KubeClient client, TimeProvider time, Action
         try
         {
             var patch = note.Action.Length > 0
-                ? new JsonObject { ["series"] = new JsonObject { ["count"] = known.Count + 1, ["lastObservedTime"] = Micros(at) } }
-                : new JsonObject { ["count"] = known.Count + 1, ["lastTimestamp"] = Tree.Time(at) };
+                ? new JsonObject { ["series"] = new JsonObject { ["count"] = known.Count + 1, ["lastObservedTime"] = ApiTime.Micros(at) } }
+                : new JsonObject { ["count"] = known.Count + 1, ["lastTimestamp"] = ApiTime.Seconds(at) };
             await client.PatchAsync(Kinds.Event, ns, known.Name, patch, PatchType.Merge, stop);
             return true;
         }
@@ -68,30 +67,7 @@ internal sealed class EventRecorder(KubeClient client, TimeProvider time, Action
         }
     }
 
-    internal static JsonObject Build(string component, Note note, string ns, DateTimeOffset now)
-    {
-        var about = new JsonObject { ["kind"] = note.Kind.Kind };
-        if (note.About.Metadata.Namespace.Length > 0) about["namespace"] = note.About.Metadata.Namespace;
-        (about["name"], about["uid"], about["apiVersion"]) = (note.About.Metadata.Name, note.About.Metadata.Uid, note.Kind.ApiVersion);
-        about["resourceVersion"] = note.About.Metadata.ResourceVersion;
-        var json = new JsonObject
-        {
-            ["apiVersion"] = "v1", ["kind"] = "Event",
-            ["metadata"] = new JsonObject { ["name"] = EventNames.Of(note.About.Metadata.Name, now), ["namespace"] = ns },
-            ["involvedObject"] = about, ["reason"] = note.Reason, ["message"] = note.Message, ["type"] = note.Type,
-        };
-        if (note.Action.Length > 0)
-        {
-            (json["eventTime"], json["action"]) = (Micros(now), note.Action);
-        }
-        else
-        {
-            json["source"] = new JsonObject { ["component"] = component };
-            (json["firstTimestamp"], json["lastTimestamp"], json["count"]) = (Tree.Time(now), Tree.Time(now), 1);
-        }
-        (json["reportingComponent"], json["reportingInstance"]) = (component, note.Action.Length > 0 ? component : "");
-        return json;
-    }
-
-    private static string Micros(DateTimeOffset time) => time.UtcDateTime.ToString("yyyy-MM-dd'T'HH:mm:ss.ffffff'Z'", CultureInfo.InvariantCulture);
+    internal static JsonObject Build(string component, Note note, DateTimeOffset now) =>
+        new EventReport(note.Kind, note.About.Metadata, note.Type, note.Reason, note.Message, component) { Action = note.Action }
+            .ToJson(EventNames.Of(note.About.Metadata.Name, now), now);
 }

@@ -1,4 +1,3 @@
-using System.Globalization;
 using System.Text.Json.Nodes;
 using Isthmus.Kubernetes.Objects;
 
@@ -7,10 +6,6 @@ namespace Isthmus.Lab.Controllers.Framework;
 /// <summary>Builds the recurring parts of objects.</summary>
 internal static class Tree
 {
-    internal static string Time(DateTimeOffset time) => time.UtcDateTime.ToString("yyyy-MM-dd'T'HH:mm:ss'Z'", CultureInfo.InvariantCulture);
-
-    internal static string MicroTime(DateTimeOffset time) => time.UtcDateTime.ToString("yyyy-MM-dd'T'HH:mm:ss.ffffff'Z'", CultureInfo.InvariantCulture);
-
     internal static JsonObject OwnedBy(ResourceKind kind, KubeObject owner) => new()
     {
         ["apiVersion"] = kind.ApiVersion, ["kind"] = kind.Kind, ["name"] = owner.Metadata.Name, ["uid"] = owner.Metadata.Uid,

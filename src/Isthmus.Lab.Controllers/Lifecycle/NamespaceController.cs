@@ -123,6 +123,6 @@ internal static class NamespaceConditions
         var status = bad ? "True" : "False";
         var before = ns.Status.Conditions.FirstOrDefault(condition => condition.Type == type);
         var since = before?.Status == status ? before.LastTransitionTime ?? now : now;
-        return new JsonObject { ["type"] = type, ["status"] = status, ["lastTransitionTime"] = Tree.Time(since), ["reason"] = reason, ["message"] = message };
+        return new JsonObject { ["type"] = type, ["status"] = status, ["lastTransitionTime"] = ApiTime.Seconds(since), ["reason"] = reason, ["message"] = message };
     }
 }

@@ -61,7 +61,7 @@ internal sealed class NodeLifecycleController : Controller
         var conditions = new JsonArray(new JsonObject
         {
             ["type"] = "Ready", ["status"] = "Unknown", ["reason"] = "NodeStatusUnknown", ["message"] = "Kubelet stopped posting node status.",
-            ["lastTransitionTime"] = Tree.Time(Runtime.Now),
+            ["lastTransitionTime"] = ApiTime.Seconds(Runtime.Now),
         });
         await Runtime.DoAsync(Write.Status(Kinds.Node, node, new JsonObject { ["conditions"] = conditions }) with { PatchType = Kubernetes.Client.PatchType.Strategic }, stop);
         if (!IsTainted(node)) await Runtime.DoAsync(Taints(node, [.. node.Spec.Taints, new() { Key = Unreachable, Effect = "NoSchedule" }, new() { Key = Unreachable, Effect = "NoExecute" }]), stop);
@@ -84,7 +84,7 @@ internal sealed class NodeLifecycleController : Controller
     {
         ["conditions"] = new JsonArray(new JsonObject
         {
-            ["type"] = "Ready", ["status"] = "False", ["reason"] = "NodeNotReady", ["lastTransitionTime"] = Tree.Time(now),
+            ["type"] = "Ready", ["status"] = "False", ["reason"] = "NodeNotReady", ["lastTransitionTime"] = ApiTime.Seconds(now),
         }),
     }) with { PatchType = Kubernetes.Client.PatchType.Strategic };
 

@@ -101,11 +101,11 @@ public static class Placement
     private static bool InDomain(Pod pod, JsonNode term, Node node, IReadOnlyList<Node> nodes, Func<string, IReadOnlyCollection<Pod>> podsOf)
     {
         var key = (string?)term["topologyKey"] ?? "";
-        if (!node.Metadata.Labels.TryGetValue(key, out var domain) || term["labelSelector"] is not JsonObject selector) return false;
+        if (!node.Metadata.Labels.TryGetValue(key, out var domain) || LabelSelector.Read(term["labelSelector"]) is not { } selector) return false;
         var namespaces = (term["namespaces"] as JsonArray ?? []).Select(ns => (string?)ns).ToList();
         return nodes.Where(one => one.Metadata.Labels.GetValueOrDefault(key) == domain).SelectMany(one => podsOf(one.Metadata.Name)).Any(other =>
             !PodStates.IsFinished(other) && other.Metadata.Uid != pod.Metadata.Uid
             && (namespaces.Count == 0 ? other.Metadata.Namespace == pod.Metadata.Namespace : namespaces.Contains(other.Metadata.Namespace))
-            && Selectors.Read(selector).Matches(other.Metadata.Labels));
+            && selector.Matches(other.Metadata.Labels));
     }
 }

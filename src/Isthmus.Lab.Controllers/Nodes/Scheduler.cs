@@ -70,7 +70,7 @@ internal sealed class Scheduler : Controller
         var condition = new JsonObject
         {
             ["type"] = "PodScheduled", ["status"] = "False", ["reason"] = "Unschedulable", ["message"] = reason,
-            ["lastProbeTime"] = null, ["lastTransitionTime"] = Tree.Time(Runtime.Now),
+            ["lastProbeTime"] = null, ["lastTransitionTime"] = ApiTime.Seconds(Runtime.Now),
         };
         var patch = Write.Status(Kinds.Pod, pod, new JsonObject { ["conditions"] = new JsonArray(condition) }) with { PatchType = PatchType.Strategic };
         await Runtime.DoAsync(patch, stop);

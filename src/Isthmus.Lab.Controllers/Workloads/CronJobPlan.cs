@@ -33,8 +33,8 @@ public static class CronJobPlan
         var status = new JsonObject
         {
             ["active"] = active.Count > 0 ? new JsonArray([.. active.Select(Reference)]) : null,
-            ["lastScheduleTime"] = last is { } scheduled ? Tree.Time(scheduled) : null,
-            ["lastSuccessfulTime"] = owned.Select(job => job.Status.CompletionTime).Append(cron.Status.LastSuccessfulTime).Max() is { } success ? Tree.Time(success) : null,
+            ["lastScheduleTime"] = last is { } scheduled ? ApiTime.Seconds(scheduled) : null,
+            ["lastSuccessfulTime"] = owned.Select(job => job.Status.CompletionTime).Append(cron.Status.LastSuccessfulTime).Max() is { } success ? ApiTime.Seconds(success) : null,
         };
         foreach (var done in owned.Where(job => job.Status.IsFinished && cron.Status.Active.Any(one => one.Uid == job.Metadata.Uid)))
         {
@@ -70,7 +70,7 @@ public static class CronJobPlan
         var metadata = new JsonObject { ["name"] = name, ["namespace"] = cron.Metadata.Namespace, ["ownerReferences"] = new JsonArray(Tree.OwnedBy(Kinds.CronJob, cron)) };
         if (cron.Spec.JobTemplate["metadata"]?["labels"] is { } labels) metadata["labels"] = labels.DeepClone();
         var annotations = cron.Spec.JobTemplate["metadata"]?["annotations"]?.DeepClone() as JsonObject ?? [];
-        annotations[ScheduledAt] = Tree.Time(time);
+        annotations[ScheduledAt] = ApiTime.Seconds(time);
         metadata["annotations"] = annotations;
         writes.Add(Write.Create(Kinds.Job, new JsonObject { ["apiVersion"] = "batch/v1", ["kind"] = "Job", ["metadata"] = metadata, ["spec"] = cron.Spec.JobTemplate["spec"]?.DeepClone() }));
         notes.Add(Note.Normal(Kinds.CronJob, cron, "SuccessfulCreate", $"Created job {name}"));
@@ -97,7 +97,7 @@ public static class CronJobPlan
         {
             ["apiVersion"] = one.ApiVersion, ["kind"] = one.Kind, ["namespace"] = one.Namespace, ["name"] = one.Name, ["uid"] = one.Uid,
         })]) : null,
-        ["lastScheduleTime"] = cron.Status.LastScheduleTime is { } scheduled ? Tree.Time(scheduled) : null,
-        ["lastSuccessfulTime"] = cron.Status.LastSuccessfulTime is { } success ? Tree.Time(success) : null,
+        ["lastScheduleTime"] = cron.Status.LastScheduleTime is { } scheduled ? ApiTime.Seconds(scheduled) : null,
+        ["lastSuccessfulTime"] = cron.Status.LastSuccessfulTime is { } success ? ApiTime.Seconds(success) : null,
     };
 }

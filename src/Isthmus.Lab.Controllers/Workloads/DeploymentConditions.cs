@@ -80,7 +80,7 @@ internal sealed class DeploymentConditions
     internal JsonArray ToJson() => [.. _conditions.Select(condition => (JsonNode)new JsonObject
     {
         ["type"] = condition.Type, ["status"] = condition.Status,
-        ["lastUpdateTime"] = Tree.Time(condition.LastUpdateTime ?? _now), ["lastTransitionTime"] = Tree.Time(condition.LastTransitionTime ?? _now),
+        ["lastUpdateTime"] = ApiTime.Seconds(condition.LastUpdateTime ?? _now), ["lastTransitionTime"] = ApiTime.Seconds(condition.LastTransitionTime ?? _now),
         ["reason"] = condition.Reason, ["message"] = condition.Message,
     })];
 }

@@ -72,7 +72,7 @@ public static class DisruptionPlan
                 ["conditions"] = new JsonArray(new JsonObject
                 {
                     ["type"] = "DisruptionAllowed", ["status"] = sufficient ? "True" : "False", ["reason"] = sufficient ? "SufficientPods" : "InsufficientPods",
-                    ["message"] = "", ["lastTransitionTime"] = Tree.Time(since), ["observedGeneration"] = budget.Metadata.Generation,
+                    ["message"] = "", ["lastTransitionTime"] = ApiTime.Seconds(since), ["observedGeneration"] = budget.Metadata.Generation,
                 }),
             })],
         };

@@ -103,7 +103,7 @@ public static class JobPlan
     {
         var status = new JsonObject
         {
-            ["startTime"] = start is { } time ? Tree.Time(time) : null,
+            ["startTime"] = start is { } time ? ApiTime.Seconds(time) : null,
             ["active"] = ReplicaSetPlan.Some(ended is null ? active.Count : 0),
             ["ready"] = active.Count(pod => pod.Status.IsReady),
             ["succeeded"] = ReplicaSetPlan.Some(succeeded),
@@ -114,7 +114,7 @@ public static class JobPlan
         else if (job.Spec.Suspend) conditions.Add(new() { Type = "Suspended", Reason = "JobSuspended", Message = "Job suspended" });
         if (conditions.Count > 0)
             status["conditions"] = new JsonArray([.. conditions.Select(condition => Json(condition, job.Status.Conditions.FirstOrDefault(known => known.Type == condition.Type)?.LastTransitionTime ?? now))]);
-        if (ended is { Type: "Complete" }) status["completionTime"] = Tree.Time(now);
+        if (ended is { Type: "Complete" }) status["completionTime"] = ApiTime.Seconds(now);
         return status;
     }
 
@@ -124,7 +124,7 @@ public static class JobPlan
 
     private static JsonNode Json(Condition condition, DateTimeOffset time) => new JsonObject
     {
-        ["type"] = condition.Type, ["status"] = "True", ["lastProbeTime"] = Tree.Time(time), ["lastTransitionTime"] = Tree.Time(time),
+        ["type"] = condition.Type, ["status"] = "True", ["lastProbeTime"] = ApiTime.Seconds(time), ["lastTransitionTime"] = ApiTime.Seconds(time),
         ["reason"] = condition.Reason, ["message"] = condition.Message,
     };
 
@@ -132,7 +132,7 @@ public static class JobPlan
     {
         var present = new JsonObject
         {
-            ["startTime"] = job.Status.StartTime is { } start ? Tree.Time(start) : null,
+            ["startTime"] = job.Status.StartTime is { } start ? ApiTime.Seconds(start) : null,
             ["active"] = ReplicaSetPlan.Some(job.Status.Active), ["ready"] = job.Status.Ready,
             ["succeeded"] = ReplicaSetPlan.Some(job.Status.Succeeded), ["failed"] = ReplicaSetPlan.Some(job.Status.Failed),
         };

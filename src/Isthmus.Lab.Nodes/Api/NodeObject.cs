@@ -152,7 +152,7 @@ internal sealed partial class NodeObject(KubeClient client, ClusterSettings clus
 
     private async Task RenewLeaseAsync(CancellationToken stop)
     {
-        var now = ApiTime.Microseconds(time.GetUtcNow());
+        var now = ApiTime.Micros(time.GetUtcNow());
         await client.ApplyAsync(Kinds.Lease, new JsonObject
         {
             ["apiVersion"] = "coordination.k8s.io/v1",

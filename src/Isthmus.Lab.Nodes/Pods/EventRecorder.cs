@@ -47,36 +47,15 @@ internal sealed partial class EventRecorder(INodeApi api, string nodeName, TimeP
     }
 
     private JsonObject ToJson(
-        Pod pod, bool isWarning, string reason, string message, Container? container, (string Name, int Count, DateTimeOffset First) seen, DateTimeOffset now)
-    {
-        var about = new JsonObject
-        {
-            ["kind"] = "Pod",
-            ["namespace"] = pod.Metadata.Namespace,
-            ["name"] = pod.Metadata.Name,
-            ["uid"] = pod.Metadata.Uid,
-            ["apiVersion"] = "v1",
-            ["resourceVersion"] = pod.Metadata.ResourceVersion,
-        };
-        if (container is not null)
-            about["fieldPath"] = $"spec.{(pod.Spec.InitContainers.Contains(container) ? "initContainers" : pod.Spec.EphemeralContainers.Contains(container) ? "ephemeralContainers" : "containers")}{{{container.Name}}}";
-        return new()
-        {
-            ["kind"] = "Event",
-            ["apiVersion"] = "v1",
-            ["metadata"] = new JsonObject { ["name"] = seen.Name, ["namespace"] = pod.Metadata.Namespace },
-            ["involvedObject"] = about,
-            ["reason"] = reason,
-            ["message"] = message.Length <= 1024 ? message : message[..1021] + "...",
-            ["source"] = new JsonObject { ["component"] = "kubelet", ["host"] = nodeName },
-            ["firstTimestamp"] = ApiTime.Seconds(seen.First),
-            ["lastTimestamp"] = ApiTime.Seconds(now),
-            ["count"] = seen.Count,
-            ["type"] = isWarning ? "Warning" : "Normal",
-            ["reportingComponent"] = "kubelet",
-            ["reportingInstance"] = nodeName,
-        };
-    }
+        Pod pod, bool isWarning, string reason, string message, Container? container, (string Name, int Count, DateTimeOffset First) seen, DateTimeOffset now) =>
+        new EventReport(Kinds.Pod, pod.Metadata, isWarning ? "Warning" : "Normal", reason, message, "kubelet") { Host = nodeName, FieldPath = FieldPath(pod, container) }
+            .ToJson(seen.Name, seen.First, now, seen.Count);
+
+    private static string FieldPath(Pod pod, Container? container) =>
+        container is null ? ""
+        : pod.Spec.InitContainers.Contains(container) ? $"spec.initContainers{{{container.Name}}}"
+        : pod.Spec.EphemeralContainers.Contains(container) ? $"spec.ephemeralContainers{{{container.Name}}}"
+        : $"spec.containers{{{container.Name}}}";
 
     private void Forget(DateTimeOffset now)
     {

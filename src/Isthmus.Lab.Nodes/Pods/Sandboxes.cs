@@ -11,7 +11,7 @@ namespace Isthmus.Lab.Nodes.Pods;
 internal sealed class SandboxException(string message, Exception? cause = null) : Exception(message, cause);
 
 /// <summary>The sandboxes of one node: creates them, finds those that an earlier node left, and removes them.</summary>
-internal sealed class Sandboxes(NodeSettings settings, AddressPool addresses, PodNetwork network, TimeProvider time)
+internal sealed class Sandboxes(NodeSettings settings, PodAddresses addresses, PodNetwork network, TimeProvider time)
 {
     /// <summary>Keeps the addresses of Pods that an earlier node left from being given to others. Call before the first Pod.</summary>
     internal void KeepAddresses()

@@ -1,6 +1,6 @@
-using System.Globalization;
 using System.Text.Json;
 using System.Text.Json.Nodes;
+using Isthmus.Kubernetes.Objects;
 
 namespace Isthmus.Operate.MeshFile;
 
@@ -86,21 +86,7 @@ public static class ObjectDifference
     /// <summary>API servers write quantities in their shortest form: 1024Mi comes back as 1Gi.</summary>
     private static bool SameQuantity(string path, JsonNode? wanted, JsonNode? live) =>
         path.Contains(".resources.", StringComparison.Ordinal) && wanted is JsonValue && live is JsonValue
-        && Quantity(wanted.ToString()) is { } one && one == Quantity(live.ToString());
-
-    private static decimal? Quantity(string text)
-    {
-        var digits = text.Length;
-        while (digits > 0 && !char.IsAsciiDigit(text[digits - 1])) digits--;
-        if (!decimal.TryParse(text.AsSpan(0, digits), NumberStyles.AllowDecimalPoint, CultureInfo.InvariantCulture, out var number)) return null;
-        decimal? unit = text[digits..] switch
-        {
-            "" => 1m, "m" => 0.001m, "k" => 1e3m, "M" => 1e6m, "G" => 1e9m, "T" => 1e12m,
-            "Ki" => 1024m, "Mi" => 1048576m, "Gi" => 1073741824m, "Ti" => 1099511627776m,
-            _ => null,
-        };
-        return number * unit;
-    }
+        && Quantity.Nanos(wanted.ToString()) is { } one && one == Quantity.Nanos(live.ToString());
 
     private static string Show(JsonNode? node)
     {

@@ -87,7 +87,7 @@ internal sealed class ClusterObjects
 
     /// <summary>Pods that a Service selects, those that are leaving left out.</summary>
     public IReadOnlyList<Pod> Behind(Service service) => service.Spec.Selector.Count == 0 ? [] :
-        [.. _pods.Where(pod => pod.Metadata.Namespace == service.Metadata.Namespace && pod.Metadata.DeletionTimestamp is null && Selects(service.Spec.Selector, pod.Metadata.Labels))];
+        [.. _pods.Where(pod => pod.Metadata.Namespace == service.Metadata.Namespace && pod.Metadata.DeletionTimestamp is null && LabelSelector.Selects(service.Spec.Selector, pod.Metadata.Labels))];
 
     public Pod? PodAt(string address) => _pods.FirstOrDefault(pod => pod.Status.PodIP == address && pod.Status.Phase is "Running" or "Pending" && !pod.Spec.HostNetwork);
 
@@ -106,9 +106,6 @@ internal sealed class ClusterObjects
         try { return Text(JsonNode.Parse(pod.Metadata.Annotations.GetValueOrDefault(Annotations.InjectionStatus) ?? "{}")?["revision"]); }
         catch (JsonException) { return ""; }
     }
-
-    public static bool Selects(IReadOnlyDictionary<string, string> selector, IReadOnlyDictionary<string, string> labels) =>
-        selector.All(want => labels.TryGetValue(want.Key, out var has) && has == want.Value);
 
     private void Add(JsonObject value)
     {

@@ -15,7 +15,7 @@ internal static class ServicePods
 
     /// <summary>Deployments whose Pods it would select.</summary>
     public static IEnumerable<Deployment> Workloads(ClusterService service) => service.Cluster.Deployments.Where(deployment =>
-        deployment.Metadata.Namespace == service.Service.Metadata.Namespace && service.Service.Spec.Selector.Count > 0 && ClusterObjects.Selects(service.Service.Spec.Selector, TemplateLabels(deployment)));
+        deployment.Metadata.Namespace == service.Service.Metadata.Namespace && service.Service.Spec.Selector.Count > 0 && LabelSelector.Selects(service.Service.Spec.Selector, TemplateLabels(deployment)));
 
     /// <summary>Deployments that it may have been meant to select: one label fits, or the name does.</summary>
     public static IEnumerable<Deployment> Candidates(ClusterService service) => service.Cluster.Deployments

@@ -16,7 +16,7 @@ internal sealed class SubsetCauses(TraceFacts facts, CallerConfig config)
                 var candidate = rule.Subsets[i];
                 if (candidate.Name != subset || candidate.Labels.Count == 0) continue;
                 var wanted = candidate.Labels.Items.Where(pair => !pair.Key.StartsWith("topology.", StringComparison.Ordinal)).ToDictionary(StringComparer.Ordinal);
-                if (services.SelectMany(service => ServicePods.Ready(service, port)).Any(pod => ClusterObjects.Selects(wanted, pod.Metadata.Labels))) continue;
+                if (services.SelectMany(service => ServicePods.Ready(service, port)).Any(pod => LabelSelector.Selects(wanted, pod.Metadata.Labels))) continue;
                 var have = services.SelectMany(service => service.Pods).Select(pod => ServicePods.Text(pod.Metadata.Labels.Where(pair => wanted.ContainsKey(pair.Key)).ToDictionary(StringComparer.Ordinal))).Where(text => text.Length > 0).Distinct();
                 return Faults.Of("ISM2034", $"DestinationRule {rule.Namespace}/{rule.Name} in {config.At.Context}", $"spec.subsets[{i}].labels", $"{ServicePods.Text(wanted)} matches no ready Pod of {host.Fqdn}; they have {string.Join(" or ", have.DefaultIfEmpty("none of these labels"))}",
                     "fix the labels of the subset, or of the Pods");

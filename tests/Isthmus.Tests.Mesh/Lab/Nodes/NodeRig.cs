@@ -43,7 +43,7 @@ internal sealed class NodeRig : IAsyncDisposable
         _probes = new ProbeRunner(_reactor, TimeProvider.System);
         var events = new EventRecorder(api, settings.NodeName, TimeProvider.System, NullLogger.Instance);
         Network = new PodNetwork(address);
-        Context = new(settings, api, new Sandboxes(settings, new AddressPool(settings.PodRange), Network, TimeProvider.System), ImageCatalogue.Standard, events, _reactor, _probes,
+        Context = new(settings, api, new Sandboxes(settings, new PodAddresses(settings.PodRange), Network, TimeProvider.System), ImageCatalogue.Standard, events, _reactor, _probes,
             new NodeCapacity(2, 1 << 30), IdMap.Read(), IdMap.Read("/proc/self/gid_map"), new Random(2), TimeProvider.System, NullLogger.Instance);
         Pods = new(Context, _stop.Token);
         _events = events.RunAsync(_stop.Token);
@@ -131,7 +131,7 @@ internal sealed class NodeRig : IAsyncDisposable
         // Whatever did not end in time is an orphan of the next look.
         using (var network = new PodNetwork(Context.Settings.Address))
         {
-            var sandboxes = new Sandboxes(Context.Settings, new AddressPool(Context.Settings.PodRange), network, TimeProvider.System);
+            var sandboxes = new Sandboxes(Context.Settings, new PodAddresses(Context.Settings.PodRange), network, TimeProvider.System);
             await new PodSet(Context with { Sandboxes = sandboxes }, CancellationToken.None).CollectOrphansAsync();
         }
         try { await _events; } catch (OperationCanceledException) { }

@@ -58,6 +58,20 @@ public class ApiTests(RunningApiServer server) : IClassFixture<RunningApiServer>
         Assert.Equal(Version(first), Version(second));
     }
 
+    [Theory]
+    [InlineData("a===b")]
+    [InlineData("a in b")]
+    [InlineData("a in (b")]
+    [InlineData(",")]
+    [InlineData("a b")]
+    [InlineData("n>x")]
+    public async Task A_malformed_label_selector_is_400(string selector)
+    {
+        var answer = await server.SendAsync("GET", $"{await MapsAsync()}?labelSelector={Uri.EscapeDataString(selector)}");
+        Assert.Equal(400, answer.Code);
+        Assert.StartsWith("unable to parse requirement: ", (string?)answer.Body["message"], StringComparison.Ordinal);
+    }
+
     [Fact]
     public async Task Objects_come_into_and_go_out_of_a_selection()
     {

@@ -38,17 +38,6 @@ public class SchemaDecoderTests
         Assert.Throws<DecodeException>(() => SchemaDecoder.Decode("""{"spec":{"renewTime":"2026-01-01T00:00:00Z"}}"""u8, Lease, []));
     }
 
-    [Theory]
-    [InlineData("1000m", "1")]
-    [InlineData("0.5", "500m")]
-    [InlineData("1024Mi", "1Gi")]
-    [InlineData("1.5Gi", "1536Mi")]
-    [InlineData("100k", "100k")]
-    [InlineData("2e3", "2e3")]
-    [InlineData("0", "0")]
-    [InlineData("-1500m", "-1500m")]
-    public void Quantities_are_kept_in_canonical_form(string text, string canonical) => Assert.Equal(canonical, Isthmus.Lab.ApiServer.Values.Quantity.Canonical(text));
-
     [Fact]
     public void Decoding_what_was_decoded_changes_nothing()
     {

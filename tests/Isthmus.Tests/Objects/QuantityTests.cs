@@ -1,7 +1,7 @@
-using Isthmus.Lab.Nodes.Env;
+using Isthmus.Kubernetes.Objects;
 using Xunit;
 
-namespace Isthmus.Tests.Lab.Nodes;
+namespace Isthmus.Tests.Objects;
 
 public sealed class QuantityTests
 {
@@ -25,4 +25,15 @@ public sealed class QuantityTests
     [InlineData("1Zi")]
     [InlineData("99999999999999999999999999Ei")]
     public void What_is_none_is_refused(string text) => Assert.False(Quantity.TryParse(text, out _));
+
+    [Theory]
+    [InlineData("1000m", "1")]
+    [InlineData("0.5", "500m")]
+    [InlineData("1024Mi", "1Gi")]
+    [InlineData("1.5Gi", "1536Mi")]
+    [InlineData("100k", "100k")]
+    [InlineData("2e3", "2e3")]
+    [InlineData("0", "0")]
+    [InlineData("-1500m", "-1500m")]
+    public void Quantities_are_kept_in_canonical_form(string text, string canonical) => Assert.Equal(canonical, Quantity.Canonical(text));
 }

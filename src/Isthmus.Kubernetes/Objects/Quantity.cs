@@ -1,7 +1,8 @@
 using System.Globalization;
 using System.Numerics;
+using System.Text.Json.Nodes;
 
-namespace Isthmus.Lab.ApiServer.Values;
+namespace Isthmus.Kubernetes.Objects;
 
 /// <summary>Amounts such as `100m`, `1.5Gi`, `2e3`: exact, printed in Kubernetes' canonical form.</summary>
 public static class Quantity
@@ -15,6 +16,20 @@ public static class Quantity
 
     /// <summary>The value in units of 10⁻⁹; null when the text is not a quantity.</summary>
     public static BigInteger? Nanos(string text) => Parse(text)?.Nanos;
+
+    /// <summary>Reads a quantity whose value fits a decimal.</summary>
+    public static bool TryParse(string? text, out decimal value)
+    {
+        value = 0;
+        if (Nanos(text ?? "") is not { } nanos) return false;
+        var whole = BigInteger.DivRem(nanos, 1_000_000_000, out var rest);
+        if (BigInteger.Abs(whole) > (BigInteger)decimal.MaxValue / 10) return false;
+        value = (decimal)whole + ((decimal)rest / 1_000_000_000m);
+        return true;
+    }
+
+    /// <summary>A quantity in an object is a string or a number.</summary>
+    public static decimal? Read(JsonNode? node) => node is not null && TryParse(node.ToString(), out var value) ? value : null;
 
     private enum Format
     {

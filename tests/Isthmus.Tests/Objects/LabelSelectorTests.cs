@@ -1,11 +1,13 @@
+using System.Text.Json.Nodes;
 using FsCheck;
 using FsCheck.Fluent;
+using Isthmus.Kubernetes.Objects;
 using Isthmus.Lab.ApiServer.Errors;
 using Isthmus.Lab.ApiServer.Registry;
 using Isthmus.Testing;
 using Xunit;
 
-namespace Isthmus.Tests.Lab.ApiServer.Registry;
+namespace Isthmus.Tests.Objects;
 
 public class LabelSelectorTests
 {
@@ -33,7 +35,7 @@ public class LabelSelectorTests
     [InlineData(",")]
     [InlineData("a b")]
     [InlineData("n>x")]
-    public void Nonsense_is_400(string selector) => Assert.Equal(400, Assert.Throws<ApiException>(() => LabelSelector.Parse(selector)).Code);
+    public void Nonsense_is_refused(string selector) => Assert.StartsWith("unable to parse requirement: ", Assert.Throws<FormatException>(() => LabelSelector.Parse(selector)).Message, StringComparison.Ordinal);
 
     [Fact]
     public void Any_text_is_a_selector_or_is_refused()
@@ -45,11 +47,28 @@ public class LabelSelectorTests
             {
                 LabelSelector.Parse(text).Matches(Labels);
             }
-            catch (ApiException e)
+            catch (FormatException)
             {
-                return e.Code == 400;
+                return true;
             }
             return true;
         }).MustHold(500);
+    }
+
+    [Fact]
+    public void A_selector_of_an_object_ignores_values_of_the_wrong_type()
+    {
+        var selector = LabelSelector.Read(JsonNode.Parse("""{"matchLabels":{"app":"web"},"matchExpressions":["x",{"key":"version","operator":"NotIn","values":[1,"v1"]}]}"""))!;
+        Assert.True(selector.Matches(Labels));
+        Assert.Equal("app=web,version notin (v1)", selector.ToString());
+        Assert.True(LabelSelector.Read(new JsonObject())!.IsEmpty);
+        Assert.Null(LabelSelector.Read(null));
+    }
+
+    [Fact]
+    public void An_object_cannot_use_the_comparisons_of_the_text_form_without_a_number()
+    {
+        var selector = LabelSelector.Read(JsonNode.Parse("""{"matchExpressions":[{"key":"n","operator":"gt"}]}"""))!;
+        Assert.False(selector.Matches(Labels));
     }
 }

@@ -1,3 +1,4 @@
+using Isthmus.Core.Tasks;
 using Isthmus.Proxy.Admin;
 using Isthmus.Proxy.Http;
 using Isthmus.Proxy.Listeners;
@@ -10,7 +11,7 @@ using Microsoft.Extensions.Logging;
 namespace Isthmus.Proxy;
 
 /// <summary>The composition root of the data plane: production and tests alike build everything here.</summary>
-internal sealed class DataPlane : IDisposable
+internal sealed partial class DataPlane : IDisposable
 {
     private readonly ProxyPorts _ports;
     private readonly ActivityWatch _watch;
@@ -18,6 +19,7 @@ internal sealed class DataPlane : IDisposable
     private readonly ListenerSockets _sockets;
     private readonly ConnectionHandler _handler;
     private readonly UpstreamConnector _connector;
+    private readonly BackgroundTasks _background;
     private int _sweeps;
 
     private DataPlane(ProxySettings settings, ProxyPorts ports, ISecretSource secrets, ILogFiles logFiles, ILoggerFactory logs)
@@ -25,7 +27,10 @@ internal sealed class DataPlane : IDisposable
         _ports = ports;
         Settings = settings;
         Secrets = secrets;
-        State = new SnapshotState(ports, secrets);
+        var messages = logs.CreateLogger<DataPlane>();
+        ReportFailure = (task, e) => LogTaskFailed(messages, e, task);
+        _background = new BackgroundTasks(ReportFailure);
+        State = new SnapshotState(ports, secrets, _background);
         Connections = new Connections();
         _watch = new ActivityWatch(ports.Time);
         _accessLogs = new AccessLogWriter(logFiles);
@@ -33,13 +38,13 @@ internal sealed class DataPlane : IDisposable
         Report = new Report(_accessLogs, MeshMetrics);
         var silence = new SilenceWatch(ports.Time);
         _watch.Each(silence.Look);
-        _connector = new UpstreamConnector(new Dialer(ports.Sockets, silence, ports.Time), secrets, ports.Time);
+        _connector = new UpstreamConnector(new Dialer(ports.Sockets, silence, ports.Time), secrets, _background, ports.Time);
         var tcp = new TcpProxy(State, _connector, _watch, Report, ports);
-        var upstreams = new HttpUpstreams(_connector, ports.Time, ports.Random);
+        var upstreams = new HttpUpstreams(_connector, _background, ports.Time, ports.Random);
         var http = new HttpServer(new HttpParts(
             State, upstreams, _watch, Report, secrets, ports, settings.Identity, Connections, new DateField(ports.Time), new KeyStore(State, upstreams, ports.Time)));
         _handler = new ConnectionHandler(new Inspector(State, ports.Time), secrets, tcp, http, Report, ports, logs.CreateLogger<ConnectionHandler>());
-        _sockets = new ListenerSockets(ports.Sockets, Connections, _handler.HandleAsync, ports.Time, logs.CreateLogger<ListenerSockets>());
+        _sockets = new ListenerSockets(ports.Sockets, Connections, _handler.HandleAsync, _background, ports.Time, logs.CreateLogger<ListenerSockets>());
         State.Published += snapshot =>
         {
             _handler.Publish(snapshot);
@@ -72,6 +77,12 @@ internal sealed class DataPlane : IDisposable
     public ProxyPorts Ports => _ports;
 
     public long DroppedLogLines => _accessLogs.Dropped;
+
+    /// <summary>How many tasks that nobody awaits have failed.</summary>
+    public long FailedTasks => _background.Failures;
+
+    /// <summary>Logs the failure of a task that nobody awaits.</summary>
+    public Action<string, Exception> ReportFailure { get; }
 
     public long AcceptPauses => _sockets.AcceptPauses;
 
@@ -127,4 +138,7 @@ internal sealed class DataPlane : IDisposable
         if (Interlocked.Increment(ref _sweeps) % 5 != 0) return;
         foreach (var cluster in State.Current.Clusters.Values) cluster.Sweep();
     }
+
+    [LoggerMessage(Level = LogLevel.Error, Message = "Internal error in a background task: {Task}")]
+    private static partial void LogTaskFailed(ILogger log, Exception e, string task);
 }

@@ -40,7 +40,7 @@ public static class ProxyProgram
         var servers = new List<Task>();
         void Serve(IPEndPoint? address, params IReadOnlyList<AdminHandler> handlers)
         {
-            if (address is not null) servers.Add(new AdminServer(address, plane.Ports.Sockets, handlers).RunAsync(end.Token));
+            if (address is not null) servers.Add(new AdminServer(address, plane.Ports.Sockets, plane.ReportFailure, handlers).RunAsync(end.Token));
         }
         Serve(plane.Settings.Admin, routes.HandleAsync);
         Serve(plane.Settings.Metrics, routes.HandleMetricsAsync);

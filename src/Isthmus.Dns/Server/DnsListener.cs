@@ -109,6 +109,7 @@ internal sealed class DnsListener : IAsyncDisposable
             var client = (IPEndPoint)template.Create(sender);
             var pending = AnswerAsync(message, Plain(client), overTcp: false);
             if (pending.IsCompletedSuccessfully) Send(pending.Result, message, output, sender);
+            // AnswerAsync and Send catch everything, and the stop of the server ends them.
             else _ = SendLaterAsync(pending, message, client);
         }
     }
@@ -122,6 +123,11 @@ internal sealed class DnsListener : IAsyncDisposable
         catch (Exception e) when (e is SocketException or ObjectDisposedException)
         {
             // The client is gone, or the server is stopping: the client will retry.
+        }
+        catch (Exception bug)
+        {
+            // A bug ends only this query, not the thread that receives.
+            _log($"[ERROR] {query.Questions[0].Name}. {query.Questions[0].Type}: {bug}");
         }
     }
 

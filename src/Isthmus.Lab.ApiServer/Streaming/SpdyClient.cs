@@ -22,6 +22,7 @@ internal sealed class SpdyClient : IRemoteClient
     private readonly Dictionary<byte, SpdyStream> _streams = [];
     private readonly Channel<ChannelMessage> _received = Channel.CreateBounded<ChannelMessage>(16);
     private readonly Task _running;
+    private readonly List<Task> _forwarding = [];
 
     private SpdyClient(Stream transport, string protocol)
     {
@@ -49,7 +50,7 @@ internal sealed class SpdyClient : IRemoteClient
             if (!expected.All(client._streams.ContainsKey)) throw new InvalidDataException("the client left before it opened its streams");
             foreach (var (channel, stream) in client._streams)
             {
-                if (channel is ChannelProtocol.Input or ChannelProtocol.Resize) _ = client.ForwardAsync(channel, stream);
+                if (channel is ChannelProtocol.Input or ChannelProtocol.Resize) client._forwarding.Add(client.ForwardAsync(channel, stream));
             }
             return client;
         }
@@ -88,6 +89,7 @@ internal sealed class SpdyClient : IRemoteClient
         await _over.CancelAsync();
         await _transport.DisposeAsync();
         await _running;
+        await Task.WhenAll(_forwarding);
         _connection.Dispose();
         _over.Dispose();
     }
@@ -125,6 +127,11 @@ internal sealed class SpdyClient : IRemoteClient
         catch (Exception e) when (e is OperationCanceledException or ChannelClosedException)
         {
             // The session is over.
+        }
+        catch (Exception bug)
+        {
+            // The session must not wait for input that does not come.
+            _received.Writer.TryComplete(bug);
         }
     }
 }

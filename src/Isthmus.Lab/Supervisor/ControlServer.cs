@@ -3,6 +3,7 @@ using System.Text;
 using System.Text.Json;
 using System.Text.Json.Nodes;
 using Isthmus.Core.Problems;
+using Isthmus.Core.Tasks;
 using Isthmus.Kubernetes.Client;
 using Microsoft.Extensions.Logging;
 
@@ -20,9 +21,14 @@ internal sealed partial class ControlServer(LabSupervisor lab, string path, Acti
 
     internal async Task RunAsync(CancellationToken stop)
     {
+        var commands = new BackgroundTasks((_, e) => LogBug(e));
         try
         {
-            while (true) _ = ServeAsync(await _listener.AcceptAsync(stop), stop);
+            while (true)
+            {
+                var client = await _listener.AcceptAsync(stop);
+                commands.Start("command", () => ServeAsync(client, stop));
+            }
         }
         catch (OperationCanceledException) when (stop.IsCancellationRequested)
         {
@@ -31,6 +37,7 @@ internal sealed partial class ControlServer(LabSupervisor lab, string path, Acti
         {
             _listener.Dispose();
         }
+        await commands.WhenEndedAsync();
     }
 
     private static Socket Listen(string path)
@@ -152,4 +159,7 @@ internal sealed partial class ControlServer(LabSupervisor lab, string path, Acti
 
     [LoggerMessage(Level = LogLevel.Warning, Message = "A command failed: {Error}")]
     private partial void LogFailed(string error);
+
+    [LoggerMessage(Level = LogLevel.Error, Message = "A command failed: internal error")]
+    private partial void LogBug(Exception bug);
 }

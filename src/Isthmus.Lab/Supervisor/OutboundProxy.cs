@@ -2,6 +2,7 @@ using System.Net;
 using System.Net.Sockets;
 using System.Text;
 using Isthmus.Core.Net;
+using Isthmus.Core.Tasks;
 using Microsoft.Extensions.Logging;
 
 namespace Isthmus.Lab.Supervisor;
@@ -18,6 +19,13 @@ internal sealed partial class OutboundProxy(Socket listener, Cidr allowed, ILogg
     private static readonly TimeSpan DialTimeout = TimeSpan.FromSeconds(5);
 
     internal async Task RunAsync(CancellationToken stop)
+    {
+        var connections = new BackgroundTasks((_, e) => LogBug(e));
+        await AcceptAsync(connections, stop);
+        await connections.WhenEndedAsync();
+    }
+
+    private async Task AcceptAsync(BackgroundTasks connections, CancellationToken stop)
     {
         while (!stop.IsCancellationRequested)
         {
@@ -36,8 +44,7 @@ internal sealed partial class OutboundProxy(Socket listener, Cidr allowed, ILogg
                 await Task.Delay(TimeSpan.FromMilliseconds(100), CancellationToken.None);
                 continue;
             }
-            // Each connection ends by itself or with the process; nothing is lost that anybody would wait for.
-            _ = ServeAsync(client, stop);
+            connections.Start("connection", () => ServeAsync(client, stop));
         }
     }
 
@@ -146,6 +153,9 @@ internal sealed partial class OutboundProxy(Socket listener, Cidr allowed, ILogg
 
     [LoggerMessage(Level = LogLevel.Warning, Message = "The proxy could not accept a connection: {Error}")]
     private partial void LogAcceptFailed(SocketError error);
+
+    [LoggerMessage(Level = LogLevel.Error, Message = "The proxy: internal error; connection closed")]
+    private partial void LogBug(Exception bug);
 
     [LoggerMessage(Level = LogLevel.Debug, Message = "A connection through the proxy ended: {Error}")]
     private partial void LogConnectionEnded(string error);

@@ -3,6 +3,7 @@ using System.Net;
 using System.Net.Sockets;
 using System.Text;
 using Isthmus.Core.Problems;
+using Isthmus.Core.Tasks;
 using Isthmus.Proxy.Http;
 using Isthmus.Proxy.Tcp;
 
@@ -20,10 +21,12 @@ internal sealed record AdminReply(int Status, string ContentType, ReadOnlyMemory
 internal delegate ValueTask<AdminReply?> AdminHandler(RequestHead request, CancellationToken stop);
 
 /// <summary>A small HTTP server for the proxy's own endpoints, on the same codec as the traffic, so that no other server has to be loaded.</summary>
-internal sealed class AdminServer(IPEndPoint address, ISocketFactory sockets, params IReadOnlyList<AdminHandler> handlers)
+/// <param name="failed">Receives a failure of a connection.</param>
+internal sealed class AdminServer(IPEndPoint address, ISocketFactory sockets, Action<string, Exception> failed, params IReadOnlyList<AdminHandler> handlers)
 {
     private const int MaxConnections = 64;
 
+    private readonly BackgroundTasks _serving = new(failed);
     private int _connections;
 
     /// <summary>Opens the socket and serves until <paramref name="stop"/>.</summary>
@@ -41,6 +44,12 @@ internal sealed class AdminServer(IPEndPoint address, ISocketFactory sockets, pa
         {
             throw new ProblemException($"port {address.Port}", $"cannot listen on {address}: {e.Message}", "End the program that uses it, or choose another port.", e);
         }
+        await AcceptAsync(listener, stop).ConfigureAwait(false);
+        await _serving.WhenEndedAsync().ConfigureAwait(false);
+    }
+
+    private async Task AcceptAsync(Socket listener, CancellationToken stop)
+    {
         while (!stop.IsCancellationRequested)
         {
             Socket socket;
@@ -62,13 +71,14 @@ internal sealed class AdminServer(IPEndPoint address, ISocketFactory sockets, pa
                 socket.Dispose();
                 continue;
             }
-            // Ends with its socket, which the token closes; throws nothing.
-            _ = Task.Run(() => ServeAsync(new SocketTransport(socket), (socket.RemoteEndPoint as IPEndPoint)?.Address, stop), CancellationToken.None);
+            _serving.Start($"admin connection on {address}", () => ServeAsync(socket, stop));
         }
     }
 
-    private async Task ServeAsync(SocketTransport transport, IPAddress? peer, CancellationToken stop)
+    private async Task ServeAsync(Socket socket, CancellationToken stop)
     {
+        var peer = (socket.RemoteEndPoint as IPEndPoint)?.Address;
+        var transport = new SocketTransport(socket);
         using var closing = stop.UnsafeRegister(static t => ((SocketTransport)t!).Abort(), transport);
         using var stream = new Http1Downstream(transport, HttpLimits.Default);
         var response = new ResponseHead();

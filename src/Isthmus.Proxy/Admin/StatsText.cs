@@ -53,6 +53,7 @@ internal static class StatsText
         yield return ("isthmus.resource_notes", Notes(plane.State.Current));
         yield return ("isthmus.accept_pauses_total", plane.AcceptPauses);
         yield return ("isthmus.access_log_lines_dropped_total", plane.DroppedLogLines);
+        yield return ("isthmus.failed_tasks_total", plane.FailedTasks);
         yield return ("downstream_cx_active", plane.Report.Active);
         yield return ("downstream_cx_total", plane.Report.Total);
         foreach (var reason in System.Enum.GetValues<EndReason>())

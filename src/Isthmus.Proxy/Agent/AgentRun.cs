@@ -36,7 +36,7 @@ internal static class AgentRun
             DrainTime = settings.DrainTime,
         };
         using var plane = DataPlane.Build(proxy, ports with { Resolver = new MarkedResolver(names) }, secrets, new ProcessLogFiles(), log);
-        var dns = settings.CaptureDns ? new DnsProxy(new(IPAddress.Loopback, Ports.SidecarDns), upstream, time, random) : null;
+        var dns = settings.CaptureDns ? new DnsProxy(new(IPAddress.Loopback, Ports.SidecarDns), upstream, time, random, plane.ReportFailure) : null;
         plane.Admin.Names = dns is null ? null : () => dns.Table;
         plane.Admin.Resolver = resolver;
         var sink = new SnapshotSink(plane.State, discovered, table =>

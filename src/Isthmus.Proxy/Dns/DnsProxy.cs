@@ -1,17 +1,20 @@
 using System.Net;
 using System.Net.Sockets;
 using Isthmus.Core.Problems;
+using Isthmus.Core.Tasks;
 using Isthmus.Wire.Dns;
 
 namespace Isthmus.Proxy.Dns;
 
 /// <summary>The sidecar's name server, UDP and TCP: it answers names of the mesh from the table and forwards all others to the servers in resolv.conf.</summary>
-internal sealed class DnsProxy(IPEndPoint address, Upstream upstream, TimeProvider time, Random random)
+/// <param name="failed">Receives a failure of a forwarded query.</param>
+internal sealed class DnsProxy(IPEndPoint address, Upstream upstream, TimeProvider time, Random random, Action<string, Exception> failed)
 {
     private const int MaxForwards = 512, MaxConnections = 64;
     private static readonly TimeSpan Idle = TimeSpan.FromSeconds(10);
 
     private readonly SemaphoreSlim _forwards = new(MaxForwards), _connections = new(MaxConnections);
+    private readonly BackgroundTasks _forwarding = new(failed);
     private volatile NameTables? _table;
     private long _answered, _forwarded, _dropped;
 
@@ -49,6 +52,7 @@ internal sealed class DnsProxy(IPEndPoint address, Upstream upstream, TimeProvid
         using var closing = stop.Register(udp.Close);
         await AcceptAsync(tcp, stop).ConfigureAwait(false);
         await done.Task.ConfigureAwait(false);
+        await _forwarding.WhenEndedAsync().ConfigureAwait(false);
     }
 
     private void ServeUdp(Socket socket, TaskCompletionSource done, CancellationToken stop)
@@ -64,7 +68,7 @@ internal sealed class DnsProxy(IPEndPoint address, Upstream upstream, TimeProvid
                 {
                     var received = query.AsSpan(0, socket.ReceiveFrom(query, SocketFlags.None, from));
                     var decision = DnsResponder.Answer(received, _table, udp: true, own, answer, out var length);
-                    if (decision == DnsDecision.Forward) Forward(socket, received.ToArray(), from);
+                    if (decision == DnsDecision.Forward) Forward(socket, received.ToArray(), from, stop);
                     else if (decision == DnsDecision.Answered)
                     {
                         Interlocked.Increment(ref _answered);
@@ -90,7 +94,7 @@ internal sealed class DnsProxy(IPEndPoint address, Upstream upstream, TimeProvid
         }
     }
 
-    private void Forward(Socket socket, byte[] query, SocketAddress from)
+    private void Forward(Socket socket, byte[] query, SocketAddress from, CancellationToken stop)
     {
         if (!_forwards.Wait(0))
         {
@@ -100,17 +104,16 @@ internal sealed class DnsProxy(IPEndPoint address, Upstream upstream, TimeProvid
         Interlocked.Increment(ref _forwarded);
         var back = new SocketAddress(from.Family, from.Size);
         from.Buffer.Span[..from.Size].CopyTo(back.Buffer.Span);
-        // Bounded by the semaphore and the upstream timeout; throws nothing.
-        _ = Task.Run(async () =>
+        _forwarding.Start("DNS query to an upstream server", async () =>
         {
             try
             {
-                if (await upstream.AskAsync(query, tcp: false, CancellationToken.None).ConfigureAwait(false) is { } answer)
+                if (await upstream.AskAsync(query, tcp: false, stop).ConfigureAwait(false) is { } answer)
                     socket.SendTo(answer, SocketFlags.None, back);
             }
-            catch (Exception e) when (e is SocketException or ObjectDisposedException)
+            catch (Exception e) when (e is SocketException or ObjectDisposedException or OperationCanceledException)
             {
-                // The client or the server is gone.
+                // The client is gone, or the server stops.
             }
             finally
             {

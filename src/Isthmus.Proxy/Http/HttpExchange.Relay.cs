@@ -116,8 +116,7 @@ internal sealed partial class HttpExchange
             copy.CopyFrom(Request);
             copy.Authority = Shadow(Request.Authority);
             var bytes = body?.Buffered.ToArray();
-            // Nothing waits for a mirrored request: it reports nothing and throws nothing.
-            _ = Task.Run(() => MirrorAsync(cluster, copy, bytes));
+            parts.Upstreams.Background.Start("mirrored request", () => MirrorAsync(cluster, copy, bytes));
         }
     }
 

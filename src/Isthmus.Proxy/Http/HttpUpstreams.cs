@@ -1,5 +1,6 @@
 using System.Collections.Frozen;
 using Isthmus.Core.Collections;
+using Isthmus.Core.Tasks;
 using Isthmus.Proxy.Balancing;
 using Isthmus.Proxy.Http.H2;
 using Isthmus.Proxy.Snapshot;
@@ -8,7 +9,7 @@ using Isthmus.Proxy.Tcp;
 namespace Isthmus.Proxy.Http;
 
 /// <summary>Opens exchanges with hosts: on an idle connection if there is one, else on a new one.</summary>
-internal sealed class HttpUpstreams(UpstreamConnector connector, TimeProvider time, Random random)
+internal sealed class HttpUpstreams(UpstreamConnector connector, BackgroundTasks background, TimeProvider time, Random random)
 {
     private const int MostTurns = 8;
 
@@ -16,6 +17,9 @@ internal sealed class HttpUpstreams(UpstreamConnector connector, TimeProvider ti
 
     private static readonly FrozenDictionary<string, string[]> Turns = ((string[])["HTTP2", "HTTP11", "HTTP10"]).ToFrozenDictionary(
         kind => kind, kind => (string[])[kind, .. Enumerable.Range(2, MostTurns - 1).Select(turn => $"{kind} {turn}")]);
+
+    /// <summary>Exchanges that no request waits for, and the readers of shared connections.</summary>
+    public BackgroundTasks Background => background;
 
     /// <param name="fresh">A reused connection just failed: open a new one.</param>
     /// <param name="patience">How long the host may take to accept a new connection.</param>
@@ -85,7 +89,7 @@ internal sealed class HttpUpstreams(UpstreamConnector connector, TimeProvider ti
             if (!way.Fresh && host.Pools.FindShared(key)?.TryOpen() is { } meanwhile) return meanwhile;
             if (way.Patience < cluster.Config.ConnectTimeout && host.Pools.Failed is { } failed && failed.At >= asked)
                 throw new TransportException(failed.Reason.Failure, failed.Reason.Message);
-            var client = new H2Client(await ConnectSharedAsync(cluster, host, way).ConfigureAwait(false), cluster, host, time, ExpiresAt(host));
+            var client = new H2Client(await ConnectSharedAsync(cluster, host, way).ConfigureAwait(false), cluster, host, time, ExpiresAt(host), background);
             host.Pools.Share(key, client);
             return client.TryOpen() ?? throw new TransportException(TransportFailure.Reset, "the connection was closed");
         }

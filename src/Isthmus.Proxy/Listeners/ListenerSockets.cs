@@ -1,5 +1,6 @@
 using System.Net;
 using System.Net.Sockets;
+using Isthmus.Core.Tasks;
 using Isthmus.Proxy.Snapshot;
 using Isthmus.Proxy.Tcp;
 using Microsoft.Extensions.Logging;
@@ -8,7 +9,7 @@ namespace Isthmus.Proxy.Listeners;
 
 /// <summary>The listening sockets: opened and closed as listeners come and go, kept while only their contents change.</summary>
 internal sealed partial class ListenerSockets(
-    ISocketFactory sockets, Connections connections, Func<Downstream, CancellationToken, Task> handle, TimeProvider time, ILogger log) : IDisposable
+    ISocketFactory sockets, Connections connections, Func<Downstream, CancellationToken, Task> handle, BackgroundTasks background, TimeProvider time, ILogger log) : IDisposable
 {
     private const int Backlog = 4096;
     private const int SolIp = 0;
@@ -97,8 +98,8 @@ internal sealed partial class ListenerSockets(
         bound.Loop = new AcceptLoop(listener.Name, socket.AcceptAsync, accepted => Begin(accepted, bound.Listener), time, log);
         _bound[listener.Name] = bound;
         var stop = _stop.Token;
-        // Ends when the socket is closed; throws nothing.
-        _ = Task.Run(() => bound.Loop.RunAsync(stop), CancellationToken.None);
+        // Ends when the socket is closed.
+        background.Start($"listener {listener.Name}", () => bound.Loop.RunAsync(stop));
         LogOpened(listener.Name, listener.Address);
         return null;
     }

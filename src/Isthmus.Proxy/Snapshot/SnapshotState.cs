@@ -1,4 +1,5 @@
 using Google.Protobuf;
+using Isthmus.Core.Tasks;
 using Isthmus.Proxy.Balancing;
 using Isthmus.Proxy.Tls;
 using Isthmus.Wire.Envoy.Clusters;
@@ -16,6 +17,7 @@ internal sealed class SnapshotState : IDisposable
 {
     private readonly ProxyPorts _ports;
     private readonly ISecretSource _secrets;
+    private readonly BackgroundTasks _background;
     private readonly Lock _lock = new();   // guards every field below; readers use Current alone
     private readonly Dictionary<string, Entry<ClusterState>> _clusters = new(StringComparer.Ordinal);
     private readonly Dictionary<string, Entry<ListenerSnapshot>> _listeners = new(StringComparer.Ordinal);
@@ -40,8 +42,9 @@ internal sealed class SnapshotState : IDisposable
         public ByteString Bytes = ByteString.Empty;
     }
 
-    public SnapshotState(ProxyPorts ports, ISecretSource secrets)
+    public SnapshotState(ProxyPorts ports, ISecretSource secrets, BackgroundTasks background)
     {
+        _background = background;
         _ports = ports;
         _secrets = secrets;
         _secrets.Changed += OnSecret;
@@ -266,8 +269,8 @@ internal sealed class SnapshotState : IDisposable
         var refresh = new DnsRefresh(cluster, _ports.Resolver, _ports.Time);
         // Captured here: the source may be disposed before the refresh starts.
         var token = stop.Token;
-        // The refresh ends with its token, which Retire and Dispose cancel; throws nothing.
-        _ = Task.Run(() => refresh.RunAsync(() => OnResolved(cluster), token), CancellationToken.None);
+        // The refresh ends with its token, which Retire and Dispose cancel.
+        _background.Start($"DNS refresh of {cluster.Config.Name}", () => refresh.RunAsync(() => OnResolved(cluster), token));
     }
 
     private void OnResolved(ClusterState cluster)

@@ -1,4 +1,5 @@
 using System.Net;
+using Isthmus.Core.Tasks;
 using Isthmus.Proxy.Balancing;
 using Isthmus.Proxy.Snapshot;
 using Isthmus.Proxy.Tls;
@@ -6,7 +7,7 @@ using Isthmus.Proxy.Tls;
 namespace Isthmus.Proxy.Tcp;
 
 /// <summary>Opens transports to the hosts of clusters, with the TLS that the endpoint asks for, and updates the counters of host and cluster.</summary>
-internal sealed class UpstreamConnector(Dialer dialer, ISecretSource secrets, TimeProvider time)
+internal sealed class UpstreamConnector(Dialer dialer, ISecretSource secrets, BackgroundTasks background, TimeProvider time)
 {
     /// <summary>Connects to a host. The caller must call <see cref="Release"/> once for each success.</summary>
     /// <param name="alpn">The protocols to offer over TLS; null: those of the cluster.</param>
@@ -47,7 +48,7 @@ internal sealed class UpstreamConnector(Dialer dialer, ISecretSource secrets, Ti
     /// </summary>
     public void ProveDoubted(ClusterState cluster)
     {
-        foreach (var host in cluster.TakeDoubted()) _ = ProveAsync(cluster, host);
+        foreach (var host in cluster.TakeDoubted()) background.Start("probe of an unreachable host", () => ProveAsync(cluster, host));
     }
 
     private async Task ProveAsync(ClusterState cluster, Host host)

@@ -50,7 +50,7 @@ public sealed class CaptureInNamespaceTests
         await LoadAsync(pod);
         using var stop = CancellationTokenSource.CreateLinkedTokenSource(Stop);
         var table = new NameTable { Table = { ["orders.stock.svc.cluster.local"] = new() { Ips = { "240.240.0.1" }, Registry = "Kubernetes", Shortname = "orders", Namespace = "stock" } } };
-        var dns = new DnsProxy(new(IPAddress.Loopback, 15053), new([], TimeProvider.System), TimeProvider.System, new(1))
+        var dns = new DnsProxy(new(IPAddress.Loopback, 15053), new([], TimeProvider.System), TimeProvider.System, new(1), (_, _) => { })
         {
             Table = NameTables.Build(table, "shop", "shop.svc.cluster.local", []),
         };

@@ -77,6 +77,7 @@ internal sealed class TestProxy : IDisposable, ILogFiles
     {
         Plane.Dispose();
         Directory.Delete(_directory, recursive: true);
+        Assert.Equal(0, Plane.FailedTasks);
     }
 }
 
@@ -164,7 +165,7 @@ internal static class TestPodExtensions
 
     /// <summary>Serves HTTP: every answer lists the request as it arrived.</summary>
     internal static void ServeHttp(this TestPod pod, int port, string name, CancellationToken stop) =>
-        _ = new AdminServer(new IPEndPoint(IPAddress.Any, port), new NamespaceSockets(pod.Handle), (request, _) =>
+        _ = new AdminServer(new IPEndPoint(IPAddress.Any, port), new NamespaceSockets(pod.Handle), (_, _) => { }, (request, _) =>
         {
             var text = new StringBuilder($"served-by: {name}\nmethod: {request.Method}\npath: {request.TargetText}\nhost: {request.Authority}\n");
             for (var i = 0; i < request.Headers.Count; i++)

@@ -33,6 +33,21 @@ public sealed partial class SourceTests
         Assert.Empty(found);
     }
 
+    /// <summary>Tasks that are not awaited, where the method catches everything itself.</summary>
+    private static readonly string[] Discarded = ["src/Isthmus.Core/Tasks/BackgroundTasks.cs", "src/Isthmus.Dns/Server/DnsListener.cs"];
+
+    [Fact]
+    public void Every_task_has_an_owner_that_sees_its_failure()
+    {
+        var found =
+            from file in Repository.Sources("src")
+            where !Discarded.Contains(file.Path)
+            from line in file.Lines
+            where DiscardedTask().IsMatch(line)
+            select $"{file.Path}: {line.Trim()}";
+        Assert.Empty(found);
+    }
+
     [Fact]
     public void Namespaces_follow_folders()
     {
@@ -62,6 +77,9 @@ public sealed partial class SourceTests
 
     private static bool ComparesByReference(Type type) =>
         type != typeof(string) && typeof(IEnumerable).IsAssignableFrom(type) && type.Namespace != "Isthmus.Core.Collections" && !type.Namespace!.StartsWith("Isthmus.Wire", StringComparison.Ordinal);
+
+    [GeneratedRegex(@"_ = (?:[\w.?!]*Async\(|Task\.Run\(|Task\.Factory)|async void ")]
+    private static partial Regex DiscardedTask();
 
     [GeneratedRegex("helloworld|httpbin|tcp-echo|app=sleep|deploy(ment)?/sleep", RegexOptions.IgnoreCase)]
     private static partial Regex SampleName();

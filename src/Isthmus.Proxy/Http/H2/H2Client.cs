@@ -1,5 +1,6 @@
 using System.Net;
 using System.Text;
+using Isthmus.Core.Tasks;
 using Isthmus.Proxy.Balancing;
 using Isthmus.Proxy.Tcp;
 
@@ -19,7 +20,7 @@ internal sealed class H2Client : H2Connection, IPooledConnection
     private int _open;       // guarded by Guard
     private readonly HashSet<H2UpstreamStream> _waiting = []; // guarded by itself
 
-    public H2Client(Transport transport, ClusterState cluster, Host host, TimeProvider time, long expiresAt)
+    public H2Client(Transport transport, ClusterState cluster, Host host, TimeProvider time, long expiresAt, BackgroundTasks background)
         : base(transport)
     {
         _cluster = cluster;
@@ -30,8 +31,8 @@ internal sealed class H2Client : H2Connection, IPooledConnection
         IdleSince = time.GetTimestamp();
         transport.Suspected += Suspect;
         Greet(isClient: true);
-        // Ends with the transport; throws nothing.
-        _ = Task.Run(RunAsync);
+        // Ends with the transport.
+        background.Start("HTTP/2 connection to a host", RunAsync);
     }
 
     public EndPoint? Local => Transport.Local;
@@ -147,8 +148,14 @@ internal sealed class H2Client : H2Connection, IPooledConnection
 
     private async Task RunAsync()
     {
-        await ReadAllAsync(_reader).ConfigureAwait(false);
-        _reader.Dispose();
+        try
+        {
+            await ReadAllAsync(_reader).ConfigureAwait(false);
+        }
+        finally
+        {
+            _reader.Dispose();
+        }
     }
 }
 

@@ -87,7 +87,11 @@ internal abstract partial class H2Connection(Transport transport)
         {
             failure = e;
         }
-        FailAll(failure);
+        finally
+        {
+            // After a bug too: requests must not wait for a connection that nobody reads.
+            FailAll(failure);
+        }
     }
 
     /// <summary>A request's head has arrived.</summary>

@@ -20,8 +20,8 @@ public sealed class DnsProxyTests
         using var port = new ReservedPort();
         var (upstreamAddress, address) = (upstreamPort.EndPoint, port.EndPoint);
         // The upstream server is another of the same, whose table knows what the first does not.
-        var upstream = new DnsProxy(upstreamAddress, new([], TimeProvider.System), TimeProvider.System, new(1)) { Table = Names("outside.example", "192.0.2.7") };
-        var proxy = new DnsProxy(address, new([upstreamAddress], TimeProvider.System), TimeProvider.System, new(2));
+        var upstream = new DnsProxy(upstreamAddress, new([], TimeProvider.System), TimeProvider.System, new(1), (_, _) => { }) { Table = Names("outside.example", "192.0.2.7") };
+        var proxy = new DnsProxy(address, new([upstreamAddress], TimeProvider.System), TimeProvider.System, new(2), (_, _) => { });
         var running = Task.WhenAll(upstream.RunAsync(stop.Token), proxy.RunAsync(stop.Token));
         var client = new Upstream([address], TimeProvider.System);
 
@@ -41,7 +41,7 @@ public sealed class DnsProxyTests
         using var stop = CancellationTokenSource.CreateLinkedTokenSource(TestContext.Current.CancellationToken);
         using var port = new ReservedPort();
         var address = port.EndPoint;
-        var server = new DnsProxy(address, new([], TimeProvider.System), TimeProvider.System, new(1)) { Table = Names("istiod.istio-system.svc.cluster.local", "10.96.1.1") };
+        var server = new DnsProxy(address, new([], TimeProvider.System), TimeProvider.System, new(1), (_, _) => { }) { Table = Names("istiod.istio-system.svc.cluster.local", "10.96.1.1") };
         var running = server.RunAsync(stop.Token);
         var settings = new ResolverSettings([address], ["svc.cluster.local", "cluster.local"], 5);
         var lookup = new NameLookup(settings, new([address], TimeProvider.System), () => "127.0.0.1 localhost # me\n10.0.0.9 here here.local\n", new(1));

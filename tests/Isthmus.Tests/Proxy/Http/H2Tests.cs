@@ -105,6 +105,23 @@ public sealed class H2Tests
         return server.RunAsync(reader).Wait(TimeSpan.FromSeconds(10)) && server.StreamCount == 0;
     }).MustHold(500);
 
+    [Fact]
+    public async Task A_bug_while_reading_ends_the_requests_of_the_connection()
+    {
+        var ended = new TaskCompletionSource();
+        var reads = 0;
+        byte[] get = [0, 0, 17, 1, 4, 0, 0, 0, 1, .. Convert.FromHexString("828684418cf1e3c2e5f23a6ba0ab90f4ff")];
+        var transport = new MemoryTransport(get, () => reads++ == 0 ? get.Length : throw new InvalidOperationException("bug"));
+        var server = new H2Server(transport, async stream =>
+        {
+            await Assert.ThrowsAsync<TransportException>(async () => await stream.ReadBodyAsync());
+            ended.SetResult();
+        });
+        using var reader = new ByteReader(transport);
+        await Assert.ThrowsAsync<InvalidOperationException>(() => server.RunAsync(reader));
+        await ended.Task.WaitAsync(TimeSpan.FromSeconds(10), TestContext.Current.CancellationToken);
+    }
+
     private static Gen<byte[]> Frame()
     {
         var get = Convert.FromHexString("828684418cf1e3c2e5f23a6ba0ab90f4ff");

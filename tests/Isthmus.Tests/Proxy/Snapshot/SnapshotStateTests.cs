@@ -26,7 +26,7 @@ public sealed class SnapshotStateTests
     private readonly Resolver _resolver = new();
     private readonly SnapshotState _state;
 
-    public SnapshotStateTests() => _state = new(new ProxyPorts(TimeProvider.System, new Random(1), new ProcessSockets(), _resolver), _secrets);
+    public SnapshotStateTests() => _state = new(new ProxyPorts(TimeProvider.System, new Random(1), new ProcessSockets(), _resolver), _secrets, new((_, _) => { }));
 
     [Fact]
     public void A_cluster_waits_for_its_endpoints_and_keeps_its_hosts_while_they_change()

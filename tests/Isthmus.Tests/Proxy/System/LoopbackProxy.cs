@@ -98,6 +98,7 @@ internal sealed class LoopbackProxy : IDisposable
     {
         Plane.Dispose();
         _port.Dispose();
+        Assert.Equal(0, Plane.FailedTasks);
     }
 
     private void Apply(string typeUrl, IReadOnlyList<IMessage> messages, Func<IMessage, string> name) =>

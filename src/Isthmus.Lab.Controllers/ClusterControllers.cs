@@ -12,7 +12,8 @@ namespace Isthmus.Lab.Controllers;
 /// <summary>The composition root of a cluster's controllers (the role of kube-controller-manager, kube-scheduler and MetalLB).</summary>
 public static class ClusterControllers
 {
-    /// <summary>Runs all controllers against one API server until stopped. The server may come up later, and may go away and come back.</summary>
+    /// <summary>Runs all controllers against one API server until stopped. The server may start later, and may go away and
+    /// come back.</summary>
     public static async Task RunAsync(KubeClient client, ControllerSettings settings, CancellationToken stop)
     {
         var view = new ClusterView(client, settings.Time);
@@ -31,7 +32,8 @@ public static class ClusterControllers
         await Task.WhenAll(view.RunAsync(stop), events.RunAsync(stop), StartAsync(view, controllers, settings, stop));
     }
 
-    /// <summary>Nobody decides before everybody has seen everything: half a list looks like a cluster with half of its Pods.</summary>
+    /// <summary>Starts the controllers only after all lists have synced: half a list looks like a cluster with half of its
+    /// Pods.</summary>
     private static async Task StartAsync(ClusterView view, Controller[] controllers, ControllerSettings settings, CancellationToken stop)
     {
         try
@@ -42,7 +44,7 @@ public static class ClusterControllers
         {
             return;
         }
-        settings.Log("controllers: in step with the API server");
+        settings.Log("controllers: synced with the API server");
         await Task.WhenAll(controllers.Select(controller => controller.RunAsync(stop)));
     }
 }

@@ -7,7 +7,7 @@ using Isthmus.Lab.ApiServer.Pki;
 
 namespace Isthmus.Lab;
 
-/// <summary>`isthmus lab-apiserver --cluster NAME --dir DIR --address IP [--port N] [--full-sync]`: API server and controllers of one cluster.</summary>
+/// <summary><c>isthmus lab-apiserver --cluster NAME --dir DIR --address IP [--port N] [--full-sync]</c>: API server and controllers of one cluster.</summary>
 public static class ApiServerProgram
 {
     private const string Program = "isthmus lab-apiserver";

@@ -10,7 +10,8 @@ using Isthmus.Lab.Machine.Network;
 
 namespace Isthmus.Lab;
 
-/// <summary>Runs the controllers of a lab cluster inside the API server's process, as an ordinary client with a certificate of its own.</summary>
+/// <summary>Runs the controllers of a lab cluster inside the API server's process, as an ordinary client with its own
+/// certificate.</summary>
 public static class ControllersProgram
 {
     /// <exception cref="Core.Problems.ProblemException">Keys or settings of the cluster are missing.</exception>

@@ -21,7 +21,7 @@ using Microsoft.Extensions.Logging;
 namespace Isthmus.Lab;
 
 /// <summary>
-/// <c>isthmus lab-node --cluster NAME --dir DIR --address IP</c>: kubelet and kube-proxy of one node. Runs in the node's
+/// <c>isthmus lab-node --cluster NAME --dir DIR --address IP</c>: kubelet and kube-proxy of one node. It runs in the node's
 /// network namespace. Pods and rules outlive it, and the next node process finds them.
 /// </summary>
 public static class NodeProgram
@@ -82,7 +82,7 @@ public static class NodeProgram
         try
         {
             await warming;
-            // None of them ends by itself: one that does has failed, and the supervisor restarts this process.
+            // None of these tasks ends by itself. One that ends has failed, and the supervisor restarts this process.
             await await Task.WhenAny(parts);
         }
         finally
@@ -102,7 +102,7 @@ public static class NodeProgram
         {
             foreach (var change in changes)
             {
-                // Between two lists the name may have passed to another Pod.
+                // Between two lists, the name may have passed to another Pod.
                 if (change.Before is { } before && before.Metadata.Uid != change.Object?.Metadata.Uid) pods.Remove(before.Metadata.Uid);
                 if (change.Object is { } pod) pods.Apply(pod);
             }

@@ -71,11 +71,11 @@ public static class SupervisorProgram
 
     private static void PrepareFileSystem()
     {
-        // Sockets of the machine's daemons are below /run; and ours are not to be seen there.
+        // Sockets of the machine's daemons are below /run, and the lab's sockets must not be visible there.
         Mounts.Tmpfs("/run");
         Directory.CreateDirectory(NamespacePaths.Directory);
         Mounts.Tmpfs(NamespacePaths.Directory);
-        // Pods bind the root directory recursively: they must not take hold of other Pods' namespaces with it.
+        // Pods bind the root directory recursively. This keeps them from holding other Pods' namespaces.
         Mounts.MakeUnbindable(NamespacePaths.Directory);
     }
 

@@ -4,7 +4,8 @@ using Isthmus.Kubernetes.Watch;
 
 namespace Isthmus.Lab.Controllers.Framework;
 
-/// <summary>The controllers' copy of the cluster: one informer for each kind, shared by all, with the indexes that they need.</summary>
+/// <summary>The controllers' copy of the cluster: one shared informer per kind, with the indexes that controllers
+/// need.</summary>
 internal sealed class ClusterView
 {
     private readonly List<(Task Synced, Func<CancellationToken, Task> Run)> _lists = [];
@@ -52,13 +53,13 @@ internal sealed class ClusterView
     internal WatchedList<ServiceAccount> ServiceAccounts { get; }
     internal WatchedList<Secret> Secrets { get; }
 
-    /// <summary>The ConfigMaps <c>kube-root-ca.crt</c> of all namespaces, and no others.</summary>
+    /// <summary>Only the ConfigMaps <c>kube-root-ca.crt</c>, of all namespaces.</summary>
     internal WatchedList<ConfigMap> RootCertificates { get; }
 
-    /// <summary>Completes once every list has been read the first time.</summary>
+    /// <summary>Completes once every list has been read for the first time.</summary>
     internal Task Synced => Task.WhenAll(_lists.Select(list => list.Synced));
 
-    /// <summary>Adds a list that only one controller needs; before <see cref="RunAsync"/>.</summary>
+    /// <summary>Adds a list that only one controller needs. Call it before <see cref="RunAsync"/>.</summary>
     internal WatchedList<T> Watch<T>(ResourceKind kind, InformerSettings? settings = null) where T : class
     {
         var list = new WatchedList<T>(_client, kind, settings ?? new(), _time);
@@ -66,7 +67,7 @@ internal sealed class ClusterView
         return list;
     }
 
-    /// <summary>Like <see cref="Watch"/>, for a kind that may not exist: nobody waits for it.</summary>
+    /// <summary>Like <see cref="Watch"/>, for a kind that may not exist: nothing waits for it.</summary>
     internal WatchedList<T> WatchIfServed<T>(ResourceKind kind, InformerSettings settings) where T : class
     {
         var list = new WatchedList<T>(_client, kind, settings, _time);

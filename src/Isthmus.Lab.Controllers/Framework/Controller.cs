@@ -2,7 +2,8 @@ using Isthmus.Kubernetes.Watch;
 
 namespace Isthmus.Lab.Controllers.Framework;
 
-/// <summary>One controller: keys come in from the lists that it listens to, each is reconciled by one worker at a time, again after a failure.</summary>
+/// <summary>One controller: its lists enqueue keys, and one worker at a time reconciles each key. A failed key is
+/// retried.</summary>
 internal abstract class Controller(string name, Runtime runtime)
 {
     private readonly WorkQueue<string> _queue = new(runtime.Time);
@@ -20,7 +21,7 @@ internal abstract class Controller(string name, Runtime runtime)
     internal virtual Task RunAsync(CancellationToken stop) =>
         _queue.RunAsync(Workers, ReconcileAsync, (key, e) => runtime.Log($"{name}: {key}: {e.Message}; trying again"), stop);
 
-    /// <summary>Brings the cluster nearer to what the object of this key asks for.</summary>
+    /// <summary>Brings the cluster closer to the desired state of the object with this key.</summary>
     protected abstract Task ReconcileAsync(string key, CancellationToken stop);
 
     protected void Enqueue(string key) => _queue.Add(key);

@@ -4,7 +4,7 @@ using Isthmus.Kubernetes.Objects;
 
 namespace Isthmus.Lab.Controllers.Framework;
 
-/// <summary>Asks the API server which kinds it serves; each once, in the version that its group prefers.</summary>
+/// <summary>Asks the API server which kinds it serves: each once, in its group's preferred version.</summary>
 internal static class Discovery
 {
     internal sealed record Found(ResourceKind Kind, IReadOnlySet<string> Verbs);
@@ -38,7 +38,7 @@ internal static class Discovery
         }
         catch (KubeException e) when (e.IsNotFound)
         {
-            // The group went away between the two questions.
+            // The group went away between the two requests.
             return null;
         }
     }

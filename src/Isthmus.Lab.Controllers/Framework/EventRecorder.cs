@@ -5,7 +5,8 @@ using Isthmus.Kubernetes.Objects;
 
 namespace Isthmus.Lab.Controllers.Framework;
 
-/// <summary>Writes Events beside the work, in order, and counts repetitions up instead of writing them again (as client-go's recorder does).</summary>
+/// <summary>Writes Events in the background, in order. A repeated Event increments the count of the existing one (as
+/// client-go's recorder does).</summary>
 internal sealed class EventRecorder(KubeClient client, TimeProvider time, Action<string> log)
 {
     private const int MaxKnown = 4096;
@@ -46,7 +47,7 @@ internal sealed class EventRecorder(KubeClient client, TimeProvider time, Action
         }
         catch (Exception e) when (e is KubeException or HttpRequestException)
         {
-            // A namespace that is being deleted takes no events, and a lost event must not stop the next one.
+            // A namespace that is being deleted accepts no Events, and a lost Event must not stop the next one.
             if (e is not KubeException { Code: 403 or 404 }) log($"event {note.Reason} about {note.About.Key} is lost: {e.Message}");
         }
     }

@@ -5,8 +5,9 @@ using Isthmus.Kubernetes.Watch;
 namespace Isthmus.Lab.Controllers.Framework;
 
 /// <summary>
-/// What a controller has just written and its list does not show yet. Deciding again before it does would create twice.
-/// What never shows (created and deleted before the list saw it) is given up after a while.
+/// What a controller has just written and its list does not show yet. If the controller decided again before then, it would
+/// create everything twice. Writes that never show (created and deleted before the list saw them) are forgotten after a
+/// while.
 /// </summary>
 internal sealed class Expectations(TimeProvider time)
 {
@@ -20,7 +21,7 @@ internal sealed class Expectations(TimeProvider time)
 
     internal void Deleted(string owner, string key, string uid) => Expect(owner, uid, new(key, false, time.GetTimestamp()));
 
-    /// <summary>True when the list shows all that was written for this owner, or is too late with it.</summary>
+    /// <summary>True when the list shows everything that was written for this owner, or is too late.</summary>
     internal bool Met<T>(string owner, WatchedList<T> list) where T : KubeObject
     {
         if (!_owners.TryGetValue(owner, out var expected)) return true;

@@ -5,7 +5,8 @@ using Isthmus.Kubernetes.Watch;
 
 namespace Isthmus.Lab.Controllers.Framework;
 
-/// <summary>Finds the objects of a list by something else than their name. Made before other listeners are added, it is up to date when they run.</summary>
+/// <summary>Finds the objects of a list by keys other than their name. If you create it before you add other listeners, it
+/// is up to date when they run.</summary>
 internal sealed class Index<T> where T : KubeObject
 {
     private readonly ConcurrentDictionary<string, ImmutableDictionary<string, T>> _groups = new(StringComparer.Ordinal);
@@ -25,7 +26,7 @@ internal sealed class Index<T> where T : KubeObject
             _groups[group] = _groups.GetValueOrDefault(group, ImmutableDictionary<string, T>.Empty).SetItem(change.Key, change.Object!);
     });
 
-    /// <summary>The members of a group, in no order.</summary>
+    /// <summary>The members of a group, unordered.</summary>
     internal IEnumerable<T> this[string group] => _groups.TryGetValue(group, out var members) ? members.Values : [];
 
     internal bool Any(string group) => _groups.ContainsKey(group);

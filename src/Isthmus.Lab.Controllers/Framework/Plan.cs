@@ -6,7 +6,8 @@ namespace Isthmus.Lab.Controllers.Framework;
 
 public enum WriteVerb { Create, Patch, Delete }
 
-/// <summary>One intended change of the cluster. A patch is a JSON merge patch; with a resourceVersion in it, it fails when the object has changed since.</summary>
+/// <summary>One intended change of the cluster. A patch is a JSON merge patch; with a resourceVersion in it, it fails if
+/// the object has changed since.</summary>
 public sealed record Write(WriteVerb Verb, ResourceKind Kind, string Namespace, string Name, JsonNode? Body)
 {
     public string? Subresource { get; init; }
@@ -31,10 +32,11 @@ public sealed record Write(WriteVerb Verb, ResourceKind Kind, string Namespace, 
         new(WriteVerb.Delete, kind, target.Metadata.Namespace, target.Metadata.Name, null) { Uid = target.Metadata.Uid };
 }
 
-/// <summary>An Event to be recorded about an object.</summary>
+/// <summary>An Event to record about an object.</summary>
 public sealed record Note(KubeObject About, ResourceKind Kind, string Type, string Reason, string Message)
 {
-    /// <summary>What was being done, if the event has the form of events.k8s.io, as those of the scheduler: it has one time, and the first place in lists.</summary>
+    /// <summary>The action of an Event in the form of events.k8s.io, which the scheduler uses. Such an Event has a single
+    /// time, and lists show it first.</summary>
     public string Action { get; init; } = "";
 
     public static Note Normal(ResourceKind kind, KubeObject about, string reason, string message) => new(about, kind, "Normal", reason, message);
@@ -42,7 +44,8 @@ public sealed record Note(KubeObject About, ResourceKind Kind, string Type, stri
     public static Note Warning(ResourceKind kind, KubeObject about, string reason, string message) => new(about, kind, "Warning", reason, message);
 }
 
-/// <summary>What a reconcile function wants: writes in order, events, and when to look again though nothing changes.</summary>
+/// <summary>The result of a reconcile function: ordered writes, Events, and when to reconcile again even if nothing
+/// changes.</summary>
 public sealed record Plan
 {
     public static readonly Plan Nothing = new();

@@ -2,10 +2,10 @@ using Isthmus.Kubernetes.Objects;
 
 namespace Isthmus.Lab.Controllers.Framework;
 
-/// <summary>What controllers ask about a Pod.</summary>
+/// <summary>The states of a Pod that controllers distinguish.</summary>
 internal static class PodStates
 {
-    /// <summary>Neither finished nor on its way out.</summary>
+    /// <summary>Neither finished nor terminating.</summary>
     internal static bool IsActive(Pod pod) => pod.Status.Phase is not ("Succeeded" or "Failed") && pod.Metadata.DeletionTimestamp is null;
 
     internal static bool IsFinished(Pod pod) => pod.Status.Phase is "Succeeded" or "Failed";
@@ -21,7 +21,7 @@ internal static class PodStates
     internal static bool IsAvailable(Pod pod, int minReadySeconds, DateTimeOffset now) =>
         ReadySince(pod) is { } since && (minReadySeconds == 0 || since.AddSeconds(minReadySeconds) <= now);
 
-    /// <summary>How long until a ready Pod counts as available; null when no wait would make it so.</summary>
+    /// <summary>How long until a ready Pod counts as available; null when waiting does not help.</summary>
     internal static TimeSpan? UntilAvailable(IEnumerable<Pod> pods, int minReadySeconds, DateTimeOffset now)
     {
         if (minReadySeconds == 0) return null;

@@ -4,7 +4,8 @@ using Isthmus.Kubernetes.Objects;
 
 namespace Isthmus.Lab.Controllers.Framework;
 
-/// <summary>What every controller works with: the copy of the cluster, the way to change it, clock and chance.</summary>
+/// <summary>What every controller works with: the copy of the cluster, the client that changes it, clock and
+/// randomness.</summary>
 internal sealed class Runtime(KubeClient client, ClusterView view, EventRecorder events, ControllerSettings settings)
 {
     internal KubeClient Client => client;
@@ -21,7 +22,7 @@ internal sealed class Runtime(KubeClient client, ClusterView view, EventRecorder
 
     internal void Record(string component, Note note) => events.Add(component, note);
 
-    /// <summary>Carries one write out; the object as it is afterwards, or null when it is gone.</summary>
+    /// <summary>Executes one write. Returns the resulting object, or null when the object is gone.</summary>
     internal async Task<JsonObject?> DoAsync(Write write, CancellationToken stop)
     {
         switch (write.Verb)
@@ -35,7 +36,7 @@ internal sealed class Runtime(KubeClient client, ClusterView view, EventRecorder
                 }
                 catch (KubeException gone) when (gone.IsNotFound)
                 {
-                    // Deleted since it was read: nothing is left to change, and its deletion will be told.
+                    // Deleted since it was read: nothing is left to change, and the watch reports the deletion.
                     return null;
                 }
             default:
@@ -45,13 +46,13 @@ internal sealed class Runtime(KubeClient client, ClusterView view, EventRecorder
                 }
                 catch (KubeException another) when (another.Code == 409)
                 {
-                    // An object with this name but another uid: ours is gone already.
+                    // An object with this name but another uid: ours is already gone.
                 }
                 return null;
         }
     }
 
-    /// <summary>Carries out a plan in order, then tells its events.</summary>
+    /// <summary>Executes a plan in order, then records its Events.</summary>
     internal async Task DoAsync(string component, Plan plan, CancellationToken stop)
     {
         foreach (var write in plan.Writes) await DoAsync(write, stop);

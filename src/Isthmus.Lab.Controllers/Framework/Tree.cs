@@ -21,7 +21,7 @@ internal static class Tree
 
     internal static JsonArray Strings(IEnumerable<string> items) => [.. items.Select(item => (JsonNode)item)];
 
-    /// <summary>A copy without fields that are null.</summary>
+    /// <summary>A copy without null fields.</summary>
     internal static JsonNode? WithoutNulls(JsonNode? node)
     {
         switch (node)
@@ -38,7 +38,8 @@ internal static class Tree
         }
     }
 
-    /// <summary>True when every field of <paramref name="patch"/> already stands in <paramref name="present"/>: merging it would change nothing.</summary>
+    /// <summary>True when <paramref name="present"/> already has every field of <paramref name="patch"/>: merging would
+    /// change nothing.</summary>
     internal static bool Holds(JsonNode? patch, JsonNode? present)
     {
         if (patch is not JsonObject wanted) return JsonNode.DeepEquals(patch, present);
@@ -46,7 +47,7 @@ internal static class Tree
         return wanted.All(field => Holds(field.Value, there[field.Key]));
     }
 
-    /// <summary>The one reference with <c>controller: true</c>, or null.</summary>
+    /// <summary>The only reference with <c>controller: true</c>, or null.</summary>
     internal static OwnerReference? ControllerOf(KubeObject item)
     {
         foreach (var owner in item.Metadata.OwnerReferences)

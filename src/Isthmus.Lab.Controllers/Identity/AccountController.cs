@@ -5,7 +5,8 @@ using Isthmus.Lab.Controllers.Framework;
 
 namespace Isthmus.Lab.Controllers.Identity;
 
-/// <summary>Gives every namespace its ServiceAccount <c>default</c> and its copy of the cluster's CA, <c>kube-root-ca.crt</c>.</summary>
+/// <summary>Creates in every namespace the ServiceAccount <c>default</c> and a copy of the cluster's CA,
+/// <c>kube-root-ca.crt</c>.</summary>
 internal sealed class AccountController : Controller
 {
     internal const string RootConfigMap = "kube-root-ca.crt";
@@ -26,12 +27,12 @@ internal sealed class AccountController : Controller
         if (View.Namespaces.Find(key) is not { Metadata.DeletionTimestamp: null }) return;
         try
         {
-            // The account first: Pods wait for it. Both at once costs one round trip less.
+            // Pods wait for the account, so it comes first. Starting both at once saves a round trip.
             await Task.WhenAll(EnsureAccountAsync(key, stop), EnsureRootAsync(key, stop));
         }
         catch (KubeException e) when (e.Code is 403 or 404)
         {
-            // The namespace began to go in the meantime.
+            // The namespace began terminating in the meantime.
         }
     }
 
@@ -78,7 +79,7 @@ internal sealed class AccountController : Controller
         }
         catch (KubeException e) when (e.IsAlreadyExists)
         {
-            // Made a moment ago, and not in the list yet.
+            // Created a moment ago, and not in the list yet.
         }
     }
 }

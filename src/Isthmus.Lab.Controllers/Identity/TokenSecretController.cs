@@ -5,7 +5,8 @@ using Isthmus.Lab.Controllers.Framework;
 
 namespace Isthmus.Lab.Controllers.Identity;
 
-/// <summary>Fills Secrets of type <c>kubernetes.io/service-account-token</c>, and removes those whose account is gone.</summary>
+/// <summary>Fills Secrets of type <c>kubernetes.io/service-account-token</c>, and removes those whose account is
+/// gone.</summary>
 internal sealed class TokenSecretController : Controller
 {
     internal const string SecretType = "kubernetes.io/service-account-token";
@@ -31,20 +32,21 @@ internal sealed class TokenSecretController : Controller
     {
         if (View.Secrets.Find(key) is not { Metadata.DeletionTimestamp: null } secret || secret.Type != SecretType) return;
         var name = secret.Metadata.Annotations.GetValueOrDefault(AccountName, "");
-        // Asked for afresh: the account may have been made a moment before the Secret, and a wrong "gone" would delete it.
+        // Read from the API server: the account may have been created a moment before the Secret, and a stale list would
+        // delete the Secret.
         var account = name.Length == 0 ? null : View.ServiceAccounts.Find(secret.Metadata.Namespace, name)
             ?? await Runtime.Client.FindAsync<ServiceAccount>(Kinds.ServiceAccount, secret.Metadata.Namespace, name, stop);
         await DoAsync(key, TokenSecretPlan.For(secret, account, Runtime.Settings), stop);
     }
 }
 
-/// <summary>What one token Secret needs.</summary>
+/// <summary>Decides what one token Secret needs.</summary>
 public static class TokenSecretPlan
 {
     public static Plan For(Secret secret, ServiceAccount? account, ControllerSettings settings)
     {
         var uid = secret.Metadata.Annotations.GetValueOrDefault(TokenSecretController.AccountUid, "");
-        // A Secret of an account of the same name that was deleted since must not become the new one's.
+        // A Secret of a deleted account must not pass to a new account of the same name.
         if (account is null || (uid.Length > 0 && uid != account.Metadata.Uid)) return new() { Writes = [Write.Delete(Kinds.Secret, secret)] };
         var data = new JsonObject();
         void Want(string key, string value)
@@ -60,7 +62,8 @@ public static class TokenSecretPlan
         {
             ["metadata"] = new JsonObject
             {
-                // Signatures differ each time: a second token, from a look before the first was seen, would take that one back.
+                // Signatures differ each time: a second token, decided from a copy without the first, would replace the
+                // first.
                 ["resourceVersion"] = secret.Metadata.ResourceVersion,
                 ["annotations"] = new JsonObject { [TokenSecretController.AccountUid] = account.Metadata.Uid },
             },

@@ -6,7 +6,8 @@ using Isthmus.Lab.Controllers.Framework;
 
 namespace Isthmus.Lab.Controllers.Lifecycle;
 
-/// <summary>Deletes what has lost its owners, of every kind that the API server serves, custom ones included.</summary>
+/// <summary>Deletes objects that have lost their owners, of every kind that the API server serves, including custom
+/// ones.</summary>
 internal sealed class GarbageCollector : Controller
 {
     private static readonly TimeSpan SettleTime = TimeSpan.FromMilliseconds(300);
@@ -17,7 +18,7 @@ internal sealed class GarbageCollector : Controller
     private readonly SemaphoreSlim _kindsChanged = new(1);
     private volatile IReadOnlyList<ResourceKind> _served = [];
 
-    /// <summary>Kinds whose lists the other controllers keep already.</summary>
+    /// <summary>Kinds whose lists the other controllers already keep.</summary>
     private readonly HashSet<ResourceKind> _shared =
     [
         Kinds.Pod, Kinds.Service, Kinds.Endpoints, Kinds.EndpointSlice, Kinds.Node, Kinds.Namespace, Kinds.Deployment, Kinds.ReplicaSet,
@@ -49,7 +50,7 @@ internal sealed class GarbageCollector : Controller
         await DoAsync(key, GarbagePlan.For(node, states, _graph.Dependents(key)), stop);
     }
 
-    /// <summary>Absence is asked for at the source: a list that lags must never cost an object its life.</summary>
+    /// <summary>Reads from the API server whether an owner is absent: a stale list must never cause a deletion.</summary>
     private async Task<OwnerState> StateAsync(GraphNode node, OwnerReference owner, CancellationToken stop)
     {
         if (_graph.Find(owner.Uid) is { } known)
@@ -78,7 +79,8 @@ internal sealed class GarbageCollector : Controller
         if (kind == Kinds.CustomResourceDefinition && _kindsChanged.CurrentCount == 0) _kindsChanged.Release();
     }
 
-    /// <summary>Watches every kind that can be deleted; looks for new kinds when a definition changes, and now and then.</summary>
+    /// <summary>Watches every kind that supports deletion. It discovers kinds again when a definition changes, and
+    /// periodically.</summary>
     private async Task FollowKindsAsync(CancellationToken stop)
     {
         try
@@ -86,7 +88,7 @@ internal sealed class GarbageCollector : Controller
             while (true)
             {
                 await _kindsChanged.WaitAsync(LookAgain, stop);
-                // A new kind is served a moment after its definition is written.
+                // The API server serves a new kind a moment after its definition is written.
                 await Task.Delay(SettleTime, Runtime.Time, stop);
                 try
                 {
@@ -94,7 +96,7 @@ internal sealed class GarbageCollector : Controller
                 }
                 catch (Exception e) when (e is KubeException or HttpRequestException)
                 {
-                    Runtime.Log($"{Name}: cannot ask for the kinds: {e.Message}; trying again");
+                    Runtime.Log($"{Name}: cannot list the kinds: {e.Message}; retrying");
                 }
             }
         }

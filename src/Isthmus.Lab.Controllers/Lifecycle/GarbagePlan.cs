@@ -5,14 +5,14 @@ using Isthmus.Lab.Controllers.Workloads;
 
 namespace Isthmus.Lab.Controllers.Lifecycle;
 
-/// <summary>What is known of an owner that an object names.</summary>
+/// <summary>What is known about an owner that an object names.</summary>
 public enum OwnerState { Present, WaitsForDependents, Absent }
 
-/// <summary>What becomes of one object because of its owners, or of what it owns.</summary>
+/// <summary>What happens to one object because of its owners or its dependents.</summary>
 public static class GarbagePlan
 {
-    /// <param name="states">The state of each of its owners, in their order.</param>
-    /// <param name="dependents">What it owns itself.</param>
+    /// <param name="states">The state of each of its owners, in order.</param>
+    /// <param name="dependents">The objects that it owns.</param>
     public static Plan For(GraphNode node, IReadOnlyList<OwnerState> states, IReadOnlyList<GraphNode> dependents)
     {
         var target = new PartialObject { Metadata = node.Metadata };
@@ -36,7 +36,7 @@ public static class GarbagePlan
         return new() { Writes = [Write.Delete(node.Kind, target) with { Propagation = propagation }] };
     }
 
-    /// <summary>First everything it owns forgets it, then it may go.</summary>
+    /// <summary>Removes the owner reference from every dependent first, then the finalizer.</summary>
     private static Plan Orphan(GraphNode node, PartialObject target, IReadOnlyList<GraphNode> dependents)
     {
         var writes = dependents.Select(dependent => Ownership.Owners(dependent.Kind, new PartialObject { Metadata = dependent.Metadata },

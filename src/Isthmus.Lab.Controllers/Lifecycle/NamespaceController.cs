@@ -5,7 +5,8 @@ using Isthmus.Lab.Controllers.Framework;
 
 namespace Isthmus.Lab.Controllers.Lifecycle;
 
-/// <summary>Empties a namespace that is being deleted, of every kind that the API server serves, and lets it go when nothing is left.</summary>
+/// <summary>Deletes the content of a terminating namespace, of every kind that the API server serves, and removes the
+/// finalizer when nothing is left.</summary>
 internal sealed class NamespaceController : Controller
 {
     private const string OwnFinalizer = "kubernetes";
@@ -17,7 +18,7 @@ internal sealed class NamespaceController : Controller
         {
             if (change.Object?.Metadata.DeletionTimestamp is not null) Enqueue(change.Key);
         });
-        // Pods are what takes time to go: the last one to leave is the sign to look again.
+        // Pods take the longest to terminate: when the last one is gone, try again.
         View.Pods.Listen(change =>
         {
             if (change is { Object: null, Before: { } gone } && View.Namespaces.Find(gone.Metadata.Namespace)?.Metadata.DeletionTimestamp is not null)
@@ -39,7 +40,7 @@ internal sealed class NamespaceController : Controller
             }
             catch (KubeException e) when (e.Code is 404 or 405)
             {
-                // The kind went away, or does not delete: nothing of it can keep the namespace.
+                // The kind went away, or does not support deletion: none of its objects can keep the namespace.
             }
             catch (KubeException e)
             {
@@ -56,7 +57,7 @@ internal sealed class NamespaceController : Controller
         await FinalizeAsync(key, stop);
     }
 
-    /// <summary>Deletes all objects of one kind; what is still there afterwards.</summary>
+    /// <summary>Deletes all objects of one kind. Returns those that still exist afterwards.</summary>
     private async Task<IReadOnlyList<PartialObject>> EmptyAsync(Discovery.Found found, string ns, CancellationToken stop)
     {
         var present = await Runtime.Client.ListAllAsync<PartialObject>(found.Kind, ns, new(), stop);
@@ -82,12 +83,12 @@ internal sealed class NamespaceController : Controller
         }
         catch (KubeException e) when (e.IsNotFound)
         {
-            // Somebody else was faster.
+            // Somebody else deleted it first.
         }
     }
 }
 
-/// <summary>Says in the namespace's status what keeps it (the five conditions of Kubernetes).</summary>
+/// <summary>Writes to the namespace's status what prevents its deletion (the five conditions of Kubernetes).</summary>
 internal static class NamespaceConditions
 {
     internal static JsonObject For(Namespace ns, List<(ResourceKind Kind, IReadOnlyList<PartialObject> Items)> remaining, string? failure, DateTimeOffset now)
@@ -114,7 +115,7 @@ internal static class NamespaceConditions
         };
     }
 
-    /// <summary>Whether the conditions say something else than those that are there, times aside.</summary>
+    /// <summary>Whether the conditions differ from the present ones, ignoring times.</summary>
     internal static bool Differ(Namespace ns, JsonObject status) => (status["conditions"] as JsonArray)!.Any(condition =>
         !ns.Status.Conditions.Any(known => known.Type == (string?)condition!["type"] && known.Status == (string?)condition["status"] && known.Message == (string?)condition["message"]));
 

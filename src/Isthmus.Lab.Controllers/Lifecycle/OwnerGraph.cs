@@ -13,18 +13,19 @@ public sealed record GraphNode(ResourceKind Kind, ObjectMeta Metadata)
 
     public bool IsLeaving => Metadata.DeletionTimestamp is not null;
 
-    /// <summary>Being deleted, but only after everything that it owns.</summary>
+    /// <summary>Terminating, but only after its dependents are gone.</summary>
     public bool WaitsForDependents => IsLeaving && Metadata.Finalizers.Contains(Foreground);
 }
 
-/// <summary>Who owns whom, over all kinds. One lock guards it: changes are small and the sweeps read copies.</summary>
+/// <summary>The owners and dependents of objects of all kinds. One lock guards the graph: changes are small, and sweeps
+/// read copies.</summary>
 public sealed class OwnerGraph
 {
     private readonly Lock _guard = new();
     private readonly Dictionary<string, GraphNode> _nodes = new(StringComparer.Ordinal);
     private readonly Dictionary<string, ImmutableHashSet<string>> _dependents = new(StringComparer.Ordinal);
 
-    /// <summary>Takes a change in; the uids that are worth a look because of it.</summary>
+    /// <summary>Records a change. Returns the uids of objects to process because of it.</summary>
     public IReadOnlyList<string> Put(ResourceKind kind, ObjectMeta now)
     {
         lock (_guard)
@@ -52,7 +53,7 @@ public sealed class OwnerGraph
         {
             if (!_nodes.Remove(uid, out var node)) return [];
             Unlink(node);
-            // What it owned has lost an owner; what owned it may have waited for this.
+            // Its dependents have lost an owner, and its owners may have waited for it.
             return [.. Of(uid), .. node.Metadata.OwnerReferences.Select(owner => owner.Uid).Where(owner => _nodes.GetValueOrDefault(owner) is { WaitsForDependents: true })];
         }
     }

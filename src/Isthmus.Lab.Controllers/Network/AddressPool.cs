@@ -6,12 +6,12 @@ using Isthmus.Core.Net;
 
 namespace Isthmus.Lab.Controllers.Network;
 
-/// <summary>A run of IPv4 addresses, both ends included.</summary>
+/// <summary>A range of IPv4 addresses, including both ends.</summary>
 public readonly record struct AddressRange(uint First, uint Last)
 {
     public bool Contains(uint address) => address >= First && address <= Last;
 
-    /// <summary>Reads <c>FIRST-LAST</c>, a CIDR or one address; null when it is none of them.</summary>
+    /// <summary>Parses <c>FIRST-LAST</c>, a CIDR or a single address; null for anything else.</summary>
     public static AddressRange? Parse(string text)
     {
         if (text.Split('-', 2) is [var first, var last])
@@ -33,14 +33,14 @@ public readonly record struct AddressRange(uint First, uint Last)
     }
 }
 
-/// <summary>Where LoadBalancer Services get addresses: an IPAddressPool, or the default one.</summary>
-/// <param name="AutoAssign">Whether Services that name no pool may have addresses of it.</param>
-/// <param name="AvoidBuggyIPs">Leaves out addresses that end in 0 or 255.</param>
+/// <summary>The source of addresses for LoadBalancer Services: an IPAddressPool, or the default pool.</summary>
+/// <param name="AutoAssign">Whether Services that name no pool may get addresses from it.</param>
+/// <param name="AvoidBuggyIPs">Whether to skip addresses that end in 0 or 255.</param>
 public sealed record AddressPool(string Name, ValueList<AddressRange> Ranges, bool AutoAssign = true, bool AvoidBuggyIPs = false)
 {
     public bool Contains(uint address) => Ranges.Any(range => range.Contains(address)) && !(AvoidBuggyIPs && (address & 0xff) is 0 or 255);
 
-    /// <summary>The first address that is not taken; null when there is none.</summary>
+    /// <summary>The first free address; null when there is none.</summary>
     public uint? FirstFree(IReadOnlySet<uint> taken)
     {
         foreach (var range in Ranges)

@@ -6,7 +6,7 @@ using Isthmus.Lab.Controllers.Framework;
 
 namespace Isthmus.Lab.Controllers.Network;
 
-/// <summary>Keeps EndpointSlices and Endpoints of Services with a selector in step with their Pods.</summary>
+/// <summary>Keeps EndpointSlices and Endpoints of Services with a selector in sync with their Pods.</summary>
 internal sealed class EndpointController : Controller
 {
     /// <summary>The Services seen since the start.</summary>
@@ -26,7 +26,7 @@ internal sealed class EndpointController : Controller
             if (slice.Metadata.Labels.TryGetValue(Core.Names.Labels.ServiceName, out var service)) Enqueue($"{slice.Metadata.Namespace}/{service}");
         });
         View.Endpoints.Listen(change => Enqueue(change.Key));
-        // A zone that changes moves every endpoint of the node.
+        // A changed zone affects every endpoint of the node.
         View.Nodes.Listen(change =>
         {
             if (change.Before is null || Zone(change.Object) != Zone(change.Before))
@@ -47,7 +47,7 @@ internal sealed class EndpointController : Controller
         }
     }
 
-    /// <summary>Most changes of a Pod (restarts, other conditions) say nothing new about where it serves.</summary>
+    /// <summary>Whether a change affects where a Pod serves. Most changes (restarts, other conditions) do not.</summary>
     private static bool Matters(Pod now, Pod before) =>
         now.Status.PodIP != before.Status.PodIP || now.Status.IsReady != before.Status.IsReady || now.Status.Phase != before.Status.Phase
         || now.Metadata.DeletionTimestamp != before.Metadata.DeletionTimestamp || now.Spec.NodeName != before.Spec.NodeName
@@ -77,18 +77,19 @@ internal sealed class EndpointController : Controller
             }
             catch (KubeException e) when (e.IsAlreadyExists)
             {
-                // Written a moment ago and not in the list yet, or left over from before: patch what is there.
+                // Written a moment ago and not in the list yet, or left over from before: patch the existing object.
                 await Runtime.DoAsync(write with { Verb = WriteVerb.Patch }, stop);
             }
             catch (KubeException e) when (e.Code == 403 && View.Namespaces.Find(ns) is not { Metadata.DeletionTimestamp: null })
             {
-                // The namespace is going: nothing new may be made in it.
+                // The namespace is terminating: you cannot create objects in it.
                 return;
             }
         }
     }
 
-    /// <summary>Without its Service an address list is nobody's: the slices that this controller made, and the Endpoints of the same name when ours.</summary>
+    /// <summary>Removes the addresses of a deleted Service: the slices that this controller created, and the Endpoints of
+    /// the same name if they are ours.</summary>
     private async Task ForgetAsync(string key, CancellationToken stop)
     {
         foreach (var slice in View.SlicesByService[key].ToList())
@@ -96,7 +97,7 @@ internal sealed class EndpointController : Controller
             if (slice.Metadata.Labels.GetValueOrDefault(EndpointPlan.ManagedBy) == EndpointPlan.Controller && slice.Metadata.DeletionTimestamp is null)
                 await Runtime.DoAsync(Write.Delete(Kinds.EndpointSlice, slice), stop);
         }
-        // As in Kubernetes, Endpoints go with the Service of their name; those that never had one are left alone.
+        // As in Kubernetes, Endpoints go with the Service of the same name. Endpoints that never had a Service stay.
         if (_served.TryRemove(key, out _) && View.Endpoints.Find(key) is { } endpoints)
             await Runtime.DoAsync(Write.Delete(Kinds.Endpoints, endpoints), stop);
     }

@@ -10,7 +10,8 @@ using Isthmus.Lab.Controllers.Workloads;
 
 namespace Isthmus.Lab.Controllers.Network;
 
-/// <summary>Which addresses serve a Service: its EndpointSlices and, for those who still read it, its Endpoints.</summary>
+/// <summary>The addresses that serve a Service: its EndpointSlices and, for clients that still read them, its
+/// Endpoints.</summary>
 public static class EndpointPlan
 {
     internal const string ManagedBy = "endpointslice.kubernetes.io/managed-by";
@@ -23,7 +24,7 @@ public static class EndpointPlan
 
     /// <param name="pods">All Pods of the Service's namespace.</param>
     /// <param name="nodes">The nodes by name.</param>
-    /// <param name="slices">The EndpointSlices that name this Service, whoever made them.</param>
+    /// <param name="slices">The EndpointSlices that name this Service, whoever created them.</param>
     public static Plan For(Service service, IEnumerable<Pod> pods, Func<string, Node?> nodes, IEnumerable<EndpointSlice> slices, Endpoints? endpoints)
     {
         if (service.Spec.Type == "ExternalName" || service.Spec.Selector.Count == 0) return Plan.Nothing;
@@ -37,7 +38,7 @@ public static class EndpointPlan
         return new() { Writes = writes };
     }
 
-    /// <summary>One Pod with the ports that it serves.</summary>
+    /// <summary>One Pod, with the ports that it serves.</summary>
     private sealed record Member(Pod Pod, List<SlicePort> Ports, string Zone)
     {
         internal string PortsKey { get; } = string.Join(',', Ports.Select(port => $"{port.Name}/{port.Protocol}/{port.Port}/{port.AppProtocol}"));
@@ -51,7 +52,7 @@ public static class EndpointPlan
         return ports;
     }
 
-    /// <summary>The number that the Service's port means on this Pod; null when the Pod has no port of that name.</summary>
+    /// <summary>The number of the Service's port on this Pod; null when the Pod has no port of that name.</summary>
     internal static int? TargetPort(ServicePort port, Pod pod)
     {
         switch (port.TargetPort)
@@ -123,7 +124,8 @@ public static class EndpointPlan
         };
     }
 
-    /// <summary>The same name every time, so that a slice is never made twice, however late the list is.</summary>
+    /// <summary>The name of a slice. It is always the same, so a slice is never created twice, however late the list
+    /// is.</summary>
     internal static string SliceName(ObjectMeta owner, string type, int index) =>
         $"{owner.Name[..Math.Min(owner.Name.Length, 57)]}-{PodTemplates.SafeName(PodTemplates.Fnv1a($"{owner.Uid}/{type}/{index}")).PadRight(5, 'x')[..5]}";
 

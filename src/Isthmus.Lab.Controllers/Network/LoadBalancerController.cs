@@ -9,25 +9,26 @@ using Isthmus.Lab.Controllers.Framework;
 
 namespace Isthmus.Lab.Controllers.Network;
 
-/// <summary>Gives addresses to LoadBalancer Services. One worker: two choices at once could take the same address.</summary>
+/// <summary>Assigns addresses to LoadBalancer Services. It has one worker: two concurrent choices could take the same
+/// address.</summary>
 internal sealed class LoadBalancerController : Controller
 {
     private readonly WatchedList<JsonObject> _pools;
     private readonly AddressPool _default;
 
-    /// <summary>Addresses given away that the list of Services does not show yet.</summary>
+    /// <summary>Assigned addresses that the list of Services does not show yet.</summary>
     private readonly Dictionary<string, (string Address, string Uid)> _given = new(StringComparer.Ordinal);
 
     internal LoadBalancerController(Runtime runtime) : base("load-balancer-controller", runtime)
     {
         _default = new("default", [AddressRange.Parse(runtime.Settings.LoadBalancerPool)
-            ?? throw new ProblemException("load balancer pool", $"'{runtime.Settings.LoadBalancerPool}' is not a range of IPv4 addresses", "give a CIDR or FIRST-LAST")], AvoidBuggyIPs: true);
+            ?? throw new ProblemException("load balancer pool", $"'{runtime.Settings.LoadBalancerPool}' is not a range of IPv4 addresses", "use a CIDR or FIRST-LAST")], AvoidBuggyIPs: true);
         _pools = View.WatchIfServed<JsonObject>(MetalLbKinds.Pool, new() { Namespace = MetalLbKinds.Namespace, LongestBackoff = TimeSpan.FromSeconds(2) });
         _pools.Listen(_ => EnqueueAll());
         View.Services.Listen(change =>
         {
             if (change.Object is not null) Enqueue(change.Key);
-            // What one Service gives back, another may be waiting for.
+            // Another Service may be waiting for the address that one Service releases.
             if (change.Before is { Status.LoadBalancer.Ingress.Count: > 0 } && change.Object is not { Status.LoadBalancer.Ingress.Count: > 0 }) EnqueueAll();
         });
     }
@@ -36,7 +37,7 @@ internal sealed class LoadBalancerController : Controller
 
     internal override async Task RunAsync(CancellationToken stop)
     {
-        // Before the pools are known, every address outside the default pool would look forbidden and be taken away.
+        // Before the pools are known, every address outside the default pool would look invalid and be removed.
         try { await _pools.Synced.WaitAsync(stop); }
         catch (OperationCanceledException) when (stop.IsCancellationRequested) { return; }
         await base.RunAsync(stop);
@@ -65,7 +66,7 @@ internal sealed class LoadBalancerController : Controller
         foreach (var note in plan.Notes) Runtime.Record(Name, note);
     }
 
-    /// <summary>The Service with the address that it was given last, whether or not the list shows it yet.</summary>
+    /// <summary>The Service with its last assigned address, whether or not the list shows it yet.</summary>
     private Service Seen(Service service)
     {
         if (!_given.TryGetValue(service.Key, out var given)) return service;

@@ -4,14 +4,14 @@ using Isthmus.Lab.Controllers.Framework;
 
 namespace Isthmus.Lab.Controllers.Network;
 
-/// <summary>Which external address each LoadBalancer Service has (the role of MetalLB).</summary>
+/// <summary>Decides which external address each LoadBalancer Service has (the role of MetalLB).</summary>
 public static class LoadBalancerPlan
 {
     private const string PoolAnnotation = "metallb.universe.tf/address-pool";
     private const string AddressesAnnotation = "metallb.universe.tf/loadBalancerIPs";
     private const string SharingAnnotation = "metallb.universe.tf/allow-shared-ip";
 
-    /// <param name="all">Every Service of the cluster: an address that one of them has is taken.</param>
+    /// <param name="all">Every Service of the cluster: the address of each is taken.</param>
     public static Plan For(Service service, IEnumerable<Service> all, IReadOnlyList<AddressPool> pools)
     {
         var has = service.Status.LoadBalancer.Ingress.Select(ingress => ingress.Ip).FirstOrDefault(ip => ip.Length > 0);
@@ -23,14 +23,14 @@ public static class LoadBalancerPlan
         if (address == has && obstacle is null) return Plan.Nothing;
         if (obstacle is not null)
         {
-            // An address that it may keep no longer is taken away; one never had is asked for again when the pools change.
+            // An address that it may no longer keep is removed. A missing address is requested again when the pools change.
             var note = Note.Warning(Kinds.Service, service, "AllocationFailed", $"Failed to allocate IP for \"{service.Key}\": {obstacle}");
             return has is null ? new() { Notes = [note] } : Set(service, null, [note]);
         }
         return Set(service, address, [Note.Normal(Kinds.Service, service, "IPAllocated", $"Assigned IP [\"{address}\"]")]);
     }
 
-    /// <summary>The address to have, and what stands in the way when there is none.</summary>
+    /// <summary>The address to assign, or what prevents it.</summary>
     private static (string? Address, string? Obstacle) Choose(Service service, string? has, HashSet<uint> others, IReadOnlyList<AddressPool> pools)
     {
         var wanted = service.Metadata.Annotations.GetValueOrDefault(AddressesAnnotation)?.Split(',')[0].Trim() ?? service.Spec.LoadBalancerIP;
@@ -49,7 +49,8 @@ public static class LoadBalancerPlan
         return (null, "no available IPs");
     }
 
-    /// <summary>Two Services may share an address when both say so by the same key and no port is in both.</summary>
+    /// <summary>Two Services may share an address if both request it with the same key and their ports do not
+    /// overlap.</summary>
     private static bool Shares(Service left, Service right) =>
         left.Metadata.Annotations.TryGetValue(SharingAnnotation, out var key) && right.Metadata.Annotations.GetValueOrDefault(SharingAnnotation) == key
         && !left.Spec.Ports.Any(port => right.Spec.Ports.Any(other => other.Port == port.Port && other.Protocol == port.Protocol));

@@ -4,7 +4,7 @@ using Isthmus.Kubernetes.Objects;
 
 namespace Isthmus.Lab.Controllers.Network;
 
-/// <summary>The kinds by which people configure MetalLB. The API server defines them in every cluster.</summary>
+/// <summary>The kinds that configure MetalLB. The API server defines them in every cluster.</summary>
 internal static class MetalLbKinds
 {
     internal const string Namespace = "metallb-system";

@@ -7,13 +7,13 @@ using Isthmus.Lab.Controllers.Framework;
 
 namespace Isthmus.Lab.Controllers.Network;
 
-/// <summary>EndpointSlices for Endpoints that somebody wrote by hand, for a Service without selector.</summary>
+/// <summary>EndpointSlices for Endpoints that a user wrote for a Service without a selector.</summary>
 public static class MirrorPlan
 {
     internal const string Controller = "endpointslicemirroring-controller.k8s.io";
     private const string SkipMirror = "endpointslice.kubernetes.io/skip-mirror";
 
-    /// <param name="slices">The EndpointSlices that name this Service, whoever made them.</param>
+    /// <param name="slices">The EndpointSlices that name this Service, whoever created them.</param>
     public static Plan For(Endpoints endpoints, Service? service, IEnumerable<EndpointSlice> slices)
     {
         var mine = slices.Where(slice => slice.Metadata.Labels.GetValueOrDefault(EndpointPlan.ManagedBy) == Controller).ToList();
@@ -70,7 +70,7 @@ public static class MirrorPlan
     });
 }
 
-/// <summary>Mirrors hand-written Endpoints into EndpointSlices.</summary>
+/// <summary>Mirrors Endpoints that a user wrote into EndpointSlices.</summary>
 internal sealed class MirrorController : Controller
 {
     internal MirrorController(Runtime runtime) : base("endpoint-slice-mirroring-controller", runtime)
@@ -81,7 +81,7 @@ internal sealed class MirrorController : Controller
 
     protected override async Task ReconcileAsync(string key, CancellationToken stop)
     {
-        // Without Endpoints or Service the mirror goes too; an empty object stands for "nothing to mirror".
+        // Without Endpoints or Service the mirror is removed too. An empty object means that there is nothing to mirror.
         var (ns, name) = Tree.Split(key);
         var endpoints = View.Endpoints.Find(key) ?? new Endpoints { Metadata = new() { Namespace = ns, Name = name } };
         await DoAsync(key, MirrorPlan.For(endpoints, View.Services.Find(key), View.SlicesByService[key]), stop);

@@ -4,7 +4,7 @@ using Isthmus.Lab.Controllers.Framework;
 
 namespace Isthmus.Lab.Controllers.Network;
 
-/// <summary>EndpointSlices and Endpoints as JSON: what is written, and what is there to compare with it.</summary>
+/// <summary>EndpointSlices and Endpoints as JSON: what to write, and the existing object to compare with.</summary>
 internal static class SliceJson
 {
     internal static JsonNode Endpoint(SliceEndpoint endpoint)

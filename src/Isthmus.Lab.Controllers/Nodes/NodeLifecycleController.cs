@@ -7,8 +7,8 @@ using Isthmus.Lab.Controllers.Framework;
 namespace Isthmus.Lab.Controllers.Nodes;
 
 /// <summary>
-/// Says that a node is not ready when its Lease is not renewed, and that its Pods are not either; takes Pods of nodes that are gone.
-/// Time counts from when a renewal was seen here, so that a restart of this process blames nobody.
+/// Marks a node as not ready when its Lease is not renewed, and its Pods too. It deletes the Pods of nodes that are gone.
+/// Time counts from when this process saw a renewal, so a restart of this process affects no node.
 /// </summary>
 internal sealed class NodeLifecycleController : Controller
 {
@@ -79,7 +79,7 @@ internal sealed class NodeLifecycleController : Controller
         });
     }
 
-    /// <summary>Endpoints leave by this: nobody answers for a Pod of a silent node.</summary>
+    /// <summary>Marks the Pods of a silent node as not ready, which removes their endpoints.</summary>
     internal static Write NotReady(Pod pod, DateTimeOffset now) => Write.Status(Kinds.Pod, pod, new JsonObject
     {
         ["conditions"] = new JsonArray(new JsonObject

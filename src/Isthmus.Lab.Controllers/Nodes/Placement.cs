@@ -5,16 +5,17 @@ using Isthmus.Lab.Controllers.Framework;
 
 namespace Isthmus.Lab.Controllers.Nodes;
 
-/// <summary>Chooses a node for a Pod: what rules a node out, and which of the rest is best. CPU and memory are not counted: all nodes share one machine.</summary>
+/// <summary>Chooses a node for a Pod: what excludes a node, and which remaining one is best. CPU and memory do not count:
+/// all nodes share one machine.</summary>
 public static class Placement
 {
-    /// <summary>As the kubelet's default.</summary>
+    /// <summary>The kubelet's default.</summary>
     private const int MaxPodsPerNode = 110;
 
-    /// <summary>The chosen node, or why each of them was ruled out.</summary>
+    /// <summary>The chosen node, or why each node was excluded.</summary>
     public sealed record Choice(string? Node, string Reason);
 
-    /// <param name="podsOf">The Pods that are on a node.</param>
+    /// <param name="podsOf">Returns the Pods on a node.</param>
     public static Choice Choose(Pod pod, IReadOnlyList<Node> nodes, Func<string, IReadOnlyCollection<Pod>> podsOf)
     {
         var reasons = new SortedDictionary<string, int>(StringComparer.Ordinal);
@@ -30,7 +31,7 @@ public static class Placement
         return new(null, $"0/{nodes.Count} nodes are available{(details.Length > 0 ? ": " + details : "")}.");
     }
 
-    /// <summary>Whether the node's taints and labels allow the Pod, ready or not: what a daemon asks.</summary>
+    /// <summary>Whether the node's taints and labels allow the Pod, ready or not. DaemonSets use it.</summary>
     public static bool Suits(Pod pod, Node node) =>
         node.Spec.Taints.All(taint => taint.Effect is not ("NoSchedule" or "NoExecute") || PodStates.Tolerates(pod.Spec, taint))
         && pod.Spec.NodeSelector.All(pair => node.Metadata.Labels.GetValueOrDefault(pair.Key) == pair.Value) && NodeAffinityHolds(pod, node);
@@ -51,7 +52,7 @@ public static class Placement
     private static IEnumerable<(int, string)> HostPorts(Pod pod) =>
         from container in pod.Spec.Containers from port in container.Ports where port.HostPort is > 0 select (port.HostPort!.Value, port.Protocol);
 
-    /// <summary>The emptier the better; preferred terms of node affinity come first.</summary>
+    /// <summary>Higher for a better node: preferred terms of node affinity come first, then the fewest Pods.</summary>
     private static double Score(Pod pod, Node node, IReadOnlyCollection<Pod> present)
     {
         var preferred = 0.0;

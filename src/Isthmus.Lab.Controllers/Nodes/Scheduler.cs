@@ -6,7 +6,7 @@ using Isthmus.Lab.Controllers.Framework;
 
 namespace Isthmus.Lab.Controllers.Nodes;
 
-/// <summary>Binds each Pod that has no node to one.</summary>
+/// <summary>Binds each Pod without a node to one.</summary>
 internal sealed class Scheduler : Controller
 {
     private readonly ConcurrentDictionary<string, byte> _unplaced = new(StringComparer.Ordinal);
@@ -22,7 +22,7 @@ internal sealed class Scheduler : Controller
                 return;
             }
             _unplaced.TryRemove(change.Key, out _);
-            // A Pod that went may have made room.
+            // A Pod that is gone may have made room.
             if (change.Object is null) TryAllAgain();
         });
         View.Nodes.Listen(_ => TryAllAgain());
@@ -56,7 +56,7 @@ internal sealed class Scheduler : Controller
         }
         catch (KubeException e) when (e.Code is 404 or 409)
         {
-            // Gone, or bound by somebody else: what became of it comes by the watch.
+            // Gone, or bound by somebody else: the watch reports what happened.
             return;
         }
         Runtime.Record(Name, Note.Normal(Kinds.Pod, pod, "Scheduled", $"Successfully assigned {pod.Key} to {chosen}") with { Action = "Binding" });

@@ -4,10 +4,11 @@ using Isthmus.Lab.Controllers.Framework;
 
 namespace Isthmus.Lab.Controllers.Nodes;
 
-/// <summary>Takes Pods from nodes with a <c>NoExecute</c> taint that they do not tolerate, or no longer.</summary>
+/// <summary>Deletes Pods from nodes with a <c>NoExecute</c> taint that they do not tolerate, or no longer
+/// tolerate.</summary>
 internal sealed class TaintEvictionController : Controller
 {
-    /// <summary>Since when a Pod has been on its tainted node, by uid.</summary>
+    /// <summary>Since when each Pod has been on its tainted node, by uid.</summary>
     private readonly ConcurrentDictionary<string, long> _since = new(StringComparer.Ordinal);
 
     internal TaintEvictionController(Runtime runtime) : base("taint-eviction-controller", runtime)
@@ -48,7 +49,7 @@ public static class TaintTolerance
 {
     private static readonly TimeSpan Longest = TimeSpan.FromDays(20);
 
-    /// <returns>Null: for ever. Zero: it must go now.</returns>
+    /// <returns>Null for no limit; zero to delete the Pod now.</returns>
     public static TimeSpan? Of(Pod pod, IEnumerable<Taint> taints)
     {
         TimeSpan? shortest = null;

@@ -5,8 +5,9 @@ using Isthmus.Lab.Controllers.Framework;
 namespace Isthmus.Lab.Controllers.Storage;
 
 /// <summary>
-/// Binds claims of the class <c>standard</c> to volumes that are directories of the lab's node (the roles of Kubernetes' persistent volume
-/// binder and of kind's local path provisioner). The node makes a directory when a Pod first uses it, and deletes it with the volume.
+/// Binds claims of the class <c>standard</c> to volumes that are directories on the lab's node (the roles of Kubernetes'
+/// persistent volume binder and of kind's local path provisioner). The node creates a directory when a Pod first uses it,
+/// and deletes it with the volume.
 /// </summary>
 internal sealed class VolumeClaimController : Controller
 {

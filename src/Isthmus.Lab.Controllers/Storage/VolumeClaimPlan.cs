@@ -5,16 +5,16 @@ using Isthmus.Lab.Machine.Storage;
 
 namespace Isthmus.Lab.Controllers.Storage;
 
-/// <summary>What one claim needs.</summary>
+/// <summary>Decides what one claim needs.</summary>
 public static class VolumeClaimPlan
 {
     /// <param name="claim">Null when it is gone.</param>
-    /// <param name="volumes">Volumes that name the claim, of earlier claims of its name too.</param>
-    /// <param name="used">Some Pod still uses a claim of this name.</param>
+    /// <param name="volumes">Volumes that name the claim, including those of earlier claims with its name.</param>
+    /// <param name="used">Whether a Pod still uses a claim with this name.</param>
     public static Plan For(PersistentVolumeClaim? claim, IReadOnlyList<PersistentVolume> volumes, bool used)
     {
         var stale = volumes.Where(volume => volume.Spec.StorageClassName == StandardStorage.Class && volume.Spec.ClaimRef.Uid != claim?.Metadata.Uid).ToList();
-        // A volume whose claim is gone stays for as long as a Pod has it.
+        // The volume of a deleted claim stays while a Pod uses it.
         if (claim is null) return stale.Count == 0 ? Plan.Nothing : used ? new() { Again = TimeSpan.Zero } : Delete(stale);
         if (claim.Status.Phase == "Bound" || claim.Metadata.DeletionTimestamp is not null) return Delete(stale);
         if ((claim.Spec.StorageClassName ?? StandardStorage.Class) != StandardStorage.Class)

@@ -5,7 +5,7 @@ using Isthmus.Lab.Controllers.Framework;
 
 namespace Isthmus.Lab.Controllers.Workloads;
 
-/// <summary>Starts the Jobs of CronJobs when their time comes.</summary>
+/// <summary>Starts the Jobs of CronJobs when they are due.</summary>
 internal sealed class CronJobController : Controller
 {
     private static readonly TimeSpan CatchUp = TimeSpan.FromMilliseconds(200);
@@ -36,7 +36,8 @@ internal sealed class CronJobController : Controller
         }
         catch (KubeException e) when (e.IsConflict || e.IsAlreadyExists)
         {
-            // Decided from an older copy. What has changed since (the name of a Job says its minute) is on its way to us.
+            // The decision is based on an older copy. The watch will deliver what has changed since (a Job's name contains
+            // its minute).
             EnqueueAfter(key, CatchUp);
         }
     }

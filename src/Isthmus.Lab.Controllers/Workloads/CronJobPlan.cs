@@ -5,7 +5,7 @@ using Isthmus.Lab.Controllers.Framework;
 
 namespace Isthmus.Lab.Controllers.Workloads;
 
-/// <summary>What one CronJob needs now: a Job whose time has come, old Jobs removed, its status written.</summary>
+/// <summary>Decides what one CronJob needs now: a Job that is due, removal of old Jobs, a status update.</summary>
 public static class CronJobPlan
 {
     private const string ScheduledAt = "batch.kubernetes.io/cronjob-scheduled-timestamp";
@@ -41,13 +41,13 @@ public static class CronJobPlan
             var how = done.Status.Conditions.Any(condition => condition is { Type: "Failed", Status: "True" }) ? "Failed" : "Complete";
             notes.Add(Note.Normal(Kinds.CronJob, cron, "SawCompletedJob", $"Saw completed job: {done.Metadata.Name}, condition: {how}"));
         }
-        // Of two decisions from one copy the second one fails, and tells nothing twice.
+        // Of two decisions from one copy, the second fails, so no Event is recorded twice.
         if (!Tree.Holds(status, Present(cron)))
             writes.Add(Write.Patch(Kinds.CronJob, cron, new JsonObject { ["metadata"] = new JsonObject { ["resourceVersion"] = cron.Metadata.ResourceVersion }, ["status"] = status }) with { Subresource = "status" });
         return new() { Writes = writes, Notes = notes, Again = again };
     }
 
-    /// <summary>The latest time that has come and was not served yet.</summary>
+    /// <summary>The latest due time that has no Job yet.</summary>
     private static DateTimeOffset? Due(CronJob cron, CronSchedule schedule, TimeZoneInfo zone, DateTimeOffset now)
     {
         var from = cron.Status.LastScheduleTime ?? cron.Metadata.CreationTimestamp ?? now;

@@ -2,10 +2,12 @@ using System.Globalization;
 
 namespace Isthmus.Lab.Controllers.Workloads;
 
-/// <summary>A schedule of five fields (minute, hour, day of month, month, day of week), with lists, ranges, steps, names and <c>@hourly</c> and its like.</summary>
+/// <summary>A schedule of five fields (minute, hour, day of month, month, day of week), with lists, ranges, steps, names,
+/// and macros such as <c>@hourly</c>.</summary>
 public sealed class CronSchedule
 {
-    /// <summary>The next time may be a leap day: nothing lies further away than the leap years around 2100.</summary>
+    /// <summary>How far to search: the next time may be a leap day, and the largest gap between leap years is around
+    /// 2100.</summary>
     private const int FarthestDays = 366 * 9;
 
     private static readonly string[] Months = ["jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec"];
@@ -24,7 +26,7 @@ public sealed class CronSchedule
         (_anyMonthDay, _anyWeekDay) = (fields[2].StartsWith('*') || fields[2] == "?", fields[4].StartsWith('*') || fields[4] == "?");
     }
 
-    /// <returns>Null when the text is no schedule.</returns>
+    /// <returns>Null when the text is not a valid schedule.</returns>
     public static CronSchedule? Parse(string text)
     {
         text = text.Trim() switch
@@ -47,7 +49,7 @@ public sealed class CronSchedule
         }
     }
 
-    /// <summary>The first time after <paramref name="time"/> in the zone; null when there never is one.</summary>
+    /// <summary>The first time after <paramref name="time"/> in the zone; null when there is none.</summary>
     public DateTimeOffset? Next(DateTimeOffset time, TimeZoneInfo zone)
     {
         var local = TimeZoneInfo.ConvertTime(time, zone).DateTime;
@@ -59,7 +61,7 @@ public sealed class CronSchedule
             {
                 if ((_hours >> (minute / 60) & 1) == 0 || (_minutes >> (minute % 60) & 1) == 0) continue;
                 var found = day.AddMinutes(minute);
-                // An hour that the clocks skip does not exist.
+                // Skip an hour that does not exist because the clocks go forward.
                 if (!zone.IsInvalidTime(found)) return new DateTimeOffset(found, zone.GetUtcOffset(found));
             }
         }
@@ -70,7 +72,7 @@ public sealed class CronSchedule
     {
         if ((_months >> day.Month & 1) == 0) return false;
         var (monthDay, weekDay) = ((_monthDays >> day.Day & 1) != 0, (_weekDays >> (int)day.DayOfWeek & 1) != 0);
-        // As in cron: when both are given, either will do.
+        // As in cron: when both are given, either matches.
         return _anyMonthDay || _anyWeekDay ? monthDay && weekDay : monthDay || weekDay;
     }
 

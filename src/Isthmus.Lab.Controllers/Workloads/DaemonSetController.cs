@@ -5,7 +5,7 @@ using Isthmus.Lab.Controllers.Framework;
 
 namespace Isthmus.Lab.Controllers.Workloads;
 
-/// <summary>Keeps one Pod of each DaemonSet on every node that fits.</summary>
+/// <summary>Keeps one Pod of each DaemonSet on every eligible node.</summary>
 internal sealed class DaemonSetController : Controller
 {
     private readonly WatchedList<DaemonSet> _sets;

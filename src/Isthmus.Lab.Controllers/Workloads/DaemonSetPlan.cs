@@ -5,10 +5,11 @@ using Isthmus.Lab.Controllers.Nodes;
 
 namespace Isthmus.Lab.Controllers.Workloads;
 
-/// <summary>What one DaemonSet needs: one Pod on each node that fits, replaced a few at a time.</summary>
+/// <summary>Decides what one DaemonSet needs: one Pod on each eligible node, replaced a few at a time.</summary>
 public static class DaemonSetPlan
 {
-    /// <summary>Taints that a daemon bears without saying so (Kubernetes documentation, "Taints and tolerations").</summary>
+    /// <summary>Taints that DaemonSet Pods tolerate automatically (Kubernetes documentation, "Taints and
+    /// tolerations").</summary>
     private static readonly (string Key, string Effect)[] Borne =
     [
         ("node.kubernetes.io/not-ready", "NoExecute"), ("node.kubernetes.io/unreachable", "NoExecute"), ("node.kubernetes.io/disk-pressure", "NoSchedule"),
@@ -41,7 +42,7 @@ public static class DaemonSetPlan
         foreach (var ended in present.Where(pod => PodStates.IsFinished(pod) && pod.Metadata.DeletionTimestamp is null)) writes.Add(Write.Delete(Kinds.Pod, ended));
         var alive = present.Where(PodStates.IsActive).OrderBy(pod => pod.Metadata.CreationTimestamp).ToList();
         foreach (var extra in alive.Skip(1)) writes.Add(Write.Delete(Kinds.Pod, extra));
-        // One that is leaving still holds the node's ports: its successor comes after it.
+        // A terminating Pod still holds the node's ports: its successor starts after it.
         if (present.All(PodStates.IsFinished)) writes.Add(Write.Create(Kinds.Pod, NewPod(set, hash, node)));
     }
 
@@ -53,14 +54,14 @@ public static class DaemonSetPlan
         {
             if (byNode[node].FirstOrDefault(PodStates.IsActive) is not { } pod || pod.Metadata.Labels.GetValueOrDefault(Revisions.HashLabel) == hash) continue;
             var serves = PodStates.IsAvailable(pod, set.Spec.MinReadySeconds, now);
-            // What does not serve costs nothing to replace.
+            // Replacing a Pod that is not available costs nothing.
             if (serves && away >= limit) continue;
             if (serves) away++;
             writes.Add(Write.Delete(Kinds.Pod, pod));
         }
     }
 
-    /// <summary>A Pod as the template says, to ask whether a node suits it.</summary>
+    /// <summary>A Pod from the template, to check whether a node is eligible.</summary>
     private static Pod Probe(DaemonSet set)
     {
         var pod = new JsonObject { ["spec"] = NewPod(set, "", "")["spec"]!.DeepClone() };
@@ -95,7 +96,7 @@ public static class DaemonSetPlan
         return pod;
     }
 
-    /// <summary>Where a Pod is, or is bound to be.</summary>
+    /// <summary>The node that a Pod is on, or will be bound to.</summary>
     private static string TargetNode(Pod pod) => pod.Spec.NodeName.Length > 0 ? pod.Spec.NodeName
         : (string?)pod.Spec.Affinity?["nodeAffinity"]?["requiredDuringSchedulingIgnoredDuringExecution"]?["nodeSelectorTerms"]?[0]?["matchFields"]?[0]?["values"]?[0] ?? "";
 

@@ -5,7 +5,7 @@ using Isthmus.Lab.Controllers.Framework;
 
 namespace Isthmus.Lab.Controllers.Workloads;
 
-/// <summary>The annotations by which Deployments keep their history; <c>kubectl rollout</c> reads them.</summary>
+/// <summary>The annotations in which Deployments keep their history. <c>kubectl rollout</c> reads them.</summary>
 internal static class DeploymentAnnotations
 {
     internal const string Revision = "deployment.kubernetes.io/revision";
@@ -24,7 +24,8 @@ internal static class DeploymentAnnotations
     internal static int? Number(KubeObject item, string annotation) =>
         item.Metadata.Annotations.TryGetValue(annotation, out var text) && int.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out var number) ? number : null;
 
-    /// <summary>What the newest ReplicaSet must carry: its revision, the Deployment's own annotations, and for what size it was made.</summary>
+    /// <summary>The annotations of the newest ReplicaSet: its revision, the Deployment's own annotations, and the desired
+    /// size.</summary>
     internal static Dictionary<string, string> ForNewest(Deployment deployment, ReplicaSet? present, long revision)
     {
         var wanted = deployment.Metadata.Annotations.Where(pair => !NotCopied.Contains(pair.Key)).ToDictionary(pair => pair.Key, pair => pair.Value, StringComparer.Ordinal);

@@ -4,10 +4,11 @@ using Isthmus.Lab.Controllers.Framework;
 
 namespace Isthmus.Lab.Controllers.Workloads;
 
-/// <summary>The conditions Available and Progressing, by which <c>kubectl rollout status</c> and <c>kubectl wait</c> decide.</summary>
+/// <summary>The conditions Available and Progressing, which <c>kubectl rollout status</c> and <c>kubectl wait</c>
+/// read.</summary>
 internal sealed class DeploymentConditions
 {
-    /// <summary>A deadline of this many seconds means that there is none (as in Kubernetes: the largest int32).</summary>
+    /// <summary>A deadline of this many seconds means no deadline (as in Kubernetes: the largest int32).</summary>
     private const int NoDeadline = int.MaxValue;
 
     private readonly List<Condition> _conditions;
@@ -18,7 +19,7 @@ internal sealed class DeploymentConditions
 
     internal Condition? this[string type] => _conditions.FirstOrDefault(condition => condition.Type == type);
 
-    /// <summary>Sets a condition; its time of transition moves only when the status does.</summary>
+    /// <summary>Sets a condition. Its transition time changes only when the status does.</summary>
     internal void Set(string type, string status, string reason, string message)
     {
         var before = this[type];
@@ -28,7 +29,7 @@ internal sealed class DeploymentConditions
         _conditions.Add(new() { Type = type, Status = status, Reason = reason, Message = message, LastUpdateTime = _now, LastTransitionTime = transition });
     }
 
-    /// <summary>Says that there was progress, even if the words stay the same: the deadline counts from here.</summary>
+    /// <summary>Records progress, even if the message stays the same: the deadline starts from here.</summary>
     private void Refresh(string reason, string message)
     {
         var before = this["Progressing"];
@@ -55,7 +56,7 @@ internal sealed class DeploymentConditions
         else if (!paused && saysPaused) Set("Progressing", "Unknown", "DeploymentResumed", "Deployment is resumed");
     }
 
-    /// <returns>How long until the deadline, when one is running.</returns>
+    /// <returns>How long until the deadline; null when none is running.</returns>
     internal TimeSpan? Progress(Deployment deployment, string? newest, DeploymentCounts counts)
     {
         var deadline = deployment.Spec.ProgressDeadlineSeconds ?? 600;

@@ -6,7 +6,7 @@ using Isthmus.Lab.Controllers.Framework;
 
 namespace Isthmus.Lab.Controllers.Workloads;
 
-/// <summary>Rolls Deployments out, one ReplicaSet for each Pod template.</summary>
+/// <summary>Rolls out Deployments, with one ReplicaSet for each Pod template.</summary>
 internal sealed class DeploymentController : Controller
 {
     internal DeploymentController(Runtime runtime) : base("deployment-controller", runtime)
@@ -24,7 +24,7 @@ internal sealed class DeploymentController : Controller
                 else if (Tree.ControllerOf(set) is null) EnqueueThoseThatSelect(set);
             }
         });
-        // Recreate waits for the last old Pod.
+        // Recreate waits until the last old Pod is gone.
         View.Pods.Listen(change =>
         {
             if (change is { Object: null, Before: { } gone } && Tree.ControllerOf(gone) is { Kind: "ReplicaSet" } owner
@@ -56,7 +56,7 @@ internal sealed class DeploymentController : Controller
         if (plan.Again is { } again) EnqueueAfter(key, again);
     }
 
-    /// <summary>False when the name is taken by a ReplicaSet with another template: the next round uses another hash.</summary>
+    /// <summary>False when a ReplicaSet with another template has the name: the next round uses another hash.</summary>
     private async Task<bool> CreateSetAsync(Deployment deployment, Write write, CancellationToken stop)
     {
         try
@@ -68,7 +68,7 @@ internal sealed class DeploymentController : Controller
         {
             var present = await Runtime.Client.FindAsync<ReplicaSet>(Kinds.ReplicaSet, write.Namespace, write.Name, stop);
             if (present is not null && Tree.ControllerOf(present)?.Uid == deployment.Metadata.Uid
-                && PodTemplates.Same(present.Spec.Template, deployment.Spec.Template)) return true; // ours, not in the list yet
+                && PodTemplates.Same(present.Spec.Template, deployment.Spec.Template)) return true; // It is ours, but not in the list yet.
             var collisions = (deployment.Status.CollisionCount ?? 0) + 1;
             await Runtime.DoAsync(Write.Status(Kinds.Deployment, deployment, new JsonObject { ["collisionCount"] = collisions }), stop);
             return false;

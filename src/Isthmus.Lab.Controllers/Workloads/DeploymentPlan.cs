@@ -4,7 +4,8 @@ using Isthmus.Lab.Controllers.Framework;
 
 namespace Isthmus.Lab.Controllers.Workloads;
 
-/// <summary>What one Deployment needs next: one step of a rollout, a change of size, its history kept short, its status written.</summary>
+/// <summary>Decides what one Deployment needs next: one step of a rollout, a change of size, history cleanup, a status
+/// update.</summary>
 public sealed class DeploymentPlan
 {
     private readonly Deployment _deployment;
@@ -30,7 +31,7 @@ public sealed class DeploymentPlan
     private IEnumerable<ReplicaSet> Old => _sets.Where(set => set != _newest);
 
     /// <param name="sets">All ReplicaSets of the namespace.</param>
-    /// <param name="oldPodsRun">Whether Pods of older ReplicaSets are still there: Recreate waits for them.</param>
+    /// <param name="oldPodsRun">Whether Pods of older ReplicaSets still exist: Recreate waits for them.</param>
     public static Plan For(Deployment deployment, IEnumerable<ReplicaSet> sets, bool oldPodsRun, DateTimeOffset now) =>
         new DeploymentPlan(deployment, sets, oldPodsRun, now).Make();
 
@@ -96,7 +97,7 @@ public sealed class DeploymentPlan
         if (!Resize(_newest!, _wanted)) TrimHistory();
     }
 
-    /// <summary>Changes the size without rolling: while paused, and before a rollout goes on.</summary>
+    /// <summary>Changes the size without a rollout: while paused, and before a rollout continues.</summary>
     private void Scale()
     {
         if (_newest is not null && !_deployment.Spec.Paused) PrepareNewest(() => 0);
@@ -121,7 +122,8 @@ public sealed class DeploymentPlan
     private bool IsBeingScaled() => _sets.Any(set => Size(set) > 0
         && DeploymentAnnotations.Number(set, DeploymentAnnotations.DesiredReplicas) is { } desired && desired != _wanted);
 
-    /// <summary>Makes sure that the newest ReplicaSet exists and carries what it must; false when it was only now asked for.</summary>
+    /// <summary>Ensures that the newest ReplicaSet exists with its annotations; false when this plan only now creates
+    /// it.</summary>
     private bool PrepareNewest(Func<int> size)
     {
         var revision = Old.Select(DeploymentAnnotations.RevisionOf).DefaultIfEmpty(0).Max() + 1;

@@ -5,7 +5,8 @@ using Isthmus.Lab.Controllers.Framework;
 
 namespace Isthmus.Lab.Controllers.Workloads;
 
-/// <summary>Counts how many Pods of each PodDisruptionBudget may be evicted; the API server's eviction asks.</summary>
+/// <summary>Counts how many Pods of each PodDisruptionBudget may be evicted. The API server reads the count before an
+/// eviction.</summary>
 internal sealed class DisruptionController : Controller
 {
     private readonly WatchedList<PodDisruptionBudget> _budgets;
@@ -33,7 +34,7 @@ internal sealed class DisruptionController : Controller
         await DoAsync(key, DisruptionPlan.For(budget, pods, Wanted(pods), Runtime.Now), stop);
     }
 
-    /// <summary>How many Pods the owners want together: a Pod that is missing at the moment counts too.</summary>
+    /// <summary>How many Pods the owners want together. Pods that are missing at the moment count too.</summary>
     private int Wanted(List<Pod> pods)
     {
         var total = 0;
@@ -49,8 +50,8 @@ internal sealed class DisruptionController : Controller
 /// <summary>The arithmetic of a PodDisruptionBudget.</summary>
 public static class DisruptionPlan
 {
-    /// <param name="pods">The Pods that it selects, without finished and leaving ones.</param>
-    /// <param name="expected">How many there should be.</param>
+    /// <param name="pods">The Pods that it selects, without finished and terminating ones.</param>
+    /// <param name="expected">How many Pods there should be.</param>
     public static Plan For(PodDisruptionBudget budget, IReadOnlyList<Pod> pods, int expected, DateTimeOffset now)
     {
         var healthy = pods.Count(pod => pod.Status.IsReady);

@@ -4,7 +4,7 @@ using Isthmus.Lab.Controllers.Framework;
 
 namespace Isthmus.Lab.Controllers.Workloads;
 
-/// <summary>Runs the Pods of Jobs to their end.</summary>
+/// <summary>Runs the Pods of Jobs to completion.</summary>
 internal sealed class JobController : Controller
 {
     private readonly WatchedList<Job> _jobs;

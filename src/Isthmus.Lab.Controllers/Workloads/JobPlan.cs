@@ -5,7 +5,7 @@ using Isthmus.Lab.Controllers.Framework;
 
 namespace Isthmus.Lab.Controllers.Workloads;
 
-/// <summary>What one Job needs next: Pods until enough have succeeded, or too many have failed.</summary>
+/// <summary>Decides what one Job needs next: Pods until enough have succeeded, or too many have failed.</summary>
 public static class JobPlan
 {
     private const string IndexAnnotation = "batch.kubernetes.io/job-completion-index";
@@ -43,10 +43,10 @@ public static class JobPlan
         return new() { Writes = writes, Notes = notes, Again = again };
     }
 
-    /// <summary>How the Job has ended; null while it goes on.</summary>
+    /// <summary>How the Job ended; null while it runs.</summary>
     private static Condition? Verdict(Job job, List<Pod> owned, int succeeded, int failed, DateTimeOffset start, DateTimeOffset now)
     {
-        // With restartPolicy OnFailure the node restarts, and its restarts count.
+        // With restartPolicy OnFailure the node restarts containers, and these restarts count.
         var restarts = owned.Sum(pod => pod.Spec.RestartPolicy == "OnFailure" ? pod.Status.ContainerStatuses.Sum(container => container.RestartCount) : 0);
         if (failed + restarts > (job.Spec.BackoffLimit ?? 6)) return new() { Type = "Failed", Reason = "BackoffLimitExceeded", Message = "Job has reached the specified backoff limit" };
         if (job.Spec.ActiveDeadlineSeconds is { } deadline && !job.Spec.Suspend && start.AddSeconds(deadline) <= now)
@@ -118,7 +118,7 @@ public static class JobPlan
         return status;
     }
 
-    /// <summary>The condition that comes in front of the end since Kubernetes 1.31.</summary>
+    /// <summary>The condition that precedes the final one since Kubernetes 1.31.</summary>
     private static Condition Before(Condition ended) =>
         new() { Type = ended.Type == "Complete" ? "SuccessCriteriaMet" : "FailureTarget", Reason = ended.Reason, Message = ended.Message };
 
@@ -140,7 +140,7 @@ public static class JobPlan
         return present;
     }
 
-    /// <summary>A finished Job goes after the time that it asked for.</summary>
+    /// <summary>Deletes a finished Job after its TTL.</summary>
     private static Plan Expire(Job job, DateTimeOffset now)
     {
         if (job.Spec.TtlSecondsAfterFinished is not { } ttl || job.Metadata.DeletionTimestamp is not null) return Plan.Nothing;

@@ -4,10 +4,11 @@ using Isthmus.Lab.Controllers.Framework;
 
 namespace Isthmus.Lab.Controllers.Workloads;
 
-/// <summary>Who owns what: adopts what matches a selector and has no controller, releases what no longer matches.</summary>
+/// <summary>Decides who owns which objects: adopts objects that match a selector and have no controller, releases those
+/// that no longer match.</summary>
 internal static class Ownership
 {
-    /// <summary>The items that belong to the owner, and the writes that make it so for those that do not say so yet.</summary>
+    /// <summary>The items that belong to the owner, and the writes that adopt or release items.</summary>
     internal static (List<T> Owned, List<Write> Writes) Claim<T>(
         ResourceKind ownerKind, KubeObject owner, LabelSelector selector, ResourceKind kind, IEnumerable<T> candidates) where T : KubeObject
     {
@@ -44,7 +45,7 @@ internal static class Ownership
     private static Write Release(ResourceKind kind, KubeObject owner, KubeObject item) =>
         Owners(kind, item, References(item.Metadata.OwnerReferences.Where(reference => reference.Uid != owner.Metadata.Uid)));
 
-    /// <summary>Replaces the owners of an object, provided that it has not changed since it was read.</summary>
+    /// <summary>Replaces the owners of an object, unless the object has changed since it was read.</summary>
     internal static Write Owners(ResourceKind kind, KubeObject item, JsonArray owners) => Write.Patch(kind, item, new JsonObject
     {
         ["metadata"] = new JsonObject

@@ -6,15 +6,15 @@ using Isthmus.Lab.Controllers.Framework;
 
 namespace Isthmus.Lab.Controllers.Workloads;
 
-/// <summary>Makes Pods of templates, and tells templates apart.</summary>
+/// <summary>Creates Pods from templates, and compares templates.</summary>
 internal static class PodTemplates
 {
     internal const string HashLabel = "pod-template-hash";
 
-    /// <summary>The letters of generated names: no vowels, so that no words come out, and none that look alike.</summary>
+    /// <summary>The letters of generated names: no vowels, so no words appear, and no letters that look alike.</summary>
     private const string Letters = "bcdfghjklmnpqrstvwxz2456789";
 
-    /// <summary>A Pod as the template says, owned by <paramref name="owner"/>, named by the API server.</summary>
+    /// <summary>A Pod from the template, owned by <paramref name="owner"/>. The API server names it.</summary>
     internal static JsonObject Pod(JsonObject template, ResourceKind ownerKind, KubeObject owner)
     {
         var metadata = new JsonObject { ["generateName"] = owner.Metadata.Name + "-", ["namespace"] = owner.Metadata.Namespace };
@@ -24,10 +24,10 @@ internal static class PodTemplates
         return new() { ["apiVersion"] = "v1", ["kind"] = "Pod", ["metadata"] = metadata, ["spec"] = template["spec"]?.DeepClone() };
     }
 
-    /// <summary>Whether two templates ask for the same Pods; the hash label does not count.</summary>
+    /// <summary>Whether two templates define the same Pods; the hash label does not count.</summary>
     internal static bool Same(JsonObject left, JsonObject right) => JsonNode.DeepEquals(Essence(left), Essence(right));
 
-    /// <summary>A short name of the template: the same on every run and for any order of fields.</summary>
+    /// <summary>A short hash of the template: the same on every run and for any order of fields.</summary>
     internal static string Hash(JsonObject template, int? collisions)
     {
         var text = new StringBuilder();

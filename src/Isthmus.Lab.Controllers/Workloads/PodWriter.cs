@@ -5,22 +5,23 @@ using Isthmus.Lab.Controllers.Framework;
 
 namespace Isthmus.Lab.Controllers.Workloads;
 
-/// <summary>Carries out the Pod writes of a workload: side by side, remembered until the list shows them, each told by an Event.</summary>
+/// <summary>Executes the Pod writes of a workload: concurrently, remembered until the list shows them, with an Event for
+/// each.</summary>
 internal sealed class PodWriter(Runtime runtime, string component)
 {
     private readonly Expectations _expectations = new(runtime.Time);
 
-    /// <summary>False while the list does not show yet what was written for this key.</summary>
+    /// <summary>False while the list does not yet show what was written for this key.</summary>
     internal bool Settled(string key) => _expectations.Met(key, runtime.View.Pods);
 
     internal void Forget(string key) => _expectations.Forget(key);
 
-    /// <exception cref="KubeException">A write failed; the others of its batch were carried out.</exception>
+    /// <exception cref="KubeException">A write failed; the others of its batch were executed.</exception>
     internal async Task DoAsync(ResourceKind ownerKind, KubeObject owner, Plan plan, CancellationToken stop)
     {
         Exception? failure = null;
         var creations = plan.Writes.Where(write => write is { Verb: WriteVerb.Create, Kind.Kind: "Pod" }).ToList();
-        // Ever larger batches: what fails once (a quota, a missing ServiceAccount) would fail a hundred times.
+        // Batches grow: a write that fails once (a quota, a missing ServiceAccount) would otherwise fail a hundred times.
         for (var (at, size) = (0, 1); at < creations.Count && failure is null; at += size, size *= 2)
         {
             var batch = creations.Skip(at).Take(size);
@@ -47,7 +48,7 @@ internal sealed class PodWriter(Runtime runtime, string component)
         }
         catch (Exception e) when (e is KubeException or HttpRequestException)
         {
-            // The namespace is being deleted: its end takes this owner too.
+            // The namespace is being deleted, and this owner with it.
             if (e is KubeException { Code: 403 } && e.Message.Contains("being terminated", StringComparison.Ordinal)) return null;
             runtime.Record(component, Note.Warning(ownerKind, owner, "FailedCreate", $"Error creating: {e.Message}"));
             return e;

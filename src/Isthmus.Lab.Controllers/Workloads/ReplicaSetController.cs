@@ -6,7 +6,7 @@ using Isthmus.Lab.Controllers.Framework;
 
 namespace Isthmus.Lab.Controllers.Workloads;
 
-/// <summary>Keeps as many Pods of each ReplicaSet as it asks for.</summary>
+/// <summary>Keeps the desired number of Pods of each ReplicaSet.</summary>
 internal sealed class ReplicaSetController : Controller
 {
     private readonly PodWriter _pods;
@@ -32,7 +32,7 @@ internal sealed class ReplicaSetController : Controller
                 if (owner.Kind == "ReplicaSet") Enqueue($"{pod.Metadata.Namespace}/{owner.Name}");
                 continue;
             }
-            // An orphan may be somebody's: each that selects it looks.
+            // Every ReplicaSet that selects an orphan may adopt it.
             foreach (var set in View.ReplicaSetsByNamespace[pod.Metadata.Namespace])
                 if (set.Spec.Selector.Matches(pod.Metadata.Labels)) Enqueue(set.Key);
         }

@@ -5,10 +5,11 @@ using Isthmus.Lab.Controllers.Framework;
 
 namespace Isthmus.Lab.Controllers.Workloads;
 
-/// <summary>What one ReplicaSet needs: Pods made or removed, Pods adopted or released, its status written.</summary>
+/// <summary>Decides what one ReplicaSet needs: Pods to create or delete, Pods to adopt or release, a status
+/// update.</summary>
 public static class ReplicaSetPlan
 {
-    /// <summary>As in Kubernetes: more in one go would not be seen to fail.</summary>
+    /// <summary>As in Kubernetes: limits how many Pods one round creates before it notices a failure.</summary>
     private const int MostAtOnce = 500;
 
     private const string DeletionCost = "controller.kubernetes.io/pod-deletion-cost";
@@ -72,6 +73,6 @@ public static class ReplicaSetPlan
         ["availableReplicas"] = Some(status.AvailableReplicas), ["observedGeneration"] = status.ObservedGeneration,
     };
 
-    /// <summary>Zero is left out, as the API server does; in a merge patch null takes the field away.</summary>
+    /// <summary>Omits zero, as the API server does: in a merge patch, null removes the field.</summary>
     internal static JsonNode? Some(int count) => count == 0 ? null : count;
 }

@@ -4,13 +4,14 @@ using Isthmus.Lab.Controllers.Framework;
 
 namespace Isthmus.Lab.Controllers.Workloads;
 
-/// <summary>Keeps the earlier templates of a StatefulSet or DaemonSet as ControllerRevisions; <c>kubectl rollout history</c> and <c>undo</c> read them.</summary>
+/// <summary>Keeps the earlier templates of a StatefulSet or DaemonSet as ControllerRevisions. <c>kubectl rollout
+/// history</c> and <c>undo</c> read them.</summary>
 internal static class Revisions
 {
     internal const string HashLabel = "controller-revision-hash";
     internal const string Generation = "deprecated.daemonset.template.generation";
 
-    /// <summary>The hash of a template, the name of its revision, and what must be written so that the history holds it.</summary>
+    /// <summary>The hash of a template, the name of its revision, and the writes that add it to the history.</summary>
     internal sealed record Found(string Hash, string Name, IReadOnlyList<Write> Writes);
 
     internal static Found Ensure(ResourceKind kind, KubeObject owner, JsonObject template, int? limit, IReadOnlyList<ControllerRevision> history, IReadOnlySet<string> inUse)
@@ -21,7 +22,7 @@ internal static class Revisions
         var writes = new List<Write>();
         var present = history.FirstOrDefault(revision => revision.Metadata.Name == name);
         if (present is null) writes.Add(Write.Create(Kinds.ControllerRevision, Make(kind, owner, template, hash, newest + 1)));
-        // Going back to an earlier template makes it the newest again.
+        // A rollback to an earlier template makes that one the newest again.
         else if (present.Revision < newest) writes.Add(Write.Patch(Kinds.ControllerRevision, present, new JsonObject { ["revision"] = newest + 1 }));
         var spare = history.Where(revision => revision.Metadata.Name != name && !inUse.Contains(revision.Metadata.Labels.GetValueOrDefault(HashLabel, "")))
             .OrderBy(revision => revision.Revision).ToList();

@@ -5,10 +5,10 @@ using Isthmus.Kubernetes.Objects;
 
 namespace Isthmus.Lab.Controllers.Workloads;
 
-/// <summary>How far a rolling update may go above and below the wanted number of Pods.</summary>
+/// <summary>How far a rolling update may go above and below the desired number of Pods.</summary>
 public static class RollingNumbers
 {
-    /// <summary>Both limits in Pods. They are never both 0: nothing could move then.</summary>
+    /// <summary>Both limits in Pods. They are never both 0, because then no update could proceed.</summary>
     public static (int Surge, int Unavailable) Of(DeploymentSpec spec)
     {
         if (spec.Strategy.Type == "Recreate") return (0, 0);
@@ -19,7 +19,7 @@ public static class RollingNumbers
         return (surge, Math.Min(unavailable, replicas));
     }
 
-    /// <summary>A number, or a percentage of <paramref name="total"/>; 25 % when nothing is given.</summary>
+    /// <summary>A number, or a percentage of <paramref name="total"/>; 25 % when nothing is specified.</summary>
     public static int Resolve(JsonNode? value, int total, bool roundUp)
     {
         if (value is JsonValue number && number.GetValueKind() == JsonValueKind.Number) return (int)number.GetValue<double>();

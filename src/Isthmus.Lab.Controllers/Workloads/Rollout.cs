@@ -2,7 +2,7 @@ using Isthmus.Kubernetes.Objects;
 
 namespace Isthmus.Lab.Controllers.Workloads;
 
-/// <summary>The sizes that the ReplicaSets of a Deployment shall have next: pure arithmetic, so that its laws can be tested.</summary>
+/// <summary>The next sizes of a Deployment's ReplicaSets. Pure arithmetic, so that tests can check its laws.</summary>
 public static class Rollout
 {
     /// <summary>One ReplicaSet as the arithmetic sees it.</summary>
@@ -16,7 +16,8 @@ public static class Rollout
         return room <= 0 ? newest : newest + Math.Min(room, wanted - newest);
     }
 
-    /// <summary>The next sizes of the old ReplicaSets: first what does not serve goes, then as many as stay expendable.</summary>
+    /// <summary>The next sizes of the old ReplicaSets: unavailable Pods go first, then as many as the update can
+    /// spare.</summary>
     public static IReadOnlyDictionary<string, int> NextOfOld(int wanted, int unavailable, Member? newest, IReadOnlyList<Member> old)
     {
         var next = old.ToDictionary(set => set.Name, set => set.Replicas, StringComparer.Ordinal);
@@ -46,15 +47,14 @@ public static class Rollout
         return next;
     }
 
-    /// <summary>
-    /// The sizes after the Deployment itself was scaled in the middle of a rollout: each ReplicaSet in proportion to what it has.
-    /// </summary>
+    /// <summary>The sizes after the Deployment itself was scaled during a rollout: each ReplicaSet changes in proportion to
+    /// its size.</summary>
     public static IReadOnlyDictionary<string, int> Proportional(int wanted, int surge, IReadOnlyList<Member> active)
     {
         var allowed = wanted > 0 ? wanted + surge : 0;
         var total = active.Sum(set => set.Replicas);
         var open = allowed - total;
-        // Growing: the newest first; shrinking: the oldest first.
+        // When growing, the newest goes first; when shrinking, the oldest.
         var order = open > 0
             ? active.OrderByDescending(set => set.Replicas).ThenByDescending(set => set.Created)
             : active.OrderByDescending(set => set.Replicas).ThenBy(set => set.Created);

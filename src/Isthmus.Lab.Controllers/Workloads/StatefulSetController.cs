@@ -39,7 +39,7 @@ internal sealed class StatefulSetController : Controller
         }
         var history = _revisions.Items.Where(revision => Tree.ControllerOf(revision)?.Uid == set.Metadata.Uid).ToList();
         var plan = StatefulSetPlan.For(set, View.PodsByNamespace[set.Metadata.Namespace], history, Runtime.Now);
-        // What the Pods need comes before them, and may be there from an earlier life.
+        // Objects that the Pods need come first. They may exist from an earlier StatefulSet.
         foreach (var write in plan.Writes.Where(write => write.Verb == WriteVerb.Create && write.Kind != Kinds.Pod)) await EnsureAsync(write, stop);
         var rest = plan with { Writes = [.. plan.Writes.Where(write => write.Verb != WriteVerb.Create || write.Kind == Kinds.Pod)] };
         await _pods.DoAsync(Kinds.StatefulSet, set, rest, stop);
@@ -54,7 +54,7 @@ internal sealed class StatefulSetController : Controller
         }
         catch (KubeException e) when (e.IsAlreadyExists)
         {
-            // That is what was wanted.
+            // It already exists, which is all that is needed.
         }
     }
 }

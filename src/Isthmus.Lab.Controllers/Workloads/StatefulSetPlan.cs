@@ -5,7 +5,8 @@ using Isthmus.Lab.Controllers.Framework;
 
 namespace Isthmus.Lab.Controllers.Workloads;
 
-/// <summary>What one StatefulSet needs next: Pods with stable names, made in order, removed and replaced from the last to the first.</summary>
+/// <summary>Decides what one StatefulSet needs next: Pods with stable names, created in order, removed and replaced from
+/// the last to the first.</summary>
 public sealed class StatefulSetPlan
 {
     private const string PodName = "statefulset.kubernetes.io/pod-name";
@@ -50,7 +51,7 @@ public sealed class StatefulSetPlan
         return new() { Writes = _writes, Again = PodStates.UntilAvailable(_pods.Values, _set.Spec.MinReadySeconds, _now) };
     }
 
-    /// <summary>Makes missing Pods, lowest first; false when what comes after has to wait.</summary>
+    /// <summary>Creates missing Pods, lowest first; false when later steps must wait.</summary>
     private bool Fill()
     {
         for (var ordinal = First; ordinal < End; ordinal++)
@@ -73,7 +74,7 @@ public sealed class StatefulSetPlan
         return true;
     }
 
-    /// <summary>A Pod that never became ready holds up the rest, but not the update that may mend it.</summary>
+    /// <summary>A Pod that never became ready holds up the rest, but not the update that may fix it.</summary>
     private bool CanReplaceBroken(Pod pod)
     {
         if (pod.Metadata.DeletionTimestamp is null && Revision(pod) != _update.Name && Ordinal(_set, pod) >= Partition() && _set.Spec.UpdateStrategy.Type != "OnDelete" && pod.Status.Phase == "Pending")
@@ -81,7 +82,7 @@ public sealed class StatefulSetPlan
         return false;
     }
 
-    /// <summary>Removes Pods beyond the end, highest first; false while one of them is still there.</summary>
+    /// <summary>Removes Pods beyond the desired number, highest first; false while one of them still exists.</summary>
     private bool Shrink()
     {
         var beyond = _pods.Where(pair => pair.Key >= End || pair.Key < First).Select(pair => pair.Value).Reverse().ToList();
@@ -184,7 +185,7 @@ public sealed class StatefulSetPlan
 
     private static string Revision(Pod pod) => pod.Metadata.Labels.GetValueOrDefault(Revisions.HashLabel, "");
 
-    /// <summary>The number at the end of the Pod's name; null when the name is not one of this set's.</summary>
+    /// <summary>The ordinal at the end of the Pod's name; null when the name does not belong to this set.</summary>
     private static int? Ordinal(StatefulSet set, Pod pod)
     {
         var prefix = set.Metadata.Name + "-";

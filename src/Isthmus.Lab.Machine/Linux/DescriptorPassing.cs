@@ -25,7 +25,8 @@ internal static unsafe class DescriptorPassing
         GC.KeepAlive(descriptor);
     }
 
-    /// <summary>Blocks until one arrives; null at the end of the stream. The socket must be in blocking mode.</summary>
+    /// <summary>Blocks until a descriptor arrives; null at the end of the stream. The socket must be in blocking
+    /// mode.</summary>
     internal static SafeFileHandle? Receive(Socket socket)
     {
         byte payload = 0;
@@ -36,7 +37,7 @@ internal static unsafe class DescriptorPassing
         var read = LinuxException.Check(Libc.ReceiveMessage((int)socket.Handle, &message, MsgCmsgCloExec), "receive a descriptor");
         if (read == 0) return null;
         var present = message.ControlLength >= 20 && *(int*)(control + 8) == SolSocket && *(int*)(control + 12) == ScmRights;
-        if (!present || (message.Flags & MsgCtrunc) != 0) throw new InvalidDataException("the message carries no descriptor");
+        if (!present || (message.Flags & MsgCtrunc) != 0) throw new InvalidDataException("the message contains no descriptor");
         return new SafeFileHandle(*(int*)(control + 16), ownsHandle: true);
     }
 }

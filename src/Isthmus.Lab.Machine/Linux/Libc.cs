@@ -2,7 +2,8 @@ using System.Runtime.InteropServices;
 
 namespace Isthmus.Lab.Machine.Linux;
 
-/// <summary>The C library's functions as they are; the types beside this one turn -1 into a <see cref="LinuxException"/>.</summary>
+/// <summary>The C library's functions, unchanged. The types in this namespace turn -1 into a <see
+/// cref="LinuxException"/>.</summary>
 internal static unsafe partial class Libc
 {
     private const string Name = "libc";

@@ -2,7 +2,7 @@ using System.Runtime.InteropServices;
 
 namespace Isthmus.Lab.Machine.Linux;
 
-/// <summary>A system call that the kernel refused: which, on what, and errno with its name.</summary>
+/// <summary>A system call that failed: its name, its target, and errno with its name.</summary>
 internal sealed class LinuxException : IOException
 {
     internal LinuxException(string operation, int errno)
@@ -12,7 +12,7 @@ internal sealed class LinuxException : IOException
 
     internal int Errno { get; }
 
-    /// <summary>Throws when <paramref name="result"/> is -1; call it directly after the system call.</summary>
+    /// <summary>Throws when <paramref name="result"/> is -1. Call it directly after the system call.</summary>
     internal static int Check(int result, string operation) =>
         result != -1 ? result : throw new LinuxException(operation, Marshal.GetLastPInvokeError());
 

@@ -20,7 +20,7 @@ internal static unsafe partial class Mounts
     internal static void Bind(string source, string target, bool recursive) =>
         LinuxException.Check(Libc.Mount(source, target, null, (nuint)(Libc.MsBind | (recursive ? Libc.MsRec : 0)), null), $"bind {source} on {target}");
 
-    /// <summary>A bind mount that cannot be written through. Submounts keep their own flags.</summary>
+    /// <summary>A read-only bind mount. Submounts keep their own flags.</summary>
     internal static void BindReadOnly(string source, string target)
     {
         Bind(source, target, recursive: false);
@@ -29,18 +29,19 @@ internal static unsafe partial class Mounts
 
     internal static bool IsMountPoint(string path) => Path.Exists(path) && Targets(File.ReadLines("/proc/self/mountinfo")).Contains(path);
 
-    /// <summary>Changes of the parent's mounts still arrive here; changes here never reach the parent.</summary>
+    /// <summary>Mount changes in the parent namespace still arrive here; changes here never reach the parent.</summary>
     internal static void MakeSlave(string target) => Mount(null, target, null, Libc.MsRec | Libc.MsSlave);
 
     internal static void MakePrivate(string target) => Mount(null, target, null, Libc.MsRec | Libc.MsPrivate);
 
-    /// <summary>Keeps this mount, and what is mounted on it, out of every recursive bind of something above it.</summary>
+    /// <summary>Keeps this mount and its submounts out of every recursive bind of a directory above it.</summary>
     internal static void MakeUnbindable(string target) => Mount(null, target, null, Libc.MsUnbindable);
 
-    /// <summary>Adds flags to one mount or to the whole tree below it; remount alone would leave submounts writable.</summary>
+    /// <summary>Adds flags to one mount or to the whole tree below it: a remount alone would leave submounts
+    /// writable.</summary>
     /// <remarks>
-    /// Whoever starts a process has, until its program runs, a second copy of every open file; one that we wrote to keeps its mount
-    /// writable so long, and the kernel says EBUSY.
+    /// A process that is being started holds a second copy of every open file until its program runs. A file open for
+    /// writing keeps its mount writable until then, and the kernel reports EBUSY.
     /// </remarks>
     internal static void SetAttributes(string target, bool recursive, bool readOnly = false, bool noSuid = false, bool noDev = false, bool noExec = false)
     {
@@ -60,7 +61,8 @@ internal static unsafe partial class Mounts
         }
     }
 
-    /// <summary>Makes <paramref name="root"/>, which must be a mount point, the thread's root and drops the old one.</summary>
+    /// <summary>Makes <paramref name="root"/>, which must be a mount point, the thread's root and drops the old
+    /// one.</summary>
     internal static void PivotRoot(string root)
     {
         LinuxException.Check(Libc.ChangeDirectory(root), $"chdir {root}");
@@ -74,14 +76,15 @@ internal static unsafe partial class Mounts
 
     internal static void Unmount(string target) => LinuxException.Check(Libc.Unmount(target, Libc.MntDetach), $"umount {target}");
 
-    /// <summary>Takes away what is mounted below a directory, the last first: its files can be deleted then.</summary>
+    /// <summary>Unmounts everything below a directory, the last mount first. Then you can delete its files.</summary>
     internal static void UnmountBelow(string directory)
     {
         var prefix = directory.TrimEnd('/') + "/";
         foreach (var target in Targets(File.ReadAllLines("/proc/self/mountinfo")).Where(target => target.StartsWith(prefix, StringComparison.Ordinal)).Reverse()) TryUnmount(target);
     }
 
-    /// <summary>The fifth field of each line (man 5 proc_pid_mountinfo), where the kernel writes blanks and such as octal numbers.</summary>
+    /// <summary>The fifth field of each line (man 5 proc_pid_mountinfo), in which the kernel escapes spaces and similar
+    /// characters as octal numbers.</summary>
     internal static IEnumerable<string> Targets(IEnumerable<string> mountInfo) =>
         mountInfo.Select(line => line.Split(' ')).Where(fields => fields.Length > 4)
             .Select(fields => OctalEscape().Replace(fields[4], match => ((char)Convert.ToInt32(match.Groups[1].Value, 8)).ToString()));
@@ -89,7 +92,7 @@ internal static unsafe partial class Mounts
     [GeneratedRegex(@"\\([0-7]{3})")]
     private static partial Regex OctalEscape();
 
-    /// <summary>False when nothing is mounted there (or nothing exists there).</summary>
+    /// <summary>Unmounts a path; false when nothing is mounted there, or when the path does not exist.</summary>
     internal static bool TryUnmount(string target)
     {
         if (Libc.Unmount(target, Libc.MntDetach) == 0) return true;

@@ -32,7 +32,7 @@ internal sealed class NamespaceHandle : IDisposable
 
     internal NamespaceKinds Kind { get; }
 
-    /// <summary>For a netlink attribute or a pidfd-like call; valid as long as this object is.</summary>
+    /// <summary>The descriptor for a netlink attribute or a system call; valid while this object exists.</summary>
     internal int Descriptor => (int)_file.DangerousGetHandle();
 
     internal static NamespaceHandle Open(string path, NamespaceKinds kind)
@@ -45,17 +45,18 @@ internal sealed class NamespaceHandle : IDisposable
 
     internal static NamespaceHandle OfProcess(int process, NamespaceKinds kind) => Open($"/proc/{process}/ns/{FileName(kind)}", kind);
 
-    /// <summary>The namespace of the calling thread (which need not be its process's).</summary>
+    /// <summary>The namespace of the calling thread (it can differ from that of its process).</summary>
     internal static NamespaceHandle OfThread(NamespaceKinds kind) => Open($"/proc/thread-self/ns/{FileName(kind)}", kind);
 
-    /// <summary>Makes a network namespace; it holds nothing but a loopback interface that is down.</summary>
+    /// <summary>Creates a network namespace. It contains only a loopback interface, which is down.</summary>
     internal static NamespaceHandle CreateNetwork() => NamespaceThread.Run([], () =>
     {
         LinuxException.Check(Libc.Unshare((int)NamespaceKinds.Network), "unshare network namespace");
         return OfThread(NamespaceKinds.Network);
     });
 
-    /// <summary>As <see cref="CreateNetwork()"/>, and keeps it at <paramref name="path"/> in this mount namespace.</summary>
+    /// <summary>Like <see cref="CreateNetwork()"/>, and keeps the namespace at <paramref name="path"/> in this mount
+    /// namespace.</summary>
     internal static NamespaceHandle CreateNetwork(string path)
     {
         var created = CreateNetwork();
@@ -78,7 +79,7 @@ internal sealed class NamespaceHandle : IDisposable
         Mounts.Bind($"/proc/{Environment.ProcessId}/fd/{Descriptor}", path, recursive: false);
     }
 
-    /// <summary>Undoes <see cref="BindTo"/>; nothing happens when the path is not there.</summary>
+    /// <summary>Undoes <see cref="BindTo"/>. It does nothing when the path does not exist.</summary>
     internal static void Unbind(string path)
     {
         if (!File.Exists(path)) return;
@@ -86,7 +87,8 @@ internal sealed class NamespaceHandle : IDisposable
         File.Delete(path);
     }
 
-    /// <summary>Moves the calling thread, for ever: only on a thread that ends afterwards (<see cref="NamespaceThread"/>).</summary>
+    /// <summary>Moves the calling thread permanently: use it only on a thread that ends afterwards (<see
+    /// cref="NamespaceThread"/>).</summary>
     internal void Enter() => LinuxException.Check(Libc.SetNs(Descriptor, (int)Kind), $"setns {Kind}");
 
     public void Dispose() => _file.Dispose();
@@ -100,6 +102,6 @@ internal sealed class NamespaceHandle : IDisposable
         NamespaceKinds.User => "user",
         NamespaceKinds.Pid => "pid",
         NamespaceKinds.Network => "net",
-        _ => throw new ArgumentOutOfRangeException(nameof(kind), kind, "one kind of namespace is needed"),
+        _ => throw new ArgumentOutOfRangeException(nameof(kind), kind, "exactly one kind of namespace is required"),
     };
 }

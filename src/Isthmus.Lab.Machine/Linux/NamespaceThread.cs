@@ -3,10 +3,10 @@ using System.Runtime.ExceptionServices;
 namespace Isthmus.Lab.Machine.Linux;
 
 /// <summary>
-/// Runs code on a thread of its own that first enters namespaces, and that ends afterwards: namespaces belong to
-/// threads, so a thread of the pool that entered one would leak it into other people's work. Sockets made and
-/// processes started there stay in those namespaces and are used from any thread. The code that runs there must neither
-/// start threads nor queue work: what comes of it would live in the namespaces too.
+/// Runs code on a thread of its own that first enters namespaces and ends afterwards. Namespaces belong to threads, so a
+/// pool thread that entered one would leak it into unrelated work. Sockets and processes that the code creates stay in
+/// those namespaces, and you can use them from any thread. The code must neither start threads nor queue work: those would
+/// run in the namespaces too.
 /// </summary>
 internal static class NamespaceThread
 {
@@ -20,8 +20,8 @@ internal static class NamespaceThread
     });
 
     /// <summary>
-    /// Enters <paramref name="namespaces"/> in order. A mount namespace needs this thread to own its working directory
-    /// (CLONE_FS), which is arranged. Entering a PID namespace here means that <paramref name="body"/> may start
+    /// Enters <paramref name="namespaces"/> in order. To enter a mount namespace, the thread must own its working directory
+    /// (CLONE_FS); this method takes care of it. After the thread enters a PID namespace, <paramref name="body"/> may start
     /// processes but no threads.
     /// </summary>
     internal static T Run<T>(ReadOnlySpan<NamespaceHandle> namespaces, Func<T> body)
@@ -50,9 +50,9 @@ internal static class NamespaceThread
     }
 
     /// <summary>
-    /// As <see cref="Run{T}(ReadOnlySpan{NamespaceHandle}, Func{T})"/>, without holding a thread of the pool meanwhile. A thread
-    /// in between tells the result: work that is queued from inside the namespaces could make the pool start a worker
-    /// there, and a new thread inherits the namespaces of its maker, for ever.
+    /// Like <see cref="Run{T}(ReadOnlySpan{NamespaceHandle}, Func{T})"/>, but it does not block a pool thread meanwhile. An
+    /// intermediate thread reports the result: work queued from inside the namespaces could make the pool start a worker
+    /// there, and a new thread keeps the namespaces of its creator permanently.
     /// </summary>
     internal static Task<T> RunAsync<T>(NamespaceHandle[] namespaces, Func<T> body)
     {
@@ -73,10 +73,11 @@ internal static class NamespaceThread
         return done.Task;
     }
 
-    /// <summary>Gives the calling thread a working directory, root and umask of its own; setns into a mount namespace is EINVAL without.</summary>
+    /// <summary>Gives the calling thread its own working directory, root and umask; without them, setns into a mount
+    /// namespace fails with EINVAL.</summary>
     internal static void OwnFileSystemContext() => LinuxException.Check(Libc.Unshare(Libc.CloneFs), "unshare file system context");
 
-    /// <summary>Makes new namespaces for the calling thread, which must be one that ends afterwards.</summary>
+    /// <summary>Creates new namespaces for the calling thread, which must be one that ends afterwards.</summary>
     internal static void Unshare(NamespaceKinds kinds)
     {
         var flags = (int)kinds;

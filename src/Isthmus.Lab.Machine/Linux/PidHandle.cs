@@ -3,7 +3,7 @@ using Microsoft.Win32.SafeHandles;
 
 namespace Isthmus.Lab.Machine.Linux;
 
-/// <summary>One process for ever: unlike its number, the descriptor never comes to mean another process.</summary>
+/// <summary>Refers to one process permanently: unlike a PID, the descriptor never comes to mean another process.</summary>
 internal sealed unsafe class PidHandle : IDisposable
 {
     private readonly SafeFileHandle _file;
@@ -18,7 +18,7 @@ internal sealed unsafe class PidHandle : IDisposable
 
     internal int Descriptor => (int)_file.DangerousGetHandle();
 
-    /// <summary>Null when there is no such process (any more). A zombie still is one.</summary>
+    /// <summary>Opens a process; null when it does not exist (any more). A zombie still exists.</summary>
     internal static PidHandle? TryOpen(int process)
     {
         var descriptor = Libc.SystemCall((nint)Libc.SysPidfdOpen, process, 0, 0, 0, 0);
@@ -27,7 +27,7 @@ internal sealed unsafe class PidHandle : IDisposable
         return errno is LinuxException.ESrch or LinuxException.EInval ? null : throw new LinuxException($"pidfd_open {process}", errno);
     }
 
-    /// <summary>False when the process has ended.</summary>
+    /// <summary>Sends a signal; false when the process has ended.</summary>
     internal bool Signal(int signal)
     {
         if (Libc.SystemCall((nint)Libc.SysPidfdSendSignal, Descriptor, signal, 0, 0, 0) == 0) return true;

@@ -3,12 +3,13 @@ using System.Text;
 
 namespace Isthmus.Lab.Machine.Linux;
 
-/// <summary>Acts on the calling process as a whole.</summary>
+/// <summary>Changes the calling process as a whole.</summary>
 internal static unsafe class ProcessImage
 {
     private const int SetDescriptorFlags = 2;
 
-    /// <summary>Becomes another program, with the same PID and every descriptor that is kept across (<see cref="KeepOpen"/>). Returns only by throwing.</summary>
+    /// <summary>Becomes another program, with the same PID and every descriptor that is kept open (<see cref="KeepOpen"/>).
+    /// Returns only by throwing.</summary>
     internal static void Replace(string path, IReadOnlyList<string> arguments, IEnumerable<KeyValuePair<string, string>> environment)
     {
         var argumentTable = Table(arguments.Prepend(path));
@@ -20,7 +21,7 @@ internal static unsafe class ProcessImage
         throw new LinuxException($"execve {path}", Marshal.GetLastPInvokeError());
     }
 
-    /// <summary>Lets a descriptor pass through execve and into children.</summary>
+    /// <summary>Keeps a descriptor open across execve and in children.</summary>
     internal static void KeepOpen(int descriptor) =>
         LinuxException.Check(Libc.FileControl(descriptor, SetDescriptorFlags, 0), $"clear FD_CLOEXEC of {descriptor}");
 
@@ -33,7 +34,8 @@ internal static unsafe class ProcessImage
         fixed (byte* text = bytes) LinuxException.Check(Libc.SetHostName(text, (nuint)bytes.Length), $"sethostname {name}");
     }
 
-    /// <summary>False when there is no such process. Prefer <see cref="PidHandle"/> where the process may have ended meanwhile.</summary>
+    /// <summary>Sends a signal; false when there is no such process. Prefer <see cref="PidHandle"/> if the process may have
+    /// ended meanwhile.</summary>
     internal static bool Kill(int process, int signal)
     {
         if (Libc.Kill(process, signal) == 0) return true;
@@ -43,7 +45,8 @@ internal static unsafe class ProcessImage
 
     internal static bool IsRoot => Libc.GetUserId() == 0;
 
-    // The table is needed until execve succeeds, when the kernel drops the whole address space: nothing to free.
+    // The table is needed until execve succeeds. Then the kernel drops the whole address space, so there is nothing to
+    // free.
     private static byte** Table(IEnumerable<string> texts)
     {
         var all = texts.Select(t => Marshal.StringToCoTaskMemUTF8(t)).ToArray();

@@ -3,9 +3,10 @@ using Microsoft.Win32.SafeHandles;
 namespace Isthmus.Lab.Machine.Linux;
 
 /// <summary>
-/// The master side of a pseudo terminal of the devpts that the calling thread sees: call <see cref="Open"/> on a thread
-/// inside the Pod's mount namespace, then start the program on <see cref="SlavePath"/>, for example as
-/// <c>sh -c 'exec setsid -c CMD &lt;&gt;/dev/pts/N &gt;&amp;0 2&gt;&amp;0'</c>. Reading the master ends with EIO when the last user of the slave is gone.
+/// The master side of a pseudo terminal, from the devpts that the calling thread sees. Call <see cref="Open"/> on a thread
+/// inside the Pod's mount namespace, then start the program on <see cref="SlavePath"/>, for example as <c>sh -c 'exec
+/// setsid -c CMD &lt;&gt;/dev/pts/N &gt;&amp;0 2&gt;&amp;0'</c>. A read from the master fails with EIO when the last user
+/// of the slave is gone.
 /// </summary>
 internal sealed unsafe class PseudoTerminal : IDisposable
 {
@@ -43,10 +44,10 @@ internal sealed unsafe class PseudoTerminal : IDisposable
         }
     }
 
-    /// <summary>Tells the programs on the slave (SIGWINCH) how large the terminal is, in characters.</summary>
+    /// <summary>Reports the terminal size in characters to the programs on the slave (SIGWINCH).</summary>
     internal void Resize(ushort columns, ushort rows) => Resize(_master, columns, rows);
 
-    /// <summary>As <see cref="Resize(ushort, ushort)"/>, for a master that somebody else opened.</summary>
+    /// <summary>Like <see cref="Resize(ushort, ushort)"/>, for a master that somebody else opened.</summary>
     internal static void Resize(SafeFileHandle master, ushort columns, ushort rows)
     {
         ushort* size = stackalloc ushort[4];

@@ -9,7 +9,7 @@ internal static class Addresses
     internal static uint ToNumber(IPAddress address)
     {
         Span<byte> bytes = stackalloc byte[16];
-        if (!address.TryWriteBytes(bytes, out var written) || written != 4) throw new ArgumentException($"{address} is not IPv4", nameof(address));
+        if (!address.TryWriteBytes(bytes, out var written) || written != 4) throw new ArgumentException($"{address} is not an IPv4 address", nameof(address));
         return BinaryPrimitives.ReadUInt32BigEndian(bytes);
     }
 
@@ -23,8 +23,8 @@ internal static class Addresses
     internal static IPAddress Add(IPAddress address, int offset) => FromNumber((uint)(ToNumber(address) + offset));
 
     /// <summary>
-    /// A hardware address that follows from the IP address. When a cluster or a Pod comes back with the same address, what
-    /// others remember about it stays right.
+    /// A hardware address derived from the IP address. When a cluster or a Pod comes back with the same IP address, the
+    /// neighbor entries of others stay correct.
     /// </summary>
     internal static byte[] HardwareAddress(IPAddress address)
     {

@@ -6,17 +6,19 @@ using Isthmus.Core.Problems;
 
 namespace Isthmus.Lab.Machine.Network;
 
-/// <summary>What makes one lab cluster itself; the supervisor keeps it as <c>cluster.json</c> in the cluster's directory.</summary>
+/// <summary>The identity of one lab cluster. The supervisor keeps it as <c>cluster.json</c> in the cluster's
+/// directory.</summary>
 /// <param name="Name">Also the prefix of the node's name.</param>
 /// <param name="Context">The name of its context, cluster and user in the user's kubeconfig.</param>
 /// <param name="Ordinal">1 for the first; never reused while the cluster exists.</param>
-/// <param name="Network">Clusters of equal network route to each other's Pods; all others are isolated from it.</param>
-/// <param name="Address">The node's address on the outer network, and the API server's.</param>
-/// <param name="PodRange">IPv4 range of all Pods of the cluster; the first /24 is the first node's.</param>
-/// <param name="ServiceRange">IPv4 range of ClusterIPs.</param>
-/// <param name="LoadBalancerPool">Where LoadBalancer Services get addresses from unless the user made pools.</param>
-/// <param name="Region">Value of the node's topology.kubernetes.io/region; empty for none.</param>
-/// <param name="Zone">Value of the node's topology.kubernetes.io/zone; empty for none.</param>
+/// <param name="Network">Clusters with the same network route to each other's Pods. They are isolated from all
+/// others.</param>
+/// <param name="Address">The node's and the API server's address on the outer network.</param>
+/// <param name="PodRange">The IPv4 range of all Pods of the cluster; the first /24 is the first node's.</param>
+/// <param name="ServiceRange">The IPv4 range of ClusterIPs.</param>
+/// <param name="LoadBalancerPool">The source of addresses for LoadBalancer Services, unless the user created pools.</param>
+/// <param name="Region">The node's topology.kubernetes.io/region; empty for none.</param>
+/// <param name="Zone">The node's topology.kubernetes.io/zone; empty for none.</param>
 public sealed record ClusterSettings(
     string Name,
     string Context,
@@ -32,13 +34,13 @@ public sealed record ClusterSettings(
     /// <summary>The file in the cluster's directory.</summary>
     public const string FileName = "cluster.json";
 
-    /// <summary>The outer network, which carries nodes, API servers, NodePorts and load balancer addresses.</summary>
+    /// <summary>The outer network, which connects nodes, API servers, NodePorts and load balancer addresses.</summary>
     public static readonly Cidr OuterRange = Cidr.Parse("172.18.0.0/16");
 
     /// <summary>The supervisor's own address on the outer network.</summary>
     public static readonly IPAddress SupervisorAddress = IPAddress.Parse("172.18.0.1");
 
-    /// <summary>How many clusters the outer network's plan holds: ordinal i has pool 172.18.(200+i).0/24.</summary>
+    /// <summary>How many clusters fit into the outer network: ordinal i has the pool 172.18.(200+i).0/24.</summary>
     public const int MaxClusters = 55;
 
     public string NodeName => $"{Name}-control-plane";
@@ -54,7 +56,7 @@ public sealed record ClusterSettings(
     /// <summary>The cluster's DNS: the tenth address of the Service range.</summary>
     public IPAddress DnsAddress => Addresses.Add(ServiceRange.Base, 10);
 
-    /// <summary>The settings a cluster has when nothing is chosen.</summary>
+    /// <summary>The default settings of a cluster.</summary>
     /// <param name="ordinal">1 to <see cref="MaxClusters"/>.</param>
     public static ClusterSettings Default(string name, int ordinal) => new(
         name,
@@ -67,7 +69,7 @@ public sealed record ClusterSettings(
         Cidr.Parse($"172.18.{200 + ordinal}.0/24"));
 
     /// <summary>Reads <c>cluster.json</c> of a cluster's directory.</summary>
-    /// <exception cref="ProblemException">The file is missing or wrong.</exception>
+    /// <exception cref="ProblemException">The file is missing or malformed.</exception>
     public static ClusterSettings Load(string clusterDirectory)
     {
         var path = Path.Combine(clusterDirectory, FileName);
@@ -81,7 +83,7 @@ public sealed record ClusterSettings(
         }
     }
 
-    /// <exception cref="ProblemException">A field is missing or wrong.</exception>
+    /// <exception cref="ProblemException">A field is missing or invalid.</exception>
     public static ClusterSettings FromJson(JsonNode? json, string source)
     {
         return new(Text("name"), Text("context"), Number("ordinal"), Text("network"), Address("address"),

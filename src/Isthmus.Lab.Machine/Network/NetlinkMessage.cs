@@ -4,7 +4,8 @@ using System.Text;
 
 namespace Isthmus.Lab.Machine.Network;
 
-/// <summary>Builds one netlink request: header, fixed part, attributes. Attributes are padded to four bytes; nests are closed by <see cref="Nest"/>'s result.</summary>
+/// <summary>Builds one netlink request: header, fixed part, attributes. It pads attributes to four bytes; <see
+/// cref="Nest"/> closes the nested ones.</summary>
 /// <remarks>Formats: netlink(7), rtnetlink(7), linux/if_link.h. Numbers are in host byte order.</remarks>
 internal sealed class NetlinkMessage
 {

@@ -3,7 +3,8 @@ using System.Text;
 
 namespace Isthmus.Lab.Machine.Network;
 
-/// <summary>One message of the kernel: its type, what follows the header, and how to walk the attributes in it.</summary>
+/// <summary>One message of the kernel: its type, the data after the header, and how to iterate over its
+/// attributes.</summary>
 internal readonly ref struct NetlinkReply(ushort type, ushort flags, uint sequence, ReadOnlySpan<byte> body)
 {
     internal const ushort Error = 2, Done = 3;
@@ -18,7 +19,8 @@ internal readonly ref struct NetlinkReply(ushort type, ushort flags, uint sequen
 
     internal ReadOnlySpan<byte> Body { get; } = body;
 
-    /// <summary>Takes the first message off <paramref name="datagram"/>; false when the rest is no whole message.</summary>
+    /// <summary>Takes the first message off <paramref name="datagram"/>; false when the rest is not a complete
+    /// message.</summary>
     internal static bool TryRead(ref ReadOnlySpan<byte> datagram, out NetlinkReply reply)
     {
         reply = default;
@@ -40,7 +42,8 @@ internal readonly ref struct NetlinkReply(ushort type, ushort flags, uint sequen
         if (Body.Length < 4 + NetlinkMessage.HeaderSize) return (0, "");
         var errno = -BinaryPrimitives.ReadInt32LittleEndian(Body);
         if ((Flags & TextFlag) == 0) return (errno, "");
-        // The request is echoed before the attributes, whole unless the kernel says that it cut it to the header.
+        // The echoed request comes before the attributes. It is complete unless a flag says that the kernel cut it to the
+        // header.
         var echoed = (Flags & CappedFlag) != 0 ? NetlinkMessage.HeaderSize : BinaryPrimitives.ReadInt32LittleEndian(Body[4..]);
         if (echoed < 0 || 4L + echoed > Body.Length) return (errno, "");
         var attributes = Body[Math.Min(4 + NetlinkMessage.Aligned(echoed), Body.Length)..];

@@ -2,8 +2,8 @@
 namespace Isthmus.Lab.Machine.Network;
 
 /// <summary>
-/// The kernel settings that the lab writes. Each belongs to a network namespace (that of the calling thread): as root
-/// the others would change the whole machine, so nothing else can be written through here.
+/// The kernel settings that the lab writes. Each belongs to a network namespace (that of the calling thread). You cannot
+/// write other settings through this class: as root, they would change the whole machine.
 /// </summary>
 internal static class NetworkSysctls
 {
@@ -13,16 +13,18 @@ internal static class NetworkSysctls
 
     internal static void AllowLowPorts() => Write("ipv4/ip_unprivileged_port_start", "0");
 
-    /// <summary>Bridged frames must not meet the IP hooks of the namespace that only switches them. Absent where br_netfilter is not loaded.</summary>
+    /// <summary>Bridged frames must not pass the IP hooks of the namespace that only switches them. The setting is absent
+    /// if br_netfilter is not loaded.</summary>
     internal static void KeepBridgeOutOfNetfilter() => TryWrite("bridge/bridge-nf-call-iptables", "0");
 
-    /// <summary>Lets programs without capabilities ping. In a user namespace only mapped groups can be named.</summary>
+    /// <summary>Allows programs without capabilities to ping. In a user namespace, only mapped groups can be set.</summary>
     internal static void AllowPing()
     {
         if (!TryWrite("ipv4/ping_group_range", "0 2147483647") && !TryWrite("ipv4/ping_group_range", "0 65535")) TryWrite("ipv4/ping_group_range", "0 0");
     }
 
-    /// <summary>Replies may leave by another interface than the one a strict filter expects; the point-to-point Pod links need it off.</summary>
+    /// <summary>Turns off strict reverse path filtering: on the point-to-point Pod links, replies may leave by another
+    /// interface than the filter expects.</summary>
     internal static void DisableReversePathFilter()
     {
         Write("ipv4/conf/all/rp_filter", "0");

@@ -3,11 +3,11 @@ using Isthmus.Lab.Machine.Linux;
 
 namespace Isthmus.Lab.Machine.Network;
 
-/// <summary>Loads nftables text: all of it or nothing.</summary>
+/// <summary>Loads nftables rules: all of them or none.</summary>
 internal static class NftTransaction
 {
-    /// <summary>Loads into the network namespace of this process.</summary>
-    /// <exception cref="IOException">nft refused; the message has its words.</exception>
+    /// <summary>Loads the rules into the network namespace of this process.</summary>
+    /// <exception cref="IOException">nft rejected them; the message contains its error.</exception>
     internal static async Task LoadAsync(string text, CancellationToken stop)
     {
         using var nft = Start();
@@ -28,7 +28,7 @@ internal static class NftTransaction
             RedirectStandardError = true,
             RedirectStandardOutput = true,
         };
-        // Ordinary users have no sbin on PATH.
+        // Ordinary users have no sbin in PATH.
         start.Environment["PATH"] = $"{Environment.GetEnvironmentVariable("PATH")}:/usr/sbin:/sbin";
         return Process.Start(start) ?? throw new IOException("nft could not be started");
     }
@@ -44,10 +44,10 @@ internal static class NftTransaction
         }
         catch (IOException)
         {
-            // It ended before it read everything: its exit code and words below say why.
+            // It ended before it read everything: the exit code and the error output below explain why.
         }
         await nft.WaitForExitAsync(stop);
         await output;
-        if (nft.ExitCode != 0) throw new IOException($"nft refused the rules: {(await errors).Trim()}");
+        if (nft.ExitCode != 0) throw new IOException($"nft rejected the rules: {(await errors).Trim()}");
     }
 }

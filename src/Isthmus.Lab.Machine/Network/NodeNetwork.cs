@@ -5,7 +5,7 @@ using Isthmus.Lab.Machine.Linux;
 
 namespace Isthmus.Lab.Machine.Network;
 
-/// <summary>The network namespace of a cluster's node: its address outside, its routes, its packet filter.</summary>
+/// <summary>The network namespace of a cluster's node: its outer address, its routes, its packet filter.</summary>
 internal sealed class NodeNetwork : IDisposable
 {
     private readonly OuterNetwork _outer;
@@ -26,7 +26,7 @@ internal sealed class NodeNetwork : IDisposable
 
     internal NamespaceHandle Handle { get; }
 
-    /// <param name="path">Where the namespace is kept; null: it lives as long as this object.</param>
+    /// <param name="path">Where the namespace is kept; null to keep it only while this object exists.</param>
     internal static async Task<NodeNetwork> CreateAsync(OuterNetwork outer, ClusterSettings settings, string? path, CancellationToken stop)
     {
         var handle = path is null ? NamespaceHandle.CreateNetwork() : NamespaceHandle.CreateNetwork(path);
@@ -42,10 +42,10 @@ internal sealed class NodeNetwork : IDisposable
         try
         {
             outer.Attach(handle, settings.Address);
-            // Every Pod's gateway; on lo once instead of on each Pod's link.
+            // Every Pod's gateway: once on lo instead of on each Pod's link.
             netlink.AddAddress("lo", PodNetwork.Gateway, 32);
             netlink.SetLocalRange(settings.LoadBalancerPool);
-            // Routing comes before the output hook that turns a ClusterIP into an endpoint.
+            // The kernel routes a packet before the output hook turns a ClusterIP into an endpoint.
             netlink.SetRoute(settings.ServiceRange, "eth0", settings.Address);
             await node.LoadRulesAsync(stop);
             return node;
@@ -57,7 +57,8 @@ internal sealed class NodeNetwork : IDisposable
         }
     }
 
-    /// <summary>Routes to the Pods of the clusters that share the network, and forgets those that left it.</summary>
+    /// <summary>Adds routes to the Pods of the clusters that share the network, and removes those of clusters that left
+    /// it.</summary>
     internal async Task SetPeersAsync(ValueList<NodePeer> peers, CancellationToken stop)
     {
         if (peers == _peers) return;

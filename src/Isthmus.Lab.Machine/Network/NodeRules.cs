@@ -5,17 +5,17 @@ using Isthmus.Core.Net;
 
 namespace Isthmus.Lab.Machine.Network;
 
-/// <summary>What a node's packet filter depends on.</summary>
+/// <summary>The inputs of a node's packet filter.</summary>
 /// <param name="Peers">The other clusters of the same (flat) network.</param>
 internal sealed record NodeRulesInputs(Cidr PodRange, Cidr ServiceRange, Cidr LoadBalancerPool, ValueList<NodePeer> Peers);
 
-/// <summary>Another cluster whose Pods are reached through its node.</summary>
+/// <summary>Another cluster whose Pods are reachable through its node.</summary>
 internal sealed record NodePeer(IPAddress Node, Cidr PodRange);
 
 /// <summary>
-/// The table of a node that does not follow Services: Pods that leave the cluster get the node's address, except towards
-/// the same network; from outside nobody enters the Pod range, except the same network and what a Service let in; and
-/// ClusterIPs mean nothing to others.
+/// The part of a node's rules that does not depend on Services. Traffic of Pods that leaves the cluster gets the node's
+/// address, except within the same network. From outside, only the same network and traffic that a Service admits can enter
+/// the Pod range. ClusterIPs are not reachable from other clusters.
 /// </summary>
 internal static class NodeRules
 {

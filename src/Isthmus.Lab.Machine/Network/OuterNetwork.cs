@@ -4,8 +4,8 @@ using Isthmus.Lab.Machine.Linux;
 namespace Isthmus.Lab.Machine.Network;
 
 /// <summary>
-/// The outer network: a bridge without an address in a namespace that does nothing else, so that no packet is ever
-/// routed there, and one interface <c>eth0</c> in each attached namespace.
+/// The outer network: a bridge without an address, in a namespace that does nothing else, so it never routes packets, and
+/// one interface <c>eth0</c> in each attached namespace.
 /// </summary>
 internal sealed class OuterNetwork : IDisposable
 {
@@ -13,7 +13,7 @@ internal sealed class OuterNetwork : IDisposable
 
     private readonly NamespaceHandle _switch;
     private readonly RouteNetlink _netlink;
-    // Guards _netlink: clusters start side by side.
+    // Guards _netlink: clusters start concurrently.
     private readonly Lock _guard = new();
 
     private OuterNetwork(NamespaceHandle @switch, RouteNetlink netlink)
@@ -22,7 +22,7 @@ internal sealed class OuterNetwork : IDisposable
         _netlink = netlink;
     }
 
-    /// <param name="namespacePath">Where the namespace is kept; null: it lives as long as this object.</param>
+    /// <param name="namespacePath">Where the namespace is kept; null to keep it only while this object exists.</param>
     internal static OuterNetwork Create(string? namespacePath)
     {
         var @switch = namespacePath is null ? NamespaceHandle.CreateNetwork() : NamespaceHandle.CreateNetwork(namespacePath);
@@ -36,7 +36,7 @@ internal sealed class OuterNetwork : IDisposable
         return new OuterNetwork(@switch, netlink);
     }
 
-    /// <summary>Gives a namespace its <c>eth0</c> with <paramref name="address"/>.</summary>
+    /// <summary>Adds an <c>eth0</c> with <paramref name="address"/> to a namespace.</summary>
     internal void Attach(NamespaceHandle network, IPAddress address)
     {
         var port = PortName(address);

@@ -6,14 +6,14 @@ using Isthmus.Lab.Machine.Linux;
 namespace Isthmus.Lab.Machine.Network;
 
 /// <summary>
-/// Connects Pods to their node, each by a link of its own without a bridge: all that a Pod sends crosses the node's IP
-/// hooks, so Services work and callees see their callers' addresses. Used in the node's network namespace; links outlive
-/// the process, and a later one finds them again (<see cref="AttachedAsync"/>).
+/// Connects Pods to their node, each by its own link without a bridge. All traffic of a Pod passes the node's IP hooks, so
+/// Services work and callees see their callers' addresses. Use it in the node's network namespace. Links outlive the
+/// process, and a later one finds them again (<see cref="AttachedAsync"/>).
 /// </summary>
-/// <param name="node">The node's own address: what Pods see when the node calls them.</param>
+/// <param name="node">The node's own address: the source address of calls from the node to Pods.</param>
 internal sealed class PodNetwork(IPAddress node) : IDisposable
 {
-    /// <summary>Every Pod's gateway: an address of the node that exists on no wire.</summary>
+    /// <summary>Every Pod's gateway: an address of the node that is on no wire.</summary>
     internal static readonly IPAddress Gateway = IPAddress.Parse("169.254.1.1");
 
     private const string LinkPrefix = "pod";
@@ -22,8 +22,8 @@ internal sealed class PodNetwork(IPAddress node) : IDisposable
     private readonly SemaphoreSlim _one = new(1);
 
     /// <summary>
-    /// Gives the Pod's namespace an <c>eth0</c> with <paramref name="address"/>, a default route and a loopback. What was
-    /// attached with that address before is replaced. About 1 ms.
+    /// Adds an <c>eth0</c> with <paramref name="address"/>, a default route and a loopback to the Pod's namespace. It
+    /// replaces an earlier link with that address. It takes about 1 ms.
     /// </summary>
     internal async Task AttachAsync(NamespaceHandle pod, IPAddress address, CancellationToken stop)
     {
@@ -43,7 +43,7 @@ internal sealed class PodNetwork(IPAddress node) : IDisposable
         }
     }
 
-    /// <summary>Nothing happens when nothing is attached with that address.</summary>
+    /// <summary>Removes the link of an address. It does nothing when there is none.</summary>
     internal async Task DetachAsync(IPAddress address, CancellationToken stop)
     {
         await _one.WaitAsync(stop);
@@ -57,7 +57,7 @@ internal sealed class PodNetwork(IPAddress node) : IDisposable
         }
     }
 
-    /// <summary>The addresses that are attached now, also those that an earlier process of the node attached.</summary>
+    /// <summary>The attached addresses, including those that an earlier process of the node attached.</summary>
     internal async Task<IReadOnlyList<IPAddress>> AttachedAsync(CancellationToken stop)
     {
         await _one.WaitAsync(stop);

@@ -9,12 +9,12 @@ using Microsoft.Win32.SafeHandles;
 namespace Isthmus.Lab.Machine.Network;
 
 /// <summary>A network interface as the kernel lists it.</summary>
-/// <param name="Master">Index of the bridge it is a port of; 0 for none.</param>
+/// <param name="Master">The index of the bridge that it is a port of; 0 for none.</param>
 internal sealed record NetworkLink(int Index, string Name, int Master, bool IsUp);
 
 /// <summary>
-/// Links, addresses and routes of one network namespace, by rtnetlink: some 20 µs for a change where a process of
-/// <c>ip</c> costs milliseconds. Not for two threads at once.
+/// Links, addresses and routes of one network namespace, through rtnetlink. A change takes about 20 µs, where an <c>ip</c>
+/// process takes milliseconds. Not thread-safe.
 /// </summary>
 internal sealed unsafe class RouteNetlink : IDisposable
 {
@@ -34,7 +34,7 @@ internal sealed unsafe class RouteNetlink : IDisposable
 
     private int Descriptor => (int)_socket.DangerousGetHandle();
 
-    /// <summary>Speaks to the namespace of the calling thread, from then on from any thread.</summary>
+    /// <summary>Opens a socket in the namespace of the calling thread. You can then use it from any thread.</summary>
     internal static RouteNetlink Open()
     {
         var descriptor = LinuxException.Check(Libc.Socket(NetlinkFamily, RawCloseOnExec, 0), "open a route netlink socket");
@@ -46,7 +46,7 @@ internal sealed unsafe class RouteNetlink : IDisposable
             *(ushort*)address = NetlinkFamily;
             LinuxException.Check(Libc.Bind(descriptor, address, 12), "bind a route netlink socket");
             var on = 1;
-            // Without it errors have a number only; kernels before 4.12 do not know it.
+            // Without this option, errors contain only a number. Kernels before 4.12 do not support it.
             _ = Libc.SetSocketOption(descriptor, SolNetlink, ExtendedAck, &on, sizeof(int));
             return new RouteNetlink(socket);
         }
@@ -74,7 +74,7 @@ internal sealed unsafe class RouteNetlink : IDisposable
                     .Bytes(LinkAddress, peerHardwareAddress)
                     .Number(LinkNamespace, peerNamespace.Descriptor)))), $"create interface {name} with peer {peerName}");
 
-    /// <summary>False when there was none.</summary>
+    /// <summary>Deletes an interface; false when it does not exist.</summary>
     internal bool DeleteLink(string name)
     {
         if (FindLink(name) is not { } link) return false;
@@ -88,13 +88,14 @@ internal sealed unsafe class RouteNetlink : IDisposable
     internal void SetMaster(string name, string bridge) =>
         Send(Change(NetlinkMessage.NewLink).Link(IndexOf(name)).Number(LinkMaster, IndexOf(bridge)), $"make {name} a port of {bridge}");
 
-    /// <summary>Nothing changes when the interface has the address already.</summary>
+    /// <summary>Adds an address. It changes nothing when the interface already has the address.</summary>
     internal void AddAddress(string device, IPAddress address, int prefixLength) =>
         Send(Replacing(NetlinkMessage.NewAddress)
             .InterfaceAddress(Inet, (byte)prefixLength, IPAddress.IsLoopback(address) ? ScopeHost : ScopeUniverse, IndexOf(device))
             .Address(AddressLocal, address).Address(AddressValue, address), $"add address {address}/{prefixLength} to {device}");
 
-    /// <summary>Sends what goes to <paramref name="destination"/> out of <paramref name="device"/>, replacing such a route.</summary>
+    /// <summary>Routes <paramref name="destination"/> to <paramref name="device"/>, and replaces an existing
+    /// route.</summary>
     internal void SetRoute(Cidr destination, string device, IPAddress? source = null)
     {
         var message = Replacing(NetlinkMessage.NewRoute)
@@ -104,7 +105,7 @@ internal sealed unsafe class RouteNetlink : IDisposable
         Send(message, $"route {destination} to {device}");
     }
 
-    /// <summary>As <see cref="SetRoute"/>, through a neighbour that need not be in a range of the device.</summary>
+    /// <summary>Like <see cref="SetRoute"/>, through a neighbor that need not be in a range of the device.</summary>
     internal void SetRouteVia(Cidr destination, IPAddress gateway, string device) =>
         Send(Replacing(NetlinkMessage.NewRoute)
             .Route(Inet, (byte)destination.PrefixLength, TableMain, ProtocolStatic, ScopeUniverse, TypeUnicast, OnLink)
@@ -115,7 +116,8 @@ internal sealed unsafe class RouteNetlink : IDisposable
             .Route(Inet, (byte)destination.PrefixLength, TableMain, 0, ScopeNowhere, 0, 0)
             .Address(RouteTo, destination.Base), $"delete the route to {destination}", LinuxException.ESrch);
 
-    /// <summary>Makes every address of a range this machine's own, without an address on an interface: it also answers ARP for them.</summary>
+    /// <summary>Makes every address of a range local to this machine, without an address on an interface. The machine also
+    /// answers ARP for them.</summary>
     internal void SetLocalRange(Cidr range) =>
         Send(Replacing(NetlinkMessage.NewRoute)
             .Route(Inet, (byte)range.PrefixLength, TableLocal, ProtocolStatic, ScopeHost, TypeLocal, 0)
@@ -126,7 +128,7 @@ internal sealed unsafe class RouteNetlink : IDisposable
             .Route(Inet, (byte)range.PrefixLength, TableLocal, 0, ScopeHost, TypeLocal, 0)
             .Address(RouteTo, range.Base).Number(RouteDevice, IndexOf("lo")), $"make {range} foreign", LinuxException.ESrch);
 
-    /// <summary>What <see cref="SetLocalRange"/> made local, by this process or an earlier one.</summary>
+    /// <summary>The ranges that <see cref="SetLocalRange"/> made local, in this process or an earlier one.</summary>
     internal List<Cidr> LocalRanges()
     {
         var ranges = new List<Cidr>();

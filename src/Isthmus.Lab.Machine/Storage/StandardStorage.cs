@@ -1,10 +1,10 @@
 
 namespace Isthmus.Lab.Machine.Storage;
 
-/// <summary>The one storage class of a lab cluster: directories of its node.</summary>
+/// <summary>The only storage class of a lab cluster: directories on its node.</summary>
 public static class StandardStorage
 {
-    /// <summary>The class that the lab provides, and the default.</summary>
+    /// <summary>The name of the class, which is also the default class.</summary>
     public const string Class = "standard";
 
     public const string Provisioner = "lab.isthmus.internal/directory";

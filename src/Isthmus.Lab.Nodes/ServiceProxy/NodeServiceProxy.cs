@@ -12,16 +12,17 @@ using Microsoft.Extensions.Logging;
 
 namespace Isthmus.Lab.Nodes.ServiceProxy;
 
-/// <summary>What the proxy of one node must know.</summary>
-/// <param name="LoadBalancerPool">The range that is the node's anyway; load balancer addresses outside it are made its own one by one.</param>
+/// <summary>The settings of one node's Service proxy.</summary>
+/// <param name="LoadBalancerPool">The range that is always local to the node. Load balancer addresses outside it are made
+/// local one by one.</param>
 public sealed record ServiceProxySettings(string NodeName, IPAddress NodeAddress, Cidr PodRange, Cidr LoadBalancerPool)
 {
     public static ServiceProxySettings Of(ClusterSettings cluster) => new(cluster.NodeName, cluster.Address, cluster.PodRange, cluster.LoadBalancerPool);
 }
 
 /// <summary>
-/// The role of kube-proxy for the network namespace of this process. The rules live in the kernel: they stay when this
-/// stops, and the first transaction after a restart replaces them once the API server was heard.
+/// The role of kube-proxy for the network namespace of this process. The rules are in the kernel, so they stay when this
+/// process stops. After a restart, the first transaction replaces them once the lists from the API server are complete.
 /// </summary>
 public sealed partial class NodeServiceProxy(KubeClient client, ServiceProxySettings settings, TimeProvider time, ILogger log)
 {
@@ -29,7 +30,7 @@ public sealed partial class NodeServiceProxy(KubeClient client, ServiceProxySett
 
     private readonly ConcurrentDictionary<string, Service> _services = new(StringComparer.Ordinal);
     private readonly ConcurrentDictionary<string, EndpointSlice> _slices = new(StringComparer.Ordinal);
-    // One waiting signal is enough: whoever reads it sees everything that changed before.
+    // One pending signal is enough: its reader sees everything that changed before.
     private readonly Channel<bool> _changed = Channel.CreateBounded<bool>(new BoundedChannelOptions(1) { FullMode = BoundedChannelFullMode.DropWrite });
     private ValueList<ServicePortRule>? _applied;
 
@@ -43,7 +44,7 @@ public sealed partial class NodeServiceProxy(KubeClient client, ServiceProxySett
             slices.RunAsync(changes => Keep(_slices, changes), stop));
         try
         {
-            // Half a picture would cut Services off that worked before a restart.
+            // With incomplete lists, Services that worked before a restart would stop working.
             await Task.WhenAll(services.Synced, slices.Synced).WaitAsync(stop);
             await foreach (var _ in _changed.Reader.ReadAllAsync(stop)) await ApplyAsync(stop);
         }
@@ -101,6 +102,6 @@ public sealed partial class NodeServiceProxy(KubeClient client, ServiceProxySett
     [LoggerMessage(Level = LogLevel.Information, Message = "Services applied: {Ports} ports, {Stale} stale UDP flows, {Milliseconds:0.0} ms")]
     private partial void LogApplied(int ports, int stale, double milliseconds);
 
-    [LoggerMessage(Level = LogLevel.Warning, Message = "Services could not be applied, the last rules stay: {Error}")]
+    [LoggerMessage(Level = LogLevel.Warning, Message = "Services cannot be applied; the last rules stay in place: {Error}")]
     private partial void LogFailed(string error);
 }

@@ -5,12 +5,12 @@ using Isthmus.Core.Net;
 
 namespace Isthmus.Lab.Nodes.ServiceProxy;
 
-/// <summary>What the node's Service table depends on.</summary>
+/// <summary>The inputs of the node's Service table.</summary>
 internal sealed record ServiceRulesInputs(IPAddress NodeAddress, Cidr PodRange, ValueList<ServicePortRule> Ports);
 
 /// <summary>
-/// The nftables table of Services, replaced whole in one transaction: connections that exist keep their endpoint, because
-/// the kernel remembers translations per connection.
+/// The nftables table of Services, replaced as a whole in one transaction. Existing connections keep their endpoint,
+/// because the kernel tracks translations per connection.
 /// </summary>
 internal static class ServiceRules
 {
@@ -78,7 +78,8 @@ internal static class ServiceRules
         var outside = port.Name;
         if (port.ExternalLocal && port.Local != port.Targets) OuterChain(chains, outside = $"{port.Name}.outer", port, inputs.PodRange);
 
-        // Two Services may claim one address and port: the first keeps it, the others must not break the whole table.
+        // Two Services may claim the same address and port. The first keeps it, and the others must not break the whole
+        // table.
         foreach (var address in port.ClusterAddresses) addresses.TryAdd(Key(address, port), $"goto {inside}");
         foreach (var address in outer) addresses.TryAdd(address, $"goto {outside}");
         if (port.NodePort > 0) nodePorts.TryAdd(key, $"goto {outside}");
@@ -94,7 +95,7 @@ internal static class ServiceRules
     {
         if (targets.IsEmpty) return "drop";
         if (targets.Count == 1) return $"meta l4proto {port.Protocol} dnat ip to {targets[0].Address}:{targets[0].Port}";
-        // A hash of the client keeps it with an endpoint without any state, as long as the endpoints stay the same.
+        // A hash of the client address keeps a client on one endpoint without any state, while the endpoints stay the same.
         var choice = port.StaysWithClient ? $"jhash ip saddr mod {targets.Count}" : $"numgen random mod {targets.Count}";
         var map = string.Join(", ", targets.Select((target, i) => $"{i} : {target.Address} . {target.Port}"));
         return $"meta l4proto {port.Protocol} dnat ip to {choice} map {{ {map} }}";

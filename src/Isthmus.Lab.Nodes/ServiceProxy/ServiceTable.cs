@@ -6,13 +6,13 @@ using Isthmus.Kubernetes.Objects;
 
 namespace Isthmus.Lab.Nodes.ServiceProxy;
 
-/// <summary>Services and EndpointSlices → what the packet filter needs, in a stable order.</summary>
+/// <summary>Derives the packet filter's rules from Services and EndpointSlices, in a stable order.</summary>
 internal static class ServiceTable
 {
     private const string ServiceName = "kubernetes.io/service-name";
     private const string OtherProxy = "service.kubernetes.io/service-proxy-name";
 
-    /// <summary>Only IPv4 and only Services that have a ClusterIP; those that name another proxy are left to it.</summary>
+    /// <summary>Selects IPv4 Services with a ClusterIP. Services that name another proxy are left to that proxy.</summary>
     internal static ValueList<ServicePortRule> Build(IEnumerable<Service> services, IEnumerable<EndpointSlice> slices, string nodeName)
     {
         var slicesOf = slices
@@ -64,7 +64,7 @@ internal static class ServiceTable
         return balancer.Concat(service.Spec.ExternalIPs).Select(Parse).OfType<IPAddress>().Distinct();
     }
 
-    /// <summary>Ready endpoints; while none is ready, those that still serve though they are going away.</summary>
+    /// <summary>Ready endpoints; while none is ready, terminating endpoints that still serve.</summary>
     private static ValueList<ServiceTarget> Usable(List<Candidate> candidates)
     {
         var chosen = candidates.Where(candidate => candidate.Ready).ToList();
@@ -84,7 +84,7 @@ internal static class ServiceTable
                 if (offered.Port is not { } number || !IsPort(number)) continue;
                 foreach (var endpoint in slice.Endpoints)
                 {
-                    // The API says that null means ready, and that serving follows ready when absent.
+                    // In the API, null means ready, and an absent serving condition follows ready.
                     var ready = endpoint.Conditions.Ready ?? true;
                     var serving = (endpoint.Conditions.Serving ?? ready) && (endpoint.Conditions.Terminating ?? false);
                     foreach (var address in endpoint.Addresses.Select(Parse).OfType<IPAddress>())
@@ -96,7 +96,7 @@ internal static class ServiceTable
         }
     }
 
-    // Text of objects ends up in rules: what is not an IPv4 address never gets there.
+    // Text from objects becomes part of the rules, so only IPv4 addresses may pass.
     private static IPAddress? Parse(string text) =>
         IPAddress.TryParse(text, out var address) && address.AddressFamily == AddressFamily.InterNetwork ? address : null;
 

@@ -5,13 +5,14 @@ using Isthmus.Lab.Machine.Linux;
 
 namespace Isthmus.Lab.Nodes.ServiceProxy;
 
-/// <summary>UDP "connections" that the kernel still sends to an endpoint that left; TCP ones end by themselves.</summary>
-/// <param name="Endpoint">Null: every flow to the address, because it went nowhere useful before.</param>
+/// <summary>UDP flows that the kernel still sends to a removed endpoint. TCP connections end by themselves.</summary>
+/// <param name="Endpoint">Null for every flow to the address, because the flows had no usable endpoint before.</param>
 internal sealed record StaleFlow(IPAddress Address, int Port, IPAddress? Endpoint);
 
 internal static class StaleFlows
 {
-    /// <summary>What to forget when the table changes from one state to the next; null: unknown, as after a restart.</summary>
+    /// <summary>The flows to delete when the table changes from one state to the next. Pass null for an unknown state, as
+    /// after a restart.</summary>
     internal static ValueList<StaleFlow> Between(ValueList<ServicePortRule>? before, ValueList<ServicePortRule> after, IPAddress nodeAddress)
     {
         var old = (before ?? []).Where(port => port.Protocol == "udp").ToDictionary(port => port.Name, StringComparer.Ordinal);
@@ -32,8 +33,8 @@ internal static class StaleFlows
         return stale.Distinct().ToValueList();
     }
 
-    /// <param name="network">Null: the namespace of this process.</param>
-    /// <exception cref="IOException">The program failed otherwise than by finding nothing.</exception>
+    /// <param name="network">Null for the namespace of this process.</param>
+    /// <exception cref="IOException">The program failed for another reason than finding nothing.</exception>
     internal static async Task ForgetAsync(StaleFlow flow, CancellationToken stop, NamespaceHandle? network = null)
     {
         string[] arguments = ["-D", "-p", "udp", "--orig-dst", flow.Address.ToString(), "--orig-port-dst", flow.Port.ToString()];
@@ -45,7 +46,7 @@ internal static class StaleFlows
         var errors = await conntrack.StandardError.ReadToEndAsync(stop);
         await output;
         await conntrack.WaitForExitAsync(stop);
-        // 1 also means that there was nothing to delete, which it says with a count.
+        // Exit code 1 also means that there was nothing to delete. Then the output contains a count.
         if (conntrack.ExitCode != 0 && !errors.Contains("flow entries have been deleted", StringComparison.Ordinal))
         {
             throw new IOException($"conntrack {string.Join(' ', arguments)}: {errors.Trim()}");

@@ -2,10 +2,12 @@ using System.Globalization;
 
 namespace Isthmus.Lab.Supervisor;
 
-/// <summary>What the processes of another PID namespace are called here: nobody should have to <c>kill</c> by a number that means somebody else's process.</summary>
+/// <summary>Translates the PIDs of another PID namespace into ours: with a foreign PID, you could <c>kill</c> somebody
+/// else's process.</summary>
 internal static class ChildProcesses
 {
-    /// <summary>The children of a process: the number that each has in its own PID namespace → the one it has for us.</summary>
+    /// <summary>The children of a process: the PID that each has in its own PID namespace → the PID that it has in
+    /// ours.</summary>
     internal static Dictionary<int, int> Of(int parent)
     {
         var ids = new Dictionary<int, int>();

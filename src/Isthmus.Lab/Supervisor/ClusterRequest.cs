@@ -8,8 +8,8 @@ using Isthmus.Lab.Machine.Network;
 namespace Isthmus.Lab.Supervisor;
 
 /// <summary>A request for a cluster. <see cref="ClusterPlan"/> chooses the rest.</summary>
-/// <param name="Context">Empty: the same as the name.</param>
-/// <param name="Network">Empty: one of its own.</param>
+/// <param name="Context">Empty for the same as the name.</param>
+/// <param name="Network">Empty for a network of its own.</param>
 public sealed record ClusterRequest(string Name, string Context = "", string Network = "", string Region = "", string Zone = "")
 {
     public JsonObject ToJson() => new() { ["name"] = Name, ["context"] = Context, ["network"] = Network, ["region"] = Region, ["zone"] = Zone };
@@ -24,10 +24,10 @@ public sealed record ClusterRequest(string Name, string Context = "", string Net
 /// <summary>Chooses addresses and ranges for new clusters.</summary>
 public static partial class ClusterPlan
 {
-    // The node's name, <cluster>-control-plane, has to stay a valid host name label.
+    // The node's name, <cluster>-control-plane, must stay a valid host name label.
     private const int LongestName = 63 - 14;
 
-    /// <summary>The settings of a new cluster beside those that exist.</summary>
+    /// <summary>The settings of a new cluster beside the existing ones.</summary>
     /// <exception cref="ProblemException">The name is invalid or taken, or the outer network is full.</exception>
     public static ClusterSettings Plan(ClusterRequest request, ValueList<ClusterSettings> existing)
     {
@@ -69,7 +69,7 @@ public static partial class ClusterPlan
         }
     }
 
-    // Isolated networks use equal ranges on purpose, so that nothing relies on different ones.
+    // Isolated networks use the same ranges on purpose, so that nothing relies on different ones.
     private static Cidr FreePodRange(string network, ValueList<ClusterSettings> existing)
     {
         var taken = existing.Where(cluster => cluster.Network == network).Select(cluster => cluster.PodRange).ToHashSet();

@@ -10,8 +10,9 @@ using Microsoft.Extensions.Logging;
 namespace Isthmus.Lab.Supervisor;
 
 /// <summary>
-/// Answers commands at the supervisor's socket: one JSON line asks, then lines with steps, then one with the result or
-/// the error. Who may open the socket may command the lab: its directory is 0700.
+/// Answers commands at the supervisor's socket. The request is one line of JSON. The response is one line for each step,
+/// then one line with the result or the error. Everyone who can open the socket can control the lab, so its directory is
+/// 0700.
 /// </summary>
 internal sealed partial class ControlServer(LabSupervisor lab, string path, Action onStop, ILogger log)
 {
@@ -42,7 +43,7 @@ internal sealed partial class ControlServer(LabSupervisor lab, string path, Acti
 
     private static Socket Listen(string path)
     {
-        // Left by a supervisor that was killed: a live one would have been found before this one was started.
+        // A killed supervisor left this file: a live supervisor would have been found before this one started.
         File.Delete(path);
         var listener = new Socket(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified);
         listener.Bind(new UnixDomainSocketEndPoint(path));
@@ -86,7 +87,7 @@ internal sealed partial class ControlServer(LabSupervisor lab, string path, Acti
         }
         catch (Exception e) when (e is IOException or OperationCanceledException)
         {
-            // Either the client disconnected, and does not see the answer, or an operation of the machine failed.
+            // Either the client disconnected and does not see the response, or a system operation failed.
             LogFailed(e.Message);
             await TrySendAsync(SendAsync, ErrorOf(new Problem("", "lab", "", e.Message)));
         }

@@ -4,17 +4,20 @@ using Isthmus.Core.Problems;
 
 namespace Isthmus.Lab.Supervisor;
 
-/// <summary>Adds a cluster to a kubeconfig and removes it again, leaving everything else unchanged.</summary>
+/// <summary>Adds a cluster to a kubeconfig and removes it again. Everything else stays unchanged.</summary>
 public static class KubeconfigEntries
 {
-    /// <summary>An extension of our contexts: the context that was current before this one was made so. kubectl leaves extensions alone.</summary>
+    /// <summary>An extension of our contexts: the context that was current before this one. kubectl does not change
+    /// extensions.</summary>
     private const string Before = WellKnown.OwnDomain + "/before";
 
     private static readonly string[] Lists = ["clusters", "contexts", "users"];
 
-    /// <summary>Adds the only cluster, context and user of <paramref name="addition"/> at the end, or in place of those of the same name.</summary>
-    /// <param name="mayReplace">Whether an entry of the same name may go; it is given the old <c>cluster</c>.</param>
-    /// <exception cref="ProblemException">An entry of the same name is not of the lab.</exception>
+    /// <summary>Adds the only cluster, context and user of <paramref name="addition"/> at the end, or replaces those of the
+    /// same name.</summary>
+    /// <param name="mayReplace">Whether an entry of the same name may be replaced. It receives the old
+    /// <c>cluster</c>.</param>
+    /// <exception cref="ProblemException">An entry of the same name does not belong to the lab.</exception>
     public static void Add(JsonObject config, JsonObject addition, bool makeCurrent, Func<JsonObject, bool> mayReplace, string source)
     {
         var name = (string?)addition["current-context"] ?? throw new ArgumentException("the addition has no context", nameof(addition));
@@ -33,7 +36,7 @@ public static class KubeconfigEntries
             if (at < 0) entries.Add(added);
             else
             {
-                // Somebody may still go back from it.
+                // The user may still go back from it.
                 if (entries[at]?["context"]?["extensions"] is { } extensions) added["context"]!["extensions"] = extensions.DeepClone();
                 entries[at] = added;
             }
@@ -48,11 +51,12 @@ public static class KubeconfigEntries
     }
 
     /// <summary>
-    /// Removes the clusters that <paramref name="isOurs"/> knows, with the contexts that point at them, under whatever name,
-    /// and the users that only those used. False when there was none. A current context among them gives way to the one before it or,
-    /// when that is gone, to another one that <paramref name="isLabs"/>: the current context never becomes a cluster outside the lab that the user did not choose.
+    /// Removes the clusters that <paramref name="isOurs"/> accepts, all contexts that refer to them, and the users that
+    /// only those contexts used. False when there was none. If the current context is removed, the one before it becomes
+    /// current or, when that is gone, another one that <paramref name="isLabs"/> accepts. A cluster outside the lab that
+    /// the user did not choose never becomes current.
     /// </summary>
-    /// <param name="isLabs">Whether a cluster that stays is one of the lab; it is given the <c>cluster</c>.</param>
+    /// <param name="isLabs">Whether a remaining cluster belongs to the lab. It receives the <c>cluster</c>.</param>
     public static bool Remove(JsonObject config, Func<JsonObject, bool> isOurs, Func<JsonObject, bool> isLabs)
     {
         var clusters = Take(config, "clusters", entry => entry["cluster"] is JsonObject cluster && isOurs(cluster)).Select(NameOf).ToHashSet();
@@ -78,7 +82,7 @@ public static class KubeconfigEntries
     private static string? BeforeOf(JsonObject context) =>
         (context["context"]?["extensions"] as JsonArray ?? []).FirstOrDefault(extension => (string?)extension?["name"] == Before)?["extension"]?["context"]?.ToString();
 
-    /// <summary>Whether it has no usable entries left.</summary>
+    /// <summary>Whether no usable entries are left.</summary>
     public static bool IsEmpty(JsonObject config) => Lists.All(list => !Entries(config, list).Any());
 
     private static List<JsonObject> Take(JsonObject config, string list, Predicate<JsonObject> which)

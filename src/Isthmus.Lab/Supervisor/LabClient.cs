@@ -21,7 +21,8 @@ public sealed class LabClient(LabHome home)
         return socket is null ? null : PeerOf(socket);
     }
 
-    /// <summary>As <c>lab status -o json</c> prints it. The supervisor reports PIDs of its own namespace; here they are translated into those of the caller.</summary>
+    /// <summary>The output of <c>lab status -o json</c>. The supervisor reports PIDs of its own namespace; this method
+    /// translates them for the caller.</summary>
     public async Task<JsonNode> StatusAsync(CancellationToken stop)
     {
         var status = await AskAsync(new JsonObject { ["operation"] = "status" }, null, stop);
@@ -35,8 +36,8 @@ public sealed class LabClient(LabHome home)
     }
 
     /// <summary>Creates clusters and returns when their API servers answer.</summary>
-    /// <param name="mustBeNew">An existing cluster is an error; otherwise it is awaited.</param>
-    /// <exception cref="ProblemException">The error of the supervisor.</exception>
+    /// <param name="mustBeNew">Whether an existing cluster is an error. Otherwise the call waits for it.</param>
+    /// <exception cref="ProblemException">The supervisor reported an error.</exception>
     public Task CreateAsync(IEnumerable<ClusterRequest> clusters, bool mustBeNew, Action<LabStep> onStep, CancellationToken stop)
     {
         var wanted = new JsonArray();
@@ -54,18 +55,18 @@ public sealed class LabClient(LabHome home)
 
     public Task DeleteAsync(string name, CancellationToken stop) => AskAsync(new JsonObject { ["operation"] = "delete", ["name"] = name }, null, stop);
 
-    /// <summary>Stops a part of a cluster, as a fault would.</summary>
+    /// <summary>Stops a part of a cluster, to simulate a fault.</summary>
     public Task BreakAsync(string name, LabPart part, CancellationToken stop) =>
         AskAsync(new JsonObject { ["operation"] = "break", ["name"] = name, ["part"] = part.ToString() }, null, stop);
 
-    /// <summary>Starts the part again, and returns when it answers.</summary>
+    /// <summary>Starts the part again. Returns when it answers.</summary>
     public Task MendAsync(string name, LabPart part, Action<LabStep> onStep, CancellationToken stop) =>
         AskAsync(new JsonObject { ["operation"] = "mend", ["name"] = name, ["part"] = part.ToString() }, onStep, stop);
 
     /// <summary>
-    /// Ends the lab's processes, Pods first, and returns when all of them are gone; one that does not answer within
-    /// <paramref name="patience"/> is killed, and everything in it with it; so is one that does not listen yet, whose starter was
-    /// interrupted. False when none was running.
+    /// Ends the lab's processes, Pods first, and returns when all of them are gone. A supervisor that does not answer
+    /// within <paramref name="patience"/> is killed, with everything in it. So is a supervisor that does not listen yet
+    /// because its starter was interrupted. False when none was running.
     /// </summary>
     public async Task<bool> StopAsync(TimeSpan patience, TimeProvider time, CancellationToken stop)
     {

@@ -8,7 +8,7 @@ using Microsoft.Extensions.Logging;
 
 namespace Isthmus.Lab.Supervisor;
 
-/// <summary>The parts of a cluster that can be stopped and started again.</summary>
+/// <summary>The parts of a cluster that you can stop and start again.</summary>
 public enum LabPart { ApiServer, Cluster }
 
 /// <summary>One running cluster: its directory, its node's network, its two processes.</summary>
@@ -60,7 +60,7 @@ internal sealed class LabCluster : IAsyncDisposable
 
     internal Task SetPeersAsync(ValueList<NodePeer> peers, CancellationToken stop) => _network.SetPeersAsync(peers, stop);
 
-    /// <summary>Ends Pods first, then what ran them; the directory stays.</summary>
+    /// <summary>Ends Pods first, then the processes that ran them. The directory stays.</summary>
     internal async Task StopAsync(TimeSpan grace, TimeProvider time)
     {
         // Without the node, containers that end now are not restarted.
@@ -70,7 +70,8 @@ internal sealed class LabCluster : IAsyncDisposable
         foreach (var path in PodNamespaces()) NamespaceHandle.Unbind(path);
     }
 
-    /// <summary>Stops a part as a fault would: the process of the API server, or everything at once as in a power failure.</summary>
+    /// <summary>Stops a part, to simulate a fault: the process of the API server, or everything at once as in a power
+    /// failure.</summary>
     internal async Task BreakAsync(LabPart part, TimeProvider time, CancellationToken stop)
     {
         if (part == LabPart.Cluster)
@@ -92,7 +93,7 @@ internal sealed class LabCluster : IAsyncDisposable
         return _node.Release() | mended;
     }
 
-    // The API's times are whole seconds.
+    // Times in the API are whole seconds.
     private static DateTimeOffset WholeSeconds(DateTimeOffset time) => new(time.Ticks - time.Ticks % TimeSpan.TicksPerSecond, time.Offset);
 
     internal void DeleteFiles()

@@ -6,14 +6,14 @@ using Isthmus.Lab.Machine.Network;
 namespace Isthmus.Lab.Supervisor;
 
 /// <summary>How a lab is started.</summary>
-/// <param name="MustBeNew">An existing cluster is an error; otherwise it is awaited.</param>
-/// <param name="Wait">Until nodes and DNS are ready, not only the API servers.</param>
-/// <param name="Kubeconfig">The file for the entries; null: as kubectl chooses it.</param>
-/// <param name="MakeCurrent">Whether the first cluster becomes the current context also where there is one.</param>
+/// <param name="MustBeNew">Whether an existing cluster is an error. Otherwise the start waits for it.</param>
+/// <param name="Wait">Whether to wait until nodes and DNS are ready, not only the API servers.</param>
+/// <param name="Kubeconfig">The file for the entries; null for the one that kubectl would choose.</param>
+/// <param name="MakeCurrent">Whether the first cluster becomes the current context even if there already is one.</param>
 public sealed record LabUpSettings(ValueList<ClusterRequest> Clusters, bool MustBeNew, bool Wait, string? Kubeconfig, bool MakeCurrent);
 
 /// <summary>The operations of commands on the lab: start, extend, remove.</summary>
-/// <param name="ask">Asks a yes-or-no question; null: yes to everything.</param>
+/// <param name="ask">Asks a yes-or-no question; null to answer yes to everything.</param>
 /// <param name="say">Prints a line.</param>
 public sealed class LabControl(LabHome home, Func<string, string?> environment, Func<string, CancellationToken, Task<bool>>? ask, Action<string> say, TimeProvider time)
 {
@@ -23,19 +23,19 @@ public sealed class LabControl(LabHome home, Func<string, string?> environment, 
 
     private readonly UserKubeconfig _kubeconfig = new(home, environment, time);
 
-    /// <summary>The clusters as the state file has them, running or not, in the order of creation.</summary>
+    /// <summary>The clusters in the state file, running or not, in the order of creation.</summary>
     public LabState State => LabState.Load(home);
 
     /// <summary>The kubeconfig of one cluster, with the proxy.</summary>
     public Task<string> RenderKubeconfigAsync(ClusterSettings cluster, CancellationToken stop) => _kubeconfig.RenderAsync(cluster, State.ProxyPort, stop);
 
-    /// <summary>Writes the entries of a cluster that exists, and makes it current.</summary>
+    /// <summary>Writes the entries of an existing cluster, and makes it current.</summary>
     public Task ExportKubeconfigAsync(ClusterSettings cluster, string? file, CancellationToken stop) =>
         _kubeconfig.AddAsync(_kubeconfig.Target(file), [cluster], State.ProxyPort, cluster.Context, stop);
 
     /// <summary>
-    /// Starts a supervisor unless one runs (it resumes the clusters of an earlier one), creates what is missing, waits, and
-    /// writes the kubeconfig. When interrupted, it removes what it created.
+    /// Starts a supervisor unless one runs (it resumes the clusters of an earlier one), creates missing clusters, waits,
+    /// and writes the kubeconfig. When interrupted, it removes what it created.
     /// </summary>
     /// <exception cref="ProblemException">The machine or the request does not allow it.</exception>
     public async Task UpAsync(LabUpSettings settings, Action<LabStep> onStep, CancellationToken stop)
@@ -46,13 +46,13 @@ public sealed class LabControl(LabHome home, Func<string, string?> environment, 
         try
         {
             await Client.CreateAsync(settings.Clusters, settings.MustBeNew, onStep, stop);
-            // Before the longer wait, so that kubectl works meanwhile.
+            // This comes before the longer wait, so that kubectl works meanwhile.
             await WriteKubeconfigAsync(settings, file, started, stop);
             if (settings.Wait) await Client.WaitAsync(settings.Clusters.Select(request => request.Name), onStep, stop);
         }
         catch (ProblemException) when (Client.FindSupervisor() is not null)
         {
-            // Clusters that did start can be examined with kubectl; a lab without clusters is of no use.
+            // You can examine clusters that did start with kubectl. A lab without clusters is of no use.
             if (State.Clusters.IsEmpty) await DownAsync(stop);
             else await WriteKubeconfigAsync(settings, file, started, stop);
             throw;
@@ -64,7 +64,7 @@ public sealed class LabControl(LabHome home, Func<string, string?> environment, 
         }
     }
 
-    /// <summary>Starts the supervisor where none runs. True when it was started now.</summary>
+    /// <summary>Starts the supervisor unless one runs. True when this call started it.</summary>
     public async Task<bool> EnsureSupervisorAsync(Action<LabStep> onStep, CancellationToken stop)
     {
         if (Client.FindSupervisor() is not null) return false;
@@ -75,20 +75,20 @@ public sealed class LabControl(LabHome home, Func<string, string?> environment, 
         }
         catch (Exception) when (State.Clusters.IsEmpty)
         {
-            // Nothing was created that is worth keeping.
+            // Nothing worth keeping was created.
             await DownAsync(CancellationToken.None);
             throw;
         }
     }
 
-    /// <summary>Removes one cluster, and the lab with its last cluster.</summary>
+    /// <summary>Removes one cluster, and with the last cluster the lab.</summary>
     /// <exception cref="ProblemException">There is no such cluster.</exception>
     public async Task DeleteClusterAsync(string name, CancellationToken stop)
     {
         var state = State;
         if (Client.FindSupervisor() is null && state.Clusters.Any(cluster => cluster.Name == name))
         {
-            // Its supervisor was killed: only files are left.
+            // Its supervisor was killed, and only files are left.
             await _kubeconfig.RemoveAsync(_kubeconfig.Authorities([name]), stop);
             await RemoveDirectoryAsync(home.Cluster(name), stop);
             state = state with { Clusters = state.Clusters.Where(cluster => cluster.Name != name).ToValueList() };
@@ -110,7 +110,7 @@ public sealed class LabControl(LabHome home, Func<string, string?> environment, 
         var stopped = await Client.StopAsync(StopPatience, time, stop);
         var clusters = Directory.Exists(home.Clusters) ? Directory.EnumerateDirectories(home.Clusters).Select(path => Path.GetFileName(path)!).ToList() : [];
         await _kubeconfig.RemoveAsync(_kubeconfig.Authorities(clusters), stop);
-        // Only files of the lab: the user may have chosen the directory.
+        // Only files of the lab: the directory may be one that the user chose.
         var had = stopped || clusters.Count > 0 || File.Exists(home.LabFile);
         await RemoveDirectoryAsync(home.Clusters, stop);
         await RemoveDirectoryAsync(home.Logs, stop);
@@ -128,7 +128,7 @@ public sealed class LabControl(LabHome home, Func<string, string?> environment, 
         await Programs.EnsureAsync(ask, say, stop);
         var mode = await Preflight.RunAsync(stop);
         onStep(new("", $"machine checked: {mode}", Since(begun), true));
-        // A supervisor that an interrupted command left half started would run a second lab in the same directory.
+        // A half-started supervisor, left by an interrupted command, would run a second lab in the same directory.
         await StraySupervisors.KillAsync(home, time, stop);
         begun = time.GetTimestamp();
         await LabLauncher.StartAsync(home, mode, SelfCommand.Current(), time, stop);
@@ -157,7 +157,7 @@ public sealed class LabControl(LabHome home, Func<string, string?> environment, 
         var state = State;
         var wanted = settings.Clusters.Select(request => request.Name).ToHashSet();
         var current = state.Clusters.FirstOrDefault(cluster => cluster.Name == settings.Clusters[0].Name)?.Context;
-        // A new supervisor may use another proxy port, which makes the entries of all clusters wrong.
+        // A new supervisor may use another proxy port, which invalidates the entries of all clusters.
         return _kubeconfig.AddAsync(
             file, [.. state.Clusters.Where(cluster => isNewSupervisor || wanted.Contains(cluster.Name))], state.ProxyPort, settings.MakeCurrent ? current : null, stop);
     }

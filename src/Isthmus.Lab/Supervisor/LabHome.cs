@@ -5,11 +5,12 @@ namespace Isthmus.Lab.Supervisor;
 /// <summary>The lab's directory on the machine (0700): all that remains of a lab whose supervisor was killed.</summary>
 public sealed record LabHome(string Directory)
 {
-    // sockaddr_un holds 108 bytes with the final zero.
+    // sockaddr_un holds 108 bytes, including the final zero.
     private const int LongestSocketPath = 107;
 
-    /// <summary>By <c>ISTHMUS_LAB_HOME</c>, else below <c>XDG_STATE_HOME</c>, else below <c>~/.local/state</c>.</summary>
-    /// <exception cref="ProblemException">The environment gives no directory, or one that cannot be used.</exception>
+    /// <summary>The directory: <c>ISTHMUS_LAB_HOME</c>, else below <c>XDG_STATE_HOME</c>, else below
+    /// <c>~/.local/state</c>.</summary>
+    /// <exception cref="ProblemException">The environment names no directory, or one that cannot be used.</exception>
     public static LabHome Locate(Func<string, string?> environment)
     {
         if (environment("ISTHMUS_LAB_HOME") is { Length: > 0 } given) return Checked(given, "ISTHMUS_LAB_HOME");
@@ -24,13 +25,13 @@ public sealed record LabHome(string Directory)
     /// <summary>The state file with the clusters. Only the supervisor writes it.</summary>
     public string LabFile => Path.Combine(Directory, "lab.json");
 
-    /// <summary>Held by a command while it starts a supervisor.</summary>
+    /// <summary>The lock that a command holds while it starts a supervisor.</summary>
     public string Lock => Path.Combine(Directory, "lock");
 
-    /// <summary>The kubeconfig files that have entries of this lab, one on each line.</summary>
+    /// <summary>The kubeconfig files that have entries of this lab, one per line.</summary>
     public string KubeconfigList => Path.Combine(Directory, "kubeconfigs");
 
-    /// <summary>The directories outside this one that had to be created, outermost first, one on each line.</summary>
+    /// <summary>The created directories outside this one, outermost first, one per line.</summary>
     private string MadeList => Path.Combine(Directory, "made");
 
     public string Logs => Path.Combine(Directory, "logs");
@@ -65,7 +66,7 @@ public sealed record LabHome(string Directory)
         }
     }
 
-    /// <summary>Creates a directory outside this one. It is removed with the lab if it is empty by then.</summary>
+    /// <summary>Creates a directory outside this one. If it is empty when the lab is removed, it is removed too.</summary>
     public void CreateOutside(string directory)
     {
         var missing = Missing(directory);

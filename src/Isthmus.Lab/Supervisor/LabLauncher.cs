@@ -15,8 +15,10 @@ public static class LabLauncher
 
     private static readonly TimeSpan Patience = TimeSpan.FromSeconds(20);
 
-    /// <summary>Returns when the supervisor answers at its socket. The directory must exist (<see cref="LabHome.Create"/>).</summary>
-    /// <exception cref="ProblemException">It ended instead. The message has the end of its log.</exception>
+    /// <summary>Returns when the supervisor answers at its socket. The directory must exist (<see
+    /// cref="LabHome.Create"/>).</summary>
+    /// <exception cref="ProblemException">The supervisor ended instead. The message contains the end of its
+    /// log.</exception>
     public static async Task StartAsync(LabHome home, LabMode mode, SelfCommand self, TimeProvider time, CancellationToken stop)
     {
         using var listener = ListenOnLoopback(LabState.Load(home).ProxyPort);
@@ -32,7 +34,7 @@ public static class LabLauncher
         var start = new ProcessStartInfo("/bin/sh", ["-c", "exec >>\"$0\" 2>&1 </dev/null; cd /; exec setsid \"$@\"", log, .. command]);
         foreach (var (key, value) in ProcessEnvironment.Ours) start.Environment[key] = value;
         start.Environment["PATH"] = Programs.SearchPath(start.Environment["PATH"]);
-        // Other names of the command mean nothing to the lab's processes.
+        // The lab's processes do not use the name that the command was invoked by.
         start.Environment.Remove("ISTHMUS_INVOKED_AS");
         var written = File.Exists(log) ? new FileInfo(log).Length : 0;
         using var process = Process.Start(start)!;
@@ -41,7 +43,7 @@ public static class LabLauncher
         var begun = time.GetTimestamp();
         while (client.FindSupervisor() is null)
         {
-            if (process.HasExited) throw Failed("ended at once");
+            if (process.HasExited) throw Failed("exited immediately");
             if (time.GetElapsedTime(begun) > Patience)
             {
                 process.Kill();
@@ -72,11 +74,11 @@ public static class LabLauncher
 
     private static string LastWords(string log, long from)
     {
-        if (!File.Exists(log)) return "it said nothing";
+        if (!File.Exists(log)) return "it logged nothing";
         using var stream = File.OpenRead(log);
         stream.Seek(Math.Max(from, stream.Length - 2000), SeekOrigin.Begin);
         using var reader = new StreamReader(stream);
         var lines = reader.ReadToEnd().Split('\n', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries);
-        return lines.Length == 0 ? "it said nothing" : string.Join(" ", lines.TakeLast(3));
+        return lines.Length == 0 ? "it logged nothing" : string.Join(" ", lines.TakeLast(3));
     }
 }

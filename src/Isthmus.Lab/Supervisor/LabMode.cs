@@ -8,14 +8,14 @@ public enum LabModeKind
     /// <summary>Real root, without a user namespace.</summary>
     Root,
 
-    /// <summary>A user namespace with a range of UIDs: like root.</summary>
+    /// <summary>A user namespace with a range of UIDs, which works like root.</summary>
     Mapped,
 
-    /// <summary>A user namespace with one UID: containers cannot have others.</summary>
+    /// <summary>A user namespace with one UID: containers cannot use other UIDs.</summary>
     Single,
 }
 
-/// <summary>A way to enter the lab's namespaces that was tried and works.</summary>
+/// <summary>A tested way to enter the lab's namespaces.</summary>
 public sealed record LabMode(LabModeKind Kind)
 {
     /// <summary>The arguments of unshare(1) besides the namespaces of every mode.</summary>

@@ -11,18 +11,18 @@ public static class LabShell
 {
     /// <summary>Replaces this process by the program, or by a shell, inside the lab. Returns only by throwing.</summary>
     /// <param name="supervisor">Its PID on this machine.</param>
-    /// <param name="cluster">Null: the outer network instead of a node's.</param>
+    /// <param name="cluster">Null for the outer network instead of a node's.</param>
     public static void Enter(int supervisor, LabHome home, ValueList<ClusterSettings> clusters, string? cluster, IReadOnlyList<string> program)
     {
         var nsenter = Find("nsenter");
-        // Entering one's own user namespace again is an error, so it is passed only when it differs.
+        // Entering your own user namespace again is an error, so it is passed only when it differs.
         var user = File.ResolveLinkTarget($"/proc/{supervisor}/ns/user", false)?.Name == File.ResolveLinkTarget("/proc/self/ns/user", false)?.Name
             ? Array.Empty<string>() : ["-U", "--preserve-credentials"];
         string[] inner = program.Count > 0 ? [.. program] : [Environment.GetEnvironmentVariable("SHELL") is { Length: > 0 } shell && File.Exists(shell) ? shell : "/bin/sh"];
         if (cluster is not null) inner = [nsenter, $"--net={NamespacePaths.Node(cluster)}", "--", .. inner];
         var environment = new Dictionary<string, string>(StringComparer.Ordinal);
         foreach (DictionaryEntry entry in Environment.GetEnvironmentVariables()) environment[(string)entry.Key] = (string?)entry.Value ?? "";
-        // The proxy listens on the machine's loopback, which does not exist inside; the servers' own addresses do.
+        // The proxy listens on the machine's loopback, which does not exist inside. The servers' own addresses do.
         environment["KUBECONFIG"] = string.Join(':', clusters.Select(known => Path.Combine(home.Cluster(known.Name), "kubeconfig")));
         environment["ISTHMUS_LAB_SHELL"] = cluster ?? "outer";
         environment["PATH"] = Programs.SearchPath(environment.GetValueOrDefault("PATH"));

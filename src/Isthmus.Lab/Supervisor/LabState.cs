@@ -7,7 +7,8 @@ using Isthmus.Lab.Machine.Network;
 namespace Isthmus.Lab.Supervisor;
 
 /// <summary>The content of the state file, from which the next supervisor resumes.</summary>
-/// <param name="ProxyPort">The port of the HTTP proxy on the machine's loopback; kubeconfigs name it, so it is kept.</param>
+/// <param name="ProxyPort">The port of the HTTP proxy on the machine's loopback. Kubeconfigs contain it, so it is
+/// kept.</param>
 /// <param name="Clusters">In the order of creation.</param>
 public sealed record LabState(int ProxyPort, ValueList<ClusterSettings> Clusters)
 {

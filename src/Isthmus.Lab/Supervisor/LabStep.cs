@@ -3,7 +3,7 @@ using System.Text.Json.Nodes;
 namespace Isthmus.Lab.Supervisor;
 
 /// <summary>One step towards a running lab, done or awaited.</summary>
-/// <param name="Cluster">Empty: the lab as a whole.</param>
+/// <param name="Cluster">Empty for the lab as a whole.</param>
 /// <param name="Milliseconds">How long it took; 0 while <paramref name="IsDone"/> is false.</param>
 public sealed record LabStep(string Cluster, string Text, double Milliseconds, bool IsDone)
 {

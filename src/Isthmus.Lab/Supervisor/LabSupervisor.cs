@@ -23,7 +23,7 @@ internal sealed partial class LabSupervisor : IAsyncDisposable
     private readonly ILogger _log;
     private readonly OuterNetwork _outer;
     private readonly NamespaceHandle _own;
-    // One change of the set of clusters at a time; waiting for a cluster to become ready happens outside of it.
+    // One change of the set of clusters at a time. Waiting for a cluster to become ready happens outside of it.
     private readonly SemaphoreSlim _change = new(1);
     private readonly ConcurrentDictionary<string, LabCluster> _clusters = new(StringComparer.Ordinal);
     private LabState _state;
@@ -38,7 +38,7 @@ internal sealed partial class LabSupervisor : IAsyncDisposable
         _log = log;
     }
 
-    /// <summary>Builds the outer network and resumes the clusters that an earlier supervisor left.</summary>
+    /// <summary>Builds the outer network and resumes the clusters of an earlier supervisor.</summary>
     internal static async Task<LabSupervisor> StartAsync(SupervisorSettings settings, TimeProvider time, ILogger log, CancellationToken stop)
     {
         var state = LabState.Load(settings.Home) with { ProxyPort = settings.ProxyPort };
@@ -53,8 +53,8 @@ internal sealed partial class LabSupervisor : IAsyncDisposable
         return supervisor;
     }
 
-    /// <summary>Creates clusters that do not exist and waits for the API servers of all that are named.</summary>
-    /// <param name="mustBeNew">An existing cluster is an error.</param>
+    /// <summary>Creates missing clusters and waits for the API servers of all requested clusters.</summary>
+    /// <param name="mustBeNew">Whether an existing cluster is an error.</param>
     /// <exception cref="ProblemException">A request is invalid, or an API server did not become ready.</exception>
     internal async Task CreateAsync(IReadOnlyList<ClusterRequest> requests, bool mustBeNew, Func<LabStep, Task> report, CancellationToken stop)
     {
@@ -62,7 +62,7 @@ internal sealed partial class LabSupervisor : IAsyncDisposable
         try
         {
             var planned = PlanAll(requests, mustBeNew);
-            // Written first, so that the next supervisor finds a cluster whose creation was killed.
+            // The state is written first, so that the next supervisor finds a cluster even if its creation was killed.
             _state = _state with { Clusters = [.. _state.Clusters, .. planned] };
             _state.Save(_settings.Home);
             await AddAsync(planned, report, stop);
@@ -120,7 +120,7 @@ internal sealed partial class LabSupervisor : IAsyncDisposable
         }
     }
 
-    /// <summary>Stops a part of a cluster, to test what a mesh does then.</summary>
+    /// <summary>Stops a part of a cluster, to test how a mesh reacts.</summary>
     /// <exception cref="ProblemException">There is no such cluster.</exception>
     internal async Task BreakAsync(string name, LabPart part, CancellationToken stop)
     {
@@ -128,7 +128,7 @@ internal sealed partial class LabSupervisor : IAsyncDisposable
         LogBroken(name, part);
     }
 
-    /// <summary>Starts what <see cref="BreakAsync"/> stopped, and returns when it answers.</summary>
+    /// <summary>Starts the part that <see cref="BreakAsync"/> stopped. Returns when it answers.</summary>
     /// <exception cref="ProblemException">There is no such cluster, the part was not stopped, or it does not start.</exception>
     internal async Task MendAsync(string name, LabPart part, Func<LabStep, Task> report, CancellationToken stop)
     {
@@ -250,7 +250,7 @@ internal sealed partial class LabSupervisor : IAsyncDisposable
         _state.Save(_settings.Home);
     }
 
-    // Left by a supervisor that was killed before it wrote the state file.
+    // A supervisor that was killed before it wrote the state file left these.
     private void DropStrayDirectories()
     {
         foreach (var directory in Directory.EnumerateDirectories(_settings.Home.Clusters))

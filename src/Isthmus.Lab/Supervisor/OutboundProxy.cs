@@ -8,8 +8,8 @@ using Microsoft.Extensions.Logging;
 namespace Isthmus.Lab.Supervisor;
 
 /// <summary>
-/// The HTTP proxy by which the machine reaches the lab: CONNECT for kubectl and TLS, absolute-form requests for plain HTTP.
-/// It listens on the machine's loopback (the listener was opened before the namespaces were entered), dials inside, and
+/// The HTTP proxy through which the machine reaches the lab: CONNECT for kubectl and TLS, absolute-form requests for plain
+/// HTTP. It listens on the machine's loopback (the listener is opened before the namespaces are entered), and dials inside,
 /// only addresses of the lab.
 /// </summary>
 internal sealed partial class OutboundProxy(Socket listener, Cidr allowed, ILogger log)
@@ -151,7 +151,7 @@ internal sealed partial class OutboundProxy(Socket listener, Cidr allowed, ILogg
             $"HTTP/1.1 {status} {reason}\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Length: {Encoding.UTF8.GetByteCount(body)}\r\nConnection: close\r\n\r\n{body}"), stop);
     }
 
-    [LoggerMessage(Level = LogLevel.Warning, Message = "The proxy could not accept a connection: {Error}")]
+    [LoggerMessage(Level = LogLevel.Warning, Message = "The proxy cannot accept a connection: {Error}")]
     private partial void LogAcceptFailed(SocketError error);
 
     [LoggerMessage(Level = LogLevel.Error, Message = "The proxy: internal error; connection closed")]

@@ -5,22 +5,23 @@ using Isthmus.Lab.Machine.Network;
 namespace Isthmus.Lab.Supervisor;
 
 /// <summary>One process as /proc shows it.</summary>
-/// <param name="Network">Identity of its network namespace, for example <c>net:[4026532001]</c>.</param>
-/// <param name="IsInit">It is PID 1 of a PID namespace of its own.</param>
+/// <param name="Network">The identity of its network namespace, for example <c>net:[4026532001]</c>.</param>
+/// <param name="IsInit">Whether it is PID 1 of its own PID namespace.</param>
 internal sealed record ProcessEntry(int Id, string Network, bool IsInit);
 
-/// <summary>Finds processes by the network namespace they live in, which no container can leave.</summary>
+/// <summary>Finds processes by their network namespace, which no container can leave.</summary>
 internal static class PodProcesses
 {
     private static readonly TimeSpan Poll = TimeSpan.FromMilliseconds(20);
 
-    /// <summary>Ends every process of the namespaces but <paramref name="except"/>: asks first, then kills.</summary>
+    /// <summary>Ends every process of the namespaces except <paramref name="except"/>: SIGTERM first, then
+    /// SIGKILL.</summary>
     internal static async Task StopAsync(IReadOnlyList<string> namespaces, int[] except, TimeSpan grace, TimeProvider time)
     {
         var networks = namespaces.Where(File.Exists).Select(Identity).ToHashSet(StringComparer.Ordinal);
         List<ProcessEntry> Left() => [.. List().Where(process => networks.Contains(process.Network) && !except.Contains(process.Id))];
 
-        // unshare --fork swallows the signal, so it goes to the PID 1 inside; the others end with it.
+        // unshare --fork swallows the signal, so PID 1 inside receives it. The others end with PID 1.
         foreach (var process in Left().Where(process => process.IsInit)) ProcessImage.Kill(process.Id, Signals.Term);
         var begun = time.GetTimestamp();
         while (Left().Exists(process => process.IsInit) && time.GetElapsedTime(begun) < grace) await Task.Delay(Poll, time);
@@ -41,7 +42,7 @@ internal static class PodProcesses
     {
         try
         {
-            // A zombie has no namespaces any more: the link cannot be read.
+            // A zombie no longer has namespaces: the link cannot be read.
             var network = new FileInfo(Path.Combine(directory, "ns/net")).LinkTarget;
             if (network is null) return null;
             var ids = File.ReadLines(Path.Combine(directory, "status")).FirstOrDefault(line => line.StartsWith("NSpid:", StringComparison.Ordinal));

@@ -6,8 +6,8 @@ using Isthmus.Lab.Machine.Linux;
 namespace Isthmus.Lab.Supervisor;
 
 /// <summary>A program of the machine.</summary>
-/// <param name="Package">The Debian package that has it.</param>
-/// <param name="Needed">False: the lab runs without it, but its users may need it.</param>
+/// <param name="Package">The Debian package that contains it.</param>
+/// <param name="Needed">False when the lab runs without it, but users may need it.</param>
 public sealed record RequiredProgram(string Name, string Package, bool Needed, string Purpose);
 
 /// <summary>The programs that the lab and its guides use.</summary>
@@ -23,31 +23,30 @@ public static class Programs
         new("nsenter", "util-linux", true, "namespaces"),
         new("setpriv", "util-linux", true, "users of containers"),
         new(Sqlite, "libsqlite3-0", true, "the API servers' storage"),
-        new("ip", "iproute2", false, "looking at networks"),
-        new("kubectl", "kubernetes-client", false, "talking to clusters"),
-        new("curl", "curl", false, "calling what runs in clusters"),
+        new("ip", "iproute2", false, "to inspect networks"),
+        new("kubectl", "kubernetes-client", false, "to talk to clusters"),
+        new("curl", "curl", false, "to call services in clusters"),
         new("make", "make", false, "the certificate guide"),
         new("openssl", "openssl", false, "the certificate guide"),
     ];
 
-    /// <summary>Only without root: a range of user IDs for containers.</summary>
+    /// <summary>Only without root: provides a range of user IDs for containers.</summary>
     public static readonly RequiredProgram UidMap = new("newuidmap", "uidmap", false, "more than one user ID in containers");
 
-    /// <summary>PATH with the directories that ordinary users do not have in it.</summary>
+    /// <summary>PATH, extended by the directories that ordinary users do not have in it.</summary>
     public static string SearchPath(string? path) => $"{path}:/usr/local/sbin:/usr/sbin:/sbin:/usr/bin:/bin";
 
     public static ValueList<RequiredProgram> Missing(bool isRoot) =>
         (isRoot ? All : [.. All, UidMap]).Where(program => !Exists(program.Name)).ToValueList();
 
-    /// <summary>The exact command that installs them on Debian and its relatives.</summary>
+    /// <summary>The exact command that installs them on Debian and derived distributions.</summary>
     public static string InstallCommand(IEnumerable<RequiredProgram> missing) =>
         $"apt-get install --no-install-recommends {string.Join(' ', missing.Select(program => program.Package).Distinct())}";
 
-    /// <summary>
-    /// Installs missing programs where that is possible. Reports optional ones that stay missing to <paramref name="say"/>.
-    /// </summary>
-    /// <param name="ask">Asks a yes-or-no question; null when there is nobody to ask, or the answer was given beforehand.</param>
-    /// <exception cref="ProblemException">A needed program stays missing.</exception>
+    /// <summary>Installs missing programs if possible. Reports missing optional ones to <paramref name="say"/>.</summary>
+    /// <param name="ask">Asks a yes-or-no question; null when nobody can answer, or the answer was given
+    /// beforehand.</param>
+    /// <exception cref="ProblemException">A required program is still missing.</exception>
     public static async Task EnsureAsync(Func<string, CancellationToken, Task<bool>>? ask, Action<string> say, CancellationToken stop)
     {
         var isRoot = ProcessImage.IsRoot;
@@ -68,7 +67,7 @@ public static class Programs
         if (missing.Where(program => program.Needed).ToList() is { Count: > 0 } needed)
         {
             throw new ProblemException("programs", $"missing: {string.Join(", ", needed.Select(program => $"{program.Name} ({program.Purpose})"))}",
-                $"run: {command} (or the same packages of your distribution)");
+                $"run: {command} (or install the same packages of your distribution)");
         }
         foreach (var program in missing) say($"not found: {program.Name}, for {program.Purpose} (run: {command})");
     }
@@ -84,7 +83,7 @@ public static class Programs
         if (code != 0)
         {
             var last = string.Join(' ', words.Split('\n', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries).TakeLast(2));
-            throw new ProblemException("apt-get", $"could not install {string.Join(' ', packages)}: {last}", $"install them by hand: {InstallCommand(missing)}");
+            throw new ProblemException("apt-get", $"could not install {string.Join(' ', packages)}: {last}", $"install them yourself: {InstallCommand(missing)}");
         }
     }
 

@@ -4,12 +4,12 @@ namespace Isthmus.Lab.Supervisor;
 
 /// <summary>The request of a client to an HTTP proxy.</summary>
 /// <param name="Problem">Why the request cannot be served; null when it can.</param>
-/// <param name="ForwardedHead">For an absolute-form request: the head as the server gets it.</param>
+/// <param name="ForwardedHead">For an absolute-form request: the head to send to the server.</param>
 internal sealed record ProxyRequest(bool IsConnect, string Host, int Port, string ForwardedHead, string? Problem)
 {
     private static readonly string[] HopByHop = ["connection", "proxy-connection", "proxy-authorization", "keep-alive", "te", "upgrade"];
 
-    /// <param name="head">Everything up to and with the empty line.</param>
+    /// <param name="head">Everything up to and including the empty line.</param>
     internal static ProxyRequest Parse(string head)
     {
         var lines = head.Split("\r\n");

@@ -6,7 +6,8 @@ using Isthmus.Lab.Machine.Network;
 
 namespace Isthmus.Lab.Supervisor;
 
-/// <summary>Whether a cluster can be used. Objects that an earlier run of the lab left in the API server do not count: only what is newer than <c>since</c> does.</summary>
+/// <summary>Whether a cluster can be used. Objects that an earlier run of the lab left in the API server do not count: only
+/// objects newer than <c>since</c> do.</summary>
 internal static class Readiness
 {
     private static readonly TimeSpan Poll = TimeSpan.FromMilliseconds(25);
@@ -20,11 +21,11 @@ internal static class Readiness
     internal static Task NodeAsync(KubeClient client, ClusterSettings settings, DateTimeOffset since, CancellationToken stop) =>
         UntilAsync(() => IsNodeReadyAsync(client, settings, since, stop), stop);
 
-    /// <summary>Until a Pod with these labels is ready.</summary>
+    /// <summary>Waits until a Pod with these labels is ready.</summary>
     internal static Task PodAsync(KubeClient client, string ns, string labels, DateTimeOffset since, CancellationToken stop) => UntilAsync(async () =>
         (await client.ListAllAsync<JsonObject>(Kinds.Pod, ns, new ListOptions { LabelSelector = labels }, stop)).Any(pod => IsRunning(pod, since)), stop);
 
-    /// <summary>The state of the cluster in one word, and its number of Pods; null when it does not answer.</summary>
+    /// <summary>A short description of the cluster's state, and its number of Pods; null when it does not answer.</summary>
     internal static async Task<(string State, int? Pods)> StateAsync(KubeClient client, ClusterSettings settings, DateTimeOffset since, CancellationToken stop)
     {
         using var patience = CancellationTokenSource.CreateLinkedTokenSource(stop);

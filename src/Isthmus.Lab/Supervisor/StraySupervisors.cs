@@ -5,12 +5,14 @@ using Isthmus.Lab.Machine.Linux;
 namespace Isthmus.Lab.Supervisor;
 
 /// <summary>
-/// Supervisors that no socket leads to: the command that was starting one was interrupted before it listened. Found by their
-/// command line, which is theirs from the first instant, while a file with their number could be missing or out of date.
+/// Finds supervisors without a socket: the command that started such a supervisor was interrupted before the supervisor
+/// listened. They are identified by their command line, which they have from the start. A PID file could be missing or out
+/// of date.
 /// </summary>
 internal static class StraySupervisors
 {
-    /// <summary>Kills those of <paramref name="home"/>, everything in their namespaces with them, and returns when they are gone. False when there was none.</summary>
+    /// <summary>Kills those of <paramref name="home"/>, with everything in their namespaces, and returns when they are
+    /// gone. False when there was none.</summary>
     internal static async Task<bool> KillAsync(LabHome home, TimeProvider time, CancellationToken stop)
     {
         var strays = Find(home);
@@ -54,7 +56,7 @@ internal static class StraySupervisors
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
-            // It has ended, or belongs to another user and is hidden: not a supervisor of this lab.
+            // It has ended, or belongs to another user and is hidden: it is not a supervisor of this lab.
             return [];
         }
     }

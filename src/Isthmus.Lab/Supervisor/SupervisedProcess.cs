@@ -5,7 +5,8 @@ using Microsoft.Extensions.Logging;
 
 namespace Isthmus.Lab.Supervisor;
 
-/// <summary>A process that must run: started in a network namespace, restarted with back-off when it ends, with its output in a file.</summary>
+/// <summary>Keeps a process running: starts it in a network namespace, restarts it with back-off when it ends, and writes
+/// its output to a file.</summary>
 internal sealed partial class SupervisedProcess : IAsyncDisposable
 {
     private static readonly TimeSpan FirstBackoff = TimeSpan.FromMilliseconds(100);
@@ -25,7 +26,7 @@ internal sealed partial class SupervisedProcess : IAsyncDisposable
     private volatile Hold? _hold;
     private int _restarts;
 
-    /// <summary>The process is to stay down.</summary>
+    /// <summary>Whether the process must stay down.</summary>
     private sealed class Hold
     {
         internal TaskCompletionSource Down { get; } = new(TaskCreationOptions.RunContinuationsAsynchronously);
@@ -48,7 +49,8 @@ internal sealed partial class SupervisedProcess : IAsyncDisposable
 
     internal int Restarts => Volatile.Read(ref _restarts);
 
-    /// <summary>Asks it to end and ends it if it does not within <paramref name="patience"/>; it is not started again.</summary>
+    /// <summary>Sends SIGTERM, and SIGKILL if the process does not end within <paramref name="patience"/>. It is not
+    /// started again.</summary>
     internal async Task StopAsync(TimeSpan patience)
     {
         await _stop.CancelAsync();
@@ -67,7 +69,7 @@ internal sealed partial class SupervisedProcess : IAsyncDisposable
         await _running;
     }
 
-    /// <summary>Kills it, as a fault would, and keeps it down until <see cref="Release"/>.</summary>
+    /// <summary>Kills it, to simulate a fault, and keeps it down until <see cref="Release"/>.</summary>
     internal async Task HoldAsync(CancellationToken stop)
     {
         var hold = Interlocked.CompareExchange(ref _hold, new(), null) ?? _hold;
@@ -75,7 +77,7 @@ internal sealed partial class SupervisedProcess : IAsyncDisposable
         if (hold is not null) await hold.Down.Task.WaitAsync(stop);
     }
 
-    /// <summary>False when it was not held.</summary>
+    /// <summary>Starts it again; false when it was not held.</summary>
     internal bool Release() => Interlocked.Exchange(ref _hold, null)?.Over.TrySetResult() ?? false;
 
     public async ValueTask DisposeAsync()
@@ -102,7 +104,7 @@ internal sealed partial class SupervisedProcess : IAsyncDisposable
             using (var process = Start())
             {
                 _process = process;
-                // A stop that came during the start did not see the process.
+                // A stop request during the start did not see the process.
                 if (_stop.IsCancellationRequested || _hold is not null) Signal(process, Signals.Kill);
                 await process.WaitForExitAsync(CancellationToken.None);
                 _process = null;
@@ -128,7 +130,7 @@ internal sealed partial class SupervisedProcess : IAsyncDisposable
     private Process Start()
     {
         if (File.Exists(_logFile) && new FileInfo(_logFile).Length > LongestLog) File.Move(_logFile, _logFile + ".1", overwrite: true);
-        // The shell only opens the files: a pipe through this process would break when this process does.
+        // The shell only opens the files: a pipe through this process would break when this process ends.
         var start = new ProcessStartInfo("/bin/sh", ["-c", "exec >>\"$0\" 2>&1 </dev/null; exec \"$@\"", _logFile, .. _command]);
         foreach (var (key, value) in ProcessEnvironment.Ours) start.Environment[key] = value;
         start.Environment["PATH"] = Programs.SearchPath(start.Environment["PATH"]);
@@ -139,7 +141,7 @@ internal sealed partial class SupervisedProcess : IAsyncDisposable
     {
         try
         {
-            // The process object reaps, so the number is this process's until its end was seen.
+            // The process object reaps the process, so the PID belongs to this process until its end is seen.
             if (!process.HasExited) ProcessImage.Kill(process.Id, signal);
         }
         catch (InvalidOperationException)
@@ -152,13 +154,13 @@ internal sealed partial class SupervisedProcess : IAsyncDisposable
     private partial void LogEnded(string process, int code, double seconds, string file);
 }
 
-/// <summary>Settings of the .NET runtime for the lab's own processes: many of them share one machine.</summary>
+/// <summary>.NET runtime settings for the lab's own processes, many of which share one machine.</summary>
 public static class ProcessEnvironment
 {
     public static readonly ValueList<(string Key, string Value)> Ours =
     [
         ("DOTNET_TieredPGO", "0"),
-        // Mapping each page of code twice (W^X) costs a tenth of a start, and a lab is all starts.
+        // Mapping each code page twice (W^X) takes a tenth of the start time, and a lab starts many processes.
         ("DOTNET_EnableWriteXorExecute", "0"),
         ("DOTNET_gcServer", "0"),
         ("DOTNET_gcConcurrent", "0"),

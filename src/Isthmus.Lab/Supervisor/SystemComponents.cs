@@ -6,7 +6,8 @@ using Isthmus.Lab.Machine.Network;
 
 namespace Isthmus.Lab.Supervisor;
 
-/// <summary>The objects of every new cluster: its DNS, with the usual names, labels and ports, on which scripts rely.</summary>
+/// <summary>The objects of every new cluster: its DNS, with the usual names, labels and ports, on which scripts
+/// rely.</summary>
 internal static class SystemComponents
 {
     internal const string Namespace = "kube-system";
@@ -26,7 +27,7 @@ internal static class SystemComponents
             }
             catch (KubeException)
             {
-                // Another command was faster. Which error says so depends on the kind: a Service's address is taken before its name.
+                // Another command was faster. The error depends on the kind: a Service's address is taken before its name.
                 if (!await IsThereAsync()) throw;
             }
         }

@@ -8,20 +8,24 @@ using Isthmus.Lab.Machine.Network;
 
 namespace Isthmus.Lab.Supervisor;
 
-/// <summary>The lab's entries in the user's kubeconfig files, kept as kind and kubectl do: under a lock file, 0600, replaced whole.</summary>
+/// <summary>Manages the lab's entries in the user's kubeconfig files as kind and kubectl do: under a lock file, with mode
+/// 0600, replaced as a whole.</summary>
 public sealed class UserKubeconfig(LabHome home, Func<string, string?> environment, TimeProvider time)
 {
     private static readonly TimeSpan LockPatience = TimeSpan.FromSeconds(5);
 
-    /// <summary>The file that new entries go to: the given one, else the first of <c>$KUBECONFIG</c> that exists, else its last, else <c>~/.kube/config</c>.</summary>
+    /// <summary>The file for new entries: the given one, else the first existing file of <c>$KUBECONFIG</c>, else its last
+    /// one, else <c>~/.kube/config</c>.</summary>
     public string Target(string? explicitFile)
     {
         var files = KubeConfig.Files(explicitFile, environment);
         return Path.GetFullPath(files.FirstOrDefault(File.Exists) ?? files[^1]);
     }
 
-    /// <summary>Adds the clusters in this order; that with the context <paramref name="current"/> becomes current, the first where none is.</summary>
-    /// <exception cref="ProblemException">The file is malformed, locked or not writable, or has a cluster of that name that is not of the lab.</exception>
+    /// <summary>Adds the clusters in this order. The one with the context <paramref name="current"/> becomes current; if no
+    /// context is current, the first does.</summary>
+    /// <exception cref="ProblemException">The file is malformed, locked or not writable, or has a cluster with that name
+    /// that does not belong to the lab.</exception>
     public async Task AddAsync(string file, IReadOnlyList<ClusterSettings> clusters, int proxyPort, string? current, CancellationToken stop)
     {
         var additions = new List<JsonObject>();
@@ -41,7 +45,8 @@ public sealed class UserKubeconfig(LabHome home, Func<string, string?> environme
         return await Kubeconfig.RenderAsync(pki, cluster.Context, cluster.Server, new Uri($"http://127.0.0.1:{proxyPort}"), stop);
     }
 
-    /// <summary>What identifies clusters of this lab in kubeconfigs: their CA certificates. Read before the files go.</summary>
+    /// <summary>The CA certificates, which identify clusters of this lab in kubeconfigs. They are read before the files are
+    /// deleted.</summary>
     public HashSet<string> Authorities(IEnumerable<string> clusterNames)
     {
         var known = new HashSet<string>(StringComparer.Ordinal);
@@ -53,7 +58,8 @@ public sealed class UserKubeconfig(LabHome home, Func<string, string?> environme
         return known;
     }
 
-    /// <summary>Removes what has one of these CA certificates from every file that ever got an entry, and from those that apply now.</summary>
+    /// <summary>Removes entries with one of these CA certificates from every file that ever got an entry, and from the
+    /// files that apply now.</summary>
     public async Task RemoveAsync(HashSet<string> authorities, CancellationToken stop)
     {
         if (authorities.Count == 0) return;
@@ -84,7 +90,7 @@ public sealed class UserKubeconfig(LabHome home, Func<string, string?> environme
             await using var guard = await LockAsync(target + ".lock", stop);
             var config = existed ? Read(target) : [];
             if (!edit(config)) return;
-            // A file that the lab created, and that has no other entries, is deleted.
+            // Delete a file that the lab created and that has no other entries.
             if (KubeconfigEntries.IsEmpty(config) && IsBare(config)) File.Delete(target);
             else await PrivateFile.WriteAsync(target, YamlText.Print(config), stop);
         }
@@ -106,7 +112,7 @@ public sealed class UserKubeconfig(LabHome home, Func<string, string?> environme
             ?? throw new ProblemException($"kubeconfig {file}", "is not a mapping of clusters, users and contexts", "repair it, or use another file with --kubeconfig FILE");
     }
 
-    // The same lock as client-go's, so that kubectl and kind wait for the lab, and the lab for them.
+    // The same lock as client-go's, so that kubectl and kind wait for the lab, and vice versa.
     private async Task<FileLock> LockAsync(string path, CancellationToken stop)
     {
         var begun = time.GetTimestamp();

@@ -4,14 +4,14 @@ using Isthmus.Wire.Tls;
 
 namespace Isthmus.Operate.Certificates;
 
-/// <summary>What certificates are made with.</summary>
+/// <summary>The parameters of new certificates.</summary>
 public sealed record CaRequest(KeyKind Key, int Days, string Organization = "Istio");
 
 /// <summary>
-/// Makes the mesh's root and an intermediate CA for each cluster, in files of the names that Istio's certificate tool writes,
-/// so that either can go on with what the other made.
+/// Creates the mesh's root and an intermediate CA for each cluster. The file names are those of Istio's certificate tool,
+/// so that each tool can continue with the files of the other.
 /// </summary>
-/// <param name="rootCert">A root that lies elsewhere, with <paramref name="rootKey"/>.</param>
+/// <param name="rootCert">The certificate of a root outside the directory; its key is <paramref name="rootKey"/>.</param>
 public sealed class CaFiles(string folder, TimeProvider time, string? rootCert = null, string? rootKey = null)
 {
     public const string RootKey = "root-key.pem";
@@ -21,7 +21,7 @@ public sealed class CaFiles(string folder, TimeProvider time, string? rootCert =
     private const UnixFileMode Private = UnixFileMode.UserRead | UnixFileMode.UserWrite;
     private static readonly TimeSpan Backdate = TimeSpan.FromMinutes(2);
 
-    /// <summary>Writes <c>root-key.pem</c> and <c>root-cert.pem</c>; an existing root is never overwritten.</summary>
+    /// <summary>Writes <c>root-key.pem</c> and <c>root-cert.pem</c>. It never overwrites an existing root.</summary>
     public void MakeRoot(CaRequest request)
     {
         var path = Path.Combine(folder, RootKey);
@@ -33,7 +33,7 @@ public sealed class CaFiles(string folder, TimeProvider time, string? rootCert =
         Write(RootCert, CertificateText.Write(root.Certificate));
     }
 
-    /// <summary>Writes the four files of <c>cacerts</c> into a folder of the cluster's name.</summary>
+    /// <summary>Writes the four files of <c>cacerts</c> into a folder with the cluster's name.</summary>
     public void MakeIntermediate(string cluster, CaRequest request, string istioNamespace)
     {
         if (cluster.Length == 0 || cluster.IndexOfAny(['/', '\0']) >= 0 || cluster is "." or "..")

@@ -8,7 +8,7 @@ public sealed class ConfigDump(JsonNode dump)
     private IEnumerable<JsonObject> Parts(string type) =>
         (dump["configs"] as JsonArray ?? []).OfType<JsonObject>().Where(part => part["@type"]?.ToString().EndsWith($".{type}", StringComparison.Ordinal) ?? false);
 
-    /// <summary>Field names come in snake case (Envoy) or camel case (protobuf's own JSON).</summary>
+    /// <summary>Reads a field by its name in snake case (Envoy) or camel case (protobuf's own JSON).</summary>
     private static JsonNode? Field(JsonNode? node, string snake)
     {
         if (node is not JsonObject map) return null;
@@ -36,7 +36,7 @@ public sealed class ConfigDump(JsonNode dump)
             .Select(item => At(item, "active_state", "listener")).OfType<JsonObject>(),
     ];
 
-    /// <summary>Secrets with their state; keys are never in a dump.</summary>
+    /// <summary>Secrets with their state. A dump never contains keys.</summary>
     public IReadOnlyList<(JsonObject Secret, string State, string Updated)> Secrets =>
     [
         .. Parts("SecretsConfigDump").SelectMany(part => (IEnumerable<(string List, string State)>)[("dynamic_active_secrets", "ACTIVE"), ("dynamic_warming_secrets", "WARMING"), ("static_secrets", "ACTIVE")]

@@ -4,7 +4,8 @@ using static Isthmus.Operate.Diagnose.ConfigDump;
 
 namespace Isthmus.Operate.Diagnose;
 
-/// <summary>Where a control plane got each address of a proxy, and how recent that is: its <c>/debug/sourcez</c>.</summary>
+/// <summary>Where a control plane got each address of a proxy, and how recent that is (its
+/// <c>/debug/sourcez</c>).</summary>
 public sealed class EndpointSources(JsonNode? page, DateTimeOffset now)
 {
     /// <summary>For example <c>cluster2 (live)</c>; <c>-</c> when unknown.</summary>

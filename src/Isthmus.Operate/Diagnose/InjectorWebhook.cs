@@ -2,9 +2,11 @@ using System.Text.Json.Nodes;
 
 namespace Isthmus.Operate.Diagnose;
 
-/// <summary>An injection webhook of a cluster: it shows where the cluster finds its control plane, and the name that the control plane uses for it.</summary>
-/// <param name="Namespace">Of the Service that is called; empty when it is called by an address.</param>
-/// <param name="Cluster">As the path says, which has it where the control plane is elsewhere; else empty.</param>
+/// <summary>An injection webhook of a cluster. It shows where the cluster finds its control plane, and which name the
+/// control plane uses for the cluster.</summary>
+/// <param name="Namespace">The namespace of the Service that it calls; empty when it calls an address.</param>
+/// <param name="Cluster">The cluster name in the path, which is present when the control plane runs elsewhere; else
+/// empty.</param>
 internal sealed record InjectorWebhook(string Configuration, string Namespace, string Service, string Cluster)
 {
     public static IEnumerable<InjectorWebhook> Read(JsonObject configuration) =>
@@ -16,8 +18,8 @@ internal sealed record InjectorWebhook(string Configuration, string Namespace, s
         }).Distinct();
 
     /// <summary>
-    /// The system namespace of a cluster. Pods there are injected through it; a namespace that only runs the control plane of
-    /// another cluster is none. Without webhooks it is as <paramref name="given"/>.
+    /// The system namespace of a cluster: the one whose control plane injects the Pods of this cluster. A namespace that
+    /// only runs the control plane of another cluster does not count. Without webhooks it is <paramref name="given"/>.
     /// </summary>
     public static string SystemNamespace(IEnumerable<InjectorWebhook> webhooks, string given)
     {

@@ -7,28 +7,29 @@ using Isthmus.Operate.Inventory;
 namespace Isthmus.Operate.Diagnose;
 
 /// <summary>One east-west gateway Service.</summary>
-/// <param name="OnNodes">Its entry is the nodes' addresses and a NodePort.</param>
+/// <param name="OnNodes">You reach it at the nodes' addresses and a NodePort.</param>
 public sealed record GatewayFacts(string Name, string Network, ValueList<string> Addresses, int ReadyEndpoints, bool HasPort, bool OnNodes = false);
 
 /// <summary>One line of a control plane's <c>/debug/clusterz</c>.</summary>
 /// <param name="Warning">What will fail unless someone acts.</param>
-/// <param name="Source">The source of its served state.</param>
+/// <param name="Source">The source of the state that it serves.</param>
 public sealed record WatchedCluster(string Id, string Secret, string Status, string Message, string Warning = "", string Source = "")
 {
-    /// <summary>The status for people: one that was synced stays so for its control plane while it goes on with what it remembers.</summary>
+    /// <summary>The status as shown to people. A cluster that was synced keeps that status while the control plane serves
+    /// its last known state.</summary>
     public string Shown => Status == "synced" && Source == "memory" ? "unreachable" : Status;
 
     public static WatchedCluster Read(JsonObject line) => new(
         line["id"]?.ToString() ?? "", line["secretName"]?.ToString() ?? "", line["syncStatus"]?.ToString() ?? "", line["message"]?.ToString() ?? "", line["warning"]?.ToString() ?? "", line["source"]?.ToString() ?? "");
 }
 
-/// <summary>A Service with an address outside by which proxies elsewhere may reach a control plane.</summary>
-/// <param name="Opens">A Gateway opens the port on it.</param>
+/// <summary>A Service with an external address through which proxies in other clusters may reach a control plane.</summary>
+/// <param name="Opens">Whether a Gateway opens the port on it.</param>
 public sealed record ControlPlaneEntry(string Name, ValueList<string> Addresses, int ReadyEndpoints, bool Opens);
 
 /// <summary>A control plane that runs here and serves another cluster.</summary>
-/// <param name="Cluster">The cluster that it serves, as it calls it.</param>
-/// <param name="Pods">By name, and whether they are ready.</param>
+/// <param name="Cluster">The cluster that it serves, by the name that the control plane uses.</param>
+/// <param name="Pods">Whether each Pod is ready, by name.</param>
 public sealed record HostedControlPlane(string Namespace, string Cluster, ValueMap<bool> Pods)
 {
     public ValueList<Problem> Problems { get; init; }
@@ -36,15 +37,16 @@ public sealed record HostedControlPlane(string Namespace, string Cluster, ValueM
     public ValueList<RemoteSecretFacts> RemoteSecrets { get; init; }
 }
 
-/// <summary>The facts of one cluster about its part in a mesh: read once, judged by <see cref="MeshVerification"/>.</summary>
-/// <param name="Context">The context of the kubeconfig it was read through.</param>
-/// <param name="Error">Why its API server could not be read; empty when it could. Otherwise nothing below is known.</param>
-/// <param name="Name">What its control plane calls it.</param>
-/// <param name="HasIstio">The system namespace exists.</param>
-/// <param name="ControlPlanes">Control plane Pods by name, and whether they are ready.</param>
+/// <summary>What one cluster contributes to a mesh: read once, then judged by <see cref="MeshVerification"/>.</summary>
+/// <param name="Context">The kubeconfig context that it was read through.</param>
+/// <param name="Error">Why its API server could not be read; empty when it could. With an error, nothing below is
+/// known.</param>
+/// <param name="Name">The name that its control plane uses for it.</param>
+/// <param name="HasIstio">Whether the system namespace exists.</param>
+/// <param name="ControlPlanes">Whether each control plane Pod is ready, by name.</param>
 /// <param name="NetworkLabel">The label of the system namespace; empty when it has none.</param>
-/// <param name="Root">What proxies are configured to trust; unknown when it does not exist yet.</param>
-/// <param name="UntrustedWebhooks">Injection webhooks without a CA bundle, or with another CA's.</param>
+/// <param name="Root">The root that its proxies are configured to trust; unknown when it does not exist yet.</param>
+/// <param name="UntrustedWebhooks">Injection webhooks without a CA bundle, or with the bundle of another CA.</param>
 public sealed record ClusterFacts(
     string Context,
     string Error,
@@ -60,33 +62,36 @@ public sealed record ClusterFacts(
     ValueList<WatchedCluster> Watched = default,
     ValueList<string> UntrustedWebhooks = default)
 {
-    /// <summary>Problems that the control planes report: rejected objects, and hosts that clusters define differently.</summary>
+    /// <summary>Problems that the control planes report: rejected objects, and hosts that clusters define
+    /// differently.</summary>
     public ValueList<Problem> Problems { get; init; }
 
-    /// <summary>Where proxies here find a control plane that runs elsewhere; empty when it runs here, or is not set.</summary>
+    /// <summary>Addresses at which proxies here find a control plane that runs elsewhere; empty when it runs here or is not
+    /// set.</summary>
     public ValueList<string> ControlPlaneAt { get; init; }
 
-    /// <summary>Where its own control plane is or, if it has none, where it finds one.</summary>
+    /// <summary>Where its own control plane runs or, if it has none, where it finds one.</summary>
     public string SystemNamespace { get; init; } = WellKnown.SystemNamespace;
 
     /// <summary>Control planes that run here for other clusters.</summary>
     public ValueList<HostedControlPlane> Hosted { get; init; }
 
-    /// <summary>Others call its services by names of the zone <c>global</c>, through a gateway that passes those on.</summary>
+    /// <summary>Whether others call its services by names in the zone <c>global</c>, through a gateway that routes such
+    /// calls.</summary>
     public bool IsJoinedByNames { get; init; }
 
-    /// <summary>Ways by which proxies of other clusters reach control planes here.</summary>
+    /// <summary>Entry points through which proxies of other clusters reach control planes here.</summary>
     public ValueList<ControlPlaneEntry> ControlPlaneEntries { get; init; }
 
-    /// <summary>The API server's address, as this kubeconfig has it.</summary>
+    /// <summary>The API server's address in this kubeconfig.</summary>
     public string Server { get; init; } = "";
 
-    /// <summary>Names of the control planes that the system namespace's annotation hands the cluster to.</summary>
+    /// <summary>Names of the control planes that the system namespace's annotation assigns the cluster to.</summary>
     public ValueList<string> ControlPlaneClusters { get; init; }
 
     public ValueList<RemoteSecretFacts> RemoteSecrets { get; init; }
 
-    /// <summary>Address ranges of the Pods, one for each node.</summary>
+    /// <summary>Pod address ranges, one per node.</summary>
     public ValueList<string> PodRanges { get; init; }
 
     /// <summary>The networks that gateway proxies were started with.</summary>

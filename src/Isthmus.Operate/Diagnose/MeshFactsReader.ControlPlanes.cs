@@ -6,10 +6,11 @@ using Isthmus.Kubernetes.Objects;
 
 namespace Isthmus.Operate.Diagnose;
 
-/// <summary>Control planes that run in a cluster, its own and those of others, and how they are reached from outside.</summary>
+/// <summary>Reads the control planes that run in a cluster, its own and those of others, and how other clusters reach
+/// them.</summary>
 public sealed partial class MeshFactsReader
 {
-    /// <summary>All control planes here. One without Pods is known by its Deployment: it was meant to run.</summary>
+    /// <summary>All control planes here. The Deployment of one without Pods shows that it is meant to run.</summary>
     private static async Task<IReadOnlyList<HostedControlPlane>> ControlPlanesAsync(KubeClient client, CancellationToken stop)
     {
         var options = new ListOptions { LabelSelector = $"app={WellKnown.Istiod}" };
@@ -25,7 +26,7 @@ public sealed partial class MeshFactsReader
         ];
     }
 
-    /// <summary>Includes the control planes that run here for other clusters.</summary>
+    /// <summary>Whether a control plane runs here, for this cluster or for another one.</summary>
     private static async Task<ValueList<HostedControlPlane>> HostedAsync(KubeClient client, IEnumerable<HostedControlPlane> planes, CancellationToken stop)
     {
         var found = await Task.WhenAll(planes.Select(async plane =>
@@ -33,7 +34,7 @@ public sealed partial class MeshFactsReader
             var reader = new MeshFactsReader(plane.Namespace);
             var secrets = reader.SecretsAsync(client, stop);
             var problems = plane.Pods.Any(pod => pod.Value) ? await reader.ProblemsAsync(client, stop) : [];
-            // The kubeconfig that it works with does not name the cluster, since there is only one.
+            // The kubeconfig that it uses does not name the cluster, since it holds only one.
             return plane with { Problems = problems, RemoteSecrets = (await secrets).Select(secret => secret.IsConfig ? secret with { Cluster = plane.Cluster } : secret).ToValueList() };
         }));
         return found.ToValueList();

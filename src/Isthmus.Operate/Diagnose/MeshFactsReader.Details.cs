@@ -7,12 +7,13 @@ using Isthmus.Kubernetes.Objects;
 
 namespace Isthmus.Operate.Diagnose;
 
-/// <summary>What a cluster says about others, and its dangling references.</summary>
+/// <summary>Reads what a cluster records about others, and its dangling references.</summary>
 public sealed partial class MeshFactsReader
 {
     private static readonly ResourceKind VirtualService = new("networking.istio.io", "v1beta1", "VirtualService", "virtualservices", true);
 
-    /// <summary>Empty also for those who may not read Secrets: then only what control planes say about them is known.</summary>
+    /// <summary>Remote secrets; also empty for users who may not read Secrets. Then only the control planes' reports about
+    /// them are known.</summary>
     private async Task<ValueList<RemoteSecretFacts>> SecretsAsync(KubeClient client, CancellationToken stop)
     {
         try
@@ -54,7 +55,8 @@ public sealed partial class MeshFactsReader
                     continue;
                 }
                 var slices = await client.ListAllAsync<EndpointSlice>(Kinds.EndpointSlice, ns, new ListOptions { LabelSelector = $"{Labels.ServiceName}={service}" }, stop);
-                // A Service without selector may have Endpoints written by hand, as in the older form of primary-remote.
+                // A Service without a selector may have Endpoints that someone wrote, as in the older form of
+                // primary-remote.
                 if (!slices.SelectMany(slice => slice.Endpoints).Any(endpoint => endpoint.Conditions.Ready ?? true)
                     && (await client.FindAsync<Endpoints>(Kinds.Endpoints, ns, service, stop))?.Subsets.Any(subset => subset.Addresses.Count > 0) != true)
                     problems.Add(new("ISM1008", name, "webhooks[*].clientConfig.service", $"Service {ns}/{service} has no ready endpoint, so no Pod can be injected", $"kubectl -n {ns} describe service {service}"));

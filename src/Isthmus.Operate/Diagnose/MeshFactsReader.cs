@@ -9,7 +9,7 @@ using Isthmus.Operate.Inventory;
 
 namespace Isthmus.Operate.Diagnose;
 
-/// <summary>Reads <see cref="ClusterFacts"/> through API servers; changes nothing.</summary>
+/// <summary>Reads <see cref="ClusterFacts"/> through API servers. It changes nothing.</summary>
 public sealed partial class MeshFactsReader(string istioNamespace)
 {
     private static readonly ResourceKind Gateway = new("networking.istio.io", "v1beta1", "Gateway", "gateways", true);
@@ -41,7 +41,7 @@ public sealed partial class MeshFactsReader(string istioNamespace)
 
     private async Task<ClusterFacts> ReadAsync(string context, KubeClient client, IReadOnlyList<JsonObject> configurations, IReadOnlyList<InjectorWebhook> injectors, CancellationToken stop)
     {
-        // All in parallel: verify takes only as long as the slowest read.
+        // All reads run in parallel, so verify takes only as long as the slowest one.
         var (finding, planning) = (client.FindAsync<Namespace>(Kinds.Namespace, null, istioNamespace, stop), ControlPlanesAsync(client, stop));
         var (reading, meshing, rooting) = (client.ListAllAsync<Pod>(Kinds.Pod, istioNamespace, new ListOptions(), stop), MeshAsync(client, stop), RootAsync(client, stop));
         var (secrets, ranges, dead) = (SecretsAsync(client, stop), RangesAsync(client, stop), DeadWebhooksAsync(client, injectors, stop));
@@ -88,11 +88,13 @@ public sealed partial class MeshFactsReader(string istioNamespace)
     private async Task<string> RootAsync(KubeClient client, CancellationToken stop) =>
         (await client.FindAsync<ConfigMap>(Kinds.ConfigMap, istioNamespace, WellKnown.RootCertConfigMap, stop))?.Data.GetValueOrDefault(WellKnown.RootCertKey) ?? "";
 
-    /// <summary>The name that its control plane uses, here or elsewhere; otherwise the one given to its gateways.</summary>
+    /// <summary>The name that its control plane uses, here or elsewhere; otherwise the name given to its
+    /// gateways.</summary>
     private static string NameOf(IReadOnlyList<HostedControlPlane> own, string elsewhere, IReadOnlyList<Pod> all) =>
         own.FirstOrDefault(plane => plane.Cluster.Length > 0) is { } known ? known.Cluster : elsewhere.Length > 0 ? elsewhere : OfProxies(all, "ISTIO_META_CLUSTER_ID").FirstOrDefault() ?? "";
 
-    /// <summary>A cluster whose control plane is elsewhere says so by a Service without selector, and in its webhook's path what it is called.</summary>
+    /// <summary>A cluster with its control plane elsewhere has a Service without a selector; the path of its webhook
+    /// contains the cluster's name.</summary>
     private async Task<(string Name, ValueList<string> At)> ElsewhereAsync(KubeClient client, IReadOnlyList<InjectorWebhook> injectors, CancellationToken stop)
     {
         foreach (var service in await client.ListAllAsync<Service>(Kinds.Service, istioNamespace, new ListOptions { LabelSelector = "app=istiod" }, stop))
@@ -107,7 +109,7 @@ public sealed partial class MeshFactsReader(string istioNamespace)
 
     private async Task<JsonObject> MeshAsync(KubeClient client, CancellationToken stop)
     {
-        // A control plane with a revision has the revision in the name; they differ in little else.
+        // The name of a control plane with a revision contains the revision; otherwise the names are almost the same.
         var maps = await client.ListAllAsync<ConfigMap>(Kinds.ConfigMap, istioNamespace, new ListOptions { LabelSelector = Labels.Revision }, stop);
         var map = maps.Where(candidate => candidate.Data.ContainsKey("mesh")).OrderBy(candidate => candidate.Metadata.Name, StringComparer.Ordinal).FirstOrDefault();
         try { return YamlText.Parse(map?.Data.GetValueOrDefault("mesh") ?? "", "mesh") as JsonObject ?? []; }
@@ -142,7 +144,7 @@ public sealed partial class MeshFactsReader(string istioNamespace)
         }
         catch (KubeException e) when (e.IsNotFound)
         {
-            return []; // no definitions: a remote cluster
+            return []; // The kinds are not defined: a remote cluster.
         }
     }
 
@@ -163,7 +165,8 @@ public sealed partial class MeshFactsReader(string istioNamespace)
             .Distinct().Where(problem => !IsOwn(problem)).ToValueList();
     }
 
-    /// <summary>Each cluster has a DNS and perhaps a control plane of its own: that they differ is not an error.</summary>
+    /// <summary>Each cluster has its own DNS and perhaps its own control plane, so differences between them are not
+    /// errors.</summary>
     private bool IsOwn(Problem problem) =>
         problem is { Code: "IST0170", Severity: not Severity.Error } && (problem.Object.StartsWith("Service kube-system/", StringComparison.Ordinal) || problem.Object.StartsWith($"Service {istioNamespace}/{WellKnown.Istiod}", StringComparison.Ordinal));
 

@@ -12,20 +12,20 @@ public sealed class MeshQuery(KubeClient client, string istioNamespace)
     /// <summary>Whether a control plane runs here, ready or not.</summary>
     public async Task<bool> HasControlPlaneAsync(CancellationToken stop) => (await PodsAsync(stop)).Count > 0;
 
-    /// <summary>Control planes that are ready, by name.</summary>
+    /// <summary>The names of the control planes that are ready.</summary>
     public async Task<IReadOnlyList<Pod>> ControlPlanesAsync(CancellationToken stop)
     {
         var pods = await PodsAsync(stop);
         var ready = pods.Where(pod => pod.Status.IsReady && pod.Metadata.DeletionTimestamp is null).OrderBy(pod => pod.Metadata.Name, StringComparer.Ordinal).ToList();
         return ready.Count > 0 ? ready
             : throw new ProblemException($"namespace {istioNamespace} in {client.Access.Name}",
-                pods.Count == 0 ? "has no control plane (no Pod with label app=istiod)" : $"has no control plane that is ready: {string.Join(", ", pods.Select(pod => pod.Metadata.Name))}",
+                pods.Count == 0 ? "has no control plane (no Pod with label app=istiod)" : $"has no ready control plane: {string.Join(", ", pods.Select(pod => pod.Metadata.Name))}",
                 pods.Count == 0 ? "install one with 'isthmus install', or give --istioNamespace" : $"inspect it with 'kubectl -n {istioNamespace} describe pod -l app=istiod'");
     }
 
     private Task<IReadOnlyList<Pod>> PodsAsync(CancellationToken stop) => client.ListAllAsync<Pod>(Kinds.Pod, istioNamespace, new ListOptions { LabelSelector = "app=istiod" }, stop);
 
-    /// <summary>The response of each control plane to a debug path, as JSON.</summary>
+    /// <summary>Each control plane's response to a debug path, as JSON.</summary>
     public async Task<IReadOnlyList<(string Pod, JsonNode Answer)>> AskControlPlanesAsync(string path, CancellationToken stop)
     {
         var pods = await ControlPlanesAsync(stop);
@@ -34,8 +34,8 @@ public sealed class MeshQuery(KubeClient client, string istioNamespace)
     }
 
     /// <summary>
-    /// Where the control plane that a proxy is connected to got its addresses. Null when there is none to query here: what
-    /// the proxy holds can be shown without it.
+    /// Where the control plane that a proxy is connected to got its addresses. Null when no control plane can be queried
+    /// here: the proxy's own data can be shown without it.
     /// </summary>
     public async Task<JsonNode?> AskSourcesAsync(string proxy, CancellationToken stop)
     {
@@ -49,19 +49,20 @@ public sealed class MeshQuery(KubeClient client, string istioNamespace)
         }
     }
 
-    /// <summary>The response of a proxy's admin interface, as JSON.</summary>
+    /// <summary>A GET response of a proxy's admin interface, as JSON.</summary>
     public async Task<JsonNode> AskProxyAsync(string ns, string pod, string path, CancellationToken stop) =>
         await AskProxyAsync(ns, pod, "GET", path, stop);
 
-    /// <summary>The same for other methods than GET.</summary>
+    /// <summary>Sends another method than GET to a proxy's admin interface.</summary>
     public async Task<JsonNode> AskProxyAsync(string ns, string pod, string method, string path, CancellationToken stop) =>
         await AskAsync(ns, pod, "istio-proxy", ["pilot-agent", "request", method, path], stop);
 
-    /// <summary>Resolves the Pod for <c>NAME[.NAMESPACE]</c>, <c>deployment/NAME[.NAMESPACE]</c> or a Deployment's name.</summary>
+    /// <summary>Resolves <c>NAME[.NAMESPACE]</c>, <c>deployment/NAME[.NAMESPACE]</c> or a Deployment's name to a
+    /// Pod.</summary>
     public async Task<(string Namespace, string Pod)> ResolvePodAsync(string reference, string? ns, CancellationToken stop)
     {
         var (kind, name) = reference.Split('/', 2) is [var left, var right] ? (left, right) : ("", reference);
-        // A Pod's name has no dots in practice, so the first dot begins the namespace.
+        // Pod names rarely contain dots, so the first dot begins the namespace.
         if (name.IndexOf('.', StringComparison.Ordinal) is var dot and > 0) (name, ns) = (name[..dot], name[(dot + 1)..]);
         ns ??= client.Access.Namespace;
         if (kind is "" or "pod" or "pods" or "po" && await client.FindAsync<Pod>(Kinds.Pod, ns, name, stop) is not null) return (ns, name);
@@ -86,7 +87,7 @@ public sealed class MeshQuery(KubeClient client, string istioNamespace)
         }
         catch (JsonException e)
         {
-            throw new ProblemException($"Pod {ns}/{pod}", $"'{string.Join(' ', command)}' answered something that is not JSON: {e.Message}", "", e);
+            throw new ProblemException($"Pod {ns}/{pod}", $"'{string.Join(' ', command)}' did not return JSON: {e.Message}", "", e);
         }
     }
 }

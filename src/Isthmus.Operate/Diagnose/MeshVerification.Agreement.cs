@@ -6,10 +6,10 @@ using Isthmus.Core.Problems;
 
 namespace Isthmus.Operate.Diagnose;
 
-/// <summary>Whether what clusters say about each other agrees: names, remote secrets, networks, address ranges.</summary>
+/// <summary>Checks whether clusters agree about each other: names, remote secrets, networks, address ranges.</summary>
 public static partial class MeshVerification
 {
-    /// <summary>A cluster without a control plane of its own is a remote of those that it names.</summary>
+    /// <summary>A cluster without its own control plane is a remote of the control planes that it names.</summary>
     private static IEnumerable<Check> Remote(ClusterFacts cluster, List<ClusterFacts> members)
     {
         if (cluster.ControlPlanes.Count > 0 || HostOf(cluster, members).Plane is not null) yield break;
@@ -68,7 +68,7 @@ public static partial class MeshVerification
             : Wrong("ISM1026", cluster, @object, $"calls the cluster at {secret.Server} {secret.Cluster}, and that one calls itself {other.Name}", $"create it again with --name={other.Name}");
     }
 
-    /// <summary>Gateways and proxies must say the same network as the cluster that they are in.</summary>
+    /// <summary>Gateways and proxies must have the same network as the cluster that they are in.</summary>
     private static IEnumerable<Check> NetworkNames(List<ClusterFacts> installed)
     {
         foreach (var cluster in installed.Where(cluster => cluster.NetworkLabel.Length > 0 && !cluster.IsJoinedByNames))
@@ -76,24 +76,25 @@ public static partial class MeshVerification
             if (Meant(cluster) is { } meant)
             {
                 yield return new(cluster.Context, "network", cluster.NetworkLabel, Wrong("ISM1017", cluster, $"Namespace {cluster.SystemNamespace}",
-                    $"its label {Labels.Network} says {cluster.NetworkLabel}, while gateways and proxies of the cluster say {meant}: so Pods are assigned to a network without a gateway", LabelNamespace(cluster, meant)));
+                    $"its label {Labels.Network} is {cluster.NetworkLabel}, but gateways and proxies of the cluster use {meant}, so Pods are assigned to a network without a gateway", LabelNamespace(cluster, meant)));
                 continue;
             }
             foreach (var gateway in cluster.Gateways.Where(gateway => gateway.Network != cluster.NetworkLabel && installed.All(other => other.NetworkLabel != gateway.Network)))
             {
                 yield return new(cluster.Context, "gateway", $"{gateway.Name} of {gateway.Network}", Wrong("ISM1016", cluster, $"Service {gateway.Name}",
-                    $"its label {Labels.Network} says {gateway.Network}, which no cluster is in; the namespace of its control plane says {cluster.NetworkLabel}",
+                    $"its label {Labels.Network} is {gateway.Network}, but no cluster is in that network; the namespace of its control plane has {cluster.NetworkLabel}",
                     $"kubectl --context={cluster.Context} -n {gateway.Name.Split('/')[0]} label service {gateway.Name.Split('/')[^1]} {Labels.Network}={cluster.NetworkLabel} --overwrite"));
             }
             foreach (var network in cluster.ProxyNetworks.Where(network => network.Length > 0 && network != cluster.NetworkLabel))
             {
                 yield return new(cluster.Context, "network", network, Wrong("ISM1017", cluster, $"Namespace {cluster.SystemNamespace}",
-                    $"its label {Labels.Network} says {cluster.NetworkLabel}, and proxies were started with {network} (values.global.network)", "set both to the same value, then restart the workloads"));
+                    $"its label {Labels.Network} is {cluster.NetworkLabel}, but proxies were started with {network} (values.global.network)", "set both to the same value, then restart the workloads"));
             }
         }
     }
 
-    /// <summary>The network that all gateways and proxies of a cluster say, when its label says another one or nothing.</summary>
+    /// <summary>The network that all gateways and proxies of a cluster use when its label names another network or is
+    /// missing.</summary>
     private static string? Meant(ClusterFacts cluster)
     {
         var said = cluster.Gateways.Select(gateway => gateway.Network).Concat(cluster.ProxyNetworks).Where(network => network.Length > 0).Distinct().ToList();
@@ -103,7 +104,7 @@ public static partial class MeshVerification
     private static string LabelNamespace(ClusterFacts cluster, string network) =>
         $"kubectl --context={cluster.Context} label namespace {cluster.SystemNamespace} {Labels.Network}={network} --overwrite";
 
-    /// <summary>In one network an address can belong to one Pod only.</summary>
+    /// <summary>Within one network, an address may belong to only one Pod.</summary>
     private static IEnumerable<Check> Ranges(List<ClusterFacts> installed)
     {
         foreach (var network in installed.Where(cluster => !cluster.IsJoinedByNames).GroupBy(cluster => cluster.NetworkLabel, StringComparer.Ordinal).Where(group => group.Count() > 1))

@@ -2,10 +2,11 @@ using Isthmus.Core.Names;
 
 namespace Isthmus.Operate.Diagnose;
 
-/// <summary>Whether clusters whose control plane runs elsewhere are served.</summary>
+/// <summary>Checks clusters whose control plane runs elsewhere.</summary>
 public static partial class MeshVerification
 {
-    /// <summary>A cluster that has its control plane in another one to itself is a mesh of its own, and no other takes part in it.</summary>
+    /// <summary>A cluster whose control plane runs in another cluster and serves no one else is a mesh of its own. No other
+    /// cluster takes part in it.</summary>
     private static IEnumerable<List<ClusterFacts>> Meshes(List<ClusterFacts> members)
     {
         var alone = members.Where(cluster => HostOf(cluster, members).Plane is not null).ToList();
@@ -25,7 +26,8 @@ public static partial class MeshVerification
         foreach (var problem in plane.Problems) yield return new(cluster.Context, "configuration", problem.Object, problem);
     }
 
-    /// <summary>Whether proxies of a cluster find their control plane: where it is said to be, a gateway must lead to it.</summary>
+    /// <summary>Whether proxies of a cluster can find their control plane: a gateway must lead to it at the configured
+    /// address.</summary>
     private static IEnumerable<Check> Way(ClusterFacts cluster, IReadOnlyList<ClusterFacts> primaries)
     {
         var by = string.Join(", ", primaries.Select(primary => primary.Context));
@@ -37,7 +39,7 @@ public static partial class MeshVerification
         foreach (var address in cluster.ControlPlaneAt)
         {
             var found = primaries.SelectMany(primary => primary.ControlPlaneEntries.Select(entry => (Primary: primary, Entry: entry))).Where(candidate => candidate.Entry.Addresses.Contains(address)).ToList();
-            // Another load balancer may stand before the gateway; then nothing is known to be wrong.
+            // The gateway may be behind another load balancer, so an unknown address is not an error.
             if (found.Count == 0)
             {
                 yield return new(cluster.Context, "way to control plane", address, null);

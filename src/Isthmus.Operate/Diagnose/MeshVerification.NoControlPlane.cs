@@ -6,23 +6,23 @@ namespace Isthmus.Operate.Diagnose;
 /// <summary>The problem to report when a command needs a control plane in a cluster that has none.</summary>
 public static partial class MeshVerification
 {
-    /// <param name="ns">Where it was looked for.</param>
-    /// <param name="others">The other clusters of the kubeconfig: one of them may run it.</param>
+    /// <param name="ns">The namespace that was searched.</param>
+    /// <param name="others">The other clusters of the kubeconfig: one of them may run the control plane.</param>
     /// <param name="command">The command, without options.</param>
     public static Problem NoControlPlane(ClusterFacts cluster, string ns, IReadOnlyList<ClusterFacts> others, string command)
     {
         var @object = $"namespace {ns} in {cluster.Context}";
         if (cluster.ControlPlanes.Count > 0 && cluster.SystemNamespace != ns)
-            return new("", @object, "", $"has no control plane: it runs in namespace {cluster.SystemNamespace}", $"ask there: {Ask(command, (cluster.Context, cluster.SystemNamespace))}");
+            return new("", @object, "", $"has no control plane: it runs in namespace {cluster.SystemNamespace}", $"query it there: {Ask(command, (cluster.Context, cluster.SystemNamespace))}");
         var members = others.Where(other => other is { Error: "" }).Prepend(cluster).ToList();
         var hosts = Hosts(cluster, members).Distinct().ToList();
         if (hosts.Count > 0)
-            return new("", @object, "", $"has no control plane: it runs in {string.Join(" and ", hosts.Select(host => host.Context))}{Reached(cluster)}", $"ask there: {string.Join(", or ", hosts.Select(host => Ask(command, host)))}");
+            return new("", @object, "", $"has no control plane: it runs in {string.Join(" and ", hosts.Select(host => host.Context))}{Reached(cluster)}", $"query it there: {string.Join(", or ", hosts.Select(host => Ask(command, host)))}");
         if (!cluster.ControlPlaneClusters.IsEmpty || !cluster.ControlPlaneAt.IsEmpty)
         {
             var named = cluster.ControlPlaneClusters.Where(name => name != "*").ToList();
-            return new("", @object, "", $"has no control plane: it runs elsewhere{(named.Count > 0 ? $", in the cluster that is called {string.Join(" or ", named)}" : "")}{Reached(cluster)}",
-                $"ask there, with --context={(named.Count == 1 && others.Any(other => other.Context == named[0]) ? named[0] : "CONTEXT")}");
+            return new("", @object, "", $"has no control plane: it runs elsewhere{(named.Count > 0 ? $", in cluster {string.Join(" or ", named)}" : "")}{Reached(cluster)}",
+                $"query it there, with --context={(named.Count == 1 && others.Any(other => other.Context == named[0]) ? named[0] : "CONTEXT")}");
         }
         return cluster.Hosted.IsEmpty
             ? new("", @object, "", $"has no control plane (no Pod with label app={WellKnown.Istiod})", "install one with 'isthmus install', or give --istioNamespace")
@@ -30,12 +30,13 @@ public static partial class MeshVerification
                 $"ask it: {string.Join(", or ", cluster.Hosted.Select(plane => Ask(command, (cluster.Context, plane.Namespace))))}");
     }
 
-    /// <summary>Where control planes run that serve a cluster: one for it alone, those that it names, or the one behind the address by which it finds one.</summary>
+    /// <summary>Where the control planes that serve a cluster run: one for it alone, the ones that it names, or the one
+    /// behind the address that its proxies use.</summary>
     private static IEnumerable<(string Context, string Namespace)> Hosts(ClusterFacts cluster, List<ClusterFacts> members)
     {
         if (HostOf(cluster, members) is (var host, { } plane)) return [(host.Context, plane.Namespace)];
         var others = members.Where(other => other != cluster).ToList();
-        // The cluster that is named may itself be served from elsewhere.
+        // The named cluster may itself be served from elsewhere.
         var named = others.Where(other => cluster.ControlPlaneClusters.Contains(other.Name) || cluster.ControlPlaneClusters.Contains("*")).SelectMany(other =>
             other.ControlPlanes.Count > 0 ? [(other.Context, other.SystemNamespace)] : HostOf(other, members) is (var at, { } hosted) ? (IEnumerable<(string, string)>)[(at.Context, hosted.Namespace)] : []).ToList();
         return named.Count > 0 ? named : others.Where(other => other.ControlPlanes.Count > 0 && other.ControlPlaneEntries.Any(entry => entry.Addresses.Any(cluster.ControlPlaneAt.Contains)))

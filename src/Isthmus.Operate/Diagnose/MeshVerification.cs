@@ -3,13 +3,14 @@ using Isthmus.Core.Problems;
 
 namespace Isthmus.Operate.Diagnose;
 
-/// <summary>One check: what was checked, and what is wrong with it (null: nothing).</summary>
+/// <summary>One check: what was checked, and what is wrong with it (null when nothing is).</summary>
 public sealed record Check(string Cluster, string What, string Found, Problem? Problem);
 
-/// <summary>Decides whether clusters form one mesh: a pure function of their facts.</summary>
+/// <summary>Decides whether clusters form one mesh, as a pure function of their facts.</summary>
 public static partial class MeshVerification
 {
-    /// <summary>How many meshes there are: a cluster that has its control plane in another one to itself is one of its own.</summary>
+    /// <summary>How many meshes there are. A cluster whose control plane runs in another cluster and serves no one else is
+    /// a mesh of its own.</summary>
     public static int CountMeshes(IReadOnlyList<ClusterFacts> clusters) => Meshes([.. clusters.Where(cluster => cluster is { Error: "", HasIstio: true })]).Count();
 
     public static IReadOnlyList<Check> Run(IReadOnlyList<ClusterFacts> clusters, DateTimeOffset now)
@@ -118,7 +119,7 @@ public static partial class MeshVerification
             {
                 var broken = watched.Status != "synced" || watched.Message.Length > 0;
                 yield return new(cluster.Context, "remote cluster", $"{watched.Id} {(broken && watched.Shown == "synced" ? "synced, with a problem" : watched.Shown)}", !broken ? null
-                    : Wrong("ISM1020", cluster, $"Secret {watched.Secret}", watched.Message.Length > 0 ? watched.Message : $"cluster {watched.Id} is {watched.Shown}", $"isthmus create-remote-secret --context={installed.FirstOrDefault(other => other.Name == watched.Id)?.Context ?? "CONTEXT"} --name={watched.Id} | kubectl apply -f - --context={cluster.Context}, if that is not a matter of time: the control plane keeps trying"));
+                    : Wrong("ISM1020", cluster, $"Secret {watched.Secret}", watched.Message.Length > 0 ? watched.Message : $"cluster {watched.Id} is {watched.Shown}", $"isthmus create-remote-secret --context={installed.FirstOrDefault(other => other.Name == watched.Id)?.Context ?? "CONTEXT"} --name={watched.Id} | kubectl apply -f - --context={cluster.Context}, if the problem persists: the control plane keeps trying"));
                 if (watched.Warning.Length > 0)
                     yield return new(cluster.Context, "remote cluster", $"{watched.Id} warns", Wrong("ISM1022", cluster, $"Secret {watched.Secret}", watched.Warning, "traffic is not affected yet") with { Severity = Severity.Warning });
             }

@@ -55,7 +55,7 @@ public static class ProxyTables
         return (["NAME", "VHOST NAME", "DOMAINS", "MATCH", "VIRTUAL SERVICE"], Sorted(rows, 0, 1));
     }
 
-    /// <param name="clusters">The admin interface's <c>/clusters?format=json</c>, which knows health.</param>
+    /// <param name="clusters">The response of the admin path <c>/clusters?format=json</c>, which reports health.</param>
     public static (string[] Header, IReadOnlyList<string[]> Rows) Endpoints(JsonNode clusters, EndpointSources sources, Func<string, bool> clusterMatches)
     {
         var rows = new List<string[]>();
@@ -74,11 +74,12 @@ public static class ProxyTables
         return (["ENDPOINT", "STATUS", "OUTLIER CHECK", "CLUSTER", "KNOWN FROM"], Sorted(rows, 3, 0));
     }
 
-    /// <summary>The proxy itself sends nothing to the host while there are others: it answered wrongly, or could not be reached.</summary>
+    /// <summary>The proxy avoids the host while it has others, because the host returned errors or could not be
+    /// reached.</summary>
     internal static bool IsTakenOut(JsonObject host) =>
         (bool?)At(host, "health_status", "failed_outlier_check") == true || (bool?)At(host, "health_status", "failed_active_health_check") == true;
 
-    /// <summary>A cluster of the admin interface's answer, each host with the clusters that reported it.</summary>
+    /// <summary>A cluster in the admin interface's response: each host, with the entries that reported it.</summary>
     public static JsonNode WithSources(JsonNode cluster, EndpointSources sources)
     {
         var copy = cluster.DeepClone();
@@ -117,7 +118,7 @@ public static class ProxyTables
         catch (System.Security.Cryptography.CryptographicException) { return null; }
     }
 
-    /// <summary>Outbound and inbound clusters say in their name what they are; others are only a name.</summary>
+    /// <summary>Names of outbound and inbound clusters describe what they are; other names are shown as they are.</summary>
     public static (string Direction, string Port, string Subset, string Host) Split(string name)
     {
         var parts = name.Split('|');

@@ -9,15 +9,16 @@ using Isthmus.Kubernetes.Objects;
 
 namespace Isthmus.Operate.Diagnose;
 
-/// <summary>One entry of a remote secret: how a control plane reaches another cluster. Credentials are checked and not kept.</summary>
+/// <summary>One entry of a remote secret: how a control plane reaches another cluster. Credentials are checked but not
+/// kept.</summary>
 /// <param name="Secret"><c>namespace/name</c>.</param>
-/// <param name="Cluster">What it calls the cluster: the key in the Secret.</param>
+/// <param name="Cluster">The cluster's name in the Secret: its key.</param>
 /// <param name="Server">The API server's address; empty when it cannot be read.</param>
 /// <param name="Expires">When its token expires; null when it has no token, or one that does not expire.</param>
 /// <param name="Error">Why the kubeconfig cannot be used; empty when it can.</param>
 public sealed record RemoteSecretFacts(string Secret, string Cluster, string Server, DateTimeOffset? Expires, string Error)
 {
-    /// <summary>It is what a control plane that runs elsewhere reads its configuration with.</summary>
+    /// <summary>Whether a control plane that runs elsewhere reads its configuration with this entry.</summary>
     public bool IsConfig => Secret.EndsWith($"/{WellKnown.ConfigSecret}", StringComparison.Ordinal);
 
     public static IEnumerable<RemoteSecretFacts> Read(Secret secret)
@@ -39,7 +40,8 @@ public sealed record RemoteSecretFacts(string Secret, string Cluster, string Ser
         }
     }
 
-    /// <summary>The time in the claim <c>exp</c> of a JSON Web Token (RFC 7519 4.1.4); its signature is for the API server to check.</summary>
+    /// <summary>The time in the claim <c>exp</c> of a JSON Web Token (RFC 7519 4.1.4). Only the API server checks the
+    /// signature.</summary>
     internal static DateTimeOffset? ExpiryOf(string? token)
     {
         if (token?.Split('.') is not [_, var payload, _]) return null;

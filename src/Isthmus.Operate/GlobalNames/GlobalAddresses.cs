@@ -12,14 +12,15 @@ public static class GlobalAddresses
     private const uint First = 0xF0800000;
     private const uint Count = 1 << 16;
 
-    /// <summary>The address that the host already has in the clusters, if it is unique; otherwise one that is free in all of them.</summary>
+    /// <summary>The address that the host already has in the clusters, if it is unique; otherwise one that is free in all
+    /// of them.</summary>
     public static IPAddress Choose(string host, IReadOnlyList<ClusterInventory> clusters)
     {
         var taken = clusters.SelectMany(cluster => cluster.Istio<ServiceEntry>().Where(entry => !entry.Hosts.Contains(host))).SelectMany(Addresses).ToHashSet();
         var own = clusters.SelectMany(cluster => cluster.Istio<ServiceEntry>().Where(entry => entry.Hosts.Contains(host))).SelectMany(Addresses).Distinct().Where(address => !taken.Contains(address)).ToList();
         if (own.Count == 1 && IsOurs(own[0])) return own[0];
         taken.UnionWith(own);
-        // Where to begin follows from the name alone, so that clusters which cannot see each other mostly agree.
+        // The name alone determines where the search begins, so clusters that cannot see each other mostly agree.
         var start = Hash(host) % Count;
         for (uint i = 0; i < Count; i++)
         {

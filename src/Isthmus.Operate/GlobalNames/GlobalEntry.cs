@@ -8,18 +8,19 @@ using Isthmus.Operate.Inventory;
 
 namespace Isthmus.Operate.GlobalNames;
 
-/// <summary>Where a gateway is entered from outside.</summary>
+/// <summary>An address and port at which a gateway is reachable from outside.</summary>
 public readonly record struct EntryAddress(string Address, int Port)
 {
     public override string ToString() => string.Create(CultureInfo.InvariantCulture, $"{Address}:{Port}");
 }
 
-/// <summary>A gateway that passes TLS on by its SNI, and how it chooses where to.</summary>
+/// <summary>A gateway that forwards TLS by its SNI, and how it chooses the destination.</summary>
 /// <param name="Cluster">The context of its cluster.</param>
 /// <param name="Service">Namespace and name of its Service.</param>
 /// <param name="Addresses">Load balancer addresses first, then those of Nodes.</param>
-/// <param name="Hosts">The names that its AUTO_PASSTHROUGH servers take.</param>
-/// <param name="ByName">It goes where the SNI says, rewritten (ROUTER_MODE sni-dnat); else only to services that <paramref name="Hosts"/> cover.</param>
+/// <param name="Hosts">The names that its AUTO_PASSTHROUGH servers accept.</param>
+/// <param name="ByName">Whether the rewritten SNI decides the destination (ROUTER_MODE sni-dnat). If not, the gateway
+/// routes only to services that <paramref name="Hosts"/> cover.</param>
 public sealed record GlobalEntry(
     string Cluster, string Service, int Port, ValueList<EntryAddress> Addresses, ValueList<string> Hosts, bool ByName, ValueList<SniRewrite> Rewrites)
 {
@@ -41,14 +42,14 @@ public sealed record GlobalEntry(
         }
     }
 
-    /// <summary>Whether the gateway takes a connection with mesh TLS for the host at all.</summary>
+    /// <summary>Whether the gateway accepts a mesh TLS connection for the host at all.</summary>
     public bool Takes(string host) => Hosts.Any(pattern => Isthmus.Mesh.Generate.Hosts.Covers(pattern, host));
 
-    /// <summary>The host that a call for <paramref name="host"/> is led to.</summary>
+    /// <summary>The host that a call for <paramref name="host"/> is routed to.</summary>
     public string Target(string host)
     {
         if (!ByName) return host;
-        // What is rewritten is the name of the cluster; its last part is the host.
+        // The gateway rewrites the name of the cluster, whose last part is the host.
         var name = Rewrites.Aggregate(ResourceNames.Sni(1, "", host), (text, rewrite) => rewrite.Apply(text));
         return ResourceNames.TryParseOutbound(name, out _, out _, out var target, out _) ? target : name;
     }

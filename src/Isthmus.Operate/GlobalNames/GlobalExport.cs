@@ -9,20 +9,21 @@ using Service = Isthmus.Kubernetes.Objects.Service;
 
 namespace Isthmus.Operate.GlobalNames;
 
-/// <summary>The ServiceEntries by which a Service of one cluster is called as <c>NAME.NAMESPACE.global</c> in all. Pure.</summary>
+/// <summary>The ServiceEntries through which all clusters call a Service of one cluster as <c>NAME.NAMESPACE.global</c>.
+/// Pure.</summary>
 public static class GlobalExport
 {
-    /// <summary>Marks the objects that an export made, so that they are found again.</summary>
+    /// <summary>Marks the objects that an export created, so that they can be found again.</summary>
     public const string MadeBy = $"{WellKnown.OwnDomain}/made-by", Export = "global-export";
 
-    /// <summary>A Service that asks to be exported has it with the value <c>true</c>.</summary>
+    /// <summary>With the value <c>true</c>, a Service requests to be exported.</summary>
     public const string Wanted = $"{WellKnown.OwnDomain}/global";
 
     private const string ApiVersion = "networking.istio.io/v1alpha3";
 
     /// <summary>What to apply: the context of a cluster, and its ServiceEntry.</summary>
     /// <param name="owner">The cluster that has the Service.</param>
-    /// <param name="others">The clusters that are to call it.</param>
+    /// <param name="others">The clusters that will call it.</param>
     /// <param name="suffix">The zone, <c>global</c> unless the clusters were installed with another.</param>
     public static IReadOnlyList<MissingObject> Plan(ClusterInventory owner, Service service, IReadOnlyList<ClusterInventory> others, string suffix)
     {
@@ -40,7 +41,8 @@ public static class GlobalExport
 
     public static string Host(Service service, string suffix) => $"{service.Metadata.Name}.{service.Metadata.Namespace}.{suffix}";
 
-    /// <summary>The entry in the Service's own cluster: its gateway needs it where names are not rewritten, and callers there may use the name too.</summary>
+    /// <summary>The entry in the Service's own cluster: its gateway needs it where names are not rewritten, and callers
+    /// there may use the name too.</summary>
     public static JsonObject Local(Service service, string host, IPAddress address) =>
         Entry(service, host, address, [new JsonObject { ["address"] = $"{service.Metadata.Name}.{service.Metadata.Namespace}.svc.{WellKnown.DefaultDomainSuffix}" }]);
 
@@ -74,7 +76,7 @@ public static class GlobalExport
     {
         ["name"] = port.Name.Length > 0 ? port.Name : $"tcp-{port.Port}",
         ["number"] = port.Port,
-        // What would be found out from the first bytes of a Service must be said of an entry: bytes as they are always work.
+        // For a Service, the proxy can detect the protocol. An entry must declare it, and TCP always works.
         ["protocol"] = Protocols.Of(port.Protocol, port.AppProtocol, port.Name, port.Port) switch
         {
             Protocol.Auto => "TCP",

@@ -7,7 +7,7 @@ using Isthmus.Mesh.Config;
 
 namespace Isthmus.Operate.Inventory;
 
-/// <summary>The objects of one cluster that analysis looks at.</summary>
+/// <summary>The objects of one cluster that the analysis reads.</summary>
 public sealed class ClusterInventory
 {
     private readonly List<Service> _services = [];
@@ -18,10 +18,10 @@ public sealed class ClusterInventory
 
     private ClusterInventory(string context) => Context = context;
 
-    /// <summary>The context of the kubeconfig that leads to it.</summary>
+    /// <summary>The kubeconfig context of the cluster.</summary>
     public string Context { get; }
 
-    /// <summary>Why it could not be read; empty when it could. Then everything else is empty.</summary>
+    /// <summary>Why it could not be read; empty when it could. With an error, everything else is empty.</summary>
     public string Error { get; private init; } = "";
 
     public string RootNamespace { get; private init; } = WellKnown.SystemNamespace;
@@ -32,23 +32,23 @@ public sealed class ClusterInventory
 
     public IReadOnlyList<Node> Nodes => _nodes;
 
-    /// <summary>The Corefile of the cluster's DNS; empty when it has none that is known.</summary>
+    /// <summary>The Corefile of the cluster's DNS; empty when there is none.</summary>
     public string Corefile { get; private set; } = "";
 
     /// <summary>Where its proxies' trust comes from.</summary>
     public TrustFacts Trust { get; init; } = TrustFacts.None;
 
-    /// <summary>Istio's objects that can be read, of one kind.</summary>
+    /// <summary>The readable Istio objects of one kind.</summary>
     public IEnumerable<T> Istio<T>() => _istio.OfType<T>();
 
-    /// <summary>What is wrong with Istio's objects, each by itself.</summary>
+    /// <summary>What is wrong with each Istio object on its own.</summary>
     public IEnumerable<Problem> Complaints => _complaints;
 
     public Service? Service(string ns, string name) => _services.FirstOrDefault(service => service.Metadata.Name == name && service.Metadata.Namespace == ns);
 
     public static ClusterInventory Unreadable(string context, string error) => new(context) { Error = error };
 
-    /// <param name="objects">Services, Pods, Nodes, ConfigMaps and Istio's objects; others are passed over.</param>
+    /// <param name="objects">Services, Pods, Nodes, ConfigMaps and Istio objects; others are ignored.</param>
     public static ClusterInventory From(string context, IEnumerable<JsonObject> objects, TrustFacts? trust = null, string rootNamespace = WellKnown.SystemNamespace)
     {
         var cluster = new ClusterInventory(context) { Trust = trust ?? TrustFacts.None, RootNamespace = rootNamespace };
@@ -56,8 +56,8 @@ public sealed class ClusterInventory
         return cluster;
     }
 
-    /// <summary>A cluster whose objects were read already.</summary>
-    /// <param name="istio">Records of Istio's objects, as <see cref="IstioConfig"/> reads them.</param>
+    /// <summary>A cluster whose objects are already parsed.</summary>
+    /// <param name="istio">Records of Istio objects, as <see cref="IstioConfig"/> reads them.</param>
     public static ClusterInventory Of(string context, IEnumerable<Service> services, IEnumerable<object> istio)
     {
         var cluster = new ClusterInventory(context);
@@ -66,7 +66,7 @@ public sealed class ClusterInventory
         return cluster;
     }
 
-    /// <summary>The same with one more object.</summary>
+    /// <summary>A copy with one more object.</summary>
     public ClusterInventory With(JsonObject value)
     {
         var next = new ClusterInventory(Context) { Error = Error, RootNamespace = RootNamespace, Trust = Trust, Corefile = Corefile };

@@ -2,7 +2,7 @@ using System.Text.Json.Nodes;
 
 namespace Isthmus.Operate.Inventory;
 
-/// <summary>An object to apply, and where.</summary>
+/// <summary>An object to apply, and the cluster to apply it in.</summary>
 public sealed record MissingObject(string Cluster, JsonObject Object)
 {
     public bool Equals(MissingObject? other) => other is not null && Cluster == other.Cluster && JsonNode.DeepEquals(Object, other.Object);

@@ -4,7 +4,8 @@ using Isthmus.Wire.Tls;
 
 namespace Isthmus.Operate.Inventory;
 
-/// <summary>A root as somebody has it, or several in a bundle: the SHA-256 of the certificates, joined by plus signs; empty when there is none or it cannot be read.</summary>
+/// <summary>A trusted root, or several in a bundle: the SHA-256 digests of the certificates, joined by plus signs; empty
+/// when there is none or it cannot be read.</summary>
 public readonly record struct Root(string Fingerprint)
 {
     public static readonly Root None = new("");
@@ -25,9 +26,9 @@ public readonly record struct Root(string Fingerprint)
         }
     }
 
-    /// <summary>Whether some certificate is a root for both, so that one trusts what the other's CA signs.</summary>
+    /// <summary>Whether both contain a common root, so that one trusts what the other's CA signs.</summary>
     public bool Shares(Root other) => IsKnown && other.IsKnown && Fingerprint.Split('+').Intersect(other.Fingerprint.Split('+')).Any();
 
-    /// <summary>As people compare them: the first half of each digest.</summary>
+    /// <summary>A form for people to compare: the first half of each digest.</summary>
     public override string ToString() => IsKnown ? string.Join('+', Fingerprint.Split('+').Select(digest => digest[..Math.Min(16, digest.Length)])) : "none";
 }

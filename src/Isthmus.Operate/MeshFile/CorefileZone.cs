@@ -1,9 +1,10 @@
 namespace Isthmus.Operate.MeshFile;
 
-/// <summary>The block of a Corefile that forwards one zone to another server. The rest of the file is kept exactly as written.</summary>
+/// <summary>The block of a Corefile that forwards one zone to another server. The rest of the file stays exactly as
+/// written.</summary>
 public static class CorefileZone
 {
-    /// <summary>The target server runs in one Pod by default: while it is down, cached names stay valid.</summary>
+    /// <summary>The target server runs in one Pod by default. While that Pod is down, cached names stay valid.</summary>
     public static string Block(string zone, string address) => $$"""
         {{zone}}:53 {
             errors
@@ -19,7 +20,7 @@ public static class CorefileZone
     public static string? Find(string corefile, string zone) =>
         Range(Lines(corefile), zone) is var (first, end) && end > first ? string.Concat(Lines(corefile)[first..end]) : null;
 
-    /// <summary>The Corefile with this block in place of the one for the same zone, or appended.</summary>
+    /// <summary>The Corefile with this block, which replaces the one for the same zone or is appended.</summary>
     public static string With(string corefile, string zone, string block)
     {
         var lines = Lines(corefile);
@@ -50,7 +51,7 @@ public static class CorefileZone
         return (0, 0);
     }
 
-    /// <summary>Each with its line break.</summary>
+    /// <summary>The lines, each with its line break.</summary>
     private static string[] Lines(string text)
     {
         var lines = text.Split('\n');

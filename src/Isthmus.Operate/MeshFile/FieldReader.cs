@@ -5,7 +5,8 @@ using Isthmus.Core.Problems;
 
 namespace Isthmus.Operate.MeshFile;
 
-/// <summary>One mapping of a file. Problems with fields are collected while reading continues, so that all of them are reported at once.</summary>
+/// <summary>Reads one mapping of a file. It collects problems while it continues to read, so that all of them are reported
+/// at once.</summary>
 internal sealed class FieldReader(JsonObject fields, string path, string source, List<Problem> problems)
 {
     internal string Path => path;
@@ -63,7 +64,7 @@ internal sealed class FieldReader(JsonObject fields, string path, string source,
         var other => Unfit<JsonObject>(field, other, "a mapping", []),
     }, At(field), source, problems);
 
-    /// <summary>The items of a list that are mappings; others are problems.</summary>
+    /// <summary>The items of a list that are mappings. Other items are problems.</summary>
     internal IEnumerable<FieldReader> Mappings(string field)
     {
         var index = 0;
@@ -83,14 +84,14 @@ internal sealed class FieldReader(JsonObject fields, string path, string source,
         foreach (var (item, index) in List(field).Select((item, index) => (item, index)))
         {
             if (item is JsonValue value) texts.Add(Text(value, $"{At(field)}[{index}]"));
-            else Wrong("ISM0303", $"{At(field)}[{index}]", $"'{item}' is not text", "use one name for each '- '");
+            else Wrong("ISM0303", $"{At(field)}[{index}]", $"'{item}' is not text", "write one name after each '- '");
         }
         return texts.ToValueList();
     }
 
     internal void Wrong(string code, string at, string message, string remedy) => problems.Add(new(code, source, at, message, remedy));
 
-    /// <summary>YAML reads n as false and 010 as 8, and the original text is lost.</summary>
+    /// <summary>Requires quotes: YAML reads n as false and 010 as 8, and the original text is lost.</summary>
     private string Text(JsonValue value, string at)
     {
         if (value.GetValueKind() != JsonValueKind.String) Wrong("ISM0303", at, $"'{value}' should be text, but YAML reads it as {Name(value)}", "quote the value");

@@ -5,17 +5,18 @@ using Isthmus.Kubernetes.Objects;
 
 namespace Isthmus.Operate.MeshFile;
 
-/// <summary>Names of other clusters (<c>NAME.NAMESPACE.global</c>) in a cluster's own DNS: its Corefile forwards them to istiocoredns.</summary>
+/// <summary>Adds names of other clusters (<c>NAME.NAMESPACE.global</c>) to a cluster's own DNS: its Corefile forwards them
+/// to istiocoredns.</summary>
 internal sealed class GlobalZone(ClusterLink link)
 {
     private const string Zone = "global";
     private const string DnsNamespace = "kube-system", DnsMap = "coredns", Corefile = "Corefile", Server = "istiocoredns";
 
-    /// <summary>The change to make, or a note about what the user has to do by hand.</summary>
+    /// <summary>The change to make, or a note about what the user must do.</summary>
     internal async Task<(Change? Change, string Note)> CompareAsync(CancellationToken stop)
     {
         if (await CorefileAsync(stop) is not { } corefile)
-            return (null, $"{link.Name}: there is no ConfigMap {DnsNamespace}/{DnsMap}; have the cluster's DNS forward the zone {Zone} to the Service {WellKnown.SystemNamespace}/{Server} yourself");
+            return (null, $"{link.Name}: there is no ConfigMap {DnsNamespace}/{DnsMap}; configure the cluster's DNS to forward the zone {Zone} to the Service {WellKnown.SystemNamespace}/{Server}");
         var (found, wanted) = (CorefileZone.Find(corefile, Zone), await BlockAsync(stop));
         if (found == wanted && wanted is not null) return (null, "");
         return (new(link.Name, Part.DnsZone, found is null ? ChangeKind.Create : ChangeKind.Change, $"ConfigMap {DnsNamespace}/{DnsMap}",
@@ -35,7 +36,7 @@ internal sealed class GlobalZone(ClusterLink link)
     private async Task<string?> CorefileAsync(CancellationToken stop) =>
         (await link.Client.FindAsync<ConfigMap>(Kinds.ConfigMap, DnsNamespace, DnsMap, stop))?.Data.GetValueOrDefault(Corefile);
 
-    /// <summary>Null while the Service does not exist.</summary>
+    /// <summary>The address of the zone's server; null while its Service does not exist.</summary>
     private async Task<string?> BlockAsync(CancellationToken stop) =>
         (await link.Client.FindAsync<Service>(Kinds.Service, WellKnown.SystemNamespace, Server, stop))?.Spec.ClusterIP is { Length: > 0 } address ? CorefileZone.Block(Zone, address) : null;
 

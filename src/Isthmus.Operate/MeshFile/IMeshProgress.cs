@@ -1,9 +1,9 @@
 namespace Isthmus.Operate.MeshFile;
 
-/// <summary>Receives progress for each cluster, so that a terminal can show it. Never called concurrently.</summary>
+/// <summary>Receives the progress of each cluster, so that a terminal can show it. Calls never overlap.</summary>
 public interface IMeshProgress
 {
-    /// <param name="cluster">Empty: the mesh as a whole.</param>
+    /// <param name="cluster">Empty for the mesh as a whole.</param>
     void Started(string cluster, string step);
 
     void Finished(string cluster, string step, TimeSpan took);
@@ -14,7 +14,7 @@ public interface IMeshProgress
 /// <summary>Measures steps and reports them, one at a time.</summary>
 internal sealed class StepLog(IMeshProgress progress, TimeProvider time)
 {
-    // Steps of several clusters can end at the same moment; the lock spares implementations from handling that.
+    // Steps of several clusters can end at the same moment. The lock spares implementations from handling that.
     private readonly Lock _one = new();
 
     internal async Task RunAsync(string cluster, string step, Func<Task> work)

@@ -5,10 +5,11 @@ using Isthmus.Operate.Install.Operator;
 
 namespace Isthmus.Operate.MeshFile;
 
-/// <summary>Finds contradictions in a mesh file: a pure function of its content. Missing names are reported earlier.</summary>
+/// <summary>Finds contradictions in a mesh file, as a pure function of its content. Missing names are reported
+/// earlier.</summary>
 internal static class MeshCheck
 {
-    /// <summary>Fields of <c>values.global</c> that the rest of the file decides, and by what.</summary>
+    /// <summary>Fields of <c>values.global</c> that the rest of the file determines, and what determines each.</summary>
     private static readonly (string Field, string By)[] Decided =
     [
         ("meshID", "metadata.name"), ("network", "the cluster's network"), ("multiCluster", "the cluster's name"),
@@ -54,7 +55,8 @@ internal static class MeshCheck
         }
     }
 
-    /// <summary>Clusters that do not watch each other cannot share a control plane, nor do east-west gateways serve them.</summary>
+    /// <summary>Clusters that do not watch each other cannot share a control plane, and east-west gateways do not serve
+    /// them.</summary>
     private static IEnumerable<Problem> Names(MeshSpec mesh)
     {
         if (mesh.Join != JoinKind.Names) yield break;

@@ -3,10 +3,12 @@ using Isthmus.Operate.Diagnose;
 
 namespace Isthmus.Operate.MeshFile;
 
-/// <summary>Whether clusters can leave a mesh that continues without them: a pure function of the file.</summary>
+/// <summary>Decides whether clusters can leave a mesh that continues without them, as a pure function of the
+/// file.</summary>
 public static class MeshDeparture
 {
-    /// <exception cref="MeshProblemsException">A name does not exist, or remaining clusters need what would leave.</exception>
+    /// <exception cref="MeshProblemsException">A name does not exist, or remaining clusters depend on one that would
+    /// leave.</exception>
     public static void Check(MeshSpec mesh, IReadOnlyCollection<string> leaving)
     {
         var problems = Unknown(mesh, leaving).Concat(Served(mesh, leaving)).Concat(Entered(mesh, leaving)).ToList();
@@ -17,7 +19,8 @@ public static class MeshDeparture
         leaving.Where(name => mesh.Clusters.All(cluster => cluster.Name != name))
             .Select(name => new Problem("ISM0341", mesh.Source, "spec.clusters", $"has no cluster '{name}'", $"clusters: {string.Join(", ", mesh.Clusters.Select(cluster => cluster.Name))}"));
 
-    /// <summary>A remaining cluster keeps its control plane, and an external control plane does not outlive its cluster.</summary>
+    /// <summary>A remaining cluster keeps its control plane, and an external control plane does not outlive its
+    /// cluster.</summary>
     private static IEnumerable<Problem> Served(MeshSpec mesh, IReadOnlyCollection<string> leaving)
     {
         for (var i = 0; i < mesh.Clusters.Count; i++)
@@ -28,13 +31,13 @@ public static class MeshDeparture
             {
                 yield return new("ISM0342", mesh.Source, $"spec.clusters[{i}].controlPlane",
                     leaves ? $"the control plane of '{cluster.Name}' runs in '{host.Cluster}', which would stay" : $"'{host.Cluster}' runs the control plane of '{cluster.Name}', which would stay",
-                    $"let both leave: --cluster {cluster.Name} --cluster {host.Cluster}");
+                    $"remove both: --cluster {cluster.Name} --cluster {host.Cluster}");
             }
             if (leaves) continue;
             foreach (var primary in cluster.Primaries.Where(leaving.Contains))
             {
                 yield return new("ISM0342", mesh.Source, $"spec.clusters[{i}].primaries", $"'{primary}' serves '{cluster.Name}', which would stay",
-                    $"let '{cluster.Name}' leave too, or give it other primaries and run 'isthmus mesh up' first");
+                    $"remove '{cluster.Name}' too, or give it other primaries and run 'isthmus mesh up' first");
             }
         }
     }

@@ -10,10 +10,12 @@ using Isthmus.Operate.Install.Operator;
 
 namespace Isthmus.Operate.MeshFile;
 
-/// <summary>A control plane that watches a cluster: <paramref name="Watcher"/> holds the credentials of <paramref name="Watched"/>.</summary>
+/// <summary>A control plane that watches a cluster: <paramref name="Watcher"/> holds the credentials of <paramref
+/// name="Watched"/>.</summary>
 public sealed record Watch(string Watched, string Watcher);
 
-/// <summary>The objects that every cluster needs for the mesh of a file: pure, and the same objects that the guides create by hand.</summary>
+/// <summary>The objects that every cluster of a mesh file needs: pure, and the same objects that you create with the
+/// guides.</summary>
 public sealed class MeshDesign(MeshSpec mesh)
 {
     // A cluster with an external control plane forms its own mesh.
@@ -23,17 +25,18 @@ public sealed class MeshDesign(MeshSpec mesh)
 
     public bool JoinsByNames => mesh.Join == JoinKind.Names;
 
-    /// <summary>Other clusters get their configuration from this cluster's control plane.</summary>
+    /// <summary>Whether other clusters get their configuration from this cluster's control plane.</summary>
     public bool ServesOthers(ClusterSpec cluster) => mesh.Clusters.Any(other => other.Primaries.Contains(cluster.Name));
 
     /// <summary>Clusters whose control planes run in this one.</summary>
     public IEnumerable<ClusterSpec> Hosted(ClusterSpec host) => mesh.Clusters.Where(cluster => cluster.ControlPlane?.Cluster == host.Name);
 
-    /// <summary>A gateway is needed if other networks call services here, or other clusters reach the control plane here.</summary>
+    /// <summary>Whether it needs a gateway: other networks call services here, or other clusters reach the control plane
+    /// here.</summary>
     public bool HasGateway(ClusterSpec cluster) =>
         !JoinsByNames && cluster.ControlPlane is null && (_hasNetworks || ServesOthers(cluster) || Hosted(cluster).Any()) && (mesh.NetworkOf(cluster).Gateway.Clusters is var only && (only.IsEmpty || only.Contains(cluster.Name)));
 
-    /// <summary>Only control planes sign certificates: a cluster without one needs no key.</summary>
+    /// <summary>Only control planes sign certificates, so a cluster without one needs no key.</summary>
     public static bool HasAuthority(ClusterSpec cluster) => cluster.IsPrimary || cluster.ControlPlane is not null;
 
     /// <summary>Every control plane watches all other clusters.</summary>
@@ -53,15 +56,15 @@ public sealed class MeshDesign(MeshSpec mesh)
     }
 
     /// <summary>
-    /// Where a cluster without a control plane reaches those of its primaries: behind all of their gateways, so that one can fail.
-    /// A DNS alias can hold only one.
+    /// Where a cluster without a control plane reaches those of its primaries: behind all of their gateways, so that one
+    /// can fail. A DNS alias could hold only one.
     /// </summary>
     public static string Discovery(IReadOnlyList<string> gateways) => gateways.All(gateway => IPAddress.TryParse(gateway, out _)) ? string.Join(",", gateways) : gateways[0];
 
     /// <param name="discoveryAddress">The address of the primaries' gateways, for a cluster without a control plane.</param>
     public OperatorSpec Installation(ClusterSpec cluster, string discoveryAddress)
     {
-        // Clusters that do not know each other need no network names, either.
+        // Clusters that do not know each other do not need network names either.
         if (JoinsByNames) return OperatorSpec.Build([(mesh.Source, EastWestGateway.ReplicatedControlPlanes()), File(mesh.Install), File(cluster.Install)], [], mesh.Revision);
         var global = new JsonObject
         {
@@ -85,7 +88,8 @@ public sealed class MeshDesign(MeshSpec mesh)
         return OperatorSpec.Build([File(mesh.Install), File(cluster.Install), File(facts)], [], mesh.Revision);
     }
 
-    /// <summary>The control plane of a cluster that has none, for the cluster that hosts it. It reads its configuration where its workloads are.</summary>
+    /// <summary>The control plane of a cluster that has none of its own, for the cluster that hosts it. It reads its
+    /// configuration in the cluster of its workloads.</summary>
     public OperatorSpec HostedControlPlane(ClusterSpec cluster)
     {
         var facts = new JsonObject
@@ -108,7 +112,7 @@ public sealed class MeshDesign(MeshSpec mesh)
     /// <summary>Fields below <c>install</c> that have no effect.</summary>
     public IEnumerable<Problem> Warnings => mesh.Clusters.SelectMany(cluster => Installation(cluster, "").Warnings).Distinct();
 
-    /// <summary>What the hosting cluster needs in addition: its namespace, and the gateway to it.</summary>
+    /// <summary>What the hosting cluster needs in addition: the namespace, and the gateway to the control plane.</summary>
     public (JsonObject Namespace, IReadOnlyList<JsonObject> Exposure) HostedPlace(ClusterSpec cluster) => (
         new JsonObject { ["apiVersion"] = "v1", ["kind"] = "Namespace", ["metadata"] = new JsonObject { ["name"] = cluster.SystemNamespace } },
         [.. EastWestGateway.ExposeHosted(cluster.SystemNamespace).Select(Owned)]);
@@ -133,10 +137,10 @@ public sealed class MeshDesign(MeshSpec mesh)
         return OperatorSpec.Build([(mesh.Source, YamlText.Print(file))], [], null);
     }
 
-    /// <summary>What the gateway exposes: services of the mesh, and the control plane if other clusters need it.</summary>
+    /// <summary>What the gateway exposes: services of the mesh and, if other clusters need it, the control plane.</summary>
     public IReadOnlyList<JsonObject> Exposure(ClusterSpec cluster)
     {
-        // A cluster without a control plane has no configuration: its gateway reads the primary's.
+        // A cluster without a control plane has no configuration: its gateway uses the primary's.
         if (!cluster.IsPrimary || JoinsByNames) return [];
         var objects = new List<JsonObject>();
         if (_hasNetworks) objects.AddRange(EastWestGateway.ExposeServices());
@@ -144,7 +148,7 @@ public sealed class MeshDesign(MeshSpec mesh)
         return [.. objects.Select(Owned)];
     }
 
-    /// <summary>Marks an object as created for this mesh, so that it is removed with it.</summary>
+    /// <summary>Marks an object as created for this mesh, so that it is removed with the mesh.</summary>
     public JsonObject Owned(JsonObject value)
     {
         var metadata = (JsonObject)value["metadata"]!;

@@ -17,7 +17,7 @@ public sealed class ClusterLink(ClusterSpec cluster, KubeClient client) : IDispo
 
     public string Name => cluster.Name;
 
-    /// <summary>The API server as Pods of other clusters reach it.</summary>
+    /// <summary>The API server's address, as Pods of other clusters reach it.</summary>
     public string Server => cluster.Server.Length > 0 ? cluster.Server : client.Access.Server.ToString().TrimEnd('/');
 
     public void Dispose() => client.Dispose();
@@ -91,7 +91,7 @@ public sealed class MeshLinks : IDisposable
                 {
                     if (theirs.PodRanges.FirstOrDefault(range.Overlaps) is var clash && clash != default)
                         problems.Add(new("ISM0325", mesh.Source, $"{path}.network", $"'{link.Cluster.Network}' is a single flat network, but Pods of '{link.Name}' are in {range} and those of '{other.Name}' in {clash}",
-                            "give the clusters ranges of their own, or put them on different networks"));
+                            "give each cluster its own range, or put the clusters on different networks"));
                 }
             }
         }

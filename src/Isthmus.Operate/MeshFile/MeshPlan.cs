@@ -16,25 +16,25 @@ public static class Part
     public const string RemoteInstallation = "remote installation";
     public const string Gateway = "east-west gateway";
     public const string Exposure = "exposed services";
-    /// <summary>In the hosting cluster, the control plane of another.</summary>
+    /// <summary>The control plane of another cluster, in the cluster that hosts it.</summary>
     public static string Hosted(string cluster) => $"control plane of {cluster}";
 
     public const string DnsZone = "DNS zone";
 }
 
 /// <summary>One object that does not match the file.</summary>
-/// <param name="Cluster">Empty: files on this machine.</param>
+/// <param name="Cluster">Empty for files on this machine.</param>
 /// <param name="Object">For example <c>Deployment istio-system/istiod</c>.</param>
-/// <param name="Fields">For <see cref="ChangeKind.Change"/>: what differs.</param>
+/// <param name="Fields">What differs, for <see cref="ChangeKind.Change"/>.</param>
 /// <param name="Why">The reason, if the object alone does not explain it.</param>
-/// <param name="Removal">The object, if only its removal is left to do.</param>
+/// <param name="Removal">The object, if only its removal remains to be done.</param>
 public sealed record Change(string Cluster, string Part, ChangeKind Kind, string Object, ValueList<FieldDifference> Fields, string Why = "", Removal? Removal = null)
 {
     internal static Change Remove(string cluster, string part, Removal removal, string why) => new(cluster, part, ChangeKind.Remove, removal.ToString(), [], why, removal);
 }
 
 /// <summary>How live clusters differ from a mesh file; empty when they match.</summary>
-/// <param name="Notes">What the user should know, without any action taken.</param>
+/// <param name="Notes">What the user should know and nothing acts on.</param>
 public sealed record MeshPlan(ValueList<Change> Changes, ValueList<string> Notes)
 {
     public bool IsEmpty => Changes.IsEmpty;

@@ -10,14 +10,16 @@ using Isthmus.Operate.Install.Render;
 
 namespace Isthmus.Operate.MeshFile;
 
-/// <summary>Compares live clusters with a mesh file. Reads only.</summary>
-/// <param name="takesOver">Report clusters of another mesh, or with another root, as a note instead of a problem.</param>
+/// <summary>Compares live clusters with a mesh file. It only reads.</summary>
+/// <param name="takesOver">Whether to report clusters of another mesh, or with another root, as a note instead of a
+/// problem.</param>
 public sealed class MeshPlanner(MeshDesign design, MeshLinks links, TimeProvider time, bool takesOver = false)
 {
     /// <summary>The placeholder for an address that is unknown until the gateway exists.</summary>
     private const string UnknownAddress = "0.0.0.0";
 
-    /// <exception cref="MeshProblemsException">The CA files are not usable for this mesh, or a cluster belongs to another one.</exception>
+    /// <exception cref="MeshProblemsException">The CA files are not usable for this mesh, or a cluster belongs to another
+    /// one.</exception>
     public async Task<MeshPlan> PlanAsync(CancellationToken stop)
     {
         var trust = new MeshTrust(design.Mesh, time);
@@ -53,7 +55,8 @@ public sealed class MeshPlanner(MeshDesign design, MeshLinks links, TimeProvider
         return new(changes, notes, problems);
     }
 
-    /// <summary>The primaries' current gateways: whatever depends on an address that does not exist yet is new anyway.</summary>
+    /// <summary>The primaries' current gateways. Everything that depends on an address that does not exist yet is new
+    /// anyway.</summary>
     private async Task<string> DiscoveryAsync(ClusterSpec cluster, CancellationToken stop) =>
         cluster.IsPrimary ? "" : MeshDesign.Discovery(await Task.WhenAll(cluster.Entries.Select(async primary => await GatewayAddress.FindAsync(links[primary], stop) ?? UnknownAddress)));
 
@@ -81,11 +84,11 @@ public sealed class MeshPlanner(MeshDesign design, MeshLinks links, TimeProvider
         return (await changes).Concat(extra.Select(removal => new Change(link.Name, part, ChangeKind.Remove, removal.ToString(), [], "no longer part of the installation")));
     }
 
-    /// <summary>A gateway from an earlier version of the file.</summary>
+    /// <summary>Removes a gateway of an earlier version of the file.</summary>
     private static async Task<IEnumerable<Change>> UnwantedGatewayAsync(ClusterLink link, CancellationToken stop)
     {
         var found = await Installed.ListAsync(link.Client, $"{ObjectLabels.Owner}=eastwest,{ObjectLabels.Release}=istio", stop);
-        return found.Select(item => Change.Remove(link.Name, Part.Gateway, Removal.Of(item.Kind, item.Item), "the file asks for no gateway here"));
+        return found.Select(item => Change.Remove(link.Name, Part.Gateway, Removal.Of(item.Kind, item.Item), "the file has no gateway here"));
     }
 
     private async Task<IEnumerable<Change>> SecretsAsync(ClusterLink link, CancellationToken stop)
@@ -94,7 +97,7 @@ public sealed class MeshPlanner(MeshDesign design, MeshLinks links, TimeProvider
         var wanted = design.Watches().Where(watch => watch.Watcher == link.Name).ToList();
         var changes = await Task.WhenAll(wanted.Select(watch => check.CompareAsync(watch, stop)));
         var extra = (await RemoteSecretsAsync(link, stop)).Where(secret => IsOurs(secret) && wanted.All(watch => RemoteSecretCheck.Name(watch.Watched) != secret.Metadata.Name));
-        return changes.OfType<Change>().Concat(extra.Select(secret => Change.Remove(link.Name, Part.RemoteSecrets, new(Kinds.Secret, secret.Metadata.Namespace, secret.Metadata.Name), "the file no longer has its cluster")));
+        return changes.OfType<Change>().Concat(extra.Select(secret => Change.Remove(link.Name, Part.RemoteSecrets, new(Kinds.Secret, secret.Metadata.Namespace, secret.Metadata.Name), "its cluster is no longer in the file")));
     }
 
     private bool IsOurs(Secret secret) => secret.Metadata.Annotations.GetValueOrDefault(Annotations.Mesh) == design.Mesh.Name;
@@ -105,20 +108,20 @@ public sealed class MeshPlanner(MeshDesign design, MeshLinks links, TimeProvider
     private Task<IEnumerable<Change>> AuthorityAsync(ClusterLink link, ClusterSpec owner, string part, MeshTrust trust, List<Problem> problems, CancellationToken stop) =>
         trust.CaSecret(owner) is { } secret ? ObjectsAsync(link, part, [secret], stop) : NewAuthorityAsync(link, owner, part, trust.BeginsNewRoot, problems, stop);
 
-    /// <summary>Files that are missing must not silently replace a CA that workloads trust.</summary>
+    /// <summary>New files must not silently replace a CA that workloads trust.</summary>
     private async Task<IEnumerable<Change>> NewAuthorityAsync(ClusterLink link, ClusterSpec owner, string part, bool beginsNewRoot, List<Problem> problems, CancellationToken stop)
     {
         var name = $"{owner.SystemNamespace}/{WellKnown.CaCerts}";
         var exists = await link.Client.FindAsync(Kinds.Secret, owner.SystemNamespace, WellKnown.CaCerts, stop) is not null;
         if (exists && beginsNewRoot)
         {
-            problems.Add(new("ISM0332", design.Mesh.Source, "spec.trust.directory", $"'{design.Mesh.Trust.Directory}' has no root, but '{link.Name}' has the Secret {name}: a new root would end the trust of everything that it signed",
+            problems.Add(new("ISM0332", design.Mesh.Source, "spec.trust.directory", $"'{design.Mesh.Trust.Directory}' has no root, but '{link.Name}' has the Secret {name}: with a new root, proxies would no longer trust certificates that this CA signed",
                 $"put the root there, name the cluster's files in 'certificates', or remove the Secret: kubectl --context={link.Cluster.Context} -n {owner.SystemNamespace} delete secret {WellKnown.CaCerts}"));
         }
         return [new(link.Name, part, exists ? ChangeKind.Change : ChangeKind.Create, $"Secret {name}", [])];
     }
 
-    /// <summary>The control plane of another cluster in this one.</summary>
+    /// <summary>The control plane of another cluster, hosted in this one.</summary>
     private async Task<IEnumerable<Change>> HostedAsync(ClusterLink link, ClusterSpec hosted, MeshTrust trust, List<Problem> problems, CancellationToken stop)
     {
         var part = Part.Hosted(hosted.Name);

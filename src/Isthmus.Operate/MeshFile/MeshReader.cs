@@ -6,13 +6,14 @@ using Isthmus.Kubernetes.Yaml;
 
 namespace Isthmus.Operate.MeshFile;
 
-/// <summary>Several problems at once, each with its place and remedy.</summary>
+/// <summary>Several problems at once, each with its location and remedy.</summary>
 public sealed class MeshProblemsException(IReadOnlyList<Problem> problems) : Exception(string.Join('\n', problems))
 {
     public IReadOnlyList<Problem> Problems => problems;
 }
 
-/// <summary>Reads a mesh file, and rejects one that contradicts itself with all of its problems. Reads no cluster.</summary>
+/// <summary>Reads a mesh file. It rejects a file that contradicts itself, with all of its problems, and reads no
+/// cluster.</summary>
 public static partial class MeshReader
 {
     private const string DefaultNetwork = "network1";
@@ -21,14 +22,14 @@ public static partial class MeshReader
     private const int MostReplicas = 100;
 
     /// <param name="folder">The folder that relative paths in the file start from.</param>
-    /// <exception cref="ProblemException">It is not YAML.</exception>
-    /// <exception cref="MeshProblemsException">It is not a valid mesh file.</exception>
+    /// <exception cref="ProblemException">The text is not YAML.</exception>
+    /// <exception cref="MeshProblemsException">The file is not a valid mesh file.</exception>
     public static MeshSpec Read(string text, string source, string folder)
     {
         var problems = new List<Problem>();
         var documents = YamlText.ParseAll(text, source);
         if (documents is not [JsonObject root])
-            throw new ProblemException(source, documents.Count == 0 ? "is empty" : documents.Count > 1 ? $"holds {documents.Count} YAML documents; expected one" : "is not a YAML mapping",
+            throw new ProblemException(source, documents.Count == 0 ? "is empty" : documents.Count > 1 ? $"contains {documents.Count} YAML documents (expected one)" : "is not a YAML mapping",
                 $"begin it with 'apiVersion: {MeshSpec.ApiVersion}' and 'kind: {MeshSpec.Kind}'");
         var mesh = Mesh(new FieldReader(root, "", source, problems), source, folder);
         problems.AddRange(MeshCheck.Run(mesh));
@@ -92,7 +93,7 @@ public static partial class MeshReader
             Primaries(cluster, name), Host(cluster), cluster.Has("certificates") ? Resolve(folder, cluster.Text("certificates")) : "", cluster.Free("install"));
     }
 
-    /// <summary>The role is redundant to the primaries, but people like to write it: it must agree with them.</summary>
+    /// <summary>The role follows from the primaries, but people like to write it, so it must agree with them.</summary>
     private static ValueList<string> Primaries(FieldReader cluster, string name)
     {
         var primaries = cluster.Texts("primaries");
@@ -102,7 +103,7 @@ public static partial class MeshReader
                 cluster.Wrong("ISM0305", cluster.At("primaries"), "is required for a remote cluster", "list the clusters whose control planes serve it");
                 break;
             case "primary" when primaries.Any(primary => primary != name):
-                cluster.Wrong("ISM0305", cluster.At("primaries"), $"names {string.Join(", ", primaries)}, but the role is primary", "set 'role: remote', or remove the field");
+                cluster.Wrong("ISM0305", cluster.At("primaries"), $"is {string.Join(", ", primaries)}, but the role is primary", "set 'role: remote', or remove the field");
                 break;
             case "" or "primary" or "remote":
                 break;

@@ -7,7 +7,8 @@ using Isthmus.Operate.Install;
 
 namespace Isthmus.Operate.MeshFile;
 
-/// <summary>Removes a mesh, or some of its clusters: everything that <c>up</c> or its control planes created. Certificate files stay.</summary>
+/// <summary>Removes a mesh, or some of its clusters: everything that <c>up</c> or its control planes created. Certificate
+/// files stay.</summary>
 /// <param name="leaving">Names of the clusters that leave; the mesh continues without them.</param>
 public sealed class MeshRemoval(MeshDesign design, MeshLinks links, IReadOnlyCollection<string> leaving, TimeSpan limit, IMeshProgress progress, TimeProvider time)
 {
@@ -19,16 +20,18 @@ public sealed class MeshRemoval(MeshDesign design, MeshLinks links, IReadOnlyCol
 
     public async Task RunAsync(IReadOnlyList<(ClusterLink Link, IReadOnlyList<Removal> Removals)> plan, CancellationToken stop)
     {
-        // The remaining clusters forget them first: until their proxies are updated, gateways and workloads of the leaving clusters keep serving.
+        // The remaining clusters forget the leaving ones first. Until their proxies are updated, gateways and workloads of
+        // the leaving clusters keep serving.
         await Task.WhenAll(plan.Where(cluster => cluster.Removals.Count > 0 && !leaving.Contains(cluster.Link.Name)).Select(cluster =>
             _steps.RunAsync(cluster.Link.Name, $"forgets {string.Join(", ", leaving)}", () => ForgetAsync(cluster.Link, cluster.Removals, stop))));
         var begun = plan.Where(cluster => cluster.Removals.Count > 0 && leaving.Contains(cluster.Link.Name)).ToList();
-        // External control planes write into this cluster, too: all of them stop before anything that they created is removed.
+        // External control planes write into this cluster too: all of them stop before anything that they created is
+        // removed.
         await Task.WhenAll(begun.Select(cluster => _steps.RunAsync(cluster.Link.Name, "control plane and gateways stopped",
             () => new Uninstaller(cluster.Link.Client).StopAsync(cluster.Removals, _ => { }, stop))));
         await Task.WhenAll(begun.Select(cluster => _steps.RunAsync(cluster.Link.Name, "objects removed", async () =>
         {
-            // Objects created between plan and stop are removed, too.
+            // Objects created between plan and stop are removed as well.
             var rest = cluster.Removals.Concat(await ClusterAsync(cluster.Link, stop)).Distinct().ToList();
             await new Uninstaller(cluster.Link.Client).RemoveAsync(rest, _ => { }, stop);
             await ReleaseNamespaceAsync(cluster.Link, stop);
@@ -51,7 +54,8 @@ public sealed class MeshRemoval(MeshDesign design, MeshLinks links, IReadOnlyCol
         return [.. own.Concat(purge).Distinct(), .. last];
     }
 
-    /// <summary>For a remaining cluster: the credentials with which its control plane watches the leaving ones.</summary>
+    /// <summary>Removes, in a remaining cluster, the credentials with which its control plane watches the leaving
+    /// ones.</summary>
     private async Task<IReadOnlyList<Removal>> CredentialsAsync(ClusterLink link, CancellationToken stop)
     {
         var names = design.Watches().Where(watch => watch.Watcher == link.Name && leaving.Contains(watch.Watched)).Select(watch => RemoteSecretCheck.Name(watch.Watched));
@@ -74,7 +78,7 @@ public sealed class MeshRemoval(MeshDesign design, MeshLinks links, IReadOnlyCol
 
     private bool IsOurs(ObjectMeta metadata) => metadata.Annotations.GetValueOrDefault(Annotations.Mesh) == design.Mesh.Name;
 
-    /// <summary>A namespace that this program did not create is kept, without the labels that it added.</summary>
+    /// <summary>Keeps a namespace that this program did not create, without the labels that this program added.</summary>
     private async Task ReleaseNamespaceAsync(ClusterLink link, CancellationToken stop)
     {
         var ns = await link.Client.FindAsync<Namespace>(Kinds.Namespace, null, link.Cluster.SystemNamespace, stop);

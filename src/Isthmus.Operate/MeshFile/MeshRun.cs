@@ -11,13 +11,15 @@ using Isthmus.Operate.RemoteSecrets;
 namespace Isthmus.Operate.MeshFile;
 
 /// <summary>Options for bringing up a mesh.</summary>
-/// <param name="Limit">For all of it.</param>
-/// <param name="OnControlPlane">Further work in a cluster once its Pods are injected, in parallel with the gateways.</param>
-/// <param name="AwaitWatches">Wait until every control plane watches every cluster.</param>
-/// <param name="TakesOver">Include clusters that belong to another mesh.</param>
+/// <param name="Limit">The time limit for all of it.</param>
+/// <param name="OnControlPlane">More work to do in a cluster once its Pods are injected, in parallel with the
+/// gateways.</param>
+/// <param name="AwaitWatches">Whether to wait until every control plane watches every cluster.</param>
+/// <param name="TakesOver">Whether to include clusters that belong to another mesh.</param>
 public sealed record MeshRunSettings(TimeSpan Limit, Func<ClusterLink, CancellationToken, Task>? OnControlPlane = null, bool AwaitWatches = true, bool TakesOver = false);
 
-/// <summary>Brings live clusters in line with a mesh file, all in parallel: only what a plan found to differ is changed.</summary>
+/// <summary>Brings live clusters in line with a mesh file, all in parallel. It changes only what the plan found to
+/// differ.</summary>
 public sealed class MeshRun(MeshDesign design, MeshLinks links, MeshPlan plan, MeshRunSettings settings, IMeshProgress progress, TimeProvider time)
 {
     private readonly StepLog _steps = new(progress, time);
@@ -32,7 +34,7 @@ public sealed class MeshRun(MeshDesign design, MeshLinks links, MeshPlan plan, M
         await EachAsync(link => PrepareAsync(link, trust, stop));
         var installed = new Dictionary<string, Task>(StringComparer.Ordinal);
         _credentials = Task.WhenAll(links.All.Select(link => SecretAsync(link, stop)));
-        // Primaries first: remotes wait for the gateways of theirs.
+        // Primaries come first: remotes wait for their gateways.
         foreach (var link in links.All.OrderByDescending(link => link.Cluster.IsPrimary))
             installed[link.Name] = link.Cluster.IsPrimary ? PrimaryAsync(link, stop) : RemoteAsync(link, trust, installed, stop);
         await AllAsync([.. installed.Values, _credentials], stop);
@@ -42,7 +44,7 @@ public sealed class MeshRun(MeshDesign design, MeshLinks links, MeshPlan plan, M
 
     private Task EachAsync(Func<ClusterLink, Task> work) => Task.WhenAll(links.All.Select(work));
 
-    /// <summary>What fails in one cluster does not stop the others; all failures are reported at the end.</summary>
+    /// <summary>A failure in one cluster does not stop the others; all failures are reported at the end.</summary>
     private static async Task AllAsync(IReadOnlyList<Task> work, CancellationToken stop)
     {
         try
@@ -72,7 +74,8 @@ public sealed class MeshRun(MeshDesign design, MeshLinks links, MeshPlan plan, M
         });
     }
 
-    /// <summary>Objects created by hand are kept: only those that a mesh file creates are removed with the mesh.</summary>
+    /// <summary>Keeps objects that a user created: only objects created from a mesh file are removed with the
+    /// mesh.</summary>
     private async Task ApplyAsync(ClusterLink link, ResourceKind kind, JsonObject value, CancellationToken stop)
     {
         var metadata = value["metadata"]!;
@@ -112,7 +115,7 @@ public sealed class MeshRun(MeshDesign design, MeshLinks links, MeshPlan plan, M
         var spec = design.Installation(link.Cluster, MeshDesign.Discovery(addresses));
         await InstallAsync(link, Part.RemoteInstallation, spec, () => { }, stop);
         if (link.Cluster.ControlPlane is { } host) await HostAsync(links[host.Cluster], link, trust, stop);
-        // Pods created next need a webhook that the API server trusts; the primary patches it.
+        // Pods created next need a webhook that the API server trusts. The primary patches it.
         await new Applier(link.Client, time).TrustedAsync([.. Manifests.Render(spec).SelectMany(component => component.Objects)], Remaining, stop);
         await Task.WhenAll(GatewayAsync(link, stop), settings.OnControlPlane?.Invoke(link, stop) ?? Task.CompletedTask);
     }

@@ -7,7 +7,7 @@ namespace Isthmus.Operate.MeshFile;
 /// <summary>A mesh as described in one file (<c>kind: Mesh</c>): <see cref="MeshReader"/> reads and validates it.</summary>
 /// <param name="Source">The file's name, for messages.</param>
 /// <param name="Name">The mesh ID.</param>
-/// <param name="Revision">Of every control plane; empty for the default one.</param>
+/// <param name="Revision">The revision of every control plane; empty for the default one.</param>
 /// <param name="Join">How clusters discover each other's services.</param>
 /// <param name="Install">Fields of an IstioOperator spec for every control plane.</param>
 public sealed record MeshSpec(
@@ -31,15 +31,16 @@ public enum JoinKind
 }
 
 /// <summary>Where the certificate authorities of the clusters come from.</summary>
-/// <param name="Directory">Contains the root and a folder for each cluster; missing files are created.</param>
-/// <param name="RootCertificate">A root made elsewhere that signs the intermediates; empty: the one in <paramref name="Directory"/>.</param>
+/// <param name="Directory">Contains the root and a folder for each cluster. Missing files are created.</param>
+/// <param name="RootCertificate">A root created elsewhere that signs the intermediates; empty for the one in <paramref
+/// name="Directory"/>.</param>
 public sealed record TrustSpec(string Directory, string RootCertificate = "", string RootKey = "");
 
-/// <summary>Places whose Pods reach each other directly.</summary>
+/// <summary>Clusters whose Pods reach each other directly.</summary>
 public sealed record NetworkSpec(string Name, GatewaySpec Gateway);
 
 /// <summary>The east-west gateways of a network.</summary>
-/// <param name="Clusters">Which clusters of the network run one; empty: all.</param>
+/// <param name="Clusters">The clusters of the network that run one; empty for all.</param>
 /// <param name="Service">Fields of their Service's spec, for example its type.</param>
 public sealed record GatewaySpec(ValueList<string> Clusters, int Replicas, JsonObject Service, JsonObject ServiceAnnotations)
 {
@@ -52,13 +53,15 @@ public sealed record GatewaySpec(ValueList<string> Clusters, int Replicas, JsonO
 public sealed record HostSpec(string Cluster, string Namespace);
 
 /// <summary>One cluster of the mesh.</summary>
-/// <param name="Context">Of the kubeconfig.</param>
-/// <param name="Region">Of its Nodes; <c>lab up</c> gives it to them.</param>
-/// <param name="Server">The API server's address as Pods of other clusters reach it; empty: the one in the kubeconfig.</param>
-/// <param name="Primaries">The clusters whose control planes serve this one; empty: it has its own.</param>
+/// <param name="Context">The kubeconfig context of the cluster.</param>
+/// <param name="Region">The region of its Nodes; <c>lab up</c> sets it on them.</param>
+/// <param name="Server">The API server's address as Pods of other clusters reach it; empty for the one in the
+/// kubeconfig.</param>
+/// <param name="Primaries">The clusters whose control planes serve this one; empty when it has its own.</param>
 /// <param name="ControlPlane">Where its control plane runs, if in another cluster.</param>
-/// <param name="Certificates">A folder with the four files of its CA, created elsewhere; empty: as in <see cref="TrustSpec"/>.</param>
-/// <param name="Install">Fields of an IstioOperator spec for this cluster, over those of the mesh.</param>
+/// <param name="Certificates">A folder with the four files of its CA, created elsewhere; empty to use <see
+/// cref="TrustSpec"/>.</param>
+/// <param name="Install">Fields of an IstioOperator spec for this cluster, which override those of the mesh.</param>
 public sealed record ClusterSpec(
     string Name, string Context, string Network, string Region, string Zone, string Server, ValueList<string> Primaries, HostSpec? ControlPlane,
     string Certificates, JsonObject Install)
@@ -68,6 +71,6 @@ public sealed record ClusterSpec(
     /// <summary>The clusters through whose gateways it reaches its control plane.</summary>
     public ValueList<string> Entries => ControlPlane is null ? Primaries : [ControlPlane.Cluster];
 
-    /// <summary>Where the objects of its installation are.</summary>
+    /// <summary>The namespace of its installation.</summary>
     public string SystemNamespace => ControlPlane?.Namespace ?? WellKnown.SystemNamespace;
 }

@@ -10,7 +10,8 @@ using Isthmus.Wire.Tls;
 
 namespace Isthmus.Operate.MeshFile;
 
-/// <summary>The certificate authorities of a mesh as files: which exist, which have to be created, and the Secret of each cluster.</summary>
+/// <summary>The certificate authorities of a mesh as files: which exist, which must be created, and the Secret of each
+/// cluster.</summary>
 public sealed class MeshTrust(MeshSpec mesh, TimeProvider time)
 {
     private const int Days = 3650;
@@ -24,7 +25,7 @@ public sealed class MeshTrust(MeshSpec mesh, TimeProvider time)
 
     private string Folder(ClusterSpec cluster) => cluster.Certificates.Length > 0 ? cluster.Certificates : Path.Combine(mesh.Trust.Directory, cluster.Name);
 
-    /// <summary>True when the files do not exist and creating them would start a new root.</summary>
+    /// <summary>Whether the files do not exist and creating them would start a new root.</summary>
     public bool BeginsNewRoot => IsRootMissing;
 
     public IEnumerable<Change> Plan()
@@ -49,7 +50,7 @@ public sealed class MeshTrust(MeshSpec mesh, TimeProvider time)
             var cluster = mesh.Clusters[i];
             if (!MeshDesign.HasAuthority(cluster) || Missing.Contains(cluster)) continue;
             var path = cluster.Certificates.Length > 0 ? $"spec.clusters[{i}].certificates" : "spec.trust.directory";
-            if (Fault(cluster, out var root) is { } fault) yield return Wrong(path, fault, "put files there that belong together, or another folder here");
+            if (Fault(cluster, out var root) is { } fault) yield return Wrong(path, fault, "put matching files there, or specify another folder");
             else roots[cluster.Name] = root;
         }
         foreach (var (name, root) in roots.Where(pair => pair.Value != roots.Values.First()))
@@ -70,7 +71,7 @@ public sealed class MeshTrust(MeshSpec mesh, TimeProvider time)
             using var certificate = CertificateText.Read(File.ReadAllText(certificatePath), certificatePath)[0];
             using var anchor = CertificateText.Read(File.ReadAllText(rootPath), rootPath)[0];
             using var key = Keys.FromPem(File.ReadAllText(keyPath), keyPath);
-            if (!Keys.Match(certificate, key)) return $"'{keyPath}' is not the key of ca-cert.pem beside it";
+            if (!Keys.Match(certificate, key)) return $"'{keyPath}' is not the key of ca-cert.pem in the same folder";
             if (certificate.NotAfter.ToUniversalTime() <= time.GetUtcNow()) return $"'{certificatePath}' expired at {certificate.NotAfter.ToUniversalTime():u}";
             root = anchor.Thumbprint[..12];
             return null;
@@ -85,14 +86,15 @@ public sealed class MeshTrust(MeshSpec mesh, TimeProvider time)
         }
     }
 
-    /// <summary>The thumbprint of the root that a cluster's workloads will trust; null while it has to be created first.</summary>
+    /// <summary>The thumbprint of the root that a cluster's workloads will trust; null while that root must still be
+    /// created.</summary>
     public string? Root(ClusterSpec cluster)
     {
         var authority = HasFiles(cluster) ? cluster : cluster.Primaries.Select(mesh.Cluster).FirstOrDefault(HasFiles);
         var path = authority is not null ? Path.Combine(Folder(authority), "root-cert.pem")
             : mesh.Trust.RootCertificate.Length > 0 ? mesh.Trust.RootCertificate : Path.Combine(mesh.Trust.Directory, CaFiles.RootCert);
         try { return File.Exists(path) && CertificateText.Read(File.ReadAllText(path), path) is [var root, ..] ? Thumbprint(root) : null; }
-        catch (ProblemException) { return null; } // reported by Check
+        catch (ProblemException) { return null; } // Check reports it.
     }
 
     internal static string Thumbprint(X509Certificate2 certificate) => certificate.GetCertHashString(HashAlgorithmName.SHA256).ToLowerInvariant();
@@ -109,7 +111,8 @@ public sealed class MeshTrust(MeshSpec mesh, TimeProvider time)
         foreach (var cluster in Missing.ToList()) files.MakeIntermediate(cluster.Name, Request, cluster.SystemNamespace);
     }
 
-    /// <summary>The Secret <c>cacerts</c> of a cluster, in the namespace of its control plane; null while its files have to be created first.</summary>
+    /// <summary>The Secret <c>cacerts</c> of a cluster, in the namespace of its control plane; null while its files must
+    /// still be created.</summary>
     public JsonObject? CaSecret(ClusterSpec cluster)
     {
         if (Missing.Contains(cluster)) return null;

@@ -5,12 +5,12 @@ using Isthmus.Kubernetes.Objects;
 namespace Isthmus.Operate.MeshFile;
 
 /// <summary>One field whose value in a cluster differs from the file.</summary>
-/// <param name="Found">Empty: the field is absent.</param>
+/// <param name="Found">Empty when the field is absent.</param>
 public sealed record FieldDifference(string Path, string Wanted, string Found);
 
 /// <summary>
-/// Compares the desired object with the live one, by meaning: what is not specified (defaults, status, what controllers
-/// and other people added) is not a difference, and neither is another notation of the same quantity.
+/// Compares the desired object with the live one by meaning. Fields that are not specified are not differences: defaults,
+/// status, and what controllers and other people added. Neither is another notation of the same quantity.
 /// </summary>
 public static class ObjectDifference
 {
@@ -29,7 +29,7 @@ public static class ObjectDifference
 
     private static void Compare(JsonNode? wanted, JsonNode? live, string path, List<FieldDifference> differences)
     {
-        // API servers leave out what is empty.
+        // API servers omit empty values.
         if (live is null && IsEmpty(wanted)) return;
         switch (wanted, live)
         {
@@ -54,7 +54,7 @@ public static class ObjectDifference
         differences.Add(new(path, Show(wanted), live is null ? "" : Show(live)));
     }
 
-    /// <summary>The items of a list and where they stand, by their names; null when not each has one of its own.</summary>
+    /// <summary>The indexes of a list's items by their names; null unless each item has a unique name.</summary>
     private static Dictionary<string, (JsonNode Item, int At)>? Named(JsonArray list)
     {
         var names = new Dictionary<string, (JsonNode, int)>(StringComparer.Ordinal);
@@ -65,7 +65,7 @@ public static class ObjectDifference
         return names;
     }
 
-    /// <summary>The validation webhook is installed to fail open; the control plane closes it once it serves.</summary>
+    /// <summary>The validation webhook is installed to fail open. The control plane closes it once it serves.</summary>
     private static bool IsTheControlPlanes(string path, string field, JsonNode? wanted, JsonNode? live) =>
         field == "failurePolicy" && path.StartsWith("webhooks[", StringComparison.Ordinal) && wanted?.ToString() == "Ignore" && live?.ToString() == "Fail";
 

@@ -9,7 +9,8 @@ using Isthmus.Wire.Tls;
 
 namespace Isthmus.Operate.MeshFile;
 
-/// <summary>Whether a cluster is part of something else already: its control plane has another mesh ID, or its workloads trust another root.</summary>
+/// <summary>Whether a cluster already belongs to another mesh: its control plane has another mesh ID, or its workloads
+/// trust another root.</summary>
 internal sealed class OtherMesh(MeshDesign design, MeshTrust trust)
 {
     private const string RootFile = "root-cert.pem";
@@ -21,23 +22,23 @@ internal sealed class OtherMesh(MeshDesign design, MeshTrust trust)
         var problems = new List<Problem>();
         if (await member is var (name, at) && name != design.Mesh.Name)
         {
-            problems.Add(new("ISM0333", design.Mesh.Source, path, $"'{link.Name}' belongs to mesh '{name}' ({at}), and would leave it for '{design.Mesh.Name}'",
-                "correct metadata.name, remove that mesh from it first, or say --take-over"));
+            problems.Add(new("ISM0333", design.Mesh.Source, path, $"'{link.Name}' belongs to mesh '{name}' ({at}), and would move to '{design.Mesh.Name}'",
+                "correct metadata.name, remove the cluster from that mesh first, or use --take-over"));
         }
         if (await roots is var (trusted, where))
         {
             var own = trust.Root(link.Cluster);
-            // A root that is still to be created next to a CA's own files is reported elsewhere.
+            // Another check reports a root that is still to be created next to a CA's own files.
             if (own is null ? where != CaCerts(link) : !trusted.Contains(own))
             {
-                problems.Add(new("ISM0334", design.Mesh.Source, path, $"workloads of '{link.Name}' trust the root {Shown(trusted[0])} ({where}), and the mesh's is {(own is null ? "to be made" : Shown(own))}: they and those with new certificates would refuse each other until all are restarted",
-                    "have spec.trust name that root, or say --take-over"));
+                problems.Add(new("ISM0334", design.Mesh.Source, path, $"workloads of '{link.Name}' trust the root {Shown(trusted[0])} ({where}), but the mesh's root is {(own is null ? "not created yet" : Shown(own))}: until all workloads are restarted, those with old and those with new certificates would reject each other",
+                    "set spec.trust to that root, or use --take-over"));
             }
         }
         return problems;
     }
 
-    /// <summary>The mesh that the cluster is in, and what says so.</summary>
+    /// <summary>The mesh that the cluster is in, and the object that names it.</summary>
     private async Task<(string Name, string At)?> MemberAsync(ClusterLink link, CancellationToken stop)
     {
         var ns = await link.Client.FindAsync<Namespace>(Kinds.Namespace, null, link.Cluster.SystemNamespace, stop);

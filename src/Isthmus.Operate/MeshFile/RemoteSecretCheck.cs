@@ -9,7 +9,8 @@ using Isthmus.Kubernetes.Objects;
 namespace Isthmus.Operate.MeshFile;
 
 /// <summary>
-/// Judges a remote secret by what it does: its text cannot be known beforehand, because the token in it is made by the cluster.
+/// Judges a remote secret by what you can do with it. Its text cannot be known beforehand, because the cluster creates the
+/// token in it.
 /// </summary>
 internal sealed class RemoteSecretCheck(MeshLinks links)
 {
@@ -17,7 +18,7 @@ internal sealed class RemoteSecretCheck(MeshLinks links)
 
     internal static string Describe(string watched) => $"Secret {WellKnown.SystemNamespace}/{Name(watched)}";
 
-    /// <summary>Null: the watcher reaches the watched cluster with it.</summary>
+    /// <summary>Null when the watcher reaches the watched cluster with it.</summary>
     internal async Task<Change?> CompareAsync(Watch watch, CancellationToken stop)
     {
         var live = await links[watch.Watcher].Client.FindAsync<Secret>(Kinds.Secret, WellKnown.SystemNamespace, Name(watch.Watched), stop);
@@ -27,7 +28,7 @@ internal sealed class RemoteSecretCheck(MeshLinks links)
         return faults.Count == 0 ? null : new(watch.Watcher, Part.RemoteSecrets, ChangeKind.Change, Describe(watch.Watched), faults.ToValueList());
     }
 
-    /// <summary>The same for the Secret by which a control plane reads the configuration of a cluster elsewhere.</summary>
+    /// <summary>Checks the Secret with which a control plane reads its configuration from a cluster elsewhere.</summary>
     internal async Task<Change?> CompareConfigAsync(ClusterSpec hosted, string part, CancellationToken stop)
     {
         var (host, name) = (hosted.ControlPlane!, $"Secret {hosted.SystemNamespace}/{WellKnown.ConfigSecret}");
@@ -49,7 +50,7 @@ internal sealed class RemoteSecretCheck(MeshLinks links)
         if (server != watched.Server) faults.Add(new($"{path}: server", watched.Server, server));
         if (await RootAsync(watched, stop) is { Length: > 0 } root && access.CertificateAuthority?.Trim() is var authority && authority != root)
             faults.Add(new($"{path}: certificate-authority-data", "the CA of the cluster", authority is null ? "" : "another CA"));
-        if (!await IsAcceptedAsync(access.Token, watched, stop)) faults.Add(new($"{path}: token", "a token that the cluster accepts", access.Token is null ? "" : "one that it refuses"));
+        if (!await IsAcceptedAsync(access.Token, watched, stop)) faults.Add(new($"{path}: token", "a token that the cluster accepts", access.Token is null ? "" : "one that it rejects"));
         return faults;
     }
 
@@ -59,7 +60,7 @@ internal sealed class RemoteSecretCheck(MeshLinks links)
         return map?.Data.GetValueOrDefault("ca.crt")?.Trim() ?? "";
     }
 
-    /// <summary>Asked through the address of the kubeconfig: the one in the secret may be reachable from Pods only.</summary>
+    /// <summary>Uses the address of the kubeconfig: the one in the secret may be reachable only from Pods.</summary>
     private static async Task<bool> IsAcceptedAsync(string? token, ClusterLink watched, CancellationToken stop)
     {
         if (token is null) return false;

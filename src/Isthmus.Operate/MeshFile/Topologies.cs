@@ -5,7 +5,7 @@ using Isthmus.Kubernetes.Yaml;
 
 namespace Isthmus.Operate.MeshFile;
 
-/// <summary>The topologies that have names, as mesh files; they are built from nothing else.</summary>
+/// <summary>The named topologies, as mesh files. They use nothing that a user's file cannot.</summary>
 public static class Topologies
 {
     private sealed record Shape(int Fewest, bool HasRemotes, bool HasNetworks, string Join = "", bool IsExternal = false);
@@ -22,7 +22,7 @@ public static class Topologies
 
     public static IReadOnlyList<string> Names { get; } = [.. Shapes.Keys];
 
-    /// <summary>A mesh of <c>cluster1</c>, <c>cluster2</c>, … The first is the primary where only one is.</summary>
+    /// <summary>A mesh of <c>cluster1</c>, <c>cluster2</c>, … If only one is a primary, it is the first.</summary>
     /// <param name="install">Fields of an IstioOperator spec for every control plane.</param>
     public static string Write(string name, int clusters, JsonObject? install = null)
     {

@@ -5,11 +5,12 @@ using Isthmus.Operate.Diagnose;
 
 namespace Isthmus.Operate.MeshFile;
 
-/// <summary>A cluster as a control plane has it.</summary>
-/// <param name="Message">Why it is not in sync.</param>
+/// <summary>A cluster as a control plane reports it.</summary>
+/// <param name="Message">Why it is not synced.</param>
 internal sealed record WatchedCluster(string Id, bool IsSynced, string Message);
 
-/// <summary>Which clusters the control planes of a cluster watch, as they say themselves: one line for each of them and each that it watches.</summary>
+/// <summary>The clusters that the control planes of a cluster watch, as they report: one line for each control plane and
+/// each cluster that it watches.</summary>
 internal sealed class WatchedClusters(KubeClient client)
 {
     internal async Task<IReadOnlyList<WatchedCluster>> ReadAsync(CancellationToken stop)

@@ -8,18 +8,20 @@ using Isthmus.Operate.Install.Render;
 
 namespace Isthmus.Operate.RemoteSecrets;
 
-/// <param name="Expires">Null: when the Secret that stands for it is deleted.</param>
+/// <param name="Expires">Null when the token is valid until the Secret that it is bound to is deleted.</param>
 public sealed record AccountToken(string Token, string CaCertificate, DateTimeOffset? Expires);
 
-/// <summary>Tokens of one ServiceAccount. Each stands with a Secret: deleting that Secret takes the token back, so that tokens can be changed one after the other.</summary>
+/// <summary>Issues tokens of one ServiceAccount. Each token is bound to a Secret: you revoke the token by deleting that
+/// Secret, so tokens can be rotated one at a time.</summary>
 public sealed class AccountTokens(KubeClient client, string ns, string account, TimeProvider time, Action<string> note)
 {
     private static readonly TimeSpan TokenLimit = TimeSpan.FromSeconds(10);
     private const string AccountAnnotation = "kubernetes.io/service-account.name";
     private const string TokenType = "kubernetes.io/service-account-token";
 
-    /// <summary>A token that does not expire: that of <paramref name="secretName"/>, else the newest that is there, else a new one, filled in by the cluster's controller.</summary>
-    /// <param name="fresh">Make a new one even if there is one.</param>
+    /// <summary>Gets a token that does not expire: the token of <paramref name="secretName"/>, else the newest existing
+    /// one, else a new one, which the cluster's controller fills in.</summary>
+    /// <param name="fresh">Create a new token even if there is one.</param>
     public async Task<AccountToken> LastingAsync(string? secretName, bool fresh, CancellationToken stop)
     {
         var existing = (await client.ListAllAsync<Secret>(Kinds.Secret, ns, new ListOptions { FieldSelector = $"type={TokenType}" }, stop))
@@ -32,7 +34,7 @@ public sealed class AccountTokens(KubeClient client, string ns, string account, 
         return await FilledAsync(name, stop);
     }
 
-    /// <summary>A token that expires. The API server may allow less than was asked for.</summary>
+    /// <summary>Creates a token that expires. The API server may grant less time than requested.</summary>
     public async Task<AccountToken> ExpiringAsync(TimeSpan duration, CancellationToken stop)
     {
         var name = $"{account}-istio-remote-token-{Stamp()}";
@@ -50,7 +52,7 @@ public sealed class AccountTokens(KubeClient client, string ns, string account, 
         var answer = JsonNode.Parse(await client.RawAsync(HttpMethod.Post, Kinds.ServiceAccount.Path(ns, account, "token"), body, stop));
         var token = answer?["status"]?["token"]?.ToString() ?? throw new ProblemException($"ServiceAccount {ns}/{account}", "received no token from the API server");
         var expires = DateTimeOffset.Parse(answer["status"]!["expirationTimestamp"]!.ToString(), CultureInfo.InvariantCulture);
-        note($"The token expires at {expires:u}; make the next one before with --rotate. To take it back earlier: kubectl --context={client.Access.Name} -n {ns} delete secret {name}");
+        note($"The token expires at {expires:u}; before then, create the next one with --rotate. To revoke it earlier: kubectl --context={client.Access.Name} -n {ns} delete secret {name}");
         var trust = (await client.FindAsync<ConfigMap>(Kinds.ConfigMap, ns, "kube-root-ca.crt", stop))?.Data.GetValueOrDefault("ca.crt") ?? client.Access.CertificateAuthority;
         return new(token, trust ?? throw new ProblemException($"ConfigMap {ns}/kube-root-ca.crt", "does not exist, and the kubeconfig has no certificate authority", "use a token without --token-duration"), expires);
     }
@@ -58,7 +60,7 @@ public sealed class AccountTokens(KubeClient client, string ns, string account, 
     private void Note(IEnumerable<string> earlier)
     {
         foreach (var name in earlier)
-            note($"The earlier token stays valid. Once 'isthmus remote-clusters' shows the cluster synced with the new one, take it back: kubectl --context={client.Access.Name} -n {ns} delete secret {name}");
+            note($"The earlier token stays valid. Once 'isthmus remote-clusters' shows the cluster synced with the new one, revoke the earlier one: kubectl --context={client.Access.Name} -n {ns} delete secret {name}");
     }
 
     private string Stamp() => time.GetUtcNow().ToString("yyyyMMddHHmmss", CultureInfo.InvariantCulture);
@@ -75,7 +77,7 @@ public sealed class AccountTokens(KubeClient client, string ns, string account, 
                 ["name"] = name,
                 ["namespace"] = ns,
                 ["annotations"] = new JsonObject { [AccountAnnotation] = account },
-                // Found again by an uninstall.
+                // An uninstall finds it by these labels.
                 ["labels"] = new JsonObject { [ObjectLabels.Release] = "istio", [ObjectLabels.Component] = "Base" },
             },
         };
@@ -100,7 +102,7 @@ public sealed class AccountTokens(KubeClient client, string ns, string account, 
         catch (OperationCanceledException e) when (!stop.IsCancellationRequested)
         {
             throw new ProblemException($"Secret {ns}/{name}", $"got no token for ServiceAccount {account} within {TokenLimit.TotalSeconds:0} s",
-                "check that the account exists and that the cluster's controllers run", e);
+                "check that the account exists and that the cluster's controllers are running", e);
         }
     }
 }

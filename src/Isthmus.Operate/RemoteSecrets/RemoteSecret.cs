@@ -10,33 +10,34 @@ using Isthmus.Operate.Install.Render;
 
 namespace Isthmus.Operate.RemoteSecrets;
 
-/// <summary>What <c>create-remote-secret</c> is asked for (Istio's flags).</summary>
+/// <summary>The options of <c>create-remote-secret</c> (Istio's flags).</summary>
 public sealed record RemoteSecretRequest
 {
-    /// <summary>Null: the cluster's own name if a control plane defines it, otherwise the UID of kube-system.</summary>
+    /// <summary>Null for the cluster's own name if a control plane defines it, otherwise the UID of kube-system.</summary>
     public string? Name { get; init; }
     /// <summary><c>remote</c> for a control plane that watches the cluster, <c>config</c> for one that reads its configuration from it.</summary>
     public string Type { get; init; } = "remote";
-    /// <summary>Null: the address in the kubeconfig.</summary>
+    /// <summary>Null for the address in the kubeconfig.</summary>
     public string? Server { get; init; }
     public string? ServiceAccount { get; init; }
     public string? SecretName { get; init; }
     public bool CreateServiceAccount { get; init; } = true;
     public string Namespace { get; init; } = WellKnown.SystemNamespace;
-    /// <summary>Make a new token though there is one, so that the one in use can be taken back afterwards.</summary>
+    /// <summary>Create a new token even if there is one, so that you can revoke the current one afterwards.</summary>
     public bool Rotate { get; init; }
-    /// <summary>A token that expires; null: one that does not.</summary>
+    /// <summary>The lifetime of the token; null for a token that does not expire.</summary>
     public TimeSpan? TokenDuration { get; init; }
 }
 
-/// <summary>Makes the Secret by which a control plane elsewhere reaches this cluster (Istio: istioctl create-remote-secret).</summary>
+/// <summary>Creates the Secret with which a control plane elsewhere reaches this cluster (Istio: istioctl
+/// create-remote-secret).</summary>
 public sealed partial class RemoteSecret(KubeClient client, TimeProvider time, Action<string> note)
 {
-    /// <summary>The Secret as YAML, ready to be applied in the other cluster.</summary>
+    /// <summary>The Secret as YAML, ready to apply in the other cluster.</summary>
     public async Task<string> MakeAsync(RemoteSecretRequest request, CancellationToken stop)
     {
         if (request.Type is not ("remote" or "config"))
-            throw new ProblemException("--type", $"'{request.Type}' is not remote or config", "use --type=remote for another control plane that watches this cluster");
+            throw new ProblemException("--type", $"invalid type '{request.Type}' (expected remote or config)", "use --type=remote for another control plane that watches this cluster");
         var name = request.Name ?? await ClusterNameAsync(request.Namespace, stop);
         if (!Dns1123().IsMatch(name) || name.Length > 63)
             throw new ProblemException("--name", $"{name} is not a valid DNS 1123 label", "use lower-case letters, digits and '-', starting and ending with a letter or digit");
@@ -64,7 +65,8 @@ public sealed partial class RemoteSecret(KubeClient client, TimeProvider time, A
         return server;
     }
 
-    /// <summary>A control plane says its cluster's name; without one, as in Istio, the UID of kube-system stands for it.</summary>
+    /// <summary>The cluster's name as its control plane defines it; without a control plane the UID of kube-system, as in
+    /// Istio.</summary>
     private async Task<string> ClusterNameAsync(string ns, CancellationToken stop)
     {
         var istiod = (await client.ListAllAsync<JsonObject>(Kinds.Deployment, ns, new ListOptions { LabelSelector = "app=istiod" }, stop)).FirstOrDefault();
@@ -75,7 +77,8 @@ public sealed partial class RemoteSecret(KubeClient client, TimeProvider time, A
         return system.Metadata.Uid;
     }
 
-    /// <summary>The command is often run before the install: namespace, account and rights are made where they are missing.</summary>
+    /// <summary>Creates the namespace, the account and its permissions where they are missing: you often run the command
+    /// before the install.</summary>
     private async Task EnsureReaderAsync(string ns, string account, CancellationToken stop)
     {
         if (await client.FindAsync(Kinds.Namespace, null, ns, stop) is null)
@@ -88,7 +91,7 @@ public sealed partial class RemoteSecret(KubeClient client, TimeProvider time, A
         {
             await client.ApplyAsync(Kinds.Find(value["apiVersion"]!.ToString(), value["kind"]!.ToString())!, value, stop);
         }
-        note($"Created ServiceAccount {ns}/{account} with the rights to read Services, endpoints, Pods and Nodes.");
+        note($"Created ServiceAccount {ns}/{account} with permissions to read Services, endpoints, Pods and Nodes.");
     }
 
     private async Task CreateAsync(ResourceKind kind, JsonObject value, CancellationToken stop)

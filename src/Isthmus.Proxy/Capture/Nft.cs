@@ -34,5 +34,5 @@ internal static class Nft
     private static ProblemException Refused(string said) =>
         said.Contains("Operation not permitted", StringComparison.Ordinal)
             ? new("traffic capture", "the kernel does not permit nftables rules in this network namespace", "run as root with the capability NET_ADMIN")
-            : new("traffic capture", $"nft refused the rules: {said}", "the kernel needs nf_tables with NAT and redirect");
+            : new("traffic capture", $"nft rejected the rules: {said}", "the kernel needs nf_tables with NAT and redirect");
 }

@@ -130,7 +130,7 @@ internal static class GlobalCommand
         }
         catch (KubeException e) when (e.IsNotFound)
         {
-            return []; // no definitions: a cluster without a control plane
+            return []; // The kinds are not defined: a cluster without a control plane.
         }
     }
 

@@ -7,12 +7,12 @@ using Isthmus.Operate.Inventory;
 namespace Isthmus.Operate.Diagnose.Analysis;
 
 /// <summary>
-/// Calls by names that no cluster has as a Service (<c>NAME.NAMESPACE.global</c>): whether the gateway behind a ServiceEntry's endpoint
-/// can route the call. Pure.
+/// Checks calls to names that no cluster has as a Service (<c>NAME.NAMESPACE.global</c>): can the gateway behind a
+/// ServiceEntry's endpoints route the call? Pure.
 /// </summary>
 public static class GlobalHosts
 {
-    /// <summary>What is wrong with the entries of every cluster, as far as the given clusters show it.</summary>
+    /// <summary>What is wrong with the entries of every cluster, as far as the given clusters show.</summary>
     public static IEnumerable<Finding> Check(IReadOnlyList<ClusterInventory> clusters)
     {
         var gateways = clusters.SelectMany(cluster => GlobalEntry.Of(cluster).Select(entry => (Cluster: cluster, Entry: entry))).ToList();
@@ -29,7 +29,8 @@ public static class GlobalHosts
         }
     }
 
-    /// <summary>What happens to a call that arrives at a gateway with mesh TLS for a host and port; null when it goes on to a service.</summary>
+    /// <summary>What happens to a call for a host and port that arrives at a gateway with mesh TLS; null when the gateway
+    /// forwards it to a service.</summary>
     /// <param name="owner">The gateway's cluster.</param>
     /// <param name="everybody">Clusters whose addresses a new entry must not reuse.</param>
     public static Finding? Arrival(ClusterInventory owner, GlobalEntry gateway, string host, int port, IReadOnlyList<ClusterInventory> everybody)
@@ -43,10 +44,10 @@ public static class GlobalHosts
         return Arrival(owner, gateway.Service, gateway.ByName, host, gateway.Target(host), port, everybody);
     }
 
-    /// <summary>The same when the gateway's destination is already known.</summary>
-    /// <param name="gateway">Namespace and name of its Service.</param>
-    /// <param name="byName">The SNI decides the destination.</param>
-    /// <param name="target">The host that it leads to.</param>
+    /// <summary>The same check when the gateway's destination is already known.</summary>
+    /// <param name="gateway">Namespace and name of the gateway's Service.</param>
+    /// <param name="byName">Whether the SNI decides the destination.</param>
+    /// <param name="target">The host that the call is routed to.</param>
     public static Finding? Arrival(ClusterInventory owner, string gateway, bool byName, string host, string target, int port, IReadOnlyList<ClusterInventory> everybody)
     {
         Finding Wrong(string code, string message, string remedy, JsonObject? missing = null) => new(
@@ -54,7 +55,7 @@ public static class GlobalHosts
         if (Ports(owner, target) is { } ports)
         {
             return ports.Contains(port) ? null : Wrong("ISM1403",
-                $"leads calls for {host} to {target}, which has no port {port} there but {string.Join(", ", ports.Order())}: the SNI carries the port number of the caller's ServiceEntry, and callers get 503",
+                $"leads calls for {host} to {target}, which has no port {port} there (it has {string.Join(", ", ports.Order())}): the SNI carries the port number of the caller's ServiceEntry, and callers get 503",
                 "use the port number of the called Service in the ServiceEntry");
         }
         if (target != host)
@@ -64,7 +65,7 @@ public static class GlobalHosts
             return Wrong("ISM1404",
                 $"routes by SNI, and no Envoy cluster is named outbound_.{port}_._.{host} there: it does not rewrite the name, and {owner.Context} has no ServiceEntry {host}. Callers get 503",
                 $"apply the ServiceEntry in {owner.Context}, {rewrite}", GlobalExport.Local(service, host, GlobalAddresses.Choose(host, everybody)));
-        return Wrong("ISM1402", $"knows no host {host}, neither as a Service nor as a ServiceEntry: callers get 503", $"check the name, or create what it should lead to in {owner.Context}");
+        return Wrong("ISM1402", $"knows no host {host}, neither as a Service nor as a ServiceEntry: callers get 503", $"check the name, or create the Service or ServiceEntry for it in {owner.Context}");
     }
 
     private static IEnumerable<Finding> Calls(ClusterInventory caller, ServiceEntry entry, ClusterInventory owner, GlobalEntry gateway, IReadOnlyList<ClusterInventory> clusters)
@@ -77,7 +78,8 @@ public static class GlobalHosts
                 var at = new EntryAddress(endpoint.Address, endpoint.Ports.TryGetValue(port.Name, out var named) ? named : port.Number);
                 if (!gateway.Addresses.Contains(at))
                 {
-                    // The node's address is also that of every other NodePort: only a balancer's belongs to the gateway alone.
+                    // A node's address is shared by every NodePort. Only a load balancer's address belongs to the gateway
+                    // alone.
                     if (!gateway.Addresses.Contains(new(endpoint.Address, gateway.Port))) continue;
                     yield return new(caller.Context, new("ISM1405", $"ServiceEntry {entry.Namespace}/{entry.Name}", "spec.endpoints",
                         $"sends port {port.Number} to {at}, which is {owner.Context}'s gateway {gateway.Service}, but that takes calls from other clusters at {gateway.Port}",
@@ -97,7 +99,7 @@ public static class GlobalHosts
         }
     }
 
-    /// <summary>Endpoints of a ServiceEntry do not declare mesh TLS: a DestinationRule must.</summary>
+    /// <summary>Endpoints of a ServiceEntry do not declare mesh TLS, so a DestinationRule must.</summary>
     private static Finding? Plain(ClusterInventory caller, ServiceEntry entry, string host)
     {
         var rules = caller.Istio<DestinationRule>().Where(rule => Isthmus.Mesh.Generate.Hosts.Covers(rule.Host, host)).ToList();
@@ -113,7 +115,8 @@ public static class GlobalHosts
             "apply the DestinationRule"), new(caller.Context, missing));
     }
 
-    /// <summary>An address identifies one host: with two, calls by address and TCP go to whichever comes first.</summary>
+    /// <summary>An address identifies one host. With two hosts, calls by address and TCP calls go to whichever comes
+    /// first.</summary>
     private static IEnumerable<Finding> SharedAddresses(ClusterInventory cluster) =>
         from entry in cluster.Istio<ServiceEntry>()
         from address in entry.Addresses

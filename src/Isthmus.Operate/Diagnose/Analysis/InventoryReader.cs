@@ -11,8 +11,8 @@ using Isthmus.Operate.Inventory;
 
 namespace Isthmus.Operate.Diagnose.Analysis;
 
-/// <summary>Reads the objects to analyze from API servers; changes nothing.</summary>
-/// <param name="proxies">Also ask proxies what they trust, at most this many in each cluster.</param>
+/// <summary>Reads the objects to analyze from API servers. It changes nothing.</summary>
+/// <param name="proxies">How many proxies of each cluster to ask what they trust; 0 for none.</param>
 public sealed class InventoryReader(string istioNamespace, int proxies)
 {
     private const int AtOnce = 8;
@@ -51,7 +51,7 @@ public sealed class InventoryReader(string istioNamespace, int proxies)
         }
         catch (KubeException e) when (e.IsNotFound)
         {
-            return []; // no definitions: a cluster without a control plane
+            return []; // The kinds are not defined: a cluster without a control plane.
         }
     }
 
@@ -92,7 +92,7 @@ public sealed class InventoryReader(string istioNamespace, int proxies)
         return found.ToValueList();
     }
 
-    /// <summary>Null for a proxy that does not respond: its health is not checked here.</summary>
+    /// <summary>What a proxy trusts; null when it does not respond. Proxy health is not checked here.</summary>
     private static async Task<ProxyTrust?> ProxyAsync(MeshQuery query, JsonObject pod, CancellationToken stop)
     {
         var (ns, name) = (pod["metadata"]!["namespace"]!.ToString(), pod["metadata"]!["name"]!.ToString());

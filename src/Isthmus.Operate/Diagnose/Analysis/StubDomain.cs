@@ -3,7 +3,7 @@ using Isthmus.Operate.Inventory;
 
 namespace Isthmus.Operate.Diagnose.Analysis;
 
-/// <summary>Whether names of the global zone reach the server that knows them. Pure.</summary>
+/// <summary>Whether the cluster's DNS forwards names of the global zone to the server that resolves them. Pure.</summary>
 public static class StubDomain
 {
     private const string Server = "istiocoredns";
@@ -12,11 +12,11 @@ public static class StubDomain
     {
         foreach (var cluster in clusters)
         {
-            // Without a Corefile the cluster's DNS is another program, of which nothing is known.
+            // Without a Corefile, the cluster's DNS is another program, and nothing is known about it.
             if (cluster.Service(cluster.RootNamespace, Server) is not { } service || cluster.Corefile.Length == 0) continue;
             if (cluster.Corefile.Contains(service.Spec.ClusterIP, StringComparison.Ordinal)) continue;
             yield return new(cluster.Context, new("ISM1408", "ConfigMap kube-system/coredns", "data[Corefile]",
-                $"forwards no zone to {Server} ({service.Spec.ClusterIP}), so that names of the global zone do not resolve",
+                $"forwards no zone to {Server} ({service.Spec.ClusterIP}), so names of the global zone do not resolve",
                 $"add the block 'global:53 {{ errors; cache 30; forward . {service.Spec.ClusterIP}:53 }}', one directive on a line", Severity.Warning));
         }
     }

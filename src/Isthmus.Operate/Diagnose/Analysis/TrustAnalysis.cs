@@ -34,15 +34,15 @@ public static class TrustAnalysis
         {
             if (trust.Own.IsKnown && trust.Own == trust.InForce && trust is { OwnAt: { } made, InstalledAt: { } installed } && made < installed.AddMinutes(-1))
                 yield return Wrong(cluster, "ISM1452", $"Secret istio-system/{WellKnown.SelfSignedCa}",
-                    $"is older ({Time(made)}) than the installation ({Time(installed)}): an old istio-system was left, and its root {trust.Own} is in force again",
-                    $"if that is not meant, delete the Secret and restart: kubectl --context={cluster.Context} -n istio-system delete secret {WellKnown.SelfSignedCa}; {For(cluster)}", Severity.Warning);
+                    $"is older ({Time(made)}) than the installation ({Time(installed)}): it is left over from an earlier istio-system, and its root {trust.Own} is in force again",
+                    $"if you do not want that, delete the Secret and restart: kubectl --context={cluster.Context} -n istio-system delete secret {WellKnown.SelfSignedCa}; {For(cluster)}", Severity.Warning);
             yield break;
         }
         if (trust.Given.Shares(trust.InForce)) yield break;
         var late = trust is { GivenAt: { } given, ControlPlaneStarted: { } started } && given > started;
         yield return Wrong(cluster, "ISM1451", "Secret istio-system/cacerts",
             late || trust.Own == trust.InForce
-                ? $"came after the control plane ({Time(trust.GivenAt)}; the control plane runs since {Time(trust.ControlPlaneStarted)}): the root {trust.InForce}{(trust.Own == trust.InForce ? " that it made itself" : "")} is still in force instead of {trust.Given}"
+                ? $"was created after the control plane started ({Time(trust.GivenAt)}; the control plane has run since {Time(trust.ControlPlaneStarted)}): the root {trust.InForce}{(trust.Own == trust.InForce ? " that it made itself" : "")} is still in force instead of {trust.Given}"
                 : $"holds the root {trust.Given}, but {trust.InForce} is in force",
             For(cluster));
     }
@@ -63,7 +63,7 @@ public static class TrustAnalysis
     }
 
     private static string Origin(TrustFacts trust) =>
-        trust.InForce == trust.Given ? "from Secret cacerts" : trust.InForce == trust.Own ? "made by the control plane itself, there was no cacerts when it started" : "of unknown origin";
+        trust.InForce == trust.Given ? "from Secret cacerts" : trust.InForce == trust.Own ? "made by the control plane itself: there was no cacerts when it started" : "of unknown origin";
 
     private static string For(ClusterInventory cluster) => string.Format(CultureInfo.InvariantCulture, Restart, cluster.Context);
 

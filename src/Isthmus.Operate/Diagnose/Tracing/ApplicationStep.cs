@@ -3,7 +3,7 @@ using Isthmus.Kubernetes.Objects;
 
 namespace Isthmus.Operate.Diagnose.Tracing;
 
-/// <summary>The application, by what listens in its Pod.</summary>
+/// <summary>Checks whether the application listens in its Pod.</summary>
 internal sealed class ApplicationStep(TraceRecord record, TracedCall call)
 {
     public void Walk(Callee callee, ProxyView view, IPEndPoint target)

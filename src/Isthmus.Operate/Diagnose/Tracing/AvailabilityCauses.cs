@@ -7,14 +7,15 @@ using Isthmus.Mesh.Model;
 
 namespace Isthmus.Operate.Diagnose.Tracing;
 
-/// <summary>Why a Service has no ready Pods, or a proxy no control plane: either may be the cause of the other.</summary>
+/// <summary>Why a Service has no ready Pods, or a proxy no control plane: either may cause the other.</summary>
 internal sealed class AvailabilityCauses(TraceFacts facts, TraceNeeds needs)
 {
     /// <summary>Why a proxy has no configuration at all.</summary>
     public Problem Unconfigured(PodRef pod, string what) => Unserved(facts.Clusters.First(cluster => cluster.Context == pod.Context), RevisionOf(pod))
         ?? Faults.Of("ISM2003", pod.ToString(), "", $"{what}: it has not reached a control plane", $"isthmus proxy-status --context={pod.Context}; kubectl --context={pod.Context} -n {pod.Namespace} logs {pod.Name} -c istio-proxy");
 
-    /// <summary>Whether the caller's control plane does not know clusters that have the service; null also when it must be queried first.</summary>
+    /// <summary>Whether the caller's control plane does not watch clusters that have the service; null also when it must be
+    /// queried first.</summary>
     public Problem? Unwatched(IReadOnlyList<ClusterService> services) => Unwatched(services.Select(service => service.Cluster).Distinct());
 
     public Problem? Unwatched(IEnumerable<ClusterObjects> clusters)
@@ -43,12 +44,12 @@ internal sealed class AvailabilityCauses(TraceFacts facts, TraceNeeds needs)
     public Problem NotTold(MeshHost host) => Unserved(facts.Home, RevisionOf(facts.Client)) ?? Faults.Of("ISM2014", facts.Client.ToString(), "", $"its proxy has not received the configuration of {host.Fqdn}",
         $"check whether it is connected to its control plane: isthmus proxy-status --context={facts.Home.Context}");
 
-    /// <summary>Proxies still have the address of a Pod that is gone.</summary>
+    /// <summary>Proxies still have the address of a deleted Pod.</summary>
     public Problem Gone(string address, string ns, ClusterObjects cluster) => Unserved(facts.Home, RevisionOf(facts.Client)) ?? Unwatched([cluster])
-        ?? Faults.Of("ISM2015", facts.Client.ToString(), "", $"its proxy still has {address}, which no Pod of namespace {ns} in {cluster.Context} has any more", $"check whether it is connected to its control plane: isthmus proxy-status --context={facts.Home.Context}");
+        ?? Faults.Of("ISM2015", facts.Client.ToString(), "", $"its proxy still has {address}, which no longer belongs to a Pod of namespace {ns} in {cluster.Context}", $"check whether it is connected to its control plane: isthmus proxy-status --context={facts.Home.Context}");
 
-    /// <summary>Why no proxy of a cluster can reach a control plane; null when nothing is seen to be wrong.</summary>
-    /// <param name="revision">Of the control plane that it asks; empty for any.</param>
+    /// <summary>Why no proxy of a cluster can reach a control plane; null when no cause is visible.</summary>
+    /// <param name="revision">The revision of the control plane that it asks; empty for any.</param>
     public Problem? Unserved(ClusterObjects cluster, string revision)
     {
         var planes = facts.ControlPlanesOf(cluster);
@@ -59,7 +60,7 @@ internal sealed class AvailabilityCauses(TraceFacts facts, TraceNeeds needs)
         Problem? first = null;
         foreach (var plane in planes)
         {
-            // One that is ready is enough.
+            // One ready control plane is enough.
             if ((Down(plane, revision) ?? (plane.At == cluster ? null : OutOfReach(cluster, plane)) ?? Unauthenticated(cluster, plane)) is not { } problem) return null;
             first ??= problem;
         }
@@ -79,7 +80,8 @@ internal sealed class AvailabilityCauses(TraceFacts facts, TraceNeeds needs)
             deployment.Spec.Replicas == 0 ? $"kubectl --context={plane.At.Context} -n {plane.Namespace} scale deployment {deployment.Metadata.Name} --replicas=1" : $"kubectl --context={plane.At.Context} -n {plane.Namespace} describe pod -l app={WellKnown.Istiod}");
     }
 
-    /// <summary>A control plane elsewhere is found by a Service without selector, whose endpoints are a gateway in front of it.</summary>
+    /// <summary>Proxies find a control plane elsewhere through a Service without a selector. Its endpoints are the gateway
+    /// in front of the control plane.</summary>
     private Problem? OutOfReach(ClusterObjects cluster, ControlPlanePlace plane)
     {
         var service = cluster.Services.FirstOrDefault(candidate => candidate.Metadata.Namespace == cluster.SystemNamespace && candidate.Metadata.Name.StartsWith(WellKnown.Istiod, StringComparison.Ordinal));
@@ -94,7 +96,7 @@ internal sealed class AvailabilityCauses(TraceFacts facts, TraceNeeds needs)
         var meant = entries.Where(candidate => addresses.Intersect(Addresses(candidate)).Any()).ToList();
         if (meant.Count == 0)
         {
-            // Another load balancer may be in front of it: only an address that matches none is known to be wrong.
+            // Another load balancer may be in front of it: only an address that matches none of its own is an error.
             if (addresses.Count > 0 && entries.Count == 0) return null;
             return Faults.Of("ISM1018", name, "endpoints", addresses.Count == 0 ? $"has none, so proxies do not find the control plane in {plane.At.Context}" : $"points to {string.Join(", ", addresses)}, but the gateway in front of the control plane in {plane.At.Context} is at {known}",
                 $"reinstall with values.global.remotePilotAddress={(known.Length > 0 ? known : "the address of the gateway in front of the control plane")}");
@@ -105,7 +107,7 @@ internal sealed class AvailabilityCauses(TraceFacts facts, TraceNeeds needs)
 
     private static IEnumerable<string> Addresses(Kubernetes.Objects.Service service) => service.Status.LoadBalancer.Ingress.Select(ingress => ingress.Ip).Concat(service.Spec.ExternalIPs).Where(ip => ip.Length > 0);
 
-    /// <summary>Why the gateway in front of a control plane lets no traffic through to it.</summary>
+    /// <summary>Why the gateway in front of a control plane does not forward traffic to it.</summary>
     private Problem? Closed(ControlPlanePlace plane, ClusterService entry)
     {
         needs.NeedPods(entry.Service.Metadata.Namespace);
@@ -136,11 +138,12 @@ internal sealed class AvailabilityCauses(TraceFacts facts, TraceNeeds needs)
 
     private static string Full(string gateway, string ns) => gateway.Contains('/', StringComparison.Ordinal) ? gateway : $"{ns}/{gateway}";
 
-    /// <summary>A control plane asks the proxy's own cluster whether its token is good: it cannot query a cluster that it does not watch.</summary>
+    /// <summary>A control plane validates a proxy's token with the proxy's own cluster, so it must watch that
+    /// cluster.</summary>
     private Problem? Unauthenticated(ClusterObjects cluster, ControlPlanePlace plane) =>
         cluster == plane.Config || facts.ControlPlanesOf(facts.Home) is not [var own, ..] || own != plane ? null : Unwatched([cluster]);
 
-    /// <summary>The revision of the control plane that a Pod was injected by.</summary>
+    /// <summary>The revision of the control plane that injected a Pod.</summary>
     private string RevisionOf(PodRef pod) =>
         facts.Clusters.First(cluster => cluster.Context == pod.Context).Pods.Where(candidate => candidate.Metadata.Name == pod.Name && candidate.Metadata.Namespace == pod.Namespace).Select(ClusterObjects.RevisionOf).FirstOrDefault() ?? "";
 
@@ -150,7 +153,8 @@ internal sealed class AvailabilityCauses(TraceFacts facts, TraceNeeds needs)
         return Empty(gateway, gateway.Service.Spec.Ports.FirstOrDefault()?.Port ?? 0);
     }
 
-    /// <summary>The cluster where the workload was meant to run is the likeliest cause.</summary>
+    /// <summary>Higher for a cluster in which the workload is more likely meant to run: the cause is most likely
+    /// there.</summary>
     public int Rank(ClusterService service) =>
         (service.Pods.Count > 0 ? 8 : 0) + (ServicePods.Workloads(service).Any() ? 4 : 0) + (service.Service.Spec.Selector.Count > 0 && ServicePods.Candidates(service).Any() ? 2 : 0) + (service.Cluster == facts.Home ? 1 : 0);
 

@@ -3,17 +3,18 @@ using Isthmus.Core.Problems;
 
 namespace Isthmus.Operate.Diagnose.Tracing;
 
-/// <summary>Combines what the configuration says with the outcome of the real call.</summary>
+/// <summary>Combines the judgement of the configuration with the outcome of the real call.</summary>
 internal static class CallJudgement
 {
-    /// <summary>Codes of warnings that explain a later failure: then theirs is the first hop that fails.</summary>
+    /// <summary>Codes of warnings that explain a later failure. The hop with such a warning then counts as the one that
+    /// fails.</summary>
     private static readonly HashSet<string> Explaining = ["ISM2012", "ISM2013", "ISM2014", "ISM2015", "ISM2017", "ISM2020", "ISM1003", "ISM1018", "ISM1019", "ISM1020", "ISM1021", "ISM1005", "ISM1007", "ISM1014", "ISM1016", "ISM2048"];
 
     public static CallTrace Judge(TraceFacts facts, CallTrace trace)
     {
         if (trace.Failure is { } failure) trace = Promote(trace, failure);
         if (facts.Call is not { } call) return trace;
-        // A proxy that denies a call responds like an application.
+        // A proxy that denies a call responds just as an application would.
         var isDenied = call.Status is 401 or 403 && (trace.Hops.Any(hop => hop.Problem?.Code == "ISM2064") || facts.Sightings.All.Any(sighting => sighting.Details.StartsWith("rbac_access_denied", StringComparison.Ordinal)));
         if (call.Answered && call.Status < 500 && !isDenied)
         {
@@ -24,7 +25,7 @@ internal static class CallJudgement
         return Append(trace, HopStatus.Failed, call, Blame(facts, trace, call));
     }
 
-    /// <summary>A warning that explains the failure after it becomes the failure.</summary>
+    /// <summary>Turns a warning into the failure when it explains the failure after it.</summary>
     private static CallTrace Promote(CallTrace trace, Hop? failure)
     {
         var hops = trace.Hops.ToList();
@@ -35,7 +36,8 @@ internal static class CallJudgement
         return trace with { Hops = hops.ToValueList() };
     }
 
-    /// <summary>The call got through, so nothing stops every call. Paths that it did not take may still be broken.</summary>
+    /// <summary>The call got through, so no failure stops every call. Paths that the call did not take may still be
+    /// broken.</summary>
     private static CallTrace Soften(CallTrace trace, MadeCall call)
     {
         var taken = trace.Ways.ToList().FindIndex(way => call.Upstream.Length > 0 && way.Title.Contains(call.Upstream, StringComparison.Ordinal)) + 1;
@@ -56,7 +58,7 @@ internal static class CallJudgement
         return trace with { Hops = trace.Hops.Append(new("call", 0, status, FormattableString.Invariant($"{call.What} → {said} in {call.Milliseconds:0.#} ms"), details.ToValueList(), problem)).ToValueList() };
     }
 
-    /// <summary>The configuration is correct and the call failed: the proxy that saw the failure says where.</summary>
+    /// <summary>The configuration is correct and the call failed: the proxy that saw the failure shows where.</summary>
     private static Problem Blame(TraceFacts facts, CallTrace trace, MadeCall call)
     {
         var callee = facts.Sightings.All.FirstOrDefault(sighting => sighting.IsRequest);
@@ -65,7 +67,7 @@ internal static class CallJudgement
         if (callee is { } seen)
             return Faults.Of("ISM2074", seen.Proxy.ToString(), "", $"its proxy could not hand the call to the application: {seen.Flags} {seen.TransportFailure} {seen.Details}".TrimEnd(), $"kubectl --context={seen.Proxy.Context} -n {seen.Proxy.Namespace} logs {seen.Proxy.Name}");
         var way = trace.Ways.FirstOrDefault(candidate => call.Upstream.Length > 0 && candidate.Title.Contains(call.Upstream, StringComparison.Ordinal));
-        // A connection that hangs has no address yet: with only one path, it must be on that one.
+        // A connection that hangs has no address yet. With only one path, it must be on that one.
         if (call.Upstream.Length == 0 && trace.Ways.Where(candidate => candidate.Percent > 0).ToList() is [var only]) way = only;
         var where = way is null ? call.Upstream.Length > 0 ? $"address {call.Upstream}" : facts.Client.ToString() : way.Title;
         if (call.Status >= 500 && call.Flags is "-" or "")

@@ -3,11 +3,11 @@ using Isthmus.Core.Collections;
 
 namespace Isthmus.Operate.Diagnose.Tracing;
 
-/// <summary>Reads what proxies say about a call: pure, from their JSON.</summary>
+/// <summary>Reads proxies' reports about a call from their JSON. Pure.</summary>
 internal static class CallReading
 {
-    /// <param name="answer">Of the caller's proxy to <c>/call</c>.</param>
-    /// <param name="sightings">Of the other proxies.</param>
+    /// <param name="answer">The response of the caller's proxy to <c>/call</c>.</param>
+    /// <param name="sightings">The reports of the other proxies.</param>
     public static MadeCall Read(WantedCall wanted, JsonNode answer, IReadOnlyList<Sighting> sightings)
     {
         var seen = answer["seen"];
@@ -26,7 +26,8 @@ internal static class CallReading
         proxy, Text(item["id"]).Length > 0, (double?)item["duration_ms"] ?? 0, (double?)item["response_after_ms"], (int?)item["status"] ?? 0, Text(item["flags"]), Text(item["details"]),
         Text(item["transport_failure"]), Text(item["upstream"]), Text(item["upstream_local"]), Text(item["downstream_remote"]), Text(item["server_name"]), Text(item["start"])));
 
-    /// <summary>Of all that gateways saw, what belongs to the call: its connection is the one that the callee's proxy was called on.</summary>
+    /// <summary>Selects what belongs to the call from everything that gateways saw: the connection on which the callee's
+    /// proxy was called.</summary>
     public static IReadOnlyList<Sighting> Related(IReadOnlyList<Sighting> all, JsonNode answer)
     {
         var local = Text(answer["seen"]?["upstream_local"]);
@@ -39,15 +40,15 @@ internal static class CallReading
     private static IEnumerable<TimedHop> Times(JsonNode answer, IReadOnlyList<Sighting> sightings)
     {
         if (answer["seen"] is { } own)
-            yield return new("caller's proxy", (double?)own["duration_ms"] ?? 0, $"{(int?)own["attempts"] ?? 0} attempt(s)" + ((double?)own["response_after_ms"] is { } first ? FormattableString.Invariant($", first byte of the answer after {first:0.#} ms") : ""));
+            yield return new("caller's proxy", (double?)own["duration_ms"] ?? 0, $"{(int?)own["attempts"] ?? 0} attempt(s)" + ((double?)own["response_after_ms"] is { } first ? FormattableString.Invariant($", first byte of the response after {first:0.#} ms") : ""));
         foreach (var sighting in sightings.Where(sighting => !sighting.IsRequest))
         {
-            // A connection that was kept from an earlier call cost this one nothing.
+            // Reusing a connection of an earlier call costs this one nothing.
             var kept = string.CompareOrdinal(sighting.Start, Text(answer["at"])) < 0;
-            yield return new($"gateway {sighting.Proxy}", kept ? 0 : sighting.Milliseconds, $"{(kept ? "on a kept connection to" : "connected")} {sighting.Upstream} for {sighting.ServerName}");
+            yield return new($"gateway {sighting.Proxy}", kept ? 0 : sighting.Milliseconds, $"{(kept ? "on a reused connection to" : "connected")} {sighting.Upstream} for {sighting.ServerName}");
         }
         foreach (var sighting in sightings.Where(sighting => sighting.IsRequest))
-            yield return new($"callee's proxy, {sighting.Proxy}", sighting.Milliseconds, $"answered {sighting.Status}" + (sighting.ResponseAfter is { } after ? FormattableString.Invariant($", the first byte from the application after {after:0.#} ms") : ""));
+            yield return new($"callee's proxy, {sighting.Proxy}", sighting.Milliseconds, $"responded {sighting.Status}" + (sighting.ResponseAfter is { } after ? FormattableString.Invariant($", the first byte from the application after {after:0.#} ms") : ""));
     }
 
     private static string Text(JsonNode? node) => node?.ToString() ?? "";

@@ -3,7 +3,7 @@ using Isthmus.Kubernetes.Objects;
 
 namespace Isthmus.Operate.Diagnose.Tracing;
 
-/// <summary>A Pod at the end of a way, and the address at which it is called.</summary>
+/// <summary>A Pod at the end of a path, and the address at which it is called.</summary>
 internal sealed record Callee(ClusterObjects Cluster, Pod Pod, IPEndPoint Address)
 {
     public PodRef Name => PodRef.Of(Cluster, Pod);

@@ -9,14 +9,14 @@ namespace Isthmus.Operate.Diagnose.Tracing;
 /// <summary>The Istio objects that apply to the caller.</summary>
 internal sealed class CallerConfig(TraceFacts facts)
 {
-    /// <summary>The cluster that holds the caller's Istio objects: its own, or its primary's.</summary>
+    /// <summary>The cluster that holds the caller's Istio objects: its own, or its primary.</summary>
     public ClusterObjects At => facts.ConfigOf(facts.Home);
 
-    /// <summary>An object of Istio, with the cluster that it is in.</summary>
-    /// <param name="name">As <c>namespace/name</c>; when it is empty, what stands in for the object is named.</param>
+    /// <summary>Names an Istio object, with the cluster that it is in.</summary>
+    /// <param name="name">As <c>namespace/name</c>; when it is empty, the result is <paramref name="otherwise"/>.</param>
     public string Named(string kind, string name, string otherwise) => name.Length > 0 ? $"{kind} {name} in {At.Context}" : otherwise;
 
-    /// <summary>Where in a VirtualService a destination stands.</summary>
+    /// <summary>The field path of a destination in a VirtualService.</summary>
     public string RouteField(string rule, string fqdn, string subset, string field)
     {
         var routes = At.Istio<VirtualService>().FirstOrDefault(candidate => $"{candidate.Namespace}/{candidate.Name}" == rule)?.Http ?? [];
@@ -31,7 +31,8 @@ internal sealed class CallerConfig(TraceFacts facts)
         return $"spec.http[*].route[*].destination.{field}";
     }
 
-    /// <summary>The control plane's choice: one that selects the Pod, the namespace's, the root namespace's; the oldest of each.</summary>
+    /// <summary>The Sidecar that the control plane chooses: one that selects the Pod, then the namespace's, then the root
+    /// namespace's; of several the oldest.</summary>
     public Sidecar? Sidecar()
     {
         var labels = facts.ClientPod.Metadata.Labels.ToValueMap();

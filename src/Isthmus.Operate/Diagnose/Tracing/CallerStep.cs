@@ -1,9 +1,9 @@
 namespace Isthmus.Operate.Diagnose.Tracing;
 
-/// <summary>The caller's Pod and its proxy.</summary>
+/// <summary>Checks the caller's Pod and its proxy.</summary>
 internal sealed class CallerStep(TraceFacts facts, TraceRecord record, Causes causes)
 {
-    /// <summary>False when the call ends here, or when the proxy has to be fetched first.</summary>
+    /// <summary>False when the call ends here, or when the proxy must be fetched first.</summary>
     public bool Walk(out ProxyView? sidecar)
     {
         sidecar = null;

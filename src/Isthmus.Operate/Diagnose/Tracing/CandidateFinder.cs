@@ -5,7 +5,7 @@ using Isthmus.Proxy.Snapshot;
 
 namespace Isthmus.Operate.Diagnose.Tracing;
 
-/// <summary>The endpoints of a destination, with what is known of each one's place.</summary>
+/// <summary>Finds the endpoints of a destination, with what is known about where each one is.</summary>
 internal sealed class CandidateFinder(TraceFacts facts, Causes causes, TracedCall call)
 {
     public List<EndpointCandidate> Of(ProxyView view, ClusterState cluster)
@@ -31,11 +31,11 @@ internal sealed class CandidateFinder(TraceFacts facts, Causes causes, TracedCal
 
     private EndpointCandidate Place(ProxyView view, ClusterState cluster, LocalityEndpoints locality, Endpoint endpoint, double share)
     {
-        // An entry may name a Service of the caller's own cluster, as those of the zone global do there.
+        // An entry may name a Service of the caller's own cluster, as entries of the zone global do there.
         var service = endpoint.Address is IPEndPoint virtualIp && facts.Home.Services.FirstOrDefault(candidate => candidate.Spec.ClusterIP == virtualIp.Address.ToString()) is { } own ? new ClusterService(facts.Home, own) : null;
         if (service is not null) return new(endpoint, locality, share, view.IsEjected(cluster.Config.Name, endpoint), null, null, service);
         var gateway = endpoint.Address is IPEndPoint address ? GatewayPlace.Find(facts, address) : null;
-        // A gateway is an endpoint of its own Service, too: only mesh traffic for others goes through it.
+        // A gateway is also an endpoint of its own Service: only mesh traffic for others goes through it.
         if (gateway is not null && !endpoint.IsGateway && ProxyTables.Split(cluster.Config.Name).Host.StartsWith($"{gateway.Service?.Service.Metadata.Name}.", StringComparison.Ordinal)) gateway = null;
         var pod = gateway is null && endpoint.Address is IPEndPoint ip ? facts.PodAt(ip.Address, endpoint.Workload.Cluster, facts.Home, facts.Home.NetworkOf(facts.ClientPod)) : null;
         if (pod is null && gateway is null && endpoint.Workload.Namespace.Length > 0) causes.Needs.NeedPods(endpoint.Workload.Namespace);
@@ -43,7 +43,7 @@ internal sealed class CandidateFinder(TraceFacts facts, Causes causes, TracedCal
             gateway ?? (endpoint.IsGateway && endpoint.Address is IPEndPoint unknown ? new GatewayPlace(null, null, unknown, "another network", "known to the control plane only", "") : null), pod, null);
     }
 
-    /// <summary>The first of them, with their state, as details of a hop.</summary>
+    /// <summary>The first candidates, with their state, as details of a hop.</summary>
     public static (string, string)[] Addresses(IEnumerable<EndpointCandidate> candidates) =>
         [.. candidates.Take(8).Select(candidate => (candidate.Endpoint.AddressText,
             $"{(candidate.IsEjected ? "ejected by outlier detection" : candidate.Endpoint.Health.ToString().ToLowerInvariant())}, {candidate.Share * 100:0} %"

@@ -5,7 +5,7 @@ using Isthmus.Proxy.Capture;
 
 namespace Isthmus.Operate.Diagnose.Tracing;
 
-/// <summary>What the kernel of the caller's Pod does with the connection.</summary>
+/// <summary>Checks what the kernel of the caller's Pod does with the connection.</summary>
 internal sealed class CaptureStep(TraceFacts facts, TraceRecord record, TracedCall call)
 {
     /// <summary>Whether the kernel hands the connection to the proxy.</summary>
@@ -13,7 +13,7 @@ internal sealed class CaptureStep(TraceFacts facts, TraceRecord record, TracedCa
     {
         if (facts.ClientPod.Spec.InitContainers.FirstOrDefault(container => container.Name == "istio-init") is not { } init)
         {
-            record.Add("capture", HopStatus.Unknown, $"{call.Destination} → 127.0.0.1:{Ports.Outbound}", null, ("by", "not an init container, so its exceptions are unknown"));
+            record.Add("capture", HopStatus.Unknown, $"{call.Destination} → 127.0.0.1:{Ports.Outbound}", null, ("by", "no init container, so its exceptions are unknown"));
             return true;
         }
         CaptureSettings settings;

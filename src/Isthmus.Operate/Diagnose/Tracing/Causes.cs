@@ -1,6 +1,7 @@
 namespace Isthmus.Operate.Diagnose.Tracing;
 
-/// <summary>Finds the object that causes a failure at a hop: from the proxies' configuration back to what users wrote. One family of causes for each part of a call.</summary>
+/// <summary>Finds the object that causes a failure at a hop: it goes back from the proxies' configuration to what users
+/// wrote. Each part of a call has its own family of causes.</summary>
 internal sealed class Causes
 {
     public Causes(TraceFacts facts, TraceNeeds needs)
@@ -17,7 +18,7 @@ internal sealed class Causes
         Hosts = new(facts, needs, Config, visibility, Availability, Endpoints);
     }
 
-    /// <summary>What has to be fetched before a cause is certain.</summary>
+    /// <summary>What must be fetched before a cause is certain.</summary>
     public TraceNeeds Needs { get; }
 
     public CallerConfig Config { get; }

@@ -10,7 +10,7 @@ using Service = Isthmus.Kubernetes.Objects.Service;
 
 namespace Isthmus.Operate.Diagnose.Tracing;
 
-/// <summary>The objects of one cluster that decide about a call.</summary>
+/// <summary>The objects of one cluster that decide what happens to a call.</summary>
 internal sealed class ClusterObjects
 {
     private readonly List<Service> _services = [];
@@ -24,26 +24,26 @@ internal sealed class ClusterObjects
 
     private ClusterObjects(string context) => Context = context;
 
-    /// <summary>The context of the kubeconfig that leads to it.</summary>
+    /// <summary>The kubeconfig context of the cluster.</summary>
     public string Context { get; }
 
-    /// <summary>Why it could not be read; empty when it could. Then everything else is empty.</summary>
+    /// <summary>Why it could not be read; empty when it could. With an error, everything else is empty.</summary>
     public string Error { get; private init; } = "";
 
     /// <summary>The name that its control plane and proxies use; the context when there is none.</summary>
     public string Id { get; private set; } = "";
 
-    /// <summary>Where the control plane of this cluster is or, if it runs elsewhere, where it is found.</summary>
+    /// <summary>Where the control plane of this cluster runs or, if it runs elsewhere, where it is found.</summary>
     public string SystemNamespace { get; private set; } = WellKnown.SystemNamespace;
 
     /// <summary>The label of the system namespace; empty when it has none.</summary>
     public string Network => Text(_namespaces.GetValueOrDefault(SystemNamespace)?["metadata"]?["labels"]?[Labels.Network]);
 
-    /// <summary>The control planes that the system namespace's annotation hands the cluster to.</summary>
+    /// <summary>The control planes that the system namespace's annotation assigns the cluster to.</summary>
     public IReadOnlyList<string> NamedPrimaries =>
         Text(_namespaces.GetValueOrDefault(SystemNamespace)?["metadata"]?["annotations"]?[Annotations.ControlPlaneClusters]).Split(',', StringSplitOptions.TrimEntries | StringSplitOptions.RemoveEmptyEntries);
 
-    /// <summary>Deployments of control planes, also of those that run here for another cluster.</summary>
+    /// <summary>Deployments of control planes, including those that run here for another cluster.</summary>
     public IReadOnlyList<ControlPlaneDeployment> ControlPlanes { get; private set; } = [];
 
     public IReadOnlyList<Service> Services => _services;
@@ -54,18 +54,19 @@ internal sealed class ClusterObjects
 
     public IReadOnlyList<Deployment> Deployments => _deployments;
 
-    /// <summary>Namespaces of which Pods were read.</summary>
+    /// <summary>Namespaces whose Pods were read.</summary>
     public HashSet<string> PodNamespaces { get; } = new(StringComparer.Ordinal);
 
-    /// <summary>Istio's objects that are valid, as the control plane reads them.</summary>
+    /// <summary>The valid Istio objects, as the control plane reads them.</summary>
     public IEnumerable<T> Istio<T>() => _istio.OfType<T>();
 
-    /// <summary>The mesh's settings of the control plane in a namespace (ConfigMap <c>istio</c>, keys <c>mesh</c> and <c>meshNetworks</c>).</summary>
+    /// <summary>The mesh settings of the control plane in a namespace (ConfigMap <c>istio</c>, keys <c>mesh</c> and
+    /// <c>meshNetworks</c>).</summary>
     public JsonObject Settings(string ns, string key) => Yaml(_settings.GetValueOrDefault(ns)?["data"]?[key]);
 
     public static ClusterObjects Unreadable(string context, string error) => new(context) { Error = error, Id = context };
 
-    /// <param name="namespaces">Those of which the objects hold all Pods, also when there are none.</param>
+    /// <param name="namespaces">Namespaces of which the objects hold all Pods, including namespaces without Pods.</param>
     public static ClusterObjects From(string context, IEnumerable<JsonObject> objects, string istioNamespace = WellKnown.SystemNamespace, IEnumerable<string>? namespaces = null)
     {
         var cluster = new ClusterObjects(context);
@@ -85,22 +86,24 @@ internal sealed class ClusterObjects
 
     public Service? Service(string ns, string name) => _services.FirstOrDefault(service => service.Metadata.Name == name && service.Metadata.Namespace == ns);
 
-    /// <summary>Pods that a Service selects, those that are leaving left out.</summary>
+    /// <summary>Pods that a Service selects, without terminating ones.</summary>
     public IReadOnlyList<Pod> Behind(Service service) => service.Spec.Selector.Count == 0 ? [] :
         [.. _pods.Where(pod => pod.Metadata.Namespace == service.Metadata.Namespace && pod.Metadata.DeletionTimestamp is null && LabelSelector.Selects(service.Spec.Selector, pod.Metadata.Labels))];
 
     public Pod? PodAt(string address) => _pods.FirstOrDefault(pod => pod.Status.PodIP == address && pod.Status.Phase is "Running" or "Pending" && !pod.Spec.HostNetwork);
 
-    /// <summary>The network of a Pod, in Istio's order: its own label, the system namespace's.</summary>
+    /// <summary>The network of a Pod, in Istio's order: its own label, then the system namespace's.</summary>
     public string NetworkOf(Pod pod) => pod.Metadata.Labels.GetValueOrDefault(Labels.Network) ?? Network;
 
-    /// <summary>The revision or tag that Pods of a namespace are injected by; empty when it asks for the default one.</summary>
+    /// <summary>The revision or tag that injects Pods of a namespace; empty when the namespace asks for the default
+    /// one.</summary>
     public string RevisionOf(string ns) => Text(_namespaces.GetValueOrDefault(ns)?["metadata"]?["labels"]?[Labels.Revision]);
 
-    /// <summary>Others call its services by names of the zone <c>global</c>, through a gateway that passes those on; they are not watched.</summary>
+    /// <summary>Whether others call its services by names in the zone <c>global</c>, through a gateway that routes such
+    /// calls. Nobody watches such a cluster.</summary>
     public bool IsJoinedByNames => Istio<Gateway>().Any(gateway => gateway.Servers.Any(server => server.Tls is { Mode: ServerTlsMode.AutoPassthrough } && server.Hosts.Count > 0 && server.Hosts.All(host => host.EndsWith(".global", StringComparison.Ordinal))));
 
-    /// <summary>The revision that injected a Pod, as recorded there; empty when none did.</summary>
+    /// <summary>The revision that injected a Pod, as the Pod records it; empty when none did.</summary>
     public static string RevisionOf(Pod pod)
     {
         try { return Text(JsonNode.Parse(pod.Metadata.Annotations.GetValueOrDefault(Annotations.InjectionStatus) ?? "{}")?["revision"]); }
@@ -121,20 +124,21 @@ internal sealed class ClusterObjects
             case "EndpointSlice": _slices.Add(Read<EndpointSlice>(value)); break;
             case "Deployment": _deployments.Add(Read<Deployment>(value)); break;
             case "Namespace": _namespaces[name] = value; break;
-            // A control plane with a revision has the revision in the name; they differ in little else.
+            // The name of a control plane with a revision contains the revision; otherwise the names are almost the same.
             case "ConfigMap" when Text(value["data"]?["mesh"]).Length > 0 && (name == "istio" || !_settings.ContainsKey(Text(meta?["namespace"]))):
                 _settings[Text(meta?["namespace"])] = value;
                 break;
             case "ConfigMap": break;
             case "MutatingWebhookConfiguration": _injectors.AddRange(InjectorWebhook.Read(value)); break;
             default:
-                // What the control plane cannot read does not take part in calls.
+                // Objects that the control plane cannot read do not take part in calls.
                 if (IstioConfig.Read(value, Context).Value is { } record) _istio.Add(record);
                 break;
         }
     }
 
-    /// <summary>The name that its own control plane uses; otherwise the one of a remote injector; otherwise the one given to its proxies.</summary>
+    /// <summary>The name that its own control plane uses; otherwise the name in a remote injector; otherwise the name given
+    /// to its proxies.</summary>
     private string FindId()
     {
         var own = ControlPlanes.Where(plane => plane.Namespace == SystemNamespace).Select(plane => plane.Cluster);
@@ -142,7 +146,7 @@ internal sealed class ClusterObjects
         return own.Concat(_injectors.Select(injector => injector.Cluster)).Concat(proxies).FirstOrDefault(id => !string.IsNullOrEmpty(id)) ?? Context;
     }
 
-    /// <summary>The proxy of a Pod: a sidecar, a native one, or the gateway itself.</summary>
+    /// <summary>The proxy of a Pod: a sidecar, a native sidecar, or the gateway itself.</summary>
     public static Container? Sidecar(Pod pod) => pod.Spec.Containers.Concat(pod.Spec.InitContainers).FirstOrDefault(container => container.Name == "istio-proxy");
 
     private static string Text(JsonNode? node) => node?.ToString() ?? "";

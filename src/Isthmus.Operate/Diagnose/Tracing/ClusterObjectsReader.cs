@@ -6,7 +6,7 @@ using Isthmus.Mesh.Config;
 
 namespace Isthmus.Operate.Diagnose.Tracing;
 
-/// <summary>Reads <see cref="ClusterObjects"/> through an API server; changes nothing.</summary>
+/// <summary>Reads <see cref="ClusterObjects"/> through an API server. It changes nothing.</summary>
 internal static class ClusterObjectsReader
 {
     private static readonly ResourceKind[] Kinds =
@@ -16,7 +16,7 @@ internal static class ClusterObjectsReader
             .Select(kind => new ResourceKind(kind.Group, "v1beta1", kind.Kind, kind.Plural, true)),
     ];
 
-    /// <param name="namespaces">Of which the Pods are read at once.</param>
+    /// <param name="namespaces">Namespaces whose Pods are read at once.</param>
     public static async Task<ClusterObjects> ReadAsync(string context, KubeClient client, string istioNamespace, IEnumerable<string> namespaces, CancellationToken stop)
     {
         try
@@ -43,13 +43,13 @@ internal static class ClusterObjectsReader
         try
         {
             var items = await client.ListAllAsync<JsonObject>(kind, ns, options, stop);
-            // API servers leave the type out of the items of a list.
+            // API servers omit the type of list items.
             foreach (var item in items) (item["kind"], item["apiVersion"]) = (kind.Kind, kind.ApiVersion);
             return items;
         }
         catch (KubeException e) when (e.IsNotFound)
         {
-            return []; // Istio's kinds are not defined here
+            return []; // Istio's kinds are not defined here.
         }
     }
 }

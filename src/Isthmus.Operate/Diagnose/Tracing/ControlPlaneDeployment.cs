@@ -4,7 +4,8 @@ using Isthmus.Kubernetes.Objects;
 namespace Isthmus.Operate.Diagnose.Tracing;
 
 /// <summary>A Deployment of a control plane.</summary>
-/// <param name="Cluster">The cluster whose configuration it reads, and whose workloads it serves, as it calls it.</param>
+/// <param name="Cluster">The cluster whose configuration it reads and whose workloads it serves, by the name that it
+/// uses.</param>
 internal sealed record ControlPlaneDeployment(Deployment Deployment, string Cluster)
 {
     public string Namespace => Deployment.Metadata.Namespace;
@@ -14,10 +15,10 @@ internal sealed record ControlPlaneDeployment(Deployment Deployment, string Clus
             .FirstOrDefault(env => env?["name"]?.ToString() == "CLUSTER_ID")?["value"]?.ToString() ?? "");
 }
 
-/// <summary>The control plane that the proxies of a cluster ask.</summary>
-/// <param name="Config">The cluster whose objects of Istio it reads.</param>
+/// <summary>The control plane that configures the proxies of a cluster.</summary>
+/// <param name="Config">The cluster whose Istio objects it reads.</param>
 /// <param name="At">The cluster that it runs in.</param>
-/// <param name="Namespace">Of <paramref name="At"/>.</param>
+/// <param name="Namespace">Its namespace in <paramref name="At"/>.</param>
 internal sealed record ControlPlanePlace(ClusterObjects Config, ClusterObjects At, string Namespace)
 {
     public IEnumerable<Deployment> Deployments => At.ControlPlanes.Where(plane => plane.Namespace == Namespace).Select(plane => plane.Deployment);

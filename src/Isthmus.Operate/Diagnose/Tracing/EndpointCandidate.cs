@@ -4,7 +4,7 @@ using Isthmus.Proxy.Snapshot;
 
 namespace Isthmus.Operate.Diagnose.Tracing;
 
-/// <summary>An endpoint with what is known of its place.</summary>
+/// <summary>An endpoint, with what is known about where it is.</summary>
 internal sealed record EndpointCandidate(Endpoint Endpoint, LocalityEndpoints Locality, double Share, bool IsEjected, GatewayPlace? Gateway, (ClusterObjects Cluster, Pod Pod)? Pod, ClusterService? Service)
 {
     public bool IsUsable => Endpoint.Health == EndpointHealth.Healthy && !IsEjected;

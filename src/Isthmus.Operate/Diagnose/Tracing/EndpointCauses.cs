@@ -5,7 +5,7 @@ using Isthmus.Mesh.Model;
 
 namespace Isthmus.Operate.Diagnose.Tracing;
 
-/// <summary>Why a destination has no endpoints, and why the application does not take the call.</summary>
+/// <summary>Why a destination has no endpoints, and why the application does not accept the call.</summary>
 internal sealed class EndpointCauses(TraceFacts facts, TraceNeeds needs, CallerConfig config, VisibilityCauses visibility, AvailabilityCauses availability, SubsetCauses subsets, NetworkCauses networks)
 {
     /// <summary>Why the caller's proxy has no endpoint of a destination.</summary>
@@ -24,7 +24,8 @@ internal sealed class EndpointCauses(TraceFacts facts, TraceNeeds needs, CallerC
         return ready.Select(service => networks.Unreachable(service, port) ?? networks.PlainAcrossNetworks(host, service, port, subset)).FirstOrDefault(problem => problem is not null) ?? availability.NotTold(host);
     }
 
-    /// <summary>The same as a gateway of <paramref name="cluster"/> sees it: only its own network counts.</summary>
+    /// <summary>Why a gateway of <paramref name="cluster"/> has no endpoint of a destination: only its own network
+    /// counts.</summary>
     public Problem NoEndpointsIn(ClusterObjects cluster, MeshHost? host, int port, string subset)
     {
         if (host?.In(cluster) is not { } service) return Faults.Of("ISM2043", $"Service {host?.Namespace}/{host?.Name}", "", $"does not exist in {cluster.Context}, where the gateway routes to", $"create it in {cluster.Context}, or do not send calls there");

@@ -3,7 +3,7 @@ using Isthmus.Proxy.Balancing;
 
 namespace Isthmus.Operate.Diagnose.Tracing;
 
-/// <summary>The endpoints of a destination, with a proxy and without.</summary>
+/// <summary>Checks the endpoints of a destination, for a caller with a proxy and for one without.</summary>
 internal sealed class EndpointsStep(TraceFacts facts, TraceRecord record, Causes causes, TracedCall call, CandidateFinder finder, WaysStep ways, PodStep pods)
 {
     public void WalkCluster(OutboundChoice outbound, ClusterState cluster, int percent)
@@ -28,7 +28,7 @@ internal sealed class EndpointsStep(TraceFacts facts, TraceRecord record, Causes
                 ? "outlier detection ejected all endpoints because connections to them kept failing"
                 : "no endpoint is healthy", "check them with 'isthmus proxy-config endpoints', and the Pods behind them"), CandidateFinder.Addresses(candidates));
             ways.Walk(outbound, cluster, candidates, percent);
-            // Connections failed for some reason: it is the cause, if it is found.
+            // Connections failed for a reason. If that reason is found, it is the cause.
             record.FailUnlessLater(at);
             return;
         }
@@ -42,19 +42,19 @@ internal sealed class EndpointsStep(TraceFacts facts, TraceRecord record, Causes
         ways.Walk(outbound, cluster, candidates, percent);
     }
 
-    /// <summary>A connection without any proxy of ours: the kernel's Service rules choose the Pod.</summary>
+    /// <summary>A connection without a proxy: the kernel's Service rules choose the Pod.</summary>
     public void WalkPlain()
     {
         if (PlainPods() is not { } callees) return;
-        foreach (var callee in callees.Take(WaysStep.LookedAt))
+        foreach (var callee in callees.Take(WaysStep.PodsPerWorkload))
         {
-            record.BeginWay($"{callee.Cluster.Context}{TraceRecord.NetworkText(callee.Cluster.NetworkOf(callee.Pod))}: Pod {callee.Pod.Key} at {callee.Address}{(callees.Count > 1 ? $", one of {callees.Count} alike" : "")}", 100 / Math.Min(callees.Count, WaysStep.LookedAt));
+            record.BeginWay($"{callee.Cluster.Context}{TraceRecord.NetworkText(callee.Cluster.NetworkOf(callee.Pod))}: Pod {callee.Pod.Key} at {callee.Address}{(callees.Count > 1 ? $", one of {callees.Count} alike" : "")}", 100 / Math.Min(callees.Count, WaysStep.PodsPerWorkload));
             pods.Walk(null, callee, null);
         }
         record.EndWay();
     }
 
-    /// <summary>Null when the call ends here; the record says why.</summary>
+    /// <summary>The Pods that may be called; null when the call ends here, and the record says why.</summary>
     private List<Callee>? PlainPods()
     {
         if (facts.PodAt(call.Destination.Address, "", facts.Home, facts.Home.NetworkOf(facts.ClientPod)) is { } direct) return [new(direct.Cluster, direct.Pod, call.Destination)];

@@ -40,17 +40,18 @@ internal sealed class GatewayCauses(TraceFacts facts, TraceNeeds needs, Availabi
         return last;
     }
 
-    /// <summary>Gateway and Pods of one cluster name different networks: the one that most say is believed.</summary>
+    /// <summary>The gateway and the Pods of one cluster name different networks: the network that most of them name counts
+    /// as right.</summary>
     private static Problem OtherNetwork(ClusterService gateway, ClusterObjects cluster, string network)
     {
         var said = gateway.Service.Metadata.Labels[Labels.Network];
         var proxies = cluster.Pods.Select(pod => ClusterObjects.Sidecar(pod)?.Env.FirstOrDefault(env => env.Name == "ISTIO_META_NETWORK")?.Value).Where(value => !string.IsNullOrEmpty(value)).ToList();
         if (proxies.Count > 0 && proxies.Count(value => value == said) > proxies.Count / 2 && cluster.Network != said)
         {
-            return Faults.Of("ISM1016", $"Namespace {cluster.SystemNamespace} in {cluster.Context}", $"metadata.labels[{Labels.Network}]", $"says {cluster.Network}, while the gateway and the proxies of the cluster say {said}, so no gateway is found for {network}",
+            return Faults.Of("ISM1016", $"Namespace {cluster.SystemNamespace} in {cluster.Context}", $"metadata.labels[{Labels.Network}]", $"is {cluster.Network}, but the gateway and the proxies of the cluster use {said}, so no gateway is found for {network}",
                 $"kubectl --context={cluster.Context} label namespace {cluster.SystemNamespace} {Labels.Network}={said} --overwrite");
         }
-        return Faults.Of("ISM1016", gateway.Name, $"metadata.labels[{Labels.Network}]", $"says {said}, while the Pods of the cluster are in {network}, so no gateway is found for {network}",
+        return Faults.Of("ISM1016", gateway.Name, $"metadata.labels[{Labels.Network}]", $"is {said}, but the Pods of the cluster are in {network}, so no gateway is found for {network}",
             $"kubectl --context={cluster.Context} -n {gateway.Service.Metadata.Namespace} label service {gateway.Service.Metadata.Name} {Labels.Network}={network} --overwrite");
     }
 
@@ -68,7 +69,7 @@ internal sealed class GatewayCauses(TraceFacts facts, TraceNeeds needs, Availabi
         if (!Selectors.Matches(gateway.Selector, Core.Collections.ValueMap.ToValueMap(pod.Metadata.Labels)))
             return Faults.Of("ISM2052", name, "spec.selector", $"{gateway.Selector} does not select {PodRef.Of(cluster, pod)}, which has {ServicePods.Text(pod.Metadata.Labels.Where(pair => gateway.Selector.ContainsKey(pair.Key)).ToDictionary())}", "fix the selector, or the labels of the gateway");
         if (gateway.Servers.All(server => server.Port != port))
-            return Faults.Of("ISM2053", name, "spec.servers[*].port.number", $"opens {string.Join(", ", gateway.Servers.Select(server => server.Port))}, and calls arrive at {port}", $"add a server for port {port}, or set targetPort of the gateway's Service");
+            return Faults.Of("ISM2053", name, "spec.servers[*].port.number", $"opens {string.Join(", ", gateway.Servers.Select(server => server.Port))}, but calls arrive at {port}", $"add a server for port {port}, or set targetPort of the gateway's Service");
         return Faults.Of("ISM2054", PodRef.Of(cluster, pod).ToString(), "", $"its proxy has not received {name}", $"isthmus proxy-status --context={cluster.Context}");
     }
 
@@ -91,7 +92,8 @@ internal sealed class GatewayCauses(TraceFacts facts, TraceNeeds needs, Availabi
         return Faults.Of("ISM2054", PodRef.Of(cluster, pod).ToString(), "", $"its proxy has no filter chain for {sni}", $"isthmus proxy-status --context={cluster.Context}");
     }
 
-    /// <summary>Why the cluster that an SNI names, rewritten, does not exist at a gateway that goes by names; with the object that would make it.</summary>
+    /// <summary>Why an SNI, after the gateway rewrote it, names no cluster at a gateway that routes by name; with the
+    /// object that would create that cluster.</summary>
     public Problem NameWithoutCluster(ClusterService gateway, Pod pod, string sni, string cluster)
     {
         var owner = gateway.Cluster;
@@ -104,7 +106,7 @@ internal sealed class GatewayCauses(TraceFacts facts, TraceNeeds needs, Availabi
         return found.Problem with { Object = $"{found.Problem.Object} in {owner.Context}", Remedy = found.Problem.Remedy + apply };
     }
 
-    /// <summary>Gateway objects that let mesh traffic pass, of the cluster itself or of its primaries.</summary>
+    /// <summary>Gateway objects that pass mesh traffic through, of the cluster itself or of its primaries.</summary>
     private IEnumerable<(Gateway Gateway, ClusterObjects At)> PassingGateways(ClusterObjects cluster) =>
         facts.ControlPlanesOf(cluster).Select(plane => plane.Config).Distinct().SelectMany(at => at.Istio<Gateway>()
             .Where(gateway => gateway.Servers.Any(server => server.Tls?.Mode == ServerTlsMode.AutoPassthrough)).Select(gateway => (gateway, at)));

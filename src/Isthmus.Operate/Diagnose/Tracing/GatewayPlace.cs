@@ -8,10 +8,10 @@ using Service = Isthmus.Kubernetes.Objects.Service;
 
 namespace Isthmus.Operate.Diagnose.Tracing;
 
-/// <summary>An entry to a network, and how it is known.</summary>
+/// <summary>An entry point of a network, and how it is known.</summary>
 /// <param name="Service">The Service behind it; null when none of these clusters has it.</param>
 /// <param name="How">Where its address comes from.</param>
-/// <param name="Label">What says that it is the gateway of that network.</param>
+/// <param name="Label">What declares it as the gateway of that network.</param>
 internal sealed record GatewayPlace(ClusterObjects? Cluster, ClusterService? Service, IPEndPoint Address, string Network, string How, string Label)
 {
     /// <summary>The gateway at an address; null when it is not one.</summary>
@@ -33,7 +33,8 @@ internal sealed record GatewayPlace(ClusterObjects? Cluster, ClusterService? Ser
         return configured is null ? null : new(null, null, address, configured, $"meshNetworks of {facts.Home.Context}", $"meshNetworks of {facts.Home.Context}");
     }
 
-    /// <summary>A gateway that a ServiceEntry of the caller's cluster names, and that passes calls of other clusters on (replicated control planes).</summary>
+    /// <summary>A gateway that a ServiceEntry of the caller's cluster names, and that forwards calls from other clusters
+    /// (replicated control planes).</summary>
     private static GatewayPlace? ByEntry(TraceFacts facts, IPEndPoint address)
     {
         var ip = address.Address.ToString();
@@ -64,7 +65,7 @@ internal sealed record GatewayPlace(ClusterObjects? Cluster, ClusterService? Ser
             var by = named is null ? "" : $", port by label {Labels.GatewayPort}";
             if (service.Status.LoadBalancer.Ingress.Any(ingress => ingress.Ip == ip)) return $"status.loadBalancer{by}";
             if (service.Spec.ExternalIPs.Contains(ip)) return $"spec.externalIPs{by}";
-            // A host name was resolved by the control plane; its address is only there.
+            // The control plane resolved a host name, and only it knows the address.
             if (service.Status.LoadBalancer.Ingress.Any(ingress => ingress.Hostname.Length > 0)) return $"host name {service.Status.LoadBalancer.Ingress.First(ingress => ingress.Hostname.Length > 0).Hostname} of status.loadBalancer{by}";
         }
         return service.Spec.Ports.Any(candidate => candidate.NodePort == port && port > 0) && cluster.Pods.Any(pod => pod.Status.HostIP == ip)

@@ -7,7 +7,7 @@ using Isthmus.Proxy.Snapshot;
 
 namespace Isthmus.Operate.Diagnose.Tracing;
 
-/// <summary>The gateway of another network, which sees the server name and nothing else.</summary>
+/// <summary>Checks the gateway of another network, which sees only the server name.</summary>
 internal sealed class GatewayStep(TraceFacts facts, TraceRecord record, Causes causes, TracedCall call, TracedProxies proxies, PodStep pods, StrangerStep strangers)
 {
     public void Walk(EndpointWay way, GatewayPlace place)
@@ -19,7 +19,7 @@ internal sealed class GatewayStep(TraceFacts facts, TraceRecord record, Causes c
         }
         causes.Needs.NeedPods(service.Service.Metadata.Namespace);
         var ready = service.Pods.Where(pod => pod.Status.IsReady).ToList();
-        var summary = $"{service.Name}, entry of {place.Network}";
+        var summary = $"{service.Name}, entry point of {place.Network}";
         if (ready.Count == 0)
         {
             record.Fail("gateway", summary, causes.Availability.GatewayWithoutPods(service), ("address from", place.How), ("network from", place.Label));
@@ -86,12 +86,12 @@ internal sealed class GatewayStep(TraceFacts facts, TraceRecord record, Causes c
         }
         record.Ok("gateway endpoints", $"{usable.Count} of {endpoints.Count} are usable", list);
         var next = (IPEndPoint)usable[0].Address;
-        // A gateway of the same network may lead to any cluster in it.
+        // A gateway may lead to any cluster in its network.
         if (facts.PodAt(next.Address, usable[0].Workload.Cluster, cluster, cluster.NetworkOf(gateway)) is { } found) pods.Walk(way, new(found.Cluster, found.Pod, next), way.Outbound.View);
         else strangers.Walk($"{next}", usable[0].Workload, cluster);
     }
 
-    /// <summary>Whom the gateway will lead to, in all likelihood: asked together with it, that saves a round.</summary>
+    /// <summary>The proxy that the gateway most likely leads to. Fetching both together saves a round.</summary>
     private IEnumerable<PodRef> CalleesIn(ClusterObjects cluster, EndpointWay way)
     {
         var host = facts.Host(ProxyTables.Split(way.Cluster.Config.Name).Host) ?? call.Host;

@@ -5,7 +5,7 @@ using Isthmus.Mesh.Model;
 
 namespace Isthmus.Operate.Diagnose.Tracing;
 
-/// <summary>Why a name has no address, or a route no destination.</summary>
+/// <summary>Why a name has no address, or a route has no destination.</summary>
 internal sealed class HostCauses(TraceFacts facts, TraceNeeds needs, CallerConfig config, VisibilityCauses visibility, AvailabilityCauses availability, EndpointCauses endpoints)
 {
     /// <summary>Why a name has no address.</summary>
@@ -21,14 +21,14 @@ internal sealed class HostCauses(TraceFacts facts, TraceNeeds needs, CallerConfi
             if (sidecar is null || sidecar.CapturesDns == false)
             {
                 return Faults.Of("ISM2011", $"Service {host.Namespace}/{host.Name}", "", $"does not exist in {facts.Home.Context}, only in {Contexts(host)}, and the caller's names are resolved by the cluster's DNS, which has only its own Services",
-                    sidecar is null ? $"create the Service in {facts.Home.Context}as well (without Pods)" : $"create the Service in {facts.Home.Context}as well (without Pods), or set ISTIO_META_DNS_CAPTURE: \"true\" in meshConfig.defaultConfig.proxyMetadata");
+                    sidecar is null ? $"create the Service in {facts.Home.Context} as well (without Pods)" : $"create the Service in {facts.Home.Context} as well (without Pods), or set ISTIO_META_DNS_CAPTURE: \"true\" in meshConfig.defaultConfig.proxyMetadata");
             }
         }
         if (host.In(facts.Home) is { Service.Spec.ClusterIP: "None" } headless) return endpoints.NoEndpoints(host, headless.Service.Spec.Ports.FirstOrDefault()?.Port ?? 0, "", "");
         return availability.NotTold(host);
     }
 
-    /// <summary>Why the caller's proxy knows no service at an address; null when there is nothing wrong with that.</summary>
+    /// <summary>Why the caller's proxy knows no service at an address; null when that is correct.</summary>
     public Problem? Unrouted(MeshHost? host, int port, IPEndPoint destination)
     {
         if (host is null) return visibility.NoGlobalEntry();
@@ -43,13 +43,14 @@ internal sealed class HostCauses(TraceFacts facts, TraceNeeds needs, CallerConfi
                 $"call one of its ports, or add port {port} to it");
         }
         if (visibility.Hidden(host) is { } hidden) return hidden;
-        // The proxy knows it, but not for what was said on the connection: then it passes as it is, as it should.
+        // The proxy knows the host, but not for the protocol on this connection, so it passes the connection through
+        // unchanged. That is correct.
         if (facts.Proxies.GetValueOrDefault(facts.Client) is not { } view || view.Snapshot.Clusters.ContainsKey(ResourceNames.Outbound(port, "", host.Fqdn))) return null;
         return host.In(facts.Home) is null && availability.Unwatched(host.Services) is { } unwatched ? unwatched : availability.NotTold(host);
     }
 
     /// <summary>Why a route leads to a destination that the proxy does not have.</summary>
-    /// <param name="rule">The VirtualService, as <c>namespace/name</c>; empty when none routes.</param>
+    /// <param name="rule">The VirtualService, as <c>namespace/name</c>; empty when no VirtualService routes.</param>
     public Problem MissingCluster(string cluster, string rule)
     {
         var owner = config.Named("VirtualService", rule, facts.Client.ToString());
@@ -79,7 +80,8 @@ internal sealed class HostCauses(TraceFacts facts, TraceNeeds needs, CallerConfi
         return Faults.Of("ISM2010", @object, path, message, near.Count > 0 ? $"did you mean {string.Join(" or ", near)}?" : "create the Service, or a ServiceEntry for a host outside");
     }
 
-    /// <summary>Services whose names are like it: the same in another namespace first, then those with few letters changed.</summary>
+    /// <summary>Services with similar names: the same name in another namespace first, then names that differ in few
+    /// letters.</summary>
     private IEnumerable<string> Nearest(string wanted)
     {
         var parts = wanted.Split('.');

@@ -7,10 +7,10 @@ using Isthmus.Proxy.Snapshot;
 
 namespace Isthmus.Operate.Diagnose.Tracing;
 
-/// <summary>The inbound side of the callee's proxy: its policies and routes.</summary>
+/// <summary>Checks the inbound side of the callee's proxy: its policies and routes.</summary>
 internal sealed partial class InboundStep(TraceFacts facts, TraceRecord record, TracedCall call)
 {
-    /// <summary>Where the callee's proxy sends it; null when the call ends here; the record says why.</summary>
+    /// <summary>Where the callee's proxy sends the call; null when the call ends here, and the record says why.</summary>
     public IPEndPoint? Walk(EndpointWay? way, Callee callee, FilterChainSnapshot chain, ProxyView view, ProxyView? client)
     {
         var (name, address) = (callee.Name, callee.Address);
@@ -44,7 +44,8 @@ internal sealed partial class InboundStep(TraceFacts facts, TraceRecord record, 
         return inner?.Config.Inline?.Localities.SelectMany(locality => locality.Endpoints).FirstOrDefault()?.Address as IPEndPoint ?? address;
     }
 
-    /// <param name="rule">The rule that denies, named after the policy that it was made of; empty when it is that none allows.</param>
+    /// <param name="rule">The rule that denies, named after the policy that it was made from; empty when no rule
+    /// allows.</param>
     private static Problem Denied(PodRef callee, ClusterObjects config, string rule, string caller)
     {
         var who = caller.Length > 0 ? caller : "callers without identity";

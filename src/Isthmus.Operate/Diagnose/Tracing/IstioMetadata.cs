@@ -3,10 +3,10 @@ using Google.Protobuf.WellKnownTypes;
 
 namespace Isthmus.Operate.Diagnose.Tracing;
 
-/// <summary>The Istio object that a resource was made from.</summary>
+/// <summary>Finds the Istio object that a resource was made from.</summary>
 internal static class IstioMetadata
 {
-    /// <summary>As <c>namespace/name</c>; empty when the resource does not say.</summary>
+    /// <summary>The object as <c>namespace/name</c>; empty when the resource does not name one.</summary>
     public static string ConfigOf(MapField<string, Struct>? metadata)
     {
         if (metadata is null || !metadata.TryGetValue("istio", out var istio) || !istio.Fields.TryGetValue("config", out var config)) return "";

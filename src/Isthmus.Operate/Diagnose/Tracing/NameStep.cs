@@ -5,12 +5,12 @@ using Isthmus.Mesh.Model;
 
 namespace Isthmus.Operate.Diagnose.Tracing;
 
-/// <summary>The name that the caller asks for, and what it means.</summary>
+/// <summary>Resolves the name that the caller asks for, and finds its host in the mesh.</summary>
 internal sealed class NameStep(TraceFacts facts, TraceRecord record, Causes causes, ProxyView? sidecar)
 {
     private static readonly HashSet<Protocol> Opaque = [Protocol.Tcp, Protocol.Mongo, Protocol.Redis, Protocol.MySql];
 
-    /// <summary>The call as far as its name defines it. False when the call ends here.</summary>
+    /// <summary>Defines the call as far as its name does. False when the call ends here.</summary>
     public bool Walk(out TracedCall call)
     {
         var target = facts.Target;
@@ -26,14 +26,14 @@ internal sealed class NameStep(TraceFacts facts, TraceRecord record, Causes caus
         if (addresses.FirstOrDefault(address => address.AddressFamily == System.Net.Sockets.AddressFamily.InterNetwork) is not { } first)
             return record.Fail("name", $"{target.Host} has no address", causes.Hosts.NoAddress(host, sidecar));
         call = call with { Destination = new(first, call.Port) };
-        return record.Ok("name", $"{target.Host} → {string.Join(", ", addresses)}", ("answered by", by), ("as", name), ("service", call.Host?.Fqdn ?? "none of the mesh"));
+        return record.Ok("name", $"{target.Host} → {string.Join(", ", addresses)}", ("answered by", by), ("as", name), ("service", call.Host?.Fqdn ?? "none in the mesh"));
     }
 
     private (IReadOnlyList<IPAddress> Addresses, string By, string Name) Resolve(MeshHost? host)
     {
         if (sidecar?.Name is { } answer && answer.Host == facts.Target.Host)
             return (answer.Addresses, answer.By == "sidecar" ? "the sidecar, from its name table" : answer.By.Length > 0 ? "the cluster's DNS" : "", answer.Name);
-        // Nothing in the Pod can be queried: the cluster's DNS answers with what Services define.
+        // Nothing in the Pod can be queried, so the answer is what Services define: the cluster's DNS returns the same.
         if (host?.In(facts.Home) is not { } own) return ([], "", "");
         if (own.Service.Spec.ClusterIP is { Length: > 0 } ip && ip != "None") return ([IPAddress.Parse(ip)], "the cluster's DNS, by the Service", host.Fqdn);
         var headless = own.Slices().SelectMany(slice => slice.Endpoints).Where(endpoint => endpoint.Conditions.Ready ?? true).SelectMany(endpoint => endpoint.Addresses);

@@ -6,7 +6,8 @@ using Isthmus.Mesh.Model;
 
 namespace Isthmus.Operate.Diagnose.Tracing;
 
-/// <summary>Why ready Pods of another network are not endpoints for the caller, or are called at addresses that do not lead there.</summary>
+/// <summary>Why ready Pods of another network are not endpoints for the caller, or why their addresses do not lead to
+/// them.</summary>
 internal sealed class NetworkCauses(TraceFacts facts, CallerConfig config, GatewayCauses gateways, TlsCauses tls)
 {
     /// <summary>Why ready Pods of a cluster are not endpoints for the caller.</summary>
@@ -24,7 +25,8 @@ internal sealed class NetworkCauses(TraceFacts facts, CallerConfig config, Gatew
         return null;
     }
 
-    /// <summary>Why ready Pods of another network are not endpoints: only mesh TLS passes a gateway, and it is disabled.</summary>
+    /// <summary>Why ready Pods of another network are not endpoints: only mesh TLS passes a gateway, but mesh TLS is
+    /// disabled.</summary>
     public Problem? PlainAcrossNetworks(MeshHost host, ClusterService service, int port, string subset)
     {
         var pod = ServicePods.Ready(service, port).First();
@@ -40,7 +42,8 @@ internal sealed class NetworkCauses(TraceFacts facts, CallerConfig config, Gatew
             : null;
     }
 
-    /// <summary>Pods of another network are called at their own addresses, as Istio does when it knows no gateway.</summary>
+    /// <summary>The caller uses the own addresses of Pods in another network, as Istio does when it knows no
+    /// gateway.</summary>
     public Problem CalledDirectly(string network, ClusterObjects cluster) => gateways.GatewayOf(network, cluster)
         ?? Faults.Of("ISM1014", $"cluster {cluster.Context}", "", $"the caller's control plane knows no gateway of network {network}, so Pods there are called at addresses that are valid only in their own network", $"isthmus verify; {LogsOf(facts.Home)}");
 

@@ -5,7 +5,7 @@ using Isthmus.Proxy.Snapshot;
 
 namespace Isthmus.Operate.Diagnose.Tracing;
 
-/// <summary>The caller's proxy: listener, filter chain and route, chosen by its own tables.</summary>
+/// <summary>Checks the caller's proxy: its own tables choose listener, filter chain and route.</summary>
 internal sealed class OutboundStep(TraceFacts facts, TraceRecord record, Causes causes, TracedCall call, EndpointsStep endpoints)
 {
     public void Walk(ProxyView view)
@@ -16,7 +16,7 @@ internal sealed class OutboundStep(TraceFacts facts, TraceRecord record, Causes 
             record.Fail("listener", $"none for {call.Destination}", causes.Availability.Unconfigured(facts.Client, "its proxy has no outbound listener"));
             return;
         }
-        record.Ok("listener", specific is null ? $"{listener.Name}: no other takes {call.Destination}" : listener.Name);
+        record.Ok("listener", specific is null ? $"{listener.Name}: no other listener matches {call.Destination}" : listener.Name);
         var looks = listener.Chains.NeedsBytes(call.Destination.Port);
         var isTls = looks && call.Kind == "tls" && (listener.InspectTls?.Contains(call.Destination.Port) ?? false);
         var isHttp = looks && call.Kind == "http" && (listener.InspectHttp?.Contains(call.Destination.Port) ?? false);
@@ -116,7 +116,8 @@ internal sealed class OutboundStep(TraceFacts facts, TraceRecord record, Causes 
         record.EndWay();
     }
 
-    /// <summary>The proxy knows no service at this address: it lets the connection through as it is, or not at all.</summary>
+    /// <summary>The proxy knows no service at this address: it passes the connection through unchanged, or closes
+    /// it.</summary>
     private void WalkUnrouted(string cluster)
     {
         var problem = causes.Hosts.Unrouted(call.Host, call.Port, call.Destination);
@@ -137,7 +138,7 @@ internal sealed class OutboundStep(TraceFacts facts, TraceRecord record, Causes 
     }
 
     private static string ChainName(FilterChainSnapshot chain) => chain.Name.Length > 0 ? chain.Name
-        : !chain.Match.ApplicationProtocols.IsEmpty ? string.Join(",", chain.Match.ApplicationProtocols) : !chain.Match.ServerNames.IsEmpty ? string.Join(",", chain.Match.ServerNames) : "the only one";
+        : !chain.Match.ApplicationProtocols.IsEmpty ? string.Join(",", chain.Match.ApplicationProtocols) : !chain.Match.ServerNames.IsEmpty ? string.Join(",", chain.Match.ServerNames) : "the only chain";
 
     private static string RuleOf(FilterChainSnapshot chain, ListenerSnapshot listener)
     {

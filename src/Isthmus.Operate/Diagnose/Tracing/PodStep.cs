@@ -7,14 +7,15 @@ using Isthmus.Proxy.Snapshot;
 
 namespace Isthmus.Operate.Diagnose.Tracing;
 
-/// <summary>The callee: its proxy, if it has one, and its application.</summary>
+/// <summary>Checks the callee: its proxy, if it has one, and its application.</summary>
 internal sealed class PodStep(TraceFacts facts, TraceRecord record, Causes causes, TracedCall call, TracedProxies proxies)
 {
     private readonly TlsStep _tls = new(facts, record, causes, call);
     private readonly InboundStep _inbound = new(facts, record, call);
     private readonly ApplicationStep _application = new(record, call);
 
-    /// <param name="way">How the caller's proxy speaks to it; null when no proxy does: then in plain text, or as the application will.</param>
+    /// <param name="way">How the caller's proxy talks to it; null without a proxy: then in plain text, or as the
+    /// application itself does.</param>
     /// <param name="client">The caller's proxy; null when it has none.</param>
     public void Walk(EndpointWay? way, Callee callee, ProxyView? client)
     {
@@ -30,7 +31,7 @@ internal sealed class PodStep(TraceFacts facts, TraceRecord record, Causes cause
             else
             {
                 record.Ok("TLS", call.Kind == "tls" ? "the application's own" : way?.Tls is null ? "plain text: the callee has no sidecar" : $"originated by the caller's proxy, {way.Tls.Sni}");
-                record.Add("application", HopStatus.Unknown, $"{address}: no proxy there that could report whether it listens", null);
+                record.Add("application", HopStatus.Unknown, $"{address}: there is no proxy that can report whether it listens", null);
             }
             return;
         }

@@ -17,7 +17,7 @@ using RouteConfiguration = Isthmus.Wire.Envoy.Routes.RouteConfiguration;
 
 namespace Isthmus.Operate.Diagnose.Tracing;
 
-/// <summary>A certificate that a proxy shows, with what it sends beside it.</summary>
+/// <summary>A certificate that a proxy presents, with the rest of its chain.</summary>
 internal sealed record ShownCertificate(X509Certificate2 Leaf, IReadOnlyList<X509Certificate2> Rest)
 {
     public string Identity => SubjectNames.Of(Leaf).Uris.FirstOrDefault() ?? Leaf.Subject;
@@ -28,11 +28,11 @@ internal sealed record ShownCertificate(X509Certificate2 Leaf, IReadOnlyList<X50
         $"{(Expires > now ? "valid until" : "EXPIRED at")} {Expires:yyyy-MM-dd HH:mm}Z");
 }
 
-/// <summary>What the applications of a Pod get for a name.</summary>
+/// <summary>What the DNS returns to the applications of a Pod for a name.</summary>
 /// <param name="By"><c>sidecar</c>, <c>upstream</c>, or empty when it is unknown.</param>
 internal sealed record NameAnswer(string Host, string Name, IReadOnlyList<IPAddress> Addresses, string By);
 
-/// <summary>A running proxy's configuration, decoded by the proxy's own decoders: so its own tables decide.</summary>
+/// <summary>A running proxy's configuration. The proxy's own decoders decode it, so its own tables decide.</summary>
 internal sealed class ProxyView
 {
     private readonly Dictionary<string, ShownCertificate> _certificates = new(StringComparer.Ordinal);
@@ -46,7 +46,7 @@ internal sealed class ProxyView
 
     public ProxySnapshot Snapshot { get; private init; } = ProxySnapshot.Empty;
 
-    /// <summary>Listeners by the address that a redirected connection wanted.</summary>
+    /// <summary>Listeners by the original destination of a redirected connection.</summary>
     public ListenerIndex Index { get; private init; } = new(ProxySnapshot.Empty);
 
     /// <summary>Where programs of the Pod accept connections; null when the proxy does not report it.</summary>
@@ -54,10 +54,10 @@ internal sealed class ProxyView
 
     public NameAnswer? Name { get; private init; }
 
-    /// <summary>The sidecar answers names itself; null when it does not report it.</summary>
+    /// <summary>Whether the sidecar answers DNS queries itself; null when it does not report that.</summary>
     public bool? CapturesDns { get; private init; }
 
-    /// <summary>It can make a call, and report what it saw of one.</summary>
+    /// <summary>Whether the proxy can make a call, and report what it saw of one.</summary>
     public bool CanCall { get; private init; }
 
     /// <summary>Resources that were rejected or that this program could not read, each with the reason.</summary>
@@ -72,10 +72,11 @@ internal sealed class ProxyView
     /// <summary>The listener of all inbound connections.</summary>
     public ListenerSnapshot? Inbound => Snapshot.Listeners.Values.FirstOrDefault(l => l is { Direction: Direction.Inbound, BindToPort: true } && l.Address.Port == Core.Names.Ports.Inbound);
 
-    /// <summary>The listener of all outbound connections, which hands them on.</summary>
+    /// <summary>The listener of all outbound connections, which hands them to the other listeners.</summary>
     public ListenerSnapshot? Outbound => Snapshot.Listeners.Values.FirstOrDefault(l => l is { HandOff: true, Direction: Direction.Outbound });
 
-    /// <param name="inspection">The answer of <c>/inspect</c>, or an object of the same shape made of <c>/config_dump</c> and <c>/clusters</c>.</param>
+    /// <param name="inspection">The response of <c>/inspect</c>, or an object of the same shape made from
+    /// <c>/config_dump</c> and <c>/clusters</c>.</param>
     public static ProxyView Read(JsonNode inspection, TimeProvider time, Random random)
     {
         var dump = new ConfigDump(inspection["config_dump"] ?? new JsonObject());
@@ -133,7 +134,8 @@ internal sealed class ProxyView
         return new(1, listeners, clusters, routes);
     }
 
-    /// <summary>Addresses that a proxy resolved stand in its host list only; each gets the properties of the first name.</summary>
+    /// <summary>Addresses that a proxy resolved appear only in its host list. Each gets the properties of the first
+    /// name.</summary>
     private static LoadAssignment Resolved(ClusterSnapshot config, JsonNode? statuses)
     {
         if (config.DnsTargets.IsEmpty) return LoadAssignment.Empty;

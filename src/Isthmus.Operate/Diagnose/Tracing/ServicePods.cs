@@ -13,11 +13,11 @@ internal static class ServicePods
     public static bool TargetExists(ServicePort? port, Pod pod) =>
         port?.TargetPort?.ToString() is not { Length: > 0 } text || int.TryParse(text, out _) || pod.Spec.Containers.Any(container => container.Ports.Any(candidate => candidate.Name == text));
 
-    /// <summary>Deployments whose Pods it would select.</summary>
+    /// <summary>Deployments whose Pods the Service selects.</summary>
     public static IEnumerable<Deployment> Workloads(ClusterService service) => service.Cluster.Deployments.Where(deployment =>
         deployment.Metadata.Namespace == service.Service.Metadata.Namespace && service.Service.Spec.Selector.Count > 0 && LabelSelector.Selects(service.Service.Spec.Selector, TemplateLabels(deployment)));
 
-    /// <summary>Deployments that it may have been meant to select: one label fits, or the name does.</summary>
+    /// <summary>Deployments that the Service may have been meant to select: one label matches, or the name does.</summary>
     public static IEnumerable<Deployment> Candidates(ClusterService service) => service.Cluster.Deployments
         .Where(deployment => deployment.Metadata.Namespace == service.Service.Metadata.Namespace)
         .Select(deployment => (deployment, Score: service.Service.Spec.Selector.Count(pair => TemplateLabels(deployment).GetValueOrDefault(pair.Key) == pair.Value) * 2
@@ -32,7 +32,8 @@ internal static class ServicePods
     public static string Ports(Kubernetes.Objects.Service service) => service.Spec.Ports.Count == 0 ? "none"
         : string.Join(", ", service.Spec.Ports.Select(port => port.Name.Length > 0 ? $"{port.Port} ({port.Name})" : $"{port.Port}"));
 
-    /// <summary>Its application may be healthy: the proxy next to it never received a configuration.</summary>
+    /// <summary>The application itself may be healthy while the proxy next to it has never received a
+    /// configuration.</summary>
     public static bool AwaitsProxy(Pod pod) => pod.Status.InitContainerStatuses.Concat(pod.Status.ContainerStatuses).Any(status => status is { Name: "istio-proxy", Ready: false });
 
     public static string Why(Pod pod)

@@ -3,7 +3,8 @@ using Isthmus.Proxy.Balancing;
 
 namespace Isthmus.Operate.Diagnose.Tracing;
 
-/// <summary>A Service's address as an endpoint: the caller's proxy speaks to it, and the kernel chooses the Pod.</summary>
+/// <summary>Checks a Service's address that is used as an endpoint: the caller's proxy calls it, and the kernel chooses the
+/// Pod.</summary>
 internal sealed class ServiceStep(TraceFacts facts, TraceRecord record, Causes causes, PodStep pods)
 {
     public void Walk(EndpointWay way, ClusterService service)

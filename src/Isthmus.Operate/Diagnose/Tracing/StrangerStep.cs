@@ -2,7 +2,7 @@ using Isthmus.Proxy.Balancing;
 
 namespace Isthmus.Operate.Diagnose.Tracing;
 
-/// <summary>An address that none of the clusters has.</summary>
+/// <summary>Judges an address that belongs to none of the clusters.</summary>
 internal sealed class StrangerStep(TraceFacts facts, TraceRecord record, Causes causes)
 {
     /// <summary>The address belongs to something outside, or to a deleted Pod whose removal the proxy has not received.</summary>
@@ -14,7 +14,7 @@ internal sealed class StrangerStep(TraceFacts facts, TraceRecord record, Causes 
         else record.Add("workload", HopStatus.Unknown, summary, null);
     }
 
-    /// <summary>An address that no cluster has which can be asked.</summary>
+    /// <summary>Describes an address that belongs to no cluster that can be queried.</summary>
     public string Unclaimed(string address, string what)
     {
         var silent = facts.Clusters.Where(cluster => cluster.Error.Length > 0).ToList();

@@ -25,7 +25,8 @@ internal sealed class SubsetCauses(TraceFacts facts, CallerConfig config)
         return null;
     }
 
-    /// <summary>Subsets are part of the server name, and each control plane makes its gateways' chains from its own DestinationRules.</summary>
+    /// <summary>The server name contains the subset, and each control plane makes its gateways' chains from its own
+    /// DestinationRules.</summary>
     public Problem? Missing(ClusterObjects cluster, ClusterService service, string fqdn, string subset)
     {
         if (facts.ConfigOf(cluster) != cluster || config.RulesOf(cluster, facts.Host(fqdn)!).Any(rule => rule.Subsets.Any(candidate => candidate.Name == subset))) return null;

@@ -15,12 +15,13 @@ internal sealed class TlsCauses(TraceFacts facts, CallerConfig config)
         ? Faults.Of("ISM2056", $"DestinationRule {rule} in {config.At.Context}", "spec.trafficPolicy.tls.mode", $"disables mesh TLS, but the gateway of {place.Network} routes only by the server name of mesh TLS", "remove trafficPolicy.tls, or set ISTIO_MUTUAL")
         : Faults.Of("ISM2056", facts.Client.ToString(), "", $"its proxy sends plain text to the gateway of {place.Network}, which routes only by the server name of mesh TLS", "check whether meshConfig.enableAutoMtls is false");
 
-    /// <param name="plainByProxy">The caller's proxy lets the call through as it is, since it knows no service there.</param>
+    /// <param name="plainByProxy">The caller's proxy passes the call through unchanged, since it knows no service
+    /// there.</param>
     public Problem PlainToStrict(PodRef callee, ClusterObjects cluster, Pod pod, int port, string rule, bool plainByProxy)
     {
         var strict = PolicyOf(cluster, pod, port) is { } policy ? $"PeerAuthentication {policy.Namespace}/{policy.Name} in {policy.Source.Cluster} is STRICT" : $"{callee} accepts only mesh TLS";
         if (rule.Length > 0)
-            return Faults.Of("ISM2057", $"DestinationRule {rule} in {config.At.Context}", "spec.trafficPolicy.tls.mode", $"makes the caller send plain text, but {strict}", "remove trafficPolicy.tls, or set ISTIO_MUTUAL");
+            return Faults.Of("ISM2057", $"DestinationRule {rule} in {config.At.Context}", "spec.trafficPolicy.tls.mode", $"disables TLS for the caller, but {strict}", "remove trafficPolicy.tls, or set ISTIO_MUTUAL");
         if (ClusterObjects.Sidecar(facts.ClientPod) is null)
         {
             return Faults.Of("ISM2058", facts.Client.ToString(), $"metadata.labels[{Labels.Inject}]", $"has no sidecar, so it sends plain text, but {strict}",
@@ -30,7 +31,7 @@ internal sealed class TlsCauses(TraceFacts facts, CallerConfig config)
             "call the service by its name and port, not the Pod");
     }
 
-    /// <summary>The callee does not end mesh TLS on a port.</summary>
+    /// <summary>The callee does not terminate mesh TLS on a port.</summary>
     public Problem NoMeshTlsAt(PodRef callee, ClusterObjects cluster, Pod pod, int port, string rule)
     {
         var policy = PolicyOf(cluster, pod, port);
@@ -44,14 +45,14 @@ internal sealed class TlsCauses(TraceFacts facts, CallerConfig config)
         ? Faults.Of("ISM2067", $"DestinationRule {rule} in {config.At.Context}", "spec.trafficPolicy.tls.mode", $"requires mesh TLS, but {callee} has no sidecar to terminate it", "set trafficPolicy.tls.mode DISABLE, or give the callee a sidecar")
         : Faults.Of("ISM2067", callee.ToString(), "", "is marked as accepting mesh TLS, but has no sidecar to terminate it", $"check its label {Labels.TlsMode}, and whether its namespace is injected");
 
-    /// <summary>One end belongs to a trust domain that the other does not know.</summary>
+    /// <summary>One end belongs to a trust domain that the other end does not accept.</summary>
     public Problem OtherTrustDomain(PodRef shown, ClusterObjects cluster, string identity, PodRef checking, string own) =>
         Faults.Of("ISM2063", facts.ControlPlanesOf(cluster) is [var plane, ..] ? $"ConfigMap {plane.Namespace}/istio in {plane.At.Context}" : $"cluster {cluster.Context}", "mesh.trustDomain",
             $"{shown} is {identity}, but {checking} is {own} and accepts only its own trust domain", "set the same meshConfig.trustDomain, or add the other to trustDomainAliases, then restart the workloads");
 
-    /// <summary>One end's certificate leads to no root of the other.</summary>
-    /// <param name="shown">Whose certificate it is.</param>
-    /// <param name="checking">Who does not trust it.</param>
+    /// <summary>One end's certificate chains to none of the other's roots.</summary>
+    /// <param name="shown">The owner of the certificate.</param>
+    /// <param name="checking">The end that does not trust it.</param>
     public Problem Untrusted(PodRef shown, PodRef checking, ShownCertificate certificate, TrustBundle roots, string why)
     {
         var own = facts.Proxies.GetValueOrDefault(shown)?.Roots("ROOTCA");
@@ -62,7 +63,8 @@ internal sealed class TlsCauses(TraceFacts facts, CallerConfig config)
             "give all clusters a 'cacerts' Secret of one root, then restart control planes and workloads");
     }
 
-    /// <summary>The PeerAuthentication that decides about a port of a Pod: the workload's, the namespace's, the mesh's.</summary>
+    /// <summary>The PeerAuthentication that applies to a port of a Pod: the workload's, then the namespace's, then the
+    /// mesh's.</summary>
     public PeerAuthentication? PolicyOf(ClusterObjects cluster, Pod pod, int port)
     {
         var at = facts.ConfigOf(cluster);

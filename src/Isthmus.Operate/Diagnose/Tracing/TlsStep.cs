@@ -4,7 +4,8 @@ using Isthmus.Wire.Tls;
 
 namespace Isthmus.Operate.Diagnose.Tracing;
 
-/// <summary>TLS between the two proxies: whether both want it, and trust each other's certificates.</summary>
+/// <summary>Checks TLS between the two proxies: whether both use it, and whether they trust each other's
+/// certificates.</summary>
 internal sealed partial class TlsStep(TraceFacts facts, TraceRecord record, Causes causes, TracedCall call)
 {
     public bool Walk(EndpointWay? way, Callee callee, FilterChainSnapshot? chain, ProxyView view, ProxyView? client)
@@ -58,7 +59,8 @@ internal sealed partial class TlsStep(TraceFacts facts, TraceRecord record, Caus
         return record.Ok("TLS", "mutual TLS of the mesh", details);
     }
 
-    /// <summary>An identity with the trust domain of another, as if both had the same one.</summary>
+    /// <summary><paramref name="their"/> in the trust domain of <paramref name="own"/>; null when both are in the same
+    /// one.</summary>
     private static string? OtherDomain(string own, string their) =>
         SpiffeDomain().Match(own) is { Success: true } mine && SpiffeDomain().Match(their) is { Success: true } other && mine.Value != other.Value ? mine.Value + their[other.Length..] : null;
 

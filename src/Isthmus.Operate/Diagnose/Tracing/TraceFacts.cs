@@ -9,7 +9,7 @@ using ServicePort = Isthmus.Kubernetes.Objects.ServicePort;
 
 namespace Isthmus.Operate.Diagnose.Tracing;
 
-/// <summary>A Pod of a mesh.</summary>
+/// <summary>Identifies a Pod of a mesh.</summary>
 internal readonly record struct PodRef(string Context, string Namespace, string Name)
 {
     public static PodRef Of(ClusterObjects cluster, Pod pod) => new(cluster.Context, pod.Metadata.Namespace, pod.Metadata.Name);
@@ -29,7 +29,7 @@ internal sealed record ClusterService(ClusterObjects Cluster, Service Service)
     public IEnumerable<EndpointSlice> Slices() => Cluster.Slices.Where(slice =>
         slice.Metadata.Namespace == Service.Metadata.Namespace && slice.Metadata.Labels.GetValueOrDefault(Labels.ServiceName) == Service.Metadata.Name);
 
-    /// <summary>The ready Pods behind one of its ports, by its EndpointSlices.</summary>
+    /// <summary>The ready Pods behind one of its ports, according to its EndpointSlices.</summary>
     public List<Callee> Callees(ServicePort port)
     {
         var found = new List<Callee>();
@@ -43,13 +43,13 @@ internal sealed record ClusterService(ClusterObjects Cluster, Service Service)
     }
 }
 
-/// <summary>A host of the mesh: the Services of one name in all clusters, or a ServiceEntry.</summary>
+/// <summary>A host of the mesh: the Services with one name in all clusters, or a ServiceEntry.</summary>
 internal sealed record MeshHost(string Fqdn, string Namespace, string Name, IReadOnlyList<ClusterService> Services, IReadOnlyList<ServiceEntry> Entries)
 {
     public ClusterService? In(ClusterObjects cluster) => Services.FirstOrDefault(service => service.Cluster == cluster);
 }
 
-/// <summary>All inputs of a walk; the walk names what is missing, and is repeated with more.</summary>
+/// <summary>All inputs of a walk. The walk names what is missing, and is repeated with more facts.</summary>
 internal sealed class TraceFacts(IReadOnlyList<ClusterObjects> clusters, PodRef client, TraceTarget target, DateTimeOffset now)
 {
     public IReadOnlyList<ClusterObjects> Clusters { get; } = clusters;
@@ -60,41 +60,43 @@ internal sealed class TraceFacts(IReadOnlyList<ClusterObjects> clusters, PodRef 
 
     public DateTimeOffset Now { get; } = now;
 
-    /// <summary>Proxies that answered.</summary>
+    /// <summary>Proxies that responded.</summary>
     public Dictionary<PodRef, ProxyView> Proxies { get; } = [];
 
-    /// <summary>Proxies that did not, and why.</summary>
+    /// <summary>Proxies that did not respond, and why.</summary>
     public Dictionary<PodRef, string> Silent { get; } = [];
 
-    /// <summary>What the control planes of a cluster watch, by its context; a cluster without one is missing.</summary>
+    /// <summary>What the control planes of a cluster watch, by the cluster's context. A cluster without a control plane has
+    /// no entry.</summary>
     public Dictionary<string, IReadOnlyList<WatchedCluster>> Watched { get; } = new(StringComparer.Ordinal);
 
-    /// <summary>The call that was made; null when none was.</summary>
+    /// <summary>The call that was made; null when no call was made.</summary>
     public MadeCall? Call { get; set; }
 
-    /// <summary>Who saw what of the call, by the address that the one before connected from.</summary>
+    /// <summary>What each proxy saw of the call, by the address from which the previous proxy connected.</summary>
     public CallSightings Sightings { get; set; } = CallSightings.None;
 
     public ClusterObjects Home => Clusters.First(cluster => cluster.Context == Client.Context);
 
     public Pod ClientPod => Home.Pods.First(pod => pod.Metadata.Name == Client.Name && pod.Metadata.Namespace == Client.Namespace);
 
-    /// <summary>The mesh host that a name means to a Pod of a namespace; null when there is none.</summary>
+    /// <summary>The mesh host that a name denotes for a Pod of a namespace; null when there is none.</summary>
     public MeshHost? Host(string name, string ns)
     {
         var suffix = $".svc.{WellKnown.DefaultDomainSuffix}";
         var bare = name.EndsWith(suffix, StringComparison.Ordinal) ? name[..^suffix.Length] : name.EndsWith(".svc", StringComparison.Ordinal) ? name[..^4] : name;
         var parts = bare.Split('.');
         if (parts.Length == 1) return ByName(parts[0], ns) ?? ByEntry(name);
-        // In front of a Service's name stands at most the name of one of its Pods.
+        // Only the name of one of its Pods may precede a Service's name.
         return (parts.Length == 2 ? ByName(parts[0], parts[1]) ?? (ByName(parts[1], ns) is { } own && IsHeadless(own) ? own : null) : null)
             ?? (parts.Length == 3 ? ByName(parts[1], parts[2]) : null) ?? ByEntry(name);
     }
 
-    /// <summary>The host that a proxy's cluster stands for.</summary>
+    /// <summary>The host that a proxy's cluster represents.</summary>
     public MeshHost? Host(string fqdn) => Host(fqdn, "");
 
-    /// <summary>The control planes that proxies of a cluster may ask: its own, one that runs elsewhere for it alone, or those of its primaries.</summary>
+    /// <summary>The control planes that proxies of a cluster may connect to: its own, one that runs elsewhere for it alone,
+    /// or those of its primaries.</summary>
     public IReadOnlyList<ControlPlanePlace> ControlPlanesOf(ClusterObjects cluster)
     {
         if (cluster.ControlPlanes.Any(plane => plane.Namespace == cluster.SystemNamespace)) return [new(cluster, cluster, cluster.SystemNamespace)];
@@ -106,10 +108,10 @@ internal sealed class TraceFacts(IReadOnlyList<ClusterObjects> clusters, PodRef 
         return [.. (named.Count > 0 ? named : primaries).Select(other => new ControlPlanePlace(other, other, other.SystemNamespace))];
     }
 
-    /// <summary>The cluster whose objects of Istio hold for a cluster; of several primaries the first.</summary>
+    /// <summary>The cluster whose Istio objects apply to a cluster; with several primaries, the first.</summary>
     public ClusterObjects ConfigOf(ClusterObjects cluster) => ControlPlanesOf(cluster) is [var first, ..] ? first.Config : cluster;
 
-    /// <summary>Settings of the mesh as the caller's control plane reads them, where it runs.</summary>
+    /// <summary>The mesh settings that the caller's control plane reads in the cluster where it runs.</summary>
     public JsonObject MeshSettings(string key) => ControlPlanesOf(Home) is [var plane, ..] ? plane.At.Settings(plane.Namespace, key) : [];
 
     public string RootNamespace => MeshSettings("mesh")["rootNamespace"]?.ToString() ?? WellKnown.SystemNamespace;
@@ -117,9 +119,10 @@ internal sealed class TraceFacts(IReadOnlyList<ClusterObjects> clusters, PodRef 
     public ClusterObjects? ById(string id, ClusterObjects near) => near.Id == id ? near : Clusters.FirstOrDefault(cluster => cluster.Id == id);
 
     /// <summary>The Pod behind an address.</summary>
-    /// <param name="clusterId">The cluster as the endpoint says; empty when it does not.</param>
-    /// <param name="near">Where the address was found.</param>
-    /// <param name="network">Of the proxy that has it: there it means something.</param>
+    /// <param name="clusterId">The cluster that the endpoint names; empty when it names none.</param>
+    /// <param name="near">The cluster in which the address was found.</param>
+    /// <param name="network">The network of the proxy that has the address: an address is valid only within a
+    /// network.</param>
     public (ClusterObjects Cluster, Pod Pod)? PodAt(IPAddress address, string clusterId, ClusterObjects near, string network)
     {
         var text = address.ToString();
@@ -149,13 +152,13 @@ internal sealed class TraceFacts(IReadOnlyList<ClusterObjects> clusters, PodRef 
         pattern == host || (pattern.StartsWith("*.", StringComparison.Ordinal) && host.EndsWith(pattern[1..], StringComparison.Ordinal)) || pattern == "*";
 }
 
-/// <summary>What proxies remember of a traced call.</summary>
+/// <summary>What proxies recorded about a traced call.</summary>
 internal sealed record CallSightings(IReadOnlyList<Sighting> All)
 {
     public static readonly CallSightings None = new([]);
 }
 
-/// <summary>One proxy's memory of a request or connection.</summary>
+/// <summary>One proxy's record of a request or connection.</summary>
 /// <param name="Start">When it began, as text that sorts by time.</param>
 internal sealed record Sighting(
     PodRef Proxy, bool IsRequest, double Milliseconds, double? ResponseAfter, int Status, string Flags, string Details, string TransportFailure, string Upstream,
@@ -163,7 +166,7 @@ internal sealed record Sighting(
 
 internal static class Faults
 {
-    /// <summary>The code of every problem with a port that a Service or ServiceEntry does not have.</summary>
+    /// <summary>The code of every problem about a port that a Service or ServiceEntry does not have.</summary>
     public const string NoSuchPort = "ISM2030";
 
     public static Problem Of(string code, string @object, string path, string message, string remedy) => new(code, @object, path, message, remedy);

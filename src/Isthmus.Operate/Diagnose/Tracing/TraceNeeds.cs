@@ -1,6 +1,6 @@
 namespace Isthmus.Operate.Diagnose.Tracing;
 
-/// <summary>What a walk lacks: fetched, and then the call is walked again.</summary>
+/// <summary>What a walk lacks. It is fetched, and then the call is walked again.</summary>
 internal sealed class TraceNeeds(TraceFacts facts)
 {
     /// <summary>Proxies whose configuration is needed.</summary>

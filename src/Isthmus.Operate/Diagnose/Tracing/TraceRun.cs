@@ -9,7 +9,7 @@ using Isthmus.Kubernetes.Objects;
 namespace Isthmus.Operate.Diagnose.Tracing;
 
 /// <summary>How a trace is made.</summary>
-/// <param name="MakeCall">Make the call for real, too.</param>
+/// <param name="MakeCall">Whether to really make the call.</param>
 /// <param name="Timeout">How long the call may take.</param>
 public sealed record TraceRequest(string Pod, string? Namespace, TraceTarget Target, bool MakeCall, TimeSpan Timeout);
 
@@ -17,7 +17,8 @@ public sealed record TraceRequest(string Pod, string? Namespace, TraceTarget Tar
 /// <param name="clusters">The clusters of the mesh; the first is the caller's.</param>
 public sealed class TraceRun(IReadOnlyList<ClusterAccess> clusters, string istioNamespace, TimeProvider time, Random random) : IDisposable
 {
-    /// <summary>Client, gateway, callee, and the destination of a route: more rounds than that mean that objects keep changing.</summary>
+    /// <summary>Client, gateway, callee, and the destination of a route. If a walk needs more rounds, objects keep
+    /// changing.</summary>
     private const int MostRounds = 8;
 
     private readonly Dictionary<string, KubeClient> _clients = clusters.ToDictionary(access => access.Name, access => new KubeClient(access, "isthmus-trace"), StringComparer.Ordinal);
@@ -69,7 +70,8 @@ public sealed class TraceRun(IReadOnlyList<ClusterAccess> clusters, string istio
         return new TraceWalk(facts).Run();
     }
 
-    /// <summary>Whom the call met: the Pod that the caller's proxy chose, or, behind a gateway or a Service's address, all that may have been.</summary>
+    /// <summary>The Pods that the call may have reached: the one that the caller's proxy chose or, behind a gateway or a
+    /// Service's address, all candidates.</summary>
     private static IEnumerable<PodRef> Witnesses(TraceFacts facts, JsonNode answer)
     {
         var others = facts.Proxies.Where(proxy => proxy.Key != facts.Client && proxy.Value.CanCall).Select(proxy => proxy.Key).ToList();
@@ -126,7 +128,7 @@ public sealed class TraceRun(IReadOnlyList<ClusterAccess> clusters, string istio
         else facts.Silent[pod] = found.Error;
     }
 
-    /// <summary>Everything that a proxy reports; for a proxy with only Envoy's admin interface, what that reports.</summary>
+    /// <summary>Everything that a proxy reports. A proxy with only Envoy's admin interface reports less.</summary>
     private async Task<(JsonNode? Answer, string Error)> InspectAsync(PodRef pod, string host, CancellationToken stop)
     {
         var query = new MeshQuery(_clients[pod.Context], istioNamespace);
@@ -158,7 +160,7 @@ public sealed class TraceRun(IReadOnlyList<ClusterAccess> clusters, string istio
         }
         catch (Exception e) when (e is ProblemException or KubeException or HttpRequestException)
         {
-            return new JsonObject { ["error"] = $"the caller's proxy could not be asked to make the call: {e.Message}" };
+            return new JsonObject { ["error"] = $"the caller's proxy cannot make the call: {e.Message}" };
         }
     }
 
@@ -170,7 +172,7 @@ public sealed class TraceRun(IReadOnlyList<ClusterAccess> clusters, string istio
         }
         catch (Exception e) when (e is ProblemException or KubeException or HttpRequestException)
         {
-            return []; // without it only the time at this hop is missing
+            return []; // Only the time at this hop is missing then.
         }
     }
 
@@ -184,7 +186,7 @@ public sealed class TraceRun(IReadOnlyList<ClusterAccess> clusters, string istio
         }
         catch (Exception e) when (e is ProblemException or KubeException or HttpRequestException)
         {
-            // Nothing is said about clusters then, rather than that none is watched.
+            // Then nothing is known about clusters, which is not the same as watching none.
             return [.. clusters.Select(access => new WatchedCluster(access.Name, "", "synced", ""))];
         }
     }

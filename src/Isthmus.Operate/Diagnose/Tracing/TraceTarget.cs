@@ -3,15 +3,15 @@ using Isthmus.Core.Problems;
 
 namespace Isthmus.Operate.Diagnose.Tracing;
 
-/// <summary>What is called: <c>[SCHEME://]HOST[:PORT][/PATH]</c>.</summary>
-/// <param name="Scheme"><c>http</c>, <c>https</c> or <c>tcp</c>; empty: as the service's port says.</param>
+/// <summary>The target of a call: <c>[SCHEME://]HOST[:PORT][/PATH]</c>.</summary>
+/// <param name="Scheme"><c>http</c>, <c>https</c> or <c>tcp</c>; empty to use the protocol of the service's port.</param>
 /// <param name="Port">0 when it was not given.</param>
 /// <param name="Path">Empty when it was not given.</param>
 public sealed record TraceTarget(string Scheme, string Host, int Port, string Path)
 {
     private static readonly string[] Schemes = ["http", "https", "tcp"];
 
-    /// <exception cref="ProblemException">It is not of that form.</exception>
+    /// <exception cref="ProblemException">The text does not have that form.</exception>
     public static TraceTarget Parse(string text)
     {
         var rest = text;
@@ -19,7 +19,7 @@ public sealed record TraceTarget(string Scheme, string Host, int Port, string Pa
         if (rest.IndexOf("://", StringComparison.Ordinal) is >= 0 and var at)
         {
             (scheme, rest) = (rest[..at].ToLowerInvariant(), rest[(at + 3)..]);
-            if (!Schemes.Contains(scheme)) throw Wrong(text, $"'{scheme}' is none of {string.Join(", ", Schemes)}");
+            if (!Schemes.Contains(scheme)) throw Wrong(text, $"scheme '{scheme}' is not supported (expected {string.Join(", ", Schemes)})");
         }
         var slash = rest.IndexOf('/', StringComparison.Ordinal);
         var (authority, path) = slash < 0 ? (rest, "") : (rest[..slash], rest[slash..]);

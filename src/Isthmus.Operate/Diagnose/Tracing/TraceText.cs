@@ -8,7 +8,7 @@ namespace Isthmus.Operate.Diagnose.Tracing;
 /// <summary>Shows a trace to people and to programs.</summary>
 public static class TraceText
 {
-    /// <param name="details">Show what was found out at hops that are in order, too.</param>
+    /// <param name="details">Whether to also show details of hops without problems.</param>
     public static string Write(CallTrace trace, bool details)
     {
         var text = new StringBuilder();

@@ -3,12 +3,12 @@ using Isthmus.Core.Collections;
 
 namespace Isthmus.Operate.Diagnose.Tracing;
 
-/// <summary>The call that would find out the rest, once its destination is known.</summary>
+/// <summary>The call to make to find out the rest, once its destination is known.</summary>
 internal sealed record WantedCall(IPEndPoint To, string Kind, string Authority, string Path);
 
 /// <summary>
-/// Follows a call through the live configuration of all proxies that take part, until each path ends. A pure function of
-/// <see cref="TraceFacts"/>: it names what it lacks, so that the call can be walked again with more.
+/// Follows a call through the live configuration of all proxies that take part, until each path ends. It is a pure function
+/// of <see cref="TraceFacts"/>: it names the facts that it lacks, so that the call can be walked again with more.
 /// </summary>
 internal sealed class TraceWalk
 {

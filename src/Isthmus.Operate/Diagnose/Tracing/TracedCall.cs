@@ -5,17 +5,17 @@ using Isthmus.Proxy.Http;
 
 namespace Isthmus.Operate.Diagnose.Tracing;
 
-/// <summary>The call under trace as the caller's Pod makes it.</summary>
+/// <summary>The call under trace, as the caller's Pod makes it.</summary>
 /// <param name="Sidecar">The caller's proxy; null when the Pod has none.</param>
-/// <param name="Host">What the name means in the mesh; null when nothing.</param>
+/// <param name="Host">The mesh host that the name denotes; null when there is none.</param>
 /// <param name="Kind"><c>http</c>, <c>tls</c> or <c>tcp</c>.</param>
 /// <param name="Destination">The address and port that the application connects to.</param>
 internal sealed record TracedCall(TraceFacts Facts, ProxyView? Sidecar, MeshHost? Host, int Port, string Kind, IPEndPoint Destination)
 {
-    /// <summary>What the callee's proxy finds in the first bytes of plain HTTP.</summary>
+    /// <summary>The ALPN protocol that the callee's proxy detects in the first bytes of plain HTTP.</summary>
     public static readonly string[] PlainHttp = ["http/1.1"];
 
-    /// <summary>Nothing is known yet but what was asked.</summary>
+    /// <summary>A call of which only the request is known.</summary>
     public TracedCall(TraceFacts facts, ProxyView? sidecar) : this(facts, sidecar, null, 0, "http", new(IPAddress.None, 0))
     {
     }

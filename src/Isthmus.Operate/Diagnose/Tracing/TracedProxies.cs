@@ -2,10 +2,11 @@ using Isthmus.Kubernetes.Objects;
 
 namespace Isthmus.Operate.Diagnose.Tracing;
 
-/// <summary>The proxies on the path of a call.</summary>
+/// <summary>Finds the proxies on the path of a call.</summary>
 internal sealed class TracedProxies(TraceFacts facts, TraceNeeds needs, TraceRecord record)
 {
-    /// <summary>The proxy of a Pod; null when it has to be fetched first, or does not respond (which is recorded).</summary>
+    /// <summary>The proxy of a Pod; null when it must be fetched first, or when it does not respond (which is
+    /// recorded).</summary>
     public ProxyView? View(PodRef pod, string hop)
     {
         if (facts.Proxies.TryGetValue(pod, out var view)) return view;

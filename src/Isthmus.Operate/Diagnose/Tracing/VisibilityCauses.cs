@@ -6,10 +6,11 @@ using Isthmus.Mesh.Model;
 
 namespace Isthmus.Operate.Diagnose.Tracing;
 
-/// <summary>Why a host that exists is not visible to the caller: exportTo, a Sidecar, or clusters that are joined by names only.</summary>
+/// <summary>Why a host that exists is not visible to the caller: exportTo, a Sidecar, or clusters that are joined only by
+/// names.</summary>
 internal sealed class VisibilityCauses(TraceFacts facts, CallerConfig config)
 {
-    /// <summary>What keeps a host from the caller by intention.</summary>
+    /// <summary>Why a host is hidden from the caller on purpose.</summary>
     public Problem? Hidden(MeshHost host)
     {
         var ns = facts.Client.Namespace;
@@ -40,13 +41,14 @@ internal sealed class VisibilityCauses(TraceFacts facts, CallerConfig config)
         return Hosts.Covers(entry[(slash + 1)..], host.Fqdn);
     }
 
-    /// <summary>Clusters that are joined by names know of each other's services under those only.</summary>
+    /// <summary>Clusters that are joined by names call each other's services only by those names.</summary>
     public Problem? OnlyByName(MeshHost host, int port) => config.At.IsJoinedByNames && host.Services.FirstOrDefault(service => service.Cluster != facts.Home && service.Cluster.IsJoinedByNames && ServicePods.Ready(service, port).Any()) is { } far && facts.Host($"{host.Name}.{host.Namespace}.global") is var entry
         ? Faults.Of("ISM2016", far.Name, "", $"has Pods in {far.Cluster.Context} only, and these clusters are joined by names: from {facts.Home.Context}, call it as {host.Name}.{host.Namespace}.global",
             entry is null ? $"isthmus global export {host.Namespace}/{host.Name} --context={far.Cluster.Context}, then call {host.Name}.{host.Namespace}.global" : $"call {host.Name}.{host.Namespace}.global")
         : null;
 
-    /// <summary>A name of the zone <c>global</c> that no ServiceEntry of the caller's cluster has, though a cluster has the Service.</summary>
+    /// <summary>A name in the zone <c>global</c> without a ServiceEntry in the caller's cluster, though a cluster has the
+    /// Service.</summary>
     public Problem? NoGlobalEntry() => facts.Target.Host.Split('.') is [var name, var ns, "global"] && facts.Host($"{name}.{ns}") is { Services: [.., var service] }
         ? Faults.Of("ISM2017", $"host {facts.Target.Host}", "", $"no ServiceEntry in {config.At.Context} has this name, so its proxies have no route to {service.Name}", $"isthmus global export {ns}/{name} --context={service.Cluster.Context}")
         : null;

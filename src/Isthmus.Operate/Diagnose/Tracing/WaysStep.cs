@@ -5,11 +5,11 @@ using Isthmus.Proxy.Balancing;
 
 namespace Isthmus.Operate.Diagnose.Tracing;
 
-/// <summary>The ways to the endpoints of a destination.</summary>
+/// <summary>Walks the paths to the endpoints of a destination.</summary>
 internal sealed class WaysStep(TraceFacts facts, TraceRecord record, GatewayStep gateways, ServiceStep services, PodStep pods, StrangerStep strangers)
 {
-    /// <summary>Pods of one workload are alike: so many of each are walked to.</summary>
-    public const int LookedAt = 2;
+    /// <summary>How many Pods of one workload to walk to: they are alike.</summary>
+    public const int PodsPerWorkload = 2;
 
     private const int MostWays = 12;
 
@@ -19,7 +19,7 @@ internal sealed class WaysStep(TraceFacts facts, TraceRecord record, GatewayStep
         {
             var share = (int)Math.Round(percent * group.Sum(candidate => candidate.Share));
             var all = group.Count();
-            foreach (var candidate in group.OrderByDescending(candidate => candidate.IsUsable).Take(candidates.Count > 1 && group.First().Gateway is null ? LookedAt : 1))
+            foreach (var candidate in group.OrderByDescending(candidate => candidate.IsUsable).Take(candidates.Count > 1 && group.First().Gateway is null ? PodsPerWorkload : 1))
             {
                 if (record.Ways >= MostWays) break;
                 record.BeginWay(candidate.Title(all), share);
@@ -31,7 +31,7 @@ internal sealed class WaysStep(TraceFacts facts, TraceRecord record, GatewayStep
                 else if (candidate.Service is { } service) services.Walk(way, service);
                 else if (candidate.Pod is { } pod) pods.Walk(way, new(pod.Cluster, pod.Pod, (IPEndPoint)candidate.Endpoint.Address), outbound.View);
                 else strangers.Walk(candidate.Endpoint.AddressText, candidate.Endpoint.Workload, facts.Home);
-                // No call is sent there: its problems matter only when the others fail as well.
+                // The proxy sends no call there: its problems matter only when the other endpoints fail too.
                 if ((share == 0 || !candidate.IsUsable) && candidates.Any(other => other.IsUsable)) record.Soften(hops);
             }
         }

@@ -151,7 +151,7 @@ public sealed class MeshVerificationTests
     public void A_control_plane_that_is_asked_for_where_none_runs_is_said_to_be_where_it_is()
     {
         string Told(ClusterFacts asked, params ClusterFacts[] others) => MeshVerification.NoControlPlane(asked, "istio-system", others, "proxy-status").ToString();
-        Assert.Equal("namespace istio-system in c2: has no control plane: it runs in c1, where proxies reach it at 172.18.0.1 (ask there: isthmus proxy-status --context=c1)", Told(Remote, Healthy(1, "n1")));
+        Assert.Equal("namespace istio-system in c2: has no control plane: it runs in c1, where proxies reach it at 172.18.0.1 (query it there: isthmus proxy-status --context=c1)", Told(Remote, Healthy(1, "n1")));
         // The older form names nobody; the address leads to it.
         Assert.Contains("isthmus proxy-status --context=c1", Told(Remote with { ControlPlaneClusters = [] }, Healthy(1, "n1")));
         var host = Healthy(1, "n1") with { Hosted = [new("external", "hosted", new([new("istiod-9", true)]))] };
@@ -161,14 +161,14 @@ public sealed class MeshVerificationTests
         Assert.Contains("--context=c1 --istioNamespace=external", Told(Remote with { Context = "c3", Name = "east3", ControlPlaneClusters = ["hosted"] }, hosted, host));
         Assert.Contains("has no control plane of its own; that of hosted runs in namespace external (ask it: isthmus proxy-status --context=c1 --istioNamespace=external)",
             Told(new ClusterFacts("c1", "") { Hosted = host.Hosted }));
-        Assert.Contains("it runs in namespace istio-system (ask there: isthmus proxy-status --context=c1)", MeshVerification.NoControlPlane(Healthy(1, "n1"), "other", [], "proxy-status").ToString());
+        Assert.Contains("it runs in namespace istio-system (query it there: isthmus proxy-status --context=c1)", MeshVerification.NoControlPlane(Healthy(1, "n1"), "other", [], "proxy-status").ToString());
     }
 
     [Fact]
     public void A_control_plane_elsewhere_that_cannot_be_asked_is_no_reason_to_install_another()
     {
         var told = MeshVerification.NoControlPlane(Remote, "istio-system", [new ClusterFacts("c1", "refused")], "remote-clusters").ToString();
-        Assert.Equal("namespace istio-system in c2: has no control plane: it runs elsewhere, in the cluster that is called east1, where proxies reach it at 172.18.0.1 (ask there, with --context=CONTEXT)", told);
+        Assert.Equal("namespace istio-system in c2: has no control plane: it runs elsewhere, in cluster east1, where proxies reach it at 172.18.0.1 (query it there, with --context=CONTEXT)", told);
         Assert.Contains("isthmus install", MeshVerification.NoControlPlane(new ClusterFacts("c2", ""), "istio-system", [Healthy(1, "n1")], "proxy-status").ToString());
     }
 

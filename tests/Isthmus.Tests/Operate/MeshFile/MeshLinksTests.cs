@@ -47,7 +47,7 @@ public sealed class MeshLinksTests : IAsyncLifetime
         const string networks = "  networks: [{name: x}, {name: z}]\n";
         using var links = await OpenAsync($"{networks}  clusters: [{servers.Replace("NETWORK", "z", StringComparison.Ordinal)}]\n");
         Assert.Equal(["https://10.0.0.1", "https://10.0.0.2"], links.All.Select(link => link.Server));
-        Assert.Equal(["mesh.yaml: spec.clusters[1].network: 'x' is a single flat network, but Pods of 'other' are in 10.244.0.0/24 and those of 'a' in 10.244.0.0/24 (give the clusters ranges of their own, or put them on different networks)"],
+        Assert.Equal(["mesh.yaml: spec.clusters[1].network: 'x' is a single flat network, but Pods of 'other' are in 10.244.0.0/24 and those of 'a' in 10.244.0.0/24 (give each cluster its own range, or put the clusters on different networks)"],
             await ProblemsAsync($"  networks: [{{name: x}}]\n  clusters: [{servers.Replace("NETWORK", "x", StringComparison.Ordinal)}]\n"));
     }
 
@@ -60,7 +60,7 @@ public sealed class MeshLinksTests : IAsyncLifetime
         var mesh = MeshReader.Read("apiVersion: mesh.isthmus.internal/v1alpha1\nkind: Mesh\nmetadata: {name: m}\nspec: {trust: {directory: nowhere}, clusters: [{name: a}]}\n", "mesh.yaml", Path.GetTempPath());
         using var links = await MeshLinks.OpenAsync(mesh, _ => _one.Access, ["a"], TestContext.Current.CancellationToken);
         var problems = (await Assert.ThrowsAsync<MeshProblemsException>(() => new MeshPlanner(new MeshDesign(mesh), links, TimeProvider.System).PlanAsync(TestContext.Current.CancellationToken))).Problems;
-        Assert.Contains("'a' has the Secret istio-system/cacerts: a new root would end the trust", Assert.Single(problems).Message, StringComparison.Ordinal);
+        Assert.Contains("'a' has the Secret istio-system/cacerts: with a new root, proxies would no longer trust", Assert.Single(problems).Message, StringComparison.Ordinal);
     }
 
     private Task<MeshLinks> OpenAsync(string spec) => MeshLinks.OpenAsync(MeshReaderTests.Read(spec), context => context switch

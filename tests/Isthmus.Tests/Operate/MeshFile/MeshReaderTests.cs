@@ -35,7 +35,7 @@ public sealed class MeshReaderTests
     [InlineData("  clusters: [{name: a}, {name: b, primaries: [b, a]}]\n", "spec.clusters[1].primaries[0]: 'b' is the cluster itself, listed with others")]
     [InlineData("  clusters: [{name: a}, {name: b, primaries: [a, a]}]\n", "spec.clusters[1].primaries[1]: 'a' is listed twice")]
     [InlineData("  clusters: [{name: a}, {name: b, role: remote}]\n", "spec.clusters[1].primaries: is required for a remote cluster")]
-    [InlineData("  clusters: [{name: a}, {name: b, role: primary, primaries: [a]}]\n", "spec.clusters[1].primaries: names a, but the role is primary")]
+    [InlineData("  clusters: [{name: a}, {name: b, role: primary, primaries: [a]}]\n", "spec.clusters[1].primaries: is a, but the role is primary")]
     [InlineData("  clusters: [{name: a, role: boss}]\n", "spec.clusters[0].role: 'boss' is not a valid role (use primary or remote)")]
     [InlineData("  clusters: [{name: a, primaries: [b]}, {name: b, primaries: [a]}]\n", "spec.clusters: no cluster is a primary")]
     [InlineData(Two + "  - {name: b, network: east}\n", "spec.clusters[1].network: 'east' is not in spec.networks (networks: north, south)")]
@@ -85,7 +85,7 @@ public sealed class MeshReaderTests
     [Theory]
     [InlineData("", "is empty")]
     [InlineData("- a\n", "is not a YAML mapping")]
-    [InlineData("a: 1\n---\nb: 2\n", "holds 2 YAML documents")]
+    [InlineData("a: 1\n---\nb: 2\n", "contains 2 YAML documents")]
     [InlineData("a: [\n", "is not valid YAML")]
     public void What_is_no_mesh_file_at_all_is_refused(string text, string words) =>
         Assert.Contains(words, Assert.Throws<ProblemException>(() => MeshReader.Read(text, "mesh.yaml", "/files")).Message, StringComparison.Ordinal);

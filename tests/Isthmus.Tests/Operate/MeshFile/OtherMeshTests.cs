@@ -34,8 +34,8 @@ public sealed class OtherMeshTests : IAsyncLifetime
     public async Task A_cluster_that_a_mesh_file_put_into_another_mesh_stays_there_unless_it_is_taken_over()
     {
         await NamespaceAsync(""","annotations":{"isthmus.internal/mesh":"theirs"}""");
-        const string found = "'a' belongs to mesh 'theirs' (Namespace istio-system), and would leave it for 'ours'";
-        Assert.Equal([$"mesh.yaml: spec.clusters[0]: {found} (correct metadata.name, remove that mesh from it first, or say --take-over)"], await ProblemsAsync());
+        const string found = "'a' belongs to mesh 'theirs' (Namespace istio-system), and would move to 'ours'";
+        Assert.Equal([$"mesh.yaml: spec.clusters[0]: {found} (correct metadata.name, remove the cluster from that mesh first, or use --take-over)"], await ProblemsAsync());
         Assert.Equal([found], (await PlanAsync(takesOver: true)).Notes);
     }
 
@@ -47,7 +47,7 @@ public sealed class OtherMeshTests : IAsyncLifetime
         await NamespaceAsync("");
         await PostAsync("configmaps", new JsonObject { ["metadata"] = new JsonObject { ["name"] = "istio" }, ["data"] = new JsonObject { ["mesh"] = $"defaultConfig:\n  meshId: {id}\n" } });
         var notes = (await PlanAsync(takesOver: true)).Notes;
-        Assert.Equal(other ? ["'a' belongs to mesh 'theirs' (ConfigMap istio-system/istio), and would leave it for 'ours'"] : [], notes);
+        Assert.Equal(other ? ["'a' belongs to mesh 'theirs' (ConfigMap istio-system/istio), and would move to 'ours'"] : [], notes);
     }
 
     [Theory]
@@ -65,7 +65,7 @@ public sealed class OtherMeshTests : IAsyncLifetime
         var notes = (await PlanAsync(takesOver: true)).Notes;
         if (!other) Assert.Empty(notes);
         else Assert.Contains("workloads of 'a' trust the root ", Assert.Single(notes), StringComparison.Ordinal);
-        if (other) Assert.Contains("(have spec.trust name that root, or say --take-over)", Assert.Single(await ProblemsAsync()), StringComparison.Ordinal);
+        if (other) Assert.Contains("(set spec.trust to that root, or use --take-over)", Assert.Single(await ProblemsAsync()), StringComparison.Ordinal);
     }
 
     /// <summary>A control plane that signs itself: the first files would begin another root.</summary>
@@ -79,7 +79,7 @@ public sealed class OtherMeshTests : IAsyncLifetime
             ["metadata"] = new JsonObject { ["name"] = "istio-ca-root-cert" },
             ["data"] = new JsonObject { ["root-cert.pem"] = await File.ReadAllTextAsync(Path.Combine(_folder, "theirs", "root-cert.pem"), Stop) },
         });
-        Assert.Contains("and the mesh's is to be made", Assert.Single(await ProblemsAsync()), StringComparison.Ordinal);
+        Assert.Contains("but the mesh's root is not created yet", Assert.Single(await ProblemsAsync()), StringComparison.Ordinal);
     }
 
     private void Make(string folder)

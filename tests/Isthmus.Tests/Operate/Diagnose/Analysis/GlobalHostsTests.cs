@@ -39,7 +39,7 @@ public sealed class GlobalHostsTests
         Assert.Equal("ISM1402", Assert.Single(Run(One(Rule, Entry(host: "stock.shop.global")), two)).Problem.Code);
         var port = Assert.Single(Run(One(Rule, Entry(port: 80)), two)).Problem;
         Assert.Equal("ISM1403", port.Code);
-        Assert.Contains("no port 80 there but 53, 8000", port.Message, StringComparison.Ordinal);
+        Assert.Contains("no port 80 there (it has 53, 8000)", port.Message, StringComparison.Ordinal);
         Assert.Contains(Run(One(Rule, Entry(host: "orders.shop.everywhere")), two), finding => finding.Problem.Code == "ISM1401");
     }
 

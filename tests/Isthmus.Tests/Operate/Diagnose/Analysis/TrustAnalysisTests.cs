@@ -22,7 +22,7 @@ public sealed class TrustAnalysisTests
     {
         var finding = Run(Good with { GivenAt = Noon.AddMinutes(5), Own = Made, OwnAt = Noon.AddMinutes(1), InForce = Made, Namespaces = default, Proxies = default }).Single();
         Assert.Equal("ISM1451", finding.Problem.Code);
-        Assert.Contains("came after the control plane", finding.Problem.Message, StringComparison.Ordinal);
+        Assert.Contains("was created after the control plane started", finding.Problem.Message, StringComparison.Ordinal);
         Assert.Contains("that it made itself", finding.Problem.Message, StringComparison.Ordinal);
         Assert.Contains("rollout restart deployment istiod", finding.Problem.Remedy, StringComparison.Ordinal);
     }
@@ -32,7 +32,7 @@ public sealed class TrustAnalysisTests
     {
         var finding = Run(Good with { Given = Root.None, GivenAt = null, Own = Made, OwnAt = Noon.AddDays(-3), InForce = Made, Namespaces = default, Proxies = default }).Single();
         Assert.Equal("ISM1452", finding.Problem.Code);
-        Assert.Contains("an old istio-system was left", finding.Problem.Message, StringComparison.Ordinal);
+        Assert.Contains("left over from an earlier istio-system", finding.Problem.Message, StringComparison.Ordinal);
         // One that this installation made itself is no leftover.
         Assert.Empty(Run(Good with { Given = Root.None, Own = Made, OwnAt = Noon.AddMinutes(1), InForce = Made, Namespaces = default, Proxies = default }));
     }

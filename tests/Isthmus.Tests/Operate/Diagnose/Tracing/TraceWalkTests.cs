@@ -224,6 +224,17 @@ public sealed class TraceWalkTests
     }
 
     [Fact]
+    public void A_name_that_only_another_clusters_DNS_has_needs_a_Service_here_too()
+    {
+        var scenario = new TraceScenario();
+        scenario.One = string.Join("\n---\n", scenario.One.Split("---").Where(document => !document.Contains("kind: Service, metadata: {name: orders", StringComparison.Ordinal)).Select(document => document.Trim()));
+        scenario.Client = scenario.Client.Replace("\"dns_capture\": true", "\"dns_capture\": false", StringComparison.Ordinal).Replace("[\"10.96.0.5\"], \"by\": \"sidecar\"", "[], \"by\": \"\"", StringComparison.Ordinal);
+        var problem = scenario.Walk().Failure?.Problem;
+        Assert.Equal(("ISM2011", "Service shop/orders"), (problem?.Code, problem?.Object));
+        Assert.StartsWith("create the Service in c1 as well (without Pods), or set ISTIO_META_DNS_CAPTURE", problem!.Remedy, StringComparison.Ordinal);
+    }
+
+    [Fact]
     public void A_call_that_hangs_is_told_from_one_that_configuration_forbids()
     {
         var scenario = new TraceScenario { Call = new("GET /", false, 0, 5000, "", "", "no answer within 5 s", []) };

@@ -1,4 +1,5 @@
 using System.Text.Json.Nodes;
+using Isthmus.Lab.ApiServer.Cel;
 using Isthmus.Lab.ApiServer.Objects;
 using Isthmus.Lab.ApiServer.Validation;
 using Isthmus.Lab.ApiServer.Values;
@@ -42,6 +43,8 @@ internal static class DefinitionValidation
         var list = Json.Objects(versions).ToList();
         if (list.Count == 0) yield return FieldError.Required("spec.versions");
         var names = new HashSet<string>(StringComparer.Ordinal);
+        // API servers keep a schema that all versions share in one place, and name that place.
+        var isShared = list.Skip(1).All(version => JsonNode.DeepEquals(version["schema"], list[0]["schema"]));
         for (var i = 0; i < list.Count; i++)
         {
             var at = $"spec.versions[{i}]";
@@ -50,7 +53,8 @@ internal static class DefinitionValidation
                 yield return FieldError.Invalid("spec.versions", Json.Array(list.Select(v => Json.Text(v["name"]))), "must contain unique version names");
             if (list[i].At("schema", "openAPIV3Schema") is JsonObject schema)
             {
-                foreach (var error in Structural(schema, $"{at}.schema.openAPIV3Schema", isRoot: true)) yield return error;
+                if (isShared && i > 0) continue;
+                foreach (var error in Structural(schema, isShared ? "spec.validation.openAPIV3Schema" : $"{at}.schema.openAPIV3Schema", isRoot: true)) yield return error;
             }
             else
             {
@@ -92,11 +96,40 @@ internal static class DefinitionValidation
             yield return FieldError.Forbidden($"{path}.additionalProperties", "additionalProperties and properties are mutual exclusive");
         if (Json.Text(schema["x-kubernetes-list-type"]) == "map" && Json.Texts(schema["x-kubernetes-list-map-keys"]).IsEmpty)
             yield return FieldError.Required($"{path}.x-kubernetes-list-map-keys", "must not be empty if x-kubernetes-list-type is map");
+        foreach (var error in Rules(schema, $"{path}.x-kubernetes-validations")) yield return error;
         foreach (var (key, property) in schema["properties"] as JsonObject ?? [])
             if (property is JsonObject child)
                 foreach (var error in Structural(child, $"{path}.properties[{key}]")) yield return error;
         foreach (var part in (string[])["items", "additionalProperties"])
             if (schema[part] is JsonObject child)
                 foreach (var error in Structural(child, $"{path}.{part}")) yield return error;
+    }
+
+    private static IEnumerable<FieldError> Rules(JsonObject schema, string path)
+    {
+        var i = 0;
+        foreach (var rule in Json.Objects(schema["x-kubernetes-validations"]))
+        {
+            var at = $"{path}[{i++}]";
+            var (text, message, messageExpression) = (Json.Text(rule["rule"]), Json.Text(rule["message"]).Trim(), Json.Text(rule["messageExpression"]));
+            if (string.IsNullOrWhiteSpace(text)) yield return FieldError.Required($"{at}.rule", "rule is not specified");
+            else if (message.AsSpan().ContainsAny('\n', '\r')) yield return FieldError.Invalid($"{at}.message", message, "message must not contain line breaks");
+            else if (message.Length == 0 && text.Trim().AsSpan().ContainsAny('\n', '\r'))
+                yield return FieldError.Required($"{at}.message", "message must be specified if rule contains line breaks");
+            if (!string.IsNullOrWhiteSpace(text) && CelParser.Problem(text) is { } problem)
+                yield return new("FieldValueInvalid", $"{at}.rule", $"Invalid value: {Print(rule)}: compilation failed: {problem}");
+            else if (messageExpression.Length > 0 && CelParser.Problem(messageExpression) is { } other)
+                yield return new("FieldValueInvalid", $"{at}.messageExpression", $"Invalid value: {Print(rule)}: messageExpression compilation failed: {other}");
+        }
+    }
+
+    /// <summary>The rule as Go prints its type. Pointers are addresses there; any will do.</summary>
+    private static string Print(JsonObject rule)
+    {
+        var text = string.Join(", ", ((string[])["rule", "message", "messageExpression"]).Select(field => $"{char.ToUpperInvariant(field[0])}{field[1..]}:{GoText.Quote(Json.Text(rule[field]))}"));
+        return $"apiextensions.ValidationRule{{{text}, Reason:(*apiextensions.FieldValueErrorReason)({Pointer("reason")}), "
+            + $"FieldPath:{GoText.Quote(Json.Text(rule["fieldPath"]))}, OptionalOldSelf:(*bool)({Pointer("optionalOldSelf")})}}";
+
+        string Pointer(string field) => rule[field] is null ? "nil" : "0xc000000000";
     }
 }

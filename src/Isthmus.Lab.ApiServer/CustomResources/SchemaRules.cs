@@ -1,13 +1,14 @@
 using System.Text.Json.Nodes;
 using Isthmus.Core.Collections;
+using Isthmus.Lab.ApiServer.Cel;
 using Isthmus.Lab.ApiServer.Validation;
 using Isthmus.Lab.ApiServer.Values;
 
 namespace Isthmus.Lab.ApiServer.CustomResources;
 
 /// <summary>
-/// One of <c>x-kubernetes-validations</c>. A rule that uses more of CEL than is evaluated here is kept and never fails:
-/// an object may pass that another server refuses, never the reverse.
+/// One of <c>x-kubernetes-validations</c>. A rule that uses more of CEL than is evaluated here is stored, but has no effect:
+/// this server may accept an object that another one rejects, never the reverse.
 /// </summary>
 internal sealed record SchemaRule(CelNode Rule, string Text, string Message, string Reason, string FieldPath, bool NeedsOld)
 {
@@ -23,7 +24,7 @@ internal sealed record SchemaRule(CelNode Rule, string Text, string Message, str
             if (needsOld && Json.Truth(rule["optionalOldSelf"]) == true) return null;
             return new(CelParser.Parse(text), text, Json.Text(rule["message"]), Json.Text(rule["reason"]), Json.Text(rule["fieldPath"]), needsOld);
         }
-        catch (CelUnsupportedException)
+        catch (Exception e) when (e is CelUnsupportedException or CelSyntaxException)
         {
             return null;
         }

@@ -99,23 +99,3 @@ internal sealed class StructuralSchema
 
     private static StructuralSchema[] Many(JsonNode? list) => [.. Json.Objects(list).Select(Read)];
 }
-
-/// <summary>Patterns are written for Go; they run here without backtracking, so that no pattern can stop the server.</summary>
-internal static class GoPattern
-{
-    /// <summary>Null when the pattern is not one that can run here.</summary>
-    public static Regex? Compile(string pattern)
-    {
-        try
-        {
-            // Go's named groups, and its $ which never matches before a last newline.
-            var text = pattern.Replace("(?P<", "(?<", StringComparison.Ordinal);
-            if (text.EndsWith('$') && !text.EndsWith("\\$", StringComparison.Ordinal)) text = text[..^1] + "\\z";
-            return new Regex(text, RegexOptions.NonBacktracking | RegexOptions.CultureInvariant);
-        }
-        catch (Exception e) when (e is ArgumentException or NotSupportedException)
-        {
-            return null;
-        }
-    }
-}

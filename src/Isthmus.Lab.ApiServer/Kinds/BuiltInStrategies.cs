@@ -45,6 +45,7 @@ internal sealed class BuiltInStrategies(ApiServerContext context)
         (Resources.RbacGroup, "ClusterRoleBinding") => new BindingStrategy(clusterWide: true),
         (Resources.AdmissionGroup, "MutatingWebhookConfiguration") => new WebhookConfigurationStrategy(mutating: true),
         (Resources.AdmissionGroup, "ValidatingWebhookConfiguration") => new WebhookConfigurationStrategy(mutating: false),
+        (Resources.AdmissionGroup, "ValidatingAdmissionPolicy") => new AdmissionPolicyStrategy(),
         (Resources.ExtensionsGroup, "CustomResourceDefinition") => new DefinitionStrategy(context.Kinds, context.Time),
         _ => null,
     };

@@ -1,6 +1,7 @@
 using System.Text.Json.Nodes;
 using FsCheck;
 using FsCheck.Fluent;
+using Isthmus.Lab.ApiServer.Cel;
 using Isthmus.Lab.ApiServer.CustomResources;
 using Isthmus.Testing;
 using Xunit;
@@ -9,7 +10,7 @@ namespace Isthmus.Tests.Lab.ApiServer.CustomResources;
 
 public sealed class CelTests
 {
-    private const string Self = """{"mode": "Lax", "replicas": 7, "ratio": 0.5, "hosts": ["a", "bb"], "on": true, "x-y": 1, "nested": {"name": "n"}, "none": null}""";
+    private const string Self = """{"mode": "Lax", "replicas": 7, "ratio": 0.5, "hosts": ["a", "bb"], "on": true, "x-y": 1, "nested": {"name": "n"}, "none": null, "namespace": "n"}""";
 
     [Theory]
     [InlineData("self.mode != 'Lax' || self.replicas < 5", false)]
@@ -28,6 +29,9 @@ public sealed class CelTests
     [InlineData("self.none == null && -self.replicas == -7 && -(1) < 0", true)]
     [InlineData("self == oldSelf", false)]
     [InlineData("[1, 2] + [3] == [1, 2, 3] && [1, 2].isSorted() && [3, 9].max() == 9", true)]
+    [InlineData(@"self.mode == '\x4c\141\u0078' && '\U0001F600'.size() == 1 && r'\d' == '\\d'", true)]
+    [InlineData("\"\"\"a\n'b'\"\"\" == 'a\\n\\'b\\'' && 0x1F == 31 && 1e3 == 1000.0 && .5 < 1.0 // a comment", true)]
+    [InlineData("self.__namespace__ == 'n'", true)]
     public void Rules_are_answered_as_CEL_says(string rule, bool answer) => Assert.Equal(answer, Evaluate(rule));
 
     [Theory]
@@ -40,13 +44,43 @@ public sealed class CelTests
         Assert.Equal(why, Assert.Throws<CelFailureException>(() => Evaluate(rule)).Message);
 
     [Theory]
-    [InlineData("")]
-    [InlineData("self.")]
     [InlineData("isURL(self.x)")]
-    [InlineData("self.x == 'open")]
     [InlineData("duration(self.x) < duration('5s')")]
-    public void What_is_not_evaluated_here_is_kept_without_effect(string rule) =>
+    [InlineData("b'x' == b\"x\" || br'x' == bytes('x')")]
+    [InlineData("{'a': 1, ?'b': self.?b,}.a == 1 && {} == {}")]
+    [InlineData("self[?0].orValue(1) == 1 && [?self.?x, 1,] == []")]
+    [InlineData("google.protobuf.Timestamp{seconds: 5, nanos: 1} == .self.time")]
+    [InlineData("self.map(x, x > 1, x + 1) == [] && self.transformList(i, v, i + v) == []")]
+    public void What_is_not_evaluated_here_is_kept_without_effect(string rule)
+    {
+        Assert.Null(CelParser.Problem(rule));
         Assert.Empty(SchemaRule.Read(new JsonArray(new JsonObject { ["rule"] = rule })));
+    }
+
+    [Theory]
+    [InlineData("self.", "1:6: Syntax error: mismatched input '<EOF>' expecting IDENTIFIER\n | self.\n | .....^")]
+    [InlineData("self.a +", "1:9: Syntax error: mismatched input '<EOF>' expecting {'[', '{', '(', '.', '-', '!', 'true', 'false', 'null', NUM_FLOAT, NUM_INT, NUM_UINT, STRING, BYTES, IDENTIFIER}\n | self.a +\n | ........^")]
+    [InlineData("1 + this does not compile", "1:10: Syntax error: mismatched input 'does' expecting <EOF>\n | 1 + this does not compile\n | .........^")]
+    [InlineData("self.a b", "1:8: Syntax error: extraneous input 'b' expecting <EOF>\n | self.a b\n | .......^")]
+    [InlineData("self.x == 'open", "1:11: Syntax error: token recognition error at: ''open'\n | self.x == 'open\n | ..........^")]
+    [InlineData("true &&\n\tself # 1", "2:7: Syntax error: token recognition error at: '#'\n |  self # 1\n | ......^")]
+    [InlineData("(self.a", "1:8: Syntax error: mismatched input '<EOF>' expecting ')'\n | (self.a\n | .......^")]
+    [InlineData("has(self)", "1:5: invalid argument to has() macro\n | has(self)\n | ....^")]
+    [InlineData("self.all(1, true)", "1:10: argument must be a simple name\n | self.all(1, true)\n | .........^")]
+    [InlineData("while == 1", "1:1: reserved identifier: while\n | while == 1\n | ^")]
+    [InlineData("isURL(self.x) && self.all(", null)]
+    [InlineData("{'a': }", null)]
+    [InlineData("[1,,2]", null)]
+    [InlineData("f(1,)", null)]
+    [InlineData("a ? b ? c : d : e", null)]
+    [InlineData("'\\y'", null)]
+    [InlineData("", null)]
+    public void What_is_not_CEL_is_named_with_its_place(string rule, string? problem)
+    {
+        var found = CelParser.Problem(rule);
+        Assert.StartsWith("ERROR: <input>:", found, StringComparison.Ordinal);
+        if (problem is not null) Assert.Equal("ERROR: <input>:" + problem, found);
+    }
 
     [Fact]
     public void A_rule_that_would_run_for_ever_is_stopped()

@@ -84,6 +84,54 @@ public sealed class DefinitionTests : IDisposable
             kind.Strategy.Validate(o, _rig.Write(kind)).Select(error => error.Field));
     }
 
+    [Theory]
+    [InlineData("v1")]
+    [InlineData("v1", "v2")]
+    public void A_rule_that_is_not_CEL_is_rejected(params string[] versions)
+    {
+        var kind = _rig.Kind(Resources.ExtensionsGroup, "v1", "customresourcedefinitions");
+        var o = (JsonObject)JsonNode.Parse("""
+            {"metadata": {"name": "things.lab.test"}, "spec": {"group": "lab.test", "scope": "Namespaced", "names": {"plural": "things", "kind": "Thing"},
+              "versions": []}}
+            """)!;
+        foreach (var version in versions)
+        {
+            o["spec"]!["versions"]!.AsArray().Add(JsonNode.Parse("""
+                {"name": "VERSION", "served": true, "storage": false, "schema": {"openAPIV3Schema": {"type": "object", "description": "VERSION", "properties": {"spec": {"type": "object", "x-kubernetes-validations": [
+                  {"rule": "has(self.a)"}, {"rule": "self.a +", "message": "m"}, {"rule": " "}, {"rule": "true", "messageExpression": "'x"}]}}}}}
+                """.Replace("VERSION", version, StringComparison.Ordinal))!);
+        }
+        o["spec"]!["versions"]![0]!["storage"] = true;
+        kind.Strategy.PrepareForCreate(o, _rig.Write(kind));
+        kind.Strategy.Default(o);
+        var schema = versions.Length == 1 ? "spec.validation.openAPIV3Schema" : "spec.versions[0].schema.openAPIV3Schema";
+        var errors = kind.Strategy.Validate(o, _rig.Write(kind)).Select(error => error.ToString()).ToList();
+        Assert.Equal(3 * versions.Length, errors.Count);
+        Assert.Equal(
+            [
+                $"{schema}.properties[spec].x-kubernetes-validations[1].rule: Invalid value: apiextensions.ValidationRule{{Rule:\"self.a +\", Message:\"m\", MessageExpression:\"\", "
+                    + "Reason:(*apiextensions.FieldValueErrorReason)(nil), FieldPath:\"\", OptionalOldSelf:(*bool)(nil)}: compilation failed: ERROR: <input>:1:9: Syntax error: "
+                    + "mismatched input '<EOF>' expecting {'[', '{', '(', '.', '-', '!', 'true', 'false', 'null', NUM_FLOAT, NUM_INT, NUM_UINT, STRING, BYTES, IDENTIFIER}\n | self.a +\n | ........^",
+                $"{schema}.properties[spec].x-kubernetes-validations[2].rule: Required value: rule is not specified",
+                $"{schema}.properties[spec].x-kubernetes-validations[3].messageExpression: Invalid value: apiextensions.ValidationRule{{Rule:\"true\", Message:\"\", MessageExpression:\"'x\", "
+                    + "Reason:(*apiextensions.FieldValueErrorReason)(nil), FieldPath:\"\", OptionalOldSelf:(*bool)(nil)}: messageExpression compilation failed: ERROR: <input>:1:1: Syntax error: "
+                    + "token recognition error at: ''x'\n | 'x\n | ^",
+            ],
+            errors.Take(3));
+    }
+
+    [Fact]
+    public void An_expression_of_an_admission_policy_that_is_not_CEL_is_rejected()
+    {
+        var kind = _rig.Kind(Resources.AdmissionGroup, "v1", "validatingadmissionpolicies");
+        var o = (JsonObject)JsonNode.Parse("""
+            {"metadata": {"name": "p"}, "spec": {"variables": [{"name": "v", "expression": "object.spec"}], "validations": [{"expression": "variables.v.replicas <= 5"}, {"expression": "object.spec."}]}}
+            """)!;
+        Assert.Equal(
+            ["spec.validations[1].expression: Invalid value: \"object.spec.\": compilation failed: ERROR: <input>:1:13: Syntax error: mismatched input '<EOF>' expecting IDENTIFIER\n | object.spec.\n | ............^"],
+            kind.Strategy.Validate(o, _rig.Write(kind)).Select(error => error.ToString()));
+    }
+
     [Fact]
     public void The_load_balancers_definitions_are_valid()
     {

@@ -3,7 +3,7 @@ using System.Text.Json;
 using System.Text.Json.Nodes;
 using Isthmus.Lab.ApiServer.Values;
 
-namespace Isthmus.Lab.ApiServer.CustomResources;
+namespace Isthmus.Lab.ApiServer.Cel;
 
 /// <summary>What CEL's operators and functions do with values.</summary>
 internal static class CelValues

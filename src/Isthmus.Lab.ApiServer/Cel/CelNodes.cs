@@ -1,6 +1,6 @@
 using System.Text.Json.Nodes;
 
-namespace Isthmus.Lab.ApiServer.CustomResources;
+namespace Isthmus.Lab.ApiServer.Cel;
 
 /// <summary>The rule cannot be answered for this object: a missing field, a division by zero, too much work.</summary>
 internal sealed class CelFailureException(string message) : Exception(message);
@@ -68,10 +68,18 @@ internal sealed record CelList(IReadOnlyList<CelNode> Items) : CelNode
 
 internal sealed record CelField(CelNode On, string Name) : CelNode
 {
-    /// <summary>Names that CEL could not read are written with these words.</summary>
-    public static string Unescape(string name) => name
-        .Replace("__underscores__", "__", StringComparison.Ordinal).Replace("__dot__", ".", StringComparison.Ordinal)
-        .Replace("__dash__", "-", StringComparison.Ordinal).Replace("__slash__", "/", StringComparison.Ordinal);
+    private static readonly string[] Keywords =
+    [
+        "true", "false", "null", "in", "as", "break", "const", "continue", "else", "for", "function", "if",
+        "import", "let", "loop", "package", "namespace", "return", "var", "void", "while",
+    ];
+
+    /// <summary>Field names that are not identifiers of CEL are written with these escapes.</summary>
+    public static string Unescape(string name) =>
+        name.StartsWith("__", StringComparison.Ordinal) && name.EndsWith("__", StringComparison.Ordinal) && name.Length > 4 && Keywords.Contains(name[2..^2]) ? name[2..^2]
+        : name
+            .Replace("__underscores__", "__", StringComparison.Ordinal).Replace("__dot__", ".", StringComparison.Ordinal)
+            .Replace("__dash__", "-", StringComparison.Ordinal).Replace("__slash__", "/", StringComparison.Ordinal);
 
     public bool Exists(CelScope scope) => On.Evaluate(scope) is JsonObject o && o.ContainsKey(Name);
 
@@ -166,9 +174,5 @@ internal sealed record CelLoop(string Kind, CelNode Over, string Variable, CelNo
 
 internal sealed record CelCall(Func<object?[], object?> Function, IReadOnlyList<CelNode> Arguments) : CelNode
 {
-    /// <exception cref="CelUnsupportedException">There is no such function here.</exception>
-    public static CelCall Of(string name, IReadOnlyList<CelNode> arguments) =>
-        new(CelValues.Function(name, arguments.Count) ?? throw new CelUnsupportedException($"the function {name}"), arguments);
-
     protected override object? Value(CelScope scope) => Function([.. Arguments.Select(argument => argument.Evaluate(scope))]);
 }

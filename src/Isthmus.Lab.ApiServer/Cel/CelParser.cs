@@ -1,0 +1,266 @@
+namespace Isthmus.Lab.ApiServer.Cel;
+
+/// <summary>
+/// Parses CEL. Evaluates the part that rules of definitions mostly use: fields, indexes, operators, <c>has</c>, <c>size</c>, the functions of
+/// texts, and the loops <c>all</c>, <c>exists</c>, <c>exists_one</c>, <c>map</c> and <c>filter</c>.
+/// </summary>
+/// <remarks>Expressions are not type-checked: unknown variables, fields and functions are found at evaluation, or not at all.</remarks>
+internal sealed class CelParser
+{
+    private const int MaxDepth = 100;
+    private const string Expression = "{'[', '{', '(', '.', '-', '!', 'true', 'false', 'null', NUM_FLOAT, NUM_INT, NUM_UINT, STRING, BYTES, IDENTIFIER}";
+
+    private static readonly string[][] Levels = [["||"], ["&&"], ["==", "!=", "<", "<=", ">", ">=", "in"], ["+", "-"], ["*", "/", "%"]];
+    private static readonly string[] Loops = ["all", "exists", "exists_one", "map", "filter"];
+    private static readonly string[] Words = ["true", "false", "null", "in"];
+
+    private static readonly string[] Reserved =
+        ["as", "break", "const", "continue", "else", "for", "function", "if", "import", "let", "loop", "package", "namespace", "return", "var", "void", "while"];
+
+    private readonly string _text;
+    private readonly List<CelToken> _tokens;
+    private int _at;
+    private int _depth;
+    private string? _unsupported;
+
+    private CelParser(string text) => (_text, _tokens) = (text, CelTokens.Read(text));
+
+    private CelToken Next => _tokens[_at];
+
+    /// <exception cref="CelSyntaxException">The text is not CEL.</exception>
+    /// <exception cref="CelUnsupportedException">The expression uses something that is not evaluated here.</exception>
+    public static CelNode Parse(string text)
+    {
+        var parser = new CelParser(text);
+        var node = parser.Conditional();
+        if (parser.Next.Kind != CelTokenKind.End) throw parser.Unexpected("<EOF>");
+        return parser._unsupported is { } why ? throw new CelUnsupportedException(why) : node;
+    }
+
+    /// <summary>Why a text is not CEL; null if it is.</summary>
+    public static string? Problem(string text)
+    {
+        try
+        {
+            Parse(text);
+            return null;
+        }
+        catch (CelSyntaxException e)
+        {
+            return e.Message;
+        }
+        catch (CelUnsupportedException)
+        {
+            return null;
+        }
+    }
+
+    private CelNode Conditional()
+    {
+        Enter();
+        var test = Binary(0);
+        if (Take("?"))
+        {
+            var then = Binary(0);
+            Expect(":");
+            test = new CelChoice(test, then, Conditional());
+        }
+        _depth--;
+        return test;
+    }
+
+    private CelNode Binary(int level)
+    {
+        if (level == Levels.Length) return Unary();
+        var left = Binary(level + 1);
+        while (Next.Kind is CelTokenKind.Sign or CelTokenKind.Name && Levels[level].Contains(Next.Text))
+        {
+            var op = _tokens[_at++].Text;
+            left = new CelBinary(op, left, Binary(level + 1));
+        }
+        return left;
+    }
+
+    private CelNode Unary()
+    {
+        Enter();
+        var node = Take("!") ? new CelNot(Unary()) : Take("-") ? new CelMinus(Unary()) : Member();
+        _depth--;
+        return node;
+    }
+
+    private CelNode Member()
+    {
+        var node = Primary();
+        while (true)
+        {
+            if (Take("["))
+            {
+                Optional();
+                node = new CelIndex(node, Conditional());
+                Expect("]");
+            }
+            else if (Take("."))
+            {
+                Optional();
+                var name = Name();
+                node = Take("(") ? Call(node, name) : new CelField(node, CelField.Unescape(name));
+            }
+            else if (IsTypeName(node) && Take("{"))
+            {
+                Fields();
+            }
+            else
+            {
+                return node;
+            }
+        }
+    }
+
+    private CelNode Call(CelNode on, string name)
+    {
+        var start = Next.At;
+        var arguments = Items(")");
+        if (!Loops.Contains(name)) return Function(name, [on, .. arguments]);
+        if (arguments.Count != 2) return Unsupported($"{name} with {arguments.Count} arguments", on);
+        return arguments[0] is CelVariable variable ? new CelLoop(name, on, variable.Name, arguments[1]) : throw new CelSyntaxException(_text, start, "argument must be a simple name");
+    }
+
+    private CelNode Primary()
+    {
+        var token = Next;
+        switch (token.Kind)
+        {
+            case CelTokenKind.Text or CelTokenKind.Whole or CelTokenKind.Number:
+                _at++;
+                return new CelLiteral(token.Value);
+            case CelTokenKind.Bytes:
+                _at++;
+                return Unsupported("bytes", new CelLiteral(token.Value));
+            case CelTokenKind.Name:
+                return Named();
+        }
+        if (Take("("))
+        {
+            var inner = Conditional();
+            Expect(")");
+            return inner;
+        }
+        if (Take("[")) return new CelList(Items("]", mayEndWithComma: true));
+        if (Take("{")) return Map();
+        if (!Take(".")) throw Unexpected(Expression);
+        // A leading dot asks for the name outside all loops.
+        return Unsupported("a name with a leading dot", Next.Kind == CelTokenKind.Name ? Named() : throw Unexpected("IDENTIFIER"));
+    }
+
+    private CelNode Named()
+    {
+        var token = _tokens[_at++];
+        switch (token.Text)
+        {
+            case "true": return new CelLiteral(true);
+            case "false": return new CelLiteral(false);
+            case "null": return new CelLiteral(null);
+            case "in":
+                _at--;
+                throw Unexpected(Expression);
+        }
+        if (Reserved.Contains(token.Text)) throw new CelSyntaxException(_text, token.At, $"reserved identifier: {token.Text}");
+        if (!Take("(")) return new CelVariable(token.Text);
+        var start = Next.At;
+        var arguments = Items(")");
+        if (token.Text != "has" || arguments.Count != 1) return Function(token.Text, arguments);
+        return arguments[0] is CelField field ? new CelHas(field) : throw new CelSyntaxException(_text, start, "invalid argument to has() macro");
+    }
+
+    private CelNode Function(string name, List<CelNode> arguments) =>
+        CelValues.Function(name, arguments.Count) is { } function ? new CelCall(function, arguments) : Unsupported($"the function {name}", new CelList(arguments));
+
+    private List<CelNode> Items(string end, bool mayEndWithComma = false)
+    {
+        var items = new List<CelNode>();
+        if (mayEndWithComma && Take(",")) Expect(end);
+        else if (!Take(end))
+        {
+            do
+            {
+                if (mayEndWithComma && items.Count > 0 && Next.Kind == CelTokenKind.Sign && Next.Text == end) break;
+                if (mayEndWithComma) Optional();
+                items.Add(Conditional());
+            }
+            while (Take(","));
+            Expect(end);
+        }
+        return items;
+    }
+
+    private CelNode Map()
+    {
+        while (!Take("}"))
+        {
+            Optional();
+            Conditional();
+            Expect(":");
+            Conditional();
+            if (Take(",")) continue;
+            Expect("}");
+            break;
+        }
+        return Unsupported("a map", new CelLiteral(null));
+    }
+
+    private void Fields()
+    {
+        Unsupported("an object of a named type", new CelLiteral(null));
+        while (!Take("}"))
+        {
+            Optional();
+            Name();
+            Expect(":");
+            Conditional();
+            if (Take(",")) continue;
+            Expect("}");
+            break;
+        }
+    }
+
+    private static bool IsTypeName(CelNode node) => node is CelVariable || (node is CelField field && IsTypeName(field.On));
+
+    private void Optional()
+    {
+        if (Take("?")) Unsupported("optional values", new CelLiteral(null));
+    }
+
+    /// <summary>Goes on parsing, so that mistakes further on are found.</summary>
+    private CelNode Unsupported(string what, CelNode node)
+    {
+        _unsupported ??= what;
+        return node;
+    }
+
+    private void Enter()
+    {
+        if (++_depth > MaxDepth) throw new CelUnsupportedException("an expression nested this deep");
+    }
+
+    private string Name() => Next.Kind == CelTokenKind.Name && !Words.Contains(Next.Text) ? _tokens[_at++].Text : throw Unexpected("IDENTIFIER");
+
+    private bool Take(string sign)
+    {
+        if (Next.Kind != CelTokenKind.Sign || Next.Text != sign) return false;
+        _at++;
+        return true;
+    }
+
+    private void Expect(string sign)
+    {
+        if (!Take(sign)) throw Unexpected($"'{sign}'");
+    }
+
+    private CelSyntaxException Unexpected(string expected)
+    {
+        // Without this one token, the expression would be complete.
+        var extraneous = expected == "<EOF>" && _tokens[_at + 1].Kind == CelTokenKind.End;
+        return new(_text, Next.At, $"Syntax error: {(extraneous ? "extraneous" : "mismatched")} input '{Next.Text}' expecting {expected}");
+    }
+}

@@ -1,0 +1,24 @@
+using System.Text;
+
+namespace Isthmus.Lab.ApiServer.Cel;
+
+/// <summary>The text is not CEL. The message has the form of cel-go's: the place, the reason, and the line with a mark below it.</summary>
+internal sealed class CelSyntaxException(string expression, int at, string why) : Exception(Describe(expression, at, why))
+{
+    private static string Describe(string expression, int at, string why)
+    {
+        var lines = expression.Split('\n');
+        var line = 0;
+        while (at > lines[line].Length)
+        {
+            at -= lines[line].Length + 1;
+            line++;
+        }
+        var before = lines[line][..at].EnumerateRunes().Count();
+        return new StringBuilder($"ERROR: <input>:{line + 1}:{before + 1}: {why}\n | ")
+            .Append(lines[line].Replace('\t', ' ')).Append("\n | ").Append('.', before).Append('^').ToString();
+    }
+}
+
+/// <summary>The expression is CEL, but uses something that is not evaluated here.</summary>
+internal sealed class CelUnsupportedException(string message) : Exception(message);

@@ -30,12 +30,10 @@ public sealed class ApiServerHost : IAsyncDisposable
 
     private readonly Bootstrap _bootstrap;
 
-    private ApiServerHost(WebApplication app, ObjectStore store, ApiServerContext context, IReadOnlyList<IServerTask> tasks, Bootstrap bootstrap)
+    private ApiServerHost(WebApplication app, ObjectStore store, IReadOnlyList<IServerTask> tasks, Bootstrap bootstrap)
     {
-        (_app, _store, Context, _tasks, _bootstrap) = (app, store, context, tasks, bootstrap);
+        (_app, _store, _tasks, _bootstrap) = (app, store, tasks, bootstrap);
     }
-
-    public ApiServerContext Context { get; }
 
     /// <summary>Completes when a task of the server fails; otherwise never.</summary>
     public Task Running => _running;
@@ -52,7 +50,7 @@ public sealed class ApiServerHost : IAsyncDisposable
         var registry = new ObjectRegistry(context, parts.Admission);
         var virtuals = parts.Virtual.Select(v => v.Descriptor).Concat(parts.Streaming.Select(s => s.Descriptor)).ToList();
         var handler = new ApiHandler(context, parts, registry, new DiscoveryDocuments(context, virtuals), new OpenApiDocuments(context));
-        return new(App(settings, certificate, endpoints, handler), store, context, [.. parts.Tasks, new EventExpiry(store, time)], new Bootstrap(context, registry));
+        return new(App(settings, certificate, endpoints, handler), store, [.. parts.Tasks, new EventExpiry(store, time)], new Bootstrap(context, registry));
     }
 
     public async Task StartAsync(CancellationToken stop)

@@ -36,8 +36,6 @@ public static class TypeNames
     /// <summary>The types whose names are listed (a test compares them with their descriptors).</summary>
     public static IReadOnlyDictionary<Type, string> Written => Known;
 
-    public static string Of<T>() where T : IMessage<T>, new() => Cache<T>.Name;
-
     /// <summary>Whether an Any of this type URL holds a <typeparamref name="T"/>; only what follows the last slash counts.</summary>
     public static bool IsNamedBy<T>(string typeUrl) where T : IMessage<T>, new() =>
         typeUrl.AsSpan(typeUrl.LastIndexOf('/') + 1).SequenceEqual(Cache<T>.Name);

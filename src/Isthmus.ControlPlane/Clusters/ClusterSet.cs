@@ -30,8 +30,6 @@ public sealed partial class ClusterSet(
     private readonly TaskCompletionSource _secretsSeen = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private long _watchesBegun;
 
-    public ClusterWatch Config => config;
-
     /// <summary>The watches of remote clusters, by cluster ID.</summary>
     public IReadOnlyDictionary<string, ClusterWatch> Remotes => _watches;
 

@@ -24,8 +24,6 @@ public sealed class AddressAllocator
     /// <summary>Counts changes of the table; export the table when this differs.</summary>
     public long Revision { get; private set; }
 
-    public int Count => _byHost.Count;
-
     /// <summary>Allocates an address for every needed host, and returns those hosts' addresses. Hosts without one (range full) are absent.</summary>
     /// <param name="taken">Addresses that objects declare themselves; they are never allocated.</param>
     public ValueMap<string> Reconcile(IEnumerable<string> needed, IReadOnlySet<IPAddress> taken)

@@ -20,7 +20,6 @@ internal sealed class InjectionInputs
     {
         Values = values;
         Pod = pod;
-        Namespace = ns;
         Path = path;
         Labels = pod["metadata"]?["labels"] as JsonObject ?? [];
         _annotations = pod["metadata"]?["annotations"] as JsonObject ?? [];
@@ -31,7 +30,6 @@ internal sealed class InjectionInputs
 
     internal InjectorValues Values { get; }
     internal JsonObject Pod { get; }
-    internal string Namespace { get; }
     internal InjectionPath Path { get; }
     internal JsonObject Labels { get; }
     internal string WorkloadName { get; }

@@ -35,13 +35,7 @@ public sealed class Publisher(TimeProvider time)
     private PolicyInterest _interest = new(default, false);
     private long _counter;
 
-    /// <summary>The connected proxies.</summary>
-    public IReadOnlyCollection<ProxyFeed> Proxies => _proxies.All;
-
     public int Scopes => _views.Count;
-
-    /// <summary>Hosts rebuilt since the start, over all scopes.</summary>
-    public long Built => _views.Values.Sum(view => view.Built);
 
     /// <summary>How many times the scope of a proxy was resolved since the start.</summary>
     public long Resolved { get; private set; }

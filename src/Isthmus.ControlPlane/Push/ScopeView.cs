@@ -41,9 +41,6 @@ internal sealed class ScopeView(ProxyScope scope, GatewayScope? gateway)
         return true;
     }
 
-    /// <summary>Hosts rebuilt since the start: what a change costs.</summary>
-    public long Built { get; private set; }
-
     /// <summary>What is known about one visible host.</summary>
     private sealed class HostPart
     {
@@ -149,17 +146,11 @@ internal sealed class ScopeView(ProxyScope scope, GatewayScope? gateway)
             && ReferenceEquals(a.Gateways, b.Gateways) && a.Endpoints == b.Endpoints
         || a == b;
 
-    private ImmutableArray<XdsResource> MakeClusters(ClusterInputs inputs)
-    {
-        Built++;
-        return [.. ClusterGenerator.Outbound(inputs).Select(cluster => EncodedResource.Of(TypeUrls.Cluster, cluster.Name, cluster))];
-    }
+    private static ImmutableArray<XdsResource> MakeClusters(ClusterInputs inputs) =>
+        [.. ClusterGenerator.Outbound(inputs).Select(cluster => EncodedResource.Of(TypeUrls.Cluster, cluster.Name, cluster))];
 
-    private ImmutableArray<XdsResource> MakeEndpoints(EndpointInputs inputs, bool sniPassthrough)
-    {
-        Built++;
-        return [.. EndpointGenerator.All(inputs, sniPassthrough).Select(assignment => EncodedResource.Of(TypeUrls.Endpoints, assignment.ClusterName, assignment))];
-    }
+    private static ImmutableArray<XdsResource> MakeEndpoints(EndpointInputs inputs, bool sniPassthrough) =>
+        [.. EndpointGenerator.All(inputs, sniPassthrough).Select(assignment => EncodedResource.Of(TypeUrls.Endpoints, assignment.ClusterName, assignment))];
 
     private static string NameOf(XdsResource encoded) => encoded.Name;
 }

@@ -22,7 +22,6 @@ public sealed partial class GatewayNames(PushEngine engine, INameClient client, 
 {
     private static readonly TimeSpan Tick = TimeSpan.FromMilliseconds(250);
     private static readonly TimeSpan SettlePatience = TimeSpan.FromSeconds(5);
-    private static readonly TimeSpan SettlePoll = TimeSpan.FromMilliseconds(20);
     private static readonly TimeSpan ShortestLife = TimeSpan.FromSeconds(1);
     private static readonly TimeSpan LongestLife = TimeSpan.FromHours(1);
     private static readonly TimeSpan FirstRetry = TimeSpan.FromSeconds(1);
@@ -30,6 +29,7 @@ public sealed partial class GatewayNames(PushEngine engine, INameClient client, 
 
     private readonly ConcurrentDictionary<string, ResolvedName> _names = new(StringComparer.OrdinalIgnoreCase);
     private readonly Dictionary<string, TimeSpan> _retries = new(StringComparer.OrdinalIgnoreCase);
+    private TaskCompletionSource _changed = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private long _revision = -1;
 
     /// <summary>From any thread.</summary>
@@ -42,12 +42,22 @@ public sealed partial class GatewayNames(PushEngine engine, INameClient client, 
     /// <summary>Waits until every name had an answer or a failure once: proxies that were told earlier would lose the gateways of such names for a moment.</summary>
     public async Task SettleAsync(CancellationToken stop)
     {
-        var begun = time.GetTimestamp();
-        while (time.GetElapsedTime(begun) < SettlePatience)
+        using var patience = new CancellationTokenSource(SettlePatience, time);
+        using var either = CancellationTokenSource.CreateLinkedTokenSource(patience.Token, stop);
+        try
         {
-            var wanted = await engine.AskAsync(writer => writer.Mesh.GatewayHostNames, stop).ConfigureAwait(false);
-            if (wanted.All(item => _names.TryGetValue(item.Host, out var name) && (name.Answered is not null || name.Error.Length > 0))) return;
-            await Task.Delay(SettlePoll, time, stop).ConfigureAwait(false);
+            while (true)
+            {
+                // Taken before the names are read: a change in between completes it.
+                var changed = Volatile.Read(ref _changed).Task;
+                var wanted = await engine.AskAsync(writer => writer.Mesh.GatewayHostNames, either.Token).ConfigureAwait(false);
+                if (wanted.All(item => _names.TryGetValue(item.Host, out var name) && (name.Answered is not null || name.Error.Length > 0))) return;
+                await changed.WaitAsync(either.Token).ConfigureAwait(false);
+            }
+        }
+        catch (OperationCanceledException) when (!stop.IsCancellationRequested)
+        {
+            // A name server that does not answer must not keep the control plane from its proxies.
         }
     }
 
@@ -86,6 +96,7 @@ public sealed partial class GatewayNames(PushEngine engine, INameClient client, 
             _retries.Remove(gone);
         }
         _revision = revision;
+        Announce();
     }
 
     private async Task ResolveAsync(ResolvedName name, CancellationToken stop)
@@ -117,7 +128,13 @@ public sealed partial class GatewayNames(PushEngine engine, INameClient client, 
         if (writer.Mesh.GatewayHostNames.Any(wanted => string.Equals(wanted.Host, host, StringComparison.OrdinalIgnoreCase))) writer.PutResolved(host, addresses);
     }
 
-    private void Update(ResolvedName name) => _names[name.Host] = name;
+    private void Update(ResolvedName name)
+    {
+        _names[name.Host] = name;
+        Announce();
+    }
+
+    private void Announce() => Interlocked.Exchange(ref _changed, new(TaskCreationOptions.RunContinuationsAsynchronously)).SetResult();
 
     [LoggerMessage(Level = LogLevel.Information, Message = "Gateway host name {Host} stands for {Addresses}")]
     private partial void LogResolved(string host, string addresses);

@@ -17,12 +17,11 @@ internal sealed partial class TemplatePlugin
     private readonly DnsHandler _next;
     private readonly List<Regex> _matches;
     private readonly DnsCode _code;
-    private readonly string _source;
 
     /// <exception cref="CorefileException">A pattern or code is invalid.</exception>
     internal TemplatePlugin(TemplatePlan plan, string source, DnsHandler next)
     {
-        (_plan, _next, _source) = (plan, next, source);
+        (_plan, _next) = (plan, next);
         try
         {
             _matches = [.. plan.Matches.Select(pattern => new Regex(pattern.Replace("(?P<", "(?<", StringComparison.Ordinal), RegexOptions.NonBacktracking | RegexOptions.CultureInvariant, MatchLimit))];

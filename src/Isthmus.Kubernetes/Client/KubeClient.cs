@@ -177,15 +177,6 @@ public sealed class KubeClient : IDisposable
     public Task<byte[]> RawAsync(HttpMethod method, string path, JsonNode? body, CancellationToken stop) =>
         SendAsync(method, path, body, body is null ? null : "application/json", stop);
 
-    /// <summary>A long answer as it comes, for example a log. The caller disposes it.</summary>
-    public async Task<Stream> StreamAsync(string path, CancellationToken stop)
-    {
-        using var request = await RequestAsync(HttpMethod.Get, path, stop);
-        var response = await _http.SendAsync(request, HttpCompletionOption.ResponseHeadersRead, stop);
-        await ThrowIfFailedAsync(response, request, stop);
-        return await response.Content.ReadAsStreamAsync(stop);
-    }
-
     private async Task<byte[]> SendAsync(HttpMethod method, string path, JsonNode? body, string? contentType, CancellationToken stop)
     {
         using var limit = CancellationTokenSource.CreateLinkedTokenSource(stop);

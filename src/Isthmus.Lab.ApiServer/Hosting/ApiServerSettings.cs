@@ -18,6 +18,4 @@ public sealed record ApiServerSettings(string Cluster, string Directory, string 
 
     /// <summary>Without TLS: for tests on a loopback address only.</summary>
     public bool PlainHttp { get; init; }
-
-    public string PkiPath(string file) => Path.Combine(Directory, "pki", file);
 }

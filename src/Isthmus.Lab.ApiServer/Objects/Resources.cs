@@ -17,8 +17,6 @@ internal static class Resources
     public static readonly GroupResource Pods = new("", "pods");
     public static readonly GroupResource Nodes = new("", "nodes");
     public static readonly GroupResource Services = new("", "services");
-    public static readonly GroupResource Endpoints = new("", "endpoints");
-    public static readonly GroupResource LimitRanges = new("", "limitranges");
     public static readonly GroupResource EndpointSlices = new(DiscoveryGroup, "endpointslices");
     public static readonly GroupResource PriorityClasses = new("scheduling.k8s.io", "priorityclasses");
     public static readonly GroupResource Roles = new(RbacGroup, "roles");

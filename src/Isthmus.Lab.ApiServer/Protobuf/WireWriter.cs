@@ -27,14 +27,6 @@ internal sealed class WireWriter
         return this;
     }
 
-    internal WireWriter Flag(int field, bool value)
-    {
-        if (!value) return this;
-        Varint((ulong)(field << 3));
-        Varint(1);
-        return this;
-    }
-
     internal WireWriter Message(int field, WireWriter message) => Bytes(field, message.Written);
 
     private void Varint(ulong value)

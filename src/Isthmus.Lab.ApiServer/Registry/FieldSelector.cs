@@ -14,9 +14,6 @@ public sealed class FieldSelector
 
     public bool IsEmpty => _terms.Count == 0;
 
-    /// <summary>The name that alone can match, if the selector names one.</summary>
-    public string? Name => _terms.Where(term => term is { Field: "metadata.name", Equal: true }).Select(term => term.Value).FirstOrDefault();
-
     public bool Matches(KindDescriptor kind, StoredObject o)
     {
         JsonObject? tree = null;

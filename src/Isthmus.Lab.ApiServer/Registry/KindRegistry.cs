@@ -18,9 +18,6 @@ public sealed class KindRegistry
     public KindDescriptor? Find(string group, string version, string plural) =>
         Volatile.Read(ref _state).ByPath.GetValueOrDefault((group, version, plural));
 
-    public KindDescriptor? FindKind(string apiVersion, string kind) =>
-        Volatile.Read(ref _state).ByKind.GetValueOrDefault((apiVersion, kind));
-
     /// <summary>The first registered version of a resource.</summary>
     public KindDescriptor? FindAny(string group, string plural) =>
         Volatile.Read(ref _state).Kinds.FirstOrDefault(kind => kind.Group == group && kind.Plural == plural);
@@ -55,9 +52,6 @@ public sealed class KindRegistry
         public long Generation { get; } = generation;
 
         public FrozenDictionary<(string, string, string), KindDescriptor> ByPath { get; } = kinds.ToFrozenDictionary(Path);
-
-        public Dictionary<(string, string), KindDescriptor> ByKind { get; } =
-            kinds.GroupBy(kind => (kind.ApiVersion, kind.Kind)).ToDictionary(same => same.Key, same => same.First());
 
         public HashSet<GroupVersion> GroupVersions { get; } = [.. kinds.Select(kind => kind.GroupVersion)];
     }

@@ -60,8 +60,6 @@ public sealed class TypeSchema(string name, IReadOnlyList<FieldSchema> wireField
     /// <summary>As JSON shows them: the fields of an inlined message are the type's own.</summary>
     public IReadOnlyList<FieldSchema> Fields => _shape.Value.Fields;
 
-    public IReadOnlyList<FieldSchema> WireFields { get; } = wireFields;
-
     /// <summary>Server-side apply sees the whole as one value.</summary>
     public bool Atomic { get; init; }
 

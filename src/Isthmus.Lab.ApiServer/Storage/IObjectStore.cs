@@ -49,12 +49,7 @@ public sealed record ObjectChange(ChangeType Type, StoredObject Object, StoredOb
 }
 
 /// <summary>The revision asked for is no longer kept.</summary>
-public sealed class CompactedException(long asked, long oldest) : Exception($"too old resource version: {asked} ({oldest})")
-{
-    public long Asked { get; } = asked;
-
-    public long Oldest { get; } = oldest;
-}
+public sealed class CompactedException(long asked, long oldest) : Exception($"too old resource version: {asked} ({oldest})");
 
 /// <summary>
 /// All objects of the cluster under one global revision. Reads are from memory and never wait; a write is acknowledged once it survives a crash.

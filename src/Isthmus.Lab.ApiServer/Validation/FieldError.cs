@@ -32,8 +32,5 @@ public sealed record FieldError(string Reason, string Field, string Detail)
     public static FieldError TooLong(string field, int limit) =>
         new("FieldValueTooLong", field, $"Too long: may not be more than {limit} bytes");
 
-    public static FieldError TypeInvalid(string field, JsonNode? value, string detail) =>
-        new("FieldValueTypeInvalid", field, $"Invalid value: {Print(value)}: {detail}");
-
     private static string Print(JsonNode? value) => value is null ? "null" : value.ToJsonString(JsonText.Relaxed);
 }

@@ -18,8 +18,6 @@ public sealed partial class ObjectRegistry(ApiServerContext context, IReadOnlyLi
 {
     private const int MaxAttempts = 16;
 
-    public ApiServerContext Context => context;
-
     /// <summary>Stores a new object.</summary>
     public async Task<WriteResult> CreateAsync(WriteRequest request, JsonObject o, CancellationToken stop)
     {

@@ -29,7 +29,6 @@ internal sealed class ClusterView
         Deployments = Watch<Deployment>(Kinds.Deployment);
         ReplicaSets = Watch<ReplicaSet>(Kinds.ReplicaSet);
         ReplicaSetsByNamespace = new(ReplicaSets, InNamespace);
-        ReplicaSetsByOwner = new(ReplicaSets, ByController);
         ServiceAccounts = Watch<ServiceAccount>(Kinds.ServiceAccount);
         Secrets = Watch<Secret>(Kinds.Secret);
         RootCertificates = Watch<ConfigMap>(Kinds.ConfigMap, new() { FieldSelector = "metadata.name=kube-root-ca.crt" });
@@ -49,7 +48,6 @@ internal sealed class ClusterView
     internal WatchedList<Deployment> Deployments { get; }
     internal WatchedList<ReplicaSet> ReplicaSets { get; }
     internal Index<ReplicaSet> ReplicaSetsByNamespace { get; }
-    internal Index<ReplicaSet> ReplicaSetsByOwner { get; }
     internal WatchedList<ServiceAccount> ServiceAccounts { get; }
     internal WatchedList<Secret> Secrets { get; }
 

@@ -29,7 +29,5 @@ internal sealed class Index<T> where T : KubeObject
     /// <summary>The members of a group, unordered.</summary>
     internal IEnumerable<T> this[string group] => _groups.TryGetValue(group, out var members) ? members.Values : [];
 
-    internal bool Any(string group) => _groups.ContainsKey(group);
-
     internal IEnumerable<string> Groups => _groups.Keys;
 }

@@ -9,7 +9,6 @@ namespace Isthmus.Lab.Controllers.Workloads;
 public sealed class DeploymentPlan
 {
     private readonly Deployment _deployment;
-    private readonly DateTimeOffset _now;
     private readonly DeploymentConditions _conditions;
     private readonly List<Write> _writes = [];
     private readonly List<Note> _notes = [];
@@ -20,7 +19,7 @@ public sealed class DeploymentPlan
 
     private DeploymentPlan(Deployment deployment, IEnumerable<ReplicaSet> sets, bool oldPodsRun, DateTimeOffset now)
     {
-        (_deployment, _now, _oldPodsRun) = (deployment, now, oldPodsRun);
+        (_deployment, _oldPodsRun) = (deployment, oldPodsRun);
         _conditions = new(deployment, now);
         _wanted = deployment.Spec.Replicas ?? 1;
         (_sets, var claims) = Ownership.Claim(Kinds.Deployment, deployment, deployment.Spec.Selector, Kinds.ReplicaSet, sets);

@@ -36,9 +36,6 @@ internal static unsafe partial class Libc
     [LibraryImport(Name, EntryPoint = "chdir", SetLastError = true, StringMarshalling = StringMarshalling.Utf8)]
     internal static partial int ChangeDirectory(string path);
 
-    [LibraryImport(Name, EntryPoint = "chroot", SetLastError = true, StringMarshalling = StringMarshalling.Utf8)]
-    internal static partial int ChangeRoot(string path);
-
     [LibraryImport(Name, EntryPoint = "chown", SetLastError = true, StringMarshalling = StringMarshalling.Utf8)]
     internal static partial int ChangeOwner(string path, uint user, uint group);
 
@@ -50,9 +47,6 @@ internal static unsafe partial class Libc
 
     [LibraryImport(Name, EntryPoint = "close", SetLastError = true)]
     internal static partial int Close(int descriptor);
-
-    [LibraryImport(Name, EntryPoint = "dup", SetLastError = true)]
-    internal static partial int Duplicate(int descriptor);
 
     [LibraryImport(Name, EntryPoint = "fcntl", SetLastError = true)]
     internal static partial int FileControl(int descriptor, int command, nint argument);
@@ -75,20 +69,8 @@ internal static unsafe partial class Libc
     [LibraryImport(Name, EntryPoint = "getuid")]
     internal static partial uint GetUserId();
 
-    [LibraryImport(Name, EntryPoint = "getgid")]
-    internal static partial uint GetGroupId();
-
-    [LibraryImport(Name, EntryPoint = "prctl", SetLastError = true)]
-    internal static partial int ProcessControl(int option, nuint a, nuint b, nuint c, nuint d);
-
     [LibraryImport(Name, EntryPoint = "execve", SetLastError = true)]
     internal static partial int Execute(byte* path, byte** arguments, byte** environment);
-
-    [LibraryImport(Name, EntryPoint = "sendmsg", SetLastError = true)]
-    internal static partial nint SendMessage(int socket, MessageHeader* message, int flags);
-
-    [LibraryImport(Name, EntryPoint = "recvmsg", SetLastError = true)]
-    internal static partial nint ReceiveMessage(int socket, MessageHeader* message, int flags);
 
     [LibraryImport(Name, EntryPoint = "socket", SetLastError = true)]
     internal static partial int Socket(int family, int type, int protocol);
@@ -108,24 +90,5 @@ internal static unsafe partial class Libc
         internal int Descriptor;
         internal short Events;
         internal short Returned;
-    }
-
-    [StructLayout(LayoutKind.Sequential)]
-    internal struct IoVector
-    {
-        internal void* Base;
-        internal nuint Length;
-    }
-
-    [StructLayout(LayoutKind.Sequential)]
-    internal struct MessageHeader
-    {
-        internal void* Name;
-        internal uint NameLength;
-        internal IoVector* Vectors;
-        internal nuint VectorCount;
-        internal void* Control;
-        internal nuint ControlLength;
-        internal int Flags;
     }
 }

@@ -20,13 +20,6 @@ internal static unsafe partial class Mounts
     internal static void Bind(string source, string target, bool recursive) =>
         LinuxException.Check(Libc.Mount(source, target, null, (nuint)(Libc.MsBind | (recursive ? Libc.MsRec : 0)), null), $"bind {source} on {target}");
 
-    /// <summary>A read-only bind mount. Submounts keep their own flags.</summary>
-    internal static void BindReadOnly(string source, string target)
-    {
-        Bind(source, target, recursive: false);
-        SetAttributes(target, recursive: false, readOnly: true);
-    }
-
     internal static bool IsMountPoint(string path) => Path.Exists(path) && Targets(File.ReadLines("/proc/self/mountinfo")).Contains(path);
 
     /// <summary>Mount changes in the parent namespace still arrive here; changes here never reach the parent.</summary>

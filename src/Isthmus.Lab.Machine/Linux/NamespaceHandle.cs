@@ -43,8 +43,6 @@ internal sealed class NamespaceHandle : IDisposable
 
     internal static NamespaceHandle OpenNetwork(string path) => Open(path, NamespaceKinds.Network);
 
-    internal static NamespaceHandle OfProcess(int process, NamespaceKinds kind) => Open($"/proc/{process}/ns/{FileName(kind)}", kind);
-
     /// <summary>The namespace of the calling thread (it can differ from that of its process).</summary>
     internal static NamespaceHandle OfThread(NamespaceKinds kind) => Open($"/proc/thread-self/ns/{FileName(kind)}", kind);
 

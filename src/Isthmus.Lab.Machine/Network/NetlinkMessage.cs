@@ -12,7 +12,7 @@ internal sealed class NetlinkMessage
     internal const int HeaderSize = 16;
 
     internal const ushort NewLink = 16, DeleteLink = 17, GetLink = 18, NewAddress = 20, DeleteAddress = 21, GetAddress = 22;
-    internal const ushort NewRoute = 24, DeleteRoute = 25, GetRoute = 26, NewNeighbour = 28, DeleteNeighbour = 29;
+    internal const ushort NewRoute = 24, DeleteRoute = 25, GetRoute = 26;
     internal const ushort Request = 1, Acknowledge = 4, Dump = 0x300, Replace = 0x100, Exclusive = 0x200, Create = 0x400;
     private const ushort NestedFlag = 0x8000;
 
@@ -57,16 +57,6 @@ internal sealed class NetlinkMessage
         body[6] = scope;
         body[7] = type;
         BinaryPrimitives.WriteUInt32LittleEndian(body[8..], flags);
-        return this;
-    }
-
-    /// <summary>struct ndmsg.</summary>
-    internal NetlinkMessage Neighbour(byte family, int index, ushort state)
-    {
-        var body = Extend(12);
-        body[0] = family;
-        BinaryPrimitives.WriteInt32LittleEndian(body[4..], index);
-        BinaryPrimitives.WriteUInt16LittleEndian(body[8..], state);
         return this;
     }
 

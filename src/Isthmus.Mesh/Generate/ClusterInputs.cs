@@ -27,21 +27,3 @@ public sealed record EndpointInputs(
     DestinationRule? Rule,
     ValueList<MeshEndpoint> Endpoints,
     GatewayTable Gateways);
-
-/// <summary>The identities that may answer for a host.</summary>
-public static class Identities
-{
-    /// <summary>The SPIFFE IDs of the endpoints' service accounts in every trust domain of the mesh, and those that the service lists, sorted.</summary>
-    public static ValueList<string> Of(MeshService service, IEnumerable<MeshEndpoint> endpoints, MeshConfig mesh)
-    {
-        var ids = new SortedSet<string>(StringComparer.Ordinal);
-        foreach (var endpoint in endpoints)
-        {
-            if (endpoint.ServiceAccount.Length == 0) continue;
-            var ns = endpoint.Workload.Namespace.Length > 0 ? endpoint.Workload.Namespace : service.Namespace;
-            foreach (var domain in mesh.TrustDomains) ids.Add($"spiffe://{domain}/ns/{ns}/sa/{endpoint.ServiceAccount}");
-        }
-        ids.UnionWith(service.ServiceAccounts);
-        return ids.ToValueList();
-    }
-}

@@ -144,6 +144,4 @@ internal static class Parts
     public static Envoy.Listeners.Filter TcpFilter(TcpProxy proxy) => new() { Name = "envoy.filters.network.tcp_proxy", TypedConfig = Pack(proxy) };
 
     public static Envoy.Listeners.Filter Mongo(string statPrefix) => new() { Name = "envoy.filters.network.mongo_proxy", TypedConfig = Pack(new MongoProxy { StatPrefix = statPrefix }) };
-
-    public static string Percent(double value) => value.ToString(CultureInfo.InvariantCulture);
 }

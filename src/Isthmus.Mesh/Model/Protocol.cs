@@ -55,10 +55,6 @@ public static class Protocols
 
     public static bool IsTls(this Protocol protocol) => protocol is Protocol.Https or Protocol.Tls;
 
-    /// <summary>Forwarded as bytes, including the application's own TLS.</summary>
-    public static bool IsTcp(this Protocol protocol) =>
-        protocol is Protocol.Tcp or Protocol.Https or Protocol.Tls or Protocol.Mongo or Protocol.Redis or Protocol.MySql;
-
     private static Protocol OfAppProtocol(string appProtocol) => appProtocol.ToLowerInvariant() switch
     {
         "kubernetes.io/h2c" => Protocol.Http2,

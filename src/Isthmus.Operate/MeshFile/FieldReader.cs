@@ -9,8 +9,6 @@ namespace Isthmus.Operate.MeshFile;
 /// at once.</summary>
 internal sealed class FieldReader(JsonObject fields, string path, string source, List<Problem> problems)
 {
-    internal string Path => path;
-
     internal string At(string field) => path.Length == 0 ? field : $"{path}.{field}";
 
     internal bool Has(string field) => fields[field] is not null;

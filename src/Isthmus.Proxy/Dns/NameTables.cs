@@ -21,10 +21,7 @@ internal sealed class NameTables
     {
         _names = names.GetAlternateLookup<ReadOnlySpan<char>>();
         _search = search;
-        Count = names.Count;
     }
-
-    public int Count { get; }
 
     /// <param name="proxyNamespace">Bare names are those of this namespace.</param>
     /// <param name="domain">The proxy's domain, <c>NAMESPACE.svc.SUFFIX</c>.</param>

@@ -9,7 +9,7 @@ internal interface IPooledConnection
     /// <summary>Nothing has arrived, the host has not closed, and it is not too old for another request.</summary>
     bool IsQuiet { get; }
 
-    long IdleSince { get; set; }
+    long IdleSince { get; }
 
     void Close();
 }
@@ -49,14 +49,6 @@ internal sealed class ConnectionPools
             _shared[key] = client;
         }
         before?.Close();
-    }
-
-    public int Idle
-    {
-        get
-        {
-            lock (_lock) return _idle.Values.Sum(l => l.Count);
-        }
     }
 
     /// <summary>Takes a connection that is still usable; null when there is none.</summary>

@@ -34,9 +34,6 @@ internal sealed class Http1Downstream : DownstreamStream, IDisposable
 
     public override IWaiting? Waiting { get; set; }
 
-    /// <summary>Bytes of another request have already arrived.</summary>
-    public bool HasMore => _reader.Buffered > 0;
-
     /// <summary>Reads the next head; false when the client closed instead.</summary>
     /// <exception cref="HttpMessageException">The head breaks the protocol.</exception>
     public async ValueTask<bool> ReadHeadAsync()

@@ -51,7 +51,7 @@ internal sealed class Http1Upstream : UpstreamStream, IPooledConnection
 
     public bool IsQuiet => _reader.Buffered == 0 && _time.GetTimestamp() < _expiresAt && _transport.IsQuiet;
 
-    public long IdleSince { get; set; }
+    public long IdleSince { get; private set; }
 
     /// <summary>Prepares for another request.</summary>
     public void Begin()

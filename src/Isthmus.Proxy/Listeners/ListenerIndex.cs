@@ -10,12 +10,9 @@ internal sealed class ListenerIndex
 
     public ListenerIndex(ProxySnapshot snapshot)
     {
-        Snapshot = snapshot;
         foreach (var listener in snapshot.Listeners.Values)
             if (!listener.HandOff && listener.Direction != Direction.Inbound) _byAddress.TryAdd(listener.Address, listener);
     }
-
-    public ProxySnapshot Snapshot { get; }
 
     /// <summary>The listener of exactly that address, else the wildcard listener of that port, else null.</summary>
     public ListenerSnapshot? Find(IPEndPoint destination) =>

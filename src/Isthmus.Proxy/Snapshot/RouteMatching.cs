@@ -11,10 +11,6 @@ internal sealed class PathMatch(PathMatchKind kind, string text, bool caseSensit
 {
     private readonly byte[] _bytes = Encoding.UTF8.GetBytes(text);
 
-    public PathMatchKind Kind => kind;
-
-    public string Text => text;
-
     /// <summary>Length in bytes of what <c>prefix_rewrite</c> replaces.</summary>
     public int RewrittenLength(ReadOnlySpan<byte> path) => kind switch
     {

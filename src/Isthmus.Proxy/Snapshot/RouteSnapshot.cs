@@ -17,8 +17,6 @@ internal sealed class RouteTable(string name, DomainTable domains, HeaderEdits e
 
     public RouteConfiguration Resource => resource;
 
-    public IEnumerable<VirtualHostSnapshot> Hosts => domains.Hosts;
-
     public VirtualHostSnapshot? Find(ReadOnlySpan<char> authority) => domains.Find(authority);
 }
 
@@ -28,9 +26,6 @@ internal sealed class DomainTable(
     (string Prefix, VirtualHostSnapshot Host)[] prefixes, VirtualHostSnapshot? any, bool ignorePort)
 {
     private readonly FrozenDictionary<string, VirtualHostSnapshot>.AlternateLookup<ReadOnlySpan<char>> _exact = exact.GetAlternateLookup<ReadOnlySpan<char>>();
-
-    public IEnumerable<VirtualHostSnapshot> Hosts =>
-        exact.Values.Concat(suffixes.Select(s => s.Host)).Concat(prefixes.Select(p => p.Host)).Concat(any is null ? [] : [any]).Distinct();
 
     /// <summary>Envoy's order: the exact name, the longest <c>*suffix</c>, the longest <c>prefix*</c>, then <c>*</c>.</summary>
     public VirtualHostSnapshot? Find(ReadOnlySpan<char> authority)

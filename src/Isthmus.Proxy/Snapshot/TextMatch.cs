@@ -25,8 +25,6 @@ internal sealed class TextMatch
 
     public static TextMatch Prefix(string text) => new(Kind.Prefix, text, false);
 
-    public static TextMatch Regex(string pattern) => new(Kind.Regex, pattern, false);
-
     /// <exception cref="ResourceException">An unknown kind of match, or an invalid pattern.</exception>
     public static TextMatch From(StringMatcher matcher) => matcher.MatchPatternCase switch
     {

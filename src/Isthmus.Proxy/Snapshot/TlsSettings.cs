@@ -81,24 +81,3 @@ internal sealed record TlsSettings(
         return protocols;
     }
 }
-
-internal static class AnyExtensions
-{
-    /// <summary>Unpacks when the type matches and the bytes are well formed.</summary>
-    /// <exception cref="ResourceException">The bytes are not of the type that they claim.</exception>
-    public static bool TryUnpack<T>(this Any? any, out T message)
-        where T : class, IMessage<T>, new()
-    {
-        message = new T();
-        if (any is null || !TypeNames.IsNamedBy<T>(any.TypeUrl)) return false;
-        try
-        {
-            message.MergeFrom(any.Value);
-            return true;
-        }
-        catch (InvalidProtocolBufferException e)
-        {
-            throw new ResourceException($"{any.TypeUrl}: {e.Message}", e);
-        }
-    }
-}

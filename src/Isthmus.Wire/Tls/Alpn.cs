@@ -14,9 +14,6 @@ public static class Alpn
     public const string Http11 = "http/1.1";
     public const string Http10 = "http/1.0";
 
-    /// <summary>A client that offers one of these is a mesh proxy; any other TLS is the application's own.</summary>
-    public static IReadOnlyList<string> Mesh { get; } = [Istio, IstioPeerExchange, IstioHttp10, IstioHttp11, IstioH2];
-
     public static SslApplicationProtocol ToProtocol(string name) => new(System.Text.Encoding.Latin1.GetBytes(name));
 
     /// <summary>The shared string of a frequent name, so that reading a hello does not allocate one.</summary>

@@ -26,8 +26,6 @@ public sealed class XdsResourceMap(IEnumerable<XdsResource> resources) : IXdsRes
 {
     private readonly FrozenDictionary<string, XdsResource> _byName = resources.ToFrozenDictionary(r => r.Name, StringComparer.Ordinal);
 
-    public static XdsResourceMap Empty { get; } = new([]);
-
     public IReadOnlyCollection<XdsResource> All => _byName.Values;
 
     public bool TryGet(string name, [NotNullWhen(true)] out XdsResource? resource) => _byName.TryGetValue(name, out resource);

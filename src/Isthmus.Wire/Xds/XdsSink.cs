@@ -12,10 +12,7 @@ public sealed record XdsRejection(string Name, string Reason);
 /// <summary>The result of applying a batch.</summary>
 /// <param name="Wanted">By type: the names needed from now on, replacing the earlier ones.</param>
 public sealed record XdsVerdict(
-    IReadOnlyList<XdsRejection> Rejected, IReadOnlyDictionary<string, IReadOnlySet<string>> Wanted)
-{
-    public static XdsVerdict Accepted { get; } = new([], FrozenDictionary<string, IReadOnlySet<string>>.Empty);
-}
+    IReadOnlyList<XdsRejection> Rejected, IReadOnlyDictionary<string, IReadOnlySet<string>> Wanted);
 
 /// <summary>Takes what a discovery client receives. Never called twice at the same time.</summary>
 public interface IXdsSink

@@ -41,7 +41,7 @@ internal sealed class H2Client : H2Connection, IPooledConnection
 
     public bool IsQuiet => !IsClosing && _time.GetTimestamp() < _expiresAt;
 
-    public long IdleSince { get; set; }
+    public long IdleSince { get; private set; }
 
     /// <summary>Requests are in progress, so it is not idle no matter when it was last used.</summary>
     public bool IsBusy => Volatile.Read(ref _open) > 0;

@@ -33,14 +33,6 @@ internal sealed class H2Stream(H2Connection connection, int id, int sendWindow)
     /// <summary>The trailers.</summary>
     public HeaderBlock Trailers { get; } = new();
 
-    public bool IsEnded
-    {
-        get
-        {
-            lock (_lock) return _hasEnded && _arrived.Count == 0 && _lent is null;
-        }
-    }
-
     /// <summary>Everything from the peer has arrived.</summary>
     public bool HasReceivedEnd
     {
@@ -121,14 +113,6 @@ internal sealed class H2Stream(H2Connection connection, int id, int sendWindow)
         Head.TrySetException(failure);
         // The head may have no waiter left.
         _ = Head.Task.Exception;
-    }
-
-    public bool HasFailed
-    {
-        get
-        {
-            lock (_lock) return _failure is not null;
-        }
     }
 
     public Exception? Failure

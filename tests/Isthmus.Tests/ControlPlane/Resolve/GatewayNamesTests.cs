@@ -89,6 +89,35 @@ public sealed class GatewayNamesTests
         await running;
     }
 
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public async Task Settling_ends_with_the_first_answer_or_when_a_name_server_stays_silent(bool answers)
+    {
+        using var stop = new CancellationTokenSource(Patience);
+        var rig = new MeshRig("c1", "c2");
+        rig.EastWest("c2", "172.18.202.1");
+        Named(rig, "elb.example");
+        rig.Writer.Commit();
+        var engine = new PushEngine(rig.Writer, PushSettings.Default, TimeProvider.System, NullLogger<PushEngine>.Instance);
+        var (client, clock) = (new HeldAnswer(), new ManualClock());
+        var names = new GatewayNames(engine, client, clock, NullLogger<GatewayNames>.Instance);
+        var running = Task.WhenAll(engine.RunAsync(stop.Token), names.RunAsync(stop.Token));
+        var settled = names.SettleAsync(stop.Token);
+        await client.Asked.Task.WaitAsync(stop.Token);
+        Assert.False(settled.IsCompleted);
+        // Its time stands still: only the answer itself can end the wait.
+        if (answers) client.Answer.SetResult(new(["172.18.202.9"], TimeSpan.FromHours(1), ""));
+        while (!answers && !settled.IsCompleted)
+        {
+            clock.Advance(TimeSpan.FromSeconds(1));
+            await Task.Delay(10, stop.Token);
+        }
+        await settled.WaitAsync(stop.Token);
+        await stop.CancelAsync();
+        await running;
+    }
+
     private static void Named(MeshRig rig, string host)
     {
         rig.Writer.Put("c2", new Service

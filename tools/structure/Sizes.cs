@@ -19,7 +19,10 @@ internal static partial class Sizes
         group part.Lines by $"{space}.{part.Name}" into type
         select (type.Key, type.Sum());
 
-    /// <summary>Methods with too many parameters. Constructors of records, which mirror messages and objects, are left out.</summary>
+    /// <summary>Records in these namespaces mirror API objects, Envoy's resources and the mesh file: they have a member for each field.</summary>
+    private static readonly string[] Mirrors = ["Isthmus.Mesh.Model", "Isthmus.Mesh.Generate", "Isthmus.Proxy.Snapshot", "Isthmus.Operate.MeshFile"];
+
+    /// <summary>Methods and constructors with too many parameters, except records that mirror messages and objects.</summary>
     internal static IEnumerable<(string Name, int Count)> LongLists(string assembly)
     {
         using var module = ModuleDefinition.ReadModule(assembly);
@@ -28,7 +31,7 @@ internal static partial class Sizes
             where own.Contains(Outermost(type)) && !type.Name.Contains('<', StringComparison.Ordinal)
             from method in type.Methods
             where method.Parameters.Count > MostParameters && !method.IsPInvokeImpl && !method.Name.Contains('<', StringComparison.Ordinal)
-                && !(IsRecord(type) && (method.IsConstructor || method.Name == "Deconstruct"))
+                && !(IsRecord(type) && (method.Name == "Deconstruct" || (method.IsConstructor && Mirrors.Contains(Outermost(type).Namespace))))
             select ($"{type.FullName}.{method.Name}", method.Parameters.Count)];
     }
 
@@ -41,13 +44,19 @@ internal static partial class Sizes
     }
 
     /// <summary>The outermost types of a file: what begins at the margin and ends with a brace there.</summary>
-    private static IEnumerable<(string Name, int Lines)> Parts(string[] lines)
+    internal static IEnumerable<(string Name, int Lines)> Parts(string[] lines)
     {
         for (var i = 0; i < lines.Length; i++)
         {
             if (TypeLine().Match(lines[i]) is not { Success: true } match) continue;
             var begin = i;
-            while (i < lines.Length && lines[i] != "}" && !(i == begin && lines[i].EndsWith(';')) && lines[i] != ");") i++;
+            var hasBody = false;
+            for (; i < lines.Length && lines[i] != "}"; i++)
+            {
+                hasBody |= lines[i] == "{";
+                // A type without a body, or with one on the same line, may be followed by another.
+                if (!hasBody && (lines[i].EndsWith(';') || lines[i].EndsWith('}'))) break;
+            }
             yield return (match.Groups[1].Value, i - begin + 1);
         }
     }

@@ -3,19 +3,22 @@ using System.Globalization;
 using System.Net.Sockets;
 using System.Text;
 using System.Text.Json.Nodes;
+using Isthmus.Kubernetes.Streaming;
 using Isthmus.Lab.ApiServer.Errors;
 using Isthmus.Lab.ApiServer.Identity;
 using Isthmus.Lab.ApiServer.Streaming.Spdy;
-using Isthmus.Lab.ApiServer.Values;
 using Isthmus.Lab.ApiServer.VirtualResources;
 using Microsoft.AspNetCore.Http;
 
 namespace Isthmus.Lab.ApiServer.Streaming;
 
-/// <summary><c>pods/x/portforward</c>: SPDY, directly or tunnelled in a WebSocket. Each connection is a pair of streams, data and error.</summary>
+/// <summary>
+/// <c>pods/x/portforward</c>: SPDY, directly or tunnelled in a WebSocket, with a pair of streams (data and error) for each connection;
+/// or the channels of a WebSocket, with one connection for each port.
+/// </summary>
 internal sealed class PortForwardResource(NodeConnection node) : IStreamingResource
 {
-    private const string Protocol = "portforward.k8s.io", Tunnelled = "SPDY/3.1+portforward.k8s.io";
+    private const string Protocol = "portforward.k8s.io", Tunnelled = "SPDY/3.1+portforward.k8s.io", WebSocketHeader = "Sec-WebSocket-Protocol";
 
     public VirtualResourceDescriptor Descriptor { get; } = StreamingResources.Describe("portforward", "PodPortForwardOptions", "create", "get");
 
@@ -25,13 +28,33 @@ internal sealed class PortForwardResource(NodeConnection node) : IStreamingResou
         var (webSocket, spdy) = (Upgrades.IsWebSocket(http.Request), Upgrades.IsSpdy(http.Request));
         if (!webSocket && !spdy) throw ApiException.BadRequest("Upgrade request required");
         StreamingResources.RequireNode(pod);
-        var ours = webSocket ? Tunnelled : Protocol;
-        if (Upgrades.Choose(http.Request, webSocket ? "Sec-WebSocket-Protocol" : "X-Stream-Protocol-Version", [ours]) is null)
-            throw ApiException.BadRequest($"unable to upgrade: the server supports {ours}");
-        await using var transport = webSocket ? new WebSocketStream(await Upgrades.ToWebSocketAsync(http, Tunnelled)) : await Upgrades.ToSpdyAsync(http, Protocol);
+        var path = $"/portForward/{pod.Metadata.Namespace}/{pod.Metadata.Name}?port=";
+        if (!webSocket)
+        {
+            if (Upgrades.Choose(http.Request, "X-Stream-Protocol-Version", [Protocol]) is null) throw ApiException.BadRequest($"unable to upgrade: the server supports {Protocol}");
+            await ServeSpdyAsync(await Upgrades.ToSpdyAsync(http, Protocol), path, stop);
+        }
+        else if (Upgrades.Choose(http.Request, WebSocketHeader, [Tunnelled]) is not null)
+        {
+            await ServeSpdyAsync(new WebSocketStream(await Upgrades.ToWebSocketAsync(http, Tunnelled)), path, stop);
+        }
+        else
+        {
+            // Without the header, the protocol is the same as with the name v4.
+            var chosen = !http.Request.Headers.ContainsKey(WebSocketHeader) ? ""
+                : Upgrades.Choose(http.Request, WebSocketHeader, [ChannelProtocol.V4])
+                    ?? throw ApiException.BadRequest($"unable to upgrade: the server supports {Tunnelled}, {ChannelProtocol.V4}");
+            var ports = PortChannels.Ports(http.Request);
+            using var socket = new ChannelSocket(await Upgrades.ToWebSocketAsync(http, chosen));
+            await new PortChannels(socket, ports).RunAsync((port, token) => TryOpenAsync(path, port, token), stop);
+        }
+    }
+
+    private async Task ServeSpdyAsync(Stream client, string path, CancellationToken stop)
+    {
+        await using var transport = client;
         using var connection = new SpdyConnection(transport);
         using var over = CancellationTokenSource.CreateLinkedTokenSource(stop);
-        var path = $"/portForward/{pod.Metadata.Namespace}/{pod.Metadata.Name}?port=";
         var accepting = AcceptAsync(connection, path, over.Token);
         try
         {
@@ -80,8 +103,8 @@ internal sealed class PortForwardResource(NodeConnection node) : IStreamingResou
         {
             var port = data.Headers.GetValueOrDefault("port", "");
             var (tunnel, message) = int.TryParse(port, NumberStyles.None, CultureInfo.InvariantCulture, out var number)
-                ? await TryOpenAsync(path + number.ToString(CultureInfo.InvariantCulture), stop)
-                : (null, $"'{port}' is no port");
+                ? await TryOpenAsync(path, number, stop)
+                : (null, $"invalid port '{port}' (expected a number from 1 to 65535)");
             if (tunnel is null) await error.SendAsync(Encoding.UTF8.GetBytes(message), stop);
             else await CopyAsync(data, tunnel, stop);
             await error.EndAsync(stop);
@@ -95,11 +118,11 @@ internal sealed class PortForwardResource(NodeConnection node) : IStreamingResou
         connection.Forget(error);
     }
 
-    private async Task<(NetworkStream? Tunnel, string Error)> TryOpenAsync(string path, CancellationToken stop)
+    private async Task<(NetworkStream? Tunnel, string Error)> TryOpenAsync(string path, int port, CancellationToken stop)
     {
         try
         {
-            return await node.OpenTunnelAsync(path, stop);
+            return await node.OpenTunnelAsync(path + port.ToString(CultureInfo.InvariantCulture), stop);
         }
         catch (Exception e) when (e is SocketException or IOException)
         {

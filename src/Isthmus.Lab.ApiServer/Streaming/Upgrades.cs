@@ -27,6 +27,7 @@ internal static class Upgrades
         return null;
     }
 
+    /// <param name="protocol">The protocol that is confirmed to the client. Empty if it offered none.</param>
     internal static async Task<WebSocket> ToWebSocketAsync(HttpContext http, string protocol)
     {
         var key = http.Request.Headers.SecWebSocketKey.ToString();
@@ -34,7 +35,7 @@ internal static class Upgrades
         var upgrade = Upgradable(http);
         http.Response.Headers.Upgrade = "websocket";
         http.Response.Headers.SecWebSocketAccept = Accept(key);
-        http.Response.Headers.SecWebSocketProtocol = protocol;
+        if (protocol.Length > 0) http.Response.Headers.SecWebSocketProtocol = protocol;
         // The protocol is not told to the WebSocket: the runtime refuses the slash in some of Kubernetes' names.
         return WebSocket.CreateFromStream(await upgrade.UpgradeAsync(), new WebSocketCreationOptions { IsServer = true });
     }

@@ -7,6 +7,7 @@ using Isthmus.Kubernetes.Client;
 using Isthmus.Lab.ApiServer;
 using Isthmus.Lab.ApiServer.Hosting;
 using Isthmus.Lab.ApiServer.Pki;
+using Isthmus.Lab.Machine.Network;
 using Xunit;
 
 namespace Isthmus.Tests.Lab.ApiServer.Http;
@@ -20,6 +21,9 @@ public sealed class RunningApiServer : IAsyncLifetime
     private ClusterPki? _pki;
 
     public HttpClient Admin => _admin!;
+
+    /// <summary>Where the server looks for the node.</summary>
+    public string NodeSocketPath => Path.Combine(_directory, NodeSocket.FileName);
 
     /// <summary>The administrator, for clients of our own.</summary>
     public ClusterAccess Access { get; private set; } = null!;

@@ -60,14 +60,14 @@ public sealed class ApiServerHost : IAsyncDisposable
         _running = RunTasksAsync();
     }
 
-    /// <summary>The first task that ends, ends the server: its failure must not go unseen while the others run.</summary>
+    /// <summary>The first task that ends, ends the server: its failure must be visible while the others run.</summary>
     private async Task RunTasksAsync()
     {
         var tasks = _tasks.Select(task => task.RunAsync(_stopping.Token)).Append(Task.Delay(Timeout.Infinite, _stopping.Token)).ToList();
         await await Task.WhenAny(tasks);
     }
 
-    /// <summary>The addresses that are listened on: tests ask for port 0.</summary>
+    /// <summary>The addresses on which the server listens. Tests request port 0.</summary>
     public IEnumerable<string> Addresses => _app.Urls;
 
     public async ValueTask DisposeAsync()
@@ -81,7 +81,7 @@ public sealed class ApiServerHost : IAsyncDisposable
         }
         catch (OperationCanceledException)
         {
-            // That is how the tasks end.
+            // The tasks end this way.
         }
         await _app.DisposeAsync();
         _store.Dispose();
@@ -132,7 +132,7 @@ public sealed class ApiServerHost : IAsyncDisposable
         {
             ServerCertificate = certificate,
             ClientCertificateMode = ClientCertificateMode.AllowCertificate,
-            // The authenticator decides what a certificate is worth; here a bad one must not end the connection.
+            // The authenticator checks certificates. An invalid one must not end the connection here.
             ClientCertificateValidation = static (_, _, _) => true,
             SslProtocols = System.Security.Authentication.SslProtocols.Tls12 | System.Security.Authentication.SslProtocols.Tls13,
         });

@@ -11,7 +11,7 @@ using Isthmus.Lab.Machine.Storage;
 
 namespace Isthmus.Lab.ApiServer;
 
-/// <summary>What a fresh cluster has before anybody connects: its namespaces and the Service of the API itself. Done again at each start.</summary>
+/// <summary>Creates the objects of a new cluster: its namespaces and the Service of the API itself. Runs at each start.</summary>
 internal sealed class Bootstrap(ApiServerContext context, ObjectRegistry registry)
 {
     private static readonly UserIdentity Self = new("system:apiserver", "", ["system:masters", "system:authenticated"], ValueMap<ValueList<string>>.Empty);
@@ -56,7 +56,7 @@ internal sealed class Bootstrap(ApiServerContext context, ObjectRegistry registr
         else await registry.CreateAsync(request, o, stop);
     }
 
-    /// <summary>The address may be another one than at the last start.</summary>
+    /// <summary>The address may differ from the last start.</summary>
     private static JsonObject With(JsonObject old, JsonObject wanted)
     {
         foreach (var (name, value) in wanted)

@@ -38,7 +38,9 @@ public sealed class AdmissionRequest
     public string Subresource => Attributes.Subresource;
 }
 
-/// <summary>One step of admission: first all plug-ins mutate in order, then all validate. Refusal is an <see cref="ApiException"/>.</summary>
+/// <summary>
+/// One step of admission: first all plug-ins mutate in order, then all validate. Rejects by throwing an <see cref="ApiException"/>.
+/// </summary>
 public interface IAdmissionPlugin
 {
     ValueTask MutateAsync(AdmissionRequest request, CancellationToken stop);

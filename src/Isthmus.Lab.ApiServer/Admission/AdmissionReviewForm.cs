@@ -4,12 +4,12 @@ using Isthmus.Lab.ApiServer.Values;
 
 namespace Isthmus.Lab.ApiServer.Admission;
 
-/// <summary>What a webhook answered.</summary>
+/// <summary>The answer of a webhook.</summary>
 /// <param name="Patch">A JSON patch; null for none.</param>
 /// <param name="Status">The Status of a refusal; null for none.</param>
 internal sealed record WebhookAnswer(bool Allowed, byte[]? Patch, JsonObject? Status, IReadOnlyList<string> Warnings);
 
-/// <summary>The answer is not what was agreed: another uid, no response, an unknown patch.</summary>
+/// <summary>The answer is malformed: another uid, no response, an unknown patch type.</summary>
 internal sealed class WebhookAnswerException(string message) : Exception(message);
 
 /// <summary>Writes AdmissionReview requests and reads the responses (admission.k8s.io/v1 and v1beta1).</summary>
@@ -34,7 +34,7 @@ internal static class AdmissionReviewForm
         return new() { ["kind"] = "AdmissionReview", ["apiVersion"] = $"admission.k8s.io/{reviewVersion}", ["request"] = body };
     }
 
-    /// <exception cref="WebhookAnswerException">The response is not one to this request.</exception>
+    /// <exception cref="WebhookAnswerException">The response does not belong to this request.</exception>
     public static WebhookAnswer Read(JsonObject review, string uid)
     {
         if (review["response"] is not JsonObject response) throw new WebhookAnswerException("webhook response was absent");

@@ -2,7 +2,7 @@ using Isthmus.Lab.ApiServer.Errors;
 
 namespace Isthmus.Lab.ApiServer.Admission;
 
-/// <summary>Keeps the namespaces that a cluster cannot be without.</summary>
+/// <summary>Protects the namespaces that every cluster needs.</summary>
 internal sealed class NamespaceLifecycle : IAdmissionPlugin
 {
     public ValueTask MutateAsync(AdmissionRequest request, CancellationToken stop) => default;

@@ -9,14 +9,14 @@ namespace Isthmus.Lab.ApiServer.Admission;
 
 /// <summary>
 /// Connects to a Service of this cluster from the node's network. It goes to a ready endpoint itself, not through the ClusterIP:
-/// that works before the node's rules know the Service, and says plainly when there is nobody to answer.
+/// this works before the node has rules for the Service, and gives a clear error if there is no endpoint.
 /// </summary>
 internal sealed class ServiceEndpoints(IObjectStore store, Random random)
 {
     private const int MaxAttempts = 3;
     private const string ServiceLabel = "kubernetes.io/service-name";
 
-    /// <exception cref="WebhookCallException">No such Service or port, no ready endpoint, or nobody answers.</exception>
+    /// <exception cref="WebhookCallException">The Service or port does not exist, no endpoint is ready, or none answers.</exception>
     public async Task<NetworkStream> DialAsync(string ns, string service, int port, CancellationToken stop)
     {
         var candidates = Find(ns, service, port);
@@ -87,7 +87,7 @@ internal sealed class ServiceEndpoints(IObjectStore store, Random random)
         return [.. found];
     }
 
-    // An endpoint that does not say is ready.
+    // An endpoint without the condition is ready.
     private static bool IsReady(JsonObject endpoint) => Json.Truth(endpoint.At("conditions", "ready")) != false;
 
     private static string Words(SocketException e) => e.SocketErrorCode switch

@@ -31,7 +31,7 @@ internal sealed record WebhookRule(
     private static bool Has(ValueList<string> values, string value) => values.Contains("*") || values.Contains(value);
 }
 
-/// <summary>Where a webhook is: a Service in this cluster, or a URL.</summary>
+/// <summary>The location of a webhook: a Service in this cluster, or a URL.</summary>
 /// <param name="Url">Set for one outside; then the Service's fields are empty.</param>
 /// <param name="CaPem">Roots to trust; empty means the machine's.</param>
 internal sealed record WebhookClient(string Url, string ServiceNamespace, string ServiceName, int ServicePort, string ServicePath, string CaPem)

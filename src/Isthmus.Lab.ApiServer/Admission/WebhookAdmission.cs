@@ -12,7 +12,8 @@ using Isthmus.Lab.ApiServer.Values;
 namespace Isthmus.Lab.ApiServer.Admission;
 
 /// <summary>Calls the mutating, later the validating webhooks that a request concerns.</summary>
-/// <param name="reinvoked">Built-in plug-ins that run again after a webhook changed the object: an injected container needs the account's token too.</param>
+/// <param name="reinvoked">Built-in plug-ins that run again after a webhook changed the object: an injected container needs the account's
+/// token too.</param>
 internal sealed class WebhookAdmission(
     IObjectStore store, KindRegistry kinds, WebhookCaller caller, IReadOnlyList<IAdmissionPlugin> reinvoked) : IAdmissionPlugin
 {
@@ -65,7 +66,7 @@ internal sealed class WebhookAdmission(
         return !JsonNode.DeepEquals(before, patched);
     }
 
-    /// <summary>The object after the patch, read as one that a client sends: a webhook can write nonsense, too.</summary>
+    /// <summary>The object after the patch, read as one that a client sends: a webhook can return an invalid object, too.</summary>
     private static JsonObject Patched(byte[] patch, JsonObject before, KindDescriptor kind)
     {
         try
@@ -86,8 +87,8 @@ internal sealed class WebhookAdmission(
         }
     }
 
-    /// <returns>Null when the webhook failed and its policy says that this does not matter.</returns>
-    /// <exception cref="ApiException">Refused by the webhook, or the webhook failed and must not.</exception>
+    /// <returns>Null if the webhook failed and its failure policy is Ignore.</returns>
+    /// <exception cref="ApiException">The webhook rejected the request, or failed and its failure policy is Fail.</exception>
     private async Task<WebhookAnswer?> AskAsync(Webhook hook, KindDescriptor kind, AdmissionRequest request, CancellationToken stop)
     {
         if (request.DryRun && !hook.SafeOnDryRun)

@@ -11,7 +11,7 @@ using Isthmus.Lab.ApiServer.Values;
 
 namespace Isthmus.Lab.ApiServer.Admission;
 
-/// <summary>The webhook could not be reached, or what came back is no AdmissionReview.</summary>
+/// <summary>The webhook is not reachable, or its response is not an AdmissionReview.</summary>
 internal sealed class WebhookCallException(string message, Exception? cause = null) : Exception(message, cause);
 
 /// <summary>Posts AdmissionReviews over HTTPS. Keeps connections for each webhook; a Service is reached at its ready endpoints.</summary>
@@ -21,7 +21,8 @@ internal sealed class WebhookCaller(ServiceEndpoints endpoints) : IDisposable
 
     private readonly ConcurrentDictionary<WebhookClient, HttpClient> _clients = new();
 
-    /// <exception cref="WebhookCallException">In the words of a real API server: timed out, refused, untrusted, no such Service …</exception>
+    /// <exception cref="WebhookCallException">With the messages of a real API server: timeout, connection refused, unknown authority,
+    /// service not found …</exception>
     public async Task<JsonObject> PostAsync(WebhookClient client, JsonObject review, int timeoutSeconds, CancellationToken stop)
     {
         var url = Address(client, timeoutSeconds);
@@ -108,12 +109,12 @@ internal sealed class WebhookCaller(ServiceEndpoints endpoints) : IDisposable
                 RevocationMode = X509RevocationMode.NoCheck,
                 DisableCertificateDownloads = true,
             };
-            // What is not a certificate is left out: then nothing is trusted, and the refusal says so.
+            // Anything that is not a certificate is ignored. Then nothing is trusted, and the error says so.
             if (client.CaPem.Contains("BEGIN CERTIFICATE", StringComparison.Ordinal)) policy.CustomTrustStore.ImportFromPem(client.CaPem);
             options.CertificateChainPolicy = policy;
         }
         if (client.IsService) options.TargetHost = $"{client.ServiceName}.{client.ServiceNamespace}.svc";
-        // Thrown, not answered with false: the reason must reach whoever waits for the webhook.
+        // Thrown instead of returning false: the reason must reach the caller of the webhook.
         options.RemoteCertificateValidationCallback = (_, certificate, _, errors) => errors == SslPolicyErrors.None ? true
             : throw new AuthenticationException(Untrusted(errors, certificate, options.TargetHost ?? "the host"));
         return options;

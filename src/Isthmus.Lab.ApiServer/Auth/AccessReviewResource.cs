@@ -8,7 +8,7 @@ using Isthmus.Lab.ApiServer.VirtualResources;
 
 namespace Isthmus.Lab.ApiServer.Auth;
 
-/// <summary>SubjectAccessReview, LocalSubjectAccessReview and SelfSubjectAccessReview: may this user do that?</summary>
+/// <summary>SubjectAccessReview, LocalSubjectAccessReview and SelfSubjectAccessReview: reports whether a user may do something.</summary>
 internal sealed class AccessReviewResource(VirtualResourceDescriptor descriptor, IAuthorizer authorizer) : IVirtualResource
 {
     public static readonly VirtualResourceDescriptor Subject =

@@ -4,7 +4,7 @@ using Isthmus.Lab.ApiServer.Storage;
 
 namespace Isthmus.Lab.ApiServer.Auth;
 
-/// <summary>The RBAC objects that a cluster starts with. What is there already is left as it is.</summary>
+/// <summary>The RBAC objects that a cluster starts with. Existing objects are left unchanged.</summary>
 internal static class BootstrapPolicy
 {
     private static readonly KeyValuePair<string, string>[] Labels = [new("kubernetes.io/bootstrapping", "rbac-defaults")];

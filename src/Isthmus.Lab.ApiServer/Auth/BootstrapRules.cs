@@ -2,7 +2,9 @@ using Isthmus.Core.Collections;
 
 namespace Isthmus.Lab.ApiServer.Auth;
 
-/// <summary>Reads the one-line form in which the default policy is written: <c>verbs | groups | resources [| names]</c>, or <c>verbs @ paths</c>.</summary>
+/// <summary>
+/// Reads the one-line form in which the default policy is written: <c>verbs | groups | resources [| names]</c>, or <c>verbs @ paths</c>.
+/// </summary>
 internal static class BootstrapRules
 {
     public static ValueList<PolicyRule> Parse(params ReadOnlySpan<string> lines)

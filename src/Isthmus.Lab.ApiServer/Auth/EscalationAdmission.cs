@@ -8,7 +8,7 @@ using Isthmus.Lab.ApiServer.Values;
 
 namespace Isthmus.Lab.ApiServer.Auth;
 
-/// <summary>Nobody grants what he does not have: a Role may hold, and a binding may refer to, only rules that the writer holds himself.</summary>
+/// <summary>Prevents privilege escalation: a Role may contain, and a binding may refer to, only rules that the writer has.</summary>
 internal sealed class EscalationAdmission(RbacAuthorizer rbac, IAuthorizer authorizer) : IAdmissionPlugin
 {
     public ValueTask MutateAsync(AdmissionRequest request, CancellationToken stop) => default;

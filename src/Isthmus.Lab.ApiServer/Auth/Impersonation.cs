@@ -6,14 +6,16 @@ using Microsoft.AspNetCore.Http;
 
 namespace Isthmus.Lab.ApiServer.Auth;
 
-/// <summary>The headers Impersonate-User, -Group, -Uid and -Extra-*: the caller acts as somebody else, if it may <c>impersonate</c> each part.</summary>
+/// <summary>
+/// The headers Impersonate-User, -Group, -Uid and -Extra-*: the caller acts as another user if it may <c>impersonate</c> each part.
+/// </summary>
 internal static class Impersonation
 {
     private const string Prefix = "Impersonate-";
     private const string ExtraPrefix = "Impersonate-Extra-";
     private const string AccountPrefix = "system:serviceaccount:";
 
-    /// <exception cref="ApiException">403 for a part that the caller may not take; 400 for headers without a user.</exception>
+    /// <exception cref="ApiException">403 for a part that the caller may not impersonate; 400 for headers without a user.</exception>
     public static UserIdentity Apply(UserIdentity caller, IHeaderDictionary headers, IAuthorizer authorizer)
     {
         if (!headers.Keys.Any(key => key.StartsWith(Prefix, StringComparison.OrdinalIgnoreCase))) return caller;

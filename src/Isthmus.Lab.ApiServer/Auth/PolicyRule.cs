@@ -17,7 +17,7 @@ internal sealed record PolicyRule(
 
     public static ValueList<PolicyRule> ListFromJson(JsonNode? rules) => Json.Objects(rules).Select(FromJson).ToValueList();
 
-    /// <summary>Fields that are empty are left out, as a server does.</summary>
+    /// <summary>Empty fields are omitted, as in a real API server.</summary>
     public JsonObject ToJson()
     {
         var rule = new JsonObject { ["verbs"] = Json.Array(Verbs) };

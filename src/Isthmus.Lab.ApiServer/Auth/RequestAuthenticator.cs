@@ -7,7 +7,7 @@ using Microsoft.AspNetCore.Http;
 
 namespace Isthmus.Lab.ApiServer.Auth;
 
-/// <summary>Client certificate, else bearer token, else anonymous; then impersonation, for callers that may.</summary>
+/// <summary>Authenticates by client certificate, else bearer token, else as anonymous; then handles impersonation.</summary>
 internal sealed class RequestAuthenticator(
     X509Certificate2 ca, TokenVerifier tokens, IAuthorizer authorizer, ApiServerSettings settings, TimeProvider time) : IAuthenticator
 {
@@ -32,7 +32,7 @@ internal sealed class RequestAuthenticator(
 
     private UserIdentity? Caller(HttpContext context)
     {
-        // A certificate of somebody else's is no harm where a token speaks for the caller.
+        // A certificate of another CA does not matter if the caller has a token.
         var certificate = context.Connection.ClientCertificate;
         if (certificate is not null && FromCertificate(certificate) is { } known) return known;
         var header = context.Request.Headers.Authorization.ToString();

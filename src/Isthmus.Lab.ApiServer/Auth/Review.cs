@@ -6,7 +6,7 @@ using Isthmus.Lab.ApiServer.VirtualResources;
 
 namespace Isthmus.Lab.ApiServer.Auth;
 
-/// <summary>What all reviews have in common: a created object that is answered with a status and stored nowhere.</summary>
+/// <summary>The common part of all reviews: a created object that is answered with a status and stored nowhere.</summary>
 internal static class Review
 {
     public static VirtualResourceDescriptor Descriptor(string group, string plural, string kind, bool namespaced = false) =>

@@ -4,7 +4,7 @@ using Isthmus.Lab.ApiServer.Values;
 
 namespace Isthmus.Lab.ApiServer.Auth;
 
-/// <summary>An object that a token is bound to: when it goes, so does the token.</summary>
+/// <summary>An object that a token is bound to: when the object is deleted, the token becomes invalid.</summary>
 internal sealed record BoundObject(string Name, string Uid)
 {
     public JsonObject ToJson() => new() { ["name"] = Name, ["uid"] = Uid };
@@ -13,12 +13,12 @@ internal sealed record BoundObject(string Name, string Uid)
         node is JsonObject o && Json.Text(o["name"]) is { Length: > 0 } name ? new(name, Json.Text(o["uid"])) : null;
 }
 
-/// <summary>What a service account token says. Times are seconds since 1970.</summary>
+/// <summary>The claims of a service account token. Times are seconds since 1970.</summary>
 internal sealed record TokenClaims(
     string Issuer, ValueList<string> Audiences, string Namespace, BoundObject Account,
     BoundObject? Pod, BoundObject? Secret, BoundObject? Node, long IssuedAt, long NotBefore, long Expires, string Id)
 {
-    /// <summary>Tokens of Secrets, as before 1.24: without audience and end.</summary>
+    /// <summary>Tokens of Secrets, as before 1.24: without audience and expiry.</summary>
     public const string LegacyIssuer = "kubernetes/serviceaccount";
 
     private const string LegacyPrefix = "kubernetes.io/serviceaccount/";

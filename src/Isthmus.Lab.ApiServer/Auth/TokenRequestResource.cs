@@ -114,7 +114,10 @@ internal sealed class TokenRequestResource(TokenSigner signer, IObjectStore stor
     }
 }
 
-/// <summary>Mints the token that the controller of <c>kubernetes.io/service-account-token</c> Secrets puts into them: without end, gone with its Secret.</summary>
+/// <summary>
+/// Mints the token that the controller of <c>kubernetes.io/service-account-token</c> Secrets puts into them: without end, gone with its
+/// Secret.
+/// </summary>
 public static class SecretToken
 {
     /// <param name="key">The cluster's token key, <c>pki/sa.key</c>.</param>

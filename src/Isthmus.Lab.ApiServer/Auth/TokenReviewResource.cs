@@ -8,7 +8,9 @@ using Isthmus.Lab.ApiServer.VirtualResources;
 
 namespace Isthmus.Lab.ApiServer.Auth;
 
-/// <summary>TokenReview: whose token is this? Always answered 201; an invalid token is one without <c>authenticated</c>.</summary>
+/// <summary>
+/// TokenReview: reports whose token it is. The answer is always 201; an invalid token is one without <c>authenticated</c>.
+/// </summary>
 internal sealed class TokenReviewResource(TokenVerifier tokens, ApiServerSettings settings) : IVirtualResource
 {
     public VirtualResourceDescriptor Descriptor { get; } = Review.Descriptor(Resources.AuthenticationGroup, "tokenreviews", "TokenReview");
@@ -27,7 +29,7 @@ internal sealed class TokenReviewResource(TokenVerifier tokens, ApiServerSetting
     }
 }
 
-/// <summary>SelfSubjectReview: who am I? (<c>kubectl auth whoami</c>)</summary>
+/// <summary>SelfSubjectReview: reports who the caller is (<c>kubectl auth whoami</c>)</summary>
 internal sealed class SelfSubjectReviewResource(TimeProvider time) : IVirtualResource
 {
     public VirtualResourceDescriptor Descriptor { get; } =

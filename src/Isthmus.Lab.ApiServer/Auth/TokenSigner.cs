@@ -7,7 +7,9 @@ using Isthmus.Lab.ApiServer.Values;
 
 namespace Isthmus.Lab.ApiServer.Auth;
 
-/// <summary>Signs and opens service account tokens: JWTs with ES256. Knows nothing about whether what they name still exists.</summary>
+/// <summary>
+/// Signs and opens service account tokens: JWTs with ES256. Does not check whether the objects that they name still exist.
+/// </summary>
 internal sealed class TokenSigner(ECDsa key)
 {
     // A token with every claim is about 1 KiB; nobody needs more than this and parsing must stay cheap.
@@ -15,7 +17,7 @@ internal sealed class TokenSigner(ECDsa key)
 
     private readonly string _keyId = Base64Url.EncodeToString(SHA256.HashData(key.ExportSubjectPublicKeyInfo()));
 
-    /// <summary>What became of opening a token: claims, or that its signature is not ours, or that it is no such token at all.</summary>
+    /// <summary>The outcome of opening a token: its claims, a wrong signature, or neither if it is not a service account token.</summary>
     public sealed record Opened(TokenClaims? Claims, bool BadSignature);
 
     public string Sign(TokenClaims claims)
@@ -23,12 +25,12 @@ internal sealed class TokenSigner(ECDsa key)
         var header = new JsonObject { ["alg"] = "ES256", ["kid"] = _keyId };
         var text = $"{Encode(header)}.{Encode(claims.ToJson())}";
         byte[] signature;
-        // A key is no thread-safe object; requests are many.
+        // A key is not thread-safe.
         lock (key) signature = key.SignData(Encoding.ASCII.GetBytes(text), HashAlgorithmName.SHA256);
         return $"{text}.{Base64Url.EncodeToString(signature)}";
     }
 
-    /// <param name="issuers">Issuers that are ours; a token of another is not opened at all.</param>
+    /// <param name="issuers">Accepted issuers. The tokens of others are not opened.</param>
     public Opened Open(string token, params ReadOnlySpan<string> issuers)
     {
         if (token.Length > MaxTokenLength) return new(null, false);

@@ -10,7 +10,7 @@ using Isthmus.Lab.ApiServer.Values;
 namespace Isthmus.Lab.ApiServer.Auth;
 
 /// <param name="User">Null when the token is not valid.</param>
-/// <param name="Audiences">Those of the token that were asked for.</param>
+/// <param name="Audiences">The requested audiences that the token has.</param>
 /// <param name="Error">The text of a TokenReview.</param>
 internal sealed record TokenVerdict(UserIdentity? User, ValueList<string> Audiences, string Error);
 
@@ -78,7 +78,7 @@ internal sealed class TokenVerifier(TokenSigner signer, IObjectStore store, ApiS
     private bool Lives(GroupResource resource, string ns, BoundObject bound)
     {
         if (store.Find(resource, ns, bound.Name) is not { } stored || stored.Uid != bound.Uid) return false;
-        // A Pod that should be gone by now no longer speaks for anybody, even while its record lingers.
+        // The token of a Pod that should be gone by now is invalid, even if its object still exists.
         var deletion = stored.Parse().TextAt("metadata", "deletionTimestamp");
         return deletion.Length == 0 || !DateTimeOffset.TryParse(deletion, null, out var gone)
             || time.GetUtcNow() <= gone.AddSeconds(LeewaySeconds);

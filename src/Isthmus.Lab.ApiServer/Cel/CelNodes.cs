@@ -2,7 +2,7 @@ using System.Text.Json.Nodes;
 
 namespace Isthmus.Lab.ApiServer.Cel;
 
-/// <summary>The rule cannot be answered for this object: a missing field, a division by zero, too much work.</summary>
+/// <summary>The rule cannot be evaluated for this object: a missing field, a division by zero, too much work.</summary>
 internal sealed class CelFailureException(string message) : Exception(message);
 
 /// <summary>The variables of one evaluation, and how much work is left for it.</summary>

@@ -1,7 +1,8 @@
 namespace Isthmus.Lab.ApiServer.Cel;
 
 /// <summary>
-/// Parses CEL. Evaluates the part that rules of definitions mostly use: fields, indexes, operators, <c>has</c>, <c>size</c>, the functions of
+/// Parses CEL. Evaluates the part that rules of definitions mostly use: fields, indexes, operators, <c>has</c>, <c>size</c>, the functions
+/// of
 /// texts, and the loops <c>all</c>, <c>exists</c>, <c>exists_one</c>, <c>map</c> and <c>filter</c>.
 /// </summary>
 /// <remarks>Expressions are not type-checked: unknown variables, fields and functions are found at evaluation, or not at all.</remarks>

@@ -100,7 +100,8 @@ internal static class CelTokens
 
     private static CelToken Whole(string text, int at, int end, string digits, NumberStyles style)
     {
-        // 9223372036854775808 does not fit, but with a minus sign before it, it is the smallest integer: a number so large is read as a float.
+        // 9223372036854775808 does not fit, but with a minus sign before it, it is the smallest integer: a number so large is read as a
+        // float.
         var value = long.TryParse(digits, style, CultureInfo.InvariantCulture, out var whole) && whole >= 0 ? (object)whole
             : style == NumberStyles.None ? double.Parse(digits, style, CultureInfo.InvariantCulture)
             : throw new CelSyntaxException(text, at, "invalid int literal");

@@ -5,7 +5,7 @@ using Isthmus.Lab.ApiServer.Values;
 
 namespace Isthmus.Lab.ApiServer.Cel;
 
-/// <summary>What CEL's operators and functions do with values.</summary>
+/// <summary>The operators and functions of CEL.</summary>
 internal static class CelValues
 {
     public static object? Of(JsonNode? node) => node switch
@@ -37,7 +37,7 @@ internal static class CelValues
         _ => Arithmetic(op, left, right),
     };
 
-    /// <summary>Null when there is no such function, or not for that many arguments.</summary>
+    /// <summary>Null if the function does not exist for this number of arguments.</summary>
     public static Func<object?[], object?>? Function(string name, int count) => (name, count) switch
     {
         ("size", 1) => Size,

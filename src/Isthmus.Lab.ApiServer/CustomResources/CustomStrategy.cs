@@ -37,7 +37,7 @@ internal sealed class CustomStrategy(StructuralSchema schema, string? replicasPa
     public override IEnumerable<FieldError> ValidateUpdate(JsonObject old, JsonObject next, WriteContext context)
     {
         if (!schema.HasRules || SchemaValidation.Validate(next, schema).Count > 0) return [];
-        // What fails without the old object was reported already.
+        // Errors that do not need the old object were reported already.
         var known = SchemaRules.Validate(next, null, schema, "").ToHashSet();
         return SchemaRules.Validate(next, old, schema, "").Where(error => !known.Contains(error)).Take(MaxErrors);
     }

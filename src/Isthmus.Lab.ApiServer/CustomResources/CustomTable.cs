@@ -5,7 +5,7 @@ using Isthmus.Lab.ApiServer.Values;
 
 namespace Isthmus.Lab.ApiServer.CustomResources;
 
-/// <summary>The columns that a definition asks for.</summary>
+/// <summary>The columns that a definition specifies.</summary>
 internal sealed class CustomTable : ITableFormat
 {
     private const string NameText =

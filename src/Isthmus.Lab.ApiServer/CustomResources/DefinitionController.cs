@@ -34,7 +34,7 @@ internal sealed class DefinitionController(IObjectStore store, KindRegistry kind
     public async Task<bool> ReconcileAsync(CancellationToken stop) =>
         (await ReconcileAsync(store.List(Resources.Definitions).Items.Select(stored => stored.Name), stop)).Emptying;
 
-    /// <summary>Looks at some definitions only: their schemas are large, and most are settled.</summary>
+    /// <summary>Processes some definitions only: their schemas are large, and most need no change.</summary>
     private async Task<(HashSet<string> Unsettled, bool Emptying)> ReconcileAsync(IEnumerable<string> names, CancellationToken stop)
     {
         var unsettled = new HashSet<string>(StringComparer.Ordinal);
@@ -58,7 +58,7 @@ internal sealed class DefinitionController(IObjectStore store, KindRegistry kind
         var due = store.List(Resources.Definitions).Items.Select(stored => stored.Name).ToHashSet(StringComparer.Ordinal);
         while (true)
         {
-            // One without its names may get them when another goes: it is looked at again with every change.
+            // A definition whose names are taken may get them when another is deleted, so it is checked again with every change.
             (due, var emptying) = await ReconcileAsync(due, stop);
             var change = watch.WaitAsync(stop);
             await (emptying ? Task.WhenAny(change, Task.Delay(CleanupPause, time, stop)) : change);

@@ -3,7 +3,9 @@ using Isthmus.Lab.ApiServer.Values;
 
 namespace Isthmus.Lab.ApiServer.CustomResources;
 
-/// <summary>The definitions by which load-balancer addresses are configured: MetalLB's <c>IPAddressPool</c> and <c>L2Advertisement</c> (v1beta1).</summary>
+/// <summary>
+/// The definitions by which load-balancer addresses are configured: MetalLB's <c>IPAddressPool</c> and <c>L2Advertisement</c> (v1beta1).
+/// </summary>
 internal static class LoadBalancerDefinitions
 {
     public const string Group = "metallb.io";

@@ -4,7 +4,7 @@ using Isthmus.Lab.ApiServer.Values;
 
 namespace Isthmus.Lab.ApiServer.CustomResources;
 
-/// <summary>Drops fields that a schema does not know.</summary>
+/// <summary>Drops fields that a schema does not specify.</summary>
 internal static class Pruning
 {
     private static readonly FrozenSet<string> TypeFields = new[] { "apiVersion", "kind", "metadata" }.ToFrozenSet();
@@ -15,7 +15,7 @@ internal static class Pruning
         "deletionGracePeriodSeconds", "labels", "annotations", "ownerReferences", "finalizers", "managedFields",
     }.ToFrozenSet();
 
-    /// <param name="dropped">Gets <c>unknown field "spec.x"</c> for each.</param>
+    /// <param name="dropped">Receives <c>unknown field "spec.x"</c> for each.</param>
     public static void Prune(JsonObject o, StructuralSchema schema, List<string>? dropped) => Object(o, schema, "", dropped, isResource: true);
 
     private static void Any(JsonNode? node, StructuralSchema schema, string path, List<string>? dropped)

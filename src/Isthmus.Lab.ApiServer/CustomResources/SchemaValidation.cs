@@ -7,10 +7,12 @@ using Isthmus.Lab.ApiServer.Values;
 
 namespace Isthmus.Lab.ApiServer.CustomResources;
 
-/// <summary>Validates an object by its schema: types, limits, formats, junctors, keys of lists. Texts are those of a real API server.</summary>
+/// <summary>
+/// Validates an object by its schema: types, limits, formats, junctors, keys of lists. Texts are those of a real API server.
+/// </summary>
 internal static class SchemaValidation
 {
-    // An object with thousands of mistakes is answered by the first ones.
+    // For an object with thousands of errors, only the first ones are reported.
     private const int MaxErrors = 100;
 
     public static List<FieldError> Validate(JsonObject o, StructuralSchema schema)
@@ -22,7 +24,7 @@ internal static class SchemaValidation
         return errors.Count > MaxErrors ? errors[..MaxErrors] : errors;
     }
 
-    /// <summary>What only holds once types are right: no two equal items in sets, none of equal keys in maps.</summary>
+    /// <summary>Checks that need valid types: no equal items in sets, no items with equal keys in maps.</summary>
     public static IEnumerable<FieldError> ValidateLists(JsonNode? node, StructuralSchema schema, string path)
     {
         switch (node)

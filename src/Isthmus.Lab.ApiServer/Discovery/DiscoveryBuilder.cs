@@ -8,7 +8,7 @@ using Isthmus.Lab.ApiServer.VirtualResources;
 
 namespace Isthmus.Lab.ApiServer.Discovery;
 
-/// <summary>Makes discovery documents from the registry: a pure function of what is served.</summary>
+/// <summary>Generates discovery documents from the registry: a pure function of the served kinds.</summary>
 internal sealed class DiscoveryBuilder
 {
     private static readonly string[] GroupOrder =

@@ -9,7 +9,7 @@ using Microsoft.AspNetCore.Http;
 
 namespace Isthmus.Lab.ApiServer.Discovery;
 
-/// <summary>The lists of groups, versions and resources in all forms, made again when the registry changed.</summary>
+/// <summary>The lists of groups, versions and resources in all forms, regenerated when the registry changes.</summary>
 internal sealed class DiscoveryDocuments(ApiServerContext context, IReadOnlyList<VirtualResourceDescriptor> virtuals)
 {
     private State? _state;

@@ -7,7 +7,7 @@ namespace Isthmus.Lab.ApiServer.Errors;
 /// <summary>One entry of `status.details.causes`.</summary>
 public sealed record StatusCause(string Reason, string Message, string Field = "");
 
-/// <summary>`status.details`: which object a refusal is about, and why.</summary>
+/// <summary>`status.details`: the object that an error is about, and the causes.</summary>
 /// <param name="Kind">Plural resource for 404, 409 and 403; Kind for 422.</param>
 public sealed record StatusDetails(string Group = "", string Kind = "", string Name = "")
 {
@@ -16,7 +16,7 @@ public sealed record StatusDetails(string Group = "", string Kind = "", string N
     public int RetryAfterSeconds { get; init; }
 }
 
-/// <summary>A refusal that the client sees as a meta/v1 Status. Shapes and texts follow a real API server's.</summary>
+/// <summary>An error that the client gets as a meta/v1 Status. Shapes and texts follow a real API server's.</summary>
 /// <param name="withDetails">`details` is part of the Status even when it is empty.</param>
 public sealed class ApiException(int code, string reason, string message, StatusDetails? details = null, bool withDetails = true) : Exception(message)
 {
@@ -27,7 +27,7 @@ public sealed class ApiException(int code, string reason, string message, Status
 
     public StatusDetails Details { get; } = details ?? new();
 
-    /// <summary>Set where continue tokens expire: a token to go on with, inconsistently.</summary>
+    /// <summary>Set if a continue token expired: a token to continue with an inconsistent list.</summary>
     public string? Continue { get; init; }
 
     public JsonObject ToStatus()

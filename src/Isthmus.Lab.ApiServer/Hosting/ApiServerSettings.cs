@@ -1,6 +1,6 @@
 namespace Isthmus.Lab.ApiServer.Hosting;
 
-/// <summary>Given at start. Directory holds pki/, state.db and node.sock.</summary>
+/// <summary>The settings of one API server. Directory contains pki/, state.db and node.sock.</summary>
 /// <param name="Cluster">Name of the cluster.</param>
 /// <param name="Address">IPv4 address of this server that others use.</param>
 public sealed record ApiServerSettings(string Cluster, string Directory, string Address)

@@ -13,7 +13,9 @@ using Microsoft.AspNetCore.Http.Features;
 
 namespace Isthmus.Lab.ApiServer.Http;
 
-/// <summary>Every request comes through here: authentication, authorization, routing, and one place where refusals become answers.</summary>
+/// <summary>
+/// Every request comes through here: authentication, authorization, routing, and the only place that turns exceptions into answers.
+/// </summary>
 internal sealed partial class ApiHandler
 {
     private readonly ApiServerContext _context;
@@ -60,7 +62,7 @@ internal sealed partial class ApiHandler
         }
         catch (Exception e)
         {
-            // Our own mistake: the client learns that, the log learns where, and the server goes on.
+            // An internal error: the client gets a 500, the log gets the stack trace, and the server continues.
             await Console.Error.WriteLineAsync($"{http.Request.Method} {http.Request.Path}: {e}");
             await RefuseAsync(http, ApiException.Internal(e.Message));
         }
@@ -94,7 +96,7 @@ internal sealed partial class ApiHandler
         var kind = _context.Kinds.Find(target.Group, target.Version, target.Resource);
         if (kind is null || !Fits(kind, target))
         {
-            // Custom resources are served by another part of a real server, which knows no Status for paths that nobody defined.
+            // Custom resources are served by another part of a real server, which returns no Status for undefined paths.
             if (!_context.Kinds.All.Any(other => other.Group == target.Group && !other.IsCustom) && !_virtual.HasGroupVersion(target.Group, target.Version))
             {
                 await Responses.NotFoundAsync(http);
@@ -109,7 +111,7 @@ internal sealed partial class ApiHandler
         }
         catch (ApiException) when (!http.Response.HasStarted)
         {
-            // Whoever is refused hears the warnings too: they often say why.
+            // Rejected clients get the warnings too: they often name the reason.
             Responses.SendWarnings(http, call.Warnings);
             throw;
         }
@@ -126,7 +128,7 @@ internal sealed partial class ApiHandler
         throw Refusal(attributes, decision.Reason);
     }
 
-    /// <summary>403 in the words of a real server.</summary>
+    /// <summary>403, with the message of a real API server.</summary>
     internal static ApiException Refusal(RequestAttributes attributes, string reason)
     {
         var suffix = reason.Length > 0 ? $": {reason}" : "";

@@ -6,7 +6,7 @@ using Isthmus.Lab.ApiServer.VirtualResources;
 
 namespace Isthmus.Lab.ApiServer.Http;
 
-/// <summary>Everything around the registry that other parts bring: put together once in <see cref="Composition"/>.</summary>
+/// <summary>The parts around the registry, composed in <see cref="Composition"/>.</summary>
 public sealed record ApiServerParts(
     IAuthenticator Authenticator,
     IAuthorizer Authorizer,

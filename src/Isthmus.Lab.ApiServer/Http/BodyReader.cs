@@ -39,7 +39,9 @@ internal static class BodyReader
         return (semicolon < 0 ? type : type[..semicolon]).Trim().ToLowerInvariant();
     }
 
-    /// <summary>Decodes a body as an object of this kind. Field problems are refused, warned about or ignored as the request wants.</summary>
+    /// <summary>
+    /// Decodes a body as an object of this kind. Unknown fields are rejected, reported as warnings or ignored, as the request asks.
+    /// </summary>
     internal static JsonObject Decode(byte[] body, string mediaType, KindDescriptor kind, string fieldValidation, List<string> warnings)
     {
         var problems = new List<string>();
@@ -97,7 +99,7 @@ internal static class BodyReader
         }
     }
 
-    /// <summary>Reads only the two fields that say what the body is.</summary>
+    /// <summary>Reads only apiVersion and kind of a body.</summary>
     private static void CheckKind(byte[] json, KindDescriptor kind)
     {
         var (apiVersion, name) = TypeMeta(json, kind);

@@ -46,7 +46,7 @@ internal sealed class Call(HttpContext http, RequestTarget target, RequestAttrib
             : throw new ApiException(500, "", $"resourceVersion: Invalid value: \"{text}\": strconv.ParseUint: parsing \"{text}\": invalid syntax", withDetails: false);
     }
 
-    /// <param name="optionsKind">CreateOptions and the like: errors name it and admission sees it.</param>
+    /// <param name="optionsKind">The kind of the options, such as CreateOptions. Errors name it, and admission sees it.</param>
     internal WriteRequest Write(string optionsKind, bool isApply = false)
     {
         var dryRun = http.Request.Query["dryRun"];

@@ -1,6 +1,6 @@
 namespace Isthmus.Lab.ApiServer.Http;
 
-/// <summary>What a path names: a resource, or something else such as /version.</summary>
+/// <summary>The target of a path: a resource, or a non-resource path such as /version.</summary>
 /// <param name="Rest">What follows the subresource in the path of a proxy.</param>
 /// <param name="IsWatchPath">The old form /api/v1/watch/….</param>
 internal sealed record RequestTarget(

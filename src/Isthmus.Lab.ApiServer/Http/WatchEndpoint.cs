@@ -15,7 +15,7 @@ using Isthmus.Lab.ApiServer.Values;
 
 namespace Isthmus.Lab.ApiServer.Http;
 
-/// <summary>watch: one JSON object and a line end for each change, until the client leaves or its time is over.</summary>
+/// <summary>watch: one JSON object and a line end for each change, until the client disconnects or its timeout expires.</summary>
 internal sealed class WatchEndpoint(ApiServerContext context)
 {
     private static readonly TimeSpan BookmarkPeriod = TimeSpan.FromMinutes(1);

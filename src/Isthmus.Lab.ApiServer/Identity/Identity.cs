@@ -5,7 +5,7 @@ using Microsoft.AspNetCore.Http;
 
 namespace Isthmus.Lab.ApiServer.Identity;
 
-/// <summary>Who calls: the outcome of authentication, before authorization.</summary>
+/// <summary>The caller: the outcome of authentication, before authorization.</summary>
 public sealed record UserIdentity(string Name, string Uid, ValueList<string> Groups, ValueMap<ValueList<string>> Extra)
 {
     public static readonly UserIdentity Anonymous = new("system:anonymous", "", ["system:unauthenticated"], ValueMap<ValueList<string>>.Empty);
@@ -23,7 +23,7 @@ public sealed record UserIdentity(string Name, string Uid, ValueList<string> Gro
     }
 }
 
-/// <summary>What is asked, as authorization and admission see it.</summary>
+/// <summary>The attributes of a request, as authorization and admission see them.</summary>
 /// <param name="Resource">Plural of the resource, empty for a non-resource path.</param>
 /// <param name="Name">Name of the object; may be empty for create, list, watch and deletecollection.</param>
 public sealed record RequestAttributes(
@@ -34,10 +34,12 @@ public sealed record RequestAttributes(
     public string FullResource => Subresource.Length == 0 ? Resource : $"{Resource}/{Subresource}";
 }
 
-/// <summary>Finds out who calls.</summary>
+/// <summary>Authenticates callers.</summary>
 public interface IAuthenticator
 {
-    /// <summary>Null means 401: credentials were sent and are not valid. Without credentials the answer is <see cref="UserIdentity.Anonymous"/>.</summary>
+    /// <summary>
+    /// Null means 401: credentials were sent and are not valid. Without credentials the answer is <see cref="UserIdentity.Anonymous"/>.
+    /// </summary>
     ValueTask<UserIdentity?> AuthenticateAsync(HttpContext context, CancellationToken stop);
 }
 
@@ -48,7 +50,7 @@ public readonly record struct AuthorizationDecision(bool Allowed, string Reason)
     public static AuthorizationDecision Deny(string reason = "") => new(false, reason);
 }
 
-/// <summary>May this caller do this? Pure and fast: it is asked for every request.</summary>
+/// <summary>Decides whether a caller may do something. Pure and fast: it is called for every request.</summary>
 public interface IAuthorizer
 {
     AuthorizationDecision Authorize(RequestAttributes attributes);

@@ -5,7 +5,7 @@ using Isthmus.Lab.ApiServer.Values;
 
 namespace Isthmus.Lab.ApiServer.Kinds;
 
-/// <summary>Namespaces: they stay, Terminating, until the controller has emptied them and taken the finalizer away.</summary>
+/// <summary>Namespaces: they stay Terminating until the controller has emptied them and removed the finalizer.</summary>
 internal sealed class NamespaceStrategy : ObjectStrategy
 {
     public const string NameLabel = "kubernetes.io/metadata.name";

@@ -3,7 +3,7 @@ using Isthmus.Lab.ApiServer.Registry;
 
 namespace Isthmus.Lab.ApiServer.Kinds;
 
-/// <summary>What the built-in kinds with rules of their own share.</summary>
+/// <summary>The base of built-in kinds that have rules of their own.</summary>
 internal abstract class ObjectStrategy : KindStrategy
 {
     public override void PrepareForCreate(JsonObject o, WriteContext context)

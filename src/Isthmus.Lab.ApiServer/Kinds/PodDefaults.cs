@@ -20,7 +20,7 @@ internal static class PodDefaults
         spec.Default("restartPolicy", "Always");
         spec.Default("terminationGracePeriodSeconds", 30);
         spec.Default("dnsPolicy", "ClusterFirst");
-        // The old name of the field is kept equal for old readers.
+        // Older clients read the old name of the field.
         if (Json.Text(spec["serviceAccountName"]) is { Length: > 0 } account) spec["serviceAccount"] = account;
         else if (Json.Text(spec["serviceAccount"]) is { Length: > 0 } old) spec["serviceAccountName"] = old;
         spec.Default("securityContext", new JsonObject());
@@ -36,7 +36,7 @@ internal static class PodDefaults
             foreach (var container in Json.Objects(spec[list])) RequestsFromLimits(container);
     }
 
-    /// <summary>A template inside a workload; made if it is missing.</summary>
+    /// <summary>A template inside a workload; created if it is missing.</summary>
     public static void Template(JsonObject owner)
     {
         var template = owner.Ensure("template");

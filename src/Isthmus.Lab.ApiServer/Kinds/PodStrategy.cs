@@ -41,7 +41,7 @@ internal sealed class PodStrategy : ObjectStrategy
 
     public override DeletionGrace Grace(JsonObject o, long? requested)
     {
-        // A Pod that no node has, or that has ended, has nothing to wait for.
+        // A Pod without a node, or one that has ended, is removed at once.
         if (o.TextAt("spec", "nodeName").Length == 0 || o.TextAt("status", "phase") is "Succeeded" or "Failed") return default;
         var grace = requested ?? Json.Whole(o.At("spec", "terminationGracePeriodSeconds")) ?? 30;
         return grace <= 0 ? default : new(grace);
@@ -49,7 +49,7 @@ internal sealed class PodStrategy : ObjectStrategy
 
     protected override JsonObject InitialStatus(JsonObject o) => new() { ["phase"] = "Pending", ["qosClass"] = QosClass.Of(o["spec"]) };
 
-    /// <summary>The spec with the fields that may change made equal.</summary>
+    /// <summary>The spec, with the fields that may change set to the old values.</summary>
     private static JsonObject Comparable(JsonObject pod)
     {
         var spec = pod["spec"] is JsonObject held ? (JsonObject)held.DeepClone() : [];
@@ -77,7 +77,7 @@ internal sealed class PodStrategy : ObjectStrategy
     }
 }
 
-/// <summary>How firmly a Pod's resources are promised.</summary>
+/// <summary>The QoS class of a Pod.</summary>
 internal static class QosClass
 {
     private static readonly string[] Counted = ["cpu", "memory"];

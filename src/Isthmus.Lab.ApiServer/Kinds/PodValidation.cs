@@ -28,7 +28,9 @@ internal static class PodValidation
         return checks.SelectMany(errors => errors);
     }
 
-    /// <summary>Containers that are added to a Pod while it runs (<c>kubectl debug</c>): they have names of their own, and stay as they are.</summary>
+    /// <summary>
+    /// Containers that are added to a Pod while it runs (<c>kubectl debug</c>): they have names of their own, and stay as they are.
+    /// </summary>
     public static IEnumerable<FieldError> Ephemeral(JsonObject old, JsonObject next)
     {
         const string path = "spec.ephemeralContainers";

@@ -5,7 +5,10 @@ using Isthmus.Lab.ApiServer.Values;
 
 namespace Isthmus.Lab.ApiServer.Kinds;
 
-/// <summary>Hands out ClusterIPs and node ports. What Services hold is read from the store, so nothing can be lost or leak; only what a running write took is remembered here.</summary>
+/// <summary>
+/// Allocates ClusterIPs and node ports. Those in use are read from the store, so nothing can leak. Only reservations of running writes are
+/// kept here.
+/// </summary>
 internal sealed class ServiceAllocator(IObjectStore store, string range, Random random)
 {
     public const int FirstNodePort = 30000;
@@ -19,7 +22,7 @@ internal sealed class ServiceAllocator(IObjectStore store, string range, Random 
     private readonly uint _size = Size(range);
     private (long Version, HashSet<string> Addresses, HashSet<long> Ports) _held = (-1, [], []);
 
-    /// <summary>What one Service has.</summary>
+    /// <summary>The addresses and ports of one Service.</summary>
     private sealed record Held(IReadOnlyList<string> Addresses, IReadOnlyList<long> Ports)
     {
         public static Held Read(StoredObject stored)
@@ -35,7 +38,7 @@ internal sealed class ServiceAllocator(IObjectStore store, string range, Random 
 
     public string NetworkAddress => Text(_first);
 
-    /// <summary>Null when taken; otherwise why not.</summary>
+    /// <summary>Null if the value is now reserved; otherwise why it is not.</summary>
     public string? TakeAddress(string address)
     {
         if (!IPAddress.TryParse(address, out var parsed) || parsed.AddressFamily != System.Net.Sockets.AddressFamily.InterNetwork
@@ -47,7 +50,7 @@ internal sealed class ServiceAllocator(IObjectStore store, string range, Random 
         }
     }
 
-    /// <summary>A free address from the upper part of the range, where nobody asks for fixed ones; null when all are taken.</summary>
+    /// <summary>A free address from the upper part of the range, which is not used for static assignment; null if all are taken.</summary>
     public string? TakeAnyAddress()
     {
         lock (_lock)
@@ -87,7 +90,7 @@ internal sealed class ServiceAllocator(IObjectStore store, string range, Random 
         }
     }
 
-    /// <summary>Forgets what a write took: it is in the store now, or the write did not happen.</summary>
+    /// <summary>Forgets the reservations of a write: they are in the store now, or the write failed.</summary>
     public void Forget(IEnumerable<string> addresses, IEnumerable<long> ports)
     {
         lock (_lock)

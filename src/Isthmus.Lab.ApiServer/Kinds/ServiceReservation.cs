@@ -20,7 +20,7 @@ internal sealed class ServiceReservation(ServiceAllocator allocator, WriteContex
 
     public void Release() => allocator.Forget(_addresses, _ports);
 
-    /// <exception cref="ApiException">422: a wanted address or port is not to be had.</exception>
+    /// <exception cref="ApiException">422: a requested address or port is not available.</exception>
     public void Take(JsonNode? old)
     {
         var spec = service.Ensure("spec");
@@ -37,7 +37,7 @@ internal sealed class ServiceReservation(ServiceAllocator allocator, WriteContex
     {
         var headless = Json.Text(spec["clusterIP"]) == "None";
         var policy = Json.Text(spec["ipFamilyPolicy"]);
-        // Without a selector nobody here decides the endpoints, so both families may come.
+        // Without a selector, users manage the endpoints, so both families are possible.
         if (headless && spec["selector"] is not JsonObject { Count: > 0 })
         {
             if (policy.Length == 0) spec["ipFamilyPolicy"] = "RequireDualStack";

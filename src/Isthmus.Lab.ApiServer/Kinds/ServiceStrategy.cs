@@ -7,7 +7,7 @@ using Isthmus.Lab.ApiServer.Values;
 
 namespace Isthmus.Lab.ApiServer.Kinds;
 
-/// <summary>Services: defaults by type, addresses and node ports that are given once and kept.</summary>
+/// <summary>Services: defaults by type, addresses and node ports that are allocated once and kept.</summary>
 internal sealed class ServiceStrategy(ServiceAllocator allocator) : ObjectStrategy
 {
     private static readonly string[] LoadBalancerFields = ["allocateLoadBalancerNodePorts", "loadBalancerClass", "loadBalancerIP", "loadBalancerSourceRanges"];
@@ -107,7 +107,7 @@ internal sealed class ServiceStrategy(ServiceAllocator allocator) : ObjectStrate
         }
     }
 
-    /// <summary>A PUT that leaves out what the server gave does not lose it.</summary>
+    /// <summary>A PUT that omits allocated values keeps them.</summary>
     private static void KeepAllocated(JsonObject held, JsonObject spec)
     {
         if (NeedsAddress(held) && NeedsAddress(spec) && Json.Text(spec["clusterIP"]).Length == 0 && Json.Texts(spec["clusterIPs"]).IsEmpty)
@@ -125,7 +125,7 @@ internal sealed class ServiceStrategy(ServiceAllocator allocator) : ObjectStrate
             Restore(held, spec, "healthCheckNodePort");
     }
 
-    /// <summary>What only the former type needed goes, unless the client changed it.</summary>
+    /// <summary>Removes what only the former type needs, unless the client changed it.</summary>
     private static void DropForType(JsonObject held, JsonObject spec)
     {
         if (NeedsAddress(held) && !NeedsAddress(spec))

@@ -2,7 +2,7 @@ using System.Text.Json.Nodes;
 
 namespace Isthmus.Lab.ApiServer.Objects;
 
-/// <summary>Reading and keeping metadata of trees.</summary>
+/// <summary>Reads and preserves metadata of trees.</summary>
 public static class Metadata
 {
     private static readonly string[] SystemFields =
@@ -38,7 +38,7 @@ public static class Metadata
         foreach (var field in SystemFields) metadata.Remove(field);
     }
 
-    /// <summary>What only the server sets comes from the stored object, whatever the client sent.</summary>
+    /// <summary>Copies the fields that only the server sets from the stored object, whatever the client sent.</summary>
     internal static void KeepSystemFields(JsonObject from, JsonObject to)
     {
         foreach (var field in SystemFields)

@@ -1,6 +1,6 @@
 namespace Isthmus.Lab.ApiServer.Objects;
 
-/// <summary>The rules for names (RFC 1123, RFC 1035) in the words of a real API server.</summary>
+/// <summary>The rules for names (RFC 1123, RFC 1035), with the messages of a real API server.</summary>
 public static class ObjectNames
 {
     private const string SubdomainText = "a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-' or '.', and must start and end with an alphanumeric character (e.g. 'example.com', regex used for validation is '[a-z0-9]([-a-z0-9]*[a-z0-9])?(\\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*')";
@@ -22,7 +22,7 @@ public static class ObjectNames
     public static string? Label1035Problem(string name) =>
         name.Length > 63 ? "must be no more than 63 characters" : IsLabel(name) && name[0] is >= 'a' and <= 'z' ? null : Label1035Text;
 
-    /// <summary>RBAC names and the like: anything that can be one segment of a path.</summary>
+    /// <summary>For RBAC names: anything that can be one segment of a path.</summary>
     public static string? PathSegmentProblem(string name) =>
         name is "." or ".." ? $"may not be '{name}'"
         : name.Contains('/', StringComparison.Ordinal) ? "may not contain '/'"

@@ -3,13 +3,16 @@ using Isthmus.Kubernetes.Objects;
 
 namespace Isthmus.Lab.ApiServer.Objects;
 
-/// <summary>What an object says of its own type.</summary>
+/// <summary>An object's apiVersion and kind.</summary>
 internal readonly record struct TypeMeta(string ApiVersion, string Kind);
 
 /// <summary>Metadata in the form that objects carry it.</summary>
 internal static class Stamp
 {
-    /// <summary>A complete object for the store, which neither defaults nor stamps: metadata with name, uid and time, then <paramref name="fields"/>.</summary>
+    /// <summary>
+    /// A complete object for the store, which neither defaults nor stamps: metadata with name, uid and time, then
+    /// <paramref name="fields"/>.
+    /// </summary>
     public static JsonObject New(
         TypeMeta type, string ns, string name, DateTimeOffset now, JsonObject fields,
         IEnumerable<KeyValuePair<string, string>>? labels = null, IEnumerable<KeyValuePair<string, string>>? annotations = null)

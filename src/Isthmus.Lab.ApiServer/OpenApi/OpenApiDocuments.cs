@@ -11,7 +11,9 @@ using Microsoft.AspNetCore.Http;
 
 namespace Isthmus.Lab.ApiServer.OpenApi;
 
-/// <summary>OpenAPI v3 by group version, and v2. Documents are made when asked for and kept until the registry changes.</summary>
+/// <summary>
+/// OpenAPI v3 by group version, and v2. Documents are generated on the first request and kept until the registry changes.
+/// </summary>
 internal sealed class OpenApiDocuments(ApiServerContext context)
 {
     private State? _state;
@@ -89,7 +91,7 @@ internal sealed class OpenApiDocuments(ApiServerContext context)
         internal (byte[] Bytes, string Hash)? Document(string path) =>
             _byPath.TryGetValue(path, out var group) ? (_documents.GetOrAdd(path, _ => JsonText.ToBytes(OpenApiV3.Of(group))), HashOf(group)) : null;
 
-        /// <summary>Of what documents are made from, so that the index does not need them all.</summary>
+        /// <summary>The hash covers the input of the documents, so that the index does not need to generate them.</summary>
         private static string HashOf(IEnumerable<KindDescriptor> group)
         {
             var text = new StringBuilder(Build);

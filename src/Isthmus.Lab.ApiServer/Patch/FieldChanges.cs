@@ -32,7 +32,7 @@ internal sealed class FieldChanges
         return set;
     }
 
-    /// <summary>Without what nobody owns: type, names and what the server keeps.</summary>
+    /// <summary>Removes what nobody owns: type, names and the fields that the server maintains.</summary>
     internal static JsonObject Stripped(JsonObject o)
     {
         var copy = (JsonObject)o.DeepClone();
@@ -115,7 +115,7 @@ internal sealed class FieldChanges
         foreach (var (key, item) in before) All(item, type.Item, removed.Child(key), true);
     }
 
-    /// <summary>Everything inside counts, and the containers that came or went with it.</summary>
+    /// <summary>Includes all fields inside, and the containers that were added or removed with them.</summary>
     private static void All(JsonNode? value, MergeType type, FieldSet set, bool isItem = false)
     {
         Collect(value, type, set, true);

@@ -4,7 +4,8 @@ using Isthmus.Lab.ApiServer.Values;
 namespace Isthmus.Lab.ApiServer.Patch;
 
 /// <summary>
-/// A set of fields of one object, as a tree. Keys are those of FieldsV1: `f:name` of a field, `k:{…}` of an item of a keyed list, `v:…` of an item of a set.
+/// A set of fields of one object, as a tree. Keys are those of FieldsV1: `f:name` of a field, `k:{…}` of an item of a keyed list, `v:…` of
+/// an item of a set.
 /// </summary>
 internal sealed class FieldSet
 {

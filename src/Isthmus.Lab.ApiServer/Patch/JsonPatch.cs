@@ -5,7 +5,7 @@ using Isthmus.Lab.ApiServer.Values;
 
 namespace Isthmus.Lab.ApiServer.Patch;
 
-/// <summary>A JSON patch that is malformed, or does not fit its document; the texts are those of Kubernetes' library.</summary>
+/// <summary>A JSON patch is malformed, or does not apply to its document. The messages are those of Kubernetes' library.</summary>
 public sealed class JsonPatchException(string message) : Exception(message);
 
 /// <summary>JSON patch (RFC 6902), of users and of webhooks. All or nothing.</summary>
@@ -14,7 +14,7 @@ public static class JsonPatch
     private const int MaxOperations = 10_000;
 
     /// <summary>The patched document; <paramref name="target"/> may have been changed when this throws.</summary>
-    /// <exception cref="JsonPatchException">An operation is malformed or does not fit.</exception>
+    /// <exception cref="JsonPatchException">An operation is malformed or does not apply.</exception>
     /// <exception cref="ApiException">413: too many operations.</exception>
     public static JsonNode? Apply(JsonArray operations, JsonNode? target)
     {

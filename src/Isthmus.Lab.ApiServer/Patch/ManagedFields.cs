@@ -33,7 +33,7 @@ internal sealed record FieldManager(string Name, bool IsApply, string ApiVersion
     }
 }
 
-/// <summary>Who set which field. Kept for each write, because server-side apply must know who else cares for a field.</summary>
+/// <summary>Who set which field. Recorded for each write, because server-side apply must know who else owns a field.</summary>
 internal static class ManagedFields
 {
     /// <param name="sent">managedFields as the client sent them: a list replaces what was kept, and `[{}]` clears it.</param>
@@ -51,7 +51,7 @@ internal static class ManagedFields
         Write(next, managers);
     }
 
-    /// <summary>Takes changed fields from the others and gives them to the writer; removed fields are nobody's.</summary>
+    /// <summary>Takes changed fields from the others and gives them to the writer; removed fields have no owner.</summary>
     private static List<FieldManager> Apply(List<FieldManager> managers, FieldManager self, FieldChanges changes)
     {
         var result = new List<FieldManager>();

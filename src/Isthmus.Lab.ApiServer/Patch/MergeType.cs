@@ -14,7 +14,9 @@ internal enum MergeShape
     Set,
 }
 
-/// <summary>How server-side apply sees a value: from the built-in types, from the schema of a custom resource, or guessed where there is none.</summary>
+/// <summary>
+/// How server-side apply sees a value: from the built-in types, from the schema of a custom resource, or guessed where there is none.
+/// </summary>
 internal abstract class MergeType
 {
     internal static readonly MergeType Unknown = new Guessed();

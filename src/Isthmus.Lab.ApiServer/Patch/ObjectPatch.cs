@@ -25,7 +25,7 @@ internal static class ObjectPatch
         throw new ApiException(415, "UnsupportedMediaType", "415: Unsupported Media Type");
     }
 
-    /// <exception cref="ApiException">The patch is malformed or does not fit the object.</exception>
+    /// <exception cref="ApiException">The patch is malformed or does not apply to the object.</exception>
     internal static JsonObject Patch(string mediaType, byte[] patch, JsonObject current, KindDescriptor kind)
     {
         var parsed = Parse(patch);
@@ -50,7 +50,7 @@ internal static class ObjectPatch
         }
         catch (JsonPatchException)
         {
-            // A real API server tells no more either.
+            // A real API server gives no more detail either.
             throw Rejected();
         }
     }

@@ -13,12 +13,13 @@ using Isthmus.Lab.ApiServer.Values;
 namespace Isthmus.Lab.ApiServer.Patch;
 
 /// <summary>
-/// Server-side apply: the applied configuration is merged into the object, what its manager applied before and no longer does is removed
-/// unless somebody else owns it, and a value that somebody else owns is only changed by force.
+/// Server-side apply: the applied configuration is merged into the object, fields that its manager applied before but no longer applies are
+/// removed
+/// unless another manager owns them, and a value that another manager owns is changed only by force.
 /// </summary>
 internal static class ServerSideApply
 {
-    /// <exception cref="ApiException">The body is no configuration of this kind.</exception>
+    /// <exception cref="ApiException">The body is not a configuration of this kind.</exception>
     internal static JsonObject Decode(byte[] body, KindDescriptor kind, string name, string ns)
     {
         var tree = Parse(body);
@@ -105,7 +106,8 @@ internal static class ServerSideApply
     }
 
     /// <summary>
-    /// kubectl takes over what it applied itself from the client's side before: fields of the last-applied annotation that still have its values are no conflicts.
+    /// kubectl takes over what it applied itself from the client's side before: fields of the last-applied annotation that still have its
+    /// values are no conflicts.
     /// </summary>
     private static bool IsMigration(JsonObject current, WriteRequest request, IEnumerable<FieldSet> conflicts, MergeType type)
     {
@@ -119,12 +121,12 @@ internal static class ServerSideApply
         }
         catch (JsonException)
         {
-            // Somebody wrote something else into the annotation: then it proves nothing.
+            // The annotation does not contain JSON of an object, so it proves nothing.
             return false;
         }
     }
 
-    /// <summary>The configuration without what the server keeps, so that merging does not touch that.</summary>
+    /// <summary>The configuration without the fields that the server maintains, so that merging does not change them.</summary>
     private static JsonObject Body(JsonObject applied, JsonObject current)
     {
         var body = FieldChanges.Stripped(applied);

@@ -6,8 +6,9 @@ using Isthmus.Lab.ApiServer.Values;
 namespace Isthmus.Lab.ApiServer.Patch;
 
 /// <summary>
-/// Kubernetes' own patch: maps merge, lists that have a merge key merge by it, and directives say the rest
-/// (`$patch`, `$retainKeys`, `$setElementOrder/x`, `$deleteFromPrimitiveList/x`). The order of results follows apimachinery's strategicpatch.
+/// Kubernetes' own patch: maps merge, lists that have a merge key merge by it, and directives control the rest
+/// (`$patch`, `$retainKeys`, `$setElementOrder/x`, `$deleteFromPrimitiveList/x`). The order of results follows apimachinery's
+/// strategicpatch.
 /// </summary>
 public static class StrategicMergePatch
 {
@@ -18,7 +19,7 @@ public static class StrategicMergePatch
 
     /// <summary>Changes <paramref name="target"/> and returns it. The patch is not changed.</summary>
     /// <param name="type">Type of the object; null merges maps and replaces lists.</param>
-    /// <exception cref="ApiException">500: the patch is not one that can be applied.</exception>
+    /// <exception cref="ApiException">500: the patch cannot be applied.</exception>
     public static JsonObject Apply(JsonObject patch, JsonObject target, TypeSchema? type) =>
         MergeMap(target, (JsonObject)patch.DeepClone(), type);
 

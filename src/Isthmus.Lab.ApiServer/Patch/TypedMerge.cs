@@ -5,7 +5,7 @@ namespace Isthmus.Lab.ApiServer.Patch;
 /// <summary>Merging and removing along the types of fields.</summary>
 internal static class TypedMerge
 {
-    /// <summary>A new tree: what is applied, over what is there.</summary>
+    /// <summary>Returns a new tree: the applied fields over the existing ones.</summary>
     internal static JsonNode? Merge(JsonNode? live, JsonNode? applied, MergeType type)
     {
         var shape = type.Shape(applied);
@@ -55,7 +55,9 @@ internal static class TypedMerge
         return result;
     }
 
-    /// <summary>Takes away what is in <paramref name="gone"/> and not in <paramref name="kept"/>, and containers that this leaves empty.</summary>
+    /// <summary>
+    /// Removes what is in <paramref name="gone"/> but not in <paramref name="kept"/>, and containers that this leaves empty.
+    /// </summary>
     internal static void Remove(JsonNode? value, FieldSet gone, FieldSet kept, MergeType type)
     {
         switch (type.Shape(value))

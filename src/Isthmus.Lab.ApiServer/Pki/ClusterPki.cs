@@ -41,16 +41,16 @@ public sealed class ClusterPki : IDisposable
         (await File.ReadAllTextAsync(Certificate(name), stop), await File.ReadAllTextAsync(Key(name), stop));
 
     /// <summary>
-    /// Makes what is missing below <paramref name="clusterDirectory"/>, renews certificates that end within 30 days or do
+    /// Creates what is missing below <paramref name="clusterDirectory"/>, renews certificates that end within 30 days or do
     /// not cover <paramref name="address"/>, and loads the rest. The CA and the token key are never replaced.
     /// </summary>
-    /// <exception cref="ProblemException">A file is there but cannot be read as what it should be.</exception>
+    /// <exception cref="ProblemException">A file exists but its content is invalid.</exception>
     public static async Task<ClusterPki> EnsureAsync(
         string clusterDirectory, string cluster, IPAddress address, TimeProvider time, CancellationToken stop)
     {
         var directory = Path.Combine(clusterDirectory, PkiNames.Directory);
         PrivateFile.CreateDirectory(directory);
-        // Supervisor and API server may start together: the second waits and finds everything made.
+        // Supervisor and API server may start together: the second waits, and then finds all files.
         await using var guard = await LockAsync(Path.Combine(directory, ".lock"), stop);
         var now = time.GetUtcNow();
         var ca = await CaAsync(directory, now, stop);
@@ -63,8 +63,8 @@ public sealed class ClusterPki : IDisposable
         return new(directory, ca, server, await TokenKeyAsync(directory, stop));
     }
 
-    /// <summary>Loads what <see cref="EnsureAsync"/> made.</summary>
-    /// <exception cref="ProblemException">Something is missing or cannot be read.</exception>
+    /// <summary>Loads the files that <see cref="EnsureAsync"/> created.</summary>
+    /// <exception cref="ProblemException">A file is missing or invalid.</exception>
     public static ClusterPki Load(string clusterDirectory)
     {
         var directory = Path.Combine(clusterDirectory, PkiNames.Directory);

@@ -1,6 +1,6 @@
 namespace Isthmus.Lab.ApiServer.Pki;
 
-/// <summary>Writes files that only their owner may read, and replaces them whole so that a reader never sees half a key.</summary>
+/// <summary>Writes files that only their owner may read, and replaces them atomically, so that a reader never sees half a key.</summary>
 internal static class PrivateFile
 {
     private const UnixFileMode OwnerOnly = UnixFileMode.UserRead | UnixFileMode.UserWrite;

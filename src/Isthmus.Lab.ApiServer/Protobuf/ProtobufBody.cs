@@ -8,7 +8,8 @@ using Isthmus.Lab.ApiServer.Values;
 namespace Isthmus.Lab.ApiServer.Protobuf;
 
 /// <summary>
-/// Bodies as kubectl 1.32 sends them: `k8s\0`, then a runtime.Unknown {1: TypeMeta {1: apiVersion, 2: kind}, 2: the object, 3: encoding, 4: content type}.
+/// Bodies as kubectl 1.32 sends them: `k8s\0`, then a runtime.Unknown {1: TypeMeta {1: apiVersion, 2: kind}, 2: the object, 3: encoding, 4:
+/// content type}.
 /// They become JSON by the types' field numbers; then everything goes on as for JSON.
 /// </summary>
 internal static class ProtobufBody
@@ -17,7 +18,7 @@ internal static class ProtobufBody
 
     internal static byte[] ToJson(byte[] body, KindDescriptor kind) => ToJson(body, kind.Schema!);
 
-    /// <exception cref="ApiException">400: not such a body.</exception>
+    /// <exception cref="ApiException">400: the body does not have this form.</exception>
     internal static byte[] ToJson(byte[] body, TypeSchema type)
     {
         if (!body.AsSpan().StartsWith(Magic)) throw ApiException.BadRequest("provided data does not appear to be a protobuf message, expected prefix [107 56 115 0]");

@@ -9,7 +9,7 @@ namespace Isthmus.Lab.ApiServer.Protobuf;
 
 /// <summary>
 /// One message as JSON. Go's encoder writes plain fields even when they are zero, and JSON leaves those out: so zeros are dropped,
-/// except for fields that are pointers in Go, where zero was said on purpose.
+/// except for fields that are pointers in Go, where a zero is explicit.
 /// </summary>
 internal readonly struct ProtobufObject
 {
@@ -122,7 +122,7 @@ internal readonly struct ProtobufObject
             FieldType.Bool => !(bool)value,
             FieldType.Double => (double)value == 0,
             FieldType.Quantity => ((string?)value)!.Length == 0,
-            // targetPort and the like are plain in Go: a zero one was not given.
+            // targetPort and similar fields are plain in Go: zero means that the field was not set.
             FieldType.IntOrString => value.GetValueKind() == JsonValueKind.Number && (int)value == 0,
             FieldType.Message => field.Name is "status" or "strategy" or "updateStrategy" or "dataSource" && value is JsonObject { Count: 0 },
             _ => false,
@@ -170,7 +170,7 @@ internal readonly struct ProtobufObject
             else if (reader.Number == 2) nanos = reader.Number64();
             else reader.Skip();
         }
-        // Year 1 is Go's zero time; an empty message is no time at all.
+        // Year 1 is Go's zero time; an empty message means no time.
         if (!any || seconds is < -62135596800 or > 253402300799 || seconds == -62135596800) return null;
         var time = DateTimeOffset.FromUnixTimeSeconds(seconds).AddTicks(Math.Clamp(nanos, 0, 999_999_999) / 100);
         return JsonValue.Create(type == FieldType.Time ? ApiTime.Seconds(time) : ApiTime.Micros(time));

@@ -30,7 +30,7 @@ public sealed class FieldSelector
         return true;
     }
 
-    /// <exception cref="ApiException">400: the text is no selector, or names a field that the kind does not support.</exception>
+    /// <exception cref="ApiException">400: the text is not a selector, or names a field that the kind does not support.</exception>
     public static FieldSelector Parse(string? text, KindDescriptor kind)
     {
         if (string.IsNullOrWhiteSpace(text)) return Everything;

@@ -9,7 +9,7 @@ public sealed class KindRegistry
     private readonly Lock _write = new(); // guards replacing _state
     private State _state = new([], 0);
 
-    /// <summary>Rises with each change: discovery and OpenAPI are made again when it moved.</summary>
+    /// <summary>Increases with each change. Discovery and OpenAPI documents are regenerated when it differs.</summary>
     public long Generation => Volatile.Read(ref _state).Generation;
 
     /// <summary>In order of registration: built-in groups first.</summary>
@@ -35,7 +35,7 @@ public sealed class KindRegistry
         }
     }
 
-    /// <summary>Replaces all versions of one resource; an empty list takes it away.</summary>
+    /// <summary>Replaces all versions of one resource. An empty list removes the resource.</summary>
     public void Replace(GroupResource resource, IReadOnlyList<KindDescriptor> versions)
     {
         lock (_write) Set([.. _state.Kinds.Where(kind => kind.GroupResource != resource), .. versions]);

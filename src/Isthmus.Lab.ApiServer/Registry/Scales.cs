@@ -36,7 +36,7 @@ public static class Scales
         return new() { ["kind"] = "Scale", ["apiVersion"] = "autoscaling/v1", ["metadata"] = metadata, ["spec"] = spec, ["status"] = status };
     }
 
-    /// <summary>Takes the replicas of a Scale over into the object.</summary>
+    /// <summary>Copies the replicas of a Scale to the object.</summary>
     public static JsonObject Apply(KindDescriptor kind, JsonObject o, JsonObject scale)
     {
         var replicas = Json.Whole(scale.At("spec", "replicas")) ?? 0;

@@ -19,7 +19,7 @@ public sealed class WriteRequest
     /// <summary>Texts for Warning headers.</summary>
     public List<string> Warnings { get; init; } = [];
 
-    /// <summary>CreateOptions and the like as admission sees them.</summary>
+    /// <summary>CreateOptions, UpdateOptions, PatchOptions or DeleteOptions, as admission sees them.</summary>
     public required JsonObject Options { get; init; }
 
     /// <summary>Set by server-side apply, which keeps managedFields itself.</summary>
@@ -32,10 +32,10 @@ public sealed class WriteRequest
     internal WriteContext Context => new(Kind, Attributes.Subresource, Attributes.User, DryRun, Warnings);
 }
 
-/// <summary>What a write came to.</summary>
+/// <summary>The outcome of a write.</summary>
 /// <param name="Object">The object after the write; for a dry run as it would be.</param>
 /// <param name="Created">It did not exist before.</param>
-/// <param name="Removed">It is gone.</param>
+/// <param name="Removed">The object was removed.</param>
 public sealed record WriteResult(StoredObject Object, bool Created = false, bool Removed = false);
 
 /// <summary>DeleteOptions.</summary>

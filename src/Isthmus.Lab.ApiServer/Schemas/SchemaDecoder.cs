@@ -13,7 +13,7 @@ public sealed class DecodeException(string message) : Exception(message);
 
 /// <summary>
 /// Reads JSON as one of the built-in types: unknown and duplicate fields are left out and reported, nulls are left out,
-/// wrong types are refused, times and quantities are checked. Without a type everything is taken as it is.
+/// wrong types are rejected, times and quantities are checked. Without a type, everything is accepted.
 /// </summary>
 public static class SchemaDecoder
 {

@@ -34,7 +34,8 @@ public enum FieldShape
 /// <param name="Number">Field number in protobuf; 0 where the type has no protobuf form.</param>
 /// <param name="TypeName">Name of the message, or empty.</param>
 /// <param name="Inline">On the wire a message of its own, in JSON part of the one that holds it.</param>
-/// <param name="MergeKey">Lists that strategic merge patches merge by this key; empty: merged as a set when <paramref name="Merges"/>.</param>
+/// <param name="MergeKey">Lists that strategic merge patches merge by this key; empty: merged as a set when
+/// <paramref name="Merges"/>.</param>
 /// <param name="RetainKeys">A strategic merge patch may say which keys remain.</param>
 public sealed record FieldSchema(string Name, int Number, FieldType Type, FieldShape Shape, string TypeName, bool Inline, bool Merges, string MergeKey, bool RetainKeys)
 {
@@ -63,7 +64,7 @@ public sealed class TypeSchema(string name, IReadOnlyList<FieldSchema> wireField
     /// <summary>Server-side apply sees the whole as one value.</summary>
     public bool Atomic { get; init; }
 
-    /// <summary>It may carry kind and apiVersion inside another object too, where it is no object of its own.</summary>
+    /// <summary>It may have kind and apiVersion even inside another object.</summary>
     public bool HasTypeMeta { get; init; }
 
     public FieldSchema? Field(string fieldName) => _shape.Value.ByName.GetValueOrDefault(fieldName);
@@ -72,7 +73,7 @@ public sealed class TypeSchema(string name, IReadOnlyList<FieldSchema> wireField
 
     public TypeSchema? TypeOf(FieldSchema field) => field.TypeName.Length == 0 ? null : lookup(field.TypeName);
 
-    // Types refer to each other in circles across packages: they are tied together on first use, not while they are read.
+    // Types refer to each other in circles across packages, so references are resolved on first use.
     private sealed class Shape
     {
         internal Shape(IReadOnlyList<FieldSchema> wireFields, Func<string, TypeSchema?> lookup)

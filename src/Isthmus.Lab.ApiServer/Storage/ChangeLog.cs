@@ -1,7 +1,8 @@
 namespace Isthmus.Lab.ApiServer.Storage;
 
 /// <summary>
-/// Changes of one resource as a linked list: the writer appends, any number of readers follow at their own pace, and what all have passed is collected.
+/// Changes of one resource as a linked list: the writer appends, any number of readers follow at their own pace, and what all have passed
+/// is collected.
 /// </summary>
 internal sealed class ChangeLog
 {

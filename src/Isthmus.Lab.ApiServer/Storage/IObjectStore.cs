@@ -52,8 +52,10 @@ public sealed record ObjectChange(ChangeType Type, StoredObject Object, StoredOb
 public sealed class CompactedException(long asked, long oldest) : Exception($"too old resource version: {asked} ({oldest})");
 
 /// <summary>
-/// All objects of the cluster under one global revision. Reads are from memory and never wait; a write is acknowledged once it survives a crash.
-/// Strategies, admission, tokens and controllers of the server use it below the level of the API: nothing is defaulted, validated or admitted here.
+/// All objects of the cluster under one global revision. Reads are from memory and never wait; a write is acknowledged once it survives a
+/// crash.
+/// Strategies, admission, tokens and controllers of the server use it below the level of the API: nothing is defaulted, validated or
+/// admitted here.
 /// </summary>
 public interface IObjectStore
 {
@@ -75,11 +77,13 @@ public interface IObjectStore
     /// <summary>Replaces the object if it is still at <paramref name="expected"/>; null when it is not.</summary>
     Task<StoredObject?> UpdateAsync(GroupResource resource, JsonObject next, StoredObject expected, CancellationToken stop);
 
-    /// <summary>Removes the object if it is still at <paramref name="expected"/>; the answer has the deletion's revision, null when it is not.</summary>
+    /// <summary>
+    /// Removes the object if it is still at <paramref name="expected"/>; the answer has the deletion's revision, null when it is not.
+    /// </summary>
     /// <param name="last">Content that the deletion shows, when it differs from the stored one.</param>
     Task<StoredObject?> DeleteAsync(GroupResource resource, StoredObject expected, JsonObject? last, CancellationToken stop);
 
-    /// <summary>Changes after <paramref name="after"/>, in order, for ever.</summary>
+    /// <summary>Changes after <paramref name="after"/>, in order, without an end.</summary>
     /// <exception cref="CompactedException">That revision is no longer kept.</exception>
     IObjectWatch Watch(GroupResource resource, long after);
 }
@@ -90,7 +94,7 @@ public interface IObjectWatch
     /// <summary>The next change if there is one now.</summary>
     bool TryRead(out ObjectChange change);
 
-    /// <summary>All changes up to here were read: a bookmark may say so.</summary>
+    /// <summary>All changes up to this revision were read, so a bookmark may report it.</summary>
     long SeenRevision { get; }
 
     /// <summary>Completes when <see cref="TryRead"/> may succeed.</summary>
@@ -100,7 +104,7 @@ public interface IObjectWatch
 /// <summary>Retries for writers below the API.</summary>
 public static class ObjectStoreWrites
 {
-    /// <summary>Reads, changes, writes; again when somebody else was faster.</summary>
+    /// <summary>Reads, changes and writes an object. Retries if another writer changes it first.</summary>
     /// <param name="change">Changes the tree in place; false means nothing is to be written.</param>
     /// <returns>The stored object, or null when it does not exist.</returns>
     public static async Task<StoredObject?> ChangeAsync(

@@ -44,7 +44,7 @@ internal sealed class ObjectFile : IDisposable
         }
         catch (SqliteException)
         {
-            // There was no transaction any more: that is what was wanted.
+            // There is no transaction left to roll back.
         }
     }
 

@@ -34,7 +34,7 @@ public sealed class ObjectStore : IObjectStore, IDisposable
         _writer.Start();
     }
 
-    /// <summary>Called on the writer's thread after each stored change, in order.</summary>
+    /// <summary>Called on the writer's thread after each stored change, in order of revision.</summary>
     public Action<GroupResource, ObjectChange>? Stored { get; set; }
 
     public long Revision => Volatile.Read(ref _snapshot).Revision;
@@ -80,7 +80,7 @@ public sealed class ObjectStore : IObjectStore, IDisposable
         var compacted = Volatile.Read(ref _compacted);
         if (after < compacted) throw new CompactedException(after, compacted);
         var start = log.Head;
-        // The log is trimmed at its head while this looks: starting early only skips what is older than wanted.
+        // The log may be trimmed at its head meanwhile. Starting early only skips changes that are too old anyway.
         var tail = log.Tail;
         if (tail.Change is { } last && last.Revision <= after) start = tail;
         return new ObjectWatch(log, start, after, () => Volatile.Read(ref _published));
@@ -159,7 +159,7 @@ public sealed class ObjectStore : IObjectStore, IDisposable
             }
             catch (SqliteException e)
             {
-                // Nothing of this batch happened. A full disk may have room for the next one.
+                // Nothing of this batch was stored. A full disk may have room for the next one.
                 foreach (var write in batch) write.Done.TrySetException(new SqliteException($"the store cannot write: {e.Message}"));
             }
             batch.Clear();

@@ -11,7 +11,7 @@ internal sealed class ObjectWatch(ChangeLog log, ChangeLog.Node start, long afte
 
     public bool TryRead([NotNullWhen(true)] out ObjectChange change)
     {
-        // Before looking: what was published by now and is not found below does not concern this resource.
+        // Read this first: a change published by now that is not found below does not concern this resource.
         var upTo = published();
         while (Volatile.Read(ref _at.Next) is { } next)
         {

@@ -3,7 +3,7 @@ using Isthmus.Kubernetes.Streaming;
 
 namespace Isthmus.Lab.ApiServer.Streaming;
 
-/// <summary>A client of exec or attach, whatever it speaks: numbered channels of bytes.</summary>
+/// <summary>A client of exec or attach over any protocol: numbered channels of bytes.</summary>
 internal interface IRemoteClient : IAsyncDisposable
 {
     /// <summary>Null when the client is gone. The bytes are good until the next call.</summary>
@@ -11,11 +11,11 @@ internal interface IRemoteClient : IAsyncDisposable
 
     Task SendAsync(byte channel, ReadOnlyMemory<byte> bytes, CancellationToken stop);
 
-    /// <summary>Says how the command ended, and closes.</summary>
+    /// <summary>Reports how the command ended, and closes.</summary>
     Task FinishAsync(JsonObject status, CancellationToken stop);
 }
 
-/// <summary>kubectl from 1.31 on, and most libraries. Before v5 a client cannot end its input but by leaving.</summary>
+/// <summary>kubectl from 1.31 on, and most libraries. Before v5, a client can end its input only by disconnecting.</summary>
 internal sealed class WebSocketClient(ChannelSocket socket) : IRemoteClient
 {
     internal static readonly string[] Protocols = [ChannelProtocol.V5, ChannelProtocol.V4, "channel.k8s.io"];

@@ -38,7 +38,7 @@ internal sealed class LogResource(NodeConnection node) : IStreamingResource
         }
         catch (Exception e) when (e is HttpRequestException or SocketException && !http.Response.HasStarted)
         {
-            throw ApiException.Internal($"the node {pod.Spec.NodeName} cannot be reached: {e.Message}");
+            throw ApiException.Internal($"node {pod.Spec.NodeName} is not reachable: {e.Message}");
         }
         catch (Exception e) when (e is IOException or OperationCanceledException or HttpRequestException && http.Response.HasStarted)
         {

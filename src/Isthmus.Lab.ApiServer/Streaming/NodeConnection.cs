@@ -7,7 +7,7 @@ using Isthmus.Lab.Machine.Network;
 
 namespace Isthmus.Lab.ApiServer.Streaming;
 
-/// <summary>Speaks to nodes over their Unix sockets.</summary>
+/// <summary>Connects to nodes over their Unix sockets.</summary>
 internal sealed class NodeConnection(ApiServerSettings settings)
 {
     private const int LongestAnswerHead = 16 * 1024;
@@ -20,11 +20,11 @@ internal sealed class NodeConnection(ApiServerSettings settings)
         ConnectCallback = async (_, stop) => new NetworkStream(await DialAsync(settings, stop), ownsSocket: true),
     });
 
-    /// <exception cref="HttpRequestException">The node is away.</exception>
+    /// <exception cref="HttpRequestException">The node is not reachable.</exception>
     internal Task<HttpResponseMessage> GetAsync(string path, CancellationToken stop) =>
         _http.SendAsync(new HttpRequestMessage(HttpMethod.Get, new Uri($"http://node{path}")), stop);
 
-    /// <exception cref="WebSocketException">The node is away, or refuses.</exception>
+    /// <exception cref="WebSocketException">The node is not reachable, or rejects the request.</exception>
     internal async Task<ChannelSocket> OpenChannelsAsync(string path, CancellationToken stop)
     {
         var socket = new ClientWebSocket();
@@ -42,8 +42,8 @@ internal sealed class NodeConnection(ApiServerSettings settings)
         }
     }
 
-    /// <summary>A byte tunnel, or why there is none.</summary>
-    /// <exception cref="SocketException">The node is away.</exception>
+    /// <summary>Opens a byte tunnel, or returns why that failed.</summary>
+    /// <exception cref="SocketException">The node is not reachable.</exception>
     internal async Task<(NetworkStream? Tunnel, string Error)> OpenTunnelAsync(string path, CancellationToken stop)
     {
         var stream = new NetworkStream(await DialAsync(settings, stop), ownsSocket: true);

@@ -62,7 +62,7 @@ internal sealed class PortForwardResource(NodeConnection node) : IStreamingResou
         }
         catch (InvalidDataException)
         {
-            // It speaks something else: the connection ends.
+            // The client does not speak SPDY. The connection ends.
         }
         await over.CancelAsync();
         await accepting;
@@ -77,7 +77,7 @@ internal sealed class PortForwardResource(NodeConnection node) : IStreamingResou
             await foreach (var stream in connection.OpenedAsync(stop))
             {
                 var headers = stream.Headers;
-                // Old clients number no requests: then a data stream follows its error stream.
+                // Old clients do not number requests. Then the data stream follows its error stream.
                 var pair = headers.GetValueOrDefault("requestid") ?? (headers.GetValueOrDefault("streamtype") == "error" ? stream.Id : stream.Id - 2).ToString(CultureInfo.InvariantCulture);
                 if (!halves.Remove(pair, out var other))
                 {
@@ -126,7 +126,7 @@ internal sealed class PortForwardResource(NodeConnection node) : IStreamingResou
         }
         catch (Exception e) when (e is SocketException or IOException)
         {
-            return (null, $"the node cannot be reached: {e.Message}");
+            return (null, $"the node is not reachable: {e.Message}");
         }
     }
 

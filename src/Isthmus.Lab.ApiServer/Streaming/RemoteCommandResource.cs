@@ -31,7 +31,7 @@ internal sealed class RemoteCommandResource(NodeConnection node, string subresou
         }
         catch (Exception e) when (e is InvalidDataException or WebSocketException or IOException or OperationCanceledException && http.Response.HasStarted)
         {
-            // The client left, or spoke something else: there is nobody to tell.
+            // The client disconnected, or does not speak the protocol. Nobody would get an error.
         }
     }
 
@@ -44,7 +44,7 @@ internal sealed class RemoteCommandResource(NodeConnection node, string subresou
         }
         catch (Exception e) when (e is WebSocketException or HttpRequestException or SocketException)
         {
-            await client.FinishAsync(ChannelProtocol.Failed($"the node {nodeName} cannot serve this: {(e.InnerException ?? e).Message}"), stop);
+            await client.FinishAsync(ChannelProtocol.Failed($"node {nodeName} cannot serve the request: {(e.InnerException ?? e).Message}"), stop);
             return;
         }
         using (channels) await RelayAsync(client, channels, stop);
@@ -101,7 +101,7 @@ internal sealed class RemoteCommandResource(NodeConnection node, string subresou
         }
         catch (WebSocketException e)
         {
-            await client.FinishAsync(ChannelProtocol.Failed($"the node is gone: {e.Message}"), stop);
+            await client.FinishAsync(ChannelProtocol.Failed($"the connection to the node was lost: {e.Message}"), stop);
         }
     }
 
@@ -109,11 +109,11 @@ internal sealed class RemoteCommandResource(NodeConnection node, string subresou
     {
         try
         {
-            return JsonNode.Parse(bytes.Span) as JsonObject ?? ChannelProtocol.Failed("the node gave no status");
+            return JsonNode.Parse(bytes.Span) as JsonObject ?? ChannelProtocol.Failed("the node sent no status");
         }
         catch (JsonException e)
         {
-            return ChannelProtocol.Failed($"the node's status cannot be read: {e.Message}");
+            return ChannelProtocol.Failed($"the status that the node sent is malformed: {e.Message}");
         }
     }
 
@@ -122,14 +122,14 @@ internal sealed class RemoteCommandResource(NodeConnection node, string subresou
         var protocol = Upgrades.Choose(http.Request, "Sec-WebSocket-Protocol", WebSocketClient.Protocols)
             ?? throw ApiException.BadRequest($"unable to upgrade: the client offers none of {string.Join(", ", WebSocketClient.Protocols)}");
         var socket = new ChannelSocket(await Upgrades.ToWebSocketAsync(http, protocol));
-        // A first empty frame tells the client that the channels are there.
+        // A first empty frame shows the client that the channels are open.
         await socket.SendAsync(ChannelProtocol.Output, default, stop);
         return new WebSocketClient(socket);
     }
 
     private static async Task<IRemoteClient> AcceptSpdyAsync(HttpContext http, CancellationToken stop)
     {
-        // Without the header it is the first version, as old as that.
+        // A client without the header speaks the first version.
         var protocol = http.Request.Headers.ContainsKey("X-Stream-Protocol-Version")
             ? Upgrades.Choose(http.Request, "X-Stream-Protocol-Version", SpdyClient.Protocols)
                 ?? throw new ApiException(403, "Forbidden", $"unable to upgrade: the server supports {string.Join(", ", SpdyClient.Protocols)}")

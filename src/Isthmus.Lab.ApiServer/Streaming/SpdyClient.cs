@@ -33,7 +33,7 @@ internal sealed class SpdyClient : IRemoteClient
     }
 
     /// <summary>Waits until the client has opened every stream that its request implies.</summary>
-    /// <exception cref="InvalidDataException">It opens others, or too slowly.</exception>
+    /// <exception cref="InvalidDataException">The client opens other streams, or opens them too slowly.</exception>
     internal static async Task<SpdyClient> AcceptAsync(Stream transport, string protocol, IReadOnlyCollection<byte> expected, CancellationToken stop)
     {
         var client = new SpdyClient(transport, protocol);
@@ -112,7 +112,7 @@ internal sealed class SpdyClient : IRemoteClient
         }
         catch (Exception e) when (e is InvalidDataException or ObjectDisposedException)
         {
-            // It does not speak SPDY, or we closed: either way it is over.
+            // The client does not speak SPDY, or this side closed. Either way, the session is over.
         }
         _received.Writer.TryComplete();
     }

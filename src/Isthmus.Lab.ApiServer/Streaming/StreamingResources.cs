@@ -21,9 +21,9 @@ public static class StreamingResources
         new("", "v1", "pods", "", kind, subresource, true, [.. verbs]);
 
     internal static Pod Parse(JsonObject parent) =>
-        parent.Deserialize(KubeJson.Of<Pod>()) ?? throw ApiException.Internal("the Pod cannot be read");
+        parent.Deserialize(KubeJson.Of<Pod>()) ?? throw ApiException.Internal("the stored Pod is malformed");
 
-    /// <summary>The container that is asked for, or the one that there is.</summary>
+    /// <summary>The requested container, or the only one.</summary>
     internal static string ContainerOf(HttpContext http, Pod pod)
     {
         var asked = http.Request.Query["container"].ToString();

@@ -7,7 +7,7 @@ using Microsoft.AspNetCore.Http.Features;
 
 namespace Isthmus.Lab.ApiServer.Streaming;
 
-/// <summary>Turns a request into what its client asks to upgrade to.</summary>
+/// <summary>Upgrades a request to the protocol that its client asks for.</summary>
 internal static class Upgrades
 {
     private const string WebSocketKey = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
@@ -16,7 +16,7 @@ internal static class Upgrades
 
     internal static bool IsSpdy(HttpRequest request) => request.Headers.Upgrade.ToString().Equals("SPDY/3.1", StringComparison.OrdinalIgnoreCase);
 
-    /// <summary>The first of ours that the client offers; null when it offers none of them.</summary>
+    /// <summary>The first of the supported protocols that the client offers; null if it offers none of them.</summary>
     internal static string? Choose(HttpRequest request, string header, ReadOnlySpan<string> ours)
     {
         var offered = request.Headers[header].SelectMany(line => (line ?? "").Split(',', StringSplitOptions.TrimEntries | StringSplitOptions.RemoveEmptyEntries)).ToHashSet(StringComparer.Ordinal);
@@ -31,12 +31,12 @@ internal static class Upgrades
     internal static async Task<WebSocket> ToWebSocketAsync(HttpContext http, string protocol)
     {
         var key = http.Request.Headers.SecWebSocketKey.ToString();
-        if (http.Request.Headers.SecWebSocketVersion != "13" || key.Length is 0 or > 100) throw ApiException.BadRequest("a WebSocket handshake of version 13 is needed");
+        if (http.Request.Headers.SecWebSocketVersion != "13" || key.Length is 0 or > 100) throw ApiException.BadRequest("the WebSocket handshake must be version 13 with a Sec-WebSocket-Key");
         var upgrade = Upgradable(http);
         http.Response.Headers.Upgrade = "websocket";
         http.Response.Headers.SecWebSocketAccept = Accept(key);
         if (protocol.Length > 0) http.Response.Headers.SecWebSocketProtocol = protocol;
-        // The protocol is not told to the WebSocket: the runtime refuses the slash in some of Kubernetes' names.
+        // The WebSocket does not get the protocol: the runtime rejects the slash in some of Kubernetes' names.
         return WebSocket.CreateFromStream(await upgrade.UpgradeAsync(), new WebSocketCreationOptions { IsServer = true });
     }
 
@@ -51,7 +51,7 @@ internal static class Upgrades
     private static IHttpUpgradeFeature Upgradable(HttpContext http) =>
         http.Features.Get<IHttpUpgradeFeature>() is { IsUpgradableRequest: true } upgrade ? upgrade : throw ApiException.BadRequest("Upgrade request required");
 
-    // SHA-1 is what the handshake prescribes (RFC 6455, 4.2.2); nothing secret hangs on it.
+    // The handshake prescribes SHA-1 (RFC 6455, 4.2.2). Nothing secret depends on it.
 #pragma warning disable CA5350
     private static string Accept(string key) => Convert.ToBase64String(SHA1.HashData(Encoding.ASCII.GetBytes(key + WebSocketKey)));
 #pragma warning restore CA5350

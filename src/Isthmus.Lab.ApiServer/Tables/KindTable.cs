@@ -22,7 +22,7 @@ internal readonly record struct Row(JsonObject Object, DateTimeOffset Now)
     internal string Age => Since("metadata.creationTimestamp");
 }
 
-/// <summary>Reading trees without caring what is missing.</summary>
+/// <summary>Reads trees in which fields may be missing.</summary>
 internal static class Tree
 {
     internal static JsonNode? At(JsonNode? node, string path)

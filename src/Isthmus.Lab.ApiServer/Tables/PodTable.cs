@@ -6,7 +6,7 @@ using Isthmus.Lab.ApiServer.Values;
 
 namespace Isthmus.Lab.ApiServer.Tables;
 
-/// <summary>The table of Pods: status and restarts are computed as kubectl's users know them.</summary>
+/// <summary>The table of Pods: status and restarts are computed as a real API server does.</summary>
 internal static class PodTable
 {
     internal static KindTable Build() => KindTable.Named()

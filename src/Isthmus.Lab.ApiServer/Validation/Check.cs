@@ -6,7 +6,7 @@ using Isthmus.Lab.ApiServer.Values;
 
 namespace Isthmus.Lab.ApiServer.Validation;
 
-/// <summary>Checks that many kinds need, in the words of a real API server.</summary>
+/// <summary>Checks that many kinds need, with the messages of a real API server.</summary>
 internal static partial class Check
 {
     public const string PortRange = "must be between 1 and 65535, inclusive";

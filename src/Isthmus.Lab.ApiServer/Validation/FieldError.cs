@@ -3,14 +3,14 @@ using Isthmus.Lab.ApiServer.Values;
 
 namespace Isthmus.Lab.ApiServer.Validation;
 
-/// <summary>One validation error: which field, why, in the words of a real API server.</summary>
+/// <summary>One validation error: which field, why, with the messages of a real API server.</summary>
 /// <param name="Reason">FieldValueInvalid, FieldValueRequired, FieldValueNotSupported, …: the cause's reason.</param>
 /// <param name="Detail">The message without the field's path.</param>
 public sealed record FieldError(string Reason, string Field, string Detail)
 {
     public override string ToString() => $"{Field}: {Detail}";
 
-    /// <param name="value">The offending value as JSON (strings are quoted), or null for `null`.</param>
+    /// <param name="value">The invalid value as JSON (strings are quoted), or null for `null`.</param>
     public static FieldError Invalid(string field, JsonNode? value, string detail) =>
         new("FieldValueInvalid", field, $"Invalid value: {Print(value)}: {detail}");
 

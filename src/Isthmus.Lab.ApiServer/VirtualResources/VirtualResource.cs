@@ -25,7 +25,7 @@ public interface IVirtualResource
 {
     VirtualResourceDescriptor Descriptor { get; }
 
-    /// <summary>Refusal is an <see cref="ApiException"/>.</summary>
+    /// <summary>Rejects by throwing an <see cref="ApiException"/>.</summary>
     ValueTask<VirtualResponse> HandleAsync(VirtualRequest request, CancellationToken stop);
 }
 

@@ -5,7 +5,7 @@ using Isthmus.Lab.ApiServer.Values;
 
 namespace Isthmus.Lab.ApiServer.Writes;
 
-/// <summary>metadata.generation rises when the wish changes, not when its fulfilment does.</summary>
+/// <summary>metadata.generation increases when the desired state changes, not when the status does.</summary>
 internal static class Generations
 {
     internal static void Update(KindDescriptor kind, JsonObject old, JsonObject next)

@@ -5,7 +5,7 @@ using Isthmus.Lab.ApiServer.Validation;
 
 namespace Isthmus.Lab.ApiServer.Writes;
 
-/// <summary>What holds for the metadata of every kind.</summary>
+/// <summary>The rules for the metadata of every kind.</summary>
 internal static class MetadataRules
 {
     private const int MaxAnnotations = 256 * 1024;

@@ -13,7 +13,10 @@ using Isthmus.Lab.ApiServer.Values;
 
 namespace Isthmus.Lab.ApiServer.Writes;
 
-/// <summary>Creates, changes and deletes objects of any kind: the order of defaulting, admission, validation and storing is here and nowhere else.</summary>
+/// <summary>
+/// Creates, changes and deletes objects of any kind: the only place that defines the order of defaulting, admission, validation and
+/// storing.
+/// </summary>
 public sealed partial class ObjectRegistry(ApiServerContext context, IReadOnlyList<IAdmissionPlugin> admission)
 {
     private const int MaxAttempts = 16;
@@ -55,7 +58,7 @@ public sealed partial class ObjectRegistry(ApiServerContext context, IReadOnlyLi
         }
     }
 
-    /// <summary>Changes an object by a function of its present content; asked again when somebody else was faster.</summary>
+    /// <summary>Changes an object by a function of its present content; called again if another writer changes it first.</summary>
     /// <param name="change">Gets a tree it may change, returns the new content. Null for the tree: the object does not exist.</param>
     /// <param name="mayCreate">A missing object is created from what <paramref name="change"/> makes of null.</param>
     public async Task<WriteResult> UpdateAsync(WriteRequest request, Func<JsonObject?, JsonObject> change, bool mayCreate, CancellationToken stop)
@@ -225,7 +228,7 @@ public sealed partial class ObjectRegistry(ApiServerContext context, IReadOnlyLi
         if (errors.Count > 0) throw ApiException.Invalid(request.Kind.Group, request.Kind.Kind, Metadata.Name(o), errors);
     }
 
-    /// <returns>Null when somebody else was faster.</returns>
+    /// <returns>Null if another writer changed it first.</returns>
     private async Task<StoredObject?> StoreAsync(WriteRequest request, StoredObject? current, JsonObject next, CancellationToken stop)
     {
         var kind = request.Kind;

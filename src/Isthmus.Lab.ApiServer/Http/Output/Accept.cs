@@ -21,7 +21,7 @@ internal sealed record Accept(OutputForm Form, string MetaVersion, bool Pretty)
 
     internal static readonly Accept PlainJson = new(OutputForm.Json, "v1", false);
 
-    /// <exception cref="ApiException">406: nothing that this server writes is accepted.</exception>
+    /// <exception cref="ApiException">406: the client accepts no media type that this server writes.</exception>
     internal static Accept Of(HttpRequest request)
     {
         var pretty = WantsPretty(request);

@@ -5,7 +5,7 @@ namespace Isthmus.Lab.ApiServer.Streaming.Spdy;
 
 /// <summary>
 /// The server's end of a SPDY/3.1 connection, as far as kubectl's library goes: streams opened by the client, pings,
-/// resets. That library knows no WINDOW_UPDATE and ends the connection when it sees one, so there is no flow control but TCP's.
+/// resets. That library does not support WINDOW_UPDATE and ends the connection when it receives one, so only TCP controls the flow.
 /// </summary>
 internal sealed class SpdyConnection(Stream transport) : IDisposable
 {
@@ -21,7 +21,7 @@ internal sealed class SpdyConnection(Stream transport) : IDisposable
     internal IAsyncEnumerable<SpdyStream> OpenedAsync(CancellationToken stop) => _opened.Reader.ReadAllAsync(stop);
 
     /// <summary>Reads frames until the client leaves.</summary>
-    /// <exception cref="InvalidDataException">It does not speak SPDY.</exception>
+    /// <exception cref="InvalidDataException">The client does not speak SPDY.</exception>
     internal async Task RunAsync(CancellationToken stop)
     {
         try
@@ -74,11 +74,11 @@ internal sealed class SpdyConnection(Stream transport) : IDisposable
                 if (_streams.TryRemove(frame.Number(0), out var reset)) reset.Abort();
                 break;
             case SpdyFrameType.Ping:
-                // Odd numbers are the client's questions; even ones would answer ours.
+                // Odd numbers are pings of the client; even ones would answer ours.
                 if (frame.Number(0) % 2 == 1) await SendAsync(frame, stop);
                 break;
             case SpdyFrameType.Headers:
-                // The compression goes on through them, whatever they say.
+                // Their content does not matter, but the compression continues through them.
                 _ = _incoming.Decode(frame.Payload.Span[4..]);
                 break;
             default:

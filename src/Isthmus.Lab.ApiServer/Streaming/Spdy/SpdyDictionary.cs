@@ -2,7 +2,9 @@ using System.Text;
 
 namespace Isthmus.Lab.ApiServer.Streaming.Spdy;
 
-/// <summary>The zlib dictionary of SPDY/3 header blocks (SPDY protocol draft 3.1, section 2.6.10.1): length-prefixed words, then common values.</summary>
+/// <summary>
+/// The zlib dictionary of SPDY/3 header blocks (SPDY protocol draft 3.1, section 2.6.10.1): length-prefixed words, then common values.
+/// </summary>
 internal static class SpdyDictionary
 {
     private static readonly string[] Words =

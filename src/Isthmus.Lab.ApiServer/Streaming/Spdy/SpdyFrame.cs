@@ -19,7 +19,7 @@ internal readonly record struct SpdyFrame(SpdyFrameType Type, byte Flags, uint S
         : throw new InvalidDataException($"a {Type} frame is too short");
 
     /// <summary>Null at the end of the connection.</summary>
-    /// <exception cref="InvalidDataException">What arrives is not SPDY/3, or too long.</exception>
+    /// <exception cref="InvalidDataException">The frame is not SPDY/3, or too long.</exception>
     internal static async Task<SpdyFrame?> ReadAsync(Stream from, CancellationToken stop)
     {
         var header = new byte[HeaderLength];

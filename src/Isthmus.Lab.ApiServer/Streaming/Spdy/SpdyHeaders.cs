@@ -11,7 +11,7 @@ internal sealed class SpdyHeaders
     private readonly Inflater _inflater = new(SpdyDictionary.Bytes);
     private bool _begun;
 
-    /// <exception cref="InvalidDataException">The block is not what it should be, or too long.</exception>
+    /// <exception cref="InvalidDataException">The block is malformed or too long.</exception>
     internal Dictionary<string, string> Decode(ReadOnlySpan<byte> compressed)
     {
         ReadOnlySpan<byte> block = _inflater.Inflate(compressed, LongestBlock);

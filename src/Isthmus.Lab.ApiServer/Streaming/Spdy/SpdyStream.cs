@@ -31,7 +31,7 @@ internal sealed class SpdyStream(SpdyConnection connection, uint id, IReadOnlyDi
         if (!_ended && bytes.Length > 0) await connection.SendAsync(new(SpdyFrameType.Data, 0, id, bytes), stop);
     }
 
-    /// <summary>We send no more.</summary>
+    /// <summary>Ends this server's side of the stream.</summary>
     internal async Task EndAsync(CancellationToken stop)
     {
         if (_ended) return;
@@ -47,7 +47,7 @@ internal sealed class SpdyStream(SpdyConnection connection, uint id, IReadOnlyDi
         }
         catch (ChannelClosedException)
         {
-            // Nobody reads it any more.
+            // The reader has stopped.
         }
         if (isLast) _received.Writer.TryComplete();
     }

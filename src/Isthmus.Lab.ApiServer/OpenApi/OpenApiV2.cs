@@ -22,7 +22,7 @@ internal static class OpenApiV2
         foreach (var type in SchemaNames.Closure(kinds)) Named(definitions, 1, SchemaNames.Of(type.Name), Definition(type, [.. byType[type.Name]]));
         foreach (var kind in kinds.Where(kind => kind.Schema is null)) Named(definitions, 1, SchemaNames.Of(kind), Custom(kind));
         var paths = new WireWriter();
-        foreach (var kind in kinds) Named(paths, 2, Path(kind), PathItem(kind));
+        foreach (var kind in kinds) Named(paths, 2, FieldForms.PathOf(kind), PathItem(kind));
         return new WireWriter()
             .Text(1, "2.0")
             .Message(2, new WireWriter().Text(1, "Kubernetes").Text(2, KubernetesVersion.Text))
@@ -30,9 +30,6 @@ internal static class OpenApiV2
             .Message(9, definitions)
             .ToArray();
     }
-
-    private static string Path(KindDescriptor kind) =>
-        $"{(kind.Group.Length == 0 ? "/api/" : $"/apis/{kind.Group}/")}{kind.Version}/{(kind.Namespaced ? "namespaces/{namespace}/" : "")}{kind.Plural}/{{name}}";
 
     /// <summary>Only PATCH and its parameters are asked for: does the server know dryRun and fieldValidation?</summary>
     private static WireWriter PathItem(KindDescriptor kind)
@@ -71,35 +68,20 @@ internal static class OpenApiV2
             FieldShape.Map => Typed("object").Message(21, new WireWriter().Message(1, item)),
             _ => item,
         };
-        var strategy = (field.Merges, field.Replaces, field.RetainKeys) switch
-        {
-            (true, _, true) => "merge,retainKeys",
-            (true, _, _) => "merge",
-            (_, true, _) => "replace",
-            (_, _, true) => "retainKeys",
-            _ => "",
-        };
+        var strategy = FieldForms.PatchStrategy(field);
         if (strategy.Length > 0) Extension(schema, 31, "x-kubernetes-patch-strategy", strategy);
         if (field.MergeKey.Length > 0) Extension(schema, 31, "x-kubernetes-patch-merge-key", field.MergeKey);
         return schema;
     }
 
-    private static WireWriter Item(TypeSchema type, FieldSchema field) => field.Type switch
+    private static WireWriter Item(TypeSchema type, FieldSchema field)
     {
-        FieldType.Message => Reference(SchemaNames.Of(type.TypeOf(field)?.Name ?? field.TypeName)),
-        FieldType.Int32 => Leaf("integer", "int32"),
-        FieldType.Int64 => Leaf("integer", "int64"),
-        FieldType.Bool => Leaf("boolean", ""),
-        FieldType.Double => Leaf("number", "double"),
-        FieldType.Bytes => Leaf("string", "byte"),
-        FieldType.Quantity => Reference(SchemaNames.Quantity),
-        FieldType.IntOrString => Reference(SchemaNames.IntOrString),
-        FieldType.Time => Reference(SchemaNames.Time),
-        FieldType.MicroTime => Reference(SchemaNames.MicroTime),
-        FieldType.StringList => Typed("array").Message(23, new WireWriter().Message(1, Leaf("string", ""))),
-        FieldType.Any => Anything(),
-        _ => Leaf("string", ""),
-    };
+        if (FieldForms.Definition(type, field) is { } definition) return Reference(definition);
+        if (field.Type == FieldType.StringList) return Typed("array").Message(23, new WireWriter().Message(1, Leaf("string", "")));
+        if (field.Type == FieldType.Any) return Anything();
+        var (name, format) = FieldForms.Scalar(field.Type);
+        return Leaf(name, format);
+    }
 
     /// <summary>A custom resource: clients leave its fields to the server.</summary>
     private static WireWriter Custom(KindDescriptor kind)

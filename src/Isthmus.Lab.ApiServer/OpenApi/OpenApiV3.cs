@@ -16,7 +16,7 @@ internal static class OpenApiV3
     internal static JsonObject Of(IReadOnlyList<KindDescriptor> kinds)
     {
         var paths = new JsonObject();
-        foreach (var kind in kinds) paths[Path(kind)] = PathItem(kind);
+        foreach (var kind in kinds) paths[FieldForms.PathOf(kind)] = PathItem(kind);
         return new()
         {
             ["openapi"] = "3.0.0",
@@ -24,12 +24,6 @@ internal static class OpenApiV3
             ["paths"] = paths,
             ["components"] = new JsonObject { ["schemas"] = Schemas(kinds) },
         };
-    }
-
-    private static string Path(KindDescriptor kind)
-    {
-        var prefix = kind.Group.Length == 0 ? $"/api/{kind.Version}" : $"/apis/{kind.Group}/{kind.Version}";
-        return $"{prefix}/{(kind.Namespaced ? "namespaces/{namespace}/" : "")}{kind.Plural}/{{name}}";
     }
 
     private static JsonObject PathItem(KindDescriptor kind) => new()
@@ -83,29 +77,21 @@ internal static class OpenApiV3
             FieldShape.Map => new JsonObject { ["type"] = "object", ["additionalProperties"] = item },
             _ => item,
         };
-        if (field.Merges) schema["x-kubernetes-patch-strategy"] = field.RetainKeys ? "merge,retainKeys" : "merge";
+        if (FieldForms.PatchStrategy(field) is { Length: > 0 } strategy) schema["x-kubernetes-patch-strategy"] = strategy;
         if (field.MergeKey.Length > 0) schema["x-kubernetes-patch-merge-key"] = field.MergeKey;
         if (field.ListKeys.Count > 0) schema["x-kubernetes-list-map-keys"] = new JsonArray([.. field.ListKeys.Select(key => (JsonNode)key)]);
         if (field.Shape == FieldShape.List) schema["x-kubernetes-list-type"] = field.ListKeys.Count > 0 ? "map" : field.Set ? "set" : "atomic";
         return schema;
     }
 
-    private static JsonObject Item(TypeSchema type, FieldSchema field) => field.Type switch
+    private static JsonObject Item(TypeSchema type, FieldSchema field)
     {
-        FieldType.Message => Reference(SchemaNames.Of(type.TypeOf(field)?.Name ?? field.TypeName)),
-        FieldType.Int32 => Leaf("integer", "int32"),
-        FieldType.Int64 => Leaf("integer", "int64"),
-        FieldType.Bool => Leaf("boolean", ""),
-        FieldType.Double => Leaf("number", "double"),
-        FieldType.Bytes => Leaf("string", "byte"),
-        FieldType.Quantity => Reference(SchemaNames.Quantity),
-        FieldType.IntOrString => Reference(SchemaNames.IntOrString),
-        FieldType.Time => Reference(SchemaNames.Time),
-        FieldType.MicroTime => Reference(SchemaNames.MicroTime),
-        FieldType.StringList => new() { ["type"] = "array", ["items"] = Leaf("string", "") },
-        FieldType.Any => new() { ["x-kubernetes-preserve-unknown-fields"] = true },
-        _ => Leaf("string", ""),
-    };
+        if (FieldForms.Definition(type, field) is { } definition) return Reference(definition);
+        if (field.Type == FieldType.StringList) return new() { ["type"] = "array", ["items"] = Leaf("string", "") };
+        if (field.Type == FieldType.Any) return new() { ["x-kubernetes-preserve-unknown-fields"] = true };
+        var (name, format) = FieldForms.Scalar(field.Type);
+        return Leaf(name, format);
+    }
 
     private static JsonObject Leaf(string type, string format)
     {

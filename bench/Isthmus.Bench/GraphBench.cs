@@ -6,14 +6,15 @@ using Isthmus.Wire.Xds;
 
 namespace Isthmus.Bench;
 
-/// <summary>One endpoint of the other cluster comes or goes among N services: from the staged object to the bytes that a sidecar here is sent.</summary>
+/// <summary>One endpoint of the other cluster appears or disappears among N services: from the staged object to the bytes
+/// that a sidecar here receives.</summary>
 internal static class GraphBench
 {
     private const int Changes = 2000;
 
     internal static void Run()
     {
-        Console.WriteLine("graph: one endpoint change → encoded bytes of a sidecar in the other cluster, and what its stream answers");
+        Console.WriteLine("graph: one endpoint change → encoded bytes for a sidecar in the other cluster, and the response on its stream");
         Console.WriteLine("services   build all ms   median µs   99 % µs   bytes   stream: median µs   99 % µs");
         foreach (var services in (int[])[100, 1000, 5000]) Measure(services);
     }
@@ -40,7 +41,7 @@ internal static class GraphBench
         var streamed = new double[Changes];
         var stream = Subscribe(near.Snapshot!);
         var bytes = 0;
-        for (var i = -Changes; i < Changes; i++) // the first half warms up
+        for (var i = -Changes; i < Changes; i++) // The first half is warm-up.
         {
             var service = random.Next(services);
             var (high, low) = (service / 200, service % 200);
@@ -54,7 +55,7 @@ internal static class GraphBench
             var begunStream = Stopwatch.GetTimestamp();
             var answer = stream.Update(near.Snapshot!).FirstOrDefault(response => response.TypeUrl == TypeUrls.Endpoints);
             var tookStream = Stopwatch.GetElapsedTime(begunStream).TotalMicroseconds;
-            if (answer is not null) // none where the Pod was as ready before
+            if (answer is not null) // There is none if the Pod's readiness did not change.
             {
                 if (answer.Resources.Count != 1) throw new InvalidOperationException($"{answer.Resources.Count} resources for one change");
                 stream.Receive(new() { TypeUrl = TypeUrls.Endpoints, ResponseNonce = answer.Nonce });
@@ -68,7 +69,7 @@ internal static class GraphBench
         Console.WriteLine(string.Create(CultureInfo.InvariantCulture, $"{services,8}   {all,12:0}   {times[Changes / 2],9:0}   {times[Changes * 99 / 100],7:0}   {bytes,5}   {streamed[Changes / 2],17:0}   {streamed[Changes * 99 / 100],7:0}"));
     }
 
-    /// <summary>A stream whose client has every endpoint and waits for news, as a sidecar's does.</summary>
+    /// <summary>A stream whose client has every endpoint and waits for updates, as a sidecar's does.</summary>
     private static DeltaStream Subscribe(XdsSnapshot snapshot)
     {
         var stream = new DeltaStream("bench", _ => { });

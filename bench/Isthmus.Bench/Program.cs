@@ -14,7 +14,7 @@ internal static class Program
             case "graph": GraphBench.Run(); return 0;
             case "proxy": await ProxyBench.RunAsync(args[1]); return 0;
             case "quickstart": return await QuickstartBench.RunAsync(args[1]);
-            default: await Console.Error.WriteLineAsync($"'{args[0]}' is no benchmark: see bench/run --help"); return 2;
+            default: await Console.Error.WriteLineAsync($"unknown benchmark '{args[0]}': see bench/run --help"); return 2;
         }
     }
 }

@@ -7,7 +7,8 @@ using static Isthmus.Tests.Mesh.Proxy.TestResources;
 
 namespace Isthmus.Bench;
 
-/// <summary>The proxy as a process, fed from files, between clients and servers of this process; beside it haproxy with the same task.</summary>
+/// <summary>The proxy as a process, configured from files, between clients and servers of this process. Next to it haproxy
+/// with the same task.</summary>
 internal static class ProxyBench
 {
     private const string Name = "outbound_.8443_._.bench.shop.svc.cluster.local";
@@ -32,7 +33,7 @@ internal static class ProxyBench
             var haproxy = Find("haproxy");
             if (haproxy is null)
             {
-                Console.WriteLine("haproxy is not installed, so there is nothing to compare with (apt-get install haproxy)");
+                Console.WriteLine("haproxy is not installed, so there is no comparison (apt-get install haproxy)");
             }
             else
             {

@@ -3,7 +3,8 @@ using System.Globalization;
 
 namespace Isthmus.Bench;
 
-/// <summary>Two clusters from nothing, in a lab of its own, and what each role needs after a minute of rest.</summary>
+/// <summary>Creates two clusters from scratch in its own lab, and measures the memory of each role after an idle
+/// minute.</summary>
 internal static class QuickstartBench
 {
     private static readonly TimeSpan Rest = TimeSpan.FromSeconds(60);
@@ -39,7 +40,8 @@ internal static class QuickstartBench
         return process.ExitCode;
     }
 
-    /// <summary>Sums the proportional set sizes of the lab's processes by role. Programs that only start others count as such.</summary>
+    /// <summary>Sums the proportional set sizes of the lab's processes by role. Programs that only start others have a role
+    /// of their own.</summary>
     private static void ShowMemory(string home)
     {
         var all = Directory.EnumerateDirectories("/proc").Select(Path.GetFileName).Where(name => int.TryParse(name, out _)).Select(name => Read(name!)).OfType<Entry>().ToDictionary(entry => entry.Id);
@@ -68,7 +70,7 @@ internal static class QuickstartBench
         }
     }
 
-    /// <summary>Null for a process that has gone meanwhile.</summary>
+    /// <summary>The role of a process; null when the process has ended meanwhile.</summary>
     private static Entry? Read(string id)
     {
         try

@@ -6,14 +6,15 @@ using System.Text;
 
 namespace Isthmus.Bench;
 
-/// <summary>Servers and clients that do as little as possible, so that what is between them counts.</summary>
+/// <summary>Servers and clients that do as little as possible, so that the program between them dominates the
+/// measurement.</summary>
 internal static class Traffic
 {
     private static readonly byte[] Request = Encoding.ASCII.GetBytes("GET /hello HTTP/1.1\r\nhost: bench.local\r\nuser-agent: bench\r\naccept: */*\r\n\r\n");
     private static readonly byte[] Answer = Encoding.ASCII.GetBytes("HTTP/1.1 200 OK\r\ncontent-type: text/plain\r\ncontent-length: 100\r\n\r\n" + new string('x', 100));
     private static readonly byte[] Block = new byte[64 * 1024];
 
-    /// <summary>Answers every request on kept connections.</summary>
+    /// <summary>Answers every request on persistent connections.</summary>
     internal static Task<int> HttpServer(CancellationToken stop) => Serve(async socket =>
     {
         var buffer = new byte[8192];
@@ -39,7 +40,7 @@ internal static class Traffic
         while (true) await socket.SendAsync(Block, stop);
     }, stop);
 
-    /// <summary>Requests per second over so many connections, one after the other on each.</summary>
+    /// <summary>Requests per second over a number of connections, one request at a time on each.</summary>
     internal static Task<double> RequestsPerSecond(int port, int connections, TimeSpan warmUp, TimeSpan duration) => CountAsync(port, connections, warmUp, duration, async (socket, buffer) =>
     {
         await socket.SendAsync(Request);
@@ -56,7 +57,8 @@ internal static class Traffic
         }
     });
 
-    /// <summary>Bytes per second that arrive behind a TLS hello. What follows the hello is no TLS: nobody between may care.</summary>
+    /// <summary>Bytes per second that arrive behind a TLS hello. The bytes after the hello are not TLS: a proxy in
+    /// between must not care.</summary>
     internal static async Task<double> BytesPerSecond(int port, int connections, string name, string protocol, TimeSpan warmUp, TimeSpan duration)
     {
         var hello = await HelloAsync(name, protocol);
@@ -88,7 +90,7 @@ internal static class Traffic
         return counts.Sum() / duration.TotalSeconds;
     }
 
-    /// <summary>The first bytes that a TLS client says.</summary>
+    /// <summary>The first bytes that a TLS client sends.</summary>
     private static async Task<byte[]> HelloAsync(string name, string protocol)
     {
         using var listener = new TcpListener(IPAddress.Loopback, 0);
@@ -98,7 +100,7 @@ internal static class Traffic
         using var accepted = await listener.AcceptSocketAsync();
         await using var tls = new SslStream(client.GetStream());
         _ = tls.AuthenticateAsClientAsync(new SslClientAuthenticationOptions { TargetHost = name, ApplicationProtocols = [new(protocol)] })
-            .ContinueWith(ended => _ = ended.Exception, TaskScheduler.Default); // it is never answered
+            .ContinueWith(ended => _ = ended.Exception, TaskScheduler.Default); // It is never answered.
         var buffer = new byte[16 * 1024];
         var length = await accepted.ReceiveAsync(buffer);
         return buffer[..length];
@@ -119,7 +121,7 @@ internal static class Traffic
                     using (socket)
                     {
                         try { await handle(socket); }
-                        catch (Exception e) when (e is SocketException or OperationCanceledException) { } // the client has enough
+                        catch (Exception e) when (e is SocketException or OperationCanceledException) { } // The client has enough.
                     }
                 }, stop);
             }

@@ -3,19 +3,22 @@ using System.Text.Json.Nodes;
 
 namespace Isthmus.CompareXds;
 
-/// <summary>One place where what we make is not what was recorded.</summary>
-/// <param name="Path">The field in the resource, list items by name; <c>(missing)</c>: we lack it, <c>(extra)</c>: only we have it.</param>
+/// <summary>A place where a generated resource differs from the recorded one.</summary>
+/// <param name="Path">The field in the resource, with list items by name. <c>(missing)</c>: only the recording has it.
+/// <c>(extra)</c>: only the generated resource has it.</param>
 internal sealed record Difference(string Type, string Resource, string Path, string Recorded, string Ours);
 
 internal sealed record TypeResult(string Type, int Same, IReadOnlyList<Difference> Differences);
 
-/// <summary>Compares by meaning: items of lists are matched by what they are, and order counts only where a proxy looks at it.</summary>
+/// <summary>Compares by meaning: list items are matched by identity, and order counts only where a proxy depends on
+/// it.</summary>
 internal static class Comparison
 {
-    /// <summary>Lists whose order says nothing.</summary>
+    /// <summary>Lists whose order has no meaning.</summary>
     private static readonly HashSet<string> Sets = new(StringComparer.Ordinal) { "domains", "server_names", "application_protocols", "match_subject_alt_names", "ips" };
 
-    /// <summary>What stands in every cluster beside the inputs, and what truncated recordings leave out.</summary>
+    /// <summary>Resources of objects that every cluster has besides the inputs, and resources that truncated recordings
+    /// omit.</summary>
     private static readonly string[] LeftOut = ["istiod.istio-system", "kubernetes.default", "gateway.istio-system", "virtualOutbound", "virtualInbound"];
 
     public static IReadOnlyList<TypeResult> Of(RecordedCase recorded, IReadOnlyDictionary<string, SortedDictionary<string, JsonNode>> ours)
@@ -45,12 +48,12 @@ internal static class Comparison
         return new(type, same, differences);
     }
 
-    /// <summary>Listeners and routes are left out by what they lead to; their names do not say it.</summary>
+    /// <summary>Listeners and routes are omitted by their destination, because their names do not show it.</summary>
     private static bool LeavesOut(string name, JsonNode resource) =>
         LeftOut.Any(part => name.Contains(part, StringComparison.Ordinal)) || LeftOut.Any(part => resource.ToJsonString().Contains(part, StringComparison.Ordinal))
         || resource["filter_chains"] is JsonArray && resource.ToJsonString().Contains("\"route_config_name\":\"150", StringComparison.Ordinal);
 
-    /// <summary>A locality without endpoints says nothing.</summary>
+    /// <summary>A locality without endpoints has no meaning.</summary>
     private static void DropEmptyLocalities(JsonNode resource)
     {
         if ((resource["load_assignment"] ?? resource)["endpoints"] is not JsonArray groups) return;
@@ -124,7 +127,7 @@ internal static class Comparison
         _ => item is JsonObject && item["name"] is JsonValue name ? name.ToString() : index.ToString(System.Globalization.CultureInfo.InvariantCulture),
     };
 
-    /// <summary>A chain is what it matches.</summary>
+    /// <summary>A filter chain is identified by its match.</summary>
     private static string Match(JsonNode match)
     {
         var parts = new List<string>();

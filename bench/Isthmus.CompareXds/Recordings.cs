@@ -8,9 +8,9 @@ using Isthmus.Wire.Xds;
 
 namespace Isthmus.CompareXds;
 
-/// <summary>What a real istiod gave to one proxy.</summary>
+/// <summary>The resources that a real istiod sent to one proxy.</summary>
 /// <param name="Name">The folder below <c>xds</c>.</param>
-/// <param name="Variant">The part of the name between scenario and proxy; empty when it is the scenario as it stands.</param>
+/// <param name="Variant">The part of the name between scenario and proxy; empty for the unchanged scenario.</param>
 internal sealed record RecordedCase(string Name, string Scenario, string Variant, ProxyIdentity Node, string Folder, JsonObject? Counts)
 {
     public static readonly string[] Types = ["cds", "eds", "lds", "rds", "nds"];
@@ -34,16 +34,17 @@ internal sealed record RecordedCase(string Name, string Scenario, string Variant
         return all;
     }
 
-    /// <summary>Some resources that the proxy was sent were left out of the recording.</summary>
+    /// <summary>Whether the recording omits some of the resources that the proxy received.</summary>
     public bool IsPartial(string type) => Counts?[type] is JsonArray { Count: 2 } counts && (int)counts[0]! != (int)counts[1]!;
 }
 
 /// <summary>A folder of recordings.</summary>
 internal sealed class Recordings
 {
-    private const string Remedy = "name the folder that has inputs, nodes and xds";
+    private const string Remedy = "specify the folder that contains inputs, nodes and xds";
 
-    /// <summary>What EnvoyFilters and WasmPlugins shape: docs/limits.md says that those have no effect.</summary>
+    /// <summary>Resources that EnvoyFilters and WasmPlugins change: docs/limits.md says that those have no
+    /// effect.</summary>
     private static readonly string[] Skipped = ["s1-single/with-default-envoyfilters", "s6i-wasm-ecds"];
 
     private readonly string _folder;
@@ -69,7 +70,7 @@ internal sealed class Recordings
             if (Skipped.Any(skipped => name.StartsWith(skipped, StringComparison.Ordinal))) continue;
             var parts = name.Split('/');
             var isProxy = File.Exists(Path.Combine(folder, "nodes", parts[0], ProxyOf(parts[^1]) + ".json"));
-            // A variant without the name of a proxy was recorded by the first client of the first cluster.
+            // A variant without a proxy's name was recorded by the first client of the first cluster.
             var proxy = isProxy ? ProxyOf(parts[^1]) : "sleep-c1";
             var variant = string.Join('/', parts[1..(isProxy ? ^1 : ^0)]);
             if (parts[^1].Contains("-on-", StringComparison.Ordinal)) variant += "/" + parts[^1][(parts[^1].IndexOf("-on-", StringComparison.Ordinal) + 1)..];
@@ -81,7 +82,7 @@ internal sealed class Recordings
     public string Input(string scenario, string file)
     {
         var path = Path.Combine(_folder, "inputs", scenario, file);
-        // A bare n is false to kubectl and to us; the recorder's reader took it for text.
+        // To kubectl and to us, a bare n is false. The recorder's YAML reader read it as text.
         return File.Exists(path) ? File.ReadAllText(path).Replace("[n]", "['n']", StringComparison.Ordinal) : throw new ProblemException(path, "does not exist", Remedy);
     }
 

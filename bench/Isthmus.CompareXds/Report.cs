@@ -3,14 +3,14 @@ using Isthmus.Core.Problems;
 
 namespace Isthmus.CompareXds;
 
-/// <summary>A row of the page: differences that are meant, and why.</summary>
+/// <summary>A row of the page: intended differences, and the reason.</summary>
 internal sealed class Explanation(string id, string type, string resource, string path, string where)
 {
     private readonly Regex _resource = AnyOf(resource), _path = Pattern(path), _where = AnyOf(where);
 
     public string Id { get; } = id;
 
-    /// <summary>Differences that it explained so far.</summary>
+    /// <summary>How many differences the row has explained so far.</summary>
     public int Used { get; set; }
 
     public bool Covers(string name, Difference difference) =>
@@ -18,12 +18,13 @@ internal sealed class Explanation(string id, string type, string resource, strin
 
     private static Regex AnyOf(string text) => new("^(" + string.Join('|', text.Split(' ').Select(one => Pattern(one).ToString()[1..^1])) + ")$", RegexOptions.CultureInvariant);
 
-    /// <summary>Only <c>*</c> means anything; a table cell cannot hold a bar, which is written as <c>?</c>.</summary>
+    /// <summary>Only <c>*</c> is special. A table cell cannot contain a bar, so it is written as <c>?</c>.</summary>
     private static Regex Pattern(string text) =>
         new("^" + Regex.Escape(text).Replace("\\*", ".*", StringComparison.Ordinal).Replace("\\?", ".", StringComparison.Ordinal) + "$", RegexOptions.Singleline | RegexOptions.CultureInvariant);
 }
 
-/// <summary>The table of docs/xds-differences.md: the page is what the tool reads, so that it cannot be out of date.</summary>
+/// <summary>The table of docs/xds-differences.md. The tool reads the page itself, so the page cannot be out of
+/// date.</summary>
 internal sealed class Explanations
 {
     private static readonly string[] Head = ["id", "type", "resource", "field", "cases", "why"];
@@ -34,7 +35,7 @@ internal sealed class Explanations
 
     public static Explanations Read(string page)
     {
-        if (!File.Exists(page)) throw new ProblemException(page, "does not exist", "the table of intended differences belongs there");
+        if (!File.Exists(page)) throw new ProblemException(page, "does not exist", "restore the page with its table of intended differences");
         var explained = new Explanations();
         var inside = false;
         foreach (var line in File.ReadLines(page))
@@ -48,7 +49,7 @@ internal sealed class Explanations
     }
 }
 
-/// <summary>Prints a row for each case and ends with what nobody explained.</summary>
+/// <summary>Prints a row for each case, and the unexplained differences at the end.</summary>
 internal sealed class Report(Explanations explained, bool verbose)
 {
     private const int Shown = 110;
@@ -83,7 +84,7 @@ internal sealed class Report(Explanations explained, bool verbose)
         }
     }
 
-    /// <param name="all">Every case was looked at: then a row that explained nothing is out of date.</param>
+    /// <param name="all">Whether every case was compared. Then a row that explained nothing is out of date.</param>
     public int Finish(bool all)
     {
         foreach (var ((type, path, recorded, ours), (count, example)) in _open.OrderBy(item => item.Key.Type, StringComparer.Ordinal).ThenBy(item => item.Key.Path, StringComparer.Ordinal))
@@ -94,7 +95,7 @@ internal sealed class Report(Explanations explained, bool verbose)
         }
         foreach (var problem in _problems) Console.WriteLine($"input: {problem}");
         var stale = all ? explained.Rows.Where(row => row.Used == 0).Select(row => row.Id).ToList() : [];
-        if (stale.Count > 0) Console.WriteLine($"These rows of the page explain nothing any more: {string.Join(", ", stale)}");
+        if (stale.Count > 0) Console.WriteLine($"These rows of the page no longer explain anything: {string.Join(", ", stale)}");
         Console.WriteLine(_unexplained == 0 ? "Every difference is explained." : $"{_unexplained} differences are not explained.");
         return _unexplained == 0 && stale.Count == 0 ? 0 : 1;
     }

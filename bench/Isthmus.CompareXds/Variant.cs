@@ -1,6 +1,7 @@
 namespace Isthmus.CompareXds;
 
-/// <summary>How the inputs of a variant differ from its scenario's: the files beside them, and what the recorder changed by hand on the way.</summary>
+/// <summary>How the inputs of a variant differ from those of its scenario: the files next to them, and what the recorder
+/// changed during the recording.</summary>
 internal sealed record Variant
 {
     private const string EastWest = "istio-eastwestgateway";
@@ -8,7 +9,7 @@ internal sealed record Variant
     private const string NodePorts = "variant-nodeport-gateway.cluster2.yaml";
     private const string HostName = "variant-hostname-gateway.cluster2.yaml";
 
-    /// <summary>The Pod that was added for the sequences of endpoint changes and stayed for a while.</summary>
+    /// <summary>The Pod that the recorder added for the sequences of endpoint changes and kept for a while.</summary>
     private static string Added(string address) => $$"""
         apiVersion: v1
         kind: Pod
@@ -33,10 +34,10 @@ internal sealed record Variant
 
     public string? NetworksFile { get; init; }
 
-    /// <summary>No remote secret yet.</summary>
+    /// <summary>The remote secret does not exist yet.</summary>
     public bool Alone { get; init; }
 
-    /// <summary>Whose istiod answered, when it was not the proxy's own.</summary>
+    /// <summary>The cluster whose istiod answered, if it was not the proxy's own.</summary>
     public string? ConfigCluster { get; init; }
 
     public (string Cluster, string File)[] Files { get; init; } = [];

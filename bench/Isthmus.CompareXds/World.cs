@@ -14,7 +14,7 @@ using Microsoft.Extensions.Logging.Abstractions;
 
 namespace Isthmus.CompareXds;
 
-/// <summary>The mesh that one istiod saw when a case was recorded, in our own control plane.</summary>
+/// <summary>The mesh that one istiod saw during a recording, in our own control plane.</summary>
 internal sealed class World
 {
     private const string Common = "common";
@@ -49,7 +49,7 @@ internal sealed class World
         return world;
     }
 
-    /// <summary>What a proxy is sent, by type.</summary>
+    /// <summary>The resources for a proxy, by type.</summary>
     public IReadOnlyDictionary<string, SortedDictionary<string, JsonNode>> View(ProxyIdentity node)
     {
         var feed = new ProxyFeed(node, TimeProvider.System, _ => { });
@@ -68,14 +68,14 @@ internal sealed class World
         return all;
     }
 
-    /// <summary>What our control plane refused or found odd among the inputs.</summary>
+    /// <summary>The inputs that our control plane rejected or warned about.</summary>
     public IEnumerable<string> Problems => _writer.Mesh.Sources.Problems.Items.Values.SelectMany(found => found.Problems).Select(problem => problem.ToString());
 
     private void Load(string cluster, Objects objects, bool isConfig)
     {
         _writer.PutContact(new(cluster, isConfig, true, true, 1));
         var kinds = _writer.Kinds;
-        // The API server's own Service stands in every cluster.
+        // Every cluster has the API server's own Service.
         Put(cluster, kinds.Services, new Service
         {
             Metadata = new() { Name = "kubernetes", Namespace = "default" },
@@ -107,7 +107,8 @@ internal sealed class World
 
     private void Put<T>(string cluster, IObjectKind<T> kind, T item) where T : class => kind.Stage(_writer, cluster, item);
 
-    /// <summary>No webhook looked at the recorded inputs: an egress listener without port must be the last of its Sidecar.</summary>
+    /// <summary>No webhook validated the recorded inputs: an egress listener without a port must be the last of its
+    /// Sidecar.</summary>
     private static void MendSidecar(JsonObject config)
     {
         if ((string?)config["kind"] != "Sidecar" || config["spec"]?["egress"] is not JsonArray egress) return;
@@ -136,7 +137,7 @@ internal sealed class Objects
         return objects;
     }
 
-    /// <summary>Adds objects; those that are there already are replaced.</summary>
+    /// <summary>Adds objects, and replaces existing ones.</summary>
     public void Apply(string text)
     {
         foreach (var item in YamlText.ParseAll(text, "inputs").OfType<JsonObject>())
@@ -148,7 +149,7 @@ internal sealed class Objects
 
     public void Remove(string kind, string name) => _all.RemoveAll(item => (string?)item["kind"] == kind && (string?)item["metadata"]?["name"] == name);
 
-    /// <summary>Gives a load balancer one address.</summary>
+    /// <summary>Sets a load balancer's only address.</summary>
     public void SetIngress(string name, string address)
     {
         foreach (var item in _all.Where(item => (string?)item["kind"] == "Service" && (string?)item["metadata"]?["name"] == name))

@@ -4,8 +4,8 @@ namespace Isthmus.Testing;
 public static class Allocations
 {
     /// <summary>
-    /// The fewest bytes that one of several rounds allocated: code that allocates does so in every round, the runtime, which compiles
-    /// it anew meanwhile, in some.
+    /// The fewest bytes that one of several rounds allocated. Code that allocates does so in every round; the runtime,
+    /// which recompiles the code meanwhile, allocates only in some.
     /// </summary>
     public static long Least(Action round)
     {

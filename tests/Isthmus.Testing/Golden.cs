@@ -3,7 +3,8 @@ using Xunit;
 
 namespace Isthmus.Testing;
 
-/// <summary>Compares text with <c>golden/{file}.{test}.{name}.txt</c> beside the test. <c>./test --accept</c> rewrites them.</summary>
+/// <summary>Compares text with <c>golden/{file}.{test}.{name}.txt</c> next to the test. <c>./test --accept</c> rewrites
+/// these files.</summary>
 public static class Golden
 {
     public static void Verify(string actual, string name, [CallerFilePath] string file = "", [CallerMemberName] string test = "")

@@ -1,9 +1,10 @@
 namespace Isthmus.Testing;
 
-/// <summary>Time that passes only when a test says so. Timers fire inside <see cref="Advance"/>, in the order in which they are due.</summary>
+/// <summary>Time that passes only when a test advances it. Timers fire inside <see cref="Advance"/>, in the order in which
+/// they are due.</summary>
 public sealed class ManualClock : TimeProvider
 {
-    private readonly Lock _guard = new(); // guards all below
+    private readonly Lock _guard = new(); // Guards all fields below.
     private readonly List<ManualTimer> _armed = [];
     private DateTimeOffset _now = new(2026, 1, 1, 0, 0, 0, TimeSpan.Zero);
 

@@ -7,8 +7,8 @@ using Microsoft.FSharp.Core;
 namespace Isthmus.Testing;
 
 /// <summary>
-/// Runs the property tests. All of one run begin with one seed, which a failure names: set <c>ISTHMUS_FSCHECK_SEED</c> to it
-/// (or use <c>./test --seed</c>) and the same cases come again.
+/// Runs the property tests. All tests of a run start from one seed, which a failure prints. To repeat the same cases, set
+/// <c>ISTHMUS_FSCHECK_SEED</c> to it (or use <c>./test --seed</c>).
 /// </summary>
 public static class PropertyCheck
 {
@@ -16,7 +16,8 @@ public static class PropertyCheck
 
     public static ulong Seed { get; } = ReadSeed(Environment.GetEnvironmentVariable(SeedVariable));
 
-    /// <summary>Checks the property with this many generated cases and throws at the first one that does not hold, reduced as far as it goes.</summary>
+    /// <summary>Checks the property with this many generated cases. Throws at the first failing case, after shrinking
+    /// it.</summary>
     public static void MustHold(this Property property, int cases = 100) => MustHold(property, Seed, cases);
 
     public static void MustHold(Property property, ulong seed, int cases)
@@ -38,5 +39,5 @@ public static class PropertyCheck
         : throw new FormatException($"{SeedVariable}: '{text}' is not a number from 0 to {ulong.MaxValue}");
 }
 
-/// <summary>A property does not hold. The message names the case, and the seed that brings it back.</summary>
+/// <summary>A property does not hold. The message contains the case, and the seed that reproduces it.</summary>
 public sealed class PropertyFailedException(string message, Exception inner) : Exception(message, inner);

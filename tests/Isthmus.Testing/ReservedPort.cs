@@ -4,8 +4,9 @@ using System.Net.Sockets;
 namespace Isthmus.Testing;
 
 /// <summary>
-/// A TCP port of the loopback interface that is the test's until it is disposed. The port stays bound and does not listen: the kernel
-/// gives it to nobody else, connections to it are refused, and a server with SO_REUSEADDR (.NET sets it) can still listen there.
+/// A TCP port of the loopback interface, reserved for the test until it is disposed. The port is bound but does not listen:
+/// the kernel assigns it to nobody else, connections to it are refused, and a server with SO_REUSEADDR (.NET sets it) can
+/// still listen on it.
 /// </summary>
 public sealed class ReservedPort : IDisposable
 {

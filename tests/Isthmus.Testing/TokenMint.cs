@@ -5,7 +5,7 @@ using System.Text.Json.Nodes;
 
 namespace Isthmus.Testing;
 
-/// <summary>An issuer of tokens with keys of its own.</summary>
+/// <summary>A token issuer with its own keys.</summary>
 public sealed class TokenMint : IDisposable
 {
     private readonly RSA _rsa = RSA.Create(2048);
@@ -36,7 +36,8 @@ public sealed class TokenMint : IDisposable
         return $"{signed}.{Text(signature)}";
     }
 
-    /// <summary>What an attacker makes who knows only public keys: the RSA key's bytes as a shared secret.</summary>
+    /// <summary>A token from an attacker who knows only the public keys: the RSA key's bytes used as a shared
+    /// secret.</summary>
     public string Forge(JsonObject claims)
     {
         var signed = $"{Text(new JsonObject { ["alg"] = "HS256", ["kid"] = "r" })}.{Text(claims)}";

@@ -1,5 +1,5 @@
 using Xunit;
 
-// ./test runs the classes side by side, each in a process with namespaces of its own. Inside such a process one test runs at a time:
-// they share the network of that process.
+// ./test runs the classes in parallel, each in a process with its own namespaces. Inside such a process, one test runs at a
+// time, because all tests share the network of that process.
 [assembly: CollectionBehavior(DisableTestParallelization = true)]

@@ -105,7 +105,7 @@ root-ca.conf:
 	@mkdir -p $(@D)
 	@printf '%s\n' "$$WORKLOAD_CONF" > $@
 
-# Set umask before the file exists, so that others can never read the key, not even for a moment.
+# Set umask before the file exists, so that others can never read the key, even for a moment.
 root-key.pem:
 	@echo "generating $@"
 	@umask 077 && $(OPENSSL) genrsa -out $@ $(ROOTCA_KEYSZ) 2>/dev/null

@@ -9,7 +9,7 @@ internal static class ArrowPage
     private const string End = "```\n<!-- /arrows -->";
 
     /// <param name="root">The folder of the checkout.</param>
-    /// <param name="configuration">The build to look at, in the spelling of its folder: <c>release</c>, <c>debug</c>.</param>
+    /// <param name="configuration">The build to read, as spelled in its folder: <c>release</c>, <c>debug</c>.</param>
     internal static IReadOnlyList<NamespaceArrows> Read(string root, string configuration) =>
         [.. from project in Directory.EnumerateFiles(Path.Combine(root, "src"), "*.csproj", SearchOption.AllDirectories).Order(StringComparer.Ordinal)
             let name = Path.GetFileNameWithoutExtension(project)

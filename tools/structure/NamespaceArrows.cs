@@ -4,10 +4,10 @@ using Mono.Cecil.Cil;
 
 namespace Isthmus.Structure;
 
-/// <summary>Which namespaces of one project use which others of the same project.</summary>
+/// <summary>Finds which namespaces of a project use which others of the same project.</summary>
 /// <remarks>
-/// Computed from the compiled assembly, so that a use without a <c>using</c> counts too, and from the <c>using</c> lines of the sources,
-/// because constants leave no trace in an assembly.
+/// It reads the compiled assembly, so that uses without a <c>using</c> count too, and the <c>using</c> lines of the
+/// sources, because constants leave no trace in an assembly.
 /// </remarks>
 internal sealed partial class NamespaceArrows
 {
@@ -20,7 +20,7 @@ internal sealed partial class NamespaceArrows
 
     internal string Project => Path.GetFileNameWithoutExtension(Assembly);
 
-    /// <summary>The namespaces in order of name, each with those that it uses, itself left out.</summary>
+    /// <summary>The namespaces by name, each with the other namespaces that it uses.</summary>
     internal IReadOnlyDictionary<string, SortedSet<string>> Uses => _uses;
 
     /// <param name="assembly">The path of the compiled project.</param>
@@ -40,7 +40,7 @@ internal sealed partial class NamespaceArrows
         return arrows;
     }
 
-    /// <summary>Sets of namespaces that reach each other: with any of them, all of them have to be understood.</summary>
+    /// <summary>Sets of namespaces that reach each other: to understand one of them, you must understand all.</summary>
     internal IReadOnlyList<IReadOnlyList<string>> Circles() => Circles(_uses);
 
     /// <inheritdoc cref="Circles()"/>
@@ -69,7 +69,7 @@ internal sealed partial class NamespaceArrows
     {
         foreach (var part in Parts(type))
         {
-            if (part.Scope is not ModuleDefinition) continue;   // another assembly: the compiler minds those arrows
+            if (part.Scope is not ModuleDefinition) continue;   // Another assembly: the compiler checks those arrows.
             var name = Outermost(part).Namespace;
             if (name != from && own.Contains(name)) _uses[from].Add(name);
         }
@@ -92,7 +92,7 @@ internal sealed partial class NamespaceArrows
         }
     }
 
-    /// <summary>All types that a declaration names, its method bodies included.</summary>
+    /// <summary>All types that a declaration names, including its method bodies.</summary>
     private static IEnumerable<TypeReference> Types(TypeDefinition type)
     {
         if (type.BaseType is not null) yield return type.BaseType;
@@ -138,7 +138,7 @@ internal sealed partial class NamespaceArrows
     private static IEnumerable<TypeReference> Constraints(IGenericParameterProvider provider) =>
         provider.GenericParameters.SelectMany(parameter => parameter.Constraints).Select(constraint => constraint.ConstraintType);
 
-    /// <summary>The type itself and its arguments, without arrays, pointers and the like around them.</summary>
+    /// <summary>The type itself and its type arguments, without arrays and pointers around them.</summary>
     private static IEnumerable<TypeReference> Parts(TypeReference type) => type switch
     {
         GenericParameter => [],

@@ -1,9 +1,9 @@
 using Isthmus.Structure;
 
 // dotnet run --project tools/structure                 the arrows, as docs/ARCHITECTURE.md shows them
-// dotnet run --project tools/structure -- --circles    only the circles, and exit status 1 when there are any
-// dotnet run --project tools/structure -- --sizes      classes and parameter lists that are too long, and exit status 1 when there are any
-// dotnet run --project tools/structure -- --write      puts the arrows into docs/ARCHITECTURE.md
+// dotnet run --project tools/structure -- --circles    only the circles; exit status 1 if there are any
+// dotnet run --project tools/structure -- --sizes      classes and parameter lists that are too long; exit status 1 if there are any
+// dotnet run --project tools/structure -- --write      writes the arrows into docs/ARCHITECTURE.md
 var root = new DirectoryInfo(AppContext.BaseDirectory);
 while (root is not null && !File.Exists(Path.Combine(root.FullName, "Isthmus.slnx"))) root = root.Parent;
 if (root is null)

@@ -3,13 +3,13 @@ using Mono.Cecil;
 
 namespace Isthmus.Structure;
 
-/// <summary>Classes that are too long and methods that take too much.</summary>
+/// <summary>Finds classes that are too long and methods with too many parameters.</summary>
 internal static partial class Sizes
 {
     internal const int LongestClass = 400;
     internal const int MostParameters = 7;
 
-    /// <summary>The lines of each class, all files of a partial class together.</summary>
+    /// <summary>The lines of each class, summed over all files of a partial class.</summary>
     /// <param name="sources">The folder with the sources.</param>
     internal static IEnumerable<(string Name, int Lines)> Classes(string sources) =>
         from path in Directory.EnumerateFiles(sources, "*.cs", SearchOption.AllDirectories)
@@ -43,7 +43,7 @@ internal static partial class Sizes
         return type;
     }
 
-    /// <summary>The outermost types of a file: what begins at the margin and ends with a brace there.</summary>
+    /// <summary>The outermost types of a file: each begins at the margin and ends with a brace there.</summary>
     internal static IEnumerable<(string Name, int Lines)> Parts(string[] lines)
     {
         for (var i = 0; i < lines.Length; i++)

@@ -12,7 +12,8 @@ using Xunit;
 
 namespace Isthmus.Tests.Mesh.Controllers;
 
-/// <summary>The controllers against the lab's own API server, with a node that says at once that every Pod is ready.</summary>
+/// <summary>The controllers against the lab's own API server, with a node that reports every Pod as ready at
+/// once.</summary>
 public class ClusterControllersTests
 {
     [Fact]
@@ -141,7 +142,7 @@ public class ClusterControllersTests
             Directory.Delete(directory, recursive: true);
         }
 
-        /// <summary>A node without processes: a Pod that is bound to it is ready, one that leaves is gone.</summary>
+        /// <summary>A node without processes: a bound Pod is ready, and a terminating Pod is gone.</summary>
         private static async Task RunNodeAsync(KubeClient client, CancellationToken stop)
         {
             try

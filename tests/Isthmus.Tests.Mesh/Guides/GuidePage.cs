@@ -3,7 +3,7 @@ namespace Isthmus.Tests.Mesh.Guides;
 /// <summary>One block of commands, and the lines that its output must have (<c>…</c> stands for anything).</summary>
 internal sealed record GuideBlock(string Page, int Line, string Script, IReadOnlyList<string> Expected);
 
-/// <summary>Reads the blocks of a page, and of the pages that it says to run in between (<c>&lt;!-- run: PAGE --&gt;</c>).</summary>
+/// <summary>Reads the blocks of a page, and of the pages that it includes (<c>&lt;!-- run: PAGE --&gt;</c>).</summary>
 internal static class GuidePage
 {
     internal static IReadOnlyList<GuideBlock> Read(string folder, string page)

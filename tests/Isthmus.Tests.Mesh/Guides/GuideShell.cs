@@ -6,7 +6,7 @@ using Xunit;
 
 namespace Isthmus.Tests.Mesh.Guides;
 
-/// <summary>A folder that looks like the repository and a lab of its own, for commands as people type them.</summary>
+/// <summary>A folder that looks like the repository, and a lab of its own, for commands as users type them.</summary>
 internal sealed class GuideShell : IAsyncDisposable
 {
     private static readonly TimeSpan Patience = TimeSpan.FromMinutes(6);
@@ -18,7 +18,7 @@ internal sealed class GuideShell : IAsyncDisposable
         foreach (var name in (string[])["samples", "tools", "manifests", "bin"]) Directory.CreateSymbolicLink(Path.Combine(_folder, name), Path.Combine(Root(), name));
     }
 
-    /// <summary>Where the pages are.</summary>
+    /// <summary>The folder of the pages.</summary>
     internal static string Pages => Path.Combine(Root(), "docs", "guides");
 
     internal static async Task<GuideShell> CreateAsync()
@@ -28,7 +28,7 @@ internal sealed class GuideShell : IAsyncDisposable
         return new();
     }
 
-    /// <summary>What a command says and how it ends.</summary>
+    /// <summary>The output of a command and its exit status.</summary>
     internal async Task<(int Code, string Output)> RunAsync(string command)
     {
         var file = Path.Combine(_folder, ".said");
@@ -46,11 +46,11 @@ internal sealed class GuideShell : IAsyncDisposable
 
     internal async Task TypeAsync(IReadOnlyList<GuideBlock> blocks)
     {
-        // One shell may type several pages.
+        // One shell can run several pages.
         var first = _typed;
         _typed += blocks.Count;
         var script = new StringBuilder("set -e -o pipefail\n");
-        // What the first block exports is gone with its shell.
+        // The variables that the first block exports are lost with its shell.
         if (first > 0) script.Append("PATH=$PWD/bin:$PATH\n");
         for (var i = 0; i < blocks.Count; i++)
         {

@@ -2,7 +2,7 @@ using Xunit;
 
 namespace Isthmus.Tests.Mesh.Guides;
 
-/// <summary>Types the guides, block by block, into one shell: the pages are the only copy of their commands.</summary>
+/// <summary>Runs the guides, block by block, in one shell: the pages are the only copy of their commands.</summary>
 public sealed class GuideTests
 {
     [Theory]

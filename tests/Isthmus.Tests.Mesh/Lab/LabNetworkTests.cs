@@ -36,7 +36,7 @@ public sealed class LabNetworkTests
         var balancer = await BalancerAsync(rig, "cluster1");
         Assert.Contains("cluster1 172.18.0.3", await CallAsync(rig, "cluster2", balancer));
         Assert.Contains("cluster1 172.18.0.3", await CallAsync(rig, "cluster2", "172.18.0.2:30080"));
-        // Both Pods have the same address: each cluster means its own.
+        // Both Pods have the same address: in each cluster it means the local Pod.
         Assert.Equal(await PodAddressAsync(rig, "cluster1"), await PodAddressAsync(rig, "cluster2"));
         Assert.Contains("cluster2 ", await CallAsync(rig, "cluster2", $"{await PodAddressAsync(rig, "cluster1")}:8080"));
     }
@@ -58,7 +58,7 @@ public sealed class LabNetworkTests
         Assert.Equal($"echo reply from {there}", (await rig.KubectlAsync("--context=cluster1", "exec", "server", "--", "timeout", "5", "perl", "-MSocket", "-e", Ping, there)).Expect(0).Trim());
     }
 
-    /// <summary>What the program ping does without privileges; not every machine has it.</summary>
+    /// <summary>Does what the program ping does without privileges, because not every machine has ping.</summary>
     private const string Ping = """
         socket(my $s, PF_INET, SOCK_DGRAM, 1) or die "no ping socket: $!";
         send($s, pack("C2 n3 a8", 8, 0, 0, 0, 1, "isthmus!"), 0, pack_sockaddr_in(0, inet_aton($ARGV[0]))) or die "cannot send: $!";

@@ -6,7 +6,7 @@ using Xunit;
 
 namespace Isthmus.Tests.Mesh.Lab;
 
-/// <summary>What a command said and how it ended.</summary>
+/// <summary>The output of a command and its exit status.</summary>
 internal sealed record Outcome(int Code, string Output, string Errors)
 {
     internal string Expect(int code)
@@ -16,7 +16,7 @@ internal sealed record Outcome(int Code, string Output, string Errors)
     }
 }
 
-/// <summary>A lab of its own in a directory of its own, driven by the commands that people type; removed in any case.</summary>
+/// <summary>A lab of its own in its own directory, driven by the user's commands. It is removed in any case.</summary>
 internal sealed class LabRig : IAsyncDisposable
 {
     private readonly string _directory = Directory.CreateTempSubdirectory("isthmus-lab-").FullName;
@@ -47,7 +47,7 @@ internal sealed class LabRig : IAsyncDisposable
 
     internal async Task<JsonNode> StatusAsync() => JsonNode.Parse((await IsthmusAsync("lab", "status", "-o", "json")).Expect(0))!;
 
-    /// <summary>The lab's PID 1 as this machine counts.</summary>
+    /// <summary>The lab's PID 1, as a PID of this machine.</summary>
     internal int Supervisor => new LabClient(Home).FindSupervisor() ?? throw new InvalidOperationException("the lab does not run");
 
     /// <summary>Every process of the lab: those in its PID namespace.</summary>
@@ -57,7 +57,7 @@ internal sealed class LabRig : IAsyncDisposable
         return [.. Directory.EnumerateDirectories("/proc").Select(path => int.TryParse(Path.GetFileName(path), out var id) ? id : 0)
             .Where(id => id > 0 && (Namespace(id, "pid") == root || IsBelow(id)))];
 
-        // Pods have PID namespaces of their own: they are known by their mount of the lab's names.
+        // Pods have their own PID namespaces. They are identified by their mount of the lab's namespace files.
         bool IsBelow(int id) => Namespace(id, "pid") is { } other && other != Namespace(Environment.ProcessId, "pid") && Ancestors(id).Contains(Supervisor);
     }
 
@@ -71,7 +71,7 @@ internal sealed class LabRig : IAsyncDisposable
 
     internal static bool Exists(int process) => PidHandle.TryOpen(process) is { } handle && Dispose(handle);
 
-    /// <summary>Kernels take namespaces down a moment after their last process.</summary>
+    /// <summary>Waits until the namespaces are gone: the kernel removes them a moment after their last process.</summary>
     internal static async Task EventuallyAsync(Func<bool> holds, string what)
     {
         var begun = TimeProvider.System.GetTimestamp();
@@ -88,14 +88,15 @@ internal sealed class LabRig : IAsyncDisposable
         Directory.Delete(_directory, recursive: true);
     }
 
-    /// <summary>Begins a command and leaves it to the test.</summary>
-    /// <remarks>A shell that runs the tests in the background has them ignore Ctrl-C, and children inherit that.</remarks>
+    /// <summary>Starts a command. The test ends it.</summary>
+    /// <remarks>If a shell runs the tests in the background, they ignore Ctrl-C, and child processes inherit
+    /// that.</remarks>
     internal Process Begin(params string[] arguments) => Process.Start(Prepare("env", ["--default-signal=INT", "dotnet", _program, .. arguments], null))!;
 
-    /// <summary>Begins kubectl and leaves it to the test.</summary>
+    /// <summary>Starts kubectl. The test ends it.</summary>
     internal Process BeginKubectl(params string[] arguments) => Process.Start(Prepare("kubectl", arguments, null))!;
 
-    /// <summary>Asks until the answer has <paramref name="words"/>.</summary>
+    /// <summary>Repeats a query until the answer contains <paramref name="words"/>.</summary>
     internal static async Task<string> UntilAsync(Func<Task<Outcome>> ask, string words, double seconds = 30)
     {
         var begun = TimeProvider.System.GetTimestamp();
@@ -114,7 +115,7 @@ internal sealed class LabRig : IAsyncDisposable
         process.StandardInput.Close();
         var output = process.StandardOutput.ReadToEndAsync();
         var errors = process.StandardError.ReadToEndAsync();
-        // Longer than any limit of the commands themselves, so that they can say what they wait for.
+        // Longer than any limit of the commands themselves, so that they can report what they wait for.
         using var patience = new CancellationTokenSource(TimeSpan.FromMinutes(6));
         try
         {
@@ -122,14 +123,14 @@ internal sealed class LabRig : IAsyncDisposable
         }
         catch (OperationCanceledException)
         {
-            // What it said so far tells where it hangs.
+            // The output so far shows where it hangs.
             process.Kill();
             Assert.Fail($"{Path.GetFileName(program)} {string.Join(' ', arguments)} did not end in time:\n{await SoFarAsync(output)}{await SoFarAsync(errors)}");
         }
         return new(process.ExitCode, await output, await errors);
     }
 
-    /// <summary>What came until now, also where a child that lives on holds the pipe.</summary>
+    /// <summary>The output so far, even if a surviving child holds the pipe open.</summary>
     private static async Task<string> SoFarAsync(Task<string> text)
     {
         await Task.WhenAny(text, Task.Delay(TimeSpan.FromSeconds(5), TestContext.Current.CancellationToken));

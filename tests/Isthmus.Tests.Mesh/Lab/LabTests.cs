@@ -45,7 +45,7 @@ public sealed class LabTests
 
         (await rig.IsthmusAsync("lab", "up", "--clusters", "1")).Expect(0);
         Assert.Equal("yes", (await rig.KubectlAsync("get", "namespace", "default", "-o", "jsonpath={.metadata.annotations.survives}")).Expect(0));
-        // Ready is what runs now, not what the killed lab last wrote.
+        // Readiness must describe what runs now, not what the killed lab last wrote.
         Assert.Equal("1", (await rig.KubectlAsync("-n", "kube-system", "get", "pods", "-l", "k8s-app=kube-dns", "-o", "jsonpath={.items[*].status.containerStatuses[0].restartCount}")).Expect(0));
         ProcessImage.Kill(rig.Supervisor, Signals.Kill);
         (await rig.IsthmusAsync("lab", "down")).Expect(0);
@@ -62,7 +62,7 @@ public sealed class LabTests
         (await rig.IsthmusAsync("lab", "up", "--clusters", "1", "--no-wait")).Expect(0);
         Assert.Equal(first, rig.Supervisor);
 
-        // The number is the machine's, not the one in the lab's namespaces: that one may be anybody here.
+        // The PID is the machine's, not the one inside the lab's namespaces, which could be any process here.
         var server = (int)(await rig.StatusAsync())["clusters"]![0]!["apiServerPid"]!;
         Assert.Contains("lab-apiserver", await File.ReadAllTextAsync($"/proc/{server}/cmdline", TestContext.Current.CancellationToken), StringComparison.Ordinal);
         Process.GetProcessById(server).Kill();

@@ -5,7 +5,7 @@ namespace Isthmus.Tests.Mesh.Lab;
 
 public sealed class MountsTests
 {
-    /// <summary>As a process does that is being started: it has a copy of the file until its program runs.</summary>
+    /// <summary>Acts like a process that is being started: it has a copy of the file until its program runs.</summary>
     [Fact]
     public async Task A_mount_becomes_read_only_when_its_last_writer_is_done()
     {

@@ -31,7 +31,7 @@ public sealed class NodeNetworkTests
         two.Self.ServeTcp(9000, "node two");
 
         Assert.Equal("one 10.244.0.10", await here.AskAsync("10.244.0.11", 8080));
-        // Nobody has 10.244.0.12 here, and the other cluster's one must not answer instead.
+        // No Pod has 10.244.0.12 here, and the one of the other cluster must not answer instead.
         Assert.DoesNotContain("pod-of-two", await here.AskAsync("10.244.0.12", 8080, 0.5));
         Assert.Equal("node two 172.18.0.2", await here.AskAsync("172.18.0.3", 9000));
     }
@@ -44,7 +44,7 @@ public sealed class NodeNetworkTests
         var two = await network.NodeAsync(2, "10.245.0.0/16");
         var here = await one.PodAsync("10.244.0.10");
         (await two.PodAsync("10.245.0.10")).ServeTcp(8080, "pod-of-two");
-        // Only one side believes in a common network: the other must refuse.
+        // Only one side is configured for a common network: the other must reject the traffic.
         await one.Network.SetPeersAsync([new(two.Settings.Address, two.Settings.PodRange)], TestContext.Current.CancellationToken);
         Assert.DoesNotContain("pod-of-two", await here.AskAsync("10.245.0.10", 8080, 0.5));
         Assert.DoesNotContain("pod-of-two", await one.Self.AskAsync("10.245.0.10", 8080, 0.5));

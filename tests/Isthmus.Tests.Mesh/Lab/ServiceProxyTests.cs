@@ -53,7 +53,7 @@ public sealed class ServiceProxyTests
         Assert.Equal("one 172.18.0.3", await outside.AskAsync("172.18.201.5", 80));
         Assert.Equal("one 10.244.0.9", await inside.AskAsync("172.18.0.2", 30080));
         Assert.Equal("one 10.244.0.9", await inside.AskAsync("172.18.201.5", 80));
-        // The same ClusterIP means nothing over there.
+        // The other cluster does not use this ClusterIP.
         Assert.Equal("ConnectionRefused", await outside.AskAsync("10.96.0.20", 80));
     }
 

@@ -9,13 +9,14 @@ using Xunit;
 
 namespace Isthmus.Tests.Mesh.Lab;
 
-/// <summary>Clusters that are nothing but network: nodes and Pods without processes, in namespaces that end with the test.</summary>
+/// <summary>Clusters that consist only of networks: nodes and Pods without processes, in namespaces that end with the
+/// test.</summary>
 internal sealed class TestNetwork : IAsyncDisposable
 {
     private readonly OuterNetwork _outer = OuterNetwork.Create(null);
     private readonly List<IDisposable> _made = [];
 
-    /// <summary>Skips the test where namespaces cannot be made: run as root, or under <c>unshare -Urnm</c>.</summary>
+    /// <summary>Skips the test if namespaces cannot be created. Run as root, or under <c>unshare -Urnm</c>.</summary>
     internal static TestNetwork Create()
     {
         try
@@ -87,7 +88,8 @@ internal sealed class TestNode(NodeNetwork network) : IDisposable
     }
 }
 
-/// <summary>A namespace with sockets: servers that answer with a name and whom they saw, clients that ask.</summary>
+/// <summary>A namespace with sockets: servers that answer with their name and the caller they saw, and clients that
+/// call.</summary>
 internal sealed class TestPod(NamespaceHandle handle, IPAddress address) : IDisposable
 {
     private readonly List<IDisposable> _sockets = [];
@@ -157,7 +159,7 @@ internal sealed class TestPod(NamespaceHandle handle, IPAddress address) : IDisp
         }
     }
 
-    /// <summary>What the server said, or the name of the error.</summary>
+    /// <summary>The server's answer, or the name of the error.</summary>
     internal async Task<string> AskAsync(string server, int port, double seconds = 2)
     {
         using var socket = NamespaceThread.Run(handle, () => new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp));

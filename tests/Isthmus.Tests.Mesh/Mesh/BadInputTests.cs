@@ -8,7 +8,8 @@ using Xunit;
 
 namespace Isthmus.Tests.Mesh.Mesh;
 
-/// <summary>What people get wrong when they join clusters: each is named with its object and a remedy, and is over when it is taken back.</summary>
+/// <summary>Mistakes that users make when they join clusters. Each is reported with its object and a remedy, and disappears
+/// when it is undone.</summary>
 [Collection(nameof(SharedMesh))]
 [Trait("shard", nameof(SharedMesh))]
 public sealed class BadInputTests(MeshRig mesh)
@@ -21,7 +22,7 @@ public sealed class BadInputTests(MeshRig mesh)
         await ExpectAsync($"label namespace istio-system {Network}=elsewhere --overwrite", "ISM1017", "Namespace istio-system in cluster2", $"{Network}=network2", $"label namespace istio-system {Network}=network2 --overwrite");
         await ExpectAsync($"label namespace istio-system {Network}-", "ISM1013", "Namespace istio-system in cluster2", $"{Network}=network2", $"label namespace istio-system {Network}=network2");
         await ExpectAsync($"-n istio-system label {Gateway} {Network}-", "ISM1014", "cluster cluster2", "gen-eastwest-gateway.sh --network network2", $"-n istio-system label {Gateway} {Network}=network2");
-        // The clusters of the quickstart have the same ranges, which is right as long as they are on networks of their own.
+        // The clusters of the quickstart have the same ranges, which is correct while they are on separate networks.
         await mesh.KubectlAsync("cluster2", $"label namespace istio-system {Network}=network1 --overwrite");
         await ExpectAsync($"-n istio-system label {Gateway} {Network}=network1 --overwrite", "ISM1030", "cluster cluster2", "ranges that do not overlap", $"-n istio-system label {Gateway} {Network}=network2 --overwrite");
         await mesh.KubectlAsync("cluster2", $"label namespace istio-system {Network}=network2 --overwrite");
@@ -35,7 +36,7 @@ public sealed class BadInputTests(MeshRig mesh)
         var secret = JsonNode.Parse(await mesh.KubectlAsync("cluster1", $"-n istio-system get secret {Remote} -o json"))!.AsObject();
         await ChangeAsync(secret, text => Regex.Replace(text, "server: .*", "server: https://127.0.0.1:6443"));
         await ToldAsync("ISM1027", $"Secret istio-system/{Remote} in cluster1", "--server=https://ADDRESS:6443");
-        // Nobody signed it, and it ended in 2023.
+        // Nobody signed this certificate, and it expired in 2023.
         await ChangeAsync(secret, text => Regex.Replace(text, "token: .*", $"token: {Part("""{"alg":"none"}""")}.{Part("""{"exp":1700000000}""")}.x"));
         await ToldAsync("ISM1023", $"Secret istio-system/{Remote} in cluster1", "create-remote-secret --context=cluster2 --name=cluster2");
         var listed = await MeshRig.UntilAsync(async () => (await lab.IsthmusAsync("remote-clusters", "--context=cluster1")).Output, text => text.Contains("rejects the token", StringComparison.Ordinal), "the list of clusters tells of the token");
@@ -88,7 +89,7 @@ public sealed class BadInputTests(MeshRig mesh)
         }
     }
 
-    /// <summary>One mistake in cluster2: it is told, and when it is taken back, nothing of it is left.</summary>
+    /// <summary>One mistake in cluster2: it is reported, and nothing of it remains when it is undone.</summary>
     private async Task ExpectAsync(string mistake, string code, string @object, string remedy, string mend)
     {
         await mesh.KubectlAsync("cluster2", mistake);

@@ -3,7 +3,7 @@ using Xunit;
 
 namespace Isthmus.Tests.Mesh.Mesh;
 
-/// <summary>Clusters that cannot trust each other: nothing works between them, and everything says why.</summary>
+/// <summary>Clusters that cannot trust each other: no call between them works, and every report explains why.</summary>
 public sealed class DifferentRootsTests(MeshRig mesh) : IClassFixture<MeshRig>
 {
     [Fact]

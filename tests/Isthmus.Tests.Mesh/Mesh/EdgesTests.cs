@@ -10,14 +10,15 @@ public sealed class PlacedMeshRig : MeshRig
     protected override string[] Up => ["--clusters", "2", "--network", "cluster1=network1,cluster2=network2", "--region", "cluster1=eu,cluster2=us", "--zone", "cluster1=eu-1,cluster2=us-1"];
 }
 
-/// <summary>Where clusters differ and networks end: Pods by name, ports, places, gateways of other kinds.</summary>
+/// <summary>Differences between clusters and the edges of networks: Pods by name, ports, localities, gateways of other
+/// kinds.</summary>
 public sealed class EdgesTests(PlacedMeshRig mesh) : IClassFixture<PlacedMeshRig>
 {
     [Fact]
     public async Task A_pod_of_a_stateful_set_is_reached_by_name_through_the_far_gateway()
     {
         await EdgeAsync();
-        // Own cluster first; then the only one of the name; then whichever is named.
+        // The own cluster first; then the only one with that name; then the one that is named.
         await HearsAsync("curl -sS -m 5 ring-0.ring:5000/hello", "in-cluster1, instance: ring-0");
         foreach (var pod in (string[])["ring-1", "ring-2"])
         {
@@ -26,7 +27,7 @@ public sealed class EdgesTests(PlacedMeshRig mesh) : IClassFixture<PlacedMeshRig
             await HearsAsync($"exec 3<>/dev/tcp/{pod}.ring/7085; timeout 5 cat <&3", "in-cluster2");
         }
         await HearsAsync("curl -sS -m 5 ring-0.cluster2.ring:5000/hello", "in-cluster2, instance: ring-0");
-        // The headless name has all four; Pods without names of their own are reached by theirs.
+        // The headless name resolves to all four. Pods without names of their own are reached by the headless name.
         await HearsAsync("for ip in $(getent ahostsv4 ring | cut -d' ' -f1 | sort -u); do curl -sS -m 5 $ip:5000/hello; done",
             text => Instances(text).SequenceEqual(["in-cluster1 ring-0", "in-cluster2 ring-0", "in-cluster2 ring-1", "in-cluster2 ring-2"]), "all four Pods, each at its own address");
         await HearsAsync("exec 3<>/dev/tcp/feed/7001; echo one >&3; timeout 5 head -1 <&3", "fed one");
@@ -77,7 +78,7 @@ public sealed class EdgesTests(PlacedMeshRig mesh) : IClassFixture<PlacedMeshRig
         await mesh.KubectlAsync("cluster1", "-n edge scale deployment/desk --replicas=1");
         await mesh.KubectlAsync("cluster1", "-n edge rollout status deployment/desk --timeout=90s");
 
-        // Shares, and a way out for what they cannot carry.
+        // Weights, and failover for what the endpoints cannot handle.
         await ApplyAsync("trafficPolicy: {outlierDetection: {consecutive5xxErrors: 3}, loadBalancer: {localityLbSetting: {distribute: [{from: eu/*, to: {'us/*': 100}}], failover: [{from: eu, to: us}]}}}");
         await HearsAsync("for i in $(seq 20); do curl -sS -m 5 desk:8085/hello; done", text => Versions(text).SequenceEqual(["in-cluster2"]), "the region with the share");
         await mesh.KubectlAsync("cluster2", "-n edge scale deployment/desk --replicas=0");
@@ -224,7 +225,7 @@ public sealed class EdgesTests(PlacedMeshRig mesh) : IClassFixture<PlacedMeshRig
 
     private static string Definitions([CallerFilePath] string path = "") => Path.GetFullPath(Path.Combine(Path.GetDirectoryName(path)!, "../../../samples/multicluster/mcs-crds.yaml"));
 
-    /// <summary>What the asker in cluster1 hears.</summary>
+    /// <summary>The answer that the caller in cluster1 gets.</summary>
     private Task<string> AskAsync(string script) => mesh.ScriptAsync("cluster1", "edge", "deploy/asker", "client", $"{script}; true");
 
     private Task<string> HearsAsync(string script, string words) => HearsAsync(script, text => text.Contains(words, StringComparison.Ordinal), words);

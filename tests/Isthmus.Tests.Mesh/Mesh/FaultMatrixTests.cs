@@ -3,10 +3,11 @@ using Xunit;
 
 namespace Isthmus.Tests.Mesh.Mesh;
 
-/// <summary>Every case of docs/faults.md, again and again in an order drawn at random (<c>./test --soak</c>).</summary>
+/// <summary>Every case of docs/faults.md, repeatedly in a random order (<c>./test --soak</c>).</summary>
 public sealed class FaultMatrixTests(MeshRig mesh) : IClassFixture<MeshRig>
 {
-    /// <param name="Lost">Requests that may have been inside what went away: the caller has one at a time.</param>
+    /// <param name="Lost">Requests that may have been in flight in the part that failed: the caller has one at a
+    /// time.</param>
     private sealed record Fault(string Name, int Lost, Func<FaultRig, SteadyLoad, Task> Happens);
 
     [Theory]
@@ -32,7 +33,7 @@ public sealed class FaultMatrixTests(MeshRig mesh) : IClassFixture<MeshRig>
             await faults.ServedFromAsync("cluster1", "cluster2", "live");
             await faults.ServedFromAsync("cluster2", "cluster1", "live");
             await faults.AgreesAsync();
-            // Nothing stale: what goes now goes everywhere.
+            // Nothing is stale: a change now reaches every cluster.
             await ScaleAsync(0);
             await load.UntilHeardAsync("cluster1", load.Now, "v1");
             await ScaleAsync(1);

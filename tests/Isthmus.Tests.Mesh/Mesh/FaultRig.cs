@@ -4,12 +4,13 @@ using Xunit;
 
 namespace Isthmus.Tests.Mesh.Mesh;
 
-/// <summary>Faults of a mesh and what it tells about them, by the commands that people have.</summary>
+/// <summary>Causes faults in a mesh, and reads what the mesh reports about them, with the user's commands.</summary>
 internal sealed class FaultRig(MeshRig mesh, LabRig lab)
 {
     internal async Task LabAsync(params string[] words) => (await lab.IsthmusAsync(["lab", .. words])).Expect(0);
 
-    /// <summary>Cuts a cluster's node off from others', in both directions; each keeps its API server and its clients on the machine.</summary>
+    /// <summary>Cuts a cluster's node off from others', in both directions. Each keeps its API server and its clients on
+    /// the machine.</summary>
     internal async Task CutAsync(string cluster, params string[] others)
     {
         var places = (await lab.StatusAsync())["clusters"]!.AsArray().ToDictionary(item => item!["name"]!.ToString(), item => item!);
@@ -24,7 +25,7 @@ internal sealed class FaultRig(MeshRig mesh, LabRig lab)
 
     internal Task HealAsync(string cluster) => LabAsync("shell", "--cluster", cluster, "--", "nft", "delete table inet isthmus-fault");
 
-    /// <summary>Ends a workload's Pods at once, without a word to them.</summary>
+    /// <summary>Kills a workload's Pods at once, without notice.</summary>
     internal async Task KillAsync(string cluster, string ns, string deployment)
     {
         await mesh.KubectlAsync(cluster, $"-n {ns} delete pod -l app={deployment} --force --grace-period=0");
@@ -37,7 +38,8 @@ internal sealed class FaultRig(MeshRig mesh, LabRig lab)
         await mesh.KubectlAsync(cluster, $"-n {ns} rollout status deployment/{deployment} --timeout=90s");
     }
 
-    /// <summary>Waits until a cluster's control planes have what they serve of another from there: live, memory or snapshot.</summary>
+    /// <summary>Waits until a cluster's control planes serve another cluster's state from a given source: live, memory or
+    /// snapshot.</summary>
     internal Task ServedFromAsync(string cluster, string other, string source) => ServedFromAsync(new ControlPlanePlace(cluster), other, source);
 
     internal Task ServedFromAsync(ControlPlanePlace place, string other, string source) => MeshRig.UntilAsync(
@@ -46,12 +48,14 @@ internal sealed class FaultRig(MeshRig mesh, LabRig lab)
             && lines.All(line => line!["id"]!.ToString() != other || line["source"]?.ToString() == source) && lines.Any(line => line!["id"]!.ToString() == other),
         $"{place} serves {other} from {source}");
 
-    /// <summary>Waits until the caller's proxy has addresses that its control plane knows of a cluster from there.</summary>
+    /// <summary>Waits until the caller's proxy has addresses of a cluster that its control plane got from a given
+    /// source.</summary>
     internal Task KnownFromAsync(string cluster, string words) => MeshRig.UntilAsync(
         async () => (await lab.IsthmusAsync("proxy-config", "endpoints", $"{mesh.Calls.Caller}.{mesh.Calls.Namespace}", $"--context={cluster}", "--fqdn", mesh.Calls.FullHost)).Output,
         text => text.Contains(words, StringComparison.Ordinal), $"the caller in {cluster} has endpoints known from: {words}");
 
-    /// <summary>What increments made equals what everything from scratch makes, in every control plane; and the clusters form one mesh.</summary>
+    /// <summary>Checks in every control plane that incremental results equal a computation from scratch, and that the
+    /// clusters form one mesh.</summary>
     internal async Task AgreesAsync()
     {
         foreach (var place in mesh.ControlPlanes)
@@ -63,7 +67,8 @@ internal sealed class FaultRig(MeshRig mesh, LabRig lab)
         await MeshRig.UntilAsync(async () => (await lab.IsthmusAsync(["verify", .. mesh.Verified])).Output, text => text.Contains("form one mesh", StringComparison.Ordinal), "verify is content");
     }
 
-    /// <summary>How others reach a cluster's node, its load balancers and, on one network, its Pods.</summary>
+    /// <summary>The ranges through which others reach a cluster's node, its load balancers and, on one network, its
+    /// Pods.</summary>
     private static string[] Addresses(JsonNode place, bool oneNetwork) =>
         [place["address"]!.ToString(), place["loadBalancerPool"]!.ToString(), .. oneNetwork ? (string[])[place["podRange"]!.ToString()] : []];
 }

@@ -2,7 +2,7 @@ using Xunit;
 
 namespace Isthmus.Tests.Mesh.Mesh;
 
-/// <summary>The cases of docs/faults.md that every run of the tests goes through, under a steady stream of requests.</summary>
+/// <summary>The cases of docs/faults.md that every test run checks, under a steady stream of requests.</summary>
 public sealed class FaultTests(MeshRig mesh) : IClassFixture<MeshRig>
 {
     [Fact]
@@ -29,7 +29,7 @@ public sealed class FaultTests(MeshRig mesh) : IClassFixture<MeshRig>
         var back = load.Now;
         await faults.ServedFromAsync("cluster1", "cluster2", "live");
         MeshRig.Note($"live again {MeshRig.Seconds(load.Now - back)} after the API server was");
-        // Nothing stale: what goes now goes everywhere.
+        // Nothing is stale: a change now reaches every cluster.
         await ScaleAsync(0);
         await load.UntilHeardAsync("cluster1", load.Now, "v1");
         await ScaleAsync(1);
@@ -57,7 +57,7 @@ public sealed class FaultTests(MeshRig mesh) : IClassFixture<MeshRig>
         await MeshRig.UntilAsync(async () => (await lab.IsthmusAsync("remote-clusters", "--context=cluster1", "-o", "json")).Output,
             text => text.Contains("credentialsExpire", StringComparison.Ordinal) && text.Contains("\"live\"", StringComparison.Ordinal), "the end of the token is told");
 
-        // A Secret that does not work changes nothing but what is told of it.
+        // A Secret that does not work changes nothing but the report about it.
         await ApplySecretAsync(lab, "", yaml => System.Text.RegularExpressions.Regex.Replace(yaml, "token: .*", "token: nobody"));
         await MeshRig.UntilAsync(async () => (await lab.IsthmusAsync("remote-clusters", "--context=cluster1")).Output,
             text => text.Contains("those before them stay in force", StringComparison.Ordinal), "the refused credentials are told");
@@ -65,7 +65,7 @@ public sealed class FaultTests(MeshRig mesh) : IClassFixture<MeshRig>
         AllAnswered(steady);
         foreach (var cluster in MeshRig.Clusters)
         {
-            // Half of the answers come from each; a run of 30 from one alone would be an endpoint that left.
+            // Each endpoint gives half of the answers. A run of 30 from one alone would mean that an endpoint is gone.
             var heard = steady.Where(answer => answer.Cluster == cluster).Select(answer => answer.Version).ToList();
             for (var i = 0; i + 30 <= heard.Count; i++) Assert.True(heard.Skip(i).Take(30).Distinct().Count() == 2, $"{cluster}: one version alone from answer {i} of {heard.Count}");
         }
@@ -89,7 +89,7 @@ public sealed class FaultTests(MeshRig mesh) : IClassFixture<MeshRig>
         foreach (var ns in (string[])["istio-system", "sample"]) await mesh.ReadyAsync("cluster2", ns);
         await faults.ServedFromAsync("cluster1", "cluster2", "live");
         await faults.AgreesAsync();
-        // What was on its way into the cluster when it went is lost: one request at a time is.
+        // Requests in flight to the failed cluster are lost: that is one request at a time.
         Expect(await load.FinishAsync(0), atMost: 1);
     }
 

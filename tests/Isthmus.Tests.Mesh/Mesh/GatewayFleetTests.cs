@@ -5,12 +5,14 @@ using Xunit;
 
 namespace Isthmus.Tests.Mesh.Mesh;
 
-/// <summary>Two gateways into one network, side by side: who shares the traffic how, and what callers notice when one of them goes (docs/discovery.md).</summary>
+/// <summary>Two gateways into one network: how they share the traffic, and what callers notice when one of them goes away
+/// (docs/discovery.md).</summary>
 public sealed partial class GatewayFleetTests(MeshRig mesh) : IClassFixture<MeshRig>
 {
     private const string System = "istio-system", First = "istio-eastwestgateway", Second = "istio-eastwestgateway-b";
 
-    /// <summary>One more gateway beside that of the mesh file, as <c>samples/multicluster/gen-eastwest-gateway.sh</c> describes one.</summary>
+    /// <summary>One more gateway next to that of the mesh file, as <c>samples/multicluster/gen-eastwest-gateway.sh</c>
+    /// generates one.</summary>
     private const string SecondGateway = """
         apiVersion: install.istio.io/v1alpha1
         kind: IstioOperator
@@ -55,7 +57,7 @@ public sealed partial class GatewayFleetTests(MeshRig mesh) : IClassFixture<Mesh
         await WeighAsync(First, 1);
         await SharesAsync(first, second, 1);
 
-        // Out by its weight: what stands is not cut, what is new goes to the other.
+        // Removed by its weight: existing connections stay, and new ones go to the other gateway.
         await WeighAsync(First, 0);
         await OnlyAsync(second, first);
         await WeighAsync(First, 1);
@@ -67,7 +69,7 @@ public sealed partial class GatewayFleetTests(MeshRig mesh) : IClassFixture<Mesh
         await faults.KillAsync("cluster2", System, Second);
         await HeardAsync(killed);
         await HasAsync(first, second);
-        // One at a time: what was inside the gateway when it was killed.
+        // One at a time: the request that was inside the gateway when it was killed.
         await LostAsync(killed, 1, "killed");
 
         await using var drained = new SteadyLoad(lab, "cluster1");
@@ -84,7 +86,8 @@ public sealed partial class GatewayFleetTests(MeshRig mesh) : IClassFixture<Mesh
         await LostAsync(drained, 0, "drained, and one on a canary revision");
     }
 
-    /// <summary>One of the two moves to another revision of the control plane, and alone carries everything; then it moves back.</summary>
+    /// <summary>One of the two moves to another revision of the control plane and carries all traffic alone. Then it moves
+    /// back.</summary>
     private async Task CanaryAsync(LabRig lab, SteadyLoad load)
     {
         await mesh.WithFileAsync(Canary, async path => (await lab.IsthmusAsync("install", "--context=cluster2", "-y", "-f", path)).Expect(0));
@@ -126,7 +129,8 @@ public sealed partial class GatewayFleetTests(MeshRig mesh) : IClassFixture<Mesh
     private Task HasAsync(params string[] gateways) => MeshRig.UntilAsync(CountsAsync,
         text => Gateways(text).Keys.Order(StringComparer.Ordinal).SequenceEqual(gateways.Order(StringComparer.Ordinal)), $"the caller's proxy has the gateways {string.Join(" and ", gateways)}");
 
-    /// <summary>Of some hundred requests, the first gateway gets this many times as many as the second.</summary>
+    /// <summary>Checks, over some hundred requests, that the first gateway gets this many times as many as the
+    /// second.</summary>
     private async Task SharesAsync(string first, string second, int times)
     {
         const int enough = 160;
@@ -135,12 +139,12 @@ public sealed partial class GatewayFleetTests(MeshRig mesh) : IClassFixture<Mesh
         var after = Gateways(await MeshRig.UntilAsync(CountsAsync, text => Gateways(text).Sum(pair => pair.Value.Requests) - before.Sum(pair => pair.Value.Requests) >= enough, $"{enough} requests went through the gateways"));
         var (one, other) = (after[first].Requests - before[first].Requests, after[second].Requests - before[second].Requests);
         MeshRig.Note($"weights {times} to 1: {one} and {other} requests");
-        // Four standard deviations of a choice at random.
+        // Four standard deviations of a random choice.
         var (share, all) = (times / (times + 1.0), one + other);
         Assert.InRange(one, all * share - 4 * Math.Sqrt(all * share * (1 - share)), all * share + 4 * Math.Sqrt(all * share * (1 - share)));
     }
 
-    /// <summary>Waits until one gateway is gone from the caller's proxy and the other alone has answered.</summary>
+    /// <summary>Waits until one gateway is gone from the caller's proxy and only the other answers.</summary>
     private async Task OnlyAsync(string stays, string goes)
     {
         await HasAsync(stays);
@@ -151,7 +155,7 @@ public sealed partial class GatewayFleetTests(MeshRig mesh) : IClassFixture<Mesh
     private Task<string> CountsAsync() =>
         mesh.ScriptAsync("cluster1", "sample", "deploy/sleep", "istio-proxy", "pilot-agent request GET clusters | grep '^outbound|5000||helloworld.sample.svc.cluster.local::.*:15443::' || true");
 
-    /// <summary>Weight and requests of each gateway, by address, from the page <c>/clusters</c> of the caller's proxy.</summary>
+    /// <summary>Weight and requests of each gateway, by address, from <c>/clusters</c> of the caller's proxy.</summary>
     private static Dictionary<string, (int Weight, int Requests)> Gateways(string text) => Line().Matches(text)
         .GroupBy(match => match.Groups[1].Value, StringComparer.Ordinal)
         .ToDictionary(group => group.Key, group => (Figure(group, "weight"), Figure(group, "rq_total")), StringComparer.Ordinal);

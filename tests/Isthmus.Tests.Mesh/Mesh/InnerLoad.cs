@@ -3,8 +3,8 @@ using Xunit;
 namespace Isthmus.Tests.Mesh.Mesh;
 
 /// <summary>
-/// The same load from inside the caller's Pod, so that it goes on while the API server of its cluster is away; what it heard is read
-/// when the API server is back. Each request waits for the one before.
+/// The same load from inside the caller's Pod, so that it continues while its cluster's API server is down. The answers are
+/// read when the API server is back. Each request waits for the one before.
 /// </summary>
 internal sealed class InnerLoad(MeshRig mesh, string cluster) : IAsyncDisposable
 {
@@ -19,11 +19,12 @@ internal sealed class InnerLoad(MeshRig mesh, string cluster) : IAsyncDisposable
         _runs = true;
     }
 
-    /// <summary>Ends it, and gives what it heard in order: nothing but the code of what was answered, and before other codes what came with them.</summary>
+    /// <summary>Ends the load, and returns the answers in order: only the status code if a request was answered, otherwise
+    /// the error output before the code.</summary>
     internal async Task<IReadOnlyList<string>> FinishAsync()
     {
         _runs = false;
-        // The number may have become another's only in a new container, whose /tmp is empty.
+        // Only in a new container may the PID belong to another process, and then /tmp is empty.
         var text = await ScriptAsync($"kill $(cat {File}.pid); grep -a 'CODE ' {File}; rm -f {File}*");
         return [.. text.Split('\n', StringSplitOptions.RemoveEmptyEntries).Select(line => line.Trim())];
     }
@@ -37,7 +38,8 @@ internal sealed class InnerLoad(MeshRig mesh, string cluster) : IAsyncDisposable
         MeshRig.Note($"inside {cluster}: {heard.Count} answers, {failed.Count} of them not 200");
     }
 
-    /// <summary>A test that failed may have left its cluster without an API server: that must not hide why it failed.</summary>
+    /// <summary>Removes the load. A failed test may have left its cluster without an API server, and that must not hide why
+    /// the test failed.</summary>
     public async ValueTask DisposeAsync()
     {
         if (_runs) await ((Task)FinishAsync()).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);

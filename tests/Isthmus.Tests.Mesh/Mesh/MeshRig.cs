@@ -6,20 +6,21 @@ using Xunit;
 
 namespace Isthmus.Tests.Mesh.Mesh;
 
-/// <summary>Two clusters on two networks as the quickstart joins them, made when the first test asks and shared by all of a class.</summary>
+/// <summary>Two clusters on two networks, joined as in the quickstart. They are created for the first test and shared by
+/// all tests of a class.</summary>
 public class MeshRig : IAsyncLifetime
 {
     internal static readonly string[] Clusters = ["cluster1", "cluster2"];
 
     private LabRig? _lab;
 
-    /// <summary>What <c>lab up</c> is told before the quickstart joins the clusters.</summary>
+    /// <summary>The options of <c>lab up</c> before the quickstart joins the clusters.</summary>
     protected virtual string[] Up => [];
 
     /// <summary>Every control plane of the mesh.</summary>
     internal virtual IReadOnlyList<ControlPlanePlace> ControlPlanes => [.. Clusters.Select(cluster => new ControlPlanePlace(cluster))];
 
-    /// <summary>What <c>isthmus verify</c> is told to look at the whole mesh.</summary>
+    /// <summary>The options with which <c>isthmus verify</c> checks the whole mesh.</summary>
     internal virtual string[] Verified => ["--contexts", string.Join(',', Clusters)];
 
     internal virtual CallPath Calls => CallPath.Quickstart;
@@ -32,7 +33,7 @@ public class MeshRig : IAsyncLifetime
         GC.SuppressFinalize(this);
     }
 
-    /// <summary>Only a test can be skipped, so the tests begin the lab, not the fixture.</summary>
+    /// <summary>The tests start the lab, not the fixture, because only a test can be skipped.</summary>
     internal async Task<LabRig> LabAsync()
     {
         if (_lab is not null) return _lab;
@@ -50,11 +51,12 @@ public class MeshRig : IAsyncLifetime
     internal async Task<string> KubectlAsync(string cluster, string words) =>
         (await (await LabAsync()).KubectlAsync([$"--context={cluster}", .. words.Split(' ')])).Expect(0);
 
-    /// <summary>What a script in a container wrote; a script that fails fails the test.</summary>
+    /// <summary>The output of a script in a container. A failing script fails the test.</summary>
     internal async Task<string> ScriptAsync(string cluster, string ns, string workload, string container, string script) =>
         (await (await LabAsync()).KubectlAsync($"--context={cluster}", "-n", ns, "exec", workload, "-c", container, "--", "bash", "-c", script)).Expect(0);
 
-    /// <summary>Applies those documents of a file beside the tests that are for the cluster: a document may name one in an annotation.</summary>
+    /// <summary>Applies the documents of a file next to the tests that belong to the cluster: an annotation of a document
+    /// can name one.</summary>
     internal async Task ApplyAsync(string cluster, string file)
     {
         var documents = (await File.ReadAllTextAsync(Path.Combine(Folder(), file))).Split("\n---\n")
@@ -77,7 +79,8 @@ public class MeshRig : IAsyncLifetime
             await KubectlAsync(cluster, $"-n {ns} rollout status {name} --timeout=90s");
     }
 
-    /// <summary>Asks for a short time until the answer is as wanted: news between clusters takes a moment. A question that fails is asked again.</summary>
+    /// <summary>Repeats a query for a short time until the answer is as expected: changes take a moment to pass between
+    /// clusters. A failed query is repeated too.</summary>
     internal static async Task<string> UntilAsync(Func<Task<string>> ask, Func<string, bool> wanted, string what)
     {
         var begun = Stopwatch.GetTimestamp();

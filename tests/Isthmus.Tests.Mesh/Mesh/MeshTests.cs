@@ -5,7 +5,8 @@ using Xunit;
 
 namespace Isthmus.Tests.Mesh.Mesh;
 
-/// <summary>What makes two clusters one mesh: calls go on whatever is restarted, and any service works, not only the quickstart's.</summary>
+/// <summary>What makes two clusters one mesh: calls continue whatever is restarted, and any service works, not only the
+/// quickstart's.</summary>
 [Collection(nameof(SharedMesh))]
 [Trait("shard", nameof(SharedMesh))]
 public sealed class MeshTests(MeshRig mesh)
@@ -65,7 +66,7 @@ public sealed class MeshTests(MeshRig mesh)
         AllAnswered(await load.FinishAsync(0));
     }
 
-    /// <summary>A service and the gateway of cluster1 come anew with proxies of another control plane.</summary>
+    /// <summary>A service and the gateway of cluster1 restart with proxies of another control plane.</summary>
     private async Task MoveAsync(string revision, string label)
     {
         await mesh.KubectlAsync("cluster1", label);
@@ -76,7 +77,7 @@ public sealed class MeshTests(MeshRig mesh)
         var lab = await mesh.LabAsync();
         await MeshRig.UntilAsync(async () => (await lab.IsthmusAsync("proxy-status", "--context=cluster1")).Expect(0), text =>
         {
-            // Proxies that still drain ask their old control plane to the end.
+            // Terminating proxies stay connected to their old control plane until they end.
             var moved = text.Split('\n').Where(line => line.StartsWith("helloworld-v1-", StringComparison.Ordinal) || line.StartsWith("istio-eastwestgateway-", StringComparison.Ordinal)).ToList();
             return moved.Count == 2 && moved.TrueForAll(line => line.Contains("istiod-canary-", StringComparison.Ordinal) == (revision == "canary"));
         }, $"the proxies ask revision {revision}");
@@ -106,12 +107,12 @@ public sealed class MeshTests(MeshRig mesh)
     public async Task Services_of_other_names_ports_and_protocols_answer_across_clusters()
     {
         await ShopAsync();
-        // One address, two services: HTTP and raw TCP go where the name says.
+        // One address, two services: HTTP and raw TCP follow the name.
         await HearsAsync("curl -sS -m 5 ledger.shop:8085/hello", "version: ledger,");
         await HearsAsync("curl -sS -m 5 billing.shop:8085/hello", "version: billing,");
         await HearsAsync("exec 3<>/dev/tcp/ledger.shop/7085; timeout 5 cat <&3", "ledger speaks");
         await HearsAsync("exec 3<>/dev/tcp/billing.shop/7085; timeout 5 cat <&3", "billing speaks");
-        // Several ports; on two the client speaks first, on one the server.
+        // Several ports; on two of them the client speaks first, on one the server.
         await HearsAsync("exec 3<>/dev/tcp/wire.shop/7001; echo one >&3; timeout 5 head -1 <&3", "from-cluster2 one");
         await HearsAsync("exec 3<>/dev/tcp/wire.shop/7002; echo two >&3; timeout 5 head -1 <&3", "from-cluster2 two");
         await HearsAsync("exec 3<>/dev/tcp/wire.shop/7003; timeout 5 cat <&3", "from-cluster2");
@@ -142,7 +143,7 @@ public sealed class MeshTests(MeshRig mesh)
         await HearsAsync($"curl {status}", "200");
         await mesh.WithFileAsync(Policy("cluster.local/ns/shop/sa/nobody", ""), path => mesh.KubectlAsync("cluster2", $"apply -f {path}"));
         await HearsAsync("curl -sS -m 5 mirror.shop:8000/headers", "RBAC: access denied");
-        await HearsAsync("exec 3<>/dev/tcp/wire.shop/7001; echo one >&3; timeout 5 head -1 <&3", "from-cluster2 one"); // it selects one workload
+        await HearsAsync("exec 3<>/dev/tcp/wire.shop/7001; echo one >&3; timeout 5 head -1 <&3", "from-cluster2 one"); // It selects one workload.
 
         await mesh.WithFileAsync(Policy("cluster.local/ns/shop/sa/buyer", bank.Keys), path => mesh.KubectlAsync("cluster2", $"apply -f {path}"));
         await HearsAsync($"curl {status} -H 'authorization: Bearer {token}'", "200");
@@ -152,7 +153,7 @@ public sealed class MeshTests(MeshRig mesh)
         await HearsAsync($"curl {status}", "200");
     }
 
-    /// <summary>Only the principal may call the mirror, and where there are keys only with a token.</summary>
+    /// <summary>Only the principal may call the mirror and, if there are keys, only with a token.</summary>
     private static string Policy(string principal, string keys) => $$"""
         apiVersion: security.istio.io/v1
         kind: AuthorizationPolicy
@@ -188,7 +189,7 @@ public sealed class MeshTests(MeshRig mesh)
         foreach (var cluster in MeshRig.Clusters) await mesh.ReadyAsync(cluster, "shop");
     }
 
-    /// <summary>What the buyer in cluster1 hears.</summary>
+    /// <summary>The answer that the buyer in cluster1 gets.</summary>
     private Task<string> AskAsync(string script) => mesh.ScriptAsync("cluster1", "shop", "deploy/buyer", "client", $"{script}; true");
 
     private Task<string> HearsAsync(string script, string words) =>

@@ -4,10 +4,11 @@ using Isthmus.Tests.Mesh.Lab;
 
 namespace Isthmus.Tests.Mesh.Mesh;
 
-/// <summary>What passed between the networks of two clusters during a call.</summary>
+/// <summary>The traffic between the networks of two clusters during a call.</summary>
 /// <param name="Flows">Directions of TCP connections that began during the trace.</param>
 /// <param name="Payloads">Segments with data at the gateways' port.</param>
-/// <param name="NotTls">What is wrong: data that is no sequence of TLS records, or another port than the gateways' and the API servers'.</param>
+/// <param name="NotTls">What is wrong: data that is not a sequence of TLS records, or a port other than those of the
+/// gateways and API servers.</param>
 internal sealed record MeshTrace(int Flows, int Payloads, IReadOnlyList<string> NotTls)
 {
     private const int Gateway = 15443;
@@ -54,7 +55,7 @@ internal sealed record MeshTrace(int Flows, int Payloads, IReadOnlyList<string> 
         return [.. bytes];
     }
 
-    /// <summary>Where the first record begins that is none of TLS; null when all are.</summary>
+    /// <summary>The offset of the first record that is not TLS; null when all are.</summary>
     private static int? FirstWrong(byte[] bytes)
     {
         for (var at = 0; at + 5 <= bytes.Length; at += 5 + BinaryPrimitives.ReadUInt16BigEndian(bytes.AsSpan(at + 3)))

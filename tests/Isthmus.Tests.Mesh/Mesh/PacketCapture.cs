@@ -7,8 +7,8 @@ using Isthmus.Lab.Machine.Network;
 namespace Isthmus.Tests.Mesh.Mesh;
 
 /// <summary>
-/// Every Ethernet frame that passes an interface of a lab's node, by a packet socket (packet(7)). tcpdump would do, but it
-/// changes its user at the start, which a user namespace with a single ID forbids.
+/// Captures every Ethernet frame on an interface of a lab's node, through a packet socket (packet(7)). tcpdump does not
+/// work here: it changes its user at startup, which a user namespace with a single ID forbids.
 /// </summary>
 internal sealed class PacketCapture : IDisposable
 {
@@ -27,14 +27,14 @@ internal sealed class PacketCapture : IDisposable
         _reader.Start();
     }
 
-    /// <param name="supervisor">The lab's first process, whose mount namespace names its networks.</param>
+    /// <param name="supervisor">The lab's first process, whose mount namespace contains the names of the networks.</param>
     internal static PacketCapture Start(int supervisor, string cluster, string device)
     {
         using var network = NamespaceHandle.OpenNetwork($"/proc/{supervisor}/root{NamespacePaths.Node(cluster)}");
         return new(NamespaceThread.Run(network, () => Open(device)));
     }
 
-    /// <summary>Ends the capture. What had passed before this call is in it.</summary>
+    /// <summary>Ends the capture. It contains everything that passed before this call.</summary>
     internal IReadOnlyList<byte[]> End()
     {
         _ending = true;
@@ -51,7 +51,7 @@ internal sealed class PacketCapture : IDisposable
 
     private static Socket Open(string device)
     {
-        // No protocol yet: until it is bound, it would hear every interface.
+        // No protocol yet: until the socket is bound, it would receive from every interface.
         var socket = new Socket(AddressFamily.Packet, SocketType.Raw, ProtocolType.IP);
         socket.ReceiveBufferSize = 4 << 20;
         socket.Bind(new LinkAddress(NetworkInterface.GetAllNetworkInterfaces().Single(one => one.Name == device).GetIPProperties().GetIPv4Properties().Index));
@@ -63,7 +63,7 @@ internal sealed class PacketCapture : IDisposable
         var buffer = new byte[LargestFrame];
         while (true)
         {
-            // Asked before the look: frames that passed before the end are there to be read after it.
+            // Checked before the read, so that frames that passed before the end are still read.
             var last = _ending;
             while (_socket.Poll(last ? TimeSpan.Zero : TimeSpan.FromMilliseconds(20), SelectMode.SelectRead))
             {

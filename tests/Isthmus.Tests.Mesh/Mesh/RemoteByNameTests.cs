@@ -3,10 +3,12 @@ using Xunit;
 
 namespace Isthmus.Tests.Mesh.Mesh;
 
-/// <summary>A primary with a revision behind a load balancer that has a host name, as clouds give them.</summary>
+/// <summary>A primary with a revision behind a load balancer that has a host name, as cloud providers assign
+/// them.</summary>
 public sealed class RemoteByNameTests
 {
-    /// <summary>The name is one of cluster1's DNS: the machine does not know it, so only the control plane can resolve it.</summary>
+    /// <summary>The name exists only in cluster1's DNS: the machine does not know it, so only the control plane can resolve
+    /// it.</summary>
     private const string Up = """
         isthmus lab up --clusters 2 --flat
         COMMON="--set values.global.meshID=mesh1 --set values.global.network=network1"
@@ -40,7 +42,7 @@ public sealed class RemoteByNameTests
         kubectl --context=cluster2 -n shop get pods
         """;
 
-    /// <summary>The load balancer gets another address, and the name leads there.</summary>
+    /// <summary>The load balancer gets another address, and the name resolves to it.</summary>
     private const string Move = """
         kubectl --context=cluster1 -n istio-system expose deployment istio-eastwestgateway --name=moved --type=LoadBalancer --port=15012
         kubectl --context=cluster1 -n istio-system patch service moved --type=json -p '[{"op":"replace","path":"/spec/ports","value":[{"name":"a","port":15012},{"name":"b","port":15017}]}]'

@@ -8,11 +8,11 @@ namespace Isthmus.Tests.Mesh.Mesh;
 
 /// <summary>One answer under load.</summary>
 /// <param name="At">Since the load began.</param>
-/// <param name="Version">Which version answered; empty when none did.</param>
-/// <param name="Text">What the caller wrote.</param>
+/// <param name="Version">The version that answered; empty when none did.</param>
+/// <param name="Text">The caller's output.</param>
 internal sealed record LoadAnswer(TimeSpan At, string Cluster, int Code, string Version, string Text);
 
-/// <summary>25 requests a second from each cluster's caller, until told to stop.</summary>
+/// <summary>25 requests per second from each cluster's caller, until stopped.</summary>
 internal sealed class SteadyLoad : IAsyncDisposable
 {
     private const int PerRound = 150;
@@ -27,7 +27,8 @@ internal sealed class SteadyLoad : IAsyncDisposable
     private readonly Task[] _callers;
     private volatile bool _enough;
 
-    /// <param name="clusters">Where callers are; none: in every cluster. A caller needs its cluster's API server all the time.</param>
+    /// <param name="clusters">The clusters of the callers; empty for every cluster. A caller needs its cluster's API server
+    /// all the time.</param>
     internal SteadyLoad(LabRig lab, params string[] clusters) : this(lab, CallPath.Quickstart, clusters.Length == 0 ? MeshRig.Clusters : clusters)
     {
     }
@@ -40,7 +41,7 @@ internal sealed class SteadyLoad : IAsyncDisposable
 
     internal TimeSpan Now => Stopwatch.GetElapsedTime(_begun);
 
-    /// <summary>Waits until a cluster's caller hears these versions and no others: 20 answers in a row.</summary>
+    /// <summary>Waits until a cluster's caller gets answers from exactly these versions: 20 answers in a row.</summary>
     /// <returns>When the first such answer came.</returns>
     internal async Task<TimeSpan> UntilHeardAsync(string cluster, TimeSpan cause, params string[] versions)
     {
@@ -55,7 +56,7 @@ internal sealed class SteadyLoad : IAsyncDisposable
         }
     }
 
-    /// <summary>Ends after at least so many answers, and gives them all.</summary>
+    /// <summary>Ends after at least this many answers, and returns them all.</summary>
     internal async Task<IReadOnlyList<LoadAnswer>> FinishAsync(int atLeast)
     {
         while (_answers.Count < atLeast && !_callers.Any(caller => caller.IsCompleted)) await Task.Delay(100, TestContext.Current.CancellationToken);
@@ -70,7 +71,7 @@ internal sealed class SteadyLoad : IAsyncDisposable
         await Task.WhenAll(_callers).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
     }
 
-    /// <summary>A version that came is there since its first answer; one that left, since the first answer after its last.</summary>
+    /// <summary>A version is present from its first answer, or until the first answer after its last.</summary>
     private static TimeSpan Since(List<LoadAnswer> answers, string[] versions)
     {
         var lastOther = answers.FindLastIndex(answer => !versions.Contains(answer.Version));

@@ -7,8 +7,8 @@ using Xunit;
 namespace Isthmus.Tests.Mesh.Mesh;
 
 /// <summary>
-/// <c>isthmus trace</c> against live meshes: it names the first cause of faults that are put in under random names, and finds nothing
-/// wrong with meshes that are odd and in order.
+/// <c>isthmus trace</c> against live meshes: it names the first cause of faults that are injected under random names, and
+/// finds nothing wrong with unusual meshes that are correct.
 /// </summary>
 [Collection(nameof(SharedMesh))]
 [Trait("shard", nameof(SharedMesh))]
@@ -19,7 +19,8 @@ public sealed partial class TraceTests(MeshRig mesh)
     private static readonly Dictionary<string, string> Names = new(StringComparer.Ordinal);
     private static bool _ready;
 
-    /// <summary>What is called by whom, and what must be named: code, object and a word of the message; nothing for calls that get through.</summary>
+    /// <summary>Who calls what, and the expected report: code, object and a part of the message; empty for calls that get
+    /// through.</summary>
     private static readonly (string Caller, string Target, string Cause)[] Odd =
     [
         ("$caller", "$both:18081/hello", ""), // a port of its own, leading to a named one
@@ -72,7 +73,7 @@ public sealed partial class TraceTests(MeshRig mesh)
     public async Task The_first_cause_of_each_fault_is_named_with_its_object()
     {
         await ReadyAsync();
-        // Until the last of them answers, calls fail because workloads start.
+        // Until the last workload answers, calls fail only because workloads are starting.
         await ExpectAsync(("$caller", "$split/hello", ""), patient: true);
         foreach (var call in Faulty) await ExpectAsync(call, patient: true);
     }
@@ -118,7 +119,8 @@ public sealed partial class TraceTests(MeshRig mesh)
         Assert.Contains("is in cluster1, not in cluster2", (await lab.IsthmusAsync("trace", $"deployment/{Name("caller")}.{Name("ns")}", Name("remote"), "--context=cluster2")).Errors);
     }
 
-    /// <summary>Traces until the answer is as expected: what is injected takes a moment to reach the proxies.</summary>
+    /// <summary>Repeats the trace until the answer is as expected: an injected fault takes a moment to reach the
+    /// proxies.</summary>
     private async Task ExpectAsync((string Caller, string Target, string Cause) call, bool patient)
     {
         var (target, expected) = (Fill(call.Target), Fill(call.Cause));

@@ -4,10 +4,11 @@ using Xunit;
 
 namespace Isthmus.Tests.Mesh.MeshFile;
 
-/// <summary>Every object of a cluster as kubectl lists them, without what is different each time: keys, addresses, identities, states.</summary>
+/// <summary>Every object of a cluster as kubectl lists it, without parts that always differ: keys, addresses, identities,
+/// states.</summary>
 internal sealed class ClusterObjects(SortedDictionary<string, string> objects)
 {
-    /// <summary>What controllers make from other objects, and what changes by itself.</summary>
+    /// <summary>Objects that controllers create from others, and fields that change by themselves.</summary>
     private static readonly string[] Passing = ["Event", "Lease", "Pod", "ReplicaSet", "EndpointSlice", "Endpoints"];
 
     private static readonly string[] RandomMetadata = ["uid", "resourceVersion", "creationTimestamp", "generation", "managedFields", "selfLink"];
@@ -19,7 +20,8 @@ internal sealed class ClusterObjects(SortedDictionary<string, string> objects)
 
     private const string MadeByControlPlane = "(made by the control plane)";
 
-    /// <summary>What the control plane of a cluster saw of others: maps with names of their own, under one name here.</summary>
+    /// <summary>What the control plane of a cluster saw of others: each map has its own name, and gets one common name
+    /// here.</summary>
     internal const string Seen = $"ConfigMap istio-system/{MadeByControlPlane}";
 
     internal int Count => objects.Count;
@@ -46,10 +48,10 @@ internal sealed class ClusterObjects(SortedDictionary<string, string> objects)
         return new(objects);
     }
 
-    /// <summary>Objects that only one side has, and those that say something else there; empty when both are alike.</summary>
+    /// <summary>Objects that only one side has or that differ; empty when both are the same.</summary>
     internal string Differences(ClusterObjects other) => string.Join('\n', Different(other).Select(name => $"{name}:\n  {Shown(name)}\n  {other.Shown(name)}"));
 
-    /// <summary>The names of those that <see cref="Differences"/> tells of.</summary>
+    /// <summary>The names of the objects in <see cref="Differences"/>.</summary>
     internal IEnumerable<string> Different(ClusterObjects other) => Names.Union(other.Names).Order(StringComparer.Ordinal).Where(name => Text(name) != other.Text(name));
 
     internal ClusterObjects Without(params ReadOnlySpan<string> names)
@@ -72,7 +74,7 @@ internal sealed class ClusterObjects(SortedDictionary<string, string> objects)
             foreach (var annotation in RandomAnnotations) annotations.Remove(annotation);
             if (annotations.Count == 0) metadata.Remove("annotations");
         }
-        // Which keys are there, not what they hold.
+        // Only the keys, not the values.
         if (kind is "Secret" || (kind is "ConfigMap" && metadata["name"]!.ToString() is "istio-ca-root-cert" or "kube-root-ca.crt")) Mask(item, "data");
         if (item["spec"] is JsonObject spec && kind is "Service")
         {

@@ -4,7 +4,8 @@ using Xunit;
 
 namespace Isthmus.Tests.Mesh.MeshFile;
 
-/// <summary>The faults of docs/faults.md where clusters know each other by <c>.global</c> names only, again and again in an order drawn at random.</summary>
+/// <summary>The faults of docs/faults.md for clusters that are joined only by <c>.global</c> names, repeatedly in a random
+/// order.</summary>
 public sealed class GlobalFaultTests(GlobalMesh mesh) : IClassFixture<GlobalMesh>
 {
     private const string System = "istio-system";
@@ -53,7 +54,7 @@ public sealed class GlobalFaultTests(GlobalMesh mesh) : IClassFixture<GlobalMesh
         foreach (var cluster in MeshRig.Clusters)
         {
             yield return new($"control plane of {cluster} killed", _ => rig.KillAsync(cluster, System, "istiod"));
-            // Nobody watches it: it is not even noticed.
+            // Nobody watches the cluster, so nobody notices.
             yield return new($"API server of {cluster} away and back", async load =>
             {
                 await rig.LabAsync("stop", "apiserver", "--cluster", cluster);
@@ -77,7 +78,7 @@ public sealed class GlobalFaultTests(GlobalMesh mesh) : IClassFixture<GlobalMesh
             await rig.RestartAsync("cluster1", System, "istiocoredns");
             await rig.RestartAsync("cluster1", "kube-system", "coredns");
         }));
-        // Names that were asked for go on while nobody knows them.
+        // Names that were resolved before keep working while their server is down.
         yield return new("istiocoredns killed", _ => ResolvingAsync(() => rig.KillAsync("cluster1", System, "istiocoredns")));
         yield return new("networks cut apart and joined again", async load =>
         {
@@ -95,7 +96,8 @@ public sealed class GlobalFaultTests(GlobalMesh mesh) : IClassFixture<GlobalMesh
         { WithoutPower = "cluster2", Lost = 1 };
     }
 
-    /// <summary>Nobody tells the other cluster: who has the old address goes elsewhere until the export is made again.</summary>
+    /// <summary>Nothing informs the other cluster: callers with the old address reach another gateway until the export is
+    /// repeated.</summary>
     private async Task MovedAsync(FaultRig rig, SteadyLoad load)
     {
         var lab = await mesh.LabAsync();
@@ -105,7 +107,7 @@ public sealed class GlobalFaultTests(GlobalMesh mesh) : IClassFixture<GlobalMesh
         {
             await mesh.KubectlAsync("cluster2", $"-n {System} patch service {GlobalMesh.Gateway} --type=merge -p {{\"spec\":{{\"loadBalancerIP\":\"{address}\"}}}}");
             await MeshRig.UntilAsync(GatewayAsync, text => text == address, $"the gateway has the address {address}");
-            // Connections that stand go on by the old address: these end with the gateways.
+            // Existing connections keep the old address. These end with the gateways.
             await rig.RestartAsync("cluster2", System, GlobalMesh.Gateway);
             await load.UntilHeardAsync("cluster1", load.Now, "v1");
             (await lab.IsthmusAsync("global", "export", $"{GlobalMesh.Namespace}/only", "--context=cluster2", "--to", "cluster1")).Expect(0);
@@ -117,7 +119,8 @@ public sealed class GlobalFaultTests(GlobalMesh mesh) : IClassFixture<GlobalMesh
 
     private Task<string> GatewayAsync() => mesh.KubectlAsync("cluster2", $"-n {System} get service {GlobalMesh.Gateway} -o jsonpath={{.status.loadBalancer.ingress[0].ip}}");
 
-    /// <summary>Calls again and again while something happens, each call a process of its own, which resolves the name anew.</summary>
+    /// <summary>Calls repeatedly while something happens. Each call is a new process, which resolves the name
+    /// again.</summary>
     private async Task ResolvingAsync(Func<Task> happens)
     {
         await ResolveAsync();
@@ -133,7 +136,8 @@ public sealed class GlobalFaultTests(GlobalMesh mesh) : IClassFixture<GlobalMesh
         Assert.All(codes.Split('\n', StringSplitOptions.RemoveEmptyEntries), code => Assert.StartsWith("200", code, StringComparison.Ordinal));
     }
 
-    /// <summary>What <c>isthmus global export</c> made answers by the other cluster's gateway alone.</summary>
+    /// <summary>Checks that calls through the objects of <c>isthmus global export</c> are answered only through the other
+    /// cluster's gateway.</summary>
     private Task ExportedAnswersAsync() => MeshRig.UntilAsync(
         () => mesh.ScriptAsync("cluster1", GlobalMesh.Namespace, "deploy/caller", "shell", "curl -sS -m 5 only.sample.global:5000/hello 2>&1; true"),
         text => text.Contains("version: v2,", StringComparison.Ordinal), "only.sample.global answers in cluster1");

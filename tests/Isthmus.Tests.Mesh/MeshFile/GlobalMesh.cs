@@ -6,8 +6,8 @@ using Isthmus.Tests.Mesh.Mesh;
 namespace Isthmus.Tests.Mesh.MeshFile;
 
 /// <summary>
-/// Replicated control planes (docs/guides/replicated-control-planes.md): in each cluster a service of one name, that others call by
-/// <c>either.sample.global</c>, through the other cluster's gateway or beside the caller.
+/// Replicated control planes (docs/guides/replicated-control-planes.md): each cluster has a service with the same name.
+/// Others call it as <c>either.sample.global</c>, through the other cluster's gateway or next to the caller.
 /// </summary>
 public sealed class GlobalMesh : MeshRig
 {
@@ -17,14 +17,14 @@ public sealed class GlobalMesh : MeshRig
 
     internal static string Other(string cluster) => Clusters.Single(other => other != cluster);
 
-    /// <summary>Who answers in a cluster.</summary>
+    /// <summary>The workload that answers in a cluster.</summary>
     internal static string Version(string cluster) => cluster.Replace("cluster", "v", StringComparison.Ordinal);
 
     private protected override async Task JoinAsync(LabRig lab)
     {
         var file = Path.Combine(Path.GetDirectoryName(lab.Kubeconfig)!, "mesh.yaml");
         var root = (JsonObject)YamlText.Parse((await lab.IsthmusAsync("mesh", "template", "replicated-control-planes")).Expect(0), file)!;
-        // With two replicas there is a way while one of them goes.
+        // With two replicas, one can go away and the other still answers.
         root["spec"]!["install"] = YamlText.Parse("components: {ingressGateways: [{name: istio-ingressgateway, enabled: true, k8s: {replicaCount: 2}}]}", file);
         await File.WriteAllTextAsync(file, YamlText.Print(root));
         (await lab.IsthmusAsync("lab", "up", "--topology", file)).Expect(0);
@@ -34,7 +34,7 @@ public sealed class GlobalMesh : MeshRig
         (await lab.IsthmusAsync("global", "export", $"{Namespace}/only", "--context=cluster2", "--to", "cluster1")).Expect(0);
     }
 
-    /// <summary>Tells a cluster where the other's gateway is now.</summary>
+    /// <summary>Updates a cluster with the current address of the other's gateway.</summary>
     internal async Task EnterAsync(string cluster)
     {
         var gateway = await UntilAsync(() => KubectlAsync(Other(cluster), $"-n istio-system get service {Gateway} -o jsonpath={{.status.loadBalancer.ingress[0].ip}}"), text => text.Length > 0, $"the gateway of {Other(cluster)} has an address");

@@ -6,12 +6,13 @@ using Xunit;
 
 namespace Isthmus.Tests.Mesh.MeshFile;
 
-/// <summary>A third cluster joins two whose callers never stop, and leaves them, by the file and the commands of docs/mesh-file.md.</summary>
+/// <summary>A third cluster joins two whose callers never stop, and leaves them again, with the file and the commands of
+/// docs/mesh-file.md.</summary>
 public sealed class JoinAndLeaveTests(MeshRig mesh) : IClassFixture<MeshRig>
 {
     private const string Newcomer = "cluster3";
 
-    /// <summary>The service that the others have too, and a caller beside it.</summary>
+    /// <summary>The service that the other clusters have too, and a caller next to it.</summary>
     private const string Workload = """
         apiVersion: v1
         kind: Namespace
@@ -48,7 +49,7 @@ public sealed class JoinAndLeaveTests(MeshRig mesh) : IClassFixture<MeshRig>
         await HeardAsync(load, "v1", "v2");
 
         await faults.LabAsync("create", "cluster", "--name", Newcomer);
-        // It has its workload already, in Pods without a proxy, which nobody on another network can reach.
+        // It already has its workload, in Pods without a proxy, which nobody on another network can reach.
         await mesh.WithFileAsync(Workload, path => mesh.KubectlAsync(Newcomer, $"apply -f {path}"));
         await mesh.ReadyAsync(Newcomer, "sample");
         await MeshAsync("Mesh mesh1 matches the file", "up", "-y", "-f", three);
@@ -61,18 +62,18 @@ public sealed class JoinAndLeaveTests(MeshRig mesh) : IClassFixture<MeshRig>
         await ForgottenAsync(two);
         await BareAsync();
 
-        // This time somebody makes its CA by hand. Its Pods have their proxies from before, which find the control plane that comes anew.
+        // This time a user creates its CA. Its Pods keep their proxies, which find the new control plane.
         var certificates = string.Join(' ', ((string[])["ca-cert.pem", "ca-key.pem", "root-cert.pem", "cert-chain.pem"]).Select(file => $"--from-file={lab.Home.Mesh}/certs/{Newcomer}/{file}"));
         await mesh.KubectlAsync(Newcomer, "create namespace istio-system");
         await mesh.KubectlAsync(Newcomer, $"-n istio-system create secret generic cacerts {certificates}");
         await MeshAsync("Mesh mesh1 matches the file", "up", "-y", "-f", three);
         await JoinedAsync(load);
 
-        // The others may turn away from it as well: nobody there is asked, and it may be gone.
+        // The others may drop it as well: they do not query it, and it may be gone.
         await MeshAsync("Mesh mesh1 matches the file", "up", "-y", "-f", two);
         await HeardAsync(load, "v1", "v2");
         await ForgottenAsync(two);
-        // What a person made stays with what has no mesh any more.
+        // Objects that a user created stay in a cluster without a mesh.
         await MeshAsync($"{Newcomer} left mesh mesh1", "down", "-y", "-f", three, "--cluster", Newcomer);
         Assert.Equal("secret/cacerts", (await mesh.KubectlAsync(Newcomer, "-n istio-system get secrets -o name")).Trim());
         await faults.LabAsync("delete", "cluster", "--name", Newcomer);
@@ -84,7 +85,8 @@ public sealed class JoinAndLeaveTests(MeshRig mesh) : IClassFixture<MeshRig>
         MeshRig.Note($"{answers.Count} answers, all 200");
     }
 
-    /// <summary>The mesh of the quickstart with one more cluster on a network of its own; beside its file, where the certificates are.</summary>
+    /// <summary>The mesh of the quickstart with one more cluster on its own network. The certificates are next to the
+    /// file.</summary>
     private static async Task<string> WithNewcomerAsync(string file)
     {
         var root = (JsonObject)YamlText.Parse(await File.ReadAllTextAsync(file), file)!;
@@ -108,7 +110,7 @@ public sealed class JoinAndLeaveTests(MeshRig mesh) : IClassFixture<MeshRig>
         foreach (var cluster in MeshRig.Clusters) await load.UntilHeardAsync(cluster, cause, versions);
     }
 
-    /// <summary>Everybody hears everybody, and the clusters say that they are one mesh.</summary>
+    /// <summary>Every caller reaches every cluster, and the clusters report that they are one mesh.</summary>
     private async Task JoinedAsync(SteadyLoad load)
     {
         await HeardAsync(load, "v1", "v2", "v3");
@@ -117,7 +119,7 @@ public sealed class JoinAndLeaveTests(MeshRig mesh) : IClassFixture<MeshRig>
         await LabRig.UntilAsync(async () => await (await mesh.LabAsync()).IsthmusAsync("verify", "--contexts", string.Join(',', [.. MeshRig.Clusters, Newcomer])), "form one mesh");
     }
 
-    /// <summary>No trace of it is left in the clusters that stay: not in objects, not in control planes, not in proxies.</summary>
+    /// <summary>No trace of it remains in the other clusters: not in objects, control planes or proxies.</summary>
     private async Task ForgottenAsync(string file)
     {
         var lab = await mesh.LabAsync();

@@ -3,7 +3,7 @@ using Xunit;
 
 namespace Isthmus.Tests.Mesh.MeshFile;
 
-/// <summary>One file for many clusters, against the forty commands of the guides.</summary>
+/// <summary>One file for many clusters, compared with the forty commands of the guides.</summary>
 public sealed class MeshFileTests
 {
     private static readonly string[] Clusters = ["cluster1", "cluster2"];
@@ -19,9 +19,9 @@ public sealed class MeshFileTests
     public Task So_do_those_of_other_topologies(string page, string topology) => CompareAsync(page, topology);
 
     /// <summary>
-    /// Where the file differs from the guide on purpose: in cluster1 the guide of the external control plane makes a mesh without an ID
-    /// or a network, only for its gateway, and leaves roots to control planes; that of replicated ones has answers of a DNS that is being
-    /// replaced not kept, and writes its address.
+    /// Where the file differs from the guide on purpose. In cluster1, the guide of the external control plane creates a
+    /// mesh without an ID or a network, only for its gateway, and leaves roots to control planes. The guide of replicated
+    /// control planes turns off caching for a DNS server that is being replaced, and writes its address.
     /// </summary>
     [Theory]
     [Trait("runs", "soak")]
@@ -43,7 +43,8 @@ public sealed class MeshFileTests
         Assert.Equal(different, told);
     }
 
-    /// <summary>Where the file differs from the guide on purpose, it still takes back all that it made, twice in a row.</summary>
+    /// <summary>Where the file differs from the guide on purpose, it still removes everything that it created, twice in a
+    /// row.</summary>
     [Theory]
     [Trait("runs", "soak")]
     [InlineData("external-control-plane")]
@@ -66,7 +67,7 @@ public sealed class MeshFileTests
     private static async Task CompareAsync(string page, string topology)
     {
         await using var shell = await GuideShell.CreateAsync();
-        // The page as far as the mesh: what is called then, and how it is cleaned up, is told elsewhere.
+        // Only the part of the page up to the mesh: other pages describe the calls and the cleanup.
         var blocks = GuidePage.Read(GuideShell.Pages, page).Where(block => block.Page == page || block.Page == "certificates.md").ToList();
         await shell.TypeAsync([blocks[0]]);
         var bare = await ReadAsync(shell);
@@ -85,7 +86,7 @@ public sealed class MeshFileTests
         Same(bare, await ReadAsync(shell), "mesh down leaves something behind");
     }
 
-    /// <summary>What somebody changes is told, mended, and nothing else is touched.</summary>
+    /// <summary>A change by somebody else is reported and reverted, and nothing else changes.</summary>
     private static async Task DriftAsync(GuideShell shell)
     {
         await ExpectAsync(shell, 0, "No difference", "isthmus mesh diff -f mesh.yaml");
@@ -126,8 +127,8 @@ public sealed class MeshFileTests
     }
 
     /// <summary>
-    /// What was installed, without what differs by nature: the guides for remotes leave the certificates out, the file never does;
-    /// and what a control plane saw of other clusters, it writes when it saw it.
+    /// The installed objects, without necessary differences. The guides for remotes omit the certificates, and the file
+    /// never does. A control plane writes what it saw of other clusters when it saw it.
     /// </summary>
     private static ClusterObjects[] Installed(ClusterObjects[] clusters) =>
         [.. clusters.Select(cluster => cluster.Without("Secret istio-system/cacerts", "Secret istio-system/istio-ca-secret", ClusterObjects.Seen))];

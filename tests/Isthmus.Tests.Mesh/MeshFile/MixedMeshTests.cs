@@ -3,12 +3,13 @@ using Xunit;
 
 namespace Isthmus.Tests.Mesh.MeshFile;
 
-/// <summary>Meshes that no guide has, each from one file: who is primary for whom and who shares a network, in other combinations.</summary>
+/// <summary>Meshes that no guide describes, each from one file: other combinations of primaries, remotes and shared
+/// networks.</summary>
 public sealed class MixedMeshTests
 {
     private const string Head = "apiVersion: mesh.isthmus.internal/v1alpha1\nkind: Mesh\nmetadata: {name: mixed}\nspec:\n  install: {profile: minimal}\n";
 
-    /// <summary>One Service in every cluster; whoever answers says in which, and whoever asks stands beside it.</summary>
+    /// <summary>One Service in every cluster. Its answers name the cluster, and a caller runs next to it.</summary>
     private const string Workload = """
         apiVersion: v1
         kind: Namespace
@@ -106,7 +107,8 @@ public sealed class MixedMeshTests
         Assert.Contains("The clusters form one mesh", await ExpectAsync(shell, $"isthmus verify --contexts {string.Join(',', clusters)}"), StringComparison.Ordinal);
     }
 
-    /// <summary>News between clusters takes a moment: each caller asks until it has heard of all, for a minute at the most.</summary>
+    /// <summary>Changes take a moment to pass between clusters: each caller repeats its call until it has reached all, for
+    /// at most a minute.</summary>
     private static async Task EverybodyReachesEverybodyAsync(GuideShell shell, string[] callers, string[]? answering = null)
     {
         answering ??= callers;

@@ -2,11 +2,11 @@ using Isthmus.Tests.Mesh.Mesh;
 
 namespace Isthmus.Tests.Mesh.MeshFile;
 
-/// <summary>A workload that answers, and in which cluster it is.</summary>
+/// <summary>A workload that answers, and its cluster.</summary>
 internal sealed record Answering(string Version, string Cluster);
 
-/// <summary>A mesh file with what a test has to know of the mesh that it makes.</summary>
-/// <param name="Template">What <c>isthmus mesh template</c> prints; empty where <paramref name="Text"/> says it.</param>
+/// <summary>A mesh file, with what a test must know about the mesh.</summary>
+/// <param name="Template">The output of <c>isthmus mesh template</c>; empty when <paramref name="Text"/> is given.</param>
 /// <param name="Gateways">Clusters that have an east-west gateway.</param>
 internal sealed record Topology(string Name, string Template, string Text, string[] Clusters, ControlPlanePlace[] ControlPlanes, string[] Gateways, Answering[] Answering)
 {
@@ -63,10 +63,11 @@ internal sealed record Topology(string Name, string Template, string Text, strin
 
     internal string[] VersionsOutside(params string[] clusters) => [.. Answering.Where(item => !clusters.Contains(item.Cluster)).Select(item => item.Version).Order(StringComparer.Ordinal)];
 
-    /// <summary>Who serves the proxies of a cluster.</summary>
+    /// <summary>The clusters whose control planes serve the proxies of a cluster.</summary>
     internal ControlPlanePlace[] Serving(string cluster) => Primaries.TryGetValue(cluster, out var primaries) ? primaries : [.. ControlPlanes.Where(place => place.Cluster == cluster)];
 
-    /// <summary>Control planes that watch a cluster by a remote secret. The one of a cluster that runs elsewhere has it for its own.</summary>
+    /// <summary>Control planes that watch a cluster with a remote secret. The control plane of a cluster that runs
+    /// elsewhere treats it as its own.</summary>
     internal ControlPlanePlace[] Watching(string cluster) => [.. ControlPlanes.Where(place => place.Cluster != cluster && place.Namespace == "istio-system")];
 
     public override string ToString() => Name;

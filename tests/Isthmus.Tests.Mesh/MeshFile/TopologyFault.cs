@@ -2,15 +2,16 @@ using Isthmus.Tests.Mesh.Mesh;
 
 namespace Isthmus.Tests.Mesh.MeshFile;
 
-/// <summary>Something that fails and is over.</summary>
+/// <summary>A fault that begins and ends.</summary>
 internal sealed record TopologyFault(string Name, Func<SteadyLoad, Task> Happens)
 {
-    /// <summary>Requests of each caller that may have been inside what went away: a caller has one at a time.</summary>
+    /// <summary>Requests of each caller that may have been in flight in the failed part: a caller has one at a
+    /// time.</summary>
     internal int Lost { get; init; }
 
-    /// <summary>The cluster whose API server is away: who calls there is heard when it is back.</summary>
+    /// <summary>The cluster whose API server is down: its callers' answers are read when it is back.</summary>
     internal string WithoutApiServer { get; init; } = "";
 
-    /// <summary>The cluster that is away with everything in it, callers too.</summary>
+    /// <summary>The cluster that is down with everything in it, including callers.</summary>
     internal string WithoutPower { get; init; } = "";
 }

@@ -3,10 +3,11 @@ using Xunit;
 
 namespace Isthmus.Tests.Mesh.MeshFile;
 
-/// <summary>The faults of docs/faults.md in the topologies that mesh files make, under a steady stream of requests from every cluster.</summary>
+/// <summary>The faults of docs/faults.md in the topologies of mesh files, under a steady stream of requests from every
+/// cluster.</summary>
 public sealed class TopologyFaultTests
 {
-    /// <summary>Each with its trait, so that one of them can be run alone: <c>-trait topology=primary-remote</c>.</summary>
+    /// <summary>Each has its trait, so that you can run one of them alone: <c>-trait topology=primary-remote</c>.</summary>
     public static IEnumerable<TheoryDataRow<string, int>> Topologies => Topology.All.Select(topology => new TheoryDataRow<string, int>(topology.Name, 1).WithTrait("topology", topology.Name));
 
     [Theory]

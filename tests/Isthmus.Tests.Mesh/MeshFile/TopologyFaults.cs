@@ -5,7 +5,7 @@ using Xunit;
 
 namespace Isthmus.Tests.Mesh.MeshFile;
 
-/// <summary>The faults of docs/faults.md that have a meaning in a topology, and what callers hear meanwhile.</summary>
+/// <summary>The faults of docs/faults.md that apply to a topology, and what callers notice meanwhile.</summary>
 internal sealed class TopologyFaults(Topology topology, TopologyMesh mesh, LabRig lab, Random random)
 {
     private const string System = "istio-system";
@@ -20,7 +20,7 @@ internal sealed class TopologyFaults(Topology topology, TopologyMesh mesh, LabRi
 
     internal TopologyFault GatewayDrained(string cluster) => new($"gateway of {cluster} drained", _ => _rig.RestartAsync(cluster, System, Gateway));
 
-    /// <summary>Waits until every caller with an API server hears these versions and no others.</summary>
+    /// <summary>Waits until every caller with an API server gets answers from exactly these versions.</summary>
     internal async Task HeardAsync(SteadyLoad load, IEnumerable<string> callers, params string[] versions)
     {
         var since = load.Now;
@@ -34,7 +34,7 @@ internal sealed class TopologyFaults(Topology topology, TopologyMesh mesh, LabRi
         {
             await _rig.LabAsync("stop", "apiserver", "--cluster", cluster);
             foreach (var place in topology.Watching(cluster)) await _rig.ServedFromAsync(place, cluster, "memory");
-            // Whoever is served from there needs its control plane and not its API server, new Pods too.
+            // Clusters served from there need its control plane and not its API server, even for new Pods.
             foreach (var remote in topology.Primaries.Keys.Where(remote => remote != cluster && topology.Serving(remote).Any(place => place.Cluster == cluster)))
                 await _rig.RestartAsync(remote, mesh.Calls.Namespace, topology.Answering.First(item => item.Cluster == remote).Version);
             await HeardAsync(load, others, topology.Versions);
@@ -91,7 +91,7 @@ internal sealed class TopologyFaults(Topology topology, TopologyMesh mesh, LabRi
             foreach (var address in (string[])[pool[..(pool.LastIndexOf('.') + 1)] + "77", ""])
             {
                 await mesh.KubectlAsync(cluster, $"-n {System} patch service {Gateway} --type=merge -p {{\"spec\":{{\"loadBalancerIP\":\"{address}\"}}}}");
-                // A remote was told this address when it joined, and is told the next one as it was told the first.
+                // A remote got this address when it joined, and gets the next one in the same way.
                 if (topology.Primaries.Values.Any(primaries => primaries.Any(place => place.Cluster == cluster))) await mesh.UpAgainAsync();
                 await HeardAsync(load, topology.Callers, topology.Versions);
                 if (address.Length > 0 && topology.CallersElsewhere(cluster).FirstOrDefault() is { } elsewhere) await _rig.KnownFromAsync(elsewhere, address);
@@ -130,7 +130,7 @@ internal sealed class TopologyFaults(Topology topology, TopologyMesh mesh, LabRi
                     await mesh.WithFileAsync(yaml, path => mesh.KubectlAsync(place.Cluster, $"apply -f {path}"));
                     await MeshRig.UntilAsync(() => mesh.KubectlAsync(place.Cluster, $"-n {place.Namespace} logs deploy/istiod --since=60s"),
                         text => Regex.IsMatch(text, $"Cluster {cluster} is watched with the changed credentials"), "the control plane uses the new credentials");
-                    // Other control planes may still use those from before.
+                    // Other control planes may still use the earlier ones.
                     if (topology.Watching(cluster).Length == 1) foreach (var token in before) await mesh.KubectlAsync(cluster, $"-n {System} delete {token}");
                     await HeardAsync(load, topology.Callers, topology.Versions);
                 });
@@ -138,7 +138,8 @@ internal sealed class TopologyFaults(Topology topology, TopologyMesh mesh, LabRi
         }
     }
 
-    /// <summary>A control plane that serves another cluster has a kubeconfig of it, mounted from a Secret.</summary>
+    /// <summary>A control plane that serves another cluster has a kubeconfig of that cluster, mounted from a
+    /// Secret.</summary>
     private IEnumerable<TopologyFault> MountedCredentials() => topology.Primaries.SelectMany(entry => entry.Value, (entry, place) => (Cluster: entry.Key, Place: place)).Where(pair => pair.Place.Namespace != System)
         .Select(pair => new TopologyFault($"kubeconfig of {pair.Cluster} in {pair.Place} rotated", async _ =>
         {
@@ -165,7 +166,7 @@ internal sealed class TopologyFaults(Topology topology, TopologyMesh mesh, LabRi
         foreach (var (cluster, ns, name) in parts) await _rig.RestartAsync(cluster, ns, name);
     });
 
-    /// <summary>The new Pod cannot be made yet, and the cluster says why.</summary>
+    /// <summary>The new Pod cannot be created yet, and the cluster reports why.</summary>
     private Task RefusedAsync(Answering item) => MeshRig.UntilAsync(() => mesh.KubectlAsync(item.Cluster, $"-n {mesh.Calls.Namespace} get events -o jsonpath={{.items[*].message}}"),
         text => text.Contains("failed calling webhook", StringComparison.Ordinal), $"an event in {item.Cluster} says that no injector answers");
 

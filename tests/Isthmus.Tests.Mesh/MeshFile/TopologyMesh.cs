@@ -3,7 +3,8 @@ using Isthmus.Tests.Mesh.Mesh;
 
 namespace Isthmus.Tests.Mesh.MeshFile;
 
-/// <summary>A lab with the mesh of a topology, and in each of its clusters a workload of a name of its own that is called and calls.</summary>
+/// <summary>A lab with the mesh of a topology. Each of its clusters has a workload with its own name, which calls and is
+/// called.</summary>
 internal sealed class TopologyMesh(Topology topology, int seed) : MeshRig
 {
     private readonly string _namespace = $"n{new Random(seed).Next():x}";
@@ -17,7 +18,7 @@ internal sealed class TopologyMesh(Topology topology, int seed) : MeshRig
 
     private string MeshFile { get; set; } = "";
 
-    /// <summary>Brings the clusters to the state in the file again.</summary>
+    /// <summary>Restores the clusters to the state in the file.</summary>
     internal async Task UpAgainAsync() => (await (await LabAsync()).IsthmusAsync("mesh", "up", "-y", "-f", MeshFile)).Expect(0);
 
     private protected override async Task JoinAsync(LabRig lab)

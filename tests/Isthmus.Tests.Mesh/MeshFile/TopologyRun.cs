@@ -4,7 +4,7 @@ using Xunit;
 
 namespace Isthmus.Tests.Mesh.MeshFile;
 
-/// <summary>A mesh that goes through faults one after the other, under load.</summary>
+/// <summary>A mesh that goes through one fault after the other, under load.</summary>
 internal sealed class TopologyRun : IAsyncDisposable
 {
     private readonly Topology _topology;
@@ -40,7 +40,8 @@ internal sealed class TopologyRun : IAsyncDisposable
         }
     }
 
-    /// <summary>Callers that can be asked are heard all the time, those without an API server afterwards, and those without power when it is back.</summary>
+    /// <summary>Answers of reachable callers are read all the time, those of callers without an API server afterwards, and
+    /// those of callers without power when it is back.</summary>
     internal async Task SurviveAsync(TopologyFault fault)
     {
         var asked = _topology.Callers.Except([fault.WithoutApiServer, fault.WithoutPower]).ToList();
@@ -77,7 +78,7 @@ internal sealed class TopologyRun : IAsyncDisposable
         await _rig.AgreesAsync();
     }
 
-    /// <summary>What goes now goes everywhere, and comes back.</summary>
+    /// <summary>A workload that goes away now disappears everywhere, and comes back.</summary>
     private async Task NothingStaleAsync(SteadyLoad load, List<string> asked, SteadyLoad others)
     {
         var item = _topology.Answering[Random.Next(_topology.Answering.Length)];

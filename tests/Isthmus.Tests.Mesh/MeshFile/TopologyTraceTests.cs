@@ -8,20 +8,21 @@ using Xunit;
 namespace Isthmus.Tests.Mesh.MeshFile;
 
 /// <summary>
-/// <c>isthmus trace</c> and <c>isthmus verify</c> in every topology: calls between all clusters are found to be in order on their whole
-/// way, and faults that only such a topology can have are named. Every service has a random name.
+/// <c>isthmus trace</c> and <c>isthmus verify</c> in every topology. They find calls between all clusters correct on the
+/// whole path, and name faults that only such a topology can have. Every service has a random name.
 /// </summary>
 public sealed partial class TopologyTraceTests : IAsyncDisposable
 {
-    /// <summary>A fault: what makes it, who calls whom then, what must be named (code, object, a word of the cause), and what takes it back.</summary>
+    /// <summary>A fault: how to cause it, who calls whom, the expected report (code, object, a part of the cause), and how
+    /// to undo it.</summary>
     private sealed record Fault(string Break, int Caller, string Target, string Cause, string Mend);
 
     private sealed record Topology(string[] Up, int[] Workloads, string Also, Fault[] Faults)
     {
-        /// <summary>What a service is called by; <c>$NAME.$ns</c> where clusters are joined by names.</summary>
+        /// <summary>The name that callers use for a service; <c>$NAME.$ns</c> if clusters are joined by names.</summary>
         public string Suffix { get; init; } = "";
 
-        /// <summary>What is done before there are workloads.</summary>
+        /// <summary>Steps before the workloads exist.</summary>
         public string Before { get; init; } = "";
 
         /// <summary>The revision that injects workloads of cluster1; empty for the default one.</summary>
@@ -159,7 +160,8 @@ public sealed partial class TopologyTraceTests : IAsyncDisposable
         (await Lab.IsthmusAsync(["lab", "up", .. up])).Expect(0);
     }
 
-    /// <summary>In every cluster a caller and the Services of all; the Pods of a Service are in its own cluster only.</summary>
+    /// <summary>Each cluster has a caller and the Services of all clusters. The Pods of a Service are only in its own
+    /// cluster.</summary>
     private async Task DeployAsync(Topology topology, int cluster)
     {
         var label = cluster == 1 && topology.Revision.Length > 0 ? $"istio.io/rev: {topology.Revision}" : "istio-injection: enabled";
@@ -167,7 +169,7 @@ public sealed partial class TopologyTraceTests : IAsyncDisposable
         foreach (var other in topology.Workloads)
         {
             if (topology.Suffix.Length == 0 || other == cluster) text.Add($"apiVersion: v1\nkind: Service\nmetadata: {{name: {Service(other)}, namespace: $ns}}\nspec: {{selector: {{app: {Service(other)}}}, ports: [{{name: http, port: 8000, targetPort: 5000}}]}}");
-            // Addresses overlap: who dials the wrong cluster must not meet somebody of the same account.
+            // Addresses overlap: a caller that reaches the wrong cluster must not meet a workload with the same account.
             if (other == cluster) text.Add($"apiVersion: v1\nkind: ServiceAccount\nmetadata: {{name: {Service(other)}, namespace: $ns}}\n---\n{Workload(Service(other), "docker.io/istio/examples-helloworld-v1:1.0", "", Service(other))}");
         }
         await ApplyAsync($"cluster{cluster}", string.Join("\n---\n", text));
@@ -207,7 +209,7 @@ public sealed partial class TopologyTraceTests : IAsyncDisposable
         Assert.Contains(trace.Call!.Times, time => time.Where.StartsWith("callee's proxy", StringComparison.Ordinal));
     }
 
-    /// <summary>Traces until the answer is as wanted: what is changed takes a moment to reach the proxies.</summary>
+    /// <summary>Repeats the trace until the answer is as expected: a change takes a moment to reach the proxies.</summary>
     private async Task<CallTrace> ExpectAsync(int caller, string target, Func<string, bool> wanted, string what)
     {
         CallTrace? trace = null;
@@ -233,7 +235,7 @@ public sealed partial class TopologyTraceTests : IAsyncDisposable
 
     private Task ContentAsync() => MeshRig.UntilAsync(async () => (await Lab.IsthmusAsync("verify")).Output, text => text.Contains("✔ The clusters form", StringComparison.Ordinal), "verify is content");
 
-    /// <summary>Lines like <c>cluster1: kubectl …</c>, or one <c>cluster1: apply</c> with objects after it.</summary>
+    /// <summary>Runs lines like <c>cluster1: kubectl …</c>, or one <c>cluster1: apply</c> with objects after it.</summary>
     private async Task DoAsync(string script)
     {
         var text = Fill(script);

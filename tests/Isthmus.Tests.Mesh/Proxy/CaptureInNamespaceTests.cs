@@ -72,7 +72,7 @@ public sealed class CaptureInNamespaceTests
         for (var i = 0; i < 2; i++) await NamespaceThread.Run(pod.Handle, () => Nft.LoadAsync(rules, Stop));
     }
 
-    /// <summary>The first word of the server, asked by a socket with the proxy's mark.</summary>
+    /// <summary>The first word that the server sends to a socket with the proxy's mark.</summary>
     private static async Task<string> AskMarkedAsync(TestPod pod, string server, int port, string? source)
     {
         using var socket = NamespaceThread.Run(pod.Handle, () => MarkedSocket.Stream(AddressFamily.InterNetwork));

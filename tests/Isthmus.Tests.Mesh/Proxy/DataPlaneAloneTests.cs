@@ -14,8 +14,8 @@ using static Isthmus.Tests.Mesh.Proxy.TestResources;
 namespace Isthmus.Tests.Mesh.Proxy;
 
 /// <summary>
-/// Proxies fed from files, without any control plane: a caller in one network, a service in another whose Pods have the same
-/// addresses, a gateway between them.
+/// Proxies configured from files, without a control plane: a caller in one network, a service in another whose Pods have
+/// the same addresses, and a gateway between them.
 /// </summary>
 public sealed class DataPlaneAloneTests
 {
@@ -69,7 +69,7 @@ public sealed class DataPlaneAloneTests
         var url = $"http://{Host}:8000/";
         Assert.Contains("served-by: orders", await mesh.Client.Pod.RunAsync("curl", "-sS", "-m", "10", "--resolve", $"{Host}:8000:10.96.7.7", url));
         Assert.Equal("", await mesh.Gateway.Pod.RunAsync("nft", "table inet cut { chain in { type filter hook prerouting priority -300; tcp dport 15443 drop; }; }"));
-        // By the connection that is kept from before: nobody says that its peer is gone, and there is no other host.
+        // On the connection from before: nothing reports that its peer is gone, and there is no other host.
         var begun = TimeProvider.System.GetTimestamp();
         Assert.Equal("503", await mesh.Client.Pod.RunAsync("curl", "-sS", "-m", "120", "-d", "order", "-o", "/dev/null", "-w", "%{http_code}", "--resolve", $"{Host}:8000:10.96.7.7", url));
         TestContext.Current.TestOutputHelper?.WriteLine($"given up after {TimeProvider.System.GetElapsedTime(begun).TotalSeconds:0.0} s");
@@ -82,7 +82,7 @@ public sealed class DataPlaneAloneTests
         await using var network = TestNetwork.Create();
         using var mesh = await Mesh.CreateAsync(network);
         mesh.Server.Pod.ServeTcp(7000, "greeting");
-        // The connection the server sees comes from its own sidecar.
+        // The connection that the server sees comes from its own sidecar.
         Assert.Equal("greeting 127.0.0.6", await mesh.Client.Pod.AskAsync("10.96.7.5", 7000, 5));
         Assert.Contains("outbound|7000||", await mesh.Client.WaitForLogAsync("outbound|7000||"));
     }
@@ -92,11 +92,11 @@ public sealed class DataPlaneAloneTests
     {
         await using var network = TestNetwork.Create();
         using var mesh = await Mesh.CreateAsync(network);
-        // Plain, from a neighbour without a proxy.
+        // Plain text, from a neighbor without a proxy.
         var plain = await mesh.Neighbour.RunAsync("curl", "-sS", "-m", "10", "http://10.244.0.10:8000/plain");
         Assert.Contains("served-by: orders", plain);
         Assert.DoesNotContain("x-forwarded-client-cert", plain);
-        // The application's own TLS arrives untouched.
+        // The application's own TLS arrives unchanged.
         using var own = new OwnTlsServer(mesh.Server.Pod, 7000);
         var tls = await mesh.Neighbour.RunAsync("curl", "-sS", "-k", "-m", "10", "https://10.244.0.10:7000/own");
         Assert.Contains("the application's own TLS", tls);
@@ -158,7 +158,7 @@ public sealed class DataPlaneAloneTests
         await WaitAsync();
         mesh.RestartGateway();
         await mesh.WaitForAsync("orders");
-        // The control plane takes the endpoints away first, then the Pod stops.
+        // The control plane removes the endpoints first, then the Pod stops.
         mesh.Client.Plane.State.Apply(mesh.OnlyLocal());
         await mesh.Server.Plane.DrainAsync(TimeSpan.FromSeconds(5));
         await WaitAsync();
@@ -195,7 +195,7 @@ public sealed class DataPlaneAloneTests
 
         internal required TestProxy Server { get; init; }
 
-        /// <summary>A Pod beside the server, without a proxy.</summary>
+        /// <summary>A Pod next to the server, without a proxy.</summary>
         internal required TestPod Neighbour { get; init; }
 
         internal static async Task<Mesh> CreateAsync(TestNetwork network, bool otherRoot = false, bool withLocal = false)
@@ -233,14 +233,15 @@ public sealed class DataPlaneAloneTests
             LoadGateway();
         }
 
-        /// <summary>The change that takes the other network's endpoint away.</summary>
+        /// <summary>The update that removes the other network's endpoint.</summary>
         internal ResourceUpdate OnlyLocal()
         {
             var assignment = WireTypes.Strict.Parse<ClusterLoadAssignment>(Endpoints($"outbound|8000||{Host}", "10.244.0.12:8000"));
             return new(TypeUrls.Endpoints, [new(assignment.ClusterName, "2", new Any { TypeUrl = TypeUrls.Endpoints, Value = assignment.ToByteString() })], [], "2");
         }
 
-        /// <summary>Asks again and again over kept connections, and tells each answer's status and who gave it.</summary>
+        /// <summary>Sends requests repeatedly over persistent connections, and returns the status of each response and who
+        /// sent it.</summary>
         internal async Task<IReadOnlyList<string>> AskUntilAsync(CancellationToken over)
         {
             var answers = new List<string>();

@@ -8,7 +8,7 @@ using Isthmus.Tests.Mesh.Lab;
 
 namespace Isthmus.Tests.Mesh.Proxy;
 
-/// <summary>An application that ends TLS itself, with a certificate of its own.</summary>
+/// <summary>An application that terminates TLS itself, with its own certificate.</summary>
 internal sealed class OwnTlsServer : IDisposable
 {
     private readonly Socket _listener;

@@ -41,7 +41,7 @@ internal sealed class TestAuthority
     }
 }
 
-/// <summary>Secrets that are there from the start.</summary>
+/// <summary>Secrets that exist from the start.</summary>
 internal sealed class TestSecrets(CertificateSecret certificate, RootSecret roots) : ISecretSource
 {
     public event Action<string>? Changed

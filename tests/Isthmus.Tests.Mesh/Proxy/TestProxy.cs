@@ -17,7 +17,7 @@ using Xunit;
 
 namespace Isthmus.Tests.Mesh.Proxy;
 
-/// <summary>Makes sockets in a network namespace; they stay there whoever uses them.</summary>
+/// <summary>Creates sockets in a network namespace. They stay there, whoever uses them.</summary>
 internal sealed class NamespaceSockets(NamespaceHandle handle) : ISocketFactory
 {
     public Socket Create(AddressFamily family) => NamespaceThread.Run(handle, () => new ProcessSockets().Create(family));
@@ -81,7 +81,7 @@ internal sealed class TestProxy : IDisposable, ILogFiles
     }
 }
 
-/// <summary>Lines of an access log, and waiting for one.</summary>
+/// <summary>The lines of an access log, and a way to wait for one.</summary>
 internal sealed class MemoryLog : Stream
 {
     private readonly List<string> _lines = [];
@@ -152,7 +152,7 @@ internal sealed class MemoryLog : Stream
 /// <summary>Programs and servers in the namespaces of Pods.</summary>
 internal static class TestPodExtensions
 {
-    /// <summary>Runs a program there and returns what it printed.</summary>
+    /// <summary>Runs a program there and returns its output.</summary>
     internal static async Task<string> RunAsync(this TestPod pod, string program, params string[] args)
     {
         using var process = NamespaceThread.Run(pod.Handle, () =>

@@ -3,7 +3,8 @@ using Isthmus.Wire.Envoy.AccessLoggers;
 
 namespace Isthmus.Tests.Mesh.Proxy;
 
-/// <summary>Envoy resources in the shapes in which a control plane of Istio's kind sends them, for one service behind a gateway.</summary>
+/// <summary>Envoy resources in the form in which Istio's control plane sends them, for one service behind a
+/// gateway.</summary>
 internal static class TestResources
 {
     internal const string AccessLog =
@@ -44,7 +45,8 @@ internal static class TestResources
           "require_client_certificate": true, "common_tls_context": {"alpn_protocols": {{{List(alpn)}}}, {{{Secrets(AnyMember)}}} }} }
         """;
 
-    /// <summary>A cluster of a mesh service, with TLS for endpoints that can and plain bytes for the others.</summary>
+    /// <summary>A cluster of a mesh service, with TLS for endpoints that support it and plain text for the
+    /// others.</summary>
     internal static string MeshCluster(string name, string sni, string identity, string more = "") =>
         $$$"""
         {"name": "{{{name}}}", "type": "EDS", "connect_timeout": "2s", "lb_policy": "LEAST_REQUEST", "eds_cluster_config": {"eds_config": {"ads": {}}, "service_name": "{{{name}}}"}, {{{more}}}
@@ -62,7 +64,7 @@ internal static class TestResources
     internal static string OriginalDestination(string name, string source = "") =>
         $$$"""{"name": "{{{name}}}", "type": "ORIGINAL_DST", "connect_timeout": "2s", "lb_policy": "CLUSTER_PROVIDED" {{{Bind(source)}}} }""";
 
-    /// <summary>Endpoints of a cluster; an address that begins with <c>+</c> can mesh TLS.</summary>
+    /// <summary>Endpoints of a cluster. An address that begins with <c>+</c> supports mesh TLS.</summary>
     internal static string Endpoints(string cluster, params string[] addresses) => new JsonObject
     {
         ["cluster_name"] = cluster,

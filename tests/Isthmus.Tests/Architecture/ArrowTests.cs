@@ -4,7 +4,7 @@ using Xunit;
 
 namespace Isthmus.Tests.Architecture;
 
-/// <summary>Who uses whom is what docs/ARCHITECTURE.md says.</summary>
+/// <summary>The dependencies of namespaces are those in docs/ARCHITECTURE.md.</summary>
 public sealed partial class ArrowTests
 {
     private const string Page = "docs/ARCHITECTURE.md";
@@ -41,7 +41,7 @@ public sealed partial class ArrowTests
         Assert.Empty(strangers.Distinct());
     }
 
-    /// <summary>Inside a namespace, its siblings can be named without their common beginning.</summary>
+    /// <summary>Inside a namespace, you can name its siblings without their common prefix.</summary>
     private static IEnumerable<string> Siblings(string name, string line)
     {
         var parent = name[..name.LastIndexOf('.')];
@@ -53,7 +53,7 @@ public sealed partial class ArrowTests
             .Select(sibling => $"{parent}.{sibling}");
     }
 
-    /// <summary>The folder below the project with the longest name that the namespace begins with.</summary>
+    /// <summary>The folder in the project with the longest name that the namespace begins with.</summary>
     private static string Folder(string name)
     {
         var parts = name.Split('.');

@@ -5,7 +5,7 @@ using Xunit;
 
 namespace Isthmus.Tests.Architecture;
 
-/// <summary>Paths, commands and types that README and docs name exist.</summary>
+/// <summary>The paths, commands and types that README and docs name exist.</summary>
 public sealed partial class DocumentationTests
 {
     public static TheoryData<string> Pages => [.. Repository.Pages];
@@ -56,7 +56,8 @@ public sealed partial class DocumentationTests
         Assert.Empty(wrong);
     }
 
-    /// <summary>What is wrong with a call; empty when nothing is. Arguments are not looked at, only commands and options.</summary>
+    /// <summary>What is wrong with a command line; empty when nothing is. It checks only commands and options, not
+    /// arguments.</summary>
     private static string Problem(string program, IReadOnlyList<string> words)
     {
         Command command = program == "kind" ? KindCommand.BuildRoot() : CommandLine.BuildRoot([]);

@@ -3,10 +3,10 @@ using System.Text.RegularExpressions;
 
 namespace Isthmus.Tests.Architecture;
 
-/// <summary>One C# file of the repository; its path is relative to the repository's folder.</summary>
+/// <summary>One C# file of the repository. Its path is relative to the repository.</summary>
 internal sealed record SourceFile(string Path, IReadOnlyList<string> Lines);
 
-/// <summary>The files that the architecture tests look at.</summary>
+/// <summary>The files that the architecture tests read.</summary>
 internal static partial class Repository
 {
     internal static string Root { get; } = Find();
@@ -24,7 +24,7 @@ internal static partial class Repository
             .Order(StringComparer.Ordinal)
             .Select(path => new SourceFile(path, File.ReadAllLines(At(path))));
 
-    /// <summary>The rows of the table of a page whose head has these cells, without the marks of inline code.</summary>
+    /// <summary>The rows of the table with these header cells on a page, without inline code marks.</summary>
     internal static IReadOnlyList<string[]> Table(string page, params string[] head)
     {
         var lines = File.ReadAllLines(At(page));
@@ -37,7 +37,7 @@ internal static partial class Repository
         return rows;
     }
 
-    /// <summary>What stands between backquotes, outside of blocks.</summary>
+    /// <summary>Texts in backquotes, outside of blocks.</summary>
     internal static IEnumerable<string> InlineCode(string page) =>
         InlineCode().Matches(Blocks().Replace(File.ReadAllText(At(page)), "")).Select(match => match.Groups[1].Value);
 

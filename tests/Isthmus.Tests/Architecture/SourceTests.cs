@@ -6,12 +6,12 @@ using Xunit;
 
 namespace Isthmus.Tests.Architecture;
 
-/// <summary>Rules that every source file keeps.</summary>
+/// <summary>Rules for every source file.</summary>
 public sealed partial class SourceTests
 {
     private const int LongestFile = 400;
 
-    /// <summary>The samples themselves, the images that stand for them, and the quickstart.</summary>
+    /// <summary>The samples themselves, the images that replace them, and the quickstart.</summary>
     private static readonly string[] KnowsSamples = ["src/Isthmus.Samples/", "src/Isthmus.Lab.Nodes/Images/", "src/isthmus/Quickstart/", "src/isthmus/Commands/QuickstartCommand.cs"];
 
     [Fact]
@@ -62,7 +62,8 @@ public sealed partial class SourceTests
         Assert.Empty(found);
     }
 
-    /// <summary>Records are compared to tell whether anything changed: a member that compares by reference would always say yes.</summary>
+    /// <summary>Records are compared to detect changes: a member that compares by reference would always report
+    /// one.</summary>
     [Fact]
     public void Records_of_the_mesh_compare_by_value_to_the_last_member()
     {

@@ -8,7 +8,7 @@ using Xunit;
 
 namespace Isthmus.Tests.Client;
 
-/// <summary>An API server that goes away in the middle of a watch.</summary>
+/// <summary>An API server that goes away during a watch.</summary>
 public sealed class BrokenWatchTests
 {
     [Fact]

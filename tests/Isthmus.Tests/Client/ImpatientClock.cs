@@ -2,7 +2,7 @@ using System.Collections.Concurrent;
 
 namespace Isthmus.Tests.Client;
 
-/// <summary>A clock whose timers end at once, and which remembers how long each was asked to wait.</summary>
+/// <summary>A clock whose timers fire at once. It remembers how long each was asked to wait.</summary>
 internal sealed class ImpatientClock : TimeProvider
 {
     private readonly ConcurrentQueue<TimeSpan> _waits = new();

@@ -6,7 +6,7 @@ using static Isthmus.Tests.Client.ScriptedServer;
 
 namespace Isthmus.Tests.Client;
 
-/// <summary>What an informer does about each kind of trouble, against an API server that follows a script.</summary>
+/// <summary>What an informer does after each kind of failure, against an API server that follows a script.</summary>
 public sealed class InformerTests : IAsyncDisposable
 {
     private static readonly InformerSettings Settings = new() { FirstBackoff = TimeSpan.FromSeconds(1), LongestBackoff = TimeSpan.FromSeconds(8) };
@@ -211,7 +211,7 @@ public sealed class InformerTests : IAsyncDisposable
         return informer;
     }
 
-    /// <summary>Each wait is between half of its step and all of it; steps double up to the cap.</summary>
+    /// <summary>Each delay is between half of its step and all of it. Steps double up to the cap.</summary>
     private static void AssertGrows(IReadOnlyList<TimeSpan> waits)
     {
         for (var i = 0; i < waits.Count; i++)

@@ -5,7 +5,7 @@ using Xunit;
 
 namespace Isthmus.Tests.Client;
 
-/// <summary>The name that a kubeconfig gives to the API server's certificate, where the address leads through a tunnel.</summary>
+/// <summary>A kubeconfig names the API server's certificate, because the address leads through a tunnel.</summary>
 public sealed class NamedServerTests : IAsyncDisposable
 {
     private readonly LoopbackCluster _cluster = new();

@@ -5,7 +5,7 @@ using Xunit;
 
 namespace Isthmus.Tests.Client;
 
-/// <summary>A mounted kubeconfig changes under a running program: the next request has the new token.</summary>
+/// <summary>A mounted kubeconfig changes while a program runs: the next request uses the new token.</summary>
 public sealed class RotatedTokenTests : IDisposable
 {
     private readonly string _file = Path.GetTempFileName();

@@ -5,7 +5,7 @@ using Xunit;
 
 namespace Isthmus.Tests.Client;
 
-/// <summary>An API server of which a test writes every answer.</summary>
+/// <summary>An API server whose responses a test writes.</summary>
 internal sealed class ScriptedServer : IDisposable
 {
     private readonly HttpListener _listener = new();
@@ -42,7 +42,7 @@ internal sealed class ScriptedServer : IDisposable
     }
 }
 
-/// <summary>One request, to be answered.</summary>
+/// <summary>One request, to be answered by the test.</summary>
 internal sealed class ScriptedCall(HttpListenerContext call)
 {
     private static CancellationToken Stop => TestContext.Current.CancellationToken;
@@ -68,7 +68,7 @@ internal sealed class ScriptedCall(HttpListenerContext call)
         return EndAsync($$$"""{"kind":"Status","code":{{{code}}},"reason":"{{{reason}}}","message":"scripted"}""");
     }
 
-    /// <summary>The connection ends in the middle of an event.</summary>
+    /// <summary>Ends the connection in the middle of an event.</summary>
     public async Task BreakAsync()
     {
         call.Response.ContentLength64 = 1000;

@@ -18,7 +18,7 @@ public sealed class UnreachableTests
     [Fact]
     public async Task So_it_is_when_a_connection_is_refused()
     {
-        // Nobody listens on a port that was let go.
+        // Nobody listens on a released port.
         using var listener = new TcpListener(System.Net.IPAddress.Loopback, 0);
         listener.Start();
         var address = listener.LocalEndpoint;

@@ -7,7 +7,7 @@ public sealed class CallEvidenceTests
 {
     private const string Gateway = "10.244.0.5:40000";
 
-    /// <summary>The proxies' logs still have the calls of a quickstart that ran before.</summary>
+    /// <summary>The proxies' logs still contain the calls of an earlier quickstart.</summary>
     [Fact]
     public void Only_calls_of_this_run_are_counted()
     {

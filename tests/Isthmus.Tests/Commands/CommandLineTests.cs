@@ -6,7 +6,7 @@ using Xunit;
 
 namespace Isthmus.Tests.Commands;
 
-/// <summary>What is said to lines as people type them.</summary>
+/// <summary>Responses to command lines as users type them.</summary>
 public sealed class CommandLineTests
 {
     private static ParseResult Parse(params string[] args) => CommandLine.BuildRoot(args).Parse(args);

@@ -36,7 +36,7 @@ public sealed class LabProgressTests
         Assert.Equal(["✔ cluster1     API server ready                   1.23 s", "… cluster2 API server ready"], screen.Lines);
     }
 
-    /// <summary>A line that the terminal breaks into two could be erased by half only.</summary>
+    /// <summary>If the terminal wrapped a line, only half of it could be erased.</summary>
     [Theory]
     [InlineData(20)]
     [InlineData(2)]

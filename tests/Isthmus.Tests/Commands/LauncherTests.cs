@@ -5,7 +5,7 @@ using Xunit;
 
 namespace Isthmus.Tests.Commands;
 
-/// <summary>The launcher in a directory of its own, with a <c>dotnet</c> whose build ends when the test says so.</summary>
+/// <summary>The launcher in its own directory, with a <c>dotnet</c> whose build ends when the test says so.</summary>
 public sealed class LauncherTests : IDisposable
 {
     private const string Announcement = "isthmus: building, once per change; about a minute the first time ...";
@@ -59,7 +59,7 @@ public sealed class LauncherTests : IDisposable
         Assert.Equal([Announcement, ""], await ScreenAsync(process, output));
     }
 
-    // Whoever started the tests in the background may have had SIGINT ignored, which programs inherit.
+    // If the tests run in the background, SIGINT may be ignored, and programs inherit that.
     private Process StartInTerminal() => Start("env", "--default-signal=INT", "script", "-qec", $"{Path.Combine(_directory, "isthmus")} version", "/dev/null");
 
     private static async Task<string> UntilClockAsync(Process process)

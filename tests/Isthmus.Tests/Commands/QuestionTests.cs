@@ -31,7 +31,7 @@ public sealed class QuestionTests
         Assert.Equal("Proceed? (y/N) \n", output.ToString());
     }
 
-    /// <summary>A console where nobody types.</summary>
+    /// <summary>A console without input.</summary>
     private sealed class Silence : TextReader
     {
         private readonly TaskCompletionSource _waiting = new(TaskCreationOptions.RunContinuationsAsynchronously);

@@ -3,7 +3,8 @@ using System.Text;
 
 namespace Isthmus.Tests.Commands;
 
-/// <summary>What a terminal shows of what a program writes: as much of a terminal as our programs use, and the ways in which they could spoil what stands above.</summary>
+/// <summary>What a terminal shows of a program's output. It implements the part of a terminal that our programs use, and
+/// the ways in which they could damage the lines above.</summary>
 internal sealed class TerminalScreen(int columns)
 {
     private readonly List<StringBuilder> _lines = [new()];
@@ -31,7 +32,7 @@ internal sealed class TerminalScreen(int columns)
         var line = _lines[_row];
         switch (text[end])
         {
-            // Terminals take 0 as 1.
+            // Terminals treat 0 as 1.
             case 'A':
                 _row = Math.Max(0, _row - Math.Max(1, number));
                 break;

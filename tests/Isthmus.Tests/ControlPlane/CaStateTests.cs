@@ -10,7 +10,7 @@ using Xunit;
 
 namespace Isthmus.Tests.ControlPlane;
 
-/// <summary>Which CA a control plane takes, from the lab's own API server.</summary>
+/// <summary>Which CA a control plane uses, from the lab's own API server.</summary>
 public sealed class CaStateTests : IAsyncLifetime
 {
     private const string Namespace = "some-system";

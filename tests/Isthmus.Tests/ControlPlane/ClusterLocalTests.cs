@@ -4,7 +4,7 @@ using Xunit;
 
 namespace Isthmus.Tests.ControlPlane;
 
-/// <summary>Hosts that each cluster has for itself unless somebody says otherwise.</summary>
+/// <summary>Hosts that are local to each cluster, unless configured otherwise.</summary>
 public sealed class ClusterLocalTests
 {
     [Theory]

@@ -6,7 +6,7 @@ using static Isthmus.Tests.ControlPlane.MeshRig;
 
 namespace Isthmus.Tests.ControlPlane;
 
-/// <summary>What clusters of one mesh may disagree about, and where their networks end.</summary>
+/// <summary>Clusters of one mesh that disagree, and the edges of their networks.</summary>
 public sealed class DiscoveryEdgesTests
 {
     [Fact]

@@ -8,7 +8,7 @@ using Xunit;
 
 namespace Isthmus.Tests.ControlPlane;
 
-/// <summary>Small meshes whose resources are read by eye; facts of a real istiod restated.</summary>
+/// <summary>Small meshes with resources that a person can read. They restate facts about a real istiod.</summary>
 public sealed class GeneratedGoldenTests
 {
     private const string Routing = """

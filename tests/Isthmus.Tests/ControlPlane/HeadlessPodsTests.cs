@@ -80,7 +80,7 @@ public sealed class HeadlessPodsTests
         rig.Push();
         var address = Assert.Single(Names(client).Table["ledger-0.ledger.shop.svc.cluster.local"].Ips);
         Assert.NotNull(Listener(client, $"{address}_80"));
-        Assert.NotNull(Listener(client, $"{address}_8080")); // what is dialled of a Pod that is near
+        Assert.NotNull(Listener(client, $"{address}_8080")); // A near Pod is called at its own address.
         var host = Assert.Single(Route(client, "ledger-0.c2.ledger.shop.svc.cluster.local:80")!.VirtualHosts);
         Assert.Equal(["*"], host.Domains);
         Assert.Equal("outbound|80||ledger-0.c2.ledger.shop.svc.cluster.local", host.Routes[0].Route_.Cluster);
@@ -101,7 +101,7 @@ public sealed class HeadlessPodsTests
         Assert.False(Names(client).Table.ContainsKey("ledger-1.ledger.shop.svc.cluster.local"));
         Assert.Empty(Endpoints(client, "outbound|5432||ledger-1.c2.ledger.shop.svc.cluster.local"));
 
-        rig.Pod("c2", "ledger", "ledger-1", "10.244.0.77", named: true); // back under another address of its own
+        rig.Pod("c2", "ledger", "ledger-1", "10.244.0.77", named: true); // It is back at another address.
         rig.Slice("c2", "ledger", 8080, "tcp", ("ledger-0", "10.244.0.1"), ("ledger-1", "10.244.0.77"));
         rig.Push();
         Assert.Equal([before], Names(client).Table["ledger-1.ledger.shop.svc.cluster.local"].Ips);
@@ -119,7 +119,7 @@ public sealed class HeadlessPodsTests
         var address = Assert.Single(Names(client).Table["feed.shop.svc.cluster.local"].Ips);
         Assert.Equal(["172.18.202.1:15443=1"], Endpoints(client, "outbound|7000||feed-5d4f-x.c2.feed.shop.svc.cluster.local"));
         Assert.NotNull(Listener(client, $"{address}_7000"));
-        Assert.Null(Listener(client, "0.0.0.0_7000")); // nothing else that speaks on this port is taken
+        Assert.Null(Listener(client, "0.0.0.0_7000")); // No other connection on this port is affected.
     }
 
     [Theory]

@@ -6,7 +6,8 @@ using Xunit;
 
 namespace Isthmus.Tests.ControlPlane;
 
-/// <summary>The law: whatever happened in whatever batches, every proxy ends with what it would get from the final state alone.</summary>
+/// <summary>The law: whatever happened in whatever batches, every proxy ends with what it would get from the final state
+/// alone.</summary>
 public sealed class IncrementalPushTests
 {
     private static readonly string[] Clusters = ["c1", "c2", "c3"];
@@ -63,7 +64,7 @@ public sealed class IncrementalPushTests
 
             var fresh = new MeshRig();
             foreach (var step in history) Apply(fresh, step, publish: false);
-            fresh.Writer.Allocator.Import(live.Writer.Allocator.Export()); // addresses are history by design
+            fresh.Writer.Allocator.Import(live.Writer.Allocator.Export()); // Allocated addresses depend on history by design.
             fresh.Push();
             var again = Connect(fresh);
 

@@ -7,7 +7,7 @@ using Xunit;
 
 namespace Isthmus.Tests.ControlPlane;
 
-/// <summary>Leases in the lab's own API server, with terms of a second so that nobody waits for long.</summary>
+/// <summary>Leases in the lab's own API server, with terms of one second to keep the tests short.</summary>
 public sealed class LeaderElectionTests : IAsyncLifetime
 {
     private const string Lease = "some-work";
@@ -51,7 +51,7 @@ public sealed class LeaderElectionTests : IAsyncLifetime
     [Fact]
     public async Task A_lease_whose_holder_died_is_taken_over_only_after_its_time_as_we_saw_it_pass()
     {
-        // The clock of the dead one was a day ahead: that must not matter.
+        // The clock of the dead holder was a day ahead: that must not matter.
         await WriteAsync("dead", DateTimeOffset.UtcNow.AddDays(1), seconds: 2);
         var begun = TimeProvider.System.GetTimestamp();
         var election = Election("heir");

@@ -5,7 +5,8 @@ using Isthmus.Lab.ApiServer.Pki;
 
 namespace Isthmus.Tests.ControlPlane;
 
-/// <summary>The lab's own API server on a port of the loopback, without controllers and nodes: nothing in it happens by itself.</summary>
+/// <summary>The lab's own API server on a loopback port, without controllers and nodes: nothing in it happens by
+/// itself.</summary>
 internal sealed class LoopbackCluster : IAsyncDisposable
 {
     private readonly string _directory = Directory.CreateTempSubdirectory("isthmus-loopback-").FullName;
@@ -15,7 +16,7 @@ internal sealed class LoopbackCluster : IAsyncDisposable
 
     internal async Task<KubeClient> StartAsync()
     {
-        // Disposed at the end only: the server makes its handshakes with it.
+        // Disposed only at the end: the server uses it for its handshakes.
         _pki = await ClusterPki.EnsureAsync(_directory, "test", IPAddress.Loopback, TimeProvider.System, CancellationToken.None);
         _host = ApiServerHost.Build(new("test", _directory, "127.0.0.1"), _pki.ApiServer, TimeProvider.System, new Random(1), [new IPEndPoint(IPAddress.Loopback, 0)]);
         await _host.StartAsync(CancellationToken.None);

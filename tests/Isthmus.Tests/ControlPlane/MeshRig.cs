@@ -16,7 +16,7 @@ using Microsoft.Extensions.Logging.Abstractions;
 
 namespace Isthmus.Tests.ControlPlane;
 
-/// <summary>A mesh of a few clusters, written as the watches would, with proxies that look at it.</summary>
+/// <summary>A mesh of a few clusters, written as watches would write it, with proxies that observe it.</summary>
 internal sealed class MeshRig
 {
     public const string Namespace = "shop";
@@ -38,7 +38,7 @@ internal sealed class MeshRig
 
     public Publisher Publisher { get; } = new(TimeProvider.System);
 
-    /// <summary>A cluster with one network of its name, a system namespace and one Node.</summary>
+    /// <summary>A cluster with one network of the same name, a system namespace and one Node.</summary>
     public void Join(string cluster)
     {
         Writer.PutContact(new(cluster, cluster == "c1", true, true, 1));
@@ -72,7 +72,7 @@ internal sealed class MeshRig
         });
     }
 
-    /// <param name="pods">Names and addresses of Pods; a name that begins with ! is not ready.</param>
+    /// <param name="pods">Names and addresses of Pods. A Pod whose name begins with ! is not ready.</param>
     public void Slice(string cluster, string service, int target, string port, params (string Pod, string Ip)[] pods) => Writer.Put(cluster, new EndpointSlice
     {
         Metadata = new() { Name = service + "-1", Namespace = Namespace, Labels = { ["kubernetes.io/service-name"] = service } },
@@ -104,7 +104,7 @@ internal sealed class MeshRig
         Slice(cluster, name, 8080, port, [.. pods.Select(pod => ($"{name}-{pod}", pod))]);
     }
 
-    /// <summary>The entry to a cluster's network.</summary>
+    /// <summary>The gateway to a cluster's network.</summary>
     public void EastWest(string cluster, string external, bool ready = true)
     {
         Service(cluster, "eastwest", "10.96.0.99", "tls", 15443, 15443, new() { ["topology.istio.io/network"] = $"net-{cluster}" }, external);
@@ -134,7 +134,7 @@ internal sealed class MeshRig
         return feed;
     }
 
-    /// <summary>Commits and pushes as the engine would when all is quiet.</summary>
+    /// <summary>Commits and pushes, as the engine does when no more changes arrive.</summary>
     public MeshChanges Push()
     {
         var changes = Writer.Commit();
@@ -157,7 +157,7 @@ internal sealed class MeshRig
 
     public static string OutboundName(string service, int port = 80, string subset = "") => $"outbound|{port}|{subset}|{service}.{Namespace}.svc.cluster.local";
 
-    /// <summary>Everything a proxy has, as type and name → version.</summary>
+    /// <summary>Everything that a proxy has, as type and name → version.</summary>
     public static SortedDictionary<string, string> Versions(ProxyFeed proxy)
     {
         var all = new SortedDictionary<string, string>(StringComparer.Ordinal);

@@ -26,7 +26,7 @@ public sealed class MultiClusterServicesTests
         Assert.StartsWith("240.240.", Assert.Single(Names(client).Table[Orders].Ips), StringComparison.Ordinal);
         Assert.Equal($"outbound_.80_._.{Orders}", Cluster(client, $"outbound|80||{Orders}")!.TransportSocketMatches[0].TransportSocket.TypedConfig.Unpack<UpstreamTlsContext>().Sni);
         Assert.Contains(Orders, Route(client, "80")!.VirtualHosts.SelectMany(host => host.Domains));
-        // The ordinary host stays what it is: everybody's.
+        // The ordinary host does not change: it has the endpoints of all clusters.
         Assert.Equal(["10.244.0.1:8080=1", "172.18.202.1:15443=1"], Endpoints(client, OutboundName("orders")));
 
         Export(rig, "c1", "orders");

@@ -23,7 +23,7 @@ public sealed class MultiClusterTests
     [Fact]
     public void A_service_of_another_cluster_gets_an_address_here_that_clashes_with_nobody()
     {
-        // Both clusters have the same ranges: the foreign address is somebody else here.
+        // Both clusters have the same ranges: the foreign address belongs to another Pod here.
         var rig = new MeshRig("c1", "c2");
         rig.AppOn("c1", "a", "10.96.0.10", "tcp", 9000, "10.244.0.1");
         rig.AppOn("c2", "b", "10.96.0.10", "tcp", 9000, "10.244.0.1");

@@ -4,7 +4,7 @@ using Xunit;
 
 namespace Isthmus.Tests.ControlPlane;
 
-/// <summary>A change costs the proxies that it concerns: counted in scopes that were resolved.</summary>
+/// <summary>A change causes work only for the proxies that it concerns, measured in resolved scopes.</summary>
 public sealed class ProxyChurnTests
 {
     private readonly MeshRig _rig = new("c1", "c2");

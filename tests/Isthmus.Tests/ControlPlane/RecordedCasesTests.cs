@@ -4,7 +4,7 @@ using static Isthmus.Tests.ControlPlane.MeshRig;
 
 namespace Isthmus.Tests.ControlPlane;
 
-/// <summary>What bench/compare-xds once found to differ from a real istiod, each as the smallest case.</summary>
+/// <summary>Differences from a real istiod that bench/compare-xds once found, each as the smallest case.</summary>
 public sealed class RecordedCasesTests
 {
     [Fact]
@@ -97,7 +97,7 @@ public sealed class RecordedCasesTests
         Assert.Equal((7u, 9u), (inbound.CircuitBreakers.Thresholds[0].MaxConnections, inbound.CircuitBreakers.Thresholds[0].MaxRequests));
         Assert.Equal(2, inbound.ConnectTimeout.Seconds);
         Assert.Null(inbound.OutlierDetection);
-        Assert.Empty(inbound.TypedExtensionProtocolOptions); // HTTP/2 is between proxies
+        Assert.Empty(inbound.TypedExtensionProtocolOptions); // HTTP/2 is only between proxies.
     }
 
     [Fact]

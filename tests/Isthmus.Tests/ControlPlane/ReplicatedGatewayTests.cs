@@ -7,7 +7,8 @@ using Xunit;
 
 namespace Isthmus.Tests.ControlPlane;
 
-/// <summary>The gateway of replicated control planes: one chain by SNI, and what it may lead to.</summary>
+/// <summary>The gateway of replicated control planes: one filter chain that routes by SNI, and its possible
+/// destinations.</summary>
 public sealed class ReplicatedGatewayTests
 {
     private const string Entry = """

@@ -59,7 +59,7 @@ public sealed class ResourceSetTests
 
     private static XdsResource Made(string name, int content) => EncodedResource.Of(TypeUrls.Endpoints, name, ByteString.CopyFromUtf8($"{name} {content}"));
 
-    /// <summary>Believes what it is sent.</summary>
+    /// <summary>Accepts whatever it receives.</summary>
     private sealed class Client(DeltaStream stream)
     {
         private string _nonce = "";

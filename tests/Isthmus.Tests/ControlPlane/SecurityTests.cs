@@ -11,7 +11,7 @@ using Xunit;
 
 namespace Isthmus.Tests.ControlPlane;
 
-/// <summary>What AuthorizationPolicies and RequestAuthentications make of a workload's listener.</summary>
+/// <summary>How AuthorizationPolicies and RequestAuthentications change a workload's listener.</summary>
 public sealed class SecurityTests
 {
     private const string Policies = """
@@ -114,7 +114,7 @@ public sealed class SecurityTests
         rig.Config(Policies.Split("---")[4]);
         var orders = rig.Sidecar("c1", "orders-10.244.0.1", "10.244.0.1");
         rig.Push();
-        Assert.Equal("""{"keys":[]}""", Provider(orders).LocalJwks.InlineString); // nothing is believed meanwhile
+        Assert.Equal("""{"keys":[]}""", Provider(orders).LocalJwks.InlineString); // Meanwhile, no token is accepted.
         rig.App("c1", "keys", "10.96.0.20", "10.244.0.2");
         rig.Push();
         Assert.Equal(MeshRig.OutboundName("keys"), Provider(orders).RemoteJwks.HttpUri.Cluster);

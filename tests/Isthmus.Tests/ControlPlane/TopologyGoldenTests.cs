@@ -11,8 +11,8 @@ using Xunit;
 namespace Isthmus.Tests.ControlPlane;
 
 /// <summary>
-/// The topologies in which a real istiod was recorded (bench/compare-xds), as small meshes of our own: what proxies of each place reach,
-/// by which addresses, with which weights and under which SNI.
+/// The topologies in which a real istiod was recorded (bench/compare-xds), as small meshes of our own: what proxies in each
+/// place reach, at which addresses, with which weights and under which SNI.
 /// </summary>
 public sealed class TopologyGoldenTests
 {
@@ -70,7 +70,7 @@ public sealed class TopologyGoldenTests
     {
         var rig = Networks();
         rig.Config(CrossNetwork);
-        // The control plane's Service there has no Pods of its own, only the address by which it is reached.
+        // The control plane's Service there has no Pods, only the address at which it is reachable.
         rig.Writer.Put("c1", new Service { Metadata = new() { Name = "istiod", Namespace = "istio-system" }, Spec = new() { ClusterIP = "10.96.0.2", Ports = { new() { Name = "https-dns", Port = 15012 } } } });
         rig.Writer.Put("c2", new Service { Metadata = new() { Name = "istiod", Namespace = "istio-system" }, Spec = new() { ClusterIP = "None", ClusterIPs = { "None" }, Ports = { new() { Name = "tcp-istiod", Port = 15012 } } } });
         var (remote, gateway) = (rig.Sidecar("c2"), rig.Router("c2", "eastwest"));

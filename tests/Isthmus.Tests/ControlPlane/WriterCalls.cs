@@ -6,7 +6,7 @@ using Isthmus.Kubernetes.Objects;
 
 namespace Isthmus.Tests.ControlPlane;
 
-/// <summary>Writes objects into a mesh as if a watch had seen them.</summary>
+/// <summary>Writes objects into a mesh as if a watch had delivered them.</summary>
 internal static class WriterCalls
 {
     internal static void Put(this MeshWriter writer, string cluster, Service item) => Put(writer, cluster, item, writer.Kinds.Services);
@@ -21,7 +21,7 @@ internal static class WriterCalls
 
     internal static void Put(this MeshWriter writer, string cluster, Secret item) => Put(writer, cluster, item, writer.Kinds.Credentials);
 
-    /// <summary>Does nothing for a kind that is not read.</summary>
+    /// <summary>Does nothing for a kind that is not watched.</summary>
     internal static void PutConfig(this MeshWriter writer, string cluster, JsonObject item) =>
         writer.Kinds.All.OfType<IObjectKind<JsonObject>>().SingleOrDefault(kind => kind.Resource.Kind == item["kind"]!.ToString())?.Stage(writer, cluster, item);
 

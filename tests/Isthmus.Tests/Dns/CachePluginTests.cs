@@ -30,7 +30,7 @@ public sealed class CachePluginTests
         Assert.Equal((DnsCode.ServerFailure, 0), await AskAsync(cache, DnsType.A));
     }
 
-    /// <summary>It has an address of one kind, and says for five seconds that there is none of another.</summary>
+    /// <summary>It has an address of one kind, and caches the absence of the other kind for five seconds.</summary>
     private DnsReply Other(DnsQuery query)
     {
         if (_isAway) return Replies.Failure(query, DnsCode.ServerFailure);
@@ -45,7 +45,7 @@ public sealed class CachePluginTests
         return (reply.Message.Header.Code, reply.Message.Answers.Count);
     }
 
-    /// <summary>Time that passes when a test says so.</summary>
+    /// <summary>Time that passes only when a test advances it.</summary>
     private sealed class Clock : TimeProvider
     {
         internal TimeSpan Now { get; set; }

@@ -11,7 +11,8 @@ using Xunit;
 
 namespace Isthmus.Tests.Dns;
 
-/// <summary>Both programs of istiocoredns on loopback: the DNS server with its plugin <c>grpc</c>, and who answers it.</summary>
+/// <summary>Both programs of istiocoredns on loopback: the DNS server with its plugin <c>grpc</c>, and the program that
+/// answers it.</summary>
 public sealed class CorednsPluginTests
 {
     [Fact]
@@ -34,7 +35,7 @@ public sealed class CorednsPluginTests
         Assert.Equal((DnsCode.Refused, ""), await AskAsync(server, "b.home"));
 
         await plugin.StopAsync(TestContext.Current.CancellationToken);
-        // What was answered before is remembered; what was not cannot be known now, and must not be denied.
+        // Earlier answers are cached. Other names are unknown now, and must not be denied.
         Assert.Equal((DnsCode.NoError, "240.0.0.2"), await AskAsync(server, "orders.shop.global"));
         Assert.Equal((DnsCode.ServerFailure, ""), await AskAsync(server, "new.shop.global"));
     }

@@ -10,7 +10,7 @@ using Xunit;
 
 namespace Isthmus.Tests.Dns;
 
-/// <summary>The whole server on loopback, with servers of its own kind to forward to.</summary>
+/// <summary>The whole server on loopback, with servers of the same kind as upstreams.</summary>
 public class DnsServerTests
 {
     private const string Hosts = "HOME:0 {\n bind 127.0.0.1\n hosts {\n 10.0.0.1 a.home\n 10.0.0.2 many.home\n 10.0.0.3 many.home\n }\n}";
@@ -38,7 +38,7 @@ public class DnsServerTests
         var answer = await AskAsync(server, "a.home", DnsType.A, tcp: false, at: IPAddress.Parse("127.0.0.2"));
         Assert.Equal("10.0.0.1", ((AddressContent)answer.Answers.Single().Content).Address.ToString());
         await home.DisposeAsync();
-        // From the cache now.
+        // This one comes from the cache.
         answer = await AskAsync(server, "A.HOME", DnsType.A, tcp: false, at: IPAddress.Parse("127.0.0.2"));
         Assert.Equal("A.HOME", answer.Answers.Single().Name);
         Assert.Contains("coredns_cache_hits_total 1", server.Metrics.Print(), StringComparison.Ordinal);
@@ -53,7 +53,7 @@ public class DnsServerTests
         Assert.Equal(DnsCode.NoError, (await AskAsync(server, "a.home", DnsType.A, false)).Header.Code);
         await home.DisposeAsync();
         var asked = Task.WhenAll(Enumerable.Range(0, 5).Select(_ => AskAsync(server, "a.home", DnsType.A, false)));
-        // Each was told twice that nobody is there.
+        // Each received the negative answer twice.
         int Failures() => int.Parse(server.Metrics.Print().Split('\n').Single(line => line.StartsWith("coredns_forward_failures_total ", StringComparison.Ordinal)).Split(' ')[1], CultureInfo.InvariantCulture);
         while (Failures() < 10) await Task.Delay(1, TestContext.Current.CancellationToken);
         Assert.False(asked.IsCompleted);
@@ -117,7 +117,7 @@ public class DnsServerTests
     {
         var server = Make();
         var plan = PlanReader.Read(corefile.Replace(":0 {", ":1 {", StringComparison.Ordinal), "Corefile", _ => null);
-        // Port 0 cannot be written in a Corefile; tests take whatever is free.
+        // You cannot write port 0 in a Corefile, so the tests use any free port.
         await server.ApplyAsync(plan with { Zones = [.. plan.Zones.Select(zone => zone with { Port = port })] }, "Corefile");
         return server;
     }
@@ -145,7 +145,7 @@ public class DnsServerTests
         return DnsMessage.TryRead(buffer.AsSpan(0, size))!;
     }
 
-    /// <summary>The reload, looked at when the test says so.</summary>
+    /// <summary>The reload, which checks the file when the test says so.</summary>
     private sealed class CorefileWatchRig(string path, DnsServer server, Action<string> log, Action<string> complain)
     {
         private readonly CorefileWatch _watch = new(path, 0, _ => null, server, TimeProvider.System, log, (message, _) =>

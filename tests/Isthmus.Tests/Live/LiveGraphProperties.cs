@@ -12,7 +12,7 @@ public sealed class LiveGraphProperties
 {
     private abstract record Step
     {
-        /// <summary>An input that makes several keys, which others may make too.</summary>
+        /// <summary>An input that produces several keys, which others may produce too.</summary>
         public sealed record Put(int Input, int First, int Count) : Step;
         public sealed record Remove(int Input) : Step;
         public sealed record Factor(int Key, int Value) : Step;
@@ -71,7 +71,8 @@ public sealed class LiveGraphProperties
         Assert.Equal(0, rig.Graph.Failures);
     }).MustHold();
 
-    /// <summary>The naive graph: for each key a list of those that make it, in the order they came.</summary>
+    /// <summary>The naive graph: for each key a list of the inputs that produce it, in the order in which they
+    /// came.</summary>
     [Fact]
     public void The_oldest_input_holds_each_key() => Prop.ForAll(Arb.From(Steps.ListOf(60)), history =>
     {
@@ -110,6 +111,6 @@ public sealed class LiveGraphProperties
         Assert.Equal(one.ByFactor.Items.OrderBy(item => item.Key, StringComparer.Ordinal), many.ByFactor.Items.OrderBy(item => item.Key, StringComparer.Ordinal));
     }).MustHold();
 
-    /// <summary>Each input with keys of its own.</summary>
+    /// <summary>Each input with its own keys.</summary>
     private static Step Apart(Step step) => step is Step.Put put ? put with { First = put.Input * 10 + put.First } : step;
 }

@@ -4,7 +4,7 @@ using Xunit;
 
 namespace Isthmus.Tests.Live;
 
-/// <summary>The live graph alone, with numbers and text for objects.</summary>
+/// <summary>The live graph alone, with numbers and text as objects.</summary>
 public sealed class LiveGraphTests
 {
     private readonly LiveGraph _graph = new();
@@ -134,7 +134,7 @@ public sealed class LiveGraphTests
         Assert.Equal(("shared", "zoe"), (conflict.Key, conflict.Holder));
         Assert.Equal(["adam"], conflict.Waiting);
         Assert.Equal(1, names.ConflictCount);
-        // All three words are six letters long: one key of three inputs.
+        // All three words have six letters: one key from three inputs.
         Assert.Equal((1, "shared"), (lengths.ConflictCount, lengths.Items[6]));
         Assert.Equal(2, _graph.Conflicts);
 
@@ -237,7 +237,7 @@ public sealed class LiveGraphTests
     {
         var factor = 1;
         var numbers = new Source<string, int>(_graph, "numbers");
-        // Not pure, which is how a difference is planted.
+        // An impure function, which plants a difference.
         var products = numbers.Derive((_, n) => One("n", n * factor), "products");
         products.GroupBy(n => n, "by value");
         numbers.Put("n", 2);

@@ -8,7 +8,7 @@ using Xunit;
 
 namespace Isthmus.Tests.Mesh;
 
-/// <summary>Endpoints by place: "region/zone priority weight" of every group that is sent.</summary>
+/// <summary>Endpoints by locality: "region/zone priority weight" of every group that is sent.</summary>
 public sealed class LocalitiesTests
 {
     private const string Outlier = "outlierDetection: {consecutive5xxErrors: 3}, ";
@@ -63,7 +63,7 @@ public sealed class LocalitiesTests
     [Fact]
     public void A_gateway_is_matched_by_its_network_and_place_and_never_by_a_pod_that_has_its_neighbours_address()
     {
-        // The far Pod's own address is a near Pod's too: the ranges overlap.
+        // The remote Pod's address is also the address of a local Pod: the ranges overlap.
         ValueList<MeshEndpoint> endpoints = [At("r1", "z1", "10.0.0.1", "n1"), At("r1", "z1", "10.0.0.1", "n2")];
         var gateways = GatewayTable.Of([new("n2", "c2", "192.0.2.2", Ports.EastWest, true, default)]);
         Assert.Equal(

@@ -6,7 +6,8 @@ using Xunit;
 
 namespace Isthmus.Tests.Operate;
 
-/// <summary>What is installed into clusters whose control plane is elsewhere, and beside control planes of other clusters.</summary>
+/// <summary>What is installed into clusters whose control plane runs elsewhere, and next to control planes of other
+/// clusters.</summary>
 public sealed class RemoteInstallTests
 {
     [Fact]

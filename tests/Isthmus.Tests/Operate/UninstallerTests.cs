@@ -33,7 +33,7 @@ public sealed class UninstallerTests
         Assert.Empty(await uninstaller.PlanRevisionAsync("1-1", Stop));
     }
 
-    /// <summary>What install and the control plane of a revision make, without the definitions.</summary>
+    /// <summary>The objects that an install and the control plane of a revision create, without the definitions.</summary>
     private static async Task<IReadOnlyList<Removal>> InstallAsync(KubeClient client, string revision)
     {
         var made = new JsonObject { ["name"] = WellKnown.WebhooksLease(revision), ["namespace"] = "istio-system", ["labels"] = new JsonObject { [Labels.MadeBy] = Labels.Discovery } };

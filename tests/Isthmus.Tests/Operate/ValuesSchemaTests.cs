@@ -7,7 +7,7 @@ using Xunit;
 
 namespace Isthmus.Tests.Operate;
 
-/// <summary>Values are free, as in Istio; what has no effect is said.</summary>
+/// <summary>Values are free-form, as in Istio. Those without an effect are reported.</summary>
 public sealed partial class ValuesSchemaTests
 {
     private const string Head = "apiVersion: install.istio.io/v1alpha1\nkind: IstioOperator\n";

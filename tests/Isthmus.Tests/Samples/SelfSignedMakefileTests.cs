@@ -12,7 +12,7 @@ public class SelfSignedMakefileTests
         var directory = Directory.CreateTempSubdirectory("isthmus-certs-");
         try
         {
-            // Small keys: what is tested is the extensions, not the time that OpenSSL needs.
+            // Small keys: the test checks the extensions, not the speed of OpenSSL.
             await MakeAsync(directory.FullName, "ROOTCA_KEYSZ=2048", "INTERMEDIATE_KEYSZ=2048", "root-ca", "cluster1-cacerts");
             string At(string name) => Path.Combine(directory.FullName, name);
             foreach (var name in (string[])["root-key.pem", "root-cert.csr", "root-ca.conf"]) Assert.True(File.Exists(At(name)), name);

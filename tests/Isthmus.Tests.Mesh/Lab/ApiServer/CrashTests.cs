@@ -12,7 +12,7 @@ using Xunit;
 
 namespace Isthmus.Tests.Mesh.Lab.ApiServer;
 
-/// <summary>The API server's process is killed in the middle of writes, again and again.</summary>
+/// <summary>Kills the API server's process repeatedly in the middle of writes.</summary>
 public sealed class CrashTests : IAsyncLifetime
 {
     private const string Maps = "/api/v1/namespaces/default/configmaps";

@@ -5,7 +5,7 @@ using Isthmus.Lab.Nodes.Api;
 
 namespace Isthmus.Tests.Mesh.Lab.Nodes;
 
-/// <summary>A cluster that is a few dictionaries: what the node reads, and what it told.</summary>
+/// <summary>A cluster made of a few dictionaries: what the node reads, and what it reported.</summary>
 internal sealed class MemoryNodeApi : INodeApi
 {
     private readonly Lock _guard = new();
@@ -57,10 +57,10 @@ internal sealed class MemoryNodeApi : INodeApi
         return Task.CompletedTask;
     }
 
-    /// <summary>How often the node asked whether somebody may still send to one of its Pods.</summary>
+    /// <summary>How often the node asked whether anyone may still send traffic to one of its Pods.</summary>
     internal int ReadinessQuestions => _readinessQuestions;
 
-    /// <summary>The next so many questions after ready endpoints fail in a way that nobody expects.</summary>
+    /// <summary>How many of the next queries for ready endpoints fail with an unexpected error.</summary>
     internal int UnexpectedFailures { get; set; }
 
     public Task<bool> IsReadyEndpointAsync(string ns, string podIp, CancellationToken stop)

@@ -20,8 +20,9 @@ using Xunit;
 namespace Isthmus.Tests.Mesh.Lab.Nodes;
 
 /// <summary>
-/// A node that takes its Pods from the test. It mounts and makes namespaces, so it needs some of its own, as <c>./test</c>
-/// makes them: <c>unshare -mnpf --mount-proc</c> (with <c>-Ur</c> as an ordinary user) and ISTHMUS_TEST_NAMESPACE=1 to say so.
+/// A node that gets its Pods from the test. It mounts file systems and creates namespaces, so it needs its own, as
+/// <c>./test</c> creates them: <c>unshare -mnpf --mount-proc</c> (with <c>-Ur</c> as an ordinary user). Set
+/// ISTHMUS_TEST_NAMESPACE=1 to confirm it.
 /// </summary>
 internal sealed class NodeRig : IAsyncDisposable
 {
@@ -115,7 +116,7 @@ internal sealed class NodeRig : IAsyncDisposable
         return await ContainerExec.RunAsync(_reactor, running.Process, running.Identity, Context.CanSetGroups, command, TimeProvider.System, TestContext.Current.CancellationToken);
     }
 
-    /// <summary>Ends this node as a crash would: nothing is tidied up.</summary>
+    /// <summary>Ends this node as a crash would: without cleanup.</summary>
     internal async Task CrashAsync()
     {
         await _stop.CancelAsync();
@@ -128,7 +129,7 @@ internal sealed class NodeRig : IAsyncDisposable
         foreach (var directory in Directory.Exists(Context.Settings.PodDirectories) ? Directory.GetDirectories(Context.Settings.PodDirectories) : [])
             Pods.Remove(Path.GetFileName(directory));
         await CrashAsync();
-        // Whatever did not end in time is an orphan of the next look.
+        // Processes that did not end in time are orphans at the next start.
         using (var network = new PodNetwork(Context.Settings.Address))
         {
             var sandboxes = new Sandboxes(Context.Settings, new PodAddresses(Context.Settings.PodRange), network, TimeProvider.System);
@@ -143,7 +144,7 @@ internal sealed class NodeRig : IAsyncDisposable
 
     private string AllLogs() => string.Join('\n', Directory.EnumerateFiles(State, "*.log", SearchOption.AllDirectories).Select(path => $"{path}:\n{File.ReadAllText(path)}"));
 
-    // The test's own network namespace plays the node, once for all tests.
+    // The test's own network namespace acts as the node's, once for all tests.
     private static bool SetUpNode()
     {
         Mounts.MakePrivate("/");

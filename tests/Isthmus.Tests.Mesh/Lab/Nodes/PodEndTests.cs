@@ -4,7 +4,7 @@ using static Isthmus.Tests.Mesh.Lab.Nodes.PodSteps;
 
 namespace Isthmus.Tests.Mesh.Lab.Nodes;
 
-/// <summary>How Pods end, and what a node finds again that was away.</summary>
+/// <summary>How Pods end, and what a node finds when it comes back.</summary>
 public sealed class PodEndTests
 {
     [Fact]
@@ -18,7 +18,7 @@ public sealed class PodEndTests
         rig.Api.ReadyAddresses[address] = true;
         await Until(async () => (await rig.LogAsync("a", "main")).Contains("up"));
         Delete(rig, pod, 10);
-        // It asks again and again, and does nothing to the Pod meanwhile.
+        // It asks repeatedly, and leaves the Pod alone meanwhile.
         await Until(() => Task.FromResult(rig.Api.ReadinessQuestions > 3));
         Assert.Equal("up\n", await rig.LogAsync("a", "main"));
         var saw = "";
@@ -98,7 +98,7 @@ public sealed class PodEndTests
         Assert.Equal((string?)before["containerStatuses"]![0]!["containerID"], (string?)after["containerStatuses"]![0]!["containerID"]);
         Assert.Equal((string?)before["podIP"], (string?)after["podIP"]);
         Assert.Equal(5, (int)(await second.PhaseAsync("b", "Failed"))["containerStatuses"]![0]!["state"]!["terminated"]!["exitCode"]!);
-        // Nothing that was written while nobody read is lost, and nothing came twice.
+        // Nothing written while nobody read is lost, and nothing arrives twice.
         await Until(async () => (await second.LogAsync("a", "main")).Count(letter => letter == '\n') > 50);
         var times = (await second.LogAsync("a", "main")).Split('\n', StringSplitOptions.RemoveEmptyEntries).Select(long.Parse).ToList();
         Assert.All(times.Zip(times.Skip(1)), pair => Assert.InRange((pair.Second - pair.First) / 1e9, 0, 0.8));

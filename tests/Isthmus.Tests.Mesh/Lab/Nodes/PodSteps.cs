@@ -5,7 +5,7 @@ using Xunit;
 
 namespace Isthmus.Tests.Mesh.Lab.Nodes;
 
-/// <summary>What tests of Pods do again and again.</summary>
+/// <summary>The steps that tests of Pods share.</summary>
 internal static class PodSteps
 {
     internal static string Yaml(string name, string script, string more = "", string spec = "", string metadata = "") => $$"""

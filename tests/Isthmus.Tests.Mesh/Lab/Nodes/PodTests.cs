@@ -49,7 +49,7 @@ public sealed class PodTests
             await rig.ReadyAsync($"p{i}");
             times.Add(clock.Elapsed.TotalMilliseconds);
         }
-        // Figures to read, not limits: the machine may be busy.
+        // Figures for information, not limits: the machine may be busy.
         TestContext.Current.TestOutputHelper?.WriteLine($"ready after {string.Join(", ", times.Order().Select(time => $"{time:0.0} ms"))}");
         var addresses = Enumerable.Range(0, 5).Select(i => (string?)rig.Api.Statuses[$"p{i}"]["podIP"]).ToList();
         Assert.Equal(5, addresses.Distinct().Count());
@@ -179,7 +179,7 @@ public sealed class PodTests
         await Until(async () => (await rig.LogAsync("a", "debugger")).Contains(address));
         await rig.ExecAsync("a", "debugger", "touch", "/tmp/go");
         var status = await rig.StatusAsync("a", one => (int?)one["ephemeralContainerStatuses"]?[0]?["state"]?["terminated"]?["exitCode"] == 3);
-        // The Pod is none the worse for it.
+        // The Pod is unaffected.
         Assert.Equal(("Running", true, 0), ((string?)status["phase"], (bool)status["containerStatuses"]![0]!["ready"]!, (int)status["ephemeralContainerStatuses"]![0]!["restartCount"]!));
     }
 
@@ -196,7 +196,7 @@ public sealed class PodTests
         Assert.Equal("Running", (string?)status["phase"]);
     }
 
-    // The node takes a PID 1 with CAP_SYS_ADMIN for one that still prepares the container.
+    // To the node, a PID 1 with CAP_SYS_ADMIN still prepares the container.
     [Fact]
     public async Task No_container_however_privileged_gets_the_capability_to_mount()
     {

@@ -22,7 +22,7 @@ using Xunit;
 
 namespace Isthmus.Tests.ControlPlane.Ca;
 
-/// <summary>The endpoints of a control plane that ask who calls, on a port of the loopback, in front of a real API server.</summary>
+/// <summary>The authenticated endpoints of a control plane, on a loopback port, in front of a real API server.</summary>
 public sealed class CallerRig : IAsyncLifetime
 {
     internal const string Namespace = "shop";

@@ -16,7 +16,8 @@ using Node = Isthmus.Wire.Envoy.Node;
 
 namespace Isthmus.Tests.ControlPlane.Ca;
 
-/// <summary>Who gets certificates and configuration: calls over TLS, as honest and dishonest proxies make them, with tokens of a real API server.</summary>
+/// <summary>Who gets certificates and configuration: TLS calls of honest and dishonest proxies, with tokens of a real API
+/// server.</summary>
 public sealed class CallerTests(CallerRig rig) : IClassFixture<CallerRig>
 {
     private const string Buyer = "spiffe://cluster.local/ns/shop/sa/buyer";
@@ -101,7 +102,7 @@ public sealed class CallerTests(CallerRig rig) : IClassFixture<CallerRig>
         if (refusal is null) Assert.Null(error);
         else Assert.Equal((GrpcCode.PermissionDenied, true), (error!.Code, error.Message.Contains(refusal, StringComparison.Ordinal)));
         using var own = Certificate(Buyer, rig.Ca.Current!.Bundle.Issuer);
-        // A certificate does not say of which cluster its owner is.
+        // A certificate does not name its owner's cluster.
         Assert.Equal(cluster == "other" ? null : error?.Code, (await SubscribeAsync(node, "", own))?.Code);
     }
 
@@ -135,7 +136,7 @@ public sealed class CallerTests(CallerRig rig) : IClassFixture<CallerRig>
         {
             TargetHost = "istiod.istio-system.svc",
             ApplicationProtocols = [SslApplicationProtocol.Http2],
-            // Here the server is not the one in doubt.
+            // Here the server is not in doubt.
             RemoteCertificateValidationCallback = (_, _, _, _) => true,
             ClientCertificateContext = certificate is null ? null : SslStreamCertificateContext.Create(certificate, null, offline: true),
         },
@@ -157,7 +158,7 @@ public sealed class CallerTests(CallerRig rig) : IClassFixture<CallerRig>
 
     private static SpiffeId Id(string text) => SpiffeId.TryParse(text, out var id) ? id : throw new ArgumentException(text);
 
-    /// <summary>The same request with another bit in its signature.</summary>
+    /// <summary>The same request with one bit of its signature flipped.</summary>
     private static string Tampered(string pem)
     {
         var request = System.Security.Cryptography.PemEncoding.Find(pem);

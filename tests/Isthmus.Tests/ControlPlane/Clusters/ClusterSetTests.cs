@@ -13,7 +13,7 @@ using Xunit;
 
 namespace Isthmus.Tests.ControlPlane.Clusters;
 
-/// <summary>Remote secrets as they come and change, against an API server; the remote cluster is the same one.</summary>
+/// <summary>Remote secrets that appear and change, against an API server. The remote cluster is the same one.</summary>
 public sealed class ClusterSetTests : IAsyncDisposable
 {
     private static readonly TimeSpan Patience = TimeSpan.FromSeconds(20);

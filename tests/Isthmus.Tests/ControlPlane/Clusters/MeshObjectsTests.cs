@@ -17,7 +17,7 @@ public sealed class MeshObjectsTests
         rig.Push();
         Assert.Equal(["10.244.0.1:8080=1", "172.18.202.1:15443=2"], Endpoints(client, OutboundName("orders")));
 
-        // Its API server is back: one Pod has gone, and with it its part of the slice; everything else is listed again.
+        // Its API server is back: one Pod is gone, and with it its part of the slice. Everything else is listed again.
         await ListAsync(objects, new("c2", 1), rig.Writer.Kinds, Before, except: "orders-10.244.0.3");
         rig.Push();
         Assert.Equal(["10.244.0.1:8080=1", "172.18.202.1:15443=1"], Endpoints(client, OutboundName("orders")));
@@ -76,7 +76,7 @@ public sealed class MeshObjectsTests
         return (rig, new(change => { change(rig.Writer); return ValueTask.CompletedTask; }));
     }
 
-    /// <summary>What a control plane before this one knew, by way of its encoding.</summary>
+    /// <summary>The knowledge of an earlier control plane, encoded and decoded.</summary>
     private static ClusterSnapshot Snapshot()
     {
         var before = new MeshRig("c1", "c2");
@@ -99,7 +99,7 @@ public sealed class MeshObjectsTests
         await new ObjectsOf(now, objects, watch).ReplaceAsync(kinds);
     }
 
-    /// <summary>Lists again what a rig holds, as Kubernetes objects of the least kind that make the same facts.</summary>
+    /// <summary>Lists the content of a rig again, as minimal Kubernetes objects that produce the same facts.</summary>
     private sealed class ObjectsOf(MeshRig rig, MeshObjects objects, WatchId watch)
     {
         internal async Task ReplaceAsync(MeshKinds kinds)

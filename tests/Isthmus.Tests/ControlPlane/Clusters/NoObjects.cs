@@ -5,13 +5,13 @@ using Isthmus.Mesh.Model;
 
 namespace Isthmus.Tests.ControlPlane.Clusters;
 
-/// <summary>For what asks for no names.</summary>
+/// <summary>For code that resolves no names.</summary>
 internal sealed class NoNames : INameClient
 {
     public Task<NameAnswer> AskAsync(string host, CancellationToken stop) => throw new NotSupportedException();
 }
 
-/// <summary>For what only needs the connection to a cluster.</summary>
+/// <summary>For code that needs only the connection to a cluster.</summary>
 internal sealed class NoObjects : IClusterObjects
 {
     public ValueTask Replace<TFacts>(WatchId watch, MeshKind<TFacts> kind, IReadOnlyList<KeyValuePair<string, TFacts>> items) where TFacts : class => ValueTask.CompletedTask;

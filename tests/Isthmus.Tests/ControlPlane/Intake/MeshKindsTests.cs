@@ -9,7 +9,7 @@ using Xunit;
 
 namespace Isthmus.Tests.ControlPlane.Intake;
 
-/// <summary>The table of kinds agrees with what is installed, watched and kept.</summary>
+/// <summary>The table of kinds agrees with the kinds that are installed, watched and kept.</summary>
 public sealed class MeshKindsTests
 {
     private static readonly MeshKinds Kinds = new(MultiClusterSettings.Default, "istio", NullLogger<MeshKinds>.Instance);

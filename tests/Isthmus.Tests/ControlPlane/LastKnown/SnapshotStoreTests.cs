@@ -18,7 +18,8 @@ public sealed class SnapshotStoreTests(RunningApiServer server) : IClassFixture<
         var ns = await server.NamespaceAsync();
         var clock = new Clock();
         await new SnapshotStore(client, ns, clock).SaveAsync("one", Snapshot("a"), clock.GetUtcNow(), Stop);
-        // Killed between the new index and the end of the old part; and another cluster's, killed before its index.
+        // One writer was killed between the new index and the end of the old part. Another cluster's was killed before its
+        // index.
         foreach (var (cluster, generation) in ((string, string)[])[("one", "left"), ("two", "left"), ("three", "named")])
             await client.ApplyAsync(Kinds.ConfigMap, SnapshotMaps.Parts(ns, cluster, Snapshot(generation))[0], Stop);
 

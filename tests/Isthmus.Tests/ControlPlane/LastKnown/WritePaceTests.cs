@@ -12,7 +12,7 @@ public sealed class WritePaceTests
     {
         var pace = new WritePace(TimeSpan.FromSeconds(10), burst: 4);
         Assert.Equal([0, 1, 2, 3, 10, 20, 30], Writes(pace, from: 0, to: 39, parts: 1));
-        // A minute of rest gives the burst back.
+        // An idle minute restores the burst.
         Assert.Equal([100, 101, 102, 103, 110], Writes(pace, from: 100, to: 115, parts: 1));
     }
 
@@ -23,7 +23,7 @@ public sealed class WritePaceTests
         Assert.Equal([0, 30, 90], Writes(pace, from: 0, to: 100, parts: 6));
     }
 
-    /// <summary>The seconds at which something that changes every second is written.</summary>
+    /// <summary>The seconds at which state that changes every second is written.</summary>
     private static List<int> Writes(WritePace pace, int from, int to, int parts)
     {
         var written = new List<int>();

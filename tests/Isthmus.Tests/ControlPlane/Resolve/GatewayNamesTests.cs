@@ -31,7 +31,7 @@ public sealed class GatewayNamesTests
         await names.SettleAsync(stop.Token);
         await UntilAsync(engine, "172.18.202.9");
 
-        // Its balancer moved: found when the answer has grown old.
+        // Its load balancer moved. This is found when the answer expires.
         client["elb.example"] = new(["172.18.202.10", "172.18.202.11"], TimeSpan.Zero, "");
         await UntilAsync(engine, "172.18.202.10,172.18.202.11");
 
@@ -61,7 +61,7 @@ public sealed class GatewayNamesTests
         var rig = new MeshRig("c1", "c2");
         var engine = new PushEngine(rig.Writer, PushSettings.Default, TimeProvider.System, NullLogger<PushEngine>.Instance);
         var client = new HeldAnswer();
-        // Its time stands still: nothing but the answer itself can change what is known.
+        // This clock does not move: only the answer itself can change what is known.
         var clock = new ManualClock();
         var names = new GatewayNames(engine, client, clock, NullLogger<GatewayNames>.Instance);
         var pushing = engine.RunAsync(stop.Token);

@@ -64,7 +64,7 @@ public sealed class NameClientTests
     {
         var asked = await udp.ReceiveAsync(TestContext.Current.CancellationToken);
         var query = DnsMessage.TryRead(asked.Buffer)!;
-        // Another's answer first: it has another number.
+        // An answer to another query arrives first: it has another ID.
         await udp.SendAsync(DnsMessage.Query((ushort)(query.Header.Id + 1), query.Questions[0]).Answer(DnsCode.NameError).ToBytes(), asked.RemoteEndPoint);
         var truncated = query.Answer(DnsCode.NoError).ToBytes();
         truncated[2] |= 2;

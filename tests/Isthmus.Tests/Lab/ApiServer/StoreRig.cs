@@ -14,7 +14,7 @@ using Xunit;
 
 namespace Isthmus.Tests.Lab.ApiServer;
 
-/// <summary>A store in a directory of its own, with a clock that tests move.</summary>
+/// <summary>A store in its own directory, with a clock that tests advance.</summary>
 internal sealed class StoreRig : IDisposable
 {
     private readonly string _directory = Directory.CreateTempSubdirectory("isthmus-store-").FullName;
@@ -35,7 +35,7 @@ internal sealed class StoreRig : IDisposable
 
     public ECDsa Key { get; }
 
-    /// <summary>Stores an object as it is, with a uid.</summary>
+    /// <summary>Stores an object unchanged, with a uid.</summary>
     public async Task<StoredObject> PutAsync(GroupResource resource, string json)
     {
         var o = (JsonObject)JsonNode.Parse(json)!;

@@ -91,7 +91,8 @@ public class DeploymentPlanTests
             .MustHold(500);
     }
 
-    /// <summary>Plays a rollout against Pods that become ready in random order; every state must keep the limits.</summary>
+    /// <summary>Simulates a rollout with Pods that become ready in random order. Every state must keep the
+    /// limits.</summary>
     private static bool Simulate(int wanted, int surge, int unavailable, int seed)
     {
         var random = new System.Random(seed);
@@ -103,7 +104,7 @@ public class DeploymentPlanTests
             Assert.True(old + young <= wanted + surge, $"{old}+{young} Pods of {wanted}+{surge}");
             var next = Rollout.NextOfOld(wanted, unavailable, new("new", young, youngReady, PlanText.Now), [new("old", old, oldReady, PlanText.Now)])["old"];
             old = next;
-            // The ReplicaSet controller deletes what is not ready first.
+            // The ReplicaSet controller deletes Pods that are not ready first.
             oldReady = Math.Min(oldReady, old);
             Assert.True(oldReady + youngReady >= wanted - unavailable, $"{oldReady}+{youngReady} ready of {wanted}-{unavailable}");
             if (youngReady < young && random.Next(3) > 0) youngReady++;

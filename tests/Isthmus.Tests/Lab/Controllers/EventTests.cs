@@ -17,7 +17,8 @@ public class EventTests
         Assert.All(names, name => Assert.Equal("a.".Length + 16, name.Length));
     }
 
-    /// <summary>kubectl describe sorts by lastTimestamp: one without it stands first, as Scheduled does on every cluster.</summary>
+    /// <summary>kubectl describe sorts by lastTimestamp: an Event without it comes first, as Scheduled does on every
+    /// cluster.</summary>
     [Fact]
     public void Events_of_the_scheduler_have_one_time()
     {

@@ -91,7 +91,7 @@ public class JobPlanTests
             """, "CronJob").Single();
         var plan = CronJobPlan.For(cron, [job], PlanText.Now);
         Assert.Equal("Saw completed job: tick-1, condition: Complete", plan.Notes.Single().Message);
-        // A second decision from the same copy fails at the status, before it tells anything.
+        // A second decision from the same copy fails at the status, before it records any Event.
         Assert.Equal("7", (string?)plan.Writes.Single().Body!["metadata"]!["resourceVersion"]);
     }
 

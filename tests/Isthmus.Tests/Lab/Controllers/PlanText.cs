@@ -6,7 +6,7 @@ using Isthmus.Lab.Controllers.Framework;
 
 namespace Isthmus.Tests.Lab.Controllers;
 
-/// <summary>Objects in, plan out, both as YAML: how controllers are tested.</summary>
+/// <summary>Objects in, plan out, both as YAML: the form of controller tests.</summary>
 internal static class PlanText
 {
     internal static readonly DateTimeOffset Now = new(2030, 1, 1, 12, 0, 0, TimeSpan.Zero);

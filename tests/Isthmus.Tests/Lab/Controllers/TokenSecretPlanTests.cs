@@ -28,7 +28,7 @@ public sealed class TokenSecretPlanTests
         var account = await client.GetAsync<ServiceAccount>(Kinds.ServiceAccount, "n", "app", Stop);
         var seen = await client.GetAsync<Secret>(Kinds.Secret, "n", "token", Stop);
 
-        // Two looks at the Secret before the first write was seen: the account changed in between, say.
+        // Two decisions about the Secret before the first write is visible: for example, the account changed in between.
         await WriteAsync("one");
         var late = await Assert.ThrowsAsync<KubeException>(() => WriteAsync("two"));
         Assert.Equal(409, late.Code);

@@ -21,7 +21,7 @@ public sealed class AtomicDirectoryTests : IDisposable
                 foreach (var (path, file) in files) Assert.Equal(file.Content, File.ReadAllBytes(Path.Combine(_directory, path)));
                 var visible = Directory.EnumerateFileSystemEntries(_directory).Select(Path.GetFileName).Where(name => !name!.StartsWith("..", StringComparison.Ordinal));
                 Assert.Equal(files.Keys.Select(path => path.Split('/')[0]).Distinct().Order(), visible.Order());
-                // The link and what it leads to; nothing of earlier writes.
+                // The link and its target; nothing of earlier writes.
                 Assert.Equal(2, Directory.EnumerateFileSystemEntries(_directory, "..*").Count());
             }
         }).MustHold();

@@ -26,7 +26,7 @@ public sealed class IdentityTests
         Assert.Equal(["net_raw"], proxy.Capabilities);
         var refusal = Assert.Throws<IdentityException>(() => Decide(null, new() { RunAsUser = 1000 }, 0, Single));
         Assert.Contains("uidmap", refusal.Message, StringComparison.Ordinal);
-        // What nobody asked for is no reason to refuse.
+        // A group that nobody requested is not a reason to reject.
         Assert.Equal(0, Decide(null, null, 100, Single).User);
     }
 

@@ -44,7 +44,7 @@ public sealed class KubeconfigEntriesTests
         var config = new JsonObject();
         KubeconfigEntries.Add(config, Entry("other", "https://example.org", "theirs"), true, _ => true, "test");
         foreach (var name in (string[])["cluster1", "cluster2", "cluster3"]) KubeconfigEntries.Add(config, Entry(name, $"https://{name}", "ours"), name != "cluster2", _ => true, "test");
-        // Again, as when a lab is started that runs already.
+        // Again, as when you start a lab that already runs.
         KubeconfigEntries.Add(config, Entry("cluster3", "https://cluster3", "ours"), true, _ => true, "test");
         Assert.Equal("cluster3", Without("https://cluster2"));
         Assert.Equal("cluster1", Without("https://cluster3"));

@@ -23,7 +23,7 @@ public sealed class LabHomeTests : IDisposable
         Directory.CreateDirectory(Path.Combine(_root, "state"));
         var home = new LabHome(Path.Combine(_root, "state/isthmus/lab"));
         home.Create();
-        // A second command makes nothing new, and must not forget what the first one made.
+        // A second command creates nothing new, and must not forget what the first one created.
         home.Create();
         home.CreateOutside(Path.Combine(_root, "user/.kube"));
         File.WriteAllText(Path.Combine(_root, "user/notes"), "mine");

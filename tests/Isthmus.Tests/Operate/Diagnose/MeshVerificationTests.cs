@@ -23,7 +23,7 @@ public sealed class MeshVerificationTests
             ControlPlaneEntries = [new("istio-system/gw", [$"172.18.0.{number}"], 1, true)],
         };
 
-    /// <summary>c2 without a control plane of its own: it is served by c1's.</summary>
+    /// <summary>c2 without its own control plane: c1's serves it.</summary>
     private static ClusterFacts Remote => Healthy(2, "n2") with { ControlPlanes = default, Watched = [], ControlPlaneClusters = ["east1"], ControlPlaneAt = ["172.18.0.1"], RemoteSecrets = [], TrustDomain = "", ExposesServices = false };
 
     private static IEnumerable<string> Codes(params ClusterFacts[] clusters) =>
@@ -143,7 +143,7 @@ public sealed class MeshVerificationTests
         var hosted = Remote with { Name = "hosted", SystemNamespace = "external", MeshId = "mesh2", Root = new("CD34"), NetworkLabel = "", ProxyNetworks = [], Gateways = [], ControlPlaneClusters = [] };
         Assert.Empty(Codes(host, hosted));
         Assert.Equal(2, MeshVerification.CountMeshes([host, hosted]));
-        // A cluster for nothing but control planes of others.
+        // A cluster that only runs control planes of others.
         Assert.Empty(Codes(new ClusterFacts("c1", "") { Hosted = host.Hosted, ControlPlaneEntries = host.ControlPlaneEntries }, hosted));
     }
 
@@ -152,12 +152,12 @@ public sealed class MeshVerificationTests
     {
         string Told(ClusterFacts asked, params ClusterFacts[] others) => MeshVerification.NoControlPlane(asked, "istio-system", others, "proxy-status").ToString();
         Assert.Equal("namespace istio-system in c2: has no control plane: it runs in c1, where proxies reach it at 172.18.0.1 (query it there: isthmus proxy-status --context=c1)", Told(Remote, Healthy(1, "n1")));
-        // The older form names nobody; the address leads to it.
+        // The older form names no control plane; the address leads to it.
         Assert.Contains("isthmus proxy-status --context=c1", Told(Remote with { ControlPlaneClusters = [] }, Healthy(1, "n1")));
         var host = Healthy(1, "n1") with { Hosted = [new("external", "hosted", new([new("istiod-9", true)]))] };
         var hosted = Remote with { Name = "hosted", SystemNamespace = "external", ControlPlaneClusters = [] };
         Assert.Contains("isthmus proxy-status --context=c1 --istioNamespace=external", Told(hosted, host));
-        // A second cluster of an external control plane names the first, which has none either.
+        // A second cluster of an external control plane names the first, which has no control plane either.
         Assert.Contains("--context=c1 --istioNamespace=external", Told(Remote with { Context = "c3", Name = "east3", ControlPlaneClusters = ["hosted"] }, hosted, host));
         Assert.Contains("has no control plane of its own; that of hosted runs in namespace external (ask it: isthmus proxy-status --context=c1 --istioNamespace=external)",
             Told(new ClusterFacts("c1", "") { Hosted = host.Hosted }));
@@ -191,7 +191,7 @@ public sealed class MeshVerificationTests
         Assert.Equal(("ISM1017", "kubectl --context=c2 label namespace istio-system topology.istio.io/network=n2 --overwrite"), (told.Code, told.Remedy));
         var unlabelled = Assert.Single(MeshVerification.Run([Healthy(1, "n1"), mislabelled with { NetworkLabel = "" }], Now), check => check.Problem is not null).Problem!;
         Assert.Equal(("ISM1013", told.Remedy), (unlabelled.Code, unlabelled.Remedy));
-        // Two clusters of one name: what their secrets and watches say follows from that.
+        // Two clusters with one name: the reports about their secrets and watches follow from that.
         Assert.Equal(["ISM1024"], Codes(Healthy(1, "n1"), Healthy(2, "n2") with { Name = "east1", Watched = [], RemoteSecrets = [] }));
     }
 

@@ -36,7 +36,7 @@ public sealed class GlobalExportTests
         var taken = new HashSet<IPAddress>();
         for (var i = 0; i < 300; i++)
         {
-            // Somebody else sits where the host would have begun.
+            // Another host already has the address where the search begins.
             if (i % 3 == 0)
             {
                 var wanted = GlobalAddresses.Choose($"s{i}.shop.global", [cluster]);

@@ -84,7 +84,7 @@ public sealed class MeshDesignTests
         Assert.Equal(("minimal", "/tmp/x", "b", "mesh1"), (installation.Profile, installation.MeshConfig["accessLogFile"]!.ToString(), installation.ClusterName, installation.Value("global", "meshID")!.ToString()));
     }
 
-    /// <summary>People have the script, programs the class: two texts of one thing.</summary>
+    /// <summary>Users have the script, and programs the class: both must produce the same.</summary>
     [Theory]
     [InlineData("")]
     [InlineData("blue")]

@@ -4,7 +4,7 @@ using Xunit;
 
 namespace Isthmus.Tests.Operate.MeshFile;
 
-/// <summary>What live clusters have against a mesh file, with real API servers in this process.</summary>
+/// <summary>Conflicts between live clusters and a mesh file, with real API servers in this process.</summary>
 public sealed class MeshLinksTests : IAsyncLifetime
 {
     private readonly RunningApiServer _one = new(), _other = new();
@@ -51,7 +51,7 @@ public sealed class MeshLinksTests : IAsyncLifetime
             await ProblemsAsync($"  networks: [{{name: x}}]\n  clusters: [{servers.Replace("NETWORK", "x", StringComparison.Ordinal)}]\n"));
     }
 
-    /// <summary>A CA whose files are lost is not replaced by a new one behind people's backs.</summary>
+    /// <summary>A CA whose files are lost is not silently replaced by a new one.</summary>
     [Fact]
     public async Task Missing_files_never_begin_a_new_root_beside_one_that_is_in_use()
     {

@@ -7,7 +7,7 @@ using Xunit;
 
 namespace Isthmus.Tests.Operate.MeshFile;
 
-/// <summary>Clusters that are part of something else, with a real API server in this process.</summary>
+/// <summary>Clusters that already belong to another mesh, with a real API server in this process.</summary>
 public sealed class OtherMeshTests : IAsyncLifetime
 {
     private readonly RunningApiServer _server = new();
@@ -68,7 +68,7 @@ public sealed class OtherMeshTests : IAsyncLifetime
         if (other) Assert.Contains("(set spec.trust to that root, or use --take-over)", Assert.Single(await ProblemsAsync()), StringComparison.Ordinal);
     }
 
-    /// <summary>A control plane that signs itself: the first files would begin another root.</summary>
+    /// <summary>A control plane that signs itself: the first files would start another root.</summary>
     [Fact]
     public async Task Nor_is_it_by_one_that_is_still_to_be_made()
     {

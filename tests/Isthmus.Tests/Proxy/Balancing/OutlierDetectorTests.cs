@@ -27,7 +27,8 @@ public sealed class OutlierDetectorTests
     }
 
     [Theory]
-    // Consecutive 5xx, gateway errors, local failures, whether they are apart; attempts (s: success, 5: server, g: gateway, c: connect).
+    // Consecutive 5xx, gateway errors, local failures, whether they are split; attempts (s: success, 5: server, g: gateway,
+    // c: connect).
     [InlineData(3, 0, 0, false, "55g", true)] // 502, 503 and 504 are 5xx too
     [InlineData(0, 2, 0, false, "5g5g", false)] // but other 5xx break a row of gateway errors
     [InlineData(0, 2, 0, false, "gg", true)]
@@ -65,15 +66,15 @@ public sealed class OutlierDetectorTests
         foreach (var seconds in new[] { 10, 20, 25, 25 })
         {
             Assert.Equal(_clock.GetTimestamp() + TimeSpan.FromSeconds(seconds).Ticks, detector.Report(hosts[0], AttemptResult.ServerError, hosts));
-            Assert.Equal(0, detector.Report(hosts[0], AttemptResult.ServerError, hosts)); // it is out already
+            Assert.Equal(0, detector.Report(hosts[0], AttemptResult.ServerError, hosts)); // It is already ejected.
             _clock.Advance(TimeSpan.FromSeconds(seconds));
         }
-        // Four ejections, three quiet stretches: the next is the second again.
+        // Four ejections, then three quiet intervals: the next ejection counts as the second.
         _clock.Advance(TimeSpan.FromSeconds(30));
         Assert.Equal(_clock.GetTimestamp() + TimeSpan.FromSeconds(20).Ticks, detector.Report(hosts[0], AttemptResult.ServerError, hosts));
     }
 
-    /// <summary>Oracle: the number of hosts out after each ejection, from the rule itself.</summary>
+    /// <summary>Oracle: the number of ejected hosts after each ejection, from the rule itself.</summary>
     [Fact]
     public void Never_more_than_the_share_of_a_cluster_is_out_but_one_always_may() =>
         Prop.ForAll(Gen.Choose(0, 100).Zip(Gen.Choose(1, 12)).ToArbitrary(), given =>

@@ -19,7 +19,7 @@ public sealed class DnsProxyTests
         using var upstreamPort = new ReservedPort();
         using var port = new ReservedPort();
         var (upstreamAddress, address) = (upstreamPort.EndPoint, port.EndPoint);
-        // The upstream server is another of the same, whose table knows what the first does not.
+        // The upstream is another proxy of the same kind, whose table has the names that the first lacks.
         var upstream = new DnsProxy(upstreamAddress, new([], TimeProvider.System), TimeProvider.System, new(1), (_, _) => { }) { Table = Names("outside.example", "192.0.2.7") };
         var proxy = new DnsProxy(address, new([upstreamAddress], TimeProvider.System), TimeProvider.System, new(2), (_, _) => { });
         var running = Task.WhenAll(upstream.RunAsync(stop.Token), proxy.RunAsync(stop.Token));

@@ -40,7 +40,7 @@ public sealed class H2Tests
         }
         catch (H2ConnectionException)
         {
-            // As it should.
+            // This is expected.
         }
         return true;
     }).MustHold(3000);
@@ -90,7 +90,7 @@ public sealed class H2Tests
             {
                 while (!(await stream.ReadBodyAsync()).IsEmpty)
                 {
-                    // Read to the end.
+                    // The body has been read to its end.
                 }
                 var head = new ResponseHead { Status = 204 };
                 await stream.SendHeadAsync(head);
@@ -98,7 +98,7 @@ public sealed class H2Tests
             }
             catch (TransportException)
             {
-                // The client left.
+                // The client disconnected.
             }
         });
         using var reader = new ByteReader(new MemoryTransport([.. frames.SelectMany(f => f)], () => step));

@@ -75,7 +75,7 @@ public sealed class HeadParserTests
             {
                 var head = new RequestHead();
                 HeadParser.ParseRequest(all.AsSpan(0, end), head, HttpLimits.Default);
-                // What was accepted is written so that it reads the same.
+                // An accepted head is written so that it parses to the same head.
                 using var writer = new ByteWriter();
                 head.Headers.WriteTo(writer);
                 var again = new HeaderBlock();

@@ -3,7 +3,7 @@ using Isthmus.Proxy.Tcp;
 
 namespace Isthmus.Tests.Proxy.Http;
 
-/// <summary>A transport that reads given bytes in given pieces, then ends, and remembers what was written.</summary>
+/// <summary>A transport that reads given bytes in given pieces, then ends. It remembers what was written.</summary>
 internal sealed class MemoryTransport(byte[] input, Func<int> nextPiece) : Transport
 {
     private int _at;

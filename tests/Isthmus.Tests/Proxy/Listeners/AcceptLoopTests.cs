@@ -30,7 +30,7 @@ public sealed class AcceptLoopTests
         {
             await UntilAsync(() => _clock.NextDue is not null && _calls == i + 1);
             Assert.Equal(expected[i], _clock.NextDue!.Value.TotalMilliseconds);
-            // Not a moment earlier: this is what used to spin.
+            // Not a moment earlier: otherwise the loop would spin.
             _clock.Advance(_clock.NextDue!.Value - TimeSpan.FromTicks(1));
             Assert.Equal(i + 1, _calls);
             _clock.Advance(TimeSpan.FromTicks(1));
@@ -88,7 +88,7 @@ public sealed class AcceptLoopTests
     private AcceptLoop Loop() => new("in", _ =>
     {
         Interlocked.Increment(ref _calls);
-        // When the story is over the socket is closed.
+        // At the end of the script, the socket is closed.
         return ValueTask.FromResult(_outcomes.TryDequeue(out var outcome) ? outcome() : throw new ObjectDisposedException("socket"));
     }, socket =>
     {

@@ -30,7 +30,7 @@ public sealed class TokenCheckTests : IDisposable
         Assert.Equal((0, ""), (verdict.Status, verdict.Failure));
         Assert.Equal($"{Issuer}/ann", (string?)verdict.Metadata!.Find("istio_authn", ["request.auth.principal"]));
         Assert.Equal("ann", (string?)verdict.Metadata.Find("envoy.filters.http.jwt_authn", [Issuer, "sub"]));
-        Assert.False(request.Headers.Contains("authorization"u8)); // not forwarded unless asked for
+        Assert.False(request.Headers.Contains("authorization"u8)); // It is forwarded only on request.
     }
 
     [Fact]

@@ -41,7 +41,7 @@ public sealed class SnapshotStateTests
         Apply<ClusterLoadAssignment>(TypeUrls.Endpoints, Endpoints("a", 2, 3));
         Assert.Equal(["127.0.0.1:2", "127.0.0.1:3"], cluster.Hosts.All.Select(h => h.Endpoint.AddressText));
         Assert.Same(kept, cluster.Hosts.All[0]);
-        // Endpoints alone change no snapshot: nothing that holds one has to look again.
+        // New endpoints alone do not change a snapshot, so code that holds one need not read it again.
         Assert.Equal(version, _state.Current.Version);
     }
 

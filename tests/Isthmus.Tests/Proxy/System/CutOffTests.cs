@@ -7,7 +7,7 @@ using Xunit;
 
 namespace Isthmus.Tests.Proxy.System;
 
-/// <summary>Hosts behind a network that swallows what is sent to it: connections to them neither open nor fail.</summary>
+/// <summary>Hosts behind a network that drops everything: connections to them neither open nor fail.</summary>
 public sealed class CutOffTests
 {
     private static CancellationToken Stop => TestContext.Current.CancellationToken;
@@ -45,7 +45,7 @@ public sealed class CutOffTests
         var host = proxy.Plane.State.Current.Clusters["up"].Hosts.All.Single(h => ((IPEndPoint)h.Address).Port == cut.Port);
         while (!host.IsDoubted) Assert.Equal("good", await client.GetStringAsync(url, Stop));
         attempts.Clear();
-        // Its proof fails too, at least once.
+        // Its probe fails too, at least once.
         for (var before = host.Counters.ConnectFailures; host.Counters.ConnectFailures == before; await Task.Delay(50, Stop))
             Assert.Equal("good", await client.GetStringAsync(url, Stop));
         cut.Heal();
@@ -66,7 +66,8 @@ public sealed class CutOffTests
           "retry_host_predicate": [{"name": "envoy.retry_host_predicates.previous_hosts"}]} }
         """);
 
-    /// <summary>A listener whose queue is full: the kernel drops what knocks, as a cut network does. Healed, it answers "back".</summary>
+    /// <summary>A listener whose queue is full: the kernel drops SYN packets, as a cut network does. When healed, it
+    /// answers "back".</summary>
     private sealed class CutOffHost : IAsyncDisposable
     {
         private readonly Socket _listener = new(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
@@ -76,7 +77,7 @@ public sealed class CutOffTests
         {
             _listener.Bind(new IPEndPoint(IPAddress.Loopback, 0));
             _listener.Listen(0);
-            // One fits; those after it hang.
+            // One connection fits in the queue; those after it hang.
             for (var i = 0; i < 3; i++)
             {
                 var socket = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp) { Blocking = false };
@@ -117,7 +118,7 @@ public sealed class CutOffTests
             }
             catch (Exception e) when (e is SocketException or OperationCanceledException)
             {
-                // A connection that only knocked.
+                // A connection that only probed.
             }
         }
 

@@ -10,7 +10,7 @@ using Xunit;
 
 namespace Isthmus.Tests.Proxy.System;
 
-/// <summary>The whole data plane between clients and servers that we did not write, on the loopback interface.</summary>
+/// <summary>The whole data plane between third-party clients and servers, on the loopback interface.</summary>
 public sealed class HttpProxyTests
 {
     private const string ToUp = """ "route": {"cluster": "up", "timeout": "0s"} """;
@@ -33,7 +33,7 @@ public sealed class HttpProxyTests
         await Parallel.ForEachAsync(Enumerable.Range(0, 12), Stop, async (i, stop) =>
         {
             using var request = Request(proxy, http2Down, $"/echo?i={i}");
-            // Half with a length, half without.
+            // Half of them with a Content-Length, half without.
             request.Content = i % 2 == 0 ? new ByteArrayContent(body) : new StreamContent(new MemoryStream(body)) { Headers = { ContentLength = null } };
             if (i % 2 == 1) request.Headers.TransferEncodingChunked = !http2Down;
             using var response = await client.SendAsync(request, stop);
@@ -57,7 +57,7 @@ public sealed class HttpProxyTests
         using var request = Request(proxy, true, "/talk");
         var talk = new Talk();
         request.Content = talk;
-        // The client of .NET sends nothing at all before the first flush.
+        // .NET's client sends nothing at all before the first flush.
         var sending = client.SendAsync(request, HttpCompletionOption.ResponseHeadersRead, Stop);
         await talk.SayAsync("zero");
         using var response = await sending;
@@ -213,7 +213,7 @@ public sealed class HttpProxyTests
         proxy.Endpoints("up", good.Port, sick.Port, rude.Port, nobody.Number);
         using var client = Client(false);
         for (var i = 0; i < 40; i++) Assert.Equal("good", await client.GetStringAsync($"http://127.0.0.1:{proxy.Port}/", Stop));
-        // An address that leaves is not asked again, and one that is back is.
+        // A removed address gets no more requests, and gets them again when it is back.
         proxy.Endpoints("up", good.Port);
         var before = proxy.Plane.State.Current.Clusters["up"].Counters.Retries;
         for (var i = 0; i < 20; i++) Assert.Equal("good", await client.GetStringAsync($"http://127.0.0.1:{proxy.Port}/", Stop));
@@ -251,7 +251,7 @@ public sealed class HttpProxyTests
         Assert.Equal(1, proxy.Plane.Report.Total);
     }
 
-    /// <summary>A body that is sent word by word.</summary>
+    /// <summary>A body that is sent one word at a time.</summary>
     private sealed class Talk : HttpContent
     {
         private readonly TaskCompletionSource<Stream> _stream = new(TaskCreationOptions.RunContinuationsAsynchronously);

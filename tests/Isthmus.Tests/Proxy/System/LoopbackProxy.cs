@@ -24,7 +24,7 @@ internal sealed class LoopbackProxy : IDisposable
     private readonly StringBuilder _log = new();
     private readonly ReservedPort _port = new();
 
-    /// <param name="clusters">CDS resources as JSON; endpoints inline or by <see cref="Endpoints"/>.</param>
+    /// <param name="clusters">CDS resources as JSON. Endpoints are inline or set with <see cref="Endpoints"/>.</param>
     /// <param name="route">The action of the only route, as JSON.</param>
     /// <param name="filters">HTTP filters before the router, each followed by a comma.</param>
     internal LoopbackProxy(string[] clusters, string route, string filters = "", string more = "")
@@ -80,7 +80,7 @@ internal sealed class LoopbackProxy : IDisposable
           "explicit_http_config": {"http2_protocol_options": {} } } }
         """;
 
-    /// <summary>Sends bytes as they are and reads until the proxy closes or says nothing for a while.</summary>
+    /// <summary>Sends bytes unchanged, and reads until the proxy closes or is silent for a while.</summary>
     internal async Task<string> RawAsync(string text, bool closes = true)
     {
         using var socket = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);

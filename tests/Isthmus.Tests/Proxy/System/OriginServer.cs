@@ -11,7 +11,7 @@ using Microsoft.Extensions.Logging;
 
 namespace Isthmus.Tests.Proxy.System;
 
-/// <summary>An HTTP server by other hands, to talk to from behind the proxy.</summary>
+/// <summary>A third-party HTTP server for the proxy to call.</summary>
 internal sealed class OriginServer : IAsyncDisposable
 {
     private readonly WebApplication _app;
@@ -32,7 +32,7 @@ internal sealed class OriginServer : IAsyncDisposable
         return new(app) { Port = new Uri(address).Port };
     }
 
-    /// <summary>Sends the body back as it comes, and the number of its bytes after it.</summary>
+    /// <summary>Sends the body back as it arrives, followed by its number of bytes.</summary>
     internal static async Task EchoAsync(HttpContext context)
     {
         context.Response.Headers["seen-protocol"] = context.Request.Protocol;

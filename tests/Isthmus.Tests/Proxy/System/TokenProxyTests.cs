@@ -6,7 +6,7 @@ using Xunit;
 
 namespace Isthmus.Tests.Proxy.System;
 
-/// <summary>Tokens and policies that look at them, with keys that another server gives out.</summary>
+/// <summary>Tokens and policies that check them, with keys from another server.</summary>
 public sealed class TokenProxyTests
 {
     private const string Filters = """

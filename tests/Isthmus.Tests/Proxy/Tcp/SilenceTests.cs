@@ -7,12 +7,13 @@ using Xunit;
 
 namespace Isthmus.Tests.Proxy.Tcp;
 
-/// <summary>Peers that are gone, and peers that only take their time.</summary>
+/// <summary>Peers that are gone, and peers that are only slow.</summary>
 public sealed class SilenceTests
 {
     private static CancellationToken Stop => TestContext.Current.CancellationToken;
 
-    /// <summary>Seconds, segments without an acknowledgement, and the second of the last one; whether the peer counts as gone at the end.</summary>
+    /// <summary>Seconds, segments without an acknowledgment, and the second of the last one; whether the peer counts as
+    /// gone at the end.</summary>
     [Theory]
     [InlineData("0:0@0 15:1@0 30:1@0", true)]
     [InlineData("0:0@0 40:1@0 54:1@0", false)] // long idle before: the silence begins with what was sent
@@ -38,7 +39,7 @@ public sealed class SilenceTests
     public void A_peer_is_suspected_once_in_each_silence()
     {
         var silence = new Silence(TimeProvider.System);
-        // Segments without an acknowledgement, and how often the first of them was sent again.
+        // Segments without an acknowledgment, and how often the first of them was retransmitted.
         var told = ((uint, int)[])[(0, 0), (1, 1), (2, 2), (2, 3), (5, 4), (0, 0), (1, 0), (1, 3), (1, 5)];
         Assert.Equal([false, false, false, true, false, false, false, true, false], told.Select(info => silence.IsSuspect(new(info.Item1, info.Item2, TimeSpan.Zero))));
     }
@@ -91,7 +92,7 @@ public sealed class SilenceTests
         connection.Abort();
     }
 
-    /// <summary>Time that passes when a test says so.</summary>
+    /// <summary>Time that passes only when a test advances it.</summary>
     private sealed class Clock : TimeProvider
     {
         internal TimeSpan Now { get; set; }

@@ -44,7 +44,7 @@ public sealed class DnsMessageTests
             ],
         };
         var bytes = answer.ToBytes();
-        // Header, question, CNAME by pointer and one label more, A by pointer.
+        // Header, question, CNAME with a pointer and one more label, A with a pointer.
         Assert.Equal(12 + 31 + 4 + (2 + 10 + 4) + (2 + 10 + 4), bytes.Length);
         Assert.Equal("x.sample.svc.cluster.local", ((NameContent)DnsMessage.TryRead(bytes)!.Answers[0].Content).Target);
     }

@@ -87,7 +87,7 @@ public sealed class GrpcTests
         }
     }
 
-    /// <summary>A message larger than the window of a stream cannot be written whole before the answer.</summary>
+    /// <summary>A message larger than a stream's window cannot be written completely before the response.</summary>
     [Fact]
     public async Task An_answer_that_comes_before_everything_was_sent_is_what_counts()
     {

@@ -95,7 +95,7 @@ public sealed class ClientHelloTests
         return [.. records];
     }
 
-    /// <summary>What SslStream sends first.</summary>
+    /// <summary>The first bytes that SslStream sends.</summary>
     private static byte[] RealHello(string name, string[] protocols, SslProtocols version)
     {
         using var wire = new FirstFlight();
@@ -106,7 +106,7 @@ public sealed class ClientHelloTests
         return wire.Written.ToArray();
     }
 
-    /// <summary>Takes what is written and has nothing to read.</summary>
+    /// <summary>Accepts writes and has nothing to read.</summary>
     private sealed class FirstFlight : MemoryStream
     {
         public List<byte> Written { get; } = [];
@@ -117,7 +117,7 @@ public sealed class ClientHelloTests
 
         public override void Write(ReadOnlySpan<byte> buffer)
         {
-            // Only the hello: alerts that follow the failure are not part of it.
+            // Only the hello: alerts after the failure are not part of it.
             if (Written.Count == 0) Written.AddRange(buffer);
         }
 

@@ -33,7 +33,7 @@ public sealed class SotwTests
             var expected = last.Types
                 .SelectMany(t => t.Value.All.Where(r => t.Key == C || r.Name is "r0" or "r1").Select(r => (t.Key, r.Text())))
                 .ToHashSet();
-            // A name that vanished stays with the client: state of the world by name cannot say "gone".
+            // The client keeps a removed name: state of the world by name cannot express a removal.
             Assert.Superset(expected, client.Held.Select(h => (h.Key.Type, h.Value)).ToHashSet());
             Assert.Equal(expected.Where(e => e.Key == C).Order(), client.Held.Where(h => h.Key.Type == C).Select(h => (h.Key.Type, h.Value)).Order());
         }).MustHold(300);

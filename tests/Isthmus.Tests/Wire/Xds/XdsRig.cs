@@ -17,7 +17,7 @@ internal static class XdsRig
     public static string Text(this XdsResource resource) => resource.Body.Value.ToStringUtf8();
 }
 
-/// <summary>Wants the endpoints of every cluster it has; rejects what is called "bad".</summary>
+/// <summary>Requests the endpoints of every cluster that it has, and rejects resources named "bad".</summary>
 internal sealed class ModelSink : IXdsSink
 {
     public Dictionary<(string Type, string Name), string> Held { get; } = [];
@@ -37,7 +37,7 @@ internal sealed class ModelSink : IXdsSink
     }
 }
 
-/// <summary>A delta client and a delta server with two queues between them instead of a network.</summary>
+/// <summary>A delta client and a delta server, connected by two queues instead of a network.</summary>
 internal sealed class DeltaPair
 {
     private readonly Queue<DeltaDiscoveryRequest> _up = new();
@@ -72,7 +72,7 @@ internal sealed class DeltaPair
         foreach (var response in _server.Update(snapshot)) _down.Enqueue(response);
     }
 
-    /// <summary>Moves one message, up or down; false when none is on its way.</summary>
+    /// <summary>Delivers one message in either direction; false when none is in flight.</summary>
     public bool Step(bool up)
     {
         if (up ? _up.Count == 0 : _down.Count == 0) up = !up;

@@ -18,7 +18,7 @@ using Xunit;
 
 namespace Isthmus.Tests.Lab.ApiServer.Admission;
 
-/// <summary>Webhooks are asked over real HTTPS, as a Service of the cluster: what a sidecar injector depends on.</summary>
+/// <summary>Webhooks are called over real HTTPS, as a Service of the cluster: a sidecar injector depends on it.</summary>
 public sealed class WebhookAdmissionTests : IAsyncLifetime
 {
     private readonly StoreRig _rig = new();

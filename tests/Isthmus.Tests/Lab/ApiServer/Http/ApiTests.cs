@@ -3,7 +3,7 @@ using Xunit;
 
 namespace Isthmus.Tests.Lab.ApiServer.Http;
 
-/// <summary>What clients see over HTTPS: one server for all of these, a namespace for each.</summary>
+/// <summary>What clients see over HTTPS. All tests share one server, and each has its own namespace.</summary>
 public class ApiTests(RunningApiServer server) : IClassFixture<RunningApiServer>
 {
     private const string Table = "application/json;as=Table;v=v1;g=meta.k8s.io,application/json";
@@ -23,7 +23,7 @@ public class ApiTests(RunningApiServer server) : IClassFixture<RunningApiServer>
     [InlineData("/api/v1/namespaces", 405)]
     public async Task Heads_have_no_body_over_HTTP2(string path, int code)
     {
-        // Two on one connection: bytes that do not belong there would break it.
+        // Two requests on one connection: extra bytes would break it.
         for (var i = 0; i < 2; i++)
         {
             using var request = new HttpRequestMessage(HttpMethod.Head, path) { Version = global::System.Net.HttpVersion.Version20, VersionPolicy = HttpVersionPolicy.RequestVersionExact };

@@ -22,10 +22,10 @@ public sealed class RunningApiServer : IAsyncLifetime
 
     public HttpClient Admin => _admin!;
 
-    /// <summary>Where the server looks for the node.</summary>
+    /// <summary>The path of the node's socket.</summary>
     public string NodeSocketPath => Path.Combine(_directory, NodeSocket.FileName);
 
-    /// <summary>The administrator, for clients of our own.</summary>
+    /// <summary>The administrator's credentials, for clients of our own.</summary>
     public ClusterAccess Access { get; private set; } = null!;
 
     public HttpClient Anonymous { get; private set; } = null!;
@@ -52,7 +52,7 @@ public sealed class RunningApiServer : IAsyncLifetime
         Directory.Delete(_directory, true);
     }
 
-    /// <summary>A namespace of the test's own, with the account that Pods need.</summary>
+    /// <summary>A namespace for one test, with the ServiceAccount that Pods need.</summary>
     public async Task<string> NamespaceAsync()
     {
         var name = $"n{Guid.NewGuid():N}"[..12];

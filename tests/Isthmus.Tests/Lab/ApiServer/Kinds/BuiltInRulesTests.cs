@@ -119,7 +119,8 @@ public sealed class BuiltInRulesTests : IDisposable
         Assert.Null(strategy.Grace((JsonObject)JsonNode.Parse("""{"spec": {}}""")!, null).Seconds);
     }
 
-    /// <summary>Bodies are decoded by type before they come here; what that lets through must never be our bug.</summary>
+    /// <summary>Bodies are decoded by type before they get here. Whatever decoding accepts must never cause an internal
+    /// error.</summary>
     [Fact]
     public void No_body_of_any_kind_breaks_its_rules()
     {

@@ -53,7 +53,7 @@ public class JsonPatchTests
             }
             catch (JsonPatchException)
             {
-                // Refused is as good as applied.
+                // A rejected patch is as good as an applied one.
             }
             return true;
         }).MustHold(500);

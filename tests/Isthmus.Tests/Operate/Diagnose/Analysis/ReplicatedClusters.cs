@@ -4,7 +4,8 @@ using Isthmus.Operate.Inventory;
 
 namespace Isthmus.Tests.Operate.Diagnose.Analysis;
 
-/// <summary>Two clusters as they are after the example of replicated control planes, and the objects that a test adds.</summary>
+/// <summary>Two clusters in the state after the example of replicated control planes, and the objects that a test
+/// adds.</summary>
 internal static class ReplicatedClusters
 {
     private const string Gateway = """
@@ -71,7 +72,7 @@ internal static class ReplicatedClusters
 
     internal static ClusterInventory Two(params string[] more) => Cluster("two", "172.18.202.1", "172.18.0.3", more);
 
-    /// <summary>An entry by which orders of the other cluster are called.</summary>
+    /// <summary>An entry through which callers reach orders of the other cluster.</summary>
     internal static string Entry(string endpoint = "{address: 172.18.202.1, ports: {http1: 15443}}", string host = "orders.shop.global", int port = 8000, string vip = "240.0.0.2", string name = "orders") => $$"""
         apiVersion: networking.istio.io/v1alpha3
         kind: ServiceEntry

@@ -5,7 +5,7 @@ using Xunit;
 
 namespace Isthmus.Tests.Operate.Diagnose.Analysis;
 
-/// <summary>How roots come to differ, as people meet it.</summary>
+/// <summary>How roots come to differ, as users experience it.</summary>
 public sealed class TrustAnalysisTests
 {
     private static readonly DateTimeOffset Noon = new(2030, 1, 1, 12, 0, 0, TimeSpan.Zero);
@@ -33,7 +33,7 @@ public sealed class TrustAnalysisTests
         var finding = Run(Good with { Given = Root.None, GivenAt = null, Own = Made, OwnAt = Noon.AddDays(-3), InForce = Made, Namespaces = default, Proxies = default }).Single();
         Assert.Equal("ISM1452", finding.Problem.Code);
         Assert.Contains("left over from an earlier istio-system", finding.Problem.Message, StringComparison.Ordinal);
-        // One that this installation made itself is no leftover.
+        // A root that this installation created itself is not left over.
         Assert.Empty(Run(Good with { Given = Root.None, Own = Made, OwnAt = Noon.AddMinutes(1), InForce = Made, Namespaces = default, Proxies = default }));
     }
 

@@ -12,8 +12,8 @@ using Isthmus.Wire.Tls;
 namespace Isthmus.Tests.Operate.Diagnose.Tracing;
 
 /// <summary>
-/// Two clusters on two networks; <c>buyer</c> in c1 calls <c>orders.shop</c>, of which each cluster has a Pod. Tests change objects
-/// and dumps as text before they walk.
+/// Two clusters on two networks. <c>buyer</c> in c1 calls <c>orders.shop</c>, which has a Pod in each cluster. Tests change
+/// objects and dumps as text before they walk.
 /// </summary>
 internal sealed class TraceScenario
 {
@@ -89,7 +89,7 @@ internal sealed class TraceScenario
     /// <summary>The callee in c2 with a certificate of another CA.</summary>
     internal static string Stranger => CalleeDump(OtherRoot, "orders");
 
-    /// <summary>Why c2 cannot be asked; empty when it can.</summary>
+    /// <summary>Why c2 cannot be queried; empty when it can.</summary>
     internal string TwoIsSilent { get; set; } = "";
 
     internal CallTrace Walk(string target = "orders", string client = "buyer")

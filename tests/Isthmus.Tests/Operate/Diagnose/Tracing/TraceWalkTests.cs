@@ -27,7 +27,7 @@ public sealed class TraceWalkTests
         Assert.Contains(trace.Hops, hop => hop.Status == HopStatus.Unknown && hop.Summary.StartsWith("172.18.2.1:15443 may be a", StringComparison.Ordinal) && hop.Summary.EndsWith("of c2, which cannot be queried: no route to it", StringComparison.Ordinal));
     }
 
-    /// <summary>What is changed, and the code, hop and object that must be named.</summary>
+    /// <summary>The injected fault, and the code, hop and object of the expected report.</summary>
     public static TheoryData<string, string, string, string> Faults => new()
     {
         { "name", "ISM2010", "name", "host ordrs" },
@@ -162,7 +162,8 @@ public sealed class TraceWalkTests
                 (s.Client, s.One) = (noEndpoints, Without(s.One.Replace("{replicas: 1, selector: {matchLabels: {app: istiod", "{replicas: 0, selector: {matchLabels: {app: istiod", StringComparison.Ordinal), "istiod-x"));
                 break;
             case "control plane of a remote not exposed" or "control plane of a remote elsewhere":
-                // c1 becomes a remote of c2, whose gateway has the port of the control plane and nothing that opens it.
+                // c1 becomes a remote of c2. The gateway of c2 has the control plane's port, but no Gateway object opens
+                // it.
                 var address = fault.EndsWith("elsewhere", StringComparison.Ordinal) ? "172.18.2.9" : "172.18.2.1";
                 s.Client = noEndpoints;
                 s.One = Without(s.One, "istiod-x").Replace("labels: {app: istiod}}, spec: {replicas", "labels: {app: none}}, spec: {replicas", StringComparison.Ordinal) + "\n---\n{apiVersion: v1, kind: Service, metadata: {name: istiod, namespace: istio-system}, spec: {ports: [{port: 15012}]}}"

@@ -24,12 +24,13 @@ using Microsoft.Extensions.Logging;
 
 namespace Isthmus.ControlPlane;
 
-/// <summary>What a control plane takes from its surroundings; all that a test may replace.</summary>
+/// <summary>What a control plane needs from its environment: everything that a test may replace.</summary>
 /// <param name="ConfigCluster">The cluster whose proxies, webhooks and Istio resources are ours.</param>
-/// <param name="Home">The cluster that runs our Pod, where it is another one: CA, settings of mesh and injector, and remote secrets if so told, are there.</param>
+/// <param name="Home">The cluster that runs our Pod, if it is not the configuration cluster. It holds the CA, the settings
+/// of mesh and injector and, if configured so, the remote secrets.</param>
 public sealed record ControlPlanePorts(TimeProvider Time, Random Random, ClusterAccess ConfigCluster, INameClient Names, ClusterAccess? Home = null);
 
-/// <summary>One control plane: every part of it is made here, and runs until stopped.</summary>
+/// <summary>One control plane: it creates every part, and runs until stopped.</summary>
 public sealed partial class ControlPlane : IAsyncDisposable
 {
     private readonly WebApplication _app;
@@ -83,10 +84,11 @@ public sealed partial class ControlPlane : IAsyncDisposable
         MapEndpoints();
     }
 
-    /// <summary>Makes a control plane; nothing runs and no port is open before <see cref="RunAsync"/>.</summary>
+    /// <summary>Creates a control plane. Nothing runs and no port is open before <see cref="RunAsync"/>.</summary>
     public static ControlPlane Build(DiscoverySettings settings, ControlPlanePorts ports) => new(settings, ports);
 
-    /// <summary>Runs until stopped. A part that fails is started again; only ports that cannot be opened end the control plane.</summary>
+    /// <summary>Runs until stopped. A part that fails is restarted. Only ports that cannot be opened end the control
+    /// plane.</summary>
     public async Task RunAsync(CancellationToken stop)
     {
         _tasks.Keep("push engine", _engine.RunAsync);
@@ -121,12 +123,13 @@ public sealed partial class ControlPlane : IAsyncDisposable
     {
         await _app.StartAsync(stop);
         await Task.Delay(Timeout.Infinite, stop).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
-        // Proxies keep an open stream: one that this control plane no longer feeds must end, so that they connect to another.
+        // Proxies keep a stream open. A stream that this control plane no longer feeds must end, so that the proxy connects
+        // to another one.
         using var patience = new CancellationTokenSource(StreamPatience, _ports.Time);
         await _app.StopAsync(patience.Token);
     }
 
-    /// <summary>The trust domain of the mesh settings decides what the first root is called.</summary>
+    /// <summary>The trust domain in the mesh settings determines the name of the first root.</summary>
     private async Task LoadCaAsync(CancellationToken stop)
     {
         await _injector.Ready.WaitAsync(stop);

@@ -33,7 +33,7 @@ internal static class Listening
             kestrel.Limits.Http2.KeepAlivePingDelay = TimeSpan.FromSeconds(30);
             kestrel.ListenAnyIP(Ports.DiscoveryHttp, listen => listen.Protocols = HttpProtocols.Http1);
             kestrel.ListenAnyIP(settings.MonitoringPort, listen => listen.Protocols = HttpProtocols.Http1);
-            // Without authentication, so it is not for others.
+            // This port has no authentication, so it is not open to others.
             kestrel.Listen(IPAddress.Loopback, Ports.DiscoveryPlain, listen => listen.Protocols = HttpProtocols.Http2);
             kestrel.ListenAnyIP(Ports.DiscoveryTls, listen =>
             {
@@ -49,7 +49,8 @@ internal static class Listening
         return builder;
     }
 
-    /// <summary>Lets a request through only where its path belongs: a webhook is not to be had on the debug port, nor the reverse.</summary>
+    /// <summary>Passes a request only on the port that its path belongs to: webhooks are not served on the debug port, and
+    /// vice versa.</summary>
     internal static void Separate(WebApplication app, DiscoverySettings settings) => app.Use((http, next) =>
     {
         var path = http.Request.Path;

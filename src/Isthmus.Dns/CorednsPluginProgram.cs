@@ -19,7 +19,8 @@ using Microsoft.Extensions.DependencyInjection;
 
 namespace Isthmus.Dns;
 
-/// <summary><c>isthmus coredns-plugin</c>: serves the addresses of the cluster's ServiceEntries to CoreDNS' plugin <c>grpc</c> (istio-coredns-plugin).</summary>
+/// <summary><c>isthmus coredns-plugin</c>: serves the addresses of the cluster's ServiceEntries to CoreDNS' plugin
+/// <c>grpc</c> (istio-coredns-plugin).</summary>
 public static class CorednsPluginProgram
 {
     private static readonly Flag<IPEndPoint> Listen = new("--listen", "ADDRESS:PORT", new(IPAddress.Loopback, 8053),

@@ -4,7 +4,8 @@ using Isthmus.Proxy.Capture;
 
 namespace Isthmus.Proxy;
 
-/// <summary><c>isthmus istio-iptables …</c>: redirects the traffic of this network namespace through the proxy. Takes Istio's flags; running it again replaces the rules.</summary>
+/// <summary><c>isthmus istio-iptables …</c>: redirects the traffic of this network namespace through the proxy. Takes
+/// Istio's flags; running it again replaces the rules.</summary>
 public static class CaptureProgram
 {
     public static async Task<int> RunAsync(string[] args, CancellationToken stop)

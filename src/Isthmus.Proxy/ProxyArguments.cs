@@ -3,7 +3,8 @@ using Isthmus.Proxy.Telemetry;
 
 namespace Isthmus.Proxy;
 
-/// <summary>The command line of <c>isthmus proxy</c>: Istio's flags. Those that only Istio's own proxy understands are accepted and ignored.</summary>
+/// <summary>The command line of <c>isthmus proxy</c>: Istio's flags. Those that only Istio's own proxy understands are
+/// accepted and ignored.</summary>
 /// <param name="XdsDirectory">Read resources from this directory instead of a control plane; empty: use the control plane.</param>
 /// <param name="CertificateDirectory">Read certificates from this directory; empty: use the agent's.</param>
 internal sealed record ProxyArguments(string Role, string Domain, string LogLevel, string XdsDirectory, string CertificateDirectory)
@@ -25,7 +26,8 @@ internal sealed record ProxyArguments(string Role, string Domain, string LogLeve
         .. Flag.IgnoredSwitches("--log_as_json", "--profiling"),
     ]) { MaxWords = 1 };
 
-    /// <exception cref="WrongUseException">The role is missing or wrong; or a flag is unknown, lacks its value or has an invalid one.</exception>
+    /// <exception cref="WrongUseException">The role is missing or wrong; or a flag is unknown, lacks its value or has an
+    /// invalid one.</exception>
     public static ProxyArguments Parse(IReadOnlyList<string> args)
     {
         var flags = Flags.Read(args);

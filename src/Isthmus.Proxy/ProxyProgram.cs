@@ -30,7 +30,8 @@ public static class ProxyProgram
         return await RunFromFilesAsync(arguments, ports, log, stop).ConfigureAwait(false);
     }
 
-    /// <summary>Serves the endpoints of a data plane until <paramref name="stop"/>, then drains it. The configuration source runs alongside.</summary>
+    /// <summary>Serves the endpoints of a data plane until <paramref name="stop"/>, then drains it. The configuration
+    /// source runs alongside.</summary>
     internal static async Task ServeAsync(DataPlane plane, ProcessLog log, IReadOnlyList<AdminHandler> statusHandlers, CancellationToken stop)
     {
         // The endpoints stay open until the drain is over, so that you can watch it.

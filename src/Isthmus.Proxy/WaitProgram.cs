@@ -4,7 +4,8 @@ using Isthmus.Core.Problems;
 
 namespace Isthmus.Proxy;
 
-/// <summary><c>isthmus wait</c>: returns when the proxy of this Pod is ready, so that the application starts after it. Takes the flags of Istio's <c>pilot-agent wait</c>.</summary>
+/// <summary><c>isthmus wait</c>: returns when the proxy of this Pod is ready, so that the application starts after it.
+/// Takes the flags of Istio's <c>pilot-agent wait</c>.</summary>
 public static class WaitProgram
 {
     private static readonly Flag<string> Url = Flag.Text("--url", "URL", $"http://127.0.0.1:{Ports.ProxyReady}/healthz/ready");

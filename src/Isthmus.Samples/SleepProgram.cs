@@ -3,7 +3,8 @@ using Isthmus.Core.Problems;
 
 namespace Isthmus.Samples;
 
-/// <summary>Does nothing for the given time (<c>infinity</c>, or a number with <c>s</c>, <c>m</c>, <c>h</c> or <c>d</c>), for root file systems without a sleep command.</summary>
+/// <summary>Does nothing for the given time (<c>infinity</c>, or a number with <c>s</c>, <c>m</c>, <c>h</c> or <c>d</c>),
+/// for root file systems without a sleep command.</summary>
 public static class SleepProgram
 {
     internal static async Task<int> RunAsync(string[] args, CancellationToken stop)

@@ -6,7 +6,8 @@ using Isthmus.Core.Problems;
 
 namespace Isthmus.Samples;
 
-/// <summary>Echoes every line with a prefix: <c>tcp-echo PORT[,PORT…] PREFIX</c>. On port 9002 it speaks first: it sends the prefix and closes.</summary>
+/// <summary>Echoes every line with a prefix: <c>tcp-echo PORT[,PORT…] PREFIX</c>. On port 9002 it speaks first: it sends
+/// the prefix and closes.</summary>
 public static class TcpEchoProgram
 {
     private const int MaxLine = 64 * 1024;

@@ -112,12 +112,12 @@ public sealed partial class AddressTable(KubeClient client, string ns, PushEngin
         };
     }
 
-    [LoggerMessage(Level = LogLevel.Warning, Message = "The table of allocated addresses could not be read, trying again: {Error}")]
+    [LoggerMessage(Level = LogLevel.Warning, Message = "The table of allocated addresses could not be read; retrying: {Error}")]
     private partial void LogUnreadable(string error);
 
     [LoggerMessage(Level = LogLevel.Warning, Message = "The table of allocated addresses has {Refused} invalid or duplicate entries; they were ignored")]
     private partial void LogRefused(int refused);
 
-    [LoggerMessage(Level = LogLevel.Warning, Message = "The table of allocated addresses could not be saved, trying again: {Error}")]
+    [LoggerMessage(Level = LogLevel.Warning, Message = "The table of allocated addresses could not be saved; retrying: {Error}")]
     private partial void LogNotSaved(string error);
 }

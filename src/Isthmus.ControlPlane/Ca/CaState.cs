@@ -11,15 +11,15 @@ using Microsoft.Extensions.Logging;
 
 namespace Isthmus.ControlPlane.Ca;
 
-/// <summary>The CA in force: what signs, what leads to the root, what is trusted.</summary>
-/// <param name="Source">The Secret it was read from.</param>
-/// <param name="RootsPem">What <c>istio-ca-root-cert</c> holds.</param>
-/// <param name="ChainPem">Between leaf and root; empty when the root signs itself.</param>
+/// <summary>The CA in force: the signer, the chain to the root, and the trusted roots.</summary>
+/// <param name="Source">The Secret that it was read from.</param>
+/// <param name="RootsPem">The content of <c>istio-ca-root-cert</c>.</param>
+/// <param name="ChainPem">The certificates between leaf and root; empty when the root signs itself.</param>
 public sealed record CaSnapshot(string Source, CaBundle Bundle, string RootsPem, string ChainPem);
 
 /// <summary>
-/// Owns the CA: the Secret <c>cacerts</c> when there is one, else a root of its own in <c>istio-ca-secret</c>.
-/// A bundle that does not hold together never replaces one that does.
+/// Owns the CA: the Secret <c>cacerts</c> if it exists, otherwise its own root in <c>istio-ca-secret</c>. An inconsistent
+/// bundle never replaces a consistent one.
 /// </summary>
 public sealed partial class CaState(KubeClient client, string ns, Func<string> trustDomain, TimeProvider time, ILogger<CaState> log)
 {
@@ -37,16 +37,16 @@ public sealed partial class CaState(KubeClient client, string ns, Func<string> t
 
     public Task Ready => _ready.Task;
 
-    /// <summary>Raised after another bundle came into force.</summary>
+    /// <summary>Raised after another bundle takes effect.</summary>
     public event Action<CaSnapshot>? Changed;
 
-    /// <summary>Loads the CA and then follows <c>cacerts</c> until stopped.</summary>
+    /// <summary>Loads the CA, then follows <c>cacerts</c> until stopped.</summary>
     public async Task RunAsync(CancellationToken stop)
     {
         var informer = new Informer<Secret>(client, Kinds.Secret, new InformerSettings { Namespace = ns, FieldSelector = $"metadata.name={WellKnown.CaCerts}", ConsumerFailed = e => NotTaken(log, e) }, time);
         await informer.RunAsync(async changes =>
         {
-            // Only when there is none at all: a broken one must not silently become another root.
+            // Only if there is none at all: a broken Secret must not silently lead to another root.
             if (changes.Count > 0 && changes[^1].Object is { } secret) Take(secret);
             else await DoWithoutAsync(stop);
         }, stop);
@@ -84,7 +84,7 @@ public sealed partial class CaState(KubeClient client, string ns, Func<string> t
             var next = Read(secret);
             if (_current is { } current && !SharesRoot(current, next))
             {
-                Problem = new("ISM0401", $"Secret {secret.Key}", "data[root-cert.pem]", "has another root than the one in force, so it waits for a restart",
+                Problem = new("ISM0401", $"Secret {secret.Key}", "data[root-cert.pem]", "has another root than the one in force; it takes effect after a restart",
                     $"restart the control plane and then all workloads: kubectl -n {ns} rollout restart deployment istiod", Severity.Warning);
                 BundleWaits(log, Problem.ToString());
                 return;
@@ -167,13 +167,13 @@ public sealed partial class CaState(KubeClient client, string ns, Func<string> t
     [LoggerMessage(Level = LogLevel.Error, Message = "CA refused: {Problem}")]
     private static partial void BundleRefused(ILogger log, string problem);
 
-    [LoggerMessage(Level = LogLevel.Warning, Message = "CA not replaced: {Problem}")]
+    [LoggerMessage(Level = LogLevel.Warning, Message = "The CA is not replaced: {Problem}")]
     private static partial void BundleWaits(ILogger log, string problem);
 
     [LoggerMessage(Level = LogLevel.Warning, Message = "No root of our own yet: {Problem}")]
     private static partial void OwnRootWaits(ILogger log, string problem);
 
-    [LoggerMessage(Level = LogLevel.Error, Message = "Secret cacerts could not be taken over, trying again")]
+    [LoggerMessage(Level = LogLevel.Error, Message = "Secret cacerts could not be applied; retrying")]
     private static partial void NotTaken(ILogger log, Exception e);
 
     [LoggerMessage(Level = LogLevel.Warning, Message = "Secret cacerts is gone; its CA stays in force until a restart")]

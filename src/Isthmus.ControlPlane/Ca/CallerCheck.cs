@@ -10,8 +10,8 @@ using Microsoft.Extensions.Logging;
 namespace Isthmus.ControlPlane.Ca;
 
 /// <summary>
-/// Who calls: a SPIFFE certificate of this mesh, or a service account token that the API server of the cluster it names confirms
-/// (TokenReview, audience <c>istio-ca</c>).
+/// Authenticates callers: by a SPIFFE certificate of this mesh, or by a service account token that the API server of the
+/// named cluster confirms (TokenReview, audience <c>istio-ca</c>).
 /// </summary>
 /// <param name="clientOf">The client of a cluster by its ID; null when the cluster is unknown.</param>
 public sealed partial class CallerCheck(Func<string, KubeClient?> clientOf, DiscoverySettings settings, Func<string> trustDomain, ILogger<CallerCheck> log)
@@ -22,7 +22,7 @@ public sealed partial class CallerCheck(Func<string, KubeClient?> clientOf, Disc
     public async Task<SpiffeId> RequireAsync(GrpcCall call, CancellationToken stop)
     {
         var bearer = Bearer(call.Header("authorization"));
-        // The TLS handshake has checked that the certificate leads to our root.
+        // The TLS handshake has checked that the certificate chains to our root.
         if (call.ClientCertificate is { } certificate && SubjectNames.Of(certificate).Identity is { } proven) return proven;
         var (identity, why) = await ReviewAsync(bearer, call.Header("clusterid") ?? "", stop);
         if (identity is not null) return identity;
@@ -32,7 +32,7 @@ public sealed partial class CallerCheck(Func<string, KubeClient?> clientOf, Disc
 
     private async Task<(SpiffeId? Identity, string Why)> ReviewAsync(string? token, string clusterId, CancellationToken stop)
     {
-        if (string.IsNullOrEmpty(token)) return (null, "neither a client certificate nor a bearer token was given");
+        if (string.IsNullOrEmpty(token)) return (null, "the request has neither a client certificate nor a bearer token");
         if (clientOf(clusterId) is not { } client)
             return (null, $"cluster '{clusterId}' is unknown here: its remote secret is missing, or the proxy's CLUSTER_ID differs from the secret's key");
         JsonObject review;

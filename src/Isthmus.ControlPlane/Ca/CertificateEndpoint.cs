@@ -11,12 +11,12 @@ using Microsoft.Extensions.Logging;
 namespace Isthmus.ControlPlane.Ca;
 
 /// <summary>
-/// Istio's certificate service: signs the key of a request for the identity that the caller's credential proves.
-/// Names in the request are ignored.
+/// Istio's certificate service: signs the key of a request for the identity that the caller's credential proves. It ignores
+/// names in the request.
 /// </summary>
 public sealed partial class CertificateEndpoint(CaState ca, CallerCheck callers, DiscoverySettings settings, TimeProvider time, ILogger<CertificateEndpoint> log)
 {
-    /// <summary>Clocks differ between nodes.</summary>
+    /// <summary>Tolerates clock differences between nodes.</summary>
     private static readonly TimeSpan Backdate = TimeSpan.FromMinutes(2);
 
     public static GrpcMethod<IstioCertificateRequest, IstioCertificateResponse> Method { get; } =
@@ -36,7 +36,7 @@ public sealed partial class CertificateEndpoint(CaState ca, CallerCheck callers,
 
         var now = time.GetUtcNow();
         var end = now + lifetime;
-        // A leaf that outlives its signer would be refused by every peer from then on, without a word why.
+        // Every peer would silently reject a leaf that outlives its signer.
         var signerEnd = current.Bundle.Issuer.Certificate.NotAfter.ToUniversalTime();
         if (end > signerEnd) end = signerEnd;
         using var leaf = current.Bundle.Issuer.IssueLeaf(new(key, new([caller.ToString()], [], []), now - Backdate, end));

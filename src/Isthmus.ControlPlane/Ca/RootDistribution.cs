@@ -8,7 +8,8 @@ using Microsoft.Extensions.Logging;
 
 namespace Isthmus.ControlPlane.Ca;
 
-/// <summary>Keeps ConfigMap <c>istio-ca-root-cert</c> in every namespace of one cluster: what proxies trust before they know anything else.</summary>
+/// <summary>Keeps the ConfigMap <c>istio-ca-root-cert</c> in every namespace of one cluster: the roots that proxies trust
+/// from the start.</summary>
 public sealed partial class RootDistribution(KubeClient client, CaState ca, TimeProvider time, ILogger<RootDistribution> log)
 {
     private static readonly HashSet<string> Ignored = new(StringComparer.Ordinal) { "kube-system", "kube-public", "kube-node-lease", "local-path-storage" };
@@ -18,7 +19,7 @@ public sealed partial class RootDistribution(KubeClient client, CaState ca, Time
     private volatile WatchedList<Namespace>? _namespaces;
     private volatile WatchedList<ConfigMap>? _maps;
 
-    /// <summary>What went wrong last and has not gone right since; null when all is well.</summary>
+    /// <summary>The last error that has not been resolved; null when there is none.</summary>
     public Exception? LastError => _namespaces?.Informer.LastError ?? _maps?.Informer.LastError ?? _failed.Values.FirstOrDefault();
 
     public async Task RunAsync(CancellationToken stop)
@@ -56,7 +57,7 @@ public sealed partial class RootDistribution(KubeClient client, CaState ca, Time
             _failed.TryRemove(name, out _);
         }, (name, error) =>
         {
-            // A namespace that is going away, or has gone, needs nothing any more.
+            // A terminating or deleted namespace needs nothing.
             if (namespaces.Find(name) is not { Status.Phase: not "Terminating" } || error is KubeException { Code: 404 }) return;
             if (!_failed.TryGetValue(name, out var known) || known.Message != error.Message) WriteFailed(log, name, client.Access.Name, error.Message);
             _failed[name] = error;

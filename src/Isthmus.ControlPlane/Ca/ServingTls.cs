@@ -7,16 +7,17 @@ using Microsoft.AspNetCore.Server.Kestrel.Https;
 
 namespace Isthmus.ControlPlane.Ca;
 
-/// <summary>The control plane's own certificate, signed by its CA, and the check of its clients'. Follows the CA.</summary>
+/// <summary>The control plane's own certificate, signed by its CA, and the check of client certificates. Follows the
+/// CA.</summary>
 public sealed class ServingTls(Func<CaSnapshot?> ca, DiscoverySettings settings, TimeProvider time)
 {
     private static readonly TimeSpan Lifetime = TimeSpan.FromDays(365);
     private static readonly TimeSpan RenewBefore = TimeSpan.FromDays(30);
 
-    private readonly Lock _guard = new(); // guards _made
+    private readonly Lock _guard = new(); // Guards _made.
     private (CaSnapshot Ca, SslStreamCertificateContext Context, DateTimeOffset End)? _made;
 
-    /// <summary>Names under which proxies and API servers call (Istio's list).</summary>
+    /// <summary>The names that proxies and API servers use to call the control plane (Istio's list).</summary>
     public IReadOnlyList<string> Names
     {
         get
@@ -27,7 +28,8 @@ public sealed class ServingTls(Func<CaSnapshot?> ca, DiscoverySettings settings,
         }
     }
 
-    /// <param name="clients">Ask clients for a certificate; one that does not lead to our root ends the handshake.</param>
+    /// <param name="clients">Whether to ask clients for a certificate. A certificate that does not chain to our root ends
+    /// the handshake.</param>
     public TlsHandshakeCallbackOptions Options(bool clients, IEnumerable<SslApplicationProtocol> protocols) => new()
     {
         OnConnection = _ => ValueTask.FromResult(new SslServerAuthenticationOptions

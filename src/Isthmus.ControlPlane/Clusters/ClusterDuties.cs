@@ -9,8 +9,9 @@ using Microsoft.Extensions.Logging;
 namespace Isthmus.ControlPlane.Clusters;
 
 /// <summary>
-/// What one control plane does for a whole cluster: root certificates in its namespaces, CA bundles in its webhooks. Elected by Leases in that
-/// cluster, so that replicas, and control planes of several clusters that manage the same remote, do not overwrite each other.
+/// What one control plane does for a whole cluster: root certificates in its namespaces, CA bundles in its webhooks.
+/// Elected by Leases in that cluster, so that replicas, and control planes of several clusters that manage the same remote,
+/// do not overwrite each other.
 /// </summary>
 /// <param name="names">Resolves the control plane's host name for a remote cluster; null in its own cluster.</param>
 public sealed class ClusterDuties(KubeClient client, DiscoverySettings settings, bool validating, INameClient? names, CaState ca, TimeProvider time, ILoggerFactory logs)

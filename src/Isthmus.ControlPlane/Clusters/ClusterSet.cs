@@ -26,7 +26,7 @@ public sealed partial class ClusterSet(
     private volatile ImmutableDictionary<string, ClusterWatch> _watches = ImmutableDictionary<string, ClusterWatch>.Empty;
     private readonly Dictionary<string, DateTimeOffset> _since = new(StringComparer.Ordinal);
     private readonly Dictionary<string, ClusterWatch> _next = new(StringComparer.Ordinal);
-    private readonly Lock _guard = new(); // guards what is above, and the order of changes to _watches
+    private readonly Lock _guard = new(); // Guards the fields above, and the order of changes to _watches.
     private readonly TaskCompletionSource _secretsSeen = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private long _watchesBegun;
 
@@ -160,7 +160,8 @@ public sealed partial class ClusterSet(
 
     private static bool Serves(ClusterWatch watch, MeshCluster cluster) => watch.Access == cluster.Access && watch.Secret == cluster.Secret;
 
-    /// <summary>A running watch stays in use until the new one has listed everything: no endpoint is lost in between, even if the new credentials do not work.</summary>
+    /// <summary>A running watch stays in use until the new one has listed everything: no endpoint is lost in between, even
+    /// if the new credentials do not work.</summary>
     private ClusterWatch Begin(MeshCluster cluster, ClusterWatch? current)
     {
         var watch = mesh.Watch(cluster, ++_watchesBegun);
@@ -225,7 +226,7 @@ public sealed partial class ClusterSet(
     [LoggerMessage(Level = LogLevel.Information, Message = "Watching cluster {Cluster} of Secret {Secret} at {Server}")]
     private static partial void ClusterBegun(ILogger log, string cluster, string secret, Uri server);
 
-    [LoggerMessage(Level = LogLevel.Information, Message = "Cluster {Cluster} is watched with the changed credentials of Secret {Secret} at {Server}")]
+    [LoggerMessage(Level = LogLevel.Information, Message = "Watching cluster {Cluster} with the changed credentials of Secret {Secret} at {Server}")]
     private static partial void CredentialsChanged(ILogger log, string cluster, string secret, Uri server);
 
     [LoggerMessage(Level = LogLevel.Information, Message = "Cluster {Cluster} has left the mesh: its remote secret is gone")]
@@ -234,7 +235,7 @@ public sealed partial class ClusterSet(
     [LoggerMessage(Level = LogLevel.Warning, Message = "Remote secret ignored: {Problem}")]
     private static partial void SecretInvalid(ILogger log, string problem);
 
-    [LoggerMessage(Level = LogLevel.Warning, Message = "Cluster {Cluster} of Secret {Secret} ignored: Secret {First} names it already")]
+    [LoggerMessage(Level = LogLevel.Warning, Message = "Cluster {Cluster} of Secret {Secret} ignored: Secret {First} already names it")]
     private static partial void ClusterNamedTwice(ILogger log, string cluster, string secret, string first);
 
     [LoggerMessage(Level = LogLevel.Warning, Message = "Remote clusters failed to sync after {Seconds} s; serving without them, and still trying")]

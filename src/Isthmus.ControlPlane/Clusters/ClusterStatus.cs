@@ -26,18 +26,19 @@ public sealed record ClusterStatus(
             source switch { ClusterSource.Nothing => null, ClusterSource.Snapshot => watch.SnapshotOf, _ => watch.LastContact },
             lifetime?.Expires,
             error is not null ? Describe(watch, error)
-                : next?.LastError is { } refused ? $"the changed credentials do not work, those before them stay in force: {Describe(next, refused)}" : rootDifference,
-            lifetime is { } life && life.IsEnding(now) ? $"its credentials {(life.Expires <= now ? "expired" : "expire")} at {life.Expires.ToUniversalTime():u}; make others with 'isthmus create-remote-secret --name={watch.Id} --rotate' and apply them here" : "");
+                : next?.LastError is { } refused ? $"the changed credentials do not work; the previous ones stay in effect: {Describe(next, refused)}" : rootDifference,
+            lifetime is { } life && life.IsEnding(now) ? $"its credentials {(life.Expires <= now ? "expired" : "expire")} at {life.Expires.ToUniversalTime():u}; create new ones with 'isthmus create-remote-secret --name={watch.Id} --rotate' and apply them here" : "");
     }
 
     private static string Describe(ClusterWatch watch, Exception error) => error switch
     {
-        KubeException { Code: 401 } => $"{watch.Access.Server} rejects the token: it has expired or its account is gone; make the secret again with 'isthmus create-remote-secret'",
-        KubeException { Code: 403 } e => $"{watch.Access.Server}: {e.Message}; the account of the secret lacks rights",
+        KubeException { Code: 401 } => $"{watch.Access.Server} rejects the token: it has expired or its account is gone; create the secret again with 'isthmus create-remote-secret'",
+        KubeException { Code: 403 } e => $"{watch.Access.Server}: {e.Message}; the account of the secret lacks permissions",
         HttpRequestException e => $"{watch.Access.Server} cannot be reached: {Unreachable.Describe(e)}",
         _ => $"{watch.Access.Server} cannot be reached: {error.InnerException?.Message ?? error.Message}",
     };
 }
 
-/// <summary>The source of a remote cluster's served state: its API server, the state before contact was lost, or the snapshot of an earlier control plane.</summary>
+/// <summary>The source of a remote cluster's served state: its API server, the state before contact was lost, or the
+/// snapshot of an earlier control plane.</summary>
 public enum ClusterSource { Nothing, Live, Memory, Snapshot }

@@ -32,7 +32,7 @@ public sealed class ClusterWatch : IAsyncDisposable
     private readonly TimeProvider _time;
     private readonly IReadOnlyList<KindWatch> _kinds;
     private readonly TaskCompletionSource _ended = new(TaskCreationOptions.RunContinuationsAsynchronously);
-    private readonly Lock _guard = new(); // guards _running
+    private readonly Lock _guard = new(); // Guards _running.
     private readonly Dictionary<string, RunningTask> _running = new(StringComparer.Ordinal);
     private long _snapshotOf;
 

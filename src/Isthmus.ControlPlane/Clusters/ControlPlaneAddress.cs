@@ -118,9 +118,9 @@ public sealed partial class ControlPlaneAddress(KubeClient client, string ns, IN
         _failed[key] = error;
     }
 
-    [LoggerMessage(Level = LogLevel.Information, Message = "Cluster {Cluster} finds us as {Host} at {Addresses}")]
+    [LoggerMessage(Level = LogLevel.Information, Message = "Cluster {Cluster} reaches this control plane as {Host} at {Addresses}")]
     private static partial void Written(ILogger log, string cluster, string host, string addresses);
 
-    [LoggerMessage(Level = LogLevel.Warning, Message = "Cluster {Cluster} is to find us as {Host}, but that was not brought up to date: {Error}")]
+    [LoggerMessage(Level = LogLevel.Warning, Message = "The addresses of {Host}, by which cluster {Cluster} reaches this control plane, could not be updated: {Error}")]
     private static partial void NotWritten(ILogger log, string cluster, string host, string error);
 }

@@ -13,7 +13,8 @@ public sealed record LeaseTerms(string Namespace, string Name, string Identity)
     /// <summary>After this time without a renewal, another candidate takes over.</summary>
     public TimeSpan Duration { get; init; } = TimeSpan.FromSeconds(15);
 
-    /// <summary>A leader that could not renew for this long stops leading: before <see cref="Duration"/> ends, so that two never lead.</summary>
+    /// <summary>A leader that could not renew for this long stops leading: before <see cref="Duration"/> ends, so that two
+    /// never lead.</summary>
     public TimeSpan Deadline { get; init; } = TimeSpan.FromSeconds(10);
 
     public TimeSpan RenewEvery { get; init; } = TimeSpan.FromSeconds(5);
@@ -41,7 +42,8 @@ public sealed partial class LeaderElection(KubeClient client, LeaseTerms terms, 
     /// <summary>Why the Lease could not be read or written last; null while it can.</summary>
     public Exception? LastError { get; private set; }
 
-    /// <summary>Runs <paramref name="lead"/> while holding the Lease, until stopped. It is cancelled when the Lease is lost; its exceptions are rethrown.</summary>
+    /// <summary>Runs <paramref name="lead"/> while holding the Lease, until stopped. It is cancelled when the Lease is
+    /// lost; its exceptions are rethrown.</summary>
     public async Task RunAsync(Func<CancellationToken, Task> lead, CancellationToken stop)
     {
         try
@@ -193,15 +195,15 @@ public sealed partial class LeaderElection(KubeClient client, LeaseTerms terms, 
     };
 
     /// <summary>Kubernetes' MicroTime.</summary>
-    [LoggerMessage(Level = LogLevel.Information, Message = "Leading {Lease} in {Cluster}")]
+    [LoggerMessage(Level = LogLevel.Information, Message = "Became the leader for {Lease} in {Cluster}")]
     private static partial void Begun(ILogger log, string lease, string cluster);
 
-    [LoggerMessage(Level = LogLevel.Information, Message = "No longer leading {Lease} in {Cluster}")]
+    [LoggerMessage(Level = LogLevel.Information, Message = "No longer the leader for {Lease} in {Cluster}")]
     private static partial void Ended(ILogger log, string lease, string cluster);
 
-    [LoggerMessage(Level = LogLevel.Warning, Message = "Lease {Lease} in {Cluster} could not be read or written, trying again: {Error}")]
+    [LoggerMessage(Level = LogLevel.Warning, Message = "Lease {Lease} in {Cluster} could not be read or written; retrying: {Error}")]
     private static partial void Failed(ILogger log, string lease, string cluster, string error);
 
-    [LoggerMessage(Level = LogLevel.Information, Message = "Lease {Lease} in {Cluster} was not let go and ends by itself: {Error}")]
+    [LoggerMessage(Level = LogLevel.Information, Message = "Lease {Lease} in {Cluster} could not be released; it expires by itself: {Error}")]
     private static partial void NotReleased(ILogger log, string lease, string cluster, string error);
 }

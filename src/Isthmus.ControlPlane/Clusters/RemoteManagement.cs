@@ -9,8 +9,8 @@ using Microsoft.Extensions.Logging;
 namespace Isthmus.ControlPlane.Clusters;
 
 /// <summary>
-/// Manages a remote cluster that lists this control plane in the annotation <c>topology.istio.io/controlPlaneClusters</c> of its system namespace:
-/// root certificates and the CA bundles of webhooks. Starts and stops with the annotation.
+/// Manages a remote cluster that lists this control plane in the annotation <c>topology.istio.io/controlPlaneClusters</c>
+/// of its system namespace: root certificates and the CA bundles of webhooks. Starts and stops with the annotation.
 /// </summary>
 internal sealed partial class RemoteManagement(string cluster, KubeClient client, DiscoverySettings settings, Func<KubeClient, ClusterDuties> duties, Supervisor tasks, TimeProvider time, ILogger log)
 {
@@ -20,7 +20,7 @@ internal sealed partial class RemoteManagement(string cluster, KubeClient client
     public string Problem => _duties?.LastError switch
     {
         null => "",
-        KubeException { Code: 403 } e => $"it names us as its control plane, but does not let us act: {e.Message}; run 'isthmus install' with profile remote there again",
+        KubeException { Code: 403 } e => $"it names this control plane but denies it permissions: {e.Message}; run 'isthmus install' with the profile remote there again",
         { } e => $"root certificates or webhooks are not kept up to date there: {e.Message}",
     };
 
@@ -65,9 +65,9 @@ internal sealed partial class RemoteManagement(string cluster, KubeClient client
         (ns.Metadata.Annotations.GetValueOrDefault(Annotations.ControlPlaneClusters) ?? "")
             .Split(',', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries).Any(name => name == "*" || name == cluster);
 
-    [LoggerMessage(Level = LogLevel.Information, Message = "Cluster {Cluster} names us as its control plane: writing root certificates and webhook trust there")]
+    [LoggerMessage(Level = LogLevel.Information, Message = "Cluster {Cluster} names this control plane: writing root certificates and webhook trust there")]
     private static partial void Begun(ILogger log, string cluster);
 
-    [LoggerMessage(Level = LogLevel.Information, Message = "Cluster {Cluster} no longer names us as its control plane")]
+    [LoggerMessage(Level = LogLevel.Information, Message = "Cluster {Cluster} no longer names this control plane")]
     private static partial void Ended(ILogger log, string cluster);
 }

@@ -27,7 +27,7 @@ public static class RemoteSecretReader
             catch (ProblemException e)
             {
                 problems.Add((id, new("ISM0301", $"Secret {secret.Key}", $"data[{id}]", Detail(e.Problem),
-                    $"make it again with 'isthmus create-remote-secret --name={id}' and apply it here")));
+                    $"create it again with 'isthmus create-remote-secret --name={id}' and apply it here")));
             }
         }
         return (clusters, problems);
@@ -38,7 +38,7 @@ public static class RemoteSecretReader
     private static ClusterAccess Access(Secret secret, string id)
     {
         var bytes = secret.Bytes(id) ?? throw new ProblemException("", "is not base64");
-        if (bytes.Length == 0) throw new ProblemException("", "is empty: a kubeconfig is expected");
+        if (bytes.Length == 0) throw new ProblemException("", "is empty (expected a kubeconfig)");
         var text = Encoding.UTF8.GetString(bytes);
         Refuse(text, $"data[{id}]");
         var access = KubeConfig.Parse(text, null, $"data[{id}]") with { Name = id };
@@ -54,11 +54,12 @@ public static class RemoteSecretReader
         return access;
     }
 
-    /// <summary>Checked on the tree before anything is resolved, so that no file is opened on behalf of a Secret (Istio's sanitising rules).</summary>
+    /// <summary>Checked on the tree before anything is resolved, so that no file is opened on behalf of a Secret (Istio's
+    /// sanitising rules).</summary>
     private static void Refuse(string text, string source)
     {
         var config = YamlText.Parse(text, source) as JsonObject
-            ?? throw new ProblemException("", "is not a kubeconfig: it should be a YAML mapping with clusters, users and contexts");
+            ?? throw new ProblemException("", "is not a kubeconfig (expected a YAML mapping with clusters, users and contexts)");
         foreach (var entry in (config["users"] as JsonArray ?? []).OfType<JsonObject>())
         {
             var user = entry["user"] as JsonObject ?? [];
@@ -71,16 +72,16 @@ public static class RemoteSecretReader
                 ("client-key", "would read a file of the control plane"),
             ])
             {
-                if (user.ContainsKey(field)) throw new ProblemException(new Problem("", "", $"users[{entry["name"]}].user.{field}", why + " and is refused"));
+                if (user.ContainsKey(field)) throw new ProblemException(new Problem("", "", $"users[{entry["name"]}].user.{field}", why + " and is rejected"));
             }
         }
         foreach (var entry in (config["clusters"] as JsonArray ?? []).OfType<JsonObject>())
         {
             if (entry["cluster"] is not JsonObject cluster) continue;
             if (cluster["insecure-skip-tls-verify"]?.ToString() == "true")
-                throw new ProblemException(new Problem("", "", $"clusters[{entry["name"]}].cluster.insecure-skip-tls-verify", "would show the token to whoever answers there and is refused; use certificate-authority-data"));
+                throw new ProblemException(new Problem("", "", $"clusters[{entry["name"]}].cluster.insecure-skip-tls-verify", "would send the token to an unverified server and is rejected; use certificate-authority-data"));
             if (cluster.ContainsKey("certificate-authority"))
-                throw new ProblemException(new Problem("", "", $"clusters[{entry["name"]}].cluster.certificate-authority", "would read a file of the control plane and is refused; use certificate-authority-data"));
+                throw new ProblemException(new Problem("", "", $"clusters[{entry["name"]}].cluster.certificate-authority", "would read a file of the control plane and is rejected; use certificate-authority-data"));
         }
     }
 

@@ -25,9 +25,9 @@ internal sealed class MetricsPage(PushEngine engine, ClusterReport clusters, Las
         var (now, all) = (time.GetUtcNow(), clusters.Lines());
         Family(text, "istiod_managed_clusters", "gauge", "Clusters that are watched.",
             [("cluster_type=\"local\"", 1), ("cluster_type=\"remote\"", all.Count(cluster => cluster.Status != "invalid"))]);
-        Family(text, "isthmus_remote_cluster_source", "gauge", "Where what is served of a cluster comes from: live, memory, snapshot or nothing.",
+        Family(text, "isthmus_remote_cluster_source", "gauge", "The source of a cluster's served state: live, memory, snapshot or nothing.",
             all.Select(cluster => ($"cluster=\"{Escape(cluster.Id)}\",source=\"{cluster.Source.ToString().ToLowerInvariant()}\"", 1.0)));
-        Family(text, "isthmus_remote_cluster_age_seconds", "gauge", "Time since the cluster confirmed what is served of it.",
+        Family(text, "isthmus_remote_cluster_age_seconds", "gauge", "Time since the cluster confirmed its served state.",
             all.Where(cluster => cluster.Confirmed is not null).Select(cluster => ($"cluster=\"{Escape(cluster.Id)}\"", Math.Max(0, (now - cluster.Confirmed!.Value).TotalSeconds))));
         Family(text, "isthmus_remote_cluster_credentials_expire_seconds", "gauge", "When the credentials of a cluster expire, as a Unix time; absent when they do not.",
             all.Where(cluster => cluster.Expires is not null).Select(cluster => ($"cluster=\"{Escape(cluster.Id)}\"", (double)cluster.Expires!.Value.ToUnixTimeSeconds())));
@@ -39,7 +39,7 @@ internal sealed class MetricsPage(PushEngine engine, ClusterReport clusters, Las
         Family(text, "isthmus_snapshot_failures_total", "counter", "Snapshots that could not be read or written.", [("", lastKnown.Failures)]);
         Family(text, "pilot_xds", "gauge", "Connected proxies by version.",
             engine.Proxies.CountBy(feed => feed.Status.Proxy.Version).OrderBy(item => item.Key, StringComparer.Ordinal).Select(item => ($"version=\"{Escape(item.Key)}\"", (double)item.Value)));
-        Family(text, "isthmus_task_failures_total", "counter", "Failures of background tasks, which are tried again.",
+        Family(text, "isthmus_task_failures_total", "counter", "Failures of background tasks, which are restarted.",
             tasks.Failures.OrderBy(task => task.Key, StringComparer.Ordinal).Select(task => ($"task=\"{Escape(task.Key)}\"", (double)task.Value)));
         Family(text, "isthmus_live_revision", "counter", "Commits of the live graph.", [("", engine.Mesh.Graph.Revision)]);
         Family(text, "isthmus_live_failures_total", "counter", "Internal errors: transforms that failed and kept their last output, changes that could not be staged, pushes that failed.", [("", engine.Mesh.Graph.Failures + engine.Failures)]);

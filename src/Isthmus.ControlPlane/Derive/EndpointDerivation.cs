@@ -23,7 +23,7 @@ internal sealed class EndpointDerivation(MeshSources sources, PolicyIndex polici
         return new(service.Hostname, endpoints.ToValueList());
     }
 
-    /// <summary>Service port numbers to target ports: the slice only has the port names of its own cluster.</summary>
+    /// <summary>Service port numbers to target ports: the slice has only the port names of its own cluster.</summary>
     private static List<(int Service, int Target)> Join(ClusterService service, ValueMap<int> targets)
     {
         var joined = new List<(int, int)>(service.Ports.Count);
@@ -77,7 +77,8 @@ internal sealed class EndpointDerivation(MeshSources sources, PolicyIndex polici
             pod?.ServiceAccount ?? "", 1, EndpointHealth.NotReady, "", new(cluster, "", "", ""));
     }
 
-    /// <summary>A Pod that the watch has not reported yet gets no traffic: whether it accepts mesh TLS is unknown, too.</summary>
+    /// <summary>A Pod that the watch has not reported yet gets no traffic: it is not known whether it accepts mesh
+    /// TLS.</summary>
     private static EndpointHealth HealthOf(ClusterService service, SliceAddress address, PodFacts? pod)
     {
         if (address.Pod is not null && pod is null) return EndpointHealth.NotReady;
@@ -119,7 +120,8 @@ internal sealed class EndpointDerivation(MeshSources sources, PolicyIndex polici
         return all.ToImmutable().ToValueMap();
     }
 
-    /// <summary>The endpoints of a ServiceEntry for each of its hosts: the listed ones, or the WorkloadEntries and Pods that it selects, or the host name itself.</summary>
+    /// <summary>The endpoints of a ServiceEntry for each of its hosts: the listed ones, or the WorkloadEntries and Pods
+    /// that it selects, or the host name itself.</summary>
     public IEnumerable<EndpointSet> OfEntry(Reader read, ServiceEntry entry)
     {
         var context = Context(read, entry.Source.Cluster, entry.Namespace);
@@ -177,7 +179,8 @@ internal sealed class EndpointDerivation(MeshSources sources, PolicyIndex polici
     {
         var cluster = entry.Source.Cluster;
         var locality = Locality.Parse(endpoint.Locality.Length > 0 ? endpoint.Locality : endpoint.Labels.Items.GetValueOrDefault(Labels.Locality));
-        // A WorkloadEntry is not part of its cluster's Pod network: only its own network field counts, or an address range that contains it.
+        // A WorkloadEntry is not part of its cluster's Pod network: only its own network field counts, or an address range
+        // that contains it.
         var network = endpoint.Network.Length > 0 ? endpoint.Network : NetworkOf("", endpoint.Address, endpoint.Labels, context with { SystemNetwork = "" });
         var accepts = endpoint.Labels.TryGetValue(Labels.TlsMode, out var mode) && mode == "istio";
         var policy = accepts ? MtlsPolicy.Resolve(context.MeshPolicies, context.LocalPolicies, endpoint.Labels) : MtlsPolicy.Default;

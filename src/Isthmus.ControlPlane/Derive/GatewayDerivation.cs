@@ -12,7 +12,8 @@ internal sealed record GatewaySet(ValueList<NetworkGateway> Gateways);
 /// <summary>The gateways of networks: labelled Services, and those that meshNetworks lists.</summary>
 internal sealed class GatewayDerivation(MeshSources sources, Live<string, ValueList<NodeFacts>> nodesByCluster, Live<ClusterHost, ReadyCount> ready)
 {
-    /// <summary>A labelled Service without any address still makes its network known, so that no proxy dials addresses in it directly.</summary>
+    /// <summary>A labelled Service without any address still makes its network known, so that no proxy dials addresses in
+    /// it directly.</summary>
     public GatewaySet OfService(Reader read, ClusterService service)
     {
         var isReady = read.Get(ready, new ClusterHost(service.Cluster, service.Hostname)) is { Count: > 0 };
@@ -73,7 +74,7 @@ internal sealed class GatewayDerivation(MeshSources sources, Live<string, ValueL
 
     public static GatewayTable Table(ValueList<GatewaySet> sets) => GatewayTable.Of(sets.SelectMany(set => set.Gateways));
 
-    /// <summary>Host names of gateways that have to be resolved into <see cref="MeshSources.ResolvedHosts"/>.</summary>
+    /// <summary>Host names of gateways that must be resolved into <see cref="MeshSources.ResolvedHosts"/>.</summary>
     public static IReadOnlyList<(string Host, ValueList<string> Clusters)> HostNames(MeshSources sources) =>
     [
         .. sources.Services.Items.Values.Where(service => service.GatewayNetwork.Length > 0).SelectMany(service => service.ExternalAddresses.Items.Select(address => (Address: address, service.Cluster)))

@@ -13,8 +13,8 @@ internal sealed class HostDerivation(MeshSources sources, MultiClusterSettings m
     private static readonly string[] DefaultClusterLocal = ["*.kube-system.svc.", "kubernetes.default.svc."];
 
     /// <summary>
-    /// The first definition (config cluster, then cluster ID) supplies labels, type and ports; the others add their addresses, and the ports
-    /// that it lacks. Endpoints are joined by port number, so port names may differ.
+    /// The first definition (config cluster, then cluster ID) supplies labels, type and ports; the others add their
+    /// addresses, and the ports that it lacks. Endpoints are joined by port number, so port names may differ.
     /// </summary>
     public MeshService Merge(Reader read, ValueList<ClusterService> services)
     {
@@ -34,7 +34,8 @@ internal sealed class HostDerivation(MeshSources sources, MultiClusterSettings m
             ordered.Select(service => service.Source).ToValueList());
     }
 
-    /// <summary>The oldest entry of a host supplies the single-valued fields; addresses, ports and accounts of all entries are merged.</summary>
+    /// <summary>The oldest entry of a host supplies the single-valued fields; addresses, ports and accounts of all entries
+    /// are merged.</summary>
     public MeshService MergeEntries(Reader read, string host, ValueList<ServiceEntry> entries)
     {
         var ordered = entries.OrderBy(entry => entry.CreatedAt).ThenBy(entry => entry.Source).ToList();
@@ -85,7 +86,7 @@ internal sealed class HostDerivation(MeshSources sources, MultiClusterSettings m
     {
         if (services.Count < 2) yield break;
         var merged = Merge(read, services);
-        if (merged.ClusterLocal) yield break; // local to each cluster, so not one host
+        if (merged.ClusterLocal) yield break; // It is local to each cluster, so not one host.
         var first = services.First(service => service.Source == merged.Sources[0]);
         foreach (var other in services.Where(service => service.Source != first.Source))
         {
@@ -98,11 +99,11 @@ internal sealed class HostDerivation(MeshSources sources, MultiClusterSettings m
             {
                 if (Same(first, port) is not { } known)
                 {
-                    yield return new("IST0170", name, "spec.ports", $"port {port.Number} of {other.Cluster} does not exist in {first.Cluster}: it is served by the clusters that have it", "give both the same ports", Severity.Warning);
+                    yield return new("IST0170", name, "spec.ports", $"port {port.Number} of {other.Cluster} does not exist in {first.Cluster}: only clusters that have it serve it", "give both the same ports", Severity.Warning);
                 }
                 else if (known.Protocol != port.Protocol)
                 {
-                    yield return new("IST0170", name, "spec.ports", $"port {port.Number} speaks {port.Protocol} in {other.Cluster} but {known.Protocol} in {first.Cluster}, whose definition counts", "name the port alike in both, or give both the same appProtocol", Severity.Warning);
+                    yield return new("IST0170", name, "spec.ports", $"port {port.Number} uses {port.Protocol} in {other.Cluster} but {known.Protocol} in {first.Cluster}, whose definition applies", "use the same port name in both, or give both the same appProtocol", Severity.Warning);
                 }
                 else if (known.Name != port.Name)
                 {
@@ -111,7 +112,7 @@ internal sealed class HostDerivation(MeshSources sources, MultiClusterSettings m
             }
             foreach (var port in first.Ports.Where(port => Same(other, port) is null))
             {
-                yield return new("IST0170", name, "spec.ports", $"port {port.Number} of {first.Cluster} does not exist in {other.Cluster}: it is served by the clusters that have it", "give both the same ports", Severity.Warning);
+                yield return new("IST0170", name, "spec.ports", $"port {port.Number} of {first.Cluster} does not exist in {other.Cluster}: only clusters that have it serve it", "give both the same ports", Severity.Warning);
             }
         }
     }
@@ -119,14 +120,14 @@ internal sealed class HostDerivation(MeshSources sources, MultiClusterSettings m
     private static ServicePort? Same(ClusterService service, ServicePort port) =>
         service.Ports.FirstOrDefault(other => other.Number == port.Number && (other.Protocol == Protocol.Udp) == (port.Protocol == Protocol.Udp));
 
-    /// <summary>The first port of each number; UDP has numbers of its own.</summary>
+    /// <summary>The first port with each number; UDP numbers are separate.</summary>
     private static ValueList<ServicePort> United(IEnumerable<ServicePort> ports) => ports.DistinctBy(port => (port.Number, port.Protocol == Protocol.Udp)).ToValueList();
 
     public bool IsClusterLocal(Reader read, string host) => IsClusterLocal(host, Settings(read).Mesh);
 
     private MeshSettings Settings(Reader read) => read.Get(sources.Settings, "") ?? MeshSettings.Default;
 
-    /// <summary>Users' settings first; some hosts are local unless a setting says otherwise.</summary>
+    /// <summary>Users' settings come first. Some hosts are local unless a setting makes them global.</summary>
     public static bool IsClusterLocal(string host, MeshConfig mesh)
     {
         foreach (var setting in mesh.ServiceSettings)
@@ -139,8 +140,8 @@ internal sealed class HostDerivation(MeshSources sources, MultiClusterSettings m
     }
 
     /// <summary>
-    /// The control plane's Service, of any revision. In a remote cluster it leads to the gateway in front of the control plane: as one host in all clusters,
-    /// that gateway would send part of the control plane's traffic to itself.
+    /// The control plane's Service, of any revision. In a remote cluster it leads to the gateway in front of the control
+    /// plane: as one host in all clusters, that gateway would send part of the control plane's traffic to itself.
     /// </summary>
     private static bool IsControlPlane(string host, MeshConfig mesh) =>
         host.EndsWith($".{mesh.RootNamespace}.svc.{WellKnown.DefaultDomainSuffix}", StringComparison.Ordinal)

@@ -62,7 +62,8 @@ public static class KubeFacts
         labels.TryGetValue(Labels.GatewayPort, out var text) && int.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out var port) && port is > 0 and <= 65535
             ? port : Ports.EastWest;
 
-    /// <summary>The selector of the Nodes through which an annotated NodePort gateway is reached; an annotation that is not a JSON object selects none.</summary>
+    /// <summary>The selector of the Nodes through which an annotated NodePort gateway is reached; an annotation that is not
+    /// a JSON object selects none.</summary>
     private static ValueMap<string>? GatewayNodes(Service service)
     {
         if (!service.Metadata.Annotations.TryGetValue(Annotations.NodeSelector, out var text)) return null;

@@ -6,12 +6,12 @@ using Isthmus.Kubernetes.Yaml;
 
 namespace Isthmus.ControlPlane.Injection;
 
-/// <summary>Everything that a template reads about one Pod, worked out once.</summary>
+/// <summary>Everything that a template reads about one Pod, computed once.</summary>
 internal sealed class InjectionInputs
 {
     private const string Interception = "sidecar.istio.io/interceptionMode";
 
-    /// <summary>Istio's; the last two make sidecars here.</summary>
+    /// <summary>Istio's template names. The last two create sidecars here.</summary>
     private static readonly string[] Templates = ["sidecar", "gateway", "grpc-simple", "grpc-agent"];
 
     private readonly JsonObject _annotations;
@@ -35,7 +35,7 @@ internal sealed class InjectionInputs
     internal string WorkloadName { get; }
     internal string Owner { get; }
 
-    /// <summary>The mesh's default configuration with the Pod's annotation merged over it.</summary>
+    /// <summary>The mesh's default configuration, with the Pod's annotation merged over it.</summary>
     internal JsonObject ProxyConfig { get; }
 
     internal string ClusterId => Path.Cluster ?? Values.ClusterId;
@@ -53,24 +53,24 @@ internal sealed class InjectionInputs
     {
         null => Values.HoldApplication,
         JsonValue value when value.TryGetValue(out bool flag) => flag,
-        var other => throw Bad(Annotations.ProxyConfig, other.ToJsonString(), "holdApplicationUntilProxyStarts should be true or false"),
+        var other => throw Bad(Annotations.ProxyConfig, other.ToJsonString(), "holdApplicationUntilProxyStarts must be true or false"),
     };
 
     internal int StatusPort => Number("status.sidecar.istio.io/port") ?? ProxyConfig["statusPort"] switch
     {
         null => Ports.AgentStatus,
         JsonValue value when value.TryGetValue(out int port) => port,
-        var other => throw Bad(Annotations.ProxyConfig, other.ToJsonString(), "statusPort should be a number"),
+        var other => throw Bad(Annotations.ProxyConfig, other.ToJsonString(), "statusPort must be a number"),
     };
 
-    /// <summary>A gateway's proxy, instead of the sidecar of an application.</summary>
+    /// <summary>Whether the proxy is a gateway, instead of the sidecar of an application.</summary>
     internal bool IsGateway
     {
         get
         {
             var names = (Annotation(Annotations.InjectTemplates) ?? "sidecar").Split(',', StringSplitOptions.TrimEntries);
             return names.FirstOrDefault(name => !Templates.Contains(name)) is { } unknown
-                ? throw Bad(Annotations.InjectTemplates, unknown, $"is no template (there are: {string.Join(", ", Templates)})")
+                ? throw Bad(Annotations.InjectTemplates, unknown, $"no such template (templates: {string.Join(", ", Templates)})")
                 : names.Contains("gateway");
         }
     }
@@ -85,10 +85,10 @@ internal sealed class InjectionInputs
     internal int? Number(string annotation)
     {
         if (Annotation(annotation) is not { Length: > 0 } text) return null;
-        return int.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out var number) ? number : throw Bad(annotation, text, "should be a number");
+        return int.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out var number) ? number : throw Bad(annotation, text, "it must be a number");
     }
 
-    /// <summary>A list of ports, or <c>*</c>; anything else names the annotation and is refused.</summary>
+    /// <summary>A list of ports, or <c>*</c>. Anything else is rejected with the annotation's name.</summary>
     internal string PortList(string annotation, string fallback)
     {
         if (Annotation(annotation) is not { } text) return fallback;
@@ -112,7 +112,7 @@ internal sealed class InjectionInputs
     }
 
     internal static ProblemException Bad(string annotation, string value, string why) =>
-        new(new Problem("ISM0101", "Pod", $"metadata.annotations[{annotation}]", $"invalid value '{value}': {why}", "mend or remove the annotation"));
+        new(new Problem("ISM0101", "Pod", $"metadata.annotations[{annotation}]", $"invalid value '{value}': {why}", "fix or remove the annotation"));
 
     private JsonObject MergedConfig()
     {
@@ -121,7 +121,7 @@ internal sealed class InjectionInputs
         JsonNode? own;
         try { own = YamlText.Parse(text, Annotations.ProxyConfig); }
         catch (ProblemException e) { throw Bad(Annotations.ProxyConfig, text, e.Problem.Message); }
-        if (own is not JsonObject overrides) throw Bad(Annotations.ProxyConfig, text, "should be a YAML mapping of ProxyConfig fields");
+        if (own is not JsonObject overrides) throw Bad(Annotations.ProxyConfig, text, "it must be a YAML mapping of ProxyConfig fields");
         foreach (var (key, value) in overrides)
         {
             if (key == "proxyMetadata" && value is JsonObject added && config[key] is JsonObject known)
@@ -136,7 +136,8 @@ internal sealed class InjectionInputs
         return config;
     }
 
-    /// <summary>The Deployment behind a ReplicaSet with a template hash, the owner itself otherwise, the Pod when it has none.</summary>
+    /// <summary>The Deployment behind a ReplicaSet with a template hash; otherwise the owner itself, or the Pod when it has
+    /// none.</summary>
     private (string Kind, string ApiVersion, string Name) Workload()
     {
         var name = Pod["metadata"]?["name"]?.ToString() ?? Pod["metadata"]?["generateName"]?.ToString().TrimEnd('-') ?? "";

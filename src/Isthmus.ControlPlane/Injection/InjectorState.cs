@@ -11,7 +11,8 @@ using Microsoft.Extensions.Logging;
 
 namespace Isthmus.ControlPlane.Injection;
 
-/// <summary>Owns the injector's values: follows the ConfigMaps of mesh and injector; a version that cannot be read leaves the last one in force.</summary>
+/// <summary>Owns the injector's values and follows the ConfigMaps of mesh and injector. If a version cannot be read, the
+/// previous one stays in effect.</summary>
 public sealed partial class InjectorState(KubeClient client, DiscoverySettings settings, TimeProvider time, ILogger<InjectorState> log)
 {
     private readonly TaskCompletionSource _ready = new(TaskCreationOptions.RunContinuationsAsynchronously);
@@ -61,9 +62,9 @@ public sealed partial class InjectorState(KubeClient client, DiscoverySettings s
     private static JsonObject Parse(string text) =>
         JsonNode.Parse(text) as JsonObject ?? throw new ProblemException("data[values]", "is not a JSON object");
 
-    [LoggerMessage(Level = LogLevel.Error, Message = "ConfigMaps of mesh and injector could not be taken over, trying again")]
+    [LoggerMessage(Level = LogLevel.Error, Message = "ConfigMaps of mesh and injector could not be applied; retrying")]
     private static partial void NotTaken(ILogger log, Exception e);
 
-    [LoggerMessage(Level = LogLevel.Error, Message = "ConfigMap {Map} not taken over, the last good one stays in force: {Error}")]
+    [LoggerMessage(Level = LogLevel.Error, Message = "ConfigMap {Map} could not be applied; the last good version stays in effect: {Error}")]
     private static partial void NotRead(ILogger log, string map, string error);
 }

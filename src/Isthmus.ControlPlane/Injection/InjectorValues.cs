@@ -4,8 +4,9 @@ using Isthmus.Core.Names;
 namespace Isthmus.ControlPlane.Injection;
 
 /// <summary>
-/// What the injector needs beside the Pod: the values of the installation (ConfigMap <c>istio-sidecar-injector</c>, key <c>values</c>)
-/// and the mesh's default proxy configuration (ConfigMap <c>istio</c>). Read-only trees; a new snapshot replaces them whole.
+/// What the injector needs besides the Pod: the values of the installation (ConfigMap <c>istio-sidecar-injector</c>, key
+/// <c>values</c>) and the mesh's default proxy configuration (ConfigMap <c>istio</c>). The trees are read-only; a new
+/// snapshot replaces them as a whole.
 /// </summary>
 public sealed record InjectorValues(JsonObject Values, JsonObject DefaultConfig, string TrustDomain)
 {
@@ -40,7 +41,7 @@ public sealed record InjectorValues(JsonObject Values, JsonObject DefaultConfig,
     public int ReadinessPeriod => (int?)Global("proxy", "readinessPeriodSeconds") ?? 2;
     public int ReadinessFailures => (int?)Global("proxy", "readinessFailureThreshold") ?? 30;
 
-    /// <summary>How many seconds the proxy has to become ready before it is started again; null: no startup probe.</summary>
+    /// <summary>How many seconds the proxy has to become ready before it is restarted; null for no startup probe.</summary>
     public int? StartupFailures => (bool?)Global("proxy", "startupProbe")?["enabled"] ?? true ? (int?)Global("proxy", "startupProbe")?["failureThreshold"] ?? 600 : null;
 
     public string IncludeIpRanges => Text("*", "proxy", "includeIPRanges");
@@ -49,7 +50,7 @@ public sealed record InjectorValues(JsonObject Values, JsonObject DefaultConfig,
     public IEnumerable<string> DnsSearches => (Global("podDNSSearchNamespaces") as JsonArray ?? []).OfType<JsonValue>().Select(search => search.ToString());
     public string ExcludeOutboundPorts => Text("", "proxy", "excludeOutboundPorts");
 
-    /// <summary>The image of the proxy, given as a whole (<c>a/b:c</c>) or as a name below hub and tag.</summary>
+    /// <summary>The image of the proxy: a complete reference (<c>a/b:c</c>), or a name that hub and tag complete.</summary>
     public string ProxyImage => Image(Text("isthmus", "proxy", "image"));
 
     public string InitImage => Image(Text("isthmus", "proxy_init", "image"));
@@ -58,7 +59,7 @@ public sealed record InjectorValues(JsonObject Values, JsonObject DefaultConfig,
         name.Contains('/', StringComparison.Ordinal) ? name : $"{Text(WellKnown.OwnDomain, "hub")}/{name}:{Text("latest", "tag")}";
 }
 
-/// <summary>Values that a remote cluster's webhook puts into its path: <c>/inject/cluster/cluster2/net/network2</c>.</summary>
+/// <summary>Values in the path of a remote cluster's webhook: <c>/inject/cluster/cluster2/net/network2</c>.</summary>
 /// <param name="Cluster">Overrides the cluster ID; null keeps it.</param>
 /// <param name="Network">Overrides the network; null keeps it.</param>
 /// <param name="Environment">Other pairs, as environment variables in upper case.</param>
@@ -68,7 +69,8 @@ public sealed record InjectionPath(string? Cluster, string? Network, IReadOnlyLi
 
     public static readonly InjectionPath Default = new(null, null, []);
 
-    /// <summary>An odd trailing key is ignored; <c>--slash--</c> stands for a slash in a value (Istio's injection URL format).</summary>
+    /// <summary>Ignores a trailing key without a value. <c>--slash--</c> represents a slash in a value (Istio's injection
+    /// URL format).</summary>
     public static InjectionPath Parse(string path)
     {
         var parts = path[Math.Min(Prefix.Length, path.Length)..].Split('/', StringSplitOptions.RemoveEmptyEntries);

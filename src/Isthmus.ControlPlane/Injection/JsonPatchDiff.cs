@@ -2,7 +2,8 @@ using System.Text.Json.Nodes;
 
 namespace Isthmus.ControlPlane.Injection;
 
-/// <summary>The JSON patch (RFC 6902) that turns one tree into another. Lists that only grew at the end are added to; others are replaced.</summary>
+/// <summary>The JSON patch (RFC 6902) that turns one tree into another. It appends to lists that only grew at the end, and
+/// replaces others.</summary>
 public static class JsonPatchDiff
 {
     public static JsonArray Between(JsonNode from, JsonNode to)

@@ -3,12 +3,13 @@ using Isthmus.Core.Names;
 
 namespace Isthmus.ControlPlane.Injection;
 
-/// <summary>Adds the proxy to a Pod: a pure function of the Pod, the values and the webhook's path.</summary>
+/// <summary>Adds the proxy to a Pod, as a pure function of the Pod, the values and the webhook's path.</summary>
 public static class PodInjector
 {
     private static readonly HashSet<string> NeverInjected = new(StringComparer.Ordinal) { "kube-system", "kube-public", "kube-node-lease", "local-path-storage" };
 
-    /// <summary>The injected Pod, or null when the Pod is to be left alone. A bad annotation is a <see cref="Core.Problems.ProblemException"/>.</summary>
+    /// <summary>The injected Pod, or null to leave the Pod unchanged. An invalid annotation is a <see
+    /// cref="Core.Problems.ProblemException"/>.</summary>
     public static JsonObject? Inject(JsonObject pod, string ns, InjectorValues values, InjectionPath path)
     {
         if (NeverInjected.Contains(ns) || !Wanted(pod)) return null;
@@ -31,17 +32,18 @@ public static class PodInjector
         return injected;
     }
 
-    /// <summary>The webhook's selectors chose the Pod already; what they cannot see is decided here.</summary>
+    /// <summary>The webhook's selectors have already chosen the Pod. This decides what selectors cannot see.</summary>
     private static bool Wanted(JsonObject pod)
     {
         if ((bool?)pod["spec"]?["hostNetwork"] ?? false) return false;
         var label = pod["metadata"]?["labels"]?[Labels.Inject]?.ToString();
         var annotation = pod["metadata"]?["annotations"]?[Labels.Inject]?.ToString();
-        // As in Istio, only a yes is a yes.
+        // As in Istio, only a true value enables injection.
         return (label ?? annotation)?.ToLowerInvariant() is null or "" or "true" or "yes" or "on" or "y";
     }
 
-    /// <summary>A container of that name in the Pod is merged with ours: what the user gave wins. Returns what the user gave.</summary>
+    /// <summary>Merges a container of that name in the Pod with ours: the user's fields win. Returns the user's
+    /// container.</summary>
     private static JsonObject? AddProxy(JsonObject spec, JsonObject proxy, bool first)
     {
         var containers = spec["containers"] as JsonArray ?? (JsonArray)(spec["containers"] = new JsonArray())!;
@@ -59,10 +61,10 @@ public static class PodInjector
         return overrides;
     }
 
-    // The two forms in which Istio's files name the Pod's own namespace.
+    // The two forms in which Istio's files refer to the Pod's own namespace.
     private static readonly string[] OwnNamespace = ["{{ valueOrDefault .DeploymentMeta.Namespace \"default\" }}", "{{ .DeploymentMeta.Namespace }}"];
 
-    /// <summary>Domains in which the Pod's resolver looks too (values.global.podDNSSearchNamespaces).</summary>
+    /// <summary>More search domains for the Pod's resolver (values.global.podDNSSearchNamespaces).</summary>
     private static void AddSearches(JsonObject spec, string ns, InjectorValues values)
     {
         var wanted = values.DnsSearches.Select(search => OwnNamespace.Aggregate(search, (text, own) => text.Replace(own, ns, StringComparison.Ordinal)))
@@ -82,7 +84,7 @@ public static class PodInjector
         }
     }
 
-    /// <summary>First of all: another init container must find its traffic captured or not at all, never half.</summary>
+    /// <summary>It comes first: another init container must find its traffic either captured or not, never half.</summary>
     private static void AddInit(JsonObject spec, JsonObject init)
     {
         var containers = spec["initContainers"] as JsonArray ?? (JsonArray)(spec["initContainers"] = new JsonArray())!;

@@ -3,14 +3,14 @@ using System.Text.Json.Nodes;
 namespace Isthmus.ControlPlane.Injection;
 
 /// <summary>
-/// Points HTTP, TCP and gRPC probes of applications at the agent, which runs the original ones from inside the Pod:
-/// the kubelet has no certificate of the mesh, so a strict proxy would refuse it.
+/// Redirects HTTP, TCP and gRPC probes of applications to the agent, which runs the original probes from inside the Pod.
+/// The kubelet has no certificate of the mesh, so a strict proxy would reject it.
 /// </summary>
 internal static class ProbeRewrite
 {
     private static readonly (string Field, string Path)[] Probes = [("readinessProbe", "readyz"), ("livenessProbe", "livez"), ("startupProbe", "startupz")];
 
-    /// <summary>Rewrites in place; the originals by agent path, for ISTIO_KUBE_APP_PROBERS.</summary>
+    /// <summary>Rewrites probes in place. Returns the originals by agent path, for ISTIO_KUBE_APP_PROBERS.</summary>
     internal static JsonObject Apply(JsonObject pod, int statusPort)
     {
         var originals = new SortedDictionary<string, JsonNode>(StringComparer.Ordinal);
@@ -53,13 +53,13 @@ internal static class ProbeRewrite
         }
         else
         {
-            return null; // exec probes run in the container anyway
+            return null; // Exec probes already run in the container.
         }
         if ((int?)probe["timeoutSeconds"] is { } timeout and > 0) original["timeoutSeconds"] = timeout;
         return original;
     }
 
-    /// <summary>The agent does not know the names of the container's ports.</summary>
+    /// <summary>Replaces port names, because the agent does not know the names of the container's ports.</summary>
     private static JsonNode? Number(JsonNode? port, JsonObject container)
     {
         if (port?.GetValueKind() != System.Text.Json.JsonValueKind.String) return port?.DeepClone();

@@ -5,7 +5,8 @@ using Isthmus.Core.Names;
 
 namespace Isthmus.ControlPlane.Injection;
 
-/// <summary>The <c>istio-proxy</c> container and its volumes, for sidecars and gateways (Istio's templates <c>sidecar</c> and <c>gateway</c>).</summary>
+/// <summary>The <c>istio-proxy</c> container and its volumes, for sidecars and gateways (Istio's templates <c>sidecar</c>
+/// and <c>gateway</c>).</summary>
 internal static class ProxyContainer
 {
     internal const string Name = "istio-proxy";
@@ -27,7 +28,7 @@ internal static class ProxyContainer
         if (gateway) return container;
         container["resources"] = Resources(inputs);
         container["securityContext"] = Security(inputs);
-        // The application must not start before the proxy can carry its traffic.
+        // The application must not start before the proxy can handle its traffic.
         if (inputs.HoldApplication)
             container["lifecycle"] = new JsonObject { ["postStart"] = new JsonObject { ["exec"] = new JsonObject { ["command"] = new JsonArray("pilot-agent", "wait") } } };
         return container;
@@ -72,7 +73,7 @@ internal static class ProxyContainer
         Take(requests, "memory", "sidecar.istio.io/proxyMemory");
         Take(limits, "cpu", "sidecar.istio.io/proxyCPULimit");
         Take(limits, "memory", "sidecar.istio.io/proxyMemoryLimit");
-        // As in Istio, one annotation replaces all defaults.
+        // As in Istio, a single annotation replaces all defaults.
         if (limits.Count + requests.Count == 0) return (JsonObject)inputs.Values.ProxyResources.DeepClone();
         var resources = new JsonObject();
         if (limits.Count > 0) resources["limits"] = limits;
@@ -127,13 +128,13 @@ internal static class ProxyContainer
         return env;
     }
 
-    /// <summary>Only what differs from the proxy's built-in defaults, as one line of JSON.</summary>
+    /// <summary>Only the fields that differ from the proxy's built-in defaults, as one line of JSON.</summary>
     private static string ConfigText(InjectionInputs inputs)
     {
         var config = (JsonObject)inputs.ProxyConfig.DeepClone();
         if (config["proxyMetadata"] is JsonObject { Count: 0 }) config.Remove("proxyMetadata");
         if (inputs.Values.MeshId != inputs.Values.TrustDomain) config["meshId"] = inputs.Values.MeshId;
-        // A control plane under another name or namespace is not where the proxy would look for it.
+        // The proxy would not find a control plane with another name or namespace by default.
         var discovery = $"{inputs.Values.IstiodHost}:{Ports.DiscoveryTls}";
         if (config["discoveryAddress"] is null && discovery != $"{WellKnown.Istiod}.{WellKnown.SystemNamespace}.svc:{Ports.DiscoveryTls}") config["discoveryAddress"] = discovery;
         return config.ToJsonString() + "\n";
@@ -171,7 +172,8 @@ internal static class ProxyContainer
         Mount("istio-podinfo", "/etc/istio/pod"),
     ];
 
-    /// <summary>Looks every second until the proxy is ready once; only then the slower readiness probe begins.</summary>
+    /// <summary>Probes every second until the proxy is ready once. Only then does the slower readiness probe
+    /// begin.</summary>
     private static JsonObject Startup(int failures) => new()
     {
         ["httpGet"] = new JsonObject { ["path"] = "/healthz/ready", ["port"] = Ports.ProxyReady },
@@ -194,7 +196,7 @@ internal static class ProxyContainer
     {
         var transparent = inputs.InterceptionMode == "TPROXY";
         var capabilities = new JsonObject { ["drop"] = new JsonArray("ALL") };
-        // NET_RAW lets the proxy mark its own sockets, which is how capture leaves them alone where UID 1337 is not mapped.
+        // With NET_RAW the proxy can mark its own sockets. Capture ignores marked sockets even if UID 1337 is not mapped.
         capabilities["add"] = transparent ? new JsonArray("NET_ADMIN", "NET_RAW") : new JsonArray("NET_RAW");
         return new JsonObject
         {

@@ -5,7 +5,8 @@ using Isthmus.Mesh.Model;
 
 namespace Isthmus.ControlPlane.Intake;
 
-/// <summary>TLS Secrets of the system namespace: certificates of gateways. A control plane has no permission to read Secrets elsewhere.</summary>
+/// <summary>TLS Secrets of the system namespace: certificates of gateways. A control plane has no permission to read
+/// Secrets elsewhere.</summary>
 public sealed class CredentialKind() : SourceKind<Secret, TlsCredential>(Kinds.Secret)
 {
     public override KindPlace Place => KindPlace.ConfigNamespace;

@@ -4,8 +4,9 @@ using Isthmus.Mesh.Model;
 namespace Isthmus.ControlPlane.Intake;
 
 /// <summary>
-/// Where watches write what they observe. Calls come from many threads; each waits only while the writer is far behind. Two watches of one
-/// cluster may report at once while credentials change: for each kind the newest watch that has listed it is used, and older ones are ignored.
+/// Where watches write what they observe. Calls come from many threads; each waits only while the writer is far behind. Two
+/// watches of one cluster may report at once while credentials change: for each kind the newest watch that has listed it is
+/// used, and older ones are ignored.
 /// </summary>
 public interface IClusterObjects
 {

@@ -86,7 +86,8 @@ public abstract class MeshKind<TObject, TFacts>(ResourceKind resource) : MeshKin
         if (Read(cluster, item) is { } facts) writer.Put(this, facts);
     }
 
-    /// <summary>Reduces an object to the fields that the mesh uses, so that other changes stop here. Null: the mesh does not use the object.</summary>
+    /// <summary>Reduces an object to the fields that the mesh uses, so that other changes stop here. Null: the mesh does
+    /// not use the object.</summary>
     internal abstract TFacts? Read(string cluster, TObject item);
 
     internal sealed override KindWatch Watch(WatchId id, KubeClient client, string? ns, IClusterObjects objects, Action<Exception> failed, TimeProvider time)

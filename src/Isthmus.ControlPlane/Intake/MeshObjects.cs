@@ -44,8 +44,8 @@ public sealed class MeshObjects(Func<Action<MeshWriter>, ValueTask> post) : IClu
     public ValueTask Contact(ClusterContact contact) => post(writer => writer.PutContact(contact));
 
     /// <summary>
-    /// Restores what an earlier control plane knew about a cluster, as one batch. It is served for each kind until a watch has listed the kind:
-    /// that list removes what is gone.
+    /// Restores what an earlier control plane knew about a cluster, as one batch. It is served for each kind until a watch
+    /// has listed the kind: that list removes what is gone.
     /// </summary>
     /// <param name="isWanted">Called on the writer's thread: the cluster may have left meanwhile.</param>
     public ValueTask Restore(string cluster, Func<bool> isWanted, Action<Restoration> restore) => post(writer =>

@@ -25,7 +25,8 @@ public sealed class MeshWriter
 
     public MeshKinds Kinds { get; }
 
-    /// <summary>False while an earlier table may still be imported: addresses allocated before that would differ from the stored ones.</summary>
+    /// <summary>False while an earlier table may still be imported: addresses allocated before that would differ from the
+    /// stored ones.</summary>
     public bool Allocates { get; private set; } = true;
 
     /// <summary>Allocates no addresses before <see cref="StartAllocating"/>.</summary>

@@ -13,7 +13,8 @@ namespace Isthmus.ControlPlane.Intake;
 /// <summary>The settings of the mesh as read, with their problems.</summary>
 public sealed record SettingsState(ObjectRef Source, MeshSettings Settings, ValueList<Problem> Problems);
 
-/// <summary>The ConfigMap with MeshConfig and meshNetworks. If it is deleted or cannot be parsed, the last good settings stay in effect.</summary>
+/// <summary>The ConfigMap with MeshConfig and meshNetworks. If it is deleted or cannot be parsed, the last good settings
+/// stay in effect.</summary>
 public sealed partial class SettingsKind(string name, ILogger log) : MeshKind<ConfigMap, SettingsState>(Kinds.ConfigMap)
 {
     public override KindPlace Place => KindPlace.HomeNamespace;

@@ -7,8 +7,8 @@ using Isthmus.Mesh.Model;
 namespace Isthmus.ControlPlane.LastKnown;
 
 /// <summary>
-/// Everything that a cluster reported about its services: enough to serve it without the cluster's API server. It holds only the facts that a mesh
-/// uses, so it contains no Secret, and no environment or command line of a Pod. In key order.
+/// Everything that a cluster reported about its services: enough to serve it without the cluster's API server. It holds
+/// only the facts that a mesh uses, so it contains no Secret, and no environment or command line of a Pod. In key order.
 /// </summary>
 public sealed record ClusterSnapshot(
     string Cluster,

@@ -175,7 +175,7 @@ public sealed partial class LastKnownGood(SnapshotStore store, ClusterSet cluste
         }
     }
 
-    [LoggerMessage(Level = LogLevel.Information, Message = "Cluster {Cluster} is served as it was known at {Confirmed:O}, with {Services} services and {Pods} pods, until its API server answers")]
+    [LoggerMessage(Level = LogLevel.Information, Message = "Cluster {Cluster} is served in its last known state of {Confirmed:O}, with {Services} services and {Pods} pods, until its API server responds")]
     private partial void LogRestored(string cluster, int services, int pods, DateTimeOffset confirmed);
 
     [LoggerMessage(Level = LogLevel.Information, Message = "Dropped the snapshot of cluster {Cluster}: no remote secret names it")]
@@ -184,9 +184,9 @@ public sealed partial class LastKnownGood(SnapshotStore store, ClusterSet cluste
     [LoggerMessage(Level = LogLevel.Warning, Message = "{Problem}")]
     private partial void LogIgnored(string problem);
 
-    [LoggerMessage(Level = LogLevel.Warning, Message = "The snapshot of cluster {Cluster} has {Bytes} bytes, more than are kept; it would not survive a restart of the control plane")]
+    [LoggerMessage(Level = LogLevel.Warning, Message = "The snapshot of cluster {Cluster} is too large to keep ({Bytes} bytes), so its state would not survive a restart of the control plane")]
     private partial void LogTooLarge(string cluster, long bytes);
 
-    [LoggerMessage(Level = LogLevel.Warning, Message = "Snapshots of clusters could not be read or written, trying again: {Error}")]
+    [LoggerMessage(Level = LogLevel.Warning, Message = "Snapshots of clusters could not be read or written; retrying: {Error}")]
     private partial void LogTrouble(string error);
 }

@@ -36,10 +36,10 @@ public static class SnapshotCodec
         return new(Generation(text), [.. packed.ToArray().Chunk(ChunkSize)]);
     }
 
-    /// <exception cref="ProblemException">It is not a snapshot of this cluster, or not whole.</exception>
+    /// <exception cref="ProblemException">The text is not a complete snapshot of this cluster.</exception>
     public static ClusterSnapshot Decode(string cluster, EncodedSnapshot encoded)
     {
-        if (encoded.Chunks.Count > MostChunks) throw new ProblemException("", $"has {encoded.Chunks.Count} parts; {MostChunks} are the most");
+        if (encoded.Chunks.Count > MostChunks) throw new ProblemException("", $"has {encoded.Chunks.Count} parts (at most {MostChunks} are possible)");
         try
         {
             var text = Unpack(encoded.Chunks);
@@ -69,7 +69,7 @@ public static class SnapshotCodec
         while (gzip.Read(buffer) is var read and > 0)
         {
             // A few bytes can decompress to any size.
-            if (text.Length + read > LargestText) throw new InvalidDataException($"more than {LargestText} bytes come out");
+            if (text.Length + read > LargestText) throw new InvalidDataException($"it decompresses to more than {LargestText} bytes");
             text.Write(buffer, 0, read);
         }
         return text.ToArray();
@@ -77,7 +77,7 @@ public static class SnapshotCodec
 
     private static void Check(string cluster, ClusterSnapshot snapshot)
     {
-        if (snapshot.Cluster != cluster) throw new ProblemException("", $"is of cluster '{snapshot.Cluster}'");
+        if (snapshot.Cluster != cluster) throw new ProblemException("", $"belongs to cluster '{snapshot.Cluster}'");
         foreach (var source in snapshot.Services.Select(item => item.Source)) Own(cluster, "Service", source);
         foreach (var source in snapshot.Slices.Select(item => item.Source)) Own(cluster, "EndpointSlice", source);
         foreach (var source in snapshot.Pods.Select(item => item.Source)) Own(cluster, "Pod", source);
@@ -102,7 +102,7 @@ public static class SnapshotCodec
 
     private static void Own(string cluster, string kind, ObjectRef source)
     {
-        if (source.Cluster != cluster || source.Kind != kind || source.Name.Length == 0) throw new ProblemException("", $"{source} does not belong into the {kind}s of cluster '{cluster}'");
+        if (source.Cluster != cluster || source.Kind != kind || source.Name.Length == 0) throw new ProblemException("", $"{source} does not belong to the {kind}s of cluster '{cluster}'");
     }
 
     private static void Port(ObjectRef source, int port)

@@ -34,10 +34,10 @@ internal sealed class ListConverter<T> : JsonConverter<ValueList<T>>
 {
     public override ValueList<T> Read(ref Utf8JsonReader reader, Type typeToConvert, JsonSerializerOptions options)
     {
-        if (reader.TokenType != JsonTokenType.StartArray) throw new JsonException("a list is expected");
+        if (reader.TokenType != JsonTokenType.StartArray) throw new JsonException("expected a list");
         var type = (JsonTypeInfo<T>)options.GetTypeInfo(typeof(T));
         var items = new List<T>();
-        while (reader.Read() && reader.TokenType != JsonTokenType.EndArray) items.Add(JsonSerializer.Deserialize(ref reader, type) ?? throw new JsonException("a list holds null"));
+        while (reader.Read() && reader.TokenType != JsonTokenType.EndArray) items.Add(JsonSerializer.Deserialize(ref reader, type) ?? throw new JsonException("a list contains null"));
         return items.ToValueList();
     }
 
@@ -54,14 +54,14 @@ internal sealed class MapConverter<T> : JsonConverter<ValueMap<T>>
 {
     public override ValueMap<T> Read(ref Utf8JsonReader reader, Type typeToConvert, JsonSerializerOptions options)
     {
-        if (reader.TokenType != JsonTokenType.StartObject) throw new JsonException("a mapping is expected");
+        if (reader.TokenType != JsonTokenType.StartObject) throw new JsonException("expected a mapping");
         var type = (JsonTypeInfo<T>)options.GetTypeInfo(typeof(T));
         var items = new Dictionary<string, T>(StringComparer.Ordinal);
         while (reader.Read() && reader.TokenType == JsonTokenType.PropertyName)
         {
             var key = reader.GetString()!;
             reader.Read();
-            items[key] = JsonSerializer.Deserialize(ref reader, type) ?? throw new JsonException("a mapping holds null");
+            items[key] = JsonSerializer.Deserialize(ref reader, type) ?? throw new JsonException("a mapping contains null");
         }
         return items.ToValueMap();
     }

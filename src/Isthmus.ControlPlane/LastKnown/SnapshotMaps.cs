@@ -73,7 +73,7 @@ public static class SnapshotMaps
     /// <summary>Why a snapshot is ignored, and what to do about it.</summary>
     public static Problem Ignored(string map, ProblemException why) => new(
         "ISM0302", $"ConfigMap {map}", "", $"the snapshot {why.Problem.Message}; it is ignored",
-        "nothing while the cluster's API server answers: the snapshot is written anew; otherwise endpoints there are unknown until it does", Severity.Warning);
+        "no action is needed while the cluster's API server responds, because the snapshot is written again; otherwise its endpoints are unknown until it responds", Severity.Warning);
 
     private static StoredSnapshot ReadOne(ConfigMap index, string cluster, Dictionary<string, ConfigMap> byName)
     {
@@ -82,7 +82,7 @@ public static class SnapshotMaps
         if (!int.TryParse(index.Data.GetValueOrDefault("parts"), NumberStyles.None, CultureInfo.InvariantCulture, out var count) || count is 0 or > SnapshotCodec.MostChunks)
             throw new ProblemException("", $"has '{index.Data.GetValueOrDefault("parts")}' parts; 1 to {SnapshotCodec.MostChunks} are possible");
         if (!DateTimeOffset.TryParseExact(index.Data.GetValueOrDefault("confirmed"), "O", CultureInfo.InvariantCulture, DateTimeStyles.RoundtripKind, out var confirmed))
-            throw new ProblemException("", "does not say when it was confirmed");
+            throw new ProblemException("", "does not contain when it was confirmed");
         var generation = index.Data.GetValueOrDefault("generation", "");
         var names = Enumerable.Range(0, count).Select(part => PartName(cluster, generation, part)).ToList();
         var chunks = names.Select(name => Chunk(name, byName.GetValueOrDefault(name))).ToList();

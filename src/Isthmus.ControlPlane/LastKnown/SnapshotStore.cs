@@ -5,8 +5,8 @@ using Isthmus.Kubernetes.Objects;
 namespace Isthmus.ControlPlane.LastKnown;
 
 /// <summary>
-/// Keeps snapshots in ConfigMaps of the system namespace. Several control planes may write: while a cluster is part of the mesh, each removes only
-/// what it wrote or found itself.
+/// Keeps snapshots in ConfigMaps of the system namespace. Several control planes may write: while a cluster is part of the
+/// mesh, each removes only what it wrote or found itself.
 /// </summary>
 public sealed class SnapshotStore(KubeClient client, string ns, TimeProvider time)
 {

@@ -10,8 +10,8 @@ using Microsoft.Extensions.Logging;
 namespace Isthmus.ControlPlane.Mcs;
 
 /// <summary>
-/// Maintains the own cluster's objects of the multi-cluster services API: imports of everything that any cluster exports, and the conditions
-/// of its own exports. The control planes of other clusters maintain theirs.
+/// Maintains the own cluster's objects of the multi-cluster services API: imports of everything that any cluster exports,
+/// and the conditions of its own exports. The control planes of other clusters maintain theirs.
 /// </summary>
 public sealed partial class MultiClusterController(KubeClient client, DiscoverySettings settings, PushEngine engine, TimeProvider time, ILogger<MultiClusterController> log)
 {
@@ -78,6 +78,6 @@ public sealed partial class MultiClusterController(KubeClient client, DiscoveryS
         ["lastTransitionTime"] = ApiTime.Seconds(time.GetUtcNow()),
     };
 
-    [LoggerMessage(Level = LogLevel.Warning, Message = "Objects of the multi-cluster services API could not be written, trying again: {Error}")]
+    [LoggerMessage(Level = LogLevel.Warning, Message = "Objects of the multi-cluster services API could not be written; retrying: {Error}")]
     private partial void LogNotWritten(string error);
 }

@@ -6,7 +6,7 @@ using Isthmus.Mesh.Model;
 namespace Isthmus.ControlPlane.Mcs;
 
 /// <summary>A ServiceImport as it should be.</summary>
-/// <param name="Content">What <see cref="MultiClusterFacts.ContentOf"/> says of an import in that state.</param>
+/// <param name="Content">The result of <see cref="MultiClusterFacts.ContentOf"/> for an import in that state.</param>
 public sealed record WantedImport(string Namespace, string Name, JsonObject Spec, JsonArray Clusters, string Content);
 
 /// <summary>The changes that one cluster's objects of the multi-cluster services API need: a pure function of the mesh.</summary>
@@ -75,7 +75,7 @@ public sealed record MultiClusterPlan(
             if (!mesh.Sources.Services.Items.TryGetValue(new(cluster, own.Namespace, own.Name), out var other)) continue;
             if (other.Headless != own.Headless) return new("Conflict", true, "TypeConflict", $"headless in {(own.Headless ? own.Cluster : cluster)} only");
             var (mine, theirs) = (Ports(own), Ports(other));
-            if (!mine.SequenceEqual(theirs)) return new("Conflict", true, "PortConflict", $"{own.Cluster} has {string.Join(", ", mine)}; {cluster} has {string.Join(", ", theirs)}: all of them are served");
+            if (!mine.SequenceEqual(theirs)) return new("Conflict", true, "PortConflict", $"{own.Cluster} has {string.Join(", ", mine)}; {cluster} has {string.Join(", ", theirs)}: all of them work");
         }
         return new("Conflict", false, "NoConflicts", "");
     }

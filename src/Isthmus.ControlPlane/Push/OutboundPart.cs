@@ -109,7 +109,8 @@ internal sealed class OutboundPart(ProxyScope scope)
         return new(scope, view.Mesh, service, port, routing, view.ShapesOf([routing], service, scope), sniffed);
     }
 
-    /// <summary>A table must not contain a domain twice: the first host keeps it. Returns the domains that earlier hosts already have.</summary>
+    /// <summary>A table must not contain a domain twice: the first host keeps it. Returns the domains that earlier hosts
+    /// already have.</summary>
     private static ValueList<string> Claim(VirtualHostInputs inputs, HashSet<string> domains) =>
         RouteGenerator.Domains(inputs.Service, inputs.Scope, inputs.Port).Where(domain => !domains.Add(domain)).ToValueList();
 

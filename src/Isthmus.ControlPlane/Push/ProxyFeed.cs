@@ -14,7 +14,7 @@ public sealed record ProxyStatus(ProxyIdentity Proxy, DateTimeOffset Since, IRea
 /// <summary>One proxy's stream: holds only the newest snapshot, so that a slow proxy skips older ones and never delays others.</summary>
 public sealed class ProxyFeed : IXdsFeed
 {
-    private readonly Lock _guard = new(); // guards the fields below
+    private readonly Lock _guard = new(); // Guards the fields below.
     private readonly Dictionary<string, TypeSync> _types = new(StringComparer.Ordinal);
     private readonly Action<ProxyFeed> _left;
     private readonly TimeProvider _time;

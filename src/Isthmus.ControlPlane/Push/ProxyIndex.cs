@@ -3,7 +3,8 @@ using Isthmus.Mesh.Model;
 
 namespace Isthmus.ControlPlane.Push;
 
-/// <summary>The connected proxies by the objects that determine their scopes, so that a change costs only the proxies that it affects.</summary>
+/// <summary>The connected proxies by the objects that determine their scopes, so that a change costs only the proxies that
+/// it affects.</summary>
 internal sealed class ProxyIndex
 {
     private readonly Dictionary<ProxyFeed, ObjectKey?> _nodes = [];

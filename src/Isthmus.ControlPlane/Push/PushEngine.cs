@@ -27,7 +27,7 @@ public sealed partial class PushEngine(MeshWriter writer, PushSettings settings,
     // Watches wait when the writer is this far behind: memory stays bounded, and the API server holds the rest.
     private readonly Channel<Posted> _inbox = Channel.CreateBounded<Posted>(new BoundedChannelOptions(100_000) { SingleReader = true });
     private readonly Channel<bool> _work = Channel.CreateBounded<bool>(new BoundedChannelOptions(1) { FullMode = BoundedChannelFullMode.DropWrite });
-    private readonly Lock _guard = new(); // guards the mailbox below and _proxies
+    private readonly Lock _guard = new(); // Guards the mailbox below and _proxies.
     private readonly HashSet<ProxyFeed> _proxies = [];
     private List<Action<Publisher>> _requests = [];
     private MeshView? _view;
@@ -43,10 +43,10 @@ public sealed partial class PushEngine(MeshWriter writer, PushSettings settings,
     private bool _ready;
     private bool _published;
 
-    /// <param name="IsQuestion">It changes nothing, so it needs no commit.</param>
+    /// <param name="IsQuestion">Whether it changes nothing, so that it needs no commit.</param>
     private readonly record struct Posted(Action<MeshWriter> Run, bool IsQuestion);
 
-    /// <summary>Closures that threw: bugs, counted and logged; the others go on.</summary>
+    /// <summary>Failed closures: bugs, which are counted and logged. The other closures still run.</summary>
     public long Failures => Interlocked.Read(ref _failures);
 
     public MeshGraph Mesh => writer.Mesh;
@@ -150,7 +150,7 @@ public sealed partial class PushEngine(MeshWriter writer, PushSettings settings,
     {
         if (!_ready || (_published && (_pending.IsEmpty || !_debounce.IsDue(time.GetUtcNow())))) return;
         var pending = _pending;
-        (_pending, _debounce) = (new(), new(settings)); // before anything can throw: a push that fails must not be due at once again
+        (_pending, _debounce) = (new(), new(settings)); // Before anything can throw: a failed push must not be due again at once.
         Hand(pending, full: true);
         _published = true;
     }
@@ -159,7 +159,7 @@ public sealed partial class PushEngine(MeshWriter writer, PushSettings settings,
     private bool NeedsMore(MeshChanges changes) =>
         changes.Endpoints.Any(host => writer.Mesh.Services.Items.TryGetValue(host, out var service) && (service.Headless || service.Pod is not null));
 
-    /// <summary>A failure here is a bug of one closure: it is counted and logged, and the rest goes on.</summary>
+    /// <summary>A failure here is a bug in one closure. It is counted and logged, and the rest still runs.</summary>
     private void Guard(Action run, Action<Exception> log)
     {
         try
@@ -254,7 +254,7 @@ public sealed partial class PushEngine(MeshWriter writer, PushSettings settings,
     [LoggerMessage(Level = LogLevel.Error, Message = "Internal error: one change could not be staged; the rest of its batch was")]
     private partial void LogStagingFailed(Exception bug);
 
-    [LoggerMessage(Level = LogLevel.Error, Message = "Internal error: a batch could not be committed whole; later batches go on")]
+    [LoggerMessage(Level = LogLevel.Error, Message = "Internal error: a batch could not be committed completely; later batches are not affected")]
     private partial void LogCommitFailed(Exception bug);
 
     [LoggerMessage(Level = LogLevel.Error, Message = "Internal error: a push failed; proxies keep their configuration")]

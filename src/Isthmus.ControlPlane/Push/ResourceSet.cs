@@ -22,13 +22,15 @@ public static class EncodedResource
     }
 }
 
-/// <summary>An immutable set of resources of one type; a change of a few resources costs only those, also for proxies that have the previous set.</summary>
+/// <summary>An immutable set of resources of one type; a change of a few resources costs only those, also for proxies that
+/// have the previous set.</summary>
 public sealed class ResourceSet(ImmutableDictionary<string, XdsResource> items) : IXdsResources, IReadOnlyCollection<XdsResource>
 {
     private const int Remembered = 32;
     private const int MostChanges = 512;
 
-    /// <summary>The last few sets on the way to this one, newest first, each with what changed after it. Weak references: old resources are not kept alive for this.</summary>
+    /// <summary>The last few sets on the way to this one, newest first, each with what changed after it. Weak references:
+    /// old resources are not kept alive for this.</summary>
     private ImmutableArray<(WeakReference<ResourceSet> Set, ImmutableArray<string> Changed)> _before = [];
 
     public static ResourceSet Empty { get; } = new(ImmutableDictionary.Create<string, XdsResource>(StringComparer.Ordinal));

@@ -50,7 +50,8 @@ internal sealed class ScopeView(ProxyScope scope, GatewayScope? gateway)
         public ImmutableArray<XdsResource> EndpointResources { get; set; } = [];
     }
 
-    /// <summary>Updates only endpoints, without delay, and the clusters of these hosts, because new endpoints may have new identities.</summary>
+    /// <summary>Updates only endpoints, without delay, and the clusters of these hosts, because new endpoints may have new
+    /// identities.</summary>
     public void UpdateEndpoints(MeshView view, IEnumerable<string> hosts) => UpdateHosts(view, hosts);
 
     public void UpdateAll(MeshView view, MeshChanges? changes)
@@ -135,7 +136,8 @@ internal sealed class ScopeView(ProxyScope scope, GatewayScope? gateway)
         return new(scope, view.Mesh, service, rule, behind.Identities, isDns ? behind.Endpoints : default, behind.AllMtls, _gateway?.ExposesBySni(service) == true);
     }
 
-    /// <summary>Equality of inputs, cheapest parts first; records compare by content, and unchanged values are usually the same object.</summary>
+    /// <summary>Equality of inputs, cheapest parts first; records compare by content, and unchanged values are usually the
+    /// same object.</summary>
     private static bool Same(ClusterInputs a, ClusterInputs b) =>
         ReferenceEquals(a.Service, b.Service) && ReferenceEquals(a.Rule, b.Rule) && ReferenceEquals(a.Mesh, b.Mesh) && a.HasMtls == b.HasMtls
             && a.SniPassthrough == b.SniPassthrough && a.Identities == b.Identities && a.Members == b.Members

@@ -7,16 +7,16 @@ using Microsoft.Extensions.Logging;
 
 namespace Isthmus.ControlPlane.Resolve;
 
-/// <summary>What is known of a gateway's host name.</summary>
-/// <param name="Clusters">Clusters with a gateway of this name; none: meshNetworks names it.</param>
-/// <param name="Addresses">The last good ones.</param>
-/// <param name="Answered">When they were given; null: never.</param>
+/// <summary>What is known about a gateway's host name.</summary>
+/// <param name="Clusters">Clusters with a gateway of this name; empty when meshNetworks names it.</param>
+/// <param name="Addresses">The last addresses that the name resolved to.</param>
+/// <param name="Answered">When the name was last resolved; null: never.</param>
 /// <param name="Error">Why the last attempt failed; empty while they are fresh.</param>
 public sealed record ResolvedName(string Host, ValueList<string> Clusters, ValueList<string> Addresses, DateTimeOffset? Answered, DateTimeOffset Next, string Error);
 
 /// <summary>
-/// Gateways whose load balancer has a host name and no address: keeps the addresses that the name has at the moment, asked again
-/// when the answer grows old. A name that cannot be resolved keeps its last addresses.
+/// Keeps the current addresses of gateways whose load balancer has a host name and no address. It resolves a name again
+/// when the answer expires. A name that cannot be resolved keeps its last addresses.
 /// </summary>
 public sealed partial class GatewayNames(PushEngine engine, INameClient client, TimeProvider time, ILogger<GatewayNames> log)
 {
@@ -39,7 +39,8 @@ public sealed partial class GatewayNames(PushEngine engine, INameClient client, 
     public string ProblemOf(string cluster) => _names.Values.Where(name => name.Error.Length > 0 && name.Clusters.Contains(cluster)).OrderBy(name => name.Host, StringComparer.Ordinal)
         .Select(name => $"gateway host name {name.Host}: {name.Error}{(name.Addresses.IsEmpty ? "" : $"; its last addresses stay in use: {string.Join(", ", name.Addresses)}")}").FirstOrDefault("");
 
-    /// <summary>Waits until every name had an answer or a failure once: proxies that were told earlier would lose the gateways of such names for a moment.</summary>
+    /// <summary>Waits until every name has been resolved, or has failed, once. Proxies that get a configuration earlier
+    /// would lose the gateways of such names for a moment.</summary>
     public async Task SettleAsync(CancellationToken stop)
     {
         using var patience = new CancellationTokenSource(SettlePatience, time);
@@ -79,7 +80,7 @@ public sealed partial class GatewayNames(PushEngine engine, INameClient client, 
         }
     }
 
-    /// <summary>Takes up names that appeared and drops those that are gone.</summary>
+    /// <summary>Adds new names and removes those that are gone.</summary>
     private async Task FollowAsync(CancellationToken stop)
     {
         if (engine.Mesh.Graph.Revision == _revision) return;
@@ -90,7 +91,8 @@ public sealed partial class GatewayNames(PushEngine engine, INameClient client, 
         }
         foreach (var gone in _names.Keys.Except(wanted.Select(item => item.Host), StringComparer.OrdinalIgnoreCase).ToList())
         {
-            // First out of the graph, then out of sight: whoever no longer sees the name finds no address of it either.
+            // The name leaves the graph first, then the list: code that no longer sees the name finds none of its addresses
+            // either.
             await engine.PostAsync(writer => writer.RemoveResolved(gone), stop).ConfigureAwait(false);
             _names.TryRemove(gone, out _);
             _retries.Remove(gone);
@@ -116,13 +118,13 @@ public sealed partial class GatewayNames(PushEngine engine, INameClient client, 
         if (answer.Addresses != name.Addresses)
         {
             LogResolved(name.Host, string.Join(", ", answer.Addresses));
-            // The graph gets the answer before it counts as given: whoever waits for it then finds it there.
+            // The graph gets the answer before it counts as resolved: code that waits for it then finds it there.
             await engine.PostAsync(writer => PutIfWanted(writer, name.Host, answer.Addresses), stop).ConfigureAwait(false);
         }
         Update(name with { Addresses = answer.Addresses, Answered = now, Next = now + life, Error = "" });
     }
 
-    /// <summary>The name may have gone while its answer was under way; the answer must not bring it back.</summary>
+    /// <summary>The name may have been removed while it was being resolved. The answer must not bring it back.</summary>
     private static void PutIfWanted(MeshWriter writer, string host, ValueList<string> addresses)
     {
         if (writer.Mesh.GatewayHostNames.Any(wanted => string.Equals(wanted.Host, host, StringComparison.OrdinalIgnoreCase))) writer.PutResolved(host, addresses);
@@ -136,7 +138,7 @@ public sealed partial class GatewayNames(PushEngine engine, INameClient client, 
 
     private void Announce() => Interlocked.Exchange(ref _changed, new(TaskCreationOptions.RunContinuationsAsynchronously)).SetResult();
 
-    [LoggerMessage(Level = LogLevel.Information, Message = "Gateway host name {Host} stands for {Addresses}")]
+    [LoggerMessage(Level = LogLevel.Information, Message = "Gateway host name {Host} resolves to {Addresses}")]
     private partial void LogResolved(string host, string addresses);
 
     [LoggerMessage(Level = LogLevel.Warning, Message = "Gateway host name {Host} cannot be resolved: {Error}; its last addresses stay in use: {Addresses}")]

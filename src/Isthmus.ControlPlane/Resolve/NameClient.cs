@@ -6,8 +6,8 @@ using Isthmus.Wire.Dns;
 namespace Isthmus.ControlPlane.Resolve;
 
 /// <summary>A name server's answer for a host name.</summary>
-/// <param name="Addresses">Sorted; empty when there are none, and then <paramref name="Error"/> says why.</param>
-/// <param name="Life">How long it may be kept: the shortest of the records that led to the addresses.</param>
+/// <param name="Addresses">Sorted; empty when there are none, and then <paramref name="Error"/> explains why.</param>
+/// <param name="Life">How long the answer may be cached: the shortest TTL of the records that led to the addresses.</param>
 public sealed record NameAnswer(ValueList<string> Addresses, TimeSpan Life, string Error)
 {
     public static NameAnswer Failed(string error) => new(default, TimeSpan.Zero, error);
@@ -20,8 +20,8 @@ public interface INameClient
 }
 
 /// <summary>
-/// Asks the name servers of resolv.conf, one after the other, by UDP and by TCP where an answer does not fit. A host name of a load
-/// balancer is a whole name: it is not tried below search domains.
+/// Queries the name servers in resolv.conf, one after the other, over UDP, and over TCP if an answer does not fit. A load
+/// balancer's host name is complete, so search domains do not apply.
 /// </summary>
 public sealed class NameClient(Func<ResolverSettings> settings, Random random, TimeProvider time) : INameClient
 {
@@ -29,7 +29,7 @@ public sealed class NameClient(Func<ResolverSettings> settings, Random random, T
     private const int UdpSize = 1232;
     private const int LongestChain = 16;
 
-    private readonly Lock _guard = new(); // guards random
+    private readonly Lock _guard = new(); // Guards random.
 
     public async Task<NameAnswer> AskAsync(string host, CancellationToken stop)
     {
@@ -66,7 +66,7 @@ public sealed class NameClient(Func<ResolverSettings> settings, Random random, T
             var query = DnsMessage.Query(NextId(), new(name, type), new Edns(UdpSize));
             DnsMessage? answer = await DnsExchange.OverUdpAsync(server, query, either.Token).ConfigureAwait(false);
             if (answer.Header.IsTruncated) answer = await DnsExchange.OverTcpAsync(server, query, either.Token).ConfigureAwait(false);
-            return answer is null ? NameAnswer.Failed($"name server {server} closed without an answer") : Read(answer, name, type, server);
+            return answer is null ? NameAnswer.Failed($"name server {server} closed the connection without an answer") : Read(answer, name, type, server);
         }
         catch (SocketException e)
         {
@@ -82,7 +82,7 @@ public sealed class NameClient(Func<ResolverSettings> settings, Random random, T
     internal static NameAnswer Read(DnsMessage message, string name, DnsType type, IPEndPoint server)
     {
         if (message.Header.Code == DnsCode.NameError) return NameAnswer.Failed(NoName);
-        if (message.Header.Code != DnsCode.NoError) return NameAnswer.Failed($"name server {server} answers {message.Header.Code}");
+        if (message.Header.Code != DnsCode.NoError) return NameAnswer.Failed($"name server {server} returned {message.Header.Code}");
         var life = uint.MaxValue;
         for (var step = 0; step < LongestChain; step++)
         {

@@ -5,8 +5,8 @@ using Microsoft.Extensions.Logging;
 namespace Isthmus.ControlPlane.Running;
 
 /// <summary>
-/// Owns the background tasks of a control plane. A task that fails is logged, counted and started again after a wait, so that no input can
-/// end a part of the control plane for good.
+/// Owns the background tasks of a control plane. A task that fails is logged, counted and restarted after a wait, so that
+/// no input can end a part of the control plane permanently.
 /// </summary>
 public sealed partial class Supervisor(TimeProvider time, Random random, ILogger<Supervisor> log) : IAsyncDisposable
 {
@@ -15,13 +15,13 @@ public sealed partial class Supervisor(TimeProvider time, Random random, ILogger
 
     private readonly ConcurrentDictionary<string, long> _failures = new(StringComparer.Ordinal);
     private readonly HashSet<RunningTask> _running = [];
-    private readonly Lock _guard = new(); // guards _running, _stopped and random
+    private readonly Lock _guard = new(); // Guards _running, _stopped and random.
     private bool _stopped;
 
     /// <summary>How often each task has failed. From any thread.</summary>
     public IReadOnlyDictionary<string, long> Failures => _failures;
 
-    /// <summary>Runs work that lasts until it is stopped: a return before that counts as a failure.</summary>
+    /// <summary>Runs work that lasts until it is stopped. If it returns earlier, that counts as a failure.</summary>
     public RunningTask Keep(string name, Func<CancellationToken, Task> work) => Begin(name, async stop =>
     {
         await work(stop);
@@ -38,7 +38,7 @@ public sealed partial class Supervisor(TimeProvider time, Random random, ILogger
         LogFailed(e, name);
     }
 
-    /// <summary>Stops all tasks and waits for their end. What is started later does not run.</summary>
+    /// <summary>Stops all tasks and waits until they end. A task that is started later does not run.</summary>
     public async ValueTask DisposeAsync()
     {
         List<RunningTask> running;
@@ -93,18 +93,18 @@ public sealed partial class Supervisor(TimeProvider time, Random random, ILogger
         }
         catch (Exception)
         {
-            return true; // whatever breaks while it is being stopped
+            return true; // Failures during a stop do not matter.
         }
     }
 
-    [LoggerMessage(Level = LogLevel.Error, Message = "Task '{Task}' failed; it is tried again")]
+    [LoggerMessage(Level = LogLevel.Error, Message = "Task '{Task}' failed; restarting it")]
     private partial void LogFailed(Exception e, string task);
 }
 
 /// <summary>A task of a <see cref="Supervisor"/>.</summary>
 public sealed class RunningTask
 {
-#pragma warning disable CA2213, CA1001 // holds neither a timer nor a link: nothing to release
+#pragma warning disable CA2213, CA1001 // It has neither a timer nor a link, so there is nothing to release.
     private readonly CancellationTokenSource _stop = new();
 #pragma warning restore CA2213, CA1001
 

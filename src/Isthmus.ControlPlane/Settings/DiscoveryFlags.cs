@@ -5,7 +5,8 @@ using Isthmus.Mesh.Model;
 
 namespace Isthmus.ControlPlane.Settings;
 
-/// <summary>The flags of <c>isthmus discovery</c>: those of Istio's <c>pilot-discovery</c>. Flags of parts that Isthmus does not have are accepted and ignored.</summary>
+/// <summary>The flags of <c>isthmus discovery</c>: those of Istio's <c>pilot-discovery</c>. Flags of parts that Isthmus
+/// does not have are accepted and ignored.</summary>
 internal sealed record DiscoveryFlags(string DomainSuffix, int MonitoringPort)
 {
     private static readonly Flag<string> Domain = Flag.Text("--domain", "DOMAIN", WellKnown.DefaultDomainSuffix);
@@ -25,7 +26,7 @@ internal sealed record DiscoveryFlags(string DomainSuffix, int MonitoringPort)
         .. Flag.IgnoredSwitches("--log_as_json", "--profile", "--disable-install-crds", "--enable-profiling"),
     ]);
 
-    /// <exception cref="WrongUseException">A flag is unknown, lacks its value or has an invalid one.</exception>
+    /// <exception cref="WrongUseException">A flag is unknown, has no value, or has an invalid value.</exception>
     public static DiscoveryFlags Read(string[] args)
     {
         var flags = Flags.Read(args);

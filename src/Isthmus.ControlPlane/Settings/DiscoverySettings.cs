@@ -6,7 +6,8 @@ using Isthmus.Mesh.Model;
 
 namespace Isthmus.ControlPlane.Settings;
 
-/// <summary>What a control plane is told at its start: flags and environment of the <c>istiod</c> container (Istio's names).</summary>
+/// <summary>The startup settings of a control plane: flags and environment of the <c>istiod</c> container (Istio's
+/// names).</summary>
 public sealed record DiscoverySettings
 {
     public string ClusterId { get; init; } = "Kubernetes";
@@ -18,11 +19,14 @@ public sealed record DiscoverySettings
     public string InjectorConfigMap { get; init; } = "istio-sidecar-injector";
     public string InjectionWebhook { get; init; } = "istio-sidecar-injector";
     public string ValidationWebhook { get; init; } = "istio-validator-istio-system";
-    /// <summary>Look after remote clusters that name us: root certificates and webhook bundles there. Unset is as true: the annotation there decides.</summary>
+    /// <summary>Whether to manage remote clusters that name this control plane: their root certificates and webhook
+    /// bundles. Unset means true: the annotation there decides.</summary>
     public bool? ExternalIstiod { get; init; }
-    /// <summary>Remote secrets are beside our Pod, not in the configuration cluster, where that is another one (Istio: LOCAL_CLUSTER_SECRET_WATCHER).</summary>
+    /// <summary>Whether remote secrets are next to our Pod instead of in the configuration cluster, if that is another one
+    /// (Istio: LOCAL_CLUSTER_SECRET_WATCHER).</summary>
     public bool SecretsAtHome { get; init; }
-    /// <summary>A kubeconfig file of the configuration cluster; used when it exists, else the Pod's own account.</summary>
+    /// <summary>A kubeconfig file of the configuration cluster, used if it exists. Otherwise the Pod's own account is
+    /// used.</summary>
     public string KubeconfigFile { get; init; } = "";
     public TimeSpan RemoteClusterTimeout { get; init; } = TimeSpan.FromSeconds(30);
     public ValueList<string> TokenAudiences { get; init; } = [WellKnown.TokenAudience];
@@ -38,7 +42,7 @@ public sealed record DiscoverySettings
     /// <summary>The name of its Service.</summary>
     public string ServiceName => Revision is "default" or "" ? WellKnown.Istiod : $"{WellKnown.Istiod}-{Revision}";
 
-    /// <exception cref="ProblemException">A flag or a variable is not valid.</exception>
+    /// <exception cref="ProblemException">A flag or a variable is invalid.</exception>
     public static DiscoverySettings Read(string[] args, Func<string, string?> environment)
     {
         string Text(string name, string fallback) => environment(name) is { Length: > 0 } value ? value : fallback;
@@ -73,7 +77,7 @@ public sealed record DiscoverySettings
         };
     }
 
-    /// <summary>Go's spelling of truth; null when it is not set.</summary>
+    /// <summary>A boolean as Go spells it; null when it is not set.</summary>
     private static bool? Flag(Func<string, string?> environment, string name) => environment(name) switch
     {
         null or "" => null,
@@ -82,13 +86,13 @@ public sealed record DiscoverySettings
         var other => throw new ProblemException(name, $"'{other}' is not true or false", "write true or false"),
     };
 
-    /// <summary>Go's spelling of durations: one number with one unit is all that these settings use.</summary>
+    /// <summary>A duration as Go spells it: these settings use only one number with one unit.</summary>
     private static TimeSpan Span(Func<string, string?> environment, string name, TimeSpan fallback)
     {
         if (environment(name) is not { Length: > 0 } text) return fallback;
         var digits = text.TrimEnd('h', 'm', 's');
         if (!double.TryParse(digits, NumberStyles.AllowDecimalPoint, CultureInfo.InvariantCulture, out var number))
-            throw new ProblemException(name, $"'{text}' is not a duration", "write it as a number and a unit, for example 100ms, 30s or 24h");
+            throw new ProblemException(name, $"invalid duration '{text}'", "use a number and a unit, for example 100ms, 30s or 24h");
         return text[digits.Length..] switch
         {
             "ms" => TimeSpan.FromMilliseconds(number),
@@ -96,7 +100,7 @@ public sealed record DiscoverySettings
             "m" => TimeSpan.FromMinutes(number),
             "h" => TimeSpan.FromHours(number),
             "h0m0s" => TimeSpan.FromHours(number),
-            _ => throw new ProblemException(name, $"'{text}' is not a duration", "write it as a number and a unit, for example 100ms, 30s or 24h"),
+            _ => throw new ProblemException(name, $"invalid duration '{text}'", "use a number and a unit, for example 100ms, 30s or 24h"),
         };
     }
 }

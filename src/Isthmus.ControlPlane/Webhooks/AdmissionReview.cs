@@ -6,16 +6,17 @@ using Microsoft.AspNetCore.Http;
 
 namespace Isthmus.ControlPlane.Webhooks;
 
-/// <summary>One question of an API server (admission.k8s.io/v1).</summary>
+/// <summary>A request of an API server (admission.k8s.io/v1).</summary>
 public sealed record AdmissionQuestion(string Uid, string Namespace, string Operation, JsonObject? Object, JsonObject? OldObject);
 
-/// <summary>The answer: allowed or not, with a patch or a message.</summary>
+/// <summary>The response: allowed or not, with a patch or a message.</summary>
 public sealed record AdmissionAnswer(bool Allowed, JsonArray? Patch = null, string Message = "", IReadOnlyList<string>? Warnings = null);
 
-/// <summary>Reads and writes AdmissionReviews; bytes come from the network and are limited.</summary>
+/// <summary>Reads and writes AdmissionReviews. The bytes come from the network, so their size is limited.</summary>
 public static class AdmissionReview
 {
-    /// <summary>An object in etcd is at most 1.5 MiB; a review holds it twice at most. Bytes.</summary>
+    /// <summary>The size limit in bytes. An object in etcd is at most 1.5 MiB, and a review contains it at most
+    /// twice.</summary>
     private const int Longest = 8 << 20;
 
     public static async Task HandleAsync(HttpContext http, Func<AdmissionQuestion, AdmissionAnswer> answer)

@@ -9,7 +9,8 @@ using Microsoft.Extensions.Logging;
 
 namespace Isthmus.ControlPlane.Webhooks;
 
-/// <summary>Keeps the CA bundle of this revision's webhooks in one cluster, so that its API server trusts us; then validation may fail closed.</summary>
+/// <summary>Keeps the CA bundle of this revision's webhooks in one cluster up to date, so that its API server trusts us.
+/// Then validation may fail closed.</summary>
 public sealed partial class CaBundlePatcher(KubeClient client, string revision, bool validating, CaState ca, TimeProvider time, ILogger<CaBundlePatcher> log)
 {
     private const string Injector = "sidecar-injector.istio.io";
@@ -19,7 +20,7 @@ public sealed partial class CaBundlePatcher(KubeClient client, string revision, 
     private IReadOnlyList<WatchedList<JsonObject>> _lists = [];
     private volatile Exception? _failed;
 
-    /// <summary>What went wrong last and has not gone right since; null when all is well.</summary>
+    /// <summary>The last error that has not been resolved; null when there is none.</summary>
     public Exception? LastError => _lists.Select(list => list.Informer.LastError).FirstOrDefault(error => error is not null) ?? _failed;
 
     public async Task RunAsync(CancellationToken stop)
@@ -83,6 +84,6 @@ public sealed partial class CaBundlePatcher(KubeClient client, string revision, 
     [LoggerMessage(Level = LogLevel.Information, Message = "Webhook configuration {Name} of {Cluster} trusts our CA")]
     private static partial void Patched(ILogger log, string name, string cluster);
 
-    [LoggerMessage(Level = LogLevel.Warning, Message = "Webhook configuration {Name} of {Cluster} not patched: {Error}")]
+    [LoggerMessage(Level = LogLevel.Warning, Message = "Webhook configuration {Name} of {Cluster} could not be patched: {Error}")]
     private static partial void PatchFailed(ILogger log, string name, string cluster, string error);
 }

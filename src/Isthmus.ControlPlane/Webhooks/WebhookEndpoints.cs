@@ -34,7 +34,7 @@ public sealed partial class WebhookEndpoints(Func<InjectorValues> values, ILogge
         }
     }
 
-    /// <summary>An object that breaks a rule is refused with every path at once; warnings are passed on.</summary>
+    /// <summary>Rejects an invalid object with all of its field paths at once, and returns warnings.</summary>
     private static AdmissionAnswer Validate(AdmissionQuestion question)
     {
         if (question.Object is not { } value) return new(true);

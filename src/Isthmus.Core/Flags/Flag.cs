@@ -51,7 +51,8 @@ public abstract class Flag
 }
 
 /// <param name="otherwise">The value when the flag is not given.</param>
-/// <param name="parse">Throws <see cref="FormatException"/> for an invalid value; the message says what was expected, for example "expected true or false".</param>
+/// <param name="parse">Throws <see cref="FormatException"/> for an invalid value; the message says what was expected, for
+/// example "expected true or false".</param>
 public sealed class Flag<T>(string name, string valueName, T otherwise, Func<string, T> parse, params string[] aliases) : Flag(name, valueName, aliases)
 {
     public T Default => otherwise;

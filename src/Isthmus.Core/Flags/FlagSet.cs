@@ -2,7 +2,8 @@ using Isthmus.Core.Problems;
 
 namespace Isthmus.Core.Flags;
 
-/// <summary>Reads the command line of a program that declares its flags. It uses no reflection: a proxy reads its flags at each start.</summary>
+/// <summary>Reads the command line of a program that declares its flags. It uses no reflection: a proxy reads its flags at
+/// each start.</summary>
 /// <param name="program">How errors name the program, for example <c>isthmus wait</c>.</param>
 public sealed class FlagSet(string program, params IEnumerable<Flag> flags)
 {
@@ -14,7 +15,8 @@ public sealed class FlagSet(string program, params IEnumerable<Flag> flags)
     /// <summary>Skip unknown flags, for a program that stands in for another and does not know all of its flags.</summary>
     public bool SkipsUnknown { get; init; }
 
-    /// <exception cref="WrongUseException">A flag is unknown, lacks its value or has an invalid one, or there are too many arguments.</exception>
+    /// <exception cref="WrongUseException">A flag is unknown, lacks its value or has an invalid one, or there are too many
+    /// arguments.</exception>
     public FlagValues Read(IReadOnlyList<string> args)
     {
         var values = new Dictionary<Flag, object?>();

@@ -2,7 +2,8 @@ using System.Diagnostics.CodeAnalysis;
 
 namespace Isthmus.Core.Identity;
 
-/// <summary>A workload's identity, <c>spiffe://TRUSTDOMAIN/ns/NAMESPACE/sa/SERVICEACCOUNT</c> (SPIFFE ID standard, Istio's path form).</summary>
+/// <summary>A workload's identity, <c>spiffe://TRUSTDOMAIN/ns/NAMESPACE/sa/SERVICEACCOUNT</c> (SPIFFE ID standard, Istio's
+/// path form).</summary>
 public sealed record SpiffeId(string TrustDomain, string Namespace, string ServiceAccount)
 {
     private const string Scheme = "spiffe://";

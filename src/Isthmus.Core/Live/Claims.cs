@@ -1,8 +1,9 @@
 namespace Isthmus.Core.Live;
 
 /// <summary>
-/// Tracks which input produces each key of a derived collection. If several inputs produce one key, the oldest holds it; when that one stops,
-/// the next oldest takes over. Inputs of the same commit are ordered by their keys, if keys have an order.
+/// Tracks which input produces each key of a derived collection. If several inputs produce one key, the oldest holds it;
+/// when that one stops, the next oldest takes over. Inputs of the same commit are ordered by their keys, if keys have an
+/// order.
 /// </summary>
 internal sealed class Claims<TKey, TInput>
     where TKey : notnull

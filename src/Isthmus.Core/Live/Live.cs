@@ -4,7 +4,8 @@ namespace Isthmus.Core.Live;
 
 internal readonly record struct Option<T>(bool HasValue, T Value);
 
-/// <summary>A keyed collection of a <see cref="LiveGraph"/>. Readers take <see cref="Items"/>, an immutable snapshot, from any thread.</summary>
+/// <summary>A keyed collection of a <see cref="LiveGraph"/>. Readers take <see cref="Items"/>, an immutable snapshot, from
+/// any thread.</summary>
 public abstract class Live<TKey, T> : LiveNode
     where TKey : notnull
     where T : IEquatable<T>
@@ -59,7 +60,8 @@ public abstract class Live<TKey, T> : LiveNode
     internal override void Settle() => _changed = None;
 }
 
-/// <summary>A collection that the outside world writes: staged by <see cref="Put"/> and <see cref="Remove"/>, visible after the next commit.</summary>
+/// <summary>A collection that the outside world writes: staged by <see cref="Put"/> and <see cref="Remove"/>, visible after
+/// the next commit.</summary>
 public sealed class Source<TKey, T>(LiveGraph graph, string name) : Live<TKey, T>(graph, name)
     where TKey : notnull
     where T : IEquatable<T>

@@ -6,7 +6,8 @@ public enum Severity { Info, Warning, Error }
 /// <summary>A user's mistake or a condition that the user must know about: collected and shown, never thrown.</summary>
 /// <param name="Code">A short stable code (IST0126, ISM0001).</param>
 /// <param name="Object">The object at fault, as <c>Kind namespace/name</c>, a file name or a flag.</param>
-/// <param name="Path">The field inside the object, for example <c>spec.servers[0].port.number</c>; empty when it is the whole object.</param>
+/// <param name="Path">The field inside the object, for example <c>spec.servers[0].port.number</c>; empty when it is the
+/// whole object.</param>
 /// <param name="Message">What is wrong, with the value.</param>
 /// <param name="Remedy">What to do about it; empty when there is nothing to do.</param>
 public sealed record Problem(string Code, string Object, string Path, string Message, string Remedy = "", Severity Severity = Severity.Error)

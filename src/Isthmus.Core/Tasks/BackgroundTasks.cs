@@ -1,6 +1,7 @@
 namespace Isthmus.Core.Tasks;
 
-/// <summary>Owns tasks that nobody awaits: counts and reports each failure, and knows when all have ended. Stopping them is up to the caller.</summary>
+/// <summary>Owns tasks that nobody awaits: counts and reports each failure, and knows when all have ended. Stopping them is
+/// up to the caller.</summary>
 /// <param name="failed">Called with the name of the task. It must not throw.</param>
 public sealed class BackgroundTasks(Action<string, Exception> failed)
 {

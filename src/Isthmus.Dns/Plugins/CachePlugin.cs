@@ -6,7 +6,8 @@ using Isthmus.Wire.Dns;
 
 namespace Isthmus.Dns.Plugins;
 
-/// <summary>Caches answers of other servers for as long as their TTL and the settings allow. Cluster names are never cached: they are in memory anyway, and always fresh.</summary>
+/// <summary>Caches answers of other servers for as long as their TTL and the settings allow. Cluster names are never
+/// cached: they are in memory anyway, and always fresh.</summary>
 internal sealed class CachePlugin(CachePlan plan, TimeProvider time, DnsMetrics metrics, DnsHandler next)
 {
     private readonly ConcurrentDictionary<(string Name, DnsType Type, bool Dnssec), Kept> _successes = new();

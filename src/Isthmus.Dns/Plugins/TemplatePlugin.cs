@@ -8,7 +8,8 @@ using Isthmus.Wire.Dns;
 
 namespace Isthmus.Dns.Plugins;
 
-/// <summary>Answers made of a pattern: <c>{{ .Name }}</c>, <c>{{ .Match.1 }}</c>, <c>{{ .Group.name }}</c> in records as zone files write them.</summary>
+/// <summary>Answers made of a pattern: <c>{{ .Name }}</c>, <c>{{ .Match.1 }}</c>, <c>{{ .Group.name }}</c> in records as
+/// zone files write them.</summary>
 internal sealed partial class TemplatePlugin
 {
     private static readonly TimeSpan MatchLimit = TimeSpan.FromMilliseconds(50);

@@ -20,7 +20,8 @@ internal sealed class Upstream(IPEndPoint address, TimeProvider time)
 
     internal IPEndPoint Address => address;
 
-    /// <summary>Down after several failures in a row; tried again after a rest that doubles, so that a server that is never there costs little.</summary>
+    /// <summary>Down after several failures in a row; tried again after a rest that doubles, so that a server that is never
+    /// there costs little.</summary>
     internal bool IsDown(int maxFails, TimeSpan rest)
     {
         lock (_guard)

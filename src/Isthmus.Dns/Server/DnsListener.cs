@@ -6,7 +6,8 @@ using Isthmus.Wire.Dns;
 
 namespace Isthmus.Dns.Server;
 
-/// <summary>Receives queries over UDP and TCP at one address. Dedicated threads block on the UDP socket: twice as fast as the pool.</summary>
+/// <summary>Receives queries over UDP and TCP at one address. Dedicated threads block on the UDP socket: twice as fast as
+/// the pool.</summary>
 internal sealed class DnsListener : IAsyncDisposable
 {
     private const int MaxConnections = 1000;

@@ -53,7 +53,8 @@ internal sealed class ZoneServer : IDisposable
         return reply;
     }
 
-    /// <summary>Folds the plugins, innermost first. The order is fixed, whatever the order in the Corefile (plugin.cfg of CoreDNS).</summary>
+    /// <summary>Folds the plugins, innermost first. The order is fixed, whatever the order in the Corefile (plugin.cfg of
+    /// CoreDNS).</summary>
     private DnsHandler Chain(ZonePlan zone, Surroundings around)
     {
         DnsHandler handler = static (query, _) => new(Replies.Failure(query, DnsCode.Refused));

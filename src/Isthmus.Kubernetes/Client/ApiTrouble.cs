@@ -2,7 +2,8 @@ using System.Text.Json;
 
 namespace Isthmus.Kubernetes.Client;
 
-/// <summary>Failures of a request that the next attempt may not have: an API server that is away, slow or refuses. Everything else is a bug.</summary>
+/// <summary>Request failures that the next attempt may not have: the API server is away, slow, or rejects the request.
+/// Everything else is a bug.</summary>
 public static class ApiTrouble
 {
     public static bool Is(Exception e, CancellationToken stop) =>

@@ -15,7 +15,7 @@ internal static class ClientHandler
             AutomaticDecompression = DecompressionMethods.None,
             EnableMultipleHttp2Connections = true,
             ConnectTimeout = TimeSpan.FromSeconds(10),
-            // A peer that vanished without a FIN must not leave a watch hanging for ever.
+            // Without keepalive, a peer that vanished without a FIN would leave a watch hanging forever.
             KeepAlivePingDelay = TimeSpan.FromSeconds(10),
             KeepAlivePingTimeout = TimeSpan.FromSeconds(5),
             PooledConnectionLifetime = Timeout.InfiniteTimeSpan,
@@ -44,7 +44,7 @@ internal static class ClientHandler
     private static SslStreamCertificateContext ClientCertificate(string chain, string key)
     {
         using var pair = X509Certificate2.CreateFromPem(chain, key);
-        // SslStream cannot use an ephemeral key on every platform; a PKCS#12 round trip gives one it can.
+        // SslStream cannot use an ephemeral key on every platform. A PKCS#12 round trip returns a key that it can use.
         var leaf = X509CertificateLoader.LoadPkcs12(pair.Export(X509ContentType.Pkcs12), null);
         var all = new X509Certificate2Collection();
         all.ImportFromPem(chain);

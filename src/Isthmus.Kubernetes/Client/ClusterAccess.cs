@@ -2,7 +2,8 @@ using Isthmus.Core.Collections;
 
 namespace Isthmus.Kubernetes.Client;
 
-/// <summary>All that is needed to reach one API server and prove who one is. Equal values mean the same access.</summary>
+/// <summary>Everything that a client needs to reach one API server and to authenticate. Equal values mean the same
+/// access.</summary>
 public sealed record ClusterAccess
 {
     /// <summary>For example <c>https://172.18.0.2:6443</c>.</summary>
@@ -18,10 +19,11 @@ public sealed record ClusterAccess
 
     public string? Token { get; init; }
 
-    /// <summary>A file that is read again for each request, because tokens in it rotate.</summary>
+    /// <summary>A token file, which is read again for each request because tokens rotate.</summary>
     public string? TokenFile { get; init; }
 
-    /// <summary>A kubeconfig that <see cref="Token"/> is of and that is read again for each request: a mounted Secret, whose token rotates.</summary>
+    /// <summary>The kubeconfig that <see cref="Token"/> comes from. It is read again for each request: it may be a mounted
+    /// Secret, whose token rotates.</summary>
     public string? TokenKubeconfig { get; init; }
 
     /// <summary>PEM client certificate chain and key.</summary>
@@ -33,7 +35,7 @@ public sealed record ClusterAccess
 
     public string? Password { get; init; }
 
-    /// <summary>A program that prints credentials (client.authentication.k8s.io); refused for remote secrets.</summary>
+    /// <summary>A program that prints credentials (client.authentication.k8s.io); rejected in remote secrets.</summary>
     public ExecCredential? Exec { get; init; }
 
     /// <summary>An HTTP proxy, for example <c>http://127.0.0.1:8080</c>.</summary>
@@ -47,7 +49,7 @@ public sealed record ClusterAccess
     /// <summary>The name of the context or cluster, for messages.</summary>
     public string Name { get; init; } = "";
 
-    // A record prints its fields; credentials must not end up in a log.
+    // A record prints its fields, and credentials must not end up in a log.
     public override string ToString() => $"{Name} ({Server})";
 }
 

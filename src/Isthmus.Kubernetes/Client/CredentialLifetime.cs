@@ -7,20 +7,20 @@ using System.Text.Json.Nodes;
 
 namespace Isthmus.Kubernetes.Client;
 
-/// <summary>How long a credential is good for, as far as it says so itself.</summary>
-/// <param name="Issued">Null when it does not say.</param>
+/// <summary>How long a credential is valid, as far as the credential itself shows it.</summary>
+/// <param name="Issued">Null when the credential does not contain it.</param>
 public readonly record struct CredentialLifetime(DateTimeOffset? Issued, DateTimeOffset Expires)
 {
     private static readonly TimeSpan WarningOfUnknown = TimeSpan.FromDays(7);
 
-    /// <summary>Less than a fifth of its life is left: time to make another.</summary>
+    /// <summary>Whether less than a fifth of its lifetime is left, so that it is time to create another.</summary>
     public bool IsEnding(DateTimeOffset now) => Expires - now < (Issued is { } issued && issued < Expires ? (Expires - issued) / 5 : WarningOfUnknown);
 
-    /// <summary>Null for credentials that do not expire, or do not tell.</summary>
+    /// <summary>Null for credentials that do not expire, or that do not show when.</summary>
     public static CredentialLifetime? Of(ClusterAccess access) =>
         OfToken(access.Token) is { } token ? token : access.ClientCertificate is { } pem ? OfCertificate(pem) : null;
 
-    /// <summary>The claims of a JSON Web Token, which is for its API server to verify; any other token tells nothing.</summary>
+    /// <summary>The claims of a JSON Web Token. Only its API server can verify them. Any other token has none.</summary>
     private static CredentialLifetime? OfToken(string? token)
     {
         if (token?.Split('.') is not [_, var payload, _]) return null;

@@ -5,7 +5,8 @@ using Isthmus.Core.Problems;
 
 namespace Isthmus.Kubernetes.Client;
 
-/// <summary>Runs a credential program of a user's own kubeconfig (client.authentication.k8s.io). Never used for remote secrets.</summary>
+/// <summary>Runs the credential program in a user's own kubeconfig (client.authentication.k8s.io). It never runs one from a
+/// remote secret.</summary>
 internal static class ExecCredentials
 {
     internal static async Task<string> TokenAsync(ExecCredential exec, CancellationToken stop)
@@ -20,7 +21,7 @@ internal static class ExecCredentials
             var output = await process.StandardOutput.ReadToEndAsync(stop);
             await process.WaitForExitAsync(stop);
             if (process.ExitCode == 0 && (string?)JsonNode.Parse(output)?["status"]?["token"] is { Length: > 0 } token) return token;
-            throw new ProblemException($"users[].user.exec.command '{exec.Command}'", $"exited with {process.ExitCode} and gave no token", "run it by hand to see why");
+            throw new ProblemException($"users[].user.exec.command '{exec.Command}'", $"exited with {process.ExitCode} and returned no token", "run it yourself to see why");
         }
         catch (Exception e) when (e is System.ComponentModel.Win32Exception or JsonException)
         {

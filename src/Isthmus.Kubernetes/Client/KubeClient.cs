@@ -25,15 +25,16 @@ public sealed record ResourceList<T>(IReadOnlyList<T> Items, string ResourceVers
 
 public enum WatchEventType { Added, Modified, Deleted, Bookmark }
 
-/// <summary>One event of a watch. <see cref="ResourceVersion"/> is where to resume after it.</summary>
+/// <summary>One event of a watch. To resume after it, use <see cref="ResourceVersion"/>.</summary>
 public readonly record struct WatchEvent<T>(WatchEventType Type, T Object, string ResourceVersion);
 
 public enum PatchType { Json, Merge, Strategic, Apply }
 
-/// <summary>A client of one API server: JSON in, JSON or typed views out. Failures are <see cref="KubeException"/>.</summary>
+/// <summary>A client of one API server, with JSON as input and JSON or typed views as output. Failures are <see
+/// cref="KubeException"/>.</summary>
 public sealed class KubeClient : IDisposable
 {
-    /// <summary>A token as its kubeconfig had it last.</summary>
+    /// <summary>The last token read from its kubeconfig.</summary>
     private sealed record Rotated(string Kubeconfig, string Token);
 
     private readonly HttpClient _http;
@@ -45,7 +46,7 @@ public sealed class KubeClient : IDisposable
         _http = new HttpClient(ClientHandler.Create(access))
         {
             BaseAddress = access.Server,
-            Timeout = Timeout.InfiniteTimeSpan, // watches last; requests get their own limit below
+            Timeout = Timeout.InfiniteTimeSpan, // Watches last; requests get their own limit below.
             DefaultRequestVersion = HttpVersion.Version20,
             DefaultVersionPolicy = HttpVersionPolicy.RequestVersionOrLower,
         };
@@ -55,10 +56,10 @@ public sealed class KubeClient : IDisposable
 
     public ClusterAccess Access { get; }
 
-    /// <summary>The limit of every request but a watch or a log.</summary>
+    /// <summary>The time limit of every request except watches and logs.</summary>
     public TimeSpan RequestTimeout { get; init; } = TimeSpan.FromSeconds(30);
 
-    /// <summary>Sent as <c>fieldManager</c> with writes.</summary>
+    /// <summary>The <c>fieldManager</c> of writes.</summary>
     public string FieldManager { get; init; } = "isthmus";
 
     public void Dispose() => _http.Dispose();
@@ -100,8 +101,9 @@ public sealed class KubeClient : IDisposable
         return items;
     }
 
-    /// <summary>Events from <see cref="ListOptions.ResourceVersion"/> on; ends when the server ends the stream. 410 is a <see cref="KubeException"/>.</summary>
-    /// <param name="onOpen">Called when the server has accepted the watch: events may be long in coming.</param>
+    /// <summary>Events since <see cref="ListOptions.ResourceVersion"/>, until the server ends the stream. 410 is a <see
+    /// cref="KubeException"/>.</summary>
+    /// <param name="onOpen">Called when the server has accepted the watch: the first event may take long.</param>
     public async IAsyncEnumerable<WatchEvent<T>> WatchAsync<T>(
         ResourceKind kind, string? ns, ListOptions options, [EnumeratorCancellation] CancellationToken stop, Action? onOpen = null) where T : class
     {
@@ -142,7 +144,8 @@ public sealed class KubeClient : IDisposable
     }
 
     /// <summary>
-    /// Creates the object, or merges it into the one that is there so that every field given here holds (JSON merge patch, lists replaced).
+    /// Creates the object, or merges it into the existing one so that every field given here applies (JSON merge patch,
+    /// which replaces lists).
     /// </summary>
     public async Task<JsonObject> ApplyAsync(ResourceKind kind, JsonObject value, CancellationToken stop)
     {
@@ -155,7 +158,7 @@ public sealed class KubeClient : IDisposable
         return await PatchAsync(kind, ns, name, value, PatchType.Merge, stop);
     }
 
-    /// <summary>False when there was nothing to delete.</summary>
+    /// <summary>False when the object did not exist.</summary>
     public async Task<bool> DeleteAsync(
         ResourceKind kind, string? ns, string name, CancellationToken stop, int? gracePeriodSeconds = null, string propagation = "Background", string? uid = null)
     {
@@ -173,7 +176,7 @@ public sealed class KubeClient : IDisposable
         }
     }
 
-    /// <summary>Any other request, for example <c>/version</c>; the body of the answer.</summary>
+    /// <summary>Any other request, for example <c>/version</c>. Returns the body of the response.</summary>
     public Task<byte[]> RawAsync(HttpMethod method, string path, JsonNode? body, CancellationToken stop) =>
         SendAsync(method, path, body, body is null ? null : "application/json", stop);
 
@@ -201,7 +204,7 @@ public sealed class KubeClient : IDisposable
 
     private async ValueTask<HttpRequestMessage> RequestAsync(HttpMethod method, string path, CancellationToken stop)
     {
-        // A relative URI keeps a path prefix of the server address (API servers behind a proxy have one).
+        // A relative URI keeps a path prefix in the server address (API servers behind a proxy have one).
         var prefix = Access.Server.AbsolutePath.TrimEnd('/');
         var request = new HttpRequestMessage(method, prefix + path)
         {
@@ -209,11 +212,11 @@ public sealed class KubeClient : IDisposable
             VersionPolicy = _http.DefaultVersionPolicy,
         };
         request.Headers.Accept.ParseAdd("application/json");
-        // The runtime asks for a certificate of the name in this header, and passes over the name in the TLS options.
+        // The runtime checks the certificate against the name in this header, and ignores the name in the TLS options.
         if (Access.TlsServerName is { Length: > 0 } name) request.Headers.Host = name;
         var token = await TokenAsync(stop);
         if (token is null && Access.Exec is { } exec) token = await ExecCredentials.TokenAsync(exec, stop);
-        // Kubeconfigs are checked when they are read; files and programs say something new with each request.
+        // Kubeconfigs are checked when they are read. Files and programs return a new token with each request.
         if (token is not null && !KubeConfig.IsHeaderText(token)) throw new HttpRequestException("the token has a line break or another character that cannot be sent");
         if (!string.IsNullOrEmpty(token)) request.Headers.Authorization = new("Bearer", token);
         else if (Access.Username is { } user)
@@ -230,13 +233,14 @@ public sealed class KubeClient : IDisposable
         try
         {
             var text = await File.ReadAllTextAsync(kubeconfig, stop);
-            // Files that kubelets mount are swapped by links, whose times say little: what is written tells whether it changed.
+            // Kubelets replace mounted files through links, whose times do not help. Only the content shows whether it
+            // changed.
             if (_rotated is { } known && known.Kubeconfig == text) return known.Token;
             if (KubeConfig.Parse(text, null, kubeconfig).Token is { } token) _rotated = new(text, token);
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException or ProblemException)
         {
-            // Half a file says nothing about the token that we have.
+            // A half-written file does not invalidate the current token.
         }
         return _rotated?.Token ?? Access.Token;
     }

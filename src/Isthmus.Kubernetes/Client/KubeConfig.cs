@@ -6,7 +6,8 @@ using Isthmus.Kubernetes.Yaml;
 
 namespace Isthmus.Kubernetes.Client;
 
-/// <summary>Reads kubeconfig files as kubectl does: <c>--kubeconfig</c>, else every file in <c>$KUBECONFIG</c>, else <c>~/.kube/config</c>.</summary>
+/// <summary>Reads kubeconfig files as kubectl does: <c>--kubeconfig</c>, else every file in <c>$KUBECONFIG</c>, else
+/// <c>~/.kube/config</c>.</summary>
 public static class KubeConfig
 {
     private const string ServiceAccountFolder = "/var/run/secrets/kubernetes.io/serviceaccount";
@@ -22,16 +23,16 @@ public static class KubeConfig
         return [Path.Combine(environment("HOME") ?? "/", ".kube", "config")];
     }
 
-    /// <summary>Loads and merges the files (the first that says something wins) and picks the context.</summary>
+    /// <summary>Loads and merges the files (the first file that sets a field wins), and selects the context.</summary>
     public static ClusterAccess Load(string? explicitFile, string? context, Func<string, string?> environment)
     {
         var files = Files(explicitFile, environment);
-        // A folder is named by mistake, and reading it says so.
+        // The path of a directory is a mistake. The error of reading it says so.
         var existing = files.Where(Path.Exists).ToList();
         if (existing.Count == 0)
         {
             if (explicitFile is null && context is null && InCluster(environment) is { } inside) return inside;
-            throw new ProblemException($"kubeconfig {string.Join(":", files)}", "does not exist", "give --kubeconfig, set KUBECONFIG, or make a cluster with 'isthmus lab up'");
+            throw new ProblemException($"kubeconfig {string.Join(":", files)}", "does not exist", "use --kubeconfig, set KUBECONFIG, or create a cluster with 'isthmus lab up'");
         }
         var merged = new JsonObject();
         foreach (var file in existing) Merge(merged, ReadFile(file), Path.GetDirectoryName(Path.GetFullPath(file))!);
@@ -46,12 +47,12 @@ public static class KubeConfig
         return [.. Entries(merged, "contexts").Select(entry => Text(entry, "name") ?? "")];
     }
 
-    /// <summary>Reads one kubeconfig text; paths in it are left as they are.</summary>
+    /// <summary>Reads the text of one kubeconfig. Paths in it stay unchanged.</summary>
     public static ClusterAccess Parse(string text, string? context, string source) =>
         Pick(YamlText.Parse(text, source) as JsonObject
-            ?? throw new ProblemException(source, "is not a kubeconfig: it should be a YAML mapping with clusters, users and contexts"), context, source);
+            ?? throw new ProblemException(source, "is not a kubeconfig (expected a YAML mapping with clusters, users and contexts)"), context, source);
 
-    /// <summary>The account of the Pod this process runs in, or null outside of one.</summary>
+    /// <summary>The ServiceAccount of the Pod that this process runs in, or null outside a Pod.</summary>
     public static ClusterAccess? InCluster(Func<string, string?> environment)
     {
         if (environment("KUBERNETES_SERVICE_HOST") is not { Length: > 0 } host) return null;
@@ -82,7 +83,7 @@ public static class KubeConfig
                 {
                     foreach (var part in (string[])["cluster", "user"])
                     {
-                        // A relative path is relative to the file that says it.
+                        // A relative path is relative to the file that contains it.
                         if (copy[part] is JsonObject owner && Text(owner, key) is { Length: > 0 } path) owner[key] = Path.Combine(folder, path);
                     }
                 }
@@ -96,7 +97,7 @@ public static class KubeConfig
     {
         var name = context ?? Text(config, "current-context");
         if (string.IsNullOrEmpty(name))
-            throw new ProblemException($"kubeconfig {source}", "has no current-context", "give --context or run 'kubectl config use-context NAME'");
+            throw new ProblemException($"kubeconfig {source}", "has no current-context", "use --context, or run 'kubectl config use-context NAME'");
         var found = Entry(config, "contexts", name)?["context"] as JsonObject;
         if (found is null)
         {
@@ -106,7 +107,7 @@ public static class KubeConfig
         var clusterName = Text(found, "cluster") ?? "";
         var userName = Text(found, "user") ?? "";
         var cluster = Entry(config, "clusters", clusterName)?["cluster"] as JsonObject
-            ?? throw new ProblemException($"kubeconfig {source}", $"contexts[{name}].context.cluster: cluster \"{clusterName}\" does not exist", "add it or mend the context");
+            ?? throw new ProblemException($"kubeconfig {source}", $"contexts[{name}].context.cluster: cluster \"{clusterName}\" does not exist", "add it, or fix the context");
         var user = Entry(config, "users", userName)?["user"] as JsonObject ?? [];
         return Access(cluster, user, $"kubeconfig {source}", name) with { Namespace = Text(found, "namespace") is { Length: > 0 } ns ? ns : "default" };
     }
@@ -115,10 +116,10 @@ public static class KubeConfig
     {
         var server = Text(cluster, "server") ?? "";
         if (!Uri.TryCreate(server, UriKind.Absolute, out var uri) || uri.Scheme is not ("http" or "https"))
-            throw new ProblemException(source, $"clusters[].cluster.server \"{server}\" is not an http(s) address", "give the address of the API server, for example https://10.0.0.1:6443");
+            throw new ProblemException(source, $"clusters[].cluster.server \"{server}\" is not an http(s) address", "use the address of the API server, for example https://10.0.0.1:6443");
         var proxy = Text(cluster, "proxy-url");
         if (!string.IsNullOrEmpty(proxy) && (!Uri.TryCreate(proxy, UriKind.Absolute, out var way) || way.Scheme is not ("http" or "https" or "socks5")))
-            throw new ProblemException(source, $"clusters[].cluster.proxy-url \"{proxy}\" is not an address", "give one such as http://127.0.0.1:8080 or remove it");
+            throw new ProblemException(source, $"clusters[].cluster.proxy-url \"{proxy}\" is not a valid address", "use an address such as http://127.0.0.1:8080, or remove the field");
         return new ClusterAccess
         {
             Name = name,
@@ -169,17 +170,19 @@ public static class KubeConfig
     private static JsonObject? Entry(JsonObject config, string list, string name) =>
         Entries(config, list).FirstOrDefault(entry => Text(entry, "name") == name);
 
-    // Kubeconfigs come from elsewhere too (remote secrets): any shape must end in words. Values stay out of them: one may be a credential.
+    // Kubeconfigs can come from elsewhere (remote secrets), so every malformed one must end in an error message. Messages
+    // contain no values: one may be a credential.
     private static string? Text(JsonNode? owner, string key) => (owner as JsonObject)?[key] switch
     {
         null => null,
         JsonValue value when value.TryGetValue(out string? text) => text,
-        var other => throw new ProblemException(new Problem("", "kubeconfig", key, $"should be text, not {other.GetValueKind()}", "quote the value or copy the kubeconfig again")),
+        var other => throw new ProblemException(new Problem("", "kubeconfig", key, $"should be text, not {other.GetValueKind()}", "quote the value, or copy the kubeconfig again")),
     };
 
-    /// <summary>What a request says in a header: a line break that an editor left would only be found by the first request.</summary>
+    /// <summary>Text for a request header. Otherwise, only the first request would find a line break that an editor
+    /// left.</summary>
     private static string? HeaderText(JsonObject user, string key) => Text(user, key) is { } value && !IsHeaderText(value)
-        ? throw new ProblemException(new Problem("", "kubeconfig", key, "has a line break or another character that cannot be sent", "copy it again, in one line"))
+        ? throw new ProblemException(new Problem("", "kubeconfig", key, "has a line break or another character that cannot be sent", "copy it again, on one line"))
         : Text(user, key);
 
     internal static bool IsHeaderText(string value) => value.All(character => character is >= ' ' and <= '~');

@@ -3,7 +3,7 @@ using System.Text.Json.Nodes;
 
 namespace Isthmus.Kubernetes.Client;
 
-/// <summary>An API server answered with a failure (meta/v1 Status).</summary>
+/// <summary>A failure that an API server returned (meta/v1 Status).</summary>
 public sealed class KubeException : Exception
 {
     public KubeException(HttpStatusCode code, string reason, string message, JsonObject? status) : base(message) =>
@@ -11,7 +11,8 @@ public sealed class KubeException : Exception
 
     public int Code { get; }
 
-    /// <summary>For example <c>NotFound</c>, <c>AlreadyExists</c>, <c>Conflict</c>, <c>Forbidden</c>, <c>Invalid</c>, <c>Expired</c>.</summary>
+    /// <summary>For example <c>NotFound</c>, <c>AlreadyExists</c>, <c>Conflict</c>, <c>Forbidden</c>, <c>Invalid</c>,
+    /// <c>Expired</c>.</summary>
     public string Reason { get; }
 
     public JsonObject? Status { get; }
@@ -22,13 +23,14 @@ public sealed class KubeException : Exception
 
     public bool IsAlreadyExists => Code == 409 && Reason == "AlreadyExists";
 
-    /// <summary>The version asked for is no longer kept: list again.</summary>
+    /// <summary>The requested version is no longer available: list again.</summary>
     public bool IsExpired => Code == 410;
 
-    /// <summary>The server has too much to do, or is about to start or end: the same request may succeed later.</summary>
+    /// <summary>The server is overloaded, or is starting or stopping: the same request may succeed later.</summary>
     public bool IsBusy => Code is 429 or 502 or 503;
 
-    /// <summary>How long the server asks to wait before the next attempt: its header <c>Retry-After</c>, or the detail of its Status.</summary>
+    /// <summary>How long the server asks clients to wait before the next attempt: from its header <c>Retry-After</c>, or
+    /// from the details of its Status.</summary>
     public TimeSpan? RetryAfter { get; private init; }
 
     internal static KubeException From(HttpStatusCode code, string body, string request, TimeSpan? retryAfter = null)

@@ -4,7 +4,7 @@ using System.Text.Json.Nodes;
 
 namespace Isthmus.Kubernetes.Client;
 
-/// <summary>What a command in a container wrote, and how it ended.</summary>
+/// <summary>The output of a command in a container, and its exit code.</summary>
 public sealed record ExecResult(string Output, string Error, int ExitCode);
 
 /// <summary>Runs a command in a container and collects its output (WebSocket, <c>v4/v5.channel.k8s.io</c>).</summary>

@@ -9,7 +9,7 @@ using Isthmus.Kubernetes.Objects;
 
 namespace Isthmus.Kubernetes.Client;
 
-/// <summary>Reads a list without making a tree of it first. Items of built-in kinds lack apiVersion and kind.</summary>
+/// <summary>Reads a list without building a tree first. Items of built-in kinds lack apiVersion and kind.</summary>
 internal static class ListReader
 {
     internal static ResourceList<T> Read<T>(ReadOnlySpan<byte> json, ResourceKind kind)
@@ -44,9 +44,10 @@ internal static class ListReader
                 reader.Skip();
             }
         }
-        // An empty list without a version is some other server's way to say that it knows nothing, and no reason to forget what there was.
+        // An empty list without a version comes from a server that is not an API server. It is no reason to forget known
+        // objects.
         return version.Length > 0 ? new(items, version, next)
-            : throw new HttpRequestException($"the answer is no list of {kind.Plural}: what answers there is no API server");
+            : throw new HttpRequestException($"the response is not a list of {kind.Plural}: the server is not an API server");
     }
 }
 
@@ -126,7 +127,7 @@ internal static class WatchReader
 
 internal static class LineReader
 {
-    /// <summary>An object is at most 3 MiB in etcd; a watch line is one object and a little more.</summary>
+    /// <summary>An object is at most 3 MiB in etcd. A watch line is one object and a little more.</summary>
     private const int LongestLine = 16 << 20;
 
     internal static async IAsyncEnumerable<ReadOnlyMemory<byte>> ReadAsync(Stream stream, [EnumeratorCancellation] CancellationToken stop)

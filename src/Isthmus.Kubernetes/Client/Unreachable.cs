@@ -3,13 +3,13 @@ using System.Text.RegularExpressions;
 
 namespace Isthmus.Kubernetes.Client;
 
-/// <summary>Says in a few words why an API server gave no answer.</summary>
+/// <summary>Describes in a few words why an API server did not respond.</summary>
 public static partial class Unreachable
 {
     public static string Describe(HttpRequestException e) => e switch
     {
-        // The runtime puts the proxy and its answer into words of its own, with an odd quotation mark at the end.
-        { HttpRequestError: HttpRequestError.ProxyTunnelError } => $"the proxy on the way to it{Quoted(e.Message)} does not reach it",
+        // The runtime describes the proxy and its response in its own words, with an odd quotation mark at the end.
+        { HttpRequestError: HttpRequestError.ProxyTunnelError } => $"the proxy{Quoted(e.Message)} cannot reach it",
         { InnerException: SocketException socket } => Describe(socket),
         { InnerException: OperationCanceledException or TimeoutException } => "no answer in time",
         { HttpRequestError: HttpRequestError.SecureConnectionError, InnerException: { } cause } => $"no TLS connection: {cause.Message.TrimEnd('.')}",

@@ -2,7 +2,7 @@ using System.Globalization;
 
 namespace Isthmus.Kubernetes.Objects;
 
-/// <summary>Times as objects carry them: UTC, whole seconds, or six decimals for MicroTime.</summary>
+/// <summary>Times in objects: UTC with whole seconds, or with six decimals for MicroTime.</summary>
 public static class ApiTime
 {
     public static string Seconds(DateTimeOffset time) => time.UtcDateTime.ToString("yyyy-MM-dd'T'HH:mm:ss'Z'", CultureInfo.InvariantCulture);
@@ -12,7 +12,7 @@ public static class ApiTime
     public static DateTimeOffset? Parse(string? text) =>
         DateTimeOffset.TryParse(text, CultureInfo.InvariantCulture, DateTimeStyles.AssumeUniversal, out var time) ? time : null;
 
-    /// <summary>`5s`, `3m10s`, `7h`, `4d21h`: as kubectl's tables show ages.</summary>
+    /// <summary>`5s`, `3m10s`, `7h`, `4d21h`: ages in the format of kubectl's tables.</summary>
     public static string Age(TimeSpan age)
     {
         var seconds = (long)age.TotalSeconds;

@@ -13,7 +13,7 @@ public sealed class ClaimSpec
 {
     public List<string> AccessModes { get; init => field = value ?? []; } = [];
     public JsonObject Resources { get; init => field = value ?? []; } = [];
-    /// <summary>Null: the cluster's default class; empty: a volume that somebody made by hand.</summary>
+    /// <summary>Null for the cluster's default class; empty for a volume that a user created.</summary>
     public string? StorageClassName { get; init; }
     public string VolumeName { get; init => field = value ?? ""; } = "";
 }

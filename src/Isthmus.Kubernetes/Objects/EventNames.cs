@@ -2,12 +2,13 @@ using System.Globalization;
 
 namespace Isthmus.Kubernetes.Objects;
 
-/// <summary>Names of Events: that of the object and the time in nanoseconds. Lists are in the order of names, and clients show events of one second as they are listed.</summary>
+/// <summary>Names of Events: the object's name and the time in nanoseconds. Lists are ordered by name, and clients show
+/// events of the same second in list order.</summary>
 public static class EventNames
 {
     private static long _last;
 
-    /// <summary>No two of one process are the same.</summary>
+    /// <summary>Unique within a process.</summary>
     public static string Of(string about, DateTimeOffset now)
     {
         long last, mark;

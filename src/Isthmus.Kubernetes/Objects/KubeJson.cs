@@ -5,7 +5,8 @@ using System.Text.Json.Serialization.Metadata;
 
 namespace Isthmus.Kubernetes.Objects;
 
-/// <summary>Source-generated readers of the typed kinds. A kind that is missing here is read as <see cref="JsonObject"/>.</summary>
+/// <summary>Source-generated readers of the typed kinds. A kind without a reader is read as <see
+/// cref="JsonObject"/>.</summary>
 [JsonSourceGenerationOptions(
     PropertyNamingPolicy = JsonKnownNamingPolicy.CamelCase,
     DefaultIgnoreCondition = JsonIgnoreCondition.WhenWritingNull,
@@ -36,7 +37,7 @@ namespace Isthmus.Kubernetes.Objects;
 [JsonSerializable(typeof(JsonNode))]
 public sealed partial class KubeJson : JsonSerializerContext
 {
-    /// <summary>The reader of <typeparamref name="T"/>; throws when it has none.</summary>
+    /// <summary>The reader of <typeparamref name="T"/>; throws when there is none.</summary>
     public static JsonTypeInfo<T> Of<T>() =>
         (JsonTypeInfo<T>)(Default.GetTypeInfo(typeof(T))
             ?? throw new NotSupportedException($"{typeof(T).Name} has no reader: add it to {nameof(KubeJson)}."));

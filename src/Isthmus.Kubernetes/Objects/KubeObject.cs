@@ -3,8 +3,8 @@ using System.Text.Json.Serialization;
 namespace Isthmus.Kubernetes.Objects;
 
 /// <summary>
-/// A typed view of an object for reading: fields that Isthmus does not use are left out, so never send one back;
-/// write through JSON (<see cref="Client.KubeClient"/>) instead. Lists and maps are never null.
+/// A typed view of an object, for reading only. It omits fields that Isthmus does not use, so never send one back: write
+/// through JSON (<see cref="Client.KubeClient"/>) instead. Lists and maps are never null.
 /// </summary>
 public abstract class KubeObject
 {

@@ -1,10 +1,11 @@
 namespace Isthmus.Kubernetes.Objects;
 
-/// <summary>The Kubernetes whose API the lab serves, told alike by API servers, their OpenAPI documents and Nodes.</summary>
+/// <summary>The Kubernetes version whose API the lab serves. API servers, their OpenAPI documents and Nodes report
+/// it.</summary>
 public static class KubernetesVersion
 {
     public const string Text = "v1.32.0";
 
-    /// <summary>With a build tag, so that nobody takes it for the original.</summary>
+    /// <summary>With a build tag, so that nobody mistakes it for the original.</summary>
     public const string Tagged = Text + "+isthmus";
 }

@@ -7,18 +7,19 @@ namespace Isthmus.Kubernetes.Objects;
 /// <summary>meta/v1 LabelSelector, from an object or from the text of a query: <c>app in (a,b), version!=v1, !canary</c>.</summary>
 public sealed class LabelSelector
 {
-    // Operators that only the text form has.
+    // Operators that exist only in the text form.
     private const string Greater = "gt";
     private const string Less = "lt";
 
     public Dictionary<string, string> MatchLabels { get; init => field = value ?? []; } = [];
     public List<LabelSelectorRequirement> MatchExpressions { get; init => field = value ?? []; } = [];
 
-    /// <summary>No term at all: the selector matches everything.</summary>
+    /// <summary>No term: the selector matches everything.</summary>
     [JsonIgnore]
     public bool IsEmpty => MatchLabels.Count == 0 && MatchExpressions.Count == 0;
 
-    /// <summary>Reads a selector from an object's field, and ignores values of the wrong type. Returns null if there is none: only its owner knows whether that means everything or nothing.</summary>
+    /// <summary>Reads a selector from an object's field, and ignores values of the wrong type. Returns null if there is
+    /// none: only its owner knows whether that means everything or nothing.</summary>
     public static LabelSelector? Read(JsonNode? node) => node is not JsonObject selector ? null : new()
     {
         MatchLabels = ReadMap(selector["matchLabels"] as JsonObject),

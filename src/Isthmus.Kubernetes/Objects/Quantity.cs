@@ -4,7 +4,7 @@ using System.Text.Json.Nodes;
 
 namespace Isthmus.Kubernetes.Objects;
 
-/// <summary>Amounts such as `100m`, `1.5Gi`, `2e3`: exact, printed in Kubernetes' canonical form.</summary>
+/// <summary>Amounts such as `100m`, `1.5Gi`, `2e3`: exact, and printed in Kubernetes' canonical form.</summary>
 public static class Quantity
 {
     private static readonly string[] Binary = ["", "Ki", "Mi", "Gi", "Ti", "Pi", "Ei"];
@@ -17,7 +17,7 @@ public static class Quantity
     /// <summary>The value in units of 10⁻⁹; null when the text is not a quantity.</summary>
     public static BigInteger? Nanos(string text) => Parse(text)?.Nanos;
 
-    /// <summary>Reads a quantity whose value fits a decimal.</summary>
+    /// <summary>Parses a quantity whose value fits a decimal.</summary>
     public static bool TryParse(string? text, out decimal value)
     {
         value = 0;
@@ -79,7 +79,7 @@ public static class Quantity
     {
         if (nanos.IsZero) return "0";
         var unit = new BigInteger(1_000_000_000);
-        // Small or broken binary amounts are printed as decimal ones.
+        // Small or fractional binary amounts are printed as decimal ones.
         if (format == Format.Binary && (nanos % unit != 0 || BigInteger.Abs(nanos) < 1024 * unit)) format = Format.Decimal;
         if (format == Format.Binary)
         {

@@ -1,6 +1,6 @@
 namespace Isthmus.Kubernetes.Objects;
 
-/// <summary>What a client must know of a kind to address it (Kubernetes API conventions, "Resources").</summary>
+/// <summary>What a client must know about a kind to address it (Kubernetes API conventions, "Resources").</summary>
 /// <param name="Group">The API group; empty for the core group.</param>
 /// <param name="Version">For example <c>v1</c>.</param>
 /// <param name="Kind">For example <c>Pod</c>.</param>

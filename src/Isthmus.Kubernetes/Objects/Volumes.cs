@@ -45,7 +45,7 @@ public sealed class ConfigMapVolume
 public sealed class SecretVolume
 {
     public string SecretName { get; init => field = value ?? ""; } = "";
-    /// <summary>The name where the Secret is a source of a projected volume.</summary>
+    /// <summary>The Secret's name when it is a source of a projected volume.</summary>
     public string Name { get; init => field = value ?? ""; } = "";
     public List<KeyToPath> Items { get; init => field = value ?? []; } = [];
     public int? DefaultMode { get; init; }

@@ -78,7 +78,7 @@ public sealed class DaemonSetStatus
     public int? CollisionCount { get; init; }
 }
 
-/// <summary>apps/v1 ControllerRevision: one earlier shape of a StatefulSet or DaemonSet.</summary>
+/// <summary>apps/v1 ControllerRevision: an earlier template of a StatefulSet or DaemonSet.</summary>
 public sealed class ControllerRevision : KubeObject
 {
     public JsonObject Data { get; init => field = value ?? []; } = [];
@@ -116,7 +116,7 @@ public sealed class JobStatus
     public DateTimeOffset? CompletionTime { get; init; }
     public List<Condition> Conditions { get; init => field = value ?? []; } = [];
 
-    /// <summary>Over, one way or the other.</summary>
+    /// <summary>Whether it has finished, successfully or not.</summary>
     public bool IsFinished => Conditions.Any(condition => condition is { Type: "Complete" or "Failed", Status: "True" });
 }
 

@@ -5,10 +5,10 @@ using System.Text.Json.Nodes;
 
 namespace Isthmus.Kubernetes.Streaming;
 
-/// <summary>One message of a channel; <see cref="IsEnd"/> says that the other side closed that channel.</summary>
+/// <summary>One message of a channel. <see cref="IsEnd"/> means that the other side closed that channel.</summary>
 public readonly record struct ChannelMessage(byte Channel, ReadOnlyMemory<byte> Bytes, bool IsEnd);
 
-/// <summary>Kubernetes' channels over one WebSocket. Many may send; one receives.</summary>
+/// <summary>Kubernetes' channels over one WebSocket. Several threads may send; only one receives.</summary>
 public sealed class ChannelSocket(WebSocket socket) : IDisposable
 {
     private const int LongestMessage = 4 * 1024 * 1024;
@@ -16,7 +16,7 @@ public sealed class ChannelSocket(WebSocket socket) : IDisposable
     private readonly SemaphoreSlim _sending = new(1);
     private readonly ArrayBufferWriter<byte> _message = new();
 
-    /// <summary>Null at the end. The bytes are good until the next call.</summary>
+    /// <summary>Null at the end. The bytes are valid until the next call.</summary>
     /// <exception cref="InvalidDataException">A message is too long.</exception>
     public async Task<ChannelMessage?> ReceiveAsync(CancellationToken stop)
     {
@@ -58,7 +58,7 @@ public sealed class ChannelSocket(WebSocket socket) : IDisposable
 
     public Task SendEndAsync(byte channel, CancellationToken stop) => SendAsync(ChannelProtocol.Close, new[] { channel }, stop);
 
-    /// <summary>Says how it ended, and closes.</summary>
+    /// <summary>Sends how the command ended, and closes.</summary>
     public async Task FinishAsync(JsonObject status, CancellationToken stop)
     {
         await SendAsync(ChannelProtocol.Status, Encoding.UTF8.GetBytes(status.ToJsonString()), stop);

@@ -3,20 +3,20 @@ using Isthmus.Core.Time;
 namespace Isthmus.Kubernetes.Watch;
 
 /// <summary>
-/// Hands changes to a consumer. A change that the consumer fails on is kept and delivered again, alone, so that one object that it cannot
-/// take does not hold up the others; a newer change of the same object replaces it.
+/// Delivers changes to a consumer. If the consumer fails on a change, the change is kept and delivered again, alone, so
+/// that one bad object does not hold up the others. A newer change of the same object replaces it.
 /// </summary>
 internal sealed class Delivery<T>(Func<IReadOnlyList<Change<T>>, ValueTask> consumer, Backoff backoff, Action<Exception?> outcome) where T : class
 {
     private readonly Dictionary<string, Change<T>> _failed = new(StringComparer.Ordinal);
 
-    /// <summary>Whether some change has not been taken yet.</summary>
+    /// <summary>Whether the consumer has not accepted some change yet.</summary>
     internal bool IsBehind => _failed.Count > 0;
 
     /// <summary>How long to wait before <see cref="RetryAsync"/>.</summary>
     internal TimeSpan Wait() => backoff.Next();
 
-    /// <summary>Delivers the changes as one batch. False: the consumer failed, and they are kept.</summary>
+    /// <summary>Delivers the changes as one batch. False when the consumer failed; then the changes are kept.</summary>
     internal async ValueTask<bool> TryAsync(IReadOnlyList<Change<T>> changes, CancellationToken stop)
     {
         var batch = IsBehind ? Since(changes) : changes;
@@ -42,7 +42,7 @@ internal sealed class Delivery<T>(Func<IReadOnlyList<Change<T>>, ValueTask> cons
         return true;
     }
 
-    /// <summary>Delivers what failed before, together with newer changes, as one batch.</summary>
+    /// <summary>Delivers changes that failed before, together with newer changes, as one batch.</summary>
     internal ValueTask<bool> TryAllAsync(IReadOnlyList<Change<T>> changes, CancellationToken stop)
     {
         var newer = changes.Select(change => change.Key).ToHashSet(StringComparer.Ordinal);
@@ -55,7 +55,8 @@ internal sealed class Delivery<T>(Func<IReadOnlyList<Change<T>>, ValueTask> cons
         foreach (var change in _failed.Values.ToList()) await TryAsync([change], stop);
     }
 
-    /// <summary>The consumer never saw what it failed on, so the change is from what it saw before that.</summary>
+    /// <summary>The consumer never accepted the change that it failed on, so the new change starts from the state before
+    /// it.</summary>
     private List<Change<T>> Since(IReadOnlyList<Change<T>> changes) =>
         [.. changes.Select(change => _failed.TryGetValue(change.Key, out var failed) ? change with { Before = failed.Before } : change)];
 }

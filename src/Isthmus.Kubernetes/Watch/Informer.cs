@@ -8,24 +8,25 @@ namespace Isthmus.Kubernetes.Watch;
 /// <summary>One change of one object. <see cref="Object"/> is null when it is gone.</summary>
 public readonly record struct Change<T>(string Key, T? Object, T? Before) where T : class;
 
-/// <summary>An informer that keeps the objects as they are.</summary>
+/// <summary>An informer that keeps the objects unchanged.</summary>
 public sealed class Informer<T>(KubeClient client, ResourceKind kind, InformerSettings settings, TimeProvider time)
     : Informer<T, T>(client, kind, item => item, settings, time) where T : class;
 
 /// <summary>
-/// Follows one kind by list and watch, and keeps what the projection makes of each object. Callbacks come one at a time, from the task of
-/// <see cref="RunAsync"/>. While the API server is away the last known state stays.
-/// <para>
-/// Three kinds of trouble stay apart. The connection fails: the watch resumes where it was. The API server refuses: it resumes after a wait
-/// when the server is only busy, and lists again otherwise. The consumer fails: <see cref="ConsumerError"/> is set, and the change is
-/// delivered again; neither the watch nor <see cref="LastError"/> is touched.
-/// </para>
+/// Follows one kind by list and watch, and keeps what the projection makes of each object. Callbacks come one at a time,
+/// from the task of <see cref="RunAsync"/>. While the API server is away, the last known state stays.
 /// </summary>
+/// <remarks>
+/// Three kinds of failures are handled separately. If the connection fails, the watch resumes where it was. If the API
+/// server rejects the request, the watch resumes after a wait when the server is only busy, and lists again otherwise. If
+/// the consumer fails, <see cref="ConsumerError"/> is set and the change is delivered again; this affects neither the watch
+/// nor <see cref="LastError"/>.
+/// </remarks>
 /// <typeparam name="TObject">The parsed object.</typeparam>
 /// <typeparam name="T">What is kept of it.</typeparam>
 public class Informer<TObject, T> where TObject : class where T : class
 {
-    /// <summary>A server may ask for any wait; one that asks for years must not end a watch.</summary>
+    /// <summary>The longest wait that a server may request: a server that requests years must not end a watch.</summary>
     private static readonly TimeSpan LongestRetryAfter = TimeSpan.FromMinutes(1);
 
     private readonly KubeClient _client;
@@ -37,11 +38,11 @@ public class Informer<TObject, T> where TObject : class where T : class
     private readonly TaskCompletionSource _synced = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private readonly TaskCompletionSource<Exception> _firstFailure = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private readonly TaskCompletionSource _answered = new(TaskCreationOptions.RunContinuationsAsynchronously);
-    private string? _version; // where to resume, also after a watch that broke off; null: list first
+    private string? _version; // Where to resume, also after a broken watch; null to list first.
     private long _lastContact;
     private bool _expired;
 
-    /// <param name="project">What to keep of an object; null: nothing, as if the object did not exist.</param>
+    /// <param name="project">What to keep of an object; null to keep nothing, as if the object did not exist.</param>
     public Informer(KubeClient client, ResourceKind kind, Func<TObject, T?> project, InformerSettings settings, TimeProvider time)
     {
         (_client, Kind, _project, _settings, _time) = (client, kind, project, settings, time);
@@ -50,10 +51,11 @@ public class Informer<TObject, T> where TObject : class where T : class
 
     public ResourceKind Kind { get; }
 
-    /// <summary>Completes when the consumer has taken the first list.</summary>
+    /// <summary>Completes when the consumer has accepted the first list.</summary>
     public Task Synced => _synced.Task;
 
-    /// <summary>Completes with <see cref="Synced"/>, or when the API server says that the kind does not exist or may not be read.</summary>
+    /// <summary>Completes with <see cref="Synced"/>, or when the API server reports that the kind does not exist or must
+    /// not be read.</summary>
     public Task Answered => _answered.Task;
 
     /// <summary>Completes when the API server could not be read for the first time.</summary>
@@ -62,13 +64,16 @@ public class Informer<TObject, T> where TObject : class where T : class
     /// <summary>When the server last sent something (list, event or bookmark); null before the first time.</summary>
     public DateTimeOffset? LastContact => Volatile.Read(ref _lastContact) is var ticks and > 0 ? new DateTimeOffset(ticks, TimeSpan.Zero) : null;
 
-    /// <summary>Why the API server could not be read; null while the watch is up. A <see cref="KubeException"/> is its own answer, all else the connection's.</summary>
+    /// <summary>Why the API server could not be read; null while the watch is up. A <see cref="KubeException"/> is the
+    /// server's own response; all other exceptions are about the connection.</summary>
     public Exception? LastError { get; private set; }
 
-    /// <summary>Why the consumer failed on a change that is still to be taken; null when it has taken everything.</summary>
+    /// <summary>Why the consumer failed on a change that it has not accepted yet; null when it has accepted
+    /// everything.</summary>
     public Exception? ConsumerError { get; private set; }
 
-    /// <summary>Runs until stopped. Each list is delivered as one batch, so that a consumer can commit it at once.</summary>
+    /// <summary>Runs until stopped. Each list is delivered as one batch, so that a consumer can commit it at
+    /// once.</summary>
     public async Task RunAsync(Func<IReadOnlyList<Change<T>>, ValueTask> onChanges, CancellationToken stop)
     {
         var delivery = new Delivery<T>(onChanges, NewBackoff(), Consumed);
@@ -76,7 +81,7 @@ public class Informer<TObject, T> where TObject : class where T : class
         {
             while (true)
             {
-                if (_synced.Task.IsCompleted) await delivery.RetryAsync(stop); // the first list is delivered whole
+                if (_synced.Task.IsCompleted) await delivery.RetryAsync(stop); // The first list is delivered as a whole.
                 await Task.Delay(await AttemptAsync(delivery, stop), _time, stop);
             }
         }
@@ -85,7 +90,8 @@ public class Informer<TObject, T> where TObject : class where T : class
         }
     }
 
-    /// <summary>Lists if it has to, and watches until the watch ends. How long to wait before the next attempt.</summary>
+    /// <summary>Lists if necessary, and watches until the watch ends. Returns how long to wait before the next
+    /// attempt.</summary>
     private async Task<TimeSpan> AttemptAsync(Delivery<T> delivery, CancellationToken stop)
     {
         var begun = _time.GetTimestamp();
@@ -94,13 +100,13 @@ public class Informer<TObject, T> where TObject : class where T : class
             if (_version is null)
             {
                 var (version, isTaken) = await ListAsync(delivery, stop);
-                // Until the consumer has the first list, what comes after it would make no sense.
+                // Until the consumer has accepted the first list, later changes would make no sense.
                 if (!isTaken && !_synced.Task.IsCompleted) return delivery.Wait();
                 _version = version;
             }
             await WatchAsync(_version, delivery, stop);
             _expired = false;
-            return Pause(begun); // API servers end every watch after a while
+            return Pause(begun); // API servers end every watch after a while.
         }
         catch (OperationCanceledException) when (stop.IsCancellationRequested)
         {
@@ -108,7 +114,7 @@ public class Informer<TObject, T> where TObject : class where T : class
         }
         catch (KubeException e) when (e.IsExpired && !_expired)
         {
-            (_version, _expired) = (null, true); // compacted: list again at once
+            (_version, _expired) = (null, true); // The version was compacted: list again at once.
             return TimeSpan.Zero;
         }
         catch (KubeException e)
@@ -121,13 +127,15 @@ public class Informer<TObject, T> where TObject : class where T : class
         }
         catch (Exception e)
         {
-            // The connection, or an answer that no API server would give: whatever it throws, the next one may be better.
+            // A connection failure, or a response that no API server would send: whatever it throws, the next attempt may
+            // succeed.
             Failed(e);
             return Pause(begun);
         }
     }
 
-    /// <summary>Attempts that bring nothing become rarer; one that lasted counts as good, however quiet it was.</summary>
+    /// <summary>Attempts that bring nothing become less frequent. An attempt that lasted counts as successful, however
+    /// quiet it was.</summary>
     private TimeSpan Pause(long begun)
     {
         if (_time.GetElapsedTime(begun) >= _settings.LongestBackoff) _backoff.Reset();
@@ -183,7 +191,7 @@ public class Informer<TObject, T> where TObject : class where T : class
         }
     }
 
-    /// <summary>Waits for the next event; meanwhile delivers again what the consumer failed on.</summary>
+    /// <summary>Waits for the next event. Meanwhile, it delivers failed changes again.</summary>
     private async ValueTask<bool> NextAsync(IAsyncEnumerator<WatchEvent<TObject>> events, Delivery<T> delivery, CancellationToken stop)
     {
         var next = events.MoveNextAsync();
@@ -205,7 +213,7 @@ public class Informer<TObject, T> where TObject : class where T : class
         }
         catch (Exception e)
         {
-            // The same object would fail again: what it was before stays until it changes.
+            // The same object would fail again, so its earlier state stays until it changes.
             _settings.ConsumerFailed?.Invoke(e);
             return null;
         }

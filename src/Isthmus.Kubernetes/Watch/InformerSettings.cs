@@ -10,6 +10,7 @@ public sealed record InformerSettings
     public TimeSpan FirstBackoff { get; init; } = TimeSpan.FromMilliseconds(100);
     public TimeSpan LongestBackoff { get; init; } = TimeSpan.FromSeconds(10);
 
-    /// <summary>Called for each failure of the consumer, so that its owner can log and count it. Must not throw.</summary>
+    /// <summary>Called for each failure of the consumer, so that its owner can log and count it. It must not
+    /// throw.</summary>
     public Action<Exception>? ConsumerFailed { get; init; }
 }

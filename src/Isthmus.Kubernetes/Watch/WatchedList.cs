@@ -5,7 +5,7 @@ using Isthmus.Kubernetes.Objects;
 
 namespace Isthmus.Kubernetes.Watch;
 
-/// <summary>An informer with a copy that any thread may read, for controllers: several may listen to one.</summary>
+/// <summary>An informer for controllers, with a copy that any thread may read. It can have several listeners.</summary>
 public sealed class WatchedList<T>(KubeClient client, ResourceKind kind, InformerSettings settings, TimeProvider time) where T : class
 {
     private readonly Informer<T> _informer = new(client, kind, settings, time);
@@ -22,7 +22,8 @@ public sealed class WatchedList<T>(KubeClient client, ResourceKind kind, Informe
 
     public T? Find(string ns, string name) => Find(ns.Length == 0 ? name : $"{ns}/{name}");
 
-    /// <summary>Adds a listener; all must be added before <see cref="RunAsync"/>. It must not block: put a key into a queue.</summary>
+    /// <summary>Adds a listener. Add all listeners before <see cref="RunAsync"/>. A listener must not block: it only puts a
+    /// key into a queue.</summary>
     public WatchedList<T> Listen(Action<Change<T>> listener)
     {
         _listeners.Add(listener);
@@ -44,14 +45,15 @@ public sealed class WatchedList<T>(KubeClient client, ResourceKind kind, Informe
     }, stop);
 }
 
-/// <summary>Keys to work on: each is handled by one worker at a time, once for any number of requests, again after a failure with back-off.</summary>
+/// <summary>A work queue: one worker at a time handles each key, once for any number of requests, and again with back-off
+/// after a failure.</summary>
 public sealed class WorkQueue<TKey>(TimeProvider time) where TKey : notnull
 {
     private static readonly TimeSpan FirstRetry = TimeSpan.FromMilliseconds(20);
     private static readonly TimeSpan LongestRetry = TimeSpan.FromSeconds(30);
 
     private readonly Channel<TKey> _ready = Channel.CreateUnbounded<TKey>(new UnboundedChannelOptions { SingleReader = false });
-    private readonly Lock _guard = new(); // guards the three collections below
+    private readonly Lock _guard = new(); // Guards the three collections below.
     private readonly HashSet<TKey> _waiting = [];
     private readonly HashSet<TKey> _running = [];
     private readonly Dictionary<TKey, int> _failures = [];
@@ -65,7 +67,7 @@ public sealed class WorkQueue<TKey>(TimeProvider time) where TKey : notnull
         _ready.Writer.TryWrite(key);
     }
 
-    /// <summary>Adds the key later; the wait ends early when the process stops.</summary>
+    /// <summary>Adds the key later. The wait ends early when the process stops.</summary>
     public void AddAfter(TKey key, TimeSpan delay)
     {
         var timer = default(ITimer);
@@ -76,7 +78,8 @@ public sealed class WorkQueue<TKey>(TimeProvider time) where TKey : notnull
         }, null, delay, Timeout.InfiniteTimeSpan);
     }
 
-    /// <summary>Runs workers until stopped. An exception puts the key back with back-off and is told to <paramref name="onFailure"/>.</summary>
+    /// <summary>Runs workers until stopped. An exception puts the key back with back-off and is reported to <paramref
+    /// name="onFailure"/>.</summary>
     public Task RunAsync(int workers, Func<TKey, CancellationToken, Task> handle, Action<TKey, Exception> onFailure, CancellationToken stop) =>
         Task.WhenAll(Enumerable.Range(0, workers).Select(_ => WorkAsync(handle, onFailure, stop)));
 
@@ -111,7 +114,7 @@ public sealed class WorkQueue<TKey>(TimeProvider time) where TKey : notnull
         {
             int failures;
             lock (_guard) failures = _failures[key] = _failures.GetValueOrDefault(key) + 1;
-            // A conflict means that our copy was old: not worth a word, only another try.
+            // A conflict means that our copy was stale: retry silently.
             if (e is not KubeException { IsConflict: true }) onFailure(key, e);
             AddAfter(key, TimeSpan.FromTicks(Math.Min(FirstRetry.Ticks << Math.Min(failures - 1, 20), LongestRetry.Ticks)));
         }

@@ -5,7 +5,8 @@ using static Isthmus.Kubernetes.Yaml.YamlScalar;
 
 namespace Isthmus.Kubernetes.Yaml;
 
-/// <summary>Prints JSON trees as block-style YAML that <see cref="YamlText"/> and other people's parsers read back unchanged.</summary>
+/// <summary>Prints JSON trees as block-style YAML that <see cref="YamlText"/> and other parsers read back
+/// unchanged.</summary>
 internal static class YamlPrinter
 {
     internal static string Print(JsonNode? node)
@@ -80,7 +81,8 @@ internal static class YamlPrinter
         }
     }
 
-    /// <summary>A literal block keeps certificates and scripts readable; only text that it can hold exactly.</summary>
+    /// <summary>A literal block keeps certificates and scripts readable. It is used only for text that it can represent
+    /// exactly.</summary>
     private static bool IsBlock(string text) =>
         text.Contains('\n', StringComparison.Ordinal) && text[0] is not (' ' or '\n') && !text.Any(c => c is '\r' or '\t' or '\u0085' or '\u2028' or '\u2029' || (char.IsControl(c) && c != '\n'))
         && !text.Contains(" \n", StringComparison.Ordinal);

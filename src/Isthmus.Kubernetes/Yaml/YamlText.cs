@@ -7,13 +7,15 @@ using YamlDotNet.Core.Events;
 
 namespace Isthmus.Kubernetes.Yaml;
 
-/// <summary>YAML to and from JSON trees, by events, without reflection. Scalars follow YAML 1.1 as Kubernetes does (sigs.k8s.io/yaml).</summary>
+/// <summary>Converts YAML to and from JSON trees, by events, without reflection. Scalars follow YAML 1.1 as in Kubernetes
+/// (sigs.k8s.io/yaml).</summary>
 public static class YamlText
 {
     private const int DeepestNesting = 100;
     private const int MostAliased = 100_000;
 
-    /// <summary>Every document; empty documents are left out. Malformed text is a <see cref="ProblemException"/> with line and column.</summary>
+    /// <summary>Every document; empty documents are skipped. Malformed text is a <see cref="ProblemException"/> with line
+    /// and column.</summary>
     public static IReadOnlyList<JsonNode> ParseAll(string text, string source)
     {
         try
@@ -31,12 +33,12 @@ public static class YamlText
         }
         catch (YamlException e)
         {
-            throw new ProblemException($"{source}:{e.Start.Line}:{e.Start.Column}", $"is not valid YAML: {Reason(e)}", "mend the file and try again", e);
+            throw new ProblemException($"{source}:{e.Start.Line}:{e.Start.Column}", $"is not valid YAML: {Reason(e)}", "fix the file and try again", e);
         }
         catch (InvalidOperationException e)
         {
-            // The scanner loses its way in some malformed text (ScanPlainScalar) and has no position to offer.
-            throw new ProblemException(source, "is not valid YAML: it cannot be read to its end", "mend the file and try again", e);
+            // The scanner fails in some malformed text (ScanPlainScalar) without a position.
+            throw new ProblemException(source, "is not valid YAML: the parser cannot read it to the end", "fix the file and try again", e);
         }
     }
 
@@ -46,7 +48,7 @@ public static class YamlText
         var documents = ParseAll(text, source);
         return documents.Count <= 1
             ? documents.FirstOrDefault()
-            : throw new ProblemException(source, $"holds {documents.Count} YAML documents where one is expected");
+            : throw new ProblemException(source, $"contains {documents.Count} YAML documents (expected one)");
     }
 
     public static string Print(JsonNode? node) => YamlPrinter.Print(node);
@@ -67,8 +69,8 @@ public static class YamlText
                 case AnchorAlias alias:
                     parser.MoveNext();
                     if (!_anchors.TryGetValue(alias.Value, out var anchored)) throw new YamlException(alias.Start, alias.End, $"unknown alias '*{alias.Value}'");
-                    // Aliases of aliases grow exponentially: what they copy is counted, not how many they are.
-                    if (anchored.Size > MostAliased - _aliased) throw new YamlException(alias.Start, alias.End, $"aliases stand for more than {MostAliased} values");
+                    // Aliases of aliases grow exponentially, so the limit counts the copied values, not the aliases.
+                    if (anchored.Size > MostAliased - _aliased) throw new YamlException(alias.Start, alias.End, $"aliases expand to more than {MostAliased} values");
                     _aliased += anchored.Size;
                     _nodes += anchored.Size;
                     return anchored.Node?.DeepClone();
@@ -101,7 +103,7 @@ public static class YamlText
                 var key = KeyText(at, depth);
                 var value = Read(depth + 1);
                 if (merge && value is JsonObject other) merged = other;
-                else if (!map.TryAdd(key, value)) throw new YamlException(at.Start, at.End, $"key \"{key}\" is given twice");
+                else if (!map.TryAdd(key, value)) throw new YamlException(at.Start, at.End, $"duplicate key \"{key}\"");
             }
             parser.MoveNext();
             if (merged is null) return map;
@@ -149,7 +151,8 @@ internal static class YamlScalar
 
     internal enum ScalarKind { Text, Null, True, False, Integer, Float }
 
-    /// <summary>What a plain scalar would be read as; anything but text must be quoted when it is meant as text.</summary>
+    /// <summary>The type that a plain scalar would be read as. Text that would be read as another type must be
+    /// quoted.</summary>
     internal static ScalarKind Kind(string text)
     {
         switch (text)
@@ -178,7 +181,7 @@ internal static class YamlScalar
             : ulong.TryParse(digits, out var large) && sign > 0 ? JsonValue.Create(large) : null;
     }
 
-    /// <summary>Backed by text, as from a JSON parser: such a value converts to int as well as to long.</summary>
+    /// <summary>Backed by text, like a value from a JSON parser: such a value converts to int as well as to long.</summary>
     private static JsonValue Number(long number) => (JsonValue)JsonNode.Parse(number.ToString(CultureInfo.InvariantCulture))!;
 
     private static long? Octal(string digits)

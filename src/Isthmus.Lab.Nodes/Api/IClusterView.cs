@@ -3,7 +3,7 @@ using Isthmus.Kubernetes.Objects;
 
 namespace Isthmus.Lab.Nodes.Api;
 
-/// <summary>What the node reads from its cluster, out of copies that are kept up to date. A missing object is null.</summary>
+/// <summary>What the node reads from its cluster, from copies that are kept up to date. A missing object is null.</summary>
 internal interface IClusterView
 {
     ConfigMap? ConfigMap(string ns, string name);

@@ -17,7 +17,8 @@ internal sealed class KubeNodeApi(KubeClient client, TimeProvider time) : INodeA
     /// <summary>The API server runs on the same machine and starts together with the node, so the back-off is short.</summary>
     internal static InformerSettings Watching { get; } = new() { LongestBackoff = TimeSpan.FromMilliseconds(500) };
 
-    /// <summary>Completes when everything has been read once: a Pod must not start without what is there.</summary>
+    /// <summary>Completes when everything has been read once: a Pod must not start without existing objects that it refers
+    /// to.</summary>
     internal Task Synced => Task.WhenAll(_configMaps.Synced, _secrets.Synced, _claims.Synced, _services.Synced);
 
     /// <param name="onChange">Called with the namespace in which a ConfigMap, Secret or claim changed.</param>
@@ -58,7 +59,7 @@ internal sealed class KubeNodeApi(KubeClient client, TimeProvider time) : INodeA
 
     public async Task<bool> WriteStatusAsync(Pod pod, JsonObject status, CancellationToken stop)
     {
-        // The UID is a condition: a new Pod of the same name must not get this status.
+        // The UID is a precondition: a new Pod of the same name must not get this status.
         var patch = new JsonObject { ["metadata"] = new JsonObject { ["uid"] = pod.Metadata.Uid }, ["status"] = status.DeepClone() };
         try
         {

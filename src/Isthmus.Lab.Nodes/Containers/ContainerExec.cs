@@ -16,7 +16,7 @@ internal sealed class ContainerExec : IDisposable
     private ContainerExec(int process) =>
         _process = PidHandle.TryOpen(process) ?? throw new LaunchException($"process {process} vanished");
 
-    /// <summary>Null when it was not asked for, and with a terminal, which is <see cref="Output"/> both ways.</summary>
+    /// <summary>Null when it was not requested, and with a terminal, where <see cref="Output"/> works both ways.</summary>
     internal SafeFileHandle? Input { get; private init; }
 
     internal required SafeFileHandle Output { get; init; }
@@ -43,7 +43,8 @@ internal sealed class ContainerExec : IDisposable
         }
     }
 
-    /// <summary>Runs a command to its end and returns its exit code and output. When stopped it is killed.</summary>
+    /// <summary>Runs a command to completion and returns its exit code and output. When stopped, it kills the
+    /// command.</summary>
     internal static async Task<(int Code, string Output)> RunAsync(
         Reactor reactor, ContainerProcess container, ContainerIdentity identity, bool canSetGroups, IReadOnlyList<string> command, TimeProvider time,
         CancellationToken stop)
@@ -77,7 +78,7 @@ internal sealed class ContainerExec : IDisposable
         _ = Spawn.Reap(_process.Id);
     }
 
-    /// <summary>Closes our ends of its streams; the program goes on.</summary>
+    /// <summary>Closes our ends of its streams. The program continues to run.</summary>
     internal void CloseStreams()
     {
         Input?.Dispose();

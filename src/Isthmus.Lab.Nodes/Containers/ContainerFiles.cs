@@ -1,6 +1,6 @@
 namespace Isthmus.Lab.Nodes.Containers;
 
-/// <summary>Where the files of one container are: its record, and those of each of its runs.</summary>
+/// <summary>The files of one container: its record, and those of each of its runs.</summary>
 internal sealed record ContainerFiles(string Directory, string Logs)
 {
     internal string Record => Path.Combine(Directory, "container.json");
@@ -30,7 +30,7 @@ internal sealed record RunFiles(string Directory, string Logs, int Attempt)
 
     internal string Input => Path.Combine(Directory, $"{Attempt}.in");
 
-    /// <summary>What the container may write to say why it ended.</summary>
+    /// <summary>The file to which the container may write why it ended.</summary>
     internal string TerminationMessage => Path.Combine(Directory, $"{Attempt}.message");
 
     internal string Log => Path.Combine(Logs, $"{Attempt}.log");

@@ -7,20 +7,22 @@ using Isthmus.Lab.Nodes.Processes;
 namespace Isthmus.Lab.Nodes.Containers;
 
 /// <summary>The user and groups that a container runs as, and its capabilities.</summary>
-/// <param name="User">The UID inside the lab; where only one is mapped it is 0 although the Pod may have said 1337.</param>
+/// <param name="User">The UID inside the lab. If only one UID is mapped, it is 0 even if the Pod requests 1337.</param>
 /// <param name="Capabilities">Without CAP_, lower case, sorted.</param>
 internal sealed record ContainerIdentity(long User, long Group, ValueList<long> Groups, ValueList<string> Capabilities, bool NoNewPrivileges)
 {
-    /// <summary>What every container has, unless it drops it. As container runtimes do, without mknod and raw sockets: those would let it leave the mesh.</summary>
+    /// <summary>The capabilities of every container, unless it drops them. This is the default of container runtimes
+    /// without mknod and raw sockets, which would let a container leave the mesh.</summary>
     internal static readonly ValueList<string> Usual =
         ["chown", "dac_override", "fowner", "fsetid", "kill", "net_bind_service", "setgid", "setpcap", "setuid", "sys_chroot"];
 
-    /// <summary>What a container may ask for on top. Nothing that reaches beyond its namespaces, and never sys_admin.</summary>
+    /// <summary>The capabilities that a container may request in addition. None of them reaches beyond its namespaces, and
+    /// sys_admin is never among them.</summary>
     internal static readonly ValueList<string> Grantable =
         ["audit_write", "ipc_lock", "net_admin", "net_broadcast", "net_raw", "setfcap", "sys_nice", "sys_ptrace"];
 
-    /// <summary>Decides from the Pod, the image's default user and the ids that exist here.</summary>
-    /// <exception cref="IdentityException">The Pod asks for something that the lab does not grant.</exception>
+    /// <summary>Decides from the Pod, the image's default user and the IDs that exist here.</summary>
+    /// <exception cref="IdentityException">The Pod requests something that the lab does not grant.</exception>
     internal static ContainerIdentity Decide(PodSecurityContext? pod, SecurityContext? own, long imageUser, IdMap users, IdMap groups)
     {
         var user = own?.RunAsUser ?? pod?.RunAsUser ?? imageUser;
@@ -35,7 +37,7 @@ internal sealed record ContainerIdentity(long User, long Group, ValueList<long> 
                 throw new IdentityException(
                     $"runAsUser {user} is not available: this lab has only one user id (rootless without newuidmap). "
                     + "Install uidmap and give yourself a range in /etc/subuid and /etc/subgid, or leave runAsUser out");
-            // The proxy keeps its own traffic out of its capture by a mark, for which it needs this.
+            // The proxy marks its own traffic to exclude it from capture, and needs this capability for the mark.
             if (isProxy) capabilities.Add("net_raw");
             user = 0;
         }
@@ -46,7 +48,7 @@ internal sealed record ContainerIdentity(long User, long Group, ValueList<long> 
     }
 
     /// <summary>The setpriv command that starts a program with this identity.</summary>
-    /// <param name="canSetGroups">False in a user namespace with a single id, where the kernel denies it.</param>
+    /// <param name="canSetGroups">False in a user namespace with a single ID, where the kernel denies it.</param>
     internal IEnumerable<string> ToSetPriv(bool canSetGroups)
     {
         yield return "setpriv";
@@ -84,5 +86,5 @@ internal sealed record ContainerIdentity(long User, long Group, ValueList<long> 
     }
 }
 
-/// <summary>A Pod asks for a user or a capability that the lab does not grant: CreateContainerConfigError.</summary>
+/// <summary>A Pod requests a user or a capability that the lab does not grant: CreateContainerConfigError.</summary>
 internal sealed class IdentityException(string message) : Exception(message);

@@ -7,7 +7,7 @@ using Microsoft.Win32.SafeHandles;
 
 namespace Isthmus.Lab.Nodes.Containers;
 
-/// <summary>Everything that is needed to start one container.</summary>
+/// <summary>Everything that is necessary to start one container.</summary>
 /// <param name="Command">The program and its arguments; the program is looked up in PATH inside the container.</param>
 /// <param name="Network">The Pod's network namespace; null for the node's.</param>
 internal sealed record LaunchRequest(
@@ -18,9 +18,9 @@ internal sealed record LaunchRequest(
 internal sealed class LaunchException(string message, Exception? cause = null) : Exception(message, cause);
 
 /// <summary>
-/// Starts containers: a thread of its own builds the namespaces and the root, then spawns into them and ends. Two small
-/// processes stay around the program: one that made its PID namespace, and a shell that writes its exit code to a file,
-/// so that neither needs us.
+/// Starts containers. A dedicated thread builds the namespaces and the root, spawns the processes into them, and ends. Two
+/// small processes stay around the program: one that created its PID namespace, and a shell that writes its exit code to a
+/// file. Neither needs the node.
 /// </summary>
 internal static class ContainerLauncher
 {
@@ -63,7 +63,7 @@ internal static class ContainerLauncher
             [((input ?? nothing)!.Number(), 0), (output.Number(), 1), (errors.Number(), 2), (exit.Number(), 3)]));
     }
 
-    // The outer shell holds the terminal's master, so that the terminal outlives us.
+    // The outer shell holds the terminal's master, so that the terminal outlives the node process.
     private static int StartOnTerminal(LaunchRequest request, SafeFileHandle exit)
     {
         using var terminal = PseudoTerminal.Open();
@@ -88,11 +88,12 @@ internal static class ContainerLauncher
 
     private static SafeFileHandle OpenPipe(string path)
     {
-        // For both ways, so that it never blocks here and a container never gets SIGPIPE while we are away.
+        // Opened for both ways, so that opening never blocks, and a container never gets SIGPIPE while the node process is
+        // down.
         return Descriptors.Open(path, Libc.ORdWr);
     }
 
-    /// <summary>Fails at once when the program does not exist, as container runtimes do.</summary>
+    /// <summary>Fails at once if the program does not exist, as container runtimes do.</summary>
     private static void RequireProgram(LaunchRequest request)
     {
         var program = request.Command[0];

@@ -4,7 +4,7 @@ using Isthmus.Lab.Nodes.Processes;
 
 namespace Isthmus.Lab.Nodes.Containers;
 
-/// <summary>A running container, started by us or by the node that ran here before.</summary>
+/// <summary>A running container, started by this node process or an earlier one.</summary>
 internal sealed class ContainerProcess : IDisposable
 {
     private const int KilledExitCode = 128 + Signals.Kill;
@@ -26,16 +26,17 @@ internal sealed class ContainerProcess : IDisposable
 
     internal PidHandle Outer => _outer;
 
-    /// <summary>One that was just started: even if it is over already, it is our child and has a status to take.</summary>
+    /// <summary>A container that was just started. Even if it has already ended, it is our child and has an exit
+    /// status.</summary>
     internal static ContainerProcess Started(ProcessIdentity identity, string exitFile) =>
         new(identity, PidHandle.TryOpen(identity.Process) ?? throw new LaunchException($"process {identity.Process} vanished"), exitFile);
 
-    /// <summary>Null when that process is gone.</summary>
+    /// <summary>Finds a container by its record; null when that process is gone.</summary>
     internal static ContainerProcess? TryAttach(ProcessIdentity identity, string exitFile)
     {
         var handle = PidHandle.TryOpen(identity.Process);
         if (handle is null) return null;
-        // Checked after opening: from here on the number cannot come to mean another process.
+        // Checked after opening: from now on, the PID cannot come to mean another process.
         if (identity.IsAlive()) return new(identity, handle, exitFile);
         handle.Dispose();
         return null;
@@ -48,21 +49,22 @@ internal sealed class ContainerProcess : IDisposable
         return ReadExitCode(_exitFile) ?? KilledExitCode;
     }
 
-    /// <summary>Null when the container was killed together with those around it.</summary>
+    /// <summary>The exit code; null when the container was killed together with the processes around it.</summary>
     internal static int? ReadExitCode(string exitFile)
     {
         if (!File.Exists(exitFile)) return null;
         var lines = File.ReadAllText(exitFile).Split('\n', StringSplitOptions.RemoveEmptyEntries);
         if (lines.Length == 0 || !int.TryParse(lines[^1], NumberStyles.None, CultureInfo.InvariantCulture, out var code)) return null;
-        // unshare cannot end itself by SIGKILL as its child did: it complains and exits with 1.
+        // unshare cannot end itself with SIGKILL as its child did: it reports an error and exits with 1.
         return code == 1 && lines[0].Contains("sigprocmask unblock failed", StringComparison.Ordinal) ? KilledExitCode : code;
     }
 
-    /// <summary>The container's own PID 1, as the lab numbers it; null before it runs or when it has ended.</summary>
+    /// <summary>The container's PID 1, as a PID of the lab; null before it runs and after it has ended.</summary>
     internal int? FindInit() =>
         ProcessIdentity.Children(Identity.Process).Select(maker => ProcessIdentity.Children(maker)).FirstOrDefault(inner => inner.Count > 0)?[0];
 
-    /// <summary>As <see cref="FindInit"/>, once it has become the container's program: before that, PID 1 still prepares the container and is deaf to signals.</summary>
+    /// <summary>Like <see cref="FindInit"/>, but only after PID 1 has become the container's program. Before that, it still
+    /// prepares the container and ignores signals.</summary>
     internal async Task<int?> FindProgramAsync(TimeProvider time, CancellationToken stop)
     {
         var began = time.GetTimestamp();
@@ -75,8 +77,9 @@ internal sealed class ContainerProcess : IDisposable
     }
 
     /// <summary>
-    /// Whether PID 1 has yet to become the container's program. What prepares the container mounts, and so holds
-    /// CAP_SYS_ADMIN until it executes the program; no program ever gets it (<see cref="ContainerIdentity.Grantable"/>).
+    /// Whether PID 1 has yet to become the container's program. While it prepares the container, it mounts, and so holds
+    /// CAP_SYS_ADMIN until it executes the program. No program ever gets that capability (<see
+    /// cref="ContainerIdentity.Grantable"/>).
     /// </summary>
     private static bool IsPreparing(int init)
     {
@@ -108,7 +111,7 @@ internal sealed class ContainerProcess : IDisposable
             using var handle = PidHandle.TryOpen(init);
             if (handle?.Signal(Signals.Kill) == true) return;
         }
-        // No PID 1 yet: the one that makes the namespace takes its child along.
+        // There is no PID 1 yet: the process that creates the namespace takes its child with it.
         foreach (var maker in ProcessIdentity.Children(Identity.Process)) ProcessImage.Kill(maker, Signals.Kill);
         if (ProcessIdentity.Children(Identity.Process).Count == 0) _outer.Signal(Signals.Kill);
     }

@@ -5,7 +5,8 @@ namespace Isthmus.Lab.Nodes.Env;
 /// <summary>Kubernetes' <c>$(NAME)</c> references in commands, arguments and values.</summary>
 public static class Expansion
 {
-    /// <summary>References to unknown names stay as they are; <c>$$</c> is one dollar sign, so <c>$$(NAME)</c> is never a reference.</summary>
+    /// <summary>References to unknown names stay as they are; <c>$$</c> is one dollar sign, so <c>$$(NAME)</c> is never a
+    /// reference.</summary>
     public static string Expand(string text, IReadOnlyDictionary<string, string> values)
     {
         if (!text.Contains('$', StringComparison.Ordinal)) return text;

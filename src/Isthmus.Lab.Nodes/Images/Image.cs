@@ -5,18 +5,18 @@ namespace Isthmus.Lab.Nodes.Images;
 /// <summary>What an image brings besides the machine's own programs.</summary>
 public enum RootKind
 {
-    /// <summary>The machine's root file system and nothing else.</summary>
+    /// <summary>Only the machine's root file system.</summary>
     Machine,
 
     /// <summary>Also this build at /opt/isthmus, the .NET runtime at /opt/dotnet, and our programs' names in /usr/local/bin.</summary>
     Runtime,
 }
 
-/// <summary>An image that the lab can run: a name, and which program it stands for.</summary>
+/// <summary>An image that the lab can run: a name, and the program that it represents.</summary>
 /// <param name="Pattern">A repository without tag: exact, or <c>*/name</c> for any registry and path.</param>
 /// <param name="Entrypoint">What runs before the arguments; a container's <c>command</c> replaces it.</param>
-/// <param name="Arguments">Arguments when the container gives none.</param>
-/// <param name="User">The user when the Pod names none.</param>
+/// <param name="Arguments">The arguments if the container has none.</param>
+/// <param name="User">The user if the Pod names none.</param>
 public sealed record Image(string Pattern, RootKind Root, ValueList<string> Entrypoint, ValueList<string> Arguments)
 {
     public ValueMap<string> Environment { get; init; }
@@ -26,9 +26,9 @@ public sealed record Image(string Pattern, RootKind Root, ValueList<string> Entr
     public string WorkingDirectory { get; init; } = "/";
 }
 
-/// <summary>The name of an image taken apart: <c>registry/path:tag@digest</c>, with Docker's short forms written out.</summary>
+/// <summary>The parts of an image name: <c>registry/path:tag@digest</c>, with Docker's short forms expanded.</summary>
 /// <param name="Repository">For example <c>docker.io/library/nginx</c>.</param>
-/// <param name="Tag"><c>latest</c> when neither tag nor digest is given.</param>
+/// <param name="Tag"><c>latest</c> if there is neither a tag nor a digest.</param>
 public sealed record ImageName(string Repository, string Tag, string Digest)
 {
     private const int LongestName = 255;

@@ -12,7 +12,8 @@ public sealed class ImageCatalogue(ValueList<Image> images)
 
     public ValueList<Image> Images => images;
 
-    /// <summary>The image of that name, whatever its tag or digest; null when there is none. An exact name goes before a pattern.</summary>
+    /// <summary>The image of that name, whatever its tag or digest; null when there is none. An exact name takes precedence
+    /// over a pattern.</summary>
     public Image? Find(ImageName name)
     {
         Image? byPattern = null;
@@ -24,12 +25,13 @@ public sealed class ImageCatalogue(ValueList<Image> images)
         return byPattern;
     }
 
-    /// <summary>The error for an image that is not in the catalogue. The remedy comes before the list, because Events are cut after 1,024 characters.</summary>
+    /// <summary>The error for an image that is not in the catalogue. The remedy comes before the list, because Events are
+    /// cut after 1,024 characters.</summary>
     public string Missing(string asked) =>
         $"image \"{asked}\" is not in the lab's catalogue, and the lab does not pull images. To run a program of this machine, use image {OwnImages.MachineRoot} "
         + $"with a command. The catalogue has: {string.Join(", ", images.Select(image => image.Pattern))}";
 
-    /// <summary>An id in the form of a repository digest. Tags of one image are the same program.</summary>
+    /// <summary>An ID in the form of a repository digest. All tags of an image are the same program.</summary>
     public static string IdOf(Image image)
     {
         var hash = SHA256.HashData(Encoding.UTF8.GetBytes(image.Pattern));

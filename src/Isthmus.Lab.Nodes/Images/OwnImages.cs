@@ -2,7 +2,7 @@ using Isthmus.Core.Collections;
 
 namespace Isthmus.Lab.Nodes.Images;
 
-/// <summary>The images of our own programs; the names of Istio's and CoreDNS' images are names of them too.</summary>
+/// <summary>The images of our own programs. The names of Istio's and CoreDNS's images refer to them too.</summary>
 public static class OwnImages
 {
     /// <summary>The image that is the machine's own root file system.</summary>
@@ -14,7 +14,8 @@ public static class OwnImages
     /// <summary>How our binary is started inside a container.</summary>
     public static readonly ValueList<string> Program = [$"{RuntimeDirectory}/dotnet", $"{BuildDirectory}/isthmus.dll"];
 
-    /// <summary>Names of our binary in /usr/local/bin of the runtime images, and the words that each puts before its arguments.</summary>
+    /// <summary>Names of our binary in /usr/local/bin of the runtime images, and the words that each inserts before its
+    /// arguments.</summary>
     public static readonly ValueMap<string> Names = new(
     [
         new("isthmus", ""), new("istioctl", ""), new("pilot-agent", ""), new("pilot-discovery", ""), new("istio-iptables", "istio-iptables"),

@@ -2,10 +2,11 @@ using Isthmus.Core.Collections;
 
 namespace Isthmus.Lab.Nodes.Images;
 
-/// <summary>Images of well-known samples, so that their manifests run as they are. The only place besides the samples that knows their names.</summary>
+/// <summary>Images of well-known samples, so that you can run their manifests unchanged. Besides the samples, only this
+/// file knows their names.</summary>
 public static class SampleImages
 {
-    // These images' own user, where the manifests rely on it not being root.
+    // The user of these images. Their manifests rely on it not being root.
     private const long CurlUser = 100;
 
     public static ValueList<Image> All { get; } =

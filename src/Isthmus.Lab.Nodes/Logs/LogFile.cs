@@ -23,7 +23,7 @@ internal sealed class LogFile : IDisposable
     /// <summary>The number of rotations since this process opened it.</summary>
     internal int Rotations { get; private set; }
 
-    /// <summary>No more will be written.</summary>
+    /// <summary>No more is written.</summary>
     internal bool IsComplete { get; private set; }
 
     /// <summary>Completes at the next change. Take it before reading, or a change in between is missed.</summary>
@@ -43,7 +43,7 @@ internal sealed class LogFile : IDisposable
         }
     }
 
-    /// <summary>Makes what was written visible to readers.</summary>
+    /// <summary>Makes written data visible to readers.</summary>
     internal void Flush()
     {
         lock (_guard)

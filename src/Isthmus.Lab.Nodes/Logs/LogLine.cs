@@ -14,7 +14,7 @@ public static class LogLine
     public static byte[] Prefix(DateTimeOffset time, bool isError, bool isPart) =>
         Encoding.ASCII.GetBytes($"{time.UtcDateTime.ToString(TimeFormat, CultureInfo.InvariantCulture)} {(isError ? "stderr" : "stdout")} {(isPart ? 'P' : 'F')} ");
 
-    /// <summary>Takes a line without its end apart; false when it is not of this format.</summary>
+    /// <summary>Splits a line into its parts; false when it does not have this format.</summary>
     public static bool TryParse(ReadOnlySpan<byte> line, out ParsedLine parsed)
     {
         parsed = default;
@@ -32,6 +32,6 @@ public static class LogLine
     }
 }
 
-/// <param name="TimeText">The time as it stands in the file.</param>
+/// <param name="TimeText">The time as written in the file.</param>
 /// <param name="ContentStart">Offset of the text in the line.</param>
 public readonly record struct ParsedLine(DateTimeOffset Time, string TimeText, bool IsError, bool IsPart, int ContentStart);

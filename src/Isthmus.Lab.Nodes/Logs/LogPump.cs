@@ -3,7 +3,7 @@ using Microsoft.Win32.SafeHandles;
 
 namespace Isthmus.Lab.Nodes.Logs;
 
-/// <summary>Copies what a container writes into its log, and to those who are attached to it.</summary>
+/// <summary>Copies a container's output into its log, and to attached clients.</summary>
 internal sealed class LogPump(Reactor reactor, LogFile log, SafeFileHandle output, SafeFileHandle errors)
 {
     private readonly TaskCompletionSource _drained = new(TaskCreationOptions.RunContinuationsAsynchronously);
@@ -16,14 +16,16 @@ internal sealed class LogPump(Reactor reactor, LogFile log, SafeFileHandle outpu
     /// <summary>Completes when all output is in the log.</summary>
     internal Task Drained => _drained.Task;
 
-    /// <summary>Calls the listener with each piece of output, and whether it is standard error, until disposed. The listener must not block.</summary>
+    /// <summary>Calls the listener with each piece of output, and whether it is standard error, until disposed. The
+    /// listener must not block.</summary>
     internal IDisposable Listen(Action<ReadOnlyMemory<byte>, bool> listener)
     {
         lock (_guard) _listeners.Add(listener);
         return new Subscription(this, listener);
     }
 
-    /// <summary>Runs until all writers of both pipes are gone, or stopped. May be called again after a failure: the container must not wait for a reader.</summary>
+    /// <summary>Runs until all writers of both pipes are gone, or until stopped. It may be called again after a failure:
+    /// the container must not wait for a reader.</summary>
     internal async Task RunAsync(CancellationToken stop)
     {
         await Task.WhenAll(CopyAsync(output, false, stop), CopyAsync(errors, true, stop));
@@ -46,7 +48,7 @@ internal sealed class LogPump(Reactor reactor, LogFile log, SafeFileHandle outpu
         }
         catch (OperationCanceledException)
         {
-            // This node stops; what is in the pipe waits there for the next one.
+            // This node stops. The rest of the data waits in the pipe for the next one.
         }
         pipe.Dispose();
         if (kept > 0) log.WriteLine(buffer.AsSpan(0, kept), isError, isPart: false);

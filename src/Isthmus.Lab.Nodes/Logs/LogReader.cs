@@ -3,10 +3,10 @@ using System.Text;
 namespace Isthmus.Lab.Nodes.Logs;
 
 /// <summary>Which part of a log to return (core/v1 PodLogOptions).</summary>
-/// <param name="Tail">At most so many lines from the end.</param>
+/// <param name="Tail">At most this many lines from the end.</param>
 internal sealed record LogQuery(bool Follow, long? Tail, DateTimeOffset? Since, bool Timestamps, long? LimitBytes);
 
-/// <summary>Reads one log, across rotated files, as text again.</summary>
+/// <summary>Reads one log as text, across rotated files.</summary>
 internal sealed class LogReader : IDisposable
 {
     private readonly string _path;
@@ -26,7 +26,7 @@ internal sealed class LogReader : IDisposable
         _left = query.LimitBytes ?? long.MaxValue;
     }
 
-    /// <param name="live">The log that is still written, when it is; needed to follow.</param>
+    /// <param name="live">The log, if it is still being written. It is required to follow.</param>
     internal static async Task CopyAsync(string path, LogFile? live, LogQuery query, Stream to, CancellationToken stop)
     {
         using var reader = new LogReader(path, query, to);
@@ -47,12 +47,12 @@ internal sealed class LogReader : IDisposable
     {
         while (_left > 0)
         {
-            // Taken before reading: what changes meanwhile is seen in the next round.
+            // Taken before reading: changes in the meantime are seen in the next round.
             var (changed, isComplete, now) = (live.Changed, live.IsComplete, live.Rotations);
             await CopyRestAsync(stop);
             for (; read < now && _left > 0; read++)
             {
-                // It was rotated, so the old file has just been read to its end: go on with the next one.
+                // It was rotated, so the old file has just been read to its end: continue with the next one.
                 var age = now - read - 1;
                 await CopyAsync(age > 0 ? $"{_path}.{age}" : _path, stop);
             }
@@ -81,7 +81,7 @@ internal sealed class LogReader : IDisposable
             await _to.WriteAsync(_output.GetBuffer().AsMemory(0, (int)Math.Min(_output.Length, _output.Length + Math.Min(0, _left))), stop);
             _output.SetLength(0);
         }
-        // A line that is still being written is read again, whole, next time.
+        // An incomplete line is read again as a whole next time.
         if (kept > 0) _file.Position -= kept;
     }
 
@@ -95,7 +95,7 @@ internal sealed class LogReader : IDisposable
             start += end + 1;
         }
         var kept = length - start;
-        // This node writes no such lines; whatever did, its rest must not stop the reader.
+        // This node writes no such lines. Whatever wrote it, the rest of it must not stop the reader.
         if (kept == _buffer.Length) kept = 0;
         _buffer.AsSpan(start, kept).CopyTo(_buffer);
         return kept;

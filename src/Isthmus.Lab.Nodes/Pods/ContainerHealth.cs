@@ -3,7 +3,8 @@ using Isthmus.Lab.Nodes.Probes;
 
 namespace Isthmus.Lab.Nodes.Pods;
 
-/// <summary>The postStart hook and the probes of one run: whether it has started, is ready, or must be restarted. Its state belongs to the Pod's loop.</summary>
+/// <summary>The postStart hook and the probes of one run: whether it has started, is ready, or must be restarted. Its state
+/// belongs to the Pod's loop.</summary>
 /// <param name="restart">Called on the loop with the probe's own grace period, if it has one.</param>
 internal sealed class ContainerHealth(
     RunningContainer running, ProbeTarget target, NodeContext node, PodSubject pod, PodLoop loop, Action<RunningContainer, long?> restart)
@@ -18,14 +19,14 @@ internal sealed class ContainerHealth(
 
     internal bool IsReady => HasStarted && (Spec.ReadinessProbe is null || _isProbedReady);
 
-    /// <summary>Begins the hook and the probes of a run that has just begun.</summary>
+    /// <summary>Starts the hook and the probes of a new run.</summary>
     internal void Begin()
     {
         if (Spec.Lifecycle?.PostStart is { } hook) loop.Start($"running the postStart hook of container {Spec.Name}", stop => PostStartAsync(hook, stop), running.Over);
         else BeginProbes();
     }
 
-    /// <summary>Goes on with the probes of a run that an earlier node began.</summary>
+    /// <summary>Resumes the probes of a run that an earlier node began.</summary>
     internal void Resume(bool hasStarted, bool isReady)
     {
         (HasStarted, _isProbedReady) = (hasStarted, isReady);
@@ -91,7 +92,7 @@ internal sealed class ContainerHealth(
         restart(running, probe.TerminationGracePeriodSeconds);
     }
 
-    /// <param name="onVerdict">Called on the loop when the verdict changes, and at each failure that repeats one.</param>
+    /// <param name="onVerdict">Called on the loop when the verdict changes, and for each failure that repeats one.</param>
     private void Start(string kind, Probe probe, bool isEager, Action<bool, string> onVerdict) =>
         loop.Start($"running the {kind} probe of container {Spec.Name}", stop => ProbeAsync(probe, isEager, kind == "startup", onVerdict, stop), running.Over);
 
@@ -120,7 +121,7 @@ internal sealed class ContainerHealth(
         }
     }
 
-    // Asks again within the period, without counting failures: a container is seen to be ready when it is.
+    // Probes again within the period, without counting failures, so that a container becomes ready without delay.
     private async Task<bool> SucceedsEarlyAsync(Probe probe, TimeSpan period, long began, CancellationToken stop)
     {
         for (var attempt = 0; ProbeSchedule.BeforeExtra(attempt, period - node.Time.GetElapsedTime(began)) is { } pause; attempt++)
@@ -131,7 +132,7 @@ internal sealed class ContainerHealth(
         return false;
     }
 
-    // A Pod may ask for longer than a timer takes.
+    // A Pod may request a longer time than a timer supports.
     private async Task DelayAsync(TimeSpan delay, CancellationToken stop)
     {
         for (; delay > PodLoop.LongestWait; delay -= PodLoop.LongestWait) await Task.Delay(PodLoop.LongestWait, node.Time, stop);

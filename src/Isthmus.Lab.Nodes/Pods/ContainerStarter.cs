@@ -10,13 +10,13 @@ using Microsoft.Win32.SafeHandles;
 
 namespace Isthmus.Lab.Nodes.Pods;
 
-/// <summary>A container cannot be started now; the reason is that of its waiting state.</summary>
+/// <summary>A container cannot be started now. The reason is that of its waiting state.</summary>
 internal sealed class StartException(string reason, string message) : Exception(message)
 {
     internal string Reason => reason;
 }
 
-/// <summary>One run of a container, as it is about to start.</summary>
+/// <summary>One run of a container that is about to start.</summary>
 internal sealed record ContainerRun(Container Spec, Image Image, ContainerIdentity Identity, RunFiles Files);
 
 /// <summary>What the containers of one Pod share.</summary>
@@ -25,7 +25,7 @@ internal sealed record PodResources(PodFacts Facts, PodSandbox Sandbox, PodVolum
 /// <summary>Turns a container of a Pod into a running process, and finds those that an earlier node started.</summary>
 internal sealed class ContainerStarter(NodeContext node)
 {
-    /// <summary>The reason when everything was prepared and the program did not start.</summary>
+    /// <summary>The reason if everything was prepared and the program did not start.</summary>
     internal const string RunError = "RunContainerError";
 
     private const int PipeBytes = 256 * 1024;
@@ -52,7 +52,7 @@ internal sealed class ContainerStarter(NodeContext node)
         return new(run.Spec.Name, Convert.ToHexStringLower(id), run.Files.Attempt, null, node.Time.GetUtcNow(), run.Spec.Image, ImageCatalogue.IdOf(run.Image));
     }
 
-    /// <exception cref="StartException">It cannot be configured or started.</exception>
+    /// <exception cref="StartException">The container cannot be configured or started.</exception>
     internal async Task<RunningContainer> StartAsync(PodResources pod, ContainerRun run)
     {
         var request = new LaunchPlan(node).Make(pod, run);
@@ -124,7 +124,7 @@ internal sealed class ContainerStarter(NodeContext node)
     {
         File.Delete(path);
         LinuxException.Check(Libc.MakeFifo(path, 0b110_110_110), $"mkfifo {path}");
-        // Anybody in the container may reopen /dev/stdout, whatever our umask is.
+        // Everyone in the container may reopen /dev/stdout, whatever our umask is.
         File.SetUnixFileMode(path, (UnixFileMode)0b110_110_110);
     }
 
@@ -135,10 +135,10 @@ internal sealed class ContainerStarter(NodeContext node)
         return handle;
     }
 
-    // For both ways: opening only to write fails until the container reads.
+    // Opened for both ways: opening only to write fails until the container reads.
     private static SafeFileHandle OpenInput(string path) => Descriptors.Open(path, Libc.ORdWr | Libc.ONonBlock);
 
-    /// <summary>The master of the container's terminal, which its outermost process holds for us.</summary>
+    /// <summary>The master of the container's terminal, which its outermost process holds for the node.</summary>
     private static SafeFileHandle FindTerminal(ContainerProcess process)
     {
         var copy = Descriptors.TryCopyFrom(process.Outer, ContainerLauncher.TerminalDescriptor)

@@ -1,6 +1,7 @@
 namespace Isthmus.Lab.Nodes.Pods;
 
-/// <summary>How long a container that keeps ending must wait: not at all after the first end, then 10 s, doubling to 5 minutes, forgotten after 10 good minutes.</summary>
+/// <summary>How long a container that keeps ending must wait: not at all after the first end, then 10 s, doubling to 5
+/// minutes, forgotten after 10 good minutes.</summary>
 internal static class CrashBackOff
 {
     internal static readonly TimeSpan First = TimeSpan.FromSeconds(10);
@@ -16,7 +17,7 @@ internal static class CrashBackOff
         return (current, Grow(current));
     }
 
-    /// <summary>The delay that was in force when <paramref name="next"/> became the one that follows.</summary>
+    /// <summary>The delay that applied when <paramref name="next"/> became the one that follows.</summary>
     internal static TimeSpan Before(TimeSpan next) => next <= First ? TimeSpan.Zero : next == Longest ? Longest : next / 2;
 
     internal static TimeSpan Grow(TimeSpan current) =>

@@ -8,7 +8,8 @@ using Microsoft.Extensions.Logging;
 
 namespace Isthmus.Lab.Nodes.Pods;
 
-/// <summary>Records what happens to Pods as core/v1 Events, written in the background. A repeated event raises the count of the first.</summary>
+/// <summary>Records what happens to Pods as core/v1 Events, written in the background. A repeated event raises the count of
+/// the first.</summary>
 internal sealed partial class EventRecorder(INodeApi api, string nodeName, TimeProvider time, ILogger log)
 {
     private const int LongestQueue = 1000;
@@ -40,7 +41,7 @@ internal sealed partial class EventRecorder(INodeApi api, string nodeName, TimeP
             }
             catch (Exception e) when (e is KubeException or HttpRequestException or IOException)
             {
-                // An old event helps nobody, so it is not retried. The log keeps it.
+                // An old event does not help, so it is not retried. The log keeps it.
                 LostEvent((string?)one["reason"] ?? "", (string?)one["message"] ?? "", e.Message);
             }
         }

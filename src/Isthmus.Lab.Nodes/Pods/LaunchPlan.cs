@@ -43,7 +43,7 @@ internal sealed class LaunchPlan(NodeContext node)
 
     private static ValueList<string> Command(Container container, Image image, Dictionary<string, string> environment)
     {
-        // A command of the container's own replaces the image's entrypoint and its default arguments.
+        // The container's own command replaces the image's entrypoint and its default arguments.
         IEnumerable<string> program = container.Command.Count > 0 ? container.Command : image.Entrypoint;
         IEnumerable<string> arguments = container.Args.Count > 0 ? container.Args : container.Command.Count > 0 ? [] : image.Arguments;
         ValueList<string> words = [.. program.Concat(arguments).Select(word => Expansion.Expand(word, environment))];
@@ -72,7 +72,7 @@ internal sealed class LaunchPlan(NodeContext node)
         values["DOTNET_TieredPGO"] = "0";
         values["DOTNET_EnableWriteXorExecute"] = "0";
         values["DOTNET_EnableDiagnostics"] = "0";
-        // No cgroup shows the runtime its limits.
+        // There is no cgroup from which the runtime could read its limits.
         if (Quantity.Read(container.Resources.Limits.GetValueOrDefault("memory")) is { } bytes)
             values["DOTNET_GCHeapHardLimit"] = ((long)(bytes * 3 / 4)).ToString("X", CultureInfo.InvariantCulture);
         if (Quantity.Read(container.Resources.Limits.GetValueOrDefault("cpu")) is { } cpus && cpus < Environment.ProcessorCount)

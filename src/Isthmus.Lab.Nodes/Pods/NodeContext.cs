@@ -11,6 +11,6 @@ internal sealed record NodeContext(
     NodeSettings Settings, INodeApi Api, Sandboxes Sandboxes, ImageCatalogue Images, EventRecorder Events,
     Reactor Reactor, ProbeRunner Probes, NodeCapacity Capacity, IdMap Users, IdMap Groups, Random Random, TimeProvider Time, ILogger Log)
 {
-    /// <summary>Where several group ids exist, they may be chosen; with a single one the kernel denies even that.</summary>
+    /// <summary>Group IDs can be set if several exist. With a single one, the kernel denies even that.</summary>
     internal bool CanSetGroups => !Groups.IsSingle;
 }

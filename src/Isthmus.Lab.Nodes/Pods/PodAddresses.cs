@@ -4,7 +4,8 @@ using Isthmus.Lab.Machine.Network;
 
 namespace Isthmus.Lab.Nodes.Pods;
 
-/// <summary>The Pod addresses of one node. Gives them out in turn, so that a released address is not reused at once.</summary>
+/// <summary>The Pod addresses of one node. It allocates them in turn, so that a released address is not reused at
+/// once.</summary>
 internal sealed class PodAddresses(Cidr range)
 {
     // The first is the network's, the second customarily a gateway's, the last a broadcast.

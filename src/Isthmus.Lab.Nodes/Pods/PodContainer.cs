@@ -6,11 +6,12 @@ using Microsoft.Extensions.Logging;
 
 namespace Isthmus.Lab.Nodes.Pods;
 
-/// <summary>What requests from outside need to know of a container.</summary>
+/// <summary>What external requests need to know about a container.</summary>
 /// <param name="WaitingReason">Why it does not run; empty when nothing is wrong.</param>
 internal sealed record ContainerSnapshot(Container Spec, ContainerFiles Files, ContainerRecord? Record, RunningContainer? Running, string WaitingReason);
 
-/// <summary>One container of a Pod, through all its runs: starts it, sees it end, stops it, and decides when it may run again. Its state belongs to the Pod's loop.</summary>
+/// <summary>One container of a Pod, through all its runs: starts it, sees it end, stops it, and decides when it may run
+/// again. Its state belongs to the Pod's loop.</summary>
 internal sealed partial class PodContainer(Container spec, ContainerRole role, NodeContext node, PodSubject pod, PodLoop loop, PodGrace grace)
 {
     private const string Creating = "ContainerCreating", CrashLoop = "CrashLoopBackOff";
@@ -28,7 +29,7 @@ internal sealed partial class PodContainer(Container spec, ContainerRole role, N
     private string _waitingReason = Creating;
     private string _waitingMessage = "";
 
-    // The last run was in a sandbox that is gone: what it did there does not count any more.
+    // The last run was in a sandbox that is gone, so its work does not count any more.
     private bool _isStale;
 
     internal string Name => spec.Name;
@@ -49,7 +50,7 @@ internal sealed partial class PodContainer(Container spec, ContainerRole role, N
 
     internal ContainerSnapshot ToSnapshot() => new(spec, _files, _record, _running, _waitingReason);
 
-    /// <param name="awaitsInit">The Pod has init containers that have not done their work.</param>
+    /// <param name="awaitsInit">Whether the Pod has init containers that have not completed.</param>
     internal ContainerView ToView(bool awaitsInit) => new(
         Name, role, _record?.Image ?? spec.Image, _record?.ImageId ?? "", _record?.Id ?? "", _record?.Attempt ?? 0, State, _health is { HasStarted: true },
         role switch { ContainerRole.Init => HasSucceeded, ContainerRole.Ephemeral => false, _ => _health is { IsReady: true } },
@@ -57,23 +58,23 @@ internal sealed partial class PodContainer(Container spec, ContainerRole role, N
         _waitingMessage, _record?.StartedAt, _record?.End, _record?.Previous);
 
     /// <summary>Finds what an earlier node left of this container.</summary>
-    /// <param name="runsCount">Earlier runs still count: the sandbox that they were in is there, or the Pod is complete.</param>
+    /// <param name="runsCount">Whether earlier runs still count: their sandbox exists, or the Pod is complete.</param>
     internal void Adopt(bool runsCount, string podIp)
     {
         if (_running is not null) return;
         _record = StateFile.Read(_files.Record, NodeJson.Default.ContainerRecord);
-        // In a new sandbox the work of init containers (rules, files on tmpfs) must be done again.
+        // In a new sandbox, init containers must do their work (rules, files on tmpfs) again.
         _isStale = !runsCount && _record is not null && role != ContainerRole.Ephemeral && (role != ContainerRole.Main || pod.Current.Spec.RestartPolicy != "Never");
         if (_record is { End: { } ended } && !_isStale) Hold(ended.FinishedAt + CrashBackOff.Before(TimeSpan.FromSeconds(_record.BackOffSeconds)));
         if (_record is not { End: null } open || TryTakeOver(open, podIp)) return;
         RecordEnd("ContainerStatusUnknown");
         if (!_isStale) return;
-        // The lab ended, not the container by itself: that is no crash.
+        // The lab ended, not the container by itself, so this is not a crash.
         (_notBefore, _waitingReason, _waitingMessage) = (default, Creating, "");
         Remember(_record! with { BackOffSeconds = 0 });
     }
 
-    /// <summary>Starts the next run. A failure is told and decides when to try again.</summary>
+    /// <summary>Starts the next run. A failure is recorded as an Event and decides when to try again.</summary>
     internal async Task StartAsync(PodResources resources)
     {
         try
@@ -95,7 +96,8 @@ internal sealed partial class PodContainer(Container spec, ContainerRole role, N
         }
     }
 
-    /// <summary>Stops the present run within the Pod's grace. Has no effect when there is none, or when it is being stopped.</summary>
+    /// <summary>Stops the current run within the Pod's grace period. It has no effect when there is none, or when it is
+    /// already being stopped.</summary>
     internal void Stop()
     {
         if (_running is not { IsStopping: false } running) return;
@@ -103,7 +105,7 @@ internal sealed partial class PodContainer(Container spec, ContainerRole role, N
         BeginStop(running, DateTimeOffset.MaxValue);
     }
 
-    /// <summary>Lets go of the present run: it goes on, for the next node to find.</summary>
+    /// <summary>Releases the current run: it continues, for the next node to find.</summary>
     internal void Release() => _running?.Dispose();
 
     private bool TryTakeOver(ContainerRecord open, string podIp)
@@ -191,7 +193,7 @@ internal sealed partial class PodContainer(Container spec, ContainerRole role, N
         await Task.WhenAny(running.Pump.Drained, Task.Delay(LastOutput, node.Time, stop));
         await loop.InvokeAsync(() =>
         {
-            // When recording failed half-way, only the rest is left to do.
+            // If recording failed half-way, only the rest remains to be done.
             if (_running == running) RecordEnd("Error");
             running.End();
         }, stop);
@@ -211,7 +213,7 @@ internal sealed partial class PodContainer(Container spec, ContainerRole role, N
         BackOff(finished - record.StartedAt);
     }
 
-    /// <summary>Decides when the container may run again after an end, and says so.</summary>
+    /// <summary>Decides when the container may run again after it ended, and reports it.</summary>
     private void BackOff(TimeSpan ranFor)
     {
         var (delay, next) = CrashBackOff.After(TimeSpan.FromSeconds(_record!.BackOffSeconds), ranFor);

@@ -2,17 +2,17 @@ using Isthmus.Kubernetes.Objects;
 
 namespace Isthmus.Lab.Nodes.Pods;
 
-/// <summary>The time that the containers of an ending Pod have left. A second deletion may shorten it.</summary>
+/// <summary>The time that the containers of a terminating Pod have left. A second deletion may shorten it.</summary>
 internal sealed class PodGrace(TimeProvider time) : IDisposable
 {
     private const long DefaultSeconds = 30;
 
     private readonly CancellationTokenSource _over = new(Timeout.InfiniteTimeSpan, time);
 
-    /// <summary>The Pod is ending: its containers are not restarted.</summary>
+    /// <summary>Whether the Pod is terminating: its containers are not restarted.</summary>
     internal bool HasBegun { get; private set; }
 
-    /// <summary>Cancelled when whatever still runs must be killed.</summary>
+    /// <summary>Cancelled when everything that still runs must be killed.</summary>
     internal CancellationToken Over => _over.Token;
 
     internal static long Seconds(Pod pod) => pod.Spec.TerminationGracePeriodSeconds ?? DefaultSeconds;

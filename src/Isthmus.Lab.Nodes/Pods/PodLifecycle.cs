@@ -1,15 +1,15 @@
 namespace Isthmus.Lab.Nodes.Pods;
 
-/// <summary>How far a Pod has come. A stage never comes back.</summary>
+/// <summary>The stages of a Pod. A Pod never returns to an earlier stage.</summary>
 internal enum PodStage
 {
-    /// <summary>What an earlier node left of it is not yet known.</summary>
+    /// <summary>The node has not checked yet what an earlier node left of it.</summary>
     New,
 
-    /// <summary>Its containers run as <see cref="PodPlan"/> says.</summary>
+    /// <summary>Its containers run as <see cref="PodPlan"/> decides.</summary>
     Running,
 
-    /// <summary>It is ending; Services may still send to it.</summary>
+    /// <summary>It is terminating; Services may still send traffic to it.</summary>
     Leaving,
 
     /// <summary>Its containers are being stopped.</summary>
@@ -22,7 +22,7 @@ internal enum PodStage
     Removed,
 }
 
-/// <summary>What is wanted of a Pod.</summary>
+/// <summary>The goal for a Pod.</summary>
 internal enum PodGoal
 {
     Run,
@@ -30,7 +30,8 @@ internal enum PodGoal
     /// <summary>It has run longer than its active deadline: its containers stop, its object stays.</summary>
     Fail,
 
-    /// <summary>Its object is being deleted: its containers stop within their grace, then the object goes.</summary>
+    /// <summary>Its object is being deleted: its containers stop within their grace period, then the object is
+    /// removed.</summary>
     Remove,
 
     /// <summary>Its object is gone: everything ends at once.</summary>

@@ -3,8 +3,8 @@ using System.Threading.Channels;
 namespace Isthmus.Lab.Nodes.Pods;
 
 /// <summary>
-/// The concurrency of one Pod. Letters run one at a time on the Pod's loop, so the state that they touch needs no lock;
-/// tasks run beside it. A task that fails is reported and starts over after a pause: it never ends unseen.
+/// The concurrency of one Pod. Messages run one at a time on the Pod's loop, so the state that they touch needs no lock.
+/// Tasks run in parallel to it. A task that fails is reported and restarts after a pause: it never ends unnoticed.
 /// </summary>
 /// <param name="report">Called with what failed and why, on any thread.</param>
 internal sealed class PodLoop(TimeProvider time, Action<string, Exception> report)
@@ -12,7 +12,7 @@ internal sealed class PodLoop(TimeProvider time, Action<string, Exception> repor
     private static readonly TimeSpan FirstRetry = TimeSpan.FromMilliseconds(100);
     private static readonly TimeSpan LongestRetry = TimeSpan.FromSeconds(10);
 
-    /// <summary>A timer takes no longer than this; whoever waits longer wakes in between.</summary>
+    /// <summary>The longest time of a timer. A longer wait wakes up in between.</summary>
     internal static readonly TimeSpan LongestWait = TimeSpan.FromDays(20);
 
     private readonly Channel<Action> _letters = Channel.CreateUnbounded<Action>(new UnboundedChannelOptions { SingleReader = true });
@@ -20,13 +20,13 @@ internal sealed class PodLoop(TimeProvider time, Action<string, Exception> repor
     private readonly Lock _guard = new(); // guards the set of tasks: they end on any thread
     private readonly HashSet<Task> _tasks = [];
 
-    /// <summary>A time that a timer takes: not negative, and not too long.</summary>
+    /// <summary>A valid time for a timer: not negative, and not too long.</summary>
     internal static TimeSpan ToTimer(TimeSpan wait) => wait <= TimeSpan.Zero ? TimeSpan.Zero : wait < LongestWait ? wait : LongestWait;
 
-    /// <summary>Runs a letter on the loop, some time later. One that fails is reported.</summary>
+    /// <summary>Runs a message on the loop, some time later. A failed message is reported.</summary>
     internal void Post(Action letter) => _letters.Writer.TryWrite(letter);
 
-    /// <summary>Runs a letter on the loop and waits for it; what it throws is thrown here.</summary>
+    /// <summary>Runs a message on the loop and waits for it. Its exceptions are rethrown here.</summary>
     /// <exception cref="OperationCanceledException">The loop has ended, or <paramref name="stop"/> came first.</exception>
     internal async Task InvokeAsync(Action letter, CancellationToken stop)
     {
@@ -47,7 +47,7 @@ internal sealed class PodLoop(TimeProvider time, Action<string, Exception> repor
         await done.Task.WaitAsync(stop);
     }
 
-    /// <summary>Asks something on the loop; null when the loop has ended.</summary>
+    /// <summary>Queries a value on the loop; null when the loop has ended.</summary>
     internal async Task<T?> AskAsync<T>(Func<T?> question) where T : class
     {
         T? answer = null;
@@ -62,8 +62,8 @@ internal sealed class PodLoop(TimeProvider time, Action<string, Exception> repor
         return answer;
     }
 
-    /// <summary>Waits for a letter or until a time, and runs the letters that are there.</summary>
-    /// <param name="wake">Null to wait for a letter only.</param>
+    /// <summary>Waits for a message or until a time, and runs the messages that have arrived.</summary>
+    /// <param name="wake">Null to wait only for a message.</param>
     internal async Task ReadAsync(DateTimeOffset? wake, CancellationToken stop)
     {
         if (!_letters.Reader.TryPeek(out _) && !await WaitAsync(wake, stop)) return;
@@ -80,7 +80,8 @@ internal sealed class PodLoop(TimeProvider time, Action<string, Exception> repor
         }
     }
 
-    /// <summary>Runs <paramref name="work"/> beside the loop until it succeeds, <paramref name="until"/> is cancelled, or the loop ends.</summary>
+    /// <summary>Runs <paramref name="work"/> in parallel to the loop until it succeeds, <paramref name="until"/> is
+    /// cancelled, or the loop ends.</summary>
     /// <param name="what">Names the work in reports, such as <c>watching container x</c>.</param>
     internal void Start(string what, Func<CancellationToken, Task> work, CancellationToken until = default)
     {
@@ -92,7 +93,7 @@ internal sealed class PodLoop(TimeProvider time, Action<string, Exception> repor
         }
     }
 
-    /// <summary>Cancels all tasks and waits for them. No letter runs afterwards.</summary>
+    /// <summary>Cancels all tasks and waits for them. No message runs afterwards.</summary>
     internal async Task CloseAsync()
     {
         _letters.Writer.TryComplete();
@@ -132,7 +133,7 @@ internal sealed class PodLoop(TimeProvider time, Action<string, Exception> repor
             }
             catch (Exception) when (over.IsCancellationRequested)
             {
-                // What it worked on is gone; whatever it stumbled over follows from that.
+                // What it worked on is gone. Its failure is a consequence of that.
                 return;
             }
             catch (Exception e)

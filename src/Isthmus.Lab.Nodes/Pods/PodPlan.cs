@@ -14,24 +14,26 @@ internal enum ContainerRole
 
 internal enum RunState { NeverRan, Running, Ended }
 
-/// <summary>The facts about a container on which decisions depend.</summary>
+/// <summary>The facts about a container that decisions depend on.</summary>
 /// <param name="Started">Running, and its startup probe has succeeded.</param>
-/// <param name="NotBefore">Back-off: it must not be started earlier.</param>
+/// <param name="NotBefore">The end of its back-off: it must not start earlier.</param>
 internal sealed record ContainerFacts(string Name, ContainerRole Role, RunState State, bool Started, int ExitCode, DateTimeOffset NotBefore);
 
 /// <summary>What to do for a Pod that should run.</summary>
 /// <param name="Start">Containers to start now.</param>
-/// <param name="Stop">Containers to stop now: the work is done, so sidecars and ephemeral containers have no reason to live.</param>
-/// <param name="Initialized">Init containers have done their work.</param>
-/// <param name="Wake">When to decide again although nothing happens.</param>
-/// <param name="Outcome">Succeeded or Failed when the Pod is at its end; empty otherwise.</param>
+/// <param name="Stop">Containers to stop now: the work is done, so sidecars and ephemeral containers are not
+/// needed.</param>
+/// <param name="Initialized">Whether init containers have completed.</param>
+/// <param name="Wake">When to decide again even if nothing happens.</param>
+/// <param name="Outcome">Succeeded or Failed when the Pod has ended; empty otherwise.</param>
 internal sealed record PodDecision(ValueList<string> Start, ValueList<string> Stop, bool Initialized, DateTimeOffset? Wake, string Outcome);
 
-/// <summary>Which containers of a Pod run when: Kubernetes' rules for init containers, sidecars and restarts.</summary>
+/// <summary>Decides which containers of a Pod run when: Kubernetes' rules for init containers, sidecars and
+/// restarts.</summary>
 internal static class PodPlan
 {
     /// <param name="restartPolicy">Always, OnFailure or Never.</param>
-    /// <param name="initialized">Init containers have done their work in this sandbox before.</param>
+    /// <param name="initialized">Whether init containers have already completed in this sandbox.</param>
     /// <param name="containers">Init containers and sidecars in their order, then the others.</param>
     internal static PodDecision Decide(string restartPolicy, bool initialized, IReadOnlyList<ContainerFacts> containers, DateTimeOffset now)
     {
@@ -43,7 +45,8 @@ internal static class PodPlan
         return plan.ToDecision(initialized);
     }
 
-    /// <summary>Which containers of an ending Pod stop now: everything but the sidecars first, then one sidecar after the other, the last one first.</summary>
+    /// <summary>Which containers of a terminating Pod stop now: first everything except the sidecars, then one sidecar
+    /// after the other, the last one first.</summary>
     internal static ValueList<string> StopNext(IReadOnlyList<ContainerFacts> containers)
     {
         var running = containers.Where(one => one.State == RunState.Running).ToLookup(one => one.Role == ContainerRole.Sidecar, one => one.Name);

@@ -5,7 +5,7 @@ namespace Isthmus.Lab.Nodes.Pods;
 
 /// <summary>The network namespace and address of one Pod.</summary>
 /// <param name="network">Null for a Pod on the host's network.</param>
-/// <param name="file">Where the record is kept.</param>
+/// <param name="file">The path of the record.</param>
 internal sealed class PodSandbox(PodRecord record, NamespaceHandle? network, string file) : IDisposable
 {
     internal PodRecord Record { get; private set; } = record;

@@ -42,7 +42,8 @@ internal sealed partial class PodSet(NodeContext node, CancellationToken stop)
         _workers.Values.Select(one => one.Worker).Where(one => one.Pod.Metadata.Name == name && one.Pod.Metadata.Namespace == ns)
             .OrderByDescending(one => one.Pod.Metadata.CreationTimestamp).FirstOrDefault();
 
-    /// <summary>Ends and deletes what is left of Pods that no longer exist. Call it after every present Pod has been applied.</summary>
+    /// <summary>Ends and deletes what is left of Pods that no longer exist. Call it after every existing Pod has been
+    /// applied.</summary>
     internal async Task CollectOrphansAsync()
     {
         foreach (var record in node.Sandboxes.Left().Where(record => !_workers.ContainsKey(record.Uid)))
@@ -79,7 +80,8 @@ internal sealed partial class PodSet(NodeContext node, CancellationToken stop)
         }
         catch (Exception e)
         {
-            // A worker retries what fails. If one ends all the same, the other Pods go on, and the next change of its own Pod gives it a new worker.
+            // A worker retries what fails. If one ends all the same, the other Pods go on, and the next change of its own
+            // Pod gives it a new worker.
             WorkerFailed(e, worker.Pod.Key);
         }
         _workers.TryRemove(uid, out _);
@@ -105,6 +107,6 @@ internal sealed partial class PodSet(NodeContext node, CancellationToken stop)
     [LoggerMessage(Level = LogLevel.Error, Message = "the worker of {Pod} failed; the Pod is not managed until it changes")]
     private partial void WorkerFailed(Exception error, string pod);
 
-    // The generator of log messages looks for a field.
+    // The source generator of log messages needs a field.
     private readonly ILogger _log = node.Log;
 }

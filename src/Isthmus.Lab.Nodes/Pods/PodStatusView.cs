@@ -7,15 +7,15 @@ using Isthmus.Lab.Nodes.Containers;
 namespace Isthmus.Lab.Nodes.Pods;
 
 /// <summary>What the status shows about one container.</summary>
-/// <param name="WaitingReason">Why it does not run; used when it neither runs nor has ended for good.</param>
-/// <param name="End">How the present run ended.</param>
-/// <param name="Previous">How the run before ended.</param>
+/// <param name="WaitingReason">Why it does not run; used when it neither runs nor has ended permanently.</param>
+/// <param name="End">How the current run ended.</param>
+/// <param name="Previous">How the previous run ended.</param>
 internal sealed record ContainerView(
     string Name, ContainerRole Role, string Image, string ImageId, string Id, int RestartCount, RunState State, bool Started, bool Ready,
     string WaitingReason, string WaitingMessage, DateTimeOffset? StartedAt, ContainerEnd? End, ContainerEnd? Previous);
 
-/// <summary>Everything that a Pod's status is made from.</summary>
-/// <param name="Outcome">Succeeded or Failed once the Pod is at its end; empty otherwise.</param>
+/// <summary>Everything that a Pod's status is derived from.</summary>
+/// <param name="Outcome">Succeeded or Failed once the Pod has ended; empty otherwise.</param>
 /// <param name="Reason">For example DeadlineExceeded or Evicted.</param>
 internal sealed record PodStatusInputs(
     Pod Pod, string HostIp, string PodIp, DateTimeOffset StartedAt, bool HasSandbox, bool Initialized, string Outcome, string Reason, string Message,
@@ -24,7 +24,8 @@ internal sealed record PodStatusInputs(
 /// <summary>Derives a Pod's status from what runs: phase, conditions, container statuses.</summary>
 internal static class PodStatusView
 {
-    /// <param name="before">The conditions as the API server has them: those that did not change keep their times, those of others stay.</param>
+    /// <param name="before">The conditions as the API server has them. Unchanged conditions keep their times, and
+    /// conditions of others stay.</param>
     internal static JsonObject Derive(PodStatusInputs inputs, IReadOnlyList<Condition> before, DateTimeOffset now)
     {
         var status = new JsonObject
@@ -53,7 +54,7 @@ internal static class PodStatusView
     {
         if (inputs.Outcome.Length > 0) return inputs.Outcome;
         if (!inputs.Initialized) return "Pending";
-        // One that has never run keeps the Pod Pending; one that waits to run again does not.
+        // A container that has never run keeps the Pod Pending. One that waits to run again does not.
         return inputs.Containers.Any(one => one is { Role: ContainerRole.Main, State: RunState.NeverRan }) ? "Pending" : "Running";
     }
 

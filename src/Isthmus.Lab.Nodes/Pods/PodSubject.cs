@@ -2,7 +2,7 @@ using Isthmus.Kubernetes.Objects;
 
 namespace Isthmus.Lab.Nodes.Pods;
 
-/// <summary>The Pod that a worker drives: its newest object, and the events about it.</summary>
+/// <summary>The Pod that a worker drives: its newest object, and the Events about it.</summary>
 internal sealed class PodSubject(Pod pod, EventRecorder events)
 {
     private volatile Pod _current = pod;

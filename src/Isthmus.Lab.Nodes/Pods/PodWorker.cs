@@ -9,9 +9,9 @@ using Microsoft.Extensions.Logging;
 namespace Isthmus.Lab.Nodes.Pods;
 
 /// <summary>
-/// Drives one Pod to its desired state, from its sandbox to its removal. <see cref="PodLifecycle"/> and
-/// <see cref="PodPlan"/> decide, this acts; whatever happens elsewhere (an object changed, a container ended, a probe
-/// answered) arrives as a letter on the Pod's loop.
+/// Drives one Pod to its desired state, from its sandbox to its removal. <see cref="PodLifecycle"/> and <see
+/// cref="PodPlan"/> decide, and this class acts. Everything that happens elsewhere (an object changed, a container ended, a
+/// probe answered) arrives as a message on the Pod's loop.
 /// </summary>
 internal sealed partial class PodWorker
 {
@@ -50,7 +50,7 @@ internal sealed partial class PodWorker
 
     internal Pod Pod => _pod.Current;
 
-    /// <summary>Where the network namespace of its sandbox is, once it has one.</summary>
+    /// <summary>The path of its sandbox's network namespace, once it has one.</summary>
     internal string NetworkPath => NamespacePaths.Pod(_node.Settings.Cluster, Pod.Metadata.Uid);
 
     /// <summary>The object changed.</summary>
@@ -62,21 +62,22 @@ internal sealed partial class PodWorker
         if (pod.Metadata.DeletionTimestamp is not null) SetGrace();
     });
 
-    /// <summary>Something that its volumes are made from may have changed.</summary>
+    /// <summary>An object that its volumes are made from may have changed.</summary>
     internal void Refresh() => _loop.Post(_volumes.MarkChanged);
 
-    /// <summary>The object is gone: whatever still runs ends now.</summary>
+    /// <summary>The object is gone: everything that still runs ends now.</summary>
     internal void Gone() => _loop.Post(() =>
     {
         _isGone = true;
         SetGrace();
     });
 
-    /// <summary>The present state of one container; null when the Pod has no such container, or is removed.</summary>
+    /// <summary>The current state of one container; null when the Pod has no such container, or is removed.</summary>
     internal Task<ContainerSnapshot?> FindAsync(string container) =>
         _loop.AskAsync(() => _containers.Find(one => one.Name == container)?.ToSnapshot());
 
-    /// <summary>Runs until the Pod is removed. When stopped, containers go on running for the next node to find.</summary>
+    /// <summary>Runs until the Pod is removed. When stopped, containers continue to run for the next node to
+    /// find.</summary>
     internal async Task RunAsync(CancellationToken stop)
     {
         try
@@ -115,7 +116,7 @@ internal sealed partial class PodWorker
         else _grace.Begin(TimeSpan.FromSeconds(PodGrace.Seconds(Pod)));
     }
 
-    /// <returns>When to step again although nothing happens; null for never.</returns>
+    /// <returns>When to step again even if nothing happens; null for never.</returns>
     private async Task<DateTimeOffset?> TryStepAsync(CancellationToken stop)
     {
         try
@@ -126,7 +127,7 @@ internal sealed partial class PodWorker
         }
         catch (Exception e) when (!stop.IsCancellationRequested)
         {
-            // Every step may be repeated, and a mistake in one Pod must not end the node's other Pods.
+            // Every step may be repeated, and an error in one Pod must not end the node's other Pods.
             Report("syncing the Pod", e);
             return _node.Time.GetUtcNow() + _pause.Next();
         }
@@ -254,7 +255,8 @@ internal sealed partial class PodWorker
         foreach (var container in _containers.Where(one => names.Contains(one.Name))) container.Stop();
     }
 
-    /// <summary>Waits, beside the loop, until no Service sends to the Pod: a process that stops listening first would lose connections.</summary>
+    /// <summary>Waits, in parallel to the loop, until no Service sends traffic to the Pod: a process that stops listening
+    /// first would lose connections.</summary>
     private void Leave()
     {
         SetGrace();
@@ -282,12 +284,12 @@ internal sealed partial class PodWorker
                 isServed = true;
                 await Task.Delay(TimeSpan.FromMilliseconds(20), _node.Time, limit.Token);
             }
-            // Also when the endpoint was gone from the start: it may have left only now.
+            // Even if the endpoint was gone from the start: it may have been removed only now.
             if (isServed || Pod.Status.IsReady) await Task.Delay(_node.Settings.EndpointsSettle, _node.Time, limit.Token);
         }
         catch (Exception e) when (e is KubeException or HttpRequestException or IOException or OperationCanceledException && !stop.IsCancellationRequested)
         {
-            // The API server does not answer, or there is no time: the Pod ends all the same.
+            // The API server does not answer, or there is no time left: the Pod ends anyway.
         }
     }
 

@@ -4,11 +4,11 @@ using Microsoft.Win32.SafeHandles;
 
 namespace Isthmus.Lab.Nodes.Pods;
 
-/// <summary>A run of a container that has not ended, and what belongs to it.</summary>
-/// <param name="pump">Copies its output; somebody must run it.</param>
+/// <summary>A run of a container that has not ended, and everything that belongs to it.</summary>
+/// <param name="pump">Copies its output. The caller must run it.</param>
 internal sealed class RunningContainer(ContainerProcess process, LogPump pump, ContainerIdentity identity) : IDisposable
 {
-    // Cancelled and never disposed: it has no timer, and its token is asked for after the end too.
+    // Cancelled and never disposed: it has no timer, and its token is used after the end too.
     private readonly CancellationTokenSource _over = new();
     private readonly TaskCompletionSource _ended = new(TaskCreationOptions.RunContinuationsAsynchronously);
 
@@ -18,7 +18,7 @@ internal sealed class RunningContainer(ContainerProcess process, LogPump pump, C
 
     internal ContainerIdentity Identity => identity;
 
-    /// <summary>Cancelled when the run has ended, or when this node lets go of it.</summary>
+    /// <summary>Cancelled when the run has ended, or when this node releases it.</summary>
     internal CancellationToken Over => _over.Token;
 
     /// <summary>The terminal's master, or the write end of its standard input; null when it has none.</summary>
@@ -29,10 +29,10 @@ internal sealed class RunningContainer(ContainerProcess process, LogPump pump, C
     /// <summary>Completes when it has ended and its output is in the log.</summary>
     internal Task Ended => _ended.Task;
 
-    /// <summary>It is being stopped: its probes do not count any more.</summary>
+    /// <summary>Whether it is being stopped: its probes do not count any more.</summary>
     internal bool IsStopping { get; set; }
 
-    /// <summary>The run is over and recorded.</summary>
+    /// <summary>Whether the run is over and recorded.</summary>
     internal void End()
     {
         pump.Log.Dispose();

@@ -7,13 +7,14 @@ using Isthmus.Lab.Nodes.Processes;
 
 namespace Isthmus.Lab.Nodes.Pods;
 
-/// <summary>No address is left, or the kernel refused a namespace or link: event FailedCreatePodSandBox, tried again.</summary>
+/// <summary>No address is left, or the kernel rejected a namespace or link. It causes the Event FailedCreatePodSandBox and
+/// a retry.</summary>
 internal sealed class SandboxException(string message, Exception? cause = null) : Exception(message, cause);
 
 /// <summary>The sandboxes of one node: creates them, finds those that an earlier node left, and removes them.</summary>
 internal sealed class Sandboxes(NodeSettings settings, PodAddresses addresses, PodNetwork network, TimeProvider time)
 {
-    /// <summary>Keeps the addresses of Pods that an earlier node left from being given to others. Call before the first Pod.</summary>
+    /// <summary>Reserves the addresses of Pods that an earlier node left. Call it before the first Pod.</summary>
     internal void KeepAddresses()
     {
         foreach (var record in Left()) addresses.Keep(IPAddress.Parse(record.Address));
@@ -26,7 +27,8 @@ internal sealed class Sandboxes(NodeSettings settings, PodAddresses addresses, P
         where record is not null && Lives(record)
         select record;
 
-    /// <summary>The sandbox that an earlier node left of this Pod; null when there is none or when it did not survive.</summary>
+    /// <summary>The sandbox that an earlier node left of this Pod; null when there is none, or when it did not
+    /// survive.</summary>
     internal PodSandbox? TryReopen(string uid)
     {
         var file = RecordFile(settings.PodDirectory(uid));
@@ -67,7 +69,7 @@ internal sealed class Sandboxes(NodeSettings settings, PodAddresses addresses, P
         }
     }
 
-    /// <summary>Removes the link, the namespace and the record, and gives the address back.</summary>
+    /// <summary>Removes the link, the namespace and the record, and releases the address.</summary>
     internal async Task RemoveAsync(PodRecord record, CancellationToken stop)
     {
         var address = IPAddress.Parse(record.Address);
@@ -77,7 +79,7 @@ internal sealed class Sandboxes(NodeSettings settings, PodAddresses addresses, P
             NamespaceHandle.Unbind(NetworkPath(record.Uid));
         }
         File.Delete(RecordFile(settings.PodDirectory(record.Uid)));
-        // Last: a removal that is tried again must not release what another Pod has taken meanwhile.
+        // This is last: a repeated removal must not release an address that another Pod has taken meanwhile.
         if (!record.HostNetwork) addresses.Release(address);
     }
 
@@ -85,12 +87,12 @@ internal sealed class Sandboxes(NodeSettings settings, PodAddresses addresses, P
 
     private string NetworkPath(string uid) => NamespacePaths.Pod(settings.Cluster, uid);
 
-    /// <summary>What was done in it still holds: neither the lab nor the machine has stopped since.</summary>
+    /// <summary>Whether its content is still valid: neither the lab nor the machine has stopped since.</summary>
     private bool Lives(PodRecord record) =>
-        // A plain file of that name is what an ended lab left: the namespace itself is gone.
+        // A plain file of that name is a leftover of an ended lab: the namespace itself is gone.
         record.Boot == Boot() && (record.HostNetwork || Mounts.IsMountPoint(NetworkPath(record.Uid)));
 
-    // Only those of the Pod's own network namespace: as root the others would change the machine.
+    // Only those of the Pod's own network namespace: as root, the others would change the machine.
     private static void ApplySysctls(NamespaceHandle network, List<Sysctl> sysctls)
     {
         foreach (var sysctl in sysctls)
@@ -105,7 +107,7 @@ internal sealed class Sandboxes(NodeSettings settings, PodAddresses addresses, P
 
     private static string Boot()
     {
-        // The lab's namespaces end with it: its first process is part of the time in which a record holds.
+        // The lab's namespaces end with the lab, so its first process is part of the period in which a record is valid.
         var first = ProcessIdentity.Of(1);
         return $"{first.Boot}/{first.StartTicks}";
     }

@@ -4,7 +4,8 @@ using Isthmus.Lab.Nodes.Volumes;
 
 namespace Isthmus.Lab.Nodes.Pods;
 
-/// <summary>Decides when a Pod's volumes are made and refreshed: before its first container, when what they come from may have changed, and before a token expires.</summary>
+/// <summary>Decides when a Pod's volumes are made and refreshed: before its first container, when what they come from may
+/// have changed, and before a token expires.</summary>
 internal sealed class VolumeUpkeep(PodVolumes volumes, NodeContext node, PodSubject pod)
 {
     private readonly RetryPause _pause = new(TimeSpan.FromMilliseconds(100), TimeSpan.FromSeconds(10));
@@ -13,13 +14,13 @@ internal sealed class VolumeUpkeep(PodVolumes volumes, NodeContext node, PodSubj
 
     internal PodVolumes Volumes => volumes;
 
-    /// <summary>When to call <see cref="EnsureAsync"/> again although nothing happens; null for never.</summary>
+    /// <summary>When to call <see cref="EnsureAsync"/> again even if nothing happens; null for never.</summary>
     internal DateTimeOffset? Due { get; private set; }
 
-    /// <summary>Something that the volumes are made from may have changed.</summary>
+    /// <summary>An object that the volumes are made from may have changed.</summary>
     internal void MarkChanged() => _mayHaveChanged = true;
 
-    /// <returns>Whether containers may start: a refresh that fails leaves them what they have.</returns>
+    /// <returns>Whether containers may start. If a refresh fails, they keep the volumes that they have.</returns>
     internal async Task<bool> EnsureAsync(PodFacts facts, CancellationToken stop)
     {
         var now = node.Time.GetUtcNow();
@@ -33,7 +34,8 @@ internal sealed class VolumeUpkeep(PodVolumes volumes, NodeContext node, PodSubj
         }
         catch (Exception e) when (e is VolumeException or ConfigurationException or KubeException or HttpRequestException or IOException)
         {
-            // What is missing may appear at any time, and MarkChanged then reports it: to ask less and less often costs nothing.
+            // A missing object may appear at any time, and MarkChanged then reports it, so it is fine to check less and
+            // less often.
             Due = now + _pause.Next();
             _mayHaveChanged = false;
             pod.Tell(true, "FailedMount", $"MountVolume.SetUp failed: {e.Message}");

@@ -6,8 +6,8 @@ using Microsoft.Extensions.Logging;
 namespace Isthmus.Lab.Nodes.Pods;
 
 /// <summary>
-/// Runs one container that does nothing while the API server is still starting: the first Pod should not wait until all
-/// of this is compiled, and a machine that refuses a step of it should say so at once.
+/// Runs one container that does nothing while the API server is still starting. The first Pod then does not wait until all
+/// of this is compiled, and a machine that denies a step reports it at once.
 /// </summary>
 internal static partial class WarmUp
 {

@@ -6,7 +6,7 @@ using Isthmus.Kubernetes.Objects;
 
 namespace Isthmus.Lab.Nodes.Probes;
 
-/// <summary>grpc.health.v1.Health/Check, written out: one string out, one enum back.</summary>
+/// <summary>grpc.health.v1.Health/Check without a gRPC library: one string out, one enum back.</summary>
 internal static class GrpcProbe
 {
     private const int Serving = 1, HeaderSize = 5;
@@ -14,7 +14,7 @@ internal static class GrpcProbe
 
     internal static async Task<ProbeResult> AskAsync(string podIp, GrpcAction grpc, CancellationToken stop)
     {
-        // A new connection for each attempt, as in Kubernetes: a kept one would reach the previous process.
+        // A new connection for each attempt, as in Kubernetes: a persistent one would reach the previous process.
         using var http = new HttpClient(new SocketsHttpHandler { UseProxy = false, UseCookies = false, AllowAutoRedirect = false }) { Timeout = Timeout.InfiniteTimeSpan };
         using var request = new HttpRequestMessage(HttpMethod.Post, new Uri($"http://{podIp}:{grpc.Port}/grpc.health.v1.Health/Check"))
         {

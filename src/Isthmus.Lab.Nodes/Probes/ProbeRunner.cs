@@ -33,7 +33,7 @@ internal sealed class ProbeRunner(Reactor reactor, TimeProvider time) : IDisposa
     internal Task<ProbeResult> RunAsync(Probe probe, ProbeTarget target, CancellationToken stop) =>
         RunAsync(probe.Exec, probe.HttpGet, probe.TcpSocket, probe.Grpc, target, TimeSpan.FromSeconds(Math.Max(1, probe.TimeoutSeconds)), stop);
 
-    /// <summary>Runs a hook once, within the time that is left.</summary>
+    /// <summary>Runs a hook once, within the remaining time.</summary>
     internal async Task<ProbeResult> RunAsync(LifecycleHandler hook, ProbeTarget target, TimeSpan limit, CancellationToken stop)
     {
         if (hook.Sleep is { } sleep)

@@ -17,7 +17,8 @@ internal sealed record ProbeState(int Successes, int Failures, bool? Verdict)
     }
 }
 
-/// <summary>When the next attempt is due. A container that has not succeeded yet is also probed between periods, so that it becomes ready without delay.</summary>
+/// <summary>When the next attempt is due. A container that has not succeeded yet is also probed between periods, so that it
+/// becomes ready without delay.</summary>
 internal static class ProbeSchedule
 {
     private static readonly TimeSpan Eager = TimeSpan.FromMilliseconds(100);

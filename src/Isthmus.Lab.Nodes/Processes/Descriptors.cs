@@ -4,7 +4,7 @@ using Microsoft.Win32.SafeHandles;
 
 namespace Isthmus.Lab.Nodes.Processes;
 
-/// <summary>Plain descriptors: pipes, FIFOs, and reading and writing them without holding a thread.</summary>
+/// <summary>Plain descriptors: pipes and FIFOs, and ways to read and write them without blocking a thread.</summary>
 internal static partial class Descriptors
 {
     private const int GetFlags = 3, SetFlags = 4, SetPipeSize = 1031;
@@ -30,7 +30,8 @@ internal static partial class Descriptors
         LinuxException.Check(Libc.FileControl(descriptor, SetFlags, flags | Libc.ONonBlock), "fcntl F_SETFL");
     }
 
-    /// <summary>A larger buffer bridges the time in which nobody reads; the kernel's limit for a user may refuse it, which only makes the bridge shorter.</summary>
+    /// <summary>A larger buffer bridges the time in which nobody reads; the kernel's limit for a user may refuse it, which
+    /// only makes the bridge shorter.</summary>
     internal static void TryEnlarge(int pipe, int bytes) => _ = Libc.FileControl(pipe, SetPipeSize, bytes);
 
     /// <summary>A duplicate of a descriptor that another process holds; null when that process has ended or access is denied.</summary>

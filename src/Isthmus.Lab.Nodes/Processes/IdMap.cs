@@ -2,7 +2,8 @@ using System.Globalization;
 
 namespace Isthmus.Lab.Nodes.Processes;
 
-/// <summary>Which user or group ids exist here: all of them on the machine, a range or a single one in a user namespace.</summary>
+/// <summary>The user or group IDs that exist here: all of them on the machine, a range or a single one in a user
+/// namespace.</summary>
 internal sealed record IdMap(Isthmus.Core.Collections.ValueList<(long First, long Count)> Ranges)
 {
     /// <summary>The map of the calling process, from <c>/proc/self/uid_map</c> or <c>gid_map</c>.</summary>
@@ -24,6 +25,6 @@ internal sealed record IdMap(Isthmus.Core.Collections.ValueList<(long First, lon
         return false;
     }
 
-    /// <summary>The reduced rootless mode: one id, which looks like root.</summary>
+    /// <summary>The reduced rootless mode: one ID, which looks like root.</summary>
     internal bool IsSingle => Ranges.Count == 1 && Ranges[0].Count == 1;
 }

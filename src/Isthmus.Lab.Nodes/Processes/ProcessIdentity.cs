@@ -11,7 +11,7 @@ internal sealed record ProcessIdentity(int Process, long StartTicks, string Boot
     internal static ProcessIdentity Of(int process) =>
         new(process, ReadStartTicks(process, evenZombie: true) ?? 0, CurrentBoot());
 
-    /// <summary>Whether that very process still runs (a zombie does not count).</summary>
+    /// <summary>Whether this exact process still runs (a zombie does not count).</summary>
     internal bool IsAlive() => StartTicks > 0 && Boot == CurrentBoot() && ReadStartTicks(Process, evenZombie: false) == StartTicks;
 
     /// <summary>The direct children of a process, in the order of their start; empty when it has ended.</summary>
@@ -35,7 +35,7 @@ internal sealed record ProcessIdentity(int Process, long StartTicks, string Boot
         try
         {
             var stat = File.ReadAllText($"/proc/{process}/stat");
-            // The name in parentheses may hold anything, spaces and parentheses too.
+            // The name in parentheses may contain anything, including spaces and parentheses.
             var fields = stat[(stat.LastIndexOf(')') + 2)..].Split(' ');
             return fields[0] is "Z" or "X" && !evenZombie ? null : long.Parse(fields[19], CultureInfo.InvariantCulture);
         }

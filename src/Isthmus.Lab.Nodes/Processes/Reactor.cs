@@ -5,8 +5,8 @@ using Isthmus.Lab.Machine.Linux;
 namespace Isthmus.Lab.Nodes.Processes;
 
 /// <summary>
-/// One thread that polls all pipes, terminals and process descriptors: asynchronous files of .NET would
-/// hold a thread of the pool for each of them.
+/// One thread that polls all pipes, terminals and process descriptors. With .NET's asynchronous files, each of them would
+/// block a pool thread.
 /// </summary>
 internal sealed class Reactor : IDisposable
 {
@@ -26,7 +26,8 @@ internal sealed class Reactor : IDisposable
         _thread.Start();
     }
 
-    /// <summary>Completes when a read would not block: there is something, or the other end is gone, or the process has ended.</summary>
+    /// <summary>Completes when a read would not block: there is data, the other end is gone, or the process has
+    /// ended.</summary>
     internal Task ReadableAsync(int descriptor, CancellationToken stop) => WaitAsync(descriptor, In, stop);
 
     internal Task WritableAsync(int descriptor, CancellationToken stop) => WaitAsync(descriptor, Out, stop);

@@ -3,14 +3,15 @@ using Isthmus.Lab.Machine.Linux;
 
 namespace Isthmus.Lab.Nodes.Processes;
 
-/// <summary>What to start: an absolute path as the calling thread's root shows it, its arguments (the first is its own name), environment and descriptors.</summary>
-/// <param name="Descriptors">Which of our descriptors the program sees under which number; nothing else is inherited.</param>
+/// <summary>What to start: an absolute path as the calling thread's root shows it, its arguments (the first is its own
+/// name), environment and descriptors.</summary>
+/// <param name="Descriptors">Which of our descriptors the program gets under which number. It inherits no others.</param>
 internal sealed record SpawnRequest(
     string Path, IReadOnlyList<string> Arguments, IReadOnlyList<string> Environment, IReadOnlyList<(int Ours, int Theirs)> Descriptors);
 
 /// <summary>
-/// Starts a process with posix_spawn: as safe from managed code as Process.Start, but the new process inherits the
-/// namespaces of the calling thread, gets exactly the descriptors it is given, a session of its own and default signals.
+/// Starts a process with posix_spawn. It is as safe from managed code as Process.Start, but the new process inherits the
+/// namespaces of the calling thread. It gets exactly the given descriptors, its own session, and default signals.
 /// </summary>
 internal static unsafe partial class Spawn
 {
@@ -30,7 +31,7 @@ internal static unsafe partial class Spawn
         Check(InitAttributes(attributes), "posix_spawn attributes");
         try
         {
-            // Lifted out of the way first: a source may have the number that an earlier pair assigns.
+            // Moved out of the way first: a source may have the number that an earlier pair assigns.
             foreach (var (ours, _) in request.Descriptors)
                 lifted.Add(LinuxException.Check(Libc.FileControl(ours, DuplicateCloseOnExecute, HighDescriptor), $"duplicate descriptor {ours}"));
             for (var i = 0; i < lifted.Count; i++)
@@ -47,7 +48,8 @@ internal static unsafe partial class Spawn
         }
     }
 
-    /// <summary>Takes the exit status of a child that has ended, so that it does not stay a zombie. Somebody else's child is left alone.</summary>
+    /// <summary>Takes the exit status of a child that has ended, so that it does not stay a zombie. It ignores other
+    /// processes' children.</summary>
     internal static int? Reap(int child)
     {
         int status;
@@ -94,7 +96,7 @@ internal static unsafe partial class Spawn
         byte* none = stackalloc byte[SignalSetSize];
         new Span<byte>(all, SignalSetSize).Fill(0xff);
         new Span<byte>(none, SignalSetSize).Clear();
-        // .NET ignores SIGPIPE, which a new program would inherit.
+        // .NET ignores SIGPIPE, and a new program would inherit that.
         Check(SetDefaults(attributes, all), "posix_spawn signals");
         Check(SetMask(attributes, none), "posix_spawn mask");
         Check(SetFlags(attributes, SetSignalDefaults | SetSignalMask | SetSession), "posix_spawn flags");

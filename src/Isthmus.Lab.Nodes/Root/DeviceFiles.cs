@@ -2,7 +2,7 @@ using Isthmus.Lab.Machine.Linux;
 
 namespace Isthmus.Lab.Nodes.Root;
 
-/// <summary>A minimal /dev: the harmless devices bound from the machine's, terminals of its own, shared memory.</summary>
+/// <summary>A minimal /dev: the machine's harmless devices as bind mounts, its own terminals, and shared memory.</summary>
 internal static class DeviceFiles
 {
     private static readonly string[] Devices = ["null", "zero", "full", "random", "urandom", "tty"];

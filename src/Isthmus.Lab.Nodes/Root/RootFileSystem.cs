@@ -3,9 +3,9 @@ using Isthmus.Lab.Machine.Linux;
 namespace Isthmus.Lab.Nodes.Root;
 
 /// <summary>
-/// Builds the root of one container on the calling thread, which must be in a mount namespace of its own. The root is a
-/// skeleton on tmpfs with the machine's directories bound into it, so that a mount point can be made anywhere without
-/// touching the machine: a directory that lacks one is replaced by a skeleton of its own entries.
+/// Builds the root of one container on the calling thread, which must be in its own mount namespace. The root is a skeleton
+/// on tmpfs with bind mounts of the machine's directories. A mount point can be created anywhere without changing the
+/// machine: a directory that lacks one is replaced by a skeleton with the same entries.
 /// </summary>
 internal sealed class RootFileSystem(RootSpec spec)
 {
@@ -15,10 +15,10 @@ internal sealed class RootFileSystem(RootSpec spec)
     private static readonly string[] Fresh = ["/run", "/tmp", "/var"];
 
     private readonly string _root = spec.At;
-    // Directories of the skeleton, as paths in the container: here we may create entries.
+    // Directories of the skeleton, as paths in the container: entries can be created here.
     private readonly HashSet<string> _ours = new(StringComparer.Ordinal) { "/" };
 
-    /// <exception cref="IOException">A mount was refused, or a source does not exist.</exception>
+    /// <exception cref="IOException">The kernel rejected a mount, or a source does not exist.</exception>
     internal void Build()
     {
         Mounts.MakeSlave("/");
@@ -59,7 +59,7 @@ internal sealed class RootFileSystem(RootSpec spec)
         }
     }
 
-    /// <summary>The container's own /var: nothing of the machine's data is in it.</summary>
+    /// <summary>The container's own /var, without any data of the machine.</summary>
     private void ShowVariable()
     {
         foreach (var name in RootView.Variable)
@@ -90,9 +90,9 @@ internal sealed class RootFileSystem(RootSpec spec)
     {
         Mounts.Tmpfs($"{_root}/dev", SmallTmpfs);
         DeviceFiles.Build($"{_root}/dev", spec.TerminalGroup);
-        // In a user namespace the kernel lets a container mount a /proc only where it sees one; the new one covers it.
+        // In a user namespace, the kernel lets a container mount a /proc only where one is visible. The new one covers it.
         Mounts.Bind("/proc", $"{_root}/proc", recursive: true);
-        // Refused where the machine's own /sys is partly covered (inside containers): an empty /sys then.
+        // The kernel rejects this if the machine's own /sys is partly covered (inside containers): then /sys is empty.
         _ = Libc.Mount("sysfs", $"{_root}/sys", "sysfs", Libc.MsRdOnly | Libc.MsNoSuid | Libc.MsNoDev | Libc.MsNoExec, null);
         foreach (var path in Fresh) Mounts.Tmpfs(_root + path, path switch { "/run" => "mode=0755,size=64m", "/var" => "mode=0755", _ => FreshTmpfs });
         Directory.CreateDirectory($"{_root}/run/lock");
@@ -115,7 +115,7 @@ internal sealed class RootFileSystem(RootSpec spec)
         Mounts.SetAttributes(target, recursive: true, readOnly: mount.ReadOnly, noSuid: true, noDev: true);
     }
 
-    /// <summary>Makes sure that something can be mounted at the path, without changing the machine.</summary>
+    /// <summary>Ensures that the path can be a mount point, without changing the machine.</summary>
     private void EnsurePoint(string path, bool isFile)
     {
         var resolved = Resolve(path);
@@ -139,7 +139,7 @@ internal sealed class RootFileSystem(RootSpec spec)
         File.CreateSymbolicLink(shown, target);
     }
 
-    /// <summary>Turns a directory, and those above it, into parts of the skeleton.</summary>
+    /// <summary>Turns a directory, and its parents, into parts of the skeleton.</summary>
     private void EnsureOurs(string directory)
     {
         if (_ours.Contains(directory)) return;
@@ -172,7 +172,7 @@ internal sealed class RootFileSystem(RootSpec spec)
         }
     }
 
-    // Recursive: in a user namespace the kernel refuses a bind that would uncover what is mounted below.
+    // Recursive: in a user namespace, the kernel rejects a bind that would uncover mounts below.
     private static void BindDirectory(string source, string at)
     {
         Directory.CreateDirectory(at);
@@ -191,7 +191,8 @@ internal sealed class RootFileSystem(RootSpec spec)
             || spec.Mounts.Any(other => other.Target != target && target.StartsWith(other.Target.TrimEnd('/') + "/", StringComparison.Ordinal));
     }
 
-    /// <summary>The path with all symbolic links of the container's own view followed; what does not exist stays as it is.</summary>
+    /// <summary>The path with all symbolic links of the container's own view resolved. A part that does not exist stays
+    /// unchanged.</summary>
     private string Resolve(string path)
     {
         var pending = new Stack<string>(path.Split('/', StringSplitOptions.RemoveEmptyEntries).Reverse());

@@ -16,7 +16,7 @@ internal sealed class AttachSession(Reactor reactor, RunningContainer running, b
     internal async Task RunAsync(CancellationToken stop)
     {
         using var over = CancellationTokenSource.CreateLinkedTokenSource(stop);
-        // A client that does not keep up loses the oldest output; the container must not wait for it.
+        // A slow client loses the oldest output, because the container must not wait for it.
         var queue = Channel.CreateBounded<(byte[] Bytes, bool IsError)>(new BoundedChannelOptions(QueueLength) { FullMode = BoundedChannelFullMode.DropOldest });
         using var subscription = running.Pump.Listen((bytes, isError) => queue.Writer.TryWrite((bytes.ToArray(), isError)));
         var input = ReceiveAsync(over.Token);

@@ -14,7 +14,7 @@ internal static class ChannelCopy
         }
         catch (Exception e) when (e is OperationCanceledException or WebSocketException or IOException)
         {
-            // It was to end.
+            // It was cancelled on purpose.
         }
     }
 }

@@ -32,7 +32,7 @@ internal sealed class ExecSession(Reactor reactor, ContainerExec exec, Task<int>
             return;
         }
         await DrainAsync(output);
-        // Cancelling the receiver would abort the WebSocket, and with it what we have yet to say.
+        // Cancelling the receiver would abort the WebSocket before the result is sent.
         await socket.FinishAsync(ChannelProtocol.Exited(await exited), stop);
         await Task.WhenAny(input, Task.Delay(LeaveWithin, CancellationToken.None));
         await over.CancelAsync();
@@ -40,7 +40,8 @@ internal sealed class ExecSession(Reactor reactor, ContainerExec exec, Task<int>
         await ChannelCopy.EndAsync(output);
     }
 
-    /// <summary>Waits for the last output. A program that it left behind may hold the pipes for ever: silence is an end too.</summary>
+    /// <summary>Waits for the last output. A process that the program left behind may hold the pipes open forever, so
+    /// silence counts as the end too.</summary>
     private async Task DrainAsync(Task output)
     {
         while (true)
@@ -84,7 +85,7 @@ internal sealed class ExecSession(Reactor reactor, ContainerExec exec, Task<int>
         if (target is { IsClosed: false }) await Descriptors.WriteAsync(reactor, target, bytes, stop);
     }
 
-    /// <summary>Ignores an invalid size: it comes from outside.</summary>
+    /// <summary>Ignores an invalid size, because it comes from outside.</summary>
     internal static void Resize(PseudoTerminal? terminal, ReadOnlySpan<byte> json)
     {
         if (terminal is not null && TryReadSize(json, out var columns, out var rows)) terminal.Resize(columns, rows);

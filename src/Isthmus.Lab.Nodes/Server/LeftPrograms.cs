@@ -9,7 +9,7 @@ internal sealed class LeftPrograms : IDisposable
     private readonly Lock _guard = new(); // guards the set: clients leave side by side
     private readonly HashSet<Task> _waiting = [];
 
-    /// <summary>Cancelled when this node stops; the programs go on.</summary>
+    /// <summary>Cancelled when this node stops. The programs continue to run.</summary>
     internal CancellationToken Stop => _stop.Token;
 
     /// <param name="exited">Completes at the end of the program, or when cancelled by <see cref="Stop"/>.</param>

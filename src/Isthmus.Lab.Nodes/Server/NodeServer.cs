@@ -13,7 +13,8 @@ using Microsoft.Extensions.Logging;
 
 namespace Isthmus.Lab.Nodes.Server;
 
-/// <summary>Serves the requests of the API server: logs, commands in containers, and tunnels to ports. HTTP over a Unix socket that only its owner can open.</summary>
+/// <summary>Serves the requests of the API server: logs, commands in containers, and tunnels to ports. HTTP over a Unix
+/// socket that only its owner can open.</summary>
 internal sealed class NodeServer(NodeContext node, PodSet pods, string socketPath)
 {
     private readonly LeftPrograms _left = new();
@@ -130,7 +131,7 @@ internal sealed class NodeServer(NodeContext node, PodSet pods, string socketPat
         }
         finally
         {
-            // A client that leaves hangs up a terminal; a program on pipes goes on until it notices.
+            // A client that leaves hangs up a terminal. A program on pipes continues until it notices.
             exec.CloseStreams();
             _left.Add(exec, exited);
         }

@@ -13,16 +13,16 @@ internal sealed record ProjectedFile(byte[] Content, int Mode)
 }
 
 /// <summary>
-/// Replaces the files of a directory all at once, as Kubernetes does: the files live in a directory of their own,
-/// <c>..data</c> is a link to it that is renamed over, and the visible names are links through <c>..data</c>.
+/// Replaces the files of a directory all at once, as Kubernetes does. The files are in a separate directory. <c>..data</c>
+/// is a link to it that is replaced by a rename, and the visible names are links through <c>..data</c>.
 /// </summary>
 internal static partial class AtomicDirectory
 {
     private const string Current = "..data";
 
     /// <param name="files">Relative paths to contents.</param>
-    /// <param name="group">Group of the files, or null to leave it.</param>
-    /// <returns>False when everything was as asked already.</returns>
+    /// <param name="group">The group of the files, or null to keep it.</param>
+    /// <returns>False when everything was already up to date.</returns>
     internal static bool Write(string directory, IReadOnlyDictionary<string, ProjectedFile> files, long? group)
     {
         Directory.CreateDirectory(directory);

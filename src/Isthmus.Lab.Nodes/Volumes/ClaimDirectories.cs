@@ -7,7 +7,8 @@ namespace Isthmus.Lab.Nodes.Volumes;
 /// <summary>The directories behind persistent volumes. They outlive Pods and are deleted with their volume.</summary>
 internal static class ClaimDirectories
 {
-    /// <summary>Deletes the directories of deleted volumes, also of those that were deleted while this node was down.</summary>
+    /// <summary>Deletes the directories of deleted volumes, including volumes that were deleted while this node was
+    /// down.</summary>
     internal static async Task RunAsync(KubeClient client, string directory, InformerSettings settings, TimeProvider time, CancellationToken stop)
     {
         var first = true;
@@ -33,7 +34,7 @@ internal static class ClaimDirectories
     internal static string Of(PersistentVolumeClaim? claim, string name, string directory, Func<string, string> make)
     {
         if (claim is null) throw new VolumeException($"persistentvolumeclaim \"{name}\" not found");
-        // The name becomes part of a path, so only names that the lab's own binder gives are accepted.
+        // The name becomes part of a path, so only names from the lab's own binder are accepted.
         if (claim.Status.Phase != "Bound" || claim.Spec.VolumeName != $"pvc-{claim.Metadata.Uid}")
             throw new VolumeException($"persistentvolumeclaim \"{name}\" is not bound to a volume of the lab: see 'kubectl describe pvc {name}'");
         return make(Path.Combine(directory, claim.Spec.VolumeName));

@@ -6,7 +6,8 @@ using Isthmus.Lab.Nodes.Root;
 
 namespace Isthmus.Lab.Nodes.Volumes;
 
-/// <summary>The volumes of one Pod: directories below its own, created before its containers start and kept up to date while they run.</summary>
+/// <summary>The volumes of one Pod: directories below its own, created before its containers start and kept up to date
+/// while they run.</summary>
 internal sealed class PodVolumes(string directory, string claims, INodeApi api, TimeProvider time)
 {
     /// <summary>The only paths of the machine that a hostPath volume may show, always read-only.</summary>
@@ -14,7 +15,7 @@ internal sealed class PodVolumes(string directory, string claims, INodeApi api, 
 
     private readonly Dictionary<(string Volume, string Path), AccountToken> _tokens = [];
 
-    /// <summary>Where the volumes are that are claims.</summary>
+    /// <summary>The directories of claims.</summary>
     private readonly Dictionary<string, string> _claimed = new(StringComparer.Ordinal);
 
     /// <summary>Creates missing volumes and refreshes changed ones. Can be called repeatedly.</summary>
@@ -124,7 +125,7 @@ internal sealed class PodVolumes(string directory, string claims, INodeApi api, 
         if (!Path.Exists(path)) throw new VolumeException($"volume {name}: hostPath {path} does not exist on this machine");
     }
 
-    // The container may have put links into its emptyDir: what they lead to must lie in the volume.
+    // The container may have put links into its emptyDir. Their targets must be inside the volume.
     private static string SubPath(string volume, string sub, bool create)
     {
         if (!AtomicDirectory.IsSafe(sub.TrimEnd('/'))) throw new VolumeException($"subPath \"{sub}\" leaves the volume");

@@ -5,7 +5,7 @@ using Isthmus.Lab.Nodes.Env;
 
 namespace Isthmus.Lab.Nodes.Volumes;
 
-/// <summary>A volume cannot be created yet: the Pod waits, with a FailedMount event.</summary>
+/// <summary>A volume cannot be created yet: the Pod waits, with a FailedMount Event.</summary>
 internal sealed class VolumeException(string message) : Exception(message);
 
 /// <summary>The files of volumes that are made from objects.</summary>

@@ -7,7 +7,8 @@ using Isthmus.Mesh.Model;
 namespace Isthmus.Mesh.Config;
 
 /// <summary>The result of reading one Istio object.</summary>
-/// <param name="Value">A record of <see cref="Model"/> (Gateway, VirtualService …); null when the object has errors or its kind is not read.</param>
+/// <param name="Value">A record of <see cref="Model"/> (Gateway, VirtualService …); null when the object has errors or its
+/// kind is not read.</param>
 public sealed record IstioObject(ObjectRef Source, IstioKind? Kind, object? Value, ValueList<Problem> Problems)
 {
     public bool IsValid => Problems.All(problem => problem.Severity != Severity.Error);
@@ -62,6 +63,7 @@ public static class IstioConfig
 /// <summary>The check that admission and <c>analyze</c> share.</summary>
 public static class Validation
 {
-    /// <summary>Errors and warnings of one object in Istio's API groups, each with the path of its field; empty for a valid object.</summary>
+    /// <summary>Errors and warnings of one object in Istio's API groups, each with the path of its field; empty for a valid
+    /// object.</summary>
     public static IReadOnlyList<Problem> Check(JsonObject @object) => IstioConfig.Read(@object, "").Problems;
 }

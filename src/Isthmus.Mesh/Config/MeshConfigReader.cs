@@ -6,7 +6,8 @@ using Isthmus.Mesh.Model;
 
 namespace Isthmus.Mesh.Config;
 
-/// <summary>Reads the two documents of ConfigMap <c>istio</c>. An absent field keeps Istio's default; an invalid one also does, and is reported.</summary>
+/// <summary>Reads the two documents of ConfigMap <c>istio</c>. An absent field keeps Istio's default; an invalid one also
+/// does, and is reported.</summary>
 public static class MeshConfigReader
 {
     /// <param name="node">The parsed <c>mesh</c> document; null means empty.</param>

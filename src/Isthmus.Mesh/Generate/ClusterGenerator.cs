@@ -167,7 +167,8 @@ public static class ClusterGenerator
         return cluster;
     }
 
-    /// <summary>Traffic from the proxy to its own application must not be captured again: the capture rules exclude this source address.</summary>
+    /// <summary>Traffic from the proxy to its own application must not be captured again: the capture rules exclude this
+    /// source address.</summary>
     private static Wire.Envoy.BindConfig InboundBind() => new() { SourceAddress = new() { Address = "127.0.0.6", PortValue = 0 } };
 
     private static void SetDefaultEndpoint(Cluster cluster, string endpoint)

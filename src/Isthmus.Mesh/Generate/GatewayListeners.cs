@@ -8,7 +8,8 @@ using Isthmus.Wire.Envoy.Listeners;
 
 namespace Isthmus.Mesh.Generate;
 
-/// <summary>A gateway's listener. When <paramref name="SniHosts"/> is not empty, a chain for each service port that they cover is appended.</summary>
+/// <summary>A gateway's listener. When <paramref name="SniHosts"/> is not empty, a chain for each service port that they
+/// cover is appended.</summary>
 public sealed record GatewayListener(Listener Listener, ValueList<string> SniHosts);
 
 /// <summary>LDS of gateways: one listener for each port that a Gateway serves and the workload exposes.</summary>
@@ -36,8 +37,10 @@ public static class GatewayListeners
         }
     }
 
-    /// <summary>The chains of one service's ports and subsets on an AUTO_PASSTHROUGH port: matched by SNI, mesh TLS only, never terminated.</summary>
-    /// <param name="security">Only policies that select this gateway apply here: the others need the caller's identity, which is visible only where its TLS terminates.</param>
+    /// <summary>The chains of one service's ports and subsets on an AUTO_PASSTHROUGH port: matched by SNI, mesh TLS only,
+    /// never terminated.</summary>
+    /// <param name="security">Only policies that select this gateway apply here: the others need the caller's identity,
+    /// which is visible only where its TLS terminates.</param>
     public static IEnumerable<FilterChain> SniChains(MeshService service, DestinationRule? rule, MeshConfig mesh, WorkloadSecurity? security = null)
     {
         var policies = security?.Policies.Where(policy => policy.Selector.Count > 0).ToValueList() ?? default;

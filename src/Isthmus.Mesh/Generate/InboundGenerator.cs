@@ -40,7 +40,8 @@ public static class InboundGenerator
     /// <summary>What the chains of a listener share.</summary>
     private sealed record Context(MeshConfig Mesh, WorkloadSecurity? Security);
 
-    /// <summary>The chains of one port, by its protocol and the TLS that it accepts; <paramref name="port"/> null: every other port.</summary>
+    /// <summary>The chains of one port, by its protocol and the TLS that it accepts; <paramref name="port"/> null: every
+    /// other port.</summary>
     private static IEnumerable<FilterChain> Chains(InboundPort? port, MtlsMode mode, Context context)
     {
         var protocol = port?.Protocol ?? Protocol.Auto;

@@ -96,7 +96,8 @@ internal static class Localities
         assignment.Endpoints.AddRange(others.Select(item => item.Group));
     }
 
-    /// <summary>How well the labels of endpoints match a client. Behind a gateway the workload's labels are unknown: only network, cluster and locality count.</summary>
+    /// <summary>How well the labels of endpoints match a client. Behind a gateway the workload's labels are unknown: only
+    /// network, cluster and locality count.</summary>
     private sealed class Matching(ProxyScope scope, IEnumerable<MeshEndpoint> members, GatewayTable gateways)
     {
         private readonly Dictionary<string, MeshEndpoint> _members = members.GroupBy(member => member.Address).ToDictionary(group => group.Key, group => group.First());

@@ -51,7 +51,8 @@ public static class NameTableGenerator
         return ServiceAddresses.For(host.Service, scope).Items.Select(address => new Member(address, endpoint.PodHostname, HeadlessPod.NameOf(host.Service.Pod!.Name, endpoint.Cluster, service.Hostname), endpoint.Cluster));
     }
 
-    /// <summary>The headless host has the addresses of all; a Pod's name means the nearest Pod that has it: own cluster, own network, others by cluster.</summary>
+    /// <summary>The headless host has the addresses of all; a Pod's name means the nearest Pod that has it: own cluster,
+    /// own network, others by cluster.</summary>
     private static void AddHeadless(NameTable table, VisibleHost host, List<Member> members)
     {
         if (members.Count == 0) return;

@@ -29,7 +29,8 @@ public sealed record OutboundListener(string Address, int Port, string RouteName
 /// <param name="L4">The VirtualService whose tcp or tls routes apply, or null.</param>
 public sealed record VisibleHost(MeshService Service, ValueList<MeshEndpoint> Endpoints, VirtualService? L4);
 
-/// <summary>Decides which outbound listeners a scope has. When two hosts need the same listener, a host of the proxy's own cluster wins, then the first by name.</summary>
+/// <summary>Decides which outbound listeners a scope has. When two hosts need the same listener, a host of the proxy's own
+/// cluster wins, then the first by name.</summary>
 public static class OutboundPlan
 {
     public static IReadOnlyList<OutboundListener> Of(ProxyScope scope, IEnumerable<VisibleHost> hosts)

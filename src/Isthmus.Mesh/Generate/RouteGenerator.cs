@@ -25,7 +25,8 @@ public sealed record VirtualHostInputs(
     public ValueList<string> Taken { get; init; }
 }
 
-/// <summary>RDS of sidecars: one virtual host for each host of a port, so that a table is assembled from parts that are encoded once.</summary>
+/// <summary>RDS of sidecars: one virtual host for each host of a port, so that a table is assembled from parts that are
+/// encoded once.</summary>
 public static class RouteGenerator
 {
     internal static readonly RouteAction.Types.MaxStreamDuration Unlimited = new() { MaxStreamDuration_ = Parts.Zero, GrpcTimeoutHeaderMax = Parts.Zero };
@@ -68,7 +69,8 @@ public static class RouteGenerator
     public static ByteString Table(string name, IEnumerable<ByteString> hosts) =>
         Assembled.Of(new RouteConfiguration { Name = name, ValidateClusters = false }, RouteConfiguration.VirtualHostsFieldNumber, hosts);
 
-    /// <summary>The names by which workloads of the scope may call a host, each with and without the port. The Pods of a headless one have names below it.</summary>
+    /// <summary>The names by which workloads of the scope may call a host, each with and without the port. The Pods of a
+    /// headless one have names below it.</summary>
     public static IEnumerable<string> Domains(MeshService service, ProxyScope scope, int port)
     {
         var names = Names(service.Hostname, scope);

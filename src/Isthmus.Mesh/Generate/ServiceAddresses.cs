@@ -8,9 +8,10 @@ namespace Isthmus.Mesh.Generate;
 public static class ServiceAddresses
 {
     /// <summary>
-    /// The cluster's own addresses first. A host that this cluster lacks has the address that was allocated for it here (the other cluster's
-    /// may belong to another host here); a proxy without DNS capture, whose applications cannot learn that address, gets the other cluster's
-    /// address, as in Istio. Empty for headless hosts and for hosts that are reachable by name only.
+    /// The cluster's own addresses first. A host that this cluster lacks has the address that was allocated for it here
+    /// (the other cluster's may belong to another host here); a proxy without DNS capture, whose applications cannot learn
+    /// that address, gets the other cluster's address, as in Istio. Empty for headless hosts and for hosts that are
+    /// reachable by name only.
     /// </summary>
     public static ValueList<string> For(MeshService service, ProxyScope scope)
     {

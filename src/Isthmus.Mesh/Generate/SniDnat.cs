@@ -7,8 +7,9 @@ using Isthmus.Wire.Istio;
 namespace Isthmus.Mesh.Generate;
 
 /// <summary>
-/// AUTO_PASSTHROUGH in the form of Istio up to 1.10, which replicated control planes need: one chain for all names of a server, and the SNI,
-/// rewritten where a filter says so, names the cluster. An unknown name ends in <c>BlackHoleCluster</c>, or in no cluster at all.
+/// AUTO_PASSTHROUGH in the form of Istio up to 1.10, which replicated control planes need: one chain for all names of a
+/// server, and the SNI, rewritten where a filter says so, names the cluster. An unknown name ends in
+/// <c>BlackHoleCluster</c>, or in no cluster at all.
 /// </summary>
 internal static class SniDnat
 {

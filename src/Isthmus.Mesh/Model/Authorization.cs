@@ -4,8 +4,10 @@ namespace Isthmus.Mesh.Model;
 
 public enum PolicyAction { Allow, Deny, Audit, Custom }
 
-/// <summary>One attribute that a rule checks, and the values that it may or must not have: exact, <c>prefix*</c>, <c>*suffix</c>, or <c>*</c> for any.</summary>
-/// <param name="Key">A key of a rule's <c>when</c>; <see cref="RuleKeys"/> names those that <c>from</c> and <c>to</c> have fields for.</param>
+/// <summary>One attribute that a rule checks, and the values that it may or must not have: exact, <c>prefix*</c>,
+/// <c>*suffix</c>, or <c>*</c> for any.</summary>
+/// <param name="Key">A key of a rule's <c>when</c>; <see cref="RuleKeys"/> names those that <c>from</c> and <c>to</c> have
+/// fields for.</param>
 public sealed record RuleTerm(string Key, ValueList<string> Values, ValueList<string> NotValues);
 
 /// <summary>Keys of <see cref="RuleTerm"/>.</summary>
@@ -92,5 +94,6 @@ public sealed record WorkloadSecurity(ValueList<AuthorizationPolicy> Policies, V
     }
 }
 
-/// <param name="Cluster">The cluster through which the issuer's keys are fetched; empty: the keys are inline, or no cluster leads to them.</param>
+/// <param name="Cluster">The cluster through which the issuer's keys are fetched; empty: the keys are inline, or no cluster
+/// leads to them.</param>
 public sealed record IssuedTokens(TokenRule Rule, string Cluster);

@@ -42,7 +42,8 @@ public sealed record MeshConfig
 
 public sealed record ServiceSetting(ValueList<string> Hosts, bool ClusterLocal);
 
-/// <summary>When both are set, the shares divide the traffic, and failover orders the localities that take what those cannot carry.</summary>
+/// <summary>When both are set, the shares divide the traffic, and failover orders the localities that take what those
+/// cannot carry.</summary>
 /// <param name="Distribute">From-locality pattern → to-locality pattern → percent.</param>
 /// <param name="Failover">From region → to region.</param>
 public sealed record LocalityLbSetting(

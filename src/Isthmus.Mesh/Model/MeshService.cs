@@ -56,7 +56,8 @@ public sealed record ClusterService(
 /// Ports, labels and resolution come from the first definition, in the order config cluster, then cluster ID.
 /// </summary>
 /// <param name="Name">The Service's name; the host name for ServiceEntries.</param>
-/// <param name="Vips">Cluster ID → the addresses at which that cluster's workloads reach the host: its ClusterIPs, or the address allocated there.</param>
+/// <param name="Vips">Cluster ID → the addresses at which that cluster's workloads reach the host: its ClusterIPs, or the
+/// address allocated there.</param>
 /// <param name="Addresses">Addresses valid in every cluster (ServiceEntry, CIDRs included).</param>
 /// <param name="Allocated">Cluster ID → the address allocated for the host there; absent where the host has its own.</param>
 /// <param name="ServiceAccounts">SPIFFE IDs that ServiceEntries name beside those of the endpoints (subjectAltNames).</param>

@@ -3,7 +3,8 @@ using Isthmus.Core.Collections;
 namespace Isthmus.Mesh.Model;
 
 /// <summary>Settings of the Kubernetes multi-cluster services API (Istio's ENABLE_MCS_* and MCS_API_*).</summary>
-/// <param name="Host">Exported services have a host <c>NAME.NAMESPACE.svc.clusterset.local</c> (Istio: off by default, and only together with <paramref name="Discovery"/>).</param>
+/// <param name="Host">Exported services have a host <c>NAME.NAMESPACE.svc.clusterset.local</c> (Istio: off by default, and
+/// only together with <paramref name="Discovery"/>).</param>
 /// <param name="Discovery">Endpoints are seen by other clusters only if their own cluster exports the service.</param>
 /// <param name="ClusterLocal">Hosts under cluster.local are local to each cluster; clusterset.local reaches the others.</param>
 /// <param name="AutoExport">Every service that is not cluster-local is exported.</param>

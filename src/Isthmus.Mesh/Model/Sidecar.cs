@@ -6,7 +6,8 @@ namespace Isthmus.Mesh.Model;
 /// <param name="Hosts">As written: <c>namespace/host</c> with <c>*</c>, <c>.</c> and <c>~</c>.</param>
 public sealed record SidecarEgress(int Port, string PortName, Protocol Protocol, string Bind, ValueList<string> Hosts);
 
-/// <param name="DefaultEndpoint"><c>127.0.0.1:PORT</c>, <c>0.0.0.0:PORT</c> or <c>unix:///PATH</c>; empty: the captured port itself.</param>
+/// <param name="DefaultEndpoint"><c>127.0.0.1:PORT</c>, <c>0.0.0.0:PORT</c> or <c>unix:///PATH</c>; empty: the captured
+/// port itself.</param>
 public sealed record SidecarIngress(int Port, string PortName, Protocol Protocol, string Bind, string DefaultEndpoint);
 
 /// <summary>What proxies of a namespace (or the selected ones) see and accept.</summary>

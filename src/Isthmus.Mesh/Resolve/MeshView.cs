@@ -62,7 +62,8 @@ public sealed record MeshView(
     private IEnumerable<T> Of<T>(ImmutableDictionary<string, ValueList<T>> policies, string ns) =>
         Mesh.RootNamespace == ns ? policies.GetValueOrDefault(ns) : policies.GetValueOrDefault(Mesh.RootNamespace).Concat(policies.GetValueOrDefault(ns));
 
-    /// <summary>The cluster that leads to a URI's host, which may be a short name in the scope's namespace; empty when the mesh does not know the host.</summary>
+    /// <summary>The cluster that leads to a URI's host, which may be a short name in the scope's namespace; empty when the
+    /// mesh does not know the host.</summary>
     private string ClusterOf(string uri, ProxyScope scope)
     {
         if (!Uri.TryCreate(uri, UriKind.Absolute, out var parsed)) return "";

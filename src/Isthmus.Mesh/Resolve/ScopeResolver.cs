@@ -10,7 +10,8 @@ namespace Isthmus.Mesh.Resolve;
 /// <param name="Gateway">For gateways.</param>
 public sealed record ResolvedProxy(ProxyScope Scope, InboundScope? Inbound, GatewayScope? Gateway);
 
-/// <summary>Which labels the mesh's policies select by, and whether localities matter: no other labels or localities become part of a proxy's scope.</summary>
+/// <summary>Which labels the mesh's policies select by, and whether localities matter: no other labels or localities become
+/// part of a proxy's scope.</summary>
 public sealed record PolicyInterest(ValueList<string> LabelKeys, bool Localities)
 {
     public static PolicyInterest Of(MeshView view)
@@ -156,8 +157,8 @@ public static class SidecarHosts
     }
 
     /// <summary>
-    /// A Pod is a host of its own for proxies that cannot dial it: sidecars of other networks, if their applications can resolve the address
-    /// allocated for it; and gateways of its network, which identify it by SNI.
+    /// A Pod is a host of its own for proxies that cannot dial it: sidecars of other networks, if their applications can
+    /// resolve the address allocated for it; and gateways of its network, which identify it by SNI.
     /// </summary>
     private static bool Needs(ProxyScope scope, HeadlessPod pod) => scope.Kind == ProxyKind.Router
         ? scope.Network == pod.Network

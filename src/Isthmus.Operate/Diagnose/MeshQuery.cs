@@ -6,7 +6,8 @@ using Isthmus.Kubernetes.Objects;
 
 namespace Isthmus.Operate.Diagnose;
 
-/// <summary>Queries running control planes and proxies through the API server (exec of <c>pilot-agent request</c>), as istioctl does.</summary>
+/// <summary>Queries running control planes and proxies through the API server (exec of <c>pilot-agent request</c>), as
+/// istioctl does.</summary>
 public sealed class MeshQuery(KubeClient client, string istioNamespace)
 {
     /// <summary>Whether a control plane runs here, ready or not.</summary>

@@ -120,7 +120,8 @@ public sealed class MeshRun(MeshDesign design, MeshLinks links, MeshPlan plan, M
         await Task.WhenAll(GatewayAsync(link, stop), settings.OnControlPlane?.Invoke(link, stop) ?? Task.CompletedTask);
     }
 
-    /// <summary>Installs a cluster's external control plane in the hosting cluster: credentials first, because it needs them to start.</summary>
+    /// <summary>Installs a cluster's external control plane in the hosting cluster: credentials first, because it needs
+    /// them to start.</summary>
     private async Task HostAsync(ClusterLink host, ClusterLink link, MeshTrust trust, CancellationToken stop)
     {
         var (part, spec) = (Part.Hosted(link.Name), design.HostedControlPlane(link.Cluster));

@@ -26,7 +26,8 @@ public enum JoinKind
     /// <summary>Every control plane watches all clusters; services with the same name are one service.</summary>
     Discovery,
 
-    /// <summary>Clusters do not watch each other; services are called by names in the zone <c>global</c>, through the ingress gateway of their cluster.</summary>
+    /// <summary>Clusters do not watch each other; services are called by names in the zone <c>global</c>, through the
+    /// ingress gateway of their cluster.</summary>
     Names,
 }
 

@@ -59,7 +59,8 @@ internal sealed class OtherMesh(MeshDesign design, MeshTrust trust)
         catch (ProblemException) { return ""; }
     }
 
-    /// <summary>Thumbprints of the roots in the cluster's CA, otherwise of those that its workloads trust, with the object that holds them.</summary>
+    /// <summary>Thumbprints of the roots in the cluster's CA, otherwise of those that its workloads trust, with the object
+    /// that holds them.</summary>
     private static async Task<(IReadOnlyList<string> Trusted, string Where)?> RootsAsync(ClusterLink link, CancellationToken stop)
     {
         var ns = link.Cluster.SystemNamespace;

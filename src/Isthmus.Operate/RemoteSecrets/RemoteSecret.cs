@@ -15,7 +15,8 @@ public sealed record RemoteSecretRequest
 {
     /// <summary>Null for the cluster's own name if a control plane defines it, otherwise the UID of kube-system.</summary>
     public string? Name { get; init; }
-    /// <summary><c>remote</c> for a control plane that watches the cluster, <c>config</c> for one that reads its configuration from it.</summary>
+    /// <summary><c>remote</c> for a control plane that watches the cluster, <c>config</c> for one that reads its
+    /// configuration from it.</summary>
     public string Type { get; init; } = "remote";
     /// <summary>Null for the address in the kubeconfig.</summary>
     public string? Server { get; init; }

@@ -20,7 +20,8 @@ internal sealed record AdminReply(int Status, string ContentType, ReadOnlyMemory
 /// <summary>Answers a request; null when it does not serve the path.</summary>
 internal delegate ValueTask<AdminReply?> AdminHandler(RequestHead request, CancellationToken stop);
 
-/// <summary>A small HTTP server for the proxy's own endpoints, on the same codec as the traffic, so that no other server has to be loaded.</summary>
+/// <summary>A small HTTP server for the proxy's own endpoints, on the same codec as the traffic, so that no other server
+/// has to be loaded.</summary>
 /// <param name="failed">Receives a failure of a connection.</param>
 internal sealed class AdminServer(IPEndPoint address, ISocketFactory sockets, Action<string, Exception> failed, params IReadOnlyList<AdminHandler> handlers)
 {

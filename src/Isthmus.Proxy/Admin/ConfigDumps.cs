@@ -12,7 +12,8 @@ internal static class ConfigDumps
 {
     private const string Prefix = "type.googleapis.com/envoy.admin.v3.";
 
-    /// <param name="query"><c>resource</c> keeps one field of the dump, <c>name_regex</c> keeps resources by name, <c>include_eds</c> adds endpoints.</param>
+    /// <param name="query"><c>resource</c> keeps one field of the dump, <c>name_regex</c> keeps resources by name,
+    /// <c>include_eds</c> adds endpoints.</param>
     public static string Write(DataPlane plane, IReadOnlyDictionary<string, string> query)
     {
         var resource = query.GetValueOrDefault("resource", query.GetValueOrDefault("mask", ""));

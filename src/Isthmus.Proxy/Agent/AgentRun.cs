@@ -8,7 +8,8 @@ using Isthmus.Wire.Xds;
 
 namespace Isthmus.Proxy.Agent;
 
-/// <summary>A proxy with its agent: certificates and configuration from the control plane, the data plane, the DNS proxy, the status port.</summary>
+/// <summary>A proxy with its agent: certificates and configuration from the control plane, the data plane, the DNS proxy,
+/// the status port.</summary>
 internal static class AgentRun
 {
     private const string PodInfo = "/etc/istio/pod", WorkloadCredentials = "/var/run/secrets/workload-spiffe-credentials", MountedCertificates = "/etc/certs";

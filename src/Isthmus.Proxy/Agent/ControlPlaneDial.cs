@@ -11,10 +11,12 @@ using Isthmus.Wire.Tls;
 
 namespace Isthmus.Proxy.Agent;
 
-/// <summary>Connections to the control plane: past traffic capture, over TLS verified against the mounted roots, with the current token.</summary>
+/// <summary>Connections to the control plane: past traffic capture, over TLS verified against the mounted roots, with the
+/// current token.</summary>
 internal sealed class ControlPlaneDial(AgentSettings settings, NameLookup names, TimeProvider time)
 {
-    /// <summary>A channel for one stream or a few calls; files are read again each time, because they are rotated while the proxy runs.</summary>
+    /// <summary>A channel for one stream or a few calls; files are read again each time, because they are rotated while the
+    /// proxy runs.</summary>
     /// <exception cref="IOException">The roots are missing (so far) or are not certificates.</exception>
     public GrpcChannel Open(ServerAddress server)
     {

@@ -5,7 +5,8 @@ using Microsoft.Extensions.Logging;
 
 namespace Isthmus.Proxy.Agent;
 
-/// <summary>The secrets of this workload, in the process: <c>default</c> and <c>ROOTCA</c> from the mesh's CA and renewed in time, others from mounted files.</summary>
+/// <summary>The secrets of this workload, in the process: <c>default</c> and <c>ROOTCA</c> from the mesh's CA and renewed
+/// in time, others from mounted files.</summary>
 internal sealed partial class WorkloadSecrets(
     AgentSettings settings, CertificateClient? authority, FileSecrets files, DiscoveredSecrets discovered, TimeProvider time, Random random, ILogger log) : ISecretSource
 {
@@ -58,7 +59,8 @@ internal sealed partial class WorkloadSecrets(
         }
     }
 
-    /// <summary>When to fetch the next: a little before the configured fraction of the lifetime, so that proxies that started together spread out.</summary>
+    /// <summary>When to fetch the next: a little before the configured fraction of the lifetime, so that proxies that
+    /// started together spread out.</summary>
     internal static DateTimeOffset RenewalTime(DateTimeOffset notBefore, DateTimeOffset notAfter, double ratio, double chance)
     {
         var lifetime = notAfter - notBefore;
@@ -90,7 +92,8 @@ internal sealed partial class WorkloadSecrets(
         }
     }
 
-    /// <summary>Mounted files, roots included, are rotated while the proxy runs; polling is cheaper than file watches, which a machine limits.</summary>
+    /// <summary>Mounted files, roots included, are rotated while the proxy runs; polling is cheaper than file watches,
+    /// which a machine limits.</summary>
     private async Task WatchAsync(CancellationToken stop)
     {
         using var timer = new PeriodicTimer(Look, time);

@@ -5,7 +5,8 @@ using Isthmus.Proxy.Snapshot;
 
 namespace Isthmus.Proxy.Balancing;
 
-/// <summary>Keeps the hosts of a cluster of names up to date with the resolver. Names that do not resolve keep their last addresses.</summary>
+/// <summary>Keeps the hosts of a cluster of names up to date with the resolver. Names that do not resolve keep their last
+/// addresses.</summary>
 internal sealed class DnsRefresh(ClusterState cluster, INameResolver resolver, TimeProvider time)
 {
     private static readonly TimeSpan Shortest = TimeSpan.FromSeconds(1);

@@ -4,7 +4,8 @@ using Isthmus.Core.Collections;
 
 namespace Isthmus.Proxy.Balancing;
 
-/// <summary>The workload behind an endpoint, as the control plane describes it (<c>istio.workload</c> metadata; empty parts are unknown).</summary>
+/// <summary>The workload behind an endpoint, as the control plane describes it (<c>istio.workload</c> metadata; empty parts
+/// are unknown).</summary>
 internal sealed record Workload(string Name, string Namespace, string CanonicalName, string CanonicalRevision, string Cluster)
 {
     public static readonly Workload Unknown = new("", "", "", "", "");

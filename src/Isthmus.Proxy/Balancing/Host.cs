@@ -44,7 +44,8 @@ internal sealed class Host(Endpoint endpoint)
     /// <summary>The last attempt to connect failed, and none has succeeded since.</summary>
     public bool IsDoubted => _doubted;
 
-    /// <summary>A recent attempt to connect failed, or no later one has succeeded: other hosts are tried first while there are any.</summary>
+    /// <summary>A recent attempt to connect failed, or no later one has succeeded: other hosts are tried first while there
+    /// are any.</summary>
     public bool IsAvoided(long now) => _doubted || IsResting(now);
 
     /// <summary>An attempt to connect failed a moment ago: not even a probe is worthwhile.</summary>

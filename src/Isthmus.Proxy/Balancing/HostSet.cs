@@ -50,7 +50,8 @@ internal sealed class HostSet
 
     /// <summary>Chooses a host, or null when none may be used.</summary>
     /// <param name="impairedUntil">Up to this timestamp some host may be ejected or avoided; after it every choice is quick.</param>
-    /// <param name="panicThreshold">Percentage of healthy hosts below which health is ignored; null: only when none is healthy; 0: never.</param>
+    /// <param name="panicThreshold">Percentage of healthy hosts below which health is ignored; null: only when none is
+    /// healthy; 0: never.</param>
     public Host? Pick(PickInputs inputs, BalancingPolicy policy, Random random, long impairedUntil, double? panicThreshold)
     {
         if (_priorities.Length == 0) return null;

@@ -7,7 +7,8 @@ using Isthmus.Core.Net;
 
 namespace Isthmus.Proxy.Capture;
 
-/// <summary>The nftables ruleset of one Pod as one transaction that replaces the previous one. IPv4 only, because the proxy listens on IPv4 only.</summary>
+/// <summary>The nftables ruleset of one Pod as one transaction that replaces the previous one. IPv4 only, because the proxy
+/// listens on IPv4 only.</summary>
 internal static class CaptureRules
 {
     public const string Table = "isthmus_capture";
@@ -62,7 +63,8 @@ internal static class CaptureRules
         ]);
     }
 
-    /// <summary>The proxy's own traffic leaves as it is, but to this Pod's own address it goes through the inbound side, as from any other client.</summary>
+    /// <summary>The proxy's own traffic leaves as it is, but to this Pod's own address it goes through the inbound side, as
+    /// from any other client.</summary>
     private static void Own(StringBuilder text, CaptureSettings settings)
     {
         var except = settings.Dns ? $"{{ 53, {settings.TunnelPort} }}" : $"{settings.TunnelPort}";

@@ -38,7 +38,8 @@ internal sealed record CaptureSettings
     public bool AllDns { get; init; }
     public bool DryRun { get; init; }
 
-    /// <summary>Why a connection of the application bypasses the proxy, in the order of the rules (<see cref="CaptureRules"/>); null when it does not.</summary>
+    /// <summary>Why a connection of the application bypasses the proxy, in the order of the rules (<see
+    /// cref="CaptureRules"/>); null when it does not.</summary>
     public CaptureException? ExceptionFor(System.Net.IPEndPoint destination)
     {
         if (ExcludedOutboundPorts.Contains(destination.Port)) return new("traffic.sidecar.istio.io/excludeOutboundPorts", $"port {destination.Port} is excluded");

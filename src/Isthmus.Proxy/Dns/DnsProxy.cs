@@ -6,7 +6,8 @@ using Isthmus.Wire.Dns;
 
 namespace Isthmus.Proxy.Dns;
 
-/// <summary>The sidecar's name server, UDP and TCP: it answers names of the mesh from the table and forwards all others to the servers in resolv.conf.</summary>
+/// <summary>The sidecar's name server, UDP and TCP: it answers names of the mesh from the table and forwards all others to
+/// the servers in resolv.conf.</summary>
 /// <param name="failed">Receives a failure of a forwarded query.</param>
 internal sealed class DnsProxy(IPEndPoint address, Upstream upstream, TimeProvider time, Random random, Action<string, Exception> failed)
 {

@@ -4,7 +4,8 @@ using Isthmus.Wire.Dns;
 
 namespace Isthmus.Proxy.Dns;
 
-/// <summary>Resolves names for the proxy itself, past its own traffic capture and past the system's resolver, whose sockets carry no mark.</summary>
+/// <summary>Resolves names for the proxy itself, past its own traffic capture and past the system's resolver, whose sockets
+/// carry no mark.</summary>
 internal sealed class NameLookup(ResolverSettings settings, Upstream upstream, Func<string> hosts, Random random)
 {
     /// <summary>Guards <see cref="Random"/>: lookups run on many threads.</summary>

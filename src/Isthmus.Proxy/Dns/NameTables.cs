@@ -11,7 +11,8 @@ internal sealed record NameAddresses(IPAddress[] V4, IPAddress[] V6)
     public IPAddress[] Of(AddressFamily family) => family == AddressFamily.InterNetwork ? V4 : V6;
 }
 
-/// <summary>The names that a sidecar answers itself: the control plane's table plus the short forms that applications of this namespace can use.</summary>
+/// <summary>The names that a sidecar answers itself: the control plane's table plus the short forms that applications of
+/// this namespace can use.</summary>
 internal sealed class NameTables
 {
     private readonly FrozenDictionary<string, NameAddresses>.AlternateLookup<ReadOnlySpan<char>> _names;
@@ -39,8 +40,10 @@ internal sealed class NameTables
         return new(names.ToFrozenDictionary(StringComparer.OrdinalIgnoreCase), search.Count > 0 ? "." + search[0] : "");
     }
 
-    /// <summary>Finds a name, or the part before the first search domain (resolvers append it before they try the name alone), or the longest wildcard above.</summary>
-    /// <param name="target">Length of the part before the search domain when that part matches, to be returned as a CNAME; else zero.</param>
+    /// <summary>Finds a name, or the part before the first search domain (resolvers append it before they try the name
+    /// alone), or the longest wildcard above.</summary>
+    /// <param name="target">Length of the part before the search domain when that part matches, to be returned as a CNAME;
+    /// else zero.</param>
     public NameAddresses? Find(ReadOnlySpan<char> name, out int target)
     {
         target = 0;

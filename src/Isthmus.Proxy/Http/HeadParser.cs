@@ -36,7 +36,8 @@ internal static class HeadParser
         TakeRequestFraming(into);
     }
 
-    /// <summary>Parses a complete response head; <paramref name="method"/> is the request's, because it decides whether a body follows.</summary>
+    /// <summary>Parses a complete response head; <paramref name="method"/> is the request's, because it decides whether a
+    /// body follows.</summary>
     /// <exception cref="HttpMessageException">The head breaks the protocol or a limit.</exception>
     public static void ParseResponse(ReadOnlySpan<byte> head, string method, ResponseHead into, HttpLimits limits)
     {

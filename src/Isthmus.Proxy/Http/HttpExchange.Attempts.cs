@@ -5,7 +5,8 @@ using Isthmus.Proxy.Telemetry;
 
 namespace Isthmus.Proxy.Http;
 
-/// <summary>Attempts: sends to a host, and to another one while a retry makes sense; gives up on timeout or when the client has left.</summary>
+/// <summary>Attempts: sends to a host, and to another one while a retry makes sense; gives up on timeout or when the client
+/// has left.</summary>
 internal sealed partial class HttpExchange
 {
     private UpstreamStream? _upstream;

@@ -6,7 +6,8 @@ using Isthmus.Proxy.Tcp;
 
 namespace Isthmus.Proxy.Http;
 
-/// <summary>The keys of issuers, fetched through clusters of the mesh and cached. While an issuer is unreachable its last keys stay.</summary>
+/// <summary>The keys of issuers, fetched through clusters of the mesh and cached. While an issuer is unreachable its last
+/// keys stay.</summary>
 internal sealed class KeyStore(SnapshotState state, HttpUpstreams upstreams, TimeProvider time)
 {
     private const int MostBytes = 1 << 20;
@@ -22,7 +23,8 @@ internal sealed class KeyStore(SnapshotState state, HttpUpstreams upstreams, Tim
         public Task<JsonWebKeys?>? Asking;
     }
 
-    /// <summary>The keys; the first caller fetches them and the others wait for the same response. Stale keys are refreshed in the background.</summary>
+    /// <summary>The keys; the first caller fetches them and the others wait for the same response. Stale keys are refreshed
+    /// in the background.</summary>
     public async ValueTask<JsonWebKeys?> GetAsync(RemoteKeys where, bool again)
     {
         var entry = _entries.GetOrAdd(where, _ => new());

@@ -51,8 +51,8 @@ internal static class RequestPreparation
     }
 
     /// <summary>
-    /// Normalises the path as the connection manager specifies. Returns a status to refuse the request with, or 0; a redirect's target is in
-    /// the request afterwards.
+    /// Normalises the path as the connection manager specifies. Returns a status to refuse the request with, or 0; a
+    /// redirect's target is in the request afterwards.
     /// </summary>
     public static int NormalizePath(RequestHead request, HttpAction action)
     {

@@ -32,7 +32,8 @@ internal sealed class Downstream(SocketTransport socket, ListenerSnapshot listen
     /// <summary>After a configuration change, ends what is no longer allowed. Set by the connection's handler.</summary>
     public Action<ProxySnapshot>? SnapshotChanged { get; set; }
 
-    /// <summary>Notified of the end of the connection, or of each request on it. Set by code that opened the connection to observe it.</summary>
+    /// <summary>Notified of the end of the connection, or of each request on it. Set by code that opened the connection to
+    /// observe it.</summary>
     public Action<Telemetry.TrafficRecord>? Ended { get; init; }
 
     public TlsPeer? Peer => Transport.Peer;

@@ -12,13 +12,15 @@ namespace Isthmus.Proxy.Listeners;
 internal readonly record struct Inspection(
     string TransportProtocol, string ServerName, IReadOnlyList<string> Protocols, bool Timeout, bool IsClosed);
 
-/// <summary>Reads the first bytes of a connection, puts them back, and detects the protocol (Envoy's tls_inspector and http_inspector).</summary>
+/// <summary>Reads the first bytes of a connection, puts them back, and detects the protocol (Envoy's tls_inspector and
+/// http_inspector).</summary>
 internal sealed class Inspector(SnapshotState state, TimeProvider time)
 {
     /// <summary>How long a client may be silent before its protocol counts as server-first.</summary>
     private static readonly TimeSpan Silence = TimeSpan.FromSeconds(1);
 
-    /// <summary>The same where continuing without knowledge means leaving the mesh: a client that opened a connection in advance is likelier.</summary>
+    /// <summary>The same where continuing without knowledge means leaving the mesh: a client that opened a connection in
+    /// advance is likelier.</summary>
     private static readonly TimeSpan LongSilence = TimeSpan.FromSeconds(10);
 
     private static readonly string[] Http11 = ["http/1.1"];

@@ -32,7 +32,8 @@ internal sealed class RbacPolicy
     }
 
     /// <summary>Compiles the rules of a filter; null when it only observes (shadow rules, action LOG).</summary>
-    /// <exception cref="ResourceException">A rule that this proxy cannot evaluate: guessing would allow or deny the wrong requests.</exception>
+    /// <exception cref="ResourceException">A rule that this proxy cannot evaluate: guessing would allow or deny the wrong
+    /// requests.</exception>
     public static RbacPolicy? From(RBAC? rules)
     {
         if (rules is null || rules.Action == RBAC.Types.Action.Log) return null;

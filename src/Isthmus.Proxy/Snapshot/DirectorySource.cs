@@ -11,7 +11,8 @@ using Isthmus.Wire.Envoy.Routes;
 
 namespace Isthmus.Proxy.Snapshot;
 
-/// <summary>Reads resources from <c>cds.json</c>, <c>eds.json</c>, <c>rds.json</c> and <c>lds.json</c> of a directory: arrays of protojson, instead of from a control plane.</summary>
+/// <summary>Reads resources from <c>cds.json</c>, <c>eds.json</c>, <c>rds.json</c> and <c>lds.json</c> of a directory:
+/// arrays of protojson, instead of from a control plane.</summary>
 internal static class DirectorySource
 {
     private static readonly (string File, string TypeUrl, MessageDescriptorSource Parser)[] Kinds =
@@ -68,7 +69,8 @@ internal static class DirectorySource
         }
     }
 
-    // JSON can only be packed into an Any of a known type. A placeholder keeps the name of others, so that they are refused or noted by name.
+    // JSON can only be packed into an Any of a known type. A placeholder keeps the name of others, so that they are refused
+    // or noted by name.
     internal static JsonNode? Replace(JsonNode? node, Action<string> unknown)
     {
         switch (node)

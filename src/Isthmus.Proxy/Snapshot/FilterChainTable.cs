@@ -49,7 +49,8 @@ internal sealed class FilterChainTable
 
     public FilterChainSnapshot? Find(in ConnectionFacts facts) => Match(facts) ?? _default;
 
-    /// <summary>Whether any chain for that destination port matches on more than addresses, so that waiting for the client's bytes can help.</summary>
+    /// <summary>Whether any chain for that destination port matches on more than addresses, so that waiting for the
+    /// client's bytes can help.</summary>
     public bool NeedsBytes(int port) => _looksDeeper.Contains(port) || _looksDeeper.Contains(0);
 
     private FilterChainSnapshot? Match(in ConnectionFacts facts)

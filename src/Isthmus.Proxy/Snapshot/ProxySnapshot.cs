@@ -2,7 +2,8 @@ using Isthmus.Proxy.Balancing;
 
 namespace Isthmus.Proxy.Snapshot;
 
-/// <summary>The configuration of the data plane at one moment. Readers take it with one volatile load; a request keeps the one it started with.</summary>
+/// <summary>The configuration of the data plane at one moment. Readers take it with one volatile load; a request keeps the
+/// one it started with.</summary>
 internal sealed record ProxySnapshot(
     long Version, IReadOnlyDictionary<string, ListenerSnapshot> Listeners, IReadOnlyDictionary<string, ClusterState> Clusters,
     IReadOnlyDictionary<string, RouteTable> Routes)

@@ -10,8 +10,9 @@ using Isthmus.Wire.Envoy.Routes;
 namespace Isthmus.Proxy.Snapshot;
 
 /// <summary>
-/// The one mutable holder of configuration: takes resources as they arrive, rejects bad ones individually, holds clusters and listeners back
-/// until their dependencies are there (endpoints, routes, secrets, first DNS answers), and publishes a new <see cref="ProxySnapshot"/> with one store.
+/// The one mutable holder of configuration: takes resources as they arrive, rejects bad ones individually, holds clusters
+/// and listeners back until their dependencies are there (endpoints, routes, secrets, first DNS answers), and publishes a
+/// new <see cref="ProxySnapshot"/> with one store.
 /// </summary>
 internal sealed class SnapshotState : IDisposable
 {
@@ -52,13 +53,15 @@ internal sealed class SnapshotState : IDisposable
 
     public ProxySnapshot Current => _current;
 
-    /// <summary>The first listeners have arrived and are all in use. There may be none: a gateway that nobody uses yet is ready too.</summary>
+    /// <summary>The first listeners have arrived and are all in use. There may be none: a gateway that nobody uses yet is
+    /// ready too.</summary>
     public bool HasListeners => _hasListeners;
 
     /// <summary>Raised inside the writer after a snapshot was published; handlers must be quick.</summary>
     public event Action<ProxySnapshot>? Published;
 
-    /// <summary>Raised when <see cref="WantedEndpoints"/> or <see cref="WantedRoutes"/> changed: the xDS client subscribes to them.</summary>
+    /// <summary>Raised when <see cref="WantedEndpoints"/> or <see cref="WantedRoutes"/> changed: the xDS client subscribes
+    /// to them.</summary>
     public event Action? WantedChanged;
 
     /// <summary>Names of the load assignments that clusters ask for, in order.</summary>
@@ -201,7 +204,8 @@ internal sealed class SnapshotState : IDisposable
         }
     }
 
-    /// <summary>Activates everything whose dependencies are now there, publishes if anything changed; returns whether the wanted names changed.</summary>
+    /// <summary>Activates everything whose dependencies are now there, publishes if anything changed; returns whether the
+    /// wanted names changed.</summary>
     private bool Settle()
     {
         var changed = false;

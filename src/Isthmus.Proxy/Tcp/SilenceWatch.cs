@@ -36,8 +36,8 @@ internal sealed class SilenceWatch(TimeProvider time)
 internal sealed class Silence(TimeProvider time)
 {
     /// <summary>
-    /// That many packets in a row are not lost by chance. The waits between them grow with the distance to the peer: near ones are suspected
-    /// after one to two seconds, those around the world after five.
+    /// That many packets in a row are not lost by chance. The waits between them grow with the distance to the peer: near
+    /// ones are suspected after one to two seconds, those around the world after five.
     /// </summary>
     private const int Suspicious = 3;
 

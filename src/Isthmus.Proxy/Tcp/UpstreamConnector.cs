@@ -6,7 +6,8 @@ using Isthmus.Proxy.Tls;
 
 namespace Isthmus.Proxy.Tcp;
 
-/// <summary>Opens transports to the hosts of clusters, with the TLS that the endpoint asks for, and updates the counters of host and cluster.</summary>
+/// <summary>Opens transports to the hosts of clusters, with the TLS that the endpoint asks for, and updates the counters of
+/// host and cluster.</summary>
 internal sealed class UpstreamConnector(Dialer dialer, ISecretSource secrets, BackgroundTasks background, TimeProvider time)
 {
     /// <summary>Connects to a host. The caller must call <see cref="Release"/> once for each success.</summary>

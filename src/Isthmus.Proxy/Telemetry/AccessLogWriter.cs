@@ -14,7 +14,8 @@ internal interface ILogFiles
     Stream Open(string path);
 }
 
-/// <summary>Files and the standard streams of this process; the latter by handle, because a container may not be able to open their paths.</summary>
+/// <summary>Files and the standard streams of this process; the latter by handle, because a container may not be able to
+/// open their paths.</summary>
 internal sealed class ProcessLogFiles : ILogFiles
 {
     public Stream Open(string path) => path switch
@@ -25,7 +26,8 @@ internal sealed class ProcessLogFiles : ILogFiles
     };
 }
 
-/// <summary>Writes access logs. A line costs its request only a copy into a buffer; a background task writes it, and lines that a slow disk cannot take are dropped and counted.</summary>
+/// <summary>Writes access logs. A line costs its request only a copy into a buffer; a background task writes it, and lines
+/// that a slow disk cannot take are dropped and counted.</summary>
 internal sealed class AccessLogWriter(ILogFiles files) : IDisposable
 {
     private const int MaxWaiting = 4 * 1024 * 1024;

@@ -5,7 +5,8 @@ using Isthmus.Proxy.Snapshot;
 
 namespace Isthmus.Proxy.Telemetry;
 
-/// <summary>The labels of Istio's standard metrics that both request and TCP metrics have, in the order in which they are written.</summary>
+/// <summary>The labels of Istio's standard metrics that both request and TCP metrics have, in the order in which they are
+/// written.</summary>
 internal sealed record MeshLabels(IReadOnlyList<KeyValuePair<string, string>> Pairs);
 
 /// <summary>The counters of one set of labels.</summary>

@@ -3,7 +3,8 @@ using Google.Protobuf.WellKnownTypes;
 
 namespace Isthmus.Proxy.Telemetry;
 
-/// <summary>The value of <c>x-envoy-peer-metadata</c>: base64 of a protobuf Struct with parts of a node's metadata (Istio's metadata exchange).</summary>
+/// <summary>The value of <c>x-envoy-peer-metadata</c>: base64 of a protobuf Struct with parts of a node's metadata (Istio's
+/// metadata exchange).</summary>
 internal static class PeerMetadataText
 {
     private const int MaxLength = 16 * 1024;

@@ -4,7 +4,8 @@ using Isthmus.Proxy.Snapshot;
 
 namespace Isthmus.Proxy.Telemetry;
 
-/// <summary>The one place where ends are reported: each connection and each request gets its access log lines and is counted once.</summary>
+/// <summary>The one place where ends are reported: each connection and each request gets its access log lines and is
+/// counted once.</summary>
 internal sealed class Report(AccessLogWriter logs, MeshMetrics metrics)
 {
     private readonly long[] _ends = new long[System.Enum.GetValues<EndReason>().Length];

@@ -6,7 +6,8 @@ using Isthmus.Proxy.Tcp;
 
 namespace Isthmus.Proxy.Telemetry;
 
-/// <summary>What is known about one request or TCP connection when it ends: the source of its access log line and metrics. Reused for each request.</summary>
+/// <summary>What is known about one request or TCP connection when it ends: the source of its access log line and metrics.
+/// Reused for each request.</summary>
 internal sealed class TrafficRecord
 {
     public DateTimeOffset Start { get; set; }

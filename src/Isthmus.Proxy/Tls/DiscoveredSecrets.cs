@@ -4,7 +4,8 @@ using Isthmus.Wire.Envoy;
 
 namespace Isthmus.Proxy.Tls;
 
-/// <summary>Certificates and roots from the control plane (<c>kubernetes://NAME</c>). The last good one stays when its Secret is deleted.</summary>
+/// <summary>Certificates and roots from the control plane (<c>kubernetes://NAME</c>). The last good one stays when its
+/// Secret is deleted.</summary>
 internal sealed class DiscoveredSecrets(TimeProvider time)
 {
     private const string Prefix = "kubernetes://";

@@ -6,7 +6,8 @@ using Isthmus.Proxy.Tcp;
 
 namespace Isthmus.Proxy.Tls;
 
-/// <summary>Where certificates and roots come from, by the names that resources use (<c>default</c>, <c>ROOTCA</c>, <c>file-cert:…</c>).</summary>
+/// <summary>Where certificates and roots come from, by the names that resources use (<c>default</c>, <c>ROOTCA</c>,
+/// <c>file-cert:…</c>).</summary>
 internal interface ISecretSource
 {
     /// <summary>The certificate to present; null until it is available.</summary>

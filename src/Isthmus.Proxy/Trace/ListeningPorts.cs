@@ -3,7 +3,8 @@ using System.Net;
 
 namespace Isthmus.Proxy.Trace;
 
-/// <summary>Where programs of this Pod accept TCP connections: read from the kernel, since all containers share one network namespace.</summary>
+/// <summary>Where programs of this Pod accept TCP connections: read from the kernel, since all containers share one network
+/// namespace.</summary>
 internal static class ListeningPorts
 {
     private const string Listen = "0A";

@@ -13,7 +13,8 @@ internal sealed class TraceRoutes(DataPlane plane)
 {
     private static readonly TimeSpan LongestCall = TimeSpan.FromSeconds(30);
 
-    /// <summary>Configuration with endpoints, hosts with their health, listening ports, and what a name resolves to for this Pod's applications.</summary>
+    /// <summary>Configuration with endpoints, hosts with their health, listening ports, and what a name resolves to for
+    /// this Pod's applications.</summary>
     public async ValueTask<AdminReply> InspectAsync(IReadOnlyDictionary<string, string> query, Func<NameTables?>? names, ResolverSettings resolver, CancellationToken stop)
     {
         var extra = new JsonObject

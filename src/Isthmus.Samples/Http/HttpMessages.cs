@@ -44,7 +44,8 @@ public sealed record HttpRequest(
     private static string Decode(string text) => Uri.UnescapeDataString(text.Replace('+', ' '));
 }
 
-/// <summary>What a handler answers. With <see cref="Pieces"/> the body is sent in chunks, waiting <see cref="Pause"/> before each but the first.</summary>
+/// <summary>What a handler answers. With <see cref="Pieces"/> the body is sent in chunks, waiting <see cref="Pause"/>
+/// before each but the first.</summary>
 public sealed record HttpReply(int Status, ReadOnlyMemory<byte> Body, string? ContentType)
 {
     public IReadOnlyList<KeyValuePair<string, string>> Headers { get; init; } = [];

@@ -6,7 +6,8 @@ using Isthmus.Samples.Http;
 
 namespace Isthmus.Samples.HttpBin;
 
-/// <summary>Describes a request in httpbin's JSON format: args, headers, origin, url and, with a body, data, files, form and json.</summary>
+/// <summary>Describes a request in httpbin's JSON format: args, headers, origin, url and, with a body, data, files, form
+/// and json.</summary>
 internal static class Echo
 {
     private static readonly JsonWriterOptions Pretty = new() { Indented = true, Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping };

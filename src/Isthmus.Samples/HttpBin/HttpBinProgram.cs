@@ -5,7 +5,8 @@ using Isthmus.Samples.Http;
 
 namespace Isthmus.Samples.HttpBin;
 
-/// <summary>An HTTP server that answers with what it received. Takes the command line of gunicorn, as the images of this sample do.</summary>
+/// <summary>An HTTP server that answers with what it received. Takes the command line of gunicorn, as the images of this
+/// sample do.</summary>
 public static class HttpBinProgram
 {
     private static readonly Flag<IPEndPoint?> Bind = new("--bind", "ADDRESS:PORT", null, ParseAddress, "-b");

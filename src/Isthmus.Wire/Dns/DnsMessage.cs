@@ -38,7 +38,8 @@ public sealed record DnsMessage(
         return new(DnsHeader.Read(bytes), [.. questions], answers, authorities, additionals, edns);
     }
 
-    /// <summary>Writes the message; what does not fit into <paramref name="limit"/> is left out and the message marked as truncated.</summary>
+    /// <summary>Writes the message; what does not fit into <paramref name="limit"/> is left out and the message marked as
+    /// truncated.</summary>
     /// <returns>How many bytes were written.</returns>
     /// <exception cref="ArgumentException">A name or text in it cannot be written.</exception>
     public int Write(Span<byte> output, int limit = MaxSize)

@@ -31,7 +31,8 @@ public enum DnsCode : byte
 }
 
 /// <summary>What is asked.</summary>
-/// <param name="Name">Without a final dot, in the case of the query; the root is empty. Non-printable bytes are written <c>\DDD</c>.</param>
+/// <param name="Name">Without a final dot, in the case of the query; the root is empty. Non-printable bytes are written
+/// <c>\DDD</c>.</param>
 public readonly record struct DnsQuestion(string Name, DnsType Type, ushort Class = DnsQuestion.Internet)
 {
     public const ushort Internet = 1;

@@ -7,7 +7,8 @@ namespace Isthmus.Wire.Dns;
 
 public enum DnsSection { Answer = 6, Authority = 8, Additional = 10 }
 
-/// <summary>Writes a message front to back without allocating, with compressed names. Room for the OPT record is kept from the start.</summary>
+/// <summary>Writes a message front to back without allocating, with compressed names. Room for the OPT record is kept from
+/// the start.</summary>
 public ref struct DnsWriter
 {
     private const int OptSize = 11;

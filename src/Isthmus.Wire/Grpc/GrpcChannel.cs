@@ -20,7 +20,8 @@ public sealed record GrpcChannelSettings(Uri Address)
 
     public TimeSpan ConnectTimeout { get; init; } = TimeSpan.FromSeconds(10);
 
-    /// <summary>How long a connection with open calls may be silent before it is probed. Servers may close connections that probe too often.</summary>
+    /// <summary>How long a connection with open calls may be silent before it is probed. Servers may close connections that
+    /// probe too often.</summary>
     public TimeSpan KeepAlive { get; init; } = TimeSpan.FromSeconds(30);
 
     /// <summary>The largest message accepted, in bytes.</summary>
@@ -209,7 +210,8 @@ public sealed class GrpcDuplex<TRequest, TResponse> : IAsyncDisposable
         await _content.Opened.WaitAsync(stop).ConfigureAwait(false);
     }
 
-    /// <summary>A server may answer before it has read everything: the request stream breaks, and the answer comes a moment later.</summary>
+    /// <summary>A server may answer before it has read everything: the request stream breaks, and the answer comes a moment
+    /// later.</summary>
     private async Task<GrpcException?> StatusAsync(CancellationToken stop)
     {
         try

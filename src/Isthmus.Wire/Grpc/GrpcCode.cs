@@ -22,7 +22,8 @@ public enum GrpcCode
     Unauthenticated = 16,
 }
 
-/// <summary>A call that did not end with <see cref="GrpcCode.Ok"/>: thrown by a handler to end a call, and by a channel when the peer ended it.</summary>
+/// <summary>A call that did not end with <see cref="GrpcCode.Ok"/>: thrown by a handler to end a call, and by a channel
+/// when the peer ended it.</summary>
 public sealed class GrpcException(GrpcCode code, string detail, Exception? cause = null) : Exception($"{code}: {detail}", cause)
 {
     public GrpcCode Code { get; } = code;

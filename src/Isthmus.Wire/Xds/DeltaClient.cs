@@ -3,7 +3,8 @@ using Isthmus.Wire.Grpc;
 
 namespace Isthmus.Wire.Xds;
 
-/// <summary>A client's state of its delta subscriptions, kept over reconnections; decides what to send and does no I/O. Not thread-safe.</summary>
+/// <summary>A client's state of its delta subscriptions, kept over reconnections; decides what to send and does no I/O. Not
+/// thread-safe.</summary>
 public sealed class DeltaClient
 {
     private readonly Node _node;
@@ -65,7 +66,8 @@ public sealed class DeltaClient
         return [answer, .. Want(verdict)];
     }
 
-    /// <summary>Removes clusters and endpoints that left while the stream was busy: call it when the stream is quiet. Returns what to send.</summary>
+    /// <summary>Removes clusters and endpoints that left while the stream was busy: call it when the stream is quiet.
+    /// Returns what to send.</summary>
     public IReadOnlyList<DeltaDiscoveryRequest> Settle()
     {
         var requests = new List<DeltaDiscoveryRequest>();

@@ -30,7 +30,8 @@ public sealed class DeltaStream(string noncePrefix, Action<XdsEvent> observe)
         return answers;
     }
 
-    /// <summary>Updates what the client should have; returns what to send, in order. A type with an unanswered response waits for its answer.</summary>
+    /// <summary>Updates what the client should have; returns what to send, in order. A type with an unanswered response
+    /// waits for its answer.</summary>
     public IReadOnlyList<DeltaDiscoveryResponse> Update(XdsSnapshot snapshot)
     {
         var before = _snapshot;
@@ -55,7 +56,8 @@ public sealed class DeltaStream(string noncePrefix, Action<XdsEvent> observe)
             : new(XdsEventKind.Acknowledged, type.Url, request.ResponseNonce, type.Version, 0, ""));
     }
 
-    /// <summary>The names that must be answered. On a known type they are sent regardless of the recorded versions: a client that subscribes again has lost them.</summary>
+    /// <summary>The names that must be answered. On a known type they are sent regardless of the recorded versions: a
+    /// client that subscribes again has lost them.</summary>
     private static HashSet<string> Subscribe(TypeState type, DeltaDiscoveryRequest request, bool isNew)
     {
         var asked = new HashSet<string>(StringComparer.Ordinal);

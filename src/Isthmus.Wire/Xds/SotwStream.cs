@@ -38,7 +38,8 @@ public sealed class SotwStream(string noncePrefix, ControlPlane? controlPlane, A
         return answers;
     }
 
-    /// <summary>Updates what the client should have; returns what to send, in order. A type with an unanswered response waits for its answer.</summary>
+    /// <summary>Updates what the client should have; returns what to send, in order. A type with an unanswered response
+    /// waits for its answer.</summary>
     public IReadOnlyList<DiscoveryResponse> Update(XdsSnapshot snapshot)
     {
         var before = _snapshot;

@@ -18,7 +18,8 @@ public sealed record XdsClientHello(Node Node, GrpcCall Call, bool Delta);
 /// <summary>What one client should have, as it changes.</summary>
 public interface IXdsFeed : IAsyncDisposable
 {
-    /// <summary>Waits until there is a snapshot other than <paramref name="last"/> (null: none seen yet) and returns the newest; intermediate ones are skipped.</summary>
+    /// <summary>Waits until there is a snapshot other than <paramref name="last"/> (null: none seen yet) and returns the
+    /// newest; intermediate ones are skipped.</summary>
     ValueTask<XdsSnapshot> NextAsync(XdsSnapshot? last, CancellationToken stop);
 
     /// <summary>Notified synchronously of everything that was sent, accepted or rejected.</summary>

@@ -17,7 +17,8 @@ public interface IXdsResources
     /// <summary>The resource for a subscription by name, which may be outside <see cref="All"/>.</summary>
     bool TryGet(string name, [NotNullWhen(true)] out XdsResource? resource);
 
-    /// <summary>The names whose resources may differ from an earlier set's, including removed ones; null when only a full comparison can tell.</summary>
+    /// <summary>The names whose resources may differ from an earlier set's, including removed ones; null when only a full
+    /// comparison can tell.</summary>
     IReadOnlyCollection<string>? ChangedSince(IXdsResources earlier) => null;
 }
 
@@ -31,7 +32,8 @@ public sealed class XdsResourceMap(IEnumerable<XdsResource> resources) : IXdsRes
     public bool TryGet(string name, [NotNullWhen(true)] out XdsResource? resource) => _byName.TryGetValue(name, out resource);
 }
 
-/// <summary>Everything one client should have at one moment. Keep the same <see cref="IXdsResources"/> object where nothing changed: then the type is skipped.</summary>
+/// <summary>Everything one client should have at one moment. Keep the same <see cref="IXdsResources"/> object where nothing
+/// changed: then the type is skipped.</summary>
 /// <param name="Version">The version of the push, shown as version_info and system_version_info.</param>
 /// <param name="Types">By type URL; a type that is missing here is never answered.</param>
 public sealed record XdsSnapshot(string Version, IReadOnlyDictionary<string, IXdsResources> Types)

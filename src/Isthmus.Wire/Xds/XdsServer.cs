@@ -22,7 +22,8 @@ public static class AdsMethods
 /// <param name="MaxMessage">The largest request accepted, in bytes.</param>
 public sealed record XdsServerSettings(ControlPlane? ControlPlane = null, int MaxMessage = 4 * 1024 * 1024);
 
-/// <summary>Serves aggregated discovery, delta and state of the world, from <see cref="IXdsFeeds"/>; knows subscriptions, not meshes.</summary>
+/// <summary>Serves aggregated discovery, delta and state of the world, from <see cref="IXdsFeeds"/>; knows subscriptions,
+/// not meshes.</summary>
 public sealed class XdsServer(IXdsFeeds feeds, XdsServerSettings settings, Random random)
 {
     /// <summary>Guards <see cref="Random"/>: streams start on many threads.</summary>

@@ -40,7 +40,7 @@ public sealed class BadInputTests(MeshRig mesh)
         await ChangeAsync(secret, text => Regex.Replace(text, "token: .*", $"token: {Part("""{"alg":"none"}""")}.{Part("""{"exp":1700000000}""")}.x"));
         await ToldAsync("ISM1023", $"Secret istio-system/{Remote} in cluster1", "create-remote-secret --context=cluster2 --name=cluster2");
         var listed = await MeshRig.UntilAsync(async () => (await lab.IsthmusAsync("remote-clusters", "--context=cluster1")).Output, text => text.Contains("rejects the token", StringComparison.Ordinal), "the list of clusters tells of the token");
-        Assert.Contains("those before them stay in force", listed, StringComparison.Ordinal);
+        Assert.Contains("the previous ones stay in effect", listed, StringComparison.Ordinal);
         await ChangeAsync(secret, text => text);
 
         await ChangeAsync(secret, text => text, "another");

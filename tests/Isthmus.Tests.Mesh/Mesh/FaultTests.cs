@@ -60,7 +60,7 @@ public sealed class FaultTests(MeshRig mesh) : IClassFixture<MeshRig>
         // A Secret that does not work changes nothing but the report about it.
         await ApplySecretAsync(lab, "", yaml => System.Text.RegularExpressions.Regex.Replace(yaml, "token: .*", "token: nobody"));
         await MeshRig.UntilAsync(async () => (await lab.IsthmusAsync("remote-clusters", "--context=cluster1")).Output,
-            text => text.Contains("those before them stay in force", StringComparison.Ordinal), "the refused credentials are told");
+            text => text.Contains("the previous ones stay in effect", StringComparison.Ordinal), "the refused credentials are told");
         var steady = (await load.FinishAsync(0)).Where(answer => answer.At > begun).ToList();
         AllAnswered(steady);
         foreach (var cluster in MeshRig.Clusters)

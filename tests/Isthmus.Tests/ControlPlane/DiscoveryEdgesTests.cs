@@ -32,7 +32,7 @@ public sealed class DiscoveryEdgesTests
         rig.AppOn("c1", "orders", "10.96.0.10", "http", 80, "10.244.0.1");
         rig.AppOn("c2", "orders", "10.96.0.11", "tcp", 80, "10.244.0.2");
         rig.Push();
-        Assert.Contains("speaks Tcp in c2 but Http in c1", Assert.Single(rig.Mesh.Disagreements.Items["orders.shop.svc.cluster.local"].Problems).Message, StringComparison.Ordinal);
+        Assert.Contains("uses Tcp in c2 but Http in c1", Assert.Single(rig.Mesh.Disagreements.Items["orders.shop.svc.cluster.local"].Problems).Message, StringComparison.Ordinal);
     }
 
     [Fact]

@@ -51,9 +51,9 @@ public sealed class RemoteSecretReaderTests
         Refused(Good.Replace("{token: hush-hush}", user.StartsWith('{') ? user : $"{{{user}}}", StringComparison.Ordinal), words);
 
     [Theory]
-    [InlineData("insecure-skip-tls-verify: true", "clusters[c].cluster.insecure-skip-tls-verify: would show the token to whoever answers")]
-    [InlineData("insecure-skip-tls-verify: 'true'", "would show the token to whoever answers")]
-    [InlineData("proxy-url: 'ftp://proxy'", "proxy-url \"ftp://proxy\" is not an address")]
+    [InlineData("insecure-skip-tls-verify: true", "clusters[c].cluster.insecure-skip-tls-verify: would send the token to an unverified server")]
+    [InlineData("insecure-skip-tls-verify: 'true'", "would send the token to an unverified server")]
+    [InlineData("proxy-url: 'ftp://proxy'", "proxy-url \"ftp://proxy\" is not a valid address")]
     public void An_address_that_nobody_vouches_for_or_that_leads_nowhere_is_refused(string cluster, string words) =>
         Refused(Good.Replace("6443\"", $"6443\", {cluster}", StringComparison.Ordinal), words);
 

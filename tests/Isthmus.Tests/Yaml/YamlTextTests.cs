@@ -53,7 +53,7 @@ public sealed class YamlTextTests
     {
         var lines = Enumerable.Range(1, 20).Select(i => $"a{i}: &a{i} [{string.Join(", ", Enumerable.Repeat($"*a{i - 1}", 10))}]");
         var bomb = "a0: &a0 [x]\n" + string.Join("\n", lines);
-        Assert.Contains("aliases stand for more than", Assert.Throws<ProblemException>(() => YamlText.Parse(bomb, "bomb")).Message);
+        Assert.Contains("aliases expand to more than", Assert.Throws<ProblemException>(() => YamlText.Parse(bomb, "bomb")).Message);
     }
 
     [Fact]

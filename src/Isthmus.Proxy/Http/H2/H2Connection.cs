@@ -3,7 +3,8 @@ using Isthmus.Proxy.Tcp;
 
 namespace Isthmus.Proxy.Http.H2;
 
-/// <summary>One HTTP/2 connection of either side: frames, windows, streams (RFC 9113). What its peer can make it buffer is bounded.</summary>
+/// <summary>One HTTP/2 connection of either side: frames, windows, streams (RFC 9113). What its peer can make it buffer is
+/// bounded.</summary>
 internal abstract partial class H2Connection(Transport transport)
 {
     private const int MaxQueued = 1024 * 1024;

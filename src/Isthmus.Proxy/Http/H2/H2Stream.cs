@@ -58,7 +58,8 @@ internal sealed class H2Stream(H2Connection connection, int id, int sendWindow)
     /// <summary>The method of the request, which decides whether its response has a body.</summary>
     public string Method { get; set; } = "";
 
-    /// <summary>The length that <c>content-length</c> announced: a body of another length could smuggle a request to the next hop.</summary>
+    /// <summary>The length that <c>content-length</c> announced: a body of another length could smuggle a request to the
+    /// next hop.</summary>
     public void Expect(long length) => _expected = length;
 
     public void Arrive(ReadOnlySpan<byte> data, bool isLast)

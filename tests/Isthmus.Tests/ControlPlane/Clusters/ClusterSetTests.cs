@@ -41,7 +41,7 @@ public sealed class ClusterSetTests : IAsyncDisposable
         await UntilAsync(() => report.Lines() is [{ Status: "synced" }]);
 
         await client.PatchAsync(Kinds.Secret, settings.Namespace, "remote", Secret(client.Access, new("https://127.0.0.1:1")), PatchType.Merge, Stop);
-        await UntilAsync(() => report.Lines() is [{ Status: "synced", Error: var error }] && error.Contains("those before them stay in force: https://127.0.0.1:1/ cannot be reached: connection refused", StringComparison.Ordinal));
+        await UntilAsync(() => report.Lines() is [{ Status: "synced", Error: var error }] && error.Contains("the previous ones stay in effect: https://127.0.0.1:1/ cannot be reached: connection refused", StringComparison.Ordinal));
         await stop.CancelAsync();
         await run.WaitAsync(Patience, Stop);
         await clusters.DisposeAsync().AsTask().WaitAsync(Patience, Stop);

@@ -82,7 +82,7 @@ public sealed class SnapshotCodecTests
     [InlineData("[]", "another version or damaged")]
     [InlineData("""{"cluster":"east","services":[null],"slices":[],"pods":[],"nodes":[],"namespaces":[]}""", "another version or damaged")]
     [InlineData("""{"cluster":"east","services":{},"slices":[],"pods":[],"nodes":[],"namespaces":[]}""", "another version or damaged")]
-    [InlineData("""{"cluster":"west","services":[],"slices":[],"pods":[],"nodes":[],"namespaces":[]}""", "of cluster 'west'")]
+    [InlineData("""{"cluster":"west","services":[],"slices":[],"pods":[],"nodes":[],"namespaces":[]}""", "belongs to cluster 'west'")]
     [InlineData("""{"cluster":"east","services":[],"slices":[],"pods":[],"nodes":[],"namespaces":[{"source":{"cluster":"west","kind":"Namespace","namespace":"","name":"n"},"network":"","labels":{}}]}""", "does not belong")]
     [InlineData("""{"cluster":"east","services":[],"slices":[],"pods":[],"nodes":[],"namespaces":[{"source":{"cluster":"east","kind":"Namespace","namespace":"","name":"n"},"network":null,"labels":{}}]}""", "another version or damaged")]
     [InlineData("""{"cluster":"east","services":[],"slices":[{"source":{"cluster":"east","kind":"EndpointSlice","namespace":"n","name":"s"},"service":"s","addresses":[{"address":"1.2.3.4","health":7,"pod":null,"node":"","zone":"","hostname":""}],"ports":{}}],"pods":[],"nodes":[],"namespaces":[]}""", "another version or damaged")]

@@ -29,7 +29,7 @@ public sealed class NameClientTests
 
     [Theory]
     [InlineData(DnsCode.NameError, "does not exist")]
-    [InlineData(DnsCode.ServerFailure, "name server 127.0.0.1:53 answers ServerFailure")]
+    [InlineData(DnsCode.ServerFailure, "name server 127.0.0.1:53 returned ServerFailure")]
     public void Failures_say_what_the_server_said(DnsCode code, string words) => Assert.Equal(words, Read([], code).Error);
 
     [Theory]

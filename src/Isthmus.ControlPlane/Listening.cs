@@ -17,7 +17,9 @@ internal static class Listening
 {
     internal static WebApplicationBuilder Builder(DiscoverySettings settings, ServingTls tls)
     {
-        var builder = WebApplication.CreateSlimBuilder();
+        // The other builders read and watch settings files below the working directory, which in a container is the whole file system.
+        var builder = WebApplication.CreateEmptyBuilder(new() { ApplicationName = "isthmus" });
+        builder.Services.AddRoutingCore();
         builder.Logging.ClearProviders();
         builder.Logging.AddSimpleConsole(options =>
         {
@@ -26,7 +28,7 @@ internal static class Listening
             options.UseUtcTimestamp = true;
         });
         builder.Logging.AddFilter("Microsoft", LogLevel.Warning);
-        builder.WebHost.ConfigureKestrel(kestrel =>
+        builder.WebHost.UseKestrelCore().UseKestrelHttpsConfiguration().ConfigureKestrel(kestrel =>
         {
             kestrel.AddServerHeader = false;
             kestrel.Limits.Http2.MaxStreamsPerConnection = 1000;

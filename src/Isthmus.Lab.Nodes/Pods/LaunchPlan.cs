@@ -1,6 +1,7 @@
 using System.Globalization;
 using Isthmus.Core.Collections;
 using Isthmus.Kubernetes.Objects;
+using Isthmus.Lab.Machine.Linux;
 using Isthmus.Lab.Nodes.Containers;
 using Isthmus.Lab.Nodes.Env;
 using Isthmus.Lab.Nodes.Images;
@@ -64,15 +65,11 @@ internal sealed class LaunchPlan(NodeContext node)
         return values;
     }
 
-    // Dozens of these processes share a small machine: no server garbage collector, and no diagnostics pipe, because /tmp may be read-only.
     private static void AddRuntime(Dictionary<string, string> values, Container container)
     {
         values["DOTNET_ROOT"] = OwnImages.RuntimeDirectory;
-        values["DOTNET_gcServer"] = "0";
-        values["DOTNET_TieredPGO"] = "0";
-        values["DOTNET_EnableWriteXorExecute"] = "0";
-        values["DOTNET_EnableDiagnostics"] = "0";
-        // There is no cgroup from which the runtime could read its limits.
+        foreach (var (name, value) in RuntimeSettings.Environment) values[name] = value;
+        // No cgroup shows the runtime its limits.
         if (Quantity.Read(container.Resources.Limits.GetValueOrDefault("memory")) is { } bytes)
             values["DOTNET_GCHeapHardLimit"] = ((long)(bytes * 3 / 4)).ToString("X", CultureInfo.InvariantCulture);
         if (Quantity.Read(container.Resources.Limits.GetValueOrDefault("cpu")) is { } cpus && cpus < Environment.ProcessorCount)

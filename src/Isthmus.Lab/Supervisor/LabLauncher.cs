@@ -32,7 +32,7 @@ public static class LabLauncher
         var log = home.Log("supervisor");
         // A session of its own: closing the terminal must not end the lab.
         var start = new ProcessStartInfo("/bin/sh", ["-c", "exec >>\"$0\" 2>&1 </dev/null; cd /; exec setsid \"$@\"", log, .. command]);
-        foreach (var (key, value) in ProcessEnvironment.Ours) start.Environment[key] = value;
+        foreach (var (key, value) in RuntimeSettings.Environment) start.Environment[key] = value;
         start.Environment["PATH"] = Programs.SearchPath(start.Environment["PATH"]);
         // The lab's processes do not use the name that the command was invoked by.
         start.Environment.Remove("ISTHMUS_INVOKED_AS");

@@ -132,7 +132,7 @@ internal sealed partial class SupervisedProcess : IAsyncDisposable
         if (File.Exists(_logFile) && new FileInfo(_logFile).Length > LongestLog) File.Move(_logFile, _logFile + ".1", overwrite: true);
         // The shell only opens the files: a pipe through this process would break when this process ends.
         var start = new ProcessStartInfo("/bin/sh", ["-c", "exec >>\"$0\" 2>&1 </dev/null; exec \"$@\"", _logFile, .. _command]);
-        foreach (var (key, value) in ProcessEnvironment.Ours) start.Environment[key] = value;
+        foreach (var (key, value) in RuntimeSettings.Environment) start.Environment[key] = value;
         start.Environment["PATH"] = Programs.SearchPath(start.Environment["PATH"]);
         return NamespaceThread.Run(_network, () => Process.Start(start)!);
     }
@@ -152,19 +152,4 @@ internal sealed partial class SupervisedProcess : IAsyncDisposable
 
     [LoggerMessage(Level = LogLevel.Warning, Message = "{Process} ended with code {Code}; starting it again in {Seconds:0.0} s (its log: {File})")]
     private partial void LogEnded(string process, int code, double seconds, string file);
-}
-
-/// <summary>.NET runtime settings for the lab's own processes, many of which share one machine.</summary>
-public static class ProcessEnvironment
-{
-    public static readonly ValueList<(string Key, string Value)> Ours =
-    [
-        ("DOTNET_TieredPGO", "0"),
-        // Mapping each code page twice (W^X) takes a tenth of the start time, and a lab starts many processes.
-        ("DOTNET_EnableWriteXorExecute", "0"),
-        ("DOTNET_gcServer", "0"),
-        ("DOTNET_gcConcurrent", "0"),
-        ("DOTNET_NOLOGO", "1"),
-        ("DOTNET_EnableDiagnostics", "0"),
-    ];
 }

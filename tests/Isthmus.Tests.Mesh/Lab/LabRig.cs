@@ -102,10 +102,11 @@ internal sealed class LabRig : IAsyncDisposable
         var begun = TimeProvider.System.GetTimestamp();
         while (true)
         {
+            var asked = TimeProvider.System.GetTimestamp();
             var answer = await ask();
             if (answer.Output.Contains(words, StringComparison.Ordinal)) return answer.Output;
             Assert.True(TimeProvider.System.GetElapsedTime(begun).TotalSeconds < seconds, $"no '{words}' within {seconds} s; the last answer: {answer.Output}{answer.Errors}");
-            await Task.Delay(100, TestContext.Current.CancellationToken);
+            await Task.Delay(TimeSpan.FromMilliseconds(100) + TimeProvider.System.GetElapsedTime(asked), TestContext.Current.CancellationToken);
         }
     }
 

@@ -15,9 +15,12 @@ public sealed class LauncherTests : IDisposable
     public LauncherTests()
     {
         Directory.CreateDirectory(Path.Combine(_directory, "src"));
-        File.Copy(Path.Combine(Repository.Root, "isthmus"), Path.Combine(_directory, "isthmus"));
+        Directory.CreateDirectory(Path.Combine(_directory, "tools"));
+        foreach (var script in (string[])["isthmus", "tools/compile"]) File.Copy(Path.Combine(Repository.Root, script), Path.Combine(_directory, script));
         Executable("bin/dotnet", """
             #!/bin/sh
+            # A shell whose child happens to end by itself while Ctrl-C arrives forgets the signal.
+            trap 'trap - INT; kill -INT $$' INT
             [ "$1" = build ] || { echo "runs $2"; exit; }
             while [ ! -e "$ROOT/built" ] && [ ! -e "$ROOT/broken" ]; do sleep 0.05; done
             [ ! -e "$ROOT/broken" ] || { echo "error CS1002"; exit 1; }

@@ -4,6 +4,7 @@ using Isthmus.ControlPlane;
 using Isthmus.ControlPlane.Resolve;
 using Isthmus.ControlPlane.Settings;
 using Isthmus.Kubernetes.Client;
+using Microsoft.Extensions.Configuration;
 using Xunit;
 
 namespace Isthmus.Tests.ControlPlane;
@@ -26,6 +27,14 @@ public sealed class CompositionTests
         Assert.Equal(["TaskScheduled"], started.Seen);
         await task;
         await controlPlane.DisposeAsync();
+    }
+
+    [Fact]
+    public void The_web_server_reads_and_watches_no_settings_files()
+    {
+        var settings = new DiscoverySettings();
+        var builder = Listening.Builder(settings, new(() => null, settings, TimeProvider.System));
+        Assert.Empty(((IConfigurationBuilder)builder.Configuration).Sources.OfType<FileConfigurationSource>());
     }
 
     /// <summary>Records what the thread that made it starts: tasks, sockets, requests and lookups. The runtime reports these on that thread.</summary>

@@ -29,7 +29,7 @@ public static class SampleProgram
         ["tcp-echo", .. var rest] => TcpEchoProgram.RunAsync(rest, stop),
         ["nslookup", .. var rest] => NslookupProgram.RunAsync(rest, stop),
         ["sleep", .. var rest] => SleepProgram.RunAsync(rest, stop),
-        [var name, ..] => throw new ProblemException("sample", $"'{name}' is not a sample", $"choose {Usage}"),
-        [] => throw new ProblemException("sample", "no sample named", $"choose {Usage}"),
+        [var name, ..] => throw new ProblemException("sample", $"unknown sample '{name}'", $"expected {Usage}"),
+        [] => throw new ProblemException("sample", "the name of the sample is missing", $"expected {Usage}"),
     };
 }

@@ -108,18 +108,19 @@ internal static class CommandLine
         }
     }
 
-    /// <summary>Only the command at hand is built, unless the line does not begin with one (help, a global option first).</summary>
+    /// <summary>Only the commands that the line may name are built; all of them when it names none (help).</summary>
     internal static RootCommand BuildRoot(string[] args)
     {
         if (ProgramName.IsKind) return KindCommand.BuildRoot();
         var root = new RootCommand($"Join Kubernetes clusters into one service mesh, and verify that it works.\n\n{ExitCode.Help}");
         GlobalOptions.AddTo(root);
         PrintVersion.AddTo(root);
-        var first = args.FirstOrDefault(arg => Commands.Any(command => command.Name == arg) || arg is "x" or "pc" or "ps");
-        var wanted = first switch { "x" => "experimental", "pc" => "proxy-config", "ps" => "proxy-status", _ => first };
+        // The value of a global option may look like a command, so every word that could be one counts.
+        var words = args.Select(arg => arg switch { "x" => "experimental", "pc" => "proxy-config", "ps" => "proxy-status", _ => arg }).ToHashSet(StringComparer.Ordinal);
+        var isNamed = Commands.Any(command => words.Contains(command.Name));
         foreach (var (name, build) in Commands)
         {
-            if (wanted is null || name == wanted) root.Subcommands.Add(build());
+            if (!isNamed || words.Contains(name)) root.Subcommands.Add(build());
         }
         return root;
     }

@@ -27,7 +27,7 @@ internal static class WrongUseText
 
     private static string Mistake(ParseResult line, List<string> path)
     {
-        if (FlagAsName(line) is { } notName) return $"unknown flag {notName}";
+        if (FlagAsName(line) is { } notName) return UnknownFlag(line, notName);
         var command = line.CommandResult.Command;
         // A group takes nothing but a command: without this, an unknown command would be reported as a missing one.
         if ((command.Subcommands.Count > 0 || command is RootCommand) && line.UnmatchedTokens.FirstOrDefault(token => !token.StartsWith('-')) is { } unknown)
@@ -35,8 +35,32 @@ internal static class WrongUseText
             var meant = Core.Problems.Spelling.Nearest(unknown, command.Subcommands.Where(sub => !sub.Hidden).Select(sub => sub.Name));
             return $"unknown command \"{string.Join(' ', [.. path, unknown])}\"{(meant is null ? "" : $" (did you mean {meant}?)")}";
         }
-        if (line.UnmatchedTokens.FirstOrDefault(token => token.StartsWith('-')) is { } flag) return $"unknown flag {flag}";
-        return WrongValue(line.Errors[0]) ?? line.Errors[0].Message.TrimEnd('.');
+        if (line.UnmatchedTokens.FirstOrDefault(token => token.StartsWith('-')) is { } flag) return UnknownFlag(line, flag);
+        return WrongValue(line.Errors[0]) ?? Plain(line.Errors[0].Message.TrimEnd('.'));
+    }
+
+    private static string UnknownFlag(ParseResult line, string given)
+    {
+        List<string> known = [];
+        for (var result = line.CommandResult; result is not null; result = result.Parent as CommandResult)
+            known.AddRange(result.Command.Options.Where(option => !option.Hidden).SelectMany(option => option.Aliases.Prepend(option.Name)));
+        // Single letters are all near to each other.
+        var meant = Core.Problems.Spelling.Nearest(given.Split('=')[0], known.Where(name => name.StartsWith("--", StringComparison.Ordinal)));
+        return $"unknown flag {given}{(meant is null ? "" : $" (did you mean {meant}?)")}";
+    }
+
+    /// <summary>The library's messages in the words of the help.</summary>
+    private static string Plain(string message)
+    {
+        if (message.Split('\'') is not [var before, var name, ..]) return message;
+        return (before, message) switch
+        {
+            ("Required argument ", _) => $"argument <{name}> is required",
+            ("Required argument missing for option: ", _) => $"flag {name} needs a value",
+            ("Option ", _) when message.EndsWith("is required", StringComparison.Ordinal) => $"flag {name} is required",
+            ("Option ", _) when message.Contains("expects a single argument", StringComparison.Ordinal) => $"flag {name} is given more than once",
+            _ => message,
+        };
     }
 
     /// <summary>The library names a type of .NET instead.</summary>

@@ -21,11 +21,11 @@ public sealed class CorefileWatch(string path, int port, Func<string, string?> e
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
-            throw new ProblemException(path, $"cannot be read: {e.Message}", "name the file with -conf", e);
+            throw new ProblemException(path, $"cannot be read: {e.Message}", "specify the file with -conf", e);
         }
         catch (CorefileException e)
         {
-            throw new ProblemException("", e.Message, "mend the Corefile", e);
+            throw new ProblemException("", e.Message, "fix the Corefile", e);
         }
     }
 

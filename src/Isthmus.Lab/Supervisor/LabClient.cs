@@ -95,7 +95,7 @@ public sealed class LabClient(LabHome home)
 
     private async Task<JsonNode> AskAsync(JsonObject request, Action<LabStep>? onStep, CancellationToken stop)
     {
-        using var socket = TryConnect() ?? throw new ProblemException("lab", "is not running", "start it: isthmus lab up");
+        using var socket = TryConnect() ?? throw new ProblemException("lab", "is not running", "start it with 'isthmus lab up'");
         await using var stream = new NetworkStream(socket);
         await stream.WriteAsync(Encoding.UTF8.GetBytes(request.ToJsonString() + "\n"), stop);
         await foreach (var line in LinesAsync(stream, stop))

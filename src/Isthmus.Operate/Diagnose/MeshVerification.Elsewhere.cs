@@ -33,7 +33,7 @@ public static partial class MeshVerification
         var by = string.Join(", ", primaries.Select(primary => primary.Context));
         if (cluster.ControlPlaneAt.IsEmpty)
         {
-            yield return new(cluster.Context, "way to control plane", "none", Wrong("ISM1018", cluster, $"Service {cluster.SystemNamespace}/{WellKnown.Istiod}", $"has no endpoints, so proxies do not find the control plane in {by}", "reinstall with values.global.remotePilotAddress set to the address of the gateway in front of the control plane"));
+            yield return new(cluster.Context, "path to control plane", "none", Wrong("ISM1018", cluster, $"Service {cluster.SystemNamespace}/{WellKnown.Istiod}", $"has no endpoints, so proxies do not find the control plane in {by}", "reinstall with values.global.remotePilotAddress set to the address of the gateway in front of the control plane"));
             yield break;
         }
         foreach (var address in cluster.ControlPlaneAt)
@@ -42,11 +42,11 @@ public static partial class MeshVerification
             // The gateway may be behind another load balancer, so an unknown address is not an error.
             if (found.Count == 0)
             {
-                yield return new(cluster.Context, "way to control plane", address, null);
+                yield return new(cluster.Context, "path to control plane", address, null);
                 continue;
             }
             var (at, gateway) = (found[0].Primary, found[0].Entry);
-            yield return new(cluster.Context, "way to control plane", $"{address}, {gateway.Name} in {at.Context}",
+            yield return new(cluster.Context, "path to control plane", $"{address}, {gateway.Name} in {at.Context}",
                 gateway.ReadyEndpoints == 0 ? Wrong("ISM1006", at, $"Service {gateway.Name}", $"has no ready Pods, and proxies of {cluster.Context} reach their control plane through it", $"kubectl --context={at.Context} -n {gateway.Name.Split('/')[0]} get deployments,pods")
                 : gateway.Opens ? null
                 : Wrong("ISM1019", at, $"Service {gateway.Name}", $"no Gateway opens port {Ports.DiscoveryTls} there, so proxies of {cluster.Context} do not reach their control plane",

@@ -38,7 +38,7 @@ public sealed partial class RemoteSecret(KubeClient client, TimeProvider time, A
     public async Task<string> MakeAsync(RemoteSecretRequest request, CancellationToken stop)
     {
         if (request.Type is not ("remote" or "config"))
-            throw new ProblemException("--type", $"invalid type '{request.Type}' (expected remote or config)", "use --type=remote for another control plane that watches this cluster");
+            throw new ProblemException("--type", $"invalid type '{request.Type}'", "expected remote or config; use --type=remote for another control plane that watches this cluster");
         var name = request.Name ?? await ClusterNameAsync(request.Namespace, stop);
         if (!Dns1123().IsMatch(name) || name.Length > 63)
             throw new ProblemException("--name", $"{name} is not a valid DNS 1123 label", "use lower-case letters, digits and '-', starting and ending with a letter or digit");

@@ -31,7 +31,7 @@ internal static class DirectorySource
     public static IReadOnlyList<ResourceUpdate> Read(string directory, Action<string> notes)
     {
         if (!Directory.Exists(directory))
-            throw new ProblemException(directory, "there is no such directory", "Give a directory with cds.json, eds.json, rds.json and lds.json.");
+            throw new ProblemException(directory, "the directory does not exist", "specify a directory with cds.json, eds.json, rds.json and lds.json");
         var updates = new List<ResourceUpdate>();
         foreach (var (file, typeUrl, parser) in Kinds)
         {

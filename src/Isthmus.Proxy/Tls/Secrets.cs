@@ -96,7 +96,7 @@ internal sealed class RootSecret
         {
             throw new ProblemException($"secret {name}", $"the root certificates cannot be read: {e.Message}", "Check that the text is PEM.", e);
         }
-        if (roots.Count == 0) throw new ProblemException($"secret {name}", "there is no certificate in it", "Put at least one root certificate there, as PEM.");
+        if (roots.Count == 0) throw new ProblemException($"secret {name}", "contains no certificate", "add at least one root certificate, as PEM");
         return new(name, roots, pem);
     }
 

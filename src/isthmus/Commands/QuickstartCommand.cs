@@ -48,7 +48,7 @@ internal static class QuickstartCommand
         {
             await StepAsync("helloworld and sleep", () => samples.ReadyAsync(stop), onStep);
             await StepAsync("first answers from both clusters", () => FirstAnswersAsync(samples, clusters, stop), onStep);
-            onStep(new("", "everything", TimeProvider.System.GetElapsedTime(begun).TotalMilliseconds, true));
+            onStep(new("", "total", TimeProvider.System.GetElapsedTime(begun).TotalMilliseconds, true));
         }, whole: "mesh");
         Console.WriteLine();
         var complete = await ShowAsync(samples, clusters, stop);

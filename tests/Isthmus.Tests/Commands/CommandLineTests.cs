@@ -31,6 +31,12 @@ public sealed class CommandLineTests
     [InlineData("lab shell --nope", "Error: unknown flag --nope\nRun 'isthmus lab shell --help' for usage.")]
     [InlineData("proxy-config secrets pod --fqdn x", "Error: unknown flag --fqdn\nRun 'isthmus proxy-config secrets --help' for usage.")]
     [InlineData("verify --nope", "Error: unknown flag --nope\nRun 'isthmus verify --help' for usage.")]
+    [InlineData("verify --contxts=a", "Error: unknown flag --contxts=a (did you mean --contexts?)\nRun 'isthmus verify --help' for usage.")]
+    [InlineData("mesh plan --kubconfig x", "Error: unknown flag --kubconfig (did you mean --kubeconfig?)\nRun 'isthmus mesh plan --help' for usage.")]
+    [InlineData("mesh plan", "Error: flag --filename is required\nRun 'isthmus mesh plan --help' for usage.")]
+    [InlineData("ca intermediate", "Error: argument <cluster> is required\nRun 'isthmus ca intermediate --help' for usage.")]
+    [InlineData("version --context", "Error: flag --context needs a value\nRun 'isthmus version --help' for usage.")]
+    [InlineData("version --context a --context b", "Error: flag --context is given more than once\nRun 'isthmus version --help' for usage.")]
     public void A_mistake_is_told_in_one_line(string line, string told) => Assert.Equal(told, WrongUseText.Of(Parse(line.Split(' ')), "isthmus"));
 
     [Theory]
@@ -69,6 +75,17 @@ public sealed class CommandLineTests
         {
             File.Delete(file);
         }
+    }
+
+    [Theory]
+    [InlineData("--context lab version", "version")]
+    [InlineData("--context x verify", "verify")]
+    [InlineData("-n mesh tag list", "list")]
+    public void The_value_of_a_global_option_may_be_the_name_of_a_command(string line, string command)
+    {
+        var parsed = Parse(line.Split(' '));
+        Assert.Empty(parsed.Errors);
+        Assert.Equal(command, parsed.CommandResult.Command.Name);
     }
 
     [Fact]

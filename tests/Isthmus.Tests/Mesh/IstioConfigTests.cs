@@ -59,7 +59,7 @@ public sealed class IstioConfigTests
     [InlineData("AuthorizationPolicy", "rules: [{when: [{key: source.ip}]}]", "spec.rules[0].when[0].values", "a condition needs values or notValues")]
     [InlineData("RequestAuthentication", "jwtRules: [{jwksUri: 'http://a'}]", "spec.jwtRules[0].issuer", "issuer must be set")]
     [InlineData("RequestAuthentication", "jwtRules: [{issuer: a, jwksUri: a.example}]", "spec.jwtRules[0].jwksUri", "\"a.example\" is not an http or https URI")]
-    [InlineData("RequestAuthentication", "jwtRules: [{issuer: a, jwks: '{}'}]", "spec.jwtRules[0].jwks", "is no JSON object with a list \"keys\"")]
+    [InlineData("RequestAuthentication", "jwtRules: [{issuer: a, jwks: '{}'}]", "spec.jwtRules[0].jwks", "is not a JSON object with a list \"keys\"")]
     public void A_mistake_is_named_with_the_path_of_its_field(string kind, string spec, string path, string message)
     {
         var problem = Assert.Single(Validation.Check(Object(kind, spec)), problem => problem.Path == path);

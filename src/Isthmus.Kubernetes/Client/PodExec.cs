@@ -1,6 +1,8 @@
+using System.Net;
 using System.Net.WebSockets;
 using System.Text;
 using System.Text.Json.Nodes;
+using Isthmus.Kubernetes.Streaming;
 
 namespace Isthmus.Kubernetes.Client;
 
@@ -15,29 +17,17 @@ public static class PodExec
     public static async Task<ExecResult> RunAsync(ClusterAccess access, string ns, string pod, string container, IReadOnlyList<string> command, CancellationToken stop)
     {
         var query = string.Join("&", command.Select(word => $"command={Uri.EscapeDataString(word)}"));
-        var path = $"{access.Server.AbsolutePath.TrimEnd('/')}/api/v1/namespaces/{Uri.EscapeDataString(ns)}/pods/{Uri.EscapeDataString(pod)}/exec"
-            + $"?container={Uri.EscapeDataString(container)}&stdout=true&stderr=true&{query}";
-        var uri = new UriBuilder(new Uri(access.Server, path)) { Scheme = access.Server.Scheme == "http" ? "ws" : "wss" }.Uri;
-        using var socket = new ClientWebSocket();
-        socket.Options.AddSubProtocol("v5.channel.k8s.io");
-        socket.Options.AddSubProtocol("v4.channel.k8s.io");
-        socket.Options.CollectHttpResponseDetails = true;
-        var token = access.TokenFile is { } file ? (await File.ReadAllTextAsync(file, stop)).Trim() : access.Token;
-        if (token is null && access.Exec is { } exec) token = await ExecCredentials.TokenAsync(exec, stop);
-        if (!string.IsNullOrEmpty(token)) socket.Options.SetRequestHeader("Authorization", $"Bearer {token}");
-        if (access.TlsServerName is { Length: > 0 } name) socket.Options.SetRequestHeader("Host", name);
-        using var handler = ClientHandler.Create(access);
-        using var invoker = new HttpMessageInvoker(handler);
+        var subresource = $"exec?container={Uri.EscapeDataString(container)}&stdout=true&stderr=true&{query}";
+        ClientWebSocket socket;
         try
         {
-            await socket.ConnectAsync(uri, invoker, stop);
+            socket = await PodSocket.OpenAsync(access, ns, pod, subresource, [ChannelProtocol.V5, ChannelProtocol.V4], stop);
         }
-        catch (WebSocketException e)
+        catch (KubeException e)
         {
-            throw new KubeException(socket.HttpStatusCode, socket.HttpStatusCode.ToString(),
-                $"cannot run a command in container {container} of Pod {ns}/{pod}: {(socket.HttpStatusCode == 0 ? e.InnerException?.Message ?? e.Message : $"the API server answered {(int)socket.HttpStatusCode}")}", null);
+            throw new KubeException((HttpStatusCode)e.Code, e.Reason, $"cannot run a command in container {container} of Pod {ns}/{pod}: {e.Message}", null);
         }
-        return await CollectAsync(socket, stop);
+        using (socket) return await CollectAsync(socket, stop);
     }
 
     private static async Task<ExecResult> CollectAsync(ClientWebSocket socket, CancellationToken stop)

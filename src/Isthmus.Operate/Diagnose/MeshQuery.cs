@@ -1,13 +1,13 @@
 using System.Text.Json;
 using System.Text.Json.Nodes;
+using Isthmus.Core.Names;
 using Isthmus.Core.Problems;
 using Isthmus.Kubernetes.Client;
 using Isthmus.Kubernetes.Objects;
 
 namespace Isthmus.Operate.Diagnose;
 
-/// <summary>Queries running control planes and proxies through the API server (exec of <c>pilot-agent request</c>), as
-/// istioctl does.</summary>
+/// <summary>Queries running control planes and proxies through the API server (port forwarding), as istioctl does.</summary>
 public sealed class MeshQuery(KubeClient client, string istioNamespace)
 {
     /// <summary>Whether a control plane runs here, ready or not.</summary>
@@ -31,7 +31,7 @@ public sealed class MeshQuery(KubeClient client, string istioNamespace)
     {
         var pods = await ControlPlanesAsync(stop);
         return await Task.WhenAll(pods.Select(async pod =>
-            (pod.Metadata.Name, await AskAsync(pod.Metadata.Namespace, pod.Metadata.Name, "discovery", ["pilot-discovery", "request", "GET", path], stop))));
+            (pod.Metadata.Name, await AskAsync(pod.Metadata.Namespace, pod.Metadata.Name, new("discovery", "pilot-discovery", Ports.DiscoveryHttp), "GET", path, stop))));
     }
 
     /// <summary>
@@ -56,7 +56,7 @@ public sealed class MeshQuery(KubeClient client, string istioNamespace)
 
     /// <summary>Sends another method than GET to a proxy's admin interface.</summary>
     public async Task<JsonNode> AskProxyAsync(string ns, string pod, string method, string path, CancellationToken stop) =>
-        await AskAsync(ns, pod, "istio-proxy", ["pilot-agent", "request", method, path], stop);
+        await AskAsync(ns, pod, new("istio-proxy", "pilot-agent", Ports.ProxyAdmin), method, path, stop);
 
     /// <summary>Resolves <c>NAME[.NAMESPACE]</c>, <c>deployment/NAME[.NAMESPACE]</c> or a Deployment's name to a
     /// Pod.</summary>
@@ -77,18 +77,45 @@ public sealed class MeshQuery(KubeClient client, string istioNamespace)
         throw new ProblemException($"Pod {ns}/{name} in {client.Access.Name}", "does not exist", $"list Pods with 'kubectl --context={client.Access.Name} -n {ns} get pods'; name one as POD.NAMESPACE");
     }
 
-    private async Task<JsonNode> AskAsync(string ns, string pod, string container, string[] command, CancellationToken stop)
+    /// <summary>
+    /// Forwards the port, which needs no process in the Pod. Where the API server does not forward (by its roles, or because it is
+    /// older), the container's own program asks.
+    /// </summary>
+    private async Task<JsonNode> AskAsync(string ns, string pod, Endpoint endpoint, string method, string path, CancellationToken stop)
     {
-        var result = await PodExec.RunAsync(client.Access, ns, pod, container, command, stop);
-        if (result.ExitCode != 0)
-            throw new ProblemException($"Pod {ns}/{pod}", $"'{string.Join(' ', command)}' failed: {(result.Error.Length > 0 ? result.Error.Trim() : $"exit code {result.ExitCode}")}");
+        var what = $"{method} {path} on port {endpoint.Port}";
+        string body;
         try
         {
-            return JsonNode.Parse(result.Output) ?? new JsonObject();
+            (var status, body) = await PodHttp.SendAsync(client.Access, ns, pod, endpoint.Port, method, path, stop);
+            if (status is < 200 or > 299) throw new ProblemException($"Pod {ns}/{pod}", $"responded to {what} with status {status}: {body.Trim()}");
+        }
+        catch (HttpRequestException e)
+        {
+            throw new ProblemException($"Pod {ns}/{pod}", $"does not respond to {what}: {e.InnerException?.Message ?? e.Message}", $"check that the container {endpoint.Container} is running", e);
+        }
+        catch (KubeException e) when (!e.IsNotFound)
+        {
+            (what, body) = await ExecAsync(ns, pod, endpoint, method, path, stop);
+        }
+        try
+        {
+            return JsonNode.Parse(body) ?? new JsonObject();
         }
         catch (JsonException e)
         {
-            throw new ProblemException($"Pod {ns}/{pod}", $"'{string.Join(' ', command)}' did not return JSON: {e.Message}", "", e);
+            throw new ProblemException($"Pod {ns}/{pod}", $"'{what}' did not return JSON: {e.Message}", "", e);
         }
     }
+
+    private async Task<(string Command, string Body)> ExecAsync(string ns, string pod, Endpoint endpoint, string method, string path, CancellationToken stop)
+    {
+        string[] command = [endpoint.Program, "request", method, path];
+        var result = await PodExec.RunAsync(client.Access, ns, pod, endpoint.Container, command, stop);
+        return result.ExitCode == 0 ? (string.Join(' ', command), result.Output)
+            : throw new ProblemException($"Pod {ns}/{pod}", $"'{string.Join(' ', command)}' failed: {(result.Error.Length > 0 ? result.Error.Trim() : $"exit code {result.ExitCode}")}");
+    }
+
+    /// <summary>Where a container answers on its loopback address, and the program in it that can ask.</summary>
+    private sealed record Endpoint(string Container, string Program, int Port);
 }

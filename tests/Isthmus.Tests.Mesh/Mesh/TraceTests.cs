@@ -94,7 +94,7 @@ public sealed partial class TraceTests(MeshRig mesh)
         await mesh.WithFileAsync(gateway, path => mesh.KubectlAsync("cluster2", $"create -f {path}"));
 
         await mesh.KubectlAsync("cluster2", $"-n istio-system label service {Gateway} topology.istio.io/network={Name("net")} --overwrite");
-        await ExpectAsync(("$caller", "$remote:8000/hello", $"ISM1016 | Service istio-system/{Gateway} in cluster2 | says {Name("net")}"), patient: true);
+        await ExpectAsync(("$caller", "$remote:8000/hello", $"ISM1016 | Service istio-system/{Gateway} in cluster2 | is {Name("net")}"), patient: true);
         await mesh.KubectlAsync("cluster2", $"-n istio-system label service {Gateway} topology.istio.io/network=network2 --overwrite");
 
         var secret = await mesh.KubectlAsync("cluster1", "-n istio-system get secret istio-remote-secret-cluster2 -o yaml");

@@ -5,6 +5,7 @@ using System.Net.WebSockets;
 using System.Security.Cryptography.X509Certificates;
 using System.Text;
 using System.Text.Json.Nodes;
+using Isthmus.Kubernetes.Client;
 using Xunit;
 
 namespace Isthmus.Tests.Lab.ApiServer.Http;
@@ -90,6 +91,19 @@ public sealed class PortForwardTests(RunningApiServer server) : IClassFixture<Ru
         Assert.Equal(why, (string?)JsonNode.Parse(await answer.Content.ReadAsStringAsync(Stop))!["message"]);
     }
 
+    [Fact]
+    public async Task A_proxys_admin_interface_is_asked_through_a_forwarded_port()
+    {
+        var body = new string('x', 100_000);
+        using var node = new EchoNode(server.NodeSocketPath) { Response = $"HTTP/1.1 404 Not Found\r\nContent-Length: {body.Length}\r\n\r\n{body}" };
+        var ns = await PodAsync();
+        Assert.Equal((404, body), await PodHttp.SendAsync(server.Access, ns, "web", 80, "POST", "/stats", Stop));
+        Assert.StartsWith("POST /stats HTTP/1.1\r\nHost: localhost\r\n", node.Asked);
+        var closed = await Assert.ThrowsAsync<HttpRequestException>(() => PodHttp.SendAsync(server.Access, ns, "web", 81, "GET", "/", Stop));
+        Assert.Contains("failed to connect to localhost:81", closed.ToString());
+        Assert.True((await Assert.ThrowsAsync<KubeException>(() => PodHttp.SendAsync(server.Access, ns, "gone", 80, "GET", "/", Stop))).IsNotFound);
+    }
+
     private async Task<string> PodAsync()
     {
         var ns = await server.NamespaceAsync();
@@ -157,6 +171,11 @@ public sealed class PortForwardTests(RunningApiServer server) : IClassFixture<Ru
             _ = AcceptAsync();
         }
 
+        /// <summary>What the Pods answer to the head of a request, instead of sending it back.</summary>
+        internal string? Response { get; init; }
+
+        internal string Asked { get; private set; } = "";
+
         public void Close()
         {
             lock (_open) // guards the list
@@ -189,26 +208,38 @@ public sealed class PortForwardTests(RunningApiServer server) : IClassFixture<Ru
             }
         }
 
-        private static async Task ServeAsync(Socket socket)
+        private async Task ServeAsync(Socket socket)
         {
             await using var stream = new NetworkStream(socket, ownsSocket: true);
             try
             {
-                var head = "";
-                var one = new byte[1];
-                while (!head.EndsWith("\r\n\r\n", StringComparison.Ordinal) && await stream.ReadAsync(one) == 1) head += (char)one[0];
+                var head = await HeadAsync(stream);
                 if (head.Contains("port=81", StringComparison.Ordinal))
                 {
                     await stream.WriteAsync("HTTP/1.1 502 Bad Gateway\r\n\r\n21\r\nfailed to connect to localhost:81\r\n0\r\n\r\n"u8.ToArray());
                     return;
                 }
                 await stream.WriteAsync("HTTP/1.1 101 Switching Protocols\r\n\r\n"u8.ToArray());
-                await stream.CopyToAsync(stream);
+                if (Response is null)
+                {
+                    await stream.CopyToAsync(stream);
+                    return;
+                }
+                Asked = await HeadAsync(stream);
+                await stream.WriteAsync(Encoding.ASCII.GetBytes(Response));
             }
             catch (Exception e) when (e is IOException or ObjectDisposedException)
             {
                 // The client left.
             }
+        }
+
+        private static async Task<string> HeadAsync(Stream stream)
+        {
+            var head = "";
+            var one = new byte[1];
+            while (!head.EndsWith("\r\n\r\n", StringComparison.Ordinal) && await stream.ReadAsync(one) == 1) head += (char)one[0];
+            return head;
         }
     }
 }

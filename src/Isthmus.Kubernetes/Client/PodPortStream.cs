@@ -1,0 +1,68 @@
+using System.Text;
+using Isthmus.Kubernetes.Streaming;
+
+namespace Isthmus.Kubernetes.Client;
+
+/// <summary>
+/// The bytes of one forwarded port. Channel 0 carries data, channel 1 the reason why the port cannot be reached. The first message on
+/// each repeats the port number.
+/// </summary>
+internal sealed class PodPortStream(ChannelSocket socket) : Stream
+{
+    private const byte Data = 0, Error = 1;
+    private const int PortBytes = 2;
+
+    private readonly int[] _skip = [PortBytes, PortBytes];
+    private ReadOnlyMemory<byte> _rest;
+
+    public override bool CanRead => true;
+
+    public override bool CanWrite => true;
+
+    public override bool CanSeek => false;
+
+    public override long Length => throw new NotSupportedException();
+
+    public override long Position
+    {
+        get => throw new NotSupportedException();
+        set => throw new NotSupportedException();
+    }
+
+    public override async ValueTask<int> ReadAsync(Memory<byte> buffer, CancellationToken cancellationToken = default)
+    {
+        while (_rest.IsEmpty)
+        {
+            if (await socket.ReceiveAsync(cancellationToken) is not { } message) return 0;
+            if (message.IsEnd || message.Channel > Error) continue;
+            var skipped = Math.Min(_skip[message.Channel], message.Bytes.Length);
+            _skip[message.Channel] -= skipped;
+            var bytes = message.Bytes[skipped..];
+            if (bytes.IsEmpty) continue;
+            if (message.Channel == Error) throw new IOException(Encoding.UTF8.GetString(bytes.Span));
+            _rest = bytes;
+        }
+        var count = Math.Min(buffer.Length, _rest.Length);
+        _rest[..count].CopyTo(buffer);
+        _rest = _rest[count..];
+        return count;
+    }
+
+    public override async ValueTask WriteAsync(ReadOnlyMemory<byte> buffer, CancellationToken cancellationToken = default) => await socket.SendAsync(Data, buffer, cancellationToken);
+
+    public override Task<int> ReadAsync(byte[] buffer, int offset, int count, CancellationToken cancellationToken) => ReadAsync(buffer.AsMemory(offset, count), cancellationToken).AsTask();
+
+    public override Task WriteAsync(byte[] buffer, int offset, int count, CancellationToken cancellationToken) => WriteAsync(buffer.AsMemory(offset, count), cancellationToken).AsTask();
+
+    public override void Flush()
+    {
+    }
+
+    public override int Read(byte[] buffer, int offset, int count) => throw new NotSupportedException("the stream is asynchronous only");
+
+    public override void Write(byte[] buffer, int offset, int count) => throw new NotSupportedException("the stream is asynchronous only");
+
+    public override long Seek(long offset, SeekOrigin origin) => throw new NotSupportedException();
+
+    public override void SetLength(long value) => throw new NotSupportedException();
+}

@@ -29,12 +29,13 @@ internal static class StatsText
             text.Append($"# TYPE {metric} {(name.EndsWith("_total", StringComparison.Ordinal) || name.Contains("ended", StringComparison.Ordinal) ? "counter" : "gauge")}\n{metric}{{}} {value}\n");
         }
         var clusters = plane.State.Current.Clusters.Values.OrderBy(c => c.Config.Name, StringComparer.Ordinal).ToArray();
-        var names = clusters.Length == 0 ? [] : Cluster(clusters[0]).Select(s => (s.Name, s.IsGauge)).ToArray();
-        for (var i = 0; i < names.Length; i++)
+        var values = clusters.Select(Cluster).ToArray();
+        for (var i = 0; i < (values.Length == 0 ? 0 : values[0].Length); i++)
         {
-            text.Append($"# TYPE envoy_cluster_{names[i].Name} {(names[i].IsGauge ? "gauge" : "counter")}\n");
-            foreach (var cluster in clusters)
-                text.Append($"envoy_cluster_{names[i].Name}{{cluster_name=\"{Escape(cluster.Config.Name)}\"}} {Cluster(cluster)[i].Value}\n");
+            var metric = $"envoy_cluster_{values[0][i].Name.Replace('.', '_')}";
+            text.Append($"# TYPE {metric} {(values[0][i].IsGauge ? "gauge" : "counter")}\n");
+            for (var at = 0; at < clusters.Length; at++)
+                text.Append($"{metric}{{cluster_name=\"{Escape(clusters[at].Config.Name)}\"}} {values[at][i].Value}\n");
         }
         return text.ToString();
     }
@@ -66,14 +67,29 @@ internal static class StatsText
     private static (string Name, long Value, bool IsGauge)[] Cluster(ClusterState cluster)
     {
         var c = cluster.Counters;
+        var limits = cluster.Config.Limits;
+        static long Open(long active, long limit) => active >= limit ? 1 : 0;
+        static long Remaining(long active, long limit) => Math.Max(0, limit - active);
+        // Requests that wait for a connection are not active yet.
+        var requests = Math.Max(0, c.ActiveRequests - c.PendingRequests);
         return
         [
             ("upstream_cx_active", c.ActiveConnections, true), ("upstream_cx_total", c.Connects, false), ("upstream_cx_connect_fail", c.ConnectFailures, false),
-            ("upstream_cx_connect_timeout", c.ConnectTimeouts, false), ("upstream_cx_ssl_fail", c.TlsFailures, false), ("upstream_cx_overflow", c.Overflows, false),
+            ("upstream_cx_connect_timeout", c.ConnectTimeouts, false), ("upstream_cx_ssl_fail", c.TlsFailures, false), ("upstream_cx_overflow", c.ConnectionOverflows, false),
             ("upstream_cx_none_healthy", c.NoHost, false), ("upstream_cx_tx_bytes_total", c.BytesSent, false), ("upstream_cx_rx_bytes_total", c.BytesReceived, false),
-            ("upstream_rq_active", c.ActiveRequests, true), ("upstream_rq_total", c.Requests, false), ("upstream_rq_2xx", c.Completed2xx, false),
+            ("upstream_rq_active", requests, true), ("upstream_rq_total", c.Requests, false), ("upstream_rq_2xx", c.Completed2xx, false),
             ("upstream_rq_3xx", c.Completed3xx, false), ("upstream_rq_4xx", c.Completed4xx, false), ("upstream_rq_5xx", c.Completed5xx, false),
             ("upstream_rq_retry", c.Retries, false), ("upstream_rq_retry_success", c.RetrySuccesses, false), ("upstream_rq_retry_overflow", c.RetryOverflows, false),
+            ("upstream_rq_pending_active", c.PendingRequests, true), ("upstream_rq_pending_total", c.PendingTotal, false),
+            ("upstream_rq_pending_overflow", c.PendingOverflows, false),
+            ("circuit_breakers.default.cx_open", Open(c.ActiveConnections, limits.Connections), true),
+            ("circuit_breakers.default.rq_pending_open", Open(c.PendingRequests, limits.Pending), true),
+            ("circuit_breakers.default.rq_open", Open(requests, limits.Requests), true),
+            ("circuit_breakers.default.rq_retry_open", Open(c.ActiveRetries, limits.Retries), true),
+            ("circuit_breakers.default.remaining_cx", Remaining(c.ActiveConnections, limits.Connections), true),
+            ("circuit_breakers.default.remaining_pending", Remaining(c.PendingRequests, limits.Pending), true),
+            ("circuit_breakers.default.remaining_rq", Remaining(requests, limits.Requests), true),
+            ("circuit_breakers.default.remaining_retries", Remaining(c.ActiveRetries, limits.Retries), true),
             ("upstream_rq_timeout", c.Timeouts, false), ("membership_total", cluster.Hosts.All.Count, true),
             ("outlier_detection_ejections_total", cluster.Ejections, false),
         ];

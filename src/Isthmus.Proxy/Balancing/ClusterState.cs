@@ -98,22 +98,48 @@ internal sealed class ClusterState
     }
 
     /// <summary>Reserves a request slot of the cluster; false when the circuit breaker is open.</summary>
-    public bool TryBeginRequest()
+    /// <param name="canQueue">The request uses a connection alone and can wait for it. A limit that no number of connections can reach does
+    /// not apply to those that wait.</param>
+    public bool TryBeginRequest(bool canQueue)
     {
-        if (Interlocked.Increment(ref Counters.ActiveRequests) <= Config.Limits.Requests) return true;
+        var limits = Config.Limits;
+        if (Interlocked.Increment(ref Counters.ActiveRequests) <= limits.Requests || (canQueue && limits.Connections <= limits.Requests)) return true;
         Interlocked.Decrement(ref Counters.ActiveRequests);
-        Interlocked.Increment(ref Counters.Overflows);
+        Interlocked.Increment(ref Counters.PendingOverflows);
         return false;
     }
 
     public void EndRequest() => Interlocked.Decrement(ref Counters.ActiveRequests);
 
+    /// <summary>Reserves a place for a request that has no connection yet; false when the circuit breaker is open.</summary>
+    public bool TryBeginPending()
+    {
+        if (Interlocked.Increment(ref Counters.PendingRequests) <= Config.Limits.Pending)
+        {
+            Interlocked.Increment(ref Counters.PendingTotal);
+            return true;
+        }
+        Interlocked.Decrement(ref Counters.PendingRequests);
+        Interlocked.Increment(ref Counters.PendingOverflows);
+        return false;
+    }
+
+    public void EndPending() => Interlocked.Decrement(ref Counters.PendingRequests);
+
     /// <summary>Reserves a connection slot of the cluster; false when the circuit breaker is open.</summary>
     public bool TryBeginConnection()
     {
-        if (Interlocked.Increment(ref Counters.ActiveConnections) <= Config.Limits.Connections) return true;
+        if (TryTakeConnection(isFirst: false)) return true;
+        Interlocked.Increment(ref Counters.ConnectionOverflows);
+        return false;
+    }
+
+    /// <summary>As <see cref="TryBeginConnection"/>, but counts no overflow.</summary>
+    /// <param name="isFirst">Reserves the slot even beyond the limit.</param>
+    public bool TryTakeConnection(bool isFirst)
+    {
+        if (Interlocked.Increment(ref Counters.ActiveConnections) <= Config.Limits.Connections || isFirst) return true;
         Interlocked.Decrement(ref Counters.ActiveConnections);
-        Interlocked.Increment(ref Counters.Overflows);
         return false;
     }
 
@@ -236,7 +262,10 @@ internal sealed class ClusterCounters
     public long Retries;
     public long RetrySuccesses;
     public long RetryOverflows;
-    public long Overflows;
+    public long ConnectionOverflows;
+    public long PendingRequests;
+    public long PendingTotal;
+    public long PendingOverflows;
     public long NoHost;
     public long Timeouts;
     public long BytesSent;

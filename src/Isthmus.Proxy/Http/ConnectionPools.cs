@@ -22,7 +22,19 @@ internal sealed class ConnectionPools
 
     private readonly Dictionary<string, H2Client> _shared = new(StringComparer.Ordinal);
 
+    private readonly ConnectionQueue _http11;
+    private readonly ConnectionQueue _http10;
+
     private int _turn;
+
+    public ConnectionPools()
+    {
+        _http11 = new(this, HttpUpstreams.Turns["HTTP11"]);
+        _http10 = new(this, HttpUpstreams.Turns["HTTP10"]);
+    }
+
+    /// <summary>The queue for the HTTP/1.1 connections kept under a key.</summary>
+    public ConnectionQueue Queue(string key) => key.StartsWith("HTTP10", StringComparison.Ordinal) ? _http10 : _http11;
 
     /// <summary>Held while a shared connection is opened.</summary>
     public SemaphoreSlim Opening { get; } = new(1, 1);
@@ -37,6 +49,15 @@ internal sealed class ConnectionPools
     public H2Client? FindShared(string key)
     {
         lock (_lock) return _shared.TryGetValue(key, out var client) && client.IsQuiet ? client : null;
+    }
+
+    /// <summary>Some connection of any kind accepts requests.</summary>
+    public bool HasShared
+    {
+        get
+        {
+            lock (_lock) return _shared.Values.Any(client => client.IsQuiet);
+        }
     }
 
     /// <summary>Makes a connection the shared one; the previous one accepts no more requests.</summary>
@@ -68,6 +89,7 @@ internal sealed class ConnectionPools
         }
     }
 
+    /// <summary>Keeps a connection that no request waits for; only <see cref="ConnectionQueue"/> knows that.</summary>
     public void Put(string key, IPooledConnection connection)
     {
         lock (_lock)

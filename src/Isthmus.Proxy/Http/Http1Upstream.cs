@@ -169,7 +169,7 @@ internal sealed class Http1Upstream : UpstreamStream, IPooledConnection
         _reader.Dispose();
         _writer.Dispose();
         IdleSince = _time.GetTimestamp();
-        _host.Pools.Put(_key, this);
+        _host.Pools.Queue(_key).Put(_key, this);
         // The host may have been removed just now; then nothing else closes the returned connection.
         if (_host.IsRemoved) _host.Pools.CloseIdle();
     }
@@ -189,7 +189,7 @@ internal sealed class Http1Upstream : UpstreamStream, IPooledConnection
         _transport.Abort();
         _reader.Dispose();
         _writer.Dispose();
-        _cluster.EndConnection();
+        _host.Pools.Queue(_key).Closed(_cluster);
         UpstreamConnector.Release(_host);
     }
 }

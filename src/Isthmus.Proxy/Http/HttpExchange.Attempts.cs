@@ -10,6 +10,7 @@ namespace Isthmus.Proxy.Http;
 internal sealed partial class HttpExchange
 {
     private UpstreamStream? _upstream;
+    private QueuedRequest? _queued; // guarded by _record
     private AttemptEnd _attempt;
     private string _failure = "";
     private string _resetReason = "";
@@ -23,6 +24,7 @@ internal sealed partial class HttpExchange
         lock (_record)
         {
             _upstream = upstream;
+            _queued = null;
             if (_clientLeft) upstream.Abort();
         }
     }
@@ -71,6 +73,16 @@ internal sealed partial class HttpExchange
         {
             _clientLeft = true;
             _upstream?.Abort();
+            _queued?.Leave();
+        }
+    }
+
+    void IQueueing.OnQueued(QueuedRequest place)
+    {
+        lock (_record)
+        {
+            _queued = place;
+            if (_clientLeft || _timedOut != 0) place.Leave();
         }
     }
 
@@ -88,6 +100,7 @@ internal sealed partial class HttpExchange
         {
             if (_timedOut == 0) _timedOut = kind;
             _upstream?.Abort();
+            _queued?.Leave();
         }
     }
 
@@ -143,7 +156,7 @@ internal sealed partial class HttpExchange
         try
         {
             var patience = hasOther && RetryDecision.IsRetriable(act.Retry, AttemptEnd.ConnectFailed, Request, _response, wasReused: false) ? cluster.ShortPatience : cluster.Config.ConnectTimeout;
-            var upstream = await parts.Upstreams.OpenAsync(cluster, host, Request.Version, _action.AlpnOverride, fresh, patience).ConfigureAwait(false);
+            var upstream = await parts.Upstreams.OpenAsync(cluster, host, Request.Version, _action.AlpnOverride, fresh, patience, this).ConfigureAwait(false);
             Attach(upstream);
             _record.UpstreamLocal = upstream.Local;
             _record.UpstreamPeer = upstream.Peer;
@@ -194,9 +207,11 @@ internal sealed partial class HttpExchange
         if (Volatile.Read(ref _timedOut) != 0)
         {
             Interlocked.Increment(ref cluster.Counters.Timeouts);
+            _attempt = AttemptEnd.Timeout;
+            // A request that never reached the host says nothing about it.
+            if (_upstream is null) return;
             Interlocked.Increment(ref host.Counters.Timeouts);
             cluster.Answered(host, 504);
-            _attempt = AttemptEnd.Timeout;
             return;
         }
         _failure = UpstreamConnector.Describe(e);
@@ -271,15 +286,28 @@ internal sealed partial class HttpExchange
             await ReplyAsync(504, LocalReply.UpstreamTimeout, which, EndReason.UpstreamTimeout, closes).ConfigureAwait(false);
             return;
         }
+        if (_attempt == AttemptEnd.Overflow)
+        {
+            await ReplyOverflowAsync(attempt > 1, closes).ConfigureAwait(false);
+            return;
+        }
         var details = _resetReason.Replace(' ', '_') + (_failure.Length > 0 ? $"|{_failure}" : "");
         var (status, reason) = _attempt switch
         {
             AttemptEnd.ConnectFailed => (503, EndReason.ConnectFailed),
             AttemptEnd.ProtocolError => (502, EndReason.UpstreamProtocolError),
-            AttemptEnd.Overflow => (503, EndReason.Overflow),
             _ => (503, EndReason.UpstreamReset),
         };
         await ReplyAsync(status, LocalReply.UpstreamReset(_resetReason, attempt > 1, _failure), $"upstream_reset_before_response_started{{{details}}}", reason, closes).ConfigureAwait(false);
+    }
+
+    /// <summary>A limit of the cluster was reached. The field tells the callers' proxies not to retry, as Envoy's does.</summary>
+    private async ValueTask ReplyOverflowAsync(bool isRetried, bool closes)
+    {
+        var body = LocalReply.Prepare(_response, Request, 503, LocalReply.UpstreamReset("overflow", isRetried, ""));
+        _response.Headers.Add("x-envoy-overloaded"u8, "true"u8);
+        if (closes) stream.MustClose = true;
+        await SendOwnAsync(body, "upstream_reset_before_response_started{overflow}", EndReason.Overflow).ConfigureAwait(false);
     }
 
     private static ReadOnlySpan<byte> AttemptText(int attempt) => attempt switch

@@ -23,9 +23,9 @@ internal sealed partial class HttpExchange
             return;
         }
         _record.Cluster = cluster;
-        if (!cluster.TryBeginRequest())
+        if (!cluster.TryBeginRequest(canQueue: !HttpUpstreams.IsHttp2(cluster, Request.Version)))
         {
-            await ReplyAsync(503, LocalReply.UpstreamReset("overflow", false, ""), "upstream_reset_before_response_started{overflow}", EndReason.Overflow).ConfigureAwait(false);
+            await ReplyOverflowAsync(isRetried: false, closes: false).ConfigureAwait(false);
             return;
         }
         Interlocked.Increment(ref cluster.Counters.Requests);
@@ -46,7 +46,11 @@ internal sealed partial class HttpExchange
     {
         _timedOut = 0;
         _upstream = null;
-        lock (_record) _clientLeft = false;
+        lock (_record)
+        {
+            _clientLeft = false;
+            _queued = null;
+        }
         stream.Waiting = this;
         var hasTimeout = act.Timeout > TimeSpan.Zero && Request.Upgrade.Length == 0;
         using var timer = hasTimeout

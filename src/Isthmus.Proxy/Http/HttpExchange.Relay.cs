@@ -114,46 +114,10 @@ internal sealed partial class HttpExchange
             if (body is { IsStreaming: true } || !mirror.Fraction.Hits(parts.Ports.Random) || !_snapshot.Clusters.TryGetValue(mirror.Cluster, out var cluster)) continue;
             var copy = new RequestHead();
             copy.CopyFrom(Request);
-            copy.Authority = Shadow(Request.Authority);
+            copy.Authority = MirroredRequest.Shadow(Request.Authority);
             var bytes = body?.Buffered.ToArray();
-            parts.Upstreams.Background.Start("mirrored request", () => MirrorAsync(cluster, copy, bytes));
+            var mirrored = new MirroredRequest(cluster, copy, bytes, connection.Destination, _action.AlpnOverride);
+            parts.Upstreams.Background.Start("mirrored request", () => mirrored.SendAsync(parts.Upstreams, parts.Ports.Time));
         }
-    }
-
-    private async Task MirrorAsync(ClusterState cluster, RequestHead request, byte[]? body)
-    {
-        if (cluster.Pick(null, null, connection.Destination) is not { } host) return;
-        host.Begin();
-        UpstreamStream? upstream = null;
-        try
-        {
-            upstream = await parts.Upstreams.OpenAsync(cluster, host, request.Version, _action.AlpnOverride, fresh: false, cluster.Config.ConnectTimeout).ConfigureAwait(false);
-            using var timer = parts.Ports.Time.CreateTimer(static u => ((UpstreamStream)u!).Abort(), upstream, TimeSpan.FromSeconds(15), Timeout.InfiniteTimeSpan);
-            await upstream.SendHeadAsync(request).ConfigureAwait(false);
-            if (body is not null) await upstream.SendBodyAsync(body).ConfigureAwait(false);
-            await upstream.EndAsync(null).ConfigureAwait(false);
-            var response = new ResponseHead();
-            await upstream.ReceiveHeadAsync(response).ConfigureAwait(false);
-            cluster.Answered(host, response.Status);
-            while (!(await upstream.ReceiveBodyAsync().ConfigureAwait(false)).IsEmpty)
-            {
-                // Read to the end so that the connection can be kept.
-            }
-        }
-        catch (Exception e) when (e is TransportException or HttpMessageException or OverflowException)
-        {
-            Interlocked.Increment(ref host.Counters.Errors);
-        }
-        finally
-        {
-            upstream?.Release();
-            host.End();
-        }
-    }
-
-    private static string Shadow(string authority)
-    {
-        var colon = authority.LastIndexOf(':');
-        return colon > 0 ? $"{authority[..colon]}-shadow{authority[colon..]}" : $"{authority}-shadow";
     }
 }

@@ -16,7 +16,7 @@ internal sealed record HttpParts(
 /// One request from start to end, in order: prepare, check policies, find the route, then redirect, answer or forward. Reused for each
 /// request of a connection.
 /// </summary>
-internal sealed partial class HttpExchange(HttpParts parts, Downstream connection, DownstreamStream stream) : IWaiting
+internal sealed partial class HttpExchange(HttpParts parts, Downstream connection, DownstreamStream stream) : IWaiting, IQueueing
 {
     private const string ClientDisconnected = "downstream_remote_disconnect";
 

@@ -15,7 +15,7 @@ internal sealed class HttpUpstreams(UpstreamConnector connector, BackgroundTasks
 
     private static readonly TimeSpan GatewayTurn = TimeSpan.FromSeconds(30);
 
-    private static readonly FrozenDictionary<string, string[]> Turns = ((string[])["HTTP2", "HTTP11", "HTTP10"]).ToFrozenDictionary(
+    internal static readonly FrozenDictionary<string, string[]> Turns = ((string[])["HTTP2", "HTTP11", "HTTP10"]).ToFrozenDictionary(
         kind => kind, kind => (string[])[kind, .. Enumerable.Range(2, MostTurns - 1).Select(turn => $"{kind} {turn}")]);
 
     /// <summary>Exchanges that no request waits for, and the readers of shared connections.</summary>
@@ -24,19 +24,15 @@ internal sealed class HttpUpstreams(UpstreamConnector connector, BackgroundTasks
     /// <param name="fresh">A reused connection just failed: open a new one.</param>
     /// <param name="patience">How long the host may take to accept a new connection.</param>
     /// <exception cref="TransportException">The host could not be reached, or its identity is wrong.</exception>
-    /// <exception cref="OverflowException">The cluster is at its connection limit.</exception>
-    public async ValueTask<UpstreamStream> OpenAsync(ClusterState cluster, Host host, int downstreamVersion, ValueMap<ValueList<string>> alpnOverride, bool fresh, TimeSpan patience)
+    /// <param name="request">Notified when it has to wait for a connection because the cluster is at its limit.</param>
+    /// <exception cref="OverflowException">The cluster is at its connection limit, and so is the queue.</exception>
+    public async ValueTask<UpstreamStream> OpenAsync(ClusterState cluster, Host host, int downstreamVersion, ValueMap<ValueList<string>> alpnOverride, bool fresh, TimeSpan patience, IQueueing request)
     {
-        var isHttp2 = cluster.Config.Http switch
-        {
-            UpstreamHttp.Http2 => true,
-            UpstreamHttp.AsDownstream => downstreamVersion == HttpVersions.Http2,
-            _ => false,
-        };
+        var isHttp2 = IsHttp2(cluster, downstreamVersion);
         var key = isHttp2 ? "HTTP2" : downstreamVersion == HttpVersions.Http10 ? "HTTP10" : "HTTP11";
         IReadOnlyList<string>? alpn = alpnOverride.TryGetValue(key, out var list) ? list : null;
         var turn = Turn(host, Turns[key]);
-        var way = new Way(alpn, fresh, patience);
+        var way = new Way(alpn, fresh, patience, request);
         return isHttp2 ? await OpenHttp2Async(cluster, host, turn, way).ConfigureAwait(false)
             : await OpenHttp1Async(cluster, host, turn, way).ConfigureAwait(false);
     }
@@ -44,17 +40,57 @@ internal sealed class HttpUpstreams(UpstreamConnector connector, BackgroundTasks
     private async ValueTask<UpstreamStream> OpenHttp1Async(ClusterState cluster, Host host, string key, Way way)
     {
         var upstream = way.Fresh ? null : host.Pools.Take(key) as Http1Upstream;
-        try
-        {
-            upstream ??= new Http1Upstream(await ConnectAsync(cluster, host, way).ConfigureAwait(false), cluster, host, key, time, ExpiresAt(host));
-        }
-        catch (OverflowException) when (!way.Fresh && OtherTurns(key).Select(host.Pools.Take).FirstOrDefault(kept => kept is not null) is Http1Upstream other)
-        {
-            upstream = other;
-        }
+        upstream ??= await AwaitHttp1Async(cluster, host, key, way).ConfigureAwait(false);
         upstream.Begin();
         return upstream;
     }
+
+    private async ValueTask<Http1Upstream> AwaitHttp1Async(ClusterState cluster, Host host, string key, Way way)
+    {
+        if (!cluster.TryBeginPending()) throw new OverflowException("max_pending_requests");
+        try
+        {
+            if (host.Pools.Queue(key).Enter(cluster, out var kept) is { } place)
+            {
+                way.Request.OnQueued(place);
+                kept = await place.Served.ConfigureAwait(false);
+            }
+            return (Http1Upstream?)kept ?? new Http1Upstream(await ConnectReservedAsync(cluster, host, key, way).ConfigureAwait(false), cluster, host, key, time, ExpiresAt(host));
+        }
+        finally
+        {
+            cluster.EndPending();
+        }
+    }
+
+    private async ValueTask<Transport> ConnectReservedAsync(ClusterState cluster, Host host, string key, Way way)
+    {
+        var isSettled = false;
+        try
+        {
+            var transport = await connector.ConnectAsync(cluster, host, way.Alpn, way.Patience).ConfigureAwait(false);
+            isSettled = true;
+            return transport;
+        }
+        catch (TransportException e)
+        {
+            isSettled = true;
+            host.Pools.Queue(key).ConnectFailed(cluster, e);
+            throw;
+        }
+        finally
+        {
+            if (!isSettled) host.Pools.Queue(key).Closed(cluster);
+        }
+    }
+
+    /// <summary>Whether requests to the cluster share connections.</summary>
+    public static bool IsHttp2(ClusterState cluster, int downstreamVersion) => cluster.Config.Http switch
+    {
+        UpstreamHttp.Http2 => true,
+        UpstreamHttp.AsDownstream => downstreamVersion == HttpVersions.Http2,
+        _ => false,
+    };
 
     /// <summary>
     /// A gateway of weight N represents N workloads and chooses one per connection, not per request:
@@ -118,7 +154,8 @@ internal sealed class HttpUpstreams(UpstreamConnector connector, BackgroundTasks
 
     private async ValueTask<Transport> ConnectAsync(ClusterState cluster, Host host, Way way)
     {
-        if (!cluster.TryBeginConnection()) throw new OverflowException("max_connections");
+        // As with HTTP/1.1, a host without any connection gets one.
+        if (!cluster.TryBeginConnection() && (host.Pools.HasShared || !cluster.TryTakeConnection(isFirst: true))) throw new OverflowException("max_connections");
         try
         {
             return await connector.ConnectAsync(cluster, host, way.Alpn, way.Patience).ConfigureAwait(false);
@@ -131,5 +168,5 @@ internal sealed class HttpUpstreams(UpstreamConnector connector, BackgroundTasks
     }
 
     /// <summary>What kind of connection to open; see <see cref="OpenAsync"/>.</summary>
-    private readonly record struct Way(IReadOnlyList<string>? Alpn, bool Fresh, TimeSpan Patience);
+    private readonly record struct Way(IReadOnlyList<string>? Alpn, bool Fresh, TimeSpan Patience, IQueueing Request);
 }

@@ -11,6 +11,8 @@ internal static class RetryDecision
 {
     public static bool IsRetriable(RetrySettings? retry, AttemptEnd end, RequestHead request, ResponseHead response, bool wasReused)
     {
+        // More attempts would only add to the load.
+        if (end == AttemptEnd.Overflow) return false;
         if (end == AttemptEnd.Answered) return retry is not null && IsRetriable(retry, response);
         if (end == AttemptEnd.Reset)
         {

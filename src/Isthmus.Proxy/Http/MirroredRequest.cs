@@ -1,0 +1,51 @@
+using System.Net;
+using Isthmus.Core.Collections;
+using Isthmus.Proxy.Balancing;
+using Isthmus.Proxy.Tcp;
+
+namespace Isthmus.Proxy.Http;
+
+/// <summary>A copy of a request for another cluster. Nobody waits for its response.</summary>
+internal sealed record MirroredRequest(ClusterState Cluster, RequestHead Head, byte[]? Body, EndPoint? Destination, ValueMap<ValueList<string>> AlpnOverride)
+{
+    private static readonly TimeSpan Longest = TimeSpan.FromSeconds(15);
+
+    public async Task SendAsync(HttpUpstreams upstreams, TimeProvider time)
+    {
+        if (Cluster.Pick(null, null, Destination) is not { } host) return;
+        host.Begin();
+        UpstreamStream? upstream = null;
+        try
+        {
+            using var deadline = new QueueDeadline(time, Longest);
+            upstream = await upstreams.OpenAsync(Cluster, host, Head.Version, AlpnOverride, fresh: false, Cluster.Config.ConnectTimeout, deadline).ConfigureAwait(false);
+            using var timer = time.CreateTimer(static u => ((UpstreamStream)u!).Abort(), upstream, Longest, Timeout.InfiniteTimeSpan);
+            await upstream.SendHeadAsync(Head).ConfigureAwait(false);
+            if (Body is not null) await upstream.SendBodyAsync(Body).ConfigureAwait(false);
+            await upstream.EndAsync(null).ConfigureAwait(false);
+            var response = new ResponseHead();
+            await upstream.ReceiveHeadAsync(response).ConfigureAwait(false);
+            Cluster.Answered(host, response.Status);
+            while (!(await upstream.ReceiveBodyAsync().ConfigureAwait(false)).IsEmpty)
+            {
+                // Read to the end so that the connection can be kept.
+            }
+        }
+        catch (Exception e) when (e is TransportException or HttpMessageException or OverflowException)
+        {
+            Interlocked.Increment(ref host.Counters.Errors);
+        }
+        finally
+        {
+            upstream?.Release();
+            host.End();
+        }
+    }
+
+    /// <summary>The authority of copies, as Envoy marks it.</summary>
+    public static string Shadow(string authority)
+    {
+        var colon = authority.LastIndexOf(':');
+        return colon > 0 ? $"{authority[..colon]}-shadow{authority[colon..]}" : $"{authority}-shadow";
+    }
+}

@@ -9,7 +9,7 @@ namespace Isthmus.ControlPlane.Derive;
 internal sealed record PodHost(MeshService Service, ValueList<MeshEndpoint> Endpoints);
 
 /// <summary>
-/// Makes a host of every Pod behind a headless Service that other networks reach through a gateway. The Pod's own address is not routable
+/// Makes a host of every Pod behind a Service that other networks reach through a gateway, if any cluster defines it as headless. The Pod's own address is not routable
 /// there, and a gateway distinguishes destinations by SNI alone: so each Pod needs its own name, and an address allocated for it.
 /// </summary>
 internal sealed class HeadlessPods(Live<string, MeshService> services, Live<string, GatewayTable> gateways)
@@ -18,7 +18,7 @@ internal sealed class HeadlessPods(Live<string, MeshService> services, Live<stri
 
     public IEnumerable<KeyValuePair<string, PodHost>> Of(Reader read, ValueList<EndpointSet> sets)
     {
-        if (read.Get(services, sets[0].Hostname) is not { Headless: true, ClusterLocal: false } service) return [];
+        if (read.Get(services, sets[0].Hostname) is not { ClusterLocal: false } service || !(service.Headless || service.HeadlessElsewhere)) return [];
         var table = read.Get(gateways, "") ?? GatewayTable.Empty;
         return sets.SelectMany(set => set.Endpoints)
             .Where(endpoint => !endpoint.Withheld && endpoint.Network.Length > 0 && table.Knows(endpoint.Network) && endpoint.Ports.Any(port => port.Mtls))
@@ -37,7 +37,7 @@ internal sealed class HeadlessPods(Live<string, MeshService> services, Live<stri
     private static HeadlessPod PodOf(MeshService service, MeshEndpoint endpoint) => new(
         service.Hostname,
         endpoint.PodHostname.Length > 0 ? endpoint.PodHostname : endpoint.PodName.Replace('.', '-'),
-        endpoint.Cluster, endpoint.Network);
+        endpoint.Cluster, endpoint.Network) { OnlyForGateways = !service.Headless };
 
     private static PodHost Make(MeshService service, HeadlessPod pod, IEnumerable<MeshEndpoint> endpoints)
     {

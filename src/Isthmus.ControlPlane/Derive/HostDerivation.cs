@@ -31,7 +31,10 @@ internal sealed class HostDerivation(MeshSources sources, MultiClusterSettings m
             first.Labels,
             first.ExportTo.IsEmpty ? mesh.DefaultServiceExportTo : first.ExportTo,
             first.ExternalName.Length > 0, false, multiCluster.ClusterLocal || IsClusterLocal(first.Hostname, mesh),
-            ordered.Select(service => service.Source).ToValueList());
+            ordered.Select(service => service.Source).ToValueList())
+        {
+            HeadlessElsewhere = !first.Headless && first.ExternalName.Length == 0 && ordered.Any(service => service.Headless),
+        };
     }
 
     /// <summary>The oldest entry of a host supplies the single-valued fields; addresses, ports and accounts of all entries
@@ -67,7 +70,7 @@ internal sealed class HostDerivation(MeshSources sources, MultiClusterSettings m
     public bool NeedsAddress(MeshService service, IEnumerable<string> clusters)
     {
         if (service.FromServiceEntry) return service.Addresses.IsEmpty && service.Resolution != Resolution.Original && !service.Hostname.StartsWith('*');
-        if (service.Resolution != Resolution.Endpoints || service.ClusterLocal) return false;
+        if (service.Resolution != Resolution.Endpoints || service.ClusterLocal || service.Pod is { OnlyForGateways: true }) return false;
         return clusters.Any(cluster => !service.Vips.ContainsKey(cluster));
     }
 

@@ -88,6 +88,12 @@ public sealed record MeshService(
     /// <summary>For a host that stands for an exported Service: the name of that Service's host.</summary>
     public string ExportOf { get; init; } = "";
 
+    /// <summary>
+    /// Some cluster defines the Service as headless, although the definition that applies here does not. The control plane of that cluster
+    /// sends its callers to single Pods, so the gateways here must know them.
+    /// </summary>
+    public bool HeadlessElsewhere { get; init; }
+
     public bool Headless => Resolution == Resolution.Original && !FromServiceEntry;
 
     /// <summary>The port with this number. UDP ports are ignored: UDP bypasses the proxies.</summary>
@@ -109,6 +115,9 @@ public sealed record MeshService(
 /// <param name="Name">The Pod's label in DNS.</param>
 public sealed record HeadlessPod(string Hostname, string Name, string Cluster, string Network)
 {
+    /// <summary>No name here leads to the Pod: only gateways need to know it.</summary>
+    public bool OnlyForGateways { get; init; }
+
     /// <summary>The Pod's name inside its own cluster.</summary>
     public string PlainName => $"{Name}.{Hostname}";
 

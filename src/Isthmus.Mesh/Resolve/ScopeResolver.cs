@@ -162,7 +162,7 @@ public static class SidecarHosts
     /// </summary>
     private static bool Needs(ProxyScope scope, HeadlessPod pod) => scope.Kind == ProxyKind.Router
         ? scope.Network == pod.Network
-        : scope.DnsCapture && scope.Network.Length > 0 && scope.Network != pod.Network && (scope.NetworkView.IsEmpty || scope.NetworkView.Contains(pod.Network));
+        : !pod.OnlyForGateways && scope.DnsCapture && scope.Network.Length > 0 && scope.Network != pod.Network && (scope.NetworkView.IsEmpty || scope.NetworkView.Contains(pod.Network));
 
     private static bool Selects(string entry, string own, string ns, string host)
     {

@@ -1,4 +1,5 @@
 using Isthmus.ControlPlane.Push;
+using Isthmus.Mesh.Model;
 using Isthmus.Wire.Envoy.NetworkFilters;
 using Isthmus.Wire.Envoy;
 using Isthmus.Wire.Xds;
@@ -188,9 +189,43 @@ public sealed class HeadlessPodsTests
         Assert.DoesNotContain(rig.Mesh.Services.Items.Keys, host => host.Contains("ledger", StringComparison.Ordinal));
     }
 
-    private static MeshRig Two()
+    [Theory]
+    [InlineData("c1", "c2")]
+    [InlineData("c2", "c1")]
+    public void Each_address_of_a_service_that_is_headless_in_one_cluster_only_leads_somewhere(string normal, string headless)
     {
-        var rig = new MeshRig("c1", "c2");
+        // Each cluster has a control plane, for which its own definition applies.
+        var rigs = new[] { normal, headless }.ToDictionary(cluster => cluster, cluster => Two(cluster));
+        foreach (var rig in rigs.Values)
+        {
+            rig.Service(normal, "ledger", "10.96.0.7", "tcp", 5432);
+            rig.Pod(normal, "ledger", "ledger-5d4f-x", "10.244.0.1");
+            rig.Slice(normal, "ledger", 8080, "tcp", ("ledger-5d4f-x", "10.244.0.1"));
+            rig.StatefulApp(headless, "ledger", "tcp", 5432, "10.244.0.2");
+            rig.Config(Gateway);
+        }
+        var caller = rigs[headless].Sidecar(headless);
+        var other = rigs[normal].Sidecar(normal);
+        var gateway = rigs[normal].Router(normal, "eastwest");
+        foreach (var rig in rigs.Values) rig.Push();
+
+        var addresses = Names(caller).Table["ledger.shop.svc.cluster.local"].Ips;
+        Assert.Equal(2, addresses.Count);
+        Assert.Equal("10.244.0.2", addresses[0]);
+        var cluster = Listener(caller, $"{addresses[1]}_5432")!.FilterChains[0].Filters[^1].TypedConfig.Unpack<TcpProxy>().Cluster;
+        var sni = SniOf(caller, cluster);
+        Assert.Contains(Listener(gateway, "0.0.0.0_15443")!.FilterChains, chain => chain.FilterChainMatch.ServerNames.Contains(sni));
+        Assert.Equal(["10.244.0.1:8080=1"], Endpoints(gateway, sni));
+        // Where it is not headless, callers keep its ClusterIP and get nothing for single Pods.
+        Assert.Equal(["10.96.0.7"], Names(other).Table["ledger.shop.svc.cluster.local"].Ips);
+        Assert.DoesNotContain(other.Snapshot!.Types[TypeUrls.Cluster].All, c => c.Name.Contains("ledger-0", StringComparison.Ordinal));
+        Assert.DoesNotContain(rigs[normal].Mesh.Services.Items.Values, service => service.Pod is not null && service.Allocated.Count > 0);
+        Assert.All(rigs.Values, rig => Assert.Empty(rig.Mesh.Graph.Verify()));
+    }
+
+    private static MeshRig Two(string config = "c1")
+    {
+        var rig = new MeshRig(MultiClusterSettings.Default, config, ["c1", "c2"]);
         rig.EastWest("c1", "172.18.201.1");
         rig.EastWest("c2", "172.18.202.1");
         return rig;

@@ -21,14 +21,22 @@ internal sealed class MeshRig
 {
     public const string Namespace = "shop";
 
+    private readonly string _config;
+
     public MeshRig(params string[] clusters) : this(MultiClusterSettings.Default, clusters)
     {
     }
 
-    public MeshRig(MultiClusterSettings multiCluster, params string[] clusters)
+    public MeshRig(MultiClusterSettings multiCluster, params string[] clusters) : this(multiCluster, "c1", clusters)
     {
+    }
+
+    /// <param name="config">The cluster of the control plane.</param>
+    public MeshRig(MultiClusterSettings multiCluster, string config, string[] clusters)
+    {
+        _config = config;
         Writer = new(new(multiCluster), new(), new(multiCluster, "istio", NullLogger<MeshKinds>.Instance));
-        Writer.PutSettings("c1", null, null);
+        Writer.PutSettings(config, null, null);
         foreach (var cluster in clusters) Join(cluster);
     }
 
@@ -41,7 +49,7 @@ internal sealed class MeshRig
     /// <summary>A cluster with one network of the same name, a system namespace and one Node.</summary>
     public void Join(string cluster)
     {
-        Writer.PutContact(new(cluster, cluster == "c1", true, true, 1));
+        Writer.PutContact(new(cluster, cluster == _config, true, true, 1));
         Writer.Put(cluster, new Namespace { Metadata = new() { Name = "istio-system", Labels = { ["topology.istio.io/network"] = $"net-{cluster}" } } });
         Writer.Put(cluster, new Node { Metadata = new() { Name = "node", Labels = { ["topology.kubernetes.io/region"] = cluster, ["topology.kubernetes.io/zone"] = "z1" } } });
     }
@@ -114,7 +122,7 @@ internal sealed class MeshRig
 
     public void Config(string yaml)
     {
-        foreach (var document in YamlText.ParseAll(yaml, "test")) Writer.PutConfig("c1", document.AsObject());
+        foreach (var document in YamlText.ParseAll(yaml, "test")) Writer.PutConfig(_config, document.AsObject());
     }
 
     public ProxyFeed Sidecar(string cluster, string name = "client", string ip = "10.244.0.7", bool dnsCapture = true, string ns = Namespace) => Connect(new(

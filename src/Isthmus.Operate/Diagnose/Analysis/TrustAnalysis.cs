@@ -15,19 +15,21 @@ public static class TrustAnalysis
         var installed = clusters.Where(cluster => cluster.Trust is { HasIstio: true, InForce.IsKnown: true }).ToList();
         foreach (var cluster in installed)
         {
-            foreach (var finding in ControlPlane(cluster).Concat(Leftovers(cluster))) yield return finding;
+            foreach (var finding in ControlPlane(cluster, installed).Concat(Leftovers(cluster))) yield return finding;
         }
-        foreach (var other in installed.Skip(1).Where(other => !other.Trust.InForce.Shares(installed[0].Trust.InForce)))
+        // The root that most clusters share counts as right.
+        if (installed.MaxBy(cluster => installed.Count(other => other.Trust.InForce.Shares(cluster.Trust.InForce))) is not { } right) yield break;
+        foreach (var other in installed.Where(other => !other.Trust.InForce.Shares(right.Trust.InForce)))
         {
-            var why = string.Join("; ", new[] { installed[0], other }.Select(cluster => $"{cluster.Context}: {Origin(cluster.Trust)}"));
+            var why = string.Join("; ", new[] { right, other }.Select(cluster => $"{cluster.Context}: {Origin(cluster.Trust)}"));
             yield return Wrong(other, "ISM1454", "ConfigMap istio-system/istio-ca-root-cert",
-                $"the root {other.Trust.InForce} differs from {installed[0].Context}'s {installed[0].Trust.InForce}, so proxies of the two refuse each other ({why})",
+                $"the root {other.Trust.InForce} differs from {right.Context}'s {right.Trust.InForce}, so proxies of the two refuse each other ({why})",
                 "give both clusters a 'cacerts' Secret of one root, restart control planes, then workloads");
         }
     }
 
     /// <summary>The control plane does not use the configured root.</summary>
-    private static IEnumerable<Finding> ControlPlane(ClusterInventory cluster)
+    private static IEnumerable<Finding> ControlPlane(ClusterInventory cluster, List<ClusterInventory> all)
     {
         var trust = cluster.Trust;
         if (!trust.Given.IsKnown)
@@ -39,12 +41,34 @@ public static class TrustAnalysis
             yield break;
         }
         if (trust.Given.Shares(trust.InForce)) yield break;
+        if (Separated(cluster, all) is { } separated)
+        {
+            yield return separated;
+            yield break;
+        }
         var late = trust is { GivenAt: { } given, ControlPlaneStarted: { } started } && given > started;
         yield return Wrong(cluster, "ISM1451", "Secret istio-system/cacerts",
             late || trust.Own == trust.InForce
                 ? $"was created after the control plane started ({Time(trust.GivenAt)}; the control plane has run since {Time(trust.ControlPlaneStarted)}): the root {trust.InForce}{(trust.Own == trust.InForce ? " that it made itself" : "")} is still in force instead of {trust.Given}"
                 : $"holds the root {trust.Given}, but {trust.InForce} is in force",
             For(cluster));
+    }
+
+    /// <summary>
+    /// The root in force is that of the other clusters, and the Secret's is not: a restart of the control plane, which would bring the Secret
+    /// into force, would separate the cluster from the mesh.
+    /// </summary>
+    private static Finding? Separated(ClusterInventory cluster, List<ClusterInventory> all)
+    {
+        var trust = cluster.Trust;
+        var others = all.Where(other => other != cluster).ToList();
+        // What counts is what others use after their own next restart.
+        int Sharing(Root root) => others.Count(other => (other.Trust.Given.IsKnown ? other.Trust.Given : other.Trust.InForce).Shares(root));
+        if (Sharing(trust.InForce) == 0 || Sharing(trust.InForce) < Sharing(trust.Given)) return null;
+        var model = others.First(other => other.Trust.InForce.Shares(trust.InForce) || other.Trust.Given.Shares(trust.InForce));
+        return Wrong(cluster, "ISM1451", "Secret istio-system/cacerts",
+            $"holds the root {trust.Given} ({Time(trust.GivenAt)}), which {string.Join(", ", others.Where(other => !other.Trust.InForce.Shares(trust.Given)).Select(other => other.Context))} does not trust; the root {trust.InForce} that {model.Context} uses too is still in force, until the control plane restarts",
+            $"do not restart the control plane of {cluster.Context}: first replace the Secret with one whose root is that of {model.Context}; to change the root of the mesh, give every cluster a 'cacerts' whose root-cert.pem contains both roots");
     }
 
     /// <summary>Namespaces and Pods that still trust the previous root.</summary>

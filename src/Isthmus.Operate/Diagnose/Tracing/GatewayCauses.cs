@@ -19,6 +19,7 @@ internal sealed class GatewayCauses(TraceFacts facts, TraceNeeds needs, Availabi
         var own = all.Where(gateway => gateway.Service.Metadata.Labels[Labels.Network] == network).ToList();
         if (own.Count == 0)
         {
+            if (PodOfNoNetwork(network, behind) is { } pod) return pod;
             if (facts.MeshSettings("meshNetworks")["networks"]?[network]?["gateways"] is not null) return null;
             if (all.FirstOrDefault(gateway => gateway.Cluster == behind) is { } other) return OtherNetwork(other, behind, network);
             return Faults.Of("ISM1014", $"cluster {behind.Context}", "", $"network {network} has no east-west gateway: no Service has the label {Labels.Network}={network}",
@@ -38,6 +39,15 @@ internal sealed class GatewayCauses(TraceFacts facts, TraceNeeds needs, Availabi
             else return null;
         }
         return last;
+    }
+
+    /// <summary>Only Pods' own labels name the network: no cluster is in it, and no gateway leads to it.</summary>
+    private Problem? PodOfNoNetwork(string network, ClusterObjects cluster)
+    {
+        if (cluster.Network.Length == 0 || facts.Clusters.Any(other => other.Network == network)) return null;
+        if (cluster.Pods.FirstOrDefault(pod => pod.Metadata.Labels.GetValueOrDefault(Labels.Network) == network) is not { } wrong) return null;
+        return Faults.Of("ISM1016", PodRef.Of(cluster, wrong).ToString(), $"metadata.labels[{Labels.Network}]", $"is {network}, but no cluster and no gateway is in that network: its cluster is in {cluster.Network}",
+            $"remove the label from the Pod's template (the cluster's network then applies), or correct it; if {network} does exist, install a gateway for it");
     }
 
     /// <summary>The gateway and the Pods of one cluster name different networks: the network that most of them name counts

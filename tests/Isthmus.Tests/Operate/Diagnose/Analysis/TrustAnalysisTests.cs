@@ -28,6 +28,28 @@ public sealed class TrustAnalysisTests
     }
 
     [Fact]
+    public void A_secret_whose_root_no_other_cluster_has_must_not_come_into_force()
+    {
+        var odd = Good with { Given = Made, GivenAt = Noon.AddMinutes(5) };
+        var finding = Run(Good, odd).Single();
+        Assert.Equal(("c2", "ISM1451", "Secret istio-system/cacerts"), (finding.Cluster, finding.Problem.Code, finding.Problem.Object));
+        Assert.DoesNotContain("rollout restart", finding.Problem.Remedy, StringComparison.Ordinal);
+        Assert.Contains("do not restart the control plane of c2: first replace the Secret with one whose root is that of c1", finding.Problem.Remedy, StringComparison.Ordinal);
+        // Where the others have the Secret's root, or are about to have it, the restart is right.
+        var changed = Good with { Given = Made, Own = Root.None, InForce = Made, Namespaces = default, Proxies = default };
+        Assert.Contains("rollout restart", Run(changed, odd).Single(found => found.Problem.Code == "ISM1451").Problem.Remedy, StringComparison.Ordinal);
+        Assert.All(Run(odd, odd).Where(found => found.Problem.Code == "ISM1451"), found => Assert.Contains("rollout restart", found.Problem.Remedy, StringComparison.Ordinal));
+        Assert.Contains("rollout restart", Run(odd).Single().Problem.Remedy, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void The_root_that_most_clusters_share_counts_as_right()
+    {
+        var odd = Good with { Given = Made, InForce = Made, Namespaces = default, Proxies = default };
+        Assert.Equal([("c1", "ISM1454")], Run(odd, Good, Good).Select(finding => (finding.Cluster, finding.Problem.Code)));
+    }
+
+    [Fact]
     public void A_root_that_an_old_istio_system_left_is_named()
     {
         var finding = Run(Good with { Given = Root.None, GivenAt = null, Own = Made, OwnAt = Noon.AddDays(-3), InForce = Made, Namespaces = default, Proxies = default }).Single();

@@ -42,6 +42,7 @@ public sealed class TraceWalkTests
         { "rejected token", "ISM1020", "endpoints", "Secret istio-system/remote in c1" },
         { "gateway without address", "ISM1005", "endpoints", "Service istio-system/east in c2" },
         { "gateway of another network", "ISM1016", "endpoints", "Service istio-system/east in c2" },
+        { "pod of another network", "ISM1016", "endpoints", "Pod shop/orders-b in c2" },
         { "gateway without listener", "ISM1015", "gateway listener", "cluster c2" },
         { "gateway selects others", "ISM2052", "gateway listener", "Gateway istio-system/cross in c2" },
         { "gateway hides the host", "ISM2055", "gateway chain", "Gateway istio-system/cross in c2" },
@@ -115,6 +116,7 @@ public sealed class TraceWalkTests
             case "rejected token": (s.Client, s.One, s.Watched) = (noEndpoints, Without(s.One, "orders-a"), [new("c2", "istio-system/remote", "timeout", "rejects the token")]); break;
             case "gateway without address": (s.Client, s.One, s.Two) = (noEndpoints, Without(s.One, "orders-a"), s.Two.Replace("{loadBalancer: {ingress: [{ip: 172.18.2.1}]}}", "{}", StringComparison.Ordinal)); break;
             case "gateway of another network": (s.Client, s.One, s.Two) = (noEndpoints, Without(s.One, "orders-a"), s.Two.Replace("labels: {topology.istio.io/network: n2}}, spec", "labels: {topology.istio.io/network: n7}}, spec", StringComparison.Ordinal)); break;
+            case "pod of another network": (s.Client, s.One, s.Two) = (noEndpoints, Without(s.One, "orders-a"), s.Two.Replace("name: orders-b, namespace: shop, labels: {app: orders,", "name: orders-b, namespace: shop, labels: {topology.istio.io/network: n22, app: orders,", StringComparison.Ordinal)); break;
             case "gateway without listener": (s.Two, s.Gateway) = (s.Two.Replace("AUTO_PASSTHROUGH", "PASSTHROUGH", StringComparison.Ordinal), s.Gateway.Replace("\"port_value\": 15443}}, \"listener_filters\"", "\"port_value\": 15444}}, \"listener_filters\"", StringComparison.Ordinal)); break;
             case "gateway selects others": (s.Two, s.Gateway) = (s.Two.Replace("selector: {istio: eastwest}, servers", "selector: {istio: west}, servers", StringComparison.Ordinal), s.Gateway.Replace("\"port_value\": 15443}}, \"listener_filters\"", "\"port_value\": 15444}}, \"listener_filters\"", StringComparison.Ordinal)); break;
             case "gateway hides the host": (s.Two, s.Gateway) = (s.Two.Replace("*.local", "*.bank.svc.cluster.local", StringComparison.Ordinal), s.Gateway.Replace($"[\"{TraceScenario.Sni}\"]", "[\"outbound_.80_._.x.bank.svc.cluster.local\"]", StringComparison.Ordinal)); break;

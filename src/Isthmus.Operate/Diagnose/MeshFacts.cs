@@ -62,6 +62,9 @@ public sealed record ClusterFacts(
     ValueList<WatchedCluster> Watched = default,
     ValueList<string> UntrustedWebhooks = default)
 {
+    /// <summary>Why the first attempt to read its API server failed; empty when it succeeded.</summary>
+    public string FirstError { get; init; } = "";
+
     /// <summary>Problems that the control planes report: rejected objects, and hosts that clusters define
     /// differently.</summary>
     public ValueList<Problem> Problems { get; init; }

@@ -14,20 +14,31 @@ public sealed partial class MeshFactsReader(string istioNamespace)
 {
     private static readonly ResourceKind Gateway = new("networking.istio.io", "v1beta1", "Gateway", "gateways", true);
 
+    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(4);
+
+    /// <summary>Reads a cluster. One slow or failed response is no verdict: after it, everything is read again, with more patience.</summary>
     public async Task<ClusterFacts> ReadAsync(string context, ClusterAccess access, CancellationToken stop)
     {
-        using var client = new KubeClient(access, "isthmus-verify") { RequestTimeout = TimeSpan.FromSeconds(4) };
+        var (first, isFinal) = await TryReadAsync(context, access, Patience, stop);
+        if (isFinal) return first;
+        var (second, _) = await TryReadAsync(context, access, Patience * 2, stop);
+        return second with { FirstError = first.Error };
+    }
+
+    private async Task<(ClusterFacts Facts, bool IsFinal)> TryReadAsync(string context, ClusterAccess access, TimeSpan patience, CancellationToken stop)
+    {
+        using var client = new KubeClient(access, "isthmus-verify") { RequestTimeout = patience };
         try
         {
-            return await ReadAsync(context, client, stop);
+            return (await ReadAsync(context, client, stop), true);
         }
         catch (HttpRequestException e)
         {
-            return new(context, $"{access.Server} cannot be reached: {Unreachable.Describe(e)}");
+            return (new(context, $"{access.Server} cannot be reached: {Unreachable.Describe(e)}"), false);
         }
         catch (KubeException e)
         {
-            return new(context, e.Message);
+            return (new(context, e.Message), e is { IsBusy: false, Code: < 500 });
         }
     }
 

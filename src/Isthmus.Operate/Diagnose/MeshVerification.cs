@@ -18,7 +18,7 @@ public static partial class MeshVerification
         var checks = new List<Check>();
         foreach (var cluster in clusters)
         {
-            checks.Add(new(cluster.Context, "API server", cluster.Error.Length == 0 ? "reachable" : "not reachable", cluster.Error.Length == 0 ? null
+            checks.Add(new(cluster.Context, "API server", cluster.Error.Length > 0 ? "not reachable" : cluster.FirstError.Length == 0 ? "reachable" : $"reachable at the second attempt; the first: {cluster.FirstError}", cluster.Error.Length == 0 ? null
                 : Wrong("ISM1001", cluster, "", cluster.Error, "start the cluster, or fix its entry in the kubeconfig")));
         }
         var members = clusters.Where(cluster => cluster.Error.Length == 0).ToList();
@@ -134,10 +134,12 @@ public static partial class MeshVerification
     private static IEnumerable<Check> Same(List<ClusterFacts> clusters, string what, string code, Func<ClusterFacts, string> value, string why, string remedy, Func<ClusterFacts, ClusterFacts, bool>? compatible = null)
     {
         if (clusters.Count == 0) yield break;
-        var first = clusters[0];
+        bool Agree(ClusterFacts one, ClusterFacts other) => value(one) == value(other) || compatible?.Invoke(one, other) == true;
+        // What most clusters have counts as right.
+        var first = clusters.MaxBy(cluster => clusters.Count(other => Agree(cluster, other)))!;
         foreach (var cluster in clusters)
         {
-            var differs = value(cluster) != value(first) && compatible?.Invoke(cluster, first) != true;
+            var differs = !Agree(cluster, first);
             yield return new(cluster.Context, what, value(cluster).Length == 0 ? "not there yet" : value(cluster), !differs ? null
                 : Wrong(code, cluster, "", $"differs from {first.Context}'s ({value(first)}): {why}", remedy));
         }

@@ -10,12 +10,12 @@ using Isthmus.Mesh.Model;
 namespace Isthmus.ControlPlane.Intake;
 
 /// <summary>An Istio object as it was read.</summary>
-/// <param name="Value">Null when the object has errors.</param>
+/// <param name="Value">Null when the object has errors and no safe meaning (<see cref="IstioObject"/>).</param>
 public sealed record IstioState<T>(ObjectRef Source, T? Value, ValueList<Problem> Problems) where T : class;
 
 /// <summary>
-/// A kind of Istio's API groups, read from the configuration cluster only. An object with errors only changes the problems: the last
-/// good version stays.
+/// A kind of Istio's API groups, read from the configuration cluster only. An object with errors that has no safe
+/// meaning only changes the problems: the last good version stays.
 /// </summary>
 public abstract class IstioObjectKind<T>(IstioKind kind)
     : MeshKind<JsonObject, IstioState<T>>(new ResourceKind(kind.Group, kind.StoredVersion, kind.Kind, kind.Plural, true)) where T : class, IEquatable<T>

@@ -13,6 +13,7 @@ internal static class EnvoyFilterReader
 
     public static EnvoyFilter Read(ObjectRef source, Field spec, long createdAt)
     {
+        TargetRefs.Refuse(spec);
         var rewrites = new List<SniRewrite>();
         foreach (var patch in spec["configPatches"].Items)
         {

@@ -61,6 +61,18 @@ internal readonly record struct Field(JsonNode? Node, string Path, Findings Find
         return value;
     }
 
+    /// <summary>Whether the field has errors, in itself or below.</summary>
+    public bool IsWrong => Exists && Findings.HasErrorsAt(Path);
+
+    /// <summary>If the field has errors, promises that the caller reads it as its strictest meaning, so that the rest of the object
+    /// can apply.</summary>
+    public bool CloseIfWrong()
+    {
+        if (!IsWrong) return false;
+        Findings.Close(Path);
+        return true;
+    }
+
     public void Error(string message, string remedy = "") => Findings.Error(Path, message, remedy);
 
     public void Warn(string message, string remedy = "") => Findings.Warn(Path, message, remedy);

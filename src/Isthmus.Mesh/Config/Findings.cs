@@ -10,20 +10,36 @@ internal sealed class Findings(string @object)
     public const string SchemaValidation = "IST0106";
     private const int MaxProblems = 100;
 
-    private readonly List<Problem> _problems = [];
+    /// <summary>More errors than this cannot be closed: an object with so many does not apply.</summary>
+    private const int MaxErrors = 1000;
 
-    public bool HasErrors { get; private set; }
+    private readonly List<Problem> _problems = [];
+    private readonly List<string> _errors = [];
+    private readonly List<string> _closed = [];
+
+    /// <summary>Whether the object has errors that prevent it from applying: all except those in closed fields.</summary>
+    public bool HasErrors => _errors.Count > MaxErrors || _errors.Exists(error => !_closed.Exists(closed => IsWithin(error, closed)));
 
     public ValueList<Problem> Problems => _problems.ToValueList();
 
+    /// <summary>Whether a field has errors, in itself or below.</summary>
+    public bool HasErrorsAt(string path) => _errors.Count > MaxErrors || _errors.Exists(error => IsWithin(error, path));
+
+    /// <summary>The reader gives a field its strictest meaning: its errors, which still refuse the object at admission, do not
+    /// prevent a stored object from applying.</summary>
+    public void Close(string path) => _closed.Add(path);
+
     public void Error(string path, string message, string remedy = "")
     {
-        HasErrors = true;
+        if (_errors.Count <= MaxErrors) _errors.Add(path);
         Add(new(SchemaValidation, @object, path, message, remedy));
     }
 
     public void Warn(string path, string message, string remedy = "") =>
         Add(new(SchemaValidation, @object, path, message, remedy, Severity.Warning));
+
+    private static bool IsWithin(string path, string field) =>
+        path.StartsWith(field, StringComparison.Ordinal) && (path.Length == field.Length || path[field.Length] is '.' or '[');
 
     private void Add(Problem problem)
     {

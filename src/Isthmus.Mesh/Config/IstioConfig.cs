@@ -8,7 +8,8 @@ namespace Isthmus.Mesh.Config;
 
 /// <summary>The result of reading one Istio object.</summary>
 /// <param name="Value">A record of <see cref="Model"/> (Gateway, VirtualService …); null when the object has errors or its
-/// kind is not read.</param>
+/// kind is not read. Where to ignore a field would open what it closes, an object with errors has a value all the same: one that
+/// allows no more than what was meant.</param>
 public sealed record IstioObject(ObjectRef Source, IstioKind? Kind, object? Value, ValueList<Problem> Problems)
 {
     public bool IsValid => Problems.All(problem => problem.Severity != Severity.Error);
@@ -33,9 +34,12 @@ public static class IstioConfig
         }
         var spec = new Field(@object["spec"], "spec", findings);
         if (spec.Node is { } node) kind.Spec?.Check(node, "spec", findings);
-        if (findings.HasErrors) return new(source, kind, null, findings.Problems);
+        var isMalformed = findings.HasErrors;
+        if (isMalformed && !kind.IsPolicy) return new(source, kind, null, findings.Problems);
+        var malformed = findings.Problems;
         var value = ReadSpec(kind, source, spec.Exists ? spec : spec with { Node = new JsonObject() }, @object, CreatedAt(@object));
-        return new(source, kind, findings.HasErrors ? null : value, findings.Problems);
+        // What a reader says about malformed fields would only repeat what is wrong with them.
+        return new(source, kind, findings.HasErrors ? null : value, isMalformed ? malformed : findings.Problems);
     }
 
     private static object? ReadSpec(IstioKind kind, ObjectRef source, Field spec, JsonObject @object, long createdAt) => kind.Kind switch

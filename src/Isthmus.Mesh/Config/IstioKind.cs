@@ -60,6 +60,10 @@ public sealed record IstioKind(string Group, string Kind, string Plural, string[
         return null;
     }
 
+    /// <summary>Whether objects with errors still apply, with the strictest meaning of the fields that have them: without a policy, more
+    /// would be allowed than with it.</summary>
+    internal bool IsPolicy => this == PeerAuthentication || this == AuthorizationPolicy || this == RequestAuthentication;
+
     internal ObjectSchema? Spec => Kind switch
     {
         "Gateway" => NetworkingSchemas.Gateway,
@@ -70,7 +74,7 @@ public sealed record IstioKind(string Group, string Kind, string Plural, string[
         "WorkloadGroup" => NetworkingSchemas.WorkloadGroup,
         "Sidecar" => NetworkingSchemas.Sidecar,
         "EnvoyFilter" => NetworkingSchemas.EnvoyFilter,
-        "PeerAuthentication" => NetworkingSchemas.PeerAuthentication,
+        "PeerAuthentication" => SecuritySchemas.PeerAuthentication,
         "AuthorizationPolicy" => SecuritySchemas.AuthorizationPolicy,
         "RequestAuthentication" => SecuritySchemas.RequestAuthentication,
         _ => null,

@@ -118,11 +118,6 @@ internal static class NetworkingSchemas
         ("egress", List(Object(("port", Port), ("bind", Text), ("captureMode", OneOf("DEFAULT", "IPTABLES", "NONE")), ("hosts", Texts)))),
         ("outboundTrafficPolicy", Object(("mode", OneOf("REGISTRY_ONLY", "ALLOW_ANY")), ("egressProxy", Destination))));
 
-    public static readonly ObjectSchema PeerAuthentication = Object(
-        ("selector", Object(("matchLabels", TextMap))),
-        ("mtls", Object(("mode", OneOf("UNSET", "DISABLE", "PERMISSIVE", "STRICT")))),
-        ("portLevelMtls", Map(Object(("mode", OneOf("UNSET", "DISABLE", "PERMISSIVE", "STRICT"))))));
-
     public static readonly ObjectSchema EnvoyFilter = Object(
         ("workloadSelector", Object(("labels", TextMap))), ("targetRefs", List(Anything)), ("priority", Integer),
         ("configPatches", List(Object(

@@ -31,6 +31,10 @@ internal abstract record Schema
     public static ObjectSchema Object(params (string Name, Schema Schema)[] fields) =>
         new(fields.ToDictionary(field => field.Name, field => field.Schema, StringComparer.Ordinal));
 
+    /// <summary>An object of a policy, where a field that is dropped changes who may call whom: the API server keeps unknown fields, so
+    /// that admission sees and refuses them.</summary>
+    public static ObjectSchema Strict(params (string Name, Schema Schema)[] fields) => Object(fields) with { IsStrict = true };
+
     private protected static string Kind(JsonNode value) => value.GetValueKind() switch
     {
         JsonValueKind.Object => "an object",
@@ -44,11 +48,16 @@ internal abstract record Schema
 
 internal sealed record ObjectSchema(Dictionary<string, Schema> Fields) : Schema
 {
+    public bool IsStrict { get; init; }
+
     public override JsonObject ToOpenApi()
     {
         var properties = new JsonObject();
         foreach (var (name, schema) in Fields.OrderBy(field => field.Key, StringComparer.Ordinal)) properties[name] = schema.ToOpenApi();
-        return new JsonObject { ["type"] = "object", ["properties"] = properties };
+        var shape = new JsonObject { ["type"] = "object", ["properties"] = properties };
+        // API servers prune before admission. The flag holds for this level only.
+        if (IsStrict) shape["x-kubernetes-preserve-unknown-fields"] = true;
+        return shape;
     }
 
     public override void Check(JsonNode value, string path, Findings findings)
@@ -62,6 +71,7 @@ internal sealed record ObjectSchema(Dictionary<string, Schema> Fields) : Schema
         {
             if (item is null) continue;
             if (Fields.TryGetValue(name, out var schema)) schema.Check(item, Join(path, name), findings);
+            else if (IsStrict) findings.Error(Join(path, name), $"unknown field \"{name}\"", "remove it or correct its spelling; without it, the policy would not mean what it says");
             else findings.Warn(Join(path, name), $"unknown field \"{name}\"", "remove it or correct its spelling; the API server drops it");
         }
     }

@@ -7,17 +7,39 @@ using Isthmus.Mesh.Model;
 
 namespace Isthmus.Mesh.Config;
 
+/// <summary>Targets of policies: Gateways of the Gateway API, Services behind a waypoint.</summary>
+internal static class TargetRefs
+{
+    /// <summary>Refuses every target, because none exists here. A policy without its target would apply to its whole
+    /// namespace.</summary>
+    public static void Refuse(Field spec)
+    {
+        foreach (var target in spec["targetRefs"].Items.Prepend(spec["targetRef"]))
+        {
+            if (!target.Exists) continue;
+            target.Error(
+                $"{target["kind"].Text} \"{target["name"].Text}\" cannot be a target: this mesh has no gateways of the Gateway API and no waypoints",
+                "select workloads with spec.selector.matchLabels instead");
+        }
+    }
+}
+
+/// <summary>
+/// Reads AuthorizationPolicies. In a stored policy, a rule with errors never allows and, if it denies, denies all that its readable
+/// parts match. A policy with errors outside of its rules does not apply: nobody can say to what.
+/// </summary>
 internal static class AuthorizationPolicyReader
 {
     private static readonly string[] SimpleKeys =
     [
-        RuleKeys.Principal, RuleKeys.Namespace, RuleKeys.SourceIp, RuleKeys.RemoteIp, RuleKeys.RequestPrincipal, RuleKeys.Audiences, RuleKeys.Presenter,
+        RuleKeys.Principal, RuleKeys.Namespace, RuleKeys.ServiceAccount, RuleKeys.SourceIp, RuleKeys.RemoteIp, RuleKeys.RequestPrincipal, RuleKeys.Audiences, RuleKeys.Presenter,
         RuleKeys.DestinationIp, RuleKeys.DestinationPort, RuleKeys.Sni,
     ];
 
     public static AuthorizationPolicy Read(ObjectRef source, Field spec, bool dryRun, long createdAt)
     {
         var action = spec["action"].Text switch { "DENY" => PolicyAction.Deny, "AUDIT" => PolicyAction.Audit, "CUSTOM" => PolicyAction.Custom, _ => PolicyAction.Allow };
+        TargetRefs.Refuse(spec);
         if (action == PolicyAction.Custom)
         {
             if (spec["provider"]["name"].Text.Length == 0) spec["provider"].Error("CUSTOM needs the name of a provider");
@@ -26,57 +48,76 @@ internal static class AuthorizationPolicyReader
         else if (spec["provider"].Exists) spec["provider"].Error("only the action CUSTOM has a provider");
         if (action == PolicyAction.Deny && spec["rules"].Exists && !spec["rules"].Items.Any()) spec["rules"].Warn("DENY without rules denies nothing");
         return new(
-            source, spec["selector"]["matchLabels"].TextMap, action, spec["rules"].Items.Select(ReadRule).ToValueList(),
+            source, spec["selector"]["matchLabels"].TextMap, action,
+            spec["rules"].Items.Select(rule => ReadRule(rule, source.Namespace, action)).OfType<AuthorizationRule>().ToValueList(),
             dryRun, createdAt);
     }
 
-    private static AuthorizationRule ReadRule(Field rule)
+    private static AuthorizationRule? ReadRule(Field rule, string ns, PolicyAction action)
     {
         if (rule["from"].Exists && !rule["from"].Items.Any()) rule["from"].Error("\"from\" cannot be empty");
         if (rule["to"].Exists && !rule["to"].Items.Any()) rule["to"].Error("\"to\" cannot be empty");
-        return new(
-            rule["from"].Items.Select(from => ReadSource(from["source"])).ToValueList(),
+        var read = new AuthorizationRule(
+            rule["from"].Items.Select(from => ReadSource(from["source"], ns)).ToValueList(),
             rule["to"].Items.Select(to => ReadOperation(to["operation"])).ToValueList(),
-            rule["when"].Items.Select(ReadCondition).ToValueList());
+            rule["when"].Items.Select(condition => ReadCondition(condition, ns)).OfType<RuleTerm>().ToValueList());
+        return rule.CloseIfWrong() && action is PolicyAction.Allow or PolicyAction.Audit ? null : read;
     }
 
     // The fields are in the order of the filters built from them.
-    private static ValueList<RuleTerm> ReadSource(Field source) => Terms(source, "a source",
-        (RuleKeys.Principal, "principals", "notPrincipals"), (RuleKeys.RequestPrincipal, "requestPrincipals", "notRequestPrincipals"),
-        (RuleKeys.Namespace, "namespaces", "notNamespaces"), (RuleKeys.RemoteIp, "remoteIpBlocks", "notRemoteIpBlocks"), (RuleKeys.SourceIp, "ipBlocks", "notIpBlocks"));
+    private static ValueList<RuleTerm> ReadSource(Field source, string ns)
+    {
+        string[] identities = ["principals", "notPrincipals", "namespaces", "notNamespaces"];
+        if ((source["serviceAccounts"].Exists || source["notServiceAccounts"].Exists) && identities.FirstOrDefault(name => source[name].Exists) is { } other)
+            source[other].Error("cannot be set together with serviceAccounts or notServiceAccounts", "use one of the two");
+        return Terms(source, "a source", ns,
+            (RuleKeys.Principal, "principals", "notPrincipals"), (RuleKeys.RequestPrincipal, "requestPrincipals", "notRequestPrincipals"),
+            (RuleKeys.TrustDomain, "trustDomains", "notTrustDomains"), (RuleKeys.ServiceAccount, "serviceAccounts", "notServiceAccounts"),
+            (RuleKeys.Namespace, "namespaces", "notNamespaces"), (RuleKeys.RemoteIp, "remoteIpBlocks", "notRemoteIpBlocks"), (RuleKeys.SourceIp, "ipBlocks", "notIpBlocks"));
+    }
 
-    private static ValueList<RuleTerm> ReadOperation(Field operation) => Terms(operation, "an operation",
+    private static ValueList<RuleTerm> ReadOperation(Field operation) => Terms(operation, "an operation", "",
         (RuleKeys.Host, "hosts", "notHosts"), (RuleKeys.Method, "methods", "notMethods"), (RuleKeys.Path, "paths", "notPaths"), (RuleKeys.DestinationPort, "ports", "notPorts"));
 
-    private static ValueList<RuleTerm> Terms(Field item, string name, params ReadOnlySpan<(string Key, string Values, string NotValues)> fields)
+    private static ValueList<RuleTerm> Terms(Field item, string name, string ns, params ReadOnlySpan<(string Key, string Values, string NotValues)> fields)
     {
         var terms = new List<RuleTerm>();
+        var isEmpty = true;
         foreach (var (key, values, notValues) in fields)
         {
-            if (item[values].Exists || item[notValues].Exists) terms.Add(Term(key, item[values], item[notValues]));
+            if (!item[values].Exists && !item[notValues].Exists) continue;
+            isEmpty = false;
+            if (Term(key, item[values], item[notValues], ns) is { } term) terms.Add(term);
         }
-        if (terms.Count == 0) item.Error($"{name} must have at least one field", "leave the whole entry out where everything is meant");
+        if (isEmpty) item.Error($"{name} must have at least one field", "leave the whole entry out where everything is meant");
         return terms.ToValueList();
     }
 
-    private static RuleTerm ReadCondition(Field condition)
+    private static RuleTerm? ReadCondition(Field condition, string ns)
     {
         var key = condition["key"].Text;
         var isKnown = SimpleKeys.Contains(key) || IsIndexed(key, RuleKeys.Header) || IsIndexed(key, RuleKeys.Claims) || IsIndexed(key, RuleKeys.Metadata);
         if (!isKnown) condition["key"].Error($"unknown condition key \"{key}\"", $"use one of {string.Join(", ", SimpleKeys)}, {RuleKeys.Header}[NAME], {RuleKeys.Claims}[NAME]");
         if (!condition["values"].Items.Any() && !condition["notValues"].Items.Any()) condition["values"].Error("a condition needs values or notValues");
-        return Term(key, condition["values"], condition["notValues"]);
+        var term = Term(key, condition["values"], condition["notValues"], ns);
+        return condition.IsWrong ? null : term;
     }
 
-    private static RuleTerm Term(string key, Field values, Field notValues)
+    /// <summary>Null for a term with errors.</summary>
+    private static RuleTerm? Term(string key, Field values, Field notValues, string ns)
     {
         foreach (var list in (Field[])[values, notValues])
         {
             if (list.Exists && !list.Items.Any()) list.Error("must not be an empty list");
             foreach (var value in list.Items) CheckValue(key, value);
         }
-        return new(key, values.Texts, notValues.Texts);
+        if (values.IsWrong || notValues.IsWrong) return null;
+        return key == RuleKeys.ServiceAccount ? new(key, Qualified(values, ns), Qualified(notValues, ns)) : new(key, values.Texts, notValues.Texts);
     }
+
+    /// <summary>A service account without a namespace is in the policy's.</summary>
+    private static ValueList<string> Qualified(Field accounts, string ns) =>
+        accounts.Items.Select(account => account.Text.Contains('/', StringComparison.Ordinal) ? account.Text : $"{ns}/{account.Text}").ToValueList();
 
     private static void CheckValue(string key, Field value)
     {
@@ -88,22 +129,33 @@ internal static class AuthorizationPolicyReader
             case RuleKeys.DestinationPort when !int.TryParse(value.Text, NumberStyles.None, CultureInfo.InvariantCulture, out var port) || port is < 1 or > 65535:
                 value.Error($"\"{value.Text}\" is not a port in the range 1..65535");
                 break;
+            case RuleKeys.ServiceAccount when !IsServiceAccount(value.Text):
+                value.Error($"\"{value.Text}\" is not a service account", "write NAME or NAMESPACE/NAME, without wildcards");
+                break;
             default:
                 if (value.Text.Length == 0) value.Error("must not be empty");
                 break;
         }
     }
 
+    private static bool IsServiceAccount(string text) =>
+        text.Split('/') is { Length: 1 or 2 } parts && Array.TrueForAll(parts, part => part.Length > 0 && part.All(c => char.IsAsciiLetterLower(c) || char.IsAsciiDigit(c) || c is '-' or '.'));
+
     private static bool IsIndexed(string key, string root) =>
         key.StartsWith(root, StringComparison.Ordinal) && key.EndsWith(']') && key.IndexOf('[', StringComparison.Ordinal) is > 0 and var open && key.Length > open + 2;
 }
 
+/// <summary>Reads RequestAuthentications. In a stored one, no token of an issuer is valid whose rule has errors.</summary>
 internal static class RequestAuthenticationReader
 {
     private const int MaxJwks = 1 << 20;
+    private const string NoKeys = "{\"keys\":[]}";
 
-    public static RequestAuthentication Read(ObjectRef source, Field spec, long createdAt) =>
-        new(source, spec["selector"]["matchLabels"].TextMap, spec["jwtRules"].Items.Select(ReadRule).ToValueList(), createdAt);
+    public static RequestAuthentication Read(ObjectRef source, Field spec, long createdAt)
+    {
+        TargetRefs.Refuse(spec);
+        return new(source, spec["selector"]["matchLabels"].TextMap, spec["jwtRules"].Items.Select(ReadRule).ToValueList(), createdAt);
+    }
 
     private static TokenRule ReadRule(Field rule)
     {
@@ -122,8 +174,9 @@ internal static class RequestAuthenticationReader
         {
             if (claim["header"].Text.Length == 0 || claim["claim"].Text.Length == 0) claim.Error("header and claim must be set");
         }
+        var isClosed = rule["issuer"].Text.Length > 0 && rule.CloseIfWrong();
         return new(
-            rule["issuer"].Text, rule["audiences"].Texts, uri.Text, keys.Text,
+            rule["issuer"].Text, rule["audiences"].Texts, isClosed ? "" : uri.Text, isClosed ? NoKeys : keys.Text,
             rule["fromHeaders"].Items.Select(header => new TokenHeader(header["name"].Text, header["prefix"].Text)).ToValueList(),
             rule["fromParams"].Texts, rule["fromCookies"].Texts, rule["outputPayloadToHeader"].Text,
             rule["outputClaimToHeaders"].Items.Select(claim => new ClaimHeader(claim["header"].Text, claim["claim"].Text)).ToValueList(),

@@ -80,15 +80,15 @@ internal static class PeerAuthenticationReader
         }
         foreach (var (name, field) in spec["portLevelMtls"].Members)
         {
-            if (!int.TryParse(name, NumberStyles.None, CultureInfo.InvariantCulture, out var port) || port is < 1 or > 65535) field.Error($"port \"{name}\" must be a number in the range 1..65535");
+            if (!int.TryParse(name, NumberStyles.None, CultureInfo.InvariantCulture, out var port) || port is < 1 or > 65535) spec["portLevelMtls"].Error($"port \"{name}\" must be a number in the range 1..65535");
         }
         return new(
-            source, selector, ReadMode(spec["mtls"]["mode"]),
-            spec["portLevelMtls"].Members.Select(member => KeyValuePair.Create(member.Key, ReadMode(member.Value["mode"]))).ToValueMap(),
+            source, selector, ReadMode(spec["mtls"]),
+            spec["portLevelMtls"].Members.Select(member => KeyValuePair.Create(member.Key, ReadMode(member.Value))).ToValueMap(),
             createdAt);
     }
 
-    private static MtlsMode ReadMode(Field mode) => mode.Text switch
+    private static MtlsMode ReadMode(Field mtls) => mtls.CloseIfWrong() ? MtlsMode.Strict : mtls["mode"].Text switch
     {
         "DISABLE" => MtlsMode.Disable,
         "PERMISSIVE" => MtlsMode.Permissive,

@@ -112,6 +112,8 @@ internal static class Authorizations
     {
         RuleKeys.Principal => Authenticated(IdentityText(value)),
         RuleKeys.Namespace => Authenticated(Regex($".*/ns/{Escape(value).Replace("\\*", ".*", StringComparison.Ordinal)}/.*")),
+        RuleKeys.ServiceAccount => Authenticated(Regex($"spiffe://[^/]+/ns/{Escape(value).Replace("/", "/sa/", StringComparison.Ordinal)}")),
+        RuleKeys.TrustDomain => Authenticated(Regex($"spiffe://{Escape(value).Replace("\\*", "[^/]*", StringComparison.Ordinal)}/.*")),
         RuleKeys.SourceIp => new() { DirectRemoteIp = Range(value) },
         RuleKeys.RemoteIp => new() { RemoteIp = Range(value) },
         RuleKeys.RequestPrincipal or RuleKeys.Audiences or RuleKeys.Presenter => new() { Metadata = TokenMetadata(new() { StringMatch = Text(value) }, key) },

@@ -15,6 +15,8 @@ public static class RuleKeys
 {
     public const string Principal = "source.principal";
     public const string Namespace = "source.namespace";
+    /// <summary>Its values are <c>NAMESPACE/NAME</c>.</summary>
+    public const string ServiceAccount = "source.serviceAccount";
     public const string SourceIp = "source.ip";
     public const string RemoteIp = "remote.ip";
     public const string RequestPrincipal = "request.auth.principal";
@@ -26,7 +28,8 @@ public static class RuleKeys
     public const string DestinationPort = "destination.port";
     public const string Sni = "connection.sni";
     public const string Metadata = "experimental.envoy.filters.";
-    // Fields of a rule's operation that no condition can name.
+    // Fields of a rule's source or operation that no condition can name.
+    public const string TrustDomain = "source.trustDomain";
     public const string Host = "host";
     public const string Method = "method";
     public const string Path = "path";

@@ -174,13 +174,14 @@ internal static class RequestAuthenticationReader
         {
             if (claim["header"].Text.Length == 0 || claim["claim"].Text.Length == 0) claim.Error("header and claim must be set");
         }
+        var timeout = rule["timeout"].Duration(Durations.OneMillisecond);
         var isClosed = rule["issuer"].Text.Length > 0 && rule.CloseIfWrong();
         return new(
             rule["issuer"].Text, rule["audiences"].Texts, isClosed ? "" : uri.Text, isClosed ? NoKeys : keys.Text,
             rule["fromHeaders"].Items.Select(header => new TokenHeader(header["name"].Text, header["prefix"].Text)).ToValueList(),
             rule["fromParams"].Texts, rule["fromCookies"].Texts, rule["outputPayloadToHeader"].Text,
             rule["outputClaimToHeaders"].Items.Select(claim => new ClaimHeader(claim["header"].Text, claim["claim"].Text)).ToValueList(),
-            rule["forwardOriginalToken"].Flag ?? false);
+            rule["forwardOriginalToken"].Flag ?? false) { Timeout = timeout ?? TokenRule.DefaultTimeout };
     }
 
     private static bool IsKeySet(string text)

@@ -11,7 +11,6 @@ namespace Isthmus.Mesh.Generate;
 /// <summary>RequestAuthentications as filters: one validates tokens, one passes their claims to policies.</summary>
 internal static class TokenChecks
 {
-    private static readonly Duration FetchTimeout = Parts.Duration(TimeSpan.FromSeconds(5));
     private static readonly Duration KeysKept = Parts.Duration(TimeSpan.FromMinutes(20));
 
     public static IEnumerable<HttpFilter> Http(ValueList<IssuedTokens> tokens)
@@ -67,7 +66,7 @@ internal static class TokenChecks
         {
             provider.RemoteJwks = new()
             {
-                HttpUri = new() { Uri = rule.JwksUri, Cluster = issued.Cluster, Timeout = FetchTimeout },
+                HttpUri = new() { Uri = rule.JwksUri, Cluster = issued.Cluster, Timeout = Parts.Duration(rule.Timeout) },
                 CacheDuration = KeysKept,
                 AsyncFetch = new() { FastListener = true },
             };

@@ -70,7 +70,13 @@ public sealed record TokenRule(
     ValueList<string> FromCookies,
     string PayloadHeader,
     ValueList<ClaimHeader> ClaimHeaders,
-    bool Forward);
+    bool Forward)
+{
+    public static readonly TimeSpan DefaultTimeout = TimeSpan.FromSeconds(5);
+
+    /// <summary>How long a request for the keys may take.</summary>
+    public TimeSpan Timeout { get; init; } = DefaultTimeout;
+}
 
 /// <summary>Which tokens requests may carry: a token must be valid if present, but none is required.</summary>
 public sealed record RequestAuthentication(ObjectRef Source, ValueMap<string> Selector, ValueList<TokenRule> Rules, long CreatedAt)

@@ -60,7 +60,8 @@ internal sealed class KeyStore(SnapshotState state, HttpUpstreams upstreams, Tim
         try
         {
             using var deadline = new QueueDeadline(time, where.Timeout);
-            upstream = await upstreams.OpenAsync(cluster, host, HttpVersions.Http11, default, fresh: true, cluster.Config.ConnectTimeout, deadline).ConfigureAwait(false);
+            var patience = where.Timeout < cluster.Config.ConnectTimeout ? where.Timeout : cluster.Config.ConnectTimeout;
+            upstream = await upstreams.OpenAsync(cluster, host, HttpVersions.Http11, default, fresh: true, patience, deadline).ConfigureAwait(false);
             using var timer = time.CreateTimer(static open => ((UpstreamStream)open!).Abort(), upstream, where.Timeout, Timeout.InfiniteTimeSpan);
             var request = new RequestHead { Method = "GET", Version = HttpVersions.Http11, Authority = uri.Authority };
             request.SetTarget(Encoding.UTF8.GetBytes(uri.PathAndQuery));

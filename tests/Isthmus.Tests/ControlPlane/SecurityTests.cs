@@ -121,6 +121,22 @@ public sealed class SecurityTests
     }
 
     [Fact]
+    public void A_request_for_keys_takes_as_long_as_its_rule_says()
+    {
+        var (rig, orders) = Shop();
+        rig.Config("""
+            apiVersion: security.istio.io/v1
+            kind: RequestAuthentication
+            metadata: {name: bank, namespace: shop}
+            spec: {jwtRules: [{issuer: bank, jwksUri: 'http://keys:80/all', timeout: 1500ms}, {issuer: other, jwksUri: 'http://keys:80/other'}]}
+            """);
+        rig.Push();
+        var providers = Http(MeshRig.Listener(orders, "virtualInbound")!.FilterChains.First(chain => chain.FilterChainMatch.DestinationPort == 8080))
+            .HttpFilters[0].TypedConfig.Unpack<JwtAuthentication>().Providers.Values;
+        Assert.Equal([("bank", 1.5), ("other", 5)], providers.Select(provider => (provider.Issuer, provider.RemoteJwks.HttpUri.Timeout.ToTimeSpan().TotalSeconds)).OrderBy(item => item.Issuer));
+    }
+
+    [Fact]
     public void A_gateway_that_passes_mesh_TLS_through_obeys_only_policies_that_select_it()
     {
         var (rig, _) = Shop();

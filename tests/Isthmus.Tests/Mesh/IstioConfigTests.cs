@@ -72,6 +72,8 @@ public sealed class IstioConfigTests
     [InlineData("RequestAuthentication", "jwtRules: [{jwksUri: 'http://a'}]", "spec.jwtRules[0].issuer", "issuer must be set")]
     [InlineData("RequestAuthentication", "jwtRules: [{issuer: a, jwksUri: a.example}]", "spec.jwtRules[0].jwksUri", "\"a.example\" is not an http or https URI")]
     [InlineData("RequestAuthentication", "jwtRules: [{issuer: a, jwks: '{}'}]", "spec.jwtRules[0].jwks", "is not a JSON object with a list \"keys\"")]
+    [InlineData("RequestAuthentication", "jwtRules: [{issuer: a, jwksUri: 'http://a', timeout: soon}]", "spec.jwtRules[0].timeout", "\"soon\" is not a duration")]
+    [InlineData("RequestAuthentication", "jwtRules: [{issuer: a, jwksUri: 'http://a', timeout: 0s}]", "spec.jwtRules[0].timeout", "duration must be greater than 1ms")]
     public void A_mistake_is_named_with_the_path_of_its_field(string kind, string spec, string path, string message)
     {
         var problem = Assert.Single(Validation.Check(Object(kind, spec)), problem => problem.Path == path);

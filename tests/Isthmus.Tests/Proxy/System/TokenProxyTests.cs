@@ -46,6 +46,22 @@ public sealed class TokenProxyTests
         Assert.Contains("GET 401 UAEX jwt_authn_access_denied{Jwt_verification_fails}", proxy.LogText);
     }
 
+    [Fact]
+    public async Task Keys_that_do_not_arrive_in_time_are_no_keys()
+    {
+        using var mint = new TokenMint();
+        var over = new TaskCompletionSource();
+        await using var keys = await OriginServer.StartAsync(HttpProtocols.Http1, _ => over.Task);
+        await using var origin = await OriginServer.StartAsync(HttpProtocols.Http1, context => context.Response.WriteAsync("money"));
+        using var proxy = new LoopbackProxy([LoopbackProxy.Cluster("up"), LoopbackProxy.Cluster("keys")], """ "route": {"cluster": "up"} """,
+            Filters.Replace("\"timeout\": \"5s\"", "\"timeout\": \"0.05s\"", StringComparison.Ordinal));
+        proxy.Endpoints("up", origin.Port);
+        proxy.Endpoints("keys", keys.Port);
+        Assert.Equal(401, (await AskAsync(proxy, mint.Sign(new() { ["iss"] = "bank", ["sub"] = "ann", ["groups"] = "tellers" }))).Item1);
+        Assert.False(over.Task.IsCompleted);
+        over.SetResult();
+    }
+
     private static async Task<(int, string)> AskAsync(LoopbackProxy proxy, string? token)
     {
         using var client = new HttpClient();

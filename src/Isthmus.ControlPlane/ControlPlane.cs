@@ -152,7 +152,7 @@ public sealed partial class ControlPlane : IAsyncDisposable
         var callers = new CallerCheck(_clusters.ClientOf, _settings, () => _injector.Current.TrustDomain, _logs.CreateLogger<CallerCheck>());
         new CertificateEndpoint(_ca, callers, _settings, _ports.Time, _logs.CreateLogger<CertificateEndpoint>()).Map(_app);
         var identity = Identity(_settings);
-        new XdsServer(new AuthorizedFeeds(new MeshFeeds(_engine), callers, _settings), new XdsServerSettings(identity), _ports.Random).Map(_app);
+        new XdsServer(new AuthorizedFeeds(new MeshFeeds(_engine), callers), new XdsServerSettings(identity), _ports.Random).Map(_app);
         new WebhookEndpoints(() => _injector.Current, _logs.CreateLogger<WebhookEndpoints>()).Map(_app);
         new DebugEndpoints(_report, _lastKnown, _gatewayNames, MeshPages.All(_engine).Append(SourcePage.For(_engine, _report, _settings.ClusterId)).ToDictionary(StringComparer.Ordinal)).Map(_app);
         new MetricsPage(_engine, _report, _lastKnown, _tasks, _ports.Time).Map(_app);

@@ -9,6 +9,10 @@ using Microsoft.Extensions.Logging;
 
 namespace Isthmus.ControlPlane.Ca;
 
+/// <summary>A caller that has proven its identity.</summary>
+/// <param name="Cluster">The cluster that confirmed its token; null for a certificate, which does not name its owner's cluster.</param>
+public sealed record Caller(SpiffeId Identity, string? Cluster);
+
 /// <summary>
 /// Authenticates callers: by a SPIFFE certificate of this mesh, or by a service account token that the API server of the
 /// named cluster confirms (TokenReview, audience <c>istio-ca</c>).
@@ -18,21 +22,36 @@ public sealed partial class CallerCheck(Func<string, KubeClient?> clientOf, Disc
 {
     private const string AccountPrefix = "system:serviceaccount:";
 
-    /// <summary>The caller's identity. A caller who cannot prove one is <c>Unauthenticated</c>.</summary>
-    public async Task<SpiffeId> RequireAsync(GrpcCall call, CancellationToken stop)
+    /// <summary>The caller. One who cannot prove an identity is <c>Unauthenticated</c>.</summary>
+    public async Task<Caller> RequireAsync(GrpcCall call, CancellationToken stop)
     {
-        var bearer = Bearer(call.Header("authorization"));
         // The TLS handshake has checked that the certificate chains to our root.
-        if (call.ClientCertificate is { } certificate && SubjectNames.Of(certificate).Identity is { } proven) return proven;
-        var (identity, why) = await ReviewAsync(bearer, call.Header("clusterid") ?? "", stop);
-        if (identity is not null) return identity;
+        if (call.ClientCertificate is { } certificate && SubjectNames.Of(certificate).Identity is { } proven) return new(proven, null);
+        var (identity, why) = await ReviewAsync(call, stop);
+        if (identity is not null) return new(identity, ReviewerOf(call));
         Refused(log, call.Peer?.ToString() ?? "", why);
         throw new GrpcException(GrpcCode.Unauthenticated, "request authenticate failure");
     }
 
+    /// <summary>The cluster that a caller belongs to; null when nothing proves it. A caller with a certificate proves it with the token
+    /// that it sends too, if that is for the same account.</summary>
+    public async Task<string?> ClusterOfAsync(Caller caller, GrpcCall call, CancellationToken stop)
+    {
+        if (caller.Cluster is { } known) return known;
+        var (identity, why) = await ReviewAsync(call, stop);
+        if (identity is not null && identity.Namespace == caller.Identity.Namespace && identity.ServiceAccount == caller.Identity.ServiceAccount) return ReviewerOf(call);
+        Refused(log, call.Peer?.ToString() ?? "", identity is null ? why : $"its certificate is for {caller.Identity}, but its token for {identity}");
+        return null;
+    }
+
+    private string ReviewerOf(GrpcCall call) => call.Header("clusterid") is { Length: > 0 } named ? named : settings.ClusterId;
+
+    private Task<(SpiffeId? Identity, string Why)> ReviewAsync(GrpcCall call, CancellationToken stop) =>
+        ReviewAsync(Bearer(call.Header("authorization")), call.Header("clusterid") ?? "", stop);
+
     private async Task<(SpiffeId? Identity, string Why)> ReviewAsync(string? token, string clusterId, CancellationToken stop)
     {
-        if (string.IsNullOrEmpty(token)) return (null, "the request has neither a client certificate nor a bearer token");
+        if (string.IsNullOrEmpty(token)) return (null, "the request has no bearer token");
         if (clientOf(clusterId) is not { } client)
             return (null, $"cluster '{clusterId}' is unknown here: its remote secret is missing, or the proxy's CLUSTER_ID differs from the secret's key");
         JsonObject review;

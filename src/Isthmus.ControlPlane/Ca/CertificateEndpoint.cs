@@ -26,7 +26,7 @@ public sealed partial class CertificateEndpoint(CaState ca, CallerCheck callers,
 
     private async Task<IstioCertificateResponse> SignAsync(GrpcCall call, IstioCertificateRequest request)
     {
-        var caller = await callers.RequireAsync(call, call.Stop);
+        var caller = (await callers.RequireAsync(call, call.Stop)).Identity;
         if (ca.Current is not { } current)
             throw new GrpcException(GrpcCode.Unavailable, ca.Problem is { } problem ? $"the CA is not usable: {problem}" : "the CA is not loaded yet");
         var lifetime = Lifetime(request.ValidityDuration);

@@ -101,9 +101,23 @@ public sealed class CallerTests(CallerRig rig) : IClassFixture<CallerRig>
         var error = await SubscribeAsync(node, await TokenAsync("buyer"), null);
         if (refusal is null) Assert.Null(error);
         else Assert.Equal((GrpcCode.PermissionDenied, true), (error!.Code, error.Message.Contains(refusal, StringComparison.Ordinal)));
+        // A certificate proves the same, if a token proves the cluster, which a certificate does not name.
         using var own = Certificate(Buyer, rig.Ca.Current!.Bundle.Issuer);
-        // A certificate does not name its owner's cluster.
-        Assert.Equal(cluster == "other" ? null : error?.Code, (await SubscribeAsync(node, "", own))?.Code);
+        Assert.Equal(error?.Code, (await SubscribeAsync(node, await TokenAsync("buyer"), own))?.Code);
+        var bare = await SubscribeAsync(node, "", own);
+        Assert.Equal(cluster.Length == 0 ? null : GrpcCode.PermissionDenied, bare?.Code);
+        if (refusal is null && bare is not null) Assert.Contains($"claims cluster '{cluster}' with a certificate", bare.Message, StringComparison.Ordinal);
+        // The token of another account proves nothing about the owner of the certificate.
+        Assert.Equal(bare?.Code, (await SubscribeAsync(node, await TokenAsync("seller"), own))?.Code);
+    }
+
+    [Fact]
+    public async Task A_certificate_without_an_identity_does_not_replace_the_check_of_the_cluster()
+    {
+        using var nameless = Certificate("https://shop.example", rig.Ca.Current!.Bundle.Issuer);
+        var node = new Node { Id = "sidecar~10.0.0.1~p.shop~shop.svc.cluster.local", Metadata = new Struct() };
+        node.Metadata.Fields["CLUSTER_ID"] = Value.ForString("other");
+        Assert.Contains("claims cluster 'other'", (await SubscribeAsync(node, await TokenAsync("buyer"), nameless))!.Message, StringComparison.Ordinal);
     }
 
     private async Task<GrpcException?> SubscribeAsync(Node node, string token, X509Certificate2? certificate)

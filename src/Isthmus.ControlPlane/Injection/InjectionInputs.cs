@@ -3,6 +3,7 @@ using System.Text.Json.Nodes;
 using Isthmus.Core.Names;
 using Isthmus.Core.Problems;
 using Isthmus.Kubernetes.Yaml;
+using Isthmus.Mesh.Config;
 
 namespace Isthmus.ControlPlane.Injection;
 
@@ -122,6 +123,7 @@ internal sealed class InjectionInputs
         try { own = YamlText.Parse(text, Annotations.ProxyConfig); }
         catch (ProblemException e) { throw Bad(Annotations.ProxyConfig, text, e.Problem.Message); }
         if (own is not JsonObject overrides) throw Bad(Annotations.ProxyConfig, text, "it must be a YAML mapping of ProxyConfig fields");
+        if (MeshConfigReader.CheckProxyConfig(overrides, "Pod") is { IsEmpty: false } problems) throw Bad(Annotations.ProxyConfig, text, $"{problems[0].Path}: {problems[0].Message}");
         foreach (var (key, value) in overrides)
         {
             if (key == "proxyMetadata" && value is JsonObject added && config[key] is JsonObject known)

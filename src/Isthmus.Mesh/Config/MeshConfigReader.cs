@@ -41,6 +41,8 @@ public static class MeshConfigReader
             DefaultHttpRetry = root["defaultHttpRetryPolicy"] is { Exists: true } retry
                 ? new(Math.Max(0, retry["attempts"].Int ?? 2), retry["perTryTimeout"].Duration(Durations.OneMillisecond), retry["retryOn"].Text, retry["retryRemoteLocalities"].Flag)
                 : null,
+            PathNormalization = ReadNormalization(root["pathNormalization"]["normalization"]),
+            GatewayTopology = ReadTopology(proxy["gatewayTopology"]),
             IngressSelector = root["ingressSelector"].Text,
             MeshId = proxy["meshId"].Text,
             DiscoveryAddress = proxy["discoveryAddress"].Text,
@@ -77,6 +79,46 @@ public static class MeshConfigReader
         var port = gateway["port"];
         if (port.Integer is not (>= 1 and <= 65535)) port.Error($"port number {port.Integer ?? 0} must be in the range 1..65535");
         return new(address, service, port.Int ?? 0, Locality.Parse(gateway["locality"].Text));
+    }
+
+    /// <summary>The problems of ProxyConfig that a Pod overrides by its annotation.</summary>
+    public static ValueList<Problem> CheckProxyConfig(JsonObject config, string origin)
+    {
+        var findings = new Findings(origin);
+        ReadTopology(new Field(config, "", findings)["gatewayTopology"]);
+        return findings.Problems;
+    }
+
+    /// <summary>In a topology with errors, nothing is trusted: the client is whoever opened the connection, and certificates that others
+    /// report are removed.</summary>
+    private static GatewayTopology ReadTopology(Field topology)
+    {
+        if (!topology.Exists) return GatewayTopology.Default;
+        foreach (var (name, field) in topology.Members)
+        {
+            if (name == "proxyProtocol") topology[name].Error("the PROXY protocol is not supported", "have the load balancer keep the client's address, or send it in x-forwarded-for and set numTrustedProxies");
+            else if (name is not ("numTrustedProxies" or "forwardClientCertDetails")) topology[name].Error($"unknown field \"{name}\"", "remove it or correct its spelling");
+        }
+        var trusted = topology["numTrustedProxies"];
+        if (trusted is { Exists: true, Integer: not (>= 0 and <= 100) }) trusted.Error("must be an integer in the range 0..100");
+        var mode = topology["forwardClientCertDetails"];
+        if (GatewayTopology.ParseMode(mode.Text) is null || mode is { Exists: true, Text: "" })
+            mode.Error($"unsupported value \"{mode.Text}\"", "use SANITIZE, FORWARD_ONLY, APPEND_FORWARD, SANITIZE_SET or ALWAYS_FORWARD_ONLY");
+        return topology.IsWrong ? new(0, ClientCertForwarding.Sanitize) : new(trusted.UInt ?? 0, GatewayTopology.ParseMode(mode.Text)!.Value);
+    }
+
+    private static PathNormalization ReadNormalization(Field normalization)
+    {
+        PathNormalization? known = normalization.Text switch
+        {
+            "" or "DEFAULT" or "BASE" => PathNormalization.Base,
+            "NONE" => PathNormalization.None,
+            "MERGE_SLASHES" => PathNormalization.MergeSlashes,
+            "DECODE_AND_MERGE_SLASHES" => PathNormalization.DecodeAndMergeSlashes,
+            _ => null,
+        };
+        if (known is null) normalization.Error($"unsupported value \"{normalization.Text}\"", "use NONE, BASE, MERGE_SLASHES or DECODE_AND_MERGE_SLASHES");
+        return known ?? PathNormalization.Base;
     }
 
     private static OutboundPolicy ReadOutbound(Field mode)

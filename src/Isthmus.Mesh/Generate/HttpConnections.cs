@@ -84,16 +84,25 @@ internal static class HttpConnections
         return Filter(manager);
     }
 
-    public static Listeners.Filter Gateway(string statPrefix, string routeName, MeshConfig mesh, WorkloadSecurity? security = null)
+    public static Listeners.Filter Gateway(string statPrefix, string routeName, MeshConfig mesh, GatewayScope gateway)
     {
         var manager = Common(statPrefix, mesh);
         manager.Rds = new() { ConfigSource = Parts.Ads, RouteConfigName = routeName };
         manager.UseRemoteAddress = true;
         manager.ServerName = "istio-envoy";
         manager.HttpProtocolOptions = new();
-        manager.ForwardClientCertDetails = HttpConnectionManager.Types.ForwardClientCertDetails.SanitizeSet;
-        manager.SetCurrentClientCertDetails = new() { Subject = true, Cert = true, Dns = true, Uri = true };
-        AddSecurity(manager, security, mesh);
+        manager.XffNumTrustedHops = gateway.Topology.TrustedProxies;
+        manager.ForwardClientCertDetails = gateway.Topology.ClientCert switch
+        {
+            ClientCertForwarding.Sanitize => HttpConnectionManager.Types.ForwardClientCertDetails.Sanitize,
+            ClientCertForwarding.ForwardOnly => HttpConnectionManager.Types.ForwardClientCertDetails.ForwardOnly,
+            ClientCertForwarding.AppendForward => HttpConnectionManager.Types.ForwardClientCertDetails.AppendForward,
+            ClientCertForwarding.AlwaysForwardOnly => HttpConnectionManager.Types.ForwardClientCertDetails.AlwaysForwardOnly,
+            _ => HttpConnectionManager.Types.ForwardClientCertDetails.SanitizeSet,
+        };
+        if (gateway.Topology.ClientCert is ClientCertForwarding.SanitizeSet or ClientCertForwarding.AppendForward)
+            manager.SetCurrentClientCertDetails = new() { Subject = true, Cert = true, Dns = true, Uri = true };
+        AddSecurity(manager, gateway.Security, mesh);
         AddFilters(manager, Protocol.Http, true);
         return Filter(manager);
     }
@@ -112,8 +121,11 @@ internal static class HttpConnections
         {
             StatPrefix = statPrefix,
             StreamIdleTimeout = Parts.Zero,
-            NormalizePath = true,
-            PathWithEscapedSlashesAction = HttpConnectionManager.Types.PathWithEscapedSlashesAction.KeepUnchanged,
+            NormalizePath = mesh.PathNormalization >= PathNormalization.Base,
+            MergeSlashes = mesh.PathNormalization >= PathNormalization.MergeSlashes,
+            PathWithEscapedSlashesAction = mesh.PathNormalization == PathNormalization.DecodeAndMergeSlashes
+                ? HttpConnectionManager.Types.PathWithEscapedSlashesAction.UnescapeAndForward
+                : HttpConnectionManager.Types.PathWithEscapedSlashesAction.KeepUnchanged,
             UpgradeConfigs = { new HttpConnectionManager.Types.UpgradeConfig { UpgradeType = "websocket" } },
             RequestIdExtension = new() { TypedConfig = Parts.Pack(new UuidRequestIdConfig { UseRequestIdForTraceSampling = true }) },
         };

@@ -5,6 +5,10 @@ namespace Isthmus.Mesh.Model;
 
 public enum OutboundPolicy { AllowAny, RegistryOnly }
 
+/// <summary>What proxies do to a path before policies and routes see it, and before it is forwarded. Each step includes those
+/// before it, beginning with <see cref="Base"/>.</summary>
+public enum PathNormalization { None, Base, MergeSlashes, DecodeAndMergeSlashes }
+
 /// <summary>Mesh-wide settings (the <c>mesh</c> key of ConfigMap <c>istio</c>; Istio's MeshConfig). Defaults are Istio's.</summary>
 public sealed record MeshConfig
 {
@@ -30,6 +34,9 @@ public sealed record MeshConfig
     public ValueList<string> DefaultVirtualServiceExportTo { get; init; }
     public ValueList<string> DefaultDestinationRuleExportTo { get; init; }
     public HttpRetry? DefaultHttpRetry { get; init; }
+    public PathNormalization PathNormalization { get; init; } = PathNormalization.Base;
+    /// <summary>What stands in front of gateways that do not say it themselves.</summary>
+    public GatewayTopology GatewayTopology { get; init; } = GatewayTopology.Default;
     public string IngressSelector { get; init; } = "";
     public string MeshId { get; init; } = "";
     public string DiscoveryAddress { get; init; } = "";

@@ -35,6 +35,9 @@ public sealed record ProxyIdentity(
     /// <summary>A gateway of replicated control planes: AUTO_PASSTHROUGH in the form of Istio up to 1.10 (ROUTER_MODE).</summary>
     public bool SniDnat { get; init; }
 
+    /// <summary>What stands in front of it, as its ProxyConfig says; null: as the mesh's default says.</summary>
+    public GatewayTopology? Topology { get; init; }
+
     /// <summary>Its name on debug pages and in the CLI.</summary>
     public string Id => $"{Name}.{Namespace}";
 
@@ -84,6 +87,7 @@ public sealed record ProxyIdentity(
             locality)
         {
             SniDnat = known == ProxyKind.Router && Text(fields, "ROUTER_MODE") == "sni-dnat",
+            Topology = known == ProxyKind.Router ? GatewayTopology.Of(fields.TryGetValue("PROXY_CONFIG", out var config) ? config : null) : null,
         };
     }
 

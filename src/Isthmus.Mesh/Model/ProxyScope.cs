@@ -45,6 +45,9 @@ public sealed record InboundScope(ValueList<InboundPort> Ports, MtlsMode CatchAl
 /// <param name="SniDnat">AUTO_PASSTHROUGH has its older form: one chain that leads to whatever cluster the SNI names.</param>
 /// <param name="Rewrites">The rewrites of that name, in order.</param>
 public sealed record GatewayScope(ValueList<Gateway> Gateways, ValueList<PortMapping> Ports, bool SniDnat = false, ValueList<SniRewrite> Rewrites = default,
-    WorkloadSecurity? Security = null);
+    WorkloadSecurity? Security = null)
+{
+    public GatewayTopology Topology { get; init; } = GatewayTopology.Default;
+}
 
 public readonly record struct PortMapping(int Service, int Target);

@@ -134,7 +134,7 @@ public static class ScopeResolver
             .Select(port => new PortMapping(port.Number, port.Target!.Value)).Distinct().ToValueList();
         return new(
             gateways, ports, proxy.SniDnat, proxy.SniDnat ? EnvoyFilter.RewritesFor(view.Proxies.Filters.Values, proxy.Namespace, view.Mesh.RootNamespace, labels) : default,
-            view.SecurityOf(scope, labels));
+            view.SecurityOf(scope, labels)) { Topology = proxy.Topology ?? view.Mesh.GatewayTopology };
     }
 }
 

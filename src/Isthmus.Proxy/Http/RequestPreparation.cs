@@ -26,8 +26,10 @@ internal static class RequestPreparation
         if (action.UseRemoteAddress)
         {
             foreach (var field in ControlFields) headers.Remove(field);
-            headers.Remove("x-forwarded-proto"u8);
+            // Only a trusted proxy knows how the client connected to it.
+            if (action.TrustedHops == 0) headers.Remove("x-forwarded-proto"u8);
             if (!action.SkipXffAppend) AppendForwardedFor(headers, connection.Source.Address);
+            headers.Set("x-envoy-external-address"u8, RemoteAddress(headers, connection, action).ToString());
         }
         if (!headers.Contains("x-forwarded-proto"u8)) headers.Add("x-forwarded-proto"u8, isTls ? "https"u8 : "http"u8);
         SetRequestId(headers, action, random);
@@ -44,9 +46,10 @@ internal static class RequestPreparation
     /// </summary>
     public static IPAddress RemoteAddress(HeaderBlock headers, Downstream connection, HttpAction action)
     {
-        if (headers.GetJoined("x-forwarded-for"u8) is not { } field || (action.UseRemoteAddress && action.SkipXffAppend)) return connection.Source.Address;
+        if (action is { UseRemoteAddress: true, TrustedHops: 0 } || headers.GetJoined("x-forwarded-for"u8) is not { } field) return connection.Source.Address;
         var hops = field.Split(',', StringSplitOptions.TrimEntries);
-        var at = hops.Length - 1 - action.TrustedHops;
+        // Whoever sent the request is the last entry, except where this proxy should have appended it and does not.
+        var at = hops.Length - action.TrustedHops - (action is { UseRemoteAddress: true, SkipXffAppend: true } ? 0 : 1);
         return at >= 0 && IPAddress.TryParse(hops[at], out var address) ? address : connection.Source.Address;
     }
 
@@ -56,45 +59,39 @@ internal static class RequestPreparation
     /// </summary>
     public static int NormalizePath(RequestHead request, HttpAction action)
     {
-        var target = request.Target;
-        var query = target.IndexOf((byte)'?');
-        var path = query < 0 ? target : target[..query];
         var isRedirect = false;
-        if (action.EscapedSlashes != EscapedSlashes.Keep && HasEscapedSlash(path))
+        if (action.EscapedSlashes != EscapedSlashes.Keep && HasEscapedSlash(PathOf(request)))
         {
             if (action.EscapedSlashes == EscapedSlashes.Reject) return 400;
             isRedirect = action.EscapedSlashes == EscapedSlashes.Redirect;
-            Replace(request, Paths.Unescape(path), query);
+            ReplacePath(request, Paths.Unescape(PathOf(request)));
         }
-        if (action.NormalizePath && path[0] == '/' && Paths.NeedsWork(path))
+        if (action.NormalizePath && PathOf(request) is [(byte)'/', ..] && Paths.NeedsWork(PathOf(request)))
         {
-            if (Paths.Normalize(path) is not { } normal) return 400;
-            Replace(request, normal, query);
+            if (Paths.Normalize(PathOf(request)) is not { } normal) return 400;
+            ReplacePath(request, normal);
         }
-        if (action.MergeSlashes && request.Target.IndexOf("//"u8) >= 0)
-        {
-            var now = request.Target;
-            var end = now.IndexOf((byte)'?');
-            Replace(request, Paths.MergeSlashes(end < 0 ? now : now[..end]), end);
-        }
+        if (action.MergeSlashes && PathOf(request).IndexOf("//"u8) >= 0) ReplacePath(request, Paths.MergeSlashes(PathOf(request)));
         return isRedirect ? 307 : 0;
+    }
+
+    private static ReadOnlySpan<byte> PathOf(RequestHead request)
+    {
+        ReadOnlySpan<byte> target = request.Target;
+        var query = target.IndexOf((byte)'?');
+        return query < 0 ? target : target[..query];
     }
 
     private static bool HasEscapedSlash(ReadOnlySpan<byte> path) =>
         path.IndexOf("%2F"u8) >= 0 || path.IndexOf("%2f"u8) >= 0 || path.IndexOf("%5C"u8) >= 0 || path.IndexOf("%5c"u8) >= 0;
 
-    private static void Replace(RequestHead request, byte[] path, int query)
-    {
-        var tail = query < 0 ? default : request.Target[query..];
-        request.SetTarget([.. path, .. tail]);
-    }
+    private static void ReplacePath(RequestHead request, byte[] path) => request.SetTarget([.. path, .. request.Target[PathOf(request).Length..]]);
 
     private static void AppendForwardedFor(HeaderBlock headers, IPAddress address)
     {
         var client = address.ToString();
         var before = headers.GetJoined("x-forwarded-for"u8);
         headers.Set("x-forwarded-for"u8, before is null ? client : $"{before},{client}");
-        if (before is null) headers.Set("x-envoy-external-address"u8, client);
     }
 
     private static void SetRequestId(HeaderBlock headers, HttpAction action, Random random)

@@ -49,6 +49,12 @@ public sealed class PodInjectorTests
         Assert.Equal(here.ToJsonString(), there.ToJsonString().Replace("cluster2", "cluster1", StringComparison.Ordinal).Replace("network2", "network1", StringComparison.Ordinal));
     }
 
+    [Theory]
+    [InlineData("{proxyProtocol: {}}", "gatewayTopology.proxyProtocol: the PROXY protocol is not supported")]
+    [InlineData("{forwardClientCertDetails: SOMETIMES}", "gatewayTopology.forwardClientCertDetails: unsupported value")]
+    public void A_topology_that_cannot_be_honoured_refuses_the_Pod(string topology, string message) =>
+        Assert.Contains(message, Assert.Throws<ProblemException>(() => Inject(annotations: $"proxy.istio.io/config: 'gatewayTopology: {topology}'")).Message, StringComparison.Ordinal);
+
     [Fact]
     public void A_network_that_the_Pod_names_wins() =>
         Assert.Equal("mine", Variable(Proxy(Inject(labels: "topology.istio.io/network: mine")), "ISTIO_META_NETWORK"));

@@ -97,11 +97,11 @@ internal static class ValuesSchema
         + " priorityClassName replicaCount resources rollingMaxSurge rollingMaxUnavailable runAsRoot sds secretVolumes serviceAccount serviceAnnotations tag tolerations zvpn");
 
     private static (HashSet<string> Effective, HashSet<string> Idle) MeshConfig() => Read("accessLogEncoding accessLogFile accessLogFormat connectTimeout defaultConfig defaultDestinationRuleExportTo"
-        + " defaultHttpRetryPolicy defaultServiceExportTo defaultVirtualServiceExportTo enableAutoMtls enablePrometheusMerge ingressSelector localityLbSetting networks outboundTrafficPolicy"
+        + " defaultHttpRetryPolicy defaultServiceExportTo defaultVirtualServiceExportTo enableAutoMtls enablePrometheusMerge ingressSelector localityLbSetting networks outboundTrafficPolicy pathNormalization"
         + " protocolDetectionTimeout rootNamespace serviceSettings trustDomain trustDomainAliases"
         + " | ca caCertificates certificates configSources defaultProviders disableEnvoyListenerLog disableMixerHttpReports disablePolicyChecks discoverySelectors dnsRefreshRate enableEnvoyAccessLogService"
         + " enableClientSidePolicyCheck enableTracing extensionProviders h2UpgradePolicy inboundClusterStatName inboundTrafficPolicy ingressClass ingressControllerMode ingressService meshMTLS"
-        + " mixerCheckServer mixerReportServer outboundClusterStatName pathNormalization policyCheckFailOpen proxyHttpPort proxyInboundListenPort proxyListenPort reportBatchMaxEntries"
+        + " mixerCheckServer mixerReportServer outboundClusterStatName policyCheckFailOpen proxyHttpPort proxyInboundListenPort proxyListenPort reportBatchMaxEntries"
         + " reportBatchMaxTime sdsUdsPath serviceScopeConfigs tcpKeepalive thriftConfig tlsDefaults verifyCertificateAtClient");
 
     private static (HashSet<string> Effective, HashSet<string> Idle) Read(string keys)

@@ -10,6 +10,10 @@ internal sealed class MemoryTransport(byte[] input, Func<int> nextPiece) : Trans
 
     internal List<byte> Written { get; } = [];
 
+    internal TlsPeer? Client { get; init; }
+
+    public override TlsPeer? Peer => Client;
+
     public override EndPoint? Local => null;
 
     public override EndPoint? Remote => null;

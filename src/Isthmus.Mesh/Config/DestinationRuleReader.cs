@@ -43,7 +43,14 @@ internal static class DestinationRuleReader
         policy["connectionPool"].Exists ? ReadPool(policy["connectionPool"]) : null,
         policy["outlierDetection"].Exists ? ReadOutlier(policy["outlierDetection"]) : null,
         policy["tls"].Exists ? ReadTls(policy["tls"]) : null,
-        ports);
+        ports) { IsBlocked = RefusesTunnel(policy["tunnel"]) };
+
+    private static bool RefusesTunnel(Field tunnel)
+    {
+        if (!tunnel.Exists) return false;
+        tunnel.Error("tunnels through a forward proxy are not supported", "remove the field and configure the forward proxy in the application");
+        return tunnel.CloseIfWrong();
+    }
 
     private static LoadBalancing ReadBalancing(Field lb)
     {

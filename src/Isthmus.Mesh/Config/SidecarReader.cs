@@ -19,8 +19,17 @@ internal static class SidecarReader
         return new(
             source, spec["workloadSelector"]["labels"].TextMap,
             spec["ingress"].Items.Select(ReadIngress).ToValueList(), egress,
-            spec["outboundTrafficPolicy"]["mode"].Text switch { "REGISTRY_ONLY" => OutboundPolicy.RegistryOnly, "ALLOW_ANY" => OutboundPolicy.AllowAny, _ => null },
+            ReadOutbound(spec["outboundTrafficPolicy"]),
             createdAt);
+    }
+
+    private static OutboundPolicy? ReadOutbound(Field policy)
+    {
+        var proxy = policy["egressProxy"];
+        if (proxy.Exists) proxy.Error("egress proxies are not supported", "remove the field, and route known hosts to the proxy with ServiceEntries and VirtualServices");
+        // Without the proxy, traffic that should pass it goes nowhere.
+        if (proxy.CloseIfWrong()) return OutboundPolicy.RegistryOnly;
+        return policy["mode"].Text switch { "REGISTRY_ONLY" => OutboundPolicy.RegistryOnly, "ALLOW_ANY" => OutboundPolicy.AllowAny, _ => null };
     }
 
     private static SidecarEgress ReadEgress(Field egress)
@@ -48,7 +57,8 @@ internal static class SidecarReader
         if (port["number"].Integer is not (>= 1 and <= 65535)) port["number"].Error($"sidecar: port number {port["number"].Integer ?? 0} must be in the range 1..65535");
         var endpoint = ingress["defaultEndpoint"].Text;
         if (endpoint.Length > 0 && !IsDefaultEndpoint(endpoint)) ingress["defaultEndpoint"].Error(EndpointForm);
-        return new(port["number"].Int ?? 0, port["name"].Text, ReadProtocol(port), ingress["bind"].Text, endpoint);
+        if (ingress["tls"].Exists) ingress["tls"].Error("TLS settings of ingress listeners are not supported", "remove the field; terminate TLS of callers outside of the mesh at a gateway or in the application");
+        return new(port["number"].Int ?? 0, port["name"].Text, ReadProtocol(port), ingress["bind"].Text, endpoint) { IsBlocked = ingress["tls"].CloseIfWrong() };
     }
 
     private static Protocol ReadProtocol(Field port)

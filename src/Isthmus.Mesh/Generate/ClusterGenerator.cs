@@ -55,7 +55,7 @@ public static class ClusterGenerator
     /// <summary>The clusters to the workload's own ports.</summary>
     public static IEnumerable<Cluster> Inbound(InboundScope inbound, MeshConfig mesh)
     {
-        foreach (var port in inbound.Ports)
+        foreach (var port in inbound.Ports.Where(port => !port.IsBlocked))
         {
             var name = ResourceNames.Inbound(port.Port);
             var pool = port.Limits?.Pool;
@@ -91,13 +91,15 @@ public static class ClusterGenerator
             Name = sni ? ResourceNames.Sni(port.Number, subsetName, service.Hostname) : ResourceNames.Outbound(port.Number, subsetName, service.Hostname),
             ConnectTimeout = Parts.Duration(policy.Pool?.ConnectTimeout ?? inputs.Mesh.ConnectTimeout),
             LbPolicy = Cluster.Types.LbPolicy.LeastRequest,
+            Metadata = Describe(service, port, subsetName, rule),
         };
+        // A static cluster without endpoints: requests fail.
+        if (policy.IsBlocked) return cluster;
         SetDiscovery(cluster, inputs, port, subset);
         // A gateway never sniffs: it forwards as HTTP only what its configuration declares as HTTP.
         if (port.Protocol != Protocol.Auto || inputs.Scope.Kind == ProxyKind.Sidecar) SetProtocol(cluster, port.Protocol);
         ClusterPolicy.Apply(cluster, inputs, port, policy);
         if (!sni) ClusterPolicy.ApplyTls(cluster, inputs, port, subsetName, policy);
-        cluster.Metadata = Describe(service, port, subsetName, rule);
         return cluster;
     }
 

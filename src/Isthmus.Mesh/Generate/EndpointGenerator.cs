@@ -22,8 +22,8 @@ public static class EndpointGenerator
             if (port.Protocol == Protocol.Udp) continue;
             foreach (var subset in inputs.Rule?.Subsets.Prepend(null) ?? [null])
             {
-                // An original-destination cluster requests no endpoints.
-                if (TrafficPolicy.Effective(inputs.Rule, subset, port.Number).Balancing?.Algorithm == LbAlgorithm.Passthrough) continue;
+                // An original-destination cluster requests no endpoints, and a blocked one has none.
+                if (TrafficPolicy.Effective(inputs.Rule, subset, port.Number) is { IsBlocked: true } or { Balancing.Algorithm: LbAlgorithm.Passthrough }) continue;
                 yield return One(inputs, port.Number, subset, false);
                 if (sniPassthrough) yield return One(inputs, port.Number, subset, true);
             }

@@ -32,7 +32,7 @@ public static class InboundGenerator
         });
         var context = new Context(mesh, inbound.Security);
         listener.FilterChains.AddRange(Chains(null, inbound.CatchAll, context));
-        foreach (var port in inbound.Ports) listener.FilterChains.AddRange(Chains(port, port.Mode, context));
+        foreach (var port in inbound.Ports) listener.FilterChains.AddRange(port.IsBlocked ? [Blocked(port, mesh)] : Chains(port, port.Mode, context));
         AddInspectors(listener, inbound);
         return listener;
     }
@@ -66,6 +66,14 @@ public static class InboundGenerator
         if (mode == MtlsMode.Permissive) yield return Tcp(port, "tls", [], null, context); // the application's own TLS
         if (mode != MtlsMode.Strict) yield return Tcp(port, "raw_buffer", [], null, context);
     }
+
+    /// <summary>Without a chain of its own, the port would be one of those that no Service names, and open.</summary>
+    private static FilterChain Blocked(InboundPort port, MeshConfig mesh) => new()
+    {
+        Name = ResourceNames.Listener(ResourceNames.AnyAddress, port.Port),
+        FilterChainMatch = new() { DestinationPort = (uint)port.Port },
+        Filters = { Parts.TcpProxy(ResourceNames.BlackHole, mesh) },
+    };
 
     private static FilterChain Http(InboundPort? port, string transport, string[] alpns, TransportSocket? tls, Context context)
     {

@@ -51,6 +51,9 @@ public sealed record TrafficPolicy(LoadBalancing? Balancing, ConnectionPool? Poo
 {
     public static readonly TrafficPolicy None = new(null, null, null, null, default);
 
+    /// <summary>The policy demands a way to the host that proxies cannot take: they take none.</summary>
+    public bool IsBlocked { get; init; }
+
     /// <summary>The effective policy for one port of a subset: the subset's policy over the rule's, each resolved for that port.</summary>
     public static TrafficPolicy Effective(DestinationRule? rule, Subset? subset, int port) =>
         (rule?.Policy ?? None).ForPort(port).MergedWith(subset?.Policy?.ForPort(port));
@@ -58,7 +61,7 @@ public sealed record TrafficPolicy(LoadBalancing? Balancing, ConnectionPool? Poo
     /// <summary>This policy, overridden by the fields that <paramref name="over"/> sets: how a subset refines its rule.</summary>
     public TrafficPolicy MergedWith(TrafficPolicy? over) => over is null
         ? this
-        : new(over.Balancing ?? Balancing, over.Pool ?? Pool, over.Outlier ?? Outlier, over.Tls ?? Tls, over.Ports.IsEmpty ? Ports : over.Ports);
+        : new(over.Balancing ?? Balancing, over.Pool ?? Pool, over.Outlier ?? Outlier, over.Tls ?? Tls, over.Ports.IsEmpty ? Ports : over.Ports) { IsBlocked = IsBlocked || over.IsBlocked };
 
     /// <summary>The policy of one port: a port's own settings replace the whole policy.</summary>
     public TrafficPolicy ForPort(int port)

@@ -8,7 +8,11 @@ public sealed record SidecarEgress(int Port, string PortName, Protocol Protocol,
 
 /// <param name="DefaultEndpoint"><c>127.0.0.1:PORT</c>, <c>0.0.0.0:PORT</c> or <c>unix:///PATH</c>; empty: the captured
 /// port itself.</param>
-public sealed record SidecarIngress(int Port, string PortName, Protocol Protocol, string Bind, string DefaultEndpoint);
+public sealed record SidecarIngress(int Port, string PortName, Protocol Protocol, string Bind, string DefaultEndpoint)
+{
+    /// <summary>The listener demands what proxies cannot do: the port is closed.</summary>
+    public bool IsBlocked { get; init; }
+}
 
 /// <summary>What proxies of a namespace (or the selected ones) see and accept.</summary>
 public sealed record Sidecar(

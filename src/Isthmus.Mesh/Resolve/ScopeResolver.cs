@@ -96,7 +96,8 @@ public static class ScopeResolver
         var ports = new SortedDictionary<int, InboundPort>();
         if (scope.Sidecar is { Ingress.IsEmpty: false } sidecar)
         {
-            foreach (var ingress in sidecar.Ingress) ports[ingress.Port] = new(ingress.Port, ingress.Protocol, mtls.ForPort(ingress.Port), default, ingress.DefaultEndpoint);
+            foreach (var ingress in sidecar.Ingress)
+                ports[ingress.Port] = new(ingress.Port, ingress.Protocol, mtls.ForPort(ingress.Port), default, ingress.DefaultEndpoint) { IsBlocked = ingress.IsBlocked };
             return new(ports.Values.ToValueList(), mtls.Mode, view.SecurityOf(scope, labels));
         }
         foreach (var service in services)

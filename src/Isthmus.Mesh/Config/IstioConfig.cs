@@ -32,6 +32,8 @@ public static class IstioConfig
             findings.Error("kind", $"\"{kindName}\" of \"{apiVersion}\" is not one of Istio's kinds");
             return new(source, null, null, findings.Problems);
         }
+        // The command line reads IstioOperators. They have no effect in a cluster, and nobody expects one.
+        if (!IstioKind.Effective.Contains(kind) && kind != IstioKind.IstioOperator) findings.Warn("kind", $"{kindName} is accepted but has no effect");
         var spec = new Field(@object["spec"], "spec", findings);
         if (spec.Node is { } node) kind.Spec?.Check(node, "spec", findings);
         var isMalformed = findings.HasErrors;

@@ -94,6 +94,17 @@ public sealed class IstioConfigTests
     }
 
     [Fact]
+    public void A_kind_without_effect_is_a_warning_that_names_it()
+    {
+        foreach (var kind in (IstioKind[])[IstioKind.Telemetry, IstioKind.WasmPlugin, IstioKind.ProxyConfig, IstioKind.WorkloadGroup])
+        {
+            var item = new JsonObject { ["apiVersion"] = $"{kind.Group}/{kind.StoredVersion}", ["kind"] = kind.Kind, ["metadata"] = new JsonObject { ["name"] = "x", ["namespace"] = "shop" }, ["spec"] = new JsonObject() };
+            var problem = Assert.Single(Validation.Check(item));
+            Assert.Equal(($"{kind.Kind} is accepted but has no effect", Severity.Warning), (problem.Message, problem.Severity));
+        }
+    }
+
+    [Fact]
     public void A_gateway_reads_as_it_is_meant()
     {
         var read = IstioConfig.Read(Object("Gateway", "selector: {app: edge}\nservers: [{port: {number: 15443, name: tls, protocol: TLS}, tls: {mode: AUTO_PASSTHROUGH}, hosts: ['*.local']}]"), "c1");

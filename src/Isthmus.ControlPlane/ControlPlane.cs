@@ -110,6 +110,9 @@ public sealed partial class ControlPlane : IAsyncDisposable
 
     private static readonly TimeSpan StreamPatience = TimeSpan.FromSeconds(1);
 
+    /// <summary>How long a proxy that does not acknowledge its first state keeps others waiting.</summary>
+    private static readonly TimeSpan FirstStatePatience = TimeSpan.FromSeconds(5);
+
     public async ValueTask DisposeAsync()
     {
         await _tasks.DisposeAsync();
@@ -152,7 +155,7 @@ public sealed partial class ControlPlane : IAsyncDisposable
         var callers = new CallerCheck(_clusters.ClientOf, _settings, () => _injector.Current.TrustDomain, _logs.CreateLogger<CallerCheck>());
         new CertificateEndpoint(_ca, callers, _settings, _ports.Time, _logs.CreateLogger<CertificateEndpoint>()).Map(_app);
         var identity = Identity(_settings);
-        new XdsServer(new AuthorizedFeeds(new MeshFeeds(_engine), callers), new XdsServerSettings(identity), _ports.Random).Map(_app);
+        new XdsServer(new AuthorizedFeeds(new MeshFeeds(_engine), callers), new XdsServerSettings(identity, FirstStates: new(_settings.PushThrottle, FirstStatePatience, _ports.Time)), _ports.Random).Map(_app);
         new WebhookEndpoints(() => _injector.Current, _logs.CreateLogger<WebhookEndpoints>()).Map(_app);
         new DebugEndpoints(_report, _lastKnown, _gatewayNames, MeshPages.All(_engine).Append(SourcePage.For(_engine, _report, _settings.ClusterId)).ToDictionary(StringComparer.Ordinal)).Map(_app);
         new MetricsPage(_engine, _report, _lastKnown, _tasks, _ports.Time).Map(_app);

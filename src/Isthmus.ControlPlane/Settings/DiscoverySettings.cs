@@ -36,8 +36,13 @@ public sealed record DiscoverySettings
     public TimeSpan LongestCertificateLifetime { get; init; } = TimeSpan.FromDays(90);
     public TimeSpan DebounceAfter { get; init; } = TimeSpan.FromMilliseconds(100);
     public TimeSpan DebounceMax { get; init; } = TimeSpan.FromSeconds(10);
+    /// <summary>How many proxies get their first state at once (Istio: PILOT_PUSH_THROTTLE).</summary>
+    public int PushThrottle { get; init; } = DefaultPushThrottle;
     public MultiClusterSettings MultiCluster { get; init; } = MultiClusterSettings.Default;
     public int MonitoringPort { get; init; } = Ports.DiscoveryMonitoring;
+
+    /// <summary>As in Istio: 20 with one processor, 25 with two, and at most 100.</summary>
+    private static int DefaultPushThrottle => Math.Min(15 + 5 * Environment.ProcessorCount, 100);
 
     /// <summary>The name of its Service.</summary>
     public string ServiceName => Revision is "default" or "" ? WellKnown.Istiod : $"{WellKnown.Istiod}-{Revision}";
@@ -66,6 +71,7 @@ public sealed record DiscoverySettings
             RemoteClusterTimeout = Span(environment, "PILOT_REMOTE_CLUSTER_TIMEOUT", TimeSpan.FromSeconds(30)),
             DebounceAfter = Span(environment, "PILOT_DEBOUNCE_AFTER", TimeSpan.FromMilliseconds(100)),
             DebounceMax = Span(environment, "PILOT_DEBOUNCE_MAX", TimeSpan.FromSeconds(10)),
+            PushThrottle = Count(environment, "PILOT_PUSH_THROTTLE", DefaultPushThrottle),
             MultiCluster = new(
                 Text("ENABLE_MCS_HOST", "true") == "true", Text("ENABLE_MCS_SERVICE_DISCOVERY", "false") == "true",
                 Text("ENABLE_MCS_CLUSTER_LOCAL", "false") == "true", Text("ENABLE_MCS_AUTO_EXPORT", "false") == "true",
@@ -84,6 +90,14 @@ public sealed record DiscoverySettings
         "1" or "t" or "T" or "true" or "TRUE" or "True" => true,
         "0" or "f" or "F" or "false" or "FALSE" or "False" => false,
         var other => throw new ProblemException(name, $"'{other}' is not true or false", "write true or false"),
+    };
+
+    /// <summary>A positive number; 0 means the default, as in Istio.</summary>
+    private static int Count(Func<string, string?> environment, string name, int fallback) => environment(name) switch
+    {
+        null or "" or "0" => fallback,
+        var text when int.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out var number) => number,
+        var text => throw new ProblemException(name, $"invalid number '{text}'", "use a positive number, or 0 for the default"),
     };
 
     /// <summary>A duration as Go spells it: these settings use only one number with one unit.</summary>

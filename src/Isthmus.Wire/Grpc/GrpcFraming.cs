@@ -13,14 +13,21 @@ internal static class GrpcFraming
     /// <summary>The limit of most gRPC libraries for one received message, in bytes.</summary>
     public const int DefaultMaxMessage = 4 * 1024 * 1024;
 
+    /// <summary>How much of a message is written before the socket must take it, in bytes.</summary>
+    public const int LargestPart = 32 * 1024;
+
     public static void Write(IBufferWriter<byte> output, IMessage message)
     {
-        var size = message.CalculateSize();
+        WriteHeader(output, message.CalculateSize());
+        message.WriteTo(output);
+    }
+
+    public static void WriteHeader(IBufferWriter<byte> output, int size)
+    {
         var header = output.GetSpan(HeaderSize);
         header[0] = 0;
         BinaryPrimitives.WriteUInt32BigEndian(header[1..], (uint)size);
         output.Advance(HeaderSize);
-        message.WriteTo(output);
     }
 
     /// <summary>The next message; null at a clean end of the stream.</summary>

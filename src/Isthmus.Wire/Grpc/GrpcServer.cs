@@ -1,3 +1,4 @@
+using System.Buffers;
 using System.Globalization;
 using System.IO.Pipelines;
 using Google.Protobuf;
@@ -126,6 +127,29 @@ public sealed class GrpcWriter<T> where T : class, IMessage<T>
     public async ValueTask WriteAsync(T message, CancellationToken stop)
     {
         GrpcFraming.Write(_output, message);
+        await _output.FlushAsync(stop).ConfigureAwait(false);
+    }
+
+    /// <summary>Sends a large message as the socket takes it: never more than one part of it waits in memory.</summary>
+    /// <param name="size">The length of all pieces together.</param>
+    /// <param name="pieces">The encoded message. A piece is used only until the next one is taken.</param>
+    public async ValueTask WriteAsync(int size, IEnumerable<ReadOnlyMemory<byte>> pieces, CancellationToken stop)
+    {
+        GrpcFraming.WriteHeader(_output, size);
+        var waiting = 0;
+        foreach (var piece in pieces)
+        {
+            for (var rest = piece; rest.Length > 0;)
+            {
+                var part = rest[..Math.Min(rest.Length, GrpcFraming.LargestPart - waiting)];
+                _output.Write(part.Span);
+                rest = rest[part.Length..];
+                waiting += part.Length;
+                if (waiting < GrpcFraming.LargestPart) continue;
+                await _output.FlushAsync(stop).ConfigureAwait(false);
+                waiting = 0;
+            }
+        }
         await _output.FlushAsync(stop).ConfigureAwait(false);
     }
 }

@@ -3,11 +3,19 @@ using Isthmus.Wire.Envoy;
 namespace Isthmus.Wire.Xds;
 
 /// <summary>A server's state of one delta stream; decides what to send and does no I/O. Not thread-safe.</summary>
-public sealed class DeltaStream(string noncePrefix, Action<XdsEvent> observe)
+/// <remarks>What the client has is the set behind the last answer, as far as it subscribes to it. That set is shared with
+/// other streams, so a stream holds no names and versions of its own.</remarks>
+public sealed class DeltaStream(string noncePrefix, Action<XdsEvent> observe, ControlPlane? controlPlane = null) : IXdsStream<DeltaDiscoveryRequest, DeltaDiscoveryResponse>
 {
     private readonly Dictionary<string, TypeState> _types = new(StringComparer.Ordinal);
     private XdsSnapshot _snapshot = XdsSnapshot.Empty;
     private long _nonce;
+
+    public bool IsBeginning => _types.Values.Any(type => type is { Outstanding: true, Confirmed: false });
+
+    public bool IsUnanswered => _types.Values.Any(type => type.Unanswered);
+
+    public bool Begins(DeltaDiscoveryRequest request) => !_types.ContainsKey(request.TypeUrl) && _snapshot.Types.ContainsKey(request.TypeUrl);
 
     /// <summary>A client's request; returns what to answer now, in order.</summary>
     public IReadOnlyList<DeltaDiscoveryResponse> Receive(DeltaDiscoveryRequest request)
@@ -17,16 +25,16 @@ public sealed class DeltaStream(string noncePrefix, Action<XdsEvent> observe)
         {
             // A nonce of an earlier stream is ignored: the subscription counts as new.
             _types[request.TypeUrl] = type = new(request.TypeUrl) { Wildcard = request.ResourceNamesSubscribe.Count == 0 };
-            foreach (var (name, version) in request.InitialResourceVersions) type.Known[name] = version;
+            if (request.InitialResourceVersions.Count > 0) type.Earlier = new(request.InitialResourceVersions, StringComparer.Ordinal);
         }
         else Acknowledge(type, request);
 
-        var asked = Subscribe(type, request, isNew);
-        if (isNew || asked.Count > 0 || request.ResourceNamesUnsubscribe.Count > 0)
+        Subscribe(type, request);
+        if (isNew || request.ResourceNamesSubscribe.Count > 0 || request.ResourceNamesUnsubscribe.Count > 0)
             observe(new(XdsEventKind.Subscribed, type.Url, request.ResponseNonce, "", type.Names.Count, ""));
         var answers = new List<DeltaDiscoveryResponse>();
-        if (isNew || asked.Count > 0) Answer(type, answers, always: isNew, asked);
-        else if (type is { Outstanding: false, Stale: true }) Answer(type, answers, always: false, []);
+        if (isNew || request.ResourceNamesSubscribe.Count > 0) Answer(type, answers, always: isNew);
+        else if (type is { Outstanding: false, Stale: true }) Answer(type, answers, always: false);
         return answers;
     }
 
@@ -41,7 +49,7 @@ public sealed class DeltaStream(string noncePrefix, Action<XdsEvent> observe)
         {
             if (ReferenceEquals(before.Types.GetValueOrDefault(type.Url), snapshot.Types.GetValueOrDefault(type.Url)) && !type.Stale) continue;
             if (type.Outstanding) type.Stale = true;
-            else Answer(type, answers, always: type.Unanswered, []);
+            else Answer(type, answers, always: type.Unanswered);
         }
         return answers;
     }
@@ -50,38 +58,37 @@ public sealed class DeltaStream(string noncePrefix, Action<XdsEvent> observe)
     {
         if (request.ResponseNonce.Length == 0 || request.ResponseNonce != type.Nonce) return;
         type.Outstanding = false;
+        type.Confirmed = true;
         // A rejected resource counts as delivered: it is sent again only when it changes.
         observe(request.ErrorDetail is { } error
             ? new(XdsEventKind.Rejected, type.Url, request.ResponseNonce, type.Version, 0, error.Message)
             : new(XdsEventKind.Acknowledged, type.Url, request.ResponseNonce, type.Version, 0, ""));
     }
 
-    /// <summary>The names that must be answered. On a known type they are sent regardless of the recorded versions: a
-    /// client that subscribes again has lost them.</summary>
-    private static HashSet<string> Subscribe(TypeState type, DeltaDiscoveryRequest request, bool isNew)
+    /// <summary>Names that a client subscribes to again are sent regardless of what it has: it has lost them.</summary>
+    private void Subscribe(TypeState type, DeltaDiscoveryRequest request)
     {
-        var asked = new HashSet<string>(StringComparer.Ordinal);
         foreach (var name in request.ResourceNamesUnsubscribe)
         {
             if (name == "*") type.Wildcard = false;
             else type.Names.Remove(name);
         }
-        if (request.ResourceNamesUnsubscribe.Count > 0 && !type.Wildcard)
-            foreach (var name in type.Known.Keys.Where(name => !type.Names.Contains(name)).ToArray()) type.Known.Remove(name);
-        foreach (var name in request.ResourceNamesSubscribe)
+        foreach (var asked in request.ResourceNamesSubscribe)
         {
-            asked.Add(name);
-            if (name == "*") type.Wildcard = true;
-            else
+            if (asked == "*")
             {
-                type.Names.Add(name);
-                if (!isNew) type.Known.Remove(name);
+                type.Widened |= !type.Wildcard;
+                type.Wildcard = true;
+                continue;
             }
+            // The name's own copy in the request would live as long as the stream.
+            var name = _snapshot.Types.GetValueOrDefault(type.Url)?.TryGet(asked, out var known) == true ? known.Name : asked;
+            type.Asked.Add(name);
+            if (!type.Names.Add(name)) type.Earlier?.Remove(name);
         }
-        return asked;
     }
 
-    private void Answer(TypeState type, List<DeltaDiscoveryResponse> answers, bool always, HashSet<string> asked)
+    private void Answer(TypeState type, List<DeltaDiscoveryResponse> answers, bool always)
     {
         if (!_snapshot.Types.TryGetValue(type.Url, out var resources))
         {
@@ -91,67 +98,83 @@ public sealed class DeltaStream(string noncePrefix, Action<XdsEvent> observe)
         }
         type.Stale = false;
         type.Unanswered = false;
-        var response = new DeltaDiscoveryResponse { TypeUrl = type.Url, SystemVersionInfo = _snapshot.Version };
+        var response = new DeltaDiscoveryResponse { TypeUrl = type.Url, SystemVersionInfo = _snapshot.Version, ControlPlane = controlPlane };
         // With thousands of names of which one changed, a set that tracks changes avoids comparing them all.
-        var changed = type.Seen is { } seen ? resources.ChangedSince(seen) : null;
-        if (changed is null || asked.Contains("*"))
+        var changed = type.Seen is { } seen && !type.Widened ? resources.ChangedSince(seen) : null;
+        if (changed is null)
         {
-            AddChanged(type, resources, response);
-            AddRemoved(type, resources, response, asked);
+            AddAll(type, resources, response);
+            AddRemoved(type, resources, response);
         }
-        else AddOnly([.. changed, .. asked], type, resources, response, asked);
-        type.Seen = resources;
+        else
+        {
+            foreach (var name in changed)
+                if (!type.Asked.Contains(name)) AddOne(type, name, resources, response);
+            foreach (var name in type.Asked) AddOne(type, name, resources, response);
+        }
+        type.Saw(resources);
         if (!always && response.Resources.Count == 0 && response.RemovedResources.Count == 0) return;
         Send(type, response, answers);
         if (type.Url == TypeUrls.Cluster) RepeatEndpoints(response, answers);
     }
 
-    private static void AddChanged(TypeState type, IXdsResources resources, DeltaDiscoveryResponse response)
+    private static void AddAll(TypeState type, IXdsResources resources, DeltaDiscoveryResponse response)
     {
+        // A name can be subscribed to by itself and by the wildcard: it is sent once.
+        var added = type.Wildcard && type.Names.Count > 0 ? new HashSet<string>(StringComparer.Ordinal) : null;
         if (type.Wildcard)
-            foreach (var resource in resources.All) AddIfChanged(type, resource, response);
+        {
+            foreach (var resource in resources.All)
+            {
+                added?.Add(resource.Name);
+                AddIfChanged(type, resource, response);
+            }
+        }
         foreach (var name in type.Names)
-            if (resources.TryGet(name, out var resource)) AddIfChanged(type, resource, response);
+            if (added?.Contains(name) != true && resources.TryGet(name, out var resource)) AddIfChanged(type, resource, response);
     }
 
-    private static void AddOnly(HashSet<string> names, TypeState type, IXdsResources resources, DeltaDiscoveryResponse response, HashSet<string> asked)
+    private static void AddRemoved(TypeState type, IXdsResources resources, DeltaDiscoveryResponse response)
     {
-        foreach (var name in names)
-        {
-            if (!type.Wildcard && !type.Names.Contains(name)) continue;
-            if (resources.TryGet(name, out var resource)) AddIfChanged(type, resource, response);
-            else if (type.Known.Remove(name) || asked.Contains(name)) response.RemovedResources.Add(name);
-        }
+        var removed = new HashSet<string>(StringComparer.Ordinal);
+        if (type.Seen is null) removed.UnionWith(type.Earlier?.Keys.Where(name => !resources.TryGet(name, out _)) ?? []);
+        else if (type.Wildcard) removed.UnionWith(type.Seen.All.Select(resource => resource.Name).Where(name => type.Has(name) && !resources.TryGet(name, out _)));
+        foreach (var name in type.Names)
+            if (type.Has(name) && !resources.TryGet(name, out _)) removed.Add(name);
+        // A name that does not exist is answered as removed, so that the client does not wait for it.
+        foreach (var name in type.Asked)
+            if (!resources.TryGet(name, out _)) removed.Add(name);
+        response.RemovedResources.Add(removed);
+    }
+
+    private static void AddOne(TypeState type, string name, IXdsResources resources, DeltaDiscoveryResponse response)
+    {
+        if (!type.Wildcard && !type.Names.Contains(name)) return;
+        if (resources.TryGet(name, out var resource)) AddIfChanged(type, resource, response);
+        else if (type.Has(name) || type.Asked.Contains(name)) response.RemovedResources.Add(name);
     }
 
     private static void AddIfChanged(TypeState type, XdsResource resource, DeltaDiscoveryResponse response)
     {
-        if (type.Known.TryGetValue(resource.Name, out var version) && version == resource.Version) return;
-        type.Known[resource.Name] = resource.Version;
-        response.Resources.Add(new Resource { Name = resource.Name, Version = resource.Version, Resource_ = resource.Body });
-    }
-
-    private static void AddRemoved(TypeState type, IXdsResources resources, DeltaDiscoveryResponse response, HashSet<string> asked)
-    {
-        foreach (var name in type.Known.Keys.Where(name => !resources.TryGet(name, out _)).ToArray())
-        {
-            type.Known.Remove(name);
-            response.RemovedResources.Add(name);
-        }
-        // A name that does not exist is answered as removed, so that the client does not wait for it.
-        foreach (var name in asked.Where(name => name != "*" && !type.Known.ContainsKey(name) && !response.RemovedResources.Contains(name)))
-            response.RemovedResources.Add(name);
+        var isAsked = type.Seen is not null && type.Asked.Contains(resource.Name);
+        if (isAsked || type.VersionOf(resource.Name) != resource.Version)
+            response.Resources.Add(new Resource { Name = resource.Name, Version = resource.Version, Resource_ = resource.Body });
     }
 
     /// <summary>Envoy warms a changed cluster only when its endpoints are sent again.</summary>
     private void RepeatEndpoints(DeltaDiscoveryResponse clusters, List<DeltaDiscoveryResponse> answers)
     {
         if (!_types.TryGetValue(TypeUrls.Endpoints, out var endpoints) || endpoints.Names.Count == 0) return;
-        var again = new HashSet<string>(StringComparer.Ordinal);
+        var again = false;
         foreach (var cluster in clusters.Resources)
-            if (endpoints.Names.Contains(cluster.Name) && endpoints.Known.Remove(cluster.Name)) again.Add(cluster.Name);
-        // Endpoints removed at the same time must be reported as removed, hence the names.
-        if (again.Count > 0) Answer(endpoints, answers, always: false, again);
+        {
+            if (!endpoints.Names.Contains(cluster.Name) || !endpoints.Has(cluster.Name)) continue;
+            // Endpoints removed at the same time must be reported as removed, hence the names.
+            endpoints.Asked.Add(cluster.Name);
+            endpoints.Earlier?.Remove(cluster.Name);
+            again = true;
+        }
+        if (again) Answer(endpoints, answers, always: false);
     }
 
     private void Send(TypeState type, DeltaDiscoveryResponse response, List<DeltaDiscoveryResponse> answers)
@@ -167,18 +190,40 @@ public sealed class DeltaStream(string noncePrefix, Action<XdsEvent> observe)
     {
         public string Url { get; } = url;
         public bool Wildcard { get; set; }
+        /// <summary>The wildcard subscription began after the last answer.</summary>
+        public bool Widened { get; set; }
         public HashSet<string> Names { get; } = new(StringComparer.Ordinal);
-        /// <summary>Versions that the client has or was sent, by name.</summary>
-        public Dictionary<string, string> Known { get; } = new(StringComparer.Ordinal);
-        /// <summary>The set behind the last response.</summary>
-        public IXdsResources? Seen { get; set; }
+        /// <summary>Names that must be answered.</summary>
+        public HashSet<string> Asked { get; private set; } = new(StringComparer.Ordinal);
+        /// <summary>Versions that the client has from an earlier stream, by name, until the first answer.</summary>
+        public Dictionary<string, string>? Earlier { get; set; }
+        /// <summary>The set behind the last answer.</summary>
+        public IXdsResources? Seen { get; private set; }
         public string Nonce { get; set; } = "";
         public string Version { get; set; } = "";
         /// <summary>A response is outstanding: neither accepted nor rejected.</summary>
         public bool Outstanding { get; set; }
+        /// <summary>The client has accepted or rejected a response.</summary>
+        public bool Confirmed { get; set; }
         /// <summary>Something changed while a response was outstanding.</summary>
         public bool Stale { get; set; }
         /// <summary>The first request has not been answered because the type is not served (yet).</summary>
         public bool Unanswered { get; set; }
+
+        public bool Has(string name) => VersionOf(name) is not null;
+
+        /// <summary>The version that the client has; null: none.</summary>
+        public string? VersionOf(string name)
+        {
+            if (Seen is null) return Earlier?.GetValueOrDefault(name);
+            return ((Wildcard && !Widened) || Names.Contains(name)) && Seen.TryGet(name, out var resource) ? resource.Version : null;
+        }
+
+        public void Saw(IXdsResources resources)
+        {
+            (Seen, Earlier, Widened) = (resources, null, false);
+            // A set keeps its capacity when it is cleared.
+            if (Asked.Count > 0) Asked = new(StringComparer.Ordinal);
+        }
     }
 }

@@ -1,13 +1,22 @@
+using Google.Protobuf.Collections;
 using Isthmus.Wire.Envoy;
 
 namespace Isthmus.Wire.Xds;
 
 /// <summary>A server's state of one state-of-the-world stream; decides what to send and does no I/O. Not thread-safe.</summary>
-public sealed class SotwStream(string noncePrefix, ControlPlane? controlPlane, Action<XdsEvent> observe)
+/// <remarks>What the client has is the set behind the last answer, as far as it subscribes to it. That set is shared with
+/// other streams, so an acknowledgement or a push costs what changed, not what there is.</remarks>
+public sealed class SotwStream(string noncePrefix, ControlPlane? controlPlane, Action<XdsEvent> observe) : IXdsStream<DiscoveryRequest, DiscoveryResponse>
 {
     private readonly Dictionary<string, TypeState> _types = new(StringComparer.Ordinal);
     private XdsSnapshot _snapshot = XdsSnapshot.Empty;
     private long _nonce;
+
+    public bool IsBeginning => _types.Values.Any(type => type is { Outstanding: true, Confirmed: false });
+
+    public bool IsUnanswered => _types.Values.Any(type => type.Unanswered);
+
+    public bool Begins(DiscoveryRequest request) => !_types.ContainsKey(request.TypeUrl) && _snapshot.Types.ContainsKey(request.TypeUrl);
 
     /// <summary>A client's request; returns what to answer now, in order.</summary>
     public IReadOnlyList<DiscoveryResponse> Receive(DiscoveryRequest request)
@@ -18,14 +27,14 @@ public sealed class SotwStream(string noncePrefix, ControlPlane? controlPlane, A
             // Its version and nonce belong to another stream: send the full state.
             _types[request.TypeUrl] = type = new(request.TypeUrl);
             Subscribe(type, request);
-            Answer(type, answers, always: true, null);
+            Answer(type, answers, always: true, []);
             return answers;
         }
         if (request.ResponseNonce.Length == 0)
         {
             Subscribe(type, request);
-            type.Sent.Clear();
-            Answer(type, answers, always: true, null);
+            type.Seen = null;
+            Answer(type, answers, always: true, []);
             if (type.Url == TypeUrls.Cluster) RepeatEndpoints(answers);
             return answers;
         }
@@ -34,7 +43,7 @@ public sealed class SotwStream(string noncePrefix, ControlPlane? controlPlane, A
         Acknowledge(type, request);
         var added = Subscribe(type, request);
         if (added.Count > 0) Answer(type, answers, always: true, added);
-        else if (type.Stale) Answer(type, answers, always: false, null);
+        else if (type.Stale) Answer(type, answers, always: false, []);
         return answers;
     }
 
@@ -49,7 +58,7 @@ public sealed class SotwStream(string noncePrefix, ControlPlane? controlPlane, A
         {
             if (ReferenceEquals(before.Types.GetValueOrDefault(type.Url), snapshot.Types.GetValueOrDefault(type.Url)) && !type.Stale) continue;
             if (type.Outstanding) type.Stale = true;
-            else Answer(type, answers, always: type.Unanswered, null);
+            else Answer(type, answers, always: type.Unanswered, []);
         }
         return answers;
     }
@@ -57,6 +66,7 @@ public sealed class SotwStream(string noncePrefix, ControlPlane? controlPlane, A
     private void Acknowledge(TypeState type, DiscoveryRequest request)
     {
         type.Outstanding = false;
+        type.Confirmed = true;
         // A rejected resource is sent again only when it changes.
         observe(request.ErrorDetail is { } error
             ? new(XdsEventKind.Rejected, type.Url, request.ResponseNonce, type.Version, 0, error.Message)
@@ -64,71 +74,84 @@ public sealed class SotwStream(string noncePrefix, ControlPlane? controlPlane, A
     }
 
     /// <summary>The newly subscribed names.</summary>
-    private HashSet<string> Subscribe(TypeState type, DiscoveryRequest request)
+    private IReadOnlyCollection<string> Subscribe(TypeState type, DiscoveryRequest request)
     {
-        var names = new HashSet<string>(request.ResourceNames, StringComparer.Ordinal);
+        // Almost every request is an acknowledgement that repeats the names of the one before.
+        if (type.IsSame(request.ResourceNames)) return [];
+        var names = new HashSet<string>(request.ResourceNames.Count, StringComparer.Ordinal);
+        // The copies of names in the request would live as long as the stream.
+        var served = _snapshot.Types.GetValueOrDefault(type.Url);
+        foreach (var name in request.ResourceNames) names.Add(served?.TryGet(name, out var known) == true ? known.Name : name);
+        var wasWildcard = type.Wildcard;
         type.Wildcard = names.Remove("*") || (names.Count == 0 && (type.Wildcard || TypeUrls.IsWildcard(type.Url)));
-        var added = new HashSet<string>(names.Where(name => !type.Names.Contains(name)), StringComparer.Ordinal);
+        type.Widened |= type.Wildcard && !wasWildcard;
+        var added = names.Where(name => !type.Names.Contains(name)).ToHashSet(StringComparer.Ordinal);
         var same = added.Count == 0 && names.Count == type.Names.Count;
         type.Names = names;
-        foreach (var gone in type.Sent.Keys.Where(name => !type.Wildcard && !names.Contains(name)).ToArray()) type.Sent.Remove(gone);
         if (!same) observe(new(XdsEventKind.Subscribed, type.Url, request.ResponseNonce, "", names.Count, ""));
         return added;
     }
 
-    /// <param name="only">Answer these names whether changed or not; null answers what changed.</param>
-    private void Answer(TypeState type, List<DiscoveryResponse> answers, bool always, HashSet<string>? only)
+    /// <param name="added">Names that are answered whether changed or not.</param>
+    private void Answer(TypeState type, List<DiscoveryResponse> answers, bool always, IReadOnlyCollection<string> added)
     {
         if (!_snapshot.Types.TryGetValue(type.Url, out var resources))
         {
             type.Unanswered |= always;
             return;
         }
-        var (send, changed) = type.Wildcard || TypeUrls.IsWildcard(type.Url) ? Everything(type, resources) : Changed(type, resources, only);
-        type.Stale = false;
-        type.Unanswered = false;
-        if (!always && !changed) return;
+        var isWhole = type.Wildcard || TypeUrls.IsWildcard(type.Url);
+        var changed = Changed(type, resources, added);
+        type.Seen = resources;
+        (type.Stale, type.Unanswered, type.Widened) = (false, false, false);
+        if (!always && changed.Count == 0) return;
+        // Clusters and listeners: absence means removal, so the whole set is sent when any of it changed. Of other types,
+        // only changes are sent; absence does not mean removal.
+        var send = isWhole ? Everything(type, resources) : Existing(changed, resources);
+        if (!always && send.Count == 0 && !isWhole) return;
         Send(type, send, answers);
     }
 
-    /// <summary>Clusters and listeners: absence means removal, so the whole set is sent when any of it changed.</summary>
-    private static (List<XdsResource> Send, bool Changed) Everything(TypeState type, IXdsResources resources)
+    /// <summary>The subscribed names whose resources the client does not have in this version, or must lose.</summary>
+    private static List<string> Changed(TypeState type, IXdsResources resources, IReadOnlyCollection<string> added)
     {
-        var send = new List<XdsResource>();
-        if (type.Wildcard) send.AddRange(resources.All);
-        foreach (var name in type.Names)
-            if (resources.TryGet(name, out var resource) && !(type.Wildcard && send.Contains(resource))) send.Add(resource);
-        var changed = send.Count != type.Sent.Count || send.Any(r => type.Sent.GetValueOrDefault(r.Name) != r.Version);
-        type.Sent.Clear();
-        foreach (var resource in send) type.Sent[resource.Name] = resource.Version;
-        return (send, changed);
+        var candidates = type.Seen is { } seen && !type.Widened ? resources.ChangedSince(seen) : null;
+        candidates ??= type.Wildcard ? [.. resources.All.Concat(type.Seen?.All ?? []).Select(resource => resource.Name), .. type.Names] : type.Names;
+        var changed = new List<string>(added);
+        var forced = added as IReadOnlySet<string>;
+        foreach (var name in candidates)
+        {
+            if (forced?.Contains(name) == true || (!type.Wildcard && !type.Names.Contains(name))) continue;
+            var version = resources.TryGet(name, out var resource) ? resource.Version : null;
+            if (version != type.VersionOf(name)) changed.Add(name);
+        }
+        return changed;
     }
 
-    /// <summary>Types subscribed by name: only changes are sent; absence does not mean removal.</summary>
-    private static (List<XdsResource> Send, bool Changed) Changed(TypeState type, IXdsResources resources, HashSet<string>? only)
+    private static List<XdsResource> Everything(TypeState type, IXdsResources resources)
     {
-        var send = new List<XdsResource>();
-        foreach (var name in type.Names)
-        {
-            if (!resources.TryGet(name, out var resource))
-            {
-                type.Sent.Remove(name);
-                continue;
-            }
-            var isNew = type.Sent.GetValueOrDefault(name) != resource.Version;
-            if (!isNew && only?.Contains(name) != true) continue;
-            type.Sent[name] = resource.Version;
-            send.Add(resource);
-        }
-        return (send, send.Count > 0);
+        if (!type.Wildcard) return Existing(type.Names, resources);
+        var all = new List<XdsResource>(resources.All);
+        if (type.Names.Count == 0) return all;
+        var sent = all.Select(resource => resource.Name).ToHashSet(StringComparer.Ordinal);
+        all.AddRange(Existing([.. type.Names.Where(name => !sent.Contains(name))], resources));
+        return all;
+    }
+
+    private static List<XdsResource> Existing(IReadOnlyCollection<string> names, IXdsResources resources)
+    {
+        var found = new List<XdsResource>(names.Count);
+        foreach (var name in names)
+            if (resources.TryGet(name, out var resource)) found.Add(resource);
+        return found;
     }
 
     /// <summary>Clusters that were requested again warm up only when their endpoints are sent again.</summary>
     private void RepeatEndpoints(List<DiscoveryResponse> answers)
     {
         if (!_types.TryGetValue(TypeUrls.Endpoints, out var endpoints) || endpoints.Names.Count == 0) return;
-        endpoints.Sent.Clear();
-        Answer(endpoints, answers, always: false, null);
+        endpoints.Seen = null;
+        Answer(endpoints, answers, always: false, []);
     }
 
     private void Send(TypeState type, List<XdsResource> resources, List<DiscoveryResponse> answers)
@@ -137,6 +160,7 @@ public sealed class SotwStream(string noncePrefix, ControlPlane? controlPlane, A
         type.Version = _snapshot.Version;
         type.Outstanding = true;
         var response = new DiscoveryResponse { TypeUrl = type.Url, VersionInfo = type.Version, Nonce = type.Nonce, ControlPlane = controlPlane };
+        response.Resources.Capacity = resources.Count;
         foreach (var resource in resources) response.Resources.Add(resource.Body);
         answers.Add(response);
         observe(new(XdsEventKind.Sent, type.Url, type.Nonce, type.Version, resources.Count, ""));
@@ -145,14 +169,31 @@ public sealed class SotwStream(string noncePrefix, ControlPlane? controlPlane, A
     private sealed class TypeState(string url)
     {
         public string Url { get; } = url;
-        public bool Wildcard { get; set; }
+        public bool Wildcard { get; set; } = TypeUrls.IsWildcard(url);
+        /// <summary>The wildcard subscription began after the last answer.</summary>
+        public bool Widened { get; set; }
         public HashSet<string> Names { get; set; } = new(StringComparer.Ordinal);
-        /// <summary>Last sent version, by name.</summary>
-        public Dictionary<string, string> Sent { get; } = new(StringComparer.Ordinal);
+        /// <summary>The set behind the last answer; null: the client has nothing of this stream.</summary>
+        public IXdsResources? Seen { get; set; }
         public string Nonce { get; set; } = "";
         public string Version { get; set; } = "";
         public bool Outstanding { get; set; }
+        /// <summary>The client has accepted or rejected a response.</summary>
+        public bool Confirmed { get; set; }
         public bool Stale { get; set; }
         public bool Unanswered { get; set; }
+
+        public string? VersionOf(string name) =>
+            ((Wildcard && !Widened) || Names.Contains(name)) && Seen?.TryGet(name, out var resource) == true ? resource.Version : null;
+
+        /// <summary>Whether a request repeats the subscription.</summary>
+        public bool IsSame(RepeatedField<string> names)
+        {
+            if (names.Count == 0) return Names.Count == 0 && (Wildcard || !TypeUrls.IsWildcard(Url));
+            if (names.Count != Names.Count || Wildcard) return false;
+            foreach (var name in names)
+                if (!Names.Contains(name)) return false;
+            return true;
+        }
     }
 }

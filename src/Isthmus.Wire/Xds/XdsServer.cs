@@ -20,7 +20,8 @@ public static class AdsMethods
 
 /// <param name="ControlPlane">Shown to clients; null: not shown.</param>
 /// <param name="MaxMessage">The largest request accepted, in bytes.</param>
-public sealed record XdsServerSettings(ControlPlane? ControlPlane = null, int MaxMessage = 4 * 1024 * 1024);
+/// <param name="FirstStates">Limits how many clients get their first state at once; null: no limit.</param>
+public sealed record XdsServerSettings(ControlPlane? ControlPlane = null, int MaxMessage = 4 * 1024 * 1024, FirstStates? FirstStates = null);
 
 /// <summary>Serves aggregated discovery, delta and state of the world, from <see cref="IXdsFeeds"/>; knows subscriptions,
 /// not meshes.</summary>
@@ -36,37 +37,27 @@ public sealed class XdsServer(IXdsFeeds feeds, XdsServerSettings settings, Rando
     }
 
     private Task ServeDeltaAsync(GrpcCall call, GrpcReader<DeltaDiscoveryRequest> requests, GrpcWriter<DeltaDiscoveryResponse> responses) =>
-        ServeAsync(call, requests, responses, delta: true, request => request.Node, observe =>
-        {
-            var stream = new DeltaStream(NoncePrefix(), observe);
-            return (request => Named(stream.Receive(request)), snapshot => Named(stream.Update(snapshot)));
-        });
-
-    private IReadOnlyList<DeltaDiscoveryResponse> Named(IReadOnlyList<DeltaDiscoveryResponse> responses)
-    {
-        foreach (var response in responses) response.ControlPlane = settings.ControlPlane;
-        return responses;
-    }
+        ServeAsync(call, requests, delta: true, request => request.Node,
+            observe => new DeltaStream(NoncePrefix(), observe, settings.ControlPlane),
+            answer => responses.WriteAsync(answer.CalculateSize(), XdsPieces.Of(answer), call.Stop));
 
     private Task ServeSotwAsync(GrpcCall call, GrpcReader<DiscoveryRequest> requests, GrpcWriter<DiscoveryResponse> responses) =>
-        ServeAsync(call, requests, responses, delta: false, request => request.Node, observe =>
-        {
-            var stream = new SotwStream(NoncePrefix(), settings.ControlPlane, observe);
-            return (stream.Receive, stream.Update);
-        });
+        ServeAsync(call, requests, delta: false, request => request.Node,
+            observe => new SotwStream(NoncePrefix(), settings.ControlPlane, observe),
+            answer => responses.WriteAsync(answer.CalculateSize(), XdsPieces.Of(answer), call.Stop));
 
     private async Task ServeAsync<TRequest, TResponse>(
-        GrpcCall call, GrpcReader<TRequest> requests, GrpcWriter<TResponse> responses, bool delta, Func<TRequest, Node?> nodeOf,
-        Func<Action<XdsEvent>, (Func<TRequest, IReadOnlyList<TResponse>> Receive, Func<XdsSnapshot, IReadOnlyList<TResponse>> Update)> open)
+        GrpcCall call, GrpcReader<TRequest> requests, bool delta, Func<TRequest, Node?> nodeOf,
+        Func<Action<XdsEvent>, IXdsStream<TRequest, TResponse>> open, Func<TResponse, ValueTask> write)
         where TRequest : class, IMessage<TRequest>
-        where TResponse : class, IMessage<TResponse>
     {
         if (await requests.ReadAsync(call.Stop).ConfigureAwait(false) is not { } first) return;
         var node = nodeOf(first);
         if (string.IsNullOrEmpty(node?.Id))
             throw new GrpcException(GrpcCode.InvalidArgument, "the first request of a stream must carry the node with its id");
         await using var feed = await feeds.OpenAsync(new(node, call, delta), call.Stop).ConfigureAwait(false);
-        var (receive, update) = open(feed.Observe);
+        var stream = open(feed.Observe);
+        using var turn = settings.FirstStates?.Join();
 
         using var ended = CancellationTokenSource.CreateLinkedTokenSource(call.Stop);
         // Small, so that a flooding client is held back by its own socket; snapshots do not queue, the newest wins.
@@ -75,15 +66,26 @@ public sealed class XdsServer(IXdsFeeds feeds, XdsServerSettings settings, Rando
         var watching = WatchAsync(feed, events.Writer, ended.Token);
         try
         {
-            await WriteAsync(receive(first), responses, call.Stop).ConfigureAwait(false);
+            await AnswerAsync(stream, first, null, turn, write, call.Stop).ConfigureAwait(false);
             await foreach (var (request, snapshot) in events.Reader.ReadAllAsync(call.Stop).ConfigureAwait(false))
-                await WriteAsync(request is not null ? receive(request) : update(snapshot!), responses, call.Stop).ConfigureAwait(false);
+                await AnswerAsync(stream, request, snapshot, turn, write, call.Stop).ConfigureAwait(false);
         }
         finally
         {
             await ended.CancelAsync().ConfigureAwait(false);
             await Task.WhenAll(reading, watching).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
         }
+    }
+
+    /// <summary>Answers a request, or a new snapshot. A stream waits for its turn before its answer is made: until then it
+    /// costs no memory.</summary>
+    private static async ValueTask AnswerAsync<TRequest, TResponse>(
+        IXdsStream<TRequest, TResponse> stream, TRequest? request, XdsSnapshot? snapshot, FirstStates.Turn? turn, Func<TResponse, ValueTask> write, CancellationToken stop)
+        where TRequest : class
+    {
+        if (turn is not null && (request is null ? stream.IsUnanswered : stream.Begins(request))) await turn.EnterAsync(stop).ConfigureAwait(false);
+        foreach (var answer in request is null ? stream.Update(snapshot!) : stream.Receive(request)) await write(answer).ConfigureAwait(false);
+        if (!stream.IsBeginning) turn?.Leave();
     }
 
     private static async Task ReadRequestsAsync<TRequest>(
@@ -124,12 +126,6 @@ public sealed class XdsServer(IXdsFeeds feeds, XdsServerSettings settings, Rando
             events.TryComplete(e);
             throw;
         }
-    }
-
-    private static async ValueTask WriteAsync<TResponse>(IReadOnlyList<TResponse> answers, GrpcWriter<TResponse> responses, CancellationToken stop)
-        where TResponse : class, IMessage<TResponse>
-    {
-        foreach (var answer in answers) await responses.WriteAsync(answer, stop).ConfigureAwait(false);
     }
 
     private string NoncePrefix()

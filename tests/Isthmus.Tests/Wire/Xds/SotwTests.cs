@@ -96,6 +96,57 @@ public sealed class SotwTests
         Assert.Single(answer.Resources);
     }
 
+    [Fact]
+    public void Push_and_acknowledgement_cost_what_changed()
+    {
+        const int names = 5000;
+        var all = new CountedSet(Enumerable.Range(0, names).ToDictionary(i => $"r{i}", i => Resource(E, $"r{i}", "1")), []);
+        var server = new SotwStream("n", null, _ => { });
+        server.Update(new("1", new Dictionary<string, IXdsResources> { [E] = all }));
+        var subscribed = new DiscoveryRequest { TypeUrl = E };
+        subscribed.ResourceNames.AddRange(all.All.Select(resource => resource.Name));
+        var first = Assert.Single(server.Receive(subscribed));
+        Assert.Equal(names, first.Resources.Count);
+
+        var next = new CountedSet(new(all.ByName) { ["r7"] = Resource(E, "r7", "2") }, ["r7"]);
+        subscribed.ResponseNonce = first.Nonce;
+        var least = Allocations.Least(() => server.Receive(subscribed));
+        Assert.InRange(least, 0, 2000);
+        all.Asked = 0;
+        var push = Assert.Single(server.Update(new("2", new Dictionary<string, IXdsResources> { [E] = next })));
+        Assert.Equal(["r7@2"], push.Resources.Select(r => r.Value.ToStringUtf8()));
+        Assert.InRange(all.Asked + next.Asked, 1, 10);
+    }
+
+    [Fact]
+    public void Name_that_is_also_in_the_wildcard_is_sent_once()
+    {
+        var server = new SotwStream("n", null, _ => { });
+        server.Update(Snapshot("1", (C, "a", "1"), (C, "b", "1")));
+
+        var answer = Assert.Single(server.Receive(new() { TypeUrl = C, ResourceNames = { "*", "a" } }));
+
+        Assert.Equal(["a@1", "b@1"], answer.Resources.Select(r => r.Value.ToStringUtf8()).Order());
+    }
+
+    /// <summary>Counts what it is asked.</summary>
+    private sealed class CountedSet(Dictionary<string, XdsResource> byName, IReadOnlyCollection<string> changed) : IXdsResources
+    {
+        public Dictionary<string, XdsResource> ByName => byName;
+
+        public int Asked { get; set; }
+
+        public IReadOnlyCollection<XdsResource> All => byName.Values;
+
+        public bool TryGet(string name, [System.Diagnostics.CodeAnalysis.NotNullWhen(true)] out XdsResource? resource)
+        {
+            Asked++;
+            return byName.TryGetValue(name, out resource);
+        }
+
+        public IReadOnlyCollection<string>? ChangedSince(IXdsResources earlier) => changed;
+    }
+
     private static (SotwStream Server, Dictionary<string, DiscoveryResponse> Sent) Subscribed()
     {
         var server = new SotwStream("n", null, _ => { });

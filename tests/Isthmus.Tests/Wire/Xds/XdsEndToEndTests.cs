@@ -43,6 +43,45 @@ public sealed class XdsEndToEndTests
         await running;
     }
 
+    [Fact]
+    public async Task First_answers_go_to_a_few_clients_at_a_time_and_the_next_begins_when_one_is_acknowledged()
+    {
+        var stop = TestContext.Current.CancellationToken;
+        var feeds = new SameForAll(Snapshot("1", (C, "a", "1"), (E, "a", "1")));
+        await using var rig = await GrpcRig.StartAsync(new XdsServer(feeds, new(FirstStates: new(1, TimeSpan.FromMinutes(5), TimeProvider.System)), new Random(1)).Map);
+        await using var first = rig.Channel.Open(AdsMethods.Delta, new(), stop);
+        await using var second = rig.Channel.Open(AdsMethods.Delta, new(), stop);
+        await first.WriteAsync(new() { Node = new Node { Id = "one" }, TypeUrl = C }, stop);
+        var answer = await first.ReadAsync(stop);
+        await second.WriteAsync(new() { Node = new Node { Id = "two" }, TypeUrl = C }, stop);
+        var waiting = second.ReadAsync(stop).AsTask();
+        // The first stream gets another type, while the second one waits.
+        await first.WriteAsync(new() { TypeUrl = E, ResourceNamesSubscribe = { "a" } }, stop);
+        var endpoints = await first.ReadAsync(stop);
+        Assert.False(waiting.IsCompleted);
+
+        await first.WriteAsync(new() { TypeUrl = C, ResponseNonce = answer!.Nonce }, stop);
+        await first.WriteAsync(new() { TypeUrl = E, ResponseNonce = endpoints!.Nonce }, stop);
+        Assert.Equal(C, (await waiting)!.TypeUrl);
+    }
+
+    private sealed class SameForAll(XdsSnapshot snapshot) : IXdsFeeds, IXdsFeed
+    {
+        public ValueTask<IXdsFeed> OpenAsync(XdsClientHello client, CancellationToken stop) => new(this);
+
+        public async ValueTask<XdsSnapshot> NextAsync(XdsSnapshot? last, CancellationToken stop)
+        {
+            if (last is not null) await Task.Delay(Timeout.Infinite, stop);
+            return snapshot;
+        }
+
+        public void Observe(XdsEvent happened)
+        {
+        }
+
+        public ValueTask DisposeAsync() => default;
+    }
+
     private sealed class NotifyingSink : IXdsSink
     {
         private readonly ModelSink _inner = new();

@@ -1,0 +1,43 @@
+using Isthmus.Tests.Mesh.Lab;
+using Xunit;
+
+namespace Isthmus.Tests.Mesh.Discovery;
+
+/// <summary>Every proxy connects at once, as after a restart of the control plane.</summary>
+public sealed class BurstTests
+{
+    private static CancellationToken Stop => TestContext.Current.CancellationToken;
+
+    [Fact]
+    public Task Sixty_proxies_at_once_fit_into_a_small_heap() => AllCompleteAsync(60, services: 400, heapMegabytes: 48);
+
+    [Fact]
+    [Trait("runs", "soak")]
+    public Task Five_hundred_proxies_at_once_fit_into_300_MiB() => AllCompleteAsync(500, services: 1000, heapMegabytes: 300);
+
+    private static async Task AllCompleteAsync(int proxies, int services, int heapMegabytes)
+    {
+        await using var plane = await LoadedControlPlane.StartAsync(LabRig.FindProgram(), services, endpoints: 10, heapMegabytes, Stop);
+        foreach (var delta in (bool[])[true, false])
+        {
+            using var ended = CancellationTokenSource.CreateLinkedTokenSource(Stop);
+            var clients = Enumerable.Range(0, proxies).Select(i => new DiscoveryClient(LoadedControlPlane.Address, i, delta)).ToList();
+            var running = clients.Select(client => client.RunAsync(ended.Token)).ToList();
+            try
+            {
+                await Task.WhenAll(clients.Select(client => client.Complete));
+            }
+            catch (Exception e) when (!Stop.IsCancellationRequested)
+            {
+                Assert.Fail($"{clients.Count(client => client.Complete.IsCompletedSuccessfully)} of {proxies} proxies are complete: {e.Message}\n{plane.Log}");
+            }
+            // The services, and kubernetes.default.
+            Assert.All(clients, client => Assert.Equal(services + 1, client.First.Endpoints));
+            plane.Process.Refresh();
+            TestContext.Current.TestOutputHelper?.WriteLine($"{(delta ? "delta" : "state of the world")}: resident {plane.Process.WorkingSet64 >> 20} MiB, at most {plane.Process.PeakWorkingSet64 >> 20} MiB; {plane.Process.TotalProcessorTime.TotalSeconds:0.0} s of CPU");
+            Assert.False(plane.Process.HasExited, plane.Log);
+            await ended.CancelAsync();
+            await Task.WhenAll(running);
+        }
+    }
+}

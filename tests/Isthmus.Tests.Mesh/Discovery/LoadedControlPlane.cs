@@ -1,0 +1,155 @@
+using System.Diagnostics;
+using System.Globalization;
+using System.Text;
+using System.Text.Json.Nodes;
+using Isthmus.Kubernetes.Client;
+using Isthmus.Kubernetes.Objects;
+using Isthmus.Mesh.Config;
+using Isthmus.Tests.ControlPlane;
+
+namespace Isthmus.Tests.Mesh.Discovery;
+
+/// <summary>The real control plane in a process of its own, over a cluster with many services. It listens on its usual
+/// ports, so it needs a network of its own.</summary>
+internal sealed class LoadedControlPlane : IAsyncDisposable
+{
+    internal const string Namespace = "shop", Cluster = "load";
+
+    private readonly LoopbackCluster _cluster = new();
+    private readonly string _directory = Directory.CreateTempSubdirectory("isthmus-load-").FullName;
+    private readonly StringBuilder _log = new();
+    private KubeClient _client = null!;
+    private Process _process = null!;
+
+    /// <summary>The port that needs no credentials.</summary>
+    internal static Uri Address { get; } = new("http://127.0.0.1:15010");
+
+    internal Process Process => _process;
+
+    internal string Log
+    {
+        get { lock (_log) return _log.ToString(); }
+    }
+
+    /// <param name="program">The path of isthmus.dll.</param>
+    /// <param name="heapMegabytes">The limit of the process's heap; 0: none.</param>
+    internal static async Task<LoadedControlPlane> StartAsync(string program, int services, int endpoints, int heapMegabytes, CancellationToken stop)
+    {
+        var made = new LoadedControlPlane();
+        try
+        {
+            made._client = await made._cluster.StartAsync();
+            await made.FillAsync(services, endpoints, stop);
+            await made.RunAsync(program, heapMegabytes, stop);
+            return made;
+        }
+        catch
+        {
+            await made.DisposeAsync();
+            throw;
+        }
+    }
+
+    /// <summary>Replaces the endpoints of one service.</summary>
+    internal Task ChangeAsync(int service, string address, CancellationToken stop) =>
+        _client.PatchAsync(Kinds.EndpointSlice, Namespace, $"app{service}-1", new JsonObject { ["endpoints"] = new JsonArray(Endpoint(address)) }, PatchType.Merge, stop);
+
+    public async ValueTask DisposeAsync()
+    {
+        if (_process is { HasExited: false })
+        {
+            _process.Kill(entireProcessTree: true);
+            await _process.WaitForExitAsync();
+        }
+        _process?.Dispose();
+        await _cluster.DisposeAsync();
+        Directory.Delete(_directory, recursive: true);
+    }
+
+    private async Task FillAsync(int services, int endpoints, CancellationToken stop)
+    {
+        foreach (var definition in IstioCrds.All) await _client.CreateAsync(Kinds.CustomResourceDefinition, (JsonObject)definition.DeepClone(), stop);
+        foreach (var ns in (string[])["istio-system", Namespace]) await _client.CreateAsync(Kinds.Namespace, Object("v1", "Namespace", null, ns, []), stop);
+        await Parallel.ForAsync(0, services, new ParallelOptions { MaxDegreeOfParallelism = 8, CancellationToken = stop }, async (service, ended) =>
+        {
+            await _client.CreateAsync(Kinds.Service, Object("v1", "Service", Namespace, $"app{service}", new()
+            {
+                ["spec"] = new JsonObject { ["ports"] = new JsonArray(new JsonObject { ["name"] = "http", ["port"] = 80, ["targetPort"] = 8080 }) },
+            }), ended);
+            var slice = Object("discovery.k8s.io/v1", "EndpointSlice", Namespace, $"app{service}-1", new()
+            {
+                ["addressType"] = "IPv4",
+                ["endpoints"] = new JsonArray([.. Enumerable.Range(0, endpoints).Select(i => Endpoint($"10.{100 + i}.{service / 250}.{service % 250 + 1}"))]),
+                ["ports"] = new JsonArray(new JsonObject { ["name"] = "http", ["port"] = 8080, ["protocol"] = "TCP" }),
+            });
+            slice["metadata"]!["labels"] = new JsonObject { ["kubernetes.io/service-name"] = $"app{service}" };
+            await _client.CreateAsync(Kinds.EndpointSlice, slice, ended);
+        });
+    }
+
+    private async Task RunAsync(string program, int heapMegabytes, CancellationToken stop)
+    {
+        var kubeconfig = Path.Combine(_directory, "kubeconfig");
+        await File.WriteAllTextAsync(kubeconfig, Kubeconfig(_client.Access), stop);
+        var start = new ProcessStartInfo("dotnet", [program, "discovery"]) { RedirectStandardOutput = true, RedirectStandardError = true };
+        start.Environment["KUBECONFIG"] = kubeconfig;
+        start.Environment["CLUSTER_ID"] = Cluster;
+        if (heapMegabytes > 0) start.Environment["DOTNET_GCHeapHardLimit"] = (heapMegabytes * (1L << 20)).ToString("x", CultureInfo.InvariantCulture);
+        _process = Process.Start(start) ?? throw new InvalidOperationException("the control plane did not start");
+        _process.OutputDataReceived += (_, line) => Take(line.Data);
+        _process.ErrorDataReceived += (_, line) => Take(line.Data);
+        _process.BeginOutputReadLine();
+        _process.BeginErrorReadLine();
+        using var http = new HttpClient();
+        var begun = Stopwatch.GetTimestamp();
+        while (!await IsReadyAsync(http, stop))
+        {
+            if (_process.HasExited || Stopwatch.GetElapsedTime(begun) > TimeSpan.FromMinutes(1)) throw new InvalidOperationException($"the control plane did not become ready:\n{Log}");
+            await Task.Delay(100, stop);
+        }
+    }
+
+    private static async Task<bool> IsReadyAsync(HttpClient http, CancellationToken stop)
+    {
+        try
+        {
+            using var answer = await http.GetAsync(new Uri("http://127.0.0.1:8080/ready"), stop);
+            return answer.IsSuccessStatusCode;
+        }
+        catch (HttpRequestException)
+        {
+            return false;
+        }
+    }
+
+    private void Take(string? line)
+    {
+        if (line is null) return;
+        lock (_log) _log.AppendLine(line);
+    }
+
+    private static string Kubeconfig(ClusterAccess access)
+    {
+        static string Packed(string? pem) => Convert.ToBase64String(Encoding.UTF8.GetBytes(pem ?? ""));
+        return new JsonObject
+        {
+            ["apiVersion"] = "v1",
+            ["kind"] = "Config",
+            ["current-context"] = Cluster,
+            ["clusters"] = new JsonArray(new JsonObject { ["name"] = Cluster, ["cluster"] = new JsonObject { ["server"] = access.Server.ToString(), ["certificate-authority-data"] = Packed(access.CertificateAuthority) } }),
+            ["users"] = new JsonArray(new JsonObject { ["name"] = Cluster, ["user"] = new JsonObject { ["client-certificate-data"] = Packed(access.ClientCertificate), ["client-key-data"] = Packed(access.ClientKey) } }),
+            ["contexts"] = new JsonArray(new JsonObject { ["name"] = Cluster, ["context"] = new JsonObject { ["cluster"] = Cluster, ["user"] = Cluster } }),
+        }.ToJsonString();
+    }
+
+    private static JsonObject Endpoint(string address) => new() { ["addresses"] = new JsonArray(address), ["conditions"] = new JsonObject { ["ready"] = true } };
+
+    private static JsonObject Object(string version, string kind, string? ns, string name, JsonObject rest)
+    {
+        rest["apiVersion"] = version;
+        rest["kind"] = kind;
+        rest["metadata"] = new JsonObject { ["name"] = name };
+        if (ns is not null) rest["metadata"]!["namespace"] = ns;
+        return rest;
+    }
+}

@@ -25,6 +25,9 @@ public sealed class MeshWriter
 
     public MeshKinds Kinds { get; }
 
+    /// <summary>When each cluster last changed.</summary>
+    public ClusterRevisions Revisions { get; } = new();
+
     /// <summary>False while an earlier table may still be imported: addresses allocated before that would differ from the
     /// stored ones.</summary>
     public bool Allocates { get; private set; } = true;
@@ -103,5 +106,6 @@ public sealed class MeshWriter
         _changes.Endpoints.UnionWith(Mesh.Endpoints.Changed);
         _changes.Gateways |= Mesh.GatewayTables.Changed.Count > 0;
         foreach (var kind in Kinds.All) kind.Collect(Mesh, _changes);
+        Revisions.Collect(Sources);
     }
 }

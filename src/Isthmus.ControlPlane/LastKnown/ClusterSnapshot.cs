@@ -38,7 +38,7 @@ public sealed record ClusterSnapshot(
         items.Where(item => item.Key.Cluster == cluster).OrderBy(item => item.Key).Select(item => item.Value).ToValueList();
 }
 
-/// <summary>The collections that snapshots are made of, at one revision. The same references mean that nothing changed.</summary>
+/// <summary>The collections that snapshots are made of, at one revision.</summary>
 public sealed record SnapshotInputs(
     ImmutableDictionary<ObjectKey, ClusterService> Services,
     ImmutableDictionary<ObjectKey, SliceFacts> Slices,

@@ -44,7 +44,8 @@ public sealed partial class LastKnownGood(SnapshotStore store, ClusterSet cluste
 
     private sealed class Entry
     {
-        internal SnapshotInputs? Inputs { get; set; }
+        /// <summary>The revision of the cluster that is stored; null: none.</summary>
+        internal long? Revision { get; set; }
         internal string Generation { get; set; } = "";
         internal WritePace Pace { get; } = new(WriteInterval, Burst);
         internal DateTimeOffset Confirmed { get; set; }
@@ -114,34 +115,36 @@ public sealed partial class LastKnownGood(SnapshotStore store, ClusterSet cluste
 
     private async Task SaveAsync(CancellationToken stop)
     {
-        var inputs = await engine.AskAsync(writer => SnapshotInputs.Of(writer.Mesh.Sources), stop).ConfigureAwait(false);
+        var (inputs, revisions) = await engine.AskAsync(writer => (SnapshotInputs.Of(writer.Mesh.Sources), writer.Revisions.ByCluster), stop).ConfigureAwait(false);
         foreach (var (cluster, watch) in clusters.Remotes)
         {
             // Only what the cluster has fully reported to this process: a snapshot is never made from a snapshot.
             if (!watch.Contact.Synced || watch.LastContact is not { } contact) continue;
             var entry = _entries.TryGetValue(cluster, out var known) ? known : _entries[cluster] = new();
-            if (entry.Inputs != inputs && entry.Pace.Allows(time.GetUtcNow())) await WriteAsync(cluster, entry, inputs, contact, stop).ConfigureAwait(false);
+            var revision = revisions.GetValueOrDefault(cluster);
+            if (entry.Revision != revision && entry.Pace.Allows(time.GetUtcNow()))
+            {
+                if (await WriteAsync(cluster, entry, inputs, contact, stop).ConfigureAwait(false)) entry.Revision = revision;
+            }
             else if (entry.Generation.Length > 0 && contact - entry.Confirmed > ConfirmInterval) await ConfirmAsync(cluster, entry, contact, stop).ConfigureAwait(false);
         }
     }
 
-    private async Task WriteAsync(string cluster, Entry entry, SnapshotInputs inputs, DateTimeOffset contact, CancellationToken stop)
+    /// <summary>False when the snapshot cannot be kept.</summary>
+    private async Task<bool> WriteAsync(string cluster, Entry entry, SnapshotInputs inputs, DateTimeOffset contact, CancellationToken stop)
     {
         var encoded = SnapshotCodec.Encode(ClusterSnapshot.Of(inputs, cluster));
-        if (encoded.Generation == entry.Generation)
-        {
-            entry.Inputs = inputs;
-            return;
-        }
+        if (encoded.Generation == entry.Generation) return true;
         entry.Pace.Wrote(time.GetUtcNow(), encoded.Chunks.Count);
         if (encoded.Chunks.Count > SnapshotCodec.MostChunks)
         {
             LogTooLarge(cluster, encoded.Size);
-            return;
+            return false;
         }
         await store.SaveAsync(cluster, encoded, contact, stop).ConfigureAwait(false);
-        (entry.Inputs, entry.Generation, entry.Confirmed) = (inputs, encoded.Generation, contact);
+        (entry.Generation, entry.Confirmed) = (encoded.Generation, contact);
         _kept[cluster] = new(contact, encoded.Size, "");
+        return true;
     }
 
     private async Task ConfirmAsync(string cluster, Entry entry, DateTimeOffset contact, CancellationToken stop)
@@ -151,7 +154,7 @@ public sealed partial class LastKnownGood(SnapshotStore store, ClusterSet cluste
             entry.Confirmed = contact;
             _kept[cluster] = _kept.GetValueOrDefault(cluster, new(contact, 0, "")) with { Saved = contact };
         }
-        else (entry.Inputs, entry.Generation) = (null, "");
+        else (entry.Revision, entry.Generation) = (null, "");
     }
 
     private void Ignore(string cluster, Problem problem)

@@ -52,6 +52,22 @@ public sealed class ProxyChurnTests
     public void Endpoints_concern_no_scope() => Assert.Equal(0, ResolvedBy(() => _rig.Slice("c1", "orders", 8080, "http", ("!orders-10.244.0.1", "10.244.0.1"))));
 
     [Fact]
+    public void A_change_in_one_cluster_leaves_what_is_kept_of_the_others()
+    {
+        var before = _rig.Writer.Revisions.ByCluster;
+        _rig.Pod("c1", "batch", "batch-1", "10.244.3.1");
+        _rig.Push();
+        var after = _rig.Writer.Revisions.ByCluster;
+        Assert.True(after["c1"] > before["c1"]);
+        Assert.Equal(before["c2"], after["c2"]);
+
+        _rig.Writer.Remove("c2", Kinds.Node, "", "node");
+        _rig.Push();
+        Assert.True(_rig.Writer.Revisions.ByCluster["c2"] > after["c2"]);
+        Assert.Equal(after["c1"], _rig.Writer.Revisions.ByCluster["c1"]);
+    }
+
+    [Fact]
     public void A_proxy_that_leaves_is_no_longer_resolved()
     {
         _rig.Publisher.Leave(_proxies[3]);

@@ -1,6 +1,7 @@
 using Isthmus.ControlPlane.Intake;
 using Isthmus.ControlPlane.Running;
 using Isthmus.Kubernetes.Client;
+using Isthmus.Kubernetes.Watch;
 using Isthmus.Mesh.Model;
 
 namespace Isthmus.ControlPlane.Clusters;
@@ -42,8 +43,16 @@ public sealed class ClusterWatch : IAsyncDisposable
         (_cluster, _objects, _tasks, _time) = (cluster, objects, tasks, time);
         Watch = new(cluster.Id, number);
         Client = new KubeClient(cluster.Access, "isthmus-discovery");
-        _kinds = [.. scope.For(cluster).Select(kind => kind.Watch(
-            Watch, scope.ClientOf(kind, Client), scope.NamespaceOf(kind), objects, e => tasks.Failed(NameOf(kind), e), time))];
+        var outage = new ServerOutage(time);
+        _kinds = [.. scope.For(cluster).Select(kind => (Kind: kind, Client: scope.ClientOf(kind, Client))).Select(item => item.Kind.Watch(Watch, item.Client, objects,
+            new()
+            {
+                Namespace = scope.NamespaceOf(item.Kind),
+                // Another cluster may hold the control plane's settings.
+                Outage = item.Client == Client ? outage : null,
+                ConsumerFailed = e => tasks.Failed(NameOf(item.Kind), e),
+            },
+            time))];
         Synced = Task.WhenAll(_kinds.Select(kind => kind.Synced));
         FirstFailure = Task.WhenAny(Required.Select(kind => kind.FirstFailure));
     }

@@ -3,6 +3,7 @@ using Isthmus.ControlPlane.Derive;
 using Isthmus.Core.Live;
 using Isthmus.Kubernetes.Client;
 using Isthmus.Kubernetes.Objects;
+using Isthmus.Kubernetes.Watch;
 using Isthmus.Mesh.Model;
 
 namespace Isthmus.ControlPlane.Intake;
@@ -45,7 +46,7 @@ public abstract class MeshKind(ResourceKind resource)
     internal abstract void RemoveCluster(MeshSources sources, string cluster);
 
     /// <summary>A watch of the kind in one cluster, not started.</summary>
-    internal abstract KindWatch Watch(WatchId id, KubeClient client, string? ns, IClusterObjects objects, Action<Exception> failed, TimeProvider time);
+    internal abstract KindWatch Watch(WatchId id, KubeClient client, IClusterObjects objects, InformerSettings settings, TimeProvider time);
 
     private protected static void RemoveOf<T>(Source<ObjectKey, T> source, string cluster) where T : IEquatable<T> => source.RemoveWhere(key => key.Cluster == cluster);
 
@@ -90,9 +91,8 @@ public abstract class MeshKind<TObject, TFacts>(ResourceKind resource) : MeshKin
     /// not use the object.</summary>
     internal abstract TFacts? Read(string cluster, TObject item);
 
-    internal sealed override KindWatch Watch(WatchId id, KubeClient client, string? ns, IClusterObjects objects, Action<Exception> failed, TimeProvider time)
+    internal sealed override KindWatch Watch(WatchId id, KubeClient client, IClusterObjects objects, InformerSettings settings, TimeProvider time)
     {
-        var settings = new Kubernetes.Watch.InformerSettings { Namespace = ns, ConsumerFailed = failed };
         // An absent optional kind is retried more often than an unreachable cluster.
         if (IsOptional) settings = settings with { LongestBackoff = TimeSpan.FromSeconds(2) };
         return new KindWatch<TObject, TFacts>(this, id, new(client, Resource, item => Read(id.Cluster, item), settings, time), objects);

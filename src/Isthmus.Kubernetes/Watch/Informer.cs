@@ -81,12 +81,17 @@ public class Informer<TObject, T> where TObject : class where T : class
         {
             while (true)
             {
+                if (_settings.Outage is { } outage) await outage.WaitAsync(this, Failed, stop);
                 if (_synced.Task.IsCompleted) await delivery.RetryAsync(stop); // The first list is delivered as a whole.
                 await Task.Delay(await AttemptAsync(delivery, stop), _time, stop);
             }
         }
         catch (OperationCanceledException) when (stop.IsCancellationRequested)
         {
+        }
+        finally
+        {
+            _settings.Outage?.Left(this);
         }
     }
 
@@ -120,6 +125,7 @@ public class Informer<TObject, T> where TObject : class where T : class
         catch (KubeException e)
         {
             Failed(e);
+            _settings.Outage?.Failed(this, e);
             if (!e.IsBusy) _version = null;
             if (e.Code is 403 or 404) _answered.TrySetResult();
             var asked = e.RetryAfter ?? TimeSpan.Zero;
@@ -130,6 +136,7 @@ public class Informer<TObject, T> where TObject : class where T : class
             // A connection failure, or a response that no API server would send: whatever it throws, the next attempt may
             // succeed.
             Failed(e);
+            _settings.Outage?.Failed(this, e);
             return Pause(begun);
         }
     }
@@ -228,6 +235,7 @@ public class Informer<TObject, T> where TObject : class where T : class
     {
         Volatile.Write(ref _lastContact, _time.GetUtcNow().UtcTicks);
         LastError = null;
+        _settings.Outage?.Over();
     }
 
     private void Failed(Exception e)

@@ -102,6 +102,7 @@ public sealed partial class ControlPlane : IAsyncDisposable
         _tasks.Keep("snapshots of clusters", _lastKnown.RunAsync);
         _tasks.Keep("multi-cluster services", new MultiClusterController(_client, _settings, _engine, _ports.Time, _logs.CreateLogger<MultiClusterController>()).RunAsync);
         _tasks.Keep("gateway host names", _gatewayNames.RunAsync);
+        _tasks.Keep("events about gateways", new GatewayEvents(_client, _engine, _ports.Time, _logs.CreateLogger<GatewayEvents>()).RunAsync);
         var serving = ServeAsync(stop);
         await Task.WhenAny(serving, Task.Delay(Timeout.Infinite, stop));
         await _tasks.DisposeAsync();

@@ -133,6 +133,7 @@ internal sealed partial class DataPlane : IDisposable
     private void Housekeeping()
     {
         if (_sockets.Failures.Count > 0) _sockets.Apply(State.Current);
+        State.Look();
         foreach (var cluster in State.Current.Clusters.Values) _connector.ProveDoubted(cluster);
         // Idle connections are checked every few seconds: often enough to close those that hosts closed, rarely enough to cost nothing.
         if (Interlocked.Increment(ref _sweeps) % 5 != 0) return;

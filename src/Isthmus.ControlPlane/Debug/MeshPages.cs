@@ -18,7 +18,7 @@ internal static class MeshPages
         ["networkz"] = http => engine.AskAsync<JsonNode>(writer => Networks(writer.Mesh), http.RequestAborted),
         ["registryz"] = http => engine.AskAsync<JsonNode>(writer => Registry(writer.Mesh), http.RequestAborted),
         ["endpointShardz"] = http => engine.AskAsync<JsonNode>(writer => Shards(writer.Mesh), http.RequestAborted),
-        ["problemz"] = http => engine.AskAsync<JsonNode>(writer => Problems(writer.Mesh), http.RequestAborted),
+        ["problemz"] = http => engine.AskAsync<JsonNode>(writer => Problems(writer.Mesh, engine.Proxies), http.RequestAborted),
         ["live"] = http => engine.AskAsync<JsonNode>(writer => Live(writer.Mesh, http.Request.Query.ContainsKey("verify")), http.RequestAborted),
     };
 
@@ -30,6 +30,7 @@ internal static class MeshPages
             ["cluster_id"] = status.Proxy.Cluster, ["proxy"] = status.Proxy.Id, ["proxy_type"] = status.Proxy.Kind.ToString(),
             ["istio_version"] = status.Proxy.Version, ["since"] = status.Since.ToString("O", CultureInfo.InvariantCulture),
         };
+        if (!feed.Problems.IsEmpty) line["problems"] = new JsonArray([.. feed.Problems.Select(problem => (JsonNode)JsonValue.Create($"{problem.Code} {problem}")!)]);
         foreach (var (key, url) in Types)
         {
             if (status.Types.FirstOrDefault(type => type.TypeUrl == url) is not { } sync) continue;
@@ -65,10 +66,11 @@ internal static class MeshPages
                 ["Ports"] = new JsonArray([.. endpoint.Ports.Select(port => (JsonNode)new JsonObject { ["service"] = port.Service, ["target"] = port.Target, ["mtls"] = port.Mtls })]),
             })])))))));
 
-    /// <summary>Objects with errors or warnings, and hosts that clusters define differently.</summary>
-    private static JsonArray Problems(Derive.MeshGraph mesh) => new([.. mesh.Sources.Problems.Items.OrderBy(item => item.Key)
+    /// <summary>Objects with errors or warnings, hosts that clusters define differently, and what proxies ask for and cannot get.</summary>
+    private static JsonArray Problems(Derive.MeshGraph mesh, IReadOnlyList<ProxyFeed> proxies) => new([.. mesh.Sources.Problems.Items.OrderBy(item => item.Key)
         .SelectMany(item => item.Value.Problems.Select(problem => (item.Key.Cluster, Problem: problem)))
         .Concat(mesh.Disagreements.Items.OrderBy(item => item.Key, StringComparer.Ordinal).SelectMany(item => item.Value.Problems.Select(problem => (Cluster: "", Problem: problem))))
+        .Concat(proxies.SelectMany(proxy => proxy.Problems.Select(problem => (proxy.Proxy.Cluster, Problem: problem))).Distinct())
         .Select(item => (JsonNode)new JsonObject
         {
             ["code"] = item.Problem.Code, ["severity"] = item.Problem.Severity.ToString(), ["cluster"] = item.Cluster, ["object"] = item.Problem.Object,

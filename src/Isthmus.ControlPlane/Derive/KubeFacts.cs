@@ -129,7 +129,22 @@ public static class KubeFacts
         var credential = new TlsCredential(
             new(cluster, "Secret", secret.Metadata.Namespace, secret.Metadata.Name),
             Text(secret, "tls.crt", "cert"), Text(secret, "tls.key", "key"), Text(secret, "ca.crt", "cacert"));
-        return credential is { Certificate: "" or null, CaCertificates: "" or null } ? null : credential;
+        return credential is { Certificate: "" or null, CaCertificates: "" or null } ? null : credential with { Problem = ProblemOf(credential) };
+    }
+
+    private static string ProblemOf(TlsCredential credential)
+    {
+        if (credential.Certificate.Length == 0) return "";
+        if (credential.PrivateKey.Length == 0) return "holds no private key (tls.key)";
+        try
+        {
+            using var pair = System.Security.Cryptography.X509Certificates.X509Certificate2.CreateFromPem(credential.Certificate, credential.PrivateKey);
+            return "";
+        }
+        catch (Exception e) when (e is System.Security.Cryptography.CryptographicException or ArgumentException)
+        {
+            return $"holds a certificate and a key that cannot be used together: {e.Message.TrimEnd('.')}";
+        }
     }
 
     private static string Text(Secret secret, params ReadOnlySpan<string> keys)

@@ -1,3 +1,5 @@
+using Isthmus.Core.Collections;
+using Isthmus.Core.Problems;
 using Isthmus.Mesh.Model;
 using Isthmus.Wire.Xds;
 
@@ -19,6 +21,7 @@ public sealed class ProxyFeed : IXdsFeed
     private readonly Action<ProxyFeed> _left;
     private readonly TimeProvider _time;
     private XdsSnapshot? _snapshot;
+    private ValueList<Problem> _problems;
     private TaskCompletionSource _changed = new(TaskCreationOptions.RunContinuationsAsynchronously);
 
     internal ProxyFeed(ProxyIdentity proxy, TimeProvider time, Action<ProxyFeed> left)
@@ -35,6 +38,13 @@ public sealed class ProxyFeed : IXdsFeed
     public XdsSnapshot? Snapshot
     {
         get { lock (_guard) return _snapshot; }
+    }
+
+    /// <summary>What the proxy asks for and cannot get: certificates of a gateway's servers.</summary>
+    public ValueList<Problem> Problems
+    {
+        get { lock (_guard) return _problems; }
+        internal set { lock (_guard) _problems = value; }
     }
 
     /// <summary>What the publisher shares with proxies of the same scope; used on its thread only.</summary>

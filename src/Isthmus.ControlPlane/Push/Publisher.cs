@@ -1,6 +1,7 @@
 using System.Collections.Immutable;
 using System.Globalization;
 using Isthmus.ControlPlane.Derive;
+using Isthmus.Core.Collections;
 using Isthmus.Mesh.Generate;
 using Isthmus.Mesh.Model;
 using Isthmus.Mesh.Resolve;
@@ -107,6 +108,7 @@ public sealed class Publisher(TimeProvider time)
         Resolved++;
         var resolved = ScopeResolver.Resolve(proxy.Proxy, mesh, _interest);
         _proxies.Watch(proxy, ScopeResolver.NodeOf(proxy.Proxy, mesh));
+        proxy.Problems = resolved.Gateway is { } gateway ? GatewayCredentials.Problems(gateway, proxy.Proxy.Namespace, CredentialsOf(proxy, mesh)).ToValueList() : default;
         if (proxy.Published is { } published && published.Resolved == resolved)
         {
             published.Inbound = InboundOf(resolved, mesh.Mesh);
@@ -126,8 +128,12 @@ public sealed class Publisher(TimeProvider time)
 
     private static ResourceSet SecretsOf(ProxyFeed proxy, ResolvedProxy resolved, MeshView mesh, ResourceSet last) => resolved.Gateway is not { } gateway
         ? ResourceSet.Empty
-        : last.ReplacedBy([.. GatewayCredentials.Of(gateway, name => mesh.Proxies.Credentials.GetValueOrDefault(new ObjectKey(proxy.Proxy.Cluster, proxy.Proxy.Namespace, name)))
+        : last.ReplacedBy([.. GatewayCredentials.Of(gateway, CredentialsOf(proxy, mesh))
             .Select(item => EncodedResource.Of(TypeUrls.Secret, item.Secret.Name, item.Secret))]);
+
+    /// <summary>A gateway gets Secrets of its own namespace only.</summary>
+    private static Func<string, TlsCredential?> CredentialsOf(ProxyFeed proxy, MeshView mesh) =>
+        name => mesh.Proxies.Credentials.GetValueOrDefault(new ObjectKey(proxy.Proxy.Cluster, proxy.Proxy.Namespace, name));
 
     private InboundResources? InboundOf(ResolvedProxy resolved, MeshConfig mesh)
     {

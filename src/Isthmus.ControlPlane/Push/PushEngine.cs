@@ -215,12 +215,14 @@ public sealed partial class PushEngine(MeshWriter writer, PushSettings settings,
     private async Task PublishAsync(CancellationToken stop)
     {
         var publisher = new Publisher(time);
+        var problems = new ProxyProblems(log);
         try
         {
             while (await _work.Reader.WaitToReadAsync(stop).ConfigureAwait(false))
             {
                 _work.Reader.TryRead(out _);
                 PublishOnce(publisher);
+                problems.Tell(Proxies);
             }
         }
         catch (OperationCanceledException) when (stop.IsCancellationRequested)

@@ -1,4 +1,5 @@
 using Google.Protobuf;
+using Isthmus.Core.Problems;
 using Isthmus.Mesh.Model;
 using Isthmus.Wire.Envoy;
 
@@ -30,6 +31,32 @@ public static class GatewayCredentials
                 yield return (new() { Name = TlsContexts.KubernetesName(name + CaSuffix), ValidationContext = new() { TrustedCa = Inline(ca.CaCertificates) } }, ca.Source);
             }
         }
+    }
+
+    /// <summary>The servers that lack their certificate or the CA of their clients. They refuse handshakes, or keep what they had.</summary>
+    /// <param name="ns">The namespace of the gateway's Pods.</param>
+    public static IEnumerable<Problem> Problems(GatewayScope gateway, string ns, Func<string, TlsCredential?> find)
+    {
+        foreach (var item in gateway.Gateways)
+        {
+            for (var i = 0; i < item.Servers.Count; i++)
+            {
+                if (item.Servers[i].Tls is not { CredentialName.Length: > 0 } tls || Lack(tls, ns, find) is not { } lack) continue;
+                yield return new("IST0101", $"Gateway {item.FullName}", $"spec.servers[{i}].tls.credentialName", lack,
+                    $"create or correct the Secret in namespace {ns} of the gateway's cluster, or correct the name (a control plane reads only Secrets of its own namespace and cluster)");
+            }
+        }
+    }
+
+    private static string? Lack(ServerTls tls, string ns, Func<string, TlsCredential?> find)
+    {
+        var name = tls.CredentialName;
+        if (find(name) is not { } own) return $"Referenced credentialName not found: \"{name}\" (Secret {ns}/{name} does not exist or holds no certificate)";
+        if (own.Problem.Length > 0) return $"Secret {ns}/{name} {own.Problem}";
+        if (own.Certificate.Length == 0) return $"Secret {ns}/{name} holds no certificate (tls.crt)";
+        var needsCa = tls.Mode is ServerTlsMode.Mutual or ServerTlsMode.OptionalMutual;
+        return needsCa && own.CaCertificates.Length == 0 && find(name + CaSuffix) is not { CaCertificates.Length: > 0 }
+            ? $"Referenced credentialName not found: \"{name}{CaSuffix}\" (the CA for client certificates is neither there nor in ca.crt of Secret {ns}/{name})" : null;
     }
 
     private static DataSource Inline(string pem) => new() { InlineBytes = ByteString.CopyFromUtf8(pem) };

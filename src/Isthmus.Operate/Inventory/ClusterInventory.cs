@@ -1,5 +1,6 @@
 using System.Text.Json;
 using System.Text.Json.Nodes;
+using Isthmus.Core.Collections;
 using Isthmus.Core.Names;
 using Isthmus.Core.Problems;
 using Isthmus.Kubernetes.Objects;
@@ -38,6 +39,10 @@ public sealed class ClusterInventory
     /// <summary>Where its proxies' trust comes from.</summary>
     public TrustFacts Trust { get; init; } = TrustFacts.None;
 
+    /// <summary>What is wrong with the Secrets that Gateways name, by NAMESPACE/NAME; empty when nothing is. Those that could not be read are
+    /// missing here.</summary>
+    public ValueMap<string> Credentials { get; init; }
+
     /// <summary>The readable Istio objects of one kind.</summary>
     public IEnumerable<T> Istio<T>() => _istio.OfType<T>();
 
@@ -56,6 +61,18 @@ public sealed class ClusterInventory
         return cluster;
     }
 
+    /// <summary>The same cluster with what was read about the Secrets that its Gateways name.</summary>
+    public ClusterInventory WithCredentials(ValueMap<string> credentials)
+    {
+        var next = new ClusterInventory(Context) { Error = Error, RootNamespace = RootNamespace, Trust = Trust, Corefile = Corefile, Credentials = credentials };
+        next._services.AddRange(_services);
+        next._pods.AddRange(_pods);
+        next._nodes.AddRange(_nodes);
+        next._istio.AddRange(_istio);
+        next._complaints.AddRange(_complaints);
+        return next;
+    }
+
     /// <summary>A cluster whose objects are already parsed.</summary>
     /// <param name="istio">Records of Istio objects, as <see cref="IstioConfig"/> reads them.</param>
     public static ClusterInventory Of(string context, IEnumerable<Service> services, IEnumerable<object> istio)
@@ -69,12 +86,7 @@ public sealed class ClusterInventory
     /// <summary>A copy with one more object.</summary>
     public ClusterInventory With(JsonObject value)
     {
-        var next = new ClusterInventory(Context) { Error = Error, RootNamespace = RootNamespace, Trust = Trust, Corefile = Corefile };
-        next._services.AddRange(_services);
-        next._pods.AddRange(_pods);
-        next._nodes.AddRange(_nodes);
-        next._istio.AddRange(_istio);
-        next._complaints.AddRange(_complaints);
+        var next = WithCredentials(Credentials);
         next.Add(value);
         return next;
     }

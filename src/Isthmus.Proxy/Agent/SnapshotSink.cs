@@ -43,9 +43,11 @@ internal sealed class SnapshotSink(SnapshotState state, DiscoveredSecrets secret
             catch (Exception e) when (e is InvalidProtocolBufferException or ProblemException)
             {
                 rejection = new(resource.Name, e.Message);
+                secrets.MarkAbsent(resource.Name);
             }
             if (rejection is not null) yield return rejection;
         }
+        foreach (var name in batch.Removed) secrets.MarkAbsent(name);
     }
 
     private IEnumerable<XdsRejection> ApplyNames(XdsBatch batch)

@@ -38,6 +38,8 @@ internal sealed partial class WorkloadSecrets(
 
     public RootSecret? FindRoots(string name) => name == Root && authority is not null ? _state.Roots : DiscoveredSecrets.Has(name) ? discovered.FindRoots(name) : files.FindRoots(name);
 
+    public bool IsAbsent(string name) => discovered.IsAbsent(name);
+
     public IReadOnlyList<SecretView> View()
     {
         var (state, version) = (_state, $"{_state.Updated.ToUnixTimeSeconds()}");

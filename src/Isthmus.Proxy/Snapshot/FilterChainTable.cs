@@ -47,6 +47,11 @@ internal sealed class FilterChainTable
     /// <summary>Every chain, with the default one last.</summary>
     public IReadOnlyList<FilterChainSnapshot> All { get; }
 
+    /// <summary>The same table with changed chains.</summary>
+    public FilterChainTable With(Func<FilterChainSnapshot, FilterChainSnapshot> change) => _default is null
+        ? new([.. All.Select(change)], null)
+        : new([.. All.SkipLast(1).Select(change)], change(_default));
+
     public FilterChainSnapshot? Find(in ConnectionFacts facts) => Match(facts) ?? _default;
 
     /// <summary>Whether any chain for that destination port matches on more than addresses, so that waiting for the

@@ -16,6 +16,9 @@ namespace Isthmus.Proxy.Snapshot;
 /// </summary>
 internal sealed class SnapshotState : IDisposable
 {
+    /// <summary>Envoy's <c>initial_fetch_timeout</c>: how long a listener waits for a secret that nobody says is missing.</summary>
+    private static readonly TimeSpan SecretPatience = TimeSpan.FromSeconds(15);
+
     private readonly ProxyPorts _ports;
     private readonly ISecretSource _secrets;
     private readonly BackgroundTasks _background;
@@ -41,6 +44,9 @@ internal sealed class SnapshotState : IDisposable
         public string Version = "";
         public DateTimeOffset Updated;
         public ByteString Bytes = ByteString.Empty;
+
+        /// <summary>The waiting resource is served already, without these secrets.</summary>
+        public (T From, string Lacking)? Partly;
     }
 
     public SnapshotState(ProxyPorts ports, ISecretSource secrets, BackgroundTasks background)
@@ -83,8 +89,7 @@ internal sealed class SnapshotState : IDisposable
     }
 
     /// <summary>
-    /// Clusters and listeners have arrived, and their sockets can be served. A gateway may have no listener yet, or one that
-    /// still waits for a certificate; a sidecar without its listeners would drop its Pod's traffic.
+    /// Clusters and listeners have arrived, and their sockets can be served. A gateway may have no listener yet; a sidecar without its listeners would drop its Pod's traffic.
     /// </summary>
     public bool IsReady(bool isSidecar)
     {
@@ -123,6 +128,15 @@ internal sealed class SnapshotState : IDisposable
         }
         if (wanted) WantedChanged?.Invoke();
         return rejected;
+    }
+
+    /// <summary>Once a second: listeners do not wait forever for secrets that some of their chains need.</summary>
+    public void Look()
+    {
+        lock (_lock)
+        {
+            if (!_disposed && _listeners.Values.Any(entry => entry.Waiting is not null)) Settle();
+        }
     }
 
     /// <summary>Reads the state for dumps, under the lock.</summary>
@@ -212,7 +226,7 @@ internal sealed class SnapshotState : IDisposable
         foreach (var entry in _assignments.Values) Promote(entry, ready: true);
         foreach (var entry in _clusters.Values) changed |= SettleCluster(entry);
         foreach (var entry in _routes.Values) changed |= Promote(entry, ready: true);
-        foreach (var entry in _listeners.Values) changed |= Promote(entry, entry.Waiting is not null && IsReady(entry.Waiting));
+        foreach (var entry in _listeners.Values) changed |= SettleListener(entry);
         changed |= _current.Clusters.Count != _clusters.Values.Count(c => c.Active is not null)
             || _current.Listeners.Count != _listeners.Values.Count(c => c.Active is not null) || _current.Routes.Count != _routes.Count;
         if (changed) Publish();
@@ -228,6 +242,30 @@ internal sealed class SnapshotState : IDisposable
         entry.Waiting = null;
         return true;
     }
+
+    private bool SettleListener(Entry<ListenerSnapshot> entry)
+    {
+        if (entry.Waiting is not { } waiting || !waiting.Chains.All.All(HasRoutes)) return false;
+        var lacking = LackingListener.Lacks(waiting, IsThere).ToList();
+        if (lacking.Count > 0)
+        {
+            var waited = _ports.Time.GetUtcNow() - entry.Updated;
+            if (!lacking.All(secret => _secrets.IsAbsent(secret) || (waited >= SecretPatience && CanDoWithout(secret)))) return false;
+            var names = string.Join(' ', lacking);
+            if (entry.Partly is { } partly && ReferenceEquals(partly.From, waiting) && partly.Lacking == names) return false;
+            entry.Partly = (waiting, names);
+            entry.Active = LackingListener.Serve(waiting, entry.Active, IsThere);
+            return true;
+        }
+        entry.Partly = null;
+        return Promote(entry, ready: true);
+    }
+
+    private bool HasRoutes(FilterChainSnapshot chain) =>
+        chain.Action is not HttpAction { Routes: null } http || (_routes.TryGetValue(http.RouteName, out var route) && route.Active is not null);
+
+    /// <summary>The workload's own certificate is not one of many: without it, a proxy is not ready.</summary>
+    private static bool CanDoWithout(string secret) => DiscoveredSecrets.Has(secret) || secret.StartsWith("file-", StringComparison.Ordinal);
 
     private bool SettleCluster(Entry<ClusterState> entry)
     {
@@ -258,10 +296,6 @@ internal sealed class SnapshotState : IDisposable
                 return true;
         }
     }
-
-    private bool IsReady(ListenerSnapshot listener) => listener.Chains.All.All(chain =>
-        (chain.Tls?.Secrets.All(IsThere) ?? true) &&
-        (chain.Action is not HttpAction { Routes: null } http || (_routes.TryGetValue(http.RouteName, out var route) && route.Active is not null)));
 
     private bool IsThere(string secret) => _secrets.FindCertificate(secret) is not null || _secrets.FindRoots(secret) is not null;
 

@@ -12,9 +12,11 @@ internal sealed class DiscoveredSecrets(TimeProvider time)
 
     private readonly ConcurrentDictionary<string, Entry> _entries = new(StringComparer.Ordinal);
 
+    private readonly ConcurrentDictionary<string, bool> _absent = new(StringComparer.Ordinal);
+
     private sealed record Entry(string Version, CertificateSecret? Certificate, RootSecret? Roots, DateTimeOffset Updated);
 
-    /// <summary>Raised after a secret was added or changed.</summary>
+    /// <summary>Raised after a secret was added, changed or reported missing.</summary>
     public event Action<string>? Changed;
 
     /// <summary>Whether the control plane provides the secret of that name.</summary>
@@ -23,6 +25,14 @@ internal sealed class DiscoveredSecrets(TimeProvider time)
     public CertificateSecret? FindCertificate(string name) => _entries.GetValueOrDefault(name)?.Certificate;
 
     public RootSecret? FindRoots(string name) => _entries.GetValueOrDefault(name)?.Roots;
+
+    public bool IsAbsent(string name) => _absent.ContainsKey(name);
+
+    /// <summary>The control plane has no usable secret of that name. The last good one stays.</summary>
+    public void MarkAbsent(string name)
+    {
+        if (_absent.TryAdd(name, true)) Changed?.Invoke(name);
+    }
 
     /// <exception cref="ProblemException">It cannot be used.</exception>
     public void Put(string version, Secret secret)
@@ -34,6 +44,7 @@ internal sealed class DiscoveredSecrets(TimeProvider time)
             Secret.TypeOneofCase.ValidationContext => new(version, null, RootSecret.Load(secret.Name, Text(secret.ValidationContext.TrustedCa)), time.GetUtcNow()),
             _ => throw new ProblemException($"secret {secret.Name}", $"secrets of kind {secret.TypeCase} are not supported"),
         };
+        _absent.TryRemove(secret.Name, out _);
         Changed?.Invoke(secret.Name);
     }
 

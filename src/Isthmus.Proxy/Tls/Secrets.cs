@@ -16,6 +16,9 @@ internal interface ISecretSource
     /// <summary>The roots to trust; null until they are available.</summary>
     RootSecret? FindRoots(string name);
 
+    /// <summary>It is known that the secret does not exist or cannot be used: nothing should wait for it.</summary>
+    bool IsAbsent(string name) => false;
+
     /// <summary>Raised after a secret was added or changed, on any thread.</summary>
     event Action<string>? Changed;
 

@@ -24,16 +24,23 @@ internal static class ProxyStatusCommand
                 .OrderBy(row => row.Proxy["proxy"]?.ToString(), StringComparer.Ordinal).ToList();
             if (line.GetValue(pod) is { } named && rows.Count == 0)
                 throw new ProblemException($"proxy {named}", "is not connected to any of the queried control planes", "specify it as POD.NAMESPACE; 'isthmus proxy-status' lists the connected proxies");
-            output.Write(line, () => new JsonArray([.. rows.Select(row => row.Proxy.DeepClone())]), () => TextTable.Write(
+            output.Write(line, () => new JsonArray([.. rows.Select(row => row.Proxy.DeepClone())]), () => Show(rows));
+            return 0;
+        });
+        return command;
+    }
+
+    private static void Show(IReadOnlyList<(string Pod, JsonObject Proxy)> rows)
+    {
+        TextTable.Write(
                 ["NAME", "CLUSTER", "CDS", "LDS", "EDS", "RDS", "ECDS", "ISTIOD", "VERSION"],
                 [.. rows.Select(row => (string[])
                 [
                     row.Proxy["proxy"]?.ToString() ?? "", row.Proxy["cluster_id"]?.ToString() ?? "",
                     .. Types.Select(type => State(row.Proxy, type)), row.Pod, row.Proxy["istio_version"]?.ToString() ?? "",
-                ])]));
-            return 0;
-        });
-        return command;
+                ])]);
+        foreach (var (_, proxy) in rows)
+            foreach (var problem in proxy["problems"] as JsonArray ?? []) Console.WriteLine($"{proxy["proxy"]}: {problem}");
     }
 
     private static string State(JsonObject proxy, string type)

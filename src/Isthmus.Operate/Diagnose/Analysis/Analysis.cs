@@ -15,5 +15,6 @@ public static class Analysis
         // Several ServiceEntries can lead to the same problem.
         .. GlobalHosts.Check(clusters).DistinctBy(finding => (finding.Cluster, finding.Problem)),
         .. TrustAnalysis.Check(clusters),
+        .. CredentialReferences.Check(clusters),
     ];
 }

@@ -1,3 +1,5 @@
+using System.Security.Cryptography;
+using System.Security.Cryptography.X509Certificates;
 using System.Text;
 using System.Text.Json.Nodes;
 using Isthmus.Core.Collections;
@@ -40,7 +42,41 @@ public sealed class InventoryReader(string istioNamespace, int proxies)
         var lists = await Task.WhenAll(kinds.Select(kind => ListAsync(client, kind, stop)));
         var objects = lists.SelectMany(list => list).ToList();
         if (await client.FindAsync(Kinds.ConfigMap, "kube-system", "coredns", stop) is { } dns) objects.Add(Typed(dns, Kinds.ConfigMap));
-        return ClusterInventory.From(context, objects, await TrustAsync(client, [.. objects.Where(value => value["kind"]?.ToString() == "Pod")], stop), istioNamespace);
+        var cluster = ClusterInventory.From(context, objects, await TrustAsync(client, [.. objects.Where(value => value["kind"]?.ToString() == "Pod")], stop), istioNamespace);
+        return cluster.WithCredentials(await CredentialsAsync(client, cluster, stop));
+    }
+
+    private static async Task<ValueMap<string>> CredentialsAsync(KubeClient client, ClusterInventory cluster, CancellationToken stop)
+    {
+        var found = new Dictionary<string, string>(StringComparer.Ordinal);
+        foreach (var (ns, name) in CredentialReferences.Of(cluster).Select(reference => (reference.Namespace, reference.Name)).Distinct())
+        {
+            try
+            {
+                found[$"{ns}/{name}"] = ProblemOf(await client.FindAsync<Secret>(Kinds.Secret, ns, name, stop));
+            }
+            catch (KubeException e) when (e.Code == 403)
+            {
+                // Whoever may not read Secrets gets no finding about them.
+            }
+        }
+        return found.ToValueMap();
+    }
+
+    private static string ProblemOf(Secret? secret)
+    {
+        if (secret is null) return "does not exist";
+        if ((Text(secret, "tls.crt") ?? Text(secret, "cert")) is not { Length: > 0 } certificate) return "holds no certificate (tls.crt)";
+        if ((Text(secret, "tls.key") ?? Text(secret, "key")) is not { Length: > 0 } key) return "holds no private key (tls.key)";
+        try
+        {
+            using var pair = X509Certificate2.CreateFromPem(certificate, key);
+            return "";
+        }
+        catch (Exception e) when (e is CryptographicException or ArgumentException)
+        {
+            return $"holds a certificate and a key that cannot be used together: {e.Message.TrimEnd('.')}";
+        }
     }
 
     private static async Task<IReadOnlyList<JsonObject>> ListAsync(KubeClient client, ResourceKind kind, CancellationToken stop)

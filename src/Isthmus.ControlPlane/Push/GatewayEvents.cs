@@ -1,0 +1,52 @@
+using System.Globalization;
+using Isthmus.Core.Problems;
+using Isthmus.Kubernetes.Client;
+using Isthmus.Kubernetes.Objects;
+using Microsoft.Extensions.Logging;
+
+namespace Isthmus.ControlPlane.Push;
+
+/// <summary>Writes an Event on each Gateway whose certificate is missing, where its author looks.</summary>
+public sealed partial class GatewayEvents(KubeClient client, PushEngine engine, TimeProvider time, ILogger log)
+{
+    private static readonly ResourceKind Gateway = new("networking.istio.io", "v1", "Gateway", "gateways", true);
+    private static readonly TimeSpan Interval = TimeSpan.FromSeconds(2);
+
+    private HashSet<Problem> _told = [];
+
+    public async Task RunAsync(CancellationToken stop)
+    {
+        using var timer = new PeriodicTimer(Interval, time);
+        while (await timer.WaitForNextTickAsync(stop).ConfigureAwait(false))
+            await TellAsync(engine.Proxies.SelectMany(proxy => proxy.Problems).ToHashSet(), stop).ConfigureAwait(false);
+    }
+
+    /// <summary>Writes what is new. A problem that comes back is written again.</summary>
+    internal async Task TellAsync(HashSet<Problem> problems, CancellationToken stop)
+    {
+        foreach (var problem in problems.Where(problem => !_told.Contains(problem))) await WriteAsync(problem, stop).ConfigureAwait(false);
+        _told = problems;
+    }
+
+    private async Task WriteAsync(Problem problem, CancellationToken stop)
+    {
+        if (problem.Object.Split(' ', '/') is not ["Gateway", var ns, var name]) return;
+        var now = time.GetUtcNow();
+        try
+        {
+            // kubectl describe finds events by the object's UID.
+            var found = await client.FindAsync(Gateway, ns, name, stop).ConfigureAwait(false);
+            var about = new ObjectMeta { Name = name, Namespace = ns, Uid = (string?)found?["metadata"]?["uid"] ?? "" };
+            var report = new EventReport(Gateway, about, "Warning", "ReferencedResourceNotFound", string.Create(CultureInfo.InvariantCulture, $"{problem.Code} {problem.Path}: {problem.Message} ({problem.Remedy})"), "istiod");
+            await client.CreateAsync(Kinds.Event, report.ToJson(EventNames.Of(name, now), now), stop).ConfigureAwait(false);
+        }
+        catch (Exception e) when (e is KubeException or HttpRequestException)
+        {
+            // The log line about the problem is enough; without permission to write events nothing more can be done.
+            NotWritten(log, problem.Object, e.Message);
+        }
+    }
+
+    [LoggerMessage(Level = LogLevel.Warning, Message = "No Event about {Object}: {Reason}")]
+    private static partial void NotWritten(ILogger log, string @object, string reason);
+}

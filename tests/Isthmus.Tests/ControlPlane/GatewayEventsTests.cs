@@ -1,0 +1,79 @@
+using System.Collections.Concurrent;
+using System.Text.Json.Nodes;
+using Isthmus.ControlPlane.Push;
+using Isthmus.Core.Collections;
+using Isthmus.Core.Problems;
+using Isthmus.Kubernetes.Client;
+using Isthmus.Kubernetes.Objects;
+using Isthmus.Mesh.Model;
+using Isthmus.Tests.Lab.ApiServer.Http;
+using Microsoft.Extensions.Logging;
+using Microsoft.Extensions.Logging.Abstractions;
+using Xunit;
+
+namespace Isthmus.Tests.ControlPlane;
+
+/// <summary>How people learn that a Gateway lacks its certificate.</summary>
+public sealed class GatewayEventsTests(RunningApiServer server) : IClassFixture<RunningApiServer>
+{
+    private static CancellationToken Stop => TestContext.Current.CancellationToken;
+
+    [Fact]
+    public async Task Each_problem_is_an_Event_on_its_Gateway_once()
+    {
+        using var client = new KubeClient(server.Access);
+        var ns = await server.NamespaceAsync();
+        var engine = new PushEngine(new MeshRig("c1").Writer, PushSettings.Default, TimeProvider.System, NullLogger<PushEngine>.Instance);
+        var events = new GatewayEvents(client, engine, TimeProvider.System, NullLogger.Instance);
+        var problem = new Problem("IST0101", $"Gateway {ns}/front", "spec.servers[0].tls.credentialName", "Referenced credentialName not found: \"front\"", "create it");
+        await events.TellAsync([problem], Stop);
+        await events.TellAsync([problem], Stop);
+        var written = Assert.Single(await client.ListAllAsync<JsonObject>(Kinds.Event, ns, new ListOptions(), Stop));
+        Assert.Equal(("Gateway", "front", "ReferencedResourceNotFound", "Warning"),
+            ((string?)written["involvedObject"]!["kind"], (string?)written["involvedObject"]!["name"], (string?)written["reason"], (string?)written["type"]));
+        Assert.Equal("IST0101 spec.servers[0].tls.credentialName: Referenced credentialName not found: \"front\" (create it)", (string?)written["message"]);
+    }
+
+    [Fact]
+    public async Task The_log_names_the_problem_and_its_end()
+    {
+        using var stop = CancellationTokenSource.CreateLinkedTokenSource(Stop);
+        var log = new Recorder();
+        var rig = new MeshRig("c1");
+        rig.EastWest("c1", "172.18.201.1");
+        rig.Config("""
+            apiVersion: networking.istio.io/v1
+            kind: Gateway
+            metadata: {name: front, namespace: shop}
+            spec: {selector: {app: eastwest}, servers: [{port: {number: 15443, name: https, protocol: HTTPS}, hosts: [shop.example], tls: {mode: SIMPLE, credentialName: front}}]}
+            """);
+        var engine = new PushEngine(rig.Writer, new(TimeSpan.FromMilliseconds(1), TimeSpan.FromSeconds(1)), TimeProvider.System, log);
+        var running = engine.RunAsync(stop.Token);
+        await engine.MarkReadyAsync(stop.Token);
+        var proxy = engine.Connect(new(ProxyKind.Router, "eastwest-0", "shop", "shop.svc.cluster.local", "c1", "net-c1", ["net-c1"], ["10.244.0.99"],
+            new Dictionary<string, string> { ["app"] = "eastwest" }.ToValueMap(), "default", "eastwest", "node", "NONE", false, false, "", "", Locality.Unknown));
+        await UntilAsync(log, "Warning Gateway shop/front: spec.servers[0].tls.credentialName: Referenced credentialName not found: \"front\"");
+        await proxy.DisposeAsync();
+        await UntilAsync(log, "Information Gateway shop/front spec.servers[0].tls.credentialName: no connected gateway reports a problem anymore");
+        await stop.CancelAsync();
+        await running;
+    }
+
+    private static async Task UntilAsync(Recorder log, string line)
+    {
+        while (!log.Lines.Any(found => found.StartsWith(line, StringComparison.Ordinal))) await Task.Delay(5, Stop);
+    }
+
+    private sealed class Recorder : ILogger<PushEngine>
+    {
+        internal ConcurrentQueue<string> Lines { get; } = [];
+
+        public IDisposable? BeginScope<TState>(TState state)
+            where TState : notnull => null;
+
+        public bool IsEnabled(LogLevel logLevel) => true;
+
+        public void Log<TState>(LogLevel logLevel, EventId eventId, TState state, Exception? exception, Func<TState, Exception?, string> formatter) =>
+            Lines.Enqueue($"{logLevel} {formatter(state, exception)}");
+    }
+}

@@ -1,0 +1,34 @@
+using System.Text.Json.Nodes;
+using Isthmus.Core.Collections;
+using Isthmus.Kubernetes.Yaml;
+using Isthmus.Operate.Diagnose.Analysis;
+using Isthmus.Operate.Inventory;
+using Xunit;
+
+namespace Isthmus.Tests.Operate.Diagnose.Analysis;
+
+public sealed class CredentialReferencesTests
+{
+    private const string Objects = """
+        {apiVersion: networking.istio.io/v1, kind: Gateway, metadata: {name: front, namespace: shop}, spec: {selector: {istio: ingress}, servers: [
+          {port: {number: 80, name: http, protocol: HTTP}, hosts: ["*"]},
+          {port: {number: 443, name: https, protocol: HTTPS}, hosts: [shop.example], tls: {mode: SIMPLE, credentialName: front}}]}}
+        ---
+        {apiVersion: v1, kind: Pod, metadata: {name: gw, namespace: istio-system, labels: {istio: ingress}}, spec: {containers: [{name: istio-proxy}]}}
+        """;
+
+    [Fact]
+    public void A_gateway_that_names_a_missing_or_broken_secret_is_named_with_the_server()
+    {
+        var reference = Assert.Single(CredentialReferences.Of(Cluster([])));
+        Assert.Equal(("istio-system", "front"), (reference.Namespace, reference.Name));
+        var finding = Assert.Single(Isthmus.Operate.Diagnose.Analysis.Analysis.Run([Cluster(new() { ["istio-system/front"] = "does not exist" })]));
+        Assert.Equal(("IST0101", "Gateway shop/front", "spec.servers[1].tls.credentialName"), (finding.Problem.Code, finding.Problem.Object, finding.Problem.Path));
+        Assert.Equal("Referenced credentialName not found: \"front\" (Secret istio-system/front does not exist)", finding.Problem.Message);
+        Assert.Empty(Isthmus.Operate.Diagnose.Analysis.Analysis.Run([Cluster(new() { ["istio-system/front"] = "" })]));
+        Assert.Empty(Isthmus.Operate.Diagnose.Analysis.Analysis.Run([Cluster([])])); // nobody may read it
+    }
+
+    private static ClusterInventory Cluster(Dictionary<string, string> credentials) =>
+        ClusterInventory.From("c1", YamlText.ParseAll(Objects, "c1").OfType<JsonObject>()).WithCredentials(credentials.ToValueMap());
+}

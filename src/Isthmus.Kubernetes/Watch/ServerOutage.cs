@@ -38,10 +38,15 @@ public sealed class ServerOutage(TimeProvider time)
         }
     }
 
-    /// <summary>Starts an outage if the failure concerns every watch of the server.</summary>
+    /// <summary>Starts an outage if the failure concerns every watch of the server. Any other answer of the server ends it.</summary>
     internal void Failed(object watch, Exception cause)
     {
-        if (!IsOfServer(cause)) return;
+        if (!IsOfServer(cause))
+        {
+            // For example 404: the kind of the watch that tries may not exist there, and the others must not wait for it.
+            if (cause is KubeException) Over();
+            return;
+        }
         lock (_guard)
         {
             _tries ??= watch;

@@ -78,6 +78,22 @@ public sealed class ServerOutageTests : IAsyncDisposable
         await again.RefuseAsync(404, "NotFound");
     }
 
+    [Fact]
+    public async Task The_outage_ends_though_the_watch_that_tries_is_of_a_missing_kind()
+    {
+        Begin();
+        await (await _server.NextAsync()).RefuseAsync(401, "Unauthorized");
+        var again = await _server.NextAsync();
+        var other = Begin();
+        await other.FirstFailure;
+        await again.RefuseAsync(404, "NotFound");
+
+        // Both ask now: the watch of the missing kind again, and the one that waited.
+        await (await _server.NextAsync()).ListAsync("10");
+        await (await _server.NextAsync()).ListAsync("10");
+        await other.Synced;
+    }
+
     private Informer<Namespace> Begin(CancellationToken? stop = null)
     {
         var informer = new Informer<Namespace>(_server.Client, Kinds.Namespace, _settings, TimeProvider.System);

@@ -15,7 +15,7 @@ internal sealed class PublishedProxy(ResolvedProxy resolved, ScopeView view, Inb
     public ResolvedProxy Resolved { get; } = resolved;
     public ScopeView View { get; } = view;
     public InboundResources? Inbound { get; set; } = inbound;
-    /// <summary>The certificates of a gateway's servers.</summary>
+    /// <summary>The certificates of a gateway's servers, and those with which it calls other hosts.</summary>
     public ResourceSet Secrets { get; set; } = ResourceSet.Empty;
     public (ResourceSet Clusters, ResourceSet Endpoints, ResourceSet Listeners, ResourceSet Routes, ResourceSet Names, InboundResources? Inbound, ResourceSet Secrets) Given { get; set; }
     public ImmutableDictionary<string, IXdsResources> Types { get; set; } = ImmutableDictionary<string, IXdsResources>.Empty;
@@ -47,6 +47,7 @@ public sealed class Publisher(TimeProvider time)
         _proxies.Add(proxy);
         if (_mesh is not { } mesh) return;
         Attach(proxy, mesh);
+        SetSecrets(proxy, mesh);
         Offer(proxy, Version());
     }
 
@@ -75,6 +76,8 @@ public sealed class Publisher(TimeProvider time)
         var concerned = everything || changes!.Config ? _proxies.All : _proxies.Concerned(changes.Proxies);
         Reattach(mesh, concerned);
         Parallel.ForEach(_views.Values, view => view.UpdateAll(mesh, everything ? null : changes));
+        // Which certificates a gateway needs depends on the rules of the hosts that it sees now.
+        foreach (var proxy in _views.Values.Where(view => view.IsGateway).SelectMany(view => view.Proxies)) SetSecrets(proxy, mesh);
         Offer(concerned);
     }
 
@@ -112,7 +115,6 @@ public sealed class Publisher(TimeProvider time)
         if (proxy.Published is { } published && published.Resolved == resolved)
         {
             published.Inbound = InboundOf(resolved, mesh.Mesh);
-            published.Secrets = SecretsOf(proxy, resolved, mesh, published.Secrets);
             return;
         }
         var key = new ViewKey(resolved.Scope, resolved.Gateway);
@@ -122,14 +124,17 @@ public sealed class Publisher(TimeProvider time)
             view.UpdateAll(mesh, null);
         }
         view.Proxies.Add(proxy);
-        var secrets = SecretsOf(proxy, resolved, mesh, proxy.Published?.Secrets ?? ResourceSet.Empty);
-        proxy.Published = new(resolved, view, InboundOf(resolved, mesh.Mesh)) { Secrets = secrets };
+        proxy.Published = new(resolved, view, InboundOf(resolved, mesh.Mesh)) { Secrets = proxy.Published?.Secrets ?? ResourceSet.Empty };
     }
 
-    private static ResourceSet SecretsOf(ProxyFeed proxy, ResolvedProxy resolved, MeshView mesh, ResourceSet last) => resolved.Gateway is not { } gateway
-        ? ResourceSet.Empty
-        : last.ReplacedBy([.. GatewayCredentials.Of(gateway, CredentialsOf(proxy, mesh))
-            .Select(item => EncodedResource.Of(TypeUrls.Secret, item.Secret.Name, item.Secret))]);
+    private static void SetSecrets(ProxyFeed proxy, MeshView mesh)
+    {
+        if (proxy.Published is not { } published) return;
+        published.Secrets = published.Resolved.Gateway is not { } gateway
+            ? ResourceSet.Empty
+            : published.Secrets.ReplacedBy([.. GatewayCredentials.Of(gateway, published.View.Rules, CredentialsOf(proxy, mesh))
+                .Select(item => EncodedResource.Of(TypeUrls.Secret, item.Secret.Name, item.Secret))]);
+    }
 
     /// <summary>A gateway gets Secrets of its own namespace only.</summary>
     private static Func<string, TlsCredential?> CredentialsOf(ProxyFeed proxy, MeshView mesh) =>
@@ -180,7 +185,8 @@ public sealed class Publisher(TimeProvider time)
         if (!ReferenceEquals(now.Listeners, last.Listeners) || !ReferenceEquals(now.Inbound, last.Inbound)) types = types.SetItem(TypeUrls.Listener, Listeners(proxy.Proxy, view, published));
         if (!ReferenceEquals(now.Routes, last.Routes)) types = types.SetItem(TypeUrls.Route, view.Routes);
         if (isSidecar && !ReferenceEquals(now.Names, last.Names)) types = types.SetItem(TypeUrls.NameTable, view.Names);
-        if (!isSidecar && !ReferenceEquals(now.Secrets, last.Secrets)) types = types.SetItem(TypeUrls.Secret, published.Secrets);
+        // A sidecar has none, and must be told so: otherwise it would wait for those that a rule names.
+        if (!ReferenceEquals(now.Secrets, last.Secrets)) types = types.SetItem(TypeUrls.Secret, published.Secrets);
         (published.Given, published.Types) = (now, types);
         proxy.Offer(new(version, types));
     }

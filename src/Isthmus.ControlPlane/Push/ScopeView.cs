@@ -19,6 +19,8 @@ internal sealed class ScopeView(ProxyScope scope, GatewayScope? gateway)
     private MeshConfig? _mesh;
     private (ResourceSet, ResourceSet, ResourceSet, ResourceSet, ResourceSet) _taken;
 
+    public bool IsGateway => _gateway is not null;
+
     /// <summary>The proxies that share it.</summary>
     public HashSet<ProxyFeed> Proxies { get; } = [];
 
@@ -31,6 +33,9 @@ internal sealed class ScopeView(ProxyScope scope, GatewayScope? gateway)
     public ResourceSet Routes { get; private set; } = ResourceSet.Empty;
 
     public ResourceSet Names { get; private set; } = ResourceSet.Empty;
+
+    /// <summary>The DestinationRules of the visible hosts.</summary>
+    public IEnumerable<DestinationRule> Rules => _hosts.Values.Select(part => part.Clusters.Rule).OfType<DestinationRule>().Distinct(ReferenceEqualityComparer.Instance).Cast<DestinationRule>();
 
     /// <summary>Whether any resource changed since the last call.</summary>
     public bool TakeChange()

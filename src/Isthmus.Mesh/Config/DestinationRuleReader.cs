@@ -162,6 +162,14 @@ internal static class DestinationRuleReader
         var read = new ClientTls(
             mode, tls["clientCertificate"].Text, tls["privateKey"].Text, tls["caCertificates"].Text, tls["credentialName"].Text,
             tls["subjectAltNames"].Texts, tls["sni"].Text, tls["insecureSkipVerify"].Flag ?? false);
+        if (tls["caCrl"].Text.Length > 0) tls["caCrl"].Error($"certificate revocation lists are not supported: \"{tls["caCrl"].Text}\" would have no effect", "remove caCrl, and replace a CA or certificate that must not be trusted any more");
+        if (mode is not (ClientTlsMode.Simple or ClientTlsMode.Mutual)) return read;
+        if (read.InsecureSkipVerify) tls["insecureSkipVerify"].Warn("the server's certificate is not verified: anyone on the way can read and change the traffic", "remove insecureSkipVerify, and set caCertificates if the server's CA is private");
+        if (read.CredentialName.Length > 0)
+        {
+            if (read.ClientCertificate.Length + read.PrivateKey.Length + read.CaCertificates.Length > 0) tls["credentialName"].Error("cannot specify client certificates or CA certificate if credentialName is set", "use either the Secret or the files");
+            else tls["credentialName"].Warn("only gateways in the namespace of the Secret read it: connections of other proxies to this host fail", "for sidecars, mount files and set caCertificates, clientCertificate and privateKey");
+        }
         if (mode == ClientTlsMode.Mutual && read.CredentialName.Length == 0)
         {
             if (read.ClientCertificate.Length == 0) tls["clientCertificate"].Error("client certificate required for mutual tls");

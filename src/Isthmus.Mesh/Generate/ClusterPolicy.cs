@@ -163,6 +163,17 @@ internal static class ClusterPolicy
         cluster.CommonLbConfig.HealthyPanicThreshold = new() { Value = 1 };
     }
 
+    /// <summary>Each request's host is the server name that the proxy sends and, with <paramref name="verify"/>, that the
+    /// server's certificate must have.</summary>
+    private static void NameByRequest(Cluster cluster, bool verify)
+    {
+        var options = cluster.TypedExtensionProtocolOptions.TryGetValue(ClusterGenerator.HttpOptions, out var packed)
+            ? packed.Unpack<HttpProtocolOptions>()
+            : new() { ExplicitHttpConfig = new() { HttpProtocolOptions = new() } };
+        options.UpstreamHttpProtocolOptions = new() { AutoSni = true, AutoSanValidation = verify };
+        cluster.TypedExtensionProtocolOptions[ClusterGenerator.HttpOptions] = Parts.Pack(options);
+    }
+
     public static void ApplyTls(Cluster cluster, ClusterInputs inputs, ServicePort port, string subset, TrafficPolicy policy)
     {
         var service = inputs.Service;
@@ -170,12 +181,20 @@ internal static class ClusterPolicy
         var http2 = port.Protocol.IsHttp2() || (policy.Pool?.UpgradeToHttp2 == true && port.Protocol == Protocol.Http);
         if (policy.Tls is { } tls)
         {
-            cluster.TransportSocket = tls.Mode switch
+            switch (tls.Mode)
             {
-                ClientTlsMode.Disable => null,
-                ClientTlsMode.IstioMutual => TlsContexts.Mesh(tls.Sni.Length > 0 ? tls.Sni : sni, tls.SubjectAltNames.IsEmpty ? inputs.Identities : tls.SubjectAltNames, http2),
-                _ => TlsContexts.Client(tls, http2),
-            };
+                case ClientTlsMode.Disable:
+                    break;
+                case ClientTlsMode.IstioMutual:
+                    cluster.TransportSocket = TlsContexts.Mesh(tls.Sni.Length > 0 ? tls.Sni : sni, tls.SubjectAltNames.IsEmpty ? inputs.Identities : tls.SubjectAltNames, http2);
+                    break;
+                default:
+                    // The names that a ServiceEntry gives its host apply unless the rule has its own.
+                    var names = tls.SubjectAltNames.IsEmpty && service.FromServiceEntry ? service.ServiceAccounts : tls.SubjectAltNames;
+                    cluster.TransportSocket = TlsContexts.Client(tls, names, http2);
+                    if (tls.Sni.Length == 0) NameByRequest(cluster, verify: names.IsEmpty && !tls.InsecureSkipVerify);
+                    break;
+            }
             return;
         }
         if (!inputs.Mesh.EnableAutoMtls || service.External) return;

@@ -5,16 +5,19 @@ using Isthmus.Wire.Envoy;
 
 namespace Isthmus.Mesh.Generate;
 
-/// <summary>SDS of gateways: the certificates that their servers name by <c>credentialName</c>, and nothing else.</summary>
+/// <summary>SDS of gateways: the certificates that their servers, and the DestinationRules of the hosts that they call, name by
+/// <c>credentialName</c>, and nothing else.</summary>
 public static class GatewayCredentials
 {
     private const string CaSuffix = "-cacert";
 
     /// <param name="find">Returns the named credential in the gateway's own namespace; null when there is none.</param>
-    public static IEnumerable<(Secret Secret, ObjectRef Source)> Of(GatewayScope gateway, Func<string, TlsCredential?> find)
+    /// <param name="rules">The DestinationRules of the hosts that the gateway can call.</param>
+    public static IEnumerable<(Secret Secret, ObjectRef Source)> Of(GatewayScope gateway, IEnumerable<DestinationRule> rules, Func<string, TlsCredential?> find)
     {
-        var names = gateway.Gateways.SelectMany(item => item.Servers).Select(server => server.Tls?.CredentialName ?? "").Where(name => name.Length > 0);
-        foreach (var name in names.Distinct().Order(StringComparer.Ordinal))
+        var names = gateway.Gateways.SelectMany(item => item.Servers).Select(server => server.Tls?.CredentialName ?? "")
+            .Concat(rules.SelectMany(rule => rule.Tls).Select(tls => tls.CredentialName));
+        foreach (var name in names.Where(name => name.Length > 0).Distinct().Order(StringComparer.Ordinal))
         {
             var own = find(name);
             if (own is { Certificate.Length: > 0, PrivateKey.Length: > 0 })

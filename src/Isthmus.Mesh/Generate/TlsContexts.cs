@@ -11,6 +11,8 @@ internal static class TlsContexts
     public const string Tls = "envoy.transport_sockets.tls";
     public const string RawBuffer = "envoy.transport_sockets.raw_buffer";
 
+    private const string SystemRoots = "system";
+
     /// <summary>The ALPNs that distinguish mesh TLS from the application's own TLS.</summary>
     public static readonly string[] MeshAlpns = ["istio", "istio-peer-exchange", "istio-http/1.0", "istio-http/1.1", "istio-h2"];
 
@@ -45,24 +47,48 @@ internal static class TlsContexts
         return Socket(context);
     }
 
-    /// <summary>TLS that a DestinationRule configures, other than mesh TLS.</summary>
-    public static TransportSocket Client(ClientTls tls, bool http2)
+    /// <summary>
+    /// TLS that a DestinationRule configures, other than mesh TLS. Without roots of its own, the rule's server must have a
+    /// certificate that the system's roots trust.
+    /// </summary>
+    /// <param name="names">The names of which the server's certificate must have one; empty: those that the rule gives, or the
+    /// name that the proxy connects to.</param>
+    public static TransportSocket Client(ClientTls tls, IReadOnlyCollection<string> names, bool http2)
     {
         var common = new CommonTlsContext { TlsParams = ClientVersions() };
+        if (http2) common.AlpnProtocols.Add("h2");
         if (tls.Mode == ClientTlsMode.Mutual)
         {
             common.TlsCertificateSdsSecretConfigs.Add(tls.CredentialName.Length > 0
                 ? Kubernetes(tls.CredentialName)
                 : new() { Name = $"file-cert:{tls.ClientCertificate}~{tls.PrivateKey}", SdsConfig = Parts.Agent });
         }
+        var context = new UpstreamTlsContext { CommonTlsContext = common, Sni = tls.Sni };
+        if (tls.InsecureSkipVerify)
+        {
+            // An empty context would look like forgotten roots: a proxy must be told to accept any certificate.
+            common.ValidationContext = new() { TrustChainVerification = Validation.Types.TrustChainVerification.AcceptUntrusted };
+            return Socket(context);
+        }
+        common.CombinedValidationContext = new()
+        {
+            DefaultValidationContext = ServerNames(tls, names),
+            ValidationContextSdsSecretConfig = tls.CredentialName.Length > 0
+                ? Kubernetes(tls.CredentialName + "-cacert")
+                : new() { Name = $"file-root:{(tls.CaCertificates.Length > 0 ? tls.CaCertificates : SystemRoots)}", SdsConfig = Parts.Agent },
+        };
+        return Socket(context);
+    }
+
+    private static Validation ServerNames(ClientTls tls, IReadOnlyCollection<string> names)
+    {
         var validation = new Validation();
-        validation.MatchSubjectAltNames.AddRange(tls.SubjectAltNames.Select(name => new StringMatcher { Exact = name }));
-        var root = tls.CredentialName.Length > 0 && !tls.InsecureSkipVerify ? Kubernetes(tls.CredentialName + "-cacert")
-            : tls.CaCertificates.Length > 0 ? new SdsSecretConfig { Name = $"file-root:{tls.CaCertificates}", SdsConfig = Parts.Agent } : null;
-        if (root is null) common.ValidationContext = validation;
-        else common.CombinedValidationContext = new() { DefaultValidationContext = validation, ValidationContextSdsSecretConfig = root };
-        if (http2) common.AlpnProtocols.Add("h2");
-        return Socket(new UpstreamTlsContext { CommonTlsContext = common, Sni = tls.Sni });
+        validation.MatchSubjectAltNames.AddRange(names.Select(name => new StringMatcher { Exact = name }));
+        if (names.Count == 0 && tls.Sni.Length > 0)
+        {
+            validation.MatchTypedSubjectAltNames.Add(new SubjectAltNameMatcher { SanType = SubjectAltNameMatcher.Types.SanType.Dns, Matcher = new() { Exact = tls.Sni } });
+        }
+        return validation;
     }
 
     /// <summary>Mesh TLS from a client: a certificate of one of our trust domains is required.</summary>

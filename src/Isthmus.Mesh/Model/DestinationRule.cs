@@ -89,6 +89,10 @@ public sealed record DestinationRule(
 {
     public string Namespace => Source.Namespace;
     public string Name => Source.Name;
+
+    /// <summary>Its TLS settings: of the host, of its ports and of its subsets.</summary>
+    public IEnumerable<ClientTls> Tls => Subsets.Select(subset => subset.Policy).Append(Policy)
+        .SelectMany(policy => policy is null ? [] : policy.Ports.Select(port => port.Policy.Tls).Append(policy.Tls)).OfType<ClientTls>();
 }
 
 /// <summary>Where a DestinationRule is looked up: its namespace and its host as written.</summary>

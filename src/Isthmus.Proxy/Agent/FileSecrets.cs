@@ -6,7 +6,7 @@ using Microsoft.Extensions.Logging;
 namespace Isthmus.Proxy.Agent;
 
 /// <summary>
-/// Secrets in mounted files: those that resources name by path (<c>file-cert:CHAIN~KEY</c>, <c>file-root:FILE</c>), and <c>default</c> and
+/// Secrets in mounted files: those that resources name by path (<c>file-cert:CHAIN~KEY</c>, <c>file-root:FILE</c>, <c>file-root:system</c>), and <c>default</c> and
 /// <c>ROOTCA</c> when a directory is given. <see cref="Refresh"/> checks the files again; the last good content stays.
 /// </summary>
 internal sealed partial class FileSecrets(string directory, TimeProvider time, ILogger log)
@@ -69,7 +69,7 @@ internal sealed partial class FileSecrets(string directory, TimeProvider time, I
     {
         const string certificate = "file-cert:", roots = "file-root:";
         if (name.StartsWith(certificate, StringComparison.Ordinal) && name[certificate.Length..].Split('~') is [var chain, var key]) return [chain, key];
-        if (name.StartsWith(roots, StringComparison.Ordinal)) return [name[roots.Length..]];
+        if (name.StartsWith(roots, StringComparison.Ordinal)) return [SystemRoots.FileOf(name[roots.Length..])];
         if (directory.Length == 0) return null;
         return name switch
         {

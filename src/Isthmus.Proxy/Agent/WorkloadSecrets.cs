@@ -38,7 +38,10 @@ internal sealed partial class WorkloadSecrets(
 
     public RootSecret? FindRoots(string name) => name == Root && authority is not null ? _state.Roots : DiscoveredSecrets.Has(name) ? discovered.FindRoots(name) : files.FindRoots(name);
 
-    public bool IsAbsent(string name) => discovered.IsAbsent(name);
+    /// <summary>The CA's certificate comes in time, and the control plane reports which of its secrets do not exist. A file that
+    /// is not mounted may never be.</summary>
+    public bool IsAbsent(string name) =>
+        DiscoveredSecrets.Has(name) ? discovered.IsAbsent(name) : name is not (Default or Root) && FindCertificate(name) is null && FindRoots(name) is null;
 
     public IReadOnlyList<SecretView> View()
     {

@@ -40,7 +40,7 @@ internal sealed class ConnectionPools
     public SemaphoreSlim Opening { get; } = new(1, 1);
 
     /// <summary>When and why the last attempt to open a shared connection failed; guarded by <see cref="Opening"/>.</summary>
-    public (long At, TransportException Reason)? Failed { get; set; }
+    public (long At, string Authority, TransportException Reason)? Failed { get; set; }
 
     /// <summary>Increases for round robin; never negative.</summary>
     public int NextTurn() => Interlocked.Increment(ref _turn) & int.MaxValue;
@@ -83,10 +83,28 @@ internal sealed class ConnectionPools
                 if (!_idle.TryGetValue(key, out var list) || list.Count == 0) return null;
                 connection = list[^1];
                 list.RemoveAt(list.Count - 1);
+                // Clients choose the host names: they must not fill the memory.
+                if (list.Count == 0 && key.Contains('@', StringComparison.Ordinal)) _idle.Remove(key);
             }
             if (connection.IsQuiet) return connection;
             connection.Close();
         }
+    }
+
+    /// <summary>Takes an idle connection of that kind that serves one host name only; null when there is none.</summary>
+    public IPooledConnection? TakeNamed(string kind)
+    {
+        lock (_lock)
+        {
+            foreach (var (key, list) in _idle)
+            {
+                if (list.Count == 0 || !key.Contains('@', StringComparison.Ordinal) || !key.StartsWith(kind, StringComparison.Ordinal)) continue;
+                var connection = list[^1];
+                list.RemoveAt(list.Count - 1);
+                return connection;
+            }
+        }
+        return null;
     }
 
     /// <summary>Keeps a connection that no request waits for; only <see cref="ConnectionQueue"/> knows that.</summary>
@@ -144,6 +162,7 @@ internal sealed class ConnectionPools
                     list.RemoveAt(i);
                 }
             }
+            foreach (var key in _idle.Where(entry => entry.Value.Count == 0).Select(entry => entry.Key).ToList()) _idle.Remove(key);
         }
         return taken;
     }

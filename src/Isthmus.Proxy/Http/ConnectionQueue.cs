@@ -6,6 +6,9 @@ namespace Isthmus.Proxy.Http;
 /// <summary>A request that can wait for a connection.</summary>
 internal interface IQueueing
 {
+    /// <summary>The host that the request names.</summary>
+    string Authority { get; }
+
     /// <summary>Called once when the request starts to wait. It must leave when nobody wants its response anymore.</summary>
     void OnQueued(QueuedRequest place);
 }
@@ -25,24 +28,30 @@ internal sealed class ConnectionQueue(ConnectionPools pools, IReadOnlyList<strin
     /// Reserves a new connection (both results are null), or finds a kept one at the limit, or else joins the queue. After a
     /// reservation, the caller must call <see cref="Closed"/> or <see cref="ConnectFailed"/> once.
     /// </summary>
-    public QueuedRequest? Enter(ClusterState cluster, out IPooledConnection? kept)
+    /// <param name="authority">The host name that the connection must be for; empty: any.</param>
+    public QueuedRequest? Enter(ClusterState cluster, string authority, out IPooledConnection? kept)
     {
         kept = null;
+        QueuedRequest place;
+        IPooledConnection? other;
         lock (_lock)
         {
             if (_waiting.Count == 0)
             {
                 if (TryReserve(cluster)) return null;
                 foreach (var key in keys)
-                    if ((kept = pools.Take(key)) is not null) return null;
+                    if ((kept = pools.Take(HttpUpstreams.PoolKey(key, authority))) is not null) return null;
                 // A kept connection that turned out to be dead has made room.
                 if (TryReserve(cluster)) return null;
             }
             Interlocked.Increment(ref cluster.Counters.ConnectionOverflows);
-            var place = new QueuedRequest(this);
+            place = new QueuedRequest(this, authority);
             _waiting.AddLast(place);
-            return place;
+            other = pools.TakeNamed(keys[0]);
         }
+        // An idle connection for another host name cannot serve this request, but its end makes room.
+        other?.Close();
+        return place;
     }
 
     /// <summary>Passes a free connection to the first request in the queue, or keeps it.</summary>
@@ -55,7 +64,7 @@ internal sealed class ConnectionQueue(ConnectionPools pools, IReadOnlyList<strin
                 pools.Put(key, connection);
                 return;
             }
-            if (connection.IsQuiet)
+            if (connection.IsQuiet && key.EndsWith(HttpUpstreams.PoolKey("", first.Value.Authority), StringComparison.Ordinal))
             {
                 _waiting.RemoveFirst();
                 first.Value.Serve(connection);
@@ -115,8 +124,11 @@ internal sealed class ConnectionQueue(ConnectionPools pools, IReadOnlyList<strin
 }
 
 /// <summary>The place of one request in a <see cref="ConnectionQueue"/>.</summary>
-internal sealed class QueuedRequest(ConnectionQueue queue)
+internal sealed class QueuedRequest(ConnectionQueue queue, string authority)
 {
+    /// <summary>The host name that its connection must be for; empty: any.</summary>
+    public string Authority { get; } = authority;
+
     private readonly TaskCompletionSource<IPooledConnection?> _served = new(TaskCreationOptions.RunContinuationsAsynchronously);
 
     /// <summary>Completes with a connection, or with null: a new connection is reserved.</summary>
@@ -131,9 +143,11 @@ internal sealed class QueuedRequest(ConnectionQueue queue)
 }
 
 /// <summary>Takes a request that no client waits for out of the queue after a while.</summary>
-internal sealed class QueueDeadline(TimeProvider time, TimeSpan longest) : IQueueing, IDisposable
+internal sealed class QueueDeadline(TimeProvider time, TimeSpan longest, string authority) : IQueueing, IDisposable
 {
     private ITimer? _timer;
+
+    public string Authority => authority;
 
     public void OnQueued(QueuedRequest place) =>
         _timer = time.CreateTimer(static p => ((QueuedRequest)p!).Leave(), place, longest, Timeout.InfiniteTimeSpan);

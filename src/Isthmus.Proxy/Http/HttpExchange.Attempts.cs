@@ -77,6 +77,8 @@ internal sealed partial class HttpExchange
         }
     }
 
+    string IQueueing.Authority => Request.Authority;
+
     void IQueueing.OnQueued(QueuedRequest place)
     {
         lock (_record)

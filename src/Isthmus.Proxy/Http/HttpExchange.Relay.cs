@@ -116,7 +116,7 @@ internal sealed partial class HttpExchange
             copy.CopyFrom(Request);
             copy.Authority = MirroredRequest.Shadow(Request.Authority);
             var bytes = body?.Buffered.ToArray();
-            var mirrored = new MirroredRequest(cluster, copy, bytes, connection.Destination, _action.AlpnOverride);
+            var mirrored = new MirroredRequest(cluster, Request.Authority, copy, bytes, connection.Destination, _action.AlpnOverride);
             parts.Upstreams.Background.Start("mirrored request", () => mirrored.SendAsync(parts.Upstreams, parts.Ports.Time));
         }
     }

@@ -24,15 +24,15 @@ internal sealed class HttpUpstreams(UpstreamConnector connector, BackgroundTasks
     /// <param name="fresh">A reused connection just failed: open a new one.</param>
     /// <param name="patience">How long the host may take to accept a new connection.</param>
     /// <exception cref="TransportException">The host could not be reached, or its identity is wrong.</exception>
-    /// <param name="request">Notified when it has to wait for a connection because the cluster is at its limit.</param>
+    /// <param name="request">Names the host, because connections that verify it serve no other, and is notified when it has to wait for a connection because the cluster is at its limit.</param>
     /// <exception cref="OverflowException">The cluster is at its connection limit, and so is the queue.</exception>
     public async ValueTask<UpstreamStream> OpenAsync(ClusterState cluster, Host host, int downstreamVersion, ValueMap<ValueList<string>> alpnOverride, bool fresh, TimeSpan patience, IQueueing request)
     {
         var isHttp2 = IsHttp2(cluster, downstreamVersion);
         var key = isHttp2 ? "HTTP2" : downstreamVersion == HttpVersions.Http10 ? "HTTP10" : "HTTP11";
         IReadOnlyList<string>? alpn = alpnOverride.TryGetValue(key, out var list) ? list : null;
-        var turn = Turn(host, Turns[key]);
-        var way = new Way(alpn, fresh, patience, request);
+        var way = new Way(cluster.Config.NamesByRequest ? request.Authority : "", alpn, fresh, patience, request);
+        var turn = PoolKey(Turn(host, Turns[key]), way.Authority);
         return isHttp2 ? await OpenHttp2Async(cluster, host, turn, way).ConfigureAwait(false)
             : await OpenHttp1Async(cluster, host, turn, way).ConfigureAwait(false);
     }
@@ -50,7 +50,7 @@ internal sealed class HttpUpstreams(UpstreamConnector connector, BackgroundTasks
         if (!cluster.TryBeginPending()) throw new OverflowException("max_pending_requests");
         try
         {
-            if (host.Pools.Queue(key).Enter(cluster, out var kept) is { } place)
+            if (host.Pools.Queue(key).Enter(cluster, way.Authority, out var kept) is { } place)
             {
                 way.Request.OnQueued(place);
                 kept = await place.Served.ConfigureAwait(false);
@@ -68,7 +68,7 @@ internal sealed class HttpUpstreams(UpstreamConnector connector, BackgroundTasks
         var isSettled = false;
         try
         {
-            var transport = await connector.ConnectAsync(cluster, host, way.Alpn, way.Patience).ConfigureAwait(false);
+            var transport = await connector.ConnectAsync(cluster, host, way.Authority, way.Alpn, way.Patience).ConfigureAwait(false);
             isSettled = true;
             return transport;
         }
@@ -110,8 +110,11 @@ internal sealed class HttpUpstreams(UpstreamConnector connector, BackgroundTasks
         ? time.GetTimestamp() + (long)(GatewayTurn.TotalSeconds * (0.75 + random.NextDouble() / 2) * time.TimestampFrequency)
         : long.MaxValue;
 
-    /// <summary>At the connection limit, any existing connection will do.</summary>
-    private static string[] OtherTurns(string key) => Turns[key.Split(' ')[0]];
+    /// <summary>At the connection limit, any existing connection to that host name will do.</summary>
+    private static IEnumerable<string> OtherTurns(string key, Way way) => Turns[key.Split(' ', '@')[0]].Select(turn => PoolKey(turn, way.Authority));
+
+    /// <summary>The key of connections that serve one host name only; empty: any.</summary>
+    internal static string PoolKey(string turn, string authority) => authority.Length == 0 ? turn : $"{turn}@{authority}";
 
     private async ValueTask<UpstreamStream> OpenHttp2Async(ClusterState cluster, Host host, string key, Way way)
     {
@@ -123,13 +126,13 @@ internal sealed class HttpUpstreams(UpstreamConnector connector, BackgroundTasks
         try
         {
             if (!way.Fresh && host.Pools.FindShared(key)?.TryOpen() is { } meanwhile) return meanwhile;
-            if (way.Patience < cluster.Config.ConnectTimeout && host.Pools.Failed is { } failed && failed.At >= asked)
+            if (way.Patience < cluster.Config.ConnectTimeout && host.Pools.Failed is { } failed && failed.At >= asked && failed.Authority == way.Authority)
                 throw new TransportException(failed.Reason.Failure, failed.Reason.Message);
             var client = new H2Client(await ConnectSharedAsync(cluster, host, way).ConfigureAwait(false), cluster, host, time, ExpiresAt(host), background);
             host.Pools.Share(key, client);
             return client.TryOpen() ?? throw new TransportException(TransportFailure.Reset, "the connection was closed");
         }
-        catch (OverflowException) when (OtherTurns(key).Select(turn => host.Pools.FindShared(turn)?.TryOpen()).FirstOrDefault(stream => stream is not null) is { } other)
+        catch (OverflowException) when (OtherTurns(key, way).Select(turn => host.Pools.FindShared(turn)?.TryOpen()).FirstOrDefault(stream => stream is not null) is { } other)
         {
             return other;
         }
@@ -147,7 +150,7 @@ internal sealed class HttpUpstreams(UpstreamConnector connector, BackgroundTasks
         }
         catch (TransportException e)
         {
-            host.Pools.Failed = (time.GetTimestamp(), e);
+            host.Pools.Failed = (time.GetTimestamp(), way.Authority, e);
             throw;
         }
     }
@@ -158,7 +161,7 @@ internal sealed class HttpUpstreams(UpstreamConnector connector, BackgroundTasks
         if (!cluster.TryBeginConnection() && (host.Pools.HasShared || !cluster.TryTakeConnection(isFirst: true))) throw new OverflowException("max_connections");
         try
         {
-            return await connector.ConnectAsync(cluster, host, way.Alpn, way.Patience).ConfigureAwait(false);
+            return await connector.ConnectAsync(cluster, host, way.Authority, way.Alpn, way.Patience).ConfigureAwait(false);
         }
         catch
         {
@@ -168,5 +171,5 @@ internal sealed class HttpUpstreams(UpstreamConnector connector, BackgroundTasks
     }
 
     /// <summary>What kind of connection to open; see <see cref="OpenAsync"/>.</summary>
-    private readonly record struct Way(IReadOnlyList<string>? Alpn, bool Fresh, TimeSpan Patience, IQueueing Request);
+    private readonly record struct Way(string Authority, IReadOnlyList<string>? Alpn, bool Fresh, TimeSpan Patience, IQueueing Request);
 }

@@ -59,7 +59,7 @@ internal sealed class KeyStore(SnapshotState state, HttpUpstreams upstreams, Tim
         UpstreamStream? upstream = null;
         try
         {
-            using var deadline = new QueueDeadline(time, where.Timeout);
+            using var deadline = new QueueDeadline(time, where.Timeout, uri.Authority);
             var patience = where.Timeout < cluster.Config.ConnectTimeout ? where.Timeout : cluster.Config.ConnectTimeout;
             upstream = await upstreams.OpenAsync(cluster, host, HttpVersions.Http11, default, fresh: true, patience, deadline).ConfigureAwait(false);
             using var timer = time.CreateTimer(static open => ((UpstreamStream)open!).Abort(), upstream, where.Timeout, Timeout.InfiniteTimeSpan);

@@ -6,7 +6,8 @@ using Isthmus.Proxy.Tcp;
 namespace Isthmus.Proxy.Http;
 
 /// <summary>A copy of a request for another cluster. Nobody waits for its response.</summary>
-internal sealed record MirroredRequest(ClusterState Cluster, RequestHead Head, byte[]? Body, EndPoint? Destination, ValueMap<ValueList<string>> AlpnOverride)
+/// <param name="Authority">The host of the request that it copies, by which the server must be known.</param>
+internal sealed record MirroredRequest(ClusterState Cluster, string Authority, RequestHead Head, byte[]? Body, EndPoint? Destination, ValueMap<ValueList<string>> AlpnOverride)
 {
     private static readonly TimeSpan Longest = TimeSpan.FromSeconds(15);
 
@@ -17,7 +18,7 @@ internal sealed record MirroredRequest(ClusterState Cluster, RequestHead Head, b
         UpstreamStream? upstream = null;
         try
         {
-            using var deadline = new QueueDeadline(time, Longest);
+            using var deadline = new QueueDeadline(time, Longest, Authority);
             upstream = await upstreams.OpenAsync(Cluster, host, Head.Version, AlpnOverride, fresh: false, Cluster.Config.ConnectTimeout, deadline).ConfigureAwait(false);
             using var timer = time.CreateTimer(static u => ((UpstreamStream)u!).Abort(), upstream, Longest, Timeout.InfiniteTimeSpan);
             await upstream.SendHeadAsync(Head).ConfigureAwait(false);

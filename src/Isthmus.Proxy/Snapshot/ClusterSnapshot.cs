@@ -32,6 +32,9 @@ internal sealed record ClusterSnapshot(
 {
     private ByteString? _bytes;
 
+    /// <summary>Whether TLS connections depend on the host of the request.</summary>
+    public bool NamesByRequest { get; } = SocketMatches.Select(match => match.Tls).Append(Tls).Any(tls => tls is { SniFromRequest: true } or { NameFromRequest: true });
+
     public ByteString Bytes => _bytes ??= Resource.ToByteString();
 
     public IEnumerable<string> Secrets => SocketMatches.Select(m => m.Tls).Append(Tls).SelectMany(t => t?.Secrets ?? []).Distinct();
@@ -81,8 +84,8 @@ internal static class ClusterDecoder
             cluster.CommonLbConfig?.HealthyPanicThreshold?.Value,
             Limits(cluster.CircuitBreakers),
             Outlier(cluster.OutlierDetection),
-            cluster.TransportSocketMatches.Select(Match).ToValueList(),
-            TlsSettings.From(cluster.TransportSocket, downstream: false),
+            cluster.TransportSocketMatches.Select(match => new SocketMatch(match.Name, EndpointDecoder.Labels(match.Match), Tls(match.TransportSocket, options, cluster))).ToValueList(),
+            Tls(cluster.TransportSocket, options, cluster),
             Http(options),
             Bind(cluster),
             inline, targets,
@@ -149,10 +152,13 @@ internal static class ClusterDecoder
             detection.SplitExternalLocalOriginErrors);
     }
 
-    private static SocketMatch Match(Cluster.Types.TransportSocketMatch match) => new(
-        match.Name,
-        EndpointDecoder.Labels(match.Match),
-        TlsSettings.From(match.TransportSocket, downstream: false));
+    private static TlsSettings? Tls(Wire.Envoy.TransportSocket? socket, HttpProtocolOptions? options, Cluster cluster)
+    {
+        if (TlsSettings.From(socket, downstream: false) is not { } settings) return null;
+        if (options?.UpstreamHttpProtocolOptions is not { } names) return settings;
+        if (names.OverrideAutoSniHeader.Length > 0) throw new ResourceException("override_auto_sni_header is not supported");
+        return settings with { SniFromRequest = names.AutoSni, NameFromRequest = names.AutoSanValidation, ServiceHost = Service(cluster).Host };
+    }
 
     private static UpstreamHttp Http(HttpProtocolOptions? options) => options?.UpstreamProtocolOptionsCase switch
     {

@@ -283,7 +283,8 @@ internal sealed class SnapshotState : IDisposable
 
     private bool IsReady(ClusterState cluster)
     {
-        if (!cluster.Config.Secrets.All(IsThere)) return false;
+        // A cluster whose secret does not exist replaces the one before: that one may be less strict. Its connections fail.
+        if (!cluster.Config.Secrets.All(secret => IsThere(secret) || _secrets.IsAbsent(secret))) return false;
         switch (cluster.Config.Kind)
         {
             case ClusterKind.Eds:

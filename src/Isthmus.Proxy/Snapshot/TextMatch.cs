@@ -21,6 +21,9 @@ internal sealed class TextMatch
         if (kind == Kind.Regex) _regex = CompileRegex(text, ignoreCase);
     }
 
+    /// <summary>The text of an exact match; null for other kinds.</summary>
+    public string? ExactText => _kind == Kind.Exact ? _text : null;
+
     public static TextMatch Exact(string text) => new(Kind.Exact, text, false);
 
     public static TextMatch Prefix(string text) => new(Kind.Prefix, text, false);

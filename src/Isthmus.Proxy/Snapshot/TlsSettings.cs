@@ -9,19 +9,45 @@ namespace Isthmus.Proxy.Snapshot;
 
 /// <summary>A TLS context of either side. Certificates and roots are named here and come from the secret source.</summary>
 /// <param name="Certificate">Name of the secret with the certificate and key; empty when none is shown.</param>
-/// <param name="Root">Name of the secret with the roots; empty when the peer is not checked against any.</param>
+/// <param name="Root">Name of the secret with the roots; empty when the peer is not checked against any. A client without
+/// roots of its own uses the system's, unless its context accepts untrusted servers explicitly.</param>
 /// <param name="Peers">The peer's certificate must have one of these names; empty: any.</param>
 /// <param name="RequirePeer">Server side: a client without a certificate is refused.</param>
 /// <param name="Sni">Client side: the server name sent.</param>
 internal sealed record TlsSettings(
-    string Certificate, string Root, IReadOnlyList<TextMatch> Peers, ValueList<string> Alpn, bool RequirePeer, string Sni, SslProtocols Protocols)
+    string Certificate, string Root, IReadOnlyList<PeerName> Peers, ValueList<string> Alpn, bool RequirePeer, string Sni, SslProtocols Protocols)
 {
+    /// <summary>The roots of the operating system: those of a client whose context names none.</summary>
+    public const string SystemRoots = "file-root:system";
+
+    /// <summary>Client side: send the request's host as server name, unless <see cref="Sni"/> is set.</summary>
+    public bool SniFromRequest { get; init; }
+
+    /// <summary>Client side: the server's certificate must have the request's host as a name.</summary>
+    public bool NameFromRequest { get; init; }
+
+    /// <summary>Client side: the service's host, which stands for the request's host where there is no request.</summary>
+    public string ServiceHost { get; init; } = "";
+
+    /// <summary>The peer's certificate, or its key, must be one of these; empty: any.</summary>
+    public CertificatePins Pins { get; init; } = CertificatePins.None;
+
     public IEnumerable<string> Secrets => new[] { Certificate, Root }.Where(s => s.Length > 0);
 
-    public static TlsSettings From(DownstreamTlsContext context) =>
-        Common(context.CommonTlsContext ?? new(), "") with { RequirePeer = context.RequireClientCertificate ?? false };
+    /// <exception cref="ResourceException">The context requires certificates of clients but accepts any, or cannot be used.</exception>
+    public static TlsSettings From(DownstreamTlsContext context)
+    {
+        var settings = Common(context.CommonTlsContext ?? new(), "") with { RequirePeer = context.RequireClientCertificate ?? false };
+        if (settings is { RequirePeer: true, Root: "", Pins.IsEmpty: true } && !AcceptsUntrusted(context.CommonTlsContext))
+            throw new ResourceException("require_client_certificate without roots would accept any certificate: set trusted_ca, or trust_chain_verification ACCEPT_UNTRUSTED");
+        return settings;
+    }
 
-    public static TlsSettings From(UpstreamTlsContext context) => Common(context.CommonTlsContext ?? new(), context.Sni);
+    public static TlsSettings From(UpstreamTlsContext context)
+    {
+        var settings = Common(context.CommonTlsContext ?? new(), context.Sni);
+        return settings is { Root: "", Pins.IsEmpty: true } && !AcceptsUntrusted(context.CommonTlsContext) ? settings with { Root = SystemRoots } : settings;
+    }
 
     /// <summary>Reads a transport socket; null means plain bytes.</summary>
     /// <exception cref="ResourceException">An unknown kind of transport socket: treating it as plain text could leak data.</exception>
@@ -35,15 +61,40 @@ internal sealed record TlsSettings(
         throw new ResourceException($"transport socket '{socket.Name}' with {config.TypeUrl} is not supported");
     }
 
+    /// <summary>The name to send and the name to expect, for a connection on behalf of a request to <paramref name="authority"/>
+    /// (empty: no request).</summary>
+    public (string Sni, string Expected) NamesFor(string authority)
+    {
+        if (!SniFromRequest && !NameFromRequest) return (Sni, "");
+        var host = authority.Length > 0 ? HostOf(authority) : ServiceHost;
+        // A server name is never an address or a pattern.
+        var sni = Sni.Length == 0 && SniFromRequest && !host.StartsWith('*') && !System.Net.IPAddress.TryParse(host, out _) ? host : Sni;
+        return (sni, NameFromRequest ? host : "");
+    }
+
+    /// <summary>The authority without its port.</summary>
+    private static string HostOf(string authority)
+    {
+        if (authority.StartsWith('[')) return authority[1..].Split(']')[0];
+        var colon = authority.IndexOf(':', StringComparison.Ordinal);
+        return colon < 0 ? authority : authority[..colon];
+    }
+
+    private static CertificateValidationContext? Validation(CommonTlsContext? common) => common?.ValidationContextTypeCase switch
+    {
+        CommonTlsContext.ValidationContextTypeOneofCase.CombinedValidationContext => common.CombinedValidationContext.DefaultValidationContext,
+        CommonTlsContext.ValidationContextTypeOneofCase.ValidationContext => common.ValidationContext,
+        _ => null,
+    };
+
+    private static bool AcceptsUntrusted(CommonTlsContext? common) =>
+        Validation(common)?.TrustChainVerification == CertificateValidationContext.Types.TrustChainVerification.AcceptUntrusted;
+
     private static TlsSettings Common(CommonTlsContext common, string sni)
     {
-        var validation = common.ValidationContextTypeCase switch
-        {
-            CommonTlsContext.ValidationContextTypeOneofCase.CombinedValidationContext => common.CombinedValidationContext.DefaultValidationContext,
-            CommonTlsContext.ValidationContextTypeOneofCase.ValidationContext => common.ValidationContext,
-            _ => null,
-        };
-        var root = common.ValidationContextTypeCase switch
+        var validation = Validation(common);
+        if (validation?.Crl is not null) throw new ResourceException("crl is not supported: revoked certificates would be accepted");
+        var root = AcceptsUntrusted(common) ? "" : common.ValidationContextTypeCase switch
         {
             CommonTlsContext.ValidationContextTypeOneofCase.CombinedValidationContext =>
                 common.CombinedValidationContext.ValidationContextSdsSecretConfig?.Name ?? "",
@@ -55,13 +106,16 @@ internal sealed record TlsSettings(
         var certificate = common.TlsCertificateSdsSecretConfigs.Count > 0 ? common.TlsCertificateSdsSecretConfigs[0].Name
             : common.TlsCertificates.Count > 0 ? $"file-cert:{common.TlsCertificates[0].CertificateChain.Filename}~{common.TlsCertificates[0].PrivateKey?.Filename}"
             : "";
-        var peers = new List<TextMatch>();
+        var peers = new List<PeerName>();
         if (validation is not null)
         {
-            peers.AddRange(validation.MatchSubjectAltNames.Select(TextMatch.From));
-            peers.AddRange(validation.MatchTypedSubjectAltNames.Select(m => TextMatch.From(m.Matcher)));
+            peers.AddRange(validation.MatchSubjectAltNames.Select(PeerName.From));
+            peers.AddRange(validation.MatchTypedSubjectAltNames.Select(PeerName.From));
         }
-        return new(certificate, root, peers, common.AlpnProtocols.ToValueList(), false, sni, Versions(common.TlsParams));
+        return new(certificate, root, peers, common.AlpnProtocols.ToValueList(), false, sni, Versions(common.TlsParams))
+        {
+            Pins = validation is null ? CertificatePins.None : CertificatePins.From(validation),
+        };
     }
 
     private static string FileRoot(CertificateValidationContext? validation)

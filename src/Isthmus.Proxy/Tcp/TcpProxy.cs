@@ -77,7 +77,7 @@ internal sealed class TcpProxy(SnapshotState state, UpstreamConnector connector,
             try
             {
                 var patience = attempt < attempts && cluster.HasOther(host, tried) ? cluster.ShortPatience : cluster.Config.ConnectTimeout;
-                var upstream = await connector.ConnectAsync(cluster, host, null, patience).ConfigureAwait(false);
+                var upstream = await connector.ConnectAsync(cluster, host, "", null, patience).ConfigureAwait(false);
                 record.UpstreamLocal = upstream.Local;
                 record.UpstreamPeer = upstream.Peer;
                 record.TransportFailure = "";

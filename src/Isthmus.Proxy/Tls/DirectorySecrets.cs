@@ -26,6 +26,8 @@ internal sealed class DirectorySecrets(string directory, TimeProvider time) : IS
     /// <exception cref="ProblemException">The file exists but cannot be used.</exception>
     public RootSecret? FindRoots(string name) => _roots.GetOrAdd(name, LoadRoots);
 
+    public bool IsAbsent(string name) => FindCertificate(name) is null && FindRoots(name) is null;
+
     public IReadOnlyList<SecretView> View() =>
     [
         .. _certificates.Values.OfType<CertificateSecret>().Select(c => new SecretView(c.Name, "file", _loaded, c.ChainPem, "")),
@@ -48,7 +50,7 @@ internal sealed class DirectorySecrets(string directory, TimeProvider time) : IS
         var file = name switch
         {
             "ROOTCA" => Path.Combine(directory, "root-cert.pem"),
-            _ when name.StartsWith("file-root:", StringComparison.Ordinal) => name["file-root:".Length..],
+            _ when name.StartsWith("file-root:", StringComparison.Ordinal) => SystemRoots.FileOf(name["file-root:".Length..]),
             _ => "",
         };
         return File.Exists(file) ? RootSecret.Load(name, File.ReadAllText(file)) : null;

@@ -1,4 +1,5 @@
 using System.Formats.Asn1;
+using System.Net;
 using System.Security.Cryptography;
 using System.Security.Cryptography.X509Certificates;
 using Isthmus.Proxy.Snapshot;
@@ -12,17 +13,21 @@ internal static class PeerCertificates
     private const string SubjectAltName = "2.5.29.17";
     private static readonly Asn1Tag DnsTag = new(TagClass.ContextSpecific, 2);
     private static readonly Asn1Tag UriTag = new(TagClass.ContextSpecific, 6);
+    private static readonly Asn1Tag AddressTag = new(TagClass.ContextSpecific, 7);
 
     public static TlsPeer Read(X509Certificate2? certificate, string alpn, string serverName)
     {
         if (certificate is null) return new([], [], "", "", alpn, serverName, "");
-        var (uris, names) = AlternativeNames(certificate);
-        return new(uris, names, certificate.SubjectName.Name, Convert.ToHexStringLower(SHA256.HashData(certificate.RawDataMemory.Span)), alpn, serverName,
+        var names = AlternativeNames(certificate);
+        return new(Of(NameKind.Uri), Of(NameKind.Dns), certificate.SubjectName.Name, Convert.ToHexStringLower(SHA256.HashData(certificate.RawDataMemory.Span)), alpn, serverName,
             certificate.ExportCertificatePem());
+
+        List<string> Of(NameKind kind) => [.. names.Where(name => name.Kind == kind).Select(name => name.Name)];
     }
 
     /// <summary>Why the peer's certificate is rejected, as part of Envoy's failure text; null when it is accepted.</summary>
-    public static string? Refusal(TlsSettings settings, X509Certificate2? certificate, X509Chain? chain, bool untrusted)
+    /// <param name="expected">The host that the certificate must prove; empty: none.</param>
+    public static string? Refusal(TlsSettings settings, string expected, X509Certificate2? certificate, X509Chain? chain, bool untrusted)
     {
         if (certificate is null) return settings.RequirePeer ? "peer_did_not_return_a_certificate" : null;
         if (settings.Root.Length > 0 && (untrusted || chain is null))
@@ -37,15 +42,16 @@ internal static class PeerCertificates
                 _ => $"verify_cert_failed:_{status}",
             };
         }
-        if (settings.Peers.Count == 0) return null;
-        var (uris, names) = AlternativeNames(certificate);
-        return uris.Concat(names).Any(name => settings.Peers.Any(p => p.IsMatch(name))) ? null : "verify_cert_failed:_SAN_matcher";
+        if (!settings.Pins.Allow(certificate)) return "verify_cert_failed:_cert_hash_and_spki";
+        if (settings.Peers.Count == 0 && expected.Length == 0) return null;
+        var names = AlternativeNames(certificate);
+        if (expected.Length > 0 && !names.Any(name => PeerName.Proves(name.Kind, name.Name, expected))) return "verify_cert_failed:_verify_SAN_list";
+        return settings.Peers.Count == 0 || names.Any(name => settings.Peers.Any(p => p.IsMatch(name.Kind, name.Name))) ? null : "verify_cert_failed:_SAN_matcher";
     }
 
-    private static (List<string> Uris, List<string> DnsNames) AlternativeNames(X509Certificate2 certificate)
+    private static List<(NameKind Kind, string Name)> AlternativeNames(X509Certificate2 certificate)
     {
-        var uris = new List<string>();
-        var names = new List<string>();
+        var names = new List<(NameKind, string)>();
         foreach (var extension in certificate.Extensions)
         {
             if (extension.Oid?.Value != SubjectAltName) continue;
@@ -55,17 +61,21 @@ internal static class PeerCertificates
                 while (list.HasData)
                 {
                     var tag = list.PeekTag();
-                    if (tag.HasSameClassAndValue(UriTag)) uris.Add(list.ReadCharacterString(UniversalTagNumber.IA5String, UriTag));
-                    else if (tag.HasSameClassAndValue(DnsTag)) names.Add(list.ReadCharacterString(UniversalTagNumber.IA5String, DnsTag));
+                    if (tag.HasSameClassAndValue(UriTag)) names.Add((NameKind.Uri, list.ReadCharacterString(UniversalTagNumber.IA5String, UriTag)));
+                    else if (tag.HasSameClassAndValue(DnsTag)) names.Add((NameKind.Dns, list.ReadCharacterString(UniversalTagNumber.IA5String, DnsTag)));
+                    else if (tag.HasSameClassAndValue(AddressTag))
+                    {
+                        if (list.ReadOctetString(AddressTag) is { Length: 4 or 16 } address) names.Add((NameKind.Address, new IPAddress(address).ToString()));
+                    }
                     else list.ReadEncodedValue();
                 }
             }
             catch (AsnContentException)
             {
                 // A malformed name list proves no name.
-                return ([], []);
+                return [];
             }
         }
-        return (uris, names);
+        return names;
     }
 }

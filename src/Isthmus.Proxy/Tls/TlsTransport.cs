@@ -31,20 +31,22 @@ internal sealed class TlsTransport : Transport
     public override Action? Suspected { get => _inner.Suspected; set => _inner.Suspected = value; }
 
     /// <summary>Handshakes as client.</summary>
+    /// <param name="authority">The host of the request that the connection is for; empty when there is none.</param>
     /// <exception cref="TransportException">The server refused, has the wrong identity, or closed.</exception>
     public static ValueTask<TlsTransport> ConnectAsync(
-        SocketTransport socket, TlsSettings settings, IReadOnlyList<string> alpn, ISecretSource secrets, TimeSpan timeout, TimeProvider time)
+        SocketTransport socket, TlsSettings settings, string authority, IReadOnlyList<string> alpn, ISecretSource secrets, TimeSpan timeout, TimeProvider time)
     {
         string? refusal = null;
+        var (sni, expected) = settings.NamesFor(authority);
         var options = new SslClientAuthenticationOptions
         {
-            TargetHost = settings.Sni,
+            TargetHost = sni,
             EnabledSslProtocols = settings.Protocols,
             AllowTlsResume = false,
             AllowRenegotiation = false,
             CertificateRevocationCheckMode = X509RevocationMode.NoCheck,
             RemoteCertificateValidationCallback = (_, certificate, chain, errors) =>
-                (refusal = PeerCertificates.Refusal(settings, certificate as X509Certificate2, chain, IsUntrusted(errors))) is null,
+                (refusal = PeerCertificates.Refusal(settings, expected, certificate as X509Certificate2, chain, IsUntrusted(errors))) is null,
         };
         if (alpn.Count > 0) options.ApplicationProtocols = [.. alpn.Select(p => new SslApplicationProtocol(p))];
         if (settings.Certificate.Length > 0)
@@ -53,7 +55,7 @@ internal sealed class TlsTransport : Transport
             options.ClientCertificateContext = own.Context;
         }
         if (settings.Root.Length > 0) options.CertificateChainPolicy = (secrets.FindRoots(settings.Root) ?? throw Missing(settings.Root)).Policy();
-        return HandshakeAsync(socket, (stream, stop) => stream.AuthenticateAsClientAsync(options, stop), () => refusal, settings.Sni, timeout, time);
+        return HandshakeAsync(socket, (stream, stop) => stream.AuthenticateAsClientAsync(options, stop), () => refusal, sni, timeout, time);
     }
 
     /// <summary>Handshakes as server, for a client whose ALPN offer was already read from its ClientHello.</summary>
@@ -72,7 +74,7 @@ internal sealed class TlsTransport : Transport
             AllowRenegotiation = false,
             CertificateRevocationCheckMode = X509RevocationMode.NoCheck,
             RemoteCertificateValidationCallback = (_, certificate, chain, errors) =>
-                (refusal = PeerCertificates.Refusal(settings, certificate as X509Certificate2, chain, IsUntrusted(errors))) is null,
+                (refusal = PeerCertificates.Refusal(settings, "", certificate as X509Certificate2, chain, IsUntrusted(errors))) is null,
         };
         // A list without a common protocol fails the handshake here, where Envoy goes on without ALPN.
         if (ChooseAlpn(settings.Alpn, offered) is { } chosen) options.ApplicationProtocols = [new SslApplicationProtocol(chosen)];
@@ -168,5 +170,5 @@ internal sealed class TlsTransport : Transport
     }
 
     private static TransportException Missing(string secret) =>
-        new(TransportFailure.Tls, $"TLS_error:|secret_{secret}_is_not_there_yet:TLS_error_end");
+        new(TransportFailure.Tls, $"TLS_error:_Secret_is_not_supplied_by_SDS:_{secret}");
 }

@@ -199,8 +199,21 @@ public sealed class SecurityTests
         Secret("c2", "front", ("tls.crt", "FOREIGN"), ("tls.key", "KEY"));
         rig.Push();
         Assert.Equal(["kubernetes://front CERT", "kubernetes://front-cacert ROOTS"], Credentials(gateway));
-        Assert.False(orders.Snapshot!.Types.ContainsKey(TypeUrls.Secret));
+        Assert.Empty(Credentials(orders));
         Secret("c1", "front", ("tls.crt", "NEWER"), ("tls.key", "KEY"), ("ca.crt", "OWN"));
+        rig.Push();
+        Assert.Equal(["kubernetes://front NEWER", "kubernetes://front-cacert OWN"], Credentials(gateway));
+        // With these it calls another host; a sidecar that calls the host as well gets none.
+        rig.Config("""
+            apiVersion: networking.istio.io/v1
+            kind: DestinationRule
+            metadata: {name: keys, namespace: shop}
+            spec: {host: keys, subsets: [{name: v1, trafficPolicy: {tls: {mode: MUTUAL, credentialName: other}}}]}
+            """);
+        rig.Push();
+        Assert.Equal(["kubernetes://front NEWER", "kubernetes://front-cacert OWN", "kubernetes://other CERT"], Credentials(gateway));
+        Assert.Empty(Credentials(orders));
+        rig.Writer.RemoveConfig("c1", "DestinationRule", "shop", "keys");
         rig.Push();
         Assert.Equal(["kubernetes://front NEWER", "kubernetes://front-cacert OWN"], Credentials(gateway));
 

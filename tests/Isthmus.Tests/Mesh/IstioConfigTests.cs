@@ -29,6 +29,8 @@ public sealed class IstioConfigTests
     [InlineData("VirtualService", "hosts: [a.com]\ntls: [{match: [{sniHosts: [b.com]}], route: [{destination: {host: a}}]}]", "spec.tls[0].match[0].sniHosts[0]", "SNI host \"b.com\" is not a compatible subset")]
     [InlineData("DestinationRule", "trafficPolicy: {}", "spec.host", "empty domain name not allowed")]
     [InlineData("DestinationRule", "host: a\ntrafficPolicy: {tls: {mode: MUTUAL}}", "spec.trafficPolicy.tls.clientCertificate", "client certificate required for mutual tls")]
+    [InlineData("DestinationRule", "host: a\ntrafficPolicy: {tls: {mode: SIMPLE, caCrl: /crl.pem}}", "spec.trafficPolicy.tls.caCrl", "certificate revocation lists are not supported")]
+    [InlineData("DestinationRule", "host: a\ntrafficPolicy: {tls: {mode: SIMPLE, credentialName: a, caCertificates: /ca.pem}}", "spec.trafficPolicy.tls.credentialName", "cannot specify client certificates or CA certificate if credentialName is set")]
     [InlineData("DestinationRule", "host: a\nsubsets: [{name: V_1!}]", "spec.subsets[0].name", "subset name is invalid: V_1!")]
     [InlineData("DestinationRule", "host: a\ntrafficPolicy: {connectionPool: {}}", "spec.trafficPolicy.connectionPool", "connection pool must have at least one field")]
     [InlineData("DestinationRule", "host: a\ntrafficPolicy: {loadBalancer: {consistentHash: {useSourceIp: true, httpHeaderName: x}}}", "spec.trafficPolicy.loadBalancer.consistentHash", "only one of httpHeaderName, httpCookie, useSourceIp, httpQueryParameterName may be set")]
@@ -91,6 +93,15 @@ public sealed class IstioConfigTests
     {
         var problem = Assert.Single(Validation.Check(Object("Gateway", "servers: [{port: {number: 80, name: a, protocol: HTTP}, host: ['*'], hosts: ['*']}]")));
         Assert.Equal(("spec.servers[0].host", Severity.Warning), (problem.Path, problem.Severity));
+    }
+
+    [Theory]
+    [InlineData("mode: SIMPLE, insecureSkipVerify: true", "insecureSkipVerify")]
+    [InlineData("mode: MUTUAL, credentialName: outside", "credentialName")]
+    public void TLS_that_verifies_nothing_or_needs_a_gateway_is_a_warning(string tls, string field)
+    {
+        var problem = Assert.Single(Validation.Check(Object("DestinationRule", $"host: a\ntrafficPolicy: {{tls: {{{tls}}}}}")));
+        Assert.Equal(($"spec.trafficPolicy.tls.{field}", Severity.Warning), (problem.Path, problem.Severity));
     }
 
     [Fact]

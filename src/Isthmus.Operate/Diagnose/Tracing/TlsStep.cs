@@ -47,14 +47,14 @@ internal sealed partial class TlsStep(TraceFacts facts, TraceRecord record, Caus
             if (roots?.Reject(shown.Leaf, shown.Rest, use, facts.Now) is { } why)
                 return record.Fail("TLS", "mutual TLS of the mesh", causes.Tls.Untrusted(who, whose, shown, roots, why), details);
         }
-        if (ours.Peers.Count > 0 && !ours.Peers.Any(peer => peer.IsMatch(their.Identity)))
+        if (ours.Peers.Count > 0 && !ours.Peers.Any(peer => peer.IsMatch(NameKind.Uri, their.Identity)))
         {
-            if (OtherDomain(own.Identity, their.Identity) is { } domain && ours.Peers.Any(peer => peer.IsMatch(domain)))
+            if (OtherDomain(own.Identity, their.Identity) is { } domain && ours.Peers.Any(peer => peer.IsMatch(NameKind.Uri, domain)))
                 return record.Fail("TLS", "mutual TLS of the mesh", causes.Tls.OtherTrustDomain(name, cluster, their.Identity, facts.Client, own.Identity), details);
             return record.Fail("TLS", "mutual TLS of the mesh", Faults.Of("ISM2062", name.ToString(), "spec.serviceAccountName", $"is {their.Identity}, but the caller accepts only other identities",
                 "recent endpoint changes take a moment to propagate; otherwise check subjectAltNames of the DestinationRule or ServiceEntry"), details);
         }
-        if (theirs.Peers.Count > 0 && !theirs.Peers.Any(peer => peer.IsMatch(own.Identity)))
+        if (theirs.Peers.Count > 0 && !theirs.Peers.Any(peer => peer.IsMatch(NameKind.Uri, own.Identity)))
             return record.Fail("TLS", "mutual TLS of the mesh", causes.Tls.OtherTrustDomain(facts.Client, facts.Home, own.Identity, name, their.Identity), details);
         return record.Ok("TLS", "mutual TLS of the mesh", details);
     }

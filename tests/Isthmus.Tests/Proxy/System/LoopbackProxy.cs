@@ -27,10 +27,10 @@ internal sealed class LoopbackProxy : IDisposable
     /// <param name="clusters">CDS resources as JSON. Endpoints are inline or set with <see cref="Endpoints"/>.</param>
     /// <param name="route">The action of the only route, as JSON.</param>
     /// <param name="filters">HTTP filters before the router, each followed by a comma.</param>
-    internal LoopbackProxy(string[] clusters, string route, string filters = "", string more = "")
+    internal LoopbackProxy(string[] clusters, string route, string filters = "", string more = "", ISecretSource? secrets = null)
     {
         var ports = new ProxyPorts(TimeProvider.System, new ThreadRandom(), new ProcessSockets(), new SystemResolver());
-        Plane = DataPlane.Build(ProxySettings.Default(ProxyIdentity.Unknown, "router"), ports, new NoSecrets(), new Log(_log), NullLoggerFactory.Instance);
+        Plane = DataPlane.Build(ProxySettings.Default(ProxyIdentity.Unknown, "router"), ports, secrets ?? new NoSecrets(), new Log(_log), NullLoggerFactory.Instance);
         Apply(TypeUrls.Cluster, [.. clusters.Select(c => WireTypes.Strict.Parse<Cluster>(c))], m => ((Cluster)m).Name);
         Route(route);
         Apply(TypeUrls.Listener, [WireTypes.Strict.Parse<Listener>($$$"""
@@ -55,6 +55,16 @@ internal sealed class LoopbackProxy : IDisposable
             lock (_log) return _log.ToString();
         }
     }
+
+    /// <summary>The log, once a request is in it.</summary>
+    internal async Task<string> LoggedAsync()
+    {
+        using var patience = new CancellationTokenSource(TimeSpan.FromSeconds(30));
+        while (!LogText.Contains('\n', StringComparison.Ordinal)) await Task.Delay(5, patience.Token);
+        return LogText;
+    }
+
+    internal void Clusters(params Cluster[] clusters) => Apply(TypeUrls.Cluster, clusters, m => ((Cluster)m).Name);
 
     internal void Route(string action) => Apply(TypeUrls.Route, [WireTypes.Strict.Parse<RouteConfiguration>(
         $$"""{"name": "r", "virtual_hosts": [{"name": "all", "domains": ["*"], "include_request_attempt_count": true, "routes": [{"name": "only", "match": {"prefix": "/"}, {{action}} }] }] }""")],

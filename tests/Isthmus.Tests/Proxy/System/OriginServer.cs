@@ -1,5 +1,7 @@
 using System.Net;
+using System.Security.Cryptography.X509Certificates;
 using Microsoft.AspNetCore.Builder;
+using Microsoft.AspNetCore.Connections.Features;
 using Microsoft.AspNetCore.Hosting;
 using Microsoft.AspNetCore.Hosting.Server;
 using Microsoft.AspNetCore.Hosting.Server.Features;
@@ -20,17 +22,29 @@ internal sealed class OriginServer : IAsyncDisposable
 
     internal int Port { get; private set; }
 
-    internal static async Task<OriginServer> StartAsync(HttpProtocols protocols, RequestDelegate handle)
+    internal static async Task<OriginServer> StartAsync(HttpProtocols protocols, RequestDelegate handle, X509Certificate2? certificate = null)
     {
         var builder = WebApplication.CreateSlimBuilder();
         builder.Logging.ClearProviders();
-        builder.WebHost.ConfigureKestrel(o => o.Listen(IPAddress.Loopback, 0, l => l.Protocols = protocols));
+        builder.WebHost.ConfigureKestrel(o =>
+        {
+            // A client of the proxy may speak plain HTTP where the server gets TLS.
+            o.AllowAlternateSchemes = true;
+            o.Listen(IPAddress.Loopback, 0, l =>
+            {
+                l.Protocols = protocols;
+                if (certificate is not null) l.UseHttps(https => https.ServerCertificateSelector = (_, _) => certificate);
+            });
+        });
         var app = builder.Build();
         app.Run(handle);
         await app.StartAsync();
         var address = app.Services.GetRequiredService<IServer>().Features.Get<IServerAddressesFeature>()!.Addresses.First();
         return new(app) { Port = new Uri(address).Port };
     }
+
+    /// <summary>Answers with the server name that the client sent in its TLS handshake.</summary>
+    internal static Task ServerNameAsync(HttpContext context) => context.Response.WriteAsync(context.Features.Get<ITlsHandshakeFeature>()?.HostName ?? "");
 
     /// <summary>Sends the body back as it arrives, followed by its number of bytes.</summary>
     internal static async Task EchoAsync(HttpContext context)

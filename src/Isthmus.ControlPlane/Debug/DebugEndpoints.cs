@@ -4,6 +4,7 @@ using System.Text.Json.Nodes;
 using Isthmus.ControlPlane.Clusters;
 using Isthmus.ControlPlane.LastKnown;
 using Isthmus.ControlPlane.Resolve;
+using Isthmus.Core.Net;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Routing;
@@ -28,6 +29,13 @@ public sealed class DebugEndpoints(ClusterReport clusters, LastKnownGood lastKno
         {
             http.Response.StatusCode = StatusCodes.Status403Forbidden;
             await http.Response.WriteAsync("debug pages answer in the control plane's own Pod only: use 'kubectl exec' or 'kubectl port-forward'\n", http.RequestAborted);
+            return;
+        }
+        var headers = http.Request.Headers;
+        if (LoopbackRequest.Refusal(http.Request.Host.Value ?? "", headers.Origin.ToString(), headers["Sec-Fetch-Site"].ToString(), http.Connection.LocalIpAddress) is { } refusal)
+        {
+            http.Response.StatusCode = StatusCodes.Status403Forbidden;
+            await http.Response.WriteAsync($"{refusal}\n", http.RequestAborted);
             return;
         }
         http.Response.ContentType = "application/json";

@@ -9,14 +9,7 @@ internal static class PrivateFile
     {
         var draft = path + ".new";
         File.Delete(draft);
-        var options = new FileStreamOptions
-        {
-            Mode = FileMode.CreateNew,
-            Access = FileAccess.Write,
-            UnixCreateMode = OwnerOnly,
-            Options = FileOptions.Asynchronous,
-        };
-        await using (var stream = new FileStream(draft, options))
+        await using (var stream = new FileStream(draft, Created(FileOptions.Asynchronous)))
         await using (var writer = new StreamWriter(stream))
         {
             await writer.WriteAsync(text.AsMemory(), stop);
@@ -24,6 +17,34 @@ internal static class PrivateFile
         File.Move(draft, path, overwrite: true);
     }
 
-    public static void CreateDirectory(string path) =>
+    public static void Write(string path, string text)
+    {
+        var draft = path + ".new";
+        File.Delete(draft);
+        using (var writer = new StreamWriter(draft, Created(FileOptions.None))) writer.Write(text);
+        File.Move(draft, path, overwrite: true);
+    }
+
+    /// <summary>Creates an empty file for a program that would create it for everybody; one that exists is closed to
+    /// others.</summary>
+    public static void Reserve(string path)
+    {
+        if (File.Exists(path)) File.SetUnixFileMode(path, OwnerOnly);
+        else new FileStream(path, Created(FileOptions.None)).Dispose();
+    }
+
+    /// <summary>Creates the directory; one that exists is closed to others.</summary>
+    public static void CreateDirectory(string path)
+    {
         Directory.CreateDirectory(path, OwnerOnly | UnixFileMode.UserExecute);
+        File.SetUnixFileMode(path, OwnerOnly | UnixFileMode.UserExecute);
+    }
+
+    private static FileStreamOptions Created(FileOptions options) => new()
+    {
+        Mode = FileMode.CreateNew,
+        Access = FileAccess.Write,
+        UnixCreateMode = OwnerOnly,
+        Options = options,
+    };
 }

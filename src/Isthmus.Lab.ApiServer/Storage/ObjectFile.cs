@@ -1,4 +1,5 @@
 using Isthmus.Lab.ApiServer.Objects;
+using Isthmus.Lab.ApiServer.Pki;
 
 namespace Isthmus.Lab.ApiServer.Storage;
 
@@ -13,6 +14,8 @@ internal sealed class ObjectFile : IDisposable
 
     internal ObjectFile(string path, bool survivePowerLoss)
     {
+        // The database holds Secrets. SQLite gives its journals the same mode.
+        PrivateFile.Reserve(path);
         _connection = new(path);
         _connection.Execute("PRAGMA busy_timeout=5000");
         _connection.Execute("PRAGMA journal_mode=WAL");

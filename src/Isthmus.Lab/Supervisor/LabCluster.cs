@@ -43,8 +43,8 @@ internal sealed class LabCluster : IAsyncDisposable
     {
         var begun = time.GetUtcNow();
         var directory = home.Cluster(settings.Name);
-        Directory.CreateDirectory(directory, UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute);
-        await File.WriteAllTextAsync(Path.Combine(directory, ClusterSettings.FileName), settings.ToJson().ToJsonString(), stop);
+        PrivateFile.CreateDirectory(directory);
+        await PrivateFile.WriteAsync(Path.Combine(directory, ClusterSettings.FileName), settings.ToJson().ToJsonString(), stop);
         using var pki = await ClusterPki.EnsureAsync(directory, settings.Name, settings.Address, time, stop);
         var kubeconfig = Path.Combine(directory, "kubeconfig");
         await Kubeconfig.WriteAsync(kubeconfig, pki, settings.Context, settings.Server, null, stop);

@@ -1,4 +1,5 @@
 using Isthmus.Core.Problems;
+using Isthmus.Lab.ApiServer.Pki;
 
 namespace Isthmus.Lab.Supervisor;
 
@@ -65,6 +66,9 @@ public sealed record LabHome(string Directory)
             throw new ProblemException(Directory, $"cannot be created: {e.Message}", "set ISTHMUS_LAB_HOME to a writable directory", e);
         }
     }
+
+    /// <summary>Creates <see cref="Mesh"/> for the owner only.</summary>
+    public void CreateMesh() => PrivateFile.CreateDirectory(Mesh);
 
     /// <summary>Creates a directory outside this one. If it is empty when the lab is removed, it is removed too.</summary>
     public void CreateOutside(string directory)

@@ -2,6 +2,7 @@ using System.Text.Json;
 using System.Text.Json.Nodes;
 using Isthmus.Core.Collections;
 using Isthmus.Core.Problems;
+using Isthmus.Lab.ApiServer.Pki;
 using Isthmus.Lab.Machine.Network;
 
 namespace Isthmus.Lab.Supervisor;
@@ -33,10 +34,8 @@ public sealed record LabState(int ProxyPort, ValueList<ClusterSettings> Clusters
 
     internal void Save(LabHome home)
     {
-        var draft = home.LabFile + ".new";
         var clusters = new JsonArray();
         foreach (var cluster in Clusters) clusters.Add((JsonNode)cluster.ToJson());
-        File.WriteAllText(draft, new JsonObject { ["proxyPort"] = ProxyPort, ["clusters"] = clusters }.ToJsonString());
-        File.Move(draft, home.LabFile, overwrite: true);
+        PrivateFile.Write(home.LabFile, new JsonObject { ["proxyPort"] = ProxyPort, ["clusters"] = clusters }.ToJsonString());
     }
 }

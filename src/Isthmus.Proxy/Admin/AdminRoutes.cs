@@ -1,3 +1,4 @@
+using Isthmus.Core.Net;
 using Isthmus.Proxy.Http;
 using Isthmus.Proxy.Telemetry;
 using Microsoft.Extensions.Logging;
@@ -24,6 +25,8 @@ internal sealed class AdminRoutes(DataPlane plane)
 
     public async ValueTask<AdminReply?> HandleAsync(RequestHead request, CancellationToken stop)
     {
+        if (LoopbackRequest.Refusal(request.Authority, request.Headers.GetString("origin"u8) ?? "", request.Headers.GetString("sec-fetch-site"u8) ?? "", OwnAddress) is { } refusal)
+            return AdminReply.Text($"{refusal}\n", 403);
         var target = request.TargetText;
         var question = target.IndexOf('?', StringComparison.Ordinal);
         var path = question < 0 ? target : target[..question];
@@ -92,6 +95,10 @@ internal sealed class AdminRoutes(DataPlane plane)
         plane.CloseListeners();
         return AdminReply.Text("OK\n");
     }
+
+    /// <summary>The Pod's address, from the node id.</summary>
+    private System.Net.IPAddress? OwnAddress =>
+        plane.Settings.Identity.NodeId.Split('~') is [_, var address, ..] && System.Net.IPAddress.TryParse(address, out var own) ? own : null;
 
     private static bool IsPost(RequestHead request) => request.Method == "POST";
 

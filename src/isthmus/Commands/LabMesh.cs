@@ -10,7 +10,8 @@ internal static class LabMesh
     internal static MeshSpec Write(LabHome home, string text)
     {
         home.Create();
-        Directory.CreateDirectory(home.Mesh);
+        // The certificates of the mesh get there, too.
+        home.CreateMesh();
         var file = Path.Combine(home.Mesh, "mesh.yaml");
         File.WriteAllText(file, text);
         return MeshReader.Read(text, file, home.Mesh);

@@ -88,6 +88,23 @@ public sealed class DumpTests : IDisposable
         Assert.Null(await HandleAsync("GET", "/nothing"));
     }
 
+    [Theory]
+    [InlineData("rebound.example.com:15000", null, 403)]
+    [InlineData("localhost:15000", "https://example.com", 403)]
+    [InlineData("localhost:15000", null, 200)]
+    [InlineData("1.2.3.4:15000", null, 200)]
+    public async Task A_page_in_a_browser_gets_nothing(string host, string? origin, int status)
+    {
+        foreach (var path in new[] { "/config_dump", "/certs", "/clusters", "/stats", "/logging?level=debug" })
+        {
+            var request = new RequestHead { Method = "GET", Authority = host };
+            request.SetTarget(Encoding.ASCII.GetBytes(path));
+            if (origin is not null) request.Headers.Add("origin"u8, origin);
+            Assert.Equal(path.StartsWith("/logging", StringComparison.Ordinal) && status == 200 ? (await HandleAsync("GET", path))!.Status : status,
+                (await _plane.Admin.HandleAsync(request, TestContext.Current.CancellationToken))!.Status);
+        }
+    }
+
     public void Dispose()
     {
         _plane.Dispose();

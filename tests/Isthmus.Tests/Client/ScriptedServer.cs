@@ -22,7 +22,8 @@ internal sealed class ScriptedServer : IDisposable
 
     private static CancellationToken Stop => TestContext.Current.CancellationToken;
 
-    public async Task<ScriptedCall> NextAsync() => new(await _listener.GetContextAsync().WaitAsync(Stop));
+    /// <summary>The next request. A test that waits for one too many fails instead of hanging.</summary>
+    public async Task<ScriptedCall> NextAsync() => new(await _listener.GetContextAsync().WaitAsync(TimeSpan.FromMinutes(1), Stop));
 
     /// <summary>A Namespace.</summary>
     public static string Item(string version, string name = "one", string label = "") =>

@@ -41,13 +41,7 @@ public sealed class ServerOutageTests : IAsyncDisposable
         Assert.All(others, other => Assert.NotNull(other.LastError));
 
         await call.ListAsync("10");
-        for (var i = 0; i < 6; i++) // The watch of the first, and the lists of the others.
-        {
-            call = await next;
-            next = _server.NextAsync();
-            if (!call.IsWatch) await call.ListAsync("10");
-        }
-        await Task.WhenAll(others.Select(other => other.Synced));
+        await ListUntilAsync(Task.WhenAll(others.Select(other => other.Synced)), next);
         Assert.All(others, other => Assert.Null(other.LastError));
     }
 
@@ -89,9 +83,17 @@ public sealed class ServerOutageTests : IAsyncDisposable
         await again.RefuseAsync(404, "NotFound");
 
         // Both ask now: the watch of the missing kind again, and the one that waited.
-        await (await _server.NextAsync()).ListAsync("10");
-        await (await _server.NextAsync()).ListAsync("10");
-        await other.Synced;
+        await ListUntilAsync(other.Synced, _server.NextAsync());
+    }
+
+    /// <summary>Answers every list, and leaves watches open: the watch of one informer may come before the list of another.</summary>
+    private async Task ListUntilAsync(Task synced, Task<ScriptedCall> next)
+    {
+        while (await Task.WhenAny(synced, next) != synced)
+        {
+            if (await next is { IsWatch: false } call) await call.ListAsync("10");
+            next = _server.NextAsync();
+        }
     }
 
     private Informer<Namespace> Begin(CancellationToken? stop = null)

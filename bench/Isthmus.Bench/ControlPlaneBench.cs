@@ -1,0 +1,108 @@
+using System.Diagnostics;
+using System.Globalization;
+using Isthmus.Tests.Mesh.Discovery;
+
+namespace Isthmus.Bench;
+
+/// <summary>Many proxies connect at once to the real control plane, and then follow changes of endpoints. The clients run in
+/// processes of their own.</summary>
+internal static class ControlPlaneBench
+{
+    private const int Services = 1000, Endpoints = 10, Changes = 100, ClientsPerProcess = 125;
+    private static readonly TimeSpan Rest = TimeSpan.FromSeconds(60);
+
+    private sealed record Row(int Clients, bool Delta, double Complete, double Median, double Slowest, long Later, long Peak, double Cpu, double ChangeCpu);
+
+    /// <param name="counts">How many clients there are in each row, comma-separated.</param>
+    internal static async Task RunAsync(string root, string counts)
+    {
+        Console.WriteLine($"control plane: {Services} services with {Endpoints} endpoints each; all clients connect at once; then {Changes} changes of one service's endpoints");
+        Console.WriteLine("clients  protocol   complete s   change → last client: p50 ms   p99 ms   MiB a minute later   MiB at most   CPU s   CPU ms per client and change");
+        var rows = new List<Row>();
+        foreach (var clients in counts.Split(',').Select(count => int.Parse(count, CultureInfo.InvariantCulture)))
+        {
+            foreach (var delta in (bool[])[true, false])
+            {
+                var row = await MeasureAsync(root, clients, delta);
+                rows.Add(row);
+                Console.WriteLine(string.Create(CultureInfo.InvariantCulture,
+                    $"{clients,7}  {(delta ? "delta" : "SotW"),-8}   {row.Complete,10:0.0}   {row.Median,28:0}   {row.Slowest,6:0}   {row.Later,18}   {row.Peak,11}   {row.Cpu,5:0.0}   {row.ChangeCpu / row.Clients / Changes * 1000,28:0.000}"));
+            }
+        }
+        if (rows.Find(row => row is { Clients: 500, Delta: true }) is { } middle) Console.WriteLine($"memory-500: {middle.Later} MiB");
+        if (rows.Find(row => row is { Clients: 1000, Delta: true }) is { } largest) Console.WriteLine(string.Create(CultureInfo.InvariantCulture, $"change-1000-p99: {largest.Slowest:0} ms"));
+    }
+
+    private static async Task<Row> MeasureAsync(string root, int clients, bool delta)
+    {
+        await using var plane = await LoadedControlPlane.StartAsync(Path.Combine(root, "artifacts/bin/isthmus/release/isthmus.dll"), Services, Endpoints, heapMegabytes: 0, CancellationToken.None);
+        var before = plane.Process.TotalProcessorTime;
+        var begun = Stopwatch.GetTimestamp();
+        var groups = new List<Process>();
+        try
+        {
+            for (var from = 0; from < clients; from += ClientsPerProcess) groups.Add(StartClients(from, Math.Min(ClientsPerProcess, clients - from), delta));
+            var complete = begun;
+            foreach (var group in groups) complete = Math.Max(complete, await ReadAsync(group, "complete"));
+
+            plane.Process.Refresh();
+            var first = plane.Process.TotalProcessorTime;
+            var times = new double[Changes];
+            for (var i = 0; i < Changes; i++)
+            {
+                var changed = Stopwatch.GetTimestamp();
+                var address = $"10.250.{i / 250}.{i % 250 + 1}";
+                await plane.ChangeAsync(i * 7 % Services, address, CancellationToken.None);
+                var last = changed;
+                foreach (var group in groups) last = Math.Max(last, await ReadAsync(group, address));
+                times[i] = Stopwatch.GetElapsedTime(changed, last).TotalMilliseconds;
+            }
+            Array.Sort(times);
+            plane.Process.Refresh();
+            var end = plane.Process.TotalProcessorTime;
+            await Task.Delay(Rest);
+            plane.Process.Refresh();
+            return new(clients, delta, Stopwatch.GetElapsedTime(begun, complete).TotalSeconds, times[Changes / 2], times[Changes * 99 / 100],
+                plane.Process.WorkingSet64 >> 20, plane.Process.PeakWorkingSet64 >> 20, (end - before).TotalSeconds, (end - first).TotalSeconds);
+        }
+        finally
+        {
+            foreach (var group in groups)
+            {
+                group.Kill();
+                await group.WaitForExitAsync();
+                group.Dispose();
+            }
+        }
+    }
+
+    private static Process StartClients(int first, int count, bool delta)
+    {
+        string[] arguments = [typeof(ControlPlaneBench).Assembly.Location, "control-plane-clients", $"{first},{count},{delta}"];
+        return Process.Start(new ProcessStartInfo("dotnet", arguments) { RedirectStandardOutput = true }) ?? throw new InvalidOperationException("the clients did not start");
+    }
+
+    /// <summary>The time stamp of the group's last client.</summary>
+    private static async Task<long> ReadAsync(Process group, string what)
+    {
+        var line = await group.StandardOutput.ReadLineAsync() ?? throw new InvalidOperationException("the clients ended");
+        var words = line.Split(' ');
+        return words[0] == what ? long.Parse(words[1], CultureInfo.InvariantCulture) : throw new InvalidOperationException($"'{line}' instead of '{what}'");
+    }
+
+    /// <summary>The process of some clients: prints when the last of them is complete, and when the last has each change.</summary>
+    internal static async Task RunClientsAsync(string arguments)
+    {
+        var words = arguments.Split(',');
+        var (first, count, delta) = (int.Parse(words[0], CultureInfo.InvariantCulture), int.Parse(words[1], CultureInfo.InvariantCulture), bool.Parse(words[2]));
+        var clients = Enumerable.Range(first, count).Select(number => new DiscoveryClient(LoadedControlPlane.Address, number, delta)).ToList();
+        var running = clients.Select(client => client.RunAsync(CancellationToken.None)).ToList();
+        await Task.WhenAll(clients.Select(client => client.Complete));
+        Console.WriteLine($"complete {Stopwatch.GetTimestamp()}");
+        while (true)
+        {
+            var changes = await Task.WhenAll(clients.Select(client => client.Changes.ReadAsync(CancellationToken.None).AsTask()));
+            Console.WriteLine($"{changes[0].Address} {changes.Max(change => change.At)}");
+        }
+    }
+}

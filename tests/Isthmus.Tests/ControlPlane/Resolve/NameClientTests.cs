@@ -45,10 +45,10 @@ public sealed class NameClientTests
     [Fact]
     public async Task An_answer_that_does_not_fit_is_asked_for_again_by_TCP_and_the_next_server_is_tried_when_one_fails()
     {
-        using var udp = new UdpClient(new IPEndPoint(IPAddress.Loopback, 0));
-        var address = (IPEndPoint)udp.Client.LocalEndPoint!;
-        using var tcp = new TcpListener(address);
-        tcp.Start();
+        var (udp, tcp) = Listen();
+        using var udpEnd = udp;
+        using var tcpEnd = tcp;
+        var address = (IPEndPoint)tcp.LocalEndpoint;
         using var refusing = new Socket(AddressFamily.InterNetwork, SocketType.Dgram, ProtocolType.Udp);
         refusing.Bind(new IPEndPoint(IPAddress.Loopback, 0));
         var closed = (IPEndPoint)refusing.LocalEndPoint!;
@@ -58,6 +58,24 @@ public sealed class NameClientTests
         var answer = await new NameClient(() => new([closed, address], ["svc.cluster.local"], 5), new(1), TimeProvider.System).AskAsync("elb.example.", TestContext.Current.CancellationToken);
         Assert.Equal(new(["10.0.0.7"], TimeSpan.FromSeconds(5), ""), answer);
         await serving;
+    }
+
+    /// <summary>One port for both: one that the kernel chose for TCP may be taken for UDP.</summary>
+    private static (UdpClient Udp, TcpListener Tcp) Listen()
+    {
+        while (true)
+        {
+            var tcp = new TcpListener(IPAddress.Loopback, 0);
+            tcp.Start();
+            try
+            {
+                return (new UdpClient((IPEndPoint)tcp.LocalEndpoint), tcp);
+            }
+            catch (SocketException e) when (e.SocketErrorCode == SocketError.AddressAlreadyInUse)
+            {
+                tcp.Dispose();
+            }
+        }
     }
 
     private static async Task ServeAsync(UdpClient udp, TcpListener tcp)

@@ -39,7 +39,7 @@ internal sealed partial class DataPlane : IDisposable
         var silence = new SilenceWatch(ports.Time);
         _watch.Each(silence.Look);
         _connector = new UpstreamConnector(new Dialer(ports.Sockets, silence, ports.Time), secrets, _background, ports.Time);
-        var tcp = new TcpProxy(State, _connector, _watch, Report, ports);
+        var tcp = new TcpProxy(State, _connector, _watch, Report, ports, settings.Identity);
         var upstreams = new HttpUpstreams(_connector, _background, ports.Time, ports.Random);
         var http = new HttpServer(new HttpParts(
             State, upstreams, _watch, Report, secrets, ports, settings.Identity, Connections, new DateField(ports.Time), new KeyStore(State, upstreams, ports.Time)));

@@ -186,6 +186,7 @@ internal static class ClusterPolicy
                 case ClientTlsMode.Disable:
                     break;
                 case ClientTlsMode.IstioMutual:
+                    cluster.Filters.Add(Parts.ClientExchange);
                     cluster.TransportSocket = TlsContexts.Mesh(tls.Sni.Length > 0 ? tls.Sni : sni, tls.SubjectAltNames.IsEmpty ? inputs.Identities : tls.SubjectAltNames, http2);
                     break;
                 default:
@@ -200,10 +201,13 @@ internal static class ClusterPolicy
         if (!inputs.Mesh.EnableAutoMtls || service.External) return;
         if (cluster.Type == Cluster.Types.DiscoveryType.OriginalDst)
         {
-            if (inputs.HasMtls) cluster.TransportSocket = TlsContexts.Mesh(sni, inputs.Identities, http2);
+            if (!inputs.HasMtls) return;
+            cluster.Filters.Add(Parts.ClientExchange);
+            cluster.TransportSocket = TlsContexts.Mesh(sni, inputs.Identities, http2);
             return;
         }
         if (cluster.Type != Cluster.Types.DiscoveryType.Eds && !inputs.HasMtls) return;
+        cluster.Filters.Add(Parts.ClientExchange);
         cluster.TransportSocketMatches.Add(new Cluster.Types.TransportSocketMatch
         {
             Name = "tlsMode-istio",

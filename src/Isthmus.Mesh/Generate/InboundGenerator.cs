@@ -45,12 +45,13 @@ public static class InboundGenerator
     private static IEnumerable<FilterChain> Chains(InboundPort? port, MtlsMode mode, Context context)
     {
         var protocol = port?.Protocol ?? Protocol.Auto;
-        var mtls = mode == MtlsMode.Disable ? null : TlsContexts.MeshServer(context.Mesh);
+        var http = mode == MtlsMode.Disable ? null : TlsContexts.MeshServer(context.Mesh, exchanges: false);
+        var tcp = mode == MtlsMode.Disable ? null : TlsContexts.MeshServer(context.Mesh, exchanges: true);
         if (protocol == Protocol.Auto)
         {
-            if (mtls is not null) yield return Http(port, "tls", TlsContexts.MeshHttpAlpns, mtls, context);
+            if (http is not null) yield return Http(port, "tls", TlsContexts.MeshHttpAlpns, http, context);
             if (mode != MtlsMode.Strict) yield return Http(port, "raw_buffer", TlsContexts.PlainHttpAlpns, null, context);
-            if (mtls is not null) yield return Tcp(port, "tls", mode == MtlsMode.Strict ? [] : TlsContexts.MeshTcpAlpns, mtls, context);
+            if (tcp is not null) yield return Tcp(port, "tls", mode == MtlsMode.Strict ? [] : TlsContexts.MeshTcpAlpns, tcp, context);
             if (mode != MtlsMode.Strict) yield return Tcp(port, "raw_buffer", [], null, context);
             if (mode != MtlsMode.Strict) yield return Tcp(port, "tls", [], null, context);
             yield break;
@@ -58,11 +59,11 @@ public static class InboundGenerator
         string[] alpns = mode == MtlsMode.Permissive ? TlsContexts.MeshAlpns : [];
         if (protocol.IsHttp())
         {
-            if (mtls is not null) yield return Http(port, "tls", alpns, mtls, context);
+            if (http is not null) yield return Http(port, "tls", alpns, http, context);
             if (mode != MtlsMode.Strict) yield return Http(port, "raw_buffer", [], null, context);
             yield break;
         }
-        if (mtls is not null) yield return Tcp(port, "tls", alpns, mtls, context);
+        if (tcp is not null) yield return Tcp(port, "tls", alpns, tcp, context);
         if (mode == MtlsMode.Permissive) yield return Tcp(port, "tls", [], null, context); // the application's own TLS
         if (mode != MtlsMode.Strict) yield return Tcp(port, "raw_buffer", [], null, context);
     }
@@ -83,17 +84,17 @@ public static class InboundGenerator
     }
 
     private static FilterChain Tcp(InboundPort? port, string transport, string[] alpns, TransportSocket? tls, Context context) =>
-        Chain(port, port is null ? ResourceNames.VirtualInbound : null, transport, alpns, tls, TcpFilters(port, context));
+        Chain(port, port is null ? ResourceNames.VirtualInbound : null, transport, alpns, tls, TcpFilters(port, exchanges: tls is not null, context));
 
-    private static List<Filter> TcpFilters(InboundPort? port, Context context)
+    private static List<Filter> TcpFilters(InboundPort? port, bool exchanges, Context context)
     {
         var filters = new List<Filter>();
+        if (exchanges) filters.Add(Parts.ServerExchange);
         if (context.Security is { } security) filters.AddRange(Authorizations.Tcp(security.Policies, context.Mesh));
         if (port?.Protocol == Protocol.Mongo) filters.Add(Parts.Mongo(ClusterOf(port)));
         filters.Add(Parts.TcpProxy(ClusterOf(port), context.Mesh));
         return filters;
     }
-
 
     private static FilterChain Chain(InboundPort? port, string? name, string transport, string[] alpns, TransportSocket? tls, List<Filter> filters)
     {

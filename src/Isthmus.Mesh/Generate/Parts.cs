@@ -143,5 +143,15 @@ internal static class Parts
 
     public static Envoy.Listeners.Filter TcpFilter(TcpProxy proxy) => new() { Name = "envoy.filters.network.tcp_proxy", TypedConfig = Pack(proxy) };
 
+    private const string ExchangeFilter = "istio.metadata_exchange";
+
+    private static readonly Google.Protobuf.WellKnownTypes.Any Exchange = Pack(new Wire.Istio.MetadataExchange { Protocol = Wire.Tls.Alpn.IstioPeerExchange });
+
+    /// <summary>Speaks <c>istio-peer-exchange</c> with clients.</summary>
+    public static Envoy.Listeners.Filter ServerExchange => new() { Name = ExchangeFilter, TypedConfig = Exchange };
+
+    /// <summary>Speaks <c>istio-peer-exchange</c> with servers.</summary>
+    public static Envoy.Clusters.Filter ClientExchange => new() { Name = ExchangeFilter, TypedConfig = Exchange };
+
     public static Envoy.Listeners.Filter Mongo(string statPrefix) => new() { Name = "envoy.filters.network.mongo_proxy", TypedConfig = Pack(new MongoProxy { StatPrefix = statPrefix }) };
 }

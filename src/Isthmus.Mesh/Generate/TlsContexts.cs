@@ -37,12 +37,12 @@ internal static class TlsContexts
     public static TransportSocket Raw => RawSocket;
 
     /// <summary>Mesh TLS to a service: the proxy's certificate, the mesh's roots, and the accepted server identities.</summary>
-    /// <remarks>Never offers <c>istio-peer-exchange</c>, which would require its header exchange.</remarks>
+    /// <remarks>Offers <c>istio-peer-exchange</c>, so the cluster must have the filter that speaks it.</remarks>
     public static TransportSocket Mesh(string sni, IEnumerable<string> identities, bool http2)
     {
         var context = new UpstreamTlsContext { CommonTlsContext = MeshCommon(identities.Select(id => new StringMatcher { Exact = id }), []), Sni = sni };
         context.CommonTlsContext.TlsParams = ClientVersions();
-        context.CommonTlsContext.AlpnProtocols.Add("istio");
+        context.CommonTlsContext.AlpnProtocols.AddRange(MeshTcpAlpns);
         if (http2) context.CommonTlsContext.AlpnProtocols.Add("h2");
         return Socket(context);
     }
@@ -92,10 +92,11 @@ internal static class TlsContexts
     }
 
     /// <summary>Mesh TLS from a client: a certificate of one of our trust domains is required.</summary>
-    public static TransportSocket MeshServer(MeshConfig mesh)
+    /// <param name="exchanges">The filter chain has the filter that speaks <c>istio-peer-exchange</c>.</param>
+    public static TransportSocket MeshServer(MeshConfig mesh, bool exchanges)
     {
         var prefixes = mesh.TrustDomains.Select(domain => new StringMatcher { Prefix = $"spiffe://{domain}/" });
-        var context = new DownstreamTlsContext { CommonTlsContext = MeshCommon(prefixes, ["h2", "http/1.1"]), RequireClientCertificate = true };
+        var context = new DownstreamTlsContext { CommonTlsContext = MeshCommon(prefixes, exchanges ? [Wire.Tls.Alpn.IstioPeerExchange, "h2", "http/1.1"] : ["h2", "http/1.1"]), RequireClientCertificate = true };
         context.CommonTlsContext.TlsParams = ServerVersions();
         return Socket(context);
     }

@@ -88,8 +88,9 @@ internal sealed partial class ConnectionHandler(
     {
         try
         {
+            var alpn = connection.Chain is { ExchangesMetadata: true } ? settings.Alpn : settings.AlpnWithoutExchange;
             connection.Transport = await TlsTransport.AcceptAsync(
-                connection.Socket, settings, connection.Facts.ApplicationProtocols, connection.Facts.ServerName, secrets, HandshakeTimeout, ports.Time).ConfigureAwait(false);
+                connection.Socket, settings, TlsTransport.ChooseAlpn(alpn, connection.Facts.ApplicationProtocols), connection.Facts.ServerName, secrets, HandshakeTimeout, ports.Time).ConfigureAwait(false);
         }
         catch (TransportException e)
         {

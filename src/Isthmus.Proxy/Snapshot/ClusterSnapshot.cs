@@ -35,6 +35,9 @@ internal sealed record ClusterSnapshot(
     /// <summary>Whether TLS connections depend on the host of the request.</summary>
     public bool NamesByRequest { get; } = SocketMatches.Select(match => match.Tls).Append(Tls).Any(tls => tls is { SniFromRequest: true } or { NameFromRequest: true });
 
+    /// <summary>TCP connections may exchange metadata with the host before their first byte.</summary>
+    public bool ExchangesMetadata { get; } = Resource.Filters.Any(filter => filter.Name == "istio.metadata_exchange");
+
     public ByteString Bytes => _bytes ??= Resource.ToByteString();
 
     public IEnumerable<string> Secrets => SocketMatches.Select(m => m.Tls).Append(Tls).SelectMany(t => t?.Secrets ?? []).Distinct();

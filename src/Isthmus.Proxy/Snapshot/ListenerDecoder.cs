@@ -131,7 +131,7 @@ internal static class ListenerDecoder
     {
         var policies = new List<RbacPolicy>();
         ChainAction? action = null;
-        var bySni = false;
+        var (bySni, exchanges) = (false, false);
         var rewrites = new List<ClusterRewrite>();
         foreach (var filter in chain.Filters)
         {
@@ -143,14 +143,15 @@ internal static class ListenerDecoder
             }
             else if (filter.Name == "envoy.filters.network.sni_cluster") bySni = true;
             else if (filter.TypedConfig.TryUnpack(out TcpClusterRewrite rewrite)) rewrites.Add(new(TextMatch.CompileRegex(rewrite.ClusterPattern, whole: false), rewrite.ClusterReplacement));
-            else if (filter.Name is "istio.metadata_exchange" or "istio.stats" or "envoy.filters.network.mongo_proxy")
+            else if (filter.Name == "istio.metadata_exchange") exchanges = true;
+            else if (filter.Name is "istio.stats" or "envoy.filters.network.mongo_proxy")
             {
                 if (filter.Name.StartsWith("envoy.", StringComparison.Ordinal)) notes.Add($"network filter '{filter.Name}' is ignored");
             }
             else throw new ResourceException($"filter chain '{chain.Name}': network filter '{filter.Name}' is not supported");
         }
         if (action is null) throw new ResourceException($"filter chain '{chain.Name}' ends in neither tcp_proxy nor http_connection_manager");
-        return new(chain.Name, Match(chain.FilterChainMatch ?? new()), TlsSettings.From(chain.TransportSocket, downstream: true), action, policies);
+        return new(chain.Name, Match(chain.FilterChainMatch ?? new()), TlsSettings.From(chain.TransportSocket, downstream: true), action, policies) { ExchangesMetadata = exchanges && action is TcpAction };
     }
 
     private static ChainMatch Match(FilterChainMatch match) => new(

@@ -38,7 +38,11 @@ internal sealed record ChainMatch(
 
 internal enum SourceKind { Any, Local, External }
 
-internal sealed record FilterChainSnapshot(string Name, ChainMatch Match, TlsSettings? Tls, ChainAction Action, IReadOnlyList<RbacPolicy> Policies);
+internal sealed record FilterChainSnapshot(string Name, ChainMatch Match, TlsSettings? Tls, ChainAction Action, IReadOnlyList<RbacPolicy> Policies)
+{
+    /// <summary>TCP clients may exchange metadata with this proxy before their first byte.</summary>
+    public bool ExchangesMetadata { get; init; }
+}
 
 /// <summary>What a filter chain does with the bytes.</summary>
 internal abstract record ChainAction;

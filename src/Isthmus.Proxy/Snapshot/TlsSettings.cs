@@ -32,6 +32,10 @@ internal sealed record TlsSettings(
     /// <summary>The peer's certificate, or its key, must be one of these; empty: any.</summary>
     public CertificatePins Pins { get; init; } = CertificatePins.None;
 
+    /// <summary>What to negotiate on a connection that does not exchange metadata before its first byte.</summary>
+    public ValueList<string> AlpnWithoutExchange { get; } =
+        Alpn.Contains(Wire.Tls.Alpn.IstioPeerExchange) ? Alpn.Where(name => name != Wire.Tls.Alpn.IstioPeerExchange).ToValueList() : Alpn;
+
     public IEnumerable<string> Secrets => new[] { Certificate, Root }.Where(s => s.Length > 0);
 
     /// <exception cref="ResourceException">The context requires certificates of clients but accepts any, or cannot be used.</exception>

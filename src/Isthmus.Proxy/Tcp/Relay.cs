@@ -38,9 +38,10 @@ internal sealed class Relay(Transport downstream, Transport upstream, IActivity 
     private async Task PumpAsync(Transport from, Transport to, bool isUp)
     {
         var buffer = ArrayPool<byte>.Shared.Rent(FirstBuffer);
-        var reading = true;
+        var reading = false;
         try
         {
+            await to.BeginWriteAsync().ConfigureAwait(false);
             while (true)
             {
                 reading = true;

@@ -6,8 +6,10 @@ using Isthmus.Proxy.Telemetry;
 namespace Isthmus.Proxy.Tcp;
 
 /// <summary>Carries a connection's bytes to a host of a cluster and back.</summary>
-internal sealed class TcpProxy(SnapshotState state, UpstreamConnector connector, ActivityWatch watch, Report report, ProxyPorts ports)
+internal sealed class TcpProxy(SnapshotState state, UpstreamConnector connector, ActivityWatch watch, Report report, ProxyPorts ports, ProxyIdentity self)
 {
+    private readonly byte[] _introduction = PeerExchange.Introduction(self);
+
     /// <summary>Nothing has been sent yet, so another host is as good: how many hosts are tried.</summary>
     private const int LeastAttempts = 3;
 
@@ -77,7 +79,7 @@ internal sealed class TcpProxy(SnapshotState state, UpstreamConnector connector,
             try
             {
                 var patience = attempt < attempts && cluster.HasOther(host, tried) ? cluster.ShortPatience : cluster.Config.ConnectTimeout;
-                var upstream = await connector.ConnectAsync(cluster, host, "", null, patience).ConfigureAwait(false);
+                var upstream = await connector.ConnectAsync(cluster, host, "", null, patience, cluster.Config.ExchangesMetadata).ConfigureAwait(false);
                 record.UpstreamLocal = upstream.Local;
                 record.UpstreamPeer = upstream.Peer;
                 record.TransportFailure = "";
@@ -106,7 +108,8 @@ internal sealed class TcpProxy(SnapshotState state, UpstreamConnector connector,
             connection.Transport.Abort(reset: true);
         }
         using var watched = watch.Add(action.IdleTimeout, action.MaxDuration, isOld => Cut(isOld ? EndReason.DurationLimit : EndReason.IdleTimeout));
-        var relay = new Relay(connection.Transport, upstream, watched, ports.Time);
+        var (client, server) = (PeerExchange.Over(connection.Transport, _introduction), PeerExchange.Over(upstream, _introduction));
+        var relay = new Relay(client, server, watched, ports.Time);
         connection.DrainRequested = () =>
         {
             // Inside TLS the proxy cannot signal the peers: end when the last bytes were a response and nothing has moved since.
@@ -129,6 +132,7 @@ internal sealed class TcpProxy(SnapshotState state, UpstreamConnector connector,
         }
         finally
         {
+            if ((connection.Listener.Direction == Direction.Inbound ? client : server) is PeerExchange peer) record.PeerMetadata = peer.PeerMetadata;
             record.BytesReceived = relay.Received;
             record.BytesSent = relay.Sent;
             upstream.Abort();

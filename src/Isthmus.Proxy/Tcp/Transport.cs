@@ -20,6 +20,10 @@ internal abstract class Transport
     /// <exception cref="TransportException">The peer reset, or the transport was aborted.</exception>
     public abstract ValueTask<int> ReadAsync(Memory<byte> into);
 
+    /// <summary>Sends what the protocol puts before the first byte, if anything. May be called once, before any write.</summary>
+    /// <exception cref="TransportException">The peer reset, or the transport was aborted.</exception>
+    public virtual ValueTask BeginWriteAsync() => default;
+
     /// <exception cref="TransportException">The peer reset, or the transport was aborted.</exception>
     public abstract ValueTask WriteAsync(ReadOnlyMemory<byte> bytes);
 

@@ -12,10 +12,11 @@ internal sealed class UpstreamConnector(Dialer dialer, ISecretSource secrets, Ba
 {
     /// <summary>Connects to a host. The caller must call <see cref="Release"/> once for each success.</summary>
     /// <param name="alpn">The protocols to offer over TLS; null: those of the cluster.</param>
+    /// <param name="exchanges">The caller speaks <c>istio-peer-exchange</c>; otherwise it is not offered.</param>
     /// <param name="authority">The host of the request that the connection is for; empty when there is none.</param>
     /// <param name="patience">Time until the host must have taken the connection, at most the cluster's connect timeout.</param>
     /// <exception cref="TransportException">The host could not be reached, or its identity is wrong.</exception>
-    public async ValueTask<Transport> ConnectAsync(ClusterState cluster, Host host, string authority, IReadOnlyList<string>? alpn, TimeSpan patience)
+    public async ValueTask<Transport> ConnectAsync(ClusterState cluster, Host host, string authority, IReadOnlyList<string>? alpn, TimeSpan patience, bool exchanges = false)
     {
         var config = cluster.Config;
         var start = time.GetTimestamp();
@@ -29,7 +30,7 @@ internal sealed class UpstreamConnector(Dialer dialer, ISecretSource secrets, Ba
             var tls = match is null ? config.Tls : match.Tls;
             Transport transport = tls is null
                 ? socket
-                : await TlsTransport.ConnectAsync(socket, tls, authority, alpn ?? tls.Alpn, secrets, config.ConnectTimeout, time).ConfigureAwait(false);
+                : await TlsTransport.ConnectAsync(socket, tls, authority, alpn ?? (exchanges ? tls.Alpn : tls.AlpnWithoutExchange), secrets, config.ConnectTimeout, time).ConfigureAwait(false);
             host.Connected();
             transport.Suspected = () => cluster.Suspect(host);
             return transport;

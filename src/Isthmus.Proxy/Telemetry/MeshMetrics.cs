@@ -32,6 +32,9 @@ internal sealed class MeshMetrics(ProxyIdentity identity)
 {
     private const string Unknown = "unknown";
 
+    /// <summary>Peers choose what they say about themselves: with more series than that, new ones no longer depend on it.</summary>
+    internal const int MostSeries = 10_000;
+
     // What determines the labels, cheap to compare: most are references to long-lived objects.
     private readonly record struct Key(
         ClusterState? Cluster, string ClusterName, Endpoint? Endpoint, Direction Direction, string Peer, string PeerMetadata, string UpstreamPeer,
@@ -39,6 +42,7 @@ internal sealed class MeshMetrics(ProxyIdentity identity)
 
     private readonly ConcurrentDictionary<Key, MeshCounts> _http = new();
     private readonly ConcurrentDictionary<Key, MeshCounts> _tcp = new();
+    private int _series;
 
     public IEnumerable<MeshCounts> Http => _http.Values;
 
@@ -46,7 +50,7 @@ internal sealed class MeshMetrics(ProxyIdentity identity)
 
     public void Request(Direction direction, TrafficRecord r)
     {
-        var counts = _http.GetOrAdd(KeyOf(direction, r, r.Response?.Headers.GetString("grpc-status"u8) ?? ""), static (k, s) => new(s.Self.Labels(k, s.Record)), (Self: this, Record: r));
+        var counts = Find(_http, KeyOf(direction, r, r.Response?.Headers.GetString("grpc-status"u8) ?? ""), r);
         Interlocked.Increment(ref counts.Requests);
         counts.Duration.Add(r.Duration.TotalMilliseconds);
         counts.RequestBytes.Add(r.BytesReceived);
@@ -55,11 +59,22 @@ internal sealed class MeshMetrics(ProxyIdentity identity)
 
     public void Connection(Direction direction, TrafficRecord r)
     {
-        var counts = _tcp.GetOrAdd(KeyOf(direction, r, ""), static (k, s) => new(s.Self.Labels(k, s.Record)), (Self: this, Record: r));
+        var counts = Find(_tcp, KeyOf(direction, r, ""), r);
         Interlocked.Increment(ref counts.Opened);
         Interlocked.Increment(ref counts.Closed);
         Interlocked.Add(ref counts.ReceivedBytes, r.BytesReceived);
         Interlocked.Add(ref counts.SentBytes, r.BytesSent);
+    }
+
+    private MeshCounts Find(ConcurrentDictionary<Key, MeshCounts> series, Key key, TrafficRecord r)
+    {
+        if (series.TryGetValue(key, out var found)) return found;
+        if (Volatile.Read(ref _series) >= MostSeries) key = key with { PeerMetadata = "" };
+        return series.GetOrAdd(key, static (k, s) =>
+        {
+            Interlocked.Increment(ref s.Self._series);
+            return new(s.Self.Labels(k, s.Record));
+        }, (Self: this, Record: r));
     }
 
     private static Key KeyOf(Direction direction, TrafficRecord r, string grpc) => new(

@@ -59,9 +59,10 @@ internal sealed class TlsTransport : Transport
     }
 
     /// <summary>Handshakes as server, for a client whose ALPN offer was already read from its ClientHello.</summary>
+    /// <param name="alpn">What <see cref="ChooseAlpn"/> chose from that offer; null: nothing.</param>
     /// <exception cref="TransportException">The client refused, has the wrong identity, or closed.</exception>
     public static ValueTask<TlsTransport> AcceptAsync(
-        SocketTransport socket, TlsSettings settings, IReadOnlyList<string> offered, string serverName, ISecretSource secrets, TimeSpan timeout, TimeProvider time)
+        SocketTransport socket, TlsSettings settings, string? alpn, string serverName, ISecretSource secrets, TimeSpan timeout, TimeProvider time)
     {
         string? refusal = null;
         var own = secrets.FindCertificate(settings.Certificate) ?? throw Missing(settings.Certificate);
@@ -77,7 +78,7 @@ internal sealed class TlsTransport : Transport
                 (refusal = PeerCertificates.Refusal(settings, "", certificate as X509Certificate2, chain, IsUntrusted(errors))) is null,
         };
         // A list without a common protocol fails the handshake here, where Envoy goes on without ALPN.
-        if (ChooseAlpn(settings.Alpn, offered) is { } chosen) options.ApplicationProtocols = [new SslApplicationProtocol(chosen)];
+        if (alpn is not null) options.ApplicationProtocols = [new SslApplicationProtocol(alpn)];
         if (settings.Root.Length > 0) options.CertificateChainPolicy = (secrets.FindRoots(settings.Root) ?? throw Missing(settings.Root)).Policy();
         return HandshakeAsync(socket, (stream, stop) => stream.AuthenticateAsServerAsync(options, stop), () => refusal, serverName, timeout, time);
     }
@@ -86,8 +87,7 @@ internal sealed class TlsTransport : Transport
     internal static string? ChooseAlpn(IReadOnlyList<string> served, IReadOnlyList<string> offered)
     {
         foreach (var protocol in served)
-            // Peers that negotiate this protocol must exchange its headers before any other byte.
-            if (protocol != "istio-peer-exchange" && offered.Contains(protocol)) return protocol;
+            if (offered.Contains(protocol)) return protocol;
         return null;
     }
 

@@ -36,14 +36,30 @@ public sealed class InboundGeneratorTests
     }
 
     [Fact]
-    public void Clients_of_an_aliased_trust_domain_are_accepted_and_peer_exchange_is_never_offered()
+    public void Clients_of_an_aliased_trust_domain_are_accepted()
     {
         var mesh = MeshConfig.Default with { TrustDomain = "new.example", TrustDomainAliases = ["old.example"] };
         var listener = InboundGenerator.Listener(new([new(8080, Protocol.Tcp, MtlsMode.Strict, default)], MtlsMode.Strict), mesh);
         var tls = listener.FilterChains[^1].TransportSocket.TypedConfig.Unpack<DownstreamTlsContext>();
         Assert.Equal(["spiffe://new.example/", "spiffe://old.example/"], tls.CommonTlsContext.CombinedValidationContext.DefaultValidationContext.MatchSubjectAltNames.Select(name => name.Prefix));
-        Assert.DoesNotContain("istio-peer-exchange", tls.CommonTlsContext.AlpnProtocols);
         Assert.True(tls.RequireClientCertificate);
+    }
+
+    [Theory]
+    [InlineData(Protocol.Http)]
+    [InlineData(Protocol.Tcp)]
+    [InlineData(Protocol.Auto)]
+    public void Chains_of_TCP_in_mesh_TLS_exchange_metadata_and_no_others(Protocol protocol)
+    {
+        var listener = InboundGenerator.Listener(new([new(8080, protocol, MtlsMode.Permissive, default)], MtlsMode.Permissive), MeshConfig.Default);
+        foreach (var chain in listener.FilterChains)
+        {
+            var speaks = chain.TransportSocket is not null && chain.Filters[^1].Name.EndsWith("tcp_proxy", StringComparison.Ordinal);
+            Assert.Equal(speaks, chain.Filters[0].Name == "istio.metadata_exchange");
+            if (chain.TransportSocket is not { } tls) continue;
+            string[] alpns = speaks ? ["istio-peer-exchange", "h2", "http/1.1"] : ["h2", "http/1.1"];
+            Assert.Equal(alpns, tls.TypedConfig.Unpack<DownstreamTlsContext>().CommonTlsContext.AlpnProtocols);
+        }
     }
 
     [Fact]

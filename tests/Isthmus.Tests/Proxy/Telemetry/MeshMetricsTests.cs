@@ -39,6 +39,20 @@ public sealed class MeshMetricsTests
     }
 
     [Fact]
+    public void Peers_that_always_say_something_new_do_not_fill_the_memory()
+    {
+        const int Peers = MeshMetrics.MostSeries + 100;
+        for (var i = 0; i < Peers; i++)
+        {
+            var peer = PeerMetadataText.Write(new("n", $"w{i}", "web", "front", "v2", "front", "v2", "c2", "front", ""));
+            _metrics.Connection(Direction.Inbound, Record(record => (record.DownstreamPeer, record.PeerMetadata) = (Caller, peer)));
+        }
+        Assert.Equal(MeshMetrics.MostSeries + 1, _metrics.Tcp.Count());
+        Assert.Equal(Peers, _metrics.Tcp.Sum(counts => counts.Closed));
+        Assert.Equal(100, _metrics.Tcp.Single(counts => Labels(counts)["source_workload"] == "unknown").Closed);
+    }
+
+    [Fact]
     public void The_principal_of_this_proxy_has_the_trust_domain_of_its_mesh_and_is_told_under_TLS_only()
     {
         _metrics.Request(Direction.Inbound, Record(record => record.DownstreamPeer = Caller));

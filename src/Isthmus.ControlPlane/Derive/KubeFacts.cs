@@ -1,4 +1,6 @@
 using System.Globalization;
+using System.Security.Cryptography;
+using System.Security.Cryptography.X509Certificates;
 using System.Text.Json;
 using System.Text.Json.Nodes;
 using Isthmus.Core.Collections;
@@ -129,7 +131,7 @@ public static class KubeFacts
         var credential = new TlsCredential(
             new(cluster, "Secret", secret.Metadata.Namespace, secret.Metadata.Name),
             Text(secret, "tls.crt", "cert"), Text(secret, "tls.key", "key"), Text(secret, "ca.crt", "cacert"));
-        return credential is { Certificate: "" or null, CaCertificates: "" or null } ? null : credential with { Problem = ProblemOf(credential) };
+        return credential is { Certificate: "" or null, CaCertificates: "" or null } ? null : credential with { Problem = ProblemOf(credential), CaProblem = CaProblemOf(credential) };
     }
 
     private static string ProblemOf(TlsCredential credential)
@@ -138,12 +140,31 @@ public static class KubeFacts
         if (credential.PrivateKey.Length == 0) return "holds no private key (tls.key)";
         try
         {
-            using var pair = System.Security.Cryptography.X509Certificates.X509Certificate2.CreateFromPem(credential.Certificate, credential.PrivateKey);
+            using var pair = X509Certificate2.CreateFromPem(credential.Certificate, credential.PrivateKey);
             return "";
         }
-        catch (Exception e) when (e is System.Security.Cryptography.CryptographicException or ArgumentException)
+        catch (Exception e) when (e is CryptographicException or ArgumentException)
         {
             return $"holds a certificate and a key that cannot be used together: {e.Message.TrimEnd('.')}";
+        }
+    }
+
+    private static string CaProblemOf(TlsCredential credential)
+    {
+        if (credential.CaCertificates.Length == 0) return "";
+        var roots = new X509Certificate2Collection();
+        try
+        {
+            roots.ImportFromPem(credential.CaCertificates);
+            return roots.Count > 0 ? "" : "holds no certificate in the CA for client certificates (ca.crt)";
+        }
+        catch (CryptographicException e)
+        {
+            return $"holds a CA for client certificates that cannot be read: {e.Message.TrimEnd('.')}";
+        }
+        finally
+        {
+            foreach (var root in roots) root.Dispose();
         }
     }
 

@@ -18,7 +18,7 @@ internal sealed partial class ProxyProblems(ILogger log)
         _told = now;
     }
 
-    [LoggerMessage(Level = LogLevel.Warning, Message = "{Problem}; its server refuses TLS handshakes or keeps the last good certificate, other servers are not affected")]
+    [LoggerMessage(Level = LogLevel.Warning, Message = "{Problem}; other servers are not affected")]
     private static partial void Found(ILogger log, Problem problem);
 
     [LoggerMessage(Level = LogLevel.Information, Message = "{Object} {Path}: no connected gateway reports a problem anymore")]

@@ -2,6 +2,7 @@ using System.Collections.Immutable;
 using System.Globalization;
 using Isthmus.ControlPlane.Derive;
 using Isthmus.Core.Collections;
+using Isthmus.Core.Problems;
 using Isthmus.Mesh.Generate;
 using Isthmus.Mesh.Model;
 using Isthmus.Mesh.Resolve;
@@ -32,6 +33,7 @@ public sealed class Publisher(TimeProvider time)
     private readonly Dictionary<ViewKey, ScopeView> _views = [];
     private readonly Dictionary<(InboundScope Scope, MeshConfig Mesh), InboundResources> _inbound = [];
     private readonly ProxyIndex _proxies = new();
+    private readonly GatewayCertificates _certificates = new();
     private MeshView? _mesh;
     private PolicyInterest _interest = new(default, false);
     private long _counter;
@@ -47,7 +49,7 @@ public sealed class Publisher(TimeProvider time)
         _proxies.Add(proxy);
         if (_mesh is not { } mesh) return;
         Attach(proxy, mesh);
-        SetSecrets(proxy, mesh);
+        SetSecrets(proxy);
         Offer(proxy, Version());
     }
 
@@ -72,12 +74,13 @@ public sealed class Publisher(TimeProvider time)
     {
         var everything = _mesh is null || changes is null;
         _mesh = mesh;
+        _certificates.Follow(mesh.Proxies);
         if (everything || changes!.Config) _interest = PolicyInterest.Of(mesh);
         var concerned = everything || changes!.Config ? _proxies.All : _proxies.Concerned(changes.Proxies);
         Reattach(mesh, concerned);
         Parallel.ForEach(_views.Values, view => view.UpdateAll(mesh, everything ? null : changes));
         // Which certificates a gateway needs depends on the rules of the hosts that it sees now.
-        foreach (var proxy in _views.Values.Where(view => view.IsGateway).SelectMany(view => view.Proxies)) SetSecrets(proxy, mesh);
+        foreach (var proxy in _views.Values.Where(view => view.IsGateway).SelectMany(view => view.Proxies)) SetSecrets(proxy);
         Offer(concerned);
     }
 
@@ -111,7 +114,12 @@ public sealed class Publisher(TimeProvider time)
         Resolved++;
         var resolved = ScopeResolver.Resolve(proxy.Proxy, mesh, _interest);
         _proxies.Watch(proxy, ScopeResolver.NodeOf(proxy.Proxy, mesh));
-        proxy.Problems = resolved.Gateway is { } gateway ? GatewayCredentials.Problems(gateway, proxy.Proxy.Namespace, CredentialsOf(proxy, mesh)).ToValueList() : default;
+        proxy.Problems = default;
+        if (resolved.Gateway is { } gateway)
+        {
+            proxy.Problems = ProblemsOf(proxy.Proxy, gateway, mesh);
+            resolved = resolved with { Gateway = _certificates.Resolve(gateway, proxy.Proxy) };
+        }
         if (proxy.Published is { } published && published.Resolved == resolved)
         {
             published.Inbound = InboundOf(resolved, mesh.Mesh);
@@ -127,18 +135,17 @@ public sealed class Publisher(TimeProvider time)
         proxy.Published = new(resolved, view, InboundOf(resolved, mesh.Mesh)) { Secrets = proxy.Published?.Secrets ?? ResourceSet.Empty };
     }
 
-    private static void SetSecrets(ProxyFeed proxy, MeshView mesh)
+    private void SetSecrets(ProxyFeed proxy)
     {
         if (proxy.Published is not { } published) return;
         published.Secrets = published.Resolved.Gateway is not { } gateway
             ? ResourceSet.Empty
-            : published.Secrets.ReplacedBy([.. GatewayCredentials.Of(gateway, published.View.Rules, CredentialsOf(proxy, mesh))
+            : published.Secrets.ReplacedBy([.. GatewayCredentials.Of(gateway, published.View.Rules, name => _certificates.Find(proxy.Proxy, name))
                 .Select(item => EncodedResource.Of(TypeUrls.Secret, item.Secret.Name, item.Secret))]);
     }
 
-    /// <summary>A gateway gets Secrets of its own namespace only.</summary>
-    private static Func<string, TlsCredential?> CredentialsOf(ProxyFeed proxy, MeshView mesh) =>
-        name => mesh.Proxies.Credentials.GetValueOrDefault(new ObjectKey(proxy.Proxy.Cluster, proxy.Proxy.Namespace, name));
+    private ValueList<Problem> ProblemsOf(ProxyIdentity proxy, GatewayScope gateway, MeshView mesh) => GatewayCredentials.Problems(
+        gateway, proxy.Namespace, name => mesh.Proxies.Credentials.GetValueOrDefault(new(proxy.Cluster, proxy.Namespace, name)), (item, server) => _certificates.Serves(proxy, item, server)).ToValueList();
 
     private InboundResources? InboundOf(ResolvedProxy resolved, MeshConfig mesh)
     {

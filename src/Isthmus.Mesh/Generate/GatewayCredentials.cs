@@ -28,24 +28,30 @@ public static class GatewayCredentials
                     TlsCertificate = new() { CertificateChain = Inline(own.Certificate), PrivateKey = Inline(own.PrivateKey) },
                 }, own.Source);
             }
-            // The client CA is in the same Secret as the certificate, or in a Secret of its own.
-            if ((own is { CaCertificates.Length: > 0 } ? own : find(name + CaSuffix)) is { CaCertificates.Length: > 0 } ca)
+            if (CaOf(name, find) is { CaCertificates.Length: > 0 } ca)
             {
                 yield return (new() { Name = TlsContexts.KubernetesName(name + CaSuffix), ValidationContext = new() { TrustedCa = Inline(ca.CaCertificates) } }, ca.Source);
             }
         }
     }
 
-    /// <summary>The servers that lack their certificate or the CA of their clients. They refuse handshakes, or keep what they had.</summary>
+    /// <summary>The client CA of a credential: it is in the same Secret as the certificate, or in a Secret of its own.</summary>
+    public static TlsCredential? CaOf(string name, Func<string, TlsCredential?> find) => find(name) is { CaCertificates.Length: > 0 } own ? own : find(name + CaSuffix);
+
+    public static bool NeedsCa(ServerTlsMode mode) => mode is ServerTlsMode.Mutual or ServerTlsMode.OptionalMutual;
+
+    /// <summary>The servers that lack their certificate or the CA of their clients.</summary>
     /// <param name="ns">The namespace of the gateway's Pods.</param>
-    public static IEnumerable<Problem> Problems(GatewayScope gateway, string ns, Func<string, TlsCredential?> find)
+    /// <param name="isKept">Whether the gateway gets the last good certificate of the server instead.</param>
+    public static IEnumerable<Problem> Problems(GatewayScope gateway, string ns, Func<string, TlsCredential?> find, Func<Gateway, GatewayServer, bool> isKept)
     {
         foreach (var item in gateway.Gateways)
         {
             for (var i = 0; i < item.Servers.Count; i++)
             {
                 if (item.Servers[i].Tls is not { CredentialName.Length: > 0 } tls || Lack(tls, ns, find) is not { } lack) continue;
-                yield return new("IST0101", $"Gateway {item.FullName}", $"spec.servers[{i}].tls.credentialName", lack,
+                var effect = isKept(item, item.Servers[i]) ? "gateways get the last good certificate" : "gateways keep the last good certificate as long as they run; without one, they refuse TLS handshakes";
+                yield return new("IST0101", $"Gateway {item.FullName}", $"spec.servers[{i}].tls.credentialName", $"{lack}; {effect}",
                     $"create or correct the Secret in namespace {ns} of the gateway's cluster, or correct the name (a control plane reads only Secrets of its own namespace and cluster)");
             }
         }
@@ -57,8 +63,10 @@ public static class GatewayCredentials
         if (find(name) is not { } own) return $"Referenced credentialName not found: \"{name}\" (Secret {ns}/{name} does not exist or holds no certificate)";
         if (own.Problem.Length > 0) return $"Secret {ns}/{name} {own.Problem}";
         if (own.Certificate.Length == 0) return $"Secret {ns}/{name} holds no certificate (tls.crt)";
-        var needsCa = tls.Mode is ServerTlsMode.Mutual or ServerTlsMode.OptionalMutual;
-        return needsCa && own.CaCertificates.Length == 0 && find(name + CaSuffix) is not { CaCertificates.Length: > 0 }
+        if (!NeedsCa(tls.Mode)) return null;
+        var ca = CaOf(name, find);
+        if (ca is { CaProblem.Length: > 0 }) return $"Secret {ns}/{ca.Source.Name} {ca.CaProblem}";
+        return ca is not { CaCertificates.Length: > 0 }
             ? $"Referenced credentialName not found: \"{name}{CaSuffix}\" (the CA for client certificates is neither there nor in ca.crt of Secret {ns}/{name})" : null;
     }
 

@@ -186,23 +186,24 @@ public sealed class SecurityTests
         Secret("c1", "front", ("tls.crt", "CERT"), ("tls.key", "KEY"));
         rig.Push();
         Assert.Contains("holds a certificate and a key that cannot be used together", Assert.Single(gateway.Problems).Message, StringComparison.Ordinal);
-        var (certificate, key) = Isthmus.Tests.Proxy.Tls.DiscoveredSecretsTests.Pair("front");
+        var (certificate, key) = Pair("front");
         Secret("c1", "front", ("tls.crt", certificate), ("tls.key", key));
         rig.Push();
         Assert.Contains("\"front-cacert\"", Assert.Single(gateway.Problems).Message, StringComparison.Ordinal);
         Secret("c1", "front-cacert", ("cacert", "ROOTS"));
         rig.Push();
-        Assert.Empty(gateway.Problems);
-        Secret("c1", "front", ("tls.crt", "CERT"), ("tls.key", "KEY"));
-        Secret("c1", "front-cacert", ("cacert", "ROOTS"));
+        Assert.Contains("Secret shop/front-cacert holds no certificate in the CA for client certificates", Assert.Single(gateway.Problems).Message, StringComparison.Ordinal);
+        Secret("c1", "front-cacert", ("cacert", Pair("roots").Certificate));
         Secret("c1", "other", ("tls.crt", "CERT"), ("tls.key", "KEY"));
         Secret("c2", "front", ("tls.crt", "FOREIGN"), ("tls.key", "KEY"));
         rig.Push();
-        Assert.Equal(["kubernetes://front CERT", "kubernetes://front-cacert ROOTS"], Credentials(gateway));
+        Assert.Empty(gateway.Problems);
+        Assert.Equal(["kubernetes://front CN=front", "kubernetes://front-cacert CN=roots"], Credentials(gateway));
         Assert.Empty(Credentials(orders));
-        Secret("c1", "front", ("tls.crt", "NEWER"), ("tls.key", "KEY"), ("ca.crt", "OWN"));
+        (certificate, key) = Pair("newer");
+        Secret("c1", "front", ("tls.crt", certificate), ("tls.key", key), ("ca.crt", Pair("own").Certificate));
         rig.Push();
-        Assert.Equal(["kubernetes://front NEWER", "kubernetes://front-cacert OWN"], Credentials(gateway));
+        Assert.Equal(["kubernetes://front CN=newer", "kubernetes://front-cacert CN=own"], Credentials(gateway));
         // With these it calls another host; a sidecar that calls the host as well gets none.
         rig.Config("""
             apiVersion: networking.istio.io/v1
@@ -211,11 +212,11 @@ public sealed class SecurityTests
             spec: {host: keys, subsets: [{name: v1, trafficPolicy: {tls: {mode: MUTUAL, credentialName: other}}}]}
             """);
         rig.Push();
-        Assert.Equal(["kubernetes://front NEWER", "kubernetes://front-cacert OWN", "kubernetes://other CERT"], Credentials(gateway));
+        Assert.Equal(["kubernetes://front CN=newer", "kubernetes://front-cacert CN=own", "kubernetes://other CERT"], Credentials(gateway));
         Assert.Empty(Credentials(orders));
         rig.Writer.RemoveConfig("c1", "DestinationRule", "shop", "keys");
         rig.Push();
-        Assert.Equal(["kubernetes://front NEWER", "kubernetes://front-cacert OWN"], Credentials(gateway));
+        Assert.Equal(["kubernetes://front CN=newer", "kubernetes://front-cacert CN=own"], Credentials(gateway));
 
         void Secret(string cluster, string name, params (string Key, string Text)[] data) => rig.Writer.Put(cluster, new Secret
         {
@@ -224,9 +225,19 @@ public sealed class SecurityTests
         });
     }
 
-    private static IEnumerable<string> Credentials(ProxyFeed proxy) => proxy.Snapshot!.Types[TypeUrls.Secret].All.OrderBy(resource => resource.Name, StringComparer.Ordinal)
+    private static (string Certificate, string Key) Pair(string name) => Isthmus.Tests.Proxy.Tls.DiscoveredSecretsTests.Pair(name);
+
+    /// <summary>The names of the secrets of a gateway, each with the subject of its certificate, or the text that is none.</summary>
+    internal static IEnumerable<string> Credentials(ProxyFeed proxy) => proxy.Snapshot!.Types[TypeUrls.Secret].All.OrderBy(resource => resource.Name, StringComparer.Ordinal)
         .Select(resource => Isthmus.Wire.Envoy.Secret.Parser.ParseFrom(resource.Body.Value))
-        .Select(secret => $"{secret.Name} {(secret.TlsCertificate?.CertificateChain ?? secret.ValidationContext.TrustedCa).InlineBytes.ToStringUtf8()}");
+        .Select(secret => $"{secret.Name} {Subject((secret.TlsCertificate?.CertificateChain ?? secret.ValidationContext.TrustedCa).InlineBytes.ToStringUtf8())}");
+
+    private static string Subject(string pem)
+    {
+        if (!pem.StartsWith("-----", StringComparison.Ordinal)) return pem;
+        using var certificate = global::System.Security.Cryptography.X509Certificates.X509Certificate2.CreateFromPem(pem);
+        return certificate.Subject;
+    }
 
     private static (MeshRig Rig, ProxyFeed Orders) Shop()
     {

@@ -1,0 +1,109 @@
+using System.Collections.Immutable;
+using Isthmus.Core.Collections;
+using Isthmus.Mesh.Generate;
+using Isthmus.Mesh.Model;
+using Isthmus.Mesh.Resolve;
+
+namespace Isthmus.ControlPlane.Push;
+
+/// <summary>
+/// The certificates of the servers of gateways. While the Secret that a server names is missing or cannot be used, its last good
+/// certificate stays, also for a gateway that restarts. It is kept for as long as the server exists, in memory only: no private key
+/// is stored anywhere else. Not thread-safe.
+/// </summary>
+internal sealed class GatewayCertificates
+{
+    /// <param name="Hosts">A server for other hosts is another server: it must not get their certificate.</param>
+    private readonly record struct ServerKey(string Cluster, string Namespace, string Gateway, int Port, string Bind, ValueList<string> Hosts);
+
+    /// <param name="Pair">Where the last usable certificate and key were found; null: nowhere yet.</param>
+    /// <param name="Ca">The same for the CA of clients.</param>
+    private sealed record LastGood(TlsCredential? Pair, TlsCredential? Ca)
+    {
+        public bool Serves(ServerTlsMode mode) => Pair is not null && (Ca is not null || !GatewayCredentials.NeedsCa(mode));
+    }
+
+    private readonly Dictionary<ServerKey, string> _names = [];
+    private readonly Dictionary<ObjectKey, LastGood> _good = [];
+    private ImmutableDictionary<ObjectKey, Gateway> _gateways = ImmutableDictionary<ObjectKey, Gateway>.Empty;
+    private ImmutableDictionary<ObjectKey, TlsCredential> _credentials = ImmutableDictionary<ObjectKey, TlsCredential>.Empty;
+
+    /// <summary>How many certificates are kept.</summary>
+    public int Count => _good.Count;
+
+    /// <summary>Must be called for each revision of the mesh, before the gateways get it.</summary>
+    public void Follow(ProxyConfigs configs)
+    {
+        if (ReferenceEquals(_gateways, configs.GatewayObjects) && ReferenceEquals(_credentials, configs.Credentials)) return;
+        (_gateways, _credentials) = (configs.GatewayObjects, configs.Credentials);
+        var places = _credentials.Keys.Concat(_good.Keys).Select(key => (key.Cluster, key.Namespace)).ToHashSet();
+        var servers = new HashSet<ServerKey>();
+        foreach (var (cluster, ns) in places)
+        {
+            foreach (var gateway in _gateways.Values)
+            {
+                foreach (var server in gateway.Servers)
+                {
+                    if (server.Tls is not { CredentialName.Length: > 0 } tls) continue;
+                    var key = KeyOf(cluster, ns, gateway, server);
+                    servers.Add(key);
+                    Refresh(new(cluster, ns, tls.CredentialName));
+                    if (_good.GetValueOrDefault(new(cluster, ns, tls.CredentialName))?.Serves(tls.Mode) == true) _names[key] = tls.CredentialName;
+                    else if (_names.TryGetValue(key, out var last)) Refresh(new(cluster, ns, last));
+                }
+            }
+        }
+        Forget(servers);
+    }
+
+    /// <summary>The scope with, for each server whose own name has nothing usable, the name under which its last good certificate is kept.</summary>
+    public GatewayScope Resolve(GatewayScope gateway, ProxyIdentity proxy)
+    {
+        if (gateway.Gateways.All(item => item.Servers.All(server => Name(proxy, item, server) == server.Tls?.CredentialName))) return gateway;
+        return gateway with
+        {
+            Gateways = gateway.Gateways.Select(item => item with
+            {
+                Servers = item.Servers.Select(server => server.Tls is { } tls ? server with { Tls = tls with { CredentialName = Name(proxy, item, server) ?? "" } } : server).ToValueList(),
+            }).ToValueList(),
+        };
+    }
+
+    /// <summary>Whether a gateway gets a certificate, and if necessary a CA, for the server.</summary>
+    public bool Serves(ProxyIdentity proxy, Gateway gateway, GatewayServer server) =>
+        server.Tls is { } tls && _good.GetValueOrDefault(new(proxy.Cluster, proxy.Namespace, Name(proxy, gateway, server) ?? ""))?.Serves(tls.Mode) == true;
+
+    /// <summary>What a gateway gets under a name; a gateway gets Secrets of its own namespace only.</summary>
+    public TlsCredential? Find(ProxyIdentity proxy, string name)
+    {
+        var key = new ObjectKey(proxy.Cluster, proxy.Namespace, name);
+        var now = _credentials.GetValueOrDefault(key);
+        if (!_good.TryGetValue(key, out var good) || (good.Pair ?? good.Ca) is not { } source) return now;
+        var pair = good.Pair ?? now;
+        return new(now?.Source ?? source.Source, pair?.Certificate ?? "", pair?.PrivateKey ?? "", (good.Ca ?? now)?.CaCertificates ?? "");
+    }
+
+    private string? Name(ProxyIdentity proxy, Gateway gateway, GatewayServer server)
+    {
+        if (server.Tls is not { CredentialName.Length: > 0 } tls) return server.Tls?.CredentialName;
+        return _names.TryGetValue(KeyOf(proxy.Cluster, proxy.Namespace, gateway, server), out var last)
+            && _good.GetValueOrDefault(new(proxy.Cluster, proxy.Namespace, last))?.Serves(tls.Mode) == true ? last : tls.CredentialName;
+    }
+
+    private void Refresh(ObjectKey key)
+    {
+        var (now, before) = (_credentials.GetValueOrDefault(key), _good.GetValueOrDefault(key));
+        var ca = GatewayCredentials.CaOf(key.Name, name => _credentials.GetValueOrDefault(key with { Name = name }));
+        var next = new LastGood(now is { HasPair: true } ? now : before?.Pair, ca is { HasCa: true } ? ca : before?.Ca);
+        if (next is not { Pair: null, Ca: null }) _good[key] = next;
+    }
+
+    private void Forget(HashSet<ServerKey> servers)
+    {
+        foreach (var gone in _names.Keys.Where(key => !servers.Contains(key)).ToList()) _names.Remove(gone);
+        var used = _gateways.Values.SelectMany(gateway => gateway.Servers).Select(server => server.Tls?.CredentialName ?? "").Concat(_names.Values).ToHashSet(StringComparer.Ordinal);
+        foreach (var gone in _good.Keys.Where(key => !used.Contains(key.Name)).ToList()) _good.Remove(gone);
+    }
+
+    private static ServerKey KeyOf(string cluster, string ns, Gateway gateway, GatewayServer server) => new(cluster, ns, gateway.FullName, server.Port, server.Bind, server.Hosts);
+}

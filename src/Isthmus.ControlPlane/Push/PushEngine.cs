@@ -42,6 +42,7 @@ public sealed partial class PushEngine(MeshWriter writer, PushSettings settings,
     private Debounce _debounce = new(settings);
     private bool _ready;
     private bool _published;
+    private Task<bool>? _more;
 
     /// <param name="IsQuestion">Whether it changes nothing, so that it needs no commit.</param>
     private readonly record struct Posted(Action<MeshWriter> Run, bool IsQuestion);
@@ -104,7 +105,8 @@ public sealed partial class PushEngine(MeshWriter writer, PushSettings settings,
     {
         try
         {
-            while (await WaitAsync(_debounce.Due, stop).ConfigureAwait(false))
+            // Before the mesh is known nothing is pushed, so nothing is due either.
+            while (await WaitAsync(_ready ? _debounce.Due : null, stop).ConfigureAwait(false))
             {
                 var (staged, questions) = Stage();
                 if (staged) Guard(Commit, LogCommitFailed);
@@ -176,7 +178,8 @@ public sealed partial class PushEngine(MeshWriter writer, PushSettings settings,
     /// <summary>Waits for a change, or until <paramref name="due"/>; false when the channel is closed.</summary>
     private async Task<bool> WaitAsync(DateTimeOffset? due, CancellationToken stop)
     {
-        var more = _inbox.Reader.WaitToReadAsync(stop).AsTask();
+        // Each waiter stays with the channel until something is posted: one is enough.
+        var more = _more is { IsCompleted: false } waiting ? waiting : _more = _inbox.Reader.WaitToReadAsync(stop).AsTask();
         if (due is not { } at) return await more.ConfigureAwait(false);
         var left = at - time.GetUtcNow();
         if (left <= TimeSpan.Zero && !more.IsCompleted) return true;

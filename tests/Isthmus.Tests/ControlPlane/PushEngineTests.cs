@@ -73,6 +73,38 @@ public sealed class PushEngineTests
     }
 
     [Fact]
+    public async Task Nothing_is_due_before_the_mesh_is_known()
+    {
+        var rig = new MeshRig("c1");
+        using var stop = new CancellationTokenSource(Patience);
+        var clock = new ReadClock();
+        var engine = new PushEngine(rig.Writer, PushSettings.Default with { Quiet = TimeSpan.Zero }, clock, NullLogger<PushEngine>.Instance);
+        var running = engine.RunAsync(stop.Token);
+        await engine.PostAsync(_ => rig.App("c1", "orders", "10.96.0.10", "10.244.0.1"), stop.Token);
+        await engine.AskAsync(_ => 0, stop.Token);
+        var before = clock.Reads;
+        const int Questions = 2000;
+        for (var i = 0; i < Questions; i++) await engine.AskAsync(_ => 0, stop.Token);
+        // A writer that looks at the clock again and again while nothing happens keeps a CPU busy.
+        Assert.InRange(clock.Reads - before, 0, Questions);
+        await stop.CancelAsync();
+        await running;
+    }
+
+    private sealed class ReadClock : TimeProvider
+    {
+        private long _reads;
+
+        internal long Reads => Interlocked.Read(ref _reads);
+
+        public override DateTimeOffset GetUtcNow()
+        {
+            Interlocked.Increment(ref _reads);
+            return base.GetUtcNow();
+        }
+    }
+
+    [Fact]
     public async Task A_question_commits_nothing_and_sees_every_change_posted_before_it()
     {
         var rig = new MeshRig("c1");

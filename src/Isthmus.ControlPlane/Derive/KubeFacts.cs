@@ -81,7 +81,7 @@ public static class KubeFacts
         }
     }
 
-    public static PodFacts Of(string cluster, Pod pod)
+    public static PodFacts Of(string cluster, MeshPod pod)
     {
         var meta = pod.Metadata;
         var ips = pod.Status.PodIPs.Count > 0 ? pod.Status.PodIPs.Select(ip => ip.Ip) : [pod.Status.PodIP];
@@ -102,7 +102,7 @@ public static class KubeFacts
     }
 
     /// <summary>A ReplicaSet is named after its Deployment and the template hash.</summary>
-    private static string WorkloadOf(Pod pod)
+    private static string WorkloadOf(MeshPod pod)
     {
         var owner = pod.Metadata.OwnerReferences.FirstOrDefault(reference => reference.Controller == true);
         if (owner is null) return pod.Metadata.Name;

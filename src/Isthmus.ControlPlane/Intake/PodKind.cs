@@ -9,12 +9,12 @@ namespace Isthmus.ControlPlane.Intake;
 public sealed record PodState(PodFacts Facts, PodReadiness? Readiness);
 
 /// <summary>Pods: what is known of endpoints, and of proxies themselves.</summary>
-public sealed class PodKind() : MeshKind<Pod, PodState>(Kinds.Pod)
+public sealed class PodKind() : MeshKind<MeshPod, PodState>(Kinds.Pod)
 {
     /// <summary>Readiness changes often, and affects no scope.</summary>
     internal override void Collect(MeshGraph mesh, MeshChanges changes) => changes.Proxies.Pods.UnionWith(mesh.Sources.Pods.Changed);
 
-    internal override PodState Read(string cluster, Pod item) =>
+    internal override PodState Read(string cluster, MeshPod item) =>
         new(KubeFacts.Of(cluster, item), new(item.Status.IsReady && item.Metadata.DeletionTimestamp is null));
 
     internal override ObjectRef SourceOf(PodState facts) => facts.Facts.Source;

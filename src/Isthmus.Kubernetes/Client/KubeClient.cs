@@ -84,9 +84,15 @@ public sealed class KubeClient : IDisposable
     /// <summary>One page; <see cref="ListAllAsync"/> follows the continue token.</summary>
     public async Task<ResourceList<T>> ListAsync<T>(ResourceKind kind, string? ns, ListOptions options, CancellationToken stop) where T : class
     {
-        var bytes = await SendAsync(HttpMethod.Get, kind.Path(ns) + Query(options, watch: false), null, null, stop);
-        return ListReader.Read<T>(bytes, kind);
+        var items = new List<T>();
+        var end = await ReadPageAsync<T>(kind, ns, options, items.Add, stop);
+        return new(items, end.ResourceVersion, end.Continue);
     }
+
+    /// <summary>One page, item by item while it arrives.</summary>
+    /// <param name="each">Called for each item, also when the request fails later.</param>
+    internal Task<ListEnd> ReadPageAsync<T>(ResourceKind kind, string? ns, ListOptions options, Action<T> each, CancellationToken stop) where T : class =>
+        SendAsync(HttpMethod.Get, kind.Path(ns) + Query(options, watch: false), null, null, new ListReader<T>(kind, each).ReadAsync, stop);
 
     public async Task<IReadOnlyList<T>> ListAllAsync<T>(ResourceKind kind, string? ns, ListOptions options, CancellationToken stop) where T : class
     {
@@ -180,7 +186,17 @@ public sealed class KubeClient : IDisposable
     public Task<byte[]> RawAsync(HttpMethod method, string path, JsonNode? body, CancellationToken stop) =>
         SendAsync(method, path, body, body is null ? null : "application/json", stop);
 
-    private async Task<byte[]> SendAsync(HttpMethod method, string path, JsonNode? body, string? contentType, CancellationToken stop)
+    private Task<byte[]> SendAsync(HttpMethod method, string path, JsonNode? body, string? contentType, CancellationToken stop) =>
+        SendAsync(method, path, body, contentType, async (response, limit) =>
+        {
+            using var copy = new MemoryStream();
+            await response.CopyToAsync(copy, limit);
+            return copy.ToArray();
+        }, stop);
+
+    /// <param name="read">Reads the body of the response.</param>
+    private async Task<TResult> SendAsync<TResult>(
+        HttpMethod method, string path, JsonNode? body, string? contentType, Func<Stream, CancellationToken, Task<TResult>> read, CancellationToken stop)
     {
         using var limit = CancellationTokenSource.CreateLinkedTokenSource(stop);
         limit.CancelAfter(RequestTimeout);
@@ -192,9 +208,14 @@ public sealed class KubeClient : IDisposable
         }
         try
         {
-            using var response = await _http.SendAsync(request, HttpCompletionOption.ResponseContentRead, limit.Token);
+            using var response = await _http.SendAsync(request, HttpCompletionOption.ResponseHeadersRead, limit.Token);
             await ThrowIfFailedAsync(response, request, limit.Token);
-            return await response.Content.ReadAsByteArrayAsync(limit.Token);
+            await using var content = await response.Content.ReadAsStreamAsync(limit.Token);
+            return await read(content, limit.Token);
+        }
+        catch (IOException e)
+        {
+            throw new HttpRequestException($"{Access.Server} broke off its answer to {method} {path}: {e.Message}", e);
         }
         catch (OperationCanceledException e) when (!stop.IsCancellationRequested)
         {

@@ -9,48 +9,6 @@ using Isthmus.Kubernetes.Objects;
 
 namespace Isthmus.Kubernetes.Client;
 
-/// <summary>Reads a list without building a tree first. Items of built-in kinds lack apiVersion and kind.</summary>
-internal static class ListReader
-{
-    internal static ResourceList<T> Read<T>(ReadOnlySpan<byte> json, ResourceKind kind)
-    {
-        var reader = new Utf8JsonReader(json);
-        var (items, version, next) = (new List<T>(), "", "");
-        var type = KubeJson.Of<T>();
-        reader.Read();
-        while (reader.Read() && reader.TokenType == JsonTokenType.PropertyName)
-        {
-            if (reader.ValueTextEquals("items"u8))
-            {
-                reader.Read();
-                if (reader.TokenType != JsonTokenType.StartArray) continue;
-                while (reader.Read() && reader.TokenType != JsonTokenType.EndArray)
-                {
-                    var item = JsonSerializer.Deserialize(ref reader, type)!;
-                    if (item is JsonObject tree) (tree["apiVersion"], tree["kind"]) = (kind.ApiVersion, kind.Kind);
-                    items.Add(item);
-                }
-            }
-            else if (reader.ValueTextEquals("metadata"u8))
-            {
-                reader.Read();
-                var metadata = JsonNode.Parse(ref reader);
-                version = (string?)metadata?["resourceVersion"] ?? "";
-                next = (string?)metadata?["continue"] ?? "";
-            }
-            else
-            {
-                reader.Read();
-                reader.Skip();
-            }
-        }
-        // An empty list without a version comes from a server that is not an API server. It is no reason to forget known
-        // objects.
-        return version.Length > 0 ? new(items, version, next)
-            : throw new HttpRequestException($"the response is not a list of {kind.Plural}: the server is not an API server");
-    }
-}
-
 /// <summary>Reads one line of a watch: <c>{"type": …, "object": …}</c>.</summary>
 internal static class WatchReader
 {

@@ -12,6 +12,7 @@ namespace Isthmus.Kubernetes.Objects;
     DefaultIgnoreCondition = JsonIgnoreCondition.WhenWritingNull,
     NumberHandling = JsonNumberHandling.AllowReadingFromString)]
 [JsonSerializable(typeof(Pod))]
+[JsonSerializable(typeof(MeshPod))]
 [JsonSerializable(typeof(Service))]
 [JsonSerializable(typeof(EndpointSlice))]
 [JsonSerializable(typeof(Endpoints))]

@@ -153,28 +153,35 @@ public class Informer<TObject, T> where TObject : class where T : class
     {
         var options = new ListOptions { LabelSelector = _settings.LabelSelector, FieldSelector = _settings.FieldSelector, Limit = 500 };
         var seen = new HashSet<string>(StringComparer.Ordinal);
-        var changes = new List<Change<T>>();
-        var page = await _client.ListAsync<TObject>(Kind, _settings.Namespace, options, stop);
-        while (true)
+        var read = new List<(string Key, string Version, T? Kept)>();
+        ListEnd end;
+        do
         {
-            foreach (var item in page.Items)
+            // An object is reduced as soon as it arrives: neither it nor its page stays in memory.
+            end = await _client.ReadPageAsync<TObject>(Kind, _settings.Namespace, options, item =>
             {
                 seen.Add(KeyOf(item));
-                if (Keep(item) is { } change) changes.Add(change);
-            }
-            if (page.Continue.Length == 0) break;
-            page = await _client.ListAsync<TObject>(Kind, _settings.Namespace, options with { Continue = page.Continue }, stop);
+                if (Read(item) is { } one) read.Add(one);
+            }, stop);
+            options = options with { Continue = end.Continue };
+        }
+        while (end.Continue.Length > 0);
+        // Only a list that is complete has an effect: the next one would not repeat what this one brought.
+        var changes = new List<Change<T>>();
+        foreach (var (key, version, kept) in read)
+        {
+            if (Keep(key, version, kept) is { } change) changes.Add(change);
         }
         foreach (var key in _items.Keys.Where(key => !seen.Contains(key)).ToList()) changes.Add(Drop(key)!.Value);
         Connected();
-        if (changes.Count == 0 && _synced.Task.IsCompleted) return (page.ResourceVersion, true);
+        if (changes.Count == 0 && _synced.Task.IsCompleted) return (end.ResourceVersion, true);
         var isTaken = await delivery.TryAllAsync(changes, stop);
         if (isTaken)
         {
             _synced.TrySetResult();
             _answered.TrySetResult();
         }
-        return (page.ResourceVersion, isTaken);
+        return (end.ResourceVersion, isTaken);
     }
 
     private async Task WatchAsync(string version, Delivery<T> delivery, CancellationToken stop)
@@ -208,15 +215,16 @@ public class Informer<TObject, T> where TObject : class where T : class
         return await waiting;
     }
 
-    private Change<T>? Keep(TObject item)
+    private Change<T>? Keep(TObject item) => Read(item) is { } read ? Keep(read.Key, read.Version, read.Kept) : null;
+
+    /// <summary>What to keep of an object; null when that stays what it is.</summary>
+    private (string Key, string Version, T? Kept)? Read(TObject item)
     {
         var (key, version) = (KeyOf(item), VersionOf(item));
-        var had = _items.TryGetValue(key, out var before);
-        if (had && before.Version == version) return null;
-        T? kept;
+        if (_items.TryGetValue(key, out var before) && before.Version == version) return null;
         try
         {
-            kept = _project(item);
+            return (key, version, _project(item));
         }
         catch (Exception e)
         {
@@ -224,9 +232,14 @@ public class Informer<TObject, T> where TObject : class where T : class
             _settings.ConsumerFailed?.Invoke(e);
             return null;
         }
+    }
+
+    private Change<T>? Keep(string key, string version, T? kept)
+    {
         if (kept is null) return Drop(key);
+        var before = _items.TryGetValue(key, out var known) ? known.Object : null;
         _items[key] = (kept, version);
-        return new(key, kept, had ? before.Object : null);
+        return new(key, kept, before);
     }
 
     private Change<T>? Drop(string key) => _items.Remove(key, out var before) ? new(key, null, before.Object) : null;

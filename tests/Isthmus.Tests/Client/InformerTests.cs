@@ -195,6 +195,45 @@ public sealed class InformerTests : IAsyncDisposable
         Assert.Null(informer.LastError);
     }
 
+    [Fact]
+    public async Task A_list_that_breaks_off_between_its_pages_loses_no_object()
+    {
+        Begin();
+        await (await _server.NextAsync()).EndAsync($$$"""{"metadata":{"resourceVersion":"10","continue":"more"},"items":[{{{Item("7")}}}]}""");
+        await (await _server.NextAsync()).RefuseAsync(500, "InternalError");
+        await (await _server.NextAsync()).ListAsync("12", Item("7"), Item("8", "two"));
+        await _server.NextAsync();
+        Assert.Equal(["one 7", "two 8"], _seen);
+    }
+
+    [Fact]
+    public async Task Objects_are_reduced_while_the_rest_of_their_list_is_on_its_way()
+    {
+        var reduced = new ConcurrentQueue<string>();
+        var informer = new Informer<Namespace, string>(_server.Client, Kinds.Namespace, ns =>
+        {
+            reduced.Enqueue(ns.Metadata.Name);
+            return ns.Metadata.ResourceVersion;
+        }, Settings, _clock);
+        _run = informer.RunAsync(changes =>
+        {
+            foreach (var change in changes) _seen.Enqueue($"{change.Key} {change.Object}");
+            return ValueTask.CompletedTask;
+        }, _stop.Token);
+        var list = await _server.NextAsync();
+        // The name of the second object is cut in two.
+        var second = Item("8", "two");
+        var cut = second.IndexOf("wo", StringComparison.Ordinal);
+        await list.PartAsync($$$"""{"kind":"NamespaceList","items":[{{{Item("7")}}}, {{{second[..cut]}}}""");
+        await UntilAsync(() => !reduced.IsEmpty);
+        Assert.Equal(["one"], reduced);
+        Assert.Empty(_seen);
+        await list.PartAsync($$$"""{{{second[cut..]}}}],"metadata":{"resourceVersion":"10","more":[{}]},"other":null}""");
+        await list.EndAsync();
+        await _server.NextAsync();
+        Assert.Equal(["one 7", "two 8"], _seen);
+    }
+
     /// <param name="fails">Whether the consumer fails on an object of this name.</param>
     private Informer<Namespace> Begin(InformerSettings? settings = null, Func<string, bool>? fails = null)
     {

@@ -54,6 +54,9 @@ internal sealed class ScriptedCall(HttpListenerContext call)
 
     public Task ListAsync(string version, params string[] items) => EndAsync($$$"""{"metadata":{"resourceVersion":"{{{version}}}"},"items":[{{{string.Join(',', items)}}}]}""");
 
+    /// <summary>Sends part of an answer.</summary>
+    public Task PartAsync(string text) => WriteAsync(text);
+
     public Task EventAsync(string type, string item) => WriteAsync($$$"""{"type":"{{{type}}}","object":{{{item}}}}""" + "\n");
 
     public async Task EndAsync(string text = "")

@@ -72,7 +72,7 @@ internal sealed class MeshRig
     {
         var all = new Dictionary<string, string>(labels ?? []) { ["app"] = app };
         if (mtls) all["security.istio.io/tlsMode"] = "istio";
-        Writer.Put(cluster, new Pod
+        Writer.Put(cluster, new MeshPod
         {
             Metadata = new() { Name = name, Namespace = Namespace, Labels = all },
             Spec = new() { NodeName = "node", ServiceAccountName = app, Hostname = named ? name : "", Subdomain = named ? app : "" },

@@ -179,7 +179,7 @@ public sealed class MultiClusterTests
         var client = rig.Sidecar("c1");
         rig.Push();
         rig.Pod("c1", "orders", "orders-b", "10.244.0.2");
-        rig.Writer.Put("c1", new Kubernetes.Objects.Pod
+        rig.Writer.Put("c1", new Kubernetes.Objects.MeshPod
         {
             Metadata = new() { Name = "orders-b", Namespace = MeshRig.Namespace, Labels = { ["app"] = "orders", ["security.istio.io/tlsMode"] = "istio" } },
             Spec = new() { ServiceAccountName = "other", NodeName = "node" },

@@ -134,7 +134,7 @@ public sealed class RecordedCasesTests
         Assert.DoesNotContain("orders.shop.svc.cluster.local", Names(client).Table.Keys);
     }
 
-    private static void Put(MeshRig rig, string cluster, string name, string ip, bool ready) => rig.Writer.Put(cluster, new Pod
+    private static void Put(MeshRig rig, string cluster, string name, string ip, bool ready) => rig.Writer.Put(cluster, new MeshPod
     {
         Metadata = new() { Name = name, Namespace = MeshRig.Namespace, Labels = { ["app"] = "stock", ["security.istio.io/tlsMode"] = "istio" } },
         Spec = new() { NodeName = "node", ServiceAccountName = "stock" },

@@ -13,7 +13,7 @@ internal static class WriterCalls
 
     internal static void Put(this MeshWriter writer, string cluster, EndpointSlice item) => Put(writer, cluster, item, writer.Kinds.Slices);
 
-    internal static void Put(this MeshWriter writer, string cluster, Pod item) => Put(writer, cluster, item, writer.Kinds.Pods);
+    internal static void Put(this MeshWriter writer, string cluster, MeshPod item) => Put(writer, cluster, item, writer.Kinds.Pods);
 
     internal static void Put(this MeshWriter writer, string cluster, Node item) => Put(writer, cluster, item, writer.Kinds.Nodes);
 

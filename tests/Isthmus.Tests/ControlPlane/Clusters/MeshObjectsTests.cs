@@ -104,7 +104,7 @@ public sealed class MeshObjectsTests
     {
         internal async Task ReplaceAsync(MeshKinds kinds)
         {
-            await Put(kinds.Pods, rig.Mesh.Sources.Pods.Items.Values.Select(pod => new Pod
+            await Put(kinds.Pods, rig.Mesh.Sources.Pods.Items.Values.Select(pod => new MeshPod
             {
                 Metadata = new() { Name = pod.Source.Name, Namespace = pod.Source.Namespace, Labels = pod.Labels.ToDictionary() },
                 Spec = new() { NodeName = pod.Node, ServiceAccountName = pod.ServiceAccount },

@@ -1,0 +1,33 @@
+namespace Isthmus.Kubernetes.Objects;
+
+/// <summary>The fields of a Pod that a mesh uses. Clusters have thousands of Pods, and most of their fields do not concern
+/// a mesh: those are skipped and never read.</summary>
+public sealed class MeshPod : KubeObject
+{
+    public MeshPodSpec Spec { get; init => field = value ?? new(); } = new();
+    public MeshPodStatus Status { get; init => field = value ?? new(); } = new();
+}
+
+public sealed class MeshPodSpec
+{
+    public List<MeshContainer> Containers { get; init => field = value ?? []; } = [];
+    public List<MeshContainer> InitContainers { get; init => field = value ?? []; } = [];
+    public string NodeName { get; init => field = value ?? ""; } = "";
+    public string ServiceAccountName { get; init => field = value ?? ""; } = "";
+    public string Hostname { get; init => field = value ?? ""; } = "";
+    public string Subdomain { get; init => field = value ?? ""; } = "";
+}
+
+public sealed class MeshContainer
+{
+    public List<ContainerPort> Ports { get; init => field = value ?? []; } = [];
+}
+
+public sealed class MeshPodStatus
+{
+    public string PodIP { get; init => field = value ?? ""; } = "";
+    public List<PodIp> PodIPs { get; init => field = value ?? []; } = [];
+    public List<Condition> Conditions { get; init => field = value ?? []; } = [];
+
+    public bool IsReady => Conditions.Any(condition => condition is { Type: "Ready", Status: "True" });
+}

@@ -103,6 +103,7 @@ public sealed partial class ControlPlane : IAsyncDisposable
         _tasks.Keep("multi-cluster services", new MultiClusterController(_client, _settings, _engine, _ports.Time, _logs.CreateLogger<MultiClusterController>()).RunAsync);
         _tasks.Keep("gateway host names", _gatewayNames.RunAsync);
         _tasks.Keep("events about gateways", new GatewayEvents(_client, _engine, _ports.Time, _logs.CreateLogger<GatewayEvents>()).RunAsync);
+        _tasks.Keep("memory after bursts", new IdleMemory(_ports.Time).RunAsync);
         var serving = ServeAsync(stop);
         await Task.WhenAny(serving, Task.Delay(Timeout.Infinite, stop));
         await _tasks.DisposeAsync();

@@ -15,6 +15,27 @@ public sealed class BurstTests
     [Trait("runs", "soak")]
     public Task Five_hundred_proxies_at_once_fit_into_300_MiB() => AllCompleteAsync(500, services: 1000, heapMegabytes: 300);
 
+    [Fact]
+    [Trait("runs", "soak")]
+    public async Task Memory_goes_back_after_a_burst()
+    {
+        await using var plane = await LoadedControlPlane.StartAsync(LabRig.FindProgram(), services: 1000, endpoints: 10, heapMegabytes: 0, Stop);
+        using var ended = CancellationTokenSource.CreateLinkedTokenSource(Stop);
+        // State of the world takes more memory on its way.
+        var clients = Enumerable.Range(0, 100).Select(i => new DiscoveryClient(LoadedControlPlane.Address, i, delta: false)).ToList();
+        var running = clients.Select(client => client.RunAsync(ended.Token)).ToList();
+        await Task.WhenAll(clients.Select(client => client.Complete));
+        do
+        {
+            await Task.Delay(500, Stop);
+            plane.Process.Refresh();
+            Assert.False(plane.Process.HasExited, plane.Log);
+        }
+        while (plane.Process.WorkingSet64 > plane.Process.PeakWorkingSet64 * 3 / 4);
+        await ended.CancelAsync();
+        await Task.WhenAll(running);
+    }
+
     private static async Task AllCompleteAsync(int proxies, int services, int heapMegabytes)
     {
         await using var plane = await LoadedControlPlane.StartAsync(LabRig.FindProgram(), services, endpoints: 10, heapMegabytes, Stop);

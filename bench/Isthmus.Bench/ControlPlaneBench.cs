@@ -13,6 +13,15 @@ internal static class ControlPlaneBench
 
     private sealed record Row(int Clients, bool Delta, double Complete, double Median, double Slowest, long Later, long Peak, double Cpu, double ChangeCpu);
 
+    /// <summary>How long a control plane takes to be ready for a cluster with many Pods.</summary>
+    internal static async Task RunColdAsync(string root)
+    {
+        await using var plane = await LoadedControlPlane.StartAsync(Program(root), Services, Endpoints, heapMegabytes: 0, CancellationToken.None, pods: true);
+        plane.Process.Refresh();
+        Console.WriteLine(string.Create(CultureInfo.InvariantCulture,
+            $"cold start with {Services * Endpoints} Pods: ready after {plane.ReadyAfter.TotalSeconds:0.0} s, {plane.Process.TotalProcessorTime.TotalSeconds:0.0} s of CPU, {plane.Process.PeakWorkingSet64 >> 20} MiB at most"));
+    }
+
     /// <param name="counts">How many clients there are in each row, comma-separated.</param>
     internal static async Task RunAsync(string root, string counts)
     {
@@ -33,9 +42,11 @@ internal static class ControlPlaneBench
         if (rows.Find(row => row is { Clients: 1000, Delta: true }) is { } largest) Console.WriteLine(string.Create(CultureInfo.InvariantCulture, $"change-1000-p99: {largest.Slowest:0} ms"));
     }
 
+    private static string Program(string root) => Path.Combine(root, "artifacts/bin/isthmus/release/isthmus.dll");
+
     private static async Task<Row> MeasureAsync(string root, int clients, bool delta)
     {
-        await using var plane = await LoadedControlPlane.StartAsync(Path.Combine(root, "artifacts/bin/isthmus/release/isthmus.dll"), Services, Endpoints, heapMegabytes: 0, CancellationToken.None);
+        await using var plane = await LoadedControlPlane.StartAsync(Program(root), Services, Endpoints, heapMegabytes: 0, CancellationToken.None);
         var before = plane.Process.TotalProcessorTime;
         var begun = Stopwatch.GetTimestamp();
         var groups = new List<Process>();

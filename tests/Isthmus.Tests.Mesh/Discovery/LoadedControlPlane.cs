@@ -26,6 +26,9 @@ internal sealed class LoadedControlPlane : IAsyncDisposable
 
     internal Process Process => _process;
 
+    /// <summary>How long the process took until it was ready.</summary>
+    internal TimeSpan ReadyAfter { get; private set; }
+
     internal string Log
     {
         get { lock (_log) return _log.ToString(); }
@@ -33,13 +36,14 @@ internal sealed class LoadedControlPlane : IAsyncDisposable
 
     /// <param name="program">The path of isthmus.dll.</param>
     /// <param name="heapMegabytes">The limit of the process's heap; 0: none.</param>
-    internal static async Task<LoadedControlPlane> StartAsync(string program, int services, int endpoints, int heapMegabytes, CancellationToken stop)
+    /// <param name="pods">Whether each endpoint has a Pod.</param>
+    internal static async Task<LoadedControlPlane> StartAsync(string program, int services, int endpoints, int heapMegabytes, CancellationToken stop, bool pods = false)
     {
         var made = new LoadedControlPlane();
         try
         {
             made._client = await made._cluster.StartAsync();
-            await made.FillAsync(services, endpoints, stop);
+            await made.FillAsync(services, endpoints, pods, stop);
             await made.RunAsync(program, heapMegabytes, stop);
             return made;
         }
@@ -66,10 +70,11 @@ internal sealed class LoadedControlPlane : IAsyncDisposable
         Directory.Delete(_directory, recursive: true);
     }
 
-    private async Task FillAsync(int services, int endpoints, CancellationToken stop)
+    private async Task FillAsync(int services, int endpoints, bool pods, CancellationToken stop)
     {
         foreach (var definition in IstioCrds.All) await _client.CreateAsync(Kinds.CustomResourceDefinition, (JsonObject)definition.DeepClone(), stop);
         foreach (var ns in (string[])["istio-system", Namespace]) await _client.CreateAsync(Kinds.Namespace, Object("v1", "Namespace", null, ns, []), stop);
+        if (pods) await _client.CreateAsync(Kinds.ServiceAccount, Object("v1", "ServiceAccount", Namespace, LoadedPod.Account, []), stop);
         await Parallel.ForAsync(0, services, new ParallelOptions { MaxDegreeOfParallelism = 8, CancellationToken = stop }, async (service, ended) =>
         {
             await _client.CreateAsync(Kinds.Service, Object("v1", "Service", Namespace, $"app{service}", new()
@@ -79,11 +84,12 @@ internal sealed class LoadedControlPlane : IAsyncDisposable
             var slice = Object("discovery.k8s.io/v1", "EndpointSlice", Namespace, $"app{service}-1", new()
             {
                 ["addressType"] = "IPv4",
-                ["endpoints"] = new JsonArray([.. Enumerable.Range(0, endpoints).Select(i => Endpoint($"10.{100 + i}.{service / 250}.{service % 250 + 1}"))]),
+                ["endpoints"] = new JsonArray([.. Enumerable.Range(0, endpoints).Select(i => Endpoint($"10.{100 + i}.{service / 250}.{service % 250 + 1}", pods ? LoadedPod.NameOf(service, i) : null))]),
                 ["ports"] = new JsonArray(new JsonObject { ["name"] = "http", ["port"] = 8080, ["protocol"] = "TCP" }),
             });
             slice["metadata"]!["labels"] = new JsonObject { ["kubernetes.io/service-name"] = $"app{service}" };
             await _client.CreateAsync(Kinds.EndpointSlice, slice, ended);
+            for (var i = 0; pods && i < endpoints; i++) await _client.CreateAsync(Kinds.Pod, LoadedPod.Of(Namespace, service, i), ended);
         });
     }
 
@@ -105,8 +111,9 @@ internal sealed class LoadedControlPlane : IAsyncDisposable
         while (!await IsReadyAsync(http, stop))
         {
             if (_process.HasExited || Stopwatch.GetElapsedTime(begun) > TimeSpan.FromMinutes(1)) throw new InvalidOperationException($"the control plane did not become ready:\n{Log}");
-            await Task.Delay(100, stop);
+            await Task.Delay(50, stop);
         }
+        ReadyAfter = Stopwatch.GetElapsedTime(begun);
     }
 
     private static async Task<bool> IsReadyAsync(HttpClient http, CancellationToken stop)
@@ -142,7 +149,12 @@ internal sealed class LoadedControlPlane : IAsyncDisposable
         }.ToJsonString();
     }
 
-    private static JsonObject Endpoint(string address) => new() { ["addresses"] = new JsonArray(address), ["conditions"] = new JsonObject { ["ready"] = true } };
+    private static JsonObject Endpoint(string address, string? pod = null)
+    {
+        var endpoint = new JsonObject { ["addresses"] = new JsonArray(address), ["conditions"] = new JsonObject { ["ready"] = true } };
+        if (pod is not null) endpoint["targetRef"] = new JsonObject { ["kind"] = "Pod", ["namespace"] = Namespace, ["name"] = pod };
+        return endpoint;
+    }
 
     private static JsonObject Object(string version, string kind, string? ns, string name, JsonObject rest)
     {

@@ -9,7 +9,7 @@ public sealed class BurstTests
     private static CancellationToken Stop => TestContext.Current.CancellationToken;
 
     [Fact]
-    public Task Sixty_proxies_at_once_fit_into_a_small_heap() => AllCompleteAsync(60, services: 400, heapMegabytes: 48);
+    public Task Proxies_at_once_fit_into_a_small_heap() => AllCompleteAsync(150, services: 400, heapMegabytes: 128);
 
     [Fact]
     [Trait("runs", "soak")]

@@ -107,6 +107,24 @@ internal sealed class ConnectionPools
         return null;
     }
 
+    /// <summary>Closes a shared connection without requests that serves one host name only; false when there is none.</summary>
+    public bool CloseIdleNamedShared()
+    {
+        H2Client? idle = null;
+        lock (_lock)
+        {
+            foreach (var (key, client) in _shared)
+            {
+                if (client.IsBusy || !key.Contains('@', StringComparison.Ordinal)) continue;
+                _shared.Remove(key);
+                idle = client;
+                break;
+            }
+        }
+        idle?.Close();
+        return idle is not null;
+    }
+
     /// <summary>Keeps a connection that no request waits for; only <see cref="ConnectionQueue"/> knows that.</summary>
     public void Put(string key, IPooledConnection connection)
     {

@@ -157,8 +157,8 @@ internal sealed class HttpUpstreams(UpstreamConnector connector, BackgroundTasks
 
     private async ValueTask<Transport> ConnectAsync(ClusterState cluster, Host host, Way way)
     {
-        // As with HTTP/1.1, a host without any connection gets one.
-        if (!cluster.TryBeginConnection() && (host.Pools.HasShared || !cluster.TryTakeConnection(isFirst: true))) throw new OverflowException("max_connections");
+        // As with HTTP/1.1, a host without any connection gets one, and an idle connection for another host name makes room.
+        if (!cluster.TryBeginConnection() && ((!host.Pools.CloseIdleNamedShared() && host.Pools.HasShared) || !cluster.TryTakeConnection(isFirst: true))) throw new OverflowException("max_connections");
         try
         {
             return await connector.ConnectAsync(cluster, host, way.Authority, way.Alpn, way.Patience).ConfigureAwait(false);

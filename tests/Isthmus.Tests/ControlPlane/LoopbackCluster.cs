@@ -14,6 +14,8 @@ internal sealed class LoopbackCluster : IAsyncDisposable
     private ApiServerHost? _host;
     private KubeClient? _client;
 
+    internal string Folder => _directory;
+
     internal async Task<KubeClient> StartAsync()
     {
         // Disposed only at the end: the server uses it for its handshakes.

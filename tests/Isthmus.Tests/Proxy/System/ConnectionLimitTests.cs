@@ -3,6 +3,7 @@ using System.Net;
 using System.Net.Sockets;
 using Isthmus.Proxy.Admin;
 using Isthmus.Proxy.Balancing;
+using Isthmus.Proxy.Tls;
 using Isthmus.Testing;
 using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Server.Kestrel.Core;
@@ -195,6 +196,110 @@ public sealed class ConnectionLimitTests
         gate.Open();
         await Task.WhenAll(answers);
         Assert.Equal(0, Counters(proxy).PendingOverflows);
+    }
+
+    [Fact]
+    public async Task Requests_for_other_host_names_wait_at_the_limit_for_connections_of_their_own()
+    {
+        var open = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+        var seen = new ConcurrentQueue<string>();
+        using var ca = new TestCa("ca");
+        using var certificate = ca.Server("a.example", "b.example", "c.example");
+        await using var origin = await OriginServer.StartAsync(HttpProtocols.Http1, async context =>
+        {
+            seen.Enqueue(context.Request.Path);
+            await open.Task;
+            await OriginServer.ServerNameAsync(context);
+        }, certificate);
+        using var proxy = Named(ca, http2: false);
+        proxy.Endpoints("up", origin.Port);
+        var answers = new List<Task<(HttpStatusCode, string)>>();
+        foreach (var host in (string[])["a", "b", "a", "c", "c", "b"])
+        {
+            answers.Add(GetAsync(proxy, $"{host}.example", answers.Count));
+            if (answers.Count == 1) await UntilAsync(() => seen.Count == 1);
+            else await UntilAsync(() => Counters(proxy).PendingRequests == answers.Count - 1);
+        }
+        Assert.Equal(1, Counters(proxy).ActiveConnections);
+        open.SetResult();
+        Assert.Equal(((string[])["a", "b", "a", "c", "c", "b"]).Select(host => (HttpStatusCode.OK, $"{host}.example")), await Task.WhenAll(answers));
+        Assert.Equal(["/0", "/1", "/2", "/3", "/4", "/5"], seen);
+        // c twice in a row shares one.
+        Assert.Equal(5, Counters(proxy).Connects);
+        await UntilAsync(() => Counters(proxy) is { PendingRequests: 0, ActiveRequests: 0 });
+        Assert.InRange(Counters(proxy).ActiveConnections, 0, 1);
+    }
+
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public async Task An_idle_connection_for_another_host_name_makes_room_at_the_limit(bool http2)
+    {
+        using var ca = new TestCa("ca");
+        using var certificate = ca.Server("a.example", "b.example");
+        await using var origin = await OriginServer.StartAsync(http2 ? HttpProtocols.Http2 : HttpProtocols.Http1, OriginServer.ServerNameAsync, certificate);
+        using var proxy = Named(ca, http2);
+        proxy.Endpoints("up", origin.Port);
+        foreach (var host in (string[])["a.example", "b.example", "a.example"])
+        {
+            Assert.Equal((HttpStatusCode.OK, host), await GetAsync(proxy, host, 0));
+            await UntilAsync(() => Counters(proxy) is { ActiveRequests: 0, ActiveConnections: 1 });
+        }
+        Assert.Equal(3, Counters(proxy).Connects);
+    }
+
+    [Fact]
+    public async Task A_busy_shared_connection_for_another_host_name_stays_and_the_request_overflows()
+    {
+        var open = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+        using var ca = new TestCa("ca");
+        using var certificate = ca.Server("a.example", "b.example");
+        var seen = 0;
+        await using var origin = await OriginServer.StartAsync(HttpProtocols.Http2, async context =>
+        {
+            Interlocked.Increment(ref seen);
+            await open.Task;
+            await OriginServer.ServerNameAsync(context);
+        }, certificate);
+        using var proxy = Named(ca, http2: true);
+        proxy.Endpoints("up", origin.Port);
+        var first = GetAsync(proxy, "a.example", 0);
+        await UntilAsync(() => Volatile.Read(ref seen) == 1);
+        Assert.Equal(HttpStatusCode.ServiceUnavailable, (await GetAsync(proxy, "b.example", 1)).Status);
+        open.SetResult();
+        Assert.Equal((HttpStatusCode.OK, "a.example"), await first);
+    }
+
+    /// <summary>A cluster with one connection, whose server must prove the host name of each request.</summary>
+    private static LoopbackProxy Named(TestCa ca, bool http2) => new([LoopbackProxy.Cluster("up", more: $$"""
+        , "circuit_breakers": {"thresholds": [{"max_connections": 1}]}
+        , "transport_socket": {"name": "tls", "typed_config": {"@type": "type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.UpstreamTlsContext", "common_tls_context": {
+            {{(http2 ? "\"alpn_protocols\": [\"h2\"], " : "")}} "combined_validation_context": {"default_validation_context": {}, "validation_context_sds_secret_config": {"name": "file-root:/ca"} } } } }
+        , "typed_extension_protocol_options": {"envoy.extensions.upstreams.http.v3.HttpProtocolOptions": {"@type": "type.googleapis.com/envoy.extensions.upstreams.http.v3.HttpProtocolOptions",
+            "upstream_http_protocol_options": {"auto_sni": true, "auto_san_validation": true}, "explicit_http_config": { {{(http2 ? "\"http2_protocol_options\"" : "\"http_protocol_options\"")}}: {} } } }
+        """)], ToUp, secrets: new Roots(ca));
+
+    private static async Task<(HttpStatusCode Status, string Body)> GetAsync(LoopbackProxy proxy, string host, int number)
+    {
+        using var client = new HttpClient();
+        using var request = new HttpRequestMessage(HttpMethod.Get, $"http://127.0.0.1:{proxy.Port}/{number}") { Headers = { Host = host } };
+        using var response = await client.SendAsync(request, Stop);
+        return (response.StatusCode, await response.Content.ReadAsStringAsync(Stop));
+    }
+
+    private sealed class Roots(TestCa ca) : ISecretSource
+    {
+        public event Action<string>? Changed
+        {
+            add { }
+            remove { }
+        }
+
+        public CertificateSecret? FindCertificate(string name) => null;
+
+        public RootSecret? FindRoots(string name) => RootSecret.Load(name, ca.Pem);
+
+        public IReadOnlyList<SecretView> View() => [];
     }
 
     private static ClusterCounters Counters(LoopbackProxy proxy) => proxy.Plane.State.Current.Clusters["up"].Counters;

@@ -49,7 +49,7 @@ public sealed partial class ControlPlane : IAsyncDisposable
     private readonly KubeClient _home;
     private readonly ClusterReport _report;
     private readonly Supervisor _tasks;
-    private volatile bool _ready;
+    private readonly Readiness _readiness;
 
     private ControlPlane(DiscoverySettings settings, ControlPlanePorts ports)
     {
@@ -81,6 +81,7 @@ public sealed partial class ControlPlane : IAsyncDisposable
         _report = new(_clusters, _roots, managed, ports.Time);
         _lastKnown = new(new(_client, settings.Namespace, ports.Time), _clusters, objects, _engine, ports.Time, _logs.CreateLogger<LastKnownGood>());
         _gatewayNames = new(_engine, ports.Names, ports.Time, _logs.CreateLogger<GatewayNames>());
+        _readiness = new(Awaited, ports.Time, _logs.CreateLogger<Readiness>());
         MapEndpoints();
     }
 
@@ -96,6 +97,7 @@ public sealed partial class ControlPlane : IAsyncDisposable
         _tasks.Keep("remote secrets", _clusters.RunAsync);
         _tasks.Keep("CA", LoadCaAsync);
         _tasks.Start("readiness", BecomeReadyAsync);
+        _tasks.Start("log of what readiness waits for", _readiness.LogAsync);
         _tasks.Keep("duties for the own cluster", new ClusterDuties(_client, _settings, validating: true, _ports.Home is null ? null : _ports.Names, _ca, _ports.Time, _logs).RunAsync);
         _tasks.Keep("allocated addresses", _addresses.RunAsync);
         _tasks.Keep("comparison of roots", ended => _roots.RunAsync(() => _clusters.Remotes.Values, ended));
@@ -147,7 +149,7 @@ public sealed partial class ControlPlane : IAsyncDisposable
         await _clusters.ReadyAsync(stop);
         await _gatewayNames.SettleAsync(stop);
         await _engine.MarkReadyAsync(stop);
-        _ready = true;
+        _readiness.Set();
         NowReady(_logs.CreateLogger<ControlPlane>(), _settings.ClusterId, _settings.Revision);
     }
 
@@ -157,15 +159,21 @@ public sealed partial class ControlPlane : IAsyncDisposable
         var callers = new CallerCheck(_clusters.ClientOf, _settings, () => _injector.Current.TrustDomain, _logs.CreateLogger<CallerCheck>());
         new CertificateEndpoint(_ca, callers, _settings, _ports.Time, _logs.CreateLogger<CertificateEndpoint>()).Map(_app);
         var identity = Identity(_settings);
-        new XdsServer(new AuthorizedFeeds(new MeshFeeds(_engine), callers), new XdsServerSettings(identity, FirstStates: new(_settings.PushThrottle, FirstStatePatience, _ports.Time)), _ports.Random).Map(_app);
+        new XdsServer(new AuthorizedFeeds(new MeshFeeds(_engine), callers, _settings.Listen.Plain), new XdsServerSettings(identity, FirstStates: new(_settings.PushThrottle, FirstStatePatience, _ports.Time)), _ports.Random).Map(_app);
         new WebhookEndpoints(() => _injector.Current, _logs.CreateLogger<WebhookEndpoints>()).Map(_app);
         new DebugEndpoints(_report, _lastKnown, _gatewayNames, MeshPages.All(_engine).Append(SourcePage.For(_engine, _report, _settings.ClusterId)).ToDictionary(StringComparer.Ordinal)).Map(_app);
         new MetricsPage(_engine, _report, _lastKnown, _tasks, _ports.Time).Map(_app);
-        _app.MapGet("/ready", (RequestDelegate)(http =>
+        _app.MapGet("/ready", (RequestDelegate)_readiness.AnswerAsync);
+    }
+
+    private IEnumerable<string> Awaited()
+    {
+        foreach (var (name, done) in ((string, Task)[])[("the injector's settings", _injector.Ready), ("the allocated addresses", _addresses.Loaded), ("the snapshots of clusters", _lastKnown.Restored)])
         {
-            http.Response.StatusCode = _ready ? StatusCodes.Status200OK : StatusCodes.Status503ServiceUnavailable;
-            return http.Response.WriteAsync(_ready ? "ok\n" : $"not ready{(_ca.Problem is { } problem ? $": {problem}" : "")}\n", http.RequestAborted);
-        }));
+            if (!done.IsCompleted) yield return $"{name} are not read yet";
+        }
+        if (!_ca.Ready.IsCompleted) yield return _ca.Problem is { } problem ? $"the CA: {problem}" : "the CA is not loaded yet";
+        foreach (var text in _clusters.Awaited()) yield return text;
     }
 
     /// <summary>Shown to proxies with each response, as istiod does.</summary>

@@ -2,7 +2,6 @@ using System.Net;
 using System.Net.Security;
 using Isthmus.ControlPlane.Ca;
 using Isthmus.ControlPlane.Settings;
-using Isthmus.Core.Names;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Hosting;
 using Microsoft.AspNetCore.Http;
@@ -33,16 +32,16 @@ internal static class Listening
             kestrel.AddServerHeader = false;
             kestrel.Limits.Http2.MaxStreamsPerConnection = 1000;
             kestrel.Limits.Http2.KeepAlivePingDelay = TimeSpan.FromSeconds(30);
-            kestrel.ListenAnyIP(Ports.DiscoveryHttp, listen => listen.Protocols = HttpProtocols.Http1);
+            kestrel.ListenAnyIP(settings.Listen.Http, listen => listen.Protocols = HttpProtocols.Http1);
             kestrel.ListenAnyIP(settings.MonitoringPort, listen => listen.Protocols = HttpProtocols.Http1);
             // This port has no authentication, so it is not open to others.
-            kestrel.Listen(IPAddress.Loopback, Ports.DiscoveryPlain, listen => listen.Protocols = HttpProtocols.Http2);
-            kestrel.ListenAnyIP(Ports.DiscoveryTls, listen =>
+            kestrel.Listen(IPAddress.Loopback, settings.Listen.Plain, listen => listen.Protocols = HttpProtocols.Http2);
+            kestrel.ListenAnyIP(settings.Listen.Tls, listen =>
             {
                 listen.Protocols = HttpProtocols.Http2;
                 listen.UseHttps(tls.Options(clients: true, [SslApplicationProtocol.Http2]));
             });
-            kestrel.ListenAnyIP(Ports.Webhook, listen =>
+            kestrel.ListenAnyIP(settings.Listen.Webhook, listen =>
             {
                 listen.Protocols = HttpProtocols.Http1AndHttp2;
                 listen.UseHttps(tls.Options(clients: false, [SslApplicationProtocol.Http2, SslApplicationProtocol.Http11]));
@@ -59,8 +58,8 @@ internal static class Listening
         var port = http.Connection.LocalPort;
         var belongs = port switch
         {
-            Ports.Webhook => path.StartsWithSegments("/inject") || path == "/validate",
-            Ports.DiscoveryTls or Ports.DiscoveryPlain => http.Request.Protocol == "HTTP/2" && !path.StartsWithSegments("/debug"),
+            _ when port == settings.Listen.Webhook => path.StartsWithSegments("/inject") || path == "/validate",
+            _ when port == settings.Listen.Tls || port == settings.Listen.Plain => http.Request.Protocol == "HTTP/2" && !path.StartsWithSegments("/debug"),
             _ when port == settings.MonitoringPort => path.StartsWithSegments("/metrics") || path.StartsWithSegments("/debug"),
             _ => path.StartsWithSegments("/debug") || path == "/ready" || path.StartsWithSegments("/metrics"),
         };

@@ -1,4 +1,3 @@
-using Isthmus.Core.Names;
 using Isthmus.Mesh.Model;
 using Isthmus.Wire.Grpc;
 using Isthmus.Wire.Xds;
@@ -7,12 +6,13 @@ namespace Isthmus.ControlPlane.Ca;
 
 /// <summary>Gives a proxy only the view that its credential allows: the proxy must prove the namespace, account and cluster
 /// that it claims.</summary>
-public sealed class AuthorizedFeeds(IXdsFeeds inner, CallerCheck callers) : IXdsFeeds
+/// <param name="plainPort">The port without authentication.</param>
+public sealed class AuthorizedFeeds(IXdsFeeds inner, CallerCheck callers, int plainPort) : IXdsFeeds
 {
     public async ValueTask<IXdsFeed> OpenAsync(XdsClientHello client, CancellationToken stop)
     {
         // The plain port listens only on the loopback of our own Pod.
-        if (client.Call.Http.Connection.LocalPort == Ports.DiscoveryPlain) return await inner.OpenAsync(client, stop);
+        if (client.Call.Http.Connection.LocalPort == plainPort) return await inner.OpenAsync(client, stop);
         var proven = await callers.RequireAsync(client.Call, stop);
         var caller = proven.Identity;
         if (ProxyIdentity.TryRead(client.Node.Id, client.Node.Metadata, Locality.Unknown, out var error) is not { } claim)

@@ -85,6 +85,14 @@ public sealed partial class ClusterSet(
         }
     }
 
+    /// <summary>What <see cref="ReadyAsync"/> waits for, a text for each cluster.</summary>
+    internal IEnumerable<string> Awaited() =>
+    [
+        .. UnlistedKinds.Describe(config.Id, config.Unlisted),
+        .. _secretsSeen.Task.IsCompleted ? (IEnumerable<string>)[] : ["the remote secrets are not listed yet"],
+        .. _watches.Values.Where(watch => watch.SnapshotOf is null).SelectMany(watch => UnlistedKinds.Describe(watch.Id, watch.Unlisted)),
+    ];
+
     private async Task ServedAsync(ClusterWatch watch, CancellationToken stop)
     {
         if (watch.SnapshotOf is null) await watch.Synced.WaitAsync(stop);

@@ -1,6 +1,7 @@
 using Isthmus.ControlPlane.Intake;
 using Isthmus.ControlPlane.Running;
 using Isthmus.Kubernetes.Client;
+using Isthmus.Kubernetes.Objects;
 using Isthmus.Kubernetes.Watch;
 using Isthmus.Mesh.Model;
 
@@ -58,6 +59,9 @@ public sealed class ClusterWatch : IAsyncDisposable
     }
 
     public string Id => _cluster.Id;
+
+    /// <summary>The kinds that were never listed completely, each with what the API server, or the connection to it, says; null: nothing yet.</summary>
+    internal IEnumerable<(ResourceKind Kind, Exception? Error)> Unlisted => _kinds.Where(kind => !kind.Synced.IsCompletedSuccessfully).Select(kind => (kind.Kind.Resource, kind.LastError));
 
     /// <summary>The Secret that names the cluster; empty for the configuration cluster.</summary>
     public string Secret => _cluster.Secret;

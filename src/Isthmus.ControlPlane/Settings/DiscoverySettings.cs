@@ -6,6 +6,12 @@ using Isthmus.Mesh.Model;
 
 namespace Isthmus.ControlPlane.Settings;
 
+/// <summary>The ports of a control plane. Proxies, webhooks and probes expect the default ones.</summary>
+public sealed record DiscoveryPorts(int Http, int Plain, int Tls, int Webhook)
+{
+    public static readonly DiscoveryPorts Default = new(Ports.DiscoveryHttp, Ports.DiscoveryPlain, Ports.DiscoveryTls, Ports.Webhook);
+}
+
 /// <summary>The startup settings of a control plane: flags and environment of the <c>istiod</c> container (Istio's
 /// names).</summary>
 public sealed record DiscoverySettings
@@ -40,6 +46,7 @@ public sealed record DiscoverySettings
     public int PushThrottle { get; init; } = DefaultPushThrottle;
     public MultiClusterSettings MultiCluster { get; init; } = MultiClusterSettings.Default;
     public int MonitoringPort { get; init; } = Ports.DiscoveryMonitoring;
+    public DiscoveryPorts Listen { get; init; } = DiscoveryPorts.Default;
 
     /// <summary>As in Istio: 20 with one processor, 25 with two, and at most 100.</summary>
     private static int DefaultPushThrottle => Math.Min(15 + 5 * Environment.ProcessorCount, 100);

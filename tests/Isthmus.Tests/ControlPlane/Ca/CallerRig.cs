@@ -67,7 +67,7 @@ public sealed class CallerRig : IAsyncLifetime
         builder.Services.AddRouting();
         _server = builder.Build();
         new CertificateEndpoint(Ca, callers, _settings, time, NullLogger<CertificateEndpoint>.Instance).Map(_server);
-        new XdsServer(new AuthorizedFeeds(new OneFeed(), callers), new(), new Random(1)).Map(_server);
+        new XdsServer(new AuthorizedFeeds(new OneFeed(), callers, DiscoveryPorts.Default.Plain), new(), new Random(1)).Map(_server);
         await _server.StartAsync(Stop);
     }
 

@@ -1,0 +1,170 @@
+using System.Net;
+using System.Text.Json.Nodes;
+using Isthmus.ControlPlane;
+using Isthmus.ControlPlane.Clusters;
+using Isthmus.ControlPlane.Resolve;
+using Isthmus.ControlPlane.Settings;
+using Isthmus.Kubernetes.Client;
+using Isthmus.Kubernetes.Objects;
+using Isthmus.Mesh.Config;
+using Isthmus.Testing;
+using Microsoft.Extensions.Logging;
+using Xunit;
+
+namespace Isthmus.Tests.ControlPlane;
+
+/// <summary>A real control plane with its real server, beside the lab's API server.</summary>
+public sealed class RunningControlPlaneTests : IAsyncLifetime
+{
+    private readonly LoopbackCluster _cluster = new();
+    private readonly CancellationTokenSource _end = new();
+    private readonly ReservedPort[] _ports = [new(), new(), new(), new(), new()];
+    private KubeClient _client = null!;
+    private Isthmus.ControlPlane.ControlPlane _controlPlane = null!;
+    private Task _running = Task.CompletedTask;
+
+    private static CancellationToken Stop => TestContext.Current.CancellationToken;
+
+    public async ValueTask InitializeAsync()
+    {
+        _client = await _cluster.StartAsync();
+        await _client.CreateAsync(Kinds.Namespace, new JsonObject { ["apiVersion"] = "v1", ["kind"] = "Namespace", ["metadata"] = new JsonObject { ["name"] = "istio-system" } }, Stop);
+        var settings = new DiscoverySettings { ClusterId = "c1", MonitoringPort = _ports[4].Number, Listen = new(_ports[0].Number, _ports[1].Number, _ports[2].Number, _ports[3].Number) };
+        _controlPlane = Isthmus.ControlPlane.ControlPlane.Build(settings, new(TimeProvider.System, new Random(1), _client.Access, new NoNames()));
+        _running = _controlPlane.RunAsync(_end.Token);
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        await _end.CancelAsync();
+        await _running;
+        await _controlPlane.DisposeAsync();
+        await _cluster.DisposeAsync();
+        foreach (var port in _ports) port.Dispose();
+        _end.Dispose();
+    }
+
+    [Fact]
+    public async Task Readiness_names_the_kinds_that_the_cluster_lacks_until_it_has_them()
+    {
+        var answer = await UntilAsync("/ready", answer => answer.Body.Contains("CustomResourceDefinitions", StringComparison.Ordinal));
+        Assert.Equal(HttpStatusCode.ServiceUnavailable, answer.Status);
+        var line = answer.Body.Split('\n').Single(text => text.Contains("CustomResourceDefinitions", StringComparison.Ordinal));
+        Assert.StartsWith("- cluster c1: ", line, StringComparison.Ordinal);
+        Assert.Contains("isthmus install", line, StringComparison.Ordinal);
+        await UntilAsync("/ready", answer => ((string[])["gateways", "virtualservices", "destinationrules", "serviceentries", "workloadentries", "sidecars", "envoyfilters"])
+            .All(kind => answer.Body.Contains($"{kind}.networking.istio.io (v1", StringComparison.Ordinal)) && answer.Body.Contains("authorizationpolicies.security.istio.io (v1", StringComparison.Ordinal));
+        foreach (var definition in IstioCrds.All) await _client.CreateAsync(Kinds.CustomResourceDefinition, (JsonObject)definition.DeepClone(), Stop);
+        Assert.Equal("ok\n", (await UntilAsync("/ready", answer => answer.Status == HttpStatusCode.OK)).Body);
+    }
+
+    [Theory]
+    [InlineData(0)]
+    [InlineData(4)] // the monitoring port
+    public async Task Debug_pages_refuse_web_pages(int port)
+    {
+        var number = _ports[port].Number;
+        await UntilAsync("/debug/list", answer => answer.Status == HttpStatusCode.OK, number);
+        Assert.Equal(HttpStatusCode.OK, (await GetAsync("/debug/list", number, "localhost:8080", origin: "http://localhost:8080")).Status);
+        var rebound = await GetAsync("/debug/list", number, "evil.example:8080");
+        Assert.Equal((HttpStatusCode.Forbidden, "Host 'evil.example:8080' is not this host: use localhost or 127.0.0.1\n"), rebound);
+        var foreign = await GetAsync("/debug/list", number, origin: "http://evil.example");
+        Assert.Equal((HttpStatusCode.Forbidden, "Origin 'http://evil.example' is another site: web pages cannot use this port\n"), foreign);
+        Assert.Equal(HttpStatusCode.Forbidden, (await GetAsync("/debug/list", number, site: "cross-site")).Status);
+    }
+
+    [Fact]
+    public void Each_reason_has_its_remedy()
+    {
+        (ResourceKind, Exception?)[] kinds =
+        [
+            (new("networking.istio.io", "v1", "Gateway", "gateways", true), Refused(HttpStatusCode.NotFound)), (Kinds.EndpointSlice, Refused(HttpStatusCode.NotFound)),
+            (Kinds.Pod, Refused(HttpStatusCode.Forbidden)), (Kinds.Service, Refused(HttpStatusCode.Forbidden)), (Kinds.Node, null),
+        ];
+        var texts = UnlistedKinds.Describe("c2", kinds).ToList();
+        Assert.Equal(4, texts.Count);
+        Assert.StartsWith("cluster c2: gateways.networking.istio.io (v1): the API server does not serve these kinds: install Istio's CustomResourceDefinitions", texts[0], StringComparison.Ordinal);
+        Assert.StartsWith("cluster c2: endpointslices.discovery.k8s.io (v1): the API server does not serve these kinds: upgrade", texts[1], StringComparison.Ordinal);
+        Assert.StartsWith("cluster c2: pods (v1), services (v1): the control plane's account lacks the permission", texts[2], StringComparison.Ordinal);
+        Assert.Equal("cluster c2: nodes (v1): not listed yet", texts[3]);
+    }
+
+    [Fact]
+    public async Task The_log_says_once_what_readiness_waits_for()
+    {
+        var (clock, log) = (new ManualClock(), new Recorder());
+        string[] missing = ["a"];
+        var readiness = new Readiness(() => missing, clock, log);
+        var logging = readiness.LogAsync(Stop);
+        await TickAsync(() => log.Lines == "Not ready: a\n");
+        missing = ["a", "b"];
+        await TickAsync(() => log.Lines == "Not ready: a\nNot ready: b\n");
+        readiness.Set();
+        await TickAsync(() => logging.IsCompleted);
+        Assert.Equal("Not ready: a\nNot ready: b\n", log.Lines);
+
+        async Task TickAsync(Func<bool> isDone)
+        {
+            while (!isDone())
+            {
+                clock.Advance(TimeSpan.FromSeconds(5));
+                await Task.Delay(1, Stop);
+            }
+        }
+    }
+
+    private static KubeException Refused(HttpStatusCode code) => new(code, "", "", null);
+
+    private async Task<(HttpStatusCode Status, string Body)> UntilAsync(string path, Func<(HttpStatusCode Status, string Body), bool> isDone, int? port = null)
+    {
+        while (true)
+        {
+            try
+            {
+                if (await GetAsync(path, port ?? _ports[0].Number) is var answer && isDone(answer)) return answer;
+            }
+            catch (HttpRequestException)
+            {
+                // It does not listen yet.
+            }
+            await Task.Delay(20, Stop);
+        }
+    }
+
+    private static async Task<(HttpStatusCode Status, string Body)> GetAsync(string path, int port, string? host = null, string? origin = null, string? site = null)
+    {
+        using var client = new HttpClient();
+        using var request = new HttpRequestMessage(HttpMethod.Get, $"http://127.0.0.1:{port}{path}");
+        if (host is not null) request.Headers.Host = host;
+        if (origin is not null) request.Headers.Add("Origin", origin);
+        if (site is not null) request.Headers.Add("Sec-Fetch-Site", site);
+        using var response = await client.SendAsync(request, Stop);
+        return (response.StatusCode, await response.Content.ReadAsStringAsync(Stop));
+    }
+
+    private sealed class NoNames : INameClient
+    {
+        public Task<NameAnswer> AskAsync(string host, CancellationToken stop) => throw new InvalidOperationException("nothing may be asked");
+    }
+
+    private sealed class Recorder : ILogger
+    {
+        private readonly Lock _guard = new();
+        private string _lines = "";
+
+        internal string Lines
+        {
+            get { lock (_guard) return _lines; }
+        }
+
+        public IDisposable? BeginScope<TState>(TState state)
+            where TState : notnull => null;
+
+        public bool IsEnabled(LogLevel logLevel) => true;
+
+        public void Log<TState>(LogLevel logLevel, EventId eventId, TState state, Exception? exception, Func<TState, Exception?, string> formatter)
+        {
+            lock (_guard) _lines += formatter(state, exception) + "\n";
+        }
+    }
+}

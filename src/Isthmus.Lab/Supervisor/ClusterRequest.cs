@@ -2,6 +2,7 @@ using System.Text.Json.Nodes;
 using System.Text.RegularExpressions;
 using Isthmus.Core.Collections;
 using Isthmus.Core.Net;
+using Isthmus.Core.Flags;
 using Isthmus.Core.Problems;
 using Isthmus.Lab.Machine.Network;
 
@@ -60,11 +61,12 @@ public static partial class ClusterPlan
         .OrderBy(other => other.Ordinal)
         .Select(other => new NodePeer(other.Address, other.PodRange)).ToValueList();
 
-    private static void CheckName(string name)
+    /// <exception cref="WrongUseException">It is not a name that a cluster of the lab can have.</exception>
+    public static void CheckName(string name)
     {
         if (name.Length is 0 or > LongestName || !ClusterName().IsMatch(name))
         {
-            throw new ProblemException($"cluster '{name}'", "is not a valid name",
+            throw new WrongUseException($"cluster '{name}'", "is not a valid name",
                 $"use lower-case letters, digits and '-', beginning and ending with a letter or digit, at most {LongestName} characters");
         }
     }

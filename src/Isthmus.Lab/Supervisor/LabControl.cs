@@ -40,6 +40,7 @@ public sealed class LabControl(LabHome home, Func<string, string?> environment, 
     /// <exception cref="ProblemException">The machine or the request does not allow it.</exception>
     public async Task UpAsync(LabUpSettings settings, Action<LabStep> onStep, CancellationToken stop)
     {
+        foreach (var request in settings.Clusters) ClusterPlan.CheckName(request.Name);
         var before = State.Clusters.Select(cluster => cluster.Name).ToHashSet();
         var file = _kubeconfig.Target(settings.Kubeconfig);
         var started = await EnsureSupervisorAsync(onStep, stop);

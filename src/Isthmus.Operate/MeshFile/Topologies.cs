@@ -1,6 +1,6 @@
 using System.Globalization;
 using System.Text.Json.Nodes;
-using Isthmus.Core.Problems;
+using Isthmus.Core.Flags;
 using Isthmus.Kubernetes.Yaml;
 
 namespace Isthmus.Operate.MeshFile;
@@ -27,8 +27,8 @@ public static class Topologies
     public static string Write(string name, int clusters, JsonObject? install = null)
     {
         if (!Shapes.TryGetValue(name, out var shape))
-            throw new ProblemException($"topology '{name}'", "does not exist", $"topologies: {string.Join(", ", Names)}; the path of a mesh file contains '/' or ends in .yaml");
-        if (clusters < shape.Fewest) throw new ProblemException("--clusters", $"{clusters} is too few for {name}", $"use {shape.Fewest} or more");
+            throw new WrongUseException($"topology '{name}'", "does not exist", $"topologies: {string.Join(", ", Names)}; the path of a mesh file contains '/' or ends in .yaml");
+        if (clusters < shape.Fewest) throw new WrongUseException("--clusters", $"{clusters} is too few for {name}", $"use {shape.Fewest} or more");
         var spec = new JsonObject();
         if (shape.Join.Length > 0) spec["join"] = shape.Join;
         spec["trust"] = new JsonObject { ["directory"] = "certs" };

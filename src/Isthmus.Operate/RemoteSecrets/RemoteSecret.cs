@@ -2,6 +2,7 @@ using System.Text;
 using System.Text.Json.Nodes;
 using System.Text.RegularExpressions;
 using Isthmus.Core.Names;
+using Isthmus.Core.Flags;
 using Isthmus.Core.Problems;
 using Isthmus.Kubernetes.Client;
 using Isthmus.Kubernetes.Objects;
@@ -38,12 +39,12 @@ public sealed partial class RemoteSecret(KubeClient client, TimeProvider time, A
     public async Task<string> MakeAsync(RemoteSecretRequest request, CancellationToken stop)
     {
         if (request.Type is not ("remote" or "config"))
-            throw new ProblemException("--type", $"invalid type '{request.Type}'", "expected remote or config; use --type=remote for another control plane that watches this cluster");
+            throw new WrongUseException("--type", $"invalid type '{request.Type}'", "expected remote or config; use --type=remote for another control plane that watches this cluster");
         var name = request.Name ?? await ClusterNameAsync(request.Namespace, stop);
         if (!Dns1123().IsMatch(name) || name.Length > 63)
             throw new ProblemException("--name", $"{name} is not a valid DNS 1123 label", "use lower-case letters, digits and '-', starting and ending with a letter or digit");
         if (request is { TokenDuration: not null, SecretName: not null })
-            throw new ProblemException("--token-duration", "cannot be used with --secret-name: the token of a Secret does not expire", "use one of them");
+            throw new WrongUseException("--token-duration", "cannot be used with --secret-name: the token of a Secret does not expire", "use one of them");
         var server = Server(request);
         var account = request.ServiceAccount ?? (request.Type == "config" ? "istiod" : WellKnown.ReaderServiceAccount);
         if (request.CreateServiceAccount && request.Type == "remote") await EnsureReaderAsync(request.Namespace, account, stop);
@@ -60,7 +61,7 @@ public sealed partial class RemoteSecret(KubeClient client, TimeProvider time, A
     {
         var server = request.Server ?? client.Access.Server.ToString().TrimEnd('/');
         if (!Uri.TryCreate(server, UriKind.Absolute, out var uri) || uri.Scheme is not ("http" or "https"))
-            throw new ProblemException("--server", $"'{server}' is not an http(s) address", "specify an API server address that Pods of the other cluster can reach");
+            throw new WrongUseException("--server", $"'{server}' is not an http(s) address", "specify an API server address that Pods of the other cluster can reach");
         if (uri.IsLoopback)
             note($"Warning: the server {server} is a local address: a control plane in another cluster cannot reach it. Use --server to specify an address that it can reach.");
         return server;

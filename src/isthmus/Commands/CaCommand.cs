@@ -1,5 +1,5 @@
 using System.CommandLine;
-using Isthmus.Core.Problems;
+using Isthmus.Core.Flags;
 using Isthmus.Operate.Certificates;
 using Isthmus.Options;
 using Isthmus.Wire.Tls;
@@ -58,11 +58,11 @@ internal static class CaCommand
                 "ec-p384" => KeyKind.EcP384,
                 "rsa-2048" => KeyKind.Rsa2048,
                 "rsa-4096" => KeyKind.Rsa4096,
-                { } other => throw new ProblemException("--key-type", $"'{other}' is not a key type", "use ec-p256, ec-p384, rsa-2048 or rsa-4096"),
+                { } other => throw new WrongUseException("--key-type", $"'{other}' is not a key type", "use ec-p256, ec-p384, rsa-2048 or rsa-4096"),
                 null => KeyKind.EcP256,
             };
             var days = line.GetValue(_days);
-            return days is >= 1 and <= 36500 ? new(key, days) : throw new ProblemException("--days", $"{days} is not between 1 and 36500", "specify the validity in days");
+            return days is >= 1 and <= 36500 ? new(key, days) : throw new WrongUseException("--days", $"{days} is not between 1 and 36500", "specify the validity in days");
         }
     }
 }

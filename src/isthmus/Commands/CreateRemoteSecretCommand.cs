@@ -1,5 +1,5 @@
 using System.CommandLine;
-using Isthmus.Core.Problems;
+using Isthmus.Core.Flags;
 using Isthmus.Operate.RemoteSecrets;
 using Isthmus.Options;
 
@@ -17,7 +17,7 @@ internal static class CreateRemoteSecretCommand
         var create = new Option<bool>("--create-service-account") { Description = "Create the service account and its permissions if they do not exist", DefaultValueFactory = _ => true };
         var auth = new Option<string>("--auth-type") { Description = "Authentication type; only bearer-token is supported", DefaultValueFactory = _ => "bearer-token" };
         var rotate = new Option<bool>("--rotate") { Description = "Create a new token even if one exists; the old one stays valid until you delete it" };
-        var duration = new Option<string?>("--token-duration") { Description = "Lifetime of the token, for example 720h; renew the token with --rotate before it expires" };
+        var duration = new Option<string?>("--token-duration") { Description = "Lifetime of the token, for example 720h; renew the token with --rotate before it expires" }.Checked(value => Duration.Parse(value, "--token-duration"));
         var manifests = new Option<string?>("--manifests", "-d") { Hidden = true };
         var command = new Command("create-remote-secret", "Print the Secret that gives a control plane in another cluster access to this one.")
         {
@@ -26,7 +26,7 @@ internal static class CreateRemoteSecretCommand
         command.SetAction(async (line, stop) =>
         {
             if (line.GetValue(auth) is { } kind and not "bearer-token")
-                throw new ProblemException("--auth-type", $"'{kind}' is not supported: control planes refuse credentials that run programs", "use bearer-token");
+                throw new WrongUseException("--auth-type", $"'{kind}' is not supported: control planes refuse credentials that run programs", "use bearer-token");
             using var client = GlobalOptions.Client(line);
             var request = new RemoteSecretRequest
             {

@@ -1,5 +1,6 @@
 using System.CommandLine;
 using System.Text.Json.Nodes;
+using Isthmus.Core.Flags;
 using Isthmus.Core.Problems;
 using Isthmus.Kubernetes.Client;
 using Isthmus.Kubernetes.Objects;
@@ -114,7 +115,7 @@ internal static class GlobalCommand
     }
 
     private static (string Namespace, string Name) Split(string reference) => reference.Split('/') is [{ Length: > 0 } ns, { Length: > 0 } name]
-        ? (ns, name) : throw new ProblemException("service", $"'{reference}' is not of the form NAMESPACE/NAME", "for example bar/orders");
+        ? (ns, name) : throw new WrongUseException("service", $"'{reference}' is not of the form NAMESPACE/NAME", "for example bar/orders");
 
     private static async Task ApplyAsync(ParseResult line, MissingObject item, CancellationToken stop)
     {

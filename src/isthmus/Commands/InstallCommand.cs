@@ -1,5 +1,5 @@
 using System.CommandLine;
-using Isthmus.Core.Problems;
+using Isthmus.Core.Flags;
 using Isthmus.Operate.Install;
 using Isthmus.Options;
 using Isthmus.Output;
@@ -34,7 +34,7 @@ internal static class InstallCommand
             {
                 // Standard input held the file, so it cannot hold an answer.
                 if (options.ReadsStandardInput(line))
-                    throw new ProblemException("-f -", "cannot ask for confirmation when the file comes from standard input", "add -y");
+                    throw new WrongUseException("-f -", "cannot ask for confirmation when the file comes from standard input", "add -y");
                 if (!await Question.ConfirmAsync($"This will install the {spec.Profile} profile ({string.Join(", ", components.Select(component => component.Name))}) into the cluster {client.Access.Name}. Proceed?", stop)) return ExitCode.Failure;
             }
             await new Installer(client, TimeProvider.System, new InstallOutput()).InstallAsync(spec, limit, stop);

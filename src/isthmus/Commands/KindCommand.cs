@@ -1,4 +1,5 @@
 using System.CommandLine;
+using Isthmus.Core.Flags;
 using Isthmus.Core.Problems;
 using Isthmus.Lab.Supervisor;
 using Isthmus.Options;
@@ -40,7 +41,7 @@ internal static class KindCommand
         {
             if (line.GetValue(config) is { } given)
             {
-                throw new ProblemException("--config", $"'{given}': kind configuration files are not supported", "omit it; for networks and regions, see: isthmus lab create cluster --help");
+                throw new WrongUseException("--config", $"'{given}': kind configuration files are not supported", "omit it; for networks and regions, see: isthmus lab create cluster --help");
             }
             if (line.GetValue(image) is { } ignored) await Console.Error.WriteLineAsync($"note: --image {ignored} is ignored: nodes are processes on this machine");
             var cluster = line.GetValue(name)!;

@@ -1,4 +1,5 @@
 using System.CommandLine;
+using Isthmus.Core.Flags;
 using Isthmus.Core.Problems;
 using Isthmus.Lab.Supervisor;
 using Isthmus.Output;
@@ -30,15 +31,15 @@ internal static class LabCommand
     }
 
     /// <summary>Reads <c>cluster1=A,cluster2=B</c>.</summary>
-    /// <exception cref="ProblemException">A pair is malformed or names a cluster twice.</exception>
+    /// <exception cref="WrongUseException">A pair is malformed or names a cluster twice.</exception>
     internal static Dictionary<string, string> Pairs(string[] values, string option)
     {
         var pairs = new Dictionary<string, string>(StringComparer.Ordinal);
         foreach (var text in values.SelectMany(value => value.Split(',', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries)))
         {
             var equals = text.IndexOf('=', StringComparison.Ordinal);
-            if (equals < 1 || equals == text.Length - 1) throw new ProblemException(option, $"'{text}' is not CLUSTER=VALUE", $"for example {option} cluster1=A,cluster2=A");
-            if (!pairs.TryAdd(text[..equals], text[(equals + 1)..])) throw new ProblemException(option, $"names '{text[..equals]}' twice", "name each cluster once");
+            if (equals < 1 || equals == text.Length - 1) throw new WrongUseException(option, $"'{text}' is not CLUSTER=VALUE", $"for example {option} cluster1=A,cluster2=A");
+            if (!pairs.TryAdd(text[..equals], text[(equals + 1)..])) throw new WrongUseException(option, $"names '{text[..equals]}' twice", "name each cluster once");
         }
         return pairs;
     }

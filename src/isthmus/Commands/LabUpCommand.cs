@@ -1,7 +1,7 @@
 using System.CommandLine;
 using System.Globalization;
 using Isthmus.Core.Collections;
-using Isthmus.Core.Problems;
+using Isthmus.Core.Flags;
 using Isthmus.Lab.Machine.Network;
 using Isthmus.Lab.Supervisor;
 using Isthmus.Operate.MeshFile;
@@ -60,18 +60,18 @@ internal static class LabUpCommand
         {
             foreach (var option in (Option[])[Timeout.Option, TakeOver])
             {
-                if (line.GetResult(option) is { Implicit: false }) throw new ProblemException(option.Name, "requires --topology", "add --topology, or omit this flag");
+                if (line.GetResult(option) is { Implicit: false }) throw new WrongUseException(option.Name, "requires --topology", "add --topology, or omit this flag");
             }
             return null;
         }
         foreach (var option in (Option[])[Network, Flat, Region, Zone])
         {
-            if (line.GetResult(option) is { Implicit: false }) throw new ProblemException(option.Name, "cannot be combined with --topology", "omit it, or use a mesh file that sets it");
+            if (line.GetResult(option) is { Implicit: false }) throw new WrongUseException(option.Name, "cannot be combined with --topology", "omit it, or use a mesh file that sets it");
         }
         if (!topology.Contains('/', StringComparison.Ordinal) && !topology.EndsWith(".yaml", StringComparison.Ordinal) && !topology.EndsWith(".yml", StringComparison.Ordinal))
             return LabMesh.Write(home, Topologies.Write(topology, line.GetValue(Clusters) ?? 2));
         return line.GetValue(Clusters) is null ? MeshInput.Read(topology)
-            : throw new ProblemException(Clusters.Name, $"cannot be combined with the mesh file {topology}, which lists its clusters", "omit it");
+            : throw new WrongUseException(Clusters.Name, $"cannot be combined with the mesh file {topology}, which lists its clusters", "omit it");
     }
 
     private static ValueList<ClusterRequest> Requests(ParseResult line, LabState earlier)
@@ -79,12 +79,12 @@ internal static class LabUpCommand
         var count = line.GetValue(Clusters);
         if (count is < 1 or > ClusterSettings.MaxClusters)
         {
-            throw new ProblemException("--clusters", $"{count} is not between 1 and {ClusterSettings.MaxClusters}", "use a number in that range");
+            throw new WrongUseException("--clusters", $"{count} is not between 1 and {ClusterSettings.MaxClusters}", "use a number in that range");
         }
         List<string> names = count is null && !earlier.Clusters.IsEmpty
             ? [.. earlier.Clusters.Select(cluster => cluster.Name)]
             : [.. Enumerable.Range(1, count ?? 2).Select(number => string.Create(CultureInfo.InvariantCulture, $"cluster{number}"))];
-        if (line.GetValue(Flat) && line.GetValue(Network) is { Length: > 0 }) throw new ProblemException("--flat", "cannot be combined with --network", "use one of them");
+        if (line.GetValue(Flat) && line.GetValue(Network) is { Length: > 0 }) throw new WrongUseException("--flat", "cannot be combined with --network", "use one of them");
         var networks = Pairs(Network);
         var regions = Pairs(Region);
         var zones = Pairs(Zone);
@@ -96,7 +96,7 @@ internal static class LabUpCommand
             var pairs = LabCommand.Pairs(line.GetValue(option) ?? [], option.Name);
             if (pairs.Keys.Except(names).FirstOrDefault() is { } unknown)
             {
-                throw new ProblemException(option.Name, $"names '{unknown}', which is not one of {string.Join(", ", names)}", "raise --clusters or correct the name");
+                throw new WrongUseException(option.Name, $"names '{unknown}', which is not one of {string.Join(", ", names)}", "raise --clusters or correct the name");
             }
             return pairs;
         }

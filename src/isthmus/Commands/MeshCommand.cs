@@ -1,7 +1,7 @@
 using System.CommandLine;
 using System.Globalization;
 using System.Text.Json.Nodes;
-using Isthmus.Core.Problems;
+using Isthmus.Core.Flags;
 using Isthmus.Operate.Install;
 using Isthmus.Operate.MeshFile;
 using Isthmus.Options;
@@ -158,7 +158,7 @@ internal static class MeshCommand
     private static void NobodyToAsk(ParseResult line, Option<string> file, Option<bool> yes)
     {
         if (line.GetValue(file) == "-" && !line.GetValue(yes))
-            throw new ProblemException("-f -", "cannot ask for confirmation when the file comes from standard input", "add -y");
+            throw new WrongUseException("-f -", "cannot ask for confirmation when the file comes from standard input", "add -y");
     }
 
     private static async Task<(MeshSpec, MeshPlan)> CompareAsync(ParseResult line, Option<string> file, bool takesOver, CancellationToken stop)

@@ -37,7 +37,7 @@ internal static class ProxyConfigCommand
         {
             var filters = new Filters(
                 new("--fqdn") { Description = "Filter by the host name of the service" }, new("--port") { Description = "Filter by port" }, new("--subset") { Description = "Filter by subset" },
-                new("--direction") { Description = "Filter by direction: inbound or outbound" }, new("--name") { Description = "Filter by the name of the route" },
+                new Option<string?>("--direction") { Description = "Filter by direction: inbound or outbound" }.OneOf(StringComparer.OrdinalIgnoreCase, "is not a direction", "use inbound or outbound", "inbound", "outbound"), new("--name") { Description = "Filter by the name of the route" },
                 new("--address") { Description = "Filter by address" }, new("--cluster") { Description = "Filter by the name of the cluster" }, new("--status") { Description = "Filter by status, for example healthy" });
             foreach (var option in used(filters)) command.Options.Add(option);
             return filters;

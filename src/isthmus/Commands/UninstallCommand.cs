@@ -1,5 +1,5 @@
 using System.CommandLine;
-using Isthmus.Core.Problems;
+using Isthmus.Core.Flags;
 using Isthmus.Operate.Install;
 using Isthmus.Options;
 using Isthmus.Output;
@@ -19,9 +19,9 @@ internal static class UninstallCommand
         {
             var (file, revision) = (line.GetValue(options.Files) is { Length: > 0 }, line.GetValue(options.Revision));
             if (!line.GetValue(purge) && !file && revision is null)
-                throw new ProblemException("uninstall", "requires a revision, a file or --purge", "use --revision NAME, -f FILE, or --purge for everything");
+                throw new WrongUseException("uninstall", "requires a revision, a file or --purge", "use --revision NAME, -f FILE, or --purge for everything");
             if (line.GetValue(purge) && (file || revision is not null))
-                throw new ProblemException("--purge", $"removes all revisions and cannot be combined with {(file ? options.Files.Name : options.Revision.Name)}", "use one of them");
+                throw new WrongUseException("--purge", $"removes all revisions and cannot be combined with {(file ? options.Files.Name : options.Revision.Name)}", "use one of them");
             using var client = GlobalOptions.Client(line);
             var uninstaller = new Uninstaller(client);
             var plan = line.GetValue(purge) ? await uninstaller.PlanPurgeAsync(stop)

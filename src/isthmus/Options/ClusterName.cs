@@ -1,5 +1,5 @@
 using System.CommandLine;
-using Isthmus.Core.Problems;
+using Isthmus.Core.Flags;
 
 namespace Isthmus.Options;
 
@@ -22,7 +22,7 @@ internal sealed class ClusterName
     {
         ({ Length: > 0 } name, null) => name,
         (null, { Length: > 0 } name) => name,
-        (null or "", null or "") => throw new ProblemException(_option.Name, "is required", $"specify the cluster, for example {_option.Name} cluster1"),
-        var (one, other) => throw new ProblemException(_option.Name, $"names '{one}', but the argument names '{other}'", "name one cluster only"),
+        (null or "", null or "") => throw new WrongUseException(_option.Name, "is required", $"specify the cluster, for example {_option.Name} cluster1"),
+        var (one, other) => throw new WrongUseException(_option.Name, $"names '{one}', but the argument names '{other}'", "name one cluster only"),
     };
 }

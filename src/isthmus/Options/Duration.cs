@@ -1,5 +1,5 @@
 using System.Globalization;
-using Isthmus.Core.Problems;
+using Isthmus.Core.Flags;
 
 namespace Isthmus.Options;
 
@@ -32,6 +32,6 @@ internal static class Duration
         return number.Length == 0 && text.Length > 0 ? total : throw Bad(text, flag);
     }
 
-    private static ProblemException Bad(string text, string flag) =>
+    private static WrongUseException Bad(string text, string flag) =>
         new(flag, $"invalid duration '{text}'", "use a number and a unit, for example 90s or 5m");
 }

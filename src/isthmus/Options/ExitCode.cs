@@ -8,11 +8,11 @@ internal static class ExitCode
     /// <summary>An error, a check that failed, or a question answered with no.</summary>
     internal const int Failure = 1;
 
-    /// <summary>The command line is not valid.</summary>
+    /// <summary>The command line is not valid: an unknown flag, a value that a flag does not take, or flags that exclude each other.</summary>
     internal const int WrongUse = 2;
 
     /// <summary>What a shell reports for a command that Ctrl-C ended.</summary>
     internal const int Interrupted = 130;
 
-    internal const string Help = "Exit codes: 0 success, 1 error or failed check, 2 invalid command line, 130 interrupted.";
+    internal const string Help = "Exit codes: 0 success, 1 error or failed check, 2 invalid command line (also a value or combination of flags), 130 interrupted.";
 }

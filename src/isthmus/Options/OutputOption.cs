@@ -1,7 +1,6 @@
 using System.CommandLine;
 using System.Text.Json;
 using System.Text.Json.Nodes;
-using Isthmus.Core.Problems;
 using Isthmus.Kubernetes.Objects;
 using Isthmus.Kubernetes.Yaml;
 
@@ -12,10 +11,10 @@ internal sealed class OutputOption
 {
     private static readonly JsonSerializerOptions Indented = new() { WriteIndented = true, IndentSize = 4, TypeInfoResolver = KubeJson.Default };
 
-    internal Option<string> Option { get; } = new("--output", "-o")
+    internal Option<string> Option { get; } = new Option<string>("--output", "-o")
     {
         Description = "Output format: table (or short), json or yaml", DefaultValueFactory = _ => "table",
-    };
+    }.OneOf(StringComparer.Ordinal, "is not an output format", "use table, json or yaml", "table", "short", "json", "yaml");
 
     internal bool IsTable(ParseResult line) => line.GetValue(Option) is "table" or "short";
 
@@ -33,8 +32,6 @@ internal sealed class OutputOption
             case "yaml":
                 Console.Write(YamlText.Print(tree()));
                 break;
-            case { } other:
-                throw new ProblemException("--output", $"'{other}' is not an output format", "use table, json or yaml");
         }
     }
 }

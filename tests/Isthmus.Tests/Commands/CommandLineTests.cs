@@ -36,6 +36,11 @@ public sealed class CommandLineTests
     [InlineData("mesh plan", "Error: flag --filename is required\nRun 'isthmus mesh plan --help' for usage.")]
     [InlineData("ca intermediate", "Error: argument <cluster> is required\nRun 'isthmus ca intermediate --help' for usage.")]
     [InlineData("version --context", "Error: flag --context needs a value\nRun 'isthmus version --help' for usage.")]
+    [InlineData("proxy-config clusters pod --direction up", "Error: --direction: 'up' is not a direction (use inbound or outbound)\nRun 'isthmus proxy-config clusters --help' for usage.")]
+    [InlineData("proxy-config all pod --direction up", "Error: --direction: 'up' is not a direction (use inbound or outbound)\nRun 'isthmus proxy-config all --help' for usage.")]
+    [InlineData("verify -o xml", "Error: --output: 'xml' is not an output format (use table, json or yaml)\nRun 'isthmus verify --help' for usage.")]
+    [InlineData("trace a b --timeout 5", "Error: --timeout: invalid duration '5' (use a number and a unit, for example 90s or 5m)\nRun 'isthmus trace --help' for usage.")]
+    [InlineData("create-remote-secret --token-duration x", "Error: --token-duration: invalid duration 'x' (use a number and a unit, for example 90s or 5m)\nRun 'isthmus create-remote-secret --help' for usage.")]
     [InlineData("version --context a --context b", "Error: flag --context is given more than once\nRun 'isthmus version --help' for usage.")]
     public void A_mistake_is_told_in_one_line(string line, string told) => Assert.Equal(told, WrongUseText.Of(Parse(line.Split(' ')), "isthmus"));
 
@@ -68,7 +73,7 @@ public sealed class CommandLineTests
         string[] args = line.Contains("--kubeconfig", StringComparison.Ordinal) ? line.Split(' ') : [.. line.Split(' '), "--kubeconfig", file];
         try
         {
-            var refused = await Assert.ThrowsAsync<ProblemException>(() => Parse(args).InvokeAsync(new InvocationConfiguration { EnableDefaultExceptionHandler = false }, TestContext.Current.CancellationToken));
+            var refused = await Assert.ThrowsAnyAsync<ProblemException>(() => Parse(args).InvokeAsync(new InvocationConfiguration { EnableDefaultExceptionHandler = false }, TestContext.Current.CancellationToken));
             Assert.EndsWith(told, refused.Message, StringComparison.Ordinal);
         }
         finally
@@ -76,6 +81,33 @@ public sealed class CommandLineTests
             File.Delete(file);
         }
     }
+
+    /// <summary>Nothing of this asks a cluster or starts anything: there is none.</summary>
+    [Theory]
+    [InlineData("verify --nope")]
+    [InlineData("proxy-config clusters pod --direction up")]
+    [InlineData("proxy-status -o xml")]
+    [InlineData("trace a b --timeout 5")]
+    [InlineData("ca root --days 0")]
+    [InlineData("ca root --key-type dsa")]
+    [InlineData("create-remote-secret --auth-type plugin")]
+    [InlineData("create-remote-secret --token-duration x")]
+    [InlineData("manifest generate --set x")]
+    [InlineData("mesh template nope")]
+    [InlineData("uninstall")]
+    [InlineData("uninstall --purge --revision x")]
+    [InlineData("lab up --clusters 0")]
+    [InlineData("lab up --flat --network cluster1=a")]
+    [InlineData("lab up --network cluster1")]
+    [InlineData("lab create cluster")]
+    [InlineData("lab create cluster --name a_b")]
+    [InlineData("lab delete cluster a --name b")]
+    public async Task A_line_that_is_not_valid_exits_with_2_whatever_is_wrong(string line) => Assert.Equal(2, await CommandLine.RunAsync(line.Split(' ')));
+
+    [Theory]
+    [InlineData("manifest generate -f /nowhere.yaml")]
+    [InlineData("version --kubeconfig /")]
+    public async Task What_a_valid_line_names_and_is_not_there_exits_with_1(string line) => Assert.Equal(1, await CommandLine.RunAsync(line.Split(' ')));
 
     [Theory]
     [InlineData("--context lab version", "version")]

@@ -1,7 +1,7 @@
 using System.Globalization;
 using System.Text;
 using System.Text.Json.Nodes;
-using Isthmus.Core.Problems;
+using Isthmus.Core.Flags;
 
 namespace Isthmus.Operate.Install.Operator;
 
@@ -14,7 +14,7 @@ public static class SetFlag
     {
         var equals = flag.IndexOf('=', StringComparison.Ordinal);
         if (equals <= 0)
-            throw new ProblemException($"--set {flag}", "is not of the form path=value", "for example --set values.global.network=network1");
+            throw new WrongUseException($"--set {flag}", "is not of the form path=value", "for example --set values.global.network=network1");
         var steps = Steps(flag[..equals], flag);
         // Istio accepts both spec.values.x and values.x.
         if (steps is ["spec", _, ..]) steps.RemoveAt(0);
@@ -27,13 +27,13 @@ public static class SetFlag
         var fresh = last ? value : steps[at + 1] is int ? (JsonNode)new JsonArray() : new JsonObject();
         if (steps[at] is int index)
         {
-            if (node is not JsonArray list) throw new ProblemException($"--set {flag}", $"[{index}] is not in a list", "check the path");
+            if (node is not JsonArray list) throw new WrongUseException($"--set {flag}", $"[{index}] is not in a list", "check the path");
             while (list.Count <= index) list.Add((JsonNode?)null);
             if (last || list[index] is null) list[index] = fresh;
             if (!last) Put(list[index]!, steps, at + 1, value, flag);
             return;
         }
-        if (node is not JsonObject map) throw new ProblemException($"--set {flag}", $"'{steps[at]}' is below a value that is not a mapping", "check the path");
+        if (node is not JsonObject map) throw new WrongUseException($"--set {flag}", $"'{steps[at]}' is below a value that is not a mapping", "check the path");
         var key = (string)steps[at];
         if (last || map[key] is null) map[key] = fresh;
         if (!last) Put(map[key]!, steps, at + 1, value, flag);
@@ -62,7 +62,7 @@ public static class SetFlag
                     Flush();
                     var end = path.IndexOf(']', i);
                     if (end < 0 || !int.TryParse(path.AsSpan(i + 1, end - i - 1), NumberStyles.None, CultureInfo.InvariantCulture, out var index) || index >= LongestList)
-                        throw new ProblemException($"--set {flag}", "has an invalid list index", "for example ingressGateways[0].enabled=true");
+                        throw new WrongUseException($"--set {flag}", "has an invalid list index", "for example ingressGateways[0].enabled=true");
                     steps.Add(index);
                     i = end;
                     break;
@@ -72,7 +72,7 @@ public static class SetFlag
             }
         }
         Flush();
-        return steps.Count > 0 ? steps : throw new ProblemException($"--set {flag}", "has an empty path", "for example --set profile=demo");
+        return steps.Count > 0 ? steps : throw new WrongUseException($"--set {flag}", "has an empty path", "for example --set profile=demo");
     }
 
     private static JsonNode? Scalar(string text)

@@ -5,13 +5,6 @@ namespace Isthmus.Mesh.Config;
 
 internal static class GatewayReader
 {
-    private static readonly string[] KnownCiphers =
-    [
-        "ECDHE-ECDSA-AES128-GCM-SHA256", "ECDHE-RSA-AES128-GCM-SHA256", "ECDHE-ECDSA-CHACHA20-POLY1305", "ECDHE-RSA-CHACHA20-POLY1305",
-        "ECDHE-ECDSA-AES256-GCM-SHA384", "ECDHE-RSA-AES256-GCM-SHA384", "ECDHE-ECDSA-AES128-SHA", "ECDHE-RSA-AES128-SHA",
-        "ECDHE-ECDSA-AES256-SHA", "ECDHE-RSA-AES256-SHA", "AES128-GCM-SHA256", "AES256-GCM-SHA384", "AES128-SHA", "AES256-SHA",
-    ];
-
     public static Gateway Read(ObjectRef source, Field spec, long createdAt)
     {
         var servers = spec["servers"].Items.Select(ReadServer).ToValueList();
@@ -39,7 +32,7 @@ internal static class GatewayReader
         var hosts = server["hosts"].Texts;
         if (hosts.IsEmpty) server["hosts"].Error("server config must contain at least one host", "use \"*\" for every host");
         foreach (var host in server["hosts"].Items) CheckHost(host);
-        var tls = server["tls"].Exists ? ReadTls(server["tls"]) : null;
+        var tls = server["tls"].Exists ? ServerTlsReader.Read(server["tls"]) : null;
         var known = protocol ?? Protocol.Tcp;
         if (known.IsTls() && tls is null) server["tls"].Error("server must have TLS settings for HTTPS/TLS protocols");
         if (known.IsHttp() && tls is { HttpsRedirect: false }) server["tls"].Error("server cannot have TLS settings for plain text HTTP ports");
@@ -59,46 +52,5 @@ internal static class GatewayReader
         var ns = slash < 0 ? "*" : host.Text[..slash];
         if (ns is not ("*" or ".") && !HostNames.IsLabel(ns)) host.Error($"namespace \"{ns}\" of host \"{host.Text}\" is invalid");
         HostNames.Check(host, slash < 0 ? host.Text : host.Text[(slash + 1)..], allowIp: true);
-    }
-
-    private static ServerTls ReadTls(Field tls)
-    {
-        var mode = tls["mode"].Text switch
-        {
-            "SIMPLE" => ServerTlsMode.Simple,
-            "MUTUAL" => ServerTlsMode.Mutual,
-            "AUTO_PASSTHROUGH" => ServerTlsMode.AutoPassthrough,
-            "ISTIO_MUTUAL" => ServerTlsMode.IstioMutual,
-            "OPTIONAL_MUTUAL" => ServerTlsMode.OptionalMutual,
-            _ => ServerTlsMode.Passthrough,
-        };
-        var read = new ServerTls(
-            mode, tls["httpsRedirect"].Flag ?? false,
-            tls["serverCertificate"].Text, tls["privateKey"].Text, tls["caCertificates"].Text, tls["credentialName"].Text,
-            tls["subjectAltNames"].Texts, tls["minProtocolVersion"].Text, tls["maxProtocolVersion"].Text, tls["cipherSuites"].Texts);
-        var named = read.CredentialName.Length > 0;
-        var modeName = tls["mode"].Text;
-        if (mode is ServerTlsMode.Simple or ServerTlsMode.Mutual or ServerTlsMode.OptionalMutual && !named)
-        {
-            if (read.ServerCertificate.Length == 0) tls["serverCertificate"].Error($"{modeName} TLS requires a server certificate", "set credentialName, or serverCertificate and privateKey");
-            if (read.PrivateKey.Length == 0) tls["privateKey"].Error($"{modeName} TLS requires a private key");
-            if (mode is not ServerTlsMode.Simple && read.CaCertificates.Length == 0) tls["caCertificates"].Error($"{modeName} TLS requires a client CA bundle");
-        }
-        if (mode == ServerTlsMode.IstioMutual && (named || read.ServerCertificate.Length + read.PrivateKey.Length + read.CaCertificates.Length > 0))
-        {
-            tls.Error("ISTIO_MUTUAL TLS cannot have certificates of its own: the proxy's are used");
-        }
-        CheckCiphers(tls["cipherSuites"]);
-        return read;
-    }
-
-    private static void CheckCiphers(Field ciphers)
-    {
-        var seen = new HashSet<string>();
-        foreach (var cipher in ciphers.Items)
-        {
-            if (!KnownCiphers.Contains(cipher.Text)) cipher.Warn($"ignoring invalid cipher suites: [{cipher.Text}]");
-            else if (!seen.Add(cipher.Text)) cipher.Warn($"ignoring duplicate cipher suites: [{cipher.Text}]");
-        }
     }
 }

@@ -98,6 +98,11 @@ public static class GatewayListeners
                 if (inputs.Gateway.SniDnat) AddOnce(listener, SniDnat.Chain(bound, target, inputs));
                 continue;
             }
+            if (bound.Server.Tls is { IsBlocked: true })
+            {
+                AddOnce(listener, Blocked(bound, inputs.Mesh));
+                continue;
+            }
             if (bound.Server.Protocol.IsHttp())
             {
                 // Every plain HTTP server of a port shares one route table.
@@ -111,6 +116,14 @@ public static class GatewayListeners
             }
             else AddL4(listener, bound, inputs);
         }
+    }
+
+    /// <summary>Without a chain of its own, the server's names would reach the server of a wildcard.</summary>
+    private static FilterChain Blocked(BoundServer bound, MeshConfig mesh)
+    {
+        var chain = new FilterChain { Filters = { Parts.TcpProxy(ResourceNames.BlackHole, mesh) } };
+        if (ServerNames(bound) is { Count: > 0 } names) chain.FilterChainMatch = new() { ServerNames = { names } };
+        return chain;
     }
 
     private static FilterChain HttpChain(string listener, string route, TransportSocket? tls, IReadOnlyList<string> names, GatewayInputs inputs)

@@ -108,7 +108,8 @@ internal static class TlsContexts
         var context = new DownstreamTlsContext { RequireClientCertificate = tls.Mode is ServerTlsMode.Mutual or ServerTlsMode.IstioMutual };
         if (tls.Mode == ServerTlsMode.IstioMutual)
         {
-            context.CommonTlsContext = MeshCommon(tls.SubjectAltNames.Select(name => new StringMatcher { Exact = name }), alpn);
+            context.CommonTlsContext = MeshCommon([], alpn);
+            context.CommonTlsContext.CombinedValidationContext.DefaultValidationContext = ClientChecks(tls);
             context.CommonTlsContext.TlsParams = Versions(tls);
             return Socket(context);
         }
@@ -117,13 +118,11 @@ internal static class TlsContexts
         common.TlsCertificateSdsSecretConfigs.Add(tls.CredentialName.Length > 0
             ? Kubernetes(tls.CredentialName)
             : new() { Name = $"file-cert:{tls.ServerCertificate}~{tls.PrivateKey}", SdsConfig = Parts.Agent });
-        if (tls.Mode is ServerTlsMode.Mutual or ServerTlsMode.OptionalMutual)
+        if (tls.ChecksClients)
         {
-            var names = new Validation();
-            names.MatchSubjectAltNames.AddRange(tls.SubjectAltNames.Select(name => new StringMatcher { Exact = name }));
             common.CombinedValidationContext = new()
             {
-                DefaultValidationContext = names,
+                DefaultValidationContext = ClientChecks(tls),
                 ValidationContextSdsSecretConfig = tls.CredentialName.Length > 0
                     ? Kubernetes(tls.CredentialName + "-cacert")
                     : new() { Name = $"file-root:{tls.CaCertificates}", SdsConfig = Parts.Agent },
@@ -131,6 +130,16 @@ internal static class TlsContexts
         }
         context.CommonTlsContext = common;
         return Socket(context);
+    }
+
+    /// <summary>What the certificate of a gateway's client must be, besides signed by the right CA.</summary>
+    private static Validation ClientChecks(ServerTls tls)
+    {
+        var checks = new Validation();
+        checks.MatchSubjectAltNames.AddRange(tls.SubjectAltNames.Select(name => new StringMatcher { Exact = name }));
+        checks.VerifyCertificateSpki.AddRange(tls.KeyPins);
+        checks.VerifyCertificateHash.AddRange(tls.CertificatePins);
+        return checks;
     }
 
     private static CommonTlsContext MeshCommon(IEnumerable<StringMatcher> names, IEnumerable<string> alpn)

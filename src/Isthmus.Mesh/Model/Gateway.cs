@@ -2,20 +2,6 @@ using Isthmus.Core.Collections;
 
 namespace Isthmus.Mesh.Model;
 
-public enum ServerTlsMode { Passthrough, Simple, Mutual, AutoPassthrough, IstioMutual, OptionalMutual }
-
-public sealed record ServerTls(
-    ServerTlsMode Mode,
-    bool HttpsRedirect,
-    string ServerCertificate,
-    string PrivateKey,
-    string CaCertificates,
-    string CredentialName,
-    ValueList<string> SubjectAltNames,
-    string MinVersion,
-    string MaxVersion,
-    ValueList<string> CipherSuites);
-
 /// <param name="Hosts">As written: <c>host</c> or <c>namespace/host</c>.</param>
 /// <param name="Bind">Address or unix socket; empty: every address.</param>
 public sealed record GatewayServer(int Port, string PortName, Protocol Protocol, int TargetPort, string Bind, ValueList<string> Hosts, ServerTls? Tls);

@@ -12,9 +12,23 @@ internal sealed record CertificatePins(ValueList<string> Hashes, ValueList<strin
 
     public bool IsEmpty => Hashes.IsEmpty && Keys.IsEmpty;
 
+    /// <exception cref="ResourceException">A hash that no certificate can have.</exception>
     public static CertificatePins From(CertificateValidationContext context) => new(
-        context.VerifyCertificateHash.Select(hash => hash.Replace(":", "", StringComparison.Ordinal).ToLowerInvariant()).ToValueList(),
-        context.VerifyCertificateSpki.ToValueList());
+        context.VerifyCertificateHash.Select(CertificateHash).ToValueList(), context.VerifyCertificateSpki.Select(KeyHash).ToValueList());
+
+    private static string CertificateHash(string text)
+    {
+        var hash = text.Replace(":", "", StringComparison.Ordinal).ToLowerInvariant();
+        return hash.Length == 2 * SHA256.HashSizeInBytes && hash.All(char.IsAsciiHexDigit) ? hash : throw new ResourceException($"Invalid hex-encoded SHA-256 {text}");
+    }
+
+    private static string KeyHash(string text)
+    {
+        Span<byte> bytes = stackalloc byte[SHA256.HashSizeInBytes + 1];
+        return Convert.TryFromBase64String(text, bytes, out var length) && length == SHA256.HashSizeInBytes
+            ? Convert.ToBase64String(bytes[..length])
+            : throw new ResourceException($"Invalid base64-encoded SHA-256 {text}");
+    }
 
     public bool Allow(X509Certificate2 certificate) =>
         IsEmpty

@@ -41,7 +41,10 @@ internal sealed record TlsSettings(
     /// <exception cref="ResourceException">The context requires certificates of clients but accepts any, or cannot be used.</exception>
     public static TlsSettings From(DownstreamTlsContext context)
     {
-        var settings = Common(context.CommonTlsContext ?? new(), "") with { RequirePeer = context.RequireClientCertificate ?? false };
+        var settings = Common(context.CommonTlsContext ?? new(), "");
+        // As in Envoy, names and pins can be checked only if there is a certificate.
+        var isChecked = (settings.Peers.Count > 0 || !settings.Pins.IsEmpty) && !AcceptsUntrusted(context.CommonTlsContext);
+        settings = settings with { RequirePeer = (context.RequireClientCertificate ?? false) || isChecked };
         if (settings is { RequirePeer: true, Root: "", Pins.IsEmpty: true } && !AcceptsUntrusted(context.CommonTlsContext))
             throw new ResourceException("require_client_certificate without roots would accept any certificate: set trusted_ca, or trust_chain_verification ACCEPT_UNTRUSTED");
         return settings;

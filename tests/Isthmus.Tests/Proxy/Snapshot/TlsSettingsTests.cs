@@ -12,7 +12,7 @@ public sealed class TlsSettingsTests
     [InlineData("""{"common_tls_context": {"validation_context": {}}}""", "file-root:system")]
     [InlineData("""{"common_tls_context": {"combined_validation_context": {"default_validation_context": {"match_subject_alt_names": [{"exact": "a"}]}}}}""", "file-root:system")]
     [InlineData("""{"common_tls_context": {"validation_context": {"trust_chain_verification": "ACCEPT_UNTRUSTED"}}}""", "")]
-    [InlineData("""{"common_tls_context": {"validation_context": {"verify_certificate_hash": ["aa"]}}}""", "")]
+    [InlineData("""{"common_tls_context": {"validation_context": {"verify_certificate_hash": ["e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"]}}}""", "")]
     [InlineData("""{"common_tls_context": {"validation_context": {"trusted_ca": {"filename": "/ca.pem"}}}}""", "file-root:/ca.pem")]
     [InlineData("""{"common_tls_context": {"validation_context_sds_secret_config": {"name": "ROOTCA"}}}""", "ROOTCA")]
     public void A_client_without_roots_uses_those_of_the_system_unless_it_is_told_otherwise(string context, string root) =>
@@ -21,6 +21,8 @@ public sealed class TlsSettingsTests
     [Theory]
     [InlineData("""{"require_client_certificate": true}""", "require_client_certificate without roots")]
     [InlineData("""{"require_client_certificate": true, "common_tls_context": {"validation_context": {"match_subject_alt_names": [{"exact": "a"}]}}}""", "require_client_certificate without roots")]
+    [InlineData("""{"common_tls_context": {"validation_context": {"verify_certificate_hash": ["aa"]}}}""", "Invalid hex-encoded SHA-256 aa")]
+    [InlineData("""{"common_tls_context": {"validation_context": {"verify_certificate_spki": ["aa"]}}}""", "Invalid base64-encoded SHA-256 aa")]
     [InlineData("""{"common_tls_context": {"validation_context": {"crl": {"filename": "/crl.pem"}}}}""", "crl is not supported")]
     public void A_server_that_would_accept_more_than_it_says_is_refused(string context, string reason) =>
         Assert.StartsWith(reason, Assert.Throws<ResourceException>(() => TlsSettings.From(WireTypes.Strict.Parse<DownstreamTlsContext>(context))).Message, StringComparison.Ordinal);

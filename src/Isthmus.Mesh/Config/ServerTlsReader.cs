@@ -1,0 +1,112 @@
+using System.Text.RegularExpressions;
+using Isthmus.Mesh.Model;
+
+namespace Isthmus.Mesh.Config;
+
+/// <summary>TLS of a gateway's server. What proxies cannot do is refused, and a stored server that demands it is closed.</summary>
+internal static partial class ServerTlsReader
+{
+    private static readonly string[] KnownCiphers =
+    [
+        "ECDHE-ECDSA-AES128-GCM-SHA256", "ECDHE-RSA-AES128-GCM-SHA256", "ECDHE-ECDSA-CHACHA20-POLY1305", "ECDHE-RSA-CHACHA20-POLY1305",
+        "ECDHE-ECDSA-AES256-GCM-SHA384", "ECDHE-RSA-AES256-GCM-SHA384", "ECDHE-ECDSA-AES128-SHA", "ECDHE-RSA-AES128-SHA",
+        "ECDHE-ECDSA-AES256-SHA", "ECDHE-RSA-AES256-SHA", "AES128-GCM-SHA256", "AES256-GCM-SHA384", "AES128-SHA", "AES256-SHA",
+    ];
+
+    public static ServerTls Read(Field tls)
+    {
+        var read = new ServerTls(ModeOf(tls["mode"].Text))
+        {
+            HttpsRedirect = tls["httpsRedirect"].Flag ?? false,
+            ServerCertificate = tls["serverCertificate"].Text,
+            PrivateKey = tls["privateKey"].Text,
+            CaCertificates = tls["caCertificates"].Text,
+            CredentialName = tls["credentialName"].Text,
+            SubjectAltNames = tls["subjectAltNames"].Texts,
+            KeyPins = tls["verifyCertificateSpki"].Texts,
+            CertificatePins = tls["verifyCertificateHash"].Texts,
+            MinVersion = tls["minProtocolVersion"].Text,
+            MaxVersion = tls["maxProtocolVersion"].Text,
+            CipherSuites = tls["cipherSuites"].Texts,
+        };
+        CheckCiphers(tls["cipherSuites"]);
+        if (!read.Terminates)
+        {
+            WarnOfUnused(tls);
+            return read;
+        }
+        CheckCertificates(tls, read);
+        CheckPins(tls, read.Mode);
+        // One by one: each closes its own errors.
+        var isBlocked = false;
+        foreach (var name in (string[])["verifyCertificateSpki", "verifyCertificateHash"]) isBlocked |= tls[name].CloseIfWrong();
+        return read with { IsBlocked = isBlocked };
+    }
+
+    private static ServerTlsMode ModeOf(string name) => name switch
+    {
+        "SIMPLE" => ServerTlsMode.Simple,
+        "MUTUAL" => ServerTlsMode.Mutual,
+        "AUTO_PASSTHROUGH" => ServerTlsMode.AutoPassthrough,
+        "ISTIO_MUTUAL" => ServerTlsMode.IstioMutual,
+        "OPTIONAL_MUTUAL" => ServerTlsMode.OptionalMutual,
+        _ => ServerTlsMode.Passthrough,
+    };
+
+    private static void WarnOfUnused(Field tls)
+    {
+        foreach (var name in (string[])["verifyCertificateSpki", "verifyCertificateHash"])
+            if (tls[name].Exists) tls[name].Warn("has no effect: the gateway passes TLS through and does not see certificates of clients", "remove the field, or terminate TLS at the gateway");
+    }
+
+    private static void CheckCertificates(Field tls, ServerTls read)
+    {
+        var named = read.CredentialName.Length > 0;
+        var mode = tls["mode"].Text;
+        if (read.Mode is ServerTlsMode.Simple or ServerTlsMode.Mutual or ServerTlsMode.OptionalMutual && !named)
+        {
+            if (read.ServerCertificate.Length == 0) tls["serverCertificate"].Error($"{mode} TLS requires a server certificate", "set credentialName, or serverCertificate and privateKey");
+            if (read.PrivateKey.Length == 0) tls["privateKey"].Error($"{mode} TLS requires a private key");
+            if (read.ChecksClients && read.CaCertificates.Length == 0) tls["caCertificates"].Error($"{mode} TLS requires a client CA bundle");
+        }
+        if (read.Mode == ServerTlsMode.IstioMutual && (named || read.ServerCertificate.Length + read.PrivateKey.Length + read.CaCertificates.Length > 0))
+        {
+            tls.Error("ISTIO_MUTUAL TLS cannot have certificates of its own: the proxy's are used");
+        }
+    }
+
+    private static void CheckPins(Field tls, ServerTlsMode mode)
+    {
+        var (keys, certificates) = (tls["verifyCertificateSpki"], tls["verifyCertificateHash"]);
+        foreach (var pin in keys.Items)
+        {
+            if (!IsKeyPin(pin.Text)) pin.Error($"\"{pin.Text}\" is not a SHA-256 hash in Base64", "write the Base64 of the SHA-256 of the public key (DER, SubjectPublicKeyInfo): 44 characters");
+        }
+        foreach (var pin in certificates.Items)
+        {
+            if (!CertificatePin().IsMatch(pin.Text)) pin.Error($"\"{pin.Text}\" is not a SHA-256 hash in hexadecimal", "write the SHA-256 of the certificate (DER): 64 hexadecimal digits, with or without colons between the bytes");
+        }
+        if (mode != ServerTlsMode.Simple) return;
+        foreach (var pins in (Field[])[keys, certificates])
+            if (pins.Items.Any()) pins.Error("SIMPLE TLS does not ask clients for certificates, so none can be verified", "use MUTUAL, or remove the field");
+    }
+
+    private static bool IsKeyPin(string text)
+    {
+        Span<byte> bytes = stackalloc byte[33];
+        return text.Length == 44 && Convert.TryFromBase64String(text, bytes, out var length) && length == 32;
+    }
+
+    [GeneratedRegex("^(?:[0-9a-fA-F]{64}|[0-9a-fA-F]{2}(?::[0-9a-fA-F]{2}){31})\\z")]
+    private static partial Regex CertificatePin();
+
+    private static void CheckCiphers(Field ciphers)
+    {
+        var seen = new HashSet<string>();
+        foreach (var cipher in ciphers.Items)
+        {
+            if (!KnownCiphers.Contains(cipher.Text)) cipher.Warn($"ignoring invalid cipher suites: [{cipher.Text}]");
+            else if (!seen.Add(cipher.Text)) cipher.Warn($"ignoring duplicate cipher suites: [{cipher.Text}]");
+        }
+    }
+}

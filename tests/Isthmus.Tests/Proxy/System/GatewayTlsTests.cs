@@ -1,0 +1,52 @@
+using System.Security.Cryptography;
+using System.Security.Cryptography.X509Certificates;
+using Xunit;
+
+namespace Isthmus.Tests.Proxy.System;
+
+/// <summary>TLS settings of Gateways, up to the handshake with a real client.</summary>
+public sealed class GatewayTlsTests
+{
+    private const string Files = "serverCertificate: /ec, privateKey: /ec";
+
+    private static readonly X509Certificate2 Right = GatewayProxy.Clients.Server("right.example.com"), Wrong = GatewayProxy.Clients.Server("wrong.example.com");
+
+    [Theory]
+    [InlineData("MUTUAL", "verifyCertificateHash: [HASH]")]
+    [InlineData("MUTUAL", "verifyCertificateHash: ['CO:LO:NS']")]
+    [InlineData("MUTUAL", "verifyCertificateSpki: [SPKI]")]
+    [InlineData("MUTUAL", "verifyCertificateHash: [OTHER-HASH], verifyCertificateSpki: [OTHER-SPKI, SPKI]")]
+    [InlineData("MUTUAL", "verifyCertificateHash: [HASH], verifyCertificateSpki: [OTHER-SPKI]")]
+    [InlineData("OPTIONAL_MUTUAL", "verifyCertificateSpki: [SPKI]")]
+    public async Task Of_the_clients_of_a_CA_only_those_with_a_pinned_certificate_or_key_are_served(string mode, string pins)
+    {
+        using var gateway = new GatewayProxy(("a.example.com", $"mode: {mode}, {Files}, caCertificates: /ca, {Filled(pins)}"));
+        Assert.NotNull(await gateway.CallAsync(certificate: Right));
+        Assert.Null(await gateway.CallAsync(certificate: Wrong));
+        // As in Envoy: what is pinned must be there.
+        Assert.Null(await gateway.CallAsync());
+        Assert.Empty(gateway.Reported);
+    }
+
+    [Theory]
+    [InlineData("mode: SIMPLE, verifyCertificateHash: [HASH]", "verifyCertificateHash")]
+    [InlineData("mode: SIMPLE, verifyCertificateSpki: [SPKI]", "verifyCertificateSpki")]
+    [InlineData("mode: MUTUAL, caCertificates: /ca, verifyCertificateHash: [HASH, abc]", "verifyCertificateHash[1]")]
+    [InlineData("mode: MUTUAL, caCertificates: /ca, verifyCertificateSpki: [HASH]", "verifyCertificateSpki[0]")]
+    public async Task A_stored_server_that_cannot_be_served_as_it_says_is_closed_and_reported(string tls, string field)
+    {
+        using var gateway = new GatewayProxy(("*.example.com", $"mode: SIMPLE, {Files}"), ("a.example.com", $"{Filled(tls)}, {Files}"));
+        Assert.Null(await gateway.CallAsync(certificate: Right));
+        Assert.Null(await gateway.CallAsync());
+        Assert.NotNull(await gateway.CallAsync("c.example.com"));
+        Assert.Equal([$"spec.servers[0].tls.{field}"], gateway.Reported);
+    }
+
+    private static string Filled(string text) => text
+        .Replace("OTHER-HASH", Hash(Wrong.Issuer), StringComparison.Ordinal).Replace("OTHER-SPKI", Convert.ToBase64String(SHA256.HashData(Wrong.RawData)), StringComparison.Ordinal)
+        .Replace("CO:LO:NS", string.Join(':', Convert.ToHexString(SHA256.HashData(Right.RawData)).Chunk(2).Select(pair => new string(pair))), StringComparison.Ordinal)
+        .Replace("HASH", Convert.ToHexStringLower(SHA256.HashData(Right.RawData)), StringComparison.Ordinal)
+        .Replace("SPKI", Convert.ToBase64String(SHA256.HashData(Right.PublicKey.ExportSubjectPublicKeyInfo())), StringComparison.Ordinal);
+
+    private static string Hash(string text) => Convert.ToHexStringLower(SHA256.HashData(global::System.Text.Encoding.UTF8.GetBytes(text)));
+}

@@ -130,7 +130,7 @@ public static class KubeFacts
     {
         var credential = new TlsCredential(
             new(cluster, "Secret", secret.Metadata.Namespace, secret.Metadata.Name),
-            Text(secret, "tls.crt", "cert"), Text(secret, "tls.key", "key"), Text(secret, "ca.crt", "cacert"));
+            Text(secret, "tls.crt", "cert"), Text(secret, "tls.key", "key"), Text(secret, "ca.crt", "cacert")) { Revocations = Text(secret, "ca.crl", "crl") };
         return credential is { Certificate: "" or null, CaCertificates: "" or null } ? null : credential with { Problem = ProblemOf(credential), CaProblem = CaProblemOf(credential) };
     }
 

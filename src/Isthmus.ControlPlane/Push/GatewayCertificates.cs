@@ -20,7 +20,7 @@ internal sealed class GatewayCertificates
     /// <param name="Ca">The same for the CA of clients.</param>
     private sealed record LastGood(TlsCredential? Pair, TlsCredential? Ca)
     {
-        public bool Serves(ServerTlsMode mode) => Pair is not null && (Ca is not null || !GatewayCredentials.NeedsCa(mode));
+        public bool Serves(ServerTls tls) => Pair is not null && (Ca is not null || !tls.ChecksClients);
     }
 
     private readonly Dictionary<ServerKey, string> _names = [];
@@ -48,7 +48,7 @@ internal sealed class GatewayCertificates
                     var key = KeyOf(cluster, ns, gateway, server);
                     servers.Add(key);
                     Refresh(new(cluster, ns, tls.CredentialName));
-                    if (_good.GetValueOrDefault(new(cluster, ns, tls.CredentialName))?.Serves(tls.Mode) == true) _names[key] = tls.CredentialName;
+                    if (_good.GetValueOrDefault(new(cluster, ns, tls.CredentialName))?.Serves(tls) == true) _names[key] = tls.CredentialName;
                     else if (_names.TryGetValue(key, out var last)) Refresh(new(cluster, ns, last));
                 }
             }
@@ -71,7 +71,7 @@ internal sealed class GatewayCertificates
 
     /// <summary>Whether a gateway gets a certificate, and if necessary a CA, for the server.</summary>
     public bool Serves(ProxyIdentity proxy, Gateway gateway, GatewayServer server) =>
-        server.Tls is { } tls && _good.GetValueOrDefault(new(proxy.Cluster, proxy.Namespace, Name(proxy, gateway, server) ?? ""))?.Serves(tls.Mode) == true;
+        server.Tls is { } tls && _good.GetValueOrDefault(new(proxy.Cluster, proxy.Namespace, Name(proxy, gateway, server) ?? ""))?.Serves(tls) == true;
 
     /// <summary>What a gateway gets under a name; a gateway gets Secrets of its own namespace only.</summary>
     public TlsCredential? Find(ProxyIdentity proxy, string name)
@@ -79,15 +79,15 @@ internal sealed class GatewayCertificates
         var key = new ObjectKey(proxy.Cluster, proxy.Namespace, name);
         var now = _credentials.GetValueOrDefault(key);
         if (!_good.TryGetValue(key, out var good) || (good.Pair ?? good.Ca) is not { } source) return now;
-        var pair = good.Pair ?? now;
-        return new(now?.Source ?? source.Source, pair?.Certificate ?? "", pair?.PrivateKey ?? "", (good.Ca ?? now)?.CaCertificates ?? "");
+        var (pair, ca) = (good.Pair ?? now, good.Ca ?? now);
+        return new(now?.Source ?? source.Source, pair?.Certificate ?? "", pair?.PrivateKey ?? "", ca?.CaCertificates ?? "") { Revocations = ca?.Revocations ?? "" };
     }
 
     private string? Name(ProxyIdentity proxy, Gateway gateway, GatewayServer server)
     {
         if (server.Tls is not { CredentialName.Length: > 0 } tls) return server.Tls?.CredentialName;
         return _names.TryGetValue(KeyOf(proxy.Cluster, proxy.Namespace, gateway, server), out var last)
-            && _good.GetValueOrDefault(new(proxy.Cluster, proxy.Namespace, last))?.Serves(tls.Mode) == true ? last : tls.CredentialName;
+            && _good.GetValueOrDefault(new(proxy.Cluster, proxy.Namespace, last))?.Serves(tls) == true ? last : tls.CredentialName;
     }
 
     private void Refresh(ObjectKey key)

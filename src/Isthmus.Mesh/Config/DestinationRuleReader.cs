@@ -43,7 +43,7 @@ internal static class DestinationRuleReader
         policy["connectionPool"].Exists ? ReadPool(policy["connectionPool"]) : null,
         policy["outlierDetection"].Exists ? ReadOutlier(policy["outlierDetection"]) : null,
         policy["tls"].Exists ? ReadTls(policy["tls"]) : null,
-        ports) { IsBlocked = RefusesTunnel(policy["tunnel"]) };
+        ports) { IsBlocked = RefusesTunnel(policy["tunnel"]) | policy["tls"]["caCrl"].CloseIfWrong() };
 
     private static bool RefusesTunnel(Field tunnel)
     {
@@ -162,7 +162,7 @@ internal static class DestinationRuleReader
         var read = new ClientTls(
             mode, tls["clientCertificate"].Text, tls["privateKey"].Text, tls["caCertificates"].Text, tls["credentialName"].Text,
             tls["subjectAltNames"].Texts, tls["sni"].Text, tls["insecureSkipVerify"].Flag ?? false);
-        if (tls["caCrl"].Text.Length > 0) tls["caCrl"].Error($"certificate revocation lists are not supported: \"{tls["caCrl"].Text}\" would have no effect", "remove caCrl, and replace a CA or certificate that must not be trusted any more");
+        ServerTlsReader.RefuseRevocations(tls["caCrl"]);
         if (mode is not (ClientTlsMode.Simple or ClientTlsMode.Mutual)) return read;
         if (read.InsecureSkipVerify) tls["insecureSkipVerify"].Warn("the server's certificate is not verified: anyone on the way can read and change the traffic", "remove insecureSkipVerify, and set caCertificates if the server's CA is private");
         if (read.CredentialName.Length > 0)

@@ -37,10 +37,17 @@ internal static partial class ServerTlsReader
         }
         CheckCertificates(tls, read);
         CheckPins(tls, read.Mode);
+        RefuseRevocations(tls["caCrl"]);
         // One by one: each closes its own errors.
         var isBlocked = false;
-        foreach (var name in (string[])["verifyCertificateSpki", "verifyCertificateHash"]) isBlocked |= tls[name].CloseIfWrong();
+        foreach (var name in (string[])["verifyCertificateSpki", "verifyCertificateHash", "caCrl"]) isBlocked |= tls[name].CloseIfWrong();
         return read with { IsBlocked = isBlocked };
+    }
+
+    /// <summary>Whoever names a list means that certificates in it are not valid any more.</summary>
+    public static void RefuseRevocations(Field list)
+    {
+        if (list.Text.Length > 0) list.Error($"certificate revocation lists are not supported: \"{list.Text}\" would have no effect", "remove caCrl, and replace a CA or certificate that must not be trusted any more");
     }
 
     private static ServerTlsMode ModeOf(string name) => name switch
@@ -55,7 +62,7 @@ internal static partial class ServerTlsReader
 
     private static void WarnOfUnused(Field tls)
     {
-        foreach (var name in (string[])["verifyCertificateSpki", "verifyCertificateHash"])
+        foreach (var name in (string[])["verifyCertificateSpki", "verifyCertificateHash", "caCrl"])
             if (tls[name].Exists) tls[name].Warn("has no effect: the gateway passes TLS through and does not see certificates of clients", "remove the field, or terminate TLS at the gateway");
     }
 

@@ -30,7 +30,12 @@ public static class GatewayCredentials
             }
             if (CaOf(name, find) is { CaCertificates.Length: > 0 } ca)
             {
-                yield return (new() { Name = TlsContexts.KubernetesName(name + CaSuffix), ValidationContext = new() { TrustedCa = Inline(ca.CaCertificates) } }, ca.Source);
+                // Our proxy accepts nobody with revocations, which it cannot check. Without them, it would keep those it should refuse.
+                yield return (new()
+                {
+                    Name = TlsContexts.KubernetesName(name + CaSuffix),
+                    ValidationContext = new() { TrustedCa = Inline(ca.CaCertificates), Crl = ca.Revocations.Length > 0 ? Inline(ca.Revocations) : null },
+                }, ca.Source);
             }
         }
     }
@@ -38,9 +43,7 @@ public static class GatewayCredentials
     /// <summary>The client CA of a credential: it is in the same Secret as the certificate, or in a Secret of its own.</summary>
     public static TlsCredential? CaOf(string name, Func<string, TlsCredential?> find) => find(name) is { CaCertificates.Length: > 0 } own ? own : find(name + CaSuffix);
 
-    public static bool NeedsCa(ServerTlsMode mode) => mode is ServerTlsMode.Mutual or ServerTlsMode.OptionalMutual;
-
-    /// <summary>The servers that lack their certificate or the CA of their clients.</summary>
+    /// <summary>The servers that lack their certificate or the CA of their clients, or whose CA has revoked certificates.</summary>
     /// <param name="ns">The namespace of the gateway's Pods.</param>
     /// <param name="isKept">Whether the gateway gets the last good certificate of the server instead.</param>
     public static IEnumerable<Problem> Problems(GatewayScope gateway, string ns, Func<string, TlsCredential?> find, Func<Gateway, GatewayServer, bool> isKept)
@@ -49,7 +52,14 @@ public static class GatewayCredentials
         {
             for (var i = 0; i < item.Servers.Count; i++)
             {
-                if (item.Servers[i].Tls is not { CredentialName.Length: > 0 } tls || Lack(tls, ns, find) is not { } lack) continue;
+                if (item.Servers[i].Tls is not { CredentialName.Length: > 0 } tls) continue;
+                if (tls.ChecksClients && CaOf(tls.CredentialName, find) is { Revocations.Length: > 0 } ca)
+                {
+                    yield return new("IST0101", $"Gateway {item.FullName}", $"spec.servers[{i}].tls.credentialName",
+                        $"Secret {ns}/{ca.Source.Name} holds a certificate revocation list (ca.crl), which is not supported: all clients with a certificate are refused",
+                        "remove ca.crl, and replace a CA that must not be trusted any more");
+                }
+                if (Lack(tls, ns, find) is not { } lack) continue;
                 var effect = isKept(item, item.Servers[i]) ? "gateways get the last good certificate" : "gateways keep the last good certificate as long as they run; without one, they refuse TLS handshakes";
                 yield return new("IST0101", $"Gateway {item.FullName}", $"spec.servers[{i}].tls.credentialName", $"{lack}; {effect}",
                     $"create or correct the Secret in namespace {ns} of the gateway's cluster, or correct the name (a control plane reads only Secrets of its own namespace and cluster)");
@@ -63,7 +73,7 @@ public static class GatewayCredentials
         if (find(name) is not { } own) return $"Referenced credentialName not found: \"{name}\" (Secret {ns}/{name} does not exist or holds no certificate)";
         if (own.Problem.Length > 0) return $"Secret {ns}/{name} {own.Problem}";
         if (own.Certificate.Length == 0) return $"Secret {ns}/{name} holds no certificate (tls.crt)";
-        if (!NeedsCa(tls.Mode)) return null;
+        if (!tls.ChecksClients) return null;
         var ca = CaOf(name, find);
         if (ca is { CaProblem.Length: > 0 }) return $"Secret {ns}/{ca.Source.Name} {ca.CaProblem}";
         return ca is not { CaCertificates.Length: > 0 }

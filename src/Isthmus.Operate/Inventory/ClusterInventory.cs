@@ -39,7 +39,7 @@ public sealed class ClusterInventory
     /// <summary>Where its proxies' trust comes from.</summary>
     public TrustFacts Trust { get; init; } = TrustFacts.None;
 
-    /// <summary>What is wrong with the Secrets that Gateways name, by NAMESPACE/NAME; empty when nothing is. Those that could not be read are
+    /// <summary>What is wrong with the Secrets that Gateways name, by NAMESPACE/NAME, and <c>with CA</c> for those that hold the CA of clients; empty when nothing is. Those that could not be read are
     /// missing here.</summary>
     public ValueMap<string> Credentials { get; init; }
 

@@ -41,7 +41,7 @@ internal sealed class DiscoveredSecrets(TimeProvider time)
         {
             Secret.TypeOneofCase.TlsCertificate => new(
                 version, CertificateSecret.Load(secret.Name, Text(secret.TlsCertificate.CertificateChain), Text(secret.TlsCertificate.PrivateKey)), null, time.GetUtcNow()),
-            Secret.TypeOneofCase.ValidationContext => new(version, null, RootSecret.Load(secret.Name, Text(secret.ValidationContext.TrustedCa)), time.GetUtcNow()),
+            Secret.TypeOneofCase.ValidationContext => new(version, null, RootSecret.Load(secret.Name, Text(secret.ValidationContext.TrustedCa), hasRevocations: secret.ValidationContext.Crl is not null), time.GetUtcNow()),
             _ => throw new ProblemException($"secret {secret.Name}", $"secrets of kind {secret.TypeCase} are not supported"),
         };
         _absent.TryRemove(secret.Name, out _);

@@ -26,10 +26,12 @@ internal static class PeerCertificates
     }
 
     /// <summary>Why the peer's certificate is rejected, as part of Envoy's failure text; null when it is accepted.</summary>
+    /// <param name="roots">Those of the settings; null: none.</param>
     /// <param name="expected">The host that the certificate must prove; empty: none.</param>
-    public static string? Refusal(TlsSettings settings, string expected, X509Certificate2? certificate, X509Chain? chain, bool untrusted)
+    public static string? Refusal(TlsSettings settings, RootSecret? roots, string expected, X509Certificate2? certificate, X509Chain? chain, bool untrusted)
     {
         if (certificate is null) return settings.RequirePeer ? "peer_did_not_return_a_certificate" : null;
+        if (roots is { HasRevocations: true }) return "verify_cert_failed:_crl_is_not_supported";
         if (settings.Root.Length > 0 && (untrusted || chain is null))
         {
             var status = chain?.ChainStatus.FirstOrDefault(s => s.Status != X509ChainStatusFlags.NoError).Status ?? X509ChainStatusFlags.PartialChain;

@@ -74,8 +74,9 @@ internal sealed class CertificateSecret
 /// <summary>The roots that a peer's certificate must chain to.</summary>
 internal sealed class RootSecret
 {
-    private RootSecret(string name, X509Certificate2Collection roots, string pem)
+    private RootSecret(string name, X509Certificate2Collection roots, string pem, bool hasRevocations)
     {
+        HasRevocations = hasRevocations;
         Name = name;
         Roots = roots;
         Pem = pem;
@@ -87,8 +88,11 @@ internal sealed class RootSecret
 
     public string Pem { get; }
 
+    /// <summary>Some certificates of these roots are revoked. It is not known which, so none is accepted.</summary>
+    public bool HasRevocations { get; }
+
     /// <exception cref="ProblemException">Not PEM, or no certificate in it.</exception>
-    public static RootSecret Load(string name, string pem)
+    public static RootSecret Load(string name, string pem, bool hasRevocations = false)
     {
         var roots = new X509Certificate2Collection();
         try
@@ -100,7 +104,7 @@ internal sealed class RootSecret
             throw new ProblemException($"secret {name}", $"the root certificates cannot be read: {e.Message}", "Check that the text is PEM.", e);
         }
         if (roots.Count == 0) throw new ProblemException($"secret {name}", "contains no certificate", "add at least one root certificate, as PEM");
-        return new(name, roots, pem);
+        return new(name, roots, pem, hasRevocations);
     }
 
     public X509ChainPolicy Policy()

@@ -38,6 +38,7 @@ internal sealed class TlsTransport : Transport
     {
         string? refusal = null;
         var (sni, expected) = settings.NamesFor(authority);
+        var roots = Roots(settings, secrets);
         var options = new SslClientAuthenticationOptions
         {
             TargetHost = sni,
@@ -46,7 +47,7 @@ internal sealed class TlsTransport : Transport
             AllowRenegotiation = false,
             CertificateRevocationCheckMode = X509RevocationMode.NoCheck,
             RemoteCertificateValidationCallback = (_, certificate, chain, errors) =>
-                (refusal = PeerCertificates.Refusal(settings, expected, certificate as X509Certificate2, chain, IsUntrusted(errors))) is null,
+                (refusal = PeerCertificates.Refusal(settings, roots, expected, certificate as X509Certificate2, chain, IsUntrusted(errors))) is null,
         };
         if (alpn.Count > 0) options.ApplicationProtocols = [.. alpn.Select(p => new SslApplicationProtocol(p))];
         if (settings.Certificate.Length > 0)
@@ -54,7 +55,7 @@ internal sealed class TlsTransport : Transport
             var own = secrets.FindCertificate(settings.Certificate) ?? throw Missing(settings.Certificate);
             options.ClientCertificateContext = own.Context;
         }
-        if (settings.Root.Length > 0) options.CertificateChainPolicy = (secrets.FindRoots(settings.Root) ?? throw Missing(settings.Root)).Policy();
+        options.CertificateChainPolicy = roots?.Policy();
         return HandshakeAsync(socket, (stream, stop) => stream.AuthenticateAsClientAsync(options, stop), () => refusal, sni, timeout, time);
     }
 
@@ -66,6 +67,7 @@ internal sealed class TlsTransport : Transport
     {
         string? refusal = null;
         var own = secrets.FindCertificate(settings.Certificate) ?? throw Missing(settings.Certificate);
+        var roots = Roots(settings, secrets);
         var options = new SslServerAuthenticationOptions
         {
             ServerCertificateContext = own.Context,
@@ -75,11 +77,11 @@ internal sealed class TlsTransport : Transport
             AllowRenegotiation = false,
             CertificateRevocationCheckMode = X509RevocationMode.NoCheck,
             RemoteCertificateValidationCallback = (_, certificate, chain, errors) =>
-                (refusal = PeerCertificates.Refusal(settings, "", certificate as X509Certificate2, chain, IsUntrusted(errors))) is null,
+                (refusal = PeerCertificates.Refusal(settings, roots, "", certificate as X509Certificate2, chain, IsUntrusted(errors))) is null,
         };
         // A list without a common protocol fails the handshake here, where Envoy goes on without ALPN.
         if (alpn is not null) options.ApplicationProtocols = [new SslApplicationProtocol(alpn)];
-        if (settings.Root.Length > 0) options.CertificateChainPolicy = (secrets.FindRoots(settings.Root) ?? throw Missing(settings.Root)).Policy();
+        options.CertificateChainPolicy = roots?.Policy();
         return HandshakeAsync(socket, (stream, stop) => stream.AuthenticateAsServerAsync(options, stop), () => refusal, serverName, timeout, time);
     }
 
@@ -168,6 +170,9 @@ internal sealed class TlsTransport : Transport
             ? new(TransportFailure.Tls, $"TLS_error:|{reason.Trim().TrimEnd('.').Replace(' ', '_')}:TLS_error_end", e)
             : new(TransportFailure.Reset, text, e);
     }
+
+    private static RootSecret? Roots(TlsSettings settings, ISecretSource secrets) =>
+        settings.Root.Length == 0 ? null : secrets.FindRoots(settings.Root) ?? throw Missing(settings.Root);
 
     private static TransportException Missing(string secret) =>
         new(TransportFailure.Tls, $"TLS_error:_Secret_is_not_supplied_by_SDS:_{secret}");

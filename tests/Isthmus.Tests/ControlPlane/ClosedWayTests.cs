@@ -35,6 +35,22 @@ public sealed class ClosedWayTests
     }
 
     [Fact]
+    public void A_host_whose_certificates_may_be_revoked_is_not_called_without_TLS()
+    {
+        var (rig, client) = Shop();
+        rig.Config("""
+            apiVersion: networking.istio.io/v1
+            kind: DestinationRule
+            metadata: {name: orders, namespace: shop}
+            spec: {host: orders, trafficPolicy: {tls: {mode: SIMPLE, caCertificates: /ca.pem, caCrl: /crl.pem}}}
+            """);
+        rig.Push();
+        Assert.Equal(Cluster.Types.DiscoveryType.Static, MeshRig.Cluster(client, MeshRig.OutboundName("orders"))!.Type);
+        Assert.Empty(MeshRig.Endpoints(client, MeshRig.OutboundName("orders")));
+        Reported(rig, "spec.trafficPolicy.tls.caCrl");
+    }
+
+    [Fact]
     public void A_tunnel_of_one_port_closes_that_port()
     {
         var (rig, client) = Shop();

@@ -5,23 +5,31 @@ using Isthmus.Operate.Inventory;
 
 namespace Isthmus.Operate.Diagnose.Analysis;
 
+/// <summary>A Secret that a Gateway names.</summary>
+/// <param name="Path">The field that names it.</param>
+/// <param name="ChecksClients">The Secret is also the place of the CA of client certificates.</param>
+public sealed record CredentialReference(Gateway Gateway, string Path, string Namespace, string Name, bool ChecksClients)
+{
+    /// <summary>Where <see cref="ClusterInventory.Credentials"/> says what is wrong with it.</summary>
+    public string Key => $"{Namespace}/{Name}{(ChecksClients ? " with CA" : "")}";
+}
+
 /// <summary>Gateways whose <c>credentialName</c> names no usable Secret. Pure.</summary>
 public static class CredentialReferences
 {
     /// <summary>The Secrets that Gateways name: each must be in the namespace of the Pods that serve it.</summary>
-    public static IEnumerable<(Gateway Gateway, int Server, string Namespace, string Name)> Of(ClusterInventory cluster) =>
+    public static IEnumerable<CredentialReference> Of(ClusterInventory cluster) =>
         from gateway in cluster.Istio<Gateway>()
-        from server in gateway.Servers.Select((server, index) => (Index: index, Name: server.Tls?.CredentialName ?? ""))
+        from server in gateway.Servers.Select((server, index) => (Index: index, Name: server.Tls?.CredentialName ?? "", ChecksClients: server.Tls is { ChecksClients: true }))
         where server.Name.Length > 0
         from ns in cluster.Pods.Where(pod => Selectors.Matches(gateway.Selector, pod.Metadata.Labels.ToValueMap())).Select(pod => pod.Metadata.Namespace).Distinct()
-        select (gateway, server.Index, ns, server.Name);
+        select new CredentialReference(gateway, $"spec.servers[{server.Index}].tls.credentialName", ns, server.Name, server.ChecksClients);
 
     public static IEnumerable<Finding> Check(IReadOnlyList<ClusterInventory> clusters) =>
         from cluster in clusters
         from reference in Of(cluster)
-        let secret = $"{reference.Namespace}/{reference.Name}"
-        let problem = cluster.Credentials.GetValueOrDefault(secret, "")
+        let problem = cluster.Credentials.GetValueOrDefault(reference.Key, "")
         where problem.Length > 0
-        select new Finding(cluster.Context, new("IST0101", $"Gateway {reference.Gateway.FullName}", $"spec.servers[{reference.Server}].tls.credentialName",
-            $"Referenced credentialName not found: \"{reference.Name}\" (Secret {secret} {problem})", $"create or correct the Secret in namespace {reference.Namespace}, or correct the name"));
+        select new Finding(cluster.Context, new("IST0101", $"Gateway {reference.Gateway.FullName}", reference.Path,
+            $"Referenced credentialName not found: \"{reference.Name}\" (Secret {reference.Namespace}/{reference.Name} {problem})", $"create or correct the Secret in namespace {reference.Namespace}, or correct the name"));
 }

@@ -49,11 +49,15 @@ public sealed class InventoryReader(string istioNamespace, int proxies)
     private static async Task<ValueMap<string>> CredentialsAsync(KubeClient client, ClusterInventory cluster, CancellationToken stop)
     {
         var found = new Dictionary<string, string>(StringComparer.Ordinal);
-        foreach (var (ns, name) in CredentialReferences.Of(cluster).Select(reference => (reference.Namespace, reference.Name)).Distinct())
+        foreach (var reference in CredentialReferences.Of(cluster).DistinctBy(reference => reference.Key))
         {
             try
             {
-                found[$"{ns}/{name}"] = ProblemOf(await client.FindAsync<Secret>(Kinds.Secret, ns, name, stop));
+                var own = await client.FindAsync<Secret>(Kinds.Secret, reference.Namespace, reference.Name, stop);
+                var problem = ProblemOf(own);
+                if (problem.Length == 0 && reference.ChecksClients)
+                    problem = CaProblemOf(Text(own!, "ca.crt", "cacert") is null ? await client.FindAsync<Secret>(Kinds.Secret, reference.Namespace, $"{reference.Name}-cacert", stop) : own);
+                found[reference.Key] = problem;
             }
             catch (KubeException e) when (e.Code == 403)
             {
@@ -66,8 +70,8 @@ public sealed class InventoryReader(string istioNamespace, int proxies)
     private static string ProblemOf(Secret? secret)
     {
         if (secret is null) return "does not exist";
-        if ((Text(secret, "tls.crt") ?? Text(secret, "cert")) is not { Length: > 0 } certificate) return "holds no certificate (tls.crt)";
-        if ((Text(secret, "tls.key") ?? Text(secret, "key")) is not { Length: > 0 } key) return "holds no private key (tls.key)";
+        if (Text(secret, "tls.crt", "cert") is not { Length: > 0 } certificate) return "holds no certificate (tls.crt)";
+        if (Text(secret, "tls.key", "key") is not { Length: > 0 } key) return "holds no private key (tls.key)";
         try
         {
             using var pair = X509Certificate2.CreateFromPem(certificate, key);
@@ -78,6 +82,11 @@ public sealed class InventoryReader(string istioNamespace, int proxies)
             return $"holds a certificate and a key that cannot be used together: {e.Message.TrimEnd('.')}";
         }
     }
+
+    private static string CaProblemOf(Secret? secret) =>
+        secret is null || Text(secret, "ca.crt", "cacert") is null ? "holds no CA for client certificates (ca.crt), and neither does the Secret of the same name with -cacert"
+        : Text(secret, "ca.crl", "crl") is not null ? "holds a certificate revocation list (ca.crl), which is not supported: all clients with a certificate are refused"
+        : "";
 
     private static async Task<IReadOnlyList<JsonObject>> ListAsync(KubeClient client, ResourceKind kind, CancellationToken stop)
     {
@@ -114,7 +123,9 @@ public sealed class InventoryReader(string istioNamespace, int proxies)
             roots.Where(root => root.Key != istioNamespace && root.Value.IsKnown).ToValueMap(), await ProxiesAsync(client, pods, stop));
     }
 
-    private static string? Text(Secret? secret, string key) => secret?.Bytes(key) is { } bytes ? Encoding.UTF8.GetString(bytes) : null;
+    /// <summary>The first of the keys that is there and not empty.</summary>
+    private static string? Text(Secret? secret, params IEnumerable<string> keys) =>
+        keys.Select(key => secret?.Bytes(key)).FirstOrDefault(bytes => bytes is { Length: > 0 }) is { } found ? Encoding.UTF8.GetString(found) : null;
 
     private static DateTimeOffset? Started(JsonObject pod) => DateTimeOffset.TryParse(pod["status"]?["startTime"]?.ToString(), out var time) ? time : null;
 

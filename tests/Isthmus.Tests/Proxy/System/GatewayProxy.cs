@@ -104,6 +104,13 @@ internal sealed class GatewayProxy : IDisposable
         }
     }
 
+    /// <summary>Hands the Secrets that the control plane sends to the proxy.</summary>
+    internal void ReadSecrets()
+    {
+        foreach (var item in Feed.Snapshot!.Types[TypeUrls.Secret].All) Secrets.Discovered.Put(item.Version, Isthmus.Wire.Envoy.Secret.Parser.ParseFrom(item.Body.Value));
+        _plane.State.Look();
+    }
+
     public void Dispose()
     {
         _plane.Dispose();

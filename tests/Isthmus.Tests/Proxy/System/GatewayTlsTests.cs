@@ -1,5 +1,7 @@
 using System.Security.Cryptography;
 using System.Security.Cryptography.X509Certificates;
+using Isthmus.Kubernetes.Objects;
+using Isthmus.Tests.ControlPlane;
 using Xunit;
 
 namespace Isthmus.Tests.Proxy.System;
@@ -32,6 +34,7 @@ public sealed class GatewayTlsTests
     [InlineData("mode: SIMPLE, verifyCertificateHash: [HASH]", "verifyCertificateHash")]
     [InlineData("mode: SIMPLE, verifyCertificateSpki: [SPKI]", "verifyCertificateSpki")]
     [InlineData("mode: MUTUAL, caCertificates: /ca, verifyCertificateHash: [HASH, abc]", "verifyCertificateHash[1]")]
+    [InlineData("mode: MUTUAL, caCertificates: /ca, caCrl: /crl", "caCrl")]
     [InlineData("mode: MUTUAL, caCertificates: /ca, verifyCertificateSpki: [HASH]", "verifyCertificateSpki[0]")]
     public async Task A_stored_server_that_cannot_be_served_as_it_says_is_closed_and_reported(string tls, string field)
     {
@@ -40,6 +43,33 @@ public sealed class GatewayTlsTests
         Assert.Null(await gateway.CallAsync());
         Assert.NotNull(await gateway.CallAsync("c.example.com"));
         Assert.Equal([$"spec.servers[0].tls.{field}"], gateway.Reported);
+    }
+
+    [Fact]
+    public async Task Of_a_CA_with_revocations_no_client_is_accepted_once_they_are_there()
+    {
+        var rig = new MeshRig("c1");
+        var (certificate, key) = Isthmus.Tests.Proxy.Tls.DiscoveredSecretsTests.Pair("a.example.com");
+        Put("");
+        using var gateway = new GatewayProxy(rig, ("a.example.com", "mode: OPTIONAL_MUTUAL, credentialName: front"));
+        gateway.ReadSecrets();
+        Assert.NotNull(await gateway.CallAsync(certificate: Right));
+        Assert.Empty(gateway.Feed.Problems);
+        Put("-----BEGIN X509 CRL-----");
+        rig.Push();
+        gateway.ReadSecrets();
+        Assert.Null(await gateway.CallAsync(certificate: Right));
+        Assert.NotNull(await gateway.CallAsync());
+        var problem = Assert.Single(gateway.Feed.Problems);
+        Assert.Equal(("Gateway shop/front-0", "spec.servers[0].tls.credentialName"), (problem.Object, problem.Path));
+        Assert.StartsWith("Secret shop/front holds a certificate revocation list (ca.crl), which is not supported", problem.Message, StringComparison.Ordinal);
+
+        void Put(string revocations) => rig.Writer.Put("c1", new Secret
+        {
+            Metadata = new() { Name = "front", Namespace = MeshRig.Namespace },
+            Data = new[] { ("tls.crt", certificate), ("tls.key", key), ("ca.crt", GatewayProxy.Clients.Pem), ("ca.crl", revocations) }
+                .ToDictionary(item => item.Item1, item => Convert.ToBase64String(global::System.Text.Encoding.UTF8.GetBytes(item.Item2))),
+        });
     }
 
     private static string Filled(string text) => text

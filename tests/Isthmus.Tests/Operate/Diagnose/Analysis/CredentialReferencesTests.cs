@@ -29,6 +29,17 @@ public sealed class CredentialReferencesTests
         Assert.Empty(Isthmus.Operate.Diagnose.Analysis.Analysis.Run([Cluster([])])); // nobody may read it
     }
 
+    [Fact]
+    public void The_CA_of_clients_is_part_of_what_a_server_that_asks_for_certificates_needs()
+    {
+        var mutual = Objects.Replace("SIMPLE", "MUTUAL", StringComparison.Ordinal);
+        var cluster = ClusterInventory.From("c1", YamlText.ParseAll(mutual, "c1").OfType<JsonObject>());
+        var reference = Assert.Single(CredentialReferences.Of(cluster));
+        Assert.Equal(("istio-system/front with CA", true), (reference.Key, reference.ChecksClients));
+        var finding = Assert.Single(CredentialReferences.Check([cluster.WithCredentials(new Dictionary<string, string> { [reference.Key] = "holds a certificate revocation list (ca.crl), which is not supported" }.ToValueMap())]));
+        Assert.StartsWith("Referenced credentialName not found: \"front\" (Secret istio-system/front holds a certificate revocation list", finding.Problem.Message, StringComparison.Ordinal);
+    }
+
     private static ClusterInventory Cluster(Dictionary<string, string> credentials) =>
         ClusterInventory.From("c1", YamlText.ParseAll(Objects, "c1").OfType<JsonObject>()).WithCredentials(credentials.ToValueMap());
 }

@@ -43,6 +43,8 @@ public static class MeshConfigReader
                 : null,
             PathNormalization = ReadNormalization(root["pathNormalization"]["normalization"]),
             GatewayTopology = ReadTopology(proxy["gatewayTopology"]),
+            MeshTls = ReadLimits(root["meshMTLS"]),
+            TlsDefaults = ReadLimits(root["tlsDefaults"]),
             IngressSelector = root["ingressSelector"].Text,
             MeshId = proxy["meshId"].Text,
             DiscoveryAddress = proxy["discoveryAddress"].Text,
@@ -105,6 +107,16 @@ public static class MeshConfigReader
         if (GatewayTopology.ParseMode(mode.Text) is null || mode is { Exists: true, Text: "" })
             mode.Error($"unsupported value \"{mode.Text}\"", "use SANITIZE, FORWARD_ONLY, APPEND_FORWARD, SANITIZE_SET or ALWAYS_FORWARD_ONLY");
         return topology.IsWrong ? new(0, ClientCertForwarding.Sanitize) : new(trusted.UInt ?? 0, GatewayTopology.ParseMode(mode.Text)!.Value);
+    }
+
+    private static TlsLimits ReadLimits(Field tls)
+    {
+        foreach (var (name, _) in tls.Members)
+        {
+            if (name == "ecdhCurves") tls[name].Error("key exchange groups cannot be chosen", "remove the field; proxies use those of OpenSSL");
+            else if (name is not ("minProtocolVersion" or "cipherSuites")) tls[name].Error($"unknown field \"{name}\"", "remove it or correct its spelling");
+        }
+        return TlsLimitsReader.Read(tls) with { Max = TlsVersion.Auto };
     }
 
     private static PathNormalization ReadNormalization(Field normalization)

@@ -6,13 +6,6 @@ namespace Isthmus.Mesh.Config;
 /// <summary>TLS of a gateway's server. What proxies cannot do is refused, and a stored server that demands it is closed.</summary>
 internal static partial class ServerTlsReader
 {
-    private static readonly string[] KnownCiphers =
-    [
-        "ECDHE-ECDSA-AES128-GCM-SHA256", "ECDHE-RSA-AES128-GCM-SHA256", "ECDHE-ECDSA-CHACHA20-POLY1305", "ECDHE-RSA-CHACHA20-POLY1305",
-        "ECDHE-ECDSA-AES256-GCM-SHA384", "ECDHE-RSA-AES256-GCM-SHA384", "ECDHE-ECDSA-AES128-SHA", "ECDHE-RSA-AES128-SHA",
-        "ECDHE-ECDSA-AES256-SHA", "ECDHE-RSA-AES256-SHA", "AES128-GCM-SHA256", "AES256-GCM-SHA384", "AES128-SHA", "AES256-SHA",
-    ];
-
     public static ServerTls Read(Field tls)
     {
         var read = new ServerTls(ModeOf(tls["mode"].Text))
@@ -25,22 +18,21 @@ internal static partial class ServerTlsReader
             SubjectAltNames = tls["subjectAltNames"].Texts,
             KeyPins = tls["verifyCertificateSpki"].Texts,
             CertificatePins = tls["verifyCertificateHash"].Texts,
-            MinVersion = tls["minProtocolVersion"].Text,
-            MaxVersion = tls["maxProtocolVersion"].Text,
-            CipherSuites = tls["cipherSuites"].Texts,
         };
-        CheckCiphers(tls["cipherSuites"]);
         if (!read.Terminates)
         {
             WarnOfUnused(tls);
             return read;
         }
+        read = read with { Limits = TlsLimitsReader.Read(tls) };
         CheckCertificates(tls, read);
         CheckPins(tls, read.Mode);
         RefuseRevocations(tls["caCrl"]);
         // One by one: each closes its own errors.
         var isBlocked = false;
-        foreach (var name in (string[])["verifyCertificateSpki", "verifyCertificateHash", "caCrl"]) isBlocked |= tls[name].CloseIfWrong();
+        // Without an old minimum, the one of proxies applies.
+        tls["minProtocolVersion"].CloseIfWrong();
+        foreach (var name in (string[])["verifyCertificateSpki", "verifyCertificateHash", "caCrl", "maxProtocolVersion"]) isBlocked |= tls[name].CloseIfWrong();
         return read with { IsBlocked = isBlocked };
     }
 
@@ -62,8 +54,8 @@ internal static partial class ServerTlsReader
 
     private static void WarnOfUnused(Field tls)
     {
-        foreach (var name in (string[])["verifyCertificateSpki", "verifyCertificateHash", "caCrl"])
-            if (tls[name].Exists) tls[name].Warn("has no effect: the gateway passes TLS through and does not see certificates of clients", "remove the field, or terminate TLS at the gateway");
+        foreach (var name in (string[])["verifyCertificateSpki", "verifyCertificateHash", "caCrl", "minProtocolVersion", "maxProtocolVersion", "cipherSuites"])
+            if (tls[name].Exists) tls[name].Warn("has no effect: the gateway passes TLS through, and the client's handshake is with the server behind it", "remove the field, or terminate TLS at the gateway");
     }
 
     private static void CheckCertificates(Field tls, ServerTls read)
@@ -106,14 +98,4 @@ internal static partial class ServerTlsReader
 
     [GeneratedRegex("^(?:[0-9a-fA-F]{64}|[0-9a-fA-F]{2}(?::[0-9a-fA-F]{2}){31})\\z")]
     private static partial Regex CertificatePin();
-
-    private static void CheckCiphers(Field ciphers)
-    {
-        var seen = new HashSet<string>();
-        foreach (var cipher in ciphers.Items)
-        {
-            if (!KnownCiphers.Contains(cipher.Text)) cipher.Warn($"ignoring invalid cipher suites: [{cipher.Text}]");
-            else if (!seen.Add(cipher.Text)) cipher.Warn($"ignoring duplicate cipher suites: [{cipher.Text}]");
-        }
-    }
 }

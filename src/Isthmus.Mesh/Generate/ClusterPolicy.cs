@@ -192,7 +192,7 @@ internal static class ClusterPolicy
                 default:
                     // The names that a ServiceEntry gives its host apply unless the rule has its own.
                     var names = tls.SubjectAltNames.IsEmpty && service.FromServiceEntry ? service.ServiceAccounts : tls.SubjectAltNames;
-                    cluster.TransportSocket = TlsContexts.Client(tls, names, http2);
+                    cluster.TransportSocket = TlsContexts.Client(tls, names, http2, inputs.Mesh);
                     if (tls.Sni.Length == 0) NameByRequest(cluster, verify: names.IsEmpty && !tls.InsecureSkipVerify);
                     break;
             }

@@ -41,7 +41,7 @@ internal static class TlsContexts
     public static TransportSocket Mesh(string sni, IEnumerable<string> identities, bool http2)
     {
         var context = new UpstreamTlsContext { CommonTlsContext = MeshCommon(identities.Select(id => new StringMatcher { Exact = id }), []), Sni = sni };
-        context.CommonTlsContext.TlsParams = ClientVersions();
+        context.CommonTlsContext.TlsParams = Between12And13(TlsLimits.None);
         context.CommonTlsContext.AlpnProtocols.AddRange(MeshTcpAlpns);
         if (http2) context.CommonTlsContext.AlpnProtocols.Add("h2");
         return Socket(context);
@@ -53,9 +53,9 @@ internal static class TlsContexts
     /// </summary>
     /// <param name="names">The names of which the server's certificate must have one; empty: those that the rule gives, or the
     /// name that the proxy connects to.</param>
-    public static TransportSocket Client(ClientTls tls, IReadOnlyCollection<string> names, bool http2)
+    public static TransportSocket Client(ClientTls tls, IReadOnlyCollection<string> names, bool http2, MeshConfig mesh)
     {
-        var common = new CommonTlsContext { TlsParams = ClientVersions() };
+        var common = new CommonTlsContext { TlsParams = Between12And13(mesh.TlsDefaults) };
         if (http2) common.AlpnProtocols.Add("h2");
         if (tls.Mode == ClientTlsMode.Mutual)
         {
@@ -97,7 +97,7 @@ internal static class TlsContexts
     {
         var prefixes = mesh.TrustDomains.Select(domain => new StringMatcher { Prefix = $"spiffe://{domain}/" });
         var context = new DownstreamTlsContext { CommonTlsContext = MeshCommon(prefixes, exchanges ? [Wire.Tls.Alpn.IstioPeerExchange, "h2", "http/1.1"] : ["h2", "http/1.1"]), RequireClientCertificate = true };
-        context.CommonTlsContext.TlsParams = ServerVersions();
+        context.CommonTlsContext.TlsParams = Between12And13(mesh.MeshTls.CipherSuites.IsEmpty ? mesh.MeshTls with { CipherSuites = Ciphers.ToValueList() } : mesh.MeshTls);
         return Socket(context);
     }
 
@@ -110,10 +110,10 @@ internal static class TlsContexts
         {
             context.CommonTlsContext = MeshCommon([], alpn);
             context.CommonTlsContext.CombinedValidationContext.DefaultValidationContext = ClientChecks(tls);
-            context.CommonTlsContext.TlsParams = Versions(tls);
+            context.CommonTlsContext.TlsParams = Limits(tls.Limits.Over(mesh.MeshTls));
             return Socket(context);
         }
-        var common = new CommonTlsContext { TlsParams = Versions(tls) };
+        var common = new CommonTlsContext { TlsParams = Limits(tls.Limits.Over(mesh.TlsDefaults)) };
         common.AlpnProtocols.AddRange(alpn);
         common.TlsCertificateSdsSecretConfigs.Add(tls.CredentialName.Length > 0
             ? Kubernetes(tls.CredentialName)
@@ -164,32 +164,20 @@ internal static class TlsContexts
     /// <summary>The resource name of a Secret in the gateway's namespace.</summary>
     public static string KubernetesName(string name) => $"kubernetes://{name}";
 
-    private static TlsParameters ClientVersions() => new()
-    {
-        TlsMinimumProtocolVersion = TlsParameters.Types.TlsProtocol.Tlsv12,
-        TlsMaximumProtocolVersion = TlsParameters.Types.TlsProtocol.Tlsv13,
-    };
+    private static TlsParameters Between12And13(TlsLimits limits) =>
+        Limits(limits with { Min = limits.Min == TlsVersion.Auto ? TlsVersion.Tls12 : limits.Min, Max = TlsVersion.Tls13 })!;
 
-    private static TlsParameters ServerVersions()
+    private static TlsParameters? Limits(TlsLimits limits)
     {
-        var versions = ClientVersions();
-        versions.CipherSuites.AddRange(Ciphers);
-        return versions;
+        var parameters = new TlsParameters { TlsMinimumProtocolVersion = Version(limits.Min), TlsMaximumProtocolVersion = Version(limits.Max) };
+        parameters.CipherSuites.AddRange(limits.CipherSuites);
+        return parameters.CalculateSize() == 0 ? null : parameters;
     }
 
-    private static TlsParameters? Versions(ServerTls tls)
+    private static TlsParameters.Types.TlsProtocol Version(TlsVersion version) => version switch
     {
-        var versions = new TlsParameters { TlsMinimumProtocolVersion = Version(tls.MinVersion), TlsMaximumProtocolVersion = Version(tls.MaxVersion) };
-        versions.CipherSuites.AddRange(tls.CipherSuites.Distinct());
-        return versions.CalculateSize() == 0 ? null : versions;
-    }
-
-    private static TlsParameters.Types.TlsProtocol Version(string name) => name switch
-    {
-        "TLSV1_0" => TlsParameters.Types.TlsProtocol.Tlsv10,
-        "TLSV1_1" => TlsParameters.Types.TlsProtocol.Tlsv11,
-        "TLSV1_2" => TlsParameters.Types.TlsProtocol.Tlsv12,
-        "TLSV1_3" => TlsParameters.Types.TlsProtocol.Tlsv13,
+        TlsVersion.Tls12 => TlsParameters.Types.TlsProtocol.Tlsv12,
+        TlsVersion.Tls13 => TlsParameters.Types.TlsProtocol.Tlsv13,
         _ => TlsParameters.Types.TlsProtocol.TlsAuto,
     };
 

@@ -37,6 +37,10 @@ public sealed record MeshConfig
     public PathNormalization PathNormalization { get; init; } = PathNormalization.Base;
     /// <summary>What stands in front of gateways that do not say it themselves.</summary>
     public GatewayTopology GatewayTopology { get; init; } = GatewayTopology.Default;
+    /// <summary>TLS between workloads.</summary>
+    public TlsLimits MeshTls { get; init; } = TlsLimits.None;
+    /// <summary>All other TLS of proxies, where Gateways and DestinationRules do not say.</summary>
+    public TlsLimits TlsDefaults { get; init; } = TlsLimits.None;
     public string IngressSelector { get; init; } = "";
     public string MeshId { get; init; } = "";
     public string DiscoveryAddress { get; init; } = "";

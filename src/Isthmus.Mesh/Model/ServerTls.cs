@@ -17,9 +17,7 @@ public sealed record ServerTls(ServerTlsMode Mode)
     public ValueList<string> KeyPins { get; init; }
     /// <summary>SHA-256 hashes of client certificates, in hexadecimal.</summary>
     public ValueList<string> CertificatePins { get; init; }
-    public string MinVersion { get; init; } = "";
-    public string MaxVersion { get; init; } = "";
-    public ValueList<string> CipherSuites { get; init; }
+    public TlsLimits Limits { get; init; } = TlsLimits.None;
 
     /// <summary>The settings demand what proxies cannot do: connections to the server are closed.</summary>
     public bool IsBlocked { get; init; }

@@ -131,14 +131,17 @@ internal sealed record TlsSettings(
         return ca.Filename.Length > 0 ? $"file-root:{ca.Filename}" : throw new ResourceException("an inline trusted_ca is not supported: name a secret or a file");
     }
 
-    // TLS 1.2 is the minimum, whatever a resource asks for.
+    /// <summary>TLS 1.2 and later, within the limits of the resource.</summary>
+    /// <exception cref="ResourceException">No version is left.</exception>
     private static SslProtocols Versions(TlsParameters? parameters)
     {
         var least = parameters?.TlsMinimumProtocolVersion ?? TlsParameters.Types.TlsProtocol.TlsAuto;
         var most = parameters?.TlsMaximumProtocolVersion ?? TlsParameters.Types.TlsProtocol.TlsAuto;
+        if (most is TlsParameters.Types.TlsProtocol.Tlsv10 or TlsParameters.Types.TlsProtocol.Tlsv11)
+            throw new ResourceException("tls_maximum_protocol_version: the oldest supported version is TLS 1.2");
         var protocols = SslProtocols.None;
         if (least != TlsParameters.Types.TlsProtocol.Tlsv13) protocols |= SslProtocols.Tls12;
         if (most is TlsParameters.Types.TlsProtocol.TlsAuto or TlsParameters.Types.TlsProtocol.Tlsv13) protocols |= SslProtocols.Tls13;
-        return protocols;
+        return protocols == SslProtocols.None ? throw new ResourceException("tls_maximum_protocol_version is below tls_minimum_protocol_version") : protocols;
     }
 }

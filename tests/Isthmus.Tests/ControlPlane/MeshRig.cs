@@ -125,6 +125,9 @@ internal sealed class MeshRig
         foreach (var document in YamlText.ParseAll(yaml, "test")) Writer.PutConfig(_config, document.AsObject());
     }
 
+    /// <summary>Sets MeshConfig.</summary>
+    public void Settings(string yaml) => Writer.PutSettings(_config, YamlText.Parse(yaml, "mesh"), null);
+
     public ProxyFeed Sidecar(string cluster, string name = "client", string ip = "10.244.0.7", bool dnsCapture = true, string ns = Namespace) => Connect(new(
         ProxyKind.Sidecar, name, ns, $"{ns}.svc.cluster.local", cluster, $"net-{cluster}", default, [ip], default, "default", name, "node", "REDIRECT", dnsCapture, false, "", "", Locality.Unknown));
 

@@ -21,6 +21,9 @@ public sealed class IstioConfigTests
     [InlineData("Gateway", "servers: [{port: {number: 443, name: a, protocol: HTTPS}, hosts: ['*'], tls: {mode: MUTUAL, credentialName: a, verifyCertificateSpki: [abcd]}}]", "spec.servers[0].tls.verifyCertificateSpki[0]", "\"abcd\" is not a SHA-256 hash in Base64")]
     [InlineData("Gateway", "servers: [{port: {number: 443, name: a, protocol: HTTPS}, hosts: ['*'], tls: {mode: SIMPLE, credentialName: a, verifyCertificateSpki: ['47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=']}}]", "spec.servers[0].tls.verifyCertificateSpki", "SIMPLE TLS does not ask clients for certificates")]
     [InlineData("Gateway", "servers: [{port: {number: 443, name: a, protocol: HTTPS}, hosts: ['*'], tls: {mode: MUTUAL, credentialName: a, caCrl: /crl.pem}}]", "spec.servers[0].tls.caCrl", "certificate revocation lists are not supported: \"/crl.pem\"")]
+    [InlineData("Gateway", "servers: [{port: {number: 443, name: a, protocol: HTTPS}, hosts: ['*'], tls: {mode: MUTUAL, credentialName: a, minProtocolVersion: TLSV1_0}}]", "spec.servers[0].tls.minProtocolVersion", "TLSV1_0 is not supported: the oldest version that proxies speak is TLS 1.2")]
+    [InlineData("Gateway", "servers: [{port: {number: 443, name: a, protocol: HTTPS}, hosts: ['*'], tls: {mode: MUTUAL, credentialName: a, maxProtocolVersion: TLSV1_1}}]", "spec.servers[0].tls.maxProtocolVersion", "TLSV1_1 is not supported")]
+    [InlineData("Gateway", "servers: [{port: {number: 443, name: a, protocol: HTTPS}, hosts: ['*'], tls: {mode: MUTUAL, credentialName: a, minProtocolVersion: TLSV1_3, maxProtocolVersion: TLSV1_2}}]", "spec.servers[0].tls.maxProtocolVersion", "TLSV1_2 is below minProtocolVersion")]
     [InlineData("Gateway", "servers: [{port: {number: 80, name: a, protocol: HTTP}}]", "spec.servers[0].hosts", "server config must contain at least one host")]
     [InlineData("Gateway", "servers: [{port: {number: x, name: a, protocol: HTTP}, hosts: ['*']}]", "spec.servers[0].port.number", "must be an integer, not a string")]
     [InlineData("VirtualService", "hosts: [a]", "spec", "http, tcp or tls must be provided in virtual service")]
@@ -97,6 +100,13 @@ public sealed class IstioConfigTests
     {
         var problem = Assert.Single(Validation.Check(Object("Gateway", "servers: [{port: {number: 80, name: a, protocol: HTTP}, host: ['*'], hosts: ['*']}]")));
         Assert.Equal(("spec.servers[0].host", Severity.Warning), (problem.Path, problem.Severity));
+    }
+
+    [Fact]
+    public void TLS_settings_of_a_server_that_passes_TLS_through_are_a_warning()
+    {
+        var problem = Assert.Single(Validation.Check(Object("Gateway", "servers: [{port: {number: 443, name: a, protocol: TLS}, hosts: ['*'], tls: {mode: PASSTHROUGH, minProtocolVersion: TLSV1_0}}]")));
+        Assert.Equal(("spec.servers[0].tls.minProtocolVersion", Severity.Warning), (problem.Path, problem.Severity));
     }
 
     [Theory]

@@ -47,6 +47,10 @@ internal static class ValuesSchema
         ["values.istiocoredns"] = Read("coreDNSImage coreDNSPluginImage coreDNSTag enabled replicaCount"),
         ["values.meshConfig"] = MeshConfig(),
         ["meshConfig"] = MeshConfig(),
+        ["values.meshConfig.meshMTLS"] = TlsLimits(),
+        ["values.meshConfig.tlsDefaults"] = TlsLimits(),
+        ["meshConfig.meshMTLS"] = TlsLimits(),
+        ["meshConfig.tlsDefaults"] = TlsLimits(),
     };
 
     /// <summary>Paths whose values can only be mappings.</summary>
@@ -97,12 +101,14 @@ internal static class ValuesSchema
         + " priorityClassName replicaCount resources rollingMaxSurge rollingMaxUnavailable runAsRoot sds secretVolumes serviceAccount serviceAnnotations tag tolerations zvpn");
 
     private static (HashSet<string> Effective, HashSet<string> Idle) MeshConfig() => Read("accessLogEncoding accessLogFile accessLogFormat connectTimeout defaultConfig defaultDestinationRuleExportTo"
-        + " defaultHttpRetryPolicy defaultServiceExportTo defaultVirtualServiceExportTo enableAutoMtls enablePrometheusMerge ingressSelector localityLbSetting networks outboundTrafficPolicy pathNormalization"
-        + " protocolDetectionTimeout rootNamespace serviceSettings trustDomain trustDomainAliases"
+        + " defaultHttpRetryPolicy defaultServiceExportTo defaultVirtualServiceExportTo enableAutoMtls enablePrometheusMerge ingressSelector localityLbSetting meshMTLS networks outboundTrafficPolicy pathNormalization"
+        + " protocolDetectionTimeout rootNamespace serviceSettings tlsDefaults trustDomain trustDomainAliases"
         + " | ca caCertificates certificates configSources defaultProviders disableEnvoyListenerLog disableMixerHttpReports disablePolicyChecks discoverySelectors dnsRefreshRate enableEnvoyAccessLogService"
-        + " enableClientSidePolicyCheck enableTracing extensionProviders h2UpgradePolicy inboundClusterStatName inboundTrafficPolicy ingressClass ingressControllerMode ingressService meshMTLS"
+        + " enableClientSidePolicyCheck enableTracing extensionProviders h2UpgradePolicy inboundClusterStatName inboundTrafficPolicy ingressClass ingressControllerMode ingressService"
         + " mixerCheckServer mixerReportServer outboundClusterStatName policyCheckFailOpen proxyHttpPort proxyInboundListenPort proxyListenPort reportBatchMaxEntries"
-        + " reportBatchMaxTime sdsUdsPath serviceScopeConfigs tcpKeepalive thriftConfig tlsDefaults verifyCertificateAtClient");
+        + " reportBatchMaxTime sdsUdsPath serviceScopeConfigs tcpKeepalive thriftConfig verifyCertificateAtClient");
+
+    private static (HashSet<string> Effective, HashSet<string> Idle) TlsLimits() => Read("cipherSuites minProtocolVersion | ecdhCurves");
 
     private static (HashSet<string> Effective, HashSet<string> Idle) Read(string keys)
     {

@@ -139,9 +139,9 @@ internal sealed class GatewayProxy : IDisposable
 
         internal DiscoveredSecrets Discovered { get; } = new(TimeProvider.System);
 
-        public CertificateSecret? FindCertificate(string name) => name == Ec.Name ? Ec : name == Rsa.Name ? Rsa : Discovered.FindCertificate(name);
+        public CertificateSecret? FindCertificate(string name) => name == Ec.Name || name == "default" ? Ec : name == Rsa.Name ? Rsa : Discovered.FindCertificate(name);
 
-        public RootSecret? FindRoots(string name) => name == "file-root:/ca" ? RootSecret.Load(name, Clients.Pem) : Discovered.FindRoots(name);
+        public RootSecret? FindRoots(string name) => name is "file-root:/ca" or "ROOTCA" ? RootSecret.Load(name, Clients.Pem) : Discovered.FindRoots(name);
 
         public bool IsAbsent(string name) => FindCertificate(name) is null && FindRoots(name) is null;
 

@@ -1,3 +1,4 @@
+using System.Security.Authentication;
 using System.Security.Cryptography;
 using System.Security.Cryptography.X509Certificates;
 using Isthmus.Kubernetes.Objects;
@@ -35,6 +36,8 @@ public sealed class GatewayTlsTests
     [InlineData("mode: SIMPLE, verifyCertificateSpki: [SPKI]", "verifyCertificateSpki")]
     [InlineData("mode: MUTUAL, caCertificates: /ca, verifyCertificateHash: [HASH, abc]", "verifyCertificateHash[1]")]
     [InlineData("mode: MUTUAL, caCertificates: /ca, caCrl: /crl", "caCrl")]
+    [InlineData("mode: SIMPLE, maxProtocolVersion: TLSV1_1", "maxProtocolVersion")]
+    [InlineData("mode: SIMPLE, minProtocolVersion: TLSV1_3, maxProtocolVersion: TLSV1_2", "maxProtocolVersion")]
     [InlineData("mode: MUTUAL, caCertificates: /ca, verifyCertificateSpki: [HASH]", "verifyCertificateSpki[0]")]
     public async Task A_stored_server_that_cannot_be_served_as_it_says_is_closed_and_reported(string tls, string field)
     {
@@ -70,6 +73,45 @@ public sealed class GatewayTlsTests
             Data = new[] { ("tls.crt", certificate), ("tls.key", key), ("ca.crt", GatewayProxy.Clients.Pem), ("ca.crl", revocations) }
                 .ToDictionary(item => item.Item1, item => Convert.ToBase64String(global::System.Text.Encoding.UTF8.GetBytes(item.Item2))),
         });
+    }
+
+    [Theory]
+    [InlineData("", true, true)]
+    [InlineData("minProtocolVersion: TLSV1_2", true, true)]
+    [InlineData("minProtocolVersion: TLSV1_3", false, true)]
+    [InlineData("maxProtocolVersion: TLSV1_2", true, false)]
+    [InlineData("minProtocolVersion: TLSV1_0", true, true, "spec.servers[0].tls.minProtocolVersion")]
+    [InlineData("", false, true, "", "tlsDefaults: {minProtocolVersion: TLSV1_3}")]
+    [InlineData("maxProtocolVersion: TLSV1_2", true, false, "", "tlsDefaults: {minProtocolVersion: TLSV1_3}")]
+    [InlineData("", true, true, "", "meshMTLS: {minProtocolVersion: TLSV1_3}")]
+    [InlineData("", true, true, "tlsDefaults.minProtocolVersion", "tlsDefaults: {minProtocolVersion: TLSV1_1}")]
+    [InlineData("", false, true, "tlsDefaults.minProtocolVersion", "tlsDefaults: {minProtocolVersion: tls13}")]
+    public async Task A_server_speaks_the_versions_that_it_says_and_no_other(string limits, bool takes12, bool takes13, string reported = "", string mesh = "")
+    {
+        using var gateway = Gateway($"mode: SIMPLE, {Files}, {limits}", mesh);
+        Assert.Equal(takes12, await gateway.CallAsync(versions: SslProtocols.Tls12) is { Version: SslProtocols.Tls12 });
+        Assert.Equal(takes13, await gateway.CallAsync(versions: SslProtocols.Tls13) is { Version: SslProtocols.Tls13 });
+        Assert.Equal(reported, string.Join(' ', gateway.Reported));
+    }
+
+    [Theory]
+    [InlineData("", "", true)]
+    [InlineData("meshMTLS: {minProtocolVersion: TLSV1_3}", "", false)]
+    [InlineData("meshMTLS: {minProtocolVersion: TLSV1_3}", "maxProtocolVersion: TLSV1_2", true)]
+    [InlineData("tlsDefaults: {minProtocolVersion: TLSV1_3}", "", true)]
+    public async Task The_versions_of_the_mesh_hold_for_servers_with_mesh_TLS(string mesh, string limits, bool takes12)
+    {
+        using var gateway = Gateway($"mode: ISTIO_MUTUAL, {limits}", mesh);
+        Assert.Equal(takes12, await gateway.CallAsync(certificate: Right, versions: SslProtocols.Tls12) is not null);
+        Assert.NotNull(await gateway.CallAsync(certificate: Right));
+        Assert.Null(await gateway.CallAsync());
+    }
+
+    private static GatewayProxy Gateway(string tls, string mesh = "")
+    {
+        var rig = new MeshRig("c1");
+        if (mesh.Length > 0) rig.Settings(mesh);
+        return new(rig, ("a.example.com", tls));
     }
 
     private static string Filled(string text) => text

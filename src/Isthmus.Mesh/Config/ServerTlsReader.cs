@@ -32,6 +32,8 @@ internal static partial class ServerTlsReader
         var isBlocked = false;
         // Without an old minimum, the one of proxies applies.
         tls["minProtocolVersion"].CloseIfWrong();
+        // The suites that are known apply.
+        tls["cipherSuites"].CloseIfWrong();
         foreach (var name in (string[])["verifyCertificateSpki", "verifyCertificateHash", "caCrl", "maxProtocolVersion"]) isBlocked |= tls[name].CloseIfWrong();
         return read with { IsBlocked = isBlocked };
     }

@@ -1,23 +1,19 @@
 using Isthmus.Core.Collections;
 using Isthmus.Mesh.Model;
+using Isthmus.Wire.Tls;
 
 namespace Isthmus.Mesh.Config;
 
 /// <summary>Protocol versions and cipher suites, of Gateways and of the mesh.</summary>
 internal static class TlsLimitsReader
 {
-    private static readonly string[] KnownCiphers =
-    [
-        "ECDHE-ECDSA-AES128-GCM-SHA256", "ECDHE-RSA-AES128-GCM-SHA256", "ECDHE-ECDSA-CHACHA20-POLY1305", "ECDHE-RSA-CHACHA20-POLY1305",
-        "ECDHE-ECDSA-AES256-GCM-SHA384", "ECDHE-RSA-AES256-GCM-SHA384", "ECDHE-ECDSA-AES128-SHA", "ECDHE-RSA-AES128-SHA",
-        "ECDHE-ECDSA-AES256-SHA", "ECDHE-RSA-AES256-SHA", "AES128-GCM-SHA256", "AES256-GCM-SHA384", "AES128-SHA", "AES256-SHA",
-    ];
-
     public static TlsLimits Read(Field tls)
     {
         var (min, max) = (ReadVersion(tls["minProtocolVersion"]), ReadVersion(tls["maxProtocolVersion"]));
         if (min == TlsVersion.Tls13 && max == TlsVersion.Tls12) tls["maxProtocolVersion"].Error("TLSV1_2 is below minProtocolVersion: no version is left", "raise it, or lower minProtocolVersion");
-        return new(min, max, ReadCiphers(tls["cipherSuites"]));
+        var ciphers = ReadCiphers(tls["cipherSuites"]);
+        if (min == TlsVersion.Tls13 && !ciphers.IsEmpty) tls["cipherSuites"].Warn("has no effect: with TLS 1.3, cipher suites cannot be chosen", "remove the field, or lower minProtocolVersion");
+        return new(min, max, ciphers);
     }
 
     /// <summary>The strictest version, if it is not known which is meant.</summary>
@@ -40,12 +36,13 @@ internal static class TlsLimitsReader
 
     private static ValueList<string> ReadCiphers(Field ciphers)
     {
-        var seen = new HashSet<string>();
+        var known = new List<string>();
         foreach (var cipher in ciphers.Items)
         {
-            if (!KnownCiphers.Contains(cipher.Text)) cipher.Warn($"ignoring invalid cipher suites: [{cipher.Text}]");
-            else if (!seen.Add(cipher.Text)) cipher.Warn($"ignoring duplicate cipher suites: [{cipher.Text}]");
+            if (CipherNames.Find(cipher.Text) is null) cipher.Error($"\"{cipher.Text}\" is not a cipher suite that proxies offer", $"use any of {string.Join(", ", CipherNames.All)}; those of TLS 1.3 are always offered");
+            else if (known.Contains(cipher.Text)) cipher.Warn($"ignoring duplicate cipher suites: [{cipher.Text}]");
+            else known.Add(cipher.Text);
         }
-        return ciphers.Texts.Distinct().ToValueList();
+        return known.Count == 0 && ciphers.IsWrong ? CipherNames.Strictest : known.ToValueList();
     }
 }

@@ -1,9 +1,11 @@
+using System.Net.Security;
 using System.Security.Authentication;
 using Google.Protobuf;
 using Google.Protobuf.WellKnownTypes;
 using Isthmus.Core.Collections;
 using Isthmus.Wire;
 using Isthmus.Wire.Envoy;
+using Isthmus.Wire.Tls;
 
 namespace Isthmus.Proxy.Snapshot;
 
@@ -20,6 +22,9 @@ internal sealed record TlsSettings(
     /// <summary>The roots of the operating system: those of a client whose context names none.</summary>
     public const string SystemRoots = "file-root:system";
 
+    // A policy without them would mean that TLS 1.3 is not offered.
+    private static readonly TlsCipherSuite[] Suites13 = [TlsCipherSuite.TLS_AES_256_GCM_SHA384, TlsCipherSuite.TLS_CHACHA20_POLY1305_SHA256, TlsCipherSuite.TLS_AES_128_GCM_SHA256];
+
     /// <summary>Client side: send the request's host as server name, unless <see cref="Sni"/> is set.</summary>
     public bool SniFromRequest { get; init; }
 
@@ -35,6 +40,9 @@ internal sealed record TlsSettings(
     /// <summary>What to negotiate on a connection that does not exchange metadata before its first byte.</summary>
     public ValueList<string> AlpnWithoutExchange { get; } =
         Alpn.Contains(Wire.Tls.Alpn.IstioPeerExchange) ? Alpn.Where(name => name != Wire.Tls.Alpn.IstioPeerExchange).ToValueList() : Alpn;
+
+    /// <summary>The cipher suites to offer; null: the default ones of OpenSSL.</summary>
+    public CipherSuitesPolicy? Suites { get; init; }
 
     public IEnumerable<string> Secrets => new[] { Certificate, Root }.Where(s => s.Length > 0);
 
@@ -121,6 +129,7 @@ internal sealed record TlsSettings(
         }
         return new(certificate, root, peers, common.AlpnProtocols.ToValueList(), false, sni, Versions(common.TlsParams))
         {
+            Suites = Offered(common.TlsParams?.CipherSuites ?? []),
             Pins = validation is null ? CertificatePins.None : CertificatePins.From(validation),
         };
     }
@@ -129,6 +138,16 @@ internal sealed record TlsSettings(
     {
         if (validation?.TrustedCa is not { } ca) return "";
         return ca.Filename.Length > 0 ? $"file-root:{ca.Filename}" : throw new ResourceException("an inline trusted_ca is not supported: name a secret or a file");
+    }
+
+    /// <exception cref="ResourceException">A suite that is not known: as in Envoy, the resource would not mean what it says without it.</exception>
+    private static CipherSuitesPolicy? Offered(IReadOnlyCollection<string> names)
+    {
+        if (names.Count == 0) return null;
+        // Envoy's groups of equal preference, [A|B], are lists here.
+        var suites = names.SelectMany(name => name.Split(['[', '|', ']'], StringSplitOptions.RemoveEmptyEntries))
+            .Select(name => CipherNames.Find(name) ?? throw new ResourceException($"Failed to initialize cipher suites: {name} is not supported"));
+        return new([.. suites.Distinct(), .. Suites13]);
     }
 
     /// <summary>TLS 1.2 and later, within the limits of the resource.</summary>

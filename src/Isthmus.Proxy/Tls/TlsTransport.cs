@@ -43,6 +43,7 @@ internal sealed class TlsTransport : Transport
         {
             TargetHost = sni,
             EnabledSslProtocols = settings.Protocols,
+            CipherSuitesPolicy = settings.Suites,
             AllowTlsResume = false,
             AllowRenegotiation = false,
             CertificateRevocationCheckMode = X509RevocationMode.NoCheck,
@@ -72,6 +73,7 @@ internal sealed class TlsTransport : Transport
         {
             ServerCertificateContext = own.Context,
             EnabledSslProtocols = settings.Protocols,
+            CipherSuitesPolicy = settings.Suites,
             ClientCertificateRequired = settings.RequirePeer || settings.Root.Length > 0,
             AllowTlsResume = false,
             AllowRenegotiation = false,

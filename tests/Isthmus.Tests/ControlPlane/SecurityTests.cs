@@ -166,6 +166,28 @@ public sealed class SecurityTests
     }
 
     [Fact]
+    public void TLS_of_the_mesh_and_other_TLS_have_the_limits_of_MeshConfig()
+    {
+        var (rig, orders) = Shop();
+        rig.Settings("""
+            meshMTLS: {minProtocolVersion: TLSV1_3, cipherSuites: [ECDHE-RSA-AES128-GCM-SHA256]}
+            tlsDefaults: {minProtocolVersion: TLSV1_3, cipherSuites: [ECDHE-ECDSA-AES128-GCM-SHA256]}
+            """);
+        rig.Config("""
+            apiVersion: networking.istio.io/v1
+            kind: DestinationRule
+            metadata: {name: keys, namespace: shop}
+            spec: {host: keys, trafficPolicy: {tls: {mode: SIMPLE}}}
+            """);
+        rig.Push();
+        var inbound = MeshRig.Listener(orders, "virtualInbound")!.FilterChains.First(chain => chain.FilterChainMatch.DestinationPort == 8080 && chain.TransportSocket is not null)
+            .TransportSocket.TypedConfig.Unpack<Isthmus.Wire.Envoy.DownstreamTlsContext>().CommonTlsContext.TlsParams;
+        var outbound = MeshRig.Cluster(orders, MeshRig.OutboundName("keys"))!.TransportSocket.TypedConfig.Unpack<Isthmus.Wire.Envoy.UpstreamTlsContext>().CommonTlsContext.TlsParams;
+        Assert.Equal("""{ "tlsMinimumProtocolVersion": "TLSv1_3", "tlsMaximumProtocolVersion": "TLSv1_3", "cipherSuites": [ "ECDHE-RSA-AES128-GCM-SHA256" ] }""", $"{inbound}");
+        Assert.Equal("""{ "tlsMinimumProtocolVersion": "TLSv1_3", "tlsMaximumProtocolVersion": "TLSv1_3", "cipherSuites": [ "ECDHE-ECDSA-AES128-GCM-SHA256" ] }""", $"{outbound}");
+    }
+
+    [Fact]
     public void A_gateway_is_given_the_certificates_that_its_servers_name_and_no_other()
     {
         var (rig, orders) = Shop();

@@ -24,6 +24,8 @@ public sealed class IstioConfigTests
     [InlineData("Gateway", "servers: [{port: {number: 443, name: a, protocol: HTTPS}, hosts: ['*'], tls: {mode: MUTUAL, credentialName: a, minProtocolVersion: TLSV1_0}}]", "spec.servers[0].tls.minProtocolVersion", "TLSV1_0 is not supported: the oldest version that proxies speak is TLS 1.2")]
     [InlineData("Gateway", "servers: [{port: {number: 443, name: a, protocol: HTTPS}, hosts: ['*'], tls: {mode: MUTUAL, credentialName: a, maxProtocolVersion: TLSV1_1}}]", "spec.servers[0].tls.maxProtocolVersion", "TLSV1_1 is not supported")]
     [InlineData("Gateway", "servers: [{port: {number: 443, name: a, protocol: HTTPS}, hosts: ['*'], tls: {mode: MUTUAL, credentialName: a, minProtocolVersion: TLSV1_3, maxProtocolVersion: TLSV1_2}}]", "spec.servers[0].tls.maxProtocolVersion", "TLSV1_2 is below minProtocolVersion")]
+    [InlineData("Gateway", "servers: [{port: {number: 443, name: a, protocol: HTTPS}, hosts: ['*'], tls: {mode: MUTUAL, credentialName: a, cipherSuites: [AES128-SHA, DES-CBC3-SHA]}}]", "spec.servers[0].tls.cipherSuites[1]", "\"DES-CBC3-SHA\" is not a cipher suite that proxies offer")]
+    [InlineData("Gateway", "servers: [{port: {number: 443, name: a, protocol: HTTPS}, hosts: ['*'], tls: {mode: MUTUAL, credentialName: a, cipherSuites: [TLS_AES_128_GCM_SHA256]}}]", "spec.servers[0].tls.cipherSuites[0]", "\"TLS_AES_128_GCM_SHA256\" is not a cipher suite that proxies offer")]
     [InlineData("Gateway", "servers: [{port: {number: 80, name: a, protocol: HTTP}}]", "spec.servers[0].hosts", "server config must contain at least one host")]
     [InlineData("Gateway", "servers: [{port: {number: x, name: a, protocol: HTTP}, hosts: ['*']}]", "spec.servers[0].port.number", "must be an integer, not a string")]
     [InlineData("VirtualService", "hosts: [a]", "spec", "http, tcp or tls must be provided in virtual service")]
@@ -107,6 +109,15 @@ public sealed class IstioConfigTests
     {
         var problem = Assert.Single(Validation.Check(Object("Gateway", "servers: [{port: {number: 443, name: a, protocol: TLS}, hosts: ['*'], tls: {mode: PASSTHROUGH, minProtocolVersion: TLSV1_0}}]")));
         Assert.Equal(("spec.servers[0].tls.minProtocolVersion", Severity.Warning), (problem.Path, problem.Severity));
+    }
+
+    [Theory]
+    [InlineData("cipherSuites: [AES128-SHA, AES128-SHA]", "cipherSuites[1]")]
+    [InlineData("minProtocolVersion: TLSV1_3, cipherSuites: [AES128-SHA]", "cipherSuites")]
+    public void Cipher_suites_that_change_nothing_are_a_warning(string tls, string field)
+    {
+        var problem = Assert.Single(Validation.Check(Object("Gateway", $"servers: [{{port: {{number: 443, name: a, protocol: HTTPS}}, hosts: ['*'], tls: {{mode: SIMPLE, credentialName: a, {tls}}}}}]")));
+        Assert.Equal(($"spec.servers[0].tls.{field}", Severity.Warning), (problem.Path, problem.Severity));
     }
 
     [Theory]

@@ -1,3 +1,4 @@
+using System.Net.Security;
 using System.Security.Authentication;
 using System.Security.Cryptography;
 using System.Security.Cryptography.X509Certificates;
@@ -105,6 +106,25 @@ public sealed class GatewayTlsTests
         Assert.Equal(takes12, await gateway.CallAsync(certificate: Right, versions: SslProtocols.Tls12) is not null);
         Assert.NotNull(await gateway.CallAsync(certificate: Right));
         Assert.Null(await gateway.CallAsync());
+    }
+
+    [Theory]
+    [InlineData("ec", "cipherSuites: [ECDHE-ECDSA-AES128-GCM-SHA256]", TlsCipherSuite.TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256, TlsCipherSuite.TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384)]
+    [InlineData("ec", "cipherSuites: [ECDHE-ECDSA-CHACHA20-POLY1305, ECDHE-ECDSA-AES256-SHA]", TlsCipherSuite.TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256, TlsCipherSuite.TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256)]
+    [InlineData("rsa", "cipherSuites: [ECDHE-RSA-AES256-GCM-SHA384]", TlsCipherSuite.TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384, TlsCipherSuite.TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256)]
+    [InlineData("rsa", "cipherSuites: [AES128-SHA]", TlsCipherSuite.TLS_RSA_WITH_AES_128_CBC_SHA, TlsCipherSuite.TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256)]
+    [InlineData("ec", "", TlsCipherSuite.TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256, TlsCipherSuite.TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384, "tlsDefaults: {cipherSuites: [ECDHE-ECDSA-AES128-GCM-SHA256]}")]
+    [InlineData("ec", "cipherSuites: [ECDHE-ECDSA-AES128-GCM-SHA256]", TlsCipherSuite.TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256, TlsCipherSuite.TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384, "tlsDefaults: {cipherSuites: [ECDHE-ECDSA-AES256-GCM-SHA384]}")]
+    [InlineData("ec", "cipherSuites: [ECDHE-ECDSA-AES128-GCM-SHA256, RC4-SHA]", TlsCipherSuite.TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256, TlsCipherSuite.TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384, "", "spec.servers[0].tls.cipherSuites[1]")]
+    [InlineData("ec", "cipherSuites: [RC4-SHA]", TlsCipherSuite.TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384, TlsCipherSuite.TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256, "", "spec.servers[0].tls.cipherSuites[0]")]
+    [InlineData("ec", "", TlsCipherSuite.TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384, TlsCipherSuite.TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256, "tlsDefaults: {cipherSuites: [RC4-SHA]}", "tlsDefaults.cipherSuites[0]")]
+    public async Task With_TLS_1_2_a_server_takes_its_cipher_suites_and_no_other(string key, string limits, TlsCipherSuite taken, TlsCipherSuite refused, string mesh = "", string reported = "")
+    {
+        using var gateway = Gateway($"mode: SIMPLE, serverCertificate: /{key}, privateKey: /{key}, {limits}", mesh);
+        Assert.Equal(taken, (await gateway.CallAsync(versions: SslProtocols.Tls12, suites: [refused, taken]))?.Suite);
+        Assert.Null(await gateway.CallAsync(versions: SslProtocols.Tls12, suites: refused));
+        Assert.Equal(TlsCipherSuite.TLS_CHACHA20_POLY1305_SHA256, (await gateway.CallAsync(versions: SslProtocols.Tls13, suites: TlsCipherSuite.TLS_CHACHA20_POLY1305_SHA256))?.Suite);
+        Assert.Equal(reported, string.Join(' ', gateway.Reported));
     }
 
     private static GatewayProxy Gateway(string tls, string mesh = "")

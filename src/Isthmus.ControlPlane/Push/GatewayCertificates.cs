@@ -14,13 +14,14 @@ namespace Isthmus.ControlPlane.Push;
 internal sealed class GatewayCertificates
 {
     /// <param name="Hosts">A server for other hosts is another server: it must not get their certificate.</param>
-    private readonly record struct ServerKey(string Cluster, string Namespace, string Gateway, int Port, string Bind, ValueList<string> Hosts);
+    /// <param name="Index">The place in the server's list of certificates.</param>
+    private readonly record struct ServerKey(string Cluster, string Namespace, string Gateway, int Port, string Bind, ValueList<string> Hosts, int Index);
 
     /// <param name="Pair">Where the last usable certificate and key were found; null: nowhere yet.</param>
     /// <param name="Ca">The same for the CA of clients.</param>
     private sealed record LastGood(TlsCredential? Pair, TlsCredential? Ca)
     {
-        public bool Serves(ServerTls tls) => Pair is not null && (Ca is not null || !tls.ChecksClients);
+        public bool Serves(bool needsCa) => Pair is not null && (Ca is not null || !needsCa);
     }
 
     private readonly Dictionary<ServerKey, string> _names = [];
@@ -44,12 +45,14 @@ internal sealed class GatewayCertificates
             {
                 foreach (var server in gateway.Servers)
                 {
-                    if (server.Tls is not { CredentialName.Length: > 0 } tls) continue;
-                    var key = KeyOf(cluster, ns, gateway, server);
-                    servers.Add(key);
-                    Refresh(new(cluster, ns, tls.CredentialName));
-                    if (_good.GetValueOrDefault(new(cluster, ns, tls.CredentialName))?.Serves(tls) == true) _names[key] = tls.CredentialName;
-                    else if (_names.TryGetValue(key, out var last)) Refresh(new(cluster, ns, last));
+                    foreach (var (index, credential) in (server.Tls?.Credentials ?? []).Index())
+                    {
+                        var key = KeyOf(cluster, ns, gateway, server, index);
+                        servers.Add(key);
+                        Refresh(new(cluster, ns, credential.Name));
+                        if (_good.GetValueOrDefault(new(cluster, ns, credential.Name))?.Serves(server.Tls!.NeedsCa(index)) == true) _names[key] = credential.Name;
+                        else if (_names.TryGetValue(key, out var last)) Refresh(new(cluster, ns, last));
+                    }
                 }
             }
         }
@@ -59,19 +62,20 @@ internal sealed class GatewayCertificates
     /// <summary>The scope with, for each server whose own name has nothing usable, the name under which its last good certificate is kept.</summary>
     public GatewayScope Resolve(GatewayScope gateway, ProxyIdentity proxy)
     {
-        if (gateway.Gateways.All(item => item.Servers.All(server => Name(proxy, item, server) == server.Tls?.CredentialName))) return gateway;
+        if (gateway.Gateways.All(item => item.Servers.All(server => server.Tls is not { } tls || Kept(proxy, item, server, tls) == tls.Credentials))) return gateway;
         return gateway with
         {
             Gateways = gateway.Gateways.Select(item => item with
             {
-                Servers = item.Servers.Select(server => server.Tls is { } tls ? server with { Tls = tls with { CredentialName = Name(proxy, item, server) ?? "" } } : server).ToValueList(),
+                Servers = item.Servers.Select(server => server.Tls is { } tls ? server with { Tls = tls with { Credentials = Kept(proxy, item, server, tls) } } : server).ToValueList(),
             }).ToValueList(),
         };
     }
 
     /// <summary>Whether a gateway gets a certificate, and if necessary a CA, for the server.</summary>
-    public bool Serves(ProxyIdentity proxy, Gateway gateway, GatewayServer server) =>
-        server.Tls is { } tls && _good.GetValueOrDefault(new(proxy.Cluster, proxy.Namespace, Name(proxy, gateway, server) ?? ""))?.Serves(tls) == true;
+    /// <param name="index">The place in the server's list of certificates.</param>
+    public bool Serves(ProxyIdentity proxy, Gateway gateway, GatewayServer server, int index) =>
+        server.Tls is { } tls && _good.GetValueOrDefault(new(proxy.Cluster, proxy.Namespace, Name(proxy, gateway, server, tls, index)))?.Serves(tls.NeedsCa(index)) == true;
 
     /// <summary>What a gateway gets under a name; a gateway gets Secrets of its own namespace only.</summary>
     public TlsCredential? Find(ProxyIdentity proxy, string name)
@@ -83,12 +87,12 @@ internal sealed class GatewayCertificates
         return new(now?.Source ?? source.Source, pair?.Certificate ?? "", pair?.PrivateKey ?? "", ca?.CaCertificates ?? "") { Revocations = ca?.Revocations ?? "" };
     }
 
-    private string? Name(ProxyIdentity proxy, Gateway gateway, GatewayServer server)
-    {
-        if (server.Tls is not { CredentialName.Length: > 0 } tls) return server.Tls?.CredentialName;
-        return _names.TryGetValue(KeyOf(proxy.Cluster, proxy.Namespace, gateway, server), out var last)
-            && _good.GetValueOrDefault(new(proxy.Cluster, proxy.Namespace, last))?.Serves(tls) == true ? last : tls.CredentialName;
-    }
+    private ValueList<NamedCredential> Kept(ProxyIdentity proxy, Gateway gateway, GatewayServer server, ServerTls tls) =>
+        tls.Credentials.Select((credential, index) => credential with { Name = Name(proxy, gateway, server, tls, index) }).ToValueList();
+
+    private string Name(ProxyIdentity proxy, Gateway gateway, GatewayServer server, ServerTls tls, int index) =>
+        _names.TryGetValue(KeyOf(proxy.Cluster, proxy.Namespace, gateway, server, index), out var last)
+            && _good.GetValueOrDefault(new(proxy.Cluster, proxy.Namespace, last))?.Serves(tls.NeedsCa(index)) == true ? last : tls.Credentials[index].Name;
 
     private void Refresh(ObjectKey key)
     {
@@ -101,9 +105,10 @@ internal sealed class GatewayCertificates
     private void Forget(HashSet<ServerKey> servers)
     {
         foreach (var gone in _names.Keys.Where(key => !servers.Contains(key)).ToList()) _names.Remove(gone);
-        var used = _gateways.Values.SelectMany(gateway => gateway.Servers).Select(server => server.Tls?.CredentialName ?? "").Concat(_names.Values).ToHashSet(StringComparer.Ordinal);
+        var used = _gateways.Values.SelectMany(gateway => gateway.Servers).SelectMany(server => server.Tls?.Credentials ?? []).Select(credential => credential.Name).Concat(_names.Values).ToHashSet(StringComparer.Ordinal);
         foreach (var gone in _good.Keys.Where(key => !used.Contains(key.Name)).ToList()) _good.Remove(gone);
     }
 
-    private static ServerKey KeyOf(string cluster, string ns, Gateway gateway, GatewayServer server) => new(cluster, ns, gateway.FullName, server.Port, server.Bind, server.Hosts);
+    private static ServerKey KeyOf(string cluster, string ns, Gateway gateway, GatewayServer server, int index) =>
+        new(cluster, ns, gateway.FullName, server.Port, server.Bind, server.Hosts, index);
 }

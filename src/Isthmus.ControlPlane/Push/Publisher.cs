@@ -145,7 +145,7 @@ public sealed class Publisher(TimeProvider time)
     }
 
     private ValueList<Problem> ProblemsOf(ProxyIdentity proxy, GatewayScope gateway, MeshView mesh) => GatewayCredentials.Problems(
-        gateway, proxy.Namespace, name => mesh.Proxies.Credentials.GetValueOrDefault(new(proxy.Cluster, proxy.Namespace, name)), (item, server) => _certificates.Serves(proxy, item, server)).ToValueList();
+        gateway, proxy.Namespace, name => mesh.Proxies.Credentials.GetValueOrDefault(new(proxy.Cluster, proxy.Namespace, name)), (item, server, index) => _certificates.Serves(proxy, item, server, index)).ToValueList();
 
     private InboundResources? InboundOf(ResolvedProxy resolved, MeshConfig mesh)
     {

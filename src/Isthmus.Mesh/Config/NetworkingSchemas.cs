@@ -23,6 +23,7 @@ internal static class NetworkingSchemas
         ("httpsRedirect", Flag),
         ("mode", OneOf("PASSTHROUGH", "SIMPLE", "MUTUAL", "AUTO_PASSTHROUGH", "ISTIO_MUTUAL", "OPTIONAL_MUTUAL")),
         ("serverCertificate", Text), ("privateKey", Text), ("caCertificates", Text), ("caCrl", Text), ("credentialName", Text),
+        ("credentialNames", Texts), ("tlsCertificates", List(Object(("serverCertificate", Text), ("privateKey", Text)))), ("caCertCredentialName", Text),
         ("subjectAltNames", Texts), ("verifyCertificateSpki", Texts), ("verifyCertificateHash", Texts),
         ("minProtocolVersion", OneOf("TLS_AUTO", "TLSV1_0", "TLSV1_1", "TLSV1_2", "TLSV1_3")),
         ("maxProtocolVersion", OneOf("TLS_AUTO", "TLSV1_0", "TLSV1_1", "TLSV1_2", "TLSV1_3")),

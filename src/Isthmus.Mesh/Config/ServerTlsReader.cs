@@ -1,4 +1,5 @@
 using System.Text.RegularExpressions;
+using Isthmus.Core.Collections;
 using Isthmus.Mesh.Model;
 
 namespace Isthmus.Mesh.Config;
@@ -11,10 +12,9 @@ internal static partial class ServerTlsReader
         var read = new ServerTls(ModeOf(tls["mode"].Text))
         {
             HttpsRedirect = tls["httpsRedirect"].Flag ?? false,
-            ServerCertificate = tls["serverCertificate"].Text,
-            PrivateKey = tls["privateKey"].Text,
+            Files = Files(tls).ToValueList(),
             CaCertificates = tls["caCertificates"].Text,
-            CredentialName = tls["credentialName"].Text,
+            Credentials = Credentials(tls).ToValueList(),
             SubjectAltNames = tls["subjectAltNames"].Texts,
             KeyPins = tls["verifyCertificateSpki"].Texts,
             CertificatePins = tls["verifyCertificateHash"].Texts,
@@ -34,7 +34,7 @@ internal static partial class ServerTlsReader
         tls["minProtocolVersion"].CloseIfWrong();
         // The suites that are known apply.
         tls["cipherSuites"].CloseIfWrong();
-        foreach (var name in (string[])["verifyCertificateSpki", "verifyCertificateHash", "caCrl", "maxProtocolVersion"]) isBlocked |= tls[name].CloseIfWrong();
+        foreach (var name in (string[])["verifyCertificateSpki", "verifyCertificateHash", "caCrl", "maxProtocolVersion", "caCertCredentialName"]) isBlocked |= tls[name].CloseIfWrong();
         return read with { IsBlocked = isBlocked };
     }
 
@@ -60,20 +60,46 @@ internal static partial class ServerTlsReader
             if (tls[name].Exists) tls[name].Warn("has no effect: the gateway passes TLS through, and the client's handshake is with the server behind it", "remove the field, or terminate TLS at the gateway");
     }
 
+    private static IEnumerable<CertificateFiles> Files(Field tls) =>
+        (tls["serverCertificate"].Text.Length + tls["privateKey"].Text.Length > 0 ? [tls] : (IEnumerable<Field>)[]).Concat(tls["tlsCertificates"].Items)
+            .Select(pair => new CertificateFiles(pair["serverCertificate"].Text, pair["privateKey"].Text));
+
+    private static IEnumerable<NamedCredential> Credentials(Field tls)
+    {
+        if (tls["credentialName"].Text is { Length: > 0 } name) yield return new(name, "credentialName");
+        foreach (var (index, item) in tls["credentialNames"].Items.Index())
+        {
+            if (item.Text.Length == 0) item.Error("must not be empty", "remove it, or name a Secret");
+            yield return new(item.Text, $"credentialNames[{index}]");
+        }
+    }
+
     private static void CheckCertificates(Field tls, ServerTls read)
     {
-        var named = read.CredentialName.Length > 0;
         var mode = tls["mode"].Text;
-        if (read.Mode is ServerTlsMode.Simple or ServerTlsMode.Mutual or ServerTlsMode.OptionalMutual && !named)
+        if (tls["caCertCredentialName"].Exists) tls["caCertCredentialName"].Error("a Secret of its own for the CA is not supported", "remove the field; put the CA into ca.crt of the (first) Secret of the certificate, or into a Secret of the same name with -cacert");
+        if (read.Mode == ServerTlsMode.IstioMutual)
         {
-            if (read.ServerCertificate.Length == 0) tls["serverCertificate"].Error($"{mode} TLS requires a server certificate", "set credentialName, or serverCertificate and privateKey");
-            if (read.PrivateKey.Length == 0) tls["privateKey"].Error($"{mode} TLS requires a private key");
-            if (read.ChecksClients && read.CaCertificates.Length == 0) tls["caCertificates"].Error($"{mode} TLS requires a client CA bundle");
+            if (!read.Credentials.IsEmpty || !read.Files.IsEmpty || read.CaCertificates.Length > 0) tls.Error("ISTIO_MUTUAL TLS cannot have certificates of its own: the proxy's are used");
+            return;
         }
-        if (read.Mode == ServerTlsMode.IstioMutual && (named || read.ServerCertificate.Length + read.PrivateKey.Length + read.CaCertificates.Length > 0))
+        RefuseSecondSource(tls);
+        if (!read.Credentials.IsEmpty) return;
+        foreach (var pair in tls["tlsCertificates"].Items.DefaultIfEmpty(tls))
         {
-            tls.Error("ISTIO_MUTUAL TLS cannot have certificates of its own: the proxy's are used");
+            if (pair["serverCertificate"].Text.Length == 0) pair["serverCertificate"].Error($"{mode} TLS requires a server certificate", "set credentialName, or serverCertificate and privateKey");
+            if (pair["privateKey"].Text.Length == 0) pair["privateKey"].Error($"{mode} TLS requires a private key");
         }
+        if (read.ChecksClients && read.CaCertificates.Length == 0) tls["caCertificates"].Error($"{mode} TLS requires a client CA bundle");
+    }
+
+    /// <summary>Lists of certificates cannot be combined with anything else. A credentialName replaces the files of a server, as ever.</summary>
+    private static void RefuseSecondSource(Field tls)
+    {
+        Field[] sources = [tls["credentialName"], tls["serverCertificate"], tls["credentialNames"], tls["tlsCertificates"]];
+        var given = sources.Where(source => source.Text.Length > 0 || source.Items.Any()).ToList();
+        foreach (var list in sources[2..].Where(list => list.Items.Any() && given.Count > 1))
+            list.Error("only one of credentialName, credentialNames, serverCertificate with privateKey, and tlsCertificates may be set", "put all certificates into one of the lists");
     }
 
     private static void CheckPins(Field tls, ServerTlsMode mode)

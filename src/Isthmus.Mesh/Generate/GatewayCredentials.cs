@@ -15,7 +15,7 @@ public static class GatewayCredentials
     /// <param name="rules">The DestinationRules of the hosts that the gateway can call.</param>
     public static IEnumerable<(Secret Secret, ObjectRef Source)> Of(GatewayScope gateway, IEnumerable<DestinationRule> rules, Func<string, TlsCredential?> find)
     {
-        var names = gateway.Gateways.SelectMany(item => item.Servers).Select(server => server.Tls?.CredentialName ?? "")
+        var names = gateway.Gateways.SelectMany(item => item.Servers).SelectMany(server => server.Tls?.Credentials ?? []).Select(credential => credential.Name)
             .Concat(rules.SelectMany(rule => rule.Tls).Select(tls => tls.CredentialName));
         foreach (var name in names.Where(name => name.Length > 0).Distinct().Order(StringComparer.Ordinal))
         {
@@ -45,35 +45,40 @@ public static class GatewayCredentials
 
     /// <summary>The servers that lack their certificate or the CA of their clients, or whose CA has revoked certificates.</summary>
     /// <param name="ns">The namespace of the gateway's Pods.</param>
-    /// <param name="isKept">Whether the gateway gets the last good certificate of the server instead.</param>
-    public static IEnumerable<Problem> Problems(GatewayScope gateway, string ns, Func<string, TlsCredential?> find, Func<Gateway, GatewayServer, bool> isKept)
+    /// <param name="isKept">Whether the gateway gets the last good certificate of the server, at that place of its list, instead.</param>
+    public static IEnumerable<Problem> Problems(GatewayScope gateway, string ns, Func<string, TlsCredential?> find, Func<Gateway, GatewayServer, int, bool> isKept)
     {
         foreach (var item in gateway.Gateways)
         {
             for (var i = 0; i < item.Servers.Count; i++)
             {
-                if (item.Servers[i].Tls is not { CredentialName.Length: > 0 } tls) continue;
-                if (tls.ChecksClients && CaOf(tls.CredentialName, find) is { Revocations.Length: > 0 } ca)
+                if (item.Servers[i].Tls is not { } tls) continue;
+                foreach (var (index, credential) in tls.Credentials.Index())
                 {
-                    yield return new("IST0101", $"Gateway {item.FullName}", $"spec.servers[{i}].tls.credentialName",
-                        $"Secret {ns}/{ca.Source.Name} holds a certificate revocation list (ca.crl), which is not supported: all clients with a certificate are refused",
-                        "remove ca.crl, and replace a CA that must not be trusted any more");
+                    var path = $"spec.servers[{i}].tls.{credential.Field}";
+                    if (tls.NeedsCa(index) && CaOf(credential.Name, find) is { Revocations.Length: > 0 } ca)
+                    {
+                        yield return new("IST0101", $"Gateway {item.FullName}", path,
+                            $"Secret {ns}/{ca.Source.Name} holds a certificate revocation list (ca.crl), which is not supported: all clients with a certificate are refused",
+                            "remove ca.crl, and replace a CA that must not be trusted any more");
+                    }
+                    if (Lack(credential.Name, tls.NeedsCa(index), ns, find) is not { } lack) continue;
+                    var effect = isKept(item, item.Servers[i], index) ? "gateways get the last good certificate" : tls.Credentials.Count > 1
+                        ? "gateways keep the last good certificate as long as they run; without one, they use the other certificates of the server"
+                        : "gateways keep the last good certificate as long as they run; without one, they refuse TLS handshakes";
+                    yield return new("IST0101", $"Gateway {item.FullName}", path, $"{lack}; {effect}",
+                        $"create or correct the Secret in namespace {ns} of the gateway's cluster, or correct the name (a control plane reads only Secrets of its own namespace and cluster)");
                 }
-                if (Lack(tls, ns, find) is not { } lack) continue;
-                var effect = isKept(item, item.Servers[i]) ? "gateways get the last good certificate" : "gateways keep the last good certificate as long as they run; without one, they refuse TLS handshakes";
-                yield return new("IST0101", $"Gateway {item.FullName}", $"spec.servers[{i}].tls.credentialName", $"{lack}; {effect}",
-                    $"create or correct the Secret in namespace {ns} of the gateway's cluster, or correct the name (a control plane reads only Secrets of its own namespace and cluster)");
             }
         }
     }
 
-    private static string? Lack(ServerTls tls, string ns, Func<string, TlsCredential?> find)
+    private static string? Lack(string name, bool needsCa, string ns, Func<string, TlsCredential?> find)
     {
-        var name = tls.CredentialName;
         if (find(name) is not { } own) return $"Referenced credentialName not found: \"{name}\" (Secret {ns}/{name} does not exist or holds no certificate)";
         if (own.Problem.Length > 0) return $"Secret {ns}/{name} {own.Problem}";
         if (own.Certificate.Length == 0) return $"Secret {ns}/{name} holds no certificate (tls.crt)";
-        if (!tls.ChecksClients) return null;
+        if (!needsCa) return null;
         var ca = CaOf(name, find);
         if (ca is { CaProblem.Length: > 0 }) return $"Secret {ns}/{ca.Source.Name} {ca.CaProblem}";
         return ca is not { CaCertificates.Length: > 0 }

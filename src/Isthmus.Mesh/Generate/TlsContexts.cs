@@ -115,16 +115,16 @@ internal static class TlsContexts
         }
         var common = new CommonTlsContext { TlsParams = Limits(tls.Limits.Over(mesh.TlsDefaults)) };
         common.AlpnProtocols.AddRange(alpn);
-        common.TlsCertificateSdsSecretConfigs.Add(tls.CredentialName.Length > 0
-            ? Kubernetes(tls.CredentialName)
-            : new() { Name = $"file-cert:{tls.ServerCertificate}~{tls.PrivateKey}", SdsConfig = Parts.Agent });
+        common.TlsCertificateSdsSecretConfigs.AddRange(tls.Credentials.IsEmpty
+            ? tls.Files.Select(pair => new SdsSecretConfig { Name = $"file-cert:{pair.Certificate}~{pair.PrivateKey}", SdsConfig = Parts.Agent })
+            : tls.Credentials.Select(credential => Kubernetes(credential.Name)));
         if (tls.ChecksClients)
         {
             common.CombinedValidationContext = new()
             {
                 DefaultValidationContext = ClientChecks(tls),
-                ValidationContextSdsSecretConfig = tls.CredentialName.Length > 0
-                    ? Kubernetes(tls.CredentialName + "-cacert")
+                ValidationContextSdsSecretConfig = !tls.Credentials.IsEmpty
+                    ? Kubernetes(tls.Credentials[0].Name + "-cacert")
                     : new() { Name = $"file-root:{tls.CaCertificates}", SdsConfig = Parts.Agent },
             };
         }

@@ -4,14 +4,22 @@ namespace Isthmus.Mesh.Model;
 
 public enum ServerTlsMode { Passthrough, Simple, Mutual, AutoPassthrough, IstioMutual, OptionalMutual }
 
+/// <summary>The files of a certificate.</summary>
+public sealed record CertificateFiles(string Certificate, string PrivateKey);
+
+/// <summary>A Secret with a certificate.</summary>
+/// <param name="Field">The field of the TLS settings that names it.</param>
+public sealed record NamedCredential(string Name, string Field);
+
 /// <summary>TLS of a gateway's server, as the Gateway asks for it.</summary>
 public sealed record ServerTls(ServerTlsMode Mode)
 {
     public bool HttpsRedirect { get; init; }
-    public string ServerCertificate { get; init; } = "";
-    public string PrivateKey { get; init; } = "";
+    /// <summary>The certificates in files. Several fit clients that verify different kinds of keys.</summary>
+    public ValueList<CertificateFiles> Files { get; init; }
     public string CaCertificates { get; init; } = "";
-    public string CredentialName { get; init; } = "";
+    /// <summary>The certificates in Secrets; the first is also the place of the CA of clients. They replace files.</summary>
+    public ValueList<NamedCredential> Credentials { get; init; }
     public ValueList<string> SubjectAltNames { get; init; }
     /// <summary>SHA-256 hashes of client keys, in Base64. A client needs one of these or of <see cref="CertificatePins"/>; both empty: any.</summary>
     public ValueList<string> KeyPins { get; init; }
@@ -27,4 +35,7 @@ public sealed record ServerTls(ServerTlsMode Mode)
 
     /// <summary>Whether clients are asked for certificates of a CA that the Gateway names.</summary>
     public bool ChecksClients => Mode is ServerTlsMode.Mutual or ServerTlsMode.OptionalMutual;
+
+    /// <summary>Whether the credential at a place of the list is also the place of the CA of clients.</summary>
+    public bool NeedsCa(int credential) => credential == 0 && ChecksClients;
 }

@@ -70,7 +70,7 @@ internal sealed partial class ConnectionHandler(
             End(connection, start, EndReason.NoFilterChain, "listener_filter_timeout");
             return null;
         }
-        connection.Facts = new(connection.Destination, connection.Source, seen.ServerName, seen.TransportProtocol, seen.Protocols);
+        connection.Facts = new(connection.Destination, connection.Source, seen.ServerName, seen.TransportProtocol, seen.Protocols) { Ecdsa = seen.Ecdsa };
         connection.Chain = connection.Listener.Chains.Find(connection.Facts);
         if (connection.Chain is null) End(connection, start, EndReason.NoFilterChain, "filter_chain_not_found");
         return connection.Chain;
@@ -90,7 +90,7 @@ internal sealed partial class ConnectionHandler(
         {
             var alpn = connection.Chain is { ExchangesMetadata: true } ? settings.Alpn : settings.AlpnWithoutExchange;
             connection.Transport = await TlsTransport.AcceptAsync(
-                connection.Socket, settings, TlsTransport.ChooseAlpn(alpn, connection.Facts.ApplicationProtocols), connection.Facts.ServerName, secrets, HandshakeTimeout, ports.Time).ConfigureAwait(false);
+                connection.Socket, settings, TlsTransport.ChooseAlpn(alpn, connection.Facts.ApplicationProtocols), connection.Facts, secrets, HandshakeTimeout, ports.Time).ConfigureAwait(false);
         }
         catch (TransportException e)
         {

@@ -10,7 +10,10 @@ namespace Isthmus.Proxy.Listeners;
 /// <param name="Timeout">The client was silent until the timeout.</param>
 /// <param name="IsClosed">The client closed before it sent enough.</param>
 internal readonly record struct Inspection(
-    string TransportProtocol, string ServerName, IReadOnlyList<string> Protocols, bool Timeout, bool IsClosed);
+    string TransportProtocol, string ServerName, IReadOnlyList<string> Protocols, bool Timeout, bool IsClosed)
+{
+    public EcdsaSupport Ecdsa { get; init; }
+}
 
 /// <summary>Reads the first bytes of a connection, puts them back, and detects the protocol (Envoy's tls_inspector and
 /// http_inspector).</summary>
@@ -29,10 +32,11 @@ internal sealed class Inspector(SnapshotState state, TimeProvider time)
 
     public async ValueTask<Inspection> InspectAsync(SocketTransport transport, ListenerSnapshot listener, int destinationPort, CancellationToken stop)
     {
-        var wantsTls = listener.InspectTls?.Contains(destinationPort) ?? false;
+        var chooses = listener.Chains.ChoosesCertificates;
+        var wantsTls = chooses || (listener.InspectTls?.Contains(destinationPort) ?? false);
         var wantsHttp = listener.InspectHttp?.Contains(destinationPort) ?? false;
         var result = new Inspection("raw_buffer", "", [], false, false);
-        if ((!wantsTls && !wantsHttp) || !listener.Chains.NeedsBytes(destinationPort)) return result;
+        if ((!wantsTls && !wantsHttp) || !(chooses || listener.Chains.NeedsBytes(destinationPort))) return result;
         var buffer = ArrayPool<byte>.Shared.Rent(4096);
         var length = 0;
         using var limit = CancellationTokenSource.CreateLinkedTokenSource(stop);
@@ -74,7 +78,7 @@ internal sealed class Inspector(SnapshotState state, TimeProvider time)
                 case HelloStatus.Incomplete:
                     return false;
                 case HelloStatus.Complete:
-                    result = result with { TransportProtocol = "tls", ServerName = hello!.ServerName ?? "", Protocols = hello.ApplicationProtocols };
+                    result = result with { TransportProtocol = "tls", ServerName = hello!.ServerName ?? "", Protocols = hello.ApplicationProtocols, Ecdsa = hello.Ecdsa };
                     return true;
             }
         }

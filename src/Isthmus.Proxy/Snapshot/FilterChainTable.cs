@@ -1,5 +1,6 @@
 using System.Net;
 using Isthmus.Core.Net;
+using Isthmus.Wire.Tls;
 
 namespace Isthmus.Proxy.Snapshot;
 
@@ -9,7 +10,11 @@ namespace Isthmus.Proxy.Snapshot;
 /// <param name="TransportProtocol"><c>tls</c> or <c>raw_buffer</c>.</param>
 /// <param name="ApplicationProtocols">From the ClientHello's ALPN, or as detected from plain bytes.</param>
 internal readonly record struct ConnectionFacts(
-    IPEndPoint Destination, IPEndPoint Source, string ServerName, string TransportProtocol, IReadOnlyList<string> ApplicationProtocols);
+    IPEndPoint Destination, IPEndPoint Source, string ServerName, string TransportProtocol, IReadOnlyList<string> ApplicationProtocols)
+{
+    /// <summary>From the ClientHello; the default when it was not read.</summary>
+    public EcdsaSupport Ecdsa { get; init; }
+}
 
 /// <summary>
 /// The filter chains of a listener, arranged for Envoy's order of choice: destination port, destination range, server name, transport
@@ -35,6 +40,7 @@ internal sealed class FilterChainTable
         foreach (var match in chains.Select(c => c.Match))
             if (!match.ServerNames.IsEmpty || match.TransportProtocol.Length > 0 || !match.ApplicationProtocols.IsEmpty) _looksDeeper.Add(match.DestinationPort);
         _default = byDefault;
+        ChoosesCertificates = All.Any(chain => chain.Tls is { Certificates.Count: > 1 });
         foreach (var chain in chains)
         {
             if (!_ports.TryGetValue(chain.Match.DestinationPort, out var ranges)) _ports[chain.Match.DestinationPort] = ranges = [];
@@ -46,6 +52,9 @@ internal sealed class FilterChainTable
 
     /// <summary>Every chain, with the default one last.</summary>
     public IReadOnlyList<FilterChainSnapshot> All { get; }
+
+    /// <summary>Whether a chain has several certificates, of which the ClientHello decides.</summary>
+    public bool ChoosesCertificates { get; }
 
     /// <summary>The same table with changed chains.</summary>
     public FilterChainTable With(Func<FilterChainSnapshot, FilterChainSnapshot> change) => _default is null

@@ -10,14 +10,15 @@ using Isthmus.Wire.Tls;
 namespace Isthmus.Proxy.Snapshot;
 
 /// <summary>A TLS context of either side. Certificates and roots are named here and come from the secret source.</summary>
-/// <param name="Certificate">Name of the secret with the certificate and key; empty when none is shown.</param>
+/// <param name="Certificates">Names of the secrets with the certificates and keys; empty when none is shown. A server chooses the one that
+/// fits its client, a client shows the first.</param>
 /// <param name="Root">Name of the secret with the roots; empty when the peer is not checked against any. A client without
 /// roots of its own uses the system's, unless its context accepts untrusted servers explicitly.</param>
 /// <param name="Peers">The peer's certificate must have one of these names; empty: any.</param>
 /// <param name="RequirePeer">Server side: a client without a certificate is refused.</param>
 /// <param name="Sni">Client side: the server name sent.</param>
 internal sealed record TlsSettings(
-    string Certificate, string Root, IReadOnlyList<PeerName> Peers, ValueList<string> Alpn, bool RequirePeer, string Sni, SslProtocols Protocols)
+    ValueList<string> Certificates, string Root, IReadOnlyList<PeerName> Peers, ValueList<string> Alpn, bool RequirePeer, string Sni, SslProtocols Protocols)
 {
     /// <summary>The roots of the operating system: those of a client whose context names none.</summary>
     public const string SystemRoots = "file-root:system";
@@ -41,10 +42,16 @@ internal sealed record TlsSettings(
     public ValueList<string> AlpnWithoutExchange { get; } =
         Alpn.Contains(Wire.Tls.Alpn.IstioPeerExchange) ? Alpn.Where(name => name != Wire.Tls.Alpn.IstioPeerExchange).ToValueList() : Alpn;
 
+    /// <summary>The first certificate; empty when none is shown.</summary>
+    public string Certificate => Certificates.IsEmpty ? "" : Certificates[0];
+
+    /// <summary>Whether certificates with ECDSA keys can be used with TLS 1.2.</summary>
+    public bool HasEcdsaSuites { get; init; } = true;
+
     /// <summary>The cipher suites to offer; null: the default ones of OpenSSL.</summary>
     public CipherSuitesPolicy? Suites { get; init; }
 
-    public IEnumerable<string> Secrets => new[] { Certificate, Root }.Where(s => s.Length > 0);
+    public IEnumerable<string> Secrets => Root.Length > 0 ? Certificates.Append(Root) : Certificates;
 
     /// <exception cref="ResourceException">The context requires certificates of clients but accepts any, or cannot be used.</exception>
     public static TlsSettings From(DownstreamTlsContext context)
@@ -116,20 +123,22 @@ internal sealed record TlsSettings(
             CommonTlsContext.ValidationContextTypeOneofCase.ValidationContextSdsSecretConfig => common.ValidationContextSdsSecretConfig.Name,
             _ => FileRoot(validation),
         };
-        if (common.TlsCertificates.Count > 0 && common.TlsCertificates[0].CertificateChain?.Filename is not { Length: > 0 })
+        if (common.TlsCertificates.Any(certificate => certificate.CertificateChain?.Filename is not { Length: > 0 }))
             throw new ResourceException("inline TLS certificates are not supported: name a secret or files");
-        var certificate = common.TlsCertificateSdsSecretConfigs.Count > 0 ? common.TlsCertificateSdsSecretConfigs[0].Name
-            : common.TlsCertificates.Count > 0 ? $"file-cert:{common.TlsCertificates[0].CertificateChain.Filename}~{common.TlsCertificates[0].PrivateKey?.Filename}"
-            : "";
+        var certificates = common.TlsCertificateSdsSecretConfigs.Count > 0
+            ? common.TlsCertificateSdsSecretConfigs.Select(config => config.Name)
+            : common.TlsCertificates.Select(certificate => $"file-cert:{certificate.CertificateChain.Filename}~{certificate.PrivateKey?.Filename}");
+        var suites = Offered(common.TlsParams?.CipherSuites ?? []);
         var peers = new List<PeerName>();
         if (validation is not null)
         {
             peers.AddRange(validation.MatchSubjectAltNames.Select(PeerName.From));
             peers.AddRange(validation.MatchTypedSubjectAltNames.Select(PeerName.From));
         }
-        return new(certificate, root, peers, common.AlpnProtocols.ToValueList(), false, sni, Versions(common.TlsParams))
+        return new(certificates.ToValueList(), root, peers, common.AlpnProtocols.ToValueList(), false, sni, Versions(common.TlsParams))
         {
-            Suites = Offered(common.TlsParams?.CipherSuites ?? []),
+            Suites = suites,
+            HasEcdsaSuites = suites is null || suites.AllowedCipherSuites.Any(suite => $"{suite}".Contains("_ECDSA_", StringComparison.Ordinal)),
             Pins = validation is null ? CertificatePins.None : CertificatePins.From(validation),
         };
     }

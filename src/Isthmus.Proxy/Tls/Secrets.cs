@@ -3,6 +3,7 @@ using System.Security.Cryptography;
 using System.Security.Cryptography.X509Certificates;
 using Isthmus.Core.Problems;
 using Isthmus.Proxy.Tcp;
+using Isthmus.Wire.Tls;
 
 namespace Isthmus.Proxy.Tls;
 
@@ -39,7 +40,12 @@ internal sealed class CertificateSecret
         Leaf = leaf;
         ChainPem = chainPem;
         Self = PeerCertificates.Read(leaf, "", "");
+        using var key = leaf.GetECDsaPublicKey();
+        Curve = key?.KeySize switch { 256 => EcdsaCurves.P256, 384 => EcdsaCurves.P384, 521 => EcdsaCurves.P521, _ => EcdsaCurves.None };
     }
+
+    /// <summary>The curve of its key, if that is one of ECDSA.</summary>
+    public EcdsaCurves Curve { get; }
 
     public string Name { get; }
 

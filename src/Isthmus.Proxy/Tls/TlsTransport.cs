@@ -60,14 +60,15 @@ internal sealed class TlsTransport : Transport
         return HandshakeAsync(socket, (stream, stop) => stream.AuthenticateAsClientAsync(options, stop), () => refusal, sni, timeout, time);
     }
 
-    /// <summary>Handshakes as server, for a client whose ALPN offer was already read from its ClientHello.</summary>
-    /// <param name="alpn">What <see cref="ChooseAlpn"/> chose from that offer; null: nothing.</param>
+    /// <summary>Handshakes as server, for a client whose ClientHello was already read.</summary>
+    /// <param name="alpn">What <see cref="ChooseAlpn"/> chose from its offer; null: nothing.</param>
+    /// <param name="client">What else the ClientHello revealed.</param>
     /// <exception cref="TransportException">The client refused, has the wrong identity, or closed.</exception>
     public static ValueTask<TlsTransport> AcceptAsync(
-        SocketTransport socket, TlsSettings settings, string? alpn, string serverName, ISecretSource secrets, TimeSpan timeout, TimeProvider time)
+        SocketTransport socket, TlsSettings settings, string? alpn, ConnectionFacts client, ISecretSource secrets, TimeSpan timeout, TimeProvider time)
     {
         string? refusal = null;
-        var own = secrets.FindCertificate(settings.Certificate) ?? throw Missing(settings.Certificate);
+        var own = ServerCertificates.Choose(settings, client, secrets) ?? throw Missing(settings.Certificate);
         var roots = Roots(settings, secrets);
         var options = new SslServerAuthenticationOptions
         {
@@ -84,7 +85,7 @@ internal sealed class TlsTransport : Transport
         // A list without a common protocol fails the handshake here, where Envoy goes on without ALPN.
         if (alpn is not null) options.ApplicationProtocols = [new SslApplicationProtocol(alpn)];
         options.CertificateChainPolicy = roots?.Policy();
-        return HandshakeAsync(socket, (stream, stop) => stream.AuthenticateAsServerAsync(options, stop), () => refusal, serverName, timeout, time);
+        return HandshakeAsync(socket, (stream, stop) => stream.AuthenticateAsServerAsync(options, stop), () => refusal, client.ServerName, timeout, time);
     }
 
     /// <summary>The protocol that a server with that list selects; null when it selects none.</summary>

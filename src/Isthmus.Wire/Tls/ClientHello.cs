@@ -16,7 +16,22 @@ public enum HelloStatus
     Complete,
 }
 
-/// <summary>The parts of a TLS ClientHello that decide where a connection goes (RFC 8446 4.1.2, RFC 6066 3, RFC 7301).</summary>
+/// <summary>Curves of ECDSA keys.</summary>
+[Flags]
+public enum EcdsaCurves
+{
+    None = 0,
+    P256 = 1,
+    P384 = 2,
+    P521 = 4,
+}
+
+/// <summary>The keys of servers whose ECDSA signatures a client can verify.</summary>
+/// <param name="Offers13">The client offers TLS 1.3, so that <paramref name="In13"/> holds if the server agrees.</param>
+public readonly record struct EcdsaSupport(bool Offers13, EcdsaCurves In13, EcdsaCurves In12);
+
+/// <summary>The parts of a TLS ClientHello that decide where a connection goes (RFC 8446 4.1.2, RFC 6066 3, RFC 7301), and which
+/// certificate the client takes.</summary>
 /// <param name="ServerName">In lower case; null when the client named none.</param>
 public sealed record ClientHello(string? ServerName, ValueList<string> ApplicationProtocols)
 {
@@ -25,7 +40,10 @@ public sealed record ClientHello(string? ServerName, ValueList<string> Applicati
 
     private const int RecordHeader = 5;
     private const byte HandshakeRecord = 22, ClientHelloMessage = 1;
-    private const int ServerNameExtension = 0, AlpnExtension = 16;
+    private const int ServerNameExtension = 0, GroupsExtension = 10, SignaturesExtension = 13, AlpnExtension = 16, VersionsExtension = 43;
+    private const int Tls13 = 0x0304;
+
+    public EcdsaSupport Ecdsa { get; init; }
 
     /// <summary>Reads the hello from the bytes received so far, which are not consumed. Never throws.</summary>
     public static HelloStatus TryRead(ReadOnlySpan<byte> received, out ClientHello? hello)
@@ -87,21 +105,22 @@ public sealed record ClientHello(string? ServerName, ValueList<string> Applicati
         // Version and random, then session id, cipher suites, compression methods.
         if (body.Length < 34) return HelloStatus.Malformed;
         body = body[34..];
-        if (!Take(ref body, 1, out _) || !Take(ref body, 2, out _) || !Take(ref body, 1, out _)) return HelloStatus.Malformed;
+        if (!Take(ref body, 1, out _) || !Take(ref body, 2, out var suites) || !Take(ref body, 1, out _)) return HelloStatus.Malformed;
         if (body.Length == 0)
         {
             hello = new(null, []);
             return HelloStatus.Complete;
         }
         if (!Take(ref body, 2, out var extensions)) return HelloStatus.Malformed;
-        return Extensions(extensions, out hello);
+        return Extensions(suites, extensions, out hello);
     }
 
-    private static HelloStatus Extensions(ReadOnlySpan<byte> extensions, out ClientHello? hello)
+    private static HelloStatus Extensions(ReadOnlySpan<byte> suites, ReadOnlySpan<byte> extensions, out ClientHello? hello)
     {
         hello = null;
         string? name = null;
         ValueList<string> protocols = [];
+        scoped ReadOnlySpan<byte> groups = default, signatures = default, versions = default;
         while (extensions.Length > 0)
         {
             if (extensions.Length < 4) return HelloStatus.Malformed;
@@ -110,9 +129,39 @@ public sealed record ClientHello(string? ServerName, ValueList<string> Applicati
             if (!Take(ref extensions, 2, out var content)) return HelloStatus.Malformed;
             if (kind == ServerNameExtension && !ReadServerName(content, ref name)) return HelloStatus.Malformed;
             if (kind == AlpnExtension && !ReadProtocols(content, ref protocols)) return HelloStatus.Malformed;
+            if (kind == GroupsExtension) groups = Listed(content, 2);
+            if (kind == SignaturesExtension) signatures = Listed(content, 2);
+            if (kind == VersionsExtension) versions = Listed(content, 1);
         }
-        hello = new(name, protocols);
+        hello = new(name, protocols) { Ecdsa = new(Contains(versions, Tls13), In13(signatures), In12(suites, groups, signatures)) };
         return HelloStatus.Complete;
+    }
+
+    /// <summary>An extension that is one list, without its length.</summary>
+    private static ReadOnlySpan<byte> Listed(ReadOnlySpan<byte> content, int prefix) => content.Length > prefix ? content[prefix..] : default;
+
+    /// <summary>In TLS 1.3, a signature algorithm includes the curve.</summary>
+    private static EcdsaCurves In13(ReadOnlySpan<byte> signatures) => Curves(signatures, 0x0403, 0x0503, 0x0603);
+
+    /// <summary>In TLS 1.2, the curve is one of the groups, and both a cipher suite and a signature algorithm must be ECDSA's.</summary>
+    private static EcdsaCurves In12(ReadOnlySpan<byte> suites, ReadOnlySpan<byte> groups, ReadOnlySpan<byte> signatures)
+    {
+        var hasSuite = false;
+        for (; suites.Length >= 2 && !hasSuite; suites = suites[2..])
+            hasSuite = BinaryPrimitives.ReadUInt16BigEndian(suites) is 0xC009 or 0xC00A or 0xC023 or 0xC024 or 0xC02B or 0xC02C or 0xCCA9;
+        var signs = signatures.IsEmpty;
+        for (; signatures.Length >= 2 && !signs; signatures = signatures[2..]) signs = signatures[1] == 3;
+        return hasSuite && signs ? Curves(groups, 23, 24, 25) : EcdsaCurves.None;
+    }
+
+    private static EcdsaCurves Curves(ReadOnlySpan<byte> values, int p256, int p384, int p521) =>
+        (Contains(values, p256) ? EcdsaCurves.P256 : 0) | (Contains(values, p384) ? EcdsaCurves.P384 : 0) | (Contains(values, p521) ? EcdsaCurves.P521 : 0);
+
+    private static bool Contains(ReadOnlySpan<byte> values, int value)
+    {
+        for (; values.Length >= 2; values = values[2..])
+            if (BinaryPrimitives.ReadUInt16BigEndian(values) == value) return true;
+        return false;
     }
 
     private static bool ReadServerName(ReadOnlySpan<byte> content, ref string? name)

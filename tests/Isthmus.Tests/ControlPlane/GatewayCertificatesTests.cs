@@ -94,6 +94,52 @@ public sealed class GatewayCertificatesTests
         Assert.EndsWith("without one, they refuse TLS handshakes", Assert.Single(restarted.Problems).Message, StringComparison.Ordinal);
     }
 
+    [Fact]
+    public void Each_of_several_certificates_of_a_server_is_kept_at_its_place()
+    {
+        Put("a", "first");
+        Put("b", "second");
+        Several("a", "b");
+        _rig.Push();
+        Several("a", "nowhere");
+        _rig.Writer.Remove("c1", Kinds.Secret, MeshRig.Namespace, "a");
+        _rig.Push();
+        var restarted = Restart();
+        Assert.Equal(["kubernetes://a CN=first", "kubernetes://b CN=second"], SecurityTests.Credentials(restarted));
+        Assert.Equal(["spec.servers[0].tls.credentialNames[0]", "spec.servers[0].tls.credentialNames[1]"], restarted.Problems.Select(problem => problem.Path));
+        Assert.All(restarted.Problems, problem => Assert.EndsWith("; gateways get the last good certificate", problem.Message, StringComparison.Ordinal));
+        Put("nowhere", "third");
+        _rig.Push();
+        Assert.Equal(["kubernetes://a CN=first", "kubernetes://nowhere CN=third"], SecurityTests.Credentials(restarted));
+    }
+
+    [Fact]
+    public void A_CA_whose_certificates_were_revoked_is_never_kept_without_the_revocations()
+    {
+        var (certificate, key) = Pair("front");
+        Gateway(("front", "shop.example", "MUTUAL"));
+        Write("front", ("tls.crt", certificate), ("tls.key", key), ("ca.crt", certificate));
+        _rig.Push();
+        Write("front", ("tls.crt", certificate), ("tls.key", key), ("ca.crt", certificate), ("ca.crl", "LIST"));
+        _rig.Push();
+        var restarted = Restart();
+        Assert.Equal("LIST", Revocations(restarted));
+        Assert.Contains("holds a certificate revocation list", Assert.Single(restarted.Problems).Message, StringComparison.Ordinal);
+        _rig.Writer.Remove("c1", Kinds.Secret, MeshRig.Namespace, "front");
+        _rig.Push();
+        Assert.Equal("LIST", Revocations(Restart()));
+    }
+
+    private static string? Revocations(ProxyFeed gateway) => gateway.Snapshot!.Types[Isthmus.Wire.Xds.TypeUrls.Secret].TryGet("kubernetes://front-cacert", out var found)
+        ? Isthmus.Wire.Envoy.Secret.Parser.ParseFrom(found.Body.Value).ValidationContext.Crl?.InlineBytes.ToStringUtf8() : null;
+
+    private void Several(params string[] names) => _rig.Config($$"""
+        apiVersion: networking.istio.io/v1
+        kind: Gateway
+        metadata: {name: front, namespace: shop}
+        spec: {selector: {app: eastwest}, servers: [{port: {number: 15443, name: https, protocol: HTTPS}, hosts: [shop.example], tls: {mode: SIMPLE, credentialNames: [{{string.Join(", ", names)}}] } } ] }
+        """);
+
     [Theory]
     [InlineData("Gateway")]
     [InlineData("server")]

@@ -20,10 +20,11 @@ public static class CredentialReferences
     /// <summary>The Secrets that Gateways name: each must be in the namespace of the Pods that serve it.</summary>
     public static IEnumerable<CredentialReference> Of(ClusterInventory cluster) =>
         from gateway in cluster.Istio<Gateway>()
-        from server in gateway.Servers.Select((server, index) => (Index: index, Name: server.Tls?.CredentialName ?? "", ChecksClients: server.Tls is { ChecksClients: true }))
-        where server.Name.Length > 0
+        from server in gateway.Servers.Index()
+        from credential in (server.Item.Tls?.Credentials ?? []).Index()
+        let checksClients = server.Item.Tls!.NeedsCa(credential.Index)
         from ns in cluster.Pods.Where(pod => Selectors.Matches(gateway.Selector, pod.Metadata.Labels.ToValueMap())).Select(pod => pod.Metadata.Namespace).Distinct()
-        select new CredentialReference(gateway, $"spec.servers[{server.Index}].tls.credentialName", ns, server.Name, server.ChecksClients);
+        select new CredentialReference(gateway, $"spec.servers[{server.Index}].tls.{credential.Item.Field}", ns, credential.Item.Name, checksClients);
 
     public static IEnumerable<Finding> Check(IReadOnlyList<ClusterInventory> clusters) =>
         from cluster in clusters

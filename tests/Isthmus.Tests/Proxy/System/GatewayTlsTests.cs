@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using System.Net.Security;
 using System.Security.Authentication;
 using System.Security.Cryptography;
@@ -14,6 +15,8 @@ public sealed class GatewayTlsTests
     private const string Files = "serverCertificate: /ec, privateKey: /ec";
 
     private static readonly X509Certificate2 Right = GatewayProxy.Clients.Server("right.example.com"), Wrong = GatewayProxy.Clients.Server("wrong.example.com");
+
+    private static CancellationToken Stop => TestContext.Current.CancellationToken;
 
     [Theory]
     [InlineData("MUTUAL", "verifyCertificateHash: [HASH]")]
@@ -37,6 +40,7 @@ public sealed class GatewayTlsTests
     [InlineData("mode: SIMPLE, verifyCertificateSpki: [SPKI]", "verifyCertificateSpki")]
     [InlineData("mode: MUTUAL, caCertificates: /ca, verifyCertificateHash: [HASH, abc]", "verifyCertificateHash[1]")]
     [InlineData("mode: MUTUAL, caCertificates: /ca, caCrl: /crl", "caCrl")]
+    [InlineData("mode: MUTUAL, caCertificates: /ca, caCertCredentialName: ca", "caCertCredentialName")]
     [InlineData("mode: SIMPLE, maxProtocolVersion: TLSV1_1", "maxProtocolVersion")]
     [InlineData("mode: SIMPLE, minProtocolVersion: TLSV1_3, maxProtocolVersion: TLSV1_2", "maxProtocolVersion")]
     [InlineData("mode: MUTUAL, caCertificates: /ca, verifyCertificateSpki: [HASH]", "verifyCertificateSpki[0]")]
@@ -125,6 +129,67 @@ public sealed class GatewayTlsTests
         Assert.Null(await gateway.CallAsync(versions: SslProtocols.Tls12, suites: refused));
         Assert.Equal(TlsCipherSuite.TLS_CHACHA20_POLY1305_SHA256, (await gateway.CallAsync(versions: SslProtocols.Tls13, suites: TlsCipherSuite.TLS_CHACHA20_POLY1305_SHA256))?.Suite);
         Assert.Equal(reported, string.Join(' ', gateway.Reported));
+    }
+
+    [Theory]
+    [InlineData("a.example.com", "-tls1_2 -cipher ECDHE-ECDSA-AES128-GCM-SHA256", "ECDSA")]
+    [InlineData("a.example.com", "-tls1_2 -cipher ECDHE-RSA-AES128-GCM-SHA256", "RSA-PSS")]
+    [InlineData("a.example.com", "-tls1_2 -sigalgs RSA+SHA256", "RSA")]
+    [InlineData("a.example.com", "-tls1_2 -curves P-384 -sigalgs RSA-PSS+SHA256:ECDSA+SHA256", "RSA-PSS")]
+    [InlineData("a.example.com", "-tls1_3 -sigalgs ECDSA+SHA256", "ECDSA")]
+    [InlineData("a.example.com", "-tls1_3 -sigalgs RSA-PSS+SHA256", "RSA-PSS")]
+    [InlineData("a.example.com", "-tls1_3 -sigalgs RSA-PSS+SHA256:ECDSA+SHA384", "RSA-PSS")]
+    [InlineData("a.example.com", "-sigalgs RSA-PSS+SHA256:ECDSA+SHA256", "ECDSA")]
+    [InlineData("*", "-noservername -tls1_3 -sigalgs ECDSA+SHA256", "ECDSA")]
+    [InlineData("*", "-noservername -tls1_2 -cipher ECDHE-RSA-AES128-GCM-SHA256", "RSA-PSS")]
+    [InlineData("a.example.com", "-tls1_2", "RSA-PSS", "cipherSuites: [ECDHE-RSA-AES128-GCM-SHA256]")]
+    [InlineData("a.example.com", "-sigalgs RSA+SHA256:RSA-PSS+SHA256:ECDSA+SHA256 -cipher ECDHE-RSA-AES128-GCM-SHA256", "RSA-PSS", "maxProtocolVersion: TLSV1_2")]
+    public async Task Of_several_certificates_the_client_is_shown_one_that_it_can_verify(string host, string client, string signature, string limits = "")
+    {
+        foreach (var order in (string[])["{serverCertificate: /rsa, privateKey: /rsa}, {serverCertificate: /ec, privateKey: /ec}", "{serverCertificate: /ec, privateKey: /ec}, {serverCertificate: /rsa, privateKey: /rsa}"])
+        {
+            using var gateway = new GatewayProxy((host, $"mode: SIMPLE, tlsCertificates: [{order}], {limits}"));
+            using var process = Process.Start(new ProcessStartInfo("openssl", ["s_client", "-connect", $"127.0.0.1:{gateway.Port}", .. client.Contains("-noservername", StringComparison.Ordinal) ? [] : (string[])["-servername", host], .. client.Split(' ')])
+            {
+                RedirectStandardInput = true,
+                RedirectStandardOutput = true,
+                RedirectStandardError = true,
+            })!;
+            process.StandardInput.Close();
+            var (output, errors) = (process.StandardOutput.ReadToEndAsync(Stop), process.StandardError.ReadToEndAsync(Stop));
+            await process.WaitForExitAsync(Stop);
+            Assert.Contains($"Peer signature type: {signature}\n", await output + await errors, StringComparison.Ordinal);
+        }
+    }
+
+    [Fact]
+    public async Task Of_several_secrets_those_that_exist_serve_and_the_others_are_named()
+    {
+        var rig = new MeshRig("c1");
+        Put("ec", GatewayProxy.Clients.Server("a.example.com"));
+        using var gateway = new GatewayProxy(rig, ("a.example.com", "mode: SIMPLE, credentialNames: [rsa, ec]"));
+        gateway.ReadSecrets();
+        var problem = Assert.Single(gateway.Feed.Problems);
+        Assert.Equal(("Gateway shop/front-0", "spec.servers[0].tls.credentialNames[0]"), (problem.Object, problem.Path));
+        Assert.Equal("ECDSA", (await gateway.CallAsync(versions: SslProtocols.Tls13))?.Key);
+        Assert.Null(await gateway.CallAsync(versions: SslProtocols.Tls12, suites: TlsCipherSuite.TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256));
+        Put("rsa", GatewayProxy.Clients.RsaServer("a.example.com"));
+        rig.Push();
+        gateway.ReadSecrets();
+        Assert.Empty(gateway.Feed.Problems);
+        Assert.Equal("RSA", (await gateway.CallAsync(versions: SslProtocols.Tls12, suites: TlsCipherSuite.TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256))?.Key);
+        Assert.Equal("ECDSA", (await gateway.CallAsync(versions: SslProtocols.Tls13))?.Key);
+
+        void Put(string name, X509Certificate2 certificate)
+        {
+            using var key = (AsymmetricAlgorithm?)certificate.GetECDsaPrivateKey() ?? certificate.GetRSAPrivateKey()!;
+            rig.Writer.Put("c1", new Secret
+            {
+                Metadata = new() { Name = name, Namespace = MeshRig.Namespace },
+                Data = new[] { ("tls.crt", certificate.ExportCertificatePem()), ("tls.key", key.ExportPkcs8PrivateKeyPem()) }
+                    .ToDictionary(item => item.Item1, item => Convert.ToBase64String(global::System.Text.Encoding.UTF8.GetBytes(item.Item2))),
+            });
+        }
     }
 
     private static GatewayProxy Gateway(string tls, string mesh = "")

@@ -27,7 +27,18 @@ public sealed class ClientHelloTests
     public void Hello_without_extensions_we_read_has_neither_name_nor_protocols()
     {
         Assert.Equal(HelloStatus.Complete, ClientHello.TryRead(RealHello("", [], SslProtocols.Tls13), out var hello));
-        Assert.Equal(new ClientHello(null, []), hello);
+        Assert.Equal(new ClientHello(null, []), hello! with { Ecdsa = default });
+    }
+
+    [Theory]
+    [InlineData(SslProtocols.Tls12, TlsCipherSuite.TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256, true)]
+    [InlineData(SslProtocols.Tls12, TlsCipherSuite.TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256, false)]
+    [InlineData(SslProtocols.Tls13, TlsCipherSuite.TLS_AES_128_GCM_SHA256, false)]
+    public void Hello_of_a_real_client_tells_which_ECDSA_keys_it_verifies(SslProtocols version, TlsCipherSuite suite, bool in12)
+    {
+        ClientHello.TryRead(RealHello(Name, [], version, suite), out var hello);
+        const EcdsaCurves All = EcdsaCurves.P256 | EcdsaCurves.P384 | EcdsaCurves.P521;
+        Assert.Equal(new EcdsaSupport(version == SslProtocols.Tls13, All, in12 ? All : EcdsaCurves.None), hello!.Ecdsa);
     }
 
     [Fact]
@@ -96,11 +107,12 @@ public sealed class ClientHelloTests
     }
 
     /// <summary>The first bytes that SslStream sends.</summary>
-    private static byte[] RealHello(string name, string[] protocols, SslProtocols version)
+    private static byte[] RealHello(string name, string[] protocols, SslProtocols version, params TlsCipherSuite[] suites)
     {
         using var wire = new FirstFlight();
         using var tls = new SslStream(wire, leaveInnerStreamOpen: true);
         var options = new SslClientAuthenticationOptions { TargetHost = name, EnabledSslProtocols = version };
+        if (suites.Length > 0) options.CipherSuitesPolicy = new(suites);
         if (protocols.Length > 0) options.ApplicationProtocols = [.. protocols.Select(Alpn.ToProtocol)];
         Assert.ThrowsAny<Exception>(() => tls.AuthenticateAsClient(options));
         return wire.Written.ToArray();

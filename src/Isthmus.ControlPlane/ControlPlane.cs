@@ -1,3 +1,4 @@
+using System.Net;
 using Isthmus.ControlPlane.Addresses;
 using Isthmus.ControlPlane.Ca;
 using Isthmus.ControlPlane.Clusters;
@@ -28,7 +29,11 @@ namespace Isthmus.ControlPlane;
 /// <param name="ConfigCluster">The cluster whose proxies, webhooks and Istio resources are ours.</param>
 /// <param name="Home">The cluster that runs our Pod, if it is not the configuration cluster. It holds the CA, the settings
 /// of mesh and injector and, if configured so, the remote secrets.</param>
-public sealed record ControlPlanePorts(TimeProvider Time, Random Random, ClusterAccess ConfigCluster, INameClient Names, ClusterAccess? Home = null);
+/// <param name="Address">The only address to listen on. Null for all addresses, as in a Pod; then the port without
+/// authentication is on the loopback address.</param>
+/// <param name="Log">Receives the log; null for the console.</param>
+public sealed record ControlPlanePorts(
+    TimeProvider Time, Random Random, ClusterAccess ConfigCluster, INameClient Names, ClusterAccess? Home = null, IPAddress? Address = null, ILoggerProvider? Log = null);
 
 /// <summary>One control plane: it creates every part, and runs until stopped.</summary>
 public sealed partial class ControlPlane : IAsyncDisposable
@@ -58,7 +63,7 @@ public sealed partial class ControlPlane : IAsyncDisposable
         _home = ports.Home is { } home ? new KubeClient(home, "isthmus-discovery") : _client;
         var tlsSource = new CaHolder();
         var tls = new ServingTls(() => tlsSource.State?.Current, settings, ports.Time);
-        var builder = Listening.Builder(settings, tls);
+        var builder = Listening.Builder(settings, tls, ports.Address, ports.Log);
         builder.Services.AddSingleton(ports.Time);
         _app = builder.Build();
         _logs = _app.Services.GetRequiredService<ILoggerFactory>();

@@ -14,34 +14,45 @@ namespace Isthmus.ControlPlane;
 /// <summary>The control plane's ports, and which endpoints answer on which of them.</summary>
 internal static class Listening
 {
-    internal static WebApplicationBuilder Builder(DiscoverySettings settings, ServingTls tls)
+    /// <param name="address">The only address to listen on; null for all.</param>
+    /// <param name="log">Receives the log; null for the console.</param>
+    internal static WebApplicationBuilder Builder(DiscoverySettings settings, ServingTls tls, IPAddress? address = null, ILoggerProvider? log = null)
     {
         // The other builders read and watch settings files below the working directory, which in a container is the whole file system.
         var builder = WebApplication.CreateEmptyBuilder(new() { ApplicationName = "isthmus" });
         builder.Services.AddRoutingCore();
         builder.Logging.ClearProviders();
-        builder.Logging.AddSimpleConsole(options =>
+        if (log is null)
         {
-            options.SingleLine = true;
-            options.TimestampFormat = "yyyy-MM-ddTHH:mm:ss.fffZ ";
-            options.UseUtcTimestamp = true;
-        });
+            builder.Logging.AddSimpleConsole(options =>
+            {
+                options.SingleLine = true;
+                options.TimestampFormat = "yyyy-MM-ddTHH:mm:ss.fffZ ";
+                options.UseUtcTimestamp = true;
+            });
+        }
+        else builder.Logging.AddProvider(log);
         builder.Logging.AddFilter("Microsoft", LogLevel.Warning);
         builder.WebHost.UseKestrelCore().UseKestrelHttpsConfiguration().ConfigureKestrel(kestrel =>
         {
             kestrel.AddServerHeader = false;
             kestrel.Limits.Http2.MaxStreamsPerConnection = 1000;
             kestrel.Limits.Http2.KeepAlivePingDelay = TimeSpan.FromSeconds(30);
-            kestrel.ListenAnyIP(settings.Listen.Http, listen => listen.Protocols = HttpProtocols.Http1);
-            kestrel.ListenAnyIP(settings.MonitoringPort, listen => listen.Protocols = HttpProtocols.Http1);
+            void Listen(int port, Action<ListenOptions> configure)
+            {
+                if (address is null) kestrel.ListenAnyIP(port, configure);
+                else kestrel.Listen(address, port, configure);
+            }
+            Listen(settings.Listen.Http, listen => listen.Protocols = HttpProtocols.Http1);
+            Listen(settings.MonitoringPort, listen => listen.Protocols = HttpProtocols.Http1);
             // This port has no authentication, so it is not open to others.
-            kestrel.Listen(IPAddress.Loopback, settings.Listen.Plain, listen => listen.Protocols = HttpProtocols.Http2);
-            kestrel.ListenAnyIP(settings.Listen.Tls, listen =>
+            kestrel.Listen(address ?? IPAddress.Loopback, settings.Listen.Plain, listen => listen.Protocols = HttpProtocols.Http2);
+            Listen(settings.Listen.Tls, listen =>
             {
                 listen.Protocols = HttpProtocols.Http2;
                 listen.UseHttps(tls.Options(clients: true, [SslApplicationProtocol.Http2]));
             });
-            kestrel.ListenAnyIP(settings.Listen.Webhook, listen =>
+            Listen(settings.Listen.Webhook, listen =>
             {
                 listen.Protocols = HttpProtocols.Http1AndHttp2;
                 listen.UseHttps(tls.Options(clients: false, [SslApplicationProtocol.Http2, SslApplicationProtocol.Http11]));

@@ -6,10 +6,38 @@ namespace Isthmus.Proxy;
 /// <summary>Everything outside the process that the data plane touches, and the only part a test may replace.</summary>
 internal sealed record ProxyPorts(TimeProvider Time, Random Random, ISocketFactory Sockets, INameResolver Resolver);
 
-/// <summary>Creates sockets; a test creates them inside another network namespace.</summary>
+/// <summary>The part of the kernel that differs between Pods; a test gives each of its Pods a network namespace or a
+/// loopback address.</summary>
 internal interface ISocketFactory
 {
+    private const int SolIp = 0, SolIpv6 = 41, OriginalDestinationOption = 80;
+
     Socket Create(AddressFamily family);
+
+    /// <summary>Where a listener for this address opens.</summary>
+    IPEndPoint Place(IPEndPoint address) => address;
+
+    /// <summary>Where connections to other Pods come from; null for the kernel's choice.</summary>
+    IPAddress? Source => null;
+
+    /// <summary>Where a redirected connection was meant to go; null when it was not redirected.</summary>
+    IPEndPoint? FindOriginalDestination(Socket accepted)
+    {
+        try
+        {
+            if (accepted.AddressFamily == AddressFamily.InterNetwork)
+            {
+                Span<byte> v4 = stackalloc byte[16];
+                return accepted.GetRawSocketOption(SolIp, OriginalDestinationOption, v4) < 8 ? null : new IPEndPoint(new IPAddress(v4.Slice(4, 4)), (v4[2] << 8) | v4[3]);
+            }
+            Span<byte> v6 = stackalloc byte[28];
+            return accepted.GetRawSocketOption(SolIpv6, OriginalDestinationOption, v6) < 24 ? null : new IPEndPoint(new IPAddress(v6.Slice(8, 16)), (v6[2] << 8) | v6[3]);
+        }
+        catch (SocketException)
+        {
+            return null;
+        }
+    }
 }
 
 /// <summary>Turns a host name into addresses.</summary>

@@ -25,7 +25,7 @@ public static class ProxyProgram
         if (arguments.XdsDirectory.Length == 0)
         {
             var environment = Environment.GetEnvironmentVariables().Cast<DictionaryEntry>().ToDictionary(e => (string)e.Key, e => (string?)e.Value ?? "", StringComparer.Ordinal);
-            return await AgentRun.RunAsync(AgentSettings.Read(arguments.Role, arguments.Domain, environment), environment, ports, log, stop).ConfigureAwait(false);
+            return await AgentRun.RunAsync(AgentSettings.Read(arguments.Role, arguments.Domain, environment), environment, ports, AgentFiles.OfProcess, log, stop).ConfigureAwait(false);
         }
         return await RunFromFilesAsync(arguments, ports, log, stop).ConfigureAwait(false);
     }

@@ -38,7 +38,7 @@ internal sealed class AdminServer(IPEndPoint address, ISocketFactory sockets, Ac
         try
         {
             listener.SetSocketOption(SocketOptionLevel.Socket, SocketOptionName.ReuseAddress, true);
-            listener.Bind(address);
+            listener.Bind(sockets.Place(address));
             listener.Listen(64);
         }
         catch (SocketException e)

@@ -8,6 +8,17 @@ using Isthmus.Wire.Xds;
 
 namespace Isthmus.Proxy.Agent;
 
+/// <summary>The files of the container that a proxy runs in; a test gives each of its Pods a directory.</summary>
+/// <param name="Root">The directory that holds the container's file system; empty for this process's own.</param>
+/// <param name="Logs">Where access logs go.</param>
+internal sealed record AgentFiles(string Root, ILogFiles Logs)
+{
+    public static AgentFiles OfProcess { get; } = new("", new ProcessLogFiles());
+
+    /// <summary>The text of a file; empty when it does not exist.</summary>
+    public string Read(string path) => File.Exists(Root + path) ? File.ReadAllText(Root + path) : "";
+}
+
 /// <summary>A proxy with its agent: certificates and configuration from the control plane, the data plane, the DNS proxy,
 /// the status port.</summary>
 internal static class AgentRun
@@ -15,29 +26,30 @@ internal static class AgentRun
     private const string PodInfo = "/etc/istio/pod", WorkloadCredentials = "/var/run/secrets/workload-spiffe-credentials", MountedCertificates = "/etc/certs";
 
     /// <summary>Runs until <paramref name="stop"/> or a quit request, then drains.</summary>
-    public static async Task<int> RunAsync(AgentSettings settings, IReadOnlyDictionary<string, string> environment, ProxyPorts ports, ProcessLog log, CancellationToken stop)
+    public static async Task<int> RunAsync(AgentSettings settings, IReadOnlyDictionary<string, string> environment, ProxyPorts ports, AgentFiles files, ProcessLog log, CancellationToken stop)
     {
         var (time, random) = (ports.Time, ports.Random);
-        var (labels, annotations) = (PodFile("labels"), PodFile("annotations"));
+        var (labels, annotations) = (DownwardFile.Parse(files.Read($"{PodInfo}/labels")), DownwardFile.Parse(files.Read($"{PodInfo}/annotations")));
+        settings = settings with { TokenFile = settings.TokenFile.Length > 0 ? files.Root + settings.TokenFile : "", RootFile = files.Root + settings.RootFile };
         var node = AgentNode.Build(settings, labels, annotations);
-        var resolver = ResolverSettings.Load();
+        var resolver = ResolverSettings.Parse(files.Read(ResolverSettings.Path));
         var upstream = new Upstream([.. resolver.Servers], time);
-        var names = new NameLookup(resolver, upstream, static () => File.Exists("/etc/hosts") ? File.ReadAllText("/etc/hosts") : "", random);
+        var names = new NameLookup(resolver, upstream, () => files.Read("/etc/hosts"), random);
         var dial = new ControlPlaneDial(settings, names, time);
 
-        var mounted = Mounted(environment);
-        var files = new FileSecrets(mounted, time, log.CreateLogger("secrets"));
+        var mounted = Mounted(environment, files);
+        var mountedSecrets = new FileSecrets(mounted, time, log.CreateLogger("secrets"));
         var authority = mounted.Length > 0 ? null : new CertificateClient(settings, dial, time);
         var discovered = new DiscoveredSecrets(time);
-        var secrets = new WorkloadSecrets(settings, authority, files, discovered, time, random, log.CreateLogger("secrets"));
+        var secrets = new WorkloadSecrets(settings, authority, mountedSecrets, discovered, time, random, log.CreateLogger("secrets"));
 
         var proxy = ProxySettings.Default(AgentNode.Identity(settings, node, labels), settings.Role) with
         {
             Status = new(IPAddress.Any, settings.StatusPort),
             DrainTime = settings.DrainTime,
         };
-        using var plane = DataPlane.Build(proxy, ports with { Resolver = new MarkedResolver(names) }, secrets, new ProcessLogFiles(), log);
-        var dns = settings.CaptureDns ? new DnsProxy(new(IPAddress.Loopback, Ports.SidecarDns), upstream, time, random, plane.ReportFailure) : null;
+        using var plane = DataPlane.Build(proxy, ports with { Resolver = new MarkedResolver(names) }, secrets, files.Logs, log);
+        var dns = settings.CaptureDns ? new DnsProxy(ports.Sockets.Place(new(IPAddress.Loopback, Ports.SidecarDns)), upstream, time, random, plane.ReportFailure) : null;
         plane.Admin.Names = dns is null ? null : () => dns.Table;
         plane.Admin.Resolver = resolver;
         var sink = new SnapshotSink(plane.State, discovered, table =>
@@ -65,13 +77,10 @@ internal static class AgentRun
         return 0;
     }
 
-    private static IReadOnlyDictionary<string, string> PodFile(string name) =>
-        DownwardFile.Parse(File.Exists($"{PodInfo}/{name}") ? File.ReadAllText($"{PodInfo}/{name}") : "");
-
     /// <summary>The directory of mounted certificates, which replace those of a CA; empty when there is none.</summary>
-    private static string Mounted(IReadOnlyDictionary<string, string> environment)
+    private static string Mounted(IReadOnlyDictionary<string, string> environment, AgentFiles files)
     {
-        if (environment.GetValueOrDefault("FILE_MOUNTED_CERTS") == "true") return MountedCertificates;
-        return File.Exists($"{WorkloadCredentials}/cert-chain.pem") ? WorkloadCredentials : "";
+        if (environment.GetValueOrDefault("FILE_MOUNTED_CERTS") == "true") return files.Root + MountedCertificates;
+        return File.Exists($"{files.Root}{WorkloadCredentials}/cert-chain.pem") ? files.Root + WorkloadCredentials : "";
     }
 }

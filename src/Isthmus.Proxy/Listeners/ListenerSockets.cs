@@ -12,9 +12,6 @@ internal sealed partial class ListenerSockets(
     ISocketFactory sockets, Connections connections, Func<Downstream, CancellationToken, Task> handle, BackgroundTasks background, TimeProvider time, ILogger log) : IDisposable
 {
     private const int Backlog = 4096;
-    private const int SolIp = 0;
-    private const int SolIpv6 = 41;
-    private const int OriginalDestination = 80;
 
     private readonly Dictionary<string, Bound> _bound = new(StringComparer.Ordinal);
     private readonly CancellationTokenSource _stop = new();
@@ -85,7 +82,7 @@ internal sealed partial class ListenerSockets(
         try
         {
             socket.SetSocketOption(SocketOptionLevel.Socket, SocketOptionName.ReuseAddress, true);
-            socket.Bind(listener.Address);
+            socket.Bind(sockets.Place(listener.Address));
             socket.Listen(Backlog);
         }
         catch (SocketException e)
@@ -120,7 +117,7 @@ internal sealed partial class ListenerSockets(
             socket.NoDelay = true;
             var local = (IPEndPoint)socket.LocalEndPoint!;
             var source = (IPEndPoint)socket.RemoteEndPoint!;
-            var destination = listener.RestoreOriginalDestination ? FindOriginalDestination(socket) ?? local : local;
+            var destination = listener.RestoreOriginalDestination ? sockets.FindOriginalDestination(socket) ?? local : local;
             connection = new Downstream(new SocketTransport(socket), listener, destination, source);
         }
         catch (SocketException)
@@ -129,25 +126,6 @@ internal sealed partial class ListenerSockets(
             return;
         }
         connections.Add(connection, () => handle(connection, _stop.Token));
-    }
-
-    /// <summary>Where a redirected connection was meant to go; null when it was not redirected.</summary>
-    private static IPEndPoint? FindOriginalDestination(Socket socket)
-    {
-        try
-        {
-            if (socket.AddressFamily == AddressFamily.InterNetwork)
-            {
-                Span<byte> v4 = stackalloc byte[16];
-                return socket.GetRawSocketOption(SolIp, OriginalDestination, v4) < 8 ? null : new IPEndPoint(new IPAddress(v4.Slice(4, 4)), (v4[2] << 8) | v4[3]);
-            }
-            Span<byte> v6 = stackalloc byte[28];
-            return socket.GetRawSocketOption(SolIpv6, OriginalDestination, v6) < 24 ? null : new IPEndPoint(new IPAddress(v6.Slice(8, 16)), (v6[2] << 8) | v6[3]);
-        }
-        catch (SocketException)
-        {
-            return null;
-        }
     }
 
     [LoggerMessage(Level = LogLevel.Information, Message = "Listener {Name} opened on {Address}")]

@@ -25,7 +25,7 @@ internal sealed class Dialer(ISocketFactory sockets, SilenceWatch silence, TimeP
         var socket = sockets.Create(address.AddressFamily);
         try
         {
-            if (address is IPEndPoint) Prepare(socket, source, keepalive ?? DefaultKeepalive);
+            if (address is IPEndPoint) Prepare(socket, source ?? sockets.Source, keepalive ?? DefaultKeepalive);
             using var limit = new CancellationTokenSource(timeout, time);
             await socket.ConnectAsync(address, limit.Token).ConfigureAwait(false);
             var transport = new SocketTransport(socket);

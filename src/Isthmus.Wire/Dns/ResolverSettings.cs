@@ -8,7 +8,8 @@ namespace Isthmus.Wire.Dns;
 /// <param name="Dots">A name with fewer dots is first tried below the search domains.</param>
 public sealed record ResolverSettings(ValueList<IPEndPoint> Servers, ValueList<string> Search, int Dots)
 {
-    private const string Path = "/etc/resolv.conf";
+    public const string Path = "/etc/resolv.conf";
+
     private const int MaxServers = 8, MaxSearch = 32;
 
     /// <summary>The settings of this machine or container; empty when the file does not exist.</summary>

@@ -14,13 +14,16 @@ internal sealed class LoopbackCluster : IAsyncDisposable
     private ApiServerHost? _host;
     private KubeClient? _client;
 
+    /// <summary>Holds the keys, the objects and the socket at which the server expects a node.</summary>
     internal string Folder => _directory;
 
-    internal async Task<KubeClient> StartAsync()
+    internal ClusterPki Pki => _pki!;
+
+    internal async Task<KubeClient> StartAsync(string name = "test")
     {
         // Disposed only at the end: the server uses it for its handshakes.
-        _pki = await ClusterPki.EnsureAsync(_directory, "test", IPAddress.Loopback, TimeProvider.System, CancellationToken.None);
-        _host = ApiServerHost.Build(new("test", _directory, "127.0.0.1"), _pki.ApiServer, TimeProvider.System, new Random(1), [new IPEndPoint(IPAddress.Loopback, 0)]);
+        _pki = await ClusterPki.EnsureAsync(_directory, name, IPAddress.Loopback, TimeProvider.System, CancellationToken.None);
+        _host = ApiServerHost.Build(new(name, _directory, "127.0.0.1"), _pki.ApiServer, TimeProvider.System, new Random(1), [new IPEndPoint(IPAddress.Loopback, 0)]);
         await _host.StartAsync(CancellationToken.None);
         var (certificate, key) = await _pki.ReadPairAsync(PkiNames.Controllers, CancellationToken.None);
         return _client = new KubeClient(new ClusterAccess { Server = new Uri(_host.Addresses.First()), CertificateAuthority = _pki.CaPem, ClientCertificate = certificate, ClientKey = key });

@@ -1,0 +1,32 @@
+using Isthmus.Tests.Mesh.Lab;
+using Xunit;
+
+namespace Isthmus.Tests.Mesh.Mesh;
+
+/// <summary>A network that loses packets, which only a real one can do.</summary>
+[Collection(nameof(SharedMesh))]
+[Trait("shard", nameof(SharedMesh))]
+public sealed class CutPathTests(MeshRig mesh)
+{
+    [Fact]
+    [Trait("runs", "soak")]
+    public async Task A_path_that_is_cut_between_networks_is_told_from_configuration_that_is_wrong()
+    {
+        var lab = await mesh.LabAsync();
+        var faults = new FaultRig(mesh, lab);
+        Task<Outcome> TraceAsync() => lab.IsthmusAsync("trace", "deploy/sleep.sample", "helloworld.sample:5000/hello", "--context=cluster1", "--timeout=2s");
+        await mesh.KubectlAsync("cluster1", "-n sample scale deployment/helloworld-v1 --replicas=0");
+        await MeshRig.UntilAsync(async () => (await TraceAsync()).Output, text => text.Contains("✔ The call gets through", StringComparison.Ordinal), "the caller is served by the other cluster");
+        await faults.CutAsync("cluster1", "cluster2");
+        try
+        {
+            var found = await MeshRig.UntilAsync(async () => (await TraceAsync()).Output, text => text.Contains("(ISM2076)", StringComparison.Ordinal), "the path is named");
+            Assert.Contains("object  network2 through gateway", found, StringComparison.Ordinal);
+        }
+        finally
+        {
+            await faults.HealAsync("cluster1");
+            await mesh.KubectlAsync("cluster1", "-n sample scale deployment/helloworld-v1 --replicas=1");
+        }
+    }
+}

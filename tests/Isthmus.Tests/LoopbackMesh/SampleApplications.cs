@@ -1,0 +1,92 @@
+using System.Globalization;
+using System.Net;
+using System.Net.Security;
+using System.Net.Sockets;
+using System.Security.Cryptography;
+using System.Security.Cryptography.X509Certificates;
+using System.Text;
+using Isthmus.Kubernetes.Objects;
+
+namespace Isthmus.Tests.LoopbackMesh;
+
+/// <summary>What containers of sample images do, each at its usual ports.</summary>
+internal static class SampleApplications
+{
+    /// <summary>An application that accepts connections.</summary>
+    /// <param name="IsInward">Whether it listens only on the loopback address of its Pod.</param>
+    internal sealed record Application(int Port, Func<Socket, CancellationToken, Task> Serve, bool IsInward = false);
+
+    internal static IEnumerable<Application> Of(Pod pod, Container container)
+    {
+        var image = container.Image[(container.Image.LastIndexOf('/') + 1)..].Split(':')[0];
+        if (image.StartsWith("examples-helloworld-", StringComparison.Ordinal))
+        {
+            var hello = $"Hello version: {image["examples-helloworld-".Length..]}, instance: {pod.Metadata.Name}\n";
+            return [new(5000, Http(path => path is "/hello" or "/health" ? (200, hello) : (404, "")))];
+        }
+        return image switch
+        {
+            "httpbin" => [new(Number(container.Args[0]), Http(path => path.StartsWith("/status/", StringComparison.Ordinal) ? (Number(path["/status/".Length..]), "") : (200, "httpbin")))],
+            "tcp-echo-server" => container.Args[0].Split(',').Select(port => new Application(Number(port), Greet(container.Args[1]))),
+            "own-tls" => [new(Number(container.Args[0]), Tls)],
+            "inward" => [new(Number(container.Args[0]), Http(_ => (200, "inward")), IsInward: true)],
+            _ => [],
+        };
+    }
+
+    private static int Number(string text) => int.Parse(text, CultureInfo.InvariantCulture);
+
+    private static Func<Socket, CancellationToken, Task> Http(Func<string, (int Status, string Body)> answer) => async (socket, stop) =>
+    {
+        await using var stream = new NetworkStream(socket);
+        await HttpAsync(stream, answer, stop);
+    };
+
+    private static async Task HttpAsync(Stream stream, Func<string, (int Status, string Body)> answer, CancellationToken stop)
+    {
+        using var reader = new StreamReader(stream, Encoding.ASCII, false, 4096, leaveOpen: true);
+        while (await reader.ReadLineAsync(stop) is { Length: > 0 } request)
+        {
+            while (await reader.ReadLineAsync(stop) is { Length: > 0 })
+            {
+                // Requests have no bodies, and no header changes the answer.
+            }
+            var (status, body) = answer(request.Split(' ')[1]);
+            await stream.WriteAsync(Encoding.ASCII.GetBytes($"HTTP/1.1 {status} Status\r\ncontent-length: {body.Length}\r\n\r\n{body}"), stop);
+        }
+    }
+
+    private static Func<Socket, CancellationToken, Task> Greet(string greeting) => async (socket, stop) =>
+    {
+        await socket.SendAsync(Encoding.ASCII.GetBytes(greeting + "\n"), SocketFlags.None, stop);
+        var rest = new byte[1024];
+        while (await socket.ReceiveAsync(rest, SocketFlags.None, stop) > 0)
+        {
+            // Until the client has nothing more to say.
+        }
+    };
+
+    private static async Task Tls(Socket socket, CancellationToken stop)
+    {
+        using var key = ECDsa.Create(ECCurve.NamedCurves.nistP256);
+        using var made = new CertificateRequest("CN=own", key, HashAlgorithmName.SHA256).CreateSelfSigned(DateTimeOffset.UtcNow.AddDays(-1), DateTimeOffset.UtcNow.AddDays(1));
+        await using var stream = new SslStream(new NetworkStream(socket));
+        await stream.AuthenticateAsServerAsync(new SslServerAuthenticationOptions { ServerCertificate = made }, stop);
+        await HttpAsync(stream, _ => (200, "own"), stop);
+    }
+
+    /// <summary>Whether a probe of the kubelet succeeds.</summary>
+    internal static async Task<bool> ProbeAsync(HttpClient http, IPAddress pod, Probe probe, CancellationToken stop)
+    {
+        if (probe.HttpGet is not { } get) return true;
+        try
+        {
+            using var answer = await http.GetAsync(new Uri($"http://{pod}:{get.Port}{get.Path}"), stop);
+            return answer.IsSuccessStatusCode;
+        }
+        catch (HttpRequestException)
+        {
+            return false;
+        }
+    }
+}

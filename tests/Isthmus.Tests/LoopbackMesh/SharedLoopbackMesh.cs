@@ -1,0 +1,7 @@
+using Xunit;
+
+namespace Isthmus.Tests.LoopbackMesh;
+
+/// <summary>One mesh for all classes whose tests leave it as they found it.</summary>
+[CollectionDefinition(nameof(SharedLoopbackMesh))]
+public sealed class SharedLoopbackMesh : ICollectionFixture<LoopbackMeshRig>;

@@ -1,0 +1,149 @@
+using System.Runtime.CompilerServices;
+using System.Text.Json.Nodes;
+using System.Text.RegularExpressions;
+using Isthmus.Kubernetes.Objects;
+using Isthmus.Mesh.Config;
+using Isthmus.Operate.Diagnose.Tracing;
+using Isthmus.Operate.Install;
+using Isthmus.Testing;
+using Xunit;
+
+namespace Isthmus.Tests.LoopbackMesh;
+
+/// <summary>
+/// <c>isthmus trace</c> against running control planes and proxies: it names the first cause of faults that are injected
+/// under random names, and finds nothing wrong with unusual meshes that are correct.
+/// </summary>
+[Collection(nameof(SharedLoopbackMesh))]
+public sealed partial class TraceTests(LoopbackMeshRig mesh)
+{
+    private const string Gateway = "istio-eastwestgateway", System = "istio-system", Network = "topology.istio.io/network", Remote = "istio-remote-secret-cluster2";
+
+    private static readonly ResourceKind Gateways = Manifests.ResourceOf(IstioKind.Find("networking.istio.io/v1", "Gateway")!);
+    private static readonly Dictionary<string, string> Names = new(StringComparer.Ordinal);
+    private static readonly ReservedPort Inward = new();
+    private static bool _ready;
+
+    /// <summary>Who calls what, and the expected report: code, object and a part of the message; empty for calls that get
+    /// through.</summary>
+    private static readonly (string Caller, string Target, string Cause)[] Odd =
+    [
+        ("$caller", "$both:18081/hello", ""), // a port of its own, leading to a named one
+        ("$caller", "$both:17001", ""), // TCP
+        ("$caller", "tcp://$both.$ns.svc.cluster.local:17001", ""),
+        ("$caller", "$remote:8000/hello", ""), // only in the other cluster
+        ("$caller", "$sealed", ""), // TLS of the application's own
+        ("$caller", "$split/hello", ""), // subsets in both clusters
+        ("$caller", "$guarded.$other/hello", ""), // STRICT
+        ("$caller", "$open/hello", ""), // without a sidecar, called in plain text
+        ("$plain", "$both:18081/hello", ""), // a caller without a sidecar
+        ("$caller", "$bin/status/404", ""), // the application's own answer
+    ];
+
+    private static readonly (string Caller, string Target, string Cause)[] Faulty =
+    [
+        ("$caller", "x$both:18081/hello", "ISM2010 | host x$both | did you mean $both.$ns"),
+        ("$caller", "$both:18082/hello", "ISM2030 | Service $ns/$both in cluster1 | no port 18082"),
+        ("$caller", "$deaf/", "ISM2070 | Service $ns/$deaf in cluster1 | 5055"),
+        ("$caller", "$inward/", "ISM2071 | Pod $ns/$here | 127.0.0.1:INWARD"),
+        ("$caller", "$misnamed/", "ISM2046 | Service $ns/$misnamed in cluster1 | portal"),
+        ("$caller", "$adrift/", "ISM2049 | Service $ns/$adrift in cluster1 | Deployment $here have app=$here"),
+        ("$caller", "$asleep/", "ISM2048 | Deployment $ns/$asleep in cluster1 | is 0"),
+        ("$caller", "$sick/", "ISM2047 | Pod $ns/$sick | readiness probe of container web"),
+        ("$caller", "$loud.$other/", "ISM2057 | DestinationRule $ns/$loudly in cluster1 | PeerAuthentication $other/$locked in cluster1 is STRICT"),
+        ("$caller", "$stiff/hello", "ISM2067 | DestinationRule $ns/$stiffly in cluster1 | no sidecar"),
+        ("$caller", "$secret.$other/", "ISM2012 | Service $other/$secret in cluster2 | namespace $ns"),
+        ("$caller", "$faraway/", "ISM2051 | Pod $ns/$faraway | gateway of network2"),
+        ("$caller", "$split/lost", "ISM2034 | DestinationRule $ns/$split in cluster1 | version=none"),
+        ("$caller", "$split/unknown", "ISM2032 | VirtualService $ns/$split in cluster1 | subset three"),
+        ("$caller", "$split/half", "ISM2035 | DestinationRule $ns/$split in cluster2 | subset four"),
+        ("$caller", "$split/nowhere", "ISM2010 | VirtualService $ns/$split in cluster1 | $gone"),
+        ("$caller", "$split/aborted", "ISM2026 | VirtualService $ns/$split in cluster1 | 503"),
+        ("$caller", "$split/other", "ISM2024 | VirtualService $ns/$split in cluster1 | /other"),
+        ("$caller", "$bin/status/503", "ISM2073 | Pod $ns/$here | its application responded with status 503"),
+        ("$narrow", "$remote:8000/hello", "ISM2013 | Sidecar $ns/$narrow in cluster1 | $remote"),
+        ("$plain", "$guarded.$other/hello", "ISM2058 | Pod $ns/$plain | PeerAuthentication $other/$locked in cluster1 is STRICT"),
+    ];
+
+    private static CancellationToken Stop => TestContext.Current.CancellationToken;
+
+    [Fact]
+    public async Task Nothing_is_wrong_with_odd_meshes_that_are_in_order()
+    {
+        await ReadyAsync();
+        await mesh.ScaleAsync("cluster2", System, Gateway, 2);
+        foreach (var call in Odd) await ExpectAsync(call);
+    }
+
+    [Fact]
+    public async Task The_first_cause_of_each_fault_is_named_with_its_object()
+    {
+        await ReadyAsync();
+        // Until the last workload answers, calls fail only because workloads are starting.
+        await ExpectAsync(("$caller", "$split/hello", ""));
+        foreach (var call in Faulty) await ExpectAsync(call);
+    }
+
+    [Fact]
+    public async Task Faults_of_the_mesh_itself_are_named_whatever_service_is_called()
+    {
+        await ReadyAsync();
+        await ExpectAsync(("$caller", "$remote:8000/hello", ""));
+
+        await mesh.ScaleAsync("cluster2", System, Gateway, 0);
+        await ExpectAsync(("$caller", "$remote:8000/hello", $"ISM2048 | Deployment istio-system/{Gateway} in cluster2 | is 0"));
+        await mesh.ScaleAsync("cluster2", System, Gateway, 1);
+
+        var client = mesh.Client("cluster2");
+        var gateways = await client.ListAllAsync<JsonObject>(Gateways, System, new(), Stop);
+        foreach (var gateway in gateways) await client.DeleteAsync(Gateways, System, gateway["metadata"]!["name"]!.ToString(), Stop);
+        await ExpectAsync(("$caller", "$remote:8000/hello", "ISM1015 | cluster cluster2 | AUTO_PASSTHROUGH"));
+        foreach (var gateway in gateways) await client.CreateAsync(Gateways, LoopbackMeshRig.Anew(gateway), Stop);
+
+        await mesh.LabelAsync("cluster2", Kinds.Service, System, Gateway, Network, Name("net"));
+        await ExpectAsync(("$caller", "$remote:8000/hello", $"ISM1016 | Service istio-system/{Gateway} in cluster2 | is {Name("net")}"));
+        await mesh.LabelAsync("cluster2", Kinds.Service, System, Gateway, Network, "network2");
+
+        var secret = await mesh.Client("cluster1").GetAsync(Kinds.Secret, System, Remote, Stop);
+        await mesh.Client("cluster1").DeleteAsync(Kinds.Secret, System, Remote, Stop);
+        await ExpectAsync(("$caller", "$remote:8000/hello", "ISM1021 | control plane of cluster1 | does not watch cluster2"));
+        await mesh.Client("cluster1").CreateAsync(Kinds.Secret, LoopbackMeshRig.Anew(secret), Stop);
+        await ExpectAsync(("$caller", "$remote:8000/hello", ""));
+    }
+
+    /// <summary>Repeats the trace until the answer is as expected: an injected fault takes a moment to reach the
+    /// proxies.</summary>
+    private async Task ExpectAsync((string Caller, string Target, string Cause) call)
+    {
+        var (target, expected) = (Fill(call.Target), Fill(call.Cause));
+        var wanted = expected.Split(" | ", StringSplitOptions.RemoveEmptyEntries);
+        await mesh.UntilAsync(async () => TraceText.Write(await mesh.TraceAsync($"deployment/{Fill(call.Caller)}", Name("ns"), target), details: false),
+            text => expected.Length == 0 ? text.Contains("✔ The call", StringComparison.Ordinal) && !text.Contains("✘", StringComparison.Ordinal) && !text.Contains("! ", StringComparison.Ordinal)
+                : text.Contains($"({wanted[0]})", StringComparison.Ordinal) && text.Contains($"object  {wanted[1]}", StringComparison.Ordinal) && text[text.IndexOf("✘ The call fails", StringComparison.Ordinal)..].Contains(wanted[2], StringComparison.Ordinal),
+            $"{call.Caller} → {target}: {(expected.Length == 0 ? "gets through" : expected)}");
+    }
+
+    private async Task ReadyAsync()
+    {
+        if (_ready) return;
+        var text = Fill(await File.ReadAllTextAsync(Path.Combine(Folder(), "trace.yaml"), Stop));
+        await Task.WhenAll(LoopbackMeshRig.Clusters.Select(cluster => mesh.ApplyAsync(cluster, text)));
+        TestContext.Current.TestOutputHelper?.WriteLine($"names: {string.Join(", ", Names.Select(pair => $"{pair.Key} is {pair.Value}"))}");
+        _ready = true;
+    }
+
+    private static string Fill(string text) => Word().Replace(text, match => Name(match.Groups[1].Value)).Replace("INWARD", $"{Inward.Number}", StringComparison.Ordinal);
+
+    private static string Name(string word)
+    {
+        if (!Names.TryGetValue(word, out var name)) Names[word] = name = $"{(char)Random.Next('a', 'z' + 1)}{Random.Next(0x100000, 0xffffff):x}";
+        return name;
+    }
+
+    private static Random Random { get; } = new();
+
+    private static string Folder([CallerFilePath] string path = "") => Path.GetDirectoryName(path)!;
+
+    [GeneratedRegex(@"\$([a-z]+)")]
+    private static partial Regex Word();
+}

@@ -4,15 +4,11 @@ using Xunit;
 
 namespace Isthmus.Tests.Mesh.Mesh;
 
-/// <summary>The mesh of the quickstart with its clusters in different regions.</summary>
-public sealed class PlacedMeshRig : MeshRig
-{
-    protected override string[] Up => ["--clusters", "2", "--network", "cluster1=network1,cluster2=network2", "--region", "cluster1=eu,cluster2=us", "--zone", "cluster1=eu-1,cluster2=us-1"];
-}
-
 /// <summary>Differences between clusters and the edges of networks: Pods by name, ports, localities, gateways of other
 /// kinds.</summary>
-public sealed class EdgesTests(PlacedMeshRig mesh) : IClassFixture<PlacedMeshRig>
+[Collection(nameof(PlacedMesh))]
+[Trait("shard", nameof(PlacedMesh))]
+public sealed class EdgesTests(PlacedMeshRig mesh)
 {
     [Fact]
     public async Task A_pod_of_a_stateful_set_is_reached_by_name_through_the_far_gateway()

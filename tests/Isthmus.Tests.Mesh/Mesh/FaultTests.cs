@@ -3,7 +3,9 @@ using Xunit;
 namespace Isthmus.Tests.Mesh.Mesh;
 
 /// <summary>The cases of docs/faults.md that every test run checks, under a steady stream of requests.</summary>
-public sealed class FaultTests(MeshRig mesh) : IClassFixture<MeshRig>
+[Collection(nameof(SharedMesh))]
+[Trait("shard", nameof(SharedMesh))]
+public sealed class FaultTests(MeshRig mesh)
 {
     [Fact]
     public async Task A_control_plane_killed_while_a_remote_API_server_is_away_serves_what_was_known()

@@ -3,8 +3,8 @@ using Xunit;
 namespace Isthmus.Tests.Mesh.Mesh;
 
 /// <summary>
-/// One mesh of two clusters for all classes whose tests leave it unchanged. A class that breaks clusters permanently has
-/// its own fixture.
+/// One mesh of two clusters for all classes that take parts of it away under load and restore them. A class that breaks
+/// clusters permanently has its own fixture.
 /// </summary>
 [CollectionDefinition(nameof(SharedMesh))]
 public sealed class SharedMesh : ICollectionFixture<MeshRig>;

@@ -5,9 +5,9 @@ namespace Isthmus.Tests.Mesh.Mesh;
 
 /// <summary><c>isthmus trace</c> as users run it, through the quickstart's workloads. The causes that it names are tested
 /// in memory (<c>tests/Isthmus.Tests/LoopbackMesh</c>).</summary>
-[Collection(nameof(SharedMesh))]
-[Trait("shard", nameof(SharedMesh))]
-public sealed class TraceTests(MeshRig mesh)
+[Collection(nameof(PlacedMesh))]
+[Trait("shard", nameof(PlacedMesh))]
+public sealed class TraceTests(PlacedMeshRig mesh)
 {
     private const string Distant = """
         apiVersion: v1

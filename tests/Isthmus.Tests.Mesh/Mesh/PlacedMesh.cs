@@ -1,0 +1,14 @@
+using Xunit;
+
+namespace Isthmus.Tests.Mesh.Mesh;
+
+/// <summary>The mesh of the quickstart with its clusters in different regions.</summary>
+public sealed class PlacedMeshRig : MeshRig
+{
+    protected override string[] Up => ["--clusters", "2", "--network", "cluster1=network1,cluster2=network2", "--region", "cluster1=eu,cluster2=us", "--zone", "cluster1=eu-1,cluster2=us-1"];
+}
+
+/// <summary>One mesh for all classes that call services and break nothing. Each class has a Kubernetes namespace of its
+/// own.</summary>
+[CollectionDefinition(nameof(PlacedMesh))]
+public sealed class PlacedMesh : ICollectionFixture<PlacedMeshRig>;

@@ -49,6 +49,9 @@ public sealed class DifferentRootsTests(LoopbackMeshRig mesh) : IClassFixture<Lo
         Assert.DoesNotContain("certificate errors", await mesh.WatchedAsync("cluster1"), StringComparison.Ordinal);
         await UseAnotherRootAsync("cluster2");
         foreach (var cluster in LoopbackMeshRig.Clusters) await mesh.ApplyAsync(cluster, Shop);
+        // While a Pod is not ready, that is what stops the call.
+        await ReadyAsync("cluster1", "shop", "buyer");
+        await ReadyAsync("cluster2", "shop", "mirror");
 
         CallTrace? trace = null;
         await mesh.UntilAsync(async () => TraceText.Write(trace = await mesh.TraceAsync("deployment/buyer", "shop", "mirror.shop:8000/headers"), details: true),
@@ -86,7 +89,12 @@ public sealed class DifferentRootsTests(LoopbackMeshRig mesh) : IClassFixture<Lo
         await mesh.PatchAsync(cluster, Kinds.Secret, WellKnown.SystemNamespace, WellKnown.CaCerts, new() { ["data"] = data });
         await mesh.PatchAsync(cluster, Kinds.Deployment, WellKnown.SystemNamespace, WellKnown.Istiod,
             new() { ["spec"] = new JsonObject { ["template"] = new JsonObject { ["metadata"] = new JsonObject { ["annotations"] = new JsonObject { ["restarted"] = "yes" } } } } });
+        await ReadyAsync(cluster, WellKnown.SystemNamespace, WellKnown.Istiod);
+    }
+
+    private async Task ReadyAsync(string cluster, string ns, string deployment)
+    {
         var client = mesh.Client(cluster);
-        await new Applier(client, TimeProvider.System).ReadyAsync([await client.GetAsync(Kinds.Deployment, WellKnown.SystemNamespace, WellKnown.Istiod, Stop)], TimeSpan.FromSeconds(60), Stop);
+        await new Applier(client, TimeProvider.System).ReadyAsync([await client.GetAsync(Kinds.Deployment, ns, deployment, Stop)], TimeSpan.FromSeconds(60), Stop);
     }
 }

@@ -47,12 +47,12 @@ internal static class SampleApplications
         using var reader = new StreamReader(stream, Encoding.ASCII, false, 4096, leaveOpen: true);
         while (await reader.ReadLineAsync(stop) is { Length: > 0 } request)
         {
-            while (await reader.ReadLineAsync(stop) is { Length: > 0 })
-            {
-                // Requests have no bodies, and no header changes the answer.
-            }
+            // Requests have no bodies, and no other header changes the answer.
+            var isLast = false;
+            while (await reader.ReadLineAsync(stop) is { Length: > 0 } header) isLast |= header.Equals("connection: close", StringComparison.OrdinalIgnoreCase);
             var (status, body) = answer(request.Split(' ')[1]);
             await stream.WriteAsync(Encoding.ASCII.GetBytes($"HTTP/1.1 {status} Status\r\ncontent-length: {body.Length}\r\n\r\n{body}"), stop);
+            if (isLast) return;
         }
     }
 
@@ -73,6 +73,7 @@ internal static class SampleApplications
         await using var stream = new SslStream(new NetworkStream(socket));
         await stream.AuthenticateAsServerAsync(new SslServerAuthenticationOptions { ServerCertificate = made }, stop);
         await HttpAsync(stream, _ => (200, "own"), stop);
+        await stream.ShutdownAsync();
     }
 
     /// <summary>Whether a probe of the kubelet succeeds.</summary>

@@ -1,4 +1,4 @@
-using Isthmus.Lab.Nodes.Images;
+using Isthmus.Images.Description;
 using Isthmus.Lab.Nodes.Pods;
 
 namespace Isthmus.Lab.Nodes;
@@ -13,14 +13,13 @@ internal static class NodeDirectories
         Directory.CreateDirectory(settings.State, Private);
         foreach (var directory in new[] { settings.PodDirectories, settings.ClaimDirectories, settings.LogDirectories, settings.RootDirectory, settings.NamesDirectory })
             Directory.CreateDirectory(directory);
-        foreach (var (name, words) in OwnImages.Names) WriteName(Path.Combine(settings.NamesDirectory, name), words);
+        foreach (var (name, words) in ProgramLayout.Names) WriteName(Path.Combine(settings.NamesDirectory, name), words);
     }
 
     private static void WriteName(string path, string words)
     {
-        var program = string.Join(' ', OwnImages.Program);
         var draft = path + ".new";
-        File.WriteAllText(draft, $"#!/bin/sh\nexec {program}{(words.Length > 0 ? " " + words : "")} \"$@\"\n");
+        File.WriteAllText(draft, ProgramLayout.Script(words));
         File.SetUnixFileMode(draft, (UnixFileMode)0b111_101_101);
         File.Move(draft, path, overwrite: true);
     }

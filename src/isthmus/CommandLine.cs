@@ -40,6 +40,7 @@ internal static class CommandLine
         ("install", InstallCommand.Build),
         ("uninstall", UninstallCommand.Build),
         ("tag", TagCommand.Build),
+        ("image", ImageCommand.Build),
         ("manifest", ManifestCommand.Build),
         ("profile", ProfileCommand.Build),
         ("create-remote-secret", CreateRemoteSecretCommand.Build),

@@ -1,6 +1,7 @@
 using System.Security.Cryptography;
 using System.Text;
 using Isthmus.Core.Collections;
+using Isthmus.Images.Description;
 
 namespace Isthmus.Lab.Nodes.Images;
 

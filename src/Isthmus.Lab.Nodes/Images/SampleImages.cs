@@ -1,4 +1,5 @@
 using Isthmus.Core.Collections;
+using Isthmus.Images.Description;
 
 namespace Isthmus.Lab.Nodes.Images;
 
@@ -24,7 +25,7 @@ public static class SampleImages
     ];
 
     private static Image Sample(string pattern, string name, string version) =>
-        new(pattern, RootKind.Runtime, [.. OwnImages.Program.Items, "sample", name], [])
+        new(pattern, RootKind.Runtime, [.. ProgramLayout.Program.Items, "sample", name], [])
         {
             Environment = version.Length > 0 ? new([new("SERVICE_VERSION", version)]) : default,
         };

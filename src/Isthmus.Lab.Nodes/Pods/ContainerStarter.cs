@@ -1,3 +1,4 @@
+using Isthmus.Images.Description;
 using Isthmus.Kubernetes.Objects;
 using Isthmus.Lab.Machine.Linux;
 using Isthmus.Lab.Nodes.Containers;

@@ -1,5 +1,6 @@
 using System.Globalization;
 using Isthmus.Core.Collections;
+using Isthmus.Images.Description;
 using Isthmus.Kubernetes.Objects;
 using Isthmus.Lab.Machine.Linux;
 using Isthmus.Lab.Nodes.Containers;
@@ -13,7 +14,6 @@ namespace Isthmus.Lab.Nodes.Pods;
 /// <summary>Decides how one container starts: command, environment, root file system and mounts.</summary>
 internal sealed class LaunchPlan(NodeContext node)
 {
-    internal const string SearchPath = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
     internal const int TerminalGroup = 5;
 
     // Where the machine has its own nslookup, users expect its output.
@@ -55,7 +55,7 @@ internal sealed class LaunchPlan(NodeContext node)
     {
         var values = new Dictionary<string, string>(StringComparer.Ordinal)
         {
-            ["PATH"] = SearchPath,
+            ["PATH"] = ProgramLayout.SearchPath,
             ["HOSTNAME"] = PodFiles.HostName(pod),
             ["HOME"] = identity.User == 0 ? "/root" : "/",
         };
@@ -67,7 +67,7 @@ internal sealed class LaunchPlan(NodeContext node)
 
     private static void AddRuntime(Dictionary<string, string> values, Container container)
     {
-        values["DOTNET_ROOT"] = OwnImages.RuntimeDirectory;
+        values["DOTNET_ROOT"] = ProgramLayout.RuntimeDirectory;
         foreach (var (name, value) in RuntimeSettings.Environment) values[name] = value;
         // No cgroup shows the runtime its limits.
         if (Quantity.Read(container.Resources.Limits.GetValueOrDefault("memory")) is { } bytes)
@@ -88,11 +88,11 @@ internal sealed class LaunchPlan(NodeContext node)
         var message = container.TerminationMessagePath.Length > 0 ? container.TerminationMessagePath : "/dev/termination-log";
         yield return new(run.Files.TerminationMessage, message, ReadOnly: false, IsFile: true);
         if (run.Image.Root != RootKind.Runtime) yield break;
-        yield return new(node.Settings.Build, OwnImages.BuildDirectory, ReadOnly: true);
-        yield return new(node.Settings.Dotnet, OwnImages.RuntimeDirectory, ReadOnly: true);
-        yield return new(node.Settings.NamesDirectory, OwnImages.NamesDirectory, ReadOnly: true);
+        yield return new(node.Settings.Build, ProgramLayout.BuildDirectory, ReadOnly: true);
+        yield return new(node.Settings.Dotnet, ProgramLayout.RuntimeDirectory, ReadOnly: true);
+        yield return new(node.Settings.NamesDirectory, ProgramLayout.NamesDirectory, ReadOnly: true);
     }
 
     internal static ValueMap<string> Links() =>
-        OwnImages.Names.Keys.Where(name => name != "nslookup" || !HostHasLookup).Select(name => new KeyValuePair<string, string>($"/usr/local/bin/{name}", $"{OwnImages.NamesDirectory}/{name}")).ToValueMap();
+        ProgramLayout.Names.Keys.Where(name => name != "nslookup" || !HostHasLookup).Select(name => new KeyValuePair<string, string>($"{ProgramLayout.SearchedDirectory}/{name}", $"{ProgramLayout.NamesDirectory}/{name}")).ToValueMap();
 }

@@ -1,3 +1,4 @@
+using Isthmus.Images.Description;
 using Isthmus.Lab.Nodes.Containers;
 using Isthmus.Lab.Nodes.Processes;
 using Isthmus.Lab.Nodes.Root;
@@ -22,7 +23,7 @@ internal static partial class WarmUp
         {
             ContainerStarter.MakePipes(files, input: false);
             var process = await ContainerLauncher.StartAsync(new(
-                root, ["true"], new([new("PATH", LaunchPlan.SearchPath)]), "/", identity, node.CanSetGroups, "warm-up", null, files, false, false));
+                root, ["true"], new([new("PATH", ProgramLayout.SearchPath)]), "/", identity, node.CanSetGroups, "warm-up", null, files, false, false));
             using var started = ContainerProcess.Started(ProcessIdentity.Of(process), files.Exit);
             var code = await started.WaitAsync(node.Reactor, CancellationToken.None);
             if (code != 0) Failed(node.Log, $"exit code {code}: {await File.ReadAllTextAsync(files.Exit)}");

@@ -64,6 +64,11 @@ public sealed class CommandLineTests
     [InlineData("lab up --flat --network cluster1=a", "--flat: cannot be combined with --network (use one of them)")]
     [InlineData("uninstall --purge --revision x", "--purge: removes all revisions and cannot be combined with --revision (use one of them)")]
     [InlineData("uninstall --purge -f x.yaml", "--purge: removes all revisions and cannot be combined with --filename (use one of them)")]
+    [InlineData("image build --platform linux/riscv64", "--platform: 'linux/riscv64' is not supported (use linux/amd64 or linux/arm64)")]
+    [InlineData("image build --tag a//b", "--tag: 'a//b' is not the name of an image (for example registry.example.com/isthmus:1.0)")]
+    [InlineData("image build --output /", "--output: / is a directory (specify a file)")]
+    [InlineData("image build --output /nowhere/image.tar", "--output: the directory /nowhere does not exist (create it first)")]
+    [InlineData("image build --mirror nowhere", "--mirror: 'nowhere' is not an address (for example http://deb.debian.org/debian)")]
     [InlineData("manifest generate -f /", "-f /: is a directory (name a file in it)")]
     [InlineData("version --kubeconfig /", "kubeconfig /: is a directory (name a file in it)")]
     public async Task What_cannot_be_is_told_before_anything_is_done(string line, string told)

@@ -1,5 +1,6 @@
 using FsCheck;
 using FsCheck.Fluent;
+using Isthmus.Images.Description;
 using Isthmus.Lab.Nodes.Images;
 using Isthmus.Testing;
 using Xunit;

@@ -1,0 +1,100 @@
+using Isthmus.Core.Collections;
+using Isthmus.Core.Names;
+using Isthmus.Images.Debian;
+using Isthmus.Images.Description;
+using Isthmus.Images.Oci;
+
+namespace Isthmus.Images.Building;
+
+/// <summary>Builds the image of the program: a root of Debian packages, the .NET runtime, and the program, each as a layer.</summary>
+public sealed class ImageBuilder(IBuildProgress progress, TimeProvider time)
+{
+    /// <exception cref="Core.Problems.ProblemException">Something that the build needs is missing.</exception>
+    public async Task<BuiltImage> BuildAsync(BuildRequest request, CancellationToken stop)
+    {
+        var work = Directory.CreateTempSubdirectory("isthmus-image-").FullName;
+        try
+        {
+            return await BuildAsync(request, work, stop);
+        }
+        finally
+        {
+            Directory.Delete(work, recursive: true);
+        }
+    }
+
+    private async Task<BuiltImage> BuildAsync(BuildRequest request, string work, CancellationToken stop)
+    {
+        var sources = await SourceState.ReadAsync(request.Program.Sources, request.Epoch, stop);
+        var files = await StepAsync("get Debian packages", () => new PackageStore(request.Packages, request.Architecture, work).GetAsync(BaseRoot.Packages, stop));
+        var tree = new LayerTree();
+        var packages = await StepAsync("unpack packages", () => DebianRoot.UnpackAsync(files, tree, stop));
+        BaseRoot.AddTo(tree);
+        var bill = BillOfMaterials.Write(request.Program, sources, packages);
+        Task<Layer> Write(string name, string origin, LayerTree content) =>
+            StepAsync($"write layer: {name}", () => Task.Run(() => LayerWriter.Write(content, Path.Combine(work, $"{name}.tar.gz"), origin, sources.Time, stop), stop));
+        // The layer that changes with every build comes last.
+        Layer[] layers =
+        [
+            await Write("system", $"Debian {PackageStore.Release} packages", tree),
+            await Write("runtime", $".NET {Path.GetFileName(request.Program.Frameworks[0])}", ProgramFiles.Runtime(request.Program)),
+            await Write("program", $"isthmus {request.Program.Version}", ProgramFiles.Program(request.Program, bill)),
+        ];
+        var image = ImageDocuments.Make(Spec(request, sources), layers);
+        await StepAsync("write image", () => Task.Run(() => Save(request.Output, output => ArchiveWriter.Write(output, [image], layers, sources.Time, stop)), stop));
+        if (request.Bill.Length > 0)
+        {
+            Save(request.Bill, output =>
+            {
+                using var writer = new StreamWriter(output, leaveOpen: true);
+                writer.Write(bill);
+            });
+        }
+        return new(image.Digest, request.Output, new FileInfo(request.Output).Length, layers.Sum(layer => layer.ContentSize), sources.Time);
+    }
+
+    private static ImageSpec Spec(BuildRequest request, SourceState sources)
+    {
+        var labels = new List<KeyValuePair<string, string>>
+        {
+            new("org.opencontainers.image.title", "isthmus"),
+            new("org.opencontainers.image.description", "Isthmus: a service mesh for several Kubernetes clusters (control plane, proxy and traffic capture)"),
+            new("org.opencontainers.image.vendor", "The Isthmus authors"),
+            new("org.opencontainers.image.licenses", "Apache-2.0"),
+            new("org.opencontainers.image.version", request.Program.Version),
+            new("org.opencontainers.image.created", ImageDocuments.Time(sources.Time)),
+        };
+        if (sources.Revision.Length > 0) labels.Add(new("org.opencontainers.image.revision", sources.Revision));
+        KeyValuePair<string, string>[] environment =
+        [
+            new("PATH", ProgramLayout.SearchPath), .. ProgramLayout.Environment,
+        ];
+        var start = new ImageStart(ProgramLayout.Program, [], environment.ToValueMap(), $"{ProxyUser.Id}:{ProxyUser.Id}", "/");
+        return new(request.Names, request.Architecture, start, labels.ToValueMap(), sources.Time);
+    }
+
+    /// <summary>Writes a file as a whole or not at all.</summary>
+    private static bool Save(string path, Action<Stream> write)
+    {
+        var draft = $"{path}.new";
+        try
+        {
+            using (var output = File.Create(draft)) write(output);
+            File.Move(draft, path, overwrite: true);
+            return true;
+        }
+        finally
+        {
+            File.Delete(draft);
+        }
+    }
+
+    private async Task<T> StepAsync<T>(string step, Func<Task<T>> work)
+    {
+        var begun = time.GetTimestamp();
+        progress.Started(step);
+        var result = await work();
+        progress.Finished(step, time.GetElapsedTime(begun));
+        return result;
+    }
+}

@@ -1,0 +1,106 @@
+using System.Diagnostics;
+using System.IO.Compression;
+using System.Text.Json.Nodes;
+using Isthmus.Tests.Mesh.Lab;
+using Xunit;
+
+namespace Isthmus.Tests.Mesh.Images;
+
+/// <summary>The image of this build, unpacked once, whose containers runc runs as kubelets have them run.</summary>
+public sealed class RuncRig : IAsyncLifetime
+{
+    private readonly string _directory = Directory.CreateTempSubdirectory("isthmus-runc-").FullName;
+
+    internal string Archive => Path.Combine(_directory, "image.tar");
+
+    internal JsonNode Config { get; private set; } = new JsonObject();
+
+    private string Root => Path.Combine(_directory, "root");
+
+    public async ValueTask InitializeAsync()
+    {
+        // Tests have no network: ./test downloads the packages before.
+        var packages = Path.GetFullPath(Path.Combine(Path.GetDirectoryName(LabRig.FindProgram())!, "../../../packages"));
+        await ShellAsync("""dotnet "$1" image build --output "$2" --packages "$3" """, LabRig.FindProgram(), Archive, packages);
+        var layout = Path.Combine(_directory, "layout");
+        await ShellAsync("""mkdir "$1" "$2" && tar xf "$3" -C "$1" """, layout, Root, Archive);
+        var manifest = JsonNode.Parse(await File.ReadAllTextAsync(Path.Combine(layout, "manifest.json")))![0]!;
+        Config = JsonNode.Parse(await File.ReadAllTextAsync(Path.Combine(layout, manifest["Config"]!.ToString())))!;
+        foreach (var layer in manifest["Layers"]!.AsArray()) await ShellAsync("""tar xzf "$1" -C "$2" """, Path.Combine(layout, layer!.ToString()), Root);
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        await Task.Run(() => Directory.Delete(_directory, recursive: true));
+        GC.SuppressFinalize(this);
+    }
+
+    /// <summary>Creates a bundle for a container of a Pod.</summary>
+    /// <param name="command">Instead of the image's entry point and the container's arguments.</param>
+    internal string Bundle(string name, JsonNode container, params string[] command)
+    {
+        var directory = Directory.CreateDirectory(Path.Combine(_directory, name)).FullName;
+        var security = container["securityContext"]!;
+        var capabilities = new JsonArray([.. security["capabilities"]!["add"]!.AsArray().Select(one => (JsonNode)$"CAP_{one}")]);
+        var user = (int)security["runAsUser"]!;
+        IEnumerable<string> words = command.Length > 0 ? command : Texts(Config["config"]!["Entrypoint"]!).Concat(Texts(container["args"]!));
+        var environment = Texts(Config["config"]!["Env"]!)
+            .Concat((container["env"] as JsonArray ?? []).Select(entry => $"{entry!["name"]}={entry["value"]?.ToString() ?? "127.0.0.1"}"));
+        var mounts = new JsonArray(Mount("/proc", "proc"), Mount("/dev", "tmpfs", "nosuid", "mode=755"));
+        foreach (var mount in container["volumeMounts"] as JsonArray ?? []) mounts.Add((JsonNode)Mount(mount!["mountPath"]!.ToString(), "tmpfs", "mode=1777"));
+        var spaces = new List<JsonObject>(((string[])["pid", "ipc", "uts", "mount"]).Select(kind => new JsonObject { ["type"] = kind }));
+        var linux = new JsonObject();
+        if (user != 0 && HasOneUser)
+        {
+            // An ordinary user has a single ID, which is the container's user.
+            spaces.Add(new() { ["type"] = "user" });
+            linux["uidMappings"] = new JsonArray(new JsonObject { ["containerID"] = user, ["hostID"] = 0, ["size"] = 1 });
+            linux["gidMappings"] = new JsonArray(new JsonObject { ["containerID"] = (int)security["runAsGroup"]!, ["hostID"] = 0, ["size"] = 1 });
+        }
+        linux["namespaces"] = new JsonArray([.. spaces]);
+        var bundle = new JsonObject
+        {
+            ["ociVersion"] = "1.0.2",
+            ["process"] = new JsonObject
+            {
+                ["user"] = new JsonObject { ["uid"] = user, ["gid"] = (int)security["runAsGroup"]! },
+                ["args"] = Words(words),
+                ["env"] = Words(environment),
+                ["cwd"] = "/",
+                ["noNewPrivileges"] = !(bool)security["allowPrivilegeEscalation"]!,
+                ["capabilities"] = new JsonObject { ["bounding"] = capabilities.DeepClone(), ["effective"] = capabilities.DeepClone(), ["permitted"] = capabilities },
+            },
+            ["root"] = new JsonObject { ["path"] = Root, ["readonly"] = (bool)security["readOnlyRootFilesystem"]! },
+            ["mounts"] = mounts,
+            ["linux"] = linux,
+        };
+        File.WriteAllText(Path.Combine(directory, "config.json"), bundle.ToJsonString());
+        return directory;
+    }
+
+    /// <summary>Runs a script in a network of its own, with <c>runc</c> as a function. Returns the output; a script that fails, fails the test.</summary>
+    internal Task<string> PodAsync(string script, params string[] arguments)
+    {
+        var state = Directory.CreateDirectory(Path.Combine(_directory, "state")).FullName;
+        return ShellAsync($$"""exec unshare --net --mount --pid --fork --kill-child --mount-proc -- bash -euc 'ip link set lo up; runc() { command runc --root {{state}} "$@"; }; {{script}}' pod "$@" """, arguments);
+    }
+
+    private static bool HasOneUser => File.ReadAllText("/proc/self/uid_map").Split(' ', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries)[^1] == "1";
+
+    private static async Task<string> ShellAsync(string script, params string[] arguments)
+    {
+        using var process = Process.Start(new ProcessStartInfo("bash", ["-euc", script, "bash", .. arguments]) { RedirectStandardOutput = true, RedirectStandardError = true })!;
+        var errors = process.StandardError.ReadToEndAsync();
+        var output = await process.StandardOutput.ReadToEndAsync();
+        var said = await errors;
+        await process.WaitForExitAsync();
+        return process.ExitCode == 0 ? output : throw new InvalidOperationException($"{script} {string.Join(' ', arguments)}: exit code {process.ExitCode}\n{output}\n{said}");
+    }
+
+    private static IEnumerable<string> Texts(JsonNode list) => list.AsArray().Select(text => text!.ToString());
+
+    private static JsonArray Words(IEnumerable<string> words) => new([.. words.Select(word => (JsonNode)word)]);
+
+    private static JsonObject Mount(string at, string type, params string[] options) =>
+        new() { ["destination"] = at, ["type"] = type, ["source"] = type, ["options"] = Words(options) };
+}

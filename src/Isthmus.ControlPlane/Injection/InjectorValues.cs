@@ -30,6 +30,9 @@ public sealed record InjectorValues(JsonObject Values, JsonObject DefaultConfig,
     public string JwtPolicy => Text("third-party-jwt", "jwtPolicy");
     public string CertProvider => Text("istiod", "pilotCertProvider");
     public string PullPolicy => Text("", "imagePullPolicy");
+
+    /// <summary>Names of Secrets in the Pod's namespace.</summary>
+    public IReadOnlyList<string> PullSecrets => [.. (Global("imagePullSecrets") as JsonArray ?? []).Select(name => name?.ToString() ?? "").Where(name => name.Length > 0)];
     public string ProxyLogLevel => Text("warning", "proxy", "logLevel");
     public string ComponentLogLevel => Text("misc:error", "proxy", "componentLogLevel");
     public string AgentLogLevel => Text("default:info", "logging", "level");

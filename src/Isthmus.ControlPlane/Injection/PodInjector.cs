@@ -24,6 +24,7 @@ public static class PodInjector
             ((JsonArray)proxy["env"]!).Add((JsonNode)new JsonObject { ["name"] = ProbeRewrite.Variable, ["value"] = probers.ToJsonString() });
         var overrides = AddProxy(spec, proxy, first: !gateway && inputs.HoldApplication);
         AddVolumes(spec);
+        AddPullSecrets(spec, values);
         if (!gateway) AddSearches(spec, ns, values);
         if (!gateway && inputs.InterceptionMode != "NONE") AddInit(spec, InitContainer.Build(inputs));
         var security = spec["securityContext"] as JsonObject ?? (JsonObject)(spec["securityContext"] = new JsonObject())!;
@@ -55,7 +56,12 @@ public static class PodInjector
             return null;
         }
         var overrides = (JsonObject)given.DeepClone();
-        if (overrides["image"]?.ToString() == "auto") overrides.Remove("image");
+        if (overrides["image"]?.ToString() == "auto")
+        {
+            overrides.Remove("image");
+            // An API server has set Always for an image without a tag. Without a policy, it sets the one that suits the real image.
+            overrides.Remove("imagePullPolicy");
+        }
         ContainerMerge.Over(proxy, overrides);
         containers[containers.IndexOf(given)] = proxy;
         return overrides;
@@ -73,6 +79,14 @@ public static class PodInjector
         var config = spec["dnsConfig"] as JsonObject ?? (JsonObject)(spec["dnsConfig"] = new JsonObject())!;
         var searches = config["searches"] as JsonArray ?? (JsonArray)(config["searches"] = new JsonArray())!;
         foreach (var search in wanted.Where(search => !searches.Any(known => known?.ToString() == search))) searches.Add((JsonNode)search);
+    }
+
+    /// <summary>Credentials of the registry of the proxy's image (values.global.imagePullSecrets).</summary>
+    private static void AddPullSecrets(JsonObject spec, InjectorValues values)
+    {
+        if (values.PullSecrets.Count == 0) return;
+        var secrets = spec["imagePullSecrets"] as JsonArray ?? (JsonArray)(spec["imagePullSecrets"] = new JsonArray())!;
+        foreach (var name in values.PullSecrets.Where(name => !secrets.Any(known => known?["name"]?.ToString() == name))) secrets.Add((JsonNode)new JsonObject { ["name"] = name });
     }
 
     private static void AddVolumes(JsonObject spec)
@@ -118,7 +132,7 @@ public static class PodInjector
             ["initContainers"] = init ? new JsonArray(InitContainer.Name) : null,
             ["containers"] = new JsonArray(ProxyContainer.Name),
             ["volumes"] = new JsonArray([.. ProxyContainer.Volumes().Select(volume => volume!["name"]!.DeepClone())]),
-            ["imagePullSecrets"] = null,
+            ["imagePullSecrets"] = inputs.Values.PullSecrets.Count > 0 ? new JsonArray([.. inputs.Values.PullSecrets.Select(name => (JsonNode)name)]) : null,
             ["revision"] = revision,
         }.ToJsonString();
     }

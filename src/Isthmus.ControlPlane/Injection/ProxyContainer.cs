@@ -24,7 +24,7 @@ internal static class ProxyContainer
             ["readinessProbe"] = Readiness(inputs),
         };
         if (inputs.Values.StartupFailures is { } failures) container["startupProbe"] = Startup(failures);
-        if (inputs.Values.PullPolicy.Length > 0) container["imagePullPolicy"] = inputs.Values.PullPolicy;
+        if ((inputs.Annotation(Annotations.PullPolicy) ?? inputs.Values.PullPolicy) is { Length: > 0 } policy) container["imagePullPolicy"] = policy;
         if (gateway) return container;
         container["resources"] = Resources(inputs);
         container["securityContext"] = Security(inputs);

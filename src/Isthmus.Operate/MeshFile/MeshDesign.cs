@@ -134,8 +134,15 @@ public sealed class MeshDesign(MeshSpec mesh)
         {
             if ((cluster.Install[field] ?? mesh.Install[field]) is { } value) file["spec"]![field] = value.DeepClone();
         }
+        var global = (JsonObject)file["spec"]!["values"]!["global"]!;
+        foreach (var field in (string[])["imagePullPolicy", "imagePullSecrets"])
+        {
+            if ((Global(cluster.Install, field) ?? Global(mesh.Install, field)) is { } value) global[field] = value.DeepClone();
+        }
         return OperatorSpec.Build([(mesh.Source, YamlText.Print(file))], [], null);
     }
+
+    private static JsonNode? Global(JsonObject install, string field) => ((install["values"] as JsonObject)?["global"] as JsonObject)?[field];
 
     /// <summary>What the gateway exposes: services of the mesh and, if other clusters need it, the control plane.</summary>
     public IReadOnlyList<JsonObject> Exposure(ClusterSpec cluster)

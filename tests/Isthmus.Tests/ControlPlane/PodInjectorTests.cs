@@ -114,6 +114,39 @@ public sealed class PodInjectorTests
         Assert.Contains($"metadata.annotations[{annotation[..annotation.IndexOf(':')]}]", problem.Message);
     }
 
+    [Theory]
+    [InlineData("", "", null)]
+    [InlineData("IfNotPresent", "", "IfNotPresent")]
+    [InlineData("Never", "isthmus.internal/image-pull-policy: Always", "Always")]
+    public void A_gateway_has_the_configured_pull_policy_and_not_that_of_its_placeholder(string configured, string annotation, string? expected)
+    {
+        var pod = Pod($"inject.istio.io/templates: gateway\n    {annotation}", "", "");
+        // An API server sets Always, because the placeholder has no tag.
+        pod["spec"]!["containers"]![0] = new JsonObject { ["name"] = "istio-proxy", ["image"] = "auto", ["imagePullPolicy"] = "Always" };
+        var injected = PodInjector.Inject(pod, "trade", Global($$"""{"hub":"registry.example.com","tag":"1.0","imagePullPolicy":"{{configured}}"}"""), InjectionPath.Default)!;
+        Assert.Equal("registry.example.com/isthmus:1.0", Proxy(injected)["image"]!.ToString());
+        Assert.Equal(expected, Proxy(injected)["imagePullPolicy"]?.ToString());
+    }
+
+    [Fact]
+    public void A_proxy_with_an_image_of_its_own_keeps_its_pull_policy()
+    {
+        var pod = Pod("", "", "");
+        pod["spec"]!["containers"]!.AsArray().Add((JsonNode)new JsonObject { ["name"] = "istio-proxy", ["image"] = "mine:1", ["imagePullPolicy"] = "Always" });
+        Assert.Equal("Always", Proxy(PodInjector.Inject(pod, "trade", Global("""{"imagePullPolicy":"Never"}"""), InjectionPath.Default)!)["imagePullPolicy"]!.ToString());
+    }
+
+    [Fact]
+    public void Pods_get_the_credentials_of_the_registry_beside_their_own()
+    {
+        var injected = PodInjector.Inject(Pod("", "", "imagePullSecrets: [{name: mine}, {name: shared}]"), "trade", Global("""{"imagePullSecrets":["shared","mesh"]}"""), InjectionPath.Default)!;
+        Assert.Equal(["mine", "shared", "mesh"], Names(injected, "imagePullSecrets"));
+        Assert.Equal("""["shared","mesh"]""", JsonNode.Parse(Annotation(injected, "sidecar.istio.io/status")!)!["imagePullSecrets"]!.ToJsonString());
+        Assert.Null(Inject()["spec"]!["imagePullSecrets"]);
+    }
+
+    private static InjectorValues Global(string global) => Values with { Values = new() { ["global"] = JsonNode.Parse(global) } };
+
     [Fact]
     public void Pods_search_the_domains_that_the_installation_names()
     {

@@ -30,7 +30,8 @@ internal static partial class OperatorShapes
             .. All(Shape.Revision, "revision"),
             .. All(Shape.Flag, "configCluster externalIstiod omitSidecarInjectorConfigMap operatorManageWebhooks configValidation multiCluster.enabled multiCluster.includeEnvoyFilter", "values.global."),
             .. All(Shape.Flag, "values.istiocoredns.enabled addonComponents.istiocoredns.enabled"),
-            .. All(Shape.List, "values.gateways.*.ports"),
+            .. All(Shape.List, "values.gateways.*.ports values.global.imagePullSecrets"),
+            .. All(Shape.Text, "values.global.imagePullSecrets.*"),
             .. All(Shape.Number, "values.pilot.replicaCount values.istiocoredns.replicaCount values.gateways.*.ports.*.port values.gateways.*.ports.*.targetPort"),
             .. All(Shape.Mapping, "values.gateways.*.ports.*"),
             .. ((string[])["pilot", "ingressGateways.*", "egressGateways.*"]).SelectMany(workload => (List<(string, Shape)>)

@@ -18,10 +18,10 @@ internal static class ValuesSchema
         ["values"] = Read("base defaultRevision gateways global istiocoredns istiodRemote meshConfig pilot sidecarInjectorWebhook"
             + " | certmanager cni clusterResources compatibilityVersion experimental galley grafana istio_cni kiali mixer nodeagent ownerName platform profile"
             + " prometheus prometheusOperator revision revisionTags security telemetry tracing ztunnel"),
-        ["values.global"] = Read("caAddress configCluster configValidation controlPlaneSecurityEnabled externalIstiod hub imagePullPolicy istioNamespace jwtPolicy logging meshID meshNetworks"
+        ["values.global"] = Read("caAddress configCluster configValidation controlPlaneSecurityEnabled externalIstiod hub imagePullPolicy imagePullSecrets istioNamespace jwtPolicy logging meshID meshNetworks"
             + " multiCluster network omitSidecarInjectorConfigMap operatorManageWebhooks pilotCertProvider podDNSSearchNamespaces proxy proxy_init remotePilotAddress tag"
             + " | arch autoscalingv2API caName certSigners certificates configRootNamespace createRemoteSvcEndpoints defaultConfigVisibilitySettings defaultNodeSelector"
-            + " defaultPodDisruptionBudget defaultResources defaultTolerations disablePolicyChecks enableHelmTest enableTracing imagePullSecrets istioRemote istiod ipFamilies ipFamilyPolicy"
+            + " defaultPodDisruptionBudget defaultResources defaultTolerations disablePolicyChecks enableHelmTest enableTracing istioRemote istiod ipFamilies ipFamilyPolicy"
             + " k8sIngress localityLbSetting logAsJson mountMtlsCerts mtls oneNamespace outboundTrafficPolicy platform policyCheckFailOpen policyNamespace priorityClassName prometheusNamespace"
             + " remotePilotCreateSvcEndpoint remotePolicyAddress remoteTelemetryAddress sds sts telemetryNamespace tracer trustDomain trustDomainAliases useMCP variant waypoint"),
         ["values.global.logging"] = Read("level"),

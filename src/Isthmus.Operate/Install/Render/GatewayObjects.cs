@@ -37,7 +37,7 @@ internal sealed class GatewayObjects
     private IEnumerable<JsonObject> Build()
     {
         var account = $"{_name}-service-account";
-        yield return ServiceAccount(account, _namespace, OwnLabels());
+        yield return WithPullSecrets(_spec, ServiceAccount(account, _namespace, OwnLabels()));
         yield return Role($"{_name}-sds", _namespace, OwnLabels(), Rule("core", "secrets", "get watch list"));
         yield return RoleBinding($"{_name}-sds", _namespace, OwnLabels(), account);
         yield return Service();
@@ -127,6 +127,7 @@ internal sealed class GatewayObjects
             ["containers"] = new JsonArray(container),
         };
         WorkloadSettings.Apply(pod, metadata, k8s);
+        if (container["imagePullPolicy"]?.ToString() is { Length: > 0 } policy) metadata["annotations"]![Annotations.PullPolicy] = policy;
         deployment["spec"] = new JsonObject
         {
             ["replicas"] = (int?)k8s?["replicaCount"] ?? 1,

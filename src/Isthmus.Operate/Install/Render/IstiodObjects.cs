@@ -29,7 +29,7 @@ internal static class IstiodObjects
     {
         var names = new Names(spec);
         JsonObject Labelled() => Make(spec, Component, ("app", "istiod"));
-        yield return ServiceAccount(names.Account, names.Namespace, Labelled());
+        yield return WithPullSecrets(spec, ServiceAccount(names.Account, names.Namespace, Labelled()));
         yield return ClusterRole(names.ClusterRole, Labelled(), ClusterRules());
         yield return ClusterRoleBinding(names.ClusterRole, Labelled(), names.Account, names.Namespace);
         yield return Role(names.Account, names.Namespace, Labelled(), spec.IsConfigCluster

@@ -1,4 +1,5 @@
 using System.Text.Json.Nodes;
+using Isthmus.Operate.Install.Operator;
 using static Isthmus.Operate.Install.Render.ObjectLabels;
 
 namespace Isthmus.Operate.Install.Render;
@@ -16,6 +17,14 @@ internal static class Rbac
         ["resources"] = Strings(resources.Split(' ')),
         ["verbs"] = Strings(verbs.Split(' ')),
     };
+
+    /// <summary>Adds the credentials with which Pods of the account pull their images (values.global.imagePullSecrets).</summary>
+    internal static JsonObject WithPullSecrets(OperatorSpec spec, JsonObject account)
+    {
+        if (spec.Value("global", "imagePullSecrets") is JsonArray { Count: > 0 } names)
+            account["imagePullSecrets"] = new JsonArray([.. names.Select(name => (JsonNode)new JsonObject { ["name"] = name?.ToString() })]);
+        return account;
+    }
 
     internal static JsonObject ServiceAccount(string name, string ns, JsonObject labels) => Object("v1", "ServiceAccount", name, ns, labels);
 

@@ -29,7 +29,7 @@ internal static class ReplicatedObjects
     {
         JsonObject Labelled() => Make(spec, "AddonComponents", ("app", Dns));
         var (ns, account, role) = (spec.Namespace, $"{Dns}-service-account", $"{Dns}-{spec.Namespace}");
-        yield return ServiceAccount(account, ns, Labelled());
+        yield return WithPullSecrets(spec, ServiceAccount(account, ns, Labelled()));
         yield return ClusterRole(role, Labelled(), Rule("networking.istio.io", "serviceentries", "get list watch"), Rule("core", "events", "create patch"));
         yield return ClusterRoleBinding(role, Labelled(), account, ns);
         var map = Object("v1", "ConfigMap", "coredns", ns, Labelled());

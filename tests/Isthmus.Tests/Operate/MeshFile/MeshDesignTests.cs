@@ -111,6 +111,18 @@ public sealed class MeshDesignTests
     private static MeshDesign Design(string spec) => new(MeshReaderTests.Read(spec));
 
     [Fact]
+    public void Gateways_get_the_images_and_credentials_of_the_installation()
+    {
+        var file = Topologies.Write("multi-primary-multi-network", 2)
+            .Replace("spec:\n", "spec:\n  install: {hub: example.com, tag: '1', values: {global: {imagePullPolicy: Never, imagePullSecrets: [regcred]}}}\n", StringComparison.Ordinal);
+        var design = new MeshDesign(MeshReader.Read(file, "mesh.yaml", ""));
+        var gateway = design.Gateway(design.Mesh.Clusters[0]);
+        Assert.Equal(("example.com/isthmus:1", "Never", """["regcred"]"""),
+            (gateway.Image("isthmus"), gateway.Value("global", "imagePullPolicy")!.ToString(), gateway.Value("global", "imagePullSecrets")!.ToJsonString()));
+        Assert.Empty(design.Warnings);
+    }
+
+    [Fact]
     public void What_has_no_effect_below_install_is_said_once()
     {
         var file = Topologies.Write("multi-primary", 2).Replace("spec:\n", "spec:\n  install: {values: {global: {netwrk: x}}}\n", StringComparison.Ordinal);

@@ -29,13 +29,19 @@ internal sealed class ContainerStarter(NodeContext node)
     /// <summary>The reason if everything was prepared and the program did not start.</summary>
     internal const string RunError = "RunContainerError";
 
+    /// <summary>The reason if the image is missing and must not be pulled.</summary>
+    internal const string NeverPull = "ErrImageNeverPull";
+
     private const int PipeBytes = 256 * 1024;
 
     /// <exception cref="StartException">The image or the user is not available.</exception>
     internal ContainerRun Prepare(Pod pod, Container spec, RunFiles files)
     {
         if (!ImageName.TryParse(spec.Image, out var name)) throw new StartException("InvalidImageName", $"couldn't parse image name \"{spec.Image}\"");
-        var image = node.Images.Find(name) ?? throw new StartException("ErrImagePull", node.Images.Missing(spec.Image));
+        var image = node.Images.Find(name)
+            ?? throw (spec.ImagePullPolicy == "Never"
+                ? new StartException(NeverPull, $"Container image \"{spec.Image}\" is not present with pull policy of Never")
+                : new StartException("ErrImagePull", node.Images.Missing(spec.Image)));
         try
         {
             return new(spec, image, ContainerIdentity.Decide(pod.Spec.SecurityContext, spec.SecurityContext, image.User, node.Users, node.Groups), files);

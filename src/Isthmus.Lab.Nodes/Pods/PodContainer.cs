@@ -173,6 +173,13 @@ internal sealed partial class PodContainer(Container spec, ContainerRole role, N
             pod.Tell(false, "BackOff", $"Back-off pulling image \"{spec.Image}\"", spec);
             return;
         }
+        if (e.Reason == ContainerStarter.NeverPull)
+        {
+            pod.Tell(true, ContainerStarter.NeverPull, e.Message, spec);
+            pod.Tell(true, "Failed", $"Error: {ContainerStarter.NeverPull}", spec);
+            _notBefore = node.Time.GetUtcNow() + Retry;
+            return;
+        }
         pod.Tell(true, e.Reason == "InvalidImageName" ? "InspectFailed" : "Failed", $"Error: {e.Message}", spec);
         if (e.Reason == ContainerStarter.RunError) BackOff(TimeSpan.Zero);
         else _notBefore = node.Time.GetUtcNow() + Retry;

@@ -135,6 +135,15 @@ public sealed class PodTests
     }
 
     [Fact]
+    public async Task An_image_that_is_missing_and_must_not_be_pulled_is_said_as_by_kubelets()
+    {
+        await using var rig = NodeRig.Start();
+        rig.Apply("metadata: {name: a}\nspec: {containers: [{name: main, image: nginx, imagePullPolicy: Never}]}");
+        var status = await rig.StatusAsync("a", one => (string?)one["containerStatuses"]![0]!["state"]!["waiting"]?["reason"] == "ErrImageNeverPull");
+        Assert.Equal("Container image \"nginx\" is not present with pull policy of Never", (string?)status["containerStatuses"]![0]!["state"]!["waiting"]!["message"]);
+    }
+
+    [Fact]
     public async Task What_is_missing_is_said_and_waited_for()
     {
         await using var rig = NodeRig.Start();

@@ -1,13 +1,11 @@
 using System.CommandLine;
 using System.Globalization;
 using System.Runtime.InteropServices;
-using Isthmus.Core.Collections;
-using Isthmus.Core.Names;
 using Isthmus.Core.Problems;
 using Isthmus.Images.Building;
-using Isthmus.Images.Debian;
-using Isthmus.Images.Description;
-using Isthmus.Operate.Install.Operator;
+using Isthmus.Images.Loading;
+using Isthmus.Images.Oci;
+using Isthmus.Images.Registry;
 using Isthmus.Output;
 
 namespace Isthmus.Commands;
@@ -15,7 +13,7 @@ namespace Isthmus.Commands;
 /// <summary><c>isthmus image</c>: the container image of this program.</summary>
 internal static class ImageCommand
 {
-    internal static Command Build() => new("image", "Build the container image of Isthmus, without Docker.") { BuildBuild() };
+    internal static Command Build() => new("image", "Build, upload and load the container image of Isthmus, without Docker.") { BuildBuild(), BuildPush(), BuildLoad() };
 
     private static Command BuildBuild()
     {
@@ -37,10 +35,98 @@ internal static class ImageCommand
         return command;
     }
 
+    private static Command BuildPush()
+    {
+        var name = new Argument<string>("image") { Description = "Name of the image in its registry, such as registry.example.com/isthmus:1.0" };
+        var file = FileOption();
+        var plain = new Option<bool>("--plain-http") { Description = "The registry has no TLS" };
+        var authority = new Option<string>("--ca-file") { Description = "PEM file with the only authorities to trust", DefaultValueFactory = _ => "" };
+        var user = new Option<string>("--username") { Description = "User; otherwise what 'docker login' or 'podman login' stored", DefaultValueFactory = _ => "" };
+        var password = new Option<bool>("--password-stdin") { Description = "Read the password from the standard input" };
+        var options = new ImageBuildOptions();
+        var command = new Command("push", "Upload the image to a registry. Layers that the registry has are not uploaded again.") { name, file, plain, authority, user, password };
+        options.AddSourcesTo(command);
+        command.SetAction(async (line, stop) =>
+        {
+            var place = RegistryName.Parse(line.GetValue(name)!);
+            if ((line.GetValue(user)!.Length > 0) != line.GetValue(password)) throw new ProblemException("--username", "needs --password-stdin, and vice versa", "use both, for example: isthmus image push IMAGE --username USER --password-stdin < FILE");
+            var secret = line.GetValue(password) ? (await Console.In.ReadToEndAsync(stop)).TrimEnd('\r', '\n') : "";
+            var access = new RegistryAccess(line.GetValue(plain), line.GetValue(authority)!, line.GetValue(user)!, secret).WithStored(place.Host, CredentialFiles());
+            using var registry = new RegistryClient(place, access);
+            await WithArchiveAsync(line, file, options, [$"{line.GetValue(name)}"], async archive =>
+            {
+                using var images = ImageArchive.Open(archive);
+                PushResult? pushed = null;
+                await LabProgress.RunAsync(async onStep =>
+                {
+                    var steps = new ImageSteps(onStep, TimeProvider.System);
+                    pushed = await ImagePush.RunAsync(images, OwnArchitecture(), registry, steps.Next, stop);
+                    steps.Next("");
+                }, whole: "push");
+                Console.WriteLine($"{line.GetValue(name)}: {pushed!.Uploaded} blobs uploaded, {pushed.Present} were there\n{pushed.Digest}");
+            }, stop);
+            return 0;
+        });
+        return command;
+    }
+
+    private static Command BuildLoad()
+    {
+        var to = new Option<string>("--to") { Description = $"Where to: {string.Join(", ", ImageStore.All.Select(store => store.Name))}", Required = true };
+        var cluster = new Option<string>("--name") { Description = "With kind: name of the cluster", DefaultValueFactory = _ => "kind" };
+        var file = FileOption();
+        var options = new ImageBuildOptions();
+        var command = new Command("load", "Load the image into the containers' store of this machine, or into the nodes of a kind cluster.") { to, cluster, file };
+        options.AddSourcesTo(command);
+        command.SetAction(async (line, stop) =>
+        {
+            var store = ImageStore.Find(line.GetValue(to)!);
+            await WithArchiveAsync(line, file, options, [ImageBuildOptions.DefaultName], async archive =>
+            {
+                using (var images = ImageArchive.Open(archive)) _ = images.Images(OwnArchitecture());
+                Console.Write(await store.LoadAsync(archive, line.GetValue(cluster)!, stop));
+                Console.WriteLine($"Loaded into {store.Name}.");
+            }, stop);
+            return 0;
+        });
+        return command;
+    }
+
+    private static Option<string> FileOption() =>
+        new("--file", "-f") { Description = "Archive of 'isthmus image build'; without it, the image is built first", DefaultValueFactory = _ => "" };
+
+    /// <summary>Uses the archive that the line names, or builds one that is deleted afterwards.</summary>
+    private static async Task WithArchiveAsync(ParseResult line, Option<string> file, ImageBuildOptions options, string[] names, Func<string, Task> use, CancellationToken stop)
+    {
+        if (line.GetValue(file) is { Length: > 0 } given)
+        {
+            await use(given);
+            return;
+        }
+        var directory = Directory.CreateTempSubdirectory("isthmus-image-").FullName;
+        try
+        {
+            await use((await BuildAsync(options.Request(line, Path.Combine(directory, "image.tar"), OwnArchitecture(), [.. names]), stop)).Output);
+        }
+        finally
+        {
+            Directory.Delete(directory, recursive: true);
+        }
+    }
+
+    /// <summary>Where podman and docker store credentials.</summary>
+    private static IEnumerable<string> CredentialFiles()
+    {
+        if (Environment.GetEnvironmentVariable("REGISTRY_AUTH_FILE") is { Length: > 0 } given) yield return given;
+        if (Environment.GetEnvironmentVariable("XDG_RUNTIME_DIR") is { Length: > 0 } running) yield return Path.Combine(running, "containers/auth.json");
+        var docker = Environment.GetEnvironmentVariable("DOCKER_CONFIG") is { Length: > 0 } folder ? folder : Path.Combine(Environment.GetFolderPath(Environment.SpecialFolder.UserProfile), ".docker");
+        yield return Path.Combine(docker, "config.json");
+    }
+
     private static async Task<BuiltImage> BuildAsync(BuildRequest request, CancellationToken stop)
     {
         BuiltImage? built = null;
-        await LabProgress.RunAsync(async onStep => built = await new ImageBuilder(new ImageSteps(onStep), TimeProvider.System).BuildAsync(request, stop), whole: "image");
+        await LabProgress.RunAsync(async onStep => built = await new ImageBuilder(new ImageSteps(onStep, TimeProvider.System), TimeProvider.System).BuildAsync(request, stop), whole: "image");
         return built!;
     }
 
@@ -63,43 +149,4 @@ internal static class ImageCommand
         System.Runtime.InteropServices.Architecture.Arm64 => "arm64",
         var other => other.ToString().ToLowerInvariant(),
     };
-
-    /// <summary>What every command that builds the image can be told.</summary>
-    private sealed class ImageBuildOptions
-    {
-        private readonly Option<string[]> _tag = new("--tag", "-t") { Description = "Name of the image, such as registry.example.com/isthmus:1.0; repeat it for several", DefaultValueFactory = _ => [$"{WellKnown.OwnDomain}/isthmus:{BuildVersion.Current}"] };
-        private readonly Option<string> _mirror = new("--mirror") { Description = "Address of a Debian mirror; security updates come from the same address with -security", DefaultValueFactory = _ => PackageSource.DefaultMirror };
-        private readonly Option<string> _packages = new("--packages") { Description = "Directory of Debian packages: files that it has are used as they are, others are downloaded to it", DefaultValueFactory = _ => "" };
-        private readonly Option<string> _bill = new("--sbom") { Description = "File for the list of everything in the image (SPDX 2.3, JSON); the image has it too", DefaultValueFactory = _ => "" };
-
-        internal void AddTo(Command command)
-        {
-            foreach (var option in (Option[])[_tag, _mirror, _packages, _bill]) command.Options.Add(option);
-        }
-
-        internal BuildRequest Request(ParseResult line, string output, string architecture)
-        {
-            var program = new ProgramSource(AppContext.BaseDirectory, [RuntimeEnvironment.GetRuntimeDirectory().TrimEnd('/'), WebFramework()], BuildVersion.Current,
-                Environment.GetEnvironmentVariable("ISTHMUS_ROOT") ?? "");
-            var mirror = line.GetValue(_mirror)!;
-            if (!Uri.TryCreate(mirror, UriKind.Absolute, out _)) throw new ProblemException("--mirror", $"'{mirror}' is not an address", $"for example {PackageSource.DefaultMirror}");
-            return new(program, Writable("--output", output), [.. line.GetValue(_tag)!.Select(Reference)], architecture, new(mirror, line.GetValue(_packages)!),
-                Writable("--sbom", line.GetValue(_bill)!), Environment.GetEnvironmentVariable("SOURCE_DATE_EPOCH") ?? "");
-        }
-
-        private static string WebFramework() => Path.GetDirectoryName(typeof(Microsoft.AspNetCore.Http.HttpContext).Assembly.Location)!;
-
-        private static string Reference(string text) =>
-            ImageName.TryParse(text, out var name) && name.Digest.Length == 0
-                ? name.ToString()
-                : throw new ProblemException("--tag", $"'{text}' is not the name of an image", "for example registry.example.com/isthmus:1.0");
-
-        private static string Writable(string option, string path)
-        {
-            if (path.Length == 0) return path;
-            if (Directory.Exists(path)) throw new ProblemException(option, $"{path} is a directory", "specify a file");
-            var folder = Path.GetDirectoryName(Path.GetFullPath(path))!;
-            return Directory.Exists(folder) ? path : throw new ProblemException(option, $"the directory {folder} does not exist", "create it first");
-        }
-    }
 }

@@ -1,0 +1,62 @@
+using System.CommandLine;
+using System.Runtime.InteropServices;
+using Isthmus.Core.Collections;
+using Isthmus.Core.Names;
+using Isthmus.Core.Problems;
+using Isthmus.Images.Building;
+using Isthmus.Images.Debian;
+using Isthmus.Images.Description;
+using Isthmus.Operate.Install.Operator;
+
+namespace Isthmus.Commands;
+
+/// <summary>What every command that builds the image can be told.</summary>
+internal sealed class ImageBuildOptions
+{
+    /// <summary>What <c>isthmus install</c> uses without hub and tag.</summary>
+    internal static readonly string DefaultName = $"{WellKnown.OwnDomain}/isthmus:{BuildVersion.Current}";
+
+    private readonly Option<string[]> _tag = new("--tag", "-t") { Description = "Name of the image, such as registry.example.com/isthmus:1.0; repeat it for several", DefaultValueFactory = _ => [DefaultName] };
+    private readonly Option<string> _mirror = new("--mirror") { Description = "Address of a Debian mirror; security updates come from the same address with -security", DefaultValueFactory = _ => PackageSource.DefaultMirror };
+    private readonly Option<string> _packages = new("--packages") { Description = "Directory of Debian packages: files that it has are used as they are, others are downloaded to it", DefaultValueFactory = _ => "" };
+    private readonly Option<string> _bill = new("--sbom") { Description = "File for the list of everything in the image (SPDX 2.3, JSON); the image has it too", DefaultValueFactory = _ => "" };
+
+    internal void AddTo(Command command)
+    {
+        foreach (var option in (Option[])[_tag, _mirror, _packages, _bill]) command.Options.Add(option);
+    }
+
+    /// <summary>Only what matters for an image that another command then uses.</summary>
+    internal void AddSourcesTo(Command command)
+    {
+        foreach (var option in (Option[])[_mirror, _packages]) command.Options.Add(option);
+    }
+
+    internal BuildRequest Request(ParseResult line, string output, string architecture) =>
+        Request(line, output, architecture, [.. line.GetValue(_tag)!.Select(Reference)], Writable("--sbom", line.GetValue(_bill)!));
+
+    /// <param name="names">Complete references of the image.</param>
+    internal BuildRequest Request(ParseResult line, string output, string architecture, ValueList<string> names, string bill = "")
+    {
+        var program = new ProgramSource(AppContext.BaseDirectory, [RuntimeEnvironment.GetRuntimeDirectory().TrimEnd('/'), WebFramework()], BuildVersion.Current,
+            Environment.GetEnvironmentVariable("ISTHMUS_ROOT") ?? "");
+        var mirror = line.GetValue(_mirror)!;
+        if (!Uri.TryCreate(mirror, UriKind.Absolute, out _)) throw new ProblemException("--mirror", $"'{mirror}' is not an address", $"for example {PackageSource.DefaultMirror}");
+        return new(program, Writable("--output", output), names, architecture, new(mirror, line.GetValue(_packages)!), bill, Environment.GetEnvironmentVariable("SOURCE_DATE_EPOCH") ?? "");
+    }
+
+    private static string WebFramework() => Path.GetDirectoryName(typeof(Microsoft.AspNetCore.Http.HttpContext).Assembly.Location)!;
+
+    private static string Reference(string text) =>
+        ImageName.TryParse(text, out var name) && name.Digest.Length == 0
+            ? name.ToString()
+            : throw new ProblemException("--tag", $"'{text}' is not the name of an image", "for example registry.example.com/isthmus:1.0");
+
+    private static string Writable(string option, string path)
+    {
+        if (path.Length == 0) return path;
+        if (Directory.Exists(path)) throw new ProblemException(option, $"{path} is a directory", "specify a file");
+        var folder = Path.GetDirectoryName(Path.GetFullPath(path))!;
+        return Directory.Exists(folder) ? path : throw new ProblemException(option, $"the directory {folder} does not exist", "create it first");
+    }
+}

@@ -109,7 +109,7 @@ public sealed class GrpcDuplex<TRequest, TResponse> : IAsyncDisposable
 {
     private readonly HttpRequestMessage _request;
     private readonly DuplexContent _content;
-    private readonly MessageParser<TResponse> _parser;
+    private readonly Func<ReadOnlySequence<byte>, TResponse> _parse;
     private readonly int _maxMessage;
     private readonly TimeSpan? _timeout;
     private readonly CancellationTokenSource _stop;
@@ -121,7 +121,7 @@ public sealed class GrpcDuplex<TRequest, TResponse> : IAsyncDisposable
         HttpMessageInvoker http, HttpRequestMessage request, DuplexContent content, MessageParser<TResponse> parser,
         int maxMessage, TimeSpan? timeout, CancellationToken stop)
     {
-        (_request, _content, _parser, _maxMessage, _timeout) = (request, content, parser, maxMessage, timeout);
+        (_request, _content, _parse, _maxMessage, _timeout) = (request, content, parser.ParseFrom, maxMessage, timeout);
         _stop = CancellationTokenSource.CreateLinkedTokenSource(stop);
         if (timeout is { } span) _stop.CancelAfter(span);
         _response = SendAsync(http);
@@ -161,7 +161,7 @@ public sealed class GrpcDuplex<TRequest, TResponse> : IAsyncDisposable
                 if (HeadProblem(response) is { } problem) throw problem;
                 _reader = PipeReader.Create(await response.Content.ReadAsStreamAsync(stop).ConfigureAwait(false));
             }
-            if (await GrpcFraming.ReadAsync(_reader, _parser, _maxMessage, stop).ConfigureAwait(false) is { } message) return message;
+            if (await GrpcFraming.ReadAsync(_reader, _parse, _maxMessage, stop).ConfigureAwait(false) is { } message) return message;
             var end = StatusOf(response, response.TrailingHeaders)
                 ?? new GrpcException(GrpcCode.Unknown, "the server ended the call without a status");
             return end.Code == GrpcCode.Ok ? null : throw end;

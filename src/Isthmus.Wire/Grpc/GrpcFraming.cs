@@ -32,7 +32,7 @@ internal static class GrpcFraming
 
     /// <summary>The next message; null at a clean end of the stream.</summary>
     /// <exception cref="GrpcException">The bytes are not a message, or it is larger than <paramref name="limit"/>.</exception>
-    public static async ValueTask<T?> ReadAsync<T>(PipeReader input, MessageParser<T> parser, int limit, CancellationToken stop)
+    public static async ValueTask<T?> ReadAsync<T>(PipeReader input, Func<ReadOnlySequence<byte>, T> parse, int limit, CancellationToken stop)
         where T : class, IMessage<T>
     {
         while (true)
@@ -43,7 +43,7 @@ internal static class GrpcFraming
             {
                 try
                 {
-                    return parser.ParseFrom(body);
+                    return parse(body);
                 }
                 catch (InvalidProtocolBufferException e)
                 {

@@ -108,13 +108,16 @@ public static partial class GrpcServer
 public sealed class GrpcReader<T> where T : class, IMessage<T>
 {
     private readonly PipeReader _input;
-    private readonly MessageParser<T> _parser;
+    private readonly Func<ReadOnlySequence<byte>, T> _parse;
     private readonly int _limit;
 
-    internal GrpcReader(PipeReader input, MessageParser<T> parser, int limit) => (_input, _parser, _limit) = (input, parser, limit);
+    internal GrpcReader(PipeReader input, MessageParser<T> parser, int limit) => (_input, _parse, _limit) = (input, parser.ParseFrom, limit);
 
     /// <summary>The next message; null when the peer has ended its side.</summary>
-    public ValueTask<T?> ReadAsync(CancellationToken stop) => GrpcFraming.ReadAsync(_input, _parser, _limit, stop);
+    public ValueTask<T?> ReadAsync(CancellationToken stop) => ReadAsync(_parse, stop);
+
+    /// <summary>The next message, decoded by <paramref name="parse"/>, which throws <see cref="InvalidProtocolBufferException"/>.</summary>
+    internal ValueTask<T?> ReadAsync(Func<ReadOnlySequence<byte>, T> parse, CancellationToken stop) => GrpcFraming.ReadAsync(_input, parse, _limit, stop);
 }
 
 /// <summary>Sends the messages of one direction. One writer at a time.</summary>

@@ -6,9 +6,11 @@ namespace Isthmus.Wire.Xds;
 /// <summary>A server's state of one state-of-the-world stream; decides what to send and does no I/O. Not thread-safe.</summary>
 /// <remarks>What the client has is the set behind the last answer, as far as it subscribes to it. That set is shared with
 /// other streams, so an acknowledgement or a push costs what changed, not what there is.</remarks>
-public sealed class SotwStream(string noncePrefix, ControlPlane? controlPlane, Action<XdsEvent> observe) : IXdsStream<DiscoveryRequest, DiscoveryResponse>
+/// <param name="repeated">Takes the names that the client subscribes to, for the reader of its requests.</param>
+public sealed class SotwStream(string noncePrefix, ControlPlane? controlPlane, Action<XdsEvent> observe, RepeatedNames? repeated = null) : IXdsStream<DiscoveryRequest, DiscoveryResponse>
 {
     private readonly Dictionary<string, TypeState> _types = new(StringComparer.Ordinal);
+    private readonly RepeatedNames _repeated = repeated ?? new();
     private XdsSnapshot _snapshot = XdsSnapshot.Empty;
     private long _nonce;
 
@@ -77,11 +79,17 @@ public sealed class SotwStream(string noncePrefix, ControlPlane? controlPlane, A
     private IReadOnlyCollection<string> Subscribe(TypeState type, DiscoveryRequest request)
     {
         // Almost every request is an acknowledgement that repeats the names of the one before.
-        if (type.IsSame(request.ResourceNames)) return [];
+        if (Repeats(request) || type.IsSame(request.ResourceNames)) return [];
         var names = new HashSet<string>(request.ResourceNames.Count, StringComparer.Ordinal);
         // The copies of names in the request would live as long as the stream.
         var served = _snapshot.Types.GetValueOrDefault(type.Url);
-        foreach (var name in request.ResourceNames) names.Add(served?.TryGet(name, out var known) == true ? known.Name : name);
+        var order = new string[request.ResourceNames.Count];
+        for (var i = 0; i < order.Length; i++)
+        {
+            var name = request.ResourceNames[i];
+            names.Add(order[i] = served?.TryGet(name, out var known) == true ? known.Name : name);
+        }
+        _repeated.Remember(type.Url, order);
         var wasWildcard = type.Wildcard;
         type.Wildcard = names.Remove("*") || (names.Count == 0 && (type.Wildcard || TypeUrls.IsWildcard(type.Url)));
         type.Widened |= type.Wildcard && !wasWildcard;
@@ -90,6 +98,15 @@ public sealed class SotwStream(string noncePrefix, ControlPlane? controlPlane, A
         type.Names = names;
         if (!same) observe(new(XdsEventKind.Subscribed, type.Url, request.ResponseNonce, "", names.Count, ""));
         return added;
+    }
+
+    /// <summary>Whether a request has the names of the one before, in the same order: usually the same objects.</summary>
+    private bool Repeats(DiscoveryRequest request)
+    {
+        if (_repeated.Of(request.TypeUrl) is not { } names || names.Length != request.ResourceNames.Count) return false;
+        for (var i = 0; i < names.Length; i++)
+            if (names[i] != request.ResourceNames[i]) return false;
+        return true;
     }
 
     /// <param name="added">Names that are answered whether changed or not.</param>

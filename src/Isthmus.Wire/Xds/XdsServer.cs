@@ -37,21 +37,24 @@ public sealed class XdsServer(IXdsFeeds feeds, XdsServerSettings settings, Rando
     }
 
     private Task ServeDeltaAsync(GrpcCall call, GrpcReader<DeltaDiscoveryRequest> requests, GrpcWriter<DeltaDiscoveryResponse> responses) =>
-        ServeAsync(call, requests, delta: true, request => request.Node,
+        ServeAsync(call, requests.ReadAsync, delta: true, request => request.Node,
             observe => new DeltaStream(NoncePrefix(), observe, settings.ControlPlane),
             answer => responses.WriteAsync(answer.CalculateSize(), XdsPieces.Of(answer), call.Stop));
 
-    private Task ServeSotwAsync(GrpcCall call, GrpcReader<DiscoveryRequest> requests, GrpcWriter<DiscoveryResponse> responses) =>
-        ServeAsync(call, requests, delta: false, request => request.Node,
-            observe => new SotwStream(NoncePrefix(), settings.ControlPlane, observe),
+    private Task ServeSotwAsync(GrpcCall call, GrpcReader<DiscoveryRequest> requests, GrpcWriter<DiscoveryResponse> responses)
+    {
+        var repeated = new RepeatedNames();
+        return ServeAsync(call, stop => requests.ReadAsync(repeated.Parse, stop), delta: false, request => request.Node,
+            observe => new SotwStream(NoncePrefix(), settings.ControlPlane, observe, repeated),
             answer => responses.WriteAsync(answer.CalculateSize(), XdsPieces.Of(answer), call.Stop));
+    }
 
     private async Task ServeAsync<TRequest, TResponse>(
-        GrpcCall call, GrpcReader<TRequest> requests, bool delta, Func<TRequest, Node?> nodeOf,
+        GrpcCall call, Func<CancellationToken, ValueTask<TRequest?>> read, bool delta, Func<TRequest, Node?> nodeOf,
         Func<Action<XdsEvent>, IXdsStream<TRequest, TResponse>> open, Func<TResponse, ValueTask> write)
         where TRequest : class, IMessage<TRequest>
     {
-        if (await requests.ReadAsync(call.Stop).ConfigureAwait(false) is not { } first) return;
+        if (await read(call.Stop).ConfigureAwait(false) is not { } first) return;
         var node = nodeOf(first);
         if (string.IsNullOrEmpty(node?.Id))
             throw new GrpcException(GrpcCode.InvalidArgument, "the first request of a stream must carry the node with its id");
@@ -62,7 +65,7 @@ public sealed class XdsServer(IXdsFeeds feeds, XdsServerSettings settings, Rando
         using var ended = CancellationTokenSource.CreateLinkedTokenSource(call.Stop);
         // Small, so that a flooding client is held back by its own socket; snapshots do not queue, the newest wins.
         var events = Channel.CreateBounded<(TRequest? Request, XdsSnapshot? Snapshot)>(16);
-        var reading = ReadRequestsAsync(requests, events.Writer, ended.Token);
+        var reading = ReadRequestsAsync(read, events.Writer, ended.Token);
         var watching = WatchAsync(feed, events.Writer, ended.Token);
         try
         {
@@ -89,12 +92,12 @@ public sealed class XdsServer(IXdsFeeds feeds, XdsServerSettings settings, Rando
     }
 
     private static async Task ReadRequestsAsync<TRequest>(
-        GrpcReader<TRequest> requests, ChannelWriter<(TRequest?, XdsSnapshot?)> events, CancellationToken stop)
+        Func<CancellationToken, ValueTask<TRequest?>> read, ChannelWriter<(TRequest?, XdsSnapshot?)> events, CancellationToken stop)
         where TRequest : class, IMessage<TRequest>
     {
         try
         {
-            while (await requests.ReadAsync(stop).ConfigureAwait(false) is { } request)
+            while (await read(stop).ConfigureAwait(false) is { } request)
                 await events.WriteAsync((request, null), stop).ConfigureAwait(false);
             events.TryComplete();
         }

@@ -13,6 +13,7 @@ internal static class Program
         {
             case "graph": GraphBench.Run(); return 0;
             case "proxy": await ProxyBench.RunAsync(args[1]); return 0;
+            case "control-plane" when args is [_, _, "remotes"]: await ControlPlaneBench.RunRemotesAsync(args[1]); return 0;
             case "control-plane": await ControlPlaneBench.RunAsync(args[1], args.ElementAtOrDefault(2) ?? "100,500,1000"); return 0;
             case "cold-start": await ControlPlaneBench.RunColdAsync(args[1]); return 0;
             case "control-plane-clients": await ControlPlaneBench.RunClientsAsync(args[1]); return 0;

@@ -9,13 +9,21 @@ using Isthmus.Tests.ControlPlane;
 
 namespace Isthmus.Tests.Mesh.Discovery;
 
+/// <summary>What the clusters of a <see cref="LoadedControlPlane"/> hold.</summary>
+/// <param name="Endpoints">The endpoints of each service in the control plane's own cluster. In a remote cluster, a service has one.</param>
+/// <param name="Pods">Whether each endpoint has a Pod.</param>
+/// <param name="Remotes">How many other clusters the control plane watches. Each of them has all services.</param>
+internal sealed record MeshLoad(int Services, int Endpoints, bool Pods = false, int Remotes = 0);
+
 /// <summary>The real control plane in a process of its own, over a cluster with many services. It listens on its usual
 /// ports, so it needs a network of its own.</summary>
 internal sealed class LoadedControlPlane : IAsyncDisposable
 {
     internal const string Namespace = "shop", Cluster = "load";
+    private const string SystemNamespace = "istio-system";
 
     private readonly LoopbackCluster _cluster = new();
+    private readonly List<(LoopbackCluster Cluster, KubeClient Client)> _remotes = [];
     private readonly string _directory = Directory.CreateTempSubdirectory("isthmus-load-").FullName;
     private readonly StringBuilder _log = new();
     private KubeClient _client = null!;
@@ -36,14 +44,16 @@ internal sealed class LoadedControlPlane : IAsyncDisposable
 
     /// <param name="program">The path of isthmus.dll.</param>
     /// <param name="heapMegabytes">The limit of the process's heap; 0: none.</param>
-    /// <param name="pods">Whether each endpoint has a Pod.</param>
-    internal static async Task<LoadedControlPlane> StartAsync(string program, int services, int endpoints, int heapMegabytes, CancellationToken stop, bool pods = false)
+    internal static async Task<LoadedControlPlane> StartAsync(string program, MeshLoad load, int heapMegabytes, CancellationToken stop)
     {
         var made = new LoadedControlPlane();
         try
         {
             made._client = await made._cluster.StartAsync();
-            await made.FillAsync(services, endpoints, pods, stop);
+            foreach (var definition in IstioCrds.All) await made._client.CreateAsync(Kinds.CustomResourceDefinition, (JsonObject)definition.DeepClone(), stop);
+            await made._client.CreateAsync(Kinds.Namespace, Object("v1", "Namespace", null, SystemNamespace, []), stop);
+            await FillAsync(made._client, load, 0, stop);
+            for (var remote = 1; remote <= load.Remotes; remote++) await made.JoinAsync(remote, load with { Endpoints = 1 }, stop);
             await made.RunAsync(program, heapMegabytes, stop);
             return made;
         }
@@ -54,9 +64,10 @@ internal sealed class LoadedControlPlane : IAsyncDisposable
         }
     }
 
-    /// <summary>Replaces the endpoints of one service.</summary>
-    internal Task ChangeAsync(int service, string address, CancellationToken stop) =>
-        _client.PatchAsync(Kinds.EndpointSlice, Namespace, $"app{service}-1", new JsonObject { ["endpoints"] = new JsonArray(Endpoint(address)) }, PatchType.Merge, stop);
+    /// <summary>Replaces the endpoints of one service in one cluster.</summary>
+    /// <param name="remote">The number of the remote cluster; 0: the control plane's own.</param>
+    internal Task ChangeAsync(int service, string address, CancellationToken stop, int remote = 0) =>
+        (remote == 0 ? _client : _remotes[remote - 1].Client).PatchAsync(Kinds.EndpointSlice, Namespace, $"app{service}-1", new JsonObject { ["endpoints"] = new JsonArray(Endpoint(address)) }, PatchType.Merge, stop);
 
     public async ValueTask DisposeAsync()
     {
@@ -67,29 +78,41 @@ internal sealed class LoadedControlPlane : IAsyncDisposable
         }
         _process?.Dispose();
         await _cluster.DisposeAsync();
+        foreach (var (cluster, _) in _remotes) await cluster.DisposeAsync();
         Directory.Delete(_directory, recursive: true);
     }
 
-    private async Task FillAsync(int services, int endpoints, bool pods, CancellationToken stop)
+    private async Task JoinAsync(int number, MeshLoad load, CancellationToken stop)
     {
-        foreach (var definition in IstioCrds.All) await _client.CreateAsync(Kinds.CustomResourceDefinition, (JsonObject)definition.DeepClone(), stop);
-        foreach (var ns in (string[])["istio-system", Namespace]) await _client.CreateAsync(Kinds.Namespace, Object("v1", "Namespace", null, ns, []), stop);
-        if (pods) await _client.CreateAsync(Kinds.ServiceAccount, Object("v1", "ServiceAccount", Namespace, LoadedPod.Account, []), stop);
-        await Parallel.ForAsync(0, services, new ParallelOptions { MaxDegreeOfParallelism = 8, CancellationToken = stop }, async (service, ended) =>
+        var remote = new LoopbackCluster();
+        var client = await remote.StartAsync();
+        _remotes.Add((remote, client));
+        await FillAsync(client, load, number, stop);
+        var name = $"remote{number}";
+        var secret = Object("v1", "Secret", SystemNamespace, name, new() { ["stringData"] = new JsonObject { [name] = Kubeconfig(client.Access) } });
+        secret["metadata"]!["labels"] = new JsonObject { ["istio/multiCluster"] = "true" };
+        await _client.CreateAsync(Kinds.Secret, secret, stop);
+    }
+
+    private static async Task FillAsync(KubeClient client, MeshLoad load, int cluster, CancellationToken stop)
+    {
+        await client.CreateAsync(Kinds.Namespace, Object("v1", "Namespace", null, Namespace, []), stop);
+        if (load.Pods) await client.CreateAsync(Kinds.ServiceAccount, Object("v1", "ServiceAccount", Namespace, LoadedPod.Account, []), stop);
+        await Parallel.ForAsync(0, load.Services, new ParallelOptions { MaxDegreeOfParallelism = 8, CancellationToken = stop }, async (service, ended) =>
         {
-            await _client.CreateAsync(Kinds.Service, Object("v1", "Service", Namespace, $"app{service}", new()
+            await client.CreateAsync(Kinds.Service, Object("v1", "Service", Namespace, $"app{service}", new()
             {
                 ["spec"] = new JsonObject { ["ports"] = new JsonArray(new JsonObject { ["name"] = "http", ["port"] = 80, ["targetPort"] = 8080 }) },
             }), ended);
             var slice = Object("discovery.k8s.io/v1", "EndpointSlice", Namespace, $"app{service}-1", new()
             {
                 ["addressType"] = "IPv4",
-                ["endpoints"] = new JsonArray([.. Enumerable.Range(0, endpoints).Select(i => Endpoint($"10.{100 + i}.{service / 250}.{service % 250 + 1}", pods ? LoadedPod.NameOf(service, i) : null))]),
+                ["endpoints"] = new JsonArray([.. Enumerable.Range(0, load.Endpoints).Select(i => Endpoint($"10.{100 + i + cluster * 10}.{service / 250}.{service % 250 + 1}", load.Pods ? LoadedPod.NameOf(service, i) : null))]),
                 ["ports"] = new JsonArray(new JsonObject { ["name"] = "http", ["port"] = 8080, ["protocol"] = "TCP" }),
             });
             slice["metadata"]!["labels"] = new JsonObject { ["kubernetes.io/service-name"] = $"app{service}" };
-            await _client.CreateAsync(Kinds.EndpointSlice, slice, ended);
-            for (var i = 0; pods && i < endpoints; i++) await _client.CreateAsync(Kinds.Pod, LoadedPod.Of(Namespace, service, i), ended);
+            await client.CreateAsync(Kinds.EndpointSlice, slice, ended);
+            for (var i = 0; load.Pods && i < load.Endpoints; i++) await client.CreateAsync(Kinds.Pod, LoadedPod.Of(Namespace, service, i), ended);
         });
     }
 

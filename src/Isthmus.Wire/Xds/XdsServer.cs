@@ -63,15 +63,16 @@ public sealed class XdsServer(IXdsFeeds feeds, XdsServerSettings settings, Rando
         using var turn = settings.FirstStates?.Join();
 
         using var ended = CancellationTokenSource.CreateLinkedTokenSource(call.Stop);
-        // Small, so that a flooding client is held back by its own socket; snapshots do not queue, the newest wins.
-        var events = Channel.CreateBounded<(TRequest? Request, XdsSnapshot? Snapshot)>(16);
+        // Small, so that a flooding client is held back by its own socket. Null: there is a new snapshot.
+        var events = Channel.CreateBounded<TRequest?>(16);
+        var newest = new Newest();
         var reading = ReadRequestsAsync(read, events.Writer, ended.Token);
-        var watching = WatchAsync(feed, events.Writer, ended.Token);
+        var watching = WatchAsync(feed, newest, events.Writer, ended.Token);
         try
         {
-            await AnswerAsync(stream, first, null, turn, write, call.Stop).ConfigureAwait(false);
-            await foreach (var (request, snapshot) in events.Reader.ReadAllAsync(call.Stop).ConfigureAwait(false))
-                await AnswerAsync(stream, request, snapshot, turn, write, call.Stop).ConfigureAwait(false);
+            await AnswerAsync(stream, first, newest, turn, write, call.Stop).ConfigureAwait(false);
+            await foreach (var request in events.Reader.ReadAllAsync(call.Stop).ConfigureAwait(false))
+                await AnswerAsync(stream, request, newest, turn, write, call.Stop).ConfigureAwait(false);
         }
         finally
         {
@@ -80,25 +81,36 @@ public sealed class XdsServer(IXdsFeeds feeds, XdsServerSettings settings, Rando
         }
     }
 
-    /// <summary>Answers a request, or a new snapshot. A stream waits for its turn before its answer is made: until then it
+    /// <summary>The newest snapshot, until the stream takes it: a client that is slow keeps no older ones in memory.</summary>
+    private sealed class Newest
+    {
+        private XdsSnapshot? _snapshot;
+
+        /// <summary>True when the one before has been taken: then the stream must be told.</summary>
+        public bool Set(XdsSnapshot snapshot) => Interlocked.Exchange(ref _snapshot, snapshot) is null;
+
+        public XdsSnapshot Take() => Interlocked.Exchange(ref _snapshot, null) ?? throw new InvalidOperationException("no snapshot is waiting");
+    }
+
+    /// <summary>Answers a request, or (null) the newest snapshot. A stream waits for its turn before its answer is made: until then it
     /// costs no memory.</summary>
     private static async ValueTask AnswerAsync<TRequest, TResponse>(
-        IXdsStream<TRequest, TResponse> stream, TRequest? request, XdsSnapshot? snapshot, FirstStates.Turn? turn, Func<TResponse, ValueTask> write, CancellationToken stop)
+        IXdsStream<TRequest, TResponse> stream, TRequest? request, Newest newest, FirstStates.Turn? turn, Func<TResponse, ValueTask> write, CancellationToken stop)
         where TRequest : class
     {
         if (turn is not null && (request is null ? stream.IsUnanswered : stream.Begins(request))) await turn.EnterAsync(stop).ConfigureAwait(false);
-        foreach (var answer in request is null ? stream.Update(snapshot!) : stream.Receive(request)) await write(answer).ConfigureAwait(false);
+        foreach (var answer in request is null ? stream.Update(newest.Take()) : stream.Receive(request)) await write(answer).ConfigureAwait(false);
         if (!stream.IsBeginning) turn?.Leave();
     }
 
     private static async Task ReadRequestsAsync<TRequest>(
-        Func<CancellationToken, ValueTask<TRequest?>> read, ChannelWriter<(TRequest?, XdsSnapshot?)> events, CancellationToken stop)
+        Func<CancellationToken, ValueTask<TRequest?>> read, ChannelWriter<TRequest?> events, CancellationToken stop)
         where TRequest : class, IMessage<TRequest>
     {
         try
         {
             while (await read(stop).ConfigureAwait(false) is { } request)
-                await events.WriteAsync((request, null), stop).ConfigureAwait(false);
+                await events.WriteAsync(request, stop).ConfigureAwait(false);
             events.TryComplete();
         }
         catch (Exception e)
@@ -109,7 +121,7 @@ public sealed class XdsServer(IXdsFeeds feeds, XdsServerSettings settings, Rando
         }
     }
 
-    private static async Task WatchAsync<TRequest>(IXdsFeed feed, ChannelWriter<(TRequest?, XdsSnapshot?)> events, CancellationToken stop)
+    private static async Task WatchAsync<TRequest>(IXdsFeed feed, Newest newest, ChannelWriter<TRequest?> events, CancellationToken stop)
         where TRequest : class
     {
         try
@@ -117,7 +129,7 @@ public sealed class XdsServer(IXdsFeeds feeds, XdsServerSettings settings, Rando
             for (XdsSnapshot? last = null; ;)
             {
                 last = await feed.NextAsync(last, stop).ConfigureAwait(false);
-                await events.WriteAsync((null, last), stop).ConfigureAwait(false);
+                if (newest.Set(last)) await events.WriteAsync(null, stop).ConfigureAwait(false);
             }
         }
         catch (ChannelClosedException)

@@ -65,6 +65,53 @@ public sealed class XdsEndToEndTests
         Assert.Equal(C, (await waiting)!.TypeUrl);
     }
 
+    [Fact]
+    public async Task A_client_that_waits_gets_the_newest_snapshot_and_none_of_those_before()
+    {
+        var stop = TestContext.Current.CancellationToken;
+        var burst = new Burst([.. Enumerable.Range(1, 10).Select(i => Snapshot($"{i}", (C, "a", $"{i}")))]);
+        var feeds = new FeedsByNode(new() { ["one"] = new SameForAll(Snapshot("1", (C, "a", "1"))), ["two"] = burst });
+        await using var rig = await GrpcRig.StartAsync(new XdsServer(feeds, new(FirstStates: new(1, TimeSpan.FromMinutes(5), TimeProvider.System)), new Random(1)).Map);
+        await using var first = rig.Channel.Open(AdsMethods.Delta, new(), stop);
+        await using var second = rig.Channel.Open(AdsMethods.Delta, new(), stop);
+        await first.WriteAsync(new() { Node = new Node { Id = "one" }, TypeUrl = C }, stop);
+        var answer = await first.ReadAsync(stop);
+        // The second stream waits for its turn, and meanwhile everything changes ten times.
+        await second.WriteAsync(new() { Node = new Node { Id = "two" }, TypeUrl = C }, stop);
+        await burst.AllTaken.WaitAsync(stop);
+
+        await first.WriteAsync(new() { TypeUrl = C, ResponseNonce = answer!.Nonce }, stop);
+        Assert.Equal("10", (await second.ReadAsync(stop))!.SystemVersionInfo);
+    }
+
+    private sealed class FeedsByNode(Dictionary<string, IXdsFeed> feeds) : IXdsFeeds
+    {
+        public ValueTask<IXdsFeed> OpenAsync(XdsClientHello client, CancellationToken stop) => new(feeds[client.Node.Id]);
+    }
+
+    private sealed class Burst(IReadOnlyList<XdsSnapshot> snapshots) : IXdsFeed
+    {
+        private readonly TaskCompletionSource _all = new(TaskCreationOptions.RunContinuationsAsynchronously);
+        private int _next;
+
+        /// <summary>Completes when the server asks for a snapshot after the last.</summary>
+        public Task AllTaken => _all.Task;
+
+        public async ValueTask<XdsSnapshot> NextAsync(XdsSnapshot? last, CancellationToken stop)
+        {
+            if (_next < snapshots.Count) return snapshots[_next++];
+            _all.TrySetResult();
+            await Task.Delay(Timeout.Infinite, stop);
+            throw new OperationCanceledException(stop);
+        }
+
+        public void Observe(XdsEvent happened)
+        {
+        }
+
+        public ValueTask DisposeAsync() => default;
+    }
+
     private sealed class SameForAll(XdsSnapshot snapshot) : IXdsFeeds, IXdsFeed
     {
         public ValueTask<IXdsFeed> OpenAsync(XdsClientHello client, CancellationToken stop) => new(this);

@@ -82,7 +82,7 @@ internal sealed class LoopbackProxy : IDisposable
 
     internal static string Cluster(string name, bool http2 = false, string more = "") =>
         $$"""
-        {"name": "{{name}}", "type": "EDS", "connect_timeout": "1s", "eds_cluster_config": {"eds_config": {"ads": {} } } {{more}} {{(http2 ? Http2 : "")}} }
+        {"name": "{{name}}", "type": "EDS", "connect_timeout": "30s", "eds_cluster_config": {"eds_config": {"ads": {} } } {{more}} {{(http2 ? Http2 : "")}} }
         """;
 
     private const string Http2 = """

@@ -1,6 +1,7 @@
 using Isthmus.Lab.ApiServer.Admission;
 using Isthmus.Lab.ApiServer.Auth;
 using Isthmus.Lab.ApiServer.CustomResources;
+using Isthmus.Lab.ApiServer.Endpoints;
 using Isthmus.Lab.ApiServer.Hosting;
 using Isthmus.Lab.ApiServer.Http;
 using Isthmus.Lab.ApiServer.Kinds;
@@ -24,13 +25,14 @@ public static class Composition
         DefinitionKinds.RegisterStored(context);
         var auth = new AuthParts(context, ClusterPki.Load(context.Settings.Directory));
         IAdmissionPlugin[] ofPods = [new ServiceAccountAdmission(store, context.Random), new PodPlacementAdmission(store)];
-        var webhooks = new WebhookAdmission(store, context.Kinds, new WebhookCaller(new ServiceEndpoints(store, context.Random)), ofPods);
+        var endpoints = new ServiceEndpoints(store, context.Random);
+        var webhooks = new WebhookAdmission(store, context.Kinds, new WebhookCaller(endpoints), ofPods);
         return new(
             auth.Authenticator,
             auth.Authorizer,
             [new NamespaceLifecycle(), .. ofPods, auth.Escalation, webhooks],
             [.. auth.Reviews, new PodBindingResource(store, time), new PodEvictionResource(store, time)],
-            StreamingResources.All(context),
+            StreamingResources.All(context, endpoints),
             [auth.Aggregation, new DefinitionController(store, context.Kinds, time)])
         {
             Documents = auth.Documents(),

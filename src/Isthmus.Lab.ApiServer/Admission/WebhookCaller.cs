@@ -7,6 +7,7 @@ using System.Security.Authentication;
 using System.Security.Cryptography.X509Certificates;
 using System.Text.Json;
 using System.Text.Json.Nodes;
+using Isthmus.Lab.ApiServer.Endpoints;
 using Isthmus.Lab.ApiServer.Values;
 
 namespace Isthmus.Lab.ApiServer.Admission;
@@ -130,7 +131,7 @@ internal sealed class WebhookCaller(ServiceEndpoints endpoints) : IDisposable
         for (var at = e; at is not null; at = at.InnerException)
             switch (at)
             {
-                case WebhookCallException known:
+                case ServiceUnreachableException known:
                     return known.Message;
                 case AuthenticationException tls when tls.Message.StartsWith("tls:", StringComparison.Ordinal):
                     return tls.Message;

@@ -7,6 +7,7 @@ using Isthmus.Lab.ApiServer.Identity;
 using Isthmus.Lab.ApiServer.Objects;
 using Isthmus.Lab.ApiServer.OpenApi;
 using Isthmus.Lab.ApiServer.Registry;
+using Isthmus.Lab.ApiServer.Values;
 using Isthmus.Lab.ApiServer.Writes;
 using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Http.Features;
@@ -154,7 +155,7 @@ internal sealed partial class ApiHandler
     {
         "GET" or "HEAD" when target.IsWatchPath => "watch",
         "GET" or "HEAD" when target.Name.Length > 0 => "get",
-        "GET" or "HEAD" => http.Request.Query["watch"].ToString() is "true" or "1" ? "watch" : "list",
+        "GET" or "HEAD" => http.Request.Query.IsOn("watch") ? "watch" : "list",
         "POST" => "create",
         "PUT" => "update",
         "PATCH" => "patch",
@@ -164,7 +165,7 @@ internal sealed partial class ApiHandler
 
     private static string NameInSelector(HttpContext http)
     {
-        foreach (var term in http.Request.Query["fieldSelector"].ToString().Split(','))
+        foreach (var term in http.Request.Query.First("fieldSelector").Split(','))
             if (term.StartsWith("metadata.name=", StringComparison.Ordinal)) return term["metadata.name=".Length..].TrimStart('=');
         return "";
     }

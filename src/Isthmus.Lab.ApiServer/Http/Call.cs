@@ -4,6 +4,7 @@ using Isthmus.Lab.ApiServer.Errors;
 using Isthmus.Lab.ApiServer.Identity;
 using Isthmus.Lab.ApiServer.Registry;
 using Isthmus.Lab.ApiServer.Validation;
+using Isthmus.Lab.ApiServer.Values;
 using Microsoft.AspNetCore.Http;
 
 namespace Isthmus.Lab.ApiServer.Http;
@@ -23,9 +24,9 @@ internal sealed class Call(HttpContext http, RequestTarget target, RequestAttrib
 
     internal CancellationToken Stop => http.RequestAborted;
 
-    internal string Query(string name) => http.Request.Query.TryGetValue(name, out var value) ? value.ToString() : "";
+    internal string Query(string name) => http.Request.Query.First(name);
 
-    internal bool Flag(string name) => Query(name) is "true" or "1" or "True" or "TRUE" or "t" or "T";
+    internal bool Flag(string name) => http.Request.Query.IsOn(name);
 
     internal long? Number(string name)
     {

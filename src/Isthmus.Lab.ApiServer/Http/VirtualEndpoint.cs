@@ -5,6 +5,7 @@ using Isthmus.Lab.ApiServer.Http.Output;
 using Isthmus.Lab.ApiServer.Identity;
 using Isthmus.Lab.ApiServer.Registry;
 using Isthmus.Lab.ApiServer.Schemas;
+using Isthmus.Lab.ApiServer.Values;
 using Isthmus.Lab.ApiServer.VirtualResources;
 using Microsoft.AspNetCore.Http;
 
@@ -50,7 +51,9 @@ internal sealed class VirtualEndpoint
     private JsonObject Parent(RequestTarget target)
     {
         var kind = _context.Kinds.Find(target.Group, target.Version, target.Resource) ?? throw ApiException.NoSuchResource();
-        var stored = _context.Store.Find(kind.Storage, kind.Namespaced ? target.Namespace : "", target.Name) ?? throw ApiException.NotFound(kind.GroupResource, target.Name);
+        var name = target.Subresource != "proxy" ? target.Name
+            : ProxyRequestName.Parse(target.Name)?.Name ?? throw ApiException.BadRequest($"invalid {kind.Singular} request \"{target.Name}\"");
+        var stored = _context.Store.Find(kind.Storage, kind.Namespaced ? target.Namespace : "", name) ?? throw ApiException.NotFound(kind.GroupResource, name);
         return Versions.ToRequested(kind, stored);
     }
 
@@ -71,7 +74,7 @@ internal sealed class VirtualEndpoint
             OlderApiVersion = descriptor.OlderKindVersion.Length > 0 ? $"{group}/{descriptor.OlderKindVersion}" : "",
         };
         var body = await BodyReader.ReadAsync(http.Request, http.RequestAborted);
-        var validation = http.Request.Query["fieldValidation"].ToString() is { Length: > 0 } asked ? asked : "Warn";
+        var validation = http.Request.Query.First("fieldValidation") is { Length: > 0 } asked ? asked : "Warn";
         return BodyReader.Decode(body, BodyReader.MediaType(http.Request), kind, validation, warnings);
     }
 

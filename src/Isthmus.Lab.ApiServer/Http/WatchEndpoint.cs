@@ -27,7 +27,7 @@ internal sealed class WatchEndpoint(ApiServerContext context)
         if (accept.Form == OutputForm.Yaml) throw new ApiException(406, "NotAcceptable", "406: Not Acceptable\n\nAvailable representations: application/json;stream=watch, application/vnd.kubernetes.protobuf;stream=watch");
         var query = new ListQuery(call, context.Store);
         var version = call.ResourceVersion();
-        var initialEvents = call.Query("sendInitialEvents");
+        var initialEvents = call.Query("sendInitialEvents").Length == 0 ? "" : call.Flag("sendInitialEvents") ? "true" : "false";
         CheckInitialEvents(call, initialEvents, version);
         var timeout = TimeSpan.FromSeconds(call.Number("timeoutSeconds") is { } seconds and > 0 ? seconds : RandomTimeout());
         var output = new WatchOutput(call, accept, context.Time);

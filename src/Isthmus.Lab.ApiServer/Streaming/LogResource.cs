@@ -23,7 +23,7 @@ internal sealed class LogResource(NodeConnection node) : IStreamingResource
             http.Response.StatusCode = StatusCodes.Status204NoContent;
             return;
         }
-        var path = $"/containerLogs/{pod.Metadata.Namespace}/{pod.Metadata.Name}/{container}{http.Request.QueryString}";
+        var path = $"/containerLogs/{pod.Metadata.Namespace}/{pod.Metadata.Name}/{container}{StreamingResources.NodeQuery(http.Request.Query, ["follow", "previous", "timestamps"], ["sinceSeconds", "sinceTime", "tailLines", "limitBytes"])}";
         try
         {
             using var answer = await node.GetAsync(path, stop);

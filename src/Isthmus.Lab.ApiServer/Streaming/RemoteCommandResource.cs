@@ -23,7 +23,7 @@ internal sealed class RemoteCommandResource(NodeConnection node, string subresou
         if (!webSocket && !spdy) throw ApiException.BadRequest("Upgrade request required");
         StreamingResources.RequireNode(pod);
         if (subresource == "exec" && http.Request.Query["command"].Count == 0) throw ApiException.BadRequest("you must specify at least 1 command for the container");
-        var path = $"/{subresource}/{pod.Metadata.Namespace}/{pod.Metadata.Name}/{container}{http.Request.QueryString}";
+        var path = $"/{subresource}/{pod.Metadata.Namespace}/{pod.Metadata.Name}/{container}{StreamingResources.NodeQuery(http.Request.Query, ["stdin", "stdout", "stderr", "tty"], ["command"])}";
         try
         {
             await using var client = webSocket ? await AcceptWebSocketAsync(http, stop) : await AcceptSpdyAsync(http, stop);

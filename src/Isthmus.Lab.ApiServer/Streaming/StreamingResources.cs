@@ -1,20 +1,25 @@
 using System.Text.Json;
 using System.Text.Json.Nodes;
 using Isthmus.Kubernetes.Objects;
+using Isthmus.Lab.ApiServer.Endpoints;
 using Isthmus.Lab.ApiServer.Errors;
 using Isthmus.Lab.ApiServer.Hosting;
+using Isthmus.Lab.ApiServer.Values;
 using Isthmus.Lab.ApiServer.VirtualResources;
 using Microsoft.AspNetCore.Http;
+using Microsoft.AspNetCore.Http.Extensions;
 
 namespace Isthmus.Lab.ApiServer.Streaming;
 
 /// <summary>The subresources of a Pod that only its node can answer.</summary>
 public static class StreamingResources
 {
-    public static IReadOnlyList<IStreamingResource> All(ApiServerContext context)
+    internal static IReadOnlyList<IStreamingResource> All(ApiServerContext context, ServiceEndpoints endpoints)
     {
         var node = new NodeConnection(context.Settings);
-        return [new LogResource(node), new RemoteCommandResource(node, "exec", "PodExecOptions"), new RemoteCommandResource(node, "attach", "PodAttachOptions"), new PortForwardResource(node)];
+        return [
+            new LogResource(node), new RemoteCommandResource(node, "exec", "PodExecOptions"), new RemoteCommandResource(node, "attach", "PodAttachOptions"), new PortForwardResource(node),
+            new ProxyResource("pods", "PodProxyOptions", ProxyTarget.OfPod), new ProxyResource("services", "ServiceProxyOptions", (service, request) => ProxyTarget.OfService(service, request, endpoints))];
     }
 
     internal static VirtualResourceDescriptor Describe(string subresource, string kind, params ReadOnlySpan<string> verbs) =>
@@ -26,7 +31,7 @@ public static class StreamingResources
     /// <summary>The requested container, or the only one.</summary>
     internal static string ContainerOf(HttpContext http, Pod pod)
     {
-        var asked = http.Request.Query["container"].ToString();
+        var asked = http.Request.Query.First("container");
         var names = pod.Spec.Containers.Select(one => one.Name).ToList();
         if (asked.Length > 0)
         {
@@ -37,6 +42,17 @@ public static class StreamingResources
         if (pod.Metadata.Annotations.TryGetValue("kubectl.kubernetes.io/default-container", out var usual) && names.Contains(usual)) return usual;
         var init = pod.Spec.InitContainers.Count > 0 ? $" or one of the init containers: [{string.Join(' ', pod.Spec.InitContainers.Select(one => one.Name))}]" : "";
         throw ApiException.BadRequest($"a container name must be specified for pod {pod.Metadata.Name}, choose one of: [{string.Join(' ', names)}]{init}");
+    }
+
+    /// <summary>The query of the request to the node: every form of true becomes "true", and what the node does not know is left out.</summary>
+    /// <param name="values">Parameters that are passed on with all their values.</param>
+    internal static QueryString NodeQuery(IQueryCollection query, string[] switches, string[] values)
+    {
+        var forwarded = new QueryBuilder();
+        foreach (var name in switches)
+            if (query.IsOn(name)) forwarded.Add(name, "true");
+        foreach (var name in values) forwarded.Add(name, query[name].OfType<string>());
+        return forwarded.ToQueryString();
     }
 
     internal static void RequireNode(Pod pod)

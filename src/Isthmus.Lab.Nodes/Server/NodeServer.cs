@@ -150,7 +150,7 @@ internal sealed class NodeServer(NodeContext node, PodSet pods, string socketPat
         await new AttachSession(node.Reactor, running, Flag(http, "stdin") && found.Spec.StdinOnce, socket).RunAsync(stop);
     }
 
-    private static bool Flag(HttpContext http, string name) => http.Request.Query[name] == "true" || http.Request.Query[name] == "1";
+    private static bool Flag(HttpContext http, string name) => http.Request.Query[name] == "true";
 
     private static long? Number(HttpContext http, string name) =>
         long.TryParse(http.Request.Query[name], NumberStyles.None, CultureInfo.InvariantCulture, out var number) ? number : null;

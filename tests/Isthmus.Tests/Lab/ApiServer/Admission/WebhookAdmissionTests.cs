@@ -4,6 +4,7 @@ using System.Security.Cryptography.X509Certificates;
 using System.Text;
 using System.Text.Json.Nodes;
 using Isthmus.Lab.ApiServer.Admission;
+using Isthmus.Lab.ApiServer.Endpoints;
 using Isthmus.Lab.ApiServer.Errors;
 using Isthmus.Lab.ApiServer.Objects;
 using Isthmus.Lab.ApiServer.Registry;

@@ -2,7 +2,6 @@ using System.Diagnostics;
 using System.Net;
 using System.Net.Sockets;
 using System.Net.WebSockets;
-using System.Security.Cryptography.X509Certificates;
 using System.Text;
 using System.Text.Json.Nodes;
 using Isthmus.Kubernetes.Client;
@@ -22,7 +21,7 @@ public sealed class PortForwardTests(RunningApiServer server) : IClassFixture<Ru
     {
         using var node = new EchoNode(server.NodeSocketPath);
         var ns = await PodAsync();
-        var config = await KubeconfigAsync();
+        var config = await server.KubeconfigAsync();
         using var kubectl = Process.Start(new ProcessStartInfo("kubectl", ["--kubeconfig", config, "-n", ns, "-v", "8", "port-forward", "pod/web", ":80"])
         {
             RedirectStandardOutput = true, RedirectStandardError = true,
@@ -113,33 +112,10 @@ public sealed class PortForwardTests(RunningApiServer server) : IClassFixture<Ru
         return ns;
     }
 
-    private async Task<string> KubeconfigAsync()
-    {
-        var path = Path.GetTempFileName();
-        var access = server.Access;
-        await File.WriteAllTextAsync(path, new JsonObject
-        {
-            ["apiVersion"] = "v1", ["kind"] = "Config", ["current-context"] = "test",
-            ["clusters"] = new JsonArray(new JsonObject { ["name"] = "test", ["cluster"] = new JsonObject { ["server"] = access.Server.ToString(), ["insecure-skip-tls-verify"] = true } }),
-            ["contexts"] = new JsonArray(new JsonObject { ["name"] = "test", ["context"] = new JsonObject { ["cluster"] = "test", ["user"] = "admin" } }),
-            ["users"] = new JsonArray(new JsonObject
-            {
-                ["name"] = "admin",
-                ["user"] = new JsonObject
-                {
-                    ["client-certificate-data"] = Convert.ToBase64String(Encoding.ASCII.GetBytes(access.ClientCertificate!)),
-                    ["client-key-data"] = Convert.ToBase64String(Encoding.ASCII.GetBytes(access.ClientKey!)),
-                },
-            }),
-        }.ToJsonString(), Stop);
-        return path;
-    }
-
     private async Task<ClientWebSocket> ConnectAsync(string ns, string query, string protocol)
     {
         var socket = new ClientWebSocket();
-        using var pem = X509Certificate2.CreateFromPem(server.Access.ClientCertificate!, server.Access.ClientKey!);
-        socket.Options.ClientCertificates.Add(X509CertificateLoader.LoadPkcs12(pem.Export(X509ContentType.Pkcs12), null));
+        socket.Options.ClientCertificates.Add(server.AdminCertificate);
         socket.Options.RemoteCertificateValidationCallback = (_, _, _, _) => true;
         if (protocol.Length > 0) socket.Options.AddSubProtocol(protocol);
         await socket.ConnectAsync(new UriBuilder(server.Access.Server) { Scheme = "wss", Path = $"/api/v1/namespaces/{ns}/pods/web/portforward", Query = query }.Uri, Stop);

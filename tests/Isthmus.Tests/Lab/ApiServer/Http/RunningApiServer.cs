@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using System.Net;
 using System.Net.Http.Headers;
 using System.Security.Cryptography.X509Certificates;
@@ -28,6 +29,8 @@ public sealed class RunningApiServer : IAsyncLifetime
     /// <summary>The administrator's credentials, for clients of our own.</summary>
     public ClusterAccess Access { get; private set; } = null!;
 
+    public X509Certificate2 AdminCertificate { get; private set; } = null!;
+
     public HttpClient Anonymous { get; private set; } = null!;
 
     public async ValueTask InitializeAsync()
@@ -39,7 +42,8 @@ public sealed class RunningApiServer : IAsyncLifetime
         var (certificate, key) = await _pki.ReadPairAsync("admin", CancellationToken.None);
         Access = new() { Server = address, Name = "test", InsecureSkipTlsVerify = true, ClientCertificate = certificate, ClientKey = key };
         using var pem = X509Certificate2.CreateFromPem(certificate, key);
-        _admin = Client(address, X509CertificateLoader.LoadPkcs12(pem.Export(X509ContentType.Pkcs12), null));
+        AdminCertificate = X509CertificateLoader.LoadPkcs12(pem.Export(X509ContentType.Pkcs12), null);
+        _admin = Client(address, AdminCertificate);
         Anonymous = Client(address, null);
     }
 
@@ -69,6 +73,39 @@ public sealed class RunningApiServer : IAsyncLifetime
         using var response = await Admin.SendAsync(request, TestContext.Current.CancellationToken);
         var text = await response.Content.ReadAsStringAsync(TestContext.Current.CancellationToken);
         return ((int)response.StatusCode, text.StartsWith('{') ? (JsonObject)JsonNode.Parse(text)! : []);
+    }
+
+    /// <summary>A file with the administrator's credentials; the caller deletes it.</summary>
+    public async Task<string> KubeconfigAsync()
+    {
+        var path = Path.GetTempFileName();
+        var access = Access;
+        await File.WriteAllTextAsync(path, new JsonObject
+        {
+            ["apiVersion"] = "v1", ["kind"] = "Config", ["current-context"] = "test",
+            ["clusters"] = new JsonArray(new JsonObject { ["name"] = "test", ["cluster"] = new JsonObject { ["server"] = access.Server.ToString(), ["insecure-skip-tls-verify"] = true } }),
+            ["contexts"] = new JsonArray(new JsonObject { ["name"] = "test", ["context"] = new JsonObject { ["cluster"] = "test", ["user"] = "admin" } }),
+            ["users"] = new JsonArray(new JsonObject
+            {
+                ["name"] = "admin",
+                ["user"] = new JsonObject
+                {
+                    ["client-certificate-data"] = Convert.ToBase64String(Encoding.ASCII.GetBytes(access.ClientCertificate!)),
+                    ["client-key-data"] = Convert.ToBase64String(Encoding.ASCII.GetBytes(access.ClientKey!)),
+                },
+            }),
+        }.ToJsonString(), TestContext.Current.CancellationToken);
+        return path;
+    }
+
+    public async Task<string> KubectlAsync(params string[] arguments)
+    {
+        var config = await KubeconfigAsync();
+        using var kubectl = Process.Start(new ProcessStartInfo("kubectl", ["--kubeconfig", config, .. arguments]) { RedirectStandardOutput = true })!;
+        var output = await kubectl.StandardOutput.ReadToEndAsync(TestContext.Current.CancellationToken);
+        await kubectl.WaitForExitAsync(TestContext.Current.CancellationToken);
+        File.Delete(config);
+        return output;
     }
 
     /// <summary>The events of a watch that ends by itself.</summary>

@@ -5,7 +5,10 @@ using Isthmus.Lab.ApiServer.Objects;
 using Isthmus.Lab.ApiServer.Storage;
 using Isthmus.Lab.ApiServer.Values;
 
-namespace Isthmus.Lab.ApiServer.Admission;
+namespace Isthmus.Lab.ApiServer.Endpoints;
+
+/// <summary>The Service or port does not exist, no endpoint is ready, or none answers. The messages are those of a real API server.</summary>
+internal sealed class ServiceUnreachableException(string message, Exception? cause = null) : Exception(message, cause);
 
 /// <summary>
 /// Connects to a Service of this cluster from the node's network. It goes to a ready endpoint itself, not through the ClusterIP:
@@ -16,25 +19,29 @@ internal sealed class ServiceEndpoints(IObjectStore store, Random random)
     private const int MaxAttempts = 3;
     private const string ServiceLabel = "kubernetes.io/service-name";
 
-    /// <exception cref="WebhookCallException">The Service or port does not exist, no endpoint is ready, or none answers.</exception>
+    /// <exception cref="ServiceUnreachableException"/>
     public async Task<NetworkStream> DialAsync(string ns, string service, int port, CancellationToken stop)
     {
-        var candidates = Find(ns, service, port);
-        lock (random) // guards the shared generator
-        {
-            random.Shuffle(candidates);
-        }
+        var candidates = Shuffled(Find(ns, service, port));
         for (var i = 0; ; i++)
         {
             try
             {
                 return await DialAsync(candidates[i], stop);
             }
-            catch (WebhookCallException) when (i + 1 < Math.Min(candidates.Length, MaxAttempts))
+            catch (ServiceUnreachableException) when (i + 1 < Math.Min(candidates.Length, MaxAttempts))
             {
                 // Another endpoint may answer; the last one's failure is reported.
             }
         }
+    }
+
+    /// <summary>A ready endpoint for a port of a Service, by the port's name.</summary>
+    /// <exception cref="ServiceUnreachableException"/>
+    public EndPoint Any(string ns, string service, string portName)
+    {
+        var found = Slices(ns, service, portName);
+        return found.Length > 0 ? Shuffled(found)[0] : throw new ServiceUnreachableException($"no endpoints available for service \"{service}\"");
     }
 
     public static async Task<NetworkStream> DialAsync(EndPoint to, CancellationToken stop)
@@ -49,7 +56,7 @@ internal sealed class ServiceEndpoints(IObjectStore store, Random random)
         {
             socket.Dispose();
             var shown = to is DnsEndPoint name ? $"{name.Host}:{name.Port}" : to.ToString();
-            throw new WebhookCallException($"dial tcp {shown}: connect: {Words(e)}", e);
+            throw new ServiceUnreachableException($"dial tcp {shown}: connect: {Words(e)}", e);
         }
         catch (OperationCanceledException)
         {
@@ -62,13 +69,22 @@ internal sealed class ServiceEndpoints(IObjectStore store, Random random)
     internal EndPoint[] Find(string ns, string service, int port)
     {
         var spec = store.Find(Resources.Services, ns, service)?.Parse()["spec"]
-            ?? throw new WebhookCallException($"service \"{service}\" not found");
+            ?? throw new ServiceUnreachableException($"service \"{service}\" not found");
         var held = Json.Objects(spec["ports"]).FirstOrDefault(p => Json.Whole(p["port"]) == port)
-            ?? throw new WebhookCallException($"no service port {port} found for service \"{service}\"");
+            ?? throw new ServiceUnreachableException($"no service port {port} found for service \"{service}\"");
         if (spec.TextAt("type") == "ExternalName") return [new DnsEndPoint(spec.TextAt("externalName"), port)];
         var name = Json.Text(held["name"]);
         var found = Slices(ns, service, name);
-        return found.Length > 0 ? found : throw new WebhookCallException($"no endpoints available for service \"{service}\"");
+        return found.Length > 0 ? found : throw new ServiceUnreachableException($"no endpoints available for service \"{service}\"");
+    }
+
+    private EndPoint[] Shuffled(EndPoint[] endpoints)
+    {
+        lock (random) // guards the shared generator
+        {
+            random.Shuffle(endpoints);
+        }
+        return endpoints;
     }
 
     private EndPoint[] Slices(string ns, string service, string portName)

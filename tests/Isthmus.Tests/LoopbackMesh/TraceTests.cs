@@ -92,11 +92,12 @@ public sealed partial class TraceTests(LoopbackMeshRig mesh)
 
         await mesh.ScaleAsync("cluster2", System, Gateway, 0);
         await ExpectAsync(("$caller", "$remote:8000/hello", $"ISM2048 | Deployment istio-system/{Gateway} in cluster2 | is 0"));
-        await mesh.ScaleAsync("cluster2", System, Gateway, 1);
 
+        // While no gateway runs: an open connection through one would outlive the Gateways.
         var client = mesh.Client("cluster2");
         var gateways = await client.ListAllAsync<JsonObject>(Gateways, System, new(), Stop);
         foreach (var gateway in gateways) await client.DeleteAsync(Gateways, System, gateway["metadata"]!["name"]!.ToString(), Stop);
+        await mesh.ScaleAsync("cluster2", System, Gateway, 1);
         await ExpectAsync(("$caller", "$remote:8000/hello", "ISM1015 | cluster cluster2 | AUTO_PASSTHROUGH"));
         foreach (var gateway in gateways) await client.CreateAsync(Gateways, LoopbackMeshRig.Anew(gateway), Stop);
 

@@ -85,7 +85,7 @@ internal sealed class World
         var nodes = objects.All<Kubernetes.Objects.Node>("Node").ToDictionary(node => node.Metadata.Name, StringComparer.Ordinal);
         foreach (var ns in objects.All<Namespace>("Namespace")) Put(cluster, kinds.Namespaces, ns);
         foreach (var node in nodes.Values) Put(cluster, kinds.Nodes, node);
-        foreach (var pod in pods) Put(cluster, kinds.Pods, pod);
+        foreach (var pod in objects.All<MeshPod>("Pod")) Put(cluster, kinds.Pods, pod);
         foreach (var service in services)
         {
             Put(cluster, kinds.Services, service);

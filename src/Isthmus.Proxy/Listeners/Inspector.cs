@@ -32,11 +32,11 @@ internal sealed class Inspector(SnapshotState state, TimeProvider time)
 
     public async ValueTask<Inspection> InspectAsync(SocketTransport transport, ListenerSnapshot listener, int destinationPort, CancellationToken stop)
     {
-        var chooses = listener.Chains.ChoosesCertificates;
-        var wantsTls = chooses || (listener.InspectTls?.Contains(destinationPort) ?? false);
+        var needsHello = listener.Chains.NeedsHello(destinationPort);
+        var wantsTls = needsHello || (listener.InspectTls?.Contains(destinationPort) ?? false);
         var wantsHttp = listener.InspectHttp?.Contains(destinationPort) ?? false;
         var result = new Inspection("raw_buffer", "", [], false, false);
-        if ((!wantsTls && !wantsHttp) || !(chooses || listener.Chains.NeedsBytes(destinationPort))) return result;
+        if ((!wantsTls && !wantsHttp) || !(needsHello || listener.Chains.NeedsBytes(destinationPort))) return result;
         var buffer = ArrayPool<byte>.Shared.Rent(4096);
         var length = 0;
         using var limit = CancellationTokenSource.CreateLinkedTokenSource(stop);

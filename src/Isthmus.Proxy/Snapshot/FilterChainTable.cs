@@ -25,6 +25,7 @@ internal sealed class FilterChainTable
 {
     private readonly Dictionary<int, List<(Cidr? Range, NameNode Names)>> _ports = [];
     private readonly HashSet<int> _looksDeeper = [];
+    private readonly HashSet<int> _readsHello = [];
     private readonly FilterChainSnapshot? _default;
 
     private sealed class NameNode
@@ -40,7 +41,7 @@ internal sealed class FilterChainTable
         foreach (var match in chains.Select(c => c.Match))
             if (!match.ServerNames.IsEmpty || match.TransportProtocol.Length > 0 || !match.ApplicationProtocols.IsEmpty) _looksDeeper.Add(match.DestinationPort);
         _default = byDefault;
-        ChoosesCertificates = All.Any(chain => chain.Tls is { Certificates.Count: > 1 });
+        _readsHello.UnionWith(chains.Where(chain => DependsOnHello(chain.Tls)).Select(chain => chain.Match.DestinationPort));
         foreach (var chain in chains)
         {
             if (!_ports.TryGetValue(chain.Match.DestinationPort, out var ranges)) _ports[chain.Match.DestinationPort] = ranges = [];
@@ -53,9 +54,6 @@ internal sealed class FilterChainTable
     /// <summary>Every chain, with the default one last.</summary>
     public IReadOnlyList<FilterChainSnapshot> All { get; }
 
-    /// <summary>Whether a chain has several certificates, of which the ClientHello decides.</summary>
-    public bool ChoosesCertificates { get; }
-
     /// <summary>The same table with changed chains.</summary>
     public FilterChainTable With(Func<FilterChainSnapshot, FilterChainSnapshot> change) => _default is null
         ? new([.. All.Select(change)], null)
@@ -66,6 +64,13 @@ internal sealed class FilterChainTable
     /// <summary>Whether any chain for that destination port matches on more than addresses, so that waiting for the
     /// client's bytes can help.</summary>
     public bool NeedsBytes(int port) => _looksDeeper.Contains(port) || _looksDeeper.Contains(0);
+
+    /// <summary>Whether a chain for that destination port terminates TLS according to the ClientHello, whichever way the chain
+    /// itself is chosen.</summary>
+    public bool NeedsHello(int port) => _readsHello.Contains(_ports.ContainsKey(port) ? port : 0) || DependsOnHello(_default?.Tls);
+
+    /// <summary>The server selects an application protocol, or one of several certificates.</summary>
+    private static bool DependsOnHello(TlsSettings? tls) => tls is not null && (!tls.Alpn.IsEmpty || tls.Certificates.Count > 1);
 
     private FilterChainSnapshot? Match(in ConnectionFacts facts)
     {

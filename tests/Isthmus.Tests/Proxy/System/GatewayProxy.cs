@@ -104,6 +104,16 @@ internal sealed class GatewayProxy : IDisposable
         }
     }
 
+    /// <summary>The application protocol that the gateway selects; empty when it selects none.</summary>
+    internal async Task<string> NegotiateAsync(string host, params string[] offered)
+    {
+        using var socket = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
+        await socket.ConnectAsync(IPAddress.Loopback, Port, Stop);
+        await using var tls = new SslStream(new NetworkStream(socket), false, (_, _, _, _) => true);
+        await tls.AuthenticateAsClientAsync(new SslClientAuthenticationOptions { TargetHost = host, ApplicationProtocols = offered.Length == 0 ? null : [.. offered.Select(name => new SslApplicationProtocol(name))] }, Stop);
+        return tls.NegotiatedApplicationProtocol.ToString();
+    }
+
     /// <summary>Hands the Secrets that the control plane sends to the proxy.</summary>
     internal void ReadSecrets()
     {

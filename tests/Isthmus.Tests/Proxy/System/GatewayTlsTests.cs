@@ -25,7 +25,10 @@ public sealed class GatewayTlsTests
     [InlineData("MUTUAL", "verifyCertificateHash: [OTHER-HASH], verifyCertificateSpki: [OTHER-SPKI, SPKI]")]
     [InlineData("MUTUAL", "verifyCertificateHash: [HASH], verifyCertificateSpki: [OTHER-SPKI]")]
     [InlineData("OPTIONAL_MUTUAL", "verifyCertificateSpki: [SPKI]")]
-    public async Task Of_the_clients_of_a_CA_only_those_with_a_pinned_certificate_or_key_are_served(string mode, string pins)
+    [InlineData("MUTUAL", "subjectAltNames: [other.example.com, right.example.com]")]
+    [InlineData("MUTUAL", "subjectAltNames: [right.example.com], verifyCertificateSpki: [SPKI]")]
+    [InlineData("OPTIONAL_MUTUAL", "subjectAltNames: [right.example.com]")]
+    public async Task Of_the_clients_of_a_CA_only_those_with_the_names_and_pins_of_the_server_are_served(string mode, string pins)
     {
         using var gateway = new GatewayProxy(("a.example.com", $"mode: {mode}, {Files}, caCertificates: /ca, {Filled(pins)}"));
         Assert.NotNull(await gateway.CallAsync(certificate: Right));
@@ -129,6 +132,18 @@ public sealed class GatewayTlsTests
         Assert.Null(await gateway.CallAsync(versions: SslProtocols.Tls12, suites: refused));
         Assert.Equal(TlsCipherSuite.TLS_CHACHA20_POLY1305_SHA256, (await gateway.CallAsync(versions: SslProtocols.Tls13, suites: TlsCipherSuite.TLS_CHACHA20_POLY1305_SHA256))?.Suite);
         Assert.Equal(reported, string.Join(' ', gateway.Reported));
+    }
+
+    [Theory]
+    [InlineData("a.example.com")]
+    [InlineData("*")]
+    public async Task Clients_get_the_application_protocol_that_they_offer_whatever_hosts_the_server_has(string host)
+    {
+        using var gateway = new GatewayProxy((host, $"mode: SIMPLE, {Files}"));
+        Assert.Equal("h2", await gateway.NegotiateAsync("a.example.com", "h2", "http/1.1"));
+        Assert.Equal("http/1.1", await gateway.NegotiateAsync("a.example.com", "spdy/3", "http/1.1"));
+        Assert.Equal("", await gateway.NegotiateAsync("a.example.com", "spdy/3"));
+        Assert.Equal("", await gateway.NegotiateAsync("a.example.com"));
     }
 
     [Theory]

@@ -50,6 +50,12 @@ public static class Annotations
 /// <summary>Names of objects that other people's scripts rely on.</summary>
 public static class WellKnown
 {
+    /// <summary>In the metadata of a proxy's node: what a control plane may ask of a proxy of this project that earlier versions cannot do.</summary>
+    public const string FeaturesOfProxy = "ISTHMUS_FEATURES";
+
+    /// <summary>Introduces itself before the first byte of a TCP connection with mesh TLS; also the ALPN protocol.</summary>
+    public const string PeerExchange = "istio-peer-exchange";
+
     public const string SystemNamespace = "istio-system";
     public const string Istiod = "istiod";
     public const string RootCertConfigMap = "istio-ca-root-cert";

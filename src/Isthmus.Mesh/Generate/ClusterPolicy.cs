@@ -179,6 +179,7 @@ internal static class ClusterPolicy
         var service = inputs.Service;
         var sni = ResourceNames.Sni(port.Number, subset, service.Hostname);
         var http2 = port.Protocol.IsHttp2() || (policy.Pool?.UpgradeToHttp2 == true && port.Protocol == Protocol.Http);
+        var exchanges = inputs.Scope.ExchangesMetadata;
         if (policy.Tls is { } tls)
         {
             switch (tls.Mode)
@@ -186,8 +187,8 @@ internal static class ClusterPolicy
                 case ClientTlsMode.Disable:
                     break;
                 case ClientTlsMode.IstioMutual:
-                    cluster.Filters.Add(Parts.ClientExchange);
-                    cluster.TransportSocket = TlsContexts.Mesh(tls.Sni.Length > 0 ? tls.Sni : sni, tls.SubjectAltNames.IsEmpty ? inputs.Identities : tls.SubjectAltNames, http2);
+                    if (exchanges) cluster.Filters.Add(Parts.ClientExchange);
+                    cluster.TransportSocket = TlsContexts.Mesh(tls.Sni.Length > 0 ? tls.Sni : sni, tls.SubjectAltNames.IsEmpty ? inputs.Identities : tls.SubjectAltNames, http2, exchanges);
                     break;
                 default:
                     // The names that a ServiceEntry gives its host apply unless the rule has its own.
@@ -202,17 +203,17 @@ internal static class ClusterPolicy
         if (cluster.Type == Cluster.Types.DiscoveryType.OriginalDst)
         {
             if (!inputs.HasMtls) return;
-            cluster.Filters.Add(Parts.ClientExchange);
-            cluster.TransportSocket = TlsContexts.Mesh(sni, inputs.Identities, http2);
+            if (exchanges) cluster.Filters.Add(Parts.ClientExchange);
+            cluster.TransportSocket = TlsContexts.Mesh(sni, inputs.Identities, http2, exchanges);
             return;
         }
         if (cluster.Type != Cluster.Types.DiscoveryType.Eds && !inputs.HasMtls) return;
-        cluster.Filters.Add(Parts.ClientExchange);
+        if (exchanges) cluster.Filters.Add(Parts.ClientExchange);
         cluster.TransportSocketMatches.Add(new Cluster.Types.TransportSocketMatch
         {
             Name = "tlsMode-istio",
             Match = Parts.Fields(("tlsMode", Value.ForString("istio"))),
-            TransportSocket = TlsContexts.Mesh(sni, inputs.Identities, http2),
+            TransportSocket = TlsContexts.Mesh(sni, inputs.Identities, http2, exchanges),
         });
         cluster.TransportSocketMatches.Add(new Cluster.Types.TransportSocketMatch
         {

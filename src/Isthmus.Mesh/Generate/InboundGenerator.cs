@@ -30,7 +30,7 @@ public static class InboundGenerator
             FilterChainMatch = new() { DestinationPort = Port },
             Filters = { Parts.TcpProxy(ResourceNames.BlackHole, mesh, log: false) },
         });
-        var context = new Context(mesh, inbound.Security);
+        var context = new Context(mesh, inbound.Security, inbound.ExchangesMetadata);
         listener.FilterChains.AddRange(Chains(null, inbound.CatchAll, context));
         foreach (var port in inbound.Ports) listener.FilterChains.AddRange(port.IsBlocked ? [Blocked(port, mesh)] : Chains(port, port.Mode, context));
         AddInspectors(listener, inbound);
@@ -38,7 +38,7 @@ public static class InboundGenerator
     }
 
     /// <summary>What the chains of a listener share.</summary>
-    private sealed record Context(MeshConfig Mesh, WorkloadSecurity? Security);
+    private sealed record Context(MeshConfig Mesh, WorkloadSecurity? Security, bool ExchangesMetadata);
 
     /// <summary>The chains of one port, by its protocol and the TLS that it accepts; <paramref name="port"/> null: every
     /// other port.</summary>
@@ -46,7 +46,7 @@ public static class InboundGenerator
     {
         var protocol = port?.Protocol ?? Protocol.Auto;
         var http = mode == MtlsMode.Disable ? null : TlsContexts.MeshServer(context.Mesh, exchanges: false);
-        var tcp = mode == MtlsMode.Disable ? null : TlsContexts.MeshServer(context.Mesh, exchanges: true);
+        var tcp = mode == MtlsMode.Disable ? null : TlsContexts.MeshServer(context.Mesh, context.ExchangesMetadata);
         if (protocol == Protocol.Auto)
         {
             if (http is not null) yield return Http(port, "tls", TlsContexts.MeshHttpAlpns, http, context);
@@ -84,7 +84,7 @@ public static class InboundGenerator
     }
 
     private static FilterChain Tcp(InboundPort? port, string transport, string[] alpns, TransportSocket? tls, Context context) =>
-        Chain(port, port is null ? ResourceNames.VirtualInbound : null, transport, alpns, tls, TcpFilters(port, exchanges: tls is not null, context));
+        Chain(port, port is null ? ResourceNames.VirtualInbound : null, transport, alpns, tls, TcpFilters(port, exchanges: tls is not null && context.ExchangesMetadata, context));
 
     private static List<Filter> TcpFilters(InboundPort? port, bool exchanges, Context context)
     {

@@ -37,12 +37,12 @@ internal static class TlsContexts
     public static TransportSocket Raw => RawSocket;
 
     /// <summary>Mesh TLS to a service: the proxy's certificate, the mesh's roots, and the accepted server identities.</summary>
-    /// <remarks>Offers <c>istio-peer-exchange</c>, so the cluster must have the filter that speaks it.</remarks>
-    public static TransportSocket Mesh(string sni, IEnumerable<string> identities, bool http2)
+    /// <param name="exchanges">The cluster has the filter that speaks <c>istio-peer-exchange</c>.</param>
+    public static TransportSocket Mesh(string sni, IEnumerable<string> identities, bool http2, bool exchanges)
     {
         var context = new UpstreamTlsContext { CommonTlsContext = MeshCommon(identities.Select(id => new StringMatcher { Exact = id }), []), Sni = sni };
         context.CommonTlsContext.TlsParams = Between12And13(TlsLimits.None);
-        context.CommonTlsContext.AlpnProtocols.AddRange(MeshTcpAlpns);
+        context.CommonTlsContext.AlpnProtocols.AddRange(exchanges ? MeshTcpAlpns : MeshTcpAlpns[1..]);
         if (http2) context.CommonTlsContext.AlpnProtocols.Add("h2");
         return Socket(context);
     }

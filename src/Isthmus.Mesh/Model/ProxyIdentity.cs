@@ -38,6 +38,9 @@ public sealed record ProxyIdentity(
     /// <summary>What stands in front of it, as its ProxyConfig says; null: as the mesh's default says.</summary>
     public GatewayTopology? Topology { get; init; }
 
+    /// <summary>It speaks <c>istio-peer-exchange</c>: every Envoy of Istio does, and those proxies of Isthmus that say so.</summary>
+    public bool ExchangesMetadata { get; init; } = true;
+
     /// <summary>Its name on debug pages and in the CLI.</summary>
     public string Id => $"{Name}.{Namespace}";
 
@@ -86,6 +89,7 @@ public sealed record ProxyIdentity(
             Text(fields, "ISTIO_VERSION"),
             locality)
         {
+            ExchangesMetadata = Text(fields, "ISTHMUS_VERSION").Length == 0 || List(fields, WellKnown.FeaturesOfProxy).Contains(WellKnown.PeerExchange),
             SniDnat = known == ProxyKind.Router && Text(fields, "ROUTER_MODE") == "sni-dnat",
             Topology = known == ProxyKind.Router ? GatewayTopology.Of(fields.TryGetValue("PROXY_CONFIG", out var config) ? config : null) : null,
         };

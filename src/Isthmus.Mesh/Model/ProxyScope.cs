@@ -20,7 +20,11 @@ public sealed record ProxyScope(
     bool DnsAutoAllocate,
     Locality Locality,
     ValueMap<string> RuleLabels,
-    Sidecar? Sidecar);
+    Sidecar? Sidecar)
+{
+    /// <summary>The proxy speaks <c>istio-peer-exchange</c>.</summary>
+    public bool ExchangesMetadata { get; init; } = true;
+}
 
 /// <summary>One port that a workload serves.</summary>
 /// <param name="Port">At the workload.</param>
@@ -41,7 +45,11 @@ public readonly record struct InboundHost(string Hostname, string Name, string N
 /// <summary>What a sidecar accepts: workloads behind the same Services with the same policies share it.</summary>
 /// <param name="CatchAll">The mode of ports that no Service exposes.</param>
 /// <param name="Security">What it requires of callers; null: nothing.</param>
-public sealed record InboundScope(ValueList<InboundPort> Ports, MtlsMode CatchAll, WorkloadSecurity? Security = null);
+public sealed record InboundScope(ValueList<InboundPort> Ports, MtlsMode CatchAll, WorkloadSecurity? Security = null)
+{
+    /// <summary>The proxy speaks <c>istio-peer-exchange</c>.</summary>
+    public bool ExchangesMetadata { get; init; } = true;
+}
 
 /// <summary>What a gateway serves.</summary>
 /// <param name="Gateways">The Gateways that select it, oldest first.</param>

@@ -24,6 +24,7 @@ internal static class AgentNode
         metadata["CLUSTER_ID"] = settings.ClusterId;
         metadata["ISTIO_VERSION"] = AgentSettings.CompatibleRelease;
         metadata["ISTHMUS_VERSION"] = OwnVersion;
+        metadata[WellKnown.FeaturesOfProxy] = new JsonArray((JsonNode)WellKnown.PeerExchange);
         metadata["ENVOY_PROMETHEUS_PORT"] = Ports.ProxyMetrics;
         metadata["ENVOY_STATUS_PORT"] = Ports.ProxyReady;
         metadata["PILOT_SAN"] = new JsonArray((JsonNode)(settings.ServerName.Length > 0 ? settings.ServerName : settings.Discovery.Host));

@@ -139,7 +139,7 @@ internal sealed class MeshRig
         Topology = topology,
     });
 
-    private ProxyFeed Connect(ProxyIdentity identity)
+    public ProxyFeed Connect(ProxyIdentity identity)
     {
         var feed = new ProxyFeed(identity, TimeProvider.System, _ => { });
         Publisher.Join(feed);

@@ -141,7 +141,8 @@ public sealed class GrpcDuplex<TRequest, TResponse> : IAsyncDisposable
         {
             // The response's status is a better error than the broken request stream.
             if (await StatusAsync(stop).ConfigureAwait(false) is { } known) throw known;
-            throw Translate(e);
+            // So is the failure of the connection, which only cancels the request stream.
+            throw Translate(_response.Exception?.InnerException ?? e);
         }
     }
 
@@ -231,9 +232,9 @@ public sealed class GrpcDuplex<TRequest, TResponse> : IAsyncDisposable
     private GrpcException Translate(Exception e) => e switch
     {
         // A passed deadline can also surface as a failed write.
-        _ when _timeout is { } timeout && (e is OperationCanceledException || _stop.IsCancellationRequested) =>
+        _ when _timeout is { } timeout && _stop.IsCancellationRequested =>
             new(GrpcCode.DeadlineExceeded, string.Create(CultureInfo.InvariantCulture, $"no answer within {timeout.TotalSeconds} s"), e),
-        OperationCanceledException => new(GrpcCode.Cancelled, "the call was cancelled", e),
+        OperationCanceledException when _stop.IsCancellationRequested => new(GrpcCode.Cancelled, "the call was cancelled", e),
         _ => new(GrpcCode.Unavailable, $"{_request.RequestUri?.GetLeftPart(UriPartial.Authority)}: {Innermost(e)}", e),
     };
 

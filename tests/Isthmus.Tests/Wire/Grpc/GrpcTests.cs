@@ -1,3 +1,5 @@
+using System.Net;
+using System.Net.Sockets;
 using Isthmus.Wire.Grpc;
 using Isthmus.Wire.Istio;
 using Xunit;
@@ -84,6 +86,43 @@ public sealed class GrpcTests
             var closed = await Assert.ThrowsAsync<GrpcException>(() => channel.UnaryAsync(GrpcRig.Method, new(), new(), Stop));
             Assert.Equal(GrpcCode.Unavailable, closed.Code);
             Assert.Contains("127.0.0.1:1", closed.Detail, StringComparison.Ordinal);
+        }
+    }
+
+    [Theory]
+    [InlineData(1)]
+    [InlineData(2_000_000)] // more than the window of the stream: the call breaks while it is written
+    public async Task A_connection_that_breaks_is_no_passed_deadline(int size)
+    {
+        using var listener = new TcpListener(IPAddress.Loopback, 0);
+        listener.Start();
+        for (var i = 0; i < 50; i++)
+        {
+            using var channel = new GrpcChannel(new(new Uri($"http://127.0.0.1:{((IPEndPoint)listener.LocalEndpoint).Port}")));
+            var calling = channel.UnaryAsync(GrpcRig.Method, new() { Csr = new('x', size) }, new() { Timeout = TimeSpan.FromMinutes(10) }, Stop);
+            while (!calling.IsCompleted)
+            {
+                var accepting = listener.AcceptSocketAsync(Stop).AsTask();
+                // The client tries a few connections.
+                if (await Task.WhenAny(accepting, calling) == calling)
+                {
+                    using var last = new TcpClient();
+                    await last.ConnectAsync((IPEndPoint)listener.LocalEndpoint, Stop);
+                    (await accepting).Dispose();
+                    break;
+                }
+                using var socket = await accepting;
+                // SETTINGS, and then the end at a different point of the request each time.
+                await socket.SendAsync((byte[])[0, 0, 0, 4, 0, 0, 0, 0, 0], Stop);
+                for (var read = 0; read < 24 + (size > 1 ? i * 1000 : 0);)
+                {
+                    var count = await socket.ReceiveAsync(new byte[4096], Stop);
+                    if (count == 0) break;
+                    read += count;
+                }
+            }
+            var broken = await Assert.ThrowsAsync<GrpcException>(() => calling);
+            Assert.True(broken.Code == GrpcCode.Unavailable, $"{i}: {broken.Message}");
         }
     }
 

@@ -36,6 +36,7 @@ public static class IstioConfig
         if (!IstioKind.Effective.Contains(kind) && kind != IstioKind.IstioOperator) findings.Warn("kind", $"{kindName} is accepted but has no effect");
         var spec = new Field(@object["spec"], "spec", findings);
         if (spec.Node is { } node) kind.Spec?.Check(node, "spec", findings);
+        if (kind.IsPolicy) RefuseBesideSpec(@object, findings);
         var isMalformed = findings.HasErrors;
         if (isMalformed && !kind.IsPolicy) return new(source, kind, null, findings.Problems);
         var malformed = findings.Problems;
@@ -58,6 +59,13 @@ public static class IstioConfig
         "RequestAuthentication" => RequestAuthenticationReader.Read(source, spec, createdAt),
         _ => null,
     };
+
+    /// <summary>API servers keep such fields of policies, so that none loses a selector that is indented too little.</summary>
+    private static void RefuseBesideSpec(JsonObject @object, Findings findings)
+    {
+        foreach (var (name, _) in @object)
+            if (name is not ("apiVersion" or "kind" or "metadata" or "spec" or "status")) findings.Error(name, $"unknown field \"{name}\"", "move it below spec, or remove it");
+    }
 
     private static long CreatedAt(JsonObject @object) =>
         DateTimeOffset.TryParse(TextOf(@object["metadata"]?["creationTimestamp"]), CultureInfo.InvariantCulture, DateTimeStyles.AssumeUniversal, out var time)

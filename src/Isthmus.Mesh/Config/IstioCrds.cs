@@ -49,20 +49,24 @@ public static class IstioCrds
             ["storage"] = version == kind.StoredVersion,
             ["schema"] = new JsonObject
             {
-                ["openAPIV3Schema"] = new JsonObject
-                {
-                    ["type"] = "object",
-                    ["properties"] = new JsonObject
-                    {
-                        ["spec"] = (kind.Spec as Schema ?? Schema.Anything).ToOpenApi(),
-                        ["status"] = Schema.Anything.ToOpenApi(),
-                    },
-                },
+                ["openAPIV3Schema"] = Root(kind),
             },
             ["subresources"] = new JsonObject { ["status"] = new JsonObject() },
         };
         if (kind.Columns.Length > 0) result["additionalPrinterColumns"] = new JsonArray([.. kind.Columns.Select(Column)]);
         return result;
+    }
+
+    private static JsonObject Root(IstioKind kind)
+    {
+        var shape = new JsonObject
+        {
+            ["type"] = "object",
+            ["properties"] = new JsonObject { ["spec"] = (kind.Spec as Schema ?? Schema.Anything).ToOpenApi(), ["status"] = Schema.Anything.ToOpenApi() },
+        };
+        // A selector that is indented too little: without it, the policy would apply to its whole namespace.
+        if (kind.IsPolicy) shape["x-kubernetes-preserve-unknown-fields"] = true;
+        return shape;
     }
 
     private static JsonObject Column((string Name, string Path, string Text) column) => new()

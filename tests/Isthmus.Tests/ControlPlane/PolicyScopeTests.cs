@@ -1,5 +1,7 @@
 using System.Net;
+using System.Text.Json.Nodes;
 using Isthmus.ControlPlane.Push;
+using Isthmus.Kubernetes.Yaml;
 using Isthmus.Lab.ApiServer.CustomResources;
 using Isthmus.Mesh.Config;
 using Isthmus.Mesh.Model;
@@ -68,6 +70,22 @@ public sealed class PolicyScopeTests
         }
     }
 
+    [Fact]
+    public void A_selector_beside_the_spec_is_kept_and_refused_and_a_stored_one_applies_to_nothing()
+    {
+        var (rig, orders) = Shop();
+        rig.Push();
+        var before = MeshRig.Versions(orders);
+        var policy = Policy("ALLOW", "rules: [{from: [{source: {namespaces: [till]}}]}]") + "\nselector: {matchLabels: {app: other}}\n";
+        var stored = YamlText.Parse(policy, "test")!.AsObject();
+        Pruning.Prune(stored, StructuralSchema.Read((JsonObject)IstioCrds.Of(IstioKind.AuthorizationPolicy)["spec"]!["versions"]![0]!["schema"]!["openAPIV3Schema"]!), null);
+        Assert.Equal("selector", Assert.Single(IstioConfig.Read(stored, "c1").Problems).Path);
+        rig.Writer.PutConfig("c1", stored);
+        rig.Push();
+        Assert.Equal(before, MeshRig.Versions(orders));
+        Assert.Equal("selector", rig.Mesh.Sources.Problems.Items.Values.Single().Problems.Single().Path);
+    }
+
     // Of a rule with a condition that nobody can read, ALLOW allows nothing, and DENY denies what the readable parts match.
     [Theory]
     [InlineData("from: [{source: {namespaces: [till], moods: [good]}}]", new[] { Cleaner })]
@@ -127,12 +145,12 @@ public sealed class PolicyScopeTests
     {
         foreach (var kind in (IstioKind[])[IstioKind.AuthorizationPolicy, IstioKind.PeerAuthentication, IstioKind.RequestAuthentication])
         {
-            var schema = StructuralSchema.Read((global::System.Text.Json.Nodes.JsonObject)IstioCrds.Of(kind)["spec"]!["versions"]![0]!["schema"]!["openAPIV3Schema"]!);
+            var schema = StructuralSchema.Read((JsonObject)IstioCrds.Of(kind)["spec"]!["versions"]![0]!["schema"]!["openAPIV3Schema"]!);
             foreach (var spec in (string[])[
                 """{"new": 1}""", """{"selector": {"new": 1}}""", """{"rules": [{"new": 1, "from": [{"new": 1, "source": {"new": 1}}], "to": [{"new": 1, "operation": {"new": 1}}], "when": [{"new": 1}]}]}""",
                 """{"mtls": {"new": 1}, "portLevelMtls": {"80": {"new": 1}}}""", """{"jwtRules": [{"new": 1, "fromHeaders": [{"new": 1}]}]}""", """{"targetRefs": [{"new": 1}], "provider": {"new": 1}}"""])
             {
-                var item = (global::System.Text.Json.Nodes.JsonObject)global::System.Text.Json.Nodes.JsonNode.Parse($$"""{"apiVersion": "{{kind.Group}}/v1", "kind": "{{kind.Kind}}", "metadata": {"name": "x", "namespace": "shop"}, "spec": {{spec}}}""")!;
+                var item = (JsonObject)JsonNode.Parse($$"""{"apiVersion": "{{kind.Group}}/v1", "kind": "{{kind.Kind}}", "metadata": {"name": "x", "namespace": "shop"}, "spec": {{spec}}}""")!;
                 Pruning.Prune(item, schema, null);
                 Assert.Equal(spec.Replace(" ", "", StringComparison.Ordinal), item["spec"]!.ToJsonString());
                 Assert.False(IstioConfig.Read(item, "c1").IsValid);

@@ -110,7 +110,8 @@ internal sealed partial class HttpExchange
     private async ValueTask<bool> AttemptAllAsync(ForwardAct act, ClusterState cluster, RequestBody? body)
     {
         List<Host>? tried = null;
-        var hash = act.HashKeys.Count > 0 ? RouteDecision.Hash(act, Request, connection.Source.Address) : null;
+        ulong? hash = null;
+        if (act.HashKeys.Count > 0) (hash, _decision) = _decision.Hash(act, Request, connection.Source, connection.Destination);
         var retries = act.Retry?.Retries ?? 0;
         var fresh = false;
         for (var attempt = 1; ; attempt++)

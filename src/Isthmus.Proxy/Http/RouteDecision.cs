@@ -1,3 +1,4 @@
+using System.Globalization;
 using System.Net;
 using System.Text;
 using Isthmus.Proxy.Balancing;
@@ -10,6 +11,9 @@ namespace Isthmus.Proxy.Http;
 /// <param name="Route">Null when no route of the host matches.</param>
 internal readonly record struct RouteDecision(RouteTable Table, VirtualHostSnapshot? Host, RouteSnapshot? Route)
 {
+    /// <summary>A cookie that the client gets, so that its next requests go to the same host; empty: none.</summary>
+    public string SetCookie { get; init; } = "";
+
     public static RouteDecision For(RouteTable table, RequestHead request, string scheme, Random random)
     {
         var host = table.Find(request.Authority);
@@ -34,26 +38,36 @@ internal readonly record struct RouteDecision(RouteTable Table, VirtualHostSnaps
         return act.Targets[^1];
     }
 
-    /// <summary>The key for consistent hashing; null when the route has none or the request lacks it.</summary>
-    public static ulong? Hash(ForwardAct act, RequestHead request, IPAddress source)
+    /// <summary>The key for consistent hashing, and the decision with the cookie that the client must get. The key is null when the route
+    /// has none or the request lacks it.</summary>
+    public (ulong? Hash, RouteDecision Decision) Hash(ForwardAct act, RequestHead request, IPEndPoint source, IPEndPoint destination)
     {
         ulong? hash = null;
+        var setCookie = "";
         foreach (var key in act.HashKeys)
         {
             var value = key.Source switch
             {
                 HashSource.Header => request.Headers.GetJoined(Encoding.ASCII.GetBytes(key.Name)),
-                HashSource.Cookie => Cookie(request, key.Name),
+                HashSource.Cookie => Cookie(request, key.Name)?.Trim('"'),
                 HashSource.Query => Query(request, key.Name),
-                _ => source.ToString(),
+                _ => source.Address.ToString(),
             };
+            if (value is null && key is { Source: HashSource.Cookie, CookieTtl: { } ttl } && setCookie.Length == 0)
+            {
+                value = StableHash.Of($"{source}{destination}").ToString("x16", CultureInfo.InvariantCulture);
+                setCookie = CookieText(key, value, ttl);
+            }
             if (value is null) continue;
             var one = StableHash.Of(value);
             hash = hash is { } before ? ((before << 1) | (before >> 63)) ^ one : one;
             if (key.Terminal) break;
         }
-        return hash;
+        return (hash, setCookie.Length == 0 ? this : this with { SetCookie = setCookie });
     }
+
+    private static string CookieText(HashKey key, string value, TimeSpan ttl) => string.Create(CultureInfo.InvariantCulture,
+        $"{key.Name}=\"{value}\"{(ttl > TimeSpan.Zero ? $"; Max-Age={(long)ttl.TotalSeconds}" : "")}{(key.CookiePath.Length > 0 ? "; Path=" : "")}{key.CookiePath}; HttpOnly");
 
     internal static string? Cookie(RequestHead request, string name)
     {

@@ -21,6 +21,9 @@ internal static class HttpDecoder
         if (inline is null && http.Rds?.RouteConfigName is not { Length: > 0 })
             throw new ResourceException($"http_connection_manager '{http.StatPrefix}' has no routes");
         if (http.LocalReplyConfig is not null) notes.Add("local_reply_config is ignored");
+        if (Time(http.RequestTimeout, TimeSpan.Zero) > TimeSpan.Zero) notes.Add("request_timeout is ignored");
+        if (Time(http.RequestHeadersTimeout, TimeSpan.Zero) > TimeSpan.Zero) notes.Add("request_headers_timeout is ignored");
+        if (Time(http.StreamIdleTimeout, TimeSpan.Zero) > TimeSpan.Zero) notes.Add("stream_idle_timeout applies to upgraded connections only");
         var common = http.CommonHttpProtocolOptions;
         var cert = http.SetCurrentClientCertDetails;
         return new(
@@ -33,8 +36,6 @@ internal static class HttpDecoder
             http.UpgradeConfigs.Where(u => u.Enabled ?? true).Select(u => u.UpgradeType.ToLowerInvariant()).ToValueList(),
             Time(http.StreamIdleTimeout, TimeSpan.FromMinutes(5)),
             Time(common?.IdleTimeout, TimeSpan.FromHours(1)),
-            Time(http.RequestTimeout, TimeSpan.Zero),
-            Time(http.RequestHeadersTimeout, TimeSpan.Zero),
             Time(common?.MaxConnectionDuration, TimeSpan.Zero),
             (int)(common?.MaxRequestsPerConnection ?? 0u),
             http.NormalizePath ?? false, http.MergeSlashes,

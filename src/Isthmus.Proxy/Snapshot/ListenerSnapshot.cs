@@ -84,7 +84,7 @@ internal sealed class ClusterRewrite(Regex pattern, string replacement) : IEquat
 internal sealed record HttpAction(
     string StatPrefix, string RouteName, RouteTable? Routes, string ServerName, ServerField ServerField, bool UseRemoteAddress, int TrustedHops, bool SkipXffAppend,
     ClientCertMode ClientCert, ClientCertFields ClientCertFields, ValueList<string> Upgrades, TimeSpan StreamIdleTimeout, TimeSpan IdleTimeout,
-    TimeSpan RequestTimeout, TimeSpan HeadersTimeout, TimeSpan MaxDuration, int MaxRequests, bool NormalizePath, bool MergeSlashes, EscapedSlashes EscapedSlashes,
+    TimeSpan MaxDuration, int MaxRequests, bool NormalizePath, bool MergeSlashes, EscapedSlashes EscapedSlashes,
     bool AcceptHttp10, string DefaultHost, bool GenerateRequestId, bool KeepExternalRequestId, bool RequestIdInResponse, bool StripPort, string Via,
     ValueMap<ValueList<string>> AlpnOverride, bool ExchangesMetadata, IReadOnlyList<TokenCheck> Tokens, IReadOnlyList<RbacPolicy> Policies, FaultSettings? Fault, bool HasCors,
     int HeadBytes, ValueList<AccessLogSnapshot> AccessLogs) : ChainAction;

@@ -159,12 +159,12 @@ internal static class RouteDecoder
         if (action.ClusterSpecifierCase == RouteAction.ClusterSpecifierOneofCase.WeightedClusters && targets.Sum(t => (long)t.Weight) == 0)
             throw new ResourceException("weighted_clusters: the sum of weights is zero");
         if (action.MetadataMatch is not null) notes.Add("metadata_match is ignored");
+        if (action.IdleTimeout is not null) notes.Add("idle_timeout is ignored");
         if (action.HedgePolicy is not null) notes.Add("hedge_policy is ignored");
         if (action.InternalRedirectPolicy is not null) notes.Add("internal_redirect_policy is ignored");
         return new(
             targets, action.ClusterHeader.ToLowerInvariant(),
             action.Timeout?.ToTimeSpan() ?? TimeSpan.FromSeconds(15),
-            action.IdleTimeout?.ToTimeSpan() ?? TimeSpan.Zero,
             action.RetryPolicy is null ? inherited : Retry(action.RetryPolicy, notes),
             action.PrefixRewrite.Length > 0 ? action.PrefixRewrite : null,
             Rewrite(action.RegexRewrite),
@@ -189,11 +189,11 @@ internal static class RouteDecoder
 
     private static HashKey? Hash(RouteAction.Types.HashPolicy policy) => policy.PolicySpecifierCase switch
     {
-        RouteAction.Types.HashPolicy.PolicySpecifierOneofCase.Header => new(HashSource.Header, policy.Header.HeaderName.ToLowerInvariant(), default, "", policy.Terminal),
+        RouteAction.Types.HashPolicy.PolicySpecifierOneofCase.Header => new(HashSource.Header, policy.Header.HeaderName.ToLowerInvariant(), null, "", policy.Terminal),
         RouteAction.Types.HashPolicy.PolicySpecifierOneofCase.Cookie =>
-            new(HashSource.Cookie, policy.Cookie.Name, policy.Cookie.Ttl?.ToTimeSpan() ?? default, policy.Cookie.Path, policy.Terminal),
-        RouteAction.Types.HashPolicy.PolicySpecifierOneofCase.ConnectionProperties => new(HashSource.SourceIp, "", default, "", policy.Terminal),
-        RouteAction.Types.HashPolicy.PolicySpecifierOneofCase.QueryParameter => new(HashSource.Query, policy.QueryParameter.Name, default, "", policy.Terminal),
+            new(HashSource.Cookie, policy.Cookie.Name, policy.Cookie.Ttl?.ToTimeSpan(), policy.Cookie.Path, policy.Terminal),
+        RouteAction.Types.HashPolicy.PolicySpecifierOneofCase.ConnectionProperties => new(HashSource.SourceIp, "", null, "", policy.Terminal),
+        RouteAction.Types.HashPolicy.PolicySpecifierOneofCase.QueryParameter => new(HashSource.Query, policy.QueryParameter.Name, null, "", policy.Terminal),
         _ => null,
     };
 

@@ -54,7 +54,7 @@ internal abstract record RouteAct;
 
 /// <summary>Forwards the request. A zero time means no limit.</summary>
 internal sealed record ForwardAct(
-    IReadOnlyList<WeightedTarget> Targets, string ClusterHeader, TimeSpan Timeout, TimeSpan IdleTimeout, RetrySettings? Retry, string? PrefixRewrite,
+    IReadOnlyList<WeightedTarget> Targets, string ClusterHeader, TimeSpan Timeout, RetrySettings? Retry, string? PrefixRewrite,
     RegexRewrite? PathRewrite, string? HostRewrite, string? HostRewriteHeader, bool AppendForwardedHost,
     IReadOnlyList<MirrorSettings> Mirrors, IReadOnlyList<HashKey> HashKeys, int NotFoundStatus, ValueList<string> Upgrades) : RouteAct
 {
@@ -104,7 +104,8 @@ public enum RetryOn
 
 internal enum HashSource { Header, Cookie, SourceIp, Query }
 
-internal sealed record HashKey(HashSource Source, string Name, TimeSpan CookieTtl, string CookiePath, bool Terminal);
+/// <param name="CookieTtl">A client without the cookie gets one that lasts so long, or as long as its session (zero); null: it gets none.</param>
+internal sealed record HashKey(HashSource Source, string Name, TimeSpan? CookieTtl, string CookiePath, bool Terminal);
 
 internal sealed record FaultSettings(
     TimeSpan Delay, Fraction DelayShare, int AbortStatus, Fraction AbortShare, IReadOnlyList<HeaderMatch> Headers);

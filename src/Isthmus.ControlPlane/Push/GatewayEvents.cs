@@ -6,10 +6,10 @@ using Microsoft.Extensions.Logging;
 
 namespace Isthmus.ControlPlane.Push;
 
-/// <summary>Writes an Event on each Gateway whose certificate is missing, where its author looks.</summary>
+/// <summary>Writes an Event on each Gateway whose certificate is missing, and keeps its status current, where its author looks.</summary>
 public sealed partial class GatewayEvents(KubeClient client, PushEngine engine, TimeProvider time, ILogger log)
 {
-    private static readonly ResourceKind Gateway = new("networking.istio.io", "v1", "Gateway", "gateways", true);
+    internal static readonly ResourceKind Gateway = new("networking.istio.io", "v1", "Gateway", "gateways", true);
     private static readonly TimeSpan Interval = TimeSpan.FromSeconds(2);
 
     private HashSet<Problem> _told = [];
@@ -17,8 +17,14 @@ public sealed partial class GatewayEvents(KubeClient client, PushEngine engine, 
     public async Task RunAsync(CancellationToken stop)
     {
         using var timer = new PeriodicTimer(Interval, time);
+        var status = new GatewayStatus(client, time, log);
         while (await timer.WaitForNextTickAsync(stop).ConfigureAwait(false))
-            await TellAsync(engine.Proxies.SelectMany(proxy => proxy.Problems).ToHashSet(), stop).ConfigureAwait(false);
+        {
+            var served = engine.Proxies.Select(proxy => proxy.Served).ToList();
+            var problems = served.SelectMany(item => item.Problems).ToHashSet();
+            await TellAsync(problems, stop).ConfigureAwait(false);
+            await status.UpdateAsync(served.SelectMany(item => item.Gateways).ToHashSet(StringComparer.Ordinal), problems, stop).ConfigureAwait(false);
+        }
     }
 
     /// <summary>Writes what is new. A problem that comes back is written again.</summary>

@@ -21,7 +21,7 @@ public sealed class ProxyFeed : IXdsFeed
     private readonly Action<ProxyFeed> _left;
     private readonly TimeProvider _time;
     private XdsSnapshot? _snapshot;
-    private ValueList<Problem> _problems;
+    private (ValueList<string> Gateways, ValueList<Problem> Problems) _served;
     private TaskCompletionSource _changed = new(TaskCreationOptions.RunContinuationsAsynchronously);
 
     internal ProxyFeed(ProxyIdentity proxy, TimeProvider time, Action<ProxyFeed> left)
@@ -41,10 +41,13 @@ public sealed class ProxyFeed : IXdsFeed
     }
 
     /// <summary>What the proxy asks for and cannot get: certificates of a gateway's servers.</summary>
-    public ValueList<Problem> Problems
+    public ValueList<Problem> Problems => Served.Problems;
+
+    /// <summary>The Gateways with certificates that the proxy serves, and which of these it lacks.</summary>
+    internal (ValueList<string> Gateways, ValueList<Problem> Problems) Served
     {
-        get { lock (_guard) return _problems; }
-        internal set { lock (_guard) _problems = value; }
+        get { lock (_guard) return _served; }
+        set { lock (_guard) _served = value; }
     }
 
     /// <summary>What the publisher shares with proxies of the same scope; used on its thread only.</summary>

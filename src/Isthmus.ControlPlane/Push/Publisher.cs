@@ -114,10 +114,11 @@ public sealed class Publisher(TimeProvider time)
         Resolved++;
         var resolved = ScopeResolver.Resolve(proxy.Proxy, mesh, _interest);
         _proxies.Watch(proxy, ScopeResolver.NodeOf(proxy.Proxy, mesh));
-        proxy.Problems = default;
         if (resolved.Gateway is { } gateway)
         {
-            proxy.Problems = ProblemsOf(proxy.Proxy, gateway, mesh);
+            proxy.Served = (
+                gateway.Gateways.Where(item => item.Servers.Any(server => server.Tls is { Credentials.IsEmpty: false })).Select(item => item.FullName).ToValueList(),
+                ProblemsOf(proxy.Proxy, gateway, mesh));
             resolved = resolved with { Gateway = _certificates.Resolve(gateway, proxy.Proxy) };
         }
         if (proxy.Published is { } published && published.Resolved == resolved)

@@ -5,6 +5,7 @@ using Isthmus.Core.Collections;
 using Isthmus.Core.Problems;
 using Isthmus.Kubernetes.Client;
 using Isthmus.Kubernetes.Objects;
+using Isthmus.Mesh.Config;
 using Isthmus.Mesh.Model;
 using Isthmus.Tests.Lab.ApiServer.Http;
 using Microsoft.Extensions.Logging;
@@ -32,6 +33,53 @@ public sealed class GatewayEventsTests(RunningApiServer server) : IClassFixture<
         Assert.Equal(("Gateway", "front", "ReferencedResourceNotFound", "Warning"),
             ((string?)written["involvedObject"]!["kind"], (string?)written["involvedObject"]!["name"], (string?)written["reason"], (string?)written["type"]));
         Assert.Equal("IST0101 spec.servers[0].tls.credentialName: Referenced credentialName not found: \"front\" (create it)", (string?)written["message"]);
+    }
+
+    [Fact]
+    public async Task The_status_of_a_Gateway_says_what_is_missing_for_as_long_as_it_is()
+    {
+        using var client = new KubeClient(server.Access);
+        var ns = await server.NamespaceAsync();
+        await client.CreateAsync(Kinds.CustomResourceDefinition, IstioCrds.Of(IstioKind.Gateway), Stop);
+        // The kind is served a moment later.
+        while ((await server.SendAsync("POST", $"/apis/networking.istio.io/v1/namespaces/{ns}/gateways", """{"apiVersion": "networking.istio.io/v1", "kind": "Gateway", "metadata": {"name": "front"}, "spec": {} }""")).Code == 404)
+            await Task.Delay(20, Stop);
+        var other = new JsonObject { ["type"] = "Reconciled", ["status"] = "True" };
+        await client.PatchAsync(GatewayEvents.Gateway, ns, "front", new JsonObject { ["status"] = new JsonObject { ["conditions"] = new JsonArray(other) } }, PatchType.Merge, Stop, "status");
+        var problem = new Problem("IST0101", $"Gateway {ns}/front", "spec.servers[0].tls.credentialName", "Referenced credentialName not found: \"front\"", "create it");
+        var status = new GatewayStatus(client, TimeProvider.System, NullLogger.Instance);
+        await status.UpdateAsync([$"{ns}/front", $"{ns}/gone"], [problem], Stop);
+        Assert.Equal(["Reconciled True ", "ResolvedRefs False IST0101 spec.servers[0].tls.credentialName: Referenced credentialName not found: \"front\" (create it)"], await ConditionsAsync());
+        // Nobody here knows about a Gateway that no connected proxy serves.
+        await status.UpdateAsync([], [], Stop);
+        Assert.Equal(2, (await ConditionsAsync()).Count());
+        // Another control plane, which never saw the problem, finds it solved.
+        await new GatewayStatus(client, TimeProvider.System, NullLogger.Instance).UpdateAsync([$"{ns}/front"], [], Stop);
+        Assert.Equal(["Reconciled True "], await ConditionsAsync());
+
+        async Task<IEnumerable<string>> ConditionsAsync() =>
+            (await client.FindAsync(GatewayEvents.Gateway, ns, "front", Stop))!["status"]!["conditions"]!.AsArray().Select(condition => $"{condition!["type"]} {condition["status"]} {condition["message"]}");
+    }
+
+    [Fact]
+    public async Task A_gateway_reports_which_Gateways_it_serves_with_certificates()
+    {
+        var rig = new MeshRig("c1");
+        rig.EastWest("c1", "172.18.201.1");
+        foreach (var (name, tls) in (ReadOnlySpan<(string, string)>)[("front", "mode: SIMPLE, credentialName: front"), ("files", "mode: SIMPLE, serverCertificate: /a, privateKey: /b")])
+        {
+            rig.Config($$"""
+                apiVersion: networking.istio.io/v1
+                kind: Gateway
+                metadata: {name: {{name}}, namespace: shop}
+                spec: {selector: {app: eastwest}, servers: [{port: {number: 15443, name: https, protocol: HTTPS}, hosts: [{{name}}.example], tls: { {{tls}} } }]}
+                """);
+        }
+        var proxy = rig.Router("c1", "eastwest");
+        rig.Push();
+        Assert.Equal(["shop/front"], proxy.Served.Gateways);
+        Assert.Equal("Gateway shop/front", Assert.Single(proxy.Served.Problems).Object);
+        await proxy.DisposeAsync();
     }
 
     [Fact]

@@ -4,7 +4,7 @@ using Isthmus.Proxy.Telemetry;
 namespace Isthmus.Proxy;
 
 /// <summary>The command line of <c>isthmus proxy</c>: Istio's flags. Those that only Istio's own proxy understands are
-/// accepted and ignored.</summary>
+/// accepted and ignored; of <c>--concurrency</c>, the environment has what has an effect.</summary>
 /// <param name="XdsDirectory">Read resources from this directory instead of a control plane; empty: use the control plane.</param>
 /// <param name="CertificateDirectory">Read certificates from this directory; empty: use the agent's.</param>
 internal sealed record ProxyArguments(string Role, string Domain, string LogLevel, string XdsDirectory, string CertificateDirectory)

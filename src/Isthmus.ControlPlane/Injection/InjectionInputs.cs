@@ -11,6 +11,7 @@ namespace Isthmus.ControlPlane.Injection;
 internal sealed class InjectionInputs
 {
     private const string Interception = "sidecar.istio.io/interceptionMode";
+    private const string Merging = "prometheus.istio.io/merge-metrics";
 
     /// <summary>Istio's template names. The last two create sidecars here.</summary>
     private static readonly string[] Templates = ["sidecar", "gateway", "grpc-simple", "grpc-agent"];
@@ -63,6 +64,25 @@ internal sealed class InjectionInputs
         JsonValue value when value.TryGetValue(out int port) => port,
         var other => throw Bad(Annotations.ProxyConfig, other.ToJsonString(), "statusPort must be a number"),
     };
+
+    /// <summary>Where the application serves its own metrics, which the agent serves together with the proxy's: the collector cannot reach
+    /// them past mesh TLS. Null: nowhere, or they are not merged.</summary>
+    internal JsonObject? MergedMetrics
+    {
+        get
+        {
+            var merges = Annotation(Merging) switch
+            {
+                null => Values.MergesMetrics,
+                var text when bool.TryParse(text, out var own) => own,
+                var other => throw Bad(Merging, other, "it must be true or false"),
+            };
+            if (!merges || !string.Equals(Annotation("prometheus.io/scrape"), "true", StringComparison.OrdinalIgnoreCase)) return null;
+            var (port, path) = (Number("prometheus.io/port"), Annotation("prometheus.io/path") ?? "");
+            if (port == StatusPort) return null; // the agent's own
+            return new JsonObject { ["scrape"] = "true", ["path"] = path, ["port"] = port?.ToString(CultureInfo.InvariantCulture) ?? "" };
+        }
+    }
 
     /// <summary>Whether the proxy is a gateway, instead of the sidecar of an application.</summary>
     internal bool IsGateway

@@ -56,6 +56,7 @@ public sealed partial class InjectorState(KubeClient client, DiscoverySettings s
         {
             DefaultConfig = (JsonObject)(mesh["defaultConfig"] as JsonObject ?? []).DeepClone(),
             TrustDomain = mesh["trustDomain"]?.ToString() is { Length: > 0 } domain ? domain : WellKnown.DefaultTrustDomain,
+            MergesMetrics = (bool?)mesh["enablePrometheusMerge"] ?? true,
         };
     }
 

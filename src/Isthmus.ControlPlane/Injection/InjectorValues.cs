@@ -12,6 +12,9 @@ public sealed record InjectorValues(JsonObject Values, JsonObject DefaultConfig,
 {
     public static readonly InjectorValues Empty = new([], [], WellKnown.DefaultTrustDomain);
 
+    /// <summary>MeshConfig's <c>enablePrometheusMerge</c>.</summary>
+    public bool MergesMetrics { get; init; } = true;
+
     private JsonNode? Global(params ReadOnlySpan<string> path)
     {
         JsonNode? node = Values["global"];

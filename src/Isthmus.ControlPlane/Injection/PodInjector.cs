@@ -123,6 +123,8 @@ public static class PodInjector
             annotations["kubectl.kubernetes.io/default-container"] ??= application;
             annotations["kubectl.kubernetes.io/default-logs-container"] ??= application;
         }
+        if (!gateway && inputs.MergedMetrics is not null)
+            foreach (var name in (string[])["path", "port"]) annotations.Remove($"prometheus.io/{name}");
         annotations["prometheus.io/path"] ??= "/stats/prometheus";
         annotations["prometheus.io/port"] ??= inputs.StatusPort.ToString(System.Globalization.CultureInfo.InvariantCulture);
         annotations["prometheus.io/scrape"] ??= "true";

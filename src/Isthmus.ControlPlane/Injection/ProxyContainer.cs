@@ -121,6 +121,9 @@ internal static class ProxyContainer
             Value("ISTIO_META_MESH_ID", values.MeshId),
             Value("TRUST_DOMAIN", values.TrustDomain),
         ];
+        if (inputs is { IsGateway: false, MergedMetrics: { } metrics }) env.Add((JsonNode)Value("ISTIO_PROMETHEUS_ANNOTATIONS", metrics.ToJsonString()));
+        // What Envoy does with its flag --concurrency: the number of CPUs for which the proxy has threads.
+        if ((int?)inputs.ProxyConfig["concurrency"] is > 0 and var cpus) env.Add((JsonNode)Value("DOTNET_PROCESSOR_COUNT", cpus.ToString(CultureInfo.InvariantCulture)));
         foreach (var (name, value) in inputs.ProxyMetadata) env.Add((JsonNode)Value(name, value));
         env.Add((JsonNode)Value("ISTIO_META_CLUSTER_ID", inputs.ClusterId));
         if (inputs.Network.Length > 0) env.Add((JsonNode)Value("ISTIO_META_NETWORK", inputs.Network));

@@ -29,7 +29,6 @@ public static class MeshConfigReader
             AccessLogFormat = root["accessLogFormat"].Text,
             AccessLogJson = ReadEncoding(root["accessLogEncoding"]),
             EnableAutoMtls = root["enableAutoMtls"].Flag ?? true,
-            EnablePrometheusMerge = root["enablePrometheusMerge"].Flag ?? true,
             ConnectTimeout = root["connectTimeout"].Duration(Durations.OneMillisecond) ?? @default.ConnectTimeout,
             ProtocolDetectionTimeout = root["protocolDetectionTimeout"].Duration() ?? @default.ProtocolDetectionTimeout,
             LocalityLb = root["localityLbSetting"].Exists ? DestinationRuleReader.ReadLocality(root["localityLbSetting"]) : LocalityLbSetting.Default,

@@ -24,7 +24,6 @@ public sealed record MeshConfig
     public string AccessLogFormat { get; init; } = "";
     public bool AccessLogJson { get; init; }
     public bool EnableAutoMtls { get; init; } = true;
-    public bool EnablePrometheusMerge { get; init; } = true;
     public TimeSpan ConnectTimeout { get; init; } = TimeSpan.FromSeconds(10);
     /// <summary>How long inbound listeners wait for a protocol's first bytes; zero: no limit.</summary>
     public TimeSpan ProtocolDetectionTimeout { get; init; }

@@ -55,6 +55,28 @@ public sealed class PodInjectorTests
     public void A_topology_that_cannot_be_honoured_refuses_the_Pod(string topology, string message) =>
         Assert.Contains(message, Assert.Throws<ProblemException>(() => Inject(annotations: $"proxy.istio.io/config: 'gatewayTopology: {topology}'")).Message, StringComparison.Ordinal);
 
+    [Theory]
+    [InlineData("prometheus.io/port: '9090', prometheus.io/scrape: 'true', prometheus.io/path: /m", true, """{"scrape":"true","path":"/m","port":"9090"}""", "15020/stats/prometheus")]
+    [InlineData("prometheus.io/scrape: 'true'", true, """{"scrape":"true","path":"","port":""}""", "15020/stats/prometheus")]
+    [InlineData("prometheus.io/port: '9090', prometheus.io/scrape: 'false'", true, null, "9090/stats/prometheus")]
+    [InlineData("prometheus.io/port: '15020', prometheus.io/scrape: 'true', prometheus.io/path: /stats/prometheus", true, null, "15020/stats/prometheus")]
+    [InlineData("prometheus.io/port: '9090', prometheus.io/scrape: 'true', prometheus.io/path: /m", false, null, "9090/m")]
+    [InlineData("prometheus.io/port: '9090', prometheus.io/scrape: 'true', prometheus.istio.io/merge-metrics: 'true'", false, """{"scrape":"true","path":"","port":"9090"}""", "15020/stats/prometheus")]
+    [InlineData("", true, null, "15020/stats/prometheus")]
+    public void The_metrics_of_an_application_are_served_with_the_proxys(string annotations, bool merges, string? told, string scraped)
+    {
+        var pod = PodInjector.Inject(Pod(annotations.Replace(", ", "\n    ", StringComparison.Ordinal), "", ""), "trade", Values with { MergesMetrics = merges }, InjectionPath.Parse("/inject"))!;
+        Assert.Equal(told, Variable(Proxy(pod), "ISTIO_PROMETHEUS_ANNOTATIONS"));
+        Assert.Equal(scraped, Annotation(pod, "prometheus.io/port") + Annotation(pod, "prometheus.io/path"));
+    }
+
+    [Theory]
+    [InlineData("concurrency: 3", "3")]
+    [InlineData("concurrency: 0", null)] // all CPUs
+    [InlineData("drainDuration: 5s", null)]
+    public void A_proxy_uses_as_many_CPUs_as_its_configuration_says(string config, string? cpus) =>
+        Assert.Equal(cpus, Variable(Proxy(Inject(annotations: $"proxy.istio.io/config: '{config}'")), "DOTNET_PROCESSOR_COUNT"));
+
     [Fact]
     public void A_network_that_the_Pod_names_wins() =>
         Assert.Equal("mine", Variable(Proxy(Inject(labels: "topology.istio.io/network: mine")), "ISTIO_META_NETWORK"));
@@ -183,7 +205,7 @@ public sealed class PodInjectorTests
 
     private static JsonNode Proxy(JsonObject pod) => pod["spec"]!["containers"]!.AsArray().Single(container => container!["name"]!.ToString() == "istio-proxy")!;
 
-    private static string? Variable(JsonNode proxy, string name) => proxy["env"]!.AsArray().Single(entry => entry!["name"]!.ToString() == name)!["value"]?.ToString();
+    private static string? Variable(JsonNode proxy, string name) => proxy["env"]!.AsArray().SingleOrDefault(entry => entry!["name"]!.ToString() == name)?["value"]?.ToString();
 
     private static string? Label(JsonObject pod, string name) => pod["metadata"]!["labels"]?[name]?.ToString();
 

@@ -6,16 +6,13 @@ namespace Isthmus.Kubernetes.Client;
 /// <summary>A failure that an API server returned (meta/v1 Status).</summary>
 public sealed class KubeException : Exception
 {
-    public KubeException(HttpStatusCode code, string reason, string message, JsonObject? status) : base(message) =>
-        (Code, Reason, Status) = ((int)code, reason, status);
+    public KubeException(HttpStatusCode code, string reason, string message) : base(message) => (Code, Reason) = ((int)code, reason);
 
     public int Code { get; }
 
     /// <summary>For example <c>NotFound</c>, <c>AlreadyExists</c>, <c>Conflict</c>, <c>Forbidden</c>, <c>Invalid</c>,
     /// <c>Expired</c>.</summary>
     public string Reason { get; }
-
-    public JsonObject? Status { get; }
 
     public bool IsNotFound => Code == 404;
 
@@ -39,7 +36,7 @@ public sealed class KubeException : Exception
         try { status = JsonNode.Parse(body) as JsonObject; }
         catch (System.Text.Json.JsonException) { /* not a Status: the text itself is the message */ }
         var message = (string?)status?["message"] ?? (body.Length is > 0 and < 500 ? body.Trim() : $"{(int)code} {code}");
-        return new(code, (string?)status?["reason"] ?? "", status is null ? $"{request}: {message}" : message, status) { RetryAfter = retryAfter ?? Detail(status) };
+        return new(code, (string?)status?["reason"] ?? "", status is null ? $"{request}: {message}" : message) { RetryAfter = retryAfter ?? Detail(status) };
     }
 
     private static TimeSpan? Detail(JsonObject? status) =>

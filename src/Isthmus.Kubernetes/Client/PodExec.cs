@@ -25,7 +25,7 @@ public static class PodExec
         }
         catch (KubeException e)
         {
-            throw new KubeException((HttpStatusCode)e.Code, e.Reason, $"cannot run a command in container {container} of Pod {ns}/{pod}: {e.Message}", null);
+            throw new KubeException((HttpStatusCode)e.Code, e.Reason, $"cannot run a command in container {container} of Pod {ns}/{pod}: {e.Message}");
         }
         using (socket) return await CollectAsync(socket, stop);
     }
@@ -59,6 +59,6 @@ public static class PodExec
     {
         if (status.Length == 0 || JsonNode.Parse(status) is not JsonObject result || result["status"]?.ToString() == "Success") return 0;
         var code = (result["details"]?["causes"] as JsonArray ?? []).FirstOrDefault(cause => cause?["reason"]?.ToString() == "ExitCode")?["message"]?.ToString();
-        return int.TryParse(code, out var number) ? number : throw new KubeException(System.Net.HttpStatusCode.InternalServerError, result["reason"]?.ToString() ?? "", result["message"]?.ToString() ?? "the command failed", result);
+        return int.TryParse(code, out var number) ? number : throw new KubeException(System.Net.HttpStatusCode.InternalServerError, result["reason"]?.ToString() ?? "", result["message"]?.ToString() ?? "the command failed");
     }
 }

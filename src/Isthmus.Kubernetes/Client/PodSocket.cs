@@ -28,7 +28,7 @@ internal static class PodSocket
         {
             var status = socket.HttpStatusCode;
             socket.Dispose();
-            throw new KubeException(status, status.ToString(), status == 0 ? e.InnerException?.Message ?? e.Message : $"the API server answered {(int)status}", null);
+            throw new KubeException(status, status.ToString(), status == 0 ? e.InnerException?.Message ?? e.Message : $"the API server answered {(int)status}");
         }
         catch
         {

@@ -19,7 +19,7 @@ internal static class WatchReader
         {
             case "ERROR":
                 var status = JsonNode.Parse(value) as JsonObject;
-                throw new KubeException((HttpStatusCode)((int?)status?["code"] ?? 500), (string?)status?["reason"] ?? "", (string?)status?["message"] ?? "", status);
+                throw new KubeException((HttpStatusCode)((int?)status?["code"] ?? 500), (string?)status?["reason"] ?? "", (string?)status?["message"] ?? "");
             case "ADDED" or "MODIFIED" or "DELETED" or "BOOKMARK":
                 var parsed = JsonSerializer.Deserialize(value, KubeJson.Of<T>())!;
                 return new(Enum.Parse<WatchEventType>(type, ignoreCase: true), parsed, version);

@@ -113,7 +113,7 @@ public sealed class RunningControlPlaneTests : IAsyncLifetime
         }
     }
 
-    private static KubeException Refused(HttpStatusCode code) => new(code, "", "", null);
+    private static KubeException Refused(HttpStatusCode code) => new(code, "", "");
 
     private async Task<(HttpStatusCode Status, string Body)> UntilAsync(string path, Func<(HttpStatusCode Status, string Body), bool> isDone, int? port = null)
     {

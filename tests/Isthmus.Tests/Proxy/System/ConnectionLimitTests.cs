@@ -243,7 +243,7 @@ public sealed class ConnectionLimitTests
         foreach (var host in (string[])["a.example", "b.example", "a.example"])
         {
             Assert.Equal((HttpStatusCode.OK, host), await GetAsync(proxy, host, 0));
-            await UntilAsync(() => Counters(proxy) is { ActiveRequests: 0, ActiveConnections: 1 });
+            await UntilAsync(() => Counters(proxy) is { ActiveRequests: 0, ActiveConnections: 1 }, () => $"after {host}: {Counters(proxy).ActiveRequests} requests, {Counters(proxy).ActiveConnections} connections");
         }
         Assert.Equal(3, Counters(proxy).Connects);
     }
@@ -304,9 +304,10 @@ public sealed class ConnectionLimitTests
 
     private static ClusterCounters Counters(LoopbackProxy proxy) => proxy.Plane.State.Current.Clusters["up"].Counters;
 
-    private static async Task UntilAsync(Func<bool> isSo)
+    private static async Task UntilAsync(Func<bool> isSo, Func<string>? state = null)
     {
-        while (!isSo()) await Task.Delay(5, Stop);
+        for (var start = TimeProvider.System.GetTimestamp(); !isSo(); await Task.Delay(5, Stop))
+            Assert.True(TimeProvider.System.GetElapsedTime(start) < TimeSpan.FromMinutes(2), state?.Invoke() ?? "the condition does not come true");
     }
 
     private static void InterlockedMax(ref int most, int value)

@@ -80,6 +80,18 @@ internal sealed class LoopbackProxy : IDisposable
         Apply(TypeUrls.Endpoints, [assignment], m => ((ClusterLoadAssignment)m).ClusterName);
     }
 
+    /// <summary>Opens a port whose connections go to a cluster.</summary>
+    internal ReservedPort Tcp(string cluster)
+    {
+        var port = new ReservedPort();
+        Apply(TypeUrls.Listener, [WireTypes.Strict.Parse<Listener>($$$"""
+            {"name": "tcp", "traffic_direction": "OUTBOUND", "address": {"socket_address": {"address": "127.0.0.1", "port_value": {{{port.Number}}} } },
+             "filter_chains": [{"filters": [{"name": "tcp", "typed_config": {"@type": "type.googleapis.com/envoy.extensions.filters.network.tcp_proxy.v3.TcpProxy", "stat_prefix": "tcp", "cluster": "{{{cluster}}}"} }] }] }
+            """)], m => ((Listener)m).Name);
+        Assert.Empty(Plane.ListenerFailures);
+        return port;
+    }
+
     internal static string Cluster(string name, bool http2 = false, string more = "") =>
         $$"""
         {"name": "{{name}}", "type": "EDS", "connect_timeout": "30s", "eds_cluster_config": {"eds_config": {"ads": {} } } {{more}} {{(http2 ? Http2 : "")}} }

@@ -1,4 +1,6 @@
 using System.Net;
+using System.Net.Sockets;
+using System.Security.Cryptography.X509Certificates;
 using Isthmus.Proxy.Tls;
 using Isthmus.Tests.ControlPlane;
 using Microsoft.AspNetCore.Server.Kestrel.Core;
@@ -24,6 +26,7 @@ public sealed class TlsOriginationTests
     [InlineData("mode: SIMPLE", "public A.EXAMPLE.COM", "a.example.com")]
     [InlineData("mode: SIMPLE, caCertificates: system", "public a.example.com", "a.example.com")]
     [InlineData("mode: SIMPLE, caCertificates: /private", "private a.example.com", "a.example.com")]
+    [InlineData("mode: MUTUAL, clientCertificate: /client, privateKey: /client", "public a.example.com", "a.example.com")]
     [InlineData("mode: SIMPLE, sni: b.example.com", "public b.example.com", "b.example.com")]
     [InlineData("mode: SIMPLE, subjectAltNames: ['spiffe://there/it', c.example.com]", "public spiffe://there/it", "a.example.com")]
     [InlineData("mode: SIMPLE, subjectAltNames: [c.example.com]", "public *.example.com", "a.example.com")]
@@ -39,6 +42,8 @@ public sealed class TlsOriginationTests
 
     [Theory]
     [InlineData("mode: SIMPLE", "self a.example.com", "self-signed_certificate")]
+    [InlineData("mode: MUTUAL, clientCertificate: /client, privateKey: /client", "self a.example.com", "self-signed_certificate")]
+    [InlineData("mode: MUTUAL, clientCertificate: /client, privateKey: /client", "public b.example.com", "verify_SAN_list")]
     [InlineData("mode: SIMPLE", "private a.example.com", "unable_to_get_local_issuer_certificate")]
     [InlineData("mode: SIMPLE", "public b.example.com", "verify_SAN_list")]
     [InlineData("mode: SIMPLE", "public *.a.example.com", "verify_SAN_list")]
@@ -73,6 +78,34 @@ public sealed class TlsOriginationTests
         Assert.Equal(3, proxy.Plane.State.Current.Clusters[Name].Counters.Connects);
     }
 
+    [Theory]
+    [InlineData("mode: SIMPLE", "public a.example.com", "a.example.com")]
+    [InlineData("mode: SIMPLE, insecureSkipVerify: true", "self b.example.com", "a.example.com")]
+    [InlineData("mode: SIMPLE, sni: b.example.com", "public b.example.com", "b.example.com")]
+    [InlineData("mode: SIMPLE", "public b.example.com", "")]
+    [InlineData("mode: SIMPLE", "self a.example.com", "")]
+    public async Task TCP_connections_take_the_name_from_the_host_of_the_service(string tls, string certificate, string sni)
+    {
+        await using var origin = await OriginServer.StartAsync(HttpProtocols.Http1, OriginServer.ServerNameAsync, Shown(certificate));
+        using var proxy = Proxy(tls, "", "TCP", origin.Port);
+        using var listener = proxy.Tcp(Name);
+        using var socket = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
+        await socket.ConnectAsync(IPAddress.Loopback, listener.Number, Stop);
+        var answer = "";
+        try
+        {
+            await socket.SendAsync("GET / HTTP/1.1\r\nHost: elsewhere\r\nConnection: close\r\n\r\n"u8.ToArray(), Stop);
+            using var reader = new StreamReader(new NetworkStream(socket));
+            answer = await reader.ReadToEndAsync(Stop);
+        }
+        catch (Exception e) when (e is SocketException or IOException)
+        {
+            // The proxy has no connection to the server, and ends this one.
+        }
+        Assert.Equal(sni.Length > 0, answer.StartsWith("HTTP/1.1 200", StringComparison.Ordinal));
+        Assert.Contains(sni, answer, StringComparison.Ordinal);
+    }
+
     [Fact]
     public async Task A_rule_whose_roots_are_missing_ends_the_traffic_that_flowed_without_TLS()
     {
@@ -85,13 +118,15 @@ public sealed class TlsOriginationTests
 
     private async Task<(HttpStatusCode Status, string Body, string Log)> CallAsync(string tls, string certificate, string entry)
     {
-        var names = certificate.Split(' ');
-        using var shown = names[0] switch { "public" => Public.Server(names[1..]), "private" => Private.Server(names[1..]), _ => TestCa.SelfSigned(names[1..]) };
+        using var shown = Shown(certificate);
         await using var origin = await OriginServer.StartAsync(HttpProtocols.Http1, OriginServer.ServerNameAsync, shown);
         using var proxy = Proxy(tls, entry, "HTTP", origin.Port);
         var (status, body) = await GetAsync(proxy, "a.example.com");
         return (status, body, await proxy.LoggedAsync());
     }
+
+    private static X509Certificate2 Shown(string certificate) =>
+        certificate.Split(' ') is [var issuer, .. var names] && issuer switch { "public" => Public, "private" => Private, _ => null } is { } ca ? ca.Server(names) : TestCa.SelfSigned(certificate.Split(' ')[1..]);
 
     private LoopbackProxy Proxy(string tls, string entry, string protocol, int port)
     {
@@ -137,7 +172,13 @@ public sealed class TlsOriginationTests
             remove { }
         }
 
-        public CertificateSecret? FindCertificate(string name) => null;
+        public CertificateSecret? FindCertificate(string name)
+        {
+            if (name != "file-cert:/client~/client") return null;
+            using var own = Private.RsaServer("client");
+            using var key = own.GetRSAPrivateKey()!;
+            return CertificateSecret.Load(name, own.ExportCertificatePem(), key.ExportPkcs8PrivateKeyPem());
+        }
 
         public RootSecret? FindRoots(string name) => name switch
         {
@@ -146,7 +187,7 @@ public sealed class TlsOriginationTests
             _ => null,
         };
 
-        public bool IsAbsent(string name) => FindRoots(name) is null;
+        public bool IsAbsent(string name) => FindRoots(name) is null && FindCertificate(name) is null;
 
         public IReadOnlyList<SecretView> View() => [];
     }

@@ -17,6 +17,14 @@ internal static class BaseRoot
         "busybox",
     ];
 
+    /// <summary>curl and its libraries, which only images of samples have.</summary>
+    internal static readonly string[] CurlPackages =
+    [
+        "curl", "libcurl4", "zlib1g", "libbrotli1", "libnghttp2-14", "libidn2-0", "libunistring2", "librtmp1", "libssh2-1", "libpsl5", "libgssapi-krb5-2",
+        "libkrb5-3", "libk5crypto3", "libkrb5support0", "libcom-err2", "libkeyutils1", "libldap-2.5-0", "libsasl2-2", "libzstd1", "libgnutls30", "libhogweed6",
+        "libnettle8", "libp11-kit0", "libtasn1-6", "libffi8",
+    ];
+
     private static readonly string[] Applets =
     [
         "awk", "base64", "cat", "chmod", "chown", "cp", "cut", "date", "dd", "df", "dirname", "du", "echo", "env", "expr", "false", "find", "free", "grep", "head",

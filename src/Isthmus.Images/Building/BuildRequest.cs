@@ -17,7 +17,11 @@ public sealed record ProgramSource(string Directory, ValueList<string> Framework
 /// <param name="Bill">Where to write the bill of materials too; empty for only in the image.</param>
 /// <param name="Epoch">The value of SOURCE_DATE_EPOCH; empty for the time of the sources.</param>
 public sealed record BuildRequest(
-    ProgramSource Program, string Output, ValueList<string> Names, string Architecture, PackageSource Packages, string Bill, string Epoch);
+    ProgramSource Program, string Output, ValueList<string> Names, string Architecture, PackageSource Packages, string Bill, string Epoch)
+{
+    /// <summary>Whether the archive also gets images of the samples, which share its layers.</summary>
+    public bool Samples { get; init; }
+}
 
 /// <summary>An image that was built.</summary>
 public sealed record BuiltImage(Oci.Digest Digest, string Output, long Size, long UnpackedSize, DateTimeOffset Created);

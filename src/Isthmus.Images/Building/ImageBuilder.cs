@@ -7,12 +7,16 @@ using Isthmus.Images.Oci;
 namespace Isthmus.Images.Building;
 
 /// <summary>Builds the image of the program: a root of Debian packages, the .NET runtime, and the program, each as a layer.</summary>
-public sealed class ImageBuilder(IBuildProgress progress, TimeProvider time)
+/// <param name="scratch">An existing directory for files that the build deletes at its end, also when it is interrupted.</param>
+public sealed class ImageBuilder(IBuildProgress progress, TimeProvider time, string scratch)
 {
+    private const UnixFileMode OwnerOnly = UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute;
+
     /// <exception cref="Core.Problems.ProblemException">Something that the build needs is missing.</exception>
     public async Task<BuiltImage> BuildAsync(BuildRequest request, CancellationToken stop)
     {
-        var work = Directory.CreateTempSubdirectory("isthmus-image-").FullName;
+        var work = Path.Combine(scratch, $"isthmus-image-{Guid.NewGuid():n}");
+        Directory.CreateDirectory(work, OwnerOnly);
         try
         {
             return await BuildAsync(request, work, stop);
@@ -26,9 +30,10 @@ public sealed class ImageBuilder(IBuildProgress progress, TimeProvider time)
     private async Task<BuiltImage> BuildAsync(BuildRequest request, string work, CancellationToken stop)
     {
         var sources = await SourceState.ReadAsync(request.Program.Sources, request.Epoch, stop);
-        var files = await StepAsync("get Debian packages", () => new PackageStore(request.Packages, request.Architecture, work).GetAsync(BaseRoot.Packages, stop));
+        string[] names = [.. BaseRoot.Packages, .. request.Samples ? BaseRoot.CurlPackages : []];
+        var files = await StepAsync("get Debian packages", () => new PackageStore(request.Packages, request.Architecture, work).GetAsync(names, stop));
         var tree = new LayerTree();
-        var packages = await StepAsync("unpack packages", () => DebianRoot.UnpackAsync(files, tree, stop));
+        var packages = await StepAsync("unpack packages", () => DebianRoot.UnpackAsync([.. files.Take(BaseRoot.Packages.Length)], tree, stop));
         BaseRoot.AddTo(tree);
         var bill = BillOfMaterials.Write(request.Program, sources, packages);
         Task<Layer> Write(string name, string origin, LayerTree content) =>
@@ -41,7 +46,15 @@ public sealed class ImageBuilder(IBuildProgress progress, TimeProvider time)
             await Write("program", $"isthmus {request.Program.Version}", ProgramFiles.Program(request.Program, bill)),
         ];
         var image = ImageDocuments.Make(Spec(request, sources), layers);
-        await StepAsync("write image", () => Task.Run(() => Save(request.Output, output => ArchiveWriter.Write(output, [image], layers, sources.Time, stop)), stop));
+        List<ImageDocuments> images = [image];
+        if (request.Samples)
+        {
+            var curl = new LayerTree();
+            await DebianRoot.UnpackAsync([.. files.Skip(BaseRoot.Packages.Length)], curl, stop);
+            Layer[] more = [.. layers, await Write("curl", $"Debian {PackageStore.Release} packages", curl)];
+            images.AddRange(SampleImages.All.Select(sample => ImageDocuments.Make(Spec(image.Spec, sample), sample.HasCurl ? more : layers)));
+        }
+        await StepAsync("write image", () => Task.Run(() => Save(request.Output, output => ArchiveWriter.Write(output, images, sources.Time, stop)), stop));
         if (request.Bill.Length > 0)
         {
             Save(request.Bill, output =>
@@ -72,6 +85,16 @@ public sealed class ImageBuilder(IBuildProgress progress, TimeProvider time)
         var start = new ImageStart(ProgramLayout.Program, [], environment.ToValueMap(), $"{ProxyUser.Id}:{ProxyUser.Id}", "/");
         return new(request.Names, request.Architecture, start, labels.ToValueMap(), sources.Time);
     }
+
+    private static ImageSpec Spec(ImageSpec own, SampleImage sample) => own with
+    {
+        Names = sample.References,
+        Start = own.Start with
+        {
+            Entrypoint = sample.Entrypoint, Arguments = sample.Arguments, User = $"{sample.User.Id}:{sample.User.Group}",
+            Environment = own.Start.Environment.Concat(sample.Environment).ToValueMap(),
+        },
+    };
 
     /// <summary>Writes a file as a whole or not at all.</summary>
     private static bool Save(string path, Action<Stream> write)

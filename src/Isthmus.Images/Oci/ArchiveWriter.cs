@@ -11,15 +11,15 @@ public static class ArchiveWriter
     private const UnixFileMode Plain = (UnixFileMode)0b110_100_100;
 
     /// <param name="images">They may share layers.</param>
-    public static void Write(Stream output, IReadOnlyList<ImageDocuments> images, IReadOnlyList<Layer> layers, DateTimeOffset time, CancellationToken stop)
+    public static void Write(Stream output, IReadOnlyList<ImageDocuments> images, DateTimeOffset time, CancellationToken stop)
     {
         var blobs = new SortedDictionary<string, Func<Stream>>(StringComparer.Ordinal);
-        foreach (var layer in layers) blobs[layer.Digest.Hex] = () => File.OpenRead(layer.File);
+        foreach (var layer in images.SelectMany(image => image.Layers)) blobs[layer.Digest.Hex] = () => File.OpenRead(layer.File);
         foreach (var content in images.SelectMany(image => new[] { image.Config, image.Manifest })) blobs[Digest.Of(content).Hex] = () => new MemoryStream(content, writable: false);
         using var tar = new TarWriter(output, TarEntryFormat.Ustar, leaveOpen: true);
         Add(tar, "oci-layout", ImageDocuments.Bytes(new JsonObject { ["imageLayoutVersion"] = "1.0.0" }), time);
         Add(tar, "index.json", ImageDocuments.Bytes(Index(images)), time);
-        Add(tar, "manifest.json", ImageDocuments.Bytes(ForDocker(images, layers)), time);
+        Add(tar, "manifest.json", ImageDocuments.Bytes(ForDocker(images)), time);
         foreach (var (hex, open) in blobs)
         {
             stop.ThrowIfCancellationRequested();
@@ -44,12 +44,12 @@ public static class ArchiveWriter
         return new() { ["schemaVersion"] = 2, ["mediaType"] = ImageDocuments.IndexType, ["manifests"] = manifests };
     }
 
-    private static JsonArray ForDocker(IReadOnlyList<ImageDocuments> images, IReadOnlyList<Layer> layers) =>
+    private static JsonArray ForDocker(IReadOnlyList<ImageDocuments> images) =>
         new([.. images.Select(image => new JsonObject
         {
             ["Config"] = BlobPath(Digest.Of(image.Config).Hex),
             ["RepoTags"] = new JsonArray([.. image.Spec.Names.Select(name => (JsonNode)name)]),
-            ["Layers"] = new JsonArray([.. layers.Select(layer => (JsonNode)BlobPath(layer.Digest.Hex))]),
+            ["Layers"] = new JsonArray([.. image.Layers.Select(layer => (JsonNode)BlobPath(layer.Digest.Hex))]),
         })]);
 
     private static void Add(TarWriter tar, string path, byte[] content, DateTimeOffset time)

@@ -24,9 +24,11 @@ public sealed class ImageDocuments
     private const string ConfigType = "application/vnd.oci.image.config.v1+json";
     private const string LayerType = "application/vnd.oci.image.layer.v1.tar+gzip";
 
-    private ImageDocuments(ImageSpec spec, byte[] config, byte[] manifest) => (Spec, Config, Manifest) = (spec, config, manifest);
+    private ImageDocuments(ImageSpec spec, IReadOnlyList<Layer> layers, byte[] config, byte[] manifest) => (Spec, Layers, Config, Manifest) = (spec, layers, config, manifest);
 
     public ImageSpec Spec { get; }
+
+    public IReadOnlyList<Layer> Layers { get; }
 
     public byte[] Config { get; }
 
@@ -45,7 +47,7 @@ public sealed class ImageDocuments
             ["config"] = Descriptor(ConfigType, Oci.Digest.Of(config), config.Length),
             ["layers"] = new JsonArray([.. layers.Select(layer => Descriptor(LayerType, layer.Digest, layer.Size))]),
         };
-        return new(spec, config, Bytes(manifest));
+        return new(spec, layers, config, Bytes(manifest));
     }
 
     internal static JsonObject Descriptor(string type, Digest digest, long size) => new() { ["mediaType"] = type, ["digest"] = digest.ToString(), ["size"] = size };

@@ -13,7 +13,7 @@ public static class ImagePush
     public static async Task<PushResult> RunAsync(ImageArchive archive, string architecture, RegistryClient registry, Action<string> told, CancellationToken stop)
     {
         var images = archive.Images(architecture);
-        var image = images is [var only] ? only : throw archive.Malformed($"it has {images.Count} images for linux/{architecture}, not one");
+        var image = images is [var only] ? only : throw new ProblemException("image archive", $"has {images.Count} images for linux/{architecture}, not one", "build one without --samples");
         if (image.Manifest is null)
             throw new ProblemException("image archive", "has no OCI layout, so its layers have no digests", "convert it with skopeo, or use a file of 'isthmus image build'");
         told("connect");

@@ -9,7 +9,7 @@ namespace Isthmus.Lab.Nodes.Images;
 public sealed class ImageCatalogue(ValueList<Image> images)
 {
     /// <summary>Our own programs and the samples that come with us.</summary>
-    public static ImageCatalogue Standard { get; } = new([.. OwnImages.All.Items, .. SampleImages.All.Items]);
+    public static ImageCatalogue Standard { get; } = new([.. OwnImages.All.Items, .. SampleImages.All.Select(OfSample)]);
 
     public ValueList<Image> Images => images;
 
@@ -38,6 +38,9 @@ public sealed class ImageCatalogue(ValueList<Image> images)
         var hash = SHA256.HashData(Encoding.UTF8.GetBytes(image.Pattern));
         return $"{image.Pattern.Replace("*/", "isthmus.internal/", StringComparison.Ordinal)}@sha256:{Convert.ToHexStringLower(hash)}";
     }
+
+    private static Image OfSample(SampleImage sample) =>
+        new(sample.Pattern, RootKind.Runtime, sample.Entrypoint, sample.Arguments) { Environment = sample.Environment, User = sample.User.Id };
 
     private static bool Matches(string pattern, string repository) =>
         pattern.StartsWith("*/", StringComparison.Ordinal) && repository.EndsWith(pattern[1..], StringComparison.Ordinal);

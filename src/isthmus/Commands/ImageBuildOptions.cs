@@ -21,9 +21,11 @@ internal sealed class ImageBuildOptions
     private readonly Option<string> _packages = new("--packages") { Description = "Directory of Debian packages: files that it has are used as they are, others are downloaded to it", DefaultValueFactory = _ => "" };
     private readonly Option<string> _bill = new("--sbom") { Description = "File for the list of everything in the image (SPDX 2.3, JSON); the image has it too", DefaultValueFactory = _ => "" };
 
+    private readonly Option<bool> _samples = new("--samples") { Description = "Add images of the samples, under the names in their manifests, for nodes that cannot pull them" };
+
     internal void AddTo(Command command)
     {
-        foreach (var option in (Option[])[_tag, _mirror, _packages, _bill]) command.Options.Add(option);
+        foreach (var option in (Option[])[_tag, _samples, _mirror, _packages, _bill]) command.Options.Add(option);
     }
 
     /// <summary>Only what matters for an image that another command then uses.</summary>
@@ -33,7 +35,7 @@ internal sealed class ImageBuildOptions
     }
 
     internal BuildRequest Request(ParseResult line, string output, string architecture) =>
-        Request(line, output, architecture, [.. line.GetValue(_tag)!.Select(Reference)], Writable("--sbom", line.GetValue(_bill)!));
+        Request(line, output, architecture, [.. line.GetValue(_tag)!.Select(Reference)], Writable("--sbom", line.GetValue(_bill)!)) with { Samples = line.GetValue(_samples) };
 
     /// <param name="names">Complete references of the image.</param>
     internal BuildRequest Request(ParseResult line, string output, string architecture, ValueList<string> names, string bill = "")

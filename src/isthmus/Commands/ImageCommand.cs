@@ -126,7 +126,7 @@ internal static class ImageCommand
     private static async Task<BuiltImage> BuildAsync(BuildRequest request, CancellationToken stop)
     {
         BuiltImage? built = null;
-        await LabProgress.RunAsync(async onStep => built = await new ImageBuilder(new ImageSteps(onStep, TimeProvider.System), TimeProvider.System).BuildAsync(request, stop), whole: "image");
+        await LabProgress.RunAsync(async onStep => built = await new ImageBuilder(new ImageSteps(onStep, TimeProvider.System), TimeProvider.System, Path.GetTempPath()).BuildAsync(request, stop), whole: "image");
         return built!;
     }
 

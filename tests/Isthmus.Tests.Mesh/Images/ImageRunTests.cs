@@ -34,7 +34,20 @@ public sealed class ImageRunTests(RuncRig rig) : IClassFixture<RuncRig>
             """, rig.Bundle("proxy", Proxy));
         // Without a control plane it is not ready, and says so.
         Assert.Contains("503", said, StringComparison.Ordinal);
-        Assert.Contains("1337\nCapEff:\t0000000000000000\nread-only\nclient version: ", said, StringComparison.Ordinal);
+        Assert.Contains($"{(RuncRig.HasOneUser ? "0\nCapEff:\t0000000000002000" : "1337\nCapEff:\t0000000000000000")}\nread-only\nclient version: ", said, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task The_images_of_the_samples_start_theirs()
+    {
+        var said = await rig.PodAsync("""
+            runc run -b $1 curl | head -1
+            runc run -b $2 hello >$2/log 2>&1 &
+            until curl -s http://127.0.0.1:5000/hello; do kill -0 $! || { cat $2/log; exit 1; }; sleep 0.1; done
+            runc kill hello KILL; wait || true
+            """, rig.Bundle("curl", Proxy, "curl", "--version"), rig.Bundle("hello", Proxy, [.. rig.Sample("docker.io/istio/examples-helloworld-v2:latest")]));
+        Assert.StartsWith("curl 7", said, StringComparison.Ordinal);
+        Assert.Contains("Hello version:", said, StringComparison.Ordinal);
     }
 
     [Fact]

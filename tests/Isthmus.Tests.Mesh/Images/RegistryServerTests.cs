@@ -9,7 +9,7 @@ using Xunit;
 namespace Isthmus.Tests.Mesh.Images;
 
 /// <summary>Uploads to the registry server of Debian, with TLS and a password.</summary>
-public sealed class RegistryServerTests(RuncRig rig) : IClassFixture<RuncRig>, IAsyncLifetime
+public sealed class RegistryServerTests : IAsyncLifetime
 {
     private const int Port = 5000;
 
@@ -19,6 +19,9 @@ public sealed class RegistryServerTests(RuncRig rig) : IClassFixture<RuncRig>, I
     private static string Name => $"localhost:{Port}/team/isthmus:1.0";
 
     private static CancellationToken Stop => TestContext.Current.CancellationToken;
+
+    /// <summary>Tests have no network: <c>./test</c> downloads the packages before.</summary>
+    private static string Packages => Path.GetFullPath(Path.Combine(Path.GetDirectoryName(LabRig.FindProgram())!, "../../../packages"));
 
     private string Authority => Path.Combine(_directory, "ca.pem");
 
@@ -72,7 +75,7 @@ public sealed class RegistryServerTests(RuncRig rig) : IClassFixture<RuncRig>, I
 
     private async Task<(int Code, string Output)> PushAsync(string password, params string[] options)
     {
-        using var process = Process.Start(new ProcessStartInfo("dotnet", [LabRig.FindProgram(), "image", "push", Name, "--file", rig.Archive, "--username", "me", "--password-stdin", .. options])
+        using var process = Process.Start(new ProcessStartInfo("dotnet", [LabRig.FindProgram(), "image", "push", Name, "--packages", Packages, "--username", "me", "--password-stdin", .. options])
         {
             RedirectStandardInput = true, RedirectStandardOutput = true, RedirectStandardError = true,
         })!;

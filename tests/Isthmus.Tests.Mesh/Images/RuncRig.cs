@@ -15,18 +15,26 @@ public sealed class RuncRig : IAsyncLifetime
 
     internal JsonNode Config { get; private set; } = new JsonObject();
 
+    private readonly Dictionary<string, JsonNode> _configs = new(StringComparer.Ordinal);
+
     private string Root => Path.Combine(_directory, "root");
 
     public async ValueTask InitializeAsync()
     {
         // Tests have no network: ./test downloads the packages before.
         var packages = Path.GetFullPath(Path.Combine(Path.GetDirectoryName(LabRig.FindProgram())!, "../../../packages"));
-        await ShellAsync("""dotnet "$1" image build --output "$2" --packages "$3" """, LabRig.FindProgram(), Archive, packages);
+        await ShellAsync("""dotnet "$1" image build --samples --output "$2" --packages "$3" """, LabRig.FindProgram(), Archive, packages);
         var layout = Path.Combine(_directory, "layout");
         await ShellAsync("""mkdir "$1" "$2" && tar xf "$3" -C "$1" """, layout, Root, Archive);
-        var manifest = JsonNode.Parse(await File.ReadAllTextAsync(Path.Combine(layout, "manifest.json")))![0]!;
-        Config = JsonNode.Parse(await File.ReadAllTextAsync(Path.Combine(layout, manifest["Config"]!.ToString())))!;
-        foreach (var layer in manifest["Layers"]!.AsArray()) await ShellAsync("""tar xzf "$1" -C "$2" """, Path.Combine(layout, layer!.ToString()), Root);
+        var manifests = JsonNode.Parse(await File.ReadAllTextAsync(Path.Combine(layout, "manifest.json")))!.AsArray();
+        foreach (var manifest in manifests)
+        {
+            var config = JsonNode.Parse(await File.ReadAllTextAsync(Path.Combine(layout, manifest!["Config"]!.ToString())))!;
+            foreach (var name in Texts(manifest["RepoTags"]!)) _configs[name] = config;
+        }
+        Config = _configs[manifests[0]!["RepoTags"]![0]!.ToString()];
+        // All images share their layers; that of curl has the most.
+        foreach (var layer in manifests.Select(manifest => manifest!["Layers"]!.AsArray()).MaxBy(layers => layers.Count)!) await ShellAsync("""tar xzf "$1" -C "$2" """, Path.Combine(layout, layer!.ToString()), Root);
     }
 
     public async ValueTask DisposeAsync()
@@ -35,6 +43,9 @@ public sealed class RuncRig : IAsyncLifetime
         GC.SuppressFinalize(this);
     }
 
+    /// <summary>The entry point of a sample's image.</summary>
+    internal IEnumerable<string> Sample(string name) => Texts(_configs[name]["config"]!["Entrypoint"]!);
+
     /// <summary>Creates a bundle for a container of a Pod.</summary>
     /// <param name="command">Instead of the image's entry point and the container's arguments.</param>
     internal string Bundle(string name, JsonNode container, params string[] command)
@@ -42,28 +53,20 @@ public sealed class RuncRig : IAsyncLifetime
         var directory = Directory.CreateDirectory(Path.Combine(_directory, name)).FullName;
         var security = container["securityContext"]!;
         var capabilities = new JsonArray([.. security["capabilities"]!["add"]!.AsArray().Select(one => (JsonNode)$"CAP_{one}")]);
-        var user = (int)security["runAsUser"]!;
+        // An ordinary user has a single ID here, and runc needs it as the container's root.
+        var (user, group) = HasOneUser ? (0, 0) : ((int)security["runAsUser"]!, (int)security["runAsGroup"]!);
         IEnumerable<string> words = command.Length > 0 ? command : Texts(Config["config"]!["Entrypoint"]!).Concat(Texts(container["args"]!));
         var environment = Texts(Config["config"]!["Env"]!)
             .Concat((container["env"] as JsonArray ?? []).Select(entry => $"{entry!["name"]}={entry["value"]?.ToString() ?? "127.0.0.1"}"));
         var mounts = new JsonArray(Mount("/proc", "proc"), Mount("/dev", "tmpfs", "nosuid", "mode=755"));
         foreach (var mount in container["volumeMounts"] as JsonArray ?? []) mounts.Add((JsonNode)Mount(mount!["mountPath"]!.ToString(), "tmpfs", "mode=1777"));
-        var spaces = new List<JsonObject>(((string[])["pid", "ipc", "uts", "mount"]).Select(kind => new JsonObject { ["type"] = kind }));
-        var linux = new JsonObject();
-        if (user != 0 && HasOneUser)
-        {
-            // An ordinary user has a single ID, which is the container's user.
-            spaces.Add(new() { ["type"] = "user" });
-            linux["uidMappings"] = new JsonArray(new JsonObject { ["containerID"] = user, ["hostID"] = 0, ["size"] = 1 });
-            linux["gidMappings"] = new JsonArray(new JsonObject { ["containerID"] = (int)security["runAsGroup"]!, ["hostID"] = 0, ["size"] = 1 });
-        }
-        linux["namespaces"] = new JsonArray([.. spaces]);
+        var spaces = new JsonArray([.. ((string[])["pid", "ipc", "uts", "mount"]).Select(kind => new JsonObject { ["type"] = kind })]);
         var bundle = new JsonObject
         {
             ["ociVersion"] = "1.0.2",
             ["process"] = new JsonObject
             {
-                ["user"] = new JsonObject { ["uid"] = user, ["gid"] = (int)security["runAsGroup"]! },
+                ["user"] = new JsonObject { ["uid"] = user, ["gid"] = group },
                 ["args"] = Words(words),
                 ["env"] = Words(environment),
                 ["cwd"] = "/",
@@ -72,7 +75,7 @@ public sealed class RuncRig : IAsyncLifetime
             },
             ["root"] = new JsonObject { ["path"] = Root, ["readonly"] = (bool)security["readOnlyRootFilesystem"]! },
             ["mounts"] = mounts,
-            ["linux"] = linux,
+            ["linux"] = new JsonObject { ["namespaces"] = spaces },
         };
         File.WriteAllText(Path.Combine(directory, "config.json"), bundle.ToJsonString());
         return directory;
@@ -85,7 +88,7 @@ public sealed class RuncRig : IAsyncLifetime
         return ShellAsync($$"""exec unshare --net --mount --pid --fork --kill-child --mount-proc -- bash -euc 'ip link set lo up; runc() { command runc --root {{state}} "$@"; }; {{script}}' pod "$@" """, arguments);
     }
 
-    private static bool HasOneUser => File.ReadAllText("/proc/self/uid_map").Split(' ', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries)[^1] == "1";
+    internal static bool HasOneUser => File.ReadAllText("/proc/self/uid_map").Split(' ', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries)[^1] == "1";
 
     private static async Task<string> ShellAsync(string script, params string[] arguments)
     {

@@ -12,7 +12,7 @@ public sealed partial class SourceTests
     private const int LongestFile = 400;
 
     /// <summary>The samples themselves, the images that replace them, and the quickstart.</summary>
-    private static readonly string[] KnowsSamples = ["src/Isthmus.Samples/", "src/Isthmus.Lab.Nodes/Images/", "src/Isthmus.Images/Description/", "src/isthmus/Quickstart/", "src/isthmus/Commands/QuickstartCommand.cs"];
+    private static readonly string[] KnowsSamples = ["src/Isthmus.Samples/", "src/Isthmus.Images/Description/", "src/isthmus/Quickstart/", "src/isthmus/Commands/QuickstartCommand.cs"];
 
     [Fact]
     public void No_file_is_longer_than_somebody_can_read()

@@ -52,7 +52,7 @@ public sealed class LayerWriterTests : IDisposable
         var spec = new ImageSpec(["example.com/a:1", "example.com/b:2"], "amd64", new(["/bin/run"], [], new([new("A", "b")]), "1337:1337", "/"), new([new("title", "x")]), Time);
         var image = ImageDocuments.Make(spec, [layer]);
         using var output = new MemoryStream();
-        ArchiveWriter.Write(output, [image], [layer], Time, Stop);
+        ArchiveWriter.Write(output, [image], Time, Stop);
         var files = Files(output);
 
         Assert.Equal("1.0.0", files["oci-layout"]["imageLayoutVersion"]!.ToString());

@@ -148,7 +148,7 @@ public sealed class RegistryTests : IAsyncLifetime
         var image = ImageDocuments.Make(new(["example.com/a:1"], "amd64", new(["/bin/run"], [], default, "", "/"), default, Time), [layer]);
         var file = Path.Combine(_directory, $"{Guid.NewGuid():n}.tar");
         using var output = File.Create(file);
-        ArchiveWriter.Write(output, [image], [layer], Time, Stop);
+        ArchiveWriter.Write(output, [image], Time, Stop);
         return file;
     }
 

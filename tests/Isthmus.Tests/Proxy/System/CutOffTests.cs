@@ -61,7 +61,7 @@ public sealed class CutOffTests
     });
 
     private static LoopbackProxy Proxy(string connectTimeout, bool http2) => new(
-        [LoopbackProxy.Cluster("up", http2).Replace("\"1s\"", $"\"{connectTimeout}\"", StringComparison.Ordinal)], """
+        [LoopbackProxy.Cluster("up", http2, connectTimeout: connectTimeout)], """
         "route": {"cluster": "up", "timeout": "0s", "retry_policy": {"retry_on": "connect-failure,refused-stream", "num_retries": 2,
           "retry_host_predicate": [{"name": "envoy.retry_host_predicates.previous_hosts"}]} }
         """);

@@ -92,9 +92,9 @@ internal sealed class LoopbackProxy : IDisposable
         return port;
     }
 
-    internal static string Cluster(string name, bool http2 = false, string more = "") =>
+    internal static string Cluster(string name, bool http2 = false, string more = "", string connectTimeout = "30s") =>
         $$"""
-        {"name": "{{name}}", "type": "EDS", "connect_timeout": "30s", "eds_cluster_config": {"eds_config": {"ads": {} } } {{more}} {{(http2 ? Http2 : "")}} }
+        {"name": "{{name}}", "type": "EDS", "connect_timeout": "{{connectTimeout}}", "eds_cluster_config": {"eds_config": {"ads": {} } } {{more}} {{(http2 ? Http2 : "")}} }
         """;
 
     private const string Http2 = """

@@ -21,7 +21,7 @@ public sealed record ImageStore(string Name, string Program, ValueList<string> A
         new("k3s", "k3s", ["ctr", "images", "import", Archive], "k3s (https://k3s.io)"),
     ];
 
-    /// <exception cref="ProblemException">There is no such store.</exception>
+    /// <exception cref="ProblemException">The name is not that of a store.</exception>
     public static ImageStore Find(string name) =>
         All.FirstOrDefault(store => store.Name == name)
         ?? throw new ProblemException("--to", $"'{name}' is not a place for images", $"use {string.Join(", ", All.SkipLast(1).Select(store => store.Name))} or {All[^1].Name}");

@@ -9,7 +9,7 @@ using Xunit;
 
 namespace Isthmus.Tests.Images;
 
-/// <summary>Archives of other programs, and files that are none.</summary>
+/// <summary>Archives of other programs, and malformed files.</summary>
 public sealed class ImageArchiveTests : IDisposable
 {
     private readonly string _directory = Directory.CreateTempSubdirectory("isthmus-archive-").FullName;

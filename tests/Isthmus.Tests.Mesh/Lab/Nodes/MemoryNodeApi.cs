@@ -51,10 +51,13 @@ internal sealed class MemoryNodeApi : INodeApi
         return Task.FromResult(true);
     }
 
-    public Task RemoveAsync(Pod pod, CancellationToken stop)
+    /// <summary>Runs before a Pod's object is removed, while what the node keeps of it still exists.</summary>
+    internal Func<Task>? Removing { get; set; }
+
+    public async Task RemoveAsync(Pod pod, CancellationToken stop)
     {
+        if (Removing is { } removing) await removing();
         Removed.Add(pod.Metadata.Name);
-        return Task.CompletedTask;
     }
 
     /// <summary>How often the node asked whether anyone may still send traffic to one of its Pods.</summary>

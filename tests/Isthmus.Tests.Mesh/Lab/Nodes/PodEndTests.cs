@@ -22,17 +22,9 @@ public sealed class PodEndTests
         await Until(() => Task.FromResult(rig.Api.ReadinessQuestions > 3));
         Assert.Equal("up\n", await rig.LogAsync("a", "main"));
         var saw = "";
-        var watching = Task.Run(async () =>
-        {
-            while (!rig.Api.Removed.Contains("a"))
-            {
-                var log = await rig.LogAsync("a", "main");
-                if (log.Length > 0) saw = log;
-                await Task.Delay(1);
-            }
-        }, TestContext.Current.CancellationToken);
+        rig.Api.Removing = async () => saw = await rig.LogAsync("a", "main");
         rig.Api.ReadyAddresses[address] = false;
-        await watching.WaitAsync(TimeSpan.FromSeconds(10), TestContext.Current.CancellationToken);
+        await Until(() => Task.FromResult(rig.Api.Removed.Contains("a")));
         Assert.Equal("up\nhook\nbye\n", saw);
         await Until(() => Task.FromResult(!Directory.Exists(rig.Context.Settings.PodDirectory("uid-a"))));
         Assert.Empty(Directory.GetFiles("/run/netns"));

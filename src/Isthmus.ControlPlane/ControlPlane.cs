@@ -13,6 +13,7 @@ using Isthmus.ControlPlane.Resolve;
 using Isthmus.ControlPlane.Running;
 using Isthmus.ControlPlane.Settings;
 using Isthmus.ControlPlane.Webhooks;
+using Isthmus.Core.Collections;
 using Isthmus.Kubernetes.Client;
 using Isthmus.Wire.Envoy;
 using Isthmus.Wire.Xds;
@@ -165,11 +166,14 @@ public sealed partial class ControlPlane : IAsyncDisposable
         new CertificateEndpoint(_ca, callers, _settings, _ports.Time, _logs.CreateLogger<CertificateEndpoint>()).Map(_app);
         var identity = Identity(_settings);
         new XdsServer(new AuthorizedFeeds(new MeshFeeds(_engine), callers, _settings.Listen.Plain), new XdsServerSettings(identity, FirstStates: new(_settings.PushThrottle, FirstStatePatience, _ports.Time)), _ports.Random).Map(_app);
-        new WebhookEndpoints(() => _injector.Current, _logs.CreateLogger<WebhookEndpoints>()).Map(_app);
+        new WebhookEndpoints(() => _injector.Current, SidecarsIn, _logs.CreateLogger<WebhookEndpoints>()).Map(_app);
         new DebugEndpoints(_report, _lastKnown, _gatewayNames, MeshPages.All(_engine).Append(SourcePage.For(_engine, _report, _settings.ClusterId)).ToDictionary(StringComparer.Ordinal)).Map(_app);
         new MetricsPage(_engine, _report, _lastKnown, _tasks, _ports.Time).Map(_app);
         _app.MapGet("/ready", (RequestDelegate)_readiness.AnswerAsync);
     }
+
+    private NativeSidecars SidecarsIn(string? cluster) => new(_settings.NativeSidecars,
+        _engine.Mesh.Sources.Nodes.Items.Where(node => node.Key.Cluster == (cluster ?? _settings.ClusterId)).Select(node => KeyValuePair.Create(node.Key.Name, node.Value.Kubelet)).ToValueMap());
 
     private IEnumerable<string> Awaited()
     {

@@ -20,6 +20,7 @@ internal sealed partial class DataPlane : IDisposable
     private readonly ConnectionHandler _handler;
     private readonly UpstreamConnector _connector;
     private readonly BackgroundTasks _background;
+    private volatile bool _hasLeft;
     private int _sweeps;
 
     private DataPlane(ProxySettings settings, ProxyPorts ports, ISecretSource secrets, ILogFiles logFiles, ILoggerFactory logs)
@@ -99,9 +100,17 @@ internal sealed partial class DataPlane : IDisposable
     /// <summary>Handles a connection that no listening socket accepted, as if one had.</summary>
     public void Take(Downstream connection, CancellationToken stop) => Connections.Add(connection, () => _handler.HandleAsync(connection, stop));
 
+    /// <summary>Asks clients to connect elsewhere. The proxy keeps running, and later ends without a drain.</summary>
+    public void Leave()
+    {
+        _hasLeft = true;
+        Connections.Leave(outbound: Settings.Role == ProxySettings.Gateway);
+    }
+
     /// <summary>Stops accepting, lets open work finish for at most <paramref name="longest"/>, then closes the rest.</summary>
     public async Task DrainAsync(TimeSpan longest)
     {
+        if (_hasLeft) longest = TimeSpan.Zero;
         using var over = new CancellationTokenSource();
         var deadline = Task.Delay(longest, _ports.Time, over.Token);
         await Connections.DrainAsync(deadline, CloseAsync(longest), _ports.Time).ConfigureAwait(false);

@@ -120,7 +120,7 @@ public static class KubeFacts
         // Nodes change all the time; these fields do not. All labels are kept: gateways may select by any.
         return new(
             new(cluster, "Node", "", node.Metadata.Name), locality, labels.ToValueMap(),
-            Addresses(node, "ExternalIP"), Addresses(node, "InternalIP"));
+            Addresses(node, "ExternalIP"), Addresses(node, "InternalIP"), node.Status.NodeInfo.KubeletVersion);
     }
 
     private static ValueList<string> Addresses(Node node, string type) => node.Status.Addresses.Where(address => address.Type == type).Select(address => address.Address).ToValueList();

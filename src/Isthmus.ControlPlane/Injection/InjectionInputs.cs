@@ -18,7 +18,7 @@ internal sealed class InjectionInputs
 
     private readonly JsonObject _annotations;
 
-    internal InjectionInputs(JsonObject pod, string ns, InjectorValues values, InjectionPath path)
+    internal InjectionInputs(JsonObject pod, string ns, InjectorValues values, InjectionPath path, NativeSidecars natives)
     {
         Values = values;
         Pod = pod;
@@ -28,6 +28,7 @@ internal sealed class InjectionInputs
         ProxyConfig = MergedConfig();
         var (kind, apiVersion, name) = Workload();
         (WorkloadName, Owner) = (name, $"kubernetes://apis/{apiVersion}/namespaces/{ns}/{kind.ToLowerInvariant()}s/{name}");
+        IsNative = !IsGateway && natives.IsFor(this);
     }
 
     internal InjectorValues Values { get; }
@@ -98,6 +99,9 @@ internal sealed class InjectionInputs
 
     internal IEnumerable<KeyValuePair<string, string>> ProxyMetadata =>
         (ProxyConfig["proxyMetadata"] as JsonObject ?? []).Select(entry => KeyValuePair.Create(entry.Key, entry.Value?.ToString() ?? "")).OrderBy(entry => entry.Key, StringComparer.Ordinal);
+
+    /// <summary>Whether the proxy is an init container that runs beside the application.</summary>
+    internal bool IsNative { get; }
 
     internal string? Annotation(string name) => _annotations[name]?.ToString();
 

@@ -10,6 +10,8 @@ namespace Isthmus.ControlPlane.Injection;
 /// </summary>
 public sealed record InjectorValues(JsonObject Values, JsonObject DefaultConfig, string TrustDomain)
 {
+    internal const int DefaultStartupFailures = 600;
+
     public static readonly InjectorValues Empty = new([], [], WellKnown.DefaultTrustDomain);
 
     /// <summary>MeshConfig's <c>enablePrometheusMerge</c>.</summary>
@@ -48,7 +50,7 @@ public sealed record InjectorValues(JsonObject Values, JsonObject DefaultConfig,
     public int ReadinessFailures => (int?)Global("proxy", "readinessFailureThreshold") ?? 30;
 
     /// <summary>How many seconds the proxy has to become ready before it is restarted; null for no startup probe.</summary>
-    public int? StartupFailures => (bool?)Global("proxy", "startupProbe")?["enabled"] ?? true ? (int?)Global("proxy", "startupProbe")?["failureThreshold"] ?? 600 : null;
+    public int? StartupFailures => (bool?)Global("proxy", "startupProbe")?["enabled"] ?? true ? (int?)Global("proxy", "startupProbe")?["failureThreshold"] ?? DefaultStartupFailures : null;
 
     public string IncludeIpRanges => Text("*", "proxy", "includeIPRanges");
     public string ExcludeIpRanges => Text("", "proxy", "excludeIPRanges");

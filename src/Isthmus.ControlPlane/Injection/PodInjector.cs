@@ -3,30 +3,30 @@ using Isthmus.Core.Names;
 
 namespace Isthmus.ControlPlane.Injection;
 
-/// <summary>Adds the proxy to a Pod, as a pure function of the Pod, the values and the webhook's path.</summary>
+/// <summary>Adds the proxy to a Pod, as a pure function of the Pod, the values, the webhook's path, and the Nodes.</summary>
 public static class PodInjector
 {
     private static readonly HashSet<string> NeverInjected = new(StringComparer.Ordinal) { "kube-system", "kube-public", "kube-node-lease", "local-path-storage" };
 
     /// <summary>The injected Pod, or null to leave the Pod unchanged. An invalid annotation is a <see
     /// cref="Core.Problems.ProblemException"/>.</summary>
-    public static JsonObject? Inject(JsonObject pod, string ns, InjectorValues values, InjectionPath path)
+    public static JsonObject? Inject(JsonObject pod, string ns, InjectorValues values, InjectionPath path, NativeSidecars natives)
     {
         if (NeverInjected.Contains(ns) || !Wanted(pod)) return null;
         var injected = (JsonObject)pod.DeepClone();
-        var inputs = new InjectionInputs(pod, ns, values, path);
-        var gateway = inputs.IsGateway;
+        var inputs = new InjectionInputs(pod, ns, values, path, natives);
+        var (gateway, native) = (inputs.IsGateway, inputs.IsNative);
         var spec = injected["spec"] as JsonObject ?? (JsonObject)(injected["spec"] = new JsonObject())!;
 
         var probers = !gateway && inputs.Annotation(ProbeRewrite.Annotation) != "false" ? ProbeRewrite.Apply(injected, inputs.StatusPort) : [];
         var proxy = ProxyContainer.Build(inputs, gateway);
         if (probers.Count > 0)
             ((JsonArray)proxy["env"]!).Add((JsonNode)new JsonObject { ["name"] = ProbeRewrite.Variable, ["value"] = probers.ToJsonString() });
-        var overrides = AddProxy(spec, proxy, first: !gateway && inputs.HoldApplication);
+        var overrides = AddProxy(spec, proxy, native, first: !gateway && inputs.HoldApplication);
         AddVolumes(spec);
         AddPullSecrets(spec, values);
         if (!gateway) AddSearches(spec, ns, values);
-        if (!gateway && inputs.InterceptionMode != "NONE") AddInit(spec, InitContainer.Build(inputs));
+        if (!gateway && inputs.InterceptionMode != "NONE") AddInit(spec, InitContainer.Build(inputs), first: native);
         var security = spec["securityContext"] as JsonObject ?? (JsonObject)(spec["securityContext"] = new JsonObject())!;
         security["fsGroup"] ??= ProxyUser.Id;
         Describe(injected, inputs, gateway, overrides, init: !gateway && inputs.InterceptionMode != "NONE");
@@ -45,27 +45,44 @@ public static class PodInjector
 
     /// <summary>Merges a container of that name in the Pod with ours: the user's fields win. Returns the user's
     /// container.</summary>
-    private static JsonObject? AddProxy(JsonObject spec, JsonObject proxy, bool first)
+    private static JsonObject? AddProxy(JsonObject spec, JsonObject proxy, bool native, bool first)
     {
-        var containers = spec["containers"] as JsonArray ?? (JsonArray)(spec["containers"] = new JsonArray())!;
-        var given = containers.OfType<JsonObject>().FirstOrDefault(container => container["name"]?.ToString() == ProxyContainer.Name);
+        var place = List(spec, native ? "initContainers" : "containers");
+        var (given, index) = Take(spec, place);
+        if (native || first) index = 0;
         if (given is null)
         {
-            if (first) containers.Insert(0, proxy);
-            else containers.Add((JsonNode)proxy);
+            place.Insert(index ?? place.Count, proxy);
             return null;
         }
-        var overrides = (JsonObject)given.DeepClone();
-        if (overrides["image"]?.ToString() == "auto")
+        if (given["image"]?.ToString() == "auto")
         {
-            overrides.Remove("image");
+            given.Remove("image");
             // An API server has set Always for an image without a tag. Without a policy, it sets the one that suits the real image.
-            overrides.Remove("imagePullPolicy");
+            given.Remove("imagePullPolicy");
         }
-        ContainerMerge.Over(proxy, overrides);
-        containers[containers.IndexOf(given)] = proxy;
-        return overrides;
+        // It decides where the container is, which is not the user's choice.
+        given.Remove("restartPolicy");
+        ContainerMerge.Over(proxy, given);
+        place.Insert(index ?? place.Count, proxy);
+        return given;
     }
+
+    /// <summary>Removes the user's container of the proxy, wherever it is.</summary>
+    /// <returns>The container, and its index if it was in <paramref name="place"/>.</returns>
+    private static (JsonObject? Given, int? Index) Take(JsonObject spec, JsonArray place)
+    {
+        foreach (var containers in ((string[])["containers", "initContainers"]).Select(list => spec[list]).OfType<JsonArray>())
+        {
+            if (containers.FirstOrDefault(container => container?["name"]?.ToString() == ProxyContainer.Name) is not JsonObject given) continue;
+            var index = containers.IndexOf(given);
+            containers.RemoveAt(index);
+            return (given, containers == place ? index : null);
+        }
+        return (null, null);
+    }
+
+    private static JsonArray List(JsonObject spec, string name) => spec[name] as JsonArray ?? (JsonArray)(spec[name] = new JsonArray())!;
 
     // The two forms in which Istio's files refer to the Pod's own namespace.
     private static readonly string[] OwnNamespace = ["{{ valueOrDefault .DeploymentMeta.Namespace \"default\" }}", "{{ .DeploymentMeta.Namespace }}"];
@@ -98,12 +115,13 @@ public static class PodInjector
         }
     }
 
-    /// <summary>It comes first: another init container must find its traffic either captured or not, never half.</summary>
-    private static void AddInit(JsonObject spec, JsonObject init)
+    /// <summary>Other init containers run before it, so that their traffic is not captured while no proxy runs. Only with a native sidecar
+    /// are they in the mesh.</summary>
+    private static void AddInit(JsonObject spec, JsonObject init, bool first)
     {
-        var containers = spec["initContainers"] as JsonArray ?? (JsonArray)(spec["initContainers"] = new JsonArray())!;
-        if (containers.OfType<JsonObject>().FirstOrDefault(container => container["name"]?.ToString() == InitContainer.Name) is { } old) containers.Remove(old);
-        containers.Add((JsonNode)init);
+        var containers = List(spec, "initContainers");
+        if (containers.FirstOrDefault(container => container?["name"]?.ToString() == InitContainer.Name) is { } old) containers.Remove(old);
+        containers.Insert(first ? 0 : containers.Count, init);
     }
 
     private static void Describe(JsonObject pod, InjectionInputs inputs, bool gateway, JsonObject? overrides, bool init)
@@ -128,11 +146,12 @@ public static class PodInjector
         annotations["prometheus.io/path"] ??= "/stats/prometheus";
         annotations["prometheus.io/port"] ??= inputs.StatusPort.ToString(System.Globalization.CultureInfo.InvariantCulture);
         annotations["prometheus.io/scrape"] ??= "true";
-        if (overrides is not null) annotations["proxy.istio.io/overrides"] = new JsonObject { ["containers"] = new JsonArray(overrides.DeepClone()) }.ToJsonString();
+        if (overrides is not null) annotations["proxy.istio.io/overrides"] = new JsonObject { [inputs.IsNative ? "initContainers" : "containers"] = new JsonArray(overrides.DeepClone()) }.ToJsonString();
+        string[] ours = [.. init ? [InitContainer.Name] : Array.Empty<string>(), .. inputs.IsNative ? [ProxyContainer.Name] : Array.Empty<string>()];
         annotations[Annotations.InjectionStatus] = new JsonObject
         {
-            ["initContainers"] = init ? new JsonArray(InitContainer.Name) : null,
-            ["containers"] = new JsonArray(ProxyContainer.Name),
+            ["initContainers"] = ours.Length > 0 ? new JsonArray([.. ours.Select(name => (JsonNode)name)]) : null,
+            ["containers"] = inputs.IsNative ? null : new JsonArray(ProxyContainer.Name),
             ["volumes"] = new JsonArray([.. ProxyContainer.Volumes().Select(volume => volume!["name"]!.DeepClone())]),
             ["imagePullSecrets"] = inputs.Values.PullSecrets.Count > 0 ? new JsonArray([.. inputs.Values.PullSecrets.Select(name => (JsonNode)name)]) : null,
             ["revision"] = revision,

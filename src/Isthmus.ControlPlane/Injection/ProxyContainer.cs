@@ -23,16 +23,28 @@ internal static class ProxyContainer
             ["volumeMounts"] = Mounts(),
             ["readinessProbe"] = Readiness(inputs),
         };
-        if (inputs.Values.StartupFailures is { } failures) container["startupProbe"] = Startup(failures);
+        if (StartupFailures(inputs) is { } failures) container["startupProbe"] = Startup(failures);
         if ((inputs.Annotation(Annotations.PullPolicy) ?? inputs.Values.PullPolicy) is { Length: > 0 } policy) container["imagePullPolicy"] = policy;
         if (gateway) return container;
         container["resources"] = Resources(inputs);
         container["securityContext"] = Security(inputs);
+        if (inputs.IsNative)
+        {
+            container["restartPolicy"] = "Always";
+            // The hook runs when the Pod begins to end. The signal follows once the application has ended.
+            container["lifecycle"] = Hook("preStop", "pilot-agent", "request", $"--debug-port={Text(inputs.StatusPort)}", "POST", "drain");
+        }
         // The application must not start before the proxy can handle its traffic.
-        if (inputs.HoldApplication)
-            container["lifecycle"] = new JsonObject { ["postStart"] = new JsonObject { ["exec"] = new JsonObject { ["command"] = new JsonArray("pilot-agent", "wait") } } };
+        else if (inputs.HoldApplication) container["lifecycle"] = Hook("postStart", "pilot-agent", "wait");
         return container;
     }
+
+    /// <summary>Containers after a native sidecar start when its startup probe has succeeded, so holding the application needs one.</summary>
+    private static int? StartupFailures(InjectionInputs inputs) =>
+        inputs.Values.StartupFailures ?? (inputs is { IsNative: true, HoldApplication: true } ? InjectorValues.DefaultStartupFailures : null);
+
+    private static JsonObject Hook(string name, params IEnumerable<string> command) =>
+        new() { [name] = new JsonObject { ["exec"] = new JsonObject { ["command"] = new JsonArray([.. command.Select(word => (JsonNode)word)]) } } };
 
     internal static JsonArray Volumes() =>
     [
@@ -94,7 +106,7 @@ internal static class ProxyContainer
         ];
         if (gateway) return arguments;
         arguments.Add((JsonNode)"--concurrency");
-        arguments.Add((JsonNode)((int?)inputs.ProxyConfig["concurrency"] ?? 2).ToString(CultureInfo.InvariantCulture));
+        arguments.Add((JsonNode)Text((int?)inputs.ProxyConfig["concurrency"] ?? 2));
         return arguments;
     }
 
@@ -123,7 +135,7 @@ internal static class ProxyContainer
         ];
         if (inputs is { IsGateway: false, MergedMetrics: { } metrics }) env.Add((JsonNode)Value("ISTIO_PROMETHEUS_ANNOTATIONS", metrics.ToJsonString()));
         // What Envoy does with its flag --concurrency: the number of CPUs for which the proxy has threads.
-        if ((int?)inputs.ProxyConfig["concurrency"] is > 0 and var cpus) env.Add((JsonNode)Value("DOTNET_PROCESSOR_COUNT", cpus.ToString(CultureInfo.InvariantCulture)));
+        if ((int?)inputs.ProxyConfig["concurrency"] is > 0 and var cpus) env.Add((JsonNode)Value("DOTNET_PROCESSOR_COUNT", Text(cpus)));
         foreach (var (name, value) in inputs.ProxyMetadata) env.Add((JsonNode)Value(name, value));
         env.Add((JsonNode)Value("ISTIO_META_CLUSTER_ID", inputs.ClusterId));
         if (inputs.Network.Length > 0) env.Add((JsonNode)Value("ISTIO_META_NETWORK", inputs.Network));
@@ -212,6 +224,8 @@ internal static class ProxyContainer
             ["allowPrivilegeEscalation"] = false,
         };
     }
+
+    private static string Text(int number) => number.ToString(CultureInfo.InvariantCulture);
 
     private static JsonObject Field(string path, string field) =>
         new() { ["path"] = path, ["fieldRef"] = new JsonObject { ["fieldPath"] = field } };

@@ -44,6 +44,8 @@ public sealed record DiscoverySettings
     public TimeSpan DebounceMax { get; init; } = TimeSpan.FromSeconds(10);
     /// <summary>How many proxies get their first state at once (Istio: PILOT_PUSH_THROTTLE).</summary>
     public int PushThrottle { get; init; } = DefaultPushThrottle;
+    /// <summary>Istio: ENABLE_NATIVE_SIDECARS.</summary>
+    public NativeSidecarMode NativeSidecars { get; init; }
     public MultiClusterSettings MultiCluster { get; init; } = MultiClusterSettings.Default;
     public int MonitoringPort { get; init; } = Ports.DiscoveryMonitoring;
     public DiscoveryPorts Listen { get; init; } = DiscoveryPorts.Default;
@@ -83,6 +85,7 @@ public sealed record DiscoverySettings
                 Text("ENABLE_MCS_HOST", "true") == "true", Text("ENABLE_MCS_SERVICE_DISCOVERY", "false") == "true",
                 Text("ENABLE_MCS_CLUSTER_LOCAL", "false") == "true", Text("ENABLE_MCS_AUTO_EXPORT", "false") == "true",
                 Text("MCS_API_GROUP", MultiClusterSettings.Default.ApiGroup), Text("MCS_API_VERSION", MultiClusterSettings.Default.ApiVersion)),
+            NativeSidecars = Sidecars(environment),
             DefaultCertificateLifetime = Span(environment, "DEFAULT_WORKLOAD_CERT_TTL", TimeSpan.FromHours(24)),
             LongestCertificateLifetime = Span(environment, "MAX_WORKLOAD_CERT_TTL", TimeSpan.FromDays(90)),
             DomainSuffix = flags.DomainSuffix,
@@ -90,13 +93,24 @@ public sealed record DiscoverySettings
         };
     }
 
+    private static NativeSidecarMode Sidecars(Func<string, string?> environment)
+    {
+        const string name = "ENABLE_NATIVE_SIDECARS";
+        return environment(name) is "auto" ? NativeSidecarMode.Auto : Flag(environment, name, ", false or auto") switch
+        {
+            true => NativeSidecarMode.Enabled,
+            false => NativeSidecarMode.Disabled,
+            null => NativeSidecarMode.Auto,
+        };
+    }
+
     /// <summary>A boolean as Go spells it; null when it is not set.</summary>
-    private static bool? Flag(Func<string, string?> environment, string name) => environment(name) switch
+    private static bool? Flag(Func<string, string?> environment, string name, string others = " or false") => environment(name) switch
     {
         null or "" => null,
         "1" or "t" or "T" or "true" or "TRUE" or "True" => true,
         "0" or "f" or "F" or "false" or "FALSE" or "False" => false,
-        var other => throw new ProblemException(name, $"'{other}' is not true or false", "write true or false"),
+        var other => throw new ProblemException(name, $"'{other}' is not true{others}", $"write true{others}"),
     };
 
     /// <summary>A positive number; 0 means the default, as in Istio.</summary>

@@ -10,7 +10,8 @@ using Microsoft.Extensions.Logging;
 namespace Isthmus.ControlPlane.Webhooks;
 
 /// <summary>Injection (<c>/inject/…</c>) and validation (<c>/validate</c>), as API servers call them.</summary>
-public sealed partial class WebhookEndpoints(Func<InjectorValues> values, ILogger<WebhookEndpoints> log)
+/// <param name="natives">Which Pods of a cluster get native sidecars; null for the control plane's own cluster.</param>
+public sealed partial class WebhookEndpoints(Func<InjectorValues> values, Func<string?, NativeSidecars> natives, ILogger<WebhookEndpoints> log)
 {
     public void Map(IEndpointRouteBuilder endpoints)
     {
@@ -24,9 +25,11 @@ public sealed partial class WebhookEndpoints(Func<InjectorValues> values, ILogge
         try
         {
             var ns = question.Namespace.Length > 0 ? question.Namespace : pod["metadata"]?["namespace"]?.ToString() ?? "";
-            if (PodInjector.Inject(pod, ns, values(), InjectionPath.Parse(path)) is not { } injected) return new(true);
+            var (current, place) = (values(), InjectionPath.Parse(path));
+            var sidecars = natives(place.Cluster);
+            if (PodInjector.Inject(pod, ns, current, place, sidecars) is not { } injected) return new(true);
             Injected(log, ns, pod["metadata"]?["name"]?.ToString() ?? pod["metadata"]?["generateName"]?.ToString() ?? "");
-            return new(true, JsonPatchDiff.Between(pod, injected));
+            return new(true, JsonPatchDiff.Between(pod, injected), Warnings: sidecars.Notice(pod) is { } notice ? [notice] : null);
         }
         catch (ProblemException e)
         {

@@ -45,8 +45,14 @@ public sealed class NodeStatus
 {
     public List<NodeAddress> Addresses { get; init => field = value ?? []; } = [];
     public List<Condition> Conditions { get; init => field = value ?? []; } = [];
+    public NodeSystemInfo NodeInfo { get; init => field = value ?? new(); } = new();
 
     public bool IsReady => Conditions.Any(condition => condition is { Type: "Ready", Status: "True" });
+}
+
+public sealed class NodeSystemInfo
+{
+    public string KubeletVersion { get; init => field = value ?? ""; } = "";
 }
 
 public sealed class NodeAddress

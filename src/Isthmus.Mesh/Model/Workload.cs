@@ -18,4 +18,6 @@ public sealed record PodFacts(
 
 /// <summary>A Node, reduced to the fields that a mesh needs.</summary>
 /// <param name="Labels">All: NodePort gateways may select by any.</param>
-public sealed record NodeFacts(ObjectRef Source, Locality Locality, ValueMap<string> Labels, ValueList<string> ExternalAddresses, ValueList<string> InternalAddresses = default);
+/// <param name="Kubelet">The version of its kubelet, which decides how proxies are injected.</param>
+public sealed record NodeFacts(
+    ObjectRef Source, Locality Locality, ValueMap<string> Labels, ValueList<string> ExternalAddresses, ValueList<string> InternalAddresses = default, string Kubelet = "");

@@ -35,7 +35,7 @@ public sealed partial class MeshFactsReader
 
     /// <summary>The start configuration of the proxies in the system namespace (the gateways).</summary>
     private static IEnumerable<string> OfProxies(IEnumerable<Pod> pods, string variable) =>
-        pods.SelectMany(pod => pod.Spec.Containers.Where(container => container.Name == "istio-proxy")).SelectMany(container => container.Env)
+        pods.SelectMany(pod => pod.Spec.Containers.Concat(pod.Spec.InitContainers).Where(container => container.Name == "istio-proxy")).SelectMany(container => container.Env)
             .Where(env => env.Name == variable).Select(env => env.Value ?? "").Where(value => value.Length > 0).Distinct().Order(StringComparer.Ordinal);
 
     /// <summary>Injection webhooks that no API server can call: their Service is missing or has no endpoints.</summary>

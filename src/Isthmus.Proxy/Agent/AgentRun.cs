@@ -62,7 +62,7 @@ internal static class AgentRun
         using var prober = new AppProber(settings.Address);
         using var quit = CancellationTokenSource.CreateLinkedTokenSource(stop);
         var status = new StatusRoutes(
-            AppProbe.ReadAll(settings.ApplicationProbes), prober, AppMetrics.Read(settings.ApplicationMetrics), () => plane.Admin.MetricsAsync(), quit.Cancel);
+            AppProbe.ReadAll(settings.ApplicationProbes), prober, AppMetrics.Read(settings.ApplicationMetrics), () => plane.Admin.MetricsAsync(), plane.Leave, quit.Cancel);
 
         // Configuration and certificates keep updating while connections drain, and stop afterwards.
         using var end = new CancellationTokenSource();

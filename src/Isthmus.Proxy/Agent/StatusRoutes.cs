@@ -9,9 +9,9 @@ using Isthmus.Proxy.Http;
 
 namespace Isthmus.Proxy.Agent;
 
-/// <summary>The agent's part of port 15020: the application's probes, its metrics merged with the proxy's, and the quit request.</summary>
+/// <summary>The agent's part of port 15020: the application's probes, its metrics merged with the proxy's, and the requests to drain and to quit.</summary>
 internal sealed class StatusRoutes(
-    IReadOnlyDictionary<string, AppProbe> probes, AppProber prober, AppMetrics? metrics, Func<ValueTask<AdminReply?>> ownMetrics, Action quit)
+    IReadOnlyDictionary<string, AppProbe> probes, AppProber prober, AppMetrics? metrics, Func<ValueTask<AdminReply?>> ownMetrics, Action drain, Action quit)
 {
     public async ValueTask<AdminReply?> HandleAsync(RequestHead request, CancellationToken stop)
     {
@@ -24,17 +24,18 @@ internal sealed class StatusRoutes(
         }
         return path switch
         {
-            "/quitquitquit" => Quit(request),
+            "/drain" => Command(request, drain),
+            "/quitquitquit" => Command(request, quit),
             "/stats/prometheus" when metrics is not null => await MergedAsync(metrics, stop).ConfigureAwait(false),
             _ => null,
         };
     }
 
-    private AdminReply Quit(RequestHead request)
+    private static AdminReply Command(RequestHead request, Action run)
     {
         if (request.Peer is null || !IPAddress.IsLoopback(request.Peer)) return AdminReply.Text("Only requests from localhost are allowed\n", 403);
         if (request.Method != "POST") return AdminReply.Text("Method Not Allowed\n", 405);
-        quit();
+        run();
         return AdminReply.Text("OK\n");
     }
 

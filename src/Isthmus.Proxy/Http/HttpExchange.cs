@@ -244,7 +244,7 @@ internal sealed partial class HttpExchange(HttpParts parts, Downstream connectio
         if (!headers.Contains("date"u8)) headers.Add("date"u8, parts.Date.Now);
         if (_action.RequestIdInResponse && Request.Headers.IndexOf("x-request-id"u8) is >= 0 and var at) headers.Set("x-request-id"u8, Request.Headers.Value(at));
         if (_decision.SetCookie is { Length: > 0 } cookie) headers.Add("set-cookie"u8, cookie);
-        if (parts.Connections.IsDraining) stream.MustClose = true;
+        if (parts.Connections.IsEnding(connection)) stream.MustClose = true;
         if (!_tellsPeer || parts.Identity.PeerMetadata.Length == 0) return;
         headers.Set("x-envoy-peer-metadata"u8, parts.Identity.PeerMetadata);
         headers.Set("x-envoy-peer-metadata-id"u8, parts.Identity.NodeId);

@@ -9,12 +9,16 @@ internal sealed class Connections
     private static readonly TimeSpan DrainStep = TimeSpan.FromMilliseconds(100);
 
     private readonly ConcurrentDictionary<Downstream, Task> _open = new();
+    private volatile bool _isLeaving;
+    private volatile bool _isOutboundLeaving;
     private volatile bool _isDraining;
 
     public int Count => _open.Count;
 
-    /// <summary>New requests are answered with <c>connection: close</c>, idle connections end.</summary>
-    public bool IsDraining => _isDraining;
+    public bool IsDraining => _isDraining || _isLeaving;
+
+    /// <summary>Whether its next response is the last one, with <c>connection: close</c>, and it ends when it is idle.</summary>
+    public bool IsEnding(Downstream connection) => _isDraining || (_isLeaving && (_isOutboundLeaving || connection.Listener.Direction != Direction.Outbound));
 
     public void Add(Downstream connection, Func<Task> handle)
     {
@@ -43,6 +47,16 @@ internal sealed class Connections
     public void Look()
     {
         foreach (var (connection, _) in _open) connection.EachSecond?.Invoke();
+        if (_isLeaving) AskToEnd();
+    }
+
+    /// <summary>From now on, clients are asked to connect elsewhere, but may still connect.</summary>
+    /// <param name="outbound">Whether this includes the clients of outbound listeners: those of a gateway. In a sidecar, the application is
+    /// the client, and may need others to finish its work.</param>
+    public void Leave(bool outbound)
+    {
+        (_isOutboundLeaving, _isLeaving) = (outbound, true);
+        AskToEnd();
     }
 
     /// <summary>Asks all connections repeatedly to end when idle until <paramref name="deadline"/>, then closes the rest.</summary>
@@ -52,11 +66,16 @@ internal sealed class Connections
         _isDraining = true;
         while ((!_open.IsEmpty || !closed.IsCompleted) && !deadline.IsCompleted)
         {
-            foreach (var connection in _open.Keys) connection.DrainRequested?.Invoke();
+            AskToEnd();
             await Task.WhenAny(deadline, Task.Delay(DrainStep, time)).ConfigureAwait(false);
         }
         await closed.ConfigureAwait(false);
         Cut();
+    }
+
+    private void AskToEnd()
+    {
+        foreach (var connection in _open.Keys.Where(IsEnding)) connection.DrainRequested?.Invoke();
     }
 
     public void Cut()

@@ -9,7 +9,7 @@ internal static class RequestRole
 {
     private const string Program = "isthmus request";
 
-    private static readonly Flag<int> Port = Flag.Port("--port", Ports.ProxyAdmin);
+    private static readonly Flag<int> Port = Flag.Port("--port", Ports.ProxyAdmin, aliases: "--debug-port");
 
     private static readonly FlagSet Flags = new(Program, Port) { MaxWords = 2 };
 

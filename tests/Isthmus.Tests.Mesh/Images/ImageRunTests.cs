@@ -9,7 +9,7 @@ public sealed class ImageRunTests(RuncRig rig) : IClassFixture<RuncRig>
 {
     private static readonly JsonObject Pod = PodInjector.Inject(
         JsonNode.Parse("""{"metadata": {"name": "web"}, "spec": {"serviceAccountName": "default", "containers": [{"name": "web", "image": "web"}]}}""")!.AsObject(), "shop",
-        new(new() { ["global"] = new JsonObject() }, [], "cluster.local"), InjectionPath.Default)!;
+        new(new() { ["global"] = new JsonObject() }, [], "cluster.local"), InjectionPath.Default, NativeSidecars.Off)!;
 
     private static JsonNode Init => Pod["spec"]!["initContainers"]![0]!;
 

@@ -65,7 +65,7 @@ public sealed class PodInjectorTests
     [InlineData("", true, null, "15020/stats/prometheus")]
     public void The_metrics_of_an_application_are_served_with_the_proxys(string annotations, bool merges, string? told, string scraped)
     {
-        var pod = PodInjector.Inject(Pod(annotations.Replace(", ", "\n    ", StringComparison.Ordinal), "", ""), "trade", Values with { MergesMetrics = merges }, InjectionPath.Parse("/inject"))!;
+        var pod = PodInjector.Inject(Pod(annotations.Replace(", ", "\n    ", StringComparison.Ordinal), "", ""), "trade", Values with { MergesMetrics = merges }, InjectionPath.Parse("/inject"), NativeSidecars.Off)!;
         Assert.Equal(told, Variable(Proxy(pod), "ISTIO_PROMETHEUS_ANNOTATIONS"));
         Assert.Equal(scraped, Annotation(pod, "prometheus.io/port") + Annotation(pod, "prometheus.io/path"));
     }
@@ -116,7 +116,7 @@ public sealed class PodInjectorTests
     [InlineData("", "", "hostNetwork: true", "trade")]
     [InlineData("", "", "", "kube-system")]
     public void Some_Pods_are_left_alone(string annotations, string labels, string spec, string ns) =>
-        Assert.Null(PodInjector.Inject(Pod(annotations, labels, spec), ns, Values, InjectionPath.Default));
+        Assert.Null(PodInjector.Inject(Pod(annotations, labels, spec), ns, Values, InjectionPath.Default, NativeSidecars.Off));
 
     [Fact]
     public void An_injection_of_before_does_not_stop_one() => Assert.Equal(["web", "istio-proxy"], Names(Inject("sidecar.istio.io/status: '{}'"), "containers"));
@@ -145,7 +145,7 @@ public sealed class PodInjectorTests
         var pod = Pod($"inject.istio.io/templates: gateway\n    {annotation}", "", "");
         // An API server sets Always, because the placeholder has no tag.
         pod["spec"]!["containers"]![0] = new JsonObject { ["name"] = "istio-proxy", ["image"] = "auto", ["imagePullPolicy"] = "Always" };
-        var injected = PodInjector.Inject(pod, "trade", Global($$"""{"hub":"registry.example.com","tag":"1.0","imagePullPolicy":"{{configured}}"}"""), InjectionPath.Default)!;
+        var injected = PodInjector.Inject(pod, "trade", Global($$"""{"hub":"registry.example.com","tag":"1.0","imagePullPolicy":"{{configured}}"}"""), InjectionPath.Default, NativeSidecars.Off)!;
         Assert.Equal("registry.example.com/isthmus:1.0", Proxy(injected)["image"]!.ToString());
         Assert.Equal(expected, Proxy(injected)["imagePullPolicy"]?.ToString());
     }
@@ -155,13 +155,13 @@ public sealed class PodInjectorTests
     {
         var pod = Pod("", "", "");
         pod["spec"]!["containers"]!.AsArray().Add((JsonNode)new JsonObject { ["name"] = "istio-proxy", ["image"] = "mine:1", ["imagePullPolicy"] = "Always" });
-        Assert.Equal("Always", Proxy(PodInjector.Inject(pod, "trade", Global("""{"imagePullPolicy":"Never"}"""), InjectionPath.Default)!)["imagePullPolicy"]!.ToString());
+        Assert.Equal("Always", Proxy(PodInjector.Inject(pod, "trade", Global("""{"imagePullPolicy":"Never"}"""), InjectionPath.Default, NativeSidecars.Off)!)["imagePullPolicy"]!.ToString());
     }
 
     [Fact]
     public void Pods_get_the_credentials_of_the_registry_beside_their_own()
     {
-        var injected = PodInjector.Inject(Pod("", "", "imagePullSecrets: [{name: mine}, {name: shared}]"), "trade", Global("""{"imagePullSecrets":["shared","mesh"]}"""), InjectionPath.Default)!;
+        var injected = PodInjector.Inject(Pod("", "", "imagePullSecrets: [{name: mine}, {name: shared}]"), "trade", Global("""{"imagePullSecrets":["shared","mesh"]}"""), InjectionPath.Default, NativeSidecars.Off)!;
         Assert.Equal(["mine", "shared", "mesh"], Names(injected, "imagePullSecrets"));
         Assert.Equal("""["shared","mesh"]""", JsonNode.Parse(Annotation(injected, "sidecar.istio.io/status")!)!["imagePullSecrets"]!.ToJsonString());
         Assert.Null(Inject()["spec"]!["imagePullSecrets"]);
@@ -173,13 +173,13 @@ public sealed class PodInjectorTests
     public void Pods_search_the_domains_that_the_installation_names()
     {
         var values = Values with { Values = (JsonObject)JsonNode.Parse("""{"global":{"podDNSSearchNamespaces":["global","{{ valueOrDefault .DeploymentMeta.Namespace \"default\" }}.global","{{ .Other }}"]}}""")! };
-        var pod = PodInjector.Inject(Pod("", "", ""), "trade", values, InjectionPath.Parse("/inject"))!;
+        var pod = PodInjector.Inject(Pod("", "", ""), "trade", values, InjectionPath.Parse("/inject"), NativeSidecars.Off)!;
         Assert.Equal(["global", "trade.global"], pod["spec"]!["dnsConfig"]!["searches"]!.AsArray().Select(search => search!.ToString()));
         Assert.Null(Inject()["spec"]!["dnsConfig"]);
     }
 
     private static JsonObject Inject(string annotations = "", string labels = "", string path = "/inject") =>
-        PodInjector.Inject(Pod(annotations, labels, ""), "trade", Values, InjectionPath.Parse(path))!;
+        PodInjector.Inject(Pod(annotations, labels, ""), "trade", Values, InjectionPath.Parse(path), NativeSidecars.Off)!;
 
     private static JsonObject Pod(string annotations, string labels, string spec) => (JsonObject)YamlText.Parse($$$"""
         metadata:

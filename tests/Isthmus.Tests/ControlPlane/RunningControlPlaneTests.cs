@@ -74,6 +74,55 @@ public sealed class RunningControlPlaneTests : IAsyncLifetime
     }
 
     [Fact]
+    public async Task Injection_knows_the_kubelets_of_the_cluster()
+    {
+        await NodeAsync("old", "v1.32.1");
+        await NodeAsync("new", "v1.33.0");
+        using var client = new HttpClient(new HttpClientHandler { ServerCertificateCustomValidationCallback = (_, _, _, _) => true });
+        Assert.Contains("\"containers\":[\"istio-proxy\"]", await InjectAsync("/inject", ""), StringComparison.Ordinal);
+        while (!(await InjectAsync("/inject", "new")).Contains("\"initContainers\":[\"istio-init\",\"istio-proxy\"]", StringComparison.Ordinal)) await Task.Delay(20, Stop);
+        Assert.Contains("\"containers\":[\"istio-proxy\"]", await InjectAsync("/inject", "old"), StringComparison.Ordinal);
+        // Nodes of other clusters have nothing to do with it.
+        Assert.Contains("\"containers\":[\"istio-proxy\"]", await InjectAsync("/inject/cluster/c2", "new"), StringComparison.Ordinal);
+        await _client.DeleteAsync(Kinds.Node, null, "old", Stop);
+        while (!(await InjectAsync("/inject", "")).Contains("\"initContainers\":[\"istio-init\",\"istio-proxy\"]", StringComparison.Ordinal)) await Task.Delay(20, Stop);
+
+        async Task NodeAsync(string name, string version)
+        {
+            await _client.CreateAsync(Kinds.Node, new JsonObject { ["apiVersion"] = "v1", ["kind"] = "Node", ["metadata"] = new JsonObject { ["name"] = name } }, Stop);
+            await _client.PatchAsync(Kinds.Node, null, name, new JsonObject { ["status"] = new JsonObject { ["nodeInfo"] = new JsonObject { ["kubeletVersion"] = version } } }, PatchType.Merge, Stop, "status");
+        }
+
+        async Task<string> InjectAsync(string path, string node)
+        {
+            var review = new JsonObject
+            {
+                ["apiVersion"] = "admission.k8s.io/v1",
+                ["kind"] = "AdmissionReview",
+                ["request"] = new JsonObject
+                {
+                    ["uid"] = "1", ["namespace"] = "shop", ["operation"] = "CREATE",
+                    ["object"] = JsonNode.Parse($$$"""{"metadata":{"name":"web"},"spec":{"nodeName":"{{{node}}}","containers":[{"name":"web","image":"any"}]}}"""),
+                },
+            };
+            while (true)
+            {
+                try
+                {
+                    using var content = new StringContent(review.ToJsonString(), System.Text.Encoding.UTF8, "application/json");
+                    using var answer = await client.PostAsync($"https://127.0.0.1:{_ports[3].Number}{path}", content, Stop);
+                    var patch = JsonNode.Parse(await answer.Content.ReadAsStringAsync(Stop))!["response"]!["patch"]!.ToString();
+                    return System.Text.Encoding.UTF8.GetString(Convert.FromBase64String(patch)).Replace("\\u0022", "\"", StringComparison.Ordinal).Replace("\\\"", "\"", StringComparison.Ordinal);
+                }
+                catch (HttpRequestException)
+                {
+                    await Task.Delay(20, Stop); // It does not listen yet, or has no certificate.
+                }
+            }
+        }
+    }
+
+    [Fact]
     public void Each_reason_has_its_remedy()
     {
         (ResourceKind, Exception?)[] kinds =

@@ -132,7 +132,7 @@ public sealed class InventoryReader(string istioNamespace, int proxies)
     private async Task<ValueList<ProxyTrust>> ProxiesAsync(KubeClient client, IReadOnlyList<JsonObject> pods, CancellationToken stop)
     {
         var asked = pods.Where(pod => pod["metadata"]?["deletionTimestamp"] is null && pod["status"]?["phase"]?.ToString() == "Running"
-            && (pod["spec"]?["containers"] as JsonArray ?? []).Any(container => container?["name"]?.ToString() == "istio-proxy")).Take(proxies);
+            && ((string[])["containers", "initContainers"]).Any(list => (pod["spec"]?[list] as JsonArray ?? []).Any(container => container?["name"]?.ToString() == "istio-proxy"))).Take(proxies);
         var query = new MeshQuery(client, istioNamespace);
         var found = new List<ProxyTrust>();
         foreach (var some in asked.Chunk(AtOnce)) found.AddRange((await Task.WhenAll(some.Select(pod => ProxyAsync(query, pod, stop)))).OfType<ProxyTrust>());

@@ -193,8 +193,8 @@ public sealed class SnapshotCodecTests
         select new PodFacts(source, labels, texts[0], texts[1], addresses, texts[2], texts[3], texts[4], ports);
 
     private static Gen<NodeFacts> Nodes(string cluster) =>
-        from source in Source(cluster, "Node") from texts in Word.ListOf(3) from labels in Labels from addresses in List(Ip)
-        select new NodeFacts(source, new(texts[0], texts[1], texts[2]), labels, addresses);
+        from source in Source(cluster, "Node") from texts in Word.ListOf(4) from labels in Labels from addresses in List(Ip)
+        select new NodeFacts(source, new(texts[0], texts[1], texts[2]), labels, addresses, addresses, texts[3]);
 
     private static Gen<NamespaceFacts> Namespaces(string cluster) =>
         from source in Source(cluster, "Namespace") from network in Word from labels in Labels select new NamespaceFacts(source, network, labels);

@@ -27,14 +27,14 @@ internal sealed class LoopbackProxy : IDisposable
     /// <param name="clusters">CDS resources as JSON. Endpoints are inline or set with <see cref="Endpoints"/>.</param>
     /// <param name="route">The action of the only route, as JSON.</param>
     /// <param name="filters">HTTP filters before the router, each followed by a comma.</param>
-    internal LoopbackProxy(string[] clusters, string route, string filters = "", string more = "", ISecretSource? secrets = null)
+    internal LoopbackProxy(string[] clusters, string route, string filters = "", string more = "", ISecretSource? secrets = null, string role = "router", string direction = "OUTBOUND")
     {
         var ports = new ProxyPorts(TimeProvider.System, new ThreadRandom(), new ProcessSockets(), new SystemResolver());
-        Plane = DataPlane.Build(ProxySettings.Default(ProxyIdentity.Unknown, "router"), ports, secrets ?? new NoSecrets(), new Log(_log), NullLoggerFactory.Instance);
+        Plane = DataPlane.Build(ProxySettings.Default(ProxyIdentity.Unknown, role), ports, secrets ?? new NoSecrets(), new Log(_log), NullLoggerFactory.Instance);
         Apply(TypeUrls.Cluster, [.. clusters.Select(c => WireTypes.Strict.Parse<Cluster>(c))], m => ((Cluster)m).Name);
         Route(route);
         Apply(TypeUrls.Listener, [WireTypes.Strict.Parse<Listener>($$$"""
-            {"name": "in", "traffic_direction": "OUTBOUND", "address": {"socket_address": {"address": "127.0.0.1", "port_value": {{{Port}}} } },
+            {"name": "in", "traffic_direction": "{{{direction}}}", "address": {"socket_address": {"address": "127.0.0.1", "port_value": {{{Port}}} } },
              "filter_chains": [{"filters": [{"name": "http", "typed_config": {"@type": "type.googleapis.com/envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager",
                "stat_prefix": "in", "rds": {"config_source": {"ads": {} }, "route_config_name": "r"}, "upgrade_configs": [{"upgrade_type": "websocket"}], "normalize_path": true, {{{more}}}
                "access_log": [{"name": "f", "typed_config": {"@type": "type.googleapis.com/envoy.extensions.access_loggers.file.v3.FileAccessLog", "path": "log",

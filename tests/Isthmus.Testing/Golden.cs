@@ -7,9 +7,12 @@ namespace Isthmus.Testing;
 /// these files.</summary>
 public static class Golden
 {
-    public static void Verify(string actual, string name, [CallerFilePath] string file = "", [CallerMemberName] string test = "")
+    public static void Verify(string actual, string name, [CallerFilePath] string file = "", [CallerMemberName] string test = "") =>
+        VerifyFile(actual, Path.Combine(Path.GetDirectoryName(file)!, "golden", $"{Path.GetFileNameWithoutExtension(file)}.{test}.{name}.txt"));
+
+    /// <summary>The same for a file of the repository that is generated.</summary>
+    public static void VerifyFile(string actual, string path)
     {
-        var path = Path.Combine(Path.GetDirectoryName(file)!, "golden", $"{Path.GetFileNameWithoutExtension(file)}.{test}.{name}.txt");
         actual = actual.ReplaceLineEndings("\n").TrimEnd() + "\n";
         if (Environment.GetEnvironmentVariable("ISTHMUS_ACCEPT") == "1")
         {

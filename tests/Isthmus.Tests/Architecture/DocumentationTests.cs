@@ -86,7 +86,7 @@ public sealed partial class DocumentationTests
     [GeneratedRegex(@"\]\(([^)\s]+)\)")]
     private static partial Regex Link();
 
-    [GeneratedRegex(@"(?<![\w/.$""-])(\./)?(src|docs|tests|bin|samples|manifests|tools|bench)/[\w./-]*\w/?")]
+    [GeneratedRegex(@"(?<![\w/.$""-])(\./)?(src|docs|tests|bin|samples|manifests|charts|tools|bench)/[\w./-]*\w/?")]
     private static partial Regex OwnPath();
 
     [GeneratedRegex(@"\b[A-Z][a-z]\w*/")]

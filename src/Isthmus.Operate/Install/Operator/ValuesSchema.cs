@@ -53,6 +53,12 @@ internal static class ValuesSchema
         ["meshConfig.tlsDefaults"] = TlsLimits(),
     };
 
+    /// <summary>By path, the keys that have an effect. The charts accept the same.</summary>
+    internal static IEnumerable<(string Path, IEnumerable<string> Keys)> Effective => Keys.Select(known => (known.Key, (IEnumerable<string>)known.Value.Effective));
+
+    /// <summary>The paths of fields that only Istio supports.</summary>
+    internal static IEnumerable<string> Idle => Keys.SelectMany(known => known.Value.Idle.Select(key => $"{known.Key}.{key}"));
+
     /// <summary>Paths whose values can only be mappings.</summary>
     internal static IEnumerable<string> Mappings => Keys.Keys;
 

@@ -1,0 +1,54 @@
+{{- define "gateway.name" -}}
+{{- .Values.name | default .Release.Name }}
+{{- end }}
+
+{{- define "gateway.account" -}}
+{{- if .Values.serviceAccount.create }}
+{{- .Values.serviceAccount.name | default (include "gateway.name" .) }}
+{{- else }}
+{{- .Values.serviceAccount.name | default "default" }}
+{{- end }}
+{{- end }}
+
+{{/* The labels by which the Service and Gateway resources select it. */}}
+{{- define "gateway.selector" -}}
+app: {{ .Values.labels.app | default (include "gateway.name" .) | quote }}
+istio: {{ .Values.labels.istio | default (include "gateway.name" . | trimPrefix "istio-") | quote }}
+{{- with .Values.networkGateway }}
+topology.istio.io/network: {{ . | quote }}
+{{- end }}
+{{- end }}
+
+{{- define "gateway.labels" -}}
+{{ include "gateway.selector" . }}
+{{- range $key, $value := omit .Values.labels "app" "istio" "topology.istio.io/network" }}
+{{ $key }}: {{ $value | quote }}
+{{- end }}
+istio.io/rev: {{ .Values.revision | default "default" | quote }}
+install.operator.istio.io/owning-resource: helm
+install.operator.istio.io/owning-resource-namespace: {{ .Release.Namespace }}
+operator.istio.io/component: IngressGateways
+release: {{ .Release.Name }}
+{{- end }}
+
+{{/* A list in a mapping, because fromYaml reads mappings. */}}
+{{- define "gateway.ports" -}}
+ports:
+{{- if .Values.service.ports }}
+{{- range .Values.service.ports }}
+{{- $port := . }}
+{{- if not (hasKey $port "protocol") }}{{ $port = merge (dict "protocol" "TCP") $port }}{{ end }}
+{{- if not (hasKey $port "targetPort") }}{{ $port = merge (dict "targetPort" $port.port) $port }}{{ end }}
+{{ toYaml (list $port) }}
+{{- end }}
+{{- else if .Values.networkGateway }}
+- {name: status-port, port: 15021, protocol: TCP, targetPort: 15021}
+- {name: tls, port: 15443, protocol: TCP, targetPort: 15443}
+- {name: tls-istiod, port: 15012, protocol: TCP, targetPort: 15012}
+- {name: tls-webhook, port: 15017, protocol: TCP, targetPort: 15017}
+{{- else }}
+- {name: status-port, port: 15021, protocol: TCP, targetPort: 15021}
+- {name: http2, port: 80, protocol: TCP, targetPort: 8080}
+- {name: https, port: 443, protocol: TCP, targetPort: 8443}
+{{- end }}
+{{- end }}

@@ -1,0 +1,107 @@
+{{- define "istiod.suffix" -}}
+{{- if .Values.revision }}-{{ .Values.revision }}{{ end }}
+{{- end }}
+
+{{- define "istiod.name" -}}
+istiod{{ include "istiod.suffix" . }}
+{{- end }}
+
+{{- define "istiod.injector" -}}
+istio-sidecar-injector{{ include "istiod.suffix" . }}{{ if ne .Release.Namespace "istio-system" }}-{{ .Release.Namespace }}{{ end }}
+{{- end }}
+
+{{- define "istiod.validator" -}}
+istio-validator{{ include "istiod.suffix" . }}-{{ .Release.Namespace }}
+{{- end }}
+
+{{/* Whether the objects of a control plane in another cluster are needed in place of a control plane. */}}
+{{- define "istiod.remote" -}}
+{{- if .Values.istiodRemote.enabled }}true{{ end }}
+{{- end }}
+
+{{/* Arguments: root, component. */}}
+{{- define "istiod.labels" -}}
+istio.io/rev: {{ .root.Values.revision | default "default" | quote }}
+install.operator.istio.io/owning-resource: helm
+install.operator.istio.io/owning-resource-namespace: {{ .root.Release.Namespace }}
+operator.istio.io/component: {{ .component }}
+release: {{ .root.Release.Name }}
+{{- end }}
+
+{{- define "istiod.selector" -}}
+app: istiod
+{{- if .Values.revision }}
+istio.io/rev: {{ .Values.revision | quote }}
+{{- else }}
+istio: pilot
+{{- end }}
+{{- end }}
+
+{{/* Where webhooks are called. Arguments: root, path, url. */}}
+{{- define "istiod.webhook" -}}
+{{- if .url }}
+url: {{ .url }}
+{{- else }}
+service:
+  name: {{ include "istiod.name" .root }}
+  namespace: {{ .root.Release.Namespace }}
+  path: {{ .path | quote }}
+  port: 443
+{{- end }}
+{{- end }}
+
+{{- define "istiod.image" -}}
+{{- if contains "/" .Values.pilot.image }}
+{{- .Values.pilot.image }}
+{{- else }}
+{{- .Values.global.hub | default "isthmus.internal" }}/{{ .Values.pilot.image }}:{{ .Values.global.tag | default .Chart.AppVersion }}
+{{- end }}
+{{- end }}
+
+{{/* The path of the injector for Pods of a cluster whose control plane is elsewhere: otherwise they would claim to be in the cluster of the control plane. */}}
+{{- define "istiod.remotePath" -}}
+{{- if .Values.istiodRemote.injectionPath }}
+{{- .Values.istiodRemote.injectionPath }}
+{{- else }}
+{{- printf "/inject/cluster/%s" (.Values.global.multiCluster.clusterName | default "Kubernetes" | replace "/" "--slash--") }}
+{{- with .Values.global.network }}/net/{{ . | replace "/" "--slash--" }}{{ end }}
+{{- end }}
+{{- end }}
+
+{{/* One webhook. Arguments: name, client, namespaces, objects. */}}
+{{- define "istiod.inject" -}}
+- name: {{ .name }}
+  clientConfig:
+    {{- .client | nindent 4 }}
+  sideEffects: None
+  rules:
+  - operations: [CREATE]
+    apiGroups: [""]
+    apiVersions: [v1]
+    resources: [pods]
+  failurePolicy: Fail
+  reinvocationPolicy: Never
+  admissionReviewVersions: [v1]
+  namespaceSelector:
+    matchExpressions:
+    {{- toYaml .namespaces | nindent 4 }}
+  objectSelector:
+    matchExpressions:
+    {{- toYaml .objects | nindent 4 }}
+{{- end }}
+
+{{/* The four ways in which Pods ask for injection. Arguments: root, path, url. */}}
+{{- define "istiod.injectors" -}}
+{{- $rev := .root.Values.revision | default "default" }}
+{{- $isRev := dict "key" "istio.io/rev" "operator" "In" "values" (list $rev) }}
+{{- $noRev := dict "key" "istio.io/rev" "operator" "DoesNotExist" }}
+{{- $noInjection := dict "key" "istio-injection" "operator" "DoesNotExist" }}
+{{- $notRefused := dict "key" "sidecar.istio.io/inject" "operator" "NotIn" "values" (list "false") }}
+{{- $client := include "istiod.webhook" . | trim }}
+{{ include "istiod.inject" (dict "name" "rev.namespace.sidecar-injector.istio.io" "client" $client "namespaces" (list $isRev $noInjection) "objects" (list $notRefused)) }}
+{{ include "istiod.inject" (dict "name" "rev.object.sidecar-injector.istio.io" "client" $client "namespaces" (list $noRev $noInjection) "objects" (list $notRefused $isRev)) }}
+{{- if or (not .root.Values.revision) (eq .root.Values.revision .root.Values.defaultRevision) }}
+{{ include "istiod.inject" (dict "name" "namespace.sidecar-injector.istio.io" "client" $client "namespaces" (list (dict "key" "istio-injection" "operator" "In" "values" (list "enabled"))) "objects" (list $notRefused)) }}
+{{ include "istiod.inject" (dict "name" "object.sidecar-injector.istio.io" "client" $client "namespaces" (list $noInjection $noRev) "objects" (list (dict "key" "sidecar.istio.io/inject" "operator" "In" "values" (list "true")) $noRev)) }}
+{{- end }}
+{{- end }}

@@ -1,0 +1,215 @@
+using System.Text.Json;
+using System.Text.Json.Nodes;
+using Isthmus.Kubernetes.Yaml;
+using Isthmus.Operate.Install;
+using Isthmus.Operate.Install.Operator;
+using Isthmus.Testing;
+using Isthmus.Tests.Architecture;
+using Xunit;
+
+namespace Isthmus.Tests.Operate.Charts;
+
+/// <summary>The Helm charts create what <c>isthmus install</c> creates, and refuse what has no effect.</summary>
+public sealed class ChartTests
+{
+    /// <summary>Topologies, as flags of <c>isthmus install</c>. The charts get the same values.</summary>
+    public static TheoryData<string, string[]> Installations => new()
+    {
+        { "one cluster", [] },
+        { "a primary", ["values.global.meshID=mesh1", "values.global.multiCluster.clusterName=cluster1", "values.global.network=network1"] },
+        { "a primary of remotes", ["values.global.externalIstiod=true", "values.global.network=network1", "values.global.meshNetworks.network2.gateways[0].address=192.0.2.7"] },
+        { "a revision", ["revision=canary"] },
+        { "the default revision by a name", ["revision=canary", "values.defaultRevision=canary"] },
+        { "a remote", ["profile=remote", "values.global.remotePilotAddress=192.0.2.1", "values.global.multiCluster.clusterName=east/2", "values.global.network=network2"] },
+        { "a remote of two primaries", ["profile=remote", "values.global.remotePilotAddress=192.0.2.1,192.0.2.2"] },
+        { "a remote of a host name", ["profile=remote", "values.global.remotePilotAddress=mesh.example.org"] },
+        { "a remote of an IPv6 address", ["profile=remote", "values.global.remotePilotAddress=2001:db8::1"] },
+        { "a remote of a revision", ["profile=remote", "revision=canary", "values.global.remotePilotAddress=192.0.2.1"] },
+        { "a remote with a path", ["profile=remote", "values.global.remotePilotAddress=192.0.2.1", "values.istiodRemote.injectionPath=/inject/cluster/c9"] },
+        { "a remote with a URL", ["profile=remote", "values.global.remotePilotAddress=192.0.2.1", "values.istiodRemote.injectionURL=https://mesh.example.org:15017/inject"] },
+        { "a remote with only a URL", ["profile=remote", "values.istiodRemote.injectionURL=https://192.0.2.1:25017/inject/cluster/c9/net/n9"] },
+        { "a remote with only a URL of a host name", ["profile=remote", "values.istiodRemote.injectionURL=https://mesh.example.org"] },
+        { "a remote that has the configuration", ["profile=external", "values.global.remotePilotAddress=192.0.2.1", "values.global.configCluster=true", "values.global.istioNamespace=control"] },
+        {
+            "a control plane for another cluster", ["profile=empty", "components.pilot.enabled=true", "values.global.istioNamespace=control", "values.global.operatorManageWebhooks=true",
+                "values.global.configValidation=false", "values.pilot.env.EXTERNAL_ISTIOD=true", "meshConfig.rootNamespace=control"]
+        },
+        { "images", ["values.global.hub=registry.example.com/mesh", "values.global.tag=1.2.3", "values.global.imagePullPolicy=IfNotPresent", "values.global.imagePullSecrets[0]=regcred"] },
+        { "an image with its registry", ["values.pilot.image=registry.example.com/other:1"] },
+        {
+            "settings", ["meshConfig.trustDomain=td", "meshConfig.accessLogFile=/dev/stdout", "meshConfig.defaultConfig.discoveryAddress=a:15012", "values.pilot.env.REVISION=other", "values.pilot.env.PILOT_X=1",
+                "values.pilot.replicaCount=3", "values.global.logging.level=ads:debug", "values.global.proxy.clusterDomain=example.org", "values.global.omitSidecarInjectorConfigMap=true", "values.base.validationURL=https://a/validate"]
+        },
+    };
+
+    [Theory]
+    [MemberData(nameof(Installations))]
+    public async Task Charts_create_what_install_creates(string name, string[] flags)
+    {
+        Assert.NotEmpty(name);
+        var spec = OperatorSpec.Build([], [.. flags, .. flags.Any(flag => flag.StartsWith("profile=", StringComparison.Ordinal)) ? (string[])[] : ["profile=minimal"]], null);
+        Assert.Empty(spec.Warnings);
+        var expected = Manifests.Render(spec).SelectMany(component => component.Objects).ToList();
+        var values = ChartValues(flags);
+        if (spec.Enabled("istiodRemote")) Put(values, "istiodRemote", "enabled", true);
+        // An external control plane needs no base.
+        List<ChartRelease> releases = [new("istiod", "istiod", spec.Namespace, values)];
+        if (expected.Any(value => value["metadata"]!["name"]!.ToString() == "istio-reader-service-account"))
+        {
+            var definitions = expected.Any(value => value["kind"]!.ToString() == "CustomResourceDefinition");
+            releases.Add(new("base", "istio-base", spec.Namespace, new()
+            {
+                ["global"] = new JsonObject { ["istioNamespace"] = spec.Namespace },
+                ["base"] = new JsonObject { ["enableIstioConfigCRDs"] = definitions },
+            }));
+        }
+        Same(expected, await ObjectsAsync([.. releases]));
+    }
+
+    [Theory]
+    [InlineData("default", "")]
+    [InlineData("default", "canary")]
+    [InlineData("eastwest", "")]
+    [InlineData("eastwest", "canary")]
+    public async Task A_gateway_is_the_one_that_install_creates(string which, string revision)
+    {
+        var name = which == "eastwest" ? EastWestGateway.Name : "istio-ingressgateway";
+        var spec = which == "eastwest"
+            ? OperatorSpec.Build([("eastwest", YamlText.Print(EastWestGateway.Operator("network1", revision, [])))], [], null)
+            : OperatorSpec.Build([], ["profile=empty", $"components.ingressGateways[0].name={name}", "components.ingressGateways[0].enabled=true"], revision);
+        var values = new JsonObject { ["revision"] = revision, ["serviceAccount"] = new JsonObject { ["name"] = $"{name}-service-account" } };
+        if (which == "eastwest") values["networkGateway"] = "network1";
+        Same(Manifests.Render(spec).SelectMany(component => component.Objects), await ObjectsAsync(new ChartRelease("gateway", name, spec.Namespace, values)));
+    }
+
+    [Fact]
+    public async Task A_gateway_takes_its_settings()
+    {
+        var objects = await ObjectsAsync(new ChartRelease("gateway", "istio-ingress", "ingress", Json("""
+            {"name": "front", "labels": {"istio": "edge", "team": "a"}, "service": {"type": "NodePort", "ports": [{"name": "http", "port": 80, "nodePort": 30080}], "annotations": {"a": "b"}},
+             "imagePullPolicy": "Never", "imagePullSecrets": [{"name": "regcred"}], "env": {"X": 1}, "tolerations": [{"operator": "Exists"}], "priorityClassName": "high", "podAnnotations": {"p": "q"}, "rbac": {"enabled": false}}
+            """)));
+        Assert.Equal(["Deployment front", "Service front", "ServiceAccount front"], objects.Select(value => $"{value["kind"]} {value["metadata"]!["name"]}").Order(StringComparer.Ordinal));
+        var service = objects.Single(value => value["kind"]!.ToString() == "Service");
+        Assert.Equal("""{"app":"front","istio":"edge"}""", service["spec"]!["selector"]!.ToJsonString());
+        Assert.Equal(("NodePort", "30080", "80", "a"), (service["spec"]!["type"]!.ToString(), service["spec"]!["ports"]![0]!["nodePort"]!.ToString(), service["spec"]!["ports"]![0]!["targetPort"]!.ToString(), service["metadata"]!["labels"]!["team"]!.ToString()));
+        var pod = objects.Single(value => value["kind"]!.ToString() == "Deployment")["spec"]!["template"]!;
+        Assert.Equal(("q", "Never", "high", "Exists", "Never"), (pod["metadata"]!["annotations"]!["p"]!.ToString(), pod["metadata"]!["annotations"]!["isthmus.internal/image-pull-policy"]!.ToString(),
+            pod["spec"]!["priorityClassName"]!.ToString(), pod["spec"]!["tolerations"]![0]!["operator"]!.ToString(), pod["spec"]!["containers"]![0]!["imagePullPolicy"]!.ToString()));
+    }
+
+    [Fact]
+    public async Task What_has_no_effect_is_refused_by_name()
+    {
+        string[] paths = [.. ValuesSchema.Idle.Where(path => path.StartsWith("values.", StringComparison.Ordinal) && !path.StartsWith("values.gateways", StringComparison.Ordinal)).Select(path => path["values.".Length..])
+            .Where(path => path is not ("revision" or "istiodRemote.enabled") && !path.StartsWith("meshConfig", StringComparison.Ordinal) && !path.StartsWith("istiocoredns", StringComparison.Ordinal)),
+            "gateways.istio-ingressgateway.type", "istiocoredns.enabled", "global.multiCluster.enabled", "unknown", "global.unknown"];
+        var results = await HelmRenderer.RenderAsync([.. paths.Select(path => new ChartRelease("istiod", "istiod", "istio-system", Set(path)))]);
+        foreach (var (path, result) in paths.Zip(results)) Assert.Contains($"values.{(path.StartsWith("gateways", StringComparison.Ordinal) || path.StartsWith("istiocoredns", StringComparison.Ordinal) ? path.Split('.')[0] : path)}: ", result.Error, StringComparison.Ordinal);
+        var (mesh, gateway, reader, both) = (Set("meshConfig.extensionProviders"), Set("kind"), Set("base.unknown"), Json("""{"telemetry": {"enabled": true}, "global": {"logAsJson": false, "sts": {}}}"""));
+        var more = await HelmRenderer.RenderAsync([new("istiod", "a", "istio-system", mesh), new("gateway", "a", "istio-system", gateway), new("base", "a", "istio-system", reader), new("istiod", "a", "istio-system", both)]);
+        Assert.Contains("values.meshConfig.extensionProviders: \"x\" has no effect in Isthmus; remove it", more[0].Error, StringComparison.Ordinal);
+        Assert.Contains("values.kind: \"x\" has no effect in Isthmus; remove it", more[1].Error, StringComparison.Ordinal);
+        Assert.Contains("values.base.unknown: \"x\" has no effect in Isthmus; remove it", more[2].Error, StringComparison.Ordinal);
+        Assert.EndsWith("values.global.logAsJson: false has no effect in Isthmus; remove it\nvalues.telemetry: what is below it has no effect in Isthmus; remove it", more[3].Error);
+    }
+
+    [Theory]
+    [InlineData("istiod", """{"istiodRemote": {"enabled": true}}""", "values.global.remotePilotAddress: is required")]
+    [InlineData("istiod", """{"istiodRemote": {"enabled": true}, "global": {"remotePilotAddress": "192.0.2.1,mesh.example.org"}}""", "values.global.remotePilotAddress: '192.0.2.1,mesh.example.org' is a list that contains a host name")]
+    [InlineData("istiod", """{"istiodRemote": {"enabled": true, "injectionURL": "192.0.2.1:15017"}}""", "values.istiodRemote.injectionURL: ")]
+    [InlineData("istiod", """{"global": {"istioNamespace": "other"}}""", "values.global.istioNamespace: \"other\" is not the namespace of the release, \"istio-system\"")]
+    [InlineData("base", """{"global": {"istioNamespace": "other"}}""", "values.global.istioNamespace: \"other\" is not the namespace of the release, \"istio-system\"")]
+    [InlineData("base", """{"defaultRevision": "canary"}""", "values.defaultRevision: \"canary\" has no effect in the chart base; set it in the chart istiod")]
+    public async Task Values_that_cannot_work_are_refused(string chart, string values, string message) =>
+        Assert.Contains(message, Assert.Single(await HelmRenderer.RenderAsync([new(chart, "a", "istio-system", Json(values))])).Error, StringComparison.Ordinal);
+
+    [Fact]
+    public async Task Definitions_can_be_left_out()
+    {
+        var objects = await ObjectsAsync(new ChartRelease("base", "istio-base", "istio-system", Json("""{"defaultRevision": "default", "base": {"excludedCRDs": ["wasmplugins.extensions.istio.io"]}}""")));
+        Assert.Contains(objects, value => value["metadata"]!["name"]!.ToString() == "virtualservices.networking.istio.io" && value["metadata"]!["annotations"]!["helm.sh/resource-policy"]!.ToString() == "keep");
+        Assert.DoesNotContain(objects, value => value["metadata"]!["name"]!.ToString() == "wasmplugins.extensions.istio.io");
+    }
+
+    /// <summary>Generated: <c>./test --accept</c> writes them.</summary>
+    [Fact]
+    public void Generated_files_of_the_charts_are_up_to_date()
+    {
+        var definitions = Manifests.Render(OperatorSpec.Build([], ["profile=minimal"], null))[0].Objects.Where(value => value["kind"]!.ToString() == "CustomResourceDefinition").Select(value => (JsonObject)value.DeepClone()).ToList();
+        // Without its definition, each object of a kind would be deleted when the release is uninstalled.
+        foreach (var definition in definitions) definition["metadata"]!["annotations"] = new JsonObject { ["helm.sh/resource-policy"] = "keep" };
+        Golden.VerifyFile(string.Join("---\n", definitions.Select(YamlText.Print)), Repository.At("charts/base/files/crd-all.gen.yaml"));
+        Golden.VerifyFile(KnownValues().ToJsonString(new JsonSerializerOptions { WriteIndented = true }), Repository.At("charts/istiod/files/values.json"));
+    }
+
+    [Fact]
+    public void Charts_have_one_version_and_one_way_to_refuse_values()
+    {
+        string[] charts = ["base", "istiod", "gateway"];
+        Assert.Equal(charts.Order(StringComparer.Ordinal), Directory.EnumerateDirectories(Repository.At("charts")).Select(Path.GetFileName).Order(StringComparer.Ordinal)!);
+        foreach (var chart in charts)
+        {
+            var about = YamlText.Parse(File.ReadAllText(Repository.At($"charts/{chart}/Chart.yaml")), chart)!;
+            Assert.Equal((chart, BuildVersion.Current, BuildVersion.Current), (about["name"]!.ToString(), about["version"]!.ToString(), about["appVersion"]!.ToString()));
+            Assert.Equal(File.ReadAllText(Repository.At("charts/base/templates/_values.tpl")), File.ReadAllText(Repository.At($"charts/{chart}/templates/_values.tpl")));
+        }
+    }
+
+    /// <summary>The values of the chart istiod that have an effect: those of <c>isthmus install</c> without gateways and replicated control planes.</summary>
+    private static JsonObject KnownValues()
+    {
+        var known = new JsonObject();
+        foreach (var (path, keys) in ValuesSchema.Effective.Where(known => known.Path.StartsWith("values", StringComparison.Ordinal)).OrderBy(known => known.Path, StringComparer.Ordinal))
+        {
+            if (path.StartsWith("values.gateways", StringComparison.Ordinal) || path.StartsWith("values.istiocoredns", StringComparison.Ordinal)) continue;
+            var effective = path switch
+            {
+                "values" => keys.Except(["gateways", "istiocoredns"]).Append("revision"),
+                "values.global.multiCluster" => keys.Intersect(["clusterName"]),
+                "values.istiodRemote" => keys.Append("enabled"),
+                _ => keys,
+            };
+            known[path == "values" ? "" : path["values.".Length..]] = new JsonArray([.. effective.Order(StringComparer.Ordinal).Select(key => (JsonNode)key)]);
+        }
+        return known;
+    }
+
+    private static async Task<List<JsonObject>> ObjectsAsync(params ChartRelease[] releases)
+    {
+        var results = await HelmRenderer.RenderAsync(releases);
+        Assert.All(results, result => Assert.Equal("", result.Error));
+        return [.. results.SelectMany(result => result.Objects)];
+    }
+
+    private static void Same(IEnumerable<JsonObject> expected, IEnumerable<JsonObject> actual)
+    {
+        var (wanted, made) = (ComparedObjects.Of(expected), ComparedObjects.Of(actual));
+        Assert.Equal(wanted.Keys, made.Keys);
+        foreach (var (name, text) in wanted) Assert.True(text == made[name], $"{name} differs.\ninstall:\n{text}\nchart:\n{made[name]}");
+    }
+
+    private static JsonObject ChartValues(string[] flags)
+    {
+        var spec = new JsonObject();
+        foreach (var flag in flags) SetFlag.Apply(spec, flag);
+        var values = spec["values"]?.DeepClone() as JsonObject ?? [];
+        foreach (var field in (string[])["meshConfig", "revision"])
+        {
+            if (spec[field] is { } value) values[field] = value.DeepClone();
+        }
+        return values;
+    }
+
+    private static void Put(JsonObject values, string part, string field, JsonNode value) =>
+        (values[part] as JsonObject ?? (JsonObject)(values[part] = new JsonObject())!)[field] = value;
+
+    private static JsonObject Set(string path)
+    {
+        var values = new JsonObject();
+        SetFlag.Apply(values, $"{path}=x");
+        return values;
+    }
+
+    private static JsonObject Json(string text) => JsonNode.Parse(text)!.AsObject();
+}

@@ -48,7 +48,7 @@ internal static class ContainerValidation
             Env(container, at),
             Mounts(container, at, volumes),
             Probes(container, at, init),
-            Hooks(container, at),
+            Hooks(container, at, init),
             Resources(container, at),
             Check.OneOf($"{at}.imagePullPolicy", container["imagePullPolicy"] ?? "Always", "Always", "IfNotPresent", "Never"),
             Check.OneOf($"{at}.terminationMessagePolicy", container["terminationMessagePolicy"] ?? "File", "FallbackToLogsOnError", "File"),
@@ -149,8 +149,13 @@ internal static class ContainerValidation
         }
     }
 
-    private static IEnumerable<FieldError> Hooks(JsonObject container, string at)
+    private static IEnumerable<FieldError> Hooks(JsonObject container, string at, bool init)
     {
+        if (init && Json.Text(container["restartPolicy"]) != "Always")
+        {
+            if (container["lifecycle"] is JsonObject) yield return FieldError.Forbidden($"{at}.lifecycle", "may not be set for init containers without restartPolicy=Always");
+            yield break;
+        }
         foreach (var hook in (string[])["postStart", "preStop"])
             if (container.At("lifecycle", hook) is JsonObject action)
                 foreach (var error in Action(action, $"{at}.lifecycle.{hook}", HookActions)) yield return error;

@@ -4,10 +4,13 @@ using Isthmus.Lab.Nodes.Probes;
 
 namespace Isthmus.Lab.Nodes.Pods;
 
-/// <summary>Ends one run of a container: preStop hook, SIGTERM, and SIGKILL when its time is up.</summary>
+/// <summary>Ends one run of a container: preStop hook, SIGTERM in its turn, and SIGKILL when its time is up.</summary>
 internal sealed class ContainerStop(RunningContainer running, ProbeTarget target, NodeContext node, PodSubject pod, PodGrace grace)
 {
-    private bool _isHookDone;
+    // A kubelet leaves every container this long after SIGTERM, even if its hook or others have used all the time.
+    private static readonly TimeSpan Least = TimeSpan.FromSeconds(2);
+
+    private bool _isHookDone, _isAsked;
 
     /// <summary>Runs until <paramref name="over"/>, which the end of the run cancels. May be called again after a failure.</summary>
     /// <param name="deadline">The end of its own time; the Pod's grace may end sooner.</param>
@@ -19,14 +22,36 @@ internal sealed class ContainerStop(RunningContainer running, ProbeTarget target
         {
             if (target.Container.Lifecycle?.PreStop is { } hook && !_isHookDone) await PreStopAsync(hook, timeUp.Token);
             _isHookDone = true;
-            await running.Process.FindProgramAsync(node.Time, timeUp.Token);
-            running.Process.Signal(Signals.Term);
-            await Task.Delay(Timeout.InfiniteTimeSpan, node.Time, timeUp.Token);
+            await running.Turn.WaitAsync(timeUp.Token);
+            await AskAsync(Timeout.InfiniteTimeSpan, timeUp.Token);
         }
         catch (OperationCanceledException) when (!over.IsCancellationRequested)
         {
+            await LastChanceAsync(over);
             running.Process.Kill();
         }
+    }
+
+    private async Task LastChanceAsync(CancellationToken over)
+    {
+        using var end = CancellationTokenSource.CreateLinkedTokenSource(grace.Forced, over);
+        if (_isAsked || end.IsCancellationRequested) return;
+        try
+        {
+            await AskAsync(Least, end.Token);
+        }
+        catch (OperationCanceledException) when (!over.IsCancellationRequested)
+        {
+            // Its object is gone.
+        }
+    }
+
+    private async Task AskAsync(TimeSpan patience, CancellationToken stop)
+    {
+        await running.Process.FindProgramAsync(node.Time, stop);
+        running.Process.Signal(Signals.Term);
+        _isAsked = true;
+        await Task.Delay(patience, node.Time, stop);
     }
 
     private async Task PreStopAsync(LifecycleHandler hook, CancellationToken timeUp)

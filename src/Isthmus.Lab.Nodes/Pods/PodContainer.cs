@@ -96,11 +96,13 @@ internal sealed partial class PodContainer(Container spec, ContainerRole role, N
         }
     }
 
-    /// <summary>Stops the current run within the Pod's grace period. It has no effect when there is none, or when it is
-    /// already being stopped.</summary>
-    internal void Stop()
+    /// <summary>Stops the current run, if there is one, within the Pod's grace period.</summary>
+    /// <param name="isItsTurn">Whether it may end now. Otherwise, only its preStop hook runs, until a later call lets it end.</param>
+    internal void Stop(bool isItsTurn)
     {
-        if (_running is not { IsStopping: false } running) return;
+        if (_running is not { } running) return;
+        if (isItsTurn) running.LetEnd();
+        if (running.IsStopping) return;
         pod.Tell(false, "Killing", $"Stopping container {Name}", spec);
         BeginStop(running, DateTimeOffset.MaxValue);
     }
@@ -283,6 +285,7 @@ internal sealed partial class PodContainer(Container spec, ContainerRole role, N
     private void Restart(RunningContainer running, long? graceSeconds)
     {
         if (running.IsStopping) return;
+        running.LetEnd();
         BeginStop(running, node.Time.GetUtcNow() + TimeSpan.FromSeconds(graceSeconds ?? PodGrace.Seconds(pod.Current)));
     }
 

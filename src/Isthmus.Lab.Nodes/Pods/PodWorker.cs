@@ -249,10 +249,12 @@ internal sealed partial class PodWorker
 
     private ContainerFacts[] Facts() => [.. _containers.Select(one => one.ToFacts())];
 
+    /// <param name="names">The containers that may end now.</param>
     private void StopContainers(ValueList<string> names)
     {
         SetGrace();
-        foreach (var container in _containers.Where(one => names.Contains(one.Name))) container.Stop();
+        // As with a kubelet, all preStop hooks run at once, and only the signals are sent in order.
+        foreach (var container in _containers) container.Stop(names.Contains(container.Name));
     }
 
     /// <summary>Waits, in parallel to the loop, until no Service sends traffic to the Pod: a process that stops listening

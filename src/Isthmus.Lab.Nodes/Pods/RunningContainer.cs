@@ -10,6 +10,7 @@ internal sealed class RunningContainer(ContainerProcess process, LogPump pump, C
 {
     // Cancelled and never disposed: it has no timer, and its token is used after the end too.
     private readonly CancellationTokenSource _over = new();
+    private readonly TaskCompletionSource _turn = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private readonly TaskCompletionSource _ended = new(TaskCreationOptions.RunContinuationsAsynchronously);
 
     internal ContainerProcess Process => process;
@@ -28,6 +29,11 @@ internal sealed class RunningContainer(ContainerProcess process, LogPump pump, C
 
     /// <summary>Completes when it has ended and its output is in the log.</summary>
     internal Task Ended => _ended.Task;
+
+    /// <summary>Completes when it may end: a sidecar that is being stopped waits for the containers that need it.</summary>
+    internal Task Turn => _turn.Task;
+
+    internal void LetEnd() => _turn.TrySetResult();
 
     /// <summary>Whether it is being stopped: its probes do not count any more.</summary>
     internal bool IsStopping { get; set; }

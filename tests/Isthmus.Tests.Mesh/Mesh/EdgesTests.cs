@@ -38,6 +38,36 @@ public sealed class EdgesTests(PlacedMeshRig mesh)
     }
 
     [Fact]
+    public async Task A_Job_with_a_native_sidecar_ends_and_its_init_containers_are_in_the_mesh()
+    {
+        await EdgeAsync();
+        // ring-1 exists only in the other cluster, behind its gateway.
+        const string call = "curl -sS -m 5 ring-1.ring:5000/hello";
+        await mesh.WithFileAsync($$"""
+            apiVersion: batch/v1
+            kind: Job
+            metadata: {name: errand, namespace: edge}
+            spec:
+              backoffLimit: 0
+              template:
+                metadata: {annotations: {sidecar.istio.io/nativeSidecar: "true"} }
+                spec:
+                  restartPolicy: Never
+                  initContainers: [{name: before, image: host.lab.internal/rootfs, command: [sh, -c, "{{call}}"]}]
+                  containers: [{name: main, image: host.lab.internal/rootfs, command: [sh, -c, "{{call}}"]}]
+            """, path => mesh.KubectlAsync("cluster1", $"apply -f {path}"));
+        await mesh.KubectlAsync("cluster1", "-n edge wait --for=condition=complete job/errand --timeout=90s");
+        foreach (var container in (string[])["before", "main"])
+            Assert.Contains("in-cluster2, instance: ring-1", await mesh.KubectlAsync("cluster1", $"-n edge logs job/errand -c {container}"), StringComparison.Ordinal);
+        var pod = JsonNode.Parse(await mesh.KubectlAsync("cluster1", "-n edge get pods -l job-name=errand -o json"))!["items"]!.AsArray().Single()!;
+        Assert.Equal(["istio-init", "istio-proxy", "before"], pod["spec"]!["initContainers"]!.AsArray().Select(one => one!["name"]!.ToString()));
+        // It has drained, so it ends at once, and by itself.
+        Assert.Equal((0, 0), ((int)pod["status"]!["initContainerStatuses"]![1]!["state"]!["terminated"]!["exitCode"]!, (int)pod["status"]!["initContainerStatuses"]![1]!["restartCount"]!));
+        Assert.DoesNotContain("FailedPreStopHook", await mesh.KubectlAsync("cluster1", "-n edge get events"), StringComparison.Ordinal);
+        Assert.Contains("0/2", await mesh.KubectlAsync("cluster1", "-n edge get pods -l job-name=errand"), StringComparison.Ordinal);
+    }
+
+    [Fact]
     public async Task A_stateful_set_scales_in_order_and_its_claims_can_be_given_back()
     {
         await EdgeAsync();

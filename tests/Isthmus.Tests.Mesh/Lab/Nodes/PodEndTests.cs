@@ -111,6 +111,53 @@ public sealed class PodEndTests
     }
 
     [Fact]
+    public async Task Hooks_of_sidecars_run_when_the_Pod_begins_to_end_and_signals_follow_the_application_in_reverse_order()
+    {
+        await using var rig = NodeRig.Start();
+        var pod = rig.Apply(Yaml("a", "trap 'while ! [ $(wc -l < /s/order) = 2 ]; do sleep 0.02; done; echo app >> /s/order; exit 0' TERM; while :; do sleep 0.02; done", """
+                volumeMounts: [{name: s, mountPath: /s}]
+              volumes: [{name: s, emptyDir: {medium: Memory}}]
+            """, $"""
+              initContainers:
+            {Side("one")}
+            {Side("two")}
+            """));
+        await rig.ReadyAsync("a");
+        Delete(rig, pod, 30);
+        await Until(() => Task.FromResult(rig.Api.Removed.Contains("a")));
+        var message = (string)rig.Api.Statuses["a"]["initContainerStatuses"]![0]!["state"]!["terminated"]!["message"]!;
+        Assert.Equal(["hook", "hook", "app", "two", "one"], message.Split('\n', StringSplitOptions.RemoveEmptyEntries));
+
+        static string Side(string name) => $$"""
+              - name: {{name}}
+                restartPolicy: Always
+                image: host.lab.internal/rootfs
+                command: [sh, -c, "trap 'echo {{name}} >> /s/order; cat /s/order > /dev/termination-log; exit 0' TERM; while :; do sleep 0.02; done"]
+                lifecycle: {preStop: {exec: {command: [sh, -c, "echo hook >> /s/order"]} } }
+                volumeMounts: [{name: s, mountPath: /s}]
+            """;
+    }
+
+    [Fact]
+    public async Task A_sidecar_is_asked_to_end_even_if_the_application_uses_all_the_time()
+    {
+        await using var rig = NodeRig.Start();
+        var pod = rig.Apply(Yaml("a", "trap '' TERM; while :; do sleep 0.05; done", spec: """
+              initContainers:
+              - name: side
+                restartPolicy: Always
+                image: host.lab.internal/rootfs
+                command: [sh, -c, "trap 'echo asked > /dev/termination-log; exit 0' TERM; while :; do sleep 0.02; done"]
+            """));
+        await rig.ReadyAsync("a");
+        Delete(rig, pod, 1);
+        await Until(() => Task.FromResult(rig.Api.Removed.Contains("a")));
+        var status = rig.Api.Statuses["a"];
+        Assert.Equal(137, (int)status["containerStatuses"]![0]!["state"]!["terminated"]!["exitCode"]!);
+        Assert.Equal("asked", ((string?)status["initContainerStatuses"]![0]!["state"]!["terminated"]!["message"])?.Trim());
+    }
+
+    [Fact]
     public async Task Sidecars_outlive_the_work_and_end_after_it()
     {
         await using var rig = NodeRig.Start();

@@ -1,3 +1,4 @@
+using System.Text.Json.Nodes;
 using System.Diagnostics;
 using System.Globalization;
 using Xunit;
@@ -103,6 +104,41 @@ public sealed class PodTests
         Assert.Equal("first-second\nhi-demo $(GREETING)\n10.96.0.1\n", await rig.LogAsync("a", "main"));
         Assert.Equal(3, (int)status["containerStatuses"]![0]!["state"]!["terminated"]!["exitCode"]!);
         Assert.All(status["initContainerStatuses"]!.AsArray(), one => Assert.Equal("Completed", (string?)one!["state"]!["terminated"]!["reason"]));
+    }
+
+    [Fact]
+    public async Task A_sidecar_starts_before_later_init_containers_and_restarts_beside_the_application()
+    {
+        await using var rig = NodeRig.Start();
+        rig.Apply(Yaml("a", "while :; do sleep 1; done", """
+                volumeMounts: [{name: s, mountPath: /s}]
+              volumes: [{name: s, emptyDir: {}}]
+            """, """
+              initContainers:
+              - name: side
+                restartPolicy: Always
+                image: host.lab.internal/rootfs
+                command: [sh, -c, "until test -e /s/end; do sleep 0.02; done; rm /s/end"]
+                startupProbe: {exec: {command: [test, -e, /s/up]}, periodSeconds: 1, failureThreshold: 60}
+                readinessProbe: {exec: {command: [test, -e, /s/ready]}, periodSeconds: 1}
+                volumeMounts: [{name: s, mountPath: /s}]
+              - {name: after, image: host.lab.internal/rootfs, command: [test, -e, /s/up], volumeMounts: [{name: s, mountPath: /s}]}
+            """));
+        var waiting = await rig.StatusAsync("a", status => status["initContainerStatuses"]?[0]?["state"]?["running"] is not null);
+        Assert.Equal(("Pending", false), ((string?)waiting["phase"], (bool)waiting["initContainerStatuses"]![0]!["started"]!));
+        Assert.Equal("PodInitializing", (string?)waiting["initContainerStatuses"]![1]!["state"]!["waiting"]!["reason"]);
+        Assert.Equal("containers with incomplete status: [side after]", Message(waiting, "Initialized"));
+        await rig.ExecAsync("a", "side", "touch", "/s/up");
+        var running = await rig.PhaseAsync("a", "Running");
+        Assert.Equal("Completed", (string?)running["initContainerStatuses"]![1]!["state"]!["terminated"]!["reason"]);
+        Assert.Equal("containers with unready status: [side]", Message(await rig.StatusAsync("a", status => (bool)status["containerStatuses"]![0]!["ready"]!), "Ready"));
+        await rig.ExecAsync("a", "side", "touch", "/s/ready");
+        await rig.ReadyAsync("a");
+        await rig.ExecAsync("a", "side", "touch", "/s/end");
+        var again = await rig.StatusAsync("a", status => (int)status["initContainerStatuses"]![0]!["restartCount"]! == 1 && (bool)status["initContainerStatuses"]![0]!["ready"]!);
+        Assert.Equal((0, "Running"), ((int)again["containerStatuses"]![0]!["restartCount"]!, (string?)again["phase"]));
+
+        static string? Message(JsonObject status, string condition) => (string?)status["conditions"]!.AsArray().Single(one => (string?)one!["type"] == condition)!["message"];
     }
 
     [Fact]

@@ -48,6 +48,15 @@ public sealed class BuiltInRulesTests : IDisposable
         "spec.restartPolicy: Unsupported value: \"Maybe\": supported values: \"Always\", \"OnFailure\", \"Never\"")]
     [InlineData("", "pods", """{"spec": {"containers": [{"name": "c", "image": "x", "volumeMounts": [{"name": "nosuch", "mountPath": "/x"}]}]}}""",
         "spec.containers[0].volumeMounts[0].name: Not found: \"nosuch\"")]
+    [InlineData("", "pods", """{"spec": {"containers": [{"name": "c", "image": "x", "restartPolicy": "Always"}], "initContainers": [{"name": "i", "image": "x", "restartPolicy": "Never"}]}}""",
+        "spec.containers[0].restartPolicy: Forbidden: may not be set for non-init containers",
+        "spec.initContainers[0].restartPolicy: Unsupported value: \"Never\": supported values: \"Always\"")]
+    [InlineData("", "pods", """{"spec": {"containers": [{"name": "c", "image": "x"}], "initContainers": [{"name": "i", "image": "x", "startupProbe": {"exec": {"command": ["a"]}}, "lifecycle": {"preStop": {"exec": {"command": ["a"]}}}}]}}""",
+        "spec.initContainers[0].startupProbe: Forbidden: may not be set for init containers without restartPolicy=Always",
+        "spec.initContainers[0].lifecycle: Forbidden: may not be set for init containers without restartPolicy=Always")]
+    [InlineData("", "pods", """{"spec": {"containers": [{"name": "c", "image": "x"}], "initContainers": [{"name": "i", "image": "x", "restartPolicy": "Always", "startupProbe": {}, "lifecycle": {"preStop": {}}}]}}""",
+        "spec.initContainers[0].startupProbe: Required value: must specify a handler type",
+        "spec.initContainers[0].lifecycle.preStop: Required value: must specify a handler type")]
     [InlineData("apps", "deployments", """{"spec": {}}""", "spec.selector: Required value",
         "spec.template.metadata.labels: Invalid value: map[string]string(nil): `selector` does not match template `labels`", "spec.template.spec.containers: Required value")]
     [InlineData("", "secrets", """{"type": "kubernetes.io/tls", "data": {}}""", "data[tls.crt]: Required value", "data[tls.key]: Required value")]

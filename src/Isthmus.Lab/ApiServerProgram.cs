@@ -7,21 +7,24 @@ using Isthmus.Lab.ApiServer.Pki;
 
 namespace Isthmus.Lab;
 
-/// <summary><c>isthmus lab-apiserver --cluster NAME --dir DIR --address IP [--port N] [--full-sync]</c>: API server and controllers of one cluster.</summary>
+/// <summary><c>isthmus lab-apiserver --cluster NAME --dir DIR --address IP [--port N] [--full-sync] [--machine-socket FILE]</c>: API server and controllers of one cluster.</summary>
 public static class ApiServerProgram
 {
+    internal const string MachineSocketName = "--machine-socket";
+
     private const string Program = "isthmus lab-apiserver";
 
     private static readonly Flag<string>
         Cluster = Flag.Text("--cluster", "NAME", ""),
         DirectoryFlag = Flag.Text("--dir", "DIR", ""),
+        MachineSocketFlag = Flag.Text(MachineSocketName, "FILE", ""),
         Address = new("--address", "IP", "127.0.0.1", text => IPAddress.TryParse(text, out _) ? text : throw new FormatException("expected an IP address"));
 
     private static readonly Flag<int> Port = Flag.Port("--port", 6443, lowest: 0);
 
     private static readonly Flag<bool> FullSync = Flag.Switch("--full-sync"), PlainHttp = Flag.Switch("--plain-http");
 
-    private static readonly FlagSet Flags = new(Program, Cluster, DirectoryFlag, Address, Port, FullSync, PlainHttp);
+    private static readonly FlagSet Flags = new(Program, Cluster, DirectoryFlag, Address, Port, FullSync, PlainHttp, MachineSocketFlag);
 
     public static async Task<int> RunAsync(string[] args, CancellationToken stop)
     {
@@ -67,7 +70,7 @@ public static class ApiServerProgram
         if (!Directory.Exists(directory)) throw new WrongUseException(Program, $"{DirectoryFlag.Name}: the directory {directory} does not exist");
         return new(flags.Required(Cluster), directory, flags.Get(Address))
         {
-            Port = flags.Get(Port), SurvivePowerLoss = flags.Get(FullSync), PlainHttp = flags.Get(PlainHttp),
+            Port = flags.Get(Port), SurvivePowerLoss = flags.Get(FullSync), PlainHttp = flags.Get(PlainHttp), MachineSocket = flags.Get(MachineSocketFlag),
         };
     }
 }

@@ -1,8 +1,11 @@
+using System.Globalization;
 using System.Net.Sockets;
 using System.Reflection;
 using System.Runtime.InteropServices;
+using Isthmus.Core.Collections;
 using Isthmus.Core.Flags;
 using Isthmus.Core.Problems;
+using Isthmus.Lab.Loopback;
 using Isthmus.Lab.Machine.Linux;
 using Isthmus.Lab.Machine.Network;
 using Isthmus.Lab.Supervisor;
@@ -20,7 +23,10 @@ public static class SupervisorProgram
 
     private static readonly Flag<int> ListenDescriptor = Flag.PositiveNumber("--listen-fd", 0), ProxyPort = Flag.Port("--proxy-port", 0);
 
-    private static readonly FlagSet Flags = new("isthmus lab-supervisor", Home, Mode, ListenDescriptor, ProxyPort);
+    private static readonly Flag<ValueList<int>> MachineDescriptors = new(LabLauncher.MachineFlag, "N,N…", [],
+        text => text.Split(',').Select(number => int.TryParse(number, NumberStyles.None, CultureInfo.InvariantCulture, out var one) ? one : throw new FormatException("expected numbers of descriptors")).ToValueList());
+
+    private static readonly FlagSet Flags = new("isthmus lab-supervisor", Home, Mode, ListenDescriptor, ProxyPort, MachineDescriptors);
 
     /// <param name="args">All of the flags; <see cref="LabLauncher"/> writes them.</param>
     public static async Task<int> RunAsync(string[] args, CancellationToken stop)
@@ -49,14 +55,16 @@ public static class SupervisorProgram
         using var term = PosixSignalRegistration.Create(PosixSignal.SIGTERM, End);
         using var interrupt = PosixSignalRegistration.Create(PosixSignal.SIGINT, End);
 
-        ProcessImage.CloseOnExecute(listenDescriptor);
-        using var listener = new Socket(new SafeSocketHandle(listenDescriptor, ownsHandle: true));
+        // No process of the lab may inherit these: they belong to the machine's network.
+        using var listener = Own(listenDescriptor);
+        using var machine = new MachineSockets(flags.Get(MachineDescriptors).Select(Own));
         PrepareFileSystem();
         ProcessImage.SetHostName("isthmus-lab");
 
         var settings = new SupervisorSettings(home, mode, port, SelfCommand.Current(), $"isthmus.internal/isthmus:{Version()}");
+        using var door = new MachineDoor(home.MachineSocket, machine, log);
+        var served = Task.WhenAll(new OutboundProxy(listener, ClusterSettings.OuterRange, log).RunAsync(ending.Token), door.RunAsync(ending.Token));
         await using var lab = await LabSupervisor.StartAsync(settings, TimeProvider.System, log, ending.Token);
-        var proxy = new OutboundProxy(listener, ClusterSettings.OuterRange, log).RunAsync(ending.Token);
         var stopped = false;
         await new ControlServer(lab, home.Socket, () =>
         {
@@ -64,9 +72,15 @@ public static class SupervisorProgram
             ending.Cancel();
         }, log).RunAsync(ending.Token);
         if (!stopped) await lab.StopAsync();
-        await proxy;
+        await served;
         File.Delete(home.Socket);
         return 0;
+    }
+
+    private static Socket Own(int descriptor)
+    {
+        ProcessImage.CloseOnExecute(descriptor);
+        return new Socket(new SafeSocketHandle(descriptor, ownsHandle: true));
     }
 
     private static void PrepareFileSystem()

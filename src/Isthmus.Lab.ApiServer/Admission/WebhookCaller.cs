@@ -16,8 +16,13 @@ namespace Isthmus.Lab.ApiServer.Admission;
 internal sealed class WebhookCallException(string message, Exception? cause = null) : Exception(message, cause);
 
 /// <summary>Posts AdmissionReviews over HTTPS. Keeps connections for each webhook; a Service is reached at its ready endpoints.</summary>
-internal sealed class WebhookCaller(ServiceEndpoints endpoints) : IDisposable
+/// <param name="machine">The way to a URL on the machine's loopback; null if this process runs on the machine itself.</param>
+internal sealed class WebhookCaller(ServiceEndpoints endpoints, MachineLoopback? machine = null) : IDisposable
 {
+    // The lab has few connections to the machine's loopback, for all of its API servers.
+    private const int MostToMachine = 4;
+    private static readonly TimeSpan IdleToMachine = TimeSpan.FromSeconds(2);
+
     private const int MaxAnswer = 8 * 1024 * 1024;
 
     private readonly ConcurrentDictionary<WebhookClient, HttpClient> _clients = new();
@@ -94,6 +99,12 @@ internal sealed class WebhookCaller(ServiceEndpoints endpoints) : IDisposable
         };
         if (client.IsService)
             handler.ConnectCallback = async (_, stop) => await endpoints.DialAsync(client.ServiceNamespace, client.ServiceName, client.ServicePort, stop);
+        else if (machine is not null && Uri.TryCreate(client.Url, UriKind.Absolute, out var url) && MachineLoopback.AddressesOf(url.IdnHost).Count > 0)
+        {
+            handler.ConnectCallback = async (context, stop) => await machine.DialAsync(context.DnsEndPoint, stop);
+            handler.MaxConnectionsPerServer = MostToMachine;
+            handler.PooledConnectionIdleTimeout = IdleToMachine;
+        }
         else
             handler.ConnectCallback = async (context, stop) => await ServiceEndpoints.DialAsync(context.DnsEndPoint, stop);
         return new HttpClient(handler) { Timeout = Timeout.InfiniteTimeSpan, MaxResponseContentBufferSize = MaxAnswer };

@@ -106,7 +106,7 @@ internal sealed class ServiceEndpoints(IObjectStore store, Random random)
     // An endpoint without the condition is ready.
     private static bool IsReady(JsonObject endpoint) => Json.Truth(endpoint.At("conditions", "ready")) != false;
 
-    private static string Words(SocketException e) => e.SocketErrorCode switch
+    internal static string Words(SocketException e) => e.SocketErrorCode switch
     {
         SocketError.ConnectionRefused => "connection refused",
         SocketError.HostUnreachable => "no route to host",

@@ -16,6 +16,9 @@ public sealed record ApiServerSettings(string Cluster, string Directory, string 
     /// <summary>A write is on disk before it is acknowledged, not only safe from a crash of this process.</summary>
     public bool SurvivePowerLoss { get; init; }
 
+    /// <summary>The path of the socket that leads to the machine's loopback; empty if this process runs on the machine itself.</summary>
+    public string MachineSocket { get; init; } = "";
+
     /// <summary>Without TLS: for tests on a loopback address only.</summary>
     public bool PlainHttp { get; init; }
 }

@@ -134,14 +134,6 @@ internal sealed class RemoteCommandResource(NodeConnection node, string subresou
             ? Upgrades.Choose(http.Request, "X-Stream-Protocol-Version", SpdyClient.Protocols)
                 ?? throw new ApiException(403, "Forbidden", $"unable to upgrade: the server supports {string.Join(", ", SpdyClient.Protocols)}")
             : "channel.k8s.io";
-        var query = http.Request.Query;
-        List<byte> expected = [ChannelProtocol.Status];
-        if (IsSet("stdin")) expected.Add(ChannelProtocol.Input);
-        if (IsSet("stdout")) expected.Add(ChannelProtocol.Output);
-        if (IsSet("stderr") && !IsSet("tty")) expected.Add(ChannelProtocol.Error);
-        if (IsSet("tty") && (protocol is ChannelProtocol.V4 or "v3.channel.k8s.io")) expected.Add(ChannelProtocol.Resize);
-        return await SpdyClient.AcceptAsync(await Upgrades.ToSpdyAsync(http, protocol), protocol, expected, stop);
-
-        bool IsSet(string name) => query[name] == "true" || query[name] == "1";
+        return await SpdyClient.AcceptAsync(await Upgrades.ToSpdyAsync(http, protocol), protocol, SpdyClient.Expected(http.Request.Query, protocol), stop);
     }
 }

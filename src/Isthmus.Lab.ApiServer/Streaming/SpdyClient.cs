@@ -3,6 +3,8 @@ using System.Text.Json.Nodes;
 using System.Threading.Channels;
 using Isthmus.Kubernetes.Streaming;
 using Isthmus.Lab.ApiServer.Streaming.Spdy;
+using Isthmus.Lab.ApiServer.Values;
+using Microsoft.AspNetCore.Http;
 
 namespace Isthmus.Lab.ApiServer.Streaming;
 
@@ -30,6 +32,17 @@ internal sealed class SpdyClient : IRemoteClient
         _statusIsJson = protocol == ChannelProtocol.V4;
         _connection = new SpdyConnection(transport);
         _running = RunAsync();
+    }
+
+    /// <summary>The streams that a client opens for a request.</summary>
+    internal static IReadOnlyCollection<byte> Expected(IQueryCollection query, string protocol)
+    {
+        List<byte> expected = [ChannelProtocol.Status];
+        if (query.IsOn("stdin")) expected.Add(ChannelProtocol.Input);
+        if (query.IsOn("stdout")) expected.Add(ChannelProtocol.Output);
+        if (query.IsOn("stderr") && !query.IsOn("tty")) expected.Add(ChannelProtocol.Error);
+        if (query.IsOn("tty") && (protocol is ChannelProtocol.V4 or "v3.channel.k8s.io")) expected.Add(ChannelProtocol.Resize);
+        return expected;
     }
 
     /// <summary>Waits until the client has opened every stream that its request implies.</summary>

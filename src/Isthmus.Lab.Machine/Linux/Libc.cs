@@ -78,8 +78,23 @@ internal static unsafe partial class Libc
     [LibraryImport(Name, EntryPoint = "bind", SetLastError = true)]
     internal static partial int Bind(int socket, void* address, uint length);
 
+    [LibraryImport(Name, EntryPoint = "connect", SetLastError = true)]
+    internal static partial int Connect(int socket, void* address, uint length);
+
+    [LibraryImport(Name, EntryPoint = "getpeername", SetLastError = true)]
+    internal static partial int GetPeerName(int socket, void* address, uint* length);
+
+    [LibraryImport(Name, EntryPoint = "shutdown", SetLastError = true)]
+    internal static partial int Shutdown(int socket, int how);
+
     [LibraryImport(Name, EntryPoint = "setsockopt", SetLastError = true)]
     internal static partial int SetSocketOption(int socket, int level, int option, void* value, uint length);
+
+    [LibraryImport(Name, EntryPoint = "sendmsg", SetLastError = true)]
+    internal static partial nint SendMessage(int socket, MessageHeader* message, int flags);
+
+    [LibraryImport(Name, EntryPoint = "recvmsg", SetLastError = true)]
+    internal static partial nint ReceiveMessage(int socket, MessageHeader* message, int flags);
 
     [LibraryImport(Name, EntryPoint = "syscall", SetLastError = true)]
     internal static partial nint SystemCall(nint number, nint a, nint b, nint c, nint d, nint e);
@@ -90,5 +105,24 @@ internal static unsafe partial class Libc
         internal int Descriptor;
         internal short Events;
         internal short Returned;
+    }
+
+    [StructLayout(LayoutKind.Sequential)]
+    internal struct IoVector
+    {
+        internal void* Base;
+        internal nuint Length;
+    }
+
+    [StructLayout(LayoutKind.Sequential)]
+    internal struct MessageHeader
+    {
+        internal void* Name;
+        internal uint NameLength;
+        internal IoVector* Vectors;
+        internal nuint VectorCount;
+        internal void* Control;
+        internal nuint ControlLength;
+        internal int Flags;
     }
 }

@@ -16,8 +16,6 @@ namespace Isthmus.Lab.Supervisor;
 /// </summary>
 internal sealed partial class ControlServer(LabSupervisor lab, string path, Action onStop, ILogger log)
 {
-    private const int LongestRequest = 1 << 20;
-
     private readonly Socket _listener = Listen(path);
 
     internal async Task RunAsync(CancellationToken stop)
@@ -72,9 +70,12 @@ internal sealed partial class ControlServer(LabSupervisor lab, string path, Acti
         try
         {
             // A client that only checks whether the supervisor runs connects and leaves.
-            if (await ReadAsync(stream, stop) is not { } request) return;
-            await SendAsync(new JsonObject { ["result"] = await HandleAsync(request, step => SendAsync(new JsonObject { ["step"] = step.ToJson() }), stop) });
-            if ((string?)request["operation"] == "stop") onStop();
+            if (await ControlRequest.ReadAsync(client, stop) is not { } request) return;
+            using (request)
+            {
+                await SendAsync(new JsonObject { ["result"] = await HandleAsync(request, step => SendAsync(new JsonObject { ["step"] = step.ToJson() }), stop) });
+                if (request.Operation == "stop") onStop();
+            }
         }
         catch (ProblemException e)
         {
@@ -93,27 +94,30 @@ internal sealed partial class ControlServer(LabSupervisor lab, string path, Acti
         }
     }
 
-    private async Task<JsonNode> HandleAsync(JsonNode request, Func<LabStep, Task> report, CancellationToken stop)
+    private async Task<JsonNode> HandleAsync(ControlRequest request, Func<LabStep, Task> report, CancellationToken stop)
     {
-        switch ((string?)request["operation"])
+        var body = request.Body;
+        switch (request.Operation)
         {
             case "status":
                 return await lab.StatusAsync(stop);
             case "create":
-                var wanted = (request["clusters"] as JsonArray ?? []).Select(ClusterRequest.FromJson).ToList();
-                await lab.CreateAsync(wanted, (bool?)request["mustBeNew"] ?? false, report, stop);
+                var wanted = (body["clusters"] as JsonArray ?? []).Select(ClusterRequest.FromJson).ToList();
+                await lab.CreateAsync(wanted, (bool?)body["mustBeNew"] ?? false, report, stop);
                 return new JsonObject();
             case "wait":
-                await lab.WaitAsync((request["names"] as JsonArray ?? []).Select(name => (string?)name ?? ""), report, stop);
+                await lab.WaitAsync((body["names"] as JsonArray ?? []).Select(name => (string?)name ?? ""), report, stop);
                 return new JsonObject();
             case "delete":
-                await lab.DeleteAsync((string?)request["name"] ?? "", stop);
+                await lab.DeleteAsync(request.Cluster, stop);
                 return new JsonObject();
+            case "expose":
+                return new JsonObject { ["port"] = await lab.ExposeAsync(request.Cluster, request.TakeListener(), stop) };
             case "break":
-                await lab.BreakAsync((string?)request["name"] ?? "", PartOf(request), stop);
+                await lab.BreakAsync(request.Cluster, PartOf(body), stop);
                 return new JsonObject();
             case "mend":
-                await lab.MendAsync((string?)request["name"] ?? "", PartOf(request), report, stop);
+                await lab.MendAsync(request.Cluster, PartOf(body), report, stop);
                 return new JsonObject();
             case "stop":
                 await lab.StopAsync();
@@ -124,22 +128,6 @@ internal sealed partial class ControlServer(LabSupervisor lab, string path, Acti
     }
 
     private static LabPart PartOf(JsonNode request) => (string?)request["part"] == nameof(LabPart.Cluster) ? LabPart.Cluster : LabPart.ApiServer;
-
-    private static async Task<JsonNode?> ReadAsync(NetworkStream stream, CancellationToken stop)
-    {
-        var buffer = new byte[4096];
-        var length = 0;
-        while (true)
-        {
-            var read = await stream.ReadAsync(buffer.AsMemory(length), stop);
-            if (read == 0) return length == 0 ? null : throw new IOException("the client closed the connection before it sent a request");
-            var end = buffer.AsSpan(length, read).IndexOf((byte)'\n');
-            if (end >= 0) return JsonNode.Parse(buffer.AsSpan(0, length + end)) ?? throw new JsonException("the request is null");
-            length += read;
-            if (length > LongestRequest) throw new InvalidDataException($"the request is longer than {LongestRequest} bytes");
-            if (length == buffer.Length) Array.Resize(ref buffer, buffer.Length * 2);
-        }
-    }
 
     private async Task TrySendAsync(Func<JsonObject, Task> send, JsonObject answer)
     {

@@ -55,6 +55,12 @@ public sealed class LabClient(LabHome home)
 
     public Task DeleteAsync(string name, CancellationToken stop) => AskAsync(new JsonObject { ["operation"] = "delete", ["name"] = name }, null, stop);
 
+    /// <summary>Passes a listener on the machine's loopback, on which the supervisor then serves the cluster's API server.</summary>
+    /// <returns>The port where the API server is reached: that of an earlier listener, if there is one.</returns>
+    /// <exception cref="ProblemException">There is no lab or no such cluster.</exception>
+    public async Task<int> ExposeAsync(string name, Socket listener, CancellationToken stop) =>
+        (int)(await AskAsync(new JsonObject { ["operation"] = "expose", ["name"] = name }, null, stop, listener))["port"]!;
+
     /// <summary>Stops a part of a cluster, to simulate a fault.</summary>
     public Task BreakAsync(string name, LabPart part, CancellationToken stop) =>
         AskAsync(new JsonObject { ["operation"] = "break", ["name"] = name, ["part"] = part.ToString() }, null, stop);
@@ -93,14 +99,17 @@ public sealed class LabClient(LabHome home)
         }
     }
 
-    private async Task<JsonNode> AskAsync(JsonObject request, Action<LabStep>? onStep, CancellationToken stop)
+    /// <param name="passed">A socket to pass with the request.</param>
+    private async Task<JsonNode> AskAsync(JsonObject request, Action<LabStep>? onStep, CancellationToken stop, Socket? passed = null)
     {
         using var socket = TryConnect() ?? throw new ProblemException("lab", "is not running", "start it with 'isthmus lab up'");
         await using var stream = new NetworkStream(socket);
-        await stream.WriteAsync(Encoding.UTF8.GetBytes(request.ToJsonString() + "\n"), stop);
-        await foreach (var line in LinesAsync(stream, stop))
+        var line = Encoding.UTF8.GetBytes(request.ToJsonString() + "\n");
+        if (passed is null) await stream.WriteAsync(line, stop);
+        else DescriptorMessage.Send(socket, line, passed);
+        await foreach (var text in LinesAsync(stream, stop))
         {
-            var answer = JsonNode.Parse(line)!;
+            var answer = JsonNode.Parse(text)!;
             if (answer["step"] is { } step) onStep?.Invoke(LabStep.FromJson(step));
             if (answer["result"] is { } result) return result.DeepClone();
             if (answer["error"] is { } error)

@@ -1,7 +1,9 @@
+using System.Net.Sockets;
 using System.Text.Json.Nodes;
 using Isthmus.Core.Collections;
 using Isthmus.Kubernetes.Client;
 using Isthmus.Lab.ApiServer.Pki;
+using Isthmus.Lab.Loopback;
 using Isthmus.Lab.Machine.Linux;
 using Isthmus.Lab.Machine.Network;
 using Microsoft.Extensions.Logging;
@@ -18,6 +20,7 @@ internal sealed class LabCluster : IAsyncDisposable
     private readonly NodeNetwork _network;
     private readonly SupervisedProcess _apiServer;
     private readonly SupervisedProcess _node;
+    private ApiServerListener? _loopback;
 
     private LabCluster(LabHome home, NodeNetwork network, KubeClient client, SupervisedProcess apiServer, SupervisedProcess node, DateTimeOffset begun)
     {
@@ -52,10 +55,20 @@ internal sealed class LabCluster : IAsyncDisposable
         var network = await NodeNetwork.CreateAsync(outer, settings, NamespacePaths.Node(settings.Name), stop);
         var client = new KubeClient(KubeConfig.Parse(await File.ReadAllTextAsync(kubeconfig, stop), null, kubeconfig), "isthmus-lab");
         string[] arguments = ["--cluster", settings.Name, "--dir", directory, "--address", settings.Address.ToString()];
-        return new LabCluster(home, network, client, Process("apiserver"), Process("node"), begun);
+        return new LabCluster(home, network, client, Process("apiserver", "--machine-socket", home.MachineSocket), Process("node"), begun);
 
-        SupervisedProcess Process(string role) => new(
-            $"{settings.Name}-{role}", network.Handle, self.With([$"lab-{role}", .. arguments]), home.Log($"{settings.Name}-{role}"), time, log);
+        SupervisedProcess Process(string role, params string[] more) => new(
+            $"{settings.Name}-{role}", network.Handle, self.With([$"lab-{role}", .. arguments, .. more]), home.Log($"{settings.Name}-{role}"), time, log);
+    }
+
+    /// <summary>Serves the API server on this listener too, unless it has one already.</summary>
+    /// <param name="listener">On the machine's loopback. It belongs to the cluster from now on.</param>
+    /// <returns>The port of the listener in use.</returns>
+    internal int Expose(Socket listener, ILogger log)
+    {
+        if (_loopback is null) _loopback = new(listener, new(Settings.Address, Settings.Server.Port), Settings.Name, log);
+        else listener.Dispose();
+        return _loopback.Port;
     }
 
     internal Task SetPeersAsync(ValueList<NodePeer> peers, CancellationToken stop) => _network.SetPeersAsync(peers, stop);
@@ -115,6 +128,7 @@ internal sealed class LabCluster : IAsyncDisposable
             ["context"] = Settings.Context,
             ["state"] = state,
             ["server"] = Settings.Server.OriginalString,
+            ["loopback"] = _loopback is { Port: var port } ? KubeconfigEntry.Loopback(port).OriginalString : null,
             ["network"] = Settings.Network,
             ["podRange"] = Settings.PodRange.ToString(),
             ["serviceRange"] = Settings.ServiceRange.ToString(),
@@ -133,6 +147,7 @@ internal sealed class LabCluster : IAsyncDisposable
 
     public async ValueTask DisposeAsync()
     {
+        if (_loopback is { } loopback) await loopback.DisposeAsync();
         await _node.DisposeAsync();
         await _apiServer.DisposeAsync();
         Client.Dispose();

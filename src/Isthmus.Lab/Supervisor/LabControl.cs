@@ -1,6 +1,7 @@
 using System.Diagnostics;
 using Isthmus.Core.Collections;
 using Isthmus.Core.Problems;
+using Isthmus.Lab.Loopback;
 using Isthmus.Lab.Machine.Network;
 
 namespace Isthmus.Lab.Supervisor;
@@ -27,11 +28,31 @@ public sealed class LabControl(LabHome home, Func<string, string?> environment, 
     public LabState State => LabState.Load(home);
 
     /// <summary>The kubeconfig of one cluster, with the proxy.</summary>
-    public Task<string> RenderKubeconfigAsync(ClusterSettings cluster, CancellationToken stop) => _kubeconfig.RenderAsync(cluster, State.ProxyPort, stop);
+    public Task<string> RenderKubeconfigAsync(ClusterSettings cluster, CancellationToken stop) => _kubeconfig.RenderAsync([KubeconfigEntry.ThroughProxy(cluster, State.ProxyPort)], stop);
+
+    /// <summary>The kubeconfig of these clusters.</summary>
+    public Task<string> RenderKubeconfigAsync(IReadOnlyList<KubeconfigEntry> entries, CancellationToken stop) => _kubeconfig.RenderAsync(entries, stop);
 
     /// <summary>Writes the entries of an existing cluster, and makes it current.</summary>
     public Task ExportKubeconfigAsync(ClusterSettings cluster, string? file, CancellationToken stop) =>
-        _kubeconfig.AddAsync(_kubeconfig.Target(file), [cluster], State.ProxyPort, cluster.Context, stop);
+        ExportKubeconfigAsync([KubeconfigEntry.ThroughProxy(cluster, State.ProxyPort)], file, stop);
+
+    /// <summary>Writes the entries of existing clusters, and makes the first one current.</summary>
+    public Task ExportKubeconfigAsync(IReadOnlyList<KubeconfigEntry> entries, string? file, CancellationToken stop) =>
+        _kubeconfig.AddAsync(_kubeconfig.Target(file), entries, entries[0].Cluster.Context, stop);
+
+    /// <summary>Reaches the API server on the machine's loopback: on the same port as before, as long as the lab exists.</summary>
+    /// <exception cref="ProblemException">The lab does not run, or this is not the machine but the inside of the lab.</exception>
+    public async Task<KubeconfigEntry> ExposeAsync(ClusterSettings cluster, CancellationToken stop)
+    {
+        if (environment(LabShell.Marker) is { Length: > 0 })
+        {
+            throw new ProblemException("loopback address", "cannot be opened inside the lab, which has a loopback of its own", "leave the shell of 'isthmus lab shell' and repeat the command");
+        }
+        // If the lab has one already, its port is taken. The supervisor then returns that port and closes this listener.
+        using var listener = LoopbackSocket.Listen(State.LoopbackPorts.TryGetValue(cluster.Name, out var port) ? port : 0);
+        return KubeconfigEntry.OnLoopback(cluster, await Client.ExposeAsync(cluster.Name, listener, stop));
+    }
 
     /// <summary>
     /// Starts a supervisor unless one runs (it resumes the clusters of an earlier one), creates missing clusters, waits,
@@ -46,6 +67,7 @@ public sealed class LabControl(LabHome home, Func<string, string?> environment, 
         var started = await EnsureSupervisorAsync(onStep, stop);
         try
         {
+            if (started) await ReopenAsync(stop);
             await Client.CreateAsync(settings.Clusters, settings.MustBeNew, onStep, stop);
             // This comes before the longer wait, so that kubectl works meanwhile.
             await WriteKubeconfigAsync(settings, file, started, stop);
@@ -92,7 +114,7 @@ public sealed class LabControl(LabHome home, Func<string, string?> environment, 
             // Its supervisor was killed, and only files are left.
             await _kubeconfig.RemoveAsync(_kubeconfig.Authorities([name]), stop);
             await RemoveDirectoryAsync(home.Cluster(name), stop);
-            state = state with { Clusters = state.Clusters.Where(cluster => cluster.Name != name).ToValueList() };
+            state = state.Without(name);
             state.Save(home);
         }
         else
@@ -116,7 +138,7 @@ public sealed class LabControl(LabHome home, Func<string, string?> environment, 
         await RemoveDirectoryAsync(home.Clusters, stop);
         await RemoveDirectoryAsync(home.Logs, stop);
         await RemoveDirectoryAsync(home.Mesh, stop);
-        foreach (var file in (string[])[home.Socket, home.LabFile, home.LabFile + ".new", home.KubeconfigList, home.Lock]) File.Delete(file);
+        foreach (var file in (string[])[home.Socket, home.MachineSocket, home.LabFile, home.LabFile + ".new", home.KubeconfigList, home.Lock]) File.Delete(file);
         home.RemoveEmpty();
         return had;
     }
@@ -135,6 +157,21 @@ public sealed class LabControl(LabHome home, Func<string, string?> environment, 
         await LabLauncher.StartAsync(home, mode, SelfCommand.Current(), time, stop);
         onStep(new("", "supervisor started", Since(begun), true));
         return true;
+    }
+
+    // The loopback addresses ended with the supervisor before this one.
+    private async Task ReopenAsync(CancellationToken stop)
+    {
+        var state = State;
+        foreach (var cluster in state.Clusters)
+        {
+            if (!state.LoopbackPorts.TryGetValue(cluster.Name, out var before)) continue;
+            var now = await ExposeAsync(cluster, stop);
+            if (now.Server.Port != before)
+            {
+                say($"port {before} of this machine is taken, so cluster {cluster.Name} is now at {now.Server.OriginalString}: repeat 'isthmus lab kubeconfig --loopback'");
+            }
+        }
     }
 
     // Two commands that start a supervisor at the same time would replace each other's socket.
@@ -159,8 +196,8 @@ public sealed class LabControl(LabHome home, Func<string, string?> environment, 
         var wanted = settings.Clusters.Select(request => request.Name).ToHashSet();
         var current = state.Clusters.FirstOrDefault(cluster => cluster.Name == settings.Clusters[0].Name)?.Context;
         // A new supervisor may use another proxy port, which invalidates the entries of all clusters.
-        return _kubeconfig.AddAsync(
-            file, [.. state.Clusters.Where(cluster => isNewSupervisor || wanted.Contains(cluster.Name))], state.ProxyPort, settings.MakeCurrent ? current : null, stop);
+        var entries = state.Clusters.Where(cluster => isNewSupervisor || wanted.Contains(cluster.Name)).Select(cluster => KubeconfigEntry.ThroughProxy(cluster, state.ProxyPort));
+        return _kubeconfig.AddAsync(file, [.. entries], settings.MakeCurrent ? current : null, stop);
     }
 
     private async Task UndoAsync(bool everything, IEnumerable<string> clusters)

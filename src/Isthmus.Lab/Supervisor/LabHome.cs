@@ -23,6 +23,9 @@ public sealed record LabHome(string Directory)
     /// <summary>The supervisor's socket.</summary>
     public string Socket => Path.Combine(Directory, "supervisor.sock");
 
+    /// <summary>The supervisor's socket for its API servers, which leads to the machine's loopback.</summary>
+    internal string MachineSocket => Path.Combine(Directory, Machine.Network.MachineSocket.FileName);
+
     /// <summary>The state file with the clusters. Only the supervisor writes it.</summary>
     public string LabFile => Path.Combine(Directory, "lab.json");
 

@@ -1,8 +1,8 @@
 using System.Diagnostics;
 using System.Globalization;
 using System.Net;
-using System.Net.Sockets;
 using Isthmus.Core.Problems;
+using Isthmus.Lab.Loopback;
 using Isthmus.Lab.Machine.Linux;
 
 namespace Isthmus.Lab.Supervisor;
@@ -13,6 +13,8 @@ public static class LabLauncher
     // Identifies a supervisor among other processes: see StraySupervisors.
     internal const string Verb = "lab-supervisor", HomeFlag = "--home";
 
+    internal const string MachineFlag = "--machine-fds";
+
     private static readonly TimeSpan Patience = TimeSpan.FromSeconds(20);
 
     /// <summary>Returns when the supervisor answers at its socket. The directory must exist (<see
@@ -21,14 +23,15 @@ public static class LabLauncher
     /// log.</exception>
     public static async Task StartAsync(LabHome home, LabMode mode, SelfCommand self, TimeProvider time, CancellationToken stop)
     {
-        using var listener = ListenOnLoopback(LabState.Load(home).ProxyPort);
+        // Reusing the last port keeps copies of the kubeconfig valid.
+        using var listener = LoopbackSocket.Listen(LabState.Load(home).ProxyPort);
         var port = ((IPEndPoint)listener.LocalEndPoint!).Port;
-        var descriptor = (int)listener.Handle;
-        ProcessImage.KeepOpen(descriptor);
+        var machine = MachineSockets.Open();
+        foreach (var socket in machine.Append(listener)) ProcessImage.KeepOpen((int)socket.Handle);
 
         string[] command = mode.Enter(self.With(
             Verb, HomeFlag, home.Directory, "--mode", mode.Kind.ToString().ToLowerInvariant(),
-            "--listen-fd", descriptor.ToString(CultureInfo.InvariantCulture), "--proxy-port", port.ToString(CultureInfo.InvariantCulture)));
+            "--listen-fd", Text((int)listener.Handle), "--proxy-port", Text(port), MachineFlag, string.Join(',', machine.Select(socket => Text((int)socket.Handle)))));
         var log = home.Log("supervisor");
         // A session of its own: closing the terminal must not end the lab.
         var start = new ProcessStartInfo("/bin/sh", ["-c", "exec >>\"$0\" 2>&1 </dev/null; cd /; exec setsid \"$@\"", log, .. command]);
@@ -38,6 +41,7 @@ public static class LabLauncher
         start.Environment.Remove("ISTHMUS_INVOKED_AS");
         var written = File.Exists(log) ? new FileInfo(log).Length : 0;
         using var process = Process.Start(start)!;
+        foreach (var socket in machine) socket.Dispose();
 
         var client = new LabClient(home);
         var begun = time.GetTimestamp();
@@ -52,24 +56,8 @@ public static class LabLauncher
             await Task.Delay(TimeSpan.FromMilliseconds(10), time, stop);
         }
 
+        static string Text(int number) => number.ToString(CultureInfo.InvariantCulture);
         ProblemException Failed(string how) => new("the lab's supervisor", $"{how}: {LastWords(log, written)}", $"see its log: {log}");
-    }
-
-    private static Socket ListenOnLoopback(int preferredPort)
-    {
-        var listener = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
-        try
-        {
-            // Reusing the last port keeps copies of the kubeconfig valid.
-            listener.Bind(new IPEndPoint(IPAddress.Loopback, preferredPort));
-        }
-        catch (SocketException) when (preferredPort != 0)
-        {
-            listener.Dispose();
-            return ListenOnLoopback(0);
-        }
-        listener.Listen(512);
-        return listener;
     }
 
     private static string LastWords(string log, long from)

@@ -9,6 +9,9 @@ namespace Isthmus.Lab.Supervisor;
 /// <summary>Enters the namespaces of a running lab.</summary>
 public static class LabShell
 {
+    /// <summary>The environment variable that programs inside have: the cluster, or <c>outer</c>.</summary>
+    internal const string Marker = "ISTHMUS_LAB_SHELL";
+
     /// <summary>Replaces this process by the program, or by a shell, inside the lab. Returns only by throwing.</summary>
     /// <param name="supervisor">Its PID on this machine.</param>
     /// <param name="cluster">Null for the outer network instead of a node's.</param>
@@ -24,7 +27,7 @@ public static class LabShell
         foreach (DictionaryEntry entry in Environment.GetEnvironmentVariables()) environment[(string)entry.Key] = (string?)entry.Value ?? "";
         // The proxy listens on the machine's loopback, which does not exist inside. The servers' own addresses do.
         environment["KUBECONFIG"] = string.Join(':', clusters.Select(known => Path.Combine(home.Cluster(known.Name), "kubeconfig")));
-        environment["ISTHMUS_LAB_SHELL"] = cluster ?? "outer";
+        environment[Marker] = cluster ?? "outer";
         environment["PATH"] = Programs.SearchPath(environment.GetValueOrDefault("PATH"));
         ProcessImage.Replace(nsenter, ["-t", $"{supervisor}", .. user, "-m", "-n", "-p", "-u", "-i", "-C", "--", .. inner], environment);
     }

@@ -15,6 +15,9 @@ public sealed record LabState(int ProxyPort, ValueList<ClusterSettings> Clusters
 {
     public static readonly LabState Empty = new(0, []);
 
+    /// <summary>By cluster, the port on the machine's loopback where its API server is reached without the proxy.</summary>
+    public ValueMap<int> LoopbackPorts { get; init; }
+
     /// <summary>Empty when there is no lab.</summary>
     /// <exception cref="ProblemException">The file cannot be parsed.</exception>
     public static LabState Load(LabHome home)
@@ -24,7 +27,8 @@ public sealed record LabState(int ProxyPort, ValueList<ClusterSettings> Clusters
         {
             var json = JsonNode.Parse(File.ReadAllText(home.LabFile)) as JsonObject;
             var clusters = (json?["clusters"] as JsonArray ?? []).Select(cluster => ClusterSettings.FromJson(cluster, home.LabFile));
-            return new((int?)json?["proxyPort"] ?? 0, clusters.ToValueList());
+            var ports = (json?["loopbackPorts"] as JsonObject ?? []).Select(port => KeyValuePair.Create(port.Key, (int)port.Value!));
+            return new((int?)json?["proxyPort"] ?? 0, clusters.ToValueList()) { LoopbackPorts = new(ports) };
         }
         catch (Exception e) when (e is JsonException or IOException or InvalidOperationException or FormatException)
         {
@@ -32,10 +36,19 @@ public sealed record LabState(int ProxyPort, ValueList<ClusterSettings> Clusters
         }
     }
 
+    internal LabState Without(string cluster) => this with
+    {
+        Clusters = Clusters.Where(other => other.Name != cluster).ToValueList(),
+        LoopbackPorts = new(LoopbackPorts.Where(port => port.Key != cluster)),
+    };
+
+    internal LabState WithLoopbackPort(string cluster, int port) => this with { LoopbackPorts = new(LoopbackPorts.Items.SetItem(cluster, port)) };
+
     internal void Save(LabHome home)
     {
+        var ports = new JsonObject(LoopbackPorts.Select(port => KeyValuePair.Create(port.Key, (JsonNode?)port.Value)));
         var clusters = new JsonArray();
         foreach (var cluster in Clusters) clusters.Add((JsonNode)cluster.ToJson());
-        PrivateFile.Write(home.LabFile, new JsonObject { ["proxyPort"] = ProxyPort, ["clusters"] = clusters }.ToJsonString());
+        PrivateFile.Write(home.LabFile, new JsonObject { ["proxyPort"] = ProxyPort, ["clusters"] = clusters, ["loopbackPorts"] = ports }.ToJsonString());
     }
 }

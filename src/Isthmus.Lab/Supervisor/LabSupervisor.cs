@@ -1,4 +1,5 @@
 using System.Collections.Concurrent;
+using System.Net.Sockets;
 using System.Text.Json.Nodes;
 using Isthmus.Core.Collections;
 using Isthmus.Core.Problems;
@@ -139,6 +140,25 @@ internal sealed partial class LabSupervisor : IAsyncDisposable
         if (part == LabPart.Cluster) await WaitAsync([name], report, stop);
     }
 
+    /// <summary>Serves a cluster's API server on a listener of the machine's loopback. Closes the listener if there already is one.</summary>
+    /// <returns>The port where the API server is reached.</returns>
+    /// <exception cref="ProblemException">There is no such cluster.</exception>
+    internal async Task<int> ExposeAsync(string name, Socket listener, CancellationToken stop)
+    {
+        await _change.WaitAsync(stop);
+        try
+        {
+            var port = Running(name).Expose(listener, _log);
+            _state = _state.WithLoopbackPort(name, port);
+            _state.Save(_settings.Home);
+            return port;
+        }
+        finally
+        {
+            _change.Release();
+        }
+    }
+
     internal async Task<JsonObject> StatusAsync(CancellationToken stop)
     {
         var clusters = new JsonArray();
@@ -246,7 +266,7 @@ internal sealed partial class LabSupervisor : IAsyncDisposable
 
     private void Forget(string name)
     {
-        _state = _state with { Clusters = _state.Clusters.Where(cluster => cluster.Name != name).ToValueList() };
+        _state = _state.Without(name);
         _state.Save(_settings.Home);
     }
 

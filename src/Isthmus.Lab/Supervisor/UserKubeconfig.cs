@@ -26,10 +26,10 @@ public sealed class UserKubeconfig(LabHome home, Func<string, string?> environme
     /// context is current, the first does.</summary>
     /// <exception cref="ProblemException">The file is malformed, locked or not writable, or has a cluster with that name
     /// that does not belong to the lab.</exception>
-    public async Task AddAsync(string file, IReadOnlyList<ClusterSettings> clusters, int proxyPort, string? current, CancellationToken stop)
+    public async Task AddAsync(string file, IReadOnlyList<KubeconfigEntry> entries, string? current, CancellationToken stop)
     {
         var additions = new List<JsonObject>();
-        foreach (var cluster in clusters) additions.Add((JsonObject)YamlText.Parse(await RenderAsync(cluster, proxyPort, stop), cluster.Name)!);
+        foreach (var entry in entries) additions.Add(await AdditionAsync(entry, stop));
         await EditAsync(file, config =>
         {
             foreach (var addition in additions) KubeconfigEntries.Add(config, addition, (string?)addition["current-context"] == current, IsLabs, file);
@@ -38,11 +38,19 @@ public sealed class UserKubeconfig(LabHome home, Func<string, string?> environme
         Record(file);
     }
 
-    /// <summary>The kubeconfig of one cluster, as a user needs it.</summary>
-    public async Task<string> RenderAsync(ClusterSettings cluster, int proxyPort, CancellationToken stop)
+    /// <summary>One kubeconfig with these clusters, of which the first is current.</summary>
+    public async Task<string> RenderAsync(IReadOnlyList<KubeconfigEntry> entries, CancellationToken stop)
     {
+        var config = new JsonObject();
+        foreach (var entry in entries) KubeconfigEntries.Add(config, await AdditionAsync(entry, stop), makeCurrent: false, _ => true, "");
+        return YamlText.Print(config);
+    }
+
+    private async Task<JsonObject> AdditionAsync(KubeconfigEntry entry, CancellationToken stop)
+    {
+        var cluster = entry.Cluster;
         using var pki = await ClusterPki.EnsureAsync(home.Cluster(cluster.Name), cluster.Name, cluster.Address, time, stop);
-        return await Kubeconfig.RenderAsync(pki, cluster.Context, cluster.Server, new Uri($"http://127.0.0.1:{proxyPort}"), stop);
+        return (JsonObject)YamlText.Parse(await Kubeconfig.RenderAsync(pki, cluster.Context, entry.Server, entry.Proxy, stop), cluster.Name)!;
     }
 
     /// <summary>The CA certificates, which identify clusters of this lab in kubeconfigs. They are read before the files are
@@ -70,9 +78,13 @@ public sealed class UserKubeconfig(LabHome home, Func<string, string?> environme
         }
     }
 
-    private static bool IsLabs(JsonObject cluster) =>
+    // Entries of an earlier lab have its addresses, but other keys.
+    private bool IsLabs(JsonObject cluster) =>
         Uri.TryCreate((string?)cluster["server"], UriKind.Absolute, out var server)
-        && System.Net.IPAddress.TryParse(server.Host, out var address) && ClusterSettings.OuterRange.Contains(address);
+        && System.Net.IPAddress.TryParse(server.Host, out var address)
+        && (ClusterSettings.OuterRange.Contains(address) || (System.Net.IPAddress.IsLoopback(address) && IsOfThisLab(cluster)));
+
+    private bool IsOfThisLab(JsonObject cluster) => Authorities(LabState.Load(home).Clusters.Select(known => known.Name)).Contains((string?)cluster["certificate-authority-data"] ?? "");
 
     private void Record(string file)
     {

@@ -14,6 +14,7 @@ internal static class LabCommand
         LabUpCommand.Build(),
         LabDownCommand.Build(),
         LabStatusCommand.Build(),
+        LabKubeconfigCommand.Build(),
         LabShellCommand.Build(),
         LabClusterCommand.BuildCreate(),
         LabClusterCommand.BuildDelete(),

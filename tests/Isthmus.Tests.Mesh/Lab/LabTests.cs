@@ -37,6 +37,8 @@ public sealed class LabTests
         await using var rig = await LabRig.CreateAsync();
         (await rig.IsthmusAsync("lab", "up", "--clusters", "1")).Expect(0);
         (await rig.KubectlAsync("annotate", "namespace", "default", "survives=yes")).Expect(0);
+        var loopback = Path.Combine(Path.GetDirectoryName(rig.Kubeconfig)!, "loopback");
+        (await rig.IsthmusAsync("lab", "kubeconfig", "--loopback", "--kubeconfig", loopback)).Expect(0);
         var processes = rig.Processes();
         var networks = LabRig.Networks(processes);
         ProcessImage.Kill(rig.Supervisor, Signals.Kill);
@@ -44,13 +46,15 @@ public sealed class LabTests
         Assert.False((bool)(await rig.StatusAsync())["running"]!);
 
         (await rig.IsthmusAsync("lab", "up", "--clusters", "1")).Expect(0);
-        Assert.Equal("yes", (await rig.KubectlAsync("get", "namespace", "default", "-o", "jsonpath={.metadata.annotations.survives}")).Expect(0));
+        // The loopback address is the same as before.
+        Assert.Equal("yes", (await rig.KubectlAsync($"--kubeconfig={loopback}", "get", "namespace", "default", "-o", "jsonpath={.metadata.annotations.survives}")).Expect(0));
         // Readiness must describe what runs now, not what the killed lab last wrote.
         Assert.Equal("1", (await rig.KubectlAsync("-n", "kube-system", "get", "pods", "-l", "k8s-app=kube-dns", "-o", "jsonpath={.items[*].status.containerStatuses[0].restartCount}")).Expect(0));
         ProcessImage.Kill(rig.Supervisor, Signals.Kill);
         (await rig.IsthmusAsync("lab", "down")).Expect(0);
         Assert.False(Directory.Exists(rig.Home.Directory));
         Assert.False(File.Exists(rig.Kubeconfig));
+        Assert.False(File.Exists(loopback));
     }
 
     [Fact]

@@ -11,10 +11,13 @@ using Isthmus.Lab.ApiServer.Registry;
 using Isthmus.Lab.ApiServer.Storage;
 using Isthmus.Lab.ApiServer.Values;
 using Isthmus.Lab.ApiServer.Writes;
+using Isthmus.Lab.Loopback;
+using Isthmus.Lab.Machine.Network;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Hosting;
 using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Server.Kestrel.Core;
+using Microsoft.Extensions.Logging.Abstractions;
 using Xunit;
 
 namespace Isthmus.Tests.Lab.ApiServer.Admission;
@@ -36,6 +39,7 @@ public sealed class WebhookAdmissionTests : IAsyncLifetime
         var request = new CertificateRequest("CN=hook", key, HashAlgorithmName.SHA256);
         var names = new SubjectAlternativeNameBuilder();
         names.AddDnsName("hook.system.svc");
+        names.AddIpAddress(IPAddress.Loopback);
         request.CertificateExtensions.Add(names.Build());
         request.CertificateExtensions.Add(new X509BasicConstraintsExtension(true, false, 0, true));
         var certificate = request.CreateSelfSigned(DateTimeOffset.UtcNow.AddMinutes(-5), DateTimeOffset.UtcNow.AddHours(1));
@@ -187,6 +191,32 @@ public sealed class WebhookAdmissionTests : IAsyncLifetime
         ["patchType"] = "JSONPatch",
         ["patch"] = Convert.ToBase64String(Encoding.UTF8.GetBytes(patch)),
     };
+
+    [Fact]
+    public async Task A_URL_on_the_loopback_is_called_on_the_machine_and_not_where_the_API_server_runs()
+    {
+        var directory = Directory.CreateTempSubdirectory("door").FullName;
+        var path = Path.Combine(directory, MachineSocket.FileName);
+        using var caller = new WebhookCaller(new ServiceEndpoints(_rig.Objects, new Random(1)), new MachineLoopback(path));
+        var admission = new WebhookAdmission(_rig.Objects, _rig.Context.Kinds, caller, []);
+        await HookAsync(Resources.ValidatingWebhooks, $$$"""{"clientConfig": {"url": "https://127.0.0.1:{{{_port}}}/check", "caBundle": "{{{_ca}}}"}}"""[1..^1]);
+        var refused = await Assert.ThrowsAsync<ApiException>(async () => await admission.ValidateAsync(Pod(), default));
+        Assert.Contains($"Post \"https://127.0.0.1:{_port}/check?timeout=5s\": dial tcp 127.0.0.1:{_port}: the lab's supervisor is not reachable", refused.Message);
+
+        using var sockets = new MachineSockets(MachineSockets.Open());
+        using var over = new CancellationTokenSource();
+        Task running;
+        using (var door = new MachineDoor(path, sockets, NullLogger.Instance))
+        {
+            running = door.RunAsync(over.Token);
+            _answer = _ => new() { ["allowed"] = true };
+            await admission.ValidateAsync(Pod(), default);
+            await over.CancelAsync();
+            await running;
+        }
+        Assert.Single(_asked);
+        Directory.Delete(directory, true);
+    }
 
     private WebhookAdmission Admission(params IAdmissionPlugin[] reinvoked) => new(_rig.Objects, _rig.Context.Kinds, _caller, reinvoked);
 

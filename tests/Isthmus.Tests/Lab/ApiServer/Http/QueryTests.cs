@@ -1,4 +1,7 @@
 using System.Diagnostics;
+using Isthmus.Lab.ApiServer.Streaming;
+using Microsoft.AspNetCore.Http;
+using Microsoft.AspNetCore.WebUtilities;
 using Xunit;
 
 namespace Isthmus.Tests.Lab.ApiServer.Http;
@@ -36,6 +39,14 @@ public sealed class QueryTests(RunningApiServer server) : IClassFixture<RunningA
         var (_, wrong) = await server.SendAsync("GET", $"{pods}/web/log?container=other&container=web");
         Assert.Equal("container other is not valid for pod web", (string?)wrong["message"]);
     }
+
+    [Theory]
+    [InlineData("?stdout=true&stderr=1", "v4.channel.k8s.io", "1 2 3")]
+    [InlineData("?stdin=True&stdout=True&stderr=False", "v4.channel.k8s.io", "0 1 3")]
+    [InlineData("?stdin=&stdout=true&stderr=true&tty=True", "v4.channel.k8s.io", "0 1 3 4")]
+    [InlineData("?stdout=true&tty=true", "v2.channel.k8s.io", "1 3")]
+    public void Over_SPDY_the_streams_that_a_query_switches_on_are_awaited(string query, string protocol, string channels) =>
+        Assert.Equal(channels, string.Join(' ', SpdyClient.Expected(new QueryCollection(QueryHelpers.ParseQuery(query)), protocol).Order()));
 
     [Fact]
     public async Task Pythons_client_watches()

@@ -1,10 +1,10 @@
 using FsCheck;
 using FsCheck.Fluent;
-using Isthmus.Lab.Supervisor;
+using Isthmus.Lab.Loopback;
 using Isthmus.Testing;
 using Xunit;
 
-namespace Isthmus.Tests.Lab.Supervisor;
+namespace Isthmus.Tests.Lab.Loopback;
 
 public sealed class ProxyRequestTests
 {

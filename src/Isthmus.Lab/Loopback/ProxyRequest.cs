@@ -1,6 +1,6 @@
 using System.Text;
 
-namespace Isthmus.Lab.Supervisor;
+namespace Isthmus.Lab.Loopback;
 
 /// <summary>The request of a client to an HTTP proxy.</summary>
 /// <param name="Problem">Why the request cannot be served; null when it can.</param>

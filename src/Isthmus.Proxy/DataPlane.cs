@@ -100,6 +100,8 @@ internal sealed partial class DataPlane : IDisposable
     /// <summary>Handles a connection that no listening socket accepted, as if one had.</summary>
     public void Take(Downstream connection, CancellationToken stop) => Connections.Add(connection, () => _handler.HandleAsync(connection, stop));
 
+    public bool HasLeft => _hasLeft;
+
     /// <summary>Asks clients to connect elsewhere. The proxy keeps running, and later ends without a drain.</summary>
     public void Leave()
     {

@@ -11,6 +11,7 @@ namespace Isthmus.ControlPlane.Injection;
 internal sealed class InjectionInputs
 {
     private const string Interception = "sidecar.istio.io/interceptionMode";
+    private const string Rewriting = "sidecar.istio.io/rewriteAppHTTPProbers";
     private const string Merging = "prometheus.istio.io/merge-metrics";
 
     /// <summary>Istio's template names. The last two create sidecars here.</summary>
@@ -99,6 +100,14 @@ internal sealed class InjectionInputs
 
     internal IEnumerable<KeyValuePair<string, string>> ProxyMetadata =>
         (ProxyConfig["proxyMetadata"] as JsonObject ?? []).Select(entry => KeyValuePair.Create(entry.Key, entry.Value?.ToString() ?? "")).OrderBy(entry => entry.Key, StringComparer.Ordinal);
+
+    /// <summary>Whether the agent runs the application's probes and hooks for the kubelet.</summary>
+    internal bool RewritesProbes => Annotation(Rewriting) switch
+    {
+        null => Values.RewritesProbes,
+        var text when bool.TryParse(text, out var own) => own,
+        var other => throw Bad(Rewriting, other, "it must be true or false"),
+    };
 
     /// <summary>Whether the proxy is an init container that runs beside the application.</summary>
     internal bool IsNative { get; }

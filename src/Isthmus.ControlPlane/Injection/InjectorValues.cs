@@ -52,6 +52,7 @@ public sealed record InjectorValues(JsonObject Values, JsonObject DefaultConfig,
     /// <summary>How many seconds the proxy has to become ready before it is restarted; null for no startup probe.</summary>
     public int? StartupFailures => (bool?)Global("proxy", "startupProbe")?["enabled"] ?? true ? (int?)Global("proxy", "startupProbe")?["failureThreshold"] ?? DefaultStartupFailures : null;
 
+    public bool RewritesProbes => (bool?)(Values["sidecarInjectorWebhook"] as JsonObject)?["rewriteAppHTTPProbe"] ?? true;
     public string IncludeIpRanges => Text("*", "proxy", "includeIPRanges");
     public string ExcludeIpRanges => Text("", "proxy", "excludeIPRanges");
     public string ExcludeInboundPorts => Text("", "proxy", "excludeInboundPorts");

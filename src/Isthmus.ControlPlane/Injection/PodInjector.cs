@@ -18,7 +18,7 @@ public static class PodInjector
         var (gateway, native) = (inputs.IsGateway, inputs.IsNative);
         var spec = injected["spec"] as JsonObject ?? (JsonObject)(injected["spec"] = new JsonObject())!;
 
-        var probers = !gateway && inputs.Annotation(ProbeRewrite.Annotation) != "false" ? ProbeRewrite.Apply(injected, inputs.StatusPort) : [];
+        var probers = !gateway && inputs.RewritesProbes ? ProbeRewrite.Apply(injected, inputs) : [];
         var proxy = ProxyContainer.Build(inputs, gateway);
         if (probers.Count > 0)
             ((JsonArray)proxy["env"]!).Add((JsonNode)new JsonObject { ["name"] = ProbeRewrite.Variable, ["value"] = probers.ToJsonString() });

@@ -1,75 +1,70 @@
+using System.Text.Json;
 using System.Text.Json.Nodes;
 
 namespace Isthmus.ControlPlane.Injection;
 
 /// <summary>
-/// Redirects HTTP, TCP and gRPC probes of applications to the agent, which runs the original probes from inside the Pod.
-/// The kubelet has no certificate of the mesh, so a strict proxy would reject it.
+/// Redirects HTTP, TCP and gRPC probes and hooks of applications to the agent, which runs the originals from inside the Pod. The kubelet has
+/// no certificate of the mesh, so a strict proxy would reject it.
 /// </summary>
 internal static class ProbeRewrite
 {
+    internal const string Variable = "ISTIO_KUBE_APP_PROBERS";
+
     private static readonly (string Field, string Path)[] Probes = [("readinessProbe", "readyz"), ("livenessProbe", "livez"), ("startupProbe", "startupz")];
 
-    /// <summary>Rewrites probes in place. Returns the originals by agent path, for ISTIO_KUBE_APP_PROBERS.</summary>
-    internal static JsonObject Apply(JsonObject pod, int statusPort)
+    private static readonly (string Field, string Path)[] Hooks = [("preStop", "prestopz"), ("postStart", "poststartz")];
+
+    /// <summary>Rewrites probes and hooks in place. Returns the originals by agent path, for ISTIO_KUBE_APP_PROBERS.</summary>
+    internal static JsonObject Apply(JsonObject pod, InjectionInputs inputs)
     {
         var originals = new SortedDictionary<string, JsonNode>(StringComparer.Ordinal);
-        foreach (var container in (pod["spec"]?["containers"] as JsonArray ?? []).OfType<JsonObject>())
+        foreach (var container in Applications(pod, inputs.IsNative))
         {
-            var name = container["name"]?.ToString() ?? "";
-            if (name == ProxyContainer.Name) continue;
-            foreach (var (field, path) in Probes)
-            {
-                if (container[field] is not JsonObject probe) continue;
-                var agentPath = $"/app-health/{name}/{path}";
-                if (Original(probe, container) is not { } original) continue;
-                originals[agentPath] = original;
-                probe.Remove("tcpSocket");
-                probe.Remove("grpc");
-                probe["httpGet"] = new JsonObject { ["path"] = agentPath, ["port"] = statusPort };
-            }
+            foreach (var (field, path) in Probes) Rewrite(container[field], $"/app-health/{container["name"]}/{path}", container);
+            foreach (var (field, path) in Hooks) Rewrite(container["lifecycle"]?[field], $"/app-lifecycle/{container["name"]}/{path}", container);
         }
         return new JsonObject(originals.Select(entry => KeyValuePair.Create(entry.Key, (JsonNode?)entry.Value)));
+
+        void Rewrite(JsonNode? handler, string path, JsonObject container)
+        {
+            if (handler is not JsonObject replaced || Original(replaced, container, inputs.StatusPort) is not { } original) return;
+            originals[path] = original;
+            replaced.Remove("tcpSocket");
+            replaced.Remove("grpc");
+            replaced["httpGet"] = new JsonObject { ["path"] = path, ["port"] = inputs.StatusPort };
+        }
     }
 
-    private static JsonObject? Original(JsonObject probe, JsonObject container)
+    /// <summary>Sidecars of the application, too, if the agent runs before them. Otherwise, their startup probes would wait for an agent that
+    /// waits for them.</summary>
+    private static IEnumerable<JsonObject> Applications(JsonObject pod, bool native)
     {
-        var original = new JsonObject();
-        if (probe["httpGet"] is JsonObject http)
-        {
-            var copy = (JsonObject)http.DeepClone();
-            copy["port"] = Number(http["port"], container);
-            original["httpGet"] = copy;
-        }
-        else if (probe["tcpSocket"] is JsonObject tcp)
-        {
-            var copy = (JsonObject)tcp.DeepClone();
-            copy["port"] = Number(tcp["port"], container);
-            original["tcpSocket"] = copy;
-        }
-        else if (probe["grpc"] is JsonObject grpc)
-        {
-            original["grpc"] = grpc.DeepClone();
-        }
-        else
-        {
-            return null; // Exec probes already run in the container.
-        }
-        if ((int?)probe["timeoutSeconds"] is { } timeout and > 0) original["timeoutSeconds"] = timeout;
-        return original;
+        var containers = (pod["spec"]?["containers"] as JsonArray ?? []).OfType<JsonObject>();
+        var sidecars = (pod["spec"]?["initContainers"] as JsonArray ?? []).OfType<JsonObject>().Where(container => native && container["restartPolicy"]?.ToString() == "Always");
+        return containers.Concat(sidecars).Where(container => container["name"]?.ToString() != ProxyContainer.Name);
+    }
+
+    private static JsonObject? Original(JsonObject handler, JsonObject container, int agent)
+    {
+        // Exec handlers already run in the container.
+        var kind = ((string[])["httpGet", "tcpSocket", "grpc"]).FirstOrDefault(kind => handler[kind] is JsonObject);
+        // A port name that the container lacks stays, so that the kubelet reports it. The agent's own port was written by an earlier injection.
+        if (kind is null || Number(handler[kind]!["port"], container) is not { } port || port == agent) return null;
+        var original = (JsonObject)handler[kind]!.DeepClone();
+        original["port"] = port;
+        var result = new JsonObject { [kind] = original };
+        if ((int?)handler["timeoutSeconds"] is { } timeout and > 0) result["timeoutSeconds"] = timeout;
+        return result;
     }
 
     /// <summary>Replaces port names, because the agent does not know the names of the container's ports.</summary>
-    private static JsonNode? Number(JsonNode? port, JsonObject container)
+    private static int? Number(JsonNode? port, JsonObject container)
     {
-        if (port?.GetValueKind() != System.Text.Json.JsonValueKind.String) return port?.DeepClone();
-        var name = port.ToString();
+        if (port?.GetValueKind() == JsonValueKind.Number) return (int)port;
+        var name = port?.ToString() ?? "";
         var named = (container["ports"] as JsonArray ?? []).FirstOrDefault(candidate => candidate?["name"]?.ToString() == name);
-        if (named?["containerPort"] is { } number) return number.DeepClone();
-        return int.TryParse(name, out var parsed) ? JsonValue.Create(parsed) : port.DeepClone();
+        if ((int?)named?["containerPort"] is { } number) return number;
+        return int.TryParse(name, out var parsed) ? parsed : null;
     }
-
-    internal const string Annotation = "sidecar.istio.io/rewriteAppHTTPProbers";
-
-    internal const string Variable = "ISTIO_KUBE_APP_PROBERS";
 }

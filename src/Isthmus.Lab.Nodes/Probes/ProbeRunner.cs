@@ -31,7 +31,14 @@ internal sealed class ProbeRunner(Reactor reactor, TimeProvider time) : IDisposa
     { Timeout = Timeout.InfiniteTimeSpan };
 
     internal Task<ProbeResult> RunAsync(Probe probe, ProbeTarget target, CancellationToken stop) =>
-        RunAsync(probe.Exec, probe.HttpGet, probe.TcpSocket, probe.Grpc, target, TimeSpan.FromSeconds(Math.Max(1, probe.TimeoutSeconds)), stop);
+        LimitAsync(TimeSpan.FromSeconds(Math.Max(1, probe.TimeoutSeconds)), limited => probe switch
+        {
+            { Exec: { } exec } => ExecAsync(exec, target, limited),
+            { HttpGet: { } http } => HttpAsync(http, target, limited),
+            { TcpSocket: { } tcp } => TcpAsync(tcp, target, limited),
+            { Grpc: { } grpc } => GrpcProbe.AskAsync(target.PodIp, grpc, limited),
+            _ => Task.FromResult(new ProbeResult(true, "")),
+        }, stop);
 
     /// <summary>Runs a hook once, within the remaining time.</summary>
     internal async Task<ProbeResult> RunAsync(LifecycleHandler hook, ProbeTarget target, TimeSpan limit, CancellationToken stop)
@@ -41,23 +48,25 @@ internal sealed class ProbeRunner(Reactor reactor, TimeProvider time) : IDisposa
             await Task.Delay(TimeSpan.FromSeconds(sleep.Seconds), time, stop);
             return new(true, "");
         }
-        return await RunAsync(hook.Exec, hook.HttpGet, hook.TcpSocket, null, target, limit, stop);
+        return await LimitAsync(limit, async limited => hook switch
+        {
+            { Exec: { } exec } => await ExecAsync(exec, target, limited),
+            // Any answer will do. As with a kubelet, the status does not matter.
+            { HttpGet: { } http } => new(await GetAsync(http, target, limited) > 0, ""),
+            { TcpSocket: not null } => new(false, "invalid handler: tcpSocket is not supported in lifecycle hooks"),
+            _ => new(true, ""),
+        }, stop);
     }
 
     public void Dispose() => _http.Dispose();
 
-    private async Task<ProbeResult> RunAsync(
-        ExecAction? exec, HttpGetAction? http, TcpSocketAction? tcp, GrpcAction? grpc, ProbeTarget target, TimeSpan limit, CancellationToken stop)
+    private static async Task<ProbeResult> LimitAsync(TimeSpan limit, Func<CancellationToken, Task<ProbeResult>> run, CancellationToken stop)
     {
         using var timeout = CancellationTokenSource.CreateLinkedTokenSource(stop);
         timeout.CancelAfter(limit);
         try
         {
-            if (exec is not null) return await ExecAsync(exec, target, timeout.Token);
-            if (http is not null) return await HttpAsync(http, target, timeout.Token);
-            if (tcp is not null) return await TcpAsync(tcp, target, timeout.Token);
-            if (grpc is not null) return await GrpcProbe.AskAsync(target.PodIp, grpc, timeout.Token);
-            return new(true, "");
+            return await run(timeout.Token);
         }
         catch (OperationCanceledException) when (!stop.IsCancellationRequested)
         {
@@ -77,6 +86,13 @@ internal sealed class ProbeRunner(Reactor reactor, TimeProvider time) : IDisposa
 
     private async Task<ProbeResult> HttpAsync(HttpGetAction get, ProbeTarget target, CancellationToken stop)
     {
+        var code = await GetAsync(get, target, stop);
+        return code is >= 200 and < 400 ? new(true, "") : new(false, $"HTTP probe failed with statuscode: {code}");
+    }
+
+    /// <summary>The status of the answer.</summary>
+    private async Task<int> GetAsync(HttpGetAction get, ProbeTarget target, CancellationToken stop)
+    {
         var host = get.Host.Length > 0 ? get.Host : target.PodIp;
         var scheme = get.Scheme.Equals("HTTPS", StringComparison.OrdinalIgnoreCase) ? "https" : "http";
         var path = get.Path.StartsWith('/') ? get.Path : "/" + get.Path;
@@ -94,8 +110,7 @@ internal sealed class ProbeRunner(Reactor reactor, TimeProvider time) : IDisposa
             }
         }
         using var response = await _http.SendAsync(request, HttpCompletionOption.ResponseHeadersRead, stop);
-        var code = (int)response.StatusCode;
-        return code is >= 200 and < 400 ? new(true, "") : new(false, $"HTTP probe failed with statuscode: {code}");
+        return (int)response.StatusCode;
     }
 
     private static async Task<ProbeResult> TcpAsync(TcpSocketAction tcp, ProbeTarget target, CancellationToken stop)

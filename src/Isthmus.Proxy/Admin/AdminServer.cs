@@ -12,6 +12,9 @@ namespace Isthmus.Proxy.Admin;
 /// <summary>An answer of the admin interface.</summary>
 internal sealed record AdminReply(int Status, string ContentType, ReadOnlyMemory<byte> Body)
 {
+    /// <summary>The connection ends without an answer.</summary>
+    public static AdminReply None { get; } = new(0, "", default);
+
     public static AdminReply Text(string text, int status = 200) => new(status, "text/plain; charset=UTF-8", Encoding.UTF8.GetBytes(text));
 
     public static AdminReply Json(string json) => new(200, "application/json", Encoding.UTF8.GetBytes(json));
@@ -92,7 +95,9 @@ internal sealed class AdminServer(IPEndPoint address, ISocketFactory sockets, Ac
                     // Request bodies are ignored here.
                 }
                 stream.Request.Peer = peer;
-                await ReplyAsync(stream, response, await HandleAsync(stream.Request, stop).ConfigureAwait(false)).ConfigureAwait(false);
+                var reply = await HandleAsync(stream.Request, stop).ConfigureAwait(false);
+                if (reply == AdminReply.None) return;
+                await ReplyAsync(stream, response, reply).ConfigureAwait(false);
                 if (stream.MustClose) break;
             }
             await transport.CloseWriteAsync().ConfigureAwait(false);

@@ -5,9 +5,17 @@ using Isthmus.Core.Problems;
 
 namespace Isthmus.Proxy.Agent;
 
-/// <summary>A probe of the application that injection replaced with one of the agent: what the kubelet would have checked.</summary>
+/// <summary>A probe or hook of the application that injection replaced with one of the agent: what the kubelet would have called.</summary>
 internal sealed record AppProbe(AppProbeKind Kind, int Port, string Host, string Path, bool Tls, ValueList<(string Name, string Value)> Headers, TimeSpan Timeout)
 {
+    private const string Hooks = "/app-lifecycle/";
+
+    /// <summary>Whether a path is that of a hook. A hook may take as long as the kubelet lets it, and succeeds with any answer.</summary>
+    public static bool IsHook(string path) => path.StartsWith(Hooks, StringComparison.Ordinal);
+
+    /// <summary>Whether it is the hook that runs when the Pod begins to end.</summary>
+    public static bool IsPreStop(string path) => IsHook(path) && path.EndsWith("/prestopz", StringComparison.Ordinal);
+
     /// <summary>Reads <c>ISTIO_KUBE_APP_PROBERS</c>: probes keyed by the path that replaces them.</summary>
     /// <exception cref="ProblemException">The text is malformed.</exception>
     public static IReadOnlyDictionary<string, AppProbe> ReadAll(string json)
@@ -18,7 +26,7 @@ internal sealed record AppProbe(AppProbeKind Kind, int Port, string Host, string
         try
         {
             foreach (var (path, probe) in JsonNode.Parse(json)!.AsObject())
-                probes[path] = Read(probe!.AsObject()) ?? throw new ProblemException(source, $"the probe of {path} is of no known kind", "httpGet, tcpSocket and grpc are known");
+                probes[path] = Read(probe!.AsObject(), IsHook(path)) ?? throw new ProblemException(source, $"the probe of {path} is of no known kind", "httpGet, tcpSocket and grpc are known");
             return probes;
         }
         catch (Exception e) when (e is JsonException or InvalidOperationException or FormatException or NullReferenceException)
@@ -27,9 +35,9 @@ internal sealed record AppProbe(AppProbeKind Kind, int Port, string Host, string
         }
     }
 
-    private static AppProbe? Read(JsonObject probe)
+    private static AppProbe? Read(JsonObject probe, bool hook)
     {
-        var timeout = TimeSpan.FromSeconds(Math.Max(1, probe["timeoutSeconds"]?.GetValue<int>() ?? 1));
+        var timeout = hook ? System.Threading.Timeout.InfiniteTimeSpan : TimeSpan.FromSeconds(Math.Max(1, probe["timeoutSeconds"]?.GetValue<int>() ?? 1));
         if (probe["httpGet"] is JsonObject http)
         {
             var path = http["path"]?.GetValue<string>() ?? "/";

@@ -43,20 +43,28 @@ internal sealed class AppProber : IDisposable
         limit.CancelAfter(probe.Timeout);
         try
         {
-            return probe.Kind switch
-            {
-                AppProbeKind.Tcp => await TcpAsync(probe, limit.Token).ConfigureAwait(false),
-                AppProbeKind.Grpc => await GrpcAsync(probe, limit.Token).ConfigureAwait(false),
-                _ => await HttpAsync(probe, limit.Token).ConfigureAwait(false),
-            };
+            return await CallAsync(probe, limit.Token).ConfigureAwait(false);
         }
         catch (OperationCanceledException) when (!stop.IsCancellationRequested)
         {
             return (500, $"no answer from port {probe.Port} within {probe.Timeout.TotalSeconds} s\n");
         }
-        catch (Exception e) when (e is HttpRequestException or SocketException or IOException or GrpcException)
+        catch (Exception e) when (IsFailure(e))
         {
             return (500, $"port {probe.Port}: {e.Message}\n");
+        }
+    }
+
+    /// <summary>Runs a hook. The result is the application's HTTP status, or 200 for an open port; null when the application does not answer.</summary>
+    public async ValueTask<int?> RunHookAsync(AppProbe hook, CancellationToken stop)
+    {
+        try
+        {
+            return (await CallAsync(hook, stop).ConfigureAwait(false)).Status;
+        }
+        catch (Exception e) when (IsFailure(e))
+        {
+            return null;
         }
     }
 
@@ -78,6 +86,15 @@ internal sealed class AppProber : IDisposable
     }
 
     public void Dispose() => _http.Dispose();
+
+    private static bool IsFailure(Exception e) => e is HttpRequestException or SocketException or IOException or GrpcException;
+
+    private ValueTask<(int Status, string Text)> CallAsync(AppProbe probe, CancellationToken stop) => probe.Kind switch
+    {
+        AppProbeKind.Tcp => TcpAsync(probe, stop),
+        AppProbeKind.Grpc => GrpcAsync(probe, stop),
+        _ => HttpAsync(probe, stop),
+    };
 
     private async ValueTask<(int, string)> HttpAsync(AppProbe probe, CancellationToken stop)
     {

@@ -1,3 +1,4 @@
+using System.Collections.Concurrent;
 using System.Globalization;
 using System.Net;
 using System.Text;
@@ -9,16 +10,23 @@ using Isthmus.Proxy.Http;
 
 namespace Isthmus.Proxy.Agent;
 
-/// <summary>The agent's part of port 15020: the application's probes, its metrics merged with the proxy's, and the requests to drain and to quit.</summary>
+/// <summary>The agent's part of port 15020: the application's probes and hooks, its metrics merged with the proxy's, and the requests to drain and to quit.</summary>
 internal sealed class StatusRoutes(
     IReadOnlyDictionary<string, AppProbe> probes, AppProber prober, AppMetrics? metrics, Func<ValueTask<AdminReply?>> ownMetrics, Action drain, Action quit)
 {
+    private readonly ConcurrentDictionary<string, bool> _awaited = new(probes.Keys.Where(AppProbe.IsPreStop).Select(path => KeyValuePair.Create(path, true)), StringComparer.Ordinal);
+    private readonly TaskCompletionSource _preStopped = new(TaskCreationOptions.RunContinuationsAsynchronously);
+
+    /// <summary>Completes when the application's preStop hooks have run.</summary>
+    public Task PreStopped => _awaited.IsEmpty ? Task.CompletedTask : _preStopped.Task;
+
     public async ValueTask<AdminReply?> HandleAsync(RequestHead request, CancellationToken stop)
     {
         var target = request.TargetText;
         var path = target.IndexOf('?', StringComparison.Ordinal) is >= 0 and var at ? target[..at] : target;
         if (probes.TryGetValue(path, out var probe))
         {
+            if (AppProbe.IsHook(path)) return await RunHookAsync(path, probe, stop).ConfigureAwait(false);
             var (status, text) = await prober.ProbeAsync(probe, stop).ConfigureAwait(false);
             return AdminReply.Text(text, status);
         }
@@ -29,6 +37,19 @@ internal sealed class StatusRoutes(
             "/stats/prometheus" when metrics is not null => await MergedAsync(metrics, stop).ConfigureAwait(false),
             _ => null,
         };
+    }
+
+    /// <summary>The kubelet ignores the status of hooks. Only the lack of an answer is a failure.</summary>
+    private async ValueTask<AdminReply> RunHookAsync(string path, AppProbe hook, CancellationToken stop)
+    {
+        try
+        {
+            return await prober.RunHookAsync(hook, stop).ConfigureAwait(false) is { } status ? AdminReply.Text("", status) : AdminReply.None;
+        }
+        finally
+        {
+            if (_awaited.TryRemove(path, out _) && _awaited.IsEmpty) _preStopped.TrySetResult();
+        }
     }
 
     private static AdminReply Command(RequestHead request, Action run)

@@ -68,6 +68,39 @@ public sealed class EdgesTests(PlacedMeshRig mesh)
     }
 
     [Fact]
+    public async Task Probes_and_hooks_reach_an_application_that_accepts_only_the_mesh()
+    {
+        await EdgeAsync();
+        await mesh.WithFileAsync("""
+            apiVersion: security.istio.io/v1
+            kind: PeerAuthentication
+            metadata: {name: clerk, namespace: edge}
+            spec: {selector: {matchLabels: {app: clerk}}, mtls: {mode: STRICT}}
+            ---
+            apiVersion: v1
+            kind: Pod
+            metadata: {name: clerk, namespace: edge, labels: {app: clerk}}
+            spec:
+              terminationGracePeriodSeconds: 20
+              containers:
+              - name: web
+                image: docker.io/istio/examples-helloworld-v1:1.0
+                ports: [{name: web, containerPort: 5000}]
+                startupProbe: {httpGet: {path: /health, port: web}, periodSeconds: 1, failureThreshold: 60}
+                livenessProbe: {tcpSocket: {port: web}, periodSeconds: 1}
+                readinessProbe: {httpGet: {path: /health, port: 5000}, periodSeconds: 1}
+                lifecycle: {preStop: {httpGet: {path: /hello, port: web}}}
+            """, path => mesh.KubectlAsync("cluster1", $"apply -f {path}"));
+        await mesh.KubectlAsync("cluster1", "-n edge wait --for=condition=ready pod/clerk --timeout=90s");
+        Assert.Equal("0 0", await mesh.KubectlAsync("cluster1", "-n edge get pod clerk -o jsonpath={.status.containerStatuses[*].restartCount}"));
+        await mesh.KubectlAsync("cluster1", "-n edge delete pod clerk");
+        var events = await mesh.KubectlAsync("cluster1", "-n edge get events --field-selector involvedObject.name=clerk");
+        Assert.Contains("Stopping container web", events, StringComparison.Ordinal);
+        Assert.DoesNotContain("FailedPreStopHook", events, StringComparison.Ordinal);
+        await mesh.KubectlAsync("cluster1", "-n edge delete peerauthentication clerk");
+    }
+
+    [Fact]
     public async Task A_stateful_set_scales_in_order_and_its_claims_can_be_given_back()
     {
         await EdgeAsync();

@@ -114,6 +114,18 @@ public sealed class NativeSidecarTests
     }
 
     [Fact]
+    public void Probes_of_the_applications_own_sidecars_are_the_agents_only_if_it_runs_before_them()
+    {
+        const string sidecars = "initContainers: [{name: side, image: any, restartPolicy: Always, startupProbe: {httpGet: {port: 80}}, lifecycle: {postStart: {httpGet: {port: 80}}}}, {name: once, image: any}]";
+        var native = Inject(Pod(spec: sidecars));
+        Assert.Equal("""{"/app-health/side/startupz":{"httpGet":{"port":80}},"/app-lifecycle/side/poststartz":{"httpGet":{"port":80}}}""",
+            Proxy(native)["env"]!.AsArray().Single(entry => entry!["name"]!.ToString() == "ISTIO_KUBE_APP_PROBERS")!["value"]!.ToString());
+        var ordinary = Inject(Pod(spec: sidecars), NativeSidecars.Off);
+        Assert.Equal("80", ordinary["spec"]!["initContainers"]![0]!["startupProbe"]!["httpGet"]!["port"]!.ToString());
+        Assert.DoesNotContain("app-health", ordinary.ToJsonString(), StringComparison.Ordinal);
+    }
+
+    [Fact]
     public void Injecting_twice_changes_nothing()
     {
         var once = Inject(Pod(spec: "initContainers: [{name: migrate, image: any}]"));

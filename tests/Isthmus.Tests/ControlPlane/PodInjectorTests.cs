@@ -100,6 +100,38 @@ public sealed class PodInjectorTests
         Assert.Contains("/ready", Variable(Proxy(pod), "ISTIO_KUBE_APP_PROBERS"));
     }
 
+    [Theory]
+    [InlineData("readinessProbe: {httpGet: {path: /r, port: web, scheme: HTTPS, httpHeaders: [{name: Host, value: h}]}, timeoutSeconds: 3}", "/app-health/a/readyz",
+        """{"httpGet":{"path":"/r","port":8080,"scheme":"HTTPS","httpHeaders":[{"name":"Host","value":"h"}]},"timeoutSeconds":3}""")]
+    [InlineData("livenessProbe: {tcpSocket: {port: '9'}}", "/app-health/a/livez", """{"tcpSocket":{"port":9}}""")]
+    [InlineData("startupProbe: {grpc: {port: 9, service: db}, failureThreshold: 7}", "/app-health/a/startupz", """{"grpc":{"port":9,"service":"db"}}""")]
+    [InlineData("lifecycle: {preStop: {httpGet: {path: /bye, port: web}}}", "/app-lifecycle/a/prestopz", """{"httpGet":{"path":"/bye","port":8080}}""")]
+    [InlineData("lifecycle: {postStart: {tcpSocket: {port: web}}}", "/app-lifecycle/a/poststartz", """{"tcpSocket":{"port":8080}}""")]
+    [InlineData("livenessProbe: {exec: {command: [x]}}, lifecycle: {preStop: {sleep: {seconds: 1}}}", null, null)]
+    [InlineData("livenessProbe: {httpGet: {port: nobody}}", null, null)] // the kubelet reports it
+    [InlineData("livenessProbe: {httpGet: {path: /app-health/a/livez, port: 15020}}", null, null)] // of an earlier injection
+    public void Each_kind_of_probe_and_hook_is_the_agents(string fields, string? path, string? original)
+    {
+        var pod = (JsonObject)YamlText.Parse($$"""{metadata: {name: a}, spec: {containers: [{name: a, image: i, ports: [{name: web, containerPort: 8080}], {{fields}} }]} }""", "test")!;
+        var injected = PodInjector.Inject(pod, "trade", Values, InjectionPath.Default, NativeSidecars.Off)!;
+        Assert.Equal(path is null ? null : $$"""{"{{path}}":{{original}}}""", Variable(Proxy(injected), "ISTIO_KUBE_APP_PROBERS"));
+        var (before, after) = (pod["spec"]!["containers"]![0]!.ToJsonString(), injected["spec"]!["containers"]![0]!.ToJsonString());
+        if (path is null) Assert.Equal(before, after);
+        else Assert.Contains($$$"""{"httpGet":{"path":"{{{path}}}","port":15020}}""", after.Replace(",\"timeoutSeconds\":3", "", StringComparison.Ordinal).Replace("\"timeoutSeconds\":3,", "", StringComparison.Ordinal).Replace("\"failureThreshold\":7,", "", StringComparison.Ordinal), StringComparison.Ordinal);
+    }
+
+    [Theory]
+    [InlineData("", true, true)]
+    [InlineData("", false, false)]
+    [InlineData("sidecar.istio.io/rewriteAppHTTPProbers: 'true'", false, true)]
+    [InlineData("sidecar.istio.io/rewriteAppHTTPProbers: 'false'", true, false)]
+    public void The_installation_and_the_Pod_decide_whether_probes_are_rewritten(string annotation, bool installation, bool rewritten)
+    {
+        var values = Values with { Values = new() { ["global"] = new JsonObject(), ["sidecarInjectorWebhook"] = new JsonObject { ["rewriteAppHTTPProbe"] = installation } } };
+        var pod = PodInjector.Inject(Pod(annotation, "", ""), "trade", values, InjectionPath.Default, NativeSidecars.Off)!;
+        Assert.Equal(rewritten, Variable(Proxy(pod), "ISTIO_KUBE_APP_PROBERS") is not null);
+    }
+
     [Fact]
     public void A_held_application_comes_after_the_proxy_and_stays_the_default_container()
     {
@@ -123,6 +155,7 @@ public sealed class PodInjectorTests
 
     [Theory]
     [InlineData("status.sidecar.istio.io/port: x")]
+    [InlineData("sidecar.istio.io/rewriteAppHTTPProbers: maybe")]
     [InlineData("traffic.sidecar.istio.io/excludeOutboundPorts: '70000'")]
     [InlineData("sidecar.istio.io/interceptionMode: 'MAYBE'")]
     [InlineData("inject.istio.io/templates: 'nope'")]

@@ -42,8 +42,8 @@ internal static class ValuesSchema
         [$"{Gateways}.istio-egressgateway"] = Gateway(),
         ["values.istiodRemote"] = Read("injectionPath injectionURL | enabled injectionCABundle"),
         ["values.base"] = Read("validationURL | enableCRDTemplates enableIstioConfigCRDs excludedCRDs validationCABundle"),
-        ["values.sidecarInjectorWebhook"] = Read("| alwaysInjectSelector defaultTemplates enableAccessLog enableNamespacesByDefault injectedAnnotations injectionURL neverInjectSelector objectSelector"
-            + " reinvocationPolicy rewriteAppHTTPProbe selfSigned templates useLegacySelectors"),
+        ["values.sidecarInjectorWebhook"] = Read("rewriteAppHTTPProbe | alwaysInjectSelector defaultTemplates enableAccessLog enableNamespacesByDefault injectedAnnotations injectionURL neverInjectSelector objectSelector"
+            + " reinvocationPolicy selfSigned templates useLegacySelectors"),
         ["values.istiocoredns"] = Read("coreDNSImage coreDNSPluginImage coreDNSTag enabled replicaCount"),
         ["values.meshConfig"] = MeshConfig(),
         ["meshConfig"] = MeshConfig(),

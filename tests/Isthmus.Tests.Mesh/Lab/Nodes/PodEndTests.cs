@@ -138,6 +138,25 @@ public sealed class PodEndTests
             """;
     }
 
+    [Theory]
+    [InlineData("httpGet: {path: /nowhere, port: 8080}", null)] // a kubelet ignores the status
+    [InlineData("httpGet: {path: /, port: 9}", "Connection refused")]
+    [InlineData("tcpSocket: {port: 8080}", "invalid handler")]
+    public async Task Only_a_hook_without_an_answer_fails(string hook, string? message)
+    {
+        await using var rig = NodeRig.Start();
+        var pod = rig.Apply(Yaml("a", "python3 -m http.server 8080 --directory /tmp & trap 'exit 0' TERM; wait", $$"""
+                readinessProbe: {tcpSocket: {port: 8080}, periodSeconds: 1, failureThreshold: 60}
+                lifecycle: {preStop: { {{hook}} } }
+            """));
+        await rig.ReadyAsync("a");
+        Delete(rig, pod, 10);
+        await Until(() => Task.FromResult(rig.Api.Removed.Contains("a")));
+        var failures = rig.Api.Events.Where(e => (string?)e["reason"] == "FailedPreStopHook").Select(e => (string)e["message"]!).ToList();
+        if (message is null) Assert.Empty(failures);
+        else Assert.Contains(message, Assert.Single(failures), StringComparison.Ordinal);
+    }
+
     [Fact]
     public async Task A_sidecar_is_asked_to_end_even_if_the_application_uses_all_the_time()
     {

@@ -38,7 +38,8 @@ public sealed class ChartTests
         { "an image with its registry", ["values.pilot.image=registry.example.com/other:1"] },
         {
             "settings", ["meshConfig.trustDomain=td", "meshConfig.accessLogFile=/dev/stdout", "meshConfig.defaultConfig.discoveryAddress=a:15012", "values.pilot.env.REVISION=other", "values.pilot.env.PILOT_X=1",
-                "values.pilot.replicaCount=3", "values.global.logging.level=ads:debug", "values.global.proxy.clusterDomain=example.org", "values.global.omitSidecarInjectorConfigMap=true", "values.base.validationURL=https://a/validate"]
+                "values.pilot.replicaCount=3", "values.global.logging.level=ads:debug", "values.global.proxy.clusterDomain=example.org", "values.global.omitSidecarInjectorConfigMap=true", "values.base.validationURL=https://a/validate",
+                "values.sidecarInjectorWebhook.rewriteAppHTTPProbe=false"]
         },
     };
 

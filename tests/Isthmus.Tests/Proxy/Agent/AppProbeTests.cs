@@ -1,9 +1,12 @@
 using System.Net;
+using System.Text;
 using Isthmus.Core.Problems;
 using Isthmus.Proxy.Agent;
+using Isthmus.Tests.Proxy.System;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Hosting;
 using Microsoft.AspNetCore.Http;
+using Microsoft.AspNetCore.Server.Kestrel.Core;
 using Microsoft.Extensions.Logging;
 using Xunit;
 
@@ -37,6 +40,37 @@ public sealed class AppProbeTests
         var (status, text) = await prober.ProbeAsync(probes["/app-health/db/readyz"], Stop);
         Assert.Equal(500, status);
         Assert.Contains("port 1:", text, StringComparison.Ordinal);
+    }
+
+    [Theory]
+    [InlineData(1, 200)]
+    [InlineData(2, 500)]
+    public async Task A_gRPC_service_is_as_healthy_as_it_says(byte health, int status)
+    {
+        var service = "";
+        await using var app = await OriginServer.StartAsync(HttpProtocols.Http2, async http =>
+        {
+            var question = new MemoryStream();
+            await http.Request.Body.CopyToAsync(question);
+            service = Encoding.ASCII.GetString(question.ToArray().AsSpan(7));
+            http.Response.ContentType = "application/grpc";
+            await http.Response.Body.WriteAsync(new byte[] { 0, 0, 0, 0, 2, 8, health });
+            http.Response.AppendTrailer("grpc-status", "0");
+        });
+        using var prober = new AppProber("127.0.0.1");
+        var probe = AppProbe.ReadAll($$"""{"/app-health/db/livez":{"grpc":{"port":{{app.Port}},"service":"db"} } }""").Values.Single();
+        Assert.Equal((status, "db"), ((await prober.ProbeAsync(probe, Stop)).Status, service));
+    }
+
+    [Fact]
+    public async Task A_probe_by_HTTPS_accepts_any_certificate_as_kubelets_do()
+    {
+        using var ca = new TestCa("own");
+        using var certificate = ca.Server("own");
+        await using var app = await OriginServer.StartAsync(HttpProtocols.Http1, http => http.Response.WriteAsync(http.Request.Scheme), certificate);
+        using var prober = new AppProber("127.0.0.1");
+        var probe = AppProbe.ReadAll($$"""{"/app-health/web/livez":{"httpGet":{"path":"/","port":{{app.Port}},"scheme":"HTTPS"} } }""").Values.Single();
+        Assert.Equal(200, (await prober.ProbeAsync(probe, Stop)).Status);
     }
 
     [Fact]

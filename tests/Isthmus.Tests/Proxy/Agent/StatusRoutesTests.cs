@@ -3,6 +3,8 @@ using System.Text;
 using Isthmus.Proxy.Admin;
 using Isthmus.Proxy.Agent;
 using Isthmus.Proxy.Http;
+using Isthmus.Tests.Proxy.System;
+using Microsoft.AspNetCore.Server.Kestrel.Core;
 using Xunit;
 
 namespace Isthmus.Tests.Proxy.Agent;
@@ -24,5 +26,40 @@ public sealed class StatusRoutesTests
         request.SetTarget(Encoding.ASCII.GetBytes(path));
         Assert.Equal(status, (await routes.HandleAsync(request, TestContext.Current.CancellationToken))!.Status);
         Assert.Equal(done, seen);
+    }
+
+    [Fact]
+    public async Task Hooks_of_the_application_run_from_inside_the_Pod_and_the_drain_waits_for_its_last_ones()
+    {
+        await using var origin = await OriginServer.StartAsync(HttpProtocols.Http1, http =>
+        {
+            http.Response.StatusCode = http.Request.Path == "/start" ? 503 : 204;
+            return Task.CompletedTask;
+        });
+        using var prober = new AppProber("127.0.0.1");
+        var routes = new StatusRoutes(AppProbe.ReadAll($$"""
+            {"/app-lifecycle/a/poststartz":{"httpGet":{"path":"/start","port":{{origin.Port}} } }, "/app-lifecycle/a/prestopz":{"httpGet":{"path":"/stop","port":{{origin.Port}} } },
+             "/app-lifecycle/b/prestopz":{"tcpSocket":{"port":1} } }
+            """), prober, null, () => ValueTask.FromResult<AdminReply?>(null), () => { }, () => { });
+        Assert.Equal(503, (await CallAsync("/app-lifecycle/a/poststartz")).Status); // the kubelet does not care
+        Assert.Equal(204, (await CallAsync("/app-lifecycle/a/prestopz")).Status);
+        Assert.False(routes.PreStopped.IsCompleted);
+        // An application that does not answer: the kubelet must see the hook fail.
+        Assert.Same(AdminReply.None, await CallAsync("/app-lifecycle/b/prestopz"));
+        await routes.PreStopped;
+
+        async Task<AdminReply> CallAsync(string path)
+        {
+            var request = new RequestHead { Method = "GET" };
+            request.SetTarget(Encoding.ASCII.GetBytes(path));
+            return (await routes.HandleAsync(request, TestContext.Current.CancellationToken))!;
+        }
+    }
+
+    [Fact]
+    public void Nothing_is_awaited_without_hooks()
+    {
+        using var prober = new AppProber("127.0.0.1");
+        Assert.True(new StatusRoutes(AppProbe.ReadAll(""), prober, null, () => ValueTask.FromResult<AdminReply?>(null), () => { }, () => { }).PreStopped.IsCompleted);
     }
 }

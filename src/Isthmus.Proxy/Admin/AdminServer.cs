@@ -15,6 +15,11 @@ internal sealed record AdminReply(int Status, string ContentType, ReadOnlyMemory
     /// <summary>The connection ends without an answer.</summary>
     public static AdminReply None { get; } = new(0, "", default);
 
+    /// <summary>Called when the client has the answer, or cannot get it.</summary>
+    public Action? Sent { get; init; }
+
+    public bool IsNone => Status == 0;
+
     public static AdminReply Text(string text, int status = 200) => new(status, "text/plain; charset=UTF-8", Encoding.UTF8.GetBytes(text));
 
     public static AdminReply Json(string json) => new(200, "application/json", Encoding.UTF8.GetBytes(json));
@@ -96,8 +101,15 @@ internal sealed class AdminServer(IPEndPoint address, ISocketFactory sockets, Ac
                 }
                 stream.Request.Peer = peer;
                 var reply = await HandleAsync(stream.Request, stop).ConfigureAwait(false);
-                if (reply == AdminReply.None) return;
-                await ReplyAsync(stream, response, reply).ConfigureAwait(false);
+                try
+                {
+                    if (reply.IsNone) return;
+                    await ReplyAsync(stream, response, reply).ConfigureAwait(false);
+                }
+                finally
+                {
+                    reply.Sent?.Invoke();
+                }
                 if (stream.MustClose) break;
             }
             await transport.CloseWriteAsync().ConfigureAwait(false);

@@ -17,7 +17,7 @@ internal sealed class StatusRoutes(
     private readonly ConcurrentDictionary<string, bool> _awaited = new(probes.Keys.Where(AppProbe.IsPreStop).Select(path => KeyValuePair.Create(path, true)), StringComparer.Ordinal);
     private readonly TaskCompletionSource _preStopped = new(TaskCreationOptions.RunContinuationsAsynchronously);
 
-    /// <summary>Completes when the application's preStop hooks have run.</summary>
+    /// <summary>Completes when the application's preStop hooks have run, and the kubelet knows.</summary>
     public Task PreStopped => _awaited.IsEmpty ? Task.CompletedTask : _preStopped.Task;
 
     public async ValueTask<AdminReply?> HandleAsync(RequestHead request, CancellationToken stop)
@@ -42,14 +42,13 @@ internal sealed class StatusRoutes(
     /// <summary>The kubelet ignores the status of hooks. Only the lack of an answer is a failure.</summary>
     private async ValueTask<AdminReply> RunHookAsync(string path, AppProbe hook, CancellationToken stop)
     {
-        try
-        {
-            return await prober.RunHookAsync(hook, stop).ConfigureAwait(false) is { } status ? AdminReply.Text("", status) : AdminReply.None;
-        }
-        finally
-        {
-            if (_awaited.TryRemove(path, out _) && _awaited.IsEmpty) _preStopped.TrySetResult();
-        }
+        var reply = await prober.RunHookAsync(hook, stop).ConfigureAwait(false) is { } status ? AdminReply.Text("", status) : AdminReply.None;
+        return reply with { Sent = () => End(path) };
+    }
+
+    private void End(string hook)
+    {
+        if (_awaited.TryRemove(hook, out _) && _awaited.IsEmpty) _preStopped.TrySetResult();
     }
 
     private static AdminReply Command(RequestHead request, Action run)

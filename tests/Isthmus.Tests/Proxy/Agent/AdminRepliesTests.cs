@@ -1,0 +1,40 @@
+using System.Net;
+using Isthmus.Proxy;
+using Isthmus.Proxy.Admin;
+using Isthmus.Testing;
+using Xunit;
+
+namespace Isthmus.Tests.Proxy.Agent;
+
+public sealed class AdminRepliesTests
+{
+    private static CancellationToken Stop => TestContext.Current.CancellationToken;
+
+    [Fact]
+    public async Task Whoever_waits_for_an_answer_to_be_sent_may_end_the_server_then()
+    {
+        using var port = new ReservedPort();
+        using var end = new CancellationTokenSource();
+        var server = new AdminServer(new(IPAddress.Loopback, port.Number), new ProcessSockets(), (_, _) => { }, (request, _) => ValueTask.FromResult<AdminReply?>(
+            request.TargetText == "/none" ? AdminReply.None : AdminReply.Text("done") with { Sent = end.Cancel })).RunAsync(end.Token);
+        using var client = new HttpClient();
+        while (true)
+        {
+            try
+            {
+                await client.GetAsync($"http://127.0.0.1:{port.Number}/none", Stop);
+                Assert.Fail("an answer that is none");
+            }
+            catch (HttpRequestException e) when (e.HttpRequestError == HttpRequestError.ResponseEnded)
+            {
+                break;
+            }
+            catch (HttpRequestException e) when (e.HttpRequestError == HttpRequestError.ConnectionError)
+            {
+                await Task.Delay(5, Stop); // It does not listen yet.
+            }
+        }
+        Assert.Equal("done", await client.GetStringAsync($"http://127.0.0.1:{port.Number}/", Stop));
+        await server.WaitAsync(TimeSpan.FromSeconds(30), Stop);
+    }
+}

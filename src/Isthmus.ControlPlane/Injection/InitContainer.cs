@@ -29,22 +29,25 @@ internal static class InitContainer
         Optional(arguments, "-q", inputs.PortList(Traffic + "includeOutboundPorts", ""));
         Optional(arguments, "-c", inputs.Annotation(Traffic + "excludeInterfaces") ?? "");
         Optional(arguments, "-k", inputs.Annotation(Traffic + "kubevirtInterfaces") ?? "");
+        var security = new JsonObject
+        {
+            // nft needs no raw sockets.
+            ["capabilities"] = new JsonObject { ["add"] = new JsonArray("NET_ADMIN"), ["drop"] = new JsonArray("ALL") },
+            ["privileged"] = false,
+            ["runAsUser"] = 0,
+            ["runAsGroup"] = 0,
+            ["runAsNonRoot"] = false,
+            ["readOnlyRootFilesystem"] = true,
+            ["allowPrivilegeEscalation"] = false,
+        };
+        if (inputs.SeccompProfile is { } profile) security["seccompProfile"] = profile;
         var container = new JsonObject
         {
             ["name"] = Name,
             ["image"] = inputs.Annotation("sidecar.istio.io/proxyImage") ?? values.InitImage,
             ["args"] = arguments,
             ["resources"] = ProxyContainer.Resources(inputs),
-            ["securityContext"] = new JsonObject
-            {
-                ["capabilities"] = new JsonObject { ["add"] = new JsonArray("NET_ADMIN", "NET_RAW"), ["drop"] = new JsonArray("ALL") },
-                ["privileged"] = false,
-                ["runAsUser"] = 0,
-                ["runAsGroup"] = 0,
-                ["runAsNonRoot"] = false,
-                ["readOnlyRootFilesystem"] = false,
-                ["allowPrivilegeEscalation"] = false,
-            },
+            ["securityContext"] = security,
         };
         var env = new JsonArray();
         foreach (var (name, value) in inputs.ProxyMetadata) env.Add((JsonNode)new JsonObject { ["name"] = name, ["value"] = value });

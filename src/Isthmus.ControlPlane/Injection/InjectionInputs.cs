@@ -101,6 +101,9 @@ internal sealed class InjectionInputs
     internal IEnumerable<KeyValuePair<string, string>> ProxyMetadata =>
         (ProxyConfig["proxyMetadata"] as JsonObject ?? []).Select(entry => KeyValuePair.Create(entry.Key, entry.Value?.ToString() ?? "")).OrderBy(entry => entry.Key, StringComparer.Ordinal);
 
+    /// <summary>The seccomp profile of injected containers, which PodSecurity <c>restricted</c> requires; null for that of the Pod.</summary>
+    internal JsonObject? SeccompProfile => (Values.SeccompProfile ?? (Pod["spec"]?["securityContext"]?["seccompProfile"] is null ? new JsonObject { ["type"] = "RuntimeDefault" } : null))?.DeepClone() as JsonObject;
+
     /// <summary>Whether the agent runs the application's probes and hooks for the kubelet.</summary>
     internal bool RewritesProbes => Annotation(Rewriting) switch
     {

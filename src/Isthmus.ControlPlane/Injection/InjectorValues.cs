@@ -45,6 +45,7 @@ public sealed record InjectorValues(JsonObject Values, JsonObject DefaultConfig,
     public string IstiodHost => $"{(Revision.Length == 0 ? WellKnown.Istiod : $"{WellKnown.Istiod}-{Revision}")}.{IstioNamespace}.svc";
     public bool HoldApplication => (bool?)Global("proxy", "holdApplicationUntilProxyStarts") ?? false;
     public JsonObject ProxyResources => Global("proxy", "resources") as JsonObject ?? [];
+    public JsonObject? SeccompProfile => Global("proxy", "seccompProfile") as JsonObject is { Count: > 0 } profile ? profile : null;
     public int ReadinessInitialDelay => (int?)Global("proxy", "readinessInitialDelaySeconds") ?? 0;
     public int ReadinessPeriod => (int?)Global("proxy", "readinessPeriodSeconds") ?? 2;
     public int ReadinessFailures => (int?)Global("proxy", "readinessFailureThreshold") ?? 30;

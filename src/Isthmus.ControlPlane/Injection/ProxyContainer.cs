@@ -211,9 +211,8 @@ internal static class ProxyContainer
     {
         var transparent = inputs.InterceptionMode == "TPROXY";
         var capabilities = new JsonObject { ["drop"] = new JsonArray("ALL") };
-        // With NET_RAW the proxy can mark its own sockets. Capture ignores marked sockets even if UID 1337 is not mapped.
-        capabilities["add"] = transparent ? new JsonArray("NET_ADMIN", "NET_RAW") : new JsonArray("NET_RAW");
-        return new JsonObject
+        if (transparent) capabilities["add"] = new JsonArray("NET_ADMIN", "NET_RAW");
+        var security = new JsonObject
         {
             ["capabilities"] = capabilities,
             ["privileged"] = false,
@@ -223,6 +222,8 @@ internal static class ProxyContainer
             ["readOnlyRootFilesystem"] = true,
             ["allowPrivilegeEscalation"] = false,
         };
+        if (inputs.SeccompProfile is { } profile) security["seccompProfile"] = profile;
+        return security;
     }
 
     private static string Text(int number) => number.ToString(CultureInfo.InvariantCulture);

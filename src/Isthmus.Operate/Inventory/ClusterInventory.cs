@@ -14,6 +14,7 @@ public sealed class ClusterInventory
     private readonly List<Service> _services = [];
     private readonly List<Pod> _pods = [];
     private readonly List<Node> _nodes = [];
+    private readonly List<Namespace> _namespaces = [];
     private readonly List<object> _istio = [];
     private readonly List<Problem> _complaints = [];
 
@@ -32,6 +33,8 @@ public sealed class ClusterInventory
     public IReadOnlyList<Pod> Pods => _pods;
 
     public IReadOnlyList<Node> Nodes => _nodes;
+
+    public IReadOnlyList<Namespace> Namespaces => _namespaces;
 
     /// <summary>The Corefile of the cluster's DNS; empty when there is none.</summary>
     public string Corefile { get; private set; } = "";
@@ -53,7 +56,7 @@ public sealed class ClusterInventory
 
     public static ClusterInventory Unreadable(string context, string error) => new(context) { Error = error };
 
-    /// <param name="objects">Services, Pods, Nodes, ConfigMaps and Istio objects; others are ignored.</param>
+    /// <param name="objects">Services, Pods, Nodes, Namespaces, ConfigMaps and Istio objects; others are ignored.</param>
     public static ClusterInventory From(string context, IEnumerable<JsonObject> objects, TrustFacts? trust = null, string rootNamespace = WellKnown.SystemNamespace)
     {
         var cluster = new ClusterInventory(context) { Trust = trust ?? TrustFacts.None, RootNamespace = rootNamespace };
@@ -68,6 +71,7 @@ public sealed class ClusterInventory
         next._services.AddRange(_services);
         next._pods.AddRange(_pods);
         next._nodes.AddRange(_nodes);
+        next._namespaces.AddRange(_namespaces);
         next._istio.AddRange(_istio);
         next._complaints.AddRange(_complaints);
         return next;
@@ -97,6 +101,7 @@ public sealed class ClusterInventory
         {
             case "Service" when value["apiVersion"]?.ToString() == "v1": _services.Add(Read<Service>(value)); break;
             case "Pod": _pods.Add(Read<Pod>(value)); break;
+            case "Namespace": _namespaces.Add(Read<Namespace>(value)); break;
             case "Node": _nodes.Add(Read<Node>(value)); break;
             case "ConfigMap":
                 if (value["metadata"]?["namespace"]?.ToString() == "kube-system" && value["metadata"]?["name"]?.ToString() == "coredns") Corefile = value["data"]?["Corefile"]?.ToString() ?? "";

@@ -52,7 +52,7 @@ public sealed class RuncRig : IAsyncLifetime
     {
         var directory = Directory.CreateDirectory(Path.Combine(_directory, name)).FullName;
         var security = container["securityContext"]!;
-        var capabilities = new JsonArray([.. security["capabilities"]!["add"]!.AsArray().Select(one => (JsonNode)$"CAP_{one}")]);
+        var capabilities = new JsonArray([.. (security["capabilities"]!["add"] as JsonArray ?? []).Select(one => (JsonNode)$"CAP_{one}")]);
         // An ordinary user has a single ID here, and runc needs it as the container's root.
         var (user, group) = HasOneUser ? (0, 0) : ((int)security["runAsUser"]!, (int)security["runAsGroup"]!);
         IEnumerable<string> words = command.Length > 0 ? command : Texts(Config["config"]!["Entrypoint"]!).Concat(Texts(container["args"]!));

@@ -16,5 +16,6 @@ public static class Analysis
         .. GlobalHosts.Check(clusters).DistinctBy(finding => (finding.Cluster, finding.Problem)),
         .. TrustAnalysis.Check(clusters),
         .. CredentialReferences.Check(clusters),
+        .. RestrictedNamespaces.Check(clusters),
     ];
 }

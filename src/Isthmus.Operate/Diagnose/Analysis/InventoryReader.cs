@@ -38,7 +38,7 @@ public sealed class InventoryReader(string istioNamespace, int proxies)
 
     private async Task<ClusterInventory> ReadAsync(string context, KubeClient client, CancellationToken stop)
     {
-        var kinds = (ResourceKind[])[Kinds.Service, Kinds.Pod, Kinds.Node, .. IstioKind.All.Where(kind => kind.Kind != "IstioOperator").Select(kind => Manifests.ResourceOf(kind))];
+        var kinds = (ResourceKind[])[Kinds.Service, Kinds.Pod, Kinds.Node, Kinds.Namespace, .. IstioKind.All.Where(kind => kind.Kind != "IstioOperator").Select(kind => Manifests.ResourceOf(kind))];
         var lists = await Task.WhenAll(kinds.Select(kind => ListAsync(client, kind, stop)));
         var objects = lists.SelectMany(list => list).ToList();
         if (await client.FindAsync(Kinds.ConfigMap, "kube-system", "coredns", stop) is { } dns) objects.Add(Typed(dns, Kinds.ConfigMap));

@@ -27,9 +27,9 @@ internal static class ValuesSchema
         ["values.global.logging"] = Read("level"),
         ["values.global.multiCluster"] = Read("clusterName enabled globalDomainSuffix includeEnvoyFilter"),
         ["values.global.proxy"] = Read("clusterDomain componentLogLevel excludeIPRanges excludeInboundPorts excludeOutboundPorts holdApplicationUntilProxyStarts image includeIPRanges logLevel"
-            + " readinessFailureThreshold readinessInitialDelaySeconds readinessPeriodSeconds resources startupProbe"
+            + " readinessFailureThreshold readinessInitialDelaySeconds readinessPeriodSeconds resources seccompProfile startupProbe"
             + " | accessLogEncoding accessLogFile accessLogFormat autoInject concurrency dnsRefreshRate enableCoreDump enableCoreDumpImage envoyAccessLogService envoyMetricsService envoyStatsd"
-            + " includeInboundPorts includeOutboundPorts init kubevirtInterfaces lifecycle outlierLogPath privileged protocolDetectionTimeout seccompProfile statusPort tracer useMCP"),
+            + " includeInboundPorts includeOutboundPorts init kubevirtInterfaces lifecycle outlierLogPath privileged protocolDetectionTimeout statusPort tracer useMCP"),
         ["values.global.proxy.startupProbe"] = Read("enabled failureThreshold"),
         ["values.global.proxy_init"] = Read("image | resources"),
         ["values.pilot"] = Read("env image replicaCount"

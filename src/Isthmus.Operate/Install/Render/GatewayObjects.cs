@@ -123,7 +123,11 @@ internal sealed class GatewayObjects
         var pod = new JsonObject
         {
             ["serviceAccountName"] = account,
-            ["securityContext"] = new JsonObject { ["fsGroup"] = ProxyUser.Id, ["runAsUser"] = ProxyUser.Id, ["runAsGroup"] = ProxyUser.Id, ["runAsNonRoot"] = true },
+            ["securityContext"] = new JsonObject
+            {
+                ["fsGroup"] = ProxyUser.Id, ["runAsUser"] = ProxyUser.Id, ["runAsGroup"] = ProxyUser.Id, ["runAsNonRoot"] = true,
+                ["seccompProfile"] = new JsonObject { ["type"] = "RuntimeDefault" },
+            },
             ["containers"] = new JsonArray(container),
         };
         WorkloadSettings.Apply(pod, metadata, k8s);

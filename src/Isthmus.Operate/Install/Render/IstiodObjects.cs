@@ -185,7 +185,7 @@ internal static class IstiodObjects
             ["securityContext"] = new JsonObject
             {
                 ["allowPrivilegeEscalation"] = false, ["readOnlyRootFilesystem"] = true, ["runAsUser"] = ProxyUser.Id, ["runAsGroup"] = ProxyUser.Id,
-                ["runAsNonRoot"] = true, ["capabilities"] = new JsonObject { ["drop"] = Strings("ALL") },
+                ["runAsNonRoot"] = true, ["capabilities"] = new JsonObject { ["drop"] = Strings("ALL") }, ["seccompProfile"] = new JsonObject { ["type"] = "RuntimeDefault" },
             },
             ["volumeMounts"] = new JsonArray(Mount("istio-token", "/var/run/secrets/tokens"), Mount("local-certs", "/var/run/secrets/istio-dns"),
                 Mount("istio-kubeconfig", "/var/run/secrets/remote")),

@@ -1,0 +1,34 @@
+using Isthmus.Core.Names;
+using Isthmus.Kubernetes.Objects;
+using Isthmus.Operate.Inventory;
+
+namespace Isthmus.Operate.Diagnose.Analysis;
+
+/// <summary>Namespaces with injection whose PodSecurity level refuses every Pod with a sidecar. Pure.</summary>
+public static class RestrictedNamespaces
+{
+    private const string Level = "pod-security.kubernetes.io/enforce";
+
+    public static IEnumerable<Finding> Check(IReadOnlyList<ClusterInventory> clusters) =>
+        from cluster in clusters
+        from ns in cluster.Namespaces
+        let name = ns.Metadata.Name
+        let level = ns.Metadata.Labels.GetValueOrDefault(Level, "")
+        where level is "baseline" or "restricted" && IsInjected(ns) && !HasOnlyGateways(cluster.Pods.Where(pod => pod.Metadata.Namespace == name))
+        select new Finding(cluster.Context, new("ISM1409", $"Namespace {name}", $"metadata.labels[{Level}]",
+            $"the PodSecurity level {level} refuses Pods with a sidecar: their init container istio-init needs the capability NET_ADMIN",
+            $"set the label to privileged, or remove {Labels.Injection} and {Labels.Revision} from the namespace"));
+
+    private static bool IsInjected(Namespace ns)
+    {
+        var labels = ns.Metadata.Labels;
+        return labels.GetValueOrDefault(Labels.Injection) is { } injection ? injection == "enabled" : labels.GetValueOrDefault(Labels.Revision, "").Length > 0;
+    }
+
+    /// <summary>Gateways capture no traffic, so every level accepts them.</summary>
+    private static bool HasOnlyGateways(IEnumerable<Pod> pods)
+    {
+        var templates = pods.Select(pod => pod.Metadata.Annotations.GetValueOrDefault(Annotations.InjectTemplates, "")).ToList();
+        return templates.Count > 0 && templates.TrueForAll(template => template.Split(',').Contains("gateway"));
+    }
+}

@@ -22,6 +22,8 @@ internal sealed class NodeAuthorizer(IAuthorizer next) : IAuthorizer
         "create,patch,update | ,events.k8s.io | events",
         "get,create,update,patch,delete | coordination.k8s.io | leases",
         "get,list,watch | node.k8s.io | runtimeclasses",
+        "get,list,watch | storage.k8s.io | csidrivers,storageclasses,volumeattachments",
+        "get,create,update,patch,delete | storage.k8s.io | csinodes",
         "get,list,watch | networking.k8s.io | servicecidrs,ipaddresses",
         "create | authentication.k8s.io | tokenreviews",
         "create | authorization.k8s.io | localsubjectaccessreviews,subjectaccessreviews");

@@ -8,7 +8,7 @@ namespace Isthmus.Lab.ApiServer.Pki;
 /// <summary>
 /// The keys and certificates of one lab cluster, in <c>pki/</c> below the cluster's directory (files 0600): a CA, the API
 /// server's certificate, the key that signs service account tokens, and client certificates for the administrator, the
-/// controllers and the node.
+/// controllers, the node, and the API server as a client of kubelets.
 /// </summary>
 public sealed class ClusterPki : IDisposable
 {
@@ -58,6 +58,7 @@ public sealed class ClusterPki : IDisposable
             held => Covers(held, cluster, address), () => Authority.IssueServer(ca, cluster, address, now), stop);
         await ClientAsync(directory, PkiNames.Admin, ca, "kubernetes-admin", PkiNames.Masters, now, stop);
         await ClientAsync(directory, PkiNames.Controllers, ca, "system:kube-controller-manager", PkiNames.Masters, now, stop);
+        await ClientAsync(directory, PkiNames.KubeletClient, ca, "kube-apiserver-kubelet-client", PkiNames.Masters, now, stop);
         var node = PkiNames.NodeUserPrefix + PkiNames.NodeName(cluster);
         await ClientAsync(directory, PkiNames.Node, ca, node, PkiNames.Nodes, now, stop);
         return new(directory, ca, server, await TokenKeyAsync(directory, stop));

@@ -9,9 +9,16 @@ public static class Kubeconfig
     /// The text of a kubeconfig whose one context, cluster and user are called <paramref name="context"/>. With
     /// <paramref name="proxy"/> it is the user's form (reached through the lab's HTTP proxy), without it the direct one.
     /// </summary>
-    public static async Task<string> RenderAsync(ClusterPki pki, string context, Uri server, Uri? proxy, CancellationToken stop)
+    public static Task<string> RenderAsync(ClusterPki pki, string context, Uri server, Uri? proxy, CancellationToken stop) =>
+        RenderAsync(pki, PkiNames.Admin, context, server, proxy, stop);
+
+    /// <summary>Writes a kubeconfig with the credentials of the cluster's node to <paramref name="path"/>, with mode 0600.</summary>
+    public static async Task WriteNodeAsync(string path, ClusterPki pki, string context, Uri server, CancellationToken stop) =>
+        await PrivateFile.WriteAsync(path, await RenderAsync(pki, PkiNames.Node, context, server, null, stop), stop);
+
+    private static async Task<string> RenderAsync(ClusterPki pki, string user, string context, Uri server, Uri? proxy, CancellationToken stop)
     {
-        var (certificate, key) = await pki.ReadPairAsync(PkiNames.Admin, stop);
+        var (certificate, key) = await pki.ReadPairAsync(user, stop);
         var proxyLine = proxy is null ? "" : $"    proxy-url: {proxy.OriginalString.TrimEnd('/')}\n";
         return $"""
             apiVersion: v1

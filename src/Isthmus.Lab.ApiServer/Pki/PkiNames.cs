@@ -11,6 +11,7 @@ public static class PkiNames
     public const string Admin = "admin";
     public const string Controllers = "controllers";
     public const string Node = "node";
+    public const string KubeletClient = "apiserver-kubelet-client";
     public const string ServiceAccountKey = "sa.key";
     public const string ServiceAccountPublicKey = "sa.pub";
 

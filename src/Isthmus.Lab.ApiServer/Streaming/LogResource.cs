@@ -4,13 +4,14 @@ using System.Text.Json.Nodes;
 using Isthmus.Lab.ApiServer.Errors;
 using Isthmus.Lab.ApiServer.Identity;
 using Isthmus.Lab.ApiServer.Objects;
+using Isthmus.Lab.ApiServer.Streaming.Nodes;
 using Isthmus.Lab.ApiServer.VirtualResources;
 using Microsoft.AspNetCore.Http;
 
 namespace Isthmus.Lab.ApiServer.Streaming;
 
 /// <summary><c>pods/x/log</c>: the node's answer, passed on as it comes.</summary>
-internal sealed class LogResource(NodeConnection node) : IStreamingResource
+internal sealed class LogResource(NodeLookup nodes) : IStreamingResource
 {
     public VirtualResourceDescriptor Descriptor { get; } = StreamingResources.Describe("log", "Pod", "get");
 
@@ -23,10 +24,10 @@ internal sealed class LogResource(NodeConnection node) : IStreamingResource
             http.Response.StatusCode = StatusCodes.Status204NoContent;
             return;
         }
-        var path = $"/containerLogs/{pod.Metadata.Namespace}/{pod.Metadata.Name}/{container}{StreamingResources.NodeQuery(http.Request.Query, ["follow", "previous", "timestamps"], ["sinceSeconds", "sinceTime", "tailLines", "limitBytes"])}";
+        var path = $"/containerLogs/{pod.Metadata.Namespace}/{pod.Metadata.Name}/{container}{StreamingResources.NodeQuery(http.Request.Query, [("follow", "follow", "true"), ("previous", "previous", "true"), ("timestamps", "timestamps", "true")], ["sinceSeconds", "sinceTime", "tailLines", "limitBytes"])}";
         try
         {
-            using var answer = await node.GetAsync(path, stop);
+            using var answer = await nodes.Find(pod.Spec.NodeName).GetAsync(path, stop);
             if (answer.StatusCode != HttpStatusCode.OK)
             {
                 var message = await answer.Content.ReadAsStringAsync(stop);

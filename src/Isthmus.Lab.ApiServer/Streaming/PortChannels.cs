@@ -1,10 +1,10 @@
 using System.Buffers.Binary;
 using System.Globalization;
-using System.Net.Sockets;
 using System.Net.WebSockets;
 using System.Text;
 using Isthmus.Kubernetes.Streaming;
 using Isthmus.Lab.ApiServer.Errors;
+using Isthmus.Lab.ApiServer.Streaming.Nodes;
 using Microsoft.AspNetCore.Http;
 
 namespace Isthmus.Lab.ApiServer.Streaming;
@@ -34,10 +34,10 @@ internal sealed class PortChannels(ChannelSocket socket, IReadOnlyList<ushort> p
     }
 
     /// <param name="open">Opens a connection to a port of the Pod, or returns why it cannot.</param>
-    internal async Task RunAsync(Func<int, CancellationToken, Task<(NetworkStream? Tunnel, string Error)>> open, CancellationToken stop)
+    internal async Task RunAsync(Func<int, CancellationToken, Task<(NodeTunnel? Tunnel, string Error)>> open, CancellationToken stop)
     {
         using var over = CancellationTokenSource.CreateLinkedTokenSource(stop);
-        var tunnels = new NetworkStream?[ports.Count];
+        var tunnels = new NodeTunnel?[ports.Count];
         try
         {
             for (var i = 0; i < ports.Count; i++)
@@ -69,7 +69,8 @@ internal sealed class PortChannels(ChannelSocket socket, IReadOnlyList<ushort> p
         }
         finally
         {
-            foreach (var tunnel in tunnels) tunnel?.Dispose();
+            foreach (var tunnel in tunnels)
+                if (tunnel is not null) await tunnel.DisposeAsync();
         }
     }
 
@@ -77,13 +78,13 @@ internal sealed class PortChannels(ChannelSocket socket, IReadOnlyList<ushort> p
 
     private static byte Error(int index) => (byte)((2 * index) + 1);
 
-    private async Task ToClientAsync(NetworkStream? tunnel, byte channel, CancellationToken stop)
+    private async Task ToClientAsync(NodeTunnel? tunnel, byte channel, CancellationToken stop)
     {
         if (tunnel is null) return;
         var buffer = new byte[32 * 1024];
         try
         {
-            while (await tunnel.ReadAsync(buffer, stop) is var read and > 0) await socket.SendAsync(channel, buffer.AsMemory(0, read), stop);
+            while (await tunnel.Stream.ReadAsync(buffer, stop) is var read and > 0) await socket.SendAsync(channel, buffer.AsMemory(0, read), stop);
         }
         catch (Exception e) when (e is WebSocketException or IOException or OperationCanceledException)
         {
@@ -91,7 +92,7 @@ internal sealed class PortChannels(ChannelSocket socket, IReadOnlyList<ushort> p
         }
     }
 
-    private async Task ToPodAsync(NetworkStream?[] tunnels, CancellationToken stop)
+    private async Task ToPodAsync(NodeTunnel?[] tunnels, CancellationToken stop)
     {
         try
         {
@@ -100,7 +101,7 @@ internal sealed class PortChannels(ChannelSocket socket, IReadOnlyList<ushort> p
                 if (message.IsEnd || message.Channel % 2 == 1 || message.Channel / 2 >= tunnels.Length || tunnels[message.Channel / 2] is not { } tunnel) continue;
                 try
                 {
-                    await tunnel.WriteAsync(message.Bytes, stop);
+                    await tunnel.Stream.WriteAsync(message.Bytes, stop);
                 }
                 catch (IOException)
                 {

@@ -1,11 +1,13 @@
 using System.Collections.Concurrent;
 using System.Globalization;
 using System.Net.Sockets;
+using System.Net.WebSockets;
 using System.Text;
 using System.Text.Json.Nodes;
 using Isthmus.Kubernetes.Streaming;
 using Isthmus.Lab.ApiServer.Errors;
 using Isthmus.Lab.ApiServer.Identity;
+using Isthmus.Lab.ApiServer.Streaming.Nodes;
 using Isthmus.Lab.ApiServer.Streaming.Spdy;
 using Isthmus.Lab.ApiServer.VirtualResources;
 using Microsoft.AspNetCore.Http;
@@ -16,7 +18,7 @@ namespace Isthmus.Lab.ApiServer.Streaming;
 /// <c>pods/x/portforward</c>: SPDY, directly or tunnelled in a WebSocket, with a pair of streams (data and error) for each connection;
 /// or the channels of a WebSocket, with one connection for each port.
 /// </summary>
-internal sealed class PortForwardResource(NodeConnection node) : IStreamingResource
+internal sealed class PortForwardResource(NodeLookup nodes) : IStreamingResource
 {
     private const string Protocol = "portforward.k8s.io", Tunnelled = "SPDY/3.1+portforward.k8s.io", WebSocketHeader = "Sec-WebSocket-Protocol";
 
@@ -28,15 +30,16 @@ internal sealed class PortForwardResource(NodeConnection node) : IStreamingResou
         var (webSocket, spdy) = (Upgrades.IsWebSocket(http.Request), Upgrades.IsSpdy(http.Request));
         if (!webSocket && !spdy) throw ApiException.BadRequest("Upgrade request required");
         StreamingResources.RequireNode(pod);
-        var path = $"/portForward/{pod.Metadata.Namespace}/{pod.Metadata.Name}?port=";
+        var path = $"/portForward/{pod.Metadata.Namespace}/{pod.Metadata.Name}";
+        var node = nodes.Find(pod.Spec.NodeName);
         if (!webSocket)
         {
             if (Upgrades.Choose(http.Request, "X-Stream-Protocol-Version", [Protocol]) is null) throw ApiException.BadRequest($"unable to upgrade: the server supports {Protocol}");
-            await ServeSpdyAsync(await Upgrades.ToSpdyAsync(http, Protocol), path, stop);
+            await ServeSpdyAsync(await Upgrades.ToSpdyAsync(http, Protocol), node, path, stop);
         }
         else if (Upgrades.Choose(http.Request, WebSocketHeader, [Tunnelled]) is not null)
         {
-            await ServeSpdyAsync(new WebSocketStream(await Upgrades.ToWebSocketAsync(http, Tunnelled)), path, stop);
+            await ServeSpdyAsync(new WebSocketStream(await Upgrades.ToWebSocketAsync(http, Tunnelled)), node, path, stop);
         }
         else
         {
@@ -46,16 +49,16 @@ internal sealed class PortForwardResource(NodeConnection node) : IStreamingResou
                     ?? throw ApiException.BadRequest($"unable to upgrade: the server supports {Tunnelled}, {ChannelProtocol.V4}");
             var ports = PortChannels.Ports(http.Request);
             using var socket = new ChannelSocket(await Upgrades.ToWebSocketAsync(http, chosen));
-            await new PortChannels(socket, ports).RunAsync((port, token) => TryOpenAsync(path, port, token), stop);
+            await new PortChannels(socket, ports).RunAsync((port, token) => TryOpenAsync(node, path, port, token), stop);
         }
     }
 
-    private async Task ServeSpdyAsync(Stream client, string path, CancellationToken stop)
+    private static async Task ServeSpdyAsync(Stream client, INode node, string path, CancellationToken stop)
     {
         await using var transport = client;
         using var connection = new SpdyConnection(transport);
         using var over = CancellationTokenSource.CreateLinkedTokenSource(stop);
-        var accepting = AcceptAsync(connection, path, over.Token);
+        var accepting = AcceptAsync(connection, node, path, over.Token);
         try
         {
             await connection.RunAsync(stop);
@@ -68,7 +71,7 @@ internal sealed class PortForwardResource(NodeConnection node) : IStreamingResou
         await accepting;
     }
 
-    private async Task AcceptAsync(SpdyConnection connection, string path, CancellationToken stop)
+    private static async Task AcceptAsync(SpdyConnection connection, INode node, string path, CancellationToken stop)
     {
         var halves = new Dictionary<string, SpdyStream>(StringComparer.Ordinal);
         var forwards = new ConcurrentDictionary<Task, bool>();
@@ -85,7 +88,7 @@ internal sealed class PortForwardResource(NodeConnection node) : IStreamingResou
                     continue;
                 }
                 var (data, error) = headers.GetValueOrDefault("streamtype") == "data" ? (stream, other) : (other, stream);
-                var forward = ForwardAsync(connection, data, error, path, stop);
+                var forward = ForwardAsync(connection, data, error, node, path, stop);
                 forwards[forward] = true;
                 _ = forward.ContinueWith(done => forwards.TryRemove(done, out var _), TaskScheduler.Default);
             }
@@ -97,20 +100,20 @@ internal sealed class PortForwardResource(NodeConnection node) : IStreamingResou
         await Task.WhenAll(forwards.Keys);
     }
 
-    private async Task ForwardAsync(SpdyConnection connection, SpdyStream data, SpdyStream error, string path, CancellationToken stop)
+    private static async Task ForwardAsync(SpdyConnection connection, SpdyStream data, SpdyStream error, INode node, string path, CancellationToken stop)
     {
         try
         {
             var port = data.Headers.GetValueOrDefault("port", "");
             var (tunnel, message) = int.TryParse(port, NumberStyles.None, CultureInfo.InvariantCulture, out var number)
-                ? await TryOpenAsync(path, number, stop)
+                ? await TryOpenAsync(node, path, number, stop)
                 : (null, $"invalid port '{port}' (expected a number from 1 to 65535)");
             if (tunnel is null) await error.SendAsync(Encoding.UTF8.GetBytes(message), stop);
             else await CopyAsync(data, tunnel, stop);
             await error.EndAsync(stop);
             await data.EndAsync(stop);
         }
-        catch (Exception e) when (e is IOException or OperationCanceledException or ObjectDisposedException)
+        catch (Exception e) when (e is IOException or WebSocketException or OperationCanceledException or ObjectDisposedException)
         {
             // The client left.
         }
@@ -118,19 +121,19 @@ internal sealed class PortForwardResource(NodeConnection node) : IStreamingResou
         connection.Forget(error);
     }
 
-    private async Task<(NetworkStream? Tunnel, string Error)> TryOpenAsync(string path, int port, CancellationToken stop)
+    private static async Task<(NodeTunnel? Tunnel, string Error)> TryOpenAsync(INode node, string path, int port, CancellationToken stop)
     {
         try
         {
-            return await node.OpenTunnelAsync(path + port.ToString(CultureInfo.InvariantCulture), stop);
+            return await node.OpenTunnelAsync(path, port, stop);
         }
-        catch (Exception e) when (e is SocketException or IOException)
+        catch (Exception e) when (e is SocketException or IOException or WebSocketException)
         {
             return (null, $"the node is not reachable: {e.Message}");
         }
     }
 
-    private static async Task CopyAsync(SpdyStream data, NetworkStream tunnel, CancellationToken stop)
+    private static async Task CopyAsync(SpdyStream data, NodeTunnel tunnel, CancellationToken stop)
     {
         await using var owned = tunnel;
         using var over = CancellationTokenSource.CreateLinkedTokenSource(stop);
@@ -138,7 +141,7 @@ internal sealed class PortForwardResource(NodeConnection node) : IStreamingResou
         var buffer = new byte[32 * 1024];
         try
         {
-            while (await tunnel.ReadAsync(buffer, over.Token) is var read and > 0) await data.SendAsync(buffer.AsMemory(0, read).ToArray(), over.Token);
+            while (await tunnel.Stream.ReadAsync(buffer, over.Token) is var read and > 0) await data.SendAsync(buffer.AsMemory(0, read).ToArray(), over.Token);
         }
         finally
         {
@@ -147,14 +150,14 @@ internal sealed class PortForwardResource(NodeConnection node) : IStreamingResou
         }
     }
 
-    private static async Task ToPodAsync(SpdyStream data, NetworkStream tunnel, CancellationToken stop)
+    private static async Task ToPodAsync(SpdyStream data, NodeTunnel tunnel, CancellationToken stop)
     {
         try
         {
-            while (await data.ReceiveAsync(stop) is { } bytes) await tunnel.WriteAsync(bytes, stop);
-            tunnel.Socket.Shutdown(SocketShutdown.Send);
+            while (await data.ReceiveAsync(stop) is { } bytes) await tunnel.Stream.WriteAsync(bytes, stop);
+            tunnel.EndWrites();
         }
-        catch (Exception e) when (e is IOException or SocketException or OperationCanceledException)
+        catch (Exception e) when (e is IOException or SocketException or WebSocketException or OperationCanceledException)
         {
             // The Pod closed first.
         }

@@ -5,13 +5,14 @@ using System.Text.Json.Nodes;
 using Isthmus.Kubernetes.Streaming;
 using Isthmus.Lab.ApiServer.Errors;
 using Isthmus.Lab.ApiServer.Identity;
+using Isthmus.Lab.ApiServer.Streaming.Nodes;
 using Isthmus.Lab.ApiServer.VirtualResources;
 using Microsoft.AspNetCore.Http;
 
 namespace Isthmus.Lab.ApiServer.Streaming;
 
 /// <summary><c>pods/x/exec</c> and <c>attach</c>: relays channels between a client, over WebSocket or SPDY, and the node.</summary>
-internal sealed class RemoteCommandResource(NodeConnection node, string subresource, string kind) : IStreamingResource
+internal sealed class RemoteCommandResource(NodeLookup nodes, string subresource, string kind) : IStreamingResource
 {
     public VirtualResourceDescriptor Descriptor { get; } = StreamingResources.Describe(subresource, kind, "create", "get");
 
@@ -23,7 +24,7 @@ internal sealed class RemoteCommandResource(NodeConnection node, string subresou
         if (!webSocket && !spdy) throw ApiException.BadRequest("Upgrade request required");
         StreamingResources.RequireNode(pod);
         if (subresource == "exec" && http.Request.Query["command"].Count == 0) throw ApiException.BadRequest("you must specify at least 1 command for the container");
-        var path = $"/{subresource}/{pod.Metadata.Namespace}/{pod.Metadata.Name}/{container}{StreamingResources.NodeQuery(http.Request.Query, ["stdin", "stdout", "stderr", "tty"], ["command"])}";
+        var path = $"/{subresource}/{pod.Metadata.Namespace}/{pod.Metadata.Name}/{container}{StreamingResources.NodeQuery(http.Request.Query, [("stdin", "input", "1"), ("stdout", "output", "1"), ("stderr", "error", "1"), ("tty", "tty", "1")], ["command"])}";
         try
         {
             await using var client = webSocket ? await AcceptWebSocketAsync(http, stop) : await AcceptSpdyAsync(http, stop);
@@ -40,9 +41,9 @@ internal sealed class RemoteCommandResource(NodeConnection node, string subresou
         ChannelSocket channels;
         try
         {
-            channels = await node.OpenChannelsAsync(path, stop);
+            channels = await nodes.Find(nodeName).OpenChannelsAsync(path, stop);
         }
-        catch (Exception e) when (e is WebSocketException or HttpRequestException or SocketException)
+        catch (Exception e) when (e is WebSocketException or HttpRequestException or SocketException or ApiException)
         {
             await client.FinishAsync(ChannelProtocol.Failed($"node {nodeName} cannot serve the request: {(e.InnerException ?? e).Message}"), stop);
             return;

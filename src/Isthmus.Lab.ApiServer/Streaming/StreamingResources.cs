@@ -4,6 +4,7 @@ using Isthmus.Kubernetes.Objects;
 using Isthmus.Lab.ApiServer.Endpoints;
 using Isthmus.Lab.ApiServer.Errors;
 using Isthmus.Lab.ApiServer.Hosting;
+using Isthmus.Lab.ApiServer.Streaming.Nodes;
 using Isthmus.Lab.ApiServer.Values;
 using Isthmus.Lab.ApiServer.VirtualResources;
 using Microsoft.AspNetCore.Http;
@@ -16,9 +17,9 @@ public static class StreamingResources
 {
     internal static IReadOnlyList<IStreamingResource> All(ApiServerContext context, ServiceEndpoints endpoints)
     {
-        var node = new NodeConnection(context.Settings);
+        var nodes = new NodeLookup(context.Settings, context.Store);
         return [
-            new LogResource(node), new RemoteCommandResource(node, "exec", "PodExecOptions"), new RemoteCommandResource(node, "attach", "PodAttachOptions"), new PortForwardResource(node),
+            new LogResource(nodes), new RemoteCommandResource(nodes, "exec", "PodExecOptions"), new RemoteCommandResource(nodes, "attach", "PodAttachOptions"), new PortForwardResource(nodes),
             new ProxyResource("pods", "PodProxyOptions", ProxyTarget.OfPod), new ProxyResource("services", "ServiceProxyOptions", (service, request) => ProxyTarget.OfService(service, request, endpoints))];
     }
 
@@ -44,13 +45,14 @@ public static class StreamingResources
         throw ApiException.BadRequest($"a container name must be specified for pod {pod.Metadata.Name}, choose one of: [{string.Join(' ', names)}]{init}");
     }
 
-    /// <summary>The query of the request to the node: every form of true becomes "true", and what the node does not know is left out.</summary>
+    /// <summary>The query of the request to the node, without what the node does not know.</summary>
+    /// <param name="switches">Parameters that are on in any form of true, each with the kubelet's name and value for it.</param>
     /// <param name="values">Parameters that are passed on with all their values.</param>
-    internal static QueryString NodeQuery(IQueryCollection query, string[] switches, string[] values)
+    internal static QueryString NodeQuery(IQueryCollection query, (string Name, string AtNode, string On)[] switches, string[] values)
     {
         var forwarded = new QueryBuilder();
-        foreach (var name in switches)
-            if (query.IsOn(name)) forwarded.Add(name, "true");
+        foreach (var (name, atNode, on) in switches)
+            if (query.IsOn(name)) forwarded.Add(atNode, on);
         foreach (var name in values) forwarded.Add(name, query[name].OfType<string>());
         return forwarded.ToQueryString();
     }

@@ -19,6 +19,7 @@ namespace Isthmus.Lab.Machine.Network;
 /// <param name="LoadBalancerPool">The source of addresses for LoadBalancer Services, unless the user created pools.</param>
 /// <param name="Region">The node's topology.kubernetes.io/region; empty for none.</param>
 /// <param name="Zone">The node's topology.kubernetes.io/zone; empty for none.</param>
+/// <param name="HasNode">Whether the lab runs the node. Otherwise a kubelet joins the cluster, in the node's network.</param>
 public sealed record ClusterSettings(
     string Name,
     string Context,
@@ -29,7 +30,8 @@ public sealed record ClusterSettings(
     Cidr ServiceRange,
     Cidr LoadBalancerPool,
     string Region = "",
-    string Zone = "")
+    string Zone = "",
+    bool HasNode = true)
 {
     /// <summary>The file in the cluster's directory.</summary>
     public const string FileName = "cluster.json";
@@ -87,10 +89,13 @@ public sealed record ClusterSettings(
     public static ClusterSettings FromJson(JsonNode? json, string source)
     {
         return new(Text("name"), Text("context"), Number("ordinal"), Text("network"), Address("address"),
-            Range("podRange"), Range("serviceRange"), Range("loadBalancerPool"), Text("region"), Text("zone"));
+            Range("podRange"), Range("serviceRange"), Range("loadBalancerPool"), Text("region"), Text("zone"), Switch("hasNode", true));
 
         string Text(string field) => (json as JsonObject)?[field] is JsonValue value && value.TryGetValue<string>(out var text)
             ? text : throw Wrong(field, "text");
+        // Files of earlier versions do not have the field.
+        bool Switch(string field, bool otherwise) => (json as JsonObject)?[field] is not { } node ? otherwise
+            : node is JsonValue value && value.TryGetValue<bool>(out var on) ? on : throw Wrong(field, "true or false");
         int Number(string field) => (json as JsonObject)?[field] is JsonValue value && value.TryGetValue<int>(out var number)
             ? number : throw Wrong(field, "a number");
         IPAddress Address(string field) => IPAddress.TryParse(Text(field), out var address) ? address : throw Wrong(field, "an address");
@@ -111,5 +116,6 @@ public sealed record ClusterSettings(
         ["loadBalancerPool"] = LoadBalancerPool.ToString(),
         ["region"] = Region,
         ["zone"] = Zone,
+        ["hasNode"] = HasNode,
     };
 }

@@ -117,7 +117,7 @@ internal sealed class NodeServer(NodeContext node, PodSet pods, string socketPat
         {
             if (running is null) throw new LaunchException($"container {container} is not running");
             if (command.Count == 0) throw new LaunchException("no command given");
-            exec = await ContainerExec.StartAsync(running.Process, running.Identity, node.CanSetGroups, command, Flag(http, "stdin"), Flag(http, "tty"), node.Time);
+            exec = await ContainerExec.StartAsync(running.Process, running.Identity, node.CanSetGroups, command, Flag(http, "input"), Flag(http, "tty"), node.Time);
         }
         catch (LaunchException e)
         {
@@ -147,10 +147,10 @@ internal sealed class NodeServer(NodeContext node, PodSet pods, string socketPat
             await socket.FinishAsync(ChannelProtocol.Failed($"container {container} is not running"), stop);
             return;
         }
-        await new AttachSession(node.Reactor, running, Flag(http, "stdin") && found.Spec.StdinOnce, socket).RunAsync(stop);
+        await new AttachSession(node.Reactor, running, Flag(http, "input") && found.Spec.StdinOnce, socket).RunAsync(stop);
     }
 
-    private static bool Flag(HttpContext http, string name) => http.Request.Query[name] == "true";
+    private static bool Flag(HttpContext http, string name) => http.Request.Query[name].ToString() is "true" or "1";
 
     private static long? Number(HttpContext http, string name) =>
         long.TryParse(http.Request.Query[name], NumberStyles.None, CultureInfo.InvariantCulture, out var number) ? number : null;

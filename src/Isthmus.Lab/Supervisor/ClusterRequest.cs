@@ -11,12 +11,14 @@ namespace Isthmus.Lab.Supervisor;
 /// <summary>A request for a cluster. <see cref="ClusterPlan"/> chooses the rest.</summary>
 /// <param name="Context">Empty for the same as the name.</param>
 /// <param name="Network">Empty for a network of its own.</param>
-public sealed record ClusterRequest(string Name, string Context = "", string Network = "", string Region = "", string Zone = "")
+/// <param name="NoNode">Whether the cluster starts without a node, for a kubelet that joins it.</param>
+public sealed record ClusterRequest(string Name, string Context = "", string Network = "", string Region = "", string Zone = "", bool NoNode = false)
 {
-    public JsonObject ToJson() => new() { ["name"] = Name, ["context"] = Context, ["network"] = Network, ["region"] = Region, ["zone"] = Zone };
+    public JsonObject ToJson() => new() { ["name"] = Name, ["context"] = Context, ["network"] = Network, ["region"] = Region, ["zone"] = Zone, ["noNode"] = NoNode };
 
     internal static ClusterRequest FromJson(JsonNode? json) => new(
-        Text(json, "name"), Text(json, "context"), Text(json, "network"), Text(json, "region"), Text(json, "zone"));
+        Text(json, "name"), Text(json, "context"), Text(json, "network"), Text(json, "region"), Text(json, "zone"),
+        (json as JsonObject)?["noNode"] is JsonValue value && value.TryGetValue<bool>(out var on) && on);
 
     private static string Text(JsonNode? json, string field) =>
         (json as JsonObject)?[field] is JsonValue value && value.TryGetValue<string>(out var text) ? text : "";
@@ -52,6 +54,7 @@ public static partial class ClusterPlan
             PodRange = FreePodRange(network, existing),
             Region = request.Region,
             Zone = request.Zone,
+            HasNode = !request.NoNode,
         };
     }
 

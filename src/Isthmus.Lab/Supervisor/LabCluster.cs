@@ -16,13 +16,16 @@ public enum LabPart { ApiServer, Cluster }
 /// <summary>One running cluster: its directory, its node's network, its two processes.</summary>
 internal sealed class LabCluster : IAsyncDisposable
 {
+    /// <summary>The file in the directory of a cluster without a node with which a kubelet joins it.</summary>
+    internal const string NodeKubeconfig = "node.kubeconfig";
+
     private readonly LabHome _home;
     private readonly NodeNetwork _network;
     private readonly SupervisedProcess _apiServer;
-    private readonly SupervisedProcess _node;
+    private readonly SupervisedProcess? _node;
     private ApiServerListener? _loopback;
 
-    private LabCluster(LabHome home, NodeNetwork network, KubeClient client, SupervisedProcess apiServer, SupervisedProcess node, DateTimeOffset begun)
+    private LabCluster(LabHome home, NodeNetwork network, KubeClient client, SupervisedProcess apiServer, SupervisedProcess? node, DateTimeOffset begun)
     {
         Since = WholeSeconds(begun);
         _home = home;
@@ -51,11 +54,12 @@ internal sealed class LabCluster : IAsyncDisposable
         using var pki = await ClusterPki.EnsureAsync(directory, settings.Name, settings.Address, time, stop);
         var kubeconfig = Path.Combine(directory, "kubeconfig");
         await Kubeconfig.WriteAsync(kubeconfig, pki, settings.Context, settings.Server, null, stop);
+        if (!settings.HasNode) await Kubeconfig.WriteNodeAsync(Path.Combine(directory, NodeKubeconfig), pki, settings.Context, settings.Server, stop);
 
         var network = await NodeNetwork.CreateAsync(outer, settings, NamespacePaths.Node(settings.Name), stop);
         var client = new KubeClient(KubeConfig.Parse(await File.ReadAllTextAsync(kubeconfig, stop), null, kubeconfig), "isthmus-lab");
         string[] arguments = ["--cluster", settings.Name, "--dir", directory, "--address", settings.Address.ToString()];
-        return new LabCluster(home, network, client, Process("apiserver", "--machine-socket", home.MachineSocket), Process("node"), begun);
+        return new LabCluster(home, network, client, Process("apiserver", "--machine-socket", home.MachineSocket), settings.HasNode ? Process("node") : null, begun);
 
         SupervisedProcess Process(string role, params string[] more) => new(
             $"{settings.Name}-{role}", network.Handle, self.With([$"lab-{role}", .. arguments, .. more]), home.Log($"{settings.Name}-{role}"), time, log);
@@ -77,7 +81,7 @@ internal sealed class LabCluster : IAsyncDisposable
     internal async Task StopAsync(TimeSpan grace, TimeProvider time)
     {
         // Without the node, containers that end now are not restarted.
-        await _node.StopAsync(TimeSpan.FromSeconds(1));
+        if (_node is not null) await _node.StopAsync(TimeSpan.FromSeconds(1));
         await PodProcesses.StopAsync(Namespaces(), [.. new[] { _apiServer.ProcessId }.OfType<int>()], grace, time);
         await _apiServer.StopAsync(TimeSpan.FromSeconds(2));
         foreach (var path in PodNamespaces()) NamespaceHandle.Unbind(path);
@@ -89,7 +93,7 @@ internal sealed class LabCluster : IAsyncDisposable
     {
         if (part == LabPart.Cluster)
         {
-            await _node.HoldAsync(stop);
+            if (_node is not null) await _node.HoldAsync(stop);
             await PodProcesses.StopAsync(Namespaces(), [.. new[] { _apiServer.ProcessId }.OfType<int>()], TimeSpan.Zero, time);
         }
         await _apiServer.HoldAsync(stop);
@@ -103,7 +107,7 @@ internal sealed class LabCluster : IAsyncDisposable
         var mended = _apiServer.Release();
         if (part != LabPart.Cluster) return mended;
         Since = WholeSeconds(time.GetUtcNow());
-        return _node.Release() | mended;
+        return _node?.Release() == true | mended;
     }
 
     // Times in the API are whole seconds.
@@ -139,8 +143,8 @@ internal sealed class LabCluster : IAsyncDisposable
             ["zone"] = Settings.Zone,
             ["apiServerPid"] = _apiServer.ProcessId,
             ["apiServerRestarts"] = _apiServer.Restarts,
-            ["nodePid"] = _node.ProcessId,
-            ["nodeRestarts"] = _node.Restarts,
+            ["nodePid"] = _node?.ProcessId,
+            ["nodeRestarts"] = _node?.Restarts,
             ["pods"] = pods,
         };
     }
@@ -148,7 +152,7 @@ internal sealed class LabCluster : IAsyncDisposable
     public async ValueTask DisposeAsync()
     {
         if (_loopback is { } loopback) await loopback.DisposeAsync();
-        await _node.DisposeAsync();
+        if (_node is not null) await _node.DisposeAsync();
         await _apiServer.DisposeAsync();
         Client.Dispose();
         _network.Dispose();

@@ -33,6 +33,9 @@ public sealed class LabControl(LabHome home, Func<string, string?> environment, 
     /// <summary>The kubeconfig of these clusters.</summary>
     public Task<string> RenderKubeconfigAsync(IReadOnlyList<KubeconfigEntry> entries, CancellationToken stop) => _kubeconfig.RenderAsync(entries, stop);
 
+    /// <summary>The file with which a kubelet joins a cluster without a node.</summary>
+    public string NodeKubeconfig(string cluster) => Path.Combine(home.Cluster(cluster), LabCluster.NodeKubeconfig);
+
     /// <summary>Writes the entries of an existing cluster, and makes it current.</summary>
     public Task ExportKubeconfigAsync(ClusterSettings cluster, string? file, CancellationToken stop) =>
         ExportKubeconfigAsync([KubeconfigEntry.ThroughProxy(cluster, State.ProxyPort)], file, stop);

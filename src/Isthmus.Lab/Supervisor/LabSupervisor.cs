@@ -91,6 +91,7 @@ internal sealed partial class LabSupervisor : IAsyncDisposable
         return Task.WhenAll(names.Select(async name =>
         {
             var cluster = Running(name);
+            if (!cluster.Settings.HasNode) return;
             await StepAsync(cluster, "node ready", "node", token => Readiness.NodeAsync(cluster.Client, cluster.Settings, cluster.Since, token), begun, report, stop);
             await StepAsync(cluster, "DNS ready", "node",
                 token => Readiness.PodAsync(cluster.Client, SystemComponents.Namespace, SystemComponents.DnsLabels, cluster.Since, token), begun, report, stop);
@@ -223,6 +224,10 @@ internal sealed partial class LabSupervisor : IAsyncDisposable
         Check("network", wanted.Network, existing.Network);
         Check("region", wanted.Region, existing.Region);
         Check("zone", wanted.Zone, existing.Zone);
+        if (wanted.NoNode && existing.HasNode)
+        {
+            throw new ProblemException($"cluster {existing.Name}", "exists with a node", $"delete it first with 'isthmus lab delete cluster --name {existing.Name}'");
+        }
 
         void Check(string what, string wants, string has)
         {

@@ -14,16 +14,19 @@ internal static class LabClusterCommand
         var network = new Option<string>("--network") { Description = "Network to join; by default, the cluster gets its own", DefaultValueFactory = _ => "" };
         var region = new Option<string>("--region") { Description = "Region of the node", DefaultValueFactory = _ => "" };
         var zone = new Option<string>("--zone") { Description = "Zone of the node", DefaultValueFactory = _ => "" };
+        var noNode = new Option<bool>("--no-node") { Description = "Start only the API server and the controllers, for a kubelet that you run" };
         var noWait = new Option<bool>("--no-wait") { Description = "Return as soon as the API server responds" };
         var yes = ConfirmationOption.InstallMissing();
-        var cluster = new Command("cluster", "Create a cluster.") { network, region, zone, noWait, yes };
+        var cluster = new Command("cluster", "Create a cluster.") { network, region, zone, noNode, noWait, yes };
         name.AddTo(cluster);
         cluster.SetAction(async (line, stop) =>
         {
-            var request = new ClusterRequest(name.Of(line), "", line.GetValue(network)!, line.GetValue(region)!, line.GetValue(zone)!);
+            var request = new ClusterRequest(name.Of(line), "", line.GetValue(network)!, line.GetValue(region)!, line.GetValue(zone)!, line.GetValue(noNode));
             var settings = new LabUpSettings([request], MustBeNew: true, !line.GetValue(noWait), line.GetValue(GlobalOptions.Kubeconfig), MakeCurrent: true);
-            await LabProgress.RunAsync(onStep => LabCommand.Control(line.GetValue(yes)).UpAsync(settings, onStep, stop));
+            var control = LabCommand.Control(line.GetValue(yes));
+            await LabProgress.RunAsync(onStep => control.UpAsync(settings, onStep, stop));
             Console.WriteLine($"Context: {request.Name}");
+            if (request.NoNode) Console.WriteLine($"Start a kubelet in the node's network with: isthmus lab shell --cluster {request.Name} -- kubelet --kubeconfig={control.NodeKubeconfig(request.Name)} …");
             return 0;
         });
         return new Command("create", "Create a cluster.") { cluster };

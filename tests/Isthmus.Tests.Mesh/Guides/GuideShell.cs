@@ -10,7 +10,9 @@ namespace Isthmus.Tests.Mesh.Guides;
 internal sealed class GuideShell : IAsyncDisposable
 {
     private static readonly TimeSpan Patience = TimeSpan.FromMinutes(6);
+    private static readonly string? Contexts = Environment.GetEnvironmentVariable("ISTHMUS_TEST_CONTEXTS");
     private readonly string _folder = Directory.CreateTempSubdirectory("isthmus-guide-").FullName;
+    private GuideClusters? _clusters;
     private int _typed;
 
     private GuideShell()
@@ -18,11 +20,19 @@ internal sealed class GuideShell : IAsyncDisposable
         foreach (var name in (string[])["samples", "tools", "manifests", "bin"]) Directory.CreateSymbolicLink(Path.Combine(_folder, name), Path.Combine(Root(), name));
     }
 
+    private string Kubeconfig => Path.Combine(_folder, ".kubeconfig");
+
     /// <summary>The folder of the pages.</summary>
     internal static string Pages => Path.Combine(Root(), "docs", "guides");
 
     internal static async Task<GuideShell> CreateAsync()
     {
+        if (Contexts is not null)
+        {
+            var shell = new GuideShell();
+            shell._clusters = await GuideClusters.ConnectAsync(Contexts, shell.Kubeconfig);
+            return shell;
+        }
         try { await Preflight.RunAsync(TestContext.Current.CancellationToken); }
         catch (Core.Problems.ProblemException e) { Assert.Skip(e.Message); }
         return new();
@@ -38,14 +48,19 @@ internal sealed class GuideShell : IAsyncDisposable
 
     internal Task WriteAsync(string file, string text) => File.WriteAllTextAsync(Path.Combine(_folder, file), text);
 
+    /// <summary>Checks that the clusters have no object that they did not have before. With a lab, nothing is left of the clusters.</summary>
+    internal Task CheckNothingIsLeftAsync() => _clusters is null ? Task.CompletedTask : _clusters.CheckAsync();
+
     public async ValueTask DisposeAsync()
     {
-        await BashAsync("bin/isthmus lab down", TimeSpan.FromSeconds(60));
+        if (_clusters is null) await BashAsync("bin/isthmus lab down", TimeSpan.FromSeconds(60));
+        else if (await _clusters.NewAsync() is { Count: > 0 } left) await BashAsync(GuideClusters.CleanUp(left), Patience);
         Directory.Delete(_folder, recursive: true);
     }
 
     internal async Task TypeAsync(IReadOnlyList<GuideBlock> blocks)
     {
+        if (_clusters is not null) blocks = [.. blocks.Select(GuideClusters.WithoutLab)];
         // One shell can run several pages.
         var first = _typed;
         _typed += blocks.Count;
@@ -81,7 +96,7 @@ internal sealed class GuideShell : IAsyncDisposable
         start.Environment["ISTHMUS_LAB_HOME"] = Path.Combine(_folder, ".lab");
         // Keys of 4096 bits take seconds of CPU each; the guides' Makefile takes the size from the environment.
         foreach (var size in (string[])["ROOTCA_KEYSZ", "INTERMEDIATE_KEYSZ"]) start.Environment[size] = "2048";
-        start.Environment["KUBECONFIG"] = Path.Combine(_folder, ".kubeconfig");
+        start.Environment["KUBECONFIG"] = Kubeconfig;
         using var process = Process.Start(start)!;
         process.StandardInput.Close();
         using var limit = new CancellationTokenSource(patience);

@@ -23,5 +23,6 @@ public sealed class GuideTests
         var blocks = GuidePage.Read(GuideShell.Pages, page);
         Assert.NotEmpty(blocks);
         await shell.TypeAsync(blocks);
+        await shell.CheckNothingIsLeftAsync();
     }
 }

@@ -5,10 +5,10 @@ using Isthmus.Kubernetes.Streaming;
 using Isthmus.Lab.ApiServer.Hosting;
 using Isthmus.Lab.Machine.Network;
 
-namespace Isthmus.Lab.ApiServer.Streaming;
+namespace Isthmus.Lab.ApiServer.Streaming.Nodes;
 
-/// <summary>Connects to nodes over their Unix sockets.</summary>
-internal sealed class NodeConnection(ApiServerSettings settings)
+/// <summary>The node that the lab runs beside its API server. They share a Unix socket.</summary>
+internal sealed class LabNode(ApiServerSettings settings) : INode
 {
     private const int LongestAnswerHead = 16 * 1024;
     private static readonly UTF8Encoding Text = new(encoderShouldEmitUTF8Identifier: false);
@@ -20,12 +20,10 @@ internal sealed class NodeConnection(ApiServerSettings settings)
         ConnectCallback = async (_, stop) => new NetworkStream(await DialAsync(settings, stop), ownsSocket: true),
     });
 
-    /// <exception cref="HttpRequestException">The node is not reachable.</exception>
-    internal Task<HttpResponseMessage> GetAsync(string path, CancellationToken stop) =>
+    public Task<HttpResponseMessage> GetAsync(string path, CancellationToken stop) =>
         _http.SendAsync(new HttpRequestMessage(HttpMethod.Get, new Uri($"http://node{path}")), stop);
 
-    /// <exception cref="WebSocketException">The node is not reachable, or rejects the request.</exception>
-    internal async Task<ChannelSocket> OpenChannelsAsync(string path, CancellationToken stop)
+    public async Task<ChannelSocket> OpenChannelsAsync(string path, CancellationToken stop)
     {
         var socket = new ClientWebSocket();
         socket.Options.AddSubProtocol(ChannelProtocol.V5);
@@ -42,16 +40,14 @@ internal sealed class NodeConnection(ApiServerSettings settings)
         }
     }
 
-    /// <summary>Opens a byte tunnel, or returns why that failed.</summary>
-    /// <exception cref="SocketException">The node is not reachable.</exception>
-    internal async Task<(NetworkStream? Tunnel, string Error)> OpenTunnelAsync(string path, CancellationToken stop)
+    public async Task<(NodeTunnel? Tunnel, string Error)> OpenTunnelAsync(string path, int port, CancellationToken stop)
     {
         var stream = new NetworkStream(await DialAsync(settings, stop), ownsSocket: true);
         try
         {
-            await stream.WriteAsync(Text.GetBytes($"GET {path} HTTP/1.1\r\nHost: node\r\nConnection: Upgrade\r\nUpgrade: {NodeSocket.Tunnel}\r\n\r\n"), stop);
+            await stream.WriteAsync(Text.GetBytes($"GET {path}?port={port} HTTP/1.1\r\nHost: node\r\nConnection: Upgrade\r\nUpgrade: {NodeSocket.Tunnel}\r\n\r\n"), stop);
             var head = await ReadHeadAsync(stream, stop);
-            if (head.StartsWith("HTTP/1.1 101 ", StringComparison.Ordinal)) return (stream, "");
+            if (head.StartsWith("HTTP/1.1 101 ", StringComparison.Ordinal)) return (new(stream, () => stream.Socket.Shutdown(SocketShutdown.Send)), "");
             var rest = new byte[1024];
             var read = await stream.ReadAsync(rest, stop);
             await stream.DisposeAsync();
@@ -84,12 +80,14 @@ internal sealed class NodeConnection(ApiServerSettings settings)
         return head.ToString();
     }
 
+    private static string SocketPath(ApiServerSettings settings) => Path.Combine(settings.Directory, NodeSocket.FileName);
+
     private static async Task<Socket> DialAsync(ApiServerSettings settings, CancellationToken stop)
     {
         var socket = new Socket(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified);
         try
         {
-            await socket.ConnectAsync(new UnixDomainSocketEndPoint(Path.Combine(settings.Directory, NodeSocket.FileName)), stop);
+            await socket.ConnectAsync(new UnixDomainSocketEndPoint(SocketPath(settings)), stop);
             return socket;
         }
         catch

@@ -1,10 +1,11 @@
 using System.Text.Json.Nodes;
+using System.Text.RegularExpressions;
 using Isthmus.Core.Problems;
 
 namespace Isthmus.Operate.Install.Operator;
 
 /// <summary>The fields of an IstioOperator spec (Istio 1.20, IstioOperator options). Values are free, as in Istio.</summary>
-internal static class OperatorSchema
+internal static partial class OperatorSchema
 {
     private static readonly HashSet<string> Spec =
         [.. "profile revision hub tag namespace meshConfig components values addonComponents unvalidatedValues installPackagePath resourceSuffix defaultRevision".Split(' ')];
@@ -17,7 +18,29 @@ internal static class OperatorSchema
 
     private static readonly HashSet<string> K8s =
         [.. ("affinity env hpaSpec imagePullPolicy nodeSelector podAnnotations podDisruptionBudget priorityClassName readinessProbe replicaCount resources "
-            + "scaleTargetRef service serviceAnnotations strategy tolerations securityContext volumes volumeMounts overlays").Split(' ')];
+            + "service serviceAnnotations strategy tolerations topologySpreadConstraints securityContext volumes volumeMounts").Split(' ')];
+
+    /// <summary>Fields of Istio that have no effect here, and what to do instead. Of the same name elsewhere, they may have one.</summary>
+    private static readonly (string Path, string Remedy)[] Unsupported =
+    [
+        ("spec.namespace", "set values.global.istioNamespace"),
+        ("spec.unvalidatedValues", "set values"),
+        ("spec.installPackagePath", "remove it: the manifests are built in"),
+        ("spec.resourceSuffix", "set revision"),
+        ("spec.defaultRevision", "set values.defaultRevision"),
+        ("spec.components.*.spec", "remove it"),
+        ("spec.components.*.k8s.overlays", "change the output of 'isthmus manifest generate'"),
+        ("spec.components.*.k8s.scaleTargetRef", "remove it: an autoscaler scales the Deployment of its component"),
+        ("spec.components.pilot.namespace", "set values.global.istioNamespace"),
+        ("spec.components.pilot.k8s.service", "set serviceAnnotations, or create a Service of your own for its Pods"),
+        ("spec.components.ingressGateways.hub", "set spec.hub, or the annotation sidecar.istio.io/proxyImage of its Pods: injection sets the image"),
+        ("spec.components.ingressGateways.tag", "set spec.tag, or the annotation sidecar.istio.io/proxyImage of its Pods: injection sets the image"),
+        ("spec.components.egressGateways.hub", "set spec.hub, or the annotation sidecar.istio.io/proxyImage of its Pods: injection sets the image"),
+        ("spec.components.egressGateways.tag", "set spec.tag, or the annotation sidecar.istio.io/proxyImage of its Pods: injection sets the image"),
+        .. from component in (string[])["base", "istiodRemote"]
+           from field in (string[])["namespace", "hub", "tag", "k8s"]
+           select ($"spec.components.{component}.{field}", "remove it: the component has no Pods"),
+    ];
 
     internal static IEnumerable<Problem> Check(JsonObject spec)
     {
@@ -68,12 +91,26 @@ internal static class OperatorSchema
 
     private static IEnumerable<Problem> Unknown(JsonObject node, HashSet<string> fields, string path) =>
         from field in node
-        where !fields.Contains(field.Key)
-        select new Problem("ISM0204", "", $"{path}.{field.Key}", $"unknown field \"{field.Key}\" in {path}", Remedy(field.Key, fields));
+        let unsupported = field.Value is null ? null : WithoutEffect($"{path}.{field.Key}")
+        where unsupported is not null || !fields.Contains(field.Key)
+        select unsupported is not null ? new Problem("ISM0207", "", $"{path}.{field.Key}", "has no effect here", unsupported) : new Problem("ISM0204", "", $"{path}.{field.Key}", $"unknown field \"{field.Key}\" in {path}", Remedy(field.Key, fields));
+
+    /// <summary>What to do instead of setting a field; null for a field that is not listed.</summary>
+    private static string? WithoutEffect(string path)
+    {
+        var plain = Index().Replace(path, "");
+        return Unsupported.FirstOrDefault(known => known.Path == plain || (known.Path.Contains('*', StringComparison.Ordinal) && known.Path == ComponentName().Replace(plain, "spec.components.*."))).Remedy;
+    }
 
     private static string Remedy(string field, HashSet<string> fields)
     {
         var near = fields.FirstOrDefault(known => string.Equals(known, field, StringComparison.OrdinalIgnoreCase) || known.StartsWith(field, StringComparison.OrdinalIgnoreCase));
         return near is not null ? $"did you mean \"{near}\"?" : $"fields are: {string.Join(", ", fields.Order(StringComparer.Ordinal))}";
     }
+
+    [GeneratedRegex(@"\[\d+\]")]
+    private static partial Regex Index();
+
+    [GeneratedRegex(@"^spec\.components\.\w+\.")]
+    private static partial Regex ComponentName();
 }

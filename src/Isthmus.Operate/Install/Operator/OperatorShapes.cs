@@ -32,13 +32,24 @@ internal static partial class OperatorShapes
             .. All(Shape.Flag, "values.istiocoredns.enabled addonComponents.istiocoredns.enabled"),
             .. All(Shape.List, "values.gateways.*.ports values.global.imagePullSecrets"),
             .. All(Shape.Text, "values.global.imagePullSecrets.*"),
-            .. All(Shape.Number, "values.pilot.replicaCount values.istiocoredns.replicaCount values.gateways.*.ports.*.port values.gateways.*.ports.*.targetPort"),
+            .. All(Shape.Number, "values.istiocoredns.replicaCount values.gateways.*.ports.*.port values.gateways.*.ports.*.targetPort"),
             .. All(Shape.Mapping, "values.gateways.*.ports.*"),
+            .. ((string[])["values.pilot.", "values.gateways.*."]).SelectMany(values => (List<(string, Shape)>)
+            [
+                .. All(Shape.Flag, "autoscaleEnabled", values),
+                .. All(Shape.Number, "replicaCount autoscaleMin autoscaleMax cpu.targetAverageUtilization memory.targetAverageUtilization", values),
+                .. All(Shape.Mapping, "affinity nodeSelector podAnnotations serviceAnnotations resources autoscaleBehavior podDisruptionBudget cpu memory", values),
+                .. All(Shape.List, "tolerations topologySpreadConstraints loadBalancerSourceRanges externalIPs", values),
+                .. All(Shape.Text, "priorityClassName rollingMaxSurge rollingMaxUnavailable podAnnotations.* serviceAnnotations.* nodeSelector.* loadBalancerIP externalTrafficPolicy type loadBalancerSourceRanges.*", values),
+            ]),
+            .. All(Shape.Mapping, "values.gateways.*.env"),
+            .. All(Shape.Text, "values.gateways.*.env.* values.global.priorityClassName"),
+            .. All(Shape.Flag, "values.global.defaultPodDisruptionBudget.enabled"),
             .. ((string[])["pilot", "ingressGateways.*", "egressGateways.*"]).SelectMany(workload => (List<(string, Shape)>)
             [
-                .. All(Shape.List, "k8s.env k8s.volumes k8s.volumeMounts k8s.service.ports", $"components.{workload}."),
-                .. All(Shape.Text, "name namespace hub tag label.* k8s.podAnnotations.*", $"components.{workload}."),
-                .. All(Shape.Mapping, "label k8s k8s.service k8s.podAnnotations k8s.serviceAnnotations k8s.service.ports.* k8s.env.* k8s.volumes.* k8s.volumeMounts.*", $"components.{workload}."),
+                .. All(Shape.List, "k8s.env k8s.volumes k8s.volumeMounts k8s.service.ports k8s.tolerations k8s.topologySpreadConstraints", $"components.{workload}."),
+                .. All(Shape.Text, "name namespace hub tag label.* k8s.podAnnotations.* k8s.priorityClassName", $"components.{workload}."),
+                .. All(Shape.Mapping, "label k8s k8s.service k8s.podAnnotations k8s.serviceAnnotations k8s.affinity k8s.nodeSelector k8s.resources k8s.strategy k8s.hpaSpec k8s.podDisruptionBudget k8s.service.ports.* k8s.env.* k8s.volumes.* k8s.volumeMounts.*", $"components.{workload}."),
                 .. All(Shape.Number, "k8s.replicaCount k8s.service.ports.*.port k8s.service.ports.*.targetPort", $"components.{workload}."),
             ]),
         ];

@@ -56,17 +56,23 @@ public sealed class OperatorSpec
 
     public IEnumerable<JsonObject> Gateways(string list) => (Spec["components"]?[list] as JsonArray ?? []).OfType<JsonObject>();
 
-    /// <summary>The image of a component: spec.hub/tag override values.global, and a full image name overrides both.</summary>
-    public string Image(string name)
+    /// <summary>The image of a component: its own hub and tag override those of the spec, these values.global, and a full image name overrides all.</summary>
+    public string Image(string name, JsonObject? component = null)
     {
         if (name.Contains('/', StringComparison.Ordinal)) return name;
-        var hub = First(Spec["hub"], Value("global", "hub"), WellKnown.OwnDomain);
-        var tag = First(Spec["tag"], Value("global", "tag"), BuildVersion.Current);
+        var hub = First(WellKnown.OwnDomain, component?["hub"], Spec["hub"], Value("global", "hub"));
+        var tag = First(BuildVersion.Current, component?["tag"], Spec["tag"], Value("global", "tag"));
         return $"{hub}/{name}:{tag}";
     }
 
-    private static string First(JsonNode? one, JsonNode? other, string fallback) =>
-        one?.ToString() is { Length: > 0 } a ? a : other?.ToString() is { Length: > 0 } b ? b : fallback;
+    private static string First(string fallback, params ReadOnlySpan<JsonNode?> given)
+    {
+        foreach (var one in given)
+        {
+            if (one?.ToString() is { Length: > 0 } text) return text;
+        }
+        return fallback;
+    }
 
     /// <summary>Merges, left to right: the profile's defaults, the files' specs, the flags. Unknown fields are problems.</summary>
     public static OperatorSpec Build(IReadOnlyList<(string Source, string Text)> files, IReadOnlyList<string> sets, string? revision)

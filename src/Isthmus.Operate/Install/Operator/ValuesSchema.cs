@@ -12,18 +12,23 @@ internal static class ValuesSchema
 {
     private const string Gateways = "values.gateways";
 
+    /// <summary>How Pods run, the same for the control plane and gateways.</summary>
+    private const string Workload = "affinity autoscaleBehavior autoscaleEnabled autoscaleMax autoscaleMin cpu memory nodeSelector podAnnotations priorityClassName replicaCount resources"
+        + " rollingMaxSurge rollingMaxUnavailable serviceAnnotations tolerations topologySpreadConstraints";
+
     /// <summary>By path: the keys that have an effect and, after the bar, those that only Istio supports. A path that is not listed may contain anything.</summary>
     private static readonly Dictionary<string, (HashSet<string> Effective, HashSet<string> Idle)> Keys = new(StringComparer.Ordinal)
     {
         ["values"] = Read("base defaultRevision gateways global istiocoredns istiodRemote meshConfig pilot sidecarInjectorWebhook"
             + " | certmanager cni clusterResources compatibilityVersion experimental galley grafana istio_cni kiali mixer nodeagent ownerName platform profile"
             + " prometheus prometheusOperator revision revisionTags security telemetry tracing ztunnel"),
-        ["values.global"] = Read("caAddress configCluster configValidation controlPlaneSecurityEnabled externalIstiod hub imagePullPolicy imagePullSecrets istioNamespace jwtPolicy logging meshID meshNetworks"
-            + " multiCluster network omitSidecarInjectorConfigMap operatorManageWebhooks pilotCertProvider podDNSSearchNamespaces proxy proxy_init remotePilotAddress tag"
+        ["values.global"] = Read("caAddress configCluster configValidation controlPlaneSecurityEnabled defaultPodDisruptionBudget externalIstiod hub imagePullPolicy imagePullSecrets istioNamespace jwtPolicy logging meshID meshNetworks"
+            + " multiCluster network omitSidecarInjectorConfigMap operatorManageWebhooks pilotCertProvider podDNSSearchNamespaces priorityClassName proxy proxy_init remotePilotAddress tag"
             + " | arch autoscalingv2API caName certSigners certificates configRootNamespace createRemoteSvcEndpoints defaultConfigVisibilitySettings defaultNodeSelector"
-            + " defaultPodDisruptionBudget defaultResources defaultTolerations disablePolicyChecks enableHelmTest enableTracing istioRemote istiod ipFamilies ipFamilyPolicy"
-            + " k8sIngress localityLbSetting logAsJson mountMtlsCerts mtls oneNamespace outboundTrafficPolicy platform policyCheckFailOpen policyNamespace priorityClassName prometheusNamespace"
+            + " defaultResources defaultTolerations disablePolicyChecks enableHelmTest enableTracing istioRemote istiod ipFamilies ipFamilyPolicy"
+            + " k8sIngress localityLbSetting logAsJson mountMtlsCerts mtls oneNamespace outboundTrafficPolicy platform policyCheckFailOpen policyNamespace prometheusNamespace"
             + " remotePilotCreateSvcEndpoint remotePolicyAddress remoteTelemetryAddress sds sts telemetryNamespace tracer trustDomain trustDomainAliases useMCP variant waypoint"),
+        ["values.global.defaultPodDisruptionBudget"] = Read("enabled"),
         ["values.global.logging"] = Read("level"),
         ["values.global.multiCluster"] = Read("clusterName enabled globalDomainSuffix includeEnvoyFilter"),
         ["values.global.proxy"] = Read("clusterDomain componentLogLevel excludeIPRanges excludeInboundPorts excludeOutboundPorts holdApplicationUntilProxyStarts image includeIPRanges logLevel"
@@ -32,14 +37,20 @@ internal static class ValuesSchema
             + " includeInboundPorts includeOutboundPorts init kubevirtInterfaces lifecycle outlierLogPath privileged protocolDetectionTimeout statusPort tracer useMCP"),
         ["values.global.proxy.startupProbe"] = Read("enabled failureThreshold"),
         ["values.global.proxy_init"] = Read("image | resources"),
-        ["values.pilot"] = Read("env image replicaCount"
-            + " | affinity annotations appNamespaces autoscaleBehavior autoscaleEnabled autoscaleMax autoscaleMin cni configMap configNamespace configSource cpu deploymentLabels enableProtocolSniffingForInbound"
-            + " enableProtocolSniffingForOutbound enabled envVarFrom extraContainerArgs hub initContainers ipFamilies ipFamilyPolicy jwksResolverExtraRootCA keepaliveMaxServerConnectionAge memory nodeSelector"
-            + " plugins podAnnotations podDisruptionBudget podLabels policy priorityClassName resources rollingMaxSurge rollingMaxUnavailable seccompProfile serviceAccountAnnotations serviceAnnotations sidecar tag"
-            + " taint telemetry tolerations topologySpreadConstraints traceSampling trustedZtunnelNamespace useMCP variant volumeMounts volumes"),
+        ["values.pilot"] = Read($"env image podDisruptionBudget {Workload}"
+            + " | annotations appNamespaces cni configMap configNamespace configSource deploymentLabels enableProtocolSniffingForInbound"
+            + " enableProtocolSniffingForOutbound enabled envVarFrom extraContainerArgs hub initContainers ipFamilies ipFamilyPolicy jwksResolverExtraRootCA keepaliveMaxServerConnectionAge"
+            + " plugins podLabels policy seccompProfile serviceAccountAnnotations sidecar tag"
+            + " taint telemetry traceSampling trustedZtunnelNamespace useMCP variant volumeMounts volumes"),
+        ["values.pilot.cpu"] = Read("targetAverageUtilization"),
+        ["values.pilot.memory"] = Read("targetAverageUtilization"),
         [Gateways] = Read("istio-egressgateway istio-ingressgateway | enabled seccompProfile securityContext"),
         [$"{Gateways}.istio-ingressgateway"] = Gateway(),
         [$"{Gateways}.istio-egressgateway"] = Gateway(),
+        [$"{Gateways}.istio-ingressgateway.cpu"] = Read("targetAverageUtilization"),
+        [$"{Gateways}.istio-ingressgateway.memory"] = Read("targetAverageUtilization"),
+        [$"{Gateways}.istio-egressgateway.cpu"] = Read("targetAverageUtilization"),
+        [$"{Gateways}.istio-egressgateway.memory"] = Read("targetAverageUtilization"),
         ["values.istiodRemote"] = Read("injectionPath injectionURL | enabled injectionCABundle"),
         ["values.base"] = Read("validationURL | enableCRDTemplates enableIstioConfigCRDs excludedCRDs validationCABundle"),
         ["values.sidecarInjectorWebhook"] = Read("rewriteAppHTTPProbe | alwaysInjectSelector defaultTemplates enableAccessLog enableNamespacesByDefault injectedAnnotations injectionURL neverInjectSelector objectSelector"
@@ -101,10 +112,10 @@ internal static class ValuesSchema
 
     private static string Shown(JsonNode value) => value.GetValueKind() is JsonValueKind.Object or JsonValueKind.Array ? "what is below it" : $"'{value}'";
 
-    private static (HashSet<string> Effective, HashSet<string> Idle) Gateway() => Read("injectionTemplate ports type"
-        + " | additionalContainers autoscaleBehavior autoscaleEnabled autoscaleMax autoscaleMin configVolumes cpu customService debug domain egressPorts enabled env externalIPs externalTrafficPolicy gatewayName"
-        + " hub ingressPorts labels loadBalancerIP loadBalancerSourceRanges memory meshExpansionPorts name namespace nodeSelector podAnnotations podAntiAffinityLabelSelector podAntiAffinityTermLabelSelector"
-        + " priorityClassName replicaCount resources rollingMaxSurge rollingMaxUnavailable runAsRoot sds secretVolumes serviceAccount serviceAnnotations tag tolerations zvpn");
+    private static (HashSet<string> Effective, HashSet<string> Idle) Gateway() => Read($"env externalIPs externalTrafficPolicy injectionTemplate loadBalancerIP loadBalancerSourceRanges ports type {Workload}"
+        + " | additionalContainers configVolumes customService debug domain egressPorts enabled gatewayName"
+        + " hub ingressPorts labels meshExpansionPorts name namespace podAntiAffinityLabelSelector podAntiAffinityTermLabelSelector"
+        + " runAsRoot sds secretVolumes serviceAccount tag zvpn");
 
     private static (HashSet<string> Effective, HashSet<string> Idle) MeshConfig() => Read("accessLogEncoding accessLogFile accessLogFormat connectTimeout defaultConfig defaultDestinationRuleExportTo"
         + " defaultHttpRetryPolicy defaultServiceExportTo defaultVirtualServiceExportTo enableAutoMtls enablePrometheusMerge ingressSelector localityLbSetting meshMTLS networks outboundTrafficPolicy pathNormalization"

@@ -17,6 +17,11 @@ internal sealed class GatewayObjects
     private readonly string _name;
     private readonly string _namespace;
 
+    /// <summary><c>values.gateways</c> of its kind, and over them those of its name.</summary>
+    private readonly JsonObject _values;
+
+    private readonly WorkloadSettings _settings;
+
     /// <summary>The labels by which its Service and other people's Gateway objects select it.</summary>
     private readonly Dictionary<string, string> _identity;
 
@@ -25,9 +30,14 @@ internal sealed class GatewayObjects
         (_spec, _gateway, _egress) = (spec, gateway, egress);
         _name = gateway["name"]!.ToString();
         _namespace = gateway["namespace"]?.ToString() is { Length: > 0 } own ? own : spec.Namespace;
+        _values = Values(egress ? "istio-egressgateway" : "istio-ingressgateway");
+        if (_name is not ("istio-egressgateway" or "istio-ingressgateway")) Overlay.Merge(_values, Values(_name));
+        _settings = new(spec, _values, gateway["k8s"] as JsonObject);
         _identity = new(StringComparer.Ordinal) { ["app"] = _name, ["istio"] = egress ? "egressgateway" : "ingressgateway" };
         foreach (var (key, value) in gateway["label"] as JsonObject ?? []) _identity[key] = value?.ToString() ?? "";
     }
+
+    private JsonObject Values(string name) => _spec.Value("gateways", name)?.DeepClone() as JsonObject ?? [];
 
     /// <summary>Whether other clusters call global-zone names through it (replicated control planes).</summary>
     private bool JoinsClusters => ReplicatedObjects.GatewaysEnabled(_spec) && _identity["istio"] == "ingressgateway";
@@ -41,7 +51,9 @@ internal sealed class GatewayObjects
         yield return Role($"{_name}-sds", _namespace, OwnLabels(), Rule("core", "secrets", "get watch list"));
         yield return RoleBinding($"{_name}-sds", _namespace, OwnLabels(), account);
         yield return Service();
-        yield return Deployment(account);
+        var deployment = Deployment(account);
+        yield return deployment;
+        foreach (var scaling in _settings.Scaling(deployment)) yield return scaling;
     }
 
     private JsonObject OwnLabels()
@@ -57,9 +69,13 @@ internal sealed class GatewayObjects
     {
         var given = _gateway["k8s"]?["service"] as JsonObject ?? [];
         var service = Object("v1", "Service", _name, _namespace, OwnLabels());
-        if (_gateway["k8s"]?["serviceAnnotations"] is JsonObject { Count: > 0 } annotations) service["metadata"]!["annotations"] = annotations.DeepClone();
+        if (_settings.ServiceAnnotations is { } annotations) service["metadata"]!["annotations"] = annotations;
         var body = (JsonObject)given.DeepClone();
-        body["type"] ??= _spec.Value("gateways", _egress ? "istio-egressgateway" : "istio-ingressgateway", "type")?.DeepClone() ?? (_egress ? "ClusterIP" : "LoadBalancer");
+        body["type"] ??= _values["type"]?.DeepClone() ?? (_egress ? "ClusterIP" : "LoadBalancer");
+        foreach (var field in (string[])["loadBalancerIP", "loadBalancerSourceRanges", "externalTrafficPolicy", "externalIPs"])
+        {
+            if (body[field] is null && _values[field] is { } value && value is not JsonArray { Count: 0 } && value.ToString().Length > 0) body[field] = value.DeepClone();
+        }
         body["selector"] ??= IdentityLabels();
         body["ports"] = new JsonArray([.. Ports().Select(port => port.DeepClone())]);
         service["spec"] = body;
@@ -106,6 +122,7 @@ internal sealed class GatewayObjects
         var containerPorts = new JsonArray([.. Ports().Select(port => (JsonNode)IstiodObjects.ContainerPort((int?)port["targetPort"] ?? (int)port["port"]!))]);
         var env = new JsonArray(IstiodObjects.Value("ISTIO_META_UNPRIVILEGED_POD", "true"));
         if (JoinsClusters) env.Add((JsonNode)IstiodObjects.Value(ReplicatedObjects.RouterMode, ReplicatedObjects.SniDnat));
+        foreach (var (name, value) in _values["env"] as JsonObject ?? []) env.Add((JsonNode)IstiodObjects.Value(name, value?.ToString() ?? ""));
         foreach (var entry in k8s?["env"] as JsonArray ?? []) env.Add(entry?.DeepClone());
         var container = new JsonObject
         {
@@ -130,19 +147,19 @@ internal sealed class GatewayObjects
             },
             ["containers"] = new JsonArray(container),
         };
-        WorkloadSettings.Apply(pod, metadata, k8s);
+        _settings.Apply(pod, metadata);
         if (container["imagePullPolicy"]?.ToString() is { Length: > 0 } policy) metadata["annotations"]![Annotations.PullPolicy] = policy;
         deployment["spec"] = new JsonObject
         {
-            ["replicas"] = (int?)k8s?["replicaCount"] ?? 1,
             ["selector"] = new JsonObject
             {
                 ["matchLabels"] = IdentityLabels(),
             },
             // Replacing a gateway must never leave the network without one.
-            ["strategy"] = k8s?["strategy"]?.DeepClone() ?? new JsonObject { ["rollingUpdate"] = new JsonObject { ["maxSurge"] = "100%", ["maxUnavailable"] = "25%" } },
+            ["strategy"] = _settings.Strategy,
             ["template"] = new JsonObject { ["metadata"] = metadata, ["spec"] = pod },
         };
+        if (_settings.Replicas is { } replicas) deployment["spec"]!["replicas"] = replicas;
         return deployment;
     }
 

@@ -17,11 +17,14 @@ internal static class IstiodObjects
     internal static IEnumerable<JsonObject> Build(OperatorSpec spec)
     {
         var names = new Names(spec);
+        var settings = new WorkloadSettings(spec, spec.Value("pilot") as JsonObject ?? [], spec.Component("pilot")["k8s"] as JsonObject);
+        var deployment = Deployment(spec, names, settings);
         return Rights(spec)
             .Append(MeshConfigMap(spec, names))
             .Concat((bool?)spec.Value("global", "omitSidecarInjectorConfigMap") ?? false ? [] : [InjectorConfigMap(spec, names)])
-            .Append(Service(spec, names))
-            .Append(Deployment(spec, names));
+            .Append(Service(spec, names, settings.ServiceAnnotations))
+            .Append(deployment)
+            .Concat(settings.Scaling(deployment));
     }
 
     /// <summary>The service account of a control plane and its RBAC, also where the control plane itself runs in another cluster.</summary>
@@ -108,9 +111,10 @@ internal static class IstiodObjects
         return map;
     }
 
-    private static JsonObject Service(OperatorSpec spec, Names names)
+    private static JsonObject Service(OperatorSpec spec, Names names, JsonObject? annotations)
     {
         var service = Object("v1", "Service", names.Istiod, names.Namespace, Make(spec, Component, ("app", "istiod"), ("istio", "pilot")));
+        if (annotations is not null) service["metadata"]!["annotations"] = annotations;
         var selector = new JsonObject { ["app"] = "istiod" };
         if (spec.Revision.Length == 0) selector["istio"] = "pilot";
         else selector[Labels.Revision] = spec.Revision;
@@ -129,9 +133,8 @@ internal static class IstiodObjects
     internal static JsonObject Port(string name, int port, int target) =>
         new() { ["name"] = name, ["port"] = port, ["protocol"] = "TCP", ["targetPort"] = target };
 
-    private static JsonObject Deployment(OperatorSpec spec, Names names)
+    private static JsonObject Deployment(OperatorSpec spec, Names names, WorkloadSettings settings)
     {
-        var k8s = spec.Component("pilot")["k8s"] as JsonObject;
         var deployment = Object("apps/v1", "Deployment", names.Istiod, names.Namespace, Make(spec, Component, ("app", "istiod"), ("istio", "pilot")));
         var selector = new JsonObject { ["app"] = "istiod" };
         if (spec.Revision.Length == 0) selector["istio"] = "pilot";
@@ -155,12 +158,12 @@ internal static class IstiodObjects
         };
         deployment["spec"] = new JsonObject
         {
-            ["replicas"] = (int?)k8s?["replicaCount"] ?? (int?)spec.Value("pilot", "replicaCount") ?? 1,
-            ["strategy"] = new JsonObject { ["rollingUpdate"] = new JsonObject { ["maxSurge"] = "100%", ["maxUnavailable"] = "25%" } },
+            ["strategy"] = settings.Strategy,
             ["selector"] = new JsonObject { ["matchLabels"] = selector },
             ["template"] = template,
         };
-        WorkloadSettings.Apply((JsonObject)template["spec"]!, (JsonObject)template["metadata"]!, k8s);
+        if (settings.Replicas is { } replicas) deployment["spec"]!["replicas"] = replicas;
+        settings.Apply((JsonObject)template["spec"]!, (JsonObject)template["metadata"]!);
         return deployment;
     }
 
@@ -169,7 +172,7 @@ internal static class IstiodObjects
         var container = new JsonObject
         {
             ["name"] = "discovery",
-            ["image"] = spec.Image(spec.Value("pilot", "image")?.ToString() ?? "isthmus"),
+            ["image"] = spec.Image(spec.Value("pilot", "image")?.ToString() ?? "isthmus", spec.Component("pilot")),
             ["args"] = Strings(
                 "discovery", $"--monitoringAddr=:{Ports.DiscoveryMonitoring}",
                 $"--log_output_level={spec.Value("global", "logging", "level")?.ToString() ?? "default:info"}",
@@ -181,7 +184,6 @@ internal static class IstiodObjects
                 ["periodSeconds"] = 1, ["timeoutSeconds"] = 5,
             },
             ["env"] = Environment(spec, names),
-            ["resources"] = new JsonObject { ["requests"] = new JsonObject { ["cpu"] = "100m", ["memory"] = "256Mi" } },
             ["securityContext"] = new JsonObject
             {
                 ["allowPrivilegeEscalation"] = false, ["readOnlyRootFilesystem"] = true, ["runAsUser"] = ProxyUser.Id, ["runAsGroup"] = ProxyUser.Id,

@@ -34,6 +34,16 @@ public sealed class ChartTests
             "a control plane for another cluster", ["profile=empty", "components.pilot.enabled=true", "values.global.istioNamespace=control", "values.global.operatorManageWebhooks=true",
                 "values.global.configValidation=false", "values.pilot.env.EXTERNAL_ISTIOD=true", "meshConfig.rootNamespace=control"]
         },
+        { "a budget", ["values.global.defaultPodDisruptionBudget.enabled=true", "values.global.priorityClassName=system-cluster-critical"] },
+        {
+            "high availability", ["values.pilot.replicaCount=3", "values.pilot.podDisruptionBudget.maxUnavailable=1", "values.pilot.rollingMaxSurge=1", "values.pilot.rollingMaxUnavailable=0",
+                "values.pilot.topologySpreadConstraints[0].maxSkew=1", "values.pilot.affinity.podAntiAffinity.a=b", "values.pilot.nodeSelector.disk=ssd", "values.pilot.tolerations[0].operator=Exists",
+                "values.pilot.priorityClassName=high", "values.pilot.resources.requests.cpu=1", "values.pilot.podAnnotations.a=b", "values.pilot.serviceAnnotations.c=d"]
+        },
+        {
+            "an autoscaler", ["revision=canary", "values.pilot.autoscaleEnabled=true", "values.pilot.autoscaleMin=2", "values.pilot.autoscaleMax=9", "values.pilot.cpu.targetAverageUtilization=60",
+                "values.pilot.memory.targetAverageUtilization=70", "values.pilot.autoscaleBehavior.scaleDown.stabilizationWindowSeconds=60"]
+        },
         { "images", ["values.global.hub=registry.example.com/mesh", "values.global.tag=1.2.3", "values.global.imagePullPolicy=IfNotPresent", "values.global.imagePullSecrets[0]=regcred"] },
         { "an image with its registry", ["values.pilot.image=registry.example.com/other:1"] },
         {
@@ -65,6 +75,28 @@ public sealed class ChartTests
             }));
         }
         Same(expected, await ObjectsAsync([.. releases]));
+    }
+
+    [Fact]
+    public async Task A_gateway_is_as_available_as_the_one_that_install_creates()
+    {
+        string[] common = ["nodeSelector.disk=ssd", "tolerations[0].operator=Exists", "affinity.podAntiAffinity.a=b", "topologySpreadConstraints[0].maxSkew=1", "resources.requests.cpu=1", "podAnnotations.a=b", "priorityClassName=high", "env.X=y"];
+        string[] service = ["type=LoadBalancer", "loadBalancerIP=192.0.2.1", "loadBalancerSourceRanges[0]=192.0.2.0/24", "externalTrafficPolicy=Local", "externalIPs[0]=192.0.2.9"];
+        const string name = "istio-ingressgateway";
+        var spec = OperatorSpec.Build([], ["profile=empty", $"components.ingressGateways[0].name={name}", "components.ingressGateways[0].enabled=true", "components.ingressGateways[0].k8s.podDisruptionBudget.minAvailable=1",
+            .. common.Concat(service).Concat(["autoscaleEnabled=true", "autoscaleMin=2", "autoscaleMax=4", "cpu.targetAverageUtilization=50", "serviceAnnotations.c=d", "rollingMaxSurge=1", "rollingMaxUnavailable=0"])
+                .Select(flag => $"values.gateways.{name}.{flag}")], null);
+        Assert.Empty(spec.Warnings);
+        var values = new JsonObject();
+        foreach (var flag in common.Concat(service.Select(flag => $"service.{flag}")).Concat(["serviceAccount.name=istio-ingressgateway-service-account", "service.annotations.c=d", "podDisruptionBudget.minAvailable=1",
+            "autoscaling.enabled=true", "autoscaling.minReplicas=2", "autoscaling.maxReplicas=4", "autoscaling.targetCPUUtilizationPercentage=50", "strategy.rollingUpdate.maxSurge=1", "strategy.rollingUpdate.maxUnavailable=0"]))
+        {
+            SetFlag.Apply(values, flag);
+        }
+        // Helm merges mappings with the defaults of the chart; install replaces them.
+        values["resources"]!["limits"] = null;
+        values["resources"]!["requests"]!["memory"] = null;
+        Same(Manifests.Render(spec).SelectMany(component => component.Objects), await ObjectsAsync(new ChartRelease("gateway", name, spec.Namespace, values)));
     }
 
     [Theory]

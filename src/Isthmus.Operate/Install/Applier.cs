@@ -10,6 +10,9 @@ public sealed class Applier(KubeClient client, TimeProvider time)
 {
     private static readonly TimeSpan PollInterval = TimeSpan.FromMilliseconds(50);
 
+    /// <summary>Pods are read less often than their Deployment.</summary>
+    private const int PollsPerLook = 20;
+
     /// <summary>Definitions first, workloads last; within a rank the given order stays.</summary>
     private static int Rank(JsonObject value) => value["kind"]?.ToString() switch
     {
@@ -87,7 +90,11 @@ public sealed class Applier(KubeClient client, TimeProvider time)
             var (ns, name) = (deployment["metadata"]!["namespace"]!.ToString(), deployment["metadata"]!["name"]!.ToString());
             try
             {
-                while (!RolledOut(await client.GetAsync<Deployment>(Kinds.Deployment, ns, name, deadline.Token))) await Task.Delay(PollInterval, time, deadline.Token);
+                for (var polls = 1; await client.GetAsync<Deployment>(Kinds.Deployment, ns, name, deadline.Token) is var current && !RolledOut(current); polls++)
+                {
+                    if (polls % PollsPerLook == 0) await new ImagePulls(client).CheckAsync(current, deadline.Token);
+                    await Task.Delay(PollInterval, time, deadline.Token);
+                }
             }
             catch (OperationCanceledException e) when (!stop.IsCancellationRequested)
             {

@@ -46,6 +46,7 @@ public sealed class Installer(KubeClient client, TimeProvider time, IInstallProg
             if (component == components[0]) await EnsureControlPlaneAsync(spec, stop);
         }
         await PruneAsync(spec, components, stop);
+        await NoteAddressesAsync(components, stop);
     }
 
     /// <summary>Resolves the control plane's host name now, if it can be resolved here; the control plane keeps the addresses up to date.</summary>
@@ -127,6 +128,20 @@ public sealed class Installer(KubeClient client, TimeProvider time, IInstallProg
         var patch = new JsonObject { ["metadata"] = new JsonObject { ["labels"] = new JsonObject { [Labels.Network] = spec.Network } } };
         await client.PatchAsync(Kinds.Namespace, null, spec.Namespace, patch, PatchType.Merge, stop);
         progress.Note($"Labelled namespace {spec.Namespace} with {Labels.Network}={spec.Network}.");
+    }
+
+    /// <summary>Whether a cluster has a load balancer is known only when it has assigned an address.</summary>
+    internal async Task NoteAddressesAsync(IReadOnlyList<Component> components, CancellationToken stop)
+    {
+        foreach (var service in components.SelectMany(component => component.Objects).Where(value => value["kind"]?.ToString() == "Service" && value["spec"]!["type"]?.ToString() == "LoadBalancer"))
+        {
+            var (ns, name) = (service["metadata"]!["namespace"]!.ToString(), service["metadata"]!["name"]!.ToString());
+            if (await client.FindAsync(Kinds.Service, ns, name, stop) is { } live && live["status"]?["loadBalancer"]?["ingress"] is not JsonArray { Count: > 0 })
+            {
+                progress.Note($"Service {ns}/{name} has no address yet. If it does not get one, the cluster has no load balancer: install one, such as MetalLB, or set its type to NodePort, "
+                    + $"with the annotation {Annotations.NodeSelector} ('{{}}' for all Nodes).");
+            }
+        }
     }
 
     /// <summary>Objects of an earlier install of the same name and revision that this one no longer contains.</summary>

@@ -29,6 +29,8 @@ public sealed class MeshRun(MeshDesign design, MeshLinks links, MeshPlan plan, M
     /// <exception cref="MeshProblemsException">What failed, in all clusters.</exception>
     public async Task RunAsync(CancellationToken stop)
     {
+        // Of all clusters, before one is changed.
+        await AllAsync([.. links.All.Where(link => plan.Changes.Any(change => change.Cluster == link.Name)).Select(link => MeetsAsync(link, stop))], stop);
         var trust = new MeshTrust(design.Mesh, time);
         if (plan.Touches("", Part.Certificates)) await _steps.RunAsync("", "root and intermediate CAs", () => Task.Run(trust.Make, stop));
         await EachAsync(link => PrepareAsync(link, trust, stop));
@@ -38,6 +40,15 @@ public sealed class MeshRun(MeshDesign design, MeshLinks links, MeshPlan plan, M
         foreach (var link in links.All.OrderByDescending(link => link.Cluster.IsPrimary))
             installed[link.Name] = link.Cluster.IsPrimary ? PrimaryAsync(link, stop) : RemoteAsync(link, trust, installed, stop);
         await AllAsync([.. installed.Values, _credentials], stop);
+    }
+
+    private Task MeetsAsync(ClusterLink link, CancellationToken stop)
+    {
+        // The address of a primary is known only when its gateway runs. The kinds of objects do not depend on it.
+        var spec = design.Installation(link.Cluster, link.Cluster.IsPrimary ? "" : "192.0.2.1");
+        var components = Manifests.Render(spec);
+        if (design.HasGateway(link.Cluster)) components = [.. components, .. Manifests.Render(design.Gateway(link.Cluster))];
+        return new Preconditions(link.Client).CheckAsync(spec, components, stop);
     }
 
     private TimeSpan Remaining => settings.Limit - time.GetElapsedTime(_begun) is var left && left > TimeSpan.Zero ? left : TimeSpan.Zero;

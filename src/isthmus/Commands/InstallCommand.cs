@@ -13,7 +13,7 @@ internal static class InstallCommand
         var options = new InstallOptions();
         var yes = ConfirmationOption.Skip();
         var dryRun = new Option<bool>("--dry-run") { Description = "Show what would be applied, without changing anything" };
-        var force = new Option<bool>("--force") { Description = "Accepted for compatibility; has no effect" };
+        var force = new Option<bool>("--force") { Description = "Continue although the cluster does not meet the preconditions" };
         var verify = new Option<bool>("--verify") { Description = "Wait until every component is ready (always the case; accepted for compatibility)" };
         var readiness = new DurationOption("--readiness-timeout", "How long to wait for a component to be ready, for example 90s or 5m", "5m");
         var command = new Command("install", "Install the mesh in a cluster, or reconfigure an installation.") { yes, dryRun, force, verify, readiness.Option };
@@ -25,6 +25,7 @@ internal static class InstallCommand
             var limit = readiness.Of(line);
             using var client = GlobalOptions.Client(line);
             var components = Manifests.Render(spec);
+            if (!line.GetValue(force)) await new Preconditions(client).CheckAsync(spec, components, stop);
             if (line.GetValue(dryRun))
             {
                 foreach (var component in components) Console.WriteLine($"{component.Name}: {component.Objects.Count} objects would be applied to {client.Access.Name}");

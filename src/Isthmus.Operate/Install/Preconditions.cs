@@ -1,0 +1,142 @@
+using System.Globalization;
+using System.Text.Json;
+using System.Text.Json.Nodes;
+using Isthmus.Core.Names;
+using Isthmus.Core.Problems;
+using Isthmus.Kubernetes.Client;
+using Isthmus.Kubernetes.Objects;
+using Isthmus.Operate.Install.Operator;
+
+namespace Isthmus.Operate.Install;
+
+/// <summary>What would make an installation fail halfway, found before it changes anything. What a cluster does not let a user ask is not a problem.</summary>
+public sealed class Preconditions(KubeClient client)
+{
+    /// <summary>The first version that has discovery.k8s.io/v1 and policy/v1, and the first that has autoscaling/v2.</summary>
+    private const int Oldest = 21, Autoscaling = 23;
+
+    private static readonly ResourceKind[] Expected = [Kinds.ConfigMap, Kinds.Namespace];
+
+    /// <exception cref="ProblemException">The first reason for which the cluster cannot have the installation.</exception>
+    public async Task CheckAsync(OperatorSpec spec, IReadOnlyList<Component> components, CancellationToken stop)
+    {
+        var objects = components.SelectMany(component => component.Objects).ToList();
+        await VersionAsync(objects, stop);
+        await RightsAsync(spec, objects, stop);
+        await ImagesAsync(spec, objects, stop);
+        await PodSecurityAsync(objects, stop);
+        if (spec.Enabled("pilot") || spec.Enabled("istiodRemote")) await NetworkAsync(stop);
+    }
+
+    private async Task VersionAsync(IReadOnlyList<JsonObject> objects, CancellationToken stop)
+    {
+        if (await TryAsync(() => client.RawAsync(HttpMethod.Get, "/version", null, stop)) is not { } answer || Parse(answer) is not { } version) return;
+        // Clouds write minors such as 27+.
+        if (!int.TryParse(version["major"]?.ToString(), NumberStyles.None, CultureInfo.InvariantCulture, out var major)
+            || !int.TryParse(version["minor"]?.ToString().TrimEnd('+'), NumberStyles.None, CultureInfo.InvariantCulture, out var minor) || major != 1) return;
+        if (minor < Oldest)
+            throw new ProblemException($"cluster {client.Access.Name}", $"has Kubernetes {version["gitVersion"]}; the oldest supported version is 1.{Oldest}, because discovery.k8s.io/v1 is needed", "upgrade the cluster");
+        if (minor < Autoscaling && objects.Find("HorizontalPodAutoscaler") is { } scaler)
+            throw new ProblemException($"cluster {client.Access.Name}", $"has Kubernetes {version["gitVersion"]}, which has no autoscaling/v2 for HorizontalPodAutoscaler {Applier.Name(scaler)}",
+                $"upgrade to 1.{Autoscaling} or later, or set the number of replicas instead");
+    }
+
+    /// <summary>Asks for everything at once: a user who may create half of an installation would leave that half behind.</summary>
+    private async Task RightsAsync(OperatorSpec spec, IReadOnlyList<JsonObject> objects, CancellationToken stop)
+    {
+        var asked = objects.Select(value => (Kind: Applier.KindOf(value), Namespace: value["metadata"]!["namespace"]?.ToString()))
+            .Concat(Expected.Select(kind => (Kind: kind, Namespace: kind == Kinds.Namespace ? null : spec.Namespace)))
+            .Distinct().SelectMany(one => ((string[])["create", "patch"]).Select(verb => (one.Kind, one.Namespace, Verb: verb))).ToList();
+        var denied = (await Task.WhenAll(asked.Select(async one => (one, Allowed: await MayAsync(one.Kind, one.Namespace, one.Verb, stop))))).Where(answer => !answer.Allowed).Select(answer => answer.one).ToList();
+        if (denied.Count == 0) return;
+        var words = denied.GroupBy(one => (one.Kind, one.Namespace)).Select(group => $"{string.Join(" and ", group.Select(one => one.Verb))} {group.Key.Kind.Plural}{(group.Key.Namespace is { } ns ? $" in namespace {ns}" : "")}");
+        throw new ProblemException($"cluster {client.Access.Name}", $"you may not {string.Join(", ", words)}", "use a kubeconfig user with the rights of cluster-admin");
+    }
+
+    private async Task<bool> MayAsync(ResourceKind kind, string? ns, string verb, CancellationToken stop)
+    {
+        var attributes = new JsonObject { ["verb"] = verb, ["group"] = kind.Group, ["resource"] = kind.Plural };
+        if (ns is not null) attributes["namespace"] = ns;
+        var review = new JsonObject
+        {
+            ["apiVersion"] = "authorization.k8s.io/v1", ["kind"] = "SelfSubjectAccessReview", ["metadata"] = new JsonObject(), ["spec"] = new JsonObject { ["resourceAttributes"] = attributes },
+        };
+        var answer = await TryAsync(() => client.CreateAsync(Kinds.SelfSubjectAccessReview, null, review, stop));
+        return (bool?)answer?["status"]?["allowed"] ?? true;
+    }
+
+    /// <summary>No registry serves the default hub: such an image must be on the nodes.</summary>
+    private async Task ImagesAsync(OperatorSpec spec, IReadOnlyList<JsonObject> objects, CancellationToken stop)
+    {
+        // Kubelets list at most 50 images.
+        const int MostListed = 50;
+        var image = spec.Image("isthmus");
+        if (!image.StartsWith($"{WellKnown.OwnDomain}/", StringComparison.Ordinal) || objects.Find("Deployment") is null) return;
+        if (await TryAsync(() => client.ListAllAsync<JsonObject>(Kinds.Node, null, new ListOptions(), stop)) is not { } nodes) return;
+        var lists = nodes.Select(node => node["status"]?["images"] as JsonArray ?? []).ToList();
+        if (lists.Count == 0 || lists.Any(list => list.Count is 0 or >= MostListed)) return;
+        var names = lists.SelectMany(list => list).SelectMany(one => one?["names"] as JsonArray ?? []).Select(name => name?.ToString() ?? "").Where(name => name.StartsWith($"{WellKnown.OwnImage}", StringComparison.Ordinal)).ToHashSet(StringComparer.Ordinal);
+        // The lab lists images without tags: they have all of them.
+        if (names.Contains(image) || names.Contains(WellKnown.OwnImage)) return;
+        var tags = names.Where(name => name.StartsWith($"{WellKnown.OwnImage}:", StringComparison.Ordinal)).Order(StringComparer.Ordinal).ToList();
+        throw new ProblemException($"cluster {client.Access.Name}", $"no node has the image {image}, and no registry serves {WellKnown.OwnDomain}{(tags.Count > 0 ? $"; nodes have {string.Join(", ", tags)}" : "")}",
+            tags.Count > 0 ? "set tag, or load the image on each node with 'isthmus image load'" : "load the image on each node with 'isthmus image load', or push it with 'isthmus image push' and set hub and tag");
+    }
+
+    /// <summary>Lets the API server judge a Pod of each Deployment without creating it. On a Deployment it would only warn.</summary>
+    private async Task PodSecurityAsync(IReadOnlyList<JsonObject> objects, CancellationToken stop)
+    {
+        foreach (var deployment in objects.Where(value => value["kind"]?.ToString() == "Deployment"))
+        {
+            var template = (JsonObject)deployment["spec"]!["template"]!.DeepClone();
+            var ns = deployment["metadata"]!["namespace"]!.ToString();
+            // Injection and the account do not exist yet.
+            template["metadata"]!["labels"]![Labels.Inject] = "false";
+            template["metadata"]!["generateName"] = $"{deployment["metadata"]!["name"]}-";
+            template["spec"]!.AsObject().Remove("serviceAccountName");
+            template["spec"]!["automountServiceAccountToken"] = false;
+            (template["apiVersion"], template["kind"]) = ("v1", "Pod");
+            try
+            {
+                await client.RawAsync(HttpMethod.Post, $"{Kinds.Pod.Path(ns)}?dryRun=All", template, stop);
+            }
+            catch (KubeException e) when (e.Message.Contains("violates PodSecurity", StringComparison.Ordinal))
+            {
+                throw new ProblemException($"Namespace {ns} in {client.Access.Name}", $"refuses the Pods of Deployment {deployment["metadata"]!["name"]}: {e.Message}",
+                    $"change the settings that the message names, or allow them: kubectl label namespace {ns} pod-security.kubernetes.io/enforce=baseline --overwrite", e);
+            }
+            catch (KubeException)
+            {
+                // The namespace or an account may not exist yet, and quotas may admit the Pod when the old one is gone.
+            }
+        }
+    }
+
+    /// <summary>Cilium can replace the addresses of Services in the sockets of Pods: sidecars then never see the Service that is called.</summary>
+    private async Task NetworkAsync(CancellationToken stop)
+    {
+        const string ns = "kube-system", name = "cilium-config", hostOnly = "bpf-lb-sock-hostns-only";
+        if (await TryAsync(() => client.GetAsync(Kinds.ConfigMap, ns, name, stop)) is not { } map || map["data"] is not JsonObject data) return;
+        var replaces = data["kube-proxy-replacement"]?.ToString() is "true" or "strict" || data["bpf-lb-sock"]?.ToString() == "true";
+        if (!replaces || data[hostOnly]?.ToString() == "true") return;
+        throw new ProblemException($"ConfigMap {ns}/{name} in {client.Access.Name}", $"{hostOnly} is not true: Cilium replaces the addresses of Services inside Pods, so calls bypass the routes of sidecars",
+            "set socketLB.hostNamespaceOnly=true in Cilium's values, and restart its Pods");
+    }
+
+    private static JsonObject? Parse(byte[] text)
+    {
+        try { return JsonNode.Parse(text) as JsonObject; }
+        catch (JsonException) { return null; }
+    }
+
+    private static async Task<T?> TryAsync<T>(Func<Task<T>> ask) where T : class
+    {
+        try { return await ask(); }
+        catch (KubeException e) when (e.Code is 403 or 404 or 405 or 422) { return null; }
+    }
+}
+
+file static class Objects
+{
+    internal static JsonObject? Find(this IReadOnlyList<JsonObject> objects, string kind) => objects.FirstOrDefault(value => value["kind"]?.ToString() == kind);
+}

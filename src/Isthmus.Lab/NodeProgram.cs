@@ -16,6 +16,7 @@ using Isthmus.Lab.Nodes.Processes;
 using Isthmus.Lab.Nodes.Server;
 using Isthmus.Lab.Nodes.ServiceProxy;
 using Isthmus.Lab.Nodes.Volumes;
+using Isthmus.Lab.Supervisor;
 using Microsoft.Extensions.Logging;
 
 namespace Isthmus.Lab;
@@ -57,7 +58,7 @@ public static class NodeProgram
         using var reactor = new Reactor();
         using var probes = new ProbeRunner(reactor, time);
         using var network = new PodNetwork(cluster.Address);
-        var images = ImageCatalogue.Standard;
+        var images = ImageCatalogue.Standard(new UnpackedImages(HomeOf(directory).Images));
         var capacity = NodeCapacity.Measure();
         var events = new EventRecorder(api, settings.NodeName, time, log);
         var node = new NodeContext(settings, api, new Sandboxes(settings, new PodAddresses(settings.PodRange), network, time), images, events, reactor, probes, capacity,
@@ -115,11 +116,12 @@ public static class NodeProgram
     private static NodeSettings Settings(string directory, ClusterSettings cluster)
     {
         var runtime = Path.GetFullPath(Path.Combine(RuntimeEnvironment.GetRuntimeDirectory(), "../../..")).TrimEnd('/');
-        var home = Path.GetFullPath(Path.Combine(directory, "../.."));
         return new(
             cluster.Name, cluster.NodeName, cluster.Address, Path.Combine(directory, "node"), AppContext.BaseDirectory.TrimEnd('/'), runtime,
-            cluster.NodePodRange, cluster.DnsAddress, [home]);
+            cluster.NodePodRange, cluster.DnsAddress, [HomeOf(directory).Directory]);
     }
+
+    private static LabHome HomeOf(string directory) => new(Path.GetFullPath(Path.Combine(directory, "../..")));
 
     private static ClusterAccess Access(string directory, ClusterSettings cluster)
     {

@@ -27,6 +27,7 @@ public sealed class ImageArchive : IDisposable
     private readonly string _name;
     private readonly Dictionary<string, (long Offset, long Length)> _files = new(StringComparer.Ordinal);
     private readonly Dictionary<string, string> _links = new(StringComparer.Ordinal);
+    private readonly SortedSet<string> _otherPlatforms = new(StringComparer.Ordinal);
 
     private ImageArchive(FileStream file, string name) => (_file, _name) = (file, name);
 
@@ -56,6 +57,9 @@ public sealed class ImageArchive : IDisposable
     }
 
     public void Dispose() => _file.Dispose();
+
+    /// <summary>The platforms of images that <see cref="Images"/> left out.</summary>
+    public IReadOnlyCollection<string> OtherPlatforms => _otherPlatforms;
 
     /// <summary>The images for Linux on an architecture.</summary>
     public IReadOnlyList<ArchiveImage> Images(string architecture)
@@ -109,7 +113,7 @@ public sealed class ImageArchive : IDisposable
                 else if (entry.EntryType is TarEntryType.HardLink) _links[path] = Normal(entry.LinkName);
             }
         }
-        catch (Exception e) when (e is InvalidDataException or EndOfStreamException or FormatException or ArgumentException)
+        catch (Exception e) when (e is InvalidDataException or EndOfStreamException or FormatException or ArgumentException or OverflowException)
         {
             throw Malformed(e.Message);
         }
@@ -143,8 +147,9 @@ public sealed class ImageArchive : IDisposable
     private IEnumerable<ArchiveImage> FromIndex(JsonNode index, IReadOnlyList<string> names, string architecture, int depth)
     {
         if (depth > DeepestLinks) throw Malformed("its indexes refer to each other");
-        var entries = List(index, "manifests").Where(entry => entry["platform"] is not JsonObject platform || (Text(platform, "os") is "linux" or "" && Text(platform, "architecture") == architecture));
-        foreach (var group in entries.GroupBy(entry => Text(entry, "digest")))
+        var entries = List(index, "manifests").ToLookup(entry => IsFor(entry, architecture));
+        _otherPlatforms.UnionWith(entries[false].Where(entry => !IsAttestation(entry)).Select(entry => $"{Text(entry["platform"], "os")}/{Text(entry["platform"], "architecture")}"));
+        foreach (var group in entries[true].GroupBy(entry => Text(entry, "digest")))
         {
             ValueList<string> own = [.. names.Concat(group.SelectMany(NamesOf)).Distinct()];
             var manifest = Blob(group.First());
@@ -153,13 +158,18 @@ public sealed class ImageArchive : IDisposable
             {
                 foreach (var image in FromIndex(document, own, architecture, depth + 1)) yield return image;
             }
-            // Attestations are stored like images.
-            else if (Text(group.First()["annotations"], "vnd.docker.reference.type").Length == 0)
+            else if (!IsAttestation(group.First()))
             {
                 yield return new(own, manifest, Blob(document["config"]), [.. List(document, "layers").Select(Blob)]);
             }
         }
     }
+
+    private static bool IsFor(JsonObject entry, string architecture) =>
+        entry["platform"] is not JsonObject platform || (Text(platform, "os") is "linux" or "" && Text(platform, "architecture") == architecture);
+
+    /// <summary>Attestations are stored like images.</summary>
+    private static bool IsAttestation(JsonObject entry) => Text(entry["annotations"], "vnd.docker.reference.type").Length > 0;
 
     private static IEnumerable<string> NamesOf(JsonNode entry)
     {

@@ -11,7 +11,7 @@ internal static unsafe partial class Libc
     internal const int MsRdOnly = 1, MsNoSuid = 2, MsNoDev = 4, MsNoExec = 8, MsRemount = 32, MsBind = 4096, MsMove = 8192, MsRec = 16384;
     internal const int MsUnbindable = 1 << 17, MsPrivate = 1 << 18, MsSlave = 1 << 19, MsShared = 1 << 20;
     internal const int MntDetach = 2;
-    internal const int ORdOnly = 0, OWrOnly = 1, ORdWr = 2, OCreat = 0x40, ONoCtty = 0x100, ONonBlock = 0x800, OCloExec = 0x80000;
+    internal const int ORdOnly = 0, OWrOnly = 1, ORdWr = 2, OCreat = 0x40, ODirectory = 0x10000, OPath = 0x200000, ONoCtty = 0x100, ONonBlock = 0x800, OCloExec = 0x80000;
     internal const int CloneFs = 0x200;
     internal const int PrSetPdeathsig = 1, PrSetName = 15, PrSetChildSubreaper = 36, PrSetNoNewPrivs = 38;
 
@@ -35,6 +35,18 @@ internal static unsafe partial class Libc
 
     [LibraryImport(Name, EntryPoint = "chdir", SetLastError = true, StringMarshalling = StringMarshalling.Utf8)]
     internal static partial int ChangeDirectory(string path);
+
+    [LibraryImport(Name, EntryPoint = "fchdir", SetLastError = true)]
+    internal static partial int ChangeDirectory(int descriptor);
+
+    [LibraryImport(Name, EntryPoint = "prctl", SetLastError = true)]
+    internal static partial int ProcessControl(int operation, nuint a, nuint b, nuint c, nuint d);
+
+    [LibraryImport(Name, EntryPoint = "capget", SetLastError = true)]
+    internal static partial int GetCapabilities(uint* header, uint* sets);
+
+    [LibraryImport(Name, EntryPoint = "capset", SetLastError = true)]
+    internal static partial int SetCapabilities(uint* header, uint* sets);
 
     [LibraryImport(Name, EntryPoint = "chown", SetLastError = true, StringMarshalling = StringMarshalling.Utf8)]
     internal static partial int ChangeOwner(string path, uint user, uint group);

@@ -44,6 +44,13 @@ internal sealed unsafe class PseudoTerminal : IDisposable
         }
     }
 
+    /// <summary>Lets a user open the slave, which belongs to root at first.</summary>
+    /// <param name="root">Where the root of its file system is visible; empty for the caller's own.</param>
+    internal void Give(string root, uint user)
+    {
+        if (user != 0) LinuxException.Check(Libc.ChangeOwner(root + SlavePath, user, uint.MaxValue), $"chown {SlavePath}");
+    }
+
     /// <summary>Reports the terminal size in characters to the programs on the slave (SIGWINCH).</summary>
     internal void Resize(ushort columns, ushort rows) => Resize(_master, columns, rows);
 

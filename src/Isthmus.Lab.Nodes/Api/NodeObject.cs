@@ -1,6 +1,7 @@
 using System.Globalization;
-using System.Runtime.InteropServices;
 using System.Text.Json.Nodes;
+using Isthmus.Core.Problems;
+using Isthmus.Images.Description;
 using Isthmus.Kubernetes.Client;
 using Isthmus.Kubernetes.Objects;
 using Isthmus.Lab.Machine.Network;
@@ -20,6 +21,7 @@ internal sealed partial class NodeObject(KubeClient client, ClusterSettings clus
     private static readonly TimeSpan Retry = TimeSpan.FromMilliseconds(200);
 
     private DateTimeOffset _statusAt;
+    private object? _images;
 
     internal async Task RunAsync(CancellationToken stop)
     {
@@ -30,10 +32,10 @@ internal sealed partial class NodeObject(KubeClient client, ClusterSettings clus
                 var wait = Heartbeat;
                 try
                 {
-                    if (time.GetUtcNow() - _statusAt >= StatusEvery) await WriteNodeAsync(stop);
+                    if (time.GetUtcNow() - _statusAt >= StatusEvery || _images != images.Version) await WriteNodeAsync(stop);
                     await RenewLeaseAsync(stop);
                 }
-                catch (Exception e) when (e is KubeException or HttpRequestException or IOException)
+                catch (Exception e) when (e is KubeException or HttpRequestException or IOException or ProblemException)
                 {
                     HeartbeatFailed(e.Message);
                     wait = _statusAt == default ? Retry : TimeSpan.FromSeconds(1);
@@ -49,10 +51,11 @@ internal sealed partial class NodeObject(KubeClient client, ClusterSettings clus
     private async Task WriteNodeAsync(CancellationToken stop)
     {
         var now = time.GetUtcNow();
+        var version = images.Version;
         await client.ApplyAsync(Kinds.Node, Describe(), stop);
         await client.PatchAsync(Kinds.Node, null, cluster.NodeName, new JsonObject { ["status"] = Status(now) }, PatchType.Merge, stop, "status");
         if (_statusAt == default) Registered(cluster.NodeName);
-        _statusAt = now;
+        (_statusAt, _images) = (now, version);
     }
 
     private JsonObject Describe()
@@ -61,7 +64,7 @@ internal sealed partial class NodeObject(KubeClient client, ClusterSettings clus
         {
             ["kubernetes.io/hostname"] = cluster.NodeName,
             ["kubernetes.io/os"] = "linux",
-            ["kubernetes.io/arch"] = Architecture,
+            ["kubernetes.io/arch"] = ImagePlatform.Architecture,
             ["node-role.kubernetes.io/control-plane"] = "",
         };
         if (cluster.Region.Length > 0) labels["topology.kubernetes.io/region"] = cluster.Region;
@@ -105,7 +108,7 @@ internal sealed partial class NodeObject(KubeClient client, ClusterSettings clus
                 Condition("PIDPressure", "False", "KubeletHasSufficientPID", "kubelet has sufficient PID available", now),
                 Condition("Ready", "True", "KubeletReady", "kubelet is posting ready status", now)),
             ["nodeInfo"] = NodeInfo(),
-            ["images"] = new JsonArray([.. images.Images.Select(image => new JsonObject { ["names"] = new JsonArray(image.Pattern), ["sizeBytes"] = 0 })]),
+            ["images"] = images.Describe(),
         };
     }
 
@@ -134,14 +137,7 @@ internal sealed partial class NodeObject(KubeClient client, ClusterSettings clus
         ["kubeletVersion"] = KubernetesVersion.Tagged,
         ["kubeProxyVersion"] = KubernetesVersion.Tagged,
         ["operatingSystem"] = "linux",
-        ["architecture"] = Architecture,
-    };
-
-    private static string Architecture => RuntimeInformation.OSArchitecture switch
-    {
-        System.Runtime.InteropServices.Architecture.X64 => "amd64",
-        System.Runtime.InteropServices.Architecture.Arm64 => "arm64",
-        var other => other.ToString().ToLowerInvariant(),
+        ["architecture"] = ImagePlatform.Architecture,
     };
 
     private static string OsImage() =>

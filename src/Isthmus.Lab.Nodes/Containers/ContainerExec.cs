@@ -1,5 +1,5 @@
-using System.Globalization;
 using System.Text;
+using Isthmus.Images.Description;
 using Isthmus.Lab.Machine.Linux;
 using Isthmus.Lab.Nodes.Processes;
 using Microsoft.Win32.SafeHandles;
@@ -32,9 +32,9 @@ internal sealed class ContainerExec : IDisposable
         if (await container.FindProgramAsync(time, CancellationToken.None) is not { } init) throw new LaunchException("container not running");
         try
         {
-            return terminal
-                ? StartOnTerminal(init, identity, canSetGroups, command)
-                : StartOnPipes(init, identity, canSetGroups, command, input);
+            using var entrance = new ContainerEntrance(init);
+            Task<int> Run(SpawnRequest request) => entrance.StartAsync([.. Places(request)], identity, canSetGroups);
+            return terminal ? await StartOnTerminalAsync(init, identity, command, Run) : await StartOnPipesAsync(init, command, input, Run);
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
@@ -71,7 +71,6 @@ internal sealed class ContainerExec : IDisposable
 
     internal void Kill()
     {
-        foreach (var child in ProcessIdentity.Children(_process.Id)) ProcessImage.Kill(child, Signals.Kill);
         _process.Signal(Signals.Kill);
         // It ends at once. As its parent, this process must not keep a zombie.
         _process.WaitForExit(TimeSpan.FromSeconds(1));
@@ -93,7 +92,7 @@ internal sealed class ContainerExec : IDisposable
         _process.Dispose();
     }
 
-    private static ContainerExec StartOnPipes(int init, ContainerIdentity identity, bool canSetGroups, IReadOnlyList<string> command, bool input)
+    private static async Task<ContainerExec> StartOnPipesAsync(int init, IReadOnlyList<string> command, bool input, Func<SpawnRequest, Task<int>> run)
     {
         var (outRead, outWrite) = OpenPipe();
         var (errRead, errWrite) = OpenPipe();
@@ -102,38 +101,48 @@ internal sealed class ContainerExec : IDisposable
         using (errWrite)
         using (inRead)
         {
-            var process = Spawn.Start(Request(init, identity, canSetGroups, command, terminal: false,
-                [(inRead.Number(), 0), (outWrite.Number(), 1), (errWrite.Number(), 2)]));
-            foreach (var end in new[] { outRead, errRead, inWrite })
+            try
             {
-                if (end is not null) Descriptors.SetNonBlocking(end.Number());
+                var process = await run(new(command[0], command, Environment(init, false), [(inRead.Number(), 0), (outWrite.Number(), 1), (errWrite.Number(), 2)]));
+                foreach (var end in new[] { outRead, errRead, inWrite })
+                {
+                    if (end is not null) Descriptors.SetNonBlocking(end.Number());
+                }
+                return new(process) { Input = inWrite, Output = outRead, Errors = errRead };
             }
-            return new(process) { Input = inWrite, Output = outRead, Errors = errRead };
+            catch
+            {
+                foreach (var end in new[] { outRead, errRead, inWrite }) end?.Dispose();
+                throw;
+            }
         }
     }
 
-    private static ContainerExec StartOnTerminal(int init, ContainerIdentity identity, bool canSetGroups, IReadOnlyList<string> command)
+    private static async Task<ContainerExec> StartOnTerminalAsync(int init, ContainerIdentity identity, IReadOnlyList<string> command, Func<SpawnRequest, Task<int>> run)
     {
         // Through /proc we reach the container's own terminals without entering its mount namespace.
         var terminal = PseudoTerminal.Open($"/proc/{init}/root/dev/pts/ptmx");
-        using var slave = Descriptors.Open($"/proc/{init}/root{terminal.SlavePath}", Libc.ORdWr | Libc.ONoCtty);
-        var process = Spawn.Start(Request(init, identity, canSetGroups, command, terminal: true,
-            [(slave.Number(), 0), (slave.Number(), 1), (slave.Number(), 2)]));
-        Descriptors.SetNonBlocking(terminal.Master.Number());
-        return new(process) { Output = terminal.Master, Terminal = terminal };
+        try
+        {
+            terminal.Give($"/proc/{init}/root", (uint)identity.User);
+            var process = await run(new(command[0], command, Environment(init, true), []) { Terminal = terminal.SlavePath });
+            Descriptors.SetNonBlocking(terminal.Master.Number());
+            return new(process) { Output = terminal.Master, Terminal = terminal };
+        }
+        catch
+        {
+            terminal.Dispose();
+            throw;
+        }
     }
 
-    private static SpawnRequest Request(
-        int init, ContainerIdentity identity, bool canSetGroups, IReadOnlyList<string> command, bool terminal, IReadOnlyList<(int, int)> descriptors)
+    /// <summary>A program without a slash is searched in the PATH of the container.</summary>
+    private static IEnumerable<SpawnRequest> Places(SpawnRequest request)
     {
-        List<string> arguments =
-        [
-            "nsenter", "-t", init.ToString(CultureInfo.InvariantCulture), "-m", "-n", "-p", "-u", "-i", "-r", "-w", "--",
-            .. terminal ? ["setsid", "-c"] : Array.Empty<string>(),
-            .. identity.ToSetPriv(canSetGroups),
-            .. command,
-        ];
-        return new(ProgramPath.Find("nsenter"), arguments, Environment(init, terminal), descriptors);
+        const string Path = "PATH=";
+        if (request.Path.Contains('/', StringComparison.Ordinal)) return [request];
+        var searched = request.Environment.LastOrDefault(one => one.StartsWith(Path, StringComparison.Ordinal))?[Path.Length..] ?? ProgramLayout.SearchPath;
+        return searched.Split(':').Select(directory => request with { Path = directory.Length == 0 ? request.Path : $"{directory}/{request.Path}" });
     }
 
     private static List<string> Environment(int init, bool terminal)

@@ -2,6 +2,7 @@ using System.Globalization;
 using Isthmus.Core.Collections;
 using Isthmus.Core.Names;
 using Isthmus.Kubernetes.Objects;
+using Isthmus.Lab.Machine.Linux;
 using Isthmus.Lab.Nodes.Processes;
 
 namespace Isthmus.Lab.Nodes.Containers;
@@ -11,6 +12,9 @@ namespace Isthmus.Lab.Nodes.Containers;
 /// <param name="Capabilities">Without CAP_, lower case, sorted.</param>
 internal sealed record ContainerIdentity(long User, long Group, ValueList<long> Groups, ValueList<string> Capabilities, bool NoNewPrivileges)
 {
+    /// <summary>Where <c>HOME</c> points.</summary>
+    internal string Home { get; init; } = "/";
+
     /// <summary>The capabilities of every container, unless it drops them. This is the default of container runtimes
     /// without mknod and raw sockets, which would let a container leave the mesh.</summary>
     internal static readonly ValueList<string> Usual =
@@ -21,14 +25,16 @@ internal sealed record ContainerIdentity(long User, long Group, ValueList<long> 
     internal static readonly ValueList<string> Grantable =
         ["audit_write", "ipc_lock", "net_admin", "net_broadcast", "net_raw", "setfcap", "sys_nice", "sys_ptrace"];
 
-    /// <summary>Decides from the Pod, the image's default user and the IDs that exist here.</summary>
+    /// <summary>Decides from the Pod, the image's user and the IDs that exist here.</summary>
     /// <exception cref="IdentityException">The Pod requests something that the lab does not grant.</exception>
-    internal static ContainerIdentity Decide(PodSecurityContext? pod, SecurityContext? own, long imageUser, IdMap users, IdMap groups)
+    internal static ContainerIdentity Decide(PodSecurityContext? pod, SecurityContext? own, ImageUser image, IdMap users, IdMap groups)
     {
-        var user = own?.RunAsUser ?? pod?.RunAsUser ?? imageUser;
+        var user = own?.RunAsUser ?? pod?.RunAsUser ?? image.Id;
         if ((own?.RunAsNonRoot ?? pod?.RunAsNonRoot) == true && user == 0)
             throw new IdentityException("container has runAsNonRoot and image will run as root");
         var asked = own?.RunAsUser ?? pod?.RunAsUser;
+        if ((own?.RunAsNonRoot ?? pod?.RunAsNonRoot) == true && asked is null && image.Name.Length > 0)
+            throw new IdentityException($"container has runAsNonRoot and image has non-numeric user ({image.Name}), cannot verify user is non-root");
         var capabilities = Allowed(own).ToHashSet(StringComparer.Ordinal);
         if (!users.Contains(user))
         {
@@ -41,10 +47,21 @@ internal sealed record ContainerIdentity(long User, long Group, ValueList<long> 
             if (isProxy) capabilities.Add("net_raw");
             user = 0;
         }
-        var group = own?.RunAsGroup ?? pod?.RunAsGroup ?? 0;
-        ValueList<long> more = [.. (pod?.SupplementalGroups ?? []).Concat(pod?.FsGroup is { } fs ? [fs] : []).Where(groups.Contains).Distinct().Order()];
+        var group = own?.RunAsGroup ?? pod?.RunAsGroup ?? image.Group;
+        ValueList<long> more = [.. (pod?.SupplementalGroups ?? []).Concat(image.Groups).Concat(pod?.FsGroup is { } fs ? [fs] : []).Where(groups.Contains).Distinct().Order()];
         return new(user, groups.Contains(group) ? group : 0, more, [.. capabilities.Order(StringComparer.Ordinal)],
-            own?.AllowPrivilegeEscalation == false || users.IsSingle);
+            own?.AllowPrivilegeEscalation == false || users.IsSingle)
+        {
+            Home = image.Home.Length > 0 ? image.Home : user == 0 ? "/root" : "/",
+        };
+    }
+
+    /// <summary>Gives the calling thread everything of this identity except the user.</summary>
+    internal void PrepareThread(bool canSetGroups)
+    {
+        ThreadCredentials.LimitCapabilities(CapabilityNumbers.MaskOf(Capabilities));
+        if (NoNewPrivileges) ThreadCredentials.ForbidNewPrivileges();
+        if (canSetGroups) ThreadCredentials.SetGroups((uint)Group, [.. Groups.Select(one => (uint)one)]);
     }
 
     /// <summary>The setpriv command that starts a program with this identity.</summary>

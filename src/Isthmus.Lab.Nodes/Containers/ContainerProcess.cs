@@ -8,7 +8,6 @@ namespace Isthmus.Lab.Nodes.Containers;
 internal sealed class ContainerProcess : IDisposable
 {
     private const int KilledExitCode = 128 + Signals.Kill;
-    private const int CapSysAdmin = 21;
 
     private static readonly TimeSpan Preparation = TimeSpan.FromSeconds(5);
 
@@ -76,18 +75,12 @@ internal sealed class ContainerProcess : IDisposable
         return FindInit();
     }
 
-    /// <summary>
-    /// Whether PID 1 has yet to become the container's program. While it prepares the container, it mounts, and so holds
-    /// CAP_SYS_ADMIN until it executes the program. No program ever gets that capability (<see
-    /// cref="ContainerIdentity.Grantable"/>).
-    /// </summary>
+    /// <summary>Whether PID 1 has yet to become the container's program.</summary>
     private static bool IsPreparing(int init)
     {
-        const string Permitted = "CapPrm:";
         try
         {
-            var line = File.ReadLines($"/proc/{init}/status").FirstOrDefault(one => one.StartsWith(Permitted, StringComparison.Ordinal));
-            return line is not null && (ulong.Parse(line.AsSpan(Permitted.Length).Trim(), NumberStyles.HexNumber, CultureInfo.InvariantCulture) >> CapSysAdmin & 1) == 1;
+            return File.ReadAllText($"/proc/{init}/cmdline").Contains(ContainerLauncher.Preparing, StringComparison.Ordinal);
         }
         catch (IOException)
         {

@@ -1,4 +1,5 @@
 using Isthmus.Core.Collections;
+using Isthmus.Lab.Machine.Linux;
 
 namespace Isthmus.Lab.Nodes.Images;
 
@@ -10,6 +11,9 @@ public enum RootKind
 
     /// <summary>Also this build at /opt/isthmus, the .NET runtime at /opt/dotnet, and our programs' names in /usr/local/bin.</summary>
     Runtime,
+
+    /// <summary>The files of an image that was loaded, and nothing of the machine.</summary>
+    Loaded,
 }
 
 /// <summary>An image that the lab can run: a name, and the program that it represents.</summary>
@@ -22,6 +26,17 @@ public sealed record Image(string Pattern, RootKind Root, ValueList<string> Entr
     public ValueMap<string> Environment { get; init; }
 
     public long User { get; init; }
+
+    /// <summary>The directory with the files of an image that was loaded.</summary>
+    public string? Files { get; init; }
+
+    /// <summary>The user of an image that was loaded: a user, or user and group, by name or number.</summary>
+    public string UserName { get; init; } = "";
+
+    /// <summary>The ID of an image that was loaded, in the form that a container's status has.</summary>
+    public string? Reference { get; init; }
+
+    public int StopSignal { get; init; } = Signals.Term;
 
     public string WorkingDirectory { get; init; } = "/";
 }

@@ -1,3 +1,5 @@
+using System.Globalization;
+using Isthmus.Core.Problems;
 using Isthmus.Images.Description;
 using Isthmus.Kubernetes.Objects;
 using Isthmus.Lab.Machine.Linux;
@@ -37,19 +39,43 @@ internal sealed class ContainerStarter(NodeContext node)
     /// <exception cref="StartException">The image or the user is not available.</exception>
     internal ContainerRun Prepare(Pod pod, Container spec, RunFiles files)
     {
+        try
+        {
+            return Prepare(pod, spec, FindImage(spec), files);
+        }
+        catch (ProblemException e)
+        {
+            throw new StartException("ImageInspectError", e.Message);
+        }
+    }
+
+    private Image FindImage(Container spec)
+    {
         if (!ImageName.TryParse(spec.Image, out var name)) throw new StartException("InvalidImageName", $"couldn't parse image name \"{spec.Image}\"");
-        var image = node.Images.Find(name)
+        return node.Images.Find(name)
             ?? throw (spec.ImagePullPolicy == "Never"
                 ? new StartException(NeverPull, $"Container image \"{spec.Image}\" is not present with pull policy of Never")
                 : new StartException("ErrImagePull", node.Images.Missing(spec.Image)));
+    }
+
+    private ContainerRun Prepare(Pod pod, Container spec, Image image, RunFiles files)
+    {
         try
         {
-            return new(spec, image, ContainerIdentity.Decide(pod.Spec.SecurityContext, spec.SecurityContext, image.User, node.Users, node.Groups), files);
+            return new(spec, image, ContainerIdentity.Decide(pod.Spec.SecurityContext, spec.SecurityContext, UserOf(pod, spec, image), node.Users, node.Groups), files);
         }
         catch (IdentityException e)
         {
             throw new StartException("CreateContainerConfigError", e.Message);
         }
+    }
+
+    /// <summary>The user that the Pod requests, or else the image's, as the image knows it.</summary>
+    private static ImageUser UserOf(Pod pod, Container spec, Image image)
+    {
+        if (image.Files is not { } files) return ImageUser.Of(image.User);
+        var asked = spec.SecurityContext?.RunAsUser ?? pod.Spec.SecurityContext?.RunAsUser;
+        return ImageAccounts.Read(files).Find(asked?.ToString(CultureInfo.InvariantCulture) ?? image.UserName);
     }
 
     internal ContainerRecord NewRecord(ContainerRun run)
@@ -94,7 +120,7 @@ internal sealed class ContainerStarter(NodeContext node)
         if (record.Process is null || ContainerProcess.TryAttach(record.Process, files.Exit) is not { } process) return null;
         try
         {
-            var run = Prepare(pod, spec, files);
+            var run = node.Images.FindRunning(record.ImageId) is { } image ? Prepare(pod, spec, image, files) : Prepare(pod, spec, files);
             return Run(run, process, OpenPipes(run));
         }
         catch
@@ -107,9 +133,12 @@ internal sealed class ContainerStarter(NodeContext node)
     private RunningContainer Run(ContainerRun run, ContainerProcess process, Pipes pipes)
     {
         var log = new LogFile(run.Files.Log, node.Time);
-        if (!run.Spec.Tty) return new(process, new LogPump(node.Reactor, log, pipes.Output, pipes.Errors), run.Identity) { Input = pipes.Input };
+        if (!run.Spec.Tty) return new(process, new LogPump(node.Reactor, log, pipes.Output, pipes.Errors), run.Identity) { Input = pipes.Input, StopSignal = run.Image.StopSignal };
         pipes.Output.Dispose();
-        return new(process, new LogPump(node.Reactor, log, FindTerminal(process), pipes.Errors), run.Identity) { IsTerminal = true, Input = FindTerminal(process) };
+        return new(process, new LogPump(node.Reactor, log, FindTerminal(process), pipes.Errors), run.Identity) 
+        {
+            IsTerminal = true, Input = FindTerminal(process), StopSignal = run.Image.StopSignal,
+        };
     }
 
     internal static void MakePipes(RunFiles files, bool input)

@@ -1,10 +1,9 @@
 using Isthmus.Kubernetes.Objects;
-using Isthmus.Lab.Machine.Linux;
 using Isthmus.Lab.Nodes.Probes;
 
 namespace Isthmus.Lab.Nodes.Pods;
 
-/// <summary>Ends one run of a container: preStop hook, SIGTERM in its turn, and SIGKILL when its time is up.</summary>
+/// <summary>Ends one run of a container: preStop hook, SIGTERM (or the signal of its image) in its turn, and SIGKILL when its time is up.</summary>
 internal sealed class ContainerStop(RunningContainer running, ProbeTarget target, NodeContext node, PodSubject pod, PodGrace grace)
 {
     // A kubelet leaves every container this long after SIGTERM, even if its hook or others have used all the time.
@@ -49,7 +48,7 @@ internal sealed class ContainerStop(RunningContainer running, ProbeTarget target
     private async Task AskAsync(TimeSpan patience, CancellationToken stop)
     {
         await running.Process.FindProgramAsync(node.Time, stop);
-        running.Process.Signal(Signals.Term);
+        running.Process.Signal(running.StopSignal);
         _isAsked = true;
         await Task.Delay(patience, node.Time, stop);
     }

@@ -30,7 +30,7 @@ internal sealed class LaunchPlan(NodeContext node)
             var readOnly = container.SecurityContext?.ReadOnlyRootFilesystem == true;
             var root = new RootSpec(
                 node.Settings.RootDirectory, mounts, image.Root == RootKind.Runtime ? Links() : default, node.Settings.Hidden, !readOnly,
-                node.Groups.Contains(TerminalGroup) ? TerminalGroup : null);
+                node.Groups.Contains(TerminalGroup) ? TerminalGroup : null) { Image = image.Files };
             return new(
                 root, Command(container, image, environment), environment.ToValueMap(),
                 container.WorkingDir.Length > 0 ? container.WorkingDir : image.WorkingDirectory, identity, node.CanSetGroups,
@@ -57,7 +57,7 @@ internal sealed class LaunchPlan(NodeContext node)
         {
             ["PATH"] = ProgramLayout.SearchPath,
             ["HOSTNAME"] = PodFiles.HostName(pod),
-            ["HOME"] = identity.User == 0 ? "/root" : "/",
+            ["HOME"] = identity.Home,
         };
         if (container.Tty) values["TERM"] = "xterm";
         if (image.Root == RootKind.Runtime) AddRuntime(values, container);

@@ -1,3 +1,4 @@
+using Isthmus.Lab.Machine.Linux;
 using Isthmus.Lab.Nodes.Containers;
 using Isthmus.Lab.Nodes.Logs;
 using Microsoft.Win32.SafeHandles;
@@ -26,6 +27,9 @@ internal sealed class RunningContainer(ContainerProcess process, LogPump pump, C
     internal SafeFileHandle? Input { get; init; }
 
     internal bool IsTerminal { get; init; }
+
+    /// <summary>The signal that asks it to end.</summary>
+    internal int StopSignal { get; init; } = Signals.Term;
 
     /// <summary>Completes when it has ended and its output is in the log.</summary>
     internal Task Ended => _ended.Task;

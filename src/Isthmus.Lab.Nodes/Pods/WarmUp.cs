@@ -18,7 +18,7 @@ internal static partial class WarmUp
         var files = new RunFiles(directory, directory, 0);
         var terminals = node.Groups.Contains(LaunchPlan.TerminalGroup) ? LaunchPlan.TerminalGroup : (int?)null;
         var root = new RootSpec(node.Settings.RootDirectory, [], LaunchPlan.Links(), node.Settings.Hidden, true, terminals);
-        var identity = ContainerIdentity.Decide(null, null, 0, node.Users, node.Groups);
+        var identity = ContainerIdentity.Decide(null, null, ImageUser.Of(0), node.Users, node.Groups);
         try
         {
             ContainerStarter.MakePipes(files, input: false);

@@ -7,7 +7,12 @@ namespace Isthmus.Lab.Nodes.Processes;
 /// name), environment and descriptors.</summary>
 /// <param name="Descriptors">Which of our descriptors the program gets under which number. It inherits no others.</param>
 internal sealed record SpawnRequest(
-    string Path, IReadOnlyList<string> Arguments, IReadOnlyList<string> Environment, IReadOnlyList<(int Ours, int Theirs)> Descriptors);
+    string Path, IReadOnlyList<string> Arguments, IReadOnlyList<string> Environment, IReadOnlyList<(int Ours, int Theirs)> Descriptors)
+{
+    /// <summary>A terminal that becomes the program's controlling one and its input, output and errors; null for
+    /// none.</summary>
+    internal string? Terminal { get; init; }
+}
 
 /// <summary>
 /// Starts a process with posix_spawn. It is as safe from managed code as Process.Start, but the new process inherits the
@@ -24,6 +29,13 @@ internal static unsafe partial class Spawn
     /// <returns>The PID in the PID namespace of the caller.</returns>
     internal static int Start(SpawnRequest request)
     {
+        var error = TryStart(request, out var pid);
+        return error == 0 ? pid : throw new LinuxException($"start {request.Path}", error);
+    }
+
+    /// <returns>0, or the error for which the program was not started.</returns>
+    internal static int TryStart(SpawnRequest request, out int pid)
+    {
         byte* actions = stackalloc byte[ActionsSize];
         byte* attributes = stackalloc byte[AttributesSize];
         var lifted = new List<int>();
@@ -36,9 +48,15 @@ internal static unsafe partial class Spawn
                 lifted.Add(LinuxException.Check(Libc.FileControl(ours, DuplicateCloseOnExecute, HighDescriptor), $"duplicate descriptor {ours}"));
             for (var i = 0; i < lifted.Count; i++)
                 Check(AddDuplicate(actions, lifted[i], request.Descriptors[i].Theirs), "posix_spawn descriptor");
-            CloseOthers(actions, request.Descriptors.Max(pair => pair.Theirs) + 1);
+            var highest = request.Descriptors.Count == 0 ? -1 : request.Descriptors.Max(pair => pair.Theirs);
+            if (request.Terminal is { } terminal)
+            {
+                AddTerminal(actions, terminal);
+                highest = Math.Max(highest, 2);
+            }
+            CloseOthers(actions, highest + 1);
             SetSignals(attributes);
-            return StartWith(request, actions, attributes);
+            return StartWith(request, actions, attributes, out pid);
         }
         finally
         {
@@ -57,24 +75,33 @@ internal static unsafe partial class Spawn
         return (status & 0x7f) == 0 ? (status >> 8) & 0xff : 128 + (status & 0x7f);
     }
 
-    private static int StartWith(SpawnRequest request, byte* actions, byte* attributes)
+    private static int StartWith(SpawnRequest request, byte* actions, byte* attributes, out int pid)
     {
         var texts = new List<nint>();
         var arguments = Table(request.Arguments, texts);
         var environment = Table(request.Environment, texts);
         try
         {
-            int pid;
+            int started;
+            int error;
             fixed (byte** argumentTable = arguments, environmentTable = environment)
             {
-                Check(PosixSpawn(&pid, request.Path, actions, attributes, argumentTable, environmentTable), $"start {request.Path}");
+                error = PosixSpawn(&started, request.Path, actions, attributes, argumentTable, environmentTable);
             }
-            return pid;
+            pid = started;
+            return error;
         }
         finally
         {
             foreach (var text in texts) Marshal.FreeCoTaskMem(text);
         }
+    }
+
+    // The leader of a new session that opens a terminal gets it as its controlling one.
+    private static void AddTerminal(byte* actions, string path)
+    {
+        Check(AddOpen(actions, 0, path, Libc.ORdWr, 0), "posix_spawn terminal");
+        for (var descriptor = 1; descriptor <= 2; descriptor++) Check(AddDuplicate(actions, 0, descriptor), "posix_spawn terminal");
     }
 
     // Whoever started us may have left descriptors open that have nothing to do in a container. The function is younger
@@ -131,6 +158,9 @@ internal static unsafe partial class Spawn
 
     [LibraryImport("libc", EntryPoint = "posix_spawn_file_actions_adddup2")]
     private static partial int AddDuplicate(byte* actions, int from, int to);
+
+    [LibraryImport("libc", EntryPoint = "posix_spawn_file_actions_addopen", StringMarshalling = StringMarshalling.Utf8)]
+    private static partial int AddOpen(byte* actions, int descriptor, string path, int flags, uint mode);
 
     [LibraryImport("libc", EntryPoint = "posix_spawn_file_actions_addclosefrom_np")]
     private static partial int AddCloseFrom(byte* actions, int from);

@@ -7,15 +7,32 @@ namespace Isthmus.Lab.Nodes.Root;
 /// <param name="Target">Absolute path in the container.</param>
 internal sealed record RootMount(string Source, string Target, bool ReadOnly, bool IsFile = false);
 
-/// <summary>The root file system of one container: the machine's programs and configuration, read-only, and what the Pod mounts.</summary>
+/// <summary>The root file system of one container: the files of an image, or the machine's programs and configuration, and
+/// what the Pod mounts.</summary>
 /// <param name="At">An existing directory that the container's thread uses as mount point; containers may share it, each
 /// sees its own mount.</param>
 /// <param name="Mounts">Volumes and files such as /etc/hosts, in any order.</param>
 /// <param name="Links">Symbolic links (path in the container → target): names of our own programs.</param>
 /// <param name="Hidden">Directories of the machine that must not be visible: the lab's state.</param>
+/// <param name="Writable">Whether the container may write: to the root of an image, or to its own temporary
+/// directories.</param>
 /// <param name="TerminalGroup">The group of terminals (5 by convention), or null when it is not mapped here.</param>
 internal sealed record RootSpec(
-    string At, ValueList<RootMount> Mounts, ValueMap<string> Links, ValueList<string> Hidden, bool WritableTemporary, int? TerminalGroup);
+    string At, ValueList<RootMount> Mounts, ValueMap<string> Links, ValueList<string> Hidden, bool Writable, int? TerminalGroup)
+{
+    /// <summary>The directory with the files of an image. Null: the root is the machine's, read-only.</summary>
+    internal string? Image { get; init; }
+
+    /// <summary>Builds the root on the calling thread, which must be in its own mount namespace.</summary>
+    /// <exception cref="IOException">The kernel rejected a mount, or a source does not exist.</exception>
+    internal void Build()
+    {
+        Machine.Linux.Mounts.MakeSlave("/");
+        if (Image is { } image) new ImageRoot(this, image).Build();
+        else new MachineRoot(this).Build();
+    }
+}
+
 
 /// <summary>The parts of the machine's root file system that a container sees, and those that it never sees.</summary>
 internal static class RootView

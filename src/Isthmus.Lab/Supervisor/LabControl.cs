@@ -141,6 +141,7 @@ public sealed class LabControl(LabHome home, Func<string, string?> environment, 
         await RemoveDirectoryAsync(home.Clusters, stop);
         await RemoveDirectoryAsync(home.Logs, stop);
         await RemoveDirectoryAsync(home.Mesh, stop);
+        await RemoveDirectoryAsync(home.Images, stop);
         foreach (var file in (string[])[home.Socket, home.MachineSocket, home.LabFile, home.LabFile + ".new", home.KubeconfigList, home.Lock]) File.Delete(file);
         home.RemoveEmpty();
         return had;
@@ -226,13 +227,24 @@ public sealed class LabControl(LabHome home, Func<string, string?> environment, 
         }
         catch (Exception e) when (e is UnauthorizedAccessException or IOException)
         {
-            // Files of mapped users: only a user namespace with the same range may delete them.
-            var start = new ProcessStartInfo("unshare", ["--user", "--map-root-user", "--map-auto", "rm", "-rf", "--", path]) { RedirectStandardError = true };
-            using var process = Process.Start(start)!;
-            var words = await process.StandardError.ReadToEndAsync(stop);
-            await process.WaitForExitAsync(stop);
+            // Files of mapped users: only a user namespace with the same range may delete them. Without such a range, there may
+            // be directories of images that even their owner may not change, except as root of a namespace.
+            var words = "";
+            foreach (var map in (string[][])[["--map-auto"], []])
+            {
+                if (Directory.Exists(path)) words += await RemoveAsRootAsync(path, map, stop);
+            }
             if (Directory.Exists(path)) throw new ProblemException(path, $"cannot be removed: {e.Message} {words.Trim()}".Trim(), $"remove it as root: rm -rf {path}", e);
         }
+    }
+
+    private static async Task<string> RemoveAsRootAsync(string path, string[] map, CancellationToken stop)
+    {
+        var start = new ProcessStartInfo("unshare", ["--user", "--map-root-user", .. map, "rm", "-rf", "--", path]) { RedirectStandardError = true };
+        using var process = Process.Start(start)!;
+        var words = await process.StandardError.ReadToEndAsync(stop);
+        await process.WaitForExitAsync(stop);
+        return words;
     }
 
     private double Since(long begun) => time.GetElapsedTime(begun).TotalMilliseconds;

@@ -45,6 +45,9 @@ public sealed record LabHome(string Directory)
     /// <summary>The mesh file of a lab that was brought up as a mesh, and its certificates.</summary>
     public string Mesh => Path.Combine(Directory, "mesh");
 
+    /// <summary>The images that were loaded, for all clusters.</summary>
+    public string Images => Path.Combine(Directory, "images");
+
     public string Cluster(string name) => Path.Combine(Clusters, name);
 
     public string Log(string name) => Path.Combine(Logs, $"{name}.log");

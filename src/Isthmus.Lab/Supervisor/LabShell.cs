@@ -18,9 +18,6 @@ public static class LabShell
     public static void Enter(int supervisor, LabHome home, ValueList<ClusterSettings> clusters, string? cluster, IReadOnlyList<string> program)
     {
         var nsenter = Find("nsenter");
-        // Entering your own user namespace again is an error, so it is passed only when it differs.
-        var user = File.ResolveLinkTarget($"/proc/{supervisor}/ns/user", false)?.Name == File.ResolveLinkTarget("/proc/self/ns/user", false)?.Name
-            ? Array.Empty<string>() : ["-U", "--preserve-credentials"];
         string[] inner = program.Count > 0 ? [.. program] : [Environment.GetEnvironmentVariable("SHELL") is { Length: > 0 } shell && File.Exists(shell) ? shell : "/bin/sh"];
         if (cluster is not null) inner = [nsenter, $"--net={NamespacePaths.Node(cluster)}", "--", .. inner];
         var environment = new Dictionary<string, string>(StringComparer.Ordinal);
@@ -29,10 +26,15 @@ public static class LabShell
         environment["KUBECONFIG"] = string.Join(':', clusters.Select(known => Path.Combine(home.Cluster(known.Name), "kubeconfig")));
         environment[Marker] = cluster ?? "outer";
         environment["PATH"] = Programs.SearchPath(environment.GetValueOrDefault("PATH"));
-        ProcessImage.Replace(nsenter, ["-t", $"{supervisor}", .. user, "-m", "-n", "-p", "-u", "-i", "-C", "--", .. inner], environment);
+        ProcessImage.Replace(nsenter, ["-t", $"{supervisor}", .. UserArguments(supervisor), "-m", "-n", "-p", "-u", "-i", "-C", "--", .. inner], environment);
     }
 
-    private static string Find(string program) =>
+    /// <summary>The arguments of nsenter for the lab's users: none if it has the same as this process, because entering your
+    /// own user namespace again is an error.</summary>
+    internal static string[] UserArguments(int supervisor) =>
+        File.ResolveLinkTarget($"/proc/{supervisor}/ns/user", false)?.Name == File.ResolveLinkTarget("/proc/self/ns/user", false)?.Name ? [] : ["-U", "--preserve-credentials"];
+
+    internal static string Find(string program) =>
         Programs.SearchPath(Environment.GetEnvironmentVariable("PATH")).Split(':', StringSplitOptions.RemoveEmptyEntries)
             .Select(directory => Path.Combine(directory, program)).FirstOrDefault(File.Exists)
         ?? throw new ProblemException("programs", $"missing: {program}", "install util-linux");

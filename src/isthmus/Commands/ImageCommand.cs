@@ -1,8 +1,8 @@
 using System.CommandLine;
 using System.Globalization;
-using System.Runtime.InteropServices;
 using Isthmus.Core.Problems;
 using Isthmus.Images.Building;
+using Isthmus.Images.Description;
 using Isthmus.Images.Loading;
 using Isthmus.Images.Oci;
 using Isthmus.Images.Registry;
@@ -18,7 +18,7 @@ internal static class ImageCommand
     private static Command BuildBuild()
     {
         var output = new Option<string>("--output", "-o") { Description = "File to write: an OCI image layout that docker, podman and containerd load too", DefaultValueFactory = _ => "isthmus.tar" };
-        var platform = new Option<string>("--platform") { Description = "linux/amd64 or linux/arm64; it must be that of this program", DefaultValueFactory = _ => "linux/" + OwnArchitecture() };
+        var platform = new Option<string>("--platform") { Description = "linux/amd64 or linux/arm64; it must be that of this program", DefaultValueFactory = _ => "linux/" + ImagePlatform.Architecture };
         var options = new ImageBuildOptions();
         var command = new Command("build",
             "Build one image for all roles: control plane, sidecar, gateway, traffic capture and DNS.\n\nThe image contains this build of the program, its .NET runtime, and a few Debian packages, which apt downloads and verifies. "
@@ -60,7 +60,7 @@ internal static class ImageCommand
                 await LabProgress.RunAsync(async onStep =>
                 {
                     var steps = new ImageSteps(onStep, TimeProvider.System);
-                    pushed = await ImagePush.RunAsync(images, OwnArchitecture(), registry, steps.Next, stop);
+                    pushed = await ImagePush.RunAsync(images, ImagePlatform.Architecture, registry, steps.Next, stop);
                     steps.Next("");
                 }, whole: "push");
                 Console.WriteLine($"{line.GetValue(name)}: {pushed!.Uploaded} blobs uploaded, {pushed.Present} were there\n{pushed.Digest}");
@@ -83,7 +83,7 @@ internal static class ImageCommand
             var store = ImageStore.Find(line.GetValue(to)!);
             await WithArchiveAsync(line, file, options, [ImageBuildOptions.DefaultName], async archive =>
             {
-                using (var images = ImageArchive.Open(archive)) _ = images.Images(OwnArchitecture());
+                using (var images = ImageArchive.Open(archive)) _ = images.Images(ImagePlatform.Architecture);
                 Console.Write(await store.LoadAsync(archive, line.GetValue(cluster)!, stop));
                 Console.WriteLine($"Loaded into {store.Name}.");
             }, stop);
@@ -106,7 +106,7 @@ internal static class ImageCommand
         var directory = Directory.CreateTempSubdirectory("isthmus-image-").FullName;
         try
         {
-            await use((await BuildAsync(options.Request(line, Path.Combine(directory, "image.tar"), OwnArchitecture(), [.. names]), stop)).Output);
+            await use((await BuildAsync(options.Request(line, Path.Combine(directory, "image.tar"), ImagePlatform.Architecture, [.. names]), stop)).Output);
         }
         finally
         {
@@ -138,15 +138,8 @@ internal static class ImageCommand
             "linux/arm64" => "arm64",
             _ => throw new ProblemException("--platform", $"'{platform}' is not supported", "use linux/amd64 or linux/arm64"),
         };
-        return architecture == OwnArchitecture()
+        return architecture == ImagePlatform.Architecture
             ? architecture
-            : throw new ProblemException("--platform", $"the image contains this program and its .NET runtime, which are built for linux/{OwnArchitecture()}, not {platform}", $"run the command on a {platform} machine");
+            : throw new ProblemException("--platform", $"the image contains this program and its .NET runtime, which are built for linux/{ImagePlatform.Architecture}, not {platform}", $"run the command on a {platform} machine");
     }
-
-    private static string OwnArchitecture() => RuntimeInformation.ProcessArchitecture switch
-    {
-        System.Runtime.InteropServices.Architecture.X64 => "amd64",
-        System.Runtime.InteropServices.Architecture.Arm64 => "arm64",
-        var other => other.ToString().ToLowerInvariant(),
-    };
 }

@@ -16,6 +16,7 @@ internal static class LabCommand
         LabStatusCommand.Build(),
         LabKubeconfigCommand.Build(),
         LabShellCommand.Build(),
+        LabImageCommand.Build(),
         LabClusterCommand.BuildCreate(),
         LabClusterCommand.BuildDelete(),
         LabFaultCommand.BuildStop(),

@@ -1,6 +1,8 @@
 using System.Diagnostics;
 using System.Text.Json.Nodes;
 using Isthmus.Lab.Machine.Linux;
+using Isthmus.Testing;
+using Isthmus.Tests.Mesh.Lab.Nodes;
 using Xunit;
 
 namespace Isthmus.Tests.Mesh.Lab;
@@ -39,6 +41,7 @@ public sealed class LabTests
         (await rig.KubectlAsync("annotate", "namespace", "default", "survives=yes")).Expect(0);
         var loopback = Path.Combine(Path.GetDirectoryName(rig.Kubeconfig)!, "loopback");
         (await rig.IsthmusAsync("lab", "kubeconfig", "--loopback", "--kubeconfig", loopback)).Expect(0);
+        await ImagesAreLoadedAndRunAsync(rig);
         var processes = rig.Processes();
         var networks = LabRig.Networks(processes);
         ProcessImage.Kill(rig.Supervisor, Signals.Kill);
@@ -50,6 +53,12 @@ public sealed class LabTests
         Assert.Equal("yes", (await rig.KubectlAsync($"--kubeconfig={loopback}", "get", "namespace", "default", "-o", "jsonpath={.metadata.annotations.survives}")).Expect(0));
         // Readiness must describe what runs now, not what the killed lab last wrote.
         Assert.Equal("1", (await rig.KubectlAsync("-n", "kube-system", "get", "pods", "-l", "k8s-app=kube-dns", "-o", "jsonpath={.items[*].status.containerStatuses[0].restartCount}")).Expect(0));
+        // Images survive, and what a removed image left does not.
+        await LabRig.UntilAsync(() => rig.KubectlAsync("logs", "greeter", "-c", "greeter"), "hello from tiny as 33 in /work");
+        Assert.Contains("is in use by container greeter of Pod default/greeter", (await rig.IsthmusAsync("lab", "image", "remove", "example.com/tiny:1")).Errors, StringComparison.Ordinal);
+        (await rig.KubectlAsync("delete", "pod", "greeter", "--now")).Expect(0);
+        Assert.Equal("Removed example.com/tiny:1\n", (await rig.IsthmusAsync("lab", "image", "remove", "example.com/tiny:1")).Expect(0));
+        Assert.Contains("No images are loaded.", (await rig.IsthmusAsync("lab", "image", "list")).Expect(0), StringComparison.Ordinal);
         ProcessImage.Kill(rig.Supervisor, Signals.Kill);
         (await rig.IsthmusAsync("lab", "down")).Expect(0);
         Assert.False(Directory.Exists(rig.Home.Directory));
@@ -145,6 +154,8 @@ public sealed class LabTests
     [InlineData("not a valid name", "lab", "create", "cluster", "--name", "Not_A_Name")]
     [InlineData("is not running", "lab", "delete", "cluster", "--name", "nobody")]
     [InlineData("is not running", "lab", "shell")]
+    [InlineData("is not running", "lab", "image", "load", "file.tar")]
+    [InlineData("is not running", "lab", "image", "remove", "a:1")]
     [InlineData("'xml' is not an output format", "lab", "status", "-o", "xml")]
     public async Task A_wrong_request_is_one_clear_error_and_leaves_nothing(string words, params string[] arguments)
     {
@@ -154,6 +165,36 @@ public sealed class LabTests
         Assert.Contains(words, refused.Errors);
         Assert.DoesNotContain("   at ", refused.Errors);
         Assert.False(Directory.Exists(rig.Home.Directory));
+    }
+
+    /// <summary>An image of others runs as its archive says. The test's Pod keeps running.</summary>
+    private static async Task ImagesAreLoadedAndRunAsync(LabRig rig)
+    {
+        (await rig.KubectlAsync("run", "greeter", "--image=example.com/tiny:1", "--image-pull-policy=IfNotPresent", "--env=WHO=tiny")).Expect(0);
+        (await rig.KubectlAsync("run", "never", "--image=example.com/other:1", "--image-pull-policy=Never")).Expect(0);
+        await LabRig.UntilAsync(() => rig.KubectlAsync("get", "events"), "Load it with 'isthmus lab image load FILE.tar'");
+        await LabRig.UntilAsync(() => rig.KubectlAsync("get", "pods"), "ErrImageNeverPull");
+        (await rig.KubectlAsync("delete", "pod", "greeter", "never", "--now")).Expect(0);
+
+        var archive = Path.Combine(Path.GetDirectoryName(rig.Kubeconfig)!, "tiny.tar");
+        new TestImage
+        {
+            Names = ["example.com/tiny:1"],
+            Config = """{"Entrypoint": ["/bin/sh", "-c", "echo hello from $WHO as $(/bin/busybox id -u) in $(/bin/busybox pwd); exec /bin/busybox sleep 1000"], "Env": ["WHO=nobody"], "User": "33", "WorkingDir": "/work"}""",
+            Layers = [TestImage.Layer(TestImage.File("bin/busybox", ImagePodTests.BusyBox(), 0b111_101_101), TestImage.Link("bin/sh", "busybox"))],
+        }.WriteDocker(archive);
+        Assert.Contains("Loaded example.com/tiny:1: ", (await rig.IsthmusAsync("lab", "image", "load", archive)).Expect(0), StringComparison.Ordinal);
+        Assert.Contains("example.com/tiny:1", (await rig.IsthmusAsync("lab", "image", "list")).Expect(0), StringComparison.Ordinal);
+        var listed = JsonNode.Parse((await rig.IsthmusAsync("lab", "image", "list", "-o", "json")).Expect(0))!["images"]![0]!;
+        Assert.Equal(("33", "/work"), ((string?)listed["user"], (string?)listed["workingDirectory"]));
+        var text = Path.Combine(Path.GetDirectoryName(rig.Kubeconfig)!, "text");
+        await File.WriteAllTextAsync(text, "text", TestContext.Current.CancellationToken);
+        Assert.Contains("is not an archive of images", (await rig.IsthmusAsync("lab", "image", "load", text)).Errors, StringComparison.Ordinal);
+
+        (await rig.KubectlAsync("run", "greeter", "--image=example.com/tiny:1", "--image-pull-policy=Never", "--env=WHO=tiny")).Expect(0);
+        await LabRig.UntilAsync(() => rig.KubectlAsync("logs", "greeter"), "hello from tiny as 33 in /work");
+        Assert.Equal("33\n", (await rig.KubectlAsync("exec", "greeter", "--", "/bin/busybox", "id", "-u")).Expect(0));
+        await LabRig.UntilAsync(() => rig.KubectlAsync("get", "nodes", "-o", "jsonpath={.items[0].status.images[*].names}"), "example.com/tiny:1");
     }
 
     private static async Task NothingIsLeftAsync(List<int> processes, HashSet<string> networks)

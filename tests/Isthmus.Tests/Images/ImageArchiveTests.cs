@@ -62,6 +62,20 @@ public sealed class ImageArchiveTests : IDisposable
     }
 
     [Fact]
+    public void A_number_that_is_too_large_is_told()
+    {
+        var file = Path.Combine(_directory, "large");
+        Write(file, ("manifest.json", "[]"));
+        var content = File.ReadAllBytes(file);
+        // A length in base 256 of eleven bytes.
+        content.AsSpan(124, 12).Fill(0x8f);
+        content.AsSpan(148, 8).Fill((byte)' ');
+        Encoding.ASCII.GetBytes(Convert.ToString(content.Take(512).Sum(one => one), 8).PadLeft(6, '0') + "\0 ").CopyTo(content, 148);
+        File.WriteAllBytes(file, content);
+        Assert.Contains("is not an archive of images", Assert.Throws<ProblemException>(() => ImageArchive.Open(file)).Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
     public void No_bytes_make_the_reader_fail_otherwise() =>
         Prop.ForAll<byte[], int>((noise, at) =>
         {

@@ -37,6 +37,7 @@ internal sealed class NodeRig : IAsyncDisposable
     {
         Api = api;
         State = state;
+        Images = new(Path.Combine(state, "images"));
         var address = IPAddress.Parse("172.18.0.2");
         var settings = new NodeSettings(
             "rig", "rig-control-plane", address, state, AppContext.BaseDirectory, DotnetRoot(), Cidr.Parse("10.244.0.0/24"), IPAddress.Parse("10.96.0.10"), [state]);
@@ -44,7 +45,7 @@ internal sealed class NodeRig : IAsyncDisposable
         _probes = new ProbeRunner(_reactor, TimeProvider.System);
         var events = new EventRecorder(api, settings.NodeName, TimeProvider.System, NullLogger.Instance);
         Network = new PodNetwork(address);
-        Context = new(settings, api, new Sandboxes(settings, new PodAddresses(settings.PodRange), Network, TimeProvider.System), ImageCatalogue.Standard, events, _reactor, _probes,
+        Context = new(settings, api, new Sandboxes(settings, new PodAddresses(settings.PodRange), Network, TimeProvider.System), ImageCatalogue.Standard(Images), events, _reactor, _probes,
             new NodeCapacity(2, 1 << 30), IdMap.Read(), IdMap.Read("/proc/self/gid_map"), new Random(2), TimeProvider.System, NullLogger.Instance);
         Pods = new(Context, _stop.Token);
         _events = events.RunAsync(_stop.Token);
@@ -54,6 +55,9 @@ internal sealed class NodeRig : IAsyncDisposable
     internal MemoryNodeApi Api { get; }
 
     internal string State { get; }
+
+    /// <summary>The images that were loaded.</summary>
+    internal UnpackedImages Images { get; }
 
     internal NodeContext Context { get; }
 

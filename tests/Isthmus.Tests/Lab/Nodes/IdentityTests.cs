@@ -45,5 +45,5 @@ public sealed class IdentityTests
     }
 
     private static ContainerIdentity Decide(PodSecurityContext? pod, SecurityContext? own, long image, IdMap map) =>
-        ContainerIdentity.Decide(pod, own, image, map, map);
+        ContainerIdentity.Decide(pod, own, ImageUser.Of(image), map, map);
 }

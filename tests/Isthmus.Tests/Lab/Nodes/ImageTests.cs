@@ -44,14 +44,16 @@ public sealed class ImageTests
     public void Anything_else_is_missing_and_the_message_lists_what_there_is(string text)
     {
         Assert.Null(Find(text));
-        var message = ImageCatalogue.Standard.Missing(text);
+        var message = Catalogue.Missing(text);
         Assert.InRange(message.Length, 0, 1000);
-        Assert.All(ImageCatalogue.Standard.Images, image => Assert.Contains(image.Pattern, message, StringComparison.Ordinal));
+        Assert.All(Catalogue.Images, image => Assert.Contains(image.Pattern, message, StringComparison.Ordinal));
     }
 
     [Fact]
     public void No_text_makes_the_parser_throw() =>
         Prop.ForAll<NonNull<string>>(text => !ImageName.TryParse(text.Get, out var name) || name.Repository.Length > 0).MustHold();
 
-    private static Image? Find(string text) => ImageName.TryParse(text, out var name) ? ImageCatalogue.Standard.Find(name) : null;
+    private static ImageCatalogue Catalogue => ImageCatalogue.Standard(new UnpackedImages("/nonexistent"));
+
+    private static Image? Find(string text) => ImageName.TryParse(text, out var name) ? Catalogue.Find(name) : null;
 }

@@ -1,13 +1,14 @@
+using Isthmus.Images.Unpacking;
 using Isthmus.Lab.Machine.Linux;
 
 namespace Isthmus.Lab.Nodes.Root;
 
 /// <summary>
-/// Builds the root of one container on the calling thread, which must be in its own mount namespace. The root is a skeleton
-/// on tmpfs with bind mounts of the machine's directories. A mount point can be created anywhere without changing the
+/// Builds the root of one container from the machine's programs, on the calling thread, which must be in its own mount
+/// namespace. The root is a skeleton on tmpfs with bind mounts of the machine's directories. A mount point can be created anywhere without changing the
 /// machine: a directory that lacks one is replaced by a skeleton with the same entries.
 /// </summary>
-internal sealed class RootFileSystem(RootSpec spec)
+internal sealed class MachineRoot(RootSpec spec)
 {
     private const string SmallTmpfs = "mode=0755,size=16m";
     private const string FreshTmpfs = "mode=1777";
@@ -21,7 +22,6 @@ internal sealed class RootFileSystem(RootSpec spec)
     /// <exception cref="IOException">The kernel rejected a mount, or a source does not exist.</exception>
     internal void Build()
     {
-        Mounts.MakeSlave("/");
         Mounts.Tmpfs(_root, SmallTmpfs);
         ShowPrograms();
         ShowConfiguration();
@@ -31,12 +31,11 @@ internal sealed class RootFileSystem(RootSpec spec)
         Mounts.SetAttributes(_root, recursive: true, readOnly: true, noSuid: true, noDev: true);
         HideSecrets();
         MountFresh();
-        foreach (var mount in spec.Mounts.OrderBy(mount => mount.Target.Length)) MountOne(mount);
-        if (!spec.WritableTemporary)
+        foreach (var mount in spec.Mounts.OrderBy(mount => mount.Target.Length)) RootMounts.Add(_root, mount);
+        if (!spec.Writable)
         {
             foreach (var path in Fresh) Mounts.SetAttributes(_root + path, recursive: false, readOnly: true);
         }
-        Mounts.PivotRoot(_root);
     }
 
     private void ShowPrograms()
@@ -90,29 +89,10 @@ internal sealed class RootFileSystem(RootSpec spec)
     {
         Mounts.Tmpfs($"{_root}/dev", SmallTmpfs);
         DeviceFiles.Build($"{_root}/dev", spec.TerminalGroup);
-        // In a user namespace, the kernel lets a container mount a /proc only where one is visible. The new one covers it.
-        Mounts.Bind("/proc", $"{_root}/proc", recursive: true);
-        // The kernel rejects this if the machine's own /sys is partly covered (inside containers): then /sys is empty.
-        _ = Libc.Mount("sysfs", $"{_root}/sys", "sysfs", Libc.MsRdOnly | Libc.MsNoSuid | Libc.MsNoDev | Libc.MsNoExec, null);
+        RootMounts.TryAddSys($"{_root}/sys");
         foreach (var path in Fresh) Mounts.Tmpfs(_root + path, path switch { "/run" => "mode=0755,size=64m", "/var" => "mode=0755", _ => FreshTmpfs });
         Directory.CreateDirectory($"{_root}/run/lock");
         ShowVariable();
-    }
-
-    private void MountOne(RootMount mount)
-    {
-        var target = _root + Resolve(mount.Target);
-        if (mount.IsFile && !File.Exists(target))
-        {
-            Directory.CreateDirectory(Path.GetDirectoryName(target)!);
-            File.Create(target).Dispose();
-        }
-        else if (!mount.IsFile)
-        {
-            Directory.CreateDirectory(target);
-        }
-        Mounts.Bind(mount.Source, target, recursive: true);
-        Mounts.SetAttributes(target, recursive: true, readOnly: mount.ReadOnly, noSuid: true, noDev: true);
     }
 
     /// <summary>Ensures that the path can be a mount point, without changing the machine.</summary>
@@ -191,29 +171,6 @@ internal sealed class RootFileSystem(RootSpec spec)
             || spec.Mounts.Any(other => other.Target != target && target.StartsWith(other.Target.TrimEnd('/') + "/", StringComparison.Ordinal));
     }
 
-    /// <summary>The path with all symbolic links of the container's own view resolved. A part that does not exist stays
-    /// unchanged.</summary>
-    private string Resolve(string path)
-    {
-        var pending = new Stack<string>(path.Split('/', StringSplitOptions.RemoveEmptyEntries).Reverse());
-        var resolved = "";
-        for (var steps = 0; pending.TryPop(out var part); steps++)
-        {
-            if (steps > 200) throw new IOException($"{path}: too many symbolic links");
-            if (part == ".") continue;
-            if (part == "..")
-            {
-                resolved = resolved[..Math.Max(0, resolved.LastIndexOf('/'))];
-                continue;
-            }
-            if (new FileInfo($"{_root}{resolved}/{part}").LinkTarget is not { } link)
-            {
-                resolved += "/" + part;
-                continue;
-            }
-            if (link.StartsWith('/')) resolved = "";
-            foreach (var inner in link.Split('/', StringSplitOptions.RemoveEmptyEntries).Reverse()) pending.Push(inner);
-        }
-        return resolved.Length == 0 ? "/" : resolved;
-    }
+    /// <summary>The path with all symbolic links of the container's own view resolved.</summary>
+    private string Resolve(string path) => ScopedPath.Resolve(_root, path) is { Length: > 0 } resolved ? resolved : "/";
 }

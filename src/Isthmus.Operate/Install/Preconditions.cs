@@ -10,8 +10,13 @@ using Isthmus.Operate.Install.Operator;
 namespace Isthmus.Operate.Install;
 
 /// <summary>What would make an installation fail halfway, found before it changes anything. What a cluster does not let a user ask is not a problem.</summary>
-public sealed class Preconditions(KubeClient client)
+public sealed class Preconditions(KubeClient client, TimeProvider time)
 {
+    private static readonly TimeSpan ImagePoll = TimeSpan.FromSeconds(1);
+
+    /// <summary>A kubelet reads its images every 30 s, and reports what changed every 10 s: one that was loaded just now is not in its list.</summary>
+    private static readonly TimeSpan ImagePatience = TimeSpan.FromSeconds(45);
+
     /// <summary>The first version that has discovery.k8s.io/v1 and policy/v1, and the first that has autoscaling/v2.</summary>
     private const int Oldest = 21, Autoscaling = 23;
 
@@ -68,19 +73,32 @@ public sealed class Preconditions(KubeClient client)
     /// <summary>No registry serves the default hub: such an image must be on the nodes.</summary>
     private async Task ImagesAsync(OperatorSpec spec, IReadOnlyList<JsonObject> objects, CancellationToken stop)
     {
-        // Kubelets list at most 50 images.
-        const int MostListed = 50;
         var image = spec.Image("isthmus");
         if (!image.StartsWith($"{WellKnown.OwnDomain}/", StringComparison.Ordinal) || objects.Find("Deployment") is null) return;
-        if (await TryAsync(() => client.ListAllAsync<JsonObject>(Kinds.Node, null, new ListOptions(), stop)) is not { } nodes) return;
+        var begun = time.GetTimestamp();
+        while (await OwnImagesAsync(stop) is { } names && !names.Contains(image) && !names.Contains(WellKnown.OwnImage))
+        {
+            if (time.GetElapsedTime(begun) < ImagePatience)
+            {
+                await Task.Delay(ImagePoll, time, stop);
+                continue;
+            }
+            var tags = names.Where(name => name.StartsWith($"{WellKnown.OwnImage}:", StringComparison.Ordinal)).Order(StringComparer.Ordinal).ToList();
+            throw new ProblemException($"cluster {client.Access.Name}", $"no node has the image {image}, and no registry serves {WellKnown.OwnDomain}{(tags.Count > 0 ? $"; nodes have {string.Join(", ", tags)}" : "")}",
+                tags.Count > 0 ? "set tag, or load the image on each node with 'isthmus image load'" : "load the image on each node with 'isthmus image load', or push it with 'isthmus image push' and set hub and tag");
+        }
+    }
+
+    /// <summary>The names of the image that nodes list; the lab lists it without a tag, because it has all of them. Null if a node may have images that it does not list.</summary>
+    private async Task<HashSet<string>?> OwnImagesAsync(CancellationToken stop)
+    {
+        // Kubelets list at most 50 images.
+        const int MostListed = 50;
+        if (await TryAsync(() => client.ListAllAsync<JsonObject>(Kinds.Node, null, new ListOptions(), stop)) is not { Count: > 0 } nodes) return null;
         var lists = nodes.Select(node => node["status"]?["images"] as JsonArray ?? []).ToList();
-        if (lists.Count == 0 || lists.Any(list => list.Count is 0 or >= MostListed)) return;
-        var names = lists.SelectMany(list => list).SelectMany(one => one?["names"] as JsonArray ?? []).Select(name => name?.ToString() ?? "").Where(name => name.StartsWith($"{WellKnown.OwnImage}", StringComparison.Ordinal)).ToHashSet(StringComparer.Ordinal);
-        // The lab lists images without tags: they have all of them.
-        if (names.Contains(image) || names.Contains(WellKnown.OwnImage)) return;
-        var tags = names.Where(name => name.StartsWith($"{WellKnown.OwnImage}:", StringComparison.Ordinal)).Order(StringComparer.Ordinal).ToList();
-        throw new ProblemException($"cluster {client.Access.Name}", $"no node has the image {image}, and no registry serves {WellKnown.OwnDomain}{(tags.Count > 0 ? $"; nodes have {string.Join(", ", tags)}" : "")}",
-            tags.Count > 0 ? "set tag, or load the image on each node with 'isthmus image load'" : "load the image on each node with 'isthmus image load', or push it with 'isthmus image push' and set hub and tag");
+        if (lists.Any(list => list.Count is 0 or >= MostListed)) return null;
+        return lists.SelectMany(list => list).SelectMany(one => one?["names"] as JsonArray ?? []).Select(name => name?.ToString() ?? "")
+            .Where(name => name.StartsWith(WellKnown.OwnImage, StringComparison.Ordinal)).ToHashSet(StringComparer.Ordinal);
     }
 
     /// <summary>Lets the API server judge a Pod of each Deployment without creating it. On a Deployment it would only warn.</summary>

@@ -48,7 +48,7 @@ public sealed class MeshRun(MeshDesign design, MeshLinks links, MeshPlan plan, M
         var spec = design.Installation(link.Cluster, link.Cluster.IsPrimary ? "" : "192.0.2.1");
         var components = Manifests.Render(spec);
         if (design.HasGateway(link.Cluster)) components = [.. components, .. Manifests.Render(design.Gateway(link.Cluster))];
-        return new Preconditions(link.Client).CheckAsync(spec, components, stop);
+        return new Preconditions(link.Client, time).CheckAsync(spec, components, stop);
     }
 
     private TimeSpan Remaining => settings.Limit - time.GetElapsedTime(_begun) is var left && left > TimeSpan.Zero ? left : TimeSpan.Zero;

@@ -25,7 +25,7 @@ internal static class InstallCommand
             var limit = readiness.Of(line);
             using var client = GlobalOptions.Client(line);
             var components = Manifests.Render(spec);
-            if (!line.GetValue(force)) await new Preconditions(client).CheckAsync(spec, components, stop);
+            if (!line.GetValue(force)) await new Preconditions(client, TimeProvider.System).CheckAsync(spec, components, stop);
             if (line.GetValue(dryRun))
             {
                 foreach (var component in components) Console.WriteLine($"{component.Name}: {component.Objects.Count} objects would be applied to {client.Access.Name}");

@@ -4,6 +4,7 @@ using Isthmus.Core.Problems;
 using Isthmus.Kubernetes.Client;
 using Isthmus.Operate.Install;
 using Isthmus.Operate.Install.Operator;
+using Isthmus.Testing;
 using Isthmus.Tests.ControlPlane;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Hosting;
@@ -52,6 +53,14 @@ public sealed class PreconditionsTests
     }
 
     [Fact]
+    public async Task An_image_that_was_loaded_just_now_is_awaited()
+    {
+        var answers = Nodes("docker.io/library/nginx:1");
+        answers["then /api/v1/nodes"] = Nodes("docker.io/library/nginx:1", $"isthmus.internal/isthmus:{BuildVersion.Current}")["/api/v1/nodes"];
+        Assert.Equal("", await RefusedAsync(answers));
+    }
+
+    [Fact]
     public async Task A_namespace_that_refuses_the_pods_is_named()
     {
         const string reason = """{"kind":"Status","code":403,"reason":"Forbidden","message":"pods \"istiod-x\" is forbidden: violates PodSecurity \"restricted:latest\": host namespaces"}""";
@@ -78,7 +87,7 @@ public sealed class PreconditionsTests
         await using var cluster = new LoopbackCluster();
         var client = await cluster.StartAsync();
         var spec = OperatorSpec.Build([], [], null);
-        await new Preconditions(client).CheckAsync(spec, Manifests.Render(spec), Stop);
+        await new Preconditions(client, TimeProvider.System).CheckAsync(spec, Manifests.Render(spec), Stop);
         Assert.Null(await client.FindAsync(Isthmus.Kubernetes.Objects.Kinds.Namespace, null, "istio-system", Stop));
     }
 
@@ -108,6 +117,7 @@ public sealed class PreconditionsTests
             var isReview = path.EndsWith("/selfsubjectaccessreviews", StringComparison.Ordinal);
             if (http.Request.Method != "GET" && !isReview && http.Request.Query["dryRun"] != "All") changes.Add($"{http.Request.Method} {path}");
             var (code, body) = isReview ? (201, await ReviewAsync(http.Request, answers.GetValueOrDefault("denied").Body ?? "")) : answers.TryGetValue(path, out var given) ? given : (404, "{}");
+            if (answers.Remove($"then {path}", out var next)) answers[path] = next;
             http.Response.StatusCode = code;
             http.Response.ContentType = "application/json";
             await http.Response.WriteAsync(body, Stop);
@@ -117,7 +127,13 @@ public sealed class PreconditionsTests
         var spec = OperatorSpec.Build([], flags, null);
         try
         {
-            await new Preconditions(client).CheckAsync(spec, Manifests.Render(spec), Stop);
+            var clock = new ManualClock();
+            var check = new Preconditions(client, clock).CheckAsync(spec, Manifests.Render(spec), Stop);
+            while (await Task.WhenAny(check, Task.Delay(5, Stop)) != check)
+            {
+                if (clock.NextDue is { } due) clock.Advance(due);
+            }
+            await check;
             return "";
         }
         catch (ProblemException e)

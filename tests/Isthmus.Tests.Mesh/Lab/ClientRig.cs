@@ -52,6 +52,24 @@ public sealed class ClientRig : IAsyncLifetime
     internal static async Task<string> RunAsync(string program, params string[] arguments)
     {
         using var process = Process.Start(new ProcessStartInfo(program, arguments) { RedirectStandardOutput = true, RedirectStandardError = true })!;
+        return await EndAsync(process);
+    }
+
+    /// <summary>Starts a program of Node.js, with the packages that <c>./test</c> installs.</summary>
+    internal Process BeginNode(string script, params string[] arguments)
+    {
+        var directory = Path.GetFullPath(Path.Combine(Path.GetDirectoryName(LabRig.FindProgram())!, "../../../npm"));
+        Assert.True(Directory.Exists(directory), $"{directory} is missing: run ./test, which installs it");
+        var start = new ProcessStartInfo("node", ["--input-type=module", "--eval", script, "--", .. arguments])
+        {
+            RedirectStandardOutput = true, RedirectStandardError = true, WorkingDirectory = directory, Environment = { ["KUBECONFIG"] = Loopback },
+        };
+        return Process.Start(start)!;
+    }
+
+    /// <summary>The rest of a client's output.</summary>
+    internal static async Task<string> EndAsync(Process process)
+    {
         var errors = process.StandardError.ReadToEndAsync(TestContext.Current.CancellationToken);
         var output = await process.StandardOutput.ReadToEndAsync(TestContext.Current.CancellationToken);
         await process.WaitForExitAsync(TestContext.Current.CancellationToken);

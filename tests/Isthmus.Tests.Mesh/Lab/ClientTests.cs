@@ -64,6 +64,105 @@ public sealed class ClientTests(ClientRig rig) : IClassFixture<ClientRig>
             """, await ClientRig.RunAsync("/usr/bin/python3", "-W", "ignore", "-c", script, rig.Loopback));
     }
 
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public async Task Nodes_client_lists_watches_applies_executes_and_forwards_ports(bool loopback)
+    {
+        const string script = """
+            import * as k8s from '@kubernetes/client-node';
+            import net from 'node:net';
+            import { PassThrough } from 'node:stream';
+            const config = new k8s.KubeConfig();
+            config.loadFromFile(process.argv[1]);
+            const core = config.makeApiClient(k8s.CoreV1Api);
+            console.log('list', (await core.listNamespacedPod({ namespace: 'default', labelSelector: '!guest' })).items.map(pod => pod.metadata.name).sort().join(' '));
+
+            const seen = [];
+            let isDeleted;
+            const over = new Promise(resolve => { isDeleted = resolve; });
+            const watch = await new k8s.Watch(config).watch('/api/v1/namespaces/default/configmaps', { fieldSelector: 'metadata.name=node' }, (type, map) => {
+              seen.push(`${type} ${map.data.value}`);
+              if (type === 'DELETED') isDeleted();
+            }, () => {});
+            const apply = value => k8s.KubernetesObjectApi.makeApiClient(config).patch(
+              { apiVersion: 'v1', kind: 'ConfigMap', metadata: { name: 'node', namespace: 'default' }, data: { value } }, undefined, undefined, 'node', true, k8s.PatchStrategy.ServerSideApply);
+            await apply('1');
+            const applied = await apply('2');
+            console.log('applied', applied.metadata.managedFields.map(fields => `${fields.manager} ${fields.operation}`).join(' '));
+            await core.deleteNamespacedConfigMap({ name: 'node', namespace: 'default' });
+            await over;
+            watch.abort();
+            console.log('watch', seen.join(', '));
+
+            const output = new PassThrough();
+            let text = '';
+            output.on('data', data => text += data);
+            const status = await new Promise((resolve, reject) =>
+              new k8s.Exec(config).exec('default', 'web', 'web', ['sh', '-c', 'read word; echo got $word; exit 7'], output, new PassThrough(), PassThrough.from(['hello\n']), false, resolve).catch(reject));
+            console.log('exec', text.trim(), status.reason, status.details.causes[0].message);
+
+            const server = net.createServer(socket => new k8s.PortForward(config).portForward('default', 'web', [8080], socket, null, socket));
+            await new Promise(resolve => server.listen(0, '127.0.0.1', resolve));
+            const answer = await fetch(`http://127.0.0.1:${server.address().port}/GPL-3`);
+            console.log('forwarded', answer.status, (await answer.text()).length > 30000);
+            process.exit(0);
+            """;
+        using var node = rig.BeginNode(script, loopback ? rig.Loopback : rig.Lab.Kubeconfig);
+        Assert.Equal("""
+            list talk web
+            applied node Apply
+            watch ADDED 1, MODIFIED 2, DELETED 2
+            exec got hello NonZeroExitCode 7
+            forwarded 200 true
+
+            """, await ClientRig.EndAsync(node));
+    }
+
+    [Fact]
+    public async Task An_operator_on_the_machine_defines_a_kind_and_looks_after_its_objects()
+    {
+        const string script = """
+            import { writeFileSync } from 'node:fs';
+            import operator from '@dot-i/k8s-operator';
+            const definition = process.argv[1];
+            writeFileSync(definition, JSON.stringify({
+              apiVersion: 'apiextensions.k8s.io/v1', kind: 'CustomResourceDefinition', metadata: { name: 'greetings.example.com' },
+              spec: {
+                group: 'example.com', scope: 'Namespaced', names: { kind: 'Greeting', plural: 'greetings', singular: 'greeting' },
+                versions: [{ name: 'v1', served: true, storage: true, subresources: { status: {} }, schema: { openAPIV3Schema: { type: 'object', properties: {
+                  spec: { type: 'object', properties: { to: { type: 'string' } } }, status: { type: 'object', properties: { said: { type: 'string' } } } } } } }],
+              } }));
+            class Greeter extends operator.default {
+              async init() {
+                const { group, versions, plural } = await this.registerCustomResourceDefinition(definition);
+                await this.watchResource(group, versions[0].name, plural, async event => {
+                  if (event.type === 'DELETED') process.exit(0);
+                  const isGoing = await this.handleResourceFinalizer(event, 'greetings.example.com', async () => console.log('finalized', event.meta.name));
+                  const said = `hello ${event.object.spec.to}`;
+                  if (!isGoing && event.object.status?.said !== said) await this.patchResourceStatus(event.meta, { said });
+                });
+                console.log('watching');
+              }
+            }
+            await new Greeter().start();
+            """;
+        using var process = rig.BeginNode(script, Path.Combine(Path.GetDirectoryName(rig.Loopback)!, "definition.json"));
+        Assert.Equal("watching", await process.StandardOutput.ReadLineAsync(Stop));
+        await rig.ApplyAsync("""
+            apiVersion: example.com/v1
+            kind: Greeting
+            metadata: {name: one}
+            spec: {to: world}
+            """);
+        Task<Outcome> AskAsync() => rig.Lab.KubectlAsync("get", "greeting", "one", "-o", "jsonpath={.status.said}");
+        Assert.Equal("hello world", await LabRig.UntilAsync(AskAsync, "hello"));
+        (await rig.Lab.KubectlAsync("patch", "greeting", "one", "--type=merge", "-p", """{"spec": {"to": "you"}}""")).Expect(0);
+        Assert.Equal("hello you", await LabRig.UntilAsync(AskAsync, "hello you"));
+        (await rig.Lab.KubectlAsync("delete", "greeting", "one", "--timeout=30s")).Expect(0);
+        Assert.Equal("finalized one\n", await ClientRig.EndAsync(process));
+    }
+
     [Fact]
     public async Task The_loopback_address_stays_the_same_and_is_bound_on_127_0_0_1_only()
     {

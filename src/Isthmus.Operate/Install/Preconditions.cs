@@ -1,4 +1,6 @@
 using System.Globalization;
+using System.Net;
+using System.Net.Sockets;
 using System.Text.Json;
 using System.Text.Json.Nodes;
 using Isthmus.Core.Names;
@@ -27,6 +29,7 @@ public sealed class Preconditions(KubeClient client, TimeProvider time)
     {
         var objects = components.SelectMany(component => component.Objects).ToList();
         await VersionAsync(objects, stop);
+        await AddressesAsync(stop);
         await RightsAsync(spec, objects, stop);
         await ImagesAsync(spec, objects, stop);
         await PodSecurityAsync(objects, stop);
@@ -45,6 +48,20 @@ public sealed class Preconditions(KubeClient client, TimeProvider time)
             throw new ProblemException($"cluster {client.Access.Name}", $"has Kubernetes {version["gitVersion"]}, which has no autoscaling/v2 for HorizontalPodAutoscaler {Applier.Name(scaler)}",
                 $"upgrade to 1.{Autoscaling} or later, or set the number of replicas instead");
     }
+
+    /// <summary>Proxies capture and route only IPv4.</summary>
+    private async Task AddressesAsync(CancellationToken stop)
+    {
+        if (await TryAsync(() => client.GetAsync<Service>(Kinds.Service, "default", "kubernetes", stop)) is not { } own) return;
+        var addresses = own.Spec.ClusterIPs.Append(own.Spec.ClusterIP).Where(address => IPAddress.TryParse(address, out _)).ToList();
+        if (addresses.Count == 0 || addresses.Exists(IsIPv4)) return;
+        // IPv6 may be the first of two families. Pods then have addresses of both.
+        var pods = await TryAsync(() => client.ListAllAsync<Pod>(Kinds.Pod, "kube-system", new ListOptions(), stop));
+        if (pods is not null && !pods.Any(pod => !pod.Spec.HostNetwork && pod.Status.PodIPs.Exists(ip => IsIPv4(ip.Ip))))
+            throw new ProblemException($"cluster {client.Access.Name}", $"has only IPv6 addresses (Service default/kubernetes is {addresses[0]}), which are not supported", "use a cluster whose Pods and Services have IPv4 addresses");
+    }
+
+    private static bool IsIPv4(string address) => IPAddress.TryParse(address, out var parsed) && parsed.AddressFamily == AddressFamily.InterNetwork;
 
     /// <summary>Asks for everything at once: a user who may create half of an installation would leave that half behind.</summary>
     private async Task RightsAsync(OperatorSpec spec, IReadOnlyList<JsonObject> objects, CancellationToken stop)

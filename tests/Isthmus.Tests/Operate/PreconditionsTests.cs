@@ -81,6 +81,21 @@ public sealed class PreconditionsTests
         Assert.True(message.Length == 0 ? refused.Length == 0 : refused.Contains(message, StringComparison.Ordinal), refused);
     }
 
+    [Theory]
+    [InlineData("fd00:10:96::1", "fd00:10:244::7", "", "has only IPv6 addresses (Service default/kubernetes is fd00:10:96::1), which are not supported (use a cluster whose Pods and Services have IPv4 addresses)")]
+    [InlineData("fd00:10:96::1", "10.0.0.1", "\"hostNetwork\":true", "has only IPv6 addresses")]
+    [InlineData("fd00:10:96::1", "10.244.0.7", "", "")] // two families
+    [InlineData("10.96.0.1", "fd00:10:244::7", "", "")]
+    public async Task A_cluster_without_IPv4_is_refused(string service, string pod, string spec, string message)
+    {
+        var refused = await RefusedAsync(new()
+        {
+            ["/api/v1/namespaces/default/services/kubernetes"] = (200, $$$"""{"metadata":{"name":"kubernetes"},"spec":{"clusterIP":"{{{service}}}","clusterIPs":["{{{service}}}"]} }"""),
+            ["/api/v1/namespaces/kube-system/pods"] = (200, $$$"""{"metadata":{"resourceVersion":"1"},"items":[{"metadata":{"name":"a"},"spec":{ {{{spec}}} },"status":{"podIPs":[{"ip":"{{{pod}}}"}]} }]}"""),
+        });
+        Assert.True(message.Length == 0 ? refused.Length == 0 : refused.Contains(message, StringComparison.Ordinal), refused);
+    }
+
     [Fact]
     public async Task A_cluster_in_order_is_accepted_and_nothing_is_changed()
     {

@@ -58,7 +58,7 @@ public sealed class AppProbeTests
             http.Response.AppendTrailer("grpc-status", "0");
         });
         using var prober = new AppProber("127.0.0.1");
-        var probe = AppProbe.ReadAll($$"""{"/app-health/db/livez":{"grpc":{"port":{{app.Port}},"service":"db"} } }""").Values.Single();
+        var probe = AppProbe.ReadAll($$"""{"/app-health/db/livez":{"grpc":{"port":{{app.Port}},"service":"db"},"timeoutSeconds":60} }""").Values.Single();
         Assert.Equal((status, "db"), ((await prober.ProbeAsync(probe, Stop)).Status, service));
     }
 
@@ -69,7 +69,7 @@ public sealed class AppProbeTests
         using var certificate = ca.Server("own");
         await using var app = await OriginServer.StartAsync(HttpProtocols.Http1, http => http.Response.WriteAsync(http.Request.Scheme), certificate);
         using var prober = new AppProber("127.0.0.1");
-        var probe = AppProbe.ReadAll($$"""{"/app-health/web/livez":{"httpGet":{"path":"/","port":{{app.Port}},"scheme":"HTTPS"} } }""").Values.Single();
+        var probe = AppProbe.ReadAll($$"""{"/app-health/web/livez":{"httpGet":{"path":"/","port":{{app.Port}},"scheme":"HTTPS"},"timeoutSeconds":60} }""").Values.Single();
         Assert.Equal(200, (await prober.ProbeAsync(probe, Stop)).Status);
     }
 

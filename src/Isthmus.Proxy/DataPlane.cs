@@ -32,7 +32,7 @@ internal sealed partial class DataPlane : IDisposable
         ReportFailure = (task, e) => LogTaskFailed(messages, e, task);
         _background = new BackgroundTasks(ReportFailure);
         State = new SnapshotState(ports, secrets, _background);
-        Connections = new Connections();
+        Connections = new Connections(settings.ListenerDrainTime, ports.Time);
         _watch = new ActivityWatch(ports.Time);
         _accessLogs = new AccessLogWriter(logFiles);
         MeshMetrics = new MeshMetrics(settings.Identity);

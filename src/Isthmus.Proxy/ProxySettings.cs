@@ -13,6 +13,9 @@ namespace Isthmus.Proxy;
 internal sealed record ProxySettings(
     ProxyIdentity Identity, string Role, IPEndPoint? Admin, IPEndPoint? Metrics, IPEndPoint? Status, IPEndPoint? Ready, TimeSpan DrainTime)
 {
+    /// <summary>How long connections of a listener may continue after its removal (drainDuration of ProxyConfig).</summary>
+    internal TimeSpan ListenerDrainTime { get; init; } = TimeSpan.FromSeconds(45);
+
     /// <summary>The role of gateways.</summary>
     internal const string Gateway = "router";
 

@@ -47,6 +47,7 @@ internal static class AgentRun
         {
             Status = new(IPAddress.Any, settings.StatusPort),
             DrainTime = settings.DrainTime,
+            ListenerDrainTime = settings.ListenerDrainTime,
         };
         using var plane = DataPlane.Build(proxy, ports with { Resolver = new MarkedResolver(names) }, secrets, files.Logs, log);
         var dns = settings.CaptureDns ? new DnsProxy(ports.Sockets.Place(new(IPAddress.Loopback, Ports.SidecarDns)), upstream, time, random, plane.ReportFailure) : null;

@@ -56,6 +56,9 @@ internal sealed record AgentSettings
     public required bool CaptureDns { get; init; }
     public required int StatusPort { get; init; }
     public required TimeSpan DrainTime { get; init; }
+
+    /// <summary>How long connections may continue after the removal of their listener.</summary>
+    public required TimeSpan ListenerDrainTime { get; init; }
     /// <summary>The application's own probes as JSON, keyed by the path that replaces them.</summary>
     public required string ApplicationProbes { get; init; }
     /// <summary>Where the application serves its metrics, as JSON; empty: nowhere.</summary>
@@ -94,8 +97,8 @@ internal sealed record AgentSettings
             EllipticKeys = NotEmpty(environment, "WORKLOAD_RSA_KEY_SIZE") is null || environment.GetValueOrDefault("ECC_SIGNATURE_ALGORITHM") == "ECDSA",
             CaptureDns = role == "sidecar" && bool.TryParse(environment.GetValueOrDefault("ISTIO_META_DNS_CAPTURE"), out var dns) && dns,
             StatusPort = config["statusPort"]!.GetValue<int>(),
-            DrainTime = GoDuration.Parse(config["terminationDrainDuration"]!.GetValue<string>())
-                ?? throw new ProblemException("PROXY_CONFIG terminationDrainDuration", "is not a duration", "for example 5s"),
+            DrainTime = DurationOf(config, "terminationDrainDuration"),
+            ListenerDrainTime = DurationOf(config, "drainDuration"),
             ApplicationProbes = environment.GetValueOrDefault("ISTIO_KUBE_APP_PROBERS", ""),
             ApplicationMetrics = environment.GetValueOrDefault("ISTIO_PROMETHEUS_ANNOTATIONS", ""),
             Metadata = Prefixed(environment, MetadataPrefix),
@@ -103,6 +106,9 @@ internal sealed record AgentSettings
             ProxyConfig = config.ToJsonString(),
         };
     }
+
+    private static TimeSpan DurationOf(JsonObject config, string field) =>
+        GoDuration.Parse(config[field]!.GetValue<string>()) ?? throw new ProblemException($"PROXY_CONFIG {field}", "is not a duration", "for example 5s");
 
     private static JsonObject ReadConfig(string text)
     {
@@ -128,6 +134,7 @@ internal sealed record AgentSettings
             _ = config["discoveryAddress"]!.GetValue<string>();
             _ = config["statusPort"]!.GetValue<int>();
             _ = config["terminationDrainDuration"]!.GetValue<string>();
+            _ = config["drainDuration"]!.GetValue<string>();
             return config;
         }
         catch (Exception e) when (e is JsonException or InvalidOperationException or FormatException or NullReferenceException)

@@ -4,21 +4,23 @@ using Isthmus.Proxy.Snapshot;
 namespace Isthmus.Proxy.Listeners;
 
 /// <summary>The open connections and the tasks that handle them; the owner of both.</summary>
-internal sealed class Connections
+/// <param name="listenerDrain">How long connections of a removed listener may continue.</param>
+internal sealed class Connections(TimeSpan listenerDrain, TimeProvider time)
 {
-    private static readonly TimeSpan DrainStep = TimeSpan.FromMilliseconds(100);
+    private static readonly TimeSpan DrainStep = TimeSpan.FromMilliseconds(100), LastCall = TimeSpan.FromSeconds(1);
 
     private readonly ConcurrentDictionary<Downstream, Task> _open = new();
     private volatile bool _isLeaving;
     private volatile bool _isOutboundLeaving;
     private volatile bool _isDraining;
+    private volatile ProxySnapshot _snapshot = ProxySnapshot.Empty;
 
     public int Count => _open.Count;
 
     public bool IsDraining => _isDraining || _isLeaving;
 
     /// <summary>Whether its next response is the last one, with <c>connection: close</c>, and it ends when it is idle.</summary>
-    public bool IsEnding(Downstream connection) => _isDraining || (_isLeaving && (_isOutboundLeaving || connection.Listener.Direction != Direction.Outbound));
+    public bool IsEnding(Downstream connection) => _isDraining || connection.OrphanedAt is not null || (_isLeaving && (_isOutboundLeaving || connection.Listener.Direction != Direction.Outbound));
 
     public void Add(Downstream connection, Func<Task> handle)
     {
@@ -40,14 +42,33 @@ internal sealed class Connections
 
     public void Publish(ProxySnapshot snapshot)
     {
+        _snapshot = snapshot;
         foreach (var connection in _open.Keys) connection.SnapshotChanged?.Invoke(snapshot);
     }
 
     /// <summary>Once a second.</summary>
     public void Look()
     {
-        foreach (var (connection, _) in _open) connection.EachSecond?.Invoke();
+        foreach (var (connection, _) in _open)
+        {
+            connection.EachSecond?.Invoke();
+            EndOrphan(connection);
+        }
         if (_isLeaving) AskToEnd();
+    }
+
+    /// <summary>Connections outlive their listener for a while, as in Envoy. HTTP connections end after the next response; what is
+    /// left at the deadline is closed, so that nothing goes on by a configuration that is gone.</summary>
+    private void EndOrphan(Downstream connection)
+    {
+        if (connection.OrphanedAt is null)
+        {
+            if (_snapshot.Listeners.ContainsKey(connection.Listener.Name)) return;
+            connection.OrphanedAt = time.GetTimestamp();
+        }
+        var alone = time.GetElapsedTime(connection.OrphanedAt.Value);
+        if (connection.Chain?.Action is HttpAction || alone >= listenerDrain) connection.DrainRequested?.Invoke();
+        if (alone >= listenerDrain + LastCall) connection.Socket.Abort(reset: true);
     }
 
     /// <summary>From now on, clients are asked to connect elsewhere, but may still connect.</summary>

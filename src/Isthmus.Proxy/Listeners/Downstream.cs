@@ -36,5 +36,8 @@ internal sealed class Downstream(SocketTransport socket, ListenerSnapshot listen
     /// observe it.</summary>
     public Action<Telemetry.TrafficRecord>? Ended { get; init; }
 
+    /// <summary>When its listener was found to be removed, as a timestamp; null while the listener exists.</summary>
+    public long? OrphanedAt { get; set; }
+
     public TlsPeer? Peer => Transport.Peer;
 }

@@ -93,7 +93,7 @@ public sealed partial class TraceTests(LoopbackMeshRig mesh)
         await mesh.ScaleAsync("cluster2", System, Gateway, 0);
         await ExpectAsync(("$caller", "$remote:8000/hello", $"ISM2048 | Deployment istio-system/{Gateway} in cluster2 | is 0"));
 
-        // While no gateway runs: an open connection through one would outlive the Gateways.
+        // While no gateway runs, so that the call fails by the missing Gateways alone.
         var client = mesh.Client("cluster2");
         var gateways = await client.ListAllAsync<JsonObject>(Gateways, System, new(), Stop);
         foreach (var gateway in gateways) await client.DeleteAsync(Gateways, System, gateway["metadata"]!["name"]!.ToString(), Stop);

@@ -36,7 +36,7 @@ public sealed class AgentSettingsTests
         Assert.Equal(("istiod.istio-system.svc:15012", "istiod.istio-system.svc:15012", "Kubernetes", "istio-system.svc.cluster.local"),
             (settings.Discovery.ToString(), settings.CertificateAuthority.ToString(), settings.ClusterId, settings.Domain));
         Assert.Equal(("/var/run/secrets/tokens/istio-token", "/var/run/secrets/istio/root-cert.pem"), (settings.TokenFile, settings.RootFile));
-        Assert.Equal((TimeSpan.FromHours(24), 15020, TimeSpan.FromSeconds(5)), (settings.CertificateLifetime, settings.StatusPort, settings.DrainTime));
+        Assert.Equal((TimeSpan.FromHours(24), 15020, TimeSpan.FromSeconds(5), TimeSpan.FromSeconds(45)), (settings.CertificateLifetime, settings.StatusPort, settings.DrainTime, settings.ListenerDrainTime));
         Assert.False(settings.CaptureDns);
     }
 

@@ -30,7 +30,7 @@ internal sealed class LoopbackProxy : IDisposable
     internal LoopbackProxy(string[] clusters, string route, string filters = "", string more = "", ISecretSource? secrets = null, string role = "router", string direction = "OUTBOUND")
     {
         var ports = new ProxyPorts(TimeProvider.System, new ThreadRandom(), new ProcessSockets(), new SystemResolver());
-        Plane = DataPlane.Build(ProxySettings.Default(ProxyIdentity.Unknown, role), ports, secrets ?? new NoSecrets(), new Log(_log), NullLoggerFactory.Instance);
+        Plane = DataPlane.Build(ProxySettings.Default(ProxyIdentity.Unknown, role) with { ListenerDrainTime = ListenerDrainTime }, ports, secrets ?? new NoSecrets(), new Log(_log), NullLoggerFactory.Instance);
         Apply(TypeUrls.Cluster, [.. clusters.Select(c => WireTypes.Strict.Parse<Cluster>(c))], m => ((Cluster)m).Name);
         Route(route);
         Apply(TypeUrls.Listener, [WireTypes.Strict.Parse<Listener>($$$"""
@@ -43,6 +43,9 @@ internal sealed class LoopbackProxy : IDisposable
             """)], m => ((Listener)m).Name);
         Assert.Empty(Plane.ListenerFailures);
     }
+
+    /// <summary>How long connections may continue after <see cref="Remove"/>.</summary>
+    internal static TimeSpan ListenerDrainTime { get; } = TimeSpan.FromSeconds(2);
 
     internal int Port => _port.Number;
 
@@ -91,6 +94,9 @@ internal sealed class LoopbackProxy : IDisposable
         Assert.Empty(Plane.ListenerFailures);
         return port;
     }
+
+    /// <summary>Removes the listener with a name: "in", or "tcp".</summary>
+    internal void Remove(string listener) => Assert.Empty(Plane.State.Apply(new(TypeUrls.Listener, [], [listener], "2")));
 
     internal static string Cluster(string name, bool http2 = false, string more = "", string connectTimeout = "30s") =>
         $$"""

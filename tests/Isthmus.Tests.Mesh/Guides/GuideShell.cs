@@ -9,7 +9,7 @@ namespace Isthmus.Tests.Mesh.Guides;
 /// <summary>A folder that looks like the repository, and a lab of its own, for commands as users type them.</summary>
 internal sealed class GuideShell : IAsyncDisposable
 {
-    private static readonly TimeSpan Patience = TimeSpan.FromMinutes(6);
+    private static readonly TimeSpan Patience = TimeSpan.FromMinutes(15);
     private static readonly string? Contexts = Environment.GetEnvironmentVariable("ISTHMUS_TEST_CONTEXTS");
     private readonly string _folder = Directory.CreateTempSubdirectory("isthmus-guide-").FullName;
     private GuideClusters? _clusters;

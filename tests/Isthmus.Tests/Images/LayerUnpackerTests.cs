@@ -13,6 +13,7 @@ namespace Isthmus.Tests.Images;
 public sealed class LayerUnpackerTests : IDisposable
 {
     private const string Secret = "keep me";
+    private const UnixFileMode OutsideMode = (UnixFileMode)0b111_101_101;
 
     private readonly string _directory = Directory.CreateTempSubdirectory("isthmus-unpack-").FullName;
 
@@ -26,6 +27,7 @@ public sealed class LayerUnpackerTests : IDisposable
     {
         Directory.CreateDirectory(Root);
         Directory.CreateDirectory(Outside);
+        File.SetUnixFileMode(Outside, OutsideMode);
         File.WriteAllText(Path.Combine(Outside, "file"), Secret);
     }
 
@@ -91,7 +93,7 @@ public sealed class LayerUnpackerTests : IDisposable
             [TestImage.HardLink("hard", "../outside/file"), TestImage.File("hard", "x")],
             [TestImage.Link("out", Outside), TestImage.HardLink("hard", "out/file"), TestImage.File("hard", "x")],
             [TestImage.File(".wh...", "")],
-            [TestImage.Link("out", Outside), TestImage.Directory("out", 0)],
+            [TestImage.Link("out", Outside), TestImage.Directory("out", 0b111_000_000)],
         ])
         {
             try
@@ -208,6 +210,7 @@ public sealed class LayerUnpackerTests : IDisposable
 
     private void AssertOutsideIsWhole()
     {
+        Assert.Equal(OutsideMode, File.GetUnixFileMode(Outside));
         Assert.Equal(["file"], Directory.EnumerateFileSystemEntries(Outside).Select(Path.GetFileName));
         Assert.Equal(Secret, File.ReadAllText(Path.Combine(Outside, "file")));
         Assert.Equal(["outside", "root"], Directory.EnumerateFileSystemEntries(_directory).Select(Path.GetFileName).Order());

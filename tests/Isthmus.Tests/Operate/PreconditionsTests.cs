@@ -9,6 +9,7 @@ using Isthmus.Tests.ControlPlane;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Hosting;
 using Microsoft.AspNetCore.Http;
+using Microsoft.Extensions.Logging;
 using Xunit;
 
 namespace Isthmus.Tests.Operate;
@@ -123,6 +124,7 @@ public sealed class PreconditionsTests
     private static async Task<string> RefusedAsync(Dictionary<string, (int Code, string Body)> answers, params string[] flags)
     {
         var builder = WebApplication.CreateSlimBuilder();
+        builder.Logging.ClearProviders();
         builder.WebHost.ConfigureKestrel(server => server.Listen(IPAddress.Loopback, 0));
         await using var server = builder.Build();
         var changes = new List<string>();

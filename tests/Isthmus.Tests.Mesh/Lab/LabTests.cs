@@ -55,7 +55,7 @@ public sealed class LabTests
         // Readiness must describe what runs now, not what the killed lab last wrote.
         Assert.Equal("1", (await rig.KubectlAsync("-n", "kube-system", "get", "pods", "-l", "k8s-app=kube-dns", "-o", "jsonpath={.items[*].status.containerStatuses[0].restartCount}")).Expect(0));
         // Images survive, and what a removed image left does not.
-        await LabRig.UntilAsync(() => rig.KubectlAsync("logs", "greeter", "-c", "greeter"), "hello from tiny as 33 in /work");
+        await LabRig.UntilAsync(() => rig.KubectlAsync("logs", "greeter", "-c", "greeter"), $"hello from tiny as {TinyUser} in /work");
         Assert.Contains("is in use by container greeter of Pod default/greeter", (await rig.IsthmusAsync("lab", "image", "remove", "example.com/tiny:1")).Errors, StringComparison.Ordinal);
         (await rig.KubectlAsync("delete", "pod", "greeter", "--now")).Expect(0);
         Assert.Equal("Removed example.com/tiny:1\n", (await rig.IsthmusAsync("lab", "image", "remove", "example.com/tiny:1")).Expect(0));
@@ -168,6 +168,9 @@ public sealed class LabTests
         Assert.False(Directory.Exists(rig.Home.Directory));
     }
 
+    /// <summary>The user of the image. Where there is one user ID only, all programs have it.</summary>
+    private static string TinyUser => RuncRig.HasOneUser ? "0" : "33";
+
     /// <summary>An image of others runs as its archive says. The test's Pod keeps running.</summary>
     private static async Task ImagesAreLoadedAndRunAsync(LabRig rig)
     {
@@ -193,10 +196,8 @@ public sealed class LabTests
         Assert.Contains("is not an archive of images", (await rig.IsthmusAsync("lab", "image", "load", text)).Errors, StringComparison.Ordinal);
 
         (await rig.KubectlAsync("run", "greeter", "--image=example.com/tiny:1", "--image-pull-policy=Never", "--env=WHO=tiny")).Expect(0);
-        // Where there is one user ID only, all programs have it.
-        var user = RuncRig.HasOneUser ? "0" : "33";
-        await LabRig.UntilAsync(() => rig.KubectlAsync("logs", "greeter"), $"hello from tiny as {user} in /work");
-        Assert.Equal($"{user}\n", (await rig.KubectlAsync("exec", "greeter", "--", "/bin/busybox", "id", "-u")).Expect(0));
+        await LabRig.UntilAsync(() => rig.KubectlAsync("logs", "greeter"), $"hello from tiny as {TinyUser} in /work");
+        Assert.Equal($"{TinyUser}\n", (await rig.KubectlAsync("exec", "greeter", "--", "/bin/busybox", "id", "-u")).Expect(0));
         await LabRig.UntilAsync(() => rig.KubectlAsync("get", "nodes", "-o", "jsonpath={.items[0].status.images[*].names}"), "example.com/tiny:1");
     }
 

@@ -21,17 +21,23 @@ internal static unsafe class DescriptorMessage
         }
     }
 
-    /// <summary>Reads what is there, without waiting. 0 at the end.</summary>
+    /// <summary>Reads what is there, without waiting. 0 at the end; null if nothing can be read now.</summary>
     /// <param name="passed">The passed socket, if one came with these bytes. The caller owns it.</param>
-    /// <exception cref="LinuxException">Nothing can be read now, or the connection failed.</exception>
-    internal static int Receive(Socket from, Span<byte> buffer, out SafeSocketHandle? passed)
+    /// <exception cref="LinuxException">The connection failed.</exception>
+    internal static int? Receive(Socket from, Span<byte> buffer, out SafeSocketHandle? passed)
     {
         var control = default(Rights);
         fixed (byte* data = buffer)
         {
             var vector = new Libc.IoVector { Base = data, Length = (nuint)buffer.Length };
             var message = new Libc.MessageHeader { Vectors = &vector, VectorCount = 1, Control = &control, ControlLength = (nuint)sizeof(Rights) };
-            var read = LinuxException.Check(Libc.ReceiveMessage((int)from.Handle, &message, MsgDontWait | MsgCloseOnExecute), "recvmsg");
+            var received = Libc.ReceiveMessage((int)from.Handle, &message, MsgDontWait | MsgCloseOnExecute);
+            if (received < 0 && Marshal.GetLastPInvokeError() == LinuxException.EAgain)
+            {
+                passed = null;
+                return null;
+            }
+            var read = LinuxException.Check(received, "recvmsg");
             var isPassed = message.ControlLength >= (nuint)sizeof(Rights) - sizeof(int) && control is { Level: SolSocket, Type: ScmRights };
             passed = isPassed ? new SafeSocketHandle(control.Descriptor, ownsHandle: true) : null;
             return (int)read;

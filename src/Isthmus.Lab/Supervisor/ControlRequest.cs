@@ -51,7 +51,8 @@ internal sealed class ControlRequest : IDisposable
             {
                 // Waits for data without reading it: an ordinary read would lose the descriptor that comes with the bytes.
                 await client.ReceiveAsync(Memory<byte>.Empty, stop);
-                var read = DescriptorMessage.Receive(client, buffer.AsSpan(length), out var passed);
+                // The wait may end although nothing has arrived.
+                if (DescriptorMessage.Receive(client, buffer.AsSpan(length), out var passed) is not { } read) continue;
                 if (passed is not null)
                 {
                     listener?.Dispose();

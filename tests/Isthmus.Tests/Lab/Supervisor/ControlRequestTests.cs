@@ -49,6 +49,13 @@ public sealed class ControlRequestTests : IAsyncLifetime
     }
 
     [Fact]
+    public void Reading_when_nothing_has_arrived_is_no_error()
+    {
+        Assert.Null(DescriptorMessage.Receive(_server, new byte[10], out var passed));
+        Assert.Null(passed);
+    }
+
+    [Fact]
     public async Task A_listener_on_another_address_than_127_0_0_1_is_refused()
     {
         using var listener = Listen(IPAddress.Any);

@@ -23,7 +23,7 @@ public sealed class AdminRepliesTests
             try
             {
                 await client.GetAsync($"http://127.0.0.1:{port.Number}/none", Stop);
-                Assert.Fail("an answer that is none");
+                Assert.Fail("the connection must end without an answer");
             }
             catch (HttpRequestException e) when (e.HttpRequestError == HttpRequestError.ResponseEnded)
             {

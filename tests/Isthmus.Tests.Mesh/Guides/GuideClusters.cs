@@ -9,13 +9,15 @@ namespace Isthmus.Tests.Mesh.Guides;
 internal sealed record ClusterObject(string Context, string Name);
 
 /// <summary>
-/// Clusters that a guide runs on instead of a lab (<c>./test --contexts</c>). They get the names of the guides, in a kubeconfig of the
-/// test. Afterwards they must have no object that they did not have before.
+/// Clusters that a guide runs on instead of a lab of its own: those of a user (<c>./test --contexts</c>), which get the names of the
+/// guides in a kubeconfig of the test, or a lab that several guides share. Afterwards they must have no object that they did not have
+/// before.
 /// </summary>
 internal sealed partial class GuideClusters
 {
     // A namespace's objects go with it.
     private const string Kinds = "namespaces,customresourcedefinitions,clusterroles,clusterrolebindings,mutatingwebhookconfigurations,validatingwebhookconfigurations,validatingadmissionpolicies";
+    private const string LabRemoved = "The lab is removed.";
     private static readonly TimeSpan Patience = TimeSpan.FromMinutes(2);
 
     private readonly string _kubeconfig;
@@ -55,11 +57,26 @@ internal sealed partial class GuideClusters
         return connected;
     }
 
+    /// <summary>The clusters of a lab of two.</summary>
+    internal static async Task<GuideClusters> OfLabAsync(string kubeconfig)
+    {
+        var lab = new GuideClusters(kubeconfig, ["cluster1", "cluster2"]);
+        lab._before = await lab.ListAsync();
+        return lab;
+    }
+
+    /// <summary>The block without the command that removes the lab.</summary>
+    internal static GuideBlock WithoutLabDown(GuideBlock block) => block with
+    {
+        Script = block.Script.Replace("isthmus lab down\n", "", StringComparison.Ordinal),
+        Expected = [.. block.Expected.Where(line => line != LabRemoved)],
+    };
+
     /// <summary>The block without the commands that start and remove a lab, and without a lab's addresses in what is expected.</summary>
     internal static GuideBlock WithoutLab(GuideBlock block) => block with
     {
         Script = string.Concat(block.Script.Split('\n').Where(line => !line.StartsWith("isthmus lab ", StringComparison.Ordinal)).Select(line => line + "\n")),
-        Expected = [.. block.Expected.Where(line => line != "The lab is removed.").Select(line => LabAddress().Replace(line, "…"))],
+        Expected = [.. block.Expected.Where(line => line != LabRemoved).Select(line => LabAddress().Replace(line, "…"))],
     };
 
     /// <summary>Objects that the clusters did not have before.</summary>

@@ -13,6 +13,7 @@ internal sealed class GuideShell : IAsyncDisposable
     private static readonly string? Contexts = Environment.GetEnvironmentVariable("ISTHMUS_TEST_CONTEXTS");
     private readonly string _folder = Directory.CreateTempSubdirectory("isthmus-guide-").FullName;
     private GuideClusters? _clusters;
+    private GuideClusters? _sharedLab;
     private int _typed;
 
     private GuideShell()
@@ -38,6 +39,16 @@ internal sealed class GuideShell : IAsyncDisposable
         return new();
     }
 
+    /// <summary>Removes the files that a guide made: certificates, install files, mesh files.</summary>
+    internal void RemoveFiles()
+    {
+        foreach (var made in new DirectoryInfo(_folder).GetFileSystemInfos().Where(entry => entry.LinkTarget is null && !entry.Name.StartsWith('.')))
+        {
+            if (made is DirectoryInfo directory) directory.Delete(recursive: true);
+            else made.Delete();
+        }
+    }
+
     /// <summary>The output of a command and its exit status.</summary>
     internal async Task<(int Code, string Output)> RunAsync(string command)
     {
@@ -48,8 +59,22 @@ internal sealed class GuideShell : IAsyncDisposable
 
     internal Task WriteAsync(string file, string text) => File.WriteAllTextAsync(Path.Combine(_folder, file), text);
 
-    /// <summary>Checks that the clusters have no object that they did not have before. With a lab, nothing is left of the clusters.</summary>
-    internal Task CheckNothingIsLeftAsync() => _clusters is null ? Task.CompletedTask : _clusters.CheckAsync();
+    /// <summary>Starts the lab of a page before the page does, for several pages.</summary>
+    internal async Task StartLabAsync(IReadOnlyList<GuideBlock> page)
+    {
+        var up = page[0].Script.Split('\n').Single(line => line.StartsWith("isthmus lab up ", StringComparison.Ordinal));
+        var (code, output) = await RunAsync(up);
+        Assert.True(code == 0, output);
+        _sharedLab = await GuideClusters.OfLabAsync(Kubeconfig);
+    }
+
+    /// <summary>
+    /// Checks that the clusters have no object that they did not have before. If a guide removed its lab, nothing is left of the clusters.
+    /// </summary>
+    internal async Task CheckNothingIsLeftAsync()
+    {
+        if ((_clusters ?? _sharedLab) is { } clusters) await clusters.CheckAsync();
+    }
 
     public async ValueTask DisposeAsync()
     {

@@ -8,6 +8,9 @@ namespace Isthmus.Proxy;
 /// Istio's flags; running it again replaces the rules.</summary>
 public static class CaptureProgram
 {
+    /// <summary>The exit code of a Pod whose traffic is not captured, by which the CNI node agent finds it (Istio).</summary>
+    public const int NotCaptured = 126;
+
     public static async Task<int> RunAsync(string[] args, CancellationToken stop)
     {
         var environment = Environment.GetEnvironmentVariables().Cast<DictionaryEntry>()
@@ -16,14 +19,15 @@ public static class CaptureProgram
         try
         {
             var rules = CaptureRules.Write(settings, CaptureHost.Read());
-            if (settings.DryRun)
+            if (!settings.DryRun && !settings.SkipApply) await Nft.LoadAsync(rules, stop).ConfigureAwait(false);
+            if (!settings.Validate || settings.DryRun)
             {
                 Console.Write(rules);
                 return 0;
             }
-            await Nft.LoadAsync(rules, stop).ConfigureAwait(false);
-            Console.Write(rules);
-            return 0;
+            var missing = await CaptureValidation.RunAsync(settings, stop).ConfigureAwait(false);
+            Console.Error.WriteLine(missing is null ? "traffic capture is in effect" : $"error: {missing.Message}");
+            return missing is null ? 0 : NotCaptured;
         }
         catch (ProblemException e)
         {

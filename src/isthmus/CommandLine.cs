@@ -22,6 +22,7 @@ internal static class CommandLine
         ["proxy"] = Proxy.ProxyProgram.RunAsync,
         ["wait"] = Proxy.WaitProgram.RunAsync,
         ["istio-iptables"] = Proxy.CaptureProgram.RunAsync,
+        ["install-cni"] = Cni.CniProgram.RunAsync,
         ["coredns-plugin"] = Dns.CorednsPluginProgram.RunAsync,
         ["dns"] = Dns.DnsProgram.RunAsync,
         ["sample"] = Samples.SampleProgram.RunAsync,

@@ -21,6 +21,9 @@ public sealed record BuildRequest(
 {
     /// <summary>Whether the archive also gets images of the samples, which share its layers.</summary>
     public bool Samples { get; init; }
+
+    /// <summary>Whether the image lacks the CNI plug-in, and so cannot be the agent of nodes.</summary>
+    public bool WithoutCni { get; init; }
 }
 
 /// <summary>An image that was built.</summary>

@@ -15,6 +15,7 @@ public sealed class ImageBuilder(IBuildProgress progress, TimeProvider time, str
     /// <exception cref="Core.Problems.ProblemException">Something that the build needs is missing.</exception>
     public async Task<BuiltImage> BuildAsync(BuildRequest request, CancellationToken stop)
     {
+        if (!request.WithoutCni) ProgramFiles.RequirePlugin(request.Program);
         var work = Path.Combine(scratch, $"isthmus-image-{Guid.NewGuid():n}");
         Directory.CreateDirectory(work, OwnerOnly);
         try
@@ -43,7 +44,7 @@ public sealed class ImageBuilder(IBuildProgress progress, TimeProvider time, str
         [
             await Write("system", $"Debian {PackageStore.Release} packages", tree),
             await Write("runtime", $".NET {Path.GetFileName(request.Program.Frameworks[0])}", ProgramFiles.Runtime(request.Program)),
-            await Write("program", $"isthmus {request.Program.Version}", ProgramFiles.Program(request.Program, bill)),
+            await Write("program", $"isthmus {request.Program.Version}", ProgramFiles.Program(request.Program, bill, !request.WithoutCni)),
         ];
         var image = ImageDocuments.Make(Spec(request, sources), layers);
         List<ImageDocuments> images = [image];

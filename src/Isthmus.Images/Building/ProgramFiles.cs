@@ -30,10 +30,18 @@ internal static class ProgramFiles
         return tree;
     }
 
-    internal static LayerTree Program(ProgramSource program, string bill)
+    /// <exception cref="ProblemException">The CNI plug-in has not been built.</exception>
+    internal static void RequirePlugin(ProgramSource program)
+    {
+        if (!File.Exists(Path.Combine(program.Directory, ProgramLayout.CniPlugin)))
+            throw new ProblemException(Path.Combine(program.Directory, ProgramLayout.CniPlugin), "the CNI plug-in has not been built",
+                $"run 'tools/cni-plugin {program.Directory}', which needs gcc and libc6-dev, or add --without-cni if no cluster uses the component cni");
+    }
+
+    internal static LayerTree Program(ProgramSource program, string bill, bool withPlugin)
     {
         var tree = new LayerTree();
-        foreach (var file in Directory.EnumerateFiles(program.Directory).Where(file => Path.GetExtension(file) is not ".pdb" and not ".xml"))
+        foreach (var file in Directory.EnumerateFiles(program.Directory).Where(file => Path.GetExtension(file) is not ".pdb" and not ".xml" && (withPlugin || Path.GetFileName(file) != ProgramLayout.CniPlugin)))
             tree.AddFile($"{ProgramLayout.BuildDirectory}/{Path.GetFileName(file)}", file, runnable: Path.GetExtension(file).Length == 0);
         foreach (var (name, words) in ProgramLayout.Names)
         {

@@ -11,6 +11,9 @@ public static class ProgramLayout
     /// <summary>Where containers find the names: each is a link to its script.</summary>
     public const string SearchedDirectory = "/usr/local/bin";
 
+    /// <summary>The executable for nodes, beside the program.</summary>
+    public const string CniPlugin = "istio-cni";
+
     public const string SearchPath = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
     /// <summary>How the program is started inside a container.</summary>
@@ -19,7 +22,7 @@ public static class ProgramLayout
     /// <summary>Names of the program, and the words that each inserts before its arguments.</summary>
     public static readonly ValueMap<string> Names = new(
     [
-        new("isthmus", ""), new("istioctl", ""), new("pilot-agent", ""), new("pilot-discovery", ""), new("istio-iptables", "istio-iptables"),
+        new("isthmus", ""), new("istioctl", ""), new("pilot-agent", ""), new("pilot-discovery", ""), new("istio-iptables", "istio-iptables"), new("install-cni", "install-cni"),
         new("coredns", "dns"), new("plugin", "coredns-plugin"), new("nslookup", "sample nslookup"), new("gunicorn", "sample httpbin"),
     ]);
 

@@ -1,6 +1,7 @@
 using System.Net;
 using System.Net.Security;
 using System.Net.Sockets;
+using Isthmus.Proxy.Capture;
 using Isthmus.Wire.Grpc;
 using Isthmus.Wire.Rpc;
 

@@ -4,6 +4,7 @@ using System.Net.Sockets;
 using System.Security.Authentication;
 using System.Security.Cryptography.X509Certificates;
 using Isthmus.Core.Problems;
+using Isthmus.Proxy.Capture;
 using Isthmus.Proxy.Dns;
 using Isthmus.Wire.Dns;
 using Isthmus.Wire.Grpc;

@@ -40,16 +40,19 @@ internal static class CaptureFlags
         Dns = Flag.Switch("--redirect-dns"),
         AllDns = Flag.Switch("--capture-all-dns"),
         DryRun = Flag.Switch("--dry-run", "-n"),
-        SkipApply = Flag.Switch("--skip-rule-apply");
+        SkipApply = Flag.Switch("--skip-rule-apply"),
+        Validate = Flag.Switch("--run-validation");
 
-    // The ignored flags affect how iptables is invoked, logging, or a validation that nftables does itself.
+    private static readonly Flag<int> ProbePort = Flag.Port("--iptables-probe-port", Usual.ProbePort);
+
+    // The ignored flags affect how iptables is invoked, logging, or how long a validation waits.
     private static readonly FlagSet Flags = new("isthmus istio-iptables",
     [
         OutboundPort, InboundPort, TunnelPort, Users, Groups, Mode, InboundPorts, ExcludedInboundPorts, OutboundRanges, ExcludedOutboundRanges, OutboundPorts,
-        ExcludedOutboundPorts, ExcludedInterfaces, MachineInterfaces, Dns, AllDns, DryRun, SkipApply,
+        ExcludedOutboundPorts, ExcludedInterfaces, MachineInterfaces, Dns, AllDns, DryRun, SkipApply, Validate, ProbePort,
         .. Flag.Ignored("--istio-inbound-tproxy-mark", "-t", "--istio-inbound-tproxy-route-table", "-r", "--log_output_level", "--probe-timeout",
-            "--iptables-probe-port", "--network-namespace", "--output-paths", "--host-ip", "--host-ipv4-loopback-cidr"),
-        .. Flag.IgnoredSwitches("--restore-format", "-f", "--run-validation", "--drop-invalid", "--cni-mode"),
+            "--network-namespace", "--output-paths", "--host-ip", "--host-ipv4-loopback-cidr"),
+        .. Flag.IgnoredSwitches("--restore-format", "-f", "--drop-invalid", "--cni-mode"),
     ]);
 
     /// <exception cref="WrongUseException">A flag is unknown, lacks its value or has an invalid one.</exception>
@@ -73,7 +76,10 @@ internal static class CaptureFlags
             ExcludedInterfaces = flags.Get(ExcludedInterfaces),
             Dns = flags.Get(Dns, dnsOfMesh),
             AllDns = flags.Get(AllDns),
-            DryRun = flags.Get(DryRun) || flags.Get(SkipApply),
+            DryRun = flags.Get(DryRun),
+            SkipApply = flags.Get(SkipApply),
+            Validate = flags.Get(Validate),
+            ProbePort = flags.Get(ProbePort),
         };
     }
 

@@ -36,7 +36,14 @@ internal sealed record CaptureSettings
     public bool Dns { get; init; }
     /// <summary>Captures queries to every server, not only to those in resolv.conf.</summary>
     public bool AllDns { get; init; }
+    /// <summary>Prints the rules instead of loading them.</summary>
     public bool DryRun { get; init; }
+    /// <summary>Another program has loaded the rules.</summary>
+    public bool SkipApply { get; init; }
+    /// <summary>Checks that the rules are in effect.</summary>
+    public bool Validate { get; init; }
+    /// <summary>A port where nobody listens, for that check.</summary>
+    public int ProbePort { get; init; } = 15002;
 
     /// <summary>Why a connection of the application bypasses the proxy, in the order of the rules (<see
     /// cref="CaptureRules"/>); null when it does not.</summary>

@@ -1,6 +1,7 @@
 using System.Net;
 using System.Net.Sockets;
 using Isthmus.Proxy.Agent;
+using Isthmus.Proxy.Capture;
 using Isthmus.Wire.Dns;
 
 namespace Isthmus.Proxy.Dns;

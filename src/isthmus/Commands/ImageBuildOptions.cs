@@ -23,15 +23,17 @@ internal sealed class ImageBuildOptions
 
     private readonly Option<bool> _samples = new("--samples") { Description = "Add images of the samples, under the names in their manifests, for nodes that cannot pull them" };
 
+    private readonly Option<bool> _withoutCni = new("--without-cni") { Description = "Leave out the CNI plug-in, which needs a C compiler to build: the image cannot be the CNI agent of nodes" };
+
     internal void AddTo(Command command)
     {
-        foreach (var option in (Option[])[_tag, _samples, _mirror, _packages, _bill]) command.Options.Add(option);
+        foreach (var option in (Option[])[_tag, _samples, _withoutCni, _mirror, _packages, _bill]) command.Options.Add(option);
     }
 
     /// <summary>Only what matters for an image that another command then uses.</summary>
     internal void AddSourcesTo(Command command)
     {
-        foreach (var option in (Option[])[_mirror, _packages]) command.Options.Add(option);
+        foreach (var option in (Option[])[_withoutCni, _mirror, _packages]) command.Options.Add(option);
     }
 
     internal BuildRequest Request(ParseResult line, string output, string architecture) =>
@@ -44,7 +46,7 @@ internal sealed class ImageBuildOptions
             Environment.GetEnvironmentVariable("ISTHMUS_ROOT") ?? "");
         var mirror = line.GetValue(_mirror)!;
         if (!Uri.TryCreate(mirror, UriKind.Absolute, out _)) throw new ProblemException("--mirror", $"'{mirror}' is not an address", $"for example {PackageSource.DefaultMirror}");
-        return new(program, Writable("--output", output), names, architecture, new(mirror, line.GetValue(_packages)!), bill, Environment.GetEnvironmentVariable("SOURCE_DATE_EPOCH") ?? "");
+        return new(program, Writable("--output", output), names, architecture, new(mirror, line.GetValue(_packages)!), bill, Environment.GetEnvironmentVariable("SOURCE_DATE_EPOCH") ?? "") { WithoutCni = line.GetValue(_withoutCni) };
     }
 
     private static string WebFramework() => Path.GetDirectoryName(typeof(Microsoft.AspNetCore.Http.HttpContext).Assembly.Location)!;

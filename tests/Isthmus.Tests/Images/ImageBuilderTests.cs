@@ -18,7 +18,7 @@ public sealed class ImageBuilderTests : IDisposable
         using var mirror = new TcpListener(IPAddress.Loopback, 0);
         mirror.Start();
         var scratch = Directory.CreateDirectory(Path.Combine(_directory, "scratch")).FullName;
-        var request = new BuildRequest(new(_directory, [], "1", ""), Path.Combine(_directory, "image.tar"), ["a:1"], "amd64", new($"http://{mirror.LocalEndpoint}/debian", ""), "", "");
+        var request = new BuildRequest(new(_directory, [], "1", ""), Path.Combine(_directory, "image.tar"), ["a:1"], "amd64", new($"http://{mirror.LocalEndpoint}/debian", ""), "", "") { WithoutCni = true };
         using var stop = CancellationTokenSource.CreateLinkedTokenSource(TestContext.Current.CancellationToken);
         var building = new ImageBuilder(new Silent(), TimeProvider.System, scratch).BuildAsync(request, stop.Token);
         // If the build fails before it asks the mirror, its error is the test's.
@@ -42,6 +42,14 @@ public sealed class ImageBuilderTests : IDisposable
                 break;
             }
         }
+    }
+
+    [Fact]
+    public async Task An_image_without_the_plugin_for_nodes_is_refused_unless_that_is_wanted()
+    {
+        var request = new BuildRequest(new(_directory, [], "1", ""), Path.Combine(_directory, "image.tar"), ["a:1"], "amd64", new("http://127.0.0.1:1/debian", ""), "", "");
+        var refused = await Assert.ThrowsAsync<Core.Problems.ProblemException>(() => new ImageBuilder(new Silent(), TimeProvider.System, _directory).BuildAsync(request, TestContext.Current.CancellationToken));
+        Assert.Contains("istio-cni: the CNI plug-in has not been built (run 'tools/cni-plugin ", refused.Message, StringComparison.Ordinal);
     }
 
     private sealed class Silent : IBuildProgress

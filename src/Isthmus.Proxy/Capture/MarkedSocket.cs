@@ -2,7 +2,7 @@ using System.Net;
 using System.Net.Sockets;
 using Isthmus.Core.Names;
 
-namespace Isthmus.Proxy.Agent;
+namespace Isthmus.Proxy.Capture;
 
 /// <summary>Sockets of the agent's own connections: they carry the proxy's mark, so that traffic capture ignores them.</summary>
 internal static class MarkedSocket

@@ -3,51 +3,39 @@ using Isthmus.Core.Names;
 
 namespace Isthmus.ControlPlane.Injection;
 
-/// <summary>The <c>istio-init</c> container, which captures the Pod's traffic before anything else runs in it.</summary>
+/// <summary>The init container <c>istio-init</c>, which captures the Pod's traffic. Where the node's CNI agent has done that, it is
+/// <c>istio-validation</c>, which checks it without privileges and names the same rules: the agent reads them there.</summary>
 internal static class InitContainer
 {
-    internal const string Name = "istio-init";
+    private const string Capture = "istio-init", Validation = "istio-validation";
+
+    internal static readonly string[] Names = [Capture, Validation];
 
     private const string Traffic = "traffic.sidecar.istio.io/";
+
+    internal static string Name(InjectionInputs inputs) => inputs.Values.HasNodeAgent ? Validation : Capture;
 
     internal static JsonObject Build(InjectionInputs inputs)
     {
         var values = inputs.Values;
-        JsonArray arguments =
-        [
-            "istio-iptables",
-            "-p", Text(Ports.Outbound),
-            "-z", Text(Ports.Inbound),
-            "-u", Text(ProxyUser.Id),
-            "-m", inputs.InterceptionMode,
-            "-i", inputs.RangeList(Traffic + "includeOutboundIPRanges", values.IncludeIpRanges),
-            "-x", inputs.RangeList(Traffic + "excludeOutboundIPRanges", values.ExcludeIpRanges),
-            "-b", inputs.PortList(Traffic + "includeInboundPorts", "*"),
-            "-d", Excluded(inputs),
-        ];
-        Optional(arguments, "-o", inputs.PortList(Traffic + "excludeOutboundPorts", values.ExcludeOutboundPorts));
-        Optional(arguments, "-q", inputs.PortList(Traffic + "includeOutboundPorts", ""));
-        Optional(arguments, "-c", inputs.Annotation(Traffic + "excludeInterfaces") ?? "");
-        Optional(arguments, "-k", inputs.Annotation(Traffic + "kubevirtInterfaces") ?? "");
-        var security = new JsonObject
+        JsonArray arguments = ["istio-iptables", "-p", Text(Ports.Outbound), "-z", Text(Ports.Inbound), "-u", Text(ProxyUser.Id), "-m", inputs.InterceptionMode];
+        foreach (var (flag, _, value, _) in Rules(inputs).Where(rule => rule.Value.Length > 0 || !rule.IsOptional))
         {
-            // nft needs no raw sockets.
-            ["capabilities"] = new JsonObject { ["add"] = new JsonArray("NET_ADMIN"), ["drop"] = new JsonArray("ALL") },
-            ["privileged"] = false,
-            ["runAsUser"] = 0,
-            ["runAsGroup"] = 0,
-            ["runAsNonRoot"] = false,
-            ["readOnlyRootFilesystem"] = true,
-            ["allowPrivilegeEscalation"] = false,
-        };
-        if (inputs.SeccompProfile is { } profile) security["seccompProfile"] = profile;
+            arguments.Add((JsonNode)flag);
+            arguments.Add((JsonNode)value);
+        }
+        if (values.HasNodeAgent)
+        {
+            arguments.Add((JsonNode)"--run-validation");
+            arguments.Add((JsonNode)"--skip-rule-apply");
+        }
         var container = new JsonObject
         {
-            ["name"] = Name,
+            ["name"] = Name(inputs),
             ["image"] = inputs.Annotation("sidecar.istio.io/proxyImage") ?? values.InitImage,
             ["args"] = arguments,
             ["resources"] = ProxyContainer.Resources(inputs),
-            ["securityContext"] = security,
+            ["securityContext"] = Security(inputs),
         };
         var env = new JsonArray();
         foreach (var (name, value) in inputs.ProxyMetadata) env.Add((JsonNode)new JsonObject { ["name"] = name, ["value"] = value });
@@ -56,19 +44,53 @@ internal static class InitContainer
         return container;
     }
 
+    /// <summary>The annotations by which other node agents, such as Istio's, learn the rules.</summary>
+    internal static IEnumerable<KeyValuePair<string, string>> Annotations(InjectionInputs inputs) =>
+        Rules(inputs).Where(rule => rule.Value.Length > 0).Select(rule => KeyValuePair.Create(Traffic + rule.Annotation, rule.Value));
+
+    private static (string Flag, string Annotation, string Value, bool IsOptional)[] Rules(InjectionInputs inputs)
+    {
+        var values = inputs.Values;
+        return
+        [
+            ("-i", "includeOutboundIPRanges", inputs.RangeList(Traffic + "includeOutboundIPRanges", values.IncludeIpRanges), false),
+            ("-x", "excludeOutboundIPRanges", inputs.RangeList(Traffic + "excludeOutboundIPRanges", values.ExcludeIpRanges), false),
+            ("-b", "includeInboundPorts", inputs.PortList(Traffic + "includeInboundPorts", "*"), false),
+            ("-d", "excludeInboundPorts", Excluded(inputs), false),
+            ("-o", "excludeOutboundPorts", inputs.PortList(Traffic + "excludeOutboundPorts", values.ExcludeOutboundPorts), true),
+            ("-q", "includeOutboundPorts", inputs.PortList(Traffic + "includeOutboundPorts", ""), true),
+            ("-c", "excludeInterfaces", inputs.Annotation(Traffic + "excludeInterfaces") ?? "", true),
+            ("-k", "kubevirtInterfaces", inputs.Annotation(Traffic + "kubevirtInterfaces") ?? "", true),
+        ];
+    }
+
+    private static JsonObject Security(InjectionInputs inputs)
+    {
+        var checks = inputs.Values.HasNodeAgent;
+        var capabilities = new JsonObject { ["drop"] = new JsonArray("ALL") };
+        // nft needs no raw sockets.
+        if (!checks) capabilities = new JsonObject { ["add"] = new JsonArray("NET_ADMIN"), ["drop"] = new JsonArray("ALL") };
+        var user = checks ? ProxyUser.Id : 0;
+        var security = new JsonObject
+        {
+            ["capabilities"] = capabilities,
+            ["privileged"] = false,
+            ["runAsUser"] = user,
+            ["runAsGroup"] = user,
+            ["runAsNonRoot"] = checks,
+            ["readOnlyRootFilesystem"] = true,
+            ["allowPrivilegeEscalation"] = false,
+        };
+        if (inputs.SeccompProfile is { } profile) security["seccompProfile"] = profile;
+        return security;
+    }
+
     /// <summary>The proxy's own ports are never captured.</summary>
     private static string Excluded(InjectionInputs inputs)
     {
         var own = $"{Ports.ProxyMetrics},{Ports.ProxyReady},{inputs.StatusPort}";
         var more = inputs.PortList(Traffic + "excludeInboundPorts", inputs.Values.ExcludeInboundPorts);
         return more.Length == 0 ? own : $"{own},{more}";
-    }
-
-    private static void Optional(JsonArray arguments, string flag, string value)
-    {
-        if (value.Length == 0) return;
-        arguments.Add((JsonNode)flag);
-        arguments.Add((JsonNode)value);
     }
 
     private static string Text(int number) => number.ToString(System.Globalization.CultureInfo.InvariantCulture);

@@ -53,6 +53,9 @@ public sealed record InjectorValues(JsonObject Values, JsonObject DefaultConfig,
     /// <summary>How many seconds the proxy has to become ready before it is restarted; null for no startup probe.</summary>
     public int? StartupFailures => (bool?)Global("proxy", "startupProbe")?["enabled"] ?? true ? (int?)Global("proxy", "startupProbe")?["failureThreshold"] ?? DefaultStartupFailures : null;
 
+    /// <summary>Whether the CNI agent of each node captures traffic, so that no container of a Pod needs privileges for it.</summary>
+    public bool HasNodeAgent => (bool?)(Values["istio_cni"] as JsonObject)?["enabled"] ?? false;
+
     public bool RewritesProbes => (bool?)(Values["sidecarInjectorWebhook"] as JsonObject)?["rewriteAppHTTPProbe"] ?? true;
     public string IncludeIpRanges => Text("*", "proxy", "includeIPRanges");
     public string ExcludeIpRanges => Text("", "proxy", "excludeIPRanges");

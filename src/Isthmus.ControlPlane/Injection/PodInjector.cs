@@ -26,7 +26,7 @@ public static class PodInjector
         AddVolumes(spec);
         AddPullSecrets(spec, values);
         if (!gateway) AddSearches(spec, ns, values);
-        if (!gateway && inputs.InterceptionMode != "NONE") AddInit(spec, InitContainer.Build(inputs), first: native);
+        if (!gateway && inputs.InterceptionMode != "NONE") AddInit(spec, InitContainer.Build(inputs), first: native || values.HasNodeAgent);
         var security = spec["securityContext"] as JsonObject ?? (JsonObject)(spec["securityContext"] = new JsonObject())!;
         security["fsGroup"] ??= ProxyUser.Id;
         Describe(injected, inputs, gateway, overrides, init: !gateway && inputs.InterceptionMode != "NONE");
@@ -116,11 +116,11 @@ public static class PodInjector
     }
 
     /// <summary>Other init containers run before it, so that their traffic is not captured while no proxy runs. Only with a native sidecar
-    /// are they in the mesh.</summary>
+    /// are they in the mesh. Where the node's agent captures traffic before any container runs, a failed check must not come late.</summary>
     private static void AddInit(JsonObject spec, JsonObject init, bool first)
     {
         var containers = List(spec, "initContainers");
-        if (containers.FirstOrDefault(container => container?["name"]?.ToString() == InitContainer.Name) is { } old) containers.Remove(old);
+        foreach (var old in containers.Where(container => InitContainer.Names.Contains(container?["name"]?.ToString())).ToList()) containers.Remove(old);
         containers.Insert(first ? 0 : containers.Count, init);
     }
 
@@ -147,7 +147,9 @@ public static class PodInjector
         annotations["prometheus.io/port"] ??= inputs.StatusPort.ToString(System.Globalization.CultureInfo.InvariantCulture);
         annotations["prometheus.io/scrape"] ??= "true";
         if (overrides is not null) annotations["proxy.istio.io/overrides"] = new JsonObject { [inputs.IsNative ? "initContainers" : "containers"] = new JsonArray(overrides.DeepClone()) }.ToJsonString();
-        string[] ours = [.. init ? [InitContainer.Name] : Array.Empty<string>(), .. inputs.IsNative ? [ProxyContainer.Name] : Array.Empty<string>()];
+        if (init && inputs.Values.HasNodeAgent)
+            foreach (var (name, value) in InitContainer.Annotations(inputs)) annotations[name] = value;
+        string[] ours = [.. init ? [InitContainer.Name(inputs)] : Array.Empty<string>(), .. inputs.IsNative ? [ProxyContainer.Name] : Array.Empty<string>()];
         annotations[Annotations.InjectionStatus] = new JsonObject
         {
             ["initContainers"] = ours.Length > 0 ? new JsonArray([.. ours.Select(name => (JsonNode)name)]) : null,

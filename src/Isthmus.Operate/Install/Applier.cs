@@ -24,7 +24,7 @@ public sealed class Applier(KubeClient client, TimeProvider time)
         "ConfigMap" or "Secret" => 5,
         // Before Endpoints of the same name: a controller would remove Endpoints whose Service it does not know.
         "Service" => 6,
-        "Deployment" => 8,
+        "Deployment" or "DaemonSet" => 8,
         // A webhook that fails closed before its server is up would reject that server's own Pods.
         "MutatingWebhookConfiguration" or "ValidatingWebhookConfiguration" => 9,
         _ => 7,
@@ -80,17 +80,18 @@ public sealed class Applier(KubeClient client, TimeProvider time)
         }
     }
 
-    /// <summary>Waits until every Deployment runs its newest Pods. On a timeout, the reason of the first Pod that is not ready is reported.</summary>
+    /// <summary>Waits until every Deployment and DaemonSet runs its newest Pods. On a timeout, the reason of the first Pod that is not ready is reported.</summary>
     public async Task ReadyAsync(IReadOnlyList<JsonObject> objects, TimeSpan limit, CancellationToken stop)
     {
         using var deadline = CancellationTokenSource.CreateLinkedTokenSource(stop);
         deadline.CancelAfter(limit);
-        foreach (var deployment in objects.Where(value => value["kind"]?.ToString() == "Deployment"))
+        foreach (var workload in objects.Where(value => value["kind"]?.ToString() is "Deployment" or "DaemonSet"))
         {
-            var (ns, name) = (deployment["metadata"]!["namespace"]!.ToString(), deployment["metadata"]!["name"]!.ToString());
+            var (kind, ns, name) = (workload["kind"]!.ToString(), workload["metadata"]!["namespace"]!.ToString(), workload["metadata"]!["name"]!.ToString());
             try
             {
-                for (var polls = 1; await client.GetAsync<Deployment>(Kinds.Deployment, ns, name, deadline.Token) is var current && !RolledOut(current); polls++)
+                if (kind == "DaemonSet") await RolledOutAsync(ns, name, deadline.Token);
+                else for (var polls = 1; await client.GetAsync<Deployment>(Kinds.Deployment, ns, name, deadline.Token) is var current && !RolledOut(current); polls++)
                 {
                     if (polls % PollsPerLook == 0) await new ImagePulls(client).CheckAsync(current, deadline.Token);
                     await Task.Delay(PollInterval, time, deadline.Token);
@@ -98,8 +99,8 @@ public sealed class Applier(KubeClient client, TimeProvider time)
             }
             catch (OperationCanceledException e) when (!stop.IsCancellationRequested)
             {
-                throw new ProblemException($"Deployment {ns}/{name} in {client.Access.Name}", $"is not ready after {limit.TotalSeconds:0} s: {await WhyAsync(ns, deployment, stop)}",
-                    $"see why with 'kubectl --context={client.Access.Name} -n {ns} logs deployment/{name}' and '… describe deployment {name}', then run the command again", e);
+                throw new ProblemException($"{kind} {ns}/{name} in {client.Access.Name}", $"is not ready after {limit.TotalSeconds:0} s: {await WhyAsync(ns, workload, stop)}",
+                    $"see why with 'kubectl --context={client.Access.Name} -n {ns} logs {kind.ToLowerInvariant()}/{name}' and '… describe {kind.ToLowerInvariant()} {name}', then run the command again", e);
             }
         }
     }
@@ -125,6 +126,15 @@ public sealed class Applier(KubeClient client, TimeProvider time)
                 throw new ProblemException($"MutatingWebhookConfiguration {name} in {client.Access.Name}", $"got no CA bundle within {limit.TotalSeconds:0} s",
                     "the control plane's log says why: kubectl -n istio-system logs deploy/istiod", e);
             }
+        }
+    }
+
+    private async Task RolledOutAsync(string ns, string name, CancellationToken stop)
+    {
+        while (await client.GetAsync<DaemonSet>(Kinds.DaemonSet, ns, name, stop) is { Status: var status } current
+            && (status.ObservedGeneration < current.Metadata.Generation || status.UpdatedNumberScheduled < status.DesiredNumberScheduled || status.NumberAvailable < status.DesiredNumberScheduled))
+        {
+            await Task.Delay(PollInterval, time, stop);
         }
     }
 

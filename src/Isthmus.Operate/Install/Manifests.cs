@@ -27,6 +27,8 @@ public static class Manifests
             Add("Istio core", IstioCrds.All.Select(Labelled).Concat(Reader(spec, external, "Base")));
         else if (spec.Enabled("istiodRemote"))
             Add("Istio core", (spec.IsConfigCluster ? IstioCrds.All.Select(Labelled) : []).Concat(Reader(spec, external: true, "IstiodRemote")));
+        // Before the control plane: Pods that it injects need the agent.
+        if (spec.Enabled("cni")) Add("CNI", CniObjects.Build(spec));
         if (spec.Enabled("pilot"))
             Add(ControlPlane, IstiodObjects.Build(spec).Concat(Webhooks(spec)));
         if (spec.Enabled("istiodRemote")) Add("Istiod remote", RemoteObjects.Build(spec).Concat(spec.IsConfigCluster ? IstiodObjects.Rights(spec).Concat(Validator(spec)) : []));

@@ -8,6 +8,7 @@ using Isthmus.Core.Problems;
 using Isthmus.Kubernetes.Client;
 using Isthmus.Kubernetes.Objects;
 using Isthmus.Operate.Install.Operator;
+using Isthmus.Operate.Install.Render;
 
 namespace Isthmus.Operate.Install;
 
@@ -33,6 +34,7 @@ public sealed class Preconditions(KubeClient client, TimeProvider time)
         await RightsAsync(spec, objects, stop);
         await ImagesAsync(spec, objects, stop);
         await PodSecurityAsync(objects, stop);
+        if (spec.Enabled("cni")) await NodeAgentAsync(spec, stop);
         if (spec.Enabled("pilot") || spec.Enabled("istiodRemote")) await NetworkAsync(stop);
     }
 
@@ -91,7 +93,7 @@ public sealed class Preconditions(KubeClient client, TimeProvider time)
     private async Task ImagesAsync(OperatorSpec spec, IReadOnlyList<JsonObject> objects, CancellationToken stop)
     {
         var image = spec.Image("isthmus");
-        if (!image.StartsWith($"{WellKnown.OwnDomain}/", StringComparison.Ordinal) || objects.Find("Deployment") is null) return;
+        if (!image.StartsWith($"{WellKnown.OwnDomain}/", StringComparison.Ordinal) || (objects.Find("Deployment") ?? objects.Find("DaemonSet")) is null) return;
         var begun = time.GetTimestamp();
         while (await OwnImagesAsync(stop) is { } names && !names.Contains(image) && !names.Contains(WellKnown.OwnImage))
         {
@@ -118,10 +120,10 @@ public sealed class Preconditions(KubeClient client, TimeProvider time)
             .Where(name => name.StartsWith(WellKnown.OwnImage, StringComparison.Ordinal)).ToHashSet(StringComparer.Ordinal);
     }
 
-    /// <summary>Lets the API server judge a Pod of each Deployment without creating it. On a Deployment it would only warn.</summary>
+    /// <summary>Lets the API server judge a Pod of each Deployment and DaemonSet without creating it. On these it would only warn.</summary>
     private async Task PodSecurityAsync(IReadOnlyList<JsonObject> objects, CancellationToken stop)
     {
-        foreach (var deployment in objects.Where(value => value["kind"]?.ToString() == "Deployment"))
+        foreach (var deployment in objects.Where(value => value["kind"]?.ToString() is "Deployment" or "DaemonSet"))
         {
             var template = (JsonObject)deployment["spec"]!["template"]!.DeepClone();
             var ns = deployment["metadata"]!["namespace"]!.ToString();
@@ -137,13 +139,27 @@ public sealed class Preconditions(KubeClient client, TimeProvider time)
             }
             catch (KubeException e) when (e.Message.Contains("violates PodSecurity", StringComparison.Ordinal))
             {
-                throw new ProblemException($"Namespace {ns} in {client.Access.Name}", $"refuses the Pods of Deployment {deployment["metadata"]!["name"]}: {e.Message}",
-                    $"change the settings that the message names, or allow them: kubectl label namespace {ns} pod-security.kubernetes.io/enforce=baseline --overwrite", e);
+                throw new ProblemException($"Namespace {ns} in {client.Access.Name}", $"refuses the Pods of {deployment["kind"]} {deployment["metadata"]!["name"]}: {e.Message}",
+                    $"change the settings that the message names, or allow them: kubectl label namespace {ns} pod-security.kubernetes.io/enforce={(deployment["kind"]!.ToString() == "DaemonSet" ? "privileged" : "baseline")} --overwrite", e);
             }
             catch (KubeException)
             {
                 // The namespace or an account may not exist yet, and quotas may admit the Pod when the old one is gone.
             }
+        }
+    }
+
+    /// <summary>Istio's agent writes the same files on each node.</summary>
+    private async Task NodeAgentAsync(OperatorSpec spec, CancellationToken stop)
+    {
+        if (await TryAsync(() => client.ListAllAsync<JsonObject>(Kinds.DaemonSet, null, new ListOptions { LabelSelector = $"k8s-app={CniObjects.Name}" }, stop)) is not { } agents) return;
+        foreach (var agent in agents)
+        {
+            var (ns, image) = (agent["metadata"]!["namespace"]!.ToString(), agent["spec"]?["template"]?["spec"]?["containers"]?[0]?["image"]?.ToString() ?? "");
+            var isForeign = image.Split('/')[^1].Split(':', '@')[0] == "install-cni";
+            if (!isForeign && ns == CniObjects.Namespace(spec)) continue;
+            throw new ProblemException($"DaemonSet {ns}/{agent["metadata"]!["name"]} in {client.Access.Name}", $"is {(isForeign ? $"another CNI agent ({image})" : "the CNI agent of another installation")}, which writes the same files on each node",
+                "to use it, leave components.cni.enabled=false and set values.istio_cni.enabled=true; otherwise remove it first");
         }
     }
 

@@ -28,7 +28,7 @@ public sealed class Uninstaller(KubeClient client)
         return [.. plan.Concat(own).Distinct()];
     }
 
-    /// <summary>The objects of one revision only. Definitions and the account of other clusters' control planes are shared.</summary>
+    /// <summary>The objects of one revision only. Definitions, CNI agents and the account of other clusters' control planes are shared.</summary>
     /// <exception cref="ProblemException">The revision does not exist, but others are installed.</exception>
     public async Task<IReadOnlyList<Removal>> PlanRevisionAsync(string revision, CancellationToken stop)
     {
@@ -36,7 +36,7 @@ public sealed class Uninstaller(KubeClient client)
         var leases = await client.ListAllAsync<JsonObject>(Kinds.Lease, null, new ListOptions { LabelSelector = $"{Labels.MadeBy}={Labels.Discovery}" }, stop);
         IReadOnlyList<Removal> plan =
         [
-            .. await PlanAsync($"{selector}!=Base", stop),
+            .. await PlanAsync($"{ObjectLabels.Release}=istio,{Labels.Revision}={revision},{ObjectLabels.Component} notin (Base,{CniObjects.Component})", stop),
             .. (await PlanAsync($"{selector}=Base", stop)).Where(removal => ReaderObjects.IsOf(revision, removal.Name)),
             .. leases.Select(lease => Removal.Of(Kinds.Lease, lease)).Where(removal => removal.Name == WellKnown.WebhooksLease(revision)),
         ];
@@ -75,7 +75,7 @@ public sealed class Uninstaller(KubeClient client)
     public async Task StopAsync(IReadOnlyList<Removal> plan, Action<Removal> removed, CancellationToken stop)
     {
         await DeleteAsync(plan.Where(IsActive), removed, stop);
-        await Task.WhenAll(plan.Where(removal => removal.Kind == Kinds.Deployment).Select(removal => GoneAsync(removal, stop)));
+        await Task.WhenAll(plan.Where(removal => removal.Kind == Kinds.Deployment || removal.Kind == Kinds.DaemonSet).Select(removal => GoneAsync(removal, stop)));
     }
 
     /// <summary>Removes the rest.</summary>
@@ -83,7 +83,7 @@ public sealed class Uninstaller(KubeClient client)
         DeleteAsync(plan.Where(removal => !IsActive(removal)), removed, stop);
 
     private static bool IsActive(Removal removal) =>
-        removal.Kind == Kinds.MutatingWebhookConfiguration || removal.Kind == Kinds.ValidatingWebhookConfiguration || removal.Kind == Kinds.Deployment;
+        removal.Kind == Kinds.MutatingWebhookConfiguration || removal.Kind == Kinds.ValidatingWebhookConfiguration || removal.Kind == Kinds.Deployment || removal.Kind == Kinds.DaemonSet;
 
     /// <summary>Removes objects of one kind in parallel.</summary>
     private async Task DeleteAsync(IEnumerable<Removal> plan, Action<Removal> removed, CancellationToken stop)
@@ -98,26 +98,27 @@ public sealed class Uninstaller(KubeClient client)
 
     private static readonly TimeSpan PodPatience = TimeSpan.FromSeconds(60);
 
-    /// <summary>Pods still write objects (root certificates, locks) until they are gone.</summary>
-    private async Task GoneAsync(Removal deployment, CancellationToken stop)
+    /// <summary>Pods still write objects (root certificates, locks) until they are gone. CNI agents restore the chains of their nodes, and need their rights
+    /// for it.</summary>
+    private async Task GoneAsync(Removal workload, CancellationToken stop)
     {
         using var limit = CancellationTokenSource.CreateLinkedTokenSource(stop);
         limit.CancelAfter(PodPatience);
         try
         {
-            await PodsGoneAsync(deployment, limit.Token);
+            await PodsGoneAsync(workload, limit.Token);
         }
         catch (OperationCanceledException e) when (!stop.IsCancellationRequested)
         {
-            throw new ProblemException($"Deployment {deployment.Namespace}/{deployment.Name} in {client.Access.Name}", $"was removed, but its Pods still exist after {PodPatience.TotalSeconds:0} s",
-                $"see why with 'kubectl --context={client.Access.Name} -n {deployment.Namespace} get pods', then run the command again", e);
+            throw new ProblemException($"{workload.Kind.Kind} {workload.Namespace}/{workload.Name} in {client.Access.Name}", $"was removed, but its Pods still exist after {PodPatience.TotalSeconds:0} s",
+                $"see why with 'kubectl --context={client.Access.Name} -n {workload.Namespace} get pods', then run the command again", e);
         }
     }
 
-    private async Task PodsGoneAsync(Removal deployment, CancellationToken stop)
+    private async Task PodsGoneAsync(Removal workload, CancellationToken stop)
     {
-        while ((await client.ListAllAsync<Pod>(Kinds.Pod, deployment.Namespace, new ListOptions(), stop))
-            .Any(pod => pod.Metadata.Name.StartsWith($"{deployment.Name}-", StringComparison.Ordinal) && pod.Metadata.OwnerReferences.Any(owner => owner.Kind == "ReplicaSet" && owner.Name.StartsWith($"{deployment.Name}-", StringComparison.Ordinal))))
+        while ((await client.ListAllAsync<Pod>(Kinds.Pod, workload.Namespace, new ListOptions(), stop))
+            .Any(pod => pod.Metadata.Name.StartsWith($"{workload.Name}-", StringComparison.Ordinal) && pod.Metadata.OwnerReferences.Any(owner => workload.Kind == Kinds.DaemonSet ? owner.Kind == "DaemonSet" && owner.Name == workload.Name : owner.Kind == "ReplicaSet" && owner.Name.StartsWith($"{workload.Name}-", StringComparison.Ordinal))))
         {
             await Task.Delay(TimeSpan.FromMilliseconds(100), stop);
         }

@@ -29,6 +29,27 @@ public sealed class PodSecurityTests
         Assert.All(Containers(pod).Where(container => container["name"]!.ToString() != "web"), container => Assert.True((bool)container["securityContext"]!["readOnlyRootFilesystem"]!));
     }
 
+    [Theory]
+    [InlineData(NativeSidecarMode.Disabled)]
+    [InlineData(NativeSidecarMode.Enabled)]
+    public void With_the_node_agent_a_Pod_is_restricted(NativeSidecarMode mode)
+    {
+        var values = Values with { Values = (JsonObject)JsonNode.Parse("""{"global":{"proxy":{"excludeOutboundPorts":"25"}},"istio_cni":{"enabled":true}}""")! };
+        var pod = Inject("traffic.sidecar.istio.io/excludeInboundPorts: \"81\"", "", mode, values);
+        Assert.Empty(Restricted(pod));
+        var first = pod["spec"]!["initContainers"]![0]!;
+        Assert.Equal("istio-validation", first["name"]!.ToString());
+        Assert.Equal(["--run-validation", "--skip-rule-apply"], first["args"]!.AsArray().TakeLast(2).Select(arg => arg!.ToString()));
+        Assert.Equal("""{"capabilities":{"drop":["ALL"]},"privileged":false,"runAsUser":1337,"runAsGroup":1337,"runAsNonRoot":true,"readOnlyRootFilesystem":true,"allowPrivilegeEscalation":false,"seccompProfile":{"type":"RuntimeDefault"}}""",
+            first["securityContext"]!.ToJsonString());
+        // Istio's own agent reads these.
+        var annotations = pod["metadata"]!["annotations"]!;
+        Assert.Equal(("*", "*", "15090,15021,15020,81", "25"), (annotations["traffic.sidecar.istio.io/includeOutboundIPRanges"]!.ToString(), annotations["traffic.sidecar.istio.io/includeInboundPorts"]!.ToString(),
+            annotations["traffic.sidecar.istio.io/excludeInboundPorts"]!.ToString(), annotations["traffic.sidecar.istio.io/excludeOutboundPorts"]!.ToString()));
+        Assert.Contains("\"istio-validation\"", annotations["sidecar.istio.io/status"]!.ToString(), StringComparison.Ordinal);
+        Assert.DoesNotContain(Containers(Inject("sidecar.istio.io/interceptionMode: NONE", "", mode, values)), container => container["name"]!.ToString() == "istio-validation");
+    }
+
     [Fact]
     public void Without_capture_a_Pod_is_restricted() => Assert.Empty(Restricted(Inject("sidecar.istio.io/interceptionMode: NONE", "")));
 

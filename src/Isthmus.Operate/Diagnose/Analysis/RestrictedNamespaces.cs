@@ -11,13 +11,17 @@ public static class RestrictedNamespaces
 
     public static IEnumerable<Finding> Check(IReadOnlyList<ClusterInventory> clusters) =>
         from cluster in clusters
+        where !HasNodeAgent(cluster)
         from ns in cluster.Namespaces
         let name = ns.Metadata.Name
         let level = ns.Metadata.Labels.GetValueOrDefault(Level, "")
         where level is "baseline" or "restricted" && IsInjected(ns) && !HasOnlyGateways(cluster.Pods.Where(pod => pod.Metadata.Namespace == name))
         select new Finding(cluster.Context, new("ISM1409", $"Namespace {name}", $"metadata.labels[{Level}]",
             $"the PodSecurity level {level} refuses Pods with a sidecar: their init container istio-init needs the capability NET_ADMIN",
-            $"set the label to privileged, or remove {Labels.Injection} and {Labels.Revision} from the namespace"));
+            $"install the CNI node agent (components.cni.enabled=true), set the label to privileged, or remove {Labels.Injection} and {Labels.Revision} from the namespace"));
+
+    /// <summary>The agent captures the traffic of Pods, so that they need no capability.</summary>
+    private static bool HasNodeAgent(ClusterInventory cluster) => cluster.Pods.Any(pod => pod.Metadata.Labels.GetValueOrDefault("k8s-app") == "istio-cni-node");
 
     private static bool IsInjected(Namespace ns)
     {

@@ -11,7 +11,7 @@ internal sealed class CaptureStep(TraceFacts facts, TraceRecord record, TracedCa
     /// <summary>Whether the kernel hands the connection to the proxy.</summary>
     public bool Walk()
     {
-        if (facts.ClientPod.Spec.InitContainers.FirstOrDefault(container => container.Name == "istio-init") is not { } init)
+        if (facts.ClientPod.Spec.InitContainers.FirstOrDefault(container => container.Name is "istio-init" or "istio-validation") is not { } init)
         {
             record.Add("capture", HopStatus.Unknown, $"{call.Destination} → 127.0.0.1:{Ports.Outbound}", null, ("by", "no init container, so its exceptions are unknown"));
             return true;
@@ -27,7 +27,7 @@ internal sealed class CaptureStep(TraceFacts facts, TraceRecord record, TracedCa
             record.Add("capture", HopStatus.Unknown, $"{call.Destination} → 127.0.0.1:{Ports.Outbound}", null, ("by", e.Message));
             return true;
         }
-        if (settings.ExceptionFor(call.Destination) is not { } exception) return record.Ok("capture", $"{call.Destination} → 127.0.0.1:{Ports.Outbound}", ("by", "nftables rules of container istio-init"));
+        if (settings.ExceptionFor(call.Destination) is not { } exception) return record.Ok("capture", $"{call.Destination} → 127.0.0.1:{Ports.Outbound}", ("by", $"nftables rules of container {init.Name}"));
         var problem = Faults.Of("ISM2020", facts.Client.ToString(), $"metadata.annotations[{exception.Annotation}]", $"{exception.What}, so calls to {call.Destination} bypass the proxy in plain text",
             $"remove it from the annotation {exception.Annotation} and restart the Pod");
         record.Warn("capture", $"{call.Destination} is not captured", problem, ("why", exception.What));

@@ -63,7 +63,7 @@ internal sealed class PodStep(TraceFacts facts, TraceRecord record, Causes cause
 
     private static bool IsCapturedInbound(Pod pod, int port)
     {
-        if (pod.Spec.InitContainers.FirstOrDefault(container => container.Name == "istio-init") is not { } init) return true;
+        if (pod.Spec.InitContainers.FirstOrDefault(container => container.Name is "istio-init" or "istio-validation") is not { } init) return true;
         try
         {
             var settings = CaptureFlags.Read([.. init.Command.Concat(init.Args).SkipWhile(word => !word.StartsWith('-'))], new Dictionary<string, string>());

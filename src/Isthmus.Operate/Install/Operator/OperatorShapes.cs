@@ -15,7 +15,7 @@ internal static partial class OperatorShapes
 
     internal static IEnumerable<Problem> Check(JsonObject spec) =>
         Shapes.SelectMany(known => Find(spec, known.Path.Split('.'), 0, "spec").SelectMany(found => Wrong(found.Node, known.Shape) is { } wrong
-            ? new Problem[] { new("ISM0206", "", found.Path, wrong.Message, wrong.Remedy) } : [])).Concat(PortsWithoutNumber(spec));
+            ? new Problem[] { new("ISM0206", "", found.Path, wrong.Message, wrong.Remedy) } : [])).Concat(PortsWithoutNumber(spec)).Concat(Unchained(spec));
 
     private static IEnumerable<(string Path, Shape Shape)> Build()
     {
@@ -42,10 +42,14 @@ internal static partial class OperatorShapes
                 .. All(Shape.List, "tolerations topologySpreadConstraints loadBalancerSourceRanges externalIPs", values),
                 .. All(Shape.Text, "priorityClassName rollingMaxSurge rollingMaxUnavailable podAnnotations.* serviceAnnotations.* nodeSelector.* loadBalancerIP externalTrafficPolicy type loadBalancerSourceRanges.*", values),
             ]),
+            .. All(Shape.Flag, "values.istio_cni.enabled values.istio_cni.chained values.pilot.cni.enabled values.cni.chained values.cni.repair.enabled values.cni.repair.labelPods values.cni.repair.deletePods values.cni.repair.repairPods"),
+            .. All(Shape.Text, "cniBinDir cniConfDir cniConfFileName hub image logging.level pullPolicy rollingMaxUnavailable tag excludeNamespaces.* podAnnotations.*", "values.cni."),
+            .. All(Shape.List, "values.cni.excludeNamespaces"),
+            .. All(Shape.Mapping, "affinity podAnnotations resources", "values.cni."),
             .. All(Shape.Mapping, "values.gateways.*.env"),
             .. All(Shape.Text, "values.gateways.*.env.* values.global.priorityClassName"),
             .. All(Shape.Flag, "values.global.defaultPodDisruptionBudget.enabled"),
-            .. ((string[])["pilot", "ingressGateways.*", "egressGateways.*"]).SelectMany(workload => (List<(string, Shape)>)
+            .. ((string[])["pilot", "cni", "ingressGateways.*", "egressGateways.*"]).SelectMany(workload => (List<(string, Shape)>)
             [
                 .. All(Shape.List, "k8s.env k8s.volumes k8s.volumeMounts k8s.service.ports k8s.tolerations k8s.topologySpreadConstraints", $"components.{workload}."),
                 .. All(Shape.Text, "name namespace hub tag label.* k8s.podAnnotations.* k8s.priorityClassName", $"components.{workload}."),
@@ -84,6 +88,12 @@ internal static partial class OperatorShapes
         from port in Find(spec, list.Split('.'), 0, "spec")
         where port.Node is JsonObject fields && fields["port"] is null
         select new Problem("ISM0201", "", $"{port.Path}.port", "is required", "set the port number");
+
+    private static IEnumerable<Problem> Unchained(JsonObject spec) =>
+        from path in (string[])["values.cni.chained", "values.istio_cni.chained"]
+        from found in Find(spec, path.Split('.'), 0, "spec")
+        where found.Node.GetValueKind() == JsonValueKind.False
+        select new Problem("ISM0207", "", found.Path, "false is not supported: the plug-in runs in the chain of the node's network, not as a network of its own (Multus)", "remove it");
 
     private static string Shown(JsonNode node) => node is JsonValue ? $"'{node}'" : node is JsonArray ? "a list" : "a mapping";
 

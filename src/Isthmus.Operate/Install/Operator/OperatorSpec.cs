@@ -42,6 +42,9 @@ public sealed class OperatorSpec
     /// <summary>A control plane in another cluster reads the mesh's configuration here.</summary>
     public bool IsConfigCluster => (bool?)Value("global", "configCluster") ?? false;
 
+    /// <summary>Whether CNI agents capture the traffic of Pods: those of this installation, or others that the values announce.</summary>
+    public bool UsesNodeAgent => (bool?)Value("istio_cni", "enabled") ?? (bool?)Value("pilot", "cni", "enabled") ?? Enabled("cni");
+
     /// <summary>A field below <c>values</c>, or null.</summary>
     public JsonNode? Value(params ReadOnlySpan<string> path)
     {

@@ -19,8 +19,8 @@ internal static class ValuesSchema
     /// <summary>By path: the keys that have an effect and, after the bar, those that only Istio supports. A path that is not listed may contain anything.</summary>
     private static readonly Dictionary<string, (HashSet<string> Effective, HashSet<string> Idle)> Keys = new(StringComparer.Ordinal)
     {
-        ["values"] = Read("base defaultRevision gateways global istiocoredns istiodRemote meshConfig pilot sidecarInjectorWebhook"
-            + " | certmanager cni clusterResources compatibilityVersion experimental galley grafana istio_cni kiali mixer nodeagent ownerName platform profile"
+        ["values"] = Read("base cni defaultRevision gateways global istio_cni istiocoredns istiodRemote meshConfig pilot sidecarInjectorWebhook"
+            + " | certmanager clusterResources compatibilityVersion experimental galley grafana kiali mixer nodeagent ownerName platform profile"
             + " prometheus prometheusOperator revision revisionTags security telemetry tracing ztunnel"),
         ["values.global"] = Read("caAddress configCluster configValidation controlPlaneSecurityEnabled defaultPodDisruptionBudget externalIstiod hub imagePullPolicy imagePullSecrets istioNamespace jwtPolicy logging meshID meshNetworks"
             + " multiCluster network omitSidecarInjectorConfigMap operatorManageWebhooks pilotCertProvider podDNSSearchNamespaces priorityClassName proxy proxy_init remotePilotAddress tag"
@@ -37,13 +37,19 @@ internal static class ValuesSchema
             + " includeInboundPorts includeOutboundPorts init kubevirtInterfaces lifecycle outlierLogPath privileged protocolDetectionTimeout statusPort tracer useMCP"),
         ["values.global.proxy.startupProbe"] = Read("enabled failureThreshold"),
         ["values.global.proxy_init"] = Read("image | resources"),
-        ["values.pilot"] = Read($"env image podDisruptionBudget {Workload}"
-            + " | annotations appNamespaces cni configMap configNamespace configSource deploymentLabels enableProtocolSniffingForInbound"
+        ["values.pilot"] = Read($"cni env image podDisruptionBudget {Workload}"
+            + " | annotations appNamespaces configMap configNamespace configSource deploymentLabels enableProtocolSniffingForInbound"
             + " enableProtocolSniffingForOutbound enabled envVarFrom extraContainerArgs hub initContainers ipFamilies ipFamilyPolicy jwksResolverExtraRootCA keepaliveMaxServerConnectionAge"
             + " plugins podLabels policy seccompProfile serviceAccountAnnotations sidecar tag"
             + " taint telemetry traceSampling trustedZtunnelNamespace useMCP variant volumeMounts volumes"),
         ["values.pilot.cpu"] = Read("targetAverageUtilization"),
         ["values.pilot.memory"] = Read("targetAverageUtilization"),
+        ["values.pilot.cni"] = Read("enabled | provider"),
+        ["values.istio_cni"] = Read("chained enabled | provider"),
+        ["values.cni"] = Read("affinity chained cniBinDir cniConfDir cniConfFileName excludeNamespaces hub image logging podAnnotations pullPolicy repair resources rollingMaxUnavailable tag"
+            + " | ambient cniNetnsDir configDirs enabled env global logLevel podLabels privileged provider psp_cluster_role resourceQuotas seccompProfile taint variant"),
+        ["values.cni.logging"] = Read("level"),
+        ["values.cni.repair"] = Read("deletePods enabled labelPods repairPods | brokenPodLabelKey brokenPodLabelValue createEvents hub image initContainerName tag"),
         [Gateways] = Read("istio-egressgateway istio-ingressgateway | enabled seccompProfile securityContext"),
         [$"{Gateways}.istio-ingressgateway"] = Gateway(),
         [$"{Gateways}.istio-egressgateway"] = Gateway(),

@@ -102,10 +102,8 @@ internal static class IstiodObjects
         if ((spec.Spec["tag"] ?? spec.Value("global", "tag")) is { } tag) global["tag"] = tag.DeepClone();
         else global["tag"] = BuildVersion.Current;
         var values = new JsonObject { ["global"] = global, ["revision"] = spec.Revision };
-        foreach (var part in (string[])["sidecarInjectorWebhook", "istio_cni"])
-        {
-            if (spec.Value(part) is { } value) values[part] = value.DeepClone();
-        }
+        if (spec.Value("sidecarInjectorWebhook") is { } webhook) values["sidecarInjectorWebhook"] = webhook.DeepClone();
+        if (spec.UsesNodeAgent) values["istio_cni"] = new JsonObject { ["enabled"] = true };
         var map = Object("v1", "ConfigMap", names.InjectorConfigMap, names.Namespace, Make(spec, Component));
         map["data"] = new JsonObject { ["values"] = values.ToJsonString(new System.Text.Json.JsonSerializerOptions { WriteIndented = true, TypeInfoResolver = Kubernetes.Objects.KubeJson.Default }) };
         return map;

@@ -46,6 +46,14 @@ public sealed class ChartTests
         },
         { "images", ["values.global.hub=registry.example.com/mesh", "values.global.tag=1.2.3", "values.global.imagePullPolicy=IfNotPresent", "values.global.imagePullSecrets[0]=regcred"] },
         { "an image with its registry", ["values.pilot.image=registry.example.com/other:1"] },
+        { "node agents", ["components.cni.enabled=true", "values.istio_cni.enabled=true"] },
+        { "node agents by their newer name", ["components.cni.enabled=true", "values.pilot.cni.enabled=true", "values.global.imagePullPolicy=Never", "values.global.imagePullSecrets[0]=regcred"] },
+        {
+            "node agents with settings", ["revision=canary", "components.cni.enabled=true", "values.istio_cni.enabled=true", "values.cni.cniBinDir=/b", "values.cni.cniConfDir=/c", "values.cni.cniConfFileName=x", "values.cni.excludeNamespaces[0]=infra",
+                "values.cni.repair.repairPods=false", "values.cni.repair.deletePods=true", "values.cni.repair.labelPods=true", "values.cni.hub=h.example.com", "values.cni.tag=7", "values.cni.pullPolicy=Never", "values.cni.logging.level=all:debug",
+                "values.cni.affinity.nodeAffinity.a=b", "values.cni.podAnnotations.p=q", "values.cni.rollingMaxUnavailable=2", "values.cni.chained=true"]
+        },
+        { "node agents without repair", ["components.cni.enabled=true", "values.istio_cni.enabled=true", "values.cni.repair.enabled=false"] },
         {
             "settings", ["meshConfig.trustDomain=td", "meshConfig.accessLogFile=/dev/stdout", "meshConfig.defaultConfig.discoveryAddress=a:15012", "values.pilot.env.REVISION=other", "values.pilot.env.PILOT_X=1",
                 "values.pilot.replicaCount=3", "values.global.logging.level=ads:debug", "values.global.proxy.clusterDomain=example.org", "values.global.omitSidecarInjectorConfigMap=true", "values.base.validationURL=https://a/validate",
@@ -73,6 +81,16 @@ public sealed class ChartTests
                 ["global"] = new JsonObject { ["istioNamespace"] = spec.Namespace },
                 ["base"] = new JsonObject { ["enableIstioConfigCRDs"] = definitions },
             }));
+        }
+        if (spec.Enabled("cni"))
+        {
+            releases.Add(new("cni", "istio-cni", "kube-system", new()
+            {
+                ["global"] = new JsonObject((values["global"] as JsonObject ?? []).Where(field => field.Key is "imagePullPolicy" or "imagePullSecrets").Select(field => KeyValuePair.Create(field.Key, field.Value?.DeepClone()))),
+                ["revision"] = values["revision"]?.DeepClone() ?? "", ["cni"] = values["cni"]?.DeepClone() ?? new JsonObject(),
+            }));
+            // Its own chart has these values.
+            values.Remove("cni");
         }
         Same(expected, await ObjectsAsync([.. releases]));
     }
@@ -135,13 +153,14 @@ public sealed class ChartTests
     public async Task What_has_no_effect_is_refused_by_name()
     {
         string[] paths = [.. ValuesSchema.Idle.Where(path => path.StartsWith("values.", StringComparison.Ordinal) && !path.StartsWith("values.gateways", StringComparison.Ordinal)).Select(path => path["values.".Length..])
-            .Where(path => path is not ("revision" or "istiodRemote.enabled") && !path.StartsWith("meshConfig", StringComparison.Ordinal) && !path.StartsWith("istiocoredns", StringComparison.Ordinal)),
+            .Where(path => path is not ("revision" or "istiodRemote.enabled") && !path.StartsWith("cni.", StringComparison.Ordinal) && !path.StartsWith("meshConfig", StringComparison.Ordinal) && !path.StartsWith("istiocoredns", StringComparison.Ordinal)),
             "gateways.istio-ingressgateway.type", "istiocoredns.enabled", "global.multiCluster.enabled", "unknown", "global.unknown"];
         var results = await HelmRenderer.RenderAsync([.. paths.Select(path => new ChartRelease("istiod", "istiod", "istio-system", Set(path)))]);
         foreach (var (path, result) in paths.Zip(results)) Assert.Contains($"values.{(path.StartsWith("gateways", StringComparison.Ordinal) || path.StartsWith("istiocoredns", StringComparison.Ordinal) ? path.Split('.')[0] : path)}: ", result.Error, StringComparison.Ordinal);
         var (mesh, gateway, reader, both) = (Set("meshConfig.extensionProviders"), Set("kind"), Set("base.unknown"), Json("""{"telemetry": {"enabled": true}, "global": {"logAsJson": false, "sts": {}}}"""));
         var more = await HelmRenderer.RenderAsync([new("istiod", "a", "istio-system", mesh), new("gateway", "a", "istio-system", gateway), new("base", "a", "istio-system", reader), new("istiod", "a", "istio-system", both)]);
         Assert.Contains("values.meshConfig.extensionProviders: \"x\" has no effect in Isthmus; remove it", more[0].Error, StringComparison.Ordinal);
+        Assert.Contains("values.cni: what is below it has no effect", Assert.Single(await HelmRenderer.RenderAsync([new("istiod", "a", "istio-system", Set("cni.cniBinDir"))])).Error, StringComparison.Ordinal);
         Assert.Contains("values.kind: \"x\" has no effect in Isthmus; remove it", more[1].Error, StringComparison.Ordinal);
         Assert.Contains("values.base.unknown: \"x\" has no effect in Isthmus; remove it", more[2].Error, StringComparison.Ordinal);
         Assert.EndsWith("values.global.logAsJson: false has no effect in Isthmus; remove it\nvalues.telemetry: what is below it has no effect in Isthmus; remove it", more[3].Error);
@@ -152,6 +171,9 @@ public sealed class ChartTests
     [InlineData("istiod", """{"istiodRemote": {"enabled": true}, "global": {"remotePilotAddress": "192.0.2.1,mesh.example.org"}}""", "values.global.remotePilotAddress: '192.0.2.1,mesh.example.org' is a list that contains a host name")]
     [InlineData("istiod", """{"istiodRemote": {"enabled": true, "injectionURL": "192.0.2.1:15017"}}""", "values.istiodRemote.injectionURL: ")]
     [InlineData("istiod", """{"global": {"istioNamespace": "other"}}""", "values.global.istioNamespace: \"other\" is not the namespace of the release, \"istio-system\"")]
+    [InlineData("istiod", """{"istio_cni": {"enabled": true, "chained": false}}""", "values.istio_cni.chained: false is not supported")]
+    [InlineData("cni", """{"cni": {"chained": false}}""", "values.cni.chained: false is not supported")]
+    [InlineData("cni", """{"cni": {"ambient": {"enabled": true}, "repair": {"initContainerName": "x"}}}""", "values.cni.ambient: what is below it has no effect in Isthmus; remove it\nvalues.cni.repair.initContainerName: \"x\" has no effect")]
     [InlineData("base", """{"global": {"istioNamespace": "other"}}""", "values.global.istioNamespace: \"other\" is not the namespace of the release, \"istio-system\"")]
     [InlineData("base", """{"defaultRevision": "canary"}""", "values.defaultRevision: \"canary\" has no effect in the chart base; set it in the chart istiod")]
     public async Task Values_that_cannot_work_are_refused(string chart, string values, string message) =>
@@ -179,7 +201,7 @@ public sealed class ChartTests
     [Fact]
     public void Charts_have_one_version_and_one_way_to_refuse_values()
     {
-        string[] charts = ["base", "istiod", "gateway"];
+        string[] charts = ["base", "cni", "istiod", "gateway"];
         Assert.Equal(charts.Order(StringComparer.Ordinal), Directory.EnumerateDirectories(Repository.At("charts")).Select(Path.GetFileName).Order(StringComparer.Ordinal)!);
         foreach (var chart in charts)
         {
@@ -195,10 +217,10 @@ public sealed class ChartTests
         var known = new JsonObject();
         foreach (var (path, keys) in ValuesSchema.Effective.Where(known => known.Path.StartsWith("values", StringComparison.Ordinal)).OrderBy(known => known.Path, StringComparer.Ordinal))
         {
-            if (path.StartsWith("values.gateways", StringComparison.Ordinal) || path.StartsWith("values.istiocoredns", StringComparison.Ordinal)) continue;
+            if (path.StartsWith("values.gateways", StringComparison.Ordinal) || path == "values.cni" || path.StartsWith("values.cni.", StringComparison.Ordinal) || path.StartsWith("values.istiocoredns", StringComparison.Ordinal)) continue;
             var effective = path switch
             {
-                "values" => keys.Except(["gateways", "istiocoredns"]).Append("revision"),
+                "values" => keys.Except(["cni", "gateways", "istiocoredns"]).Append("revision"),
                 "values.global.multiCluster" => keys.Intersect(["clusterName"]),
                 "values.istiodRemote" => keys.Append("enabled"),
                 _ => keys,

@@ -133,7 +133,7 @@ internal sealed partial class NodeObject(KubeClient client, ClusterSettings clus
         ["bootID"] = Read("/proc/sys/kernel/random/boot_id"),
         ["kernelVersion"] = Read("/proc/sys/kernel/osrelease"),
         ["osImage"] = OsImage(),
-        ["containerRuntimeVersion"] = "isthmus://0.1.0",
+        ["containerRuntimeVersion"] = $"isthmus://{typeof(NodeObject).Assembly.GetName().Version!.ToString(3)}",
         ["kubeletVersion"] = KubernetesVersion.Tagged,
         ["kubeProxyVersion"] = KubernetesVersion.Tagged,
         ["operatingSystem"] = "linux",

@@ -11,7 +11,8 @@ internal static unsafe partial class Libc
     internal const int MsRdOnly = 1, MsNoSuid = 2, MsNoDev = 4, MsNoExec = 8, MsRemount = 32, MsBind = 4096, MsMove = 8192, MsRec = 16384;
     internal const int MsUnbindable = 1 << 17, MsPrivate = 1 << 18, MsSlave = 1 << 19, MsShared = 1 << 20;
     internal const int MntDetach = 2;
-    internal const int ORdOnly = 0, OWrOnly = 1, ORdWr = 2, OCreat = 0x40, ODirectory = 0x10000, OPath = 0x200000, ONoCtty = 0x100, ONonBlock = 0x800, OCloExec = 0x80000;
+    internal const int ORdOnly = 0, OWrOnly = 1, ORdWr = 2, OCreat = 0x40, OPath = 0x200000, ONoCtty = 0x100, ONonBlock = 0x800, OCloExec = 0x80000;
+    internal static int ODirectory => KernelNumbers.Current.DirectoryFlag;
     internal const int CloneFs = 0x200;
     internal const int PrSetPdeathsig = 1, PrSetName = 15, PrSetChildSubreaper = 36, PrSetNoNewPrivs = 38;
 

@@ -61,7 +61,7 @@ internal static unsafe partial class Mounts
         LinuxException.Check(Libc.ChangeDirectory(root), $"chdir {root}");
         fixed (byte* here = "."u8)
         {
-            LinuxException.Check(Libc.SystemCall(PivotRootNumber(), (nint)here, (nint)here, 0, 0, 0), $"pivot_root {root}");
+            LinuxException.Check(Libc.SystemCall(KernelNumbers.Current.PivotRoot, (nint)here, (nint)here, 0, 0, 0), $"pivot_root {root}");
         }
         LinuxException.Check(Libc.Unmount(".", Libc.MntDetach), "umount the old root");
         LinuxException.Check(Libc.ChangeDirectory("/"), "chdir /");
@@ -92,11 +92,4 @@ internal static unsafe partial class Mounts
         var errno = Marshal.GetLastPInvokeError();
         return errno is LinuxException.EInval or LinuxException.ENoEnt ? false : throw new LinuxException($"umount {target}", errno);
     }
-
-    private static nint PivotRootNumber() => RuntimeInformation.ProcessArchitecture switch
-    {
-        Architecture.X64 => 155,
-        Architecture.Arm64 or Architecture.RiscV64 or Architecture.LoongArch64 => 41,
-        var other => throw new PlatformNotSupportedException($"pivot_root's number is unknown on {other}"),
-    };
 }

@@ -40,17 +40,15 @@ internal static unsafe class ThreadCredentials
     {
         fixed (uint* list = others)
         {
-            LinuxException.Check(Libc.SystemCall(Number(116, 159), others.Length, (nint)list, 0, 0, 0), "setgroups");
+            LinuxException.Check(Libc.SystemCall(KernelNumbers.Current.SetGroups, others.Length, (nint)list, 0, 0, 0), "setgroups");
         }
-        LinuxException.Check(Libc.SystemCall(Number(119, 149), (nint)group, (nint)group, (nint)group, 0, 0), $"setresgid {group}");
+        LinuxException.Check(Libc.SystemCall(KernelNumbers.Current.SetGroupIds, (nint)group, (nint)group, (nint)group, 0, 0), $"setresgid {group}");
     }
 
     /// <summary>Call it last: a user other than root loses the thread's capabilities.</summary>
-    internal static void SetUser(uint user) => LinuxException.Check(Libc.SystemCall(Number(117, 147), (nint)user, (nint)user, (nint)user, 0, 0), $"setresuid {user}");
+    internal static void SetUser(uint user) => LinuxException.Check(Libc.SystemCall(KernelNumbers.Current.SetUserIds, (nint)user, (nint)user, (nint)user, 0, 0), $"setresuid {user}");
 
     /// <summary>A thread that changes its user closes the files in /proc of the whole process to others. This opens them
     /// again.</summary>
     internal static void ReopenProcess() => LinuxException.Check(Libc.ProcessControl(SetDumpable, 1, 0, 0, 0), "prctl PR_SET_DUMPABLE");
-
-    private static nint Number(nint x64, nint others) => RuntimeInformation.ProcessArchitecture == Architecture.X64 ? x64 : others;
 }

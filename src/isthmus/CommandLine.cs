@@ -1,5 +1,6 @@
 using System.CommandLine;
 using System.Runtime.InteropServices;
+using System.Text;
 using Isthmus.Commands;
 using Isthmus.Core.Flags;
 using Isthmus.Core.Problems;
@@ -12,21 +13,21 @@ namespace Isthmus;
 /// <summary>Selects the command by the first word, so that no command pays for building the others.</summary>
 internal static class CommandLine
 {
-    /// <summary>Processes of a mesh and of the lab: started by Pods and by the lab, not by users.</summary>
+    /// <summary>Processes of a mesh and of the lab: started by Pods and by the lab, not by users. They need Linux.</summary>
     private static readonly Dictionary<string, Func<string[], CancellationToken, Task<int>>> Roles = new(StringComparer.Ordinal)
     {
         ["discovery"] = global::Isthmus.ControlPlane.DiscoveryProgram.RunAsync,
         ["request"] = RequestRole.RunAsync,
-        ["lab-apiserver"] = Lab.ApiServerProgram.RunAsync,
-        ["lab-node"] = Lab.NodeProgram.RunAsync,
+        ["lab-apiserver"] = (args, stop) => LinuxOnly.IsAvailable ? LinuxRoles.ApiServerAsync(args, stop) : throw LinuxOnly.Problem("lab-apiserver"),
+        ["lab-node"] = (args, stop) => LinuxOnly.IsAvailable ? LinuxRoles.NodeAsync(args, stop) : throw LinuxOnly.Problem("lab-node"),
+        ["lab-supervisor"] = (args, stop) => LinuxOnly.IsAvailable ? LinuxRoles.SupervisorAsync(args, stop) : throw LinuxOnly.Problem("lab-supervisor"),
         ["proxy"] = Proxy.ProxyProgram.RunAsync,
         ["wait"] = Proxy.WaitProgram.RunAsync,
         ["istio-iptables"] = Proxy.CaptureProgram.RunAsync,
-        ["install-cni"] = Cni.CniProgram.RunAsync,
+        ["install-cni"] = (args, stop) => LinuxOnly.IsAvailable ? LinuxRoles.CniAsync(args, stop) : throw LinuxOnly.Problem("install-cni"),
         ["coredns-plugin"] = Dns.CorednsPluginProgram.RunAsync,
         ["dns"] = Dns.DnsProgram.RunAsync,
         ["sample"] = Samples.SampleProgram.RunAsync,
-        ["lab-supervisor"] = Lab.SupervisorProgram.RunAsync,
     };
 
     internal static IReadOnlyCollection<string> RoleNames => Roles.Keys;
@@ -34,8 +35,8 @@ internal static class CommandLine
     /// <summary>Commands for users, in the order of the help text.</summary>
     private static readonly (string Name, Func<Command> Build)[] Commands =
     [
-        ("quickstart", QuickstartCommand.Build),
-        ("lab", LabCommand.Build),
+        ("quickstart", () => LinuxOnly.IsAvailable ? QuickstartCommand.Build() : LinuxOnly.Command("quickstart")),
+        ("lab", () => LinuxOnly.IsAvailable ? LabCommand.Build() : LinuxOnly.Command("lab")),
         ("mesh", MeshCommand.Build),
         ("ca", CaCommand.Build),
         ("install", InstallCommand.Build),
@@ -66,7 +67,10 @@ internal static class CommandLine
         var isCommand = false;
         try
         {
-            if (args.Length > 0 && Roles.TryGetValue(args[0], out var role)) return await role(args[1..], stop.Token);
+            // Tables and progress have characters that the console of Windows does not show otherwise.
+            if (OperatingSystem.IsWindows()) Console.OutputEncoding = Encoding.UTF8;
+            if (args.Length > 0 && Roles.TryGetValue(args[0], out var role))
+                return OperatingSystem.IsLinux() ? await role(args[1..], stop.Token) : throw LinuxOnly.Problem($"isthmus {args[0]}");
             isCommand = true;
             args = HelpCommand.Rewrite(args);
             var line = BuildRoot(args).Parse(args);
@@ -113,7 +117,7 @@ internal static class CommandLine
     /// <summary>Only the commands that the line may name are built; all of them when it names none (help).</summary>
     internal static RootCommand BuildRoot(string[] args)
     {
-        if (ProgramName.IsKind) return KindCommand.BuildRoot();
+        if (ProgramName.IsKind) return LinuxOnly.IsAvailable ? KindCommand.BuildRoot() : throw LinuxOnly.Problem("kind");
         var root = new RootCommand($"Join Kubernetes clusters into one service mesh, and verify that it works.\n\n{ExitCode.Help}");
         GlobalOptions.AddTo(root);
         PrintVersion.AddTo(root);

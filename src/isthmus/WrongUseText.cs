@@ -21,7 +21,7 @@ internal static class WrongUseText
     private static string? FlagAsName(ParseResult line)
     {
         var given = line.Tokens.TakeWhile(token => token.Type != TokenType.DoubleDash).ToHashSet(ReferenceEqualityComparer.Instance);
-        return line.CommandResult.Children.OfType<ArgumentResult>().Select(argument => argument.Tokens.FirstOrDefault())
+        return line.CommandResult.Children.OfType<ArgumentResult>().Where(argument => !argument.Argument.Hidden).Select(argument => argument.Tokens.FirstOrDefault())
             .FirstOrDefault(token => token is { Value: ['-', _, ..] } && given.Contains(token))?.Value;
     }
 

@@ -1,3 +1,4 @@
+using System.Runtime.Versioning;
 using Isthmus.Core.Collections;
 using Isthmus.Core.Names;
 using Isthmus.Images.Debian;
@@ -8,6 +9,7 @@ namespace Isthmus.Images.Building;
 
 /// <summary>Builds the image of the program: a root of Debian packages, the .NET runtime, and the program, each as a layer.</summary>
 /// <param name="scratch">An existing directory for files that the build deletes at its end, also when it is interrupted.</param>
+[SupportedOSPlatform("linux")]
 public sealed class ImageBuilder(IBuildProgress progress, TimeProvider time, string scratch)
 {
     private const UnixFileMode OwnerOnly = UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute;

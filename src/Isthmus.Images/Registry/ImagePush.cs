@@ -1,4 +1,5 @@
 using Isthmus.Core.Problems;
+using Isthmus.Images.Description;
 using Isthmus.Images.Oci;
 
 namespace Isthmus.Images.Registry;
@@ -13,6 +14,9 @@ public static class ImagePush
     public static async Task<PushResult> RunAsync(ImageArchive archive, string architecture, RegistryClient registry, Action<string> told, CancellationToken stop)
     {
         var images = archive.Images(architecture);
+        // Nodes may have another architecture than the machine that uploads.
+        if (images.Count == 0 && archive.OtherPlatforms.ToList() is [var platform] && platform.StartsWith($"{ImagePlatform.System}/", StringComparison.Ordinal))
+            images = archive.Images(architecture = platform[(ImagePlatform.System.Length + 1)..]);
         var image = images is [var only] ? only : throw new ProblemException("image archive", $"has {images.Count} images for linux/{architecture}, not one", "build one without --samples");
         if (image.Manifest is null)
             throw new ProblemException("image archive", "has no OCI layout, so its layers have no digests", "convert it with skopeo, or use a file of 'isthmus image build'");

@@ -1,3 +1,4 @@
+using System.Runtime.Versioning;
 using System.Text;
 using Isthmus.Core.Problems;
 using Isthmus.Images.Oci;
@@ -15,6 +16,7 @@ public sealed record VerifiedImage(ArchiveImage Parts, Digest Id, Digest? Manife
 
 /// <summary>Verifies images of an archive against their digests, and unpacks them.</summary>
 /// <param name="name">How the archive is named in errors.</param>
+[SupportedOSPlatform("linux")]
 public sealed class ImageUnpacker(ImageArchive archive, string name)
 {
     private const int NoSpace = 28, QuotaExceeded = 122;

@@ -1,5 +1,6 @@
 using System.Formats.Tar;
 using System.IO.Compression;
+using System.Runtime.Versioning;
 using Isthmus.Images.Oci;
 
 namespace Isthmus.Images.Unpacking;
@@ -17,6 +18,7 @@ public sealed class LayerException(string message, Exception? cause = null) : Ex
 /// Unpacks the layers of an image into a directory, one over the other. Layers are not trusted: nothing outside of the directory is created,
 /// changed or deleted, whatever names and links they have, and they have limits. Devices, pipes and set-user-ID bits are left out.
 /// </summary>
+[SupportedOSPlatform("linux")]
 public sealed class LayerUnpacker(string root, UnpackLimits limits)
 {
     private const string Whiteout = ".wh.", Opaque = ".wh..wh..opq";

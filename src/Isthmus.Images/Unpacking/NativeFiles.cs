@@ -1,8 +1,10 @@
 using System.Runtime.InteropServices;
+using System.Runtime.Versioning;
 
 namespace Isthmus.Images.Unpacking;
 
 /// <summary>What .NET has no call for.</summary>
+[SupportedOSPlatform("linux")]
 internal static partial class NativeFiles
 {
     /// <summary>Gives a file to a user, without following links. False where the IDs are not mapped, or the caller is not root.</summary>

@@ -18,9 +18,17 @@ public static class KubeConfig
         if (!string.IsNullOrEmpty(explicitFile)) return [explicitFile];
         if (environment("KUBECONFIG") is { Length: > 0 } list)
         {
-            return list.Split(':', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries);
+            return list.Split(Path.PathSeparator, StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries);
         }
-        return [Path.Combine(environment("HOME") ?? "/", ".kube", "config")];
+        return [Path.Combine(Home(environment), ".kube", "config")];
+    }
+
+    /// <summary>On Windows, kubectl uses these variables, too.</summary>
+    private static string Home(Func<string, string?> environment)
+    {
+        if (environment("HOME") is { Length: > 0 } home) return home;
+        if (environment("USERPROFILE") is { Length: > 0 } profile) return profile;
+        return environment("HOMEDRIVE") is { Length: > 0 } drive ? drive + environment("HOMEPATH") : "/";
     }
 
     /// <summary>Loads and merges the files (the first file that sets a field wins), and selects the context.</summary>
@@ -32,11 +40,11 @@ public static class KubeConfig
         if (existing.Count == 0)
         {
             if (explicitFile is null && context is null && InCluster(environment) is { } inside) return inside;
-            throw new ProblemException($"kubeconfig {string.Join(":", files)}", "does not exist", "use --kubeconfig, set KUBECONFIG, or create a cluster with 'isthmus lab up'");
+            throw new ProblemException($"kubeconfig {string.Join(Path.PathSeparator, files)}", "does not exist", "use --kubeconfig, set KUBECONFIG, or create a cluster with 'isthmus lab up'");
         }
         var merged = new JsonObject();
         foreach (var file in existing) Merge(merged, ReadFile(file), Path.GetDirectoryName(Path.GetFullPath(file))!);
-        return Pick(merged, context, string.Join(":", existing));
+        return Pick(merged, context, string.Join(Path.PathSeparator, existing));
     }
 
     /// <summary>Names of the contexts in file order.</summary>

@@ -77,7 +77,8 @@ public sealed class CaFiles(string folder, TimeProvider time, string? rootCert =
         {
             Directory.CreateDirectory(Path.GetDirectoryName(path)!);
             var options = new FileStreamOptions { Mode = FileMode.CreateNew, Access = FileAccess.Write };
-            if (mode is { } bits) options.UnixCreateMode = bits;
+            // Windows has no modes: the file gets the permissions of its directory.
+            if (mode is { } bits && !OperatingSystem.IsWindows()) options.UnixCreateMode = bits;
             using var file = new StreamWriter(path, options);
             file.Write(text);
         }

@@ -137,8 +137,8 @@ internal sealed record TlsSettings(
         }
         return new(certificates.ToValueList(), root, peers, common.AlpnProtocols.ToValueList(), false, sni, Versions(common.TlsParams))
         {
-            Suites = suites,
-            HasEcdsaSuites = suites is null || suites.AllowedCipherSuites.Any(suite => $"{suite}".Contains("_ECDSA_", StringComparison.Ordinal)),
+            Suites = Policy(suites),
+            HasEcdsaSuites = suites is null || suites.Any(suite => $"{suite}".Contains("_ECDSA_", StringComparison.Ordinal)),
             Pins = validation is null ? CertificatePins.None : CertificatePins.From(validation),
         };
     }
@@ -150,14 +150,17 @@ internal sealed record TlsSettings(
     }
 
     /// <exception cref="ResourceException">A suite that is not known: as in Envoy, the resource would not mean what it says without it.</exception>
-    private static CipherSuitesPolicy? Offered(IReadOnlyCollection<string> names)
+    private static List<TlsCipherSuite>? Offered(IReadOnlyCollection<string> names)
     {
         if (names.Count == 0) return null;
         // Envoy's groups of equal preference, [A|B], are lists here.
         var suites = names.SelectMany(name => name.Split(['[', '|', ']'], StringSplitOptions.RemoveEmptyEntries))
             .Select(name => CipherNames.Find(name) ?? throw new ResourceException($"Failed to initialize cipher suites: {name} is not supported"));
-        return new([.. suites.Distinct(), .. Suites13]);
+        return [.. suites.Distinct(), .. Suites13];
     }
+
+    // On Windows, the system chooses. Commands there only decode what proxies of Linux use.
+    private static CipherSuitesPolicy? Policy(List<TlsCipherSuite>? suites) => suites is null || OperatingSystem.IsWindows() ? null : new(suites);
 
     /// <summary>TLS 1.2 and later, within the limits of the resource.</summary>
     /// <exception cref="ResourceException">No version is left.</exception>

@@ -1,11 +1,13 @@
 using System.CommandLine;
 using System.Globalization;
+using System.Runtime.Versioning;
 using Isthmus.Core.Problems;
 using Isthmus.Images.Building;
 using Isthmus.Images.Description;
 using Isthmus.Images.Loading;
 using Isthmus.Images.Oci;
 using Isthmus.Images.Registry;
+using Isthmus.Options;
 using Isthmus.Output;
 
 namespace Isthmus.Commands;
@@ -57,7 +59,7 @@ internal static class ImageCommand
             {
                 using var images = ImageArchive.Open(archive);
                 PushResult? pushed = null;
-                await LabProgress.RunAsync(async onStep =>
+                await StepDisplay.RunAsync(async onStep =>
                 {
                     var steps = new ImageSteps(onStep, TimeProvider.System);
                     pushed = await ImagePush.RunAsync(images, ImagePlatform.Architecture, registry, steps.Next, stop);
@@ -123,10 +125,14 @@ internal static class ImageCommand
         yield return Path.Combine(docker, "config.json");
     }
 
-    private static async Task<BuiltImage> BuildAsync(BuildRequest request, CancellationToken stop)
+    private static Task<BuiltImage> BuildAsync(BuildRequest request, CancellationToken stop) =>
+        OperatingSystem.IsLinux() ? BuildHereAsync(request, stop) : throw LinuxOnly.Problem("isthmus image build");
+
+    [SupportedOSPlatform("linux")]
+    private static async Task<BuiltImage> BuildHereAsync(BuildRequest request, CancellationToken stop)
     {
         BuiltImage? built = null;
-        await LabProgress.RunAsync(async onStep => built = await new ImageBuilder(new ImageSteps(onStep, TimeProvider.System), TimeProvider.System, Path.GetTempPath()).BuildAsync(request, stop), whole: "image");
+        await StepDisplay.RunAsync(async onStep => built = await new ImageBuilder(new ImageSteps(onStep, TimeProvider.System), TimeProvider.System, Path.GetTempPath()).BuildAsync(request, stop), whole: "image");
         return built!;
     }
 

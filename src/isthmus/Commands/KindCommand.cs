@@ -1,4 +1,5 @@
 using System.CommandLine;
+using System.Runtime.Versioning;
 using Isthmus.Core.Flags;
 using Isthmus.Core.Problems;
 using Isthmus.Lab.Supervisor;
@@ -7,6 +8,7 @@ using Isthmus.Options;
 namespace Isthmus.Commands;
 
 /// <summary>The verbs of kind, for scripts that were written for it: the same clusters, with contexts named <c>kind-NAME</c>.</summary>
+[SupportedOSPlatform("linux")]
 internal static class KindCommand
 {
     private const string ContextPrefix = "kind-";

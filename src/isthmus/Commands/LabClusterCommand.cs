@@ -1,4 +1,5 @@
 using System.CommandLine;
+using System.Runtime.Versioning;
 using Isthmus.Lab.Supervisor;
 using Isthmus.Options;
 using Isthmus.Output;
@@ -6,6 +7,7 @@ using Isthmus.Output;
 namespace Isthmus.Commands;
 
 /// <summary><c>isthmus lab create cluster</c> and <c>isthmus lab delete cluster</c>.</summary>
+[SupportedOSPlatform("linux")]
 internal static class LabClusterCommand
 {
     internal static Command BuildCreate()

@@ -1,4 +1,5 @@
 using System.CommandLine;
+using System.Runtime.Versioning;
 using Isthmus.Core.Flags;
 using Isthmus.Core.Problems;
 using Isthmus.Lab.Supervisor;
@@ -7,6 +8,7 @@ using Isthmus.Output;
 namespace Isthmus.Commands;
 
 /// <summary><c>isthmus lab</c>: clusters on this machine.</summary>
+[SupportedOSPlatform("linux")]
 internal static class LabCommand
 {
     internal static Command Build() => new("lab", "Run Kubernetes clusters on this machine, without Docker: Pods are processes in namespaces.")

@@ -1,8 +1,10 @@
 using System.CommandLine;
+using System.Runtime.Versioning;
 
 namespace Isthmus.Commands;
 
 /// <summary><c>isthmus lab down</c>.</summary>
+[SupportedOSPlatform("linux")]
 internal static class LabDownCommand
 {
     internal static Command Build()

@@ -1,4 +1,5 @@
 using System.CommandLine;
+using System.Runtime.Versioning;
 using Isthmus.Lab.Supervisor;
 using Isthmus.Options;
 using Isthmus.Output;
@@ -6,6 +7,7 @@ using Isthmus.Output;
 namespace Isthmus.Commands;
 
 /// <summary><c>isthmus lab stop</c> and <c>isthmus lab start</c>: parts of clusters that fail and return.</summary>
+[SupportedOSPlatform("linux")]
 internal static class LabFaultCommand
 {
     internal static Command BuildStop() => new("stop", "Stop part of a cluster, to simulate a failure.")

@@ -1,5 +1,6 @@
 using System.CommandLine;
 using System.Globalization;
+using System.Runtime.Versioning;
 using System.Text.Json.Nodes;
 using Isthmus.Core.Problems;
 using Isthmus.Lab.Supervisor;
@@ -9,6 +10,7 @@ using Isthmus.Output;
 namespace Isthmus.Commands;
 
 /// <summary><c>isthmus lab image</c>: images that Pods of the lab can run.</summary>
+[SupportedOSPlatform("linux")]
 internal static class LabImageCommand
 {
     private const int ShortId = 12;

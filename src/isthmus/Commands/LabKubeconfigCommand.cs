@@ -1,4 +1,5 @@
 using System.CommandLine;
+using System.Runtime.Versioning;
 using Isthmus.Core.Problems;
 using Isthmus.Lab.Machine.Network;
 using Isthmus.Lab.Supervisor;
@@ -7,6 +8,7 @@ using Isthmus.Options;
 namespace Isthmus.Commands;
 
 /// <summary><c>isthmus lab kubeconfig</c>: credentials for other clients than kubectl.</summary>
+[SupportedOSPlatform("linux")]
 internal static class LabKubeconfigCommand
 {
     internal static Command Build()

@@ -1,3 +1,4 @@
+using System.Runtime.Versioning;
 using Isthmus.Core.Collections;
 using Isthmus.Lab.Supervisor;
 using Isthmus.Operate.MeshFile;
@@ -5,6 +6,7 @@ using Isthmus.Operate.MeshFile;
 namespace Isthmus.Commands;
 
 /// <summary>A lab as a mesh file wants it. The file of a topology is kept beside the lab, so that <c>isthmus mesh</c> can go on with it.</summary>
+[SupportedOSPlatform("linux")]
 internal static class LabMesh
 {
     internal static MeshSpec Write(LabHome home, string text)

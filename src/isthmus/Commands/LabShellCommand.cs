@@ -1,10 +1,12 @@
 using System.CommandLine;
+using System.Runtime.Versioning;
 using Isthmus.Core.Problems;
 using Isthmus.Lab.Supervisor;
 
 namespace Isthmus.Commands;
 
 /// <summary><c>isthmus lab shell</c>: a shell or a program in the lab's networks.</summary>
+[SupportedOSPlatform("linux")]
 internal static class LabShellCommand
 {
     internal static Command Build()

@@ -1,4 +1,5 @@
 using System.CommandLine;
+using System.Runtime.Versioning;
 using System.Text.Json.Nodes;
 using Isthmus.Lab.Supervisor;
 using Isthmus.Options;
@@ -7,6 +8,7 @@ using Isthmus.Output;
 namespace Isthmus.Commands;
 
 /// <summary><c>isthmus lab status</c>.</summary>
+[SupportedOSPlatform("linux")]
 internal static class LabStatusCommand
 {
     internal static Command Build()

@@ -1,5 +1,6 @@
 using System.CommandLine;
 using System.Globalization;
+using System.Runtime.Versioning;
 using Isthmus.Core.Collections;
 using Isthmus.Core.Flags;
 using Isthmus.Lab.Machine.Network;
@@ -11,6 +12,7 @@ using Isthmus.Output;
 namespace Isthmus.Commands;
 
 /// <summary><c>isthmus lab up</c>.</summary>
+[SupportedOSPlatform("linux")]
 internal static class LabUpCommand
 {
     private static readonly Option<int?> Clusters = new("--clusters") { Description = "Number of clusters, named cluster1, cluster2, …; by default, those of the existing lab, or 2" };

@@ -1,5 +1,6 @@
 using System.CommandLine;
 using System.Globalization;
+using System.Runtime.Versioning;
 using Isthmus.Core.Problems;
 using Isthmus.Lab.Supervisor;
 using Isthmus.Operate.MeshFile;
@@ -10,6 +11,7 @@ using Isthmus.Quickstart;
 namespace Isthmus.Commands;
 
 /// <summary><c>isthmus quickstart</c>: from nothing to two clusters that answer each other, with the proof.</summary>
+[SupportedOSPlatform("linux")]
 internal static class QuickstartCommand
 {
     private const int CallsPerCluster = 20;
@@ -44,7 +46,7 @@ internal static class QuickstartCommand
         // The first answers say more than the control planes could.
         var settings = new MeshRunSettings(Patience, (link, stopped) => samples.DeploySamplesAsync(link.Name, stopped), AwaitWatches: false);
         await MeshSteps.RunAsync(progress => new MeshRun(design, links, plan, settings, progress, TimeProvider.System).RunAsync(stop));
-        await LabProgress.RunAsync(async onStep =>
+        await StepDisplay.RunAsync(async onStep =>
         {
             await StepAsync("helloworld and sleep", () => samples.ReadyAsync(stop), onStep);
             await StepAsync("first answers from both clusters", () => FirstAnswersAsync(samples, clusters, stop), onStep);
@@ -64,7 +66,7 @@ internal static class QuickstartCommand
         return complete ? 0 : 1;
     }
 
-    private static async Task StepAsync(string text, Func<Task> work, Action<LabStep> onStep)
+    private static async Task StepAsync(string text, Func<Task> work, Action<Step> onStep)
     {
         var begun = TimeProvider.System.GetTimestamp();
         onStep(new("", text, 0, false));

@@ -1,10 +1,9 @@
 using Isthmus.Images.Building;
-using Isthmus.Lab.Supervisor;
 
 namespace Isthmus.Output;
 
-/// <summary>Shows the steps of an image's build like those of a lab.</summary>
-internal sealed class ImageSteps(Action<LabStep> onStep, TimeProvider time) : IBuildProgress
+/// <summary>Shows the steps of an image's build.</summary>
+internal sealed class ImageSteps(Action<Step> onStep, TimeProvider time) : IBuildProgress
 {
     private string _current = "";
     private long _begun;

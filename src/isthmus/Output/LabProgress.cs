@@ -1,55 +1,12 @@
-using System.Globalization;
+using System.Runtime.Versioning;
 using Isthmus.Lab.Supervisor;
 
 namespace Isthmus.Output;
 
-/// <summary>Shows what a lab is doing: one line for each finished step and, on a terminal, a last one for those under way, the only one that is ever written again.</summary>
-/// <param name="whole">What is shown for steps that belong to no cluster.</param>
-/// <param name="width">Columns of the terminal. Null: it is none.</param>
-internal sealed class LabProgress(TextWriter output, string whole, Func<int>? width)
+/// <summary>Shows the steps of a lab.</summary>
+[SupportedOSPlatform("linux")]
+internal static class LabProgress
 {
-    private const string Cut = "…";
-    private readonly List<LabStep> _underWay = [];
-
-    internal static async Task RunAsync(Func<Action<LabStep>, Task> work, string whole = "lab")
-    {
-        var progress = new LabProgress(Console.Out, whole, Terminal.CanErase ? () => Terminal.Width : null);
-        try
-        {
-            await work(progress.Show);
-        }
-        finally
-        {
-            progress.End();
-        }
-    }
-
-    /// <summary>Called by one at a time: steps of several clusters arrive one after the other.</summary>
-    internal void Show(LabStep step)
-    {
-        _underWay.RemoveAll(other => (other.Cluster, other.Text) == (step.Cluster, step.Text));
-        if (!step.IsDone) _underWay.Add(step);
-        var done = step.IsDone ? $"{Place(step),-12} {step.Text,-34} {Seconds(step)}\n" : "";
-        output.Write(width is null ? done : $"{Terminal.EraseLine}{(step.IsDone ? "✔ " : "")}{done}{UnderWay(width())}");
-        output.Flush();
-    }
-
-    /// <summary>Leaves the finished steps, and the cursor below them.</summary>
-    internal void End()
-    {
-        if (width is not null && _underWay.Count > 0) output.Write(Terminal.EraseLine);
-        output.Flush();
-    }
-
-    /// <summary>Must fit into one line: of one that the terminal broke into two, only the last could be erased.</summary>
-    private string UnderWay(int columns)
-    {
-        if (_underWay.Count == 0) return "";
-        var text = $"… {string.Join(", ", _underWay.Select(step => $"{Place(step)} {step.Text}"))}";
-        return text.Length < columns ? text : text[..Math.Max(0, columns - 1 - Cut.Length)] + Cut;
-    }
-
-    private string Place(LabStep step) => step.Cluster.Length == 0 ? whole : step.Cluster;
-
-    private static string Seconds(LabStep step) => string.Create(CultureInfo.InvariantCulture, $"{step.Milliseconds / 1000:0.00} s");
+    internal static Task RunAsync(Func<Action<LabStep>, Task> work) =>
+        StepDisplay.RunAsync(onStep => work(step => onStep(new(step.Cluster, step.Text, step.Milliseconds, step.IsDone))), whole: "lab");
 }

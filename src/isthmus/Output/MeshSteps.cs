@@ -1,17 +1,16 @@
-using Isthmus.Lab.Supervisor;
 using Isthmus.Operate.MeshFile;
 
 namespace Isthmus.Output;
 
-/// <summary>Shows the steps of a mesh like those of a lab, and the notes at the end.</summary>
-internal sealed class MeshSteps(Action<LabStep> onStep) : IMeshProgress
+/// <summary>Shows the steps of a mesh, and the notes at the end.</summary>
+internal sealed class MeshSteps(Action<Step> onStep) : IMeshProgress
 {
     private readonly List<string> _notes = [];
 
     internal static async Task RunAsync(Func<IMeshProgress, Task> work)
     {
         List<string> notes = [];
-        await LabProgress.RunAsync(async onStep =>
+        await StepDisplay.RunAsync(async onStep =>
         {
             var steps = new MeshSteps(onStep);
             notes = steps._notes;

@@ -88,6 +88,14 @@ public sealed class RegistryTests : IAsyncLifetime
         Assert.EndsWith("(trust its authority with --ca-file, or use --plain-http if it has no TLS)", refused.Message, StringComparison.Ordinal);
     }
 
+    [Fact]
+    public async Task A_machine_of_another_architecture_uploads_the_only_image()
+    {
+        using var client = new RegistryClient(new(_host, "a/isthmus", "1.0"), new(PlainHttp: true, "", "", ""));
+        using var archive = ImageArchive.Open(Archive());
+        Assert.Equal(Digest.Of(archive.Read(archive.Images("amd64")[0].Manifest!)), (await ImagePush.RunAsync(archive, "arm64", client, _ => { }, Stop)).Digest);
+    }
+
     [Theory]
     [InlineData("isthmus:1", RegistryName.DockerHost, "library/isthmus", "1")]
     [InlineData("registry.example.com:5000/a/b", "registry.example.com:5000", "a/b", "latest")]

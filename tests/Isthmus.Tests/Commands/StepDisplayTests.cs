@@ -1,10 +1,9 @@
-using Isthmus.Lab.Supervisor;
 using Isthmus.Output;
 using Xunit;
 
 namespace Isthmus.Tests.Commands;
 
-public sealed class LabProgressTests
+public sealed class StepDisplayTests
 {
     private const int Columns = 80;
 
@@ -28,7 +27,7 @@ public sealed class LabProgressTests
     {
         var screen = new TerminalScreen(Columns);
         using var output = new StringWriter();
-        var progress = new LabProgress(output, "lab", () => Columns);
+        var progress = new StepDisplay(output, "lab", () => Columns);
         progress.Show(new("cluster1", "API server ready", 0, false));
         progress.Show(new("cluster2", "API server ready", 0, false));
         progress.Show(new("cluster1", "API server ready", 1230, true));
@@ -45,7 +44,7 @@ public sealed class LabProgressTests
     {
         var screen = new TerminalScreen(columns);
         using var output = new StringWriter();
-        var progress = new LabProgress(output, "lab", () => columns);
+        var progress = new StepDisplay(output, "lab", () => columns);
         for (var cluster = 1; cluster <= 9; cluster++) progress.Show(new($"cluster{cluster}", "control plane", 0, false));
         progress.End();
         screen.Write(output.ToString());
@@ -57,7 +56,7 @@ public sealed class LabProgressTests
     {
         var screen = new TerminalScreen(Columns);
         using var output = new StringWriter();
-        var progress = new LabProgress(output, "lab", () => Columns);
+        var progress = new StepDisplay(output, "lab", () => Columns);
         progress.Show(new("cluster1", "control plane", 0, false));
         screen.Write(output.ToString() + "^C");
         output.GetStringBuilder().Clear();
@@ -70,7 +69,7 @@ public sealed class LabProgressTests
     public void A_pipe_gets_finished_steps_and_no_escapes()
     {
         using var output = new StringWriter();
-        var progress = new LabProgress(output, "lab", width: null);
+        var progress = new StepDisplay(output, "lab", width: null);
         progress.Show(new("", "machine checked", 0, false));
         progress.Show(new("", "machine checked", 40, true));
         progress.Show(new("cluster1", "node ready", 0, false));
@@ -81,7 +80,7 @@ public sealed class LabProgressTests
     private static void Run(TerminalScreen screen, string whole, int steps)
     {
         using var output = new StringWriter();
-        var progress = new LabProgress(output, whole, () => Columns);
+        var progress = new StepDisplay(output, whole, () => Columns);
         for (var step = 0; step < steps; step++) progress.Show(new("", $"a step with a long text {step}", 0, false));
         for (var step = 0; step < steps; step++) progress.Show(new("", $"a step with a long text {step}", 10, true));
         progress.End();

@@ -72,10 +72,10 @@ public sealed class TestImage
     public void WriteOci(string file)
     {
         var config = ConfigBytes();
-        var layers = Layers.Select(layer => Compressed(Stored(layer))).ToList();
+        var layers = Layers.Select(layer => IsZstd(layer) ? layer : Compressed(Stored(layer))).ToList();
         var manifest = Bytes(new JsonObject
         {
-            ["schemaVersion"] = 2, ["config"] = Descriptor(config), ["layers"] = new JsonArray([.. layers.Select(layer => (JsonNode)Descriptor(layer))]),
+            ["schemaVersion"] = 2, ["config"] = Descriptor(config), ["layers"] = new JsonArray([.. layers.Select(layer => (JsonNode)Descriptor(layer, $"application/vnd.oci.image.layer.v1.tar+{(IsZstd(layer) ? "zstd" : "gzip")}"))]),
         });
         var index = new JsonArray();
         foreach (var name in Names.DefaultIfEmpty(""))
@@ -92,6 +92,9 @@ public sealed class TestImage
         ]);
     }
 
+    /// <summary>Whether a layer begins as one that is compressed with zstd.</summary>
+    private static bool IsZstd(byte[] layer) => layer is [0x28, 0xb5, 0x2f, 0xfd, ..];
+
     private byte[] Stored(byte[] layer) => IsDamaged ? [.. layer, .. new byte[512]] : layer;
 
     private byte[] ConfigBytes() => Bytes(new JsonObject
@@ -100,7 +103,7 @@ public sealed class TestImage
         ["rootfs"] = new JsonObject { ["type"] = "layers", ["diff_ids"] = new JsonArray([.. Layers.Select(layer => (JsonNode)$"sha256:{Hex(layer)}")]) },
     });
 
-    private static JsonObject Descriptor(byte[] content) => new() { ["mediaType"] = "application/octet-stream", ["digest"] = $"sha256:{Hex(content)}", ["size"] = content.Length };
+    private static JsonObject Descriptor(byte[] content, string type = "application/octet-stream") => new() { ["mediaType"] = type, ["digest"] = $"sha256:{Hex(content)}", ["size"] = content.Length };
 
     private static string Hex(byte[] content) => Convert.ToHexStringLower(SHA256.HashData(content));
 

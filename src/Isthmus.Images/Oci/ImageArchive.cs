@@ -65,7 +65,7 @@ public sealed class ImageArchive : IDisposable
     public IReadOnlyList<ArchiveImage> Images(string architecture)
     {
         // Newer versions of docker write both; only the first has digests.
-        if (Find("index.json") is not null && Find("oci-layout") is not null) return [.. FromIndex(Document("index.json"), [], architecture, 0)];
+        if (Find("index.json") is not null && Find("oci-layout") is not null) return [.. FromIndex(Document("index.json"), [], architecture, new(StringComparer.Ordinal))];
         if (Find("manifest.json") is not null) return [.. FromDocker(Document("manifest.json"))];
         throw Malformed("it has neither index.json nor manifest.json");
     }
@@ -81,15 +81,15 @@ public sealed class ImageArchive : IDisposable
         if (blob.Size > LargestDocument) throw Malformed($"{blob.Path} is too large for a document ({blob.Size} bytes)");
         using var stream = Open(blob);
         var content = new byte[blob.Size];
-        stream.ReadExactly(content);
-        return content;
+        return stream.ReadAtLeast(content, content.Length, throwOnEndOfStream: false) == content.Length ? content : throw Malformed($"it ends within {blob.Path}");
     }
 
     public JsonNode Parse(ArchiveBlob blob)
     {
         try
         {
-            return JsonNode.Parse(Read(blob)) ?? throw Malformed($"{blob.Path} is empty");
+            // A name that occurs twice has different values for different readers.
+            return JsonNode.Parse(Read(blob), documentOptions: new() { AllowDuplicateProperties = false }) ?? throw Malformed($"{blob.Path} is empty");
         }
         catch (JsonException e)
         {
@@ -120,7 +120,7 @@ public sealed class ImageArchive : IDisposable
         if (_files.Count == 0) throw Malformed("it is empty, or compressed (unpack it with gunzip)");
     }
 
-    private static string Normal(string path) => Path.GetFullPath(Path.Combine("/", path))[1..];
+    private string Normal(string path) => path.Contains('\0', StringComparison.Ordinal) ? throw Malformed("a path has a zero byte") : Path.GetFullPath(Path.Combine("/", path))[1..];
 
     private (long Offset, long Length)? Find(string path)
     {
@@ -144,9 +144,11 @@ public sealed class ImageArchive : IDisposable
         return Blob(ArchiveWriter.BlobPath(digest.Hex), Text(descriptor, "mediaType"));
     }
 
-    private IEnumerable<ArchiveImage> FromIndex(JsonNode index, IReadOnlyList<string> names, string architecture, int depth)
+    /// <param name="read">The digests of the indexes that were read. Each is read once: otherwise, a few that refer to each other many
+    /// times would take forever.</param>
+    private IEnumerable<ArchiveImage> FromIndex(JsonNode index, IReadOnlyList<string> names, string architecture, HashSet<string> read, int depth = 0)
     {
-        if (depth > DeepestLinks) throw Malformed("its indexes refer to each other");
+        if (depth > DeepestLinks) throw Malformed("its indexes are nested too deeply");
         var entries = List(index, "manifests").ToLookup(entry => IsFor(entry, architecture));
         _otherPlatforms.UnionWith(entries[false].Where(entry => !IsAttestation(entry)).Select(entry => $"{Text(entry["platform"], "os")}/{Text(entry["platform"], "architecture")}"));
         foreach (var group in entries[true].GroupBy(entry => Text(entry, "digest")))
@@ -154,13 +156,16 @@ public sealed class ImageArchive : IDisposable
             ValueList<string> own = [.. names.Concat(group.SelectMany(NamesOf)).Distinct()];
             var manifest = Blob(group.First());
             var document = Parse(manifest);
-            if (document["manifests"] is JsonArray)
+            if (document is not JsonObject described) throw Malformed($"{manifest.Path} is not a manifest");
+            if (described["manifests"] is JsonArray)
             {
-                foreach (var image in FromIndex(document, own, architecture, depth + 1)) yield return image;
+                if (ArchiveWriter.BlobPath(Digest.Of(Read(manifest)).Hex) != manifest.Path) throw Malformed($"{manifest.Path} does not match its digest");
+                if (!read.Add(group.Key)) continue;
+                foreach (var image in FromIndex(described, own, architecture, read, depth + 1)) yield return image;
             }
             else if (!IsAttestation(group.First()))
             {
-                yield return new(own, manifest, Blob(document["config"]), [.. List(document, "layers").Select(Blob)]);
+                yield return new(own, manifest, Blob(described["config"]), [.. List(described, "layers").Select(Blob)]);
             }
         }
     }

@@ -60,7 +60,7 @@ public sealed class ImageUnpacker(ImageArchive archive, string name)
             }
             catch (LayerException e)
             {
-                throw new ProblemException(name, $"layer {layer.Path} {e.Message}", "save the image again", e);
+                throw new ProblemException(name, $"layer {layer.Path}{(layer.Type.Length > 0 ? $" ({layer.Type})" : "")} {e.Message}", e.Remedy, e);
             }
             catch (IOException e) when (e.HResult is NoSpace or QuotaExceeded)
             {

@@ -12,7 +12,10 @@ public sealed record UnpackLimits(long Bytes, int Entries)
 }
 
 /// <summary>A layer that cannot be unpacked. The message continues a sentence that begins with the layer.</summary>
-public sealed class LayerException(string message, Exception? cause = null) : Exception(message, cause);
+public sealed class LayerException(string message, Exception? cause = null) : Exception(message, cause)
+{
+    public string Remedy { get; init; } = "save the image again";
+}
 
 /// <summary>
 /// Unpacks the layers of an image into a directory, one over the other. Layers are not trusted: nothing outside of the directory is created,
@@ -22,6 +25,7 @@ public sealed class LayerException(string message, Exception? cause = null) : Ex
 public sealed class LayerUnpacker(string root, UnpackLimits limits)
 {
     private const string Whiteout = ".wh.", Opaque = ".wh..wh..opq";
+    private const string Sparse = "GNU.sparse.";
     private const int LongestPath = 4096;
     private const long LongestHeaders = 2 * LongestPath;
     private const int NoSpace = 28, QuotaExceeded = 122;
@@ -32,7 +36,7 @@ public sealed class LayerUnpacker(string root, UnpackLimits limits)
     private long _bytes;
     private int _entries;
 
-    /// <summary>Adds a layer: a tar, compressed by gzip or not at all.</summary>
+    /// <summary>Adds a layer: a tar, compressed with gzip or not at all.</summary>
     /// <returns>The digest of the uncompressed layer.</returns>
     /// <exception cref="LayerException">The layer is malformed, too large, or would leave the directory.</exception>
     public Digest Add(Stream layer, CancellationToken stop)
@@ -79,6 +83,11 @@ public sealed class LayerUnpacker(string root, UnpackLimits limits)
 
     private void Add(TarEntry entry, HashSet<string> written)
     {
+        // It has a name, but no file.
+        if (entry.EntryType == TarEntryType.GlobalExtendedAttributes) return;
+        // The content of such a file is a map with the parts that it has, and its name is another one.
+        if (entry is PaxTarEntry pax && pax.ExtendedAttributes.Keys.Any(key => key.StartsWith(Sparse, StringComparison.Ordinal)))
+            throw new LayerException($"has a sparse file ({entry.Name}), which is not supported");
         var parts = Parts(entry.Name);
         if (parts.Length == 0) return;
         var parent = EnsureDirectory(parts[..^1]);
@@ -90,7 +99,7 @@ public sealed class LayerUnpacker(string root, UnpackLimits limits)
         }
         if (name.StartsWith(Whiteout, StringComparison.Ordinal))
         {
-            Remove(parent, name[Whiteout.Length..]);
+            Remove(parent, name[Whiteout.Length..], written);
             return;
         }
         var path = $"{parent}/{name}";
@@ -124,8 +133,9 @@ public sealed class LayerUnpacker(string root, UnpackLimits limits)
                 Clear(at);
                 NativeFiles.Link(root + target, at);
                 return true;
-            // Containers have devices of their own. A global header has no file.
-            case TarEntryType.CharacterDevice or TarEntryType.BlockDevice or TarEntryType.Fifo or TarEntryType.GlobalExtendedAttributes:
+            // Containers have devices of their own.
+            case TarEntryType.CharacterDevice or TarEntryType.BlockDevice or TarEntryType.Fifo:
+                Clear(at);
                 return false;
             default:
                 throw new LayerException($"has an entry of type {entry.EntryType} ({entry.Name}), which is not supported");
@@ -178,12 +188,15 @@ public sealed class LayerUnpacker(string root, UnpackLimits limits)
         _directories[path] = mode;
     }
 
-    private void Remove(string parent, string name)
+    /// <summary>Deletes what lower layers have at a path. Whiteouts do not apply to files of their own layer, whatever the order.</summary>
+    private void Remove(string parent, string name, HashSet<string> written)
     {
         // Other names with this prefix are notes of the runtime that wrote the layer.
         if (name.StartsWith(Whiteout, StringComparison.Ordinal)) return;
         if (name is "" or "." or "..") throw new LayerException($"has the entry '{Whiteout}{name}', which removes no file");
-        Clear($"{root}{parent}/{name}");
+        var path = $"{parent}/{name}";
+        if (!written.Contains(path)) Clear(root + path);
+        else if (IsDirectory(root + path)) RemoveLower(path, written);
     }
 
     /// <summary>Deletes what other layers have below a directory.</summary>
@@ -193,9 +206,11 @@ public sealed class LayerUnpacker(string root, UnpackLimits limits)
         {
             var path = $"{directory}/{child.Name}";
             if (!written.Contains(path)) Clear(child.FullName);
-            else if (child is DirectoryInfo && child.LinkTarget is null) RemoveLower(path, written);
+            else if (IsDirectory(child.FullName)) RemoveLower(path, written);
         }
     }
+
+    private static bool IsDirectory(string at) => new DirectoryInfo(at) is { LinkTarget: null, Exists: true };
 
     /// <summary>Deletes what is at a path, without following a link.</summary>
     private static void Clear(string at)
@@ -212,7 +227,10 @@ public sealed class LayerUnpacker(string root, UnpackLimits limits)
         return head switch
         {
             [0x1f, 0x8b, ..] => new GZipStream(whole, CompressionMode.Decompress),
-            [0x28, 0xb5, 0x2f, 0xfd] => throw new LayerException("is compressed with zstd, which is not supported: save the image with gzip"),
+            [0x28, 0xb5, 0x2f, 0xfd] => throw new LayerException("is compressed with zstd, which is not supported")
+            {
+                Remedy = "save it in docker's format, without compression: skopeo copy docker://IMAGE docker-archive:FILE.tar:IMAGE",
+            },
             _ => whole,
         };
     }

@@ -46,10 +46,59 @@ public sealed class ImageArchiveTests : IDisposable
     [InlineData("manifest.json", "{}", "manifest.json is not a list")]
     [InlineData("manifest.json", "[", "manifest.json is not JSON")]
     [InlineData("manifest.json", """[{"Config": "../../etc/passwd"}]""", "etc/passwd is missing")]
+    [InlineData("manifest.json", """[{"Config": "a\u0000b"}]""", "a path has a zero byte")]
+    [InlineData("manifest.json", """[{"Config": "a", "Config": "b"}]""", "manifest.json is not JSON")]
     public void What_is_no_image_is_told(string path, string content, string told)
     {
         using var archive = Open((path, content));
         Assert.Contains(told, Assert.Throws<ProblemException>(() => archive.Images("amd64")).Message, StringComparison.Ordinal);
+    }
+
+    [Theory]
+    [InlineData("[]", "is not a manifest")]
+    [InlineData("{}", "'' is not a sha256 digest")]
+    public void A_document_that_is_no_manifest_is_told(string text, string told)
+    {
+        var document = Blob(text);
+        using var archive = Open(("oci-layout", "{}"), ("index.json", $$"""{"manifests": [{"digest": "{{document.Digest}}"}]}"""), (document.Path, document.Text));
+        Assert.Contains(told, Assert.Throws<ProblemException>(() => archive.Images("amd64")).Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void An_index_is_verified_as_everything_else_is()
+    {
+        var inner = Blob("""{"manifests": []}""");
+        using var archive = Open(("oci-layout", "{}"), ("index.json", $$"""{"manifests": [{"digest": "{{inner.Digest}}"}]}"""), (inner.Path, """{"manifests": [ ]}"""));
+        Assert.Contains("does not match its digest", Assert.Throws<ProblemException>(() => archive.Images("amd64")).Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void Indexes_that_refer_to_each_other_many_times_are_read_once()
+    {
+        // Ten levels of ten indexes, each of which refers to all of the next level: ten thousand million ways.
+        var level = Enumerable.Range(0, 10).Select(i => Blob($$"""{"mark": {{i}}, "manifests": []}""")).ToArray();
+        var files = level.Select(one => (one.Path, one.Text)).ToList();
+        for (var depth = 1; depth < 10; depth++)
+        {
+            var next = string.Join(", ", level.Select(one => $$"""{"digest": "{{one.Digest}}"}"""));
+            level = [.. Enumerable.Range(0, 10).Select(i => Blob($$"""{"mark": {{i}}, "manifests": [{{next}}]}"""))];
+            files.AddRange(level.Select(one => (one.Path, one.Text)));
+        }
+        using var archive = Open([("oci-layout", "{}"), ("index.json", $$"""{"manifests": [{{string.Join(", ", level.Select(one => $$"""{"digest": "{{one.Digest}}"}"""))}}]}"""), .. files]);
+        Assert.Empty(archive.Images("amd64"));
+    }
+
+    [Fact]
+    public void An_archive_that_was_cut_off_is_told()
+    {
+        var file = Path.Combine(_directory, "cut");
+        Write(file, ("manifest.json", """[{"Config": "c.json", "Layers": []}]"""), ("c.json", "{\"a\": \"" + new string('x', 2000) + "\"}"));
+        using (var stream = File.OpenWrite(file)) stream.SetLength(512 * 4);
+        Assert.Contains("is not an archive of images", Assert.Throws<ProblemException>(() =>
+        {
+            using var archive = ImageArchive.Open(file);
+            foreach (var image in archive.Images("amd64")) archive.Parse(image.Config);
+        }).Message, StringComparison.Ordinal);
     }
 
     [Fact]

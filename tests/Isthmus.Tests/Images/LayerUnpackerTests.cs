@@ -137,6 +137,29 @@ public sealed class LayerUnpackerTests : IDisposable
     }
 
     [Fact]
+    public void A_layer_never_removes_its_own_files()
+    {
+        var unpacker = Unpacker();
+        unpacker.Add(new MemoryStream(TestImage.Layer(TestImage.File("a", "1"), TestImage.File("d/old", "1"))), Stop);
+        unpacker.Add(new MemoryStream(TestImage.Layer(TestImage.File("a", "2"), TestImage.File(".wh.a", ""), TestImage.File("d/new", "2"), TestImage.File(".wh.d", ""))), Stop);
+        Assert.Equal("2", Read("a"));
+        Assert.Equal(["new"], Directory.EnumerateFileSystemEntries(At("d")).Select(Path.GetFileName));
+    }
+
+    [Fact]
+    public void A_header_for_the_whole_layer_leaves_nothing()
+    {
+        using var output = new MemoryStream();
+        using (var tar = new TarWriter(output, leaveOpen: true))
+        {
+            tar.WriteEntry(new PaxGlobalExtendedAttributesTarEntry(new Dictionary<string, string> { ["comment"] = "x" }));
+            tar.WriteEntry(TestImage.File("a", "x"));
+        }
+        Unpacker().Add(new MemoryStream(output.ToArray()), Stop);
+        Assert.Equal(["a"], Directory.EnumerateFileSystemEntries(Root).Select(Path.GetFileName));
+    }
+
+    [Fact]
     public void A_header_does_not_cost_memory()
     {
         // An extended header that claims a gigabyte, and has it.
@@ -160,6 +183,9 @@ public sealed class LayerUnpackerTests : IDisposable
             Encoding.ASCII.GetBytes(Convert.ToString(sum, 8).PadLeft(6, '0') + "\0 ").CopyTo(sparse, at + 148);
         }
         Assert.Throws<LayerException>(() => Unpacker().Add(new MemoryStream(sparse), Stop));
+        var newer = new PaxTarEntry(TarEntryType.RegularFile, "GNUSparseFile.0/a", new Dictionary<string, string> { ["GNU.sparse.major"] = "1", ["GNU.sparse.minor"] = "0", ["GNU.sparse.name"] = "a", ["GNU.sparse.realsize"] = "0" });
+        Assert.Contains("sparse", Assert.Throws<LayerException>(() => Unpacker().Add(new MemoryStream(TestImage.Layer(newer)), Stop)).Message, StringComparison.Ordinal);
+        Unpacker().Add(new MemoryStream(TestImage.Layer(TestImage.File("null", "of a lower layer"))), Stop);
         Unpacker().Add(new MemoryStream(TestImage.Layer(new PaxTarEntry(TarEntryType.CharacterDevice, "null") { DeviceMajor = 1, DeviceMinor = 3 }, TestImage.File("b", "x"))), Stop);
         Assert.Equal(["b"], Directory.EnumerateFileSystemEntries(Root).Select(Path.GetFileName));
     }

@@ -157,6 +157,8 @@ public sealed class ImageLoadTests : IDisposable
         Refused("does not match its digest");
         Write(new() { Names = ["a:1"], Layers = [Layer(TestImage.File("../x", "1"))] });
         Refused("has the path '../x', which leaves the image");
+        Write(new() { Names = ["a:1"], Layers = [[0x28, 0xb5, 0x2f, 0xfd, 0]] }, isOci: true);
+        Refused(" (application/vnd.oci.image.layer.v1.tar+zstd) is compressed with zstd, which is not supported (save it in docker's format, without compression: skopeo copy ");
         Write(new() { Layers = [layer] });
         Refused("has an image without a name (name it: isthmus lab image load FILE --name NAME)");
         Refused("is not the name of an image", "a b");

@@ -1,4 +1,5 @@
 using System.Runtime.InteropServices;
+using System.Security.Cryptography;
 using Isthmus.Lab.Machine.Linux;
 using Isthmus.Lab.Nodes.Processes;
 using Microsoft.Win32.SafeHandles;
@@ -36,7 +37,7 @@ internal sealed class ContainerEntrance : IDisposable
         try
         {
             var (pid, error) = await NamespaceThread.RunAsync(_namespaces, () => Start(requests, identity, canSetGroups));
-            return error == 0 ? pid : throw new LaunchException($"exec: \"{requests[0].Arguments[0]}\": {Text(error, requests)}");
+            return error == 0 ? pid : throw new LaunchException($"failed to exec in container: failed to start exec \"{NewId()}\": OCI runtime exec failed: exec failed: {RuncError.Of(requests[0].Arguments[0], Cause(error))}");
         }
         finally
         {
@@ -68,8 +69,7 @@ internal sealed class ContainerEntrance : IDisposable
         return (pid, error);
     }
 
-    private static string Text(int error, IReadOnlyList<SpawnRequest> requests) =>
-        error == LinuxException.ENoEnt && !requests[0].Arguments[0].Contains('/', StringComparison.Ordinal)
-            ? "executable file not found in $PATH"
-            : Marshal.GetPInvokeErrorMessage(error).ToLowerInvariant();
+    private static string NewId() => Convert.ToHexStringLower(RandomNumberGenerator.GetBytes(32));
+
+    private static string Cause(int error) => error is LinuxException.ENoEnt or ENotDir ? RuncError.Missing : Marshal.GetPInvokeErrorMessage(error).ToLowerInvariant();
 }

@@ -43,10 +43,15 @@ internal static class ContainerLauncher
     // The shell that waits reads commands from its input, so the container's input gets another number.
     private const string Waiting = "exec 6<&0 0<&5 5<&-; exec \"$@\"";
 
+    // What bash adds to the environment; SHLVL, which it adds when it ends, stays. The container's own values follow.
+    private const string ForgetOfBash = "export -n PWD OLDPWD; ";
+
     /// <summary>An argument of PID 1 until it becomes the container's program.</summary>
     internal const string Preparing = "isthmus-prepares-this-container";
 
     internal const int TerminalDescriptor = 4;
+
+    private const string Bash = "/bin/bash";
 
     private const int ScriptDescriptor = 5, ReadyDescriptor = 7;
 
@@ -119,7 +124,7 @@ internal static class ContainerLauncher
             .. request.Terminal ? [ProgramPath.Find("setsid"), "-c"] : Array.Empty<string>(),
             shell, "-c", Waiting, "container",
             ProgramPath.Find("setpriv"), .. request.Identity.ToSetPriv(request.CanSetGroups).Skip(1),
-            shell, "-s", Preparing, .. request.Command,
+            .. LastShell(request), "-s", Preparing, .. request.Command,
         ];
         // Nothing of the container's own: these programs run outside of it (LD_PRELOAD).
         return new(shell, arguments, [], descriptors);
@@ -130,13 +135,23 @@ internal static class ContainerLauncher
     private static string Script(LaunchRequest request)
     {
         var script = new StringBuilder("{ ").Append(CultureInfo.InvariantCulture, $"exec 0<&6 6<&- {ReadyDescriptor}>&-; shift; ");
+        if (!request.Environment.All(pair => IsShellName(pair.Key))) script.Append(ForgetOfBash);
         foreach (var (name, value) in request.Environment.Where(pair => IsShellName(pair.Key))) script.Append(CultureInfo.InvariantCulture, $"command export {name}={Quote(value)} 2>/dev/null; ");
         return script.Append(CultureInfo.InvariantCulture, $"cd -- {Quote(request.WorkingDirectory)} || exit 128; exec \"$@\"; }}\n").ToString();
     }
 
+    /// <summary>The shell that becomes the container's program. Only bash passes on variables whose names are not those of shells, such as
+    /// <c>spring.profiles.active</c>; they cannot be the loader's, so it may start with them.</summary>
+    private static IEnumerable<string> LastShell(LaunchRequest request)
+    {
+        var others = request.Environment.Where(pair => !IsShellName(pair.Key)).Select(pair => $"{pair.Key}={pair.Value}").ToList();
+        if (others.Count == 0) return ["/bin/sh"];
+        return File.Exists(Bash) ? [ProgramPath.Find("env"), "--", .. others, Bash]
+            : throw new LaunchException($"environment variable {others[0].Split('=')[0]}: bash is needed to pass on this name, and {Bash} does not exist on this machine (install bash)");
+    }
+
     private static string Quote(string text) => $"'{text.Replace("'", "'\\''", StringComparison.Ordinal)}'";
 
-    // A shell cannot pass on other names.
     private static bool IsShellName(string name) =>
         name.Length > 0 && !char.IsAsciiDigit(name[0]) && name.All(letter => letter == '_' || char.IsAsciiLetterOrDigit(letter));
 
@@ -161,9 +176,18 @@ internal static class ContainerLauncher
         var candidates = program.Contains('/', StringComparison.Ordinal)
             ? [Path.Combine(request.WorkingDirectory, program)]
             : request.Environment.GetValueOrDefault("PATH", "").Split(':').Select(directory => Path.Combine(directory, program));
-        if (candidates.Any(candidate => File.Exists(InRoot(request, candidate)))) return;
-        var where = program.Contains('/', StringComparison.Ordinal) ? "no such file or directory" : "executable file not found in $PATH";
-        throw new LaunchException($"exec: \"{program}\": {where}");
+        var problems = candidates.Select(candidate => ProblemOf(InRoot(request, candidate))).ToList();
+        if (problems.Contains(null)) return;
+        // What was found by searching does not count unless it is a program.
+        var problem = program.Contains('/', StringComparison.Ordinal) ? problems[0]! : RuncError.Missing;
+        throw new LaunchException($"failed to create containerd task: failed to create shim task: OCI runtime create failed: runc create failed: {RuncError.Of(program, problem)}");
+    }
+
+    private static string? ProblemOf(string path)
+    {
+        if (Directory.Exists(path)) return "is a directory";
+        if (!File.Exists(path)) return RuncError.Missing;
+        return (File.GetUnixFileMode(path) & (UnixFileMode.UserExecute | UnixFileMode.GroupExecute | UnixFileMode.OtherExecute)) == 0 ? "permission denied" : null;
     }
 
     private static string InRoot(LaunchRequest request, string path) => request.Root.At + ScopedPath.Resolve(request.Root.At, path);

@@ -135,7 +135,7 @@ internal sealed class ContainerStarter(NodeContext node)
         var log = new LogFile(run.Files.Log, node.Time);
         if (!run.Spec.Tty) return new(process, new LogPump(node.Reactor, log, pipes.Output, pipes.Errors), run.Identity) { Input = pipes.Input, StopSignal = run.Image.StopSignal };
         pipes.Output.Dispose();
-        return new(process, new LogPump(node.Reactor, log, FindTerminal(process), pipes.Errors), run.Identity) 
+        return new(process, new LogPump(node.Reactor, log, FindTerminal(process), pipes.Errors), run.Identity)
         {
             IsTerminal = true, Input = FindTerminal(process), StopSignal = run.Image.StopSignal,
         };

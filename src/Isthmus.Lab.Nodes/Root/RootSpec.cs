@@ -33,7 +33,6 @@ internal sealed record RootSpec(
     }
 }
 
-
 /// <summary>The parts of the machine's root file system that a container sees, and those that it never sees.</summary>
 internal static class RootView
 {

@@ -121,7 +121,7 @@ internal sealed class NodeServer(NodeContext node, PodSet pods, string socketPat
         }
         catch (LaunchException e)
         {
-            await socket.FinishAsync(ChannelProtocol.Failed(e.Message), stop);
+            await socket.FinishAsync(ChannelProtocol.Failed($"error executing command in container: {e.Message}"), stop);
             return;
         }
         var exited = exec.WaitAsync(node.Reactor, _left.Stop);

@@ -198,6 +198,10 @@ public sealed class LabTests
         (await rig.KubectlAsync("run", "greeter", "--image=example.com/tiny:1", "--image-pull-policy=Never", "--env=WHO=tiny")).Expect(0);
         await LabRig.UntilAsync(() => rig.KubectlAsync("logs", "greeter"), $"hello from tiny as {TinyUser} in /work");
         Assert.Equal($"{TinyUser}\n", (await rig.KubectlAsync("exec", "greeter", "--", "/bin/busybox", "id", "-u")).Expect(0));
+        // As with containerd: an error of the API, not an exit code of the program that never ran.
+        var missing = await rig.KubectlAsync("exec", "greeter", "--", "nowhere");
+        Assert.Equal(1, missing.Code);
+        Assert.Contains("error: Internal error occurred: error executing command in container: failed to exec in container: failed to start exec ", missing.Errors, StringComparison.Ordinal);
         await LabRig.UntilAsync(() => rig.KubectlAsync("get", "nodes", "-o", "jsonpath={.items[0].status.images[*].names}"), "example.com/tiny:1");
     }
 

@@ -32,11 +32,28 @@ public sealed class ImagePodTests
         Assert.Equal((7, ""), await rig.ExecAsync("a", "main", "sh", "-c", "exit 7"));
         Assert.Equal("sleep\n", (await rig.ExecAsync("a", "main", "sh", "-c", "cat /proc/1/comm")).Output);
         var missing = await Assert.ThrowsAsync<Isthmus.Lab.Nodes.Containers.LaunchException>(() => rig.ExecAsync("a", "main", "nsenter"));
-        Assert.Equal("exec: \"nsenter\": executable file not found in $PATH", missing.Message);
+        Assert.Matches("^failed to exec in container: failed to start exec \"[0-9a-f]{64}\": OCI runtime exec failed: exec failed: unable to start container process: exec: \"nsenter\": executable file not found in \\$PATH: unknown$", missing.Message);
+        missing = await Assert.ThrowsAsync<Isthmus.Lab.Nodes.Containers.LaunchException>(() => rig.ExecAsync("a", "main", "/nowhere/nsenter"));
+        Assert.EndsWith("exec: \"/nowhere/nsenter\": stat /nowhere/nsenter: no such file or directory: unknown", missing.Message);
+        missing = await Assert.ThrowsAsync<Isthmus.Lab.Nodes.Containers.LaunchException>(() => rig.ExecAsync("a", "main", "/etc/hosts"));
+        Assert.EndsWith("exec: \"/etc/hosts\": permission denied: unknown", missing.Message);
         Assert.Equal("10.244.0.2\ta\n", (await rig.ExecAsync("a", "main", "sh", "-c", "while read line; do case $line in 10*) echo \"$line\";; esac; done </etc/hosts")).Output);
         // Nothing of the machine is there.
         Assert.Equal("dev\nentry\netc\nmade\nproc\nsys\ntools\n", (await rig.ExecAsync("a", "main", "ls", "/")).Output);
         Assert.Equal("", (await rig.ExecAsync("a", "main", "sh", "-c", "cat /proc/1/mountinfo | while read a b c d e f; do case $e in /|/dev*|/proc|/sys|/etc/*) ;; *) echo $e;; esac; done")).Output);
+    }
+
+    [Fact]
+    public async Task Variables_may_have_names_that_no_shell_knows()
+    {
+        await using var rig = NodeRig.Start();
+        Load(rig, "tiny:1", """{"Entrypoint": ["/tools/sleep", "1000"], "Env": ["PATH=/tools"]}""");
+        rig.Apply(Pod("a", "tiny:1", "env: [{name: PLAIN, value: x}, {name: spring.profiles.active, value: test}, {name: -with-hyphen, value: \"it's\\ntwo\"}]"));
+        await rig.ReadyAsync("a");
+        var environment = (await rig.ExecAsync("a", "main", "cat", "/proc/1/environ")).Output.Split('\0', StringSplitOptions.RemoveEmptyEntries);
+        foreach (var one in (string[])["PLAIN=x", "spring.profiles.active=test", "-with-hyphen=it's\ntwo"]) Assert.Contains(one, environment);
+        // Those of the shell that starts the program stay out.
+        Assert.DoesNotContain(environment, one => one.Split('=')[0] is "OLDPWD" or "PWD");
     }
 
     [Fact]

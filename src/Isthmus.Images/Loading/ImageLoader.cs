@@ -1,4 +1,5 @@
 using Isthmus.Core.Collections;
+using Isthmus.Core.Flags;
 using Isthmus.Core.Problems;
 using Isthmus.Images.Tools;
 
@@ -21,10 +22,10 @@ public sealed record ImageStore(string Name, string Program, ValueList<string> A
         new("k3s", "k3s", ["ctr", "images", "import", Archive], "k3s (https://k3s.io)"),
     ];
 
-    /// <exception cref="ProblemException">The name is not that of a store.</exception>
+    /// <exception cref="WrongUseException">The name is not that of a store.</exception>
     public static ImageStore Find(string name) =>
         All.FirstOrDefault(store => store.Name == name)
-        ?? throw new ProblemException("--to", $"'{name}' is not a place for images", $"use {string.Join(", ", All.SkipLast(1).Select(store => store.Name))} or {All[^1].Name}");
+        ?? throw new WrongUseException("--to", $"'{name}' is not a place for images", $"use {string.Join(", ", All.SkipLast(1).Select(store => store.Name))} or {All[^1].Name}");
 
     public IEnumerable<string> Words(string archive, string cluster) =>
         Arguments.Select(word => word switch { Archive => Path.GetFullPath(archive), Cluster => cluster, _ => word });

@@ -1,6 +1,7 @@
 using System.CommandLine;
 using System.Runtime.InteropServices;
 using Isthmus.Core.Collections;
+using Isthmus.Core.Flags;
 using Isthmus.Core.Names;
 using Isthmus.Core.Problems;
 using Isthmus.Images.Building;
@@ -45,7 +46,7 @@ internal sealed class ImageBuildOptions
         var program = new ProgramSource(AppContext.BaseDirectory, [RuntimeEnvironment.GetRuntimeDirectory().TrimEnd('/'), WebFramework()], BuildVersion.Current,
             Environment.GetEnvironmentVariable("ISTHMUS_ROOT") ?? "");
         var mirror = line.GetValue(_mirror)!;
-        if (!Uri.TryCreate(mirror, UriKind.Absolute, out _)) throw new ProblemException("--mirror", $"'{mirror}' is not an address", $"for example {PackageSource.DefaultMirror}");
+        if (!Uri.TryCreate(mirror, UriKind.Absolute, out _)) throw new WrongUseException("--mirror", $"'{mirror}' is not an address", $"for example {PackageSource.DefaultMirror}");
         return new(program, Writable("--output", output), names, architecture, new(mirror, line.GetValue(_packages)!), bill, Environment.GetEnvironmentVariable("SOURCE_DATE_EPOCH") ?? "") { WithoutCni = line.GetValue(_withoutCni) };
     }
 
@@ -54,7 +55,7 @@ internal sealed class ImageBuildOptions
     private static string Reference(string text) =>
         ImageName.TryParse(text, out var name) && name.Digest.Length == 0
             ? name.ToString()
-            : throw new ProblemException("--tag", $"'{text}' is not the name of an image", "for example registry.example.com/isthmus:1.0");
+            : throw new WrongUseException("--tag", $"'{text}' is not the name of an image", "for example registry.example.com/isthmus:1.0");
 
     private static string Writable(string option, string path)
     {

@@ -1,7 +1,7 @@
 using System.CommandLine;
 using System.Globalization;
 using System.Runtime.Versioning;
-using Isthmus.Core.Problems;
+using Isthmus.Core.Flags;
 using Isthmus.Images.Building;
 using Isthmus.Images.Description;
 using Isthmus.Images.Loading;
@@ -51,7 +51,7 @@ internal static class ImageCommand
         command.SetAction(async (line, stop) =>
         {
             var place = RegistryName.Parse(line.GetValue(name)!);
-            if ((line.GetValue(user)!.Length > 0) != line.GetValue(password)) throw new ProblemException("--username", "needs --password-stdin, and vice versa", "use both, for example: isthmus image push IMAGE --username USER --password-stdin < FILE");
+            if ((line.GetValue(user)!.Length > 0) != line.GetValue(password)) throw new WrongUseException("--username", "needs --password-stdin, and vice versa", "use both, for example: isthmus image push IMAGE --username USER --password-stdin < FILE");
             var secret = line.GetValue(password) ? (await Console.In.ReadToEndAsync(stop)).TrimEnd('\r', '\n') : "";
             var access = new RegistryAccess(line.GetValue(plain), line.GetValue(authority)!, line.GetValue(user)!, secret).WithStored(place.Host, CredentialFiles());
             using var registry = new RegistryClient(place, access);
@@ -142,10 +142,10 @@ internal static class ImageCommand
         {
             "linux/amd64" => "amd64",
             "linux/arm64" => "arm64",
-            _ => throw new ProblemException("--platform", $"'{platform}' is not supported", "use linux/amd64 or linux/arm64"),
+            _ => throw new WrongUseException("--platform", $"'{platform}' is not supported", "use linux/amd64 or linux/arm64"),
         };
         return architecture == ImagePlatform.Architecture
             ? architecture
-            : throw new ProblemException("--platform", $"the image contains this program and its .NET runtime, which are built for linux/{ImagePlatform.Architecture}, not {platform}", $"run the command on a {platform} machine");
+            : throw new WrongUseException("--platform", $"the image contains this program and its .NET runtime, which are built for linux/{ImagePlatform.Architecture}, not {platform}", $"run the command on a {platform} machine");
     }
 }

@@ -1,5 +1,6 @@
 using System.Net;
 using System.Text;
+using Isthmus.Core.Flags;
 using Isthmus.Core.Problems;
 using Isthmus.Images.Loading;
 using Isthmus.Images.Oci;
@@ -106,7 +107,7 @@ public sealed class RegistryTests : IAsyncLifetime
     [InlineData("a@sha256:00")]
     [InlineData("a b")]
     [InlineData("registry.example.com/Upper:1")]
-    public void A_name_that_cannot_be_pushed_is_refused(string text) => Assert.Throws<ProblemException>(() => RegistryName.Parse(text));
+    public void A_name_that_cannot_be_pushed_is_refused(string text) => Assert.Throws<WrongUseException>(() => RegistryName.Parse(text));
 
     [Fact]
     public void Stored_credentials_are_those_of_the_registry()
@@ -138,7 +139,7 @@ public sealed class RegistryTests : IAsyncLifetime
     {
         var refused = await Assert.ThrowsAsync<ProblemException>(() => new ImageStore("x", "no-such-program", ["load"], "the package x").LoadAsync("/a.tar", "", Stop));
         Assert.StartsWith("no-such-program: the program was not found (install the package x, or", refused.Message, StringComparison.Ordinal);
-        Assert.Equal("--to: 'nomad' is not a place for images (use containerd, docker, podman, kind or k3s)", Assert.Throws<ProblemException>(() => ImageStore.Find("nomad")).Message);
+        Assert.Equal("--to: 'nomad' is not a place for images (use containerd, docker, podman, kind or k3s)", Assert.Throws<WrongUseException>(() => ImageStore.Find("nomad")).Message);
     }
 
     private async Task<PushResult> PushAsync(string archive, string user, string password)

@@ -1,5 +1,5 @@
 using System.Globalization;
-using Isthmus.Core.Problems;
+using Isthmus.Core.Flags;
 
 namespace Isthmus.Operate.Diagnose.Tracing;
 
@@ -11,7 +11,7 @@ public sealed record TraceTarget(string Scheme, string Host, int Port, string Pa
 {
     private static readonly string[] Schemes = ["http", "https", "tcp"];
 
-    /// <exception cref="ProblemException">The text does not have that form.</exception>
+    /// <exception cref="WrongUseException">The text does not have that form.</exception>
     public static TraceTarget Parse(string text)
     {
         var rest = text;
@@ -36,5 +36,5 @@ public sealed record TraceTarget(string Scheme, string Host, int Port, string Pa
         return new(scheme, authority, port, path);
     }
 
-    private static ProblemException Wrong(string text, string why) => new($"target '{text}'", why, "give HOST[:PORT][/PATH], for example orders.shop:8080/health");
+    private static WrongUseException Wrong(string text, string why) => new($"target '{text}'", why, "give HOST[:PORT][/PATH], for example orders.shop:8080/health");
 }

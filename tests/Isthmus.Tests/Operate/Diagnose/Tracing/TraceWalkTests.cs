@@ -261,7 +261,7 @@ public sealed class TraceWalkTests
     [InlineData("ftp://orders")]
     [InlineData("or ders")]
     [InlineData("orders/a b")]
-    public void Targets_that_are_none_are_refused(string text) => Assert.Contains("target", Assert.Throws<Core.Problems.ProblemException>(() => TraceTarget.Parse(text)).Message);
+    public void Targets_that_are_none_are_refused(string text) => Assert.Contains("target", Assert.Throws<Core.Flags.WrongUseException>(() => TraceTarget.Parse(text)).Message);
 
     [Theory]
     [InlineData("orders", "orders", 0)]

@@ -6,7 +6,8 @@ namespace Isthmus.Lab.Loopback;
 
 /// <summary>One use of a socket of <see cref="MachineSockets"/>. System calls connect, end and reset it, because the runtime connects a
 /// socket only once. The runtime only waits, reads and writes.</summary>
-internal sealed class MachineConnection(Socket socket)
+/// <param name="patience">How long the server may take to end the connection after the client has.</param>
+internal sealed class MachineConnection(Socket socket, TimeSpan patience)
 {
     private static readonly TimeSpan PollInterval = TimeSpan.FromMilliseconds(5);
 
@@ -24,13 +25,20 @@ internal sealed class MachineConnection(Socket socket)
         return null;
     }
 
-    /// <summary>Copies in both directions until both have ended, or one fails.</summary>
+    /// <summary>Copies in both directions until both have ended, or one fails. A server that stands still in a debugger must not keep the
+    /// socket when nobody waits for its answer any more.</summary>
     internal async Task RelayAsync(Socket client, CancellationToken stop)
     {
         using var over = CancellationTokenSource.CreateLinkedTokenSource(stop);
         await Task.WhenAll(
-            CopyAsync(client, socket, () => TcpSocket.EndSending(socket), over),
+            CopyAsync(client, socket, EndSending, over),
             CopyAsync(socket, client, () => client.Shutdown(SocketShutdown.Send), over));
+
+        void EndSending()
+        {
+            TcpSocket.EndSending(socket);
+            over.CancelAfter(patience);
+        }
     }
 
     /// <summary>Ends the connection, so that the socket can connect again.</summary>

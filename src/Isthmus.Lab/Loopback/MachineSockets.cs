@@ -13,6 +13,9 @@ internal sealed class MachineSockets : IDisposable
 {
     private const int OfVersion4 = 16, OfVersion6 = 4;
 
+    /// <summary>How long a server may take to end a connection that its client has ended.</summary>
+    internal TimeSpan Patience { get; init; } = TimeSpan.FromSeconds(5);
+
     private readonly List<Socket> _all;
     private readonly Channel<Socket> _version4 = Channel.CreateUnbounded<Socket>(), _version6 = Channel.CreateUnbounded<Socket>();
 
@@ -41,7 +44,7 @@ internal sealed class MachineSockets : IDisposable
         if (_all.TrueForAll(socket => socket.AddressFamily != to.AddressFamily)) return SocketError.AddressFamilyNotSupported;
         var free = FreeOf(to.AddressFamily);
         var socket = await free.Reader.ReadAsync(stop);
-        var connection = new MachineConnection(socket);
+        var connection = new MachineConnection(socket, Patience);
         try
         {
             if (await connection.OpenAsync(to, stop) is { } error) return error;

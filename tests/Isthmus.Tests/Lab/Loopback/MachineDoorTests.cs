@@ -24,7 +24,7 @@ public sealed class MachineDoorTests : IAsyncLifetime
     public ValueTask InitializeAsync()
     {
         // Two sockets, so that each is used again at once.
-        _sockets = new(MachineSockets.Open().Where(socket => socket.AddressFamily == AddressFamily.InterNetwork).Take(2));
+        _sockets = new(MachineSockets.Open().Where(socket => socket.AddressFamily == AddressFamily.InterNetwork).Take(2)) { Patience = TimeSpan.FromMilliseconds(20) };
         _door = new(Path.Combine(_directory, MachineSocket.FileName), _sockets, NullLogger.Instance);
         _running = _door.RunAsync(_over.Token);
         _server.Start();
@@ -99,6 +99,18 @@ public sealed class MachineDoorTests : IAsyncLifetime
             await first.DisposeAsync();
         }
         await using var connected = await third;
+    }
+
+    [Fact]
+    public async Task A_server_that_stands_still_keeps_no_socket_when_its_clients_have_left()
+    {
+        var accepted = new List<Socket>();
+        for (var i = 0; i < 5; i++)
+        {
+            await (await DialAsync("127.0.0.1", Port)).DisposeAsync();
+            accepted.Add(await _server.AcceptSocketAsync(Stop));
+        }
+        foreach (var socket in accepted) socket.Dispose();
     }
 
     [Fact]

@@ -49,8 +49,9 @@ internal sealed partial class DataPlane : IDisposable
         State.Published += snapshot =>
         {
             _handler.Publish(snapshot);
-            _sockets.Apply(snapshot);
+            // Before new listeners accept: a connection whose listener is not known counts as one of a removed listener.
             Connections.Publish(snapshot);
+            _sockets.Apply(snapshot);
         };
         _watch.Each(Connections.Look);
         _watch.Each(Housekeeping);

@@ -2,6 +2,9 @@ using System.Diagnostics;
 using System.Net;
 using System.Net.Sockets;
 using System.Text;
+using Isthmus.Proxy;
+using Isthmus.Proxy.Listeners;
+using Isthmus.Proxy.Tcp;
 using Isthmus.Tests.Proxy.System;
 using Xunit;
 
@@ -53,6 +56,37 @@ public sealed class ListenerRemovalTests
         Assert.DoesNotContain("connection: close", answer.ToString(), StringComparison.Ordinal);
         proxy.Remove("in");
         Assert.Equal(0, await ReadAsync(client, buffer));
+    }
+
+    [Fact]
+    public void A_connection_of_a_listener_that_was_just_opened_is_no_orphan()
+    {
+        var sockets = new Watched();
+        using var proxy = new LoopbackProxy([LoopbackProxy.Cluster("back")], """ "direct_response": {"status": 200} """, sockets: sockets);
+        using var socket = new Socket(SocketType.Stream, ProtocolType.Tcp);
+        var ended = new TaskCompletionSource();
+        Downstream? connection = null;
+        sockets.Opening = () =>
+        {
+            connection = new(new SocketTransport(socket), proxy.Plane.State.Current.Listeners["tcp"], new(IPAddress.Loopback, 1), new(IPAddress.Loopback, 2));
+            proxy.Plane.Connections.Add(connection, () => ended.Task);
+            proxy.Plane.Connections.Look();
+        };
+        using var port = proxy.Tcp("back");
+        Assert.NotNull(connection);
+        Assert.Null(connection.OrphanedAt);
+        ended.SetResult();
+    }
+
+    private sealed class Watched : ISocketFactory
+    {
+        internal Action Opening { get; set; } = () => { };
+
+        public Socket Create(AddressFamily family)
+        {
+            Opening();
+            return new(family, SocketType.Stream, ProtocolType.Tcp);
+        }
     }
 
     /// <summary>0 also when the connection was reset.</summary>

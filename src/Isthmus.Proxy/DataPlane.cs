@@ -90,7 +90,7 @@ internal sealed partial class DataPlane : IDisposable
 
     public IReadOnlyDictionary<string, string> ListenerFailures => _sockets.Failures;
 
-    private static readonly TimeSpan GatewayLeave = TimeSpan.FromSeconds(2);
+    private static readonly TimeSpan GatewayLeave = TimeSpan.FromSeconds(2), LastRequests = TimeSpan.FromSeconds(3);
 
     /// <summary>The first listeners are configured and their sockets are open.</summary>
     public bool IsReady => !Connections.IsDraining && State.HasListeners && _sockets.Failures.Count == 0;
@@ -101,8 +101,6 @@ internal sealed partial class DataPlane : IDisposable
     /// <summary>Handles a connection that no listening socket accepted, as if one had.</summary>
     public void Take(Downstream connection, CancellationToken stop) => Connections.Add(connection, () => _handler.HandleAsync(connection, stop));
 
-    public bool HasLeft => _hasLeft;
-
     /// <summary>Asks clients to connect elsewhere. The proxy keeps running, and later ends without a drain.</summary>
     public void Leave()
     {
@@ -111,11 +109,19 @@ internal sealed partial class DataPlane : IDisposable
     }
 
     /// <summary>Stops accepting, lets open work finish for at most <paramref name="longest"/>, then closes the rest.</summary>
-    public async Task DrainAsync(TimeSpan longest)
+    /// <param name="isPodEnding">Whether the whole Pod ends, not only the proxy. The application may then need calls of its own to finish, so
+    /// a sidecar serves these all the time. Callers of the Pod are refused at once: proxies try another Pod when a connection fails, but not
+    /// when the application has ended first and they get status 503.</param>
+    public async Task DrainAsync(TimeSpan longest, bool isPodEnding = false)
     {
         if (_hasLeft) longest = TimeSpan.Zero;
         using var over = new CancellationTokenSource();
         var deadline = Task.Delay(longest, _ports.Time, over.Token);
+        if (isPodEnding && Settings.Role != ProxySettings.Gateway)
+        {
+            _sockets.CloseInbound();
+            await Connections.LeaveAsync(deadline, _ports.Time).ConfigureAwait(false);
+        }
         await Connections.DrainAsync(deadline, CloseAsync(longest), _ports.Time).ConfigureAwait(false);
         await over.CancelAsync().ConfigureAwait(false);
     }
@@ -126,8 +132,15 @@ internal sealed partial class DataPlane : IDisposable
     /// </summary>
     private async Task CloseAsync(TimeSpan longest)
     {
-        if (Settings.Role == ProxySettings.Gateway) await Task.Delay(longest / 2 < GatewayLeave ? longest / 2 : GatewayLeave, _ports.Time).ConfigureAwait(false);
+        if (Settings.Role == ProxySettings.Gateway) await Task.Delay(AcceptTime(longest), _ports.Time).ConfigureAwait(false);
         _sockets.Close();
+    }
+
+    /// <summary>Load balancers outside of the cluster may take longer: for them, users lengthen the drain.</summary>
+    private static TimeSpan AcceptTime(TimeSpan longest)
+    {
+        var (usual, most) = (longest / 2 < GatewayLeave ? longest / 2 : GatewayLeave, longest - LastRequests);
+        return usual > most ? usual : most;
     }
 
     /// <summary>Stops accepting; connections in progress continue.</summary>

@@ -32,8 +32,8 @@ public static class ProxyProgram
 
     /// <summary>Serves the endpoints of a data plane until <paramref name="stop"/>, then drains it. The configuration
     /// source runs alongside.</summary>
-    /// <param name="farewell">What the drain waits for besides connections; called when it begins.</param>
-    internal static async Task ServeAsync(DataPlane plane, ProcessLog log, IReadOnlyList<AdminHandler> statusHandlers, Func<Task> farewell, CancellationToken stop)
+    /// <param name="isPodEnding">Called when the drain begins (<see cref="DataPlane.DrainAsync"/>).</param>
+    internal static async Task ServeAsync(DataPlane plane, ProcessLog log, IReadOnlyList<AdminHandler> statusHandlers, Func<bool> isPodEnding, CancellationToken stop)
     {
         // The endpoints stay open until the drain is over, so that you can watch it.
         using var end = new CancellationTokenSource();
@@ -52,7 +52,7 @@ public static class ProxyProgram
         var stopped = Task.Delay(Timeout.Infinite, quit.Token);
         var first = await Task.WhenAny([stopped, .. servers]).ConfigureAwait(false);
         if (first != stopped) await first.ConfigureAwait(false);
-        await Task.WhenAll(plane.DrainAsync(plane.Settings.DrainTime), Task.WhenAny(farewell(), Task.Delay(plane.Settings.DrainTime, plane.Ports.Time, end.Token))).ConfigureAwait(false);
+        await plane.DrainAsync(plane.Settings.DrainTime, isPodEnding()).ConfigureAwait(false);
         await end.CancelAsync().ConfigureAwait(false);
         await Task.WhenAll(servers).ConfigureAwait(false);
     }
@@ -65,7 +65,7 @@ public static class ProxyProgram
         using var plane = DataPlane.Build(settings, ports, secrets, new ProcessLogFiles(), log);
         foreach (var update in DirectorySource.Read(arguments.XdsDirectory, note => FileMessages.Note(logger, note)))
             foreach (var rejection in plane.State.Apply(update)) FileMessages.Rejected(logger, rejection.TypeUrl, rejection.Name, rejection.Message);
-        await ServeAsync(plane, log, [], () => Task.CompletedTask, stop).ConfigureAwait(false);
+        await ServeAsync(plane, log, [], () => false, stop).ConfigureAwait(false);
         return 0;
     }
 }

@@ -24,9 +24,22 @@ internal static class PodProcesses
         // unshare --fork swallows the signal, so PID 1 inside receives it. The others end with PID 1.
         foreach (var process in Left().Where(process => process.IsInit)) ProcessImage.Kill(process.Id, Signals.Term);
         var begun = time.GetTimestamp();
-        while (Left().Exists(process => process.IsInit) && time.GetElapsedTime(begun) < grace) await Task.Delay(Poll, time);
+        while (Left().Exists(process => process.IsInit && !IsSidecar(process.Id)) && time.GetElapsedTime(begun) < grace) await Task.Delay(Poll, time);
         foreach (var process in Left()) ProcessImage.Kill(process.Id, Signals.Kill);
         while (Left().Count > 0 && time.GetElapsedTime(begun) < grace + TimeSpan.FromSeconds(2)) await Task.Delay(Poll, time);
+    }
+
+    /// <summary>Sidecars serve for some seconds after the signal. Nobody needs that when all applications have ended.</summary>
+    private static bool IsSidecar(int process)
+    {
+        try
+        {
+            return File.ReadAllText($"/proc/{process}/cmdline").Contains("\0proxy\0sidecar\0", StringComparison.Ordinal);
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            return false; // it has ended
+        }
     }
 
     internal static IEnumerable<ProcessEntry> List()

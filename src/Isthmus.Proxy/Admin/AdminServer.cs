@@ -15,9 +15,6 @@ internal sealed record AdminReply(int Status, string ContentType, ReadOnlyMemory
     /// <summary>The connection ends without an answer.</summary>
     public static AdminReply None { get; } = new(0, "", default);
 
-    /// <summary>Called when the client has the answer, or cannot get it.</summary>
-    public Action? Sent { get; init; }
-
     public bool IsNone => Status == 0;
 
     public static AdminReply Text(string text, int status = 200) => new(status, "text/plain; charset=UTF-8", Encoding.UTF8.GetBytes(text));
@@ -101,15 +98,8 @@ internal sealed class AdminServer(IPEndPoint address, ISocketFactory sockets, Ac
                 }
                 stream.Request.Peer = peer;
                 var reply = await HandleAsync(stream.Request, stop).ConfigureAwait(false);
-                try
-                {
-                    if (reply.IsNone) return;
-                    await ReplyAsync(stream, response, reply).ConfigureAwait(false);
-                }
-                finally
-                {
-                    reply.Sent?.Invoke();
-                }
+                if (reply.IsNone) return;
+                await ReplyAsync(stream, response, reply).ConfigureAwait(false);
                 if (stream.MustClose) break;
             }
             await transport.CloseWriteAsync().ConfigureAwait(false);

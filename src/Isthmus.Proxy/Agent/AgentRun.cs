@@ -65,13 +65,11 @@ internal static class AgentRun
         var status = new StatusRoutes(
             AppProbe.ReadAll(settings.ApplicationProbes), prober, AppMetrics.Read(settings.ApplicationMetrics), () => plane.Admin.MetricsAsync(), plane.Leave, quit.Cancel);
 
-        // The kubelet runs the application's hooks when it stops an ordinary sidecar. A native one is stopped later.
-        Task Farewell() => stop.IsCancellationRequested && !plane.HasLeft ? status.PreStopped : Task.CompletedTask;
-
         // Configuration and certificates keep updating while connections drain, and stop afterwards.
         using var end = new CancellationTokenSource();
         Task[] beside = [secrets.RunAsync(end.Token), discovery.RunAsync(end.Token), .. dns is null ? [] : new[] { dns.RunAsync(end.Token) }];
-        var serving = ProxyProgram.ServeAsync(plane, log, [status.HandleAsync], Farewell, quit.Token);
+        // The kubelet stops an ordinary sidecar together with the application, and runs its hooks meanwhile.
+        var serving = ProxyProgram.ServeAsync(plane, log, [status.HandleAsync], () => stop.IsCancellationRequested, quit.Token);
         // Each of them ends early only by failing; the process then ends too.
         var first = await Task.WhenAny([serving, .. beside]).ConfigureAwait(false);
         if (first != serving) await first.ConfigureAwait(false);

@@ -13,9 +13,6 @@ internal sealed record AppProbe(AppProbeKind Kind, int Port, string Host, string
     /// <summary>Whether a path is that of a hook. A hook may take as long as the kubelet lets it, and succeeds with any answer.</summary>
     public static bool IsHook(string path) => path.StartsWith(Hooks, StringComparison.Ordinal);
 
-    /// <summary>Whether it is the hook that runs when the Pod begins to end.</summary>
-    public static bool IsPreStop(string path) => IsHook(path) && path.EndsWith("/prestopz", StringComparison.Ordinal);
-
     /// <summary>Reads <c>ISTIO_KUBE_APP_PROBERS</c>: probes keyed by the path that replaces them.</summary>
     /// <exception cref="ProblemException">The text is malformed.</exception>
     public static IReadOnlyDictionary<string, AppProbe> ReadAll(string json)

@@ -1,4 +1,3 @@
-using System.Collections.Concurrent;
 using System.Globalization;
 using System.Net;
 using System.Text;
@@ -14,19 +13,13 @@ namespace Isthmus.Proxy.Agent;
 internal sealed class StatusRoutes(
     IReadOnlyDictionary<string, AppProbe> probes, AppProber prober, AppMetrics? metrics, Func<ValueTask<AdminReply?>> ownMetrics, Action drain, Action quit)
 {
-    private readonly ConcurrentDictionary<string, bool> _awaited = new(probes.Keys.Where(AppProbe.IsPreStop).Select(path => KeyValuePair.Create(path, true)), StringComparer.Ordinal);
-    private readonly TaskCompletionSource _preStopped = new(TaskCreationOptions.RunContinuationsAsynchronously);
-
-    /// <summary>Completes when the application's preStop hooks have run, and the kubelet knows.</summary>
-    public Task PreStopped => _awaited.IsEmpty ? Task.CompletedTask : _preStopped.Task;
-
     public async ValueTask<AdminReply?> HandleAsync(RequestHead request, CancellationToken stop)
     {
         var target = request.TargetText;
         var path = target.IndexOf('?', StringComparison.Ordinal) is >= 0 and var at ? target[..at] : target;
         if (probes.TryGetValue(path, out var probe))
         {
-            if (AppProbe.IsHook(path)) return await RunHookAsync(path, probe, stop).ConfigureAwait(false);
+            if (AppProbe.IsHook(path)) return await RunHookAsync(probe, stop).ConfigureAwait(false);
             var (status, text) = await prober.ProbeAsync(probe, stop).ConfigureAwait(false);
             return AdminReply.Text(text, status);
         }
@@ -40,16 +33,8 @@ internal sealed class StatusRoutes(
     }
 
     /// <summary>The kubelet ignores the status of hooks. Only the lack of an answer is a failure.</summary>
-    private async ValueTask<AdminReply> RunHookAsync(string path, AppProbe hook, CancellationToken stop)
-    {
-        var reply = await prober.RunHookAsync(hook, stop).ConfigureAwait(false) is { } status ? AdminReply.Text("", status) : AdminReply.None;
-        return reply with { Sent = () => End(path) };
-    }
-
-    private void End(string hook)
-    {
-        if (_awaited.TryRemove(hook, out _) && _awaited.IsEmpty) _preStopped.TrySetResult();
-    }
+    private async ValueTask<AdminReply> RunHookAsync(AppProbe hook, CancellationToken stop) =>
+        await prober.RunHookAsync(hook, stop).ConfigureAwait(false) is { } status ? AdminReply.Text("", status) : AdminReply.None;
 
     private static AdminReply Command(RequestHead request, Action run)
     {

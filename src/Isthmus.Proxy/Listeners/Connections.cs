@@ -80,6 +80,17 @@ internal sealed class Connections(TimeSpan listenerDrain, TimeProvider time)
         AskToEnd();
     }
 
+    /// <summary>Asks clients of the application to leave until <paramref name="deadline"/>, while it may call others.</summary>
+    public async Task LeaveAsync(Task deadline, TimeProvider time)
+    {
+        Leave(outbound: false);
+        while (!deadline.IsCompleted)
+        {
+            await Task.WhenAny(deadline, Task.Delay(DrainStep, time)).ConfigureAwait(false);
+            AskToEnd();
+        }
+    }
+
     /// <summary>Asks all connections repeatedly to end when idle until <paramref name="deadline"/>, then closes the rest.</summary>
     /// <param name="closed">Completes when no new connections can arrive.</param>
     public async Task DrainAsync(Task deadline, Task closed, TimeProvider time)

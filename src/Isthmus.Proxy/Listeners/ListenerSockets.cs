@@ -17,6 +17,7 @@ internal sealed partial class ListenerSockets(
     private readonly CancellationTokenSource _stop = new();
     private readonly Lock _lock = new();   // guards _bound
     private volatile bool _isClosed;
+    private volatile bool _isInboundClosed;
 
     private long _pausesOfClosed;      // guarded by _lock
 
@@ -46,7 +47,7 @@ internal sealed partial class ListenerSockets(
         lock (_lock)
         {
             if (_isClosed) return;
-            var wanted = snapshot.Listeners.Values.Where(l => l.BindToPort).ToDictionary(l => l.Name, StringComparer.Ordinal);
+            var wanted = snapshot.Listeners.Values.Where(l => l.BindToPort && !IsRefused(l)).ToDictionary(l => l.Name, StringComparer.Ordinal);
             foreach (var (name, bound) in _bound.ToArray())
             {
                 if (wanted.TryGetValue(name, out var listener) && listener.SameSocket(bound.Listener)) bound.Listener = listener;
@@ -69,12 +70,24 @@ internal sealed partial class ListenerSockets(
         }
     }
 
+    /// <summary>Stops accepting connections to the application; those of the application are accepted.</summary>
+    public void CloseInbound()
+    {
+        lock (_lock)
+        {
+            _isInboundClosed = true;
+            foreach (var (name, bound) in _bound.Where(one => IsRefused(one.Value.Listener)).ToArray()) Close(name, bound);
+        }
+    }
+
     public void Dispose()
     {
         Close();
         _stop.Cancel();
         _stop.Dispose();
     }
+
+    private bool IsRefused(ListenerSnapshot listener) => _isInboundClosed && listener.Direction == Direction.Inbound;
 
     private string? Open(ListenerSnapshot listener)
     {

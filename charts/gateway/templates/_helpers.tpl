@@ -21,8 +21,11 @@ topology.istio.io/network: {{ . | quote }}
 
 {{- define "gateway.labels" -}}
 {{ include "gateway.selector" . }}
-{{- range $key, $value := omit .Values.labels "app" "istio" "topology.istio.io/network" }}
+{{- $selector := include "gateway.selector" . | fromYaml }}
+{{- range $key, $value := .Values.labels }}
+{{- if not (hasKey $selector $key) }}
 {{ $key }}: {{ $value | quote }}
+{{- end }}
 {{- end }}
 istio.io/rev: {{ .Values.revision | default "default" | quote }}
 install.operator.istio.io/owning-resource: helm

@@ -151,6 +151,18 @@ public sealed class ChartTests
     }
 
     [Fact]
+    public async Task Values_replace_those_of_the_charts_own_and_zero_is_a_value()
+    {
+        var objects = await ObjectsAsync(
+            new ChartRelease("istiod", "istiod", "istio-system", Json("""{"pilot": {"podAnnotations": {"prometheus.io/scrape": "false", "a": "b"}}}""")),
+            new ChartRelease("gateway", "front", "ingress", Json("""{"labels": {"topology.istio.io/network": "n1"}, "terminationGracePeriodSeconds": 0, "podAnnotations": {"inject.istio.io/templates": "gateway,own"}}""")));
+        var deployments = objects.Where(value => value["kind"]!.ToString() == "Deployment").ToDictionary(value => value["metadata"]!["name"]!.ToString(), value => value["spec"]!["template"]!);
+        Assert.Equal("""{"a":"b","prometheus.io/port":"15014","prometheus.io/scrape":"false","sidecar.istio.io/inject":"false"}""", deployments["istiod"]["metadata"]!["annotations"]!.ToJsonString());
+        Assert.Equal("gateway,own", deployments["front"]["metadata"]!["annotations"]!["inject.istio.io/templates"]!.ToString());
+        Assert.Equal(("n1", "0"), (deployments["front"]["metadata"]!["labels"]!["topology.istio.io/network"]!.ToString(), deployments["front"]["spec"]!["terminationGracePeriodSeconds"]!.ToString()));
+    }
+
+    [Fact]
     public async Task What_has_no_effect_is_refused_by_name()
     {
         string[] paths = [.. ValuesSchema.Idle.Where(path => path.StartsWith("values.", StringComparison.Ordinal) && !path.StartsWith("values.gateways", StringComparison.Ordinal)).Select(path => path["values.".Length..])
@@ -176,6 +188,7 @@ public sealed class ChartTests
     [InlineData("cni", """{"cni": {"chained": false}}""", "values.cni.chained: false is not supported")]
     [InlineData("cni", """{"cni": {"ambient": {"enabled": true}, "repair": {"initContainerName": "x"}}}""", "values.cni.ambient: what is below it has no effect in Isthmus; remove it\nvalues.cni.repair.initContainerName: \"x\" has no effect")]
     [InlineData("base", """{"global": {"istioNamespace": "other"}}""", "values.global.istioNamespace: \"other\" is not the namespace of the release, \"istio-system\"")]
+    [InlineData("gateway", """{"networkGateway": "n1", "labels": {"topology.istio.io/network": "n2"}}""", "values.labels.topology.istio.io/network: \"n2\" is not the network of values.networkGateway, \"n1\"")]
     [InlineData("base", """{"defaultRevision": "canary"}""", "values.defaultRevision: \"canary\" has no effect in the chart base; set it in the chart istiod")]
     public async Task Values_that_cannot_work_are_refused(string chart, string values, string message) =>
         Assert.Contains(message, Assert.Single(await HelmRenderer.RenderAsync([new(chart, "a", "istio-system", Json(values))])).Error, StringComparison.Ordinal);

@@ -27,12 +27,14 @@ public sealed class AppProbeTests
         });
         using var prober = new AppProber("127.0.0.1");
         var probes = AppProbe.ReadAll("""
-            {"/app-health/shop/readyz":{"httpGet":{"path":"ready?x=1","port":PORT,"httpHeaders":[{"name":"X-A","value":"1"},{"name":"Host","value":"shop.test"}]}},
-             "/app-health/shop/livez":{"httpGet":{"path":"/live","port":PORT},"timeoutSeconds":3},
-             "/app-health/db/livez":{"tcpSocket":{"port":PORT}},
-             "/app-health/db/readyz":{"tcpSocket":{"port":1}}}
+            {"/app-health/shop/readyz":{"httpGet":{"path":"ready?x=1","port":PORT,"httpHeaders":[{"name":"X-A","value":"1"},{"name":"Host","value":"shop.test"}]},"timeoutSeconds":60},
+             "/app-health/shop/livez":{"httpGet":{"path":"/live","port":PORT},"timeoutSeconds":60},
+             "/app-health/db/livez":{"tcpSocket":{"port":PORT},"timeoutSeconds":60},
+             "/app-health/db/readyz":{"tcpSocket":{"port":1},"timeoutSeconds":60},
+             "/app-health/db/startupz":{"tcpSocket":{"port":1}}}
             """.Replace("PORT", app.Port.ToString(), StringComparison.Ordinal));
 
+        Assert.Equal(TimeSpan.FromSeconds(1), probes["/app-health/db/startupz"].Timeout);
         Assert.Equal(204, (await prober.ProbeAsync(probes["/app-health/shop/readyz"], Stop)).Status);
         Assert.Equal("127.0.0.6 shop.test /ready?x=1 1", seen);
         Assert.Equal(503, (await prober.ProbeAsync(probes["/app-health/shop/livez"], Stop)).Status);
@@ -80,7 +82,7 @@ public sealed class AppProbeTests
         using var prober = new AppProber("127.0.0.1");
         var metrics = AppMetrics.Read($$"""{"scrape":"true","port":"{{app.Port}}","path":"/m"}""")!;
 
-        Assert.Equal("orders_total 1\n", await prober.GetTextAsync(metrics.Port, metrics.Path, TimeSpan.FromSeconds(10), Stop));
+        Assert.Equal("orders_total 1\n", await prober.GetTextAsync(metrics.Port, metrics.Path, TimeSpan.FromSeconds(60), Stop));
         Assert.Null(await prober.GetTextAsync(1, "/", TimeSpan.FromSeconds(10), Stop));
         Assert.Null(AppMetrics.Read("""{"scrape":"false","port":"80"}"""));
     }

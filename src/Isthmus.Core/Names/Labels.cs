@@ -20,7 +20,6 @@ public static class Labels
     public const string MultiCluster = "istio/multiCluster";
     public const string IstioConfig = "istio.io/config";
     public const string ServiceName = "kubernetes.io/service-name";
-    public const string NamespaceName = "kubernetes.io/metadata.name";
     /// <summary>On objects that a running control plane creates, with the value <see cref="Discovery"/>, so that an
     /// uninstall finds them.</summary>
     public const string MadeBy = WellKnown.OwnDomain + "/made-by";

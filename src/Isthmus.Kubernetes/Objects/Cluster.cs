@@ -92,19 +92,7 @@ public sealed class ServiceAccount : KubeObject
 }
 
 /// <summary>coordination.k8s.io/v1 Lease.</summary>
-public sealed class Lease : KubeObject
-{
-    public LeaseSpec Spec { get; init => field = value ?? new(); } = new();
-}
-
-public sealed class LeaseSpec
-{
-    public string HolderIdentity { get; init => field = value ?? ""; } = "";
-    public int? LeaseDurationSeconds { get; init; }
-    public DateTimeOffset? AcquireTime { get; init; }
-    public DateTimeOffset? RenewTime { get; init; }
-    public int? LeaseTransitions { get; init; }
-}
+public sealed class Lease : KubeObject;
 
 /// <summary>apps/v1 Deployment.</summary>
 public sealed class Deployment : KubeObject

@@ -10,8 +10,6 @@ public sealed record UserIdentity(string Name, string Uid, ValueList<string> Gro
 {
     public static readonly UserIdentity Anonymous = new("system:anonymous", "", ["system:unauthenticated"], ValueMap<ValueList<string>>.Empty);
 
-    public bool IsAnonymous => Name == Anonymous.Name;
-
     /// <summary>The `UserInfo` of reviews.</summary>
     internal JsonObject ToJson()
     {

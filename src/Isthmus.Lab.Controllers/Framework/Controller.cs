@@ -1,3 +1,4 @@
+using Isthmus.Kubernetes.Objects;
 using Isthmus.Kubernetes.Watch;
 
 namespace Isthmus.Lab.Controllers.Framework;
@@ -25,6 +26,13 @@ internal abstract class Controller(string name, Runtime runtime)
     protected abstract Task ReconcileAsync(string key, CancellationToken stop);
 
     protected void Enqueue(string key) => _queue.Add(key);
+
+    /// <summary>From now on, changes of a Pod enqueue its owner, if the owner is of this kind.</summary>
+    protected void EnqueueOwnersOfPods(string kind) => View.Pods.Listen(change =>
+    {
+        foreach (var pod in (Pod?[])[change.Object, change.Before])
+            if (pod is not null && Tree.ControllerOf(pod) is { } owner && owner.Kind == kind) Enqueue($"{pod.Metadata.Namespace}/{owner.Name}");
+    });
 
     protected void EnqueueAfter(string key, TimeSpan delay) => _queue.AddAfter(key, delay);
 

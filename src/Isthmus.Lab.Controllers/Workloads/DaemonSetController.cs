@@ -22,11 +22,7 @@ internal sealed class DaemonSetController : Controller
             if (change.Object is null) _pods.Forget(change.Key);
             else Enqueue(change.Key);
         });
-        View.Pods.Listen(change =>
-        {
-            foreach (var pod in (Pod?[])[change.Object, change.Before])
-                if (pod is not null && Tree.ControllerOf(pod) is { Kind: "DaemonSet" } owner) Enqueue($"{pod.Metadata.Namespace}/{owner.Name}");
-        });
+        EnqueueOwnersOfPods("DaemonSet");
         View.Nodes.Listen(_ =>
         {
             foreach (var set in _sets.Items) Enqueue(set.Key);
@@ -43,13 +39,7 @@ internal sealed class DaemonSetController : Controller
         }
         var history = _revisions.Items.Where(revision => Tree.ControllerOf(revision)?.Uid == set.Metadata.Uid).ToList();
         var plan = DaemonSetPlan.For(set, View.PodsByNamespace[set.Metadata.Namespace], [.. View.Nodes.Items], history, Runtime.Now);
-        foreach (var write in plan.Writes.Where(write => write.Verb == WriteVerb.Create && write.Kind != Kinds.Pod))
-        {
-            try { await Runtime.DoAsync(write, stop); }
-            catch (KubeException e) when (e.IsAlreadyExists) { /* that is what was wanted */ }
-        }
-        var rest = plan with { Writes = [.. plan.Writes.Where(write => write.Verb != WriteVerb.Create || write.Kind == Kinds.Pod)] };
-        await _pods.DoAsync(Kinds.DaemonSet, set, rest, stop);
+        await _pods.DoAsync(Kinds.DaemonSet, set, plan, stop);
         if (plan.Again is { } again) EnqueueAfter(key, again);
     }
 }

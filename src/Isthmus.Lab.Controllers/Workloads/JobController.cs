@@ -19,11 +19,7 @@ internal sealed class JobController : Controller
             if (change.Object is null) _pods.Forget(change.Key);
             else Enqueue(change.Key);
         });
-        View.Pods.Listen(change =>
-        {
-            foreach (var pod in (Pod?[])[change.Object, change.Before])
-                if (pod is not null && Tree.ControllerOf(pod) is { Kind: "Job" } owner) Enqueue($"{pod.Metadata.Namespace}/{owner.Name}");
-        });
+        EnqueueOwnersOfPods("Job");
     }
 
     protected override async Task ReconcileAsync(string key, CancellationToken stop)

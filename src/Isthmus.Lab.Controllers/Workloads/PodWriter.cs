@@ -19,6 +19,7 @@ internal sealed class PodWriter(Runtime runtime, string component)
     /// <exception cref="KubeException">A write failed; the others of its batch were executed.</exception>
     internal async Task DoAsync(ResourceKind ownerKind, KubeObject owner, Plan plan, CancellationToken stop)
     {
+        foreach (var write in plan.Writes.Where(IsNeededByPods)) await EnsureAsync(write, stop);
         Exception? failure = null;
         var creations = plan.Writes.Where(write => write is { Verb: WriteVerb.Create, Kind.Kind: "Pod" }).ToList();
         // Batches grow: a write that fails once (a quota, a missing ServiceAccount) would otherwise fail a hundred times.
@@ -31,9 +32,24 @@ internal sealed class PodWriter(Runtime runtime, string component)
         var deletions = plan.Writes.Where(write => write is { Verb: WriteVerb.Delete, Kind.Kind: "Pod" });
         await Task.WhenAll(deletions.Select(write => DeleteAsync(ownerKind, owner, write, stop)));
         foreach (var write in plan.Writes)
-            if (write is not { Verb: WriteVerb.Create or WriteVerb.Delete, Kind.Kind: "Pod" }) await runtime.DoAsync(write, stop);
+            if (write is not { Verb: WriteVerb.Create or WriteVerb.Delete, Kind.Kind: "Pod" } && !IsNeededByPods(write)) await runtime.DoAsync(write, stop);
         foreach (var note in plan.Notes) runtime.Record(component, note);
         if (failure is not null) throw failure;
+    }
+
+    /// <summary>Revisions and claims are created before the Pods that use them.</summary>
+    private static bool IsNeededByPods(Write write) => write.Verb == WriteVerb.Create && write.Kind != Kinds.Pod;
+
+    private async Task EnsureAsync(Write write, CancellationToken stop)
+    {
+        try
+        {
+            await runtime.DoAsync(write, stop);
+        }
+        catch (KubeException e) when (e.IsAlreadyExists)
+        {
+            // An earlier owner of the same name left it.
+        }
     }
 
     private async Task<Exception?> CreateAsync(ResourceKind ownerKind, KubeObject owner, Write write, CancellationToken stop)

@@ -22,11 +22,7 @@ internal sealed class StatefulSetController : Controller
             if (change.Object is null) _pods.Forget(change.Key);
             else Enqueue(change.Key);
         });
-        View.Pods.Listen(change =>
-        {
-            foreach (var pod in (Pod?[])[change.Object, change.Before])
-                if (pod is not null && Tree.ControllerOf(pod) is { Kind: "StatefulSet" } owner) Enqueue($"{pod.Metadata.Namespace}/{owner.Name}");
-        });
+        EnqueueOwnersOfPods("StatefulSet");
     }
 
     protected override async Task ReconcileAsync(string key, CancellationToken stop)
@@ -39,22 +35,7 @@ internal sealed class StatefulSetController : Controller
         }
         var history = _revisions.Items.Where(revision => Tree.ControllerOf(revision)?.Uid == set.Metadata.Uid).ToList();
         var plan = StatefulSetPlan.For(set, View.PodsByNamespace[set.Metadata.Namespace], history, Runtime.Now);
-        // Objects that the Pods need come first. They may exist from an earlier StatefulSet.
-        foreach (var write in plan.Writes.Where(write => write.Verb == WriteVerb.Create && write.Kind != Kinds.Pod)) await EnsureAsync(write, stop);
-        var rest = plan with { Writes = [.. plan.Writes.Where(write => write.Verb != WriteVerb.Create || write.Kind == Kinds.Pod)] };
-        await _pods.DoAsync(Kinds.StatefulSet, set, rest, stop);
+        await _pods.DoAsync(Kinds.StatefulSet, set, plan, stop);
         if (plan.Again is { } again) EnqueueAfter(key, again);
-    }
-
-    private async Task EnsureAsync(Write write, CancellationToken stop)
-    {
-        try
-        {
-            await Runtime.DoAsync(write, stop);
-        }
-        catch (KubeException e) when (e.IsAlreadyExists)
-        {
-            // It already exists, which is all that is needed.
-        }
     }
 }

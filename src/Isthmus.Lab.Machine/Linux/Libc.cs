@@ -14,7 +14,7 @@ internal static unsafe partial class Libc
     internal const int ORdOnly = 0, OWrOnly = 1, ORdWr = 2, OCreat = 0x40, OPath = 0x200000, ONoCtty = 0x100, ONonBlock = 0x800, OCloExec = 0x80000;
     internal static int ODirectory => KernelNumbers.Current.DirectoryFlag;
     internal const int CloneFs = 0x200;
-    internal const int PrSetPdeathsig = 1, PrSetName = 15, PrSetChildSubreaper = 36, PrSetNoNewPrivs = 38;
+    internal const int PrSetName = 15, PrSetChildSubreaper = 36, PrSetNoNewPrivs = 38;
 
     // Numbers that all 64-bit architectures share (x86-64, arm64, riscv64).
     internal const long SysPidfdSendSignal = 424, SysPidfdOpen = 434, SysMountSetAttr = 442;

@@ -4,5 +4,5 @@ namespace Isthmus.Lab.Machine.Linux;
 /// <summary>Signal numbers that are the same on every supported architecture.</summary>
 internal static class Signals
 {
-    internal const int Hup = 1, Int = 2, Quit = 3, Kill = 9, Usr1 = 10, Usr2 = 12, Term = 15, Continue = 18, Stop = 19;
+    internal const int Int = 2, Quit = 3, Kill = 9, Usr1 = 10, Usr2 = 12, Term = 15, Continue = 18, Stop = 19;
 }

@@ -52,7 +52,7 @@ internal sealed class PortChannels(ChannelSocket socket, IReadOnlyList<ushort> p
                 (tunnels[i], var error) = await open(ports[i], stop);
                 if (tunnels[i] is null) await socket.SendAsync(Error(i), Encoding.UTF8.GetBytes(error), stop);
             }
-            var toClient = Task.WhenAll(tunnels.Select((tunnel, i) => ToClientAsync(tunnel, Data(i), over.Token)));
+            var toClient = Task.WhenAll(tunnels.Select((tunnel, i) => ToClientAsync(tunnel, i, over.Token)));
             var toPod = ToPodAsync(tunnels, over.Token);
             if (await Task.WhenAny(toClient, toPod) == toClient)
             {
@@ -78,13 +78,17 @@ internal sealed class PortChannels(ChannelSocket socket, IReadOnlyList<ushort> p
 
     private static byte Error(int index) => (byte)((2 * index) + 1);
 
-    private async Task ToClientAsync(NodeTunnel? tunnel, byte channel, CancellationToken stop)
+    private async Task ToClientAsync(NodeTunnel? tunnel, int index, CancellationToken stop)
     {
         if (tunnel is null) return;
         var buffer = new byte[32 * 1024];
         try
         {
-            while (await tunnel.Stream.ReadAsync(buffer, stop) is var read and > 0) await socket.SendAsync(channel, buffer.AsMemory(0, read), stop);
+            while (await tunnel.Stream.ReadAsync(buffer, stop) is var read and > 0) await socket.SendAsync(Data(index), buffer.AsMemory(0, read), stop);
+        }
+        catch (TunnelException e)
+        {
+            await socket.SendAsync(Error(index), Encoding.UTF8.GetBytes(e.Message), stop);
         }
         catch (Exception e) when (e is WebSocketException or IOException or OperationCanceledException)
         {

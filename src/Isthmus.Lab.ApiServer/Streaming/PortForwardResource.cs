@@ -108,8 +108,8 @@ internal sealed class PortForwardResource(NodeLookup nodes) : IStreamingResource
             var (tunnel, message) = int.TryParse(port, NumberStyles.None, CultureInfo.InvariantCulture, out var number)
                 ? await TryOpenAsync(node, path, number, stop)
                 : (null, $"invalid port '{port}' (expected a number from 1 to 65535)");
-            if (tunnel is null) await error.SendAsync(Encoding.UTF8.GetBytes(message), stop);
-            else await CopyAsync(data, tunnel, stop);
+            if (tunnel is not null) message = await CopyAsync(data, tunnel, stop);
+            if (message.Length > 0) await error.SendAsync(Encoding.UTF8.GetBytes(message), stop);
             await error.EndAsync(stop);
             await data.EndAsync(stop);
         }
@@ -133,7 +133,8 @@ internal sealed class PortForwardResource(NodeLookup nodes) : IStreamingResource
         }
     }
 
-    private static async Task CopyAsync(SpdyStream data, NodeTunnel tunnel, CancellationToken stop)
+    /// <returns>Why the connection failed, as the node reports it; empty when it ended.</returns>
+    private static async Task<string> CopyAsync(SpdyStream data, NodeTunnel tunnel, CancellationToken stop)
     {
         await using var owned = tunnel;
         using var over = CancellationTokenSource.CreateLinkedTokenSource(stop);
@@ -142,6 +143,11 @@ internal sealed class PortForwardResource(NodeLookup nodes) : IStreamingResource
         try
         {
             while (await tunnel.Stream.ReadAsync(buffer, over.Token) is var read and > 0) await data.SendAsync(buffer.AsMemory(0, read).ToArray(), over.Token);
+            return "";
+        }
+        catch (TunnelException e)
+        {
+            return e.Message;
         }
         finally
         {

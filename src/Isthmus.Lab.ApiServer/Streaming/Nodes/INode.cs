@@ -22,7 +22,10 @@ internal interface INode
     Task<(NodeTunnel? Tunnel, string Error)> OpenTunnelAsync(string path, int port, CancellationToken stop);
 }
 
-/// <summary>A connection to a port of a Pod.</summary>
+/// <summary>The node reports that the connection to a port of a Pod failed.</summary>
+internal sealed class TunnelException(string message) : IOException(message);
+
+/// <summary>A connection to a port of a Pod. Reading may throw a <see cref="TunnelException"/>.</summary>
 /// <param name="EndWrites">Ends the direction to the Pod, where the connection can do that.</param>
 internal sealed record NodeTunnel(Stream Stream, Action EndWrites) : IAsyncDisposable
 {

@@ -98,7 +98,7 @@ internal sealed class KubeletNode(string authority, HttpMessageInvoker http) : I
             while (_rest.IsEmpty)
             {
                 if (await channels.ReceiveAsync(cancellationToken) is not { } message) return 0;
-                if (message.Channel == Error && message.Bytes.Length > 0) throw new IOException(Encoding.UTF8.GetString(message.Bytes.Span));
+                if (message.Channel == Error && message.Bytes.Length > 0) throw new TunnelException(Encoding.UTF8.GetString(message.Bytes.Span));
                 if (message.Channel == Data) _rest = message.Bytes;
             }
             var count = Math.Min(buffer.Length, _rest.Length);

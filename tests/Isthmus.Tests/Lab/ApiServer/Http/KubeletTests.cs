@@ -58,6 +58,18 @@ public sealed class KubeletTests(RunningApiServer server) : IClassFixture<Runnin
     }
 
     [Fact]
+    public async Task The_client_learns_why_a_kubelet_cannot_forward_a_port()
+    {
+        await using var kubelet = await Kubelet.StartAsync();
+        var ns = await PodAsync(kubelet.Port);
+        using var socket = await ConnectAsync($"/api/v1/namespaces/{ns}/pods/web/portforward?ports={Kubelet.ClosedPort}", ChannelProtocol.V4);
+        using var channels = new ChannelSocket(socket);
+        foreach (var channel in (byte[])[0, 1]) Assert.Equal(channel, (await channels.ReceiveAsync(Stop))!.Value.Channel);
+        Assert.Equal(Kubelet.Refusal, await TextAsync(channels, 1));
+        Assert.Null(await channels.ReceiveAsync(Stop));
+    }
+
+    [Fact]
     public async Task A_kubelet_that_does_not_answer_is_named()
     {
         var ns = await PodAsync(1);
@@ -119,6 +131,9 @@ public sealed class KubeletTests(RunningApiServer server) : IClassFixture<Runnin
     /// <summary>The kubelet's server, as far as it is used: with a certificate that it signed itself.</summary>
     private sealed class Kubelet : IAsyncDisposable
     {
+        internal const int ClosedPort = 82;
+        internal const string Refusal = "error forwarding port 82 to pod: connection refused";
+
         private readonly WebApplication _app;
         private readonly X509Certificate2 _certificate;
 
@@ -173,6 +188,11 @@ public sealed class KubeletTests(RunningApiServer server) : IClassFixture<Runnin
                 var number = BitConverter.GetBytes(ushort.Parse(http.Request.Query["port"].ToString()));
                 await channels.SendAsync(0, number, Stop);
                 await channels.SendAsync(1, number, Stop);
+                if (BitConverter.ToUInt16(number) == ClosedPort)
+                {
+                    await channels.SendAsync(1, Encoding.UTF8.GetBytes(Refusal), Stop);
+                    await channels.CloseAsync(Stop);
+                }
             }
             try
             {

@@ -112,7 +112,7 @@ internal sealed partial class ControlServer(LabSupervisor lab, string path, Acti
                 await lab.DeleteAsync(request.Cluster, stop);
                 return new JsonObject();
             case "expose":
-                return new JsonObject { ["port"] = await lab.ExposeAsync(request.Cluster, request.TakeListener(), stop) };
+                return new JsonObject { ["port"] = await lab.ExposeAsync(request.Cluster, request.TakeListener, stop) };
             case "break":
                 await lab.BreakAsync(request.Cluster, PartOf(body), stop);
                 return new JsonObject();

@@ -142,14 +142,15 @@ internal sealed partial class LabSupervisor : IAsyncDisposable
     }
 
     /// <summary>Serves a cluster's API server on a listener of the machine's loopback. Closes the listener if there already is one.</summary>
+    /// <param name="take">Returns the listener, which belongs to the cluster from then on. Not called if there is no such cluster.</param>
     /// <returns>The port where the API server is reached.</returns>
     /// <exception cref="ProblemException">There is no such cluster.</exception>
-    internal async Task<int> ExposeAsync(string name, Socket listener, CancellationToken stop)
+    internal async Task<int> ExposeAsync(string name, Func<Socket> take, CancellationToken stop)
     {
         await _change.WaitAsync(stop);
         try
         {
-            var port = Running(name).Expose(listener, _log);
+            var port = Running(name).Expose(take(), _log);
             _state = _state.WithLoopbackPort(name, port);
             _state.Save(_settings.Home);
             return port;

@@ -88,11 +88,25 @@ internal sealed class WebToken
         if (Decode(Encoding.UTF8.GetBytes(part)) is not { } bytes) return null;
         try
         {
+#if NET10_0_OR_GREATER
             return JsonNode.Parse(bytes, documentOptions: new() { AllowDuplicateProperties = false }) as JsonObject;
+#else
+            // For the native build of tools/native.
+            using var document = JsonDocument.Parse(bytes);
+            return HasDuplicates(document.RootElement) ? null : JsonNode.Parse(bytes) as JsonObject;
+#endif
         }
         catch (JsonException)
         {
             return null;
         }
     }
+#if !NET10_0_OR_GREATER
+    private static bool HasDuplicates(JsonElement value) => value.ValueKind switch
+    {
+        JsonValueKind.Object => value.EnumerateObject().DistinctBy(field => field.Name).Count() != value.EnumerateObject().Count() || value.EnumerateObject().Any(field => HasDuplicates(field.Value)),
+        JsonValueKind.Array => value.EnumerateArray().Any(HasDuplicates),
+        _ => false,
+    };
+#endif
 }

@@ -21,9 +21,12 @@ public sealed class GuideTests
 
     private static readonly string[] OwnLabs = ["clusters.md", "revisions.md"];
 
+    /// <summary>They need real nodes (<c>./test --kubelet</c>).</summary>
+    private static readonly string[] RealNodes = ["cni.md"];
+
     /// <summary>Each guide has its own row if somebody asked for a guide by its name, or for clusters of their own.</summary>
     public static TheoryData<string> Guides => Environment.GetEnvironmentVariable("ISTHMUS_TEST_EACH_GUIDE") == "1"
-        ? [.. OwnLabs.Concat(SharedLabs.Values.SelectMany(pages => pages))]
+        ? [.. OwnLabs.Concat(SharedLabs.Values.SelectMany(pages => pages)).Concat(RealNodes)]
         : [.. OwnLabs.Concat(SharedLabs.Keys)];
 
     [Theory]

@@ -83,6 +83,21 @@ public sealed class PreconditionsTests
     }
 
     [Theory]
+    [InlineData("kube-system", "docker.io/istio/install-cni:1.20.8", "DaemonSet kube-system/istio-cni-node in test: is another CNI agent (docker.io/istio/install-cni:1.20.8), which writes the same files on each node (to use it, leave components.cni.enabled=false and set values.istio_cni.enabled=true; otherwise remove it first)")]
+    [InlineData("istio-system", "isthmus.internal/isthmus:0.1.0", "DaemonSet istio-system/istio-cni-node in test: is the CNI agent of another installation")]
+    [InlineData("kube-system", "isthmus.internal/isthmus:0.1.0", "")]
+    public async Task A_second_node_agent_is_refused(string ns, string image, string message)
+    {
+        var agents = new Dictionary<string, (int, string)>
+        {
+            ["/apis/apps/v1/daemonsets"] = (200, $$$$"""{"metadata":{"resourceVersion":"1"},"items":[{"metadata":{"name":"istio-cni-node","namespace":"{{{{ns}}}}"},"spec":{"template":{"spec":{"containers":[{"image":"{{{{image}}}}"} ] } } } } ] }"""),
+        };
+        var refused = await RefusedAsync(agents, "components.cni.enabled=true");
+        Assert.True(message.Length == 0 ? refused.Length == 0 : refused.Contains(message, StringComparison.Ordinal), refused);
+        Assert.Equal("", await RefusedAsync(agents, "values.istio_cni.enabled=true"));
+    }
+
+    [Theory]
     [InlineData("fd00:10:96::1", "fd00:10:244::7", "", "has only IPv6 addresses (Service default/kubernetes is fd00:10:96::1), which are not supported (use a cluster whose Pods and Services have IPv4 addresses)")]
     [InlineData("fd00:10:96::1", "10.0.0.1", "\"hostNetwork\":true", "has only IPv6 addresses")]
     [InlineData("fd00:10:96::1", "10.244.0.7", "", "")] // two families

@@ -33,6 +33,25 @@ public sealed class UninstallerTests
         Assert.Empty(await uninstaller.PlanRevisionAsync("1-1", Stop));
     }
 
+    [Fact]
+    public async Task Node_agents_belong_to_the_cluster_and_end_before_their_rights()
+    {
+        await using var cluster = new LoopbackCluster();
+        var client = await cluster.StartAsync();
+        var objects = Manifests.Render(OperatorSpec.Build([], ["profile=empty", "components.cni.enabled=true"], "1-0")).SelectMany(component => component.Objects).ToList();
+        foreach (var value in objects) await client.CreateAsync(Manifests.KindOf(value)!, value, Stop);
+        var uninstaller = new Uninstaller(client);
+        Assert.Empty(await uninstaller.PlanRevisionAsync("1-0", Stop));
+
+        var plan = await uninstaller.PlanPurgeAsync(Stop);
+        Assert.Equal(objects.Count, plan.Count);
+        var removed = new List<string>();
+        await uninstaller.StopAsync(plan, one => removed.Add(one.Kind.Kind), Stop);
+        Assert.Equal(["DaemonSet"], removed);
+        await uninstaller.RemoveAsync(plan, one => removed.Add(one.Kind.Kind), Stop);
+        Assert.Equal(objects.Count, removed.Count);
+    }
+
     /// <summary>The objects that an install and the control plane of a revision create, without the definitions.</summary>
     private static async Task<IReadOnlyList<Removal>> InstallAsync(KubeClient client, string revision)
     {

@@ -96,7 +96,7 @@ internal static class CommandLine
         }
         catch (KubeException e)
         {
-            return Fail(e.Message);
+            return Fail(e.Code == 403 ? $"{e.Message} (use a kubeconfig user with the rights to do that, such as cluster-admin)" : e.Message);
         }
         catch (HttpRequestException e)
         {

@@ -53,7 +53,7 @@ internal static class VersionCommand
             var pods = await client.ListAllAsync<Pod>(Kinds.Pod, line.GetValue(GlobalOptions.IstioNamespace), new ListOptions { LabelSelector = "app=istiod" }, stop);
             return [.. pods.Where(pod => pod.Status.IsReady).Select(pod => pod.Spec.Containers[0].Image).Select(image => image[(image.LastIndexOf(':') + 1)..]).Distinct().Order(StringComparer.Ordinal)];
         }
-        catch (Exception e) when (e is HttpRequestException or KubeException or ProblemException)
+        catch (Exception e) when (!named && (e is HttpRequestException or KubeException or ProblemException))
         {
             return null;
         }

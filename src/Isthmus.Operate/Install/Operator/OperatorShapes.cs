@@ -1,3 +1,4 @@
+using System.Net;
 using System.Text.Json;
 using System.Text.Json.Nodes;
 using System.Text.RegularExpressions;
@@ -8,7 +9,7 @@ namespace Isthmus.Operate.Install.Operator;
 /// <summary>The expected types of the spec fields that are checked here. Other fields are copied into objects, which the API server checks.</summary>
 internal static partial class OperatorShapes
 {
-    private enum Shape { Mapping, List, Text, Number, Flag, LabelValue, Revision }
+    private enum Shape { Mapping, List, Text, Number, Flag, LabelValue, Revision, PullPolicy, ServiceType, TrafficPolicy, Range, ObjectName, Hub, Tag }
 
     /// <summary>Paths below <c>spec</c>; <c>*</c> is every key of a mapping or every item of a list.</summary>
     private static readonly List<(string Path, Shape Shape)> Shapes = [.. Build()];
@@ -24,14 +25,17 @@ internal static partial class OperatorShapes
         [
             .. ValuesSchema.Mappings.Select(path => (path, Shape.Mapping)),
             .. All(Shape.Mapping, "values.pilot.env values.global.meshNetworks values.global.proxy.resources meshConfig.defaultConfig"),
-            .. All(Shape.Text, "profile hub tag namespace values.pilot.image values.pilot.env.* values.istiodRemote.injectionPath values.istiodRemote.injectionURL values.base.validationURL meshConfig.trustDomain"),
-            .. All(Shape.Text, "hub tag meshID istioNamespace remotePilotAddress imagePullPolicy jwtPolicy pilotCertProvider multiCluster.clusterName multiCluster.globalDomainSuffix proxy.clusterDomain logging.level", "values.global."),
+            .. All(Shape.Hub, "hub values.global.hub"),
+            .. All(Shape.Tag, "tag values.global.tag"),
+            .. All(Shape.PullPolicy, "values.global.imagePullPolicy"),
+            .. All(Shape.Text, "profile namespace values.pilot.image values.pilot.env.* values.istiodRemote.injectionPath values.istiodRemote.injectionURL values.base.validationURL meshConfig.trustDomain"),
+            .. All(Shape.Text, "meshID istioNamespace remotePilotAddress jwtPolicy pilotCertProvider multiCluster.clusterName multiCluster.globalDomainSuffix proxy.clusterDomain logging.level", "values.global."),
             .. All(Shape.LabelValue, "values.global.network"),
             .. All(Shape.Revision, "revision"),
             .. All(Shape.Flag, "configCluster externalIstiod omitSidecarInjectorConfigMap operatorManageWebhooks configValidation multiCluster.enabled multiCluster.includeEnvoyFilter", "values.global."),
             .. All(Shape.Flag, "values.istiocoredns.enabled addonComponents.istiocoredns.enabled"),
             .. All(Shape.List, "values.gateways.*.ports values.global.imagePullSecrets"),
-            .. All(Shape.Text, "values.global.imagePullSecrets.*"),
+            .. All(Shape.ObjectName, "values.global.imagePullSecrets.*"),
             .. All(Shape.Number, "values.istiocoredns.replicaCount values.gateways.*.ports.*.port values.gateways.*.ports.*.targetPort"),
             .. All(Shape.Mapping, "values.gateways.*.ports.*"),
             .. ((string[])["values.pilot.", "values.gateways.*."]).SelectMany(values => (List<(string, Shape)>)
@@ -40,7 +44,10 @@ internal static partial class OperatorShapes
                 .. All(Shape.Number, "replicaCount autoscaleMin autoscaleMax cpu.targetAverageUtilization memory.targetAverageUtilization", values),
                 .. All(Shape.Mapping, "affinity nodeSelector podAnnotations serviceAnnotations resources autoscaleBehavior podDisruptionBudget cpu memory", values),
                 .. All(Shape.List, "tolerations topologySpreadConstraints loadBalancerSourceRanges externalIPs", values),
-                .. All(Shape.Text, "priorityClassName rollingMaxSurge rollingMaxUnavailable podAnnotations.* serviceAnnotations.* nodeSelector.* loadBalancerIP externalTrafficPolicy type loadBalancerSourceRanges.*", values),
+                .. All(Shape.Text, "priorityClassName rollingMaxSurge rollingMaxUnavailable podAnnotations.* serviceAnnotations.* nodeSelector.* loadBalancerIP", values),
+                .. All(Shape.ServiceType, "type", values),
+                .. All(Shape.TrafficPolicy, "externalTrafficPolicy", values),
+                .. All(Shape.Range, "loadBalancerSourceRanges.*", values),
             ]),
             .. All(Shape.Flag, "values.istio_cni.enabled values.istio_cni.chained values.pilot.cni.enabled values.cni.chained values.cni.repair.enabled values.cni.repair.labelPods values.cni.repair.deletePods values.cni.repair.repairPods"),
             .. All(Shape.Text, "cniBinDir cniConfDir cniConfFileName hub image logging.level pullPolicy rollingMaxUnavailable tag excludeNamespaces.* podAnnotations.*", "values.cni."),
@@ -52,7 +59,14 @@ internal static partial class OperatorShapes
             .. ((string[])["pilot", "cni", "ingressGateways.*", "egressGateways.*"]).SelectMany(workload => (List<(string, Shape)>)
             [
                 .. All(Shape.List, "k8s.env k8s.volumes k8s.volumeMounts k8s.service.ports k8s.tolerations k8s.topologySpreadConstraints", $"components.{workload}."),
-                .. All(Shape.Text, "name namespace hub tag label.* k8s.podAnnotations.* k8s.priorityClassName", $"components.{workload}."),
+                .. All(Shape.ObjectName, "name namespace", $"components.{workload}."),
+                .. All(Shape.Hub, "hub", $"components.{workload}."),
+                .. All(Shape.Tag, "tag", $"components.{workload}."),
+                .. All(Shape.PullPolicy, "k8s.imagePullPolicy", $"components.{workload}."),
+                .. All(Shape.ServiceType, "k8s.service.type", $"components.{workload}."),
+                .. All(Shape.TrafficPolicy, "k8s.service.externalTrafficPolicy", $"components.{workload}."),
+                .. All(Shape.Range, "k8s.service.loadBalancerSourceRanges.*", $"components.{workload}."),
+                .. All(Shape.Text, "label.* k8s.podAnnotations.* k8s.priorityClassName", $"components.{workload}."),
                 .. All(Shape.Mapping, "label k8s k8s.service k8s.podAnnotations k8s.serviceAnnotations k8s.affinity k8s.nodeSelector k8s.resources k8s.strategy k8s.hpaSpec k8s.podDisruptionBudget k8s.service.ports.* k8s.env.* k8s.volumes.* k8s.volumeMounts.*", $"components.{workload}."),
                 .. All(Shape.Number, "k8s.replicaCount k8s.service.ports.*.port k8s.service.ports.*.targetPort", $"components.{workload}."),
             ]),
@@ -75,13 +89,31 @@ internal static partial class OperatorShapes
     {
         Shape.Mapping when node is not JsonObject => ($"{Shown(node)} should be a mapping", "indent its fields below the name"),
         Shape.List when node is not JsonArray => ($"{Shown(node)} should be a list", "begin each item with '- '"),
-        Shape.Text or Shape.LabelValue or Shape.Revision when node is not JsonValue => ("should be text, not a list or mapping", "write it behind the name"),
+        not (Shape.Mapping or Shape.List or Shape.Number or Shape.Flag) when node is not JsonValue => ("should be text, not a list or mapping", "write it behind the name"),
         Shape.Number when node is not JsonValue number || !number.TryGetValue(out int count) || count < 0 => ($"{Shown(node)} is not a whole number", "write one such as 2, without quotes"),
         Shape.Flag when node.GetValueKind() is not (JsonValueKind.True or JsonValueKind.False) => ($"{Shown(node)} is not true or false", "write true or false, without quotes"),
         Shape.LabelValue when !LabelValue().IsMatch(node.ToString()) => ($"{Shown(node)} cannot be a label of namespaces and Pods", "use at most 63 letters, digits, '-', '_' and '.', beginning and ending with a letter or digit"),
         Shape.Revision when !Revision().IsMatch(node.ToString()) => ($"{Shown(node)} cannot be part of the names of objects", "use lower-case letters, digits and '-', beginning and ending with a letter or digit"),
+        // An empty value counts as none.
+        > Shape.Revision when node.ToString() is { Length: > 0 } text => WrongText(text, shape),
         _ => null,
     };
+
+    /// <summary>What an API server would refuse halfway through an installation.</summary>
+    private static (string Message, string Remedy)? WrongText(string text, Shape shape) => shape switch
+    {
+        Shape.PullPolicy => OneOf(text, "Always", "IfNotPresent", "Never"),
+        Shape.ServiceType => OneOf(text, "LoadBalancer", "NodePort", "ClusterIP"),
+        Shape.TrafficPolicy => OneOf(text, "Cluster", "Local"),
+        Shape.Range when !IPNetwork.TryParse(text.Trim(), out _) => ($"'{text}' is not a range of addresses", "for example 192.0.2.0/24"),
+        Shape.ObjectName when !ObjectName().IsMatch(text) => ($"'{text}' is not the name of an object", "use lower-case letters, digits, '-' and '.', beginning and ending with a letter or digit"),
+        Shape.Hub when !Hub().IsMatch(text) => ($"'{text}' is not the beginning of an image's name", "for example registry.example.com/team, without http:// and without a '/' at the end"),
+        Shape.Tag when !Tag().IsMatch(text) => ($"'{text}' is not an image's tag", "use at most 128 letters, digits, '.', '_' and '-'"),
+        _ => null,
+    };
+
+    private static (string Message, string Remedy)? OneOf(string text, params string[] values) =>
+        values.Contains(text) ? null : ($"unsupported value '{text}'", $"use {string.Join(", ", values[..^1])} or {values[^1]}");
 
     private static IEnumerable<Problem> PortsWithoutNumber(JsonObject spec) =>
         from list in (string[])["components.ingressGateways.*.k8s.service.ports.*", "components.egressGateways.*.k8s.service.ports.*", "values.gateways.*.ports.*"]
@@ -99,6 +131,15 @@ internal static partial class OperatorShapes
 
     [GeneratedRegex(@"^(?=.{0,63}$)([A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?)?$")]
     private static partial Regex LabelValue();
+
+    [GeneratedRegex(@"^[A-Za-z0-9]([A-Za-z0-9._-]|:[0-9]|/(?=[A-Za-z0-9]))*$")]
+    private static partial Regex Hub();
+
+    [GeneratedRegex(@"^[A-Za-z0-9_][A-Za-z0-9._-]{0,127}$")]
+    private static partial Regex Tag();
+
+    [GeneratedRegex(@"^(?=.{0,253}$)[a-z0-9]([-a-z0-9.]*[a-z0-9])?$")]
+    private static partial Regex ObjectName();
 
     [GeneratedRegex(@"^(?=.{0,50}$)([a-z0-9]([-a-z0-9]*[a-z0-9])?)?$")]
     private static partial Regex Revision();

@@ -117,8 +117,11 @@ public sealed class Uninstaller(KubeClient client)
 
     private async Task PodsGoneAsync(Removal workload, CancellationToken stop)
     {
+        const string hash = "pod-template-hash";
+        // The name of another revision's ReplicaSet begins with the same words: istiod-abc, istiod-next-abc.
         while ((await client.ListAllAsync<Pod>(Kinds.Pod, workload.Namespace, new ListOptions(), stop))
-            .Any(pod => pod.Metadata.Name.StartsWith($"{workload.Name}-", StringComparison.Ordinal) && pod.Metadata.OwnerReferences.Any(owner => workload.Kind == Kinds.DaemonSet ? owner.Kind == "DaemonSet" && owner.Name == workload.Name : owner.Kind == "ReplicaSet" && owner.Name.StartsWith($"{workload.Name}-", StringComparison.Ordinal))))
+            .Any(pod => pod.Metadata.OwnerReferences.Any(owner => workload.Kind == Kinds.DaemonSet ? owner.Kind == "DaemonSet" && owner.Name == workload.Name
+                : owner.Kind == "ReplicaSet" && owner.Name == $"{workload.Name}-{pod.Metadata.Labels.GetValueOrDefault(hash)}")))
         {
             await Task.Delay(TimeSpan.FromMilliseconds(100), stop);
         }

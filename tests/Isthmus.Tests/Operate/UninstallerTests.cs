@@ -52,6 +52,31 @@ public sealed class UninstallerTests
         Assert.Equal(objects.Count, removed.Count);
     }
 
+    [Fact]
+    public async Task An_uninstall_waits_for_the_Pods_of_its_own_revision_only()
+    {
+        await using var cluster = new LoopbackCluster();
+        var client = await cluster.StartAsync();
+        await client.CreateAsync(Kinds.Namespace, new JsonObject { ["metadata"] = new JsonObject { ["name"] = "istio-system" } }, Stop);
+        await client.CreateAsync(Kinds.ServiceAccount, new JsonObject { ["metadata"] = new JsonObject { ["name"] = "default", ["namespace"] = "istio-system" } }, Stop);
+        await InstallAsync(client, "");
+        await InstallAsync(client, "next");
+        foreach (var set in (string[])["istiod", "istiod-next"]) await PodAsync(client, set);
+        var uninstaller = new Uninstaller(client);
+        var removed = uninstaller.RunAsync(await uninstaller.PlanRevisionAsync("default", Stop), _ => { }, Stop);
+        while (await client.FindAsync(Kinds.Deployment, "istio-system", "istiod", Stop) is not null) await Task.Delay(10, Stop);
+        Assert.False(removed.IsCompleted);
+        await client.DeleteAsync(Kinds.Pod, "istio-system", "istiod-abc-1", Stop, gracePeriodSeconds: 0);
+        await removed;
+        Assert.NotNull(await client.FindAsync(Kinds.Pod, "istio-system", "istiod-next-abc-1", Stop));
+    }
+
+    private static Task PodAsync(KubeClient client, string deployment) => client.CreateAsync(Kinds.Pod, JsonNode.Parse($$"""
+        {"metadata": {"name": "{{deployment}}-abc-1", "namespace": "istio-system", "labels": {"pod-template-hash": "abc"},
+          "ownerReferences": [{"apiVersion": "apps/v1", "kind": "ReplicaSet", "name": "{{deployment}}-abc", "uid": "1", "controller": true}]},
+         "spec": {"containers": [{"name": "discovery", "image": "isthmus.internal/isthmus"}]} }
+        """)!.AsObject(), Stop);
+
     /// <summary>The objects that an install and the control plane of a revision create, without the definitions.</summary>
     private static async Task<IReadOnlyList<Removal>> InstallAsync(KubeClient client, string revision)
     {

@@ -40,6 +40,7 @@ internal static class CommandLine
         ("mesh", MeshCommand.Build),
         ("ca", CaCommand.Build),
         ("install", InstallCommand.Build),
+        ("upgrade", InstallCommand.BuildUpgrade),
         ("uninstall", UninstallCommand.Build),
         ("tag", TagCommand.Build),
         ("image", ImageCommand.Build),

@@ -13,7 +13,8 @@ using Isthmus.Operate.Install.Render;
 namespace Isthmus.Operate.Install;
 
 /// <summary>What would make an installation fail halfway, found before it changes anything. What a cluster does not let a user ask is not a problem.</summary>
-public sealed class Preconditions(KubeClient client, TimeProvider time)
+/// <param name="note">Receives what the check waits for.</param>
+public sealed class Preconditions(KubeClient client, TimeProvider time, Action<string> note)
 {
     private static readonly TimeSpan ImagePoll = TimeSpan.FromSeconds(1);
 
@@ -94,18 +95,27 @@ public sealed class Preconditions(KubeClient client, TimeProvider time)
     {
         var image = spec.Image("isthmus");
         if (!image.StartsWith($"{WellKnown.OwnDomain}/", StringComparison.Ordinal) || (objects.Find("Deployment") ?? objects.Find("DaemonSet")) is null) return;
-        var begun = time.GetTimestamp();
+        var (begun, isNoted) = (time.GetTimestamp(), false);
         while (await OwnImagesAsync(stop) is { } names && !names.Contains(image) && !names.Contains(WellKnown.OwnImage))
         {
             if (time.GetElapsedTime(begun) < ImagePatience)
             {
+                if (!isNoted)
+                    note($"No node of {client.Access.Name} lists the image {image} yet{Tags(names)}. Kubelets list an image up to {ImagePatience.TotalSeconds:0} s after it is loaded: waiting. If it is not loaded, interrupt this command, and run 'isthmus image load', or set hub and tag.");
+                isNoted = true;
                 await Task.Delay(ImagePoll, time, stop);
                 continue;
             }
-            var tags = names.Where(name => name.StartsWith($"{WellKnown.OwnImage}:", StringComparison.Ordinal)).Order(StringComparer.Ordinal).ToList();
-            throw new ProblemException($"cluster {client.Access.Name}", $"no node has the image {image}, and no registry serves {WellKnown.OwnDomain}{(tags.Count > 0 ? $"; nodes have {string.Join(", ", tags)}" : "")}",
-                tags.Count > 0 ? "set tag, or load the image on each node with 'isthmus image load'" : "load the image on each node with 'isthmus image load', or push it with 'isthmus image push' and set hub and tag");
+            var tags = Tags(names);
+            throw new ProblemException($"cluster {client.Access.Name}", $"no node has the image {image}, and no registry serves {WellKnown.OwnDomain}{tags}",
+                tags.Length > 0 ? "set tag, or load the image on each node with 'isthmus image load'" : "load the image on each node with 'isthmus image load', or push it with 'isthmus image push' and set hub and tag");
         }
+    }
+
+    private static string Tags(HashSet<string> names)
+    {
+        var tags = names.Where(name => name.StartsWith($"{WellKnown.OwnImage}:", StringComparison.Ordinal)).Order(StringComparer.Ordinal).ToList();
+        return tags.Count > 0 ? $"; nodes have {string.Join(", ", tags)}" : "";
     }
 
     /// <summary>The names of the image that nodes list; the lab lists it without a tag, because it has all of them. Null if a node may have images that it does not list.</summary>

@@ -42,13 +42,20 @@ public sealed class MeshRun(MeshDesign design, MeshLinks links, MeshPlan plan, M
         await AllAsync([.. installed.Values, _credentials], stop);
     }
 
-    private Task MeetsAsync(ClusterLink link, CancellationToken stop)
+    private async Task MeetsAsync(ClusterLink link, CancellationToken stop)
     {
         // The address of a primary is known only when its gateway runs. The kinds of objects do not depend on it.
         var spec = design.Installation(link.Cluster, link.Cluster.IsPrimary ? "" : "192.0.2.1");
         var components = Manifests.Render(spec);
         if (design.HasGateway(link.Cluster)) components = [.. components, .. Manifests.Render(design.Gateway(link.Cluster))];
-        return new Preconditions(link.Client, time).CheckAsync(spec, components, stop);
+        const string step = "image of the control plane, which no node lists yet";
+        var (begun, waits) = (time.GetTimestamp(), false);
+        await new Preconditions(link.Client, time, _ =>
+        {
+            waits = true;
+            progress.Started(link.Name, step);
+        }).CheckAsync(spec, components, stop);
+        if (waits) progress.Finished(link.Name, step, time.GetElapsedTime(begun));
     }
 
     private TimeSpan Remaining => settings.Limit - time.GetElapsedTime(_begun) is var left && left > TimeSpan.Zero ? left : TimeSpan.Zero;

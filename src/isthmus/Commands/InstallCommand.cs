@@ -8,7 +8,11 @@ namespace Isthmus.Commands;
 
 internal static class InstallCommand
 {
-    internal static Command Build()
+    internal static Command Build() => Build("install", "Install the mesh in a cluster, or reconfigure an installation.", upgrades: false);
+
+    internal static Command BuildUpgrade() => Build("upgrade", "Replace an installation by this version, in place. Give it the files and flags of the installation.", upgrades: true);
+
+    private static Command Build(string name, string description, bool upgrades)
     {
         var options = new InstallOptions();
         var yes = ConfirmationOption.Skip();
@@ -16,16 +20,20 @@ internal static class InstallCommand
         var force = new Option<bool>("--force") { Description = "Continue although the cluster does not meet the preconditions" };
         var verify = new Option<bool>("--verify") { Description = "Wait until every component is ready (always the case; accepted for compatibility)" };
         var readiness = new DurationOption("--readiness-timeout", "How long to wait for a component to be ready, for example 90s or 5m", "5m");
-        var command = new Command("install", "Install the mesh in a cluster, or reconfigure an installation.") { yes, dryRun, force, verify, readiness.Option };
-        command.Aliases.Add("apply");
+        var command = new Command(name, description) { yes, dryRun, force, verify, readiness.Option };
+        if (!upgrades) command.Aliases.Add("apply");
         options.AddTo(command);
         command.SetAction(async (line, stop) =>
         {
             var spec = options.Read(line);
             var limit = readiness.Of(line);
             using var client = GlobalOptions.Client(line);
+            var output = new InstallOutput();
             var components = Manifests.Render(spec);
-            if (!line.GetValue(force)) await new Preconditions(client, TimeProvider.System).CheckAsync(spec, components, stop);
+            if (!line.GetValue(force)) await new Preconditions(client, TimeProvider.System, output.Note).CheckAsync(spec, components, stop);
+            var installer = new Installer(client, TimeProvider.System, output);
+            var replaced = upgrades ? await new Upgrade(client, installer).CheckAsync(spec, components, stop) : "";
+            if (replaced.Length > 0) output.Note($"The upgrade replaces {replaced} by {spec.Image("isthmus")}.");
             if (line.GetValue(dryRun))
             {
                 foreach (var component in components) Console.WriteLine($"{component.Name}: {component.Objects.Count} objects would be applied to {client.Access.Name}");
@@ -36,10 +44,10 @@ internal static class InstallCommand
                 // Standard input held the file, so it cannot hold an answer.
                 if (options.ReadsStandardInput(line))
                     throw new WrongUseException("-f -", "cannot ask for confirmation when the file comes from standard input", "add -y");
-                if (!await Question.ConfirmAsync($"This will install the {spec.Profile} profile ({string.Join(", ", components.Select(component => component.Name))}) into the cluster {client.Access.Name}. Proceed?", stop)) return ExitCode.Failure;
+                if (!await Question.ConfirmAsync($"This will {name} the {spec.Profile} profile ({string.Join(", ", components.Select(component => component.Name))}) into the cluster {client.Access.Name}. Proceed?", stop)) return ExitCode.Failure;
             }
-            await new Installer(client, TimeProvider.System, new InstallOutput()).InstallAsync(spec, limit, stop);
-            Console.WriteLine("✔ Installation complete");
+            await installer.InstallAsync(spec, limit, stop);
+            Console.WriteLine(upgrades ? "✔ Upgrade complete. Sidecars and gateways keep their version until their Pods are replaced: kubectl rollout restart deployment -n NAMESPACE" : "✔ Installation complete");
             return 0;
         });
         return command;

@@ -58,7 +58,10 @@ public sealed class PreconditionsTests
     {
         var answers = Nodes("docker.io/library/nginx:1");
         answers["then /api/v1/nodes"] = Nodes("docker.io/library/nginx:1", $"isthmus.internal/isthmus:{BuildVersion.Current}")["/api/v1/nodes"];
-        Assert.Equal("", await RefusedAsync(answers));
+        var notes = new List<string>();
+        Assert.Equal("", await RefusedAsync(answers, notes));
+        // At once, and once: the wait is long.
+        Assert.StartsWith($"No node of test lists the image isthmus.internal/isthmus:{BuildVersion.Current} yet. Kubelets list an image up to 45 s after it is loaded: waiting.", Assert.Single(notes));
     }
 
     [Fact]
@@ -118,7 +121,7 @@ public sealed class PreconditionsTests
         await using var cluster = new LoopbackCluster();
         var client = await cluster.StartAsync();
         var spec = OperatorSpec.Build([], [], null);
-        await new Preconditions(client, TimeProvider.System).CheckAsync(spec, Manifests.Render(spec), Stop);
+        await new Preconditions(client, TimeProvider.System, _ => { }).CheckAsync(spec, Manifests.Render(spec), Stop);
         Assert.Null(await client.FindAsync(Isthmus.Kubernetes.Objects.Kinds.Namespace, null, "istio-system", Stop));
     }
 
@@ -136,7 +139,9 @@ public sealed class PreconditionsTests
     };
 
     /// <summary>Why an installation is refused by an API server with these answers; empty when it is not.</summary>
-    private static async Task<string> RefusedAsync(Dictionary<string, (int Code, string Body)> answers, params string[] flags)
+    private static Task<string> RefusedAsync(Dictionary<string, (int Code, string Body)> answers, params string[] flags) => RefusedAsync(answers, [], flags);
+
+    private static async Task<string> RefusedAsync(Dictionary<string, (int Code, string Body)> answers, List<string> notes, params string[] flags)
     {
         var builder = WebApplication.CreateSlimBuilder();
         builder.Logging.ClearProviders();
@@ -160,7 +165,7 @@ public sealed class PreconditionsTests
         try
         {
             var clock = new ManualClock();
-            var check = new Preconditions(client, clock).CheckAsync(spec, Manifests.Render(spec), Stop);
+            var check = new Preconditions(client, clock, notes.Add).CheckAsync(spec, Manifests.Render(spec), Stop);
             while (await Task.WhenAny(check, Task.Delay(5, Stop)) != check)
             {
                 if (clock.NextDue is { } due) clock.Advance(due);

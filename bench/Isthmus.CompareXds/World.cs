@@ -19,7 +19,7 @@ internal sealed class World
 {
     private const string Common = "common";
 
-    private readonly MeshWriter _writer = new(new(), new(), new(MultiClusterSettings.Default, "istio", NullLogger<MeshKinds>.Instance));
+    private readonly MeshWriter _writer = new(new(), new(), new(MultiClusterSettings.Default, "istio", "default", NullLogger<MeshKinds>.Instance));
     private readonly Publisher _publisher = new(TimeProvider.System);
 
     private World()

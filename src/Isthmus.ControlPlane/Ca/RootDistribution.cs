@@ -1,9 +1,11 @@
 using System.Collections.Concurrent;
 using System.Text.Json.Nodes;
 using Isthmus.Core.Names;
+using Isthmus.Core.Problems;
 using Isthmus.Kubernetes.Client;
 using Isthmus.Kubernetes.Objects;
 using Isthmus.Kubernetes.Watch;
+using Isthmus.Wire.Tls;
 using Microsoft.Extensions.Logging;
 
 namespace Isthmus.ControlPlane.Ca;
@@ -52,7 +54,7 @@ public sealed partial class RootDistribution(KubeClient client, CaState ca, Time
         await _queue.RunAsync(2, async (name, token) =>
         {
             if (Ignored.Contains(name) || ca.Current is not { } current) return;
-            if (namespaces.Find(name) is { Status.Phase: not "Terminating" } && maps.Find(name, WellKnown.RootCertConfigMap)?.Data.GetValueOrDefault(WellKnown.RootCertKey) != current.RootsPem)
+            if (namespaces.Find(name) is { Status.Phase: not "Terminating" } && !Has(maps.Find(name, WellKnown.RootCertConfigMap), current))
                 await WriteAsync(name, current, token);
             _failed.TryRemove(name, out _);
         }, (name, error) =>
@@ -62,6 +64,16 @@ public sealed partial class RootDistribution(KubeClient client, CaState ca, Time
             if (!_failed.TryGetValue(name, out var known) || known.Message != error.Message) WriteFailed(log, name, client.Access.Name, error.Message);
             _failed[name] = error;
         }, stop);
+    }
+
+    /// <summary>Istio's control plane writes the same roots as they are in its Secret. Their notation is not worth a write: each would
+    /// undo the other's.</summary>
+    private static bool Has(ConfigMap? map, CaSnapshot current)
+    {
+        if (map?.Data.GetValueOrDefault(WellKnown.RootCertKey) is not { } text) return false;
+        if (text == current.RootsPem) return true;
+        try { return CertificateText.Write(CertificateText.ReadAny(text, WellKnown.RootCertConfigMap)) == current.RootsPem; }
+        catch (ProblemException) { return false; }
     }
 
     private Task WriteAsync(string name, CaSnapshot current, CancellationToken stop) => client.ApplyAsync(Kinds.ConfigMap, new JsonObject

@@ -2,6 +2,7 @@ using System.Text.Json.Nodes;
 using Isthmus.ControlPlane.Derive;
 using Isthmus.Core.Collections;
 using Isthmus.Core.Live;
+using Isthmus.Core.Names;
 using Isthmus.Core.Problems;
 using Isthmus.Kubernetes.Objects;
 using Isthmus.Mesh.Config;
@@ -22,10 +23,15 @@ public abstract class IstioObjectKind<T>(IstioKind kind)
 {
     public sealed override KindPlace Place => KindPlace.ConfigCluster;
 
+    /// <summary>The control plane's revision: objects may ask for one by their label.</summary>
+    public required string Revision { get; init; }
+
     internal abstract Source<ObjectKey, T> SourceIn(MeshSources sources);
 
-    internal sealed override IstioState<T> Read(string cluster, JsonObject item)
+    /// <returns>Null for an object of another revision: another control plane reads it.</returns>
+    internal sealed override IstioState<T>? Read(string cluster, JsonObject item)
     {
+        if (item["metadata"]?["labels"]?[Labels.Revision] is { } revision && revision.ToString() != Revision) return null;
         var read = IstioConfig.Read(Named(item), cluster);
         return new(read.Source, (T?)read.Value, read.Problems);
     }

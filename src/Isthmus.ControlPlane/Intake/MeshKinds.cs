@@ -5,7 +5,8 @@ namespace Isthmus.ControlPlane.Intake;
 
 /// <summary>The table of kinds: all that a control plane reads of clusters.</summary>
 /// <param name="settingsMap">The name of the ConfigMap with the settings of the mesh.</param>
-public sealed class MeshKinds(MultiClusterSettings multiCluster, string settingsMap, ILogger<MeshKinds> log)
+/// <param name="revision">The control plane's revision: it ignores Istio objects of others.</param>
+public sealed class MeshKinds(MultiClusterSettings multiCluster, string settingsMap, string revision, ILogger<MeshKinds> log)
 {
     public ServiceKind Services { get; } = new();
     public EndpointSliceKind Slices { get; } = new();
@@ -20,8 +21,16 @@ public sealed class MeshKinds(MultiClusterSettings multiCluster, string settings
     /// <summary>Istio kinds that affect proxies.</summary>
     public IReadOnlyList<MeshKind> Istio { get; } =
     [
-        new GatewayKind(), new VirtualServiceKind(), new DestinationRuleKind(), new ServiceEntryKind(), new WorkloadEntryKind(), new SidecarKind(), new EnvoyFilterKind(),
-        new PeerAuthenticationKind(), new AuthorizationPolicyKind(), new RequestAuthenticationKind(),
+        new GatewayKind { Revision = revision },
+        new VirtualServiceKind { Revision = revision },
+        new DestinationRuleKind { Revision = revision },
+        new ServiceEntryKind { Revision = revision },
+        new WorkloadEntryKind { Revision = revision },
+        new SidecarKind { Revision = revision },
+        new EnvoyFilterKind { Revision = revision },
+        new PeerAuthenticationKind { Revision = revision },
+        new AuthorizationPolicyKind { Revision = revision },
+        new RequestAuthenticationKind { Revision = revision },
     ];
 
     public IReadOnlyList<MeshKind> All => field ??= [Services, Slices, Pods, Nodes, Namespaces, Exports, Imports, .. Istio, Settings, Credentials];

@@ -7,15 +7,19 @@ internal static class NetworkingSchemas
 {
     private static readonly Schema Port = Object(("number", Unsigned), ("name", Text), ("protocol", Text), ("targetPort", Unsigned));
 
+    private static readonly Schema ServerPort = Object(("number", Unsigned), ("name", Text), ("protocol", Text), ("targetPort", Unsigned)).Requiring("number", "protocol", "name");
+
+    private static readonly Schema EntryPort = Object(("number", Unsigned), ("name", Text), ("protocol", Text), ("targetPort", Unsigned)).Requiring("number", "name");
+
     private static readonly Schema StringMatch = Object(("exact", Text), ("prefix", Text), ("regex", Text));
 
-    private static readonly Schema Destination = Object(("host", Text), ("subset", Text), ("port", Object(("number", Unsigned))));
+    private static readonly Schema Destination = Object(("host", Text), ("subset", Text), ("port", Object(("number", Unsigned)))).Requiring("host");
 
     private static readonly Schema HeaderOperations = Object(("set", TextMap), ("add", TextMap), ("remove", Texts));
 
     private static readonly Schema Headers = Object(("request", HeaderOperations), ("response", HeaderOperations));
 
-    private static readonly Schema WeightedDestination = Object(("destination", Destination), ("weight", Integer), ("headers", Headers));
+    private static readonly Schema WeightedDestination = Object(("destination", Destination), ("weight", Integer), ("headers", Headers)).Requiring("destination");
 
     private static readonly Schema Percent = Object(("value", Number));
 
@@ -32,7 +36,7 @@ internal static class NetworkingSchemas
     public static readonly ObjectSchema Gateway = Object(
         ("selector", TextMap),
         ("servers", List(Object(
-            ("bind", Text), ("defaultEndpoint", Text), ("hosts", Texts), ("name", Text), ("port", Port), ("tls", ServerTls)))));
+            ("bind", Text), ("defaultEndpoint", Text), ("hosts", Texts), ("name", Text), ("port", ServerPort), ("tls", ServerTls)).Requiring("port", "hosts"))));
 
     private static readonly Schema HttpMatch = Object(
         ("name", Text), ("uri", StringMatch), ("ignoreUriCase", Flag), ("scheme", StringMatch), ("method", StringMatch), ("authority", StringMatch),
@@ -45,23 +49,26 @@ internal static class NetworkingSchemas
 
     private static readonly Schema Cors = Object(
         ("allowOrigin", Texts), ("allowOrigins", List(StringMatch)), ("allowMethods", Texts), ("allowHeaders", Texts),
-        ("exposeHeaders", Texts), ("maxAge", Duration), ("allowCredentials", Flag));
+        ("exposeHeaders", Texts), ("maxAge", Duration), ("allowCredentials", Flag),
+        ("unmatchedPreflights", Idle(OneOf("UNSPECIFIED", "FORWARD", "IGNORE"))));
 
     private static readonly Schema HttpRoute = Object(
         ("name", Text), ("match", List(HttpMatch)), ("route", List(WeightedDestination)),
         ("redirect", Object(("uri", Text), ("authority", Text), ("scheme", Text), ("port", Unsigned), ("derivePort", OneOf("FROM_PROTOCOL_DEFAULT", "FROM_REQUEST_PORT")), ("redirectCode", Unsigned))),
-        ("directResponse", Object(("status", Unsigned), ("body", Object(("string", Text), ("bytes", Text))))),
+        ("directResponse", Object(("status", Unsigned), ("body", Object(("string", Text), ("bytes", Text)))).Requiring("status")),
         ("rewrite", Object(("uri", Text), ("authority", Text), ("uriRegexRewrite", Object(("match", Text), ("rewrite", Text))))),
         ("timeout", Duration),
-        ("retries", Object(("attempts", Integer), ("perTryTimeout", Duration), ("retryOn", Text), ("retryRemoteLocalities", Flag))),
+        ("retries", Object(("attempts", Integer), ("perTryTimeout", Duration), ("retryOn", Text), ("retryRemoteLocalities", Flag),
+            ("backoff", Idle(Duration)), ("retryIgnorePreviousHosts", Idle(Flag)))),
         ("fault", Fault), ("mirror", Destination), ("mirrorPercent", Unsigned), ("mirrorPercentage", Percent), ("mirror_percent", Unsigned),
-        ("mirrors", List(Object(("destination", Destination), ("percentage", Percent)))),
+        ("mirrors", List(Object(("destination", Destination), ("percentage", Percent)).Requiring("destination"))),
         ("corsPolicy", Cors), ("headers", Headers), ("delegate", Object(("name", Text), ("namespace", Text))));
 
     private static Schema L4Route(bool tls) => Object(
         ("match", List(Object(
-            [("destinationSubnets", Texts), ("port", Unsigned), ("sourceLabels", TextMap), ("sourceNamespace", Text), ("gateways", Texts), .. tls ? (IEnumerable<(string, Schema)>)[("sniHosts", Texts)] : [("sourceSubnet", Text)]]))),
-        ("route", List(Object(("destination", Destination), ("weight", Integer)))));
+            [("destinationSubnets", Texts), ("port", Unsigned), ("sourceLabels", TextMap), ("sourceNamespace", Text), ("gateways", Texts), .. tls ? (IEnumerable<(string, Schema)>)[("sniHosts", Texts)] : [("sourceSubnet", Text)]])
+            .Requiring(tls ? ["sniHosts"] : []))),
+        ("route", List(Object(("destination", Destination), ("weight", Integer)).Requiring("destination")))).Requiring(tls ? ["match"] : []);
 
     public static readonly ObjectSchema VirtualService = Object(
         ("hosts", Texts), ("gateways", Texts), ("exportTo", Texts),
@@ -73,27 +80,32 @@ internal static class NetworkingSchemas
         ("failover", List(Object(("from", Text), ("to", Text)))),
         ("failoverPriority", Texts));
 
+    private static readonly Schema ConnectionPool = Object(
+        ("tcp", Object(("maxConnections", Integer), ("connectTimeout", Duration), ("maxConnectionDuration", Duration), ("idleTimeout", Duration),
+            ("tcpKeepalive", Object(("probes", Unsigned), ("time", Duration), ("interval", Duration))))),
+        ("http", Object(("http1MaxPendingRequests", Integer), ("http2MaxRequests", Integer), ("maxRequestsPerConnection", Integer), ("maxRetries", Integer),
+            ("idleTimeout", Duration), ("h2UpgradePolicy", OneOf("DEFAULT", "DO_NOT_UPGRADE", "UPGRADE")), ("useClientProtocol", Flag), ("maxConcurrentStreams", Integer))));
+
     private static readonly (string, Schema)[] PolicyFields =
     [
         ("loadBalancer", Object(
             ("simple", OneOf("UNSPECIFIED", "LEAST_CONN", "RANDOM", "PASSTHROUGH", "ROUND_ROBIN", "LEAST_REQUEST")),
             ("consistentHash", Object(
-                ("httpHeaderName", Text), ("httpCookie", Object(("name", Text), ("path", Text), ("ttl", Duration))), ("useSourceIp", Flag),
+                ("httpHeaderName", Text), ("httpCookie", Object(("name", Text), ("path", Text), ("ttl", Duration), ("attributes", Idle(List(Object(("name", Text), ("value", Text)))))).Requiring("name")), ("useSourceIp", Flag),
                 ("httpQueryParameterName", Text), ("minimumRingSize", Integer),
                 ("ringHash", Object(("minimumRingSize", Integer))), ("maglev", Object(("tableSize", Integer))))),
-            ("localityLbSetting", LocalityLb), ("warmupDurationSecs", Duration))),
-        ("connectionPool", Object(
-            ("tcp", Object(("maxConnections", Integer), ("connectTimeout", Duration), ("maxConnectionDuration", Duration), ("idleTimeout", Duration),
-                ("tcpKeepalive", Object(("probes", Unsigned), ("time", Duration), ("interval", Duration))))),
-            ("http", Object(("http1MaxPendingRequests", Integer), ("http2MaxRequests", Integer), ("maxRequestsPerConnection", Integer), ("maxRetries", Integer),
-                ("idleTimeout", Duration), ("h2UpgradePolicy", OneOf("DEFAULT", "DO_NOT_UPGRADE", "UPGRADE")), ("useClientProtocol", Flag), ("maxConcurrentStreams", Integer))))),
+            ("localityLbSetting", LocalityLb), ("warmupDurationSecs", Duration),
+            ("warmup", Idle(Object(("duration", Duration), ("minimumPercent", Number), ("aggression", Number)).Requiring("duration"))))),
+        ("connectionPool", ConnectionPool),
         ("outlierDetection", Object(
             ("consecutiveErrors", Integer), ("splitExternalLocalOriginErrors", Flag), ("consecutiveLocalOriginFailures", Unsigned), ("consecutiveGatewayErrors", Unsigned),
             ("consecutive5xxErrors", Unsigned), ("interval", Duration), ("baseEjectionTime", Duration), ("maxEjectionPercent", Integer), ("minHealthPercent", Integer))),
         ("tls", Object(
             ("mode", OneOf("DISABLE", "SIMPLE", "MUTUAL", "ISTIO_MUTUAL")), ("clientCertificate", Text), ("privateKey", Text), ("caCertificates", Text), ("caCrl", Text),
             ("credentialName", Text), ("subjectAltNames", Texts), ("sni", Text), ("insecureSkipVerify", Flag))),
-        ("tunnel", Object(("protocol", Text), ("targetHost", Text), ("targetPort", Unsigned))),
+        ("tunnel", Object(("protocol", Text), ("targetHost", Text), ("targetPort", Unsigned)).Requiring("targetHost", "targetPort")),
+        ("proxyProtocol", Idle(Object(("version", OneOf("V1", "V2"))))),
+        ("retryBudget", Idle(Object(("percent", Number), ("minRetryConcurrency", Unsigned)))),
     ];
 
     private static readonly Schema Policy = Object(
@@ -101,7 +113,7 @@ internal static class NetworkingSchemas
 
     public static readonly ObjectSchema DestinationRule = Object(
         ("host", Text), ("trafficPolicy", Policy), ("exportTo", Texts), ("workloadSelector", Object(("matchLabels", TextMap))),
-        ("subsets", List(Object(("name", Text), ("labels", TextMap), ("trafficPolicy", Policy)))));
+        ("subsets", List(Object(("name", Text), ("labels", TextMap), ("trafficPolicy", Policy)).Requiring("name")))).Requiring("host");
 
     private static readonly (string, Schema)[] EndpointFields =
         [("address", Text), ("ports", Map(Unsigned)), ("labels", TextMap), ("network", Text), ("locality", Text), ("weight", Unsigned), ("serviceAccount", Text)];
@@ -109,14 +121,16 @@ internal static class NetworkingSchemas
     public static readonly ObjectSchema WorkloadEntry = Object(EndpointFields);
 
     public static readonly ObjectSchema ServiceEntry = Object(
-        ("hosts", Texts), ("addresses", Texts), ("ports", List(Port)), ("location", OneOf("MESH_EXTERNAL", "MESH_INTERNAL")),
-        ("resolution", OneOf("NONE", "STATIC", "DNS", "DNS_ROUND_ROBIN")), ("endpoints", List(Object(EndpointFields))),
-        ("workloadSelector", Object(("labels", TextMap))), ("exportTo", Texts), ("subjectAltNames", Texts));
+        ("hosts", Texts), ("addresses", Texts), ("ports", List(EntryPort)), ("location", OneOf("MESH_EXTERNAL", "MESH_INTERNAL")),
+        ("resolution", OneOf(["NONE", "STATIC", "DNS", "DNS_ROUND_ROBIN"], "DYNAMIC_DNS")), ("endpoints", List(Object(EndpointFields))),
+        ("workloadSelector", Object(("labels", TextMap))), ("exportTo", Texts), ("subjectAltNames", Texts)).Requiring("hosts");
 
     public static readonly ObjectSchema Sidecar = Object(
         ("workloadSelector", Object(("labels", TextMap))),
-        ("ingress", List(Object(("port", Port), ("bind", Text), ("captureMode", OneOf("DEFAULT", "IPTABLES", "NONE")), ("defaultEndpoint", Text), ("tls", ServerTls)))),
-        ("egress", List(Object(("port", Port), ("bind", Text), ("captureMode", OneOf("DEFAULT", "IPTABLES", "NONE")), ("hosts", Texts)))),
+        ("ingress", List(Object(("port", Port), ("bind", Text), ("captureMode", OneOf("DEFAULT", "IPTABLES", "NONE")), ("defaultEndpoint", Text), ("tls", ServerTls),
+            ("connectionPool", Idle(ConnectionPool))).Requiring("port"))),
+        ("inboundConnectionPool", Idle(ConnectionPool)),
+        ("egress", List(Object(("port", Port), ("bind", Text), ("captureMode", OneOf("DEFAULT", "IPTABLES", "NONE")), ("hosts", Texts)).Requiring("hosts"))),
         ("outboundTrafficPolicy", Object(("mode", OneOf("REGISTRY_ONLY", "ALLOW_ANY")), ("egressProxy", Destination))));
 
     public static readonly ObjectSchema EnvoyFilter = Object(
@@ -125,7 +139,7 @@ internal static class NetworkingSchemas
             ("applyTo", OneOf("INVALID", "LISTENER", "FILTER_CHAIN", "NETWORK_FILTER", "HTTP_FILTER", "ROUTE_CONFIGURATION", "VIRTUAL_HOST", "HTTP_ROUTE", "CLUSTER", "EXTENSION_CONFIG",
                 "BOOTSTRAP", "LISTENER_FILTER")),
             ("match", Object(
-                ("context", OneOf("ANY", "SIDECAR_INBOUND", "SIDECAR_OUTBOUND", "GATEWAY")),
+                ("context", OneOf("ANY", "SIDECAR_INBOUND", "SIDECAR_OUTBOUND", "GATEWAY", "WAYPOINT")),
                 ("proxy", Object(("proxyVersion", Text), ("metadata", TextMap))),
                 ("listener", Anything), ("routeConfiguration", Anything), ("cluster", Anything), ("waypoint", Anything))),
             ("patch", Object(
@@ -133,5 +147,5 @@ internal static class NetworkingSchemas
                 ("filterClass", OneOf("UNSPECIFIED", "AUTHN", "AUTHZ", "STATS")), ("value", Anything)))))));
 
     public static readonly ObjectSchema WorkloadGroup = Object(
-        ("metadata", Object(("labels", TextMap), ("annotations", TextMap))), ("template", Object(EndpointFields)), ("probe", Anything));
+        ("metadata", Object(("labels", TextMap), ("annotations", TextMap))), ("template", Object(EndpointFields)), ("probe", Anything)).Requiring("template");
 }

@@ -24,6 +24,12 @@ internal abstract record Schema
 
     public static Schema OneOf(params string[] values) => new TextSchema(values);
 
+    /// <summary>As <see cref="OneOf"/>, with more values of Istio's that API servers store and that are refused here.</summary>
+    public static Schema OneOf(string[] values, params string[] refused) => new TextSchema(values) { Refused = refused };
+
+    /// <summary>A field of Istio's that has no effect here: API servers keep it, because a control plane of Istio may read the same object.</summary>
+    public static Schema Idle(Schema schema) => new IdleSchema(schema);
+
     public static Schema List(Schema item) => new ListSchema(item);
 
     public static Schema Map(Schema value) => new MapSchema(value);
@@ -50,11 +56,18 @@ internal sealed record ObjectSchema(Dictionary<string, Schema> Fields) : Schema
 {
     public bool IsStrict { get; init; }
 
+    /// <summary>The fields that API servers demand, as Istio's definitions do. What else must be there, readers say.</summary>
+    public string[] Required { get; init; } = [];
+
+    /// <summary>The same shape with fields that must be there.</summary>
+    public ObjectSchema Requiring(params string[] names) => this with { Required = names };
+
     public override JsonObject ToOpenApi()
     {
         var properties = new JsonObject();
         foreach (var (name, schema) in Fields.OrderBy(field => field.Key, StringComparer.Ordinal)) properties[name] = schema.ToOpenApi();
         var shape = new JsonObject { ["type"] = "object", ["properties"] = properties };
+        if (Required.Length > 0) shape["required"] = new JsonArray([.. Required.Select(name => JsonValue.Create(name))]);
         // API servers prune before admission. The flag holds for this level only.
         if (IsStrict) shape["x-kubernetes-preserve-unknown-fields"] = true;
         return shape;
@@ -72,7 +85,7 @@ internal sealed record ObjectSchema(Dictionary<string, Schema> Fields) : Schema
             if (item is null) continue;
             if (Fields.TryGetValue(name, out var schema)) schema.Check(item, Join(path, name), findings);
             else if (IsStrict) findings.Error(Join(path, name), $"unknown field \"{name}\"", "remove it or correct its spelling; without it, the policy would not mean what it says");
-            else findings.Warn(Join(path, name), $"unknown field \"{name}\"", "remove it or correct its spelling; the API server drops it");
+            else findings.Warn(Join(path, name), $"unknown field \"{name}\"", "remove it or correct its spelling; it has no effect, and the API server may drop it");
         }
     }
 
@@ -118,10 +131,12 @@ internal sealed record ListSchema(Schema Item) : Schema
 
 internal sealed record TextSchema(string[] Values) : Schema
 {
+    public string[] Refused { get; init; } = [];
+
     public override JsonObject ToOpenApi()
     {
         var schema = new JsonObject { ["type"] = "string" };
-        if (Values.Length > 0) schema["enum"] = new JsonArray([.. Values.Select(value => JsonValue.Create(value))]);
+        if (Values.Length > 0) schema["enum"] = new JsonArray([.. Values.Concat(Refused).Select(value => JsonValue.Create(value))]);
         return schema;
     }
 
@@ -173,5 +188,16 @@ internal sealed record AnySchema : Schema
 
     public override void Check(JsonNode value, string path, Findings findings)
     {
+    }
+}
+
+internal sealed record IdleSchema(Schema Shape) : Schema
+{
+    public override JsonObject ToOpenApi() => Shape.ToOpenApi();
+
+    public override void Check(JsonNode value, string path, Findings findings)
+    {
+        Shape.Check(value, path, findings);
+        findings.Warn(path, "has no effect in Isthmus", "remove it, unless a control plane of Istio reads the object, too");
     }
 }

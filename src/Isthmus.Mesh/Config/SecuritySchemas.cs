@@ -7,7 +7,7 @@ internal static class SecuritySchemas
 {
     private static readonly Schema Selector = Strict(("matchLabels", TextMap));
 
-    private static readonly Schema TargetRef = Strict(("group", Text), ("kind", Text), ("name", Text), ("namespace", Text));
+    private static readonly Schema TargetRef = Strict(("group", Text), ("kind", Text), ("name", Text), ("namespace", Text)).Requiring("kind", "name");
 
     private static readonly Schema Mtls = Strict(("mode", OneOf("UNSET", "DISABLE", "PERMISSIVE", "STRICT")));
 
@@ -32,13 +32,13 @@ internal static class SecuritySchemas
         ("rules", List(Strict(
             ("from", List(Strict(("source", Source)))),
             ("to", List(Strict(("operation", Operation)))),
-            ("when", List(Strict(("key", Text), ("values", Texts), ("notValues", Texts))))))));
+            ("when", List(Strict(("key", Text), ("values", Texts), ("notValues", Texts)).Requiring("key")))))));
 
     public static readonly ObjectSchema RequestAuthentication = Strict(
         ("selector", Selector), ("targetRef", TargetRef), ("targetRefs", List(TargetRef)),
         ("jwtRules", List(Strict(
             ("issuer", Text), ("audiences", Texts), ("jwksUri", Text), ("jwks_uri", Text), ("jwks", Text),
-            ("fromHeaders", List(Strict(("name", Text), ("prefix", Text)))), ("fromParams", Texts), ("fromCookies", Texts),
-            ("outputPayloadToHeader", Text), ("outputClaimToHeaders", List(Strict(("header", Text), ("claim", Text)))),
-            ("forwardOriginalToken", Flag), ("timeout", Duration)))));
+            ("fromHeaders", List(Strict(("name", Text), ("prefix", Text)).Requiring("name"))), ("fromParams", Texts), ("fromCookies", Texts),
+            ("outputPayloadToHeader", Text), ("outputClaimToHeaders", List(Strict(("header", Text), ("claim", Text)).Requiring("header", "claim"))),
+            ("forwardOriginalToken", Flag), ("timeout", Duration)).Requiring("issuer"))));
 }

@@ -1,4 +1,5 @@
 using System.Text.Json.Nodes;
+using Isthmus.Core.Names;
 using Isthmus.Core.Problems;
 using Isthmus.Kubernetes.Client;
 using Isthmus.Kubernetes.Objects;
@@ -47,6 +48,10 @@ public sealed class Applier(KubeClient client, TimeProvider time)
         {
             var copy = (JsonObject)value.DeepClone();
             if (value["kind"]?.ToString() is "MutatingWebhookConfiguration" or "ValidatingWebhookConfiguration") await KeepCaBundleAsync(kind, copy, stop);
+            if (IsShared(copy) && await client.FindAsync(kind, copy["metadata"]!["namespace"]?.ToString(), copy["metadata"]!["name"]!.ToString(), stop) is { } present)
+            {
+                copy = Wanted(copy, present);
+            }
             await client.ApplyAsync(kind, copy, stop);
         }
         catch (KubeException e)
@@ -55,6 +60,20 @@ public sealed class Applier(KubeClient client, TimeProvider time)
                 e.Code == 403 ? "use a kubeconfig user with the rights of cluster-admin" : "", e);
         }
     }
+
+    /// <summary>What an object should be where a cluster has it: installations share definitions and the account of other clusters' control
+    /// planes, and another one, such as Istio's, may own them.</summary>
+    internal static JsonObject Wanted(JsonObject value, JsonObject present)
+    {
+        if (KindOf(value) == Kinds.CustomResourceDefinition) return DefinitionJoin.Of(present, value);
+        if (!IsShared(value)) return value;
+        var wanted = (JsonObject)value.DeepClone();
+        wanted["metadata"]!.AsObject().Remove("labels");
+        return wanted;
+    }
+
+    private static bool IsShared(JsonObject value) =>
+        KindOf(value) == Kinds.CustomResourceDefinition || (KindOf(value) == Kinds.ServiceAccount && value["metadata"]!["name"]!.ToString() == WellKnown.ReaderServiceAccount);
 
     /// <summary>A merge patch replaces lists; the CA bundle that the control plane wrote must survive a second install.</summary>
     private async Task KeepCaBundleAsync(ResourceKind kind, JsonObject value, CancellationToken stop)

@@ -33,6 +33,7 @@ public sealed class Preconditions(KubeClient client, TimeProvider time, Action<s
         await VersionAsync(objects, stop);
         await AddressesAsync(stop);
         await RightsAsync(spec, objects, stop);
+        await new OtherControlPlanes(client).CheckAsync(spec, objects, stop);
         await ImagesAsync(spec, objects, stop);
         await PodSecurityAsync(objects, stop);
         if (spec.Enabled("cni")) await NodeAgentAsync(spec, stop);

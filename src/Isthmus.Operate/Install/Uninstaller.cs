@@ -21,17 +21,20 @@ public sealed record Removal(ResourceKind Kind, string? Namespace, string Name)
 public sealed class Uninstaller(KubeClient client)
 {
     /// <summary>Everything of every revision, with definitions, leader locks and the root certificates in all namespaces.</summary>
+    /// <exception cref="ProblemException">The cluster has another control plane, whose objects have the same labels.</exception>
     public async Task<IReadOnlyList<Removal>> PlanPurgeAsync(CancellationToken stop)
     {
+        await new OtherControlPlanes(client).CheckRemovalAsync("--purge", _ => true, "remove Isthmus's revisions one by one with --revision NAME", stop);
         var plan = await PlanAsync($"{ObjectLabels.Release}=istio,{ObjectLabels.Component}", stop);
         var own = await PlanMadeByControlPlaneAsync(stop);
         return [.. plan.Concat(own).Distinct()];
     }
 
     /// <summary>The objects of one revision only. Definitions, CNI agents and the account of other clusters' control planes are shared.</summary>
-    /// <exception cref="ProblemException">The revision does not exist, but others are installed.</exception>
+    /// <exception cref="ProblemException">The revision does not exist, but others are installed; or it is not Isthmus's.</exception>
     public async Task<IReadOnlyList<Removal>> PlanRevisionAsync(string revision, CancellationToken stop)
     {
+        await new OtherControlPlanes(client).CheckRemovalAsync($"--revision {revision}", other => other.Revision == revision, "remove it with the program that installed it, such as istioctl", stop);
         var selector = $"{ObjectLabels.Release}=istio,{Labels.Revision}={revision},{ObjectLabels.Component}";
         var leases = await client.ListAllAsync<JsonObject>(Kinds.Lease, null, new ListOptions { LabelSelector = $"{Labels.MadeBy}={Labels.Discovery}" }, stop);
         IReadOnlyList<Removal> plan =

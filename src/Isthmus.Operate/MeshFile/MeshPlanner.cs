@@ -69,7 +69,7 @@ public sealed class MeshPlanner(MeshDesign design, MeshLinks links, TimeProvider
         var name = $"{kind.Kind} {Applier.Name(wanted)}";
         var live = await link.Client.FindAsync(kind, wanted["metadata"]!["namespace"]?.ToString(), wanted["metadata"]!["name"]!.ToString(), stop);
         if (live is null) return new(link.Name, part, ChangeKind.Create, name, []);
-        var fields = ObjectDifference.Find(wanted, live);
+        var fields = ObjectDifference.Find(Applier.Wanted(wanted, live), live);
         if (fields.Count == 0) return null;
         // A key that differs is reported, never shown.
         if (kind == Kinds.Secret) fields = [.. fields.Select(field => field with { Wanted = "(secret)", Found = field.Found.Length == 0 ? "" : "(another secret)" })];

@@ -79,6 +79,33 @@ public sealed class CaStateTests : IAsyncLifetime
         await UntilAsync(() => _ca.Problem is null);
     }
 
+    /// <summary>Istio's control plane writes the file of its Secret as it is. Each would undo the other's for ever.</summary>
+    [Fact]
+    public async Task The_same_roots_in_another_notation_are_not_written_again()
+    {
+        await CreateAsync(cluster: "one", keyOf: "one");
+        var root = await File.ReadAllTextAsync(Path.Combine(_directory, "one", "root-cert.pem"), _stop.Token);
+        var theirs = $"# the root of all clusters\r\n{root.ReplaceLineEndings("\r\n")}";
+        foreach (var (name, text) in ((string, string)[])[("theirs", theirs), ("other", "nonsense")])
+        {
+            await _client.CreateAsync(Kinds.Namespace, new JsonObject { ["metadata"] = new JsonObject { ["name"] = name } }, _stop.Token);
+            await _client.CreateAsync(Kinds.ConfigMap, new JsonObject
+            {
+                ["metadata"] = new JsonObject { ["name"] = WellKnown.RootCertConfigMap, ["namespace"] = name, ["labels"] = new JsonObject { [Labels.IstioConfig] = "true" } }, ["data"] = new JsonObject { [WellKnown.RootCertKey] = text },
+            }, _stop.Token);
+        }
+        var distribution = new RootDistribution(_client, _ca, TimeProvider.System, NullLogger<RootDistribution>.Instance);
+        _running = Task.WhenAll(_ca.RunAsync(_stop.Token), distribution.RunAsync(_stop.Token)).ContinueWith(_ => { }, CancellationToken.None, TaskContinuationOptions.None, TaskScheduler.Default);
+        while (await TextAsync("other") != root || await TextAsync("default") != root) await Task.Delay(20, TestContext.Current.CancellationToken);
+        // A namespace that comes later is written after all that was queued before.
+        await _client.CreateAsync(Kinds.Namespace, new JsonObject { ["metadata"] = new JsonObject { ["name"] = "later" } }, _stop.Token);
+        while (await TextAsync("later") != root) await Task.Delay(20, TestContext.Current.CancellationToken);
+        Assert.Equal(theirs, await TextAsync("theirs"));
+    }
+
+    private async Task<string> TextAsync(string ns) =>
+        (await _client.FindAsync<ConfigMap>(Kinds.ConfigMap, ns, WellKnown.RootCertConfigMap, _stop.Token))?.Data.GetValueOrDefault(WellKnown.RootCertKey) ?? "";
+
     private Task DeleteAsync() => _client.DeleteAsync(Kinds.Secret, Namespace, WellKnown.CaCerts, _stop.Token);
 
     private async Task CreateAsync(string cluster, string keyOf)

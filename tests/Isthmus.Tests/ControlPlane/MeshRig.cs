@@ -35,7 +35,7 @@ internal sealed class MeshRig
     public MeshRig(MultiClusterSettings multiCluster, string config, string[] clusters)
     {
         _config = config;
-        Writer = new(new(multiCluster), new(), new(multiCluster, "istio", NullLogger<MeshKinds>.Instance));
+        Writer = new(new(multiCluster), new(), new(multiCluster, "istio", "default", NullLogger<MeshKinds>.Instance));
         Writer.PutSettings(config, null, null);
         foreach (var cluster in clusters) Join(cluster);
     }

@@ -12,6 +12,9 @@ namespace Isthmus.Operate.Install.Render;
 internal static class IstiodObjects
 {
     private const string Component = "Pilot";
+    /// <summary>A setting that no other control plane has.</summary>
+    internal const string InjectorMapVariable = "INJECTOR_CONFIG_MAP";
+
     private const string All = "get list watch create update patch delete";
 
     internal static IEnumerable<JsonObject> Build(OperatorSpec spec)
@@ -217,7 +220,7 @@ internal static class IstiodObjects
             Value("ISTIOD_ADDR", $"{names.Host}:{Ports.DiscoveryTls}"),
             Value("CLUSTER_ID", spec.ClusterName),
             Value("MESH_CONFIG_MAP", names.MeshConfigMap),
-            Value("INJECTOR_CONFIG_MAP", names.InjectorConfigMap),
+            Value(InjectorMapVariable, names.InjectorConfigMap),
             Value("INJECTION_WEBHOOK_CONFIG_NAME", WebhookObjects.InjectorName(spec)),
             Value("VALIDATION_WEBHOOK_CONFIG_NAME", WebhookObjects.ValidatorName(spec)),
         ];

@@ -65,28 +65,30 @@ internal static class WebhookObjects
     {
         var configuration = Object("admissionregistration.k8s.io/v1", "ValidatingWebhookConfiguration", ValidatorName(spec), null,
             Make(spec, "Pilot", ("app", "istiod"), ("istio", "istiod")));
-        configuration["webhooks"] = new JsonArray(new JsonObject
-        {
-            ["name"] = "rev.validation.istio.io",
-            ["clientConfig"] = Client(spec, "/validate", spec.Value("base", "validationURL")?.ToString() ?? ""),
-            ["rules"] = new JsonArray(new JsonObject
-            {
-                ["operations"] = Strings("CREATE", "UPDATE"),
-                ["apiGroups"] = Strings("security.istio.io", "networking.istio.io", "telemetry.istio.io", "extensions.istio.io"),
-                ["apiVersions"] = Strings("*"),
-                ["resources"] = Strings("*"),
-            }),
-            // Ignore until the control plane is up: it sets Fail once it has written its CA bundle.
-            ["failurePolicy"] = "Ignore",
-            ["sideEffects"] = "None",
-            ["admissionReviewVersions"] = Strings("v1"),
-            // The default revision validates every object; other revisions only objects that request them.
-            ["objectSelector"] = spec.Revision.Length == 0
-                ? new JsonObject()
-                : new JsonObject { ["matchExpressions"] = new JsonArray(In(Labels.Revision, spec.Revision)) },
-        });
+        var webhooks = new JsonArray(Validator(spec, "rev.validation.istio.io", In(Labels.Revision, spec.RevisionOrDefault)));
+        // Objects that name no revision apply to all revisions. Objects of other revisions are not ours to judge.
+        if (spec.Revision.Length == 0) webhooks.Add((JsonNode)Validator(spec, "validation.istio.io", Absent(Labels.Revision)));
+        configuration["webhooks"] = webhooks;
         return configuration;
     }
+
+    private static JsonObject Validator(OperatorSpec spec, string name, JsonObject objects) => new()
+    {
+        ["name"] = name,
+        ["clientConfig"] = Client(spec, "/validate", spec.Value("base", "validationURL")?.ToString() ?? ""),
+        ["rules"] = new JsonArray(new JsonObject
+        {
+            ["operations"] = Strings("CREATE", "UPDATE"),
+            ["apiGroups"] = Strings("security.istio.io", "networking.istio.io", "telemetry.istio.io", "extensions.istio.io"),
+            ["apiVersions"] = Strings("*"),
+            ["resources"] = Strings("*"),
+        }),
+        // Ignore until the control plane is up: it sets Fail once it has written its CA bundle.
+        ["failurePolicy"] = "Ignore",
+        ["sideEffects"] = "None",
+        ["admissionReviewVersions"] = Strings("v1"),
+        ["objectSelector"] = new JsonObject { ["matchExpressions"] = new JsonArray(objects) },
+    };
 
     private static JsonObject Client(OperatorSpec spec, string path, string url) => url.Length > 0
         ? new JsonObject { ["url"] = url }

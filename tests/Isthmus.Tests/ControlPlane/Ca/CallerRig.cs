@@ -53,7 +53,7 @@ public sealed class CallerRig : IAsyncLifetime
         _loading = Ca.RunAsync(_end.Token);
         await Ca.Ready.WaitAsync(TimeSpan.FromSeconds(30), Stop);
         _tasks = new(time, new Random(1), NullLogger<Supervisor>.Instance);
-        var mesh = new WatchedMesh(new(new MeshKinds(_settings.MultiCluster, "istio", NullLogger<MeshKinds>.Instance), _settings.Namespace), new NoObjects(), _tasks, time);
+        var mesh = new WatchedMesh(new(new MeshKinds(_settings.MultiCluster, "istio", "default", NullLogger<MeshKinds>.Instance), _settings.Namespace), new NoObjects(), _tasks, time);
         _clusters = new(_settings, mesh.Watch(new(_settings.ClusterId, "", Client.Access), 0), Client, mesh, time, NullLogger<ClusterSet>.Instance);
         var callers = new CallerCheck(_clusters.ClientOf, _settings, () => "cluster.local", NullLogger<CallerCheck>.Instance);
         var tls = new ServingTls(() => Ca.Current, _settings, time);

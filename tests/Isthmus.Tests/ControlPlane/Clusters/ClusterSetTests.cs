@@ -33,7 +33,7 @@ public sealed class ClusterSetTests : IAsyncDisposable
         var ca = new CaState(client, settings.Namespace, () => "cluster.local", time, NullLogger<CaState>.Instance);
         await using var tasks = new Supervisor(time, new Random(1), NullLogger<Supervisor>.Instance);
         var managed = new ManagedRemotes(settings, _ => throw new NotSupportedException(), tasks, time, NullLogger<ManagedRemotes>.Instance);
-        var mesh = new WatchedMesh(new(new MeshKinds(settings.MultiCluster, "istio", NullLogger<MeshKinds>.Instance), settings.Namespace), new NoObjects(), tasks, time);
+        var mesh = new WatchedMesh(new(new MeshKinds(settings.MultiCluster, "istio", "default", NullLogger<MeshKinds>.Instance), settings.Namespace), new NoObjects(), tasks, time);
         var clusters = new ClusterSet(settings, mesh.Watch(new(settings.ClusterId, "", client.Access), 0), client, mesh, time, NullLogger<ClusterSet>.Instance);
         var report = new ClusterReport(clusters, new(ca, settings.Namespace, time), managed, time);
         using var stop = CancellationTokenSource.CreateLinkedTokenSource(Stop);

@@ -12,7 +12,7 @@ namespace Isthmus.Tests.ControlPlane.Intake;
 /// <summary>The table of kinds agrees with the kinds that are installed, watched and kept.</summary>
 public sealed class MeshKindsTests
 {
-    private static readonly MeshKinds Kinds = new(MultiClusterSettings.Default, "istio", NullLogger<MeshKinds>.Instance);
+    private static readonly MeshKinds Kinds = new(MultiClusterSettings.Default, "istio", "default", NullLogger<MeshKinds>.Instance);
     private static readonly ClusterAccess Access = new() { Server = new("https://127.0.0.1:1") };
 
     [Fact]
@@ -54,5 +54,25 @@ public sealed class MeshKindsTests
             var items = (System.Collections.IDictionary)property.PropertyType.GetProperty("Items")!.GetValue(property.GetValue(rig.Mesh.Sources))!;
             Assert.DoesNotContain(items.Keys.Cast<ObjectKey>(), key => key.Cluster == "c2");
         });
+    }
+
+    [Theory]
+    [InlineData("", true)]
+    [InlineData("istio.io/rev: default", true)]
+    [InlineData("istio.io/rev: canary", false)]
+    public void Istio_objects_of_another_revision_are_left_to_its_control_plane(string label, bool read)
+    {
+        var rig = new MeshRig("c1");
+        foreach (var kind in IstioKind.Effective)
+        {
+            rig.Config($$"""
+                apiVersion: {{kind.Group}}/{{kind.StoredVersion}}
+                kind: {{kind.Kind}}
+                metadata: {name: one, namespace: shop, labels: { {{label}} } }
+                spec: {wrong: true}
+                """);
+        }
+        rig.Push();
+        Assert.Equal(read ? IstioKind.Effective.Count : 0, rig.Mesh.Sources.Problems.Items.Keys.Count(source => source.Name == "one"));
     }
 }

@@ -38,11 +38,14 @@ public sealed class OtherControlPlanes(KubeClient client)
     /// <exception cref="ProblemException">Objects of another control plane would be overwritten, or its workloads would not trust the new one's.</exception>
     public async Task CheckAsync(OperatorSpec spec, IReadOnlyList<JsonObject> objects, CancellationToken stop)
     {
-        foreach (var wanted in objects.Where(value => value["kind"]?.ToString() == "Deployment"))
+        foreach (var wanted in objects.Where(value => value["kind"]?.ToString() is "Deployment" or "DaemonSet"))
         {
-            var (ns, name) = (wanted["metadata"]!["namespace"]!.ToString(), wanted["metadata"]!["name"]!.ToString());
-            if (await FindAsync(ns, name, stop) is not { } live) continue;
-            var at = $"Deployment {ns}/{name} in {client.Access.Name}";
+            var (ns, name, kind) = (wanted["metadata"]!["namespace"]!.ToString(), wanted["metadata"]!["name"]!.ToString(), Applier.KindOf(wanted));
+            if (await FindAsync(kind, ns, name, stop) is not { } live) continue;
+            var at = $"{kind.Kind} {ns}/{name} in {client.Access.Name}";
+            // The node agents of both chain a plug-in into the same file.
+            if (kind == Kinds.DaemonSet && IsIstios(live))
+                throw new ProblemException(at, $"is a CNI agent of Istio (image {Image(live)})", "remove it first, or install without components.cni: a node can have one of the two");
             if (IsControlPlane(live) && !IsOurs(live))
                 throw new ProblemException(at, $"is a control plane that Isthmus did not install (image {Image(live)})", $"install beside it with --revision NAME, and move namespaces one by one: {Guide}");
             if (IsFinishedGateway(live) && !IsFinishedGateway(wanted))
@@ -87,9 +90,9 @@ public sealed class OtherControlPlanes(KubeClient client)
         catch (ProblemException) { return []; }
     }
 
-    private async Task<JsonObject?> FindAsync(string ns, string name, CancellationToken stop)
+    private async Task<JsonObject?> FindAsync(ResourceKind kind, string ns, string name, CancellationToken stop)
     {
-        try { return await client.FindAsync(Kinds.Deployment, ns, name, stop); }
+        try { return await client.FindAsync(kind, ns, name, stop); }
         catch (KubeException e) when (e.Code is 403 or 404) { return null; }
     }
 
@@ -101,6 +104,9 @@ public sealed class OtherControlPlanes(KubeClient client)
 
     /// <summary>Ours get their image by injection.</summary>
     private static bool IsFinishedGateway(JsonObject deployment) => Containers(deployment).Any(container => container["name"]?.ToString() == "istio-proxy" && container["image"]?.ToString() is not (null or "auto"));
+
+    /// <summary>The image of Istio's agent has this name in every registry.</summary>
+    private static bool IsIstios(JsonObject agent) => Containers(agent).Any(container => container["image"]?.ToString().Split('/')[^1].Split(':', '@')[0] == "install-cni");
 
     private static string Image(JsonObject deployment) => Containers(deployment).FirstOrDefault()?["image"]?.ToString() ?? "";
 

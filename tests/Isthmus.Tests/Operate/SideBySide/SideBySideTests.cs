@@ -105,6 +105,22 @@ public sealed class SideBySideTests
     }
 
     [Fact]
+    public async Task A_CNI_agent_of_Istios_is_not_taken_over()
+    {
+        await using var cluster = new LoopbackCluster();
+        var client = await cluster.StartAsync();
+        var spec = OperatorSpec.Build([], ["profile=minimal", "components.cni.enabled=true"], "ours");
+        var agent = Manifests.Render(spec).SelectMany(component => component.Objects).Single(value => value["kind"]!.ToString() == "DaemonSet");
+        var theirs = (JsonObject)agent.DeepClone();
+        theirs["spec"]!["template"]!["spec"]!["containers"]![0]!["image"] = "docker.io/istio/install-cni:1.24.0";
+        await client.CreateAsync(Kinds.DaemonSet, theirs, Stop);
+        var refused = await Assert.ThrowsAsync<ProblemException>(() => CheckAsync(client, spec));
+        Assert.Contains("is a CNI agent of Istio (image docker.io/istio/install-cni:1.24.0) (remove it first", refused.Message, StringComparison.Ordinal);
+        await client.ApplyAsync(Kinds.DaemonSet, (JsonObject)agent.DeepClone(), Stop);
+        await CheckAsync(client, spec);
+    }
+
+    [Fact]
     public async Task An_uninstall_does_not_remove_Istio()
     {
         await using var cluster = new LoopbackCluster();

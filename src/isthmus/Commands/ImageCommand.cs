@@ -55,6 +55,8 @@ internal static class ImageCommand
             var secret = line.GetValue(password) ? (await Console.In.ReadToEndAsync(stop)).TrimEnd('\r', '\n') : "";
             var access = new RegistryAccess(line.GetValue(plain), line.GetValue(authority)!, line.GetValue(user)!, secret).WithStored(place.Host, CredentialFiles());
             using var registry = new RegistryClient(place, access);
+            // Building takes minutes: a registry that cannot be reached is reported before.
+            if (line.GetValue(file) is not { Length: > 0 }) await registry.ConnectAsync(stop);
             await WithArchiveAsync(line, file, options, [$"{line.GetValue(name)}"], async archive =>
             {
                 using var images = ImageArchive.Open(archive);

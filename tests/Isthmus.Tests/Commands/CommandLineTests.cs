@@ -71,6 +71,7 @@ public sealed class CommandLineTests
     [InlineData("image push x@sha256:00", "image: 'x@sha256:00' is not the name of an image with a tag (for example registry.example.com/isthmus:1.0)")]
     [InlineData("image push x --username me", "--username: needs --password-stdin, and vice versa (use both, for example: isthmus image push IMAGE --username USER --password-stdin < FILE)")]
     [InlineData("image push x --file /nowhere", "image archive /nowhere: does not exist (check the file's name)")]
+    [InlineData("image push 127.0.0.1:1/isthmus:1", "registry 127.0.0.1:1: cannot be reached: Connection refused (check the name and the network)")]
     [InlineData("image load --to nomad", "--to: 'nomad' is not a place for images (use containerd, docker, podman, kind or k3s)")]
     [InlineData("image build --mirror nowhere", "--mirror: 'nowhere' is not an address (for example http://deb.debian.org/debian)")]
     [InlineData("manifest generate -f /", "-f /: is a directory (name a file in it)")]

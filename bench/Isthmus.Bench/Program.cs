@@ -1,3 +1,5 @@
+using Isthmus.Bench.Proxies;
+
 namespace Isthmus.Bench;
 
 internal static class Program
@@ -12,6 +14,9 @@ internal static class Program
         switch (args[0])
         {
             case "graph": GraphBench.Run(); return 0;
+            case "http1": await HttpBench.RunHttp1Async(args[1]); return 0;
+            case "http1-64k": await HttpBench.RunLargeAsync(args[1]); return 0;
+            case "http2": await HttpBench.RunHttp2Async(args[1]); return 0;
             case "proxy": await ProxyBench.RunAsync(args[1]); return 0;
             case "control-plane" when args is [_, _, "remotes"]: await ControlPlaneBench.RunRemotesAsync(args[1]); return 0;
             case "control-plane": await ControlPlaneBench.RunAsync(args[1], args.ElementAtOrDefault(2) ?? "100,500,1000"); return 0;

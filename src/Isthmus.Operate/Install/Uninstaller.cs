@@ -74,11 +74,11 @@ public sealed class Uninstaller(KubeClient client)
         await RemoveAsync(plan, removed, stop);
     }
 
-    /// <summary>Removes webhooks and workloads first, and waits for their Pods: until they are gone, they would recreate what is removed.</summary>
+    /// <summary>Removes webhooks and workloads first, and waits for their Pods: until their containers end, they would recreate what is removed.</summary>
     public async Task StopAsync(IReadOnlyList<Removal> plan, Action<Removal> removed, CancellationToken stop)
     {
         await DeleteAsync(plan.Where(IsActive), removed, stop);
-        await Task.WhenAll(plan.Where(removal => removal.Kind == Kinds.Deployment || removal.Kind == Kinds.DaemonSet).Select(removal => GoneAsync(removal, stop)));
+        await Task.WhenAll(plan.Where(removal => removal.Kind == Kinds.Deployment || removal.Kind == Kinds.DaemonSet).Select(removal => EndedAsync(removal, stop)));
     }
 
     /// <summary>Removes the rest.</summary>
@@ -101,34 +101,37 @@ public sealed class Uninstaller(KubeClient client)
 
     private static readonly TimeSpan PodPatience = TimeSpan.FromSeconds(60);
 
-    /// <summary>Pods still write objects (root certificates, locks) until they are gone. CNI agents restore the chains of their nodes, and need their rights
+    /// <summary>Pods still write objects (root certificates, locks) until their containers end. CNI agents restore the chains of their nodes, and need their rights
     /// for it.</summary>
-    private async Task GoneAsync(Removal workload, CancellationToken stop)
+    private async Task EndedAsync(Removal workload, CancellationToken stop)
     {
         using var limit = CancellationTokenSource.CreateLinkedTokenSource(stop);
         limit.CancelAfter(PodPatience);
         try
         {
-            await PodsGoneAsync(workload, limit.Token);
+            await PodsEndedAsync(workload, limit.Token);
         }
         catch (OperationCanceledException e) when (!stop.IsCancellationRequested)
         {
-            throw new ProblemException($"{workload.Kind.Kind} {workload.Namespace}/{workload.Name} in {client.Access.Name}", $"was removed, but its Pods still exist after {PodPatience.TotalSeconds:0} s",
+            throw new ProblemException($"{workload.Kind.Kind} {workload.Namespace}/{workload.Name} in {client.Access.Name}", $"was removed, but its Pods still run after {PodPatience.TotalSeconds:0} s",
                 $"see why with 'kubectl --context={client.Access.Name} -n {workload.Namespace} get pods', then run the command again", e);
         }
     }
 
-    private async Task PodsGoneAsync(Removal workload, CancellationToken stop)
+    private async Task PodsEndedAsync(Removal workload, CancellationToken stop)
     {
-        const string hash = "pod-template-hash";
-        // The name of another revision's ReplicaSet begins with the same words: istiod-abc, istiod-next-abc.
-        while ((await client.ListAllAsync<Pod>(Kinds.Pod, workload.Namespace, new ListOptions(), stop))
-            .Any(pod => pod.Metadata.OwnerReferences.Any(owner => workload.Kind == Kinds.DaemonSet ? owner.Kind == "DaemonSet" && owner.Name == workload.Name
-                : owner.Kind == "ReplicaSet" && owner.Name == $"{workload.Name}-{pod.Metadata.Labels.GetValueOrDefault(hash)}")))
-        {
+        while ((await client.ListAllAsync<Pod>(Kinds.Pod, workload.Namespace, new ListOptions(), stop)).Any(pod => IsOf(workload, pod) && !HasEnded(pod)))
             await Task.Delay(TimeSpan.FromMilliseconds(100), stop);
-        }
     }
+
+    // The name of another revision's ReplicaSet begins with the same words: istiod-abc, istiod-next-abc.
+    private static bool IsOf(Removal workload, Pod pod) => pod.Metadata.OwnerReferences.Any(owner => workload.Kind == Kinds.DaemonSet
+        ? owner.Kind == "DaemonSet" && owner.Name == workload.Name
+        : owner.Kind == "ReplicaSet" && owner.Name == $"{workload.Name}-{pod.Metadata.Labels.GetValueOrDefault("pod-template-hash")}");
+
+    /// <summary>A kubelet can keep the object for minutes after the containers have ended: until it collects them as garbage.</summary>
+    private static bool HasEnded(Pod pod) => pod.Metadata.DeletionTimestamp is not null && pod.Status.ContainerStatuses.Count > 0
+        && pod.Status.ContainerStatuses.Concat(pod.Status.InitContainerStatuses).All(container => container.State.Terminated is not null);
 
     private async Task<IReadOnlyList<Removal>> PlanAsync(string selector, CancellationToken stop)
     {

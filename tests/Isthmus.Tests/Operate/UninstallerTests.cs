@@ -77,6 +77,45 @@ public sealed class UninstallerTests
          "spec": {"containers": [{"name": "discovery", "image": "isthmus.internal/isthmus"}]} }
         """)!.AsObject(), Stop);
 
+    /// <summary>A kubelet that is slow to collect its garbage holds nothing up, but containers that still run do.</summary>
+    [Fact]
+    public async Task What_a_control_plane_makes_is_removed_once_its_containers_have_ended()
+    {
+        await using var cluster = new LoopbackCluster();
+        var client = await cluster.StartAsync();
+        await client.CreateAsync(Kinds.Namespace, new JsonObject { ["metadata"] = new JsonObject { ["name"] = "istio-system" } }, Stop);
+        await InstallAsync(client, "1-0");
+        await client.CreateAsync(Kinds.ServiceAccount, new JsonObject { ["metadata"] = new JsonObject { ["name"] = "default", ["namespace"] = "istio-system" } }, Stop);
+        await client.CreateAsync(Kinds.Pod, JsonNode.Parse("""
+            { "apiVersion": "v1", "kind": "Pod",
+              "metadata": { "name": "istiod-1-0-abc-x", "namespace": "istio-system", "labels": { "pod-template-hash": "abc" }, "finalizers": ["example.com/slow"],
+                            "ownerReferences": [{ "apiVersion": "apps/v1", "kind": "ReplicaSet", "name": "istiod-1-0-abc", "uid": "1" }] },
+              "spec": { "nodeName": "n", "containers": [{ "name": "discovery", "image": "pilot" }] } }
+            """)!.AsObject(), Stop);
+        await StateAsync(client, new JsonObject { ["running"] = new JsonObject() });
+        await client.DeleteAsync(Kinds.Pod, "istio-system", "istiod-1-0-abc-x", Stop);
+
+        var (uninstaller, stopped) = (new Uninstaller(client), new List<Removal>());
+        var run = uninstaller.RunAsync(await uninstaller.PlanRevisionAsync("1-0", Stop), removal => { lock (stopped) stopped.Add(removal); }, Stop);
+        while (await client.FindAsync(Kinds.Deployment, "istio-system", "istiod-1-0", Stop) is not null) await Task.Delay(10, Stop);
+        await StateAsync(client, new JsonObject { ["running"] = new JsonObject() });
+        Assert.False(run.IsCompleted);
+        Assert.DoesNotContain(stopped, removal => removal.Kind == Kinds.ServiceAccount);
+        await StateAsync(client, new JsonObject { ["terminated"] = new JsonObject { ["exitCode"] = 0 } });
+        await run;
+        Assert.Contains(stopped, removal => removal.Kind == Kinds.ServiceAccount);
+        Assert.NotNull(await client.FindAsync(Kinds.Pod, "istio-system", "istiod-1-0-abc-x", Stop));
+    }
+
+    private static async Task StateAsync(KubeClient client, JsonObject state) => await client.PatchAsync(Kinds.Pod, "istio-system", "istiod-1-0-abc-x", new JsonObject
+    {
+        ["status"] = new JsonObject
+        {
+            ["phase"] = "Running",
+            ["containerStatuses"] = new JsonArray(new JsonObject { ["name"] = "discovery", ["image"] = "pilot", ["imageID"] = "", ["ready"] = false, ["restartCount"] = 0, ["state"] = state }),
+        },
+    }, PatchType.Merge, Stop, "status");
+
     /// <summary>The objects that an install and the control plane of a revision create, without the definitions.</summary>
     private static async Task<IReadOnlyList<Removal>> InstallAsync(KubeClient client, string revision)
     {

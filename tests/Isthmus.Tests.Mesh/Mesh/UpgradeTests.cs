@@ -36,8 +36,9 @@ public sealed class UpgradeTests(MeshRig mesh) : IClassFixture<MeshRig>
                 var patch = $$"""{"spec":{"template":{"metadata":{"labels":{"istio.io/rev":"{{revision}}"} } } } }""".Replace(" ", "", StringComparison.Ordinal);
                 await RestartAsync(cluster, $"-n {Home} patch deployment/istio-eastwestgateway -p {patch}");
                 await RestartAsync(cluster, $"-n sample rollout restart deployment/{Callee(cluster)}");
-                var row = Row((await lab.IsthmusAsync("proxy-status", $"--context={cluster}")).Expect(0), "helloworld-");
-                Assert.Equal(revision == "next", row.Contains("istiod-next-", StringComparison.Ordinal));
+                // The proxy of the Pod that ends is listed for a moment.
+                await MeshRig.UntilAsync(async () => (await lab.IsthmusAsync("proxy-status", $"--context={cluster}")).Expect(0),
+                    table => Rows(table, Callee(cluster)) is [var row] && row.Contains("istiod-next-", StringComparison.Ordinal) == (revision == "next"), $"{Callee(cluster)} asks revision {revision}");
                 if (tag.Length == 0) (await lab.IsthmusAsync("uninstall", "--revision", "next", "-y", $"--context={cluster}")).Expect(0);
             }
             await HeardAsync(load);
@@ -71,5 +72,5 @@ public sealed class UpgradeTests(MeshRig mesh) : IClassFixture<MeshRig>
 
     private static string Callee(string cluster) => $"helloworld-v{cluster[^1]}";
 
-    private static string Row(string table, string name) => table.Split('\n').First(line => line.StartsWith(name, StringComparison.Ordinal));
+    private static List<string> Rows(string table, string name) => [.. table.Split('\n').Where(line => line.StartsWith($"{name}-", StringComparison.Ordinal))];
 }

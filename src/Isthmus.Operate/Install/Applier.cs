@@ -66,7 +66,8 @@ public sealed class Applier(KubeClient client, TimeProvider time)
     internal static JsonObject Wanted(JsonObject value, JsonObject present)
     {
         if (KindOf(value) == Kinds.CustomResourceDefinition) return DefinitionJoin.Of(present, value);
-        if (!IsShared(value)) return value;
+        // An account without a revision was made by 'create-remote-secret': no installation owns it.
+        if (!IsShared(value) || present["metadata"]!["labels"]?[Labels.Revision] is null) return value;
         var wanted = (JsonObject)value.DeepClone();
         wanted["metadata"]!.AsObject().Remove("labels");
         return wanted;

@@ -1,5 +1,6 @@
 using System.Text;
 using System.Text.Json.Nodes;
+using Isthmus.Core.Names;
 using Isthmus.Core.Problems;
 using Isthmus.Kubernetes.Client;
 using Isthmus.Kubernetes.Objects;
@@ -90,6 +91,21 @@ public sealed class SideBySideTests
         var refused = await Assert.ThrowsAsync<ProblemException>(() => CheckAsync(client, OperatorSpec.Build([], ["profile=minimal"], revision)));
         Assert.Contains(message.Replace(" in test", $" in {client.Access.Name}", StringComparison.Ordinal), refused.Message, StringComparison.Ordinal);
         Assert.Equal(before, await IstioObjects.ReadAsync(client, theirs));
+    }
+
+    [Fact]
+    public void The_account_for_other_clusters_gets_the_labels_of_its_first_installation_only()
+    {
+        var ours = Account("default");
+        Assert.Equal(ours.ToJsonString(), Applier.Wanted(ours, Account(null)).ToJsonString());
+        Assert.Null(Applier.Wanted(ours, Account("istios"))["metadata"]!["labels"]);
+
+        static JsonObject Account(string? revision)
+        {
+            var labels = new JsonObject { ["release"] = "istio" };
+            if (revision is not null) labels[Labels.Revision] = revision;
+            return new() { ["apiVersion"] = "v1", ["kind"] = "ServiceAccount", ["metadata"] = new JsonObject { ["name"] = WellKnown.ReaderServiceAccount, ["namespace"] = "istio-system", ["labels"] = labels } };
+        }
     }
 
     [Fact]

@@ -13,7 +13,7 @@ internal static class HttpBench
     {
         await using var rig = new ProxyRig(root);
         var server = await rig.StartServerAsync(http2: true);
-        Console.WriteLine("HTTP/2 by prior knowledge on both sides, 8 connections of 8 streams, small answers; the time is the mean");
+        Console.WriteLine("HTTP/2 by prior knowledge on both sides, 8 connections of 8 streams, small answers");
         await Comparison.RunAsync("requests", 1, [await rig.StartOwnAsync(server, http2: true), await rig.StartNghttpxAsync(server), await rig.StartHaproxyAsync(server, http2: true)],
             (port, duration) => WebLoad.Http2Async(ProxyRig.OtherCores, port, "/", 8, 8, duration));
     }

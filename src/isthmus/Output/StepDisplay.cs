@@ -7,9 +7,9 @@ namespace Isthmus.Output;
 /// <param name="Milliseconds">How long it took; 0 while <paramref name="IsDone"/> is false.</param>
 internal sealed record Step(string Cluster, string Text, double Milliseconds, bool IsDone);
 
-/// <summary>Shows what a command is doing: one line for each finished step and, on a terminal, a last one for those under way, the only one that is ever written again.</summary>
+/// <summary>Shows what a command is doing: one line for each finished step and, on a terminal, a last one for those under way, the only one that is rewritten.</summary>
 /// <param name="whole">What is shown for steps that belong to no cluster.</param>
-/// <param name="width">Columns of the terminal. Null: it is none.</param>
+/// <param name="width">Columns of the terminal; null if the output is not a terminal.</param>
 internal sealed class StepDisplay(TextWriter output, string whole, Func<int>? width)
 {
     private const string Cut = "…";
@@ -28,7 +28,7 @@ internal sealed class StepDisplay(TextWriter output, string whole, Func<int>? wi
         }
     }
 
-    /// <summary>Called by one at a time: steps of several clusters arrive one after the other.</summary>
+    /// <summary>Must not be called concurrently: steps of several clusters arrive one after the other.</summary>
     internal void Show(Step step)
     {
         _underWay.RemoveAll(other => (other.Cluster, other.Text) == (step.Cluster, step.Text));
@@ -45,7 +45,7 @@ internal sealed class StepDisplay(TextWriter output, string whole, Func<int>? wi
         output.Flush();
     }
 
-    /// <summary>Must fit into one line: of one that the terminal broke into two, only the last could be erased.</summary>
+    /// <summary>Fits into one line: if the terminal wraps a line, only its last row can be erased.</summary>
     private string UnderWay(int columns)
     {
         if (_underWay.Count == 0) return "";

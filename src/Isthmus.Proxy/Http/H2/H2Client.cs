@@ -21,7 +21,7 @@ internal sealed class H2Client : H2Connection, IPooledConnection
     private readonly HashSet<H2UpstreamStream> _waiting = []; // guarded by itself
 
     public H2Client(Transport transport, ClusterState cluster, Host host, TimeProvider time, long expiresAt, BackgroundTasks background)
-        : base(transport)
+        : base(transport, isClient: true)
     {
         _cluster = cluster;
         _host = host;
@@ -30,7 +30,7 @@ internal sealed class H2Client : H2Connection, IPooledConnection
         _reader = new ByteReader(transport);
         IdleSince = time.GetTimestamp();
         transport.Suspected += Suspect;
-        Greet(isClient: true);
+        Greet();
         // Ends with the transport.
         background.Start("HTTP/2 connection to a host", RunAsync);
     }
@@ -113,7 +113,14 @@ internal sealed class H2Client : H2Connection, IPooledConnection
 
     protected override bool IsIdle(int id) => id % 2 == 0 || id >= _nextId;
 
-    protected override bool IsOurs(int id) => id % 2 == 1;
+    protected override bool MayCarryData(H2Stream stream) => stream.Head.Task.IsCompleted;
+
+    protected override void OnGoAway(int last)
+    {
+        IsClosing = true;
+        Refuse(last);
+        OnStreamGone();
+    }
 
     protected override void OnHead(int id, H2HeadFields fields, bool isLast)
     {
@@ -129,9 +136,15 @@ internal sealed class H2Client : H2Connection, IPooledConnection
             stream.End();
             return;
         }
-        if (fields.Status is >= 100 and < 200) return;
+        if (fields.Status is >= 100 and < 200)
+        {
+            // 101 belongs to HTTP/1.1 (RFC 9113 section 8.6).
+            if (isLast || fields.Status == 101) throw new H2StreamException(stream.Id, H2Error.Protocol, "an interim answer that ends the exchange");
+            return;
+        }
         fields.ToResponse(stream.Response, stream.Method, isLast);
         if (stream.Response.Body == BodyKind.Length) stream.Expect(stream.Response.ContentLength);
+        else if (stream.Response.Body == BodyKind.None) stream.Expect(0);
         if (isLast) stream.End();
         stream.Head.TrySetResult();
     }

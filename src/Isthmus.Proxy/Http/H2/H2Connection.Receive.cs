@@ -6,13 +6,50 @@ namespace Isthmus.Proxy.Http.H2;
 /// <summary>Incoming frames: each is checked and handled here, only by the read loop.</summary>
 internal abstract partial class H2Connection
 {
+    /// <summary>Reads frames until the connection ends; every stream has ended by then.</summary>
+    protected async Task ReadAllAsync(ByteReader reader)
+    {
+        Exception failure = new TransportException(TransportFailure.Reset, "the connection was closed");
+        try
+        {
+            while (await TryFillAsync(reader, H2.FrameHeader).ConfigureAwait(false))
+            {
+                var length = ReadLength(reader.Span);
+                if (length > H2.MaxFrame) throw new H2ConnectionException(H2Error.FrameSize, $"a frame of {length} bytes");
+                if (!await TryFillAsync(reader, H2.FrameHeader + length).ConfigureAwait(false)) break;
+                Handle(reader.Span[..(H2.FrameHeader + length)]);
+                reader.Consume(H2.FrameHeader + length);
+            }
+        }
+        catch (H2ConnectionException e)
+        {
+            SendGoAway(e.Error, e.Message);
+            failure = e;
+            if (IsUnread) transport.Abort();
+            await Flushed.ConfigureAwait(false);
+        }
+        catch (TransportException e)
+        {
+            failure = e;
+        }
+        finally
+        {
+            // After a bug too: requests must not wait for a connection that nobody reads.
+            FailAll(failure);
+        }
+    }
+
     private void Handle(ReadOnlySpan<byte> frame)
     {
         var type = (H2Frame)frame[3];
         var flags = (H2Flags)frame[4];
         var id = BinaryPrimitives.ReadInt32BigEndian(frame[5..]) & 0x7fffffff;
         var payload = frame[H2.FrameHeader..];
+        if (!_hasSettings && (type != H2Frame.Settings || flags.HasFlag(H2Flags.Ack))) throw Broken("the first frame is not SETTINGS");
+        _hasSettings = true;
         if (_headersOf != 0 && (type != H2Frame.Continuation || id != _headersOf)) throw Broken("a frame between parts of a header block");
+        H2FrameRules.Check(type, flags, id, payload);
+        _floods.Frame(type, flags, payload.Length);
         try
         {
             switch (type)
@@ -21,9 +58,9 @@ internal abstract partial class H2Connection
                 case H2Frame.Headers: HandleHeaders(id, flags, payload); break;
                 case H2Frame.Continuation: HandleContinuation(id, flags, payload); break;
                 case H2Frame.Reset: HandleReset(id, payload); break;
-                case H2Frame.Settings: HandleSettings(id, flags, payload); break;
-                case H2Frame.Ping: HandlePing(id, flags, payload); break;
-                case H2Frame.GoAway: HandleGoAway(payload); break;
+                case H2Frame.Settings: HandleSettings(flags, payload); break;
+                case H2Frame.Ping: HandlePing(flags, payload); break;
+                case H2Frame.GoAway: OnGoAway(BinaryPrimitives.ReadInt32BigEndian(payload) & int.MaxValue); break;
                 case H2Frame.WindowUpdate: HandleWindowUpdate(id, payload); break;
                 case H2Frame.PushPromise: throw Broken("a push that was not allowed");
             }
@@ -33,19 +70,24 @@ internal abstract partial class H2Connection
             H2Stream? stream;
             lock (_lock)
             {
-                _streams.TryGetValue(e.Stream, out stream);
+                if (_streams.TryGetValue(e.Stream, out stream))
+                {
+                    if (stream.IsReset) return;
+                    stream.IsReset = true;
+                }
                 WriteReset(e.Stream, e.Error);
-                if (stream is not null) stream.HasSentEnd = true;
+                Bound();
                 Flush();
             }
             stream?.Fail(new TransportException(TransportFailure.Reset, e.Message));
+            // Streams that are refused cost nothing, and a client may ask for many before it knows how many it may have.
+            if (e.Error != H2Error.RefusedStream) CountReset();
         }
     }
 
     private void HandleData(int id, H2Flags flags, ReadOnlySpan<byte> payload)
     {
-        if (id == 0) throw Broken("data without a stream");
-        var data = Unpad(flags, payload);
+        var data = H2FrameRules.Unpad(flags, payload);
         H2Stream? stream;
         lock (_lock)
         {
@@ -66,6 +108,7 @@ internal abstract partial class H2Connection
         if (nobodys > 0) Consumed(null, nobodys);
         if (stream is null) return;
         if (stream.HasReceivedEnd) throw new H2StreamException(id, H2Error.StreamClosed, "data after the end");
+        if (!MayCarryData(stream)) throw new H2StreamException(id, H2Error.Protocol, "data before the head");
         stream.Arrive(data, flags.HasFlag(H2Flags.EndStream));
     }
 
@@ -74,13 +117,7 @@ internal abstract partial class H2Connection
 
     private void HandleHeaders(int id, H2Flags flags, ReadOnlySpan<byte> payload)
     {
-        if (id == 0) throw Broken("headers without a stream");
-        var block = Unpad(flags, payload);
-        if (flags.HasFlag(H2Flags.Priority))
-        {
-            if (block.Length < 5) throw new H2ConnectionException(H2Error.FrameSize, "a priority that is too short");
-            block = block[5..];
-        }
+        var block = H2FrameRules.HeaderBlock(flags, id, payload);
         _headersOf = id;
         _headersEndStream = flags.HasFlag(H2Flags.EndStream);
         _headerBlock.Clear();
@@ -90,7 +127,6 @@ internal abstract partial class H2Connection
     private void HandleContinuation(int id, H2Flags flags, ReadOnlySpan<byte> payload)
     {
         if (_headersOf == 0 || id != _headersOf) throw Broken("a continuation of nothing");
-        if (payload.IsEmpty && !flags.HasFlag(H2Flags.EndHeaders)) throw new H2ConnectionException(H2Error.EnhanceYourCalm, "an empty continuation");
         Collect(payload, flags);
     }
 
@@ -104,7 +140,10 @@ internal abstract partial class H2Connection
         var fields = new H2HeadFields(id);
         _hpack.Decode(_headerBlock.Written.Span, fields.Add);
         H2Stream? stream;
-        lock (_lock) _streams.TryGetValue(id, out stream);
+        lock (_lock)
+        {
+            if (!_streams.TryGetValue(id, out stream)) Bound();
+        }
         if (stream is not null)
         {
             if (stream.HasReceivedEnd) throw new H2StreamException(id, H2Error.StreamClosed, "headers after the end");
@@ -116,25 +155,34 @@ internal abstract partial class H2Connection
 
     private void HandleReset(int id, ReadOnlySpan<byte> payload)
     {
-        if (payload.Length != 4 || id == 0) throw new H2ConnectionException(H2Error.FrameSize, "malformed RST_STREAM frame");
         if (IsIdle(id)) throw Broken("a reset of a stream that was never opened");
         H2Stream? stream;
         lock (_lock) _streams.TryGetValue(id, out stream);
         if (stream is null) return;
-        // Opening and resetting streams costs the client little and the server much more.
-        if (++_resets > MaxResets && _resets > LastPeerStream / 4) throw new H2ConnectionException(H2Error.EnhanceYourCalm, "too many resets");
+        CountReset();
         var error = (H2Error)BinaryPrimitives.ReadInt32BigEndian(payload);
-        lock (_lock) stream.HasSentEnd = true;
+        lock (_lock) stream.IsReset = true;
         stream.Fail(new TransportException(error == H2Error.RefusedStream ? TransportFailure.Refused : TransportFailure.Reset, $"reset by peer: {error}"));
     }
 
-    private void HandleSettings(int id, H2Flags flags, ReadOnlySpan<byte> payload)
+    // A server may refuse as many of our streams as it wants.
+    private void CountReset()
     {
-        if (id != 0 || payload.Length % 6 != 0) throw new H2ConnectionException(H2Error.FrameSize, "settings that are none");
+        if (!isClient) _floods.Reset(LastPeerStream / 2);
+    }
+
+    private void HandleSettings(H2Flags flags, ReadOnlySpan<byte> payload)
+    {
         if (flags.HasFlag(H2Flags.Ack)) return;
         lock (_lock)
         {
-            for (; !payload.IsEmpty; payload = payload[6..]) Apply(BinaryPrimitives.ReadUInt16BigEndian(payload), BinaryPrimitives.ReadUInt32BigEndian(payload[2..]));
+            var before = _peer.InitialWindow;
+            for (; !payload.IsEmpty; payload = payload[6..]) _peer.Apply(BinaryPrimitives.ReadUInt16BigEndian(payload), BinaryPrimitives.ReadUInt32BigEndian(payload[2..]));
+            foreach (var stream in _streams.Values)
+            {
+                stream.SendWindow += _peer.InitialWindow - before;
+                if (stream.SendWindow > int.MaxValue) throw new H2ConnectionException(H2Error.FlowControl, "a window that is too large");
+            }
             WriteFrame(H2Frame.Settings, H2Flags.Ack, 0, default);
             Bound();
             OpenWindow();
@@ -143,28 +191,8 @@ internal abstract partial class H2Connection
         OnStreamGone();
     }
 
-    private void Apply(int setting, uint value)
+    private void HandlePing(H2Flags flags, ReadOnlySpan<byte> payload)
     {
-        switch (setting)
-        {
-            case 3:
-                PeerMaxStreams = (int)Math.Min(value, int.MaxValue);
-                break;
-            case 4:
-                if (value > int.MaxValue) throw new H2ConnectionException(H2Error.FlowControl, "a window that is too large");
-                foreach (var stream in _streams.Values) stream.SendWindow += (int)value - _initialSendWindow;
-                _initialSendWindow = (int)value;
-                break;
-            case 5:
-                if (value is < 16384 or > 16777215) throw Broken("a frame size out of range");
-                _peerMaxFrame = (int)Math.Min(value, 64 * 1024);
-                break;
-        }
-    }
-
-    private void HandlePing(int id, H2Flags flags, ReadOnlySpan<byte> payload)
-    {
-        if (payload.Length != 8 || id != 0) throw new H2ConnectionException(H2Error.FrameSize, "malformed PING frame");
         if (flags.HasFlag(H2Flags.Ack)) return;
         lock (_lock)
         {
@@ -174,40 +202,21 @@ internal abstract partial class H2Connection
         }
     }
 
-    private void HandleGoAway(ReadOnlySpan<byte> payload)
-    {
-        if (payload.Length < 8) throw new H2ConnectionException(H2Error.FrameSize, "a goaway that is too short");
-        var last = BinaryPrimitives.ReadInt32BigEndian(payload) & 0x7fffffff;
-        H2Stream[] refused;
-        lock (_lock)
-        {
-            IsClosing = true;
-            refused = [.. _streams.Values.Where(s => IsOurs(s.Id) && s.Id > last)];
-        }
-        foreach (var stream in refused) stream.Fail(new TransportException(TransportFailure.Refused, "the peer goes away and did not take the stream"));
-        OnStreamGone();
-    }
-
-    protected abstract bool IsOurs(int id);
-
     private void HandleWindowUpdate(int id, ReadOnlySpan<byte> payload)
     {
-        if (payload.Length != 4) throw new H2ConnectionException(H2Error.FrameSize, "malformed WINDOW_UPDATE frame");
-        var more = BinaryPrimitives.ReadInt32BigEndian(payload) & 0x7fffffff;
+        if (id != 0 && IsIdle(id)) throw Broken("a window update for a stream that was never opened");
+        var more = BinaryPrimitives.ReadInt32BigEndian(payload) & int.MaxValue;
         lock (_lock)
         {
-            if (more == 0)
-            {
-                if (id == 0) throw Broken("a window update of nothing");
-                throw new H2StreamException(id, H2Error.Protocol, "a window update of nothing");
-            }
             if (id == 0)
             {
+                if (more == 0) throw Broken("a window update of nothing");
                 _sendWindow += more;
                 if (_sendWindow > int.MaxValue) throw new H2ConnectionException(H2Error.FlowControl, "a window that is too large");
             }
             else if (_streams.TryGetValue(id, out var stream))
             {
+                if (more == 0) throw new H2StreamException(id, H2Error.Protocol, "a window update of nothing");
                 stream.SendWindow += more;
                 if (stream.SendWindow > int.MaxValue) throw new H2StreamException(id, H2Error.FlowControl, "a window that is too large");
             }
@@ -215,10 +224,12 @@ internal abstract partial class H2Connection
         }
     }
 
-    private static ReadOnlySpan<byte> Unpad(H2Flags flags, ReadOnlySpan<byte> payload)
+    private static int ReadLength(ReadOnlySpan<byte> frame) => (frame[0] << 16) | (frame[1] << 8) | frame[2];
+
+    private static async ValueTask<bool> TryFillAsync(ByteReader reader, int count)
     {
-        if (!flags.HasFlag(H2Flags.Padded)) return payload;
-        if (payload.IsEmpty || payload[0] >= payload.Length) throw Broken("more padding than frame");
-        return payload[1..^payload[0]];
+        while (reader.Buffered < count)
+            if (await reader.FillAsync().ConfigureAwait(false) == 0) return false;
+        return true;
     }
 }

@@ -5,28 +5,30 @@ namespace Isthmus.Proxy.Http.H2;
 
 /// <summary>One HTTP/2 connection of either side: frames, windows, streams (RFC 9113). What its peer can make it buffer is
 /// bounded.</summary>
-internal abstract partial class H2Connection(Transport transport)
+internal abstract partial class H2Connection(Transport transport, bool isClient)
 {
     private const int MaxQueued = 1024 * 1024;
-    private const int MaxResets = 500;
+
+    /// <summary>Bodies wait at <see cref="MaxQueued"/>; heads and control frames have as much again.</summary>
+    private const int MaxUnread = 2 * MaxQueued;
 
     private readonly Lock _lock = new();   // guards streams, windows and the outgoing bytes
     private readonly Dictionary<int, H2Stream> _streams = [];
     private readonly HpackDecoder _hpack = new(H2.HeaderTable, H2.MaxHeaderBlock);
     private readonly ByteWriter _headerBlock = new();
+    private readonly H2PeerSettings _peer = new(isServer: isClient);
+    private readonly H2Floods _floods = new();
     private ByteWriter _out = new();
     private ByteWriter _spare = new();
     private TaskCompletionSource? _windowOpened;
     private Task _flushing = Task.CompletedTask;
     private bool _isFlushing;
     private long _sendWindow = H2.DefaultWindow;
-    private int _initialSendWindow = H2.DefaultWindow;
-    private int _peerMaxFrame = H2.MaxFrame;
     private int _receiveWindow = H2.ConnectionWindow;
     private int _unannounced;
     private int _headersOf;
     private bool _headersEndStream;
-    private int _resets;
+    private bool _hasSettings;
     private Exception? _failure;
 
     protected Transport Transport => transport;
@@ -34,7 +36,7 @@ internal abstract partial class H2Connection(Transport transport)
     protected Lock Guard => _lock;
 
     /// <summary>Streams that the peer allows us to open.</summary>
-    protected int PeerMaxStreams { get; private set; } = 100;
+    protected int PeerMaxStreams => _peer.MaxStreams;
 
     /// <summary>The peer accepts no new streams, or the connection is over.</summary>
     public bool IsClosing { get; protected set; }
@@ -48,7 +50,7 @@ internal abstract partial class H2Connection(Transport transport)
     }
 
     /// <summary>Sends the local settings and opens the connection's window.</summary>
-    protected void Greet(bool isClient)
+    protected void Greet()
     {
         lock (_lock)
         {
@@ -63,38 +65,6 @@ internal abstract partial class H2Connection(Transport transport)
         }
     }
 
-    /// <summary>Reads frames until the connection ends; every stream has ended by then.</summary>
-    protected async Task ReadAllAsync(ByteReader reader)
-    {
-        Exception failure = new TransportException(TransportFailure.Reset, "the connection was closed");
-        try
-        {
-            while (await TryFillAsync(reader, H2.FrameHeader).ConfigureAwait(false))
-            {
-                var length = ReadLength(reader.Span);
-                if (length > H2.MaxFrame) throw new H2ConnectionException(H2Error.FrameSize, $"a frame of {length} bytes");
-                if (!await TryFillAsync(reader, H2.FrameHeader + length).ConfigureAwait(false)) break;
-                Handle(reader.Span[..(H2.FrameHeader + length)]);
-                reader.Consume(H2.FrameHeader + length);
-            }
-        }
-        catch (H2ConnectionException e)
-        {
-            SendGoAway(e.Error, e.Message);
-            failure = e;
-            await _flushing.ConfigureAwait(false);
-        }
-        catch (TransportException e)
-        {
-            failure = e;
-        }
-        finally
-        {
-            // After a bug too: requests must not wait for a connection that nobody reads.
-            FailAll(failure);
-        }
-    }
-
     /// <summary>A request's head has arrived.</summary>
     protected abstract void OnHead(int id, H2HeadFields fields, bool isLast);
 
@@ -104,6 +74,14 @@ internal abstract partial class H2Connection(Transport transport)
     /// <summary>Whether the peer may open a stream with that ID now.</summary>
     protected abstract bool MayOpen(int id);
 
+    /// <summary>The peer takes no streams after the last one.</summary>
+    protected virtual void OnGoAway(int last)
+    {
+    }
+
+    /// <summary>Whether data may arrive on the stream now.</summary>
+    protected virtual bool MayCarryData(H2Stream stream) => true;
+
     protected virtual void OnStreamGone()
     {
     }
@@ -112,11 +90,19 @@ internal abstract partial class H2Connection(Transport transport)
     {
         lock (_lock)
         {
-            var stream = new H2Stream(this, id, _initialSendWindow);
+            var stream = new H2Stream(this, id, _peer.InitialWindow);
             _streams.Add(id, stream);
             if (_failure is not null) stream.Fail(_failure);
             return stream;
         }
+    }
+
+    /// <summary>Fails the streams of ours that the peer did not take.</summary>
+    protected void Refuse(int after)
+    {
+        H2Stream[] refused;
+        lock (_lock) refused = [.. _streams.Values.Where(stream => stream.Id > after)];
+        foreach (var stream in refused) stream.Fail(new TransportException(TransportFailure.Refused, "the peer goes away and did not take the stream"));
     }
 
     /// <summary>Forgets a stream; one that is not over is reset.</summary>
@@ -125,7 +111,7 @@ internal abstract partial class H2Connection(Transport transport)
         lock (_lock)
         {
             if (!_streams.Remove(stream.Id)) return;
-            if (!stream.HasSentEnd || !stream.HasReceivedEnd)
+            if (!stream.IsReset && _failure is null && (!stream.HasSentEnd || !stream.HasReceivedEnd))
             {
                 WriteReset(stream.Id, error);
                 Flush();
@@ -141,9 +127,9 @@ internal abstract partial class H2Connection(Transport transport)
     {
         lock (_lock)
         {
-            if (!_streams.ContainsKey(stream.Id)) return;
+            if (stream.IsReset || !_streams.ContainsKey(stream.Id)) return;
             WriteReset(stream.Id, error);
-            stream.HasSentEnd = true;
+            stream.IsReset = true;
             Flush();
         }
         stream.Fail(new TransportException(TransportFailure.Aborted, "the stream was reset"));
@@ -159,7 +145,7 @@ internal abstract partial class H2Connection(Transport transport)
             var first = true;
             while (true)
             {
-                var part = block.Length > _peerMaxFrame ? block[.._peerMaxFrame] : block;
+                var part = block.Length > _peer.MaxFrame ? block[.._peer.MaxFrame] : block;
                 block = block[part.Length..];
                 var flags = block.IsEmpty ? H2Flags.EndHeaders : H2Flags.None;
                 if (first && isLast) flags |= H2Flags.EndStream;
@@ -181,7 +167,7 @@ internal abstract partial class H2Connection(Transport transport)
             lock (_lock)
             {
                 Check(stream);
-                var room = (int)Math.Min(Math.Min(_sendWindow, stream.SendWindow), Math.Min(_peerMaxFrame, data.Length));
+                var room = (int)Math.Min(Math.Min(_sendWindow, stream.SendWindow), Math.Min(_peer.MaxFrame, data.Length));
                 if (room > 0 || data.IsEmpty)
                 {
                     if (_out.Length > MaxQueued)
@@ -292,10 +278,18 @@ internal abstract partial class H2Connection(Transport transport)
         if (stream.Failure is { } failure) throw H2Stream.Translate(failure);
     }
 
+    private bool IsUnread
+    {
+        get
+        {
+            lock (_lock) return _out.Length > MaxQueued;
+        }
+    }
+
     // A peer that sends requests without reading the responses must not fill our memory.
     private void Bound()
     {
-        if (_out.Length > MaxQueued) throw new H2ConnectionException(H2Error.EnhanceYourCalm, "answers are not being read");
+        if (_out.Length > MaxUnread) throw new H2ConnectionException(H2Error.EnhanceYourCalm, "answers are not being read");
     }
 
     private void Flush()
@@ -366,15 +360,6 @@ internal abstract partial class H2Connection(Transport transport)
     {
         BinaryPrimitives.WriteUInt16BigEndian(at, (ushort)setting);
         BinaryPrimitives.WriteUInt32BigEndian(at[2..], value);
-    }
-
-    private static int ReadLength(ReadOnlySpan<byte> frame) => (frame[0] << 16) | (frame[1] << 8) | frame[2];
-
-    private static async ValueTask<bool> TryFillAsync(ByteReader reader, int count)
-    {
-        while (reader.Buffered < count)
-            if (await reader.FillAsync().ConfigureAwait(false) == 0) return false;
-        return true;
     }
 
     private static H2ConnectionException Broken(string what) => new(H2Error.Protocol, what);

@@ -16,7 +16,7 @@ internal sealed class H2HeadFields(int stream)
     private string? _authority;
     private byte[]? _path;
     private int _status;
-    private string? _cookies;
+    private StringBuilder? _cookies;
 
     public void Add(ReadOnlySpan<byte> name, ReadOnlySpan<byte> value)
     {
@@ -24,7 +24,7 @@ internal sealed class H2HeadFields(int stream)
         else if (name[0] == ':') AddPseudo(name, value);
         else if (!IsName(name)) Fault("a field name with characters that it may not have");
         else if (IsOfOneHop(name, value)) Fault("a field that only HTTP/1 has");
-        else if (name.SequenceEqual("cookie"u8)) _cookies = _cookies is null ? Encoding.Latin1.GetString(value) : $"{_cookies}; {Encoding.Latin1.GetString(value)}";
+        else if (name.SequenceEqual("cookie"u8)) AddCookie(value);
         else if (_fields.Count >= HttpLimits.Default.Fields) Fault("more fields than allowed");
         else _fields.Add(name, value.Trim(" \t"u8));
     }
@@ -41,7 +41,7 @@ internal sealed class H2HeadFields(int stream)
         head.Method = _method!;
         head.Version = HttpVersions.Http2;
         head.SetTarget(_path);
-        if (_cookies is not null) _fields.Add("cookie"u8, Encoding.Latin1.GetBytes(_cookies));
+        if (_cookies is not null) _fields.Add("cookie"u8, Encoding.Latin1.GetBytes(_cookies.ToString()));
         var host = _fields.GetString("host"u8);
         if (_fields.Remove("host"u8) > 1 || (host is not null && _authority is not null && !string.Equals(host, _authority, StringComparison.OrdinalIgnoreCase))) Fault("two hosts");
         head.Authority = _authority ?? host ?? "";
@@ -60,8 +60,9 @@ internal sealed class H2HeadFields(int stream)
     public void ToResponse(ResponseHead head, string method, bool isLast)
     {
         head.Clear();
-        if (_method is not null || _scheme is not null || _path is not null || _status < 100) Fault("an answer without a status");
+        if (_method is not null || _scheme is not null || _path is not null || _authority is not null || _status < 100) Fault("an answer without a status");
         var length = Length();
+        if (isLast && length > 0 && method != "HEAD" && _status != 304) Fault("a length without a body");
         Check();
         head.Status = _status;
         head.Version = HttpVersions.Http2;
@@ -83,6 +84,13 @@ internal sealed class H2HeadFields(int stream)
 
     /// <summary>The status of a response's head; 0 when there is none.</summary>
     public int Status => _status;
+
+    // HTTP/2 clients split the field; other versions have one (RFC 9113 section 8.2.3).
+    private void AddCookie(ReadOnlySpan<byte> value)
+    {
+        _cookies = _cookies is null ? new StringBuilder() : _cookies.Append("; ");
+        _cookies.Append(Encoding.Latin1.GetString(value));
+    }
 
     private void AddPseudo(ReadOnlySpan<byte> name, ReadOnlySpan<byte> value)
     {

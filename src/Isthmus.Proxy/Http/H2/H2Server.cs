@@ -3,14 +3,15 @@ using Isthmus.Proxy.Tcp;
 namespace Isthmus.Proxy.Http.H2;
 
 /// <summary>The server side of an HTTP/2 connection: handles each request in its own task.</summary>
-internal sealed class H2Server(Transport transport, Func<H2DownstreamStream, Task> handle) : H2Connection(transport)
+internal sealed class H2Server(Transport transport, Func<H2DownstreamStream, Task> handle) : H2Connection(transport, isClient: false)
 {
+    private readonly H2PeerStreams _used = new();
     private readonly List<Task> _running = [];   // guarded by Guard
 
     /// <summary>Reads until the client closes or breaks the protocol, then waits for requests in progress.</summary>
     public async Task RunAsync(ByteReader reader)
     {
-        Greet(isClient: false);
+        Greet();
         await ReadAllAsync(reader).ConfigureAwait(false);
         Task[] left;
         lock (Guard) left = [.. _running];
@@ -27,17 +28,14 @@ internal sealed class H2Server(Transport transport, Func<H2DownstreamStream, Tas
 
     protected override bool MayOpen(int id)
     {
-        if (id % 2 == 0) throw new H2ConnectionException(H2Error.Protocol, "a stream number that is not the client's");
         // Frames on a stream that is over, or after our GOAWAY, are dropped.
-        if (id <= LastPeerStream || IsClosing) return false;
+        if (!_used.TryUse(id) || IsClosing) return false;
         LastPeerStream = id;
         if (StreamCount >= H2.MaxStreams) throw new H2StreamException(id, H2Error.RefusedStream, "too many streams");
         return true;
     }
 
-    protected override bool IsIdle(int id) => id % 2 == 0 || id > LastPeerStream;
-
-    protected override bool IsOurs(int id) => false;
+    protected override bool IsIdle(int id) => id % 2 == 0 || id > _used.Highest;
 
     protected override void OnHead(int id, H2HeadFields fields, bool isLast)
     {

@@ -6,8 +6,11 @@ namespace Isthmus.Proxy.Http.H2;
 /// <summary>One stream of a connection: the data that arrived and was not read yet, and what may still be sent.</summary>
 internal sealed class H2Stream(H2Connection connection, int id, int sendWindow)
 {
+    private const int SmallPiece = 1024;
+
     private readonly Lock _lock = new();   // guards everything below
     private readonly Queue<(byte[] Buffer, int Length)> _arrived = new();
+    private (byte[]? Buffer, int Length) _newest;   // arrived after those in the queue; small frames are gathered in it
     private TaskCompletionSource? _waiting;
     private IWaiting? _told;
     private byte[]? _lent;
@@ -30,6 +33,9 @@ internal sealed class H2Stream(H2Connection connection, int id, int sendWindow)
 
     public bool HasSentEnd { get; set; }
 
+    /// <summary>Either side has reset it: nothing more may be sent on it.</summary>
+    public bool IsReset { get; set; }
+
     /// <summary>The trailers.</summary>
     public HeaderBlock Trailers { get; } = new();
 
@@ -46,7 +52,7 @@ internal sealed class H2Stream(H2Connection connection, int id, int sendWindow)
     {
         get
         {
-            lock (_lock) return _arrived.Count == 0 && !_hasEnded && _failure is null;
+            lock (_lock) return _arrived.Count == 0 && _newest.Buffer is null && !_hasEnded && _failure is null;
         }
     }
 
@@ -69,12 +75,7 @@ internal sealed class H2Stream(H2Connection connection, int id, int sendWindow)
             throw new H2StreamException(id, H2Error.Protocol, "the body is not as long as content-length says");
         lock (_lock)
         {
-            if (data.Length > 0)
-            {
-                var buffer = ArrayPool<byte>.Shared.Rent(data.Length);
-                data.CopyTo(buffer);
-                _arrived.Enqueue((buffer, data.Length));
-            }
+            if (data.Length > 0) Keep(data);
             if (isLast) _hasEnded = true;
             Wake();
         }
@@ -134,7 +135,7 @@ internal sealed class H2Stream(H2Connection connection, int id, int sendWindow)
             Task wait;
             lock (_lock)
             {
-                if (_arrived.TryDequeue(out var piece))
+                if (TryTake(out var piece))
                 {
                     _lent = piece.Buffer;
                     _lentLength = piece.Length;
@@ -155,7 +156,7 @@ internal sealed class H2Stream(H2Connection connection, int id, int sendWindow)
         var bytes = 0;
         lock (_lock)
         {
-            while (_arrived.TryDequeue(out var piece))
+            while (TryTake(out var piece))
             {
                 bytes += piece.Length;
                 ArrayPool<byte>.Shared.Return(piece.Buffer);
@@ -166,6 +167,27 @@ internal sealed class H2Stream(H2Connection connection, int id, int sendWindow)
 
     public static TransportException Translate(Exception failure) =>
         failure as TransportException ?? new TransportException(TransportFailure.Reset, failure.Message, failure);
+
+    // A window full of tiny frames must not take many times its size in buffers.
+    private void Keep(ReadOnlySpan<byte> data)
+    {
+        if (_newest.Buffer is null || _newest.Buffer.Length - _newest.Length < data.Length)
+        {
+            if (_newest.Buffer is not null) _arrived.Enqueue((_newest.Buffer, _newest.Length));
+            _newest = (ArrayPool<byte>.Shared.Rent(Math.Max(data.Length, SmallPiece)), 0);
+        }
+        data.CopyTo(_newest.Buffer.AsSpan(_newest.Length));
+        _newest.Length += data.Length;
+    }
+
+    private bool TryTake(out (byte[] Buffer, int Length) piece)
+    {
+        if (_arrived.TryDequeue(out piece)) return true;
+        if (_newest.Buffer is null) return false;
+        piece = (_newest.Buffer, _newest.Length);
+        _newest = default;
+        return true;
+    }
 
     private void GiveBack()
     {

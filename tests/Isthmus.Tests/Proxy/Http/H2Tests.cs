@@ -84,7 +84,8 @@ public sealed class H2Tests
     [Fact]
     public void No_bytes_hang_or_break_a_server() => Prop.ForAll(Arb.From(Frame().ListOf()), Arb.From(Gen.Choose(1, 50)), (frames, step) =>
     {
-        var server = new H2Server(new MemoryTransport([.. frames.SelectMany(f => f)], () => step), async stream =>
+        byte[] input = [.. H2Frames.Settings(), .. frames.SelectMany(f => f)];
+        var server = new H2Server(new MemoryTransport(input, () => step), async stream =>
         {
             try
             {
@@ -101,7 +102,7 @@ public sealed class H2Tests
                 // The client disconnected.
             }
         });
-        using var reader = new ByteReader(new MemoryTransport([.. frames.SelectMany(f => f)], () => step));
+        using var reader = new ByteReader(new MemoryTransport(input, () => step));
         return server.RunAsync(reader).Wait(TimeSpan.FromSeconds(10)) && server.StreamCount == 0;
     }).MustHold(500);
 
@@ -110,7 +111,7 @@ public sealed class H2Tests
     {
         var ended = new TaskCompletionSource();
         var reads = 0;
-        byte[] get = [0, 0, 17, 1, 4, 0, 0, 0, 1, .. Convert.FromHexString("828684418cf1e3c2e5f23a6ba0ab90f4ff")];
+        byte[] get = [.. H2Frames.Settings(), 0, 0, 17, 1, 4, 0, 0, 0, 1, .. Convert.FromHexString("828684418cf1e3c2e5f23a6ba0ab90f4ff")];
         var transport = new MemoryTransport(get, () => reads++ == 0 ? get.Length : throw new InvalidOperationException("bug"));
         var server = new H2Server(transport, async stream =>
         {

@@ -1,0 +1,170 @@
+using System.Net.Sockets;
+using Isthmus.Proxy.Http.H2;
+using Isthmus.Tests.Proxy.Http;
+using Xunit;
+using static Isthmus.Tests.Proxy.Http.H2Frames;
+
+namespace Isthmus.Tests.Proxy.System;
+
+/// <summary>What the proxy does with servers of HTTP/2 that keep or break the rules of RFC 9113; <c>docs/http2.md</c> names these tests.</summary>
+public sealed class H2UpstreamRulesTests
+{
+    private const string ToUp = """ "route": {"cluster": "up", "timeout": "0s"} """;
+
+    private static readonly byte[] Empty = Settings();
+
+    private static CancellationToken Stop => TestContext.Current.CancellationToken;
+
+    [Fact]
+    public async Task The_preface_of_the_proxy_forbids_pushes_and_its_streams_are_odd_and_increase()
+    {
+        using var server = new ScriptedH2Server(Empty, id => Head(id, ":status 204", Whole));
+        using (var proxy = new LoopbackProxy([LoopbackProxy.Cluster("up", http2: true)], ToUp))
+        {
+            proxy.Endpoints("up", server.Port);
+            for (var i = 0; i < 3; i++) Assert.StartsWith("HTTP/1.1 204", await AskAsync(proxy));
+            proxy.Endpoints("up");
+        }
+        var heard = await server.HeardAsync(Stop);
+        Assert.Equal((H2Frame.Settings, H2Flags.None), (heard[0].Type, heard[0].Flags));
+        Assert.Contains((2, 0), heard[0].Payload.Chunk(6).Select(setting => ((setting[0] << 8) | setting[1], setting[5] | setting[4])));
+        Assert.Equal([1, 3, 5], heard.Where(frame => frame.Type == H2Frame.Headers).Select(frame => frame.Id));
+    }
+
+    [Theory]
+    [InlineData("SETTINGS with push allowed", H2Error.Protocol)]
+    [InlineData("a first frame that is not SETTINGS", H2Error.Protocol)]
+    [InlineData("a push", H2Error.Protocol)]
+    [InlineData("a stream of the server", H2Error.Protocol)]
+    [InlineData("an answer to a request that was not sent", H2Error.Protocol)]
+    [InlineData("data for a request that was not sent", H2Error.Protocol)]
+    [InlineData("an acknowledgement with a payload", H2Error.FrameSize)]
+    [InlineData("a head that does not decode", H2Error.Compression)]
+    internal async Task A_server_that_breaks_the_connection_gets_GOAWAY_and_the_client_503(string what, H2Error error)
+    {
+        byte[] first = what switch
+        {
+            "SETTINGS with push allowed" => Settings((2, 1)),
+            "a first frame that is not SETTINGS" => Frame(H2Frame.Ping, H2Flags.None, 0, new byte[8]),
+            _ => Empty,
+        };
+        byte[] Answer(int id) => what switch
+        {
+            "a push" => Frame(H2Frame.PushPromise, H2Flags.EndHeaders, id, [0, 0, 0, 2, .. Block(":method GET|:scheme http|:path /|:authority a")]),
+            "a stream of the server" => Head(2, ":status 200", Whole),
+            "an answer to a request that was not sent" => Head(id + 2, ":status 200", Whole),
+            "data for a request that was not sent" => Data(id + 2, 1),
+            "an acknowledgement with a payload" => Frame(H2Frame.Settings, H2Flags.Ack, 0, new byte[6]),
+            "a head that does not decode" => Frame(H2Frame.Headers, Whole, id, [0xc0]),
+            _ => [],
+        };
+        using var server = new ScriptedH2Server(first, Answer);
+        using var proxy = new LoopbackProxy([LoopbackProxy.Cluster("up", http2: true)], ToUp);
+        proxy.Endpoints("up", server.Port);
+        Assert.StartsWith("HTTP/1.1 503", await AskAsync(proxy));
+        Assert.Equal(error, Assert.Single(await server.HeardAsync(Stop), frame => frame.Type == H2Frame.GoAway).Error);
+    }
+
+    [Theory]
+    [InlineData("no status", ":method GET")]
+    [InlineData("two statuses", ":status 200|:status 201")]
+    [InlineData("an authority", ":status 200|:authority a")]
+    [InlineData("a field of one hop", ":status 200|connection close")]
+    [InlineData("an upper case name", ":status 200|Upper 1")]
+    [InlineData("a length without a body", ":status 200|content-length 5")]
+    [InlineData("an interim answer that ends the exchange", ":status 100")]
+    [InlineData("101, which belongs to HTTP/1.1", ":status 101")]
+    public async Task A_malformed_answer_resets_its_stream_only(string _, string fields)
+    {
+        using var server = new ScriptedH2Server(Empty, id => Head(id, id == 1 ? fields : ":status 204", Whole));
+        List<H2Said> heard;
+        using (var proxy = new LoopbackProxy([LoopbackProxy.Cluster("up", http2: true)], ToUp))
+        {
+            proxy.Endpoints("up", server.Port);
+            Assert.StartsWith("HTTP/1.1 503", await AskAsync(proxy));
+            Assert.StartsWith("HTTP/1.1 204", await AskAsync(proxy));
+            proxy.Endpoints("up");
+        }
+        heard = await server.HeardAsync(Stop);
+        Assert.Equal((1, H2Error.Protocol), Assert.Single(heard.Where(frame => frame.Type == H2Frame.Reset).Select(frame => (frame.Id, frame.Error))));
+    }
+
+    [Theory]
+    [InlineData("data before the head")]
+    [InlineData("more data than announced")]
+    [InlineData("less data than announced")]
+    [InlineData("data after a head that has none")]
+    public async Task A_malformed_body_resets_its_stream(string what)
+    {
+        byte[] Answer(int id) => what switch
+        {
+            "data before the head" => [.. Data(id, 3), .. Head(id, ":status 200", Whole)],
+            "more data than announced" => [.. Head(id, ":status 200|content-length 2"), .. Data(id, 3)],
+            "less data than announced" => [.. Head(id, ":status 200|content-length 4"), .. Data(id, 3, isLast: true)],
+            _ => [.. Head(id, ":status 204"), .. Data(id, 3, isLast: true)],
+        };
+        using var server = new ScriptedH2Server(Empty, Answer);
+        List<H2Said> heard;
+        using (var proxy = new LoopbackProxy([LoopbackProxy.Cluster("up", http2: true)], ToUp))
+        {
+            proxy.Endpoints("up", server.Port);
+            var answer = await AskOrBreakAsync(proxy);
+            if (what == "data before the head") Assert.StartsWith("HTTP/1.1 503", answer);
+            proxy.Endpoints("up");
+            heard = await server.HeardAsync(Stop);
+        }
+        Assert.Equal((1, H2Error.Protocol), Assert.Single(heard.Where(frame => frame.Type == H2Frame.Reset).Select(frame => (frame.Id, frame.Error))));
+    }
+
+    [Fact]
+    public async Task Interim_answers_and_trailers_pass()
+    {
+        using var server = new ScriptedH2Server(
+            Empty, id => [.. Head(id, ":status 100"), .. Head(id, ":status 103|link x"), .. Head(id, ":status 200"), .. Data(id, 3), .. Head(id, "total 3", Whole)]);
+        using var proxy = new LoopbackProxy([LoopbackProxy.Cluster("up", http2: true)], ToUp);
+        proxy.Endpoints("up", server.Port);
+        var answer = await AskAsync(proxy);
+        Assert.StartsWith("HTTP/1.1 200", answer);
+        Assert.EndsWith("0\r\ntotal: 3\r\n\r\n", answer);
+    }
+
+    [Fact]
+    public async Task A_request_that_the_server_did_not_take_before_GOAWAY_is_sent_again()
+    {
+        using var leaving = new ScriptedH2Server(Empty, _ => Frame(H2Frame.GoAway, H2Flags.None, 0, new byte[8]));
+        using var staying = new ScriptedH2Server(Empty, id => Head(id, ":status 204", Whole));
+        using var proxy = new LoopbackProxy([LoopbackProxy.Cluster("up", http2: true, more: """, "lb_policy": "ROUND_ROBIN" """)], """
+            "route": {"cluster": "up", "timeout": "0s", "retry_policy": {"retry_on": "refused-stream", "num_retries": 3, "retry_host_predicate": [{"name": "envoy.retry_host_predicates.previous_hosts"}]} }
+            """);
+        proxy.Endpoints("up", leaving.Port, staying.Port);
+        for (var i = 0; i < 3; i++) Assert.StartsWith("HTTP/1.1 204", await AskAsync(proxy));
+    }
+
+    [Fact]
+    public async Task Many_refused_streams_do_not_cost_the_connection()
+    {
+        using var server = new ScriptedH2Server(Empty, id => id < 1200 ? Reset(id, H2Error.RefusedStream) : Head(id, ":status 204", Whole));
+        using var proxy = new LoopbackProxy([LoopbackProxy.Cluster("up", http2: true)], ToUp);
+        proxy.Endpoints("up", server.Port);
+        var requests = string.Concat(Enumerable.Repeat("GET / HTTP/1.1\r\nhost: x\r\n\r\n", 600));
+        Assert.Equal(600, (await proxy.RawAsync(requests)).Split("HTTP/1.1 503").Length - 1);
+        Assert.StartsWith("HTTP/1.1 204", await AskAsync(proxy));
+    }
+
+    private static Task<string> AskAsync(LoopbackProxy proxy) => proxy.RawAsync("GET / HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n", closes: false);
+
+    /// <summary>Empty when the proxy breaks the connection off: the answer has begun and cannot be completed.</summary>
+    private static async Task<string> AskOrBreakAsync(LoopbackProxy proxy)
+    {
+        try
+        {
+            return await AskAsync(proxy);
+        }
+        catch (SocketException e) when (e.SocketErrorCode == SocketError.ConnectionReset)
+        {
+            return "";
+        }
+    }
+
+    private static byte[] Head(int id, string fields, H2Flags flags = H2Flags.EndHeaders) => Frame(H2Frame.Headers, flags, id, Block(fields));
+}

@@ -97,6 +97,8 @@ internal sealed class AdminServer(IPEndPoint address, ISocketFactory sockets, Ac
                     // Request bodies are ignored here.
                 }
                 stream.Request.Peer = peer;
+                // Some answers take long to write; the loop has connections to serve.
+                await Task.CompletedTask.ConfigureAwait(ConfigureAwaitOptions.ForceYielding);
                 var reply = await HandleAsync(stream.Request, stop).ConfigureAwait(false);
                 if (reply.IsNone) return;
                 await ReplyAsync(stream, response, reply).ConfigureAwait(false);

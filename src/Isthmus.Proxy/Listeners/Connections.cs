@@ -25,19 +25,20 @@ internal sealed class Connections(TimeSpan listenerDrain, TimeProvider time)
     public void Add(Downstream connection, Func<Task> handle)
     {
         _open[connection] = Task.CompletedTask;
-        var task = Task.Run(async () =>
+        // It may be over at once and must not be added again then.
+        connection.Socket.Loop.Loop.Post(() => _open.TryUpdate(connection, HandleAsync(connection, handle), Task.CompletedTask));
+    }
+
+    private async Task HandleAsync(Downstream connection, Func<Task> handle)
+    {
+        try
         {
-            try
-            {
-                await handle().ConfigureAwait(false);
-            }
-            finally
-            {
-                _open.TryRemove(connection, out _);
-            }
-        });
-        // It may be over already and must not be added again then.
-        _open.TryUpdate(connection, task, Task.CompletedTask);
+            await handle().ConfigureAwait(false);
+        }
+        finally
+        {
+            _open.TryRemove(connection, out _);
+        }
     }
 
     public void Publish(ProxySnapshot snapshot)

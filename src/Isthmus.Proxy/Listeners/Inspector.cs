@@ -45,7 +45,7 @@ internal sealed class Inspector(SnapshotState state, TimeProvider time)
         {
             while (true)
             {
-                var count = await transport.Socket.ReceiveAsync(buffer.AsMemory(length), SocketFlags.None, limit.Token).ConfigureAwait(false);
+                var count = await transport.Loop.ReceiveAsync(buffer.AsMemory(length), limit.Token).ConfigureAwait(false);
                 length += count;
                 var decided = Decide(buffer.AsSpan(0, length), wantsTls, wantsHttp, ref result);
                 if (decided || count == 0) return result with { IsClosed = count == 0 && length == 0 };
@@ -59,6 +59,10 @@ internal sealed class Inspector(SnapshotState state, TimeProvider time)
         catch (SocketException e)
         {
             throw TransportException.From(e);
+        }
+        catch (ObjectDisposedException e)
+        {
+            throw new TransportException(TransportFailure.Aborted, "closed", e);
         }
         finally
         {

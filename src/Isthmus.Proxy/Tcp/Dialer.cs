@@ -1,6 +1,7 @@
 using System.Net;
 using System.Net.Sockets;
 using Isthmus.Core.Names;
+using Isthmus.Proxy.Loops;
 using Isthmus.Proxy.Snapshot;
 
 namespace Isthmus.Proxy.Tcp;
@@ -26,9 +27,7 @@ internal sealed class Dialer(ISocketFactory sockets, SilenceWatch silence, TimeP
         try
         {
             if (address is IPEndPoint) Prepare(socket, source ?? sockets.Source, keepalive ?? DefaultKeepalive);
-            using var limit = new CancellationTokenSource(timeout, time);
-            await socket.ConnectAsync(address, limit.Token).ConfigureAwait(false);
-            var transport = new SocketTransport(socket);
+            var transport = new SocketTransport(socket, await LoopSocket.ConnectAsync(socket, address, timeout, time).ConfigureAwait(false), address);
             if (address is IPEndPoint) silence.Add(transport);
             return transport;
         }
@@ -37,9 +36,8 @@ internal sealed class Dialer(ISocketFactory sockets, SilenceWatch silence, TimeP
             socket.Dispose();
             throw TransportException.From(e);
         }
-        catch (OperationCanceledException e)
+        catch (ObjectDisposedException e)
         {
-            socket.Dispose();
             throw new TransportException(TransportFailure.TimedOut, "connection timeout", e);
         }
     }

@@ -1,19 +1,27 @@
 using System.Net;
 using System.Net.Sockets;
+using Isthmus.Proxy.Loops;
 
 namespace Isthmus.Proxy.Tcp;
 
 /// <summary>A connected stream socket. Bytes that were read to inspect the protocol can be put back in front.</summary>
-internal sealed class SocketTransport(Socket socket) : Transport
+internal sealed class SocketTransport(Socket socket, LoopSocket loop, EndPoint? remote = null) : Transport
 {
     private ReadOnlyMemory<byte> _peeked;
     private EndPoint? _local;
-    private EndPoint? _remote;
+    private EndPoint? _remote = remote;
+
+    /// <summary>A socket that is connected, on the next event loop.</summary>
+    public SocketTransport(Socket socket) : this(socket, new LoopSocket(socket, EventLoop.Next()))
+    {
+    }
 
     public Socket Socket { get; } = socket;
 
+    public LoopSocket Loop => loop;
+
     /// <summary>Remembered, because a closed socket cannot be asked and the access log is written after the close.</summary>
-    public override EndPoint? Local => _local ??= Ask(static s => s.LocalEndPoint);
+    public override EndPoint? Local => _local ??= Ask(static s => s.LocalEndPoint ?? LoopSocket.LocalOf(s));
 
     public override EndPoint? Remote => _remote ??= Ask(static s => s.RemoteEndPoint);
 
@@ -22,14 +30,7 @@ internal sealed class SocketTransport(Socket socket) : Transport
         get
         {
             if (!_peeked.IsEmpty) return false;
-            try
-            {
-                return !Socket.Poll(0, SelectMode.SelectRead);
-            }
-            catch (Exception e) when (e is SocketException or ObjectDisposedException)
-            {
-                return false;
-            }
+            return loop.IsQuiet;
         }
     }
 
@@ -49,7 +50,7 @@ internal sealed class SocketTransport(Socket socket) : Transport
     {
         try
         {
-            while (!bytes.IsEmpty) bytes = bytes[await Socket.SendAsync(bytes, SocketFlags.None).ConfigureAwait(false)..];
+            while (!bytes.IsEmpty) bytes = bytes[await loop.SendAsync(bytes).ConfigureAwait(false)..];
         }
         catch (SocketException e)
         {
@@ -90,14 +91,14 @@ internal sealed class SocketTransport(Socket socket) : Transport
         {
             // Already closed, which is the goal.
         }
-        Socket.Dispose();
+        loop.Close();
     }
 
     private async ValueTask<int> ReceiveAsync(Memory<byte> into)
     {
         try
         {
-            return await Socket.ReceiveAsync(into, SocketFlags.None).ConfigureAwait(false);
+            return await loop.ReceiveAsync(into).ConfigureAwait(false);
         }
         catch (SocketException e)
         {

@@ -32,6 +32,9 @@ internal sealed class AccessLogWriter(ILogFiles files) : IDisposable
 {
     private const int MaxWaiting = 4 * 1024 * 1024;
 
+    /// <summary>How long a line waits for others: waking a thread for each would cost more than the line.</summary>
+    private static readonly TimeSpan Delay = TimeSpan.FromMilliseconds(20);
+
     private readonly ConcurrentDictionary<string, LogFile> _files = new(StringComparer.Ordinal);
 
     [ThreadStatic] private static StringBuilder? _line;
@@ -54,25 +57,35 @@ internal sealed class AccessLogWriter(ILogFiles files) : IDisposable
     /// <summary>Writes the waiting lines.</summary>
     public void Dispose()
     {
-        foreach (var file in _files.Values) file.Drain();
+        foreach (var file in _files.Values) file.Dispose();
     }
 
-    private sealed class LogFile(ILogFiles files, string path)
+    private sealed class LogFile : IDisposable
     {
+        private readonly ILogFiles _files;
+        private readonly string _path;
+        private readonly Timer _timer;
         private readonly Lock _lock = new();        // guards the waiting buffer
         private readonly Lock _writing = new();     // one writer at a time, so that lines stay in order
         private ByteWriter _waiting = new();
         private ByteWriter _spare = new();
         private Stream? _stream;
         private bool _isScheduled;
+        private bool _isClosed;
         public long Dropped;
+
+        public LogFile(ILogFiles files, string path)
+        {
+            _files = files;
+            _path = path;
+            _timer = new Timer(static file => ((LogFile)file!).Drain(), this, Timeout.InfiniteTimeSpan, Timeout.InfiniteTimeSpan);
+        }
 
         public void Append(StringBuilder line)
         {
-            var schedule = false;
             lock (_lock)
             {
-                if (_waiting.Length > MaxWaiting)
+                if (_isClosed || _waiting.Length > MaxWaiting)
                 {
                     Interlocked.Increment(ref Dropped);
                     return;
@@ -82,12 +95,20 @@ internal sealed class AccessLogWriter(ILogFiles files) : IDisposable
                     var span = _waiting.Reserve(Encoding.UTF8.GetMaxByteCount(chunk.Length));
                     _waiting.Commit(Encoding.UTF8.GetBytes(chunk.Span, span));
                 }
-                if (!_isScheduled) _isScheduled = schedule = true;
+                if (_isScheduled) return;
+                _isScheduled = true;
+                _timer.Change(Delay, Timeout.InfiniteTimeSpan);
             }
-            if (schedule) ThreadPool.UnsafeQueueUserWorkItem(static f => f.Drain(), this, preferLocal: false);
         }
 
-        public void Drain()
+        public void Dispose()
+        {
+            lock (_lock) _isClosed = true;
+            _timer.Dispose();
+            Drain();
+        }
+
+        private void Drain()
         {
             lock (_writing)
             {
@@ -115,7 +136,7 @@ internal sealed class AccessLogWriter(ILogFiles files) : IDisposable
         {
             try
             {
-                _stream ??= files.Open(path);
+                _stream ??= _files.Open(_path);
                 _stream.Write(bytes);
                 _stream.Flush();
             }

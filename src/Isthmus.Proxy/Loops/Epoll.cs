@@ -1,0 +1,106 @@
+using System.Runtime.InteropServices;
+using System.Runtime.Versioning;
+
+namespace Isthmus.Proxy.Loops;
+
+/// <summary>The calls of the C library that event loops use: epoll(7), recv(2), send(2), connect(2).</summary>
+[SupportedOSPlatform("linux")]
+internal static unsafe partial class Epoll
+{
+    internal const uint In = 0x1, Out = 0x4, Error = 0x8, HangUp = 0x10, PeerEnded = 0x2000, EdgeTriggered = 1u << 31;
+    internal const int Interrupted = 4, Again = 11, InProgress = 115;
+
+    private const int Add = 1, CloseOnExec = 0x80000, NonBlocking = 0x800, NoSignal = 0x4000, DontWait = 0x40;
+
+    /// <summary>Readiness of one descriptor: <c>struct epoll_event</c>, which is packed on x86-64 only.</summary>
+    internal readonly struct Event
+    {
+        internal Event(uint events, ulong data)
+        {
+            Events = events;
+            Data = data;
+        }
+
+        internal uint Events { get; }
+
+        internal ulong Data { get; }
+    }
+
+    private static bool IsPacked => RuntimeInformation.ProcessArchitecture == Architecture.X64;
+
+    internal static int EventSize => IsPacked ? 12 : 16;
+
+    internal static Event Read(byte* events, int index)
+    {
+        var at = events + index * EventSize;
+        return new(*(uint*)at, *(ulong*)(at + (IsPacked ? 4 : 8)));
+    }
+
+    internal static int Create() => epoll_create1(CloseOnExec);
+
+    internal static int CreateWaker() => eventfd(0, CloseOnExec | NonBlocking);
+
+    internal static int Watch(int epoll, int descriptor, uint events, ulong data)
+    {
+        var value = stackalloc byte[16];
+        *(uint*)value = events;
+        *(ulong*)(value + (IsPacked ? 4 : 8)) = data;
+        return epoll_ctl(epoll, Add, descriptor, value);
+    }
+
+    internal static int Wait(int epoll, byte* events, int count, int timeout) => epoll_wait(epoll, events, count, timeout);
+
+    internal static void Wake(int waker)
+    {
+        ulong one = 1;
+        _ = write(waker, &one, sizeof(ulong));
+    }
+
+    internal static void Rest(int waker)
+    {
+        ulong count;
+        _ = read(waker, &count, sizeof(ulong));
+    }
+
+    internal static int Receive(int socket, Span<byte> into)
+    {
+        fixed (byte* start = into) return (int)recv(socket, start, (nuint)into.Length, DontWait);
+    }
+
+    internal static int Send(int socket, ReadOnlySpan<byte> bytes)
+    {
+        fixed (byte* start = bytes) return (int)send(socket, start, (nuint)bytes.Length, DontWait | NoSignal);
+    }
+
+    internal static int Connect(int socket, ReadOnlySpan<byte> address)
+    {
+        fixed (byte* start = address) return connect(socket, start, (uint)address.Length);
+    }
+
+    /// <summary>The length of the address, or -1.</summary>
+    internal static int LocalAddress(int socket, Span<byte> into)
+    {
+        var length = (uint)into.Length;
+        fixed (byte* start = into) return getsockname(socket, start, &length) < 0 ? -1 : (int)length;
+    }
+
+    [LibraryImport("libc")] private static partial int getsockname(int socket, byte* address, uint* length);
+
+    [LibraryImport("libc", SetLastError = true)] private static partial int epoll_create1(int flags);
+
+    [LibraryImport("libc", SetLastError = true)] private static partial int epoll_ctl(int epoll, int operation, int descriptor, byte* value);
+
+    [LibraryImport("libc")] private static partial int epoll_wait(int epoll, byte* events, int count, int timeout);
+
+    [LibraryImport("libc", SetLastError = true)] private static partial int eventfd(uint value, int flags);
+
+    [LibraryImport("libc")] private static partial nint read(int descriptor, void* into, nuint count);
+
+    [LibraryImport("libc")] private static partial nint write(int descriptor, void* from, nuint count);
+
+    [LibraryImport("libc", SetLastError = true)] private static partial nint recv(int socket, byte* into, nuint count, int flags);
+
+    [LibraryImport("libc", SetLastError = true)] private static partial nint send(int socket, byte* from, nuint count, int flags);
+
+    [LibraryImport("libc", SetLastError = true)] private static partial int connect(int socket, byte* address, uint length);
+}

@@ -1,0 +1,309 @@
+using System.Net;
+using System.Net.Sockets;
+using System.Runtime.InteropServices;
+using System.Threading.Tasks.Sources;
+
+namespace Isthmus.Proxy.Loops;
+
+// Its loop refuses other systems than Linux.
+#pragma warning disable CA1416
+
+/// <summary>
+/// Reads and writes of a socket that belongs to an event loop. One read and one write may be pending. They complete on the loop's thread,
+/// or at once if the kernel has what they need.
+/// </summary>
+internal sealed class LoopSocket
+{
+    private const int SolSocket = 1, SoError = 4;
+
+    private readonly Socket _socket;
+    private readonly EventLoop _loop;
+    private readonly ulong _key;
+    private readonly Direction _reading;
+    private readonly Direction _writing;
+    private int _closed;
+    private volatile bool _mayHaveEnded;
+
+    internal LoopSocket(Socket socket, EventLoop loop)
+    {
+        _socket = socket;
+        _loop = loop;
+        _reading = new(this);
+        _writing = new(this);
+        socket.Blocking = false;
+        _key = loop.Add(this, (int)socket.SafeHandle.DangerousGetHandle());
+    }
+
+    internal EventLoop Loop => _loop;
+
+    /// <summary>Connects a socket that is not connected.</summary>
+    /// <exception cref="SocketException">The peer refused, or cannot be reached.</exception>
+    /// <exception cref="ObjectDisposedException">It took too long.</exception>
+    internal static async ValueTask<LoopSocket> ConnectAsync(Socket socket, EndPoint address, TimeSpan timeout, TimeProvider time)
+    {
+        socket.Blocking = false;
+        var serialized = address.Serialize();
+        if (Epoll.Connect((int)socket.SafeHandle.DangerousGetHandle(), serialized.Buffer.Span[..serialized.Size]) < 0 && Marshal.GetLastPInvokeError() is var error && error != Epoll.InProgress)
+            throw Failure(error);
+        // A socket that connects is ready only when that has ended.
+        var loop = new LoopSocket(socket, EventLoop.Choose());
+        using (time.CreateTimer(static l => ((LoopSocket)l!).Close(), loop, timeout, Timeout.InfiniteTimeSpan)) await loop._writing.WaitAsync(default).ConfigureAwait(false);
+        var failure = ErrorOf(socket);
+        if (failure == 0) return loop;
+        loop.Close();
+        throw Failure(failure);
+    }
+
+    private static int ErrorOf(Socket socket)
+    {
+        Span<byte> error = stackalloc byte[sizeof(int)];
+        socket.GetRawSocketOption(SolSocket, SoError, error);
+        return MemoryMarshal.Read<int>(error);
+    }
+
+    /// <summary>The local address of a socket that the runtime does not know to be connected.</summary>
+    internal static EndPoint? LocalOf(Socket socket)
+    {
+        Span<byte> buffer = stackalloc byte[28];
+        var length = Epoll.LocalAddress((int)socket.SafeHandle.DangerousGetHandle(), buffer);
+        if (length <= 0) return null;
+        var serialized = new SocketAddress(socket.AddressFamily, length);
+        buffer[..length].CopyTo(serialized.Buffer.Span);
+        return new IPEndPoint(IPAddress.Any, 0).Create(serialized);
+    }
+
+    /// <summary>Nothing has arrived that was not read, as far as the loop knows.</summary>
+    internal bool IsQuiet => _closed == 0 && !_reading.IsReady;
+
+    /// <summary>Receives what is there; 0 at the end of the peer's stream.</summary>
+    /// <exception cref="SocketException">The connection failed.</exception>
+    /// <exception cref="ObjectDisposedException">It was closed.</exception>
+    internal ValueTask<int> ReceiveAsync(Memory<byte> into)
+    {
+        if (!_reading.IsReady) return _reading.WaitAsync(into);
+        if (!_loop.MayRead())
+        {
+            var waiting = _reading.WaitForTurnAsync(into);
+            _loop.Post(_reading.OnReady);
+            return waiting;
+        }
+        var count = Receive(into);
+        return count >= 0 ? new(count) : _reading.WaitAsync(into);
+    }
+
+    /// <summary>Like the other, but a cancelled read ends and takes no bytes; the socket stays as it is.</summary>
+    /// <exception cref="OperationCanceledException">It was cancelled before anything arrived.</exception>
+    internal async ValueTask<int> ReceiveAsync(Memory<byte> into, CancellationToken stop)
+    {
+        stop.ThrowIfCancellationRequested();
+        var read = ReceiveAsync(into);
+        if (read.IsCompleted) return await read.ConfigureAwait(false);
+        var pending = _reading.Version;
+        using var cancellation = stop.UnsafeRegister(_ => _loop.Post(() => _reading.Cancel(pending, stop)), null);
+        return await read.ConfigureAwait(false);
+    }
+
+    /// <summary>Sends some of the bytes, at least one.</summary>
+    /// <exception cref="SocketException">The connection failed.</exception>
+    /// <exception cref="ObjectDisposedException">It was closed.</exception>
+    internal ValueTask<int> SendAsync(ReadOnlyMemory<byte> bytes)
+    {
+        var count = Send(bytes.Span);
+        return count >= 0 ? new(count) : _writing.WaitAsync(MemoryMarshal.AsMemory(bytes));
+    }
+
+    internal void OnReady(uint events)
+    {
+        if ((events & (Epoll.PeerEnded | Epoll.Error | Epoll.HangUp)) != 0) _mayHaveEnded = true;
+        if ((events & (Epoll.In | Epoll.Error | Epoll.HangUp | Epoll.PeerEnded)) != 0) _reading.OnReady();
+        if ((events & (Epoll.Out | Epoll.Error | Epoll.HangUp)) != 0) _writing.OnReady();
+    }
+
+    /// <summary>Pending reads and writes fail.</summary>
+    internal void Close()
+    {
+        if (Interlocked.Exchange(ref _closed, 1) != 0) return;
+        _loop.Remove(_key);
+        _socket.Dispose();
+        // Whoever closes may hold locks, so those who wait continue on the loop.
+        if (_reading.IsWaiting) _loop.Post(_reading.OnReady);
+        if (_writing.IsWaiting) _loop.Post(_writing.OnReady);
+    }
+
+    // -1: nothing there.
+    private int Receive(Memory<byte> into)
+    {
+        _reading.IsReady = false;
+        var handle = Hold();
+        try
+        {
+            while (true)
+            {
+                var count = Epoll.Receive((int)handle.DangerousGetHandle(), into.Span);
+                if (count >= 0)
+                {
+                    // A full buffer may mean that there is more. The end may have been reported together with the last bytes, and stays the end.
+                    if (count == into.Length || count == 0 || _mayHaveEnded) _reading.IsReady = true;
+                    return count;
+                }
+                var error = Marshal.GetLastPInvokeError();
+                if (error == Epoll.Again) return -1;
+                if (error != Epoll.Interrupted)
+                {
+                    _reading.IsReady = true;
+                    throw Failure(error);
+                }
+            }
+        }
+        finally
+        {
+            handle.DangerousRelease();
+        }
+    }
+
+    private int Send(ReadOnlySpan<byte> bytes)
+    {
+        var handle = Hold();
+        try
+        {
+            while (true)
+            {
+                var count = Epoll.Send((int)handle.DangerousGetHandle(), bytes);
+                if (count >= 0) return count;
+                var error = Marshal.GetLastPInvokeError();
+                if (error == Epoll.Again) return -1;
+                if (error != Epoll.Interrupted) throw Failure(error);
+            }
+        }
+        finally
+        {
+            handle.DangerousRelease();
+        }
+    }
+
+    private SafeSocketHandle Hold()
+    {
+        var handle = _socket.SafeHandle;
+        var held = false;
+        handle.DangerousAddRef(ref held);
+        return handle;
+    }
+
+    internal static SocketException Failure(int error) => new(error switch
+    {
+        // asm-generic/errno.h
+        1 or 13 => (int)SocketError.AccessDenied,
+        2 => (int)SocketError.AddressNotAvailable,
+        32 => (int)SocketError.Shutdown,
+        97 => (int)SocketError.AddressFamilyNotSupported,
+        99 => (int)SocketError.AddressNotAvailable,
+        98 => (int)SocketError.AddressAlreadyInUse,
+        100 => (int)SocketError.NetworkDown,
+        101 => (int)SocketError.NetworkUnreachable,
+        103 => (int)SocketError.ConnectionAborted,
+        104 => (int)SocketError.ConnectionReset,
+        105 => (int)SocketError.NoBufferSpaceAvailable,
+        107 => (int)SocketError.NotConnected,
+        110 => (int)SocketError.TimedOut,
+        111 => (int)SocketError.ConnectionRefused,
+        112 => (int)SocketError.HostDown,
+        113 => (int)SocketError.HostUnreachable,
+        _ => (int)SocketError.SocketError,
+    });
+
+    /// <summary>One direction: whether the kernel may have something, and who waits for it.</summary>
+    private sealed class Direction(LoopSocket owner) : IValueTaskSource<int>
+    {
+        private const int Empty = 0, Ready = 1, Waiting = 2;
+
+        private ManualResetValueTaskSourceCore<int> _source;
+        private Memory<byte> _buffer;
+        private int _state;
+
+        internal bool IsReady
+        {
+            get => Volatile.Read(ref _state) == Ready;
+            // Whoever sets it reads, so nobody waits; an event may set it at the same time.
+            set => Volatile.Write(ref _state, value ? Ready : Empty);
+        }
+
+        internal bool IsWaiting => Volatile.Read(ref _state) == Waiting;
+
+        internal short Version => _source.Version;
+
+        /// <summary>Ends a wait if it is still that one. Runs on the loop, where no other wait can begin before this returns.</summary>
+        internal void Cancel(short version, CancellationToken stop)
+        {
+            if (_source.Version != version || Interlocked.CompareExchange(ref _state, Empty, Waiting) != Waiting) return;
+            _buffer = default;
+            _source.SetException(new OperationCanceledException(stop));
+        }
+
+        internal ValueTask<int> WaitAsync(Memory<byte> buffer)
+        {
+            _source.Reset();
+            _buffer = buffer;
+            var task = new ValueTask<int>(this, _source.Version);
+            while (true)
+            {
+                if (Interlocked.CompareExchange(ref _state, Waiting, Empty) == Empty)
+                {
+                    // Whoever closed it before saw nobody who waits.
+                    if (Volatile.Read(ref owner._closed) != 0) OnReady();
+                    return task;
+                }
+                // Ready meanwhile.
+                Interlocked.Exchange(ref _state, Empty);
+                if (Try()) return task;
+            }
+        }
+
+        /// <summary>Waits although the socket is ready: whoever calls this also posts <see cref="OnReady"/>.</summary>
+        internal ValueTask<int> WaitForTurnAsync(Memory<byte> buffer)
+        {
+            _source.Reset();
+            _buffer = buffer;
+            var task = new ValueTask<int>(this, _source.Version);
+            Volatile.Write(ref _state, Waiting);
+            return task;
+        }
+
+        internal void OnReady()
+        {
+            if (Interlocked.Exchange(ref _state, Ready) != Waiting) return;
+            while (true)
+            {
+                Interlocked.Exchange(ref _state, Empty);
+                if (Try()) return;
+                if (Interlocked.CompareExchange(ref _state, Waiting, Empty) == Empty) return;
+            }
+        }
+
+        private bool Try()
+        {
+            int count;
+            try
+            {
+                if (owner._closed != 0) throw new ObjectDisposedException(nameof(Socket));
+                count = ReferenceEquals(this, owner._reading) ? owner.Receive(_buffer) : _buffer.IsEmpty ? 0 : owner.Send(_buffer.Span);
+            }
+            catch (Exception e) when (e is SocketException or ObjectDisposedException)
+            {
+                _buffer = default;
+                _source.SetException(e);
+                return true;
+            }
+            if (count < 0) return false;
+            _buffer = default;
+            _source.SetResult(count);
+            return true;
+        }
+
+        int IValueTaskSource<int>.GetResult(short token) => _source.GetResult(token);
+
+        ValueTaskSourceStatus IValueTaskSource<int>.GetStatus(short token) => _source.GetStatus(token);
+
+        void IValueTaskSource<int>.OnCompleted(Action<object?> continuation, object? state, short token, ValueTaskSourceOnCompletedFlags flags) =>
+            _source.OnCompleted(continuation, state, token, flags & ~ValueTaskSourceOnCompletedFlags.UseSchedulingContext);
+    }
+}

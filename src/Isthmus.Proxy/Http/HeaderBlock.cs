@@ -225,6 +225,9 @@ internal sealed class ByteWriter : IDisposable
 
     public void Clear() => Length = 0;
 
+    /// <summary>Takes back what was written after the first <paramref name="length"/> bytes.</summary>
+    public void Truncate(int length) => Length = length;
+
     public void Dispose()
     {
         if (_buffer is null) return;

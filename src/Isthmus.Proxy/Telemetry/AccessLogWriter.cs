@@ -1,5 +1,4 @@
 using System.Collections.Concurrent;
-using System.Text;
 using Isthmus.Core.Collections;
 using Isthmus.Proxy.Http;
 using Isthmus.Proxy.Snapshot;
@@ -37,7 +36,7 @@ internal sealed class AccessLogWriter(ILogFiles files) : IDisposable
 
     private readonly ConcurrentDictionary<string, LogFile> _files = new(StringComparer.Ordinal);
 
-    [ThreadStatic] private static StringBuilder? _line;
+    [ThreadStatic] private static ByteWriter? _line;
 
     /// <summary>Lines that were lost.</summary>
     public long Dropped => _files.Values.Sum(f => Interlocked.Read(ref f.Dropped));
@@ -47,7 +46,7 @@ internal sealed class AccessLogWriter(ILogFiles files) : IDisposable
         foreach (var log in logs)
         {
             if (!log.Takes(record)) continue;
-            var line = _line ??= new StringBuilder(512);
+            var line = _line ??= new ByteWriter();
             line.Clear();
             log.Format.Write(record, line);
             _files.GetOrAdd(log.Path, static (path, files) => new LogFile(files, path), files).Append(line);
@@ -81,7 +80,7 @@ internal sealed class AccessLogWriter(ILogFiles files) : IDisposable
             _timer = new Timer(static file => ((LogFile)file!).Drain(), this, Timeout.InfiniteTimeSpan, Timeout.InfiniteTimeSpan);
         }
 
-        public void Append(StringBuilder line)
+        public void Append(ByteWriter line)
         {
             lock (_lock)
             {
@@ -90,11 +89,7 @@ internal sealed class AccessLogWriter(ILogFiles files) : IDisposable
                     Interlocked.Increment(ref Dropped);
                     return;
                 }
-                foreach (var chunk in line.GetChunks())
-                {
-                    var span = _waiting.Reserve(Encoding.UTF8.GetMaxByteCount(chunk.Length));
-                    _waiting.Commit(Encoding.UTF8.GetBytes(chunk.Span, span));
-                }
+                _waiting.Write(line.Written.Span);
                 if (_isScheduled) return;
                 _isScheduled = true;
                 _timer.Change(Delay, Timeout.InfiniteTimeSpan);

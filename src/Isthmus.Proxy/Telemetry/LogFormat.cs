@@ -1,9 +1,7 @@
-using System.Globalization;
-using System.Net;
 using System.Text;
+using System.Text.Encodings.Web;
 using System.Text.Json;
 using Google.Protobuf.WellKnownTypes;
-using Isthmus.Proxy.Balancing;
 using Isthmus.Proxy.Http;
 using Isthmus.Proxy.Snapshot;
 
@@ -13,11 +11,19 @@ namespace Isthmus.Proxy.Telemetry;
 internal sealed class LogFormat
 {
     private readonly Piece[] _pieces;
-    private readonly (string Key, LogFormat Value)[]? _fields;
+    private readonly (byte[] Key, LogFormat Value)[]? _fields;
 
-    private sealed record Piece(string Literal, string Operator, string First, string Second, int MaxLength);
+    [ThreadStatic] private static ByteWriter? _scratch;
 
-    private LogFormat(Piece[] pieces, (string, LogFormat)[]? fields)
+    /// <summary>Literal bytes, or the value of an operator.</summary>
+    private sealed record Piece(byte[] Literal, LogValue? Value, bool IsNumber, int MaxLength)
+    {
+        public static Piece Of(StringBuilder literal) => new(Encoding.UTF8.GetBytes(literal.ToString()), null, false, 0);
+
+        public static Piece Of(string name, string first, string second, int max) => new([], LogValues.Find(name, first, second), LogValues.IsNumber(name), max);
+    }
+
+    private LogFormat(Piece[] pieces, (byte[], LogFormat)[]? fields)
     {
         _pieces = pieces;
         _fields = fields;
@@ -43,56 +49,90 @@ internal sealed class LogFormat
             }
             var end = FindEnd(text, i + 1);
             if (end < 0) throw new ResourceException($"access log format: '%' at {i} has no end");
-            if (literal.Length > 0) pieces.Add(new(literal.ToString(), "", "", "", 0));
+            if (literal.Length > 0) pieces.Add(Piece.Of(literal));
             literal.Clear();
             pieces.Add(ParseOperator(text[(i + 1)..end]));
             i = end;
         }
-        if (literal.Length > 0) pieces.Add(new(literal.ToString(), "", "", "", 0));
+        if (literal.Length > 0) pieces.Add(Piece.Of(literal));
         return new([.. pieces], null);
     }
 
     /// <summary>One JSON object per line; nested objects are not supported and are written as text.</summary>
     public static LogFormat ParseJson(Struct fields) => new([], [.. fields.Fields.OrderBy(f => f.Key, StringComparer.Ordinal)
-        .Select(f => (f.Key, ParseText(f.Value.KindCase == Value.KindOneofCase.StringValue ? f.Value.StringValue : f.Value.ToString())))]);
+        .Select((f, i) => (Encoding.UTF8.GetBytes($"{(i > 0 ? "," : "")}\"{JsonEncodedText.Encode(f.Key)}\":"), ParseText(f.Value.KindCase == Value.KindOneofCase.StringValue ? f.Value.StringValue : f.Value.ToString())))]);
 
-    public void Write(TrafficRecord record, StringBuilder into)
+    public void Write(TrafficRecord record, ByteWriter into)
     {
         if (_fields is null)
         {
             foreach (var piece in _pieces)
-                into.Append(piece.Operator.Length == 0 ? piece.Literal : Limit(Evaluate(piece, record) ?? "-", piece.MaxLength));
+                if (piece.Value is null) into.Write(piece.Literal);
+                else if (!TryWrite(piece, record, into)) into.Write("-"u8);
             return;
         }
-        into.Append('{');
+        into.Write("{"u8);
         for (var i = 0; i < _fields.Length; i++)
         {
-            if (i > 0) into.Append(',');
-            into.Append('"').Append(JsonEncodedText.Encode(_fields[i].Key).Value).Append("\":");
+            into.Write(_fields[i].Key);
             WriteJson(_fields[i].Value, record, into);
         }
-        into.Append("}\n");
+        into.Write("}\n"u8);
     }
 
     public string Format(TrafficRecord record)
     {
-        var text = new StringBuilder();
+        using var text = new ByteWriter();
         Write(record, text);
-        return text.ToString();
+        return Encoding.UTF8.GetString(text.Written.Span);
     }
 
-    private static void WriteJson(LogFormat value, TrafficRecord record, StringBuilder into)
+    private static bool TryWrite(Piece piece, TrafficRecord record, ByteWriter into)
+    {
+        var start = into.Length;
+        if (!piece.Value!(record, into)) return false;
+        if (piece.MaxLength > 0 && into.Length > start + piece.MaxLength) into.Truncate(start + piece.MaxLength);
+        return true;
+    }
+
+    private static void WriteJson(LogFormat value, TrafficRecord record, ByteWriter into)
     {
         // A lone operator keeps its type: numbers stay numbers, missing values are null.
-        if (value._pieces is [{ Operator.Length: > 0 } only])
+        if (value._pieces is [{ Value: not null } only])
         {
-            var text = Evaluate(only, record);
-            if (text is null) into.Append("null");
-            else if (only.Operator is "RESPONSE_CODE" or "BYTES_RECEIVED" or "BYTES_SENT" or "DURATION" or "RESPONSE_DURATION" or "UPSTREAM_REQUEST_ATTEMPT_COUNT") into.Append(text);
-            else into.Append('"').Append(JsonEncodedText.Encode(Limit(text, only.MaxLength)).Value).Append('"');
+            if (only.IsNumber)
+            {
+                if (!TryWrite(only, record, into)) into.Write("null"u8);
+                return;
+            }
+            var text = Scratch;
+            if (TryWrite(only, record, text)) WriteEscaped(text, into);
+            else into.Write("null"u8);
             return;
         }
-        into.Append('"').Append(JsonEncodedText.Encode(value.Format(record)).Value).Append('"');
+        var whole = Scratch;
+        value.Write(record, whole);
+        WriteEscaped(whole, into);
+    }
+
+    private static void WriteEscaped(ByteWriter text, ByteWriter into)
+    {
+        // No byte takes more than a sequence like \u0022.
+        const int Longest = 6;
+        into.Write("\""u8);
+        JavaScriptEncoder.Default.EncodeUtf8(text.Written.Span, into.Reserve(text.Length * Longest), out _, out var written);
+        into.Commit(written);
+        into.Write("\""u8);
+    }
+
+    private static ByteWriter Scratch
+    {
+        get
+        {
+            var scratch = _scratch ??= new ByteWriter();
+            scratch.Clear();
+            return scratch;
+        }
     }
 
     private static int FindEnd(string text, int from)
@@ -114,85 +154,13 @@ internal sealed class LogFormat
         var max = 0;
         var tail = close >= 0 ? text[(close + 1)..] : open < 0 && text.Contains(':', StringComparison.Ordinal) ? text[text.IndexOf(':', StringComparison.Ordinal)..] : "";
         if (tail.StartsWith(':')) int.TryParse(tail[1..], out max);
-        if (open < 0) return new("", tail.Length > 0 ? text[..^tail.Length] : text, "", "", max);
+        if (open < 0) return Piece.Of(tail.Length > 0 ? text[..^tail.Length] : text, "", "", max);
         var argument = text[(open + 1)..(close > open ? close : text.Length)];
         var name = text[..open];
-        if (name is not ("REQ" or "RESP" or "TRAILER")) return new("", name, argument, "", max);
+        if (name is not ("REQ" or "RESP" or "TRAILER")) return Piece.Of(name, argument, "", max);
         var question = argument.IndexOf('?', StringComparison.Ordinal);
         var first = (question < 0 ? argument : argument[..question]).ToLowerInvariant();
         var second = question < 0 ? "" : argument[(question + 1)..].ToLowerInvariant();
-        return new("", name, first, second, max);
-    }
-
-    private static string Limit(string text, int max) => max > 0 && text.Length > max ? text[..max] : text;
-
-    private static string? Evaluate(Piece piece, TrafficRecord r) => piece.Operator switch
-    {
-        "START_TIME" => StartTime(r.Start, piece.First),
-        "REQ" => RequestField(r, piece.First) ?? (piece.Second.Length > 0 ? RequestField(r, piece.Second) : null),
-        "RESP" => ResponseField(r, piece.First) ?? (piece.Second.Length > 0 ? ResponseField(r, piece.Second) : null),
-        "PROTOCOL" => r.Request is null ? null : HttpVersions.Text(r.Request.Version),
-        "RESPONSE_CODE" => r.Status.ToString(CultureInfo.InvariantCulture),
-        "RESPONSE_FLAGS" => r.Flags,
-        "RESPONSE_CODE_DETAILS" => Known(r.Details),
-        "CONNECTION_TERMINATION_DETAILS" => Known(r.TerminationDetails),
-        "UPSTREAM_TRANSPORT_FAILURE_REASON" => Known(r.TransportFailure),
-        "BYTES_RECEIVED" => r.BytesReceived.ToString(CultureInfo.InvariantCulture),
-        "BYTES_SENT" => r.BytesSent.ToString(CultureInfo.InvariantCulture),
-        "DURATION" => Milliseconds(r.Duration),
-        "RESPONSE_DURATION" => r.ResponseAfter is { } after ? Milliseconds(after) : null,
-        "UPSTREAM_HOST" => Known(r.Host?.Endpoint.AddressText),
-        "UPSTREAM_CLUSTER" => Known(r.ClusterName),
-        "UPSTREAM_LOCAL_ADDRESS" => Known(Endpoint.Text(r.UpstreamLocal)),
-        "UPSTREAM_REMOTE_ADDRESS" => Known(r.Host?.Endpoint.AddressText),
-        "UPSTREAM_REQUEST_ATTEMPT_COUNT" => r.Attempts.ToString(CultureInfo.InvariantCulture),
-        "UPSTREAM_PEER_URI_SAN" => Known(r.UpstreamPeer?.Identity),
-        "DOWNSTREAM_LOCAL_ADDRESS" => Known(Endpoint.Text(r.DownstreamLocal)),
-        "DOWNSTREAM_LOCAL_ADDRESS_WITHOUT_PORT" => Address(r.DownstreamLocal),
-        "DOWNSTREAM_LOCAL_PORT" => (r.DownstreamLocal as IPEndPoint)?.Port.ToString(CultureInfo.InvariantCulture),
-        "DOWNSTREAM_REMOTE_ADDRESS" or "DOWNSTREAM_DIRECT_REMOTE_ADDRESS" => Known(Endpoint.Text(r.DownstreamRemote)),
-        "DOWNSTREAM_REMOTE_ADDRESS_WITHOUT_PORT" or "DOWNSTREAM_DIRECT_REMOTE_ADDRESS_WITHOUT_PORT" => Address(r.DownstreamRemote),
-        "DOWNSTREAM_PEER_URI_SAN" => Known(r.DownstreamPeer?.Identity),
-        "DOWNSTREAM_PEER_SUBJECT" => Known(r.DownstreamPeer?.Subject),
-        "REQUESTED_SERVER_NAME" => Known(r.ServerName),
-        "ROUTE_NAME" => Known(r.RouteName),
-        "FILTER_CHAIN_NAME" => Known(r.ChainName),
-        _ => null,
-    };
-
-    private static string? Known(string? text) => string.IsNullOrEmpty(text) ? null : text;
-
-    private static string? Address(EndPoint? point) => (point as IPEndPoint)?.Address.ToString();
-
-    private static string Milliseconds(TimeSpan time) => ((long)time.TotalMilliseconds).ToString(CultureInfo.InvariantCulture);
-
-    private static string StartTime(DateTimeOffset time, string format) => format switch
-    {
-        "" => time.UtcDateTime.ToString("yyyy-MM-dd'T'HH:mm:ss.fff'Z'", CultureInfo.InvariantCulture),
-        "%s" => time.ToUnixTimeSeconds().ToString(CultureInfo.InvariantCulture),
-        "%s.%3f" => (time.ToUnixTimeMilliseconds() / 1000.0).ToString("F3", CultureInfo.InvariantCulture),
-        _ => time.UtcDateTime.ToString("yyyy-MM-dd'T'HH:mm:ss.fff'Z'", CultureInfo.InvariantCulture),
-    };
-
-    private static string? RequestField(TrafficRecord r, string name)
-    {
-        if (r.Request is not { } request) return null;
-        switch (name)
-        {
-            case ":method": return Known(request.Method);
-            case ":path": return Known(request.TargetText);
-            case ":authority": return Known(request.Authority);
-            case ":scheme": return r.DownstreamPeer is null ? "http" : "https";
-            case "x-envoy-original-path": return Known(r.OriginalPath);
-            default: return Field(request.Headers, name);
-        }
-    }
-
-    private static string? ResponseField(TrafficRecord r, string name) => r.Response is null ? null : Field(r.Response.Headers, name);
-
-    private static string? Field(HeaderBlock headers, string name)
-    {
-        Span<byte> bytes = stackalloc byte[name.Length];
-        return headers.GetJoined(bytes[..Encoding.ASCII.GetBytes(name, bytes)]);
+        return Piece.Of(name, first, second, max);
     }
 }

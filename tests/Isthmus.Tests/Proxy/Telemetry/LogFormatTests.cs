@@ -1,7 +1,9 @@
 using System.Net;
+using System.Text.Json;
 using Isthmus.Proxy.Http;
 using Isthmus.Proxy.Snapshot;
 using Isthmus.Proxy.Telemetry;
+using Isthmus.Testing;
 using Xunit;
 
 namespace Isthmus.Tests.Proxy.Telemetry;
@@ -29,7 +31,42 @@ public sealed class LogFormatTests
         Assert.Equal("""{"both":"HTTP/1.1 \u0022x\u0022","code":503,"method":"GET","up":null}""" + "\n", LogFormat.ParseJson(fields).Format(Record()));
     }
 
+    [Fact]
+    public void Text_in_JSON_is_escaped_whatever_a_client_sends()
+    {
+        var record = Record();
+        record.Request!.Headers.Add("user-agent"u8, "\"quoted\" \\ é <&> \u2028"u8);
+        record.Request.Headers.Add("broken"u8, [0xff, 0xfe, (byte)'x']);
+        var fields = Google.Protobuf.WellKnownTypes.Struct.Parser.ParseJson("""{"a\"b": "%REQ(USER-AGENT)%", "broken": "is %REQ(BROKEN)%"}""");
+        var line = JsonDocument.Parse(LogFormat.ParseJson(fields).Format(record)).RootElement;
+        Assert.Equal("curl/8,\"quoted\" \\ é <&> \u2028", line.GetProperty("a\"b").GetString());
+        Assert.Equal("is \ufffd\ufffdx", line.GetProperty("broken").GetString());
+    }
+
+    [Fact]
+    public void A_line_creates_no_objects()
+    {
+        var record = Record();
+        record.Host = null;
+        var text = LogFormat.ParseText("[%START_TIME%] %START_TIME(%s.%3f)% %REQ(:METHOD)% %REQ(X-ENVOY-ORIGINAL-PATH?:PATH)% %PROTOCOL% %RESPONSE_CODE% %DURATION% %REQ(USER-AGENT):3% %DOWNSTREAM_LOCAL_ADDRESS% %DOWNSTREAM_REMOTE_ADDRESS_WITHOUT_PORT%\n");
+        var json = LogFormat.ParseJson(Google.Protobuf.WellKnownTypes.Struct.Parser.ParseJson("""{"code": "%RESPONSE_CODE%", "agent": "%REQ(USER-AGENT)%", "both": "%PROTOCOL% %REQ(:PATH)%"}"""));
+        using var line = new ByteWriter();
+        Assert.Equal(0, Allocations.Least(() =>
+        {
+            line.Clear();
+            text.Write(record, line);
+            json.Write(record, line);
+        }));
+    }
+
     [Theory]
+    [InlineData("%START_TIME(%s)%", "1795168800")]
+    [InlineData("%START_TIME(%s.%3f)%", "1795168800.123")]
+    [InlineData("%REQ(ACCEPT)%", "a,b")]
+    [InlineData("%REQ(MISSING?ACCEPT):2%", "a,")]
+    [InlineData("%REQ(:SCHEME)%", "http")]
+    [InlineData("%DOWNSTREAM_LOCAL_ADDRESS_WITHOUT_PORT% %DOWNSTREAM_LOCAL_PORT%", "10.96.0.1 80")]
+    [InlineData("%RESPONSE_DURATION%", "-")]
     [InlineData("100%% sure", "100% sure")]
     [InlineData("%REQ(USER-AGENT):3%", "cur")]
     [InlineData("%NEVER_HEARD_OF%", "-")]
@@ -43,6 +80,8 @@ public sealed class LogFormatTests
         var request = new RequestHead { Method = "GET", Version = 11, Authority = "shop:80" };
         request.SetTarget("/orders"u8);
         request.Headers.Add("user-agent"u8, "curl/8"u8);
+        request.Headers.Add("accept"u8, "a"u8);
+        request.Headers.Add("accept"u8, "b"u8);
         return new()
         {
             Start = new DateTimeOffset(2026, 11, 20, 10, 0, 0, 123, TimeSpan.Zero), Duration = TimeSpan.FromMilliseconds(12.7), Request = request, Response = new ResponseHead(), Status = 503,

@@ -9,7 +9,8 @@ internal sealed class ContainerProcess : IDisposable
 {
     private const int KilledExitCode = 128 + Signals.Kill;
 
-    private static readonly TimeSpan Preparation = TimeSpan.FromSeconds(5);
+    /// <summary>How long to wait for the preparation of a container; copying the files of a large image takes a while.</summary>
+    private static readonly TimeSpan Preparation = TimeSpan.FromMinutes(2);
 
     private readonly PidHandle _outer;
     private readonly string _exitFile;
@@ -63,7 +64,8 @@ internal sealed class ContainerProcess : IDisposable
         ProcessIdentity.Children(Identity.Process).Select(maker => ProcessIdentity.Children(maker)).FirstOrDefault(inner => inner.Count > 0)?[0];
 
     /// <summary>Like <see cref="FindInit"/>, but only after PID 1 has become the container's program. Before that, it still
-    /// prepares the container and ignores signals.</summary>
+    /// prepares the container, sees other files, and ignores signals.</summary>
+    /// <returns>Null when the container has ended, or is still not prepared after <see cref="Preparation"/>.</returns>
     internal async Task<int?> FindProgramAsync(TimeProvider time, CancellationToken stop)
     {
         var began = time.GetTimestamp();
@@ -72,7 +74,7 @@ internal sealed class ContainerProcess : IDisposable
             if (FindInit() is { } init && !IsPreparing(init)) return init;
             await Task.Delay(TimeSpan.FromMilliseconds(2), time, stop);
         }
-        return FindInit();
+        return FindInit() is { } last && !IsPreparing(last) ? last : null;
     }
 
     /// <summary>Whether PID 1 has yet to become the container's program.</summary>
@@ -80,7 +82,9 @@ internal sealed class ContainerProcess : IDisposable
     {
         try
         {
-            return File.ReadAllText($"/proc/{init}/cmdline").Contains(ContainerLauncher.Preparing, StringComparison.Ordinal);
+            // In the middle of execve(2), a process has neither arguments nor an environment.
+            var arguments = File.ReadAllText($"/proc/{init}/cmdline");
+            return arguments.Length == 0 || arguments.Contains(ContainerLauncher.Preparing, StringComparison.Ordinal);
         }
         catch (IOException)
         {

@@ -17,7 +17,8 @@ internal static class Program
             case "http1": await HttpBench.RunHttp1Async(args[1]); return 0;
             case "http1-64k": await HttpBench.RunLargeAsync(args[1]); return 0;
             case "http2": await HttpBench.RunHttp2Async(args[1]); return 0;
-            case "proxy": await ProxyBench.RunAsync(args[1]); return 0;
+            case "passthrough": await PassThroughBench.RunBytesAsync(args[1]); return 0;
+            case "connect": await PassThroughBench.RunConnectionsAsync(args[1]); return 0;
             case "control-plane" when args is [_, _, "remotes"]: await ControlPlaneBench.RunRemotesAsync(args[1]); return 0;
             case "control-plane": await ControlPlaneBench.RunAsync(args[1], args.ElementAtOrDefault(2) ?? "100,500,1000"); return 0;
             case "cold-start": await ControlPlaneBench.RunColdAsync(args[1]); return 0;

@@ -12,28 +12,31 @@ internal sealed record LoadResult(double Work, TimeSpan Duration, double? P50, d
 /// Gives contenders the same load in turns, and compares the work that each does per CPU second: other programs on the machine change
 /// that less than they change the work per second.
 /// </summary>
-internal static class Comparison
+/// <param name="unit">What the work is counted in, for example <c>requests</c>.</param>
+internal sealed class Comparison(string unit)
 {
-    private const int Rounds = 5;
-
-    private static readonly TimeSpan WarmUp = TimeSpan.FromSeconds(4);
-    private static readonly TimeSpan Duration = TimeSpan.FromSeconds(3);
-
     private sealed record Sample(double PerCpuSecond, double PerSecond, double Busy, double? P50, double? P99);
 
-    /// <summary>Prints a table, and last the ratio of the first contender to the best of the others.</summary>
-    /// <param name="unit">What the work is counted in, for example <c>requests</c>.</param>
-    /// <param name="scale">By how much to divide it for the table.</param>
-    internal static async Task RunAsync(string unit, double scale, IReadOnlyList<Contender> contenders, Func<int, TimeSpan, Task<LoadResult>> load)
+    /// <summary>By how much to divide the work for the table.</summary>
+    internal double Scale { get; init; } = 1;
+
+    internal int Rounds { get; init; } = 5;
+
+    internal TimeSpan WarmUp { get; init; } = TimeSpan.FromSeconds(4);
+
+    internal TimeSpan Duration { get; init; } = TimeSpan.FromSeconds(3);
+
+    /// <summary>Prints a table; returns the ratio of the first contender to the best of the others.</summary>
+    internal async Task<double> RunAsync(IReadOnlyList<Contender> contenders, Func<Contender, TimeSpan, Task<LoadResult>> load)
     {
         var samples = contenders.ToDictionary(one => one, _ => new List<Sample>());
-        foreach (var contender in contenders) await load(contender.Port, WarmUp);
+        foreach (var contender in contenders) await load(contender, WarmUp);
         for (var round = 0; round < Rounds; round++)
         {
             foreach (var contender in contenders)
             {
                 var before = contender.CpuSeconds;
-                var result = await load(contender.Port, Duration);
+                var result = await load(contender, Duration);
                 var cpu = contender.CpuSeconds - before;
                 var seconds = result.Duration.TotalSeconds;
                 samples[contender].Add(new(result.Work / cpu, result.Work / seconds, cpu / seconds, result.P50, result.P99));
@@ -44,12 +47,13 @@ internal static class Comparison
         {
             var of = samples[contender];
             Console.WriteLine(string.Create(CultureInfo.InvariantCulture,
-                $"{contender.Name,-10} {Median(of, s => s.PerCpuSecond) / scale,16:0} {Spread(of, s => s.PerCpuSecond / scale, "0"),14} {Median(of, s => s.PerSecond) / scale,14:0} {Median(of, s => s.Busy),10:0%} {Time(of, s => s.P50),8} {Time(of, s => s.P99),8} {(of[0].P99 is null ? "–" : Spread(of, s => s.P99!.Value, "0.00")),14}"));
+                $"{contender.Name,-10} {Median(of, s => s.PerCpuSecond) / Scale,16:0} {Spread(of, s => s.PerCpuSecond / Scale, "0"),14} {Median(of, s => s.PerSecond) / Scale,14:0} {Median(of, s => s.Busy),10:0%} {Time(of, s => s.P50),8} {Time(of, s => s.P99),8} {(of[0].P99 is null ? "–" : Spread(of, s => s.P99!.Value, "0.00")),14}"));
         }
-        var ours = Median(samples[contenders[0]], s => s.PerCpuSecond);
-        var best = contenders.Skip(1).Select(peer => Median(samples[peer], s => s.PerCpuSecond)).DefaultIfEmpty(double.NaN).Max();
-        Console.WriteLine(string.Create(CultureInfo.InvariantCulture, $"ratio: {ours / best:0.00}"));
+        return Median(samples[contenders[0]], s => s.PerCpuSecond) / contenders.Skip(1).Select(peer => Median(samples[peer], s => s.PerCpuSecond)).DefaultIfEmpty(double.NaN).Max();
     }
+
+    /// <summary>Prints the ratio as the last line.</summary>
+    internal static void Conclude(double ratio) => Console.WriteLine(string.Create(CultureInfo.InvariantCulture, $"ratio: {ratio:0.00}"));
 
     private static string Time(List<Sample> samples, Func<Sample, double?> of) =>
         of(samples[0]) is null ? "–" : Median(samples, s => of(s)!.Value).ToString("0.00", CultureInfo.InvariantCulture);
@@ -57,9 +61,12 @@ internal static class Comparison
     private static string Spread(List<Sample> samples, Func<Sample, double> of, string format) =>
         string.Create(CultureInfo.InvariantCulture, $"{samples.Min(of).ToString(format, CultureInfo.InvariantCulture)}-{samples.Max(of).ToString(format, CultureInfo.InvariantCulture)}");
 
-    private static double Median(List<Sample> samples, Func<Sample, double> of)
-    {
-        var sorted = samples.Select(of).Order().ToList();
-        return sorted[sorted.Count / 2];
-    }
+    private static double Median(List<Sample> samples, Func<Sample, double> of) => Quantiles.Of([.. samples.Select(of)], 0.5);
+}
+
+/// <summary>Quantiles of measured values.</summary>
+internal static class Quantiles
+{
+    /// <summary>The smallest value that this part of all values does not exceed.</summary>
+    internal static double Of(IReadOnlyCollection<double> values, double part) => values.Order().ElementAt(Math.Max(0, (int)Math.Ceiling(values.Count * part) - 1));
 }

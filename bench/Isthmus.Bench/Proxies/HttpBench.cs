@@ -12,18 +12,18 @@ internal static class HttpBench
     internal static async Task RunHttp2Async(string root)
     {
         await using var rig = new ProxyRig(root);
-        var server = await rig.StartServerAsync(http2: true);
         Console.WriteLine("HTTP/2 by prior knowledge on both sides, 8 connections of 8 streams, small answers");
-        await Comparison.RunAsync("requests", 1, [await rig.StartOwnAsync(server, http2: true), await rig.StartNghttpxAsync(server), await rig.StartHaproxyAsync(server, http2: true)],
-            (port, duration) => WebLoad.Http2Async(ProxyRig.OtherCores, port, "/", 8, 8, duration));
+        var wiring = new Wiring(await Nginx.StartServerAsync(rig, new("") { Http2 = true })) { Http2 = true };
+        Comparison.Conclude(await new Comparison("requests").RunAsync([await OwnProxy.StartAsync(rig, wiring), await Nghttpx.StartAsync(rig, wiring), await Haproxy.StartAsync(rig, wiring)],
+            (contender, duration) => WebLoad.Http2Async(contender.Port, "/", 8, 8, duration)));
     }
 
     private static async Task RunHttp1Async(string root, string path, string what)
     {
         await using var rig = new ProxyRig(root);
-        var server = await rig.StartServerAsync(http2: false);
         Console.WriteLine($"HTTP/1.1 kept alive, {Connections} connections, {what}");
-        await Comparison.RunAsync("requests", 1, [await rig.StartOwnAsync(server, http2: false), await rig.StartNginxAsync(server), await rig.StartHaproxyAsync(server, http2: false)],
-            (port, duration) => WebLoad.Http1Async(ProxyRig.OtherCores, port, path, Connections, duration));
+        var wiring = new Wiring(await Nginx.StartServerAsync(rig, new("")));
+        Comparison.Conclude(await new Comparison("requests").RunAsync([await OwnProxy.StartAsync(rig, wiring), await Nginx.StartAsync(rig, wiring), await Haproxy.StartAsync(rig, wiring)],
+            (contender, duration) => WebLoad.Http1Async(contender.Port, path, Connections, duration)));
     }
 }

@@ -1,0 +1,105 @@
+using System.Net;
+using Google.Protobuf;
+using Google.Protobuf.WellKnownTypes;
+using Isthmus.Wire;
+using Isthmus.Wire.Envoy.Clusters;
+using Isthmus.Wire.Envoy.Endpoints;
+using Isthmus.Wire.Envoy.Listeners;
+using Isthmus.Wire.Istio;
+using Isthmus.Wire.Xds;
+using Microsoft.AspNetCore.Builder;
+using Microsoft.AspNetCore.Hosting;
+using Microsoft.AspNetCore.Server.Kestrel.Core;
+using Microsoft.Extensions.DependencyInjection;
+
+namespace Isthmus.Bench.Proxies;
+
+/// <summary>A control plane that serves given resources, and nothing else.</summary>
+internal sealed class DiscoveryServer : IXdsFeeds, IAsyncDisposable
+{
+    // By this port, a proxy knows that the control plane takes no TLS.
+    private const int Port = 15010;
+
+    private readonly WebApplication _app;
+    private Moment _now = new(XdsSnapshot.Empty);
+    private int _version, _acceptedEndpoints;
+
+    private DiscoveryServer()
+    {
+        var builder = WebApplication.CreateEmptyBuilder(new() { ApplicationName = "bench" });
+        builder.Services.AddRoutingCore();
+        builder.WebHost.UseKestrelCore().ConfigureKestrel(kestrel => kestrel.Listen(IPAddress.Loopback, Port, listen => listen.Protocols = HttpProtocols.Http2));
+        _app = builder.Build();
+        _app.UseRouting();
+        new XdsServer(this, new(), new Random(1)).Map(_app);
+        _app.UseEndpoints(_ => { });
+    }
+
+    /// <summary>A snapshot, and a signal for the next.</summary>
+    private sealed record Moment(XdsSnapshot Snapshot)
+    {
+        internal TaskCompletionSource Replaced { get; } = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    }
+
+    /// <summary>How many responses with endpoints the proxy has accepted.</summary>
+    internal int AcceptedEndpoints => Volatile.Read(ref _acceptedEndpoints);
+
+    internal static string Address { get; } = $"127.0.0.1:{Port}";
+
+    internal static async Task<DiscoveryServer> StartAsync()
+    {
+        var server = new DiscoveryServer();
+        await server._app.StartAsync();
+        return server;
+    }
+
+    /// <summary>The encoded form of endpoints, to be published often.</summary>
+    internal static XdsResourceMap Encode(IEnumerable<(string Endpoints, string Version)> all) =>
+        new(all.Select(one => Resource(WireTypes.Lenient.Parse<ClusterLoadAssignment>(one.Endpoints), assignment => assignment.ClusterName, TypeUrls.Endpoints, one.Version)));
+
+    /// <summary>Replaces everything.</summary>
+    internal void Publish(OwnResources resources, NameTable names) => Publish(new Dictionary<string, IXdsResources>
+    {
+        [TypeUrls.Cluster] = new XdsResourceMap(resources.Clusters.Select(text => Resource(WireTypes.Lenient.Parse<Cluster>(text), cluster => cluster.Name, TypeUrls.Cluster, "1"))),
+        [TypeUrls.Endpoints] = Encode(resources.Assignments.Select(text => (text, "1"))),
+        [TypeUrls.Listener] = new XdsResourceMap(resources.Listeners.Select(text => Resource(WireTypes.Lenient.Parse<Listener>(text), listener => listener.Name, TypeUrls.Listener, "1"))),
+        [TypeUrls.NameTable] = new XdsResourceMap([Resource(names, _ => "", TypeUrls.NameTable, "1")]),
+    });
+
+    /// <summary>Replaces all endpoints.</summary>
+    internal void PublishEndpoints(XdsResourceMap endpoints) => Publish(new Dictionary<string, IXdsResources>(_now.Snapshot.Types) { [TypeUrls.Endpoints] = endpoints });
+
+    public ValueTask<IXdsFeed> OpenAsync(XdsClientHello client, CancellationToken stop) => ValueTask.FromResult<IXdsFeed>(new Feed(this));
+
+    public ValueTask DisposeAsync() => _app.DisposeAsync();
+
+    private void Publish(Dictionary<string, IXdsResources> types)
+    {
+        var before = Interlocked.Exchange(ref _now, new(new($"{++_version}", types)));
+        before.Replaced.SetResult();
+    }
+
+    private static XdsResource Resource<T>(T message, Func<T, string> nameOf, string typeUrl, string version) where T : IMessage =>
+        new(nameOf(message), version, new Any { TypeUrl = typeUrl, Value = message.ToByteString() });
+
+    private sealed class Feed(DiscoveryServer server) : IXdsFeed
+    {
+        public async ValueTask<XdsSnapshot> NextAsync(XdsSnapshot? last, CancellationToken stop)
+        {
+            while (true)
+            {
+                var now = Volatile.Read(ref server._now);
+                if (!ReferenceEquals(now.Snapshot, last)) return now.Snapshot;
+                await now.Replaced.Task.WaitAsync(stop);
+            }
+        }
+
+        public void Observe(XdsEvent happened)
+        {
+            if (happened is { Kind: XdsEventKind.Acknowledged, TypeUrl: TypeUrls.Endpoints }) Interlocked.Increment(ref server._acceptedEndpoints);
+            if (happened.Kind == XdsEventKind.Rejected) Console.WriteLine($"rejected: {happened.TypeUrl} {happened.Detail}");
+        }
+
+        public ValueTask DisposeAsync() => ValueTask.CompletedTask;
+    }
+}

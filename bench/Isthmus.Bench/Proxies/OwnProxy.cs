@@ -1,0 +1,45 @@
+using System.Text.Json.Nodes;
+
+namespace Isthmus.Bench.Proxies;
+
+/// <summary>This repository's proxy.</summary>
+internal static class OwnProxy
+{
+    /// <summary>HTTP as a sidecar has it, with resources from files.</summary>
+    internal static Task<Contender> StartAsync(ProxyRig rig, Wiring wiring)
+    {
+        var name = $"isthmus{wiring.Place}";
+        var port = rig.NextPort();
+        return StartAsync(rig, name, OwnResources.ForHttp(wiring, port, rig.File($"{name}.log")), new(name, port, "dotnet") { Host = wiring.Host, NetworkOf = wiring.NetworkOf });
+    }
+
+    /// <summary>Passes TLS through by server name.</summary>
+    internal static Task<Contender> StartPassThroughAsync(ProxyRig rig, string server)
+    {
+        var port = rig.NextPort();
+        return StartAsync(rig, "isthmus", OwnResources.ForPassThrough(server, port, rig.File("isthmus.log")), new("isthmus", port, "dotnet"));
+    }
+
+    /// <summary>A sidecar with its agent, which gets everything from a <see cref="DiscoveryServer"/>.</summary>
+    /// <param name="port">A port that listens as soon as it is configured.</param>
+    internal static Task<Contender> StartWithAgentAsync(ProxyRig rig, int port, string name = "isthmus") => rig.StartContenderAsync(new(name, port, "dotnet", rig.Program, "proxy", "sidecar")
+    {
+        Environment = new Dictionary<string, string>
+        {
+            ["POD_NAME"] = "app-7d4b9c6f5d-x7k2p",
+            ["POD_NAMESPACE"] = "bench",
+            ["INSTANCE_IP"] = "127.0.0.1",
+            ["SERVICE_ACCOUNT"] = "app",
+            ["JWT_POLICY"] = "none",
+            ["ISTIO_META_DNS_CAPTURE"] = "true",
+            ["PROXY_CONFIG"] = new JsonObject { ["discoveryAddress"] = DiscoveryServer.Address }.ToJsonString(),
+        },
+    });
+
+    private static Task<Contender> StartAsync(ProxyRig rig, string name, OwnResources resources, ContenderStart how)
+    {
+        var directory = Directory.CreateDirectory(rig.File(name)).FullName;
+        resources.Write(directory);
+        return rig.StartContenderAsync(how with { Arguments = [rig.Program, "proxy", "sidecar", "--xds-dir", directory, "--cert-dir", rig.Credentials.Directory] });
+    }
+}

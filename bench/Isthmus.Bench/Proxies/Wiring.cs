@@ -1,0 +1,30 @@
+namespace Isthmus.Bench.Proxies;
+
+/// <summary>What a contender stands between.</summary>
+/// <param name="Server">The address of the server behind it.</param>
+internal sealed record Wiring(string Server)
+{
+    /// <summary>Names the contender's files, next to its own name.</summary>
+    internal string Place { get; init; } = "";
+
+    /// <summary>The address that it listens on.</summary>
+    internal string Host { get; init; } = "127.0.0.1";
+
+    /// <summary>A process whose network it gets. Null: the network of this process.</summary>
+    internal int? NetworkOf { get; init; }
+
+    /// <summary>HTTP/2 on both sides, HTTP/1.1 otherwise.</summary>
+    internal bool Http2 { get; init; }
+
+    /// <summary>Clients connect with TLS and present a certificate.</summary>
+    internal bool TlsFromClients { get; init; }
+
+    /// <summary>It connects to the server with TLS and presents a certificate.</summary>
+    internal bool TlsToServer { get; init; }
+
+    /// <summary>Clients get session tickets.</summary>
+    internal bool Tickets { get; init; }
+
+    /// <summary>In front of the server (inbound), not behind the client (outbound).</summary>
+    internal bool Inbound { get; init; }
+}

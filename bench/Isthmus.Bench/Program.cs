@@ -16,7 +16,10 @@ internal static class Program
             case "graph": GraphBench.Run(); return 0;
             case "http1": await HttpBench.RunHttp1Async(args[1]); return 0;
             case "http1-64k": await HttpBench.RunLargeAsync(args[1]); return 0;
+            case "http1-mtls": await HttpBench.RunTlsAsync(args[1]); return 0;
             case "http2": await HttpBench.RunHttp2Async(args[1]); return 0;
+            case "handshake": await HandshakeBench.RunFullAsync(args[1]); return 0;
+            case "handshake-resumed": await HandshakeBench.RunResumedAsync(args[1]); return 0;
             case "passthrough": await PassThroughBench.RunBytesAsync(args[1]); return 0;
             case "connect": await PassThroughBench.RunConnectionsAsync(args[1]); return 0;
             case "control-plane" when args is [_, _, "remotes"]: await ControlPlaneBench.RunRemotesAsync(args[1]); return 0;

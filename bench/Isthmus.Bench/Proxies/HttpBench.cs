@@ -9,6 +9,18 @@ internal static class HttpBench
 
     internal static Task RunLargeAsync(string root) => RunHttp1Async(root, "/64k", "answers of 64 KiB");
 
+    internal static async Task RunTlsAsync(string root)
+    {
+        await using var rig = new ProxyRig(root);
+        Console.WriteLine($"HTTP/1.1 kept alive, {Connections} connections, small answers, TLS 1.3 with certificates of both sides (ECDSA P-256) on both connections");
+        var wiring = new Wiring(await Nginx.StartServerAsync(rig, new("") { TlsFromClients = true })) { TlsFromClients = true, TlsToServer = true };
+        Contender[] contenders = [await OwnProxy.StartAsync(rig, wiring), await Nginx.StartAsync(rig, wiring), await Haproxy.StartAsync(rig, wiring)];
+        // wrk presents no certificate: an nginx between it and the contender does.
+        var clients = new Dictionary<Contender, int>();
+        foreach (var contender in contenders) clients[contender] = await Nginx.StartClientAsync(rig, contender);
+        Comparison.Conclude(await new Comparison("requests").RunAsync(contenders, (contender, duration) => WebLoad.Http1Async(clients[contender], "/", Connections, duration)));
+    }
+
     internal static async Task RunHttp2Async(string root)
     {
         await using var rig = new ProxyRig(root);

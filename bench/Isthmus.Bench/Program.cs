@@ -1,3 +1,4 @@
+using System.Globalization;
 using Isthmus.Bench.Proxies;
 
 namespace Isthmus.Bench;
@@ -18,6 +19,8 @@ internal static class Program
             case "http1-64k": await HttpBench.RunLargeAsync(args[1]); return 0;
             case "http1-mtls": await HttpBench.RunTlsAsync(args[1]); return 0;
             case "http2": await HttpBench.RunHttp2Async(args[1]); return 0;
+            case "grpc": await GrpcBench.RunAsync(args[1]); return 0;
+            case "grpc-server": await GrpcBench.ServeAsync(int.Parse(args[1], CultureInfo.InvariantCulture)); return 0;
             case "handshake": await HandshakeBench.RunFullAsync(args[1]); return 0;
             case "handshake-resumed": await HandshakeBench.RunResumedAsync(args[1]); return 0;
             case "passthrough": await PassThroughBench.RunBytesAsync(args[1]); return 0;

@@ -26,6 +26,9 @@ internal static class Program
             case "passthrough": await PassThroughBench.RunBytesAsync(args[1]); return 0;
             case "connect": await PassThroughBench.RunConnectionsAsync(args[1]); return 0;
             case "two-sidecars": await SidecarsBench.RunAsync(args[1]); return 0;
+            case "dns": await DnsBench.RunAsync(args[1]); return 0;
+            case "memory": await MemoryBench.RunAsync(args[1]); return 0;
+            case "reload": await ReloadBench.RunAsync(args[1]); return 0;
             case "control-plane" when args is [_, _, "remotes"]: await ControlPlaneBench.RunRemotesAsync(args[1]); return 0;
             case "control-plane": await ControlPlaneBench.RunAsync(args[1], args.ElementAtOrDefault(2) ?? "100,500,1000"); return 0;
             case "cold-start": await ControlPlaneBench.RunColdAsync(args[1]); return 0;

@@ -24,6 +24,18 @@ internal static class HeadParser
         return at < 0 ? -1 : at + 4;
     }
 
+    /// <summary>Whether the first bytes of an incomplete head can be those of a request: TLS, for example, cannot.</summary>
+    public static bool CanBeRequest(ReadOnlySpan<byte> bytes)
+    {
+        var space = bytes.IndexOf((byte)' ');
+        var method = space < 0 ? bytes : bytes[..space];
+        // An empty line may come first, and its end may be missing.
+        if (bytes is [(byte)'\r']) return true;
+        if (method.Length > 64 || method.ContainsAnyExcept(TokenBytes)) return false;
+        var end = bytes.IndexOf((byte)'\n');
+        return end < 0 || (end > 0 && bytes[end - 1] == '\r');
+    }
+
     /// <summary>Parses a complete request head (see <see cref="FindEnd"/>).</summary>
     /// <exception cref="HttpMessageException">The head breaks the protocol or a limit.</exception>
     public static void ParseRequest(ReadOnlySpan<byte> head, RequestHead into, HttpLimits limits)

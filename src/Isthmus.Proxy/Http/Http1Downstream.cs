@@ -45,13 +45,14 @@ internal sealed class Http1Downstream : DownstreamStream, IDisposable
             // An empty line before a request is ignored (RFC 9112 section 2.2).
             while (_reader.Span.StartsWith("\r\n"u8)) _reader.Consume(2);
             var end = HeadParser.FindEnd(_reader.Span);
-            if (end > _limits.HeadBytes || (end < 0 && _reader.Buffered > _limits.HeadBytes)) throw new HttpMessageException(431, "http1.headers_too_large");
+            if (end > _limits.HeadBytes || (end < 0 && _reader.Buffered > _limits.HeadBytes)) throw Refused(431, "http1.headers_too_large");
             if (end > 0)
             {
                 HeadParser.ParseRequest(_reader.Span[..end], Request, _limits);
                 _reader.Consume(end);
                 break;
             }
+            if (!HeadParser.CanBeRequest(_reader.Span)) throw Refused(400, "http1.codec_error");
             if (_reader.Buffered == 0) _reader.Dispose();
             if (await _reader.FillAsync().ConfigureAwait(false) == 0) return false;
         }
@@ -90,6 +91,13 @@ internal sealed class Http1Downstream : DownstreamStream, IDisposable
             if (!H2.H2.Preface.StartsWith(seen)) return false;
             if (await _reader.FillAsync().ConfigureAwait(false) == 0) return false;
         }
+    }
+
+    // What is answered and logged has nothing of the request before.
+    private HttpMessageException Refused(int status, string detail)
+    {
+        Request.Clear();
+        return new(status, detail);
     }
 
     public override async ValueTask<ReadOnlyMemory<byte>> ReadBodyAsync()

@@ -66,4 +66,10 @@ internal static class HeaderEditing
     }
 
     private static string Value(HeaderEdit edit, TrafficRecord record) => edit.Format is null ? edit.Value : edit.Format.Format(record);
+
+    /// <summary>The number of an attempt, for <c>x-envoy-attempt-count</c>.</summary>
+    public static ReadOnlySpan<byte> AttemptText(int attempt) => attempt switch
+    {
+        1 => "1"u8, 2 => "2"u8, 3 => "3"u8, 4 => "4"u8, 5 => "5"u8, _ => System.Text.Encoding.ASCII.GetBytes(attempt.ToString(System.Globalization.CultureInfo.InvariantCulture)),
+    };
 }

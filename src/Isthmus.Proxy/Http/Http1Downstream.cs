@@ -19,6 +19,10 @@ internal sealed class Http1Downstream : DownstreamStream, IDisposable
     private bool _owesContinue;
     private int _requests;
     private int _leftIn;
+    private volatile TaskCompletionSource? _lateHead;   // while a head has begun and is not complete
+    private TaskCompletionSource? _timedHead;           // the one whose time runs; used by the watch
+    private long _headSince;
+    private Task<int>? _filling;
 
     public Http1Downstream(Transport transport, HttpLimits limits)
     {
@@ -54,8 +58,9 @@ internal sealed class Http1Downstream : DownstreamStream, IDisposable
             }
             if (!HeadParser.CanBeRequest(_reader.Span)) throw Refused(400, "http1.codec_error");
             if (_reader.Buffered == 0) _reader.Dispose();
-            if (await _reader.FillAsync().ConfigureAwait(false) == 0) return false;
+            if (await FillAsync().ConfigureAwait(false) == 0) return false;
         }
+        _lateHead = null;
         _body.Begin(Request.Body, Request.ContentLength);
         _owesContinue = Request.ExpectsContinue && Request.Body != BodyKind.None;
         MustClose = !Request.KeepAlive;
@@ -73,6 +78,24 @@ internal sealed class Http1Downstream : DownstreamStream, IDisposable
         if (_leftIn == _requests) waiting.OnClientLeft();
         else _leftIn = _requests;
     }
+
+    /// <summary>Once a second: ends the wait for a head that takes too long.</summary>
+    public void LookForHead(TimeProvider time)
+    {
+        if (_lateHead is not { } late) return;
+        if (!ReferenceEquals(late, _timedHead))
+        {
+            _timedHead = late;
+            _headSince = time.GetTimestamp();
+        }
+        else if (time.GetElapsedTime(_headSince) >= _limits.HeadTime)
+        {
+            late.TrySetResult();
+        }
+    }
+
+    /// <summary>After the answer to a head that took too long: ends the read that still waits for its rest.</summary>
+    public ValueTask AbandonHeadAsync(TimeProvider time) => _filling is { IsCompleted: false } filling ? AbandonRequestAsync(IgnoreAsync(filling), time) : default;
 
     /// <summary>The unconsumed bytes, for another protocol.</summary>
     public ByteReader Reader => _reader;
@@ -93,11 +116,35 @@ internal sealed class Http1Downstream : DownstreamStream, IDisposable
         }
     }
 
+    // A client that sends nothing may be idle, but once it has begun a head it has to complete it.
+    private async ValueTask<int> FillAsync()
+    {
+        var isLimited = _limits.HeadTime > TimeSpan.Zero && _reader.Buffered > 0;
+        var fill = _reader.FillAsync();
+        if (!isLimited || fill.IsCompleted) return await fill.ConfigureAwait(false);
+        _filling = fill.AsTask();
+        _lateHead ??= new(TaskCreationOptions.RunContinuationsAsynchronously);
+        await Task.WhenAny(_filling, _lateHead.Task).ConfigureAwait(false);
+        return _filling.IsCompleted ? await _filling.ConfigureAwait(false) : throw Refused(408, _limits.LateHead);
+    }
+
     // What is answered and logged has nothing of the request before.
     private HttpMessageException Refused(int status, string detail)
     {
         Request.Clear();
         return new(status, detail);
+    }
+
+    private static async Task IgnoreAsync(Task<int> reading)
+    {
+        try
+        {
+            await reading.ConfigureAwait(false);
+        }
+        catch (TransportException)
+        {
+            // It ends like that when the transport is aborted.
+        }
     }
 
     public override async ValueTask<ReadOnlyMemory<byte>> ReadBodyAsync()

@@ -14,7 +14,6 @@ internal sealed partial class HttpExchange
     private AttemptEnd _attempt;
     private string _failure = "";
     private string _resetReason = "";
-    private int _timedOut;
     private bool _mayRepeat; // guarded by _record, as _upstream is against others
     private bool _clientLeft; // guarded by _record
 
@@ -84,7 +83,7 @@ internal sealed partial class HttpExchange
         lock (_record)
         {
             _queued = place;
-            if (_clientLeft || _timedOut != 0) place.Leave();
+            if (_clientLeft || _limits.IsReached) place.Leave();
         }
     }
 
@@ -93,16 +92,6 @@ internal sealed partial class HttpExchange
         get
         {
             lock (_record) return _clientLeft;
-        }
-    }
-
-    private void OnTimeout(int kind)
-    {
-        lock (_record)
-        {
-            if (_timedOut == 0) _timedOut = kind;
-            _upstream?.Abort();
-            _queued?.Leave();
         }
     }
 
@@ -128,7 +117,7 @@ internal sealed partial class HttpExchange
             await AttemptAsync(act, cluster, host, body, attempt, fresh, hasOther).ConfigureAwait(false);
             // Every request has one retry for a kept connection that closed just as it was reused.
             fresh = _attempt is AttemptEnd.Reset or AttemptEnd.Refused && _upstream is { IsReused: true };
-            var isRetriable = Volatile.Read(ref _timedOut) != 1 && !HasClientLeft && CanSendAgain(body) && RetryDecision.IsRetriable(act.Retry, _attempt, Request, _response, fresh);
+            var isRetriable = _limits.Reached is TimeLimit.None or TimeLimit.Try or TimeLimit.UpstreamDuration && !HasClientLeft && CanSendAgain(body) && RetryDecision.IsRetriable(act.Retry, _attempt, Request, _response, fresh);
             if (!isRetriable || attempt > Math.Max(retries, fresh ? 1 : 0) || !cluster.TryBeginRetry())
             {
                 _record.RetriesExhausted = isRetriable && retries > 0;
@@ -143,7 +132,7 @@ internal sealed partial class HttpExchange
             Interlocked.Increment(ref cluster.Counters.Retries);
             await DropAttemptAsync(body).ConfigureAwait(false);
             (tried ??= []).Add(host);
-            if (cluster.Hosts.All.Count <= tried.Count && !fresh) await BackOffAsync(act.Retry, attempt).ConfigureAwait(false);
+            if (cluster.Hosts.All.Count <= tried.Count && !fresh) await Task.Delay(RetryDecision.Pause(act.Retry, attempt, parts.Ports.Random), parts.Ports.Time).ConfigureAwait(false);
             // The retry slot was only checked: the attempt itself counts as a request.
             cluster.EndRetry();
         }
@@ -152,10 +141,10 @@ internal sealed partial class HttpExchange
     private async ValueTask AttemptAsync(ForwardAct act, ClusterState cluster, Host host, RequestBody? body, int attempt, bool fresh, bool hasOther)
     {
         _failure = _resetReason = "";
-        Interlocked.CompareExchange(ref _timedOut, 0, 2);
+        _limits.BeginAttempt(parts.Ports.Time);
         host.Begin();
         var tryTimer = act.Retry is { } retry && retry.PerTryTimeout > TimeSpan.Zero
-            ? parts.Ports.Time.CreateTimer(static e => ((HttpExchange)e!).OnTimeout(2), this, retry.PerTryTimeout, Timeout.InfiniteTimeSpan) : null;
+            ? parts.Ports.Time.CreateTimer(static e => ((HttpExchange)e!).OnTimeout(TimeLimit.Try), this, retry.PerTryTimeout, Timeout.InfiniteTimeSpan) : null;
         try
         {
             var patience = hasOther && RetryDecision.IsRetriable(act.Retry, AttemptEnd.ConnectFailed, Request, _response, wasReused: false) ? cluster.ShortPatience : cluster.Config.ConnectTimeout;
@@ -163,8 +152,8 @@ internal sealed partial class HttpExchange
             Attach(upstream);
             _record.UpstreamLocal = upstream.Local;
             _record.UpstreamPeer = upstream.Peer;
-            if (_decision.Host!.IncludeAttemptCount) Request.Headers.Set("x-envoy-attempt-count"u8, AttemptText(attempt));
-            if (Volatile.Read(ref _timedOut) != 0) throw new TransportException(TransportFailure.TimedOut, "timeout");
+            if (_decision.Host!.IncludeAttemptCount) Request.Headers.Set("x-envoy-attempt-count"u8, HeaderEditing.AttemptText(attempt));
+            if (_limits.IsReached) throw new TransportException(TransportFailure.TimedOut, "timeout");
             await upstream.SendHeadAsync(Request).ConfigureAwait(false);
             if (body is null) await upstream.EndAsync(null).ConfigureAwait(false);
             else await body.SendAsync(upstream).ConfigureAwait(false);
@@ -207,10 +196,11 @@ internal sealed partial class HttpExchange
             _attempt = AttemptEnd.Reset;
             return;
         }
-        if (Volatile.Read(ref _timedOut) != 0)
+        if (_limits.IsReached)
         {
-            Interlocked.Increment(ref cluster.Counters.Timeouts);
             _attempt = AttemptEnd.Timeout;
+            if (!TimeLimits.BlamesHost(_limits.Reached)) return;
+            Interlocked.Increment(ref cluster.Counters.Timeouts);
             // A request that never reached the host says nothing about it.
             if (_upstream is null) return;
             Interlocked.Increment(ref host.Counters.Timeouts);
@@ -243,32 +233,9 @@ internal sealed partial class HttpExchange
     private async ValueTask DropAttemptAsync(RequestBody? body)
     {
         if (_upstream is not { } upstream) return;
-        if (_attempt != AttemptEnd.Answered || !await TryDrainAsync(upstream).ConfigureAwait(false)) upstream.Abort();
+        if (_attempt != AttemptEnd.Answered || !await upstream.TryDrainAsync().ConfigureAwait(false)) upstream.Abort();
         if (body is not null) await body.FinishAsync().ConfigureAwait(false);
         Detach();
-    }
-
-    // Reads the rest of an unused response if it has already arrived, so that the connection can be kept.
-    private static async ValueTask<bool> TryDrainAsync(UpstreamStream upstream)
-    {
-        try
-        {
-            while (!upstream.WouldBlock)
-                if ((await upstream.ReceiveBodyAsync().ConfigureAwait(false)).IsEmpty) return true;
-        }
-        catch (Exception e) when (e is TransportException or HttpMessageException)
-        {
-            // The response is dropped either way.
-        }
-        return false;
-    }
-
-    private async ValueTask BackOffAsync(RetrySettings? retry, int attempt)
-    {
-        var ceiling = (retry?.BackoffBase ?? TimeSpan.FromMilliseconds(25)) * Math.Pow(2, Math.Min(attempt - 1, 10));
-        var most = retry?.BackoffMax ?? TimeSpan.FromMilliseconds(250);
-        if (ceiling > most) ceiling = most;
-        await Task.Delay(ceiling * parts.Ports.Random.NextDouble(), parts.Ports.Time).ConfigureAwait(false);
     }
 
     private ValueTask ReplyNoHostAsync(int attempt)
@@ -285,8 +252,7 @@ internal sealed partial class HttpExchange
         _record.TransportFailure = _failure;
         if (_attempt == AttemptEnd.Timeout)
         {
-            var which = _timedOut == 2 ? "upstream_per_try_timeout" : "upstream_response_timeout";
-            await ReplyAsync(504, LocalReply.UpstreamTimeout, which, EndReason.UpstreamTimeout, closes).ConfigureAwait(false);
+            await ReplyTimeoutAsync(closes).ConfigureAwait(false);
             return;
         }
         if (_attempt == AttemptEnd.Overflow)
@@ -312,9 +278,4 @@ internal sealed partial class HttpExchange
         if (closes) stream.MustClose = true;
         await SendOwnAsync(body, "upstream_reset_before_response_started{overflow}", EndReason.Overflow).ConfigureAwait(false);
     }
-
-    private static ReadOnlySpan<byte> AttemptText(int attempt) => attempt switch
-    {
-        1 => "1"u8, 2 => "2"u8, 3 => "3"u8, 4 => "4"u8, 5 => "5"u8, _ => System.Text.Encoding.ASCII.GetBytes(attempt.ToString(System.Globalization.CultureInfo.InvariantCulture)),
-    };
 }

@@ -10,7 +10,7 @@ internal sealed partial class HttpExchange
 {
     private async ValueTask ForwardAsync(RouteSnapshot route, ForwardAct act)
     {
-        if (Request.Upgrade.Length > 0 && !TakeUpgrade(act))
+        if (Request.Upgrade.Length > 0 && !RequestPreparation.TakeUpgrade(Request, _action, act))
         {
             await ReplyAsync(403, "", "upgrade_failed", EndReason.ClientProtocolError).ConfigureAwait(false);
             return;
@@ -31,30 +31,25 @@ internal sealed partial class HttpExchange
         Interlocked.Increment(ref cluster.Counters.Requests);
         try
         {
+            Arm(act, cluster);
             PrepareUpstreamRequest(route, act, target);
-            using var body = await RequestBody.TakeAsync(stream).ConfigureAwait(false);
-            Mirror(act, body);
-            await ForwardAsync(route, act, target, cluster, body).ConfigureAwait(false);
+            var (taken, late) = await RequestBody.TakeInTimeAsync(stream, _limits).ConfigureAwait(false);
+            using var body = taken;
+            if (late is null) MirroredRequest.Start(parts, _snapshot, act, Request, body, connection, _action);
+            await (late is null ? ForwardAsync(route, act, target, cluster, body) : RefuseBodyAsync(late)).ConfigureAwait(false);
         }
         finally
         {
+            Disarm();
             cluster.EndRequest();
         }
     }
 
     private async ValueTask ForwardAsync(RouteSnapshot route, ForwardAct act, WeightedTarget target, ClusterState cluster, RequestBody? body)
     {
-        _timedOut = 0;
-        _upstream = null;
-        lock (_record)
-        {
-            _clientLeft = false;
-            _queued = null;
-        }
-        stream.Waiting = this;
         var hasTimeout = act.Timeout > TimeSpan.Zero && Request.Upgrade.Length == 0;
         using var timer = hasTimeout
-            ? parts.Ports.Time.CreateTimer(static e => ((HttpExchange)e!).OnTimeout(1), this, act.Timeout, Timeout.InfiniteTimeSpan) : null;
+            ? parts.Ports.Time.CreateTimer(static e => ((HttpExchange)e!).OnTimeout(TimeLimit.Response), this, act.Timeout, Timeout.InfiniteTimeSpan) : null;
         try
         {
             if (!await AttemptAllAsync(act, cluster, body).ConfigureAwait(false)) return;
@@ -63,21 +58,9 @@ internal sealed partial class HttpExchange
         }
         finally
         {
-            stream.Waiting = null;
+            Disarm();
             await SettleAsync(body).ConfigureAwait(false);
         }
-    }
-
-    private bool TakeUpgrade(ForwardAct act)
-    {
-        // An offer to upgrade to HTTP/2 in plain text may be ignored, and is.
-        if (Request.Upgrade.StartsWith("h2c", StringComparison.Ordinal))
-        {
-            Request.Upgrade = "";
-            Request.Headers.Remove("http2-settings"u8);
-            return true;
-        }
-        return _action.Upgrades.Contains(Request.Upgrade) || act.Upgrades.Contains(Request.Upgrade);
     }
 
     private void PrepareUpstreamRequest(RouteSnapshot route, ForwardAct act, WeightedTarget target)

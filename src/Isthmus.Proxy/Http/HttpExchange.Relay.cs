@@ -26,8 +26,9 @@ internal sealed partial class HttpExchange
             catch (Exception e) when (e is TransportException or HttpMessageException)
             {
                 if (HasClientLeft || body?.Failure is not null) _record.Reason = EndReason.ClientClosed;
-                else _record.Reason = Volatile.Read(ref _timedOut) != 0 ? EndReason.UpstreamTimeout : EndReason.UpstreamReset;
+                else _record.Reason = _limits.IsReached ? EndReason.UpstreamTimeout : EndReason.UpstreamReset;
                 _record.Details = HasClientLeft ? ClientDisconnected : "upstream_reset_after_response_started{connection_termination}";
+                _limits.Record(_record, stream);
                 // The client must see that the response is incomplete.
                 stream.Reset();
                 return;
@@ -51,7 +52,7 @@ internal sealed partial class HttpExchange
         Span<byte> number = stackalloc byte[20];
         System.Buffers.Text.Utf8Formatter.TryFormat((long)_record.ResponseAfter!.Value.TotalMilliseconds, number, out var length);
         headers.Set("x-envoy-upstream-service-time"u8, number[..length]);
-        if (_decision.Host!.AttemptCountInResponse) headers.Set("x-envoy-attempt-count"u8, AttemptText(_record.Attempts));
+        if (_decision.Host!.AttemptCountInResponse) headers.Set("x-envoy-attempt-count"u8, HeaderEditing.AttemptText(_record.Attempts));
         if (connection.Listener.Direction == Direction.Inbound && route.Operation.Length > 0) headers.Set("x-envoy-decorator-operation"u8, route.Operation);
         SetCommonFields();
     }
@@ -69,6 +70,8 @@ internal sealed partial class HttpExchange
     /// <summary>After 101 the proxy only copies bytes.</summary>
     private async ValueTask TunnelAsync(UpstreamStream upstream)
     {
+        // From here on, the bytes pass by this exchange.
+        Disarm();
         _record.Status = 101;
         _record.Details = "via_upstream";
         SetCommonFields();
@@ -80,7 +83,7 @@ internal sealed partial class HttpExchange
             return;
         }
         if (!up.Extra.IsEmpty) await down.Transport.WriteAsync(up.Extra).ConfigureAwait(false);
-        using var watched = parts.Watch.Add(_action.StreamIdleTimeout, TimeSpan.Zero, _ => down.Transport.Abort(reset: true));
+        using var watched = parts.Watch.Add(_limits.Idle, _limits.Duration, _ => down.Transport.Abort(reset: true));
         var relay = new Relay(down.Transport, up.Transport, watched, parts.Ports.Time);
         if (!down.Extra.IsEmpty) await up.Transport.WriteAsync(down.Extra).ConfigureAwait(false);
         var end = await relay.RunAsync().ConfigureAwait(false);
@@ -104,20 +107,5 @@ internal sealed partial class HttpExchange
         }
         if (body is not null) await body.FinishAsync().ConfigureAwait(false);
         Detach();
-    }
-
-    private void Mirror(ForwardAct act, RequestBody? body)
-    {
-        foreach (var mirror in act.Mirrors)
-        {
-            // Only a body that can be sent twice is mirrored.
-            if (body is { IsStreaming: true } || !mirror.Fraction.Hits(parts.Ports.Random) || !_snapshot.Clusters.TryGetValue(mirror.Cluster, out var cluster)) continue;
-            var copy = new RequestHead();
-            copy.CopyFrom(Request);
-            copy.Authority = MirroredRequest.Shadow(Request.Authority);
-            var bytes = body?.Buffered.ToArray();
-            var mirrored = new MirroredRequest(cluster, Request.Authority, copy, bytes, connection.Destination, _action.AlpnOverride);
-            parts.Upstreams.Background.Start("mirrored request", () => mirrored.SendAsync(parts.Upstreams, parts.Ports.Time));
-        }
     }
 }

@@ -39,6 +39,7 @@ internal sealed partial class HttpExchange(HttpParts parts, Downstream connectio
         _snapshot = parts.State.Current;
         _decision = default;
         _metadata = null;
+        _limits.Clear();
         Begin();
         try
         {
@@ -55,6 +56,7 @@ internal sealed partial class HttpExchange(HttpParts parts, Downstream connectio
         {
             _record.Reason = EndReason.ClientClosed;
             _record.Details = ClientDisconnected;
+            _limits.Record(_record, stream);
             stream.Reset();
         }
         Finish();
@@ -66,7 +68,8 @@ internal sealed partial class HttpExchange(HttpParts parts, Downstream connectio
         _action = action;
         Begin();
         Request.Headers.Clear();
-        await ReplyAsync(fault.Status, fault.Detail, fault.Detail, EndReason.ClientProtocolError, closes: true).ConfigureAwait(false);
+        if (fault.Status == 408) await ReplyAsync(408, TimeLimits.HeadText(fault.Detail), fault.Detail, EndReason.RequestTimeout, closes: true).ConfigureAwait(false);
+        else await ReplyAsync(fault.Status, fault.Detail, fault.Detail, EndReason.ClientProtocolError, closes: true).ConfigureAwait(false);
         Finish();
     }
 
@@ -104,7 +107,7 @@ internal sealed partial class HttpExchange(HttpParts parts, Downstream connectio
         if (Request.Authority.Length == 0) Request.Authority = _action.DefaultHost;
         if (RequestPreparation.NormalizePath(Request, _action) is > 0 and var refusal)
         {
-            if (refusal == 307) await RedirectToPathAsync().ConfigureAwait(false);
+            if (refusal == 307) await SendOwnAsync(LocalReply.PreparePathRedirect(_response, Request, _scheme), "path_normalization_failed", EndReason.DirectResponse).ConfigureAwait(false);
             else await ReplyAsync(refusal, "", "path_normalization_failed", EndReason.ClientProtocolError).ConfigureAwait(false);
             return;
         }
@@ -112,7 +115,7 @@ internal sealed partial class HttpExchange(HttpParts parts, Downstream connectio
         RequestPreparation.Apply(Request, connection, _action, parts.Secrets, parts.Ports.Random);
         _scheme = Request.Headers.Get("x-forwarded-proto"u8).SequenceEqual("https"u8) ? "https" : "http";
         if (_action.Tokens.Count > 0 && await RefuseTokensAsync().ConfigureAwait(false)) return;
-        if (Denial() is { } rule)
+        if (RequestPreparation.Denial(Request, _scheme, connection, _action, _metadata) is { } rule)
         {
             await ReplyAsync(403, LocalReply.Denied, $"rbac_access_denied_matched_policy[{rule}]", EndReason.DeniedByPolicy).ConfigureAwait(false);
             return;
@@ -174,16 +177,6 @@ internal sealed partial class HttpExchange(HttpParts parts, Downstream connectio
         return false;
     }
 
-    private string? Denial()
-    {
-        if (_action.Policies.Count == 0) return null;
-        var facts = new PolicyFacts(Request, _scheme, connection.Peer, connection.Source,
-            RequestPreparation.RemoteAddress(Request.Headers, connection, _action), connection.Destination, connection.Facts.ServerName, _metadata);
-        foreach (var policy in _action.Policies)
-            if (policy.Decide(facts) is { IsAllowed: false } verdict) return verdict.Rule.Length > 0 ? verdict.Rule : "none";
-        return null;
-    }
-
     private async ValueTask<bool> InjectFaultAsync(FaultSettings? fault)
     {
         if (fault is null || !fault.Headers.All(h => h.IsMatch(Request, _scheme))) return false;
@@ -207,14 +200,6 @@ internal sealed partial class HttpExchange(HttpParts parts, Downstream connectio
         _peerMetadata = Request.Headers.GetString("x-envoy-peer-metadata"u8) ?? "";
         Request.Headers.Remove("x-envoy-peer-metadata"u8);
         Request.Headers.Remove("x-envoy-peer-metadata-id"u8);
-    }
-
-    private async ValueTask RedirectToPathAsync()
-    {
-        _response.Clear();
-        _response.Status = 307;
-        _response.Headers.Add("location"u8, $"{_scheme}://{Request.Authority}{Request.TargetText}");
-        await SendOwnAsync(default, "path_normalization_failed", EndReason.DirectResponse).ConfigureAwait(false);
     }
 
     /// <summary>Answers with a text from the proxy itself.</summary>
@@ -244,7 +229,7 @@ internal sealed partial class HttpExchange(HttpParts parts, Downstream connectio
         if (!headers.Contains("date"u8)) headers.Add("date"u8, parts.Date.Now);
         if (_action.RequestIdInResponse && Request.Headers.IndexOf("x-request-id"u8) is >= 0 and var at) headers.Set("x-request-id"u8, Request.Headers.Value(at));
         if (_decision.SetCookie is { Length: > 0 } cookie) headers.Add("set-cookie"u8, cookie);
-        if (parts.Connections.IsEnding(connection)) stream.MustClose = true;
+        if (connection.IsTooOld || parts.Connections.IsEnding(connection)) stream.MustClose = true;
         if (!_tellsPeer || parts.Identity.PeerMetadata.Length == 0) return;
         headers.Set("x-envoy-peer-metadata"u8, parts.Identity.PeerMetadata);
         headers.Set("x-envoy-peer-metadata-id"u8, parts.Identity.NodeId);

@@ -10,37 +10,60 @@ internal sealed class HttpServer(HttpParts parts)
 {
     public async Task RunAsync(Downstream connection, HttpAction action)
     {
-        var limits = HttpLimits.Default with { HeadBytes = action.HeadBytes };
-        using var stream = new Http1Downstream(connection.Transport, limits);
+        using var stream = new Http1Downstream(connection.Transport, Limits(action));
         var isIdle = true;
-        using var watched = parts.Watch.Add(action.IdleTimeout, action.MaxDuration, _ => connection.Transport.Abort());
+        var requests = 0;
+        var age = new ConnectionAge(parts.Ports.Time);
         connection.DrainRequested = () =>
         {
             if (Volatile.Read(ref isIdle)) connection.Transport.Abort();
         };
         connection.EachSecond = () =>
         {
-            if (stream.Waiting is not null) stream.LookForClient(TcpInfo.Read(connection.Socket.Socket));
+            if (stream.Waiting is { } waiting)
+            {
+                stream.LookForClient(TcpInfo.Read(connection.Socket.Socket));
+                waiting.OnSecond();
+            }
+            stream.LookForHead(parts.Ports.Time);
+            EndInTime(connection, age, action, isBusy: !Volatile.Read(ref isIdle), Volatile.Read(ref requests));
         };
         if (await IsHttp2Async(connection, stream).ConfigureAwait(false))
         {
-            await RunHttp2Async(connection, action, stream.Reader, watched).ConfigureAwait(false);
+            await RunHttp2Async(connection, action, stream.Reader, age).ConfigureAwait(false);
             return;
         }
         var exchange = new HttpExchange(parts, connection, stream);
-        for (var requests = 1; ; requests++)
+        while (true)
         {
             Volatile.Write(ref isIdle, true);
             if (!await ReadAsync(stream, exchange, action).ConfigureAwait(false)) return;
             Volatile.Write(ref isIdle, false);
-            watched.Touch();
+            requests++;
             action = Refresh(connection, action);
             if (action.MaxRequests > 0 && requests >= action.MaxRequests) stream.MustClose = true;
             await exchange.RunAsync(action).ConfigureAwait(false);
-            watched.Touch();
             if (stream.MustClose || !stream.IsRequestComplete) break;
         }
         await CloseAsync(connection.Transport).ConfigureAwait(false);
+    }
+
+    /// <summary>The head of a request is part of the whole: the shorter limit of both counts.</summary>
+    private static HttpLimits Limits(HttpAction action)
+    {
+        var isWhole = action.RequestTimeout > TimeSpan.Zero && (action.HeadTimeout <= TimeSpan.Zero || action.RequestTimeout < action.HeadTimeout);
+        return HttpLimits.Default with
+        {
+            HeadBytes = action.HeadBytes,
+            HeadTime = isWhole ? action.RequestTimeout : action.HeadTimeout,
+            LateHead = isWhole ? TimeLimits.RequestDetails : TimeLimits.HeadDetails,
+        };
+    }
+
+    private static void EndInTime(Downstream connection, ConnectionAge age, HttpAction action, bool isBusy, int requests)
+    {
+        if (age.IsOld(action.MaxDuration)) connection.IsTooOld = true;
+        if (connection.IsTooOld || age.IsIdle(action.IdleTimeout, isBusy, requests)) connection.DrainRequested?.Invoke();
     }
 
     private static async ValueTask<bool> IsHttp2Async(Downstream connection, Http1Downstream stream)
@@ -56,19 +79,23 @@ internal sealed class HttpServer(HttpParts parts)
         }
     }
 
-    private async Task RunHttp2Async(Downstream connection, HttpAction action, ByteReader reader, IActivity activity)
+    private async Task RunHttp2Async(Downstream connection, HttpAction action, ByteReader reader, ConnectionAge age)
     {
         var server = new H2Server(connection.Transport, stream =>
         {
-            activity.Touch();
             action = Refresh(connection, action);
             return new HttpExchange(parts, connection, stream).RunAsync(action).AsTask();
         });
         connection.DrainRequested = server.Drain;
+        connection.EachSecond = () =>
+        {
+            server.OnSecond(Limits(action).HeadTime, parts.Ports.Time);
+            EndInTime(connection, age, action, isBusy: server.StreamCount > 0, server.Requests);
+        };
         await server.RunAsync(reader).ConfigureAwait(false);
     }
 
-    private static async ValueTask<bool> ReadAsync(Http1Downstream stream, HttpExchange exchange, HttpAction action)
+    private async ValueTask<bool> ReadAsync(Http1Downstream stream, HttpExchange exchange, HttpAction action)
     {
         try
         {
@@ -76,7 +103,14 @@ internal sealed class HttpServer(HttpParts parts)
         }
         catch (HttpMessageException e)
         {
-            await exchange.RefuseAsync(action, e).ConfigureAwait(false);
+            try
+            {
+                await exchange.RefuseAsync(action, e).ConfigureAwait(false);
+            }
+            finally
+            {
+                await stream.AbandonHeadAsync(parts.Ports.Time).ConfigureAwait(false);
+            }
             return false;
         }
         catch (TransportException)

@@ -55,7 +55,7 @@ internal sealed class HttpUpstreams(UpstreamConnector connector, BackgroundTasks
                 way.Request.OnQueued(place);
                 kept = await place.Served.ConfigureAwait(false);
             }
-            return (Http1Upstream?)kept ?? new Http1Upstream(await ConnectReservedAsync(cluster, host, key, way).ConfigureAwait(false), cluster, host, key, time, ExpiresAt(host));
+            return (Http1Upstream?)kept ?? new Http1Upstream(await ConnectReservedAsync(cluster, host, key, way).ConfigureAwait(false), cluster, host, key, time, ExpiresAt(cluster, host));
         }
         finally
         {
@@ -106,9 +106,12 @@ internal sealed class HttpUpstreams(UpstreamConnector connector, BackgroundTasks
     /// A gateway's choice lasts as long as the connection: without a maximum age, workloads that start or
     /// return would get nothing from busy callers. Ages differ, so that connections do not all choose again at once.
     /// </summary>
-    private long ExpiresAt(Host host) => host.Endpoint is { IsGateway: true, Weight: > 1 }
-        ? time.GetTimestamp() + (long)(GatewayTurn.TotalSeconds * (0.75 + random.NextDouble() / 2) * time.TimestampFrequency)
-        : long.MaxValue;
+    private long ExpiresAt(ClusterState cluster, Host host)
+    {
+        var age = cluster.Config.MaxConnectionDuration > TimeSpan.Zero ? cluster.Config.MaxConnectionDuration : TimeSpan.MaxValue;
+        if (host.Endpoint is { IsGateway: true, Weight: > 1 } && GatewayTurn * (0.75 + random.NextDouble() / 2) is var turn && turn < age) age = turn;
+        return age == TimeSpan.MaxValue ? long.MaxValue : time.GetTimestamp() + (long)(age.TotalSeconds * time.TimestampFrequency);
+    }
 
     /// <summary>At the connection limit, any existing connection to that host name will do.</summary>
     private static IEnumerable<string> OtherTurns(string key, Way way) => Turns[key.Split(' ', '@')[0]].Select(turn => PoolKey(turn, way.Authority));
@@ -128,7 +131,7 @@ internal sealed class HttpUpstreams(UpstreamConnector connector, BackgroundTasks
             if (!way.Fresh && host.Pools.FindShared(key)?.TryOpen() is { } meanwhile) return meanwhile;
             if (way.Patience < cluster.Config.ConnectTimeout && host.Pools.Failed is { } failed && failed.At >= asked && failed.Authority == way.Authority)
                 throw new TransportException(failed.Reason.Failure, failed.Reason.Message);
-            var client = new H2Client(await ConnectSharedAsync(cluster, host, way).ConfigureAwait(false), cluster, host, time, ExpiresAt(host), background);
+            var client = new H2Client(await ConnectSharedAsync(cluster, host, way).ConfigureAwait(false), cluster, host, time, ExpiresAt(cluster, host), background);
             host.Pools.Share(key, client);
             return client.TryOpen() ?? throw new TransportException(TransportFailure.Reset, "the connection was closed");
         }

@@ -41,6 +41,15 @@ internal static class LocalReply
         return head.Body == BodyKind.None ? default : bytes;
     }
 
+    /// <summary>Sends the client to the normalized path, which the request has by now.</summary>
+    public static ReadOnlyMemory<byte> PreparePathRedirect(ResponseHead head, RequestHead request, string scheme)
+    {
+        head.Clear();
+        head.Status = 307;
+        head.Headers.Add("location"u8, $"{scheme}://{request.Authority}{request.TargetText}");
+        return default;
+    }
+
     /// <summary>Sets <c>location</c> and the status of a redirect.</summary>
     public static void PrepareRedirect(ResponseHead head, RequestHead request, RouteSnapshot route, RedirectAct act, string scheme)
     {

@@ -127,6 +127,12 @@ internal sealed class ResponseHead
 /// <param name="ChunkLineBytes">Limit of one chunk-size line with its extensions.</param>
 internal sealed record HttpLimits(int HeadBytes = 60 * 1024, int Fields = 100, int ChunkLineBytes = 4096)
 {
+    /// <summary>How long a client may take for a head once it has begun; zero: no limit.</summary>
+    public TimeSpan HeadTime { get; init; }
+
+    /// <summary>Envoy's detail for a head that takes longer.</summary>
+    public string LateHead { get; init; } = TimeLimits.HeadDetails;
+
     public static readonly HttpLimits Default = new();
 }
 

@@ -1,6 +1,8 @@
 using System.Net;
 using Isthmus.Core.Collections;
 using Isthmus.Proxy.Balancing;
+using Isthmus.Proxy.Listeners;
+using Isthmus.Proxy.Snapshot;
 using Isthmus.Proxy.Tcp;
 
 namespace Isthmus.Proxy.Http;
@@ -10,6 +12,21 @@ namespace Isthmus.Proxy.Http;
 internal sealed record MirroredRequest(ClusterState Cluster, string Authority, RequestHead Head, byte[]? Body, EndPoint? Destination, ValueMap<ValueList<string>> AlpnOverride)
 {
     private static readonly TimeSpan Longest = TimeSpan.FromSeconds(15);
+
+    /// <summary>Starts the copies that a route wants of a request.</summary>
+    public static void Start(HttpParts parts, ProxySnapshot snapshot, ForwardAct act, RequestHead request, RequestBody? body, Downstream connection, HttpAction action)
+    {
+        foreach (var mirror in act.Mirrors)
+        {
+            // Only a body that can be sent twice is mirrored.
+            if (body is { IsStreaming: true } || !mirror.Fraction.Hits(parts.Ports.Random) || !snapshot.Clusters.TryGetValue(mirror.Cluster, out var cluster)) continue;
+            var copy = new RequestHead();
+            copy.CopyFrom(request);
+            copy.Authority = Shadow(request.Authority);
+            var mirrored = new MirroredRequest(cluster, request.Authority, copy, body?.Buffered.ToArray(), connection.Destination, action.AlpnOverride);
+            parts.Upstreams.Background.Start("mirrored request", () => mirrored.SendAsync(parts.Upstreams, parts.Ports.Time));
+        }
+    }
 
     public async Task SendAsync(HttpUpstreams upstreams, TimeProvider time)
     {

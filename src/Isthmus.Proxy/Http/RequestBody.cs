@@ -47,6 +47,31 @@ internal sealed class RequestBody : IDisposable
         }
     }
 
+    /// <summary>Reads the body when it is small, unless a time limit ends that: then the read goes on until its stream is aborted.</summary>
+    /// <exception cref="TransportException">The client is gone.</exception>
+    /// <exception cref="HttpMessageException">The client broke the protocol.</exception>
+    public static async ValueTask<(RequestBody? Body, Task? Late)> TakeInTimeAsync(DownstreamStream from, RequestLimits limits)
+    {
+        var taking = TakeAsync(from);
+        if (taking.IsCompleted || !limits.LimitReading) return (await taking.ConfigureAwait(false), null);
+        var reading = taking.AsTask();
+        await Task.WhenAny(reading, limits.Expired).ConfigureAwait(false);
+        return reading.IsCompleted ? (await reading.ConfigureAwait(false), null) : (null, DropAsync(reading));
+    }
+
+    // Nobody wants the body any more.
+    private static async Task DropAsync(Task<RequestBody?> reading)
+    {
+        try
+        {
+            (await reading.ConfigureAwait(false))?.Dispose();
+        }
+        catch (Exception e) when (e is TransportException or HttpMessageException)
+        {
+            // It ends like that when its stream is aborted.
+        }
+    }
+
     /// <summary>Sends the body, or starts to.</summary>
     /// <exception cref="TransportException">The host is gone.</exception>
     public async ValueTask SendAsync(UpstreamStream to)

@@ -2,6 +2,7 @@ using System.Buffers.Text;
 using System.Net;
 using System.Text;
 using Isthmus.Proxy.Listeners;
+using Isthmus.Proxy.Policy;
 using Isthmus.Proxy.Snapshot;
 using Isthmus.Proxy.Tcp;
 using Isthmus.Proxy.Telemetry;
@@ -38,6 +39,30 @@ internal static class RequestPreparation
         if (action.StripPort && request.Authority.LastIndexOf(':') is > 0 and var colon && !request.Authority[colon..].Contains(']', StringComparison.Ordinal))
             request.Authority = request.Authority[..colon];
         if (action.Via.Length > 0) headers.Add("via"u8, action.Via);
+    }
+
+    /// <summary>The rule that denies a request; null when none does.</summary>
+    public static string? Denial(RequestHead request, string scheme, Downstream connection, HttpAction action, RequestMetadata? metadata)
+    {
+        if (action.Policies.Count == 0) return null;
+        var facts = new PolicyFacts(request, scheme, connection.Peer, connection.Source,
+            RemoteAddress(request.Headers, connection, action), connection.Destination, connection.Facts.ServerName, metadata);
+        foreach (var policy in action.Policies)
+            if (policy.Decide(facts) is { IsAllowed: false } verdict) return verdict.Rule.Length > 0 ? verdict.Rule : "none";
+        return null;
+    }
+
+    /// <summary>Whether the connection may change to the protocol that the client asks for.</summary>
+    public static bool TakeUpgrade(RequestHead request, HttpAction action, ForwardAct act)
+    {
+        // An offer to upgrade to HTTP/2 in plain text may be ignored, and is.
+        if (request.Upgrade.StartsWith("h2c", StringComparison.Ordinal))
+        {
+            request.Upgrade = "";
+            request.Headers.Remove("http2-settings"u8);
+            return true;
+        }
+        return action.Upgrades.Contains(request.Upgrade) || act.Upgrades.Contains(request.Upgrade);
     }
 
     /// <summary>

@@ -50,4 +50,12 @@ internal static class RetryDecision
         14 => RetryOn.GrpcUnavailable,
         _ => RetryOn.None,
     };
+
+    /// <summary>How long to wait before another attempt, when all hosts were tried.</summary>
+    public static TimeSpan Pause(RetrySettings? retry, int attempt, Random random)
+    {
+        var ceiling = (retry?.BackoffBase ?? TimeSpan.FromMilliseconds(25)) * Math.Pow(2, Math.Min(attempt - 1, 10));
+        var most = retry?.BackoffMax ?? TimeSpan.FromMilliseconds(250);
+        return (ceiling > most ? most : ceiling) * random.NextDouble();
+    }
 }

@@ -60,6 +60,9 @@ internal interface IWaiting
 
     /// <summary>The client that waits for the response is gone; called on any thread.</summary>
     void OnClientLeft();
+
+    /// <summary>Another second has passed; called on the watch's thread.</summary>
+    void OnSecond();
 }
 
 /// <summary>The upstream side of one exchange, for any version of HTTP.</summary>
@@ -97,6 +100,21 @@ internal abstract class UpstreamStream
 
     /// <summary>The next piece of the response body, valid until the next call; empty at the end.</summary>
     public abstract ValueTask<ReadOnlyMemory<byte>> ReceiveBodyAsync();
+
+    /// <summary>Reads the rest of an unused response if it has already arrived, so that the connection can be kept.</summary>
+    public async ValueTask<bool> TryDrainAsync()
+    {
+        try
+        {
+            while (!WouldBlock)
+                if ((await ReceiveBodyAsync().ConfigureAwait(false)).IsEmpty) return true;
+        }
+        catch (Exception e) when (e is TransportException or HttpMessageException)
+        {
+            // The response is dropped either way.
+        }
+        return false;
+    }
 
     /// <summary>Ends the exchange; the connection is kept for reuse when both sides are done and allow it.</summary>
     public abstract void Release();

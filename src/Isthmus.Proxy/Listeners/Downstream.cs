@@ -39,5 +39,8 @@ internal sealed class Downstream(SocketTransport socket, ListenerSnapshot listen
     /// <summary>When its listener was found to be removed, as a timestamp; null while the listener exists.</summary>
     public long? OrphanedAt { get; set; }
 
+    /// <summary>Its next response is the last one.</summary>
+    public bool IsTooOld { get; set; }
+
     public TlsPeer? Peer => Transport.Peer;
 }

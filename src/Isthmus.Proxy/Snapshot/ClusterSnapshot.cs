@@ -32,6 +32,12 @@ internal sealed record ClusterSnapshot(
 {
     private ByteString? _bytes;
 
+    /// <summary>Age at which a connection takes no more requests; zero: no limit.</summary>
+    public TimeSpan MaxConnectionDuration { get; init; }
+
+    /// <summary>How long one attempt of a request may take; zero: no limit.</summary>
+    public TimeSpan MaxStreamDuration { get; init; }
+
     /// <summary>Whether TLS connections depend on the host of the request.</summary>
     public bool NamesByRequest { get; } = SocketMatches.Select(match => match.Tls).Append(Tls).Any(tls => tls is { SniFromRequest: true } or { NameFromRequest: true });
 
@@ -98,7 +104,11 @@ internal static class ClusterDecoder
             Keepalive(cluster),
             Service(cluster),
             notes.ToValueList(),
-            cluster);
+            cluster)
+        {
+            MaxConnectionDuration = options?.CommonHttpProtocolOptions?.MaxConnectionDuration?.ToTimeSpan() ?? TimeSpan.Zero,
+            MaxStreamDuration = options?.CommonHttpProtocolOptions?.MaxStreamDuration?.ToTimeSpan() ?? TimeSpan.Zero,
+        };
     }
 
     private static ClusterKind Kind(Cluster cluster)

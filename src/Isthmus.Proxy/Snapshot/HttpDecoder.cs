@@ -21,9 +21,6 @@ internal static class HttpDecoder
         if (inline is null && http.Rds?.RouteConfigName is not { Length: > 0 })
             throw new ResourceException($"http_connection_manager '{http.StatPrefix}' has no routes");
         if (http.LocalReplyConfig is not null) notes.Add("local_reply_config is ignored");
-        if (Time(http.RequestTimeout, TimeSpan.Zero) > TimeSpan.Zero) notes.Add("request_timeout is ignored");
-        if (Time(http.RequestHeadersTimeout, TimeSpan.Zero) > TimeSpan.Zero) notes.Add("request_headers_timeout is ignored");
-        if (Time(http.StreamIdleTimeout, TimeSpan.Zero) > TimeSpan.Zero) notes.Add("stream_idle_timeout applies to upgraded connections only");
         var common = http.CommonHttpProtocolOptions;
         var cert = http.SetCurrentClientCertDetails;
         return new(
@@ -51,7 +48,12 @@ internal static class HttpDecoder
             http.StripMatchingHostPort || http.StripAnyHostPort, http.Via,
             filters.Alpn, filters.ExchangesMetadata, filters.Tokens, filters.Policies, filters.Fault, filters.HasCors,
             (int)Math.Clamp(http.MaxRequestHeadersKb ?? 60u, 1, 8192) * 1024,
-            ListenerDecoder.AccessLogs(http.AccessLog, notes));
+            ListenerDecoder.AccessLogs(http.AccessLog, notes))
+        {
+            RequestTimeout = Time(http.RequestTimeout, TimeSpan.Zero),
+            HeadTimeout = Time(http.RequestHeadersTimeout, TimeSpan.Zero),
+            MaxStreamDuration = Time(common?.MaxStreamDuration, TimeSpan.Zero),
+        };
     }
 
     private sealed class Filters

@@ -87,7 +87,17 @@ internal sealed record HttpAction(
     TimeSpan MaxDuration, int MaxRequests, bool NormalizePath, bool MergeSlashes, EscapedSlashes EscapedSlashes,
     bool AcceptHttp10, string DefaultHost, bool GenerateRequestId, bool KeepExternalRequestId, bool RequestIdInResponse, bool StripPort, string Via,
     ValueMap<ValueList<string>> AlpnOverride, bool ExchangesMetadata, IReadOnlyList<TokenCheck> Tokens, IReadOnlyList<RbacPolicy> Policies, FaultSettings? Fault, bool HasCors,
-    int HeadBytes, ValueList<AccessLogSnapshot> AccessLogs) : ChainAction;
+    int HeadBytes, ValueList<AccessLogSnapshot> AccessLogs) : ChainAction
+{
+    /// <summary>How long a client may take for a whole request; zero: no limit.</summary>
+    public TimeSpan RequestTimeout { get; init; }
+
+    /// <summary>How long a client may take for the head of a request once it has begun; zero: no limit.</summary>
+    public TimeSpan HeadTimeout { get; init; }
+
+    /// <summary>How long an exchange may take where the route does not say; zero: no limit.</summary>
+    public TimeSpan MaxStreamDuration { get; init; }
+}
 
 internal enum ServerField { Overwrite, AppendIfAbsent, PassThrough }
 

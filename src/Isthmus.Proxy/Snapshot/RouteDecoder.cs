@@ -159,12 +159,13 @@ internal static class RouteDecoder
         if (action.ClusterSpecifierCase == RouteAction.ClusterSpecifierOneofCase.WeightedClusters && targets.Sum(t => (long)t.Weight) == 0)
             throw new ResourceException("weighted_clusters: the sum of weights is zero");
         if (action.MetadataMatch is not null) notes.Add("metadata_match is ignored");
-        if (action.IdleTimeout is not null) notes.Add("idle_timeout is ignored");
+        if (action.MaxStreamDuration?.GrpcTimeoutHeaderMax is not null) notes.Add("max_stream_duration.grpc_timeout_header_max is ignored");
         if (action.HedgePolicy is not null) notes.Add("hedge_policy is ignored");
         if (action.InternalRedirectPolicy is not null) notes.Add("internal_redirect_policy is ignored");
         return new(
             targets, action.ClusterHeader.ToLowerInvariant(),
-            action.Timeout?.ToTimeSpan() ?? TimeSpan.FromSeconds(15),
+            // As in Envoy, max_stream_duration takes the place of the timeout.
+            action.MaxStreamDuration is not null ? TimeSpan.Zero : action.Timeout?.ToTimeSpan() ?? TimeSpan.FromSeconds(15),
             action.RetryPolicy is null ? inherited : Retry(action.RetryPolicy, notes),
             action.PrefixRewrite.Length > 0 ? action.PrefixRewrite : null,
             Rewrite(action.RegexRewrite),
@@ -179,7 +180,11 @@ internal static class RouteDecoder
                 RouteAction.Types.ClusterNotFoundResponseCode.InternalServerError => 500,
                 _ => 503,
             },
-            action.UpgradeConfigs.Where(u => u.Enabled ?? true).Select(u => u.UpgradeType.ToLowerInvariant()).ToValueList());
+            action.UpgradeConfigs.Where(u => u.Enabled ?? true).Select(u => u.UpgradeType.ToLowerInvariant()).ToValueList())
+        {
+            IdleTimeout = action.IdleTimeout?.ToTimeSpan(),
+            MaxDuration = action.MaxStreamDuration?.MaxStreamDuration_?.ToTimeSpan(),
+        };
     }
 
     private static WeightedTarget Target(WeightedCluster.Types.ClusterWeight weight) => new(

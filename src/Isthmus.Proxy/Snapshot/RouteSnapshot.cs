@@ -59,6 +59,12 @@ internal sealed record ForwardAct(
     IReadOnlyList<MirrorSettings> Mirrors, IReadOnlyList<HashKey> HashKeys, int NotFoundStatus, ValueList<string> Upgrades) : RouteAct
 {
     public long TotalWeight { get; } = Targets.Sum(t => (long)t.Weight);
+
+    /// <summary>How long the exchange may go without a byte; null: as the listener says.</summary>
+    public TimeSpan? IdleTimeout { get; init; }
+
+    /// <summary>How long the exchange may take; null: as the listener says.</summary>
+    public TimeSpan? MaxDuration { get; init; }
 }
 
 internal sealed record RedirectAct(

@@ -22,6 +22,9 @@ internal enum EndReason
     DirectResponse,
     IdleTimeout,
     DurationLimit,
+    StreamDuration,
+    RequestTimeout,
+    UpstreamDuration,
     Draining,
     Bug,
 }
@@ -45,6 +48,7 @@ internal static class EndReasons
         EndReason.FaultInjected => "FI",
         EndReason.IdleTimeout => "SI",
         EndReason.DurationLimit => "DT",
+        EndReason.UpstreamDuration => "UMSDR",
         EndReason.Draining => "DC",
         EndReason.Bug => "LR",
         _ => "",

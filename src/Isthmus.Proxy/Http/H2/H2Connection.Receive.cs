@@ -80,6 +80,7 @@ internal abstract partial class H2Connection
                 Flush();
             }
             stream?.Fail(new TransportException(TransportFailure.Reset, e.Message));
+            WakeSenders();
             // Streams that are refused cost nothing, and a client may ask for many before it knows how many it may have.
             if (e.Error != H2Error.RefusedStream) CountReset();
         }
@@ -163,6 +164,13 @@ internal abstract partial class H2Connection
         var error = (H2Error)BinaryPrimitives.ReadInt32BigEndian(payload);
         lock (_lock) stream.IsReset = true;
         stream.Fail(new TransportException(error == H2Error.RefusedStream ? TransportFailure.Refused : TransportFailure.Reset, $"reset by peer: {error}"));
+        WakeSenders();
+    }
+
+    // Who waits for a window of the stream that failed must notice.
+    private void WakeSenders()
+    {
+        lock (_lock) OpenWindow();
     }
 
     // A server may refuse as many of our streams as it wants.

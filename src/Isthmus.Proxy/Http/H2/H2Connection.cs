@@ -41,6 +41,17 @@ internal abstract partial class H2Connection(Transport transport, bool isClient)
     /// <summary>The peer accepts no new streams, or the connection is over.</summary>
     public bool IsClosing { get; protected set; }
 
+    /// <summary>A header block has begun and is not complete; changes at any time.</summary>
+    protected bool IsReadingHead => Volatile.Read(ref _headersOf) != 0;
+
+    protected H2Stream[] OpenStreams
+    {
+        get
+        {
+            lock (_lock) return [.. _streams.Values];
+        }
+    }
+
     public int StreamCount
     {
         get
@@ -55,11 +66,7 @@ internal abstract partial class H2Connection(Transport transport, bool isClient)
         lock (_lock)
         {
             if (isClient) _out.Write(H2.Preface);
-            Span<byte> settings = stackalloc byte[18];
-            WriteSetting(settings, 3, isClient ? 0u : H2.MaxStreams);
-            WriteSetting(settings[6..], 4, H2.StreamWindow);
-            WriteSetting(settings[12..], isClient ? 2 : 6, isClient ? 0u : H2.MaxHeaderBlock);
-            WriteFrame(H2Frame.Settings, H2Flags.None, 0, settings);
+            WriteFrame(H2Frame.Settings, H2Flags.None, 0, isClient ? H2OwnSettings.Client : H2OwnSettings.Server);
             WriteWindowUpdate(0, H2.ConnectionWindow - H2.DefaultWindow);
             Flush();
         }
@@ -100,9 +107,7 @@ internal abstract partial class H2Connection(Transport transport, bool isClient)
     /// <summary>Fails the streams of ours that the peer did not take.</summary>
     protected void Refuse(int after)
     {
-        H2Stream[] refused;
-        lock (_lock) refused = [.. _streams.Values.Where(stream => stream.Id > after)];
-        foreach (var stream in refused) stream.Fail(new TransportException(TransportFailure.Refused, "the peer goes away and did not take the stream"));
+        foreach (var stream in OpenStreams.Where(stream => stream.Id > after)) stream.Fail(new TransportException(TransportFailure.Refused, "the peer goes away and did not take the stream"));
     }
 
     /// <summary>Forgets a stream; one that is not over is reset.</summary>
@@ -133,6 +138,7 @@ internal abstract partial class H2Connection(Transport transport, bool isClient)
             Flush();
         }
         stream.Fail(new TransportException(TransportFailure.Aborted, "the stream was reset"));
+        WakeSenders();
     }
 
     /// <summary>Sends an encoded header block.</summary>
@@ -354,12 +360,6 @@ internal abstract partial class H2Connection(Transport transport, bool isClient)
         BinaryPrimitives.WriteInt32BigEndian(span[5..], id);
         payload.CopyTo(span[H2.FrameHeader..]);
         _out.Commit(H2.FrameHeader + payload.Length);
-    }
-
-    private static void WriteSetting(Span<byte> at, int setting, uint value)
-    {
-        BinaryPrimitives.WriteUInt16BigEndian(at, (ushort)setting);
-        BinaryPrimitives.WriteUInt32BigEndian(at[2..], value);
     }
 
     private static H2ConnectionException Broken(string what) => new(H2Error.Protocol, what);

@@ -6,6 +6,7 @@ namespace Isthmus.Proxy.Http.H2;
 internal sealed class H2Server(Transport transport, Func<H2DownstreamStream, Task> handle) : H2Connection(transport, isClient: false)
 {
     private readonly H2PeerStreams _used = new();
+    private long _headSince;
     private readonly List<Task> _running = [];   // guarded by Guard
 
     /// <summary>Reads until the client closes or breaks the protocol, then waits for requests in progress.</summary>
@@ -24,6 +25,20 @@ internal sealed class H2Server(Transport transport, Func<H2DownstreamStream, Tas
     {
         if (!IsClosing) SendGoAway(H2Error.None, "");
         if (StreamCount == 0) Transport.Abort();
+    }
+
+    /// <summary>A number that changes with each request.</summary>
+    public int Requests => LastPeerStream;
+
+    /// <summary>Once a second.</summary>
+    /// <param name="headTime">How long a client may take for a head; zero: no limit.</param>
+    /// <param name="time">The clock.</param>
+    public void OnSecond(TimeSpan headTime, TimeProvider time)
+    {
+        foreach (var stream in OpenStreams) stream.Waiting?.OnSecond();
+        if (headTime <= TimeSpan.Zero || !IsReadingHead) _headSince = 0;
+        else if (_headSince == 0) _headSince = time.GetTimestamp();
+        else if (time.GetElapsedTime(_headSince) >= headTime) Transport.Abort();
     }
 
     protected override bool MayOpen(int id)

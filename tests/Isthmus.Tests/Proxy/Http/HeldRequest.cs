@@ -19,4 +19,8 @@ internal sealed class HeldRequest : IWaiting
     }
 
     public void OnClientLeft() => _ended.TrySetResult();
+
+    public void OnSecond()
+    {
+    }
 }

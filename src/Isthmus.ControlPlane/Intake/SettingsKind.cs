@@ -19,6 +19,9 @@ public sealed partial class SettingsKind(string name, ILogger log) : MeshKind<Co
 {
     public override KindPlace Place => KindPlace.HomeNamespace;
 
+    /// <summary>Whether all proxies serve clients of HTTP/1.0, which MeshConfig cannot say.</summary>
+    public bool AcceptHttp10 { get; set; }
+
     internal override void Collect(MeshGraph mesh, MeshChanges changes) => changes.Config |= mesh.Sources.Settings.Changed.Count > 0;
 
     internal override SettingsState? Read(string cluster, ConfigMap item)
@@ -30,7 +33,7 @@ public sealed partial class SettingsKind(string name, ILogger log) : MeshKind<Co
                 YamlText.Parse(item.Data.GetValueOrDefault("mesh") ?? "", "data[mesh]"),
                 YamlText.Parse(item.Data.GetValueOrDefault("meshNetworks") ?? "", "data[meshNetworks]"));
             foreach (var problem in state.Problems) SettingsOdd(log, item.Key, problem.ToString());
-            return state;
+            return AcceptHttp10 ? state with { Settings = state.Settings with { Mesh = state.Settings.Mesh with { AcceptHttp10 = true } } } : state;
         }
         catch (ProblemException e)
         {

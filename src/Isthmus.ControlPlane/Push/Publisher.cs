@@ -157,7 +157,7 @@ public sealed class Publisher(TimeProvider time)
     private static InboundResources MakeInbound(InboundScope scope, MeshConfig mesh)
     {
         var clusters = InboundClusters(scope, mesh);
-        var listener = InboundGenerator.Listener(scope, mesh);
+        var listener = InboundGenerator.Listener(scope, mesh.With(scope.AcceptsHttp10));
         return new(ResourceSet.Empty.With([], clusters), ResourceSet.Empty.With([], [EncodedResource.Of(TypeUrls.Listener, listener.Name, listener)]));
     }
 

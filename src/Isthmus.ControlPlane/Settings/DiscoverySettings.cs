@@ -44,6 +44,8 @@ public sealed record DiscoverySettings
     public TimeSpan DebounceMax { get; init; } = TimeSpan.FromSeconds(10);
     /// <summary>How many proxies get their first state at once (Istio: PILOT_PUSH_THROTTLE).</summary>
     public int PushThrottle { get; init; } = DefaultPushThrottle;
+    /// <summary>Whether all proxies serve clients of HTTP/1.0 (Istio: PILOT_HTTP10).</summary>
+    public bool AcceptHttp10 { get; init; }
     /// <summary>Istio: ENABLE_NATIVE_SIDECARS.</summary>
     public NativeSidecarMode NativeSidecars { get; init; }
     public MultiClusterSettings MultiCluster { get; init; } = MultiClusterSettings.Default;
@@ -86,6 +88,7 @@ public sealed record DiscoverySettings
                 Text("ENABLE_MCS_CLUSTER_LOCAL", "false") == "true", Text("ENABLE_MCS_AUTO_EXPORT", "false") == "true",
                 Text("MCS_API_GROUP", MultiClusterSettings.Default.ApiGroup), Text("MCS_API_VERSION", MultiClusterSettings.Default.ApiVersion)),
             NativeSidecars = Sidecars(environment),
+            AcceptHttp10 = Flag(environment, "PILOT_HTTP10") ?? false,
             DefaultCertificateLifetime = Span(environment, "DEFAULT_WORKLOAD_CERT_TTL", TimeSpan.FromHours(24)),
             LongestCertificateLifetime = Span(environment, "MAX_WORKLOAD_CERT_TTL", TimeSpan.FromDays(90)),
             DomainSuffix = flags.DomainSuffix,

@@ -90,7 +90,7 @@ internal static class HttpConnections
         manager.Rds = new() { ConfigSource = Parts.Ads, RouteConfigName = routeName };
         manager.UseRemoteAddress = true;
         manager.ServerName = "istio-envoy";
-        manager.HttpProtocolOptions = new();
+        manager.HttpProtocolOptions ??= new();
         manager.XffNumTrustedHops = gateway.Topology.TrustedProxies;
         manager.ForwardClientCertDetails = gateway.Topology.ClientCert switch
         {
@@ -129,6 +129,7 @@ internal static class HttpConnections
             UpgradeConfigs = { new HttpConnectionManager.Types.UpgradeConfig { UpgradeType = "websocket" } },
             RequestIdExtension = new() { TypedConfig = Parts.Pack(new UuidRequestIdConfig { UseRequestIdForTraceSampling = true }) },
         };
+        if (mesh.AcceptHttp10) manager.HttpProtocolOptions = new() { AcceptHttp10 = true };
         if (Parts.AccessLog(mesh) is { } log) manager.AccessLog.Add(log);
         return manager;
     }

@@ -40,11 +40,16 @@ public sealed record MeshConfig
     public TlsLimits MeshTls { get; init; } = TlsLimits.None;
     /// <summary>All other TLS of proxies, where Gateways and DestinationRules do not say.</summary>
     public TlsLimits TlsDefaults { get; init; } = TlsLimits.None;
+    /// <summary>All proxies serve clients of HTTP/1.0 (PILOT_HTTP10 of the control plane), not only those that ask for it.</summary>
+    public bool AcceptHttp10 { get; init; }
     public string IngressSelector { get; init; } = "";
     public string MeshId { get; init; } = "";
     public string DiscoveryAddress { get; init; } = "";
     /// <summary>defaultConfig as written, for the injector: JSON text with sorted keys.</summary>
     public string DefaultProxyConfig { get; init; } = "{}";
+
+    /// <summary>The settings for one kind of proxy.</summary>
+    public MeshConfig With(bool acceptsHttp10) => acceptsHttp10 && !AcceptHttp10 ? this with { AcceptHttp10 = true } : this;
 
     /// <summary>The trust domain and its aliases, the domain itself first.</summary>
     public IEnumerable<string> TrustDomains => TrustDomainAliases.Prepend(TrustDomain).Distinct();

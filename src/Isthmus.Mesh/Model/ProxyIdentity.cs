@@ -41,6 +41,9 @@ public sealed record ProxyIdentity(
     /// <summary>It speaks <c>istio-peer-exchange</c>: every Envoy of Istio does, and those proxies of Isthmus that say so.</summary>
     public bool ExchangesMetadata { get; init; } = true;
 
+    /// <summary>It serves clients of HTTP/1.0 (HTTP10 in its metadata).</summary>
+    public bool AcceptsHttp10 { get; init; }
+
     /// <summary>Its name on debug pages and in the CLI.</summary>
     public string Id => $"{Name}.{Namespace}";
 
@@ -90,6 +93,7 @@ public sealed record ProxyIdentity(
             locality)
         {
             ExchangesMetadata = Text(fields, "ISTHMUS_VERSION").Length == 0 || List(fields, WellKnown.FeaturesOfProxy).Contains(WellKnown.PeerExchange),
+            AcceptsHttp10 = Text(fields, "HTTP10") == "1",
             SniDnat = known == ProxyKind.Router && Text(fields, "ROUTER_MODE") == "sni-dnat",
             Topology = known == ProxyKind.Router ? GatewayTopology.Of(fields.TryGetValue("PROXY_CONFIG", out var config) ? config : null) : null,
         };

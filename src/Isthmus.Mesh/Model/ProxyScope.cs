@@ -24,6 +24,9 @@ public sealed record ProxyScope(
 {
     /// <summary>The proxy speaks <c>istio-peer-exchange</c>.</summary>
     public bool ExchangesMetadata { get; init; } = true;
+
+    /// <summary>The proxy serves clients of HTTP/1.0.</summary>
+    public bool AcceptsHttp10 { get; init; }
 }
 
 /// <summary>One port that a workload serves.</summary>
@@ -49,6 +52,9 @@ public sealed record InboundScope(ValueList<InboundPort> Ports, MtlsMode CatchAl
 {
     /// <summary>The proxy speaks <c>istio-peer-exchange</c>.</summary>
     public bool ExchangesMetadata { get; init; } = true;
+
+    /// <summary>The proxy serves clients of HTTP/1.0.</summary>
+    public bool AcceptsHttp10 { get; init; }
 }
 
 /// <summary>What a gateway serves.</summary>

@@ -55,7 +55,7 @@ public static class ScopeResolver
             proxy.Kind, proxy.Cluster, proxy.Network, proxy.NetworkView, proxy.Namespace, proxy.Domain, proxy.DnsCapture, proxy.DnsAutoAllocate,
             interest.Localities ? LocalityOf(proxy, pod, view) : Locality.Unknown,
             interest.LabelKeys.Where(labels.ContainsKey).Select(key => KeyValuePair.Create(key, labels[key])).ToValueMap(),
-            sidecar) { ExchangesMetadata = proxy.ExchangesMetadata };
+            sidecar) { ExchangesMetadata = proxy.ExchangesMetadata, AcceptsHttp10 = proxy.AcceptsHttp10 };
         var services = view.Workloads.ClusterServices.GetValueOrDefault((proxy.Cluster, proxy.Namespace))
             .Where(service => service.Selector.Count > 0 && Selectors.Matches(service.Selector, labels))
             .OrderBy(service => service.CreatedAt).ThenBy(service => service.Name, StringComparer.Ordinal).ToList();
@@ -98,7 +98,7 @@ public static class ScopeResolver
         {
             foreach (var ingress in sidecar.Ingress)
                 ports[ingress.Port] = new(ingress.Port, ingress.Protocol, mtls.ForPort(ingress.Port), default, ingress.DefaultEndpoint) { IsBlocked = ingress.IsBlocked };
-            return new(ports.Values.ToValueList(), mtls.Mode, view.SecurityOf(scope, labels)) { ExchangesMetadata = scope.ExchangesMetadata };
+            return new(ports.Values.ToValueList(), mtls.Mode, view.SecurityOf(scope, labels)) { ExchangesMetadata = scope.ExchangesMetadata, AcceptsHttp10 = scope.AcceptsHttp10 };
         }
         foreach (var service in services)
         {
@@ -111,7 +111,7 @@ public static class ScopeResolver
                     : new(target, port.Protocol, mtls.ForPort(target), [host], "", LimitsOf(host, scope, view));
             }
         }
-        return new(ports.Values.ToValueList(), mtls.Mode, view.SecurityOf(scope, labels)) { ExchangesMetadata = scope.ExchangesMetadata };
+        return new(ports.Values.ToValueList(), mtls.Mode, view.SecurityOf(scope, labels)) { ExchangesMetadata = scope.ExchangesMetadata, AcceptsHttp10 = scope.AcceptsHttp10 };
     }
 
     private static InboundLimits? LimitsOf(InboundHost host, ProxyScope scope, MeshView view) =>

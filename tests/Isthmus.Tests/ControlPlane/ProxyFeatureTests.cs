@@ -1,8 +1,11 @@
 using Google.Protobuf.WellKnownTypes;
+using Isthmus.ControlPlane.Settings;
+using Isthmus.Mesh.Generate;
 using Isthmus.Mesh.Model;
 using Isthmus.Proxy.Agent;
 using Isthmus.Wire.Envoy;
 using Isthmus.Wire.Envoy.Listeners;
+using Isthmus.Wire.Envoy.NetworkFilters;
 using Xunit;
 
 namespace Isthmus.Tests.ControlPlane;
@@ -34,15 +37,51 @@ public sealed class ProxyFeatureTests
         Assert.All(chains, chain => Assert.Equal(exchanges, chain.Filters.Any(filter => filter.Name == "istio.metadata_exchange")));
     }
 
+    [Theory]
+    [InlineData("1", true)]
+    [InlineData("true", false)]
+    [InlineData("", false)]
+    public void Proxies_serve_clients_of_HTTP_1_0_when_their_metadata_say_so(string value, bool accepts)
+    {
+        var rig = new MeshRig("c1");
+        rig.AppOn("c1", "web", "10.96.0.10", "http", 80, "10.244.0.1");
+        rig.AppOn("c1", "client", "10.96.0.11", "http", 80, "10.244.0.7");
+        var feed = rig.Connect(Identity("of this version", ("ISTIO_META_HTTP10", value)));
+        var other = rig.Connect(Identity("of this version"));
+        rig.Push();
+        List<HttpConnectionManager> managers = [.. Managers(MeshRig.Listener(feed, "virtualInbound")!), .. Managers(MeshRig.Listener(feed, "0.0.0.0_80")!)];
+        Assert.InRange(managers.Count, 2, 100);
+        Assert.All(managers, manager => Assert.Equal(accepts, manager.HttpProtocolOptions?.AcceptHttp10 ?? false));
+        Assert.All(Managers(MeshRig.Listener(other, "0.0.0.0_80")!), manager => Assert.Null(manager.HttpProtocolOptions));
+    }
+
+    [Fact]
+    public void All_proxies_serve_clients_of_HTTP_1_0_when_the_control_plane_says_so()
+    {
+        Assert.True(DiscoverySettings.Read([], name => name == "PILOT_HTTP10" ? "true" : null).AcceptHttp10);
+        var mesh = MeshConfig.Default with { AcceptHttp10 = true };
+        var scope = new GatewayScope(default, default);
+        Assert.True(HttpConnections.Gateway("g", "r", mesh, scope).TypedConfig.Unpack<HttpConnectionManager>().HttpProtocolOptions.AcceptHttp10);
+        Assert.False(HttpConnections.Gateway("g", "r", MeshConfig.Default, scope).TypedConfig.Unpack<HttpConnectionManager>().HttpProtocolOptions.AcceptHttp10);
+    }
+
+    private static IEnumerable<HttpConnectionManager> Managers(Listener listener) =>
+        from chain in listener.FilterChains
+        from filter in chain.Filters
+        where filter.TypedConfig.Is(HttpConnectionManager.Descriptor)
+        select filter.TypedConfig.Unpack<HttpConnectionManager>();
+
     private static IEnumerable<string> Selected(FilterChain chain) => chain.TransportSocket.TypedConfig.Unpack<DownstreamTlsContext>().CommonTlsContext.AlpnProtocols;
 
-    private static ProxyIdentity Identity(string proxy)
+    private static ProxyIdentity Identity(string proxy, params (string Name, string Value)[] more)
     {
-        var settings = AgentSettings.Read("sidecar", "shop.svc.cluster.local", new Dictionary<string, string>
+        var environment = new Dictionary<string, string>
         {
             ["POD_NAME"] = "client-10.244.0.7", ["POD_NAMESPACE"] = "shop", ["INSTANCE_IP"] = "10.244.0.7", ["SERVICE_ACCOUNT"] = "client",
             ["ISTIO_META_CLUSTER_ID"] = "c1", ["ISTIO_META_NETWORK"] = "net-c1", ["ISTIO_META_DNS_CAPTURE"] = "true",
-        });
+        };
+        foreach (var (name, value) in more) environment[name] = value;
+        var settings = AgentSettings.Read("sidecar", "shop.svc.cluster.local", environment);
         var node = AgentNode.Build(settings, new Dictionary<string, string> { ["app"] = "client" }, new Dictionary<string, string>());
         if (proxy != "of this version") Assert.True(node.Metadata.Fields.Remove("ISTHMUS_FEATURES"));
         if (proxy == "Envoy of Istio") Assert.True(node.Metadata.Fields.Remove("ISTHMUS_VERSION"));

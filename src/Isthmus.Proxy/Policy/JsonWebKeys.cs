@@ -24,7 +24,8 @@ internal sealed class JsonWebKeys
             if (document.RootElement.ValueKind != JsonValueKind.Object || !document.RootElement.TryGetProperty("keys", out var keys) || keys.ValueKind != JsonValueKind.Array) return null;
             return new([.. keys.EnumerateArray().Take(MostKeys).Select(Key.From).OfType<Key>()]);
         }
-        catch (JsonException)
+        // Text with bytes that are not UTF-8, or half a surrogate pair, fails when it is read.
+        catch (Exception e) when (e is JsonException or InvalidOperationException)
         {
             return null;
         }

@@ -89,18 +89,30 @@ internal sealed class WebToken
         try
         {
 #if NET10_0_OR_GREATER
-            return JsonNode.Parse(bytes, documentOptions: new() { AllowDuplicateProperties = false }) as JsonObject;
+            return Readable(JsonNode.Parse(bytes, documentOptions: new() { AllowDuplicateProperties = false })) as JsonObject;
 #else
             // For the native build of tools/native.
             using var document = JsonDocument.Parse(bytes);
-            return HasDuplicates(document.RootElement) ? null : JsonNode.Parse(bytes) as JsonObject;
+            return HasDuplicates(document.RootElement) ? null : Readable(JsonNode.Parse(bytes)) as JsonObject;
 #endif
         }
-        catch (JsonException)
+        catch (Exception e) when (e is JsonException or InvalidOperationException)
         {
             return null;
         }
     }
+
+    // Text with bytes that are not UTF-8, or half a surrogate pair, fails only when it is read: here, and not in a policy.
+    private static JsonNode? Readable(JsonNode? node)
+    {
+        if (node is JsonObject fields)
+            foreach (var (_, value) in fields) Readable(value);
+        if (node is JsonArray items)
+            foreach (var item in items) Readable(item);
+        StringOf(node);
+        return node;
+    }
+
 #if !NET10_0_OR_GREATER
     private static bool HasDuplicates(JsonElement value) => value.ValueKind switch
     {

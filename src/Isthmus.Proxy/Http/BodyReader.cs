@@ -1,4 +1,5 @@
 using System.Buffers.Text;
+using System.Runtime.CompilerServices;
 
 namespace Isthmus.Proxy.Http;
 
@@ -43,6 +44,7 @@ internal sealed class BodyReader(ByteReader reader, HttpLimits limits)
 
     /// <summary>The next piece, valid until the next call; empty at the end.</summary>
     /// <exception cref="HttpMessageException">Broken framing, or the stream ended inside the body.</exception>
+    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder<>))]
     public async ValueTask<ReadOnlyMemory<byte>> ReadAsync()
     {
         Settle();
@@ -142,6 +144,7 @@ internal sealed class BodyReader(ByteReader reader, HttpLimits limits)
         return size;
     }
 
+    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder))]
     private async ValueTask FillAsync()
     {
         if (await reader.FillAsync().ConfigureAwait(false) == 0) throw new HttpMessageException(400, "http1.body_ended_early");

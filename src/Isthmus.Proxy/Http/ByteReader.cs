@@ -1,4 +1,5 @@
 using System.Buffers;
+using System.Runtime.CompilerServices;
 using Isthmus.Proxy.Tcp;
 
 namespace Isthmus.Proxy.Http;
@@ -22,6 +23,7 @@ internal sealed class ByteReader(Transport transport) : IDisposable
     public void Consume(int count) => _start += count;
 
     /// <summary>Reads more after the buffered bytes; 0 at the end of the stream.</summary>
+    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder<>))]
     public async ValueTask<int> FillAsync()
     {
         MakeRoom();

@@ -1,3 +1,4 @@
+using System.Runtime.CompilerServices;
 using Isthmus.Proxy.Tcp;
 
 namespace Isthmus.Proxy.Http;
@@ -40,6 +41,7 @@ internal sealed class Http1Downstream : DownstreamStream, IDisposable
 
     /// <summary>Reads the next head; false when the client closed instead.</summary>
     /// <exception cref="HttpMessageException">The head breaks the protocol.</exception>
+    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder<>))]
     public async ValueTask<bool> ReadHeadAsync()
     {
         IsResponseStarted = false;
@@ -117,11 +119,15 @@ internal sealed class Http1Downstream : DownstreamStream, IDisposable
     }
 
     // A client that sends nothing may be idle, but once it has begun a head it has to complete it.
-    private async ValueTask<int> FillAsync()
+    private ValueTask<int> FillAsync()
     {
         var isLimited = _limits.HeadTime > TimeSpan.Zero && _reader.Buffered > 0;
         var fill = _reader.FillAsync();
-        if (!isLimited || fill.IsCompleted) return await fill.ConfigureAwait(false);
+        return isLimited && !fill.IsCompleted ? FillInTimeAsync(fill) : fill;
+    }
+
+    private async ValueTask<int> FillInTimeAsync(ValueTask<int> fill)
+    {
         _filling = fill.AsTask();
         _lateHead ??= new(TaskCreationOptions.RunContinuationsAsynchronously);
         await Task.WhenAny(_filling, _lateHead.Task).ConfigureAwait(false);
@@ -147,6 +153,7 @@ internal sealed class Http1Downstream : DownstreamStream, IDisposable
         }
     }
 
+    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder<>))]
     public override async ValueTask<ReadOnlyMemory<byte>> ReadBodyAsync()
     {
         if (_owesContinue)

@@ -1,4 +1,5 @@
 using System.Net;
+using System.Runtime.CompilerServices;
 using Isthmus.Proxy.Balancing;
 using Isthmus.Proxy.Tcp;
 
@@ -122,6 +123,7 @@ internal sealed class Http1Upstream : UpstreamStream, IPooledConnection
         _writer.Clear();
     }
 
+    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder))]
     public override async ValueTask ReceiveHeadAsync(ResponseHead into)
     {
         while (true)
@@ -144,6 +146,7 @@ internal sealed class Http1Upstream : UpstreamStream, IPooledConnection
         _body.Begin(into.Body, into.ContentLength);
     }
 
+    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder<>))]
     public override async ValueTask<ReadOnlyMemory<byte>> ReceiveBodyAsync()
     {
         try

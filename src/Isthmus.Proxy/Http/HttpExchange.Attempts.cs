@@ -1,3 +1,4 @@
+using System.Runtime.CompilerServices;
 using Isthmus.Proxy.Balancing;
 using Isthmus.Proxy.Snapshot;
 using Isthmus.Proxy.Tcp;
@@ -41,6 +42,7 @@ internal sealed partial class HttpExchange
         _record.Host!.End();
     }
 
+    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder))]
     private async ValueTask ReceiveHeadAsync(UpstreamStream upstream, bool mayRepeat)
     {
         upstream.Waiting = mayRepeat ? this : null;
@@ -96,6 +98,7 @@ internal sealed partial class HttpExchange
     }
 
     /// <summary>Tries hosts until one answers; false when the client got an error instead.</summary>
+    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder<>))]
     private async ValueTask<bool> AttemptAllAsync(ForwardAct act, ClusterState cluster, RequestBody? body)
     {
         List<Host>? tried = null;
@@ -138,6 +141,7 @@ internal sealed partial class HttpExchange
         }
     }
 
+    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder))]
     private async ValueTask AttemptAsync(ForwardAct act, ClusterState cluster, Host host, RequestBody? body, int attempt, bool fresh, bool hasOther)
     {
         _failure = _resetReason = "";

@@ -1,3 +1,4 @@
+using System.Runtime.CompilerServices;
 using Isthmus.Proxy.Balancing;
 using Isthmus.Proxy.Snapshot;
 using Isthmus.Proxy.Tcp;
@@ -8,6 +9,7 @@ namespace Isthmus.Proxy.Http;
 /// <summary>Forwarding: chooses a cluster, prepares the request for it, sends it, relays the response.</summary>
 internal sealed partial class HttpExchange
 {
+    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder))]
     private async ValueTask ForwardAsync(RouteSnapshot route, ForwardAct act)
     {
         if (Request.Upgrade.Length > 0 && !RequestPreparation.TakeUpgrade(Request, _action, act))
@@ -45,6 +47,7 @@ internal sealed partial class HttpExchange
         }
     }
 
+    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder))]
     private async ValueTask ForwardAsync(RouteSnapshot route, ForwardAct act, WeightedTarget target, ClusterState cluster, RequestBody? body)
     {
         var hasTimeout = act.Timeout > TimeSpan.Zero && Request.Upgrade.Length == 0;

@@ -1,3 +1,4 @@
+using System.Runtime.CompilerServices;
 using Isthmus.Proxy.Balancing;
 using Isthmus.Proxy.Snapshot;
 using Isthmus.Proxy.Tcp;
@@ -8,6 +9,7 @@ namespace Isthmus.Proxy.Http;
 /// <summary>The way back: edits the response's head, copies its body, turns an upgraded connection into a tunnel.</summary>
 internal sealed partial class HttpExchange
 {
+    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder))]
     private async ValueTask RelayAsync(RouteSnapshot route, WeightedTarget target, ClusterState cluster, UpstreamStream upstream, RequestBody? body)
     {
         _record.Status = _response.Status;

@@ -1,3 +1,4 @@
+using System.Runtime.CompilerServices;
 using Isthmus.Proxy.Listeners;
 using Isthmus.Proxy.Policy;
 using Isthmus.Proxy.Snapshot;
@@ -33,6 +34,7 @@ internal sealed partial class HttpExchange(HttpParts parts, Downstream connectio
     private RequestHead Request => stream.Request;
 
     /// <summary>Handles the request whose head was just read.</summary>
+    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder))]
     public async ValueTask RunAsync(HttpAction action)
     {
         _action = action;
@@ -97,6 +99,7 @@ internal sealed partial class HttpExchange(HttpParts parts, Downstream connectio
         parts.Report.Http(connection, _record, _action.AccessLogs);
     }
 
+    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder))]
     private async ValueTask HandleAsync()
     {
         if (Request.Version == HttpVersions.Http10 && !_action.AcceptHttp10)
@@ -131,6 +134,7 @@ internal sealed partial class HttpExchange(HttpParts parts, Downstream connectio
         await ActAsync(route).ConfigureAwait(false);
     }
 
+    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder))]
     private async ValueTask ActAsync(RouteSnapshot route)
     {
         if (_decision.Host!.RequireTls && _scheme != "https")

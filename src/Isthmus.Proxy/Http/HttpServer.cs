@@ -1,3 +1,4 @@
+using System.Runtime.CompilerServices;
 using Isthmus.Proxy.Http.H2;
 using Isthmus.Proxy.Listeners;
 using Isthmus.Proxy.Snapshot;
@@ -95,6 +96,7 @@ internal sealed class HttpServer(HttpParts parts)
         await server.RunAsync(reader).ConfigureAwait(false);
     }
 
+    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder<>))]
     private async ValueTask<bool> ReadAsync(Http1Downstream stream, HttpExchange exchange, HttpAction action)
     {
         try

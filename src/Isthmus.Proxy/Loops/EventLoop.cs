@@ -22,7 +22,7 @@ internal sealed unsafe class EventLoop
 
     [ThreadStatic] private static EventLoop? _current;
 
-    private static readonly Lazy<EventLoop[]> All = new(() => [.. Enumerable.Range(0, Environment.ProcessorCount).Select(i => new EventLoop(i))]);
+    private static readonly Lazy<EventLoop[]> Started = new(() => [.. Enumerable.Range(0, Environment.ProcessorCount).Select(i => new EventLoop(i))]);
     private static int _next;
 
     private readonly int _epoll;
@@ -42,11 +42,14 @@ internal sealed unsafe class EventLoop
         new Thread(Run) { IsBackground = true, Name = $"loop {index}" }.Start();
     }
 
+    /// <summary>The loops of this process; the first use starts them.</summary>
+    internal static IReadOnlyList<EventLoop> All => Started.Value;
+
     /// <summary>The loop of this thread, or the next of all in turn.</summary>
     internal static EventLoop Choose() => _current ?? Next();
 
     /// <summary>Another loop for each call, in turn.</summary>
-    internal static EventLoop Next() => All.Value[(uint)Interlocked.Increment(ref _next) % (uint)All.Value.Length];
+    internal static EventLoop Next() => Started.Value[(uint)Interlocked.Increment(ref _next) % (uint)Started.Value.Length];
 
     /// <summary>Whether a read may complete at once. A connection that always has more to read must leave time for the others.</summary>
     internal bool MayRead() => _current != this || --_readsLeft > 0;

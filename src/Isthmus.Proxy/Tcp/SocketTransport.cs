@@ -1,5 +1,6 @@
 using System.Net;
 using System.Net.Sockets;
+using System.Runtime.CompilerServices;
 using Isthmus.Proxy.Loops;
 
 namespace Isthmus.Proxy.Tcp;
@@ -46,6 +47,7 @@ internal sealed class SocketTransport(Socket socket, LoopSocket loop, EndPoint? 
         return ValueTask.FromResult(count);
     }
 
+    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder))]
     public override async ValueTask WriteAsync(ReadOnlyMemory<byte> bytes)
     {
         try
@@ -94,6 +96,7 @@ internal sealed class SocketTransport(Socket socket, LoopSocket loop, EndPoint? 
         loop.Close();
     }
 
+    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder<>))]
     private async ValueTask<int> ReceiveAsync(Memory<byte> into)
     {
         try

@@ -110,10 +110,14 @@ public sealed class H2UpstreamRulesTests
             proxy.Endpoints("up", server.Port);
             var answer = await AskOrBreakAsync(proxy);
             if (what == "data before the head") Assert.StartsWith("HTTP/1.1 503", answer);
+            await server.ResetAsync(Stop);
             proxy.Endpoints("up");
             heard = await server.HeardAsync(Stop);
         }
-        Assert.Equal((1, H2Error.Protocol), Assert.Single(heard.Where(frame => frame.Type == H2Frame.Reset).Select(frame => (frame.Id, frame.Error))));
+        var (id, error) = Assert.Single(heard.Where(frame => frame.Type == H2Frame.Reset).Select(frame => (frame.Id, frame.Error)));
+        Assert.Equal(1, id);
+        // A head without a body may end the exchange, and with it the stream, before the data is read.
+        if (what != "data after a head that has none" || error != H2Error.Cancel) Assert.Equal(H2Error.Protocol, error);
     }
 
     [Fact]

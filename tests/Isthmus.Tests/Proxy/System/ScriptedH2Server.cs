@@ -11,6 +11,7 @@ internal sealed class ScriptedH2Server : IDisposable
 {
     private readonly Socket _listener = new(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
     private readonly Task<List<H2Said>> _heard;
+    private readonly TaskCompletionSource _reset = new(TaskCreationOptions.RunContinuationsAsynchronously);
 
     /// <param name="first">Sent as soon as the connection is open.</param>
     /// <param name="answer">Sent when the head of a request with that number has arrived.</param>
@@ -25,6 +26,9 @@ internal sealed class ScriptedH2Server : IDisposable
 
     /// <summary>All frames from the proxy, when it has closed the connection.</summary>
     internal Task<List<H2Said>> HeardAsync(CancellationToken stop) => _heard.WaitAsync(TimeSpan.FromSeconds(30), stop);
+
+    /// <summary>Completes when the proxy has reset a stream.</summary>
+    internal Task ResetAsync(CancellationToken stop) => _reset.Task.WaitAsync(TimeSpan.FromSeconds(30), stop);
 
     public void Dispose() => _listener.Dispose();
 
@@ -45,6 +49,7 @@ internal sealed class ScriptedH2Server : IDisposable
                 head.CopyTo(frame, 0);
                 await stream.ReadExactlyAsync(frame.AsMemory(9));
                 heard.AddRange(H2Frames.Parse(frame));
+                if (heard[^1].Type == H2Frame.Reset) _reset.TrySetResult();
                 if (heard[^1].Type == H2Frame.Headers) await stream.WriteAsync(answer(heard[^1].Id));
             }
         }

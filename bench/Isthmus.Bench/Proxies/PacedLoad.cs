@@ -40,9 +40,10 @@ internal static class PacedLoad
                 if (read == 0) throw new IOException("the connection was closed");
                 filled += read;
                 var head = buffer.AsSpan(0, filled).IndexOf("\r\n\r\n"u8);
-                if (head < 0 || filled < head + 4 + BodyBytes) continue;
+                if (head < 0) continue;
+                // Other answers may have no body.
                 if (!buffer.AsSpan(0, filled).StartsWith("HTTP/1.1 200 "u8)) throw new IOException(Encoding.ASCII.GetString(buffer, 0, Math.Min(filled, 40)));
-                break;
+                if (filled >= head + 4 + BodyBytes) break;
             }
             times.Add(Stopwatch.GetElapsedTime(sent).TotalMilliseconds);
         }

@@ -27,6 +27,7 @@ internal static class ReloadBench
         discovery.Publish(resources with { Clusters = [.. resources.Clusters, .. Enumerable.Range(0, Clusters).Select(number => RawCluster(NameOf(number)))] }, new NameTable());
         discovery.PublishEndpoints(states[0]);
         var own = await OwnProxy.StartWithAgentAsync(rig, port);
+        await AwaitAnswerAsync(port);
 
         var (changes, quiet, busy) = (0, new List<Sample>(), new List<Sample>());
         async Task ChangeAsync()
@@ -59,6 +60,19 @@ internal static class ReloadBench
         while (!load.IsCompleted) await beside();
         var times = await load;
         return new(Quantiles.Of(times, 0.5), Quantiles.Of(times, 0.99), (own.CpuSeconds - before) / Stopwatch.GetElapsedTime(begun).TotalMilliseconds * 1e6);
+    }
+
+    /// <summary>The port opens before the sidecar knows the cluster behind it.</summary>
+    private static async Task AwaitAnswerAsync(int port)
+    {
+        using var client = new HttpClient { DefaultRequestHeaders = { Host = "app.bench.svc.cluster.local" } };
+        for (var attempt = 0; attempt < 100; attempt++)
+        {
+            using var answer = await client.GetAsync(new Uri($"http://127.0.0.1:{port}/"));
+            if (answer.IsSuccessStatusCode) return;
+            await Task.Delay(100);
+        }
+        throw new InvalidOperationException("the sidecar does not serve requests");
     }
 
     /// <summary>Waits until the sidecar has the endpoints that were published last.</summary>

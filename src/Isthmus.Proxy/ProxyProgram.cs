@@ -21,6 +21,7 @@ public static class ProxyProgram
         var time = TimeProvider.System;
         using var log = new ProcessLog(Console.Error, time);
         log.Level = ProcessLog.ParseLevel(arguments.LogLevel)!.Value;
+        using var collector = QuietCollector.Start(time);
         var ports = new ProxyPorts(time, new ThreadRandom(), new ProcessSockets(), new SystemResolver());
         if (arguments.XdsDirectory.Length == 0)
         {

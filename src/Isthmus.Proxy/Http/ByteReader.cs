@@ -4,7 +4,7 @@ using Isthmus.Proxy.Tcp;
 
 namespace Isthmus.Proxy.Http;
 
-/// <summary>Bytes read from a transport and not yet consumed, in one pooled buffer.</summary>
+/// <summary>Bytes read from a transport and not yet consumed, in one pooled buffer. While it waits without any, it holds no buffer.</summary>
 internal sealed class ByteReader(Transport transport) : IDisposable
 {
     private const int SmallBuffer = 4096;
@@ -13,6 +13,7 @@ internal sealed class ByteReader(Transport transport) : IDisposable
     private byte[]? _buffer;
     private int _start;
     private int _end;
+    private int _size = SmallBuffer;
 
     public int Buffered => _end - _start;
 
@@ -26,6 +27,11 @@ internal sealed class ByteReader(Transport transport) : IDisposable
     [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder<>))]
     public async ValueTask<int> FillAsync()
     {
+        if (_start == _end && transport.IsQuiet)
+        {
+            Return();
+            await transport.ReadAsync(Memory<byte>.Empty).ConfigureAwait(false);
+        }
         MakeRoom();
         var count = await transport.ReadAsync(_buffer.AsMemory(_end)).ConfigureAwait(false);
         _end += count;
@@ -34,7 +40,15 @@ internal sealed class ByteReader(Transport transport) : IDisposable
 
     public void Dispose()
     {
+        Return();
+        _size = SmallBuffer;
+    }
+
+    private void Return()
+    {
         if (_buffer is null) return;
+        // A full small buffer suggests a bulk transfer: read it in larger pieces.
+        if (_end == _buffer.Length && _size < LargeBuffer) _size = LargeBuffer;
         ArrayPool<byte>.Shared.Return(_buffer);
         _buffer = null;
         _start = _end = 0;
@@ -44,13 +58,16 @@ internal sealed class ByteReader(Transport transport) : IDisposable
     {
         if (_buffer is null)
         {
-            _buffer = ArrayPool<byte>.Shared.Rent(SmallBuffer);
+            _buffer = ArrayPool<byte>.Shared.Rent(_size);
             return;
         }
         if (_start == _end)
         {
-            // A full small buffer suggests a bulk transfer: read it in larger pieces.
-            if (_end == _buffer.Length && _buffer.Length < LargeBuffer) Replace(LargeBuffer);
+            if (_end == _buffer.Length && _buffer.Length < LargeBuffer)
+            {
+                Return();
+                _buffer = ArrayPool<byte>.Shared.Rent(_size);
+            }
             _start = _end = 0;
             return;
         }

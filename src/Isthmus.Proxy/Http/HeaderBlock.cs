@@ -17,9 +17,11 @@ internal sealed class HeaderBlock
         public int ValueLength;
     }
 
-    private byte[] _bytes = new byte[1024];
+    private const int FirstBytes = 1024, FirstFields = 24;
+
+    private byte[] _bytes = [];
     private int _length;
-    private Field[] _fields = new Field[24];
+    private Field[] _fields = [];
 
     public int Count { get; private set; }
 
@@ -33,10 +35,20 @@ internal sealed class HeaderBlock
         _length = 0;
     }
 
+    /// <summary>Clears it, and gives its memory to others until it is used again.</summary>
+    public void Release()
+    {
+        Clear();
+        if (_bytes.Length > 0) ArrayPool<byte>.Shared.Return(_bytes);
+        if (_fields.Length > 0) ArrayPool<Field>.Shared.Return(_fields);
+        _bytes = [];
+        _fields = [];
+    }
+
     /// <summary>Appends a field. The name is stored in lower case.</summary>
     public void Add(ReadOnlySpan<byte> name, ReadOnlySpan<byte> value)
     {
-        if (Count == _fields.Length) Array.Resize(ref _fields, _fields.Length * 2);
+        if (Count == _fields.Length) MakeRoom(Count + 1);
         ref var field = ref _fields[Count++];
         field.NameStart = Append(name);
         field.NameLength = name.Length;
@@ -125,10 +137,10 @@ internal sealed class HeaderBlock
     public void CopyFrom(HeaderBlock other)
     {
         Clear();
-        if (_bytes.Length < other._length) _bytes = new byte[other._bytes.Length];
+        if (_bytes.Length < other._length) _bytes = ArrayPool<byte>.Shared.Rent(other._bytes.Length);
         other._bytes.AsSpan(0, other._length).CopyTo(_bytes);
         _length = other._length;
-        if (_fields.Length < other.Count) _fields = new Field[other._fields.Length];
+        if (_fields.Length < other.Count) MakeRoom(other.Count);
         other._fields.AsSpan(0, other.Count).CopyTo(_fields);
         Count = other.Count;
     }
@@ -150,12 +162,20 @@ internal sealed class HeaderBlock
         }
     }
 
+    // Buffers that are replaced are left to the collector, not given back: callers may still hold a value in them.
+    private void MakeRoom(int fields)
+    {
+        var grown = ArrayPool<Field>.Shared.Rent(Math.Max(fields, Math.Max(FirstFields, _fields.Length * 2)));
+        _fields.AsSpan(0, Count).CopyTo(grown);
+        _fields = grown;
+    }
+
     private int Append(ReadOnlySpan<byte> bytes)
     {
         if (_length + bytes.Length > _bytes.Length)
         {
             // The value may be part of this block: copy it before its buffer is replaced.
-            var grown = new byte[Math.Max(_bytes.Length * 2, _length + bytes.Length)];
+            var grown = ArrayPool<byte>.Shared.Rent(Math.Max(FirstBytes, Math.Max(_bytes.Length * 2, _length + bytes.Length)));
             _bytes.AsSpan(0, _length).CopyTo(grown);
             bytes.CopyTo(grown.AsSpan(_length));
             _bytes = grown;

@@ -39,6 +39,16 @@ internal sealed class Http1Downstream : DownstreamStream, IDisposable
 
     public override IWaiting? Waiting { get; set; }
 
+    /// <summary>Waits until the next head begins, or the client closes. An idle connection holds neither buffers nor the last message.</summary>
+    public ValueTask<int> IdleAsync()
+    {
+        if (_reader.Buffered > 0 || !_transport.IsQuiet) return default;
+        Dispose();
+        Request.Release();
+        RequestTrailers.Release();
+        return _transport.ReadAsync(Memory<byte>.Empty);
+    }
+
     /// <summary>Reads the next head; false when the client closed instead.</summary>
     /// <exception cref="HttpMessageException">The head breaks the protocol.</exception>
     [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder<>))]

@@ -64,6 +64,9 @@ internal sealed partial class HttpExchange(HttpParts parts, Downstream connectio
         Finish();
     }
 
+    /// <summary>Gives up the memory of the last response.</summary>
+    public void Rest() => _response.Headers.Release();
+
     /// <summary>Answers a malformed request head.</summary>
     public async ValueTask RefuseAsync(HttpAction action, HttpMessageException fault)
     {

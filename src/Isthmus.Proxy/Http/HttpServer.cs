@@ -38,6 +38,16 @@ internal sealed class HttpServer(HttpParts parts)
         while (true)
         {
             Volatile.Write(ref isIdle, true);
+            exchange.Rest();
+            // Here and not further in, because each method that waits costs memory.
+            try
+            {
+                await stream.IdleAsync().ConfigureAwait(false);
+            }
+            catch (TransportException)
+            {
+                // Reading the next request sees that again.
+            }
             if (!await ReadAsync(stream, exchange, action).ConfigureAwait(false)) return;
             Volatile.Write(ref isIdle, false);
             requests++;

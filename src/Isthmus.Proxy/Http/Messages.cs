@@ -1,3 +1,4 @@
+using System.Buffers;
 using System.Text;
 
 namespace Isthmus.Proxy.Http;
@@ -28,7 +29,9 @@ internal static class HttpVersions
 /// <summary>A request line and its fields, reused for each request of a connection.</summary>
 internal sealed class RequestHead
 {
-    private byte[] _target = new byte[256];
+    private const int FirstTarget = 256;
+
+    private byte[] _target = [];
     private int _targetLength;
 
     public string Method { get; set; } = "";
@@ -65,7 +68,7 @@ internal sealed class RequestHead
 
     public void SetTarget(ReadOnlySpan<byte> target)
     {
-        if (_target.Length < target.Length) _target = new byte[Math.Max(target.Length, _target.Length * 2)];
+        if (_target.Length < target.Length) _target = ArrayPool<byte>.Shared.Rent(Math.Max(target.Length, FirstTarget));
         target.CopyTo(_target);
         _targetLength = target.Length;
     }
@@ -79,6 +82,15 @@ internal sealed class RequestHead
         Body = BodyKind.None;
         ContentLength = 0;
         KeepAlive = ExpectsContinue = false;
+    }
+
+    /// <summary>Clears it, and gives its memory to others until it is used again.</summary>
+    public void Release()
+    {
+        Clear();
+        Headers.Release();
+        if (_target.Length > 0) ArrayPool<byte>.Shared.Return(_target);
+        _target = [];
     }
 
     public void CopyFrom(RequestHead other)

@@ -75,12 +75,14 @@ internal sealed class LoopSocket
     /// <summary>Nothing has arrived that was not read, as far as the loop knows.</summary>
     internal bool IsQuiet => _closed == 0 && !_reading.IsReady;
 
-    /// <summary>Receives what is there; 0 at the end of the peer's stream.</summary>
+    /// <summary>Receives what is there; 0 at the end of the peer's stream. With an empty buffer it takes nothing, and only waits until the kernel
+    /// has something; reading that shows what it is.</summary>
     /// <exception cref="SocketException">The connection failed.</exception>
     /// <exception cref="ObjectDisposedException">It was closed.</exception>
     internal ValueTask<int> ReceiveAsync(Memory<byte> into)
     {
         if (!_reading.IsReady) return _reading.WaitAsync(into);
+        if (into.IsEmpty) return default;
         if (!_loop.MayRead())
         {
             var waiting = _reading.WaitForTurnAsync(into);
@@ -281,11 +283,20 @@ internal sealed class LoopSocket
 
         private bool Try()
         {
+            var isRead = ReferenceEquals(this, owner._reading);
             int count;
             try
             {
-                if (owner._closed != 0) throw new ObjectDisposedException(nameof(Socket));
-                count = ReferenceEquals(this, owner._reading) ? owner.Receive(_buffer) : _buffer.IsEmpty ? 0 : owner.Send(_buffer.Span);
+                if (isRead && _buffer.IsEmpty)
+                {
+                    IsReady = true;
+                    count = 0;
+                }
+                else
+                {
+                    if (owner._closed != 0) throw new ObjectDisposedException(nameof(Socket));
+                    count = isRead ? owner.Receive(_buffer) : _buffer.IsEmpty ? 0 : owner.Send(_buffer.Span);
+                }
             }
             catch (Exception e) when (e is SocketException or ObjectDisposedException)
             {

@@ -65,7 +65,7 @@ internal sealed class PeerExchange : Transport
 
     public override ValueTask BeginWriteAsync() => _inner.WriteAsync(_introduction);
 
-    public override ValueTask<int> ReadAsync(Memory<byte> into) => _isRead ? _inner.ReadAsync(into) : ReadFirstAsync(into);
+    public override ValueTask<int> ReadAsync(Memory<byte> into) => _isRead || into.IsEmpty ? _inner.ReadAsync(into) : ReadFirstAsync(into);
 
     public override ValueTask WriteAsync(ReadOnlyMemory<byte> bytes) => _inner.WriteAsync(bytes);
 

@@ -40,7 +40,8 @@ internal sealed class SocketTransport(Socket socket, LoopSocket loop, EndPoint? 
 
     public override ValueTask<int> ReadAsync(Memory<byte> into)
     {
-        if (_peeked.IsEmpty) return ReceiveAsync(into);
+        // A wait cannot fail.
+        if (_peeked.IsEmpty) return into.IsEmpty ? loop.ReceiveAsync(into) : ReceiveAsync(into);
         var count = Math.Min(into.Length, _peeked.Length);
         _peeked[..count].CopyTo(into);
         _peeked = _peeked[count..];

@@ -16,7 +16,8 @@ internal abstract class Transport
     /// <summary>The result of the TLS handshake; null on a plain transport.</summary>
     public virtual TlsPeer? Peer => null;
 
-    /// <summary>Reads what is there; 0 at the end of the peer's stream.</summary>
+    /// <summary>Reads what is there; 0 at the end of the peer's stream. With an empty buffer it waits until there is something to read, and
+    /// takes nothing: an idle connection should hold no memory for what has not arrived.</summary>
     /// <exception cref="TransportException">The peer reset, or the transport was aborted.</exception>
     public abstract ValueTask<int> ReadAsync(Memory<byte> into);
 

@@ -31,6 +31,46 @@ public sealed class LoopSocketTests
         Assert.Equal(2, await pair.Peer.ReceiveAsync(buffer, Stop));
     }
 
+    [Fact]
+    public async Task An_empty_read_waits_for_bytes_without_taking_them_and_for_the_end()
+    {
+        using var pair = await Pair.ConnectAsync();
+        var wait = pair.Own.ReceiveAsync(Memory<byte>.Empty);
+        Assert.False(wait.IsCompleted);
+        await pair.Peer.SendAsync("hello"u8.ToArray(), Stop);
+        Assert.Equal(0, await wait);
+        Assert.False(pair.Own.IsQuiet);
+        Assert.Equal(0, await pair.Own.ReceiveAsync(Memory<byte>.Empty));
+        var buffer = new byte[8];
+        Assert.Equal(5, await pair.Own.ReceiveAsync(buffer));
+        wait = pair.Own.ReceiveAsync(Memory<byte>.Empty);
+        Assert.False(wait.IsCompleted);
+        pair.Peer.Shutdown(SocketShutdown.Send);
+        Assert.Equal(0, await wait);
+        Assert.Equal(0, await pair.Own.ReceiveAsync(buffer));
+    }
+
+    [Fact]
+    public async Task An_empty_read_ends_when_the_connection_is_closed_or_reset_and_the_next_read_shows_it()
+    {
+        using (var pair = await Pair.ConnectAsync())
+        {
+            var wait = pair.Own.ReceiveAsync(Memory<byte>.Empty);
+            pair.Own.Close();
+            await wait;
+            await Assert.ThrowsAsync<ObjectDisposedException>(async () => await pair.Own.ReceiveAsync(new byte[8]));
+            await pair.Own.ReceiveAsync(Memory<byte>.Empty);
+        }
+        using (var pair = await Pair.ConnectAsync())
+        {
+            var wait = pair.Own.ReceiveAsync(Memory<byte>.Empty);
+            pair.Peer.LingerState = new LingerOption(true, 0);
+            pair.Peer.Dispose();
+            await wait;
+            await Assert.ThrowsAsync<SocketException>(async () => await pair.Own.ReceiveAsync(new byte[8]));
+        }
+    }
+
     /// <summary>The kernel may report the last bytes and the end at once.</summary>
     [Fact]
     public async Task The_end_that_arrived_together_with_the_last_bytes_is_seen()

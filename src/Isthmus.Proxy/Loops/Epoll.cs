@@ -3,13 +3,15 @@ using System.Runtime.Versioning;
 
 namespace Isthmus.Proxy.Loops;
 
-/// <summary>The calls of the C library that event loops use: epoll(7), recv(2), send(2), connect(2).</summary>
+/// <summary>The calls of the C library that event loops use: epoll(7), recv(2), send(2), connect(2), splice(2).</summary>
 [SupportedOSPlatform("linux")]
 internal static unsafe partial class Epoll
 {
     internal const uint In = 0x1, Out = 0x4, Error = 0x8, HangUp = 0x10, PeerEnded = 0x2000, EdgeTriggered = 1u << 31;
     internal const int Interrupted = 4, Again = 11, InProgress = 115;
 
+    private const int SetPipeSize = 1031;
+    private const uint MovePages = 1, SpliceNonBlocking = 2;
     private const int Add = 1, CloseOnExec = 0x80000, NonBlocking = 0x800, NoSignal = 0x4000, DontWait = 0x40;
 
     /// <summary>Readiness of one descriptor: <c>struct epoll_event</c>, which is packed on x86-64 only.</summary>
@@ -83,6 +85,28 @@ internal static unsafe partial class Epoll
         var length = (uint)into.Length;
         fixed (byte* start = into) return getsockname(socket, start, &length) < 0 ? -1 : (int)length;
     }
+
+    /// <summary>A pipe of at least that size if the kernel grants it: the ends to read and to write, or -1 twice.</summary>
+    internal static (int Reader, int Writer) CreatePipe(int capacity)
+    {
+        var ends = stackalloc int[2];
+        if (pipe2(ends, CloseOnExec | NonBlocking) < 0) return (-1, -1);
+        _ = fcntl(ends[1], SetPipeSize, capacity);
+        return (ends[0], ends[1]);
+    }
+
+    /// <summary>Moves bytes from or to a pipe without waiting: how many, or -1.</summary>
+    internal static int Splice(int from, int to, int count) => (int)splice(from, null, to, null, (nuint)count, MovePages | SpliceNonBlocking);
+
+    internal static void Close(int descriptor) => _ = close(descriptor);
+
+    [LibraryImport("libc", SetLastError = true)] private static partial int pipe2(int* ends, int flags);
+
+    [LibraryImport("libc")] private static partial int fcntl(int descriptor, int command, int value);
+
+    [LibraryImport("libc", SetLastError = true)] private static partial nint splice(int from, long* fromOffset, int to, long* toOffset, nuint count, uint flags);
+
+    [LibraryImport("libc")] private static partial int close(int descriptor);
 
     [LibraryImport("libc")] private static partial int getsockname(int socket, byte* address, uint* length);
 

@@ -1,5 +1,6 @@
 using System.Net;
 using System.Net.Sockets;
+using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
 using System.Threading.Tasks.Sources;
 
@@ -82,15 +83,50 @@ internal sealed class LoopSocket
     internal ValueTask<int> ReceiveAsync(Memory<byte> into)
     {
         if (!_reading.IsReady) return _reading.WaitAsync(into);
+        if (!_loop.MayRead()) return TakeTurnAsync(into);
         if (into.IsEmpty) return default;
-        if (!_loop.MayRead())
-        {
-            var waiting = _reading.WaitForTurnAsync(into);
-            _loop.Post(_reading.OnReady);
-            return waiting;
-        }
         var count = Receive(into);
         return count >= 0 ? new(count) : _reading.WaitAsync(into);
+    }
+
+    /// <summary>Moves what is there to an empty pipe; 0 at the end of the peer's stream, -1 when there is nothing.</summary>
+    /// <exception cref="SocketException">The connection failed.</exception>
+    /// <exception cref="ObjectDisposedException">It was closed.</exception>
+    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder<>))]
+    internal async ValueTask<int> ReceiveAsync(Pipe into)
+    {
+        if (!_loop.MayRead() && _reading.IsReady) await TakeTurnAsync(default).ConfigureAwait(false);
+        _reading.IsReady = false;
+        var handle = Hold();
+        try
+        {
+            while (true)
+            {
+                var count = into.TakeFrom((int)handle.DangerousGetHandle());
+                if (count >= 0)
+                {
+                    // Fewer bytes than fit may mean that these are all, or that the pipe has no place for more pieces.
+                    _reading.IsReady = true;
+                    return count;
+                }
+                var error = Marshal.GetLastPInvokeError();
+                if (error == Epoll.Again) return -1;
+                if (error == Epoll.Interrupted) continue;
+                _reading.IsReady = true;
+                throw Failure(error);
+            }
+        }
+        finally
+        {
+            handle.DangerousRelease();
+        }
+    }
+
+    private ValueTask<int> TakeTurnAsync(Memory<byte> into)
+    {
+        var waiting = _reading.WaitForTurnAsync(into);
+        _loop.Post(_reading.OnReady);
+        return waiting;
     }
 
     /// <summary>Like the other, but a cancelled read ends and takes no bytes; the socket stays as it is.</summary>
@@ -112,6 +148,15 @@ internal sealed class LoopSocket
     {
         var count = Send(bytes.Span);
         return count >= 0 ? new(count) : _writing.WaitAsync(MemoryMarshal.AsMemory(bytes));
+    }
+
+    /// <summary>Sends some of the bytes in a pipe, at least one.</summary>
+    /// <exception cref="SocketException">The connection failed.</exception>
+    /// <exception cref="ObjectDisposedException">It was closed.</exception>
+    internal ValueTask<int> SendAsync(Pipe bytes)
+    {
+        var count = Send(bytes);
+        return count >= 0 ? new(count) : _writing.WaitAsync(default, bytes);
     }
 
     internal void OnReady(uint events)
@@ -183,6 +228,27 @@ internal sealed class LoopSocket
         }
     }
 
+    private int Send(Pipe bytes)
+    {
+        var handle = Hold();
+        try
+        {
+            while (true)
+            {
+                var count = bytes.GiveTo((int)handle.DangerousGetHandle());
+                if (count >= 0) return count;
+                var error = Marshal.GetLastPInvokeError();
+                // The pipe has bytes, so it is the socket that has no room.
+                if (error == Epoll.Again) return -1;
+                if (error != Epoll.Interrupted) throw Failure(error);
+            }
+        }
+        finally
+        {
+            handle.DangerousRelease();
+        }
+    }
+
     private SafeSocketHandle Hold()
     {
         var handle = _socket.SafeHandle;
@@ -220,6 +286,7 @@ internal sealed class LoopSocket
 
         private ManualResetValueTaskSourceCore<int> _source;
         private Memory<byte> _buffer;
+        private Pipe? _pipe;
         private int _state;
 
         internal bool IsReady
@@ -241,10 +308,11 @@ internal sealed class LoopSocket
             _source.SetException(new OperationCanceledException(stop));
         }
 
-        internal ValueTask<int> WaitAsync(Memory<byte> buffer)
+        internal ValueTask<int> WaitAsync(Memory<byte> buffer, Pipe? pipe = null)
         {
             _source.Reset();
             _buffer = buffer;
+            _pipe = pipe;
             var task = new ValueTask<int>(this, _source.Version);
             while (true)
             {
@@ -295,17 +363,19 @@ internal sealed class LoopSocket
                 else
                 {
                     if (owner._closed != 0) throw new ObjectDisposedException(nameof(Socket));
-                    count = isRead ? owner.Receive(_buffer) : _buffer.IsEmpty ? 0 : owner.Send(_buffer.Span);
+                    count = isRead ? owner.Receive(_buffer) : _pipe is { } pipe ? owner.Send(pipe) : _buffer.IsEmpty ? 0 : owner.Send(_buffer.Span);
                 }
             }
             catch (Exception e) when (e is SocketException or ObjectDisposedException)
             {
                 _buffer = default;
+                _pipe = null;
                 _source.SetException(e);
                 return true;
             }
             if (count < 0) return false;
             _buffer = default;
+            _pipe = null;
             _source.SetResult(count);
             return true;
         }

@@ -1,16 +1,11 @@
-using System.Buffers;
-
 namespace Isthmus.Proxy.Tcp;
 
 /// <summary>How a relay ended.</summary>
 internal enum RelayEnd { Completed, DownstreamReset, UpstreamReset, Aborted }
 
-/// <summary>Copies bytes between two transports, each direction until its own end: closing one half leaves the other open.</summary>
+/// <summary>Carries bytes between two transports, each direction until its own end: closing one half leaves the other open.</summary>
 internal sealed class Relay(Transport downstream, Transport upstream, IActivity activity, TimeProvider time)
 {
-    private const int FirstBuffer = 4 * 1024;
-    private const int BulkBuffer = 64 * 1024;
-
     private long _received;
     private long _sent;
     private int _end = -1;
@@ -37,7 +32,7 @@ internal sealed class Relay(Transport downstream, Transport upstream, IActivity 
 
     private async Task PumpAsync(Transport from, Transport to, bool isUp)
     {
-        var buffer = ArrayPool<byte>.Shared.Rent(FirstBuffer);
+        using var stretch = new Stretch(from, to);
         var reading = false;
         try
         {
@@ -45,7 +40,7 @@ internal sealed class Relay(Transport downstream, Transport upstream, IActivity 
             while (true)
             {
                 reading = true;
-                var count = await from.ReadAsync(buffer).ConfigureAwait(false);
+                var count = await stretch.TakeAsync().ConfigureAwait(false);
                 if (count == 0) break;
                 activity.Touch();
                 _lastWasUp = isUp;
@@ -53,11 +48,8 @@ internal sealed class Relay(Transport downstream, Transport upstream, IActivity 
                 if (isUp) Interlocked.Add(ref _received, count);
                 else Interlocked.Add(ref _sent, count);
                 reading = false;
-                await to.WriteAsync(buffer.AsMemory(0, count)).ConfigureAwait(false);
-                if (count < buffer.Length || buffer.Length >= BulkBuffer) continue;
-                // Full reads mean a bulk transfer, which larger pieces make cheaper.
-                ArrayPool<byte>.Shared.Return(buffer);
-                buffer = ArrayPool<byte>.Shared.Rent(BulkBuffer);
+                // A slow reader that takes a part is not idle.
+                while (await stretch.GiveAsync().ConfigureAwait(false)) activity.Touch();
             }
             reading = false;
             await to.CloseWriteAsync().ConfigureAwait(false);
@@ -72,10 +64,6 @@ internal sealed class Relay(Transport downstream, Transport upstream, IActivity 
                 downstream.Abort(reset: true);
                 upstream.Abort(reset: true);
             }
-        }
-        finally
-        {
-            ArrayPool<byte>.Shared.Return(buffer);
         }
     }
 }

@@ -35,6 +35,9 @@ internal sealed class SocketTransport(Socket socket, LoopSocket loop, EndPoint? 
         }
     }
 
+    /// <summary>Bytes that were put back would be left out by a pipe.</summary>
+    public bool HasUnread => !_peeked.IsEmpty;
+
     /// <summary>Puts bytes that were already read in front of the unread ones.</summary>
     public void Unread(ReadOnlyMemory<byte> bytes) => _peeked = bytes;
 
@@ -54,6 +57,44 @@ internal sealed class SocketTransport(Socket socket, LoopSocket loop, EndPoint? 
         try
         {
             while (!bytes.IsEmpty) bytes = bytes[await loop.SendAsync(bytes).ConfigureAwait(false)..];
+        }
+        catch (SocketException e)
+        {
+            throw TransportException.From(e);
+        }
+        catch (ObjectDisposedException e)
+        {
+            throw new TransportException(TransportFailure.Aborted, "closed", e);
+        }
+    }
+
+    /// <summary>Moves what is there to an empty pipe; 0 at the end of the peer's stream, -1 when there is nothing.</summary>
+    /// <exception cref="TransportException">The peer reset, or the transport was aborted.</exception>
+    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder<>))]
+    public async ValueTask<int> ReadAsync(Pipe into)
+    {
+        try
+        {
+            return await loop.ReceiveAsync(into).ConfigureAwait(false);
+        }
+        catch (SocketException e)
+        {
+            throw TransportException.From(e);
+        }
+        catch (ObjectDisposedException e)
+        {
+            throw new TransportException(TransportFailure.Aborted, "closed", e);
+        }
+    }
+
+    /// <summary>Sends some of the bytes in a pipe, at least one.</summary>
+    /// <exception cref="TransportException">The peer reset, or the transport was aborted.</exception>
+    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder<>))]
+    public async ValueTask<int> WriteAsync(Pipe bytes)
+    {
+        try
+        {
+            return await loop.SendAsync(bytes).ConfigureAwait(false);
         }
         catch (SocketException e)
         {

@@ -1,4 +1,5 @@
 using Isthmus.Proxy.Http.H2;
+using Isthmus.Proxy.Loops;
 using Isthmus.Proxy.Tcp;
 
 namespace Isthmus.Proxy.Http;
@@ -20,7 +21,8 @@ internal sealed class ConnectionPools
     private readonly Lock _lock = new();   // guards the stacks
     private readonly Dictionary<string, List<IPooledConnection>> _idle = new(StringComparer.Ordinal);
 
-    private readonly Dictionary<string, H2Client> _shared = new(StringComparer.Ordinal);
+    // Each event loop has its own, so that a request stays where it began.
+    private readonly Dictionary<(string Key, EventLoop? Loop), H2Client> _shared = [];
 
     private readonly ConnectionQueue _http11;
     private readonly ConnectionQueue _http10;
@@ -45,10 +47,23 @@ internal sealed class ConnectionPools
     /// <summary>Increases for round robin; never negative.</summary>
     public int NextTurn() => Interlocked.Increment(ref _turn) & int.MaxValue;
 
-    /// <summary>The connection that requests of that kind share; null when there is none or it accepts no more requests.</summary>
+    /// <summary>The connection that requests of that kind share on this event loop; null when there is none or it accepts no more requests.</summary>
     public H2Client? FindShared(string key)
     {
-        lock (_lock) return _shared.TryGetValue(key, out var client) && client.IsQuiet ? client : null;
+        var loop = EventLoop.Current;
+        if (loop is null) return FindSharedAnywhere(key);
+        lock (_lock) return _shared.TryGetValue((key, loop), out var client) && client.IsQuiet ? client : null;
+    }
+
+    /// <summary>A connection that requests of that kind share on any event loop.</summary>
+    public H2Client? FindSharedAnywhere(string key)
+    {
+        lock (_lock)
+        {
+            foreach (var (at, client) in _shared)
+                if (at.Key == key && client.IsQuiet) return client;
+        }
+        return null;
     }
 
     /// <summary>Some connection of any kind accepts requests.</summary>
@@ -60,14 +75,14 @@ internal sealed class ConnectionPools
         }
     }
 
-    /// <summary>Makes a connection the shared one; the previous one accepts no more requests.</summary>
+    /// <summary>Makes a connection the shared one of its event loop; the previous one accepts no more requests.</summary>
     public void Share(string key, H2Client client)
     {
         H2Client? before;
         lock (_lock)
         {
-            _shared.Remove(key, out before);
-            _shared[key] = client;
+            _shared.Remove((key, client.Loop), out before);
+            _shared[(key, client.Loop)] = client;
         }
         before?.Close();
     }
@@ -113,10 +128,10 @@ internal sealed class ConnectionPools
         H2Client? idle = null;
         lock (_lock)
         {
-            foreach (var (key, client) in _shared)
+            foreach (var (at, client) in _shared)
             {
-                if (client.IsBusy || !key.Contains('@', StringComparison.Ordinal)) continue;
-                _shared.Remove(key);
+                if (client.IsBusy || !at.Key.Contains('@', StringComparison.Ordinal)) continue;
+                _shared.Remove(at);
                 idle = client;
                 break;
             }

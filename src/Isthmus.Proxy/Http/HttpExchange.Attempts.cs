@@ -72,6 +72,8 @@ internal sealed partial class HttpExchange
     {
         lock (_record)
         {
+            // A request before this one may have had that client.
+            if (!stream.HasClientLeft) return;
             _clientLeft = true;
             _upstream?.Abort();
             _queued?.Leave();

@@ -95,7 +95,7 @@ internal sealed class HttpServer(HttpParts parts)
         var server = new H2Server(connection.Transport, stream =>
         {
             action = Refresh(connection, action);
-            return new HttpExchange(parts, connection, stream).RunAsync(action).AsTask();
+            return (stream.Exchange ??= new HttpExchange(parts, connection, stream)).RunAsync(action);
         });
         connection.DrainRequested = server.Drain;
         connection.EachSecond = () =>

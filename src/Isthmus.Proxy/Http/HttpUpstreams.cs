@@ -135,7 +135,7 @@ internal sealed class HttpUpstreams(UpstreamConnector connector, BackgroundTasks
             host.Pools.Share(key, client);
             return client.TryOpen() ?? throw new TransportException(TransportFailure.Reset, "the connection was closed");
         }
-        catch (OverflowException) when (OtherTurns(key, way).Select(turn => host.Pools.FindShared(turn)?.TryOpen()).FirstOrDefault(stream => stream is not null) is { } other)
+        catch (OverflowException) when (OtherTurns(key, way).Select(turn => host.Pools.FindSharedAnywhere(turn)?.TryOpen()).FirstOrDefault(stream => stream is not null) is { } other)
         {
             return other;
         }

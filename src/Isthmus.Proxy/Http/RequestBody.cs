@@ -37,7 +37,8 @@ internal sealed class RequestBody : IDisposable
     {
         var request = from.Request;
         if (request.Body == BodyKind.None) return null;
-        if (request.Body != BodyKind.Length || request.ContentLength > MaxBuffered) return new(from, isStreaming: true);
+        var length = request.Body == BodyKind.Length ? request.ContentLength : from.ArrivedLength;
+        if (length is < 0 or > MaxBuffered) return new(from, isStreaming: true);
         var body = new RequestBody(from, isStreaming: false);
         while (true)
         {

@@ -14,6 +14,12 @@ internal abstract class DownstreamStream
     /// <summary>The whole request was read.</summary>
     public abstract bool IsRequestComplete { get; }
 
+    /// <summary>The client can no longer get the response.</summary>
+    public virtual bool HasClientLeft => true;
+
+    /// <summary>The length of a body of unknown length once all of it has arrived; -1 before.</summary>
+    public virtual long ArrivedLength => -1;
+
     /// <summary>The head of the response was handed to the connection: it can no longer be replaced.</summary>
     public bool IsResponseStarted { get; protected set; }
 

@@ -27,7 +27,8 @@ internal sealed unsafe class EventLoop
 
     private readonly int _epoll;
     private readonly int _waker;
-    private readonly ConcurrentQueue<Action> _posted = new();
+    private readonly ConcurrentQueue<Action> _posted = new();       // by other threads
+    private readonly Queue<Action> _own = new();     // by the loop's thread, which alone uses it
     private readonly Dictionary<ulong, LoopSocket> _sockets = [];   // guarded by itself
     private ulong _nextKey;     // guarded by _sockets
     private int _isWoken;
@@ -45,6 +46,9 @@ internal sealed unsafe class EventLoop
     /// <summary>The loops of this process; the first use starts them.</summary>
     internal static IReadOnlyList<EventLoop> All => Started.Value;
 
+    /// <summary>The loop of this thread; null on other threads.</summary>
+    internal static EventLoop? Current => _current;
+
     /// <summary>The loop of this thread, or the next of all in turn.</summary>
     internal static EventLoop Choose() => _current ?? Next();
 
@@ -54,9 +58,14 @@ internal sealed unsafe class EventLoop
     /// <summary>Whether a read may complete at once. A connection that always has more to read must leave time for the others.</summary>
     internal bool MayRead() => _current != this || --_readsLeft > 0;
 
-    /// <summary>Runs an action on the loop's thread.</summary>
+    /// <summary>Runs an action on the loop's thread, after the events that the loop is handling now.</summary>
     internal void Post(Action action)
     {
+        if (_current == this)
+        {
+            _own.Enqueue(action);
+            return;
+        }
         _posted.Enqueue(action);
         if (Interlocked.Exchange(ref _isWoken, 1) == 0) Epoll.Wake(_waker);
     }
@@ -91,13 +100,16 @@ internal sealed unsafe class EventLoop
         var events = (byte*)NativeMemory.Alloc((nuint)(MostEvents * Epoll.EventSize));
         while (true)
         {
-            var count = Epoll.Wait(_epoll, events, MostEvents, -1);
+            var count = Epoll.Wait(_epoll, events, MostEvents, _own.Count > 0 ? 0 : -1);
             for (var i = 0; i < count; i++)
             {
                 var ready = Epoll.Read(events, i);
                 if (ready.Data == WakerKey) RunPosted();
                 else Continue(ready);
             }
+            // Twice: what has arrived continues requests, and what these wrote is then sent, many frames at once.
+            RunOwn();
+            RunOwn();
         }
     }
 
@@ -110,6 +122,15 @@ internal sealed unsafe class EventLoop
     }
 
     // What these actions post in turn waits for the next round, so that sockets are not kept waiting.
+    private void RunOwn()
+    {
+        for (var left = _own.Count; left > 0; left--)
+        {
+            _readsLeft = ReadsPerTurn;
+            _own.Dequeue()();
+        }
+    }
+
     private void RunPosted()
     {
         Epoll.Rest(_waker);

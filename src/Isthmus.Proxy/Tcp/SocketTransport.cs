@@ -21,6 +21,8 @@ internal sealed class SocketTransport(Socket socket, LoopSocket loop, EndPoint? 
 
     public LoopSocket Loop => loop;
 
+    public override EventLoop EventLoop => loop.Loop;
+
     /// <summary>Remembered, because a closed socket cannot be asked and the access log is written after the close.</summary>
     public override EndPoint? Local => _local ??= Ask(static s => s.LocalEndPoint ?? LoopSocket.LocalOf(s));
 

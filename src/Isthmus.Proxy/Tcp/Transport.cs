@@ -1,5 +1,6 @@
 using System.Net;
 using System.Net.Sockets;
+using Isthmus.Proxy.Loops;
 
 namespace Isthmus.Proxy.Tcp;
 
@@ -12,6 +13,9 @@ internal abstract class Transport
     public abstract EndPoint? Local { get; }
 
     public abstract EndPoint? Remote { get; }
+
+    /// <summary>Where pending calls complete; null: on the thread pool.</summary>
+    public virtual EventLoop? EventLoop => null;
 
     /// <summary>The result of the TLS handshake; null on a plain transport.</summary>
     public virtual TlsPeer? Peer => null;

@@ -26,6 +26,8 @@ internal sealed class TlsTransport : Transport
 
     public override TlsPeer Peer { get; }
 
+    public override Loops.EventLoop EventLoop => _inner.EventLoop;
+
     public override bool IsQuiet => _inner.IsQuiet;
 
     public override Action? Suspected { get => _inner.Suspected; set => _inner.Suspected = value; }

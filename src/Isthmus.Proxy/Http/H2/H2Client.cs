@@ -1,7 +1,7 @@
 using System.Net;
-using System.Text;
 using Isthmus.Core.Tasks;
 using Isthmus.Proxy.Balancing;
+using Isthmus.Proxy.Loops;
 using Isthmus.Proxy.Tcp;
 
 namespace Isthmus.Proxy.Http.H2;
@@ -9,6 +9,8 @@ namespace Isthmus.Proxy.Http.H2;
 /// <summary>The client side of an HTTP/2 connection to a host, shared by many requests.</summary>
 internal sealed class H2Client : H2Connection, IPooledConnection
 {
+    private const int MostSpareHeads = 32;
+
     private readonly ClusterState _cluster;
     private readonly Host _host;
     private readonly TimeProvider _time;
@@ -18,7 +20,7 @@ internal sealed class H2Client : H2Connection, IPooledConnection
     private int _closed;
     private int _requests;
     private int _open;       // guarded by Guard
-    private readonly HashSet<H2UpstreamStream> _waiting = []; // guarded by itself
+    private readonly Stack<ResponseHead> _spareHeads = [];      // guarded by Guard
 
     public H2Client(Transport transport, ClusterState cluster, Host host, TimeProvider time, long expiresAt, BackgroundTasks background)
         : base(transport, isClient: true)
@@ -38,6 +40,9 @@ internal sealed class H2Client : H2Connection, IPooledConnection
     public EndPoint? Local => Transport.Local;
 
     public TlsPeer? Peer => Transport.Peer;
+
+    /// <summary>The event loop of its socket.</summary>
+    public EventLoop? Loop => Transport.EventLoop;
 
     public bool IsQuiet => !IsClosing && _time.GetTimestamp() < _expiresAt;
 
@@ -62,39 +67,47 @@ internal sealed class H2Client : H2Connection, IPooledConnection
 
     /// <summary>Opens a stream with its head. Stream IDs must appear on the wire in order, so they are assigned only here.</summary>
     /// <exception cref="TransportException">The connection accepts no more streams.</exception>
-    public H2Stream Begin(string method, ReadOnlySpan<byte> block, bool isLast)
+    public H2ClientStream Begin(H2UpstreamStream request, string method, ReadOnlySpan<byte> block, bool isLast)
     {
         lock (Guard)
         {
             if (IsClosing) throw new TransportException(TransportFailure.Refused, "the connection closes");
-            var stream = AddStream(_nextId);
+            var stream = new H2ClientStream(this, _nextId, request, method);
+            AddStream(stream);
             _nextId += 2;
-            stream.Method = method;
             SendHeaders(stream, block, isLast);
             return stream;
         }
     }
 
-    /// <summary>Streams whose request can be retried elsewhere are notified when the host stops acknowledging.</summary>
-    public void Await(H2UpstreamStream stream)
+    /// <summary>Moves the head that a stream has received.</summary>
+    public void TakeHead(H2ClientStream stream, ResponseHead into)
     {
-        lock (_waiting) _waiting.Add(stream);
+        var head = stream.Response ?? throw new InvalidOperationException("The head was taken before.");
+        into.Clear();
+        into.Status = head.Status;
+        into.Version = head.Version;
+        into.Headers.CopyFrom(head.Headers);
+        into.Body = head.Body;
+        into.ContentLength = head.ContentLength;
+        into.KeepAlive = true;
+        stream.Response = null;
+        head.Headers.Release();
+        lock (Guard)
+        {
+            if (_spareHeads.Count < MostSpareHeads) _spareHeads.Push(head);
+        }
     }
 
-    public void Forget(H2UpstreamStream stream)
-    {
-        lock (_waiting) _waiting.Remove(stream);
-    }
-
+    // Those whose request can be retried elsewhere act on it.
     private void Suspect()
     {
-        H2UpstreamStream[] told;
-        lock (_waiting) told = [.. _waiting];
-        foreach (var stream in told) stream.Waiting?.OnSuspected(stream);
+        foreach (var stream in OpenStreams)
+            if (stream is H2ClientStream { Request: { Waiting: { } waiting } request }) waiting.OnSuspected(request);
     }
 
     /// <summary>Releases the reservation, and the stream if one was opened.</summary>
-    public void End(H2Stream? stream)
+    public void End(H2ClientStream? stream)
     {
         lock (Guard) _open--;
         if (stream is not null) Close(stream, H2Error.Cancel);
@@ -113,7 +126,7 @@ internal sealed class H2Client : H2Connection, IPooledConnection
 
     protected override bool IsIdle(int id) => id % 2 == 0 || id >= _nextId;
 
-    protected override bool MayCarryData(H2Stream stream) => stream.Head.Task.IsCompleted;
+    protected override bool MayCarryData(H2Stream stream) => stream is H2ClientStream { HasReceivedHead: true };
 
     protected override void OnGoAway(int last)
     {
@@ -129,7 +142,8 @@ internal sealed class H2Client : H2Connection, IPooledConnection
 
     protected override void OnMoreFields(H2Stream stream, H2HeadFields fields, bool isLast)
     {
-        if (stream.Head.Task.IsCompleted)
+        var answered = (H2ClientStream)stream;
+        if (answered.HasReceivedHead)
         {
             if (!isLast) throw new H2StreamException(stream.Id, H2Error.Protocol, "fields in the middle of a body");
             fields.ToTrailers(stream.Trailers);
@@ -142,11 +156,19 @@ internal sealed class H2Client : H2Connection, IPooledConnection
             if (isLast || fields.Status == 101) throw new H2StreamException(stream.Id, H2Error.Protocol, "an interim answer that ends the exchange");
             return;
         }
-        fields.ToResponse(stream.Response, stream.Method, isLast);
-        if (stream.Response.Body == BodyKind.Length) stream.Expect(stream.Response.ContentLength);
-        else if (stream.Response.Body == BodyKind.None) stream.Expect(0);
+        var head = RentHead();
+        fields.ToResponse(head, answered.Method, isLast);
+        if (head.Body == BodyKind.Length) stream.Expect(head.ContentLength);
+        else if (head.Body == BodyKind.None) stream.Expect(0);
         if (isLast) stream.End();
-        stream.Head.TrySetResult();
+        answered.Response = head;
+        answered.HasReceivedHead = true;
+        stream.ArriveHead();
+    }
+
+    private ResponseHead RentHead()
+    {
+        lock (Guard) return _spareHeads.TryPop(out var spare) ? spare : new();
     }
 
     protected override void OnStreamGone()
@@ -172,11 +194,27 @@ internal sealed class H2Client : H2Connection, IPooledConnection
     }
 }
 
+/// <summary>A stream that carries a request to a host.</summary>
+/// <param name="method">The method of the request, which decides whether its response has a body.</param>
+internal sealed class H2ClientStream(H2Client connection, int id, H2UpstreamStream request, string method) : H2Stream(connection, id)
+{
+    public H2UpstreamStream Request => request;
+
+    public string Method => method;
+
+    /// <summary>The head of the response until the request takes it.</summary>
+    public ResponseHead? Response { get; set; }
+
+    /// <summary>Used only by the read loop.</summary>
+    public bool HasReceivedHead { get; set; }
+}
+
 /// <summary>One request to a host over HTTP/2.</summary>
 internal sealed class H2UpstreamStream(H2Client connection, bool isReused) : UpstreamStream
 {
-    private readonly HeaderBlock _none = new();
-    private volatile H2Stream? _stream;
+    private static readonly HeaderBlock None = new();
+
+    private volatile H2ClientStream? _stream;
     private volatile bool _isAborted;
     private bool _hasBody;
 
@@ -186,16 +224,16 @@ internal sealed class H2UpstreamStream(H2Client connection, bool isReused) : Ups
 
     public override bool IsReused => isReused;
 
-    public override HeaderBlock ResponseTrailers => _stream?.Trailers ?? _none;
+    public override HeaderBlock ResponseTrailers => _stream?.Trailers ?? None;
 
     public override bool WouldBlock => Stream.WouldBlock;
 
     public override ValueTask SendHeadAsync(RequestHead head)
     {
         using var block = new ByteWriter();
-        HpackEncoder.Write(block, ":method"u8, Encoding.ASCII.GetBytes(head.Method));
+        HpackEncoder.Write(block, ":method"u8, head.Method);
         HpackEncoder.Write(block, ":scheme"u8, head.Headers.Get("x-forwarded-proto"u8).SequenceEqual("https"u8) ? "https"u8 : "http"u8);
-        HpackEncoder.Write(block, ":authority"u8, Encoding.UTF8.GetBytes(head.Authority));
+        HpackEncoder.Write(block, ":authority"u8, head.Authority);
         HpackEncoder.Write(block, ":path"u8, head.Target);
         for (var i = 0; i < head.Headers.Count; i++)
         {
@@ -205,7 +243,7 @@ internal sealed class H2UpstreamStream(H2Client connection, bool isReused) : Ups
         }
         _hasBody = head.Body != BodyKind.None;
         if (_isAborted) throw new TransportException(TransportFailure.Aborted, "given up before it began");
-        _stream = connection.Begin(head.Method, block.Written.Span, isLast: !_hasBody);
+        _stream = connection.Begin(this, head.Method, block.Written.Span, isLast: !_hasBody);
         if (_isAborted) Abort();
         return ValueTask.CompletedTask;
     }
@@ -239,27 +277,8 @@ internal sealed class H2UpstreamStream(H2Client connection, bool isReused) : Ups
 
     public override async ValueTask ReceiveHeadAsync(ResponseHead into)
     {
-        var waits = Waiting is not null;
-        if (waits) connection.Await(this);
-        try
-        {
-            await Stream.Head.Task.ConfigureAwait(false);
-        }
-        catch (Exception e) when (e is TransportException or H2ConnectionException)
-        {
-            throw H2Stream.Translate(e);
-        }
-        finally
-        {
-            if (waits) connection.Forget(this);
-        }
-        into.Clear();
-        into.Status = Stream.Response.Status;
-        into.Version = Stream.Response.Version;
-        into.Headers.CopyFrom(Stream.Response.Headers);
-        into.Body = Stream.Response.Body;
-        into.ContentLength = Stream.Response.ContentLength;
-        into.KeepAlive = true;
+        await Stream.ReceiveHeadAsync().ConfigureAwait(false);
+        connection.TakeHead(Stream, into);
     }
 
     public override ValueTask<ReadOnlyMemory<byte>> ReceiveBodyAsync() => Stream.ReadAsync();
@@ -274,5 +293,5 @@ internal sealed class H2UpstreamStream(H2Client connection, bool isReused) : Ups
 
     public override (Transport Transport, ReadOnlyMemory<byte> Extra)? TakeOver() => null;
 
-    private H2Stream Stream => _stream ?? throw new InvalidOperationException("The head must be sent first.");
+    private H2ClientStream Stream => _stream ?? throw new InvalidOperationException("The head must be sent first.");
 }

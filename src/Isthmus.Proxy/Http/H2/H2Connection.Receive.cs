@@ -25,8 +25,8 @@ internal abstract partial class H2Connection
         {
             SendGoAway(e.Error, e.Message);
             failure = e;
-            if (IsUnread) transport.Abort();
-            await Flushed.ConfigureAwait(false);
+            if (IsUnread) Transport.Abort();
+            await FlushedAsync().ConfigureAwait(false);
         }
         catch (TransportException e)
         {
@@ -75,12 +75,11 @@ internal abstract partial class H2Connection
                     if (stream.IsReset) return;
                     stream.IsReset = true;
                 }
-                WriteReset(e.Stream, e.Error);
+                _out.WriteReset(e.Stream, e.Error);
                 Bound();
-                Flush();
+                _out.Flush();
             }
             stream?.Fail(new TransportException(TransportFailure.Reset, e.Message));
-            WakeSenders();
             // Streams that are refused cost nothing, and a client may ask for many before it knows how many it may have.
             if (e.Error != H2Error.RefusedStream) CountReset();
         }
@@ -138,8 +137,8 @@ internal abstract partial class H2Connection
         if (!flags.HasFlag(H2Flags.EndHeaders)) return;
         var id = _headersOf;
         _headersOf = 0;
-        var fields = new H2HeadFields(id);
-        _hpack.Decode(_headerBlock.Written.Span, fields.Add);
+        _fields.Begin(id);
+        _hpack.Decode(_headerBlock.Written.Span, _fields.Take);
         H2Stream? stream;
         lock (_lock)
         {
@@ -148,10 +147,10 @@ internal abstract partial class H2Connection
         if (stream is not null)
         {
             if (stream.HasReceivedEnd) throw new H2StreamException(id, H2Error.StreamClosed, "headers after the end");
-            OnMoreFields(stream, fields, _headersEndStream);
+            OnMoreFields(stream, _fields, _headersEndStream);
             return;
         }
-        if (MayOpen(id)) OnHead(id, fields, _headersEndStream);
+        if (MayOpen(id)) OnHead(id, _fields, _headersEndStream);
     }
 
     private void HandleReset(int id, ReadOnlySpan<byte> payload)
@@ -164,19 +163,12 @@ internal abstract partial class H2Connection
         var error = (H2Error)BinaryPrimitives.ReadInt32BigEndian(payload);
         lock (_lock) stream.IsReset = true;
         stream.Fail(new TransportException(error == H2Error.RefusedStream ? TransportFailure.Refused : TransportFailure.Reset, $"reset by peer: {error}"));
-        WakeSenders();
-    }
-
-    // Who waits for a window of the stream that failed must notice.
-    private void WakeSenders()
-    {
-        lock (_lock) OpenWindow();
     }
 
     // A server may refuse as many of our streams as it wants.
     private void CountReset()
     {
-        if (!isClient) _floods.Reset(LastPeerStream / 2);
+        if (!_isClient) _floods.Reset(LastPeerStream / 2);
     }
 
     private void HandleSettings(H2Flags flags, ReadOnlySpan<byte> payload)
@@ -191,10 +183,10 @@ internal abstract partial class H2Connection
                 stream.SendWindow += _peer.InitialWindow - before;
                 if (stream.SendWindow > int.MaxValue) throw new H2ConnectionException(H2Error.FlowControl, "a window that is too large");
             }
-            WriteFrame(H2Frame.Settings, H2Flags.Ack, 0, default);
+            _out.WriteFrame(H2Frame.Settings, H2Flags.Ack, 0, default);
             Bound();
-            OpenWindow();
-            Flush();
+            WakeSenders();
+            _out.Flush();
         }
         OnStreamGone();
     }
@@ -204,9 +196,9 @@ internal abstract partial class H2Connection
         if (flags.HasFlag(H2Flags.Ack)) return;
         lock (_lock)
         {
-            WriteFrame(H2Frame.Ping, H2Flags.Ack, 0, payload);
+            _out.WriteFrame(H2Frame.Ping, H2Flags.Ack, 0, payload);
             Bound();
-            Flush();
+            _out.Flush();
         }
     }
 
@@ -228,7 +220,7 @@ internal abstract partial class H2Connection
                 stream.SendWindow += more;
                 if (stream.SendWindow > int.MaxValue) throw new H2StreamException(id, H2Error.FlowControl, "a window that is too large");
             }
-            OpenWindow();
+            WakeSenders();
         }
     }
 

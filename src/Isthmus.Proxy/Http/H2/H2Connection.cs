@@ -1,28 +1,29 @@
 using System.Buffers.Binary;
+using System.Runtime.CompilerServices;
 using Isthmus.Proxy.Tcp;
 
 namespace Isthmus.Proxy.Http.H2;
 
-/// <summary>One HTTP/2 connection of either side: frames, windows, streams (RFC 9113). What its peer can make it buffer is
-/// bounded.</summary>
-internal abstract partial class H2Connection(Transport transport, bool isClient)
+/// <summary>
+/// One HTTP/2 connection of either side: frames, windows, streams (RFC 9113). What its peer can make it buffer is bounded.
+/// </summary>
+internal abstract partial class H2Connection
 {
     private const int MaxQueued = 1024 * 1024;
 
     /// <summary>Bodies wait at <see cref="MaxQueued"/>; heads and control frames have as much again.</summary>
     private const int MaxUnread = 2 * MaxQueued;
 
-    private readonly Lock _lock = new();   // guards streams, windows and the outgoing bytes
+    private readonly Lock _lock = new();   // guards streams, windows and the output
     private readonly Dictionary<int, H2Stream> _streams = [];
     private readonly HpackDecoder _hpack = new(H2.HeaderTable, H2.MaxHeaderBlock);
     private readonly ByteWriter _headerBlock = new();
-    private readonly H2PeerSettings _peer = new(isServer: isClient);
+    private readonly H2HeadFields _fields = new();
+    private readonly H2PeerSettings _peer;
     private readonly H2Floods _floods = new();
-    private ByteWriter _out = new();
-    private ByteWriter _spare = new();
-    private TaskCompletionSource? _windowOpened;
-    private Task _flushing = Task.CompletedTask;
-    private bool _isFlushing;
+    private readonly List<H2Stream> _blocked = [];      // their senders wait for a window, or until the peer has read
+    private readonly H2Output _out;
+    private readonly bool _isClient;
     private long _sendWindow = H2.DefaultWindow;
     private int _receiveWindow = H2.ConnectionWindow;
     private int _unannounced;
@@ -31,7 +32,19 @@ internal abstract partial class H2Connection(Transport transport, bool isClient)
     private bool _hasSettings;
     private Exception? _failure;
 
-    protected Transport Transport => transport;
+    protected H2Connection(Transport transport, bool isClient)
+    {
+        Transport = transport;
+        _isClient = isClient;
+        _peer = new(isServer: isClient);
+        _out = new(transport, _lock, failure =>
+        {
+            _failure ??= failure;
+            WakeSenders();
+        });
+    }
+
+    protected Transport Transport { get; }
 
     protected Lock Guard => _lock;
 
@@ -65,10 +78,10 @@ internal abstract partial class H2Connection(Transport transport, bool isClient)
     {
         lock (_lock)
         {
-            if (isClient) _out.Write(H2.Preface);
-            WriteFrame(H2Frame.Settings, H2Flags.None, 0, isClient ? H2OwnSettings.Client : H2OwnSettings.Server);
-            WriteWindowUpdate(0, H2.ConnectionWindow - H2.DefaultWindow);
-            Flush();
+            if (_isClient) _out.WritePreface();
+            _out.WriteFrame(H2Frame.Settings, H2Flags.None, 0, _isClient ? H2OwnSettings.Client : H2OwnSettings.Server);
+            _out.WriteWindowUpdate(0, H2.ConnectionWindow - H2.DefaultWindow);
+            _out.Flush();
         }
     }
 
@@ -93,14 +106,13 @@ internal abstract partial class H2Connection(Transport transport, bool isClient)
     {
     }
 
-    protected H2Stream AddStream(int id)
+    protected void AddStream(H2Stream stream)
     {
         lock (_lock)
         {
-            var stream = new H2Stream(this, id, _peer.InitialWindow);
-            _streams.Add(id, stream);
+            stream.SendWindow = _peer.InitialWindow;
+            _streams.Add(stream.Id, stream);
             if (_failure is not null) stream.Fail(_failure);
-            return stream;
         }
     }
 
@@ -118,12 +130,11 @@ internal abstract partial class H2Connection(Transport transport, bool isClient)
             if (!_streams.Remove(stream.Id)) return;
             if (!stream.IsReset && _failure is null && (!stream.HasSentEnd || !stream.HasReceivedEnd))
             {
-                WriteReset(stream.Id, error);
-                Flush();
+                _out.WriteReset(stream.Id, error);
+                _out.Flush();
             }
         }
-        stream.Fail(new TransportException(TransportFailure.Aborted, "the stream was closed"));
-        stream.Discard();
+        stream.Close();
         OnStreamGone();
     }
 
@@ -133,12 +144,11 @@ internal abstract partial class H2Connection(Transport transport, bool isClient)
         lock (_lock)
         {
             if (stream.IsReset || !_streams.ContainsKey(stream.Id)) return;
-            WriteReset(stream.Id, error);
+            _out.WriteReset(stream.Id, error);
             stream.IsReset = true;
-            Flush();
+            _out.Flush();
         }
         stream.Fail(new TransportException(TransportFailure.Aborted, "the stream was reset"));
-        WakeSenders();
     }
 
     /// <summary>Sends an encoded header block.</summary>
@@ -155,7 +165,7 @@ internal abstract partial class H2Connection(Transport transport, bool isClient)
                 block = block[part.Length..];
                 var flags = block.IsEmpty ? H2Flags.EndHeaders : H2Flags.None;
                 if (first && isLast) flags |= H2Flags.EndStream;
-                WriteFrame(first ? H2Frame.Headers : H2Frame.Continuation, flags, stream.Id, part);
+                _out.WriteFrame(first ? H2Frame.Headers : H2Frame.Continuation, flags, stream.Id, part);
                 first = false;
                 if (block.IsEmpty) break;
             }
@@ -165,48 +175,44 @@ internal abstract partial class H2Connection(Transport transport, bool isClient)
 
     /// <summary>Sends data as fast as the peer's windows allow.</summary>
     /// <exception cref="TransportException">The stream or the connection is over.</exception>
+    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder))]
     public async ValueTask SendDataAsync(H2Stream stream, ReadOnlyMemory<byte> data, bool isLast)
     {
-        while (true)
+        while (!TrySendData(stream, ref data, isLast)) await stream.Sendable.WaitAsync().ConfigureAwait(false);
+    }
+
+    // False: the stream must wait with the rest.
+    private bool TrySendData(H2Stream stream, ref ReadOnlyMemory<byte> data, bool isLast)
+    {
+        lock (_lock)
         {
-            Task wait;
-            lock (_lock)
+            do
             {
                 Check(stream);
                 var room = (int)Math.Min(Math.Min(_sendWindow, stream.SendWindow), Math.Min(_peer.MaxFrame, data.Length));
-                if (room > 0 || data.IsEmpty)
+                if ((room <= 0 && !data.IsEmpty) || _out.Length > MaxQueued)
                 {
-                    if (_out.Length > MaxQueued)
-                    {
-                        Flush();
-                        wait = _flushing;
-                    }
-                    else
-                    {
-                        room = Math.Max(0, room);
-                        var ends = isLast && room == data.Length;
-                        WriteFrame(H2Frame.Data, ends ? H2Flags.EndStream : H2Flags.None, stream.Id, data.Span[..room]);
-                        _sendWindow -= room;
-                        stream.SendWindow -= room;
-                        data = data[room..];
-                        if (ends) stream.HasSentEnd = true;
-                        if (data.IsEmpty) return;
-                        continue;
-                    }
+                    if (!stream.IsBlocked) _blocked.Add(stream);
+                    stream.IsBlocked = true;
+                    _out.Flush();
+                    return false;
                 }
-                else
-                {
-                    Flush();
-                    wait = (_windowOpened ??= new(TaskCreationOptions.RunContinuationsAsynchronously)).Task;
-                }
+                room = Math.Max(0, room);
+                var ends = isLast && room == data.Length;
+                _out.WriteFrame(H2Frame.Data, ends ? H2Flags.EndStream : H2Flags.None, stream.Id, data.Span[..room]);
+                _sendWindow -= room;
+                stream.SendWindow -= room;
+                data = data[room..];
+                if (ends) stream.HasSentEnd = true;
             }
-            await wait.ConfigureAwait(false);
+            while (!data.IsEmpty);
+            return true;
         }
     }
 
     public void RequestFlush()
     {
-        lock (_lock) Flush();
+        lock (_lock) _out.Flush();
     }
 
     /// <summary>The reader of a stream has consumed bytes: the peer may send as many again.</summary>
@@ -217,18 +223,18 @@ internal abstract partial class H2Connection(Transport transport, bool isClient)
             _unannounced += bytes;
             if (_unannounced >= H2.ConnectionWindow / 4)
             {
-                WriteWindowUpdate(0, _unannounced);
+                _out.WriteWindowUpdate(0, _unannounced);
                 _receiveWindow += _unannounced;
                 _unannounced = 0;
-                Flush();
+                _out.Flush();
             }
             if (stream is null || stream.HasReceivedEnd || !_streams.ContainsKey(stream.Id)) return;
             stream.Unannounced += bytes;
             if (stream.Unannounced < H2.StreamWindow / 4) return;
-            WriteWindowUpdate(stream.Id, stream.Unannounced);
+            _out.WriteWindowUpdate(stream.Id, stream.Unannounced);
             stream.ReceiveWindow += stream.Unannounced;
             stream.Unannounced = 0;
-            Flush();
+            _out.Flush();
         }
     }
 
@@ -242,26 +248,22 @@ internal abstract partial class H2Connection(Transport transport, bool isClient)
             BinaryPrimitives.WriteInt32BigEndian(payload, LastPeerStream);
             BinaryPrimitives.WriteInt32BigEndian(payload.AsSpan(4), (int)error);
             text.CopyTo(payload, 8);
-            WriteFrame(H2Frame.GoAway, H2Flags.None, 0, payload);
-            Flush();
+            _out.WriteFrame(H2Frame.GoAway, H2Flags.None, 0, payload);
+            _out.Flush();
         }
     }
 
     protected int LastPeerStream { get; set; }
 
-    /// <summary>Completes when everything so far was written to the transport, or the connection is over.</summary>
-    protected Task Flushed
+    // Who waits looks again at the windows, and whether the stream is over.
+    private void WakeSenders()
     {
-        get
+        foreach (var stream in _blocked)
         {
-            lock (_lock) return _flushing;
+            stream.IsBlocked = false;
+            stream.Sendable.Set();
         }
-    }
-
-    private void OpenWindow()
-    {
-        _windowOpened?.TrySetResult();
-        _windowOpened = null;
+        _blocked.Clear();
     }
 
     private void FailAll(Exception failure)
@@ -272,7 +274,6 @@ internal abstract partial class H2Connection(Transport transport, bool isClient)
             IsClosing = true;
             _failure = failure;
             streams = [.. _streams.Values];
-            OpenWindow();
         }
         foreach (var stream in streams) stream.Fail(failure);
         OnStreamGone();
@@ -283,6 +284,9 @@ internal abstract partial class H2Connection(Transport transport, bool isClient)
         if (_failure is not null) throw H2Stream.Translate(_failure);
         if (stream.Failure is { } failure) throw H2Stream.Translate(failure);
     }
+
+    /// <summary>Completes when everything so far was written to the transport, or the connection is over.</summary>
+    protected ValueTask FlushedAsync() => _out.FlushedAsync();
 
     private bool IsUnread
     {
@@ -296,70 +300,6 @@ internal abstract partial class H2Connection(Transport transport, bool isClient)
     private void Bound()
     {
         if (_out.Length > MaxUnread) throw new H2ConnectionException(H2Error.EnhanceYourCalm, "answers are not being read");
-    }
-
-    private void Flush()
-    {
-        if (_isFlushing || _out.Length == 0) return;
-        _isFlushing = true;
-        _flushing = Task.Run(FlushAllAsync);
-    }
-
-    private async Task FlushAllAsync()
-    {
-        while (true)
-        {
-            ByteWriter full;
-            lock (_lock)
-            {
-                if (_out.Length == 0)
-                {
-                    _isFlushing = false;
-                    return;
-                }
-                full = _out;
-                _out = _spare;
-            }
-            try
-            {
-                await transport.WriteAsync(full.Written).ConfigureAwait(false);
-            }
-            catch (TransportException e)
-            {
-                lock (_lock) _failure ??= e;
-                // The read loop sees the end as well, and notifies the streams.
-                transport.Abort();
-            }
-            full.Dispose();
-            _spare = full;
-        }
-    }
-
-    private void WriteReset(int id, H2Error error)
-    {
-        Span<byte> payload = stackalloc byte[4];
-        BinaryPrimitives.WriteInt32BigEndian(payload, (int)error);
-        WriteFrame(H2Frame.Reset, H2Flags.None, id, payload);
-    }
-
-    private void WriteWindowUpdate(int id, int more)
-    {
-        Span<byte> payload = stackalloc byte[4];
-        BinaryPrimitives.WriteInt32BigEndian(payload, more);
-        WriteFrame(H2Frame.WindowUpdate, H2Flags.None, id, payload);
-    }
-
-    private void WriteFrame(H2Frame type, H2Flags flags, int id, ReadOnlySpan<byte> payload)
-    {
-        var span = _out.Reserve(H2.FrameHeader + payload.Length);
-        span[0] = (byte)(payload.Length >> 16);
-        span[1] = (byte)(payload.Length >> 8);
-        span[2] = (byte)payload.Length;
-        span[3] = (byte)type;
-        span[4] = (byte)flags;
-        BinaryPrimitives.WriteInt32BigEndian(span[5..], id);
-        payload.CopyTo(span[H2.FrameHeader..]);
-        _out.Commit(H2.FrameHeader + payload.Length);
     }
 
     private static H2ConnectionException Broken(string what) => new(H2Error.Protocol, what);

@@ -4,21 +4,45 @@ using System.Text;
 namespace Isthmus.Proxy.Http.H2;
 
 /// <summary>
-/// The fields of one header block. A block that breaks the rules (RFC 9113 section 8.2) is still decoded to its end, because the
-/// decoder's state needs it; the error is kept and ends the stream afterwards.
+/// The fields of one header block after another. A block that breaks the rules (RFC 9113 section 8.2) is still decoded to its end, because
+/// the decoder's state needs it; the error is kept and ends the stream afterwards.
 /// </summary>
-internal sealed class H2HeadFields(int stream)
+internal sealed class H2HeadFields
 {
+    private static readonly string[] Common = ["GET", "POST", "PUT", "DELETE", "HEAD", "OPTIONS", "PATCH", "http", "https"];
+
     private readonly HeaderBlock _fields = new();
+    private readonly ByteWriter _path = new();
+    private int _stream;
+    private bool _hasPath;
+    private string _lastAuthority = "";
     private string? _fault;
     private string? _method;
     private string? _scheme;
     private string? _authority;
-    private byte[]? _path;
     private int _status;
     private StringBuilder? _cookies;
 
-    public void Add(ReadOnlySpan<byte> name, ReadOnlySpan<byte> value)
+    public H2HeadFields() => Take = Add;
+
+    /// <summary>Takes the fields of the block that has begun.</summary>
+    public HpackField Take { get; }
+
+    /// <summary>Forgets the block before.</summary>
+    /// <param name="stream">The ID of the stream that the next block belongs to.</param>
+    public void Begin(int stream)
+    {
+        _stream = stream;
+        _fields.Clear();
+        _path.Clear();
+        _hasPath = false;
+        _lastAuthority = _authority ?? _lastAuthority;
+        _fault = _method = _scheme = _authority = null;
+        _status = 0;
+        _cookies = null;
+    }
+
+    private void Add(ReadOnlySpan<byte> name, ReadOnlySpan<byte> value)
     {
         if (name.IsEmpty || value.ContainsAny((byte)'\r', (byte)'\n', (byte)0)) Fault("a field with characters that it may not have");
         else if (name[0] == ':') AddPseudo(name, value);
@@ -34,13 +58,14 @@ internal sealed class H2HeadFields(int stream)
     public void ToRequest(RequestHead head, bool isLast)
     {
         head.Clear();
-        if (_status != 0 || _method is null || _scheme is null || _path is null) Fault("a request without method, scheme or path");
+        if (_status != 0 || _method is null || _scheme is null || !_hasPath) Fault("a request without method, scheme or path");
         if (_method == "CONNECT") Fault("CONNECT is not supported");
-        if (_path is not null && !(_path.Length > 0 && (_path[0] == '/' || (_path is [(byte)'*'] && _method == "OPTIONS")))) Fault("invalid :path");
+        var path = _path.Written.Span;
+        if (_hasPath && !(path is [(byte)'/', ..] || (path is [(byte)'*'] && _method == "OPTIONS"))) Fault("invalid :path");
         Check();
         head.Method = _method!;
         head.Version = HttpVersions.Http2;
-        head.SetTarget(_path);
+        head.SetTarget(path);
         if (_cookies is not null) _fields.Add("cookie"u8, Encoding.Latin1.GetBytes(_cookies.ToString()));
         var host = _fields.GetString("host"u8);
         if (_fields.Remove("host"u8) > 1 || (host is not null && _authority is not null && !string.Equals(host, _authority, StringComparison.OrdinalIgnoreCase))) Fault("two hosts");
@@ -52,7 +77,7 @@ internal sealed class H2HeadFields(int stream)
         head.ContentLength = Math.Max(0, length);
         head.Body = isLast || length == 0 ? BodyKind.None : length > 0 ? BodyKind.Length : BodyKind.Stream;
         head.KeepAlive = true;
-        if (isLast && length > 0) throw new H2StreamException(stream, H2Error.Protocol, "a length without a body");
+        if (isLast && length > 0) throw new H2StreamException(_stream, H2Error.Protocol, "a length without a body");
     }
 
     /// <summary>Fills in a response.</summary>
@@ -60,7 +85,7 @@ internal sealed class H2HeadFields(int stream)
     public void ToResponse(ResponseHead head, string method, bool isLast)
     {
         head.Clear();
-        if (_method is not null || _scheme is not null || _path is not null || _authority is not null || _status < 100) Fault("an answer without a status");
+        if (_method is not null || _scheme is not null || _hasPath || _authority is not null || _status < 100) Fault("an answer without a status");
         var length = Length();
         if (isLast && length > 0 && method != "HEAD" && _status != 304) Fault("a length without a body");
         Check();
@@ -77,7 +102,7 @@ internal sealed class H2HeadFields(int stream)
     /// <exception cref="H2StreamException">The fields are not valid trailers.</exception>
     public void ToTrailers(HeaderBlock trailers)
     {
-        if (_method is not null || _scheme is not null || _path is not null || _authority is not null || _status != 0) Fault("a pseudo field after the body");
+        if (_method is not null || _scheme is not null || _hasPath || _authority is not null || _status != 0) Fault("a pseudo field after the body");
         Check();
         trailers.CopyFrom(_fields);
     }
@@ -96,13 +121,15 @@ internal sealed class H2HeadFields(int stream)
     {
         var isRepeated = false;
         if (_fields.Count > 0 || _cookies is not null) Fault("a pseudo field after others");
-        else if (name.SequenceEqual(":method"u8)) isRepeated = Set(ref _method, value, IsName);
-        else if (name.SequenceEqual(":scheme"u8)) isRepeated = Set(ref _scheme, value, static _ => true);
-        else if (name.SequenceEqual(":authority"u8)) isRepeated = Set(ref _authority, value, static _ => true);
+        else if (name.SequenceEqual(":method"u8)) isRepeated = Set(ref _method, value, IsName(value, allowUpper: true));
+        else if (name.SequenceEqual(":scheme"u8)) isRepeated = Set(ref _scheme, value);
+        else if (name.SequenceEqual(":authority"u8)) isRepeated = Set(ref _authority, value);
         else if (name.SequenceEqual(":path"u8))
         {
-            isRepeated = _path is not null;
-            _path = value.ToArray();
+            isRepeated = _hasPath;
+            _hasPath = true;
+            _path.Clear();
+            _path.Write(value);
             if (value.ContainsAnyInRange((byte)0, (byte)0x20) || value.Contains((byte)'#')) Fault("a path with characters that it may not have");
         }
         else if (name.SequenceEqual(":status"u8))
@@ -114,13 +141,21 @@ internal sealed class H2HeadFields(int stream)
         if (isRepeated) Fault("a pseudo field twice");
     }
 
-    private bool Set(ref string? field, ReadOnlySpan<byte> value, Func<byte[], bool> isValid)
+    private bool Set(ref string? field, ReadOnlySpan<byte> value, bool isValid = true)
     {
         if (field is not null) return true;
-        var bytes = value.ToArray();
-        if (!isValid(bytes)) Fault("a pseudo field with characters that it may not have");
-        field = Encoding.UTF8.GetString(bytes);
+        if (!isValid) Fault("a pseudo field with characters that it may not have");
+        field = Text(value);
         return false;
+    }
+
+    // The requests of a connection are much alike.
+    private string Text(ReadOnlySpan<byte> value)
+    {
+        if (System.Text.Ascii.Equals(value, _lastAuthority)) return _lastAuthority;
+        foreach (var common in Common)
+            if (System.Text.Ascii.Equals(value, common)) return common;
+        return Encoding.UTF8.GetString(value);
     }
 
     private long Length()
@@ -137,8 +172,6 @@ internal sealed class H2HeadFields(int stream)
             if (_fields.Name(i).SequenceEqual("content-length"u8)) Fault("two lengths");
         return length;
     }
-
-    private static bool IsName(byte[] name) => IsName(name.AsSpan(), allowUpper: true);
 
     private static bool IsName(ReadOnlySpan<byte> name) => IsName(name, allowUpper: false);
 
@@ -157,6 +190,6 @@ internal sealed class H2HeadFields(int stream)
 
     private void Check()
     {
-        if (_fault is not null) throw new H2StreamException(stream, H2Error.Protocol, _fault);
+        if (_fault is not null) throw new H2StreamException(_stream, H2Error.Protocol, _fault);
     }
 }

@@ -1,23 +1,30 @@
+using System.Runtime.CompilerServices;
+using System.Runtime.ExceptionServices;
+using Isthmus.Proxy.Loops;
 using Isthmus.Proxy.Tcp;
 
 namespace Isthmus.Proxy.Http.H2;
 
-/// <summary>The server side of an HTTP/2 connection: handles each request in its own task.</summary>
-internal sealed class H2Server(Transport transport, Func<H2DownstreamStream, Task> handle) : H2Connection(transport, isClient: false)
+/// <summary>The server side of an HTTP/2 connection. It handles each request when the frames that arrived with it were read.</summary>
+internal sealed class H2Server(Transport transport, Func<H2DownstreamStream, ValueTask> handle) : H2Connection(transport, isClient: false)
 {
+    private const int MostSpare = 32;
+
     private readonly H2PeerStreams _used = new();
+    private readonly Stack<H2DownstreamStream> _spare = [];      // guarded by Guard
+    private readonly LoopSignal _settled = new();
     private long _headSince;
-    private readonly List<Task> _running = [];   // guarded by Guard
+    private int _running;       // guarded by Guard
+    private Exception? _fault;  // guarded by Guard
 
     /// <summary>Reads until the client closes or breaks the protocol, then waits for requests in progress.</summary>
     public async Task RunAsync(ByteReader reader)
     {
         Greet();
         await ReadAllAsync(reader).ConfigureAwait(false);
-        Task[] left;
-        lock (Guard) left = [.. _running];
-        await Task.WhenAll(left).ConfigureAwait(false);
-        await Flushed.ConfigureAwait(false);
+        while (Running > 0) await _settled.WaitAsync().ConfigureAwait(false);
+        await FlushedAsync().ConfigureAwait(false);
+        if (_fault is not null) ExceptionDispatchInfo.Throw(_fault);
     }
 
     /// <summary>Tells the client to open no more streams, and closes when none is left.</summary>
@@ -54,28 +61,68 @@ internal sealed class H2Server(Transport transport, Func<H2DownstreamStream, Tas
 
     protected override void OnHead(int id, H2HeadFields fields, bool isLast)
     {
-        var head = new RequestHead();
-        fields.ToRequest(head, isLast);
-        var stream = AddStream(id);
-        if (head.Body == BodyKind.Length) stream.Expect(head.ContentLength);
-        else if (head.Body == BodyKind.None) stream.Expect(0);
-        if (isLast) stream.End();
-        var exchange = new H2DownstreamStream(this, stream, head);
-        var task = Task.Run(async () =>
+        var request = Rent();
+        try
         {
-            try
-            {
-                await handle(exchange).ConfigureAwait(false);
-            }
-            finally
-            {
-                Close(stream, stream.HasSentEnd ? H2Error.None : H2Error.Internal);
-            }
-        });
+            fields.ToRequest(request.Request, isLast);
+        }
+        catch (H2StreamException)
+        {
+            Return(request);
+            throw;
+        }
+        var stream = new H2Stream(this, id);
+        AddStream(stream);
+        if (request.Request.Body == BodyKind.Length) stream.Expect(request.Request.ContentLength);
+        else if (request.Request.Body == BodyKind.None) stream.Expect(0);
+        if (isLast) stream.End();
+        request.Begin(stream);
+        lock (Guard) _running++;
+        if (Transport.EventLoop is { } loop) loop.Post(request.Run);
+        else ThreadPool.UnsafeQueueUserWorkItem(static run => run(), request.Run, preferLocal: false);
+    }
+
+    private int Running
+    {
+        get
+        {
+            lock (Guard) return _running;
+        }
+    }
+
+    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder))]
+    private async ValueTask HandleAsync(H2DownstreamStream request)
+    {
+        try
+        {
+            await handle(request).ConfigureAwait(false);
+        }
+        catch (Exception e)
+        {
+            // The connection goes on with its other requests, and reports the fault in the end.
+            lock (Guard) _fault ??= e;
+        }
+        request.End();
+        Return(request);
+        lock (Guard) _running--;
+        _settled.Set();
+    }
+
+    private H2DownstreamStream Rent()
+    {
         lock (Guard)
         {
-            _running.RemoveAll(static t => t.IsCompletedSuccessfully);
-            _running.Add(task);
+            if (_spare.TryPop(out var spare)) return spare;
+        }
+        return new(this, HandleAsync);
+    }
+
+    private void Return(H2DownstreamStream request)
+    {
+        request.Rest();
+        lock (Guard)
+        {
+            if (_spare.Count < MostSpare) _spare.Push(request);
         }
     }
 
@@ -87,19 +134,46 @@ internal sealed class H2Server(Transport transport, Func<H2DownstreamStream, Tas
     }
 }
 
-/// <summary>One request of an HTTP/2 client.</summary>
+/// <summary>One request of an HTTP/2 client, and later another one: its buffers are reused.</summary>
 internal sealed class H2DownstreamStream : DownstreamStream
 {
     private readonly H2Connection _connection;
-    private readonly H2Stream _stream;
+    private H2Stream _stream = null!;
+    private ValueTask _running;
     private bool _hasBody;
 
-    public H2DownstreamStream(H2Connection connection, H2Stream stream, RequestHead head)
+    public H2DownstreamStream(H2Connection connection, Func<H2DownstreamStream, ValueTask> handle)
     {
         _connection = connection;
-        _stream = stream;
-        Request.CopyFrom(head);
+        Run = () => _running = handle(this);
     }
+
+    /// <summary>Handles the request that has begun.</summary>
+    public Action Run { get; }
+
+    /// <summary>What handles the requests, reused with them.</summary>
+    public HttpExchange? Exchange { get; set; }
+
+    /// <summary>Takes the stream of the request whose head is in <see cref="DownstreamStream.Request"/>.</summary>
+    public void Begin(H2Stream stream)
+    {
+        _stream = stream;
+        _hasBody = IsResponseStarted = MustClose = false;
+        BytesReceived = BytesSent = 0;
+    }
+
+    /// <summary>Gives up the memory of the request.</summary>
+    public void Rest()
+    {
+        Request.Release();
+        Exchange?.Rest();
+    }
+
+    public void End() => _connection.Close(_stream, _stream.HasSentEnd ? H2Error.None : H2Error.Internal);
+
+    public override bool HasClientLeft => _stream.Failure is not null;
+
+    public override long ArrivedLength => _stream.HasReceivedEnd ? _stream.Received : -1;
 
     public override IWaiting? Waiting { get => _stream.Waiting; set => _stream.Waiting = value; }
 

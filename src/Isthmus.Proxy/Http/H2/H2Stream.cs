@@ -1,20 +1,25 @@
 using System.Buffers;
+using System.Runtime.CompilerServices;
+using Isthmus.Proxy.Loops;
 using Isthmus.Proxy.Tcp;
 
 namespace Isthmus.Proxy.Http.H2;
 
 /// <summary>One stream of a connection: the data that arrived and was not read yet, and what may still be sent.</summary>
-internal sealed class H2Stream(H2Connection connection, int id, int sendWindow)
+internal class H2Stream(H2Connection connection, int id)
 {
     private const int SmallPiece = 1024;
+
+    private static readonly TransportException Closed = new(TransportFailure.Aborted, "the stream was closed");
 
     private readonly Lock _lock = new();   // guards everything below
     private readonly Queue<(byte[] Buffer, int Length)> _arrived = new();
     private (byte[]? Buffer, int Length) _newest;   // arrived after those in the queue; small frames are gathered in it
-    private TaskCompletionSource? _waiting;
+    private readonly LoopSignal _arrival = new();
     private IWaiting? _told;
     private byte[]? _lent;
     private int _lentLength;
+    private bool _hasHead;
     private bool _hasEnded;
     private Exception? _failure;
     private long _expected = -1;
@@ -23,7 +28,7 @@ internal sealed class H2Stream(H2Connection connection, int id, int sendWindow)
     public int Id => id;
 
     /// <summary>Guarded by the connection's lock, as all windows are.</summary>
-    public long SendWindow { get; set; } = sendWindow;
+    public long SendWindow { get; set; }
 
     /// <summary>Bytes that the peer may still send; used only by the read loop.</summary>
     public int ReceiveWindow { get; set; } = H2.StreamWindow;
@@ -32,6 +37,12 @@ internal sealed class H2Stream(H2Connection connection, int id, int sendWindow)
     public int Unannounced { get; set; }
 
     public bool HasSentEnd { get; set; }
+
+    /// <summary>Its sender waits; guarded by the connection.</summary>
+    public bool IsBlocked { get; set; }
+
+    /// <summary>Set when whoever sends may go on, or the stream is over.</summary>
+    public LoopSignal Sendable { get; } = new();
 
     /// <summary>Either side has reset it: nothing more may be sent on it.</summary>
     public bool IsReset { get; set; }
@@ -56,13 +67,8 @@ internal sealed class H2Stream(H2Connection connection, int id, int sendWindow)
         }
     }
 
-    /// <summary>The head of the response, for the client side; completed by the read loop.</summary>
-    public TaskCompletionSource Head { get; } = new(TaskCreationOptions.RunContinuationsAsynchronously);
-
-    public ResponseHead Response { get; } = new();
-
-    /// <summary>The method of the request, which decides whether its response has a body.</summary>
-    public string Method { get; set; } = "";
+    /// <summary>Everything that has arrived, in bytes.</summary>
+    public long Received => Volatile.Read(ref _received);
 
     /// <summary>The length that <c>content-length</c> announced: a body of another length could smuggle a request to the
     /// next hop.</summary>
@@ -77,8 +83,8 @@ internal sealed class H2Stream(H2Connection connection, int id, int sendWindow)
         {
             if (data.Length > 0) Keep(data);
             if (isLast) _hasEnded = true;
-            Wake();
         }
+        _arrival.Set();
     }
 
     public void End() => Arrive(default, isLast: true);
@@ -109,12 +115,44 @@ internal sealed class H2Stream(H2Connection connection, int id, int sendWindow)
         {
             told = _failure is null ? _told : null;
             _failure ??= failure;
-            Wake();
         }
+        _arrival.Set();
+        Sendable.Set();
         told?.OnClientLeft();
-        Head.TrySetException(failure);
-        // The head may have no waiter left.
-        _ = Head.Task.Exception;
+    }
+
+    /// <summary>Nobody uses the stream any more.</summary>
+    public void Close()
+    {
+        Fail(Closed);
+        Discard();
+    }
+
+    /// <summary>The head of the response has arrived.</summary>
+    public void ArriveHead()
+    {
+        lock (_lock)
+        {
+            // What comes after the stream failed belongs to nobody.
+            _hasHead = _failure is null;
+        }
+        _arrival.Set();
+    }
+
+    /// <summary>Waits for the head of the response.</summary>
+    /// <exception cref="TransportException">The stream or its connection ended first.</exception>
+    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder))]
+    public async ValueTask ReceiveHeadAsync()
+    {
+        while (true)
+        {
+            lock (_lock)
+            {
+                if (_hasHead) return;
+                if (_failure is not null) throw Translate(_failure);
+            }
+            await _arrival.WaitAsync().ConfigureAwait(false);
+        }
     }
 
     public Exception? Failure
@@ -127,12 +165,12 @@ internal sealed class H2Stream(H2Connection connection, int id, int sendWindow)
 
     /// <summary>The next piece, valid until the next call; empty at the end.</summary>
     /// <exception cref="TransportException">The stream or its connection ended first.</exception>
+    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder<>))]
     public async ValueTask<ReadOnlyMemory<byte>> ReadAsync()
     {
         GiveBack();
         while (true)
         {
-            Task wait;
             lock (_lock)
             {
                 if (TryTake(out var piece))
@@ -143,9 +181,8 @@ internal sealed class H2Stream(H2Connection connection, int id, int sendWindow)
                 }
                 if (_failure is not null) throw Translate(_failure);
                 if (_hasEnded) return default;
-                wait = (_waiting ??= new(TaskCreationOptions.RunContinuationsAsynchronously)).Task;
             }
-            await wait.ConfigureAwait(false);
+            await _arrival.WaitAsync().ConfigureAwait(false);
         }
     }
 
@@ -195,11 +232,5 @@ internal sealed class H2Stream(H2Connection connection, int id, int sendWindow)
         ArrayPool<byte>.Shared.Return(_lent);
         lock (_lock) _lent = null;
         connection.Consumed(this, _lentLength);
-    }
-
-    private void Wake()
-    {
-        _waiting?.TrySetResult();
-        _waiting = null;
     }
 }

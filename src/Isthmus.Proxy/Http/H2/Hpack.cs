@@ -14,6 +14,10 @@ internal static class HpackStaticTable
         "if-none-match|;if-range|;if-unmodified-since|;last-modified|;link|;location|;max-forwards|;proxy-authenticate|;proxy-authorization|;range|;referer|;refresh|;retry-after|;server|;" +
         "set-cookie|;strict-transport-security|;transfer-encoding|;user-agent|;vary|;via|;www-authenticate|");
 
+    // The places of the fields whose name has that length.
+    private static readonly int[][] ByLength =
+        [.. Enumerable.Range(0, Fields.Max(f => f.Name.Length) + 1).Select(length => Enumerable.Range(0, Fields.Length).Where(i => Fields[i].Name.Length == length).ToArray())];
+
     public static (byte[] Name, byte[] Value) Get(int index) => Fields[index - 1];
 
     /// <summary>The index of a field of that name, one with that value if there is one; 0 when there is none.</summary>
@@ -21,9 +25,9 @@ internal static class HpackStaticTable
     {
         hasValue = false;
         var found = 0;
-        for (var i = 0; i < Fields.Length; i++)
+        foreach (var i in name.Length < ByLength.Length ? ByLength[name.Length] : [])
         {
-            if (Fields[i].Name.Length != name.Length || !name.SequenceEqual(Fields[i].Name)) continue;
+            if (!name.SequenceEqual(Fields[i].Name)) continue;
             if (value.SequenceEqual(Fields[i].Value))
             {
                 hasValue = true;
@@ -174,6 +178,14 @@ internal static class HpackEncoder
         WriteNumber(into, 0x00, 4, index);
         if (index == 0) WriteText(into, name);
         WriteText(into, value);
+    }
+
+    /// <param name="value">ASCII, or else UTF-8.</param>
+    public static void Write(ByteWriter into, ReadOnlySpan<byte> name, string value)
+    {
+        Span<byte> small = stackalloc byte[256];
+        var bytes = Encoding.UTF8.GetMaxByteCount(value.Length) <= small.Length ? small : new byte[Encoding.UTF8.GetByteCount(value)];
+        Write(into, name, bytes[..Encoding.UTF8.GetBytes(value, bytes)]);
     }
 
     private static void WriteText(ByteWriter into, ReadOnlySpan<byte> text)

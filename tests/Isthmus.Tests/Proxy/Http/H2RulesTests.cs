@@ -251,7 +251,7 @@ public sealed class H2RulesTests
             if (pieces++ == 1) server!.Drain();
             return pieces == 1 ? before.Length : after.Length;
         });
-        server = new H2Server(transport, HeldRequest.UntilEndAsync);
+        server = new H2Server(transport, stream => new ValueTask(HeldRequest.UntilEndAsync(stream)));
         using var reader = new ByteReader(transport);
         await server.RunAsync(reader);
         var last = Assert.Single(Parse([.. transport.Written]), frame => frame.Type == H2Frame.GoAway);

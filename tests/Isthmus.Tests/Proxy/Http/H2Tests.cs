@@ -143,11 +143,12 @@ public sealed class H2Tests
 
     private static H2HeadFields Fields(string text)
     {
-        var fields = new H2HeadFields(1);
+        var fields = new H2HeadFields();
+        fields.Begin(1);
         foreach (var field in text.Split('|'))
         {
             var space = field.IndexOf(' ');
-            fields.Add(Encoding.ASCII.GetBytes(field[..space]), Encoding.ASCII.GetBytes(field[(space + 1)..]));
+            fields.Take(Encoding.ASCII.GetBytes(field[..space]), Encoding.ASCII.GetBytes(field[(space + 1)..]));
         }
         return fields;
     }

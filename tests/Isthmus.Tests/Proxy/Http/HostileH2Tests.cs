@@ -94,9 +94,10 @@ public sealed class HostileH2Tests
     {
         static long Allocated(int cookies)
         {
-            var fields = new H2HeadFields(1);
+            var fields = new H2HeadFields();
+            fields.Begin(1);
             var before = GC.GetAllocatedBytesForCurrentThread();
-            for (var i = 0; i < cookies; i++) fields.Add("cookie"u8, "0123456789abcdef0123456789abcdef"u8);
+            for (var i = 0; i < cookies; i++) fields.Take("cookie"u8, "0123456789abcdef0123456789abcdef"u8);
             return GC.GetAllocatedBytesForCurrentThread() - before;
         }
         Allocated(10);

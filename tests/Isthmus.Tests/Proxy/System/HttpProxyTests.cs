@@ -44,7 +44,8 @@ public sealed class HttpProxyTests
             if (http2Up) Assert.Equal("700000", response.TrailingHeaders.GetValues("total").Single());
         });
         Assert.Equal(0, proxy.Plane.Report.Ends(Isthmus.Proxy.Telemetry.EndReason.Bug));
-        if (http2Up) Assert.Equal(1, proxy.Plane.State.Current.Clusters["up"].Counters.Connects);
+        // One connection for each event loop.
+        if (http2Up) Assert.InRange(proxy.Plane.State.Current.Clusters["up"].Counters.Connects, 1, Environment.ProcessorCount);
     }
 
     [Fact]

@@ -90,6 +90,21 @@ public sealed record DestinationRule(
     public string Namespace => Source.Namespace;
     public string Name => Source.Name;
 
+    /// <summary>This rule with what a newer one of the same host adds, as in Istio: subsets with names of their own, and the policy if
+    /// this rule has none.</summary>
+    public DestinationRule MergedWith(DestinationRule newer) => this with
+    {
+        Policy = Policy == TrafficPolicy.None ? newer.Policy : Policy,
+        Subsets = Subsets.Concat(newer.Subsets.Where(subset => Subsets.All(own => own.Name != subset.Name))).ToValueList(),
+    };
+
+    /// <summary>Whether a newer rule of the same host is merged into this one: it is for the same workloads, and every namespace that
+    /// sees this rule sees it.</summary>
+    public bool Absorbs(DestinationRule newer) =>
+        WorkloadSelector == newer.WorkloadSelector && (newer.ExportTo.IsEmpty || newer.ExportTo.Contains("*") ? IsForAll : ExportTo.All(ns => newer.ExportTo.Contains(ns)) && !ExportTo.IsEmpty);
+
+    private bool IsForAll => ExportTo.IsEmpty || ExportTo.Contains("*");
+
     /// <summary>Its TLS settings: of the host, of its ports and of its subsets.</summary>
     public IEnumerable<ClientTls> Tls => Subsets.Select(subset => subset.Policy).Append(Policy)
         .SelectMany(policy => policy is null ? [] : policy.Ports.Select(port => port.Policy.Tls).Append(policy.Tls)).OfType<ClientTls>();

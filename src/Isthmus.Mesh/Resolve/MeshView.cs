@@ -77,7 +77,7 @@ public sealed record MeshView(
 
     /// <summary>
     /// The DestinationRule that a scope's traffic to a host follows: the client's namespace (unless that is the root's) before the
-    /// service's before the root's, in each the most specific host; an exact rule is never merged with a wildcard.
+    /// service's before the root's, in each the most specific host. Rules of one host are merged, but an exact rule never with a wildcard.
     /// </summary>
     public DestinationRule? RuleFor(MeshService service, ProxyScope scope)
     {
@@ -103,12 +103,21 @@ public sealed record MeshView(
         return null;
     }
 
-    /// <summary>The oldest that the scope sees; one that selects workloads wins over one for all.</summary>
-    private DestinationRule? Pick(ValueList<DestinationRule> rules, ProxyScope scope) => rules
-        .Where(rule => Visibility.Allows(rule.ExportTo.IsEmpty ? Mesh.DefaultDestinationRuleExportTo : rule.ExportTo, rule.Namespace, scope.Namespace))
-        .Where(rule => rule.WorkloadSelector.Count == 0 || (rule.Namespace == scope.Namespace && Selectors.Matches(rule.WorkloadSelector, scope.RuleLabels)))
-        .OrderBy(rule => rule.WorkloadSelector.Count == 0).ThenBy(rule => rule.CreatedAt).ThenBy(rule => rule.Source)
-        .FirstOrDefault();
+    /// <summary>The oldest that the scope sees, with what newer ones add; one that selects workloads wins over one for all.</summary>
+    private DestinationRule? Pick(ValueList<DestinationRule> rules, ProxyScope scope)
+    {
+        DestinationRule? merged = null;
+        foreach (var rule in rules.Where(rule => IsFor(rule, scope)).OrderBy(rule => rule.WorkloadSelector.Count == 0).ThenBy(rule => rule.CreatedAt).ThenBy(rule => rule.Source))
+        {
+            if (merged is null) merged = rule;
+            else if (merged.Absorbs(rule)) merged = merged.MergedWith(rule);
+        }
+        return merged;
+    }
+
+    private bool IsFor(DestinationRule rule, ProxyScope scope) =>
+        Visibility.Allows(rule.ExportTo.IsEmpty ? Mesh.DefaultDestinationRuleExportTo : rule.ExportTo, rule.Namespace, scope.Namespace)
+        && (rule.WorkloadSelector.Count == 0 || (rule.Namespace == scope.Namespace && Selectors.Matches(rule.WorkloadSelector, scope.RuleLabels)));
 
     /// <summary>The VirtualService that routes a service; a Pod's may name it with or without its cluster.</summary>
     public VirtualService? RoutingFor(MeshService service, ProxyScope scope) =>

@@ -17,5 +17,6 @@ public static class Analysis
         .. TrustAnalysis.Check(clusters),
         .. CredentialReferences.Check(clusters),
         .. RestrictedNamespaces.Check(clusters),
+        .. RuleConflicts.Check(clusters),
     ];
 }

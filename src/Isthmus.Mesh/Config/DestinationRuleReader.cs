@@ -74,16 +74,43 @@ internal static class DestinationRuleReader
     {
         AtMostOne(hash, "httpHeaderName", "httpCookie", "useSourceIp", "httpQueryParameterName");
         AtMostOne(hash, "minimumRingSize", "ringHash", "maglev");
-        var ring = (ulong)Math.Max(0, hash["minimumRingSize"].Integer ?? hash["ringHash"]["minimumRingSize"].Integer ?? 0);
-        var maglev = hash["maglev"].Exists ? (ulong)Math.Max(1, hash["maglev"]["tableSize"].Integer ?? 65537) : 0;
+        var ring = (ulong)Math.Max(0, ReadRingSize(hash["minimumRingSize"]) ?? ReadRingSize(hash["ringHash"]["minimumRingSize"]) ?? 0);
+        var maglev = hash["maglev"].Exists ? ReadTableSize(hash["maglev"]["tableSize"]) : 0;
         if (hash["httpHeaderName"].Text is { Length: > 0 } header) return new(HashKey.Header, header, "", null, ring, maglev);
-        if (hash["httpCookie"].Exists)
+        if (hash["httpCookie"] is { Exists: true } cookie)
         {
-            if (hash["httpCookie"]["name"].Text.Length == 0) hash["httpCookie"]["name"].Error("name required for HttpCookie");
-            return new(HashKey.Cookie, hash["httpCookie"]["name"].Text, hash["httpCookie"]["path"].Text, hash["httpCookie"]["ttl"].Duration(), ring, maglev);
+            if (cookie["name"].Text.Length == 0) cookie["name"].Error("name required for HttpCookie");
+            foreach (var attribute in cookie["attributes"].Items)
+            {
+                if (attribute["name"].Text.Length == 0) attribute["name"].Error("an attribute of a cookie needs a name");
+                if (attribute["name"].Text.AsSpan().IndexOfAny(";=\r\n") >= 0) attribute["name"].Error($"\"{attribute["name"].Text}\" is not a valid name of a cookie's attribute");
+                if (attribute["value"].Text.AsSpan().IndexOfAny(";\r\n") >= 0) attribute["value"].Error($"\"{attribute["value"].Text}\" is not a valid value of a cookie's attribute");
+            }
+            return new(HashKey.Cookie, cookie["name"].Text, cookie["path"].Text, cookie["ttl"].Duration(), ring, maglev)
+            {
+                CookieAttributes = cookie["attributes"].Items.Select(attribute => (attribute["name"].Text, attribute["value"].Text)).ToValueList(),
+            };
         }
         if (hash["httpQueryParameterName"].Text is { Length: > 0 } parameter) return new(HashKey.QueryParameter, parameter, "", null, ring, maglev);
         return hash["useSourceIp"].Flag == true ? new(HashKey.SourceIp, "", "", null, ring, maglev) : null;
+    }
+
+    private static long? ReadRingSize(Field size)
+    {
+        if (size.Integer is < 0 or > 8 * 1024 * 1024) size.Error($"ring size {size.Integer} is not in range 0..8388608");
+        return size.Integer;
+    }
+
+    private static ulong ReadTableSize(Field size)
+    {
+        var value = size.Integer ?? 0;
+        if (value == 0) return 65537;
+        if (value is < 2 or > 5_000_011 || Enumerable.Range(2, (int)Math.Sqrt(value) - 1).Any(factor => value % factor == 0))
+        {
+            size.Error($"table size {value} is not a prime number of at most 5000011", "proxies fill a Maglev table only if its size is prime, such as 65537");
+            return 65537;
+        }
+        return (ulong)value;
     }
 
     private static void AtMostOne(Field owner, params ReadOnlySpan<string> names)

@@ -91,7 +91,7 @@ internal static class NetworkingSchemas
         ("loadBalancer", Object(
             ("simple", OneOf("UNSPECIFIED", "LEAST_CONN", "RANDOM", "PASSTHROUGH", "ROUND_ROBIN", "LEAST_REQUEST")),
             ("consistentHash", Object(
-                ("httpHeaderName", Text), ("httpCookie", Object(("name", Text), ("path", Text), ("ttl", Duration), ("attributes", Idle(List(Object(("name", Text), ("value", Text)))))).Requiring("name")), ("useSourceIp", Flag),
+                ("httpHeaderName", Text), ("httpCookie", Object(("name", Text), ("path", Text), ("ttl", Duration), ("attributes", List(Object(("name", Text), ("value", Text))))).Requiring("name")), ("useSourceIp", Flag),
                 ("httpQueryParameterName", Text), ("minimumRingSize", Integer),
                 ("ringHash", Object(("minimumRingSize", Integer))), ("maglev", Object(("tableSize", Integer))))),
             ("localityLbSetting", LocalityLb), ("warmupDurationSecs", Duration),

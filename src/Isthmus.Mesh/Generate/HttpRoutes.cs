@@ -134,12 +134,20 @@ internal static class HttpRoutes
         var policyOfKey = hash.Key switch
         {
             HashKey.Header => new() { Header = new() { HeaderName = hash.Name } },
-            HashKey.Cookie => new() { Cookie = new() { Name = hash.Name, Path = hash.Path, Ttl = hash.Ttl is { } ttl ? Parts.Duration(ttl) : null } },
+            HashKey.Cookie => new() { Cookie = Cookie(hash) },
             HashKey.QueryParameter => new() { QueryParameter = new() { Name = hash.Name } },
             _ => new RouteAction.Types.HashPolicy { ConnectionProperties = new() { SourceIp = true } },
         };
         if (!action.HashPolicy.Contains(policyOfKey)) action.HashPolicy.Add(policyOfKey);
     }
+
+    private static RouteAction.Types.HashPolicy.Types.Cookie Cookie(HashPolicy hash) => new()
+    {
+        Name = hash.Name,
+        Path = hash.Path,
+        Ttl = hash.Ttl is { } ttl ? Parts.Duration(ttl) : null,
+        Attributes = { hash.CookieAttributes.Select(attribute => new RouteAction.Types.HashPolicy.Types.CookieAttribute { Name = attribute.Name, Value = attribute.Value }) },
+    };
 
     internal static RetryPolicy? Retry(HttpRetry? own, MeshConfig mesh)
     {

@@ -18,7 +18,12 @@ public enum LbAlgorithm { LeastRequest, RoundRobin, Random, Passthrough, Hash }
 
 public enum HashKey { Header, Cookie, SourceIp, QueryParameter }
 
-public sealed record HashPolicy(HashKey Key, string Name, string Path, TimeSpan? Ttl, ulong MinimumRingSize, ulong MaglevTableSize);
+/// <param name="Path">Of the cookie, as <paramref name="Ttl"/> is.</param>
+public sealed record HashPolicy(HashKey Key, string Name, string Path, TimeSpan? Ttl, ulong MinimumRingSize, ulong MaglevTableSize)
+{
+    /// <summary>More attributes of the cookie; a value may be empty.</summary>
+    public ValueList<(string Name, string Value)> CookieAttributes { get; init; }
+}
 
 public sealed record LoadBalancing(LbAlgorithm? Algorithm, HashPolicy? Hash, LocalityLbSetting? Locality, TimeSpan? Warmup);
 

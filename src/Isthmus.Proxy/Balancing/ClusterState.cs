@@ -66,7 +66,7 @@ internal sealed class ClusterState
         }
         var old = _hosts;
         _assignment = assignment;
-        _hosts = new HostSet(localities, Config.WeightLocalities);
+        _hosts = new HostSet(localities, Config.WeightLocalities, Config.Hashing);
         foreach (var host in old.All)
             if (!kept.Contains(host)) host.Remove();
     }

@@ -18,6 +18,7 @@ internal sealed class HostSet
 
     private readonly Priority[] _priorities;
     private readonly bool _hasUnhealthy;
+    private readonly HashSettings _hashing;
 
     private sealed class Priority(Entry[] entries, double[] localityWeights, bool equalWeights)
     {
@@ -26,6 +27,9 @@ internal sealed class HostSet
         public readonly bool EqualWeights = equalWeights;
         public readonly double[] Cumulative = Sum(entries);
         public long Turn;
+
+        /// <summary>All hosts, and those that were healthy at the last choice, arranged for consistent hashing.</summary>
+        public volatile HashTable? WholeTable, CutTable;
 
         private static double[] Sum(Entry[] entries)
         {
@@ -37,8 +41,10 @@ internal sealed class HostSet
     }
 
     /// <summary>Arranges the hosts; with <paramref name="weightLocalities"/> a locality's own weight decides its share.</summary>
-    public HostSet(IReadOnlyList<(LocalityEndpoints Locality, IReadOnlyList<Host> Hosts)> localities, bool weightLocalities)
+    /// <param name="hashing">How to arrange them for consistent hashing.</param>
+    public HostSet(IReadOnlyList<(LocalityEndpoints Locality, IReadOnlyList<Host> Hosts)> localities, bool weightLocalities, HashSettings? hashing = null)
     {
+        _hashing = hashing ?? HashSettings.Ring;
         All = [.. localities.SelectMany(l => l.Hosts).Distinct()];
         _hasUnhealthy = All.Any(h => h.Endpoint.Health != EndpointHealth.Healthy);
         _priorities = [.. localities.GroupBy(l => l.Locality.Priority).OrderBy(g => g.Key).Select(g => Arrange([.. g], weightLocalities)).Where(p => p.Entries.Length > 0)];
@@ -55,8 +61,9 @@ internal sealed class HostSet
     public Host? Pick(PickInputs inputs, BalancingPolicy policy, Random random, long impairedUntil, double? panicThreshold)
     {
         if (_priorities.Length == 0) return null;
+        if (policy == BalancingPolicy.Hash) return PickByKey(inputs, inputs.Hash ?? (ulong)random.NextInt64(long.MinValue, long.MaxValue), panicThreshold);
         if (!_hasUnhealthy && impairedUntil <= inputs.Now && inputs.Tried is not { Count: > 0 })
-            return Choose(_priorities[0], policy, inputs.Hash, random);
+            return Choose(_priorities[0], policy, random);
         return PickCarefully(inputs, policy, random, panicThreshold);
     }
 
@@ -75,7 +82,57 @@ internal sealed class HostSet
         var untried = new List<Entry>();
         foreach (var entry in first.Entries)
             if (!IsTried(inputs, entry.Host)) untried.Add(entry);
-        return Choose(untried.Count > 0 ? new Priority([.. untried], first.LocalityWeights, false) : first, policy, inputs.Hash, random);
+        return Choose(untried.Count > 0 ? new Priority([.. untried], first.LocalityWeights, false) : first, policy, random);
+    }
+
+    /// <summary>The host of a key. As in Envoy, the key also decides the priority, and only unhealthy hosts move the keys of others.</summary>
+    private Host? PickByKey(PickInputs inputs, ulong key, double? panicThreshold)
+    {
+        var first = _priorities.Length == 1 ? 0 : PriorityOf(key, inputs.Now);
+        foreach (var (avoidable, triable) in ((bool, bool)[])[(false, false), (true, false), (true, true)])
+        {
+            for (var p = 0; p < _priorities.Length; p++)
+            {
+                if (Table(_priorities[(first + p) % _priorities.Length], inputs.Now)?.Pick(key, inputs, avoidable, triable) is { } host) return host;
+            }
+        }
+        if (panicThreshold is 0) return null;
+        var all = _priorities[0].WholeTable ??= Arrange(_priorities[0], _priorities[0].Entries);
+        return all.PickAny(key, inputs);
+    }
+
+    /// <summary>Envoy's share of each priority in percent, and which of them the key falls into.</summary>
+    private int PriorityOf(ulong key, long now)
+    {
+        var (hit, sum) = ((int)(key % 100) + 1, 0);
+        for (var p = 0; p < _priorities.Length; p++)
+        {
+            var entries = _priorities[p].Entries;
+            sum += Math.Min(100 - sum, 140 * entries.Count(entry => IsHealthy(entry.Host, now)) / entries.Length);
+            if (hit <= sum) return p;
+        }
+        return 0;
+    }
+
+    /// <summary>The healthy hosts of a priority, arranged; null when it has none.</summary>
+    private HashTable? Table(Priority priority, long now)
+    {
+        var healthy = 0;
+        foreach (var entry in priority.Entries)
+            if (IsHealthy(entry.Host, now)) healthy++;
+        if (healthy == 0) return null;
+        if (healthy == priority.Entries.Length) return priority.WholeTable ??= Arrange(priority, priority.Entries);
+        if (priority.CutTable is { } cut && cut.Hosts.Length == healthy && Array.TrueForAll(cut.Hosts, host => IsHealthy(host, now))) return cut;
+        return priority.CutTable = Arrange(priority, Array.FindAll(priority.Entries, entry => IsHealthy(entry.Host, now)));
+    }
+
+    private HashTable Arrange(Priority priority, Entry[] entries)
+    {
+        double Own(Entry entry) => Math.Max(1, entry.Host.Endpoint.Weight);
+        var localities = entries.GroupBy(entry => entry.Locality).ToDictionary(group => group.Key, group => (Weight: priority.LocalityWeights[group.Key], Sum: group.Sum(Own)));
+        var isWeighted = localities.Values.All(locality => locality.Weight > 0);
+        var total = localities.Values.Sum(locality => isWeighted ? locality.Weight : locality.Sum);
+        return _hashing.Arrange([.. entries.Select(entry => (entry.Host, (isWeighted ? localities[entry.Locality].Weight * Own(entry) / localities[entry.Locality].Sum : Own(entry)) / total))]);
     }
 
     private Host? PickAmong(PickInputs inputs, BalancingPolicy policy, Random random, bool avoidable, bool triable)
@@ -101,7 +158,7 @@ internal sealed class HostSet
         var chosen = 0;
         while (chosen < _priorities.Length - 1 && (at -= health[chosen]) >= 0) chosen++;
         while (usable[chosen] == 0) chosen = (chosen + 1) % _priorities.Length;
-        return Choose(Narrow(_priorities[chosen], inputs, avoidable, triable), policy, inputs.Hash, random);
+        return Choose(Narrow(_priorities[chosen], inputs, avoidable, triable), policy, random);
     }
 
     private static Priority Narrow(Priority from, PickInputs inputs, bool avoidable, bool triable)
@@ -131,7 +188,7 @@ internal sealed class HostSet
 
     private static bool IsHealthy(Host host, long now) => host.Endpoint.Health == EndpointHealth.Healthy && !host.IsEjected(now);
 
-    private static bool IsTried(PickInputs inputs, Host host)
+    internal static bool IsTried(PickInputs inputs, Host host)
     {
         if (inputs.Tried is not { } tried) return false;
         for (var i = 0; i < tried.Count; i++)
@@ -139,16 +196,14 @@ internal sealed class HostSet
         return false;
     }
 
-    private static bool IsUsable(Host host, PickInputs inputs, bool avoidable, bool triable) =>
+    internal static bool IsUsable(Host host, PickInputs inputs, bool avoidable, bool triable) =>
         IsHealthy(host, inputs.Now) && (avoidable || !host.IsAvoided(inputs.Now)) && (triable || !IsTried(inputs, host));
 
-    private static Host? Choose(Priority from, BalancingPolicy policy, ulong? hash, Random random)
+    private static Host? Choose(Priority from, BalancingPolicy policy, Random random)
     {
         if (from.Entries.Length <= 1) return from.Entries.Length == 0 ? null : from.Entries[0].Host;
         switch (policy)
         {
-            case BalancingPolicy.Hash when hash is { } key:
-                return Rendezvous(from.Entries, key);
             case BalancingPolicy.RoundRobin:
                 var turn = Interlocked.Increment(ref from.Turn);
                 // Steps of the golden ratio visit weighted hosts as evenly as their weights allow.
@@ -182,30 +237,6 @@ internal sealed class HostSet
         return from.Entries[Math.Min(at, from.Entries.Length - 1)].Host;
     }
 
-    // Weighted rendezvous hashing: each key has its own order of hosts, and losing one host moves only that host's keys.
-    private static Host Rendezvous(Entry[] entries, ulong key)
-    {
-        var best = entries[0].Host;
-        var bestScore = double.NegativeInfinity;
-        foreach (var entry in entries)
-        {
-            var mixed = Mix(key ^ StableHash.Of(entry.Host.Endpoint.AddressText));
-            var unit = ((mixed >> 11) + 0.5) / (1UL << 53);
-            var score = -entry.Weight / Math.Log(unit);
-            if (score <= bestScore) continue;
-            bestScore = score;
-            best = entry.Host;
-        }
-        return best;
-    }
-
-    private static ulong Mix(ulong x)
-    {
-        x = (x ^ (x >> 30)) * 0xbf58476d1ce4e5b9;
-        x = (x ^ (x >> 27)) * 0x94d049bb133111eb;
-        return x ^ (x >> 31);
-    }
-
     private static Priority Arrange((LocalityEndpoints Locality, IReadOnlyList<Host> Hosts)[] localities, bool weightLocalities)
     {
         var entries = new List<Entry>();
@@ -226,16 +257,5 @@ internal sealed class HostSet
         }
         var equal = entries.Count > 0 && entries.All(e => Math.Abs(e.Weight - entries[0].Weight) < 1e-9);
         return new Priority([.. entries], weights, equal);
-    }
-}
-
-/// <summary>A hash that is stable across processes (64-bit FNV-1a), for decisions that proxies must agree on.</summary>
-internal static class StableHash
-{
-    public static ulong Of(ReadOnlySpan<char> text)
-    {
-        var hash = 14695981039346656037;
-        foreach (var c in text) hash = (hash ^ c) * 1099511628211;
-        return hash;
     }
 }

@@ -105,7 +105,7 @@ internal sealed partial class HttpExchange
     {
         List<Host>? tried = null;
         ulong? hash = null;
-        if (act.HashKeys.Count > 0) (hash, _decision) = _decision.Hash(act, Request, connection.Source, connection.Destination);
+        if (act.HashKeys.Count > 0) (hash, _decision) = _decision.Hash(act, Request, RequestPreparation.RemoteAddress(Request.Headers, connection, _action), connection.Source, connection.Destination);
         var retries = act.Retry?.Retries ?? 0;
         var fresh = false;
         for (var attempt = 1; ; attempt++)

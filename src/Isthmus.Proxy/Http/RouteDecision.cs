@@ -39,41 +39,63 @@ internal readonly record struct RouteDecision(RouteTable Table, VirtualHostSnaps
     }
 
     /// <summary>The key for consistent hashing, and the decision with the cookie that the client must get. The key is null when the route
-    /// has none or the request lacks it.</summary>
-    public (ulong? Hash, RouteDecision Decision) Hash(ForwardAct act, RequestHead request, IPEndPoint source, IPEndPoint destination)
+    /// has none or the request lacks it. Keys are Envoy's.</summary>
+    /// <param name="client">The original client, as far as the proxies that forwarded the request are trusted.</param>
+    public (ulong? Hash, RouteDecision Decision) Hash(ForwardAct act, RequestHead request, IPAddress client, IPEndPoint source, IPEndPoint destination)
     {
         ulong? hash = null;
         var setCookie = "";
         foreach (var key in act.HashKeys)
         {
-            var value = key.Source switch
+            var one = key.Source switch
             {
-                HashSource.Header => request.Headers.GetJoined(Encoding.ASCII.GetBytes(key.Name)),
-                HashSource.Cookie => Cookie(request, key.Name)?.Trim('"'),
-                HashSource.Query => Query(request, key.Name),
-                _ => source.Address.ToString(),
+                HashSource.Header => FieldHash(request.Headers, key.Field),
+                HashSource.Cookie => Cookie(request, key.Name) is { Length: > 0 } cookie ? XxHash64.Of(cookie) : null,
+                HashSource.Query => Query(request, key.Name) is { } value ? XxHash64.Of(value) : null,
+                _ => XxHash64.Of(client.ToString()),
             };
-            if (value is null && key is { Source: HashSource.Cookie, CookieTtl: { } ttl } && setCookie.Length == 0)
+            if (one is null && key is { Source: HashSource.Cookie, CookieTtl: { } ttl } && setCookie.Length == 0)
             {
-                value = StableHash.Of($"{source}{destination}").ToString("x16", CultureInfo.InvariantCulture);
+                var value = XxHash64.Of($"{source}{destination}").ToString("x16", CultureInfo.InvariantCulture);
                 setCookie = CookieText(key, value, ttl);
+                one = XxHash64.Of(value);
             }
-            if (value is null) continue;
-            var one = StableHash.Of(value);
-            hash = hash is { } before ? ((before << 1) | (before >> 63)) ^ one : one;
-            if (key.Terminal) break;
+            if (one is { } given) hash = hash is { } before ? ((before << 1) | (before >> 63)) ^ given : given;
+            if (key.Terminal && hash is not null) break;
         }
         return (hash, setCookie.Length == 0 ? this : this with { SetCookie = setCookie });
     }
 
-    private static string CookieText(HashKey key, string value, TimeSpan ttl) => string.Create(CultureInfo.InvariantCulture,
-        $"{key.Name}=\"{value}\"{(ttl > TimeSpan.Zero ? $"; Max-Age={(long)ttl.TotalSeconds}" : "")}{(key.CookiePath.Length > 0 ? "; Path=" : "")}{key.CookiePath}; HttpOnly");
+    /// <summary>The hash of a field's values in their order as text, each the seed of the next.</summary>
+    private static ulong? FieldHash(HeaderBlock headers, byte[] name)
+    {
+        List<string>? values = null;
+        for (var i = 0; i < headers.Count; i++)
+            if (headers.Name(i).SequenceEqual(name)) (values ??= []).Add(Encoding.Latin1.GetString(headers.Value(i)));
+        if (values is null) return null;
+        if (values.Count > 1) values.Sort(StringComparer.Ordinal);
+        var hash = 0UL;
+        foreach (var value in values) hash = XxHash64.Of(Encoding.Latin1.GetBytes(value), hash);
+        return hash;
+    }
 
+    private static string CookieText(HashKey key, string value, TimeSpan ttl) => string.Create(CultureInfo.InvariantCulture,
+        $"{key.Name}=\"{value}\"{(ttl > TimeSpan.Zero ? $"; Max-Age={(long)ttl.TotalSeconds}" : "")}{(key.CookiePath.Length > 0 ? "; Path=" : "")}{key.CookiePath}{key.CookieAttributes}; HttpOnly");
+
+    /// <summary>The value of a cookie without its quotes.</summary>
     internal static string? Cookie(RequestHead request, string name)
     {
-        if (request.Headers.GetJoined("cookie"u8) is not { } cookies) return null;
-        foreach (var cookie in cookies.Split([';', ','], StringSplitOptions.TrimEntries))
-            if (cookie.StartsWith(name, StringComparison.Ordinal) && cookie.Length > name.Length && cookie[name.Length] == '=') return cookie[(name.Length + 1)..];
+        var headers = request.Headers;
+        for (var i = 0; i < headers.Count; i++)
+        {
+            if (!headers.Name(i).SequenceEqual("cookie"u8)) continue;
+            foreach (var cookie in Encoding.UTF8.GetString(headers.Value(i)).Split(';', StringSplitOptions.TrimEntries))
+            {
+                if (!cookie.StartsWith(name, StringComparison.Ordinal) || cookie.Length <= name.Length || cookie[name.Length] != '=') continue;
+                var value = cookie[(name.Length + 1)..];
+                return value is ['"', .., '"'] ? value[1..^1] : value;
+            }
+        }
         return null;
     }
 

@@ -38,6 +38,9 @@ internal sealed record ClusterSnapshot(
     /// <summary>How long one attempt of a request may take; zero: no limit.</summary>
     public TimeSpan MaxStreamDuration { get; init; }
 
+    /// <summary>How hosts are arranged for consistent hashing.</summary>
+    public HashSettings Hashing { get; init; } = HashSettings.Ring;
+
     /// <summary>Whether TLS connections depend on the host of the request.</summary>
     public bool NamesByRequest { get; } = SocketMatches.Select(match => match.Tls).Append(Tls).Any(tls => tls is { SniFromRequest: true } or { NameFromRequest: true });
 
@@ -107,6 +110,7 @@ internal static class ClusterDecoder
             cluster)
         {
             MaxConnectionDuration = options?.CommonHttpProtocolOptions?.MaxConnectionDuration?.ToTimeSpan() ?? TimeSpan.Zero,
+            Hashing = Hashing(cluster, notes),
             MaxStreamDuration = options?.CommonHttpProtocolOptions?.MaxStreamDuration?.ToTimeSpan() ?? TimeSpan.Zero,
         };
     }
@@ -139,6 +143,32 @@ internal static class ClusterDecoder
                 notes.Add($"lb_policy {cluster.LbPolicy}: least request is used");
                 return BalancingPolicy.LeastRequest;
         }
+    }
+
+    private static HashSettings Hashing(Cluster cluster, List<string> notes)
+    {
+        if (cluster.CommonLbConfig?.ConsistentHashingLbConfig is not null) notes.Add("consistent_hashing_lb_config is ignored");
+        if (cluster.LbPolicy == Cluster.Types.LbPolicy.Maglev)
+        {
+            var size = cluster.MaglevLbConfig?.TableSize ?? 65537;
+            if (size > 5_000_011 || !IsPrime((int)size)) throw new ResourceException($"maglev_lb_config.table_size {size}: must be a prime number of at most 5000011");
+            return HashSettings.Ring with { MaglevSize = (int)size };
+        }
+        if (cluster.RingHashLbConfig is not { } ring) return HashSettings.Ring;
+        if (ring.HashFunction != Cluster.Types.RingHashLbConfig.Types.HashFunction.XxHash) notes.Add($"ring_hash_lb_config.hash_function {ring.HashFunction}: XX_HASH is used");
+        var (minimum, maximum) = (ring.MinimumRingSize ?? HashSettings.Ring.MinimumRing, ring.MaximumRingSize ?? HashSettings.Ring.MaximumRing);
+        if (minimum > maximum || maximum > HashSettings.Ring.MaximumRing) throw new ResourceException($"ring_hash_lb_config: minimum_ring_size {minimum} and maximum_ring_size {maximum} must not exceed one another or {HashSettings.Ring.MaximumRing}");
+        return HashSettings.Ring with { MinimumRing = Math.Max(1, minimum), MaximumRing = maximum };
+    }
+
+    private static bool IsPrime(int number)
+    {
+        if (number < 2) return false;
+        for (var factor = 2; factor <= number / factor; factor++)
+        {
+            if (number % factor == 0) return false;
+        }
+        return true;
     }
 
     private static CircuitLimits Limits(CircuitBreakers? breakers)

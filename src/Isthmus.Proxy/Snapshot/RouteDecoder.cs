@@ -196,7 +196,10 @@ internal static class RouteDecoder
     {
         RouteAction.Types.HashPolicy.PolicySpecifierOneofCase.Header => new(HashSource.Header, policy.Header.HeaderName.ToLowerInvariant(), null, "", policy.Terminal),
         RouteAction.Types.HashPolicy.PolicySpecifierOneofCase.Cookie =>
-            new(HashSource.Cookie, policy.Cookie.Name, policy.Cookie.Ttl?.ToTimeSpan(), policy.Cookie.Path, policy.Terminal),
+            new(HashSource.Cookie, policy.Cookie.Name, policy.Cookie.Ttl?.ToTimeSpan(), policy.Cookie.Path, policy.Terminal)
+            {
+                CookieAttributes = string.Concat(policy.Cookie.Attributes.Select(attribute => attribute.Value.Length == 0 ? $"; {attribute.Name}" : $"; {attribute.Name}={attribute.Value}")),
+            },
         RouteAction.Types.HashPolicy.PolicySpecifierOneofCase.ConnectionProperties => new(HashSource.SourceIp, "", null, "", policy.Terminal),
         RouteAction.Types.HashPolicy.PolicySpecifierOneofCase.QueryParameter => new(HashSource.Query, policy.QueryParameter.Name, null, "", policy.Terminal),
         _ => null,

@@ -111,7 +111,14 @@ public enum RetryOn
 internal enum HashSource { Header, Cookie, SourceIp, Query }
 
 /// <param name="CookieTtl">A client without the cookie gets one that lasts so long, or as long as its session (zero); null: it gets none.</param>
-internal sealed record HashKey(HashSource Source, string Name, TimeSpan? CookieTtl, string CookiePath, bool Terminal);
+internal sealed record HashKey(HashSource Source, string Name, TimeSpan? CookieTtl, string CookiePath, bool Terminal)
+{
+    /// <summary>The name as a field has it.</summary>
+    public byte[] Field { get; } = System.Text.Encoding.ASCII.GetBytes(Name);
+
+    /// <summary>More attributes of the cookie, as <c>; name=value</c>.</summary>
+    public string CookieAttributes { get; init; } = "";
+}
 
 internal sealed record FaultSettings(
     TimeSpan Delay, Fraction DelayShare, int AbortStatus, Fraction AbortShare, IReadOnlyList<HeaderMatch> Headers);

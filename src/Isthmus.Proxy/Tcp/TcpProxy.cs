@@ -70,10 +70,11 @@ internal sealed class TcpProxy(SnapshotState state, UpstreamConnector connector,
     private async ValueTask<Transport?> ConnectAsync(Downstream connection, TcpAction action, ClusterState cluster, TrafficRecord record)
     {
         List<Host>? tried = null;
+        ulong? key = cluster.Config.Policy == BalancingPolicy.Hash ? XxHash64.Of(connection.Source.Address.ToString()) : null;
         var attempts = Math.Max(action.ConnectAttempts, LeastAttempts);
         for (var attempt = 1; attempt <= attempts; attempt++)
         {
-            if (cluster.Pick(tried, StableHash.Of(connection.Source.Address.ToString()), connection.Destination) is not { } host || tried?.Contains(host) == true) break;
+            if (cluster.Pick(tried, key, connection.Destination) is not { } host || tried?.Contains(host) == true) break;
             record.Host = host;
             record.Attempts = attempt;
             try

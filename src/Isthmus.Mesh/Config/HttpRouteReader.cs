@@ -10,9 +10,12 @@ internal static class HttpRouteReader
 
     private static readonly string[] RetryConditions =
     [
-        "5xx", "gateway-error", "reset", "connect-failure", "retriable-4xx", "refused-stream", "retriable-status-codes", "retriable-headers",
+        "5xx", "gateway-error", "reset", "reset-before-request", "connect-failure", "retriable-4xx", "refused-stream", "retriable-status-codes", "retriable-headers",
         "envoy-ratelimited", "http3-post-connect-failure", "cancelled", "deadline-exceeded", "internal", "resource-exhausted", "unavailable",
     ];
+
+    private static readonly (string Condition, string Why)[] IdleConditions =
+        [("http3-post-connect-failure", "proxies use no HTTP/3"), ("retriable-headers", "no field of a VirtualService names the headers")];
 
     public static HttpRoute Read(Field route, string ns, bool isDelegate)
     {
@@ -25,7 +28,7 @@ internal static class HttpRouteReader
             destinations,
             route["redirect"].Exists ? ReadRedirect(route["redirect"]) : null,
             route["directResponse"].Exists ? ReadDirect(route["directResponse"]) : null,
-            route["rewrite"].Exists ? new(route["rewrite"]["uri"].Text, route["rewrite"]["authority"].Text) : null,
+            route["rewrite"].Exists ? ReadRewrite(route["rewrite"]) : null,
             route["timeout"].Duration(route["timeout"].Text is "0" or "0s" ? null : Durations.OneMillisecond),
             route["retries"].Exists ? ReadRetries(route["retries"]) : null,
             route["fault"].Exists ? ReadFault(route["fault"]) : null,
@@ -86,7 +89,17 @@ internal static class HttpRouteReader
             ReadString(match["scheme"], "scheme"), ReadString(match["method"], "method"), ReadString(match["authority"], "authority"),
             headers, StringMaps(match["withoutHeaders"], "withoutHeaders"), StringMaps(match["queryParams"], "queryParams"),
             match["port"].Int ?? 0, match["sourceLabels"].TextMap, match["sourceNamespace"].Text,
-            match["gateways"].Exists ? VirtualServiceReader.ReadGateways(match["gateways"], ns) : default);
+            match["gateways"].Exists ? VirtualServiceReader.ReadGateways(match["gateways"], ns) : default) { StatPrefix = match["statPrefix"].Text };
+    }
+
+    private static HttpRewrite ReadRewrite(Field rewrite)
+    {
+        var regex = rewrite["uriRegexRewrite"];
+        var (pattern, replacement) = (regex["match"], regex["rewrite"]);
+        if (regex.Exists && rewrite["uri"].Exists) rewrite.Error("rewrite may only contain one of URI rewrite or URIRegexRewrite");
+        if (regex.Exists && (pattern.Text.Length == 0 || replacement.Text.Length == 0)) regex.Error("UriRegexRewrite requires both Rewrite and Match fields to be specified");
+        else if (regex.Exists) CheckRegex(pattern, "uriRegexRewrite");
+        return new(rewrite["uri"].Text, rewrite["authority"].Text) { Regex = regex.Exists ? new(pattern.Text, replacement.Text) : null };
     }
 
     private static ValueMap<StringMatch> StringMaps(Field map, string name) =>
@@ -128,6 +141,7 @@ internal static class HttpRouteReader
     {
         var code = redirect["redirectCode"].Int ?? 301;
         if (redirect["redirectCode"].Exists && code is not (301 or 302 or 303 or 307 or 308)) redirect["redirectCode"].Error($"redirect code {code} is not one of 301, 302, 303, 307, 308");
+        if (redirect["port"].Exists && redirect["derivePort"].Exists) redirect["derivePort"].Error("only one of port and derivePort may be set");
         return new(redirect["uri"].Text, redirect["authority"].Text, redirect["scheme"].Text, redirect["port"].Int ?? 0, redirect["derivePort"].Text == "FROM_REQUEST_PORT", code);
     }
 
@@ -150,7 +164,15 @@ internal static class HttpRouteReader
                 retries["retryOn"].Error($"\"{condition}\" is not a valid retryOn policy");
             }
         }
-        return new(Math.Max(attempts, 0), retries["perTryTimeout"].Duration(Durations.OneMillisecond), retries["retryOn"].Text, retries["retryRemoteLocalities"].Flag);
+        foreach (var (condition, why) in IdleConditions)
+        {
+            if (retries["retryOn"].Text.Split(',', StringSplitOptions.TrimEntries).Contains(condition)) retries["retryOn"].Warn($"\"{condition}\" has no effect: {why}", $"remove {condition}");
+        }
+        return new(Math.Max(attempts, 0), retries["perTryTimeout"].Duration(Durations.OneMillisecond), retries["retryOn"].Text, retries["retryRemoteLocalities"].Flag)
+        {
+            Backoff = retries["backoff"].Duration(Durations.OneMillisecond),
+            AvoidsTriedHosts = retries["retryIgnorePreviousHosts"].Flag ?? true,
+        };
     }
 
     private static double ReadPercent(Field owner, string name)
@@ -167,15 +189,30 @@ internal static class HttpRouteReader
         if (!fault["delay"].Exists && !fault["abort"].Exists) fault.Error("HTTP fault injection must have an abort and/or a delay");
         FaultDelay? delay = null;
         FaultAbort? abort = null;
-        if (fault["delay"] is { Exists: true } d) delay = new(d["fixedDelay"].Duration(Durations.OneMillisecond) ?? TimeSpan.Zero, ReadPercent(d, "percentage"));
+        if (fault["delay"] is { Exists: true } d)
+        {
+            if (d["exponentialDelay"] is { Exists: true } exponential) Refuse(exponential, "exponential delays are not supported", "use fixedDelay");
+            else if (!d["fixedDelay"].Exists) d.Error("HTTP fault delay needs fixedDelay");
+            delay = new(d["fixedDelay"].Duration(Durations.OneMillisecond) ?? TimeSpan.Zero, ReadPercent(d, "percentage"));
+        }
         if (fault["abort"] is { Exists: true } a)
         {
             var status = a["httpStatus"];
             if (status.Exists && status.Integer is < 200 or > 599) status.Error($"HTTP status {status.Integer} is not in range 200-599");
-            if (!status.Exists && !a["grpcStatus"].Exists) a.Error("HTTP fault abort needs httpStatus or grpcStatus");
-            abort = new(status.Int ?? 0, a["grpcStatus"].Text, ReadPercent(a, "percentage"));
+            if (status.Exists && a["grpcStatus"].Exists) a.Error("only one of httpStatus and grpcStatus may be set");
+            if (a["http2Error"] is { Exists: true } reset) Refuse(reset, "resets of HTTP/2 streams are not supported", "use httpStatus or grpcStatus");
+            else if (!status.Exists && !a["grpcStatus"].Exists) a.Error("HTTP fault abort needs httpStatus or grpcStatus");
+            if (a["grpcStatus"].Exists && GrpcStatuses.Parse(a["grpcStatus"].Text) is null) a["grpcStatus"].Error($"gRPC status \"{a["grpcStatus"].Text}\" is not supported", $"use one of {string.Join(", ", GrpcStatuses.Names)}");
+            if (status.Exists || a["grpcStatus"].Exists) abort = new(status.Int ?? 0, a["grpcStatus"].Text, ReadPercent(a, "percentage"));
         }
         return new(delay, abort);
+    }
+
+    /// <summary>A stored route with the field applies without that part of its fault.</summary>
+    private static void Refuse(Field field, string message, string remedy)
+    {
+        field.Error(message, remedy);
+        field.CloseIfWrong();
     }
 
     private static ValueList<HttpMirror> ReadMirrors(Field route, string ns)
@@ -205,7 +242,10 @@ internal static class HttpRouteReader
         }
         var origins = cors["allowOrigin"].Texts.Select(origin => new StringMatch(MatchKind.Exact, origin))
             .Concat(cors["allowOrigins"].Items.Select(origin => ReadString(origin, "corsAllowOrigins") ?? new(MatchKind.Present, "")));
-        return new(origins.ToValueList(), cors["allowMethods"].Texts, cors["allowHeaders"].Texts, cors["exposeHeaders"].Texts, age, cors["allowCredentials"].Flag);
+        return new(origins.ToValueList(), cors["allowMethods"].Texts, cors["allowHeaders"].Texts, cors["exposeHeaders"].Texts, age, cors["allowCredentials"].Flag)
+        {
+            ForwardsUnmatched = cors["unmatchedPreflights"].Text != "IGNORE",
+        };
     }
 
     private static HeaderChanges ReadHeaders(Field headers) => new(ReadChange(headers["request"]), ReadChange(headers["response"]));

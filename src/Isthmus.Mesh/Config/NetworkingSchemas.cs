@@ -41,7 +41,7 @@ internal static class NetworkingSchemas
     private static readonly Schema HttpMatch = Object(
         ("name", Text), ("uri", StringMatch), ("ignoreUriCase", Flag), ("scheme", StringMatch), ("method", StringMatch), ("authority", StringMatch),
         ("headers", Map(StringMatch)), ("withoutHeaders", Map(StringMatch)), ("queryParams", Map(StringMatch)),
-        ("port", Unsigned), ("sourceLabels", TextMap), ("sourceNamespace", Text), ("gateways", Texts), ("statPrefix", Text));
+        ("port", Unsigned), ("sourceLabels", TextMap), ("sourceNamespace", Text), ("gateways", Texts), ("statPrefix", Idle(Text)));
 
     private static readonly Schema Fault = Object(
         ("delay", Object(("fixedDelay", Duration), ("exponentialDelay", Duration), ("percent", Integer), ("percentage", Percent))),
@@ -50,7 +50,7 @@ internal static class NetworkingSchemas
     private static readonly Schema Cors = Object(
         ("allowOrigin", Texts), ("allowOrigins", List(StringMatch)), ("allowMethods", Texts), ("allowHeaders", Texts),
         ("exposeHeaders", Texts), ("maxAge", Duration), ("allowCredentials", Flag),
-        ("unmatchedPreflights", Idle(OneOf("UNSPECIFIED", "FORWARD", "IGNORE"))));
+        ("unmatchedPreflights", OneOf("UNSPECIFIED", "FORWARD", "IGNORE")));
 
     private static readonly Schema HttpRoute = Object(
         ("name", Text), ("match", List(HttpMatch)), ("route", List(WeightedDestination)),
@@ -59,7 +59,7 @@ internal static class NetworkingSchemas
         ("rewrite", Object(("uri", Text), ("authority", Text), ("uriRegexRewrite", Object(("match", Text), ("rewrite", Text))))),
         ("timeout", Duration),
         ("retries", Object(("attempts", Integer), ("perTryTimeout", Duration), ("retryOn", Text), ("retryRemoteLocalities", Flag),
-            ("backoff", Idle(Duration)), ("retryIgnorePreviousHosts", Idle(Flag)))),
+            ("backoff", Duration), ("retryIgnorePreviousHosts", Flag))),
         ("fault", Fault), ("mirror", Destination), ("mirrorPercent", Unsigned), ("mirrorPercentage", Percent), ("mirror_percent", Unsigned),
         ("mirrors", List(Object(("destination", Destination), ("percentage", Percent)).Requiring("destination"))),
         ("corsPolicy", Cors), ("headers", Headers), ("delegate", Object(("name", Text), ("namespace", Text))));
@@ -95,7 +95,7 @@ internal static class NetworkingSchemas
                 ("httpQueryParameterName", Text), ("minimumRingSize", Integer),
                 ("ringHash", Object(("minimumRingSize", Integer))), ("maglev", Object(("tableSize", Integer))))),
             ("localityLbSetting", LocalityLb), ("warmupDurationSecs", Duration),
-            ("warmup", Idle(Object(("duration", Duration), ("minimumPercent", Number), ("aggression", Number)).Requiring("duration"))))),
+            ("warmup", Object(("duration", Duration), ("minimumPercent", Number), ("aggression", Number)).Requiring("duration")))),
         ("connectionPool", ConnectionPool),
         ("outlierDetection", Object(
             ("consecutiveErrors", Integer), ("splitExternalLocalOriginErrors", Flag), ("consecutiveLocalOriginFailures", Unsigned), ("consecutiveGatewayErrors", Unsigned),
@@ -105,7 +105,7 @@ internal static class NetworkingSchemas
             ("credentialName", Text), ("subjectAltNames", Texts), ("sni", Text), ("insecureSkipVerify", Flag))),
         ("tunnel", Object(("protocol", Text), ("targetHost", Text), ("targetPort", Unsigned)).Requiring("targetHost", "targetPort")),
         ("proxyProtocol", Idle(Object(("version", OneOf("V1", "V2"))))),
-        ("retryBudget", Idle(Object(("percent", Number), ("minRetryConcurrency", Unsigned)))),
+        ("retryBudget", Object(("percent", Number), ("minRetryConcurrency", Unsigned))),
     ];
 
     private static readonly Schema Policy = Object(

@@ -61,8 +61,9 @@ internal static class HttpRoutes
             Match = RouteMatches.Build(match),
             Metadata = Parts.Metadata(("istio", Parts.Fields(("config", Parts.ConfigPath(routing.Source, "virtual-service"))))),
             Decorator = new() { Operation = Operation(routing, http, match, context) },
+            StatPrefix = match?.StatPrefix ?? "",
         };
-        if (http.Redirect is { } redirect) route.Redirect = RouteActions.Redirect(redirect);
+        if (http.Redirect is { } redirect) route.Redirect = RouteActions.Redirect(redirect, context.Port);
         else if (http.Direct is { } direct) route.DirectResponse = RouteActions.Direct(direct);
         else route.Route_ = Forward(http, match, context);
         RouteActions.AddHeaders(route, http.Headers);
@@ -157,15 +158,16 @@ internal static class HttpRoutes
         {
             NumRetries = (uint)(retry?.Attempts ?? 2),
             HostSelectionRetryMaxAttempts = 5,
-            RetryHostPredicate =
-            {
-                new RetryPolicy.Types.RetryHostPredicate
-                {
-                    Name = "envoy.retry_host_predicates.previous_hosts",
-                    TypedConfig = Parts.Pack(new PreviousHostsPredicate()),
-                },
-            },
         };
+        if (retry?.AvoidsTriedHosts != false)
+        {
+            policy.RetryHostPredicate.Add(new RetryPolicy.Types.RetryHostPredicate
+            {
+                Name = "envoy.retry_host_predicates.previous_hosts",
+                TypedConfig = Parts.Pack(new PreviousHostsPredicate()),
+            });
+        }
+        if (retry?.Backoff is { } backoff) policy.RetryBackOff = new() { BaseInterval = Parts.Duration(backoff) };
         SetConditions(policy, retry?.RetryOn is { Length: > 0 } conditions ? conditions : DefaultRetryOn + ",503");
         if (retry?.PerTryTimeout is { } perTry) policy.PerTryTimeout = Parts.Duration(perTry);
         if (retry?.RemoteLocalities == true)

@@ -12,13 +12,14 @@ namespace Isthmus.Mesh.Generate;
 /// <summary>The action for a matched request.</summary>
 internal static class RouteActions
 {
-    public static RedirectAction Redirect(HttpRedirect redirect)
+    /// <param name="port">Of the listener: the request came to it.</param>
+    public static RedirectAction Redirect(HttpRedirect redirect, int port)
     {
         var action = new RedirectAction
         {
             HostRedirect = redirect.Authority,
             PathRedirect = redirect.Uri,
-            PortRedirect = (uint)redirect.Port,
+            PortRedirect = (uint)(redirect.FromRequest ? port : redirect.Port),
             ResponseCode = redirect.Code switch
             {
                 302 => RedirectAction.Types.RedirectResponseCode.Found,
@@ -48,6 +49,7 @@ internal static class RouteActions
     public static void Rewrite(RouteAction action, HttpRewrite rewrite, HttpMatch? match)
     {
         if (rewrite.Authority.Length > 0) action.HostRewriteLiteral = rewrite.Authority;
+        if (rewrite.Regex is { } regex) action.RegexRewrite = new() { Pattern = RouteMatches.Regex(regex.Pattern), Substitution = regex.Replacement };
         if (rewrite.Uri.Length == 0) return;
         // A rewrite replaces the whole path for an exact or regex match, and only the prefix for a prefix match.
         if (match?.Uri is { Kind: MatchKind.Regex } uri) action.RegexRewrite = new() { Pattern = RouteMatches.Regex(uri.Value), Substitution = rewrite.Uri };
@@ -95,26 +97,14 @@ internal static class RouteActions
     public static HTTPFault Fault(HttpFault fault)
     {
         var made = new HTTPFault();
-        if (fault.Delay is { } delay) made.Delay = new() { FixedDelay = Parts.Duration(delay.Delay), Percentage = Parts.PerMillion(delay.Percent) };
+        if (fault.Delay is { Delay.Ticks: > 0 } delay) made.Delay = new() { FixedDelay = Parts.Duration(delay.Delay), Percentage = Parts.PerMillion(delay.Percent) };
         if (fault.Abort is { } abort)
         {
             made.Abort = new() { Percentage = Parts.PerMillion(abort.Percent) };
-            if (abort.GrpcStatus.Length > 0) made.Abort.GrpcStatus = GrpcStatus(abort.GrpcStatus);
+            if (abort.GrpcStatus.Length > 0) made.Abort.GrpcStatus = (uint)(GrpcStatuses.Parse(abort.GrpcStatus) ?? 2);
             else made.Abort.HttpStatus = (uint)abort.HttpStatus;
         }
         return made;
-    }
-
-    private static uint GrpcStatus(string text)
-    {
-        string[] names =
-        [
-            "OK", "CANCELLED", "UNKNOWN", "INVALID_ARGUMENT", "DEADLINE_EXCEEDED", "NOT_FOUND", "ALREADY_EXISTS", "PERMISSION_DENIED", "RESOURCE_EXHAUSTED",
-            "FAILED_PRECONDITION", "ABORTED", "OUT_OF_RANGE", "UNIMPLEMENTED", "INTERNAL", "UNAVAILABLE", "DATA_LOSS", "UNAUTHENTICATED",
-        ];
-        if (uint.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out var code)) return code;
-        var known = Array.IndexOf(names, text.ToUpperInvariant());
-        return known < 0 ? 2 : (uint)known;
     }
 
     public static CorsPolicy Cors(Model.CorsPolicy cors)
@@ -126,6 +116,7 @@ internal static class RouteActions
             ExposeHeaders = string.Join(',', cors.ExposeHeaders),
             MaxAge = cors.MaxAge is { } age ? ((long)age.TotalSeconds).ToString(CultureInfo.InvariantCulture) : "",
             AllowCredentials = cors.Credentials,
+            ForwardNotMatchingPreflights = cors.ForwardsUnmatched ? null : false,
             FilterEnabled = new() { DefaultValue = new() { Numerator = 100 } },
         };
         made.AllowOriginStringMatch.AddRange(cors.Origins.Select(RouteMatches.Text));

@@ -32,18 +32,35 @@ public sealed record HttpMatch(
     int Port,
     ValueMap<string> SourceLabels,
     string SourceNamespace,
-    ValueList<string> Gateways);
+    ValueList<string> Gateways)
+{
+    /// <summary>The name of statistics that Envoy keeps for the route; empty: none.</summary>
+    public string StatPrefix { get; init; } = "";
+}
 
 /// <param name="Port">0: unchanged. <paramref name="FromRequest"/>: keep the request's port.</param>
 public sealed record HttpRedirect(string Uri, string Authority, string Scheme, int Port, bool FromRequest, int Code);
 
 public sealed record DirectResponse(int Status, string Body, bool IsBytes);
 
-public sealed record HttpRewrite(string Uri, string Authority);
+public sealed record HttpRewrite(string Uri, string Authority)
+{
+    /// <summary>Rewrites what matches in the path; groups are <c>\1</c>.</summary>
+    public RegexReplacement? Regex { get; init; }
+}
+
+public sealed record RegexReplacement(string Pattern, string Replacement);
 
 /// <param name="RetryOn">Envoy's conditions, comma separated; empty: the mesh's default.</param>
 /// <param name="RemoteLocalities">Retries may leave the locality.</param>
-public sealed record HttpRetry(int Attempts, TimeSpan? PerTryTimeout, string RetryOn, bool? RemoteLocalities);
+public sealed record HttpRetry(int Attempts, TimeSpan? PerTryTimeout, string RetryOn, bool? RemoteLocalities)
+{
+    /// <summary>The pause before the first retry, which doubles with each; null: the proxy's default.</summary>
+    public TimeSpan? Backoff { get; init; }
+
+    /// <summary>Retries avoid hosts that the request has tried.</summary>
+    public bool AvoidsTriedHosts { get; init; } = true;
+}
 
 /// <param name="Percent">Of the requests, 0 to 100.</param>
 public sealed record FaultDelay(TimeSpan Delay, double Percent);
@@ -60,7 +77,11 @@ public sealed record CorsPolicy(
     ValueList<string> Headers,
     ValueList<string> ExposeHeaders,
     TimeSpan? MaxAge,
-    bool? Credentials);
+    bool? Credentials)
+{
+    /// <summary>Preflight requests of other origins reach the service.</summary>
+    public bool ForwardsUnmatched { get; init; } = true;
+}
 
 public sealed record HttpRoute(
     string Name,

@@ -73,11 +73,12 @@ internal sealed class ClusterState
 
     /// <summary>Chooses a host for a request; null when none is usable.</summary>
     /// <param name="destination">Where the client wanted to go; only original-destination clusters use it.</param>
-    public Host? Pick(IReadOnlyList<Host>? tried, ulong? hash, EndPoint? destination)
+    /// <param name="leaveAfter">After so many tried hosts, those of other priorities come first; 0: never.</param>
+    public Host? Pick(IReadOnlyList<Host>? tried, ulong? hash, EndPoint? destination, int leaveAfter = 0)
     {
         var now = _time.GetTimestamp();
         if (Config.Kind != ClusterKind.OriginalDst)
-            return _hosts.Pick(new(now, tried, hash), Config.Policy, _random, _hasDoubted ? long.MaxValue : Volatile.Read(ref _impairedUntil), Config.PanicThreshold);
+            return _hosts.Pick(new(now, tried, hash) { LeaveAfter = leaveAfter }, Config.Policy, _random, _hasDoubted ? long.MaxValue : Volatile.Read(ref _impairedUntil), Config.PanicThreshold);
         if (destination is null) return null;
         return _destinations.GetOrAdd(destination, static d => new Host(new Endpoint(d, 1, EndpointHealth.Healthy, ValueMap<string>.Empty, Workload.Unknown, false)));
     }

@@ -7,7 +7,11 @@ public enum BalancingPolicy { RoundRobin, LeastRequest, Random, Hash }
 /// <param name="Now">The current timestamp.</param>
 /// <param name="Tried">Hosts that already failed this request; they come last.</param>
 /// <param name="Hash">Key of the request for consistent hashing; null when it has none.</param>
-internal readonly record struct PickInputs(long Now, IReadOnlyList<Host>? Tried, ulong? Hash);
+internal readonly record struct PickInputs(long Now, IReadOnlyList<Host>? Tried, ulong? Hash)
+{
+    /// <summary>After so many tried hosts, those of other priorities come first; 0: never.</summary>
+    public int LeaveAfter { get; init; }
+}
 
 /// <summary>The hosts of a cluster at one moment, arranged for choosing. Immutable except for the hosts' own state.</summary>
 internal sealed class HostSet
@@ -70,10 +74,25 @@ internal sealed class HostSet
     private Host? PickCarefully(PickInputs inputs, BalancingPolicy policy, Random random, double? panicThreshold)
     {
         // Each pass relaxes the rules: healthy hosts, then those that just failed to connect, then those this request already tried.
+        if (inputs.LeaveAfter > 0 && inputs.Tried is { } tried && tried.Count >= inputs.LeaveAfter && PickElsewhere(inputs, policy, random) is { } elsewhere) return elsewhere;
         return PickAmong(inputs, policy, random, avoidable: false, triable: false)
             ?? PickAmong(inputs, policy, random, avoidable: true, triable: false)
             ?? PickAmong(inputs, policy, random, avoidable: true, triable: true)
             ?? (panicThreshold is 0 ? null : Panic(inputs, policy, random));
+    }
+
+    /// <summary>A host of the first priority without tried hosts that has one to offer. As in Envoy, hosts tried since the last full
+    /// number of attempts do not count.</summary>
+    private Host? PickElsewhere(PickInputs inputs, BalancingPolicy policy, Random random)
+    {
+        var counted = inputs.Tried!.Count / inputs.LeaveAfter * inputs.LeaveAfter;
+        foreach (var priority in _priorities)
+        {
+            if (inputs.Tried.Take(counted).Any(tried => Array.Exists(priority.Entries, entry => ReferenceEquals(entry.Host, tried)))) continue;
+            var narrow = Narrow(priority, inputs, avoidable: false, triable: false);
+            if (Choose(narrow, policy, random) is { } host) return host;
+        }
+        return null;
     }
 
     private Host? Panic(PickInputs inputs, BalancingPolicy policy, Random random)

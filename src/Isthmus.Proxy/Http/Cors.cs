@@ -5,12 +5,16 @@ namespace Isthmus.Proxy.Http;
 /// <summary>Cross-origin rules of a route (Envoy's cors filter).</summary>
 internal static class Cors
 {
-    /// <summary>Answers a preflight request of an allowed origin; other requests continue.</summary>
+    /// <summary>Answers a preflight request of an allowed origin, and others without permission unless they are forwarded; other requests
+    /// continue.</summary>
     public static bool TryPreflight(RequestHead request, CorsSettings cors, ResponseHead response)
     {
-        if (request.Method != "OPTIONS" || !request.Headers.Contains("access-control-request-method"u8) || AllowedOrigin(request, cors) is not { } origin) return false;
+        if (request.Method != "OPTIONS" || !request.Headers.Contains("access-control-request-method"u8)) return false;
+        var origin = AllowedOrigin(request, cors);
+        if (origin is null && (cors.ForwardsUnmatched || !request.Headers.Contains("origin"u8))) return false;
         response.Clear();
         response.Status = 200;
+        if (origin is null) return true;
         response.Headers.Add("access-control-allow-origin"u8, origin);
         if (cors.Credentials) response.Headers.Add("access-control-allow-credentials"u8, "true"u8);
         if (cors.Methods.Length > 0) response.Headers.Add("access-control-allow-methods"u8, cors.Methods);

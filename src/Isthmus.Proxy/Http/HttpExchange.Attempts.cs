@@ -110,7 +110,7 @@ internal sealed partial class HttpExchange
         var fresh = false;
         for (var attempt = 1; ; attempt++)
         {
-            if (cluster.Pick(tried, hash, connection.Destination) is not { } host)
+            if (cluster.Pick(tried, hash, connection.Destination, act.Retry?.LeaveAfter ?? 0) is not { } host)
             {
                 if (attempt == 1) Interlocked.Increment(ref cluster.Counters.NoHost);
                 await ReplyNoHostAsync(attempt).ConfigureAwait(false);
@@ -136,8 +136,8 @@ internal sealed partial class HttpExchange
             }
             Interlocked.Increment(ref cluster.Counters.Retries);
             await DropAttemptAsync(body).ConfigureAwait(false);
-            (tried ??= []).Add(host);
-            if (cluster.Hosts.All.Count <= tried.Count && !fresh) await Task.Delay(RetryDecision.Pause(act.Retry, attempt, parts.Ports.Random), parts.Ports.Time).ConfigureAwait(false);
+            if (act.Retry is not { OtherHosts: false }) (tried ??= []).Add(host);
+            if (!fresh && (act.Retry is { AlwaysWaits: true } || tried is null || cluster.Hosts.All.Count <= tried.Count)) await Task.Delay(RetryDecision.Pause(act.Retry, attempt, parts.Ports.Random), parts.Ports.Time).ConfigureAwait(false);
             // The retry slot was only checked: the attempt itself counts as a request.
             cluster.EndRetry();
         }

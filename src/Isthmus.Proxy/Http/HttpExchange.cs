@@ -193,7 +193,9 @@ internal sealed partial class HttpExchange(HttpParts parts, Downstream connectio
             await Task.Delay(fault.Delay, parts.Ports.Time).ConfigureAwait(false);
         }
         if (fault.AbortStatus == 0 || !fault.AbortShare.Hits(parts.Ports.Random)) return false;
-        await ReplyAsync(fault.AbortStatus, LocalReply.FaultAbort, "fault_filter_abort", EndReason.FaultInjected).ConfigureAwait(false);
+        var body = LocalReply.Prepare(_response, Request, fault.AbortStatus, LocalReply.FaultAbort);
+        if (fault.GrpcStatus is { } grpc && _response.Headers.Contains("grpc-status"u8)) _response.Headers.Set("grpc-status"u8, grpc.ToString(System.Globalization.CultureInfo.InvariantCulture));
+        await SendOwnAsync(body, "fault_filter_abort", EndReason.FaultInjected).ConfigureAwait(false);
         return true;
     }
 

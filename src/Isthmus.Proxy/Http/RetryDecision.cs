@@ -24,7 +24,7 @@ internal static class RetryDecision
         if (retry is null) return false;
         return end switch
         {
-            AttemptEnd.ConnectFailed => (retry.On & (RetryOn.ConnectFailure | RetryOn.Reset | RetryOn.ServerError)) != 0,
+            AttemptEnd.ConnectFailed => (retry.On & (RetryOn.ConnectFailure | RetryOn.Reset | RetryOn.ResetBeforeRequest | RetryOn.ServerError)) != 0,
             AttemptEnd.Refused => (retry.On & (RetryOn.RefusedStream | RetryOn.ConnectFailure | RetryOn.Reset | RetryOn.ServerError)) != 0,
             AttemptEnd.Timeout => (retry.On & (RetryOn.GatewayError | RetryOn.ServerError)) != 0 || retry.StatusCodes.Contains(504),
             _ => (retry.On & (RetryOn.Reset | RetryOn.ServerError)) != 0,
@@ -33,11 +33,18 @@ internal static class RetryDecision
 
     private static bool IsRetriable(RetrySettings retry, ResponseHead response)
     {
+        // It comes from a rate limit of another proxy, which more requests would only reach again.
+        if (response.Headers.Contains("x-envoy-ratelimited"u8)) return (retry.On & RetryOn.RateLimited) != 0;
         var status = response.Status;
         if ((retry.On & RetryOn.ServerError) != 0 && status >= 500) return true;
         if ((retry.On & RetryOn.GatewayError) != 0 && status is >= 502 and <= 504) return true;
         if ((retry.On & RetryOn.StatusCodes) != 0 && retry.StatusCodes.Contains(status)) return true;
         if ((retry.On & RetryOn.Retriable4xx) != 0 && status == 409) return true;
+        if ((retry.On & RetryOn.Headers) != 0)
+        {
+            foreach (var header in retry.Headers)
+                if (header.IsMatch(response)) return true;
+        }
         return Utf8Parser.TryParse(response.Headers.Get("grpc-status"u8), out int grpc, out _) && (retry.On & GrpcCondition(grpc)) != 0;
     }
 
@@ -51,7 +58,7 @@ internal static class RetryDecision
         _ => RetryOn.None,
     };
 
-    /// <summary>How long to wait before another attempt, when all hosts were tried.</summary>
+    /// <summary>How long to wait before another attempt.</summary>
     public static TimeSpan Pause(RetrySettings? retry, int attempt, Random random)
     {
         var ceiling = (retry?.BackoffBase ?? TimeSpan.FromMilliseconds(25)) * Math.Pow(2, Math.Min(attempt - 1, 10));

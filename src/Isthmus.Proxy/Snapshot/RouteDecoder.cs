@@ -228,7 +228,12 @@ internal static class RouteDecoder
         return new(
             on, (int)(policy.NumRetries ?? 1u), policy.PerTryTimeout?.ToTimeSpan() ?? TimeSpan.Zero,
             policy.RetryHostPredicate.Any(p => p.Name == "envoy.retry_host_predicates.previous_hosts" || p.TypedConfig?.TypeUrl.EndsWith("PreviousHostsPredicate", StringComparison.Ordinal) == true),
-            codes, backoff, policy.RetryBackOff?.MaxInterval?.ToTimeSpan() ?? backoff * 10);
+            codes, backoff, policy.RetryBackOff?.MaxInterval?.ToTimeSpan() ?? backoff * 10)
+        {
+            AlwaysWaits = policy.RetryBackOff is not null,
+            Headers = [.. policy.RetriableHeaders.Select(Header)],
+            LeaveAfter = policy.RetryPriority?.TypedConfig is { } priority && priority.TryUnpack(out Wire.Envoy.Retries.PreviousPrioritiesConfig previous) ? Math.Max(1, previous.UpdateFrequency) : 0,
+        };
     }
 
     private static RetryOn? Condition(string word) => word switch
@@ -241,6 +246,8 @@ internal static class RouteDecoder
         "5xx" => RetryOn.ServerError | RetryOn.Reset | RetryOn.ConnectFailure | RetryOn.RefusedStream,
         "retriable-status-codes" => RetryOn.StatusCodes,
         "retriable-4xx" => RetryOn.Retriable4xx,
+        "retriable-headers" => RetryOn.Headers,
+        "envoy-ratelimited" => RetryOn.RateLimited,
         "cancelled" => RetryOn.GrpcCancelled,
         "deadline-exceeded" => RetryOn.GrpcDeadline,
         "internal" => RetryOn.GrpcInternal,
@@ -278,14 +285,22 @@ internal static class RouteDecoder
         return any.TryUnpack(out HTTPFault fault) ? Fault(fault) : null;
     }
 
+    /// <summary>The HTTP status that stands for a status of gRPC.</summary>
+    private static int HttpStatus(int grpc) => grpc switch
+    {
+        0 => 200, 1 => 499, 3 or 9 or 11 => 400, 4 => 504, 5 => 404, 6 or 10 => 409, 7 => 403, 8 => 429, 12 => 501, 14 => 503, 16 => 401, _ => 500,
+    };
+
     public static FaultSettings? Fault(HTTPFault fault)
     {
         if (fault.Delay is null && fault.Abort is null) return null;
-        var status = fault.Abort is null ? 0 : fault.Abort.HttpStatus > 0 ? (int)fault.Abort.HttpStatus : fault.Abort.GrpcStatus > 0 ? 200 : 503;
+        if (fault.Abort?.ErrorTypeCase == FaultAbort.ErrorTypeOneofCase.HeaderAbort) throw new ResourceException("fault: header_abort is not supported");
+        int? grpc = fault.Abort?.ErrorTypeCase == FaultAbort.ErrorTypeOneofCase.GrpcStatus ? (int)Math.Min(fault.Abort.GrpcStatus, int.MaxValue) : null;
+        var status = fault.Abort is null ? 0 : grpc is { } code ? HttpStatus(code) : fault.Abort.HttpStatus > 0 ? (int)fault.Abort.HttpStatus : 503;
         return new(
             fault.Delay?.FixedDelay?.ToTimeSpan() ?? TimeSpan.Zero, fault.Delay is null ? new(0) : Fraction(fault.Delay.Percentage ?? new()),
             status, fault.Abort is null ? new(0) : Fraction(fault.Abort.Percentage ?? new()),
-            [.. fault.Headers.Select(Header)]);
+            [.. fault.Headers.Select(Header)]) { GrpcStatus = grpc };
     }
 
     private static CorsSettings? Cors(Route route, VirtualHost host)
@@ -295,10 +310,10 @@ internal static class RouteDecoder
             any.TryUnpack(out Wire.Envoy.HttpFilters.CorsPolicy typed))
         {
             return new([.. typed.AllowOriginStringMatch.Select(TextMatch.From)], typed.AllowMethods, typed.AllowHeaders, typed.ExposeHeaders, typed.MaxAge,
-                typed.AllowCredentials ?? false);
+                typed.AllowCredentials ?? false) { ForwardsUnmatched = typed.ForwardNotMatchingPreflights ?? true };
         }
         if (route.Route_?.Cors is not { } cors || cors.FilterEnabled?.DefaultValue?.Numerator == 0) return null;
         return new([.. cors.AllowOriginStringMatch.Select(TextMatch.From)], cors.AllowMethods, cors.AllowHeaders, cors.ExposeHeaders, cors.MaxAge,
-            cors.AllowCredentials ?? false);
+            cors.AllowCredentials ?? false) { ForwardsUnmatched = cors.ForwardNotMatchingPreflights ?? true };
     }
 }

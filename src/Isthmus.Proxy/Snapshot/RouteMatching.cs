@@ -35,9 +35,10 @@ internal sealed class HeaderMatch(string name, TextMatch? value, (long Start, lo
 {
     private readonly byte[] _name = Encoding.ASCII.GetBytes(name.ToLowerInvariant());
 
-    public bool IsMatch(RequestHead request, string scheme)
+    public bool IsMatch(RequestHead request, string scheme) => Decide(Read(request, scheme));
+
+    private bool Decide(string? found)
     {
-        var found = Read(request, scheme);
         if (found is null)
         {
             if (!missingIsEmpty) return value is null && range is null ? present == invert : false;
@@ -48,6 +49,10 @@ internal sealed class HeaderMatch(string name, TextMatch? value, (long Start, lo
             : present;
         return matches != invert;
     }
+
+    /// <summary>Whether a response has the field.</summary>
+    public bool IsMatch(ResponseHead response) =>
+        Decide(_name.AsSpan().SequenceEqual(":status"u8) ? response.Status.ToString(System.Globalization.CultureInfo.InvariantCulture) : response.Headers.GetJoined(_name));
 
     private string? Read(RequestHead request, string scheme) => _name[0] != ':' ? request.Headers.GetJoined(_name) : name switch
     {

@@ -87,7 +87,17 @@ internal sealed record Fraction(int PerMillion)
 /// <summary>When a failed request is retried.</summary>
 /// <param name="On">Conditions, as Envoy names them.</param>
 internal sealed record RetrySettings(
-    RetryOn On, int Retries, TimeSpan PerTryTimeout, bool OtherHosts, IReadOnlySet<int> StatusCodes, TimeSpan BackoffBase, TimeSpan BackoffMax);
+    RetryOn On, int Retries, TimeSpan PerTryTimeout, bool OtherHosts, IReadOnlySet<int> StatusCodes, TimeSpan BackoffBase, TimeSpan BackoffMax)
+{
+    /// <summary>Every retry waits, not only when all hosts were tried.</summary>
+    public bool AlwaysWaits { get; init; }
+
+    /// <summary>With <see cref="RetryOn.Headers"/>: an answer that matches one is asked for again.</summary>
+    public IReadOnlyList<HeaderMatch> Headers { get; init; } = [];
+
+    /// <summary>After so many tried hosts, a retry leaves their priorities, that is, the locality; 0: never.</summary>
+    public int LeaveAfter { get; init; }
+}
 
 [Flags]
 public enum RetryOn
@@ -106,6 +116,8 @@ public enum RetryOn
     GrpcExhausted = 1024,
     GrpcUnavailable = 2048,
     ResetBeforeRequest = 4096,
+    Headers = 8192,
+    RateLimited = 16384,
 }
 
 internal enum HashSource { Header, Cookie, SourceIp, Query }
@@ -121,10 +133,18 @@ internal sealed record HashKey(HashSource Source, string Name, TimeSpan? CookieT
 }
 
 internal sealed record FaultSettings(
-    TimeSpan Delay, Fraction DelayShare, int AbortStatus, Fraction AbortShare, IReadOnlyList<HeaderMatch> Headers);
+    TimeSpan Delay, Fraction DelayShare, int AbortStatus, Fraction AbortShare, IReadOnlyList<HeaderMatch> Headers)
+{
+    /// <summary>The status for clients that speak gRPC; null: as it follows from the HTTP status.</summary>
+    public int? GrpcStatus { get; init; }
+}
 
 internal sealed record CorsSettings(
-    IReadOnlyList<TextMatch> Origins, string Methods, string Headers, string Expose, string MaxAge, bool Credentials);
+    IReadOnlyList<TextMatch> Origins, string Methods, string Headers, string Expose, string MaxAge, bool Credentials)
+{
+    /// <summary>Preflight requests of other origins are forwarded.</summary>
+    public bool ForwardsUnmatched { get; init; } = true;
+}
 
 /// <summary>Fields to add, replace and remove in one direction; usually empty.</summary>
 internal sealed record HeaderEdits(

@@ -44,6 +44,17 @@ public sealed class HostSetTests
     }
 
     [Fact]
+    public void After_enough_tried_hosts_those_of_other_localities_come_first()
+    {
+        var (set, hosts) = Set((0, [(1, false), (1, false), (1, false)]), (1, [(1, false)]));
+        var random = new Random(1);
+        Host? Pick(int tried, int leaveAfter) => set.Pick(new(0, [.. hosts.Take(tried)], null) { LeaveAfter = leaveAfter }, BalancingPolicy.Random, random, 0, null);
+        Assert.All(Enumerable.Range(0, 20), _ => Assert.NotSame(hosts[3], Pick(1, 2)));
+        Assert.All(Enumerable.Range(0, 20), _ => Assert.Same(hosts[3], Pick(2, 2)));
+        Assert.All(Enumerable.Range(0, 20), _ => Assert.Same(hosts[2], Pick(2, 0)));
+    }
+
+    [Fact]
     public void Ejected_hosts_are_left_out_until_nobody_else_is_there()
     {
         var (set, hosts) = Set((0, [(1, false), (1, false)]));

@@ -47,7 +47,7 @@ public sealed class RetryDecisionTests
     }
 
     [Theory]
-    [InlineData(AttemptEnd.ConnectFailed, RetryOn.ConnectFailure | RetryOn.Reset | RetryOn.ServerError)]
+    [InlineData(AttemptEnd.ConnectFailed, RetryOn.ConnectFailure | RetryOn.Reset | RetryOn.ResetBeforeRequest | RetryOn.ServerError)]
     [InlineData(AttemptEnd.Refused, RetryOn.RefusedStream | RetryOn.ConnectFailure | RetryOn.Reset | RetryOn.ServerError)]
     [InlineData(AttemptEnd.Reset, RetryOn.Reset | RetryOn.ServerError)]
     [InlineData(AttemptEnd.ProtocolError, RetryOn.Reset | RetryOn.ServerError)]

@@ -73,6 +73,11 @@ internal sealed class SidecarProxy : IDisposable
         using var request = new HttpRequestMessage(method ?? HttpMethod.Get, $"http://127.0.0.1:{Port}{path}");
         request.Headers.Host = "web.example";
         if (version is not null) (request.Version, request.VersionPolicy) = (version, HttpVersionPolicy.RequestVersionExact);
+        if (header.StartsWith("content-type: ", StringComparison.Ordinal))
+        {
+            request.Content = new ByteArrayContent([]) { Headers = { ContentType = new(header["content-type: ".Length..]) } };
+            header = "";
+        }
         foreach (var line in header.Split('\n', StringSplitOptions.RemoveEmptyEntries)) Assert.True(request.Headers.TryAddWithoutValidation(line.Split(": ", 2)[0], line.Split(": ", 2)[1]));
         return await client.SendAsync(request, Stop);
     }

@@ -43,7 +43,7 @@ internal static class DestinationRuleReader
         policy["connectionPool"].Exists ? ReadPool(policy["connectionPool"]) : null,
         policy["outlierDetection"].Exists ? ReadOutlier(policy["outlierDetection"]) : null,
         policy["tls"].Exists ? ReadTls(policy["tls"]) : null,
-        ports) { IsBlocked = RefusesTunnel(policy["tunnel"]) | policy["tls"]["caCrl"].CloseIfWrong() };
+        ports) { RetryBudget = policy["retryBudget"].Exists ? ReadBudget(policy["retryBudget"]) : null, IsBlocked = RefusesTunnel(policy["tunnel"]) | policy["tls"]["caCrl"].CloseIfWrong() };
 
     private static bool RefusesTunnel(Field tunnel)
     {
@@ -63,11 +63,31 @@ internal static class DestinationRuleReader
             _ => null,
         };
         var hash = lb["consistentHash"].Exists ? ReadHash(lb["consistentHash"]) : null;
+        var warmup = ReadWarmup(lb);
+        if (warmup is not null && (hash is not null || algorithm is LbAlgorithm.Random or LbAlgorithm.Passthrough))
+            (lb["warmup"].Exists ? lb["warmup"] : lb["warmupDurationSecs"]).Warn("has no effect: only ROUND_ROBIN and LEAST_REQUEST warm hosts up", "remove the field, or use one of these");
         if (lb["simple"].Exists && hash is not null) lb.Error("only one of simple and consistentHash may be set");
         return new(
             hash is null ? algorithm : LbAlgorithm.Hash, hash,
             lb["localityLbSetting"].Exists ? ReadLocality(lb["localityLbSetting"]) : null,
-            lb["warmupDurationSecs"].Duration(Durations.OneMillisecond));
+            warmup);
+    }
+
+    private static Warmup? ReadWarmup(Field lb)
+    {
+        var (warmup, old) = (lb["warmup"], lb["warmupDurationSecs"]);
+        if (!warmup.Exists) return old.Duration(Durations.OneMillisecond) is { } given ? new(given, null, null) : null;
+        if (warmup["minimumPercent"].Number is < 0 or > 100) warmup["minimumPercent"].Error($"percentage {warmup["minimumPercent"].Number} is not in range 0..100");
+        if (warmup["aggression"].Number is < 1) warmup["aggression"].Error("aggression must be at least 1");
+        if (warmup["duration"].Duration(Durations.OneMillisecond) is { } duration) return new(duration, warmup["minimumPercent"].Number, warmup["aggression"].Number);
+        if (!warmup["duration"].Exists) warmup["duration"].Error("duration is required");
+        return null;
+    }
+
+    private static RetryBudget ReadBudget(Field budget)
+    {
+        if (budget["percent"].Number is < 0 or > 100) budget["percent"].Error($"percentage {budget["percent"].Number} is not in range 0..100");
+        return new(budget["percent"].Number ?? 20, budget["minRetryConcurrency"].UInt ?? 3);
     }
 
     private static HashPolicy? ReadHash(Field hash)
@@ -158,7 +178,10 @@ internal static class DestinationRuleReader
             http["http1MaxPendingRequests"].Int, http["http2MaxRequests"].Int, http["maxRequestsPerConnection"].Int, http["maxRetries"].Int,
             http["idleTimeout"].Duration(),
             http["h2UpgradePolicy"].Text switch { "UPGRADE" => true, "DO_NOT_UPGRADE" => false, _ => null },
-            http["useClientProtocol"].Flag ?? false);
+            http["useClientProtocol"].Flag ?? false)
+        {
+            MaxConnectionDuration = tcp["maxConnectionDuration"].Duration(Durations.OneMillisecond),
+        };
     }
 
     private static void NotNegative(Field field, string name)

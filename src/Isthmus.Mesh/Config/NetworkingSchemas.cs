@@ -81,10 +81,10 @@ internal static class NetworkingSchemas
         ("failoverPriority", Texts));
 
     private static readonly Schema ConnectionPool = Object(
-        ("tcp", Object(("maxConnections", Integer), ("connectTimeout", Duration), ("maxConnectionDuration", Duration), ("idleTimeout", Duration),
+        ("tcp", Object(("maxConnections", Integer), ("connectTimeout", Duration), ("maxConnectionDuration", Duration), ("idleTimeout", Idle(Duration)),
             ("tcpKeepalive", Object(("probes", Unsigned), ("time", Duration), ("interval", Duration))))),
         ("http", Object(("http1MaxPendingRequests", Integer), ("http2MaxRequests", Integer), ("maxRequestsPerConnection", Integer), ("maxRetries", Integer),
-            ("idleTimeout", Duration), ("h2UpgradePolicy", OneOf("DEFAULT", "DO_NOT_UPGRADE", "UPGRADE")), ("useClientProtocol", Flag), ("maxConcurrentStreams", Integer))));
+            ("idleTimeout", Duration), ("h2UpgradePolicy", OneOf("DEFAULT", "DO_NOT_UPGRADE", "UPGRADE")), ("useClientProtocol", Flag), ("maxConcurrentStreams", Idle(Integer)))));
 
     private static readonly (string, Schema)[] PolicyFields =
     [

@@ -13,6 +13,7 @@ internal static class ClusterPolicy
     public static void Apply(Cluster cluster, ClusterInputs inputs, ServicePort port, TrafficPolicy policy)
     {
         SetLimits(cluster, policy.Pool);
+        if (policy.RetryBudget is { } budget) cluster.CircuitBreakers.Thresholds[0].RetryBudget = new() { BudgetPercent = new() { Value = budget.Percent }, MinRetryConcurrency = budget.Least };
         ApplyPool(cluster, port.Protocol, policy.Pool);
         var locality = policy.Balancing?.Locality ?? inputs.Mesh.LocalityLb;
         if (locality.Enabled) cluster.CommonLbConfig = new() { LocalityWeightedLbConfig = new() };
@@ -55,12 +56,13 @@ internal static class ClusterPolicy
         }
         if (pool.UseClientProtocol) cluster.TypedExtensionProtocolOptions[ClusterGenerator.HttpOptions] = Parts.Pack(ClusterGenerator.UseDownstream());
         else if (pool.UpgradeToHttp2 == true && protocol == Protocol.Http) ClusterGenerator.SetProtocol(cluster, Protocol.Http2);
-        if (pool.IdleTimeout is null && pool.MaxRequestsPerConnection is not > 0) return;
+        if (pool.IdleTimeout is null && pool.MaxRequestsPerConnection is not > 0 && pool.MaxConnectionDuration is null) return;
         var options = cluster.TypedExtensionProtocolOptions.TryGetValue(ClusterGenerator.HttpOptions, out var packed)
             ? packed.Unpack<HttpProtocolOptions>()
             : new() { ExplicitHttpConfig = new() { HttpProtocolOptions = new() } };
         options.CommonHttpProtocolOptions = new();
         if (pool.IdleTimeout is { } idle) options.CommonHttpProtocolOptions.IdleTimeout = Parts.Duration(idle);
+        if (pool.MaxConnectionDuration is { } age) options.CommonHttpProtocolOptions.MaxConnectionDuration = Parts.Duration(age);
         if (pool.MaxRequestsPerConnection is > 0 and var most) options.CommonHttpProtocolOptions.MaxRequestsPerConnection = (uint)most;
         cluster.TypedExtensionProtocolOptions[ClusterGenerator.HttpOptions] = Parts.Pack(options);
     }
@@ -70,7 +72,7 @@ internal static class ClusterPolicy
     private static void ApplyBalancing(Cluster cluster, LoadBalancing? balancing)
     {
         if (balancing is null || cluster.LbPolicy == Cluster.Types.LbPolicy.ClusterProvided) return;
-        var slowStart = balancing.Warmup is { } warmup ? new Cluster.Types.SlowStartConfig { SlowStartWindow = Parts.Duration(warmup) } : null;
+        var slowStart = balancing.Warmup is { } warmup ? SlowStart(warmup) : null;
         switch (balancing.Algorithm)
         {
             case LbAlgorithm.RoundRobin:
@@ -93,6 +95,14 @@ internal static class ClusterPolicy
                 break;
         }
     }
+
+    private static Cluster.Types.SlowStartConfig SlowStart(Warmup warmup) => new()
+    {
+        SlowStartWindow = Parts.Duration(warmup.Duration),
+        MinWeightPercent = warmup.MinimumPercent is { } percent ? new() { Value = percent } : null,
+        // Envoy demands a key.
+        Aggression = warmup.Aggression is { } aggression ? new() { DefaultValue = aggression, RuntimeKey = "slow_start.aggression" } : null,
+    };
 
     private static void ApplyHash(Cluster cluster, HashPolicy hash)
     {

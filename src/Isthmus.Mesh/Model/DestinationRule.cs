@@ -25,7 +25,12 @@ public sealed record HashPolicy(HashKey Key, string Name, string Path, TimeSpan?
     public ValueList<(string Name, string Value)> CookieAttributes { get; init; }
 }
 
-public sealed record LoadBalancing(LbAlgorithm? Algorithm, HashPolicy? Hash, LocalityLbSetting? Locality, TimeSpan? Warmup);
+public sealed record LoadBalancing(LbAlgorithm? Algorithm, HashPolicy? Hash, LocalityLbSetting? Locality, Warmup? Warmup);
+
+/// <summary>How new hosts get their share of the requests: slowly, over a time.</summary>
+/// <param name="MinimumPercent">What a host gets at once; null: the proxy's default.</param>
+/// <param name="Aggression">How fast the share grows; null: evenly.</param>
+public sealed record Warmup(TimeSpan Duration, double? MinimumPercent, double? Aggression);
 
 /// <summary>Null: the proxy's default.</summary>
 public sealed record ConnectionPool(
@@ -38,7 +43,16 @@ public sealed record ConnectionPool(
     int? MaxRetries,
     TimeSpan? IdleTimeout,
     bool? UpgradeToHttp2,
-    bool UseClientProtocol);
+    bool UseClientProtocol)
+{
+    /// <summary>The age at which a connection takes no more requests.</summary>
+    public TimeSpan? MaxConnectionDuration { get; init; }
+}
+
+/// <summary>How many retries may run at once.</summary>
+/// <param name="Percent">Of the requests in progress.</param>
+/// <param name="Least">However few requests there are.</param>
+public sealed record RetryBudget(double Percent, uint Least);
 
 public sealed record TcpKeepalive(uint? Probes, TimeSpan? Time, TimeSpan? Interval);
 
@@ -59,6 +73,8 @@ public sealed record TrafficPolicy(LoadBalancing? Balancing, ConnectionPool? Poo
     /// <summary>The policy demands a way to the host that proxies cannot take: they take none.</summary>
     public bool IsBlocked { get; init; }
 
+    public RetryBudget? RetryBudget { get; init; }
+
     /// <summary>The effective policy for one port of a subset: the subset's policy over the rule's, each resolved for that port.</summary>
     public static TrafficPolicy Effective(DestinationRule? rule, Subset? subset, int port) =>
         (rule?.Policy ?? None).ForPort(port).MergedWith(subset?.Policy?.ForPort(port));
@@ -66,7 +82,7 @@ public sealed record TrafficPolicy(LoadBalancing? Balancing, ConnectionPool? Poo
     /// <summary>This policy, overridden by the fields that <paramref name="over"/> sets: how a subset refines its rule.</summary>
     public TrafficPolicy MergedWith(TrafficPolicy? over) => over is null
         ? this
-        : new(over.Balancing ?? Balancing, over.Pool ?? Pool, over.Outlier ?? Outlier, over.Tls ?? Tls, over.Ports.IsEmpty ? Ports : over.Ports) { IsBlocked = IsBlocked || over.IsBlocked };
+        : new(over.Balancing ?? Balancing, over.Pool ?? Pool, over.Outlier ?? Outlier, over.Tls ?? Tls, over.Ports.IsEmpty ? Ports : over.Ports) { IsBlocked = IsBlocked || over.IsBlocked, RetryBudget = over.RetryBudget ?? RetryBudget };
 
     /// <summary>The policy of one port: a port's own settings replace the whole policy.</summary>
     public TrafficPolicy ForPort(int port)

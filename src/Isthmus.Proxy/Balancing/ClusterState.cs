@@ -17,6 +17,7 @@ internal sealed class ClusterState
     private readonly TimeProvider _time;
     private readonly Random _random;
     private readonly OutlierDetector? _outliers;
+    private readonly Warmup? _warmup;
     private readonly ConcurrentDictionary<EndPoint, Host> _destinations = new();
     private volatile HostSet _hosts = HostSet.Empty;
     private LoadAssignment _assignment = LoadAssignment.Empty;
@@ -28,6 +29,7 @@ internal sealed class ClusterState
         Config = config;
         _time = time;
         _random = random;
+        _warmup = config.SlowStart is null ? null : new Warmup(config.SlowStart, time);
         _outliers = config.Outlier is null ? null : new OutlierDetector(config.Outlier, time);
         if (config.Inline is not null) Update(config.Inline);
     }
@@ -51,6 +53,7 @@ internal sealed class ClusterState
         var known = new Dictionary<(string, ValueMap<string>), Host>();
         foreach (var host in _hosts.All) known.TryAdd(Key(host.Endpoint), host);
         var kept = new HashSet<Host>();
+        var (now, joined) = (_time.GetTimestamp(), false);
         var localities = new List<(LocalityEndpoints, IReadOnlyList<Host>)>();
         foreach (var locality in assignment.Localities)
         {
@@ -58,15 +61,20 @@ internal sealed class ClusterState
             foreach (var endpoint in locality.Endpoints)
             {
                 if (known.TryGetValue(Key(endpoint), out var host)) host.Endpoint = endpoint;
-                else known[Key(endpoint)] = host = new Host(endpoint);
+                else
+                {
+                    known[Key(endpoint)] = host = new Host(endpoint) { JoinedAt = now };
+                    joined = true;
+                }
                 kept.Add(host);
                 hosts.Add(host);
             }
             localities.Add((locality, hosts));
         }
+        if (joined) _warmup?.Begin(now);
         var old = _hosts;
         _assignment = assignment;
-        _hosts = new HostSet(localities, Config.WeightLocalities, Config.Hashing);
+        _hosts = new HostSet(localities, Config.WeightLocalities, Config.Hashing, _warmup);
         foreach (var host in old.All)
             if (!kept.Contains(host)) host.Remove();
     }
@@ -146,9 +154,11 @@ internal sealed class ClusterState
 
     public void EndConnection() => Interlocked.Decrement(ref Counters.ActiveConnections);
 
+    /// <summary>Reserves a slot for a retry, until the retry is settled; false when the circuit breaker is open.</summary>
     public bool TryBeginRetry()
     {
-        if (Interlocked.Increment(ref Counters.ActiveRetries) <= Config.Limits.Retries) return true;
+        var most = Config.Limits.Budget is { } budget ? Math.Max((long)(budget.Percent / 100 * Volatile.Read(ref Counters.ActiveRequests)), budget.Least) : Config.Limits.Retries;
+        if (Interlocked.Increment(ref Counters.ActiveRetries) <= most) return true;
         Interlocked.Decrement(ref Counters.ActiveRetries);
         Interlocked.Increment(ref Counters.RetryOverflows);
         return false;

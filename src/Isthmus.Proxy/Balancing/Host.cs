@@ -18,6 +18,9 @@ internal sealed class Host(Endpoint endpoint)
 
     public Endpoint Endpoint { get => _endpoint; set => _endpoint = value; }
 
+    /// <summary>When it joined its cluster, as a timestamp.</summary>
+    public long JoinedAt { get; init; }
+
     public EndPoint Address => _endpoint.Address;
 
     /// <summary>The idle connections kept for later requests, by purpose.</summary>

@@ -23,6 +23,7 @@ internal sealed class HostSet
     private readonly Priority[] _priorities;
     private readonly bool _hasUnhealthy;
     private readonly HashSettings _hashing;
+    private readonly Warmup? _warmup;
 
     private sealed class Priority(Entry[] entries, double[] localityWeights, bool equalWeights)
     {
@@ -46,9 +47,11 @@ internal sealed class HostSet
 
     /// <summary>Arranges the hosts; with <paramref name="weightLocalities"/> a locality's own weight decides its share.</summary>
     /// <param name="hashing">How to arrange them for consistent hashing.</param>
-    public HostSet(IReadOnlyList<(LocalityEndpoints Locality, IReadOnlyList<Host> Hosts)> localities, bool weightLocalities, HashSettings? hashing = null)
+    /// <param name="warmup">How new ones get their share; null: at once.</param>
+    public HostSet(IReadOnlyList<(LocalityEndpoints Locality, IReadOnlyList<Host> Hosts)> localities, bool weightLocalities, HashSettings? hashing = null, Warmup? warmup = null)
     {
         _hashing = hashing ?? HashSettings.Ring;
+        _warmup = warmup;
         All = [.. localities.SelectMany(l => l.Hosts).Distinct()];
         _hasUnhealthy = All.Any(h => h.Endpoint.Health != EndpointHealth.Healthy);
         _priorities = [.. localities.GroupBy(l => l.Locality.Priority).OrderBy(g => g.Key).Select(g => Arrange([.. g], weightLocalities)).Where(p => p.Entries.Length > 0)];
@@ -67,7 +70,7 @@ internal sealed class HostSet
         if (_priorities.Length == 0) return null;
         if (policy == BalancingPolicy.Hash) return PickByKey(inputs, inputs.Hash ?? (ulong)random.NextInt64(long.MinValue, long.MaxValue), panicThreshold);
         if (!_hasUnhealthy && impairedUntil <= inputs.Now && inputs.Tried is not { Count: > 0 })
-            return Choose(_priorities[0], policy, random);
+            return Choose(_priorities[0], policy, random, inputs.Now);
         return PickCarefully(inputs, policy, random, panicThreshold);
     }
 
@@ -90,7 +93,7 @@ internal sealed class HostSet
         {
             if (inputs.Tried.Take(counted).Any(tried => Array.Exists(priority.Entries, entry => ReferenceEquals(entry.Host, tried)))) continue;
             var narrow = Narrow(priority, inputs, avoidable: false, triable: false);
-            if (Choose(narrow, policy, random) is { } host) return host;
+            if (Choose(narrow, policy, random, inputs.Now) is { } host) return host;
         }
         return null;
     }
@@ -101,7 +104,7 @@ internal sealed class HostSet
         var untried = new List<Entry>();
         foreach (var entry in first.Entries)
             if (!IsTried(inputs, entry.Host)) untried.Add(entry);
-        return Choose(untried.Count > 0 ? new Priority([.. untried], first.LocalityWeights, false) : first, policy, random);
+        return Choose(untried.Count > 0 ? new Priority([.. untried], first.LocalityWeights, false) : first, policy, random, inputs.Now);
     }
 
     /// <summary>The host of a key. As in Envoy, the key also decides the priority, and only unhealthy hosts move the keys of others.</summary>
@@ -177,7 +180,7 @@ internal sealed class HostSet
         var chosen = 0;
         while (chosen < _priorities.Length - 1 && (at -= health[chosen]) >= 0) chosen++;
         while (usable[chosen] == 0) chosen = (chosen + 1) % _priorities.Length;
-        return Choose(Narrow(_priorities[chosen], inputs, avoidable, triable), policy, random);
+        return Choose(Narrow(_priorities[chosen], inputs, avoidable, triable), policy, random, inputs.Now);
     }
 
     private static Priority Narrow(Priority from, PickInputs inputs, bool avoidable, bool triable)
@@ -218,9 +221,10 @@ internal sealed class HostSet
     internal static bool IsUsable(Host host, PickInputs inputs, bool avoidable, bool triable) =>
         IsHealthy(host, inputs.Now) && (avoidable || !host.IsAvoided(inputs.Now)) && (triable || !IsTried(inputs, host));
 
-    private static Host? Choose(Priority from, BalancingPolicy policy, Random random)
+    private Host? Choose(Priority from, BalancingPolicy policy, Random random, long now)
     {
         if (from.Entries.Length <= 1) return from.Entries.Length == 0 ? null : from.Entries[0].Host;
+        if (_warmup is not null && _warmup.IsActive(now) && policy != BalancingPolicy.Random) return ChooseWarming(from, policy, random, now, _warmup);
         switch (policy)
         {
             case BalancingPolicy.RoundRobin:
@@ -233,6 +237,16 @@ internal sealed class HostSet
             default:
                 return At(from, random.NextDouble());
         }
+    }
+
+    /// <summary>While hosts warm up, each is drawn by its weight; that of a busy one is smaller with <see cref="BalancingPolicy.LeastRequest"/>.</summary>
+    private static Host ChooseWarming(Priority from, BalancingPolicy policy, Random random, long now, Warmup warmup)
+    {
+        double Weight(Entry entry) => entry.Weight * warmup.Factor(entry.Host, now) / (policy == BalancingPolicy.LeastRequest ? entry.Host.Active + 1 : 1);
+        var at = random.NextDouble() * from.Entries.Sum(Weight);
+        foreach (var entry in from.Entries)
+            if ((at -= Weight(entry)) < 0) return entry.Host;
+        return from.Entries[^1].Host;
     }
 
     /// <summary>

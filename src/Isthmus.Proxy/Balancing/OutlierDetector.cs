@@ -4,7 +4,11 @@ namespace Isthmus.Proxy.Balancing;
 /// <param name="MaxPercent">Share of a cluster's hosts that may be ejected at once; one always may.</param>
 /// <param name="SplitLocal">Failures to reach a host are counted apart from its answers.</param>
 internal sealed record OutlierSettings(
-    int Consecutive5xx, int ConsecutiveGateway, int ConsecutiveLocal, TimeSpan BaseEjection, TimeSpan MaxEjection, int MaxPercent, bool SplitLocal);
+    int Consecutive5xx, int ConsecutiveGateway, int ConsecutiveLocal, TimeSpan BaseEjection, TimeSpan MaxEjection, int MaxPercent, bool SplitLocal)
+{
+    /// <summary>How often ejected hosts are looked at: only then they return.</summary>
+    public TimeSpan Interval { get; init; }
+}
 
 /// <summary>How one attempt at a host ended, as outlier detection sees it.</summary>
 internal enum AttemptResult { Success, ServerError, GatewayError, ConnectFailed }
@@ -13,6 +17,7 @@ internal enum AttemptResult { Success, ServerError, GatewayError, ConnectFailed 
 internal sealed class OutlierDetector(OutlierSettings settings, TimeProvider time)
 {
     private readonly Lock _lock = new();   // guards the hosts' outlier memories and the count of ejections
+    private readonly long _begun = time.GetTimestamp();
     private long _ejections;
 
     public long Ejections => Interlocked.Read(ref _ejections);
@@ -47,6 +52,12 @@ internal sealed class OutlierDetector(OutlierSettings settings, TimeProvider tim
         }
     }
 
+    private long AtNextLook(long until)
+    {
+        var interval = (long)(settings.Interval.TotalSeconds * time.TimestampFrequency);
+        return interval <= 0 ? until : _begun + ((until - _begun + interval - 1) / interval * interval);
+    }
+
     private static bool Reached(ref int count, int limit) => ++count >= limit && limit > 0;
 
     private long TryEject(Host host, IReadOnlyList<Host> all)
@@ -66,7 +77,7 @@ internal sealed class OutlierDetector(OutlierSettings settings, TimeProvider tim
         memory.Ejections++;
         var length = settings.BaseEjection * memory.Ejections;
         if (length > settings.MaxEjection) length = settings.MaxEjection;
-        memory.LastEjectedUntil = now + (long)(length.TotalSeconds * time.TimestampFrequency);
+        memory.LastEjectedUntil = AtNextLook(now + (long)(length.TotalSeconds * time.TimestampFrequency));
         host.Eject(memory.LastEjectedUntil);
         Interlocked.Increment(ref _ejections);
         return memory.LastEjectedUntil;

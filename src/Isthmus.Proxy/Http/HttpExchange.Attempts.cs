@@ -107,39 +107,47 @@ internal sealed partial class HttpExchange
         ulong? hash = null;
         if (act.HashKeys.Count > 0) (hash, _decision) = _decision.Hash(act, Request, RequestPreparation.RemoteAddress(Request.Headers, connection, _action), connection.Source, connection.Destination);
         var retries = act.Retry?.Retries ?? 0;
-        var fresh = false;
-        for (var attempt = 1; ; attempt++)
+        var (fresh, holdsRetry) = (false, false);
+        try
         {
-            if (cluster.Pick(tried, hash, connection.Destination, act.Retry?.LeaveAfter ?? 0) is not { } host)
+            for (var attempt = 1; ; attempt++)
             {
-                if (attempt == 1) Interlocked.Increment(ref cluster.Counters.NoHost);
-                await ReplyNoHostAsync(attempt).ConfigureAwait(false);
-                return false;
-            }
-            _record.Host = host;
-            _record.Attempts = attempt;
-            var hasOther = attempt <= retries && cluster.HasOther(host, tried);
-            await AttemptAsync(act, cluster, host, body, attempt, fresh, hasOther).ConfigureAwait(false);
-            // Every request has one retry for a kept connection that closed just as it was reused.
-            fresh = _attempt is AttemptEnd.Reset or AttemptEnd.Refused && _upstream is { IsReused: true };
-            var isRetriable = _limits.Reached is TimeLimit.None or TimeLimit.Try or TimeLimit.UpstreamDuration && !HasClientLeft && CanSendAgain(body) && RetryDecision.IsRetriable(act.Retry, _attempt, Request, _response, fresh);
-            if (!isRetriable || attempt > Math.Max(retries, fresh ? 1 : 0) || !cluster.TryBeginRetry())
-            {
-                _record.RetriesExhausted = isRetriable && retries > 0;
-                if (_attempt == AttemptEnd.Answered)
+                if (cluster.Pick(tried, hash, connection.Destination, act.Retry?.LeaveAfter ?? 0) is not { } host)
                 {
-                    if (attempt > 1 && _response.Status < 500) Interlocked.Increment(ref cluster.Counters.RetrySuccesses);
-                    return true;
+                    if (attempt == 1) Interlocked.Increment(ref cluster.Counters.NoHost);
+                    await ReplyNoHostAsync(attempt).ConfigureAwait(false);
+                    return false;
                 }
-                await GiveUpAsync(body, attempt).ConfigureAwait(false);
-                return false;
+                _record.Host = host;
+                _record.Attempts = attempt;
+                var hasOther = attempt <= retries && cluster.HasOther(host, tried);
+                await AttemptAsync(act, cluster, host, body, attempt, fresh, hasOther).ConfigureAwait(false);
+                // A slot is held while its retry runs.
+                if (holdsRetry) cluster.EndRetry();
+                holdsRetry = false;
+                // Every request has one retry, which needs no slot, for a kept connection that closed just as it was reused.
+                fresh = _attempt is AttemptEnd.Reset or AttemptEnd.Refused && _upstream is { IsReused: true };
+                var isRetriable = _limits.Reached is TimeLimit.None or TimeLimit.Try or TimeLimit.UpstreamDuration && !HasClientLeft && CanSendAgain(body) && RetryDecision.IsRetriable(act.Retry, _attempt, Request, _response, fresh);
+                if (!isRetriable || attempt > Math.Max(retries, fresh ? 1 : 0) || !(fresh || (holdsRetry = cluster.TryBeginRetry())))
+                {
+                    _record.RetriesExhausted = isRetriable && retries > 0;
+                    if (_attempt == AttemptEnd.Answered)
+                    {
+                        if (attempt > 1 && _response.Status < 500) Interlocked.Increment(ref cluster.Counters.RetrySuccesses);
+                        return true;
+                    }
+                    await GiveUpAsync(body, attempt).ConfigureAwait(false);
+                    return false;
+                }
+                Interlocked.Increment(ref cluster.Counters.Retries);
+                await DropAttemptAsync(body).ConfigureAwait(false);
+                if (act.Retry is not { OtherHosts: false }) (tried ??= []).Add(host);
+                if (!fresh && (act.Retry is { AlwaysWaits: true } || tried is null || cluster.Hosts.All.Count <= tried.Count)) await Task.Delay(RetryDecision.Pause(act.Retry, attempt, parts.Ports.Random), parts.Ports.Time).ConfigureAwait(false);
             }
-            Interlocked.Increment(ref cluster.Counters.Retries);
-            await DropAttemptAsync(body).ConfigureAwait(false);
-            if (act.Retry is not { OtherHosts: false }) (tried ??= []).Add(host);
-            if (!fresh && (act.Retry is { AlwaysWaits: true } || tried is null || cluster.Hosts.All.Count <= tried.Count)) await Task.Delay(RetryDecision.Pause(act.Retry, attempt, parts.Ports.Random), parts.Ports.Time).ConfigureAwait(false);
-            // The retry slot was only checked: the attempt itself counts as a request.
-            cluster.EndRetry();
+        }
+        finally
+        {
+            if (holdsRetry) cluster.EndRetry();
         }
     }
 

@@ -21,7 +21,13 @@ internal sealed record CircuitLimits(long Connections, long Pending, long Reques
 {
     /// <summary>Envoy's defaults.</summary>
     public static readonly CircuitLimits Default = new(1024, 1024, 1024, 3);
+
+    /// <summary>Takes the place of <see cref="Retries"/>.</summary>
+    public RetryBudget? Budget { get; init; }
 }
+
+/// <summary>How many retries may run at once: a percentage of the requests in progress, but not fewer than <paramref name="Least"/>.</summary>
+internal sealed record RetryBudget(double Percent, long Least);
 
 /// <summary>A cluster, decoded once from its resource.</summary>
 internal sealed record ClusterSnapshot(
@@ -40,6 +46,9 @@ internal sealed record ClusterSnapshot(
 
     /// <summary>How hosts are arranged for consistent hashing.</summary>
     public HashSettings Hashing { get; init; } = HashSettings.Ring;
+
+    /// <summary>How new hosts get their share; null: at once.</summary>
+    public SlowStartSettings? SlowStart { get; init; }
 
     /// <summary>Whether TLS connections depend on the host of the request.</summary>
     public bool NamesByRequest { get; } = SocketMatches.Select(match => match.Tls).Append(Tls).Any(tls => tls is { SniFromRequest: true } or { NameFromRequest: true });
@@ -111,6 +120,7 @@ internal static class ClusterDecoder
         {
             MaxConnectionDuration = options?.CommonHttpProtocolOptions?.MaxConnectionDuration?.ToTimeSpan() ?? TimeSpan.Zero,
             Hashing = Hashing(cluster, notes),
+            SlowStart = SlowStart(cluster.RoundRobinLbConfig?.SlowStartConfig ?? cluster.LeastRequestLbConfig?.SlowStartConfig),
             MaxStreamDuration = options?.CommonHttpProtocolOptions?.MaxStreamDuration?.ToTimeSpan() ?? TimeSpan.Zero,
         };
     }
@@ -145,6 +155,9 @@ internal static class ClusterDecoder
         }
     }
 
+    private static SlowStartSettings? SlowStart(Cluster.Types.SlowStartConfig? config) => config?.SlowStartWindow?.ToTimeSpan() is { Ticks: > 0 } window
+        ? new(window, config.Aggression?.DefaultValue is > 0 and var aggression ? aggression : 1, (config.MinWeightPercent?.Value ?? 10) / 100) : null;
+
     private static HashSettings Hashing(Cluster cluster, List<string> notes)
     {
         if (cluster.CommonLbConfig?.ConsistentHashingLbConfig is not null) notes.Add("consistent_hashing_lb_config is ignored");
@@ -177,7 +190,10 @@ internal static class ClusterDecoder
         if (thresholds is null) return CircuitLimits.Default;
         var none = CircuitLimits.Default;
         return new(thresholds.MaxConnections ?? none.Connections, thresholds.MaxPendingRequests ?? none.Pending,
-            thresholds.MaxRequests ?? none.Requests, thresholds.MaxRetries ?? none.Retries);
+            thresholds.MaxRequests ?? none.Requests, thresholds.MaxRetries ?? none.Retries)
+        {
+            Budget = thresholds.RetryBudget is { } budget ? new(budget.BudgetPercent?.Value ?? 20, budget.MinRetryConcurrency ?? 3) : null,
+        };
     }
 
     private static OutlierSettings? Outlier(OutlierDetection? detection)
@@ -192,7 +208,7 @@ internal static class ClusterDecoder
             detection.BaseEjectionTime?.ToTimeSpan() ?? TimeSpan.FromSeconds(30),
             detection.MaxEjectionTime?.ToTimeSpan() ?? TimeSpan.FromSeconds(300),
             (int)(detection.MaxEjectionPercent ?? 10u),
-            detection.SplitExternalLocalOriginErrors);
+            detection.SplitExternalLocalOriginErrors) { Interval = detection.Interval?.ToTimeSpan() ?? TimeSpan.FromSeconds(10) };
     }
 
     private static TlsSettings? Tls(Wire.Envoy.TransportSocket? socket, HttpProtocolOptions? options, Cluster cluster)

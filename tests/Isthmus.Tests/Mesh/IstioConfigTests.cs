@@ -59,6 +59,9 @@ public sealed class IstioConfigTests
     [InlineData("DestinationRule", "host: a\ntrafficPolicy: {loadBalancer: {consistentHash: {useSourceIp: true, maglev: {tableSize: 1000}}}}", "spec.trafficPolicy.loadBalancer.consistentHash.maglev.tableSize", "table size 1000 is not a prime number of at most 5000011")]
     [InlineData("DestinationRule", "host: a\ntrafficPolicy: {loadBalancer: {consistentHash: {useSourceIp: true, ringHash: {minimumRingSize: 8388609}}}}", "spec.trafficPolicy.loadBalancer.consistentHash.ringHash.minimumRingSize", "ring size 8388609 is not in range 0..8388608")]
     [InlineData("DestinationRule", "host: a\ntrafficPolicy: {loadBalancer: {consistentHash: {httpCookie: {name: a, ttl: 1s, attributes: [{name: 'a;b'}]}}}}", "spec.trafficPolicy.loadBalancer.consistentHash.httpCookie.attributes[0].name", "\"a;b\" is not a valid name of a cookie's attribute")]
+    [InlineData("DestinationRule", "host: a\ntrafficPolicy: {loadBalancer: {simple: ROUND_ROBIN, warmup: {duration: 1s, aggression: 0.5}}}", "spec.trafficPolicy.loadBalancer.warmup.aggression", "aggression must be at least 1")]
+    [InlineData("DestinationRule", "host: a\ntrafficPolicy: {loadBalancer: {simple: ROUND_ROBIN, warmup: {duration: 1s, minimumPercent: 101}}}", "spec.trafficPolicy.loadBalancer.warmup.minimumPercent", "percentage 101 is not in range 0..100")]
+    [InlineData("DestinationRule", "host: a\ntrafficPolicy: {retryBudget: {percent: 101}}", "spec.trafficPolicy.retryBudget.percent", "percentage 101 is not in range 0..100")]
     [InlineData("ServiceEntry", "ports: [{number: 80, name: http, protocol: HTTP}]", "spec.hosts", "service entry must have at least one host")]
     [InlineData("ServiceEntry", "hosts: ['*']", "spec.hosts[0]", "invalid host *")]
     [InlineData("ServiceEntry", "hosts: [a.com]\naddresses: [1.2.3]", "spec.addresses[0]", "1.2.3 is not a valid IP")]
@@ -110,6 +113,20 @@ public sealed class IstioConfigTests
         Assert.StartsWith(message, problem.Message, StringComparison.Ordinal);
         Assert.Equal(Severity.Error, problem.Severity);
         Assert.Equal($"{kind} shop/x", problem.Object);
+    }
+
+    [Theory]
+    [InlineData("DestinationRule", "host: a\ntrafficPolicy: {loadBalancer: {simple: RANDOM, warmup: {duration: 1s}}}", "spec.trafficPolicy.loadBalancer.warmup", "has no effect: only ROUND_ROBIN and LEAST_REQUEST warm hosts up")]
+    [InlineData("DestinationRule", "host: a\ntrafficPolicy: {connectionPool: {tcp: {idleTimeout: 1s}}}", "spec.trafficPolicy.connectionPool.tcp.idleTimeout", "has no effect in Isthmus")]
+    [InlineData("DestinationRule", "host: a\ntrafficPolicy: {connectionPool: {http: {maxConcurrentStreams: 1}}}", "spec.trafficPolicy.connectionPool.http.maxConcurrentStreams", "has no effect in Isthmus")]
+    [InlineData("VirtualService", "hosts: [a]\nhttp: [{match: [{statPrefix: x}], route: [{destination: {host: a}}]}]", "spec.http[0].match[0].statPrefix", "has no effect in Isthmus")]
+    [InlineData("VirtualService", "hosts: [a]\nhttp: [{retries: {attempts: 1, retryOn: 'http3-post-connect-failure,5xx'}, route: [{destination: {host: a}}]}]", "spec.http[0].retries.retryOn", "\"http3-post-connect-failure\" has no effect: proxies use no HTTP/3")]
+    [InlineData("VirtualService", "hosts: [a]\nhttp: [{retries: {attempts: 1, retryOn: retriable-headers}, route: [{destination: {host: a}}]}]", "spec.http[0].retries.retryOn", "\"retriable-headers\" has no effect: no field of a VirtualService names the headers")]
+    public void A_field_without_effect_is_named(string kind, string spec, string path, string message)
+    {
+        var problem = Assert.Single(Validation.Check(Object(kind, spec)), problem => problem.Path == path);
+        Assert.StartsWith(message, problem.Message, StringComparison.Ordinal);
+        Assert.Equal(Severity.Warning, problem.Severity);
     }
 
     [Fact]

@@ -60,8 +60,11 @@ public sealed class CutOffTests
         await context.Response.WriteAsync("good");
     });
 
+    /// <summary>As control planes send it: Envoy's default is three retries at once.</summary>
+    private const string Unlimited = ", \"circuit_breakers\": {\"thresholds\": [{\"max_retries\": 4294967295}]}";
+
     private static LoopbackProxy Proxy(string connectTimeout, bool http2) => new(
-        [LoopbackProxy.Cluster("up", http2, connectTimeout: connectTimeout)], """
+        [LoopbackProxy.Cluster("up", http2, Unlimited, connectTimeout)], """
         "route": {"cluster": "up", "timeout": "0s", "retry_policy": {"retry_on": "connect-failure,refused-stream", "num_retries": 2,
           "retry_host_predicate": [{"name": "envoy.retry_host_predicates.previous_hosts"}]} }
         """);

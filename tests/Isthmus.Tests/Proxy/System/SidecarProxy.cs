@@ -26,16 +26,7 @@ internal sealed class SidecarProxy : IDisposable
     internal SidecarProxy(string config, (int Port, string Labels)[] endpoints, TimeProvider? time = null)
     {
         _time = time ?? TimeProvider.System;
-        Rig.Config($$"""
-            apiVersion: networking.istio.io/v1
-            kind: ServiceEntry
-            metadata: {name: web, namespace: shop}
-            spec:
-              hosts: [web.example]
-              resolution: STATIC
-              ports: [{number: 80, name: http, protocol: HTTP}, {number: 9000, name: tcp, protocol: TCP}]
-              endpoints: [{{string.Join(", ", endpoints.Select(to => $$"""{address: 127.0.0.1, ports: {http: {{to.Port}}, tcp: {{to.Port}} }, labels: { {{to.Labels}} } }"""))}}]
-            """);
+        Rig.Config(Entry(endpoints));
         if (config.Length > 0) Rig.Config(config);
         Feed = Rig.Sidecar("c1");
         var ports = new ProxyPorts(_time, new ThreadRandom(), new ProcessSockets(), new SystemResolver());
@@ -57,6 +48,18 @@ internal sealed class SidecarProxy : IDisposable
     internal IEnumerable<string> Reported => Rig.Mesh.Sources.Problems.Items.Values.SelectMany(item => item.Problems).Select(problem => problem.Path);
 
     private static CancellationToken Stop => TestContext.Current.CancellationToken;
+
+    /// <summary>The ServiceEntry of <c>web.example</c>.</summary>
+    internal static string Entry((int Port, string Labels)[] endpoints) => $$"""
+        apiVersion: networking.istio.io/v1
+        kind: ServiceEntry
+        metadata: {name: web, namespace: shop}
+        spec:
+          hosts: [web.example]
+          resolution: STATIC
+          ports: [{number: 80, name: http, protocol: HTTP}, {number: 9000, name: tcp, protocol: TCP}]
+          endpoints: [{{string.Join(", ", endpoints.Select(to => $$"""{address: 127.0.0.1, ports: {http: {{to.Port}}, tcp: {{to.Port}} }, labels: { {{to.Labels}} } }"""))}}]
+        """;
 
     /// <summary>Applies objects and what the control plane makes of them.</summary>
     internal void Apply(string config)

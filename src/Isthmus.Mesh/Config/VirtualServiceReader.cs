@@ -86,8 +86,10 @@ internal static class VirtualServiceReader
         {
             if (!Cidr.TryParse(subnet.Text, out _)) subnet.Error($"{subnet.Text} is not a valid IP or CIDR block");
         }
+        var source = match["sourceSubnet"];
+        if (source.Exists) source.Error("matches by the client's address are not supported", "use sourceLabels or sourceNamespace");
         return new(
             sniHosts, match["destinationSubnets"].Texts, match["port"].Int ?? 0, match["sourceLabels"].TextMap, match["sourceNamespace"].Text,
-            match["gateways"].Exists ? ReadGateways(match["gateways"], ns) : default);
+            match["gateways"].Exists ? ReadGateways(match["gateways"], ns) : default) { IsNever = source.CloseIfWrong() };
     }
 }

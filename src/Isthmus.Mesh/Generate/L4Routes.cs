@@ -37,7 +37,8 @@ internal static class L4Routes
     }
 
     private static bool Applies(L4Match match, ProxyScope scope, int port, string gateway) =>
-        (match.Port == 0 || match.Port == port)
+        !match.IsNever
+        && (match.Port == 0 || match.Port == port)
         && (match.Gateways.IsEmpty || match.Gateways.Contains(gateway))
         && (match.SourceNamespace.Length == 0 || match.SourceNamespace == scope.Namespace)
         && Selectors.Matches(match.SourceLabels, scope.RuleLabels);

@@ -107,7 +107,11 @@ public sealed record L4Match(
     int Port,
     ValueMap<string> SourceLabels,
     string SourceNamespace,
-    ValueList<string> Gateways);
+    ValueList<string> Gateways)
+{
+    /// <summary>It asks for something that cannot be matched.</summary>
+    public bool IsNever { get; init; }
+}
 
 /// <summary>A <c>tls</c> or <c>tcp</c> route.</summary>
 public sealed record L4Route(ValueList<L4Match> Matches, ValueList<RouteDestination> Destinations);

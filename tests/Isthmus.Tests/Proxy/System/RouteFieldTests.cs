@@ -195,6 +195,18 @@ public sealed class RouteFieldTests
         }
     }
 
+    [Theory]
+    [InlineData("gateways: [front]", 200)]
+    [InlineData("gateways: [front, mesh]", 418)]
+    [InlineData("gateways: [mesh]", 418)]
+    public async Task A_rule_for_gateways_only_changes_no_calls_of_sidecars(string gateways, int status)
+    {
+        await using var origin = await OriginServer.StartAsync(HttpProtocols.Http1, context => context.Response.WriteAsync("origin"));
+        using var proxy = new SidecarProxy(Routes("directResponse: {status: 418}").Replace("hosts:", $"{gateways}, hosts:", StringComparison.Ordinal), [(origin.Port, "")]);
+        Assert.Empty(proxy.Reported);
+        Assert.Equal(status, (await proxy.CallAsync()).Status);
+    }
+
     private static SidecarProxy Proxy(string route, params int[] ports)
     {
         var proxy = new SidecarProxy(Routes(route), [.. ports.Select(port => (port, ""))]);

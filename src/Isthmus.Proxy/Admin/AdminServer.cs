@@ -83,8 +83,23 @@ internal sealed class AdminServer(IPEndPoint address, ISocketFactory sockets, Ac
 
     private async Task ServeAsync(Socket socket, CancellationToken stop)
     {
-        var peer = (socket.RemoteEndPoint as IPEndPoint)?.Address;
-        var transport = new SocketTransport(socket);
+        try
+        {
+            await ServeAsync(new SocketTransport(socket), stop).ConfigureAwait(false);
+        }
+        catch (SocketException)
+        {
+            // The kernel has no room to watch another socket.
+            socket.Dispose();
+        }
+        finally
+        {
+            Interlocked.Decrement(ref _connections);
+        }
+    }
+
+    private async Task ServeAsync(SocketTransport transport, CancellationToken stop)
+    {
         using var closing = stop.UnsafeRegister(static t => ((SocketTransport)t!).Abort(), transport);
         using var stream = new Http1Downstream(transport, HttpLimits.Default);
         var response = new ResponseHead();
@@ -96,7 +111,7 @@ internal sealed class AdminServer(IPEndPoint address, ISocketFactory sockets, Ac
                 {
                     // Request bodies are ignored here.
                 }
-                stream.Request.Peer = peer;
+                stream.Request.Peer = (transport.Remote as IPEndPoint)?.Address;
                 // Some answers take long to write; the loop has connections to serve.
                 await Task.CompletedTask.ConfigureAwait(ConfigureAwaitOptions.ForceYielding);
                 var reply = await HandleAsync(stream.Request, stop).ConfigureAwait(false);
@@ -113,7 +128,6 @@ internal sealed class AdminServer(IPEndPoint address, ISocketFactory sockets, Ac
         finally
         {
             transport.Abort();
-            Interlocked.Decrement(ref _connections);
         }
     }
 

@@ -4,23 +4,24 @@ using Microsoft.Extensions.Logging;
 namespace Isthmus.Proxy.Listeners;
 
 /// <summary>
-/// Accepts the connections of one listener until its socket closes. When the process or the machine has no descriptors left it pauses,
+/// Accepts the connections of one listener until its socket closes, on one event loop or several. When the process or the machine has no descriptors left it pauses,
 /// longer each time: the connection stays in the queue, so without a pause each attempt would fail again at once and use up a core.
 /// </summary>
-internal sealed partial class AcceptLoop(string name, Func<CancellationToken, ValueTask<Socket>> accept, Action<Socket> begin, TimeProvider time, ILogger log)
+internal sealed partial class AcceptLoop(string name, TimeProvider time, ILogger log)
 {
     private static readonly TimeSpan FirstPause = TimeSpan.FromMilliseconds(10);
     private static readonly TimeSpan LongestPause = TimeSpan.FromSeconds(1);
 
     private long _accepted;
     private long _pauses;
+    private int _isExhausted;
 
     public long Accepted => Interlocked.Read(ref _accepted);
 
     /// <summary>How often it waited for descriptors.</summary>
     public long Pauses => Interlocked.Read(ref _pauses);
 
-    public async Task RunAsync(CancellationToken stop)
+    public async Task RunAsync(Func<ValueTask<Socket>> accept, Action<Socket> begin, CancellationToken stop)
     {
         var pause = TimeSpan.Zero;
         while (!stop.IsCancellationRequested)
@@ -28,7 +29,7 @@ internal sealed partial class AcceptLoop(string name, Func<CancellationToken, Va
             Socket socket;
             try
             {
-                socket = await accept(stop).ConfigureAwait(false);
+                socket = await accept().ConfigureAwait(false);
             }
             catch (Exception e) when (e is ObjectDisposedException or OperationCanceledException or SocketException { SocketErrorCode: SocketError.OperationAborted or SocketError.InvalidArgument })
             {
@@ -36,7 +37,7 @@ internal sealed partial class AcceptLoop(string name, Func<CancellationToken, Va
             }
             catch (SocketException e) when (e.SocketErrorCode is SocketError.TooManyOpenSockets or SocketError.NoBufferSpaceAvailable)
             {
-                if (pause == TimeSpan.Zero) LogExhausted(name, e.Message);
+                if (Interlocked.Exchange(ref _isExhausted, 1) == 0) LogExhausted(name, e.Message);
                 pause = pause == TimeSpan.Zero ? FirstPause : pause * 2 < LongestPause ? pause * 2 : LongestPause;
                 Interlocked.Increment(ref _pauses);
                 await Task.Delay(pause, time, stop).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
@@ -49,12 +50,13 @@ internal sealed partial class AcceptLoop(string name, Func<CancellationToken, Va
                 continue;
             }
             pause = TimeSpan.Zero;
+            Volatile.Write(ref _isExhausted, 0);
             Interlocked.Increment(ref _accepted);
-            Begin(socket);
+            Begin(socket, begin);
         }
     }
 
-    private void Begin(Socket socket)
+    private void Begin(Socket socket, Action<Socket> begin)
     {
         try
         {

@@ -25,9 +25,13 @@ internal sealed class Connections(TimeSpan listenerDrain, TimeProvider time)
     public void Add(Downstream connection, Func<Task> handle)
     {
         _open[connection] = Task.CompletedTask;
-        // It may be over at once and must not be added again then.
-        connection.Socket.Loop.Loop.Post(() => _open.TryUpdate(connection, HandleAsync(connection, handle), Task.CompletedTask));
+        var loop = connection.Socket.Loop.Loop;
+        if (loop.IsCurrent) Begin(connection, handle);
+        else loop.Post(() => Begin(connection, handle));
     }
+
+    // It may be over at once and must not be added again then.
+    private void Begin(Downstream connection, Func<Task> handle) => _open.TryUpdate(connection, HandleAsync(connection, handle), Task.CompletedTask);
 
     private async Task HandleAsync(Downstream connection, Func<Task> handle)
     {

@@ -1,6 +1,7 @@
 using System.Net;
 using System.Net.Sockets;
 using Isthmus.Core.Tasks;
+using Isthmus.Proxy.Loops;
 using Isthmus.Proxy.Snapshot;
 using Isthmus.Proxy.Tcp;
 using Microsoft.Extensions.Logging;
@@ -21,12 +22,14 @@ internal sealed partial class ListenerSockets(
 
     private long _pausesOfClosed;      // guarded by _lock
 
-    private sealed class Bound(Socket socket, ListenerSnapshot listener)
+    private sealed class Bound(ListenerSnapshot listener)
     {
-        public readonly Socket Socket = socket;
         public volatile ListenerSnapshot Listener = listener;
 
-        public AcceptLoop Loop { get; set; } = null!;
+        /// <summary>The socket on each event loop.</summary>
+        public List<LoopListener> OnLoops { get; } = [];
+
+        public required AcceptLoop Loop { get; init; }
     }
 
     /// <summary>How often accepting paused because there were no file descriptors.</summary>
@@ -92,24 +95,27 @@ internal sealed partial class ListenerSockets(
     private string? Open(ListenerSnapshot listener)
     {
         var socket = sockets.Create(listener.Address.AddressFamily);
+        var bound = new Bound(listener) { Loop = new(listener.Name, time, log) };
         try
         {
             socket.SetSocketOption(SocketOptionLevel.Socket, SocketOptionName.ReuseAddress, true);
+            // Accepted sockets inherit it.
+            socket.NoDelay = true;
             socket.Bind(sockets.Place(listener.Address));
             socket.Listen(Backlog);
+            foreach (var loop in EventLoop.All) bound.OnLoops.Add(new LoopListener(socket, loop));
         }
         catch (SocketException e)
         {
+            foreach (var one in bound.OnLoops) one.Close();
             socket.Dispose();
             LogNotOpened(listener.Name, listener.Address, e.Message);
             return $"{listener.Address}: {e.Message}";
         }
-        var bound = new Bound(socket, listener);
-        bound.Loop = new AcceptLoop(listener.Name, socket.AcceptAsync, accepted => Begin(accepted, bound.Listener), time, log);
         _bound[listener.Name] = bound;
         var stop = _stop.Token;
-        // Ends when the socket is closed.
-        background.Start($"listener {listener.Name}", () => bound.Loop.RunAsync(stop));
+        // Each ends when the socket is closed.
+        foreach (var one in bound.OnLoops) background.Start($"listener {listener.Name}", () => bound.Loop.RunAsync(one.AcceptAsync, accepted => Begin(accepted, bound.Listener, one.Loop), stop));
         LogOpened(listener.Name, listener.Address);
         return null;
     }
@@ -117,21 +123,20 @@ internal sealed partial class ListenerSockets(
     private void Close(string name, Bound bound)
     {
         _bound.Remove(name);
-        bound.Socket.Dispose();
+        foreach (var one in bound.OnLoops) one.Close();
         _pausesOfClosed += bound.Loop.Pauses;
         LogClosed(name, bound.Loop.Accepted);
     }
 
-    private void Begin(Socket socket, ListenerSnapshot listener)
+    private void Begin(Socket socket, ListenerSnapshot listener, EventLoop loop)
     {
         Downstream connection;
         try
         {
-            socket.NoDelay = true;
             var local = (IPEndPoint)socket.LocalEndPoint!;
             var source = (IPEndPoint)socket.RemoteEndPoint!;
             var destination = listener.RestoreOriginalDestination ? sockets.FindOriginalDestination(socket) ?? local : local;
-            connection = new Downstream(new SocketTransport(socket), listener, destination, source);
+            connection = new Downstream(new SocketTransport(socket, new LoopSocket(socket, loop.ForAccepted()), source), listener, destination, source);
         }
         catch (SocketException)
         {

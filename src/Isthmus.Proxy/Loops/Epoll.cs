@@ -7,10 +7,11 @@ namespace Isthmus.Proxy.Loops;
 [SupportedOSPlatform("linux")]
 internal static unsafe partial class Epoll
 {
-    internal const uint In = 0x1, Out = 0x4, Error = 0x8, HangUp = 0x10, PeerEnded = 0x2000, EdgeTriggered = 1u << 31;
+    internal const uint In = 0x1, Out = 0x4, Error = 0x8, HangUp = 0x10, PeerEnded = 0x2000, Exclusive = 1u << 28, EdgeTriggered = 1u << 31;
     internal const int Interrupted = 4, Again = 11, InProgress = 115;
 
-    private const int SetPipeSize = 1031;
+    private const int SetStatusFlags = 4, SetPipeSize = 1031;
+    private const short PollIn = 1;
     private const uint MovePages = 1, SpliceNonBlocking = 2;
     private const int Add = 1, CloseOnExec = 0x80000, NonBlocking = 0x800, NoSignal = 0x4000, DontWait = 0x40;
 
@@ -97,6 +98,26 @@ internal static unsafe partial class Epoll
 
     /// <summary>Moves bytes from or to a pipe without waiting: how many, or -1.</summary>
     internal static int Splice(int from, int to, int count) => (int)splice(from, null, to, null, (nuint)count, MovePages | SpliceNonBlocking);
+
+    /// <summary>For calls that take no flag for it, as connect(2) and splice(2).</summary>
+    internal static void SetNonBlocking(int descriptor) => _ = fcntl(descriptor, SetStatusFlags, NonBlocking);
+
+    /// <summary>Whether a call on the descriptor would return at once, with something or with an error.</summary>
+    internal static bool IsReadable(int descriptor)
+    {
+        var question = new PollQuestion { Descriptor = descriptor, Events = PollIn };
+        return poll(&question, 1, 0) != 0;
+    }
+
+    /// <summary><c>struct pollfd</c>.</summary>
+    private struct PollQuestion
+    {
+        public int Descriptor;
+        public short Events;
+        public short Returned;
+    }
+
+    [LibraryImport("libc")] private static partial int poll(PollQuestion* questions, nuint count, int timeout);
 
     internal static void Close(int descriptor) => _ = close(descriptor);
 

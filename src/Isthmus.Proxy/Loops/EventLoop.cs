@@ -18,6 +18,9 @@ internal sealed unsafe class EventLoop
     /// <summary>How many reads in a row may complete at once before others get their turn.</summary>
     private const int ReadsPerTurn = 32;
 
+    /// <summary>By how many connections a loop may be ahead of another.</summary>
+    private const int MostAhead = 4;
+
     private const ulong WakerKey = ulong.MaxValue;
 
     [ThreadStatic] private static EventLoop? _current;
@@ -30,6 +33,7 @@ internal sealed unsafe class EventLoop
     private readonly ConcurrentQueue<Action> _posted = new();       // by other threads
     private readonly Queue<Action> _own = new();     // by the loop's thread, which alone uses it
     private readonly Dictionary<ulong, LoopSocket> _sockets = [];   // guarded by itself
+    private volatile int _count;        // of _sockets
     private ulong _nextKey;     // guarded by _sockets
     private int _isWoken;
     private int _readsLeft;     // only for the loop's thread
@@ -58,6 +62,19 @@ internal sealed unsafe class EventLoop
     /// <summary>Whether a read may complete at once. A connection that always has more to read must leave time for the others.</summary>
     internal bool MayRead() => _current != this || --_readsLeft > 0;
 
+    /// <summary>Whether this is the loop's thread.</summary>
+    internal bool IsCurrent => _current == this;
+
+    /// <summary>The loop for a connection that this one accepted: itself, except if it has many more connections than another has. Only then
+    /// the connection changes threads.</summary>
+    internal EventLoop ForAccepted()
+    {
+        var least = this;
+        foreach (var loop in Started.Value)
+            if (loop._count < least._count) least = loop;
+        return _count > least._count + least._count / 8 + MostAhead ? least : this;
+    }
+
     /// <summary>Runs an action on the loop's thread, after the events that the loop is handling now.</summary>
     internal void Post(Action action)
     {
@@ -73,26 +90,31 @@ internal sealed unsafe class EventLoop
     /// <summary>Watches a socket.</summary>
     /// <returns>The key that removes it.</returns>
     /// <exception cref="SocketException">The kernel has no room for it.</exception>
-    internal ulong Add(LoopSocket socket, int descriptor)
+    internal ulong Add(LoopSocket socket, int descriptor, uint events)
     {
         ulong key;
         lock (_sockets)
         {
             key = _nextKey++;
             _sockets[key] = socket;
+            _count = _sockets.Count;
         }
-        if (Epoll.Watch(_epoll, descriptor, Epoll.In | Epoll.Out | Epoll.PeerEnded | Epoll.EdgeTriggered, key) == 0) return key;
+        if (Epoll.Watch(_epoll, descriptor, events | Epoll.EdgeTriggered, key) == 0) return key;
         var error = Marshal.GetLastPInvokeError();
         Remove(key);
-        throw LoopSocket.Failure(error);
+        throw Errno.Failure(error);
     }
 
     internal void Remove(ulong key)
     {
-        lock (_sockets) _sockets.Remove(key);
+        lock (_sockets)
+        {
+            _sockets.Remove(key);
+            _count = _sockets.Count;
+        }
     }
 
-    private static int Checked(int result) => result >= 0 ? result : throw LoopSocket.Failure(Marshal.GetLastPInvokeError());
+    private static int Checked(int result) => result >= 0 ? result : throw Errno.Failure(Marshal.GetLastPInvokeError());
 
     private void Run()
     {

@@ -23,16 +23,24 @@ internal sealed class LoopSocket
     private readonly Direction _reading;
     private readonly Direction _writing;
     private int _closed;
+    private bool _isNonBlocking;    // as far as splice(2) is concerned; other calls need no such setting
     private volatile bool _mayHaveEnded;
 
-    internal LoopSocket(Socket socket, EventLoop loop)
+    /// <summary>A connection.</summary>
+    internal LoopSocket(Socket socket, EventLoop loop) : this(socket, loop, Epoll.In | Epoll.Out | Epoll.PeerEnded)
+    {
+    }
+
+    /// <param name="socket">The socket, which the result owns.</param>
+    /// <param name="loop">The loop that waits for it.</param>
+    /// <param name="events">What it waits for.</param>
+    internal LoopSocket(Socket socket, EventLoop loop, uint events)
     {
         _socket = socket;
         _loop = loop;
         _reading = new(this);
         _writing = new(this);
-        socket.Blocking = false;
-        _key = loop.Add(this, (int)socket.SafeHandle.DangerousGetHandle());
+        _key = loop.Add(this, (int)socket.SafeHandle.DangerousGetHandle(), events);
     }
 
     internal EventLoop Loop => _loop;
@@ -42,17 +50,17 @@ internal sealed class LoopSocket
     /// <exception cref="ObjectDisposedException">It took too long.</exception>
     internal static async ValueTask<LoopSocket> ConnectAsync(Socket socket, EndPoint address, TimeSpan timeout, TimeProvider time)
     {
-        socket.Blocking = false;
+        Epoll.SetNonBlocking((int)socket.SafeHandle.DangerousGetHandle());
         var serialized = address.Serialize();
         if (Epoll.Connect((int)socket.SafeHandle.DangerousGetHandle(), serialized.Buffer.Span[..serialized.Size]) < 0 && Marshal.GetLastPInvokeError() is var error && error != Epoll.InProgress)
-            throw Failure(error);
+            throw Errno.Failure(error);
         // A socket that connects is ready only when that has ended.
         var loop = new LoopSocket(socket, EventLoop.Choose());
         using (time.CreateTimer(static l => ((LoopSocket)l!).Close(), loop, timeout, Timeout.InfiniteTimeSpan)) await loop._writing.WaitAsync(default).ConfigureAwait(false);
         var failure = ErrorOf(socket);
         if (failure == 0) return loop;
         loop.Close();
-        throw Failure(failure);
+        throw Errno.Failure(failure);
     }
 
     private static int ErrorOf(Socket socket)
@@ -71,6 +79,12 @@ internal sealed class LoopSocket
         var serialized = new SocketAddress(socket.AddressFamily, length);
         buffer[..length].CopyTo(serialized.Buffer.Span);
         return new IPEndPoint(IPAddress.Any, 0).Create(serialized);
+    }
+
+    /// <summary>Whether the next read tries the kernel first. Set by those who ask the kernel themselves.</summary>
+    internal bool MayHaveMore
+    {
+        set => _reading.IsReady = value;
     }
 
     /// <summary>Nothing has arrived that was not read, as far as the loop knows.</summary>
@@ -100,6 +114,7 @@ internal sealed class LoopSocket
         var handle = Hold();
         try
         {
+            PreparePipe(handle);
             while (true)
             {
                 var count = into.TakeFrom((int)handle.DangerousGetHandle());
@@ -113,7 +128,7 @@ internal sealed class LoopSocket
                 if (error == Epoll.Again) return -1;
                 if (error == Epoll.Interrupted) continue;
                 _reading.IsReady = true;
-                throw Failure(error);
+                throw Errno.Failure(error);
             }
         }
         finally
@@ -198,7 +213,7 @@ internal sealed class LoopSocket
                 if (error != Epoll.Interrupted)
                 {
                     _reading.IsReady = true;
-                    throw Failure(error);
+                    throw Errno.Failure(error);
                 }
             }
         }
@@ -219,7 +234,7 @@ internal sealed class LoopSocket
                 if (count >= 0) return count;
                 var error = Marshal.GetLastPInvokeError();
                 if (error == Epoll.Again) return -1;
-                if (error != Epoll.Interrupted) throw Failure(error);
+                if (error != Epoll.Interrupted) throw Errno.Failure(error);
             }
         }
         finally
@@ -228,11 +243,19 @@ internal sealed class LoopSocket
         }
     }
 
+    private void PreparePipe(SafeSocketHandle handle)
+    {
+        if (_isNonBlocking) return;
+        Epoll.SetNonBlocking((int)handle.DangerousGetHandle());
+        _isNonBlocking = true;
+    }
+
     private int Send(Pipe bytes)
     {
         var handle = Hold();
         try
         {
+            PreparePipe(handle);
             while (true)
             {
                 var count = bytes.GiveTo((int)handle.DangerousGetHandle());
@@ -240,7 +263,7 @@ internal sealed class LoopSocket
                 var error = Marshal.GetLastPInvokeError();
                 // The pipe has bytes, so it is the socket that has no room.
                 if (error == Epoll.Again) return -1;
-                if (error != Epoll.Interrupted) throw Failure(error);
+                if (error != Epoll.Interrupted) throw Errno.Failure(error);
             }
         }
         finally
@@ -256,28 +279,6 @@ internal sealed class LoopSocket
         handle.DangerousAddRef(ref held);
         return handle;
     }
-
-    internal static SocketException Failure(int error) => new(error switch
-    {
-        // asm-generic/errno.h
-        1 or 13 => (int)SocketError.AccessDenied,
-        2 => (int)SocketError.AddressNotAvailable,
-        32 => (int)SocketError.Shutdown,
-        97 => (int)SocketError.AddressFamilyNotSupported,
-        99 => (int)SocketError.AddressNotAvailable,
-        98 => (int)SocketError.AddressAlreadyInUse,
-        100 => (int)SocketError.NetworkDown,
-        101 => (int)SocketError.NetworkUnreachable,
-        103 => (int)SocketError.ConnectionAborted,
-        104 => (int)SocketError.ConnectionReset,
-        105 => (int)SocketError.NoBufferSpaceAvailable,
-        107 => (int)SocketError.NotConnected,
-        110 => (int)SocketError.TimedOut,
-        111 => (int)SocketError.ConnectionRefused,
-        112 => (int)SocketError.HostDown,
-        113 => (int)SocketError.HostUnreachable,
-        _ => (int)SocketError.SocketError,
-    });
 
     /// <summary>One direction: whether the kernel may have something, and who waits for it.</summary>
     private sealed class Direction(LoopSocket owner) : IValueTaskSource<int>

@@ -9,6 +9,7 @@ internal sealed class Relay(Transport downstream, Transport upstream, IActivity 
     private long _received;
     private long _sent;
     private int _end = -1;
+    private int _done;
     private long _lastAt = time.GetTimestamp();
     private volatile bool _lastWasUp;
 
@@ -52,7 +53,8 @@ internal sealed class Relay(Transport downstream, Transport upstream, IActivity 
                 while (await stretch.GiveAsync().ConfigureAwait(false)) activity.Touch();
             }
             reading = false;
-            await to.CloseWriteAsync().ConfigureAwait(false);
+            // At the end of both directions, the sockets are closed anyway.
+            if (Interlocked.Increment(ref _done) < 2 || to is not SocketTransport) await to.CloseWriteAsync().ConfigureAwait(false);
         }
         catch (TransportException e)
         {

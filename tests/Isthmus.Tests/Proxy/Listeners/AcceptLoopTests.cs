@@ -25,7 +25,7 @@ public sealed class AcceptLoopTests
         Accepts();
         Fails(error);
         var loop = Loop();
-        var running = loop.RunAsync(CancellationToken.None);
+        var running = RunAsync(loop);
         for (var i = 0; i < expected.Length; i++)
         {
             await UntilAsync(() => _clock.NextDue is not null && _calls == i + 1);
@@ -48,7 +48,7 @@ public sealed class AcceptLoopTests
         Fails(SocketError.ConnectionAborted);
         Accepts();
         var loop = Loop();
-        await loop.RunAsync(CancellationToken.None);
+        await RunAsync(loop);
         Assert.Equal((1, 0), (loop.Accepted, loop.Pauses));
         Assert.Single(_begun);
     }
@@ -64,7 +64,7 @@ public sealed class AcceptLoopTests
             if (bugs++ == 0) throw new InvalidOperationException("a bug");
         };
         var loop = Loop();
-        await loop.RunAsync(CancellationToken.None);
+        await RunAsync(loop);
         Assert.Equal(2, loop.Accepted);
         Assert.Single(_begun);
     }
@@ -74,7 +74,7 @@ public sealed class AcceptLoopTests
     {
         using var stop = new CancellationTokenSource();
         Fails(SocketError.TooManyOpenSockets);
-        var running = Loop().RunAsync(stop.Token);
+        var running = RunAsync(Loop(), stop.Token);
         await UntilAsync(() => _clock.NextDue is not null);
         await stop.CancelAsync();
         await running;
@@ -85,7 +85,9 @@ public sealed class AcceptLoopTests
 
     private void Accepts() => _outcomes.Enqueue(() => new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp));
 
-    private AcceptLoop Loop() => new("in", _ =>
+    private AcceptLoop Loop() => new("in", _clock, NullLogger.Instance);
+
+    private Task RunAsync(AcceptLoop loop, CancellationToken stop = default) => loop.RunAsync(() =>
     {
         Interlocked.Increment(ref _calls);
         // At the end of the script, the socket is closed.
@@ -95,7 +97,7 @@ public sealed class AcceptLoopTests
         _bug?.Invoke(socket);
         _begun.Add(socket);
         socket.Dispose();
-    }, _clock, NullLogger.Instance);
+    }, stop);
 
     private static async Task UntilAsync(Func<bool> isTrue)
     {

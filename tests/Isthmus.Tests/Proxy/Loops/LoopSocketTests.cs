@@ -1,3 +1,4 @@
+using System.Collections.Concurrent;
 using System.Net;
 using System.Net.Sockets;
 using Isthmus.Proxy.Loops;
@@ -207,6 +208,55 @@ public sealed class LoopSocketTests
         Assert.Equal(pair.Peer.RemoteEndPoint, LoopSocket.LocalOf(pair.OwnSocket));
     }
 
+    [Fact]
+    public async Task Every_loop_accepts_connections_of_one_listening_socket_until_it_is_closed()
+    {
+        const int Clients = 100;
+        using var listener = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
+        listener.Bind(new IPEndPoint(IPAddress.Loopback, 0));
+        listener.Listen(Clients);
+        var address = listener.LocalEndPoint!;
+        var accepted = new ConcurrentBag<Socket>();
+        var onLoops = EventLoop.All.Select(loop => new LoopListener(listener, loop)).ToList();
+        var accepting = onLoops.Select(async one =>
+        {
+            while (true) accepted.Add(await one.AcceptAsync());
+        }).ToList();
+        var clients = new List<Socket>();
+        for (var i = 0; i < Clients; i++)
+        {
+            var client = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
+            clients.Add(client);
+            await client.ConnectAsync(address, Stop);
+        }
+        while (accepted.Count < Clients) await Task.Delay(1, Stop);
+        foreach (var one in onLoops) one.Close();
+        foreach (var task in accepting) await Assert.ThrowsAsync<ObjectDisposedException>(() => task);
+        Assert.Equal(Clients, accepted.Count);
+        Assert.Equal(clients.Select(client => client.LocalEndPoint!.ToString()).Order(), accepted.Select(socket => socket.RemoteEndPoint!.ToString()).Order());
+        foreach (var socket in accepted.Concat(clients)) socket.Dispose();
+    }
+
+    [Fact]
+    public async Task A_loop_that_has_more_connections_than_others_hands_new_ones_over()
+    {
+        if (EventLoop.All.Count == 1) return;
+        var pairs = new List<Pair>();
+        var loop = EventLoop.All[0];
+        try
+        {
+            while (ReferenceEquals(loop.ForAccepted(), loop))
+            {
+                Assert.True(pairs.Count < 5000, "it never does");
+                pairs.Add(await Pair.ConnectAsync(loop));
+            }
+        }
+        finally
+        {
+            foreach (var pair in pairs) pair.Dispose();
+        }
+    }
+
     /// <summary>All sockets of this test share a loop: one that always has more to read would starve the other if it were allowed to.</summary>
     [Fact]
     public async Task A_connection_that_always_has_more_to_read_leaves_time_for_others()
@@ -253,6 +303,18 @@ public sealed class LoopSocketTests
         internal LoopSocket Own => own;
 
         internal Socket Peer => peer;
+
+        /// <summary>With one end on the given loop.</summary>
+        internal static async Task<Pair> ConnectAsync(EventLoop loop)
+        {
+            using var listener = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
+            listener.Bind(new IPEndPoint(IPAddress.Loopback, 0));
+            listener.Listen();
+            var peer = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
+            await peer.ConnectAsync(listener.LocalEndPoint!, Stop);
+            var socket = await listener.AcceptAsync(Stop);
+            return new(socket, new LoopSocket(socket, loop), peer);
+        }
 
         internal static async Task<Pair> ConnectAsync()
         {

@@ -75,7 +75,8 @@ public sealed class TlsOriginationTests
         Assert.Equal((HttpStatusCode.OK, "b.example.com"), await GetAsync(proxy, "b.example.com:443"));
         Assert.Equal((HttpStatusCode.OK, "a.example.com"), await GetAsync(proxy, "a.example.com"));
         Assert.Equal(HttpStatusCode.ServiceUnavailable, (await GetAsync(proxy, "c.example.com")).Status);
-        Assert.Equal(3, proxy.Plane.State.Current.Clusters[Name].Counters.Connects);
+        // Each event loop has its own shared HTTP/2 connection, and the third client may be on another loop than the first.
+        Assert.InRange(proxy.Plane.State.Current.Clusters[Name].Counters.Connects, 3, http2 ? 4 : 3);
     }
 
     [Theory]

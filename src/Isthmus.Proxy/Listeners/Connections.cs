@@ -62,13 +62,21 @@ internal sealed class Connections(TimeSpan listenerDrain, TimeProvider time)
         if (_isLeaving) AskToEnd();
     }
 
-    /// <summary>Connections outlive their listener for a while, as in Envoy. HTTP connections end after the next response; what is
+    /// <summary>Whether a connection would still get its filter chain. Asked once for each change of the listener.</summary>
+    private static bool HasChain(Downstream connection, ListenerSnapshot listener)
+    {
+        if (connection.Chain is not { } chain || ReferenceEquals(listener, connection.Checked)) return true;
+        connection.Checked = listener;
+        return listener.Chains.Find(connection.Facts) is { } now && now.Name == chain.Name;
+    }
+
+    /// <summary>Connections outlive their listener or filter chain for a while, as in Envoy. HTTP connections end after the next response; what is
     /// left at the deadline is closed, so that nothing goes on by a configuration that is gone.</summary>
     private void EndOrphan(Downstream connection)
     {
         if (connection.OrphanedAt is null)
         {
-            if (_snapshot.Listeners.ContainsKey(connection.Listener.Name)) return;
+            if (_snapshot.Listeners.TryGetValue(connection.Listener.Name, out var listener) && HasChain(connection, listener)) return;
             connection.OrphanedAt = time.GetTimestamp();
         }
         var alone = time.GetElapsedTime(connection.OrphanedAt.Value);

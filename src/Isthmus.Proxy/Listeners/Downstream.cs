@@ -36,7 +36,10 @@ internal sealed class Downstream(SocketTransport socket, ListenerSnapshot listen
     /// observe it.</summary>
     public Action<Telemetry.TrafficRecord>? Ended { get; init; }
 
-    /// <summary>When its listener was found to be removed, as a timestamp; null while the listener exists.</summary>
+    /// <summary>The last version of its listener in which its filter chain was looked up.</summary>
+    public ListenerSnapshot Checked { get; set; } = listener;
+
+    /// <summary>When its listener or filter chain was found to be removed, as a timestamp; null while both exist.</summary>
     public long? OrphanedAt { get; set; }
 
     /// <summary>Its next response is the last one.</summary>

@@ -87,12 +87,21 @@ internal sealed class LoopbackProxy : IDisposable
     internal ReservedPort Tcp(string cluster)
     {
         var port = new ReservedPort();
+        Tcp(cluster, port);
+        return port;
+    }
+
+    /// <summary>The same for a port that may be open.</summary>
+    /// <param name="cluster">Where connections go.</param>
+    /// <param name="port">The port.</param>
+    /// <param name="match">The match of the only filter chain, as JSON.</param>
+    internal void Tcp(string cluster, ReservedPort port, string match = "{}")
+    {
         Apply(TypeUrls.Listener, [WireTypes.Strict.Parse<Listener>($$$"""
             {"name": "tcp", "traffic_direction": "OUTBOUND", "address": {"socket_address": {"address": "127.0.0.1", "port_value": {{{port.Number}}} } },
-             "filter_chains": [{"filters": [{"name": "tcp", "typed_config": {"@type": "type.googleapis.com/envoy.extensions.filters.network.tcp_proxy.v3.TcpProxy", "stat_prefix": "tcp", "cluster": "{{{cluster}}}"} }] }] }
+             "filter_chains": [{"filter_chain_match": {{{match}}}, "filters": [{"name": "tcp", "typed_config": {"@type": "type.googleapis.com/envoy.extensions.filters.network.tcp_proxy.v3.TcpProxy", "stat_prefix": "tcp", "cluster": "{{{cluster}}}"} }] }] }
             """)], m => ((Listener)m).Name);
         Assert.Empty(Plane.ListenerFailures);
-        return port;
     }
 
     /// <summary>Removes the listener with a name: "in", or "tcp".</summary>

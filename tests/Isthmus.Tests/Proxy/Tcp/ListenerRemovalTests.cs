@@ -44,6 +44,33 @@ public sealed class ListenerRemovalTests
     }
 
     [Fact]
+    public async Task A_TCP_connection_of_a_filter_chain_that_is_gone_is_closed_after_the_drain_time()
+    {
+        using var server = new TcpListener(IPAddress.Loopback, 0);
+        server.Start();
+        using var proxy = new LoopbackProxy([LoopbackProxy.Cluster("back")], """ "direct_response": {"status": 200} """);
+        proxy.Endpoints("back", ((IPEndPoint)server.LocalEndpoint).Port);
+        using var port = proxy.Tcp("back");
+        using var client = new TcpClient();
+        await client.ConnectAsync(IPAddress.Loopback, port.Number, Stop);
+        using var backend = await server.AcceptTcpClientAsync(Stop);
+        // A change that leaves the chain as it is.
+        proxy.Tcp("back", port);
+        proxy.Plane.Connections.Look();
+        var buffer = new byte[10];
+        await backend.GetStream().WriteAsync("still"u8.ToArray(), Stop);
+        Assert.Equal(5, await client.GetStream().ReadAsync(buffer, Stop));
+
+        // The chain is for others now.
+        proxy.Tcp("back", port, """{"source_prefix_ranges": [{"address_prefix": "10.0.0.0", "prefix_len": 8}]}""");
+        var removed = Stopwatch.StartNew();
+        await backend.GetStream().WriteAsync("still"u8.ToArray(), Stop);
+        Assert.Equal(5, await client.GetStream().ReadAsync(buffer, Stop));
+        Assert.Equal(0, await ReadAsync(client, buffer));
+        Assert.True(removed.Elapsed >= LoopbackProxy.ListenerDrainTime, $"closed after {removed.Elapsed}");
+    }
+
+    [Fact]
     public async Task An_HTTP_connection_ends_when_it_is_idle()
     {
         using var proxy = new LoopbackProxy([], """ "direct_response": {"status": 200, "body": {"inline_string": "here"} } """);

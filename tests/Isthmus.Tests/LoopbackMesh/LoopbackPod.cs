@@ -13,6 +13,7 @@ using Isthmus.Lab.Nodes.Volumes;
 using Isthmus.Proxy;
 using Isthmus.Proxy.Agent;
 using Isthmus.Proxy.Telemetry;
+using Microsoft.AspNetCore.Connections;
 using Microsoft.Extensions.Logging.Abstractions;
 
 namespace Isthmus.Tests.LoopbackMesh;
@@ -147,8 +148,21 @@ internal sealed class LoopbackPod(Pod pod, IPAddress address, LoopbackNode node)
             Name = "in-cluster", Server = node.Server, CertificateAuthority = await File.ReadAllTextAsync($"{files}{ServiceAccountFolder}/ca.crt", stop), TokenFile = $"{files}{ServiceAccountFolder}/token",
         };
         var names = new NameClient(() => new([], [], 1), new Random(), TimeProvider.System);
-        await using var controlPlane = global::Isthmus.ControlPlane.ControlPlane.Build(settings, new(TimeProvider.System, new Random(), access, names, Address: address, Log: NullLoggerProvider.Instance));
-        await controlPlane.RunAsync(stop);
+        while (true)
+        {
+            await using var controlPlane = global::Isthmus.ControlPlane.ControlPlane.Build(settings, new(TimeProvider.System, new Random(), access, names, Address: address, Log: NullLoggerProvider.Instance));
+            try
+            {
+                await controlPlane.RunAsync(stop);
+                return;
+            }
+            catch (IOException e) when (e.InnerException is AddressInUseException)
+            {
+                // Something else listens on that port of all addresses for a moment. A kubelet restarts the container, too.
+                node.Log($"Pod {pod.Key}: {e.Message}");
+                await Task.Delay(LongestPause, stop);
+            }
+        }
     }
 
     private async Task ProxyAsync(string[] arguments, Dictionary<string, string> environment, string files, CancellationToken stop)

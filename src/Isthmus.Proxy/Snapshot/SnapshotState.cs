@@ -124,7 +124,7 @@ internal sealed class SnapshotState : IDisposable
                 }
             }
             foreach (var name in update.Removed) Remove(update.TypeUrl, name);
-            wanted = Settle();
+            wanted = Settle(isNeedChanged: update.TypeUrl is TypeUrls.Cluster or TypeUrls.Listener);
         }
         if (wanted) WantedChanged?.Invoke();
         return rejected;
@@ -220,7 +220,8 @@ internal sealed class SnapshotState : IDisposable
 
     /// <summary>Activates everything whose dependencies are now there, publishes if anything changed; returns whether the
     /// wanted names changed.</summary>
-    private bool Settle()
+    /// <param name="isNeedChanged">Clusters or listeners are others than before; only they need resources by name.</param>
+    private bool Settle(bool isNeedChanged = false)
     {
         var changed = false;
         foreach (var entry in _assignments.Values) Promote(entry, ready: true);
@@ -231,7 +232,7 @@ internal sealed class SnapshotState : IDisposable
             || _current.Listeners.Count != _listeners.Values.Count(c => c.Active is not null) || _current.Routes.Count != _routes.Count;
         if (changed) Publish();
         if (!_hasListeners) _hasListeners = _versions.ContainsKey(TypeUrls.Listener) && _listeners.Values.All(l => l.Active is not null);
-        return UpdateWanted();
+        return (changed || isNeedChanged) && UpdateWanted();
     }
 
     private static bool Promote<T>(Entry<T> entry, bool ready)

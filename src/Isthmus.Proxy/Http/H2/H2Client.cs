@@ -1,4 +1,5 @@
 using System.Net;
+using System.Runtime.CompilerServices;
 using Isthmus.Core.Tasks;
 using Isthmus.Proxy.Balancing;
 using Isthmus.Proxy.Loops;
@@ -146,8 +147,7 @@ internal sealed class H2Client : H2Connection, IPooledConnection
         if (answered.HasReceivedHead)
         {
             if (!isLast) throw new H2StreamException(stream.Id, H2Error.Protocol, "fields in the middle of a body");
-            fields.ToTrailers(stream.Trailers);
-            stream.End();
+            stream.End(fields.ToTrailers());
             return;
         }
         if (fields.Status is >= 100 and < 200)
@@ -275,6 +275,7 @@ internal sealed class H2UpstreamStream(H2Client connection, bool isReused) : Ups
         return ValueTask.CompletedTask;
     }
 
+    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder))]
     public override async ValueTask ReceiveHeadAsync(ResponseHead into)
     {
         await Stream.ReceiveHeadAsync().ConfigureAwait(false);

@@ -1,4 +1,5 @@
 using System.Buffers.Binary;
+using System.Runtime.CompilerServices;
 using Isthmus.Proxy.Tcp;
 
 namespace Isthmus.Proxy.Http.H2;
@@ -226,6 +227,7 @@ internal abstract partial class H2Connection
 
     private static int ReadLength(ReadOnlySpan<byte> frame) => (frame[0] << 16) | (frame[1] << 8) | frame[2];
 
+    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder<>))]
     private static async ValueTask<bool> TryFillAsync(ByteReader reader, int count)
     {
         while (reader.Buffered < count)

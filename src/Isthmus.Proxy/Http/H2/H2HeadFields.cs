@@ -98,13 +98,15 @@ internal sealed class H2HeadFields
         head.KeepAlive = true;
     }
 
-    /// <summary>Fills in trailers.</summary>
+    /// <summary>Takes the block as trailers.</summary>
     /// <exception cref="H2StreamException">The fields are not valid trailers.</exception>
-    public void ToTrailers(HeaderBlock trailers)
+    public HeaderBlock ToTrailers()
     {
         if (_method is not null || _scheme is not null || _hasPath || _authority is not null || _status != 0) Fault("a pseudo field after the body");
         Check();
+        var trailers = new HeaderBlock();
         trailers.CopyFrom(_fields);
+        return trailers;
     }
 
     /// <summary>The status of a response's head; 0 when there is none.</summary>

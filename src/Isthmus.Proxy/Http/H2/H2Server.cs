@@ -129,8 +129,7 @@ internal sealed class H2Server(Transport transport, Func<H2DownstreamStream, Val
     protected override void OnMoreFields(H2Stream stream, H2HeadFields fields, bool isLast)
     {
         if (!isLast) throw new H2StreamException(stream.Id, H2Error.Protocol, "fields in the middle of a body");
-        fields.ToTrailers(stream.Trailers);
-        stream.End();
+        stream.End(fields.ToTrailers());
     }
 }
 

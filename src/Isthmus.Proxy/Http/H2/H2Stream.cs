@@ -10,12 +10,15 @@ internal class H2Stream(H2Connection connection, int id)
 {
     private const int SmallPiece = 1024;
 
+    private static readonly HeaderBlock None = new();
     private static readonly TransportException Closed = new(TransportFailure.Aborted, "the stream was closed");
 
     private readonly Lock _lock = new();   // guards everything below
-    private readonly Queue<(byte[] Buffer, int Length)> _arrived = new();
+    private Queue<(byte[] Buffer, int Length)>? _arrived;
     private (byte[]? Buffer, int Length) _newest;   // arrived after those in the queue; small frames are gathered in it
     private readonly LoopSignal _arrival = new();
+    private LoopSignal? _sendable;
+    private HeaderBlock? _trailers;
     private IWaiting? _told;
     private byte[]? _lent;
     private int _lentLength;
@@ -42,13 +45,32 @@ internal class H2Stream(H2Connection connection, int id)
     public bool IsBlocked { get; set; }
 
     /// <summary>Set when whoever sends may go on, or the stream is over.</summary>
-    public LoopSignal Sendable { get; } = new();
+    public LoopSignal Sendable
+    {
+        get
+        {
+            lock (_lock)
+            {
+                if (_sendable is not null) return _sendable;
+                _sendable = new();
+                if (_failure is not null) _sendable.Set();
+                return _sendable;
+            }
+        }
+    }
 
     /// <summary>Either side has reset it: nothing more may be sent on it.</summary>
     public bool IsReset { get; set; }
 
-    /// <summary>The trailers.</summary>
-    public HeaderBlock Trailers { get; } = new();
+    /// <summary>The trailers; empty until they have arrived.</summary>
+    public HeaderBlock Trailers => Volatile.Read(ref _trailers) ?? None;
+
+    /// <summary>Everything but the trailers was there before.</summary>
+    public void End(HeaderBlock trailers)
+    {
+        Volatile.Write(ref _trailers, trailers);
+        End();
+    }
 
     /// <summary>Everything from the peer has arrived.</summary>
     public bool HasReceivedEnd
@@ -63,7 +85,7 @@ internal class H2Stream(H2Connection connection, int id)
     {
         get
         {
-            lock (_lock) return _arrived.Count == 0 && _newest.Buffer is null && !_hasEnded && _failure is null;
+            lock (_lock) return _arrived is not { Count: > 0 } && _newest.Buffer is null && !_hasEnded && _failure is null;
         }
     }
 
@@ -115,9 +137,9 @@ internal class H2Stream(H2Connection connection, int id)
         {
             told = _failure is null ? _told : null;
             _failure ??= failure;
+            _sendable?.Set();
         }
         _arrival.Set();
-        Sendable.Set();
         told?.OnClientLeft();
     }
 
@@ -126,6 +148,7 @@ internal class H2Stream(H2Connection connection, int id)
     {
         Fail(Closed);
         Discard();
+        Volatile.Read(ref _trailers)?.Release();
     }
 
     /// <summary>The head of the response has arrived.</summary>
@@ -210,7 +233,7 @@ internal class H2Stream(H2Connection connection, int id)
     {
         if (_newest.Buffer is null || _newest.Buffer.Length - _newest.Length < data.Length)
         {
-            if (_newest.Buffer is not null) _arrived.Enqueue((_newest.Buffer, _newest.Length));
+            if (_newest.Buffer is not null) (_arrived ??= new()).Enqueue((_newest.Buffer, _newest.Length));
             _newest = (ArrayPool<byte>.Shared.Rent(Math.Max(data.Length, SmallPiece)), 0);
         }
         data.CopyTo(_newest.Buffer.AsSpan(_newest.Length));
@@ -219,7 +242,8 @@ internal class H2Stream(H2Connection connection, int id)
 
     private bool TryTake(out (byte[] Buffer, int Length) piece)
     {
-        if (_arrived.TryDequeue(out piece)) return true;
+        if (_arrived is not null && _arrived.TryDequeue(out piece)) return true;
+        piece = default;
         if (_newest.Buffer is null) return false;
         piece = (_newest.Buffer, _newest.Length);
         _newest = default;

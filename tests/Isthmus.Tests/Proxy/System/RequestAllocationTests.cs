@@ -1,21 +1,27 @@
+using System.Buffers.Binary;
 using System.Net;
 using System.Net.Sockets;
+using Isthmus.Proxy.Http.H2;
 using Isthmus.Proxy.Loops;
 using Xunit;
+using static Isthmus.Tests.Proxy.Http.H2Frames;
 
 namespace Isthmus.Tests.Proxy.System;
 
-/// <summary>What a request of HTTP/1.1 leaves to the garbage collector, on connections that are kept.</summary>
+/// <summary>What a request leaves to the garbage collector, on connections that are kept.</summary>
 public sealed class RequestAllocationTests
 {
     private const int Requests = 50;
 
 #if DEBUG
     // Without optimization, each state machine of an async method is an object.
-    private const long Most = 8_000;
+    private const long Most = 8_000, MostOfHttp2 = 16_000;
 #else
     // The authority, for instance, is a string.
     private const long Most = 200;
+
+    // Each stream is an object, on both sides.
+    private const long MostOfHttp2 = 1_300;
 #endif
 
     private static ReadOnlySpan<byte> Question => "GET /orders?page=2 HTTP/1.1\r\nhost: shop\r\nuser-agent: test\r\naccept: */*\r\n\r\n"u8;
@@ -23,27 +29,37 @@ public sealed class RequestAllocationTests
     private static ReadOnlySpan<byte> Answer => "HTTP/1.1 200 OK\r\ncontent-length: 5\r\ncontent-type: text/plain\r\n\r\nhello"u8;
 
     [Fact]
-    public async Task A_request_in_the_steady_state_creates_few_objects()
+    public async Task A_request_in_the_steady_state_creates_few_objects() => Assert.InRange(await LeastAsync(http2: false, Answers, Ask), 0, Most);
+
+    [Fact]
+    public async Task A_request_of_HTTP_2_with_a_body_and_trailers_creates_few_objects()
+    {
+        var id = 1;
+        Assert.InRange(await LeastAsync(http2: true, AnswersHttp2, (client, times) => id = AskHttp2(client, times, id)), 0, MostOfHttp2);
+    }
+
+    /// <summary>Bytes that a request allocates.</summary>
+    private static async Task<long> LeastAsync(bool http2, Action<Socket> answers, Action<Socket, int> ask)
     {
         using var origin = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
         origin.Bind(new IPEndPoint(IPAddress.Loopback, 0));
         origin.Listen();
-        new Thread(() => Answers(origin)) { IsBackground = true }.Start();
-        using var proxy = new LoopbackProxy([LoopbackProxy.Cluster("up", http2: false)], """ "route": {"cluster": "up", "timeout": "0s"} """);
+        new Thread(() => answers(origin)) { IsBackground = true }.Start();
+        using var proxy = new LoopbackProxy([LoopbackProxy.Cluster("up", http2)], """ "route": {"cluster": "up", "timeout": "0s"} """);
         proxy.Endpoints("up", ((IPEndPoint)origin.LocalEndPoint!).Port);
         using var client = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
         await client.ConnectAsync(IPAddress.Loopback, proxy.Port, TestContext.Current.CancellationToken);
         client.NoDelay = true;
-        Ask(client, 200);
+        ask(client, 200);
         // Other tests share the loops, so the round that saw the least of them counts.
         var least = long.MaxValue;
         for (var round = 0; round < 40; round++)
         {
             var before = await AllocatedAsync();
-            Ask(client, Requests);
+            ask(client, Requests);
             least = Math.Min(least, (await AllocatedAsync() - before) / Requests);
         }
-        Assert.InRange(least, 0, Most);
+        return least;
     }
 
     /// <summary>Bytes that the threads of all loops have allocated.</summary>
@@ -68,6 +84,54 @@ public sealed class RequestAllocationTests
             var length = 0;
             while (!buffer[..length].EndsWith("hello"u8)) length += client.Receive(buffer[length..]) is > 0 and var count ? count : throw new EndOfStreamException();
         }
+    }
+
+    /// <summary>The ID of the next stream.</summary>
+    private static int AskHttp2(Socket client, int times, int id)
+    {
+        if (id == 1) client.Send([.. H2.Preface, .. Settings(), .. WindowUpdate(0, 1 << 30)]);
+        var head = Block(":method POST|:scheme http|:path /orders|:authority shop|content-type application/grpc|te trailers");
+        for (var i = 0; i < times; i++, id += 2)
+        {
+            client.Send([.. Frame(H2Frame.Headers, H2Flags.EndHeaders, id, head), .. Data(id, 100, isLast: true)]);
+            while (Read(client) is var (type, flags, of) && (type is not H2Frame.Headers || of != id || !flags.HasFlag(H2Flags.EndStream)))
+            {
+                // The rest comes before the trailers.
+            }
+        }
+        return id;
+    }
+
+    private static void AnswersHttp2(Socket origin)
+    {
+        using var connection = origin.Accept();
+        connection.NoDelay = true;
+        ReceiveExactly(connection, new byte[H2.Preface.Length]);
+        connection.Send([.. Settings(), .. WindowUpdate(0, 1 << 30)]);
+        var (head, trailers) = (Block(":status 200|content-type application/grpc"), Block("grpc-status 0"));
+        while (Read(connection) is var (type, flags, id))
+        {
+            if (type != H2Frame.Data || !flags.HasFlag(H2Flags.EndStream)) continue;
+            connection.Send([.. Frame(H2Frame.Headers, H2Flags.EndHeaders, id, head), .. Data(id, 100), .. Frame(H2Frame.Headers, H2Flags.EndHeaders | H2Flags.EndStream, id, trailers)]);
+        }
+    }
+
+    private static (H2Frame Type, H2Flags Flags, int Id)? Read(Socket from)
+    {
+        Span<byte> head = stackalloc byte[H2.FrameHeader];
+        if (!ReceiveExactly(from, head)) return null;
+        ReceiveExactly(from, new byte[(head[0] << 16) | (head[1] << 8) | head[2]]);
+        return ((H2Frame)head[3], (H2Flags)head[4], BinaryPrimitives.ReadInt32BigEndian(head[5..]));
+    }
+
+    private static bool ReceiveExactly(Socket from, Span<byte> into)
+    {
+        while (!into.IsEmpty)
+        {
+            if (from.Receive(into) is not (> 0 and var count)) return false;
+            into = into[count..];
+        }
+        return true;
     }
 
     private static void Answers(Socket origin)

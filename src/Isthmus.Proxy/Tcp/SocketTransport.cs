@@ -60,13 +60,9 @@ internal sealed class SocketTransport(Socket socket, LoopSocket loop, EndPoint? 
         {
             while (!bytes.IsEmpty) bytes = bytes[await loop.SendAsync(bytes).ConfigureAwait(false)..];
         }
-        catch (SocketException e)
+        catch (Exception e) when (e is SocketException or ObjectDisposedException)
         {
-            throw TransportException.From(e);
-        }
-        catch (ObjectDisposedException e)
-        {
-            throw new TransportException(TransportFailure.Aborted, "closed", e);
+            throw TransportException.FromSocket(e);
         }
     }
 
@@ -79,13 +75,9 @@ internal sealed class SocketTransport(Socket socket, LoopSocket loop, EndPoint? 
         {
             return await loop.ReceiveAsync(into).ConfigureAwait(false);
         }
-        catch (SocketException e)
+        catch (Exception e) when (e is SocketException or ObjectDisposedException)
         {
-            throw TransportException.From(e);
-        }
-        catch (ObjectDisposedException e)
-        {
-            throw new TransportException(TransportFailure.Aborted, "closed", e);
+            throw TransportException.FromSocket(e);
         }
     }
 
@@ -98,13 +90,9 @@ internal sealed class SocketTransport(Socket socket, LoopSocket loop, EndPoint? 
         {
             return await loop.SendAsync(bytes).ConfigureAwait(false);
         }
-        catch (SocketException e)
+        catch (Exception e) when (e is SocketException or ObjectDisposedException)
         {
-            throw TransportException.From(e);
-        }
-        catch (ObjectDisposedException e)
-        {
-            throw new TransportException(TransportFailure.Aborted, "closed", e);
+            throw TransportException.FromSocket(e);
         }
     }
 
@@ -115,13 +103,9 @@ internal sealed class SocketTransport(Socket socket, LoopSocket loop, EndPoint? 
             Socket.Shutdown(SocketShutdown.Send);
             return ValueTask.CompletedTask;
         }
-        catch (SocketException e)
+        catch (Exception e) when (e is SocketException or ObjectDisposedException)
         {
-            throw TransportException.From(e);
-        }
-        catch (ObjectDisposedException e)
-        {
-            throw new TransportException(TransportFailure.Aborted, "closed", e);
+            throw TransportException.FromSocket(e);
         }
     }
 
@@ -147,13 +131,9 @@ internal sealed class SocketTransport(Socket socket, LoopSocket loop, EndPoint? 
         {
             return await loop.ReceiveAsync(into).ConfigureAwait(false);
         }
-        catch (SocketException e)
+        catch (Exception e) when (e is SocketException or ObjectDisposedException)
         {
-            throw TransportException.From(e);
-        }
-        catch (ObjectDisposedException e)
-        {
-            throw new TransportException(TransportFailure.Aborted, "closed", e);
+            throw TransportException.FromSocket(e);
         }
     }
 

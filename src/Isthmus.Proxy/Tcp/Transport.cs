@@ -64,6 +64,9 @@ internal sealed class TransportException(TransportFailure failure, string detail
 {
     public TransportFailure Failure { get; } = failure;
 
+    /// <param name="e">What a call on a socket throws when the connection failed or was closed.</param>
+    public static TransportException FromSocket(Exception e) => e is SocketException failed ? From(failed) : new(TransportFailure.Aborted, "closed", e);
+
     public static TransportException From(SocketException e) => new(
         e.SocketErrorCode switch
         {

@@ -9,12 +9,13 @@ using Isthmus.Mesh.Model;
 namespace Isthmus.ControlPlane.Derive;
 
 /// <summary>Derives endpoints, and what is known about each, from EndpointSlices and ServiceEntries.</summary>
-internal sealed class EndpointDerivation(MeshSources sources, PolicyIndex policies, MultiClusterHosts exports)
+/// <param name="services">The Services that discovery selects.</param>
+internal sealed class EndpointDerivation(MeshSources sources, Live<ObjectKey, ClusterService> services, PolicyIndex policies, MultiClusterHosts exports)
 {
     public EndpointSet OfSlice(Reader read, SliceFacts slice)
     {
         var (cluster, ns) = (slice.Source.Cluster, slice.Source.Namespace);
-        if (read.Get(sources.Services, new ObjectKey(cluster, ns, slice.Service)) is not { } service) return new("", default);
+        if (read.Get(services, new ObjectKey(cluster, ns, slice.Service)) is not { } service) return new("", default);
         var ports = Join(service, slice.Ports);
         var context = Context(read, cluster, ns);
         var withheld = exports.IsWithheld(read, service);

@@ -14,6 +14,7 @@ public sealed class MeshGraph
 {
     private readonly HostDerivation _hosts;
     private readonly Live<string, ClusterIds> _clusterIds;
+    private readonly Live<ObjectKey, VirtualService> _routings;
 
     public MeshGraph(MultiClusterSettings? multiCluster = null)
     {
@@ -26,25 +27,29 @@ public sealed class MeshGraph
         _clusterIds = Sources.Clusters.GroupBy(_ => "", "clusters together")
             .Derive((_, contacts) => One("", new ClusterIds(contacts.Select(contact => contact.Cluster).Order(StringComparer.Ordinal).ToValueList())), "cluster ids");
 
-        var byHost = Sources.Services.GroupBy(service => service.Hostname, "services by host");
+        var discovery = new Discovery(Sources);
+        var services = discovery.Of(Sources.Services, service => service.Source, "discovered services");
+        var discoveredEntries = discovery.Of(Sources.ServiceEntries, entry => entry.Source, "discovered entries");
+        _routings = discovery.Of(Sources.VirtualServices, routing => routing.Source, "discovered virtual services");
+        var byHost = services.GroupBy(service => service.Hostname, "services by host");
         var ofKube = byHost.Derive((read, services) => One(services[0].Hostname, _hosts.Merge(read, services)), "hosts of services");
         var ofExports = byHost.Derive((read, services) => exports.HostOf(read, services, Clusters(read)) is { } host ? One(host.Hostname, host) : [], "hosts of exports");
-        var ofEntries = Sources.ServiceEntries
+        var ofEntries = discoveredEntries
             .Derive((_, entry) => entry.Hosts.Distinct().Select(host => KeyValuePair.Create((entry.Source, host), new EntryHost(host, entry))), "entries and hosts")
             .GroupBy(item => item.Host, "entries by host")
             .Derive((read, items) => One(items[0].Host, _hosts.MergeEntries(read, items[0].Host, items.Select(item => item.Entry).ToValueList())), "hosts of entries");
         Disagreements = byHost.Derive((read, services) => _hosts.Disagreements(read, services).ToValueList() is { IsEmpty: false } problems
             ? One(services[0].Hostname, new ObjectProblems(problems)) : [], "disagreements");
 
-        var endpoints = new EndpointDerivation(Sources, policies, exports);
+        var endpoints = new EndpointDerivation(Sources, services, policies, exports);
         var ofSlices = Sources.Slices.Derive((read, slice) => One((slice.Source, ""), endpoints.OfSlice(read, slice)), "endpoints of slices");
         GatewaySets = EntriesOfNetworks(ofSlices);
         GatewayTables = GatewaySets.GroupBy(_ => "", "gateways together").Derive((_, all) => One("", GatewayDerivation.Table(all)), "gateway table");
 
-        var ofEntryHosts = Sources.ServiceEntries.Derive((read, entry) => endpoints.OfEntry(read, entry)
+        var ofEntryHosts = discoveredEntries.Derive((read, entry) => endpoints.OfEntry(read, entry)
             .Select(set => KeyValuePair.Create((entry.Source, set.Hostname), set)), "endpoints of entries");
-        var external = Sources.Services.Derive(ExternalNames, "endpoints of external names");
-        var ofWorkloads = Sources.Services.Derive(
+        var external = services.Derive(ExternalNames, "endpoints of external names");
+        var ofWorkloads = services.Derive(
             (read, service) => endpoints.OfWorkloads(read, service) is { } set ? One((service.Source, "workloads"), set) : [], "endpoints of workloads");
         var sets = ofSlices.UnionWith(ofEntryHosts, "slices and entries").UnionWith(external, "and external names").UnionWith(ofWorkloads, "endpoint sets")
             .GroupByMany(set => set.Hostname.Length > 0 ? [set.Hostname] : (IEnumerable<string>)[], "endpoint sets by host");
@@ -61,9 +66,9 @@ public sealed class MeshGraph
             .UnionWith(podHosts.Derive((read, pod) => One(
                 pod.Service.Hostname, endpoints.Gather(read, [new(pod.Service.Hostname, pod.Endpoints)], pod.Service)), "endpoints of pods"), "endpoints");
 
-        Routings = Sources.VirtualServices.Derive(Routing, "routings");
+        Routings = _routings.Derive(Routing, "routings");
         RoutingsByHost = Routings.GroupByMany(routing => routing.Hosts.Items.Select(host => host), "routings by host");
-        RulesByHost = Sources.DestinationRules.GroupBy(rule => new RuleKey(rule.Namespace, rule.Host), "rules by host");
+        RulesByHost = discovery.Of(Sources.DestinationRules, rule => rule.Source, "discovered destination rules").GroupBy(rule => new RuleKey(rule.Namespace, rule.Host), "rules by host");
         SidecarsByNamespace = Sources.Sidecars.GroupBy(sidecar => sidecar.Namespace, "sidecars by namespace");
         PeersByNamespace = policies.PeersByNamespace;
         AuthorizationsByNamespace = Sources.AuthorizationPolicies.GroupBy(policy => policy.Namespace, "authorizations by namespace");
@@ -167,7 +172,7 @@ public sealed class MeshGraph
     {
         var source = routing.Source;
         var mesh = (read.Get(Sources.Settings, "") ?? MeshSettings.Default).Mesh;
-        var merged = Delegation.Merge(routing, name => read.Get(Sources.VirtualServices, new ObjectKey(source.Cluster, name.Namespace, name.Name)));
+        var merged = Delegation.Merge(routing, name => read.Get(_routings, new ObjectKey(source.Cluster, name.Namespace, name.Name)));
         if (merged.ExportTo.IsEmpty) merged = merged with { ExportTo = mesh.DefaultVirtualServiceExportTo };
         return One(new ObjectKey(source.Cluster, source.Namespace, source.Name), merged);
     }

@@ -33,6 +33,10 @@ internal sealed class InjectionInputs
     }
 
     internal InjectorValues Values { get; }
+
+    /// <summary>What of the Pod has no effect.</summary>
+    internal List<string> Warnings { get; } = [];
+
     internal JsonObject Pod { get; }
     internal InjectionPath Path { get; }
     internal JsonObject Labels { get; }
@@ -159,7 +163,11 @@ internal sealed class InjectionInputs
         try { own = YamlText.Parse(text, Annotations.ProxyConfig); }
         catch (ProblemException e) { throw Bad(Annotations.ProxyConfig, text, e.Problem.Message); }
         if (own is not JsonObject overrides) throw Bad(Annotations.ProxyConfig, text, "it must be a YAML mapping of ProxyConfig fields");
-        if (MeshConfigReader.CheckProxyConfig(overrides, "Pod") is { IsEmpty: false } problems) throw Bad(Annotations.ProxyConfig, text, $"{problems[0].Path}: {problems[0].Message}");
+        foreach (var problem in MeshConfigReader.CheckProxyConfig(overrides, "Pod"))
+        {
+            if (problem.Severity == Severity.Error) throw Bad(Annotations.ProxyConfig, text, $"{problem.Path}: {problem.Message}");
+            Warnings.Add($"metadata.annotations[{Annotations.ProxyConfig}]: {problem.Path}: {problem.Message} ({problem.Remedy})");
+        }
         foreach (var (key, value) in overrides)
         {
             if (key == "proxyMetadata" && value is JsonObject added && config[key] is JsonObject known)

@@ -7,6 +7,7 @@ using Isthmus.Kubernetes.Client;
 using Isthmus.Kubernetes.Objects;
 using Isthmus.Kubernetes.Watch;
 using Isthmus.Kubernetes.Yaml;
+using Isthmus.Mesh.Config;
 using Microsoft.Extensions.Logging;
 
 namespace Isthmus.ControlPlane.Injection;
@@ -16,6 +17,7 @@ namespace Isthmus.ControlPlane.Injection;
 public sealed partial class InjectorState(KubeClient client, DiscoverySettings settings, TimeProvider time, ILogger<InjectorState> log)
 {
     private readonly TaskCompletionSource _ready = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    private bool _hasMesh;
     private volatile InjectorValues _current = InjectorValues.Empty;
 
     public InjectorValues Current => _current;
@@ -52,6 +54,9 @@ public sealed partial class InjectorState(KubeClient client, DiscoverySettings s
     private InjectorValues WithMesh(string text)
     {
         var mesh = YamlText.Parse(text, "mesh") as JsonObject ?? [];
+        // One ConfigMap: proxies and the injector keep the same version of it. SettingsKind reports what is wrong.
+        if (_hasMesh && MeshConfigReader.ReadMesh(mesh).Problems.Any(problem => problem.Severity == Severity.Error)) return _current;
+        _hasMesh = true;
         return _current with
         {
             DefaultConfig = (JsonObject)(mesh["defaultConfig"] as JsonObject ?? []).DeepClone(),

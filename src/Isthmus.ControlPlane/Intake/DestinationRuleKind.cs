@@ -8,7 +8,7 @@ namespace Isthmus.ControlPlane.Intake;
 /// <summary>DestinationRules: how clients reach hosts.</summary>
 public sealed class DestinationRuleKind() : IstioObjectKind<DestinationRule>(IstioKind.DestinationRule)
 {
-    internal override void Collect(MeshGraph mesh, MeshChanges changes) => changes.Config |= mesh.Sources.DestinationRules.Changed.Count > 0;
+    internal override void Collect(MeshGraph mesh, MeshChanges changes) => changes.Config |= mesh.RulesByHost.Changed.Count > 0;
 
     internal override Source<ObjectKey, DestinationRule> SourceIn(MeshSources sources) => sources.DestinationRules;
 }

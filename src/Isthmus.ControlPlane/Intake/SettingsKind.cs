@@ -11,10 +11,13 @@ using Microsoft.Extensions.Logging;
 namespace Isthmus.ControlPlane.Intake;
 
 /// <summary>The settings of the mesh as read, with their problems.</summary>
-public sealed record SettingsState(ObjectRef Source, MeshSettings Settings, ValueList<Problem> Problems);
+public sealed record SettingsState(ObjectRef Source, MeshSettings Settings, ValueList<Problem> Problems)
+{
+    public bool IsValid => Problems.All(problem => problem.Severity != Severity.Error);
+}
 
-/// <summary>The ConfigMap with MeshConfig and meshNetworks. If it is deleted or cannot be parsed, the last good settings
-/// stay in effect.</summary>
+/// <summary>The ConfigMap with MeshConfig and meshNetworks. If it is deleted or has errors, the last good settings stay in effect. A
+/// control plane that starts with errors reads them with their strictest meaning.</summary>
 public sealed partial class SettingsKind(string name, ILogger log) : MeshKind<ConfigMap, SettingsState>(Kinds.ConfigMap)
 {
     public override KindPlace Place => KindPlace.HomeNamespace;
@@ -27,20 +30,25 @@ public sealed partial class SettingsKind(string name, ILogger log) : MeshKind<Co
     internal override SettingsState? Read(string cluster, ConfigMap item)
     {
         if (item.Metadata.Name != name) return null;
+        var state = Read(cluster, item.Data.GetValueOrDefault("mesh") ?? "", item.Data.GetValueOrDefault("meshNetworks") ?? "") with { Source = new(cluster, "ConfigMap", item.Metadata.Namespace, name) };
+        foreach (var problem in state.Problems) SettingsOdd(log, item.Key, problem.ToString());
+        if (!state.IsValid) NotTaken(log, item.Key);
+        return AcceptHttp10 ? state with { Settings = state.Settings with { Mesh = state.Settings.Mesh with { AcceptHttp10 = true } } } : state;
+    }
+
+    private static SettingsState Read(string cluster, string mesh, string networks)
+    {
         try
         {
-            var state = Of(cluster,
-                YamlText.Parse(item.Data.GetValueOrDefault("mesh") ?? "", "data[mesh]"),
-                YamlText.Parse(item.Data.GetValueOrDefault("meshNetworks") ?? "", "data[meshNetworks]"));
-            foreach (var problem in state.Problems) SettingsOdd(log, item.Key, problem.ToString());
-            return AcceptHttp10 ? state with { Settings = state.Settings with { Mesh = state.Settings.Mesh with { AcceptHttp10 = true } } } : state;
+            return Of(cluster, YamlText.Parse(mesh, "data[mesh]"), YamlText.Parse(networks, "data[meshNetworks]"));
         }
         catch (ProblemException e)
         {
-            SettingsOdd(log, item.Key, $"{e.Message}; the last good settings stay in force");
-            return null;
+            return Of(cluster, null, null) with { Problems = [e.Problem with { Code = Unreadable, Object = "ConfigMap istio" }] };
         }
     }
+
+    private const string Unreadable = "IST0106";
 
     /// <summary>The documents <c>mesh</c> and <c>meshNetworks</c>, parsed.</summary>
     internal static SettingsState Of(string cluster, JsonNode? mesh, JsonNode? networks)
@@ -56,8 +64,12 @@ public sealed partial class SettingsKind(string name, ILogger log) : MeshKind<Co
     {
         if (facts.Problems.IsEmpty) sources.Problems.Remove(facts.Source);
         else sources.Problems.Put(facts.Source, new(facts.Problems));
-        sources.Settings.Put("", facts.Settings);
+        if (facts.IsValid || !_hasSettings) sources.Settings.Put("", facts.Settings);
+        _hasSettings = true;
     }
+
+    // Touched by the writer's thread only.
+    private bool _hasSettings;
 
     internal override void Remove(MeshSources sources, ObjectKey key)
     {
@@ -66,6 +78,9 @@ public sealed partial class SettingsKind(string name, ILogger log) : MeshKind<Co
     internal override void RemoveCluster(MeshSources sources, string cluster)
     {
     }
+
+    [LoggerMessage(Level = LogLevel.Error, Message = "ConfigMap {Map} has errors; the last good settings stay in effect")]
+    private static partial void NotTaken(ILogger log, string map);
 
     [LoggerMessage(Level = LogLevel.Warning, Message = "ConfigMap {Map}: {Problem}")]
     private static partial void SettingsOdd(ILogger log, string map, string problem);

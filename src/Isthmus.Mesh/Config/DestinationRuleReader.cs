@@ -162,6 +162,8 @@ internal static class DestinationRuleReader
         return new(locality["enabled"].Flag ?? true, distribute.ToValueList(), failover.ToValueList(), priority);
     }
 
+    internal static TcpKeepalive ReadKeepalive(Field keepalive) => new(keepalive["probes"].UInt, keepalive["time"].Duration(), keepalive["interval"].Duration());
+
     private static ConnectionPool ReadPool(Field pool)
     {
         var (tcp, http) = (pool["tcp"], pool["http"]);
@@ -174,7 +176,7 @@ internal static class DestinationRuleReader
         var keepalive = tcp["tcpKeepalive"];
         return new(
             tcp["maxConnections"].Int, tcp["connectTimeout"].Duration(Durations.OneMillisecond),
-            keepalive.Exists ? new(keepalive["probes"].UInt, keepalive["time"].Duration(), keepalive["interval"].Duration()) : null,
+            keepalive.Exists ? ReadKeepalive(keepalive) : null,
             http["http1MaxPendingRequests"].Int, http["http2MaxRequests"].Int, http["maxRequestsPerConnection"].Int, http["maxRetries"].Int,
             http["idleTimeout"].Duration(),
             http["h2UpgradePolicy"].Text switch { "UPGRADE" => true, "DO_NOT_UPGRADE" => false, _ => null },

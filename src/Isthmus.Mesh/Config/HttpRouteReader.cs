@@ -153,9 +153,10 @@ internal static class HttpRouteReader
         return new(status, bytes.Exists ? bytes.Text : direct["body"]["string"].Text, bytes.Exists);
     }
 
-    private static HttpRetry ReadRetries(Field retries)
+    /// <param name="unset">The attempts of a policy that does not say.</param>
+    internal static HttpRetry ReadRetries(Field retries, int unset = 0)
     {
-        var attempts = retries["attempts"].Int ?? 0;
+        var attempts = retries["attempts"].Int ?? unset;
         if (attempts < 0) retries["attempts"].Error("attempts cannot be negative");
         foreach (var condition in retries["retryOn"].Text.Split(',', StringSplitOptions.TrimEntries | StringSplitOptions.RemoveEmptyEntries))
         {

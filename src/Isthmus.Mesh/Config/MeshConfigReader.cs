@@ -17,6 +17,7 @@ public static class MeshConfigReader
         var findings = new Findings(origin);
         var root = new Field(node, "", findings);
         if (node is not (null or JsonObject)) root.Error("mesh configuration must be an object");
+        else if (node is not null) MeshSchemas.MeshConfig.Check(node, "", findings);
         var @default = MeshConfig.Default;
         var proxy = root["defaultConfig"];
         var config = @default with
@@ -27,7 +28,7 @@ public static class MeshConfigReader
             OutboundTrafficPolicy = ReadOutbound(root["outboundTrafficPolicy"]["mode"]),
             AccessLogFile = root["accessLogFile"].Text,
             AccessLogFormat = root["accessLogFormat"].Text,
-            AccessLogJson = ReadEncoding(root["accessLogEncoding"]),
+            AccessLogJson = root["accessLogEncoding"].Text == "JSON",
             EnableAutoMtls = root["enableAutoMtls"].Flag ?? true,
             ConnectTimeout = root["connectTimeout"].Duration(Durations.OneMillisecond) ?? @default.ConnectTimeout,
             ProtocolDetectionTimeout = root["protocolDetectionTimeout"].Duration() ?? @default.ProtocolDetectionTimeout,
@@ -37,13 +38,17 @@ public static class MeshConfigReader
             DefaultServiceExportTo = root["defaultServiceExportTo"].Texts,
             DefaultVirtualServiceExportTo = root["defaultVirtualServiceExportTo"].Texts,
             DefaultDestinationRuleExportTo = root["defaultDestinationRuleExportTo"].Texts,
-            DefaultHttpRetry = root["defaultHttpRetryPolicy"] is { Exists: true } retry
-                ? new(Math.Max(0, retry["attempts"].Int ?? 2), retry["perTryTimeout"].Duration(Durations.OneMillisecond), retry["retryOn"].Text, retry["retryRemoteLocalities"].Flag)
-                : null,
+            DefaultHttpRetry = root["defaultHttpRetryPolicy"] is { Exists: true } retry ? HttpRouteReader.ReadRetries(retry, unset: 2) : null,
             PathNormalization = ReadNormalization(root["pathNormalization"]["normalization"]),
             GatewayTopology = ReadTopology(proxy["gatewayTopology"]),
             MeshTls = ReadLimits(root["meshMTLS"]),
             TlsDefaults = ReadLimits(root["tlsDefaults"]),
+            DiscoverySelectors = root["discoverySelectors"].Items.Select(ReadSelector).ToValueList(),
+            DnsRefreshRate = root["dnsRefreshRate"].Duration(Durations.OneMillisecond) ?? @default.DnsRefreshRate,
+            UpgradeToHttp2 = root["h2UpgradePolicy"].Text == "UPGRADE",
+            Keepalive = root["tcpKeepalive"] is { Exists: true } keepalive ? DestinationRuleReader.ReadKeepalive(keepalive) : null,
+            CallsLocalhost = root["inboundTrafficPolicy"]["mode"].Text == "LOCALHOST",
+            DisableListenerLog = root["disableEnvoyListenerLog"].Flag ?? false,
             IngressSelector = root["ingressSelector"].Text,
             MeshId = proxy["meshId"].Text,
             DiscoveryAddress = proxy["discoveryAddress"].Text,
@@ -82,10 +87,22 @@ public static class MeshConfigReader
         return new(address, service, port.Int ?? 0, Locality.Parse(gateway["locality"].Text));
     }
 
+    private static NamespaceSelector ReadSelector(Field selector) => new(selector["matchLabels"].TextMap, selector["matchExpressions"].Items.Select(ReadExpression).ToValueList());
+
+    private static LabelExpression ReadExpression(Field expression)
+    {
+        var (key, values) = (expression["key"].Text, expression["values"].Texts);
+        if (key.Length == 0) expression["key"].Error("must not be empty");
+        if (!Enum.TryParse<LabelOperator>(expression["operator"].Text, out var @operator) && !expression["operator"].IsWrong) expression["operator"].Error("must be one of In, NotIn, Exists and DoesNotExist");
+        else if (@operator is LabelOperator.In or LabelOperator.NotIn == values.IsEmpty) expression["values"].Error(values.IsEmpty ? $"must not be empty with {@operator}" : $"must be empty with {@operator}");
+        return new(key, @operator, values);
+    }
+
     /// <summary>The problems of ProxyConfig that a Pod overrides by its annotation.</summary>
     public static ValueList<Problem> CheckProxyConfig(JsonObject config, string origin)
     {
         var findings = new Findings(origin);
+        MeshSchemas.DefaultConfig.Check(config, "", findings);
         ReadTopology(new Field(config, "", findings)["gatewayTopology"]);
         return findings.Problems;
     }
@@ -95,54 +112,22 @@ public static class MeshConfigReader
     private static GatewayTopology ReadTopology(Field topology)
     {
         if (!topology.Exists) return GatewayTopology.Default;
-        foreach (var (name, field) in topology.Members)
-        {
-            if (name == "proxyProtocol") topology[name].Error("the PROXY protocol is not supported", "have the load balancer keep the client's address, or send it in x-forwarded-for and set numTrustedProxies");
-            else if (name is not ("numTrustedProxies" or "forwardClientCertDetails")) topology[name].Error($"unknown field \"{name}\"", "remove it or correct its spelling");
-        }
-        var trusted = topology["numTrustedProxies"];
-        if (trusted is { Exists: true, Integer: not (>= 0 and <= 100) }) trusted.Error("must be an integer in the range 0..100");
-        var mode = topology["forwardClientCertDetails"];
-        if (GatewayTopology.ParseMode(mode.Text) is null || mode is { Exists: true, Text: "" })
-            mode.Error($"unsupported value \"{mode.Text}\"", "use SANITIZE, FORWARD_ONLY, APPEND_FORWARD, SANITIZE_SET or ALWAYS_FORWARD_ONLY");
+        var (trusted, mode) = (topology["numTrustedProxies"], topology["forwardClientCertDetails"]);
+        if (trusted is { Integer: > 100 }) trusted.Error("must be an integer in the range 0..100");
         return topology.IsWrong ? new(0, ClientCertForwarding.Sanitize) : new(trusted.UInt ?? 0, GatewayTopology.ParseMode(mode.Text)!.Value);
     }
 
-    private static TlsLimits ReadLimits(Field tls)
-    {
-        foreach (var (name, _) in tls.Members)
-        {
-            if (name == "ecdhCurves") tls[name].Error("key exchange groups cannot be chosen", "remove the field; proxies use those of OpenSSL");
-            else if (name is not ("minProtocolVersion" or "cipherSuites")) tls[name].Error($"unknown field \"{name}\"", "remove it or correct its spelling");
-        }
-        return TlsLimitsReader.Read(tls) with { Max = TlsVersion.Auto };
-    }
+    private static TlsLimits ReadLimits(Field tls) => TlsLimitsReader.Read(tls) with { Max = TlsVersion.Auto };
 
-    private static PathNormalization ReadNormalization(Field normalization)
+    private static PathNormalization ReadNormalization(Field normalization) => normalization.Text switch
     {
-        PathNormalization? known = normalization.Text switch
-        {
-            "" or "DEFAULT" or "BASE" => PathNormalization.Base,
-            "NONE" => PathNormalization.None,
-            "MERGE_SLASHES" => PathNormalization.MergeSlashes,
-            "DECODE_AND_MERGE_SLASHES" => PathNormalization.DecodeAndMergeSlashes,
-            _ => null,
-        };
-        if (known is null) normalization.Error($"unsupported value \"{normalization.Text}\"", "use NONE, BASE, MERGE_SLASHES or DECODE_AND_MERGE_SLASHES");
-        return known ?? PathNormalization.Base;
-    }
+        "NONE" => PathNormalization.None,
+        "MERGE_SLASHES" => PathNormalization.MergeSlashes,
+        "DECODE_AND_MERGE_SLASHES" => PathNormalization.DecodeAndMergeSlashes,
+        _ => PathNormalization.Base,
+    };
 
-    private static OutboundPolicy ReadOutbound(Field mode)
-    {
-        if (mode.Text is not ("" or "ALLOW_ANY" or "REGISTRY_ONLY")) mode.Error($"unsupported value \"{mode.Text}\"", "use ALLOW_ANY or REGISTRY_ONLY");
-        return mode.Text == "REGISTRY_ONLY" ? OutboundPolicy.RegistryOnly : OutboundPolicy.AllowAny;
-    }
-
-    private static bool ReadEncoding(Field encoding)
-    {
-        if (encoding.Text is not ("" or "TEXT" or "JSON")) encoding.Error($"unsupported value \"{encoding.Text}\"", "use TEXT or JSON");
-        return encoding.Text == "JSON";
-    }
+    private static OutboundPolicy ReadOutbound(Field mode) => mode.Text == "REGISTRY_ONLY" ? OutboundPolicy.RegistryOnly : OutboundPolicy.AllowAny;
 
     private static string Or(string text, string fallback) => text.Length > 0 ? text : fallback;
 }

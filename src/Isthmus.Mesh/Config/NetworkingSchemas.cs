@@ -52,14 +52,16 @@ internal static class NetworkingSchemas
         ("exposeHeaders", Texts), ("maxAge", Duration), ("allowCredentials", Flag),
         ("unmatchedPreflights", OneOf("UNSPECIFIED", "FORWARD", "IGNORE")));
 
+    internal static readonly Schema Retries = Object(
+        ("attempts", Integer), ("perTryTimeout", Duration), ("retryOn", Text), ("retryRemoteLocalities", Flag), ("backoff", Duration), ("retryIgnorePreviousHosts", Flag));
+
     private static readonly Schema HttpRoute = Object(
         ("name", Text), ("match", List(HttpMatch)), ("route", List(WeightedDestination)),
         ("redirect", Object(("uri", Text), ("authority", Text), ("scheme", Text), ("port", Unsigned), ("derivePort", OneOf("FROM_PROTOCOL_DEFAULT", "FROM_REQUEST_PORT")), ("redirectCode", Unsigned))),
         ("directResponse", Object(("status", Unsigned), ("body", Object(("string", Text), ("bytes", Text)))).Requiring("status")),
         ("rewrite", Object(("uri", Text), ("authority", Text), ("uriRegexRewrite", Object(("match", Text), ("rewrite", Text))))),
         ("timeout", Duration),
-        ("retries", Object(("attempts", Integer), ("perTryTimeout", Duration), ("retryOn", Text), ("retryRemoteLocalities", Flag),
-            ("backoff", Duration), ("retryIgnorePreviousHosts", Flag))),
+        ("retries", Retries),
         ("fault", Fault), ("mirror", Destination), ("mirrorPercent", Unsigned), ("mirrorPercentage", Percent), ("mirror_percent", Unsigned),
         ("mirrors", List(Object(("destination", Destination), ("percentage", Percent)).Requiring("destination"))),
         ("corsPolicy", Cors), ("headers", Headers), ("delegate", Object(("name", Text), ("namespace", Text))));
@@ -74,7 +76,7 @@ internal static class NetworkingSchemas
         ("hosts", Texts), ("gateways", Texts), ("exportTo", Texts),
         ("http", List(HttpRoute)), ("tls", List(L4Route(true))), ("tcp", List(L4Route(false))));
 
-    private static readonly Schema LocalityLb = Object(
+    internal static readonly Schema LocalityLb = Object(
         ("enabled", Flag),
         ("distribute", List(Object(("from", Text), ("to", Map(Unsigned))))),
         ("failover", List(Object(("from", Text), ("to", Text)))),

@@ -1,5 +1,6 @@
 using System.Text.Json;
 using System.Text.Json.Nodes;
+using Isthmus.Core.Problems;
 
 namespace Isthmus.Mesh.Config;
 
@@ -25,10 +26,13 @@ internal abstract record Schema
     public static Schema OneOf(params string[] values) => new TextSchema(values);
 
     /// <summary>As <see cref="OneOf"/>, with more values of Istio's that API servers store and that are refused here.</summary>
-    public static Schema OneOf(string[] values, params string[] refused) => new TextSchema(values) { Refused = refused };
+    public static Schema OneOf(string[] values, params string[] refused) => new TextSchema(values) { Others = refused };
 
     /// <summary>A field of Istio's that has no effect here: API servers keep it, because a control plane of Istio may read the same object.</summary>
     public static Schema Idle(Schema schema) => new IdleSchema(schema);
+
+    /// <summary>A field of Istio's that is refused here, because to ignore it would change who may call, where a call goes or its answer.</summary>
+    public static Schema Refused(Schema schema, string message, string remedy) => new RefusedSchema(schema, message, remedy);
 
     public static Schema List(Schema item) => new ListSchema(item);
 
@@ -84,10 +88,12 @@ internal sealed record ObjectSchema(Dictionary<string, Schema> Fields) : Schema
         {
             if (item is null) continue;
             if (Fields.TryGetValue(name, out var schema)) schema.Check(item, Join(path, name), findings);
-            else if (IsStrict) findings.Error(Join(path, name), $"unknown field \"{name}\"", "remove it or correct its spelling; without it, the policy would not mean what it says");
-            else findings.Warn(Join(path, name), $"unknown field \"{name}\"", "remove it or correct its spelling; it has no effect, and the API server may drop it");
+            else if (IsStrict) findings.Error(Join(path, name), $"unknown field \"{name}\"", Meant(name) ?? "remove it or correct its spelling; without it, the object would not mean what it says");
+            else findings.Warn(Join(path, name), $"unknown field \"{name}\"", Meant(name) ?? "remove it or correct its spelling; it has no effect");
         }
     }
+
+    private string? Meant(string name) => Spelling.Nearest(name, Fields.Keys) is { } near ? $"did you mean \"{near}\"?" : null;
 
     public static string Join(string path, string name) => path.Length == 0 ? name : $"{path}.{name}";
 }
@@ -131,12 +137,13 @@ internal sealed record ListSchema(Schema Item) : Schema
 
 internal sealed record TextSchema(string[] Values) : Schema
 {
-    public string[] Refused { get; init; } = [];
+    /// <summary>Values that API servers store, and that are refused here.</summary>
+    public string[] Others { get; init; } = [];
 
     public override JsonObject ToOpenApi()
     {
         var schema = new JsonObject { ["type"] = "string" };
-        if (Values.Length > 0) schema["enum"] = new JsonArray([.. Values.Concat(Refused).Select(value => JsonValue.Create(value))]);
+        if (Values.Length > 0) schema["enum"] = new JsonArray([.. Values.Concat(Others).Select(value => JsonValue.Create(value))]);
         return schema;
     }
 
@@ -200,4 +207,11 @@ internal sealed record IdleSchema(Schema Shape) : Schema
         Shape.Check(value, path, findings);
         findings.Warn(path, "has no effect in Isthmus", "remove it, unless a control plane of Istio reads the object, too");
     }
+}
+
+internal sealed record RefusedSchema(Schema Shape, string Message, string Remedy) : Schema
+{
+    public override JsonObject ToOpenApi() => Shape.ToOpenApi();
+
+    public override void Check(JsonNode value, string path, Findings findings) => findings.Error(path, Message, Remedy);
 }

@@ -61,14 +61,15 @@ public static class ClusterGenerator
             var pool = port.Limits?.Pool;
             var cluster = new Cluster { Name = name, ConnectTimeout = Parts.Duration(pool?.ConnectTimeout ?? mesh.ConnectTimeout) };
             ClusterPolicy.SetLimits(cluster, pool);
-            if (port.DefaultEndpoint.Length == 0)
+            var endpoint = port.DefaultEndpoint.Length == 0 && mesh.CallsLocalhost ? $"127.0.0.1:{port.Port}" : port.DefaultEndpoint;
+            if (endpoint.Length == 0)
             {
                 cluster.Type = DiscoveryType.OriginalDst;
                 cluster.LbPolicy = Cluster.Types.LbPolicy.ClusterProvided;
                 cluster.CleanupInterval = Parts.Duration(TimeSpan.FromSeconds(60));
                 cluster.UpstreamBindConfig = InboundBind();
             }
-            else SetDefaultEndpoint(cluster, port.DefaultEndpoint);
+            else SetDefaultEndpoint(cluster, endpoint);
             SetProtocol(cluster, port.Protocol);
             // The application's port decides its HTTP version, not a client's rule.
             ClusterPolicy.ApplyPool(cluster, port.Protocol, pool is null ? null : pool with { UpgradeToHttp2 = null, UseClientProtocol = false });
@@ -115,7 +116,7 @@ public static class ClusterGenerator
             case Resolution.Dns or Resolution.DnsRoundRobin:
                 cluster.Type = inputs.Service.Resolution == Resolution.Dns ? DiscoveryType.StrictDns : DiscoveryType.LogicalDns;
                 cluster.DnsLookupFamily = Cluster.Types.DnsLookupFamily.V4Only;
-                cluster.DnsRefreshRate = Parts.Duration(TimeSpan.FromSeconds(60));
+                cluster.DnsRefreshRate = Parts.Duration(inputs.Mesh.DnsRefreshRate);
                 cluster.RespectDnsTtl = true;
                 cluster.LoadAssignment = EndpointGenerator.Inline(inputs, port.Number, subset, cluster.Name);
                 break;

@@ -14,7 +14,7 @@ internal static class ClusterPolicy
     {
         SetLimits(cluster, policy.Pool);
         if (policy.RetryBudget is { } budget) cluster.CircuitBreakers.Thresholds[0].RetryBudget = new() { BudgetPercent = new() { Value = budget.Percent }, MinRetryConcurrency = budget.Least };
-        ApplyPool(cluster, port.Protocol, policy.Pool);
+        ApplyPool(cluster, port.Protocol, WithDefaults(policy.Pool, inputs.Mesh));
         var locality = policy.Balancing?.Locality ?? inputs.Mesh.LocalityLb;
         if (locality.Enabled) cluster.CommonLbConfig = new() { LocalityWeightedLbConfig = new() };
         ApplyBalancing(cluster, policy.Balancing);
@@ -38,6 +38,14 @@ internal static class ClusterPolicy
     };
 
     private static uint Limit(int? value) => value is > 0 ? (uint)value : uint.MaxValue;
+
+    /// <summary>The pool of a rule, completed with what MeshConfig says for all hosts.</summary>
+    private static ConnectionPool? WithDefaults(ConnectionPool? pool, MeshConfig mesh)
+    {
+        if (mesh is { Keepalive: null, UpgradeToHttp2: false }) return pool;
+        pool ??= ConnectionPool.Default;
+        return pool with { Keepalive = pool.Keepalive ?? mesh.Keepalive, UpgradeToHttp2 = pool.UpgradeToHttp2 ?? mesh.UpgradeToHttp2 };
+    }
 
     public static void ApplyPool(Cluster cluster, Protocol protocol, ConnectionPool? pool)
     {

@@ -76,7 +76,7 @@ internal static class Parts
 
     public static AccessLog? AccessLog(MeshConfig mesh, bool onlyUnmatched = false)
     {
-        if (mesh.AccessLogFile.Length == 0) return null;
+        if (mesh.AccessLogFile.Length == 0 || (onlyUnmatched && mesh.DisableListenerLog)) return null;
         var log = new AccessLog
         {
             Name = "envoy.access_loggers.file",

@@ -45,6 +45,8 @@ public sealed record ConnectionPool(
     bool? UpgradeToHttp2,
     bool UseClientProtocol)
 {
+    public static readonly ConnectionPool Default = new(null, null, null, null, null, null, null, null, null, false);
+
     /// <summary>The age at which a connection takes no more requests.</summary>
     public TimeSpan? MaxConnectionDuration { get; init; }
 }

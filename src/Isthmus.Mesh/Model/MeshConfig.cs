@@ -42,6 +42,18 @@ public sealed record MeshConfig
     public TlsLimits TlsDefaults { get; init; } = TlsLimits.None;
     /// <summary>All proxies serve clients of HTTP/1.0 (PILOT_HTTP10 of the control plane), not only those that ask for it.</summary>
     public bool AcceptHttp10 { get; init; }
+    /// <summary>The namespaces whose Services and configuration proxies learn, by their labels; none: all.</summary>
+    public ValueList<NamespaceSelector> DiscoverySelectors { get; init; }
+    /// <summary>How often proxies resolve host names whose answers have no time to live.</summary>
+    public TimeSpan DnsRefreshRate { get; init; } = TimeSpan.FromSeconds(60);
+    /// <summary>Whether sidecars speak HTTP/2 with hosts that declare HTTP/1.1, where no DestinationRule says.</summary>
+    public bool UpgradeToHttp2 { get; init; }
+    /// <summary>TCP keepalive where no DestinationRule says; null: none.</summary>
+    public TcpKeepalive? Keepalive { get; init; }
+    /// <summary>Sidecars call their application at 127.0.0.1, not at the address that the client called.</summary>
+    public bool CallsLocalhost { get; init; }
+    /// <summary>Listeners do not log connections that match no filter chain.</summary>
+    public bool DisableListenerLog { get; init; }
     public string IngressSelector { get; init; } = "";
     public string MeshId { get; init; } = "";
     public string DiscoveryAddress { get; init; } = "";
@@ -53,6 +65,26 @@ public sealed record MeshConfig
 
     /// <summary>The trust domain and its aliases, the domain itself first.</summary>
     public IEnumerable<string> TrustDomains => TrustDomainAliases.Prepend(TrustDomain).Distinct();
+}
+
+/// <summary>A LabelSelector: a namespace must have all labels, and meet all expressions.</summary>
+public sealed record NamespaceSelector(ValueMap<string> Labels, ValueList<LabelExpression> Expressions)
+{
+    public bool Matches(ValueMap<string> labels) =>
+        Labels.All(label => labels.TryGetValue(label.Key, out var value) && value == label.Value) && Expressions.All(expression => expression.Matches(labels));
+}
+
+public enum LabelOperator { In, NotIn, Exists, DoesNotExist }
+
+public sealed record LabelExpression(string Key, LabelOperator Operator, ValueList<string> Values)
+{
+    public bool Matches(ValueMap<string> labels) => Operator switch
+    {
+        LabelOperator.In => labels.TryGetValue(Key, out var value) && Values.Contains(value),
+        LabelOperator.NotIn => !labels.TryGetValue(Key, out var value) || !Values.Contains(value),
+        LabelOperator.Exists => labels.ContainsKey(Key),
+        _ => !labels.ContainsKey(Key),
+    };
 }
 
 public sealed record ServiceSetting(ValueList<string> Hosts, bool ClusterLocal);

@@ -4,6 +4,7 @@ using Isthmus.Core.Collections;
 using Isthmus.Core.Names;
 using Isthmus.Core.Problems;
 using Isthmus.Kubernetes.Objects;
+using Isthmus.Kubernetes.Yaml;
 using Isthmus.Mesh.Config;
 
 namespace Isthmus.Operate.Inventory;
@@ -105,6 +106,7 @@ public sealed class ClusterInventory
             case "Node": _nodes.Add(Read<Node>(value)); break;
             case "ConfigMap":
                 if (value["metadata"]?["namespace"]?.ToString() == "kube-system" && value["metadata"]?["name"]?.ToString() == "coredns") Corefile = value["data"]?["Corefile"]?.ToString() ?? "";
+                else if (value["data"]?["mesh"] is JsonValue mesh) _complaints.AddRange(MeshSettingsIn($"ConfigMap {value["metadata"]?["namespace"]}/{value["metadata"]?["name"]}", mesh.ToString(), value["data"]?["meshNetworks"]?.ToString() ?? ""));
                 break;
             case { } kind when IstioKind.Find(value["apiVersion"]?.ToString() ?? "", kind) is not null:
                 var read = IstioConfig.Read(value, Context);
@@ -112,6 +114,19 @@ public sealed class ClusterInventory
                 _complaints.AddRange(read.Problems);
                 break;
             default: break;
+        }
+    }
+
+    /// <summary>What is wrong with the settings of the mesh.</summary>
+    private static IEnumerable<Problem> MeshSettingsIn(string map, string mesh, string networks)
+    {
+        try
+        {
+            return [.. MeshConfigReader.ReadMesh(YamlText.Parse(mesh, "data[mesh]"), $"{map}, key mesh").Problems, .. MeshConfigReader.ReadNetworks(YamlText.Parse(networks, "data[meshNetworks]"), $"{map}, key meshNetworks").Problems];
+        }
+        catch (ProblemException e)
+        {
+            return [e.Problem with { Code = "IST0106", Object = map }];
         }
     }
 

@@ -36,7 +36,6 @@ internal sealed class MeshRig
     {
         _config = config;
         Writer = new(new(multiCluster), new(), new(multiCluster, "istio", "default", NullLogger<MeshKinds>.Instance));
-        Writer.PutSettings(config, null, null);
         foreach (var cluster in clusters) Join(cluster);
     }
 

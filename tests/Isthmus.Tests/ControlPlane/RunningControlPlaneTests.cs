@@ -78,7 +78,6 @@ public sealed class RunningControlPlaneTests : IAsyncLifetime
     {
         await NodeAsync("old", "v1.32.1");
         await NodeAsync("new", "v1.33.0");
-        using var client = new HttpClient(new HttpClientHandler { ServerCertificateCustomValidationCallback = (_, _, _, _) => true });
         Assert.Contains("\"containers\":[\"istio-proxy\"]", await InjectAsync("/inject", ""), StringComparison.Ordinal);
         while (!(await InjectAsync("/inject", "new")).Contains("\"initContainers\":[\"istio-init\",\"istio-proxy\"]", StringComparison.Ordinal)) await Task.Delay(20, Stop);
         Assert.Contains("\"containers\":[\"istio-proxy\"]", await InjectAsync("/inject", "old"), StringComparison.Ordinal);
@@ -92,33 +91,30 @@ public sealed class RunningControlPlaneTests : IAsyncLifetime
             await _client.CreateAsync(Kinds.Node, new JsonObject { ["apiVersion"] = "v1", ["kind"] = "Node", ["metadata"] = new JsonObject { ["name"] = name } }, Stop);
             await _client.PatchAsync(Kinds.Node, null, name, new JsonObject { ["status"] = new JsonObject { ["nodeInfo"] = new JsonObject { ["kubeletVersion"] = version } } }, PatchType.Merge, Stop, "status");
         }
+    }
 
-        async Task<string> InjectAsync(string path, string node)
+    [Fact]
+    public async Task An_edit_of_the_settings_is_live_and_a_bad_one_keeps_the_last_good_ones()
+    {
+        foreach (var definition in IstioCrds.All) await _client.CreateAsync(Kinds.CustomResourceDefinition, (JsonObject)definition.DeepClone(), Stop);
+        await WriteAsync("defaultConfig: {proxyMetadata: {STAGE: one}}");
+        await InjectedAsync("one");
+        await WriteAsync("{connectTimeout: soon, defaultConfig: {proxyMetadata: {STAGE: two}}}");
+        var problems = await UntilAsync("/debug/problemz", answer => answer.Body.Contains("connectTimeout", StringComparison.Ordinal));
+        Assert.Contains("is not a duration", problems.Body, StringComparison.Ordinal);
+        await InjectedAsync("one");
+        await WriteAsync("{connectTimeout: 3s, defaultConfig: {proxyMetadata: {STAGE: three}}}");
+        await InjectedAsync("three");
+        await UntilAsync("/debug/problemz", answer => answer.Status == HttpStatusCode.OK && !answer.Body.Contains("connectTimeout", StringComparison.Ordinal));
+
+        Task WriteAsync(string mesh) => _client.ApplyAsync(Kinds.ConfigMap, new JsonObject
         {
-            var review = new JsonObject
-            {
-                ["apiVersion"] = "admission.k8s.io/v1",
-                ["kind"] = "AdmissionReview",
-                ["request"] = new JsonObject
-                {
-                    ["uid"] = "1", ["namespace"] = "shop", ["operation"] = "CREATE",
-                    ["object"] = JsonNode.Parse($$$"""{"metadata":{"name":"web"},"spec":{"nodeName":"{{{node}}}","containers":[{"name":"web","image":"any"}]}}"""),
-                },
-            };
-            while (true)
-            {
-                try
-                {
-                    using var content = new StringContent(review.ToJsonString(), System.Text.Encoding.UTF8, "application/json");
-                    using var answer = await client.PostAsync($"https://127.0.0.1:{_ports[3].Number}{path}", content, Stop);
-                    var patch = JsonNode.Parse(await answer.Content.ReadAsStringAsync(Stop))!["response"]!["patch"]!.ToString();
-                    return System.Text.Encoding.UTF8.GetString(Convert.FromBase64String(patch)).Replace("\\u0022", "\"", StringComparison.Ordinal).Replace("\\\"", "\"", StringComparison.Ordinal);
-                }
-                catch (HttpRequestException)
-                {
-                    await Task.Delay(20, Stop); // It does not listen yet, or has no certificate.
-                }
-            }
+            ["apiVersion"] = "v1", ["kind"] = "ConfigMap", ["metadata"] = new JsonObject { ["name"] = "istio", ["namespace"] = "istio-system" }, ["data"] = new JsonObject { ["mesh"] = mesh },
+        }, Stop);
+
+        async Task InjectedAsync(string stage)
+        {
+            while (!(await InjectAsync("/inject", "")).Contains($"\"name\":\"STAGE\",\"value\":\"{stage}\"", StringComparison.Ordinal)) await Task.Delay(20, Stop);
         }
     }
 
@@ -158,6 +154,35 @@ public sealed class RunningControlPlaneTests : IAsyncLifetime
             {
                 clock.Advance(TimeSpan.FromSeconds(5));
                 await Task.Delay(1, Stop);
+            }
+        }
+    }
+
+    private async Task<string> InjectAsync(string path, string node)
+    {
+        using var client = new HttpClient(new HttpClientHandler { ServerCertificateCustomValidationCallback = (_, _, _, _) => true });
+        var review = new JsonObject
+        {
+            ["apiVersion"] = "admission.k8s.io/v1",
+            ["kind"] = "AdmissionReview",
+            ["request"] = new JsonObject
+            {
+                ["uid"] = "1", ["namespace"] = "shop", ["operation"] = "CREATE",
+                ["object"] = JsonNode.Parse($$$"""{"metadata":{"name":"web"},"spec":{"nodeName":"{{{node}}}","containers":[{"name":"web","image":"any"}]}}"""),
+            },
+        };
+        while (true)
+        {
+            try
+            {
+                using var content = new StringContent(review.ToJsonString(), System.Text.Encoding.UTF8, "application/json");
+                using var answer = await client.PostAsync($"https://127.0.0.1:{_ports[3].Number}{path}", content, Stop);
+                var patch = JsonNode.Parse(await answer.Content.ReadAsStringAsync(Stop))!["response"]!["patch"]!.ToString();
+                return System.Text.Encoding.UTF8.GetString(Convert.FromBase64String(patch)).Replace("\\u0022", "\"", StringComparison.Ordinal).Replace("\\\"", "\"", StringComparison.Ordinal);
+            }
+            catch (HttpRequestException)
+            {
+                await Task.Delay(20, Stop); // It does not listen yet, or has no certificate.
             }
         }
     }

@@ -1,5 +1,6 @@
 using System.Text.RegularExpressions;
 using Isthmus.Core.Names;
+using Isthmus.Core.Problems;
 using Isthmus.Operate.Install;
 using Isthmus.Operate.Install.Operator;
 using Isthmus.Tests.Architecture;
@@ -20,11 +21,19 @@ public sealed partial class ValuesSchemaTests
     [InlineData("values.globl.network=n1", "--set: values.globl: is not a known field; what is below it has no effect (did you mean values.global?)")]
     [InlineData("values.gateways.istio-ingresgateway.type=NodePort", "--set: values.gateways.istio-ingresgateway: is not a known field; what is below it has no effect (did you mean values.gateways.istio-ingressgateway?)")]
     [InlineData("values.istiodRemote.injectionUrl=https://a", "--set: values.istiodRemote.injectionUrl: is not a known field; 'https://a' has no effect (did you mean values.istiodRemote.injectionURL?)")]
-    [InlineData("meshConfig.trustDomian=td", "--set: meshConfig.trustDomian: is not a known field; 'td' has no effect (did you mean meshConfig.trustDomain?)")]
+    [InlineData("meshConfig.trustDomian=td", "--set: meshConfig.trustDomian: unknown field \"trustDomian\" (did you mean \"trustDomain\"?)")]
+    [InlineData("meshConfig.enableTracing=true", "--set: meshConfig.enableTracing: has no effect in Isthmus (remove it, unless a control plane of Istio reads the object, too)")]
+    [InlineData("values.meshConfig.defaultConfig.tracing.sampling=1", "--set: values.meshConfig.defaultConfig.tracing: has no effect in Isthmus (remove it, unless a control plane of Istio reads the object, too)")]
     [InlineData("values.zzz=1", "--set: values.zzz: is not a known field; '1' has no effect")]
     [InlineData("values.global.logAsJson=true", "--set: values.global.logAsJson: 'true' has no effect here")]
     public void What_has_no_effect_is_said_and_refused_by_nobody(string flag, string warning) =>
         Assert.Equal([warning], OperatorSpec.Build([], [flag], null).Warnings.Select(problem => problem.ToString()));
+
+    [Theory]
+    [InlineData("meshConfig.connectTimeout=soon", "--set: meshConfig.connectTimeout: \"soon\" is not a duration")]
+    [InlineData("values.meshConfig.proxyHttpPort=15007", "--set: values.meshConfig.proxyHttpPort: sidecars have no port for HTTP proxy requests")]
+    public void Settings_of_the_mesh_that_cannot_work_are_refused(string flag, string message) =>
+        Assert.StartsWith(message, Assert.Throws<ProblemException>(() => OperatorSpec.Build([], [flag], null)).Message, StringComparison.Ordinal);
 
     [Fact]
     public void A_file_is_named_with_what_has_no_effect_in_it() =>

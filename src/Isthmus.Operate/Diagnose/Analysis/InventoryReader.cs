@@ -9,6 +9,7 @@ using Isthmus.Kubernetes.Client;
 using Isthmus.Kubernetes.Objects;
 using Isthmus.Mesh.Config;
 using Isthmus.Operate.Install;
+using Isthmus.Operate.Install.Render;
 using Isthmus.Operate.Inventory;
 
 namespace Isthmus.Operate.Diagnose.Analysis;
@@ -42,8 +43,17 @@ public sealed class InventoryReader(string istioNamespace, int proxies)
         var lists = await Task.WhenAll(kinds.Select(kind => ListAsync(client, kind, stop)));
         var objects = lists.SelectMany(list => list).ToList();
         if (await client.FindAsync(Kinds.ConfigMap, "kube-system", "coredns", stop) is { } dns) objects.Add(Typed(dns, Kinds.ConfigMap));
+        objects.AddRange(await SettingsAsync(client, stop));
         var cluster = ClusterInventory.From(context, objects, await TrustAsync(client, [.. objects.Where(value => value["kind"]?.ToString() == "Pod")], stop), istioNamespace);
         return cluster.WithCredentials(await CredentialsAsync(client, cluster, stop));
+    }
+
+    /// <summary>The settings of the mesh, of each revision.</summary>
+    private async Task<IEnumerable<JsonObject>> SettingsAsync(KubeClient client, CancellationToken stop)
+    {
+        var labelled = await client.ListAllAsync<JsonObject>(Kinds.ConfigMap, istioNamespace, new ListOptions { LabelSelector = $"{ObjectLabels.Component}=Pilot" }, stop);
+        var maps = labelled.Append(await client.FindAsync(Kinds.ConfigMap, istioNamespace, "istio", stop)).OfType<JsonObject>();
+        return maps.Where(map => map["data"]?["mesh"] is not null).DistinctBy(map => map["metadata"]?["name"]?.ToString()).Select(map => Typed(map, Kinds.ConfigMap));
     }
 
     private static async Task<ValueMap<string>> CredentialsAsync(KubeClient client, ClusterInventory cluster, CancellationToken stop)

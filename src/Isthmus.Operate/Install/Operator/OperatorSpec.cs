@@ -97,6 +97,7 @@ public sealed class OperatorSpec
         if (spec["values"]?["meshConfig"] is JsonObject mesh) Overlay.Merge(spec, new JsonObject { ["meshConfig"] = mesh.DeepClone() });
         var gateways = ((string[])["ingressGateways", "egressGateways"]).SelectMany(list => spec["components"]?[list] as JsonArray ?? []).Select(gateway => gateway?["name"]?.ToString() ?? "").ToHashSet(StringComparer.Ordinal);
         var warnings = overlays.Select(overlay => (overlay.Spec, overlay.Source)).Append((flags, "--set")).SelectMany(given => ValuesSchema.Check(given.Item1, given.Item2, gateways)).ToList();
+        if (warnings.Find(problem => problem.Severity == Severity.Error) is { } wrong) throw new ProblemException(wrong);
         var name = overlays.Select(overlay => overlay.Name).LastOrDefault(candidate => candidate.Length > 0) ?? "";
         return new(spec, name, profile, warnings);
     }

@@ -1,12 +1,13 @@
 using System.Text.Json;
 using System.Text.Json.Nodes;
 using Isthmus.Core.Problems;
+using Isthmus.Mesh.Config;
 
 namespace Isthmus.Operate.Install.Operator;
 
 /// <summary>
-/// The keys below <c>values</c> and <c>meshConfig</c> (Istio 1.20, <c>values_types.proto</c> and <c>MeshConfig</c>). Values are free, as in
-/// Istio: a field that is unknown, or has no effect here, is reported but not rejected.
+/// The keys below <c>values</c> (Istio 1.20, <c>values_types.proto</c>). Values are free, as in Istio: a field that is unknown, or has no effect
+/// here, is reported but not rejected. What is below <c>meshConfig</c> is read as the control plane reads it.
 /// </summary>
 internal static class ValuesSchema
 {
@@ -62,27 +63,28 @@ internal static class ValuesSchema
         ["values.sidecarInjectorWebhook"] = Read("rewriteAppHTTPProbe | alwaysInjectSelector defaultTemplates enableAccessLog enableNamespacesByDefault injectedAnnotations injectionURL neverInjectSelector objectSelector"
             + " reinvocationPolicy selfSigned templates useLegacySelectors"),
         ["values.istiocoredns"] = Read("coreDNSImage coreDNSPluginImage coreDNSTag enabled replicaCount"),
-        ["values.meshConfig"] = MeshConfig(),
-        ["meshConfig"] = MeshConfig(),
-        ["values.meshConfig.meshMTLS"] = TlsLimits(),
-        ["values.meshConfig.tlsDefaults"] = TlsLimits(),
-        ["meshConfig.meshMTLS"] = TlsLimits(),
-        ["meshConfig.tlsDefaults"] = TlsLimits(),
     };
 
     /// <summary>By path, the keys that have an effect. The charts accept the same.</summary>
-    internal static IEnumerable<(string Path, IEnumerable<string> Keys)> Effective => Keys.Select(known => (known.Key, (IEnumerable<string>)known.Value.Effective));
+    internal static IEnumerable<(string Path, IEnumerable<string> Keys)> Effective => Keys.Select(known => (known.Key, (IEnumerable<string>)known.Value.Effective))
+        .Concat(((string[])["", "meshMTLS", "tlsDefaults"]).Select(below => ($"values.meshConfig.{below}".TrimEnd('.'), MeshKeys(below.Length == 0 ? "" : below + "."))));
+
+    private static IEnumerable<string> MeshKeys(string below) => ApiFields.Of(ApiFields.MeshConfig)
+        .Where(field => field.Effect == FieldEffect.Works && field.Path.StartsWith(below, StringComparison.Ordinal)).Select(field => field.Path[below.Length..].Split('.', '[', '{')[0]).Distinct();
 
     /// <summary>The paths of fields that only Istio supports.</summary>
     internal static IEnumerable<string> Idle => Keys.SelectMany(known => known.Value.Idle.Select(key => $"{known.Key}.{key}"));
 
     /// <summary>Paths whose values can only be mappings.</summary>
-    internal static IEnumerable<string> Mappings => Keys.Keys;
+    internal static IEnumerable<string> Mappings => [.. Keys.Keys, "meshConfig", "values.meshConfig"];
 
     /// <summary>The fields of a spec that are unknown or have no effect.</summary>
     /// <param name="gateways">Names of the spec's gateways, which may have values, too.</param>
     internal static IEnumerable<Problem> Check(JsonObject spec, string source, IReadOnlyCollection<string> gateways) =>
-        ((string[])["values", "meshConfig"]).SelectMany(part => spec[part] is JsonObject node ? Check(node, part, source, gateways) : []);
+        (spec["values"] is JsonObject values ? Check(values, "values", source, gateways) : []).Concat(CheckMesh(spec["meshConfig"], "meshConfig", source)).Concat(CheckMesh(spec["values"]?["meshConfig"], "values.meshConfig", source));
+
+    private static IEnumerable<Problem> CheckMesh(JsonNode? mesh, string path, string source) =>
+        MeshConfigReader.ReadMesh(mesh, source).Problems.Select(problem => problem with { Code = problem.Severity == Severity.Error ? "ISM0208" : "ISM0205", Path = $"{path}.{problem.Path}" });
 
     private static IEnumerable<Problem> Check(JsonObject node, string path, string source, IReadOnlyCollection<string> gateways)
     {
@@ -122,16 +124,6 @@ internal static class ValuesSchema
         + " | additionalContainers configVolumes customService debug domain egressPorts enabled gatewayName"
         + " hub ingressPorts labels meshExpansionPorts name namespace podAntiAffinityLabelSelector podAntiAffinityTermLabelSelector"
         + " runAsRoot sds secretVolumes serviceAccount tag zvpn");
-
-    private static (HashSet<string> Effective, HashSet<string> Idle) MeshConfig() => Read("accessLogEncoding accessLogFile accessLogFormat connectTimeout defaultConfig defaultDestinationRuleExportTo"
-        + " defaultHttpRetryPolicy defaultServiceExportTo defaultVirtualServiceExportTo enableAutoMtls enablePrometheusMerge ingressSelector localityLbSetting meshMTLS networks outboundTrafficPolicy pathNormalization"
-        + " protocolDetectionTimeout rootNamespace serviceSettings tlsDefaults trustDomain trustDomainAliases"
-        + " | ca caCertificates certificates configSources defaultProviders disableEnvoyListenerLog disableMixerHttpReports disablePolicyChecks discoverySelectors dnsRefreshRate enableEnvoyAccessLogService"
-        + " enableClientSidePolicyCheck enableTracing extensionProviders h2UpgradePolicy inboundClusterStatName inboundTrafficPolicy ingressClass ingressControllerMode ingressService"
-        + " mixerCheckServer mixerReportServer outboundClusterStatName policyCheckFailOpen proxyHttpPort proxyInboundListenPort proxyListenPort reportBatchMaxEntries"
-        + " reportBatchMaxTime sdsUdsPath serviceScopeConfigs tcpKeepalive thriftConfig verifyCertificateAtClient");
-
-    private static (HashSet<string> Effective, HashSet<string> Idle) TlsLimits() => Read("cipherSuites minProtocolVersion | ecdhCurves");
 
     private static (HashSet<string> Effective, HashSet<string> Idle) Read(string keys)
     {

@@ -1,0 +1,62 @@
+using static Isthmus.Mesh.Config.Schema;
+
+namespace Isthmus.Mesh.Config;
+
+/// <summary>The settings of the mesh: MeshConfig with its defaultConfig (istio.mesh.v1alpha1), and the kind ProxyConfig.</summary>
+internal static class MeshSchemas
+{
+    private const string OwnAuthority = "the control plane is the only certificate authority";
+
+    private static readonly Schema TlsLimits = Strict(
+        ("minProtocolVersion", Text), ("cipherSuites", Texts),
+        ("ecdhCurves", Refused(Texts, "key exchange groups cannot be chosen", "remove the field; proxies use those of OpenSSL")));
+
+    private static readonly Schema Keepalive = Object(("probes", Unsigned), ("time", Duration), ("interval", Duration));
+
+    private static readonly Schema Selector = Strict(
+        ("matchLabels", TextMap),
+        ("matchExpressions", List(Strict(("key", Text), ("operator", OneOf("In", "NotIn", "Exists", "DoesNotExist")), ("values", Texts)))));
+
+    private static readonly Schema Topology = Strict(
+        ("numTrustedProxies", Unsigned),
+        ("forwardClientCertDetails", OneOf("UNDEFINED", "SANITIZE", "FORWARD_ONLY", "APPEND_FORWARD", "SANITIZE_SET", "ALWAYS_FORWARD_ONLY")),
+        ("proxyProtocol", Refused(Anything, "the PROXY protocol is not supported", "have the load balancer keep the client's address, or send it in x-forwarded-for and set numTrustedProxies")));
+
+    /// <summary>ProxyConfig, as the field <c>defaultConfig</c> and as the annotation <c>proxy.istio.io/config</c>.</summary>
+    public static readonly ObjectSchema DefaultConfig = Object(
+        ("concurrency", Unsigned), ("discoveryAddress", Text), ("drainDuration", Duration), ("gatewayTopology", Topology),
+        ("holdApplicationUntilProxyStarts", Flag), ("interceptionMode", OneOf("REDIRECT", "TPROXY", "NONE")), ("meshId", Text),
+        ("proxyMetadata", TextMap), ("statusPort", Unsigned), ("terminationDrainDuration", Duration),
+        ("caCertificatesPem", Refused(Texts, OwnAuthority, "add roots to the Secret cacerts")),
+        ("privateKeyProvider", Refused(Anything, "private keys stay in the memory of the proxy", "remove the field")),
+        ("proxyHeaders", Refused(Anything, "the fields that proxies add cannot be chosen here", "set or remove fields with 'headers' of a VirtualService")),
+        ("availabilityZone", Idle(Text)), ("binaryPath", Idle(Text)), ("configPath", Idle(Text)), ("connectTimeout", Idle(Duration)), ("controlPlaneAuthPolicy", Idle(Text)),
+        ("customConfigFile", Idle(Text)), ("discoveryRefreshDelay", Idle(Duration)), ("envoyAccessLogService", Idle(Anything)), ("envoyMetricsService", Idle(Anything)),
+        ("envoyMetricsServiceAddress", Idle(Text)), ("extraStatTags", Idle(Texts)), ("fileFlushInterval", Idle(Duration)), ("fileFlushMinSizeKb", Idle(Unsigned)),
+        ("image", Idle(Object(("imageType", Text)))), ("parentShutdownDuration", Idle(Duration)), ("proxyAdminPort", Idle(Unsigned)),
+        ("proxyBootstrapTemplatePath", Idle(Text)), ("proxyStatsMatcher", Idle(Object(("inclusionPrefixes", Texts), ("inclusionRegexps", Texts), ("inclusionSuffixes", Texts)))),
+        ("readinessProbe", Idle(Anything)), ("runtimeValues", Idle(TextMap)), ("sds", Idle(Anything)), ("serviceCluster", Idle(Text)), ("statNameLength", Idle(Unsigned)),
+        ("statsCompression", Idle(Flag)), ("statsdUdpAddress", Idle(Text)), ("tracing", Idle(Anything)), ("tracingServiceName", Idle(Text)), ("zipkinAddress", Idle(Text)));
+
+    public static readonly ObjectSchema MeshConfig = Object(
+        ("accessLogEncoding", OneOf("TEXT", "JSON")), ("accessLogFile", Text), ("accessLogFormat", Text), ("connectTimeout", Duration), ("defaultConfig", DefaultConfig),
+        ("defaultDestinationRuleExportTo", Texts), ("defaultHttpRetryPolicy", NetworkingSchemas.Retries), ("defaultServiceExportTo", Texts), ("defaultVirtualServiceExportTo", Texts),
+        ("disableEnvoyListenerLog", Flag), ("discoverySelectors", List(Selector)), ("dnsRefreshRate", Duration), ("enableAutoMtls", Flag), ("enablePrometheusMerge", Flag),
+        ("h2UpgradePolicy", OneOf("DO_NOT_UPGRADE", "UPGRADE")), ("inboundTrafficPolicy", Object(("mode", OneOf("PASSTHROUGH", "LOCALHOST")))),
+        ("ingressSelector", Text), ("localityLbSetting", NetworkingSchemas.LocalityLb), ("meshMTLS", TlsLimits),
+        ("outboundTrafficPolicy", Object(("mode", OneOf("REGISTRY_ONLY", "ALLOW_ANY")))),
+        ("pathNormalization", Object(("normalization", OneOf("DEFAULT", "NONE", "BASE", "MERGE_SLASHES", "DECODE_AND_MERGE_SLASHES")))),
+        ("protocolDetectionTimeout", Duration), ("rootNamespace", Text), ("serviceSettings", List(Object(("settings", Object(("clusterLocal", Flag))), ("hosts", Texts)))),
+        ("tcpKeepalive", Keepalive), ("tlsDefaults", TlsLimits), ("trustDomain", Text), ("trustDomainAliases", Texts),
+        ("ca", Refused(Anything, OwnAuthority, "put the CA's certificate and key into the Secret cacerts")),
+        ("caCertificates", Refused(List(Anything), OwnAuthority, "add roots to the Secret cacerts")),
+        ("certificates", Refused(List(Anything), OwnAuthority, "create certificates for other servers yourself")),
+        ("configSources", Refused(List(Anything), "resources are read from the API server of the configuration cluster only", "apply them there")),
+        ("proxyHttpPort", Refused(Unsigned, "sidecars have no port for HTTP proxy requests", "remove the field; traffic is captured")),
+        ("verifyCertificateAtClient", Idle(Flag)), ("defaultProviders", Idle(Anything)), ("enableEnvoyAccessLogService", Idle(Flag)), ("enableTracing", Idle(Flag)),
+        ("extensionProviders", Idle(List(Anything))), ("inboundClusterStatName", Idle(Text)), ("outboundClusterStatName", Idle(Text)),
+        ("ingressClass", Idle(Text)), ("ingressControllerMode", Idle(Text)), ("ingressService", Idle(Text)),
+        ("proxyInboundListenPort", Idle(Unsigned)), ("proxyListenPort", Idle(Unsigned)), ("serviceScopeConfigs", Idle(List(Anything))), ("thriftConfig", Idle(Anything)),
+        ("disableMixerHttpReports", Idle(Flag)), ("disablePolicyChecks", Idle(Flag)), ("enableClientSidePolicyCheck", Idle(Flag)), ("mixerCheckServer", Idle(Text)),
+        ("mixerReportServer", Idle(Text)), ("policyCheckFailOpen", Idle(Flag)), ("reportBatchMaxEntries", Idle(Unsigned)), ("reportBatchMaxTime", Idle(Duration)), ("sdsUdsPath", Idle(Text)));
+}

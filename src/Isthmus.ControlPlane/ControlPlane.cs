@@ -166,7 +166,7 @@ public sealed partial class ControlPlane : IAsyncDisposable
         new CertificateEndpoint(_ca, callers, _settings, _ports.Time, _logs.CreateLogger<CertificateEndpoint>()).Map(_app);
         var identity = Identity(_settings);
         new XdsServer(new AuthorizedFeeds(new MeshFeeds(_engine), callers, _settings.Listen.Plain), new XdsServerSettings(identity, FirstStates: new(_settings.PushThrottle, FirstStatePatience, _ports.Time)), _ports.Random).Map(_app);
-        new WebhookEndpoints(() => _injector.Current, SidecarsIn, _logs.CreateLogger<WebhookEndpoints>()).Map(_app);
+        new WebhookEndpoints(() => _injector.Current, SidecarsIn, () => _engine.Mesh.Sources.ProxyConfigs.Items.Values, _logs.CreateLogger<WebhookEndpoints>()).Map(_app);
         new DebugEndpoints(_report, _lastKnown, _gatewayNames, MeshPages.All(_engine).Append(SourcePage.For(_engine, _report, _settings.ClusterId)).ToDictionary(StringComparer.Ordinal)).Map(_app);
         new MetricsPage(_engine, _report, _lastKnown, _tasks, _ports.Time).Map(_app);
         _app.MapGet("/ready", (RequestDelegate)_readiness.AnswerAsync);

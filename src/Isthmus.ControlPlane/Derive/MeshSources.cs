@@ -29,6 +29,7 @@ public sealed class MeshSources(LiveGraph graph)
     public Source<ObjectKey, WorkloadEntry> WorkloadEntries { get; } = new(graph, "workload entries");
     public Source<ObjectKey, Sidecar> Sidecars { get; } = new(graph, "sidecars");
     public Source<ObjectKey, EnvoyFilter> EnvoyFilters { get; } = new(graph, "envoy filters");
+    public Source<ObjectKey, ProxyConfig> ProxyConfigs { get; } = new(graph, "proxy configs");
     public Source<ObjectKey, PeerAuthentication> PeerAuthentications { get; } = new(graph, "peer authentications");
     public Source<ObjectKey, AuthorizationPolicy> AuthorizationPolicies { get; } = new(graph, "authorization policies");
     public Source<ObjectKey, RequestAuthentication> RequestAuthentications { get; } = new(graph, "request authentications");

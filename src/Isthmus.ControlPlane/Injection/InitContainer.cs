@@ -60,7 +60,6 @@ internal static class InitContainer
             ("-o", "excludeOutboundPorts", inputs.PortList(Traffic + "excludeOutboundPorts", values.ExcludeOutboundPorts), true),
             ("-q", "includeOutboundPorts", inputs.PortList(Traffic + "includeOutboundPorts", ""), true),
             ("-c", "excludeInterfaces", inputs.Annotation(Traffic + "excludeInterfaces") ?? "", true),
-            ("-k", "kubevirtInterfaces", inputs.Annotation(Traffic + "kubevirtInterfaces") ?? "", true),
         ];
     }
 

@@ -14,8 +14,7 @@ internal sealed class InjectionInputs
     private const string Rewriting = "sidecar.istio.io/rewriteAppHTTPProbers";
     private const string Merging = "prometheus.istio.io/merge-metrics";
 
-    /// <summary>Istio's template names. The last two create sidecars here.</summary>
-    private static readonly string[] Templates = ["sidecar", "gateway", "grpc-simple", "grpc-agent"];
+    private static readonly string[] Templates = ["sidecar", "gateway"];
 
     private readonly JsonObject _annotations;
 
@@ -26,6 +25,7 @@ internal sealed class InjectionInputs
         Path = path;
         Labels = pod["metadata"]?["labels"] as JsonObject ?? [];
         _annotations = pod["metadata"]?["annotations"] as JsonObject ?? [];
+        Warnings.AddRange(PodAnnotations.Check(_annotations));
         ProxyConfig = MergedConfig();
         var (kind, apiVersion, name) = Workload();
         (WorkloadName, Owner) = (name, $"kubernetes://apis/{apiVersion}/namespaces/{ns}/{kind.ToLowerInvariant()}s/{name}");
@@ -53,8 +53,8 @@ internal sealed class InjectionInputs
     internal string InterceptionMode => Annotation(Interception) switch
     {
         null => ProxyConfig["interceptionMode"]?.ToString() ?? "REDIRECT",
-        var mode and ("REDIRECT" or "TPROXY" or "NONE") => mode,
-        var other => throw Bad(Interception, other, "should be REDIRECT, TPROXY or NONE"),
+        var mode and ("REDIRECT" or "NONE") => mode,
+        var other => throw Bad(Interception, other, "should be REDIRECT or NONE"),
     };
 
     internal bool HoldApplication => ProxyConfig["holdApplicationUntilProxyStarts"] switch
@@ -119,7 +119,8 @@ internal sealed class InjectionInputs
     /// <summary>Whether the proxy is an init container that runs beside the application.</summary>
     internal bool IsNative { get; }
 
-    internal string? Annotation(string name) => _annotations[name]?.ToString();
+    /// <summary>An annotation that <see cref="PodAnnotations"/> declares.</summary>
+    internal string? Annotation(string name) => PodAnnotations.IsRead(name) ? _annotations[name]?.ToString() : throw new InvalidOperationException($"PodAnnotations does not declare {name}");
 
     internal string? Label(string name) => Labels[name]?.ToString() is { Length: > 0 } value ? value : null;
 
@@ -158,6 +159,7 @@ internal sealed class InjectionInputs
     private JsonObject MergedConfig()
     {
         var config = (JsonObject)Values.DefaultConfig.DeepClone();
+        if (Annotation("sidecar.istio.io/discoveryAddress") is { Length: > 0 } address) config["discoveryAddress"] = address;
         if (Annotation(Annotations.ProxyConfig) is not { Length: > 0 } text) return config;
         JsonNode? own;
         try { own = YamlText.Parse(text, Annotations.ProxyConfig); }

@@ -60,6 +60,7 @@ public sealed partial class InjectorState(KubeClient client, DiscoverySettings s
         return _current with
         {
             DefaultConfig = (JsonObject)(mesh["defaultConfig"] as JsonObject ?? []).DeepClone(),
+            RootNamespace = mesh["rootNamespace"]?.ToString() is { Length: > 0 } root ? root : WellKnown.SystemNamespace,
             TrustDomain = mesh["trustDomain"]?.ToString() is { Length: > 0 } domain ? domain : WellKnown.DefaultTrustDomain,
             MergesMetrics = (bool?)mesh["enablePrometheusMerge"] ?? true,
         };

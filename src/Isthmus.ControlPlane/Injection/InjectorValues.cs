@@ -1,5 +1,6 @@
 using System.Text.Json.Nodes;
 using Isthmus.Core.Names;
+using Isthmus.Mesh.Model;
 
 namespace Isthmus.ControlPlane.Injection;
 
@@ -16,6 +17,24 @@ public sealed record InjectorValues(JsonObject Values, JsonObject DefaultConfig,
 
     /// <summary>MeshConfig's <c>enablePrometheusMerge</c>.</summary>
     public bool MergesMetrics { get; init; } = true;
+
+    /// <summary>The namespace whose ProxyConfigs apply to all Pods.</summary>
+    public string RootNamespace { get; init; } = WellKnown.SystemNamespace;
+
+    /// <summary>The same values with the defaults for a Pod to which ProxyConfigs apply.</summary>
+    /// <param name="configs">The most general first.</param>
+    public InjectorValues With(IEnumerable<ProxyConfig> configs)
+    {
+        var changed = (JsonObject)DefaultConfig.DeepClone();
+        foreach (var config in configs)
+        {
+            if (config.Concurrency is { } concurrency) changed["concurrency"] = concurrency;
+            if (config.Environment.Count == 0) continue;
+            var metadata = changed["proxyMetadata"] as JsonObject ?? (JsonObject)(changed["proxyMetadata"] = new JsonObject())!;
+            foreach (var (name, value) in config.Environment) metadata[name] = value;
+        }
+        return this with { DefaultConfig = changed };
+    }
 
     private JsonNode? Global(params ReadOnlySpan<string> path)
     {

@@ -10,11 +10,13 @@ public static class PodInjector
 
     /// <summary>The injected Pod, or null to leave the Pod unchanged. An invalid annotation is a <see
     /// cref="Core.Problems.ProblemException"/>.</summary>
-    public static JsonObject? Inject(JsonObject pod, string ns, InjectorValues values, InjectionPath path, NativeSidecars natives)
+    /// <param name="warnings">Gets what of the Pod has no effect.</param>
+    public static JsonObject? Inject(JsonObject pod, string ns, InjectorValues values, InjectionPath path, NativeSidecars natives, List<string>? warnings = null)
     {
         if (NeverInjected.Contains(ns) || !Wanted(pod)) return null;
         var injected = (JsonObject)pod.DeepClone();
         var inputs = new InjectionInputs(pod, ns, values, path, natives);
+        warnings?.AddRange(inputs.Warnings);
         var (gateway, native) = (inputs.IsGateway, inputs.IsNative);
         var spec = injected["spec"] as JsonObject ?? (JsonObject)(injected["spec"] = new JsonObject())!;
 
@@ -24,6 +26,7 @@ public static class PodInjector
             ((JsonArray)proxy["env"]!).Add((JsonNode)new JsonObject { ["name"] = ProbeRewrite.Variable, ["value"] = probers.ToJsonString() });
         var overrides = AddProxy(spec, proxy, native, first: !gateway && inputs.HoldApplication);
         AddVolumes(spec);
+        UserVolumes.Apply(spec, proxy, inputs);
         AddPullSecrets(spec, values);
         if (!gateway) AddSearches(spec, ns, values);
         if (!gateway && inputs.InterceptionMode != "NONE") AddInit(spec, InitContainer.Build(inputs), first: native || values.HasNodeAgent);

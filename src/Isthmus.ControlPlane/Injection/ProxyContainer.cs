@@ -209,16 +209,13 @@ internal static class ProxyContainer
 
     private static JsonObject Security(InjectionInputs inputs)
     {
-        var transparent = inputs.InterceptionMode == "TPROXY";
-        var capabilities = new JsonObject { ["drop"] = new JsonArray("ALL") };
-        if (transparent) capabilities["add"] = new JsonArray("NET_ADMIN", "NET_RAW");
         var security = new JsonObject
         {
-            ["capabilities"] = capabilities,
+            ["capabilities"] = new JsonObject { ["drop"] = new JsonArray("ALL") },
             ["privileged"] = false,
-            ["runAsUser"] = transparent ? 0 : ProxyUser.Id,
+            ["runAsUser"] = ProxyUser.Id,
             ["runAsGroup"] = ProxyUser.Id,
-            ["runAsNonRoot"] = !transparent,
+            ["runAsNonRoot"] = true,
             ["readOnlyRootFilesystem"] = true,
             ["allowPrivilegeEscalation"] = false,
         };

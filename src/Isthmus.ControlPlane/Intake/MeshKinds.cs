@@ -28,6 +28,7 @@ public sealed class MeshKinds(MultiClusterSettings multiCluster, string settings
         new WorkloadEntryKind { Revision = revision },
         new SidecarKind { Revision = revision },
         new EnvoyFilterKind { Revision = revision },
+        new ProxyConfigKind { Revision = revision },
         new PeerAuthenticationKind { Revision = revision },
         new AuthorizationPolicyKind { Revision = revision },
         new RequestAuthenticationKind { Revision = revision },

@@ -58,6 +58,20 @@ public sealed record DiscoverySettings
     /// <summary>The name of its Service.</summary>
     public string ServiceName => Revision is "default" or "" ? WellKnown.Istiod : $"{WellKnown.Istiod}-{Revision}";
 
+    /// <summary>The environment variables that <see cref="Read"/> reads.</summary>
+    public static IReadOnlySet<string> Variables { get; } = ReadNames();
+
+    private static HashSet<string> ReadNames()
+    {
+        var names = new HashSet<string>(StringComparer.Ordinal);
+        Read([], name =>
+        {
+            names.Add(name);
+            return null;
+        });
+        return names;
+    }
+
     /// <exception cref="ProblemException">A flag or a variable is invalid.</exception>
     public static DiscoverySettings Read(string[] args, Func<string, string?> environment)
     {

@@ -1,7 +1,9 @@
 using System.Text.Json.Nodes;
 using Isthmus.ControlPlane.Injection;
+using Isthmus.Core.Collections;
 using Isthmus.Core.Problems;
 using Isthmus.Mesh.Config;
+using Isthmus.Mesh.Model;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Routing;
@@ -11,7 +13,8 @@ namespace Isthmus.ControlPlane.Webhooks;
 
 /// <summary>Injection (<c>/inject/…</c>) and validation (<c>/validate</c>), as API servers call them.</summary>
 /// <param name="natives">Which Pods of a cluster get native sidecars; null for the control plane's own cluster.</param>
-public sealed partial class WebhookEndpoints(Func<InjectorValues> values, Func<string?, NativeSidecars> natives, ILogger<WebhookEndpoints> log)
+/// <param name="configs">The ProxyConfigs of the mesh.</param>
+public sealed partial class WebhookEndpoints(Func<InjectorValues> values, Func<string?, NativeSidecars> natives, Func<IEnumerable<ProxyConfig>> configs, ILogger<WebhookEndpoints> log)
 {
     public void Map(IEndpointRouteBuilder endpoints)
     {
@@ -27,9 +30,13 @@ public sealed partial class WebhookEndpoints(Func<InjectorValues> values, Func<s
             var ns = question.Namespace.Length > 0 ? question.Namespace : pod["metadata"]?["namespace"]?.ToString() ?? "";
             var (current, place) = (values(), InjectionPath.Parse(path));
             var sidecars = natives(place.Cluster);
-            if (PodInjector.Inject(pod, ns, current, place, sidecars) is not { } injected) return new(true);
+            var labels = (pod["metadata"]?["labels"] as JsonObject ?? []).Select(label => KeyValuePair.Create(label.Key, label.Value?.ToString() ?? "")).ToValueMap();
+            current = current.With(ProxyConfig.For(configs(), current.RootNamespace, ns, labels));
+            var warnings = new List<string>();
+            if (PodInjector.Inject(pod, ns, current, place, sidecars, warnings) is not { } injected) return new(true);
+            if (sidecars.Notice(pod) is { } notice) warnings.Add(notice);
             Injected(log, ns, pod["metadata"]?["name"]?.ToString() ?? pod["metadata"]?["generateName"]?.ToString() ?? "");
-            return new(true, JsonPatchDiff.Between(pod, injected), Warnings: sidecars.Notice(pod) is { } notice ? [notice] : null);
+            return new(true, JsonPatchDiff.Between(pod, injected), Warnings: warnings);
         }
         catch (ProblemException e)
         {

@@ -54,6 +54,7 @@ public static class IstioConfig
         "WorkloadEntry" => ServiceEntryReader.ReadWorkload(source, spec, createdAt),
         "Sidecar" => SidecarReader.Read(source, spec, createdAt),
         "EnvoyFilter" => EnvoyFilterReader.Read(source, spec, createdAt),
+        "ProxyConfig" => ProxyConfigReader.Read(source, spec, createdAt),
         "PeerAuthentication" => PeerAuthenticationReader.Read(source, spec, createdAt),
         "AuthorizationPolicy" => AuthorizationPolicyReader.Read(source, spec, TextOf(@object["metadata"]?["annotations"]?["istio.io/dry-run"]) == "true", createdAt),
         "RequestAuthentication" => RequestAuthenticationReader.Read(source, spec, createdAt),

@@ -42,7 +42,7 @@ public sealed record IstioKind(string Group, string Kind, string Plural, string[
 
     /// <summary>The kinds that affect proxies today: those that the control plane watches in the config cluster.</summary>
     public static readonly IReadOnlyList<IstioKind> Effective =
-        [Gateway, VirtualService, DestinationRule, ServiceEntry, WorkloadEntry, Sidecar, EnvoyFilter, PeerAuthentication, AuthorizationPolicy, RequestAuthentication];
+        [Gateway, VirtualService, DestinationRule, ServiceEntry, WorkloadEntry, Sidecar, EnvoyFilter, ProxyConfig, PeerAuthentication, AuthorizationPolicy, RequestAuthentication];
 
     public string StoredVersion => Versions[0];
 
@@ -74,6 +74,7 @@ public sealed record IstioKind(string Group, string Kind, string Plural, string[
         "WorkloadGroup" => NetworkingSchemas.WorkloadGroup,
         "Sidecar" => NetworkingSchemas.Sidecar,
         "EnvoyFilter" => NetworkingSchemas.EnvoyFilter,
+        "ProxyConfig" => MeshSchemas.ProxyConfig,
         "PeerAuthentication" => SecuritySchemas.PeerAuthentication,
         "AuthorizationPolicy" => SecuritySchemas.AuthorizationPolicy,
         "RequestAuthentication" => SecuritySchemas.RequestAuthentication,

@@ -25,7 +25,7 @@ internal static class MeshSchemas
     /// <summary>ProxyConfig, as the field <c>defaultConfig</c> and as the annotation <c>proxy.istio.io/config</c>.</summary>
     public static readonly ObjectSchema DefaultConfig = Object(
         ("concurrency", Unsigned), ("discoveryAddress", Text), ("drainDuration", Duration), ("gatewayTopology", Topology),
-        ("holdApplicationUntilProxyStarts", Flag), ("interceptionMode", OneOf("REDIRECT", "TPROXY", "NONE")), ("meshId", Text),
+        ("holdApplicationUntilProxyStarts", Flag), ("interceptionMode", OneOf("REDIRECT", "NONE")), ("meshId", Text),
         ("proxyMetadata", TextMap), ("statusPort", Unsigned), ("terminationDrainDuration", Duration),
         ("caCertificatesPem", Refused(Texts, OwnAuthority, "add roots to the Secret cacerts")),
         ("privateKeyProvider", Refused(Anything, "private keys stay in the memory of the proxy", "remove the field")),
@@ -37,6 +37,9 @@ internal static class MeshSchemas
         ("proxyBootstrapTemplatePath", Idle(Text)), ("proxyStatsMatcher", Idle(Object(("inclusionPrefixes", Texts), ("inclusionRegexps", Texts), ("inclusionSuffixes", Texts)))),
         ("readinessProbe", Idle(Anything)), ("runtimeValues", Idle(TextMap)), ("sds", Idle(Anything)), ("serviceCluster", Idle(Text)), ("statNameLength", Idle(Unsigned)),
         ("statsCompression", Idle(Flag)), ("statsdUdpAddress", Idle(Text)), ("tracing", Idle(Anything)), ("tracingServiceName", Idle(Text)), ("zipkinAddress", Idle(Text)));
+
+    public static readonly ObjectSchema ProxyConfig = Object(
+        ("selector", Object(("matchLabels", TextMap))), ("concurrency", Unsigned), ("environmentVariables", TextMap), ("image", Idle(Object(("imageType", Text)))));
 
     public static readonly ObjectSchema MeshConfig = Object(
         ("accessLogEncoding", OneOf("TEXT", "JSON")), ("accessLogFile", Text), ("accessLogFormat", Text), ("connectTimeout", Duration), ("defaultConfig", DefaultConfig),

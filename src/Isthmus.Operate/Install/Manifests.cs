@@ -18,9 +18,11 @@ public static class Manifests
     public static IReadOnlyList<Component> Render(OperatorSpec spec)
     {
         var components = new List<Component>();
-        void Add(string name, IEnumerable<JsonObject> objects)
+        void Add(string name, IEnumerable<JsonObject> objects, string patched = "")
         {
-            if (objects.ToList() is { Count: > 0 } list) components.Add(new(name, list));
+            if (objects.ToList() is not { Count: > 0 } list) return;
+            if (patched.Length > 0) ObjectPatches.Apply(list, spec.Component(patched)["k8s"]?["overlays"], $"spec.components.{patched}.k8s.overlays");
+            components.Add(new(name, list));
         }
         var external = (bool?)spec.Value("global", "externalIstiod") ?? false;
         if (spec.Enabled("base"))
@@ -28,13 +30,13 @@ public static class Manifests
         else if (spec.Enabled("istiodRemote"))
             Add("Istio core", (spec.IsConfigCluster ? IstioCrds.All.Select(Labelled) : []).Concat(Reader(spec, external: true, "IstiodRemote")));
         // Before the control plane: Pods that it injects need the agent.
-        if (spec.Enabled("cni")) Add("CNI", CniObjects.Build(spec));
+        if (spec.Enabled("cni")) Add("CNI", CniObjects.Build(spec), "cni");
         if (spec.Enabled("pilot"))
-            Add(ControlPlane, IstiodObjects.Build(spec).Concat(Webhooks(spec)));
+            Add(ControlPlane, IstiodObjects.Build(spec).Concat(Webhooks(spec)), "pilot");
         if (spec.Enabled("istiodRemote")) Add("Istiod remote", RemoteObjects.Build(spec).Concat(spec.IsConfigCluster ? IstiodObjects.Rights(spec).Concat(Validator(spec)) : []));
         foreach (var (list, egress) in (ReadOnlySpan<(string, bool)>)[("ingressGateways", false), ("egressGateways", true)])
         {
-            var gateways = spec.Gateways(list).Where(gateway => (bool?)gateway["enabled"] ?? false).SelectMany(gateway => GatewayObjects.Build(spec, gateway, egress));
+            var gateways = spec.Gateways(list).Where(gateway => (bool?)gateway["enabled"] ?? false).SelectMany(gateway => Gateway(spec, gateway, egress));
             if (!egress && gateways.Any() && ReplicatedObjects.GatewaysEnabled(spec)) gateways = gateways.Concat(ReplicatedObjects.GatewayObjects(spec));
             Add(egress ? "Egress gateways" : "Ingress gateways", gateways);
         }
@@ -73,6 +75,13 @@ public static class Manifests
 
     private static IEnumerable<JsonObject> Validator(OperatorSpec spec) =>
         (bool?)spec.Value("global", "configValidation") ?? true ? [WebhookObjects.Validator(spec)] : [];
+
+    private static List<JsonObject> Gateway(OperatorSpec spec, JsonObject gateway, bool egress)
+    {
+        var objects = GatewayObjects.Build(spec, gateway, egress).ToList();
+        ObjectPatches.Apply(objects, gateway["k8s"]?["overlays"], $"spec.components.{(egress ? "egressGateways" : "ingressGateways")}[{gateway["name"]}].k8s.overlays");
+        return objects;
+    }
 
     private static string InjectionPath(OperatorSpec spec) =>
         spec.Value("istiodRemote", "injectionPath")?.ToString() is { Length: > 0 } path ? path : "/inject";

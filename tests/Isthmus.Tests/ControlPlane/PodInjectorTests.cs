@@ -1,7 +1,10 @@
 using System.Text.Json.Nodes;
 using Isthmus.ControlPlane.Injection;
+using Isthmus.Core.Collections;
 using Isthmus.Core.Problems;
 using Isthmus.Kubernetes.Yaml;
+using Isthmus.Mesh.Config;
+using Isthmus.Mesh.Model;
 using Xunit;
 
 namespace Isthmus.Tests.ControlPlane;
@@ -68,6 +71,71 @@ public sealed class PodInjectorTests
         var pod = PodInjector.Inject(Pod(annotations.Replace(", ", "\n    ", StringComparison.Ordinal), "", ""), "trade", Values with { MergesMetrics = merges }, InjectionPath.Parse("/inject"), NativeSidecars.Off)!;
         Assert.Equal(told, Variable(Proxy(pod), "ISTIO_PROMETHEUS_ANNOTATIONS"));
         Assert.Equal(scraped, Annotation(pod, "prometheus.io/port") + Annotation(pod, "prometheus.io/path"));
+    }
+
+    [Theory]
+    [InlineData("sidecar.istio.io/userVolume: '[{\"name\":\"certs\",\"secret\":{\"secretName\":\"s\"}}]'\n    sidecar.istio.io/userVolumeMount: '[{\"name\":\"certs\",\"mountPath\":\"/etc/c\"}]'")]
+    [InlineData("sidecar.istio.io/userVolume: '{\"certs\":{\"secret\":{\"secretName\":\"s\"}}}'\n    sidecar.istio.io/userVolumeMount: '{\"certs\":{\"mountPath\":\"/etc/c\"}}'")]
+    public void Volumes_of_annotations_reach_the_proxy(string annotations)
+    {
+        var pod = Inject(annotations: annotations);
+        Assert.Equal("s", pod["spec"]!["volumes"]!.AsArray().Single(volume => volume!["name"]!.ToString() == "certs")!["secret"]!["secretName"]!.ToString());
+        Assert.Equal("/etc/c", Proxy(pod)["volumeMounts"]!.AsArray().Single(mount => mount!["name"]!.ToString() == "certs")!["mountPath"]!.ToString());
+    }
+
+    [Fact]
+    public void The_address_of_an_annotation_is_that_of_the_control_plane() =>
+        Assert.Contains("\"discoveryAddress\":\"other.istio-system.svc:15012\"", Variable(Proxy(Inject(annotations: "sidecar.istio.io/discoveryAddress: other.istio-system.svc:15012")), "PROXY_CONFIG")!, StringComparison.Ordinal);
+
+    [Theory]
+    [InlineData("sidecar.istio.io/userVolume: '[{'", "sidecar.istio.io/userVolume]: invalid value '[{': it is not JSON")]
+    [InlineData("sidecar.istio.io/userVolume: '[1]'", "sidecar.istio.io/userVolume]: invalid value '[1]': each item must be a mapping")]
+    [InlineData("sidecar.istio.io/userVolumeMount: '[{}]'", "sidecar.istio.io/userVolumeMount]: invalid value '[{}]': each item needs a name")]
+    [InlineData("sidecar.istio.io/bootstrapOverride: own", "sidecar.istio.io/bootstrapOverride]: 'own' is not supported (remove it: the proxy has no Envoy bootstrap)")]
+    [InlineData("traffic.sidecar.istio.io/kubevirtInterfaces: net1", "kubevirtInterfaces]: 'net1' is not supported (remove it: virtual machine interfaces are not supported)")]
+    [InlineData("istio.io/reroute-virtual-interfaces: net1", "istio.io/reroute-virtual-interfaces]: 'net1' is not supported")]
+    [InlineData("sidecar.istio.io/interceptionMode: TPROXY", "sidecar.istio.io/interceptionMode]: invalid value 'TPROXY': should be REDIRECT or NONE")]
+    [InlineData("inject.istio.io/templates: grpc-agent", "inject.istio.io/templates]: invalid value 'grpc-agent': no such template (templates: sidecar, gateway)")]
+    [InlineData("proxy.istio.io/config: 'concurrency: two'", "concurrency: must be an integer, not a string")]
+    [InlineData("proxy.istio.io/config: '{privateKeyProvider: {}}'", "privateKeyProvider: private keys stay in the memory of the proxy")]
+    public void Annotations_that_cannot_work_refuse_the_Pod(string annotation, string message) =>
+        Assert.Contains(message, Assert.Throws<ProblemException>(() => Inject(annotations: annotation)).Message, StringComparison.Ordinal);
+
+    [Fact]
+    public void Annotations_without_effect_are_warned_of_by_name()
+    {
+        var idle = PodAnnotations.All.Where(known => known.Effect == Isthmus.Mesh.Config.FieldEffect.Warned).Select(known => known.Name).ToList();
+        Assert.True(idle.Count > 8);
+        List<string> warnings = [];
+        PodInjector.Inject(Pod(string.Join("\n    ", [.. idle.Select(name => $"{name}: x"), "sidecar.istio.io/proxyCpu: '1'", "proxy.istio.io/config: '{tracing: {}, concurency: 2}'", "example.com/own: x"]), "", ""),
+            "trade", Values, InjectionPath.Parse("/inject"), NativeSidecars.Off, warnings);
+        Assert.Equal(idle.Count + 3, warnings.Count);
+        Assert.All(idle, name => Assert.Contains(warnings, warning => warning.StartsWith($"metadata.annotations[{name}]: has no effect (", StringComparison.Ordinal)));
+        Assert.Contains("metadata.annotations[sidecar.istio.io/proxyCpu]: unknown annotation (did you mean \"sidecar.istio.io/proxyCPU\"?)", warnings);
+        Assert.Contains(warnings, warning => warning.StartsWith("metadata.annotations[proxy.istio.io/config]: tracing: has no effect in Isthmus", StringComparison.Ordinal));
+        Assert.Contains("metadata.annotations[proxy.istio.io/config]: concurency: unknown field \"concurency\" (did you mean \"concurrency\"?)", warnings);
+    }
+
+    [Fact]
+    public void ProxyConfigs_apply_from_the_mesh_to_the_workload_and_below_the_annotation()
+    {
+        ProxyConfig[] configs =
+        [
+            Config("istio-system", "", 1, "A=mesh,B=mesh,C=mesh,D=mesh", 1), Config("trade", "", null, "B=namespace,C=namespace,D=namespace", 1),
+            Config("trade", "app=shop", 3, "C=young,D=young", 9), Config("trade", "app=shop", null, "C=old", 5), Config("trade", "app=other", 7, "C=other", 1), Config("other", "", 8, "A=other", 1), Config("istio-system", "app=shop", 9, "A=root", 1),
+        ];
+        var labels = new Dictionary<string, string> { ["app"] = "shop" }.ToValueMap();
+        var values = Values.With(ProxyConfig.For(configs, "istio-system", "trade", labels));
+        var proxy = Proxy(PodInjector.Inject(Pod("proxy.istio.io/config: '{proxyMetadata: {D: pod}}'", "", ""), "trade", values, InjectionPath.Parse("/inject"), NativeSidecars.Off)!);
+        Assert.Equal(("mesh", "namespace", "old", "pod", "3"), (Variable(proxy, "A"), Variable(proxy, "B"), Variable(proxy, "C"), Variable(proxy, "D"), Variable(proxy, "DOTNET_PROCESSOR_COUNT")));
+
+        static ProxyConfig Config(string ns, string selector, int? concurrency, string environment, long created)
+        {
+            var spec = $"selector: {{matchLabels: {{{selector.Replace("=", ": ", StringComparison.Ordinal)}}}}}\nenvironmentVariables: {{{environment.Replace("=", ": ", StringComparison.Ordinal)}}}\n{(concurrency is { } cpus ? $"concurrency: {cpus}" : "")}";
+            var read = IstioConfig.Read(new() { ["apiVersion"] = "networking.istio.io/v1beta1", ["kind"] = "ProxyConfig", ["metadata"] = new JsonObject { ["name"] = "x", ["namespace"] = ns }, ["spec"] = YamlText.Parse(spec, "spec") }, "c1");
+            Assert.Empty(read.Problems);
+            return (ProxyConfig)read.Value! with { CreatedAt = created };
+        }
     }
 
     [Theory]

@@ -106,6 +106,13 @@ public sealed class RunningControlPlaneTests : IAsyncLifetime
         await WriteAsync("{connectTimeout: 3s, defaultConfig: {proxyMetadata: {STAGE: three}}}");
         await InjectedAsync("three");
         await UntilAsync("/debug/problemz", answer => answer.Status == HttpStatusCode.OK && !answer.Body.Contains("connectTimeout", StringComparison.Ordinal));
+        await _client.CreateAsync(Kinds.Namespace, new JsonObject { ["apiVersion"] = "v1", ["kind"] = "Namespace", ["metadata"] = new JsonObject { ["name"] = "shop" } }, Stop);
+        await _client.CreateAsync(new("networking.istio.io", "v1beta1", "ProxyConfig", "proxyconfigs", true), new JsonObject
+        {
+            ["apiVersion"] = "networking.istio.io/v1beta1", ["kind"] = "ProxyConfig", ["metadata"] = new JsonObject { ["name"] = "stage", ["namespace"] = "shop" },
+            ["spec"] = new JsonObject { ["environmentVariables"] = new JsonObject { ["STAGE"] = "four" } },
+        }, Stop);
+        await InjectedAsync("four");
 
         Task WriteAsync(string mesh) => _client.ApplyAsync(Kinds.ConfigMap, new JsonObject
         {

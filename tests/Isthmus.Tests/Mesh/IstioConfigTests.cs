@@ -168,7 +168,7 @@ public sealed class IstioConfigTests
     [Fact]
     public void A_kind_without_effect_is_a_warning_that_names_it()
     {
-        foreach (var kind in (IstioKind[])[IstioKind.Telemetry, IstioKind.WasmPlugin, IstioKind.ProxyConfig, IstioKind.WorkloadGroup])
+        foreach (var kind in (IstioKind[])[IstioKind.Telemetry, IstioKind.WasmPlugin, IstioKind.WorkloadGroup])
         {
             var item = new JsonObject { ["apiVersion"] = $"{kind.Group}/{kind.StoredVersion}", ["kind"] = kind.Kind, ["metadata"] = new JsonObject { ["name"] = "x", ["namespace"] = "shop" }, ["spec"] = new JsonObject() };
             var problem = Assert.Single(Validation.Check(item));

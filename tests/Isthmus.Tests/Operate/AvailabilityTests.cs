@@ -73,8 +73,8 @@ public sealed class AvailabilityTests
     }
 
     [Theory]
-    [InlineData("components.pilot.k8s.overlays[0].kind=Deployment", "spec.components.pilot.k8s.overlays: has no effect here (change the output of 'isthmus manifest generate')")]
-    [InlineData("components.pilot.k8s.service.type=LoadBalancer", "spec.components.pilot.k8s.service: has no effect here")]
+    [InlineData("components.pilot.k8s.overlays=text", "spec.components.pilot.k8s.overlays: 'text' should be a list")]
+    [InlineData("components.pilot.k8s.overlays[0].patches=text", "spec.components.pilot.k8s.overlays[0].patches: 'text' should be a list")]
     [InlineData("components.pilot.namespace=other", "spec.components.pilot.namespace: has no effect here (set values.global.istioNamespace)")]
     [InlineData("components.base.k8s.replicaCount=2", "spec.components.base.k8s: has no effect here (remove it: the component has no Pods)")]
     [InlineData("namespace=other", "spec.namespace: has no effect here (set values.global.istioNamespace)")]
@@ -85,6 +85,67 @@ public sealed class AvailabilityTests
     [InlineData("values.pilot.tolerations.key=a", "spec.values.pilot.tolerations: a mapping should be a list")]
     public void What_cannot_have_an_effect_is_refused_by_name(string flag, string message) =>
         Assert.Contains(message, Assert.Throws<ProblemException>(() => Render(Gateway, flag)).Message, StringComparison.Ordinal);
+
+    [Fact]
+    public void The_Service_of_a_control_plane_is_extended_and_keeps_its_ports()
+    {
+        var service = Find(Render("components.pilot.k8s.service.type=LoadBalancer", "components.pilot.k8s.service.ports[0].port=15012", "components.pilot.k8s.service.ports[0].nodePort=30012",
+            "components.pilot.k8s.service.ports[1].port=9000", "components.pilot.k8s.service.ports[1].name=own"), "Service", "istiod")["spec"]!;
+        Assert.Equal("LoadBalancer", service["type"]!.ToString());
+        Assert.Equal(["15010 grpc-xds", "15012 https-dns 30012", "443 https-webhook", "15014 http-monitoring", "9000 own"],
+            service["ports"]!.AsArray().Select(port => $"{port!["port"]} {port["name"]} {port["nodePort"]}".TrimEnd()));
+    }
+
+    private const string Overlays = """
+        apiVersion: install.istio.io/v1alpha1
+        kind: IstioOperator
+        spec:
+          components:
+            pilot:
+              k8s:
+                overlays:
+                - kind: Deployment
+                  name: istiod
+                  patches:
+                  - {path: 'spec.template.spec.containers.[name:discovery].args.[-1]', value: --profile}
+                  - {path: 'spec.template.spec.containers[name:discovery].args.[:--domain]', value: --other}
+                  - {path: spec.template.spec.terminationGracePeriodSeconds, value: 7}
+                  - {path: spec.replicas, value: '3'}
+                  - {path: 'metadata.labels.example\.com/team', value: '5'}
+                  - {path: 'spec.template.metadata.annotations.prometheus\.io/scrape'}
+                  - {path: 'spec.template.spec.containers.[0].resources', value: "requests:\n  cpu: 100m\n"}
+                  - {path: 'spec.template.spec.volumes.[name:local-certs]'}
+            ingressGateways:
+            - name: istio-ingressgateway
+              enabled: true
+              k8s:
+                overlays:
+                - {kind: Service, name: istio-ingressgateway, patches: [{path: 'spec.ports.[port:80].targetPort', value: 9999}]}
+        """;
+
+    [Fact]
+    public void Overlays_patch_the_objects_of_their_component()
+    {
+        List<JsonObject> objects = [.. Manifests.Render(OperatorSpec.Build([("a.yaml", Overlays)], [], null)).SelectMany(component => component.Objects)];
+        var deployment = Find(objects, "Deployment", "istiod");
+        var (pod, container) = (deployment["spec"]!["template"]!["spec"]!, deployment["spec"]!["template"]!["spec"]!["containers"]![0]!);
+        Assert.Equal("--profile", container["args"]!.AsArray()[^1]!.ToString());
+        Assert.Contains("--other", container["args"]!.AsArray().Select(argument => argument!.ToString()));
+        Assert.Equal(("7", """{"requests":{"cpu":"100m"}}""", "3"), (pod["terminationGracePeriodSeconds"]!.ToString(), container["resources"]!.ToJsonString(), deployment["spec"]!["replicas"]!.ToJsonString()));
+        Assert.Equal("\"5\"", deployment["metadata"]!["labels"]!["example.com/team"]!.ToJsonString());
+        Assert.Null(deployment["spec"]!["template"]!["metadata"]!["annotations"]!["prometheus.io/scrape"]);
+        Assert.DoesNotContain(pod["volumes"]!.AsArray(), volume => volume!["name"]!.ToString() == "local-certs");
+        Assert.Equal("9999", Find(objects, "Service", "istio-ingressgateway")["spec"]!["ports"]!.AsArray().Single(port => port!["port"]!.ToString() == "80")!["targetPort"]!.ToString());
+    }
+
+    [Theory]
+    [InlineData("name: istiod", "name: pilot", "spec.components.pilot.k8s.overlays[0]: the component has no Deployment 'pilot' (it has ServiceAccount istiod, ")]
+    [InlineData("[:--domain]", "[:--realm]", "spec.components.pilot.k8s.overlays[0].patches[1].path: '[:--realm]' does not exist in the object")]
+    [InlineData("containers.[name:discovery]", "containers.[discovery]", "spec.components.pilot.k8s.overlays[0].patches[0].path: '[discovery]' is not [key:value], [:value] or a number")]
+    [InlineData("path: spec.replicas", "path: ''", "spec.components.pilot.k8s.overlays[0].patches[3].path: is required")]
+    [InlineData("[port:80]", "[port:81]", "spec.components.ingressGateways[istio-ingressgateway].k8s.overlays[0].patches[0].path: '[port:81]' does not exist in the object")]
+    public void Overlays_that_match_nothing_are_refused_by_name(string text, string wrong, string message) => Assert.StartsWith(message,
+        Assert.Throws<ProblemException>(() => Manifests.Render(OperatorSpec.Build([("a.yaml", Overlays.Replace(text, wrong, StringComparison.Ordinal))], [], null))).Message, StringComparison.Ordinal);
 
     private static List<JsonObject> Render(params string[] sets) => [.. Manifests.Render(OperatorSpec.Build([], sets, null)).SelectMany(component => component.Objects)];
 

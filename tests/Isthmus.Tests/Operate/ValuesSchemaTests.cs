@@ -30,6 +30,13 @@ public sealed partial class ValuesSchemaTests
         Assert.Equal([warning], OperatorSpec.Build([], [flag], null).Warnings.Select(problem => problem.ToString()));
 
     [Theory]
+    [InlineData("values.pilot.env.PILOT_FILTER_GATEWAY_CLUSTER_CONFIG=true", "--set: values.pilot.env.PILOT_FILTER_GATEWAY_CLUSTER_CONFIG: the control plane does not read PILOT_FILTER_GATEWAY_CLUSTER_CONFIG (remove it)")]
+    [InlineData("values.pilot.env.PILOT_PUSH_THROTLE=3", "--set: values.pilot.env.PILOT_PUSH_THROTLE: the control plane does not read PILOT_PUSH_THROTLE (did you mean PILOT_PUSH_THROTTLE?)")]
+    [InlineData("components.pilot.k8s.env[0].name=GODEBUG", "--set: components.pilot.k8s.env[0]: the control plane does not read GODEBUG (remove it)")]
+    public void Variables_that_nobody_reads_are_named(string flag, string warning) =>
+        Assert.Equal([warning], OperatorSpec.Build([], [flag], null).Warnings.Select(problem => problem.ToString()));
+
+    [Theory]
     [InlineData("meshConfig.connectTimeout=soon", "--set: meshConfig.connectTimeout: \"soon\" is not a duration")]
     [InlineData("values.meshConfig.proxyHttpPort=15007", "--set: values.meshConfig.proxyHttpPort: sidecars have no port for HTTP proxy requests")]
     public void Settings_of_the_mesh_that_cannot_work_are_refused(string flag, string message) =>
@@ -42,7 +49,7 @@ public sealed partial class ValuesSchemaTests
 
     [Fact]
     public void What_has_an_effect_is_passed_over_also_where_anything_may_stand() => Assert.Empty(OperatorSpec.Build([],
-        ["values.global.meshID=m", "values.pilot.env.ANY=thing", "values.global.meshNetworks.n1.gateways[0].address=1.1.1.1", "values.global.proxy.resources.limits.cpu=1",
+        ["values.global.meshID=m", "values.global.meshNetworks.n1.gateways[0].address=1.1.1.1", "values.global.proxy.resources.limits.cpu=1",
             "components.ingressGateways[0].name=mine", "components.ingressGateways[0].enabled=true", "values.gateways.mine.ports[0].port=80"], null).Warnings);
 
     [Fact]

@@ -17,7 +17,7 @@ internal static partial class OperatorSchema
     private static readonly HashSet<string> Gateway = [.. "enabled namespace name label hub tag k8s".Split(' ')];
 
     private static readonly HashSet<string> K8s =
-        [.. ("affinity env hpaSpec imagePullPolicy nodeSelector podAnnotations podDisruptionBudget priorityClassName readinessProbe replicaCount resources "
+        [.. ("affinity env hpaSpec imagePullPolicy nodeSelector overlays podAnnotations podDisruptionBudget priorityClassName readinessProbe replicaCount resources "
             + "service serviceAnnotations strategy tolerations topologySpreadConstraints securityContext volumes volumeMounts").Split(' ')];
 
     /// <summary>Fields of Istio that have no effect here, and what to do instead. Of the same name elsewhere, they may have one.</summary>
@@ -29,7 +29,6 @@ internal static partial class OperatorSchema
         ("spec.resourceSuffix", "set revision"),
         ("spec.defaultRevision", "set values.defaultRevision"),
         ("spec.components.*.spec", "remove it"),
-        ("spec.components.*.k8s.overlays", "change the output of 'isthmus manifest generate'"),
         ("spec.components.*.k8s.scaleTargetRef", "remove it: an autoscaler scales the Deployment of its component"),
         ("spec.components.cni.k8s.replicaCount", "remove it: a DaemonSet has a Pod on each node"),
         ("spec.components.cni.k8s.hpaSpec", "remove it: a DaemonSet has a Pod on each node"),
@@ -38,7 +37,6 @@ internal static partial class OperatorSchema
         ("spec.components.cni.k8s.serviceAnnotations", "remove it: the agent has no Service"),
         ("spec.components.cni.k8s.strategy", "set values.cni.rollingMaxUnavailable"),
         ("spec.components.pilot.namespace", "set values.global.istioNamespace"),
-        ("spec.components.pilot.k8s.service", "set serviceAnnotations, or create a Service of your own for its Pods"),
         ("spec.components.ingressGateways.hub", "set spec.hub, or the annotation sidecar.istio.io/proxyImage of its Pods: injection sets the image"),
         ("spec.components.ingressGateways.tag", "set spec.tag, or the annotation sidecar.istio.io/proxyImage of its Pods: injection sets the image"),
         ("spec.components.egressGateways.hub", "set spec.hub, or the annotation sidecar.istio.io/proxyImage of its Pods: injection sets the image"),

@@ -58,7 +58,9 @@ internal static partial class OperatorShapes
             .. All(Shape.Flag, "values.global.defaultPodDisruptionBudget.enabled"),
             .. ((string[])["pilot", "cni", "ingressGateways.*", "egressGateways.*"]).SelectMany(workload => (List<(string, Shape)>)
             [
-                .. All(Shape.List, "k8s.env k8s.volumes k8s.volumeMounts k8s.service.ports k8s.tolerations k8s.topologySpreadConstraints", $"components.{workload}."),
+                .. All(Shape.List, "k8s.env k8s.volumes k8s.volumeMounts k8s.service.ports k8s.overlays k8s.tolerations k8s.topologySpreadConstraints", $"components.{workload}."),
+                .. All(Shape.List, "k8s.overlays.*.patches", $"components.{workload}."),
+                .. All(Shape.Text, "k8s.overlays.*.kind k8s.overlays.*.name k8s.overlays.*.patches.*.path", $"components.{workload}."),
                 .. All(Shape.ObjectName, "name namespace", $"components.{workload}."),
                 .. All(Shape.Hub, "hub", $"components.{workload}."),
                 .. All(Shape.Tag, "tag", $"components.{workload}."),
@@ -67,7 +69,7 @@ internal static partial class OperatorShapes
                 .. All(Shape.TrafficPolicy, "k8s.service.externalTrafficPolicy", $"components.{workload}."),
                 .. All(Shape.Range, "k8s.service.loadBalancerSourceRanges.*", $"components.{workload}."),
                 .. All(Shape.Text, "label.* k8s.podAnnotations.* k8s.priorityClassName", $"components.{workload}."),
-                .. All(Shape.Mapping, "label k8s k8s.service k8s.podAnnotations k8s.serviceAnnotations k8s.affinity k8s.nodeSelector k8s.resources k8s.strategy k8s.hpaSpec k8s.podDisruptionBudget k8s.service.ports.* k8s.env.* k8s.volumes.* k8s.volumeMounts.*", $"components.{workload}."),
+                .. All(Shape.Mapping, "label k8s k8s.service k8s.podAnnotations k8s.serviceAnnotations k8s.affinity k8s.nodeSelector k8s.resources k8s.strategy k8s.hpaSpec k8s.podDisruptionBudget k8s.service.ports.* k8s.env.* k8s.volumes.* k8s.volumeMounts.* k8s.overlays.* k8s.overlays.*.patches.*", $"components.{workload}."),
                 .. All(Shape.Number, "k8s.replicaCount k8s.service.ports.*.port k8s.service.ports.*.targetPort", $"components.{workload}."),
             ]),
         ];

@@ -1,5 +1,6 @@
 using System.Text.Json;
 using System.Text.Json.Nodes;
+using Isthmus.ControlPlane.Settings;
 using Isthmus.Core.Problems;
 using Isthmus.Mesh.Config;
 
@@ -81,7 +82,18 @@ internal static class ValuesSchema
     /// <summary>The fields of a spec that are unknown or have no effect.</summary>
     /// <param name="gateways">Names of the spec's gateways, which may have values, too.</param>
     internal static IEnumerable<Problem> Check(JsonObject spec, string source, IReadOnlyCollection<string> gateways) =>
-        (spec["values"] is JsonObject values ? Check(values, "values", source, gateways) : []).Concat(CheckMesh(spec["meshConfig"], "meshConfig", source)).Concat(CheckMesh(spec["values"]?["meshConfig"], "values.meshConfig", source));
+        (spec["values"] is JsonObject values ? Check(values, "values", source, gateways) : []).Concat(CheckMesh(spec["meshConfig"], "meshConfig", source)).Concat(CheckMesh(spec["values"]?["meshConfig"], "values.meshConfig", source)).Concat(CheckEnvironment(spec, source));
+
+    /// <summary>Istio's pilot reads some hundred variables, of which a control plane of Isthmus reads few.</summary>
+    internal static IEnumerable<Problem> CheckEnvironment(JsonObject spec, string source)
+    {
+        var values = ((spec["values"] as JsonObject)?["pilot"] as JsonObject)?["env"] as JsonObject ?? [];
+        var entries = (((spec["components"] as JsonObject)?["pilot"] as JsonObject)?["k8s"] as JsonObject)?["env"] as JsonArray ?? [];
+        return values.Select(entry => (entry.Key, Path: $"values.pilot.env.{entry.Key}"))
+            .Concat(entries.Select((entry, index) => ((entry as JsonObject)?["name"]?.ToString() ?? "", Path: $"components.pilot.k8s.env[{index}]")))
+            .Where(entry => !DiscoverySettings.Variables.Contains(entry.Item1))
+            .Select(entry => Warn(source, entry.Path, $"the control plane does not read {entry.Item1}", Spelling.Nearest(entry.Item1, DiscoverySettings.Variables) is { } near ? $"did you mean {near}?" : "remove it"));
+    }
 
     private static IEnumerable<Problem> CheckMesh(JsonNode? mesh, string path, string source) =>
         MeshConfigReader.ReadMesh(mesh, source).Problems.Select(problem => problem with { Code = problem.Severity == Severity.Error ? "ISM0208" : "ISM0205", Path = $"{path}.{problem.Path}" });

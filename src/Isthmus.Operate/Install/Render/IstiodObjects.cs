@@ -128,7 +128,21 @@ internal static class IstiodObjects
                 Port("http-monitoring", Ports.DiscoveryMonitoring, Ports.DiscoveryMonitoring)),
             ["selector"] = selector,
         };
+        if (spec.Component("pilot")["k8s"]?["service"] is JsonObject given) Extend((JsonObject)service["spec"]!, given);
         return service;
+    }
+
+    /// <summary>Proxies and API servers need the ports of the control plane: others are added to them.</summary>
+    private static void Extend(JsonObject service, JsonObject given)
+    {
+        var ports = (JsonArray)service["ports"]!;
+        foreach (var port in (given["ports"] as JsonArray ?? []).OfType<JsonObject>())
+        {
+            if (ports.FirstOrDefault(known => known!["port"]!.ToString() == port["port"]?.ToString()) is JsonObject known) Overlay.Merge(known, port);
+            else ports.Add(port.DeepClone());
+        }
+        foreach (var (field, value) in given)
+            if (field != "ports") service[field] = value?.DeepClone();
     }
 
     internal static JsonObject Port(string name, int port, int target) =>

@@ -56,7 +56,7 @@ public sealed class ChartTests
         },
         { "node agents without repair", ["components.cni.enabled=true", "values.istio_cni.enabled=true", "values.cni.repair.enabled=false"] },
         {
-            "settings", ["meshConfig.trustDomain=td", "meshConfig.accessLogFile=/dev/stdout", "meshConfig.defaultConfig.discoveryAddress=a:15012", "values.pilot.env.REVISION=other", "values.pilot.env.PILOT_X=1",
+            "settings", ["meshConfig.trustDomain=td", "meshConfig.accessLogFile=/dev/stdout", "meshConfig.defaultConfig.discoveryAddress=a:15012", "values.pilot.env.REVISION=other", "values.pilot.env.PILOT_HTTP10=1",
                 "values.pilot.replicaCount=3", "values.global.logging.level=ads:debug", "values.global.proxy.clusterDomain=example.org", "values.global.omitSidecarInjectorConfigMap=true", "values.base.validationURL=https://a/validate",
                 "values.sidecarInjectorWebhook.rewriteAppHTTPProbe=false"]
         },

@@ -1,0 +1,12 @@
+using Isthmus.ControlPlane.Derive;
+using Isthmus.Core.Live;
+using Isthmus.Mesh.Config;
+using Isthmus.Mesh.Model;
+
+namespace Isthmus.ControlPlane.Intake;
+
+/// <summary>ProxyConfigs: what proxies get when they are injected. Running proxies keep what they have.</summary>
+public sealed class ProxyConfigKind() : IstioObjectKind<ProxyConfig>(IstioKind.ProxyConfig)
+{
+    internal override Source<ObjectKey, ProxyConfig> SourceIn(MeshSources sources) => sources.ProxyConfigs;
+}

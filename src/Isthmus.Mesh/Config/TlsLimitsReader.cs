@@ -39,7 +39,7 @@ internal static class TlsLimitsReader
         var known = new List<string>();
         foreach (var cipher in ciphers.Items)
         {
-            if (CipherNames.Find(cipher.Text) is null) cipher.Error($"\"{cipher.Text}\" is not a cipher suite that proxies offer", $"use any of {string.Join(", ", CipherNames.All)}; those of TLS 1.3 are always offered");
+            if (!CipherNames.IsKnown(cipher.Text)) cipher.Error($"\"{cipher.Text}\" is not a cipher suite that proxies offer", $"use any of {string.Join(", ", CipherNames.All)}; those of TLS 1.3 are always offered");
             else if (known.Contains(cipher.Text)) cipher.Warn($"ignoring duplicate cipher suites: [{cipher.Text}]");
             else known.Add(cipher.Text);
         }

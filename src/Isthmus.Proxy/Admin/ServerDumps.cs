@@ -76,7 +76,7 @@ internal static class CertificateDumps
         certificates.ImportFromPem(pem);
         foreach (var certificate in certificates)
         {
-            var peer = PeerCertificates.Read(certificate, "", "");
+            var peer = PeerCertificate.Of(certificate.RawData).With("", "");
             yield return new()
             {
                 ["path"] = view.Name,

@@ -99,7 +99,7 @@ internal sealed class LoopSocket
         if (!_reading.IsReady) return _reading.WaitAsync(into);
         if (!_loop.MayRead()) return TakeTurnAsync(into);
         if (into.IsEmpty) return default;
-        var count = Receive(into);
+        var count = Receive(into.Span);
         return count >= 0 ? new(count) : _reading.WaitAsync(into);
     }
 
@@ -156,12 +156,18 @@ internal sealed class LoopSocket
         return await read.ConfigureAwait(false);
     }
 
+    /// <summary>Receives what is there; 0 at the end of the peer's stream, -1 when there is nothing or it is the turn of others.</summary>
+    internal int TryReceive(Span<byte> into) => _reading.IsReady && _loop.MayRead() ? Receive(into) : -1;
+
+    /// <summary>Completes when <see cref="TrySend"/> may send more, or the socket is closed.</summary>
+    internal ValueTask<int> WaitToSendAsync() => _writing.WaitAsync(default);
+
     /// <summary>Sends some of the bytes, at least one.</summary>
     /// <exception cref="SocketException">The connection failed.</exception>
     /// <exception cref="ObjectDisposedException">It was closed.</exception>
     internal ValueTask<int> SendAsync(ReadOnlyMemory<byte> bytes)
     {
-        var count = Send(bytes.Span);
+        var count = TrySend(bytes.Span);
         return count >= 0 ? new(count) : _writing.WaitAsync(MemoryMarshal.AsMemory(bytes));
     }
 
@@ -193,7 +199,7 @@ internal sealed class LoopSocket
     }
 
     // -1: nothing there.
-    private int Receive(Memory<byte> into)
+    private int Receive(Span<byte> into)
     {
         _reading.IsReady = false;
         var handle = Hold();
@@ -201,7 +207,7 @@ internal sealed class LoopSocket
         {
             while (true)
             {
-                var count = Epoll.Receive((int)handle.DangerousGetHandle(), into.Span);
+                var count = Epoll.Receive((int)handle.DangerousGetHandle(), into);
                 if (count >= 0)
                 {
                     // A full buffer may mean that there is more. The end may have been reported together with the last bytes, and stays the end.
@@ -223,7 +229,8 @@ internal sealed class LoopSocket
         }
     }
 
-    private int Send(ReadOnlySpan<byte> bytes)
+    /// <summary>Sends some of the bytes; -1 when the kernel has no room.</summary>
+    internal int TrySend(ReadOnlySpan<byte> bytes)
     {
         var handle = Hold();
         try
@@ -364,7 +371,7 @@ internal sealed class LoopSocket
                 else
                 {
                     if (owner._closed != 0) throw new ObjectDisposedException(nameof(Socket));
-                    count = isRead ? owner.Receive(_buffer) : _pipe is { } pipe ? owner.Send(pipe) : _buffer.IsEmpty ? 0 : owner.Send(_buffer.Span);
+                    count = isRead ? owner.Receive(_buffer.Span) : _pipe is { } pipe ? owner.Send(pipe) : _buffer.IsEmpty ? 0 : owner.TrySend(_buffer.Span);
                 }
             }
             catch (Exception e) when (e is SocketException or ObjectDisposedException)

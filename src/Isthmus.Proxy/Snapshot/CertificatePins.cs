@@ -1,5 +1,4 @@
 using System.Security.Cryptography;
-using System.Security.Cryptography.X509Certificates;
 using Isthmus.Core.Collections;
 using Isthmus.Wire.Envoy;
 
@@ -30,8 +29,7 @@ internal sealed record CertificatePins(ValueList<string> Hashes, ValueList<strin
             : throw new ResourceException($"Invalid base64-encoded SHA-256 {text}");
     }
 
-    public bool Allow(X509Certificate2 certificate) =>
-        IsEmpty
-        || Hashes.Contains(Convert.ToHexStringLower(SHA256.HashData(certificate.RawDataMemory.Span)))
-        || Keys.Contains(Convert.ToBase64String(SHA256.HashData(certificate.PublicKey.ExportSubjectPublicKeyInfo())));
+    /// <param name="hash">That of the certificate, hexadecimal and in lower case.</param>
+    /// <param name="keyHash">That of its public key, in Base64.</param>
+    public bool Allow(string hash, string keyHash) => IsEmpty || Hashes.Contains(hash) || Keys.Contains(keyHash);
 }

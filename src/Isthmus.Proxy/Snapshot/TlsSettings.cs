@@ -1,4 +1,3 @@
-using System.Net.Security;
 using System.Security.Authentication;
 using Google.Protobuf;
 using Google.Protobuf.WellKnownTypes;
@@ -23,9 +22,6 @@ internal sealed record TlsSettings(
     /// <summary>The roots of the operating system: those of a client whose context names none.</summary>
     public const string SystemRoots = "file-root:system";
 
-    // A policy without them would mean that TLS 1.3 is not offered.
-    private static readonly TlsCipherSuite[] Suites13 = [TlsCipherSuite.TLS_AES_256_GCM_SHA384, TlsCipherSuite.TLS_CHACHA20_POLY1305_SHA256, TlsCipherSuite.TLS_AES_128_GCM_SHA256];
-
     /// <summary>Client side: send the request's host as server name, unless <see cref="Sni"/> is set.</summary>
     public bool SniFromRequest { get; init; }
 
@@ -48,8 +44,8 @@ internal sealed record TlsSettings(
     /// <summary>Whether certificates with ECDSA keys can be used with TLS 1.2.</summary>
     public bool HasEcdsaSuites { get; init; } = true;
 
-    /// <summary>The cipher suites to offer; null: the default ones of OpenSSL.</summary>
-    public CipherSuitesPolicy? Suites { get; init; }
+    /// <summary>The cipher suites of TLS 1.2, as OpenSSL's list; empty: its default. Those of TLS 1.3 are always offered.</summary>
+    public string Ciphers { get; init; } = "";
 
     public IEnumerable<string> Secrets => Root.Length > 0 ? Certificates.Append(Root) : Certificates;
 
@@ -137,8 +133,8 @@ internal sealed record TlsSettings(
         }
         return new(certificates.ToValueList(), root, peers, common.AlpnProtocols.ToValueList(), false, sni, Versions(common.TlsParams))
         {
-            Suites = Policy(suites),
-            HasEcdsaSuites = suites is null || suites.Any(suite => $"{suite}".Contains("_ECDSA_", StringComparison.Ordinal)),
+            Ciphers = suites,
+            HasEcdsaSuites = suites.Length == 0 || suites.Contains("-ECDSA-", StringComparison.Ordinal),
             Pins = validation is null ? CertificatePins.None : CertificatePins.From(validation),
         };
     }
@@ -150,17 +146,14 @@ internal sealed record TlsSettings(
     }
 
     /// <exception cref="ResourceException">A suite that is not known: as in Envoy, the resource would not mean what it says without it.</exception>
-    private static List<TlsCipherSuite>? Offered(IReadOnlyCollection<string> names)
+    private static string Offered(IReadOnlyCollection<string> names)
     {
-        if (names.Count == 0) return null;
         // Envoy's groups of equal preference, [A|B], are lists here.
-        var suites = names.SelectMany(name => name.Split(['[', '|', ']'], StringSplitOptions.RemoveEmptyEntries))
-            .Select(name => CipherNames.Find(name) ?? throw new ResourceException($"Failed to initialize cipher suites: {name} is not supported"));
-        return [.. suites.Distinct(), .. Suites13];
+        var suites = names.SelectMany(name => name.Split(['[', '|', ']'], StringSplitOptions.RemoveEmptyEntries)).ToList();
+        return suites.Find(name => !CipherNames.IsKnown(name)) is { } unknown
+            ? throw new ResourceException($"Failed to initialize cipher suites: {unknown} is not supported")
+            : string.Join(':', suites.Distinct());
     }
-
-    // On Windows, the system chooses. Commands there only decode what proxies of Linux use.
-    private static CipherSuitesPolicy? Policy(List<TlsCipherSuite>? suites) => suites is null || OperatingSystem.IsWindows() ? null : new(suites);
 
     /// <summary>TLS 1.2 and later, within the limits of the resource.</summary>
     /// <exception cref="ResourceException">No version is left.</exception>

@@ -43,6 +43,59 @@ internal sealed class SocketTransport(Socket socket, LoopSocket loop, EndPoint? 
     /// <summary>Puts bytes that were already read in front of the unread ones.</summary>
     public void Unread(ReadOnlyMemory<byte> bytes) => _peeked = bytes;
 
+    /// <summary>Reads what is there; 0 at the end of the peer's stream, -1 when there is nothing now.</summary>
+    /// <exception cref="TransportException">The peer reset, or the transport was aborted.</exception>
+    public int TryRead(Span<byte> into)
+    {
+        if (!_peeked.IsEmpty)
+        {
+            var count = Math.Min(into.Length, _peeked.Length);
+            _peeked.Span[..count].CopyTo(into);
+            _peeked = _peeked[count..];
+            return count;
+        }
+        try
+        {
+            return loop.TryReceive(into);
+        }
+        catch (Exception e) when (e is SocketException or ObjectDisposedException)
+        {
+            throw TransportException.FromSocket(e);
+        }
+    }
+
+    /// <summary>Sends some of the bytes; -1 when there is no room now.</summary>
+    /// <exception cref="TransportException">The peer reset, or the transport was aborted.</exception>
+    public int TryWrite(ReadOnlySpan<byte> bytes)
+    {
+        try
+        {
+            return loop.TrySend(bytes);
+        }
+        catch (Exception e) when (e is SocketException or ObjectDisposedException)
+        {
+            throw TransportException.FromSocket(e);
+        }
+    }
+
+    /// <summary>Completes when <see cref="TryRead"/> may have something, or fails.</summary>
+    public ValueTask<int> WaitToReadAsync() => loop.ReceiveAsync(Memory<byte>.Empty);
+
+    /// <summary>Completes when <see cref="TryWrite"/> may send more.</summary>
+    /// <exception cref="TransportException">The transport was aborted.</exception>
+    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder))]
+    public async ValueTask WaitToWriteAsync()
+    {
+        try
+        {
+            await loop.WaitToSendAsync().ConfigureAwait(false);
+        }
+        catch (Exception e) when (e is SocketException or ObjectDisposedException)
+        {
+            throw TransportException.FromSocket(e);
+        }
+    }
+
     public override ValueTask<int> ReadAsync(Memory<byte> into)
     {
         // A wait cannot fail.
@@ -148,42 +201,4 @@ internal sealed class SocketTransport(Socket socket, LoopSocket loop, EndPoint? 
             return null;
         }
     }
-}
-
-/// <summary>Presents a transport as the stream that <see cref="System.Net.Security.SslStream"/> wants.</summary>
-internal sealed class TransportStream(Transport inner) : Stream
-{
-    public override bool CanRead => true;
-
-    public override bool CanWrite => true;
-
-    public override bool CanSeek => false;
-
-    public override long Length => throw new NotSupportedException();
-
-    public override long Position { get => throw new NotSupportedException(); set => throw new NotSupportedException(); }
-
-    public override ValueTask<int> ReadAsync(Memory<byte> buffer, CancellationToken cancellationToken = default) => inner.ReadAsync(buffer);
-
-    public override Task<int> ReadAsync(byte[] buffer, int offset, int count, CancellationToken cancellationToken) =>
-        inner.ReadAsync(buffer.AsMemory(offset, count)).AsTask();
-
-    public override ValueTask WriteAsync(ReadOnlyMemory<byte> buffer, CancellationToken cancellationToken = default) => inner.WriteAsync(buffer);
-
-    public override Task WriteAsync(byte[] buffer, int offset, int count, CancellationToken cancellationToken) =>
-        inner.WriteAsync(buffer.AsMemory(offset, count)).AsTask();
-
-    public override Task FlushAsync(CancellationToken cancellationToken) => Task.CompletedTask;
-
-    public override int Read(byte[] buffer, int offset, int count) => throw new NotSupportedException("Only asynchronous reads are used.");
-
-    public override void Write(byte[] buffer, int offset, int count) => throw new NotSupportedException("Only asynchronous writes are used.");
-
-    public override void Flush()
-    {
-    }
-
-    public override long Seek(long offset, SeekOrigin origin) => throw new NotSupportedException();
-
-    public override void SetLength(long value) => throw new NotSupportedException();
 }

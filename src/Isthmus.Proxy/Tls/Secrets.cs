@@ -1,4 +1,4 @@
-using System.Net.Security;
+using System.Security.Authentication;
 using System.Security.Cryptography;
 using System.Security.Cryptography.X509Certificates;
 using Isthmus.Core.Problems;
@@ -33,13 +33,13 @@ internal sealed record SecretView(string Name, string Version, DateTimeOffset Up
 /// <summary>A certificate with its key and the intermediates to send with it.</summary>
 internal sealed class CertificateSecret
 {
-    private CertificateSecret(string name, SslStreamCertificateContext context, X509Certificate2 leaf, string chainPem)
+    private CertificateSecret(string name, X509Certificate2 leaf, IReadOnlyList<X509Certificate2> intermediates, string chainPem)
     {
         Name = name;
-        Context = context;
         Leaf = leaf;
+        Intermediates = intermediates;
         ChainPem = chainPem;
-        Self = PeerCertificates.Read(leaf, "", "");
+        Self = PeerCertificate.Of(leaf.RawData).With("", "");
         using var key = leaf.GetECDsaPublicKey();
         Curve = key?.KeySize switch { 256 => EcdsaCurves.P256, 384 => EcdsaCurves.P384, 521 => EcdsaCurves.P521, _ => EcdsaCurves.None };
     }
@@ -49,9 +49,10 @@ internal sealed class CertificateSecret
 
     public string Name { get; }
 
-    public SslStreamCertificateContext Context { get; }
-
     public X509Certificate2 Leaf { get; }
+
+    /// <summary>What is sent after it.</summary>
+    public IReadOnlyList<X509Certificate2> Intermediates { get; }
 
     /// <summary>The certificates without the key.</summary>
     public string ChainPem { get; }
@@ -67,13 +68,20 @@ internal sealed class CertificateSecret
             var leaf = X509Certificate2.CreateFromPem(chainPem, keyPem);
             var all = new X509Certificate2Collection();
             all.ImportFromPem(chainPem);
-            var intermediates = new X509Certificate2Collection(all.Skip(1).Where(c => c.Subject != c.Issuer).ToArray());
-            return new(name, SslStreamCertificateContext.Create(leaf, intermediates, offline: true), leaf, chainPem);
+            return new(name, leaf, [.. all.Skip(1).Where(c => c.Subject != c.Issuer)], chainPem);
         }
         catch (Exception e) when (e is CryptographicException or ArgumentException)
         {
             throw new ProblemException($"secret {name}", $"the certificate chain and key cannot be used: {e.Message}", "Check that both are PEM and belong together.", e);
         }
+    }
+
+    /// <summary>The key as PKCS #8. Whoever asks for it erases it.</summary>
+    /// <exception cref="AuthenticationException">Neither RSA nor ECDSA.</exception>
+    internal byte[] ExportKey()
+    {
+        using AsymmetricAlgorithm? key = (AsymmetricAlgorithm?)Leaf.GetECDsaPrivateKey() ?? Leaf.GetRSAPrivateKey();
+        return key?.ExportPkcs8PrivateKey() ?? throw new AuthenticationException($"secret {Name} has a key that is neither RSA nor ECDSA");
     }
 }
 
@@ -111,17 +119,5 @@ internal sealed class RootSecret
         }
         if (roots.Count == 0) throw new ProblemException($"secret {name}", "contains no certificate", "add at least one root certificate, as PEM");
         return new(name, roots, pem, hasRevocations);
-    }
-
-    public X509ChainPolicy Policy()
-    {
-        var policy = new X509ChainPolicy
-        {
-            TrustMode = X509ChainTrustMode.CustomRootTrust,
-            RevocationMode = X509RevocationMode.NoCheck,
-            DisableCertificateDownloads = true,
-        };
-        policy.CustomTrustStore.AddRange(Roots);
-        return policy;
     }
 }

@@ -1,36 +1,38 @@
 using System.Net;
-using System.Net.Security;
+using System.Runtime.CompilerServices;
 using System.Security.Authentication;
-using System.Security.Cryptography.X509Certificates;
 using Isthmus.Proxy.Snapshot;
 using Isthmus.Proxy.Tcp;
 
 namespace Isthmus.Proxy.Tls;
 
-/// <summary>TLS on a socket, as client or server.</summary>
+// The event loop of its socket refuses other systems than Linux.
+#pragma warning disable CA1416
+
+/// <summary>TLS on a socket, as client or server, on the socket's event loop.</summary>
 internal sealed class TlsTransport : Transport
 {
-    private readonly SocketTransport _inner;
-    private readonly SslStream _stream;
+    private readonly SocketTransport _socket;
+    private readonly TlsConnection _tls;
 
-    private TlsTransport(SocketTransport inner, SslStream stream, TlsPeer peer)
+    private TlsTransport(SocketTransport socket, TlsConnection tls, TlsPeer peer)
     {
-        _inner = inner;
-        _stream = stream;
+        _socket = socket;
+        _tls = tls;
         Peer = peer;
     }
 
-    public override EndPoint? Local => _inner.Local;
+    public override EndPoint? Local => _socket.Local;
 
-    public override EndPoint? Remote => _inner.Remote;
+    public override EndPoint? Remote => _socket.Remote;
 
     public override TlsPeer Peer { get; }
 
-    public override Loops.EventLoop EventLoop => _inner.EventLoop;
+    public override Loops.EventLoop EventLoop => _socket.EventLoop;
 
-    public override bool IsQuiet => _inner.IsQuiet;
+    public override bool IsQuiet => _socket.IsQuiet && !_tls.HasPending;
 
-    public override Action? Suspected { get => _inner.Suspected; set => _inner.Suspected = value; }
+    public override Action? Suspected { get => _socket.Suspected; set => _socket.Suspected = value; }
 
     /// <summary>Handshakes as client.</summary>
     /// <param name="authority">The host of the request that the connection is for; empty when there is none.</param>
@@ -38,28 +40,9 @@ internal sealed class TlsTransport : Transport
     public static ValueTask<TlsTransport> ConnectAsync(
         SocketTransport socket, TlsSettings settings, string authority, IReadOnlyList<string> alpn, ISecretSource secrets, TimeSpan timeout, TimeProvider time)
     {
-        string? refusal = null;
-        var (sni, expected) = settings.NamesFor(authority);
-        var roots = Roots(settings, secrets);
-        var options = new SslClientAuthenticationOptions
-        {
-            TargetHost = sni,
-            EnabledSslProtocols = settings.Protocols,
-            CipherSuitesPolicy = settings.Suites,
-            AllowTlsResume = false,
-            AllowRenegotiation = false,
-            CertificateRevocationCheckMode = X509RevocationMode.NoCheck,
-            RemoteCertificateValidationCallback = (_, certificate, chain, errors) =>
-                (refusal = PeerCertificates.Refusal(settings, roots, expected, certificate as X509Certificate2, chain, IsUntrusted(errors))) is null,
-        };
-        if (alpn.Count > 0) options.ApplicationProtocols = [.. alpn.Select(p => new SslApplicationProtocol(p))];
-        if (settings.Certificate.Length > 0)
-        {
-            var own = secrets.FindCertificate(settings.Certificate) ?? throw Missing(settings.Certificate);
-            options.ClientCertificateContext = own.Context;
-        }
-        options.CertificateChainPolicy = roots?.Policy();
-        return HandshakeAsync(socket, (stream, stop) => stream.AuthenticateAsClientAsync(options, stop), () => refusal, sni, timeout, time);
+        var names = settings.NamesFor(authority);
+        var own = settings.Certificate.Length == 0 ? null : secrets.FindCertificate(settings.Certificate) ?? throw Missing(settings.Certificate);
+        return HandshakeAsync(socket, Begin(() => TlsConnection.Client(socket, settings, own, Roots(settings, secrets), names, alpn)), names.Sni, timeout, time);
     }
 
     /// <summary>Handshakes as server, for a client whose ClientHello was already read.</summary>
@@ -69,28 +52,11 @@ internal sealed class TlsTransport : Transport
     public static ValueTask<TlsTransport> AcceptAsync(
         SocketTransport socket, TlsSettings settings, string? alpn, ConnectionFacts client, ISecretSource secrets, TimeSpan timeout, TimeProvider time)
     {
-        string? refusal = null;
         var own = ServerCertificates.Choose(settings, client, secrets) ?? throw Missing(settings.Certificate);
-        var roots = Roots(settings, secrets);
-        var options = new SslServerAuthenticationOptions
-        {
-            ServerCertificateContext = own.Context,
-            EnabledSslProtocols = settings.Protocols,
-            CipherSuitesPolicy = settings.Suites,
-            ClientCertificateRequired = settings.RequirePeer || settings.Root.Length > 0,
-            AllowTlsResume = false,
-            AllowRenegotiation = false,
-            CertificateRevocationCheckMode = X509RevocationMode.NoCheck,
-            RemoteCertificateValidationCallback = (_, certificate, chain, errors) =>
-                (refusal = PeerCertificates.Refusal(settings, roots, "", certificate as X509Certificate2, chain, IsUntrusted(errors))) is null,
-        };
-        // A list without a common protocol fails the handshake here, where Envoy goes on without ALPN.
-        if (alpn is not null) options.ApplicationProtocols = [new SslApplicationProtocol(alpn)];
-        options.CertificateChainPolicy = roots?.Policy();
-        return HandshakeAsync(socket, (stream, stop) => stream.AuthenticateAsServerAsync(options, stop), () => refusal, client.ServerName, timeout, time);
+        return HandshakeAsync(socket, Begin(() => TlsConnection.Server(socket, settings, own, Roots(settings, secrets), alpn)), client.ServerName, timeout, time);
     }
 
-    /// <summary>The protocol that a server with that list selects; null when it selects none.</summary>
+    /// <summary>The protocol that a server with that list selects; null when it selects none, and goes on without ALPN.</summary>
     internal static string? ChooseAlpn(IReadOnlyList<string> served, IReadOnlyList<string> offered)
     {
         foreach (var protocol in served)
@@ -98,82 +64,117 @@ internal sealed class TlsTransport : Transport
         return null;
     }
 
-    public override async ValueTask<int> ReadAsync(Memory<byte> into)
+    public override ValueTask<int> ReadAsync(Memory<byte> into)
     {
+        if (into.IsEmpty) return _tls.HasPending ? default : _socket.ReadAsync(into);
         try
         {
-            return await _stream.ReadAsync(into).ConfigureAwait(false);
+            var count = _tls.Read(into.Span);
+            return count >= 0 ? new(count) : ReadLaterAsync(count, into);
         }
-        catch (Exception e) when (IsFailure(e))
+        catch (TransportException e)
         {
-            throw Translate(e);
+            return ValueTask.FromException<int>(e);
         }
     }
 
-    public override async ValueTask WriteAsync(ReadOnlyMemory<byte> bytes)
+    public override ValueTask WriteAsync(ReadOnlyMemory<byte> bytes)
     {
         try
         {
-            await _stream.WriteAsync(bytes).ConfigureAwait(false);
+            while (!bytes.IsEmpty)
+            {
+                var count = _tls.Write(bytes.Span);
+                if (count < 0) return WriteLaterAsync(count, bytes);
+                bytes = bytes[count..];
+            }
+            return default;
         }
-        catch (Exception e) when (IsFailure(e))
+        catch (TransportException e)
         {
-            throw Translate(e);
+            return ValueTask.FromException(e);
         }
     }
 
     public override async ValueTask CloseWriteAsync()
     {
-        try
-        {
-            await _stream.ShutdownAsync().ConfigureAwait(false);
-        }
-        catch (Exception e) when (IsFailure(e))
-        {
-            throw Translate(e);
-        }
-        await _inner.CloseWriteAsync().ConfigureAwait(false);
+        for (var needs = _tls.CloseWrite(); needs < 0; needs = _tls.CloseWrite()) await WaitAsync(_socket, needs).ConfigureAwait(false);
+        await _socket.CloseWriteAsync().ConfigureAwait(false);
     }
 
-    public override void Abort(bool reset = false) => _inner.Abort(reset);
-
-    private static bool IsUntrusted(SslPolicyErrors errors) => (errors & ~SslPolicyErrors.RemoteCertificateNameMismatch) != 0;
-
-    private static async ValueTask<TlsTransport> HandshakeAsync(
-        SocketTransport socket, Func<SslStream, CancellationToken, Task> handshake, Func<string?> refusal, string serverName, TimeSpan timeout, TimeProvider time)
+    public override void Abort(bool reset = false)
     {
-        var stream = new SslStream(new TransportStream(socket), leaveInnerStreamOpen: true);
-        using var limit = new CancellationTokenSource(timeout, time);
-        // The token alone would leave the pending read behind: closing the socket ends it.
-        using var abort = limit.Token.UnsafeRegister(static s => ((SocketTransport)s!).Abort(), socket);
-        try
-        {
-            await handshake(stream, limit.Token).ConfigureAwait(false);
-        }
-        catch (Exception e) when (IsFailure(e) || e is OperationCanceledException)
-        {
-            if (limit.IsCancellationRequested) throw new TransportException(TransportFailure.TimedOut, "TLS handshake timeout", e);
-            throw refusal() is { } why
-                ? new TransportException(TransportFailure.Tls, $"TLS_error:|268435581:SSL_routines:OPENSSL_internal:CERTIFICATE_VERIFY_FAILED:{why}:TLS_error_end", e)
-                : Translate(e);
-        }
-        var alpn = stream.NegotiatedApplicationProtocol.ToString();
-        return new(socket, stream, PeerCertificates.Read(stream.RemoteCertificate as X509Certificate2, alpn, serverName));
+        _socket.Abort(reset);
+        _tls.Dispose();
     }
 
-    private static bool IsFailure(Exception e) => e is IOException or AuthenticationException or ObjectDisposedException or InvalidOperationException;
-
-    private static TransportException Translate(Exception e)
+    private static async ValueTask<TlsTransport> HandshakeAsync(SocketTransport socket, TlsConnection tls, string serverName, TimeSpan timeout, TimeProvider time)
     {
-        for (var inner = e; inner is not null; inner = inner.InnerException)
-            if (inner is TransportException transport) return transport;
-        if (e is ObjectDisposedException or InvalidOperationException) return new(TransportFailure.Aborted, "closed", e);
-        var text = (e.InnerException ?? e).Message;
-        // OpenSSL's reason is the part after the last colon of its error line; a peer's alert is named there.
-        var reason = text.Contains("error:", StringComparison.Ordinal) ? text[(text.LastIndexOf(':') + 1)..] : text;
-        return e is AuthenticationException || text.Contains("SSL", StringComparison.Ordinal) || text.Contains("alert", StringComparison.OrdinalIgnoreCase)
-            ? new(TransportFailure.Tls, $"TLS_error:|{reason.Trim().TrimEnd('.').Replace(' ', '_')}:TLS_error_end", e)
-            : new(TransportFailure.Reset, text, e);
+        var isLate = false;
+        try
+        {
+            var limit = time.CreateTimer(_ =>
+            {
+                isLate = true;
+                socket.Abort();
+            }, null, timeout, Timeout.InfiniteTimeSpan);
+            await using (limit.ConfigureAwait(false))
+                for (var needs = tls.Handshake(); needs < 0; needs = tls.Handshake()) await WaitAsync(socket, needs).ConfigureAwait(false);
+            return new(socket, tls, tls.Peer(serverName));
+        }
+        catch (TransportException e)
+        {
+            tls.Dispose();
+            throw isLate ? new TransportException(TransportFailure.TimedOut, "TLS handshake timeout", e) : e;
+        }
+    }
+
+    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder<>))]
+    private async ValueTask<int> ReadLaterAsync(int needs, Memory<byte> into)
+    {
+        int count;
+        do
+        {
+            await WaitAsync(_socket, needs).ConfigureAwait(false);
+            count = needs = _tls.Read(into.Span);
+        }
+        while (count < 0);
+        return count;
+    }
+
+    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder))]
+    private async ValueTask WriteLaterAsync(int needs, ReadOnlyMemory<byte> bytes)
+    {
+        while (true)
+        {
+            await WaitAsync(_socket, needs).ConfigureAwait(false);
+            do
+            {
+                needs = _tls.Write(bytes.Span);
+                if (needs > 0) bytes = bytes[needs..];
+            }
+            while (needs > 0 && !bytes.IsEmpty);
+            if (bytes.IsEmpty) return;
+        }
+    }
+
+    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder))]
+    private static async ValueTask WaitAsync(SocketTransport socket, int needs)
+    {
+        if (needs == TlsConnection.NeedsRead) await socket.WaitToReadAsync().ConfigureAwait(false);
+        else await socket.WaitToWriteAsync().ConfigureAwait(false);
+    }
+
+    private static TlsConnection Begin(Func<TlsConnection> create)
+    {
+        try
+        {
+            return create();
+        }
+        catch (AuthenticationException e)
+        {
+            throw new TransportException(TransportFailure.Tls, $"TLS_error:|{e.Message.Replace(' ', '_')}:TLS_error_end", e);
+        }
     }
 
     private static RootSecret? Roots(TlsSettings settings, ISecretSource secrets) =>

@@ -1,0 +1,280 @@
+using System.Net.Sockets;
+using System.Runtime.InteropServices;
+using System.Runtime.Versioning;
+using System.Security.Cryptography.X509Certificates;
+using System.Text;
+using Isthmus.Proxy.Snapshot;
+using Isthmus.Proxy.Tcp;
+
+namespace Isthmus.Proxy.Tls;
+
+/// <summary>
+/// One TLS connection of OpenSSL over a socket. Its calls never wait: they say what the socket must be ready for before they are repeated.
+/// It may be used on several threads, which then take turns.
+/// </summary>
+[SupportedOSPlatform("linux")]
+internal sealed unsafe class TlsConnection : IDisposable
+{
+    /// <summary>Results of calls that have to be repeated when the socket can be read or written.</summary>
+    internal const int NeedsRead = -1, NeedsWrite = -2;
+
+    private static readonly nint SocketMethod = OpenSsl.CreateBioMethod(&ReadSocket, &WriteSocket, &ControlSocket);
+
+    // OpenSSL calls back on the thread that called it.
+    [ThreadStatic] private static TlsConnection? _active;
+
+    private readonly OpenSsl.ConnectionHandle _ssl;
+    private readonly SocketTransport _socket;
+    private readonly TlsSettings _settings;
+    private readonly RootSecret? _roots;
+    private readonly string _expected;
+    private readonly string? _protocol;
+    private PeerCertificate? _peer;
+    private Exception? _failure;
+    private string? _refusal;
+    private bool _hasEnded;     // the bytes of the peer, with or without TLS's own end
+
+    /// <param name="context">What it shares with others.</param>
+    /// <param name="socket">The bytes.</param>
+    /// <param name="settings">Names and pins that the peer's certificate must have.</param>
+    /// <param name="roots">Those of the context.</param>
+    /// <param name="expected">The host that the certificate must prove; empty: none.</param>
+    /// <param name="protocol">Server side: the protocol to select; null: none.</param>
+    private TlsConnection(TlsContext context, SocketTransport socket, TlsSettings settings, RootSecret? roots, string expected, string? protocol)
+    {
+        _ssl = OpenSsl.SSL_new(context.Handle);
+        TlsContext.Require(!_ssl.IsInvalid, "connection");
+        OpenSsl.SetBio(_ssl, SocketMethod);
+        (_socket, _settings, _roots, _expected, _protocol) = (socket, settings, roots, expected, protocol);
+    }
+
+    /// <summary>The client's side of a connection.</summary>
+    internal static TlsConnection Client(SocketTransport socket, TlsSettings settings, CertificateSecret? own, RootSecret? roots, (string Sni, string Expected) names, IReadOnlyList<string> alpn)
+    {
+        var connection = new TlsConnection(TlsContext.For(settings, own, roots, isServer: false), socket, settings, roots, names.Expected, null);
+        OpenSsl.SSL_set_connect_state(connection._ssl);
+        if (names.Sni.Length > 0) TlsContext.Require(OpenSsl.SetHostName(connection._ssl, names.Sni), "server name");
+        if (alpn.Count > 0)
+        {
+            var offer = new byte[alpn.Sum(protocol => protocol.Length + 1)];
+            var end = 0;
+            foreach (var protocol in alpn)
+            {
+                offer[end++] = (byte)protocol.Length;
+                end += Encoding.ASCII.GetBytes(protocol, offer.AsSpan(end));
+            }
+            fixed (byte* start = offer) TlsContext.Require(OpenSsl.SSL_set_alpn_protos(connection._ssl, start, (uint)offer.Length) == 0, "application protocols");
+        }
+        return connection;
+    }
+
+    /// <summary>The server's side of a connection.</summary>
+    /// <param name="protocol">The application protocol to select; null: none.</param>
+    internal static TlsConnection Server(SocketTransport socket, TlsSettings settings, CertificateSecret own, RootSecret? roots, string? protocol)
+    {
+        var connection = new TlsConnection(TlsContext.For(settings, own, roots, isServer: true), socket, settings, roots, "", protocol);
+        OpenSsl.SSL_set_accept_state(connection._ssl);
+        return connection;
+    }
+
+    /// <summary>Bytes were received that nobody has read, perhaps of a record that is not complete.</summary>
+    internal bool HasPending
+    {
+        get
+        {
+            lock (_ssl) return !_ssl.IsClosed && OpenSsl.SSL_has_pending(_ssl) != 0;
+        }
+    }
+
+    /// <summary>Why the peer's certificate was refused, as part of Envoy's failure text; null when it was not.</summary>
+    internal string? Refusal => _refusal;
+
+    /// <summary>Continues the handshake: 1 when it is complete.</summary>
+    /// <exception cref="TransportException">It failed.</exception>
+    internal int Handshake()
+    {
+        lock (_ssl)
+        {
+            Enter();
+            var done = OpenSsl.SSL_do_handshake(_ssl);
+            if (done == 1) return 1;
+            var needs = Outcome(done);
+            return needs == 0 ? throw new TransportException(TransportFailure.Reset, "the peer closed the connection during the TLS handshake") : needs;
+        }
+    }
+
+    /// <summary>The peer, after the handshake.</summary>
+    internal TlsPeer Peer(string serverName)
+    {
+        lock (_ssl)
+        {
+            Enter();
+            byte* protocol;
+            uint length;
+            OpenSsl.SSL_get0_alpn_selected(_ssl, &protocol, &length);
+            return (_peer ?? PeerCertificate.None).With(Encoding.ASCII.GetString(new ReadOnlySpan<byte>(protocol, (int)length)), serverName);
+        }
+    }
+
+    /// <summary>Reads bytes that have arrived; 0 at the end of the peer's stream.</summary>
+    /// <exception cref="TransportException">The connection failed or was closed.</exception>
+    internal int Read(Span<byte> into)
+    {
+        lock (_ssl)
+        {
+            Enter();
+            int count;
+            fixed (byte* start = into) count = OpenSsl.SSL_read(_ssl, start, into.Length);
+            return count > 0 ? count : Outcome(count);
+        }
+    }
+
+    /// <summary>Sends some of the bytes, at least one.</summary>
+    /// <exception cref="TransportException">The connection failed or was closed.</exception>
+    internal int Write(ReadOnlySpan<byte> bytes)
+    {
+        lock (_ssl)
+        {
+            Enter();
+            int count;
+            fixed (byte* start = bytes) count = OpenSsl.SSL_write(_ssl, start, bytes.Length);
+            if (count > 0) return count;
+            var needs = Outcome(count);
+            return needs == 0 ? throw new TransportException(TransportFailure.Reset, "closed by the peer") : needs;
+        }
+    }
+
+    /// <summary>Says that no more will be sent: 1 when it was sent.</summary>
+    /// <exception cref="TransportException">The connection failed or was closed.</exception>
+    internal int CloseWrite()
+    {
+        lock (_ssl)
+        {
+            Enter();
+            var done = OpenSsl.SSL_shutdown(_ssl);
+            return done >= 0 ? 1 : Outcome(done);
+        }
+    }
+
+    public void Dispose()
+    {
+        lock (_ssl) _ssl.Dispose();
+    }
+
+    /// <summary>Called by OpenSSL: whether the peer's certificate is accepted.</summary>
+    [UnmanagedCallersOnly]
+    internal static int Verify(nint verification, nint argument)
+    {
+        var connection = _active!;
+        try
+        {
+            if (connection._roots is not null && OpenSsl.X509_verify_cert(verification) != 1)
+            {
+                connection._refusal = $"verify_cert_failed:_{OpenSsl.VerificationError(OpenSsl.X509_STORE_CTX_get_error(verification)).Replace(' ', '_')}";
+                return 0;
+            }
+            connection._peer = PeerCertificate.Of(OpenSsl.Encode(OpenSsl.X509_STORE_CTX_get0_cert(verification)));
+            connection._refusal = connection._peer.Refusal(connection._settings, connection._roots, connection._expected);
+        }
+#pragma warning disable CA1031 // No exception may cross OpenSSL.
+        catch (Exception e)
+#pragma warning restore CA1031
+        {
+            connection._failure = e;
+            connection._refusal = "verify_cert_failed:_internal_error";
+        }
+        OpenSsl.X509_STORE_CTX_set_error(verification, connection._refusal is null ? 0 : OpenSsl.RefusedByProgram);
+        return connection._refusal is null ? 1 : 0;
+    }
+
+    /// <summary>Called by OpenSSL: which of the client's application protocols is used.</summary>
+    [UnmanagedCallersOnly]
+    internal static int SelectProtocol(nint ssl, byte** selected, byte* selectedLength, byte* offered, uint offeredLength, nint argument)
+    {
+        if (_active?._protocol is not { } wanted) return OpenSsl.AlpnNotAcknowledged;
+        for (uint at = 0; at < offeredLength && at + 1 + offered[at] <= offeredLength; at += 1u + offered[at])
+        {
+            if (!Ascii.Equals(new ReadOnlySpan<byte>(offered + at + 1, offered[at]), wanted)) continue;
+            *selected = offered + at + 1;
+            *selectedLength = offered[at];
+            return OpenSsl.AlpnAccepted;
+        }
+        return OpenSsl.AlpnNotAcknowledged;
+    }
+
+    [UnmanagedCallersOnly]
+    private static int ReadSocket(nint bio, byte* into, int length)
+    {
+        var connection = _active!;
+        OpenSsl.BIO_clear_flags(bio, OpenSsl.BioAllRetryFlags);
+        try
+        {
+            var count = connection._socket.TryRead(new(into, length));
+            if (count < 0) OpenSsl.BIO_set_flags(bio, OpenSsl.BioRead | OpenSsl.BioShouldRetry);
+            connection._hasEnded = count == 0;
+            return count;
+        }
+#pragma warning disable CA1031 // No exception may cross OpenSSL.
+        catch (Exception e)
+#pragma warning restore CA1031
+        {
+            connection._failure = e;
+            return -1;
+        }
+    }
+
+    [UnmanagedCallersOnly]
+    private static int WriteSocket(nint bio, byte* bytes, int length)
+    {
+        var connection = _active!;
+        OpenSsl.BIO_clear_flags(bio, OpenSsl.BioAllRetryFlags);
+        try
+        {
+            var count = connection._socket.TryWrite(new(bytes, length));
+            if (count < 0) OpenSsl.BIO_set_flags(bio, OpenSsl.BioWrite | OpenSsl.BioShouldRetry);
+            return count;
+        }
+#pragma warning disable CA1031 // No exception may cross OpenSSL.
+        catch (Exception e)
+#pragma warning restore CA1031
+        {
+            connection._failure = e;
+            return -1;
+        }
+    }
+
+    [UnmanagedCallersOnly]
+    private static nint ControlSocket(nint bio, int command, nint number, nint argument) => command switch
+    {
+        // Nothing is held back.
+        OpenSsl.BioFlush => 1,
+        OpenSsl.BioEnd => _active!._hasEnded ? 1 : 0,
+        _ => 0,
+    };
+
+    private void Enter()
+    {
+        if (_ssl.IsClosed) throw new TransportException(TransportFailure.Aborted, "closed");
+        _active = this;
+        OpenSsl.ERR_clear_error();
+    }
+
+    /// <summary>What a call that did not succeed needs; 0: the peer's stream has ended.</summary>
+    private int Outcome(int result)
+    {
+        switch (OpenSsl.SSL_get_error(_ssl, result))
+        {
+            case OpenSsl.ErrorWantRead: return NeedsRead;
+            case OpenSsl.ErrorWantWrite: return NeedsWrite;
+            case OpenSsl.ErrorZeroReturn: return 0;
+            default:
+                if (_refusal is { } why) throw new TransportException(TransportFailure.Tls, $"TLS_error:|268435581:SSL_routines:OPENSSL_internal:CERTIFICATE_VERIFY_FAILED:{why}:TLS_error_end", _failure);
+                if (_failure is TransportException transport) throw transport;
+                if (_failure is SocketException or ObjectDisposedException) throw TransportException.FromSocket(_failure);
+                var reason = OpenSsl.TakeReason();
+                throw reason.Length == 0
+                    ? new TransportException(TransportFailure.Reset, "closed by the peer", _failure)
+                    : new TransportException(TransportFailure.Tls, $"TLS_error:|{reason.Replace(' ', '_')}:TLS_error_end", _failure);
+        }
+    }
+}

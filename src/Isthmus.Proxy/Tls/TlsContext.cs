@@ -1,0 +1,93 @@
+using System.Collections.Concurrent;
+using System.Runtime.CompilerServices;
+using System.Runtime.Versioning;
+using System.Security.Authentication;
+using System.Security.Cryptography;
+using Isthmus.Proxy.Snapshot;
+
+namespace Isthmus.Proxy.Tls;
+
+/// <summary>
+/// What connections with the same certificate, roots and limits share (SSL_CTX). Names, pins and protocols of a single connection are not
+/// part of it, so that the clusters of a mesh, which differ in nothing else, have one.
+/// </summary>
+[SupportedOSPlatform("linux")]
+internal sealed class TlsContext
+{
+    private static readonly ConditionalWeakTable<object, ConcurrentDictionary<Key, TlsContext>> Known = [];
+    private static readonly ConditionalWeakTable<RootSecret, OpenSsl.StoreHandle> Stores = [];
+    private static readonly object NoSecret = new();
+
+    private TlsContext(Key key) => Handle = Create(key);
+
+    internal OpenSsl.ContextHandle Handle { get; }
+
+    private readonly record struct Key(bool IsServer, SslProtocols Protocols, string Ciphers, bool AsksPeer, bool RequiresPeer, CertificateSecret? Own, RootSecret? Roots);
+
+    /// <param name="settings">What the context is for.</param>
+    /// <param name="own">The certificate to present; null: none.</param>
+    /// <param name="roots">What the peer's certificate must chain to; null: it need not.</param>
+    /// <param name="isServer">Which side of the connections it is for.</param>
+    internal static TlsContext For(TlsSettings settings, CertificateSecret? own, RootSecret? roots, bool isServer)
+    {
+        var asks = !isServer || settings.RequirePeer || roots is not null;
+        var key = new Key(isServer, settings.Protocols, settings.Ciphers, asks, isServer && settings.RequirePeer, own, roots);
+        // The contexts of a secret go when it does.
+        return Known.GetOrCreateValue((object?)own ?? roots ?? NoSecret).GetOrAdd(key, static key => new(key));
+    }
+
+    private static unsafe OpenSsl.ContextHandle Create(Key key)
+    {
+        var context = OpenSsl.SSL_CTX_new(key.IsServer ? OpenSsl.TLS_server_method() : OpenSsl.TLS_client_method());
+        Require(!context.IsInvalid, "context");
+        Require(
+            OpenSsl.SetVersions(context, key.Protocols.HasFlag(SslProtocols.Tls12) ? OpenSsl.Tls12 : OpenSsl.Tls13, key.Protocols.HasFlag(SslProtocols.Tls13) ? OpenSsl.Tls13 : OpenSsl.Tls12),
+            "protocol versions");
+        OpenSsl.SSL_CTX_set_options(context, OpenSsl.IgnoreUnexpectedEof | OpenSsl.NoTicket | OpenSsl.CipherServerPreference | OpenSsl.NoRenegotiation);
+        // An idle connection holds no buffers; one read of the socket takes all records that have arrived.
+        OpenSsl.SetMode(context, OpenSsl.EnablePartialWrite | OpenSsl.AcceptMovingWriteBuffer | OpenSsl.AutoRetry | OpenSsl.ReleaseBuffers);
+        OpenSsl.SetReadAhead(context);
+        OpenSsl.SetSessionCacheMode(context, 0);
+        Require(OpenSsl.SSL_CTX_set_num_tickets(context, 0) == 1, "tickets");
+        if (key.Ciphers.Length > 0) Require(OpenSsl.SSL_CTX_set_cipher_list(context, key.Ciphers) == 1, "cipher suites");
+        if (key.Own is not null) Present(context, key.Own);
+        if (key.Roots is not null) Require(OpenSsl.SetVerifyStore(context, Stores.GetValue(key.Roots, CreateStore)), "roots");
+        if (key.AsksPeer)
+        {
+            OpenSsl.SSL_CTX_set_verify(context, OpenSsl.VerifyPeer | (key.RequiresPeer ? OpenSsl.FailIfNoPeerCertificate : 0), 0);
+            OpenSsl.SSL_CTX_set_cert_verify_callback(context, &TlsConnection.Verify, 0);
+        }
+        if (key.IsServer) OpenSsl.SSL_CTX_set_alpn_select_cb(context, &TlsConnection.SelectProtocol, 0);
+        return context;
+    }
+
+    private static void Present(OpenSsl.ContextHandle context, CertificateSecret own)
+    {
+        using (var leaf = OpenSsl.DecodeCertificate(own.Leaf.RawDataMemory.Span)) Require(!leaf.IsInvalid && OpenSsl.SSL_CTX_use_certificate(context, leaf) == 1, $"certificate of secret {own.Name}");
+        foreach (var each in own.Intermediates)
+        {
+            using var certificate = OpenSsl.DecodeCertificate(each.RawDataMemory.Span);
+            Require(!certificate.IsInvalid && OpenSsl.AddChainCertificate(context, certificate), $"chain of secret {own.Name}");
+        }
+        var der = own.ExportKey();
+        using (var key = OpenSsl.DecodeKey(der)) Require(!key.IsInvalid && OpenSsl.SSL_CTX_use_PrivateKey(context, key) == 1, $"key of secret {own.Name}");
+        CryptographicOperations.ZeroMemory(der);
+    }
+
+    private static OpenSsl.StoreHandle CreateStore(RootSecret roots)
+    {
+        var store = OpenSsl.X509_STORE_new();
+        foreach (var root in roots.Roots)
+        {
+            using var certificate = OpenSsl.DecodeCertificate(root.RawDataMemory.Span);
+            Require(!certificate.IsInvalid && OpenSsl.X509_STORE_add_cert(store, certificate) == 1, $"roots of secret {roots.Name}");
+        }
+        return store;
+    }
+
+    /// <exception cref="AuthenticationException">OpenSSL refused.</exception>
+    internal static void Require(bool isDone, string what)
+    {
+        if (!isDone) throw new AuthenticationException($"OpenSSL refuses the {what}: {OpenSsl.TakeReason()}");
+    }
+}

@@ -57,13 +57,7 @@ public sealed partial class InjectorState(KubeClient client, DiscoverySettings s
         // One ConfigMap: proxies and the injector keep the same version of it. SettingsKind reports what is wrong.
         if (_hasMesh && MeshConfigReader.ReadMesh(mesh).Problems.Any(problem => problem.Severity == Severity.Error)) return _current;
         _hasMesh = true;
-        return _current with
-        {
-            DefaultConfig = (JsonObject)(mesh["defaultConfig"] as JsonObject ?? []).DeepClone(),
-            RootNamespace = mesh["rootNamespace"]?.ToString() is { Length: > 0 } root ? root : WellKnown.SystemNamespace,
-            TrustDomain = mesh["trustDomain"]?.ToString() is { Length: > 0 } domain ? domain : WellKnown.DefaultTrustDomain,
-            MergesMetrics = (bool?)mesh["enablePrometheusMerge"] ?? true,
-        };
+        return _current.WithMesh(mesh);
     }
 
     private static JsonObject Parse(string text) =>

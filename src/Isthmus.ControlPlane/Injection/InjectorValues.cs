@@ -21,6 +21,15 @@ public sealed record InjectorValues(JsonObject Values, JsonObject DefaultConfig,
     /// <summary>The namespace whose ProxyConfigs apply to all Pods.</summary>
     public string RootNamespace { get; init; } = WellKnown.SystemNamespace;
 
+    /// <summary>The same values with the settings of a mesh (MeshConfig).</summary>
+    public InjectorValues WithMesh(JsonObject mesh) => this with
+    {
+        DefaultConfig = (JsonObject)(mesh["defaultConfig"] as JsonObject ?? []).DeepClone(),
+        RootNamespace = mesh["rootNamespace"]?.ToString() is { Length: > 0 } root ? root : WellKnown.SystemNamespace,
+        TrustDomain = mesh["trustDomain"]?.ToString() is { Length: > 0 } domain ? domain : WellKnown.DefaultTrustDomain,
+        MergesMetrics = (bool?)mesh["enablePrometheusMerge"] ?? true,
+    };
+
     /// <summary>The same values with the defaults for a Pod to which ProxyConfigs apply.</summary>
     /// <param name="configs">The most general first.</param>
     public InjectorValues With(IEnumerable<ProxyConfig> configs)

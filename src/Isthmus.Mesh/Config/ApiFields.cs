@@ -14,7 +14,7 @@ public enum FieldEffect
 
 /// <summary>A field of an API, as its schema declares it.</summary>
 /// <param name="Kind">The kind, or <c>MeshConfig</c>.</param>
-/// <param name="Path">The path below <c>spec</c>: <c>http[].match[].headers{}.exact</c>, where <c>[]</c> is any item and <c>{}</c> any key.</param>
+/// <param name="Path">The path below <c>spec</c>: <c>http[].match[].headers{}.exact</c>, where <c>[]</c> is any item and <c>{}</c> any key. Empty for a kind that has no effect at all.</param>
 public sealed record ApiField(string Kind, string Path, FieldEffect Effect);
 
 /// <summary>Every field that the schemas declare.</summary>
@@ -24,20 +24,20 @@ public static class ApiFields
 
     public static IReadOnlyList<ApiField> All { get; } =
     [
-        .. IstioKind.All.Where(kind => kind.Spec is not null).SelectMany(kind => Of(kind.Kind, kind.Spec!, "", FieldEffect.Works)),
-        .. Of(MeshConfig, MeshSchemas.MeshConfig, "", FieldEffect.Works),
+        .. IstioKind.All.SelectMany(kind => IstioKind.Effective.Contains(kind) ? Of(kind.Kind, kind.Spec!, "") : kind == IstioKind.IstioOperator ? [] : [new ApiField(kind.Kind, "", FieldEffect.Warned)]),
+        .. Of(MeshConfig, MeshSchemas.MeshConfig, ""),
     ];
 
     public static IEnumerable<ApiField> Of(string kind) => All.Where(field => field.Kind == kind);
 
     /// <summary>Fields below one that is warned of or refused are not listed.</summary>
-    private static IEnumerable<ApiField> Of(string kind, Schema schema, string path, FieldEffect effect) => schema switch
+    private static IEnumerable<ApiField> Of(string kind, Schema schema, string path) => schema switch
     {
-        ObjectSchema value => value.Fields.OrderBy(field => field.Key, StringComparer.Ordinal).SelectMany(field => Of(kind, field.Value, ObjectSchema.Join(path, field.Key), effect)),
-        ListSchema list => Of(kind, list.Item, path + "[]", effect),
-        MapSchema map => Of(kind, map.Value, path + "{}", effect),
+        ObjectSchema value => value.Fields.OrderBy(field => field.Key, StringComparer.Ordinal).SelectMany(field => Of(kind, field.Value, ObjectSchema.Join(path, field.Key))),
+        ListSchema list => Of(kind, list.Item, path + "[]"),
+        MapSchema map => Of(kind, map.Value, path + "{}"),
         IdleSchema => [new(kind, path, FieldEffect.Warned)],
         RefusedSchema => [new(kind, path, FieldEffect.Refused)],
-        _ => [new(kind, path, effect)],
+        _ => [new(kind, path, FieldEffect.Works)],
     };
 }

@@ -49,7 +49,6 @@ public static class MeshConfigReader
             Keepalive = root["tcpKeepalive"] is { Exists: true } keepalive ? DestinationRuleReader.ReadKeepalive(keepalive) : null,
             CallsLocalhost = root["inboundTrafficPolicy"]["mode"].Text == "LOCALHOST",
             DisableListenerLog = root["disableEnvoyListenerLog"].Flag ?? false,
-            IngressSelector = root["ingressSelector"].Text,
             MeshId = proxy["meshId"].Text,
             DiscoveryAddress = proxy["discoveryAddress"].Text,
             DefaultProxyConfig = proxy.Node is JsonObject written ? Canonical.Text(written) : @default.DefaultProxyConfig,

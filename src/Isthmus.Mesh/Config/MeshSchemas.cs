@@ -46,7 +46,7 @@ internal static class MeshSchemas
         ("defaultDestinationRuleExportTo", Texts), ("defaultHttpRetryPolicy", NetworkingSchemas.Retries), ("defaultServiceExportTo", Texts), ("defaultVirtualServiceExportTo", Texts),
         ("disableEnvoyListenerLog", Flag), ("discoverySelectors", List(Selector)), ("dnsRefreshRate", Duration), ("enableAutoMtls", Flag), ("enablePrometheusMerge", Flag),
         ("h2UpgradePolicy", OneOf("DO_NOT_UPGRADE", "UPGRADE")), ("inboundTrafficPolicy", Object(("mode", OneOf("PASSTHROUGH", "LOCALHOST")))),
-        ("ingressSelector", Text), ("localityLbSetting", NetworkingSchemas.LocalityLb), ("meshMTLS", TlsLimits),
+        ("localityLbSetting", NetworkingSchemas.LocalityLb), ("meshMTLS", TlsLimits),
         ("outboundTrafficPolicy", Object(("mode", OneOf("REGISTRY_ONLY", "ALLOW_ANY")))),
         ("pathNormalization", Object(("normalization", OneOf("DEFAULT", "NONE", "BASE", "MERGE_SLASHES", "DECODE_AND_MERGE_SLASHES")))),
         ("protocolDetectionTimeout", Duration), ("rootNamespace", Text), ("serviceSettings", List(Object(("settings", Object(("clusterLocal", Flag))), ("hosts", Texts)))),
@@ -58,7 +58,7 @@ internal static class MeshSchemas
         ("proxyHttpPort", Refused(Unsigned, "sidecars have no port for HTTP proxy requests", "remove the field; traffic is captured")),
         ("verifyCertificateAtClient", Idle(Flag)), ("defaultProviders", Idle(Anything)), ("enableEnvoyAccessLogService", Idle(Flag)), ("enableTracing", Idle(Flag)),
         ("extensionProviders", Idle(List(Anything))), ("inboundClusterStatName", Idle(Text)), ("outboundClusterStatName", Idle(Text)),
-        ("ingressClass", Idle(Text)), ("ingressControllerMode", Idle(Text)), ("ingressService", Idle(Text)),
+        ("ingressClass", Idle(Text)), ("ingressControllerMode", Idle(Text)), ("ingressService", Idle(Text)), ("ingressSelector", Idle(Text)),
         ("proxyInboundListenPort", Idle(Unsigned)), ("proxyListenPort", Idle(Unsigned)), ("serviceScopeConfigs", Idle(List(Anything))), ("thriftConfig", Idle(Anything)),
         ("disableMixerHttpReports", Idle(Flag)), ("disablePolicyChecks", Idle(Flag)), ("enableClientSidePolicyCheck", Idle(Flag)), ("mixerCheckServer", Idle(Text)),
         ("mixerReportServer", Idle(Text)), ("policyCheckFailOpen", Idle(Flag)), ("reportBatchMaxEntries", Idle(Unsigned)), ("reportBatchMaxTime", Idle(Duration)), ("sdsUdsPath", Idle(Text)));

@@ -5,7 +5,7 @@ namespace Isthmus.Mesh.Config;
 /// <summary>The specs of networking.istio.io (Istio API reference, "Traffic Management").</summary>
 internal static class NetworkingSchemas
 {
-    private static readonly Schema Port = Object(("number", Unsigned), ("name", Text), ("protocol", Text), ("targetPort", Unsigned));
+    private static readonly Schema Port = Object(("number", Unsigned), ("name", Text), ("protocol", Text), ("targetPort", Idle(Unsigned)));
 
     private static readonly Schema ServerPort = Object(("number", Unsigned), ("name", Text), ("protocol", Text), ("targetPort", Unsigned)).Requiring("number", "protocol", "name");
 
@@ -36,7 +36,7 @@ internal static class NetworkingSchemas
     public static readonly ObjectSchema Gateway = Object(
         ("selector", TextMap),
         ("servers", List(Object(
-            ("bind", Text), ("defaultEndpoint", Text), ("hosts", Texts), ("name", Text), ("port", ServerPort), ("tls", ServerTls)).Requiring("port", "hosts"))));
+            ("bind", Text), ("defaultEndpoint", Idle(Text)), ("hosts", Texts), ("name", Idle(Text)), ("port", ServerPort), ("tls", ServerTls)).Requiring("port", "hosts"))));
 
     private static readonly Schema HttpMatch = Object(
         ("name", Text), ("uri", StringMatch), ("ignoreUriCase", Flag), ("scheme", StringMatch), ("method", StringMatch), ("authority", StringMatch),
@@ -132,21 +132,21 @@ internal static class NetworkingSchemas
         ("ingress", List(Object(("port", Port), ("bind", Text), ("captureMode", OneOf("DEFAULT", "IPTABLES", "NONE")), ("defaultEndpoint", Text), ("tls", ServerTls),
             ("connectionPool", Idle(ConnectionPool))).Requiring("port"))),
         ("inboundConnectionPool", Idle(ConnectionPool)),
-        ("egress", List(Object(("port", Port), ("bind", Text), ("captureMode", OneOf("DEFAULT", "IPTABLES", "NONE")), ("hosts", Texts)).Requiring("hosts"))),
+        ("egress", List(Object(("port", Object(("number", Unsigned), ("name", Idle(Text)), ("protocol", Idle(Text)), ("targetPort", Idle(Unsigned)))), ("bind", Text), ("captureMode", OneOf("DEFAULT", "IPTABLES", "NONE")), ("hosts", Texts)).Requiring("hosts"))),
         ("outboundTrafficPolicy", Object(("mode", OneOf("REGISTRY_ONLY", "ALLOW_ANY")), ("egressProxy", Destination))));
 
     public static readonly ObjectSchema EnvoyFilter = Object(
-        ("workloadSelector", Object(("labels", TextMap))), ("targetRefs", List(Anything)), ("priority", Integer),
+        ("workloadSelector", Object(("labels", TextMap))), ("targetRefs", List(Anything)), ("priority", Idle(Integer)),
         ("configPatches", List(Object(
             ("applyTo", OneOf("INVALID", "LISTENER", "FILTER_CHAIN", "NETWORK_FILTER", "HTTP_FILTER", "ROUTE_CONFIGURATION", "VIRTUAL_HOST", "HTTP_ROUTE", "CLUSTER", "EXTENSION_CONFIG",
                 "BOOTSTRAP", "LISTENER_FILTER")),
             ("match", Object(
                 ("context", OneOf("ANY", "SIDECAR_INBOUND", "SIDECAR_OUTBOUND", "GATEWAY", "WAYPOINT")),
-                ("proxy", Object(("proxyVersion", Text), ("metadata", TextMap))),
+                ("proxy", Idle(Object(("proxyVersion", Text), ("metadata", TextMap)))),
                 ("listener", Anything), ("routeConfiguration", Anything), ("cluster", Anything), ("waypoint", Anything))),
             ("patch", Object(
                 ("operation", OneOf("INVALID", "MERGE", "ADD", "REMOVE", "INSERT_BEFORE", "INSERT_AFTER", "INSERT_FIRST", "REPLACE")),
-                ("filterClass", OneOf("UNSPECIFIED", "AUTHN", "AUTHZ", "STATS")), ("value", Anything)))))));
+                ("filterClass", Idle(OneOf("UNSPECIFIED", "AUTHN", "AUTHZ", "STATS"))), ("value", Anything)))))));
 
     public static readonly ObjectSchema WorkloadGroup = Object(
         ("metadata", Object(("labels", TextMap), ("annotations", TextMap))), ("template", Object(EndpointFields)), ("probe", Anything)).Requiring("template");

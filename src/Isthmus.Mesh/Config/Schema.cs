@@ -205,7 +205,7 @@ internal sealed record IdleSchema(Schema Shape) : Schema
     public override void Check(JsonNode value, string path, Findings findings)
     {
         Shape.Check(value, path, findings);
-        findings.Warn(path, "has no effect in Isthmus", "remove it, unless a control plane of Istio reads the object, too");
+        if (!findings.HasErrorsAt(path)) findings.Warn(path, "has no effect in Isthmus", "remove it, unless a control plane of Istio reads the object, too");
     }
 }
 

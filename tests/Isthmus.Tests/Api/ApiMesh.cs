@@ -1,0 +1,96 @@
+using System.Text.Json;
+using System.Text.Json.Nodes;
+using Isthmus.ControlPlane.Injection;
+using Isthmus.Core.Collections;
+using Isthmus.Kubernetes.Objects;
+using Isthmus.Kubernetes.Yaml;
+using Isthmus.Mesh.Config;
+using Isthmus.Mesh.Model;
+using Isthmus.Tests.ControlPlane;
+
+namespace Isthmus.Tests.Api;
+
+/// <summary>A small mesh in which every field of an API can have an effect: what its proxies get and what is injected, as one value.</summary>
+internal static class ApiMesh
+{
+    private static readonly JsonObject Pod = (JsonObject)YamlText.Parse("""
+        metadata: {name: web-1, labels: {app: web}, annotations: {prometheus.io/scrape: 'true', prometheus.io/port: '9090'}}
+        spec: {containers: [{name: web, image: any, ports: [{containerPort: 8080}], readinessProbe: {httpGet: {path: /r, port: 8080}}}]}
+        """, "pod")!;
+
+    private static readonly NativeSidecars Kubelets = new(Isthmus.ControlPlane.Settings.NativeSidecarMode.Disabled, new Dictionary<string, string> { ["node"] = "v1.32.0" }.ToValueMap());
+
+    /// <summary>What the mesh is with an object of a kind.</summary>
+    internal static SortedDictionary<string, string> With(string kind, JsonNode spec)
+    {
+        var settings = kind == ApiFields.MeshConfig ? spec : new JsonObject();
+        var rig = Rig(settings);
+        if (IstioKind.All.FirstOrDefault(known => known.Kind == kind) is { } istio) rig.Writer.PutConfig("c1", Object(istio, spec));
+        ProxyFeeds feeds = new(rig);
+        rig.Push();
+        var all = feeds.Versions();
+        var configs = ProxyConfig.For(rig.Mesh.Sources.ProxyConfigs.Items.Values, "istio-system", "shop", new Dictionary<string, string> { ["app"] = "web" }.ToValueMap());
+        all["injected"] = Injected(InjectorValues.Empty.WithMesh((JsonObject)settings).With(configs), Pod);
+        return all;
+    }
+
+    /// <summary>A Pod with these annotations only, as the injector changes it.</summary>
+    internal static string Annotated(JsonObject annotations)
+    {
+        var pod = (JsonObject)Pod.DeepClone();
+        pod["metadata"]!["annotations"] = annotations.DeepClone();
+        var injected = Injected(InjectorValues.Empty, pod);
+        // The annotation itself is no effect.
+        return annotations.Aggregate(injected, (text, entry) => text.Replace($"\"{entry.Key}\":{entry.Value!.ToJsonString()}", "", StringComparison.Ordinal));
+    }
+
+    internal static JsonObject Object(IstioKind kind, JsonNode spec) => new()
+    {
+        ["apiVersion"] = $"{kind.Group}/{kind.StoredVersion}", ["kind"] = kind.Kind,
+        ["metadata"] = new JsonObject { ["name"] = kind == IstioKind.Gateway ? "front" : "sample", ["namespace"] = "shop" }, ["spec"] = spec.DeepClone(),
+    };
+
+    private static string Injected(InjectorValues values, JsonObject pod) => PodInjector.Inject(pod, "shop", values, InjectionPath.Parse("/inject"), Kubelets)?.ToJsonString() ?? "";
+
+    private static MeshRig Rig(JsonNode settings)
+    {
+        var rig = new MeshRig("c1", "c2", "c3");
+        rig.Writer.PutSettings("c1", settings, null);
+        foreach (var (ns, team) in (ReadOnlySpan<(string, string)>)[("shop", "a"), ("other", "b")]) rig.Writer.Put("c1", new Namespace { Metadata = new() { Name = ns, Labels = { ["team"] = team } } });
+        foreach (var (app, address, net) in (ReadOnlySpan<(string, string, string)>)[("web", "10.96.0.10", "10.244.0"), ("cache", "10.96.0.13", "10.244.5")])
+        {
+            rig.Service("c1", app, address);
+            foreach (var version in (ReadOnlySpan<int>)[1, 2]) rig.Pod("c1", app, $"{app}-v{version}", $"{net}.{version}", labels: new() { ["version"] = $"v{version}" });
+            rig.Slice("c1", app, 8080, "http", ($"{app}-v1", $"{net}.1"), ($"{app}-v2", $"{net}.2"));
+            foreach (var cluster in (ReadOnlySpan<string>)["c2", "c3"]) rig.App(cluster, app, address, $"{net}.1");
+        }
+        rig.AppOn("c1", "db", "10.96.0.11", "tcp", 3306, "10.244.0.3");
+        rig.AppOn("c1", "vault", "10.96.0.12", "tls", 443, "10.244.0.4");
+        rig.EastWest("c1", "172.18.201.1");
+        rig.EastWest("c2", "172.18.202.1");
+        rig.EastWest("c3", "172.18.203.1");
+        rig.Pod("c1", "client", "client", "10.244.0.7", labels: new() { ["version"] = "v1" });
+        foreach (var item in ApiSamples.Read("base"))
+        {
+            if (item["kind"]!.ToString() == "Service") rig.Writer.Put("c1", item.Deserialize(KubeJson.Of<Service>())!);
+            else rig.Writer.PutConfig("c1", (JsonObject)item);
+        }
+        return rig;
+    }
+
+    private sealed class ProxyFeeds(MeshRig rig)
+    {
+        private readonly Isthmus.ControlPlane.Push.ProxyFeed[] _all =
+        [
+            rig.Sidecar("c1"), rig.Sidecar("c1", "web-v1", "10.244.0.1"), rig.Sidecar("c1", "guest", "10.244.0.9", ns: "other"), rig.Router("c1", "eastwest"), rig.Router("c1", "eastwest", sniDnat: true), rig.Router("c1", "inner"),
+        ];
+
+        internal SortedDictionary<string, string> Versions()
+        {
+            var all = new SortedDictionary<string, string>(StringComparer.Ordinal);
+            foreach (var (feed, index) in _all.Select((feed, index) => (feed, index)))
+                foreach (var (name, version) in MeshRig.Versions(feed)) all[$"{index} {name}"] = version;
+            return all;
+        }
+    }
+}

@@ -1,0 +1,98 @@
+using System.Collections.Concurrent;
+using System.Text.Json.Nodes;
+using Isthmus.ControlPlane.Injection;
+using Isthmus.Core.Problems;
+using Isthmus.Mesh.Config;
+using Isthmus.Testing;
+using Isthmus.Tests.Architecture;
+using Xunit;
+
+namespace Isthmus.Tests.Api;
+
+/// <summary>Each field of each API: without it, proxies get something else, or the answer at admission names it.</summary>
+public sealed class FieldEffectTests
+{
+    private static readonly ConcurrentDictionary<(string Kind, int Index), SortedDictionary<string, string>> Whole = [];
+
+    public static TheoryData<string, string> Fields => [.. ApiPage.Working.Select(known => (known.Kind, known.Path))];
+
+    public static TheoryData<string> WorkingAnnotations => [.. ApiPage.ReadAnnotations];
+
+    [Theory]
+    [MemberData(nameof(Fields))]
+    public void A_field_changes_what_proxies_get(string kind, string path)
+    {
+        var samples = ApiSamples.Read(kind);
+        var found = false;
+        for (var i = 0; i < samples.Count; i++)
+        {
+            if (ApiSamples.Without(samples[i], path) is not { } without) continue;
+            found = true;
+            var sample = samples[i];
+            if (!Whole.GetOrAdd((kind, i), _ => ApiMesh.With(kind, sample)).SequenceEqual(ApiMesh.With(kind, without))) return;
+        }
+        Assert.Fail(found ? $"No proxy notices {kind} {path} in {ApiSamples.FileOf(kind)}." : $"No sample in {ApiSamples.FileOf(kind)} has {path}: add it, or declare the field Idle or Refused.");
+    }
+
+    [Theory]
+    [MemberData(nameof(WorkingAnnotations))]
+    public void An_annotation_changes_what_is_injected(string name)
+    {
+        foreach (var sample in ApiSamples.Read("Annotations").Cast<JsonObject>().Where(sample => sample.ContainsKey(name)))
+        {
+            var without = (JsonObject)sample.DeepClone();
+            without.Remove(name);
+            if (ApiMesh.Annotated(sample) != ApiMesh.Annotated(without)) return;
+        }
+        Assert.Fail($"No sample in {ApiSamples.FileOf("Annotations")} shows what {name} does.");
+    }
+
+    /// <summary>A sample that is refused would show nothing.</summary>
+    [Fact]
+    public void Samples_are_valid()
+    {
+        foreach (var kind in ApiPage.Working.Select(field => field.Kind).Distinct())
+        {
+            foreach (var sample in ApiSamples.Read(kind))
+            {
+                var problems = kind == ApiFields.MeshConfig ? MeshConfigReader.ReadMesh(sample).Problems : Validation.Check(ApiMesh.Object(IstioKind.All.Single(known => known.Kind == kind), sample));
+                Assert.DoesNotContain(problems, problem => problem.Severity == Severity.Error);
+            }
+        }
+    }
+
+    [Fact]
+    public void Fields_without_effect_are_refused_or_warned_of_as_the_page_says()
+    {
+        foreach (var answer in ApiPage.Answers)
+        {
+            var problems = Validation.Check(ApiMesh.Object(IstioKind.All.Single(known => known.Kind == answer.Kind), answer.Spec));
+            var severity = answer.Effect == FieldEffect.Refused ? Severity.Error : Severity.Warning;
+            Assert.Contains(problems, problem => ApiPage.Plain(problem.Path) == $"spec.{answer.At}" && problem.Severity == severity);
+        }
+    }
+
+    /// <summary>Those that the schema itself answers.</summary>
+    [Fact]
+    public void Idle_and_refused_fields_are_named_at_admission()
+    {
+        foreach (var field in ApiFields.All.Where(field => field.Effect != FieldEffect.Works && field.Kind != ApiFields.MeshConfig))
+        {
+            var isWhole = field.Path.Length == 0;
+            var problems = Validation.Check(ApiMesh.Object(IstioKind.All.Single(known => known.Kind == field.Kind), isWhole ? new JsonObject() : Nested(field.Path)));
+            Assert.Contains(problems, problem => ApiPage.Plain(problem.Path) == (isWhole ? "kind" : $"spec.{field.Path}"));
+        }
+    }
+
+    /// <summary>Generated: <c>./test --accept</c> writes it.</summary>
+    [Fact]
+    public void The_page_lists_every_field() => Golden.VerifyFile(ApiPage.Print(), Repository.At("docs/api.md"));
+
+    private static JsonNode Nested(string path)
+    {
+        var dot = path.IndexOf('.', StringComparison.Ordinal);
+        var (step, rest) = dot < 0 ? (path, "") : (path[..dot], path[(dot + 1)..]);
+        JsonNode below = rest.Length == 0 ? JsonValue.Create("x") : Nested(rest);
+        return new JsonObject { [step.Replace("[]", "", StringComparison.Ordinal)] = step.EndsWith("[]", StringComparison.Ordinal) ? new JsonArray(below) : below };
+    }
+}

@@ -19,9 +19,12 @@ internal static unsafe partial class OpenSsl
     internal const int RefusedByProgram = 50;
 
     internal const int Tls12 = 0x0303, Tls13 = 0x0304;
-    internal const ulong IgnoreUnexpectedEof = 1UL << 7, NoTicket = 1UL << 14, CipherServerPreference = 1UL << 22, NoRenegotiation = 1UL << 30;
+    internal const int TicketEmpty = 3, TicketUndecipherable = 4, TicketValid = 5, IgnoreTicket = 1, IgnoreAndRenewTicket = 2, UseTicket = 3, UseAndRenewTicket = 4;
+    internal const nint NoSessionCache = 0, ClientSessionsByCallback = 0x301;
+    internal const ulong IgnoreUnexpectedEof = 1UL << 7, CipherServerPreference = 1UL << 22, NoRenegotiation = 1UL << 30;
     internal const nint EnablePartialWrite = 1, AcceptMovingWriteBuffer = 2, AutoRetry = 4, ReleaseBuffers = 0x10;
     internal const int BioRead = 1, BioWrite = 2, BioShouldRetry = 8, BioAllRetryFlags = 0xF;
+    internal const int SentAndReceivedShutdown = 3;
     internal const int BioEnd = 2, BioFlush = 11;
 
     private const string Ssl = "libssl.so.3", Crypto = "libcrypto.so.3";
@@ -79,6 +82,24 @@ internal static unsafe partial class OpenSsl
         }
     }
 
+    /// <summary>SSL_SESSION</summary>
+    internal sealed class SessionHandle : Handle
+    {
+        /// <param name="session">A session of which OpenSSL gave up a reference.</param>
+        internal static SessionHandle Own(nint session)
+        {
+            var owned = new SessionHandle();
+            owned.SetHandle(session);
+            return owned;
+        }
+
+        protected override bool ReleaseHandle()
+        {
+            SSL_SESSION_free(handle);
+            return true;
+        }
+    }
+
     internal static nint SetMode(ContextHandle context, nint mode) => SSL_CTX_ctrl(context, CtrlMode, mode, null);
 
     internal static nint SetReadAhead(ContextHandle context) => SSL_CTX_ctrl(context, CtrlReadAhead, 1, null);
@@ -111,6 +132,15 @@ internal static unsafe partial class OpenSsl
     /// <summary>Why a chain was not verified, in words.</summary>
     internal static string VerificationError(int code) => Marshal.PtrToStringUTF8(X509_verify_cert_error_string(code)) ?? $"error {code}";
 
+    /// <summary>Whether the peer of a session showed a certificate that is no longer valid.</summary>
+    internal static bool HasExpiredPeer(nint session) => SSL_SESSION_get0_peer(session) is not 0 and var peer && X509_cmp_current_time(X509_get0_notAfter(peer)) <= 0;
+
+    /// <summary>Whether a client may offer the session: it can be resumed, and its peer's certificate is still valid.</summary>
+    internal static bool IsUsable(SessionHandle session) => WithPointer(session, static pointer => SSL_SESSION_is_resumable(pointer) == 1 && !HasExpiredPeer(pointer));
+
+    /// <summary>Sessions of TLS 1.3 are for one connection, which others cannot link to the one before.</summary>
+    internal static bool IsForSingleUse(SessionHandle session) => WithPointer(session, static pointer => SSL_SESSION_get_protocol_version(pointer) >= Tls13);
+
     /// <summary>A certificate as DER.</summary>
     internal static byte[] Encode(nint certificate)
     {
@@ -121,6 +151,21 @@ internal static unsafe partial class OpenSsl
             _ = i2d_X509(certificate, &end);
         }
         return der;
+    }
+
+    /// <summary>The peer's certificate as DER; null without one.</summary>
+    internal static byte[]? EncodePeer(ConnectionHandle connection)
+    {
+        var certificate = SSL_get1_peer_certificate(connection);
+        if (certificate == 0) return null;
+        try
+        {
+            return Encode(certificate);
+        }
+        finally
+        {
+            X509_free(certificate);
+        }
     }
 
     /// <summary>Invalid if the bytes are not a certificate.</summary>
@@ -224,13 +269,37 @@ internal static unsafe partial class OpenSsl
 
     [LibraryImport(Ssl)] internal static partial int SSL_shutdown(ConnectionHandle connection);
 
+    [LibraryImport(Ssl)] internal static partial void SSL_set_shutdown(ConnectionHandle connection, int mode);
+
     [LibraryImport(Ssl)] internal static partial int SSL_has_pending(ConnectionHandle connection);
 
     [LibraryImport(Ssl)] internal static partial int SSL_get_error(ConnectionHandle connection, int result);
 
     [LibraryImport(Ssl)] internal static partial void SSL_get0_alpn_selected(ConnectionHandle connection, byte** protocol, uint* length);
 
-    [LibraryImport(Ssl)] internal static partial CertificateHandle SSL_get1_peer_certificate(ConnectionHandle connection);
+    [LibraryImport(Ssl)] private static partial nint SSL_get1_peer_certificate(ConnectionHandle connection);
+
+    [LibraryImport(Ssl)] internal static partial int SSL_session_reused(ConnectionHandle connection);
+
+    [LibraryImport(Ssl)] internal static partial int SSL_set_session(ConnectionHandle connection, SessionHandle session);
+
+    [LibraryImport(Ssl)] private static partial void SSL_SESSION_free(nint session);
+
+    [LibraryImport(Ssl)] private static partial int SSL_SESSION_is_resumable(nint session);
+
+    [LibraryImport(Ssl)] private static partial int SSL_SESSION_get_protocol_version(nint session);
+
+    [LibraryImport(Ssl)] private static partial nint SSL_SESSION_get0_peer(nint session);
+
+    [LibraryImport(Ssl)] internal static partial int SSL_CTX_set_session_id_context(ContextHandle context, byte* id, uint length);
+
+    [LibraryImport(Ssl)] internal static partial int SSL_CTX_set_session_ticket_cb(ContextHandle context, nint generate, delegate* unmanaged<nint, nint, nint, nuint, int, nint, int> decrypted, nint argument);
+
+    [LibraryImport(Ssl)] internal static partial void SSL_CTX_sess_set_new_cb(ContextHandle context, delegate* unmanaged<nint, nint, int> callback);
+
+    [LibraryImport(Crypto)] private static partial nint X509_get0_notAfter(nint certificate);
+
+    [LibraryImport(Crypto)] private static partial int X509_cmp_current_time(nint time);
 
     [LibraryImport(Crypto)] internal static partial int X509_verify_cert(nint verification);
 

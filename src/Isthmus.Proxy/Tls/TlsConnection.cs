@@ -29,6 +29,9 @@ internal sealed unsafe class TlsConnection : IDisposable
     private readonly RootSecret? _roots;
     private readonly string _expected;
     private readonly string? _protocol;
+    private readonly TlsContext _context;
+    private ClientSessions? _sessions;
+    private ClientSessions.Server _server;
     private PeerCertificate? _peer;
     private Exception? _failure;
     private string? _refusal;
@@ -45,7 +48,7 @@ internal sealed unsafe class TlsConnection : IDisposable
         _ssl = OpenSsl.SSL_new(context.Handle);
         TlsContext.Require(!_ssl.IsInvalid, "connection");
         OpenSsl.SetBio(_ssl, SocketMethod);
-        (_socket, _settings, _roots, _expected, _protocol) = (socket, settings, roots, expected, protocol);
+        (_context, _socket, _settings, _roots, _expected, _protocol) = (context, socket, settings, roots, expected, protocol);
     }
 
     /// <summary>The client's side of a connection.</summary>
@@ -53,6 +56,7 @@ internal sealed unsafe class TlsConnection : IDisposable
     {
         var connection = new TlsConnection(TlsContext.For(settings, own, roots, isServer: false), socket, settings, roots, names.Expected, null);
         OpenSsl.SSL_set_connect_state(connection._ssl);
+        connection.OfferSession(new(socket.Remote, names.Sni, names.Expected));
         if (names.Sni.Length > 0) TlsContext.Require(OpenSsl.SetHostName(connection._ssl, names.Sni), "server name");
         if (alpn.Count > 0)
         {
@@ -86,9 +90,6 @@ internal sealed unsafe class TlsConnection : IDisposable
         }
     }
 
-    /// <summary>Why the peer's certificate was refused, as part of Envoy's failure text; null when it was not.</summary>
-    internal string? Refusal => _refusal;
-
     /// <summary>Continues the handshake: 1 when it is complete.</summary>
     /// <exception cref="TransportException">It failed.</exception>
     internal int Handshake()
@@ -97,11 +98,18 @@ internal sealed unsafe class TlsConnection : IDisposable
         {
             Enter();
             var done = OpenSsl.SSL_do_handshake(_ssl);
-            if (done == 1) return 1;
+            if (done == 1)
+            {
+                CheckResumed();
+                return 1;
+            }
             var needs = Outcome(done);
             return needs == 0 ? throw new TransportException(TransportFailure.Reset, "the peer closed the connection during the TLS handshake") : needs;
         }
     }
+
+    /// <summary>Whether the handshake resumed a session.</summary>
+    internal bool IsResumed { get; private set; }
 
     /// <summary>The peer, after the handshake.</summary>
     internal TlsPeer Peer(string serverName)
@@ -158,7 +166,13 @@ internal sealed unsafe class TlsConnection : IDisposable
 
     public void Dispose()
     {
-        lock (_ssl) _ssl.Dispose();
+        lock (_ssl)
+        {
+            if (_ssl.IsClosed) return;
+            // Otherwise OpenSSL takes the end for an attack, and marks the session as one that must not be resumed.
+            OpenSsl.SSL_set_shutdown(_ssl, OpenSsl.SentAndReceivedShutdown);
+            _ssl.Dispose();
+        }
     }
 
     /// <summary>Called by OpenSSL: whether the peer's certificate is accepted.</summary>
@@ -185,6 +199,25 @@ internal sealed unsafe class TlsConnection : IDisposable
         }
         OpenSsl.X509_STORE_CTX_set_error(verification, connection._refusal is null ? 0 : OpenSsl.RefusedByProgram);
         return connection._refusal is null ? 1 : 0;
+    }
+
+    /// <summary>Called by OpenSSL: whether a client may resume the session of its ticket.</summary>
+    [UnmanagedCallersOnly]
+    internal static int CheckTicket(nint ssl, nint session, nint keyName, nuint keyNameLength, int status, nint argument) => status switch
+    {
+        OpenSsl.TicketEmpty or OpenSsl.TicketUndecipherable => OpenSsl.IgnoreAndRenewTicket,
+        _ when OpenSsl.HasExpiredPeer(session) => OpenSsl.IgnoreTicket,
+        OpenSsl.TicketValid => OpenSsl.UseTicket,
+        _ => OpenSsl.UseAndRenewTicket,
+    };
+
+    /// <summary>Called by OpenSSL: a server sent a session that can be resumed. 1 takes the reference.</summary>
+    [UnmanagedCallersOnly]
+    internal static int KeepSession(nint ssl, nint session)
+    {
+        if (_active is not { _sessions: { } sessions } connection) return 0;
+        sessions.Keep(connection._context, connection._server, OpenSsl.SessionHandle.Own(session));
+        return 1;
     }
 
     /// <summary>Called by OpenSSL: which of the client's application protocols is used.</summary>
@@ -252,6 +285,26 @@ internal sealed unsafe class TlsConnection : IDisposable
         _ => 0,
     };
 
+    private void OfferSession(ClientSessions.Server server)
+    {
+        _sessions = ClientSessions.Of(_settings);
+        _server = server;
+        _sessions.Offer(_context, server, _ssl);
+    }
+
+    // The session tells who the peer is. Whether that peer is accepted is asked again.
+    private void CheckResumed()
+    {
+        IsResumed = OpenSsl.SSL_session_reused(_ssl) == 1;
+        if (!IsResumed || OpenSsl.EncodePeer(_ssl) is not { } certificate) return;
+        _peer = PeerCertificate.Of(certificate);
+        _refusal = _peer.Refusal(_settings, _roots, _expected);
+        if (_refusal is not null) throw Refused(_refusal);
+    }
+
+    private static TransportException Refused(string why, Exception? cause = null) =>
+        new(TransportFailure.Tls, $"TLS_error:|268435581:SSL_routines:OPENSSL_internal:CERTIFICATE_VERIFY_FAILED:{why}:TLS_error_end", cause);
+
     private void Enter()
     {
         if (_ssl.IsClosed) throw new TransportException(TransportFailure.Aborted, "closed");
@@ -268,7 +321,7 @@ internal sealed unsafe class TlsConnection : IDisposable
             case OpenSsl.ErrorWantWrite: return NeedsWrite;
             case OpenSsl.ErrorZeroReturn: return 0;
             default:
-                if (_refusal is { } why) throw new TransportException(TransportFailure.Tls, $"TLS_error:|268435581:SSL_routines:OPENSSL_internal:CERTIFICATE_VERIFY_FAILED:{why}:TLS_error_end", _failure);
+                if (_refusal is { } why) throw Refused(why, _failure);
                 if (_failure is TransportException transport) throw transport;
                 if (_failure is SocketException or ObjectDisposedException) throw TransportException.FromSocket(_failure);
                 var reason = OpenSsl.TakeReason();

@@ -43,12 +43,13 @@ internal sealed class TlsContext
         Require(
             OpenSsl.SetVersions(context, key.Protocols.HasFlag(SslProtocols.Tls12) ? OpenSsl.Tls12 : OpenSsl.Tls13, key.Protocols.HasFlag(SslProtocols.Tls13) ? OpenSsl.Tls13 : OpenSsl.Tls12),
             "protocol versions");
-        OpenSsl.SSL_CTX_set_options(context, OpenSsl.IgnoreUnexpectedEof | OpenSsl.NoTicket | OpenSsl.CipherServerPreference | OpenSsl.NoRenegotiation);
+        OpenSsl.SSL_CTX_set_options(context, OpenSsl.IgnoreUnexpectedEof | OpenSsl.CipherServerPreference | OpenSsl.NoRenegotiation);
         // An idle connection holds no buffers; one read of the socket takes all records that have arrived.
         OpenSsl.SetMode(context, OpenSsl.EnablePartialWrite | OpenSsl.AcceptMovingWriteBuffer | OpenSsl.AutoRetry | OpenSsl.ReleaseBuffers);
         OpenSsl.SetReadAhead(context);
-        OpenSsl.SetSessionCacheMode(context, 0);
-        Require(OpenSsl.SSL_CTX_set_num_tickets(context, 0) == 1, "tickets");
+        OpenSsl.SetSessionCacheMode(context, key.IsServer ? OpenSsl.NoSessionCache : OpenSsl.ClientSessionsByCallback);
+        if (key.IsServer) AllowResumption(context);
+        else OpenSsl.SSL_CTX_sess_set_new_cb(context, &TlsConnection.KeepSession);
         if (key.Ciphers.Length > 0) Require(OpenSsl.SSL_CTX_set_cipher_list(context, key.Ciphers) == 1, "cipher suites");
         if (key.Own is not null) Present(context, key.Own);
         if (key.Roots is not null) Require(OpenSsl.SetVerifyStore(context, Stores.GetValue(key.Roots, CreateStore)), "roots");
@@ -59,6 +60,15 @@ internal sealed class TlsContext
         }
         if (key.IsServer) OpenSsl.SSL_CTX_set_alpn_select_cb(context, &TlsConnection.SelectProtocol, 0);
         return context;
+    }
+
+    // Sessions live in tickets that only this context can decrypt. So whoever resumes one was verified with the same roots, by a server with
+    // the same certificate and the same rule for clients.
+    private static unsafe void AllowResumption(OpenSsl.ContextHandle context)
+    {
+        fixed (byte* id = "isthmus"u8) Require(OpenSsl.SSL_CTX_set_session_id_context(context, id, 7) == 1, "session context");
+        Require(OpenSsl.SSL_CTX_set_num_tickets(context, 1) == 1, "tickets");
+        Require(OpenSsl.SSL_CTX_set_session_ticket_cb(context, 0, &TlsConnection.CheckTicket, 0) == 1, "check of tickets");
     }
 
     private static void Present(OpenSsl.ContextHandle context, CertificateSecret own)

@@ -28,6 +28,9 @@ internal sealed class TlsTransport : Transport
 
     public override TlsPeer Peer { get; }
 
+    /// <summary>Whether the handshake resumed an earlier session.</summary>
+    internal bool IsResumed => _tls.IsResumed;
+
     public override Loops.EventLoop EventLoop => _socket.EventLoop;
 
     public override bool IsQuiet => _socket.IsQuiet && !_tls.HasPending;

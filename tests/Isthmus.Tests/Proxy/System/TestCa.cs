@@ -21,10 +21,14 @@ internal sealed class TestCa : IDisposable
     internal string Pem => _root.ExportCertificatePem();
 
     /// <param name="names">DNS names, IP addresses and URIs.</param>
-    internal X509Certificate2 Server(params string[] names)
+    internal X509Certificate2 Server(params string[] names) => Until(DateTimeOffset.UnixEpoch.AddYears(199), names);
+
+    /// <param name="end">The end of its validity.</param>
+    /// <param name="names">DNS names, IP addresses and URIs.</param>
+    internal X509Certificate2 Until(DateTimeOffset end, params string[] names)
     {
         using var key = ECDsa.Create(ECCurve.NamedCurves.nistP256);
-        using var certificate = Request(key, names).Create(_root, DateTimeOffset.UnixEpoch, DateTimeOffset.UnixEpoch.AddYears(199), RandomNumberGenerator.GetBytes(8));
+        using var certificate = Request(key, names).Create(_root, DateTimeOffset.UnixEpoch, end, RandomNumberGenerator.GetBytes(8));
         using var whole = certificate.CopyWithPrivateKey(key);
         return X509CertificateLoader.LoadPkcs12(whole.Export(X509ContentType.Pkcs12), null);
     }

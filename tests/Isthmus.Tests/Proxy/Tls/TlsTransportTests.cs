@@ -2,6 +2,7 @@ using System.Net;
 using System.Net.Sockets;
 using System.Security.Authentication;
 using System.Security.Cryptography;
+using System.Security.Cryptography.X509Certificates;
 using Isthmus.Proxy.Snapshot;
 using Isthmus.Proxy.Tcp;
 using Isthmus.Proxy.Tls;
@@ -15,12 +16,21 @@ public sealed class TlsTransportTests : IDisposable
 {
     private static readonly TimeSpan Patience = TimeSpan.FromSeconds(60);
 
-    private readonly TestCa _authority = new("tls");
-    private readonly Secrets _secrets;
+    private static readonly TestCa Authority = new("tls");
+    private static readonly CertificateSecret Own = Load(Authority.Server("spiffe://test/server"));
+    private static readonly RootSecret Roots = RootSecret.Load("ROOTCA", Authority.Pem);
 
-    public TlsTransportTests() => _secrets = new(_authority);
+    private readonly Socket _listener = new(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
+    private readonly Secrets _near = new();
+    private readonly Secrets _far = new();
 
-    public void Dispose() => _authority.Dispose();
+    public TlsTransportTests()
+    {
+        _listener.Bind(new IPEndPoint(IPAddress.Loopback, 0));
+        _listener.Listen();
+    }
+
+    public void Dispose() => _listener.Dispose();
 
     [Theory]
     [InlineData(SslProtocols.Tls12)]
@@ -111,7 +121,7 @@ public sealed class TlsTransportTests : IDisposable
         var (near, far) = await SocketsAsync();
         far.Unread(new byte[] { 22, 3, 1 });
         var failure = await Assert.ThrowsAsync<TransportException>(async () =>
-            await TlsTransport.AcceptAsync(far, Settings(), null, default, _secrets, TimeSpan.FromMilliseconds(50), TimeProvider.System));
+            await TlsTransport.AcceptAsync(far, Settings(), null, default, _far, TimeSpan.FromMilliseconds(50), TimeProvider.System));
         Assert.Equal((TransportFailure.TimedOut, "TLS handshake timeout"), (failure.Failure, failure.Message));
         near.Abort();
     }
@@ -121,24 +131,106 @@ public sealed class TlsTransportTests : IDisposable
     {
         var first = Settings() with { Sni = "a.example.com" };
         var second = Settings() with { Sni = "b.example.com", Peers = [] };
-        var (own, roots) = (_secrets.FindCertificate("default"), _secrets.FindRoots("ROOTCA"));
+        var (own, roots) = (Own, Roots);
 
         Assert.Same(TlsContext.For(first, own, roots, isServer: false), TlsContext.For(second, own, roots, isServer: false));
         Assert.NotSame(TlsContext.For(first, own, roots, isServer: false), TlsContext.For(first, own, roots, isServer: true));
-        Assert.NotSame(TlsContext.For(first, own, roots, isServer: false), TlsContext.For(first, own, RootSecret.Load("ROOTCA", _authority.Pem), isServer: false));
+        Assert.NotSame(TlsContext.For(first, own, roots, isServer: false), TlsContext.For(first, own, RootSecret.Load("ROOTCA", Authority.Pem), isServer: false));
         Assert.NotSame(TlsContext.For(first, own, roots, isServer: false), TlsContext.For(first with { Protocols = SslProtocols.Tls13 }, own, roots, isServer: false));
+    }
+
+    [Theory]
+    [InlineData(SslProtocols.Tls12)]
+    [InlineData(SslProtocols.Tls13)]
+    public async Task A_connection_to_the_same_server_resumes_the_session_of_the_one_before(SslProtocols version)
+    {
+        var (near, far) = (Settings(version) with { Sni = "a" }, Settings(version));
+        var first = await ExchangeAsync(near, far);
+        var second = await ExchangeAsync(near, far);
+        var third = await ExchangeAsync(near, far);
+
+        Assert.Equal((false, false), first.Resumed);
+        Assert.Equal((true, true), second.Resumed);
+        Assert.Equal((true, true), third.Resumed);
+        Assert.Equivalent(first.Peers, second.Peers, strict: true);
+        Assert.Equal(["spiffe://test/server"], third.Peers[1].Uris);
+    }
+
+    [Theory]
+    [InlineData("the client's certificate")]
+    [InlineData("the server's certificate")]
+    [InlineData("the client's roots")]
+    [InlineData("the server's roots")]
+    [InlineData("the server's rule for clients")]
+    [InlineData("the client's settings")]
+    public async Task A_session_is_not_resumed_after_a_change_of(string what)
+    {
+        var (near, far) = (Settings(), Settings());
+        await ExchangeAsync(near, far);
+        switch (what)
+        {
+            case "the client's certificate": _near.Certificate = Load(Authority.Server("spiffe://test/other")); break;
+            case "the server's certificate": _far.Certificate = Load(Authority.Server("spiffe://test/other")); break;
+            case "the client's roots": _near.Trusted = RootSecret.Load("ROOTCA", Authority.Pem); break;
+            case "the server's roots": _far.Trusted = RootSecret.Load("ROOTCA", Authority.Pem); break;
+            case "the server's rule for clients": far = far with { RequirePeer = false }; break;
+            default: near = near with { ServiceHost = "other" }; break;
+        }
+
+        Assert.Equal((false, false), (await ExchangeAsync(near, far)).Resumed);
+        Assert.Equal((true, true), (await ExchangeAsync(near, far)).Resumed);
+    }
+
+    [Fact]
+    public async Task Who_resumes_a_session_must_still_have_an_accepted_name()
+    {
+        var (near, far) = (Settings(SslProtocols.Tls12), Settings(SslProtocols.Tls12));
+        await ExchangeAsync(near, far);
+        var stricter = far with { Peers = [new(NameKind.Uri, TextMatch.Exact("spiffe://test/other"))] };
+
+        var failure = await Assert.ThrowsAsync<TransportException>(async () => await ExchangeAsync(near, stricter));
+        Assert.Contains("verify_cert_failed:_SAN_matcher", failure.Message, StringComparison.Ordinal);
+    }
+
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public async Task No_session_outlives_the_certificate_of_the_peer(bool isServer)
+    {
+        // Whoever accepts any certificate also takes those that have expired, in full handshakes.
+        var expired = Load(Authority.Until(DateTimeOffset.UtcNow.AddDays(-1), "spiffe://test/expired"));
+        var careless = Settings() with { Root = "" };
+        var (near, far) = isServer ? (careless, Settings()) : (Settings(), careless);
+        (isServer ? _far : _near).Certificate = expired;
+
+        for (var i = 0; i < 3; i++)
+        {
+            var exchange = await ExchangeAsync(near, far);
+            Assert.Equal((false, false), exchange.Resumed);
+            Assert.Equal(["spiffe://test/expired"], exchange.Peers[isServer ? 0 : 1].Uris);
+        }
+    }
+
+    /// <summary>Connects, sends a byte each way, and closes.</summary>
+    private async Task<((bool Client, bool Server) Resumed, TlsPeer[] Peers)> ExchangeAsync(TlsSettings near, TlsSettings far)
+    {
+        var (client, server) = await PairAsync(near, far);
+        await client.WriteAsync(new byte[1]);
+        Assert.Equal(1, await server.ReadAsync(new byte[1]));
+        await server.WriteAsync(new byte[1]);
+        Assert.Equal(1, await client.ReadAsync(new byte[1]));
+        client.Abort();
+        server.Abort();
+        return ((client.IsResumed, server.IsResumed), [client.Peer, server.Peer]);
     }
 
     private static TlsSettings Settings(SslProtocols versions = SslProtocols.Tls12 | SslProtocols.Tls13) => new(["default"], "ROOTCA", [], default, RequirePeer: true, "", versions);
 
-    private static async Task<(SocketTransport Near, SocketTransport Far)> SocketsAsync()
+    private async Task<(SocketTransport Near, SocketTransport Far)> SocketsAsync()
     {
-        using var listener = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
-        listener.Bind(new IPEndPoint(IPAddress.Loopback, 0));
-        listener.Listen();
         var near = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
-        await near.ConnectAsync(listener.LocalEndPoint!);
-        return (new(near), new(await listener.AcceptAsync()));
+        await near.ConnectAsync(_listener.LocalEndPoint!);
+        return (new(near), new(await _listener.AcceptAsync()));
     }
 
     private async Task<(TlsTransport Client, TlsTransport Server)> PairAsync(TlsSettings near, TlsSettings far)
@@ -150,9 +242,10 @@ public sealed class TlsTransportTests : IDisposable
     private async Task<(TlsTransport Client, TlsTransport Server, Socket Socket)> RawPairAsync(TlsSettings near, TlsSettings far)
     {
         var sockets = await SocketsAsync();
-        var connecting = TlsTransport.ConnectAsync(sockets.Near, near, "", near.Alpn, _secrets, Patience, TimeProvider.System).AsTask();
-        var accepting = TlsTransport.AcceptAsync(sockets.Far, far, far.Alpn.FirstOrDefault(), default, _secrets, Patience, TimeProvider.System).AsTask();
-        return (await connecting, await accepting, sockets.Near.Socket);
+        var connecting = TlsTransport.ConnectAsync(sockets.Near, near, "", near.Alpn, _near, Patience, TimeProvider.System).AsTask();
+        var accepting = TlsTransport.AcceptAsync(sockets.Far, far, far.Alpn.FirstOrDefault(), default, _far, Patience, TimeProvider.System).AsTask();
+        var server = await accepting;
+        return (await connecting, server, sockets.Near.Socket);
     }
 
     private static async Task SendAsync(TlsTransport to, byte[] bytes)
@@ -207,10 +300,17 @@ public sealed class TlsTransportTests : IDisposable
         return condition();
     }
 
-    private sealed class Secrets(TestCa authority) : ISecretSource
+    private static CertificateSecret Load(X509Certificate2 certificate)
     {
-        private readonly CertificateSecret _own = Load(authority);
-        private readonly RootSecret _roots = RootSecret.Load("ROOTCA", authority.Pem);
+        using var key = certificate.GetECDsaPrivateKey()!;
+        return CertificateSecret.Load("default", certificate.ExportCertificatePem(), key.ExportPkcs8PrivateKeyPem());
+    }
+
+    private sealed class Secrets : ISecretSource
+    {
+        internal CertificateSecret Certificate { get; set; } = Own;
+
+        internal RootSecret Trusted { get; set; } = Roots;
 
         public event Action<string>? Changed
         {
@@ -218,17 +318,10 @@ public sealed class TlsTransportTests : IDisposable
             remove { }
         }
 
-        public CertificateSecret? FindCertificate(string name) => _own;
+        public CertificateSecret? FindCertificate(string name) => Certificate;
 
-        public RootSecret? FindRoots(string name) => _roots;
+        public RootSecret? FindRoots(string name) => Trusted;
 
         public IReadOnlyList<SecretView> View() => [];
-
-        private static CertificateSecret Load(TestCa authority)
-        {
-            using var certificate = authority.Server("spiffe://test/server");
-            using var key = global::System.Security.Cryptography.X509Certificates.ECDsaCertificateExtensions.GetECDsaPrivateKey(certificate)!;
-            return CertificateSecret.Load("default", certificate.ExportCertificatePem(), key.ExportPkcs8PrivateKeyPem());
-        }
     }
 }

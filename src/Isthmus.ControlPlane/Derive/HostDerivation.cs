@@ -33,6 +33,7 @@ internal sealed class HostDerivation(MeshSources sources, MultiClusterSettings m
             first.ExternalName.Length > 0, false, multiCluster.ClusterLocal || IsClusterLocal(first.Hostname, mesh),
             ordered.Select(service => service.Source).ToValueList())
         {
+            PrefersClose = first.PrefersClose,
             HeadlessElsewhere = !first.Headless && first.ExternalName.Length == 0 && ordered.Any(service => service.Headless),
         };
     }

@@ -38,8 +38,18 @@ public static class KubeFacts
             GatewayNodes(service),
             spec.PublishNotReadyAddresses,
             meta.CreationTimestamp?.ToUnixTimeSeconds() ?? 0,
-            GatewayWeight(meta.Annotations));
+            GatewayWeight(meta.Annotations),
+            PrefersClose(service));
     }
+
+    /// <summary>The field wins over the annotation.</summary>
+    private static bool PrefersClose(Service service)
+    {
+        var wanted = service.Spec.TrafficDistribution is { Length: > 0 } own ? own : service.Metadata.Annotations.GetValueOrDefault(Annotations.TrafficDistribution, "");
+        return Closest.Contains(wanted);
+    }
+
+    private static readonly HashSet<string> Closest = new(StringComparer.OrdinalIgnoreCase) { "PreferClose", "PreferSameZone", "PreferSameNode" };
 
     /// <summary>An invalid weight counts as absent.</summary>
     private static uint GatewayWeight(Dictionary<string, string> annotations) =>

@@ -60,6 +60,7 @@ public sealed class MeshGraph
             .UnionWith(podHosts.Derive((_, pod) => One(pod.Service.Hostname, pod.Service), "hosts of pods"), "hosts before allocation");
         AddressNeeds = Unaddressed.Derive(Needs, "address needs");
         Services = Unaddressed.Derive(Addressed, "hosts");
+        CloseHosts = Services.Derive((_, service) => service.PrefersClose ? One(service.Hostname, new CloseHost(service.Hostname)) : [], "hosts that prefer close endpoints");
         Endpoints = sets.Derive((read, group) => One(group[0].Hostname, endpoints.Gather(read, group, read.Get(Services, group[0].Hostname))), "endpoints of hosts")
             .UnionWith(sets.Derive((read, group) => read.Get(ofKube, group[0].Hostname) is { } service && read.Get(ofExports, MultiClusterSettings.HostOf(service.Name, service.Namespace)) is { } host
                 ? One(host.Hostname, endpoints.Gather(read, [MultiClusterHosts.EndpointsOf(host, group)], host)) : [], "endpoints of exports"), "and of exports")
@@ -126,6 +127,9 @@ public sealed class MeshGraph
     /// <summary>Where clusters define one host differently.</summary>
     public Live<string, ObjectProblems> Disagreements { get; }
 
+    /// <summary>Hosts for which the locality of their callers matters.</summary>
+    internal Live<string, CloseHost> CloseHosts { get; }
+
     internal Live<string, MeshService> Unaddressed { get; }
 
     /// <summary>Hosts that need an address of the allocator.</summary>
@@ -181,6 +185,8 @@ public sealed class MeshGraph
 }
 
 internal sealed record AddressNeed(string Hostname);
+
+internal sealed record CloseHost(string Hostname);
 
 internal sealed record EntryHost(string Host, ServiceEntry Entry);
 

@@ -8,8 +8,13 @@ namespace Isthmus.ControlPlane.Intake;
 /// <summary>Services: hosts of the mesh and entries of networks.</summary>
 public sealed class ServiceKind() : SourceKind<Service, ClusterService>(Kinds.Service)
 {
-    /// <summary>Workloads are selected by the Services of their namespace.</summary>
-    internal override void Collect(MeshGraph mesh, MeshChanges changes) => changes.Proxies.Places.UnionWith(mesh.ServicesByNamespace.Changed);
+    internal override void Collect(MeshGraph mesh, MeshChanges changes)
+    {
+        // Workloads are selected by the Services of their namespace.
+        changes.Proxies.Places.UnionWith(mesh.ServicesByNamespace.Changed);
+        // Whether localities matter decides the scope of every proxy.
+        changes.Config |= mesh.CloseHosts.Changed.Count > 0;
+    }
 
     internal override ClusterService Read(string cluster, Service item) => KubeFacts.Of(cluster, item);
 

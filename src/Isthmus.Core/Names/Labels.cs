@@ -34,6 +34,8 @@ public static class Annotations
     public const string ControlPlaneHost = WellKnown.OwnDomain + "/control-plane-host";
     public const string NodeSelector = "traffic.istio.io/nodeSelector";
     public const string ExportTo = "networking.istio.io/exportTo";
+    /// <summary>On a Service: as its field <c>trafficDistribution</c>, which older API servers do not have.</summary>
+    public const string TrafficDistribution = "networking.istio.io/traffic-distribution";
     public const string ClusterName = "networking.istio.io/cluster";
     public const string InjectTemplates = "inject.istio.io/templates";
     public const string ProxyConfig = "proxy.istio.io/config";

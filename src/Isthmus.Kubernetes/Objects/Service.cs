@@ -24,6 +24,7 @@ public sealed class ServiceSpec
     public string SessionAffinity { get; init => field = value ?? ""; } = "";
     public string ExternalTrafficPolicy { get; init => field = value ?? ""; } = "";
     public string InternalTrafficPolicy { get; init => field = value ?? ""; } = "";
+    public string TrafficDistribution { get; init => field = value ?? ""; } = "";
     public bool PublishNotReadyAddresses { get; init; }
     public bool? AllocateLoadBalancerNodePorts { get; init; }
 }

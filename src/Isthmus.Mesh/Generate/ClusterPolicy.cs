@@ -15,7 +15,7 @@ internal static class ClusterPolicy
         SetLimits(cluster, policy.Pool);
         if (policy.RetryBudget is { } budget) cluster.CircuitBreakers.Thresholds[0].RetryBudget = new() { BudgetPercent = new() { Value = budget.Percent }, MinRetryConcurrency = budget.Least };
         ApplyPool(cluster, port.Protocol, WithDefaults(policy.Pool, inputs.Mesh));
-        var locality = policy.Balancing?.Locality ?? inputs.Mesh.LocalityLb;
+        var locality = Localities.Setting(inputs.Service, inputs.Mesh, policy);
         if (locality.Enabled) cluster.CommonLbConfig = new() { LocalityWeightedLbConfig = new() };
         ApplyBalancing(cluster, policy.Balancing);
         if (policy.Outlier is { } outlier) ApplyOutlier(cluster, outlier);

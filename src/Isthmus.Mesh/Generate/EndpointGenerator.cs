@@ -173,7 +173,7 @@ public static class EndpointGenerator
             assignment.Endpoints.Add(locality);
         }
         var policy = TrafficPolicy.Effective(inputs.Rule, subset, port);
-        Localities.Apply(assignment, inputs.Scope, inputs.Mesh, inputs.Members, GatewayTable.Empty, policy);
+        Localities.Apply(assignment, inputs.Scope, Localities.Setting(inputs.Service, inputs.Mesh, policy), inputs.Members, GatewayTable.Empty, policy);
         return assignment;
     }
 }

@@ -14,18 +14,21 @@ internal static class Localities
 {
     private const int Levels = 4;
 
+    /// <summary>What a rule says, otherwise the Service, otherwise the mesh.</summary>
+    public static LocalityLbSetting Setting(MeshService service, MeshConfig mesh, TrafficPolicy policy) =>
+        policy.Balancing?.Locality ?? (service.PrefersClose ? LocalityLbSetting.Close : mesh.LocalityLb);
+
     public static void Apply(ClusterLoadAssignment assignment, EndpointInputs inputs, TrafficPolicy policy) => Apply(
-        assignment, inputs.Scope, inputs.Mesh, inputs.Endpoints.Where(member => EndpointGenerator.IsDirect(inputs.Scope.Network, member.Network, inputs.Gateways)), inputs.Gateways, policy);
+        assignment, inputs.Scope, Setting(inputs.Service, inputs.Mesh, policy), inputs.Endpoints.Where(member => EndpointGenerator.IsDirect(inputs.Scope.Network, member.Network, inputs.Gateways)), inputs.Gateways, policy);
 
     /// <param name="members">Endpoints that are dialled directly: only their addresses identify them.</param>
-    public static void Apply(ClusterLoadAssignment assignment, ProxyScope scope, MeshConfig mesh, IEnumerable<MeshEndpoint> members, GatewayTable gateways, TrafficPolicy policy)
+    public static void Apply(ClusterLoadAssignment assignment, ProxyScope scope, LocalityLbSetting setting, IEnumerable<MeshEndpoint> members, GatewayTable gateways, TrafficPolicy policy)
     {
-        var setting = policy.Balancing?.Locality ?? mesh.LocalityLb;
         if (!setting.Enabled || scope.Locality.IsUnknown || assignment.Endpoints.Count == 0) return;
         var rule = setting.Distribute.FirstOrDefault(candidate => Matches(candidate.From, scope.Locality));
         var sharing = rule is null ? [] : Distribute(assignment, rule);
         // Shares without failover use those localities only.
-        var fails = policy.Outlier is not null && (setting.Distribute.IsEmpty || !setting.Failover.IsEmpty || !setting.FailoverPriority.IsEmpty);
+        var fails = (policy.Outlier is not null || setting == LocalityLbSetting.Close) && (setting.Distribute.IsEmpty || !setting.Failover.IsEmpty || !setting.FailoverPriority.IsEmpty);
         if (rule is not null && !fails) Keep(assignment, sharing);
         if (!fails) return;
         var others = assignment.Endpoints.Where(group => !sharing.Contains(group)).ToList();

@@ -99,6 +99,9 @@ public sealed record LocalityLbSetting(
     ValueList<string> FailoverPriority)
 {
     public static readonly LocalityLbSetting Default = new(true, default, default, default);
+
+    /// <summary>What <c>trafficDistribution</c> of a Service means: the same network, then region, zone and subzone.</summary>
+    public static readonly LocalityLbSetting Close = new(true, default, default, [Labels.Network, Labels.Region, Labels.Zone, Labels.Subzone]);
 }
 
 public sealed record LocalityDistribution(string From, ValueMap<uint> To);

@@ -28,6 +28,7 @@ public sealed record ServicePort(string Name, int Number, Protocol Protocol, str
 /// <param name="GatewayNodes">Label selector of the Nodes whose addresses the gateway uses (NodePort gateways); null when not set.</param>
 /// <param name="CreatedAt">Unix seconds: the oldest definition wins.</param>
 /// <param name="GatewayWeight">The share of a gateway among those of its network; 0 takes it out.</param>
+/// <param name="PrefersClose">Callers prefer endpoints of their own network and zone (<c>trafficDistribution</c>).</param>
 public sealed record ClusterService(
     ObjectRef Source,
     string Hostname,
@@ -44,7 +45,8 @@ public sealed record ClusterService(
     ValueMap<string>? GatewayNodes,
     bool PublishNotReady,
     long CreatedAt,
-    uint GatewayWeight = 1)
+    uint GatewayWeight = 1,
+    bool PrefersClose = false)
 {
     public string Cluster => Source.Cluster;
     public string Namespace => Source.Namespace;
@@ -84,6 +86,9 @@ public sealed record MeshService(
 {
     /// <summary>Set when the host is one Pod of a headless Service.</summary>
     public HeadlessPod? Pod { get; init; }
+
+    /// <summary>Callers prefer endpoints of their own network and zone, where no DestinationRule says.</summary>
+    public bool PrefersClose { get; init; }
 
     /// <summary>For a host that stands for an exported Service: the name of that Service's host.</summary>
     public string ExportOf { get; init; } = "";

@@ -22,7 +22,7 @@ public sealed record PolicyInterest(ValueList<string> LabelKeys, bool Localities
             keys.UnionWith(routing.Http.SelectMany(route => route.Matches).SelectMany(match => match.SourceLabels.Keys));
             keys.UnionWith(routing.Tls.Concat(routing.Tcp).SelectMany(route => route.Matches).SelectMany(match => match.SourceLabels.Keys));
         }
-        var localities = !view.Mesh.LocalityLb.Distribute.IsEmpty;
+        var localities = !view.Mesh.LocalityLb.Distribute.IsEmpty || view.Registry.Services.Values.Any(service => service.PrefersClose);
         foreach (var rule in view.Traffic.Rules.Values.SelectMany(rules => rules))
         {
             keys.UnionWith(rule.WorkloadSelector.Keys);

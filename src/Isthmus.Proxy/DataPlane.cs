@@ -42,9 +42,12 @@ internal sealed partial class DataPlane : IDisposable
         _connector = new UpstreamConnector(new Dialer(ports.Sockets, silence, ports.Time), secrets, _background, ports.Time);
         var tcp = new TcpProxy(State, _connector, _watch, Report, ports, settings.Identity);
         var upstreams = new HttpUpstreams(_connector, _background, ports.Time, ports.Random);
+        var own = new OwnRequests(State, upstreams, ports.Time);
+        var authorizers = new Authorizers(own, Report.Access);
         var http = new HttpServer(new HttpParts(
-            State, upstreams, _watch, Report, secrets, ports, settings.Identity, Connections, new DateField(ports.Time), new KeyStore(State, upstreams, ports.Time)));
-        _handler = new ConnectionHandler(new Inspector(State, ports.Time), secrets, tcp, http, Report, ports, logs.CreateLogger<ConnectionHandler>());
+            State, upstreams, _watch, Report, secrets, ports, settings.Identity, Connections, new DateField(ports.Time), new KeyStore(own, ports.Time), authorizers));
+        _handler = new ConnectionHandler(
+            new Inspector(State, ports.Time), secrets, new ConnectionAccess(authorizers, Report.Access, secrets, ports.Time), new ConnectionActions(tcp, http), Report, ports, logs.CreateLogger<ConnectionHandler>());
         _sockets = new ListenerSockets(ports.Sockets, Connections, _handler.HandleAsync, _background, ports.Time, logs.CreateLogger<ListenerSockets>());
         State.Published += snapshot =>
         {

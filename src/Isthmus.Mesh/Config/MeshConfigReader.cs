@@ -49,6 +49,7 @@ public static class MeshConfigReader
             Keepalive = root["tcpKeepalive"] is { Exists: true } keepalive ? DestinationRuleReader.ReadKeepalive(keepalive) : null,
             CallsLocalhost = root["inboundTrafficPolicy"]["mode"].Text == "LOCALHOST",
             DisableListenerLog = root["disableEnvoyListenerLog"].Flag ?? false,
+            Authorizers = ExtensionProviderReader.Read(root["extensionProviders"]),
             MeshId = proxy["meshId"].Text,
             DiscoveryAddress = proxy["discoveryAddress"].Text,
             DefaultProxyConfig = proxy.Node is JsonObject written ? Canonical.Text(written) : @default.DefaultProxyConfig,

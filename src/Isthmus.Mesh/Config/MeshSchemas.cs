@@ -22,6 +22,21 @@ internal static class MeshSchemas
         ("forwardClientCertDetails", OneOf("UNDEFINED", "SANITIZE", "FORWARD_ONLY", "APPEND_FORWARD", "SANITIZE_SET", "ALWAYS_FORWARD_ONLY")),
         ("proxyProtocol", Refused(Anything, "the PROXY protocol is not supported", "have the load balancer keep the client's address, or send it in x-forwarded-for and set numTrustedProxies")));
 
+    private static readonly Schema CheckedBody = Strict(("maxRequestBytes", Unsigned), ("allowPartialMessage", Flag), ("packAsBytes", Flag));
+
+    /// <summary>Of the providers, only external authorizers have an effect.</summary>
+    private static readonly Schema Provider = Strict(
+        ("name", Text),
+        ("envoyExtAuthzHttp", Strict(
+            ("service", Text), ("port", Unsigned), ("timeout", Duration), ("failOpen", Flag), ("clearRouteCache", Flag), ("statusOnError", Text), ("includeRequestBodyInCheck", CheckedBody),
+            ("pathPrefix", Text), ("includeHeadersInCheck", Texts), ("includeRequestHeadersInCheck", Texts), ("includeAdditionalHeadersInCheck", TextMap), ("headersToUpstreamOnAllow", Texts),
+            ("headersToDownstreamOnDeny", Texts), ("headersToDownstreamOnAllow", Texts))),
+        ("envoyExtAuthzGrpc", Strict(
+            ("service", Text), ("port", Unsigned), ("timeout", Duration), ("failOpen", Flag), ("clearRouteCache", Flag), ("statusOnError", Text), ("includeRequestBodyInCheck", CheckedBody))),
+        ("zipkin", Idle(Anything)), ("lightstep", Idle(Anything)), ("datadog", Idle(Anything)), ("stackdriver", Idle(Anything)), ("opencensus", Idle(Anything)), ("skywalking", Idle(Anything)),
+        ("opentelemetry", Idle(Anything)), ("prometheus", Idle(Anything)), ("envoyFileAccessLog", Idle(Anything)), ("envoyHttpAls", Idle(Anything)), ("envoyTcpAls", Idle(Anything)),
+        ("envoyOtelAls", Idle(Anything)), ("sds", Idle(Anything)));
+
     /// <summary>ProxyConfig, as the field <c>defaultConfig</c> and as the annotation <c>proxy.istio.io/config</c>.</summary>
     public static readonly ObjectSchema DefaultConfig = Object(
         ("concurrency", Unsigned), ("discoveryAddress", Text), ("drainDuration", Duration), ("gatewayTopology", Topology),
@@ -44,7 +59,7 @@ internal static class MeshSchemas
     public static readonly ObjectSchema MeshConfig = Object(
         ("accessLogEncoding", OneOf("TEXT", "JSON")), ("accessLogFile", Text), ("accessLogFormat", Text), ("connectTimeout", Duration), ("defaultConfig", DefaultConfig),
         ("defaultDestinationRuleExportTo", Texts), ("defaultHttpRetryPolicy", NetworkingSchemas.Retries), ("defaultServiceExportTo", Texts), ("defaultVirtualServiceExportTo", Texts),
-        ("disableEnvoyListenerLog", Flag), ("discoverySelectors", List(Selector)), ("dnsRefreshRate", Duration), ("enableAutoMtls", Flag), ("enablePrometheusMerge", Flag),
+        ("disableEnvoyListenerLog", Flag), ("discoverySelectors", List(Selector)), ("dnsRefreshRate", Duration), ("enableAutoMtls", Flag), ("enablePrometheusMerge", Flag), ("extensionProviders", List(Provider)),
         ("h2UpgradePolicy", OneOf("DO_NOT_UPGRADE", "UPGRADE")), ("inboundTrafficPolicy", Object(("mode", OneOf("PASSTHROUGH", "LOCALHOST")))),
         ("localityLbSetting", NetworkingSchemas.LocalityLb), ("meshMTLS", TlsLimits),
         ("outboundTrafficPolicy", Object(("mode", OneOf("REGISTRY_ONLY", "ALLOW_ANY")))),
@@ -57,7 +72,7 @@ internal static class MeshSchemas
         ("configSources", Refused(List(Anything), "resources are read from the API server of the configuration cluster only", "apply them there")),
         ("proxyHttpPort", Refused(Unsigned, "sidecars have no port for HTTP proxy requests", "remove the field; traffic is captured")),
         ("verifyCertificateAtClient", Idle(Flag)), ("defaultProviders", Idle(Anything)), ("enableEnvoyAccessLogService", Idle(Flag)), ("enableTracing", Idle(Flag)),
-        ("extensionProviders", Idle(List(Anything))), ("inboundClusterStatName", Idle(Text)), ("outboundClusterStatName", Idle(Text)),
+        ("inboundClusterStatName", Idle(Text)), ("outboundClusterStatName", Idle(Text)),
         ("ingressClass", Idle(Text)), ("ingressControllerMode", Idle(Text)), ("ingressService", Idle(Text)), ("ingressSelector", Idle(Text)),
         ("proxyInboundListenPort", Idle(Unsigned)), ("proxyListenPort", Idle(Unsigned)), ("serviceScopeConfigs", Idle(List(Anything))), ("thriftConfig", Idle(Anything)),
         ("disableMixerHttpReports", Idle(Flag)), ("disablePolicyChecks", Idle(Flag)), ("enableClientSidePolicyCheck", Idle(Flag)), ("mixerCheckServer", Idle(Text)),

@@ -43,14 +43,14 @@ internal static class AuthorizationPolicyReader
         if (action == PolicyAction.Custom)
         {
             if (spec["provider"]["name"].Text.Length == 0) spec["provider"].Error("CUSTOM needs the name of a provider");
-            else spec["action"].Warn("external authorization is not supported: requests that match are denied", "use ALLOW or DENY");
+            if (dryRun) spec["action"].Warn("CUSTOM has no dry run: with the annotation istio.io/dry-run, the policy has no effect", "remove the annotation or the policy");
         }
         else if (spec["provider"].Exists) spec["provider"].Error("only the action CUSTOM has a provider");
         if (action == PolicyAction.Deny && spec["rules"].Exists && !spec["rules"].Items.Any()) spec["rules"].Warn("DENY without rules denies nothing");
         return new(
             source, spec["selector"]["matchLabels"].TextMap, action,
             spec["rules"].Items.Select(rule => ReadRule(rule, source.Namespace, action)).OfType<AuthorizationRule>().ToValueList(),
-            dryRun, createdAt);
+            dryRun, createdAt) { Provider = spec["provider"]["name"].Text };
     }
 
     private static AuthorizationRule? ReadRule(Field rule, string ns, PolicyAction action)

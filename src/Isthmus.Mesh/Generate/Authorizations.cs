@@ -11,26 +11,59 @@ using NetworkRbac = Isthmus.Wire.Envoy.NetworkFilters.RBAC;
 
 namespace Isthmus.Mesh.Generate;
 
-/// <summary>AuthorizationPolicies as RBAC filters: one for each action, in order of evaluation.</summary>
+/// <summary>AuthorizationPolicies as filters: one for each action, in order of evaluation, and one for each external authorizer.</summary>
 internal static class Authorizations
 {
-    private static readonly PolicyAction[] Order = [PolicyAction.Custom, PolicyAction.Audit, PolicyAction.Deny, PolicyAction.Allow];
+    private static readonly PolicyAction[] Order = [PolicyAction.Audit, PolicyAction.Deny, PolicyAction.Allow];
 
-    public static IEnumerable<HttpFilter> Http(ValueList<AuthorizationPolicy> policies, MeshConfig mesh) => ByAction(policies, mesh, false)
-        .Select(made => new HttpFilter
+    public static IEnumerable<HttpFilter> Http(WorkloadSecurity security, MeshConfig mesh)
+    {
+        foreach (var custom in Customs(security, mesh, tcp: false))
         {
-            Name = "envoy.filters.http.rbac",
-            TypedConfig = Parts.Pack(new HttpRbac { Rules = made.Rules, ShadowRules = made.Shadow, ShadowRulesStatPrefix = ShadowPrefix(made.Action) }),
-        });
+            yield return Http(custom.Denied, custom.Matched, custom.Prefix);
+            if (custom.Reached is { } reached) yield return ExternalChecks.Http(reached, custom.Prefix);
+        }
+        foreach (var made in ByAction(security.Policies, mesh, tcp: false)) yield return Http(made.Rules, made.Shadow, ShadowPrefix(made.Action));
+    }
 
-    public static IEnumerable<Wire.Envoy.Listeners.Filter> Tcp(ValueList<AuthorizationPolicy> policies, MeshConfig mesh) => ByAction(policies, mesh, true)
-        .Select(made => new Wire.Envoy.Listeners.Filter
+    public static IEnumerable<Wire.Envoy.Listeners.Filter> Tcp(WorkloadSecurity security, MeshConfig mesh)
+    {
+        foreach (var custom in Customs(security, mesh, tcp: true))
         {
-            Name = "envoy.filters.network.rbac",
-            TypedConfig = Parts.Pack(new NetworkRbac { Rules = made.Rules, ShadowRules = made.Shadow, ShadowRulesStatPrefix = ShadowPrefix(made.Action), StatPrefix = "tcp." }),
-        });
+            yield return Tcp(custom.Denied, custom.Matched, custom.Prefix);
+            if (custom.Reached is { } reached) yield return ExternalChecks.Tcp(reached, custom.Prefix);
+        }
+        foreach (var made in ByAction(security.Policies, mesh, tcp: true)) yield return Tcp(made.Rules, made.Shadow, ShadowPrefix(made.Action));
+    }
 
-    private static string ShadowPrefix(PolicyAction action) => action is PolicyAction.Deny or PolicyAction.Custom ? "istio_dry_run_deny_" : "istio_dry_run_allow_";
+    private static HttpFilter Http(RBAC? rules, RBAC? shadow, string prefix) => new()
+    {
+        Name = ExternalChecks.HttpRbac, TypedConfig = Parts.Pack(new HttpRbac { Rules = rules, ShadowRules = shadow, ShadowRulesStatPrefix = prefix }),
+    };
+
+    private static Wire.Envoy.Listeners.Filter Tcp(RBAC? rules, RBAC? shadow, string prefix) => new()
+    {
+        Name = ExternalChecks.TcpRbac, TypedConfig = Parts.Pack(new NetworkRbac { Rules = rules, ShadowRules = shadow, ShadowRulesStatPrefix = prefix, StatPrefix = "tcp." }),
+    };
+
+    private static string ShadowPrefix(PolicyAction action) => action is PolicyAction.Deny ? "istio_dry_run_deny_" : "istio_dry_run_allow_";
+
+    /// <summary>What an external authorizer decides about: rules that only mark it, or deny it, because nobody can be asked.</summary>
+    private sealed record Custom(string Prefix, RBAC? Denied, RBAC? Matched, ReachedAuthorizer? Reached);
+
+    private static IEnumerable<Custom> Customs(WorkloadSecurity security, MeshConfig mesh, bool tcp)
+    {
+        var byProvider = security.Policies.Where(policy => policy is { Action: PolicyAction.Custom, DryRun: false })
+            .GroupBy(policy => policy.Provider, StringComparer.Ordinal).OrderBy(own => own.Key, StringComparer.Ordinal).ToList();
+        foreach (var own in byProvider)
+        {
+            // Those of several authorizers must not be confused.
+            var prefix = byProvider.Count == 1 ? ExternalChecks.Prefix : $"{ExternalChecks.Prefix}{own.Key}_";
+            var rules = Rules(PolicyAction.Custom, [.. own], mesh, tcp);
+            var reached = security.Authorizers.TryGetValue(own.Key, out var found) && (!tcp || found.Authorizer.IsGrpc) ? found : null;
+            yield return reached is null ? new(prefix, rules, null, null) : new(prefix, null, rules, reached);
+        }
+    }
 
     private static IEnumerable<(PolicyAction Action, RBAC? Rules, RBAC? Shadow)> ByAction(ValueList<AuthorizationPolicy> policies, MeshConfig mesh, bool tcp)
     {
@@ -44,11 +77,10 @@ internal static class Authorizations
     private static RBAC? Rules(PolicyAction action, List<AuthorizationPolicy> policies, MeshConfig mesh, bool tcp)
     {
         if (policies.Count == 0) return null;
-        // Without a call to the external authorizer there is no approval.
         var rules = new RBAC { Action = action switch { PolicyAction.Allow => RBAC.Types.Action.Allow, PolicyAction.Audit => RBAC.Types.Action.Log, _ => RBAC.Types.Action.Deny } };
         foreach (var policy in policies)
         {
-            var name = $"ns[{policy.Namespace}]-policy[{policy.Name}]-rule[";
+            var name = $"{(action == PolicyAction.Custom ? $"{ExternalChecks.Match}-" : "")}ns[{policy.Namespace}]-policy[{policy.Name}]-rule[";
             if (policy.Rules.IsEmpty) rules.Policies[name + "0]"] = Never();
             for (var i = 0; i < policy.Rules.Count; i++)
             {

@@ -43,12 +43,12 @@ public static class GatewayListeners
     /// which is visible only where its TLS terminates.</param>
     public static IEnumerable<FilterChain> SniChains(MeshService service, DestinationRule? rule, MeshConfig mesh, WorkloadSecurity? security = null)
     {
-        var policies = security?.Policies.Where(policy => policy.Selector.Count > 0).ToValueList() ?? default;
+        var own = security is null ? WorkloadSecurity.None : security with { Policies = security.Policies.Where(policy => policy.Selector.Count > 0).ToValueList() };
         foreach (var port in service.Ports)
         {
             if (port.Protocol == Protocol.Udp) continue;
-            yield return SniChain(ResourceNames.Sni(port.Number, "", service.Hostname), mesh, policies);
-            foreach (var subset in rule?.Subsets ?? default) yield return SniChain(ResourceNames.Sni(port.Number, subset.Name, service.Hostname), mesh, policies);
+            yield return SniChain(ResourceNames.Sni(port.Number, "", service.Hostname), mesh, own);
+            foreach (var subset in rule?.Subsets ?? default) yield return SniChain(ResourceNames.Sni(port.Number, subset.Name, service.Hostname), mesh, own);
         }
     }
 
@@ -59,11 +59,11 @@ public static class GatewayListeners
     public static ByteString Assemble(GatewayListener listener, IEnumerable<ByteString> sniChains) =>
         Assembled.Of(listener.Listener, Listener.FilterChainsFieldNumber, sniChains);
 
-    private static FilterChain SniChain(string name, MeshConfig mesh, ValueList<AuthorizationPolicy> policies) => new()
+    private static FilterChain SniChain(string name, MeshConfig mesh, WorkloadSecurity security) => new()
     {
         FilterChainMatch = new() { ServerNames = { name }, ApplicationProtocols = { TlsContexts.MeshAlpns } },
         // Proxies keep connections open for hours: without an entry at the start, successful calls would be missing from the log.
-        Filters = { Authorizations.Tcp(policies, mesh), Parts.TcpProxy(name, mesh, logConnected: true) },
+        Filters = { Authorizations.Tcp(security, mesh), Parts.TcpProxy(name, mesh, logConnected: true) },
     };
 
     /// <summary>Servers by the target port of their Service port; a port that no Service of the gateway has is not served.</summary>
@@ -165,7 +165,7 @@ public static class GatewayListeners
                 if (tls is not null) names = ServerNames(bound).ToValueList();
                 var built = OutboundListeners.Chain(chain with { ServerNames = names }, inputs.Mesh);
                 built.TransportSocket = tls;
-                if (inputs.Gateway.Security is { } security) AddFirst(built, Authorizations.Tcp(security.Policies, inputs.Mesh));
+                if (inputs.Gateway.Security is { } security) AddFirst(built, Authorizations.Tcp(security, inputs.Mesh));
                 AddOnce(listener, built);
             }
         }

@@ -112,7 +112,7 @@ internal static class HttpConnections
     {
         if (security is null) return;
         manager.HttpFilters.AddRange(TokenChecks.Http(security.Tokens));
-        manager.HttpFilters.AddRange(Authorizations.Http(security.Policies, mesh));
+        manager.HttpFilters.AddRange(Authorizations.Http(security, mesh));
     }
 
     private static HttpConnectionManager Common(string statPrefix, MeshConfig mesh)

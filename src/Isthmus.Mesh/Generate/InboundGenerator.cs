@@ -90,7 +90,7 @@ public static class InboundGenerator
     {
         var filters = new List<Filter>();
         if (exchanges) filters.Add(Parts.ServerExchange);
-        if (context.Security is { } security) filters.AddRange(Authorizations.Tcp(security.Policies, context.Mesh));
+        if (context.Security is { } security) filters.AddRange(Authorizations.Tcp(security, context.Mesh));
         if (port?.Protocol == Protocol.Mongo) filters.Add(Parts.Mongo(ClusterOf(port)));
         filters.Add(Parts.TcpProxy(ClusterOf(port), context.Mesh));
         return filters;

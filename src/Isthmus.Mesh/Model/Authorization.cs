@@ -52,6 +52,9 @@ public sealed record AuthorizationPolicy(
 {
     public string Namespace => Source.Namespace;
     public string Name => Source.Name;
+
+    /// <summary>With <see cref="PolicyAction.Custom"/>: the external authorizer that decides.</summary>
+    public string Provider { get; init; } = "";
 }
 
 public readonly record struct TokenHeader(string Name, string Prefix);
@@ -91,15 +94,22 @@ public sealed record WorkloadSecurity(ValueList<AuthorizationPolicy> Policies, V
 {
     public static readonly WorkloadSecurity None = new(default, default);
 
+    /// <summary>The authorizers that the policies name, by name, as far as they exist and can be reached.</summary>
+    public ValueMap<ReachedAuthorizer> Authorizers { get; init; }
+
     /// <summary>The policies of the root namespace and of the workload's own namespace that select it.</summary>
+    /// <param name="clusterOf">The cluster that leads to the host of a URI.</param>
+    /// <param name="reach">The authorizer with a name; null: there is none, or no way to it.</param>
     public static WorkloadSecurity Of(
-        IEnumerable<AuthorizationPolicy> policies, IEnumerable<RequestAuthentication> tokens, ValueMap<string> labels, Func<string, string> clusterOf)
+        IEnumerable<AuthorizationPolicy> policies, IEnumerable<RequestAuthentication> tokens, ValueMap<string> labels, Func<string, string> clusterOf, Func<string, ReachedAuthorizer?> reach)
     {
         var chosen = policies.Where(policy => Selectors.Matches(policy.Selector, labels)).OrderBy(policy => policy.Source).ToValueList();
         var issued = tokens.Where(policy => Selectors.Matches(policy.Selector, labels)).OrderBy(policy => policy.CreatedAt).ThenBy(policy => policy.Source)
             .SelectMany(policy => policy.Rules).OrderBy(rule => rule.Issuer, StringComparer.Ordinal)
             .Select(rule => new IssuedTokens(rule, rule.Jwks.Length > 0 ? "" : clusterOf(rule.JwksUri))).ToValueList();
-        return chosen.IsEmpty && issued.IsEmpty ? None : new(chosen, issued);
+        var reached = chosen.Where(policy => policy.Action == PolicyAction.Custom).Select(policy => policy.Provider).Distinct()
+            .Select(reach).OfType<ReachedAuthorizer>().Select(authorizer => KeyValuePair.Create(authorizer.Authorizer.Name, authorizer)).ToValueMap();
+        return chosen.IsEmpty && issued.IsEmpty ? None : new(chosen, issued) { Authorizers = reached };
     }
 }
 

@@ -54,6 +54,8 @@ public sealed record MeshConfig
     public bool CallsLocalhost { get; init; }
     /// <summary>Listeners do not log connections that match no filter chain.</summary>
     public bool DisableListenerLog { get; init; }
+    /// <summary>The external authorizers that policies may name.</summary>
+    public ValueMap<ExternalAuthorizer> Authorizers { get; init; }
     public string MeshId { get; init; } = "";
     public string DiscoveryAddress { get; init; } = "";
     /// <summary>defaultConfig as written, for the injector: JSON text with sorted keys.</summary>

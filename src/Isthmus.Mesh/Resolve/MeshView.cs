@@ -55,7 +55,7 @@ public sealed record MeshView(
     /// <summary>What a workload of a scope requires of its callers: the policies of the root namespace and of its own.</summary>
     public WorkloadSecurity? SecurityOf(ProxyScope scope, ValueMap<string> labels)
     {
-        var security = WorkloadSecurity.Of(Of(Security.Authorizations, scope.Namespace), Of(Security.Tokens, scope.Namespace), labels, uri => ClusterOf(uri, scope));
+        var security = WorkloadSecurity.Of(Of(Security.Authorizations, scope.Namespace), Of(Security.Tokens, scope.Namespace), labels, uri => ClusterOf(uri, scope), name => Reach(name, scope));
         return ReferenceEquals(security, WorkloadSecurity.None) ? null : security;
     }
 
@@ -73,6 +73,14 @@ public sealed record MeshView(
             if (Registry.Services.TryGetValue(host, out var service) && service.Port(parsed.Port) is not null && SidecarHosts.Sees(scope, service)) return ResourceNames.Outbound(parsed.Port, "", host);
         }
         return "";
+    }
+
+    private ReachedAuthorizer? Reach(string name, ProxyScope scope)
+    {
+        if (!Mesh.Authorizers.TryGetValue(name, out var authorizer)) return null;
+        var parts = authorizer.Service.Split('/', 2);
+        return Registry.Services.TryGetValue(parts[^1], out var service) && (parts.Length == 1 || service.Namespace == parts[0]) && service.Port(authorizer.Port) is not null && SidecarHosts.Sees(scope, service)
+            ? new(authorizer, service.Hostname, ResourceNames.Outbound(authorizer.Port, "", service.Hostname)) : null;
     }
 
     /// <summary>

@@ -6,6 +6,7 @@ using Isthmus.Core.Problems;
 using Isthmus.Kubernetes.Objects;
 using Isthmus.Kubernetes.Yaml;
 using Isthmus.Mesh.Config;
+using Isthmus.Mesh.Model;
 
 namespace Isthmus.Operate.Inventory;
 
@@ -40,6 +41,9 @@ public sealed class ClusterInventory
     /// <summary>The Corefile of the cluster's DNS; empty when there is none.</summary>
     public string Corefile { get; private set; } = "";
 
+    /// <summary>The external authorizers of its control planes, by name; null when no MeshConfig was read.</summary>
+    public ValueMap<ExternalAuthorizer>? Authorizers { get; private set; }
+
     /// <summary>Where its proxies' trust comes from.</summary>
     public TrustFacts Trust { get; init; } = TrustFacts.None;
 
@@ -68,7 +72,7 @@ public sealed class ClusterInventory
     /// <summary>The same cluster with what was read about the Secrets that its Gateways name.</summary>
     public ClusterInventory WithCredentials(ValueMap<string> credentials)
     {
-        var next = new ClusterInventory(Context) { Error = Error, RootNamespace = RootNamespace, Trust = Trust, Corefile = Corefile, Credentials = credentials };
+        var next = new ClusterInventory(Context) { Error = Error, RootNamespace = RootNamespace, Trust = Trust, Corefile = Corefile, Credentials = credentials, Authorizers = Authorizers };
         next._services.AddRange(_services);
         next._pods.AddRange(_pods);
         next._nodes.AddRange(_nodes);
@@ -106,7 +110,7 @@ public sealed class ClusterInventory
             case "Node": _nodes.Add(Read<Node>(value)); break;
             case "ConfigMap":
                 if (value["metadata"]?["namespace"]?.ToString() == "kube-system" && value["metadata"]?["name"]?.ToString() == "coredns") Corefile = value["data"]?["Corefile"]?.ToString() ?? "";
-                else if (value["data"]?["mesh"] is JsonValue mesh) _complaints.AddRange(MeshSettingsIn($"ConfigMap {value["metadata"]?["namespace"]}/{value["metadata"]?["name"]}", mesh.ToString(), value["data"]?["meshNetworks"]?.ToString() ?? ""));
+                else if (value["data"]?["mesh"] is JsonValue mesh) AddSettings($"ConfigMap {value["metadata"]?["namespace"]}/{value["metadata"]?["name"]}", mesh.ToString(), value["data"]?["meshNetworks"]?.ToString() ?? "");
                 break;
             case { } kind when IstioKind.Find(value["apiVersion"]?.ToString() ?? "", kind) is not null:
                 var read = IstioConfig.Read(value, Context);
@@ -117,16 +121,18 @@ public sealed class ClusterInventory
         }
     }
 
-    /// <summary>What is wrong with the settings of the mesh.</summary>
-    private static IEnumerable<Problem> MeshSettingsIn(string map, string mesh, string networks)
+    // Control planes with revisions have MeshConfigs of their own.
+    private void AddSettings(string map, string mesh, string networks)
     {
         try
         {
-            return [.. MeshConfigReader.ReadMesh(YamlText.Parse(mesh, "data[mesh]"), $"{map}, key mesh").Problems, .. MeshConfigReader.ReadNetworks(YamlText.Parse(networks, "data[meshNetworks]"), $"{map}, key meshNetworks").Problems];
+            var (config, problems) = MeshConfigReader.ReadMesh(YamlText.Parse(mesh, "data[mesh]"), $"{map}, key mesh");
+            Authorizers = config.Authorizers.Concat(Authorizers ?? ValueMap<ExternalAuthorizer>.Empty).DistinctBy(item => item.Key).ToValueMap();
+            _complaints.AddRange([.. problems, .. MeshConfigReader.ReadNetworks(YamlText.Parse(networks, "data[meshNetworks]"), $"{map}, key meshNetworks").Problems]);
         }
         catch (ProblemException e)
         {
-            return [e.Problem with { Code = "IST0106", Object = map }];
+            _complaints.Add(e.Problem with { Code = "IST0106", Object = map });
         }
     }
 

@@ -1,5 +1,6 @@
 using System.Globalization;
 using System.Text;
+using System.Text.RegularExpressions;
 using Isthmus.Proxy.Balancing;
 using Isthmus.Proxy.Snapshot;
 using Isthmus.Proxy.Telemetry;
@@ -7,12 +8,13 @@ using Isthmus.Proxy.Telemetry;
 namespace Isthmus.Proxy.Admin;
 
 /// <summary>Statistics as text: Envoy's names, and Istio's standard metrics for Prometheus.</summary>
-internal static class StatsText
+internal static partial class StatsText
 {
     public static string Plain(DataPlane plane, string filter)
     {
         var lines = new List<string>();
         foreach (var (name, value) in Server(plane)) lines.Add($"{name}: {value}");
+        foreach (var (name, value) in plane.Report.Access.All) lines.Add($"{name}: {value}");
         foreach (var cluster in plane.State.Current.Clusters.Values)
             foreach (var (name, value, _) in Cluster(cluster)) lines.Add($"cluster.{cluster.Config.Name}.{name}: {value}");
         var match = filter.Length > 0 ? TextMatch.CompileRegex(filter, whole: false) : null;
@@ -28,6 +30,7 @@ internal static class StatsText
             var metric = $"envoy_{name.Replace('.', '_')}";
             text.Append($"# TYPE {metric} {(name.EndsWith("_total", StringComparison.Ordinal) || name.Contains("ended", StringComparison.Ordinal) ? "counter" : "gauge")}\n{metric}{{}} {value}\n");
         }
+        WriteAccess(text, plane.Report.Access);
         var clusters = plane.State.Current.Clusters.Values.OrderBy(c => c.Config.Name, StringComparer.Ordinal).ToArray();
         var values = clusters.Select(Cluster).ToArray();
         for (var i = 0; i < (values.Length == 0 ? 0 : values[0].Length); i++)
@@ -39,6 +42,24 @@ internal static class StatsText
         }
         return text.ToString();
     }
+
+    /// <summary>What policies decided, with the labels that Istio gives to the results of dry runs.</summary>
+    private static void WriteAccess(StringBuilder text, AccessCounts counts)
+    {
+        var series = counts.All.Select(item => (Name: DryRun().Replace(item.Key, ""), Label: DryRun().Match(item.Key), item.Value))
+            .GroupBy(item => Named(item.Name), StringComparer.Ordinal).OrderBy(group => group.Key, StringComparer.Ordinal);
+        foreach (var group in series)
+        {
+            text.Append($"# TYPE {group.Key} counter\n");
+            foreach (var (_, label, value) in group.OrderBy(item => item.Label.Value, StringComparer.Ordinal))
+                text.Append($"{group.Key}{{{(label.Success ? $"authz_dry_run_action=\"{label.Groups[1]}\",authz_dry_run_result=\"{label.Groups[2]}\"" : "")}}} {value}\n");
+        }
+
+        static string Named(string name) => $"envoy_{string.Concat(name.Select(c => char.IsAsciiLetterOrDigit(c) ? c : '_'))}";
+    }
+
+    [GeneratedRegex(@"\.istio_dry_run_(allow|deny)_shadow_(allowed|denied)$")]
+    private static partial Regex DryRun();
 
     private static IEnumerable<(string Name, long Value)> Server(DataPlane plane)
     {

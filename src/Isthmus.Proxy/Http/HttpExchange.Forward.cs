@@ -35,7 +35,7 @@ internal sealed partial class HttpExchange
         {
             Arm(act, cluster);
             PrepareUpstreamRequest(route, act, target);
-            var (taken, late) = await RequestBody.TakeInTimeAsync(stream, _limits).ConfigureAwait(false);
+            var (taken, late) = await RequestBody.TakeInTimeAsync(stream, _limits, _access?.TakeBody()).ConfigureAwait(false);
             using var body = taken;
             if (late is null) MirroredRequest.Start(parts, _snapshot, act, Request, body, connection, _action);
             await (late is null ? ForwardAsync(route, act, target, cluster, body) : RefuseBodyAsync(late)).ConfigureAwait(false);

@@ -1,6 +1,5 @@
 using System.Runtime.CompilerServices;
 using Isthmus.Proxy.Listeners;
-using Isthmus.Proxy.Policy;
 using Isthmus.Proxy.Snapshot;
 using Isthmus.Proxy.Tcp;
 using Isthmus.Proxy.Telemetry;
@@ -11,7 +10,7 @@ namespace Isthmus.Proxy.Http;
 /// <summary>The dependencies of exchanges.</summary>
 internal sealed record HttpParts(
     SnapshotState State, HttpUpstreams Upstreams, ActivityWatch Watch, Report Report, ISecretSource Secrets, ProxyPorts Ports, ProxyIdentity Identity,
-    Connections Connections, DateField Date, KeyStore Keys);
+    Connections Connections, DateField Date, KeyStore Keys, Authorizers Authorizers);
 
 /// <summary>
 /// One request from start to end, in order: prepare, check policies, find the route, then redirect, answer or forward. Reused for each
@@ -27,7 +26,7 @@ internal sealed partial class HttpExchange(HttpParts parts, Downstream connectio
     private HttpAction _action = null!;
     private ProxySnapshot _snapshot = ProxySnapshot.Empty;
     private string _scheme = "http";
-    private RequestMetadata? _metadata;
+    private RequestAccess? _access;
     private string _peerMetadata = "";
     private bool _tellsPeer;
 
@@ -40,7 +39,6 @@ internal sealed partial class HttpExchange(HttpParts parts, Downstream connectio
         _action = action;
         _snapshot = parts.State.Current;
         _decision = default;
-        _metadata = null;
         _limits.Clear();
         Begin();
         try
@@ -100,6 +98,7 @@ internal sealed partial class HttpExchange(HttpParts parts, Downstream connectio
         _record.BytesSent = stream.BytesSent;
         _record.PeerMetadata = _peerMetadata;
         parts.Report.Http(connection, _record, _action.AccessLogs);
+        _access?.Clear();
     }
 
     [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder))]
@@ -120,14 +119,10 @@ internal sealed partial class HttpExchange(HttpParts parts, Downstream connectio
         TakePeerMetadata();
         RequestPreparation.Apply(Request, connection, _action, parts.Secrets, parts.Ports.Random);
         _scheme = Request.Headers.Get("x-forwarded-proto"u8).SequenceEqual("https"u8) ? "https" : "http";
-        if (_action.Tokens.Count > 0 && await RefuseTokensAsync().ConfigureAwait(false)) return;
-        if (RequestPreparation.Denial(Request, _scheme, connection, _action, _metadata) is { } rule)
-        {
-            await ReplyAsync(403, LocalReply.Denied, $"rbac_access_denied_matched_policy[{rule}]", EndReason.DeniedByPolicy).ConfigureAwait(false);
-            return;
-        }
-        var table = _action.Routes ?? _snapshot.Routes.GetValueOrDefault(_action.RouteName);
-        if (table is not null) _decision = RouteDecision.For(table, Request, _scheme, parts.Ports.Random);
+        if (_action.Tokens.Count > 0 && await RefuseAsync(Access.CheckTokensAsync(_action, _scheme)).ConfigureAwait(false)) return;
+        if (_action.RoutesFirst) FindRoute();
+        if (_action.Access.Count > 0 && await RefuseAsync(Access.CheckAsync(_action, _scheme, _record)).ConfigureAwait(false)) return;
+        if (!_action.RoutesFirst || _access is { IsChanged: true }) FindRoute();
         if (_decision.Route is not { } route)
         {
             await ReplyAsync(404, "", "route_not_found", EndReason.RouteNotFound).ConfigureAwait(false);
@@ -135,6 +130,24 @@ internal sealed partial class HttpExchange(HttpParts parts, Downstream connectio
         }
         _record.RouteName = route.Name;
         await ActAsync(route).ConfigureAwait(false);
+    }
+
+    private void FindRoute()
+    {
+        var table = _action.Routes ?? _snapshot.Routes.GetValueOrDefault(_action.RouteName);
+        if (table is not null) _decision = RouteDecision.For(table, Request, _scheme, parts.Ports.Random);
+    }
+
+    private RequestAccess Access => _access ??= new(parts, connection, stream);
+
+    /// <summary>Answers the request if a check refuses it.</summary>
+    private async ValueTask<bool> RefuseAsync(ValueTask<Refusal?> check)
+    {
+        var refusal = await check.ConfigureAwait(false);
+        _record.Metadata = Access.Metadata;
+        if (refusal is null) return false;
+        await SendOwnAsync(LocalReply.Prepare(_response, Request, refusal, _record), refusal.Details, refusal.Reason).ConfigureAwait(false);
+        return true;
     }
 
     [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder))]
@@ -166,22 +179,6 @@ internal sealed partial class HttpExchange(HttpParts parts, Downstream connectio
                 await ForwardAsync(route, (ForwardAct)route.Act).ConfigureAwait(false);
                 return;
         }
-    }
-
-    private async ValueTask<bool> RefuseTokensAsync()
-    {
-        foreach (var check in _action.Tokens)
-        {
-            var verdict = await check.DecideAsync(Request, _scheme, parts.Keys.GetAsync, parts.Ports.Time.GetUtcNow()).ConfigureAwait(false);
-            _metadata = verdict.Metadata ?? _metadata;
-            if (verdict.Status == 0) continue;
-            var body = LocalReply.Prepare(_response, Request, verdict.Status, verdict.Failure);
-            var realm = $"{_scheme}://{Request.Authority}{Request.TargetText.Split('?')[0]}".Replace("\"", "", StringComparison.Ordinal).Replace("\\", "", StringComparison.Ordinal);
-            _response.Headers.Add("www-authenticate"u8, $"Bearer realm=\"{realm}\", error=\"invalid_token\"");
-            await SendOwnAsync(body, $"jwt_authn_access_denied{{{verdict.Failure.Replace(' ', '_')}}}", EndReason.Unauthorized).ConfigureAwait(false);
-            return true;
-        }
-        return false;
     }
 
     private async ValueTask<bool> InjectFaultAsync(FaultSettings? fault)
@@ -238,6 +235,7 @@ internal sealed partial class HttpExchange(HttpParts parts, Downstream connectio
         if (!headers.Contains("date"u8)) headers.Add("date"u8, parts.Date.Now);
         if (_action.RequestIdInResponse && Request.Headers.IndexOf("x-request-id"u8) is >= 0 and var at) headers.Set("x-request-id"u8, Request.Headers.Value(at));
         if (_decision.SetCookie is { Length: > 0 } cookie) headers.Add("set-cookie"u8, cookie);
+        if (_access is { ToClient.Count: > 0 } access) HeaderEditing.Response(_response, HeaderEdits.None with { Response = access.ToClient }, _record);
         if (connection.IsTooOld || parts.Connections.IsEnding(connection)) stream.MustClose = true;
         if (!_tellsPeer || parts.Identity.PeerMetadata.Length == 0) return;
         headers.Set("x-envoy-peer-metadata"u8, parts.Identity.PeerMetadata);

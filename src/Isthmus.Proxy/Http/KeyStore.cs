@@ -1,16 +1,13 @@
 using System.Collections.Concurrent;
 using System.Text;
 using Isthmus.Proxy.Policy;
-using Isthmus.Proxy.Snapshot;
-using Isthmus.Proxy.Tcp;
 
 namespace Isthmus.Proxy.Http;
 
 /// <summary>The keys of issuers, fetched through clusters of the mesh and cached. While an issuer is unreachable its last
 /// keys stay.</summary>
-internal sealed class KeyStore(SnapshotState state, HttpUpstreams upstreams, TimeProvider time)
+internal sealed class KeyStore(OwnRequests requests, TimeProvider time)
 {
-    private const int MostBytes = 1 << 20;
     private static readonly TimeSpan LeastInterval = TimeSpan.FromSeconds(5);
 
     private readonly ConcurrentDictionary<RemoteKeys, Entry> _entries = new();
@@ -54,46 +51,10 @@ internal sealed class KeyStore(SnapshotState state, HttpUpstreams upstreams, Tim
     private async Task<JsonWebKeys?> FetchAsync(RemoteKeys where)
     {
         if (!Uri.TryCreate(where.Uri, UriKind.Absolute, out var uri)) return null;
-        if (!state.Current.Clusters.TryGetValue(where.Cluster, out var cluster) || cluster.Pick(null, null, null) is not { } host) return null;
-        host.Begin();
-        UpstreamStream? upstream = null;
-        try
-        {
-            using var deadline = new QueueDeadline(time, where.Timeout, uri.Authority);
-            var patience = where.Timeout < cluster.Config.ConnectTimeout ? where.Timeout : cluster.Config.ConnectTimeout;
-            upstream = await upstreams.OpenAsync(cluster, host, HttpVersions.Http11, default, fresh: true, patience, deadline).ConfigureAwait(false);
-            using var timer = time.CreateTimer(static open => ((UpstreamStream)open!).Abort(), upstream, where.Timeout, Timeout.InfiniteTimeSpan);
-            var request = new RequestHead { Method = "GET", Version = HttpVersions.Http11, Authority = uri.Authority };
-            request.SetTarget(Encoding.UTF8.GetBytes(uri.PathAndQuery));
-            request.Headers.Add("accept"u8, "application/json"u8);
-            await upstream.SendHeadAsync(request).ConfigureAwait(false);
-            await upstream.EndAsync(null).ConfigureAwait(false);
-            var response = new ResponseHead();
-            await upstream.ReceiveHeadAsync(response).ConfigureAwait(false);
-            cluster.Answered(host, response.Status);
-            return response.Status == 200 && await ReadAsync(upstream).ConfigureAwait(false) is { } body ? JsonWebKeys.Parse(body) : null;
-        }
-        catch (Exception e) when (e is TransportException or HttpMessageException or OverflowException)
-        {
-            Interlocked.Increment(ref host.Counters.Errors);
-            return null;
-        }
-        finally
-        {
-            upstream?.Release();
-            host.End();
-        }
-    }
-
-    private static async ValueTask<byte[]?> ReadAsync(UpstreamStream upstream)
-    {
-        using var body = new ByteWriter();
-        while (true)
-        {
-            var piece = await upstream.ReceiveBodyAsync().ConfigureAwait(false);
-            if (piece.IsEmpty) return body.Written.ToArray();
-            body.Write(piece.Span);
-            if (body.Length > MostBytes) return null;
-        }
+        var request = new RequestHead { Method = "GET", Version = HttpVersions.Http11, Authority = uri.Authority };
+        request.SetTarget(Encoding.UTF8.GetBytes(uri.PathAndQuery));
+        request.Headers.Add("accept"u8, "application/json"u8);
+        var answer = await requests.SendAsync(where.Cluster, request, default, where.Timeout).ConfigureAwait(false);
+        return answer.Failure == OwnFailure.None && answer.Head.Status == 200 ? JsonWebKeys.Parse(answer.Body) : null;
     }
 }

@@ -1,6 +1,7 @@
 using System.Globalization;
 using System.Text;
 using Isthmus.Proxy.Snapshot;
+using Isthmus.Proxy.Telemetry;
 
 namespace Isthmus.Proxy.Http;
 
@@ -9,15 +10,20 @@ internal static class LocalReply
 {
     public const string NoHealthyUpstream = "no healthy upstream";
     public const string UpstreamTimeout = "upstream request timeout";
-    public const string Denied = "RBAC: access denied";
     public const string FaultAbort = "fault filter abort";
+
+    /// <summary>What policies answer.</summary>
+    public static readonly byte[] Denied = "RBAC: access denied"u8.ToArray();
 
     public static string UpstreamReset(string reason, bool isRetried, string transportFailure) =>
         "upstream connect error or disconnect/reset before headers. " + (isRetried ? "retried and the latest " : "") + "reset reason: " + reason +
         (transportFailure.Length > 0 ? $", transport failure reason: {transportFailure}" : "");
 
     /// <summary>Fills in the head of a response with that text. gRPC clients get a gRPC status.</summary>
-    public static ReadOnlyMemory<byte> Prepare(ResponseHead head, RequestHead request, int status, string body)
+    public static ReadOnlyMemory<byte> Prepare(ResponseHead head, RequestHead request, int status, string body) => Prepare(head, request, status, Encoding.UTF8.GetBytes(body));
+
+    /// <summary>Fills in the head of a response with those bytes. gRPC clients get a gRPC status.</summary>
+    public static ReadOnlyMemory<byte> Prepare(ResponseHead head, RequestHead request, int status, ReadOnlyMemory<byte> body)
     {
         head.Clear();
         if (request.Headers.Get("content-type"u8).StartsWith("application/grpc"u8))
@@ -25,20 +31,29 @@ internal static class LocalReply
             head.Status = 200;
             head.Headers.Add("content-type"u8, "application/grpc"u8);
             head.Headers.Add("grpc-status"u8, GrpcStatus(status).ToString(CultureInfo.InvariantCulture));
-            if (body.Length > 0) head.Headers.Add("grpc-message"u8, Uri.EscapeDataString(body).Replace("%20", " ", StringComparison.Ordinal));
+            if (body.Length > 0) head.Headers.Add("grpc-message"u8, Uri.EscapeDataString(Encoding.UTF8.GetString(body.Span)).Replace("%20", " ", StringComparison.Ordinal));
             head.Body = BodyKind.None;
             return default;
         }
         head.Status = status;
-        var bytes = Encoding.UTF8.GetBytes(body);
-        if (bytes.Length > 0)
+        if (body.Length > 0)
         {
-            head.Headers.Add("content-length"u8, bytes.Length.ToString(CultureInfo.InvariantCulture));
+            head.Headers.Add("content-length"u8, body.Length.ToString(CultureInfo.InvariantCulture));
             head.Headers.Add("content-type"u8, "text/plain"u8);
         }
-        head.Body = bytes.Length == 0 || request.Method == "HEAD" ? BodyKind.None : BodyKind.Length;
-        head.ContentLength = bytes.Length;
-        return head.Body == BodyKind.None ? default : bytes;
+        head.Body = body.Length == 0 || request.Method == "HEAD" ? BodyKind.None : BodyKind.Length;
+        head.ContentLength = body.Length;
+        return head.Body == BodyKind.None ? default : body;
+    }
+
+    /// <summary>Fills in the head of a refusal.</summary>
+    public static ReadOnlyMemory<byte> Prepare(ResponseHead head, RequestHead request, Refusal refusal, TrafficRecord record)
+    {
+        var body = Prepare(head, request, refusal.Status, refusal.Body);
+        HeaderEditing.Response(head, HeaderEdits.None with { Response = refusal.Fields }, record);
+        // The status of a call is in a response of gRPC, whatever the body of the refusal is.
+        if (head.Headers.Contains("grpc-status"u8)) head.Headers.Set("content-type"u8, "application/grpc"u8);
+        return body;
     }
 
     /// <summary>Sends the client to the normalized path, which the request has by now.</summary>

@@ -20,8 +20,8 @@ internal sealed class RequestBody : IDisposable
         IsStreaming = isStreaming;
     }
 
-    /// <summary>It can be sent only once.</summary>
-    public bool IsStreaming { get; }
+    /// <summary>There is more of it than was read, so it can be sent only once.</summary>
+    public bool IsStreaming { get; private set; }
 
     /// <summary>Why reading the body from the client failed; null if it did not.</summary>
     public Exception? Failure { get; private set; }
@@ -30,30 +30,42 @@ internal sealed class RequestBody : IDisposable
 
     public ReadOnlyMemory<byte> Buffered => _buffer.Written;
 
-    /// <summary>Reads the body when it is small.</summary>
+    /// <summary>A body of which nothing is read yet.</summary>
+    public static RequestBody Begin(DownstreamStream from) => new(from, isStreaming: true);
+
+    /// <summary>Reads until so many bytes have arrived, or all.</summary>
     /// <exception cref="TransportException">The client is gone.</exception>
     /// <exception cref="HttpMessageException">The client broke the protocol.</exception>
-    public static async ValueTask<RequestBody?> TakeAsync(DownstreamStream from)
+    public async ValueTask ReadAheadAsync(long bytes)
+    {
+        while (IsStreaming && _buffer.Length < bytes)
+        {
+            var piece = await _from.ReadBodyAsync().ConfigureAwait(false);
+            if (piece.IsEmpty) IsStreaming = false;
+            else _buffer.Write(piece.Span);
+        }
+    }
+
+    /// <summary>Reads the body when it is small.</summary>
+    /// <param name="begun">The body, if something was read before.</param>
+    /// <exception cref="TransportException">The client is gone.</exception>
+    /// <exception cref="HttpMessageException">The client broke the protocol.</exception>
+    public static async ValueTask<RequestBody?> TakeAsync(DownstreamStream from, RequestBody? begun)
     {
         var request = from.Request;
         if (request.Body == BodyKind.None) return null;
+        var body = begun ?? new(from, isStreaming: true);
         var length = request.Body == BodyKind.Length ? request.ContentLength : from.ArrivedLength;
-        if (length is < 0 or > MaxBuffered) return new(from, isStreaming: true);
-        var body = new RequestBody(from, isStreaming: false);
-        while (true)
-        {
-            var piece = await from.ReadBodyAsync().ConfigureAwait(false);
-            if (piece.IsEmpty) return body;
-            body._buffer.Write(piece.Span);
-        }
+        if (length is >= 0 and <= MaxBuffered) await body.ReadAheadAsync(long.MaxValue).ConfigureAwait(false);
+        return body;
     }
 
     /// <summary>Reads the body when it is small, unless a time limit ends that: then the read goes on until its stream is aborted.</summary>
     /// <exception cref="TransportException">The client is gone.</exception>
     /// <exception cref="HttpMessageException">The client broke the protocol.</exception>
-    public static async ValueTask<(RequestBody? Body, Task? Late)> TakeInTimeAsync(DownstreamStream from, RequestLimits limits)
+    public static async ValueTask<(RequestBody? Body, Task? Late)> TakeInTimeAsync(DownstreamStream from, RequestLimits limits, RequestBody? begun)
     {
-        var taking = TakeAsync(from);
+        var taking = TakeAsync(from, begun);
         if (taking.IsCompleted || !limits.LimitReading) return (await taking.ConfigureAwait(false), null);
         var reading = taking.AsTask();
         await Task.WhenAny(reading, limits.Expired).ConfigureAwait(false);
@@ -83,6 +95,7 @@ internal sealed class RequestBody : IDisposable
             await to.EndAsync(Trailers).ConfigureAwait(false);
             return;
         }
+        await to.SendBodyAsync(_buffer.Written).ConfigureAwait(false);
         await to.FlushAsync().ConfigureAwait(false);
         _pump = PumpAsync(to);
     }

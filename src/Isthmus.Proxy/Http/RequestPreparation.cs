@@ -41,17 +41,6 @@ internal static class RequestPreparation
         if (action.Via.Length > 0) headers.Add("via"u8, action.Via);
     }
 
-    /// <summary>The rule that denies a request; null when none does.</summary>
-    public static string? Denial(RequestHead request, string scheme, Downstream connection, HttpAction action, RequestMetadata? metadata)
-    {
-        if (action.Policies.Count == 0) return null;
-        var facts = new PolicyFacts(request, scheme, connection.Peer, connection.Source,
-            RemoteAddress(request.Headers, connection, action), connection.Destination, connection.Facts.ServerName, metadata);
-        foreach (var policy in action.Policies)
-            if (policy.Decide(facts) is { IsAllowed: false } verdict) return verdict.Rule.Length > 0 ? verdict.Rule : "none";
-        return null;
-    }
-
     /// <summary>Whether the connection may change to the protocol that the client asks for.</summary>
     public static bool TakeUpgrade(RequestHead request, HttpAction action, ForwardAct act)
     {

@@ -1,4 +1,3 @@
-using Isthmus.Proxy.Policy;
 using Isthmus.Proxy.Snapshot;
 using Isthmus.Proxy.Tcp;
 using Isthmus.Proxy.Telemetry;
@@ -7,12 +6,15 @@ using Microsoft.Extensions.Logging;
 
 namespace Isthmus.Proxy.Listeners;
 
+/// <summary>What filter chains do with connections.</summary>
+internal sealed record ConnectionActions(TcpProxy Tcp, Http.HttpServer Http);
+
 /// <summary>
 /// The life of one accepted connection, in order: find the intended listener, inspect the first bytes, choose the filter chain,
-/// check the chain's policies, terminate TLS, hand over to TCP or HTTP. Whatever ends it before that is reported here.
+/// terminate TLS, check the chain's policies, hand over to TCP or HTTP. Whatever ends it before that is reported here.
 /// </summary>
 internal sealed partial class ConnectionHandler(
-    Inspector inspector, ISecretSource secrets, TcpProxy tcp, Http.HttpServer http, Report report, ProxyPorts ports, ILogger log)
+    Inspector inspector, ISecretSource secrets, ConnectionAccess access, ConnectionActions actions, Report report, ProxyPorts ports, ILogger log)
 {
     private static readonly TimeSpan HandshakeTimeout = TimeSpan.FromSeconds(15);
 
@@ -29,10 +31,11 @@ internal sealed partial class ConnectionHandler(
         {
             HandOff(connection);
             if (await ChooseAsync(connection, start, stop).ConfigureAwait(false) is not { } chain) return;
-            if (!Admit(connection, chain, start)) return;
+            // With TLS, the caller is known only after the handshake.
             if (chain.Tls is not null && !await TakeTlsOffAsync(connection, chain.Tls, start).ConfigureAwait(false)) return;
-            if (chain.Action is TcpAction action) await tcp.RunAsync(connection, action, start).ConfigureAwait(false);
-            else await http.RunAsync(connection, (HttpAction)chain.Action).ConfigureAwait(false);
+            if (!await AdmitAsync(connection, chain, start).ConfigureAwait(false)) return;
+            if (chain.Action is TcpAction action) await actions.Tcp.RunAsync(connection, action, start).ConfigureAwait(false);
+            else await actions.Http.RunAsync(connection, (HttpAction)chain.Action).ConfigureAwait(false);
         }
         catch (TransportException e)
         {
@@ -76,11 +79,10 @@ internal sealed partial class ConnectionHandler(
         return connection.Chain;
     }
 
-    private bool Admit(Downstream connection, FilterChainSnapshot chain, long start)
+    private async ValueTask<bool> AdmitAsync(Downstream connection, FilterChainSnapshot chain, long start)
     {
-        // With TLS the caller is known only after the handshake; TcpProxy and HttpServer ask then.
-        if (chain.Tls is not null || chain.Action is HttpAction || Denial(connection, chain) is not { } rule) return true;
-        End(connection, start, EndReason.DeniedByPolicy, $"rbac_access_denied_matched_policy[{rule}]");
+        if (chain.Access.Count == 0 || await access.CheckAsync(connection, chain).ConfigureAwait(false) is not { } refusal) return true;
+        End(connection, start, refusal.Reason, refusal.Details);
         return false;
     }
 
@@ -97,19 +99,7 @@ internal sealed partial class ConnectionHandler(
             End(connection, start, EndReason.ClientTlsFailed, e.Message);
             return false;
         }
-        if (Denial(connection, connection.Chain!) is not { } rule) return true;
-        End(connection, start, EndReason.DeniedByPolicy, $"rbac_access_denied_matched_policy[{rule}]");
-        return false;
-    }
-
-    /// <summary>The rule that denies a connection; null when none does.</summary>
-    internal static string? Denial(Downstream connection, FilterChainSnapshot chain)
-    {
-        if (chain.Policies.Count == 0) return null;
-        var facts = new PolicyFacts(null, "", connection.Peer, connection.Source, connection.Source.Address, connection.Destination, connection.Facts.ServerName);
-        foreach (var policy in chain.Policies)
-            if (policy.Decide(facts) is { IsAllowed: false } verdict) return verdict.Rule.Length > 0 ? verdict.Rule : "none";
-        return null;
+        return true;
     }
 
     private void End(Downstream connection, long start, EndReason reason, string details)
@@ -122,7 +112,7 @@ internal sealed partial class ConnectionHandler(
             Reason = reason,
             TransportFailure = reason == EndReason.ClientTlsFailed ? details : "",
             Details = reason == EndReason.NoFilterChain ? details : "",
-            TerminationDetails = reason is EndReason.DeniedByPolicy ? details : "",
+            TerminationDetails = reason is EndReason.DeniedByPolicy or EndReason.Unauthorized ? details : "",
             DownstreamLocal = connection.Destination,
             DownstreamRemote = connection.Source,
             DownstreamPeer = connection.Peer,

@@ -19,7 +19,7 @@ internal readonly record struct PolicyFacts(
 /// <param name="Rule">The rule that decided; empty when none matched.</param>
 internal readonly record struct Verdict(bool IsAllowed, string Rule);
 
-/// <summary>One rbac filter: rules compiled to predicates, decided without any I/O.</summary>
+/// <summary>The rules of an rbac filter, compiled to predicates and decided without any I/O.</summary>
 internal sealed class RbacPolicy
 {
     private readonly RBAC.Types.Action _action;
@@ -31,20 +31,20 @@ internal sealed class RbacPolicy
         _rules = rules;
     }
 
-    /// <summary>Compiles the rules of a filter; null when it only observes (shadow rules, action LOG).</summary>
+    /// <summary>The rules only mark what they match.</summary>
+    public bool OnlyLogs => _action == RBAC.Types.Action.Log;
+
+    /// <summary>Compiles rules; null when there are none.</summary>
     /// <exception cref="ResourceException">A rule that this proxy cannot evaluate: guessing would allow or deny the wrong
     /// requests.</exception>
-    public static RbacPolicy? From(RBAC? rules)
-    {
-        if (rules is null || rules.Action == RBAC.Types.Action.Log) return null;
-        return new(rules.Action, [.. rules.Policies.OrderBy(p => p.Key, StringComparer.Ordinal).Select(p => (p.Key, Rule(p.Value)))]);
-    }
+    public static RbacPolicy? From(RBAC? rules) =>
+        rules is null ? null : new(rules.Action, [.. rules.Policies.OrderBy(p => p.Key, StringComparer.Ordinal).Select(p => (p.Key, Rule(p.Value)))]);
 
     public Verdict Decide(in PolicyFacts facts)
     {
         foreach (var (name, matches) in _rules)
-            if (matches(facts)) return new(_action == RBAC.Types.Action.Allow, name);
-        return new(_action == RBAC.Types.Action.Deny, "");
+            if (matches(facts)) return new(_action != RBAC.Types.Action.Deny, name);
+        return new(_action != RBAC.Types.Action.Allow, "");
     }
 
     private static Func<PolicyFacts, bool> Rule(Wire.Envoy.Rbac.Policy policy)
@@ -136,9 +136,8 @@ internal sealed class RbacPolicy
     // Without filter results nothing matches.
     private static Func<PolicyFacts, bool> Metadata(MetadataMatcher matcher)
     {
-        var (filter, path, inverted) = (matcher.Filter, matcher.Path.Select(segment => segment.Key).ToArray(), matcher.Invert);
-        var matches = RequestMetadata.Matcher(matcher.Value);
-        return facts => matches(facts.Metadata?.Find(filter, path)) != inverted;
+        var matches = RequestMetadata.Matcher(matcher);
+        return facts => matches(facts.Metadata);
     }
 
     private static Cidr Range(CidrRange range) => ListenerDecoder.Range(range);

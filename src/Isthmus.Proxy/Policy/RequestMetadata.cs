@@ -9,21 +9,26 @@ internal sealed class RequestMetadata
 {
     private const string AuthFilter = "istio_authn";
 
-    private readonly JsonObject _filters;
-
-    private RequestMetadata(JsonObject filters) => _filters = filters;
+    private readonly JsonObject _filters = [];
 
     /// <param name="verified">Valid tokens, each with the name under which its filter stores its claims (empty: not stored).</param>
     public static RequestMetadata Of(IReadOnlyList<(WebToken Token, string Key)> verified)
     {
-        var filters = new JsonObject();
+        var metadata = new RequestMetadata();
         var payloads = new JsonObject();
         foreach (var (token, key) in verified)
             if (key.Length > 0) payloads[key] = token.Claims.DeepClone();
-        filters["envoy.filters.http.jwt_authn"] = payloads;
+        metadata._filters["envoy.filters.http.jwt_authn"] = payloads;
         // One token identifies the caller of the request.
-        if (verified.Count > 0) filters[AuthFilter] = Authenticated(verified[0].Token);
-        return new(filters);
+        if (verified.Count > 0) metadata._filters[AuthFilter] = Authenticated(verified[0].Token);
+        return metadata;
+    }
+
+    /// <summary>Keeps a value of a filter.</summary>
+    public void Put(string filter, string key, JsonNode? value)
+    {
+        if (_filters[filter] is not JsonObject values) _filters[filter] = values = [];
+        values[key] = value;
     }
 
     public JsonNode? Find(string filter, IReadOnlyList<string> path)
@@ -33,8 +38,17 @@ internal sealed class RequestMetadata
         return at;
     }
 
+    /// <summary>Whether the metadata, null when there is none, matches.</summary>
     /// <exception cref="ResourceException">An unknown kind of match.</exception>
-    public static Func<JsonNode?, bool> Matcher(ValueMatcher? matcher)
+    public static Func<RequestMetadata?, bool> Matcher(MetadataMatcher matcher)
+    {
+        var (filter, path, inverted) = (matcher.Filter, matcher.Path.Select(segment => segment.Key).ToArray(), matcher.Invert);
+        var matches = Matcher(matcher.Value);
+        return metadata => matches(metadata?.Find(filter, path)) != inverted;
+    }
+
+    /// <exception cref="ResourceException">An unknown kind of match.</exception>
+    private static Func<JsonNode?, bool> Matcher(ValueMatcher? matcher)
     {
         switch (matcher?.MatchPatternCase)
         {

@@ -14,7 +14,7 @@ internal static class HttpDecoder
     /// <exception cref="ResourceException">The connection manager cannot be used.</exception>
     public static HttpAction Decode(Manager http, List<string> notes)
     {
-        var filters = new Filters();
+        var filters = new Filters($"http.{http.StatPrefix}.");
         foreach (var filter in http.HttpFilters) Take(filter, filters, notes);
         if (!filters.HasRouter) throw new ResourceException($"http_connection_manager '{http.StatPrefix}' has no router filter");
         var inline = http.RouteSpecifierCase == Manager.RouteSpecifierOneofCase.RouteConfig ? RouteDecoder.Decode(http.RouteConfig) : null;
@@ -46,7 +46,7 @@ internal static class HttpDecoder
             http.HttpProtocolOptions?.AcceptHttp10 ?? false, http.HttpProtocolOptions?.DefaultHostForHttp10 ?? "",
             http.GenerateRequestId ?? true, http.PreserveExternalRequestId, http.AlwaysSetRequestIdInResponse,
             http.StripMatchingHostPort || http.StripAnyHostPort, http.Via,
-            filters.Alpn, filters.ExchangesMetadata, filters.Tokens, filters.Policies, filters.Fault, filters.HasCors,
+            filters.Alpn, filters.ExchangesMetadata, filters.Tokens, filters.Access, filters.Fault, filters.HasCors,
             (int)Math.Clamp(http.MaxRequestHeadersKb ?? 60u, 1, 8192) * 1024,
             ListenerDecoder.AccessLogs(http.AccessLog, notes))
         {
@@ -56,15 +56,18 @@ internal static class HttpDecoder
         };
     }
 
-    private sealed class Filters
+    /// <param name="stats">What the names of the counters of filters begin with.</param>
+    private sealed class Filters(string stats)
     {
+        public string Stats => stats;
+
         public bool HasRouter;
         public bool HasCors;
         public bool ExchangesMetadata;
         public FaultSettings? Fault;
         public ValueMap<ValueList<string>> Alpn = new([]);
         public readonly List<TokenCheck> Tokens = [];
-        public readonly List<RbacPolicy> Policies = [];
+        public readonly List<AccessFilter> Access = [];
     }
 
     private static void Take(HttpFilter filter, Filters into, List<string> notes)
@@ -77,10 +80,8 @@ internal static class HttpDecoder
         else if (config.TryUnpack(out Wire.Istio.Alpn.FilterConfig alpn)) into.Alpn = Alpn(alpn);
         else if (config.TryUnpack(out HTTPFault fault)) into.Fault = RouteDecoder.Fault(fault);
         else if (config.TryUnpack(out Cors _)) into.HasCors = true;
-        else if (config.TryUnpack(out Wire.Envoy.HttpFilters.RBAC rbac))
-        {
-            if (RbacPolicy.From(rbac.Rules) is { } policy) into.Policies.Add(policy);
-        }
+        else if (config.TryUnpack(out Wire.Envoy.HttpFilters.RBAC rbac)) into.Access.Add(new RbacFilter(rbac.Rules, rbac.ShadowRules, "envoy.filters.http.rbac", into.Stats, rbac.ShadowRulesStatPrefix));
+        else if (config.TryUnpack(out Wire.Envoy.HttpFilters.ExtAuthz external)) into.Access.Add(ExternalCheckDecoder.Decode(external, into.Stats));
         else if (config.TryUnpack(out JwtAuthentication tokens)) into.Tokens.Add(new(tokens));
         else if (config.TryUnpack(out Wire.Istio.Authn.FilterConfig _))
         {

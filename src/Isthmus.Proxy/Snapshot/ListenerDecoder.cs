@@ -129,7 +129,7 @@ internal static class ListenerDecoder
 
     private static FilterChainSnapshot Chain(FilterChain chain, List<string> notes)
     {
-        var policies = new List<RbacPolicy>();
+        var access = new List<AccessFilter>();
         ChainAction? action = null;
         var (bySni, exchanges) = (false, false);
         var rewrites = new List<ClusterRewrite>();
@@ -137,10 +137,8 @@ internal static class ListenerDecoder
         {
             if (filter.TypedConfig.TryUnpack(out TcpProxy tcp)) action = Tcp(tcp, notes) with { BySni = bySni ? new(rewrites.ToValueList()) : null };
             else if (filter.TypedConfig.TryUnpack(out HttpConnectionManager http)) action = HttpDecoder.Decode(http, notes);
-            else if (filter.TypedConfig.TryUnpack(out RBAC rbac))
-            {
-                if (RbacPolicy.From(rbac.Rules) is { } policy) policies.Add(policy);
-            }
+            else if (filter.TypedConfig.TryUnpack(out RBAC rbac)) access.Add(new RbacFilter(rbac.Rules, rbac.ShadowRules, "envoy.filters.network.rbac", rbac.StatPrefix, rbac.ShadowRulesStatPrefix));
+            else if (filter.TypedConfig.TryUnpack(out ExtAuthz external)) access.Add(ExternalCheckDecoder.Decode(external));
             else if (filter.Name == "envoy.filters.network.sni_cluster") bySni = true;
             else if (filter.TypedConfig.TryUnpack(out TcpClusterRewrite rewrite)) rewrites.Add(new(TextMatch.CompileRegex(rewrite.ClusterPattern, whole: false), rewrite.ClusterReplacement));
             else if (filter.Name == "istio.metadata_exchange") exchanges = true;
@@ -151,7 +149,7 @@ internal static class ListenerDecoder
             else throw new ResourceException($"filter chain '{chain.Name}': network filter '{filter.Name}' is not supported");
         }
         if (action is null) throw new ResourceException($"filter chain '{chain.Name}' ends in neither tcp_proxy nor http_connection_manager");
-        return new(chain.Name, Match(chain.FilterChainMatch ?? new()), TlsSettings.From(chain.TransportSocket, downstream: true), action, policies) { ExchangesMetadata = exchanges && action is TcpAction };
+        return new(chain.Name, Match(chain.FilterChainMatch ?? new()), TlsSettings.From(chain.TransportSocket, downstream: true), action, access) { ExchangesMetadata = exchanges && action is TcpAction };
     }
 
     private static ChainMatch Match(FilterChainMatch match) => new(

@@ -38,7 +38,7 @@ internal sealed record ChainMatch(
 
 internal enum SourceKind { Any, Local, External }
 
-internal sealed record FilterChainSnapshot(string Name, ChainMatch Match, TlsSettings? Tls, ChainAction Action, IReadOnlyList<RbacPolicy> Policies)
+internal sealed record FilterChainSnapshot(string Name, ChainMatch Match, TlsSettings? Tls, ChainAction Action, IReadOnlyList<AccessFilter> Access)
 {
     /// <summary>TCP clients may exchange metadata with this proxy before their first byte.</summary>
     public bool ExchangesMetadata { get; init; }
@@ -86,9 +86,12 @@ internal sealed record HttpAction(
     ClientCertMode ClientCert, ClientCertFields ClientCertFields, ValueList<string> Upgrades, TimeSpan StreamIdleTimeout, TimeSpan IdleTimeout,
     TimeSpan MaxDuration, int MaxRequests, bool NormalizePath, bool MergeSlashes, EscapedSlashes EscapedSlashes,
     bool AcceptHttp10, string DefaultHost, bool GenerateRequestId, bool KeepExternalRequestId, bool RequestIdInResponse, bool StripPort, string Via,
-    ValueMap<ValueList<string>> AlpnOverride, bool ExchangesMetadata, IReadOnlyList<TokenCheck> Tokens, IReadOnlyList<RbacPolicy> Policies, FaultSettings? Fault, bool HasCors,
+    ValueMap<ValueList<string>> AlpnOverride, bool ExchangesMetadata, IReadOnlyList<TokenCheck> Tokens, IReadOnlyList<AccessFilter> Access, FaultSettings? Fault, bool HasCors,
     int HeadBytes, ValueList<AccessLogSnapshot> AccessLogs) : ChainAction
 {
+    /// <summary>The route is chosen before an external authorizer changes the request.</summary>
+    public bool RoutesFirst { get; } = Access.Any(filter => filter is ExternalCheck { ClearsRoute: false });
+
     /// <summary>How long a client may take for a whole request; zero: no limit.</summary>
     public TimeSpan RequestTimeout { get; init; }
 

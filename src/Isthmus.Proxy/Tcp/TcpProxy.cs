@@ -150,5 +150,5 @@ internal sealed class TcpProxy(SnapshotState state, UpstreamConnector connector,
 
     private static bool IsForbidden(Downstream connection, ProxySnapshot snapshot) =>
         snapshot.Listeners.TryGetValue(connection.Listener.Name, out var listener) && !ReferenceEquals(listener, connection.Listener) &&
-        listener.Chains.Find(connection.Facts) is { } chain && ConnectionHandler.Denial(connection, chain) is not null;
+        listener.Chains.Find(connection.Facts) is { } chain && ConnectionAccess.IsForbidden(connection, chain);
 }

@@ -3,6 +3,7 @@ using System.Net;
 using System.Net.Sockets;
 using System.Text;
 using Isthmus.Proxy.Http;
+using Isthmus.Proxy.Policy;
 
 namespace Isthmus.Proxy.Telemetry;
 
@@ -45,6 +46,7 @@ internal static class LogValues
         "DOWNSTREAM_PEER_SUBJECT" => static (r, into) => Text(r.DownstreamPeer?.Subject, into),
         "REQUESTED_SERVER_NAME" => static (r, into) => Text(r.ServerName, into),
         "ROUTE_NAME" => static (r, into) => Text(r.RouteName, into),
+        "DYNAMIC_METADATA" => Metadata(first),
         "FILTER_CHAIN_NAME" => static (r, into) => Text(r.ChainName, into),
         _ => static (_, _) => false,
     };
@@ -114,6 +116,13 @@ internal static class LogValues
             return true;
         },
     };
+
+    /// <param name="path">A filter, and where the value is in its results: <c>FILTER:KEY:KEY</c>.</param>
+    private static LogValue Metadata(string path)
+    {
+        var parts = path.Split(':');
+        return (r, into) => r.Metadata?.Find(parts[0], parts[1..]) is { } value && Text(WebToken.StringOf(value) is { Length: > 0 } text ? text : value.ToJsonString(), into);
+    }
 
     private static LogValue RequestField(string name) => name switch
     {

@@ -15,6 +15,9 @@ internal sealed class Report(AccessLogWriter logs, MeshMetrics metrics)
     /// <summary>The traffic that traces query.</summary>
     public RecentTraffic Recent { get; } = new();
 
+    /// <summary>What policies and external authorizers decided.</summary>
+    public AccessCounts Access { get; } = new();
+
     /// <summary>Connections open now.</summary>
     public long Active => Interlocked.Read(ref _active);
 

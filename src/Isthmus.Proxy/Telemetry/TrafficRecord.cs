@@ -1,6 +1,7 @@
 using System.Net;
 using Isthmus.Proxy.Balancing;
 using Isthmus.Proxy.Http;
+using Isthmus.Proxy.Policy;
 using Isthmus.Proxy.Snapshot;
 using Isthmus.Proxy.Tcp;
 
@@ -73,6 +74,9 @@ internal sealed class TrafficRecord
 
     public string PeerMetadata { get; set; } = "";
 
+    /// <summary>What filters found out; null: nothing.</summary>
+    public RequestMetadata? Metadata { get; set; }
+
     public string Flags
     {
         get
@@ -100,6 +104,7 @@ internal sealed class TrafficRecord
         Attempts = 0;
         Host = null;
         Cluster = null;
+        Metadata = null;
         UpstreamLocal = null;
         UpstreamPeer = null;
     }

@@ -52,7 +52,7 @@ public sealed class GatewayTopologyTests
         RequestPreparation.Apply(request, connection, action, new NoSecrets(), new Random(1));
         Assert.Equal((forwards, external, proto), (request.Headers.GetJoined("x-forwarded-for"u8), request.Headers.GetJoined("x-envoy-external-address"u8), request.Headers.GetJoined("x-forwarded-proto"u8)));
         var facts = new PolicyFacts(request, "http", null, connection.Source, RequestPreparation.RemoteAddress(request.Headers, connection, action), connection.Destination, "");
-        Assert.Equal(allowed, Assert.Single(action.Policies).Decide(facts).IsAllowed);
+        Assert.Equal(allowed, Assert.IsType<RbacFilter>(Assert.Single(action.Access)).Decide(facts).IsAllowed);
     }
 
     [Theory]

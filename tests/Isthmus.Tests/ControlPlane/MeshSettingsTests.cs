@@ -159,7 +159,7 @@ public sealed class MeshSettingsTests
         {
             // One of these has the type of the field.
             Assert.Contains((JsonNode[])["x", 1, true, "1s", new JsonObject(), new JsonArray()], value =>
-                MeshConfigReader.ReadMesh(Nested(field.Path.Split('.'), value)).Problems is [{ Message: "has no effect in Isthmus", Severity: Severity.Warning } problem] && problem.Path == field.Path);
+                MeshConfigReader.ReadMesh(Nested(field.Path.Split('.'), value)).Problems .Any(problem => problem is { Message: "has no effect in Isthmus", Severity: Severity.Warning } && problem.Path == field.Path.Replace("[]", "[0]", StringComparison.Ordinal)));
         }
     }
 
@@ -204,7 +204,12 @@ public sealed class MeshSettingsTests
         Assert.StartsWith(message, problem.Message, StringComparison.Ordinal);
     }
 
-    private static JsonObject Nested(ReadOnlySpan<string> path, JsonNode value) => new() { [path[0]] = path.Length == 1 ? value.DeepClone() : Nested(path[1..], value) };
+    /// <summary>A document with one field; the steps of lists end with <c>[]</c>.</summary>
+    private static JsonObject Nested(ReadOnlySpan<string> path, JsonNode value)
+    {
+        var inner = path.Length == 1 ? value.DeepClone() : Nested(path[1..], value);
+        return path[0].EndsWith("[]", StringComparison.Ordinal) ? new() { [path[0][..^2]] = new JsonArray(inner) } : new() { [path[0]] = inner };
+    }
 
     private static MeshRig Rig(string settings)
     {

@@ -185,7 +185,7 @@ public sealed class PolicyScopeTests
             ? Http(proxy).HttpFilters.Where(filter => filter.Name == "envoy.filters.http.rbac").Select(filter => filter.TypedConfig.Unpack<Isthmus.Wire.Envoy.HttpFilters.RBAC>().Rules)
             : chains.First(chain => chain.Filters.Any(filter => filter.Name == "envoy.filters.network.tcp_proxy") && chain.FilterChainMatch.DestinationPort is null)
                 .Filters.Where(filter => filter.Name == "envoy.filters.network.rbac").Select(filter => filter.TypedConfig.Unpack<Isthmus.Wire.Envoy.NetworkFilters.RBAC>().Rules);
-        var filters = rules.Select(RbacPolicy.From).ToList();
+        var filters = rules.Where(made => made is not null).Select(RbacPolicy.From).ToList();
         return new[] { Cashier, Cleaner, Foreigner }.Where(caller => filters.All(filter => filter!.Decide(new(
             null, "http", new TlsPeer([caller], [], "", "cafe", "", "", ""), new(IPAddress.Loopback, 1), IPAddress.Loopback, new(IPAddress.Loopback, 8080), "")).IsAllowed));
     }

@@ -18,5 +18,6 @@ public static class Analysis
         .. CredentialReferences.Check(clusters),
         .. RestrictedNamespaces.Check(clusters),
         .. RuleConflicts.Check(clusters),
+        .. ProviderReferences.Check(clusters),
     ];
 }

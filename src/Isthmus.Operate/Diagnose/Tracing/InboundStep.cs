@@ -19,9 +19,10 @@ internal sealed partial class InboundStep(TraceFacts facts, TraceRecord record, 
         var request = http is null ? null : call.Request();
         var peer = caller.Length == 0 ? null : new Proxy.Tcp.TlsPeer([caller], [], "", "-", "", way!.Tls!.Sni, "");
         var policyFacts = new PolicyFacts(request, "http", peer, call.ClientEnd, call.ClientEnd.Address, address, way?.Tls?.Sni ?? "");
-        foreach (var policy in chain.Policies.Concat(http?.Policies ?? []))
+        foreach (var filter in chain.Access.Concat(http?.Access ?? []))
         {
-            if (policy.Decide(policyFacts) is { IsAllowed: false } verdict)
+            // Only the call itself can tell what an external authorizer decides.
+            if (filter is RbacFilter policy && policy.Decide(policyFacts) is { IsAllowed: false } verdict)
             {
                 record.Fail("inbound", $"{chain.Name}: denied", Denied(name, facts.ConfigOf(callee.Cluster), verdict.Rule, caller));
                 return null;
@@ -54,6 +55,6 @@ internal sealed partial class InboundStep(TraceFacts facts, TraceRecord record, 
             : Faults.Of("ISM2064", callee.ToString(), "", $"no AuthorizationPolicy that applies to it allows {who}: the response is 403", $"allow the caller in an AuthorizationPolicy of namespace {callee.Namespace} in {config.Context}");
     }
 
-    [GeneratedRegex(@"^ns\[([^\]]+)\]-policy\[([^\]]+)\]-rule\[(\d+)\]")]
+    [GeneratedRegex(@"^(?:istio-ext-authz-)?ns\[([^\]]+)\]-policy\[([^\]]+)\]-rule\[(\d+)\]")]
     private static partial Regex PolicyRule();
 }

@@ -1,0 +1,35 @@
+using Isthmus.Proxy.Policy;
+using Isthmus.Proxy.Telemetry;
+
+namespace Isthmus.Proxy.Http;
+
+/// <summary>Asks external authorizers, and counts their answers.</summary>
+internal sealed class Authorizers(OwnRequests requests, AccessCounts counts)
+{
+    public async ValueTask<ExternalAnswer> AskAsync(ExternalCheck check, CheckedCall call)
+    {
+        var isGrpc = check.GrpcAuthority is not null;
+        var (head, body) = isGrpc ? GrpcAuthorizer.Request(check, call) : HttpAuthorizer.Request(check, call);
+        var response = await requests.SendAsync(check.Cluster, head, body, check.Patience).ConfigureAwait(false);
+        var answer = response.Failure switch
+        {
+            OwnFailure.None => isGrpc ? GrpcAuthorizer.Read(response) : HttpAuthorizer.Read(check, response),
+            OwnFailure.TimedOut => new(ExternalOutcome.TimedOut),
+            _ => new(ExternalOutcome.Failed),
+        };
+        Count(check, answer.Outcome);
+        return answer;
+    }
+
+    private void Count(ExternalCheck check, ExternalOutcome outcome)
+    {
+        if (outcome is ExternalOutcome.Allowed or ExternalOutcome.Denied)
+        {
+            counts.Add(check.Stats + (outcome == ExternalOutcome.Allowed ? "ok" : "denied"));
+            return;
+        }
+        counts.Add(check.Stats + "error");
+        if (outcome == ExternalOutcome.TimedOut) counts.Add(check.Stats + "timeout");
+        if (check.FailsOpen) counts.Add(check.Stats + "failure_mode_allowed");
+    }
+}

@@ -1,0 +1,148 @@
+using System.Text;
+using Isthmus.Proxy.Listeners;
+using Isthmus.Proxy.Policy;
+using Isthmus.Proxy.Snapshot;
+using Isthmus.Proxy.Telemetry;
+
+namespace Isthmus.Proxy.Http;
+
+/// <summary>What a client gets instead of a response of the server.</summary>
+internal sealed record Refusal(int Status, ReadOnlyMemory<byte> Body, string Details, EndReason Reason)
+{
+    public IReadOnlyList<HeaderEdit> Fields { get; init; } = [];
+}
+
+/// <summary>
+/// Decides whether one request after another may continue: checks its tokens, runs the policies of its listener in order, and asks the
+/// external authorizers among them. Their answers may change the request.
+/// </summary>
+internal sealed class RequestAccess(HttpParts parts, Downstream connection, DownstreamStream stream)
+{
+    private const string AnswerSpace = "envoy.filters.http.ext_authz";
+
+    /// <summary>What filters learned about the request; null: nothing.</summary>
+    public RequestMetadata? Metadata { get; private set; }
+
+    /// <summary>The body, as far as it was read for an authorizer; null when it was not.</summary>
+    public RequestBody? Body { get; private set; }
+
+    /// <summary>Fields that an authorizer adds to whatever response the client gets.</summary>
+    public IReadOnlyList<HeaderEdit> ToClient { get; private set; } = [];
+
+    /// <summary>An authorizer has changed the request, and asks for a route for it.</summary>
+    public bool IsChanged { get; private set; }
+
+    /// <summary>Forgets the request before.</summary>
+    public void Clear()
+    {
+        (Metadata, ToClient, IsChanged) = (null, [], false);
+        TakeBody()?.Dispose();
+    }
+
+    /// <summary>Hands the body to the code that forwards it.</summary>
+    public RequestBody? TakeBody()
+    {
+        var body = Body;
+        Body = null;
+        return body;
+    }
+
+    /// <summary>Checks the tokens of the request; null when it may continue.</summary>
+    public async ValueTask<Refusal?> CheckTokensAsync(HttpAction action, string scheme)
+    {
+        var request = stream.Request;
+        foreach (var check in action.Tokens)
+        {
+            var verdict = await check.DecideAsync(request, scheme, parts.Keys.GetAsync, parts.Ports.Time.GetUtcNow()).ConfigureAwait(false);
+            Metadata = verdict.Metadata ?? Metadata;
+            if (verdict.Status == 0) continue;
+            var realm = $"{scheme}://{request.Authority}{request.TargetText.Split('?')[0]}".Replace("\"", "", StringComparison.Ordinal).Replace("\\", "", StringComparison.Ordinal);
+            return new(verdict.Status, Encoding.UTF8.GetBytes(verdict.Failure), $"jwt_authn_access_denied{{{verdict.Failure.Replace(' ', '_')}}}", EndReason.Unauthorized)
+            {
+                Fields = [new("www-authenticate"u8.ToArray(), $"Bearer realm=\"{realm}\", error=\"invalid_token\"", null, EditAction.Append)],
+            };
+        }
+        return null;
+    }
+
+    /// <summary>Runs the policies; null when the request may continue.</summary>
+    public async ValueTask<Refusal?> CheckAsync(HttpAction action, string scheme, TrafficRecord record)
+    {
+        var facts = Facts(action, scheme);
+        foreach (var filter in action.Access)
+        {
+            if (filter is RbacFilter rbac)
+            {
+                var seen = Metadata;
+                var verdict = rbac.Apply(facts, ref seen, parts.Report.Access);
+                if (!ReferenceEquals(seen, Metadata)) facts = facts with { Metadata = Metadata = seen };
+                if (!verdict.IsAllowed) return new(403, LocalReply.Denied, $"rbac_access_denied_matched_policy[{(verdict.Rule.Length > 0 ? verdict.Rule : "none")}]", EndReason.DeniedByPolicy);
+            }
+            else if (filter is ExternalCheck check && check.IsFor(Metadata))
+            {
+                if (await AskAsync(check, facts, record).ConfigureAwait(false) is { } refusal) return refusal;
+                // The answer may have changed what the address of the client follows from.
+                facts = Facts(action, scheme);
+            }
+        }
+        return null;
+    }
+
+    private PolicyFacts Facts(HttpAction action, string scheme) => new(
+        stream.Request, scheme, connection.Peer, connection.Source, RequestPreparation.RemoteAddress(stream.Request.Headers, connection, action), connection.Destination,
+        connection.Facts.ServerName, Metadata);
+
+    private async ValueTask<Refusal?> AskAsync(ExternalCheck check, PolicyFacts facts, TrafficRecord record)
+    {
+        if (check.Body is { } wanted && stream.Request.Body != BodyKind.None)
+        {
+            Body ??= RequestBody.Begin(stream);
+            // One byte more tells whether the whole body fits.
+            await Body.ReadAheadAsync(wanted.MayBePart ? wanted.Most : wanted.Most + 1L).ConfigureAwait(false);
+            if (!wanted.MayBePart && Body.Buffered.Length > wanted.Most) return new(413, "Payload Too Large"u8.ToArray(), "request_payload_too_large", EndReason.ClientProtocolError);
+        }
+        var seen = Body is null || check.Body is null ? default : Body.Buffered[..Math.Min(Body.Buffered.Length, check.Body.Most)];
+        var call = new CheckedCall(facts, record.Start, seen, Body is not null && (Body.IsStreaming || seen.Length < Body.Buffered.Length), OwnIdentity);
+        var answer = await parts.Authorizers.AskAsync(check, call).ConfigureAwait(false);
+        if (answer.Metadata is { } told)
+            foreach (var (key, value) in told) (Metadata ??= new()).Put(AnswerSpace, key, value?.DeepClone());
+        switch (answer.Outcome)
+        {
+            case ExternalOutcome.Allowed:
+                Apply(check, answer, record);
+                return null;
+            case ExternalOutcome.Denied:
+                return new(answer.Status, answer.Body, "ext_authz_denied", EndReason.Unauthorized) { Fields = answer.ToClient };
+            default:
+                if (!check.FailsOpen) return new(check.StatusOnError, default, "ext_authz_error", EndReason.Unauthorized);
+                if (check.MarksFailure) stream.Request.Headers.Set("x-envoy-auth-failure-mode-allowed"u8, "true"u8);
+                return null;
+        }
+    }
+
+    private void Apply(ExternalCheck check, ExternalAnswer answer, TrafficRecord record)
+    {
+        foreach (var edit in answer.ToUpstream)
+        {
+            if (edit.Name.AsSpan().SequenceEqual(":path"u8)) stream.Request.SetTarget(Encoding.UTF8.GetBytes(edit.Value));
+            else if (edit.Name.AsSpan().SequenceEqual(":method"u8)) stream.Request.Method = edit.Value;
+        }
+        HeaderEditing.Request(stream.Request, HeaderEdits.None with { Request = [.. answer.ToUpstream.Where(edit => edit.Name[0] != ':' || edit.Name.AsSpan().SequenceEqual(":authority"u8))] }, record);
+        HeaderEditing.Request(stream.Request, HeaderEdits.None with { RequestRemove = answer.Removed }, record);
+        if (answer.QuerySet.Count > 0 || answer.QueryRemoved.Count > 0) stream.Request.SetTarget(Encoding.UTF8.GetBytes(Query(stream.Request.TargetText, answer)));
+        if (answer.ToClient.Count > 0) ToClient = [.. ToClient, .. answer.ToClient];
+        IsChanged |= check.ClearsRoute;
+    }
+
+    private static string Query(string target, ExternalAnswer answer)
+    {
+        var question = target.IndexOf('?', StringComparison.Ordinal);
+        var (path, query) = question < 0 ? (target, "") : (target[..question], target[(question + 1)..]);
+        var kept = query.Split('&', StringSplitOptions.RemoveEmptyEntries)
+            .Where(pair => pair.Split('=')[0] is var key && !answer.QueryRemoved.Contains(key) && !answer.QuerySet.Any(item => item.Key == key))
+            .Concat(answer.QuerySet.Select(item => $"{Uri.EscapeDataString(item.Key)}={Uri.EscapeDataString(item.Value)}")).ToList();
+        return kept.Count == 0 ? path : $"{path}?{string.Join('&', kept)}";
+    }
+
+    private string OwnIdentity => connection.Chain?.Tls is { } tls ? parts.Secrets.FindCertificate(tls.Certificate)?.Self.Identity ?? "" : "";
+}

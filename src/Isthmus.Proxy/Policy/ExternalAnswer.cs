@@ -1,0 +1,45 @@
+using System.Text.Json.Nodes;
+using Isthmus.Proxy.Snapshot;
+
+namespace Isthmus.Proxy.Policy;
+
+internal enum ExternalOutcome { Allowed, Denied, Failed, TimedOut }
+
+/// <summary>What an external authorizer decided, or that it could not be asked.</summary>
+internal sealed record ExternalAnswer(ExternalOutcome Outcome)
+{
+    /// <summary>The status of a denial.</summary>
+    public int Status { get; init; } = 403;
+
+    /// <summary>The body of a denial.</summary>
+    public ReadOnlyMemory<byte> Body { get; init; }
+
+    /// <summary>Changes of the request.</summary>
+    public IReadOnlyList<HeaderEdit> ToUpstream { get; init; } = [];
+
+    /// <summary>Fields that the request loses.</summary>
+    public IReadOnlyList<byte[]> Removed { get; init; } = [];
+
+    /// <summary>Changes of whatever response the client gets.</summary>
+    public IReadOnlyList<HeaderEdit> ToClient { get; init; } = [];
+
+    /// <summary>Query parameters that the request gets.</summary>
+    public IReadOnlyList<KeyValuePair<string, string>> QuerySet { get; init; } = [];
+
+    /// <summary>Query parameters that the request loses.</summary>
+    public IReadOnlyList<string> QueryRemoved { get; init; } = [];
+
+    /// <summary>For later filters and logs.</summary>
+    public JsonObject? Metadata { get; init; }
+
+    /// <summary>Whether a field says how a message is framed: those are of each connection, and no authorizer changes them.</summary>
+    public static bool IsFraming(string name) => name is "content-length" or "transfer-encoding" or "connection" or "keep-alive" or "upgrade" or "te" or "trailer" or "proxy-connection";
+}
+
+/// <summary>A request, or a connection, as an external authorizer sees it.</summary>
+/// <param name="Facts">The request, and who sent it.</param>
+/// <param name="Start">When it arrived.</param>
+/// <param name="Body">The body, or its beginning, where the authorizer gets it.</param>
+/// <param name="IsPart">The body goes on.</param>
+/// <param name="OwnIdentity">The SPIFFE ID of this proxy's certificate; empty without TLS.</param>
+internal sealed record CheckedCall(PolicyFacts Facts, DateTimeOffset Start, ReadOnlyMemory<byte> Body, bool IsPart, string OwnIdentity);

@@ -1,0 +1,90 @@
+using Isthmus.Core.Collections;
+using Isthmus.Proxy.Snapshot;
+
+namespace Isthmus.Proxy.Policy;
+
+/// <summary>An ext_authz filter: which requests and connections an external authorizer decides about, what it is told, and what its answer
+/// may change.</summary>
+/// <param name="Cluster">Where the authorizer is.</param>
+/// <param name="Patience">How long it may take.</param>
+/// <param name="Applies">Whether it is asked, by what earlier filters found out; null: always.</param>
+internal sealed class ExternalCheck(string Cluster, TimeSpan Patience, Func<RequestMetadata?, bool>? Applies) : AccessFilter
+{
+    public string Cluster { get; } = Cluster;
+
+    public TimeSpan Patience { get; } = Patience;
+
+    /// <summary>The authorizer speaks gRPC (<c>envoy.service.auth.v3.Authorization</c>), with that authority; null: plain HTTP.</summary>
+    public string? GrpcAuthority { get; init; }
+
+    /// <summary>What the paths of plain HTTP requests begin with.</summary>
+    public string PathPrefix { get; init; } = "";
+
+    /// <summary>Requests continue when the authorizer cannot be asked.</summary>
+    public bool FailsOpen { get; init; }
+
+    /// <summary>Requests that continue without an answer say so to the server.</summary>
+    public bool MarksFailure { get; init; }
+
+    /// <summary>The status of requests that do not continue because the authorizer cannot be asked.</summary>
+    public int StatusOnError { get; init; } = 403;
+
+    /// <summary>The authorizer gets the body; null: it does not.</summary>
+    public CheckedBody? Body { get; init; }
+
+    /// <summary>The fields of the request that the authorizer gets; null: all for gRPC, only <c>authorization</c> for plain HTTP.</summary>
+    public FieldNames? Sent { get; init; }
+
+    /// <summary>Fields that the authorizer does not get.</summary>
+    public FieldNames Withheld { get; init; } = FieldNames.None;
+
+    /// <summary>More fields for the authorizer.</summary>
+    public IReadOnlyList<HeaderEdit> Added { get; init; } = [];
+
+    /// <summary>Fields of a positive answer that replace those of the request.</summary>
+    public FieldNames ToUpstream { get; init; } = FieldNames.None;
+
+    /// <summary>Fields of a positive answer that are added to the request.</summary>
+    public FieldNames AppendedUpstream { get; init; } = FieldNames.None;
+
+    /// <summary>Fields of a positive answer that the client gets with the response.</summary>
+    public FieldNames ToClientOnAllow { get; init; } = FieldNames.None;
+
+    /// <summary>Fields of a negative answer that the client gets; null: all.</summary>
+    public FieldNames? ToClientOnDeny { get; init; }
+
+    /// <summary>The route is chosen after the answer has changed the request.</summary>
+    public bool ClearsRoute { get; init; }
+
+    public bool TellsCertificate { get; init; }
+
+    public bool TellsServerName { get; init; }
+
+    /// <summary>Filters whose results the authorizer gets.</summary>
+    public ValueList<string> MetadataSpaces { get; init; }
+
+    /// <summary>What the names of the counters begin with.</summary>
+    public string Stats { get; init; } = "";
+
+    /// <summary>Whether the authorizer has to be asked.</summary>
+    public bool IsFor(RequestMetadata? metadata) => Applies?.Invoke(metadata) ?? true;
+}
+
+/// <param name="Most">Bytes; longer bodies are refused unless <paramref name="MayBePart"/>.</param>
+/// <param name="AsBytes">In a gRPC request, the body is bytes instead of text.</param>
+internal sealed record CheckedBody(int Most, bool MayBePart, bool AsBytes);
+
+/// <summary>A set of field names, by rules.</summary>
+internal sealed record FieldNames(IReadOnlyList<TextMatch> Rules)
+{
+    public static readonly FieldNames None = new([]);
+
+    public bool IsEmpty => Rules.Count == 0;
+
+    public bool Contains(string name)
+    {
+        foreach (var rule in Rules)
+            if (rule.IsMatch(name)) return true;
+        return false;
+    }
+}

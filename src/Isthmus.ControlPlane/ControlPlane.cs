@@ -46,6 +46,8 @@ public sealed partial class ControlPlane : IAsyncDisposable
     private readonly ClusterSet _clusters;
     private readonly LastKnownGood _lastKnown;
     private readonly GatewayNames _gatewayNames;
+    private readonly KeyClient _keyClient = new();
+    private readonly IssuerKeys _issuerKeys;
     private readonly CaState _ca;
     private readonly RemoteRoots _roots;
     private readonly InjectorState _injector;
@@ -87,6 +89,7 @@ public sealed partial class ControlPlane : IAsyncDisposable
         _report = new(_clusters, _roots, managed, ports.Time);
         _lastKnown = new(new(_client, settings.Namespace, ports.Time), _clusters, objects, _engine, ports.Time, _logs.CreateLogger<LastKnownGood>());
         _gatewayNames = new(_engine, ports.Names, ports.Time, _logs.CreateLogger<GatewayNames>());
+        _issuerKeys = new(_engine, _keyClient, ports.Time, _logs.CreateLogger<IssuerKeys>());
         _readiness = new(Awaited, ports.Time, _logs.CreateLogger<Readiness>());
         MapEndpoints();
     }
@@ -110,6 +113,7 @@ public sealed partial class ControlPlane : IAsyncDisposable
         _tasks.Keep("snapshots of clusters", _lastKnown.RunAsync);
         _tasks.Keep("multi-cluster services", new MultiClusterController(_client, _settings, _engine, _ports.Time, _logs.CreateLogger<MultiClusterController>()).RunAsync);
         _tasks.Keep("gateway host names", _gatewayNames.RunAsync);
+        _tasks.Keep("keys of issuers", _issuerKeys.RunAsync);
         _tasks.Keep("events about gateways", new GatewayEvents(_client, _engine, _ports.Time, _logs.CreateLogger<GatewayEvents>()).RunAsync);
         _tasks.Keep("memory after bursts", new IdleMemory(_ports.Time).RunAsync);
         var serving = ServeAsync(stop);
@@ -128,6 +132,7 @@ public sealed partial class ControlPlane : IAsyncDisposable
         await _tasks.DisposeAsync();
         await _clusters.DisposeAsync();
         await _app.DisposeAsync();
+        _keyClient.Dispose();
         _client.Dispose();
         _home.Dispose();
     }
@@ -153,7 +158,7 @@ public sealed partial class ControlPlane : IAsyncDisposable
     {
         await Task.WhenAll(_injector.Ready, _ca.Ready, _addresses.Loaded, _lastKnown.Restored).WaitAsync(stop);
         await _clusters.ReadyAsync(stop);
-        await _gatewayNames.SettleAsync(stop);
+        await Task.WhenAll(_gatewayNames.SettleAsync(stop), _issuerKeys.SettleAsync(stop));
         await _engine.MarkReadyAsync(stop);
         _readiness.Set();
         NowReady(_logs.CreateLogger<ControlPlane>(), _settings.ClusterId, _settings.Revision);

@@ -142,7 +142,7 @@ public sealed class MeshGraph
         (Sources.Settings.Items.GetValueOrDefault("") ?? MeshSettings.Default).Mesh,
         new(Services.Items, Endpoints.Items, GatewayTables.Items.GetValueOrDefault("") ?? GatewayTable.Empty),
         new(Routings.Items, RoutingsByHost.Items, RulesByHost.Items),
-        new(PeersByNamespace.Items, AuthorizationsByNamespace.Items, TokensByNamespace.Items),
+        new(PeersByNamespace.Items, AuthorizationsByNamespace.Items, TokensByNamespace.Items) { Keys = Sources.IssuerKeys.Items },
         new(ServicesByNamespace.Items, Sources.Pods.Items, Sources.Nodes.Items),
         new(SidecarsByNamespace.Items, Sources.Gateways.Items, Sources.EnvoyFilters.Items, Sources.Credentials.Items));
 
@@ -154,6 +154,14 @@ public sealed class MeshGraph
 
     /// <summary>Host names of gateways that have to be resolved into <see cref="MeshSources.ResolvedHosts"/>.</summary>
     public IReadOnlyList<(string Host, ValueList<string> Clusters)> GatewayHostNames => GatewayDerivation.HostNames(Sources);
+
+    /// <summary>Where the control plane has to fetch keys of issuers: proxies fetch only those that hosts of the mesh serve without TLS.</summary>
+    public IReadOnlySet<KeyPlace> KeyPlaces => Sources.RequestAuthentications.Items.Values.SelectMany(policy => policy.Rules)
+        .Where(rule => rule.Jwks.Length == 0 && (rule.JwksUri.Length == 0 ? rule.Place.Discovery is not null : !IsServedHere(new(rule.JwksUri))))
+        .Select(rule => rule.Place).ToHashSet();
+
+    private bool IsServedHere(Uri uri) =>
+        uri.Scheme == "http" && Services.Items.Keys.Any(host => host == uri.Host || host.StartsWith($"{uri.Host}.", StringComparison.Ordinal));
 
     private IEnumerable<KeyValuePair<string, AddressNeed>> Needs(Reader read, MeshService service) =>
         _hosts.NeedsAddress(service, Clusters(read)) ? One(service.Hostname, new AddressNeed(service.Hostname)) : [];

@@ -47,6 +47,9 @@ public sealed class MeshSources(LiveGraph graph)
     /// <summary>Host name → addresses; the resolver writes them.</summary>
     public Source<string, HostAddresses> ResolvedHosts { get; } = new(graph, "resolved hosts");
 
+    /// <summary>The keys of issuers, as <see cref="Resolve.IssuerKeys"/> fetches them.</summary>
+    public Source<KeyPlace, KeySet> IssuerKeys { get; } = new(graph, "keys of issuers");
+
     /// <summary>Host → the address that the allocator gave it.</summary>
     public Source<string, AllocatedAddress> Allocated { get; } = new(graph, "allocated addresses");
 }

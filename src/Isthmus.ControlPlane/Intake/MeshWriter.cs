@@ -60,6 +60,10 @@ public sealed class MeshWriter
 
     public void RemoveResolved(string host) => Sources.ResolvedHosts.Remove(host);
 
+    public void PutKeys(KeyPlace place, string jwks) => Sources.IssuerKeys.Put(place, new(jwks));
+
+    public void RemoveKeys(KeyPlace place) => Sources.IssuerKeys.Remove(place);
+
     /// <summary>Commits what was staged as one revision, with addresses allocated, and returns the changes.</summary>
     public MeshChanges Commit()
     {

@@ -165,7 +165,8 @@ internal static class RequestAuthenticationReader
         if (uri.Text.Length > 0 && keys.Text.Length > 0) rule.Error("only one of jwksUri and jwks may be set");
         if (uri.Text.Length > 0 && !(Uri.TryCreate(uri.Text, UriKind.Absolute, out var parsed) && parsed.Scheme is "http" or "https")) uri.Error($"\"{uri.Text}\" is not an http or https URI");
         if (keys.Text.Length > 0 && !IsKeySet(keys.Text)) keys.Error("is not a JSON object with a list \"keys\" (RFC 7517)");
-        if (uri.Text.Length == 0 && keys.Text.Length == 0) rule.Warn("neither jwks nor jwksUri: an issuer is not asked where its keys are, so that every token is refused", "set jwks or jwksUri");
+        if (uri.Text.Length == 0 && keys.Text.Length == 0 && new KeyPlace(rule["issuer"].Text, "", default).Discovery is null)
+            rule.Warn("neither jwks nor jwksUri, and the issuer is not an http or https URI at which its keys could be discovered: every token is refused", "set jwks or jwksUri");
         foreach (var header in rule["fromHeaders"].Items)
         {
             if (header["name"].Text.Length == 0) header["name"].Error("location header name must be set");

@@ -79,7 +79,20 @@ public sealed record TokenRule(
 
     /// <summary>How long a request for the keys may take.</summary>
     public TimeSpan Timeout { get; init; } = DefaultTimeout;
+
+    public KeyPlace Place => new(Issuer, JwksUri, Timeout);
 }
+
+/// <summary>Where the keys of an issuer are: at a URI, or, if that is empty, where the issuer says (OpenID Connect Discovery).</summary>
+/// <param name="Timeout">How long a request for them may take.</param>
+public readonly record struct KeyPlace(string Issuer, string Uri, TimeSpan Timeout)
+{
+    /// <summary>The document in which an issuer says where its keys are; null when the issuer is not a URL.</summary>
+    public Uri? Discovery => System.Uri.TryCreate($"{Issuer.TrimEnd('/')}/.well-known/openid-configuration", UriKind.Absolute, out var uri) && uri.Scheme is "http" or "https" ? uri : null;
+}
+
+/// <summary>The keys of an issuer as it serves them (RFC 7517).</summary>
+public sealed record KeySet(string Jwks);
 
 /// <summary>Which tokens requests may carry: a token must be valid if present, but none is required.</summary>
 public sealed record RequestAuthentication(ObjectRef Source, ValueMap<string> Selector, ValueList<TokenRule> Rules, long CreatedAt)
@@ -98,18 +111,18 @@ public sealed record WorkloadSecurity(ValueList<AuthorizationPolicy> Policies, V
     public ValueMap<ReachedAuthorizer> Authorizers { get; init; }
 
     /// <summary>The policies of the root namespace and of the workload's own namespace that select it.</summary>
-    /// <param name="clusterOf">The cluster that leads to the host of a URI.</param>
+    /// <param name="issued">How the keys of a rule are found.</param>
     /// <param name="reach">The authorizer with a name; null: there is none, or no way to it.</param>
     public static WorkloadSecurity Of(
-        IEnumerable<AuthorizationPolicy> policies, IEnumerable<RequestAuthentication> tokens, ValueMap<string> labels, Func<string, string> clusterOf, Func<string, ReachedAuthorizer?> reach)
+        IEnumerable<AuthorizationPolicy> policies, IEnumerable<RequestAuthentication> tokens, ValueMap<string> labels, Func<TokenRule, IssuedTokens> issued, Func<string, ReachedAuthorizer?> reach)
     {
         var chosen = policies.Where(policy => Selectors.Matches(policy.Selector, labels)).OrderBy(policy => policy.Source).ToValueList();
-        var issued = tokens.Where(policy => Selectors.Matches(policy.Selector, labels)).OrderBy(policy => policy.CreatedAt).ThenBy(policy => policy.Source)
+        var rules = tokens.Where(policy => Selectors.Matches(policy.Selector, labels)).OrderBy(policy => policy.CreatedAt).ThenBy(policy => policy.Source)
             .SelectMany(policy => policy.Rules).OrderBy(rule => rule.Issuer, StringComparer.Ordinal)
-            .Select(rule => new IssuedTokens(rule, rule.Jwks.Length > 0 ? "" : clusterOf(rule.JwksUri))).ToValueList();
+            .Select(issued).ToValueList();
         var reached = chosen.Where(policy => policy.Action == PolicyAction.Custom).Select(policy => policy.Provider).Distinct()
             .Select(reach).OfType<ReachedAuthorizer>().Select(authorizer => KeyValuePair.Create(authorizer.Authorizer.Name, authorizer)).ToValueMap();
-        return chosen.IsEmpty && issued.IsEmpty ? None : new(chosen, issued) { Authorizers = reached };
+        return chosen.IsEmpty && rules.IsEmpty ? None : new(chosen, rules) { Authorizers = reached };
     }
 }
 

@@ -24,7 +24,11 @@ public sealed record TrafficRules(
 public sealed record SecurityPolicies(
     ImmutableDictionary<string, ValueList<PeerAuthentication>> Peers,
     ImmutableDictionary<string, ValueList<AuthorizationPolicy>> Authorizations,
-    ImmutableDictionary<string, ValueList<RequestAuthentication>> Tokens);
+    ImmutableDictionary<string, ValueList<RequestAuthentication>> Tokens)
+{
+    /// <summary>The keys of issuers that the control plane fetched.</summary>
+    public ImmutableDictionary<KeyPlace, KeySet> Keys { get; init; } = ImmutableDictionary<KeyPlace, KeySet>.Empty;
+}
 
 /// <summary>The objects by which a proxy's own workload is found.</summary>
 public sealed record WorkloadRegistry(
@@ -55,12 +59,19 @@ public sealed record MeshView(
     /// <summary>What a workload of a scope requires of its callers: the policies of the root namespace and of its own.</summary>
     public WorkloadSecurity? SecurityOf(ProxyScope scope, ValueMap<string> labels)
     {
-        var security = WorkloadSecurity.Of(Of(Security.Authorizations, scope.Namespace), Of(Security.Tokens, scope.Namespace), labels, uri => ClusterOf(uri, scope), name => Reach(name, scope));
+        var security = WorkloadSecurity.Of(Of(Security.Authorizations, scope.Namespace), Of(Security.Tokens, scope.Namespace), labels, rule => Issued(rule, scope), name => Reach(name, scope));
         return ReferenceEquals(security, WorkloadSecurity.None) ? null : security;
     }
 
     private IEnumerable<T> Of<T>(ImmutableDictionary<string, ValueList<T>> policies, string ns) =>
         Mesh.RootNamespace == ns ? policies.GetValueOrDefault(ns) : policies.GetValueOrDefault(Mesh.RootNamespace).Concat(policies.GetValueOrDefault(ns));
+
+    /// <summary>Keys that the control plane fetched are part of the rule; those of a host in the mesh are fetched through its cluster.</summary>
+    private IssuedTokens Issued(TokenRule rule, ProxyScope scope)
+    {
+        if (rule.Jwks.Length > 0) return new(rule, "");
+        return Security.Keys.TryGetValue(rule.Place, out var keys) ? new(rule with { Jwks = keys.Jwks }, "") : new(rule, ClusterOf(rule.JwksUri, scope));
+    }
 
     /// <summary>The cluster that leads to a URI's host, which may be a short name in the scope's namespace; empty when the
     /// mesh does not know the host.</summary>

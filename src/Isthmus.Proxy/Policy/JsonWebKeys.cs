@@ -45,7 +45,7 @@ internal sealed class JsonWebKeys
     }
 
     /// <summary>One key. The algorithm of a token must match the type of the key: a public key is never used as a shared secret.</summary>
-    private sealed record Key(string Id, string Algorithm, RSAParameters? Rsa, ECParameters? Ec, string Curve, byte[]? Secret)
+    private sealed record Key(string Id, string Algorithm, RSAParameters? Rsa, ECParameters? Ec, string Curve, byte[]? Secret, byte[]? Edwards = null)
     {
         public static Key? From(JsonElement item)
         {
@@ -57,6 +57,8 @@ internal sealed class JsonWebKeys
                     return key with { Rsa = new RSAParameters { Modulus = modulus, Exponent = exponent } };
                 case "EC" when CurveOf(Text(item, "crv")) is { } curve && Bytes(item, "x") is { Length: > 0 } x && Bytes(item, "y") is { Length: > 0 } y:
                     return key with { Ec = new ECParameters { Curve = curve.Curve, Q = new() { X = Padded(x, curve.Size), Y = Padded(y, curve.Size) } }, Curve = Text(item, "crv") };
+                case "OKP" when OperatingSystem.IsLinux() && Text(item, "crv") == "Ed25519" && Bytes(item, "x") is { Length: Ed25519.KeySize } point:
+                    return key with { Edwards = point };
                 case "oct" when Bytes(item, "k") is { Length: >= 16 } secret:
                     return key with { Secret = secret };
                 default:
@@ -67,13 +69,14 @@ internal sealed class JsonWebKeys
         public bool MaySign(WebToken token)
         {
             if (Id.Length > 0 && token.KeyId.Length > 0 && Id != token.KeyId) return false;
-            if (Algorithm.Length > 0 && Algorithm != token.Algorithm) return false;
+            if (Algorithm.Length > 0 && Algorithm != token.Algorithm && Edwards is null) return false;
             return token.Algorithm switch
             {
                 "RS256" or "RS384" or "RS512" or "PS256" or "PS384" or "PS512" => Rsa is not null,
                 "ES256" => Curve == "P-256",
                 "ES384" => Curve == "P-384",
                 "ES512" => Curve == "P-521",
+                "EdDSA" or "Ed25519" => Edwards is not null,
                 "HS256" or "HS384" or "HS512" => Secret is not null,
                 _ => false,
             };
@@ -81,6 +84,7 @@ internal sealed class JsonWebKeys
 
         public bool Verify(WebToken token)
         {
+            if (OperatingSystem.IsLinux() && Edwards is { } edwards) return Ed25519.Verify(edwards, token.Signed, token.Signature);
             var hash = token.Algorithm[2..] switch { "256" => HashAlgorithmName.SHA256, "384" => HashAlgorithmName.SHA384, _ => HashAlgorithmName.SHA512 };
             try
             {

@@ -159,7 +159,7 @@ public sealed class MeshSettingsTests
         {
             // One of these has the type of the field.
             Assert.Contains((JsonNode[])["x", 1, true, "1s", new JsonObject(), new JsonArray()], value =>
-                MeshConfigReader.ReadMesh(Nested(field.Path.Split('.'), value)).Problems .Any(problem => problem is { Message: "has no effect in Isthmus", Severity: Severity.Warning } && problem.Path == field.Path.Replace("[]", "[0]", StringComparison.Ordinal)));
+                MeshConfigReader.ReadMesh(Nested(field.Path.Split('.'), value)).Problems.Any(problem => problem is { Message: "has no effect in Isthmus", Severity: Severity.Warning } && problem.Path == field.Path.Replace("[]", "[0]", StringComparison.Ordinal)));
         }
     }
 

@@ -118,6 +118,35 @@ public sealed class TokenCheckTests : IDisposable
         Assert.Equal(0, (await check.DecideAsync(Request(_mint.Sign(Claims())), "http", (_, again) => ValueTask.FromResult(again ? rotated : old), Now)).Status);
     }
 
+    // Vectors of RFC 8032, section 7.1.
+    [Theory]
+    [InlineData("d75a980182b10ab7d54bfed3c964073a0ee172f3daa62325af021a68f707511a", "", "e5564300c360ac729086e2cc806e828a84877f1eb8e5d974d873e065224901555fb8821590a33bacc61e39701cf9b46bd25bf5f0595bbe24655141438e7a100b")]
+    [InlineData("3d4017c3e843895a92b70aa74d1b7ebc9c982ccf2ec4968cc0cd55f12af4660c", "72", "92a009a9f0d4cab8720e820b5f642540a2b27b5416503f8fb3762223ebdb69da085ac1e43e15996e458f3613d0f11d8c387b2eaeb4302aeeb00d291612bb0c00")]
+    public void Signatures_of_Ed25519_are_verified(string key, string message, string signature)
+    {
+        var (owner, said, signed) = (Convert.FromHexString(key), Convert.FromHexString(message), Convert.FromHexString(signature));
+        Assert.True(Ed25519.Verify(owner, said, signed));
+        Assert.False(Ed25519.Verify(owner, [.. said, 1], signed));
+        Assert.False(Ed25519.Verify(owner, said, signed[..63]));
+        signed[0] ^= 1;
+        Assert.False(Ed25519.Verify(owner, said, signed));
+    }
+
+    [Theory]
+    [InlineData("Xq2M5BLvHt-w8379rLlRzDe1MtRESUxKQc6dLbe2TX8", 0, "")]
+    [InlineData("11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo", 401, "Jwt verification fails")]
+    public async Task A_token_signed_with_EdDSA_needs_the_key_of_its_issuer(string key, int status, string failure)
+    {
+        // Made with openssl pkeyutl.
+        const string Token = "eyJhbGciOiJFZERTQSIsImtpZCI6ImVkIn0.eyJpc3MiOiJodHRwczovL2FjY291bnRzLmV4YW1wbGUiLCJzdWIiOiJhbm4ifQ.0tDU5WOgUldzdF52C4vBNmXmlMIdbU0ut47YZJOUWgrWfHc2QgDnx8dC4FqBhQWowjg-xhSForYL89I3vqw-BQ";
+        var check = new TokenCheck(WireTypes.Strict.Parse<JwtAuthentication>($$$"""
+            {"providers": {"p": {"issuer": "{{{Issuer}}}", "local_jwks": {"inline_string": "{\"keys\": [{\"kty\": \"OKP\", \"crv\": \"Ed25519\", \"alg\": \"EdDSA\", \"kid\": \"ed\", \"x\": \"{{{key}}}\"}]}"} } },
+             "rules": [{"match": {"prefix": "/"}, "requires": {"provider_name": "p"} }]}
+            """));
+        var verdict = await DecideAsync(check, Request(Token));
+        Assert.Equal((status, failure), (verdict.Status, verdict.Failure));
+    }
+
     [Theory]
     [InlineData("")]
     [InlineData("[]")]
@@ -127,7 +156,7 @@ public sealed class TokenCheckTests : IDisposable
 
     [Fact]
     public void Keys_for_other_purposes_and_weak_ones_are_left_out() => Assert.Equal(0, JsonWebKeys.Parse(
-        """{"keys": [{"kty": "RSA", "use": "enc", "n": "AQAB", "e": "AQAB"}, {"kty": "RSA", "n": "AQAB", "e": "AQAB"}, {"kty": "EC", "crv": "P-1", "x": "AQ", "y": "AQ"}, {"kty": "oct", "k": "AQ"}, 7]}"""u8.ToArray())!.Count);
+        """{"keys": [{"kty": "RSA", "use": "enc", "n": "AQAB", "e": "AQAB"}, {"kty": "RSA", "n": "AQAB", "e": "AQAB"}, {"kty": "EC", "crv": "P-1", "x": "AQ", "y": "AQ"}, {"kty": "oct", "k": "AQ"}, {"kty": "OKP", "crv": "Ed25519", "x": "AQ"}, {"kty": "OKP", "crv": "X25519", "x": "Xq2M5BLvHt-w8379rLlRzDe1MtRESUxKQc6dLbe2TX8"}, 7]}"""u8.ToArray())!.Count);
 
     private async Task RefusedAsync(string token, string failure, int status = 401)
     {

@@ -1,0 +1,138 @@
+using System.Collections.Concurrent;
+using System.Text.Json;
+using System.Text.Json.Nodes;
+using Isthmus.ControlPlane.Push;
+using Isthmus.Mesh.Model;
+using Microsoft.Extensions.Logging;
+
+namespace Isthmus.ControlPlane.Resolve;
+
+/// <summary>
+/// Keeps the keys of issuers current that proxies cannot fetch themselves: it asks an issuer where its keys are, unless the
+/// RequestAuthentication says so, and fetches them. While an issuer cannot be reached, its last keys stay.
+/// </summary>
+public sealed partial class IssuerKeys(PushEngine engine, IKeyClient client, TimeProvider time, ILogger<IssuerKeys> log)
+{
+    private static readonly TimeSpan Tick = TimeSpan.FromMilliseconds(250);
+    private static readonly TimeSpan SettlePatience = TimeSpan.FromSeconds(5);
+    private static readonly TimeSpan Life = TimeSpan.FromMinutes(20);
+    private static readonly TimeSpan FirstRetry = TimeSpan.FromSeconds(1);
+    private static readonly TimeSpan LongestRetry = TimeSpan.FromMinutes(1);
+    private static readonly TimeSpan LongestTimeout = TimeSpan.FromSeconds(30);
+
+    private readonly ConcurrentDictionary<KeyPlace, Entry> _entries = [];
+
+    private sealed class Entry
+    {
+        public Task Fetching { get; set; } = Task.CompletedTask;
+
+        public DateTimeOffset Next { get; set; }
+
+        public TimeSpan Retry { get; set; } = FirstRetry;
+
+        public string Jwks { get; set; } = "";
+
+        public string Error { get; set; } = "";
+
+        public TaskCompletionSource Tried { get; } = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    }
+
+    /// <summary>Waits until all keys were fetched, or could not be, once: proxies that get a configuration earlier would refuse tokens that
+    /// are valid.</summary>
+    public async Task SettleAsync(CancellationToken stop)
+    {
+        using var patience = new CancellationTokenSource(SettlePatience, time);
+        using var either = CancellationTokenSource.CreateLinkedTokenSource(patience.Token, stop);
+        try
+        {
+            var wanted = await engine.AskAsync(writer => writer.Mesh.KeyPlaces, either.Token).ConfigureAwait(false);
+            await Task.WhenAll(wanted.Select(place => _entries.GetOrAdd(place, _ => new()).Tried.Task)).WaitAsync(either.Token).ConfigureAwait(false);
+        }
+        catch (OperationCanceledException) when (!stop.IsCancellationRequested)
+        {
+            // An issuer that does not answer must not keep the control plane from its proxies.
+        }
+    }
+
+    public async Task RunAsync(CancellationToken stop)
+    {
+        using var timer = new PeriodicTimer(Tick, time);
+        var revision = -1L;
+        try
+        {
+            do
+            {
+                if (engine.Mesh.Graph.Revision != revision) revision = await FollowAsync(stop).ConfigureAwait(false);
+                // Each by itself: one that takes its time does not delay the others.
+                foreach (var (place, entry) in _entries)
+                    if (entry.Fetching.IsCompleted && entry.Next <= time.GetUtcNow()) entry.Fetching = FetchAsync(place, entry, stop);
+            }
+            while (await timer.WaitForNextTickAsync(stop).ConfigureAwait(false));
+        }
+        catch (OperationCanceledException) when (stop.IsCancellationRequested)
+        {
+        }
+        await Task.WhenAll(_entries.Values.Select(entry => entry.Fetching)).ConfigureAwait(false);
+    }
+
+    /// <summary>Adds new places and removes those that are gone.</summary>
+    private async Task<long> FollowAsync(CancellationToken stop)
+    {
+        var (revision, wanted) = await engine.AskAsync(writer => (writer.Mesh.Graph.Revision, writer.Mesh.KeyPlaces), stop).ConfigureAwait(false);
+        foreach (var place in wanted) _entries.TryAdd(place, new());
+        foreach (var gone in _entries.Keys.Where(place => !wanted.Contains(place)).ToList())
+        {
+            _entries.TryRemove(gone, out _);
+            await engine.PostAsync(writer => writer.RemoveKeys(gone), stop).ConfigureAwait(false);
+        }
+        return revision;
+    }
+
+    private async Task FetchAsync(KeyPlace place, Entry entry, CancellationToken stop)
+    {
+        try
+        {
+            var keys = await KeysAsync(place, stop).ConfigureAwait(false);
+            if (keys != entry.Jwks)
+            {
+                LogFetched(place.Issuer);
+                // The place may be gone by now. Its keys must not come back.
+                await engine.PostAsync(writer =>
+                {
+                    if (writer.Mesh.KeyPlaces.Contains(place)) writer.PutKeys(place, keys);
+                }, stop).ConfigureAwait(false);
+            }
+            (entry.Jwks, entry.Error, entry.Retry, entry.Next) = (keys, "", FirstRetry, time.GetUtcNow() + Life);
+        }
+        catch (Exception e) when (e is HttpRequestException or JsonException or UriFormatException)
+        {
+            if (entry.Error != e.Message) LogFailed(place.Issuer, e.Message, entry.Jwks.Length > 0 ? "its last keys stay in use" : "its tokens are refused");
+            (entry.Error, entry.Next) = (e.Message, time.GetUtcNow() + entry.Retry);
+            entry.Retry = entry.Retry * 2 < LongestRetry ? entry.Retry * 2 : LongestRetry;
+        }
+        catch (OperationCanceledException) when (stop.IsCancellationRequested)
+        {
+        }
+        entry.Tried.TrySetResult();
+    }
+
+    private async Task<string> KeysAsync(KeyPlace place, CancellationToken stop)
+    {
+        var timeout = place.Timeout < LongestTimeout ? place.Timeout : LongestTimeout;
+        var uri = place.Uri;
+        if (uri.Length == 0)
+        {
+            var document = JsonNode.Parse(await client.GetAsync(place.Discovery!, timeout, stop).ConfigureAwait(false));
+            uri = (document as JsonObject)?["jwks_uri"] is JsonValue value && value.TryGetValue<string>(out var text) ? text : throw new JsonException($"{place.Discovery} has no jwks_uri");
+        }
+        if (!Uri.TryCreate(uri, UriKind.Absolute, out var at) || at.Scheme is not ("http" or "https")) throw new UriFormatException($"the jwks_uri '{uri}' is not an http or https URI");
+        var keys = await client.GetAsync(at, timeout, stop).ConfigureAwait(false);
+        return JsonNode.Parse(keys) is JsonObject set && set["keys"] is JsonArray ? keys : throw new JsonException($"{uri} is not a JSON object with a list \"keys\" (RFC 7517)");
+    }
+
+    [LoggerMessage(Level = LogLevel.Information, Message = "Fetched the keys of issuer {Issuer}")]
+    private partial void LogFetched(string issuer);
+
+    [LoggerMessage(Level = LogLevel.Warning, Message = "The keys of issuer {Issuer} cannot be fetched: {Error}; {Effect}")]
+    private partial void LogFailed(string issuer, string error, string effect);
+}

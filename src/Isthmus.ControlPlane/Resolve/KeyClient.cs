@@ -1,0 +1,75 @@
+using System.Net;
+using System.Net.Sockets;
+
+namespace Isthmus.ControlPlane.Resolve;
+
+/// <summary>Fetches a document of an issuer of tokens.</summary>
+public interface IKeyClient
+{
+    /// <exception cref="HttpRequestException">It cannot be had; the message says why.</exception>
+    Task<string> GetAsync(Uri uri, TimeSpan timeout, CancellationToken stop);
+}
+
+/// <summary>
+/// Fetches over HTTP. Whoever may create RequestAuthentications chooses the address, so servers on the loopback interface and link-local
+/// addresses (metadata of cloud machines) are out of reach, and redirections are not followed.
+/// </summary>
+public sealed class KeyClient : IKeyClient, IDisposable
+{
+    private const int MostBytes = 1 << 20;
+
+    private readonly HttpClient _client;
+    private readonly Func<IPAddress, bool> _mayCall;
+
+    public KeyClient()
+        : this(address => !IPAddress.IsLoopback(address) && !IsLinkLocal(address))
+    {
+    }
+
+    internal KeyClient(Func<IPAddress, bool> mayCall)
+    {
+        _mayCall = mayCall;
+        var handler = new SocketsHttpHandler { AllowAutoRedirect = false, ConnectCallback = ConnectAsync, PooledConnectionLifetime = TimeSpan.FromMinutes(1) };
+        _client = new(handler) { MaxResponseContentBufferSize = MostBytes, Timeout = Timeout.InfiniteTimeSpan };
+    }
+
+    public async Task<string> GetAsync(Uri uri, TimeSpan timeout, CancellationToken stop)
+    {
+        using var either = CancellationTokenSource.CreateLinkedTokenSource(stop);
+        either.CancelAfter(timeout);
+        try
+        {
+            using var response = await _client.GetAsync(uri, either.Token).ConfigureAwait(false);
+            if (response.StatusCode != HttpStatusCode.OK) throw new HttpRequestException($"{uri} answers with status {(int)response.StatusCode}");
+            return await response.Content.ReadAsStringAsync(either.Token).ConfigureAwait(false);
+        }
+        catch (OperationCanceledException e) when (!stop.IsCancellationRequested)
+        {
+            throw new HttpRequestException($"{uri} does not answer in time", e);
+        }
+    }
+
+    public void Dispose() => _client.Dispose();
+
+    private async ValueTask<Stream> ConnectAsync(SocketsHttpConnectionContext context, CancellationToken stop)
+    {
+        var addresses = await System.Net.Dns.GetHostAddressesAsync(context.DnsEndPoint.Host, stop).ConfigureAwait(false);
+        var allowed = Array.FindAll(addresses, address => _mayCall(address.IsIPv4MappedToIPv6 ? address.MapToIPv4() : address));
+        if (allowed.Length == 0) throw new HttpRequestException($"{context.DnsEndPoint.Host} is on the loopback interface or has a link-local address");
+        var socket = new Socket(SocketType.Stream, ProtocolType.Tcp) { NoDelay = true };
+        try
+        {
+            await socket.ConnectAsync(allowed, context.DnsEndPoint.Port, stop).ConfigureAwait(false);
+            return new NetworkStream(socket, ownsSocket: true);
+        }
+        catch
+        {
+            socket.Dispose();
+            throw;
+        }
+    }
+
+    private static bool IsLinkLocal(IPAddress address) =>
+        address.IsIPv6LinkLocal || address.Equals(IPAddress.Any) || address.Equals(IPAddress.IPv6Any)
+        || (address.AddressFamily == AddressFamily.InterNetwork && address.GetAddressBytes() is [169, 254, ..]);
+}

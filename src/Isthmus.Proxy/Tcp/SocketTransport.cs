@@ -64,7 +64,7 @@ internal sealed class SocketTransport(Socket socket, LoopSocket loop, EndPoint? 
         }
     }
 
-    /// <summary>Sends some of the bytes; -1 when there is no room now.</summary>
+    /// <summary>Sends some of the bytes; -1 while the kernel has no room for more.</summary>
     /// <exception cref="TransportException">The peer reset, or the transport was aborted.</exception>
     public int TryWrite(ReadOnlySpan<byte> bytes)
     {

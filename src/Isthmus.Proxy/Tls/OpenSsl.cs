@@ -6,7 +6,7 @@ namespace Isthmus.Proxy.Tls;
 
 /// <summary>
 /// The calls of OpenSSL 3 that TLS on an event loop needs, under the names of its manual pages (section 3), and the handles that own its
-/// objects. Callers keep OpenSSL's rules; nothing else in the program calls it.
+/// objects. Callers keep OpenSSL's rules; TLS calls it nowhere else.
 /// </summary>
 [SupportedOSPlatform("linux")]
 internal static unsafe partial class OpenSsl
@@ -30,56 +30,46 @@ internal static unsafe partial class OpenSsl
     private const string Ssl = "libssl.so.3", Crypto = "libcrypto.so.3";
     private const int CtrlMode = 33, CtrlReadAhead = 41, CtrlSessionCacheMode = 44, CtrlHostName = 55, CtrlChainCertificate = 89, CtrlVerifyStore = 106, CtrlLeastVersion = 123, CtrlMostVersion = 124;
 
-    internal abstract class Handle() : SafeHandleZeroOrMinusOneIsInvalid(ownsHandle: true);
+    /// <summary>Owns an object of OpenSSL.</summary>
+    internal abstract class Handle() : SafeHandleZeroOrMinusOneIsInvalid(ownsHandle: true)
+    {
+        private protected abstract void Free(nint owned);
+
+        protected override bool ReleaseHandle()
+        {
+            Free(handle);
+            return true;
+        }
+    }
 
     /// <summary>SSL_CTX</summary>
     internal sealed class ContextHandle : Handle
     {
-        protected override bool ReleaseHandle()
-        {
-            SSL_CTX_free(handle);
-            return true;
-        }
+        private protected override void Free(nint owned) => SSL_CTX_free(owned);
     }
 
     /// <summary>SSL</summary>
     internal sealed class ConnectionHandle : Handle
     {
-        protected override bool ReleaseHandle()
-        {
-            SSL_free(handle);
-            return true;
-        }
+        private protected override void Free(nint owned) => SSL_free(owned);
     }
 
     /// <summary>X509</summary>
     internal sealed class CertificateHandle : Handle
     {
-        protected override bool ReleaseHandle()
-        {
-            X509_free(handle);
-            return true;
-        }
+        private protected override void Free(nint owned) => X509_free(owned);
     }
 
     /// <summary>EVP_PKEY</summary>
     internal sealed class KeyHandle : Handle
     {
-        protected override bool ReleaseHandle()
-        {
-            EVP_PKEY_free(handle);
-            return true;
-        }
+        private protected override void Free(nint owned) => EVP_PKEY_free(owned);
     }
 
     /// <summary>X509_STORE</summary>
     internal sealed class StoreHandle : Handle
     {
-        protected override bool ReleaseHandle()
-        {
-            X509_STORE_free(handle);
-            return true;
-        }
+        private protected override void Free(nint owned) => X509_STORE_free(owned);
     }
 
     /// <summary>SSL_SESSION</summary>
@@ -93,11 +83,7 @@ internal static unsafe partial class OpenSsl
             return owned;
         }
 
-        protected override bool ReleaseHandle()
-        {
-            SSL_SESSION_free(handle);
-            return true;
-        }
+        private protected override void Free(nint owned) => SSL_SESSION_free(owned);
     }
 
     internal static nint SetMode(ContextHandle context, nint mode) => SSL_CTX_ctrl(context, CtrlMode, mode, null);
@@ -132,7 +118,7 @@ internal static unsafe partial class OpenSsl
     /// <summary>Why a chain was not verified, in words.</summary>
     internal static string VerificationError(int code) => Marshal.PtrToStringUTF8(X509_verify_cert_error_string(code)) ?? $"error {code}";
 
-    /// <summary>Whether the peer of a session showed a certificate that is no longer valid.</summary>
+    /// <summary>Whether the certificate of the session's peer has expired.</summary>
     internal static bool HasExpiredPeer(nint session) => SSL_SESSION_get0_peer(session) is not 0 and var peer && X509_cmp_current_time(X509_get0_notAfter(peer)) <= 0;
 
     /// <summary>Whether a client may offer the session: it can be resumed, and its peer's certificate is still valid.</summary>

@@ -236,35 +236,20 @@ internal sealed unsafe class TlsConnection : IDisposable
     }
 
     [UnmanagedCallersOnly]
-    private static int ReadSocket(nint bio, byte* into, int length)
-    {
-        var connection = _active!;
-        OpenSsl.BIO_clear_flags(bio, OpenSsl.BioAllRetryFlags);
-        try
-        {
-            var count = connection._socket.TryRead(new(into, length));
-            if (count < 0) OpenSsl.BIO_set_flags(bio, OpenSsl.BioRead | OpenSsl.BioShouldRetry);
-            connection._hasEnded = count == 0;
-            return count;
-        }
-#pragma warning disable CA1031 // No exception may cross OpenSSL.
-        catch (Exception e)
-#pragma warning restore CA1031
-        {
-            connection._failure = e;
-            return -1;
-        }
-    }
+    private static int ReadSocket(nint bio, byte* into, int length) => Move(bio, new(into, length), isRead: true);
 
     [UnmanagedCallersOnly]
-    private static int WriteSocket(nint bio, byte* bytes, int length)
+    private static int WriteSocket(nint bio, byte* bytes, int length) => Move(bio, new(bytes, length), isRead: false);
+
+    private static int Move(nint bio, Span<byte> bytes, bool isRead)
     {
         var connection = _active!;
         OpenSsl.BIO_clear_flags(bio, OpenSsl.BioAllRetryFlags);
         try
         {
-            var count = connection._socket.TryWrite(new(bytes, length));
-            if (count < 0) OpenSsl.BIO_set_flags(bio, OpenSsl.BioWrite | OpenSsl.BioShouldRetry);
+            var count = isRead ? connection._socket.TryRead(bytes) : connection._socket.TryWrite(bytes);
+            if (count < 0) OpenSsl.BIO_set_flags(bio, (isRead ? OpenSsl.BioRead : OpenSsl.BioWrite) | OpenSsl.BioShouldRetry);
+            if (isRead) connection._hasEnded = count == 0;
             return count;
         }
 #pragma warning disable CA1031 // No exception may cross OpenSSL.

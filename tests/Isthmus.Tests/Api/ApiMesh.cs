@@ -40,7 +40,7 @@ internal static class ApiMesh
         var pod = (JsonObject)Pod.DeepClone();
         pod["metadata"]!["annotations"] = annotations.DeepClone();
         var injected = Injected(InjectorValues.Empty, pod);
-        // The annotation itself is no effect.
+        // That the Pod has the annotation does not count as an effect.
         return annotations.Aggregate(injected, (text, entry) => text.Replace($"\"{entry.Key}\":{entry.Value!.ToJsonString()}", "", StringComparison.Ordinal));
     }
 

@@ -65,7 +65,8 @@ internal sealed class EndpointDerivation(MeshSources sources, Live<ObjectKey, Cl
     {
         var cluster = context.Cluster;
         var labels = pod?.Labels ?? default;
-        var locality = LocalityOf(read, cluster, pod?.Node is { Length: > 0 } named ? named : otherNode, labels);
+        var node = pod?.Node is { Length: > 0 } named ? named : otherNode;
+        var locality = LocalityOf(read, cluster, node, labels);
         var network = NetworkOf(cluster, address, labels, context);
         var accepts = labels.TryGetValue(Labels.TlsMode, out var mode) && mode == "istio";
         var policy = accepts ? MtlsPolicy.Resolve(context.MeshPolicies, context.LocalPolicies, labels) : MtlsPolicy.Default;
@@ -75,7 +76,7 @@ internal sealed class EndpointDerivation(MeshSources sources, Live<ObjectKey, Cl
             network, locality, Augment(labels, cluster, network, locality),
             pod is null ? new("", "", "", "") : new(
                 pod.Workload, pod.Source.Namespace, labels.Items.GetValueOrDefault(Labels.CanonicalName, ""), labels.Items.GetValueOrDefault(Labels.CanonicalRevision, "")),
-            pod?.ServiceAccount ?? "", 1, EndpointHealth.NotReady, "", new(cluster, "", "", ""));
+            pod?.ServiceAccount ?? "", 1, EndpointHealth.NotReady, "", new(cluster, "", "", "")) { Node = node };
     }
 
     /// <summary>A Pod that the watch has not reported yet gets no traffic: it is not known whether it accepts mesh

@@ -18,24 +18,36 @@ internal sealed class HostDerivation(MeshSources sources, MultiClusterSettings m
     /// </summary>
     public MeshService Merge(Reader read, ValueList<ClusterService> services)
     {
-        var ordered = services.OrderBy(service => read.Get(sources.Clusters, service.Cluster) is not { IsConfig: true })
-            .ThenBy(service => service.Cluster, StringComparer.Ordinal).ToList();
+        var ordered = Ordered(read, services);
         var first = ordered[0];
         var mesh = Settings(read).Mesh;
         return new(
             first.Hostname, first.Name, first.Namespace, United(ordered.SelectMany(service => service.Ports)),
-            first.ExternalName.Length > 0 ? Resolution.Dns : first.Headless ? Resolution.Original : Resolution.Endpoints,
+            first.Headless ? Resolution.Original : Resolution.Endpoints,
             ordered.Where(service => !service.ClusterIps.IsEmpty).Select(service => KeyValuePair.Create(service.Cluster, service.ClusterIps)).ToValueMap(),
             default, default, default,
             ordered.Select(service => service.Cluster).ToValueList(),
             first.Labels,
             first.ExportTo.IsEmpty ? mesh.DefaultServiceExportTo : first.ExportTo,
-            first.ExternalName.Length > 0, false, multiCluster.ClusterLocal || IsClusterLocal(first.Hostname, mesh),
+            false, false, multiCluster.ClusterLocal || IsClusterLocal(first.Hostname, mesh),
             ordered.Select(service => service.Source).ToValueList())
         {
-            PrefersClose = first.PrefersClose,
-            HeadlessElsewhere = !first.Headless && first.ExternalName.Length == 0 && ordered.Any(service => service.Headless),
+            Distribution = first.Distribution,
+            NodeLocal = first.NodeLocal,
+            HeadlessElsewhere = !first.Headless && ordered.Any(service => service.Headless),
         };
+    }
+
+    /// <summary>The definitions of a host; the first decides.</summary>
+    private List<ClusterService> Ordered(Reader read, ValueList<ClusterService> services) =>
+        [.. services.OrderBy(service => read.Get(sources.Clusters, service.Cluster) is not { IsConfig: true }).ThenBy(service => service.Cluster, StringComparer.Ordinal)];
+
+    /// <summary>What a Service of type ExternalName is an alias of, as it says itself; null for other Services.</summary>
+    public HostAlias? AliasOf(Reader read, ValueList<ClusterService> services)
+    {
+        var first = Ordered(read, services)[0];
+        if (first.ExternalName.Length == 0) return null;
+        return new(first.Hostname, first.ExternalName, first.Namespace, first.ExportTo.IsEmpty ? Settings(read).Mesh.DefaultServiceExportTo : first.ExportTo);
     }
 
     /// <summary>The oldest entry of a host supplies the single-valued fields; addresses, ports and accounts of all entries

@@ -28,7 +28,7 @@ public static class KubeFacts
             spec.Ports.Select(Port).ToValueList(),
             isExternalName ? default : ips.Where(ip => ip is not ("None" or "")).ToValueList(),
             !isExternalName && spec.ClusterIP == "None",
-            isExternalName ? spec.ExternalName : "",
+            isExternalName ? spec.ExternalName.TrimEnd('.') : "",
             spec.Selector.ToValueMap(),
             meta.Labels.ToValueMap(),
             Split(meta.Annotations.GetValueOrDefault(Annotations.ExportTo)),
@@ -39,17 +39,21 @@ public static class KubeFacts
             spec.PublishNotReadyAddresses,
             meta.CreationTimestamp?.ToUnixTimeSeconds() ?? 0,
             GatewayWeight(meta.Annotations),
-            PrefersClose(service));
+            Distribution(service),
+            spec.InternalTrafficPolicy == "Local");
     }
 
     /// <summary>The field wins over the annotation.</summary>
-    private static bool PrefersClose(Service service)
+    private static TrafficDistribution Distribution(Service service)
     {
         var wanted = service.Spec.TrafficDistribution is { Length: > 0 } own ? own : service.Metadata.Annotations.GetValueOrDefault(Annotations.TrafficDistribution, "");
-        return Closest.Contains(wanted);
+        return wanted.ToUpperInvariant() switch
+        {
+            "PREFERCLOSE" or "PREFERSAMEZONE" => TrafficDistribution.SameZone,
+            "PREFERSAMENODE" => TrafficDistribution.SameNode,
+            _ => TrafficDistribution.Any,
+        };
     }
-
-    private static readonly HashSet<string> Closest = new(StringComparer.OrdinalIgnoreCase) { "PreferClose", "PreferSameZone", "PreferSameNode" };
 
     /// <summary>An invalid weight counts as absent.</summary>
     private static uint GatewayWeight(Dictionary<string, string> annotations) =>

@@ -15,6 +15,7 @@ public sealed class MeshGraph
     private readonly HostDerivation _hosts;
     private readonly Live<string, ClusterIds> _clusterIds;
     private readonly Live<ObjectKey, VirtualService> _routings;
+    private readonly Live<string, HostAlias> _aliases;
 
     public MeshGraph(MultiClusterSettings? multiCluster = null)
     {
@@ -32,7 +33,10 @@ public sealed class MeshGraph
         var discoveredEntries = discovery.Of(Sources.ServiceEntries, entry => entry.Source, "discovered entries");
         _routings = discovery.Of(Sources.VirtualServices, routing => routing.Source, "discovered virtual services");
         var byHost = services.GroupBy(service => service.Hostname, "services by host");
-        var ofKube = byHost.Derive((read, services) => One(services[0].Hostname, _hosts.Merge(read, services)), "hosts of services");
+        var aliases = byHost.Derive((read, services) => _hosts.AliasOf(read, services) is { } alias ? One(alias.Hostname, alias) : [], "external names");
+        _aliases = aliases.Derive((read, alias) => End(read, aliases, alias) is { } end ? One(alias.Hostname, alias with { Target = end }) : [], "aliases");
+        var aliasesByTarget = _aliases.GroupBy(alias => alias.Target, "aliases by target");
+        var ofKube = byHost.Derive((read, services) => read.Get(aliases, services[0].Hostname) is null ? One(services[0].Hostname, _hosts.Merge(read, services)) : [], "hosts of services");
         var ofExports = byHost.Derive((read, services) => exports.HostOf(read, services, Clusters(read)) is { } host ? One(host.Hostname, host) : [], "hosts of exports");
         var ofEntries = discoveredEntries
             .Derive((_, entry) => entry.Hosts.Distinct().Select(host => KeyValuePair.Create((entry.Source, host), new EntryHost(host, entry))), "entries and hosts")
@@ -48,10 +52,9 @@ public sealed class MeshGraph
 
         var ofEntryHosts = discoveredEntries.Derive((read, entry) => endpoints.OfEntry(read, entry)
             .Select(set => KeyValuePair.Create((entry.Source, set.Hostname), set)), "endpoints of entries");
-        var external = services.Derive(ExternalNames, "endpoints of external names");
         var ofWorkloads = services.Derive(
             (read, service) => endpoints.OfWorkloads(read, service) is { } set ? One((service.Source, "workloads"), set) : [], "endpoints of workloads");
-        var sets = ofSlices.UnionWith(ofEntryHosts, "slices and entries").UnionWith(external, "and external names").UnionWith(ofWorkloads, "endpoint sets")
+        var sets = ofSlices.UnionWith(ofEntryHosts, "slices and entries").UnionWith(ofWorkloads, "endpoint sets")
             .GroupByMany(set => set.Hostname.Length > 0 ? [set.Hostname] : (IEnumerable<string>)[], "endpoint sets by host");
         var pods = new HeadlessPods(ofKube, GatewayTables);
         var podHosts = sets.Derive((read, group) => pods.Of(read, group), "pods of headless hosts");
@@ -59,8 +62,9 @@ public sealed class MeshGraph
         Unaddressed = ofKube.UnionWith(ofEntries, "hosts of objects").UnionWith(ofExports, "and of exports")
             .UnionWith(podHosts.Derive((_, pod) => One(pod.Service.Hostname, pod.Service), "hosts of pods"), "hosts before allocation");
         AddressNeeds = Unaddressed.Derive(Needs, "address needs");
-        Services = Unaddressed.Derive(Addressed, "hosts");
-        CloseHosts = Services.Derive((_, service) => service.PrefersClose ? One(service.Hostname, new CloseHost(service.Hostname)) : [], "hosts that prefer close endpoints");
+        Services = Unaddressed.Derive((read, service) => Addressed(read, service with { Aliases = read.Get(aliasesByTarget, service.Hostname) }), "hosts");
+        NearHosts = Services.Derive((_, service) => service.NodeLocal || service.Distribution != TrafficDistribution.Any
+            ? One(service.Hostname, new NearHost(service.Hostname, service.Distribution, service.NodeLocal)) : [], "hosts whose callers are near");
         Endpoints = sets.Derive((read, group) => One(group[0].Hostname, endpoints.Gather(read, group, read.Get(Services, group[0].Hostname))), "endpoints of hosts")
             .UnionWith(sets.Derive((read, group) => read.Get(ofKube, group[0].Hostname) is { } service && read.Get(ofExports, MultiClusterSettings.HostOf(service.Name, service.Namespace)) is { } host
                 ? One(host.Hostname, endpoints.Gather(read, [MultiClusterHosts.EndpointsOf(host, group)], host)) : [], "endpoints of exports"), "and of exports")
@@ -127,8 +131,8 @@ public sealed class MeshGraph
     /// <summary>Where clusters define one host differently.</summary>
     public Live<string, ObjectProblems> Disagreements { get; }
 
-    /// <summary>Hosts for which the locality of their callers matters.</summary>
-    internal Live<string, CloseHost> CloseHosts { get; }
+    /// <summary>Hosts for which the locality or Node of their callers matters.</summary>
+    internal Live<string, NearHost> NearHosts { get; }
 
     internal Live<string, MeshService> Unaddressed { get; }
 
@@ -171,13 +175,17 @@ public sealed class MeshGraph
 
     private ValueList<string> Clusters(Reader read) => read.Get(_clusterIds, "")?.Ids ?? default;
 
-    private static IEnumerable<KeyValuePair<(ObjectRef, string), EndpointSet>> ExternalNames(Reader read, ClusterService service)
+    /// <summary>The end of a chain of aliases; null for a chain that leads back to itself.</summary>
+    private static string? End(Reader read, Live<string, HostAlias> aliases, HostAlias first)
     {
-        if (service.ExternalName.Length == 0) return [];
-        var ports = service.Ports.Select(port => new EndpointPort(port.Number, port.Number, false)).ToValueList();
-        var endpoint = new MeshEndpoint(
-            service.Hostname, "", service.ExternalName, ports, "", Locality.Unknown, default, new("", "", "", ""), "", 1, EndpointHealth.Ready, "", service.Source);
-        return One((service.Source, ""), new EndpointSet(service.Hostname, [endpoint]));
+        var seen = new HashSet<string>(StringComparer.Ordinal) { first.Hostname };
+        var target = first.Target;
+        while (read.Get(aliases, target) is { } next)
+        {
+            if (!seen.Add(target)) return null;
+            target = next.Target;
+        }
+        return target;
     }
 
     private IEnumerable<KeyValuePair<ObjectKey, VirtualService>> Routing(Reader read, VirtualService routing)
@@ -185,6 +193,8 @@ public sealed class MeshGraph
         var source = routing.Source;
         var mesh = (read.Get(Sources.Settings, "") ?? MeshSettings.Default).Mesh;
         var merged = Delegation.Merge(routing, name => read.Get(_routings, new ObjectKey(source.Cluster, name.Namespace, name.Name)));
+        // Routes to an alias lead to the clusters of what it stands for.
+        merged = merged.WithDestinations(host => read.Get(_aliases, host)?.Target ?? host);
         if (merged.ExportTo.IsEmpty) merged = merged with { ExportTo = mesh.DefaultVirtualServiceExportTo };
         return One(new ObjectKey(source.Cluster, source.Namespace, source.Name), merged);
     }
@@ -194,7 +204,7 @@ public sealed class MeshGraph
 
 internal sealed record AddressNeed(string Hostname);
 
-internal sealed record CloseHost(string Hostname);
+internal sealed record NearHost(string Hostname, TrafficDistribution Distribution, bool NodeLocal);
 
 internal sealed record EntryHost(string Host, ServiceEntry Entry);
 

@@ -12,8 +12,8 @@ public sealed class ServiceKind() : SourceKind<Service, ClusterService>(Kinds.Se
     {
         // Workloads are selected by the Services of their namespace.
         changes.Proxies.Places.UnionWith(mesh.ServicesByNamespace.Changed);
-        // Whether localities matter decides the scope of every proxy.
-        changes.Config |= mesh.CloseHosts.Changed.Count > 0;
+        // Whether localities and Nodes matter decides the scope of every proxy.
+        changes.Config |= mesh.NearHosts.Changed.Count > 0;
     }
 
     internal override ClusterService Read(string cluster, Service item) => KubeFacts.Of(cluster, item);

@@ -35,7 +35,7 @@ public sealed class Publisher(TimeProvider time)
     private readonly ProxyIndex _proxies = new();
     private readonly GatewayCertificates _certificates = new();
     private MeshView? _mesh;
-    private PolicyInterest _interest = new(default, false);
+    private PolicyInterest _interest = new(default, false, false);
     private long _counter;
 
     public int Scopes => _views.Count;

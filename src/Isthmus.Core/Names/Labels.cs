@@ -8,6 +8,8 @@ public static class Labels
     public const string Subzone = "topology.istio.io/subzone";
     public const string Region = "topology.kubernetes.io/region";
     public const string Zone = "topology.kubernetes.io/zone";
+    /// <summary>Of a Node: its name.</summary>
+    public const string Hostname = "kubernetes.io/hostname";
     public const string GatewayPort = "networking.istio.io/gatewayPort";
     public const string Locality = "istio-locality";
     public const string Injection = "istio-injection";

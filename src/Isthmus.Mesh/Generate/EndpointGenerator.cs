@@ -66,6 +66,7 @@ public static class EndpointGenerator
         if (endpoint.Health != EndpointHealth.Ready || endpoint.Port(port) is null) return false;
         if (subset is not null && !Selectors.Matches(subset.Labels, endpoint.Labels)) return false;
         if ((inputs.Service.ClusterLocal || endpoint.Withheld) && endpoint.Cluster != inputs.Scope.Cluster) return false;
+        if (inputs.Service.NodeLocal && (endpoint.Cluster != inputs.Scope.Cluster || endpoint.Node != inputs.Scope.Node)) return false;
         return inputs.Scope.NetworkView.IsEmpty || endpoint.Network.Length == 0 || inputs.Scope.NetworkView.Contains(endpoint.Network);
     }
 

@@ -16,7 +16,7 @@ internal static class Localities
 
     /// <summary>What a rule says, otherwise the Service, otherwise the mesh.</summary>
     public static LocalityLbSetting Setting(MeshService service, MeshConfig mesh, TrafficPolicy policy) =>
-        policy.Balancing?.Locality ?? (service.PrefersClose ? LocalityLbSetting.Close : mesh.LocalityLb);
+        policy.Balancing?.Locality ?? LocalityLbSetting.Of(service.Distribution) ?? mesh.LocalityLb;
 
     public static void Apply(ClusterLoadAssignment assignment, EndpointInputs inputs, TrafficPolicy policy) => Apply(
         assignment, inputs.Scope, Setting(inputs.Service, inputs.Mesh, policy), inputs.Endpoints.Where(member => EndpointGenerator.IsDirect(inputs.Scope.Network, member.Network, inputs.Gateways)), inputs.Gateways, policy);
@@ -24,11 +24,11 @@ internal static class Localities
     /// <param name="members">Endpoints that are dialled directly: only their addresses identify them.</param>
     public static void Apply(ClusterLoadAssignment assignment, ProxyScope scope, LocalityLbSetting setting, IEnumerable<MeshEndpoint> members, GatewayTable gateways, TrafficPolicy policy)
     {
-        if (!setting.Enabled || scope.Locality.IsUnknown || assignment.Endpoints.Count == 0) return;
+        if (!setting.Enabled || assignment.Endpoints.Count == 0 || (scope.Locality.IsUnknown && setting.FailoverPriority.IsEmpty)) return;
         var rule = setting.Distribute.FirstOrDefault(candidate => Matches(candidate.From, scope.Locality));
         var sharing = rule is null ? [] : Distribute(assignment, rule);
         // Shares without failover use those localities only.
-        var fails = (policy.Outlier is not null || setting == LocalityLbSetting.Close) && (setting.Distribute.IsEmpty || !setting.Failover.IsEmpty || !setting.FailoverPriority.IsEmpty);
+        var fails = (policy.Outlier is not null || setting.IsOfService) && (setting.Distribute.IsEmpty || !setting.Failover.IsEmpty || !setting.FailoverPriority.IsEmpty);
         if (rule is not null && !fails) Keep(assignment, sharing);
         if (!fails) return;
         var others = assignment.Endpoints.Where(group => !sharing.Contains(group)).ToList();
@@ -112,12 +112,13 @@ internal static class Localities
             for (var i = 0; i < labels.Count; i++)
             {
                 var (key, wanted) = labels[i].Split('=', 2) is [var name, var value] ? (name, value) : (labels[i], OwnLabel(labels[i]));
-                if (wanted is null || LabelOf(endpoint, group, key) != wanted) return labels.Count - i;
+                if (LabelOf(endpoint, group, key) != wanted) return labels.Count - i;
             }
             return 0;
         }
 
-        private string? LabelOf(LbEndpoint endpoint, LocalityLbEndpoints group, string key)
+        /// <summary>An absent label equals an empty one.</summary>
+        private string LabelOf(LbEndpoint endpoint, LocalityLbEndpoints group, string key)
         {
             var socket = endpoint.Endpoint.Address?.SocketAddress;
             var address = socket?.Address ?? "";
@@ -127,23 +128,25 @@ internal static class Localities
                 {
                     Labels.Network => gateway.Network,
                     Labels.Cluster => gateway.Cluster,
-                    Labels.Region => group.Locality?.Region,
-                    Labels.Zone => group.Locality?.Zone,
-                    Labels.Subzone => group.Locality?.SubZone,
-                    _ => null,
+                    Labels.Region => group.Locality?.Region ?? "",
+                    Labels.Zone => group.Locality?.Zone ?? "",
+                    Labels.Subzone => group.Locality?.SubZone ?? "",
+                    _ => "",
                 };
             }
-            return _members.GetValueOrDefault(address)?.Labels.Items.GetValueOrDefault(key);
+            var member = _members.GetValueOrDefault(address);
+            return (key == Labels.Hostname ? member?.Node : member?.Labels.Items.GetValueOrDefault(key)) ?? "";
         }
 
-        private string? OwnLabel(string key) => key switch
+        private string OwnLabel(string key) => key switch
         {
             Labels.Network => scope.Network,
             Labels.Cluster => scope.Cluster,
             Labels.Region => scope.Locality.Region,
             Labels.Zone => scope.Locality.Zone,
             Labels.Subzone => scope.Locality.Subzone,
-            _ => scope.RuleLabels.TryGetValue(key, out var value) ? value : null,
+            Labels.Hostname => scope.Node,
+            _ => scope.RuleLabels.TryGetValue(key, out var value) ? value : "",
         };
     }
 

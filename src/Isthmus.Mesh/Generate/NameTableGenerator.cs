@@ -21,7 +21,9 @@ public static class NameTableGenerator
             else
             {
                 var addresses = ServiceAddresses.For(service, scope).Items.Where(address => !ServiceAddresses.IsRange(address)).ToList();
-                if (addresses.Count > 0) table.Table[service.Hostname] = Entry(service, addresses);
+                if (addresses.Count == 0) continue;
+                table.Table[service.Hostname] = Entry(service, addresses);
+                foreach (var alias in service.Aliases.Where(alias => alias.VisibleTo(scope.Namespace))) table.Table[alias.Hostname] = Entry(alias, addresses);
             }
         }
         return table;
@@ -73,6 +75,13 @@ public static class NameTableGenerator
     {
         var entry = Entry(service, members.Select(member => member.Address).Distinct());
         entry.Shortname = $"{name}.{service.Name}";
+        return entry;
+    }
+
+    private static NameTable.Types.NameInfo Entry(HostAlias alias, IEnumerable<string> addresses)
+    {
+        var entry = new NameTable.Types.NameInfo { Registry = "Kubernetes", Shortname = alias.Hostname.Split('.', 2)[0], Namespace = alias.Namespace };
+        entry.Ips.AddRange(addresses);
         return entry;
     }
 

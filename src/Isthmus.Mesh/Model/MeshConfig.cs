@@ -102,8 +102,20 @@ public sealed record LocalityLbSetting(
 {
     public static readonly LocalityLbSetting Default = new(true, default, default, default);
 
-    /// <summary>What <c>trafficDistribution</c> of a Service means: the same network, then region, zone and subzone.</summary>
-    public static readonly LocalityLbSetting Close = new(true, default, default, [Labels.Network, Labels.Region, Labels.Zone, Labels.Subzone]);
+    /// <summary>Of a Service's own: endpoints of the next level follow without outlier detection.</summary>
+    public bool IsOfService => Equals(SameZone) || Equals(SameNode);
+
+    private static readonly LocalityLbSetting SameZone = new(true, default, default, [Labels.Network, Labels.Region, Labels.Zone, Labels.Subzone]);
+
+    private static readonly LocalityLbSetting SameNode = SameZone with { FailoverPriority = [.. SameZone.FailoverPriority, Labels.Hostname] };
+
+    /// <summary>What <c>trafficDistribution</c> of a Service means; null for any endpoint.</summary>
+    public static LocalityLbSetting? Of(TrafficDistribution distribution) => distribution switch
+    {
+        TrafficDistribution.SameZone => SameZone,
+        TrafficDistribution.SameNode => SameNode,
+        _ => null,
+    };
 }
 
 public sealed record LocalityDistribution(string From, ValueMap<uint> To);

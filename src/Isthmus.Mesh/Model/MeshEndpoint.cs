@@ -57,6 +57,9 @@ public sealed record MeshEndpoint(
     /// <summary>The Pod's own name; empty when there is no Pod.</summary>
     public string PodName { get; init; } = "";
 
+    /// <summary>The Node that the address is on; empty when it is on none.</summary>
+    public string Node { get; init; } = "";
+
     /// <summary>Only for callers in its own cluster, which does not export the service.</summary>
     public bool Withheld { get; init; }
 

@@ -15,6 +15,23 @@ public enum Resolution
     Original,
 }
 
+/// <summary>Which endpoints of a Service its callers prefer (<c>trafficDistribution</c>).</summary>
+public enum TrafficDistribution
+{
+    Any,
+    /// <summary>Those of the own network, then region, zone and subzone.</summary>
+    SameZone,
+    /// <summary>As <see cref="SameZone"/>, and then those of the own Node.</summary>
+    SameNode,
+}
+
+/// <summary>A Service of type ExternalName: another name of a host.</summary>
+/// <param name="Target">The host that it stands for, at the end of a chain of aliases.</param>
+public sealed record HostAlias(string Hostname, string Target, string Namespace, ValueList<string> ExportTo)
+{
+    public bool VisibleTo(string ns) => Visibility.Allows(ExportTo, Namespace, ns);
+}
+
 /// <param name="Name">The port's name; empty when it has none.</param>
 /// <param name="TargetPort">Port number or name at the workload; empty when it equals <paramref name="Number"/>.</param>
 /// <param name="NodePort">0 when there is none.</param>
@@ -28,7 +45,7 @@ public sealed record ServicePort(string Name, int Number, Protocol Protocol, str
 /// <param name="GatewayNodes">Label selector of the Nodes whose addresses the gateway uses (NodePort gateways); null when not set.</param>
 /// <param name="CreatedAt">Unix seconds: the oldest definition wins.</param>
 /// <param name="GatewayWeight">The share of a gateway among those of its network; 0 takes it out.</param>
-/// <param name="PrefersClose">Callers prefer endpoints of their own network and zone (<c>trafficDistribution</c>).</param>
+/// <param name="NodeLocal">Callers use endpoints of their own Node only (<c>internalTrafficPolicy: Local</c>).</param>
 public sealed record ClusterService(
     ObjectRef Source,
     string Hostname,
@@ -46,7 +63,8 @@ public sealed record ClusterService(
     bool PublishNotReady,
     long CreatedAt,
     uint GatewayWeight = 1,
-    bool PrefersClose = false)
+    TrafficDistribution Distribution = TrafficDistribution.Any,
+    bool NodeLocal = false)
 {
     public string Cluster => Source.Cluster;
     public string Namespace => Source.Namespace;
@@ -87,8 +105,14 @@ public sealed record MeshService(
     /// <summary>Set when the host is one Pod of a headless Service.</summary>
     public HeadlessPod? Pod { get; init; }
 
-    /// <summary>Callers prefer endpoints of their own network and zone, where no DestinationRule says.</summary>
-    public bool PrefersClose { get; init; }
+    /// <summary>Which endpoints callers prefer, where no DestinationRule says.</summary>
+    public TrafficDistribution Distribution { get; init; }
+
+    /// <summary>Callers use endpoints of their own Node only.</summary>
+    public bool NodeLocal { get; init; }
+
+    /// <summary>Services of type ExternalName that lead here: their names are names of this host.</summary>
+    public ValueList<HostAlias> Aliases { get; init; }
 
     /// <summary>For a host that stands for an exported Service: the name of that Service's host.</summary>
     public string ExportOf { get; init; } = "";

@@ -22,6 +22,9 @@ public sealed record ProxyScope(
     ValueMap<string> RuleLabels,
     Sidecar? Sidecar)
 {
+    /// <summary>The Node that the proxy is on; empty unless some Service keeps to Nodes.</summary>
+    public string Node { get; init; } = "";
+
     /// <summary>The proxy speaks <c>istio-peer-exchange</c>.</summary>
     public bool ExchangesMetadata { get; init; } = true;
 

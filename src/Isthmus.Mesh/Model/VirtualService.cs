@@ -133,4 +133,25 @@ public sealed record VirtualService(
     public string Namespace => Source.Namespace;
     public string Name => Source.Name;
     public bool ForSidecars => Gateways.Contains(MeshGateway);
+
+    /// <summary>The same with other names for the hosts that it routes to.</summary>
+    public VirtualService WithDestinations(Func<string, string> nameOf)
+    {
+        if (Hosts(Http).Concat(Tls.Concat(Tcp).SelectMany(route => route.Destinations).Select(to => to.Destination.Host)).All(host => nameOf(host) == host)) return this;
+        return this with
+        {
+            Http = Http.Select(route => route with
+            {
+                Destinations = Renamed(route.Destinations),
+                Mirrors = route.Mirrors.Select(mirror => mirror with { Destination = Of(mirror.Destination) }).ToValueList(),
+            }).ToValueList(),
+            Tls = Tls.Select(route => route with { Destinations = Renamed(route.Destinations) }).ToValueList(),
+            Tcp = Tcp.Select(route => route with { Destinations = Renamed(route.Destinations) }).ToValueList(),
+        };
+
+        Destination Of(Destination destination) => destination with { Host = nameOf(destination.Host) };
+        ValueList<RouteDestination> Renamed(ValueList<RouteDestination> all) => all.Select(to => to with { Destination = Of(to.Destination) }).ToValueList();
+        static IEnumerable<string> Hosts(ValueList<HttpRoute> routes) =>
+            routes.SelectMany(route => route.Destinations.Select(to => to.Destination.Host).Concat(route.Mirrors.Select(mirror => mirror.Destination.Host)));
+    }
 }

@@ -1,5 +1,6 @@
 using System.Globalization;
 using Isthmus.Core.Collections;
+using Isthmus.Core.Names;
 using Isthmus.Mesh.Generate;
 using Isthmus.Mesh.Model;
 
@@ -12,7 +13,7 @@ public sealed record ResolvedProxy(ProxyScope Scope, InboundScope? Inbound, Gate
 
 /// <summary>Which labels the mesh's policies select by, and whether localities matter: no other labels or localities become
 /// part of a proxy's scope.</summary>
-public sealed record PolicyInterest(ValueList<string> LabelKeys, bool Localities)
+public sealed record PolicyInterest(ValueList<string> LabelKeys, bool Localities, bool Nodes)
 {
     public static PolicyInterest Of(MeshView view)
     {
@@ -22,7 +23,7 @@ public sealed record PolicyInterest(ValueList<string> LabelKeys, bool Localities
             keys.UnionWith(routing.Http.SelectMany(route => route.Matches).SelectMany(match => match.SourceLabels.Keys));
             keys.UnionWith(routing.Tls.Concat(routing.Tcp).SelectMany(route => route.Matches).SelectMany(match => match.SourceLabels.Keys));
         }
-        var localities = !view.Mesh.LocalityLb.Distribute.IsEmpty || view.Registry.Services.Values.Any(service => service.PrefersClose);
+        var localities = !view.Mesh.LocalityLb.Distribute.IsEmpty || view.Registry.Services.Values.Any(service => service.Distribution != TrafficDistribution.Any);
         foreach (var rule in view.Traffic.Rules.Values.SelectMany(rules => rules))
         {
             keys.UnionWith(rule.WorkloadSelector.Keys);
@@ -33,7 +34,8 @@ public sealed record PolicyInterest(ValueList<string> LabelKeys, bool Localities
             }
         }
         keys.UnionWith(Keys(view.Mesh.LocalityLb));
-        return new(keys.ToValueList(), localities);
+        var nodes = keys.Contains(Labels.Hostname) || view.Registry.Services.Values.Any(service => service.NodeLocal || service.Distribution == TrafficDistribution.SameNode);
+        return new(keys.ToValueList(), localities, nodes);
     }
 
     private static IEnumerable<TrafficPolicy> Policies(DestinationRule rule) =>
@@ -55,7 +57,12 @@ public static class ScopeResolver
             proxy.Kind, proxy.Cluster, proxy.Network, proxy.NetworkView, proxy.Namespace, proxy.Domain, proxy.DnsCapture, proxy.DnsAutoAllocate,
             interest.Localities ? LocalityOf(proxy, pod, view) : Locality.Unknown,
             interest.LabelKeys.Where(labels.ContainsKey).Select(key => KeyValuePair.Create(key, labels[key])).ToValueMap(),
-            sidecar) { ExchangesMetadata = proxy.ExchangesMetadata, AcceptsHttp10 = proxy.AcceptsHttp10 };
+            sidecar)
+        {
+            Node = interest.Nodes ? NodeOf(proxy, view).Name : "",
+            ExchangesMetadata = proxy.ExchangesMetadata,
+            AcceptsHttp10 = proxy.AcceptsHttp10,
+        };
         var services = view.Workloads.ClusterServices.GetValueOrDefault((proxy.Cluster, proxy.Namespace))
             .Where(service => service.Selector.Count > 0 && Selectors.Matches(service.Selector, labels))
             .OrderBy(service => service.CreatedAt).ThenBy(service => service.Name, StringComparer.Ordinal).ToList();
@@ -74,7 +81,7 @@ public static class ScopeResolver
     private static Locality LocalityOf(ProxyIdentity proxy, PodFacts? pod, MeshView view)
     {
         if (!proxy.Locality.IsUnknown) return proxy.Locality;
-        if (pod is not null && pod.Labels.TryGetValue(Core.Names.Labels.Locality, out var own)) return Locality.Parse(own);
+        if (pod is not null && pod.Labels.TryGetValue(Labels.Locality, out var own)) return Locality.Parse(own);
         return view.Workloads.Nodes.GetValueOrDefault(NodeOf(proxy, view))?.Locality ?? Locality.Unknown;
     }
 

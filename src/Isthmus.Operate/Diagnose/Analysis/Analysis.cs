@@ -19,5 +19,6 @@ public static class Analysis
         .. RestrictedNamespaces.Check(clusters),
         .. RuleConflicts.Check(clusters),
         .. ProviderReferences.Check(clusters),
+        .. ClientAffinity.Check(clusters),
     ];
 }

@@ -17,7 +17,7 @@ internal sealed partial class HttpExchange
             await ReplyAsync(403, "", "upgrade_failed", EndReason.ClientProtocolError).ConfigureAwait(false);
             return;
         }
-        var target = RouteDecision.Choose(act, Request, parts.Ports.Random);
+        var target = _route.Choose(act);
         _record.ClusterName = target.Cluster;
         if (!_snapshot.Clusters.TryGetValue(target.Cluster, out var cluster))
         {

@@ -1,5 +1,6 @@
 using System.Runtime.CompilerServices;
 using Isthmus.Proxy.Listeners;
+using Isthmus.Proxy.Policy;
 using Isthmus.Proxy.Snapshot;
 using Isthmus.Proxy.Tcp;
 using Isthmus.Proxy.Telemetry;
@@ -23,6 +24,7 @@ internal sealed partial class HttpExchange(HttpParts parts, Downstream connectio
     private readonly ResponseHead _response = new();
     private readonly TrafficRecord _record = new();
     private RouteDecision _decision;
+    private readonly RequestRoute _route = new(parts, stream);
     private HttpAction _action = null!;
     private ProxySnapshot _snapshot = ProxySnapshot.Empty;
     private string _scheme = "http";
@@ -39,6 +41,7 @@ internal sealed partial class HttpExchange(HttpParts parts, Downstream connectio
         _action = action;
         _snapshot = parts.State.Current;
         _decision = default;
+        _route.Begin(action, _snapshot);
         _limits.Clear();
         Begin();
         try
@@ -118,32 +121,26 @@ internal sealed partial class HttpExchange(HttpParts parts, Downstream connectio
         }
         TakePeerMetadata();
         RequestPreparation.Apply(Request, connection, _action, parts.Secrets, parts.Ports.Random);
-        _scheme = Request.Headers.Get("x-forwarded-proto"u8).SequenceEqual("https"u8) ? "https" : "http";
-        if (_action.Tokens.Count > 0 && await RefuseAsync(Access.CheckTokensAsync(_action, _scheme)).ConfigureAwait(false)) return;
-        if (_action.RoutesFirst) FindRoute();
-        if (_action.Access.Count > 0 && await RefuseAsync(Access.CheckAsync(_action, _scheme, _record)).ConfigureAwait(false)) return;
-        if (!_action.RoutesFirst || _access is { IsChanged: true }) FindRoute();
-        if (_decision.Route is not { } route)
-        {
-            await ReplyAsync(404, "", "route_not_found", EndReason.RouteNotFound).ConfigureAwait(false);
-            return;
-        }
-        _record.RouteName = route.Name;
-        await ActAsync(route).ConfigureAwait(false);
+        _route.Scheme = _scheme = Request.Headers.Get("x-forwarded-proto"u8).SequenceEqual("https"u8) ? "https" : "http";
+        if (_action.Access.Count > 0 && await RefuseAsync(_action.Access).ConfigureAwait(false)) return;
+        await (Find() is { } route ? ActAsync(route) : ReplyNoRouteAsync()).ConfigureAwait(false);
     }
 
-    private void FindRoute()
+    private RouteSnapshot? Find()
     {
-        var table = _action.Routes ?? _snapshot.Routes.GetValueOrDefault(_action.RouteName);
-        if (table is not null) _decision = RouteDecision.For(table, Request, _scheme, parts.Ports.Random);
+        _decision = _route.Decision;
+        _record.RouteName = _decision.Route?.Name ?? "";
+        return _decision.Route;
     }
 
-    private RequestAccess Access => _access ??= new(parts, connection, stream);
+    private ValueTask ReplyNoRouteAsync() => ReplyAsync(404, "", "route_not_found", EndReason.RouteNotFound);
 
-    /// <summary>Answers the request if a check refuses it.</summary>
-    private async ValueTask<bool> RefuseAsync(ValueTask<Refusal?> check)
+    private RequestAccess Access => _access ??= new(parts, connection, stream, _route);
+
+    /// <summary>Answers the request if a filter refuses it.</summary>
+    private async ValueTask<bool> RefuseAsync(IReadOnlyList<AccessFilter> filters)
     {
-        var refusal = await check.ConfigureAwait(false);
+        var refusal = await Access.CheckAsync(filters, _action, _scheme, _record).ConfigureAwait(false);
         _record.Metadata = Access.Metadata;
         if (refusal is null) return false;
         await SendOwnAsync(LocalReply.Prepare(_response, Request, refusal, _record), refusal.Details, refusal.Reason).ConfigureAwait(false);
@@ -165,6 +162,16 @@ internal sealed partial class HttpExchange(HttpParts parts, Downstream connectio
             return;
         }
         if (await InjectFaultAsync(route.Fault ?? _action.Fault).ConfigureAwait(false)) return;
+        if (_action.LateAccess.Count > 0)
+        {
+            if (await RefuseAsync(_action.LateAccess).ConfigureAwait(false)) return;
+            if (Find() is not { } found)
+            {
+                await ReplyNoRouteAsync().ConfigureAwait(false);
+                return;
+            }
+            route = found;
+        }
         switch (route.Act)
         {
             case RedirectAct redirect:

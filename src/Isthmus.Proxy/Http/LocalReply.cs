@@ -52,7 +52,11 @@ internal static class LocalReply
         var body = Prepare(head, request, refusal.Status, refusal.Body);
         HeaderEditing.Response(head, HeaderEdits.None with { Response = refusal.Fields }, record);
         // The status of a call is in a response of gRPC, whatever the body of the refusal is.
-        if (head.Headers.Contains("grpc-status"u8)) head.Headers.Set("content-type"u8, "application/grpc"u8);
+        if (head.Headers.Contains("grpc-status"u8))
+        {
+            head.Headers.Set("content-type"u8, "application/grpc"u8);
+            if (refusal.GrpcStatus is { } status) head.Headers.Set("grpc-status"u8, status.ToString(CultureInfo.InvariantCulture));
+        }
         return body;
     }
 

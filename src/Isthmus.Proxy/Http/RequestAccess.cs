@@ -10,13 +10,16 @@ namespace Isthmus.Proxy.Http;
 internal sealed record Refusal(int Status, ReadOnlyMemory<byte> Body, string Details, EndReason Reason)
 {
     public IReadOnlyList<HeaderEdit> Fields { get; init; } = [];
+
+    /// <summary>The status for clients that speak gRPC; null: as it follows from the HTTP status.</summary>
+    public int? GrpcStatus { get; init; }
 }
 
 /// <summary>
 /// Decides whether one request after another may continue: checks its tokens, runs the policies of its listener in order, and asks the
 /// external authorizers among them. Their answers may change the request.
 /// </summary>
-internal sealed class RequestAccess(HttpParts parts, Downstream connection, DownstreamStream stream)
+internal sealed partial class RequestAccess(HttpParts parts, Downstream connection, DownstreamStream stream, RequestRoute route)
 {
     private const string AnswerSpace = "envoy.filters.http.ext_authz";
 
@@ -26,16 +29,13 @@ internal sealed class RequestAccess(HttpParts parts, Downstream connection, Down
     /// <summary>The body, as far as it was read for an authorizer; null when it was not.</summary>
     public RequestBody? Body { get; private set; }
 
-    /// <summary>Fields that an authorizer adds to whatever response the client gets.</summary>
+    /// <summary>Fields that filters add to whatever response the client gets.</summary>
     public IReadOnlyList<HeaderEdit> ToClient { get; private set; } = [];
-
-    /// <summary>An authorizer has changed the request, and asks for a route for it.</summary>
-    public bool IsChanged { get; private set; }
 
     /// <summary>Forgets the request before.</summary>
     public void Clear()
     {
-        (Metadata, ToClient, IsChanged) = (null, [], false);
+        (Metadata, ToClient) = (null, []);
         TakeBody()?.Dispose();
     }
 
@@ -47,29 +47,11 @@ internal sealed class RequestAccess(HttpParts parts, Downstream connection, Down
         return body;
     }
 
-    /// <summary>Checks the tokens of the request; null when it may continue.</summary>
-    public async ValueTask<Refusal?> CheckTokensAsync(HttpAction action, string scheme)
-    {
-        var request = stream.Request;
-        foreach (var check in action.Tokens)
-        {
-            var verdict = await check.DecideAsync(request, scheme, parts.Keys.GetAsync, parts.Ports.Time.GetUtcNow()).ConfigureAwait(false);
-            Metadata = verdict.Metadata ?? Metadata;
-            if (verdict.Status == 0) continue;
-            var realm = $"{scheme}://{request.Authority}{request.TargetText.Split('?')[0]}".Replace("\"", "", StringComparison.Ordinal).Replace("\\", "", StringComparison.Ordinal);
-            return new(verdict.Status, Encoding.UTF8.GetBytes(verdict.Failure), $"jwt_authn_access_denied{{{verdict.Failure.Replace(' ', '_')}}}", EndReason.Unauthorized)
-            {
-                Fields = [new("www-authenticate"u8.ToArray(), $"Bearer realm=\"{realm}\", error=\"invalid_token\"", null, EditAction.Append)],
-            };
-        }
-        return null;
-    }
-
-    /// <summary>Runs the policies; null when the request may continue.</summary>
-    public async ValueTask<Refusal?> CheckAsync(HttpAction action, string scheme, TrafficRecord record)
+    /// <summary>Runs filters of a listener; null when the request may continue.</summary>
+    public async ValueTask<Refusal?> CheckAsync(IReadOnlyList<AccessFilter> filters, HttpAction action, string scheme, TrafficRecord record)
     {
         var facts = Facts(action, scheme);
-        foreach (var filter in action.Access)
+        foreach (var filter in filters)
         {
             if (filter is RbacFilter rbac)
             {
@@ -84,8 +66,28 @@ internal sealed class RequestAccess(HttpParts parts, Downstream connection, Down
                 // The answer may have changed what the address of the client follows from.
                 facts = Facts(action, scheme);
             }
+            else if (filter is TokenFilter token)
+            {
+                if (await CheckTokenAsync(token.Check, scheme).ConfigureAwait(false) is { } refusal) return refusal;
+                facts = facts with { Metadata = Metadata };
+            }
+            else if (filter is LocalLimitFilter local && Limit(local, facts, record) is { } refusal) return refusal;
         }
         return null;
+    }
+
+    /// <summary>Null when the request may continue.</summary>
+    private async ValueTask<Refusal?> CheckTokenAsync(TokenCheck check, string scheme)
+    {
+        var request = stream.Request;
+        var verdict = await check.DecideAsync(request, scheme, parts.Keys.GetAsync, parts.Ports.Time.GetUtcNow()).ConfigureAwait(false);
+        Metadata = verdict.Metadata ?? Metadata;
+        if (verdict.Status == 0) return null;
+        var realm = $"{scheme}://{request.Authority}{request.TargetText.Split('?')[0]}".Replace("\"", "", StringComparison.Ordinal).Replace("\\", "", StringComparison.Ordinal);
+        return new(verdict.Status, Encoding.UTF8.GetBytes(verdict.Failure), $"jwt_authn_access_denied{{{verdict.Failure.Replace(' ', '_')}}}", EndReason.Unauthorized)
+        {
+            Fields = [new("www-authenticate"u8.ToArray(), $"Bearer realm=\"{realm}\", error=\"invalid_token\"", null, EditAction.Append)],
+        };
     }
 
     private PolicyFacts Facts(HttpAction action, string scheme) => new(
@@ -94,6 +96,8 @@ internal sealed class RequestAccess(HttpParts parts, Downstream connection, Down
 
     private async ValueTask<Refusal?> AskAsync(ExternalCheck check, PolicyFacts facts, TrafficRecord record)
     {
+        // What the answer changes does not change the route, unless the filter says so.
+        if (!check.ClearsRoute) _ = route.Decision;
         if (check.Body is { } wanted && stream.Request.Body != BodyKind.None)
         {
             Body ??= RequestBody.Begin(stream);
@@ -131,7 +135,7 @@ internal sealed class RequestAccess(HttpParts parts, Downstream connection, Down
         HeaderEditing.Request(stream.Request, HeaderEdits.None with { RequestRemove = answer.Removed }, record);
         if (answer.QuerySet.Count > 0 || answer.QueryRemoved.Count > 0) stream.Request.SetTarget(Encoding.UTF8.GetBytes(Query(stream.Request.TargetText, answer)));
         if (answer.ToClient.Count > 0) ToClient = [.. ToClient, .. answer.ToClient];
-        IsChanged |= check.ClearsRoute;
+        if (check.ClearsRoute) route.Forget();
     }
 
     private static string Query(string target, ExternalAnswer answer)

@@ -7,6 +7,12 @@ namespace Isthmus.Proxy.Policy;
 /// <summary>A filter that decides whether a request or a connection may continue. They run in their order.</summary>
 internal abstract class AccessFilter;
 
+/// <summary>A jwt_authn filter.</summary>
+internal sealed class TokenFilter(TokenCheck check) : AccessFilter
+{
+    public TokenCheck Check { get; } = check;
+}
+
 /// <summary>An rbac filter: rules that are enforced, and rules whose results are only counted, and kept for later filters and logs.</summary>
 internal sealed class RbacFilter : AccessFilter
 {

@@ -46,13 +46,14 @@ internal static class HttpDecoder
             http.HttpProtocolOptions?.AcceptHttp10 ?? false, http.HttpProtocolOptions?.DefaultHostForHttp10 ?? "",
             http.GenerateRequestId ?? true, http.PreserveExternalRequestId, http.AlwaysSetRequestIdInResponse,
             http.StripMatchingHostPort || http.StripAnyHostPort, http.Via,
-            filters.Alpn, filters.ExchangesMetadata, filters.Tokens, filters.Access, filters.Fault, filters.HasCors,
+            filters.Alpn, filters.ExchangesMetadata, filters.Access, filters.Fault, filters.HasCors,
             (int)Math.Clamp(http.MaxRequestHeadersKb ?? 60u, 1, 8192) * 1024,
             ListenerDecoder.AccessLogs(http.AccessLog, notes))
         {
             RequestTimeout = Time(http.RequestTimeout, TimeSpan.Zero),
             HeadTimeout = Time(http.RequestHeadersTimeout, TimeSpan.Zero),
             MaxStreamDuration = Time(common?.MaxStreamDuration, TimeSpan.Zero),
+            LateAccess = filters.Late,
         };
     }
 
@@ -66,23 +67,29 @@ internal static class HttpDecoder
         public bool ExchangesMetadata;
         public FaultSettings? Fault;
         public ValueMap<ValueList<string>> Alpn = new([]);
-        public readonly List<TokenCheck> Tokens = [];
         public readonly List<AccessFilter> Access = [];
+        public readonly List<AccessFilter> Late = [];
+
+        /// <summary>What follows comes after the filters for CORS and faults.</summary>
+        public bool IsLate;
+
+        public void Add(AccessFilter filter) => (IsLate ? Late : Access).Add(filter);
     }
 
     private static void Take(HttpFilter filter, Filters into, List<string> notes)
     {
         if (filter.Disabled) return;
-        var config = filter.TypedConfig;
         if (filter.ConfigTypeCase == HttpFilter.ConfigTypeOneofCase.ConfigDiscovery)
             throw new ResourceException($"http filter '{filter.Name}': configuration by discovery is not supported");
+        var config = TypedConfigs.Plain(filter.TypedConfig ?? new());
         if (config.TryUnpack(out Router _)) into.HasRouter = true;
         else if (config.TryUnpack(out Wire.Istio.Alpn.FilterConfig alpn)) into.Alpn = Alpn(alpn);
-        else if (config.TryUnpack(out HTTPFault fault)) into.Fault = RouteDecoder.Fault(fault);
-        else if (config.TryUnpack(out Cors _)) into.HasCors = true;
-        else if (config.TryUnpack(out Wire.Envoy.HttpFilters.RBAC rbac)) into.Access.Add(new RbacFilter(rbac.Rules, rbac.ShadowRules, "envoy.filters.http.rbac", into.Stats, rbac.ShadowRulesStatPrefix));
-        else if (config.TryUnpack(out Wire.Envoy.HttpFilters.ExtAuthz external)) into.Access.Add(ExternalCheckDecoder.Decode(external, into.Stats));
-        else if (config.TryUnpack(out JwtAuthentication tokens)) into.Tokens.Add(new(tokens));
+        else if (config.TryUnpack(out HTTPFault fault)) (into.Fault, into.IsLate) = (RouteDecoder.Fault(fault), true);
+        else if (config.TryUnpack(out Cors _)) into.HasCors = into.IsLate = true;
+        else if (config.TryUnpack(out Wire.Envoy.HttpFilters.RBAC rbac)) into.Add(new RbacFilter(rbac.Rules, rbac.ShadowRules, "envoy.filters.http.rbac", into.Stats, rbac.ShadowRulesStatPrefix));
+        else if (config.TryUnpack(out Wire.Envoy.HttpFilters.ExtAuthz external)) into.Add(ExternalCheckDecoder.Decode(external, into.Stats));
+        else if (config.TryUnpack(out JwtAuthentication tokens)) into.Add(new TokenFilter(new(tokens)));
+        else if (config.TryUnpack(out LocalRateLimit limit)) into.Add(new LocalLimitFilter(filter.Name, LimitDecoder.Local(limit)));
         else if (config.TryUnpack(out Wire.Istio.Authn.FilterConfig _))
         {
             // The token check itself passes the claims to policies.
@@ -93,7 +100,7 @@ internal static class HttpDecoder
             // Metrics are always kept; these filters only choose labels.
         }
         else if (filter.IsOptional || filter.Name is "envoy.filters.http.grpc_web") notes.Add($"http filter '{filter.Name}' is ignored");
-        else throw new ResourceException($"http filter '{filter.Name}' with {config?.TypeUrl} is not supported");
+        else throw new ResourceException($"http filter '{filter.Name}' with {config.TypeUrl} is not supported");
     }
 
     private static ValueMap<ValueList<string>> Alpn(Wire.Istio.Alpn.FilterConfig config) => new(config.AlpnOverride.Select(o =>

@@ -86,11 +86,11 @@ internal sealed record HttpAction(
     ClientCertMode ClientCert, ClientCertFields ClientCertFields, ValueList<string> Upgrades, TimeSpan StreamIdleTimeout, TimeSpan IdleTimeout,
     TimeSpan MaxDuration, int MaxRequests, bool NormalizePath, bool MergeSlashes, EscapedSlashes EscapedSlashes,
     bool AcceptHttp10, string DefaultHost, bool GenerateRequestId, bool KeepExternalRequestId, bool RequestIdInResponse, bool StripPort, string Via,
-    ValueMap<ValueList<string>> AlpnOverride, bool ExchangesMetadata, IReadOnlyList<TokenCheck> Tokens, IReadOnlyList<AccessFilter> Access, FaultSettings? Fault, bool HasCors,
+    ValueMap<ValueList<string>> AlpnOverride, bool ExchangesMetadata, IReadOnlyList<AccessFilter> Access, FaultSettings? Fault, bool HasCors,
     int HeadBytes, ValueList<AccessLogSnapshot> AccessLogs) : ChainAction
 {
-    /// <summary>The route is chosen before an external authorizer changes the request.</summary>
-    public bool RoutesFirst { get; } = Access.Any(filter => filter is ExternalCheck { ClearsRoute: false });
+    /// <summary>The filters that come after those for CORS and faults.</summary>
+    public IReadOnlyList<AccessFilter> LateAccess { get; init; } = [];
 
     /// <summary>How long a client may take for a whole request; zero: no limit.</summary>
     public TimeSpan RequestTimeout { get; init; }

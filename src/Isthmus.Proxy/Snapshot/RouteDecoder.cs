@@ -21,7 +21,7 @@ internal static class RouteDecoder
         VirtualHostSnapshot? any = null;
         foreach (var resource in table.VirtualHosts)
         {
-            var host = Host(resource, notes);
+            var host = Host(resource, table, notes);
             foreach (var domain in resource.Domains.Select(d => d.ToLowerInvariant()))
             {
                 var isNew = domain switch
@@ -93,12 +93,12 @@ internal static class RouteDecoder
         return new(Name(option.Header.Key), value, value.Contains('%', StringComparison.Ordinal) ? LogFormat.ParseText(value) : null, action);
     }
 
-    private static VirtualHostSnapshot Host(VirtualHost host, List<string> notes)
+    private static VirtualHostSnapshot Host(VirtualHost host, RouteConfiguration table, List<string> notes)
     {
         var retry = host.RetryPolicy is null ? null : Retry(host.RetryPolicy, notes);
         return new(
             host.Name,
-            [.. host.Routes.Select(r => Route(r, host, retry, notes))],
+            [.. host.Routes.Select(r => Route(r, host, retry, notes) with { Limits = LimitDecoder.Of(r, host, table) })],
             host.RequireTls != VirtualHost.Types.TlsRequirementType.None,
             host.IncludeRequestAttemptCount, host.IncludeAttemptCountInResponse,
             Edits(host.RequestHeadersToAdd, host.RequestHeadersToRemove, host.ResponseHeadersToAdd, host.ResponseHeadersToRemove));
@@ -143,7 +143,7 @@ internal static class RouteDecoder
         };
     }
 
-    private static QueryMatch Query(QueryParameterMatcher matcher) => new(
+    public static QueryMatch Query(QueryParameterMatcher matcher) => new(
         matcher.Name,
         matcher.QueryParameterMatchSpecifierCase == QueryParameterMatcher.QueryParameterMatchSpecifierOneofCase.StringMatch ? TextMatch.From(matcher.StringMatch) : null);
 

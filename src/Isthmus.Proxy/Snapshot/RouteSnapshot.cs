@@ -1,6 +1,7 @@
 using System.Collections.Frozen;
 using System.Text.RegularExpressions;
 using Isthmus.Core.Collections;
+using Isthmus.Proxy.Policy;
 using Isthmus.Proxy.Telemetry;
 using Isthmus.Wire.Envoy.Routes;
 
@@ -48,7 +49,11 @@ internal sealed record VirtualHostSnapshot(
 /// <summary>One route: what it matches and what it does.</summary>
 internal sealed record RouteSnapshot(
     string Name, PathMatch Path, IReadOnlyList<HeaderMatch> Headers, IReadOnlyList<QueryMatch> Queries, bool GrpcOnly, Fraction? Runtime,
-    RouteAct Act, string Operation, HeaderEdits Edits, FaultSettings? Fault, CorsSettings? Cors);
+    RouteAct Act, string Operation, HeaderEdits Edits, FaultSettings? Fault, CorsSettings? Cors)
+{
+    /// <summary>Null: the route says nothing about rate limits.</summary>
+    public RouteLimits? Limits { get; init; }
+}
 
 internal abstract record RouteAct;
 

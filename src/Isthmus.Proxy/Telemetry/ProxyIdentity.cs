@@ -12,5 +12,8 @@ internal sealed record ProxyIdentity(
     /// <summary>The mesh's: the first part of every identity in it.</summary>
     public string TrustDomain { get; init; } = WellKnown.DefaultTrustDomain;
 
+    /// <summary>The name of its own cluster, as descriptors of rate limits have it: <c>app.namespace</c>.</summary>
+    public string ServiceCluster { get; } = $"{(App.Length > 0 ? App : CanonicalName.Length > 0 ? CanonicalName : "istio-proxy")}.{Namespace}";
+
     public static readonly ProxyIdentity Unknown = new("", "", "", "", "", "", "", "", "", "");
 }

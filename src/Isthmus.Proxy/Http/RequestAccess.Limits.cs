@@ -1,0 +1,45 @@
+using System.Globalization;
+using Isthmus.Proxy.Policy;
+using Isthmus.Proxy.Snapshot;
+using Isthmus.Proxy.Telemetry;
+
+namespace Isthmus.Proxy.Http;
+
+/// <summary>Rate limits.</summary>
+internal sealed partial class RequestAccess
+{
+    private static readonly HeaderEdit TooManyRequests = new("x-envoy-ratelimited"u8.ToArray(), "true", null, EditAction.Overwrite);
+
+    /// <summary>Null when the request may continue.</summary>
+    private Refusal? Limit(LocalLimitFilter filter, in PolicyFacts facts, TrafficRecord record)
+    {
+        var limits = route.Decision.Route?.Limits;
+        if (filter.For(limits) is not { IsIdle: false } limit || !limit.Enabled.Hits(parts.Ports.Random)) return null;
+        var counts = parts.Report.Access;
+        counts.Add(limit.Counted);
+        var buckets = limit.Buckets(connection);
+        var passes = buckets.TryTake(limit.NeedsDescriptors ? Describe(limit, limits, facts) : [], parts.Ports.Time, out var used);
+        if (limit.TellsClient && used is not null) TellClient(used.Level(parts.Ports.Time));
+        counts.Add(passes ? limit.Passed : limit.TooMany);
+        if (passes) return null;
+        if (!limit.Enforced.Hits(parts.Ports.Random))
+        {
+            HeaderEditing.Request(stream.Request, HeaderEdits.None with { Request = limit.ToUpstream }, record);
+            return null;
+        }
+        counts.Add(limit.Refused);
+        return new(limit.Status, "local_rate_limited"u8.ToArray(), "local_rate_limited", EndReason.RateLimited) { Fields = [TooManyRequests, .. limit.ToClient], GrpcStatus = limit.GrpcStatus };
+    }
+
+    private IEnumerable<IReadOnlyList<LimitEntry>> Describe(LocalLimit limit, RouteLimits? ofRoute, in PolicyFacts facts) =>
+        limit.Rules is { } rules ? RouteLimits.Describe(rules, limit.Stage, Described(facts)) : ofRoute?.Describe(limit.Stage, limit.Host, Described(facts)) ?? [];
+
+    private LimitFacts Described(in PolicyFacts facts) => new(stream.Request, facts.Scheme, facts.RemoteAddress, parts.Identity.ServiceCluster, route.Cluster);
+
+    private void TellClient(BucketLevel level) => ToClient =
+    [
+        .. ToClient, Told("x-ratelimit-limit"u8, level.Most), Told("x-ratelimit-remaining"u8, level.Left), Told("x-ratelimit-reset"u8, level.Seconds),
+    ];
+
+    private static HeaderEdit Told(ReadOnlySpan<byte> name, long value) => new(name.ToArray(), value.ToString(CultureInfo.InvariantCulture), null, EditAction.Overwrite);
+}

@@ -1,0 +1,31 @@
+using Isthmus.Proxy.Snapshot;
+
+namespace Isthmus.Proxy.Http;
+
+/// <summary>The route of one request after another: it is chosen when something needs it, and again after a filter has changed the request.</summary>
+internal sealed class RequestRoute(HttpParts parts, DownstreamStream stream)
+{
+    private HttpAction _action = null!;
+    private ProxySnapshot _snapshot = ProxySnapshot.Empty;
+    private RouteDecision? _decision;
+    private WeightedTarget? _target;
+
+    public string Scheme { get; set; } = "http";
+
+    public RouteDecision Decision => _decision ??= (_action.Routes ?? _snapshot.Routes.GetValueOrDefault(_action.RouteName)) is { } table
+        ? RouteDecision.For(table, stream.Request, Scheme, parts.Ports.Random) : default(RouteDecision);
+
+    /// <summary>The cluster that the route leads to; empty when it leads to none.</summary>
+    public string Cluster => Decision.Route?.Act is ForwardAct act ? Choose(act).Cluster : "";
+
+    public void Begin(HttpAction action, ProxySnapshot snapshot)
+    {
+        (_action, _snapshot) = (action, snapshot);
+        Forget();
+    }
+
+    public void Forget() => (_decision, _target) = (null, null);
+
+    /// <summary>One of the clusters of the route, the same each time.</summary>
+    public WeightedTarget Choose(ForwardAct act) => _target ??= RouteDecision.Choose(act, stream.Request, parts.Ports.Random);
+}

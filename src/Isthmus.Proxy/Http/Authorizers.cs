@@ -1,3 +1,5 @@
+using System.Runtime.CompilerServices;
+using Isthmus.Proxy.Loops;
 using Isthmus.Proxy.Policy;
 using Isthmus.Proxy.Telemetry;
 
@@ -6,6 +8,7 @@ namespace Isthmus.Proxy.Http;
 /// <summary>Asks external authorizers, and counts their answers.</summary>
 internal sealed class Authorizers(OwnRequests requests, AccessCounts counts)
 {
+    [AsyncMethodBuilder(typeof(PooledMethodBuilder<>))]
     public async ValueTask<ExternalAnswer> AskAsync(ExternalCheck check, CheckedCall call)
     {
         var isGrpc = check.GrpcAuthority is not null;

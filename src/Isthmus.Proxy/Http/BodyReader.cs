@@ -1,5 +1,6 @@
 using System.Buffers.Text;
 using System.Runtime.CompilerServices;
+using Isthmus.Proxy.Loops;
 
 namespace Isthmus.Proxy.Http;
 
@@ -44,7 +45,7 @@ internal sealed class BodyReader(ByteReader reader, HttpLimits limits)
 
     /// <summary>The next piece, valid until the next call; empty at the end.</summary>
     /// <exception cref="HttpMessageException">Broken framing, or the stream ended inside the body.</exception>
-    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder<>))]
+    [AsyncMethodBuilder(typeof(PooledMethodBuilder<>))]
     public async ValueTask<ReadOnlyMemory<byte>> ReadAsync()
     {
         Settle();
@@ -144,7 +145,7 @@ internal sealed class BodyReader(ByteReader reader, HttpLimits limits)
         return size;
     }
 
-    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder))]
+    [AsyncMethodBuilder(typeof(PooledMethodBuilder))]
     private async ValueTask FillAsync()
     {
         if (await reader.FillAsync().ConfigureAwait(false) == 0) throw new HttpMessageException(400, "http1.body_ended_early");

@@ -1,5 +1,6 @@
 using System.Buffers;
 using System.Runtime.CompilerServices;
+using Isthmus.Proxy.Loops;
 using Isthmus.Proxy.Tcp;
 
 namespace Isthmus.Proxy.Http;
@@ -24,7 +25,7 @@ internal sealed class ByteReader(Transport transport) : IDisposable
     public void Consume(int count) => _start += count;
 
     /// <summary>Reads more after the buffered bytes; 0 at the end of the stream.</summary>
-    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder<>))]
+    [AsyncMethodBuilder(typeof(PooledMethodBuilder<>))]
     public async ValueTask<int> FillAsync()
     {
         if (_start == _end && transport.IsQuiet)
@@ -49,7 +50,7 @@ internal sealed class ByteReader(Transport transport) : IDisposable
         if (_buffer is null) return;
         // A full small buffer suggests a bulk transfer: read it in larger pieces.
         if (_end == _buffer.Length && _size < LargeBuffer) _size = LargeBuffer;
-        ArrayPool<byte>.Shared.Return(_buffer);
+        Buffers<byte>.Return(_buffer);
         _buffer = null;
         _start = _end = 0;
     }
@@ -58,7 +59,7 @@ internal sealed class ByteReader(Transport transport) : IDisposable
     {
         if (_buffer is null)
         {
-            _buffer = ArrayPool<byte>.Shared.Rent(_size);
+            _buffer = Buffers<byte>.Rent(_size);
             return;
         }
         if (_start == _end)
@@ -66,7 +67,7 @@ internal sealed class ByteReader(Transport transport) : IDisposable
             if (_end == _buffer.Length && _buffer.Length < LargeBuffer)
             {
                 Return();
-                _buffer = ArrayPool<byte>.Shared.Rent(_size);
+                _buffer = Buffers<byte>.Rent(_size);
             }
             _start = _end = 0;
             return;
@@ -84,9 +85,9 @@ internal sealed class ByteReader(Transport transport) : IDisposable
 
     private void Replace(int size)
     {
-        var next = ArrayPool<byte>.Shared.Rent(size);
+        var next = Buffers<byte>.Rent(size);
         _buffer.AsSpan(_start, _end - _start).CopyTo(next);
-        ArrayPool<byte>.Shared.Return(_buffer!);
+        Buffers<byte>.Return(_buffer!);
         _buffer = next;
         _end -= _start;
         _start = 0;

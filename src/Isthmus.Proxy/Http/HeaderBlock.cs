@@ -1,5 +1,6 @@
 using System.Buffers;
 using System.Text;
+using Isthmus.Proxy.Loops;
 
 namespace Isthmus.Proxy.Http;
 
@@ -39,8 +40,8 @@ internal sealed class HeaderBlock
     public void Release()
     {
         Clear();
-        if (_bytes.Length > 0) ArrayPool<byte>.Shared.Return(_bytes);
-        if (_fields.Length > 0) ArrayPool<Field>.Shared.Return(_fields);
+        if (_bytes.Length > 0) Buffers<byte>.Return(_bytes);
+        if (_fields.Length > 0) Buffers<Field>.Return(_fields);
         _bytes = [];
         _fields = [];
     }
@@ -137,7 +138,7 @@ internal sealed class HeaderBlock
     public void CopyFrom(HeaderBlock other)
     {
         Clear();
-        if (_bytes.Length < other._length) _bytes = ArrayPool<byte>.Shared.Rent(other._bytes.Length);
+        if (_bytes.Length < other._length) _bytes = Buffers<byte>.Rent(other._bytes.Length);
         other._bytes.AsSpan(0, other._length).CopyTo(_bytes);
         _length = other._length;
         if (_fields.Length < other.Count) MakeRoom(other.Count);
@@ -165,7 +166,7 @@ internal sealed class HeaderBlock
     // Buffers that are replaced are left to the collector, not given back: callers may still hold a value in them.
     private void MakeRoom(int fields)
     {
-        var grown = ArrayPool<Field>.Shared.Rent(Math.Max(fields, Math.Max(FirstFields, _fields.Length * 2)));
+        var grown = Buffers<Field>.Rent(Math.Max(fields, Math.Max(FirstFields, _fields.Length * 2)));
         _fields.AsSpan(0, Count).CopyTo(grown);
         _fields = grown;
     }
@@ -175,7 +176,7 @@ internal sealed class HeaderBlock
         if (_length + bytes.Length > _bytes.Length)
         {
             // The value may be part of this block: copy it before its buffer is replaced.
-            var grown = ArrayPool<byte>.Shared.Rent(Math.Max(FirstBytes, Math.Max(_bytes.Length * 2, _length + bytes.Length)));
+            var grown = Buffers<byte>.Rent(Math.Max(FirstBytes, Math.Max(_bytes.Length * 2, _length + bytes.Length)));
             _bytes.AsSpan(0, _length).CopyTo(grown);
             bytes.CopyTo(grown.AsSpan(_length));
             _bytes = grown;
@@ -209,13 +210,13 @@ internal sealed class ByteWriter : IDisposable
     {
         if (_buffer is null)
         {
-            _buffer = ArrayPool<byte>.Shared.Rent(Math.Max(4096, count));
+            _buffer = Buffers<byte>.Rent(Math.Max(4096, count));
         }
         else if (_buffer.Length - Length < count)
         {
-            var grown = ArrayPool<byte>.Shared.Rent(Math.Max(_buffer.Length * 2, Length + count));
+            var grown = Buffers<byte>.Rent(Math.Max(_buffer.Length * 2, Length + count));
             _buffer.AsSpan(0, Length).CopyTo(grown);
-            ArrayPool<byte>.Shared.Return(_buffer);
+            Buffers<byte>.Return(_buffer);
             _buffer = grown;
         }
         return _buffer.AsSpan(Length);
@@ -228,6 +229,8 @@ internal sealed class ByteWriter : IDisposable
         bytes.CopyTo(Reserve(bytes.Length));
         Length += bytes.Length;
     }
+
+    public void Write(string text) => Length += Encoding.UTF8.GetBytes(text, Reserve(Encoding.UTF8.GetMaxByteCount(text.Length)));
 
     public void WriteNumber(long value)
     {
@@ -251,7 +254,7 @@ internal sealed class ByteWriter : IDisposable
     public void Dispose()
     {
         if (_buffer is null) return;
-        ArrayPool<byte>.Shared.Return(_buffer);
+        Buffers<byte>.Return(_buffer);
         _buffer = null;
         Length = 0;
     }

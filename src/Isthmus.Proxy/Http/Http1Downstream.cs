@@ -1,4 +1,5 @@
 using System.Runtime.CompilerServices;
+using Isthmus.Proxy.Loops;
 using Isthmus.Proxy.Tcp;
 
 namespace Isthmus.Proxy.Http;
@@ -51,7 +52,7 @@ internal sealed class Http1Downstream : DownstreamStream, IDisposable
 
     /// <summary>Reads the next head; false when the client closed instead.</summary>
     /// <exception cref="HttpMessageException">The head breaks the protocol.</exception>
-    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder<>))]
+    [AsyncMethodBuilder(typeof(PooledMethodBuilder<>))]
     public async ValueTask<bool> ReadHeadAsync()
     {
         IsResponseStarted = false;
@@ -113,6 +114,7 @@ internal sealed class Http1Downstream : DownstreamStream, IDisposable
     public ByteReader Reader => _reader;
 
     /// <summary>The connection starts with the preface of HTTP/2; reads until that is certain, and past it.</summary>
+    [AsyncMethodBuilder(typeof(PooledMethodBuilder<>))]
     public async ValueTask<bool> TryTakePrefaceAsync()
     {
         while (true)
@@ -136,6 +138,7 @@ internal sealed class Http1Downstream : DownstreamStream, IDisposable
         return isLimited && !fill.IsCompleted ? FillInTimeAsync(fill) : fill;
     }
 
+    [AsyncMethodBuilder(typeof(PooledMethodBuilder<>))]
     private async ValueTask<int> FillInTimeAsync(ValueTask<int> fill)
     {
         _filling = fill.AsTask();
@@ -163,7 +166,7 @@ internal sealed class Http1Downstream : DownstreamStream, IDisposable
         }
     }
 
-    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder<>))]
+    [AsyncMethodBuilder(typeof(PooledMethodBuilder<>))]
     public override async ValueTask<ReadOnlyMemory<byte>> ReadBodyAsync()
     {
         if (_owesContinue)
@@ -209,6 +212,7 @@ internal sealed class Http1Downstream : DownstreamStream, IDisposable
         return ValueTask.CompletedTask;
     }
 
+    [AsyncMethodBuilder(typeof(PooledMethodBuilder))]
     public override async ValueTask SendBodyAsync(ReadOnlyMemory<byte> piece)
     {
         if (piece.IsEmpty || _sending == BodyKind.None) return;
@@ -242,6 +246,7 @@ internal sealed class Http1Downstream : DownstreamStream, IDisposable
         return FlushAsync();
     }
 
+    [AsyncMethodBuilder(typeof(PooledMethodBuilder))]
     public override async ValueTask FlushAsync()
     {
         if (_writer.Length == 0) return;
@@ -252,6 +257,7 @@ internal sealed class Http1Downstream : DownstreamStream, IDisposable
     public override void Reset() => _transport.Abort(reset: true);
 
     // Closing with unread bytes sends a reset, which may overtake the response: give the client a moment to read it.
+    [AsyncMethodBuilder(typeof(PooledMethodBuilder))]
     public override async ValueTask AbandonRequestAsync(Task reading, TimeProvider time)
     {
         try

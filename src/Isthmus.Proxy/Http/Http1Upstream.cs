@@ -1,6 +1,7 @@
 using System.Net;
 using System.Runtime.CompilerServices;
 using Isthmus.Proxy.Balancing;
+using Isthmus.Proxy.Loops;
 using Isthmus.Proxy.Tcp;
 
 namespace Isthmus.Proxy.Http;
@@ -65,24 +66,25 @@ internal sealed class Http1Upstream : UpstreamStream, IPooledConnection
     {
         _method = head.Method;
         _sending = head.Body is BodyKind.Stream ? BodyKind.Chunked : head.Body;
-        _writer.Write(System.Text.Encoding.ASCII.GetBytes(head.Method));
+        _writer.Write(head.Method);
         _writer.Write(" "u8);
         _writer.Write(head.Target);
         _writer.Write(" HTTP/1.1\r\nhost: "u8);
-        _writer.Write(System.Text.Encoding.UTF8.GetBytes(head.Authority));
+        _writer.Write(head.Authority);
         _writer.Write("\r\n"u8);
         head.Headers.WriteTo(_writer);
         if (_sending == BodyKind.Chunked) _writer.Write("transfer-encoding: chunked\r\n"u8);
         if (head.Upgrade.Length > 0)
         {
             _writer.Write("connection: Upgrade\r\nupgrade: "u8);
-            _writer.Write(System.Text.Encoding.ASCII.GetBytes(head.Upgrade));
+            _writer.Write(head.Upgrade);
             _writer.Write("\r\n"u8);
         }
         _writer.Write("\r\n"u8);
         return ValueTask.CompletedTask;
     }
 
+    [AsyncMethodBuilder(typeof(PooledMethodBuilder))]
     public override async ValueTask SendBodyAsync(ReadOnlyMemory<byte> piece)
     {
         if (piece.IsEmpty) return;
@@ -104,6 +106,7 @@ internal sealed class Http1Upstream : UpstreamStream, IPooledConnection
         if (_writer.Length >= LargePiece) await FlushAsync().ConfigureAwait(false);
     }
 
+    [AsyncMethodBuilder(typeof(PooledMethodBuilder))]
     public override async ValueTask EndAsync(HeaderBlock? trailers)
     {
         if (_sending == BodyKind.Chunked)
@@ -116,6 +119,7 @@ internal sealed class Http1Upstream : UpstreamStream, IPooledConnection
         _isRequestDone = true;
     }
 
+    [AsyncMethodBuilder(typeof(PooledMethodBuilder))]
     public override async ValueTask FlushAsync()
     {
         if (_writer.Length == 0) return;
@@ -123,7 +127,7 @@ internal sealed class Http1Upstream : UpstreamStream, IPooledConnection
         _writer.Clear();
     }
 
-    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder))]
+    [AsyncMethodBuilder(typeof(PooledMethodBuilder))]
     public override async ValueTask ReceiveHeadAsync(ResponseHead into)
     {
         while (true)
@@ -146,7 +150,7 @@ internal sealed class Http1Upstream : UpstreamStream, IPooledConnection
         _body.Begin(into.Body, into.ContentLength);
     }
 
-    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder<>))]
+    [AsyncMethodBuilder(typeof(PooledMethodBuilder<>))]
     public override async ValueTask<ReadOnlyMemory<byte>> ReceiveBodyAsync()
     {
         try

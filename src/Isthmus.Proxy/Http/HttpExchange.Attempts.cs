@@ -1,5 +1,6 @@
 using System.Runtime.CompilerServices;
 using Isthmus.Proxy.Balancing;
+using Isthmus.Proxy.Loops;
 using Isthmus.Proxy.Snapshot;
 using Isthmus.Proxy.Tcp;
 using Isthmus.Proxy.Telemetry;
@@ -42,7 +43,7 @@ internal sealed partial class HttpExchange
         _record.Host!.End();
     }
 
-    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder))]
+    [AsyncMethodBuilder(typeof(PooledMethodBuilder))]
     private async ValueTask ReceiveHeadAsync(UpstreamStream upstream, bool mayRepeat)
     {
         upstream.Waiting = mayRepeat ? this : null;
@@ -100,7 +101,7 @@ internal sealed partial class HttpExchange
     }
 
     /// <summary>Tries hosts until one answers; false when the client got an error instead.</summary>
-    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder<>))]
+    [AsyncMethodBuilder(typeof(PooledMethodBuilder<>))]
     private async ValueTask<bool> AttemptAllAsync(ForwardAct act, ClusterState cluster, RequestBody? body)
     {
         List<Host>? tried = null;
@@ -151,7 +152,7 @@ internal sealed partial class HttpExchange
         }
     }
 
-    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder))]
+    [AsyncMethodBuilder(typeof(PooledMethodBuilder))]
     private async ValueTask AttemptAsync(ForwardAct act, ClusterState cluster, Host host, RequestBody? body, int attempt, bool fresh, bool hasOther)
     {
         _failure = _resetReason = "";
@@ -244,6 +245,7 @@ internal sealed partial class HttpExchange
     // A streamed body cannot be sent again once it has started: it is intact only if the host was never reached.
     private bool CanSendAgain(RequestBody? body) => body is not { IsStreaming: true } || _upstream is null;
 
+    [AsyncMethodBuilder(typeof(PooledMethodBuilder))]
     private async ValueTask DropAttemptAsync(RequestBody? body)
     {
         if (_upstream is not { } upstream) return;
@@ -258,6 +260,7 @@ internal sealed partial class HttpExchange
         return ReplyAsync(503, LocalReply.NoHealthyUpstream, "no_healthy_upstream", EndReason.NoHealthyUpstream);
     }
 
+    [AsyncMethodBuilder(typeof(PooledMethodBuilder))]
     private async ValueTask GiveUpAsync(RequestBody? body, int attempt)
     {
         if (HasClientLeft) throw new TransportException(TransportFailure.Aborted, "the client left");
@@ -285,6 +288,7 @@ internal sealed partial class HttpExchange
     }
 
     /// <summary>A limit of the cluster was reached. The field tells the callers' proxies not to retry, as Envoy's does.</summary>
+    [AsyncMethodBuilder(typeof(PooledMethodBuilder))]
     private async ValueTask ReplyOverflowAsync(bool isRetried, bool closes)
     {
         var body = LocalReply.Prepare(_response, Request, 503, LocalReply.UpstreamReset("overflow", isRetried, ""));

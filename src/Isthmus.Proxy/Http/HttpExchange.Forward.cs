@@ -1,5 +1,6 @@
 using System.Runtime.CompilerServices;
 using Isthmus.Proxy.Balancing;
+using Isthmus.Proxy.Loops;
 using Isthmus.Proxy.Snapshot;
 using Isthmus.Proxy.Tcp;
 using Isthmus.Proxy.Telemetry;
@@ -9,7 +10,7 @@ namespace Isthmus.Proxy.Http;
 /// <summary>Forwarding: chooses a cluster, prepares the request for it, sends it, relays the response.</summary>
 internal sealed partial class HttpExchange
 {
-    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder))]
+    [AsyncMethodBuilder(typeof(PooledMethodBuilder))]
     private async ValueTask ForwardAsync(RouteSnapshot route, ForwardAct act)
     {
         if (Request.Upgrade.Length > 0 && !RequestPreparation.TakeUpgrade(Request, _action, act))
@@ -47,7 +48,7 @@ internal sealed partial class HttpExchange
         }
     }
 
-    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder))]
+    [AsyncMethodBuilder(typeof(PooledMethodBuilder))]
     private async ValueTask ForwardAsync(RouteSnapshot route, ForwardAct act, WeightedTarget target, ClusterState cluster, RequestBody? body)
     {
         var hasTimeout = act.Timeout > TimeSpan.Zero && Request.Upgrade.Length == 0;

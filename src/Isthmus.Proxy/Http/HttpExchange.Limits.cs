@@ -1,4 +1,6 @@
+using System.Runtime.CompilerServices;
 using Isthmus.Proxy.Balancing;
+using Isthmus.Proxy.Loops;
 using Isthmus.Proxy.Snapshot;
 
 namespace Isthmus.Proxy.Http;
@@ -56,6 +58,7 @@ internal sealed partial class HttpExchange
     }
 
     /// <summary>Answers a client whose body did not arrive in time, and ends the read that waits for the rest.</summary>
+    [AsyncMethodBuilder(typeof(PooledMethodBuilder))]
     private async ValueTask RefuseBodyAsync(Task reading)
     {
         try

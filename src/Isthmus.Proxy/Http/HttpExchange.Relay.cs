@@ -1,5 +1,6 @@
 using System.Runtime.CompilerServices;
 using Isthmus.Proxy.Balancing;
+using Isthmus.Proxy.Loops;
 using Isthmus.Proxy.Snapshot;
 using Isthmus.Proxy.Tcp;
 using Isthmus.Proxy.Telemetry;
@@ -9,7 +10,7 @@ namespace Isthmus.Proxy.Http;
 /// <summary>The way back: edits the response's head, copies its body, turns an upgraded connection into a tunnel.</summary>
 internal sealed partial class HttpExchange
 {
-    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder))]
+    [AsyncMethodBuilder(typeof(PooledMethodBuilder))]
     private async ValueTask RelayAsync(RouteSnapshot route, WeightedTarget target, ClusterState cluster, UpstreamStream upstream, RequestBody? body)
     {
         _record.Status = _response.Status;
@@ -64,12 +65,13 @@ internal sealed partial class HttpExchange
         if (connection.Listener.Direction != Direction.Outbound) return;
         headers.Remove("x-envoy-decorator-operation"u8);
         if (!_action.ExchangesMetadata) return;
-        _peerMetadata = headers.GetString("x-envoy-peer-metadata"u8) ?? "";
+        _record.PeerMetadata = PeerMetadataIn(headers);
         headers.Remove("x-envoy-peer-metadata"u8);
         headers.Remove("x-envoy-peer-metadata-id"u8);
     }
 
     /// <summary>After 101 the proxy only copies bytes.</summary>
+    [AsyncMethodBuilder(typeof(PooledMethodBuilder))]
     private async ValueTask TunnelAsync(UpstreamStream upstream)
     {
         // From here on, the bytes pass by this exchange.
@@ -99,6 +101,7 @@ internal sealed partial class HttpExchange
     }
 
     // The response is complete. An unfinished request ends with it: nothing would receive the rest of its body.
+    [AsyncMethodBuilder(typeof(PooledMethodBuilder))]
     private async ValueTask SettleAsync(RequestBody? body)
     {
         if (body is { IsPumping: true })

@@ -1,5 +1,6 @@
 using System.Runtime.CompilerServices;
 using Isthmus.Proxy.Listeners;
+using Isthmus.Proxy.Loops;
 using Isthmus.Proxy.Policy;
 using Isthmus.Proxy.Snapshot;
 using Isthmus.Proxy.Tcp;
@@ -29,13 +30,13 @@ internal sealed partial class HttpExchange(HttpParts parts, Downstream connectio
     private ProxySnapshot _snapshot = ProxySnapshot.Empty;
     private string _scheme = "http";
     private RequestAccess? _access;
-    private string _peerMetadata = "";
+    private string _lastPeer = "";
     private bool _tellsPeer;
 
     private RequestHead Request => stream.Request;
 
     /// <summary>Handles the request whose head was just read.</summary>
-    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder))]
+    [AsyncMethodBuilder(typeof(PooledMethodBuilder))]
     public async ValueTask RunAsync(HttpAction action)
     {
         _action = action;
@@ -69,6 +70,7 @@ internal sealed partial class HttpExchange(HttpParts parts, Downstream connectio
     public void Rest() => _response.Headers.Release();
 
     /// <summary>Answers a malformed request head.</summary>
+    [AsyncMethodBuilder(typeof(PooledMethodBuilder))]
     public async ValueTask RefuseAsync(HttpAction action, HttpMessageException fault)
     {
         _action = action;
@@ -99,12 +101,11 @@ internal sealed partial class HttpExchange(HttpParts parts, Downstream connectio
         _record.Duration = parts.Ports.Time.GetElapsedTime(_record.StartedAt);
         _record.BytesReceived = stream.BytesReceived;
         _record.BytesSent = stream.BytesSent;
-        _record.PeerMetadata = _peerMetadata;
         parts.Report.Http(connection, _record, _action.AccessLogs);
         _access?.Clear();
     }
 
-    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder))]
+    [AsyncMethodBuilder(typeof(PooledMethodBuilder))]
     private async ValueTask HandleAsync()
     {
         if (Request.Version == HttpVersions.Http10 && !_action.AcceptHttp10)
@@ -138,6 +139,7 @@ internal sealed partial class HttpExchange(HttpParts parts, Downstream connectio
     private RequestAccess Access => _access ??= new(parts, connection, stream, _route);
 
     /// <summary>Answers the request if a filter refuses it.</summary>
+    [AsyncMethodBuilder(typeof(PooledMethodBuilder<>))]
     private async ValueTask<bool> RefuseAsync(IReadOnlyList<AccessFilter> filters)
     {
         var refusal = await Access.CheckAsync(filters, _action, _scheme, _record).ConfigureAwait(false);
@@ -147,7 +149,7 @@ internal sealed partial class HttpExchange(HttpParts parts, Downstream connectio
         return true;
     }
 
-    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder))]
+    [AsyncMethodBuilder(typeof(PooledMethodBuilder))]
     private async ValueTask ActAsync(RouteSnapshot route)
     {
         if (_decision.Host!.RequireTls && _scheme != "https")
@@ -188,6 +190,7 @@ internal sealed partial class HttpExchange(HttpParts parts, Downstream connectio
         }
     }
 
+    [AsyncMethodBuilder(typeof(PooledMethodBuilder<>))]
     private async ValueTask<bool> InjectFaultAsync(FaultSettings? fault)
     {
         if (fault is null || !fault.Headers.All(h => h.IsMatch(Request, _scheme))) return false;
@@ -207,15 +210,23 @@ internal sealed partial class HttpExchange(HttpParts parts, Downstream connectio
     private void TakePeerMetadata()
     {
         _tellsPeer = false;
-        _peerMetadata = "";
         if (!_action.ExchangesMetadata || connection.Listener.Direction != Direction.Inbound) return;
         _tellsPeer = Request.Headers.Contains("x-envoy-peer-metadata-id"u8);
-        _peerMetadata = Request.Headers.GetString("x-envoy-peer-metadata"u8) ?? "";
+        _record.PeerMetadata = PeerMetadataIn(Request.Headers);
         Request.Headers.Remove("x-envoy-peer-metadata"u8);
         Request.Headers.Remove("x-envoy-peer-metadata-id"u8);
     }
 
+    // A connection's requests come from one peer, and their answers from few: the same text serves many.
+    private string PeerMetadataIn(HeaderBlock headers)
+    {
+        var told = headers.Get("x-envoy-peer-metadata"u8);
+        if (!System.Text.Ascii.Equals(told, _lastPeer)) _lastPeer = System.Text.Encoding.UTF8.GetString(told);
+        return _lastPeer;
+    }
+
     /// <summary>Answers with a text from the proxy itself.</summary>
+    [AsyncMethodBuilder(typeof(PooledMethodBuilder))]
     private async ValueTask ReplyAsync(int status, string text, string details, EndReason reason, bool closes = false)
     {
         var body = LocalReply.Prepare(_response, Request, status, text);
@@ -223,6 +234,7 @@ internal sealed partial class HttpExchange(HttpParts parts, Downstream connectio
         await SendOwnAsync(body, details, reason).ConfigureAwait(false);
     }
 
+    [AsyncMethodBuilder(typeof(PooledMethodBuilder))]
     private async ValueTask SendOwnAsync(ReadOnlyMemory<byte> body, string details, EndReason reason)
     {
         _record.Reason = reason;

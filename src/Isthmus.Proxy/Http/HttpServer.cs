@@ -1,6 +1,7 @@
 using System.Runtime.CompilerServices;
 using Isthmus.Proxy.Http.H2;
 using Isthmus.Proxy.Listeners;
+using Isthmus.Proxy.Loops;
 using Isthmus.Proxy.Snapshot;
 using Isthmus.Proxy.Tcp;
 
@@ -77,6 +78,7 @@ internal sealed class HttpServer(HttpParts parts)
         if (connection.IsTooOld || age.IsIdle(action.IdleTimeout, isBusy, requests)) connection.DrainRequested?.Invoke();
     }
 
+    [AsyncMethodBuilder(typeof(PooledMethodBuilder<>))]
     private static async ValueTask<bool> IsHttp2Async(Downstream connection, Http1Downstream stream)
     {
         try
@@ -106,7 +108,7 @@ internal sealed class HttpServer(HttpParts parts)
         await server.RunAsync(reader).ConfigureAwait(false);
     }
 
-    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder<>))]
+    [AsyncMethodBuilder(typeof(PooledMethodBuilder<>))]
     private async ValueTask<bool> ReadAsync(Http1Downstream stream, HttpExchange exchange, HttpAction action)
     {
         try
@@ -142,6 +144,7 @@ internal sealed class HttpServer(HttpParts parts)
         return next;
     }
 
+    [AsyncMethodBuilder(typeof(PooledMethodBuilder))]
     private static async ValueTask CloseAsync(Transport transport)
     {
         try

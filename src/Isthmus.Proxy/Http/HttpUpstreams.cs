@@ -1,8 +1,10 @@
 using System.Collections.Frozen;
+using System.Runtime.CompilerServices;
 using Isthmus.Core.Collections;
 using Isthmus.Core.Tasks;
 using Isthmus.Proxy.Balancing;
 using Isthmus.Proxy.Http.H2;
+using Isthmus.Proxy.Loops;
 using Isthmus.Proxy.Snapshot;
 using Isthmus.Proxy.Tcp;
 
@@ -26,6 +28,7 @@ internal sealed class HttpUpstreams(UpstreamConnector connector, BackgroundTasks
     /// <exception cref="TransportException">The host could not be reached, or its identity is wrong.</exception>
     /// <param name="request">Names the host, because connections that verify it serve no other, and is notified when it has to wait for a connection because the cluster is at its limit.</param>
     /// <exception cref="OverflowException">The cluster is at its connection limit, and so is the queue.</exception>
+    [AsyncMethodBuilder(typeof(PooledMethodBuilder<>))]
     public async ValueTask<UpstreamStream> OpenAsync(ClusterState cluster, Host host, int downstreamVersion, ValueMap<ValueList<string>> alpnOverride, bool fresh, TimeSpan patience, IQueueing request)
     {
         var isHttp2 = IsHttp2(cluster, downstreamVersion);
@@ -37,6 +40,7 @@ internal sealed class HttpUpstreams(UpstreamConnector connector, BackgroundTasks
             : await OpenHttp1Async(cluster, host, turn, way).ConfigureAwait(false);
     }
 
+    [AsyncMethodBuilder(typeof(PooledMethodBuilder<>))]
     private async ValueTask<UpstreamStream> OpenHttp1Async(ClusterState cluster, Host host, string key, Way way)
     {
         var upstream = way.Fresh ? null : host.Pools.Take(key) as Http1Upstream;
@@ -45,6 +49,7 @@ internal sealed class HttpUpstreams(UpstreamConnector connector, BackgroundTasks
         return upstream;
     }
 
+    [AsyncMethodBuilder(typeof(PooledMethodBuilder<>))]
     private async ValueTask<Http1Upstream> AwaitHttp1Async(ClusterState cluster, Host host, string key, Way way)
     {
         if (!cluster.TryBeginPending()) throw new OverflowException("max_pending_requests");
@@ -63,6 +68,7 @@ internal sealed class HttpUpstreams(UpstreamConnector connector, BackgroundTasks
         }
     }
 
+    [AsyncMethodBuilder(typeof(PooledMethodBuilder<>))]
     private async ValueTask<Transport> ConnectReservedAsync(ClusterState cluster, Host host, string key, Way way)
     {
         var isSettled = false;
@@ -119,6 +125,7 @@ internal sealed class HttpUpstreams(UpstreamConnector connector, BackgroundTasks
     /// <summary>The key of connections that serve one host name only; empty: any.</summary>
     internal static string PoolKey(string turn, string authority) => authority.Length == 0 ? turn : $"{turn}@{authority}";
 
+    [AsyncMethodBuilder(typeof(PooledMethodBuilder<>))]
     private async ValueTask<UpstreamStream> OpenHttp2Async(ClusterState cluster, Host host, string key, Way way)
     {
         if (!way.Fresh && host.Pools.FindShared(key)?.TryOpen() is { } shared) return shared;
@@ -145,6 +152,7 @@ internal sealed class HttpUpstreams(UpstreamConnector connector, BackgroundTasks
         }
     }
 
+    [AsyncMethodBuilder(typeof(PooledMethodBuilder<>))]
     private async ValueTask<Transport> ConnectSharedAsync(ClusterState cluster, Host host, Way way)
     {
         try
@@ -158,6 +166,7 @@ internal sealed class HttpUpstreams(UpstreamConnector connector, BackgroundTasks
         }
     }
 
+    [AsyncMethodBuilder(typeof(PooledMethodBuilder<>))]
     private async ValueTask<Transport> ConnectAsync(ClusterState cluster, Host host, Way way)
     {
         // As with HTTP/1.1, a host without any connection gets one, and an idle connection for another host name makes room.

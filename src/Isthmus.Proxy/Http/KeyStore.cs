@@ -1,5 +1,7 @@
 using System.Collections.Concurrent;
+using System.Runtime.CompilerServices;
 using System.Text;
+using Isthmus.Proxy.Loops;
 using Isthmus.Proxy.Policy;
 
 namespace Isthmus.Proxy.Http;
@@ -22,6 +24,7 @@ internal sealed class KeyStore(OwnRequests requests, TimeProvider time)
 
     /// <summary>The keys; the first caller fetches them and the others wait for the same response. Stale keys are refreshed
     /// in the background.</summary>
+    [AsyncMethodBuilder(typeof(PooledMethodBuilder<>))]
     public async ValueTask<JsonWebKeys?> GetAsync(RemoteKeys where, bool again)
     {
         var entry = _entries.GetOrAdd(where, _ => new());

@@ -1,5 +1,6 @@
 using System.Buffers;
 using System.Text;
+using Isthmus.Proxy.Loops;
 
 namespace Isthmus.Proxy.Http;
 
@@ -68,7 +69,7 @@ internal sealed class RequestHead
 
     public void SetTarget(ReadOnlySpan<byte> target)
     {
-        if (_target.Length < target.Length) _target = ArrayPool<byte>.Shared.Rent(Math.Max(target.Length, FirstTarget));
+        if (_target.Length < target.Length) _target = Buffers<byte>.Rent(Math.Max(target.Length, FirstTarget));
         target.CopyTo(_target);
         _targetLength = target.Length;
     }
@@ -89,7 +90,7 @@ internal sealed class RequestHead
     {
         Clear();
         Headers.Release();
-        if (_target.Length > 0) ArrayPool<byte>.Shared.Return(_target);
+        if (_target.Length > 0) Buffers<byte>.Return(_target);
         _target = [];
     }
 

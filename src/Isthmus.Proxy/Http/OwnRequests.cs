@@ -1,4 +1,6 @@
+using System.Runtime.CompilerServices;
 using Isthmus.Proxy.Balancing;
+using Isthmus.Proxy.Loops;
 using Isthmus.Proxy.Snapshot;
 using Isthmus.Proxy.Tcp;
 
@@ -20,6 +22,7 @@ internal sealed class OwnRequests(SnapshotState state, HttpUpstreams upstreams, 
 
     /// <param name="head">The request. Version 2 asks for HTTP/2: without it, the request fails.</param>
     /// <param name="patience">How long all of it may take.</param>
+    [AsyncMethodBuilder(typeof(PooledMethodBuilder<>))]
     public async ValueTask<OwnAnswer> SendAsync(string clusterName, RequestHead head, ReadOnlyMemory<byte> body, TimeSpan patience)
     {
         if (!state.Current.Clusters.TryGetValue(clusterName, out var cluster)) return OwnAnswer.Failed(OwnFailure.NoHost);
@@ -65,6 +68,7 @@ internal sealed class OwnRequests(SnapshotState state, HttpUpstreams upstreams, 
         }
     }
 
+    [AsyncMethodBuilder(typeof(PooledMethodBuilder<>))]
     private async ValueTask<OwnAnswer?> SendAsync(Attempt attempt, RequestHead head, ReadOnlyMemory<byte> body)
     {
         var (cluster, host) = (attempt.Cluster, attempt.Host);
@@ -112,6 +116,7 @@ internal sealed class OwnRequests(SnapshotState state, HttpUpstreams upstreams, 
     }
 
     /// <summary>Null when the body is too long.</summary>
+    [AsyncMethodBuilder(typeof(PooledMethodBuilder<>))]
     private static async ValueTask<byte[]?> ReadAsync(UpstreamStream upstream)
     {
         using var body = new ByteWriter();

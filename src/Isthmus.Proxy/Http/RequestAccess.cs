@@ -1,5 +1,7 @@
+using System.Runtime.CompilerServices;
 using System.Text;
 using Isthmus.Proxy.Listeners;
+using Isthmus.Proxy.Loops;
 using Isthmus.Proxy.Policy;
 using Isthmus.Proxy.Snapshot;
 using Isthmus.Proxy.Telemetry;
@@ -48,6 +50,7 @@ internal sealed partial class RequestAccess(HttpParts parts, Downstream connecti
     }
 
     /// <summary>Runs filters of a listener; null when the request may continue.</summary>
+    [AsyncMethodBuilder(typeof(PooledMethodBuilder<>))]
     public async ValueTask<Refusal?> CheckAsync(IReadOnlyList<AccessFilter> filters, HttpAction action, string scheme, TrafficRecord record)
     {
         var facts = Facts(action, scheme);
@@ -94,6 +97,7 @@ internal sealed partial class RequestAccess(HttpParts parts, Downstream connecti
         stream.Request, scheme, connection.Peer, connection.Source, RequestPreparation.RemoteAddress(stream.Request.Headers, connection, action), connection.Destination,
         connection.Facts.ServerName, Metadata);
 
+    [AsyncMethodBuilder(typeof(PooledMethodBuilder<>))]
     private async ValueTask<Refusal?> AskAsync(ExternalCheck check, PolicyFacts facts, TrafficRecord record)
     {
         // What the answer changes does not change the route, unless the filter says so.

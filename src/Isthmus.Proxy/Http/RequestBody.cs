@@ -1,3 +1,5 @@
+using System.Runtime.CompilerServices;
+using Isthmus.Proxy.Loops;
 using Isthmus.Proxy.Tcp;
 
 namespace Isthmus.Proxy.Http;
@@ -36,6 +38,7 @@ internal sealed class RequestBody : IDisposable
     /// <summary>Reads until so many bytes have arrived, or all.</summary>
     /// <exception cref="TransportException">The client is gone.</exception>
     /// <exception cref="HttpMessageException">The client broke the protocol.</exception>
+    [AsyncMethodBuilder(typeof(PooledMethodBuilder))]
     public async ValueTask ReadAheadAsync(long bytes)
     {
         while (IsStreaming && _buffer.Length < bytes)
@@ -50,6 +53,7 @@ internal sealed class RequestBody : IDisposable
     /// <param name="begun">The body, if something was read before.</param>
     /// <exception cref="TransportException">The client is gone.</exception>
     /// <exception cref="HttpMessageException">The client broke the protocol.</exception>
+    [AsyncMethodBuilder(typeof(PooledMethodBuilder<>))]
     public static async ValueTask<RequestBody?> TakeAsync(DownstreamStream from, RequestBody? begun)
     {
         var request = from.Request;
@@ -63,6 +67,7 @@ internal sealed class RequestBody : IDisposable
     /// <summary>Reads the body when it is small, unless a time limit ends that: then the read goes on until its stream is aborted.</summary>
     /// <exception cref="TransportException">The client is gone.</exception>
     /// <exception cref="HttpMessageException">The client broke the protocol.</exception>
+    [AsyncMethodBuilder(typeof(PooledMethodBuilder<>))]
     public static async ValueTask<(RequestBody? Body, Task? Late)> TakeInTimeAsync(DownstreamStream from, RequestLimits limits, RequestBody? begun)
     {
         var taking = TakeAsync(from, begun);
@@ -87,6 +92,7 @@ internal sealed class RequestBody : IDisposable
 
     /// <summary>Sends the body, or starts to.</summary>
     /// <exception cref="TransportException">The host is gone.</exception>
+    [AsyncMethodBuilder(typeof(PooledMethodBuilder))]
     public async ValueTask SendAsync(UpstreamStream to)
     {
         if (!IsStreaming)

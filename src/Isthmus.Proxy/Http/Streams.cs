@@ -1,4 +1,6 @@
 using System.Net;
+using System.Runtime.CompilerServices;
+using Isthmus.Proxy.Loops;
 using Isthmus.Proxy.Tcp;
 
 namespace Isthmus.Proxy.Http;
@@ -108,6 +110,7 @@ internal abstract class UpstreamStream
     public abstract ValueTask<ReadOnlyMemory<byte>> ReceiveBodyAsync();
 
     /// <summary>Reads the rest of an unused response if it has already arrived, so that the connection can be kept.</summary>
+    [AsyncMethodBuilder(typeof(PooledMethodBuilder<>))]
     public async ValueTask<bool> TryDrainAsync()
     {
         try

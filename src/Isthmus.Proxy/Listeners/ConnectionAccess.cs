@@ -1,4 +1,6 @@
+using System.Runtime.CompilerServices;
 using Isthmus.Proxy.Http;
+using Isthmus.Proxy.Loops;
 using Isthmus.Proxy.Policy;
 using Isthmus.Proxy.Snapshot;
 using Isthmus.Proxy.Telemetry;
@@ -13,6 +15,7 @@ internal readonly record struct ConnectionRefusal(EndReason Reason, string Detai
 internal sealed class ConnectionAccess(Authorizers authorizers, AccessCounts counts, ISecretSource secrets, TimeProvider time)
 {
     /// <summary>Null when the connection may continue.</summary>
+    [AsyncMethodBuilder(typeof(PooledMethodBuilder<>))]
     public async ValueTask<ConnectionRefusal?> CheckAsync(Downstream connection, FilterChainSnapshot chain)
     {
         RequestMetadata? metadata = null;

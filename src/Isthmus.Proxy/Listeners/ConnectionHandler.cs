@@ -1,3 +1,5 @@
+using System.Runtime.CompilerServices;
+using Isthmus.Proxy.Loops;
 using Isthmus.Proxy.Snapshot;
 using Isthmus.Proxy.Tcp;
 using Isthmus.Proxy.Telemetry;
@@ -64,6 +66,7 @@ internal sealed partial class ConnectionHandler(
         if (connection.Listener.HandOff && _index.Find(connection.Destination) is { } meant) connection.Listener = meant;
     }
 
+    [AsyncMethodBuilder(typeof(PooledMethodBuilder<>))]
     private async ValueTask<FilterChainSnapshot?> ChooseAsync(Downstream connection, long start, CancellationToken stop)
     {
         var seen = await inspector.InspectAsync(connection.Socket, connection.Listener, connection.Destination.Port, stop).ConfigureAwait(false);
@@ -79,6 +82,7 @@ internal sealed partial class ConnectionHandler(
         return connection.Chain;
     }
 
+    [AsyncMethodBuilder(typeof(PooledMethodBuilder<>))]
     private async ValueTask<bool> AdmitAsync(Downstream connection, FilterChainSnapshot chain, long start)
     {
         if (chain.Access.Count == 0 || await access.CheckAsync(connection, chain).ConfigureAwait(false) is not { } refusal) return true;
@@ -86,6 +90,7 @@ internal sealed partial class ConnectionHandler(
         return false;
     }
 
+    [AsyncMethodBuilder(typeof(PooledMethodBuilder<>))]
     private async ValueTask<bool> TakeTlsOffAsync(Downstream connection, TlsSettings settings, long start)
     {
         try

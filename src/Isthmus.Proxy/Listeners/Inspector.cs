@@ -1,5 +1,7 @@
 using System.Buffers;
 using System.Net.Sockets;
+using System.Runtime.CompilerServices;
+using Isthmus.Proxy.Loops;
 using Isthmus.Proxy.Snapshot;
 using Isthmus.Proxy.Tcp;
 using Isthmus.Wire.Tls;
@@ -30,6 +32,7 @@ internal sealed class Inspector(SnapshotState state, TimeProvider time)
     private static readonly string[] Http10 = ["http/1.0"];
     private static readonly string[] H2c = ["h2c"];
 
+    [AsyncMethodBuilder(typeof(PooledMethodBuilder<>))]
     public async ValueTask<Inspection> InspectAsync(SocketTransport transport, ListenerSnapshot listener, int destinationPort, CancellationToken stop)
     {
         var needsHello = listener.Chains.NeedsHello(destinationPort);
@@ -37,7 +40,7 @@ internal sealed class Inspector(SnapshotState state, TimeProvider time)
         var wantsHttp = listener.InspectHttp?.Contains(destinationPort) ?? false;
         var result = new Inspection("raw_buffer", "", [], false, false);
         if ((!wantsTls && !wantsHttp) || !(needsHello || listener.Chains.NeedsBytes(destinationPort))) return result;
-        var buffer = ArrayPool<byte>.Shared.Rent(4096);
+        var buffer = Buffers<byte>.Rent(4096);
         var length = 0;
         using var limit = CancellationTokenSource.CreateLinkedTokenSource(stop);
         using var timer = time.CreateTimer(static l => ((CancellationTokenSource)l!).Cancel(), limit, Patience(listener), System.Threading.Timeout.InfiniteTimeSpan);
@@ -67,7 +70,7 @@ internal sealed class Inspector(SnapshotState state, TimeProvider time)
         finally
         {
             if (length > 0) transport.Unread(buffer.AsSpan(0, length).ToArray());
-            ArrayPool<byte>.Shared.Return(buffer);
+            Buffers<byte>.Return(buffer);
         }
     }
 
@@ -130,9 +133,9 @@ internal sealed class Inspector(SnapshotState state, TimeProvider time)
     private static bool Grow(ref byte[] buffer)
     {
         if (buffer.Length >= ClientHello.MaxSize) return false;
-        var next = ArrayPool<byte>.Shared.Rent(buffer.Length * 2);
+        var next = Buffers<byte>.Rent(buffer.Length * 2);
         buffer.CopyTo(next, 0);
-        ArrayPool<byte>.Shared.Return(buffer);
+        Buffers<byte>.Return(buffer);
         buffer = next;
         return true;
     }

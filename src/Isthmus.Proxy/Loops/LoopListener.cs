@@ -1,4 +1,5 @@
 using System.Net.Sockets;
+using System.Runtime.CompilerServices;
 
 namespace Isthmus.Proxy.Loops;
 
@@ -25,6 +26,7 @@ internal sealed class LoopListener
     /// <summary>The next connection.</summary>
     /// <exception cref="SocketException">It could not be accepted. It may still be in the queue.</exception>
     /// <exception cref="ObjectDisposedException">The socket was closed.</exception>
+    [AsyncMethodBuilder(typeof(PooledMethodBuilder<>))]
     internal async ValueTask<Socket> AcceptAsync()
     {
         while (true)

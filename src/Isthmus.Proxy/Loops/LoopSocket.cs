@@ -48,6 +48,7 @@ internal sealed class LoopSocket
     /// <summary>Connects a socket that is not connected.</summary>
     /// <exception cref="SocketException">The peer refused, or cannot be reached.</exception>
     /// <exception cref="ObjectDisposedException">It took too long.</exception>
+    [AsyncMethodBuilder(typeof(PooledMethodBuilder<>))]
     internal static async ValueTask<LoopSocket> ConnectAsync(Socket socket, EndPoint address, TimeSpan timeout, TimeProvider time)
     {
         Epoll.SetNonBlocking((int)socket.SafeHandle.DangerousGetHandle());
@@ -106,7 +107,7 @@ internal sealed class LoopSocket
     /// <summary>Moves what is there to an empty pipe; 0 at the end of the peer's stream, -1 when there is nothing.</summary>
     /// <exception cref="SocketException">The connection failed.</exception>
     /// <exception cref="ObjectDisposedException">It was closed.</exception>
-    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder<>))]
+    [AsyncMethodBuilder(typeof(PooledMethodBuilder<>))]
     internal async ValueTask<int> ReceiveAsync(Pipe into)
     {
         if (!_loop.MayRead() && _reading.IsReady) await TakeTurnAsync(default).ConfigureAwait(false);
@@ -146,6 +147,7 @@ internal sealed class LoopSocket
 
     /// <summary>Like the other, but a cancelled read ends and takes no bytes; the socket stays as it is.</summary>
     /// <exception cref="OperationCanceledException">It was cancelled before anything arrived.</exception>
+    [AsyncMethodBuilder(typeof(PooledMethodBuilder<>))]
     internal async ValueTask<int> ReceiveAsync(Memory<byte> into, CancellationToken stop)
     {
         stop.ThrowIfCancellationRequested();

@@ -1,5 +1,6 @@
 using System.Net;
 using System.Net.Sockets;
+using System.Runtime.CompilerServices;
 using Isthmus.Core.Names;
 using Isthmus.Proxy.Loops;
 using Isthmus.Proxy.Snapshot;
@@ -21,6 +22,7 @@ internal sealed class Dialer(ISocketFactory sockets, SilenceWatch silence, TimeP
     private volatile bool _mayMark = true;
 
     /// <exception cref="TransportException">The host could not be reached in time.</exception>
+    [AsyncMethodBuilder(typeof(PooledMethodBuilder<>))]
     public async ValueTask<SocketTransport> ConnectAsync(EndPoint address, IPAddress? source, TimeSpan timeout, KeepaliveSettings? keepalive)
     {
         var socket = sockets.Create(address.AddressFamily);

@@ -1,7 +1,9 @@
 using System.Buffers.Binary;
 using System.Net;
+using System.Runtime.CompilerServices;
 using Google.Protobuf;
 using Google.Protobuf.WellKnownTypes;
+using Isthmus.Proxy.Loops;
 using Isthmus.Proxy.Telemetry;
 using Isthmus.Wire.Tls;
 
@@ -74,6 +76,7 @@ internal sealed class PeerExchange : Transport
     public override void Abort(bool reset = false) => _inner.Abort(reset);
 
     /// <summary>Reads the introduction and the first bytes after it.</summary>
+    [AsyncMethodBuilder(typeof(PooledMethodBuilder<>))]
     private async ValueTask<int> ReadFirstAsync(Memory<byte> into)
     {
         ArgumentOutOfRangeException.ThrowIfLessThan(into.Length, HeaderBytes);
@@ -92,6 +95,7 @@ internal sealed class PeerExchange : Transport
     }
 
     /// <returns>How many bytes behind the introduction are in the buffer; -1 when the stream ended within the introduction.</returns>
+    [AsyncMethodBuilder(typeof(PooledMethodBuilder<>))]
     private async ValueTask<int> ReadIntroductionAsync(Memory<byte> into, int count)
     {
         long length = BinaryPrimitives.ReadUInt32BigEndian(into.Span[4..]);

@@ -1,3 +1,6 @@
+using System.Runtime.CompilerServices;
+using Isthmus.Proxy.Loops;
+
 namespace Isthmus.Proxy.Tcp;
 
 /// <summary>How a relay ended.</summary>
@@ -22,6 +25,7 @@ internal sealed class Relay(Transport downstream, Transport upstream, IActivity 
     /// <summary>Nothing has moved for that long, and the last bytes went to the client: no response is awaited.</summary>
     public bool IsStill(TimeSpan idle) => !_lastWasUp && time.GetElapsedTime(Volatile.Read(ref _lastAt)) >= idle;
 
+    [AsyncMethodBuilder(typeof(PooledMethodBuilder<>))]
     public async ValueTask<RelayEnd> RunAsync()
     {
         var up = PumpAsync(downstream, upstream, isUp: true);

@@ -83,7 +83,7 @@ internal sealed class SocketTransport(Socket socket, LoopSocket loop, EndPoint? 
 
     /// <summary>Completes when <see cref="TryWrite"/> may send more.</summary>
     /// <exception cref="TransportException">The transport was aborted.</exception>
-    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder))]
+    [AsyncMethodBuilder(typeof(PooledMethodBuilder))]
     public async ValueTask WaitToWriteAsync()
     {
         try
@@ -106,7 +106,7 @@ internal sealed class SocketTransport(Socket socket, LoopSocket loop, EndPoint? 
         return ValueTask.FromResult(count);
     }
 
-    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder))]
+    [AsyncMethodBuilder(typeof(PooledMethodBuilder))]
     public override async ValueTask WriteAsync(ReadOnlyMemory<byte> bytes)
     {
         try
@@ -121,7 +121,7 @@ internal sealed class SocketTransport(Socket socket, LoopSocket loop, EndPoint? 
 
     /// <summary>Moves what is there to an empty pipe; 0 at the end of the peer's stream, -1 when there is nothing.</summary>
     /// <exception cref="TransportException">The peer reset, or the transport was aborted.</exception>
-    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder<>))]
+    [AsyncMethodBuilder(typeof(PooledMethodBuilder<>))]
     public async ValueTask<int> ReadAsync(Pipe into)
     {
         try
@@ -136,7 +136,7 @@ internal sealed class SocketTransport(Socket socket, LoopSocket loop, EndPoint? 
 
     /// <summary>Sends some of the bytes in a pipe, at least one.</summary>
     /// <exception cref="TransportException">The peer reset, or the transport was aborted.</exception>
-    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder<>))]
+    [AsyncMethodBuilder(typeof(PooledMethodBuilder<>))]
     public async ValueTask<int> WriteAsync(Pipe bytes)
     {
         try
@@ -177,7 +177,7 @@ internal sealed class SocketTransport(Socket socket, LoopSocket loop, EndPoint? 
         loop.Close();
     }
 
-    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder<>))]
+    [AsyncMethodBuilder(typeof(PooledMethodBuilder<>))]
     private async ValueTask<int> ReceiveAsync(Memory<byte> into)
     {
         try

@@ -30,7 +30,7 @@ internal sealed class Stretch(Transport from, Transport to) : IDisposable
 
     /// <summary>Takes what has arrived, or waits for it: how many bytes, or 0 at the end.</summary>
     /// <exception cref="TransportException">The peer reset, or the transport was aborted.</exception>
-    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder<>))]
+    [AsyncMethodBuilder(typeof(PooledMethodBuilder<>))]
     public async ValueTask<int> TakeAsync()
     {
         while (true)
@@ -52,7 +52,7 @@ internal sealed class Stretch(Transport from, Transport to) : IDisposable
 
     /// <summary>Sends some of what was taken; false when nothing is left.</summary>
     /// <exception cref="TransportException">The peer reset, or the transport was aborted.</exception>
-    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder<>))]
+    [AsyncMethodBuilder(typeof(PooledMethodBuilder<>))]
     public async ValueTask<bool> GiveAsync()
     {
         if (_pipe is { Count: > 0 } pipe)
@@ -81,7 +81,7 @@ internal sealed class Stretch(Transport from, Transport to) : IDisposable
     private byte[] Buffer()
     {
         if (_pipe is not null || _buffer?.Length < _size) Rest();
-        return _buffer ??= ArrayPool<byte>.Shared.Rent(_size);
+        return _buffer ??= Buffers<byte>.Rent(_size);
     }
 
     /// <summary>Full reads mean a bulk transfer, which larger pieces make cheaper.</summary>
@@ -98,7 +98,7 @@ internal sealed class Stretch(Transport from, Transport to) : IDisposable
         if (_buffer is { } buffer)
         {
             _buffer = null;
-            ArrayPool<byte>.Shared.Return(buffer);
+            Buffers<byte>.Return(buffer);
         }
         if (_pipe is { } pipe)
         {

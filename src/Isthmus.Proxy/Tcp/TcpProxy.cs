@@ -1,5 +1,7 @@
+using System.Runtime.CompilerServices;
 using Isthmus.Proxy.Balancing;
 using Isthmus.Proxy.Listeners;
+using Isthmus.Proxy.Loops;
 using Isthmus.Proxy.Snapshot;
 using Isthmus.Proxy.Telemetry;
 
@@ -42,6 +44,7 @@ internal sealed class TcpProxy(SnapshotState state, UpstreamConnector connector,
         return action.Targets[^1];
     }
 
+    [AsyncMethodBuilder(typeof(PooledMethodBuilder))]
     private async ValueTask CarryAsync(Downstream connection, TcpAction action, TrafficRecord record)
     {
         if (!state.Current.Clusters.TryGetValue(record.ClusterName, out var cluster))
@@ -67,6 +70,7 @@ internal sealed class TcpProxy(SnapshotState state, UpstreamConnector connector,
         }
     }
 
+    [AsyncMethodBuilder(typeof(PooledMethodBuilder<>))]
     private async ValueTask<Transport?> ConnectAsync(Downstream connection, TcpAction action, ClusterState cluster, TrafficRecord record)
     {
         List<Host>? tried = null;
@@ -98,6 +102,7 @@ internal sealed class TcpProxy(SnapshotState state, UpstreamConnector connector,
         return null;
     }
 
+    [AsyncMethodBuilder(typeof(PooledMethodBuilder))]
     private async ValueTask CopyAsync(Downstream connection, TcpAction action, Transport upstream, TrafficRecord record)
     {
         var host = record.Host!;

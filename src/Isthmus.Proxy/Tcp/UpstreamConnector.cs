@@ -1,6 +1,8 @@
 using System.Net;
+using System.Runtime.CompilerServices;
 using Isthmus.Core.Tasks;
 using Isthmus.Proxy.Balancing;
+using Isthmus.Proxy.Loops;
 using Isthmus.Proxy.Snapshot;
 using Isthmus.Proxy.Tls;
 
@@ -16,6 +18,7 @@ internal sealed class UpstreamConnector(Dialer dialer, ISecretSource secrets, Ba
     /// <param name="authority">The host of the request that the connection is for; empty when there is none.</param>
     /// <param name="patience">Time until the host must have taken the connection, at most the cluster's connect timeout.</param>
     /// <exception cref="TransportException">The host could not be reached, or its identity is wrong.</exception>
+    [AsyncMethodBuilder(typeof(PooledMethodBuilder<>))]
     public async ValueTask<Transport> ConnectAsync(ClusterState cluster, Host host, string authority, IReadOnlyList<string>? alpn, TimeSpan patience, bool exchanges = false)
     {
         var config = cluster.Config;

@@ -32,7 +32,7 @@ internal static class LogValues
         "BYTES_SENT" => static (r, into) => Number(r.BytesSent, into),
         "DURATION" => static (r, into) => Number((long)r.Duration.TotalMilliseconds, into),
         "RESPONSE_DURATION" => static (r, into) => r.ResponseAfter is { } after && Number((long)after.TotalMilliseconds, into),
-        "UPSTREAM_HOST" or "UPSTREAM_REMOTE_ADDRESS" => static (r, into) => Text(r.Host?.Endpoint.AddressText, into),
+        "UPSTREAM_HOST" or "UPSTREAM_REMOTE_ADDRESS" => static (r, into) => Address(r.Host?.Endpoint.Address, into),
         "UPSTREAM_CLUSTER" => static (r, into) => Text(r.ClusterName, into),
         "UPSTREAM_LOCAL_ADDRESS" => static (r, into) => Address(r.UpstreamLocal, into),
         "UPSTREAM_REQUEST_ATTEMPT_COUNT" => static (r, into) => Number(r.Attempts, into),
@@ -60,7 +60,7 @@ internal static class LogValues
     private static bool Text(string? text, ByteWriter into)
     {
         if (string.IsNullOrEmpty(text)) return false;
-        into.Commit(Encoding.UTF8.GetBytes(text, into.Reserve(Encoding.UTF8.GetMaxByteCount(text.Length))));
+        into.Write(text);
         return true;
     }
 

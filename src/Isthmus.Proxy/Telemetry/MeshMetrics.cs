@@ -35,8 +35,8 @@ internal sealed class MeshMetrics(ProxyIdentity identity)
     /// <summary>Peers choose what they say about themselves: with more series than that, new ones no longer depend on it.</summary>
     internal const int MostSeries = 10_000;
 
-    // What determines the labels, cheap to compare: most are references to long-lived objects.
-    private readonly record struct Key(
+    /// <summary>What determines the labels, cheap to compare: most are references to long-lived objects.</summary>
+    internal readonly record struct Key(
         ClusterState? Cluster, string ClusterName, Endpoint? Endpoint, Direction Direction, string Peer, string PeerMetadata, string UpstreamPeer,
         int Status, EndReason Reason, bool Exhausted, string Grpc, int Version);
 
@@ -50,7 +50,10 @@ internal sealed class MeshMetrics(ProxyIdentity identity)
 
     public void Request(Direction direction, TrafficRecord r)
     {
-        var counts = Find(_http, KeyOf(direction, r, r.Response?.Headers.GetString("grpc-status"u8) ?? ""), r);
+        var key = KeyOf(direction, r, r.Response?.Headers.GetString("grpc-status"u8) ?? "");
+        // The requests of a connection are mostly alike: hashing all these strings for each would cost more than the rest.
+        if (r.Counts is null || r.CountsKey != key) (r.CountsKey, r.Counts) = (key, Find(_http, key, r));
+        var counts = r.Counts;
         Interlocked.Increment(ref counts.Requests);
         counts.Duration.Add(r.Duration.TotalMilliseconds);
         counts.RequestBytes.Add(r.BytesReceived);

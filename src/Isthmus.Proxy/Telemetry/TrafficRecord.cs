@@ -77,6 +77,12 @@ internal sealed class TrafficRecord
     /// <summary>What filters found out; null: nothing.</summary>
     public RequestMetadata? Metadata { get; set; }
 
+    /// <summary>Where the last request with this record was counted; the next is often alike.</summary>
+    public MeshCounts? Counts { get; set; }
+
+    /// <summary>What that request was.</summary>
+    public MeshMetrics.Key CountsKey { get; set; }
+
     public string Flags
     {
         get

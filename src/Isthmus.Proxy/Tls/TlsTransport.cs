@@ -1,6 +1,7 @@
 using System.Net;
 using System.Runtime.CompilerServices;
 using System.Security.Authentication;
+using Isthmus.Proxy.Loops;
 using Isthmus.Proxy.Snapshot;
 using Isthmus.Proxy.Tcp;
 
@@ -99,6 +100,7 @@ internal sealed class TlsTransport : Transport
         }
     }
 
+    [AsyncMethodBuilder(typeof(PooledMethodBuilder))]
     public override async ValueTask CloseWriteAsync()
     {
         for (var needs = _tls.CloseWrite(); needs < 0; needs = _tls.CloseWrite()) await WaitAsync(_socket, needs).ConfigureAwait(false);
@@ -111,6 +113,7 @@ internal sealed class TlsTransport : Transport
         _tls.Dispose();
     }
 
+    [AsyncMethodBuilder(typeof(PooledMethodBuilder<>))]
     private static async ValueTask<TlsTransport> HandshakeAsync(SocketTransport socket, TlsConnection tls, string serverName, TimeSpan timeout, TimeProvider time)
     {
         var isLate = false;
@@ -132,7 +135,7 @@ internal sealed class TlsTransport : Transport
         }
     }
 
-    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder<>))]
+    [AsyncMethodBuilder(typeof(PooledMethodBuilder<>))]
     private async ValueTask<int> ReadLaterAsync(int needs, Memory<byte> into)
     {
         int count;
@@ -145,7 +148,7 @@ internal sealed class TlsTransport : Transport
         return count;
     }
 
-    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder))]
+    [AsyncMethodBuilder(typeof(PooledMethodBuilder))]
     private async ValueTask WriteLaterAsync(int needs, ReadOnlyMemory<byte> bytes)
     {
         while (true)
@@ -161,7 +164,7 @@ internal sealed class TlsTransport : Transport
         }
     }
 
-    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder))]
+    [AsyncMethodBuilder(typeof(PooledMethodBuilder))]
     private static async ValueTask WaitAsync(SocketTransport socket, int needs)
     {
         if (needs == TlsConnection.NeedsRead) await socket.WaitToReadAsync().ConfigureAwait(false);

@@ -251,6 +251,7 @@ internal sealed class H2UpstreamStream(H2Client connection, bool isReused) : Ups
     public override ValueTask SendBodyAsync(ReadOnlyMemory<byte> piece) =>
         piece.IsEmpty ? ValueTask.CompletedTask : connection.SendDataAsync(Stream, piece, isLast: false);
 
+    [AsyncMethodBuilder(typeof(PooledMethodBuilder))]
     public override async ValueTask EndAsync(HeaderBlock? trailers)
     {
         if (_hasBody)
@@ -275,7 +276,7 @@ internal sealed class H2UpstreamStream(H2Client connection, bool isReused) : Ups
         return ValueTask.CompletedTask;
     }
 
-    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder))]
+    [AsyncMethodBuilder(typeof(PooledMethodBuilder))]
     public override async ValueTask ReceiveHeadAsync(ResponseHead into)
     {
         await Stream.ReceiveHeadAsync().ConfigureAwait(false);

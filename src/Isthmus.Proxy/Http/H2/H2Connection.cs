@@ -1,5 +1,6 @@
 using System.Buffers.Binary;
 using System.Runtime.CompilerServices;
+using Isthmus.Proxy.Loops;
 using Isthmus.Proxy.Tcp;
 
 namespace Isthmus.Proxy.Http.H2;
@@ -175,7 +176,7 @@ internal abstract partial class H2Connection
 
     /// <summary>Sends data as fast as the peer's windows allow.</summary>
     /// <exception cref="TransportException">The stream or the connection is over.</exception>
-    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder))]
+    [AsyncMethodBuilder(typeof(PooledMethodBuilder))]
     public async ValueTask SendDataAsync(H2Stream stream, ReadOnlyMemory<byte> data, bool isLast)
     {
         while (!TrySendData(stream, ref data, isLast)) await stream.Sendable.WaitAsync().ConfigureAwait(false);

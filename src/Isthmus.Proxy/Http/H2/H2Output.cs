@@ -1,4 +1,5 @@
 using System.Buffers.Binary;
+using System.Runtime.CompilerServices;
 using Isthmus.Proxy.Loops;
 using Isthmus.Proxy.Tcp;
 
@@ -62,6 +63,7 @@ internal sealed class H2Output
     }
 
     /// <summary>Completes when everything so far was written to the transport, or the connection is over. Called without the lock.</summary>
+    [AsyncMethodBuilder(typeof(PooledMethodBuilder))]
     public async ValueTask FlushedAsync()
     {
         while (IsFlushing) await _flushed.WaitAsync().ConfigureAwait(false);

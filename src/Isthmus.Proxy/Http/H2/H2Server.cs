@@ -90,7 +90,7 @@ internal sealed class H2Server(Transport transport, Func<H2DownstreamStream, Val
         }
     }
 
-    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder))]
+    [AsyncMethodBuilder(typeof(PooledMethodBuilder))]
     private async ValueTask HandleAsync(H2DownstreamStream request)
     {
         try
@@ -180,6 +180,7 @@ internal sealed class H2DownstreamStream : DownstreamStream
 
     public override bool IsRequestComplete => _stream.HasReceivedEnd;
 
+    [AsyncMethodBuilder(typeof(PooledMethodBuilder<>))]
     public override async ValueTask<ReadOnlyMemory<byte>> ReadBodyAsync()
     {
         var piece = await _stream.ReadAsync().ConfigureAwait(false);
@@ -208,6 +209,7 @@ internal sealed class H2DownstreamStream : DownstreamStream
         return _connection.SendDataAsync(_stream, piece, isLast: false);
     }
 
+    [AsyncMethodBuilder(typeof(PooledMethodBuilder))]
     public override async ValueTask EndAsync(HeaderBlock? trailers)
     {
         if (_hasBody)

@@ -164,7 +164,7 @@ internal class H2Stream(H2Connection connection, int id)
 
     /// <summary>Waits for the head of the response.</summary>
     /// <exception cref="TransportException">The stream or its connection ended first.</exception>
-    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder))]
+    [AsyncMethodBuilder(typeof(PooledMethodBuilder))]
     public async ValueTask ReceiveHeadAsync()
     {
         while (true)
@@ -188,7 +188,7 @@ internal class H2Stream(H2Connection connection, int id)
 
     /// <summary>The next piece, valid until the next call; empty at the end.</summary>
     /// <exception cref="TransportException">The stream or its connection ended first.</exception>
-    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder<>))]
+    [AsyncMethodBuilder(typeof(PooledMethodBuilder<>))]
     public async ValueTask<ReadOnlyMemory<byte>> ReadAsync()
     {
         GiveBack();
@@ -219,7 +219,7 @@ internal class H2Stream(H2Connection connection, int id)
             while (TryTake(out var piece))
             {
                 bytes += piece.Length;
-                ArrayPool<byte>.Shared.Return(piece.Buffer);
+                Buffers<byte>.Return(piece.Buffer);
             }
         }
         if (bytes > 0) connection.Consumed(null, bytes);
@@ -234,7 +234,7 @@ internal class H2Stream(H2Connection connection, int id)
         if (_newest.Buffer is null || _newest.Buffer.Length - _newest.Length < data.Length)
         {
             if (_newest.Buffer is not null) (_arrived ??= new()).Enqueue((_newest.Buffer, _newest.Length));
-            _newest = (ArrayPool<byte>.Shared.Rent(Math.Max(data.Length, SmallPiece)), 0);
+            _newest = (Buffers<byte>.Rent(Math.Max(data.Length, SmallPiece)), 0);
         }
         data.CopyTo(_newest.Buffer.AsSpan(_newest.Length));
         _newest.Length += data.Length;
@@ -253,7 +253,7 @@ internal class H2Stream(H2Connection connection, int id)
     private void GiveBack()
     {
         if (_lent is null) return;
-        ArrayPool<byte>.Shared.Return(_lent);
+        Buffers<byte>.Return(_lent);
         lock (_lock) _lent = null;
         connection.Consumed(this, _lentLength);
     }

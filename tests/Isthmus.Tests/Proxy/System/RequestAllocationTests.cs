@@ -13,6 +13,9 @@ public sealed class RequestAllocationTests
 {
     private const int Requests = 50;
 
+    /// <summary>Requests that wait for their answers at the same time, in turns of so many.</summary>
+    private const int AtOnce = 25;
+
 #if DEBUG
     // Without optimization, each state machine of an async method is an object.
     private const long Most = 8_000, MostOfHttp2 = 16_000;
@@ -30,6 +33,24 @@ public sealed class RequestAllocationTests
 
     [Fact]
     public async Task A_request_in_the_steady_state_creates_few_objects() => Assert.InRange(await LeastAsync(http2: false, Answers, Ask), 0, Most);
+
+    [Fact]
+    public async Task Requests_that_wait_at_once_create_no_more()
+    {
+        var clients = Array.Empty<Socket>();
+        try
+        {
+            Assert.InRange(await LeastAsync(http2: false, AnswersTogether, (first, times) =>
+            {
+                if (clients.Length == 0) clients = [.. Enumerable.Range(1, AtOnce - 1).Select(_ => Connected(first.RemoteEndPoint!)), first];
+                AskTogether(clients, times);
+            }), 0, Most);
+        }
+        finally
+        {
+            foreach (var client in clients) client.Dispose();
+        }
+    }
 
     [Fact]
     public async Task A_request_of_HTTP_2_with_a_body_and_trailers_creates_few_objects()
@@ -83,6 +104,51 @@ public sealed class RequestAllocationTests
             client.Send(Question);
             var length = 0;
             while (!buffer[..length].EndsWith("hello"u8)) length += client.Receive(buffer[length..]) is > 0 and var count ? count : throw new EndOfStreamException();
+        }
+    }
+
+    private static Socket Connected(EndPoint to)
+    {
+        var socket = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp) { NoDelay = true };
+        socket.Connect(to);
+        return socket;
+    }
+
+    private static void AskTogether(Socket[] clients, int times)
+    {
+        Span<byte> buffer = stackalloc byte[4096];
+        for (var i = 0; i < times; i += clients.Length)
+        {
+            foreach (var client in clients) client.Send(Question);
+            foreach (var client in clients)
+            {
+                var length = 0;
+                while (!buffer[..length].EndsWith("hello"u8)) length += client.Receive(buffer[length..]) is > 0 and var count ? count : throw new EndOfStreamException();
+            }
+        }
+    }
+
+    /// <summary>Answers once all connections have a request.</summary>
+    private static void AnswersTogether(Socket origin)
+    {
+        var connections = Enumerable.Range(0, AtOnce).Select(_ => origin.Accept()).ToArray();
+        Span<byte> buffer = stackalloc byte[4096];
+        while (true)
+        {
+            foreach (var connection in connections)
+            {
+                var length = 0;
+                while (!buffer[..length].EndsWith("\r\n\r\n"u8))
+                {
+                    if (connection.Receive(buffer[length..]) is not (> 0 and var count)) return;
+                    length += count;
+                }
+            }
+            foreach (var connection in connections)
+            {
+                connection.NoDelay = true;
+                connection.Send(Answer);
+            }
         }
     }
 

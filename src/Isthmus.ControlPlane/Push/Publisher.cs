@@ -156,9 +156,10 @@ public sealed class Publisher(TimeProvider time)
 
     private static InboundResources MakeInbound(InboundScope scope, MeshConfig mesh)
     {
-        var clusters = InboundClusters(scope, mesh);
+        var clusters = ResourceSet.Empty.With([], InboundClusters(scope, mesh));
         var listener = InboundGenerator.Listener(scope, mesh.With(scope.AcceptsHttp10));
-        return new(ResourceSet.Empty.With([], clusters), ResourceSet.Empty.With([], [EncodedResource.Of(TypeUrls.Listener, listener.Name, listener)]));
+        var listeners = ResourceSet.Empty.With([], [EncodedResource.Of(TypeUrls.Listener, listener.Name, listener)]);
+        return ScopePatches.Of(scope) is { } patches ? new(patches.Clusters(clusters), patches.Listeners(listeners)) : new(clusters, listeners);
     }
 
     private static IEnumerable<XdsResource> InboundClusters(InboundScope scope, MeshConfig mesh) =>

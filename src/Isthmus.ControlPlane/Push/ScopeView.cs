@@ -16,6 +16,8 @@ internal sealed class ScopeView(ProxyScope scope, GatewayScope? gateway)
     private readonly SortedDictionary<string, HostPart> _hosts = new(StringComparer.Ordinal);
     private readonly OutboundPart _outbound = new(scope);
     private readonly GatewayPart? _gateway = gateway is null ? null : new(scope, gateway);
+    private readonly ScopePatches? _patches = ScopePatches.Of(scope);
+    private ResourceSet _clusters = ResourceSet.Empty;
     private MeshConfig? _mesh;
     private (ResourceSet, ResourceSet, ResourceSet, ResourceSet, ResourceSet) _taken;
 
@@ -75,20 +77,30 @@ internal sealed class ScopeView(ProxyScope scope, GatewayScope? gateway)
         {
             if (!everything && changes!.Services.Count == 0 && !changes.Endpoints.Any(host => _hosts.TryGetValue(host, out var part) && (part.Clusters.Service.Headless || part.Clusters.Service.Pod is not null))) return;
             _outbound.Update(view, visible);
-            (Listeners, Routes, Names) = (_outbound.Listeners, _outbound.Routes, _outbound.Names);
+            (Listeners, Routes, Names) = (Patched(_outbound.Listeners), PatchedRoutes(_outbound.Routes), _outbound.Names);
         }
         else
         {
             if (!everything && changes!.Services.Count == 0) return;
             _gateway.Update(view, _hosts.Values.Select(part => part.Clusters));
-            (Listeners, Routes) = (_gateway.Listeners, _gateway.Routes);
+            (Listeners, Routes) = (Patched(_gateway.Listeners), PatchedRoutes(_gateway.Routes));
         }
+    }
+
+    private ResourceSet Patched(ResourceSet listeners) => _patches?.Listeners(listeners) ?? listeners;
+
+    private ResourceSet PatchedRoutes(ResourceSet routes) => _patches?.Routes(routes) ?? routes;
+
+    private void SetClusters(IEnumerable<string> gone, IEnumerable<XdsResource> made)
+    {
+        _clusters = _clusters.With(gone, made);
+        Clusters = _patches?.Clusters(_clusters) ?? _clusters;
     }
 
     private void SetStatic(MeshConfig mesh)
     {
         var fixedOnes = ClusterGenerator.Static(scope.Kind, mesh).Select(cluster => EncodedResource.Of(TypeUrls.Cluster, cluster.Name, cluster));
-        Clusters = Clusters.With([], fixedOnes);
+        SetClusters([], fixedOnes);
     }
 
     private void UpdateHosts(MeshView view, IEnumerable<string> hosts)
@@ -131,7 +143,7 @@ internal sealed class ScopeView(ProxyScope scope, GatewayScope? gateway)
             newEndpoints.AddRange(assignments);
             (known.Endpoints, known.EndpointResources) = (next, assignments);
         }
-        Clusters = Clusters.With(goneClusters, newClusters);
+        SetClusters(goneClusters, newClusters);
         Endpoints = Endpoints.With(goneEndpoints, newEndpoints);
     }
 

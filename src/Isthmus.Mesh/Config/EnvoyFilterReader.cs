@@ -4,7 +4,7 @@ using Isthmus.Mesh.Model;
 
 namespace Isthmus.Mesh.Config;
 
-/// <summary>Reads the patches of an EnvoyFilter that the control plane supports, and reports the others as ignored.</summary>
+/// <summary>Reads EnvoyFilters. Patches that proxies would not honour as a whole are errors.</summary>
 internal static class EnvoyFilterReader
 {
     private const string SniCluster = "envoy.filters.network.sni_cluster";
@@ -15,13 +15,19 @@ internal static class EnvoyFilterReader
     {
         TargetRefs.Refuse(spec);
         var rewrites = new List<SniRewrite>();
+        var patches = new List<EnvoyPatch>();
         foreach (var patch in spec["configPatches"].Items)
         {
             if (!IsWhole(patch)) continue;
-            if (!IsRewrite(patch)) patch.Warn("is accepted and not acted on: only tcp_cluster_rewrite behind sni_cluster is", "express it by another of Istio's objects");
-            else if (ReadRewrite(patch) is { } rewrite) rewrites.Add(rewrite);
+            if (IsRewrite(patch))
+            {
+                if (ReadRewrite(patch) is { } rewrite) rewrites.Add(rewrite);
+            }
+            else if (patch["patch"]["value"]["typed_config"]["@type"] is var type && type.Text.EndsWith("/" + RewriteType, StringComparison.Ordinal))
+                type.Error("works only directly after sni_cluster in a gateway", $"use INSERT_AFTER with the filter {SniCluster}, in the context GATEWAY");
+            else if (EnvoyPatchReader.Read(patch) is { } read) patches.Add(read);
         }
-        return new(source, spec["workloadSelector"]["labels"].TextMap, rewrites.ToValueList(), createdAt);
+        return new(source, spec["workloadSelector"]["labels"].TextMap, rewrites.ToValueList(), createdAt) { Priority = spec["priority"].Int ?? 0, Patches = patches.ToValueList() };
     }
 
     /// <summary>Whether the patch has the place, operation and value that Istio requires.</summary>

@@ -136,14 +136,24 @@ internal static class NetworkingSchemas
         ("outboundTrafficPolicy", Object(("mode", OneOf("REGISTRY_ONLY", "ALLOW_ANY")), ("egressProxy", Destination))));
 
     public static readonly ObjectSchema EnvoyFilter = Object(
-        ("workloadSelector", Object(("labels", TextMap))), ("targetRefs", List(Anything)), ("priority", Idle(Integer)),
+        ("workloadSelector", Object(("labels", TextMap))), ("targetRefs", List(Anything)), ("priority", Integer),
         ("configPatches", List(Object(
             ("applyTo", OneOf("INVALID", "LISTENER", "FILTER_CHAIN", "NETWORK_FILTER", "HTTP_FILTER", "ROUTE_CONFIGURATION", "VIRTUAL_HOST", "HTTP_ROUTE", "CLUSTER", "EXTENSION_CONFIG",
                 "BOOTSTRAP", "LISTENER_FILTER")),
-            ("match", Object(
+            // A part of a match that API servers drop would widen the patch.
+            ("match", Strict(
                 ("context", OneOf("ANY", "SIDECAR_INBOUND", "SIDECAR_OUTBOUND", "GATEWAY", "WAYPOINT")),
-                ("proxy", Idle(Object(("proxyVersion", Text), ("metadata", TextMap)))),
-                ("listener", Anything), ("routeConfiguration", Anything), ("cluster", Anything), ("waypoint", Anything))),
+                ("proxy", Strict(("proxyVersion", Text), ("metadata", TextMap))),
+                ("listener", Strict(
+                    ("name", Text), ("portNumber", Unsigned), ("portName", Refused(Text, "Istio does not match listeners by it", "use portNumber")), ("listenerFilter", Text),
+                    ("filterChain", Strict(
+                        ("name", Text), ("sni", Text), ("transportProtocol", Text), ("applicationProtocols", Text), ("destinationPort", Unsigned),
+                        ("filter", Strict(("name", Text), ("subFilter", Strict(("name", Text))))))))),
+                ("routeConfiguration", Strict(
+                    ("name", Text), ("portNumber", Unsigned), ("portName", Text), ("gateway", Text),
+                    ("vhost", Strict(("name", Text), ("domainName", Text), ("route", Strict(("name", Text), ("action", OneOf("ANY", "ROUTE", "REDIRECT", "DIRECT_RESPONSE")))))))),
+                ("cluster", Strict(("name", Text), ("portNumber", Unsigned), ("service", Text), ("subset", Text))),
+                ("waypoint", Refused(Anything, "there are no waypoints", "remove the patch")))),
             ("patch", Object(
                 ("operation", OneOf("INVALID", "MERGE", "ADD", "REMOVE", "INSERT_BEFORE", "INSERT_AFTER", "INSERT_FIRST", "REPLACE")),
                 ("filterClass", Idle(OneOf("UNSPECIFIED", "AUTHN", "AUTHZ", "STATS"))), ("value", Anything)))))));

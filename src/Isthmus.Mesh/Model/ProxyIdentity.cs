@@ -31,6 +31,7 @@ public sealed record ProxyIdentity(
     Locality Locality)
 {
     private const int MaxLabels = 512;
+    private const int LongestMetadata = 1024;
 
     /// <summary>A gateway of replicated control planes: AUTO_PASSTHROUGH in the form of Istio up to 1.10 (ROUTER_MODE).</summary>
     public bool SniDnat { get; init; }
@@ -43,6 +44,9 @@ public sealed record ProxyIdentity(
 
     /// <summary>It serves clients of HTTP/1.0 (HTTP10 in its metadata).</summary>
     public bool AcceptsHttp10 { get; init; }
+
+    /// <summary>The texts, numbers and truth values of its node metadata: EnvoyFilters select proxies by them.</summary>
+    public ValueMap<string> Metadata { get; init; }
 
     /// <summary>Its name on debug pages and in the CLI.</summary>
     public string Id => $"{Name}.{Namespace}";
@@ -95,6 +99,7 @@ public sealed record ProxyIdentity(
             ExchangesMetadata = Text(fields, "ISTHMUS_VERSION").Length == 0 || List(fields, WellKnown.FeaturesOfProxy).Contains(WellKnown.PeerExchange),
             AcceptsHttp10 = Text(fields, "HTTP10") == "1",
             SniDnat = known == ProxyKind.Router && Text(fields, "ROUTER_MODE") == "sni-dnat",
+            Metadata = fields.Keys.Select(key => KeyValuePair.Create(key, Text(fields, key))).Where(field => field.Value.Length is > 0 and <= LongestMetadata).ToValueMap(),
             Topology = known == ProxyKind.Router ? GatewayTopology.Of(fields.TryGetValue("PROXY_CONFIG", out var config) ? config : null) : null,
         };
     }

@@ -25,6 +25,9 @@ public sealed record ProxyScope(
     /// <summary>The Node that the proxy is on; empty unless some Service keeps to Nodes.</summary>
     public string Node { get; init; } = "";
 
+    /// <summary>The patches of EnvoyFilters for outbound traffic, or for a gateway.</summary>
+    public ValueList<EnvoyPatch> Patches { get; init; }
+
     /// <summary>The proxy speaks <c>istio-peer-exchange</c>.</summary>
     public bool ExchangesMetadata { get; init; } = true;
 
@@ -53,6 +56,9 @@ public readonly record struct InboundHost(string Hostname, string Name, string N
 /// <param name="Security">What it requires of callers; null: nothing.</param>
 public sealed record InboundScope(ValueList<InboundPort> Ports, MtlsMode CatchAll, WorkloadSecurity? Security = null)
 {
+    /// <summary>The patches of EnvoyFilters for inbound traffic.</summary>
+    public ValueList<EnvoyPatch> Patches { get; init; }
+
     /// <summary>The proxy speaks <c>istio-peer-exchange</c>.</summary>
     public bool ExchangesMetadata { get; init; } = true;
 

@@ -53,6 +53,8 @@ public static class ScopeResolver
         var pod = view.Workloads.Pods.GetValueOrDefault(new ObjectKey(proxy.Cluster, proxy.Namespace, proxy.Name));
         var labels = pod?.Labels ?? proxy.Labels;
         var sidecar = proxy.Kind == ProxyKind.Sidecar ? SidecarFor(proxy.Namespace, labels, view) : null;
+        var patches = EnvoyFilter.PatchesFor(view.Proxies.Filters.Values, proxy, view.Mesh.RootNamespace, labels);
+        var context = proxy.Kind == ProxyKind.Sidecar ? PatchContext.SidecarOutbound : PatchContext.Gateway;
         var scope = new ProxyScope(
             proxy.Kind, proxy.Cluster, proxy.Network, proxy.NetworkView, proxy.Namespace, proxy.Domain, proxy.DnsCapture, proxy.DnsAutoAllocate,
             interest.Localities ? LocalityOf(proxy, pod, view) : Locality.Unknown,
@@ -62,12 +64,13 @@ public static class ScopeResolver
             Node = interest.Nodes ? NodeOf(proxy, view).Name : "",
             ExchangesMetadata = proxy.ExchangesMetadata,
             AcceptsHttp10 = proxy.AcceptsHttp10,
+            Patches = patches.Where(patch => patch.IsFor(context)).ToValueList(),
         };
         var services = view.Workloads.ClusterServices.GetValueOrDefault((proxy.Cluster, proxy.Namespace))
             .Where(service => service.Selector.Count > 0 && Selectors.Matches(service.Selector, labels))
             .OrderBy(service => service.CreatedAt).ThenBy(service => service.Name, StringComparer.Ordinal).ToList();
         return proxy.Kind == ProxyKind.Sidecar
-            ? new(scope, Inbound(services, pod, labels, scope, view), null)
+            ? new(scope, Inbound(services, pod, labels, scope, view) with { Patches = patches.Where(patch => patch.IsFor(PatchContext.SidecarInbound)).ToValueList() }, null)
             : new(scope, null, GatewaysOf(proxy, services, pod, labels, scope, view));
     }
 

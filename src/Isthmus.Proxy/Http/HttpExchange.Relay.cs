@@ -65,7 +65,7 @@ internal sealed partial class HttpExchange
         if (connection.Listener.Direction != Direction.Outbound) return;
         headers.Remove("x-envoy-decorator-operation"u8);
         if (!_action.ExchangesMetadata) return;
-        _record.PeerMetadata = PeerMetadataIn(headers);
+        _record.PeerMetadata = _peer.In(headers);
         headers.Remove("x-envoy-peer-metadata"u8);
         headers.Remove("x-envoy-peer-metadata-id"u8);
     }

@@ -30,8 +30,7 @@ internal sealed partial class HttpExchange(HttpParts parts, Downstream connectio
     private ProxySnapshot _snapshot = ProxySnapshot.Empty;
     private string _scheme = "http";
     private RequestAccess? _access;
-    private string _lastPeer = "";
-    private bool _tellsPeer;
+    private PeerFields _peer = new();
 
     private RequestHead Request => stream.Request;
 
@@ -120,7 +119,7 @@ internal sealed partial class HttpExchange(HttpParts parts, Downstream connectio
             else await ReplyAsync(refusal, "", "path_normalization_failed", EndReason.ClientProtocolError).ConfigureAwait(false);
             return;
         }
-        TakePeerMetadata();
+        _peer.Take(Request, _action.ExchangesMetadata && connection.Listener.Direction == Direction.Inbound, _record);
         RequestPreparation.Apply(Request, connection, _action, parts.Secrets, parts.Ports.Random);
         _route.Scheme = _scheme = Request.Headers.Get("x-forwarded-proto"u8).SequenceEqual("https"u8) ? "https" : "http";
         if (_action.Access.Count > 0 && await RefuseAsync(_action.Access).ConfigureAwait(false)) return;
@@ -206,25 +205,6 @@ internal sealed partial class HttpExchange(HttpParts parts, Downstream connectio
         return true;
     }
 
-    // Mesh peers identify themselves in dedicated fields, which neither application sees.
-    private void TakePeerMetadata()
-    {
-        _tellsPeer = false;
-        if (!_action.ExchangesMetadata || connection.Listener.Direction != Direction.Inbound) return;
-        _tellsPeer = Request.Headers.Contains("x-envoy-peer-metadata-id"u8);
-        _record.PeerMetadata = PeerMetadataIn(Request.Headers);
-        Request.Headers.Remove("x-envoy-peer-metadata"u8);
-        Request.Headers.Remove("x-envoy-peer-metadata-id"u8);
-    }
-
-    // A connection's requests come from one peer, and their answers from few: the same text serves many.
-    private string PeerMetadataIn(HeaderBlock headers)
-    {
-        var told = headers.Get("x-envoy-peer-metadata"u8);
-        if (!System.Text.Ascii.Equals(told, _lastPeer)) _lastPeer = System.Text.Encoding.UTF8.GetString(told);
-        return _lastPeer;
-    }
-
     /// <summary>Answers with a text from the proxy itself.</summary>
     [AsyncMethodBuilder(typeof(PooledMethodBuilder))]
     private async ValueTask ReplyAsync(int status, string text, string details, EndReason reason, bool closes = false)
@@ -256,7 +236,7 @@ internal sealed partial class HttpExchange(HttpParts parts, Downstream connectio
         if (_decision.SetCookie is { Length: > 0 } cookie) headers.Add("set-cookie"u8, cookie);
         if (_access is { ToClient.Count: > 0 } access) HeaderEditing.Response(_response, HeaderEdits.None with { Response = access.ToClient }, _record);
         if (connection.IsTooOld || parts.Connections.IsEnding(connection)) stream.MustClose = true;
-        if (!_tellsPeer || parts.Identity.PeerMetadata.Length == 0) return;
+        if (!_peer.IsAsked || parts.Identity.PeerMetadata.Length == 0) return;
         headers.Set("x-envoy-peer-metadata"u8, parts.Identity.PeerMetadata);
         headers.Set("x-envoy-peer-metadata-id"u8, parts.Identity.NodeId);
     }

@@ -156,11 +156,11 @@ public sealed class ReplicatedGatewayTests
     }
 
     [Fact]
-    public void A_patch_that_is_not_understood_is_told_of_and_a_pattern_that_is_none_refused()
+    public void A_rewrite_in_another_place_and_a_pattern_that_is_none_are_refused()
     {
         var (rig, _) = Rig();
         rig.Config(Rewrite.Replace("INSERT_AFTER", "INSERT_FIRST", StringComparison.Ordinal));
-        Assert.Contains("is accepted and not acted on", Problem(rig), StringComparison.Ordinal);
+        Assert.Contains("works only directly after sni_cluster", Problem(rig), StringComparison.Ordinal);
         rig.Config(Rewrite.Replace("\\\\.global$", "(", StringComparison.Ordinal));
         Assert.Contains("is not a usable regular expression", Problem(rig), StringComparison.Ordinal);
     }

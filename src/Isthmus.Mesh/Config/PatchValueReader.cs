@@ -1,0 +1,149 @@
+using System.Text.Json;
+using System.Text.Json.Nodes;
+using Google.Protobuf;
+using Google.Protobuf.Reflection;
+using Google.Protobuf.WellKnownTypes;
+using Isthmus.Core.Problems;
+using Isthmus.Wire;
+using Isthmus.Wire.Envoy;
+using Isthmus.Wire.Envoy.AccessLoggers;
+using Isthmus.Wire.Envoy.Listeners;
+using Isthmus.Wire.Envoy.NetworkFilters;
+using Isthmus.Wire.Envoy.Routes;
+using Filter = Isthmus.Wire.Envoy.Listeners.Filter;
+
+namespace Isthmus.Mesh.Config;
+
+/// <summary>Reads the message of a patch. Every field that proxies do not honour is an error: half a patch would mean something else.</summary>
+internal static class PatchValueReader
+{
+    private const string TypeField = "@type";
+    private const string FilterForRoute = "envoy.config.route.v3.FilterConfig";
+
+    /// <summary>What the names of types of typed configuration have in them, by the message that it is in.</summary>
+    private static readonly Dictionary<string, string> Places = new(StringComparer.Ordinal)
+    {
+        [HttpFilter.Descriptor.FullName] = ".http.",
+        [Filter.Descriptor.FullName] = ".network.",
+        [ListenerFilter.Descriptor.FullName] = ".listener.",
+        [AccessLog.Descriptor.FullName] = ".access_loggers.",
+        [TransportSocket.Descriptor.FullName] = ".transport_sockets.",
+        [Route.Descriptor.FullName] = ".http.",
+        [VirtualHost.Descriptor.FullName] = ".http.",
+        [RouteConfiguration.Descriptor.FullName] = ".http.",
+    };
+
+    /// <summary>The message as protojson, with TypedStructs as the messages that they describe; null when it has errors.</summary>
+    /// <param name="value">The value.</param>
+    /// <param name="type">The type of the message.</param>
+    /// <param name="merges">The message is merged into another one.</param>
+    public static string? Read(Field value, MessageDescriptor type, bool merges)
+    {
+        var plain = Message(value, type, merges);
+        return value.IsWrong ? null : WireTypes.Json.Format(WireTypes.Strict.Parse(plain.ToJsonString(), type));
+    }
+
+    private static JsonObject Message(Field value, MessageDescriptor type, bool merges)
+    {
+        var plain = new JsonObject();
+        if (value.Node is not JsonObject members)
+        {
+            value.Error($"must be an object: a message {type.FullName}");
+            return plain;
+        }
+        foreach (var (name, member) in members)
+        {
+            if (member is null || name == TypeField) continue;
+            var field = value[name];
+            if (Find(type, name) is not { } known) Unknown(field, name, type);
+            else if (ProxyFields.IsIdle(known)) field.Warn("has no effect in Isthmus", "remove it, unless a control plane of Istio reads the object, too");
+            else if (!ProxyFields.Honours(known)) field.Error($"proxies of Isthmus have no {known.Name} in {type.FullName}", "remove it: a patch applies as a whole or not at all");
+            else if (Member(field, known, merges) is { } read) plain[name] = read;
+        }
+        return plain;
+    }
+
+    private static FieldDescriptor? Find(MessageDescriptor type, string name) => type.Fields.InDeclarationOrder().FirstOrDefault(field => field.Name == name || field.JsonName == name);
+
+    private static void Unknown(Field field, string name, MessageDescriptor type)
+    {
+        var near = Spelling.Nearest(name, type.Fields.InDeclarationOrder().Where(ProxyFields.Honours).Select(known => known.Name));
+        field.Error($"proxies of Isthmus have no \"{name}\" in {type.FullName}", near is null ? "remove it: a patch applies as a whole or not at all" : $"did you mean \"{near}\"?");
+    }
+
+    private static JsonNode? Member(Field field, FieldDescriptor known, bool merges)
+    {
+        if (known.IsMap)
+        {
+            var value = known.MessageType.FindFieldByNumber(2);
+            return field.Node is JsonObject ? new JsonObject(field.Members.Select(entry => KeyValuePair.Create(entry.Key, Item(entry.Value, value, known.ContainingType, merges: false)))) : Wrong(field, "must be an object");
+        }
+        if (!known.IsRepeated) return Item(field, known, known.ContainingType, merges);
+        return field.Node is JsonArray ? new JsonArray([.. field.Items.Select(item => Item(item, known, known.ContainingType, merges: false))]) : Wrong(field, "must be a list");
+    }
+
+    private static JsonNode? Item(Field field, FieldDescriptor known, MessageDescriptor container, bool merges)
+    {
+        if (known.FieldType == FieldType.Message)
+        {
+            if (known.MessageType.FullName == Any.Descriptor.FullName) return Typed(field, container, merges);
+            if (known.MessageType.File.Package != "google.protobuf") return Message(field, known.MessageType, merges);
+        }
+        var node = field.Node!.DeepClone();
+        try
+        {
+            var one = MapOf(known) is { } map ? new JsonObject { [map.Name] = new JsonObject { [known.Name] = node.DeepClone() } }
+                : new JsonObject { [known.Name] = known.IsRepeated ? new JsonArray(node.DeepClone()) : node.DeepClone() };
+            var read = WireTypes.Strict.Parse(one.ToJsonString(), MapOf(known)?.ContainingType ?? known.ContainingType);
+            if (merges && !known.HasPresence && !known.IsRepeated && read.CalculateSize() == 0)
+                return Wrong(field, $"{node.ToJsonString()} is the default, which a merge does not set: as in Istio, it would change nothing", "remove it, or replace the whole with operation REPLACE");
+            return node;
+        }
+        catch (InvalidProtocolBufferException e)
+        {
+            return Wrong(field, $"{node.ToJsonString()} is not a {(known.FieldType == FieldType.Message ? known.MessageType.Name : known.FieldType == FieldType.Enum ? known.EnumType.Name : known.FieldType)}: {e.Message}");
+        }
+    }
+
+    /// <summary>The map of which the field is the value.</summary>
+    private static FieldDescriptor? MapOf(FieldDescriptor field) =>
+        field.ContainingType.ContainingType?.Fields.InDeclarationOrder().FirstOrDefault(map => map.IsMap && map.MessageType == field.ContainingType);
+
+    private static JsonNode? Typed(Field field, MessageDescriptor container, bool merges)
+    {
+        var name = TypeName(field[TypeField].Text);
+        if (name is "udpa.type.v1.TypedStruct" or "xds.type.v3.TypedStruct")
+        {
+            var inner = TypeName(field["type_url"].Exists ? field["type_url"].Text : field["typeUrl"].Text);
+            return IsKnown(field["type_url"], inner, container) ? Typed(field["value"], inner, merges) : null;
+        }
+        return IsKnown(field[TypeField], name, container) ? Typed(field, name, merges) : null;
+    }
+
+    private static JsonObject Typed(Field value, string name, bool merges)
+    {
+        var plain = value.Exists ? Message(value, WireTypes.Registry.Find(name), merges) : [];
+        plain[TypeField] = $"type.googleapis.com/{name}";
+        return plain;
+    }
+
+    private static bool IsKnown(Field field, string name, MessageDescriptor container)
+    {
+        if (name.Length == 0) field.Error("is missing: typed configuration says its type", "for example type.googleapis.com/envoy.extensions.filters.http.local_ratelimit.v3.LocalRateLimit");
+        else if (name.Contains(".lua.", StringComparison.Ordinal)) field.Error("proxies of Isthmus run no Lua", "change headers by the routes of a VirtualService, or decide in an external authorizer");
+        else if (name.Contains(".wasm.", StringComparison.Ordinal)) field.Error("proxies of Isthmus run no Wasm", "change headers by the routes of a VirtualService, or decide in an external authorizer");
+        else if (!ProxyFields.Knows(name) || WireTypes.Registry.Find(name) is null) field.Error($"proxies of Isthmus have no {name}", "remove the patch, or express it by another of Istio's objects");
+        else if (Places.TryGetValue(container.FullName, out var place) && !name.Contains(place, StringComparison.Ordinal) && (name != FilterForRoute || container.FullName == HttpFilter.Descriptor.FullName))
+            field.Error($"{name} cannot be in {container.FullName}");
+        else return true;
+        return false;
+    }
+
+    private static string TypeName(string url) => url[(url.LastIndexOf('/') + 1)..];
+
+    private static JsonNode? Wrong(Field field, string message, string remedy = "")
+    {
+        field.Error(message, remedy);
+        return null;
+    }
+}

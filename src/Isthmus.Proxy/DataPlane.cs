@@ -45,7 +45,7 @@ internal sealed partial class DataPlane : IDisposable
         var own = new OwnRequests(State, upstreams, ports.Time);
         var authorizers = new Authorizers(own, Report.Access);
         var http = new HttpServer(new HttpParts(
-            State, upstreams, _watch, Report, secrets, ports, settings.Identity, Connections, new DateField(ports.Time), new KeyStore(own, ports.Time), authorizers));
+            State, upstreams, _watch, Report, secrets, ports, settings.Identity, Connections, new DateField(ports.Time), new KeyStore(own, ports.Time), authorizers, new(own)));
         _handler = new ConnectionHandler(
             new Inspector(State, ports.Time), secrets, new ConnectionAccess(authorizers, Report.Access, secrets, ports.Time), new ConnectionActions(tcp, http), Report, ports, logs.CreateLogger<ConnectionHandler>());
         _sockets = new ListenerSockets(ports.Sockets, Connections, _handler.HandleAsync, _background, ports.Time, logs.CreateLogger<ListenerSockets>());

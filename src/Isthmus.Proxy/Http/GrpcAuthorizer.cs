@@ -17,26 +17,14 @@ namespace Isthmus.Proxy.Http;
 /// <summary>The gRPC protocol of external authorizers, <c>envoy.service.auth.v3.Authorization</c>.</summary>
 internal static class GrpcAuthorizer
 {
-    private const int FrameHead = 5;
-
     public static (RequestHead Head, ReadOnlyMemory<byte> Body) Request(ExternalCheck check, CheckedCall call)
     {
-        var head = new RequestHead { Method = "POST", Version = HttpVersions.Http2, Authority = check.GrpcAuthority! };
-        head.SetTarget("/envoy.service.auth.v3.Authorization/Check"u8);
-        head.Headers.Add("te"u8, "trailers"u8);
-        head.Headers.Add("content-type"u8, "application/grpc"u8);
-        head.Headers.Add("grpc-timeout"u8, $"{(long)Math.Clamp(check.Patience.TotalMilliseconds, 1, 99_999_999)}m");
-        var message = new CheckRequest { Attributes = Attributes(check, call) };
-        var body = new byte[FrameHead + message.CalculateSize()];
-        BinaryPrimitives.WriteUInt32BigEndian(body.AsSpan(1), (uint)(body.Length - FrameHead));
-        message.WriteTo(body.AsSpan(FrameHead));
-        return (head, body);
+        return GrpcCalls.Request(check.GrpcAuthority!, "/envoy.service.auth.v3.Authorization/Check"u8, check.Patience, new CheckRequest { Attributes = Attributes(check, call) });
     }
 
     public static ExternalAnswer Read(OwnAnswer answer)
     {
-        var status = answer.Trailers?.GetString("grpc-status"u8) ?? answer.Head.Headers.GetString("grpc-status"u8);
-        if (answer.Head.Status != 200 || status != "0" || Message(answer.Body.Span) is not { } response) return new(ExternalOutcome.Failed);
+        if (GrpcCalls.Read(answer, CheckResponse.Parser) is not { } response) return new(ExternalOutcome.Failed);
         if (response.Status is { Code: not 0 }) return Denied(response);
         var ok = response.OkResponse ?? new();
         if (!AreValid(ok.Headers) || !AreValid(ok.ResponseHeadersToAdd)) return new(ExternalOutcome.Failed);
@@ -113,32 +101,14 @@ internal static class GrpcAuthorizer
 
     private static Address Address(IPEndPoint point) => new() { SocketAddress = new() { Address = point.Address.ToString(), PortValue = (uint)point.Port } };
 
-    /// <summary>Null when the bytes are not one message.</summary>
-    private static CheckResponse? Message(ReadOnlySpan<byte> body)
-    {
-        if (body.Length < FrameHead || body[0] != 0 || BinaryPrimitives.ReadUInt32BigEndian(body[1..]) != body.Length - FrameHead) return null;
-        try
-        {
-            return CheckResponse.Parser.ParseFrom(body[FrameHead..]);
-        }
-        catch (InvalidProtocolBufferException)
-        {
-            return null;
-        }
-    }
-
-    // A value with a line break would become another field.
-    private static bool AreValid(RepeatedField<HeaderValueOption> options) => options.All(option =>
-        option.Header is { Key.Length: > 0 } header && header.Key.All(c => char.IsAsciiLetterOrDigit(c) || "!#$%&'*+-.^_`|~:".Contains(c, StringComparison.Ordinal)) && !ValueOf(header).Any(char.IsControl));
+    private static bool AreValid(RepeatedField<HeaderValueOption> options) => options.All(option => GrpcCalls.IsValid(option.Header));
 
     private static List<HeaderEdit> Edits(RepeatedField<HeaderValueOption> options) =>
         [.. options.Where(option => !ExternalAnswer.IsFraming(option.Header.Key.ToLowerInvariant()))
-            .Select(option => new HeaderEdit(Encoding.ASCII.GetBytes(option.Header.Key.ToLowerInvariant()), ValueOf(option.Header), null, ActionOf(option)))];
+            .Select(option => new HeaderEdit(Encoding.ASCII.GetBytes(option.Header.Key.ToLowerInvariant()), GrpcCalls.ValueOf(option.Header), null, ActionOf(option)))];
 
     // The status has its own field.
     private static List<HeaderEdit> ForClient(RepeatedField<HeaderValueOption> options) => [.. Edits(options).Where(edit => edit.Name[0] != ':')];
-
-    private static string ValueOf(HeaderValue header) => header.RawValue.Length > 0 ? header.RawValue.ToStringUtf8() : header.Value;
 
     // Unlike elsewhere, an authorizer that does not say otherwise replaces.
     private static EditAction ActionOf(HeaderValueOption option) => option switch

@@ -12,7 +12,7 @@ namespace Isthmus.Proxy.Http;
 /// <summary>The dependencies of exchanges.</summary>
 internal sealed record HttpParts(
     SnapshotState State, HttpUpstreams Upstreams, ActivityWatch Watch, Report Report, ISecretSource Secrets, ProxyPorts Ports, ProxyIdentity Identity,
-    Connections Connections, DateField Date, KeyStore Keys, Authorizers Authorizers);
+    Connections Connections, DateField Date, KeyStore Keys, Authorizers Authorizers, RateLimitService Limits);
 
 /// <summary>
 /// One request from start to end, in order: prepare, check policies, find the route, then redirect, answer or forward. Reused for each

@@ -31,6 +31,29 @@ internal sealed partial class RequestAccess
         return new(limit.Status, "local_rate_limited"u8.ToArray(), "local_rate_limited", EndReason.RateLimited) { Fields = [TooManyRequests, .. limit.ToClient], GrpcStatus = limit.GrpcStatus };
     }
 
+    /// <summary>Null when the request may continue.</summary>
+    private async ValueTask<Refusal?> LimitAsync(GlobalLimit limit, RouteLimits limits, PolicyFacts facts, TrafficRecord record)
+    {
+        var own = limit.For(limits);
+        var described = Described(facts);
+        var descriptors = (own is { Rules.Count: > 0 } ? RouteLimits.Describe(own.Rules, limit.Stage, described) : limits.Describe(limit.Stage, own?.Host ?? HostLimits.IfNone, described)).ToList();
+        if (descriptors.Count == 0) return null;
+        var answer = await parts.Limits.AskAsync(limit, limit.DomainFor(own), descriptors).ConfigureAwait(false);
+        var stats = $"cluster.{route.Cluster}{limit.Stats}";
+        parts.Report.Access.Add(stats + (answer.IsOver switch { null => "error", true => "over_limit", false => "ok" }));
+        if (answer.IsOver is null)
+        {
+            if (limit.FailsClosed) return new(limit.StatusOnError, default, "rate_limiter_error", EndReason.RateLimitFailed);
+            parts.Report.Access.Add($"{stats}failure_mode_allowed");
+            return null;
+        }
+        if (answer.IsOver is true)
+            return new(limit.Status, answer.Body, "request_rate_limited", EndReason.RateLimited) { Fields = [.. limit.IsSilent ? (IEnumerable<HeaderEdit>)[] : [TooManyRequests], .. answer.ToClient, .. answer.Quota, .. limit.ToClient], GrpcStatus = limit.GrpcStatus };
+        HeaderEditing.Request(stream.Request, HeaderEdits.None with { Request = answer.ToUpstream }, record);
+        if (answer.ToClient.Count + answer.Quota.Count > 0) ToClient = [.. ToClient, .. answer.ToClient, .. answer.Quota];
+        return null;
+    }
+
     private IEnumerable<IReadOnlyList<LimitEntry>> Describe(LocalLimit limit, RouteLimits? ofRoute, in PolicyFacts facts) =>
         limit.Rules is { } rules ? RouteLimits.Describe(rules, limit.Stage, Described(facts)) : ofRoute?.Describe(limit.Stage, limit.Host, Described(facts)) ?? [];
 

@@ -75,6 +75,7 @@ internal sealed partial class RequestAccess(HttpParts parts, Downstream connecti
                 facts = facts with { Metadata = Metadata };
             }
             else if (filter is LocalLimitFilter local && Limit(local, facts, record) is { } refusal) return refusal;
+            else if (filter is GlobalLimit shared && route.Decision.Route?.Limits is { } limits && await LimitAsync(shared, limits, facts, record).ConfigureAwait(false) is { } tooMany) return tooMany;
         }
         return null;
     }

@@ -90,6 +90,7 @@ internal static class HttpDecoder
         else if (config.TryUnpack(out Wire.Envoy.HttpFilters.ExtAuthz external)) into.Add(ExternalCheckDecoder.Decode(external, into.Stats));
         else if (config.TryUnpack(out JwtAuthentication tokens)) into.Add(new TokenFilter(new(tokens)));
         else if (config.TryUnpack(out LocalRateLimit limit)) into.Add(new LocalLimitFilter(filter.Name, LimitDecoder.Local(limit)));
+        else if (config.TryUnpack(out Wire.Envoy.HttpFilters.RateLimit shared)) into.Add(LimitDecoder.Global(filter.Name, shared));
         else if (config.TryUnpack(out Wire.Istio.Authn.FilterConfig _))
         {
             // The token check itself passes the claims to policies.

@@ -12,6 +12,7 @@ namespace Isthmus.Proxy.Snapshot;
 /// <summary>Decodes rate limits: those of filters, and what routes say about them.</summary>
 internal static class LimitDecoder
 {
+    private static readonly TimeSpan DefaultPatience = TimeSpan.FromMilliseconds(20);
     private static readonly TimeSpan ShortestFill = TimeSpan.FromMilliseconds(50);
 
     /// <exception cref="ResourceException">The filter cannot be used.</exception>
@@ -37,11 +38,33 @@ internal static class LimitDecoder
         };
     }
 
+    /// <exception cref="ResourceException">The filter cannot be used.</exception>
+    public static GlobalLimit Global(string name, Wire.Envoy.HttpFilters.RateLimit filter)
+    {
+        if (filter.Domain.Length == 0) throw new ResourceException("ratelimit: domain is missing");
+        if (filter.RequestType is not ("" or "both")) throw new ResourceException($"ratelimit: request_type '{filter.RequestType}' is not supported");
+        if (filter.RateLimitService?.GrpcService?.EnvoyGrpc is not { ClusterName.Length: > 0 } service) throw new ResourceException("ratelimit: only envoy_grpc is supported");
+        return new(name, service.ClusterName, filter.Domain, filter.Timeout?.ToTimeSpan() ?? DefaultPatience)
+        {
+            Authority = service.Authority.Length > 0 ? service.Authority : service.ClusterName,
+            Stage = (int)filter.Stage,
+            FailsClosed = filter.FailureModeDeny,
+            Status = filter.RateLimitedStatus is { Code: >= StatusCode.BadRequest } status ? (int)status.Code : 429,
+            StatusOnError = filter.StatusOnError is { Code: not StatusCode.Empty } error ? (int)error.Code : 500,
+            GrpcStatus = filter.RateLimitedAsResourceExhausted ? 8 : null,
+            TellsClient = filter.EnableXRatelimitHeaders == Wire.Envoy.HttpFilters.RateLimit.Types.XRateLimitHeadersRFCVersion.DraftVersion03,
+            IsSilent = filter.DisableXEnvoyRatelimitedHeader,
+            ToClient = RouteDecoder.Edits([], [], filter.ResponseHeadersToAdd, []).Response,
+            Stats = filter.StatPrefix.Length > 0 ? $".ratelimit.{filter.StatPrefix}." : ".ratelimit.",
+        };
+    }
+
     /// <summary>What a route says about rate limits; null: nothing.</summary>
     /// <exception cref="ResourceException">A rule or a filter's configuration cannot be used.</exception>
     public static RouteLimits? Of(Route route, VirtualHost host, RouteConfiguration table)
     {
         var local = new Dictionary<string, LocalLimit?>(StringComparer.Ordinal);
+        var global = new Dictionary<string, GlobalRouteLimit>(StringComparer.Ordinal);
         // The most specific level wins.
         foreach (var level in new[] { table.TypedPerFilterConfig, host.TypedPerFilterConfig, route.TypedPerFilterConfig })
         {
@@ -49,11 +72,12 @@ internal static class LimitDecoder
             {
                 if (TypedConfigs.ForRoute(any) is not { } config) local[name] = null;
                 else if (config.TryUnpack(out LocalRateLimit limit)) local[name] = Local(limit);
+                else if (config.TryUnpack(out RateLimitPerRoute settings)) global[name] = new(Host((VhRateLimitsOptions)(int)settings.VhRateLimits), [.. settings.RateLimits.Select(Rule)], settings.Domain);
             }
         }
         var own = (IReadOnlyList<LimitRule>)[.. (route.Route_?.RateLimits ?? []).Select(Rule)];
         var ofHost = (IReadOnlyList<LimitRule>)[.. host.RateLimits.Select(Rule)];
-        return local.Count + own.Count + ofHost.Count == 0 ? null : new(own, ofHost, route.Route_?.IncludeVhRateLimits ?? false, local);
+        return local.Count + global.Count + own.Count + ofHost.Count == 0 ? null : new(own, ofHost, route.Route_?.IncludeVhRateLimits ?? false, local, global);
     }
 
     /// <exception cref="ResourceException">A kind of action that this proxy does not know.</exception>

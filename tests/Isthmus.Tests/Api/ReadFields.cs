@@ -38,6 +38,7 @@ internal static class ReadFields
         "envoy.extensions.transport_sockets.tls.v3.CertificateValidationContext.crl",
         "envoy.extensions.filters.http.ext_authz.v3.ExtAuthz.filter_enabled",
         "envoy.extensions.filters.http.ext_authz.v3.ExtAuthz.deny_at_disable",
+        "envoy.extensions.filters.http.ratelimit.v3.RateLimit.request_type",
     ];
 
     /// <summary>Fields without content: that they are set is all that the proxy looks at.</summary>

@@ -1,0 +1,47 @@
+using System.Buffers.Binary;
+using Google.Protobuf;
+using Isthmus.Proxy.Snapshot;
+
+namespace Isthmus.Proxy.Http;
+
+/// <summary>Calls of gRPC that the proxy itself makes: one message there, one back.</summary>
+internal static class GrpcCalls
+{
+    private const int FrameHead = 5;
+
+    public static (RequestHead Head, ReadOnlyMemory<byte> Body) Request(string authority, ReadOnlySpan<byte> path, TimeSpan patience, IMessage message)
+    {
+        var head = new RequestHead { Method = "POST", Version = HttpVersions.Http2, Authority = authority };
+        head.SetTarget(path);
+        head.Headers.Add("te"u8, "trailers"u8);
+        head.Headers.Add("content-type"u8, "application/grpc"u8);
+        head.Headers.Add("grpc-timeout"u8, $"{(long)Math.Clamp(patience.TotalMilliseconds, 1, 99_999_999)}m");
+        var body = new byte[FrameHead + message.CalculateSize()];
+        BinaryPrimitives.WriteUInt32BigEndian(body.AsSpan(1), (uint)(body.Length - FrameHead));
+        message.WriteTo(body.AsSpan(FrameHead));
+        return (head, body);
+    }
+
+    /// <summary>Null when the call failed, or the answer is not one message.</summary>
+    public static T? Read<T>(OwnAnswer answer, MessageParser<T> parser) where T : class, IMessage<T>
+    {
+        var status = answer.Trailers?.GetString("grpc-status"u8) ?? answer.Head.Headers.GetString("grpc-status"u8);
+        var body = answer.Body.Span;
+        if (answer.Failure != OwnFailure.None || answer.Head.Status != 200 || status != "0") return null;
+        if (body.Length < FrameHead || body[0] != 0 || BinaryPrimitives.ReadUInt32BigEndian(body[1..]) != body.Length - FrameHead) return null;
+        try
+        {
+            return parser.ParseFrom(body[FrameHead..]);
+        }
+        catch (InvalidProtocolBufferException)
+        {
+            return null;
+        }
+    }
+
+    /// <summary>Whether a field from elsewhere is one field: a value with a line break would become another one.</summary>
+    public static bool IsValid(Wire.Envoy.HeaderValue? field) =>
+        field is { Key.Length: > 0 } && field.Key.All(c => char.IsAsciiLetterOrDigit(c) || "!#$%&'*+-.^_`|~:".Contains(c, StringComparison.Ordinal)) && !ValueOf(field).Any(char.IsControl);
+
+    public static string ValueOf(Wire.Envoy.HeaderValue field) => field.RawValue.Length > 0 ? field.RawValue.ToStringUtf8() : field.Value;
+}

@@ -1,5 +1,6 @@
 using Google.Protobuf.WellKnownTypes;
 using Isthmus.Mesh.Model;
+using Isthmus.Wire;
 using Isthmus.Wire.Envoy.Clusters;
 using Isthmus.Wire.Envoy.Upstreams;
 
@@ -65,9 +66,7 @@ internal static class ClusterPolicy
         if (pool.UseClientProtocol) cluster.TypedExtensionProtocolOptions[ClusterGenerator.HttpOptions] = Parts.Pack(ClusterGenerator.UseDownstream());
         else if (pool.UpgradeToHttp2 == true && protocol == Protocol.Http) ClusterGenerator.SetProtocol(cluster, Protocol.Http2);
         if (pool.IdleTimeout is null && pool.MaxRequestsPerConnection is not > 0 && pool.MaxConnectionDuration is null) return;
-        var options = cluster.TypedExtensionProtocolOptions.TryGetValue(ClusterGenerator.HttpOptions, out var packed)
-            ? packed.Unpack<HttpProtocolOptions>()
-            : new() { ExplicitHttpConfig = new() { HttpProtocolOptions = new() } };
+        var options = OptionsOf(cluster);
         options.CommonHttpProtocolOptions = new();
         if (pool.IdleTimeout is { } idle) options.CommonHttpProtocolOptions.IdleTimeout = Parts.Duration(idle);
         if (pool.MaxConnectionDuration is { } age) options.CommonHttpProtocolOptions.MaxConnectionDuration = Parts.Duration(age);
@@ -181,13 +180,16 @@ internal static class ClusterPolicy
         cluster.CommonLbConfig.HealthyPanicThreshold = new() { Value = 1 };
     }
 
+    private static HttpProtocolOptions OptionsOf(Cluster cluster) =>
+        cluster.TypedExtensionProtocolOptions.TryGetValue(ClusterGenerator.HttpOptions, out var packed) && packed.TryRead(out HttpProtocolOptions options)
+            ? options
+            : new() { ExplicitHttpConfig = new() { HttpProtocolOptions = new() } };
+
     /// <summary>Each request's host is the server name that the proxy sends and, with <paramref name="verify"/>, that the
     /// server's certificate must have.</summary>
     private static void NameByRequest(Cluster cluster, bool verify)
     {
-        var options = cluster.TypedExtensionProtocolOptions.TryGetValue(ClusterGenerator.HttpOptions, out var packed)
-            ? packed.Unpack<HttpProtocolOptions>()
-            : new() { ExplicitHttpConfig = new() { HttpProtocolOptions = new() } };
+        var options = OptionsOf(cluster);
         options.UpstreamHttpProtocolOptions = new() { AutoSni = true, AutoSanValidation = verify };
         cluster.TypedExtensionProtocolOptions[ClusterGenerator.HttpOptions] = Parts.Pack(options);
     }

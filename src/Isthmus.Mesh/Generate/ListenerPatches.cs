@@ -1,5 +1,6 @@
 using Google.Protobuf.WellKnownTypes;
 using Isthmus.Mesh.Model;
+using Isthmus.Wire;
 using Isthmus.Wire.Envoy.Listeners;
 using Isthmus.Wire.Envoy.NetworkFilters;
 using Filter = Isthmus.Wire.Envoy.Listeners.Filter;
@@ -85,7 +86,7 @@ internal sealed class ListenerPatches(ILookup<PatchTarget, ReadPatch> patches, P
             filter.TypedConfig = Merged(filter.TypedConfig, value.TypedConfig);
             if (value.Name.Length > 0) filter.Name = value.Name;
         }
-        if (filter.TypedConfig is not { } config || !config.TryUnpack(out HttpConnectionManager manager)) return true;
+        if (filter.TypedConfig is not { } config || !config.TryRead(out HttpConnectionManager manager)) return true;
         var isChanged = ApplyHttp(manager, filter, listener, chain);
         if (manager.RouteSpecifierCase == HttpConnectionManager.RouteSpecifierOneofCase.RouteConfig && routes.Any)
         {

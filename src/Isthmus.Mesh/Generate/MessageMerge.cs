@@ -43,7 +43,7 @@ internal static class MessageMerge
         if (name != Any.GetTypeName(source.TypeUrl) || WireTypes.Registry.Find(name) is not { } type) return null;
         var merged = type.Parser.ParseFrom(target.Value);
         Into(merged, type.Parser.ParseFrom(source.Value));
-        return Any.Pack(merged);
+        return TypeNames.Pack(merged);
     }
 
     private static bool IsSet(FieldDescriptor field, IMessage source, object? value) =>

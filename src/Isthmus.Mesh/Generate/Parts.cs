@@ -2,6 +2,7 @@ using System.Globalization;
 using Google.Protobuf;
 using Google.Protobuf.WellKnownTypes;
 using Isthmus.Mesh.Model;
+using Isthmus.Wire;
 using Isthmus.Wire.Envoy;
 using Isthmus.Wire.Envoy.AccessLoggers;
 using Isthmus.Wire.Envoy.NetworkFilters;
@@ -38,7 +39,7 @@ internal static class Parts
         ResourceApiVersion = ApiVersion.V3,
     };
 
-    public static Any Pack(IMessage message) => Any.Pack(message);
+    public static Any Pack(IMessage message) => TypeNames.Pack(message);
 
     public static Duration Duration(TimeSpan span) => Google.Protobuf.WellKnownTypes.Duration.FromTimeSpan(span);
 

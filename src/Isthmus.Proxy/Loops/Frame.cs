@@ -93,6 +93,16 @@ internal abstract class Frame<T> : IValueTaskSource<T>, IValueTaskSource
     }
 }
 
+/// <summary>What frames of all methods share.</summary>
+internal static class Frames
+{
+    /// <summary>
+    /// False, but only the running program knows, and leaves out what depends on it. The compiler ahead of time finds all frames there and
+    /// nowhere else, because it leaves calls to the runtime's awaiters to the runtime.
+    /// </summary>
+    internal static readonly bool AreNamed = bool.Parse(bool.FalseString);
+}
+
 /// <summary>Frames of one method.</summary>
 internal sealed class Frame<T, TStateMachine> : Frame<T> where TStateMachine : IAsyncStateMachine
 {
@@ -105,6 +115,13 @@ internal sealed class Frame<T, TStateMachine> : Frame<T> where TStateMachine : I
     private int _kept;      // frames in the list from here on
 
     internal TStateMachine Machine = default!;
+
+    /// <summary>Calls what an awaiter would call; see <see cref="Frames.AreNamed"/>.</summary>
+    internal static void Use(Frame<T, TStateMachine> frame)
+    {
+        frame.MoveNext();
+        frame.Return();
+    }
 
     internal static Frame<T, TStateMachine> Rent()
     {

@@ -21,7 +21,11 @@ internal struct PooledMethodBuilder<T>
 
     public readonly ValueTask<T> Task => Frame is { } frame ? new(frame, frame.Version) : Failure is { } failure ? ValueTask.FromException<T>(failure) : new(_result);
 
-    public readonly void Start<TStateMachine>(ref TStateMachine machine) where TStateMachine : IAsyncStateMachine => machine.MoveNext();
+    public void Start<TStateMachine>(ref TStateMachine machine) where TStateMachine : IAsyncStateMachine
+    {
+        if (Frames.AreNamed) Frame<T, TStateMachine>.Use(FrameOf(ref machine));
+        machine.MoveNext();
+    }
 
     /// <summary>For machines that are objects (Debug builds), which need nothing.</summary>
     public readonly void SetStateMachine(IAsyncStateMachine machine)
@@ -46,9 +50,9 @@ internal struct PooledMethodBuilder<T>
     public void AwaitUnsafeOnCompleted<TAwaiter, TStateMachine>(ref TAwaiter awaiter, ref TStateMachine machine)
         where TAwaiter : ICriticalNotifyCompletion where TStateMachine : IAsyncStateMachine => awaiter.UnsafeOnCompleted(FrameOf(ref machine).Continue);
 
-    private Frame<T> FrameOf<TStateMachine>(ref TStateMachine machine) where TStateMachine : IAsyncStateMachine
+    private Frame<T, TStateMachine> FrameOf<TStateMachine>(ref TStateMachine machine) where TStateMachine : IAsyncStateMachine
     {
-        if (Frame is { } frame) return frame;
+        if (Frame is { } frame) return Unsafe.As<Frame<T, TStateMachine>>(frame);
         var rented = Frame<T, TStateMachine>.Rent();
         // This builder is part of the machine: the copy must know its frame.
         Frame = rented;
@@ -66,7 +70,7 @@ internal struct PooledMethodBuilder
 
     public readonly ValueTask Task => _inner.Frame is { } frame ? new(frame, frame.Version) : _inner.Failure is { } failure ? ValueTask.FromException(failure) : default;
 
-    public readonly void Start<TStateMachine>(ref TStateMachine machine) where TStateMachine : IAsyncStateMachine => machine.MoveNext();
+    public void Start<TStateMachine>(ref TStateMachine machine) where TStateMachine : IAsyncStateMachine => _inner.Start(ref machine);
 
     /// <inheritdoc cref="PooledMethodBuilder{T}.SetStateMachine"/>
     public readonly void SetStateMachine(IAsyncStateMachine machine)

@@ -3,6 +3,7 @@ using Google.Protobuf;
 using Google.Protobuf.WellKnownTypes;
 using Isthmus.Core.Collections;
 using Isthmus.Proxy.Balancing;
+using Isthmus.Wire;
 using Isthmus.Wire.Envoy.Clusters;
 using Isthmus.Wire.Envoy.Upstreams;
 
@@ -92,7 +93,7 @@ internal static class ClusterDecoder
         if (cluster.Name.Length == 0) throw new ResourceException("a cluster without a name");
         var notes = new List<string>();
         var kind = Kind(cluster);
-        var options = cluster.TypedExtensionProtocolOptions.TryGetValue(HttpOptions, out var any) && any.TryUnpack(out HttpProtocolOptions http) ? http : null;
+        var options = cluster.TypedExtensionProtocolOptions.TryGetValue(HttpOptions, out var any) && any.TryRead(out HttpProtocolOptions http) ? http : null;
         var inline = kind is ClusterKind.Static ? EndpointDecoder.Decode(cluster.LoadAssignment ?? new()) : null;
         var targets = kind is ClusterKind.StrictDns or ClusterKind.LogicalDns ? EndpointDecoder.DecodeDns(cluster.LoadAssignment ?? new()) : [];
         Note(cluster, notes);

@@ -1,6 +1,7 @@
 using Google.Protobuf.WellKnownTypes;
 using Isthmus.Core.Collections;
 using Isthmus.Proxy.Policy;
+using Isthmus.Wire;
 using Isthmus.Wire.Envoy.AccessLoggers;
 using Isthmus.Wire.Envoy.HttpFilters;
 using Isthmus.Wire.Envoy.NetworkFilters;
@@ -82,16 +83,16 @@ internal static class HttpDecoder
         if (filter.ConfigTypeCase == HttpFilter.ConfigTypeOneofCase.ConfigDiscovery)
             throw new ResourceException($"http filter '{filter.Name}': configuration by discovery is not supported");
         var config = TypedConfigs.Plain(filter.TypedConfig ?? new());
-        if (config.TryUnpack(out Router _)) into.HasRouter = true;
-        else if (config.TryUnpack(out Wire.Istio.Alpn.FilterConfig alpn)) into.Alpn = Alpn(alpn);
-        else if (config.TryUnpack(out HTTPFault fault)) (into.Fault, into.IsLate) = (RouteDecoder.Fault(fault), true);
-        else if (config.TryUnpack(out Cors _)) into.HasCors = into.IsLate = true;
-        else if (config.TryUnpack(out Wire.Envoy.HttpFilters.RBAC rbac)) into.Add(new RbacFilter(rbac.Rules, rbac.ShadowRules, "envoy.filters.http.rbac", into.Stats, rbac.ShadowRulesStatPrefix));
-        else if (config.TryUnpack(out Wire.Envoy.HttpFilters.ExtAuthz external)) into.Add(ExternalCheckDecoder.Decode(external, into.Stats));
-        else if (config.TryUnpack(out JwtAuthentication tokens)) into.Add(new TokenFilter(new(tokens)));
-        else if (config.TryUnpack(out LocalRateLimit limit)) into.Add(new LocalLimitFilter(filter.Name, LimitDecoder.Local(limit)));
-        else if (config.TryUnpack(out Wire.Envoy.HttpFilters.RateLimit shared)) into.Add(LimitDecoder.Global(filter.Name, shared));
-        else if (config.TryUnpack(out Wire.Istio.Authn.FilterConfig _))
+        if (config.TryRead(out Router _)) into.HasRouter = true;
+        else if (config.TryRead(out Wire.Istio.Alpn.FilterConfig alpn)) into.Alpn = Alpn(alpn);
+        else if (config.TryRead(out HTTPFault fault)) (into.Fault, into.IsLate) = (RouteDecoder.Fault(fault), true);
+        else if (config.TryRead(out Cors _)) into.HasCors = into.IsLate = true;
+        else if (config.TryRead(out Wire.Envoy.HttpFilters.RBAC rbac)) into.Add(new RbacFilter(rbac.Rules, rbac.ShadowRules, "envoy.filters.http.rbac", into.Stats, rbac.ShadowRulesStatPrefix));
+        else if (config.TryRead(out Wire.Envoy.HttpFilters.ExtAuthz external)) into.Add(ExternalCheckDecoder.Decode(external, into.Stats));
+        else if (config.TryRead(out JwtAuthentication tokens)) into.Add(new TokenFilter(new(tokens)));
+        else if (config.TryRead(out LocalRateLimit limit)) into.Add(new LocalLimitFilter(filter.Name, LimitDecoder.Local(limit)));
+        else if (config.TryRead(out Wire.Envoy.HttpFilters.RateLimit shared)) into.Add(LimitDecoder.Global(filter.Name, shared));
+        else if (config.TryRead(out Wire.Istio.Authn.FilterConfig _))
         {
             // The token check itself passes the claims to policies.
         }

@@ -1,4 +1,5 @@
 using Isthmus.Proxy.Policy;
+using Isthmus.Wire;
 using Isthmus.Wire.Envoy;
 using Isthmus.Wire.Envoy.HttpFilters;
 using Isthmus.Wire.Envoy.RateLimits;
@@ -71,8 +72,8 @@ internal static class LimitDecoder
             foreach (var (name, any) in level)
             {
                 if (TypedConfigs.ForRoute(any) is not { } config) local[name] = null;
-                else if (config.TryUnpack(out LocalRateLimit limit)) local[name] = Local(limit);
-                else if (config.TryUnpack(out RateLimitPerRoute settings)) global[name] = new(Host((VhRateLimitsOptions)(int)settings.VhRateLimits), [.. settings.RateLimits.Select(Rule)], settings.Domain);
+                else if (config.TryRead(out LocalRateLimit limit)) local[name] = Local(limit);
+                else if (config.TryRead(out RateLimitPerRoute settings)) global[name] = new(Host((VhRateLimitsOptions)(int)settings.VhRateLimits), [.. settings.RateLimits.Select(Rule)], settings.Domain);
             }
         }
         var own = (IReadOnlyList<LimitRule>)[.. (route.Route_?.RateLimits ?? []).Select(Rule)];

@@ -3,6 +3,7 @@ using Isthmus.Core.Collections;
 using Isthmus.Core.Net;
 using Isthmus.Proxy.Policy;
 using Isthmus.Proxy.Telemetry;
+using Isthmus.Wire;
 using Isthmus.Wire.Envoy;
 using Isthmus.Wire.Envoy.AccessLoggers;
 using Isthmus.Wire.Envoy.Listeners;
@@ -63,7 +64,7 @@ internal static class ListenerDecoder
         var decoded = new List<AccessLogSnapshot>();
         foreach (var log in logs)
         {
-            if (!log.TypedConfig.TryUnpack(out FileAccessLog file))
+            if (!log.TypedConfig.TryRead(out FileAccessLog file))
             {
                 notes.Add($"access log '{log.Name}' is ignored");
                 continue;
@@ -135,12 +136,12 @@ internal static class ListenerDecoder
         var rewrites = new List<ClusterRewrite>();
         foreach (var filter in chain.Filters)
         {
-            if (filter.TypedConfig.TryUnpack(out TcpProxy tcp)) action = Tcp(tcp, notes) with { BySni = bySni ? new(rewrites.ToValueList()) : null };
-            else if (filter.TypedConfig.TryUnpack(out HttpConnectionManager http)) action = HttpDecoder.Decode(http, notes);
-            else if (filter.TypedConfig.TryUnpack(out RBAC rbac)) access.Add(new RbacFilter(rbac.Rules, rbac.ShadowRules, "envoy.filters.network.rbac", rbac.StatPrefix, rbac.ShadowRulesStatPrefix));
-            else if (filter.TypedConfig.TryUnpack(out ExtAuthz external)) access.Add(ExternalCheckDecoder.Decode(external));
+            if (filter.TypedConfig.TryRead(out TcpProxy tcp)) action = Tcp(tcp, notes) with { BySni = bySni ? new(rewrites.ToValueList()) : null };
+            else if (filter.TypedConfig.TryRead(out HttpConnectionManager http)) action = HttpDecoder.Decode(http, notes);
+            else if (filter.TypedConfig.TryRead(out RBAC rbac)) access.Add(new RbacFilter(rbac.Rules, rbac.ShadowRules, "envoy.filters.network.rbac", rbac.StatPrefix, rbac.ShadowRulesStatPrefix));
+            else if (filter.TypedConfig.TryRead(out ExtAuthz external)) access.Add(ExternalCheckDecoder.Decode(external));
             else if (filter.Name == "envoy.filters.network.sni_cluster") bySni = true;
-            else if (filter.TypedConfig.TryUnpack(out TcpClusterRewrite rewrite)) rewrites.Add(new(TextMatch.CompileRegex(rewrite.ClusterPattern, whole: false), rewrite.ClusterReplacement));
+            else if (filter.TypedConfig.TryRead(out TcpClusterRewrite rewrite)) rewrites.Add(new(TextMatch.CompileRegex(rewrite.ClusterPattern, whole: false), rewrite.ClusterReplacement));
             else if (filter.Name == "istio.metadata_exchange") exchanges = true;
             else if (filter.Name is "istio.stats" or "envoy.filters.network.mongo_proxy")
             {

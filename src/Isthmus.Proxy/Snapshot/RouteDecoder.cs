@@ -2,6 +2,7 @@ using System.Collections.Frozen;
 using System.Text;
 using Isthmus.Core.Collections;
 using Isthmus.Proxy.Telemetry;
+using Isthmus.Wire;
 using Isthmus.Wire.Envoy;
 using Isthmus.Wire.Envoy.HttpFilters;
 using Isthmus.Wire.Envoy.Routes;
@@ -232,7 +233,7 @@ internal static class RouteDecoder
         {
             AlwaysWaits = policy.RetryBackOff is not null,
             Headers = [.. policy.RetriableHeaders.Select(Header)],
-            LeaveAfter = policy.RetryPriority?.TypedConfig is { } priority && priority.TryUnpack(out Wire.Envoy.Retries.PreviousPrioritiesConfig previous) ? Math.Max(1, previous.UpdateFrequency) : 0,
+            LeaveAfter = policy.RetryPriority?.TypedConfig is { } priority && priority.TryRead(out Wire.Envoy.Retries.PreviousPrioritiesConfig previous) ? Math.Max(1, previous.UpdateFrequency) : 0,
         };
     }
 
@@ -282,7 +283,7 @@ internal static class RouteDecoder
     {
         const string name = "envoy.filters.http.fault";
         if (!route.TypedPerFilterConfig.TryGetValue(name, out var any) && !host.TypedPerFilterConfig.TryGetValue(name, out any)) return null;
-        return any.TryUnpack(out HTTPFault fault) ? Fault(fault) : null;
+        return any.TryRead(out HTTPFault fault) ? Fault(fault) : null;
     }
 
     /// <summary>The HTTP status that stands for a status of gRPC.</summary>
@@ -307,7 +308,7 @@ internal static class RouteDecoder
     {
         const string name = "envoy.filters.http.cors";
         if ((route.TypedPerFilterConfig.TryGetValue(name, out var any) || host.TypedPerFilterConfig.TryGetValue(name, out any)) &&
-            any.TryUnpack(out Wire.Envoy.HttpFilters.CorsPolicy typed))
+            any.TryRead(out Wire.Envoy.HttpFilters.CorsPolicy typed))
         {
             return new([.. typed.AllowOriginStringMatch.Select(TextMatch.From)], typed.AllowMethods, typed.AllowHeaders, typed.ExposeHeaders, typed.MaxAge,
                 typed.AllowCredentials ?? false) { ForwardsUnmatched = typed.ForwardNotMatchingPreflights ?? true };

@@ -74,8 +74,8 @@ internal sealed record TlsSettings(
         if (socket is null) return null;
         var config = socket.TypedConfig ?? new Any();
         if (socket.Name == "envoy.transport_sockets.raw_buffer" || config.TypeUrl.EndsWith(".RawBuffer", StringComparison.Ordinal)) return null;
-        if (downstream && config.TryUnpack(out DownstreamTlsContext server)) return From(server);
-        if (!downstream && config.TryUnpack(out UpstreamTlsContext client)) return From(client);
+        if (downstream && config.TryRead(out DownstreamTlsContext server)) return From(server);
+        if (!downstream && config.TryRead(out UpstreamTlsContext client)) return From(client);
         throw new ResourceException($"transport socket '{socket.Name}' with {config.TypeUrl} is not supported");
     }
 

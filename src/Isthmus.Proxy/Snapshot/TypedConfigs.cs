@@ -14,13 +14,13 @@ internal static class TypedConfigs
     /// <exception cref="ResourceException">The TypedStruct is not of a type that this proxy knows, or does not fit it.</exception>
     public static Any Plain(Any any)
     {
-        if (any.TryUnpack(out Udpa.TypedStruct old)) return Typed(old.TypeUrl, old.Value);
-        return any.TryUnpack(out Xds.TypedStruct now) ? Typed(now.TypeUrl, now.Value) : any;
+        if (any.TryRead(out Udpa.TypedStruct old)) return Typed(old.TypeUrl, old.Value);
+        return any.TryRead(out Xds.TypedStruct now) ? Typed(now.TypeUrl, now.Value) : any;
     }
 
     /// <summary>Configuration of a filter for a route, which may be wrapped; null: the filter is off for the route.</summary>
     /// <exception cref="ResourceException">The configuration cannot be read.</exception>
-    public static Any? ForRoute(Any any) => Plain(any) is { } plain && plain.TryUnpack(out FilterConfig wrapped) ? (wrapped.Disabled ? null : Plain(wrapped.Config)) : Plain(any);
+    public static Any? ForRoute(Any any) => Plain(any) is { } plain && plain.TryRead(out FilterConfig wrapped) ? (wrapped.Disabled ? null : Plain(wrapped.Config)) : Plain(any);
 
     private static Any Typed(string typeUrl, Struct? value)
     {
@@ -28,7 +28,7 @@ internal static class TypedConfigs
         if (WireTypes.Registry.Find(name) is not { } type) throw new ResourceException($"TypedStruct of {name} is not supported");
         try
         {
-            return Any.Pack((IMessage)WireTypes.Strict.Parse(WireTypes.Json.Format(value ?? new()), type));
+            return TypeNames.Pack((IMessage)WireTypes.Strict.Parse(WireTypes.Json.Format(value ?? new()), type));
         }
         catch (InvalidProtocolBufferException e)
         {

@@ -5,6 +5,7 @@ using Google.Protobuf;
 using Google.Protobuf.WellKnownTypes;
 using Isthmus.Proxy.Loops;
 using Isthmus.Proxy.Telemetry;
+using Isthmus.Wire;
 using Isthmus.Wire.Tls;
 
 namespace Isthmus.Proxy.Tcp;
@@ -57,7 +58,7 @@ internal sealed class PeerExchange : Transport
     {
         var said = new Struct { Fields = { [MetadataId] = Value.ForString(self.NodeId) } };
         if (self.PeerMetadata.Length > 0) said.Fields[Metadata] = Value.ForStruct(Struct.Parser.ParseFrom(Convert.FromBase64String(self.PeerMetadata)));
-        var body = Any.Pack(said).ToByteArray();
+        var body = TypeNames.Pack(said).ToByteArray();
         var bytes = new byte[HeaderBytes + body.Length];
         BinaryPrimitives.WriteUInt32BigEndian(bytes, Magic);
         BinaryPrimitives.WriteUInt32BigEndian(bytes.AsSpan(4), (uint)body.Length);

@@ -3,7 +3,6 @@ using System.Reflection.Metadata.Ecma335;
 using System.Reflection.PortableExecutable;
 using System.Text;
 using Google.Protobuf.Reflection;
-using Google.Protobuf.WellKnownTypes;
 using Isthmus.Proxy;
 using Isthmus.Wire;
 using Isthmus.Wire.Envoy.Clusters;
@@ -127,7 +126,7 @@ internal static class ReadFields
             var method = code.GetMethodSpecification(MetadataTokens.MethodSpecificationHandle(row));
             if (method.Method.Kind != HandleKind.MemberReference) continue;
             var member = code.GetMemberReference((MemberReferenceHandle)method.Method);
-            if (code.GetString(member.Name) != nameof(Any.TryUnpack)) continue;
+            if (code.GetString(member.Name) != nameof(TypeNames.TryRead)) continue;
             var signature = code.GetBlobReader(method.Signature);
             // An instantiation of a method with one class as its argument.
             if (signature.ReadByte() != 0x0A || signature.ReadCompressedInteger() != 1 || signature.ReadByte() != 0x12) continue;

@@ -1,3 +1,4 @@
+using System.Reflection;
 using System.Runtime.CompilerServices;
 using System.Text.Json.Nodes;
 using System.Text.RegularExpressions;
@@ -63,6 +64,37 @@ public sealed class WireTypesTests
     public void Names_that_are_written_down_are_those_of_the_descriptors() => Assert.All(
         TypeNames.Written,
         written => Assert.Equal(((IMessage)Activator.CreateInstance(written.Key)!).Descriptor.FullName, written.Value));
+
+    [Fact]
+    public void Types_that_are_read_have_their_names_written_down()
+    {
+        const int MethodSpecifications = 0x2B << 24;
+        var read = new HashSet<System.Type>();
+        foreach (var module in (Module[])[typeof(Isthmus.Proxy.ProxySettings).Assembly.ManifestModule, typeof(Isthmus.Mesh.Generate.Parts).Assembly.ManifestModule])
+        {
+            for (var i = 1; Resolve(module, MethodSpecifications | i) is { } method; i++)
+                if (method.Name == nameof(TypeNames.TryRead) && method.DeclaringType == typeof(TypeNames)) read.Add(method.GetGenericArguments()[0]);
+        }
+        Assert.InRange(read.Count, 15, int.MaxValue);
+        Assert.Empty(read.Except(TypeNames.Written.Keys));
+    }
+
+    // Null after the last one; those of generic callers are of no interest.
+    private static MethodBase? Resolve(Module module, int token)
+    {
+        try
+        {
+            return module.ResolveMethod(token, [typeof(object), typeof(object)], [typeof(object), typeof(object)]);
+        }
+        catch (ArgumentOutOfRangeException)
+        {
+            return null;
+        }
+        catch (Exception e) when (e is ArgumentException or TypeLoadException or BadImageFormatException or System.Security.VerificationException)
+        {
+            return typeof(object).GetMethod(nameof(ToString));
+        }
+    }
 
     [Fact]
     public void Field_from_a_newer_sender_survives_our_hands()

@@ -20,6 +20,7 @@ internal sealed partial class DataPlane : IDisposable
     private readonly ConnectionHandler _handler;
     private readonly UpstreamConnector _connector;
     private readonly BackgroundTasks _background;
+    private readonly Tracers _tracers;
     private volatile bool _hasLeft;
     private int _sweeps;
 
@@ -44,8 +45,9 @@ internal sealed partial class DataPlane : IDisposable
         var upstreams = new HttpUpstreams(_connector, _background, ports.Time, ports.Random);
         var own = new OwnRequests(State, upstreams, ports.Time);
         var authorizers = new Authorizers(own, Report.Access);
+        _tracers = new Tracers(own, Report.Access, _background, ports, settings.Identity);
         var http = new HttpServer(new HttpParts(
-            State, upstreams, _watch, Report, secrets, ports, settings.Identity, Connections, new DateField(ports.Time), new KeyStore(own, ports.Time), authorizers, new(own)));
+            State, upstreams, _watch, Report, secrets, ports, settings.Identity, Connections, new DateField(ports.Time), new KeyStore(own, ports.Time), authorizers, new(own), _tracers));
         _handler = new ConnectionHandler(
             new Inspector(State, ports.Time), secrets, new ConnectionAccess(authorizers, Report.Access, secrets, ports.Time), new ConnectionActions(tcp, http), Report, ports, logs.CreateLogger<ConnectionHandler>());
         _sockets = new ListenerSockets(ports.Sockets, Connections, _handler.HandleAsync, _background, ports.Time, logs.CreateLogger<ListenerSockets>());
@@ -93,7 +95,7 @@ internal sealed partial class DataPlane : IDisposable
 
     public IReadOnlyDictionary<string, string> ListenerFailures => _sockets.Failures;
 
-    private static readonly TimeSpan GatewayLeave = TimeSpan.FromSeconds(2), LastRequests = TimeSpan.FromSeconds(3);
+    private static readonly TimeSpan GatewayLeave = TimeSpan.FromSeconds(2), LastRequests = TimeSpan.FromSeconds(3), LastSpans = TimeSpan.FromSeconds(1);
 
     /// <summary>The first listeners are configured and their sockets are open.</summary>
     public bool IsReady => !Connections.IsDraining && State.HasListeners && _sockets.Failures.Count == 0;
@@ -127,6 +129,8 @@ internal sealed partial class DataPlane : IDisposable
         }
         await Connections.DrainAsync(deadline, CloseAsync(longest), _ports.Time).ConfigureAwait(false);
         await over.CancelAsync().ConfigureAwait(false);
+        // A collector that is away has this long.
+        await Task.WhenAny(_tracers.FlushAsync(), Task.Delay(LastSpans, _ports.Time)).ConfigureAwait(false);
     }
 
     /// <summary>
@@ -153,6 +157,7 @@ internal sealed partial class DataPlane : IDisposable
     {
         _sockets.Dispose();
         Connections.Cut();
+        _tracers.Dispose();
         State.Dispose();
         _watch.Dispose();
         _accessLogs.Dispose();

@@ -44,6 +44,8 @@ public static class TypeNames
         [typeof(LocalRateLimit)] = "envoy.extensions.filters.http.local_ratelimit.v3.LocalRateLimit",
         [typeof(Envoy.HttpFilters.RateLimit)] = "envoy.extensions.filters.http.ratelimit.v3.RateLimit",
         [typeof(RateLimitPerRoute)] = "envoy.extensions.filters.http.ratelimit.v3.RateLimitPerRoute",
+        [typeof(Envoy.Trace.ZipkinConfig)] = "envoy.config.trace.v3.ZipkinConfig",
+        [typeof(Envoy.Trace.OpenTelemetryConfig)] = "envoy.config.trace.v3.OpenTelemetryConfig",
         [typeof(RawBuffer)] = "envoy.extensions.transport_sockets.raw_buffer.v3.RawBuffer",
         [typeof(Envoy.HttpFilters.Wasm)] = "envoy.extensions.filters.http.wasm.v3.Wasm",
         [typeof(Envoy.HttpFilters.GrpcStats.FilterConfig)] = "envoy.extensions.filters.http.grpc_stats.v3.FilterConfig",

@@ -63,6 +63,7 @@ public static class WireTypes
         Envoy.TypeMetadataV3Reflection.Descriptor,
         Envoy.TypeTracingV3Reflection.Descriptor,
         Envoy.TypeV3Reflection.Descriptor,
+        OpenTelemetry.TraceV1Reflection.Descriptor,
         Rpc.GoogleRpcReflection.Descriptor,
         Rpc.GrpcHealthReflection.Descriptor,
         Istio.Alpn.AlpnReflection.Descriptor,

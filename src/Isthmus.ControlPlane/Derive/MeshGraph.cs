@@ -78,6 +78,7 @@ public sealed class MeshGraph
         PeersByNamespace = policies.PeersByNamespace;
         AuthorizationsByNamespace = Sources.AuthorizationPolicies.GroupBy(policy => policy.Namespace, "authorizations by namespace");
         TokensByNamespace = Sources.RequestAuthentications.GroupBy(policy => policy.Namespace, "request authentications by namespace");
+        TelemetriesByNamespace = Sources.Telemetries.GroupBy(item => item.Namespace, "telemetries by namespace");
         ServicesByNamespace = Sources.Services.GroupBy(service => (service.Cluster, service.Namespace), "services by namespace");
     }
 
@@ -125,6 +126,8 @@ public sealed class MeshGraph
 
     public Live<string, ValueList<RequestAuthentication>> TokensByNamespace { get; }
 
+    public Live<string, ValueList<Telemetry>> TelemetriesByNamespace { get; }
+
     /// <summary>The Services that select workloads, by cluster and namespace.</summary>
     public Live<(string Cluster, string Namespace), ValueList<ClusterService>> ServicesByNamespace { get; }
 
@@ -148,7 +151,7 @@ public sealed class MeshGraph
         new(Routings.Items, RoutingsByHost.Items, RulesByHost.Items),
         new(PeersByNamespace.Items, AuthorizationsByNamespace.Items, TokensByNamespace.Items) { Keys = Sources.IssuerKeys.Items },
         new(ServicesByNamespace.Items, Sources.Pods.Items, Sources.Nodes.Items),
-        new(SidecarsByNamespace.Items, Sources.Gateways.Items, Sources.EnvoyFilters.Items, Sources.Credentials.Items));
+        new(SidecarsByNamespace.Items, Sources.Gateways.Items, Sources.EnvoyFilters.Items, Sources.Credentials.Items) { Telemetries = TelemetriesByNamespace.Items });
 
     /// <summary>The gateways of networks as found, including those that are not ready.</summary>
     public IEnumerable<NetworkGateway> Gateways => GatewaySets.Items.Values.SelectMany(set => set.Gateways);

@@ -32,6 +32,7 @@ public sealed class MeshKinds(MultiClusterSettings multiCluster, string settings
         new PeerAuthenticationKind { Revision = revision },
         new AuthorizationPolicyKind { Revision = revision },
         new RequestAuthenticationKind { Revision = revision },
+        new TelemetryKind { Revision = revision },
     ];
 
     public IReadOnlyList<MeshKind> All => field ??= [Services, Slices, Pods, Nodes, Namespaces, Exports, Imports, .. Istio, Settings, Credentials];

@@ -45,7 +45,7 @@ internal sealed class OutboundPart(ProxyScope scope)
         {
             if (!_listeners.TryGetValue(plan.Name, out var last) || last.Plan != plan || last.Mesh != settings)
             {
-                last = (plan, settings, EncodedResource.Of(TypeUrls.Listener, plan.Name, OutboundListeners.Build(plan, mesh, policy)));
+                last = (plan, settings, EncodedResource.Of(TypeUrls.Listener, plan.Name, OutboundListeners.Build(plan, mesh, policy, scope.Tracing)));
                 _listeners[plan.Name] = last;
             }
             made.Add(last.Made);

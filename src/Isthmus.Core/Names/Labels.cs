@@ -50,6 +50,16 @@ public static class Annotations
     public const string Mesh = WellKnown.OwnDomain + "/mesh";
 }
 
+/// <summary>Environment variables of proxies, by which configuration refers to what only the proxy knows.</summary>
+public static class ProxyVariables
+{
+    public const string CanonicalService = "CANONICAL_SERVICE";
+    public const string CanonicalRevision = "CANONICAL_REVISION";
+    public const string ClusterId = "ISTIO_META_CLUSTER_ID";
+    public const string MeshId = "ISTIO_META_MESH_ID";
+    public const string Namespace = "POD_NAMESPACE";
+}
+
 /// <summary>Names of objects that other people's scripts rely on.</summary>
 public static class WellKnown
 {

@@ -10,39 +10,87 @@ internal static class ExtensionProviderReader
 {
     private const string Http = "envoyExtAuthzHttp";
     private const string Grpc = "envoyExtAuthzGrpc";
+    private const string Zipkin = "zipkin";
+    private const string OpenTelemetry = "opentelemetry";
 
-    public static ValueMap<ExternalAuthorizer> Read(Field providers)
+    public static (ValueMap<ExternalAuthorizer> Authorizers, ValueMap<Tracer> Tracers) Read(Field providers)
     {
         var read = new Dictionary<string, ExternalAuthorizer>(StringComparer.Ordinal);
+        var tracers = new Dictionary<string, Tracer>(StringComparer.Ordinal);
         var names = new HashSet<string>(StringComparer.Ordinal);
         foreach (var provider in providers.Items)
         {
             var name = provider["name"].Text;
             if (name.Length == 0) provider["name"].Error("a provider needs a name");
             else if (!names.Add(name)) provider["name"].Error($"another provider has the name \"{name}\"", "give each provider a name of its own");
-            var kind = provider[Http].Exists ? Http : provider[Grpc].Exists ? Grpc : null;
-            if (kind is null) continue;
-            if (provider[Http].Exists && provider[Grpc].Exists) provider.Error($"only one of {Http} and {Grpc} may be set");
-            var authorizer = ReadAuthorizer(name, provider[kind], kind == Grpc);
+            string[] kinds = [.. new[] { Http, Grpc, Zipkin, OpenTelemetry }.Where(kind => provider[kind].Exists)];
+            if (kinds.Length == 0) continue;
+            if (kinds.Length > 1) provider.Error($"only one of {kinds[0]} and {kinds[1]} may be set");
+            if (kinds[0] is Zipkin or OpenTelemetry)
+            {
+                var tracer = ReadTracer(name, provider[kinds[0]], kinds[0] == Zipkin);
+                if (!provider.IsWrong) tracers[name] = tracer;
+                continue;
+            }
+            var authorizer = ReadAuthorizer(name, provider[kinds[0]], kinds[0] == Grpc);
             if (!provider.IsWrong) read[name] = authorizer;
         }
-        return read.ToValueMap();
+        return (read.ToValueMap(), tracers.ToValueMap());
+    }
+
+    private static Tracer ReadTracer(string name, Field tracer, bool isZipkin)
+    {
+        CheckService(tracer);
+        var (http, grpc) = (tracer["http"], tracer["grpc"]);
+        if (http.Exists && grpc.Exists) tracer.Error("only one of http and grpc may be set");
+        var path = isZipkin ? tracer["path"] : http["path"];
+        CheckPath(path);
+        if (http.Exists && path.Text.Length == 0) path.Error("must be the path of the collector", "for most collectors, it is /v1/traces");
+        return new(name, isZipkin ? TraceProtocol.Zipkin : http.Exists ? TraceProtocol.OpenTelemetryHttp : TraceProtocol.OpenTelemetryGrpc, tracer["service"].Text, tracer["port"].Int ?? 0)
+        {
+            Path = path.Text.Length > 0 ? path.Text : isZipkin ? Tracer.ZipkinPath : "",
+            Timeout = (http.Exists ? http["timeout"] : grpc["timeout"]).Duration(Durations.OneMillisecond),
+            Headers = ReadHeaders(http.Exists ? http["headers"] : grpc["initialMetadata"]),
+            MaxTagLength = tracer["maxTagLength"].UInt is > 0 and var most ? most : null,
+            HasShortIds = tracer["enable64bitTraceId"].Flag ?? false,
+            AlsoW3C = tracer["traceContextOption"].Text == "USE_B3_WITH_W3C_PROPAGATION",
+        };
+    }
+
+    private static ValueMap<string> ReadHeaders(Field headers)
+    {
+        foreach (var header in headers.Items)
+        {
+            if (!HeaderNames.IsName(header["name"].Text)) header["name"].Error($"\"{header["name"].Text}\" is not the name of a header");
+            if (header["value"].Text.Any(char.IsControl)) header["value"].Error("contains control characters");
+        }
+        return headers.Items.DistinctBy(header => header["name"].Text).Select(header => KeyValuePair.Create(header["name"].Text.ToLowerInvariant(), header["value"].Text)).ToValueMap();
+    }
+
+    private static void CheckService(Field provider)
+    {
+        var service = provider["service"];
+        var host = service.Text[(service.Text.IndexOf('/', StringComparison.Ordinal) + 1)..];
+        if (HostNames.WhyInvalid(host, allowWildcard: false) is { } why) service.Error(why, "write HOST or NAMESPACE/HOST");
+        if (provider["port"].Integer is not (>= 1 and <= 65535)) provider["port"].Error("must be in the range 1..65535");
+    }
+
+    private static void CheckPath(Field path)
+    {
+        if (path.Text.Length > 0 && (path.Text[0] != '/' || path.Text.Any(c => c is <= ' ' or > '~' or '?' or '#'))) path.Error($"\"{path.Text}\" is not a path", "begin it with /");
     }
 
     private static ExternalAuthorizer ReadAuthorizer(string name, Field authorizer, bool isGrpc)
     {
-        var service = authorizer["service"];
-        var host = service.Text[(service.Text.IndexOf('/', StringComparison.Ordinal) + 1)..];
-        if (HostNames.WhyInvalid(host, allowWildcard: false) is { } why) service.Error(why, "write HOST or NAMESPACE/HOST");
-        if (authorizer["port"].Integer is not (>= 1 and <= 65535)) authorizer["port"].Error("must be in the range 1..65535");
-        var prefix = authorizer["pathPrefix"];
-        if (prefix.Text.Length > 0 && (prefix.Text[0] != '/' || prefix.Text.Any(c => c is <= ' ' or > '~' or '?' or '#'))) prefix.Error($"\"{prefix.Text}\" is not a path", "begin it with /");
+        CheckService(authorizer);
+        var (service, prefix) = (authorizer["service"], authorizer["pathPrefix"]);
+        CheckPath(prefix);
         var old = authorizer["includeHeadersInCheck"];
         var headers = authorizer["includeRequestHeadersInCheck"];
         if (old.Exists && headers.Exists) old.Error("cannot be set together with includeRequestHeadersInCheck", "use includeRequestHeadersInCheck");
         foreach (var (added, value) in authorizer["includeAdditionalHeadersInCheck"].Members)
         {
-            if (!IsName(added)) value.Error($"\"{added}\" is not the name of a header");
+            if (!HeaderNames.IsName(added)) value.Error($"\"{added}\" is not the name of a header");
             if (value.Text.Any(char.IsControl)) value.Error("contains control characters");
         }
         return new(name, service.Text, authorizer["port"].Int ?? 0, isGrpc)
@@ -80,10 +128,14 @@ internal static class ExtensionProviderReader
     {
         foreach (var name in names.Items)
         {
-            if (name.Text != "*" && !IsName(name.Text.StartsWith('*') ? name.Text[1..] : name.Text.EndsWith('*') ? name.Text[..^1] : name.Text)) name.Error($"\"{name.Text}\" is not the name of a header, a prefix* or a *suffix");
+            if (name.Text != "*" && !HeaderNames.IsName(name.Text.StartsWith('*') ? name.Text[1..] : name.Text.EndsWith('*') ? name.Text[..^1] : name.Text)) name.Error($"\"{name.Text}\" is not the name of a header, a prefix* or a *suffix");
         }
         return names.Texts;
     }
 
-    private static bool IsName(string name) => name.Length > 0 && name.All(c => char.IsAsciiLetterOrDigit(c) || "!#$%&'+-.^_`|~".Contains(c, StringComparison.Ordinal));
+}
+
+internal static class HeaderNames
+{
+    public static bool IsName(string name) => name.Length > 0 && name.All(c => char.IsAsciiLetterOrDigit(c) || "!#$%&'+-.^_`|~".Contains(c, StringComparison.Ordinal));
 }

@@ -57,6 +57,7 @@ public static class IstioConfig
         "ProxyConfig" => ProxyConfigReader.Read(source, spec, createdAt),
         "PeerAuthentication" => PeerAuthenticationReader.Read(source, spec, createdAt),
         "AuthorizationPolicy" => AuthorizationPolicyReader.Read(source, spec, TextOf(@object["metadata"]?["annotations"]?["istio.io/dry-run"]) == "true", createdAt),
+        "Telemetry" => TelemetryReader.Read(source, spec, createdAt),
         "RequestAuthentication" => RequestAuthenticationReader.Read(source, spec, createdAt),
         _ => null,
     };

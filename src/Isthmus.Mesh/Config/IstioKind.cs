@@ -42,7 +42,7 @@ public sealed record IstioKind(string Group, string Kind, string Plural, string[
 
     /// <summary>The kinds that affect proxies today: those that the control plane watches in the config cluster.</summary>
     public static readonly IReadOnlyList<IstioKind> Effective =
-        [Gateway, VirtualService, DestinationRule, ServiceEntry, WorkloadEntry, Sidecar, EnvoyFilter, ProxyConfig, PeerAuthentication, AuthorizationPolicy, RequestAuthentication];
+        [Gateway, VirtualService, DestinationRule, ServiceEntry, WorkloadEntry, Sidecar, EnvoyFilter, ProxyConfig, PeerAuthentication, AuthorizationPolicy, RequestAuthentication, Telemetry];
 
     public string StoredVersion => Versions[0];
 
@@ -78,6 +78,7 @@ public sealed record IstioKind(string Group, string Kind, string Plural, string[
         "PeerAuthentication" => SecuritySchemas.PeerAuthentication,
         "AuthorizationPolicy" => SecuritySchemas.AuthorizationPolicy,
         "RequestAuthentication" => SecuritySchemas.RequestAuthentication,
+        "Telemetry" => TelemetrySchemas.Telemetry,
         _ => null,
     };
 

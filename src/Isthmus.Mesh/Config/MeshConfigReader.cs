@@ -20,6 +20,9 @@ public static class MeshConfigReader
         else if (node is not null) MeshSchemas.MeshConfig.Check(node, "", findings);
         var @default = MeshConfig.Default;
         var proxy = root["defaultConfig"];
+        var providers = ExtensionProviderReader.Read(root["extensionProviders"]);
+        foreach (var name in root["defaultProviders"]["tracing"].Items.Where(name => !providers.Tracers.ContainsKey(name.Text)))
+            name.Warn($"\"{name.Text}\" is not a collector of traces (zipkin or opentelemetry) in extensionProviders: nothing is traced", "add the provider, or correct the name");
         var config = @default with
         {
             TrustDomain = Or(root["trustDomain"].Text, @default.TrustDomain),
@@ -49,7 +52,11 @@ public static class MeshConfigReader
             Keepalive = root["tcpKeepalive"] is { Exists: true } keepalive ? DestinationRuleReader.ReadKeepalive(keepalive) : null,
             CallsLocalhost = root["inboundTrafficPolicy"]["mode"].Text == "LOCALHOST",
             DisableListenerLog = root["disableEnvoyListenerLog"].Flag ?? false,
-            Authorizers = ExtensionProviderReader.Read(root["extensionProviders"]),
+            Authorizers = providers.Authorizers,
+            Tracers = providers.Tracers,
+            DefaultTracers = root["defaultProviders"]["tracing"].Texts,
+            EnableTracing = root["enableTracing"].Flag ?? true,
+            Tracing = TelemetryReader.ReadProxy(proxy["tracing"]),
             MeshId = proxy["meshId"].Text,
             DiscoveryAddress = proxy["discoveryAddress"].Text,
             DefaultProxyConfig = proxy.Node is JsonObject written ? Canonical.Text(written) : @default.DefaultProxyConfig,
@@ -103,7 +110,9 @@ public static class MeshConfigReader
     {
         var findings = new Findings(origin);
         MeshSchemas.DefaultConfig.Check(config, "", findings);
-        ReadTopology(new Field(config, "", findings)["gatewayTopology"]);
+        var root = new Field(config, "", findings);
+        ReadTopology(root["gatewayTopology"]);
+        TelemetryReader.ReadProxy(root["tracing"]);
         return findings.Problems;
     }
 

@@ -24,7 +24,10 @@ internal static class MeshSchemas
 
     private static readonly Schema CheckedBody = Strict(("maxRequestBytes", Unsigned), ("allowPartialMessage", Flag), ("packAsBytes", Flag));
 
-    /// <summary>Of the providers, only external authorizers have an effect.</summary>
+    private static readonly Schema Fields = List(Strict(("name", Text), ("value", Text),
+        ("envName", Refused(Text, "proxies do not read header fields from their environment", "write the value"))));
+
+    /// <summary>Of the providers, external authorizers and collectors of traces have an effect.</summary>
     private static readonly Schema Provider = Strict(
         ("name", Text),
         ("envoyExtAuthzHttp", Strict(
@@ -33,9 +36,19 @@ internal static class MeshSchemas
             ("headersToDownstreamOnDeny", Texts), ("headersToDownstreamOnAllow", Texts))),
         ("envoyExtAuthzGrpc", Strict(
             ("service", Text), ("port", Unsigned), ("timeout", Duration), ("failOpen", Flag), ("clearRouteCache", Flag), ("statusOnError", Text), ("includeRequestBodyInCheck", CheckedBody))),
-        ("zipkin", Idle(Anything)), ("lightstep", Idle(Anything)), ("datadog", Idle(Anything)), ("stackdriver", Idle(Anything)), ("opencensus", Idle(Anything)), ("skywalking", Idle(Anything)),
-        ("opentelemetry", Idle(Anything)), ("prometheus", Idle(Anything)), ("envoyFileAccessLog", Idle(Anything)), ("envoyHttpAls", Idle(Anything)), ("envoyTcpAls", Idle(Anything)),
+        ("zipkin", Strict(
+            ("service", Text), ("port", Unsigned), ("maxTagLength", Unsigned), ("enable64bitTraceId", Flag), ("path", Text), ("traceContextOption", OneOf("USE_B3", "USE_B3_WITH_W3C_PROPAGATION")))),
+        ("opentelemetry", Strict(
+            ("service", Text), ("port", Unsigned), ("maxTagLength", Unsigned),
+            ("http", Strict(("path", Text), ("timeout", Duration), ("headers", Fields))), ("grpc", Strict(("timeout", Duration), ("initialMetadata", Fields))),
+            ("resourceDetectors", Idle(Anything)), ("dynatraceSampler", Idle(Anything)))),
+        ("lightstep", Idle(Anything)), ("datadog", Idle(Anything)), ("stackdriver", Idle(Anything)), ("opencensus", Idle(Anything)), ("skywalking", Idle(Anything)),
+        ("prometheus", Idle(Anything)), ("envoyFileAccessLog", Idle(Anything)), ("envoyHttpAls", Idle(Anything)), ("envoyTcpAls", Idle(Anything)),
         ("envoyOtelAls", Idle(Anything)), ("sds", Idle(Anything)));
+
+    private static readonly Schema Tracing = Object(
+        ("sampling", Number), ("maxPathTagLength", Unsigned), ("zipkin", Object(("address", Text))), ("customTags", TelemetrySchemas.Tags),
+        ("tlsSettings", Idle(Anything)), ("lightstep", Idle(Anything)), ("datadog", Idle(Anything)), ("stackdriver", Idle(Anything)), ("openCensusAgent", Idle(Anything)));
 
     /// <summary>ProxyConfig, as the field <c>defaultConfig</c> and as the annotation <c>proxy.istio.io/config</c>.</summary>
     public static readonly ObjectSchema DefaultConfig = Object(
@@ -51,7 +64,7 @@ internal static class MeshSchemas
         ("image", Idle(Object(("imageType", Text)))), ("parentShutdownDuration", Idle(Duration)), ("proxyAdminPort", Idle(Unsigned)),
         ("proxyBootstrapTemplatePath", Idle(Text)), ("proxyStatsMatcher", Idle(Object(("inclusionPrefixes", Texts), ("inclusionRegexps", Texts), ("inclusionSuffixes", Texts)))),
         ("readinessProbe", Idle(Anything)), ("runtimeValues", Idle(TextMap)), ("sds", Idle(Anything)), ("serviceCluster", Idle(Text)), ("statNameLength", Idle(Unsigned)),
-        ("statsCompression", Idle(Flag)), ("statsdUdpAddress", Idle(Text)), ("tracing", Idle(Anything)), ("tracingServiceName", Idle(Text)), ("zipkinAddress", Idle(Text)));
+        ("statsCompression", Idle(Flag)), ("statsdUdpAddress", Idle(Text)), ("tracing", Tracing), ("tracingServiceName", Idle(Text)), ("zipkinAddress", Idle(Text)));
 
     public static readonly ObjectSchema ProxyConfig = Object(
         ("selector", Object(("matchLabels", TextMap))), ("concurrency", Unsigned), ("environmentVariables", TextMap), ("image", Idle(Object(("imageType", Text)))));
@@ -71,7 +84,7 @@ internal static class MeshSchemas
         ("certificates", Refused(List(Anything), OwnAuthority, "create certificates for other servers yourself")),
         ("configSources", Refused(List(Anything), "resources are read from the API server of the configuration cluster only", "apply them there")),
         ("proxyHttpPort", Refused(Unsigned, "sidecars have no port for HTTP proxy requests", "remove the field; traffic is captured")),
-        ("verifyCertificateAtClient", Idle(Flag)), ("defaultProviders", Idle(Anything)), ("enableEnvoyAccessLogService", Idle(Flag)), ("enableTracing", Idle(Flag)),
+        ("verifyCertificateAtClient", Idle(Flag)), ("defaultProviders", Object(("tracing", Texts), ("metrics", Idle(Texts)), ("accessLogging", Idle(Texts)))), ("enableEnvoyAccessLogService", Idle(Flag)), ("enableTracing", Flag),
         ("inboundClusterStatName", Idle(Text)), ("outboundClusterStatName", Idle(Text)),
         ("ingressClass", Idle(Text)), ("ingressControllerMode", Idle(Text)), ("ingressService", Idle(Text)), ("ingressSelector", Idle(Text)),
         ("proxyInboundListenPort", Idle(Unsigned)), ("proxyListenPort", Idle(Unsigned)), ("serviceScopeConfigs", Idle(List(Anything))), ("thriftConfig", Idle(Anything)),

@@ -4,6 +4,7 @@ using Isthmus.Wire.Envoy;
 using Isthmus.Wire.Envoy.HttpFilters;
 using HttpFilter = Isthmus.Wire.Envoy.NetworkFilters.HttpFilter;
 using NetworkCheck = Isthmus.Wire.Envoy.NetworkFilters.ExtAuthz;
+using HttpService = Isthmus.Wire.Envoy.HttpFilters.HttpService;
 
 namespace Isthmus.Mesh.Generate;
 

@@ -128,7 +128,7 @@ public static class GatewayListeners
 
     private static FilterChain HttpChain(string listener, string route, TransportSocket? tls, IReadOnlyList<string> names, GatewayInputs inputs)
     {
-        var chain = new FilterChain { Filters = { HttpConnections.Gateway($"outbound_{listener}", route, inputs.Mesh, inputs.Gateway) }, TransportSocket = tls };
+        var chain = new FilterChain { Filters = { HttpConnections.Gateway($"outbound_{listener}", route, inputs.Mesh, inputs.Gateway, inputs.Scope.Tracing) }, TransportSocket = tls };
         if (names.Count > 0) chain.FilterChainMatch = new() { ServerNames = { names } };
         return chain;
     }

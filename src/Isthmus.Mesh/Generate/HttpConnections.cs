@@ -61,18 +61,18 @@ internal static class HttpConnections
     private static Alpn.FilterConfig.Types.AlpnOverride Override(Alpn.FilterConfig.Types.Protocol protocol, params string[] alpns) =>
         new() { UpstreamProtocol = protocol, AlpnOverride_ = { alpns } };
 
-    public static Listeners.Filter Outbound(string statPrefix, string routeName, Protocol protocol, MeshConfig mesh)
+    public static Listeners.Filter Outbound(string statPrefix, string routeName, Protocol protocol, MeshConfig mesh, TracePlan? tracing)
     {
-        var manager = Common(statPrefix, mesh);
+        var manager = Common(statPrefix, mesh, tracing);
         manager.Rds = new() { ConfigSource = Parts.Ads, RouteConfigName = routeName };
         manager.UseRemoteAddress = false;
         AddFilters(manager, protocol, true);
         return Filter(manager);
     }
 
-    public static Listeners.Filter Inbound(string statPrefix, RouteConfiguration routes, Protocol protocol, MeshConfig mesh, WorkloadSecurity? security = null)
+    public static Listeners.Filter Inbound(string statPrefix, RouteConfiguration routes, Protocol protocol, MeshConfig mesh, WorkloadSecurity? security, TracePlan? tracing)
     {
-        var manager = Common(statPrefix, mesh);
+        var manager = Common(statPrefix, mesh, tracing);
         manager.RouteConfig = routes;
         manager.UseRemoteAddress = false;
         manager.ServerName = "istio-envoy";
@@ -84,9 +84,9 @@ internal static class HttpConnections
         return Filter(manager);
     }
 
-    public static Listeners.Filter Gateway(string statPrefix, string routeName, MeshConfig mesh, GatewayScope gateway)
+    public static Listeners.Filter Gateway(string statPrefix, string routeName, MeshConfig mesh, GatewayScope gateway, TracePlan? tracing)
     {
-        var manager = Common(statPrefix, mesh);
+        var manager = Common(statPrefix, mesh, tracing);
         manager.Rds = new() { ConfigSource = Parts.Ads, RouteConfigName = routeName };
         manager.UseRemoteAddress = true;
         manager.ServerName = "istio-envoy";
@@ -115,7 +115,7 @@ internal static class HttpConnections
         manager.HttpFilters.AddRange(Authorizations.Http(security, mesh));
     }
 
-    private static HttpConnectionManager Common(string statPrefix, MeshConfig mesh)
+    private static HttpConnectionManager Common(string statPrefix, MeshConfig mesh, TracePlan? tracing)
     {
         var manager = new HttpConnectionManager
         {
@@ -127,8 +127,9 @@ internal static class HttpConnections
                 ? HttpConnectionManager.Types.PathWithEscapedSlashesAction.UnescapeAndForward
                 : HttpConnectionManager.Types.PathWithEscapedSlashesAction.KeepUnchanged,
             UpgradeConfigs = { new HttpConnectionManager.Types.UpgradeConfig { UpgradeType = "websocket" } },
-            RequestIdExtension = new() { TypedConfig = Parts.Pack(new UuidRequestIdConfig { UseRequestIdForTraceSampling = true }) },
+            RequestIdExtension = new() { TypedConfig = Parts.Pack(new UuidRequestIdConfig { UseRequestIdForTraceSampling = tracing?.UsesRequestId ?? true }) },
         };
+        if (tracing is not null) manager.Tracing = TraceConfigs.Of(tracing);
         if (mesh.AcceptHttp10) manager.HttpProtocolOptions = new() { AcceptHttp10 = true };
         if (Parts.AccessLog(mesh) is { } log) manager.AccessLog.Add(log);
         return manager;

@@ -30,7 +30,7 @@ public static class InboundGenerator
             FilterChainMatch = new() { DestinationPort = Port },
             Filters = { Parts.TcpProxy(ResourceNames.BlackHole, mesh, log: false) },
         });
-        var context = new Context(mesh, inbound.Security, inbound.ExchangesMetadata);
+        var context = new Context(mesh, inbound.Security, inbound.ExchangesMetadata, inbound.Tracing);
         listener.FilterChains.AddRange(Chains(null, inbound.CatchAll, context));
         foreach (var port in inbound.Ports) listener.FilterChains.AddRange(port.IsBlocked ? [Blocked(port, mesh)] : Chains(port, port.Mode, context));
         AddInspectors(listener, inbound);
@@ -38,7 +38,7 @@ public static class InboundGenerator
     }
 
     /// <summary>What the chains of a listener share.</summary>
-    private sealed record Context(MeshConfig Mesh, WorkloadSecurity? Security, bool ExchangesMetadata);
+    private sealed record Context(MeshConfig Mesh, WorkloadSecurity? Security, bool ExchangesMetadata, TracePlan? Tracing);
 
     /// <summary>The chains of one port, by its protocol and the TLS that it accepts; <paramref name="port"/> null: every
     /// other port.</summary>
@@ -79,7 +79,7 @@ public static class InboundGenerator
     private static FilterChain Http(InboundPort? port, string transport, string[] alpns, TransportSocket? tls, Context context)
     {
         var prefix = port is null ? ResourceNames.InboundPassthrough : $"inbound_{ResourceNames.Listener(ResourceNames.AnyAddress, port.Port)}";
-        var filter = HttpConnections.Inbound(prefix, Routes(port), port?.Protocol ?? Protocol.Auto, context.Mesh, context.Security);
+        var filter = HttpConnections.Inbound(prefix, Routes(port), port?.Protocol ?? Protocol.Auto, context.Mesh, context.Security, context.Tracing);
         return Chain(port, port is null ? ResourceNames.VirtualInbound + "-catchall-http" : null, transport, alpns, tls, [filter]);
     }
 

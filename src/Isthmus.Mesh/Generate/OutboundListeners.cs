@@ -31,7 +31,7 @@ public static class OutboundListeners
         return listener;
     }
 
-    public static Listener Build(OutboundListener plan, MeshConfig mesh, OutboundPolicy policy)
+    public static Listener Build(OutboundListener plan, MeshConfig mesh, OutboundPolicy policy, TracePlan? tracing = null)
     {
         var listener = Common(plan.Name, plan.Address, plan.Port, mesh);
         listener.BindToPort = false;
@@ -44,7 +44,7 @@ public static class OutboundListeners
             listener.FilterChains.Add(new FilterChain
             {
                 FilterChainMatch = new() { TransportProtocol = "raw_buffer", ApplicationProtocols = { TlsContexts.PlainHttpAlpns } },
-                Filters = { HttpConnections.Outbound($"outbound_{plan.Name}", plan.RouteName, plan.HttpProtocol, mesh) },
+                Filters = { HttpConnections.Outbound($"outbound_{plan.Name}", plan.RouteName, plan.HttpProtocol, mesh, tracing) },
             });
         }
         if (last is not null && !hasHttp && ordered.Count == 0) listener.FilterChains.Add(Chain(last, mesh));

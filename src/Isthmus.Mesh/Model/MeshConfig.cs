@@ -56,6 +56,14 @@ public sealed record MeshConfig
     public bool DisableListenerLog { get; init; }
     /// <summary>The external authorizers that policies may name.</summary>
     public ValueMap<ExternalAuthorizer> Authorizers { get; init; }
+    /// <summary>The collectors of traces that Telemetries may name.</summary>
+    public ValueMap<Tracer> Tracers { get; init; }
+    /// <summary>The collectors of proxies without a Telemetry, by name; only the first is used.</summary>
+    public ValueList<string> DefaultTracers { get; init; }
+    /// <summary>Whether proxies trace to the Zipkin address of their ProxyConfig, where there are no Telemetries and no default.</summary>
+    public bool EnableTracing { get; init; } = true;
+    /// <summary>How proxies trace that do not say it themselves.</summary>
+    public ProxyTracing Tracing { get; init; } = ProxyTracing.None;
     public string MeshId { get; init; } = "";
     public string DiscoveryAddress { get; init; } = "";
     /// <summary>defaultConfig as written, for the injector: JSON text with sorted keys.</summary>
@@ -63,6 +71,10 @@ public sealed record MeshConfig
 
     /// <summary>The settings for one kind of proxy.</summary>
     public MeshConfig With(bool acceptsHttp10) => acceptsHttp10 && !AcceptHttp10 ? this with { AcceptHttp10 = true } : this;
+
+    /// <summary>Whether a collector of traces has that host.</summary>
+    public bool IsCollector(string host) => Tracers.Values.Any(tracer => tracer.Service == host || tracer.Service.EndsWith($"/{host}", StringComparison.Ordinal))
+        || (Tracing.ZipkinAddress.Split(':')[0] is { Length: > 0 } address && (host == address || host.StartsWith($"{address}.", StringComparison.Ordinal)));
 
     /// <summary>The trust domain and its aliases, the domain itself first.</summary>
     public IEnumerable<string> TrustDomains => TrustDomainAliases.Prepend(TrustDomain).Distinct();

@@ -39,6 +39,9 @@ public sealed record ProxyIdentity(
     /// <summary>What stands in front of it, as its ProxyConfig says; null: as the mesh's default says.</summary>
     public GatewayTopology? Topology { get; init; }
 
+    /// <summary>How it traces, as its ProxyConfig says; null: as the mesh's default says.</summary>
+    public ProxyTracing? Tracing { get; init; }
+
     /// <summary>It speaks <c>istio-peer-exchange</c>: every Envoy of Istio does, and those proxies of Isthmus that say so.</summary>
     public bool ExchangesMetadata { get; init; } = true;
 
@@ -100,6 +103,7 @@ public sealed record ProxyIdentity(
             AcceptsHttp10 = Text(fields, "HTTP10") == "1",
             SniDnat = known == ProxyKind.Router && Text(fields, "ROUTER_MODE") == "sni-dnat",
             Metadata = fields.Keys.Select(key => KeyValuePair.Create(key, Text(fields, key))).Where(field => field.Value.Length is > 0 and <= LongestMetadata).ToValueMap(),
+            Tracing = ProxyTracing.Of(fields.TryGetValue("PROXY_CONFIG", out var ownConfig) ? ownConfig : null),
             Topology = known == ProxyKind.Router ? GatewayTopology.Of(fields.TryGetValue("PROXY_CONFIG", out var config) ? config : null) : null,
         };
     }

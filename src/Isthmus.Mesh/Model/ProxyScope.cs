@@ -22,6 +22,9 @@ public sealed record ProxyScope(
     ValueMap<string> RuleLabels,
     Sidecar? Sidecar)
 {
+    /// <summary>How calls to other hosts are traced; null: they are not.</summary>
+    public TracePlan? Tracing { get; init; }
+
     /// <summary>The Node that the proxy is on; empty unless some Service keeps to Nodes.</summary>
     public string Node { get; init; } = "";
 
@@ -58,6 +61,9 @@ public sealed record InboundScope(ValueList<InboundPort> Ports, MtlsMode CatchAl
 {
     /// <summary>The patches of EnvoyFilters for inbound traffic.</summary>
     public ValueList<EnvoyPatch> Patches { get; init; }
+
+    /// <summary>How calls to the workload are traced; null: they are not.</summary>
+    public TracePlan? Tracing { get; init; }
 
     /// <summary>The proxy speaks <c>istio-peer-exchange</c>.</summary>
     public bool ExchangesMetadata { get; init; } = true;

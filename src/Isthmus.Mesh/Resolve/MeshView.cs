@@ -43,7 +43,11 @@ public sealed record ProxyConfigs(
     ImmutableDictionary<string, ValueList<Sidecar>> Sidecars,
     ImmutableDictionary<ObjectKey, Gateway> GatewayObjects,
     ImmutableDictionary<ObjectKey, EnvoyFilter> Filters,
-    ImmutableDictionary<ObjectKey, TlsCredential> Credentials);
+    ImmutableDictionary<ObjectKey, TlsCredential> Credentials)
+{
+    /// <summary>By namespace.</summary>
+    public ImmutableDictionary<string, ValueList<Telemetry>> Telemetries { get; init; } = ImmutableDictionary<string, ValueList<Telemetry>>.Empty;
+}
 
 /// <summary>The mesh at one revision: immutable, safe to read from any thread.</summary>
 public sealed record MeshView(
@@ -78,21 +82,31 @@ public sealed record MeshView(
     private string ClusterOf(string uri, ProxyScope scope)
     {
         if (!Uri.TryCreate(uri, UriKind.Absolute, out var parsed)) return "";
-        var suffix = scope.Domain.IndexOf(".svc.", StringComparison.Ordinal) is > 0 and var at ? scope.Domain[(at + 1)..] : WellKnown.DefaultDomainSuffix;
-        foreach (var host in (string[])[parsed.Host, $"{parsed.Host}.{scope.Namespace}.{suffix}", $"{parsed.Host}.{suffix}", $"{parsed.Host}{suffix[3..]}"])
-        {
-            if (Registry.Services.TryGetValue(host, out var service) && service.Port(parsed.Port) is not null && SidecarHosts.Sees(scope, service)) return ResourceNames.Outbound(parsed.Port, "", host);
-        }
-        return "";
+        return HostOf(parsed.Host, parsed.Port, scope) is { } host ? ResourceNames.Outbound(parsed.Port, "", host) : "";
     }
 
-    private ReachedAuthorizer? Reach(string name, ProxyScope scope)
+    /// <summary>What a name can mean in the scope's namespace: itself, or a short name of a Service.</summary>
+    private static string[] FullNames(string name, ProxyScope scope)
     {
-        if (!Mesh.Authorizers.TryGetValue(name, out var authorizer)) return null;
-        var parts = authorizer.Service.Split('/', 2);
-        return Registry.Services.TryGetValue(parts[^1], out var service) && (parts.Length == 1 || service.Namespace == parts[0]) && service.Port(authorizer.Port) is not null && SidecarHosts.Sees(scope, service)
-            ? new(authorizer, service.Hostname, ResourceNames.Outbound(authorizer.Port, "", service.Hostname)) : null;
+        var suffix = scope.Domain.IndexOf(".svc.", StringComparison.Ordinal) is > 0 and var at ? scope.Domain[(at + 1)..] : WellKnown.DefaultDomainSuffix;
+        return [name, $"{name}.{scope.Namespace}.{suffix}", $"{name}.{suffix}", $"{name}{suffix[3..]}"];
     }
+
+    private ReachedAuthorizer? Reach(string name, ProxyScope scope) =>
+        Mesh.Authorizers.TryGetValue(name, out var authorizer) && HostOf(authorizer.Service, authorizer.Port, scope) is { } host
+            ? new(authorizer, host, ResourceNames.Outbound(authorizer.Port, "", host)) : null;
+
+    /// <summary>The host of a provider's service, <c>HOST</c> or <c>NAMESPACE/HOST</c>, if the scope can call that port of it.</summary>
+    internal string? HostOf(string service, int port, ProxyScope scope)
+    {
+        var parts = service.Split('/', 2);
+        return FullNames(parts[^1], scope).FirstOrDefault(host => Registry.Services.TryGetValue(host, out var known)
+            && (parts.Length == 1 || known.Namespace == parts[0]) && known.Port(port) is not null && SidecarHosts.Sees(scope, known));
+    }
+
+    /// <summary>The Telemetries that apply to a workload, the most general first.</summary>
+    internal IEnumerable<Telemetry> TelemetriesOf(ProxyScope scope, ValueMap<string> labels) =>
+        Proxies.Telemetries.IsEmpty ? [] : Telemetry.For(Proxies.Telemetries.GetValueOrDefault(Mesh.RootNamespace), scope.Namespace == Mesh.RootNamespace ? Proxies.Telemetries.GetValueOrDefault(scope.Namespace).Where(item => item.Selector.Count > 0).ToValueList() : Proxies.Telemetries.GetValueOrDefault(scope.Namespace), labels);
 
     /// <summary>
     /// The DestinationRule that a scope's traffic to a host follows: the client's namespace (unless that is the root's) before the

@@ -66,11 +66,13 @@ public static class ScopeResolver
             AcceptsHttp10 = proxy.AcceptsHttp10,
             Patches = patches.Where(patch => patch.IsFor(context)).ToValueList(),
         };
+        var tracing = TraceResolver.Of(proxy, labels, scope, view);
+        scope = scope with { Tracing = tracing.OfClient };
         var services = view.Workloads.ClusterServices.GetValueOrDefault((proxy.Cluster, proxy.Namespace))
             .Where(service => service.Selector.Count > 0 && Selectors.Matches(service.Selector, labels))
             .OrderBy(service => service.CreatedAt).ThenBy(service => service.Name, StringComparer.Ordinal).ToList();
         return proxy.Kind == ProxyKind.Sidecar
-            ? new(scope, Inbound(services, pod, labels, scope, view) with { Patches = patches.Where(patch => patch.IsFor(PatchContext.SidecarInbound)).ToValueList() }, null)
+            ? new(scope, Inbound(services, pod, labels, scope, view) with { Tracing = tracing.OfServer, Patches = patches.Where(patch => patch.IsFor(PatchContext.SidecarInbound)).ToValueList() }, null)
             : new(scope, null, GatewaysOf(proxy, services, pod, labels, scope, view));
     }
 

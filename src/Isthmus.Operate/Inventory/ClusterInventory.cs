@@ -44,6 +44,9 @@ public sealed class ClusterInventory
     /// <summary>The external authorizers of its control planes, by name; null when no MeshConfig was read.</summary>
     public ValueMap<ExternalAuthorizer>? Authorizers { get; private set; }
 
+    /// <summary>The collectors of traces of its control planes, by name; null when no MeshConfig was read.</summary>
+    public ValueMap<Tracer>? Tracers { get; private set; }
+
     /// <summary>Where its proxies' trust comes from.</summary>
     public TrustFacts Trust { get; init; } = TrustFacts.None;
 
@@ -72,7 +75,7 @@ public sealed class ClusterInventory
     /// <summary>The same cluster with what was read about the Secrets that its Gateways name.</summary>
     public ClusterInventory WithCredentials(ValueMap<string> credentials)
     {
-        var next = new ClusterInventory(Context) { Error = Error, RootNamespace = RootNamespace, Trust = Trust, Corefile = Corefile, Credentials = credentials, Authorizers = Authorizers };
+        var next = new ClusterInventory(Context) { Error = Error, RootNamespace = RootNamespace, Trust = Trust, Corefile = Corefile, Credentials = credentials, Authorizers = Authorizers, Tracers = Tracers };
         next._services.AddRange(_services);
         next._pods.AddRange(_pods);
         next._nodes.AddRange(_nodes);
@@ -128,6 +131,7 @@ public sealed class ClusterInventory
         {
             var (config, problems) = MeshConfigReader.ReadMesh(YamlText.Parse(mesh, "data[mesh]"), $"{map}, key mesh");
             Authorizers = config.Authorizers.Concat(Authorizers ?? ValueMap<ExternalAuthorizer>.Empty).DistinctBy(item => item.Key).ToValueMap();
+            Tracers = config.Tracers.Concat(Tracers ?? ValueMap<Tracer>.Empty).DistinctBy(item => item.Key).ToValueMap();
             _complaints.AddRange([.. problems, .. MeshConfigReader.ReadNetworks(YamlText.Parse(networks, "data[meshNetworks]"), $"{map}, key meshNetworks").Problems]);
         }
         catch (ProblemException e)

@@ -12,7 +12,7 @@ namespace Isthmus.Proxy.Http;
 /// <summary>The dependencies of exchanges.</summary>
 internal sealed record HttpParts(
     SnapshotState State, HttpUpstreams Upstreams, ActivityWatch Watch, Report Report, ISecretSource Secrets, ProxyPorts Ports, ProxyIdentity Identity,
-    Connections Connections, DateField Date, KeyStore Keys, Authorizers Authorizers, RateLimitService Limits);
+    Connections Connections, DateField Date, KeyStore Keys, Authorizers Authorizers, RateLimitService Limits, Tracers Tracers);
 
 /// <summary>
 /// One request from start to end, in order: prepare, check policies, find the route, then redirect, answer or forward. Reused for each
@@ -31,6 +31,7 @@ internal sealed partial class HttpExchange(HttpParts parts, Downstream connectio
     private string _scheme = "http";
     private RequestAccess? _access;
     private PeerFields _peer = new();
+    private OpenSpan _span;
 
     private RequestHead Request => stream.Request;
 
@@ -40,7 +41,7 @@ internal sealed partial class HttpExchange(HttpParts parts, Downstream connectio
     {
         _action = action;
         _snapshot = parts.State.Current;
-        _decision = default;
+        (_decision, _span) = (default, default);
         _route.Begin(action, _snapshot);
         _limits.Clear();
         Begin();
@@ -101,6 +102,7 @@ internal sealed partial class HttpExchange(HttpParts parts, Downstream connectio
         _record.BytesReceived = stream.BytesReceived;
         _record.BytesSent = stream.BytesSent;
         parts.Report.Http(connection, _record, _action.AccessLogs);
+        if (_span.Context.IsSampled) parts.Tracers.End(_action.Tracing!, _span, _record, _decision.Route?.Operation ?? "", connection.Listener.Direction);
         _access?.Clear();
     }
 
@@ -121,6 +123,7 @@ internal sealed partial class HttpExchange(HttpParts parts, Downstream connectio
         }
         _peer.Take(Request, _action.ExchangesMetadata && connection.Listener.Direction == Direction.Inbound, _record);
         RequestPreparation.Apply(Request, connection, _action, parts.Secrets, parts.Ports.Random);
+        _span = parts.Tracers.Begin(_action.Tracing, Request.Headers, connection.Listener.Direction);
         _route.Scheme = _scheme = Request.Headers.Get("x-forwarded-proto"u8).SequenceEqual("https"u8) ? "https" : "http";
         if (_action.Access.Count > 0 && await RefuseAsync(_action.Access).ConfigureAwait(false)) return;
         await (Find() is { } route ? ActAsync(route) : ReplyNoRouteAsync()).ConfigureAwait(false);

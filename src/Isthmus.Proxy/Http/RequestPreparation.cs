@@ -35,7 +35,6 @@ internal static class RequestPreparation
         if (!headers.Contains("x-forwarded-proto"u8)) headers.Add("x-forwarded-proto"u8, isTls ? "https"u8 : "http"u8);
         SetRequestId(headers, action, random);
         SetClientCertificate(headers, connection, action, secrets);
-        if (connection.Listener.Direction == Direction.Inbound) headers.Remove("x-envoy-decorator-operation"u8);
         if (action.StripPort && request.Authority.LastIndexOf(':') is > 0 and var colon && !request.Authority[colon..].Contains(']', StringComparison.Ordinal))
             request.Authority = request.Authority[..colon];
         if (action.Via.Length > 0) headers.Add("via"u8, action.Via);

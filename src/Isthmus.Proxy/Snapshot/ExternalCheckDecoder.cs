@@ -4,6 +4,7 @@ using Isthmus.Proxy.Policy;
 using Isthmus.Wire.Envoy;
 using Isthmus.Wire.Envoy.HttpFilters;
 using NetworkCheck = Isthmus.Wire.Envoy.NetworkFilters.ExtAuthz;
+using HttpService = Isthmus.Wire.Envoy.HttpFilters.HttpService;
 
 namespace Isthmus.Proxy.Snapshot;
 

@@ -51,6 +51,7 @@ internal static class HttpDecoder
             (int)Math.Clamp(http.MaxRequestHeadersKb ?? 60u, 1, 8192) * 1024,
             ListenerDecoder.AccessLogs(http.AccessLog, notes))
         {
+            Tracing = TracingDecoder.Decode(http, notes),
             RequestTimeout = Time(http.RequestTimeout, TimeSpan.Zero),
             HeadTimeout = Time(http.RequestHeadersTimeout, TimeSpan.Zero),
             MaxStreamDuration = Time(common?.MaxStreamDuration, TimeSpan.Zero),

@@ -92,6 +92,9 @@ internal sealed record HttpAction(
     /// <summary>The filters that come after those for CORS and faults.</summary>
     public IReadOnlyList<AccessFilter> LateAccess { get; init; } = [];
 
+    /// <summary>How requests are traced; null: they are not.</summary>
+    public TracingSettings? Tracing { get; init; }
+
     /// <summary>How long a client may take for a whole request; zero: no limit.</summary>
     public TimeSpan RequestTimeout { get; init; }
 

@@ -15,7 +15,7 @@ internal sealed class Report(AccessLogWriter logs, MeshMetrics metrics)
     /// <summary>The traffic that traces query.</summary>
     public RecentTraffic Recent { get; } = new();
 
-    /// <summary>What policies and external authorizers decided.</summary>
+    /// <summary>What policies and external authorizers decided, and what became of spans.</summary>
     public AccessCounts Access { get; } = new();
 
     /// <summary>Connections open now.</summary>

@@ -18,12 +18,14 @@ internal static class ApiMesh
         spec: {containers: [{name: web, image: any, ports: [{containerPort: 8080}], readinessProbe: {httpGet: {path: /r, port: 8080}}}]}
         """, "pod")!;
 
+    private static readonly JsonNode Settings = YamlText.Parse("extensionProviders: [{name: spans, zipkin: {service: cache.shop.svc.cluster.local, port: 80}}]", "settings")!;
+
     private static readonly NativeSidecars Kubelets = new(Isthmus.ControlPlane.Settings.NativeSidecarMode.Disabled, new Dictionary<string, string> { ["node"] = "v1.32.0" }.ToValueMap());
 
     /// <summary>What the mesh is with an object of a kind.</summary>
     internal static SortedDictionary<string, string> With(string kind, JsonNode spec)
     {
-        var settings = kind == ApiFields.MeshConfig ? spec : new JsonObject();
+        var settings = kind == ApiFields.MeshConfig ? spec : Settings;
         var rig = Rig(settings);
         if (IstioKind.All.FirstOrDefault(known => known.Kind == kind) is { } istio) rig.Writer.PutConfig("c1", Object(istio, spec));
         ProxyFeeds feeds = new(rig);

@@ -107,12 +107,12 @@ public sealed class PodInjectorTests
         var idle = PodAnnotations.All.Where(known => known.Effect == Isthmus.Mesh.Config.FieldEffect.Warned).Select(known => known.Name).ToList();
         Assert.True(idle.Count > 8);
         List<string> warnings = [];
-        PodInjector.Inject(Pod(string.Join("\n    ", [.. idle.Select(name => $"{name}: x"), "sidecar.istio.io/proxyCpu: '1'", "proxy.istio.io/config: '{tracing: {}, concurency: 2}'", "example.com/own: x"]), "", ""),
+        PodInjector.Inject(Pod(string.Join("\n    ", [.. idle.Select(name => $"{name}: x"), "sidecar.istio.io/proxyCpu: '1'", "proxy.istio.io/config: '{sds: {}, concurency: 2}'", "example.com/own: x"]), "", ""),
             "trade", Values, InjectionPath.Parse("/inject"), NativeSidecars.Off, warnings);
         Assert.Equal(idle.Count + 3, warnings.Count);
         Assert.All(idle, name => Assert.Contains(warnings, warning => warning.StartsWith($"metadata.annotations[{name}]: has no effect (", StringComparison.Ordinal)));
         Assert.Contains("metadata.annotations[sidecar.istio.io/proxyCpu]: unknown annotation (did you mean \"sidecar.istio.io/proxyCPU\"?)", warnings);
-        Assert.Contains(warnings, warning => warning.StartsWith("metadata.annotations[proxy.istio.io/config]: tracing: has no effect in Isthmus", StringComparison.Ordinal));
+        Assert.Contains(warnings, warning => warning.StartsWith("metadata.annotations[proxy.istio.io/config]: sds: has no effect in Isthmus", StringComparison.Ordinal));
         Assert.Contains("metadata.annotations[proxy.istio.io/config]: concurency: unknown field \"concurency\" (did you mean \"concurrency\"?)", warnings);
     }
 

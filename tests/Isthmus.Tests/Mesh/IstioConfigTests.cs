@@ -193,7 +193,7 @@ public sealed class IstioConfigTests
     [Fact]
     public void A_kind_without_effect_is_a_warning_that_names_it()
     {
-        foreach (var kind in (IstioKind[])[IstioKind.Telemetry, IstioKind.WasmPlugin, IstioKind.WorkloadGroup])
+        foreach (var kind in (IstioKind[])[IstioKind.WasmPlugin, IstioKind.WorkloadGroup])
         {
             var item = new JsonObject { ["apiVersion"] = $"{kind.Group}/{kind.StoredVersion}", ["kind"] = kind.Kind, ["metadata"] = new JsonObject { ["name"] = "x", ["namespace"] = "shop" }, ["spec"] = new JsonObject() };
             var problem = Assert.Single(Validation.Check(item));
@@ -268,7 +268,7 @@ public sealed class IstioConfigTests
     [Theory]
     [InlineData("envoyExtAuthzHttp: {service: a.example, port: 8000, timeout: 1s, pathPrefix: /a, failOpen: true, statusOnError: '503', includeRequestHeadersInCheck: [x-a, 'x-*', '*-b', '*']}", "", "")]
     [InlineData("envoyExtAuthzGrpc: {service: ns/a.example, port: 9000, includeRequestBodyInCheck: {maxRequestBytes: 10, packAsBytes: true}}", "", "")]
-    [InlineData("zipkin: {service: a, port: 1}", ".zipkin", "has no effect in Isthmus")]
+    [InlineData("lightstep: {service: a, port: 1}", ".lightstep", "has no effect in Isthmus")]
     [InlineData("envoyExtAuthzTcp: {}", ".envoyExtAuthzTcp", "unknown field \"envoyExtAuthzTcp\"")]
     [InlineData("envoyExtAuthzHttp: {service: '*.example', port: 8000}", ".envoyExtAuthzHttp.service", "domain name \"*.example\" invalid")]
     [InlineData("envoyExtAuthzHttp: {service: a.example}", ".envoyExtAuthzHttp.port", "must be in the range 1..65535")]

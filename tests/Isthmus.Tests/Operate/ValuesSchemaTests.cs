@@ -22,8 +22,8 @@ public sealed partial class ValuesSchemaTests
     [InlineData("values.gateways.istio-ingresgateway.type=NodePort", "--set: values.gateways.istio-ingresgateway: is not a known field; what is below it has no effect (did you mean values.gateways.istio-ingressgateway?)")]
     [InlineData("values.istiodRemote.injectionUrl=https://a", "--set: values.istiodRemote.injectionUrl: is not a known field; 'https://a' has no effect (did you mean values.istiodRemote.injectionURL?)")]
     [InlineData("meshConfig.trustDomian=td", "--set: meshConfig.trustDomian: unknown field \"trustDomian\" (did you mean \"trustDomain\"?)")]
-    [InlineData("meshConfig.enableTracing=true", "--set: meshConfig.enableTracing: has no effect in Isthmus (remove it, unless a control plane of Istio reads the object, too)")]
-    [InlineData("values.meshConfig.defaultConfig.tracing.sampling=1", "--set: values.meshConfig.defaultConfig.tracing: has no effect in Isthmus (remove it, unless a control plane of Istio reads the object, too)")]
+    [InlineData("meshConfig.enableEnvoyAccessLogService=true", "--set: meshConfig.enableEnvoyAccessLogService: has no effect in Isthmus (remove it, unless a control plane of Istio reads the object, too)")]
+    [InlineData("values.meshConfig.defaultConfig.tracing.lightstep.address=a", "--set: values.meshConfig.defaultConfig.tracing.lightstep: has no effect in Isthmus (remove it, unless a control plane of Istio reads the object, too)")]
     [InlineData("values.zzz=1", "--set: values.zzz: is not a known field; '1' has no effect")]
     [InlineData("values.global.logAsJson=true", "--set: values.global.logAsJson: 'true' has no effect here")]
     public void What_has_no_effect_is_said_and_refused_by_nobody(string flag, string warning) =>

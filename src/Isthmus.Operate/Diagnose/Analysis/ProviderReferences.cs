@@ -4,30 +4,48 @@ using Isthmus.Operate.Inventory;
 
 namespace Isthmus.Operate.Diagnose.Analysis;
 
-/// <summary>AuthorizationPolicies with the action CUSTOM whose external authorizer cannot be asked. They deny what they match. Pure.</summary>
+/// <summary>Providers that do not exist: of AuthorizationPolicies with the action CUSTOM, which then deny what they match, and of Telemetries,
+/// whose requests are then not traced. Pure.</summary>
 public static class ProviderReferences
 {
+    private const string Denied = "requests that match are denied", Untraced = "requests are not traced";
+
     public static IEnumerable<Finding> Check(IReadOnlyList<ClusterInventory> clusters)
     {
         var hosts = clusters.SelectMany(cluster => cluster.Services.Select(service => $"{service.Metadata.Name}.{service.Metadata.Namespace}.svc.")
             .Concat(cluster.Istio<ServiceEntry>().SelectMany(entry => entry.Hosts))).ToHashSet(StringComparer.Ordinal);
         return
-            from cluster in clusters
-            where cluster.Authorizers is not null
-            from policy in cluster.Istio<AuthorizationPolicy>()
-            where policy is { Action: PolicyAction.Custom, DryRun: false, Provider.Length: > 0 }
-            let lack = Lack(policy.Provider, cluster, hosts)
-            where lack is not null
-            select new Finding(cluster.Context, new("IST0101", $"AuthorizationPolicy {policy.Namespace}/{policy.Name}", "spec.provider.name", lack.Value.Message, lack.Value.Remedy));
+            (from cluster in clusters
+             where cluster.Authorizers is not null
+             from policy in cluster.Istio<AuthorizationPolicy>()
+             where policy is { Action: PolicyAction.Custom, DryRun: false, Provider.Length: > 0 }
+             let authorizer = cluster.Authorizers!.Value.Items.GetValueOrDefault(policy.Provider)
+             let lack = authorizer is null ? NotFound(policy.Provider, "an external authorizer", Denied) : Lack(policy.Provider, authorizer.Service, hosts, Denied)
+             where lack is not null
+             select Of(cluster, $"AuthorizationPolicy {policy.Namespace}/{policy.Name}", "spec.provider.name", lack.Value))
+            .Concat(
+                from cluster in clusters
+                where cluster.Tracers is not null
+                from telemetry in cluster.Istio<Telemetry>()
+                from rule in telemetry.Tracing.Items.Index()
+                where rule.Item is { Providers.IsEmpty: false, IsDisabled: not true }
+                let provider = rule.Item.Providers[0]
+                let tracer = cluster.Tracers!.Value.Items.GetValueOrDefault(provider)
+                let lack = tracer is null ? NotFound(provider, "a collector of traces (zipkin or opentelemetry)", Untraced) : Lack(provider, tracer.Service, hosts, Untraced)
+                where lack is not null
+                select Of(cluster, $"Telemetry {telemetry.Namespace}/{telemetry.Name}", $"spec.tracing[{rule.Index}].providers[0].name", lack.Value));
     }
 
-    private static (string Message, string Remedy)? Lack(string provider, ClusterInventory cluster, HashSet<string> hosts)
+    private static Finding Of(ClusterInventory cluster, string name, string path, (string Message, string Remedy) lack) => new(cluster.Context, new("IST0101", name, path, lack.Message, lack.Remedy));
+
+    private static (string Message, string Remedy)? NotFound(string provider, string kind, string result) =>
+        ($"Referenced provider not found: \"{provider}\" is not {kind} in extensionProviders of MeshConfig; {result}", "add the provider to MeshConfig, or correct the name");
+
+    private static (string Message, string Remedy)? Lack(string provider, string service, HashSet<string> hosts, string result)
     {
-        if (!cluster.Authorizers!.Value.TryGetValue(provider, out var authorizer))
-            return ($"Referenced provider not found: \"{provider}\" is not an external authorizer in extensionProviders of MeshConfig; requests that match are denied", "add the provider to MeshConfig, or correct the name");
-        var host = authorizer.Service[(authorizer.Service.IndexOf('/', StringComparison.Ordinal) + 1)..];
+        var host = service[(service.IndexOf('/', StringComparison.Ordinal) + 1)..];
         var at = host.IndexOf(".svc.", StringComparison.Ordinal);
         return hosts.Contains(host) || (at > 0 && hosts.Contains(host[..(at + ".svc.".Length)])) ? null
-            : ($"the provider \"{provider}\" has the service {authorizer.Service}, which is neither a Service nor a ServiceEntry; requests that match are denied", "create the Service, or correct extensionProviders in MeshConfig");
+            : ($"the provider \"{provider}\" has the service {service}, which is neither a Service nor a ServiceEntry; {result}", "create the Service, or correct extensionProviders in MeshConfig");
     }
 }

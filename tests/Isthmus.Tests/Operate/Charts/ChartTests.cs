@@ -170,9 +170,9 @@ public sealed class ChartTests
             "gateways.istio-ingressgateway.type", "istiocoredns.enabled", "global.multiCluster.enabled", "unknown", "global.unknown"];
         var results = await HelmRenderer.RenderAsync([.. paths.Select(path => new ChartRelease("istiod", "istiod", "istio-system", Set(path)))]);
         foreach (var (path, result) in paths.Zip(results)) Assert.Contains($"values.{(path.StartsWith("gateways", StringComparison.Ordinal) || path.StartsWith("istiocoredns", StringComparison.Ordinal) ? path.Split('.')[0] : path)}: ", result.Error, StringComparison.Ordinal);
-        var (mesh, gateway, reader, both) = (Set("meshConfig.defaultProviders"), Set("kind"), Set("base.unknown"), Json("""{"telemetry": {"enabled": true}, "global": {"logAsJson": false, "sts": {}}}"""));
+        var (mesh, gateway, reader, both) = (Set("meshConfig.inboundClusterStatName"), Set("kind"), Set("base.unknown"), Json("""{"telemetry": {"enabled": true}, "global": {"logAsJson": false, "sts": {}}}"""));
         var more = await HelmRenderer.RenderAsync([new("istiod", "a", "istio-system", mesh), new("gateway", "a", "istio-system", gateway), new("base", "a", "istio-system", reader), new("istiod", "a", "istio-system", both)]);
-        Assert.Contains("values.meshConfig.defaultProviders: \"x\" has no effect in Isthmus; remove it", more[0].Error, StringComparison.Ordinal);
+        Assert.Contains("values.meshConfig.inboundClusterStatName: \"x\" has no effect in Isthmus; remove it", more[0].Error, StringComparison.Ordinal);
         Assert.Contains("values.cni: what is below it has no effect", Assert.Single(await HelmRenderer.RenderAsync([new("istiod", "a", "istio-system", Set("cni.cniBinDir"))])).Error, StringComparison.Ordinal);
         Assert.Contains("values.kind: \"x\" has no effect in Isthmus; remove it", more[1].Error, StringComparison.Ordinal);
         Assert.Contains("values.base.unknown: \"x\" has no effect in Isthmus; remove it", more[2].Error, StringComparison.Ordinal);

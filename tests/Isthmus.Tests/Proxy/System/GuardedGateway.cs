@@ -28,7 +28,8 @@ internal sealed class GuardedGateway : IDisposable
     /// <param name="origin">The port of <c>web.example</c> on the loopback interface.</param>
     /// <param name="authorizer">The port of <c>authorizer.example</c>, which has the ports 8000 (HTTP) and 9000 (gRPC).</param>
     /// <param name="log">The format of the access log.</param>
-    internal GuardedGateway(string settings, string config, int origin, int authorizer, string log = "")
+    /// <param name="identity">What the proxy knows of itself.</param>
+    internal GuardedGateway(string settings, string config, int origin, int authorizer, string log = "", ProxyIdentity? identity = null)
     {
         var format = log.Length > 0 ? log : "%RESPONSE_CODE% %RESPONSE_FLAGS% %RESPONSE_CODE_DETAILS% %CONNECTION_TERMINATION_DETAILS%";
         Rig.Settings($"accessLogFile: log\naccessLogFormat: \"{format}\\n\"\n{settings}");
@@ -71,7 +72,7 @@ internal sealed class GuardedGateway : IDisposable
         if (config.Length > 0) Rig.Config(config);
         Feed = Rig.Router("c1", "edge");
         var ports = new ProxyPorts(TimeProvider.System, new ThreadRandom(), new ProcessSockets(), new SystemResolver());
-        Plane = DataPlane.Build(ProxySettings.Default(ProxyIdentity.Unknown, ProxySettings.Gateway), ports, new NoSecrets(), _log, NullLoggerFactory.Instance);
+        Plane = DataPlane.Build(ProxySettings.Default(identity ?? ProxyIdentity.Unknown, ProxySettings.Gateway), ports, new NoSecrets(), _log, NullLoggerFactory.Instance);
         Push();
     }
 

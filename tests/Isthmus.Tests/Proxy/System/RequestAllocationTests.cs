@@ -34,6 +34,13 @@ public sealed class RequestAllocationTests
     [Fact]
     public async Task A_request_in_the_steady_state_creates_few_objects() => Assert.InRange(await LeastAsync(http2: false, Answers, Ask), 0, Most);
 
+    /// <summary>The next hop learns that the request is not traced, and nobody else hears of it.</summary>
+    [Fact]
+    public async Task A_request_that_is_not_traced_creates_no_more_of_them() => Assert.InRange(await LeastAsync(http2: false, Answers, Ask, """
+        "tracing": {"random_sampling": {"value": 0}, "provider": {"name": "z", "typed_config": {"@type": "type.googleapis.com/envoy.config.trace.v3.ZipkinConfig", "collector_cluster": "up",
+          "collector_endpoint": "/api/v2/spans", "collector_endpoint_version": "HTTP_JSON"} } },
+        """), 0, Most);
+
     [Fact]
     public async Task Requests_that_wait_at_once_create_no_more()
     {
@@ -60,13 +67,13 @@ public sealed class RequestAllocationTests
     }
 
     /// <summary>Bytes that a request allocates.</summary>
-    private static async Task<long> LeastAsync(bool http2, Action<Socket> answers, Action<Socket, int> ask)
+    private static async Task<long> LeastAsync(bool http2, Action<Socket> answers, Action<Socket, int> ask, string more = "")
     {
         using var origin = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
         origin.Bind(new IPEndPoint(IPAddress.Loopback, 0));
         origin.Listen();
         new Thread(() => answers(origin)) { IsBackground = true }.Start();
-        using var proxy = new LoopbackProxy([LoopbackProxy.Cluster("up", http2)], """ "route": {"cluster": "up", "timeout": "0s"} """);
+        using var proxy = new LoopbackProxy([LoopbackProxy.Cluster("up", http2)], """ "route": {"cluster": "up", "timeout": "0s"} """, more: more);
         proxy.Endpoints("up", ((IPEndPoint)origin.LocalEndPoint!).Port);
         using var client = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
         await client.ConnectAsync(IPAddress.Loopback, proxy.Port, TestContext.Current.CancellationToken);

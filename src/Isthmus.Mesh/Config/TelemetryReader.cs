@@ -1,0 +1,69 @@
+using Isthmus.Core.Collections;
+using Isthmus.Mesh.Model;
+
+namespace Isthmus.Mesh.Config;
+
+internal static class TelemetryReader
+{
+    public static Telemetry Read(ObjectRef source, Field spec, long createdAt)
+    {
+        foreach (var target in spec["targetRefs"].Items.Prepend(spec["targetRef"]).Where(target => target.Exists))
+            target.Error("cannot be used: there are no objects of the Gateway API and no waypoints", "use selector");
+        return new(source, spec["selector"]["matchLabels"].TextMap, spec["tracing"].Items.Select(ReadRule).ToValueList(), createdAt);
+    }
+
+    private static TraceRule ReadRule(Field rule)
+    {
+        var (mode, providers) = (rule["match"]["mode"].Text, rule["providers"]);
+        foreach (var provider in providers.Items.Where(provider => provider["name"].Text.Length == 0)) provider["name"].Error("must be the name of a provider in extensionProviders of MeshConfig");
+        if (providers.Items.Skip(1).Any()) providers.Warn("only the first provider is used", "name one provider");
+        return new(mode != "SERVER", mode != "CLIENT", providers.Items.Select(provider => provider["name"].Text).ToValueList())
+        {
+            Sampling = ReadPercent(rule["randomSamplingPercentage"]),
+            IsDisabled = rule["disableSpanReporting"].Flag,
+            Tags = rule["customTags"].Exists ? ReadTags(rule["customTags"]) : null,
+            UsesRequestId = rule["useRequestIdForTraceSampling"].Flag,
+            HasIstioTags = rule["enableIstioTags"].Flag,
+        };
+    }
+
+    /// <summary>ProxyConfig's <c>tracing</c>.</summary>
+    public static ProxyTracing ReadProxy(Field tracing)
+    {
+        var address = tracing["zipkin"]["address"];
+        if (address.Text.Length > 0 && !IsAddress(address.Text)) address.Error($"\"{address.Text}\" is not HOST:PORT", "write it like zipkin.istio-system:9411");
+        return new(ReadPercent(tracing["sampling"]), address.IsWrong ? "" : address.Text, ReadTags(tracing["customTags"]), tracing["maxPathTagLength"].UInt);
+    }
+
+    private static double? ReadPercent(Field percent)
+    {
+        if (percent.Number is not { } number) return null;
+        if (number is >= 0 and <= 100) return number;
+        percent.Error($"{percent.Node!.ToJsonString()} must be in the range 0..100");
+        return null;
+    }
+
+    private static ValueMap<TraceTag> ReadTags(Field tags) => tags.Members.Select(tag => KeyValuePair.Create(tag.Key, ReadTag(tag.Value))).ToValueMap();
+
+    private static TraceTag ReadTag(Field tag)
+    {
+        var (literal, header, environment) = (tag["literal"], tag["header"], tag["environment"]);
+        if (new[] { literal, header, environment }.Count(kind => kind.Exists) != 1) tag.Error("needs one of literal, header and environment");
+        if (header.Exists)
+        {
+            if (!HeaderNames.IsName(header["name"].Text)) header["name"].Error($"\"{header["name"].Text}\" is not the name of a header");
+            return new(TraceTagKind.Header, header["name"].Text.ToLowerInvariant(), header["defaultValue"].Text);
+        }
+        if (environment.Exists)
+        {
+            if (environment["name"].Text.Length == 0) environment["name"].Error("must be the name of an environment variable");
+            return new(TraceTagKind.Environment, environment["name"].Text, environment["defaultValue"].Text);
+        }
+        if (literal.Exists && literal["value"].Text.Length == 0) literal["value"].Error("must not be empty");
+        return new(TraceTagKind.Literal, literal["value"].Text, "");
+    }
+
+    private static bool IsAddress(string address) =>
+        address.LastIndexOf(':') is > 0 and var colon && int.TryParse(address[(colon + 1)..], System.Globalization.NumberStyles.None, System.Globalization.CultureInfo.InvariantCulture, out var port)
+        && port is >= 1 and <= 65535 && HostNames.WhyInvalid(address[..colon], allowWildcard: false) is null;
+}

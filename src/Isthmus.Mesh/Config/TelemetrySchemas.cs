@@ -1,0 +1,22 @@
+using static Isthmus.Mesh.Config.Schema;
+
+namespace Isthmus.Mesh.Config;
+
+/// <summary>The spec of telemetry.istio.io (Istio API reference, "Telemetry").</summary>
+internal static class TelemetrySchemas
+{
+    private static readonly Schema Providers = List(Object(("name", Text)));
+
+    /// <summary>The values of tags, also of ProxyConfig.</summary>
+    public static readonly Schema Tags = Map(Object(
+        ("literal", Object(("value", Text))), ("header", Object(("name", Text), ("defaultValue", Text))), ("environment", Object(("name", Text), ("defaultValue", Text)))));
+
+    private static readonly ObjectSchema TargetRef = Object(("group", Text), ("kind", Text), ("name", Text), ("namespace", Text));
+
+    public static readonly ObjectSchema Telemetry = Object(
+        ("selector", Strict(("matchLabels", TextMap))), ("targetRef", TargetRef), ("targetRefs", List(TargetRef)),
+        ("tracing", List(Object(
+            ("match", Object(("mode", OneOf("CLIENT_AND_SERVER", "CLIENT", "SERVER")))), ("providers", Providers), ("randomSamplingPercentage", Number), ("disableSpanReporting", Flag),
+            ("customTags", Tags), ("useRequestIdForTraceSampling", Flag), ("enableIstioTags", Flag)))),
+        ("metrics", Idle(List(Anything))), ("accessLogging", Idle(List(Anything))));
+}

@@ -1,0 +1,77 @@
+using System.Buffers.Binary;
+using System.Globalization;
+using System.Text;
+using Google.Protobuf;
+using Isthmus.Proxy.Snapshot;
+using Isthmus.Proxy.Telemetry;
+using Isthmus.Wire.OpenTelemetry;
+
+namespace Isthmus.Proxy.Http;
+
+/// <summary>Spans as OTLP, over gRPC or HTTP.</summary>
+internal static class OtlpReport
+{
+    private const int FrameHead = 5;
+
+    public static (RequestHead Head, ReadOnlyMemory<byte> Body) Request(Collector collector, IReadOnlyList<FinishedSpan> spans)
+    {
+        var isGrpc = collector.Format == SpanFormat.OtlpGrpc;
+        var head = new RequestHead { Method = "POST", Version = isGrpc ? HttpVersions.Http2 : HttpVersions.Http11, Authority = collector.Authority };
+        head.SetTarget(Encoding.UTF8.GetBytes(collector.Path));
+        if (isGrpc)
+        {
+            head.Headers.Add("te"u8, "trailers"u8);
+            head.Headers.Add("grpc-timeout"u8, $"{(long)Math.Clamp(collector.Timeout.TotalMilliseconds, 1, 99_999_999)}m");
+        }
+        head.Headers.Add("content-type"u8, isGrpc ? "application/grpc"u8 : "application/x-protobuf"u8);
+        foreach (var (name, value) in collector.Headers) head.Headers.Set(Encoding.ASCII.GetBytes(name), value);
+        var message = Message(spans);
+        var start = isGrpc ? FrameHead : 0;
+        var body = new byte[start + message.CalculateSize()];
+        if (!isGrpc) head.Headers.Set("content-length"u8, body.Length.ToString(CultureInfo.InvariantCulture));
+        if (isGrpc) BinaryPrimitives.WriteUInt32BigEndian(body.AsSpan(1), (uint)(body.Length - FrameHead));
+        message.WriteTo(body.AsSpan(start));
+        return (head, body);
+    }
+
+    /// <summary>Whether a gRPC answer says that the collector has the spans.</summary>
+    public static bool IsTaken(OwnAnswer answer) =>
+        answer.Head.Status == 200 && (answer.Trailers?.GetString("grpc-status"u8) ?? answer.Head.Headers.GetString("grpc-status"u8)) == "0";
+
+    private static ExportTraceServiceRequest Message(IReadOnlyList<FinishedSpan> spans)
+    {
+        var request = new ExportTraceServiceRequest();
+        foreach (var service in spans.GroupBy(span => span.Service, StringComparer.Ordinal))
+        {
+            var of = new ScopeSpans { Scope = new() { Name = "isthmus" } };
+            of.Spans.AddRange(service.Select(Span));
+            request.ResourceSpans.Add(new ResourceSpans { Resource = new() { Attributes = { Pair("service.name", service.Key) } }, ScopeSpans = { of } });
+        }
+        return request;
+    }
+
+    private static Span Span(FinishedSpan span)
+    {
+        var context = span.Context;
+        var start = (ulong)(span.Start - DateTimeOffset.UnixEpoch).Ticks * 100;
+        var made = new Span
+        {
+            TraceId = Bytes(context.High, context.Low), SpanId = Bytes(context.Id), TraceState = span.State, Name = span.Name,
+            Kind = span.IsServer ? Wire.OpenTelemetry.Span.Types.SpanKind.Server : Wire.OpenTelemetry.Span.Types.SpanKind.Client,
+            StartTimeUnixNano = start, EndTimeUnixNano = start + (ulong)span.Duration.Ticks * 100,
+            Status = span.IsError ? new() { Code = Status.Types.StatusCode.Error } : null,
+        };
+        if (context.Parent != 0) made.ParentSpanId = Bytes(context.Parent);
+        made.Attributes.AddRange(span.Tags.Select(tag => Pair(tag.Key, tag.Value)));
+        return made;
+    }
+
+    private static KeyValue Pair(string key, string value) => new() { Key = key, Value = new() { StringValue = value } };
+
+    private static ByteString Bytes(params ReadOnlySpan<ulong> numbers)
+    {
+        var bytes = new byte[numbers.Length * 8];
+        for (var i = 0; i < numbers.Length; i++) BinaryPrimitives.WriteUInt64BigEndian(bytes.AsSpan(8 * i), numbers[i]);
+        return ByteString.CopyFrom(bytes);
+    }
+}

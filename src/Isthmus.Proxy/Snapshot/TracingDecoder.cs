@@ -1,0 +1,67 @@
+using Isthmus.Core.Collections;
+using Isthmus.Wire;
+using Isthmus.Wire.Envoy;
+using Isthmus.Wire.Envoy.Trace;
+using Manager = Isthmus.Wire.Envoy.NetworkFilters.HttpConnectionManager;
+
+namespace Isthmus.Proxy.Snapshot;
+
+/// <summary>Decodes how a connection manager traces.</summary>
+internal static class TracingDecoder
+{
+    private const int PathLength = 256;
+    private const string GrpcPath = "/opentelemetry.proto.collector.trace.v1.TraceService/Export";
+    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(5);
+
+    /// <returns>Null when nothing is traced: there is no collector, or none that this proxy can speak with. No request fails for that.</returns>
+    public static TracingSettings? Decode(Manager http, List<string> notes)
+    {
+        if (http.Tracing is not { Provider: { } provider } tracing) return null;
+        if (CollectorOf(provider) is not { } collector)
+        {
+            notes.Add($"tracing provider '{provider.Name}' with {provider.TypedConfig?.TypeUrl} is not supported: requests are not traced");
+            return null;
+        }
+        return new(
+            collector, tracing.ClientSampling?.Value ?? 100, tracing.RandomSampling?.Value ?? 100, tracing.OverallSampling?.Value ?? 100,
+            (int)Math.Min(tracing.MaxPathTagLength ?? PathLength, int.MaxValue), tracing.CustomTags.Select(tag => Tag(tag, notes)).OfType<SpanTag>().ToValueList(),
+            http.RequestIdExtension?.TypedConfig?.TryRead(out UuidRequestIdConfig id) != true || (id.UseRequestIdForTraceSampling ?? true))
+        {
+            ServiceName = provider.TypedConfig.TryRead(out OpenTelemetryConfig otlp) ? otlp.ServiceName : "",
+            HasShortIds = provider.TypedConfig.TryRead(out ZipkinConfig zipkin) && !zipkin.TraceId128Bit,
+            WritesBoth = zipkin?.TraceContextOption == ZipkinConfig.Types.TraceContextOption.UseB3WithW3CPropagation,
+        };
+    }
+
+    private static Collector? CollectorOf(Tracing.Types.Http provider)
+    {
+        if (provider.TypedConfig is not { } config) return null;
+        if (config.TryRead(out ZipkinConfig zipkin) && zipkin.CollectorEndpointVersion == ZipkinConfig.Types.CollectorEndpointVersion.HttpJson && zipkin.CollectorEndpoint.StartsWith('/'))
+            return new(SpanFormat.Zipkin, zipkin.CollectorCluster, zipkin.CollectorHostname.Length > 0 ? zipkin.CollectorHostname : zipkin.CollectorCluster, zipkin.CollectorEndpoint, Patience, ValueMap<string>.Empty);
+        if (!config.TryRead(out OpenTelemetryConfig otlp)) return null;
+        if (otlp.GrpcService is { EnvoyGrpc: { } grpc } service)
+        {
+            var fields = service.InitialMetadata.Select(field => KeyValuePair.Create(field.Key.ToLowerInvariant(), field.Value)).DistinctBy(field => field.Key).ToValueMap();
+            return new(SpanFormat.OtlpGrpc, grpc.ClusterName, grpc.Authority.Length > 0 ? grpc.Authority : grpc.ClusterName, GrpcPath, service.Timeout?.ToTimeSpan() ?? Patience, fields);
+        }
+        if (otlp.HttpService is not { HttpUri: { } uri } web || !Uri.TryCreate(uri.Uri, UriKind.Absolute, out var target)) return null;
+        var headers = web.RequestHeadersToAdd.Select(field => KeyValuePair.Create(field.Header.Key.ToLowerInvariant(), field.Header.Value)).DistinctBy(field => field.Key).ToValueMap();
+        return new(SpanFormat.OtlpHttp, uri.Cluster, target.IsDefaultPort ? target.Host : target.Authority, target.PathAndQuery, uri.Timeout?.ToTimeSpan() ?? Patience, headers);
+    }
+
+    private static SpanTag? Tag(CustomTag tag, List<string> notes)
+    {
+        switch (tag.TypeCase)
+        {
+            case CustomTag.TypeOneofCase.Literal:
+                return new(tag.Tag, SpanTagSource.Literal, tag.Literal.Value, "");
+            case CustomTag.TypeOneofCase.RequestHeader:
+                return new(tag.Tag, SpanTagSource.Header, tag.RequestHeader.Name.ToLowerInvariant(), tag.RequestHeader.DefaultValue);
+            case CustomTag.TypeOneofCase.Environment:
+                return new(tag.Tag, SpanTagSource.Environment, tag.Environment.Name, tag.Environment.DefaultValue);
+            default:
+                notes.Add($"the tag '{tag.Tag}' of spans is ignored: its type is not supported");
+                return null;
+        }
+    }
+}

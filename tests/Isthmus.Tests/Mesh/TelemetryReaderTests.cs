@@ -1,0 +1,60 @@
+using System.Text.Json.Nodes;
+using Isthmus.Core.Problems;
+using Isthmus.Kubernetes.Yaml;
+using Isthmus.Mesh.Config;
+using Xunit;
+
+namespace Isthmus.Tests.Mesh;
+
+/// <summary>What the answer to wrong settings of traces is.</summary>
+public sealed class TelemetryReaderTests
+{
+    [Theory]
+    [InlineData("tracing: [{randomSamplingPercentage: 101}]", "spec.tracing[0].randomSamplingPercentage", "101 must be in the range 0..100")]
+    [InlineData("tracing: [{providers: [{name: ''}]}]", "spec.tracing[0].providers[0].name", "must be the name of a provider in extensionProviders of MeshConfig")]
+    [InlineData("tracing: [{match: {mode: BOTH}}]", "spec.tracing[0].match.mode", "unsupported value \"BOTH\"")]
+    [InlineData("tracing: [{customTags: {a: {}}}]", "spec.tracing[0].customTags[a]", "needs one of literal, header and environment")]
+    [InlineData("tracing: [{customTags: {a: {literal: {value: b}, header: {name: c}}}}]", "spec.tracing[0].customTags[a]", "needs one of literal, header and environment")]
+    [InlineData("tracing: [{customTags: {a: {literal: {value: ''}}}}]", "spec.tracing[0].customTags[a].literal.value", "must not be empty")]
+    [InlineData("tracing: [{customTags: {a: {header: {name: a b}}}}]", "spec.tracing[0].customTags[a].header.name", "\"a b\" is not the name of a header")]
+    [InlineData("tracing: [{customTags: {a: {environment: {}}}}]", "spec.tracing[0].customTags[a].environment.name", "must be the name of an environment variable")]
+    [InlineData("targetRef: {kind: Gateway, name: a}", "spec.targetRef", "cannot be used: there are no objects of the Gateway API and no waypoints")]
+    public void A_wrong_Telemetry_is_refused(string spec, string path, string message)
+    {
+        var problem = Assert.Single(Check(spec), problem => problem.Severity == Severity.Error);
+        Assert.Equal(path, problem.Path);
+        Assert.StartsWith(message, problem.Message, StringComparison.Ordinal);
+    }
+
+    [Theory]
+    [InlineData("metrics: [{providers: [{name: prometheus}]}]", "spec.metrics", "has no effect in Isthmus")]
+    [InlineData("accessLogging: [{disabled: true}]", "spec.accessLogging", "has no effect in Isthmus")]
+    [InlineData("tracing: [{providers: [{name: a}, {name: b}]}]", "spec.tracing[0].providers", "only the first provider is used")]
+    public void What_has_no_effect_is_warned_of(string spec, string path, string message)
+    {
+        var problem = Assert.Single(Check(spec));
+        Assert.Equal((Severity.Warning, path, message), (problem.Severity, problem.Path, problem.Message));
+    }
+
+    [Theory]
+    [InlineData("extensionProviders: [{name: a, zipkin: {service: 'a b', port: 9411}}]", "extensionProviders[0].zipkin.service", Severity.Error)]
+    [InlineData("extensionProviders: [{name: a, zipkin: {service: a.b}}]", "extensionProviders[0].zipkin.port", Severity.Error)]
+    [InlineData("extensionProviders: [{name: a, zipkin: {service: a.b, port: 1, path: spans}}]", "extensionProviders[0].zipkin.path", Severity.Error)]
+    [InlineData("extensionProviders: [{name: a, opentelemetry: {service: a.b, port: 1, http: {}}}]", "extensionProviders[0].opentelemetry.http.path", Severity.Error)]
+    [InlineData("extensionProviders: [{name: a, opentelemetry: {service: a.b, port: 1, http: {path: /a}, grpc: {timeout: 1s}}}]", "extensionProviders[0].opentelemetry", Severity.Error)]
+    [InlineData("extensionProviders: [{name: a, opentelemetry: {service: a.b, port: 1, grpc: {initialMetadata: [{name: 'a b'}]}}}]", "extensionProviders[0].opentelemetry.grpc.initialMetadata[0].name", Severity.Error)]
+    [InlineData("extensionProviders: [{name: a, zipkin: {service: a.b, port: 1}, opentelemetry: {service: a.b, port: 1}}]", "extensionProviders[0]", Severity.Error)]
+    [InlineData("defaultConfig: {tracing: {zipkin: {address: zipkin}}}", "defaultConfig.tracing.zipkin.address", Severity.Error)]
+    [InlineData("defaultConfig: {tracing: {sampling: -1}}", "defaultConfig.tracing.sampling", Severity.Error)]
+    [InlineData("defaultProviders: {tracing: [nowhere]}", "defaultProviders.tracing[0]", Severity.Warning)]
+    public void Wrong_settings_of_the_mesh_are_named(string mesh, string path, Severity severity)
+    {
+        var problem = Assert.Single(MeshConfigReader.ReadMesh(YamlText.Parse(mesh, "mesh")).Problems);
+        Assert.Equal((path, severity), (problem.Path, problem.Severity));
+    }
+
+    private static IReadOnlyList<Problem> Check(string spec) => Validation.Check(new JsonObject
+    {
+        ["apiVersion"] = "telemetry.istio.io/v1", ["kind"] = "Telemetry", ["metadata"] = new JsonObject { ["name"] = "a", ["namespace"] = "shop" }, ["spec"] = YamlText.Parse(spec, "spec"),
+    });
+}

@@ -1,4 +1,5 @@
 using System.Net.Sockets;
+using System.Runtime.InteropServices;
 
 namespace Isthmus.Proxy.Loops;
 
@@ -26,4 +27,13 @@ internal static class Errno
         113 => (int)SocketError.HostUnreachable,
         _ => (int)SocketError.SocketError,
     });
+
+    /// <summary>The pending error of a socket, which the kernel then forgets; 0: none.</summary>
+    internal static int Of(Socket socket)
+    {
+        const int SolSocket = 1, SoError = 4;
+        Span<byte> error = stackalloc byte[sizeof(int)];
+        socket.GetRawSocketOption(SolSocket, SoError, error);
+        return MemoryMarshal.Read<int>(error);
+    }
 }

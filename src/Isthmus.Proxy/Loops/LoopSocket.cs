@@ -15,8 +15,6 @@ namespace Isthmus.Proxy.Loops;
 /// </summary>
 internal sealed class LoopSocket
 {
-    private const int SolSocket = 1, SoError = 4;
-
     private readonly Socket _socket;
     private readonly EventLoop _loop;
     private readonly ulong _key;
@@ -56,19 +54,13 @@ internal sealed class LoopSocket
         if (Epoll.Connect((int)socket.SafeHandle.DangerousGetHandle(), serialized.Buffer.Span[..serialized.Size]) < 0 && Marshal.GetLastPInvokeError() is var error && error != Epoll.InProgress)
             throw Errno.Failure(error);
         // A socket that connects is ready only when that has ended.
-        var loop = new LoopSocket(socket, EventLoop.Choose());
+        var loop = new LoopSocket(socket, EventLoop.Choose()) { _isNonBlocking = true };
         using (time.CreateTimer(static l => ((LoopSocket)l!).Close(), loop, timeout, Timeout.InfiniteTimeSpan)) await loop._writing.WaitAsync(default).ConfigureAwait(false);
-        var failure = ErrorOf(socket);
+        if (!loop._mayHaveEnded) return loop;
+        var failure = Errno.Of(socket);
         if (failure == 0) return loop;
         loop.Close();
         throw Errno.Failure(failure);
-    }
-
-    private static int ErrorOf(Socket socket)
-    {
-        Span<byte> error = stackalloc byte[sizeof(int)];
-        socket.GetRawSocketOption(SolSocket, SoError, error);
-        return MemoryMarshal.Read<int>(error);
     }
 
     /// <summary>The local address of a socket that the runtime does not know to be connected.</summary>

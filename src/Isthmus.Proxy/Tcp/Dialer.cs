@@ -28,9 +28,9 @@ internal sealed class Dialer(ISocketFactory sockets, SilenceWatch silence, TimeP
         var socket = sockets.Create(address.AddressFamily);
         try
         {
-            if (address is IPEndPoint) Prepare(socket, source ?? sockets.Source, keepalive ?? DefaultKeepalive);
+            if (address is IPEndPoint) Prepare(socket, source ?? sockets.Source);
             var transport = new SocketTransport(socket, await LoopSocket.ConnectAsync(socket, address, timeout, time).ConfigureAwait(false), address);
-            if (address is IPEndPoint) silence.Add(transport);
+            if (address is IPEndPoint) silence.Add(transport, keepalive ?? DefaultKeepalive);
             return transport;
         }
         catch (SocketException e)
@@ -44,14 +44,10 @@ internal sealed class Dialer(ISocketFactory sockets, SilenceWatch silence, TimeP
         }
     }
 
-    private void Prepare(Socket socket, IPAddress? source, KeepaliveSettings keepalive)
+    private void Prepare(Socket socket, IPAddress? source)
     {
         socket.NoDelay = true;
         Mark(socket);
-        socket.SetSocketOption(SocketOptionLevel.Socket, SocketOptionName.KeepAlive, true);
-        if (keepalive.Time > 0) socket.SetSocketOption(SocketOptionLevel.Tcp, SocketOptionName.TcpKeepAliveTime, keepalive.Time);
-        if (keepalive.Interval > 0) socket.SetSocketOption(SocketOptionLevel.Tcp, SocketOptionName.TcpKeepAliveInterval, keepalive.Interval);
-        if (keepalive.Probes > 0) socket.SetSocketOption(SocketOptionLevel.Tcp, SocketOptionName.TcpKeepAliveRetryCount, keepalive.Probes);
         if (source is not null && source.AddressFamily == socket.AddressFamily) socket.Bind(new IPEndPoint(source, 0));
     }
 

@@ -1,4 +1,6 @@
 using System.Collections.Concurrent;
+using System.Net.Sockets;
+using Isthmus.Proxy.Snapshot;
 
 namespace Isthmus.Proxy.Tcp;
 
@@ -13,7 +15,8 @@ internal sealed class SilenceWatch(TimeProvider time)
 
     private readonly ConcurrentDictionary<SocketTransport, Silence> _connections = new();
 
-    public void Add(SocketTransport connection) => _connections.TryAdd(connection, new(time));
+    /// <param name="keepalive">How the kernel asks the peer of an idle connection, from the next look on.</param>
+    public void Add(SocketTransport connection, KeepaliveSettings keepalive) => _connections.TryAdd(connection, new(time, keepalive));
 
     /// <summary>Once a second; asking the kernel about a connection takes a microsecond.</summary>
     public void Look()
@@ -23,6 +26,7 @@ internal sealed class SilenceWatch(TimeProvider time)
             var info = TcpInfo.Read(connection.Socket);
             if (info is not null && !silence.IsTooLong(info.Value))
             {
+                silence.KeepAlive(connection.Socket);
                 if (silence.IsSuspect(info.Value)) connection.Suspected?.Invoke();
                 continue;
             }
@@ -33,7 +37,7 @@ internal sealed class SilenceWatch(TimeProvider time)
 }
 
 /// <summary>For how long a peer has acknowledged none of its pending data.</summary>
-internal sealed class Silence(TimeProvider time)
+internal sealed class Silence(TimeProvider time, KeepaliveSettings? keepalive = null)
 {
     /// <summary>
     /// That many packets in a row are not lost by chance. The waits between them grow with the distance to the peer: near
@@ -41,8 +45,27 @@ internal sealed class Silence(TimeProvider time)
     /// </summary>
     private const int Suspicious = 3;
 
+    private KeepaliveSettings? _keepalive = keepalive;
     private long? _since;
     private bool _isSuspect;
+
+    /// <summary>Sets the options of keepalive, once. Many connections end within a second, and need none of the four system calls.</summary>
+    public void KeepAlive(Socket socket)
+    {
+        if (_keepalive is not { } keepalive) return;
+        _keepalive = null;
+        try
+        {
+            if (keepalive.Time > 0) socket.SetSocketOption(SocketOptionLevel.Tcp, SocketOptionName.TcpKeepAliveTime, keepalive.Time);
+            if (keepalive.Interval > 0) socket.SetSocketOption(SocketOptionLevel.Tcp, SocketOptionName.TcpKeepAliveInterval, keepalive.Interval);
+            if (keepalive.Probes > 0) socket.SetSocketOption(SocketOptionLevel.Tcp, SocketOptionName.TcpKeepAliveRetryCount, keepalive.Probes);
+            socket.SetSocketOption(SocketOptionLevel.Socket, SocketOptionName.KeepAlive, true);
+        }
+        catch (Exception e) when (e is SocketException or ObjectDisposedException)
+        {
+            // It was closed meanwhile.
+        }
+    }
 
     public bool IsTooLong(TcpInfo info)
     {

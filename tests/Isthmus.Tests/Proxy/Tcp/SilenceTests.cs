@@ -85,7 +85,9 @@ public sealed class SilenceTests
         listener.Listen();
         var numbers = told?.Split(' ').Select(int.Parse).ToArray();
         var keepalive = numbers is null ? null : new KeepaliveSettings(numbers[0], numbers[1], numbers[2]);
-        var connection = await new Dialer(new ProcessSockets(), new SilenceWatch(TimeProvider.System), TimeProvider.System).ConnectAsync(listener.LocalEndPoint!, null, TimeSpan.FromSeconds(10), keepalive);
+        var watch = new SilenceWatch(TimeProvider.System);
+        var connection = await new Dialer(new ProcessSockets(), watch, TimeProvider.System).ConnectAsync(listener.LocalEndPoint!, null, TimeSpan.FromSeconds(10), keepalive);
+        watch.Look();
         int Option(SocketOptionLevel level, SocketOptionName name) => (int)connection.Socket.GetSocketOption(level, name)!;
         Assert.NotEqual(0, Option(SocketOptionLevel.Socket, SocketOptionName.KeepAlive));
         Assert.Equal((idle, interval, probes), (Option(SocketOptionLevel.Tcp, SocketOptionName.TcpKeepAliveTime), Option(SocketOptionLevel.Tcp, SocketOptionName.TcpKeepAliveInterval), Option(SocketOptionLevel.Tcp, SocketOptionName.TcpKeepAliveRetryCount)));

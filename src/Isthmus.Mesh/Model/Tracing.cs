@@ -35,7 +35,7 @@ public enum TraceTagKind { Literal, Header, Environment }
 
 /// <summary>Where a tag of spans has its value from.</summary>
 /// <param name="Text">The value itself, or the name of a request header or environment variable.</param>
-/// <param name="Default">The value where there is no such header or variable.</param>
+/// <param name="Default">The value of the tag if the header or variable is missing.</param>
 public sealed record TraceTag(TraceTagKind Kind, string Text, string Default);
 
 /// <summary>ProxyConfig's <c>tracing</c>.</summary>

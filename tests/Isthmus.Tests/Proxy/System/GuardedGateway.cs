@@ -1,27 +1,19 @@
 using System.Net;
 using System.Text;
 using System.Text.Json.Nodes;
-using Google.Protobuf;
-using Google.Protobuf.WellKnownTypes;
-using Isthmus.ControlPlane.Push;
 using Isthmus.Kubernetes.Objects;
 using Isthmus.Proxy;
-using Isthmus.Proxy.Snapshot;
 using Isthmus.Proxy.Telemetry;
-using Isthmus.Testing;
 using Isthmus.Tests.ControlPlane;
-using Isthmus.Wire;
-using Microsoft.Extensions.Logging.Abstractions;
 using Xunit;
 
 namespace Isthmus.Tests.Proxy.System;
 
 /// <summary>A gateway for HTTP (port 8080 of its Service) and TCP (port 9000) in front of the host <c>web.example</c>, from Istio's objects
 /// to the bytes. Its Pods have the label <c>app: edge</c> in the namespace <c>shop</c>.</summary>
-internal sealed class GuardedGateway : IDisposable
+internal sealed class GuardedGateway : ConfiguredProxy
 {
-    private readonly ReservedPort _http = new(), _tcp = new();
-    private readonly LogLines _log = new();
+    private readonly LogLines _log;
 
     /// <param name="settings">MeshConfig.</param>
     /// <param name="config">Istio's objects.</param>
@@ -30,70 +22,14 @@ internal sealed class GuardedGateway : IDisposable
     /// <param name="log">The format of the access log.</param>
     /// <param name="identity">What the proxy knows of itself.</param>
     internal GuardedGateway(string settings, string config, int origin, int authorizer, string log = "", ProxyIdentity? identity = null)
+        : this(MeshOf(settings, config, origin, authorizer, log), identity ?? ProxyIdentity.Unknown, new LogLines())
     {
-        var format = log.Length > 0 ? log : "%RESPONSE_CODE% %RESPONSE_FLAGS% %RESPONSE_CODE_DETAILS% %CONNECTION_TERMINATION_DETAILS%";
-        Rig.Settings($"accessLogFile: log\naccessLogFormat: \"{format}\\n\"\n{settings}");
-        Rig.Writer.Put("c1", new Service
-        {
-            Metadata = new() { Name = "edge", Namespace = MeshRig.Namespace },
-            Spec = new()
-            {
-                ClusterIP = "10.96.0.99", ClusterIPs = ["10.96.0.99"], Selector = { ["app"] = "edge" },
-                Ports = { new() { Name = "http", Port = 8080, TargetPort = JsonValue.Create(8080) }, new() { Name = "tcp", Port = 9000, TargetPort = JsonValue.Create(9000) } },
-            },
-        });
-        Rig.Pod("c1", "edge", "edge-0", "10.244.0.99", mtls: false);
-        Rig.Config($$"""
-            apiVersion: networking.istio.io/v1
-            kind: Gateway
-            metadata: {name: edge, namespace: shop}
-            spec: {selector: {app: edge}, servers: [{port: {number: 8080, name: http, protocol: HTTP}, hosts: ['*']}, {port: {number: 9000, name: tcp, protocol: TCP}, hosts: ['*']}]}
-            ---
-            apiVersion: networking.istio.io/v1
-            kind: VirtualService
-            metadata: {name: web, namespace: shop}
-            spec:
-              hosts: ['*']
-              gateways: [edge]
-              http: [{match: [{headers: {x-way: {exact: blocked} } }], directResponse: {status: 418} }, {route: [{destination: {host: web.example, port: {number: 80} } }] }]
-              tcp: [{match: [{port: 9000}], route: [{destination: {host: web.example, port: {number: 9000} } }] }]
-            ---
-            {{SidecarProxy.Entry([(origin, "")])}}
-            ---
-            apiVersion: networking.istio.io/v1
-            kind: ServiceEntry
-            metadata: {name: authorizer, namespace: shop}
-            spec:
-              hosts: [authorizer.example]
-              resolution: STATIC
-              ports: [{number: 8000, name: http, protocol: HTTP}, {number: 9000, name: grpc, protocol: GRPC}]
-              endpoints: [{address: 127.0.0.1, ports: {http: {{authorizer}}, grpc: {{authorizer}} } }]
-            """);
-        if (config.Length > 0) Rig.Config(config);
-        Feed = Rig.Router("c1", "edge");
-        var ports = new ProxyPorts(TimeProvider.System, new ThreadRandom(), new ProcessSockets(), new SystemResolver());
-        Plane = DataPlane.Build(ProxySettings.Default(identity ?? ProxyIdentity.Unknown, ProxySettings.Gateway), ports, new NoSecrets(), _log, NullLoggerFactory.Instance);
-        Push();
     }
 
-    internal MeshRig Rig { get; } = new("c1");
-
-    internal ProxyFeed Feed { get; }
-
-    internal DataPlane Plane { get; }
-
-    internal int Port => _http.Number;
-
-    internal int TcpPort => _tcp.Number;
+    private GuardedGateway(MeshRig rig, ProxyIdentity identity, LogLines log)
+        : base(rig, rig => rig.Router("c1", "edge"), Build(ProxySettings.Default(identity, ProxySettings.Gateway), log), "0.0.0.0_8080", "0.0.0.0_9000") => _log = log;
 
     private static CancellationToken Stop => TestContext.Current.CancellationToken;
-
-    /// <summary>Applies objects and what the control plane makes of them.</summary>
-    internal void Apply(string config)
-    {
-        Rig.Config(config);
-        Push();
-    }
 
     /// <summary>A request on a connection of its own.</summary>
     /// <param name="header">Headers of the request, each line as <c>name: value</c>.</param>
@@ -124,31 +60,50 @@ internal sealed class GuardedGateway : IDisposable
     /// <summary>The value of a counter; 0 when there is none.</summary>
     internal long Count(string name) => Plane.Report.Access.All.FirstOrDefault(item => item.Key == name).Value;
 
-    public void Dispose()
+    private static MeshRig MeshOf(string settings, string config, int origin, int authorizer, string log)
     {
-        Plane.Dispose();
-        _http.Dispose();
-        _tcp.Dispose();
-        Assert.Equal(0, Plane.FailedTasks);
+        var rig = new MeshRig("c1");
+        var format = log.Length > 0 ? log : "%RESPONSE_CODE% %RESPONSE_FLAGS% %RESPONSE_CODE_DETAILS% %CONNECTION_TERMINATION_DETAILS%";
+        rig.Settings($"accessLogFile: log\naccessLogFormat: \"{format}\\n\"\n{settings}");
+        rig.Writer.Put("c1", new Service
+        {
+            Metadata = new() { Name = "edge", Namespace = MeshRig.Namespace },
+            Spec = new()
+            {
+                ClusterIP = "10.96.0.99", ClusterIPs = ["10.96.0.99"], Selector = { ["app"] = "edge" },
+                Ports = { new() { Name = "http", Port = 8080, TargetPort = JsonValue.Create(8080) }, new() { Name = "tcp", Port = 9000, TargetPort = JsonValue.Create(9000) } },
+            },
+        });
+        rig.Pod("c1", "edge", "edge-0", "10.244.0.99", mtls: false);
+        rig.Config($$"""
+            apiVersion: networking.istio.io/v1
+            kind: Gateway
+            metadata: {name: edge, namespace: shop}
+            spec: {selector: {app: edge}, servers: [{port: {number: 8080, name: http, protocol: HTTP}, hosts: ['*']}, {port: {number: 9000, name: tcp, protocol: TCP}, hosts: ['*']}]}
+            ---
+            apiVersion: networking.istio.io/v1
+            kind: VirtualService
+            metadata: {name: web, namespace: shop}
+            spec:
+              hosts: ['*']
+              gateways: [edge]
+              http: [{match: [{headers: {x-way: {exact: blocked} } }], directResponse: {status: 418} }, {route: [{destination: {host: web.example, port: {number: 80} } }] }]
+              tcp: [{match: [{port: 9000}], route: [{destination: {host: web.example, port: {number: 9000} } }] }]
+            ---
+            {{SidecarProxy.Entry([(origin, "")])}}
+            ---
+            apiVersion: networking.istio.io/v1
+            kind: ServiceEntry
+            metadata: {name: authorizer, namespace: shop}
+            spec:
+              hosts: [authorizer.example]
+              resolution: STATIC
+              ports: [{number: 8000, name: http, protocol: HTTP}, {number: 9000, name: grpc, protocol: GRPC}]
+              endpoints: [{address: 127.0.0.1, ports: {http: {{authorizer}}, grpc: {{authorizer}} } }]
+            """);
+        if (config.Length > 0) rig.Config(config);
+        return rig;
     }
-
-    private void Push()
-    {
-        Rig.Push();
-        foreach (var type in (string[])[TypeUrls.Cluster, TypeUrls.Endpoints, TypeUrls.Route])
-            Apply(type, Feed.Snapshot!.Types[type].All.Select(item => new NamedResource(item.Name, item.Version, item.Body)));
-        Apply(TypeUrls.Listener, [Listener("0.0.0.0_8080", _http), Listener("0.0.0.0_9000", _tcp)]);
-        Assert.Empty(Plane.ListenerFailures);
-    }
-
-    private NamedResource Listener(string name, ReservedPort port)
-    {
-        var listener = MeshRig.Listener(Feed, name)!;
-        listener.Address = new() { SocketAddress = new() { Address = "127.0.0.1", PortValue = (uint)port.Number } };
-        return new(name, "1", new Any { TypeUrl = TypeUrls.Listener, Value = listener.ToByteString() });
-    }
-
-    private void Apply(string typeUrl, IEnumerable<NamedResource> resources) => Assert.Empty(Plane.State.Apply(new(typeUrl, [.. resources], [], "1")));
 
     private sealed class LogLines : MemoryStream, ILogFiles
     {

@@ -37,6 +37,8 @@ internal static class CelValues
         _ => Arithmetic(op, left, right),
     };
 
+    public static bool Knows(string name, int count) => Function(name, count) is not null;
+
     /// <summary>Null if the function does not exist for this number of arguments.</summary>
     public static Func<object?[], object?>? Function(string name, int count) => (name, count) switch
     {

@@ -1,8 +1,8 @@
 using System.Text.Json.Nodes;
-using Isthmus.Lab.ApiServer.Cel;
 using Isthmus.Lab.ApiServer.Registry;
 using Isthmus.Lab.ApiServer.Validation;
 using Isthmus.Lab.ApiServer.Values;
+using Isthmus.Wire.Cel;
 
 namespace Isthmus.Lab.ApiServer.Kinds;
 

@@ -1,4 +1,5 @@
 using Isthmus.Core.Collections;
+using Isthmus.Core.Time;
 using Isthmus.Mesh.Model;
 
 namespace Isthmus.Mesh.Config;

@@ -1,6 +1,7 @@
 using System.Globalization;
 using System.Net;
 using Isthmus.Core.Collections;
+using Isthmus.Core.Time;
 using Isthmus.Mesh.Model;
 
 namespace Isthmus.Mesh.Config;
@@ -12,30 +13,43 @@ internal static class ExtensionProviderReader
     private const string Grpc = "envoyExtAuthzGrpc";
     private const string Zipkin = "zipkin";
     private const string OpenTelemetry = "opentelemetry";
+    private const string FileLog = "envoyFileAccessLog";
 
-    public static (ValueMap<ExternalAuthorizer> Authorizers, ValueMap<Tracer> Tracers) Read(Field providers)
+    private static readonly string[] Kinds = [Http, Grpc, Zipkin, OpenTelemetry, FileLog];
+
+    public static ExtensionProviders Read(Field providers)
     {
-        var read = new Dictionary<string, ExternalAuthorizer>(StringComparer.Ordinal);
+        var authorizers = new Dictionary<string, ExternalAuthorizer>(StringComparer.Ordinal);
         var tracers = new Dictionary<string, Tracer>(StringComparer.Ordinal);
+        var loggers = new Dictionary<string, AccessLogger>(StringComparer.Ordinal) { [AccessLogger.Envoy.Name] = AccessLogger.Envoy };
         var names = new HashSet<string>(StringComparer.Ordinal);
         foreach (var provider in providers.Items)
         {
             var name = provider["name"].Text;
             if (name.Length == 0) provider["name"].Error("a provider needs a name");
             else if (!names.Add(name)) provider["name"].Error($"another provider has the name \"{name}\"", "give each provider a name of its own");
-            string[] kinds = [.. new[] { Http, Grpc, Zipkin, OpenTelemetry }.Where(kind => provider[kind].Exists)];
+            string[] kinds = [.. Kinds.Where(kind => provider[kind].Exists)];
             if (kinds.Length == 0) continue;
             if (kinds.Length > 1) provider.Error($"only one of {kinds[0]} and {kinds[1]} may be set");
-            if (kinds[0] is Zipkin or OpenTelemetry)
+            switch (kinds[0])
             {
-                var tracer = ReadTracer(name, provider[kinds[0]], kinds[0] == Zipkin);
-                if (!provider.IsWrong) tracers[name] = tracer;
-                continue;
+                case Zipkin or OpenTelemetry:
+                    Keep(tracers, provider, ReadTracer(name, provider[kinds[0]], kinds[0] == Zipkin));
+                    break;
+                case FileLog:
+                    Keep(loggers, provider, LoggerReader.ReadFile(name, provider[FileLog]));
+                    break;
+                default:
+                    Keep(authorizers, provider, ReadAuthorizer(name, provider[kinds[0]], kinds[0] == Grpc));
+                    break;
             }
-            var authorizer = ReadAuthorizer(name, provider[kinds[0]], kinds[0] == Grpc);
-            if (!provider.IsWrong) read[name] = authorizer;
         }
-        return (read.ToValueMap(), tracers.ToValueMap());
+        return new(authorizers.ToValueMap(), tracers.ToValueMap(), loggers.ToValueMap());
+    }
+
+    private static void Keep<T>(Dictionary<string, T> known, Field provider, T read)
+    {
+        if (!provider.IsWrong) known[provider["name"].Text] = read;
     }
 
     private static Tracer ReadTracer(string name, Field tracer, bool isZipkin)
@@ -132,8 +146,10 @@ internal static class ExtensionProviderReader
         }
         return names.Texts;
     }
-
 }
+
+/// <summary>The providers that have an effect, by name.</summary>
+internal sealed record ExtensionProviders(ValueMap<ExternalAuthorizer> Authorizers, ValueMap<Tracer> Tracers, ValueMap<AccessLogger> Loggers);
 
 internal static class HeaderNames
 {

@@ -1,5 +1,6 @@
 using System.Text.RegularExpressions;
 using Isthmus.Core.Collections;
+using Isthmus.Core.Time;
 using Isthmus.Mesh.Model;
 
 namespace Isthmus.Mesh.Config;

@@ -2,6 +2,7 @@ using System.Text.Json.Nodes;
 using Isthmus.Core.Collections;
 using Isthmus.Core.Net;
 using Isthmus.Core.Problems;
+using Isthmus.Core.Time;
 using Isthmus.Mesh.Model;
 
 namespace Isthmus.Mesh.Config;
@@ -23,6 +24,8 @@ public static class MeshConfigReader
         var providers = ExtensionProviderReader.Read(root["extensionProviders"]);
         foreach (var name in root["defaultProviders"]["tracing"].Items.Where(name => !providers.Tracers.ContainsKey(name.Text)))
             name.Warn($"\"{name.Text}\" is not a collector of traces (zipkin or opentelemetry) in extensionProviders: nothing is traced", "add the provider, or correct the name");
+        foreach (var name in root["defaultProviders"]["accessLogging"].Items.Where(name => !providers.Loggers.ContainsKey(name.Text)))
+            name.Warn($"\"{name.Text}\" is not an access log in extensionProviders: it is not written", "add the provider, or correct the name");
         var config = @default with
         {
             TrustDomain = Or(root["trustDomain"].Text, @default.TrustDomain),
@@ -30,8 +33,7 @@ public static class MeshConfigReader
             RootNamespace = Or(root["rootNamespace"].Text, @default.RootNamespace),
             OutboundTrafficPolicy = ReadOutbound(root["outboundTrafficPolicy"]["mode"]),
             AccessLogFile = root["accessLogFile"].Text,
-            AccessLogFormat = root["accessLogFormat"].Text,
-            AccessLogJson = root["accessLogEncoding"].Text == "JSON",
+            AccessLogTemplate = LoggerReader.ReadMesh(root),
             EnableAutoMtls = root["enableAutoMtls"].Flag ?? true,
             ConnectTimeout = root["connectTimeout"].Duration(Durations.OneMillisecond) ?? @default.ConnectTimeout,
             ProtocolDetectionTimeout = root["protocolDetectionTimeout"].Duration() ?? @default.ProtocolDetectionTimeout,
@@ -55,6 +57,8 @@ public static class MeshConfigReader
             Authorizers = providers.Authorizers,
             Tracers = providers.Tracers,
             DefaultTracers = root["defaultProviders"]["tracing"].Texts,
+            Loggers = providers.Loggers,
+            DefaultLoggers = root["defaultProviders"]["accessLogging"].Texts,
             EnableTracing = root["enableTracing"].Flag ?? true,
             Tracing = TelemetryReader.ReadProxy(proxy["tracing"]),
             MeshId = proxy["meshId"].Text,

@@ -3,6 +3,7 @@ using System.Text.Json;
 using System.Text.Json.Nodes;
 using Isthmus.Core.Collections;
 using Isthmus.Core.Net;
+using Isthmus.Core.Time;
 using Isthmus.Mesh.Model;
 
 namespace Isthmus.Mesh.Config;

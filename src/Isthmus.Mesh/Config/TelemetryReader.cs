@@ -1,23 +1,39 @@
 using Isthmus.Core.Collections;
 using Isthmus.Mesh.Model;
+using Isthmus.Wire.Cel;
 
 namespace Isthmus.Mesh.Config;
 
 internal static class TelemetryReader
 {
+    private const string Expressions = "write a CEL expression over Envoy's attributes, for example response.code >= 400";
+
     public static Telemetry Read(ObjectRef source, Field spec, long createdAt)
     {
         foreach (var target in spec["targetRefs"].Items.Prepend(spec["targetRef"]).Where(target => target.Exists))
             target.Error("cannot be used: there are no objects of the Gateway API and no waypoints", "use selector");
-        return new(source, spec["selector"]["matchLabels"].TextMap, spec["tracing"].Items.Select(ReadRule).ToValueList(), createdAt);
+        return new(source, spec["selector"]["matchLabels"].TextMap, spec["tracing"].Items.Select(ReadTrace).ToValueList(), spec["accessLogging"].Items.Select(ReadLog).ToValueList(), createdAt);
     }
 
-    private static TraceRule ReadRule(Field rule)
+    private static LogRule ReadLog(Field rule)
+    {
+        var mode = rule["match"]["mode"].Text;
+        var filter = rule["filter"]["expression"];
+        if (filter.Text.Length > 0 && TrafficExpression.Problem(filter.Text, isCondition: true) is { } why) filter.Error($"\"{filter.Text}\" cannot select what is logged: {why}", Expressions);
+        return new(mode != "SERVER", mode != "CLIENT", ReadProviders(rule["providers"]), rule["disabled"].Flag ?? false, filter.IsWrong ? "" : filter.Text);
+    }
+
+    private static ValueList<string> ReadProviders(Field providers)
+    {
+        foreach (var provider in providers.Items.Where(provider => provider["name"].Text.Length == 0)) provider["name"].Error("must be the name of a provider in extensionProviders of MeshConfig");
+        return providers.Items.Select(provider => provider["name"].Text).ToValueList();
+    }
+
+    private static TraceRule ReadTrace(Field rule)
     {
         var (mode, providers) = (rule["match"]["mode"].Text, rule["providers"]);
-        foreach (var provider in providers.Items.Where(provider => provider["name"].Text.Length == 0)) provider["name"].Error("must be the name of a provider in extensionProviders of MeshConfig");
         if (providers.Items.Skip(1).Any()) providers.Warn("only the first provider is used", "name one provider");
-        return new(mode != "SERVER", mode != "CLIENT", providers.Items.Select(provider => provider["name"].Text).ToValueList())
+        return new(mode != "SERVER", mode != "CLIENT", ReadProviders(providers))
         {
             Sampling = ReadPercent(rule["randomSamplingPercentage"]),
             IsDisabled = rule["disableSpanReporting"].Flag,

@@ -7,6 +7,8 @@ internal static class TelemetrySchemas
 {
     private static readonly Schema Providers = List(Object(("name", Text)));
 
+    private static readonly (string, Schema) Mode = ("mode", OneOf("CLIENT_AND_SERVER", "CLIENT", "SERVER"));
+
     /// <summary>The values of tags, also of ProxyConfig.</summary>
     public static readonly Schema Tags = Map(Object(
         ("literal", Object(("value", Text))), ("header", Object(("name", Text), ("defaultValue", Text))), ("environment", Object(("name", Text), ("defaultValue", Text)))));
@@ -16,7 +18,8 @@ internal static class TelemetrySchemas
     public static readonly ObjectSchema Telemetry = Object(
         ("selector", Strict(("matchLabels", TextMap))), ("targetRef", TargetRef), ("targetRefs", List(TargetRef)),
         ("tracing", List(Object(
-            ("match", Object(("mode", OneOf("CLIENT_AND_SERVER", "CLIENT", "SERVER")))), ("providers", Providers), ("randomSamplingPercentage", Number), ("disableSpanReporting", Flag),
+            ("match", Object(Mode)), ("providers", Providers), ("randomSamplingPercentage", Number), ("disableSpanReporting", Flag),
             ("customTags", Tags), ("useRequestIdForTraceSampling", Flag), ("enableIstioTags", Flag)))),
-        ("metrics", Idle(List(Anything))), ("accessLogging", Idle(List(Anything))));
+        ("metrics", Idle(List(Anything))), ("accessLogging", List(Object(
+            ("match", Object(Mode)), ("providers", Providers), ("disabled", Flag), ("filter", Object(("expression", Text)))))));
 }

@@ -2,7 +2,6 @@ using Google.Protobuf;
 using Isthmus.Core.Collections;
 using Isthmus.Mesh.Model;
 using Isthmus.Wire.Envoy;
-using Isthmus.Wire.Envoy.AccessLoggers;
 using Isthmus.Wire.Envoy.ListenerFilters;
 using Isthmus.Wire.Envoy.Listeners;
 
@@ -25,7 +24,7 @@ public static class GatewayListeners
                 Address = Parts.Address(port.Bind, port.Target),
                 TrafficDirection = TrafficDirection.Outbound,
             };
-            if (Parts.AccessLog(inputs.Mesh, onlyUnmatched: true) is { } log) listener.AccessLog.Add(log);
+            listener.AccessLog.AddRange(AccessLogs.OfUnmatched(inputs.Mesh));
             if (servers.Any(server => server.Server.Tls is not null && !server.Server.Protocol.IsHttp()))
             {
                 listener.ListenerFilters.Add(OutboundListeners.Inspector("envoy.filters.listener.tls_inspector", new TlsInspector()));

@@ -1,6 +1,5 @@
 using Isthmus.Mesh.Model;
 using Isthmus.Wire.Envoy;
-using Isthmus.Wire.Envoy.AccessLoggers;
 using Isthmus.Wire.Envoy.HttpFilters;
 using Isthmus.Wire.Envoy.NetworkFilters;
 using Wasm = Isthmus.Wire.Envoy.HttpFilters.Wasm;
@@ -131,7 +130,7 @@ internal static class HttpConnections
         };
         if (tracing is not null) manager.Tracing = TraceConfigs.Of(tracing);
         if (mesh.AcceptHttp10) manager.HttpProtocolOptions = new() { AcceptHttp10 = true };
-        if (Parts.AccessLog(mesh) is { } log) manager.AccessLog.Add(log);
+        manager.AccessLog.AddRange(AccessLogs.Of(mesh));
         return manager;
     }
 

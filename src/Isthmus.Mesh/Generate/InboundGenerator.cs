@@ -1,7 +1,6 @@
 using Google.Protobuf;
 using Isthmus.Mesh.Model;
 using Isthmus.Wire.Envoy;
-using Isthmus.Wire.Envoy.AccessLoggers;
 using Isthmus.Wire.Envoy.Listeners;
 using Isthmus.Wire.Envoy.ListenerFilters;
 using Isthmus.Wire.Envoy.Routes;
@@ -23,7 +22,7 @@ public static class InboundGenerator
             ListenerFiltersTimeout = Parts.Duration(mesh.ProtocolDetectionTimeout),
             ContinueOnListenerFiltersTimeout = true,
         };
-        if (Parts.AccessLog(mesh, onlyUnmatched: true) is { } log) listener.AccessLog.Add(log);
+        listener.AccessLog.AddRange(AccessLogs.OfUnmatched(mesh));
         listener.FilterChains.Add(new FilterChain
         {
             Name = ResourceNames.VirtualInbound + "-blackhole",

@@ -2,7 +2,6 @@ using Google.Protobuf;
 using Isthmus.Core.Names;
 using Isthmus.Mesh.Model;
 using Isthmus.Wire.Envoy;
-using Isthmus.Wire.Envoy.AccessLoggers;
 using Isthmus.Wire.Envoy.ListenerFilters;
 using Isthmus.Wire.Envoy.Listeners;
 using Isthmus.Wire.Envoy.NetworkFilters;
@@ -92,7 +91,7 @@ public static class OutboundListeners
         {
             proxy.WeightedClusters.Clusters.Add(new TcpProxy.Types.WeightedCluster.Types.ClusterWeight { Name = cluster, Weight = (uint)weight });
         }
-        if (Parts.AccessLog(mesh) is { } log) proxy.AccessLog.Add(log);
+        proxy.AccessLog.AddRange(AccessLogs.Of(mesh));
         return Parts.TcpFilter(proxy);
     }
 
@@ -106,7 +105,7 @@ public static class OutboundListeners
             Address = Parts.Address(address, port),
             TrafficDirection = TrafficDirection.Outbound,
         };
-        if (Parts.AccessLog(mesh, onlyUnmatched: true) is { } log) listener.AccessLog.Add(log);
+        listener.AccessLog.AddRange(AccessLogs.OfUnmatched(mesh));
         return listener;
     }
 

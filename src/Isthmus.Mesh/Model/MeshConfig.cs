@@ -20,9 +20,8 @@ public sealed record MeshConfig
     public OutboundPolicy OutboundTrafficPolicy { get; init; } = OutboundPolicy.AllowAny;
     /// <summary>Where proxies write access logs; empty: nowhere.</summary>
     public string AccessLogFile { get; init; } = "";
-    /// <summary>Envoy's format text; empty: Istio's default.</summary>
-    public string AccessLogFormat { get; init; } = "";
-    public bool AccessLogJson { get; init; }
+    /// <summary>The lines of that log, and of the provider <c>envoy</c>.</summary>
+    public LogTemplate AccessLogTemplate { get; init; } = LogTemplate.Default;
     public bool EnableAutoMtls { get; init; } = true;
     public TimeSpan ConnectTimeout { get; init; } = TimeSpan.FromSeconds(10);
     /// <summary>How long inbound listeners wait for a protocol's first bytes; zero: no limit.</summary>
@@ -62,6 +61,12 @@ public sealed record MeshConfig
     public ValueList<string> DefaultTracers { get; init; }
     /// <summary>Whether proxies trace to the Zipkin address of their ProxyConfig, where there are no Telemetries and no default.</summary>
     public bool EnableTracing { get; init; } = true;
+    /// <summary>The access logs that Telemetries may name.</summary>
+    public ValueMap<AccessLogger> Loggers { get; init; } = new([KeyValuePair.Create(AccessLogger.Envoy.Name, AccessLogger.Envoy)]);
+    /// <summary>The access logs of proxies without a Telemetry, by name; none: <see cref="AccessLogFile"/>.</summary>
+    public ValueList<string> DefaultLoggers { get; init; }
+    /// <summary>The access logs that Telemetries choose for one kind of traffic; null: <see cref="AccessLogFile"/>.</summary>
+    public ValueList<LogPlan>? ChosenLogs { get; init; }
     /// <summary>How proxies trace that do not say it themselves.</summary>
     public ProxyTracing Tracing { get; init; } = ProxyTracing.None;
     public string MeshId { get; init; } = "";
@@ -69,8 +74,11 @@ public sealed record MeshConfig
     /// <summary>defaultConfig as written, for the injector: JSON text with sorted keys.</summary>
     public string DefaultProxyConfig { get; init; } = "{}";
 
-    /// <summary>The settings for one kind of proxy.</summary>
-    public MeshConfig With(bool acceptsHttp10) => acceptsHttp10 && !AcceptHttp10 ? this with { AcceptHttp10 = true } : this;
+    /// <summary>The settings for one kind of proxy, and one direction of its traffic.</summary>
+    public MeshConfig With(bool acceptsHttp10, ValueList<LogPlan>? logs) => this with { AcceptHttp10 = AcceptHttp10 || acceptsHttp10, ChosenLogs = logs };
+
+    /// <summary>The access logs to write.</summary>
+    public ValueList<LogPlan> Logs => ChosenLogs ?? (AccessLogFile.Length > 0 ? [new(new("", AccessLogFile, null), "")] : default(ValueList<LogPlan>));
 
     /// <summary>Whether a collector of traces has that host.</summary>
     public bool IsCollector(string host) => Tracers.Values.Any(tracer => tracer.Service == host || tracer.Service.EndsWith($"/{host}", StringComparison.Ordinal))

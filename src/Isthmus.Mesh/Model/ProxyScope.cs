@@ -25,6 +25,9 @@ public sealed record ProxyScope(
     /// <summary>How calls to other hosts are traced; null: they are not.</summary>
     public TracePlan? Tracing { get; init; }
 
+    /// <summary>The access logs of calls to other hosts; null: as MeshConfig says.</summary>
+    public ValueList<LogPlan>? Logs { get; init; }
+
     /// <summary>The Node that the proxy is on; empty unless some Service keeps to Nodes.</summary>
     public string Node { get; init; } = "";
 
@@ -64,6 +67,9 @@ public sealed record InboundScope(ValueList<InboundPort> Ports, MtlsMode CatchAl
 
     /// <summary>How calls to the workload are traced; null: they are not.</summary>
     public TracePlan? Tracing { get; init; }
+
+    /// <summary>The access logs of calls to the workload; null: as MeshConfig says.</summary>
+    public ValueList<LogPlan>? Logs { get; init; }
 
     /// <summary>The proxy speaks <c>istio-peer-exchange</c>.</summary>
     public bool ExchangesMetadata { get; init; } = true;

@@ -66,13 +66,14 @@ public static class ScopeResolver
             AcceptsHttp10 = proxy.AcceptsHttp10,
             Patches = patches.Where(patch => patch.IsFor(context)).ToValueList(),
         };
-        var tracing = TraceResolver.Of(proxy, labels, scope, view);
-        scope = scope with { Tracing = tracing.OfClient };
+        var telemetries = view.TelemetriesOf(scope, labels).ToList();
+        var (tracing, logs) = (TraceResolver.Of(proxy, telemetries, scope, view), LogResolver.Of(telemetries, view.Mesh));
+        scope = scope with { Tracing = tracing.OfClient, Logs = logs.OfClient };
         var services = view.Workloads.ClusterServices.GetValueOrDefault((proxy.Cluster, proxy.Namespace))
             .Where(service => service.Selector.Count > 0 && Selectors.Matches(service.Selector, labels))
             .OrderBy(service => service.CreatedAt).ThenBy(service => service.Name, StringComparer.Ordinal).ToList();
         return proxy.Kind == ProxyKind.Sidecar
-            ? new(scope, Inbound(services, pod, labels, scope, view) with { Tracing = tracing.OfServer, Patches = patches.Where(patch => patch.IsFor(PatchContext.SidecarInbound)).ToValueList() }, null)
+            ? new(scope, Inbound(services, pod, labels, scope, view) with { Tracing = tracing.OfServer, Logs = logs.OfServer, Patches = patches.Where(patch => patch.IsFor(PatchContext.SidecarInbound)).ToValueList() }, null)
             : new(scope, null, GatewaysOf(proxy, services, pod, labels, scope, view));
     }
 

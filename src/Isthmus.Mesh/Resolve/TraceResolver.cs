@@ -8,10 +8,10 @@ namespace Isthmus.Mesh.Resolve;
 internal static class TraceResolver
 {
     /// <returns>For calls that the workload makes, or its gateway forwards; and for calls to it. Null: they are not traced.</returns>
-    public static (TracePlan? OfClient, TracePlan? OfServer) Of(ProxyIdentity proxy, ValueMap<string> labels, ProxyScope scope, MeshView view)
+    public static (TracePlan? OfClient, TracePlan? OfServer) Of(ProxyIdentity proxy, IEnumerable<Telemetry> telemetries, ProxyScope scope, MeshView view)
     {
         var own = proxy.Tracing ?? view.Mesh.Tracing;
-        var rules = view.TelemetriesOf(scope, labels).SelectMany(item => item.Tracing).ToList();
+        var rules = telemetries.SelectMany(item => item.Tracing).ToList();
         if (rules.Count == 0 && view.Mesh.DefaultTracers.IsEmpty)
         {
             // As Istio did before there were Telemetries.

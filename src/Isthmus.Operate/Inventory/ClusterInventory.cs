@@ -47,6 +47,9 @@ public sealed class ClusterInventory
     /// <summary>The collectors of traces of its control planes, by name; null when no MeshConfig was read.</summary>
     public ValueMap<Tracer>? Tracers { get; private set; }
 
+    /// <summary>The access logs of its control planes, by name; null when no MeshConfig was read.</summary>
+    public ValueMap<AccessLogger>? Loggers { get; private set; }
+
     /// <summary>Where its proxies' trust comes from.</summary>
     public TrustFacts Trust { get; init; } = TrustFacts.None;
 
@@ -75,7 +78,7 @@ public sealed class ClusterInventory
     /// <summary>The same cluster with what was read about the Secrets that its Gateways name.</summary>
     public ClusterInventory WithCredentials(ValueMap<string> credentials)
     {
-        var next = new ClusterInventory(Context) { Error = Error, RootNamespace = RootNamespace, Trust = Trust, Corefile = Corefile, Credentials = credentials, Authorizers = Authorizers, Tracers = Tracers };
+        var next = new ClusterInventory(Context) { Error = Error, RootNamespace = RootNamespace, Trust = Trust, Corefile = Corefile, Credentials = credentials, Authorizers = Authorizers, Tracers = Tracers, Loggers = Loggers };
         next._services.AddRange(_services);
         next._pods.AddRange(_pods);
         next._nodes.AddRange(_nodes);
@@ -132,6 +135,7 @@ public sealed class ClusterInventory
             var (config, problems) = MeshConfigReader.ReadMesh(YamlText.Parse(mesh, "data[mesh]"), $"{map}, key mesh");
             Authorizers = config.Authorizers.Concat(Authorizers ?? ValueMap<ExternalAuthorizer>.Empty).DistinctBy(item => item.Key).ToValueMap();
             Tracers = config.Tracers.Concat(Tracers ?? ValueMap<Tracer>.Empty).DistinctBy(item => item.Key).ToValueMap();
+            Loggers = config.Loggers.Concat(Loggers ?? ValueMap<AccessLogger>.Empty).DistinctBy(item => item.Key).ToValueMap();
             _complaints.AddRange([.. problems, .. MeshConfigReader.ReadNetworks(YamlText.Parse(networks, "data[meshNetworks]"), $"{map}, key meshNetworks").Problems]);
         }
         catch (ProblemException e)

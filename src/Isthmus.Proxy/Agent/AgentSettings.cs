@@ -4,6 +4,7 @@ using System.Text.Json.Nodes;
 using Isthmus.Core.Collections;
 using Isthmus.Core.Names;
 using Isthmus.Core.Problems;
+using Isthmus.Core.Time;
 
 namespace Isthmus.Proxy.Agent;
 
@@ -108,7 +109,7 @@ internal sealed record AgentSettings
     }
 
     private static TimeSpan DurationOf(JsonObject config, string field) =>
-        GoDuration.Parse(config[field]!.GetValue<string>()) ?? throw new ProblemException($"PROXY_CONFIG {field}", "is not a duration", "for example 5s");
+        Durations.TryParse(config[field]!.GetValue<string>(), out var value) && value >= TimeSpan.Zero ? value : throw new ProblemException($"PROXY_CONFIG {field}", "is not a duration", "for example 5s");
 
     private static JsonObject ReadConfig(string text)
     {
@@ -170,7 +171,7 @@ internal sealed record AgentSettings
 
     private static TimeSpan Duration(IReadOnlyDictionary<string, string> environment, string name, TimeSpan otherwise) =>
         NotEmpty(environment, name) is not { } text ? otherwise
-        : GoDuration.Parse(text) is { } value && value > TimeSpan.Zero ? value
+        : Durations.TryParse(text, out var value) && value > TimeSpan.Zero ? value
         : throw new ProblemException(name, $"'{text}' is not a duration", "for example 24h0m0s");
 
     private static double Ratio(IReadOnlyDictionary<string, string> environment, string name, double otherwise) =>

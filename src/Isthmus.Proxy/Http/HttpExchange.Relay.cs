@@ -40,7 +40,7 @@ internal sealed partial class HttpExchange
             Interlocked.Add(ref cluster.Counters.BytesReceived, piece.Length);
             await stream.SendBodyAsync(piece).ConfigureAwait(false);
         }
-        await stream.EndAsync(upstream.ResponseTrailers.Count > 0 ? upstream.ResponseTrailers : null).ConfigureAwait(false);
+        await stream.EndAsync(_record.Keep(upstream.ResponseTrailers)).ConfigureAwait(false);
     }
 
     private void PrepareResponse(RouteSnapshot route, WeightedTarget target)

@@ -67,7 +67,7 @@ internal sealed partial class HttpExchange(HttpParts parts, Downstream connectio
     }
 
     /// <summary>Gives up the memory of the last response.</summary>
-    public void Rest() => _response.Headers.Release();
+    public void Rest() => _record.Rest();
 
     /// <summary>Answers a malformed request head.</summary>
     [AsyncMethodBuilder(typeof(PooledMethodBuilder))]

@@ -2,7 +2,6 @@ using Google.Protobuf.WellKnownTypes;
 using Isthmus.Core.Collections;
 using Isthmus.Proxy.Policy;
 using Isthmus.Wire;
-using Isthmus.Wire.Envoy.AccessLoggers;
 using Isthmus.Wire.Envoy.HttpFilters;
 using Isthmus.Wire.Envoy.NetworkFilters;
 using Manager = Isthmus.Wire.Envoy.NetworkFilters.HttpConnectionManager;
@@ -49,7 +48,7 @@ internal static class HttpDecoder
             http.StripMatchingHostPort || http.StripAnyHostPort, http.Via,
             filters.Alpn, filters.ExchangesMetadata, filters.Access, filters.Fault, filters.HasCors,
             (int)Math.Clamp(http.MaxRequestHeadersKb ?? 60u, 1, 8192) * 1024,
-            ListenerDecoder.AccessLogs(http.AccessLog, notes))
+            AccessLogDecoder.Decode(http.AccessLog, notes))
         {
             Tracing = TracingDecoder.Decode(http, notes),
             RequestTimeout = Time(http.RequestTimeout, TimeSpan.Zero),

@@ -2,10 +2,8 @@ using System.Net;
 using Isthmus.Core.Collections;
 using Isthmus.Core.Net;
 using Isthmus.Proxy.Policy;
-using Isthmus.Proxy.Telemetry;
 using Isthmus.Wire;
 using Isthmus.Wire.Envoy;
-using Isthmus.Wire.Envoy.AccessLoggers;
 using Isthmus.Wire.Envoy.Listeners;
 using Isthmus.Wire.Envoy.NetworkFilters;
 using Isthmus.Wire.Istio;
@@ -48,7 +46,7 @@ internal static class ListenerDecoder
             listener.ListenerFiltersTimeout?.ToTimeSpan() ?? TimeSpan.FromSeconds(15),
             listener.ContinueOnListenerFiltersTimeout,
             new FilterChainTable(chains, byDefault),
-            AccessLogs(listener.AccessLog, notes),
+            AccessLogDecoder.Decode(listener.AccessLog, notes),
             notes.Distinct().ToValueList(),
             listener);
     }
@@ -58,42 +56,6 @@ internal static class ListenerDecoder
         var text = $"{range.AddressPrefix}/{range.PrefixLen ?? 0}";
         return Cidr.TryParse(text, out var cidr) ? cidr : throw new ResourceException($"'{text}' is not an address range");
     }
-
-    public static ValueList<AccessLogSnapshot> AccessLogs(IEnumerable<AccessLog> logs, List<string> notes)
-    {
-        var decoded = new List<AccessLogSnapshot>();
-        foreach (var log in logs)
-        {
-            if (!log.TypedConfig.TryRead(out FileAccessLog file))
-            {
-                notes.Add($"access log '{log.Name}' is ignored");
-                continue;
-            }
-            var format = file.LogFormat?.FormatCase switch
-            {
-                SubstitutionFormatString.FormatOneofCase.JsonFormat => LogFormat.ParseJson(file.LogFormat.JsonFormat),
-                SubstitutionFormatString.FormatOneofCase.TextFormatSource => LogFormat.ParseText(file.LogFormat.TextFormatSource.InlineString),
-                _ => LogFormat.ParseText(DefaultFormat),
-            };
-            if (Filter(log.Filter) is { } filter) decoded.Add(new(file.Path, format, filter.Flags, filter.Least));
-            else notes.Add($"access log '{log.Name}': its filter is not supported, so it is ignored");
-        }
-        return decoded.ToValueList();
-    }
-
-    private const string DefaultFormat =
-        "[%START_TIME%] \"%REQ(:METHOD)% %REQ(X-ENVOY-ORIGINAL-PATH?:PATH)% %PROTOCOL%\" %RESPONSE_CODE% %RESPONSE_FLAGS% %BYTES_RECEIVED% %BYTES_SENT% " +
-        "%DURATION% %RESP(X-ENVOY-UPSTREAM-SERVICE-TIME)% \"%REQ(X-FORWARDED-FOR)%\" \"%REQ(USER-AGENT)%\" \"%REQ(X-REQUEST-ID)%\" \"%REQ(:AUTHORITY)%\" \"%UPSTREAM_HOST%\"\n";
-
-    private static (ValueList<string> Flags, int Least)? Filter(AccessLogFilter? filter) => filter?.FilterSpecifierCase switch
-    {
-        null => ([], 0),
-        AccessLogFilter.FilterSpecifierOneofCase.ResponseFlagFilter => (filter.ResponseFlagFilter.Flags.ToValueList(), 0),
-        AccessLogFilter.FilterSpecifierOneofCase.StatusCodeFilter when filter.StatusCodeFilter.Comparison.Op == ComparisonFilter.Types.Op.Ge =>
-            ([], (int)filter.StatusCodeFilter.Comparison.Value.DefaultValue),
-        AccessLogFilter.FilterSpecifierOneofCase.NotHealthCheckFilter => ([], 0),
-        _ => null,
-    };
 
     private static bool Is(ListenerFilter filter, string shortName, string type) =>
         filter.TypedConfig is { TypeUrl.Length: > 0 } any ? any.TypeUrl.EndsWith($".{type}", StringComparison.Ordinal) : filter.Name.EndsWith(shortName, StringComparison.Ordinal);
@@ -179,7 +141,7 @@ internal static class ListenerDecoder
         if (targets.Sum(t => (long)t.Weight) == 0) throw new ResourceException("tcp_proxy: the sum of weights is zero");
         return new(
             tcp.StatPrefix, targets, tcp.IdleTimeout?.ToTimeSpan() ?? TimeSpan.FromHours(1), (int)(tcp.MaxConnectAttempts ?? 0u),
-            tcp.MaxDownstreamConnectionDuration?.ToTimeSpan() ?? TimeSpan.Zero, AccessLogs(tcp.AccessLog, notes),
+            tcp.MaxDownstreamConnectionDuration?.ToTimeSpan() ?? TimeSpan.Zero, AccessLogDecoder.Decode(tcp.AccessLog, notes),
             tcp.AccessLogOptions?.FlushAccessLogOnConnected ?? false);
     }
 }

@@ -115,16 +115,5 @@ internal sealed record ClientCertFields(bool Subject, bool Cert, bool Chain, boo
 internal enum EscapedSlashes { Keep, Reject, Redirect, Forward }
 
 /// <summary>An access log: where, how, and for which connections and requests.</summary>
-/// <param name="Flags">Log only ends with one of these response flags; empty: all.</param>
-internal sealed record AccessLogSnapshot(string Path, LogFormat Format, ValueList<string> Flags, int LeastStatus)
-{
-    public bool Takes(TrafficRecord record)
-    {
-        if (LeastStatus > 0 && record.Status < LeastStatus) return false;
-        if (Flags.IsEmpty) return true;
-        var flags = record.Flags;
-        foreach (var flag in Flags)
-            if (flags.Contains(flag, StringComparison.Ordinal)) return true;
-        return false;
-    }
-}
+/// <param name="Filter">Null: for all.</param>
+internal sealed record AccessLogSnapshot(string Path, LogFormat Format, Predicate<TrafficRecord>? Filter);

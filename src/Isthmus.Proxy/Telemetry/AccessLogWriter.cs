@@ -45,7 +45,7 @@ internal sealed class AccessLogWriter(ILogFiles files) : IDisposable
     {
         foreach (var log in logs)
         {
-            if (!log.Takes(record)) continue;
+            if (log.Filter is { } takes && !takes(record)) continue;
             var line = _line ??= new ByteWriter();
             line.Clear();
             log.Format.Write(record, line);

@@ -4,6 +4,7 @@ using System.Text.Json;
 using Google.Protobuf.WellKnownTypes;
 using Isthmus.Proxy.Http;
 using Isthmus.Proxy.Snapshot;
+using Isthmus.Wire.Logs;
 
 namespace Isthmus.Proxy.Telemetry;
 
@@ -16,12 +17,7 @@ internal sealed class LogFormat
     [ThreadStatic] private static ByteWriter? _scratch;
 
     /// <summary>Literal bytes, or the value of an operator.</summary>
-    private sealed record Piece(byte[] Literal, LogValue? Value, bool IsNumber, int MaxLength)
-    {
-        public static Piece Of(StringBuilder literal) => new(Encoding.UTF8.GetBytes(literal.ToString()), null, false, 0);
-
-        public static Piece Of(string name, string first, string second, int max) => new([], LogValues.Find(name, first, second), LogValues.IsNumber(name), max);
-    }
+    private sealed record Piece(byte[] Literal, LogValue? Value, bool IsNumber, int MaxLength);
 
     private LogFormat(Piece[] pieces, (byte[], LogFormat)[]? fields)
     {
@@ -29,33 +25,19 @@ internal sealed class LogFormat
         _fields = fields;
     }
 
-    /// <exception cref="ResourceException">An operator without its end.</exception>
+    /// <exception cref="ResourceException">An operator that this proxy does not have, or one that is malformed.</exception>
     public static LogFormat ParseText(string text)
     {
-        var pieces = new List<Piece>();
-        var literal = new StringBuilder();
-        for (var i = 0; i < text.Length; i++)
+        try
         {
-            if (text[i] != '%')
-            {
-                literal.Append(text[i]);
-                continue;
-            }
-            if (i + 1 < text.Length && text[i + 1] == '%')
-            {
-                literal.Append('%');
-                i++;
-                continue;
-            }
-            var end = FindEnd(text, i + 1);
-            if (end < 0) throw new ResourceException($"access log format: '%' at {i} has no end");
-            if (literal.Length > 0) pieces.Add(Piece.Of(literal));
-            literal.Clear();
-            pieces.Add(ParseOperator(text[(i + 1)..end]));
-            i = end;
+            return new([.. LogFormatText.Parse(text).Select(part => part.Operator.Length == 0
+                ? new Piece(Encoding.UTF8.GetBytes(part.Literal), null, false, 0)
+                : new Piece([], LogValues.Find(part.Operator, part.Argument), LogValues.IsNumber(part.Operator), part.MaxLength))], null);
         }
-        if (literal.Length > 0) pieces.Add(Piece.Of(literal));
-        return new([.. pieces], null);
+        catch (LogFormatException e)
+        {
+            throw new ResourceException($"access log format: {e.Message}", e);
+        }
     }
 
     /// <summary>One JSON object per line; nested objects are not supported and are written as text.</summary>
@@ -133,34 +115,5 @@ internal sealed class LogFormat
             scratch.Clear();
             return scratch;
         }
-    }
-
-    private static int FindEnd(string text, int from)
-    {
-        var depth = 0;
-        for (var i = from; i < text.Length; i++)
-        {
-            if (text[i] == '(') depth++;
-            else if (text[i] == ')') depth--;
-            else if (text[i] == '%' && depth == 0) return i;
-        }
-        return -1;
-    }
-
-    private static Piece ParseOperator(string text)
-    {
-        var open = text.IndexOf('(', StringComparison.Ordinal);
-        var close = text.LastIndexOf(')');
-        var max = 0;
-        var tail = close >= 0 ? text[(close + 1)..] : open < 0 && text.Contains(':', StringComparison.Ordinal) ? text[text.IndexOf(':', StringComparison.Ordinal)..] : "";
-        if (tail.StartsWith(':')) int.TryParse(tail[1..], out max);
-        if (open < 0) return Piece.Of(tail.Length > 0 ? text[..^tail.Length] : text, "", "", max);
-        var argument = text[(open + 1)..(close > open ? close : text.Length)];
-        var name = text[..open];
-        if (name is not ("REQ" or "RESP" or "TRAILER")) return Piece.Of(name, argument, "", max);
-        var question = argument.IndexOf('?', StringComparison.Ordinal);
-        var first = (question < 0 ? argument : argument[..question]).ToLowerInvariant();
-        var second = question < 0 ? "" : argument[(question + 1)..].ToLowerInvariant();
-        return Piece.Of(name, first, second, max);
     }
 }

@@ -32,6 +32,10 @@ internal sealed class MeshMetrics(ProxyIdentity identity)
 {
     private const string Unknown = "unknown";
 
+    private const int Codes = 17;
+
+    private static readonly string[] GrpcTexts = [.. Enumerable.Range(0, Codes).Select(code => code.ToString(System.Globalization.CultureInfo.InvariantCulture))];
+
     /// <summary>Peers choose what they say about themselves: with more series than that, new ones no longer depend on it.</summary>
     internal const int MostSeries = 10_000;
 
@@ -50,7 +54,7 @@ internal sealed class MeshMetrics(ProxyIdentity identity)
 
     public void Request(Direction direction, TrafficRecord r)
     {
-        var key = KeyOf(direction, r, r.Response?.Headers.GetString("grpc-status"u8) ?? "");
+        var key = KeyOf(direction, r, GrpcText(r));
         // The requests of a connection are mostly alike: hashing all these strings for each would cost more than the rest.
         if (r.Counts is null || r.CountsKey != key) (r.CountsKey, r.Counts) = (key, Find(_http, key, r));
         var counts = r.Counts;
@@ -59,6 +63,8 @@ internal sealed class MeshMetrics(ProxyIdentity identity)
         counts.RequestBytes.Add(r.BytesReceived);
         counts.ResponseBytes.Add(r.BytesSent);
     }
+
+    private static string GrpcText(TrafficRecord r) => r.GrpcStatus is { } code ? code is >= 0 and < Codes ? GrpcTexts[code] : code.ToString(System.Globalization.CultureInfo.InvariantCulture) : "";
 
     public void Connection(Direction direction, TrafficRecord r)
     {

@@ -26,7 +26,21 @@ internal sealed class TrafficRecord
 
     public ResponseHead? Response { get; set; }
 
+    /// <summary>The trailers of the response.</summary>
+    public HeaderBlock Trailers { get; } = new();
+
     public int Status { get; set; }
+
+    /// <summary>The status of a gRPC call, from the trailers or from a head that is the whole response; null: none.</summary>
+    public int? GrpcStatus
+    {
+        get
+        {
+            var text = Trailers.Get("grpc-status"u8);
+            if (text.IsEmpty && Response is { } response) text = response.Headers.Get("grpc-status"u8);
+            return int.TryParse(text, System.Globalization.NumberStyles.None, null, out var code) ? code : null;
+        }
+    }
 
     public EndReason Reason { get; set; }
 
@@ -66,6 +80,8 @@ internal sealed class TrafficRecord
 
     public TlsPeer? DownstreamPeer { get; set; }
 
+    public string Scheme => DownstreamPeer is null ? "http" : "https";
+
     public string ServerName { get; set; } = "";
 
     public string RouteName { get; set; } = "";
@@ -94,6 +110,22 @@ internal sealed class TrafficRecord
         }
     }
 
+    /// <summary>Copies trailers that the connection will use again.</summary>
+    /// <returns>The same; null when there are none.</returns>
+    public HeaderBlock? Keep(HeaderBlock trailers)
+    {
+        if (trailers.Count == 0) return null;
+        Trailers.CopyFrom(trailers);
+        return trailers;
+    }
+
+    /// <summary>Gives up the memory of the last response.</summary>
+    public void Rest()
+    {
+        Response?.Headers.Release();
+        Trailers.Release();
+    }
+
     public void Clear()
     {
         Start = default;
@@ -102,6 +134,7 @@ internal sealed class TrafficRecord
         ResponseAfter = null;
         Request = null;
         Response = null;
+        Trailers.Clear();
         Status = 0;
         Reason = EndReason.Completed;
         RetriesExhausted = DelayInjected = false;

@@ -79,7 +79,7 @@ public sealed class GeneratedGoldenTests
         rig.Push();
         var log = MeshRig.Listener(proxy, "virtualOutbound")!.FilterChains[1].Filters[0].TypedConfig.Unpack<Isthmus.Wire.Envoy.NetworkFilters.TcpProxy>().AccessLog[0];
         var file = log.TypedConfig.Unpack<Isthmus.Wire.Envoy.AccessLoggers.FileAccessLog>();
-        Assert.Equal(("/dev/stdout", "%PROTOCOL%"), (file.Path, file.LogFormat.TextFormatSource.InlineString));
+        Assert.Equal(("/dev/stdout", "%PROTOCOL%\n"), (file.Path, file.LogFormat.TextFormatSource.InlineString));
     }
 
     private static string Print(ProxyFeed proxy, string type, string only = "")

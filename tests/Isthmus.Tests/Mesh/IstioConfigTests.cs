@@ -2,6 +2,7 @@ using System.Text.Json.Nodes;
 using FsCheck;
 using FsCheck.Fluent;
 using Isthmus.Core.Problems;
+using Isthmus.Core.Time;
 using Isthmus.Kubernetes.Yaml;
 using Isthmus.Mesh.Config;
 using Isthmus.Mesh.Model;
@@ -235,6 +236,9 @@ public sealed class IstioConfigTests
 
     [Theory]
     [InlineData("10s", 10)]
+    [InlineData("24h0m0s", 86400)]
+    [InlineData("-5s", -5)]
+    [InlineData("0", 0)]
     [InlineData("1m30s", 90)]
     [InlineData("250ms", 0.25)]
     [InlineData("1.5h", 5400)]

@@ -12,6 +12,11 @@ public sealed class TelemetryReaderTests
     [Theory]
     [InlineData("tracing: [{randomSamplingPercentage: 101}]", "spec.tracing[0].randomSamplingPercentage", "101 must be in the range 0..100")]
     [InlineData("tracing: [{providers: [{name: ''}]}]", "spec.tracing[0].providers[0].name", "must be the name of a provider in extensionProviders of MeshConfig")]
+    [InlineData("accessLogging: [{providers: [{name: ''}]}]", "spec.accessLogging[0].providers[0].name", "must be the name of a provider in extensionProviders of MeshConfig")]
+    [InlineData("accessLogging: [{filter: {expression: response.code >=}}]", "spec.accessLogging[0].filter.expression", "\"response.code >=\" cannot select what is logged: 1:17: Syntax error: mismatched input '<EOF>'")]
+    [InlineData("accessLogging: [{filter: {expression: response.cod == 200}}]", "spec.accessLogging[0].filter.expression", "\"response.cod == 200\" cannot select what is logged: the attribute response.cod (did you mean response.code?) is not supported")]
+    [InlineData("accessLogging: [{filter: {expression: response.code}}]", "spec.accessLogging[0].filter.expression", "\"response.code\" cannot select what is logged: an expression that is neither true nor false is not supported")]
+    [InlineData("accessLogging: [{match: {mode: BOTH}}]", "spec.accessLogging[0].match.mode", "unsupported value \"BOTH\"")]
     [InlineData("tracing: [{match: {mode: BOTH}}]", "spec.tracing[0].match.mode", "unsupported value \"BOTH\"")]
     [InlineData("tracing: [{customTags: {a: {}}}]", "spec.tracing[0].customTags[a]", "needs one of literal, header and environment")]
     [InlineData("tracing: [{customTags: {a: {literal: {value: b}, header: {name: c}}}}]", "spec.tracing[0].customTags[a]", "needs one of literal, header and environment")]
@@ -28,7 +33,6 @@ public sealed class TelemetryReaderTests
 
     [Theory]
     [InlineData("metrics: [{providers: [{name: prometheus}]}]", "spec.metrics", "has no effect in Isthmus")]
-    [InlineData("accessLogging: [{disabled: true}]", "spec.accessLogging", "has no effect in Isthmus")]
     [InlineData("tracing: [{providers: [{name: a}, {name: b}]}]", "spec.tracing[0].providers", "only the first provider is used")]
     public void What_has_no_effect_is_warned_of(string spec, string path, string message)
     {
@@ -46,6 +50,14 @@ public sealed class TelemetryReaderTests
     [InlineData("extensionProviders: [{name: a, zipkin: {service: a.b, port: 1}, opentelemetry: {service: a.b, port: 1}}]", "extensionProviders[0]", Severity.Error)]
     [InlineData("defaultConfig: {tracing: {zipkin: {address: zipkin}}}", "defaultConfig.tracing.zipkin.address", Severity.Error)]
     [InlineData("defaultConfig: {tracing: {sampling: -1}}", "defaultConfig.tracing.sampling", Severity.Error)]
+    [InlineData("extensionProviders: [{name: a, envoyFileAccessLog: {logFormat: {text: a, labels: {b: c}}}}]", "extensionProviders[0].envoyFileAccessLog.logFormat", Severity.Error)]
+    [InlineData("extensionProviders: [{name: a, envoyFileAccessLog: {logFormat: {text: '%RESPONSE_CODES%'}}}]", "extensionProviders[0].envoyFileAccessLog.logFormat.text", Severity.Error)]
+    [InlineData("extensionProviders: [{name: a, envoyFileAccessLog: {logFormat: {labels: {b: {c: '%REQ()%'}}}}}]", "extensionProviders[0].envoyFileAccessLog.logFormat.labels[b][c]", Severity.Error)]
+    [InlineData("accessLogFormat: '%DURATIONS%'", "accessLogFormat", Severity.Error)]
+    [InlineData("{accessLogEncoding: JSON, accessLogFormat: '%DURATION%'}", "accessLogFormat", Severity.Error)]
+    [InlineData("{accessLogEncoding: JSON, accessLogFormat: '{\"a\": [\"%DURATIONS%\"]}'}", "accessLogFormat[a][0]", Severity.Error)]
+    [InlineData("extensionProviders: [{name: a, envoyFileAccessLog: {file: a}}]", "extensionProviders[0].envoyFileAccessLog.file", Severity.Error)]
+    [InlineData("defaultProviders: {accessLogging: [nowhere]}", "defaultProviders.accessLogging[0]", Severity.Warning)]
     [InlineData("defaultProviders: {tracing: [nowhere]}", "defaultProviders.tracing[0]", Severity.Warning)]
     public void Wrong_settings_of_the_mesh_are_named(string mesh, string path, Severity severity)
     {

@@ -5,10 +5,10 @@ using Isthmus.Operate.Inventory;
 namespace Isthmus.Operate.Diagnose.Analysis;
 
 /// <summary>Providers that do not exist: of AuthorizationPolicies with the action CUSTOM, which then deny what they match, and of Telemetries,
-/// whose requests are then not traced. Pure.</summary>
+/// whose requests are then not traced or not logged. Pure.</summary>
 public static class ProviderReferences
 {
-    private const string Denied = "requests that match are denied", Untraced = "requests are not traced";
+    private const string Denied = "requests that match are denied", Untraced = "requests are not traced", Unlogged = "it is not written";
 
     public static IEnumerable<Finding> Check(IReadOnlyList<ClusterInventory> clusters)
     {
@@ -33,7 +33,16 @@ public static class ProviderReferences
                 let tracer = cluster.Tracers!.Value.Items.GetValueOrDefault(provider)
                 let lack = tracer is null ? NotFound(provider, "a collector of traces (zipkin or opentelemetry)", Untraced) : Lack(provider, tracer.Service, hosts, Untraced)
                 where lack is not null
-                select Of(cluster, $"Telemetry {telemetry.Namespace}/{telemetry.Name}", $"spec.tracing[{rule.Index}].providers[0].name", lack.Value));
+                select Of(cluster, $"Telemetry {telemetry.Namespace}/{telemetry.Name}", $"spec.tracing[{rule.Index}].providers[0].name", lack.Value))
+            .Concat(
+                from cluster in clusters
+                where cluster.Loggers is not null
+                from telemetry in cluster.Istio<Telemetry>()
+                from rule in telemetry.Logging.Items.Index()
+                from provider in rule.Item.Providers.Items.Index()
+                where !rule.Item.IsDisabled && !cluster.Loggers!.Value.ContainsKey(provider.Item)
+                select Of(cluster, $"Telemetry {telemetry.Namespace}/{telemetry.Name}", $"spec.accessLogging[{rule.Index}].providers[{provider.Index}].name",
+                    NotFound(provider.Item, "an access log", Unlogged)!.Value));
     }
 
     private static Finding Of(ClusterInventory cluster, string name, string path, (string Message, string Remedy) lack) => new(cluster.Context, new("IST0101", name, path, lack.Message, lack.Remedy));

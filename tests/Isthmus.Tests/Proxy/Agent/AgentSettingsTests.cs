@@ -54,23 +54,6 @@ public sealed class AgentSettingsTests
         Assert.Contains(named, e.Message, StringComparison.Ordinal);
     }
 
-    [Theory]
-    [InlineData("24h0m0s", 86400)]
-    [InlineData("1.5s", 1.5)]
-    [InlineData("300ms", 0.3)]
-    [InlineData("1h2m3s", 3723)]
-    [InlineData("0", 0)]
-    public void Durations_are_read_as_go_writes_them(string text, double seconds) => Assert.Equal(seconds, GoDuration.Parse(text)!.Value.TotalSeconds, 6);
-
-    [Theory]
-    [InlineData("")]
-    [InlineData("5")]
-    [InlineData("s")]
-    [InlineData("1d")]
-    [InlineData("-5s")]
-    [InlineData("99999999999999999999h")]
-    public void Other_texts_are_no_durations(string text) => Assert.Null(GoDuration.Parse(text));
-
     [Fact]
     public void Downward_file_is_unquoted() => Assert.Equal(
         new Dictionary<string, string> { ["app"] = "shop", ["note"] = "a \"b\"\nc=d" },

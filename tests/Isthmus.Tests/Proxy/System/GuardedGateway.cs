@@ -50,6 +50,9 @@ internal sealed class GuardedGateway : ConfiguredProxy
         return ((int)response.StatusCode, await response.Content.ReadAsStringAsync(Stop));
     }
 
+    /// <summary>The lines of all access logs.</summary>
+    internal string Log => _log.Text;
+
     /// <summary>Waits for a line of the access log.</summary>
     internal async Task LoggedAsync(string part)
     {

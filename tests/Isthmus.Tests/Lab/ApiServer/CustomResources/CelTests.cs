@@ -4,6 +4,7 @@ using FsCheck.Fluent;
 using Isthmus.Lab.ApiServer.Cel;
 using Isthmus.Lab.ApiServer.CustomResources;
 using Isthmus.Testing;
+using Isthmus.Wire.Cel;
 using Xunit;
 
 namespace Isthmus.Tests.Lab.ApiServer.CustomResources;
@@ -122,6 +123,6 @@ public sealed class CelTests
     {
         var budget = new CelScope.Budget();
         var scope = new CelScope(new(null, "oldSelf", null, budget), "self", CelValues.Of(JsonNode.Parse(Self)), budget);
-        return CelParser.Parse(rule).Truth(scope);
+        return CelParser.Parse(rule, CelValues.Knows).Truth(scope);
     }
 }

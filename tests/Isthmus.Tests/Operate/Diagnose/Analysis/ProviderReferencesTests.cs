@@ -38,20 +38,24 @@ public sealed class ProviderReferencesTests
     }
 
     [Theory]
-    [InlineData("mesh: ''", "{providers: [{name: spans}]}", "\"spans\" is not a collector of traces")]
-    [InlineData("mesh: 'extensionProviders: [{name: spans, envoyExtAuthzHttp: {service: asks.example, port: 80}}]'", "{providers: [{name: spans}]}", "\"spans\" is not a collector of traces")]
-    [InlineData("mesh: 'extensionProviders: [{name: spans, zipkin: {service: shop/asks.shop.svc.cluster.local, port: 80}}]'", "{providers: [{name: spans}]}", null)]
-    [InlineData("mesh: 'extensionProviders: [{name: spans, opentelemetry: {service: ask.shop.svc.cluster.local, port: 80}}]'", "{providers: [{name: spans}]}", "neither a Service nor a ServiceEntry")]
-    [InlineData("mesh: ''", "{providers: [{name: spans}], disableSpanReporting: true}", null)]
-    [InlineData("other: ''", "{providers: [{name: spans}]}", null)]
-    public void A_Telemetry_whose_collector_does_not_exist_is_reported(string settings, string rule, string? message)
+    [InlineData("mesh: ''", "tracing: [{providers: [{name: spans}]}]", "\"spans\" is not a collector of traces")]
+    [InlineData("mesh: 'extensionProviders: [{name: spans, envoyExtAuthzHttp: {service: asks.example, port: 80}}]'", "tracing: [{providers: [{name: spans}]}]", "\"spans\" is not a collector of traces")]
+    [InlineData("mesh: 'extensionProviders: [{name: spans, zipkin: {service: shop/asks.shop.svc.cluster.local, port: 80}}]'", "tracing: [{providers: [{name: spans}]}]", null)]
+    [InlineData("mesh: 'extensionProviders: [{name: spans, opentelemetry: {service: ask.shop.svc.cluster.local, port: 80}}]'", "tracing: [{providers: [{name: spans}]}]", "neither a Service nor a ServiceEntry")]
+    [InlineData("mesh: ''", "tracing: [{providers: [{name: spans}], disableSpanReporting: true}]", null)]
+    [InlineData("other: ''", "tracing: [{providers: [{name: spans}]}]", null)]
+    [InlineData("mesh: ''", "accessLogging: [{providers: [{name: lines}]}]", "\"lines\" is not an access log in extensionProviders")]
+    [InlineData("mesh: ''", "accessLogging: [{providers: [{name: envoy}]}]", null)]
+    [InlineData("mesh: ''", "accessLogging: [{providers: [{name: lines}], disabled: true}]", null)]
+    [InlineData("mesh: 'extensionProviders: [{name: lines, envoyFileAccessLog: {path: /dev/stderr}}]'", "accessLogging: [{providers: [{name: lines}]}]", null)]
+    public void A_Telemetry_whose_collector_does_not_exist_is_reported(string settings, string spec, string? message)
     {
         var objects = YamlText.ParseAll($$"""
             {apiVersion: v1, kind: ConfigMap, metadata: {name: istio, namespace: istio-system}, data: { {{settings}} } }
             ---
             {apiVersion: v1, kind: Service, metadata: {name: asks, namespace: shop}, spec: {} }
             ---
-            {apiVersion: telemetry.istio.io/v1, kind: Telemetry, metadata: {name: traces, namespace: shop}, spec: {tracing: [ {{rule}} ] } }
+            {apiVersion: telemetry.istio.io/v1, kind: Telemetry, metadata: {name: traces, namespace: shop}, spec: { {{spec}} } }
             """, "c1").OfType<JsonObject>();
         var findings = Isthmus.Operate.Diagnose.Analysis.Analysis.Run([ClusterInventory.From("c1", objects)]).Where(finding => finding.Problem.Code == "IST0101").ToList();
         if (message is null)
@@ -60,7 +64,7 @@ public sealed class ProviderReferencesTests
             return;
         }
         var problem = Assert.Single(findings).Problem;
-        Assert.Equal(("Telemetry shop/traces", "spec.tracing[0].providers[0].name"), (problem.Object, problem.Path));
+        Assert.Equal(("Telemetry shop/traces", $"spec.{spec.Split(':')[0]}[0].providers[0].name"), (problem.Object, problem.Path));
         Assert.Contains(message, problem.Message, StringComparison.Ordinal);
     }
 }

@@ -1,9 +1,10 @@
 using System.Globalization;
 using System.Text;
 
-namespace Isthmus.Lab.ApiServer.Cel;
+namespace Isthmus.Wire.Cel;
 
-internal enum CelTokenKind
+/// <summary>What a token is.</summary>
+public enum CelTokenKind
 {
     Name,
     Text,
@@ -14,13 +15,14 @@ internal enum CelTokenKind
     End,
 }
 
+/// <summary>A token of an expression.</summary>
 /// <param name="Text">The token as the expression has it.</param>
 /// <param name="At">Where it begins in the expression.</param>
 /// <param name="Value">The value of a literal.</param>
-internal readonly record struct CelToken(CelTokenKind Kind, string Text, int At, object? Value = null);
+public readonly record struct CelToken(CelTokenKind Kind, string Text, int At, object? Value = null);
 
 /// <summary>Splits a CEL expression into tokens.</summary>
-internal static class CelTokens
+public static class CelTokens
 {
     private static readonly string[] Signs =
         ["&&", "||", "==", "!=", "<=", ">=", "<", ">", "+", "-", "*", "/", "%", "!", "?", ":", ".", ",", "(", ")", "[", "]", "{", "}"];

@@ -1,10 +1,13 @@
 using System.Text;
 
-namespace Isthmus.Lab.ApiServer.Cel;
+namespace Isthmus.Wire.Cel;
 
 /// <summary>The text is not CEL. The message has the form of cel-go's: the place, the reason, and the line with a mark below it.</summary>
-internal sealed class CelSyntaxException(string expression, int at, string why) : Exception(Describe(expression, at, why))
+public sealed class CelSyntaxException(string expression, int at, string why) : Exception(Describe(expression, at, why))
 {
+    /// <summary>The place and the reason, in one line.</summary>
+    public string Summary => Message.Split('\n')[0]["ERROR: <input>:".Length..];
+
     private static string Describe(string expression, int at, string why)
     {
         var lines = expression.Split('\n');
@@ -20,5 +23,5 @@ internal sealed class CelSyntaxException(string expression, int at, string why) 
     }
 }
 
-/// <summary>The expression is CEL, but uses something that is not evaluated here.</summary>
-internal sealed class CelUnsupportedException(string message) : Exception(message);
+/// <summary>The expression is CEL, but uses something that is not supported here.</summary>
+public sealed class CelUnsupportedException(string message) : Exception(message);

@@ -1,12 +1,8 @@
-namespace Isthmus.Lab.ApiServer.Cel;
+namespace Isthmus.Wire.Cel;
 
-/// <summary>
-/// Parses CEL. Evaluates the part that rules of definitions mostly use: fields, indexes, operators, <c>has</c>, <c>size</c>, the functions
-/// of
-/// texts, and the loops <c>all</c>, <c>exists</c>, <c>exists_one</c>, <c>map</c> and <c>filter</c>.
-/// </summary>
-/// <remarks>Expressions are not type-checked: unknown variables, fields and functions are found at evaluation, or not at all.</remarks>
-internal sealed class CelParser
+/// <summary>Parses CEL. Byte texts, maps, optional values and objects of named types are recognized, but are not part of the tree.</summary>
+/// <remarks>Expressions are not type-checked.</remarks>
+public sealed class CelParser
 {
     private const int MaxDepth = 100;
     private const string Expression = "{'[', '{', '(', '.', '-', '!', 'true', 'false', 'null', NUM_FLOAT, NUM_INT, NUM_UINT, STRING, BYTES, IDENTIFIER}";
@@ -24,15 +20,19 @@ internal sealed class CelParser
     private int _depth;
     private string? _unsupported;
 
-    private CelParser(string text) => (_text, _tokens) = (text, CelTokens.Read(text));
+    private readonly Func<string, int, bool> _knows;
+
+    private CelParser(string text, Func<string, int, bool> knows) => (_text, _tokens, _knows) = (text, CelTokens.Read(text), knows);
 
     private CelToken Next => _tokens[_at];
 
+    /// <param name="text">The expression.</param>
+    /// <param name="knows">Whether there is a function with that name and number of arguments; the receiver of a call is its first argument.</param>
     /// <exception cref="CelSyntaxException">The text is not CEL.</exception>
-    /// <exception cref="CelUnsupportedException">The expression uses something that is not evaluated here.</exception>
-    public static CelNode Parse(string text)
+    /// <exception cref="CelUnsupportedException">The expression uses something that the tree does not have.</exception>
+    public static CelNode Parse(string text, Func<string, int, bool> knows)
     {
-        var parser = new CelParser(text);
+        var parser = new CelParser(text, knows);
         var node = parser.Conditional();
         if (parser.Next.Kind != CelTokenKind.End) throw parser.Unexpected("<EOF>");
         return parser._unsupported is { } why ? throw new CelUnsupportedException(why) : node;
@@ -43,7 +43,7 @@ internal sealed class CelParser
     {
         try
         {
-            Parse(text);
+            Parse(text, static (_, _) => true);
             return null;
         }
         catch (CelSyntaxException e)
@@ -175,7 +175,7 @@ internal sealed class CelParser
     }
 
     private CelNode Function(string name, List<CelNode> arguments) =>
-        CelValues.Function(name, arguments.Count) is { } function ? new CelCall(function, arguments) : Unsupported($"the function {name}", new CelList(arguments));
+        _knows(name, arguments.Count) ? new CelCall(name, arguments) : Unsupported($"the function {name}", new CelList(arguments));
 
     private List<CelNode> Items(string end, bool mayEndWithComma = false)
     {

@@ -1,0 +1,91 @@
+using Google.Protobuf;
+using Google.Protobuf.WellKnownTypes;
+using Isthmus.Mesh.Model;
+using Isthmus.Wire.Envoy;
+using Isthmus.Wire.Envoy.AccessLoggers;
+
+namespace Isthmus.Mesh.Generate;
+
+/// <summary>The access logs of listeners, connection managers and TCP proxies.</summary>
+internal static class AccessLogs
+{
+    /// <summary>Istio's default access log format.</summary>
+    public const string DefaultLogFormat =
+        "[%START_TIME%] \"%REQ(:METHOD)% %REQ(X-ENVOY-ORIGINAL-PATH?:PATH)% %PROTOCOL%\" %RESPONSE_CODE% %RESPONSE_FLAGS% " +
+        "%RESPONSE_CODE_DETAILS% %CONNECTION_TERMINATION_DETAILS% \"%UPSTREAM_TRANSPORT_FAILURE_REASON%\" %BYTES_RECEIVED% %BYTES_SENT% " +
+        "%DURATION% %RESP(X-ENVOY-UPSTREAM-SERVICE-TIME)% \"%REQ(X-FORWARDED-FOR)%\" \"%REQ(USER-AGENT)%\" \"%REQ(X-REQUEST-ID)%\" " +
+        "\"%REQ(:AUTHORITY)%\" \"%UPSTREAM_HOST%\" %UPSTREAM_CLUSTER% %UPSTREAM_LOCAL_ADDRESS% %DOWNSTREAM_LOCAL_ADDRESS% " +
+        "%DOWNSTREAM_REMOTE_ADDRESS% %REQUESTED_SERVER_NAME% %ROUTE_NAME%\n";
+
+    /// <summary>Logs of requests or connections.</summary>
+    public static IEnumerable<AccessLog> Of(MeshConfig mesh) => mesh.Logs.Select(plan => Log(plan, mesh));
+
+    /// <summary>Logs of the connections that match no filter chain.</summary>
+    public static IEnumerable<AccessLog> OfUnmatched(MeshConfig mesh)
+    {
+        if (mesh.DisableListenerLog) yield break;
+        foreach (var log in Of(mesh))
+        {
+            AccessLogFilter unmatched = new() { ResponseFlagFilter = new() { Flags = { "NR" } } };
+            log.Filter = log.Filter is { } selected ? new() { AndFilter = new() { Filters = { unmatched, selected } } } : unmatched;
+            yield return log;
+        }
+    }
+
+    private static AccessLog Log(LogPlan plan, MeshConfig mesh) => new()
+    {
+        Name = "envoy.access_loggers.file",
+        Filter = plan.Filter.Length == 0 ? null : new()
+        {
+            ExtensionFilter = new() { Name = "envoy.access_loggers.extension_filters.cel", TypedConfig = Parts.Pack(new ExpressionFilter { Expression = plan.Filter }) },
+        },
+        TypedConfig = Parts.Pack(new FileAccessLog { Path = plan.Logger.Path, LogFormat = Format(plan.Logger.Template ?? mesh.AccessLogTemplate) }),
+    };
+
+    private static SubstitutionFormatString Format(LogTemplate template)
+    {
+        if (template.IsJson && JsonFormat(template.Text) is { } json) return new() { JsonFormat = json };
+        var text = template.IsJson || template.Text.Length == 0 ? DefaultLogFormat : template.Text.EndsWith('\n') ? template.Text : template.Text + "\n";
+        return new() { TextFormatSource = new() { InlineString = text } };
+    }
+
+    /// <summary>The format as a JSON object; null when it is not one, and then the default text format applies.</summary>
+    private static Struct? JsonFormat(string format)
+    {
+        if (format.Length == 0) return DefaultJsonFormat();
+        try
+        {
+            return Struct.Parser.ParseJson(format);
+        }
+        catch (InvalidProtocolBufferException)
+        {
+            return null;
+        }
+    }
+
+    private static Struct DefaultJsonFormat() => Parts.Fields(
+        ("start_time", Value.ForString("%START_TIME%")),
+        ("method", Value.ForString("%REQ(:METHOD)%")),
+        ("path", Value.ForString("%REQ(X-ENVOY-ORIGINAL-PATH?:PATH)%")),
+        ("protocol", Value.ForString("%PROTOCOL%")),
+        ("response_code", Value.ForString("%RESPONSE_CODE%")),
+        ("response_flags", Value.ForString("%RESPONSE_FLAGS%")),
+        ("response_code_details", Value.ForString("%RESPONSE_CODE_DETAILS%")),
+        ("connection_termination_details", Value.ForString("%CONNECTION_TERMINATION_DETAILS%")),
+        ("upstream_transport_failure_reason", Value.ForString("%UPSTREAM_TRANSPORT_FAILURE_REASON%")),
+        ("bytes_received", Value.ForString("%BYTES_RECEIVED%")),
+        ("bytes_sent", Value.ForString("%BYTES_SENT%")),
+        ("duration", Value.ForString("%DURATION%")),
+        ("upstream_service_time", Value.ForString("%RESP(X-ENVOY-UPSTREAM-SERVICE-TIME)%")),
+        ("x_forwarded_for", Value.ForString("%REQ(X-FORWARDED-FOR)%")),
+        ("user_agent", Value.ForString("%REQ(USER-AGENT)%")),
+        ("request_id", Value.ForString("%REQ(X-REQUEST-ID)%")),
+        ("authority", Value.ForString("%REQ(:AUTHORITY)%")),
+        ("upstream_host", Value.ForString("%UPSTREAM_HOST%")),
+        ("upstream_cluster", Value.ForString("%UPSTREAM_CLUSTER%")),
+        ("upstream_local_address", Value.ForString("%UPSTREAM_LOCAL_ADDRESS%")),
+        ("downstream_local_address", Value.ForString("%DOWNSTREAM_LOCAL_ADDRESS%")),
+        ("downstream_remote_address", Value.ForString("%DOWNSTREAM_REMOTE_ADDRESS%")),
+        ("requested_server_name", Value.ForString("%REQUESTED_SERVER_NAME%")),
+        ("route_name", Value.ForString("%ROUTE_NAME%")));
+}

@@ -168,12 +168,12 @@ public sealed partial class ControlPlane : IAsyncDisposable
     {
         Listening.Separate(_app, _settings);
         var callers = new CallerCheck(_clusters.ClientOf, _settings, () => _injector.Current.TrustDomain, _logs.CreateLogger<CallerCheck>());
-        new CertificateEndpoint(_ca, callers, _settings, _ports.Time, _logs.CreateLogger<CertificateEndpoint>()).Map(_app);
+        new CertificateEndpoint(_ca, callers, _settings, _ports.Time, _logs.CreateLogger<CertificateEndpoint>()) { Metrics = _engine.Metrics }.Map(_app);
         var identity = Identity(_settings);
         new XdsServer(new AuthorizedFeeds(new MeshFeeds(_engine), callers, _settings.Listen.Plain), new XdsServerSettings(identity, FirstStates: new(_settings.PushThrottle, FirstStatePatience, _ports.Time)), _ports.Random).Map(_app);
-        new WebhookEndpoints(() => _injector.Current, SidecarsIn, () => _engine.Mesh.Sources.ProxyConfigs.Items.Values, _logs.CreateLogger<WebhookEndpoints>()).Map(_app);
+        new WebhookEndpoints(() => _injector.Current, SidecarsIn, () => _engine.Mesh.Sources.ProxyConfigs.Items.Values, _logs.CreateLogger<WebhookEndpoints>()) { Metrics = _engine.Metrics }.Map(_app);
         new DebugEndpoints(_report, _lastKnown, _gatewayNames, MeshPages.All(_engine).Append(SourcePage.For(_engine, _report, _settings.ClusterId)).ToDictionary(StringComparer.Ordinal)).Map(_app);
-        new MetricsPage(_engine, _report, _lastKnown, _tasks, _ports.Time).Map(_app);
+        new MetricsPage(_engine, _report, _lastKnown, _tasks, _ports.Time, () => _ca.Current?.Bundle.Trust.Roots.Select(root => root.NotAfter.ToUniversalTime()).DefaultIfEmpty().Min()).Map(_app);
         _app.MapGet("/ready", (RequestDelegate)_readiness.AnswerAsync);
     }
 

@@ -1,4 +1,5 @@
 using System.Security.Cryptography.X509Certificates;
+using Isthmus.ControlPlane.Metrics;
 using Isthmus.ControlPlane.Settings;
 using Isthmus.Core.Identity;
 using Isthmus.Core.Problems;
@@ -22,17 +23,28 @@ public sealed partial class CertificateEndpoint(CaState ca, CallerCheck callers,
     public static GrpcMethod<IstioCertificateRequest, IstioCertificateResponse> Method { get; } =
         new("istio.v1.auth.IstioCertificateService", "CreateCertificate", IstioCertificateRequest.Parser, IstioCertificateResponse.Parser);
 
+    /// <summary>Counts requests and certificates.</summary>
+    public ControlMetrics Metrics { get; init; } = new();
+
     public void Map(IEndpointRouteBuilder endpoints) => endpoints.MapUnary(Method, SignAsync);
 
     private async Task<IstioCertificateResponse> SignAsync(GrpcCall call, IstioCertificateRequest request)
     {
-        var caller = (await callers.RequireAsync(call, call.Stop)).Identity;
+        Metrics.Count("citadel_server_csr_count");
+        var caller = (await RequireAsync(call)).Identity;
         if (ca.Current is not { } current)
+        {
+            Metrics.Count("citadel_server_csr_sign_err_count");
             throw new GrpcException(GrpcCode.Unavailable, ca.Problem is { } problem ? $"the CA is not usable: {problem}" : "the CA is not loaded yet");
+        }
         var lifetime = Lifetime(request.ValidityDuration);
         PublicKey key;
         try { key = SigningRequest.Check(request.Csr); }
-        catch (ProblemException e) { throw new GrpcException(GrpcCode.InvalidArgument, $"CSR signing error ({e.Message})", e); }
+        catch (ProblemException e)
+        {
+            Metrics.Count("citadel_server_csr_parsing_err_count");
+            throw new GrpcException(GrpcCode.InvalidArgument, $"CSR signing error ({e.Message})", e);
+        }
 
         var now = time.GetUtcNow();
         var end = now + lifetime;
@@ -45,7 +57,21 @@ public sealed partial class CertificateEndpoint(CaState ca, CallerCheck callers,
         if (current.ChainPem.Length > 0) response.CertChain.Add(current.ChainPem);
         response.CertChain.Add(current.RootsPem);
         Signed(log, caller, end);
+        Metrics.Count("citadel_server_success_cert_issuance_count");
         return response;
+    }
+
+    private async Task<Caller> RequireAsync(GrpcCall call)
+    {
+        try
+        {
+            return await callers.RequireAsync(call, call.Stop);
+        }
+        catch (GrpcException)
+        {
+            Metrics.Count("citadel_server_authentication_failure_count");
+            throw;
+        }
     }
 
     private TimeSpan Lifetime(long seconds)

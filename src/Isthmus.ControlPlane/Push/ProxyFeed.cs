@@ -1,3 +1,4 @@
+using Isthmus.ControlPlane.Metrics;
 using Isthmus.Core.Collections;
 using Isthmus.Core.Problems;
 using Isthmus.Mesh.Model;
@@ -20,13 +21,15 @@ public sealed class ProxyFeed : IXdsFeed
     private readonly Dictionary<string, TypeSync> _types = new(StringComparer.Ordinal);
     private readonly Action<ProxyFeed> _left;
     private readonly TimeProvider _time;
+    private readonly ControlMetrics? _metrics;
     private XdsSnapshot? _snapshot;
+    private DateTimeOffset? _changedAt; // the first change that the proxy may lack
     private (ValueList<string> Gateways, ValueList<Problem> Problems) _served;
     private TaskCompletionSource _changed = new(TaskCreationOptions.RunContinuationsAsynchronously);
 
-    internal ProxyFeed(ProxyIdentity proxy, TimeProvider time, Action<ProxyFeed> left)
+    internal ProxyFeed(ProxyIdentity proxy, TimeProvider time, Action<ProxyFeed> left, ControlMetrics? metrics = null)
     {
-        (Proxy, _time, _left) = (proxy, time, left);
+        (Proxy, _time, _left, _metrics) = (proxy, time, left, metrics);
         Since = time.GetUtcNow();
     }
 
@@ -58,11 +61,15 @@ public sealed class ProxyFeed : IXdsFeed
         get { lock (_guard) return new(Proxy, Since, [.. _types.Values.OrderBy(type => TypeUrls.Rank(type.TypeUrl))]); }
     }
 
-    internal void Offer(XdsSnapshot snapshot)
+    /// <param name="snapshot">The newest.</param>
+    /// <param name="changedAt">When the first change happened that it contains; null: unknown.</param>
+    internal void Offer(XdsSnapshot snapshot, DateTimeOffset? changedAt = null)
     {
         TaskCompletionSource changed;
         lock (_guard)
         {
+            // A change that concerned nothing that the proxy subscribes to is over.
+            _changedAt = IsInSync ? changedAt : _changedAt ?? changedAt;
             _snapshot = snapshot;
             (changed, _changed) = (_changed, new(TaskCreationOptions.RunContinuationsAsynchronously));
         }
@@ -86,6 +93,7 @@ public sealed class ProxyFeed : IXdsFeed
     public void Observe(XdsEvent happened)
     {
         var now = _time.GetUtcNow();
+        _metrics?.Count(happened);
         lock (_guard)
         {
             var last = _types.GetValueOrDefault(happened.TypeUrl) ?? new(happened.TypeUrl, "", "", "", "", default, default);
@@ -96,8 +104,15 @@ public sealed class ProxyFeed : IXdsFeed
                 XdsEventKind.Rejected => last with { Error = happened.Detail },
                 _ => last,
             };
+            if (happened.Kind == XdsEventKind.Rejected) _changedAt = null;
+            if (happened.Kind != XdsEventKind.Acknowledged || _changedAt is not { } changedAt || !IsInSync) return;
+            _metrics?.Converged(now - changedAt);
+            _changedAt = null;
         }
     }
+
+    /// <summary>The proxy has accepted everything that was sent. Only under the guard.</summary>
+    private bool IsInSync => _types.Values.All(type => type.Sent == type.Acked);
 
     public ValueTask DisposeAsync()
     {

@@ -40,6 +40,9 @@ public sealed class Publisher(TimeProvider time)
 
     public int Scopes => _views.Count;
 
+    /// <summary>When the first of the changes happened that are published now; null: unknown.</summary>
+    public DateTimeOffset? ChangedAt { get; set; }
+
     /// <summary>How many times the scope of a proxy was resolved since the start.</summary>
     public long Resolved { get; private set; }
 
@@ -50,6 +53,7 @@ public sealed class Publisher(TimeProvider time)
         if (_mesh is not { } mesh) return;
         Attach(proxy, mesh);
         SetSecrets(proxy);
+        ChangedAt = null; // that a proxy connects is not a change of the mesh
         Offer(proxy, Version());
     }
 
@@ -181,7 +185,7 @@ public sealed class Publisher(TimeProvider time)
         $"{time.GetUtcNow().ToString("yyyy-MM-dd'T'HH:mm:ss'Z'", CultureInfo.InvariantCulture)}/{(++_counter).ToString(CultureInfo.InvariantCulture)}";
 
     /// <summary>Offers the proxy a snapshot if anything in it is new; unchanged types keep the same object.</summary>
-    private static void Offer(ProxyFeed proxy, string version)
+    private void Offer(ProxyFeed proxy, string version)
     {
         if (proxy.Published is not { } published) return;
         var view = published.View;
@@ -197,7 +201,7 @@ public sealed class Publisher(TimeProvider time)
         // A sidecar has none, and must be told so: otherwise it would wait for those that a rule names.
         if (!ReferenceEquals(now.Secrets, last.Secrets)) types = types.SetItem(TypeUrls.Secret, published.Secrets);
         (published.Given, published.Types) = (now, types);
-        proxy.Offer(new(version, types));
+        proxy.Offer(new(version, types), ChangedAt);
     }
 
     private static IXdsResources Over(ResourceSet shared, ResourceSet? own) => own is null ? shared : new OverlaySet(shared, own, ImmutableHashSet<string>.Empty);

@@ -1,6 +1,7 @@
 using System.Threading.Channels;
 using Isthmus.ControlPlane.Derive;
 using Isthmus.ControlPlane.Intake;
+using Isthmus.ControlPlane.Metrics;
 using Isthmus.Mesh.Model;
 using Isthmus.Mesh.Resolve;
 using Microsoft.Extensions.Logging;
@@ -35,6 +36,7 @@ public sealed partial class PushEngine(MeshWriter writer, PushSettings settings,
     private bool _allEndpoints;
     private bool _full;
     private MeshChanges _fullChanges = new();
+    private DateTimeOffset? _changedAt; // the first change that is not published
     private long _failures;
 
     // The writer's thread only.
@@ -51,6 +53,9 @@ public sealed partial class PushEngine(MeshWriter writer, PushSettings settings,
     public long Failures => Interlocked.Read(ref _failures);
 
     public MeshGraph Mesh => writer.Mesh;
+
+    /// <summary>What this control plane counts.</summary>
+    public ControlMetrics Metrics { get; } = new();
 
     /// <summary>Connected proxies. From any thread.</summary>
     public IReadOnlyList<ProxyFeed> Proxies
@@ -87,7 +92,7 @@ public sealed partial class PushEngine(MeshWriter writer, PushSettings settings,
     /// <summary>The feed of an authenticated proxy. It gets its first snapshot once the mesh is known.</summary>
     public ProxyFeed Connect(ProxyIdentity proxy)
     {
-        var feed = new ProxyFeed(proxy, time, Disconnect);
+        var feed = new ProxyFeed(proxy, time, Disconnect, Metrics);
         lock (_guard) _proxies.Add(feed);
         Request(publisher => publisher.Join(feed));
         return feed;
@@ -151,9 +156,9 @@ public sealed partial class PushEngine(MeshWriter writer, PushSettings settings,
     private void PushWhenQuiet()
     {
         if (!_ready || (_published && (_pending.IsEmpty || !_debounce.IsDue(time.GetUtcNow())))) return;
-        var pending = _pending;
+        var (pending, first) = (_pending, _debounce.First);
         (_pending, _debounce) = (new(), new(settings)); // Before anything can throw: a failed push must not be due again at once.
-        Hand(pending, full: true);
+        Hand(pending, full: true, first);
         _published = true;
     }
 
@@ -190,10 +195,12 @@ public sealed partial class PushEngine(MeshWriter writer, PushSettings settings,
         return await more.ConfigureAwait(false);
     }
 
-    private void Hand(MeshChanges changes, bool full)
+    private void Hand(MeshChanges changes, bool full, DateTimeOffset? since = null)
     {
+        since ??= time.GetUtcNow();
         lock (_guard)
         {
+            if (_changedAt is not { } known || since < known) _changedAt = since;
             _view = writer.Mesh.View();
             if (full)
             {
@@ -242,6 +249,7 @@ public sealed partial class PushEngine(MeshWriter writer, PushSettings settings,
             view = _view;
             work = (_endpoints, _allEndpoints, _full, _fullChanges, _requests);
             (_endpoints, _allEndpoints, _full, _fullChanges, _requests) = (null, false, false, new(), []);
+            (publisher.ChangedAt, _changedAt) = (_changedAt, null);
         }
         if (work.full)
         {

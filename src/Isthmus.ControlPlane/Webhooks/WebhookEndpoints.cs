@@ -1,5 +1,6 @@
 using System.Text.Json.Nodes;
 using Isthmus.ControlPlane.Injection;
+using Isthmus.ControlPlane.Metrics;
 using Isthmus.Core.Collections;
 using Isthmus.Core.Problems;
 using Isthmus.Mesh.Config;
@@ -16,6 +17,9 @@ namespace Isthmus.ControlPlane.Webhooks;
 /// <param name="configs">The ProxyConfigs of the mesh.</param>
 public sealed partial class WebhookEndpoints(Func<InjectorValues> values, Func<string?, NativeSidecars> natives, Func<IEnumerable<ProxyConfig>> configs, ILogger<WebhookEndpoints> log)
 {
+    /// <summary>Counts questions and answers.</summary>
+    public ControlMetrics Metrics { get; init; } = new();
+
     public void Map(IEndpointRouteBuilder endpoints)
     {
         endpoints.MapPost("/inject/{**path}", (RequestDelegate)(http => AdmissionReview.HandleAsync(http, question => Inject(question, http.Request.Path))));
@@ -23,6 +27,14 @@ public sealed partial class WebhookEndpoints(Func<InjectorValues> values, Func<s
     }
 
     private AdmissionAnswer Inject(AdmissionQuestion question, string path)
+    {
+        Metrics.Count("sidecar_injection_requests_total");
+        var answer = Answer(question, path);
+        Metrics.Count(!answer.Allowed ? "sidecar_injection_failure_total" : answer.Patch is null ? "sidecar_injection_skip_total" : "sidecar_injection_success_total");
+        return answer;
+    }
+
+    private AdmissionAnswer Answer(AdmissionQuestion question, string path)
     {
         if (question.Object is not { } pod) return new(false, Message: "request.object is missing");
         try
@@ -45,13 +57,22 @@ public sealed partial class WebhookEndpoints(Func<InjectorValues> values, Func<s
     }
 
     /// <summary>Rejects an invalid object with all of its field paths at once, and returns warnings.</summary>
-    private static AdmissionAnswer Validate(AdmissionQuestion question)
+    private AdmissionAnswer Validate(AdmissionQuestion question)
     {
         if (question.Object is not { } value) return new(true);
         var problems = Validation.Check(value);
         var warnings = problems.Where(problem => problem.Severity == Severity.Warning).Select(Text).ToList();
         var errors = problems.Where(problem => problem.Severity == Severity.Error).Select(Text).ToList();
+        Metrics.Count(errors.Count == 0 ? "galley_validation_passed" : "galley_validation_failed", $"{Labels(value)}{(errors.Count == 0 ? "" : ",reason=\"invalid_resource\"")}");
         return errors.Count == 0 ? new(true, Warnings: warnings) : new(false, Message: $"configuration is invalid: {string.Join("; ", errors)}", Warnings: warnings);
+    }
+
+    /// <summary>The kind of an object, if it is one of Istio's: others would make labels of any text.</summary>
+    private static string Labels(JsonObject value)
+    {
+        var version = value["apiVersion"]?.ToString().Split('/');
+        return version is [var group, var number] && IstioKind.All.FirstOrDefault(kind => kind.Group == group && kind.Kind == value["kind"]?.ToString()) is { } known
+            ? $"group=\"{known.Group}\",version=\"{(number is "v1" or "v1beta1" or "v1alpha3" or "v1alpha1" ? number : "unknown")}\",resource=\"{known.Plural}\"" : "group=\"unknown\",version=\"unknown\",resource=\"unknown\"";
     }
 
     private static string Text(Problem problem)

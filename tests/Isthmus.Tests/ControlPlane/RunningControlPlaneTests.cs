@@ -125,6 +125,29 @@ public sealed class RunningControlPlaneTests : IAsyncLifetime
         }
     }
 
+    /// <summary>The names of istiod: a dashboard for it finds them.</summary>
+    [Fact]
+    public async Task A_scrape_has_what_istiod_tells_about_itself()
+    {
+        foreach (var definition in IstioCrds.All) await _client.CreateAsync(Kinds.CustomResourceDefinition, (JsonObject)definition.DeepClone(), Stop);
+        await InjectAsync("/inject", "");
+        await AskAsync("/validate", JsonNode.Parse("""{"apiVersion": "networking.istio.io/v1", "kind": "Gateway", "metadata": {"name": "a"}, "spec": {"selector": {"a": "b"}, "servers": [{"port": {"number": 80, "name": "http", "protocol": "HTTP"}, "hosts": ["*"]}]}}""")!);
+        await AskAsync("/validate", JsonNode.Parse("""{"apiVersion": "networking.istio.io/v1beta1", "kind": "Gateway", "metadata": {"name": "a"}, "spec": {"servers": [{"hosts": ["a b"]}]}}""")!);
+        await UntilAsync("/ready", answer => answer.Status == HttpStatusCode.OK);
+        var page = (await GetAsync("/metrics", _ports[4].Number)).Body;
+        foreach (var line in (string[])
+        [
+            "sidecar_injection_requests_total 1", "sidecar_injection_success_total 1", "sidecar_injection_failure_total 0", "citadel_server_csr_count 0", "citadel_server_success_cert_issuance_count 0",
+            "galley_validation_passed{group=\"networking.istio.io\",version=\"v1\",resource=\"gateways\"} 1",
+            "galley_validation_failed{group=\"networking.istio.io\",version=\"v1beta1\",resource=\"gateways\",reason=\"invalid_resource\"} 1",
+            "pilot_proxy_convergence_time_count 0", "istiod_managed_clusters{cluster_type=\"local\"} 1",
+        ]) Assert.Contains($"\n{line}\n", page, StringComparison.Ordinal);
+        foreach (var start in (string[])["pilot_info{version=\"", "istio_build{component=\"pilot\",tag=\"", "pilot_services ", "pilot_virt_services 0", "istiod_uptime_seconds ", "citadel_server_root_cert_expiry_timestamp "])
+            Assert.Contains($"\n{start}", page, StringComparison.Ordinal);
+        Assert.Contains("# TYPE pilot_xds_pushes counter", page, StringComparison.Ordinal);
+        Assert.DoesNotContain("citadel_server_root_cert_expiry_timestamp -", page, StringComparison.Ordinal);
+    }
+
     [Fact]
     public void Each_reason_has_its_remedy()
     {
@@ -167,6 +190,13 @@ public sealed class RunningControlPlaneTests : IAsyncLifetime
 
     private async Task<string> InjectAsync(string path, string node)
     {
+        var answer = await AskAsync(path, JsonNode.Parse($$$"""{"metadata":{"name":"web"},"spec":{"nodeName":"{{{node}}}","containers":[{"name":"web","image":"any"}]}}""")!);
+        return System.Text.Encoding.UTF8.GetString(Convert.FromBase64String(answer["patch"]!.ToString())).Replace("\\u0022", "\"", StringComparison.Ordinal).Replace("\\\"", "\"", StringComparison.Ordinal);
+    }
+
+    /// <summary>What a webhook answers to an object.</summary>
+    private async Task<JsonNode> AskAsync(string path, JsonNode asked)
+    {
         using var client = new HttpClient(new HttpClientHandler { ServerCertificateCustomValidationCallback = (_, _, _, _) => true });
         var review = new JsonObject
         {
@@ -174,8 +204,7 @@ public sealed class RunningControlPlaneTests : IAsyncLifetime
             ["kind"] = "AdmissionReview",
             ["request"] = new JsonObject
             {
-                ["uid"] = "1", ["namespace"] = "shop", ["operation"] = "CREATE",
-                ["object"] = JsonNode.Parse($$$"""{"metadata":{"name":"web"},"spec":{"nodeName":"{{{node}}}","containers":[{"name":"web","image":"any"}]}}"""),
+                ["uid"] = "1", ["namespace"] = "shop", ["operation"] = "CREATE", ["object"] = asked,
             },
         };
         while (true)
@@ -184,8 +213,7 @@ public sealed class RunningControlPlaneTests : IAsyncLifetime
             {
                 using var content = new StringContent(review.ToJsonString(), System.Text.Encoding.UTF8, "application/json");
                 using var answer = await client.PostAsync($"https://127.0.0.1:{_ports[3].Number}{path}", content, Stop);
-                var patch = JsonNode.Parse(await answer.Content.ReadAsStringAsync(Stop))!["response"]!["patch"]!.ToString();
-                return System.Text.Encoding.UTF8.GetString(Convert.FromBase64String(patch)).Replace("\\u0022", "\"", StringComparison.Ordinal).Replace("\\\"", "\"", StringComparison.Ordinal);
+                return JsonNode.Parse(await answer.Content.ReadAsStringAsync(Stop))!["response"]!;
             }
             catch (HttpRequestException)
             {

@@ -1,0 +1,99 @@
+using System.Collections.Concurrent;
+using System.Globalization;
+using System.Runtime.CompilerServices;
+using System.Text;
+using Isthmus.Wire.Xds;
+
+namespace Isthmus.ControlPlane.Metrics;
+
+/// <summary>What the control plane counts, under istiod's names. From any thread.</summary>
+public sealed class ControlMetrics
+{
+    /// <summary>Upper bounds in seconds, as istiod has them.</summary>
+    private static readonly double[] ConvergenceBounds = [0.1, 0.5, 1, 3, 5, 10, 20, 30];
+
+    private static readonly (string Name, string Help)[] Counters =
+    [
+        ("pilot_xds_pushes", "Responses that were sent to proxies, by type."),
+        ("pilot_total_xds_rejects", "Responses that proxies rejected, by type."),
+        ("citadel_server_csr_count", "Requests for certificates."),
+        ("citadel_server_authentication_failure_count", "Requests for certificates whose caller did not prove an identity."),
+        ("citadel_server_csr_parsing_err_count", "Requests for certificates that cannot be read."),
+        ("citadel_server_csr_sign_err_count", "Certificates that could not be signed."),
+        ("citadel_server_success_cert_issuance_count", "Certificates that were issued."),
+        ("sidecar_injection_requests_total", "Pods that API servers asked about."),
+        ("sidecar_injection_success_total", "Pods that got a sidecar."),
+        ("sidecar_injection_skip_total", "Pods that get no sidecar."),
+        ("sidecar_injection_failure_total", "Pods that could not get a sidecar, and were refused."),
+        ("galley_validation_passed", "Objects that were accepted at admission."),
+        ("galley_validation_failed", "Objects that were refused at admission."),
+    ];
+
+    private readonly ConcurrentDictionary<(string Name, string Labels), StrongBox<long>> _counts = [];
+    private readonly long[] _converged = new long[ConvergenceBounds.Length + 1];
+    private readonly Lock _guard = new(); // guards _converged and _convergedSeconds
+    private double _convergedSeconds;
+
+    /// <param name="labels">As in Prometheus' text form.</param>
+    public void Count(string name, string labels = "") => Interlocked.Increment(ref _counts.GetOrAdd((name, labels), static _ => new()).Value);
+
+    /// <summary>Counts what happened on the stream of a proxy.</summary>
+    public void Count(XdsEvent happened)
+    {
+        if (happened.Kind == XdsEventKind.Sent) Count("pilot_xds_pushes", $"type=\"{ShortName(happened.TypeUrl)}\"");
+        else if (happened.Kind == XdsEventKind.Rejected) Count("pilot_total_xds_rejects", $"type=\"{ShortName(happened.TypeUrl)}\"");
+    }
+
+    /// <summary>A proxy has accepted all that follows from a change.</summary>
+    public void Converged(TimeSpan after)
+    {
+        var at = 0;
+        while (at < ConvergenceBounds.Length && after.TotalSeconds > ConvergenceBounds[at]) at++;
+        lock (_guard)
+        {
+            _converged[at]++;
+            _convergedSeconds += after.TotalSeconds;
+        }
+    }
+
+    /// <summary>Writes all of them in Prometheus' text form.</summary>
+    internal void Write(StringBuilder text)
+    {
+        var counts = _counts.ToLookup(item => item.Key.Name, item => (item.Key.Labels, Value: (double)Interlocked.Read(ref item.Value.Value)), StringComparer.Ordinal);
+        foreach (var (name, help) in Counters)
+        {
+            // Without labels, 0 is a value, too.
+            var samples = counts[name].OrderBy(sample => sample.Labels, StringComparer.Ordinal).ToList();
+            MetricText.Family(text, name, "counter", help, samples.Count == 0 && !IsLabelled(name) ? [("", 0)] : samples);
+        }
+        WriteConvergence(text);
+    }
+
+    private void WriteConvergence(StringBuilder text)
+    {
+        const string Name = "pilot_proxy_convergence_time";
+        text.Append(CultureInfo.InvariantCulture, $"# HELP {Name} Seconds between a change and the acceptance of all that follows from it by a proxy.\n# TYPE {Name} histogram\n");
+        lock (_guard)
+        {
+            var total = 0L;
+            for (var i = 0; i < ConvergenceBounds.Length; i++) text.Append(CultureInfo.InvariantCulture, $"{Name}_bucket{{le=\"{ConvergenceBounds[i]}\"}} {total += _converged[i]}\n");
+            total += _converged[^1];
+            text.Append(CultureInfo.InvariantCulture, $"{Name}_bucket{{le=\"+Inf\"}} {total}\n{Name}_sum {_convergedSeconds}\n{Name}_count {total}\n");
+        }
+    }
+
+    private static bool IsLabelled(string name) => name.StartsWith("pilot_", StringComparison.Ordinal) || name.StartsWith("galley_", StringComparison.Ordinal);
+
+    private static string ShortName(string typeUrl) => typeUrl switch
+    {
+        TypeUrls.Cluster => "cds",
+        TypeUrls.Endpoints => "eds",
+        TypeUrls.Listener => "lds",
+        TypeUrls.Route => "rds",
+        TypeUrls.NameTable => "nds",
+        TypeUrls.Secret => "sds",
+        TypeUrls.ExtensionConfig => "ecds",
+        TypeUrls.ProxyConfig => "pcds",
+        _ => typeUrl,
+    };
+}

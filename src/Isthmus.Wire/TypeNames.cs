@@ -52,6 +52,7 @@ public static class TypeNames
         [typeof(RawBuffer)] = "envoy.extensions.transport_sockets.raw_buffer.v3.RawBuffer",
         [typeof(Envoy.HttpFilters.Wasm)] = "envoy.extensions.filters.http.wasm.v3.Wasm",
         [typeof(Envoy.HttpFilters.GrpcStats.FilterConfig)] = "envoy.extensions.filters.http.grpc_stats.v3.FilterConfig",
+        [typeof(Istio.Stats.PluginConfig)] = "stats.PluginConfig",
         [typeof(GrpcWeb)] = "envoy.extensions.filters.http.grpc_web.v3.GrpcWeb",
         [typeof(UuidRequestIdConfig)] = "envoy.extensions.request_id.uuid.v3.UuidRequestIdConfig",
         [typeof(Envoy.ListenerFilters.TlsInspector)] = "envoy.extensions.filters.listener.tls_inspector.v3.TlsInspector",

@@ -25,7 +25,7 @@ internal sealed class OutboundPart(ProxyScope scope)
         var hosts = services.Select(service => new VisibleHost(service, service.Headless || service.Pod is not null ? view.EndpointsOf(service.Hostname).Endpoints : default, L4For(view, service))).ToList();
         var policy = scope.Sidecar?.OutboundTrafficPolicy ?? view.Mesh.OutboundTrafficPolicy;
         var plans = OutboundPlan.Of(scope, hosts);
-        UpdateListeners(plans, view.Mesh.With(scope.AcceptsHttp10, scope.Logs), policy);
+        UpdateListeners(plans, view.Mesh.With(scope.AcceptsHttp10, scope.Logs, scope.Metrics), policy);
         UpdateRoutes(plans, hosts, view, policy);
         var names = NameTableGenerator.Build(scope, hosts);
         Names = Names.ReplacedBy([EncodedResource.Of(TypeUrls.NameTable, "", names)]);

@@ -15,13 +15,14 @@ internal static class ExtensionProviderReader
     private const string OpenTelemetry = "opentelemetry";
     private const string FileLog = "envoyFileAccessLog";
 
-    private static readonly string[] Kinds = [Http, Grpc, Zipkin, OpenTelemetry, FileLog];
+    private static readonly string[] Kinds = [Http, Grpc, Zipkin, OpenTelemetry, FileLog, StandardMetrics.Prometheus];
 
     public static ExtensionProviders Read(Field providers)
     {
         var authorizers = new Dictionary<string, ExternalAuthorizer>(StringComparer.Ordinal);
         var tracers = new Dictionary<string, Tracer>(StringComparer.Ordinal);
         var loggers = new Dictionary<string, AccessLogger>(StringComparer.Ordinal) { [AccessLogger.Envoy.Name] = AccessLogger.Envoy };
+        var prometheus = new List<string> { StandardMetrics.Prometheus };
         var names = new HashSet<string>(StringComparer.Ordinal);
         foreach (var provider in providers.Items)
         {
@@ -36,6 +37,9 @@ internal static class ExtensionProviderReader
                 case Zipkin or OpenTelemetry:
                     Keep(tracers, provider, ReadTracer(name, provider[kinds[0]], kinds[0] == Zipkin));
                     break;
+                case StandardMetrics.Prometheus:
+                    if (!provider.IsWrong) prometheus.Add(name);
+                    break;
                 case FileLog:
                     Keep(loggers, provider, LoggerReader.ReadFile(name, provider[FileLog]));
                     break;
@@ -44,7 +48,7 @@ internal static class ExtensionProviderReader
                     break;
             }
         }
-        return new(authorizers.ToValueMap(), tracers.ToValueMap(), loggers.ToValueMap());
+        return new(authorizers.ToValueMap(), tracers.ToValueMap(), loggers.ToValueMap(), prometheus.Distinct().ToValueList());
     }
 
     private static void Keep<T>(Dictionary<string, T> known, Field provider, T read)
@@ -149,7 +153,7 @@ internal static class ExtensionProviderReader
 }
 
 /// <summary>The providers that have an effect, by name.</summary>
-internal sealed record ExtensionProviders(ValueMap<ExternalAuthorizer> Authorizers, ValueMap<Tracer> Tracers, ValueMap<AccessLogger> Loggers);
+internal sealed record ExtensionProviders(ValueMap<ExternalAuthorizer> Authorizers, ValueMap<Tracer> Tracers, ValueMap<AccessLogger> Loggers, ValueList<string> Prometheus);
 
 internal static class HeaderNames
 {

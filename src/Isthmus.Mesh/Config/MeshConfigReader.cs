@@ -26,6 +26,8 @@ public static class MeshConfigReader
             name.Warn($"\"{name.Text}\" is not a collector of traces (zipkin or opentelemetry) in extensionProviders: nothing is traced", "add the provider, or correct the name");
         foreach (var name in root["defaultProviders"]["accessLogging"].Items.Where(name => !providers.Loggers.ContainsKey(name.Text)))
             name.Warn($"\"{name.Text}\" is not an access log in extensionProviders: it is not written", "add the provider, or correct the name");
+        foreach (var name in root["defaultProviders"]["metrics"].Items.Where(name => !providers.Prometheus.Contains(name.Text)))
+            name.Warn($"\"{name.Text}\" is not Prometheus in extensionProviders: nothing is reported to it", "add the provider, or correct the name");
         var config = @default with
         {
             TrustDomain = Or(root["trustDomain"].Text, @default.TrustDomain),
@@ -57,6 +59,8 @@ public static class MeshConfigReader
             Authorizers = providers.Authorizers,
             Tracers = providers.Tracers,
             DefaultTracers = root["defaultProviders"]["tracing"].Texts,
+            Prometheus = providers.Prometheus,
+            DefaultMetrics = root["defaultProviders"]["metrics"] is { Exists: true } metrics ? metrics.Texts : @default.DefaultMetrics,
             Loggers = providers.Loggers,
             DefaultLoggers = root["defaultProviders"]["accessLogging"].Texts,
             EnableTracing = root["enableTracing"].Flag ?? true,

@@ -27,7 +27,7 @@ internal static class MeshSchemas
     private static readonly Schema Fields = List(Strict(("name", Text), ("value", Text),
         ("envName", Refused(Text, "proxies do not read header fields from their environment", "write the value"))));
 
-    /// <summary>Of the providers, external authorizers, collectors of traces and access logs have an effect.</summary>
+    /// <summary>Of the providers, external authorizers, collectors of traces, access logs and Prometheus have an effect.</summary>
     private static readonly Schema Provider = Strict(
         ("name", Text),
         ("envoyExtAuthzHttp", Strict(
@@ -44,7 +44,7 @@ internal static class MeshSchemas
             ("resourceDetectors", Idle(Anything)), ("dynatraceSampler", Idle(Anything)))),
         ("envoyFileAccessLog", Strict(("path", Text), ("logFormat", Strict(("text", Text), ("labels", Map(Anything)))), ("omitEmptyValues", Idle(Flag)))),
         ("lightstep", Idle(Anything)), ("datadog", Idle(Anything)), ("stackdriver", Idle(Anything)), ("opencensus", Idle(Anything)), ("skywalking", Idle(Anything)),
-        ("prometheus", Idle(Anything)), ("envoyHttpAls", Idle(Anything)), ("envoyTcpAls", Idle(Anything)),
+        ("prometheus", Strict()), ("envoyHttpAls", Idle(Anything)), ("envoyTcpAls", Idle(Anything)),
         ("envoyOtelAls", Idle(Anything)), ("sds", Idle(Anything)));
 
     private static readonly Schema Tracing = Object(
@@ -85,7 +85,7 @@ internal static class MeshSchemas
         ("certificates", Refused(List(Anything), OwnAuthority, "create certificates for other servers yourself")),
         ("configSources", Refused(List(Anything), "resources are read from the API server of the configuration cluster only", "apply them there")),
         ("proxyHttpPort", Refused(Unsigned, "sidecars have no port for HTTP proxy requests", "remove the field; traffic is captured")),
-        ("verifyCertificateAtClient", Idle(Flag)), ("defaultProviders", Object(("tracing", Texts), ("metrics", Idle(Texts)), ("accessLogging", Texts))), ("enableEnvoyAccessLogService", Idle(Flag)), ("enableTracing", Flag),
+        ("verifyCertificateAtClient", Idle(Flag)), ("defaultProviders", Object(("tracing", Texts), ("metrics", Texts), ("accessLogging", Texts))), ("enableEnvoyAccessLogService", Idle(Flag)), ("enableTracing", Flag),
         ("inboundClusterStatName", Idle(Text)), ("outboundClusterStatName", Idle(Text)),
         ("ingressClass", Idle(Text)), ("ingressControllerMode", Idle(Text)), ("ingressService", Idle(Text)), ("ingressSelector", Idle(Text)),
         ("proxyInboundListenPort", Idle(Unsigned)), ("proxyListenPort", Idle(Unsigned)), ("serviceScopeConfigs", Idle(List(Anything))), ("thriftConfig", Idle(Anything)),

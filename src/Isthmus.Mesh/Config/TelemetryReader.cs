@@ -12,7 +12,7 @@ internal static class TelemetryReader
     {
         foreach (var target in spec["targetRefs"].Items.Prepend(spec["targetRef"]).Where(target => target.Exists))
             target.Error("cannot be used: there are no objects of the Gateway API and no waypoints", "use selector");
-        return new(source, spec["selector"]["matchLabels"].TextMap, spec["tracing"].Items.Select(ReadTrace).ToValueList(), spec["accessLogging"].Items.Select(ReadLog).ToValueList(), createdAt);
+        return new(source, spec["selector"]["matchLabels"].TextMap, spec["tracing"].Items.Select(ReadTrace).ToValueList(), spec["accessLogging"].Items.Select(ReadLog).ToValueList(), spec["metrics"].Items.Select(MetricReader.Read).ToValueList(), createdAt);
     }
 
     private static LogRule ReadLog(Field rule)
@@ -23,7 +23,7 @@ internal static class TelemetryReader
         return new(mode != "SERVER", mode != "CLIENT", ReadProviders(rule["providers"]), rule["disabled"].Flag ?? false, filter.IsWrong ? "" : filter.Text);
     }
 
-    private static ValueList<string> ReadProviders(Field providers)
+    internal static ValueList<string> ReadProviders(Field providers)
     {
         foreach (var provider in providers.Items.Where(provider => provider["name"].Text.Length == 0)) provider["name"].Error("must be the name of a provider in extensionProviders of MeshConfig");
         return providers.Items.Select(provider => provider["name"].Text).ToValueList();

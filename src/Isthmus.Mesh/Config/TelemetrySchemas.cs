@@ -1,3 +1,4 @@
+using Isthmus.Mesh.Model;
 using static Isthmus.Mesh.Config.Schema;
 
 namespace Isthmus.Mesh.Config;
@@ -20,6 +21,10 @@ internal static class TelemetrySchemas
         ("tracing", List(Object(
             ("match", Object(Mode)), ("providers", Providers), ("randomSamplingPercentage", Number), ("disableSpanReporting", Flag),
             ("customTags", Tags), ("useRequestIdForTraceSampling", Flag), ("enableIstioTags", Flag)))),
-        ("metrics", Idle(List(Anything))), ("accessLogging", List(Object(
+        ("metrics", List(Object(
+            ("providers", Providers), ("reportingInterval", Idle(Duration)), ("overrides", List(Object(
+                ("match", Object(Mode, ("metric", OneOf(["ALL_METRICS", .. StandardMetrics.Names.Keys])), ("customMetric", Text))), ("disabled", Flag),
+                ("tagOverrides", Map(Object(("operation", OneOf("UPSERT", "REMOVE")), ("value", Text)))))))))),
+        ("accessLogging", List(Object(
             ("match", Object(Mode)), ("providers", Providers), ("disabled", Flag), ("filter", Object(("expression", Text)))))));
 }

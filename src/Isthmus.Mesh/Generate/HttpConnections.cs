@@ -65,7 +65,7 @@ internal static class HttpConnections
         var manager = Common(statPrefix, mesh, tracing);
         manager.Rds = new() { ConfigSource = Parts.Ads, RouteConfigName = routeName };
         manager.UseRemoteAddress = false;
-        AddFilters(manager, protocol, true);
+        AddFilters(manager, protocol, true, mesh);
         return Filter(manager);
     }
 
@@ -79,7 +79,7 @@ internal static class HttpConnections
         manager.SetCurrentClientCertDetails = new() { Subject = true, Dns = true, Uri = true };
         if (protocol.IsHttp2()) manager.Http2ProtocolOptions = new();
         AddSecurity(manager, security, mesh);
-        AddFilters(manager, protocol, false);
+        AddFilters(manager, protocol, false, mesh);
         return Filter(manager);
     }
 
@@ -102,7 +102,7 @@ internal static class HttpConnections
         if (gateway.Topology.ClientCert is ClientCertForwarding.SanitizeSet or ClientCertForwarding.AppendForward)
             manager.SetCurrentClientCertDetails = new() { Subject = true, Cert = true, Dns = true, Uri = true };
         AddSecurity(manager, gateway.Security, mesh);
-        AddFilters(manager, Protocol.Http, true);
+        AddFilters(manager, Protocol.Http, true, mesh);
         return Filter(manager);
     }
 
@@ -134,7 +134,7 @@ internal static class HttpConnections
         return manager;
     }
 
-    private static void AddFilters(HttpConnectionManager manager, Protocol protocol, bool client)
+    private static void AddFilters(HttpConnectionManager manager, Protocol protocol, bool client, MeshConfig mesh)
     {
         manager.HttpFilters.Add(MetadataExchange);
         if (protocol == Protocol.GrpcWeb) manager.HttpFilters.Add(GrpcWebFilter);
@@ -142,6 +142,7 @@ internal static class HttpConnections
         if (client) manager.HttpFilters.Add(AlpnOverride);
         manager.HttpFilters.Add(Fault);
         manager.HttpFilters.Add(Cors);
+        manager.HttpFilters.AddRange(MetricConfigs.Http(mesh));
         manager.HttpFilters.Add(RouterFilter);
     }
 

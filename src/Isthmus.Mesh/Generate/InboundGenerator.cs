@@ -91,6 +91,7 @@ public static class InboundGenerator
         if (exchanges) filters.Add(Parts.ServerExchange);
         if (context.Security is { } security) filters.AddRange(Authorizations.Tcp(security, context.Mesh));
         if (port?.Protocol == Protocol.Mongo) filters.Add(Parts.Mongo(ClusterOf(port)));
+        filters.AddRange(MetricConfigs.Tcp(context.Mesh));
         filters.Add(Parts.TcpProxy(ClusterOf(port), context.Mesh));
         return filters;
     }

@@ -25,7 +25,7 @@ public static class OutboundListeners
         listener.FilterChains.Add(new FilterChain
         {
             Name = ResourceNames.VirtualOutbound + "-catchall-tcp",
-            Filters = { Parts.TcpProxy(Fallback(policy), mesh) },
+            Filters = { MetricConfigs.Tcp(mesh), Parts.TcpProxy(Fallback(policy), mesh) },
         });
         return listener;
     }
@@ -54,7 +54,7 @@ public static class OutboundListeners
             {
                 Name = "PassthroughFilterChain",
                 FilterChainMatch = new(),
-                Filters = { Parts.TcpProxy(Fallback(policy), mesh) },
+                Filters = { MetricConfigs.Tcp(mesh), Parts.TcpProxy(Fallback(policy), mesh) },
             };
         }
         AddInspectors(listener, hasHttp, ordered.Any(chain => !chain.ServerNames.IsEmpty));
@@ -79,6 +79,7 @@ public static class OutboundListeners
         {
             built.Filters.Add(Parts.Mongo(chain.Target.StatPrefix));
         }
+        built.Filters.AddRange(MetricConfigs.Tcp(mesh));
         built.Filters.Add(Proxy(chain.Target, mesh));
         return built;
     }

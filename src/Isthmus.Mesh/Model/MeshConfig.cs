@@ -61,6 +61,12 @@ public sealed record MeshConfig
     public ValueList<string> DefaultTracers { get; init; }
     /// <summary>Whether proxies trace to the Zipkin address of their ProxyConfig, where there are no Telemetries and no default.</summary>
     public bool EnableTracing { get; init; } = true;
+    /// <summary>The providers of metrics that Telemetries may name, and that are Prometheus.</summary>
+    public ValueList<string> Prometheus { get; init; } = [StandardMetrics.Prometheus];
+    /// <summary>The providers of metrics of proxies without a Telemetry.</summary>
+    public ValueList<string> DefaultMetrics { get; init; } = [StandardMetrics.Prometheus];
+    /// <summary>How Telemetries change the metrics of one kind of traffic.</summary>
+    public ValueList<MetricPlan> ChosenMetrics { get; init; }
     /// <summary>The access logs that Telemetries may name.</summary>
     public ValueMap<AccessLogger> Loggers { get; init; } = new([KeyValuePair.Create(AccessLogger.Envoy.Name, AccessLogger.Envoy)]);
     /// <summary>The access logs of proxies without a Telemetry, by name; none: <see cref="AccessLogFile"/>.</summary>
@@ -75,7 +81,8 @@ public sealed record MeshConfig
     public string DefaultProxyConfig { get; init; } = "{}";
 
     /// <summary>The settings for one kind of proxy, and one direction of its traffic.</summary>
-    public MeshConfig With(bool acceptsHttp10, ValueList<LogPlan>? logs) => this with { AcceptHttp10 = AcceptHttp10 || acceptsHttp10, ChosenLogs = logs };
+    public MeshConfig With(bool acceptsHttp10, ValueList<LogPlan>? logs, ValueList<MetricPlan> metrics) =>
+        this with { AcceptHttp10 = AcceptHttp10 || acceptsHttp10, ChosenLogs = logs, ChosenMetrics = metrics };
 
     /// <summary>The access logs to write.</summary>
     public ValueList<LogPlan> Logs => ChosenLogs ?? (AccessLogFile.Length > 0 ? [new(new("", AccessLogFile, null), "")] : default(ValueList<LogPlan>));

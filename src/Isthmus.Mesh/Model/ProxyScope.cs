@@ -28,6 +28,9 @@ public sealed record ProxyScope(
     /// <summary>The access logs of calls to other hosts; null: as MeshConfig says.</summary>
     public ValueList<LogPlan>? Logs { get; init; }
 
+    /// <summary>How the metrics of calls to other hosts differ from the standard ones.</summary>
+    public ValueList<MetricPlan> Metrics { get; init; }
+
     /// <summary>The Node that the proxy is on; empty unless some Service keeps to Nodes.</summary>
     public string Node { get; init; } = "";
 
@@ -70,6 +73,9 @@ public sealed record InboundScope(ValueList<InboundPort> Ports, MtlsMode CatchAl
 
     /// <summary>The access logs of calls to the workload; null: as MeshConfig says.</summary>
     public ValueList<LogPlan>? Logs { get; init; }
+
+    /// <summary>How the metrics of calls to the workload differ from the standard ones.</summary>
+    public ValueList<MetricPlan> Metrics { get; init; }
 
     /// <summary>The proxy speaks <c>istio-peer-exchange</c>.</summary>
     public bool ExchangesMetadata { get; init; } = true;

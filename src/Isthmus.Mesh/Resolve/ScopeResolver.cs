@@ -68,12 +68,13 @@ public static class ScopeResolver
         };
         var telemetries = view.TelemetriesOf(scope, labels).ToList();
         var (tracing, logs) = (TraceResolver.Of(proxy, telemetries, scope, view), LogResolver.Of(telemetries, view.Mesh));
-        scope = scope with { Tracing = tracing.OfClient, Logs = logs.OfClient };
+        var metrics = MetricResolver.Of(telemetries, view.Mesh);
+        scope = scope with { Tracing = tracing.OfClient, Logs = logs.OfClient, Metrics = metrics.OfClient };
         var services = view.Workloads.ClusterServices.GetValueOrDefault((proxy.Cluster, proxy.Namespace))
             .Where(service => service.Selector.Count > 0 && Selectors.Matches(service.Selector, labels))
             .OrderBy(service => service.CreatedAt).ThenBy(service => service.Name, StringComparer.Ordinal).ToList();
         return proxy.Kind == ProxyKind.Sidecar
-            ? new(scope, Inbound(services, pod, labels, scope, view) with { Tracing = tracing.OfServer, Logs = logs.OfServer, Patches = patches.Where(patch => patch.IsFor(PatchContext.SidecarInbound)).ToValueList() }, null)
+            ? new(scope, Inbound(services, pod, labels, scope, view) with { Tracing = tracing.OfServer, Logs = logs.OfServer, Metrics = metrics.OfServer, Patches = patches.Where(patch => patch.IsFor(PatchContext.SidecarInbound)).ToValueList() }, null)
             : new(scope, null, GatewaysOf(proxy, services, pod, labels, scope, view));
     }
 

@@ -38,7 +38,7 @@ internal static partial class StatsText
             var metric = $"envoy_cluster_{values[0][i].Name.Replace('.', '_')}";
             text.Append($"# TYPE {metric} {(values[0][i].IsGauge ? "gauge" : "counter")}\n");
             for (var at = 0; at < clusters.Length; at++)
-                text.Append($"{metric}{{cluster_name=\"{Escape(clusters[at].Config.Name)}\"}} {values[at][i].Value}\n");
+                text.Append($"{metric}{{cluster_name=\"{MeshLabels.Escape(clusters[at].Config.Name)}\"}} {values[at][i].Value}\n");
         }
         return text.ToString();
     }
@@ -75,6 +75,7 @@ internal static partial class StatsText
         yield return ("isthmus.resource_notes", Notes(plane.State.Current));
         yield return ("isthmus.accept_pauses_total", plane.AcceptPauses);
         yield return ("isthmus.access_log_lines_dropped_total", plane.DroppedLogLines);
+        yield return ("isthmus.metric_series_overflows_total", plane.MeshMetrics.Overflows);
         yield return ("isthmus.failed_tasks_total", plane.FailedTasks);
         yield return ("downstream_cx_active", plane.Report.Active);
         yield return ("downstream_cx_total", plane.Report.Total);
@@ -118,48 +119,46 @@ internal static partial class StatsText
 
     private static void WriteMesh(StringBuilder text, MeshMetrics metrics)
     {
-        var http = Merge(metrics.Http);
-        var tcp = Merge(metrics.Tcp);
-        Counter(text, "istio_requests_total", http, c => c.Requests);
-        WriteHistogram(text, "istio_request_duration_milliseconds", http, c => c.Duration);
-        WriteHistogram(text, "istio_request_bytes", http, c => c.RequestBytes);
-        WriteHistogram(text, "istio_response_bytes", http, c => c.ResponseBytes);
-        Counter(text, "istio_tcp_connections_opened_total", tcp, c => c.Opened);
-        Counter(text, "istio_tcp_connections_closed_total", tcp, c => c.Closed);
-        Counter(text, "istio_tcp_received_bytes_total", tcp, c => c.ReceivedBytes);
-        Counter(text, "istio_tcp_sent_bytes_total", tcp, c => c.SentBytes);
+        Counter(text, "istio_requests_total", metrics.Http, c => c.Requests);
+        WriteHistogram(text, "istio_request_duration_milliseconds", metrics.Http, c => c.Duration);
+        WriteHistogram(text, "istio_request_bytes", metrics.Http, c => c.RequestBytes);
+        WriteHistogram(text, "istio_response_bytes", metrics.Http, c => c.ResponseBytes);
+        Counter(text, "istio_tcp_connections_opened_total", metrics.Tcp, c => c.Opened);
+        Counter(text, "istio_tcp_connections_closed_total", metrics.Tcp, c => c.Closed);
+        Counter(text, "istio_tcp_received_bytes_total", metrics.Tcp, c => c.ReceivedBytes);
+        Counter(text, "istio_tcp_sent_bytes_total", metrics.Tcp, c => c.SentBytes);
     }
 
-    // Endpoints with equal labels come and go: they form one series.
-    private static List<(string Labels, MeshCounts[] Counts)> Merge(IEnumerable<MeshCounts> all) =>
-        [.. all.GroupBy(c => string.Join(',', c.Labels.Pairs.Select(p => $"{p.Key}=\"{Escape(p.Value)}\"")), StringComparer.Ordinal).Select(g => (g.Key, g.ToArray()))];
+    // Endpoints with equal labels come and go, and labels may be removed: those that are equal form one series.
+    private static List<(string Labels, MeshCounts[] Counts)> Series(IEnumerable<MeshCounts> all, string metric) =>
+        [.. all.Select(c => (Labels: c.TextOf(metric), Counts: c)).Where(c => c.Labels is not null).GroupBy(c => c.Labels!, c => c.Counts, StringComparer.Ordinal).Select(g => (g.Key, g.ToArray()))];
 
-    private static void Counter(StringBuilder text, string name, List<(string Labels, MeshCounts[] Counts)> series, Func<MeshCounts, long> value)
+    private static void Counter(StringBuilder text, string name, IEnumerable<MeshCounts> all, Func<MeshCounts, long> value)
     {
+        var series = Series(all, name);
         if (series.Count == 0) return;
         text.Append($"# TYPE {name} counter\n");
         foreach (var (labels, counts) in series) text.Append($"{name}{{{labels}}} {counts.Sum(value)}\n");
     }
 
-    private static void WriteHistogram(StringBuilder text, string name, List<(string Labels, MeshCounts[] Counts)> series, Func<MeshCounts, Histogram> histogram)
+    private static void WriteHistogram(StringBuilder text, string name, IEnumerable<MeshCounts> all, Func<MeshCounts, Histogram> histogram)
     {
+        var series = Series(all, name);
         if (series.Count == 0) return;
         text.Append($"# TYPE {name} histogram\n");
         foreach (var (labels, counts) in series)
         {
-            var total = 0L;
+            var (total, more) = (0L, labels.Length > 0 ? "," : "");
             for (var i = 0; i < Histogram.Bounds.Length; i++)
             {
                 total += counts.Sum(c => histogram(c).Count(i));
-                text.Append($"{name}_bucket{{{labels},le=\"{Histogram.Bounds[i].ToString(CultureInfo.InvariantCulture)}\"}} {total}\n");
+                text.Append($"{name}_bucket{{{labels}{more}le=\"{Histogram.Bounds[i].ToString(CultureInfo.InvariantCulture)}\"}} {total}\n");
             }
             total += counts.Sum(c => histogram(c).Count(Histogram.Bounds.Length));
-            text.Append($"{name}_bucket{{{labels},le=\"+Inf\"}} {total}\n");
+            text.Append($"{name}_bucket{{{labels}{more}le=\"+Inf\"}} {total}\n");
             text.Append($"{name}_sum{{{labels}}} {counts.Sum(c => histogram(c).Sum).ToString(CultureInfo.InvariantCulture)}\n{name}_count{{{labels}}} {total}\n");
         }
     }
 
     private static string SnakeCase(string name) => string.Concat(name.Select((c, i) => char.IsAsciiLetterUpper(c) ? (i > 0 ? "_" : "") + char.ToLowerInvariant(c) : c.ToString()));
-
-    private static string Escape(string value) => value.Replace("\\", "\\\\", StringComparison.Ordinal).Replace("\"", "\\\"", StringComparison.Ordinal).Replace("\n", "\\n", StringComparison.Ordinal);
 }

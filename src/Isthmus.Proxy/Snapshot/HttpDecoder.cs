@@ -4,6 +4,7 @@ using Isthmus.Proxy.Policy;
 using Isthmus.Wire;
 using Isthmus.Wire.Envoy.HttpFilters;
 using Isthmus.Wire.Envoy.NetworkFilters;
+using Isthmus.Wire.Istio.Stats;
 using Manager = Isthmus.Wire.Envoy.NetworkFilters.HttpConnectionManager;
 
 namespace Isthmus.Proxy.Snapshot;
@@ -55,6 +56,7 @@ internal static class HttpDecoder
             HeadTimeout = Time(http.RequestHeadersTimeout, TimeSpan.Zero),
             MaxStreamDuration = Time(common?.MaxStreamDuration, TimeSpan.Zero),
             LateAccess = filters.Late,
+            Metrics = filters.Metrics,
         };
     }
 
@@ -67,6 +69,7 @@ internal static class HttpDecoder
         public bool HasCors;
         public bool ExchangesMetadata;
         public FaultSettings? Fault;
+        public MetricRules? Metrics;
         public ValueMap<ValueList<string>> Alpn = new([]);
         public readonly List<AccessFilter> Access = [];
         public readonly List<AccessFilter> Late = [];
@@ -97,9 +100,10 @@ internal static class HttpDecoder
             // The token check itself passes the claims to policies.
         }
         else if (filter.Name == "istio.metadata_exchange") into.ExchangesMetadata = true;
+        else if (config.TryRead(out PluginConfig metrics)) into.Metrics = metrics.Metrics.Count == 0 ? null : new(metrics, notes);
         else if (filter.Name is "istio.stats" or "envoy.filters.http.grpc_stats")
         {
-            // Metrics are always kept; these filters only choose labels.
+            // Metrics are kept without them; older forms of the first are programs.
         }
         else if (filter.IsOptional || filter.Name is "envoy.filters.http.grpc_web") notes.Add($"http filter '{filter.Name}' is ignored");
         else throw new ResourceException($"http filter '{filter.Name}' with {config.TypeUrl} is not supported");

@@ -7,6 +7,7 @@ using Isthmus.Wire.Envoy;
 using Isthmus.Wire.Envoy.Listeners;
 using Isthmus.Wire.Envoy.NetworkFilters;
 using Isthmus.Wire.Istio;
+using Isthmus.Wire.Istio.Stats;
 
 namespace Isthmus.Proxy.Snapshot;
 
@@ -94,6 +95,7 @@ internal static class ListenerDecoder
     {
         var access = new List<AccessFilter>();
         ChainAction? action = null;
+        MetricRules? metrics = null;
         var (bySni, exchanges) = (false, false);
         var rewrites = new List<ClusterRewrite>();
         foreach (var filter in chain.Filters)
@@ -105,15 +107,18 @@ internal static class ListenerDecoder
             else if (filter.Name == "envoy.filters.network.sni_cluster") bySni = true;
             else if (filter.TypedConfig.TryRead(out TcpClusterRewrite rewrite)) rewrites.Add(new(TextMatch.CompileRegex(rewrite.ClusterPattern, whole: false), rewrite.ClusterReplacement));
             else if (filter.Name == "istio.metadata_exchange") exchanges = true;
-            else if (filter.Name is "istio.stats" or "envoy.filters.network.mongo_proxy")
-            {
-                if (filter.Name.StartsWith("envoy.", StringComparison.Ordinal)) notes.Add($"network filter '{filter.Name}' is ignored");
-            }
+            else if (filter.Name == "istio.stats") metrics = Metrics(filter, notes);
+            else if (filter.Name == "envoy.filters.network.mongo_proxy") notes.Add($"network filter '{filter.Name}' is ignored");
             else throw new ResourceException($"filter chain '{chain.Name}': network filter '{filter.Name}' is not supported");
         }
         if (action is null) throw new ResourceException($"filter chain '{chain.Name}' ends in neither tcp_proxy nor http_connection_manager");
+        if (metrics is not null) action = action with { Metrics = metrics };
         return new(chain.Name, Match(chain.FilterChainMatch ?? new()), TlsSettings.From(chain.TransportSocket, downstream: true), action, access) { ExchangesMetadata = exchanges && action is TcpAction };
     }
+
+    /// <summary>Null: the metrics are the standard ones, or the filter has its older form, which is a program.</summary>
+    private static MetricRules? Metrics(Filter filter, List<string> notes) =>
+        TypedConfigs.Plain(filter.TypedConfig ?? new()).TryRead(out PluginConfig config) && config.Metrics.Count > 0 ? new(config, notes) : null;
 
     private static ChainMatch Match(FilterChainMatch match) => new(
         (int)(match.DestinationPort ?? 0u),

@@ -45,7 +45,11 @@ internal sealed record FilterChainSnapshot(string Name, ChainMatch Match, TlsSet
 }
 
 /// <summary>What a filter chain does with the bytes.</summary>
-internal abstract record ChainAction;
+internal abstract record ChainAction
+{
+    /// <summary>How metrics differ from the standard ones; null: they do not.</summary>
+    public MetricRules? Metrics { get; init; }
+}
 
 /// <summary>Copies bytes to a cluster.</summary>
 internal sealed record TcpAction(

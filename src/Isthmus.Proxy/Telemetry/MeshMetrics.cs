@@ -7,12 +7,28 @@ namespace Isthmus.Proxy.Telemetry;
 
 /// <summary>The labels of Istio's standard metrics that both request and TCP metrics have, in the order in which they are
 /// written.</summary>
-internal sealed record MeshLabels(IReadOnlyList<KeyValuePair<string, string>> Pairs);
+internal sealed record MeshLabels(IReadOnlyList<KeyValuePair<string, string>> Pairs)
+{
+    private string? _text;
+
+    /// <summary>As Prometheus reads them.</summary>
+    public string Text => _text ??= Join(Pairs);
+
+    public static string Join(IEnumerable<KeyValuePair<string, string>> labels) => string.Join(',', labels.Select(label => $"{label.Key}=\"{Escape(label.Value)}\""));
+
+    public static string Escape(string value) => value.Replace("\\", "\\\\", StringComparison.Ordinal).Replace("\"", "\\\"", StringComparison.Ordinal).Replace("\n", "\\n", StringComparison.Ordinal);
+}
 
 /// <summary>The counters of one set of labels.</summary>
-internal sealed class MeshCounts(MeshLabels labels)
+internal sealed class MeshCounts(MeshLabels labels, MetricRules? rules, TagValues? tags)
 {
     public MeshLabels Labels { get; } = labels;
+
+    /// <summary>The labels of one metric; null: it is dropped.</summary>
+    public IEnumerable<KeyValuePair<string, string>>? LabelsOf(string metric) => rules is null ? Labels.Pairs : rules.Labels(metric, Labels.Pairs, tags);
+
+    /// <summary>The same, as Prometheus reads them.</summary>
+    public string? TextOf(string metric) => rules is null ? Labels.Text : LabelsOf(metric) is { } labels ? MeshLabels.Join(labels) : null;
 
     public long Requests;
     public long Opened;
@@ -42,19 +58,35 @@ internal sealed class MeshMetrics(ProxyIdentity identity)
     /// <summary>What determines the labels, cheap to compare: most are references to long-lived objects.</summary>
     internal readonly record struct Key(
         ClusterState? Cluster, string ClusterName, Endpoint? Endpoint, Direction Direction, string Peer, string PeerMetadata, string UpstreamPeer,
-        int Status, EndReason Reason, bool Exhausted, string Grpc, int Version);
+        int Status, EndReason Reason, bool Exhausted, string Grpc, int Version, MetricRules? Rules = null, TagValues? Tags = null);
 
     private readonly ConcurrentDictionary<Key, MeshCounts> _http = new();
     private readonly ConcurrentDictionary<Key, MeshCounts> _tcp = new();
     private int _series;
+    private long _overflows;
+
+    /// <summary>The names of all metrics.</summary>
+    public static IReadOnlyList<string> Names { get; } =
+    [
+        "istio_requests_total", "istio_request_duration_milliseconds", "istio_request_bytes", "istio_response_bytes", "istio_tcp_connections_opened_total", "istio_tcp_connections_closed_total",
+        "istio_tcp_received_bytes_total", "istio_tcp_sent_bytes_total",
+    ];
+
+    /// <summary>How often there were too many series to tell a peer's metadata or the values of tags.</summary>
+    public long Overflows => Interlocked.Read(ref _overflows);
 
     public IEnumerable<MeshCounts> Http => _http.Values;
 
     public IEnumerable<MeshCounts> Tcp => _tcp.Values;
 
-    public void Request(Direction direction, TrafficRecord r)
+    /// <param name="direction">Of the listener.</param>
+    /// <param name="r">The request.</param>
+    /// <param name="rules">How its metrics differ from the standard ones; null: they do not.</param>
+    public void Request(Direction direction, TrafficRecord r, MetricRules? rules = null)
     {
+        if (rules is { DropsAll: true }) return;
         var key = KeyOf(direction, r, GrpcText(r));
+        if (rules is not null) key = key with { Rules = rules, Tags = rules.Evaluate(r, r.CountsKey.Tags) };
         // The requests of a connection are mostly alike: hashing all these strings for each would cost more than the rest.
         if (r.Counts is null || r.CountsKey != key) (r.CountsKey, r.Counts) = (key, Find(_http, key, r));
         var counts = r.Counts;
@@ -66,9 +98,12 @@ internal sealed class MeshMetrics(ProxyIdentity identity)
 
     private static string GrpcText(TrafficRecord r) => r.GrpcStatus is { } code ? code is >= 0 and < Codes ? GrpcTexts[code] : code.ToString(System.Globalization.CultureInfo.InvariantCulture) : "";
 
-    public void Connection(Direction direction, TrafficRecord r)
+    public void Connection(Direction direction, TrafficRecord r, MetricRules? rules = null)
     {
-        var counts = Find(_tcp, KeyOf(direction, r, ""), r);
+        if (rules is { DropsAll: true }) return;
+        var key = KeyOf(direction, r, "");
+        if (rules is not null) key = key with { Rules = rules, Tags = rules.Evaluate(r, null) };
+        var counts = Find(_tcp, key, r);
         Interlocked.Increment(ref counts.Opened);
         Interlocked.Increment(ref counts.Closed);
         Interlocked.Add(ref counts.ReceivedBytes, r.BytesReceived);
@@ -78,11 +113,15 @@ internal sealed class MeshMetrics(ProxyIdentity identity)
     private MeshCounts Find(ConcurrentDictionary<Key, MeshCounts> series, Key key, TrafficRecord r)
     {
         if (series.TryGetValue(key, out var found)) return found;
-        if (Volatile.Read(ref _series) >= MostSeries) key = key with { PeerMetadata = "" };
+        if (Volatile.Read(ref _series) >= MostSeries)
+        {
+            Interlocked.Increment(ref _overflows);
+            key = key with { PeerMetadata = "", Tags = null };
+        }
         return series.GetOrAdd(key, static (k, s) =>
         {
             Interlocked.Increment(ref s.Self._series);
-            return new(s.Self.Labels(k, s.Record));
+            return new(s.Self.Labels(k, s.Record), k.Rules, k.Tags);
         }, (Self: this, Record: r));
     }
 

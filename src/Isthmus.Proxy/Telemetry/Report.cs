@@ -48,7 +48,7 @@ internal sealed class Report(AccessLogWriter logs, MeshMetrics metrics)
     public void Tcp(Downstream connection, TrafficRecord record, ValueList<AccessLogSnapshot> to)
     {
         Interlocked.Increment(ref _ends[(int)record.Reason]);
-        metrics.Connection(connection.Listener.Direction, record);
+        metrics.Connection(connection.Listener.Direction, record, connection.Chain?.Action.Metrics);
         Recent.Tcp(connection, record, record.Duration, standing: false);
         connection.Ended?.Invoke(record);
         logs.Write(to, record);
@@ -65,7 +65,7 @@ internal sealed class Report(AccessLogWriter logs, MeshMetrics metrics)
     public void Http(Downstream connection, TrafficRecord record, ValueList<AccessLogSnapshot> to)
     {
         Interlocked.Increment(ref _ends[(int)record.Reason]);
-        metrics.Request(connection.Listener.Direction, record);
+        metrics.Request(connection.Listener.Direction, record, connection.Chain?.Action.Metrics);
         Recent.Http(connection, record);
         connection.Ended?.Invoke(record);
         logs.Write(to, record);

@@ -17,6 +17,12 @@ public sealed class TelemetryReaderTests
     [InlineData("accessLogging: [{filter: {expression: response.cod == 200}}]", "spec.accessLogging[0].filter.expression", "\"response.cod == 200\" cannot select what is logged: the attribute response.cod (did you mean response.code?) is not supported")]
     [InlineData("accessLogging: [{filter: {expression: response.code}}]", "spec.accessLogging[0].filter.expression", "\"response.code\" cannot select what is logged: an expression that is neither true nor false is not supported")]
     [InlineData("accessLogging: [{match: {mode: BOTH}}]", "spec.accessLogging[0].match.mode", "unsupported value \"BOTH\"")]
+    [InlineData("metrics: [{overrides: [{match: {metric: REQUESTS}}]}]", "spec.metrics[0].overrides[0].match.metric", "unsupported value \"REQUESTS\"")]
+    [InlineData("metrics: [{overrides: [{match: {metric: REQUEST_COUNT, customMetric: a}}]}]", "spec.metrics[0].overrides[0].match", "only one of metric and customMetric may be set")]
+    [InlineData("metrics: [{overrides: [{tagOverrides: {a: {value: request.hosts}}}]}]", "spec.metrics[0].overrides[0].tagOverrides[a].value", "\"request.hosts\" cannot be the value of a tag: the attribute request.hosts (did you mean request.host?) is not supported")]
+    [InlineData("metrics: [{overrides: [{tagOverrides: {a: {}}}]}]", "spec.metrics[0].overrides[0].tagOverrides[a].value", "must be a CEL expression")]
+    [InlineData("metrics: [{overrides: [{tagOverrides: {a: {operation: REMOVE, value: b}}}]}]", "spec.metrics[0].overrides[0].tagOverrides[a].value", "must be empty when the operation is REMOVE")]
+    [InlineData("metrics: [{overrides: [{tagOverrides: {1a: {value: request.host}}}]}]", "spec.metrics[0].overrides[0].tagOverrides[1a]", "\"1a\" is not the name of a label")]
     [InlineData("tracing: [{match: {mode: BOTH}}]", "spec.tracing[0].match.mode", "unsupported value \"BOTH\"")]
     [InlineData("tracing: [{customTags: {a: {}}}]", "spec.tracing[0].customTags[a]", "needs one of literal, header and environment")]
     [InlineData("tracing: [{customTags: {a: {literal: {value: b}, header: {name: c}}}}]", "spec.tracing[0].customTags[a]", "needs one of literal, header and environment")]
@@ -32,7 +38,8 @@ public sealed class TelemetryReaderTests
     }
 
     [Theory]
-    [InlineData("metrics: [{providers: [{name: prometheus}]}]", "spec.metrics", "has no effect in Isthmus")]
+    [InlineData("metrics: [{reportingInterval: 5s}]", "spec.metrics[0].reportingInterval", "has no effect in Isthmus")]
+    [InlineData("metrics: [{overrides: [{match: {customMetric: mine}, disabled: true}]}]", "spec.metrics[0].overrides[0].match.customMetric", "has no effect: proxies have only Istio's standard metrics")]
     [InlineData("tracing: [{providers: [{name: a}, {name: b}]}]", "spec.tracing[0].providers", "only the first provider is used")]
     public void What_has_no_effect_is_warned_of(string spec, string path, string message)
     {
@@ -57,6 +64,7 @@ public sealed class TelemetryReaderTests
     [InlineData("{accessLogEncoding: JSON, accessLogFormat: '%DURATION%'}", "accessLogFormat", Severity.Error)]
     [InlineData("{accessLogEncoding: JSON, accessLogFormat: '{\"a\": [\"%DURATIONS%\"]}'}", "accessLogFormat[a][0]", Severity.Error)]
     [InlineData("extensionProviders: [{name: a, envoyFileAccessLog: {file: a}}]", "extensionProviders[0].envoyFileAccessLog.file", Severity.Error)]
+    [InlineData("defaultProviders: {metrics: [nowhere]}", "defaultProviders.metrics[0]", Severity.Warning)]
     [InlineData("defaultProviders: {accessLogging: [nowhere]}", "defaultProviders.accessLogging[0]", Severity.Warning)]
     [InlineData("defaultProviders: {tracing: [nowhere]}", "defaultProviders.tracing[0]", Severity.Warning)]
     public void Wrong_settings_of_the_mesh_are_named(string mesh, string path, Severity severity)

@@ -1,0 +1,116 @@
+using Isthmus.Proxy.Admin;
+using Isthmus.Proxy.Snapshot;
+using Isthmus.Proxy.Telemetry;
+using Isthmus.Testing;
+using Isthmus.Tests.Proxy.Telemetry;
+using Isthmus.Wire;
+using Isthmus.Wire.Istio.Stats;
+using Microsoft.AspNetCore.Http;
+using Microsoft.AspNetCore.Server.Kestrel.Core;
+using Xunit;
+
+namespace Isthmus.Tests.Proxy.System;
+
+/// <summary>Istio's metrics with the changes of Telemetries, from the objects to a scrape.</summary>
+public sealed class MetricTests
+{
+    [Fact]
+    public async Task A_Telemetry_changes_the_labels_of_metrics()
+    {
+        await using var origin = await OriginServer.StartAsync(HttpProtocols.Http1, context => context.Response.WriteAsync("ok"));
+        using var gateway = new GuardedGateway("", Telemetry("""
+            {match: {metric: REQUEST_COUNT}, tagOverrides: {path: {value: request.url_path}, response_code: {operation: REMOVE}, source_app: {value: "'edge'"}, gone: {value: "request.headers['none']"}}},
+            {match: {metric: REQUEST_SIZE}, disabled: true}
+            """), origin.Port, origin.Port);
+        await gateway.CallAsync("/a?1");
+        await gateway.CallAsync("/a?2");
+        await gateway.CallAsync("/a", "x-way: blocked"); // another status, but the same labels
+        await gateway.CallAsync("/b");
+        await Eventually(() => Sum(gateway, "istio_requests_total{") == 4);
+        var text = StatsText.Prometheus(gateway.Plane);
+        var counts = text.Split('\n').Where(line => line.StartsWith("istio_requests_total{", StringComparison.Ordinal)).ToList();
+        Assert.All(counts, line => Assert.DoesNotContain("response_code=", line, StringComparison.Ordinal));
+        Assert.All(counts, line => Assert.Contains("source_app=\"edge\"", line, StringComparison.Ordinal));
+        Assert.All(counts, line => Assert.Contains("gone=\"unknown\"", line, StringComparison.Ordinal));
+        Assert.Equal(1, counts.Where(line => line.Contains("path=\"/b\"", StringComparison.Ordinal)).Sum(Value));
+        Assert.Equal(3, counts.Where(line => line.Contains("path=\"/a\"", StringComparison.Ordinal)).Sum(Value));
+        Assert.Equal(counts.Count, counts.Select(line => line[..line.LastIndexOf(' ')]).Distinct().Count());
+        Assert.DoesNotContain("istio_request_bytes", text, StringComparison.Ordinal);
+        Assert.Contains("istio_response_bytes_count{", text, StringComparison.Ordinal);
+        Assert.Contains("response_code=\"418\"", text, StringComparison.Ordinal); // of the other metrics
+    }
+
+    [Fact]
+    public async Task Nothing_is_counted_where_metrics_are_disabled()
+    {
+        await using var origin = await OriginServer.StartAsync(HttpProtocols.Http1, context => context.Response.WriteAsync("ok"));
+        using var gateway = new GuardedGateway("", Telemetry("{disabled: true}"), origin.Port, origin.Port);
+        await gateway.CallAsync("/off");
+        gateway.Apply(Telemetry("{disabled: false}"));
+        await gateway.CallAsync("/on");
+        await Eventually(() => Sum(gateway, "istio_requests_total{") > 0);
+        Assert.Equal(1, Sum(gateway, "istio_requests_total{"));
+    }
+
+    /// <summary>As a real istiod sends it.</summary>
+    [Fact]
+    public void Equal_configurations_keep_their_series()
+    {
+        var (first, second) = (Rules(), Rules());
+        Assert.Equal(first, second);
+        Assert.Equal(first.GetHashCode(), second.GetHashCode());
+        Assert.NotEqual(first, new(new() { Metrics = { new MetricConfig { Drop = true } } }, []));
+    }
+
+    [Fact]
+    public void Tags_that_always_have_something_new_do_not_fill_the_memory_and_are_told()
+    {
+        var metrics = new MeshMetrics(ProxyIdentity.Unknown);
+        var record = LogFormatTests.Record();
+        var rules = Rules();
+        for (var i = 0; i < MeshMetrics.MostSeries + 10; i++)
+        {
+            record.Request!.Authority = $"host-{i}";
+            metrics.Request(Direction.Outbound, record, rules);
+        }
+        Assert.Equal(MeshMetrics.MostSeries + 1, metrics.Http.Count());
+        Assert.Equal(10, metrics.Overflows);
+        Assert.Equal("unknown", metrics.Http.Single(counts => counts.Requests == 10).LabelsOf("istio_requests_total")!.Single(label => label.Key == "host").Value);
+    }
+
+    [Fact]
+    public void Requests_that_are_alike_create_no_objects()
+    {
+        var metrics = new MeshMetrics(ProxyIdentity.Unknown);
+        var (record, rules) = (LogFormatTests.Record(), Rules());
+        metrics.Request(Direction.Outbound, record, rules);
+        Assert.Equal(0, Allocations.Least(() => metrics.Request(Direction.Outbound, record, rules)));
+    }
+
+    [Fact]
+    public void A_tag_that_cannot_be_evaluated_is_refused() =>
+        Assert.Throws<ResourceException>(() => new MetricRules(new() { Metrics = { new MetricConfig { Dimensions = { ["a"] = "no.such" } } } }, []));
+
+    private static MetricRules Rules()
+    {
+        var config = WireTypes.Strict.Parse<PluginConfig>("""{"disable_host_header_fallback": true, "metrics": [{"name": "requests_total", "dimensions": {"host": "request.host"}, "tags_to_remove": ["response_flags"]}, {"name": "request_bytes", "drop": true}]}""");
+        return new(config, []);
+    }
+
+    private static string Telemetry(string overrides) => $$"""
+        apiVersion: telemetry.istio.io/v1
+        kind: Telemetry
+        metadata: {name: metrics, namespace: shop}
+        spec: {metrics: [{providers: [{name: prometheus}], overrides: [{{overrides.ReplaceLineEndings(" ")}}]}]}
+        """;
+
+    private static long Value(string line) => long.Parse(line[(line.LastIndexOf(' ') + 1)..], global::System.Globalization.CultureInfo.InvariantCulture);
+
+    private static long Sum(GuardedGateway gateway, string metric) => StatsText.Prometheus(gateway.Plane).Split('\n').Where(line => line.StartsWith(metric, StringComparison.Ordinal)).Sum(Value);
+
+    private static async Task Eventually(Func<bool> holds)
+    {
+        using var patience = new CancellationTokenSource(TimeSpan.FromSeconds(30));
+        while (!holds()) await Task.Delay(5, patience.Token);
+    }
+}

@@ -21,6 +21,7 @@ internal sealed partial class DataPlane : IDisposable
     private readonly UpstreamConnector _connector;
     private readonly BackgroundTasks _background;
     private readonly Tracers _tracers;
+    private readonly LogServices _logServices;
     private volatile bool _hasLeft;
     private int _sweeps;
 
@@ -46,6 +47,7 @@ internal sealed partial class DataPlane : IDisposable
         var own = new OwnRequests(State, upstreams, ports.Time);
         var authorizers = new Authorizers(own, Report.Access);
         _tracers = new Tracers(own, Report.Access, _background, ports, settings.Identity);
+        _accessLogs.Services = _logServices = new LogServices(own, Report.Access, _background, ports.Time, settings.Identity);
         var http = new HttpServer(new HttpParts(
             State, upstreams, _watch, Report, secrets, ports, settings.Identity, Connections, new DateField(ports.Time), new KeyStore(own, ports.Time), authorizers, new(own), _tracers));
         _handler = new ConnectionHandler(
@@ -95,7 +97,7 @@ internal sealed partial class DataPlane : IDisposable
 
     public IReadOnlyDictionary<string, string> ListenerFailures => _sockets.Failures;
 
-    private static readonly TimeSpan GatewayLeave = TimeSpan.FromSeconds(2), LastRequests = TimeSpan.FromSeconds(3), LastSpans = TimeSpan.FromSeconds(1);
+    private static readonly TimeSpan GatewayLeave = TimeSpan.FromSeconds(2), LastRequests = TimeSpan.FromSeconds(3), LastReports = TimeSpan.FromSeconds(1);
 
     /// <summary>The first listeners are configured and their sockets are open.</summary>
     public bool IsReady => !Connections.IsDraining && State.HasListeners && _sockets.Failures.Count == 0;
@@ -130,7 +132,7 @@ internal sealed partial class DataPlane : IDisposable
         await Connections.DrainAsync(deadline, CloseAsync(longest), _ports.Time).ConfigureAwait(false);
         await over.CancelAsync().ConfigureAwait(false);
         // A collector that is away has this long.
-        await Task.WhenAny(_tracers.FlushAsync(), Task.Delay(LastSpans, _ports.Time)).ConfigureAwait(false);
+        await Task.WhenAny(Task.WhenAll(_tracers.FlushAsync(), _logServices.FlushAsync()), Task.Delay(LastReports, _ports.Time)).ConfigureAwait(false);
     }
 
     /// <summary>
@@ -158,6 +160,7 @@ internal sealed partial class DataPlane : IDisposable
         _sockets.Dispose();
         Connections.Cut();
         _tracers.Dispose();
+        _logServices.Dispose();
         State.Dispose();
         _watch.Dispose();
         _accessLogs.Dispose();

@@ -14,8 +14,9 @@ internal static class ExtensionProviderReader
     private const string Zipkin = "zipkin";
     private const string OpenTelemetry = "opentelemetry";
     private const string FileLog = "envoyFileAccessLog";
+    private const string LogsByOpenTelemetry = "envoyOtelAls";
 
-    private static readonly string[] Kinds = [Http, Grpc, Zipkin, OpenTelemetry, FileLog, StandardMetrics.Prometheus];
+    private static readonly string[] Kinds = [Http, Grpc, Zipkin, OpenTelemetry, FileLog, LogsByOpenTelemetry, StandardMetrics.Prometheus];
 
     public static ExtensionProviders Read(Field providers)
     {
@@ -39,6 +40,10 @@ internal static class ExtensionProviderReader
                     break;
                 case StandardMetrics.Prometheus:
                     if (!provider.IsWrong) prometheus.Add(name);
+                    break;
+                case LogsByOpenTelemetry:
+                    CheckService(provider[LogsByOpenTelemetry]);
+                    Keep(loggers, provider, LoggerReader.ReadService(name, provider[LogsByOpenTelemetry]));
                     break;
                 case FileLog:
                     Keep(loggers, provider, LoggerReader.ReadFile(name, provider[FileLog]));

@@ -14,6 +14,17 @@ internal static class LoggerReader
         return new(name, path.Length > 0 ? path : AccessLogger.StandardOutput, format.Exists || name != AccessLogger.Envoy.Name ? ReadTemplate(format) : null);
     }
 
+    public static AccessLogger ReadService(string name, Field log)
+    {
+        var (text, labels) = (log["logFormat"]["text"], log["logFormat"]["labels"]);
+        foreach (var (label, value) in labels.Members)
+        {
+            if (value.Text.Length == 0) value.Error("must be a text");
+            else Check(value, value.Text, value.Path);
+        }
+        return new(name, "", new(Checked(text), false)) { Service = new(log["service"].Text, log["port"].Int ?? 0, log["logName"].Text, labels.TextMap) };
+    }
+
     /// <summary>The format of MeshConfig. One with errors counts as absent, so that lines are written.</summary>
     public static LogTemplate ReadMesh(Field mesh)
     {

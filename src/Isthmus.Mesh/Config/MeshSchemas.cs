@@ -45,7 +45,7 @@ internal static class MeshSchemas
         ("envoyFileAccessLog", Strict(("path", Text), ("logFormat", Strict(("text", Text), ("labels", Map(Anything)))), ("omitEmptyValues", Idle(Flag)))),
         ("lightstep", Idle(Anything)), ("datadog", Idle(Anything)), ("stackdriver", Idle(Anything)), ("opencensus", Idle(Anything)), ("skywalking", Idle(Anything)),
         ("prometheus", Strict()), ("envoyHttpAls", Idle(Anything)), ("envoyTcpAls", Idle(Anything)),
-        ("envoyOtelAls", Idle(Anything)), ("sds", Idle(Anything)));
+        ("envoyOtelAls", Strict(("service", Text), ("port", Unsigned), ("logName", Text), ("logFormat", Strict(("text", Text), ("labels", TextMap))))), ("sds", Idle(Anything)));
 
     private static readonly Schema Tracing = Object(
         ("sampling", Number), ("maxPathTagLength", Unsigned), ("zipkin", Object(("address", Text))), ("customTags", TelemetrySchemas.Tags),

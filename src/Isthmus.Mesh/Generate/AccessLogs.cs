@@ -34,13 +34,32 @@ internal static class AccessLogs
 
     private static AccessLog Log(LogPlan plan, MeshConfig mesh) => new()
     {
-        Name = "envoy.access_loggers.file",
+        Name = plan.Logger.Service is null ? "envoy.access_loggers.file" : "envoy.access_loggers.open_telemetry",
         Filter = plan.Filter.Length == 0 ? null : new()
         {
             ExtensionFilter = new() { Name = "envoy.access_loggers.extension_filters.cel", TypedConfig = Parts.Pack(new ExpressionFilter { Expression = plan.Filter }) },
         },
-        TypedConfig = Parts.Pack(new FileAccessLog { Path = plan.Logger.Path, LogFormat = Format(plan.Logger.Template ?? mesh.AccessLogTemplate) }),
+        TypedConfig = plan.Logger.Service is { } service ? Parts.Pack(OpenTelemetry(plan, service)) : Parts.Pack(new FileAccessLog { Path = plan.Logger.Path, LogFormat = Format(plan.Logger.Template ?? mesh.AccessLogTemplate) }),
     };
+
+    private static OpenTelemetryAccessLogConfig OpenTelemetry(LogPlan plan, LogService service)
+    {
+        var config = new OpenTelemetryAccessLogConfig
+        {
+            CommonConfig = new()
+            {
+                LogName = service.LogName.Length > 0 ? service.LogName : "otel_envoy_accesslog",
+                GrpcService = new() { EnvoyGrpc = new() { ClusterName = ResourceNames.Outbound(service.Port, "", plan.Host), Authority = plan.Host } },
+                TransportApiVersion = ApiVersion.V3,
+            },
+            DisableBuiltinLabels = true,
+            Body = new() { StringValue = plan.Logger.Template is { Text.Length: > 0 } template ? template.Text : DefaultLogFormat },
+        };
+        if (service.Attributes.Count == 0) return config;
+        config.Attributes = new();
+        config.Attributes.Values.AddRange(service.Attributes.OrderBy(item => item.Key, StringComparer.Ordinal).Select(item => new Wire.OpenTelemetry.KeyValue { Key = item.Key, Value = new() { StringValue = item.Value } }));
+        return config;
+    }
 
     private static SubstitutionFormatString Format(LogTemplate template)
     {

@@ -9,11 +9,20 @@ public sealed record LogTemplate(string Text, bool IsJson)
     public static readonly LogTemplate Default = new("", false);
 }
 
+/// <summary>A service that takes access logs by OpenTelemetry's protocol.</summary>
+/// <param name="Host">As <c>HOST</c> or <c>NAMESPACE/HOST</c>.</param>
+/// <param name="LogName">Empty: as proxies like.</param>
+/// <param name="Attributes">The formats of the attributes of lines, by name.</param>
+public sealed record LogService(string Host, int Port, string LogName, ValueMap<string> Attributes);
+
 /// <summary>Where access logs go (<c>extensionProviders</c> of MeshConfig).</summary>
-/// <param name="Path">The file that proxies write.</param>
+/// <param name="Path">The file that proxies write; empty for a service.</param>
 /// <param name="Template">Null: as MeshConfig says.</param>
 public sealed record AccessLogger(string Name, string Path, LogTemplate? Template)
 {
+    /// <summary>Null for a file.</summary>
+    public LogService? Service { get; init; }
+
     public const string StandardOutput = "/dev/stdout";
 
     /// <summary>The provider that every mesh has.</summary>
@@ -27,4 +36,5 @@ public sealed record LogRule(bool OfClients, bool OfServers, ValueList<string> P
 
 /// <summary>One access log of one direction of a proxy's traffic.</summary>
 /// <param name="Filter">The CEL expression that selects what is logged; empty: everything is.</param>
-public sealed record LogPlan(AccessLogger Logger, string Filter);
+/// <param name="Host">The host of its service, without a namespace; empty for a file.</param>
+public sealed record LogPlan(AccessLogger Logger, string Filter, string Host = "");

@@ -8,15 +8,17 @@ namespace Isthmus.Mesh.Resolve;
 internal static class LogResolver
 {
     /// <returns>For calls that the workload makes, or its gateway forwards; and for calls to it. Null: as <c>accessLogFile</c> of MeshConfig says.</returns>
-    public static (ValueList<LogPlan>? OfClient, ValueList<LogPlan>? OfServer) Of(IEnumerable<Telemetry> telemetries, MeshConfig mesh)
+    public static (ValueList<LogPlan>? OfClient, ValueList<LogPlan>? OfServer) Of(IEnumerable<Telemetry> telemetries, ProxyScope scope, MeshView view)
     {
+        var mesh = view.Mesh;
         var levels = telemetries.Where(item => !item.Logging.IsEmpty).Select(item => item.Logging).ToList();
         if (levels.Count == 0 && mesh.DefaultLoggers.IsEmpty) return (null, null);
-        return (Plans(levels, rule => rule.OfClients, mesh), Plans(levels, rule => rule.OfServers, mesh));
+        return (Plans(levels, rule => rule.OfClients, scope, view), Plans(levels, rule => rule.OfServers, scope, view));
     }
 
-    private static ValueList<LogPlan> Plans(List<ValueList<LogRule>> levels, Func<LogRule, bool> isFor, MeshConfig mesh)
+    private static ValueList<LogPlan> Plans(List<ValueList<LogRule>> levels, Func<LogRule, bool> isFor, ProxyScope scope, MeshView view)
     {
+        var mesh = view.Mesh;
         var parents = mesh.DefaultLoggers;
         // The most specific Telemetry that names providers replaces those of the others.
         var named = levels.Select(level => level.Where(isFor).SelectMany(rule => rule.Providers).ToList()).LastOrDefault(names => names.Count > 0);
@@ -35,6 +37,10 @@ internal static class LogResolver
                 else filters[name] = rule.Filter.Length > 0 || !rule.Providers.IsEmpty ? rule.Filter : filters.GetValueOrDefault(name, "");
             }
         }
-        return filters.Where(item => mesh.Loggers.ContainsKey(item.Key)).Select(item => new LogPlan(mesh.Loggers[item.Key], item.Value)).ToValueList();
+        return filters.Where(item => mesh.Loggers.ContainsKey(item.Key)).Select(item => Plan(mesh.Loggers[item.Key], item.Value, scope, view)).OfType<LogPlan>().ToValueList();
     }
+
+    /// <summary>Null: the mesh does not know the service.</summary>
+    private static LogPlan? Plan(AccessLogger logger, string filter, ProxyScope scope, MeshView view) =>
+        logger.Service is not { } service ? new(logger, filter) : view.HostOf(service.Host, service.Port, scope) is { } host ? new(logger, filter, host) : null;
 }

@@ -67,7 +67,7 @@ public static class ScopeResolver
             Patches = patches.Where(patch => patch.IsFor(context)).ToValueList(),
         };
         var telemetries = view.TelemetriesOf(scope, labels).ToList();
-        var (tracing, logs) = (TraceResolver.Of(proxy, telemetries, scope, view), LogResolver.Of(telemetries, view.Mesh));
+        var (tracing, logs) = (TraceResolver.Of(proxy, telemetries, scope, view), LogResolver.Of(telemetries, scope, view));
         var metrics = MetricResolver.Of(telemetries, view.Mesh);
         scope = scope with { Tracing = tracing.OfClient, Logs = logs.OfClient, Metrics = metrics.OfClient };
         var services = view.Workloads.ClusterServices.GetValueOrDefault((proxy.Cluster, proxy.Namespace))

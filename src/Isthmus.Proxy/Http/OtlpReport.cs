@@ -8,12 +8,31 @@ using Isthmus.Wire.OpenTelemetry;
 
 namespace Isthmus.Proxy.Http;
 
-/// <summary>Spans as OTLP, over gRPC or HTTP.</summary>
+/// <summary>Spans and lines of logs as OTLP, over gRPC or HTTP.</summary>
 internal static class OtlpReport
 {
     private const int FrameHead = 5;
 
-    public static (RequestHead Head, ReadOnlyMemory<byte> Body) Request(Collector collector, IReadOnlyList<FinishedSpan> spans)
+    public static (RequestHead Head, ReadOnlyMemory<byte> Body) Request(Collector collector, IReadOnlyList<FinishedSpan> spans) => Request(collector, Message(spans));
+
+    public static (RequestHead Head, ReadOnlyMemory<byte> Body) Request(Collector collector, string service, string logName, IReadOnlyList<LogLine> lines)
+    {
+        var of = new ScopeLogs { Scope = new() { Name = "isthmus" } };
+        of.LogRecords.AddRange(lines.Select(Record));
+        return Request(collector, new ExportLogsServiceRequest
+        {
+            ResourceLogs = { new ResourceLogs { Resource = new() { Attributes = { Pair("service.name", service), Pair("log_name", logName) } }, ScopeLogs = { of } } },
+        });
+    }
+
+    private static LogRecord Record(LogLine line)
+    {
+        var record = new LogRecord { TimeUnixNano = (ulong)(line.Time - DateTimeOffset.UnixEpoch).Ticks * 100, Body = new() { StringValue = line.Body } };
+        record.Attributes.AddRange(line.Attributes.Select(item => Pair(item.Key, item.Value)));
+        return record;
+    }
+
+    private static (RequestHead Head, ReadOnlyMemory<byte> Body) Request(Collector collector, IMessage message)
     {
         var isGrpc = collector.Format == SpanFormat.OtlpGrpc;
         var head = new RequestHead { Method = "POST", Version = isGrpc ? HttpVersions.Http2 : HttpVersions.Http11, Authority = collector.Authority };
@@ -25,7 +44,6 @@ internal static class OtlpReport
         }
         head.Headers.Add("content-type"u8, isGrpc ? "application/grpc"u8 : "application/x-protobuf"u8);
         foreach (var (name, value) in collector.Headers) head.Headers.Set(Encoding.ASCII.GetBytes(name), value);
-        var message = Message(spans);
         var start = isGrpc ? FrameHead : 0;
         var body = new byte[start + message.CalculateSize()];
         if (!isGrpc) head.Headers.Set("content-length"u8, body.Length.ToString(CultureInfo.InvariantCulture));

@@ -16,7 +16,7 @@ internal readonly record struct OpenSpan(SpanContext Context, string Operation);
 /// <summary>Begins and ends the spans of requests.</summary>
 internal sealed class Tracers(OwnRequests requests, AccessCounts counts, BackgroundTasks background, ProxyPorts ports, ProxyIdentity identity) : IDisposable
 {
-    private readonly ConcurrentDictionary<Collector, SpanExporter> _exporters = [];
+    private readonly ConcurrentDictionary<Collector, BatchExporter<FinishedSpan>> _exporters = [];
     private readonly CancellationTokenSource _stop = new();
     private readonly string _service = $"{identity.CanonicalName}.{identity.Namespace}";
 
@@ -51,9 +51,13 @@ internal sealed class Tracers(OwnRequests requests, AccessCounts counts, Backgro
             open.Context, name, settings.ServiceName.Length > 0 ? settings.ServiceName : _service, direction == Direction.Inbound, record.Start, record.Duration,
             SpanTags.Of(settings, record, identity, ValueOf)) { IsError = record.Status is 0 or >= 500, State = record.Request?.Headers.GetJoined("tracestate"u8) ?? "" };
         if (!_exporters.TryGetValue(settings.Collector, out var exporter))
-            exporter = _exporters.GetOrAdd(settings.Collector, collector => new(collector, requests, counts, background, ports.Time, Address, _stop.Token));
+            exporter = _exporters.GetOrAdd(settings.Collector, collector => new(ExportTo(collector), requests, counts, background, ports.Time, _stop.Token));
         exporter.Add(span);
     }
+
+    private Export<FinishedSpan> ExportTo(Collector collector) => collector.Format == SpanFormat.Zipkin
+        ? new(collector, "tracing.zipkin.", "spans", spans => ZipkinReport.Request(collector, spans, Address))
+        : new(collector, "tracing.opentelemetry.", "spans", spans => OtlpReport.Request(collector, spans));
 
     /// <summary>Sends what is waiting.</summary>
     public Task FlushAsync() => Task.WhenAll(_exporters.Values.Select(exporter => exporter.FlushAsync()));

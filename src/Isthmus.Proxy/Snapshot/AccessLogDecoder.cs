@@ -13,13 +13,17 @@ internal static class AccessLogDecoder
         "[%START_TIME%] \"%REQ(:METHOD)% %REQ(X-ENVOY-ORIGINAL-PATH?:PATH)% %PROTOCOL%\" %RESPONSE_CODE% %RESPONSE_FLAGS% %BYTES_RECEIVED% %BYTES_SENT% " +
         "%DURATION% %RESP(X-ENVOY-UPSTREAM-SERVICE-TIME)% \"%REQ(X-FORWARDED-FOR)%\" \"%REQ(USER-AGENT)%\" \"%REQ(X-REQUEST-ID)%\" \"%REQ(:AUTHORITY)%\" \"%UPSTREAM_HOST%\"\n";
 
+    private const string LogsPath = "/opentelemetry.proto.collector.logs.v1.LogsService/Export";
+    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(5);
+
     /// <exception cref="ResourceException">A format or filter that cannot be used.</exception>
     public static ValueList<AccessLogSnapshot> Decode(IEnumerable<AccessLog> logs, List<string> notes)
     {
         var decoded = new List<AccessLogSnapshot>();
         foreach (var log in logs)
         {
-            if (Output(log) is { } output) decoded.Add(new(output.Path, output.Format, log.Filter is null ? null : Filter(log.Filter)));
+            if (log.TypedConfig.TryRead(out OpenTelemetryAccessLogConfig otlp)) decoded.Add(Service(otlp) with { Filter = log.Filter is null ? null : Filter(log.Filter) });
+            else if (Output(log) is { } output) decoded.Add(new(output.Path, output.Format, log.Filter is null ? null : Filter(log.Filter)));
             else notes.Add($"access log '{log.Name}' is ignored");
         }
         return decoded.ToValueList();
@@ -31,6 +35,15 @@ internal static class AccessLogDecoder
         if (log.TypedConfig.TryRead(out StdoutAccessLog output)) return ("/dev/stdout", Format(output.LogFormat));
         if (log.TypedConfig.TryRead(out StderrAccessLog errors)) return ("/dev/stderr", Format(errors.LogFormat));
         return null;
+    }
+
+    private static AccessLogSnapshot Service(OpenTelemetryAccessLogConfig config)
+    {
+        if (config.CommonConfig?.GrpcService is not { EnvoyGrpc: { } grpc } service) throw new ResourceException("access log by OpenTelemetry: it has no grpc_service with envoy_grpc");
+        var fields = service.InitialMetadata.Select(field => KeyValuePair.Create(field.Key.ToLowerInvariant(), field.Value)).DistinctBy(field => field.Key).ToValueMap();
+        var collector = new Collector(SpanFormat.OtlpGrpc, grpc.ClusterName, grpc.Authority.Length > 0 ? grpc.Authority : grpc.ClusterName, LogsPath, service.Timeout?.ToTimeSpan() ?? Patience, fields);
+        var attributes = (config.Attributes?.Values ?? []).Select(item => KeyValuePair.Create(item.Key, LogFormat.ParseText(item.Value?.StringValue ?? ""))).ToList();
+        return new("", LogFormat.ParseText(config.Body?.StringValue ?? ""), null) { Service = new(collector, config.CommonConfig.LogName, attributes) };
     }
 
     private static LogFormat Format(SubstitutionFormatString? format) => format?.FormatCase switch

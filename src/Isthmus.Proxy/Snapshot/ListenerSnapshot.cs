@@ -119,5 +119,14 @@ internal sealed record ClientCertFields(bool Subject, bool Cert, bool Chain, boo
 internal enum EscapedSlashes { Keep, Reject, Redirect, Forward }
 
 /// <summary>An access log: where, how, and for which connections and requests.</summary>
+/// <param name="Path">The file; empty for a service.</param>
+/// <param name="Format">What a line contains; for a service, its body.</param>
 /// <param name="Filter">Null: for all.</param>
-internal sealed record AccessLogSnapshot(string Path, LogFormat Format, Predicate<TrafficRecord>? Filter);
+internal sealed record AccessLogSnapshot(string Path, LogFormat Format, Predicate<TrafficRecord>? Filter)
+{
+    /// <summary>Null for a file.</summary>
+    public LogServiceSnapshot? Service { get; init; }
+}
+
+/// <summary>A service that takes lines of access logs.</summary>
+internal sealed record LogServiceSnapshot(Collector Collector, string LogName, IReadOnlyList<KeyValuePair<string, LogFormat>> Attributes);

@@ -38,7 +38,10 @@ internal sealed class AccessLogWriter(ILogFiles files) : IDisposable
 
     [ThreadStatic] private static ByteWriter? _line;
 
-    /// <summary>Lines that were lost.</summary>
+    /// <summary>Takes the lines for services; null: there is none yet.</summary>
+    public ILogServices? Services { get; set; }
+
+    /// <summary>Lines that files lost.</summary>
     public long Dropped => _files.Values.Sum(f => Interlocked.Read(ref f.Dropped));
 
     public void Write(ValueList<AccessLogSnapshot> logs, TrafficRecord record)
@@ -46,6 +49,11 @@ internal sealed class AccessLogWriter(ILogFiles files) : IDisposable
         foreach (var log in logs)
         {
             if (log.Filter is { } takes && !takes(record)) continue;
+            if (log.Service is { } service)
+            {
+                Services?.Add(service, new(record.Start, log.Format.Format(record), [.. service.Attributes.Select(item => KeyValuePair.Create(item.Key, item.Value.Format(record)))]));
+                continue;
+            }
             var line = _line ??= new ByteWriter();
             line.Clear();
             log.Format.Write(record, line);

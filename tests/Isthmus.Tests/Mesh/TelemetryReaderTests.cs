@@ -60,6 +60,8 @@ public sealed class TelemetryReaderTests
     [InlineData("extensionProviders: [{name: a, envoyFileAccessLog: {logFormat: {text: a, labels: {b: c}}}}]", "extensionProviders[0].envoyFileAccessLog.logFormat", Severity.Error)]
     [InlineData("extensionProviders: [{name: a, envoyFileAccessLog: {logFormat: {text: '%RESPONSE_CODES%'}}}]", "extensionProviders[0].envoyFileAccessLog.logFormat.text", Severity.Error)]
     [InlineData("extensionProviders: [{name: a, envoyFileAccessLog: {logFormat: {labels: {b: {c: '%REQ()%'}}}}}]", "extensionProviders[0].envoyFileAccessLog.logFormat.labels[b][c]", Severity.Error)]
+    [InlineData("extensionProviders: [{name: a, envoyOtelAls: {service: a.b, port: 1, logFormat: {labels: {b: '%DURATIONS%'}}}}]", "extensionProviders[0].envoyOtelAls.logFormat.labels[b]", Severity.Error)]
+    [InlineData("extensionProviders: [{name: a, envoyOtelAls: {service: a.b}}]", "extensionProviders[0].envoyOtelAls.port", Severity.Error)]
     [InlineData("accessLogFormat: '%DURATIONS%'", "accessLogFormat", Severity.Error)]
     [InlineData("{accessLogEncoding: JSON, accessLogFormat: '%DURATION%'}", "accessLogFormat", Severity.Error)]
     [InlineData("{accessLogEncoding: JSON, accessLogFormat: '{\"a\": [\"%DURATIONS%\"]}'}", "accessLogFormat[a][0]", Severity.Error)]

@@ -40,9 +40,12 @@ public static class ProviderReferences
                 from telemetry in cluster.Istio<Telemetry>()
                 from rule in telemetry.Logging.Items.Index()
                 from provider in rule.Item.Providers.Items.Index()
-                where !rule.Item.IsDisabled && !cluster.Loggers!.Value.ContainsKey(provider.Item)
+                where !rule.Item.IsDisabled
+                let logger = cluster.Loggers!.Value.Items.GetValueOrDefault(provider.Item)
+                let lack = logger is null ? NotFound(provider.Item, "an access log", Unlogged) : logger.Service is { } service ? Lack(provider.Item, service.Host, hosts, Unlogged) : null
+                where lack is not null
                 select Of(cluster, $"Telemetry {telemetry.Namespace}/{telemetry.Name}", $"spec.accessLogging[{rule.Index}].providers[{provider.Index}].name",
-                    NotFound(provider.Item, "an access log", Unlogged)!.Value));
+                    lack.Value));
     }
 
     private static Finding Of(ClusterInventory cluster, string name, string path, (string Message, string Remedy) lack) => new(cluster.Context, new("IST0101", name, path, lack.Message, lack.Remedy));

@@ -1,44 +1,45 @@
-using System.Net;
 using Isthmus.Core.Tasks;
 using Isthmus.Proxy.Snapshot;
 using Isthmus.Proxy.Telemetry;
 
 namespace Isthmus.Proxy.Http;
 
-/// <summary>Sends spans to one collector in batches. Nobody waits for it: what does not fit into its queue, or a collector does not take, is dropped
-/// and counted. While there are no spans, it has no task.</summary>
-internal sealed class SpanExporter(
-    Collector collector, OwnRequests requests, AccessCounts counts, BackgroundTasks background, TimeProvider time, IPAddress? address, CancellationToken stop)
-{
-    public const int MostWaiting = 4096;
+/// <summary>What is exported, and how.</summary>
+/// <param name="Stats">What the names of counters begin with.</param>
+/// <param name="Unit">What counters call the items.</param>
+/// <param name="Write">The request for a batch.</param>
+internal sealed record Export<T>(Collector Collector, string Stats, string Unit, Func<IReadOnlyList<T>, (RequestHead Head, ReadOnlyMemory<byte> Body)> Write);
 
-    private const int BatchSize = 512;
+/// <summary>Sends spans or lines of logs to one collector in batches. Nobody waits for it: what does not fit into its queue, or a collector does not take,
+/// is dropped and counted. While there is nothing to send, it has no task.</summary>
+internal sealed class BatchExporter<T>(Export<T> export, OwnRequests requests, AccessCounts counts, BackgroundTasks background, TimeProvider time, CancellationToken stop)
+{
+    private const int BatchSize = 512, MostWaiting = 4096;
     private static readonly TimeSpan Interval = TimeSpan.FromSeconds(1);
 
     private readonly Lock _guard = new(); // guards the fields below
-    private readonly Queue<FinishedSpan> _waiting = new();
-    private readonly string _stats = collector.Format == SpanFormat.Zipkin ? "tracing.zipkin." : "tracing.opentelemetry.";
+    private readonly Queue<T> _waiting = new();
     private TaskCompletionSource _due = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private Task _running = Task.CompletedTask;
     private bool _isRunning;
 
-    public void Add(FinishedSpan span)
+    public void Add(T item)
     {
         lock (_guard)
         {
             if (_waiting.Count < MostWaiting)
             {
-                _waiting.Enqueue(span);
+                _waiting.Enqueue(item);
                 if (_waiting.Count == BatchSize) _due.TrySetResult();
                 if (_isRunning) return;
                 _isRunning = true;
                 var ended = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
                 _running = ended.Task;
-                background.Start("export of spans", () => RunAsync(ended));
+                background.Start($"export of {export.Unit}", () => RunAsync(ended));
                 return;
             }
         }
-        counts.Add($"{_stats}spans_dropped");
+        counts.Add($"{export.Stats}{export.Unit}_dropped");
     }
 
     /// <summary>Sends what is waiting, and completes when it is sent.</summary>
@@ -78,30 +79,31 @@ internal sealed class SpanExporter(
     }
 
     /// <summary>Empty: nothing came for a while, and the task ends.</summary>
-    private List<FinishedSpan> Take()
+    private List<T> Take()
     {
-        var batch = new List<FinishedSpan>();
+        var batch = new List<T>();
         lock (_guard)
         {
-            while (batch.Count < BatchSize && _waiting.TryDequeue(out var span)) batch.Add(span);
+            while (batch.Count < BatchSize && _waiting.TryDequeue(out var item)) batch.Add(item);
             if (_waiting.Count < BatchSize && _due.Task.IsCompleted) _due = new(TaskCreationOptions.RunContinuationsAsynchronously);
             _isRunning = batch.Count > 0;
         }
         return batch;
     }
 
-    private async Task SendAsync(List<FinishedSpan> batch)
+    private async Task SendAsync(List<T> batch)
     {
-        var (head, body) = collector.Format == SpanFormat.Zipkin ? ZipkinReport.Request(collector, batch, address) : OtlpReport.Request(collector, batch);
+        var collector = export.Collector;
+        var (head, body) = export.Write(batch);
         var answer = await requests.SendAsync(collector.Cluster, head, body, collector.Timeout).ConfigureAwait(false);
         var taken = answer.Failure == OwnFailure.None && (collector.Format == SpanFormat.OtlpGrpc ? OtlpReport.IsTaken(answer) : answer.Head.Status is >= 200 and < 300);
         if (taken)
         {
-            counts.Add($"{_stats}reports_sent");
-            counts.Add($"{_stats}spans_sent", batch.Count);
+            counts.Add($"{export.Stats}reports_sent");
+            counts.Add($"{export.Stats}{export.Unit}_sent", batch.Count);
             return;
         }
-        counts.Add(_stats + answer.Failure switch { OwnFailure.None => "reports_dropped", OwnFailure.NoHost => "reports_skipped_no_cluster", _ => "reports_failed" });
-        counts.Add($"{_stats}spans_dropped", batch.Count);
+        counts.Add(export.Stats + answer.Failure switch { OwnFailure.None => "reports_dropped", OwnFailure.NoHost => "reports_skipped_no_cluster", _ => "reports_failed" });
+        counts.Add($"{export.Stats}{export.Unit}_dropped", batch.Count);
     }
 }

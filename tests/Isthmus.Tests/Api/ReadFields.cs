@@ -38,6 +38,8 @@ internal static class ReadFields
         "envoy.extensions.filters.http.ext_authz.v3.ExtAuthz.filter_enabled",
         "envoy.extensions.filters.http.ext_authz.v3.ExtAuthz.deny_at_disable",
         "envoy.extensions.filters.http.ratelimit.v3.RateLimit.request_type",
+        "stats.PluginConfig.definitions",
+        "stats.MetricConfig.match",
     ];
 
     /// <summary>Fields without content: that they are set is all that the proxy looks at.</summary>

@@ -50,6 +50,8 @@ public static class TypeNames
         [typeof(RateLimitPerRoute)] = "envoy.extensions.filters.http.ratelimit.v3.RateLimitPerRoute",
         [typeof(Envoy.Trace.ZipkinConfig)] = "envoy.config.trace.v3.ZipkinConfig",
         [typeof(Envoy.Trace.OpenTelemetryConfig)] = "envoy.config.trace.v3.OpenTelemetryConfig",
+        [typeof(ProxyProtocolUpstreamTransport)] = "envoy.extensions.transport_sockets.proxy_protocol.v3.ProxyProtocolUpstreamTransport",
+        [typeof(Envoy.ListenerFilters.ProxyProtocol)] = "envoy.extensions.filters.listener.proxy_protocol.v3.ProxyProtocol",
         [typeof(RawBuffer)] = "envoy.extensions.transport_sockets.raw_buffer.v3.RawBuffer",
         [typeof(Envoy.HttpFilters.Wasm)] = "envoy.extensions.filters.http.wasm.v3.Wasm",
         [typeof(Envoy.HttpFilters.GrpcStats.FilterConfig)] = "envoy.extensions.filters.http.grpc_stats.v3.FilterConfig",

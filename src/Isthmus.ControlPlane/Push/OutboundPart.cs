@@ -22,13 +22,19 @@ internal sealed class OutboundPart(ProxyScope scope)
 
     public void Update(MeshView view, IEnumerable<MeshService> services)
     {
-        var hosts = services.Select(service => new VisibleHost(service, service.Headless || service.Pod is not null ? view.EndpointsOf(service.Hostname).Endpoints : default, L4For(view, service))).ToList();
+        var hosts = services.Select(service => Visible(view, service)).ToList();
         var policy = scope.Sidecar?.OutboundTrafficPolicy ?? view.Mesh.OutboundTrafficPolicy;
         var plans = OutboundPlan.Of(scope, hosts);
         UpdateListeners(plans, view.Mesh.With(scope.AcceptsHttp10, scope.Logs, scope.Metrics), policy);
         UpdateRoutes(plans, hosts, view, policy);
         var names = NameTableGenerator.Build(scope, hosts);
         Names = Names.ReplacedBy([EncodedResource.Of(TypeUrls.NameTable, "", names)]);
+    }
+
+    private VisibleHost Visible(MeshView view, MeshService service)
+    {
+        var l4 = L4For(view, service);
+        return new(service, service.Headless || service.Pod is not null ? view.EndpointsOf(service.Hostname).Endpoints : default, l4) { IdleTimeouts = view.IdleTimeoutsOf(service, l4 is null ? [] : [l4], scope) };
     }
 
     private VirtualService? L4For(MeshView view, MeshService service) =>

@@ -33,6 +33,7 @@ public static class ApiFields
     /// <summary>Fields below one that is warned of or refused are not listed.</summary>
     private static IEnumerable<ApiField> Of(string kind, Schema schema, string path) => schema switch
     {
+        ObjectSchema { Fields.Count: 0 } => [new(kind, path, FieldEffect.Works)],
         ObjectSchema value => value.Fields.OrderBy(field => field.Key, StringComparer.Ordinal).SelectMany(field => Of(kind, field.Value, ObjectSchema.Join(path, field.Key))),
         ListSchema list => Of(kind, list.Item, path + "[]"),
         MapSchema map => Of(kind, map.Value, path + "{}"),

@@ -44,7 +44,12 @@ internal static class DestinationRuleReader
         policy["connectionPool"].Exists ? ReadPool(policy["connectionPool"]) : null,
         policy["outlierDetection"].Exists ? ReadOutlier(policy["outlierDetection"]) : null,
         policy["tls"].Exists ? ReadTls(policy["tls"]) : null,
-        ports) { RetryBudget = policy["retryBudget"].Exists ? ReadBudget(policy["retryBudget"]) : null, IsBlocked = RefusesTunnel(policy["tunnel"]) | policy["tls"]["caCrl"].CloseIfWrong() };
+        ports)
+    {
+        RetryBudget = policy["retryBudget"].Exists ? ReadBudget(policy["retryBudget"]) : null,
+        ProxyProtocol = policy["proxyProtocol"].Exists ? policy["proxyProtocol"]["version"].Text == "V2" ? ProxyProtocolVersion.V2 : ProxyProtocolVersion.V1 : null,
+        IsBlocked = RefusesTunnel(policy["tunnel"]) | policy["tls"]["caCrl"].CloseIfWrong(),
+    };
 
     private static bool RefusesTunnel(Field tunnel)
     {
@@ -165,7 +170,7 @@ internal static class DestinationRuleReader
 
     internal static TcpKeepalive ReadKeepalive(Field keepalive) => new(keepalive["probes"].UInt, keepalive["time"].Duration(), keepalive["interval"].Duration());
 
-    private static ConnectionPool ReadPool(Field pool)
+    internal static ConnectionPool ReadPool(Field pool)
     {
         var (tcp, http) = (pool["tcp"], pool["http"]);
         if (!tcp.Exists && !http.Exists) pool.Error("connection pool must have at least one field");
@@ -173,6 +178,7 @@ internal static class DestinationRuleReader
         NotNegative(http["http2MaxRequests"], "http2 max requests");
         NotNegative(http["maxRequestsPerConnection"], "max requests per connection");
         NotNegative(http["maxRetries"], "max retries");
+        NotNegative(http["maxConcurrentStreams"], "max concurrent streams");
         NotNegative(tcp["maxConnections"], "max connections");
         var keepalive = tcp["tcpKeepalive"];
         return new(
@@ -184,6 +190,8 @@ internal static class DestinationRuleReader
             http["useClientProtocol"].Flag ?? false)
         {
             MaxConnectionDuration = tcp["maxConnectionDuration"].Duration(Durations.OneMillisecond),
+            TcpIdleTimeout = tcp["idleTimeout"].Duration(),
+            MaxConcurrentStreams = http["maxConcurrentStreams"].Int,
         };
     }
 

@@ -131,7 +131,7 @@ public static class MeshConfigReader
         if (!topology.Exists) return GatewayTopology.Default;
         var (trusted, mode) = (topology["numTrustedProxies"], topology["forwardClientCertDetails"]);
         if (trusted is { Integer: > 100 }) trusted.Error("must be an integer in the range 0..100");
-        return topology.IsWrong ? new(0, ClientCertForwarding.Sanitize) : new(trusted.UInt ?? 0, GatewayTopology.ParseMode(mode.Text)!.Value);
+        return topology.IsWrong ? new(0, ClientCertForwarding.Sanitize) : new(trusted.UInt ?? 0, GatewayTopology.ParseMode(mode.Text)!.Value) { ReadsProxyHeader = topology["proxyProtocol"].Exists };
     }
 
     private static TlsLimits ReadLimits(Field tls) => TlsLimitsReader.Read(tls) with { Max = TlsVersion.Auto };

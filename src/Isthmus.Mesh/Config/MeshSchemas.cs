@@ -20,7 +20,7 @@ internal static class MeshSchemas
     private static readonly Schema Topology = Strict(
         ("numTrustedProxies", Unsigned),
         ("forwardClientCertDetails", OneOf("UNDEFINED", "SANITIZE", "FORWARD_ONLY", "APPEND_FORWARD", "SANITIZE_SET", "ALWAYS_FORWARD_ONLY")),
-        ("proxyProtocol", Refused(Anything, "the PROXY protocol is not supported", "have the load balancer keep the client's address, or send it in x-forwarded-for and set numTrustedProxies")));
+        ("proxyProtocol", Strict()));
 
     private static readonly Schema CheckedBody = Strict(("maxRequestBytes", Unsigned), ("allowPartialMessage", Flag), ("packAsBytes", Flag));
 

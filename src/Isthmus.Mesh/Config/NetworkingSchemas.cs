@@ -82,11 +82,18 @@ internal static class NetworkingSchemas
         ("failover", List(Object(("from", Text), ("to", Text)))),
         ("failoverPriority", Texts));
 
-    private static readonly Schema ConnectionPool = Object(
-        ("tcp", Object(("maxConnections", Integer), ("connectTimeout", Duration), ("maxConnectionDuration", Duration), ("idleTimeout", Idle(Duration)),
+    private static readonly ObjectSchema ConnectionPool = Object(
+        ("tcp", Object(("maxConnections", Integer), ("connectTimeout", Duration), ("maxConnectionDuration", Duration), ("idleTimeout", Duration),
             ("tcpKeepalive", Object(("probes", Unsigned), ("time", Duration), ("interval", Duration))))),
         ("http", Object(("http1MaxPendingRequests", Integer), ("http2MaxRequests", Integer), ("maxRequestsPerConnection", Integer), ("maxRetries", Integer),
-            ("idleTimeout", Duration), ("h2UpgradePolicy", OneOf("DEFAULT", "DO_NOT_UPGRADE", "UPGRADE")), ("useClientProtocol", Flag), ("maxConcurrentStreams", Idle(Integer)))));
+            ("idleTimeout", Duration), ("h2UpgradePolicy", OneOf("DEFAULT", "DO_NOT_UPGRADE", "UPGRADE")), ("useClientProtocol", Flag), ("maxConcurrentStreams", Integer))));
+
+    /// <summary>What an application speaks does not depend on its callers.</summary>
+    private static readonly Schema InboundPool = Object(
+        [.. ConnectionPool.Fields.Select(field => (field.Key, field.Key == "http" ? Inbound((ObjectSchema)field.Value) : field.Value))]);
+
+    private static Schema Inbound(ObjectSchema http) => Object(
+        [.. http.Fields.Select(field => (field.Key, field.Key is "h2UpgradePolicy" or "useClientProtocol" or "maxRetries" ? Idle(field.Value) : field.Value))]);
 
     private static readonly (string, Schema)[] PolicyFields =
     [
@@ -106,7 +113,7 @@ internal static class NetworkingSchemas
             ("mode", OneOf("DISABLE", "SIMPLE", "MUTUAL", "ISTIO_MUTUAL")), ("clientCertificate", Text), ("privateKey", Text), ("caCertificates", Text), ("caCrl", Text),
             ("credentialName", Text), ("subjectAltNames", Texts), ("sni", Text), ("insecureSkipVerify", Flag))),
         ("tunnel", Object(("protocol", Text), ("targetHost", Text), ("targetPort", Unsigned)).Requiring("targetHost", "targetPort")),
-        ("proxyProtocol", Idle(Object(("version", OneOf("V1", "V2"))))),
+        ("proxyProtocol", Object(("version", OneOf("V1", "V2")))),
         ("retryBudget", Object(("percent", Number), ("minRetryConcurrency", Unsigned))),
     ];
 
@@ -130,8 +137,8 @@ internal static class NetworkingSchemas
     public static readonly ObjectSchema Sidecar = Object(
         ("workloadSelector", Object(("labels", TextMap))),
         ("ingress", List(Object(("port", Port), ("bind", Text), ("captureMode", OneOf("DEFAULT", "IPTABLES", "NONE")), ("defaultEndpoint", Text), ("tls", ServerTls),
-            ("connectionPool", Idle(ConnectionPool))).Requiring("port"))),
-        ("inboundConnectionPool", Idle(ConnectionPool)),
+            ("connectionPool", InboundPool)).Requiring("port"))),
+        ("inboundConnectionPool", InboundPool),
         ("egress", List(Object(("port", Object(("number", Unsigned), ("name", Idle(Text)), ("protocol", Idle(Text)), ("targetPort", Idle(Unsigned)))), ("bind", Text), ("captureMode", OneOf("DEFAULT", "IPTABLES", "NONE")), ("hosts", Texts)).Requiring("hosts"))),
         ("outboundTrafficPolicy", Object(("mode", OneOf("REGISTRY_ONLY", "ALLOW_ANY")), ("egressProxy", Destination))));
 

@@ -10,7 +10,7 @@ internal static class SidecarReader
 
     public static Sidecar Read(ObjectRef source, Field spec, long createdAt)
     {
-        if (!spec["egress"].Exists && !spec["ingress"].Exists && !spec["outboundTrafficPolicy"].Exists) spec.Error("sidecar: empty configuration provided");
+        if (!spec["egress"].Exists && !spec["ingress"].Exists && !spec["outboundTrafficPolicy"].Exists && !spec["inboundConnectionPool"].Exists) spec.Error("sidecar: empty configuration provided");
         var egress = spec["egress"].Items.Select(ReadEgress).ToValueList();
         for (var i = 0; i < egress.Count - 1; i++)
         {
@@ -20,7 +20,7 @@ internal static class SidecarReader
             source, spec["workloadSelector"]["labels"].TextMap,
             spec["ingress"].Items.Select(ReadIngress).ToValueList(), egress,
             ReadOutbound(spec["outboundTrafficPolicy"]),
-            createdAt);
+            createdAt) { InboundPool = ReadPool(spec["inboundConnectionPool"]) };
     }
 
     private static OutboundPolicy? ReadOutbound(Field policy)
@@ -68,8 +68,10 @@ internal static class SidecarReader
         var endpoint = ingress["defaultEndpoint"].Text;
         if (endpoint.Length > 0 && !IsDefaultEndpoint(endpoint)) ingress["defaultEndpoint"].Error(EndpointForm);
         if (ingress["tls"].Exists) ingress["tls"].Error("TLS settings of ingress listeners are not supported", "remove the field; terminate TLS of callers outside of the mesh at a gateway or in the application");
-        return new(port["number"].Int ?? 0, port["name"].Text, ReadProtocol(port), ingress["bind"].Text, endpoint) { IsBlocked = ingress["tls"].CloseIfWrong() };
+        return new(port["number"].Int ?? 0, port["name"].Text, ReadProtocol(port), ingress["bind"].Text, endpoint) { IsBlocked = ingress["tls"].CloseIfWrong(), Pool = ReadPool(ingress["connectionPool"]) };
     }
+
+    private static ConnectionPool? ReadPool(Field pool) => pool.Exists ? DestinationRuleReader.ReadPool(pool) : null;
 
     private static Protocol ReadProtocol(Field port)
     {

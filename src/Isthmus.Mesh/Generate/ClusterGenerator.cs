@@ -76,7 +76,7 @@ public static class ClusterGenerator
             var services = new ListValue();
             services.Values.AddRange(port.Hosts.Select(host => ServiceValue(host.Hostname, host.Name, host.Namespace)));
             var fields = Parts.Fields(("services", new Value { ListValue = services }));
-            if (port.Limits is { } limits) fields.Fields["config"] = Parts.ConfigPath(limits.Rule, "destination-rule");
+            if (port.Limits?.Rule is { } rule) fields.Fields["config"] = Parts.ConfigPath(rule, "destination-rule");
             cluster.Metadata = Parts.Metadata(("istio", fields));
             yield return cluster;
         }
@@ -100,7 +100,9 @@ public static class ClusterGenerator
         // A gateway never sniffs: it forwards as HTTP only what its configuration declares as HTTP.
         if (port.Protocol != Protocol.Auto || inputs.Scope.Kind == ProxyKind.Sidecar) SetProtocol(cluster, port.Protocol);
         ClusterPolicy.Apply(cluster, inputs, port, policy);
-        if (!sni) ClusterPolicy.ApplyTls(cluster, inputs, port, subsetName, policy);
+        if (sni) return cluster;
+        ClusterPolicy.ApplyTls(cluster, inputs, port, subsetName, policy);
+        if (policy.ProxyProtocol is { } version) ProxyProtocolSockets.Wrap(cluster, version);
         return cluster;
     }
 

@@ -65,12 +65,22 @@ internal static class ClusterPolicy
         }
         if (pool.UseClientProtocol) cluster.TypedExtensionProtocolOptions[ClusterGenerator.HttpOptions] = Parts.Pack(ClusterGenerator.UseDownstream());
         else if (pool.UpgradeToHttp2 == true && protocol == Protocol.Http) ClusterGenerator.SetProtocol(cluster, Protocol.Http2);
+        if (pool.MaxConcurrentStreams is > 0 and var streams) LimitStreams(cluster, (uint)streams);
         if (pool.IdleTimeout is null && pool.MaxRequestsPerConnection is not > 0 && pool.MaxConnectionDuration is null) return;
         var options = OptionsOf(cluster);
         options.CommonHttpProtocolOptions = new();
         if (pool.IdleTimeout is { } idle) options.CommonHttpProtocolOptions.IdleTimeout = Parts.Duration(idle);
         if (pool.MaxConnectionDuration is { } age) options.CommonHttpProtocolOptions.MaxConnectionDuration = Parts.Duration(age);
         if (pool.MaxRequestsPerConnection is > 0 and var most) options.CommonHttpProtocolOptions.MaxRequestsPerConnection = (uint)most;
+        cluster.TypedExtensionProtocolOptions[ClusterGenerator.HttpOptions] = Parts.Pack(options);
+    }
+
+    /// <summary>Where the cluster speaks HTTP/2.</summary>
+    private static void LimitStreams(Cluster cluster, uint most)
+    {
+        var options = OptionsOf(cluster);
+        if ((options.ExplicitHttpConfig?.Http2ProtocolOptions ?? options.UseDownstreamProtocolConfig?.Http2ProtocolOptions) is not { } http2) return;
+        http2.MaxConcurrentStreams = most;
         cluster.TypedExtensionProtocolOptions[ClusterGenerator.HttpOptions] = Parts.Pack(options);
     }
 

@@ -11,7 +11,11 @@ public sealed record GatewayInputs(
     MeshConfig Mesh,
     GatewayScope Gateway,
     ValueList<VirtualService> Routings,
-    ValueMap<DestinationShape> Destinations);
+    ValueMap<DestinationShape> Destinations)
+{
+    /// <summary>The idle timeouts of the clusters that TCP connections may get, where a DestinationRule has one.</summary>
+    public ValueMap<TimeSpan> IdleTimeouts { get; init; }
+}
 
 /// <summary>A server together with the Gateway it belongs to.</summary>
 internal sealed record BoundServer(Gateway Gateway, GatewayServer Server)

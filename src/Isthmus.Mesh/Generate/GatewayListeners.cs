@@ -25,6 +25,8 @@ public static class GatewayListeners
                 TrafficDirection = TrafficDirection.Outbound,
             };
             listener.AccessLog.AddRange(AccessLogs.OfUnmatched(inputs.Mesh));
+            // The header precedes everything else.
+            if (inputs.Gateway.Topology.ReadsProxyHeader) listener.ListenerFilters.Add(OutboundListeners.Inspector("envoy.filters.listener.proxy_protocol", new ProxyProtocol()));
             if (servers.Any(server => server.Server.Tls is not null && !server.Server.Protocol.IsHttp()))
             {
                 listener.ListenerFilters.Add(OutboundListeners.Inspector("envoy.filters.listener.tls_inspector", new TlsInspector()));
@@ -157,7 +159,7 @@ public static class GatewayListeners
             var admitted = routing.Hosts.Where(host => bound.Admits(host, routing.Namespace)).ToList();
             if (admitted.Count == 0) continue;
             var usable = passthrough ? routing with { Tcp = default } : routing with { Tls = default };
-            foreach (var chain in L4Routes.Chains(inputs.Scope, usable, port, default, bound.Gateway.FullName))
+            foreach (var chain in L4Routes.Chains(inputs.Scope, usable, port, default, bound.Gateway.FullName, inputs.IdleTimeouts))
             {
                 var names = chain.ServerNames.Where(name => bound.HostNames.Any(host => Hosts.Covers(host, name) || Hosts.Covers(name, host))).ToValueList();
                 if (names.IsEmpty && !chain.ServerNames.IsEmpty) continue;

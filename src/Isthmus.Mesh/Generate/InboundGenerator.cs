@@ -92,7 +92,7 @@ public static class InboundGenerator
         if (context.Security is { } security) filters.AddRange(Authorizations.Tcp(security, context.Mesh));
         if (port?.Protocol == Protocol.Mongo) filters.Add(Parts.Mongo(ClusterOf(port)));
         filters.AddRange(MetricConfigs.Tcp(context.Mesh));
-        filters.Add(Parts.TcpProxy(ClusterOf(port), context.Mesh));
+        filters.Add(Parts.TcpProxy(ClusterOf(port), context.Mesh, idleTimeout: port?.Limits?.Pool?.TcpIdleTimeout));
         return filters;
     }
 

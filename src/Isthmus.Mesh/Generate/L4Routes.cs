@@ -6,8 +6,13 @@ namespace Isthmus.Mesh.Generate;
 /// <summary>The tcp and tls routes of a VirtualService as chains.</summary>
 internal static class L4Routes
 {
+    /// <param name="scope">Of the proxy.</param>
+    /// <param name="rule">The VirtualService.</param>
+    /// <param name="port">The port of the listener.</param>
+    /// <param name="ranges">The addresses of the listener, where a match has none.</param>
     /// <param name="gateway"><c>mesh</c>, or the gateway's full name.</param>
-    public static IEnumerable<TcpChain> Chains(ProxyScope scope, VirtualService rule, ServicePort port, ValueList<string> ranges, string gateway)
+    /// <param name="idle">Idle timeouts by cluster.</param>
+    public static IEnumerable<TcpChain> Chains(ProxyScope scope, VirtualService rule, ServicePort port, ValueList<string> ranges, string gateway, ValueMap<TimeSpan> idle)
     {
         if (port.Protocol.IsTls() || !rule.Tls.IsEmpty)
         {
@@ -17,7 +22,7 @@ internal static class L4Routes
                 {
                     if (!Applies(match, scope, port.Number, gateway)) continue;
                     var names = match.SniHosts.Contains("*") ? default : match.SniHosts;
-                    yield return new(names, match.DestinationSubnets.IsEmpty ? ranges : match.DestinationSubnets, Target(route, rule, port.Number), Protocol.Tcp, rule.Source);
+                    yield return new(names, match.DestinationSubnets.IsEmpty ? ranges : match.DestinationSubnets, Target(route, rule, port.Number, idle), Protocol.Tcp, rule.Source);
                 }
             }
         }
@@ -25,13 +30,13 @@ internal static class L4Routes
         {
             if (route.Matches.IsEmpty)
             {
-                yield return new(default, ranges, Target(route, rule, port.Number), Protocol.Tcp, rule.Source);
+                yield return new(default, ranges, Target(route, rule, port.Number, idle), Protocol.Tcp, rule.Source);
                 continue;
             }
             foreach (var match in route.Matches)
             {
                 if (!Applies(match, scope, port.Number, gateway)) continue;
-                yield return new(default, match.DestinationSubnets.IsEmpty ? ranges : match.DestinationSubnets, Target(route, rule, port.Number), Protocol.Tcp, rule.Source);
+                yield return new(default, match.DestinationSubnets.IsEmpty ? ranges : match.DestinationSubnets, Target(route, rule, port.Number, idle), Protocol.Tcp, rule.Source);
             }
         }
     }
@@ -43,15 +48,19 @@ internal static class L4Routes
         && (match.SourceNamespace.Length == 0 || match.SourceNamespace == scope.Namespace)
         && Selectors.Matches(match.SourceLabels, scope.RuleLabels);
 
-    private static TcpTarget Target(L4Route route, VirtualService rule, int port)
+    private static TcpTarget Target(L4Route route, VirtualService rule, int port, ValueMap<TimeSpan> idle)
     {
         var clusters = route.Destinations
             .Where(destination => destination.Weight > 0 || route.Destinations.Count == 1)
             .Select(destination => new WeightedName(Cluster(destination.Destination, port), Math.Max(1, destination.Weight)))
             .ToValueList();
-        return new(clusters.Count == 1 ? clusters[0].Cluster : $"{rule.Name}.{rule.Namespace}", clusters);
+        // The connection has one timeout, whichever destination it gets: that of the first.
+        return new(clusters.Count == 1 ? clusters[0].Cluster : $"{rule.Name}.{rule.Namespace}", clusters)
+        {
+            IdleTimeout = !clusters.IsEmpty && idle.TryGetValue(clusters[0].Cluster, out var timeout) ? timeout : null,
+        };
     }
 
-    private static string Cluster(Destination destination, int port) =>
+    internal static string Cluster(Destination destination, int port) =>
         ResourceNames.Outbound(destination.Port > 0 ? destination.Port : port, destination.Subset, destination.Host);
 }

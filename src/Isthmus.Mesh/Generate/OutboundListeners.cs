@@ -86,8 +86,9 @@ public static class OutboundListeners
 
     private static Filter Proxy(TcpTarget target, MeshConfig mesh)
     {
-        if (target.Clusters.Count == 1) return Parts.TcpProxy(target.Clusters[0].Cluster, mesh, statPrefix: target.StatPrefix);
+        if (target.Clusters.Count == 1) return Parts.TcpProxy(target.Clusters[0].Cluster, mesh, statPrefix: target.StatPrefix, idleTimeout: target.IdleTimeout);
         var proxy = new TcpProxy { StatPrefix = target.StatPrefix, WeightedClusters = new() };
+        if (target.IdleTimeout is { } idle) proxy.IdleTimeout = Parts.Duration(idle);
         foreach (var (cluster, weight) in target.Clusters)
         {
             proxy.WeightedClusters.Clusters.Add(new TcpProxy.Types.WeightedCluster.Types.ClusterWeight { Name = cluster, Weight = (uint)weight });

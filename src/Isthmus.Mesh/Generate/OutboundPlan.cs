@@ -5,7 +5,11 @@ using Isthmus.Mesh.Model;
 namespace Isthmus.Mesh.Generate;
 
 /// <summary>The destination of a TCP chain: weighted clusters, usually one.</summary>
-public sealed record TcpTarget(string StatPrefix, ValueList<WeightedName> Clusters);
+public sealed record TcpTarget(string StatPrefix, ValueList<WeightedName> Clusters)
+{
+    /// <summary>How long a connection may carry no bytes; zero: for ever; null: the proxy's default.</summary>
+    public TimeSpan? IdleTimeout { get; init; }
+}
 
 public readonly record struct WeightedName(string Cluster, int Weight);
 
@@ -27,7 +31,11 @@ public sealed record OutboundListener(string Address, int Port, string RouteName
 /// <summary>A host that a scope sees, with what its listeners need.</summary>
 /// <param name="Endpoints">Only for headless hosts: their addresses are dialled directly.</param>
 /// <param name="L4">The VirtualService whose tcp or tls routes apply, or null.</param>
-public sealed record VisibleHost(MeshService Service, ValueList<MeshEndpoint> Endpoints, VirtualService? L4);
+public sealed record VisibleHost(MeshService Service, ValueList<MeshEndpoint> Endpoints, VirtualService? L4)
+{
+    /// <summary>The idle timeouts of the clusters that its connections may get, where a DestinationRule has one.</summary>
+    public ValueMap<TimeSpan> IdleTimeouts { get; init; }
+}
 
 /// <summary>Decides which outbound listeners a scope has. When two hosts need the same listener, a host of the proxy's own
 /// cluster wins, then the first by name.</summary>
@@ -118,7 +126,7 @@ public static class OutboundPlan
         if (host.L4 is { } rule)
         {
             var any = false;
-            foreach (var chain in L4Routes.Chains(scope, rule, port, ranges, VirtualService.MeshGateway))
+            foreach (var chain in L4Routes.Chains(scope, rule, port, ranges, VirtualService.MeshGateway, host.IdleTimeouts))
             {
                 any |= chain.IsDefault;
                 yield return chain;
@@ -128,7 +136,7 @@ public static class OutboundPlan
         var name = ResourceNames.Outbound(port.Number, "", service.Hostname);
         // On the wildcard address, only the SNI distinguishes TLS hosts.
         ValueList<string> names = wildcard && port.Protocol.IsTls() ? [service.Hostname] : default;
-        yield return new(names, ranges, new(name, [new(name, 1)]), port.Protocol);
+        yield return new(names, ranges, new(name, [new(name, 1)]) { IdleTimeout = host.IdleTimeouts.TryGetValue(name, out var idle) ? idle : null }, port.Protocol);
     }
 
     private static Draft Get(SortedDictionary<(string, int), Draft> drafts, string address, int port) =>

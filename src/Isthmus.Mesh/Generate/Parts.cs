@@ -66,10 +66,11 @@ internal static class Parts
         new() { Numerator = (uint)Math.Round(percent * 10_000), Denominator = FractionalPercent.Types.DenominatorType.Million };
 
     /// <param name="logConnected">Log a connection when it is established, as well as when it ends.</param>
-    public static Envoy.Listeners.Filter TcpProxy(string cluster, MeshConfig mesh, bool log = true, string? statPrefix = null, bool logConnected = false)
+    public static Envoy.Listeners.Filter TcpProxy(string cluster, MeshConfig mesh, bool log = true, string? statPrefix = null, bool logConnected = false, TimeSpan? idleTimeout = null)
     {
         var proxy = new TcpProxy { StatPrefix = statPrefix ?? cluster, Cluster = cluster };
         if (logConnected && !mesh.Logs.IsEmpty) proxy.AccessLogOptions = new() { FlushAccessLogOnConnected = true };
+        if (idleTimeout is { } idle) proxy.IdleTimeout = Duration(idle);
         if (log) proxy.AccessLog.AddRange(AccessLogs.Of(mesh));
         return TcpFilter(proxy);
     }

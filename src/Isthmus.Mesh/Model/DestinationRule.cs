@@ -14,6 +14,8 @@ public sealed record ClientTls(
     string Sni,
     bool InsecureSkipVerify);
 
+public enum ProxyProtocolVersion { V1, V2 }
+
 public enum LbAlgorithm { LeastRequest, RoundRobin, Random, Passthrough, Hash }
 
 public enum HashKey { Header, Cookie, SourceIp, QueryParameter }
@@ -49,6 +51,12 @@ public sealed record ConnectionPool(
 
     /// <summary>The age at which a connection takes no more requests.</summary>
     public TimeSpan? MaxConnectionDuration { get; init; }
+
+    /// <summary>How long a TCP connection may carry no bytes; zero: for ever.</summary>
+    public TimeSpan? TcpIdleTimeout { get; init; }
+
+    /// <summary>How many requests may share an HTTP/2 connection at once.</summary>
+    public int? MaxConcurrentStreams { get; init; }
 }
 
 /// <summary>How many retries may run at once.</summary>
@@ -77,6 +85,9 @@ public sealed record TrafficPolicy(LoadBalancing? Balancing, ConnectionPool? Poo
 
     public RetryBudget? RetryBudget { get; init; }
 
+    /// <summary>Connections begin with a header of the PROXY protocol, which names the client; null: they do not.</summary>
+    public ProxyProtocolVersion? ProxyProtocol { get; init; }
+
     /// <summary>The effective policy for one port of a subset: the subset's policy over the rule's, each resolved for that port.</summary>
     public static TrafficPolicy Effective(DestinationRule? rule, Subset? subset, int port) =>
         (rule?.Policy ?? None).ForPort(port).MergedWith(subset?.Policy?.ForPort(port));
@@ -84,7 +95,7 @@ public sealed record TrafficPolicy(LoadBalancing? Balancing, ConnectionPool? Poo
     /// <summary>This policy, overridden by the fields that <paramref name="over"/> sets: how a subset refines its rule.</summary>
     public TrafficPolicy MergedWith(TrafficPolicy? over) => over is null
         ? this
-        : new(over.Balancing ?? Balancing, over.Pool ?? Pool, over.Outlier ?? Outlier, over.Tls ?? Tls, over.Ports.IsEmpty ? Ports : over.Ports) { IsBlocked = IsBlocked || over.IsBlocked, RetryBudget = over.RetryBudget ?? RetryBudget };
+        : new(over.Balancing ?? Balancing, over.Pool ?? Pool, over.Outlier ?? Outlier, over.Tls ?? Tls, over.Ports.IsEmpty ? Ports : over.Ports) { IsBlocked = IsBlocked || over.IsBlocked, RetryBudget = over.RetryBudget ?? RetryBudget, ProxyProtocol = over.ProxyProtocol ?? ProxyProtocol };
 
     /// <summary>The policy of one port: a port's own settings replace the whole policy.</summary>
     public TrafficPolicy ForPort(int port)

@@ -12,6 +12,9 @@ public sealed record GatewayTopology(uint TrustedProxies, ClientCertForwarding C
 {
     public static readonly GatewayTopology Default = new(0, ClientCertForwarding.SanitizeSet);
 
+    /// <summary>Connections begin with a header of the PROXY protocol, which names the client.</summary>
+    public bool ReadsProxyHeader { get; init; }
+
     /// <summary>Null for an unknown mode.</summary>
     public static ClientCertForwarding? ParseMode(string mode) => mode switch
     {
@@ -30,6 +33,6 @@ public sealed record GatewayTopology(uint TrustedProxies, ClientCertForwarding C
         if (proxyConfig?.StructValue?.Fields.TryGetValue("gatewayTopology", out var topology) != true || topology!.StructValue is not { Fields: var fields }) return null;
         var trusted = fields.TryGetValue("numTrustedProxies", out var number) && number.NumberValue is >= 0 and <= uint.MaxValue ? (uint)number.NumberValue : 0;
         var mode = fields.TryGetValue("forwardClientCertDetails", out var text) ? text.StringValue : "";
-        return new(trusted, ParseMode(mode) ?? ClientCertForwarding.Sanitize);
+        return new(trusted, ParseMode(mode) ?? ClientCertForwarding.Sanitize) { ReadsProxyHeader = fields.ContainsKey("proxyProtocol") };
     }
 }

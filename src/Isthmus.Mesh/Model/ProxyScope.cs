@@ -48,15 +48,16 @@ public sealed record ProxyScope(
 /// <param name="Port">At the workload.</param>
 /// <param name="Hosts">Every Service (host, service port) that leads to it; the route's operation is named after the first.</param>
 /// <param name="DefaultEndpoint">Where a Sidecar's ingress listener forwards; empty: the captured port.</param>
-/// <param name="Limits">The connection limits of the first host's DestinationRule; null when there is none.</param>
+/// <param name="Limits">Null when there are none.</param>
 public sealed record InboundPort(int Port, Protocol Protocol, MtlsMode Mode, ValueList<InboundHost> Hosts, string DefaultEndpoint = "", InboundLimits? Limits = null)
 {
     /// <summary>Connections to the port are closed.</summary>
     public bool IsBlocked { get; init; }
 }
 
-/// <summary>Connection limits of a DestinationRule also apply at the workload behind its host.</summary>
-public sealed record InboundLimits(ObjectRef Rule, ConnectionPool? Pool);
+/// <summary>Limits of connections to the application: of its Sidecar, else of the DestinationRule of its host.</summary>
+/// <param name="Rule">The DestinationRule of the first host; null when there is none.</param>
+public sealed record InboundLimits(ObjectRef? Rule, ConnectionPool? Pool);
 
 public readonly record struct InboundHost(string Hostname, string Name, string Namespace, int ServicePort);
 

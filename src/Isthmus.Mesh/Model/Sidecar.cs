@@ -12,6 +12,9 @@ public sealed record SidecarIngress(int Port, string PortName, Protocol Protocol
 {
     /// <summary>The listener demands what proxies cannot do: the port is closed.</summary>
     public bool IsBlocked { get; init; }
+
+    /// <summary>Limits of connections to the application; null: those of the Sidecar.</summary>
+    public ConnectionPool? Pool { get; init; }
 }
 
 /// <summary>What proxies of a namespace (or the selected ones) see and accept.</summary>
@@ -23,6 +26,9 @@ public sealed record Sidecar(
     OutboundPolicy? OutboundTrafficPolicy,
     long CreatedAt)
 {
+    /// <summary>Limits of connections to the application, instead of those of DestinationRules; null: there are none.</summary>
+    public ConnectionPool? InboundPool { get; init; }
+
     public string Namespace => Source.Namespace;
     public string Name => Source.Name;
 }

@@ -193,6 +193,31 @@ public sealed record MeshView(
         return shapes.ToValueMap();
     }
 
+    /// <summary>The idle timeouts of DestinationRules, by cluster: of a service's TCP ports, and of the destinations of tcp and tls routes.</summary>
+    public ValueMap<TimeSpan> IdleTimeoutsOf(MeshService? own, IEnumerable<VirtualService> routings, ProxyScope scope)
+    {
+        Dictionary<string, TimeSpan>? found = null;
+        void Add(MeshService service, int port, string subset)
+        {
+            if (RuleFor(service, scope) is not { } rule) return;
+            if (TrafficPolicy.Effective(rule, rule.Subsets.FirstOrDefault(item => item.Name == subset), port).Pool?.TcpIdleTimeout is { } idle)
+                (found ??= new(StringComparer.Ordinal))[ResourceNames.Outbound(port, subset, service.Hostname)] = idle;
+        }
+
+        if (Traffic.Rules.IsEmpty) return default;
+        foreach (var port in own?.Ports ?? default)
+        {
+            if (!port.Protocol.IsHttp() && port.Protocol != Protocol.Udp) Add(own!, port.Number, "");
+        }
+        foreach (var destination in routings.SelectMany(routing => routing.Tcp.Concat(routing.Tls)).SelectMany(route => route.Destinations).Select(weighted => weighted.Destination))
+        {
+            if (!Registry.Services.TryGetValue(destination.Host, out var service)) continue;
+            // Without a port of its own, a destination has that of the connection.
+            foreach (var port in destination.Port > 0 ? [destination.Port] : service.Ports.Select(port => port.Number)) Add(service, port, destination.Subset);
+        }
+        return found?.ToValueMap() ?? default;
+    }
+
     private static IEnumerable<string> Destinations(HttpRoute route) =>
         route.Destinations.Select(destination => destination.Destination.Host).Concat(route.Mirrors.Select(mirror => mirror.Destination.Host));
 

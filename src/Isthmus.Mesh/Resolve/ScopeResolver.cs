@@ -111,7 +111,7 @@ public static class ScopeResolver
         if (scope.Sidecar is { Ingress.IsEmpty: false } sidecar)
         {
             foreach (var ingress in sidecar.Ingress)
-                ports[ingress.Port] = new(ingress.Port, ingress.Protocol, mtls.ForPort(ingress.Port), default, ingress.DefaultEndpoint) { IsBlocked = ingress.IsBlocked };
+                ports[ingress.Port] = new(ingress.Port, ingress.Protocol, mtls.ForPort(ingress.Port), default, ingress.DefaultEndpoint, (ingress.Pool ?? sidecar.InboundPool) is { } pool ? new(null, pool) : null) { IsBlocked = ingress.IsBlocked };
             return new(ports.Values.ToValueList(), mtls.Mode, view.SecurityOf(scope, labels)) { ExchangesMetadata = scope.ExchangesMetadata, AcceptsHttp10 = scope.AcceptsHttp10 };
         }
         foreach (var service in services)
@@ -128,9 +128,13 @@ public static class ScopeResolver
         return new(ports.Values.ToValueList(), mtls.Mode, view.SecurityOf(scope, labels)) { ExchangesMetadata = scope.ExchangesMetadata, AcceptsHttp10 = scope.AcceptsHttp10 };
     }
 
-    private static InboundLimits? LimitsOf(InboundHost host, ProxyScope scope, MeshView view) =>
-        view.Registry.Services.GetValueOrDefault(host.Hostname) is { } service && view.RuleFor(service, scope) is { } rule && rule.Policy != TrafficPolicy.None
-            ? new(rule.Source, rule.Policy.ForPort(host.ServicePort).Pool) : null;
+    private static InboundLimits? LimitsOf(InboundHost host, ProxyScope scope, MeshView view)
+    {
+        var own = scope.Sidecar?.InboundPool;
+        return view.Registry.Services.GetValueOrDefault(host.Hostname) is { } service && view.RuleFor(service, scope) is { } rule && rule.Policy != TrafficPolicy.None
+            ? new(rule.Source, own ?? rule.Policy.ForPort(host.ServicePort).Pool)
+            : own is null ? null : new(null, own);
+    }
 
     /// <summary>The port at the workload; null when it is a name and the workload has no port with that name.</summary>
     private static int? TargetOf(ServicePort port, PodFacts? pod)

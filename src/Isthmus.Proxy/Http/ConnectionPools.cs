@@ -21,8 +21,8 @@ internal sealed class ConnectionPools
     private readonly Lock _lock = new();   // guards the stacks
     private readonly Dictionary<string, List<IPooledConnection>> _idle = new(StringComparer.Ordinal);
 
-    // Each event loop has its own, so that a request stays where it began.
-    private readonly Dictionary<(string Key, EventLoop? Loop), H2Client> _shared = [];
+    // Each event loop has its own, so that a request stays where it began: one, or more while the limit of streams is reached.
+    private readonly Dictionary<(string Key, EventLoop? Loop), List<H2Client>> _shared = [];
 
     private readonly ConnectionQueue _http11;
     private readonly ConnectionQueue _http10;
@@ -42,7 +42,7 @@ internal sealed class ConnectionPools
     public SemaphoreSlim Opening { get; } = new(1, 1);
 
     /// <summary>When and why the last attempt to open a shared connection failed; guarded by <see cref="Opening"/>.</summary>
-    public (long At, string Authority, TransportException Reason)? Failed { get; set; }
+    public (long At, string Purpose, TransportException Reason)? Failed { get; set; }
 
     /// <summary>Increases for round robin; never negative.</summary>
     public int NextTurn() => Interlocked.Increment(ref _turn) & int.MaxValue;
@@ -52,7 +52,7 @@ internal sealed class ConnectionPools
     {
         var loop = EventLoop.Current;
         if (loop is null) return FindSharedAnywhere(key);
-        lock (_lock) return _shared.TryGetValue((key, loop), out var client) && client.IsQuiet ? client : null;
+        lock (_lock) return _shared.TryGetValue((key, loop), out var clients) ? WithRoom(clients) : null;
     }
 
     /// <summary>A connection that requests of that kind share on any event loop.</summary>
@@ -60,9 +60,16 @@ internal sealed class ConnectionPools
     {
         lock (_lock)
         {
-            foreach (var (at, client) in _shared)
-                if (at.Key == key && client.IsQuiet) return client;
+            foreach (var (at, clients) in _shared)
+                if (at.Key == key && WithRoom(clients) is { } client) return client;
         }
+        return null;
+    }
+
+    private static H2Client? WithRoom(List<H2Client> clients)
+    {
+        foreach (var client in clients)
+            if (client.IsQuiet && client.HasRoom) return client;
         return null;
     }
 
@@ -71,20 +78,23 @@ internal sealed class ConnectionPools
     {
         get
         {
-            lock (_lock) return _shared.Values.Any(client => client.IsQuiet);
+            lock (_lock) return _shared.Values.Any(clients => clients.Any(client => client.IsQuiet));
         }
     }
 
-    /// <summary>Makes a connection the shared one of its event loop; the previous one accepts no more requests.</summary>
+    /// <summary>Makes a connection the shared one of its event loop. Those before it stay only for what they carry, unless just the limit of
+    /// streams was reached.</summary>
     public void Share(string key, H2Client client)
     {
-        H2Client? before;
+        List<H2Client> before;
         lock (_lock)
         {
-            _shared.Remove((key, client.Loop), out before);
-            _shared[(key, client.Loop)] = client;
+            if (!_shared.TryGetValue((key, client.Loop), out var clients)) _shared[(key, client.Loop)] = clients = [];
+            before = clients.FindAll(other => !other.IsQuiet || other.IsSpent || other.HasRoom);
+            clients.RemoveAll(before.Contains);
+            clients.Insert(0, client);
         }
-        before?.Close();
+        foreach (var other in before) other.Close();
     }
 
     /// <summary>Takes a connection that is still usable; null when there is none.</summary>
@@ -128,11 +138,11 @@ internal sealed class ConnectionPools
         H2Client? idle = null;
         lock (_lock)
         {
-            foreach (var (at, client) in _shared)
+            foreach (var (at, clients) in _shared)
             {
-                if (client.IsBusy || !at.Key.Contains('@', StringComparison.Ordinal)) continue;
-                _shared.Remove(at);
-                idle = client;
+                if (!at.Key.Contains('@', StringComparison.Ordinal) || clients.Find(client => !client.IsBusy) is not { } unused) continue;
+                Remove(at, unused);
+                idle = unused;
                 break;
             }
         }
@@ -171,14 +181,23 @@ internal sealed class ConnectionPools
         var taken = new List<H2Client>();
         lock (_lock)
         {
-            foreach (var (key, client) in _shared.ToArray())
+            foreach (var (key, clients) in _shared.ToArray())
             {
-                if (!which(client)) continue;
-                _shared.Remove(key);
-                taken.Add(client);
+                foreach (var client in clients.FindAll(which))
+                {
+                    Remove(key, client);
+                    taken.Add(client);
+                }
             }
         }
         return taken;
+    }
+
+    private void Remove((string Key, EventLoop? Loop) key, H2Client client)
+    {
+        var clients = _shared[key];
+        clients.Remove(client);
+        if (clients.Count == 0) _shared.Remove(key);
     }
 
     private List<IPooledConnection> TakeWhere(Predicate<IPooledConnection> which)

@@ -9,6 +9,9 @@ internal interface IQueueing
     /// <summary>The host that the request names.</summary>
     string Authority { get; }
 
+    /// <summary>The connection that the request came on; null: the request is the proxy's own.</summary>
+    ProxiedConnection? Carried { get; }
+
     /// <summary>Called once when the request starts to wait. It must leave when nobody wants its response anymore.</summary>
     void OnQueued(QueuedRequest place);
 }
@@ -28,7 +31,7 @@ internal sealed class ConnectionQueue(ConnectionPools pools, IReadOnlyList<strin
     /// Reserves a new connection (both results are null), or finds a kept one at the limit, or else joins the queue. After a
     /// reservation, the caller must call <see cref="Closed"/> or <see cref="ConnectFailed"/> once.
     /// </summary>
-    /// <param name="authority">The host name that the connection must be for; empty: any.</param>
+    /// <param name="authority">What the connection must be for (<see cref="HttpUpstreams.PoolKey"/>); empty: anything.</param>
     public QueuedRequest? Enter(ClusterState cluster, string authority, out IPooledConnection? kept)
     {
         kept = null;
@@ -148,6 +151,8 @@ internal sealed class QueueDeadline(TimeProvider time, TimeSpan longest, string 
     private ITimer? _timer;
 
     public string Authority => authority;
+
+    public ProxiedConnection? Carried => null;
 
     public void OnQueued(QueuedRequest place) =>
         _timer = time.CreateTimer(static p => ((QueuedRequest)p!).Leave(), place, longest, Timeout.InfiniteTimeSpan);

@@ -83,6 +83,8 @@ internal sealed partial class HttpExchange
 
     string IQueueing.Authority => Request.Authority;
 
+    ProxiedConnection? IQueueing.Carried => new(connection.Source, connection.Destination);
+
     void IQueueing.OnQueued(QueuedRequest place)
     {
         lock (_record)
@@ -92,13 +94,7 @@ internal sealed partial class HttpExchange
         }
     }
 
-    private bool HasClientLeft
-    {
-        get
-        {
-            lock (_record) return _clientLeft;
-        }
-    }
+    private bool HasClientLeft => Volatile.Read(ref _clientLeft);
 
     /// <summary>Tries hosts until one answers; false when the client got an error instead.</summary>
     [AsyncMethodBuilder(typeof(PooledMethodBuilder<>))]

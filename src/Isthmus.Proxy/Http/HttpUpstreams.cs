@@ -34,8 +34,9 @@ internal sealed class HttpUpstreams(UpstreamConnector connector, BackgroundTasks
         var isHttp2 = IsHttp2(cluster, downstreamVersion);
         var key = isHttp2 ? "HTTP2" : downstreamVersion == HttpVersions.Http10 ? "HTTP10" : "HTTP11";
         IReadOnlyList<string>? alpn = alpnOverride.TryGetValue(key, out var list) ? list : null;
-        var way = new Way(cluster.Config.NamesByRequest ? request.Authority : "", alpn, fresh, patience, request);
-        var turn = PoolKey(Turn(host, Turns[key]), way.Authority);
+        var (authority, carried) = (cluster.Config.NamesByRequest ? request.Authority : "", cluster.Config.TellsClients ? request.Carried : null);
+        var way = new Way(carried is null ? authority : $"{authority} {carried}", authority, carried, alpn, fresh, patience, request);
+        var turn = PoolKey(Turn(host, Turns[key]), way.Purpose);
         return isHttp2 ? await OpenHttp2Async(cluster, host, turn, way).ConfigureAwait(false)
             : await OpenHttp1Async(cluster, host, turn, way).ConfigureAwait(false);
     }
@@ -55,7 +56,7 @@ internal sealed class HttpUpstreams(UpstreamConnector connector, BackgroundTasks
         if (!cluster.TryBeginPending()) throw new OverflowException("max_pending_requests");
         try
         {
-            if (host.Pools.Queue(key).Enter(cluster, way.Authority, out var kept) is { } place)
+            if (host.Pools.Queue(key).Enter(cluster, way.Purpose, out var kept) is { } place)
             {
                 way.Request.OnQueued(place);
                 kept = await place.Served.ConfigureAwait(false);
@@ -74,7 +75,7 @@ internal sealed class HttpUpstreams(UpstreamConnector connector, BackgroundTasks
         var isSettled = false;
         try
         {
-            var transport = await connector.ConnectAsync(cluster, host, way.Authority, way.Alpn, way.Patience).ConfigureAwait(false);
+            var transport = await connector.ConnectAsync(cluster, host, way.Authority, way.Alpn, way.Patience, way.Carried).ConfigureAwait(false);
             isSettled = true;
             return transport;
         }
@@ -120,10 +121,10 @@ internal sealed class HttpUpstreams(UpstreamConnector connector, BackgroundTasks
     }
 
     /// <summary>At the connection limit, any existing connection to that host name will do.</summary>
-    private static IEnumerable<string> OtherTurns(string key, Way way) => Turns[key.Split(' ', '@')[0]].Select(turn => PoolKey(turn, way.Authority));
+    private static IEnumerable<string> OtherTurns(string key, Way way) => Turns[key.Split(' ', '@')[0]].Select(turn => PoolKey(turn, way.Purpose));
 
-    /// <summary>The key of connections that serve one host name only; empty: any.</summary>
-    internal static string PoolKey(string turn, string authority) => authority.Length == 0 ? turn : $"{turn}@{authority}";
+    /// <summary>The key of connections that serve one host name, or carry one client's connection, only; empty: any.</summary>
+    internal static string PoolKey(string turn, string purpose) => purpose.Length == 0 ? turn : $"{turn}@{purpose}";
 
     [AsyncMethodBuilder(typeof(PooledMethodBuilder<>))]
     private async ValueTask<UpstreamStream> OpenHttp2Async(ClusterState cluster, Host host, string key, Way way)
@@ -136,7 +137,7 @@ internal sealed class HttpUpstreams(UpstreamConnector connector, BackgroundTasks
         try
         {
             if (!way.Fresh && host.Pools.FindShared(key)?.TryOpen() is { } meanwhile) return meanwhile;
-            if (way.Patience < cluster.Config.ConnectTimeout && host.Pools.Failed is { } failed && failed.At >= asked && failed.Authority == way.Authority)
+            if (way.Patience < cluster.Config.ConnectTimeout && host.Pools.Failed is { } failed && failed.At >= asked && failed.Purpose == way.Purpose)
                 throw new TransportException(failed.Reason.Failure, failed.Reason.Message);
             var client = new H2Client(await ConnectSharedAsync(cluster, host, way).ConfigureAwait(false), cluster, host, time, ExpiresAt(cluster, host), background);
             host.Pools.Share(key, client);
@@ -161,7 +162,7 @@ internal sealed class HttpUpstreams(UpstreamConnector connector, BackgroundTasks
         }
         catch (TransportException e)
         {
-            host.Pools.Failed = (time.GetTimestamp(), way.Authority, e);
+            host.Pools.Failed = (time.GetTimestamp(), way.Purpose, e);
             throw;
         }
     }
@@ -173,7 +174,7 @@ internal sealed class HttpUpstreams(UpstreamConnector connector, BackgroundTasks
         if (!cluster.TryBeginConnection() && ((!host.Pools.CloseIdleNamedShared() && host.Pools.HasShared) || !cluster.TryTakeConnection(isFirst: true))) throw new OverflowException("max_connections");
         try
         {
-            return await connector.ConnectAsync(cluster, host, way.Authority, way.Alpn, way.Patience).ConfigureAwait(false);
+            return await connector.ConnectAsync(cluster, host, way.Authority, way.Alpn, way.Patience, way.Carried).ConfigureAwait(false);
         }
         catch
         {
@@ -183,5 +184,6 @@ internal sealed class HttpUpstreams(UpstreamConnector connector, BackgroundTasks
     }
 
     /// <summary>What kind of connection to open; see <see cref="OpenAsync"/>.</summary>
-    private readonly record struct Way(string Authority, IReadOnlyList<string>? Alpn, bool Fresh, TimeSpan Patience, IQueueing Request);
+    /// <param name="Purpose">What the connection serves only: see <see cref="PoolKey"/>.</param>
+    private readonly record struct Way(string Purpose, string Authority, ProxiedConnection? Carried, IReadOnlyList<string>? Alpn, bool Fresh, TimeSpan Patience, IQueueing Request);
 }

@@ -96,7 +96,7 @@ internal sealed partial class RequestAccess(HttpParts parts, Downstream connecti
 
     private PolicyFacts Facts(HttpAction action, string scheme) => new(
         stream.Request, scheme, connection.Peer, connection.Source, RequestPreparation.RemoteAddress(stream.Request.Headers, connection, action), connection.Destination,
-        connection.Facts.ServerName, Metadata);
+        connection.Facts.ServerName, Metadata) { DirectSource = connection.DirectSource };
 
     [AsyncMethodBuilder(typeof(PooledMethodBuilder<>))]
     private async ValueTask<Refusal?> AskAsync(ExternalCheck check, PolicyFacts facts, TrafficRecord record)

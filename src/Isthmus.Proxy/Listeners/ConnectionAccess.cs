@@ -51,5 +51,5 @@ internal sealed class ConnectionAccess(Authorizers authorizers, AccessCounts cou
     private static ConnectionRefusal Denied(Verdict verdict) => new(EndReason.DeniedByPolicy, $"rbac_access_denied_matched_policy[{(verdict.Rule.Length > 0 ? verdict.Rule : "none")}]");
 
     private static PolicyFacts Facts(Downstream connection) =>
-        new(null, "", connection.Peer, connection.Source, connection.Source.Address, connection.Destination, connection.Facts.ServerName);
+        new(null, "", connection.Peer, connection.Source, connection.Source.Address, connection.Destination, connection.Facts.ServerName) { DirectSource = connection.DirectSource };
 }

@@ -20,6 +20,8 @@ internal sealed partial class ConnectionHandler(
 {
     private static readonly TimeSpan HandshakeTimeout = TimeSpan.FromSeconds(15);
 
+    private readonly ProxyHeaderFilter _proxyHeaders = new(ports.Time);
+
     private volatile ListenerIndex _index = new(ProxySnapshot.Empty);
 
     /// <summary>Must be called for each published snapshot.</summary>
@@ -32,6 +34,11 @@ internal sealed partial class ConnectionHandler(
         try
         {
             HandOff(connection);
+            if (connection.Listener.ProxyHeader is { } rules && !await _proxyHeaders.ApplyAsync(connection, rules, stop).ConfigureAwait(false))
+            {
+                End(connection, start, EndReason.ClientProtocolError, "");
+                return;
+            }
             if (await ChooseAsync(connection, start, stop).ConfigureAwait(false) is not { } chain) return;
             // With TLS, the caller is known only after the handshake.
             if (chain.Tls is not null && !await TakeTlsOffAsync(connection, chain.Tls, start).ConfigureAwait(false)) return;
@@ -76,7 +83,7 @@ internal sealed partial class ConnectionHandler(
             End(connection, start, EndReason.NoFilterChain, "listener_filter_timeout");
             return null;
         }
-        connection.Facts = new(connection.Destination, connection.Source, seen.ServerName, seen.TransportProtocol, seen.Protocols) { Ecdsa = seen.Ecdsa };
+        connection.Facts = new(connection.Destination, connection.Source, seen.ServerName, seen.TransportProtocol, seen.Protocols) { Ecdsa = seen.Ecdsa, DirectSource = connection.DirectSource };
         connection.Chain = connection.Listener.Chains.Find(connection.Facts);
         if (connection.Chain is null) End(connection, start, EndReason.NoFilterChain, "filter_chain_not_found");
         return connection.Chain;

@@ -12,9 +12,13 @@ internal sealed class Downstream(SocketTransport socket, ListenerSnapshot listen
     public ListenerSnapshot Listener { get; set; } = listener;
 
     /// <summary>Where the client wanted to go, before any redirection.</summary>
-    public IPEndPoint Destination { get; } = destination;
+    public IPEndPoint Destination { get; private set; } = destination;
 
-    public IPEndPoint Source { get; } = source;
+    /// <summary>The client, or whom it is a proxy for.</summary>
+    public IPEndPoint Source { get; private set; } = source;
+
+    /// <summary>The other end of the socket, if that is a proxy.</summary>
+    public IPAddress? DirectSource { get; private set; }
 
     public ConnectionFacts Facts { get; set; }
 
@@ -46,4 +50,7 @@ internal sealed class Downstream(SocketTransport socket, ListenerSnapshot listen
     public bool IsTooOld { get; set; }
 
     public TlsPeer? Peer => Transport.Peer;
+
+    /// <summary>Makes it the connection that a proxy says it carries.</summary>
+    public void Carry(ProxiedConnection carried) => (DirectSource, Source, Destination) = (Source.Address, carried.Source, carried.Destination);
 }

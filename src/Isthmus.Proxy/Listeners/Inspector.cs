@@ -48,7 +48,8 @@ internal sealed class Inspector(SnapshotState state, TimeProvider time)
         {
             while (true)
             {
-                var count = await transport.Loop.ReceiveAsync(buffer.AsMemory(length), limit.Token).ConfigureAwait(false);
+                // What follows a PROXY header was read with it, and fits into the buffer.
+                var count = transport.HasUnread ? transport.TryRead(buffer) : await transport.Loop.ReceiveAsync(buffer.AsMemory(length), limit.Token).ConfigureAwait(false);
                 length += count;
                 var decided = Decide(buffer.AsSpan(0, length), wantsTls, wantsHttp, ref result);
                 if (decided || count == 0) return result with { IsClosed = count == 0 && length == 0 };

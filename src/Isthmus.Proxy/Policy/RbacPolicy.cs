@@ -13,7 +13,11 @@ namespace Isthmus.Proxy.Policy;
 /// <param name="Request">Null for a TCP connection: rules about requests then do not match.</param>
 internal readonly record struct PolicyFacts(
     RequestHead? Request, string Scheme, TlsPeer? Peer, IPEndPoint Source, IPAddress RemoteAddress, IPEndPoint Destination, string ServerName,
-    RequestMetadata? Metadata = null);
+    RequestMetadata? Metadata = null)
+{
+    /// <summary>The other end of the socket, if that is a proxy for <see cref="Source"/>.</summary>
+    public IPAddress? DirectSource { get; init; }
+}
 
 /// <summary>The result of one policy filter.</summary>
 /// <param name="Rule">The rule that decided; empty when none matched.</param>
@@ -92,7 +96,7 @@ internal sealed class RbacPolicy
             case Wire.Envoy.Rbac.Principal.IdentifierOneofCase.Authenticated: return Authenticated(principal.Authenticated.PrincipalName);
             case Wire.Envoy.Rbac.Principal.IdentifierOneofCase.DirectRemoteIp:
                 var direct = Range(principal.DirectRemoteIp);
-                return facts => direct.Contains(facts.Source.Address);
+                return facts => direct.Contains(facts.DirectSource ?? facts.Source.Address);
             case Wire.Envoy.Rbac.Principal.IdentifierOneofCase.RemoteIp:
                 var remote = Range(principal.RemoteIp);
                 return facts => remote.Contains(facts.RemoteAddress);

@@ -15,7 +15,11 @@ internal enum ClusterKind { Static, StrictDns, LogicalDns, Eds, OriginalDst }
 internal enum UpstreamHttp { Http1, Http2, AsDownstream }
 
 /// <summary>A transport socket for endpoints whose labels include all of <paramref name="Match"/>.</summary>
-internal sealed record SocketMatch(string Name, ValueMap<string> Match, TlsSettings? Tls);
+internal sealed record SocketMatch(string Name, ValueMap<string> Match, TlsSettings? Tls)
+{
+    /// <summary>Connections begin with a header of the PROXY protocol, before TLS; null: they do not.</summary>
+    public ProxyProtocolVersion? ProxyHeader { get; init; }
+}
 
 /// <summary>Bounds on simultaneous use of a cluster (circuit breakers).</summary>
 internal sealed record CircuitLimits(long Connections, long Pending, long Requests, long Retries)
@@ -45,6 +49,9 @@ internal sealed record ClusterSnapshot(
     /// <summary>How long one attempt of a request may take; zero: no limit.</summary>
     public TimeSpan MaxStreamDuration { get; init; }
 
+    /// <summary>How many requests may share an HTTP/2 connection at once, however many its host takes.</summary>
+    public int MaxConcurrentStreams { get; init; } = int.MaxValue;
+
     /// <summary>How hosts are arranged for consistent hashing.</summary>
     public HashSettings Hashing { get; init; } = HashSettings.Ring;
 
@@ -53,6 +60,12 @@ internal sealed record ClusterSnapshot(
 
     /// <summary>Whether TLS connections depend on the host of the request.</summary>
     public bool NamesByRequest { get; } = SocketMatches.Select(match => match.Tls).Append(Tls).Any(tls => tls is { SniFromRequest: true } or { NameFromRequest: true });
+
+    /// <summary>As in <see cref="SocketMatch"/>.</summary>
+    public ProxyProtocolVersion? ProxyHeader { get; init; }
+
+    /// <summary>Connections to some hosts say whose connection they carry.</summary>
+    public bool TellsClients { get; init; }
 
     /// <summary>TCP connections may exchange metadata with the host before their first byte.</summary>
     public bool ExchangesMetadata { get; } = Resource.Filters.Any(filter => filter.Name == "istio.metadata_exchange");
@@ -106,8 +119,8 @@ internal static class ClusterDecoder
             cluster.CommonLbConfig?.HealthyPanicThreshold?.Value,
             Limits(cluster.CircuitBreakers),
             Outlier(cluster.OutlierDetection),
-            cluster.TransportSocketMatches.Select(match => new SocketMatch(match.Name, EndpointDecoder.Labels(match.Match), Tls(match.TransportSocket, options, cluster))).ToValueList(),
-            Tls(cluster.TransportSocket, options, cluster),
+            cluster.TransportSocketMatches.Select(match => Match(match, options, cluster)).ToValueList(),
+            Tls(Inner(cluster.TransportSocket), options, cluster),
             Http(options),
             Bind(cluster),
             inline, targets,
@@ -120,7 +133,10 @@ internal static class ClusterDecoder
             cluster)
         {
             MaxConnectionDuration = options?.CommonHttpProtocolOptions?.MaxConnectionDuration?.ToTimeSpan() ?? TimeSpan.Zero,
+            MaxConcurrentStreams = (int)Math.Clamp(Http2(options)?.MaxConcurrentStreams ?? int.MaxValue, 1, int.MaxValue),
             Hashing = Hashing(cluster, notes),
+            ProxyHeader = Header(cluster.TransportSocket),
+            TellsClients = cluster.TransportSocketMatches.Select(match => match.TransportSocket).Append(cluster.TransportSocket).Any(socket => Header(socket) is not null),
             SlowStart = SlowStart(cluster.RoundRobinLbConfig?.SlowStartConfig ?? cluster.LeastRequestLbConfig?.SlowStartConfig),
             MaxStreamDuration = options?.CommonHttpProtocolOptions?.MaxStreamDuration?.ToTimeSpan() ?? TimeSpan.Zero,
         };
@@ -212,6 +228,23 @@ internal static class ClusterDecoder
             detection.SplitExternalLocalOriginErrors) { Interval = detection.Interval?.ToTimeSpan() ?? TimeSpan.FromSeconds(10) };
     }
 
+    private static SocketMatch Match(Cluster.Types.TransportSocketMatch match, HttpProtocolOptions? options, Cluster cluster) =>
+        new(match.Name, EndpointDecoder.Labels(match.Match), Tls(Inner(match.TransportSocket), options, cluster)) { ProxyHeader = Header(match.TransportSocket) };
+
+    /// <summary>The transport socket in one that writes a header of the PROXY protocol.</summary>
+    private static Wire.Envoy.TransportSocket? Inner(Wire.Envoy.TransportSocket? socket) => Wrapper(socket) is { } wrapper ? wrapper.TransportSocket : socket;
+
+    private static ProxyProtocolVersion? Header(Wire.Envoy.TransportSocket? socket) => Wrapper(socket)?.Config switch
+    {
+        null => Wrapper(socket) is null ? null : ProxyProtocolVersion.V1,
+        { Version: Wire.Envoy.ProxyProtocolConfig.Types.Version.V1 } => ProxyProtocolVersion.V1,
+        { Version: Wire.Envoy.ProxyProtocolConfig.Types.Version.V2 } => ProxyProtocolVersion.V2,
+        var other => throw new ResourceException($"PROXY protocol version {(int)other.Version} is not supported"),
+    };
+
+    private static Wire.Envoy.ProxyProtocolUpstreamTransport? Wrapper(Wire.Envoy.TransportSocket? socket) =>
+        socket?.TypedConfig is { } config && config.TryRead(out Wire.Envoy.ProxyProtocolUpstreamTransport wrapper) ? wrapper : null;
+
     private static TlsSettings? Tls(Wire.Envoy.TransportSocket? socket, HttpProtocolOptions? options, Cluster cluster)
     {
         if (TlsSettings.From(socket, downstream: false) is not { } settings) return null;
@@ -227,6 +260,13 @@ internal static class ClusterDecoder
         HttpProtocolOptions.UpstreamProtocolOptionsOneofCase.UseDownstreamProtocolConfig => UpstreamHttp.AsDownstream,
         HttpProtocolOptions.UpstreamProtocolOptionsOneofCase.AutoConfig => UpstreamHttp.AsDownstream,
         _ => UpstreamHttp.Http1,
+    };
+
+    private static Wire.Envoy.Http2ProtocolOptions? Http2(HttpProtocolOptions? options) => options?.UpstreamProtocolOptionsCase switch
+    {
+        HttpProtocolOptions.UpstreamProtocolOptionsOneofCase.ExplicitHttpConfig => options.ExplicitHttpConfig.Http2ProtocolOptions,
+        HttpProtocolOptions.UpstreamProtocolOptionsOneofCase.UseDownstreamProtocolConfig => options.UseDownstreamProtocolConfig.Http2ProtocolOptions,
+        _ => null,
     };
 
     private static IPAddress? Bind(Cluster cluster)

@@ -14,6 +14,9 @@ internal readonly record struct ConnectionFacts(
 {
     /// <summary>From the ClientHello; the default when it was not read.</summary>
     public EcdsaSupport Ecdsa { get; init; }
+
+    /// <summary>The other end of the socket, if that is a proxy for <see cref="Source"/>.</summary>
+    public IPAddress? DirectSource { get; init; }
 }
 
 /// <summary>
@@ -97,7 +100,7 @@ internal sealed class FilterChainTable
     {
         var left = Narrow(chains, c => c.Match.TransportProtocol == facts.TransportProtocol, c => c.Match.TransportProtocol.Length == 0);
         left = ByProtocol(left, facts.ApplicationProtocols);
-        left = ByRange(left, c => c.Match.DirectSourceRanges, facts.Source.Address);
+        left = ByRange(left, c => c.Match.DirectSourceRanges, facts.DirectSource ?? facts.Source.Address);
         var isLocal = IPAddress.IsLoopback(facts.Source.Address) || facts.Source.Address.Equals(facts.Destination.Address);
         left = Narrow(left, c => c.Match.SourceKind == (isLocal ? SourceKind.Local : SourceKind.External), c => c.Match.SourceKind == SourceKind.Any);
         left = ByRange(left, c => c.Match.SourceRanges, facts.Source.Address);

@@ -4,6 +4,7 @@ using Isthmus.Core.Net;
 using Isthmus.Proxy.Policy;
 using Isthmus.Wire;
 using Isthmus.Wire.Envoy;
+using Isthmus.Wire.Envoy.ListenerFilters;
 using Isthmus.Wire.Envoy.Listeners;
 using Isthmus.Wire.Envoy.NetworkFilters;
 using Isthmus.Wire.Istio;
@@ -24,12 +25,14 @@ internal static class ListenerDecoder
         if (listener.AdditionalAddresses.Count > 0) notes.Add("additional_addresses are ignored");
         PortPredicate? tls = null;
         PortPredicate? http = null;
+        ProxyHeaderRules? header = null;
         var restores = listener.UseOriginalDst ?? false;
         foreach (var filter in listener.ListenerFilters)
         {
             if (Is(filter, "tls_inspector", "TlsInspector")) tls = Enabled(filter.FilterDisabled);
             else if (Is(filter, "http_inspector", "HttpInspector")) http = Enabled(filter.FilterDisabled);
             else if (Is(filter, "original_dst", "OriginalDst")) restores = true;
+            else if (Is(filter, "proxy_protocol", "ProxyProtocol")) header = Header(filter);
             else throw new ResourceException($"listener filter '{filter.Name}' is not supported");
         }
         if (listener.FilterChains.Count == 0 && listener.DefaultFilterChain is null) throw new ResourceException("no filter chains specified");
@@ -49,7 +52,15 @@ internal static class ListenerDecoder
             new FilterChainTable(chains, byDefault),
             AccessLogDecoder.Decode(listener.AccessLog, notes),
             notes.Distinct().ToValueList(),
-            listener);
+            listener) { ProxyHeader = header };
+    }
+
+    private static ProxyHeaderRules Header(ListenerFilter filter)
+    {
+        if (filter.TypedConfig?.TryRead(out ProxyProtocol config) != true) return new(IsOptional: false, AllowsV1: true, AllowsV2: true);
+        if (filter.FilterDisabled is not null) throw new ResourceException($"listener filter '{filter.Name}': filter_disabled is not supported");
+        var disallowed = config!.DisallowedVersions;
+        return new(config.AllowRequestsWithoutProxyProtocol, !disallowed.Contains(ProxyProtocolConfig.Types.Version.V1), !disallowed.Contains(ProxyProtocolConfig.Types.Version.V2));
     }
 
     public static Cidr Range(CidrRange range)

@@ -19,6 +19,9 @@ internal sealed record ListenerSnapshot(
     PortPredicate? InspectTls, PortPredicate? InspectHttp, TimeSpan InspectionTimeout, bool ContinueOnTimeout,
     FilterChainTable Chains, ValueList<AccessLogSnapshot> AccessLogs, ValueList<string> Notes, Listener Resource)
 {
+    /// <summary>Connections begin with a header of the PROXY protocol; null: they do not.</summary>
+    public ProxyHeaderRules? ProxyHeader { get; init; }
+
     /// <summary>Whether a change needs no new socket.</summary>
     public bool SameSocket(ListenerSnapshot other) => Address.Equals(other.Address) && BindToPort == other.BindToPort;
 }

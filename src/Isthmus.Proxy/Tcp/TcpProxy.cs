@@ -75,6 +75,7 @@ internal sealed class TcpProxy(SnapshotState state, UpstreamConnector connector,
     {
         List<Host>? tried = null;
         ulong? key = cluster.Config.Policy == BalancingPolicy.Hash ? XxHash64.Of(connection.Source.Address.ToString()) : null;
+        var carried = cluster.Config.TellsClients ? new ProxiedConnection(connection.Source, connection.Destination) : null;
         var attempts = Math.Max(action.ConnectAttempts, LeastAttempts);
         for (var attempt = 1; attempt <= attempts; attempt++)
         {
@@ -84,7 +85,7 @@ internal sealed class TcpProxy(SnapshotState state, UpstreamConnector connector,
             try
             {
                 var patience = attempt < attempts && cluster.HasOther(host, tried) ? cluster.ShortPatience : cluster.Config.ConnectTimeout;
-                var upstream = await connector.ConnectAsync(cluster, host, "", null, patience, cluster.Config.ExchangesMetadata).ConfigureAwait(false);
+                var upstream = await connector.ConnectAsync(cluster, host, "", null, patience, carried, cluster.Config.ExchangesMetadata).ConfigureAwait(false);
                 record.UpstreamLocal = upstream.Local;
                 record.UpstreamPeer = upstream.Peer;
                 record.TransportFailure = "";

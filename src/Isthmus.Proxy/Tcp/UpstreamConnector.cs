@@ -16,10 +16,11 @@ internal sealed class UpstreamConnector(Dialer dialer, ISecretSource secrets, Ba
     /// <param name="alpn">The protocols to offer over TLS; null: those of the cluster.</param>
     /// <param name="exchanges">The caller speaks <c>istio-peer-exchange</c>; otherwise it is not offered.</param>
     /// <param name="authority">The host of the request that the connection is for; empty when there is none.</param>
+    /// <param name="carried">The connection that it carries, for hosts that are told; null: none.</param>
     /// <param name="patience">Time until the host must have taken the connection, at most the cluster's connect timeout.</param>
     /// <exception cref="TransportException">The host could not be reached, or its identity is wrong.</exception>
     [AsyncMethodBuilder(typeof(PooledMethodBuilder<>))]
-    public async ValueTask<Transport> ConnectAsync(ClusterState cluster, Host host, string authority, IReadOnlyList<string>? alpn, TimeSpan patience, bool exchanges = false)
+    public async ValueTask<Transport> ConnectAsync(ClusterState cluster, Host host, string authority, IReadOnlyList<string>? alpn, TimeSpan patience, ProxiedConnection? carried, bool exchanges = false)
     {
         var config = cluster.Config;
         var start = time.GetTimestamp();
@@ -31,6 +32,7 @@ internal sealed class UpstreamConnector(Dialer dialer, ISecretSource secrets, Ba
             socket = await dialer.ConnectAsync(host.Address, config.BindAddress, patience, config.Keepalive).ConfigureAwait(false);
             var match = config.SocketFor(host.Endpoint);
             var tls = match is null ? config.Tls : match.Tls;
+            if ((match is null ? config.ProxyHeader : match.ProxyHeader) is { } header) await socket.WriteAsync(ProxyHeader.Write(header, carried)).ConfigureAwait(false);
             Transport transport = tls is null
                 ? socket
                 : await TlsTransport.ConnectAsync(socket, tls, authority, alpn ?? (exchanges ? tls.Alpn : tls.AlpnWithoutExchange), secrets, config.ConnectTimeout, time).ConfigureAwait(false);

@@ -92,7 +92,7 @@ public sealed class GatewayTopologyTests
     [InlineData("{numTrustedProxies: -1}", "defaultConfig.gatewayTopology.numTrustedProxies")]
     [InlineData("{numTrustedProxies: many}", "defaultConfig.gatewayTopology.numTrustedProxies")]
     [InlineData("{numTrustedProxies: 1, forwardClientCertDetails: SOMETIMES}", "defaultConfig.gatewayTopology.forwardClientCertDetails")]
-    [InlineData("{numTrustedProxies: 1, proxyProtocol: {}}", "defaultConfig.gatewayTopology.proxyProtocol")]
+    [InlineData("{numTrustedProxies: 1, proxyProtocol: {version: 1}}", "defaultConfig.gatewayTopology.proxyProtocol.version")]
     [InlineData("{numTrustedProxy: 1}", "defaultConfig.gatewayTopology.numTrustedProxy")]
     public void A_topology_that_cannot_be_honoured_is_reported_and_trusts_nobody(string topology, string path)
     {

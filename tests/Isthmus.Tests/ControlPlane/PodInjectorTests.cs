@@ -53,7 +53,7 @@ public sealed class PodInjectorTests
     }
 
     [Theory]
-    [InlineData("{proxyProtocol: {}}", "gatewayTopology.proxyProtocol: the PROXY protocol is not supported")]
+    [InlineData("{proxyProtocol: {version: 1}}", "gatewayTopology.proxyProtocol.version: unknown field")]
     [InlineData("{forwardClientCertDetails: SOMETIMES}", "gatewayTopology.forwardClientCertDetails: unsupported value")]
     public void A_topology_that_cannot_be_honoured_refuses_the_Pod(string topology, string message) =>
         Assert.Contains(message, Assert.Throws<ProblemException>(() => Inject(annotations: $"proxy.istio.io/config: 'gatewayTopology: {topology}'")).Message, StringComparison.Ordinal);

@@ -1,7 +1,9 @@
+using System.Net;
 using System.Text;
 using Isthmus.Proxy.Http;
 using Isthmus.Proxy.Http.H2;
 using Isthmus.Proxy.Policy;
+using Isthmus.Proxy.Snapshot;
 using Isthmus.Proxy.Tcp;
 using Isthmus.Proxy.Telemetry;
 using Isthmus.Tests.Proxy.Http;
@@ -35,6 +37,10 @@ internal static class FuzzTargets
             [.. ((string[])["828684418cf1e3c2e5f23a6ba0ab90f4ff", "828684be5886a8eb10649cbf", "400a637573746f6d2d6b65790d637573746f6d2d686561646572", "3fe11f"]).Select(Convert.FromHexString),
                 Block("x-name value|cookie a=b|:path /x")], HeaderBlock),
         ["client-hello"] = new([.. Hellos()], bytes => ClientHello.TryRead(bytes, out _)),
+        ["proxy-header"] = new(
+            [.. ((ProxyProtocolVersion[])[ProxyProtocolVersion.V1, ProxyProtocolVersion.V2]).SelectMany(version => (byte[][])[
+                ProxyHeader.Write(version, null), ProxyHeader.Write(version, new(new(IPAddress.Loopback, 1), new(IPAddress.Broadcast, 2))), ProxyHeader.Write(version, new(new(IPAddress.IPv6Loopback, 3), new(IPAddress.Any, 4)))])],
+            bytes => ProxyHeader.Read(bytes, out _)),
         ["peer-exchange"] = new([PeerExchange.Introduction(ProxyIdentity.Unknown), [.. PeerExchange.Introduction(ProxyIdentity.Unknown), .. "the first bytes"u8]], Exchange),
         ["peer-metadata"] = new(Texts("CgwKBE5BTUUSBBoCdjE=", Convert.ToBase64String(new byte[100])), bytes => PeerMetadataText.Read(Encoding.Latin1.GetString(bytes))),
         ["dns"] = new([.. Questions()], Dns),

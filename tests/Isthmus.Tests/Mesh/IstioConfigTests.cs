@@ -144,8 +144,7 @@ public sealed class IstioConfigTests
 
     [Theory]
     [InlineData("DestinationRule", "host: a\ntrafficPolicy: {loadBalancer: {simple: RANDOM, warmup: {duration: 1s}}}", "spec.trafficPolicy.loadBalancer.warmup", "has no effect: only ROUND_ROBIN and LEAST_REQUEST warm hosts up")]
-    [InlineData("DestinationRule", "host: a\ntrafficPolicy: {connectionPool: {tcp: {idleTimeout: 1s}}}", "spec.trafficPolicy.connectionPool.tcp.idleTimeout", "has no effect in Isthmus")]
-    [InlineData("DestinationRule", "host: a\ntrafficPolicy: {connectionPool: {http: {maxConcurrentStreams: 1}}}", "spec.trafficPolicy.connectionPool.http.maxConcurrentStreams", "has no effect in Isthmus")]
+    [InlineData("Sidecar", "inboundConnectionPool: {http: {h2UpgradePolicy: UPGRADE}}", "spec.inboundConnectionPool.http.h2UpgradePolicy", "has no effect in Isthmus")]
     [InlineData("Sidecar", "egress: [{bind: 127.0.0.1, port: {number: 80, protocol: HTTP, name: http}, hosts: ['*/*']}]", "spec.egress[0].bind", "has no effect: proxies open no listener of its own for it")]
     [InlineData("Sidecar", "egress: [{captureMode: NONE, hosts: ['*/*']}]", "spec.egress[0].captureMode", "NONE has no effect: traffic is captured by redirection")]
     [InlineData("Sidecar", "ingress: [{bind: 0.0.0.0, port: {number: 80, protocol: HTTP, name: http}}]", "spec.ingress[0].bind", "has no effect: proxies open no listener of its own for it")]

@@ -52,13 +52,18 @@ internal sealed class H2Client : H2Connection, IPooledConnection
     /// <summary>Requests are in progress, so it is not idle no matter when it was last used.</summary>
     public bool IsBusy => Volatile.Read(ref _open) > 0;
 
-    /// <summary>Reserves a stream; null when the host accepts no more streams.</summary>
+    /// <summary>It accepts another request now.</summary>
+    public bool HasRoom => Volatile.Read(ref _open) < Math.Min(PeerMaxStreams, _cluster.Config.MaxConcurrentStreams) && !IsSpent;
+
+    /// <summary>It has carried all requests that it may. Half of the stream IDs are for streams that are reserved.</summary>
+    public bool IsSpent => _nextId > int.MaxValue / 2 || (_cluster.Config.MaxRequestsPerConnection is > 0 and var limit && _requests >= limit);
+
+    /// <summary>Reserves a stream; null when the connection takes no more.</summary>
     public H2UpstreamStream? TryOpen()
     {
         lock (Guard)
         {
-            var limit = _cluster.Config.MaxRequestsPerConnection;
-            if (IsClosing || _open >= PeerMaxStreams || _nextId > int.MaxValue - 2 * PeerMaxStreams || (limit > 0 && _requests >= limit)) return null;
+            if (IsClosing || !HasRoom) return null;
             _open++;
             _requests++;
             IdleSince = _time.GetTimestamp();

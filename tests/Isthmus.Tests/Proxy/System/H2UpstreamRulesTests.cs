@@ -32,6 +32,18 @@ public sealed class H2UpstreamRulesTests
     }
 
     [Theory]
+    [InlineData(1u << 30)]
+    [InlineData(int.MaxValue)]
+    [InlineData(uint.MaxValue)]
+    public async Task A_server_may_accept_any_number_of_streams(uint streams)
+    {
+        using var server = new ScriptedH2Server(Settings((3, streams)), id => Head(id, ":status 204", Whole));
+        using var proxy = new LoopbackProxy([LoopbackProxy.Cluster("up", http2: true)], ToUp);
+        proxy.Endpoints("up", server.Port);
+        Assert.Equal(["204", "204", "204"], await AskInTurnAsync(proxy, 3));
+    }
+
+    [Theory]
     [InlineData("SETTINGS with push allowed", H2Error.Protocol)]
     [InlineData("a first frame that is not SETTINGS", H2Error.Protocol)]
     [InlineData("a push", H2Error.Protocol)]

@@ -1,3 +1,7 @@
+using System.Collections.Concurrent;
+using System.Net;
+using System.Net.Sockets;
+using Isthmus.Proxy.Loops;
 using Isthmus.Testing;
 using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Server.Kestrel.Core;
@@ -73,7 +77,7 @@ public sealed class PoolFieldTests
         var cluster = proxy.Plane.State.Current.Clusters["outbound|80||web.example"];
         for (var i = 0; i < 20_000; i++)
         {
-            var port = ((global::System.Net.IPEndPoint)cluster.Pick(null, null, null)!.Address).Port;
+            var port = ((IPEndPoint)cluster.Pick(null, null, null)!.Address).Port;
             seen[port] = seen.GetValueOrDefault(port) + 1;
         }
         Assert.InRange(seen[old.Port + 1] / (double)seen[old.Port], part * 0.9, part * 1.1);
@@ -90,6 +94,68 @@ public sealed class PoolFieldTests
         Assert.Equal(first, await proxy.CallAsync());
         clock.Advance(TimeSpan.FromSeconds(61));
         Assert.NotEqual(first, await proxy.CallAsync());
+    }
+
+    [Theory]
+    [InlineData("http: {h2UpgradePolicy: UPGRADE}", 4)]
+    [InlineData("http: {h2UpgradePolicy: UPGRADE, maxConcurrentStreams: 2}", 2)]
+    [InlineData("http: {h2UpgradePolicy: UPGRADE, maxConcurrentStreams: 1}", 1)]
+    public async Task Requests_beyond_the_limit_of_streams_get_connections_that_stay(string pool, int most)
+    {
+        var (arrived, seen, together) = (new SemaphoreSlim(0), new ConcurrentDictionary<string, int>(), new ConcurrentBag<int>());
+        var released = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+        await using var origin = await OriginServer.StartAsync(HttpProtocols.Http2, async context =>
+        {
+            together.Add(seen.AddOrUpdate(context.Connection.Id, 1, (_, count) => count + 1));
+            arrived.Release();
+            await released.Task;
+            seen.AddOrUpdate(context.Connection.Id, 0, (_, count) => count - 1);
+        });
+        using var proxy = new SidecarProxy(Rule($"connectionPool: {{{pool}}}"), [(origin.Port, "")]);
+        Assert.Empty(proxy.Reported);
+        using var client = new HttpClient(new SocketsHttpHandler { UseProxy = false }) { DefaultRequestVersion = HttpVersion.Version20, DefaultVersionPolicy = HttpVersionPolicy.RequestVersionExact, BaseAddress = new($"http://127.0.0.1:{proxy.Port}") };
+        client.DefaultRequestHeaders.Host = "web.example";
+        for (var round = 0; round < 6; round++)
+        {
+            var calls = Enumerable.Range(0, 4).Select(_ => client.GetStringAsync("/", Stop)).ToList();
+            for (var i = 0; i < 4; i++) Assert.True(await arrived.WaitAsync(TimeSpan.FromSeconds(30), Stop));
+            released.SetResult();
+            await Task.WhenAll(calls);
+            released = new(TaskCreationOptions.RunContinuationsAsynchronously);
+            // A client may have its answer before the proxy has closed the stream.
+            while (proxy.Plane.State.Current.Clusters["outbound|80||web.example"].Hosts.All.Any(host => host.Active > 0)) await Task.Delay(2, Stop);
+        }
+        Assert.Equal(most, together.Max());
+        // Each event loop has its own.
+        Assert.InRange(seen.Count, 4 / most, 4 / most * EventLoop.All.Count);
+    }
+
+    [Theory]
+    [InlineData("connectionPool: {tcp: {idleTimeout: 20s}}", 20)]
+    [InlineData("portLevelSettings: [{port: {number: 9000}, connectionPool: {tcp: {idleTimeout: 30s}}}]", 30)]
+    [InlineData("connectionPool: {tcp: {maxConnections: 9}}", 3600)]
+    [InlineData("connectionPool: {tcp: {idleTimeout: 0s}}", 0)]
+    public async Task A_TCP_connection_without_bytes_ends_after_its_timeout(string policy, int seconds)
+    {
+        var clock = new ManualClock();
+        using var server = new TcpListener(IPAddress.Loopback, 0);
+        server.Start();
+        using var proxy = new SidecarProxy(Rule(policy), [(((IPEndPoint)server.LocalEndpoint).Port, "")], clock);
+        Assert.Empty(proxy.Reported);
+        using var client = new TcpClient();
+        await client.ConnectAsync(IPAddress.Loopback, proxy.TcpPort, Stop);
+        await client.GetStream().WriteAsync("hello"u8.ToArray(), Stop);
+        using var accepted = await server.AcceptTcpClientAsync(Stop);
+        await accepted.GetStream().ReadExactlyAsync(new byte[5], Stop);
+        clock.Advance(TimeSpan.FromSeconds((seconds > 0 ? seconds : 86400) - 2));
+        await accepted.GetStream().WriteAsync("x"u8.ToArray(), Stop);
+        Assert.Equal(1, await client.GetStream().ReadAsync(new byte[2], Stop));
+        clock.Advance(TimeSpan.FromSeconds(2));
+        await accepted.GetStream().WriteAsync("y"u8.ToArray(), Stop);
+        Assert.Equal(1, await client.GetStream().ReadAsync(new byte[2], Stop));
+        if (seconds == 0) return;
+        clock.Advance(TimeSpan.FromSeconds(seconds + 2));
+        await Assert.ThrowsAsync<IOException>(async () => await client.GetStream().ReadAsync(new byte[2], Stop));
     }
 
     private static string Rule(string policy) => $$"""

@@ -110,7 +110,7 @@ internal sealed class ScopeView(ProxyScope scope, GatewayScope? gateway)
         foreach (var host in hosts)
         {
             var known = _hosts.GetValueOrDefault(host);
-            if (!view.Registry.Services.TryGetValue(host, out var service) || !SidecarHosts.Sees(scope, service)
+            if (!view.Registry.Services.TryGetValue(host, out var whole) || SidecarHosts.Visible(scope, whole) is not { } service
                 || (service.Pod is not null && _gateway?.ExposesBySni(service) == false))
             {
                 if (known is null) continue;

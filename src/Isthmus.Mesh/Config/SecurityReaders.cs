@@ -176,6 +176,10 @@ internal static class RequestAuthenticationReader
         {
             if (claim["header"].Text.Length == 0 || claim["claim"].Text.Length == 0) claim.Error("header and claim must be set");
         }
+        foreach (var claim in rule["spaceDelimitedClaims"].Items)
+        {
+            if (claim.Text.Length == 0) claim.Error("the name of a claim must not be empty");
+        }
         var timeout = rule["timeout"].Duration(Durations.OneMillisecond);
         var isClosed = rule["issuer"].Text.Length > 0 && rule.CloseIfWrong();
         return new(
@@ -183,7 +187,7 @@ internal static class RequestAuthenticationReader
             rule["fromHeaders"].Items.Select(header => new TokenHeader(header["name"].Text, header["prefix"].Text)).ToValueList(),
             rule["fromParams"].Texts, rule["fromCookies"].Texts, rule["outputPayloadToHeader"].Text,
             rule["outputClaimToHeaders"].Items.Select(claim => new ClaimHeader(claim["header"].Text, claim["claim"].Text)).ToValueList(),
-            rule["forwardOriginalToken"].Flag ?? false) { Timeout = timeout ?? TokenRule.DefaultTimeout };
+            rule["forwardOriginalToken"].Flag ?? false) { Timeout = timeout ?? TokenRule.DefaultTimeout, SpaceDelimitedClaims = rule["spaceDelimitedClaims"].Texts };
     }
 
     private static bool IsKeySet(string text)

@@ -40,5 +40,5 @@ internal static class SecuritySchemas
             ("issuer", Text), ("audiences", Texts), ("jwksUri", Text), ("jwks_uri", Text), ("jwks", Text),
             ("fromHeaders", List(Strict(("name", Text), ("prefix", Text)).Requiring("name"))), ("fromParams", Texts), ("fromCookies", Texts),
             ("outputPayloadToHeader", Text), ("outputClaimToHeaders", List(Strict(("header", Text), ("claim", Text)).Requiring("header", "claim"))),
-            ("forwardOriginalToken", Flag), ("timeout", Duration)).Requiring("issuer"))));
+            ("forwardOriginalToken", Flag), ("timeout", Duration), ("spaceDelimitedClaims", Texts)).Requiring("issuer"))));
 }

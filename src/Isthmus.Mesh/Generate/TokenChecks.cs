@@ -11,6 +11,9 @@ namespace Isthmus.Mesh.Generate;
 /// <summary>RequestAuthentications as filters: one validates tokens, one passes their claims to policies.</summary>
 internal static class TokenChecks
 {
+    /// <summary>Always lists of words (RFC 8693 section 4.2), as in Istio.</summary>
+    private static readonly string[] WordClaims = ["scope", "permission"];
+
     private static readonly Duration KeysKept = Parts.Duration(TimeSpan.FromMinutes(20));
 
     public static IEnumerable<HttpFilter> Http(ValueList<IssuedTokens> tokens)
@@ -62,6 +65,7 @@ internal static class TokenChecks
         provider.FromParams.AddRange(rule.FromParams);
         provider.FromCookies.AddRange(rule.FromCookies);
         provider.ClaimToHeaders.AddRange(rule.ClaimHeaders.Select(claim => new JwtClaimToHeader { HeaderName = claim.Header, ClaimName = claim.Claim }));
+        if (!rule.SpaceDelimitedClaims.IsEmpty) provider.NormalizePayloadInMetadata = new() { SpaceDelimitedClaims = { WordClaims.Union(rule.SpaceDelimitedClaims) } };
         if (issued.Cluster.Length > 0)
         {
             provider.RemoteJwks = new()

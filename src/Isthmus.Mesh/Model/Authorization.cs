@@ -80,6 +80,9 @@ public sealed record TokenRule(
     /// <summary>How long a request for the keys may take.</summary>
     public TimeSpan Timeout { get; init; } = DefaultTimeout;
 
+    /// <summary>Claims that are lists of words, besides those that are by default.</summary>
+    public ValueList<string> SpaceDelimitedClaims { get; init; }
+
     public KeyPlace Place => new(Issuer, JwksUri, Timeout);
 }
 

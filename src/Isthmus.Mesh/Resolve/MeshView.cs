@@ -101,7 +101,7 @@ public sealed record MeshView(
     {
         var parts = service.Split('/', 2);
         return FullNames(parts[^1], scope).FirstOrDefault(host => Registry.Services.TryGetValue(host, out var known)
-            && (parts.Length == 1 || known.Namespace == parts[0]) && known.Port(port) is not null && SidecarHosts.Sees(scope, known));
+            && (parts.Length == 1 || known.Namespace == parts[0]) && SidecarHosts.Visible(scope, known)?.Port(port) is not null);
     }
 
     /// <summary>The Telemetries that apply to a workload, the most general first.</summary>

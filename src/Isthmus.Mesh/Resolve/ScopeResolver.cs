@@ -157,20 +157,28 @@ public static class ScopeResolver
     }
 }
 
-/// <summary>Which hosts are visible to the proxies of a Sidecar resource.</summary>
+/// <summary>Which hosts are visible to the proxies of a Sidecar resource, and with which ports.</summary>
 public static class SidecarHosts
 {
-    public static bool Sees(ProxyScope scope, MeshService service)
+    /// <summary>The service with the ports that the scope sees; null when it sees none.</summary>
+    public static MeshService? Visible(ProxyScope scope, MeshService service)
     {
-        if (!service.VisibleTo(scope.Namespace) || (service.Pod is { } behind && !Needs(scope, behind))) return false;
-        if (scope.Sidecar is not { Egress.IsEmpty: false } sidecar) return true;
-        foreach (var egress in sidecar.Egress)
+        if (!service.VisibleTo(scope.Namespace) || (service.Pod is { } behind && !Needs(scope, behind))) return null;
+        if (scope.Sidecar is not { Egress.IsEmpty: false } sidecar) return service;
+        // A listener without a port is for the ports that no other listener names.
+        var others = sidecar.Egress.Any(egress => egress.Port == 0 && Selects(egress, scope, service));
+        var hasPorts = sidecar.Egress.Any(egress => egress.Port != 0);
+        if (!hasPorts) return others ? service : null;
+        var seen = service.Ports.Where(port => sidecar.Egress.Any(egress => egress.Port == port.Number)
+            ? sidecar.Egress.Any(egress => egress.Port == port.Number && Selects(egress, scope, service)) : others).ToValueList();
+        return seen.IsEmpty ? null : seen.Count == service.Ports.Count ? service : service with { Ports = seen };
+    }
+
+    private static bool Selects(SidecarEgress egress, ProxyScope scope, MeshService service)
+    {
+        foreach (var entry in egress.Hosts)
         {
-            if (egress.Port != 0 && service.Port(egress.Port) is null) continue;
-            foreach (var entry in egress.Hosts)
-            {
-                if (Selects(entry, scope.Namespace, service.Namespace, service.Pod?.Hostname ?? service.Hostname)) return true;
-            }
+            if (Selects(entry, scope.Namespace, service.Namespace, service.Pod?.Hostname ?? service.Hostname)) return true;
         }
         return false;
     }

@@ -28,20 +28,34 @@ internal sealed class HashTable
     public Host[] Hosts { get; }
 
     /// <summary>The host of a key; if it may not be used, the next one that Envoy would try.</summary>
-    public Host? Pick(ulong key, PickInputs inputs, bool avoidable, bool triable) => Walk(key, host => HostSet.IsUsable(host, inputs, avoidable, triable));
+    public Host? Pick(ulong key, PickInputs inputs, bool avoidable, bool triable) => Walk(key, new(inputs, avoidable, triable, MustBeUsable: true));
 
     /// <summary>The host of a key, whatever its health; one that the request has not tried, if there is one.</summary>
-    public Host PickAny(ulong key, PickInputs inputs) => Walk(key, host => !HostSet.IsTried(inputs, host)) ?? Slot(key, 0);
+    public Host PickAny(ulong key, PickInputs inputs) => Walk(key, new(inputs, false, false, MustBeUsable: false)) ?? Slot(key, 0);
 
-    private Host? Walk(ulong key, Predicate<Host> isUsable)
+    private Host? Walk(ulong key, in Choice choice)
     {
-        if (!Array.Exists(Hosts, isUsable)) return null;
+        if (First(choice) is not { } first) return null;
         // Maglev's attempts jump about and may miss a host for long.
         for (var attempt = 0; attempt <= _slots.Length; attempt++)
         {
-            if (isUsable(Slot(key, attempt))) return Slot(key, attempt);
+            var host = Slot(key, attempt);
+            if (choice.Allows(host)) return host;
         }
-        return Array.Find(Hosts, isUsable);
+        return first;
+    }
+
+    private Host? First(in Choice choice)
+    {
+        foreach (var host in Hosts)
+            if (choice.Allows(host)) return host;
+        return null;
+    }
+
+    /// <summary>Which hosts a key may get. A delegate would be an object for each pick.</summary>
+    private readonly record struct Choice(PickInputs Inputs, bool Avoidable, bool Triable, bool MustBeUsable)
+    {
+        public bool Allows(Host host) => MustBeUsable ? HostSet.IsUsable(host, Inputs, Avoidable, Triable) : !HostSet.IsTried(Inputs, host);
     }
 
     private Host Slot(ulong key, int attempt) =>

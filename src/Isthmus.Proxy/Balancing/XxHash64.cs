@@ -1,4 +1,5 @@
 using System.Buffers.Binary;
+using System.Net;
 using System.Numerics;
 using System.Text;
 
@@ -9,10 +10,20 @@ internal static class XxHash64
 {
     private const ulong Prime1 = 11400714785074694791, Prime2 = 14029467366897019727, Prime3 = 1609587929392839161, Prime4 = 9650029242287828579, Prime5 = 2870177450012600261;
 
+    /// <summary>With the name of a zone.</summary>
+    private const int LongestAddress = 80;
+
     public static ulong Of(ReadOnlySpan<char> text, ulong seed = 0)
     {
         Span<byte> bytes = text.Length <= 256 ? stackalloc byte[768] : new byte[Encoding.UTF8.GetMaxByteCount(text.Length)];
         return Of(bytes[..Encoding.UTF8.GetBytes(text, bytes)], seed);
+    }
+
+    /// <summary>Of the address as text.</summary>
+    public static ulong Of(IPAddress address)
+    {
+        Span<char> text = stackalloc char[LongestAddress];
+        return Of(address.TryFormat(text, out var length) ? text[..length] : address.ToString());
     }
 
     public static ulong Of(ReadOnlySpan<byte> bytes, ulong seed = 0)

@@ -52,7 +52,7 @@ internal readonly record struct RouteDecision(RouteTable Table, VirtualHostSnaps
                 HashSource.Header => FieldHash(request.Headers, key.Field),
                 HashSource.Cookie => Cookie(request, key.Name) is { Length: > 0 } cookie ? XxHash64.Of(cookie) : null,
                 HashSource.Query => Query(request, key.Name) is { } value ? XxHash64.Of(value) : null,
-                _ => XxHash64.Of(client.ToString()),
+                _ => XxHash64.Of(client),
             };
             if (one is null && key is { Source: HashSource.Cookie, CookieTtl: { } ttl } && setCookie.Length == 0)
             {
@@ -69,11 +69,14 @@ internal readonly record struct RouteDecision(RouteTable Table, VirtualHostSnaps
     /// <summary>The hash of a field's values in their order as text, each the seed of the next.</summary>
     private static ulong? FieldHash(HeaderBlock headers, byte[] name)
     {
-        List<string>? values = null;
+        var (count, only) = (0, 0);
         for (var i = 0; i < headers.Count; i++)
-            if (headers.Name(i).SequenceEqual(name)) (values ??= []).Add(Encoding.Latin1.GetString(headers.Value(i)));
-        if (values is null) return null;
-        if (values.Count > 1) values.Sort(StringComparer.Ordinal);
+            if (headers.Name(i).SequenceEqual(name)) (count, only) = (count + 1, i);
+        if (count < 2) return count == 0 ? null : XxHash64.Of(headers.Value(only));
+        var values = new List<string>(count);
+        for (var i = 0; i < headers.Count; i++)
+            if (headers.Name(i).SequenceEqual(name)) values.Add(Encoding.Latin1.GetString(headers.Value(i)));
+        values.Sort(StringComparer.Ordinal);
         var hash = 0UL;
         foreach (var value in values) hash = XxHash64.Of(Encoding.Latin1.GetBytes(value), hash);
         return hash;

@@ -4,6 +4,11 @@ using Isthmus.Wire.Envoy;
 
 namespace Isthmus.Proxy.Policy;
 
+/// <summary>A valid token.</summary>
+/// <param name="Key">The name under which its filter stores its claims; empty: not stored.</param>
+/// <param name="WordClaims">The claims that are stored as lists of their words.</param>
+internal sealed record StoredToken(WebToken Token, string Key, IReadOnlyCollection<string> WordClaims);
+
 /// <summary>What filters learned about a request, for the policies after them: filter → values.</summary>
 internal sealed class RequestMetadata
 {
@@ -11,13 +16,12 @@ internal sealed class RequestMetadata
 
     private readonly JsonObject _filters = [];
 
-    /// <param name="verified">Valid tokens, each with the name under which its filter stores its claims (empty: not stored).</param>
-    public static RequestMetadata Of(IReadOnlyList<(WebToken Token, string Key)> verified)
+    public static RequestMetadata Of(IReadOnlyList<StoredToken> verified)
     {
         var metadata = new RequestMetadata();
         var payloads = new JsonObject();
-        foreach (var (token, key) in verified)
-            if (key.Length > 0) payloads[key] = token.Claims.DeepClone();
+        foreach (var (token, key, words) in verified)
+            if (key.Length > 0) payloads[key] = Payload(token.Claims, words);
         metadata._filters["envoy.filters.http.jwt_authn"] = payloads;
         // One token identifies the caller of the request.
         if (verified.Count > 0) metadata._filters[AuthFilter] = Authenticated(verified[0].Token);
@@ -83,6 +87,16 @@ internal sealed class RequestMetadata
         return told;
     }
 
+    private static JsonNode Payload(JsonObject claims, IReadOnlyCollection<string> words)
+    {
+        var payload = (JsonObject)claims.DeepClone();
+        foreach (var name in words)
+            if (WebToken.StringOf(payload[name]) is { Length: > 0 } text) payload[name] = WordsOf(text);
+        return payload;
+    }
+
+    private static JsonArray WordsOf(string text) => new([.. text.Split(' ', StringSplitOptions.RemoveEmptyEntries).Select(word => (JsonNode)word)]);
+
     /// <summary>Claims as lists of strings: a string is split into its words.</summary>
     private static JsonObject Claims(JsonObject claims)
     {
@@ -91,7 +105,7 @@ internal sealed class RequestMetadata
         {
             if (value is JsonObject nested) lists[name] = Claims(nested);
             else if (value is JsonArray items) lists[name] = new JsonArray([.. WebToken.Strings(items).Select(item => (JsonNode)item)]);
-            else if (WebToken.StringOf(value) is { Length: > 0 } text) lists[name] = new JsonArray([.. text.Split(' ', StringSplitOptions.RemoveEmptyEntries).Select(word => (JsonNode)word)]);
+            else if (WebToken.StringOf(value) is { Length: > 0 } text) lists[name] = WordsOf(text);
         }
         return lists;
     }

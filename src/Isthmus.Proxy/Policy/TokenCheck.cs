@@ -55,7 +55,7 @@ internal sealed class TokenCheck
         var outcome = await requirement(attempt).ConfigureAwait(false);
         if (outcome.Kind != OutcomeKind.Good) return new(outcome.Failure == AudienceRefused ? 403 : 401, outcome.Failure, null);
         foreach (var (provider, found) in outcome.Tokens) provider.Tell(request, found);
-        return new(0, "", RequestMetadata.Of([.. outcome.Tokens.Select(item => (item.Found.Token, item.Provider.MetadataKey))]));
+        return new(0, "", RequestMetadata.Of([.. outcome.Tokens.Select(item => new StoredToken(item.Found.Token, item.Provider.MetadataKey, item.Provider.WordClaims))]));
     }
 
     private const string AudienceRefused = "Audiences in Jwt are not allowed";
@@ -190,6 +190,8 @@ internal sealed class TokenCheck
         public ValueList<string> Audiences { get; }
 
         public string MetadataKey => _config.PayloadInMetadata;
+
+        public IReadOnlyCollection<string> WordClaims => _config.NormalizePayloadInMetadata?.SpaceDelimitedClaims ?? [];
 
         public bool Issues(WebToken token) => _config.Issuer.Length == 0 || token.Issuer == _config.Issuer;
 

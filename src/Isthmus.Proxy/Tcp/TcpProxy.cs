@@ -74,7 +74,7 @@ internal sealed class TcpProxy(SnapshotState state, UpstreamConnector connector,
     private async ValueTask<Transport?> ConnectAsync(Downstream connection, TcpAction action, ClusterState cluster, TrafficRecord record)
     {
         List<Host>? tried = null;
-        ulong? key = cluster.Config.Policy == BalancingPolicy.Hash ? XxHash64.Of(connection.Source.Address.ToString()) : null;
+        ulong? key = cluster.Config.Policy == BalancingPolicy.Hash ? XxHash64.Of(connection.Source.Address) : null;
         var carried = cluster.Config.TellsClients ? new ProxiedConnection(connection.Source, connection.Destination) : null;
         var attempts = Math.Max(action.ConnectAttempts, LeastAttempts);
         for (var attempt = 1; attempt <= attempts; attempt++)

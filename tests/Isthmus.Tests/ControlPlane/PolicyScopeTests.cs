@@ -133,7 +133,7 @@ public sealed class PolicyScopeTests
             apiVersion: security.istio.io/v1
             kind: RequestAuthentication
             metadata: {name: bank, namespace: shop}
-            spec: {jwtRules: [{issuer: bank, jwks: '{"keys":[{"kty":"oct","k":"AAAA"}]}', spaceDelimitedClaims: [scope]}]}
+            spec: {jwtRules: [{issuer: bank, jwks: '{"keys":[{"kty":"oct","k":"AAAA"}]}', claimsOfWords: [scope]}]}
             """);
         rig.Push();
         var provider = Http(orders).HttpFilters[0].TypedConfig.Unpack<JwtAuthentication>().Providers.Values.Single();

@@ -138,7 +138,7 @@ public sealed class DefinitionJoinTests
     [InlineData("VirtualService", "{hosts: [a], http: [{match: [{statPrefix: x}], route: [{destination: {host: a}}], corsPolicy: {unmatchedPreflights: FORWARD}, retries: {attempts: 1, backoff: 10ms, retryIgnorePreviousHosts: true}}]}", "spec.http[0].match[0].statPrefix")]
     [InlineData("Sidecar", "{inboundConnectionPool: {tcp: {maxConnections: 1}}, ingress: [{port: {number: 80, protocol: HTTP, name: http}, connectionPool: {http: {http2MaxRequests: 1}}}]}")]
     [InlineData("EnvoyFilter", "{configPatches: [{applyTo: HTTP_FILTER, match: {context: WAYPOINT}, patch: {operation: REMOVE}}]}", "spec.configPatches[0].match.context")]
-    [InlineData("RequestAuthentication", "{jwtRules: [{issuer: a, spaceDelimitedClaims: [x]}]}", "spec.jwtRules[0].spaceDelimitedClaims")]
+    [InlineData("RequestAuthentication", "{jwtRules: [{issuer: a, jwks: '{\"keys\":[]}', spaceDelimitedClaims: [x]}]}")]
     [InlineData("AuthorizationPolicy", "{rules: [{from: [{source: {serviceAccounts: [a/b], trustDomains: [td]}}]}]}")]
     public async Task Fields_of_Istio_are_stored_and_named_where_they_have_no_effect(string kind, string spec, params string[] idle)
     {

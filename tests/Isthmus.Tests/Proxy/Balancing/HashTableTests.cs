@@ -20,6 +20,32 @@ public sealed class HashTableTests
         Assert.NotEqual(hash, XxHash64.Of(text, seed + 1));
     }
 
+    [Theory]
+    [InlineData("10.0.0.1")]
+    [InlineData("2001:db8::1")]
+    [InlineData("fe80::1%4294967295")]
+    public void The_hash_of_an_address_is_that_of_its_text(string address) => Assert.Equal(XxHash64.Of(address), XxHash64.Of(IPAddress.Parse(address)));
+
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public void A_pick_allocates_nothing(bool maglev)
+    {
+        var hosts = Hosts(90, 91, 92);
+        var table = maglev ? HashTable.Maglev(hosts, 1009) : HashTable.Ring(hosts, 1024, 10000);
+        var client = IPAddress.Parse("203.0.113.7");
+        Pick();
+        var before = GC.GetAllocatedBytesForCurrentThread();
+        for (var i = 0; i < 1000; i++) Pick();
+        Assert.Equal(0, GC.GetAllocatedBytesForCurrentThread() - before);
+
+        void Pick()
+        {
+            Assert.NotNull(table.Pick(XxHash64.Of(client), new(0, null, null), false, false));
+            Assert.NotNull(table.PickAny(XxHash64.Of("a key"), new(0, null, null)));
+        }
+    }
+
     /// <summary>The positions are those of Envoy's own tests.</summary>
     [Theory]
     [InlineData(0, 94)]

@@ -30,7 +30,8 @@ internal static class MeshPages
             ["cluster_id"] = status.Proxy.Cluster, ["proxy"] = status.Proxy.Id, ["proxy_type"] = status.Proxy.Kind.ToString(),
             ["istio_version"] = status.Proxy.Version, ["since"] = status.Since.ToString("O", CultureInfo.InvariantCulture),
         };
-        if (!feed.Problems.IsEmpty) line["problems"] = new JsonArray([.. feed.Problems.Select(problem => (JsonNode)JsonValue.Create($"{problem.Code} {problem}")!)]);
+        var problems = feed.Problems.Concat(feed.Refusals).Select(problem => (JsonNode)JsonValue.Create($"{problem.Code} {problem}")!).ToArray();
+        if (problems.Length > 0) line["problems"] = new JsonArray(problems);
         foreach (var (key, url) in Types)
         {
             if (status.Types.FirstOrDefault(type => type.TypeUrl == url) is not { } sync) continue;
@@ -70,7 +71,7 @@ internal static class MeshPages
     private static JsonArray Problems(Derive.MeshGraph mesh, IReadOnlyList<ProxyFeed> proxies) => new([.. mesh.Sources.Problems.Items.OrderBy(item => item.Key)
         .SelectMany(item => item.Value.Problems.Select(problem => (item.Key.Cluster, Problem: problem)))
         .Concat(mesh.Disagreements.Items.OrderBy(item => item.Key, StringComparer.Ordinal).SelectMany(item => item.Value.Problems.Select(problem => (Cluster: "", Problem: problem))))
-        .Concat(proxies.SelectMany(proxy => proxy.Problems.Select(problem => (proxy.Proxy.Cluster, Problem: problem))).Distinct())
+        .Concat(proxies.SelectMany(proxy => proxy.Problems.Concat(proxy.Refusals).Select(problem => (proxy.Proxy.Cluster, Problem: problem))).Distinct())
         .Select(item => (JsonNode)new JsonObject
         {
             ["code"] = item.Problem.Code, ["severity"] = item.Problem.Severity.ToString(), ["cluster"] = item.Cluster, ["object"] = item.Problem.Object,

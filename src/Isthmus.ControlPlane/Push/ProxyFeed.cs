@@ -8,7 +8,7 @@ namespace Isthmus.ControlPlane.Push;
 
 /// <summary>What was sent to a proxy for one resource type, and how it responded.</summary>
 /// <param name="Acked">The last nonce that it accepted; equal to <paramref name="Sent"/> when it is in sync.</param>
-/// <param name="Error">Why it rejected the last response; empty when it did not.</param>
+/// <param name="Error">Why it rejects resources; empty when it does not.</param>
 public sealed record TypeSync(string TypeUrl, string Sent, string Acked, string Version, string Error, DateTimeOffset SentAt, DateTimeOffset AckedAt);
 
 /// <summary>A connected proxy, for proxy-status.</summary>
@@ -45,6 +45,9 @@ public sealed class ProxyFeed : IXdsFeed
 
     /// <summary>What the proxy asks for and cannot get: certificates of a gateway's servers.</summary>
     public ValueList<Problem> Problems => Served.Problems;
+
+    /// <summary>The resources that the proxy refuses, and what that holds back.</summary>
+    public IEnumerable<Problem> Refusals => Status.Types.Where(type => type.Error.Length > 0).Select(type => Refusal.Of(Proxy, type));
 
     /// <summary>The Gateways with certificates that the proxy serves, and which of these it lacks.</summary>
     internal (ValueList<string> Gateways, ValueList<Problem> Problems) Served
@@ -100,7 +103,7 @@ public sealed class ProxyFeed : IXdsFeed
             _types[happened.TypeUrl] = happened.Kind switch
             {
                 XdsEventKind.Sent => last with { Sent = happened.Nonce, Version = happened.Version, SentAt = now },
-                XdsEventKind.Acknowledged => last with { Acked = happened.Nonce, Error = "", AckedAt = now },
+                XdsEventKind.Acknowledged => last with { Acked = happened.Nonce, Error = happened.Detail, AckedAt = now },
                 XdsEventKind.Rejected => last with { Error = happened.Detail },
                 _ => last,
             };

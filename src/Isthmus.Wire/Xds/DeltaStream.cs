@@ -60,9 +60,8 @@ public sealed class DeltaStream(string noncePrefix, Action<XdsEvent> observe, Co
         type.Outstanding = false;
         type.Confirmed = true;
         // A rejected resource counts as delivered: it is sent again only when it changes.
-        observe(request.ErrorDetail is { } error
-            ? new(XdsEventKind.Rejected, type.Url, request.ResponseNonce, type.Version, 0, error.Message)
-            : new(XdsEventKind.Acknowledged, type.Url, request.ResponseNonce, type.Version, 0, ""));
+        type.Answered(request.ErrorDetail?.Message);
+        observe(new(request.ErrorDetail is null ? XdsEventKind.Acknowledged : XdsEventKind.Rejected, type.Url, request.ResponseNonce, type.Version, 0, type.Rejections));
     }
 
     /// <summary>Names that a client subscribes to again are sent regardless of what it has: it has lost them.</summary>
@@ -182,6 +181,7 @@ public sealed class DeltaStream(string noncePrefix, Action<XdsEvent> observe, Co
         response.Nonce = type.Nonce = $"{noncePrefix}-{++_nonce}";
         type.Version = response.SystemVersionInfo;
         type.Outstanding = true;
+        type.Sent = [.. response.Resources.Select(resource => resource.Name), .. response.RemovedResources];
         answers.Add(response);
         observe(new(XdsEventKind.Sent, type.Url, response.Nonce, type.Version, response.Resources.Count, ""));
     }
@@ -205,12 +205,31 @@ public sealed class DeltaStream(string noncePrefix, Action<XdsEvent> observe, Co
         public bool Outstanding { get; set; }
         /// <summary>The client has accepted or rejected a response.</summary>
         public bool Confirmed { get; set; }
+        /// <summary>The names in the last response, until it is answered.</summary>
+        public string[] Sent { get; set; } = [];
+        /// <summary>Why the client rejected resources, by name. An answer is about the resources of its response only.</summary>
+        private readonly Dictionary<string, string> _rejected = new(StringComparer.Ordinal);
         /// <summary>Something changed while a response was outstanding.</summary>
         public bool Stale { get; set; }
         /// <summary>The first request has not been answered because the type is not served (yet).</summary>
         public bool Unanswered { get; set; }
 
         public bool Has(string name) => VersionOf(name) is not null;
+
+        /// <summary>The reasons of everything that the client rejects at present; empty when that is nothing.</summary>
+        public string Rejections => _rejected.Count == 0 ? "" : string.Join("; ", _rejected.Values.Distinct());
+
+        /// <param name="error">Null: the client accepted the last response.</param>
+        public void Answered(string? error)
+        {
+            foreach (var name in Sent) _rejected.Remove(name);
+            if (error is not null)
+            {
+                var named = Array.FindAll(Sent, name => error.Contains(name, StringComparison.Ordinal));
+                foreach (var name in named.Length > 0 ? named : Sent) _rejected[name] = error;
+            }
+            Sent = [];
+        }
 
         /// <summary>The version that the client has; null: none.</summary>
         public string? VersionOf(string name)

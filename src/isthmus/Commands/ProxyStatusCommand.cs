@@ -46,6 +46,7 @@ internal static class ProxyStatusCommand
     private static string State(JsonObject proxy, string type)
     {
         var (sent, acked) = (proxy[$"{type}_sent"]?.ToString() ?? "", proxy[$"{type}_acked"]?.ToString() ?? "");
+        if (proxy[$"{type}_error"] is not null) return "ERROR";
         return sent.Length == 0 ? "NOT SENT" : sent == acked ? "SYNCED" : acked.Length == 0 ? "STALE (Never Acknowledged)" : "STALE";
     }
 }

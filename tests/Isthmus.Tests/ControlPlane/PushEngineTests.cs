@@ -172,6 +172,10 @@ public sealed class PushEngineTests
         feed.Observe(new(XdsEventKind.Rejected, TypeUrls.Listener, "n2", "v1", 0, "no such filter"));
         Assert.Equal("n1", feed.Status.Types[0].Acked);
         Assert.Equal("no such filter", feed.Status.Types[1].Error);
+        // The tools say what it holds back.
+        var refusal = Assert.Single(feed.Refusals);
+        Assert.Equal(("ISM1032", $"proxy {feed.Proxy.Id}", "listener"), (refusal.Code, refusal.Object, refusal.Path));
+        Assert.StartsWith("refused by the proxy: no such filter; it keeps the last version that it accepted, so changes of AuthorizationPolicies, RequestAuthentications,", refusal.Message, StringComparison.Ordinal);
     }
 
     [Fact]

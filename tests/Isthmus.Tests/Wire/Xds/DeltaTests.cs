@@ -78,6 +78,28 @@ public sealed class DeltaTests
     }
 
     [Fact]
+    public void A_rejection_lasts_until_its_resource_is_accepted_or_gone()
+    {
+        var pair = new DeltaPair(C);
+        string Rejections() => pair.Events.Last(e => e.Kind is XdsEventKind.Acknowledged or XdsEventKind.Rejected && e.TypeUrl == C).Detail;
+        pair.Publish(Snapshot("1", (C, "x", "bad"), (C, "y", "1"), (C, "z", "1")));
+        pair.Drain();
+        pair.Publish(Snapshot("2", (C, "x", "bad"), (C, "y", "2"), (C, "z", "1")));
+        pair.Drain();
+        // The answer to the change of a neighbour says nothing about it.
+        Assert.Equal((XdsEventKind.Acknowledged, "x: is bad"), (pair.Events[^1].Kind, Rejections()));
+        pair.Publish(Snapshot("3", (C, "x", "bad"), (C, "y", "2"), (C, "z", "bad")));
+        pair.Drain();
+        Assert.Equal("x: is bad; z: is bad", Rejections());
+        pair.Publish(Snapshot("4", (C, "x", "good"), (C, "y", "2"), (C, "z", "bad")));
+        pair.Drain();
+        Assert.Equal("z: is bad", Rejections());
+        pair.Publish(Snapshot("5", (C, "x", "good"), (C, "y", "2")));
+        pair.Drain();
+        Assert.Equal("", Rejections());
+    }
+
+    [Fact]
     public void Endpoints_come_again_after_their_cluster_changed()
     {
         var pair = new DeltaPair(C);

@@ -46,6 +46,7 @@ public static class TypeNames
         [typeof(Envoy.NetworkFilters.ExtAuthz)] = "envoy.extensions.filters.network.ext_authz.v3.ExtAuthz",
         [typeof(Envoy.HttpFilters.ExtAuthz)] = "envoy.extensions.filters.http.ext_authz.v3.ExtAuthz",
         [typeof(LocalRateLimit)] = "envoy.extensions.filters.http.local_ratelimit.v3.LocalRateLimit",
+        [typeof(Envoy.NetworkFilters.LocalLimits.LocalRateLimit)] = "envoy.extensions.filters.network.local_ratelimit.v3.LocalRateLimit",
         [typeof(Envoy.HttpFilters.RateLimit)] = "envoy.extensions.filters.http.ratelimit.v3.RateLimit",
         [typeof(RateLimitPerRoute)] = "envoy.extensions.filters.http.ratelimit.v3.RateLimitPerRoute",
         [typeof(Envoy.Trace.ZipkinConfig)] = "envoy.config.trace.v3.ZipkinConfig",

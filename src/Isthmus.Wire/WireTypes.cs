@@ -45,6 +45,7 @@ public static class WireTypes
         Envoy.ListenerFilters.FiltersListenerTlsInspectorV3Reflection.Descriptor,
         Envoy.NetworkFilters.FiltersNetworkExtAuthzV3Reflection.Descriptor,
         Envoy.NetworkFilters.FiltersNetworkHttpConnectionManagerV3Reflection.Descriptor,
+        Envoy.NetworkFilters.LocalLimits.FiltersNetworkLocalRatelimitV3Reflection.Descriptor,
         Envoy.NetworkFilters.FiltersNetworkMongoProxyV3Reflection.Descriptor,
         Envoy.NetworkFilters.FiltersNetworkRbacV3Reflection.Descriptor,
         Envoy.NetworkFilters.FiltersNetworkSniClusterV3Reflection.Descriptor,

@@ -57,6 +57,7 @@ internal static class PatchValueReader
             var field = value[name];
             if (Find(type, name) is not { } known) Unknown(field, name, type);
             else if (ProxyFields.IsIdle(known)) field.Warn("has no effect in Isthmus", "remove it, unless a control plane of Istio reads the object, too");
+            else if (known.Name == "config_discovery") field.Error("proxies of Isthmus do not discover the configuration of filters (ECDS)", "write the configuration itself, in typed_config");
             else if (!ProxyFields.Honours(known)) field.Error($"proxies of Isthmus have no {known.Name} in {type.FullName}", "remove it: a patch applies as a whole or not at all");
             else if (Member(field, known, merges) is { } read) plain[name] = read;
         }

@@ -17,6 +17,8 @@ public sealed class ClusterInventory
     private readonly List<Pod> _pods = [];
     private readonly List<Node> _nodes = [];
     private readonly List<Namespace> _namespaces = [];
+    private const string IngressClass = "istio";
+
     private readonly List<object> _istio = [];
     private readonly List<Problem> _complaints = [];
 
@@ -67,7 +69,7 @@ public sealed class ClusterInventory
 
     public static ClusterInventory Unreadable(string context, string error) => new(context) { Error = error };
 
-    /// <param name="objects">Services, Pods, Nodes, Namespaces, ConfigMaps and Istio objects; others are ignored.</param>
+    /// <param name="objects">Services, Pods, Nodes, Namespaces, ConfigMaps, Ingress and Istio objects; others are ignored.</param>
     public static ClusterInventory From(string context, IEnumerable<JsonObject> objects, TrustFacts? trust = null, string rootNamespace = WellKnown.SystemNamespace)
     {
         var cluster = new ClusterInventory(context) { Trust = trust ?? TrustFacts.None, RootNamespace = rootNamespace };
@@ -117,6 +119,10 @@ public sealed class ClusterInventory
             case "ConfigMap":
                 if (value["metadata"]?["namespace"]?.ToString() == "kube-system" && value["metadata"]?["name"]?.ToString() == "coredns") Corefile = value["data"]?["Corefile"]?.ToString() ?? "";
                 else if (value["data"]?["mesh"] is JsonValue mesh) AddSettings($"ConfigMap {value["metadata"]?["namespace"]}/{value["metadata"]?["name"]}", mesh.ToString(), value["data"]?["meshNetworks"]?.ToString() ?? "");
+                break;
+            case "Ingress":
+                if (value["spec"]?["ingressClassName"]?.ToString() == IngressClass || value["metadata"]?["annotations"]?["kubernetes.io/ingress.class"]?.ToString() == IngressClass)
+                    _complaints.Add(new("ISM1412", $"Ingress {value["metadata"]?["namespace"]}/{value["metadata"]?["name"]}", "", "has no effect: control planes of Isthmus do not read Ingress objects", "create a Gateway and a VirtualService", Severity.Warning));
                 break;
             case { } kind when IstioKind.Find(value["apiVersion"]?.ToString() ?? "", kind) is not null:
                 var read = IstioConfig.Read(value, Context);

@@ -27,6 +27,10 @@ internal sealed class ConnectionAccess(Authorizers authorizers, AccessCounts cou
                 if (rbac.Apply(facts, ref metadata, counts) is { IsAllowed: false } verdict) return Denied(verdict);
                 facts = facts with { Metadata = metadata };
             }
+            else if (filter is ConnectionLimit limit)
+            {
+                if (!limit.TryTake(time, counts)) return new(EndReason.RateLimited, "");
+            }
             else if (filter is ExternalCheck check && check.IsFor(metadata))
             {
                 var own = chain.Tls is { } tls ? secrets.FindCertificate(tls.Certificate)?.Self.Identity ?? "" : "";

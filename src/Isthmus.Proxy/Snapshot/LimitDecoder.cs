@@ -39,6 +39,16 @@ internal static class LimitDecoder
         };
     }
 
+    /// <returns>Null for a filter that is switched off.</returns>
+    /// <exception cref="ResourceException">The filter cannot be used.</exception>
+    public static ConnectionLimit? Connections(Wire.Envoy.NetworkFilters.LocalLimits.LocalRateLimit filter)
+    {
+        if (filter.StatPrefix.Length == 0) throw new ResourceException("local_ratelimit: stat_prefix is missing");
+        if (filter.ShareKey.Length > 0) throw new ResourceException("local_ratelimit: share_key is not supported");
+        var bucket = Tokens(filter.TokenBucket ?? throw new ResourceException("local_ratelimit: token_bucket is missing"));
+        return filter.RuntimeEnabled?.DefaultValue == false ? null : new(bucket, filter.StatPrefix);
+    }
+
     /// <exception cref="ResourceException">The filter cannot be used.</exception>
     public static GlobalLimit Global(string name, Wire.Envoy.HttpFilters.RateLimit filter)
     {

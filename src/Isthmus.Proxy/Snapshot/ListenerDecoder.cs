@@ -7,6 +7,7 @@ using Isthmus.Wire.Envoy;
 using Isthmus.Wire.Envoy.ListenerFilters;
 using Isthmus.Wire.Envoy.Listeners;
 using Isthmus.Wire.Envoy.NetworkFilters;
+using Isthmus.Wire.Envoy.NetworkFilters.LocalLimits;
 using Isthmus.Wire.Istio;
 using Isthmus.Wire.Istio.Stats;
 
@@ -115,6 +116,10 @@ internal static class ListenerDecoder
             else if (filter.TypedConfig.TryRead(out HttpConnectionManager http)) action = HttpDecoder.Decode(http, notes);
             else if (filter.TypedConfig.TryRead(out RBAC rbac)) access.Add(new RbacFilter(rbac.Rules, rbac.ShadowRules, "envoy.filters.network.rbac", rbac.StatPrefix, rbac.ShadowRulesStatPrefix));
             else if (filter.TypedConfig.TryRead(out ExtAuthz external)) access.Add(ExternalCheckDecoder.Decode(external));
+            else if (filter.TypedConfig.TryRead(out LocalRateLimit limit))
+            {
+                if (LimitDecoder.Connections(limit) is { } connections) access.Add(connections);
+            }
             else if (filter.Name == "envoy.filters.network.sni_cluster") bySni = true;
             else if (filter.TypedConfig.TryRead(out TcpClusterRewrite rewrite)) rewrites.Add(new(TextMatch.CompileRegex(rewrite.ClusterPattern, whole: false), rewrite.ClusterReplacement));
             else if (filter.Name == "istio.metadata_exchange") exchanges = true;

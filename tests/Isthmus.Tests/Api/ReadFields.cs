@@ -40,6 +40,7 @@ internal static class ReadFields
         "envoy.extensions.filters.http.ratelimit.v3.RateLimit.request_type",
         "stats.PluginConfig.definitions",
         "stats.MetricConfig.match",
+        "envoy.extensions.filters.network.local_ratelimit.v3.LocalRateLimit.share_key",
     ];
 
     /// <summary>Fields without content: that they are set is all that the proxy looks at.</summary>
@@ -62,6 +63,7 @@ internal static class ReadFields
         "envoy.config.core.v3.RuntimeFractionalPercent.runtime_key",
         "envoy.config.core.v3.RuntimeDouble.runtime_key",
         "envoy.config.core.v3.RuntimeUInt32.runtime_key",
+        "envoy.config.core.v3.RuntimeFeatureFlag.runtime_key",
         "envoy.config.ratelimit.v3.RateLimitServiceConfig.transport_api_version",
         "envoy.extensions.filters.http.ext_authz.v3.ExtAuthz.transport_api_version",
         "envoy.extensions.filters.network.ext_authz.v3.ExtAuthz.transport_api_version",

@@ -21,6 +21,8 @@ public sealed class InventoryReader(string istioNamespace, int proxies)
 {
     private const int AtOnce = 8;
 
+    private static readonly ResourceKind Ingress = new("networking.k8s.io", "v1", "Ingress", "ingresses", true);
+
     public async Task<ClusterInventory> ReadAsync(string context, ClusterAccess access, CancellationToken stop)
     {
         using var client = new KubeClient(access, "isthmus-analyze") { RequestTimeout = TimeSpan.FromSeconds(10) };
@@ -40,7 +42,7 @@ public sealed class InventoryReader(string istioNamespace, int proxies)
 
     private async Task<ClusterInventory> ReadAsync(string context, KubeClient client, CancellationToken stop)
     {
-        var kinds = (ResourceKind[])[Kinds.Service, Kinds.Pod, Kinds.Node, Kinds.Namespace, .. IstioKind.All.Where(kind => kind.Kind != "IstioOperator").Select(kind => Manifests.ResourceOf(kind))];
+        var kinds = (ResourceKind[])[Kinds.Service, Kinds.Pod, Kinds.Node, Kinds.Namespace, Ingress, .. IstioKind.All.Where(kind => kind.Kind != "IstioOperator").Select(kind => Manifests.ResourceOf(kind))];
         var lists = await Task.WhenAll(kinds.Select(kind => ListAsync(client, kind, stop)));
         var objects = lists.SelectMany(list => list).ToList();
         if (await client.FindAsync(Kinds.ConfigMap, "kube-system", "coredns", stop) is { } dns) objects.Add(Typed(dns, Kinds.ConfigMap));
@@ -105,9 +107,9 @@ public sealed class InventoryReader(string istioNamespace, int proxies)
         {
             return [.. (await client.ListAllAsync<JsonObject>(kind, null, new ListOptions(), stop)).Select(value => Typed(value, kind))];
         }
-        catch (KubeException e) when (e.IsNotFound)
+        catch (KubeException e) when (e.IsNotFound || (kind == Ingress && e.Code == 403))
         {
-            return []; // The kinds are not defined: a cluster without a control plane.
+            return []; // The kinds are not defined: a cluster without a control plane. Roles for Istio need not include Ingress objects.
         }
     }
 

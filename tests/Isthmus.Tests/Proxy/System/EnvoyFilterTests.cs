@@ -53,6 +53,41 @@ public sealed class EnvoyFilterTests
     }
 
     [Theory]
+    [InlineData("", 2)]
+    [InlineData(", runtime_enabled: {default_value: false}", 4)]
+    public async Task Connections_beyond_the_bucket_are_closed(string field, int passed)
+    {
+        await using var origin = await OriginAsync();
+        using var gateway = new GuardedGateway("", Filter($$"""
+            - applyTo: NETWORK_FILTER
+              match: {context: GATEWAY, listener: {portNumber: 9000, filterChain: {filter: {name: envoy.filters.network.tcp_proxy} } } }
+              patch:
+                operation: INSERT_BEFORE
+                value:
+                  name: envoy.filters.network.local_ratelimit
+                  typed_config: {'@type': type.googleapis.com/envoy.extensions.filters.network.local_ratelimit.v3.LocalRateLimit, stat_prefix: tcp, token_bucket: {max_tokens: 2, fill_interval: 3600s}{{field}} }
+            """), origin.Port, 1);
+        Assert.Empty(gateway.Rig.Mesh.Sources.Problems.Items);
+        var answered = 0;
+        for (var i = 0; i < 4; i++)
+        {
+            using var client = new global::System.Net.Sockets.TcpClient();
+            await client.ConnectAsync(global::System.Net.IPAddress.Loopback, gateway.TcpPort, Stop);
+            try
+            {
+                await client.GetStream().WriteAsync("GET / HTTP/1.1\r\nHost: web.example\r\nConnection: close\r\n\r\n"u8.ToArray(), Stop);
+                using var reader = new StreamReader(client.GetStream());
+                if ((await reader.ReadToEndAsync(Stop)).StartsWith("HTTP/1.1 200", StringComparison.Ordinal)) answered++;
+            }
+            catch (IOException)
+            {
+                // Closed with bytes unread.
+            }
+        }
+        Assert.Equal((passed, 4 - passed), (answered, gateway.Count("local_rate_limit.tcp.rate_limited")));
+    }
+
+    [Theory]
     [InlineData("server_name: mine", "/", "", 200, "server", "mine")]
     [InlineData("server_header_transformation: PASS_THROUGH", "/", "", 200, "server", "Kestrel")]
     [InlineData("max_request_headers_kb: 1", "/", "x-long: LONG", 431, "server", "istio-envoy")]

@@ -1,3 +1,4 @@
+using System.Collections.Concurrent;
 using System.Text.Json;
 using System.Text.Json.Nodes;
 using Isthmus.ControlPlane.Injection;
@@ -11,7 +12,7 @@ using Isthmus.Tests.ControlPlane;
 namespace Isthmus.Tests.Api;
 
 /// <summary>A small mesh in which every field of an API can have an effect: what its proxies get and what is injected, as one value.</summary>
-internal static class ApiMesh
+internal sealed class ApiMesh
 {
     private static readonly JsonObject Pod = (JsonObject)YamlText.Parse("""
         metadata: {name: web-1, labels: {app: web}, annotations: {prometheus.io/scrape: 'true', prometheus.io/port: '9090'}}
@@ -22,17 +23,46 @@ internal static class ApiMesh
 
     private static readonly NativeSidecars Kubelets = new(Isthmus.ControlPlane.Settings.NativeSidecarMode.Disabled, new Dictionary<string, string> { ["node"] = "v1.32.0" }.ToValueMap());
 
-    /// <summary>What the mesh is with an object of a kind.</summary>
-    internal static SortedDictionary<string, string> With(string kind, JsonNode spec)
+    private static readonly ConcurrentBag<ApiMesh> Idle = [];
+
+    private readonly MeshRig _rig = Rig();
+    private readonly ProxyFeeds _feeds;
+
+    private ApiMesh() => _feeds = new(_rig);
+
+    /// <summary>Whether the mesh with one object differs from the mesh with the other.</summary>
+    internal static bool AreDifferent(string kind, JsonNode one, JsonNode other) => Lend(mesh => !mesh.Apply(kind, one).SequenceEqual(mesh.Apply(kind, other)));
+
+    /// <summary>What a mesh that has seen other objects before is with an object of a kind.</summary>
+    internal static SortedDictionary<string, string> With(string kind, JsonNode spec) => Lend(mesh => mesh.Apply(kind, spec));
+
+    /// <summary>What a mesh that has never seen another object is with an object of a kind.</summary>
+    internal static SortedDictionary<string, string> WithNew(string kind, JsonNode spec) => new ApiMesh().Apply(kind, spec);
+
+    // A mesh that was built once serves many. Both of a pair see the same, also addresses that were allocated before.
+    private static T Lend<T>(Func<ApiMesh, T> use)
     {
-        var settings = kind == ApiFields.MeshConfig ? spec : Settings;
-        var rig = Rig(settings);
-        if (IstioKind.All.FirstOrDefault(known => known.Kind == kind) is { } istio) rig.Writer.PutConfig("c1", Object(istio, spec));
-        ProxyFeeds feeds = new(rig);
-        rig.Push();
-        var all = feeds.Versions();
-        var configs = ProxyConfig.For(rig.Mesh.Sources.ProxyConfigs.Items.Values, "istio-system", "shop", new Dictionary<string, string> { ["app"] = "web" }.ToValueMap());
+        var mesh = Idle.TryTake(out var idle) ? idle : new();
+        var result = use(mesh);
+        Idle.Add(mesh);
+        return result;
+    }
+
+    /// <summary>What the mesh is with an object of a kind. Its next revision is as before: the object's last good version would stay, and it may
+    /// stand in for one of the base.</summary>
+    private SortedDictionary<string, string> Apply(string kind, JsonNode spec)
+    {
+        var istio = IstioKind.All.FirstOrDefault(known => known.Kind == kind);
+        var settings = istio is null ? spec : Settings;
+        _rig.Writer.PutSettings("c1", settings, null);
+        if (istio is not null) _rig.Writer.PutConfig("c1", Object(istio, spec));
+        _rig.Push();
+        var all = _feeds.Versions();
+        var configs = ProxyConfig.For(_rig.Mesh.Sources.ProxyConfigs.Items.Values, "istio-system", "shop", new Dictionary<string, string> { ["app"] = "web" }.ToValueMap());
         all["injected"] = Injected(InjectorValues.Empty.WithMesh((JsonObject)settings).With(configs), Pod);
+        if (istio is not null) _rig.Writer.RemoveConfig("c1", kind, "shop", NameOf(istio));
+        foreach (var item in ApiSamples.Read("base").Where(item => item["kind"]!.ToString() == kind)) _rig.Writer.PutConfig("c1", (JsonObject)item.DeepClone());
+        _rig.Writer.PutSettings("c1", Settings, null);
         return all;
     }
 
@@ -49,15 +79,16 @@ internal static class ApiMesh
     internal static JsonObject Object(IstioKind kind, JsonNode spec) => new()
     {
         ["apiVersion"] = $"{kind.Group}/{kind.StoredVersion}", ["kind"] = kind.Kind,
-        ["metadata"] = new JsonObject { ["name"] = kind == IstioKind.Gateway ? "front" : "sample", ["namespace"] = "shop" }, ["spec"] = spec.DeepClone(),
+        ["metadata"] = new JsonObject { ["name"] = NameOf(kind), ["namespace"] = "shop" }, ["spec"] = spec.DeepClone(),
     };
+
+    private static string NameOf(IstioKind kind) => kind == IstioKind.Gateway ? "front" : "sample";
 
     private static string Injected(InjectorValues values, JsonObject pod) => PodInjector.Inject(pod, "shop", values, InjectionPath.Parse("/inject"), Kubelets)?.ToJsonString() ?? "";
 
-    private static MeshRig Rig(JsonNode settings)
+    private static MeshRig Rig()
     {
         var rig = new MeshRig("c1", "c2", "c3");
-        rig.Writer.PutSettings("c1", settings, null);
         foreach (var (ns, team) in (ReadOnlySpan<(string, string)>)[("shop", "a"), ("other", "b")]) rig.Writer.Put("c1", new Namespace { Metadata = new() { Name = ns, Labels = { ["team"] = team } } });
         foreach (var (app, address, net) in (ReadOnlySpan<(string, string, string)>)[("web", "10.96.0.10", "10.244.0"), ("cache", "10.96.0.13", "10.244.5")])
         {
@@ -75,7 +106,7 @@ internal static class ApiMesh
         foreach (var item in ApiSamples.Read("base"))
         {
             if (item["kind"]!.ToString() == "Service") rig.Writer.Put("c1", item.Deserialize(KubeJson.Of<Service>())!);
-            else rig.Writer.PutConfig("c1", (JsonObject)item);
+            else rig.Writer.PutConfig("c1", (JsonObject)item.DeepClone());
         }
         return rig;
     }

@@ -1,3 +1,4 @@
+using System.Collections.Concurrent;
 using System.Text.Json.Nodes;
 using Isthmus.Kubernetes.Yaml;
 using Isthmus.Tests.Architecture;
@@ -11,8 +12,11 @@ internal static class ApiSamples
 
     internal static string FileOf(string kind) => $"{Folder}/{kind}.yaml";
 
-    internal static IReadOnlyList<JsonNode> Read(string kind) =>
-        File.Exists(Repository.At(FileOf(kind))) ? YamlText.ParseAll(File.ReadAllText(Repository.At(FileOf(kind))), FileOf(kind)) : [];
+    private static readonly ConcurrentDictionary<string, IReadOnlyList<JsonNode>> Known = [];
+
+    /// <summary>Read once. Whoever changes one makes a copy.</summary>
+    internal static IReadOnlyList<JsonNode> Read(string kind) => Known.GetOrAdd(kind, static kind =>
+        File.Exists(Repository.At(FileOf(kind))) ? YamlText.ParseAll(File.ReadAllText(Repository.At(FileOf(kind))), FileOf(kind)) : []);
 
     /// <summary>The same object without a field; null if it does not have the field.</summary>
     internal static JsonNode? Without(JsonNode sample, string path)

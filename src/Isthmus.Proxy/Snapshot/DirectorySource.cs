@@ -25,7 +25,8 @@ internal static class DirectorySource
 
     private sealed record MessageDescriptorSource(Func<string, IMessage> Parse, Func<IMessage, string> Name);
 
-    /// <summary>Reads every file that exists, in the order in which a control plane sends them.</summary>
+    /// <summary>Reads every file that exists, in the order in which a control plane sends them. Without one there are no clusters, which
+    /// listeners need not wait for.</summary>
     /// <param name="notes">Receives what was skipped because its type is unknown.</param>
     /// <exception cref="ProblemException">A file is not an array of such resources.</exception>
     public static IReadOnlyList<ResourceUpdate> Read(string directory, Action<string> notes)
@@ -36,8 +37,8 @@ internal static class DirectorySource
         foreach (var (file, typeUrl, parser) in Kinds)
         {
             var path = Path.Combine(directory, file);
-            if (!File.Exists(path)) continue;
-            updates.Add(new(typeUrl, [.. Resources(path, typeUrl, parser, notes)], [], "file"));
+            if (File.Exists(path)) updates.Add(new(typeUrl, [.. Resources(path, typeUrl, parser, notes)], [], "file"));
+            else if (typeUrl == TypeUrls.Cluster) updates.Add(new(typeUrl, [], [], "file"));
         }
         return updates;
     }

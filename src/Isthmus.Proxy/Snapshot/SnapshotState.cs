@@ -16,8 +16,9 @@ namespace Isthmus.Proxy.Snapshot;
 /// </summary>
 internal sealed class SnapshotState : IDisposable
 {
-    /// <summary>Envoy's <c>initial_fetch_timeout</c>: how long a listener waits for a secret that nobody says is missing.</summary>
-    private static readonly TimeSpan SecretPatience = TimeSpan.FromSeconds(15);
+    /// <summary>Envoy's <c>initial_fetch_timeout</c>: how long a listener waits for the first clusters, and for a secret that nobody says is
+    /// missing.</summary>
+    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(15);
 
     private readonly ProxyPorts _ports;
     private readonly ISecretSource _secrets;
@@ -33,6 +34,7 @@ internal sealed class SnapshotState : IDisposable
     private readonly Dictionary<string, string> _versions = new(StringComparer.Ordinal);
     private volatile ProxySnapshot _current = ProxySnapshot.Empty;
     private volatile bool _hasListeners;
+    private bool _hasClusters;
     private bool _disposed;
 
     /// <summary>A resource in use and possibly a newer one that still waits.</summary>
@@ -130,7 +132,7 @@ internal sealed class SnapshotState : IDisposable
         return rejected;
     }
 
-    /// <summary>Once a second: listeners do not wait forever for secrets that some of their chains need.</summary>
+    /// <summary>Once a second: listeners do not wait forever for clusters, and for secrets that some of their chains need.</summary>
     public void Look()
     {
         lock (_lock)
@@ -246,12 +248,12 @@ internal sealed class SnapshotState : IDisposable
 
     private bool SettleListener(Entry<ListenerSnapshot> entry)
     {
-        if (entry.Waiting is not { } waiting || !waiting.Chains.All.All(HasRoutes)) return false;
+        if (entry.Waiting is not { } waiting || !HasClusters(entry) || !waiting.Chains.All.All(HasRoutes)) return false;
         var lacking = LackingListener.Lacks(waiting, IsThere).ToList();
         if (lacking.Count > 0)
         {
             var waited = _ports.Time.GetUtcNow() - entry.Updated;
-            if (!lacking.All(secret => _secrets.IsAbsent(secret) || (waited >= SecretPatience && CanDoWithout(secret)))) return false;
+            if (!lacking.All(secret => _secrets.IsAbsent(secret) || (waited >= Patience && CanDoWithout(secret)))) return false;
             var names = string.Join(' ', lacking);
             if (entry.Partly is { } partly && ReferenceEquals(partly.From, waiting) && partly.Lacking == names) return false;
             entry.Partly = (waiting, names);
@@ -261,6 +263,10 @@ internal sealed class SnapshotState : IDisposable
         entry.Partly = null;
         return Promote(entry, ready: true);
     }
+
+    /// <summary>The first clusters have arrived with their endpoints: before, a listener could only refuse what it accepts.</summary>
+    private bool HasClusters(Entry<ListenerSnapshot> waiting) => _hasClusters |=
+        (_versions.ContainsKey(TypeUrls.Cluster) && _clusters.Values.All(cluster => cluster.Active is not null)) || _ports.Time.GetUtcNow() - waiting.Updated >= Patience;
 
     private bool HasRoutes(FilterChainSnapshot chain) =>
         chain.Action is not HttpAction { Routes: null } http || (_routes.TryGetValue(http.RouteName, out var route) && route.Active is not null);

@@ -5,6 +5,7 @@ using Isthmus.Proxy;
 using Isthmus.Proxy.Listeners;
 using Isthmus.Proxy.Snapshot;
 using Isthmus.Proxy.Tls;
+using Isthmus.Testing;
 using Isthmus.Wire;
 using Isthmus.Wire.Envoy.Clusters;
 using Isthmus.Wire.Envoy.Endpoints;
@@ -89,8 +90,44 @@ public sealed class SnapshotStateTests
         Assert.Single(_state.Apply(new(TypeUrls.Cluster, [new("c", "1", new Any { TypeUrl = TypeUrls.Cluster, Value = ByteString.CopyFrom(255, 255, 255) })], [], "1")));
 
     [Fact]
+    public void The_first_listeners_wait_for_the_first_clusters_and_later_ones_do_not()
+    {
+        Apply<RouteConfiguration>(TypeUrls.Route, Route("r", "x"));
+        Apply<Listener>(TypeUrls.Listener, Http);
+        Assert.Empty(_state.Current.Listeners);
+        Apply<Cluster>(TypeUrls.Cluster, Eds("a"), Eds("b"));
+        Apply<ClusterLoadAssignment>(TypeUrls.Endpoints, Endpoints("a", 1));
+        Assert.Empty(_state.Current.Listeners);
+        Assert.False(_state.IsReady(isSidecar: true));
+        Apply<ClusterLoadAssignment>(TypeUrls.Endpoints, Endpoints("b"));
+        Assert.Single(_state.Current.Listeners);
+        Assert.True(_state.IsReady(isSidecar: true));
+
+        Apply<Cluster>(TypeUrls.Cluster, Eds("c"));
+        Apply<Listener>(TypeUrls.Listener, Http.Replace("\"l\"", "\"other\"", StringComparison.Ordinal));
+        Assert.Equal(2, _state.Current.Listeners.Count);
+    }
+
+    [Fact]
+    public void Clusters_whose_endpoints_never_come_do_not_hold_listeners_forever()
+    {
+        var time = new ManualClock();
+        using var state = new SnapshotState(new ProxyPorts(time, new Random(1), new ProcessSockets(), _resolver), _secrets, new((_, _) => { }));
+        state.Apply(Update<Cluster>(TypeUrls.Cluster, Eds("a")));
+        state.Apply(Update<RouteConfiguration>(TypeUrls.Route, Route("r", "x")));
+        state.Apply(Update<Listener>(TypeUrls.Listener, Http));
+        time.Advance(TimeSpan.FromSeconds(14));
+        state.Look();
+        Assert.Empty(state.Current.Listeners);
+        time.Advance(TimeSpan.FromSeconds(1));
+        state.Look();
+        Assert.Single(state.Current.Listeners);
+    }
+
+    [Fact]
     public void A_listener_waits_for_its_routes_and_certificates()
     {
+        Apply<Cluster>(TypeUrls.Cluster);
         Apply<Listener>(TypeUrls.Listener, Http);
         Assert.Equal(["r"], _state.WantedRoutes);
         Assert.Empty(_state.Current.Listeners);

@@ -58,8 +58,7 @@ internal sealed class GatewayProxy : IDisposable
         _plane = DataPlane.Build(ProxySettings.Default(ProxyIdentity.Unknown, ProxySettings.Gateway), ports, Secrets, new NoLogs(), NullLoggerFactory.Instance);
         var listener = MeshRig.Listener(Feed, "0.0.0.0_15443")!;
         listener.Address = new() { SocketAddress = new() { Address = "127.0.0.1", PortValue = (uint)_port.Number } };
-        Apply(TypeUrls.Cluster, Feed.Snapshot!.Types[TypeUrls.Cluster].All.Select(item => new NamedResource(item.Name, "1", item.Body)));
-        Apply(TypeUrls.Route, Feed.Snapshot!.Types[TypeUrls.Route].All.Select(item => new NamedResource(item.Name, "1", item.Body)));
+        foreach (var type in (string[])[TypeUrls.Cluster, TypeUrls.Endpoints, TypeUrls.Route]) Apply(type, Feed.Snapshot!.Types[type].All.Select(item => new NamedResource(item.Name, "1", item.Body)));
         Rejected = Apply(TypeUrls.Listener, [new(listener.Name, "1", new Any { TypeUrl = TypeUrls.Listener, Value = listener.ToByteString() })], mayReject: true);
         Assert.Empty(_plane.ListenerFailures);
     }

@@ -187,5 +187,7 @@ internal sealed class NoSecrets : ISecretSource
 
     public RootSecret? FindRoots(string name) => null;
 
+    public bool IsAbsent(string name) => true;
+
     public IReadOnlyList<SecretView> View() => [];
 }

@@ -131,6 +131,7 @@ public sealed class MissingSecretTests : IDisposable
              "listener_filters": [{"name": "envoy.filters.listener.tls_inspector", "typed_config": {"@type": "type.googleapis.com/envoy.extensions.filters.listener.tls_inspector.v3.TlsInspector"} }],
              "filter_chains": [{{{string.Join(',', chains)}}}] }
             """);
+        Assert.Empty(Apply(Isthmus.Wire.Xds.TypeUrls.Cluster, []));
         Assert.Empty(Apply(Isthmus.Wire.Xds.TypeUrls.Listener, [(name, listener)]));
     }
 

@@ -73,6 +73,7 @@ public sealed class TimeLimitTests
     public async Task A_client_that_does_not_complete_a_head_gets_408_and_an_idle_one_nothing(string listener, string text, string details)
     {
         using var proxy = Proxy(out var clock, listener, """ "direct_response": {"status": 204} """);
+        proxy.Endpoints("up");
         using var idle = await Raw.ConnectAsync(proxy, isHttp2: false);
         using var client = await Raw.ConnectAsync(proxy, isHttp2: false);
         Assert.Equal("204", (await client.AskAsync(Get11)).Status);
@@ -88,6 +89,7 @@ public sealed class TimeLimitTests
     public async Task A_client_of_HTTP2_that_does_not_complete_a_head_loses_its_connection()
     {
         using var proxy = Proxy(out var clock, " \"request_headers_timeout\": \"5s\", ", """ "direct_response": {"status": 204} """);
+        proxy.Endpoints("up");
         using var client = await Raw.ConnectAsync(proxy, isHttp2: true);
         await client.SendAsync(Frame(H2Frame.Headers, H2Flags.None, 1, Block(":method GET")));
         await PassAsync(clock, client.ReadToEndAsync());

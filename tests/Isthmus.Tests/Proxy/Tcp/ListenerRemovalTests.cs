@@ -90,6 +90,7 @@ public sealed class ListenerRemovalTests
     {
         var sockets = new Watched();
         using var proxy = new LoopbackProxy([LoopbackProxy.Cluster("back")], """ "direct_response": {"status": 200} """, sockets: sockets);
+        proxy.Endpoints("back");
         using var socket = new Socket(SocketType.Stream, ProtocolType.Tcp);
         var ended = new TaskCompletionSource();
         Downstream? connection = null;

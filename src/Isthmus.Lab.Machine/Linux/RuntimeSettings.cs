@@ -6,8 +6,8 @@ public static class RuntimeSettings
     public static readonly IReadOnlyList<(string Key, string Value)> Environment =
     [
         ("DOTNET_TieredPGO", "0"),
-        // Hexadecimal: 20 s. Compiling hot methods again takes a fifth of the CPU time of a mesh that starts; one that stays up gets it later.
-        ("DOTNET_TC_CallCountingDelayMs", "4E20"),
+        // Hexadecimal: 60 s. Compiling hot methods again takes a fifth of the CPU time of a mesh that starts; one that stays up gets it later.
+        ("DOTNET_TC_CallCountingDelayMs", "EA60"),
         // Idle threads sleep at once: spinning takes CPU time from the other processes that start.
         ("DOTNET_ThreadPool_UnfairSemaphoreSpinLimit", "0"),
         // Mapping each code page twice (W^X) takes a tenth of the start time, and a lab starts many processes.

@@ -13,7 +13,7 @@ internal static class TracingDecoder
     private const string GrpcPath = "/opentelemetry.proto.collector.trace.v1.TraceService/Export";
     private static readonly TimeSpan Patience = TimeSpan.FromSeconds(5);
 
-    /// <returns>Null if requests are not traced, because there is no collector, or this proxy does not speak its protocol. Requests are served as usual.</returns>
+    /// <returns>Null if requests are not traced: there is no collector, or this proxy does not speak its protocol.</returns>
     public static TracingSettings? Decode(Manager http, List<string> notes)
     {
         if (http.Tracing is not { Provider: { } provider } tracing) return null;

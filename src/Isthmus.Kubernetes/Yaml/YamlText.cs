@@ -16,17 +16,21 @@ public static class YamlText
 
     /// <summary>Every document; empty documents are skipped. Malformed text is a <see cref="ProblemException"/> with line
     /// and column.</summary>
-    public static IReadOnlyList<JsonNode> ParseAll(string text, string source)
+    public static IReadOnlyList<JsonNode> ParseAll(string text, string source) => [.. ParseDocuments(text, source).Select(document => document.Content)];
+
+    /// <summary>Every document, with the line where its content begins; empty documents are skipped.</summary>
+    public static IReadOnlyList<(int Line, JsonNode Content)> ParseDocuments(string text, string source)
     {
         try
         {
-            var documents = new List<JsonNode>();
+            var documents = new List<(int Line, JsonNode Content)>();
             var parser = new Parser(new StringReader(text));
             parser.Consume<StreamStart>();
             while (parser.Accept<DocumentStart>(out _))
             {
                 parser.Consume<DocumentStart>();
-                if (new Composer(parser).Read(0) is { } document) documents.Add(document);
+                var line = (int)parser.Current!.Start.Line;
+                if (new Composer(parser).Read(0) is { } document) documents.Add((line, document));
                 parser.Consume<DocumentEnd>();
             }
             return documents;

@@ -8,6 +8,10 @@ internal sealed class Findings(string @object)
 {
     /// <summary>Istio's code for an object that fails validation.</summary>
     public const string SchemaValidation = "IST0106";
+
+    /// <summary>Istio's code for an object that is valid, but does not mean what it seems to.</summary>
+    private const string SchemaWarning = "IST0133";
+
     private const int MaxProblems = 100;
 
     /// <summary>More errors than this cannot be closed: an object with so many does not apply.</summary>
@@ -36,7 +40,7 @@ internal sealed class Findings(string @object)
     }
 
     public void Warn(string path, string message, string remedy = "") =>
-        Add(new(SchemaValidation, @object, path, message, remedy, Severity.Warning));
+        Add(new(SchemaWarning, @object, path, message, remedy, Severity.Warning));
 
     private static bool IsWithin(string path, string field) =>
         path.StartsWith(field, StringComparison.Ordinal) && (path.Length == field.Length || path[field.Length] is '.' or '[');

@@ -17,10 +17,11 @@ public sealed class ClusterInventory
     private readonly List<Pod> _pods = [];
     private readonly List<Node> _nodes = [];
     private readonly List<Namespace> _namespaces = [];
-    private const string IngressClass = "istio";
-
+    private readonly List<WorkloadTemplate> _templates = [];
     private readonly List<object> _istio = [];
     private readonly List<Problem> _complaints = [];
+    private readonly Dictionary<string, JsonObject> _objects = new(StringComparer.Ordinal);
+    private IReadOnlySet<string> _unread = new HashSet<string>();
 
     private ClusterInventory(string context) => Context = context;
 
@@ -40,8 +41,17 @@ public sealed class ClusterInventory
 
     public IReadOnlyList<Namespace> Namespaces => _namespaces;
 
+    /// <summary>What Deployments, StatefulSets and DaemonSets make Pods from.</summary>
+    public IReadOnlyList<WorkloadTemplate> Templates => _templates;
+
     /// <summary>The Corefile of the cluster's DNS; empty when there is none.</summary>
     public string Corefile { get; private set; } = "";
+
+    /// <summary>The MeshConfig of its control plane, of the default revision if there is one; null when none was read.</summary>
+    public MeshConfig? Mesh { get; private set; }
+
+    /// <summary>The networks of that MeshConfig.</summary>
+    public MeshNetworks Networks { get; private set; } = MeshNetworks.None;
 
     /// <summary>The external authorizers of its control planes, by name; null when no MeshConfig was read.</summary>
     public ValueMap<ExternalAuthorizer>? Authorizers { get; private set; }
@@ -53,11 +63,11 @@ public sealed class ClusterInventory
     public ValueMap<AccessLogger>? Loggers { get; private set; }
 
     /// <summary>Where its proxies' trust comes from.</summary>
-    public TrustFacts Trust { get; init; } = TrustFacts.None;
+    public TrustFacts Trust { get; private set; } = TrustFacts.None;
 
     /// <summary>What is wrong with the Secrets that Gateways name, by NAMESPACE/NAME, and <c>with CA</c> for those that hold the CA of clients; empty when nothing is. Those that could not be read are
     /// missing here.</summary>
-    public ValueMap<string> Credentials { get; init; }
+    public ValueMap<string> Credentials { get; private set; }
 
     /// <summary>The readable Istio objects of one kind.</summary>
     public IEnumerable<T> Istio<T>() => _istio.OfType<T>();
@@ -67,26 +77,34 @@ public sealed class ClusterInventory
 
     public Service? Service(string ns, string name) => _services.FirstOrDefault(service => service.Metadata.Name == name && service.Metadata.Namespace == ns);
 
+    /// <summary>Every object of a kind as it was read.</summary>
+    public IEnumerable<JsonObject> Objects(string kind) => _objects.Values.Where(value => value["kind"]?.ToString() == kind);
+
+    public IEnumerable<JsonObject> AllObjects => _objects.Values;
+
+    /// <summary>The object as it was read, by <c>Kind namespace/name</c>; null when there is none.</summary>
+    public JsonObject? Find(string name) => _objects.GetValueOrDefault(name);
+
+    /// <summary>Whether the objects of a kind were read. Of those that were not, nothing can be said to be missing.</summary>
+    public bool Knows(string kind) => !_unread.Contains(kind);
+
     public static ClusterInventory Unreadable(string context, string error) => new(context) { Error = error };
 
-    /// <param name="objects">Services, Pods, Nodes, Namespaces, ConfigMaps, Ingress and Istio objects; others are ignored.</param>
-    public static ClusterInventory From(string context, IEnumerable<JsonObject> objects, TrustFacts? trust = null, string rootNamespace = WellKnown.SystemNamespace)
+    /// <param name="objects">Services, Pods, Nodes, Namespaces, ConfigMaps, workloads, webhooks, Ingress and Istio objects; others are ignored. Of two with the same name, the later counts.</param>
+    /// <param name="unread">Kinds whose objects could not be read.</param>
+    public static ClusterInventory From(string context, IEnumerable<JsonObject> objects, TrustFacts? trust = null, string rootNamespace = WellKnown.SystemNamespace, IReadOnlySet<string>? unread = null)
     {
-        var cluster = new ClusterInventory(context) { Trust = trust ?? TrustFacts.None, RootNamespace = rootNamespace };
-        foreach (var value in objects) cluster.Add(value);
+        var cluster = new ClusterInventory(context) { Trust = trust ?? TrustFacts.None, RootNamespace = rootNamespace, _unread = unread ?? new HashSet<string>() };
+        foreach (var value in objects.Where(IsRead)) cluster._objects[NameOf(value)] = value;
+        foreach (var value in cluster._objects.Values) cluster.Add(value);
         return cluster;
     }
 
     /// <summary>The same cluster with what was read about the Secrets that its Gateways name.</summary>
     public ClusterInventory WithCredentials(ValueMap<string> credentials)
     {
-        var next = new ClusterInventory(Context) { Error = Error, RootNamespace = RootNamespace, Trust = Trust, Corefile = Corefile, Credentials = credentials, Authorizers = Authorizers, Tracers = Tracers, Loggers = Loggers };
-        next._services.AddRange(_services);
-        next._pods.AddRange(_pods);
-        next._nodes.AddRange(_nodes);
-        next._namespaces.AddRange(_namespaces);
-        next._istio.AddRange(_istio);
-        next._complaints.AddRange(_complaints);
+        var next = (ClusterInventory)MemberwiseClone();
+        next.Credentials = credentials;
         return next;
     }
 
@@ -100,29 +118,52 @@ public sealed class ClusterInventory
         return cluster;
     }
 
-    /// <summary>A copy with one more object.</summary>
-    public ClusterInventory With(JsonObject value)
+    /// <summary>A copy with more objects, which replace those of the same names.</summary>
+    public ClusterInventory With(params IEnumerable<JsonObject> values) => From(Context, _objects.Values.Concat(values), Trust, RootNamespace, _unread).WithCredentials(Credentials);
+
+    /// <summary>A copy whose control planes all have this MeshConfig.</summary>
+    public ClusterInventory WithMesh(string text)
     {
-        var next = WithCredentials(Credentials);
-        next.Add(value);
-        return next;
+        var settings = new JsonObject
+        {
+            ["apiVersion"] = "v1", ["kind"] = "ConfigMap", ["metadata"] = new JsonObject { ["name"] = "istio", ["namespace"] = RootNamespace }, ["data"] = new JsonObject { ["mesh"] = text },
+        };
+        return From(Context, _objects.Values.Where(value => value["kind"]?.ToString() != "ConfigMap" || value["data"]?["mesh"] is null).Append(settings), Trust, RootNamespace, _unread).WithCredentials(Credentials);
+    }
+
+    /// <summary>How findings name an object: <c>Kind namespace/name</c>, or <c>Kind name</c> at cluster scope.</summary>
+    public static string NameOf(JsonObject value)
+    {
+        var ns = value["metadata"]?["namespace"]?.ToString() ?? "";
+        return $"{value["kind"]} {(ns.Length > 0 ? $"{ns}/" : "")}{value["metadata"]?["name"]}";
+    }
+
+    /// <summary>Kinds of other API groups have the same names.</summary>
+    private static bool IsRead(JsonObject value)
+    {
+        var (version, kind) = (value["apiVersion"]?.ToString() ?? "", value["kind"]?.ToString() ?? "");
+        return kind switch
+        {
+            "Service" or "Pod" or "Namespace" or "Node" or "ConfigMap" or "ServiceAccount" => version == "v1",
+            "Deployment" or "StatefulSet" or "DaemonSet" => version.StartsWith("apps/", StringComparison.Ordinal),
+            "Ingress" => version.StartsWith("networking.k8s.io/", StringComparison.Ordinal),
+            "MutatingWebhookConfiguration" or "ValidatingWebhookConfiguration" => true,
+            _ => IstioKind.Find(version, kind) is not null,
+        };
     }
 
     private void Add(JsonObject value)
     {
         switch (value["kind"]?.ToString())
         {
-            case "Service" when value["apiVersion"]?.ToString() == "v1": _services.Add(Read<Service>(value)); break;
+            case "Service": _services.Add(Read<Service>(value)); break;
             case "Pod": _pods.Add(Read<Pod>(value)); break;
             case "Namespace": _namespaces.Add(Read<Namespace>(value)); break;
             case "Node": _nodes.Add(Read<Node>(value)); break;
+            case "Deployment" or "StatefulSet" or "DaemonSet": _templates.Add(WorkloadTemplate.Of(value)); break;
             case "ConfigMap":
                 if (value["metadata"]?["namespace"]?.ToString() == "kube-system" && value["metadata"]?["name"]?.ToString() == "coredns") Corefile = value["data"]?["Corefile"]?.ToString() ?? "";
                 else if (value["data"]?["mesh"] is JsonValue mesh) AddSettings($"ConfigMap {value["metadata"]?["namespace"]}/{value["metadata"]?["name"]}", mesh.ToString(), value["data"]?["meshNetworks"]?.ToString() ?? "");
-                break;
-            case "Ingress":
-                if (value["spec"]?["ingressClassName"]?.ToString() == IngressClass || value["metadata"]?["annotations"]?["kubernetes.io/ingress.class"]?.ToString() == IngressClass)
-                    _complaints.Add(new("ISM1412", $"Ingress {value["metadata"]?["namespace"]}/{value["metadata"]?["name"]}", "", "has no effect: control planes of Isthmus do not read Ingress objects", "create a Gateway and a VirtualService", Severity.Warning));
                 break;
             case { } kind when IstioKind.Find(value["apiVersion"]?.ToString() ?? "", kind) is not null:
                 var read = IstioConfig.Read(value, Context);
@@ -139,10 +180,12 @@ public sealed class ClusterInventory
         try
         {
             var (config, problems) = MeshConfigReader.ReadMesh(YamlText.Parse(mesh, "data[mesh]"), $"{map}, key mesh");
+            var (known, networkProblems) = MeshConfigReader.ReadNetworks(YamlText.Parse(networks, "data[meshNetworks]"), $"{map}, key meshNetworks");
+            if (Mesh is null || map.EndsWith("/istio", StringComparison.Ordinal)) (Mesh, Networks) = (config, known);
             Authorizers = config.Authorizers.Concat(Authorizers ?? ValueMap<ExternalAuthorizer>.Empty).DistinctBy(item => item.Key).ToValueMap();
             Tracers = config.Tracers.Concat(Tracers ?? ValueMap<Tracer>.Empty).DistinctBy(item => item.Key).ToValueMap();
             Loggers = config.Loggers.Concat(Loggers ?? ValueMap<AccessLogger>.Empty).DistinctBy(item => item.Key).ToValueMap();
-            _complaints.AddRange([.. problems, .. MeshConfigReader.ReadNetworks(YamlText.Parse(networks, "data[meshNetworks]"), $"{map}, key meshNetworks").Problems]);
+            _complaints.AddRange([.. problems, .. networkProblems]);
         }
         catch (ProblemException e)
         {

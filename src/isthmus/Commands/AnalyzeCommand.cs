@@ -1,12 +1,10 @@
 using System.CommandLine;
-using System.Text.Json.Nodes;
 using Isthmus.Core.Problems;
-using Isthmus.Kubernetes.Yaml;
-using Isthmus.Mesh.Config;
-using Isthmus.Operate.Diagnose;
+using Isthmus.Kubernetes.Client;
 using Isthmus.Operate.Diagnose.Analysis;
 using Isthmus.Operate.Inventory;
 using Isthmus.Options;
+using Isthmus.Output;
 
 namespace Isthmus.Commands;
 
@@ -15,76 +13,91 @@ internal static class AnalyzeCommand
 {
     private const int MostProxies = 200;
 
+    private const string Examples = """
+        Without files, all clusters of --contexts are analyzed. Files are added to the objects of the cluster
+        of the current context, as if they were applied; --use-kube=false analyzes the files alone.
+
+        Examples:
+          isthmus analyze
+          isthmus analyze --contexts cluster1,cluster2 --failure-threshold Warning
+          isthmus analyze --recursive new.yaml config/
+          isthmus analyze --use-kube=false -o sarif config/ > analysis.sarif
+          isthmus analyze -S "IST0103=Pod *.testing" -S "IST0102=Namespace default"
+          isthmus analyze --list-analyzers
+
+        """;
+
     internal static Command Build()
     {
-        var files = new Argument<string[]>("file") { Description = "Files with Istio objects to check; '-' reads standard input", Arity = ArgumentArity.ZeroOrMore };
-        var contexts = new MeshContexts();
-        var output = new OutputOption();
-        var all = new Option<bool>("--all-namespaces", "-A") { Description = "Check all namespaces (always the case; accepted for compatibility)" };
-        var useKube = new Option<bool>("--use-kube", "-k") { Description = "Check the clusters too when files are given" };
-        var command = new Command("analyze", "Report configuration errors and missing objects in clusters or files. Read-only; exits with 1 if there are errors.") { files, contexts.Option, output.Option, all, useKube };
+        var options = new AnalyzeOptions();
+        var command = new Command("analyze", "Report problems in the configuration of clusters, alone and between them. Read-only; exits with 79 if there are errors.");
+        options.AddTo(command);
+        HelpExamples.AddTo(command, Examples);
         command.SetAction(async (line, stop) =>
         {
-            var names = line.GetValue(files) ?? [];
-            var findings = names.SelectMany(Check).ToList();
-            var looked = names.ToList();
-            if (names.Length == 0 || line.GetValue(useKube))
+            if (line.GetValue(options.List))
             {
-                var chosen = line.GetValue(GlobalOptions.Context) is { } one && line.GetResult(contexts.Option) is null ? [one] : contexts.Names(line);
-                findings.AddRange(Analysis.Run(await ReadAsync(line, chosen, MostProxies, stop)));
-                looked.AddRange(chosen);
+                AnalysisReport.List(Analyzers.All);
+                return ExitCode.Success;
             }
-            if (line.GetValue(GlobalOptions.Namespace) is { } ns) findings = [.. findings.Where(finding => finding.Problem.Object.Contains($" {ns}/", StringComparison.Ordinal))];
-            output.Write(line, () => Tree(findings), () => Show(findings, looked));
-            return findings.Any(finding => finding.Problem.Severity == Severity.Error) ? 1 : 0;
+            var suppressions = options.Suppressions(line);
+            using var limited = CancellationTokenSource.CreateLinkedTokenSource(stop);
+            limited.CancelAfter(options.Timeout.Of(line));
+            try
+            {
+                return await RunAsync(line, options, suppressions, limited.Token);
+            }
+            catch (OperationCanceledException) when (!stop.IsCancellationRequested)
+            {
+                throw new ProblemException(options.Timeout.Option.Name, $"the clusters were not read within {line.GetValue(options.Timeout.Option)}", "allow more time, or choose fewer clusters with --contexts");
+            }
         });
         return command;
     }
 
+    /// <param name="proxies">How many proxies of each cluster to ask what they trust; 0 for none.</param>
     internal static Task<ClusterInventory[]> ReadAsync(ParseResult line, IEnumerable<string> contexts, int proxies, CancellationToken stop)
     {
         var reader = new InventoryReader(line.GetValue(GlobalOptions.IstioNamespace)!, proxies);
         return Task.WhenAll(contexts.Select(name => reader.ReadAsync(name, MeshContexts.Load(line, name), stop)));
     }
 
-    private static IEnumerable<Finding> Check(string file)
+    private static async Task<int> RunAsync(ParseResult line, AnalyzeOptions options, IReadOnlyList<Suppression> suppressions, CancellationToken stop)
     {
-        string text;
-        try
+        var ns = line.GetValue(options.AllNamespaces) ? null : line.GetValue(GlobalOptions.Namespace);
+        var paths = line.GetValue(options.Files) ?? [];
+        var files = ManifestFiles.Read(paths, line.GetValue(options.Recursive), ns ?? "default", Console.In);
+        foreach (var skipped in files.Skipped) Console.Error.WriteLine($"Skipping file {skipped}, recognized file extensions are: {string.Join(' ', ManifestFiles.Extensions)}");
+        var isUnreadable = files.Problems.Count > 0 && !line.GetValue(options.IgnoreUnknown);
+        if (isUnreadable)
+            foreach (var problem in files.Problems) Console.Error.WriteLine($"Error: {problem}");
+
+        var (clusters, changed) = await ClustersAsync(line, options, files, stop);
+        if (line.GetValue(options.MeshConfig) is { } mesh)
         {
-            text = file == "-" ? Console.In.ReadToEnd() : File.ReadAllText(file);
+            var text = InputFile.Read(options.MeshConfig.Name, mesh);
+            clusters = [.. clusters.Select(cluster => cluster.Error.Length > 0 ? cluster : cluster.WithMesh(text))];
         }
-        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
-        {
-            throw UnreadableFile.Problem(file, file, e);
-        }
-        return YamlText.ParseAll(text, file).OfType<JsonObject>()
-            .Where(value => IstioKind.Find(value["apiVersion"]?.ToString() ?? "", value["kind"]?.ToString() ?? "") is not null)
-            .SelectMany(value => Validation.Check(value)).Select(problem => new Finding(file, problem));
+        var result = Analysis.Examine(clusters);
+        var findings = files.Located(result.Findings, changed).Where(finding => suppressions.All(suppression => !suppression.Covers(finding)) && (ns is null || IsIn(ns, finding.Problem))).ToList();
+        var report = new AnalysisReport([.. findings.Where(finding => finding.Problem.Severity >= options.OutputThreshold.Of(line))], [.. paths, .. clusters.Select(cluster => cluster.Context).Where(name => name != ManifestFiles.ClusterName)], line.GetValue(options.Color) ?? (Terminal.CanErase && Environment.GetEnvironmentVariable("NO_COLOR") is null or ""));
+        if (line.GetValue(options.Verbose)) AnalysisReport.Describe(result, report.Analyzed);
+        report.Write(line.GetValue(options.Format)!);
+        return findings.Exists(finding => finding.Problem.Severity >= options.FailureThreshold.Of(line)) ? ExitCode.IssuesFound : isUnreadable ? ExitCode.Failure : ExitCode.Success;
     }
 
-    private static void Show(List<Finding> findings, List<string> looked)
+    /// <summary>The clusters with the objects of the files, and the name of the cluster that has these.</summary>
+    private static async Task<(IReadOnlyList<ClusterInventory> Clusters, string Changed)> ClustersAsync(ParseResult line, AnalyzeOptions options, ManifestFiles files, CancellationToken stop)
     {
-        foreach (var finding in findings)
-        {
-            var problem = finding.Problem;
-            Console.WriteLine($"{problem.Severity} [{problem.Code}] ({problem.Object} {finding.Cluster}) {(problem.Path.Length > 0 ? $"{problem.Path}: " : "")}{problem.Message}");
-            if (problem.Remedy.Length > 0) Console.WriteLine($"  → {problem.Remedy}");
-            if (finding.Missing is { } missing)
-                Console.WriteLine($"  Missing in {missing.Cluster}:\n{string.Concat(YamlText.Print(missing.Object).Split('\n', StringSplitOptions.RemoveEmptyEntries).Select(text => $"    {text}\n"))}");
-        }
-        if (findings.Count == 0) Console.WriteLine($"✔ No validation issues found when analyzing {string.Join(", ", looked)}.");
+        if (!line.GetValue(options.UseKube)) return ([files.Alone(line.GetValue(GlobalOptions.IstioNamespace)!)], ManifestFiles.ClusterName);
+        var contexts = options.Contexts(line);
+        var clusters = await ReadAsync(line, contexts, MostProxies, stop);
+        if (files.Objects.Count == 0) return (clusters, "");
+        var current = line.GetValue(GlobalOptions.Context) ?? GlobalOptions.Access(line).Name;
+        var changed = contexts.Contains(current) ? current : contexts[0];
+        return ([.. clusters.Select(cluster => cluster.Context == changed && cluster.Error.Length == 0 ? cluster.With(files.Objects) : cluster)], changed);
     }
 
-    private static JsonArray Tree(List<Finding> findings) => new([.. findings.Select(finding =>
-    {
-        var problem = finding.Problem;
-        var item = new JsonObject
-        {
-            ["code"] = problem.Code, ["level"] = problem.Severity.ToString(), ["cluster"] = finding.Cluster, ["origin"] = problem.Object,
-            ["path"] = problem.Path, ["message"] = problem.Message, ["remedy"] = problem.Remedy,
-        };
-        if (finding.Missing is { } missing) item["missing"] = new JsonObject { ["cluster"] = missing.Cluster, ["object"] = missing.Object.DeepClone() };
-        return (JsonNode)item;
-    })]);
+    private static bool IsIn(string ns, Problem problem) =>
+        problem.Object.Contains($" {ns}/", StringComparison.Ordinal) || problem.Object == $"Namespace {ns}";
 }

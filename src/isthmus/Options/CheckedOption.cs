@@ -24,6 +24,13 @@ internal static class CheckedOption
         return option;
     }
 
+    /// <summary>An option of istioctl that is known, and not supported.</summary>
+    internal static Option<T> Refused<T>(this Option<T> option, string remedy)
+    {
+        option.Validators.Add(result => result.AddError(new WrongUseException(option.Name, "is not supported", remedy).Message));
+        return option;
+    }
+
     /// <summary>The option takes one of these words.</summary>
     /// <param name="wrong">What another word is not, for example <c>is not a direction</c>.</param>
     internal static Option<T> OneOf<T>(this Option<T> option, StringComparer comparer, string wrong, string remedy, params string[] words) =>

@@ -29,7 +29,7 @@ public sealed class GatewayCertificatesTests
         var restarted = Restart();
         Assert.Equal(["kubernetes://front CN=first"], SecurityTests.Credentials(restarted));
         var problem = Assert.Single(restarted.Problems);
-        Assert.Equal(("IST0101", "Gateway shop/front", "spec.servers[0].tls.credentialName"), (problem.Code, problem.Object, problem.Path));
+        Assert.Equal((state == "deleted" ? "IST0101" : "IST0161", "Gateway shop/front", "spec.servers[0].tls.credentialName"), (problem.Code, problem.Object, problem.Path));
         Assert.Contains(reason, problem.Message, StringComparison.Ordinal);
         Assert.EndsWith("; gateways get the last good certificate", problem.Message, StringComparison.Ordinal);
         Write("front", ("tls.crt", certificate), ("tls.key", key));

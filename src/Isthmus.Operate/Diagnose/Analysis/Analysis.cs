@@ -3,22 +3,32 @@ using Isthmus.Operate.Inventory;
 
 namespace Isthmus.Operate.Diagnose.Analysis;
 
-/// <summary>Finds known problems between the objects of one or more clusters, as a pure function.</summary>
+/// <summary>What an analysis found, and which analyzers took part.</summary>
+/// <param name="Skipped">Those that lack an input.</param>
+public sealed record AnalysisResult(IReadOnlyList<Finding> Findings, IReadOnlyList<Analyzer> Executed, IReadOnlyList<Analyzer> Skipped);
+
+/// <summary>Finds known problems in the objects of one or more clusters and between them, as a pure function.</summary>
 public static class Analysis
 {
-    public static IReadOnlyList<Finding> Run(IReadOnlyList<ClusterInventory> clusters) =>
-    [
-        .. clusters.Where(cluster => cluster.Error.Length > 0)
-            .Select(cluster => new Finding(cluster.Context, new("ISM1400", $"cluster {cluster.Context}", "", $"cannot be read: {cluster.Error}", "check that the cluster is running and that its kubeconfig entry is correct"))),
-        .. clusters.SelectMany(cluster => cluster.Complaints.Select(problem => new Finding(cluster.Context, problem))),
-        .. StubDomain.Check(clusters),
-        // Several ServiceEntries can lead to the same problem.
-        .. GlobalHosts.Check(clusters).DistinctBy(finding => (finding.Cluster, finding.Problem)),
-        .. TrustAnalysis.Check(clusters),
-        .. CredentialReferences.Check(clusters),
-        .. RestrictedNamespaces.Check(clusters),
-        .. RuleConflicts.Check(clusters),
-        .. ProviderReferences.Check(clusters),
-        .. ClientAffinity.Check(clusters),
-    ];
+    /// <summary>The annotation by which an object declares that problems of it are intended: their codes, or <c>*</c>.</summary>
+    private const string SuppressedBy = "galley.istio.io/analyze-suppress";
+
+    /// <summary>All findings, in the order of the analyzers.</summary>
+    public static IReadOnlyList<Finding> Run(IReadOnlyList<ClusterInventory> clusters) => Examine(clusters).Findings;
+
+    public static AnalysisResult Examine(IReadOnlyList<ClusterInventory> clusters)
+    {
+        var mesh = new MeshSnapshot(clusters);
+        var (executed, skipped) = (Analyzers.All.Where(analyzer => mesh.Knows(analyzer.Inputs)).ToList(), Analyzers.All.Where(analyzer => !mesh.Knows(analyzer.Inputs)).ToList());
+        var byContext = clusters.DistinctBy(cluster => cluster.Context).ToDictionary(cluster => cluster.Context, StringComparer.Ordinal);
+        // Several objects can lead to the same problem of another one.
+        var findings = executed.SelectMany(analyzer => analyzer.Check(mesh)).DistinctBy(finding => (finding.Cluster, finding.Problem)).Where(finding => !IsSuppressed(finding.Problem, byContext[finding.Cluster]));
+        return new([.. findings], executed, skipped);
+    }
+
+    private static bool IsSuppressed(Problem problem, ClusterInventory cluster)
+    {
+        var codes = cluster.Find(problem.Object)?["metadata"]?["annotations"]?[SuppressedBy]?.ToString() ?? "";
+        return codes.Length > 0 && codes.Split(',', StringSplitOptions.TrimEntries).Any(code => code == "*" || code == problem.Code);
+    }
 }

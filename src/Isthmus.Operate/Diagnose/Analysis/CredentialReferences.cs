@@ -17,6 +17,12 @@ public sealed record CredentialReference(Gateway Gateway, string Path, string Na
 /// <summary>Gateways whose <c>credentialName</c> names no usable Secret. Pure.</summary>
 public static class CredentialReferences
 {
+    /// <summary>What <see cref="ClusterInventory.Credentials"/> says of a Secret that is not there.</summary>
+    internal const string DoesNotExist = "does not exist";
+
+    public static Analyzer Analyzer { get; } = new("gateway.SecretAnalyzer", "Checks the Secrets that Gateways name in credentialName",
+        [IstioCodes.ReferencedResourceNotFound, IstioCodes.InvalidGatewayCredential], ["Gateway", "Pod"], mesh => Check(mesh.Readable));
+
     /// <summary>The Secrets that Gateways name: each must be in the namespace of the Pods that serve it.</summary>
     public static IEnumerable<CredentialReference> Of(ClusterInventory cluster) =>
         from gateway in cluster.Istio<Gateway>()
@@ -31,6 +37,8 @@ public static class CredentialReferences
         from reference in Of(cluster)
         let problem = cluster.Credentials.GetValueOrDefault(reference.Key, "")
         where problem.Length > 0
-        select new Finding(cluster.Context, new("IST0101", $"Gateway {reference.Gateway.FullName}", reference.Path,
-            $"Referenced credentialName not found: \"{reference.Name}\" (Secret {reference.Namespace}/{reference.Name} {problem})", $"create or correct the Secret in namespace {reference.Namespace}, or correct the name"));
+        let isMissing = problem == DoesNotExist
+        select (isMissing ? IstioCodes.ReferencedResourceNotFound : IstioCodes.InvalidGatewayCredential).At(cluster, $"Gateway {reference.Gateway.FullName}", reference.Path,
+            isMissing ? $"Referenced credentialName not found: \"{reference.Name}\" (Secret {reference.Namespace}/{reference.Name} {problem})" : $"Secret {reference.Namespace}/{reference.Name} {problem}",
+            isMissing ? $"create the Secret in namespace {reference.Namespace}, or correct the name" : "correct the Secret");
 }

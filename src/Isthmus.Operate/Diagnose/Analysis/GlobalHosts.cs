@@ -12,6 +12,12 @@ namespace Isthmus.Operate.Diagnose.Analysis;
 /// </summary>
 public static class GlobalHosts
 {
+    public static Analyzer Analyzer { get; } = new("serviceentry.GlobalHostAnalyzer", "Checks that gateways of other clusters route the calls of ServiceEntries that lead to them",
+        [
+            OwnCodes.GatewayRefusesHost, OwnCodes.HostUnknownAtGateway, OwnCodes.PortUnknownAtGateway, OwnCodes.NameNotRewritten, OwnCodes.WrongGatewayPort, OwnCodes.PlainTextToGateway, OwnCodes.SharedAddress,
+        ],
+        ["Service", "ServiceEntry"], mesh => Check(mesh.Readable));
+
     /// <summary>What is wrong with the entries of every cluster, as far as the given clusters show.</summary>
     public static IEnumerable<Finding> Check(IReadOnlyList<ClusterInventory> clusters)
     {

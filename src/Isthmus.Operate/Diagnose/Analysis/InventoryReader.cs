@@ -21,7 +21,11 @@ public sealed class InventoryReader(string istioNamespace, int proxies)
 {
     private const int AtOnce = 8;
 
-    private static readonly ResourceKind Ingress = new("networking.k8s.io", "v1", "Ingress", "ingresses", true);
+    /// <summary>Roles for Istio need not include these: without them, some analyzers are skipped.</summary>
+    private static readonly ResourceKind[] Optional =
+    [
+        new("networking.k8s.io", "v1", "Ingress", "ingresses", true), Kinds.Deployment, Kinds.StatefulSet, Kinds.DaemonSet, Kinds.ServiceAccount, Kinds.MutatingWebhookConfiguration,
+    ];
 
     public async Task<ClusterInventory> ReadAsync(string context, ClusterAccess access, CancellationToken stop)
     {
@@ -42,12 +46,13 @@ public sealed class InventoryReader(string istioNamespace, int proxies)
 
     private async Task<ClusterInventory> ReadAsync(string context, KubeClient client, CancellationToken stop)
     {
-        var kinds = (ResourceKind[])[Kinds.Service, Kinds.Pod, Kinds.Node, Kinds.Namespace, Ingress, .. IstioKind.All.Where(kind => kind.Kind != "IstioOperator").Select(kind => Manifests.ResourceOf(kind))];
+        var kinds = (ResourceKind[])[Kinds.Service, Kinds.Pod, Kinds.Node, Kinds.Namespace, .. Optional, .. IstioKind.All.Where(kind => kind.Kind != "IstioOperator").Select(kind => Manifests.ResourceOf(kind))];
         var lists = await Task.WhenAll(kinds.Select(kind => ListAsync(client, kind, stop)));
-        var objects = lists.SelectMany(list => list).ToList();
+        var objects = lists.SelectMany(list => list ?? []).ToList();
+        var unread = kinds.Zip(lists).Where(pair => pair.Second is null).Select(pair => pair.First.Kind).ToHashSet(StringComparer.Ordinal);
         if (await client.FindAsync(Kinds.ConfigMap, "kube-system", "coredns", stop) is { } dns) objects.Add(Typed(dns, Kinds.ConfigMap));
         objects.AddRange(await SettingsAsync(client, stop));
-        var cluster = ClusterInventory.From(context, objects, await TrustAsync(client, [.. objects.Where(value => value["kind"]?.ToString() == "Pod")], stop), istioNamespace);
+        var cluster = ClusterInventory.From(context, objects, await TrustAsync(client, [.. objects.Where(value => value["kind"]?.ToString() == "Pod")], stop), istioNamespace, unread);
         return cluster.WithCredentials(await CredentialsAsync(client, cluster, stop));
     }
 
@@ -82,7 +87,7 @@ public sealed class InventoryReader(string istioNamespace, int proxies)
 
     private static string ProblemOf(Secret? secret)
     {
-        if (secret is null) return "does not exist";
+        if (secret is null) return CredentialReferences.DoesNotExist;
         if (Text(secret, "tls.crt", "cert") is not { Length: > 0 } certificate) return "holds no certificate (tls.crt)";
         if (Text(secret, "tls.key", "key") is not { Length: > 0 } key) return "holds no private key (tls.key)";
         try
@@ -101,15 +106,20 @@ public sealed class InventoryReader(string istioNamespace, int proxies)
         : Text(secret, "ca.crl", "crl") is not null ? "holds a certificate revocation list (ca.crl), which is not supported: all clients with a certificate are refused"
         : "";
 
-    private static async Task<IReadOnlyList<JsonObject>> ListAsync(KubeClient client, ResourceKind kind, CancellationToken stop)
+    /// <summary>Null: nobody may read them.</summary>
+    private static async Task<IReadOnlyList<JsonObject>?> ListAsync(KubeClient client, ResourceKind kind, CancellationToken stop)
     {
         try
         {
             return [.. (await client.ListAllAsync<JsonObject>(kind, null, new ListOptions(), stop)).Select(value => Typed(value, kind))];
         }
-        catch (KubeException e) when (e.IsNotFound || (kind == Ingress && e.Code == 403))
+        catch (KubeException e) when (e.IsNotFound)
         {
-            return []; // The kinds are not defined: a cluster without a control plane. Roles for Istio need not include Ingress objects.
+            return []; // The kinds are not defined: a cluster without a control plane.
+        }
+        catch (KubeException e) when (e.Code == 403 && Optional.Contains(kind))
+        {
+            return null;
         }
     }
 

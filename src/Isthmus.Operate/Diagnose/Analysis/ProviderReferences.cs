@@ -10,6 +10,8 @@ public static class ProviderReferences
 {
     private const string Denied = "requests that match are denied", Untraced = "requests are not traced", Unlogged = "it is not written";
 
+    public static Analyzer Analyzer { get; } = new("mesh.ProviderAnalyzer", "Checks that the extension providers that policies and Telemetries name exist", [IstioCodes.ReferencedResourceNotFound], ["Service"], mesh => Check(mesh.Readable));
+
     public static IEnumerable<Finding> Check(IReadOnlyList<ClusterInventory> clusters)
     {
         var hosts = clusters.SelectMany(cluster => cluster.Services.Select(service => $"{service.Metadata.Name}.{service.Metadata.Namespace}.svc.")

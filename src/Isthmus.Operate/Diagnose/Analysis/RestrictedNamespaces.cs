@@ -9,6 +9,8 @@ public static class RestrictedNamespaces
 {
     private const string Level = "pod-security.kubernetes.io/enforce";
 
+    public static Analyzer Analyzer { get; } = new("injection.PodSecurityAnalyzer", "Checks that the PodSecurity level of namespaces with injection allows sidecars", [OwnCodes.SidecarsRefused], ["Namespace"], mesh => Check(mesh.Readable));
+
     public static IEnumerable<Finding> Check(IReadOnlyList<ClusterInventory> clusters) =>
         from cluster in clusters
         where !HasNodeAgent(cluster)

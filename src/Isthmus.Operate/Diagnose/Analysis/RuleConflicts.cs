@@ -7,6 +7,8 @@ namespace Isthmus.Operate.Diagnose.Analysis;
 /// <summary>DestinationRules of one host that are merged, and parts of them that have no effect because an older rule has its own. Pure.</summary>
 public static class RuleConflicts
 {
+    public static Analyzer Analyzer { get; } = new("destinationrule.ConflictAnalyzer", "Checks for DestinationRules that an older one of the same host hides", [OwnCodes.HiddenDestinationRule], ["DestinationRule"], mesh => Check(mesh.Readable));
+
     public static IEnumerable<Finding> Check(IReadOnlyList<ClusterInventory> clusters) =>
         from cluster in clusters
         from same in cluster.Istio<DestinationRule>().GroupBy(rule => new RuleKey(rule.Namespace, rule.Host))

@@ -10,6 +10,9 @@ public static class TrustAnalysis
 {
     private static readonly string Restart = "kubectl --context={0} -n istio-system rollout restart deployment istiod, then restart the workloads";
 
+    public static Analyzer Analyzer { get; } = new("trust.RootAnalyzer", "Checks that all control planes, namespaces and proxies have the same root",
+        [OwnCodes.RootNotInForce, OwnCodes.LeftoverRoot, OwnCodes.StaleRootOfNamespace, OwnCodes.RootsDiffer, OwnCodes.StaleRootOfProxy], [], mesh => Check(mesh.Readable));
+
     public static IEnumerable<Finding> Check(IReadOnlyList<ClusterInventory> clusters)
     {
         var installed = clusters.Where(cluster => cluster.Trust is { HasIstio: true, InForce.IsKnown: true }).ToList();

@@ -37,7 +37,7 @@ public sealed class CredentialReferencesTests
         var reference = Assert.Single(CredentialReferences.Of(cluster));
         Assert.Equal(("istio-system/front with CA", true), (reference.Key, reference.ChecksClients));
         var finding = Assert.Single(CredentialReferences.Check([cluster.WithCredentials(new Dictionary<string, string> { [reference.Key] = "holds a certificate revocation list (ca.crl), which is not supported" }.ToValueMap())]));
-        Assert.StartsWith("Referenced credentialName not found: \"front\" (Secret istio-system/front holds a certificate revocation list", finding.Problem.Message, StringComparison.Ordinal);
+        Assert.Equal(("IST0161", "Secret istio-system/front holds a certificate revocation list (ca.crl), which is not supported"), (finding.Problem.Code, finding.Problem.Message));
     }
 
     private static ClusterInventory Cluster(Dictionary<string, string> credentials) =>

@@ -1,0 +1,64 @@
+using Isthmus.Core.Problems;
+
+namespace Isthmus.Operate.Diagnose.Analysis;
+
+/// <summary>Problems that Istio's analysis does not know.</summary>
+public static class OwnCodes
+{
+    public static readonly AnalysisCode ClusterNotReadable = new("ISM1400", "ClusterNotReadable", Severity.Error,
+        "The API server of a cluster does not answer, or refuses to show its objects. Nothing is known about the cluster.", "Check that the cluster is running, and its entry in the kubeconfig.");
+
+    public static readonly AnalysisCode GatewayRefusesHost = new("ISM1401", "GatewayRefusesHost", Severity.Error,
+        "A ServiceEntry leads to another cluster's gateway, which takes no calls for its host. Callers get 503.", "Add the host to the Gateway's AUTO_PASSTHROUGH server.");
+
+    public static readonly AnalysisCode HostUnknownAtGateway = new("ISM1402", "HostUnknownAtGateway", Severity.Error,
+        "A ServiceEntry leads to another cluster's gateway, where the host does not exist. Callers get 503.", "Check the host's name, or create the Service or ServiceEntry for it in that cluster.");
+
+    public static readonly AnalysisCode PortUnknownAtGateway = new("ISM1403", "PortUnknownAtGateway", Severity.Error,
+        "A ServiceEntry has a port that the called Service does not have in the other cluster. The SNI carries the port of the ServiceEntry, so callers get 503.",
+        "Use the port number of the called Service in the ServiceEntry.");
+
+    public static readonly AnalysisCode NameNotRewritten = new("ISM1404", "NameNotRewritten", Severity.Error,
+        "A gateway gets calls for a name of the global zone, does not rewrite it, and its cluster has no ServiceEntry of that name. Callers get 503.",
+        "Apply the ServiceEntry in the called cluster, or let the gateway rewrite such names.");
+
+    public static readonly AnalysisCode WrongGatewayPort = new("ISM1405", "WrongGatewayPort", Severity.Error,
+        "The endpoint of a ServiceEntry has the address of another cluster's gateway, but not the port at which the gateway takes calls from other clusters.",
+        "Give the endpoint the gateway's port.");
+
+    public static readonly AnalysisCode PlainTextToGateway = new("ISM1406", "PlainTextToGateway", Severity.Error,
+        "A ServiceEntry calls another cluster's gateway in plain text, which the gateway cannot route.", "Apply a DestinationRule with tls.mode ISTIO_MUTUAL for the host.");
+
+    public static readonly AnalysisCode SharedAddress = new("ISM1407", "SharedAddress", Severity.Warning,
+        "Several hosts have the same address. Calls by address, and TCP calls, go to whichever host comes first.", "Give each host its own address.");
+
+    public static readonly AnalysisCode ZoneNotForwarded = new("ISM1408", "ZoneNotForwarded", Severity.Warning,
+        "The cluster's DNS does not forward the global zone to the server that resolves it, so that its names do not resolve.", "Add a server block for the zone to the Corefile.");
+
+    public static readonly AnalysisCode SidecarsRefused = new("ISM1409", "SidecarsRefused", Severity.Error,
+        "A namespace has injection, and a PodSecurity level that refuses every Pod with a sidecar.", "Install the CNI node agent, or set the label to privileged, or remove the injection label.");
+
+    public static readonly AnalysisCode HiddenDestinationRule = new("ISM1410", "HiddenDestinationRule", Severity.Warning,
+        "Part of a DestinationRule has no effect, because an older rule for the same host has its own.", "Keep the settings of a host in one rule.");
+
+    public static readonly AnalysisCode ClientAffinityIneffective = new("ISM1411", "ClientAffinityIneffective", Severity.Warning,
+        "A Service has sessionAffinity, which nodes follow and proxies do not.", "Set loadBalancer.consistentHash.useSourceIp in a DestinationRule of the host.");
+
+    public static readonly AnalysisCode IngressIneffective = new("ISM1412", "IngressIneffective", Severity.Warning,
+        "An Ingress is meant for the mesh, whose control planes do not read Ingress objects.", "Create a Gateway and a VirtualService.");
+
+    public static readonly AnalysisCode RootNotInForce = new("ISM1451", "RootNotInForce", Severity.Error,
+        "The Secret cacerts holds another root than the one that the control plane uses.", "Compare the roots of all clusters first; then restart the control plane, or replace the Secret.");
+
+    public static readonly AnalysisCode LeftoverRoot = new("ISM1452", "LeftoverRoot", Severity.Warning,
+        "The control plane uses a root that an earlier installation made.", "Delete the Secret istio-ca-secret and restart the control plane, unless that is intended.");
+
+    public static readonly AnalysisCode StaleRootOfNamespace = new("ISM1453", "StaleRootOfNamespace", Severity.Error,
+        "A namespace's ConfigMap names a root that is no longer in force, and proxies that start there trust the wrong one.", "Check the log of the control plane, which rewrites it, or delete the ConfigMap.");
+
+    public static readonly AnalysisCode RootsDiffer = new("ISM1454", "RootsDiffer", Severity.Error,
+        "Clusters have different roots, so that their proxies refuse each other.", "Give the clusters a Secret cacerts of one root, restart the control planes, then the workloads.");
+
+    public static readonly AnalysisCode StaleRootOfProxy = new("ISM1455", "StaleRootOfProxy", Severity.Error,
+        "A proxy trusts a root that is no longer in force, because it started before the root changed.", "Delete the Pod; its owner creates it again.");
+}

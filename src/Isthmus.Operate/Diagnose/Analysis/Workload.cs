@@ -1,0 +1,53 @@
+using Isthmus.Kubernetes.Objects;
+using Isthmus.Mesh.Model;
+using Isthmus.Operate.Inventory;
+
+namespace Isthmus.Operate.Diagnose.Analysis;
+
+/// <summary>Something that labels select: a Pod, a WorkloadEntry, or a Deployment and the like that has no Pods.</summary>
+/// <param name="Pod">Null if it is not a Pod.</param>
+public sealed record Workload(ClusterInventory Cluster, string Name, string Namespace, IReadOnlyDictionary<string, string> Labels, string ServiceAccount, Pod? Pod)
+{
+    private const string Proxy = "istio-proxy";
+
+    /// <summary>Whether a proxy handles its traffic; a template would get one.</summary>
+    public bool HasProxy => Pod is null || ProxyOf(Pod.Spec) is not null;
+
+    /// <summary>The proxy of a Pod: a sidecar, a native sidecar, or the gateway itself; null when it has none.</summary>
+    public static Container? ProxyOf(PodSpec spec) => spec.Containers.Concat(spec.InitContainers).FirstOrDefault(container => container.Name == Proxy);
+}
+
+/// <summary>The workloads of one cluster, without Pods that are completed or being deleted.</summary>
+public sealed class ClusterWorkloads
+{
+    private readonly ILookup<string, Workload> _byNamespace;
+
+    internal ClusterWorkloads(ClusterInventory cluster)
+    {
+        Cluster = cluster;
+        var pods = cluster.Pods.Where(IsThere).Select(pod => new Workload(cluster, $"Pod {pod.Key}", pod.Metadata.Namespace, pod.Metadata.Labels,
+            pod.Spec.ServiceAccountName is { Length: > 0 } account ? account : "default", pod));
+        var entries = cluster.Istio<WorkloadEntry>().Select(entry => new Workload(cluster, $"WorkloadEntry {entry.Namespace}/{entry.Name}", entry.Namespace, entry.Endpoint.Labels, entry.Endpoint.ServiceAccount, null));
+        var templates = cluster.Templates.Select(template => new Workload(cluster, template.FullName, template.Namespace, template.Labels,
+            template.Spec.ServiceAccountName is { Length: > 0 } account ? account : "default", null));
+        All = [.. pods, .. entries, .. templates];
+        _byNamespace = All.ToLookup(workload => workload.Namespace, StringComparer.Ordinal);
+    }
+
+    public ClusterInventory Cluster { get; }
+
+    public IReadOnlyList<Workload> All { get; }
+
+    public IEnumerable<Workload> In(string ns) => _byNamespace[ns];
+
+    /// <summary>The Pods that a Service selects.</summary>
+    public IEnumerable<Workload> Behind(Service service) => Behind(service, In(service.Metadata.Namespace).Where(workload => workload.Pod is not null));
+
+    /// <summary>Everything that the Service selects, also templates without Pods.</summary>
+    public IEnumerable<Workload> Selected(Service service) => Behind(service, In(service.Metadata.Namespace));
+
+    private static IEnumerable<Workload> Behind(Service service, IEnumerable<Workload> workloads) =>
+        service.Spec.Selector.Count == 0 ? [] : workloads.Where(workload => LabelSelector.Selects(service.Spec.Selector, workload.Labels));
+
+    private static bool IsThere(Pod pod) => pod.Metadata.DeletionTimestamp is null && pod.Status.Phase is not ("Succeeded" or "Failed");
+}
